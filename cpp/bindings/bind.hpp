@@ -1,0 +1,36 @@
+// What the binding files share: one registration function a subject, and the Python Monitor.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <optional>
+#include <vector>
+
+#include "nnth/numerics/monitor.hpp"
+
+namespace nnth::bind {
+
+namespace py = pybind11;
+
+void bind_numerics(py::module_& module);
+
+// Arrays arrive as C-contiguous float64, converted where they are not.
+using Array = py::array_t<double, py::array::c_style | py::array::forcecast>;
+
+// Moves a vector into an array of the given shape, without a copy.
+py::array_t<double> to_array(std::vector<double>&& values, std::vector<py::ssize_t> shape);
+
+// Asks Python, from the calling thread while the GIL is released: pending signals are handled
+// (Ctrl-C raises KeyboardInterrupt through the loop), and `progress(done, total)` is called if
+// given. What either raises stops the computation and reaches the caller.
+class PythonMonitor final : public Monitor {
+  public:
+    explicit PythonMonitor(py::object progress) : progress_(std::move(progress)) {}
+    bool proceed(std::size_t done, std::size_t total) override;
+
+  private:
+    py::object progress_;
+};
+
+}  // namespace nnth::bind

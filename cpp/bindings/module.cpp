@@ -1,0 +1,9 @@
+// The extension module nnth._core: it only lists what is registered.
+#include "bind.hpp"
+
+PYBIND11_MODULE(_core, module) {
+    module.doc() = "The compiled core of nnth; its stub _core.pyi is the reference.";
+    module.attr("__version__") = NNTH_VERSION;
+    module.attr("compiler") = NNTH_COMPILER;
+    nnth::bind::bind_numerics(module);
+}

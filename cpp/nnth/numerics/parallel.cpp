@@ -1,0 +1,88 @@
+#include "nnth/numerics/parallel.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <exception>
+#include <stdexcept>
+#include <string>
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+namespace nnth {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr auto kPollInterval = std::chrono::milliseconds(50);
+
+// What the threads of one loop share.
+struct Loop {
+    std::size_t items;
+    const std::function<void(std::size_t)>& body;
+    Monitor& monitor;
+    std::atomic<std::size_t> next{0};
+    std::atomic<std::size_t> done{0};
+    std::atomic<bool> stop{false};
+    std::atomic_flag failed = ATOMIC_FLAG_INIT;
+    std::exception_ptr failure;
+
+    // The first failure is kept; the others are of the same loop and say no more.
+    void fail(std::exception_ptr error) {
+        if (!failed.test_and_set()) failure = std::move(error);
+        stop.store(true, std::memory_order_relaxed);
+    }
+
+    // Relaxed is enough: the counter only deals out items, the join publishes their results.
+    void work(bool calling_thread) noexcept {
+        auto asked = Clock::now();
+        while (!stop.load(std::memory_order_relaxed)) {
+            const std::size_t item = next.fetch_add(1, std::memory_order_relaxed);
+            if (item >= items) return;
+            try {
+                body(item);
+                done.fetch_add(1, std::memory_order_relaxed);
+                if (calling_thread && Clock::now() - asked >= kPollInterval) {
+                    ask();
+                    asked = Clock::now();
+                }
+            } catch (...) {
+                fail(std::current_exception());
+            }
+        }
+    }
+
+    void ask() {
+        if (!monitor.proceed(done.load(std::memory_order_relaxed), items)) throw Cancelled();
+    }
+};
+
+}  // namespace
+
+int thread_count(int threads) {
+    if (threads < 0) {
+        throw std::invalid_argument("threads must be at least 0, not " + std::to_string(threads));
+    }
+#ifdef _OPENMP
+    return threads == 0 ? omp_get_num_procs() : threads;
+#else
+    return 1;
+#endif
+}
+
+void parallel_for(std::size_t items, int threads, Monitor& monitor,
+                  const std::function<void(std::size_t)>& body) {
+    Loop loop{items, body, monitor};
+    [[maybe_unused]] const int count = thread_count(threads);
+#ifdef _OPENMP
+#pragma omp parallel num_threads(count) if (count > 1 && items > 1)
+    loop.work(omp_get_thread_num() == 0);
+#else
+    loop.work(true);
+#endif
+    if (loop.failure) std::rethrow_exception(loop.failure);
+    if (!monitor.proceed(items, items)) throw Cancelled();
+}
+
+}  // namespace nnth

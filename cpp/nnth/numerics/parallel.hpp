@@ -1,0 +1,23 @@
+// A parallel loop over independent items, watched and stopped through a Monitor.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+
+#include "nnth/numerics/monitor.hpp"
+
+namespace nnth {
+
+// The threads a loop will use: `threads`, or every processor this process may run on when 0.
+// Throws std::invalid_argument when threads < 0. Always 1 in a build without OpenMP.
+int thread_count(int threads);
+
+// Calls body(item) once for every item in [0, items), in any order, on `threads` threads (0 = all).
+// Items must not depend on each other, and whatever is random in an item must depend on the item
+// alone: then the result is the same for any number of threads. The monitor is asked between items
+// on the calling thread. The first exception of a body stops the loop and is rethrown; Cancelled
+// is thrown when the monitor says stop. Items begun are always finished.
+void parallel_for(std::size_t items, int threads, Monitor& monitor,
+                  const std::function<void(std::size_t)>& body);
+
+}  // namespace nnth
