@@ -14,6 +14,7 @@ namespace nnth::bind {
 namespace py = pybind11;
 
 void bind_numerics(py::module_& module);
+void bind_vmath(py::module_& module);
 
 // Arrays arrive as C-contiguous float64, converted where they are not.
 using Array = py::array_t<double, py::array::c_style | py::array::forcecast>;
