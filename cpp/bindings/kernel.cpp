@@ -1,0 +1,144 @@
+#include <pybind11/stl.h>
+
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bind.hpp"
+#include "nnth/kernel/activation.hpp"
+#include "nnth/kernel/recursion.hpp"
+#include "nnth/kernel/resolution.hpp"
+
+namespace nnth::bind {
+
+namespace {
+
+using namespace nnth::kernel;
+
+Activation make_activation(const std::vector<std::pair<std::string, double>>& instructions,
+                           const std::optional<std::string>& form, double parameter) {
+    std::vector<Instruction> program;
+    for (const auto& [name, value] : instructions) program.push_back({op_from_name(name), value});
+    Activation activation{Program(std::move(program)), std::nullopt};
+    if (form) activation.form = FormName{*form, parameter};
+    return activation;
+}
+
+py::tuple evaluate(const Activation& activation, const Array& z) {
+    const auto n = static_cast<std::size_t>(z.size());
+    std::vector<double> value(n), first(n), second(n);
+    {
+        const py::gil_scoped_release release;
+        activation.program.evaluate(z.data(), n, {value.data(), first.data(), second.data()});
+    }
+    return py::make_tuple(to_array(std::move(value), {z.size()}),
+                          to_array(std::move(first), {z.size()}),
+                          to_array(std::move(second), {z.size()}));
+}
+
+std::vector<double> breaks(const Activation& activation, double reach) {
+    std::vector<double> at;
+    for (const Break& found : Resolution(activation.program, reach).breaks()) {
+        at.push_back(found.at);
+    }
+    return at;
+}
+
+const char* name_of(Status status) {
+    switch (status) {
+        case Status::zero:
+            return "zero";
+        case Status::infinite:
+            return "infinite";
+        case Status::overflow:
+            return "overflow";
+        case Status::underflow:
+            return "underflow";
+        default:
+            return "ok";
+    }
+}
+
+py::array_t<double> column(const std::vector<Layer>& layers, double (*value)(const Layer&)) {
+    std::vector<double> out;
+    for (const Layer& layer : layers) out.push_back(value(layer));
+    const auto n = static_cast<py::ssize_t>(out.size());
+    return to_array(std::move(out), {n});
+}
+
+py::dict to_columns(const std::vector<Layer>& layers) {
+    py::dict out;
+    out["k_aa"] = column(layers, [](const Layer& l) { return l.k_aa; });
+    out["k_bb"] = column(layers, [](const Layer& l) { return l.k_bb; });
+    out["k_ab"] = column(layers, [](const Layer& l) { return l.k_ab(); });
+    out["corr"] = column(layers, [](const Layer& l) { return l.rho.rho; });
+    out["gap"] = column(layers, [](const Layer& l) { return l.gap(); });
+    out["theta_aa"] = column(layers, [](const Layer& l) { return l.theta_aa; });
+    out["theta_bb"] = column(layers, [](const Layer& l) { return l.theta_bb; });
+    out["theta_ab"] = column(layers, [](const Layer& l) { return l.theta_ab; });
+    out["chi_par"] = column(layers, [](const Layer& l) { return l.chi_par; });
+    out["chi_perp"] = column(layers, [](const Layer& l) { return l.chi_perp; });
+    out["error"] = column(layers, [](const Layer& l) { return l.error; });
+    std::vector<std::string> status;
+    for (const Layer& layer : layers) status.push_back(name_of(layer.status));
+    out["status"] = py::cast(status);
+    return out;
+}
+
+Inputs inputs_of(const Array& x_a, const Array& x_b) {
+    if (x_a.ndim() != 1 || x_b.ndim() != 1 || x_a.size() != x_b.size() || x_a.size() == 0) {
+        throw std::invalid_argument("x_a and x_b must be vectors of one length");
+    }
+    return inputs_from_vectors(x_a.data(), x_b.data(), static_cast<std::size_t>(x_a.size()));
+}
+
+py::dict kernel(const Activation& activation, Method method, int nodes, const Network& network,
+                const Inputs& inputs) {
+    std::vector<Layer> layers;
+    {
+        const py::gil_scoped_release release;
+        const auto expectation = make_expectation(activation, method, nodes);
+        layers = kernel_recursion(*expectation, network, inputs);
+    }
+    return to_columns(layers);
+}
+
+}  // namespace
+
+void bind_kernel(py::module_& module) {
+    py::enum_<Method>(module, "Method")
+        .value("auto", Method::automatic)
+        .value("closed", Method::closed)
+        .value("quadrature", Method::quadrature)
+        .value("gauss-hermite", Method::gauss_hermite);
+    py::enum_<Ntk>(module, "Ntk")
+        .value("ntk", Ntk::ntk)
+        .value("bias", Ntk::bias)
+        .value("pdlt", Ntk::pdlt);
+    py::class_<Activation>(module, "Activation")
+        .def(py::init(&make_activation), py::arg("instructions"), py::arg("form"),
+             py::arg("parameter"))
+        .def_property_readonly("has_form", [](const Activation& a) { return a.form.has_value(); })
+        .def("evaluate", &evaluate, py::arg("z"))
+        .def("breaks", &breaks, py::arg("reach"));
+    py::class_<Network>(module, "Network")
+        .def(py::init([](double cb, double cw, int depth, Ntk ntk) {
+                 const Network network{cb, cw, depth, ntk};
+                 check(network);
+                 return network;
+             }),
+             py::arg("cb"), py::arg("cw"), py::arg("depth"), py::arg("ntk"));
+    py::class_<Inputs>(module, "Inputs")
+        .def(py::init([](double norm, double rho) {
+                 return Inputs{norm, norm, Correlation::from_rho(rho)};
+             }),
+             py::arg("norm"), py::arg("rho"))
+        .def(py::init(&inputs_of), py::arg("x_a"), py::arg("x_b"));
+    module.def("kernel", &kernel, py::arg("activation"), py::arg("method"), py::arg("nodes"),
+               py::arg("network"), py::arg("inputs"));
+}
+
+}  // namespace nnth::bind

@@ -1,0 +1,29 @@
+// Activations whose Gaussian expectations are elementary functions.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "nnth/kernel/expectation.hpp"
+
+namespace nnth::kernel {
+
+// Relative errors are a few units of rounding, near-parallel and anti-parallel inputs included:
+// what is small is computed from 1 - rho or 1 + rho and never as a difference. (The product of two
+// GELUs is the exception near rho = -1, where it is good to rounding of sqrt(k_a k_b) only.)
+//
+//   "leaky_relu"  max(z, a z); a = 0 is relu, a = -1 abs, a = 1 linear. Cho & Saul (2009), eq. 6
+//   "relu_power"  max(z, 0)^a, a whole number >= 1. Cho & Saul (2009), eqs. 3-7
+//   "step"        1 for z > 0, else 0. Cho & Saul (2009), eq. 6
+//   "erf"         Williams (1997), eq. 11
+//   "sin", "cos", "exp"   characteristic functions of the Gaussian
+//   "gaussian"    exp(-z^2)
+//   "gelu"        z Phi(z), derived from that of erf by Stein's lemma; Tsuchida et al. (2021)
+//
+// Throws std::invalid_argument when the name is none of these, or the parameter is not allowed.
+std::unique_ptr<Expectation> closed_form(const std::string& name, double parameter);
+
+// Whether two inputs' correlation evolves independently of their norms when C_b = 0.
+bool homogeneous(const std::string& name);
+
+}  // namespace nnth::kernel

@@ -1,0 +1,71 @@
+// Gaussian expectations of an activation: what one layer does to a kernel.
+#pragma once
+
+#include <cmath>
+
+namespace nnth::kernel {
+
+// A correlation that keeps its digits near -1, 0 and 1.
+struct Correlation {
+    double rho;    // in [-1, 1]
+    double minus;  // 1 - rho
+    double plus;   // 1 + rho
+
+    static Correlation from_rho(double rho) { return {rho, 1.0 - rho, 1.0 + rho}; }
+    static Correlation from_minus(double minus) { return {1.0 - minus, minus, 2.0 - minus}; }
+    static Correlation from_plus(double plus) { return {plus - 1.0, 2.0 - plus, plus}; }
+
+    // acos(rho), to full relative accuracy at both ends.
+    double angle() const { return 2.0 * std::atan2(std::sqrt(minus), std::sqrt(plus)); }
+    double sine() const { return std::sqrt(minus * plus); }
+};
+
+// sqrt(a b) without overflow; exactly a when a = b.
+inline double geometric_mean(double a, double b) {
+    const double product = a * b;
+    return product > 1e-290 && product < 1e290 ? std::sqrt(product) : std::sqrt(a) * std::sqrt(b);
+}
+
+// For z ~ N(0, k). Errors are estimates.
+struct OneInput {
+    double square;           // E[s(z)^2]
+    double slope_square;     // E[s'(z)^2], infinite when s jumps
+    double curvature;        // E[(s^2)''(z)]/2 = d square/dk
+    double square_error;     // relative
+    double slope_error = 0;  // relative
+};
+
+// For (z_a, z_b) jointly Gaussian. Errors are estimates.
+struct TwoInput {
+    Correlation correlation;   // E[s(z_a) s(z_b)] / sqrt(E[s(z_a)^2] E[s(z_b)^2])
+    double slope_product;      // E[s'(z_a) s'(z_b)] = d E[s(z_a) s(z_b)]/dk_ab (Price 1958)
+    double correlation_error;  // of min(minus, plus), relative, or of rho, absolute
+    double slope_error;        // relative to sqrt(E[s'(z_a)^2] E[s'(z_b)^2])
+};
+
+// One way to compute the expectations of one activation. Variances must be finite and at least 0;
+// at 0 the limit from above is taken.
+class Expectation {
+  public:
+    virtual ~Expectation() = default;
+
+    // To be called, by one thread, before variances up to k are asked for.
+    virtual void prepare(double /*k*/) {}
+
+    virtual OneInput one(double k) const = 0;
+
+    // `a` and `b` are one(k_a) and one(k_b).
+    virtual TwoInput two(double k_a, double k_b, const Correlation& rho, const OneInput& a,
+                         const OneInput& b) const = 0;
+};
+
+// The correlation of s(z_a) and s(z_b) from E[s_a s_b], E[(s_a - s_b)^2] and E[(s_a + s_b)^2],
+// whichever keeps most digits: minus = (E[(s_a - s_b)^2] - (|s_a| - |s_b|)^2) / (2 |s_a| |s_b|)
+// with |s| = sqrt(E[s^2]), and plus likewise.
+Correlation correlation_of(double square_a, double square_b, double product, double gap,
+                           double sum);
+
+// The same when only the product and the gap are at hand.
+Correlation correlation_of(double square_a, double square_b, double product, double gap);
+
+}  // namespace nnth::kernel

@@ -1,0 +1,74 @@
+// A scalar function of z as a small stack program, evaluated with its first two derivatives.
+//
+// Every activation of the catalogue and every expression a user types is such a program, so there
+// is one evaluator to trust. Derivatives are exact (forward differentiation), never differences.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace nnth::kernel {
+
+enum class Op {
+    constant,  // pushes `value`
+    z,         // pushes the argument
+    add,
+    subtract,
+    multiply,
+    divide,
+    power,  // raises to the constant exponent `value`
+    negate,
+    exp,
+    expm1,
+    log,
+    log1p,
+    sqrt,
+    abs,
+    sign,
+    step,  // 1 where positive, 0 where negative, 1/2 at 0
+    maximum,
+    minimum,
+    where,  // pops condition, a, b: a where condition > 0, else b
+    tanh,
+    sigmoid,
+    softplus,
+    erf,
+    normal_cdf,
+    sin,
+    cos,
+    atan,
+};
+
+struct Instruction {
+    Op op;
+    double value = 0.0;
+};
+
+// Throws std::invalid_argument when `name` is no operation.
+Op op_from_name(const std::string& name);
+
+// Values and derivatives are only written up to the order asked for.
+struct Jets {
+    double* value;
+    double* first = nullptr;
+    double* second = nullptr;
+};
+
+class Program {
+  public:
+    static constexpr int kMaxStack = 16;
+
+    // Throws std::invalid_argument unless the program is a well-formed function: operands are there
+    // when an operation needs them, one value is left, and the stack stays within kMaxStack.
+    explicit Program(std::vector<Instruction> instructions);
+
+    // Values at the n points z; where out.first (and out.second) are given, derivatives too. At a
+    // kink or jump the derivative is the mean of both sides, the delta of a jump left out.
+    void evaluate(const double* z, std::size_t n, const Jets& out) const;
+
+  private:
+    std::vector<Instruction> instructions_;
+};
+
+}  // namespace nnth::kernel

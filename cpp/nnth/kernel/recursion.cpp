@@ -1,0 +1,250 @@
+#include "nnth/kernel/recursion.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <sstream>
+#include <stdexcept>
+
+namespace nnth::kernel {
+
+namespace {
+
+constexpr double kRounding = 4.0 * std::numeric_limits<double>::epsilon();
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr double kSmallestNormal = std::numeric_limits<double>::min();
+constexpr double kSmallest = std::numeric_limits<double>::denorm_min();
+
+[[noreturn]] void refuse(const char* name, const char* rule, double value) {
+    std::ostringstream message;
+    message << name << " must be " << rule << ", not " << value;
+    throw std::invalid_argument(message.str());
+}
+
+void require_variance(const char* name, double value) {
+    if (!(value >= 0.0 && std::isfinite(value))) refuse(name, "finite and at least 0", value);
+}
+
+// Estimated errors of one layer: relative for the variances and for Theta (to sqrt(Theta_aa
+// Theta_bb)), absolute for the correlation.
+struct Errors {
+    double k_a = kRounding, k_b = kRounding, rho = 0.0, theta = kRounding;
+
+    double largest() const { return std::max({k_a, k_b, 0.5 * (k_a + k_b) + rho, theta}); }
+};
+
+double nearest_end(const Correlation& rho) { return std::min(rho.minus, rho.plus); }
+
+// Theta' = first + C_w D Theta: the convention's first term, where `square` is an entry of S or E
+// and k the entry of the kernel made of it.
+double first_term(const Network& network, double square, double k) {
+    switch (network.ntk) {
+        case Ntk::bias:
+            return 1.0 + network.cw * square;
+        case Ntk::pdlt:
+            return 1.0 + square;
+        default:
+            return k;
+    }
+}
+
+// One layer's step, with the errors it carries on and adds.
+class Step {
+  public:
+    // `a` is expectation.one(layer.k_aa).
+    Step(const Network& network, const Expectation& expectation, const Layer& layer,
+         const OneInput& a)
+        : network_(network), from_(layer), a_(a),
+          b_(layer.k_bb == layer.k_aa ? a_ : expectation.one(layer.k_bb)),
+          pair_(expectation.two(layer.k_aa, layer.k_bb, layer.rho, a_, b_)) {}
+
+    Layer next() const {
+        const double cw = network_.cw;
+        const Affine k = affine_map(network_.cb, cw, a_.square, b_.square, pair_.correlation);
+        Layer out{};
+        out.k_aa = k.k_a, out.k_bb = k.k_b, out.rho = k.rho;
+        const double product = geometric_mean(a_.square, b_.square) * pair_.correlation.rho;
+        out.theta_aa = theta(a_.square, out.k_aa, a_.slope_square, from_.theta_aa);
+        out.theta_bb = theta(b_.square, out.k_bb, b_.slope_square, from_.theta_bb);
+        // Equal inputs take the one-input formula, in Theta as in K.
+        const bool equal = from_.rho.minus == 0.0 && from_.k_aa == from_.k_bb;
+        out.theta_ab = equal ? out.theta_aa
+                             : theta(product, out.k_ab(), pair_.slope_product, from_.theta_ab);
+        return out;
+    }
+
+    Errors carry(const Errors& errors, const Layer& to) const {
+        Errors out;
+        const double cw = network_.cw;
+        const auto variance = [&](const OneInput& s, double k, double next, double error) {
+            if (next == 0.0) return 0.0;
+            return kRounding + cw * (std::fabs(s.curvature) * k * error +
+                                     s.square * s.square_error) / next;
+        };
+        out.k_a = variance(a_, from_.k_aa, to.k_aa, errors.k_a);
+        out.k_b = variance(b_, from_.k_bb, to.k_bb, errors.k_b);
+        const double norm = geometric_mean(to.k_aa, to.k_bb);
+        if (norm > 0.0) {
+            const double k = geometric_mean(from_.k_aa, from_.k_bb);
+            const double local = geometric_mean(a_.square, b_.square) * pair_.correlation_error *
+                                 nearest_end(pair_.correlation);
+            const double slope = std::isfinite(pair_.slope_product) ? pair_.slope_product : 0.0;
+            out.rho = cw * (std::fabs(slope) * k * errors.rho + local) / norm +
+                      nearest_end(to.rho) * (kRounding + errors.k_a + errors.k_b);
+        }
+        out.theta = theta_error(errors, to, out.largest());
+        return out;
+    }
+
+  private:
+    double theta(double square, double k, double slope, double before) const {
+        return first_term(network_, square, k) + (before == 0.0 ? 0.0 : network_.cw * slope * before);
+    }
+
+    // The slopes' expectation moves with the variances by a factor of order one, and with the
+    // correlation as 1/sqrt(nearest end), which is how the angle does.
+    double theta_error(const Errors& errors, const Layer& to, double kernel_error) const {
+        const double slope = geometric_mean(a_.slope_square, b_.slope_square);
+        const double before = geometric_mean(from_.theta_aa, from_.theta_bb);
+        const double after = geometric_mean(to.theta_aa, to.theta_bb);
+        if (!(after > 0.0) || !std::isfinite(after) || !std::isfinite(slope)) return kernel_error;
+        const double end = nearest_end(from_.rho);
+        const double turn = end > 0.0 ? errors.rho / std::sqrt(end) : 0.0;
+        const double moved = errors.theta + std::max({a_.slope_error, b_.slope_error,
+                                                      pair_.slope_error}) +
+                             0.5 * (errors.k_a + errors.k_b) + turn;
+        const double carried = std::min(1.0, network_.cw * slope * before / after);
+        return kRounding + carried * moved + (1.0 - carried) * kernel_error;
+    }
+
+    const Network& network_;
+    const Layer& from_;
+    OneInput a_, b_;
+    TwoInput pair_;
+};
+
+Layer first_layer(const Network& network, const Inputs& inputs) {
+    const Affine k = affine_map(network.cb, network.cw, inputs.s_a, inputs.s_b, inputs.rho);
+    Layer out{};
+    out.k_aa = k.k_a, out.k_bb = k.k_b, out.rho = k.rho;
+    const double product = geometric_mean(inputs.s_a, inputs.s_b) * inputs.rho.rho;
+    out.theta_aa = first_term(network, inputs.s_a, out.k_aa);
+    out.theta_bb = first_term(network, inputs.s_b, out.k_bb);
+    out.theta_ab = first_term(network, product, out.k_ab());
+    return out;
+}
+
+bool finite(const Layer& layer) { return std::isfinite(layer.k_aa) && std::isfinite(layer.k_bb); }
+
+// What became of the numbers at this layer; `before` is the status of the layer below.
+Status status_of(const Layer& layer, const Layer* below, bool jumps) {
+    const auto vanished = [](double k, double k_below) {
+        return k < kSmallestNormal && (k > 0.0 || k_below > 0.0);
+    };
+    if (below && (below->status == Status::underflow ||
+                  vanished(layer.k_aa, below->k_aa) || vanished(layer.k_bb, below->k_bb))) {
+        return Status::underflow;
+    }
+    if (jumps) return Status::infinite;
+    if (!std::isfinite(layer.theta_aa) || !std::isfinite(layer.theta_bb)) return Status::overflow;
+    if (layer.k_aa == 0.0 || layer.k_bb == 0.0) return Status::zero;
+    return Status::ok;
+}
+
+Layer lost() {
+    Layer out{};
+    out.k_aa = out.k_bb = out.theta_aa = out.theta_bb = out.theta_ab = kNan;
+    out.rho = {kNan, kNan, kNan};
+    out.chi_par = out.chi_perp = out.error = kNan;
+    out.status = Status::overflow;
+    return out;
+}
+
+}  // namespace
+
+double Layer::k_ab() const {
+    return rho.minus == 0.0 && k_aa == k_bb ? k_aa : geometric_mean(k_aa, k_bb) * rho.rho;
+}
+
+double Layer::gap() const {
+    const double difference = std::sqrt(k_aa) - std::sqrt(k_bb);
+    return difference * difference + 2.0 * geometric_mean(k_aa, k_bb) * rho.minus;
+}
+
+void check(const Network& network) {
+    if (network.depth < 1) refuse("depth", "at least 1", network.depth);
+    require_variance("cb", network.cb);
+    require_variance("cw", network.cw);
+}
+
+Affine affine_map(double cb, double cw, double square_a, double square_b, const Correlation& rho) {
+    const double k_a = cb + cw * square_a, k_b = cb + cw * square_b;
+    if (cb == 0.0) return {k_a, k_b, k_a > 0.0 && k_b > 0.0 ? rho : Correlation::from_rho(0.0)};
+    // sqrt(K_a K_b) (1 -+ rho') as sums of positive terms: with m = sqrt(square_a square_b),
+    // sqrt(K_a K_b) - cb - cw m = cb cw (sqrt(square_a) - sqrt(square_b))^2 / (their sum).
+    const double norm = geometric_mean(k_a, k_b), m = geometric_mean(square_a, square_b);
+    const double difference = std::sqrt(square_a) - std::sqrt(square_b);
+    const double parallel = cb * cw * difference * difference / (norm + cb + cw * m);
+    return {k_a, k_b,
+            {(cb + cw * m * rho.rho) / norm, (parallel + cw * m * rho.minus) / norm,
+             (parallel + 2.0 * cb + cw * m * rho.plus) / norm}};
+}
+
+Inputs inputs_from_vectors(const double* x_a, const double* x_b, std::size_t n0) {
+    double aa = 0.0, bb = 0.0, ab = 0.0;
+    for (std::size_t i = 0; i < n0; ++i) {
+        aa += x_a[i] * x_a[i], bb += x_b[i] * x_b[i], ab += x_a[i] * x_b[i];
+    }
+    const double n = static_cast<double>(n0);
+    if (aa == 0.0 || bb == 0.0) return {aa / n, bb / n, Correlation::from_rho(0.0)};
+    const double rho = ab / geometric_mean(aa, bb);
+    if (std::fabs(rho) < 0.5) return {aa / n, bb / n, Correlation::from_rho(rho)};
+    // The sine is the length of what is left of x_b without its part along x_a.
+    double rest = 0.0;
+    for (std::size_t i = 0; i < n0; ++i) {
+        const double left = x_b[i] - ab / aa * x_a[i];
+        rest += left * left;
+    }
+    const double sine_square = std::min(1.0, rest / bb);
+    const double near = sine_square / (1.0 + std::sqrt(1.0 - sine_square));
+    return {aa / n, bb / n,
+            rho > 0.0 ? Correlation::from_minus(near) : Correlation::from_plus(near)};
+}
+
+std::vector<Layer> kernel_recursion(Expectation& expectation, const Network& network,
+                                    const Inputs& inputs) {
+    check(network);
+    require_variance("norm", inputs.s_a);
+    require_variance("norm", inputs.s_b);
+    if (!(std::fabs(inputs.rho.rho) <= 1.0)) refuse("rho", "within [-1, 1]", inputs.rho.rho);
+    std::vector<Layer> layers;
+    Layer layer = first_layer(network, inputs);
+    Errors errors;
+    for (int l = 1; l <= network.depth + 1; ++l) {
+        if (!finite(layer)) {
+            layers.resize(static_cast<std::size_t>(network.depth) + 1, lost());
+            layers[static_cast<std::size_t>(l) - 1].k_aa = layer.k_aa;
+            layers[static_cast<std::size_t>(l) - 1].k_bb = layer.k_bb;
+            break;
+        }
+        expectation.prepare(std::max(layer.k_aa, layer.k_bb));
+        const OneInput at = expectation.one(layer.k_aa);
+        layer.chi_par = network.cw * at.curvature;
+        layer.chi_perp = network.cw * at.slope_square;
+        const bool jumps = l > 1 && std::isinf(layer.chi_perp);
+        layer.status = status_of(layer, layers.empty() ? nullptr : &layers.back(), jumps);
+        layer.error = errors.largest();
+        if (layer.status == Status::underflow) {
+            const double k = std::min(layer.k_aa, layer.k_bb);
+            layer.error = std::min(1.0, layer.error + kSmallest / k);
+        }
+        layers.push_back(layer);
+        if (l > network.depth) break;
+        const Step step(network, expectation, layers.back(), at);
+        layer = step.next();
+        errors = step.carry(errors, layer);
+    }
+    return layers;
+}
+
+}  // namespace nnth::kernel

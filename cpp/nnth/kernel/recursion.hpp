@@ -1,0 +1,76 @@
+// The kernels of an infinitely wide network, layer by layer.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "nnth/kernel/expectation.hpp"
+
+namespace nnth::kernel {
+
+// Conventions for the neural tangent kernel Theta, named as on the command line. With S = x_a.x_b/n0
+// and E, D the expectations of s s and s' s' at a layer:
+//   ntk    parameters b = sqrt(C_b) b-hat, W = sqrt(C_w/n) W-hat:
+//          Theta^1 = K^1,      Theta' = K' + C_w D Theta
+//   bias   b itself and W-hat:
+//          Theta^1 = 1 + C_w S, Theta' = 1 + C_w E + C_w D Theta
+//   pdlt   learning rates lambda_b = 1, lambda_W/n (Roberts, Yaida & Hanin 2022):
+//          Theta^1 = 1 + S,     Theta' = 1 + E + C_w D Theta
+enum class Ntk { ntk, bias, pdlt };
+
+struct Network {
+    double cb = 0.0;  // bias variance
+    double cw = 1.0;  // weight variance times fan-in
+    int depth = 1;    // hidden layers
+    Ntk ntk = Ntk::ntk;
+};
+
+// Two inputs: |x|^2/n0 of each, and the correlation (cosine) between them.
+struct Inputs {
+    double s_a, s_b;
+    Correlation rho;
+};
+
+enum class Status {
+    ok,
+    zero,       // a variance is 0: its correlation is taken as 0
+    infinite,   // Theta is infinite: the activation jumps
+    overflow,   // a variance left the range of doubles: nothing further is known
+    underflow,  // a variance lost digits below the range of normal doubles
+};
+
+// The inputs x_a and x_b, n0 numbers each; parallel vectors keep the digits of 1 - rho.
+Inputs inputs_from_vectors(const double* x_a, const double* x_b, std::size_t n0);
+
+// Correlation and variances after the affine map z = b + W s, given those of s: variance
+// cb + cw square_a of the first, and so on.
+struct Affine {
+    double k_a, k_b;
+    Correlation rho;
+};
+Affine affine_map(double cb, double cw, double square_a, double square_b, const Correlation& rho);
+
+// The kernels of one layer. Errors are estimates, relative to K_aa, K_bb, Theta_aa, Theta_bb and to
+// the geometric means of these for K_ab and Theta_ab.
+struct Layer {
+    double k_aa, k_bb;
+    Correlation rho;  // K_ab/sqrt(K_aa K_bb)
+    double theta_aa, theta_bb, theta_ab;
+    double chi_par, chi_perp;  // at K_aa
+    double error;              // the largest of all
+    Status status;
+
+    double k_ab() const;
+    double gap() const;  // K_aa + K_bb - 2 K_ab, not by subtraction
+};
+
+// Layers 1 .. depth + 1. Rounding and quadrature errors are carried through the layers by the
+// derivative of each map. Throws std::invalid_argument when depth < 1, a variance or norm is
+// negative or not finite, or rho is outside [-1, 1].
+std::vector<Layer> kernel_recursion(Expectation& expectation, const Network& network,
+                                    const Inputs& inputs);
+
+// Throws std::invalid_argument unless depth >= 1 and both variances are finite and at least 0.
+void check(const Network& network);
+
+}  // namespace nnth::kernel

@@ -1,0 +1,46 @@
+// Where a function of z is smooth, found from its values.
+#pragma once
+
+#include <vector>
+
+#include "nnth/kernel/program.hpp"
+
+namespace nnth::kernel {
+
+// A point at which the function, or a derivative of it, jumps.
+struct Break {
+    double at;
+    double left, right;              // one-sided values
+    double left_slope, right_slope;  // one-sided first derivatives
+
+    bool jumps() const { return left != right; }
+    double jump() const { return right - left; }
+};
+
+// The line cut into panels on each of which the function and its derivative are, to `kTolerance` of
+// their size on |z| up to there, a polynomial of degree 19: a Gauss-Legendre rule of 12 or more
+// points on a panel is then exact to rounding for products of two such functions.
+//
+// As in Chebfun (Battles & Trefethen 2004; Pachon, Platte & Trefethen 2010) a panel whose Chebyshev
+// coefficients do not fall is halved; where halving runs into the spacing of the floating-point
+// numbers there is a kink or a jump, and the search starts again with an edge there.
+class Resolution {
+  public:
+    static constexpr double kTolerance = 1e-13;
+    static constexpr std::size_t kMaxPanels = 20000;
+
+    // Resolves on [-reach, reach]. Throws std::invalid_argument when the function takes more than
+    // kMaxPanels panels there (it oscillates too fast).
+    Resolution(const Program& program, double reach);
+
+    double reach() const { return reach_; }
+    const std::vector<double>& edges() const { return edges_; }  // ascending, 0 among them
+    const std::vector<Break>& breaks() const { return breaks_; }
+
+  private:
+    double reach_;
+    std::vector<double> edges_;
+    std::vector<Break> breaks_;
+};
+
+}  // namespace nnth::kernel

@@ -1,0 +1,176 @@
+// erf and GELU: arcsines, and the digits of 1 - rho from Price's theorem.
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "nnth/kernel/closed_form_families.hpp"
+#include "nnth/kernel/panels.hpp"
+#include "nnth/numerics/quadrature.hpp"
+
+namespace nnth::kernel {
+
+namespace {
+
+using std::numbers::inv_pi;
+using std::numbers::pi;
+
+// What erf and GELU share: product E[s_a s_b] and slope E[s_a' s_b'] are known in closed form but,
+// near rho = 1, not the small difference of sqrt(E[s_a^2] E[s_b^2]) and the product. It is that of
+// parallel inputs, an integral over one variable that vanishes for equal norms, and beyond it, by
+// Price's theorem, sqrt(k_a k_b) times the integral of the slope over sin(theta) dtheta.
+class PriceForm : public Expectation {
+  public:
+    void prepare(double k) override { parallel_.prepare(k); }
+
+    OneInput one(double k) const override {
+        return {square(k), slope_square(k), curvature(k), kFormError, kFormError};
+    }
+
+    TwoInput two(double k_a, double k_b, const Correlation& rho, const OneInput& a,
+                 const OneInput& b) const override {
+        TwoInput out{Correlation{}, slope(k_a, k_b, rho), kFormError, kFormError};
+        if (a.square == 0.0 || b.square == 0.0) {
+            out.correlation = Correlation::from_rho(0.0);
+            return out;
+        }
+        const double norm = geometric_mean(a.square, b.square);
+        const double value = product(k_a, k_b, rho) / norm;
+        if (std::fabs(value) <= 0.5) {
+            out.correlation = Correlation::from_rho(value);
+        } else if (value > 0.0) {
+            out.correlation = Correlation::from_minus(minus(k_a, k_b, rho, a, b));
+        } else {  // only an odd activation gets here
+            const Correlation mirrored{-rho.rho, rho.plus, rho.minus};
+            out.correlation = Correlation::from_plus(minus(k_a, k_b, mirrored, a, b));
+        }
+        return out;
+    }
+
+  protected:
+    explicit PriceForm(Program program)
+        : parallel_(std::move(program)), rule_(gauss_legendre(20)) {}
+
+    virtual double square(double k) const = 0;
+    virtual double slope_square(double k) const = 0;
+    virtual double curvature(double k) const = 0;
+    virtual double product(double k_a, double k_b, const Correlation& rho) const = 0;
+    virtual double slope(double k_a, double k_b, const Correlation& rho) const = 0;
+
+  private:
+    double minus(double k_a, double k_b, const Correlation& rho, const OneInput& a,
+                 const OneInput& b) const {
+        const double k = geometric_mean(k_a, k_b);
+        double out = k / geometric_mean(a.square, b.square) * slope_integral(k_a, k_b, k, rho);
+        if (k_a != k_b) {
+            const Correlation parallel{1.0, 0.0, 2.0};
+            out += parallel_.two(k_a, k_b, parallel, a, b).correlation.minus;
+        }
+        return out;
+    }
+
+    // Integral of the slope over [0, theta] with weight sin; it varies on the scale 1/sqrt(k) near
+    // 0, so panels double from there.
+    double slope_integral(double k_a, double k_b, double k, const Correlation& rho) const {
+        const double theta = rho.angle();
+        double total = 0.0, from = 0.0, to = std::min(theta, 1.0 / (1.0 + std::sqrt(k)));
+        for (; from < theta; from = to, to = std::min(theta, 2.0 * to)) {
+            const double middle = 0.5 * (from + to), half = 0.5 * (to - from);
+            for (std::size_t i = 0; i < rule_.nodes.size(); ++i) {
+                const double t = middle + half * rule_.nodes[i];
+                const double minus = 2.0 * std::sin(0.5 * t) * std::sin(0.5 * t);
+                total += half * rule_.weights[i] * std::sin(t) *
+                         slope(k_a, k_b, Correlation::from_minus(minus));
+            }
+        }
+        return total;
+    }
+
+    PanelExpectation parallel_;
+    Rule rule_;
+};
+
+// E[s s'] = (2/pi) asin(2 k_ab / sqrt((1 + 2 k_a)(1 + 2 k_b))). Williams (1997), eq. 11.
+class ErfForm final : public PriceForm {
+  public:
+    ErfForm() : PriceForm(Program({{Op::z}, {Op::erf}})) {}
+
+  protected:
+    double square(double k) const override {
+        return 2.0 * inv_pi * std::atan2(2.0 * k, std::sqrt(1.0 + 4.0 * k));
+    }
+    double slope_square(double k) const override {
+        return 4.0 * inv_pi / std::sqrt(1.0 + 4.0 * k);
+    }
+    double curvature(double k) const override { return slope_square(k) / (1.0 + 2.0 * k); }
+    double product(double k_a, double k_b, const Correlation& rho) const override {
+        const double k_ab = geometric_mean(k_a, k_b) * rho.rho;
+        return 2.0 * inv_pi * std::atan2(2.0 * k_ab, std::sqrt(determinant(k_a, k_b, rho)));
+    }
+    double slope(double k_a, double k_b, const Correlation& rho) const override {
+        return 4.0 * inv_pi / std::sqrt(determinant(k_a, k_b, rho));
+    }
+
+  private:
+    // (1 + 2 k_a)(1 + 2 k_b) - 4 k_ab^2.
+    static double determinant(double k_a, double k_b, const Correlation& rho) {
+        return 1.0 + 2.0 * (k_a + k_b) + 4.0 * k_a * k_b * (rho.minus * rho.plus);
+    }
+};
+
+// z Phi(z) = z/2 + z erf(z/sqrt 2)/2. With A = 1 + k_a, B = 1 + k_b, Q = AB - k_ab^2 and psi the
+// angle atan(k_ab/sqrt Q), Stein's lemma on the product of the erf parts gives
+//   E[s s'] = k_ab (pi + 2 psi)/(4 pi) + (k_a k_b sqrt Q + k_ab^2/sqrt Q)/(2 pi A B),
+// and its derivative in k_ab the slope.
+class GeluForm final : public PriceForm {
+  public:
+    GeluForm() : PriceForm(Program({{Op::z}, {Op::z}, {Op::normal_cdf}, {Op::multiply}})) {}
+
+  protected:
+    double square(double k) const override {
+        const double root = std::sqrt(1.0 + 2.0 * k);
+        return k * (0.25 + 0.5 * inv_pi * (std::atan2(k, root) + 2.0 * k / ((1.0 + k) * root)));
+    }
+    double slope_square(double k) const override {
+        return slope(k, k, Correlation{1.0, 0.0, 2.0});
+    }
+    // d square/dk: of k/4, of k atan(k/sqrt(1 + 2k))/(2 pi) and of k^2/(pi (1 + k) sqrt(1 + 2k)).
+    double curvature(double k) const override {
+        const double a = 1.0 + k, q = 1.0 + 2.0 * k, root = std::sqrt(q);
+        const double arc = std::atan2(k, root) + k / (a * root);
+        const double rest = k * (2.0 / a - k / (a * a) - k / (a * q)) / root;
+        return 0.25 + 0.5 * inv_pi * arc + inv_pi * rest;
+    }
+    double product(double k_a, double k_b, const Correlation& rho) const override {
+        const double k = geometric_mean(k_a, k_b), k_ab = k * rho.rho;
+        const double ab = (1.0 + k_a) * (1.0 + k_b);
+        const double root = std::sqrt(determinant(k_a, k_b, rho));
+        const double arc = 0.5 * pi + std::atan2(k_ab, root);
+        return 0.5 * inv_pi *
+               (k_ab * arc + k_a * (k_b / ab) * root + k_ab * (k_ab / ab) / root);
+    }
+    double slope(double k_a, double k_b, const Correlation& rho) const override {
+        const double k_ab = geometric_mean(k_a, k_b) * rho.rho;
+        const double a = 1.0 + k_a, b = 1.0 + k_b;
+        const double q = determinant(k_a, k_b, rho), root = std::sqrt(q);
+        const double arc = 0.5 * pi + std::atan2(k_ab, root);
+        const double share = k_a / a * (k_b / b);
+        const double ratio = k_ab * (k_ab / (a * b));
+        // d/dk_ab of k_ab arc, of k_a k_b sqrt(Q)/AB and of k_ab^2/(AB sqrt Q).
+        return 0.5 * inv_pi *
+               (arc + k_ab / root - share * k_ab / root + k_ab / (a * b) * 2.0 / root +
+                ratio * (k_ab / q) / root);
+    }
+
+  private:
+    // AB - k_ab^2.
+    static double determinant(double k_a, double k_b, const Correlation& rho) {
+        return 1.0 + k_a + k_b + k_a * k_b * (rho.minus * rho.plus);
+    }
+};
+
+}  // namespace
+
+Form erf_form() { return std::make_unique<ErfForm>(); }
+Form gelu_form() { return std::make_unique<GeluForm>(); }
+
+}  // namespace nnth::kernel

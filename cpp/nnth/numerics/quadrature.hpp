@@ -1,0 +1,24 @@
+// Gauss rules.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+namespace nnth {
+
+// sum_i weights[i] f(nodes[i]) approximates an integral of f; nodes ascend.
+struct Rule {
+    std::vector<double> nodes;
+    std::vector<double> weights;
+};
+
+// n points on [-1, 1] with weight 1; exact for polynomials of degree 2n - 1. Nodes and weights are
+// good to a few units in the last place. Cost O(n^2). Throws std::invalid_argument when n < 1.
+Rule gauss_legendre(int n);
+
+// n points on the line with weight exp(-z^2/2)/sqrt(2 pi) (the probabilists' rule; weights sum to
+// one); exact for polynomials of degree 2n - 1. Works to n of many thousands, where the outer
+// weights underflow to zero. Cost O(n^2). Throws std::invalid_argument when n < 1.
+Rule gauss_hermite(int n);
+
+}  // namespace nnth
