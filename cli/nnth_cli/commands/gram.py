@@ -1,0 +1,77 @@
+"""`nnth gram`: the kernel matrices of a data set."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from nnth_cli import options
+from nnth_cli.files import check_target
+from nnth_cli.output import Destination, write_arrays
+from nnth_cli.progress import progress_bar
+
+
+def gram(
+    file: Annotated[
+        Path, typer.Argument(help="Data: .npy, .npz or .csv, a row a data point.", metavar="FILE")
+    ],
+    act: options.Act = "relu",
+    depth: options.Depth = 10,
+    cb: options.BiasVariance = None,
+    cw: options.WeightVariance = None,
+    kernel: Annotated[
+        Literal["nngp", "ntk", "both"], typer.Option(help="Which matrices.")
+    ] = "both",
+    ntk: options.Ntk = "ntk",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Write the matrices nngp and ntk to an .npz file, whole or not at all; "
+            "the summary is printed all the same.",
+            metavar="FILE",
+        ),
+    ] = None,
+    format: options.Format = None,
+    append: options.Append = None,
+    plot: options.Plot = None,
+    seed: options.UnusedSeed = None,
+    threads: options.Threads = 0,
+    quiet: options.Quiet = False,
+) -> None:
+    """Kernel matrices of a data set, and their spectrum.
+
+    \b
+    nngp_ij = K^(L+1)(x_i, x_j)      the covariance of the outputs at initialisation
+    ntk_ij  = Th^(L+1)(x_i, x_j)     the kernel of gradient descent
+
+    with the recursions that `nnth kernel --help` shows. The matrices go to --output; what is
+    printed, or added by --append, is their summary: trace, extreme eigenvalues, condition number.
+
+    \b
+    Source: Lee et al. (2018); Jacot et al. (2018).
+    Example: nnth gram data.npy --act relu --depth 5 -o kernels.npz
+    """
+    destination = Destination(format=format, append=append, plot=plot, quiet=quiet)
+    if output is not None:
+        check_target("--output", output, (".npz",))
+    from nnth import load_data
+    from nnth.gram import gram as compute
+
+    with progress_bar("gram", quiet=quiet) as progress:
+        result = compute(
+            load_data(file),
+            act,
+            depth=depth,
+            cb=cb,
+            cw=cw,
+            kernel=kernel,
+            ntk=ntk,
+            threads=threads,
+            progress=progress,
+        )
+    if output is not None:
+        matrices = {"nngp": result.nngp, "ntk": result.ntk}
+        write_arrays(output, {name: a for name, a in matrices.items() if a is not None})
+    destination.deliver(result.summary())

@@ -1,0 +1,69 @@
+"""`nnth kernel`: the kernels of two inputs, layer by layer."""
+
+from typing import Annotated, Literal
+
+import typer
+
+from nnth_cli import options
+from nnth_cli.output import Destination
+
+
+def kernel(
+    act: options.Act = "relu",
+    depth: options.Depth = 10,
+    cb: options.BiasVariance = None,
+    cw: options.WeightVariance = None,
+    x_a: Annotated[
+        options.Vector | None, options.vector("First input; with --x-b, not --norm and --rho.")
+    ] = None,
+    x_b: Annotated[options.Vector | None, options.vector("Second input.")] = None,
+    norm: Annotated[float, typer.Option(help="|x|^2/n0 of both inputs.", metavar="X")] = 1.0,
+    rho: Annotated[float, typer.Option(help="Cosine between the inputs.", metavar="X")] = 0.5,
+    ntk: options.Ntk = "ntk",
+    method: Annotated[
+        Literal["auto", "closed", "gauss-hermite", "all"],
+        typer.Option(help="How expectations are computed; all compares them."),
+    ] = "auto",
+    nodes: Annotated[int, typer.Option(help="Nodes of the Gauss-Hermite rule.", metavar="N")] = 100,
+    format: options.Format = None,
+    output: options.Output = None,
+    append: options.Append = None,
+    plot: options.Plot = None,
+    seed: options.UnusedSeed = None,
+    threads: options.Threads = 0,
+    quiet: options.Quiet = False,
+) -> None:
+    """Kernels of two inputs through an infinitely wide net.
+
+    \b
+    K^1_ab     = C_b + C_w x_a.x_b / n0
+    K^(l+1)_ab = C_b + C_w E[s(z_a) s(z_b)],  z ~ N(0, K^l)
+    Th^(l+1)   = K^(l+1) + C_w E[s'(z_a) s'(z_b)] Th^l,  Th^1 = K^1
+
+    One row a layer 1..L+1: K and the neural tangent kernel Th of both inputs, their correlation
+    and its gap to 1, and the susceptibilities chi of K_aa. Closed forms where there are any;
+    Gauss-Hermite suits smooth activations only.
+
+    \b
+    Source: Cho & Saul (2009); Poole et al. (2016); Jacot et al. (2018).
+    Example: nnth kernel --act tanh --depth 50 --rho 0.9 --plot tanh.png
+    """
+    destination = Destination(format=format, output=output, append=append, plot=plot, quiet=quiet)
+    from nnth.kernel import kernel as compute
+
+    destination.deliver(
+        compute(
+            act,
+            depth=depth,
+            cb=cb,
+            cw=cw,
+            x_a=x_a,
+            x_b=x_b,
+            norm=norm,
+            rho=rho,
+            ntk=ntk,
+            method=method,
+            nodes=nodes,
+            threads=threads,
+        )
+    )

@@ -1,0 +1,162 @@
+"""The command `nnth`: finds the subcommand, and turns whatever goes wrong into one line."""
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+# Each is a function of its own name in a module of its own name, imported only when needed.
+COMMANDS = ("kernel", "gram")
+
+EXAMPLES = """
+\b
+Examples:
+  nnth kernel --act relu --depth 50 | cut -d, -f1,5
+  nnth gram data.npy --act gelu --depth 3 -o kernels.npz
+
+\b
+NNTH_TRACEBACK=1 in the environment shows where in the program an error arose.
+"""
+
+# What a shell reports for a program that SIGPIPE ended.
+READER_GONE = 128 + signal.SIGPIPE
+
+
+class Commands(TyperGroup):
+    """The group of all commands, each loaded when it is called or its help is asked for."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:
+        return load(cmd_name) if cmd_name in COMMANDS else None
+
+    def resolve_command(self, ctx: typer.Context, args: list[str]) -> Any:
+        name = args[0]
+        if name not in COMMANDS and not ctx.resilient_parsing:
+            from difflib import get_close_matches
+
+            near = get_close_matches(name, COMMANDS) or COMMANDS
+            ctx.fail(f"there is no command {name!r}; there is {', '.join(near)}")
+        return super().resolve_command(ctx, args)
+
+
+def load(name: str) -> Any:
+    """The command of this name, from its own module."""
+    module = import_module(f"nnth_cli.commands.{name}")
+    single = typer.Typer(add_completion=False, rich_markup_mode=None)
+    single.command(name, context_settings=HELP_NAMES)(getattr(module, name))
+    return get_command(single)
+
+
+HELP_NAMES = {"help_option_names": ["--help", "-h"]}
+app = typer.Typer(cls=Commands, rich_markup_mode=None, context_settings=HELP_NAMES, epilog=EXAMPLES)
+
+
+def print_version(wanted: bool) -> None:
+    if wanted:
+        from nnth_cli.version import version_line
+
+        typer.echo(version_line())
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def nnth(
+    context: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=print_version,
+            is_eager=True,
+            help="Show version, CPU level, threads and compiler.",
+        ),
+    ] = False,
+) -> None:
+    """The theory of neural networks, computed: a command for each theorem.
+
+    Results go to standard output, as a table on a terminal and as CSV in a pipe.
+    """
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(2)
+
+
+def main() -> None:
+    """The entry point of the program."""
+    code = run(get_command(app), sys.argv[1:])
+    if code == 128 + signal.SIGINT:
+        # Ending by the signal itself is what tells a shell to leave its loop as well.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+    sys.exit(code)
+
+
+def run(command: Any, arguments: Sequence[str]) -> int:
+    """Runs a Click command and returns the exit code; errors become one line on stderr.
+
+    0 done; 1 could not finish; 2 wrong usage or bad input; 130 interrupted; 141 when the reader of
+    standard output has left, quietly. With NNTH_TRACEBACK in the environment errors pass through.
+    """
+    try:
+        code = _call(command, arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except typer.Exit as request:
+        return request.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        code = 128 + signal.SIGINT
+    except BrokenPipeError:
+        code = READER_GONE
+    except Exception as error:
+        if os.environ.get("NNTH_TRACEBACK"):
+            raise
+        code, message = explain(error)
+        typer.echo(f"nnth: error: {message}", err=True)
+    if code:
+        _abandon_output()
+    return code
+
+
+def explain(error: Exception) -> tuple[int, str]:
+    """Exit code and message, on one line, for an error."""
+    kind = type(error)
+    if hasattr(error, "format_message"):  # Click's, wherever this version of Typer keeps Click
+        message = error.format_message()
+        code, message = error.exit_code, message[:1].lower() + message[1:].rstrip(".")
+    elif isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        wrong_path = isinstance(
+            error, FileNotFoundError | IsADirectoryError | NotADirectoryError | PermissionError
+        )
+        code, message = 2 if wrong_path else 1, where + error.strerror
+    elif isinstance(error, MemoryError):
+        code, message = 1, f"not enough memory. {error}"
+    elif isinstance(error, ValueError):
+        code, message = 2, str(error)
+    elif kind.__module__.startswith("nnth"):
+        code, message = 1, str(error)
+    else:
+        code, message = 1, f"{kind.__name__}: {error} (NNTH_TRACEBACK=1 shows where)"
+    return code, " ".join(message.split())
+
+
+def _call(command: Any, arguments: Sequence[str]) -> int:
+    if "_NNTH_COMPLETE" in os.environ:  # the shell asks what may come next
+        return int(command.main(arguments, prog_name="nnth") or 0)
+    # Not `command.main`, which has its own ideas about broken pipes and interrupts.
+    with command.make_context("nnth", list(arguments)) as context:
+        return command.invoke(context) or 0
+
+
+def _abandon_output() -> None:
+    """Lets what is still buffered go nowhere: flushing it at exit would fail again, aloud."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

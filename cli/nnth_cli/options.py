@@ -1,0 +1,99 @@
+"""The options that commands share, each under one name, and the parsers of their values."""
+
+import math
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+import typer
+
+from nnth_cli import output
+
+
+class Vector(tuple[float, ...]):
+    """Numbers given as `1,0,-2.5`."""
+
+
+def parse_vector(text: str) -> Vector:
+    """Finite numbers separated by commas; anything else is a usage error that shows it."""
+    numbers = []
+    for word in text.split(","):
+        try:
+            number = float(word)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            raise typer.BadParameter(
+                f"must be finite numbers separated by commas, not {text!r} (at {word.strip()!r})"
+            )
+        numbers.append(number)
+    return Vector(numbers)
+
+
+def vector(help: str) -> Any:
+    """The description of an option whose value is a vector."""
+    return typer.Option(help=help, parser=parse_vector, metavar="X,X,...")
+
+
+Act: TypeAlias = Annotated[
+    str,
+    typer.Option(help="Activation: a name, with parameters as leaky_relu:0.1.", metavar="NAME"),
+]
+Depth: TypeAlias = Annotated[int, typer.Option(help="Number of hidden layers, L.", metavar="L")]
+BiasVariance: TypeAlias = Annotated[
+    float | None,
+    typer.Option(help="Bias variance C_b. [default: critical for --act]", metavar="X"),
+]
+WeightVariance: TypeAlias = Annotated[
+    float | None,
+    typer.Option(help="Weight variance C_w. [default: critical for --act]", metavar="X"),
+]
+Ntk: TypeAlias = Annotated[
+    Literal["ntk", "bias", "pdlt"],
+    typer.Option(
+        help="Tangent kernel of biases and weights with variances in the forward pass (ntk), "
+        "biases trained as they are (bias), or the rates of Roberts et al. (pdlt)."
+    ),
+]
+
+
+Format: TypeAlias = Annotated[
+    output.Format | None,
+    typer.Option(
+        help="Print in this form. [default: table on a terminal, csv in a pipe]",
+        metavar="table|csv|jsonl",
+    ),
+]
+Output: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        help="Write the rows to a .csv, .jsonl or .parquet file, whole or not at all; "
+        "a pipe then gets nothing without --format.",
+        metavar="FILE",
+    ),
+]
+Append: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        help="Add the rows to a .csv or .jsonl file of the same columns, under a lock.",
+        metavar="FILE",
+    ),
+]
+Plot: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(help="Draw the result to a .png, .svg or .pdf file.", metavar="FILE"),
+]
+Seed: TypeAlias = Annotated[
+    int, typer.Option(help="Seed of the random numbers; the same seed, the same result.")
+]
+UnusedSeed: TypeAlias = Annotated[
+    int | None, typer.Option(help="Accepted by every command; nothing here is random.")
+]
+Threads: TypeAlias = Annotated[
+    int, typer.Option(help="Threads to use, 0 for all; the result is the same.", metavar="N")
+]
+Quiet: TypeAlias = Annotated[
+    bool,
+    typer.Option("--quiet", help="No progress bar, and no table of what a file gets."),
+]

@@ -1,0 +1,127 @@
+"""Gives a Table to its destinations: the terminal, a pipe, files, a figure."""
+
+import errno
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from nnth_cli.files import append_rows, check_target, replaced, write_all
+
+if TYPE_CHECKING:  # commands import the package when they are called
+    from nnth.table import Table
+
+Format = Literal["table", "csv", "jsonl"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Destination:
+    """Where a table goes, checked when made: before any work.
+
+    `output` is replaced as a whole, `append` gets more rows, `plot` becomes a figure. The table is
+    also printed: as a Rich table on a terminal; in a pipe as CSV, unless a file gets the rows.
+    `format` prints it in any case, in that format. With `quiet` a terminal shows no table that a
+    file gets. Raises ValueError naming the option that cannot be served.
+    """
+
+    format: Format | None = None
+    output: Path | None = None
+    append: Path | None = None
+    plot: Path | None = None
+    quiet: bool = False
+
+    def __post_init__(self) -> None:
+        if self.output is not None:
+            check_target("--output", self.output, (".csv", ".jsonl", ".parquet"))
+            if self.output.suffix.lower() == ".parquet":
+                _check_installed("--output", self.output, "pyarrow", extra="parquet")
+        if self.append is not None:
+            check_target("--append", self.append, (".csv", ".jsonl"))
+            if self.output is not None and self.output.resolve() == self.append.resolve():
+                raise ValueError(f"--output and --append must not both be {self.append}")
+        if self.plot is not None:
+            check_target("--plot", self.plot, (".png", ".svg", ".pdf"))
+            _check_installed("--plot", self.plot, "matplotlib", extra="plot")
+
+    def deliver(self, table: "Table") -> None:
+        """Writes the files, then prints: a reader that leaves early, as `head`, loses no file."""
+        if self.output is not None:
+            write_table(self.output, table)
+        if self.append is not None:
+            as_csv = self.append.suffix.lower() == ".csv"
+            rows = table.to_csv(header=False) if as_csv else table.to_jsonl()
+            append_rows(self.append, rows, columns=table.record_columns, warn=_warn)
+        if self.plot is not None:
+            from nnth_cli.figure import draw
+
+            with replaced(self.plot) as stream:
+                draw(table, stream, self.plot.suffix.lower()[1:])
+        if (printed := self._printed()) is not None:
+            write_out(_as_text(table, printed))
+
+    def _printed(self) -> Format | None:
+        if self.format is not None:
+            return self.format
+        in_file = self.output is not None or self.append is not None
+        if on_terminal():
+            return None if in_file and self.quiet else "table"
+        return None if in_file else "csv"
+
+
+def write_table(path: Path, table: "Table") -> None:
+    """Writes the table to a .csv, .jsonl or .parquet file, whole or not at all."""
+    with replaced(path) as stream:
+        match path.suffix.lower():
+            case ".csv":
+                write_all(stream, table.to_csv().encode())
+            case ".jsonl":
+                write_all(stream, table.to_jsonl().encode())
+            case ".parquet":
+                from nnth_cli.parquet import write_parquet
+
+                write_parquet(table, stream)
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Writes named arrays to an .npz file, whole or not at all."""
+    import numpy as np
+
+    with replaced(path) as stream:
+        np.savez(stream, **arrays)
+
+
+def write_out(text: str) -> None:
+    """Writes to standard output, which may be closed."""
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "standard output is closed")
+    sys.stdout.flush()
+    data = text.encode(sys.stdout.encoding, sys.stdout.errors)
+    write_all(getattr(sys.stdout.buffer, "raw", sys.stdout.buffer), data)
+
+
+def on_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
+def _as_text(table: "Table", form: Format) -> str:
+    match form:
+        case "csv":
+            return table.to_csv()
+        case "jsonl":
+            return table.to_jsonl()
+        case "table":
+            from nnth_cli.terminal import rendered
+
+            return rendered(table)
+
+
+def _check_installed(option: str, path: Path, module: str, *, extra: str) -> None:
+    if find_spec(module) is None:
+        raise ValueError(f"{option} {path} needs {module}: pip install 'nnth[{extra}]'")
+
+
+def _warn(message: str) -> None:
+    if sys.stderr is not None:
+        sys.stderr.write(f"nnth: warning: {message}\n")

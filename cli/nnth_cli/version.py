@@ -1,0 +1,45 @@
+"""What `nnth --version` says about the program and the machine it runs on."""
+
+import platform
+from pathlib import Path
+
+# The flags that each level of the x86-64 psABI adds to the one before, as Linux names them.
+_LEVELS = {
+    "x86-64-v2": "cx16 lahf_lm popcnt pni sse4_1 sse4_2 ssse3",
+    "x86-64-v3": "abm avx avx2 bmi1 bmi2 f16c fma movbe xsave",
+    "x86-64-v4": "avx512bw avx512cd avx512dq avx512f avx512vl",
+}
+
+
+def version_line() -> str:
+    """Version, CPU level in use, threads and compiler, in one line."""
+    from nnth import _core
+
+    threads = _core.thread_count(0)
+    return f"nnth {_core.__version__} ({cpu_level()}, {threads} threads, {_core.compiler})"
+
+
+def cpu_level() -> str:
+    """The x86-64 level of this processor, or the architecture where there are no levels.
+
+    The compiled leaf loops come in versions for these levels, and the loader picks by the same
+    flags.
+    """
+    level = platform.machine()
+    if level != "x86_64":
+        return level
+    present = _processor_flags(Path("/proc/cpuinfo"))
+    level = "x86-64"
+    for name, flags in _LEVELS.items():
+        if not present.issuperset(flags.split()):
+            break
+        level = name
+    return level
+
+
+def _processor_flags(cpuinfo: Path) -> set[str]:
+    if not cpuinfo.exists():
+        return set()
+    lines = cpuinfo.read_text().splitlines()
+    flags = next((line for line in lines if line.startswith("flags")), "")
+    return set(flags.partition(":")[2].split())
