@@ -132,10 +132,10 @@ void bind_kernel(py::module_& module) {
              }),
              py::arg("cb"), py::arg("cw"), py::arg("depth"), py::arg("ntk"));
     py::class_<Inputs>(module, "Inputs")
-        .def(py::init([](double norm, double rho) {
-                 return Inputs{norm, norm, Correlation::from_rho(rho)};
+        .def(py::init([](double norm_a, double norm_b, double rho) {
+                 return Inputs{norm_a, norm_b, Correlation::from_rho(rho)};
              }),
-             py::arg("norm"), py::arg("rho"))
+             py::arg("norm_a"), py::arg("norm_b"), py::arg("rho"))
         .def(py::init(&inputs_of), py::arg("x_a"), py::arg("x_b"));
     module.def("kernel", &kernel, py::arg("activation"), py::arg("method"), py::arg("nodes"),
                py::arg("network"), py::arg("inputs"));

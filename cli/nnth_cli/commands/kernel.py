@@ -21,7 +21,7 @@ def kernel(
     rho: Annotated[float, typer.Option(help="Cosine between the inputs.", metavar="X")] = 0.5,
     ntk: options.Ntk = "ntk",
     method: Annotated[
-        Literal["auto", "closed", "gauss-hermite", "all"],
+        Literal["auto", "closed", "quadrature", "gauss-hermite", "all"],
         typer.Option(help="How expectations are computed; all compares them."),
     ] = "auto",
     nodes: Annotated[int, typer.Option(help="Nodes of the Gauss-Hermite rule.", metavar="N")] = 100,
@@ -40,8 +40,9 @@ def kernel(
     K^(l+1)_ab = C_b + C_w E[s(z_a) s(z_b)],  z ~ N(0, K^l)
     Th^(l+1)   = K^(l+1) + C_w E[s'(z_a) s'(z_b)] Th^l,  Th^1 = K^1
 
-    One row a layer 1..L+1: K and the neural tangent kernel Th of both inputs, their correlation
-    and its gap to 1, and the susceptibilities chi of K_aa. Closed forms where there are any;
+    One row a layer 1..L+1: K and the neural tangent kernel Th of both inputs, their correlation,
+    the gap K_aa + K_bb - 2 K_ab, the susceptibilities chi of K_aa, and the estimated relative
+    error of the row. Closed forms where there are any, else quadrature split at kinks;
     Gauss-Hermite suits smooth activations only.
 
     \b
@@ -64,6 +65,5 @@ def kernel(
             ntk=ntk,
             method=method,
             nodes=nodes,
-            threads=threads,
         )
     )

@@ -32,6 +32,14 @@ double normal_pdf(double x) {
     return 0.5 * std::numbers::sqrt2 * std::numbers::inv_sqrtpi * std::exp(-0.5 * x * x);
 }
 
+// Below this 1 -+ rho the digits of s_a -+ s_b are gone.
+constexpr double kNearlyParallel = 1e-17;
+
+bool nearly_parallel(const Correlation& rho) {
+    const double end = std::min(rho.minus, rho.plus);
+    return end > 0.0 && end < kNearlyParallel;
+}
+
 double deviation(double k) { return std::max(std::sqrt(k), kSmallestDeviation); }
 
 struct Edge {
@@ -293,6 +301,15 @@ class PairSum {
     Samples inner_;
 };
 
+// A sum, and the sum of the sizes of its terms.
+struct Signed {
+    double total = 0.0, size = 0.0;
+    void add(double term) {
+        total += term;
+        size += std::fabs(term);
+    }
+};
+
 double relative_difference(double fine, double coarse) {
     return fine == coarse ? 0.0 : std::fabs(fine - coarse) / std::fabs(fine);
 }
@@ -352,23 +369,28 @@ OneInput PanelExpectation::sum_one(double q, double extent, const Rule& rule) co
     Samples s;
     s.evaluate(program_, grid.x, 0.0, q, true);
     OneInput out{0.0, 0.0, 0.0, 0.0};
+    // E[(s^2)'']/2 is E[s'^2 + s s''] and, by Stein's lemma, E[x s s']/q: whichever cancels less.
+    Signed direct, stein;
     for (std::size_t i = 0; i < grid.size(); ++i) {
         const double w = grid.weight[i], f = s.value[i], slope = s.slope[i];
         out.square += w * (f * f);
         out.slope_square += w * (slope * slope);
-        out.curvature += w * (slope * slope + f * s.curvature[i]);
+        direct.add(w * (slope * slope + f * s.curvature[i]));
+        stein.add(w * f * slope * grid.x[i] / q);
     }
-    // (s^2)' jumps by its own jump at a kink; a jump of s^2 itself adds a delta', whose expectation
-    // is minus the derivative of the density, z p(z)/k.
+    // (s^2)' jumps at a kink of s. Where s^2 itself jumps (s^2)' has a delta and (s^2)'' a delta',
+    // whose expectation is minus the derivative of the density, z p(z)/k.
     for (const Break& at : resolution_->breaks()) {
         const double x = at.at / q;
         if (std::fabs(x) > extent) continue;
         const double density = normal_pdf(x) / q;
-        const double kink = at.right * at.right_slope - at.left * at.left_slope;
         const double jump = at.right * at.right - at.left * at.left;
-        out.curvature += density * (kink + (jump != 0.0 ? 0.5 * jump * x / q : 0.0));
+        const double from_jump = jump == 0.0 ? 0.0 : 0.5 * jump * x / q * density;
+        direct.add(density * (at.right * at.right_slope - at.left * at.left_slope) + from_jump);
+        stein.add(from_jump);
         if (at.jumps()) out.slope_square = std::numeric_limits<double>::infinity();
     }
+    out.curvature = direct.size < stein.size ? direct.total : stein.total;
     return out;
 }
 
@@ -382,8 +404,29 @@ OneInput PanelExpectation::one(double k) const {
     return out;
 }
 
+// By Price's theorem the product falls short of that of parallel inputs by the slope times the
+// fall in k_ab, up to a relative 1 - rho (its square root, for kinks): closer than the rounding of
+// s_a - s_b allows. Likewise near rho = -1.
+TwoInput PanelExpectation::two_nearly_parallel(double k_a, double k_b, const Correlation& rho,
+                                               const OneInput& a, const OneInput& b) const {
+    const bool parallel = rho.rho > 0.0;
+    const Correlation end = parallel ? Correlation::from_minus(0.0) : Correlation::from_plus(0.0);
+    TwoInput out = two(k_a, k_b, end, a, b);
+    const double norm = geometric_mean(a.square, b.square);
+    if (norm == 0.0) return out;
+    const double moved = geometric_mean(k_a, k_b) / norm * out.slope_product *
+                         std::min(rho.minus, rho.plus);
+    const Correlation& at = out.correlation;
+    out.correlation = parallel ? Correlation{at.rho - moved, at.minus + moved, at.plus - moved}
+                               : Correlation{at.rho + moved, at.minus - moved, at.plus + moved};
+    return out;
+}
+
 TwoInput PanelExpectation::two(double k_a, double k_b, const Correlation& rho, const OneInput& a,
                                const OneInput& b) const {
+    if (nearly_parallel(rho) && std::isfinite(a.slope_square)) {
+        return two_nearly_parallel(k_a, k_b, rho, a, b);
+    }
     const double q_a = deviation(k_a), q_b = deviation(k_b);
     const double extent_a = extent(q_a), extent_b = extent(q_b);
     const auto sums = [&](const Rule& rule) {

@@ -30,6 +30,8 @@ class PanelExpectation final : public Expectation {
                  const OneInput& b) const override;
 
   private:
+    TwoInput two_nearly_parallel(double k_a, double k_b, const Correlation& rho, const OneInput& a,
+                                 const OneInput& b) const;
     OneInput sum_one(double q, double extent, const Rule& rule) const;
     double extent(double q) const;
 

@@ -90,7 +90,7 @@ class Step {
                                  nearest_end(pair_.correlation);
             const double slope = std::isfinite(pair_.slope_product) ? pair_.slope_product : 0.0;
             out.rho = cw * (std::fabs(slope) * k * errors.rho + local) / norm +
-                      nearest_end(to.rho) * (kRounding + errors.k_a + errors.k_b);
+                      nearest_end(to.rho) * (kRounding + bend() * (errors.k_a + errors.k_b));
         }
         out.theta = theta_error(errors, to, out.largest());
         return out;
@@ -101,8 +101,17 @@ class Step {
         return first_term(network_, square, k) + (before == 0.0 ? 0.0 : network_.cw * slope * before);
     }
 
-    // The slopes' expectation moves with the variances by a factor of order one, and with the
-    // correlation as 1/sqrt(nearest end), which is how the angle does.
+    // How far the map of variances is from a proportion, where angles do not depend on variances:
+    // |d log E[s^2]/d log k - 1|, which for the power p is p - 1.
+    double bend() const {
+        const auto of = [](const OneInput& s, double k) {
+            return s.square > 0.0 ? std::fabs(s.curvature * k / s.square - 1.0) : 0.0;
+        };
+        return std::max(of(a_, from_.k_aa), of(b_, from_.k_bb));
+    }
+
+    // The slopes' expectation moves with the variances as the bend says, and with the correlation
+    // as the angle does, by 1/sqrt(nearest end).
     double theta_error(const Errors& errors, const Layer& to, double kernel_error) const {
         const double slope = geometric_mean(a_.slope_square, b_.slope_square);
         const double before = geometric_mean(from_.theta_aa, from_.theta_bb);
@@ -112,7 +121,7 @@ class Step {
         const double turn = end > 0.0 ? errors.rho / std::sqrt(end) : 0.0;
         const double moved = errors.theta + std::max({a_.slope_error, b_.slope_error,
                                                       pair_.slope_error}) +
-                             0.5 * (errors.k_a + errors.k_b) + turn;
+                             0.5 * bend() * (errors.k_a + errors.k_b) + turn;
         const double carried = std::min(1.0, network_.cw * slope * before / after);
         return kRounding + carried * moved + (1.0 - carried) * kernel_error;
     }
@@ -231,7 +240,7 @@ std::vector<Layer> kernel_recursion(Expectation& expectation, const Network& net
         const OneInput at = expectation.one(layer.k_aa);
         layer.chi_par = network.cw * at.curvature;
         layer.chi_perp = network.cw * at.slope_square;
-        const bool jumps = l > 1 && std::isinf(layer.chi_perp);
+        const bool jumps = l > 1 && std::isinf(at.slope_square) && std::isfinite(at.square);
         layer.status = status_of(layer, layers.empty() ? nullptr : &layers.back(), jumps);
         layer.error = errors.largest();
         if (layer.status == Status::underflow) {

@@ -153,12 +153,10 @@ class GeluForm final : public PriceForm {
         const double a = 1.0 + k_a, b = 1.0 + k_b;
         const double q = determinant(k_a, k_b, rho), root = std::sqrt(q);
         const double arc = 0.5 * pi + std::atan2(k_ab, root);
-        const double share = k_a / a * (k_b / b);
-        const double ratio = k_ab * (k_ab / (a * b));
-        // d/dk_ab of k_ab arc, of k_a k_b sqrt(Q)/AB and of k_ab^2/(AB sqrt Q).
+        // Beside the angle, d/dk_ab of k_ab arc, of k_a k_b sqrt(Q)/AB and of k_ab^2/(AB sqrt Q),
+        // gathered so that every term has the sign of k_ab.
         return 0.5 * inv_pi *
-               (arc + k_ab / root - share * k_ab / root + k_ab / (a * b) * 2.0 / root +
-                ratio * (k_ab / q) / root);
+               (arc + k_ab / root * ((3.0 + k_a + k_b) / (a * b) + k_ab / a * (k_ab / b) / q));
     }
 
   private:

@@ -1,0 +1,47 @@
+"""The compiled core. Mirrors cpp/bindings/, a section a file; shapes in brackets."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, TypeAlias, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats: TypeAlias = NDArray[np.float64]
+Progress: TypeAlias = Callable[[int, int], object]  # items done, items in all
+
+__version__: str
+compiler: str
+
+# numerics.cpp
+def thread_count(threads: int = 0) -> int: ...
+
+# kernel.cpp
+Layers: TypeAlias = dict[str, Any]  # column name -> [depth + 1] floats; status: list of str
+
+class Method:
+    __members__: ClassVar[dict[str, Method]]
+
+class Ntk:
+    __members__: ClassVar[dict[str, Ntk]]
+
+class Activation:
+    def __init__(
+        self, instructions: Sequence[tuple[str, float]], form: str | None, parameter: float
+    ) -> None: ...
+    @property
+    def has_form(self) -> bool: ...
+    def evaluate(self, z: ArrayLike) -> tuple[Floats, Floats, Floats]: ...  # s, s', s'' [n]
+    def breaks(self, reach: float) -> list[float]: ...
+
+class Network:
+    def __init__(self, cb: float, cw: float, depth: int, ntk: Ntk) -> None: ...
+
+class Inputs:
+    @overload
+    def __init__(self, norm_a: float, norm_b: float, rho: float) -> None: ...
+    @overload
+    def __init__(self, x_a: ArrayLike, x_b: ArrayLike) -> None: ...
+
+def kernel(
+    activation: Activation, method: Method, nodes: int, network: Network, inputs: Inputs
+) -> Layers: ...

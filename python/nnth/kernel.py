@@ -1,0 +1,162 @@
+"""Kernels of infinitely wide networks, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nnth import _core
+from nnth.activation import Activation, activation
+from nnth.plot import Plot, Series
+from nnth.table import Meta, Table
+
+Ntk = Literal["ntk", "bias", "pdlt"]
+Method = Literal["auto", "closed", "quadrature", "gauss-hermite", "all"]
+
+_PLOT: Final = Plot(
+    x="layer",
+    x_label="layer $\\ell$",
+    y_label="kernel",
+    series=(
+        Series(y="k_aa", label="$K_{aa}$"),
+        Series(y="k_ab", label="$K_{ab}$"),
+        Series(y="theta_aa", label="$\\Theta_{aa}$"),
+        Series(y="theta_ab", label="$\\Theta_{ab}$"),
+    ),
+    log_y=True,
+)
+
+
+def kernel(
+    act: str = "relu",
+    *,
+    depth: int = 10,
+    cb: float | None = None,
+    cw: float | None = None,
+    x_a: ArrayLike | None = None,
+    x_b: ArrayLike | None = None,
+    norm: float = 1.0,
+    rho: float = 0.5,
+    ntk: Ntk = "ntk",
+    method: Method = "auto",
+    nodes: int = 100,
+) -> Table:
+    """Return the kernels of two inputs at each layer of an infinitely wide network.
+
+    K^1_ab = C_b + C_w x_a.x_b/n_0 and K^(l+1)_ab = C_b + C_w E[s(z_a) s(z_b)], z ~ N(0, K^l); the
+    neural tangent kernel has Theta^1 = K^1, Theta^(l+1) = K^(l+1) + C_w E[s'(z_a) s'(z_b)] Theta^l.
+
+    act: name, `name:parameter` or expression in z (see `nnth.activation.activation`).
+    depth: hidden layers L >= 1.
+    cb, cw: bias and weight variance, finite, >= 0. By default the activation's critical pair; with
+        cw alone, cb is 0.
+    x_a, x_b: two vectors `(n_0,)`; or else norm = |x|^2/n_0 >= 0 of both and rho in [-1, 1], their
+        cosine.
+    ntk: convention for Theta. "ntk" as above; "bias": Theta^1 = 1 + C_w S, each layer adds
+        1 + C_w E[s s]; "pdlt": Theta^1 = 1 + S, each layer adds 1 + E[s s] (S = x_a.x_b/n_0).
+    method: "auto" is the closed form where there is one, else the panel quadrature; "closed",
+        "quadrature" and "gauss-hermite" (with `nodes` points, for smooth activations) insist; "all"
+        gives a row for each that applies, with the column `method`.
+
+    Returns a Table of depth + 1 rows: layer (1..L+1), k_aa, k_bb, k_ab, corr = k_ab/sqrt(k_aa k_bb),
+    gap = k_aa + k_bb - 2 k_ab, theta_aa, theta_bb, theta_ab, chi_par = (C_w/2) E[(s^2)''] and
+    chi_perp = C_w E[s'^2] at k_aa, error, status. `error` estimates the relative error of the row's
+    kernels (of k_ab and theta_ab, relative to the geometric mean of the diagonals), quadrature and
+    rounding carried through the layers. `status` is "ok"; "zero" where a variance is 0, so that its
+    correlation is taken as 0; "infinite" where Theta is, the activation having jumps; "overflow" and
+    "underflow" from the layer on where numbers leave the range of doubles.
+
+    Accuracy: about 1e-14 relative at depth 50, closed form or not, kinked or smooth, for variances
+    from 1e-16 to 1e8; `gap` keeps its digits for near-parallel inputs (relative error about
+    1e-16/sqrt(1 - rho)). Cost: 1 us a layer for closed forms, 1 to 50 ms for quadrature, nodes^2
+    evaluations for Gauss-Hermite.
+
+    Raises ValueError for an unknown activation or arguments out of range.
+
+    Source: Cho & Saul (2009); Poole et al. (2016); Jacot et al. (2018); Roberts, Yaida & Hanin
+    (2022), for chi and "pdlt".
+    """
+    chosen = activation(act)
+    cb, cw = variances(chosen, cb, cw)
+    network = _core.Network(cb, cw, depth, core_ntk(ntk))
+    parameters: dict[str, Any] = {"act": chosen.name, "depth": depth, "cb": cb, "cw": cw}
+    if x_a is None and x_b is None:
+        inputs = _core.Inputs(norm, norm, rho)
+        parameters |= {"norm": norm, "rho": rho}
+    else:
+        a, b = _vector("x_a", x_a), _vector("x_b", x_b)
+        if a.size != b.size:
+            raise ValueError(f"x_a and x_b must have one length, not {a.size} and {b.size}")
+        inputs = _core.Inputs(a, b)
+        parameters |= {"x_a": a.tolist(), "x_b": b.tolist()}
+    parameters |= {"ntk": ntk, "method": method}
+    methods = _methods(chosen, method)
+    if "gauss-hermite" in methods:
+        parameters["nodes"] = nodes
+    results = {
+        name: _core.kernel(chosen.core, _core.Method.__members__[name], nodes, network, inputs)
+        for name in methods
+    }
+    return _table(results, parameters, depth, labelled=method == "all")
+
+
+def variances(act: Activation, cb: float | None, cw: float | None) -> tuple[float, float]:
+    """Return (C_b, C_w): as given, or the activation's critical pair where neither is.
+
+    Raises ValueError when neither is given and no critical pair is known, or cb comes alone.
+    """
+    if cw is not None:
+        return (0.0 if cb is None else cb), cw
+    if cb is not None:
+        raise ValueError(f"cw must be given where cb is, and cb is {cb:g}")
+    if act.critical is None:
+        raise ValueError(f"cw must be given: no critical pair is known for act {act.name}")
+    return act.critical
+
+
+def core_ntk(ntk: str) -> _core.Ntk:
+    """Return the core's name of an NTK convention. Raises ValueError for one it has not."""
+    if ntk not in _core.Ntk.__members__:
+        raise ValueError(f"ntk must be ntk, bias or pdlt, not {ntk!r}")
+    return _core.Ntk.__members__[ntk]
+
+
+def _methods(act: Activation, method: str) -> list[str]:
+    if method == "all":
+        return [*(["closed"] if act.form else []), "quadrature", "gauss-hermite"]
+    if method not in _core.Method.__members__:
+        known = ", ".join([*_core.Method.__members__, "all"])
+        raise ValueError(f"method must be one of {known}, not {method!r}")
+    if method == "closed" and not act.form:
+        raise ValueError(f"method must be auto, quadrature or gauss-hermite for act {act.name}, "
+                         "which has no closed form, not 'closed'")
+    return [method]
+
+
+def _vector(name: str, values: ArrayLike | None) -> NDArray[np.float64]:
+    if values is None:
+        raise ValueError(f"{name} must be given where the other input is")
+    vector = np.asarray(values, dtype=np.float64)
+    if vector.ndim != 1 or vector.size == 0:
+        raise ValueError(f"{name} must be a vector, not an array of shape {vector.shape}")
+    if not np.isfinite(vector).all():
+        raise ValueError(f"{name} must hold finite numbers, not {vector[~np.isfinite(vector)][0]}")
+    return vector
+
+
+def _table(
+    results: dict[str, _core.Layers], parameters: dict[str, Any], depth: int, *, labelled: bool
+) -> Table:
+    """Return the rows of all methods, those of one layer next to each other."""
+    count = len(results)
+    columns: dict[str, Sequence[Any] | NDArray[Any]] = {
+        "layer": np.repeat(np.arange(1, depth + 2), count)
+    }
+    for name in next(iter(results.values())):
+        columns[name] = np.stack([np.asarray(r[name]) for r in results.values()], axis=1).ravel()
+    if labelled:
+        columns["method"] = list(results) * (depth + 1)
+    return Table(columns, Meta("kernel", parameters), plot=_PLOT)
