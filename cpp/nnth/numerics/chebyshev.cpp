@@ -1,0 +1,170 @@
+#include "nnth/numerics/chebyshev.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "nnth/numerics/multiversion.hpp"
+#include "nnth/numerics/parallel.hpp"
+
+namespace nnth {
+
+namespace {
+
+constexpr int kFirstDegrees[] = {31, 63, 127};
+constexpr int kPanelDegree = 31;
+constexpr int kMostHalvings = 50;
+constexpr std::size_t kTailLength = 3;
+
+// Points are taken in blocks, so that Clenshaw's recurrence runs over them side by side.
+constexpr std::size_t kBlock = 64;
+
+// sum_k c_k T_k(t) (Clenshaw 1955), scattered with a stride.
+NNTH_MULTIVERSION void clenshaw(const double* c, std::size_t degree, const double* t, double* out) {
+    double first[kBlock] = {}, second[kBlock] = {};
+    for (std::size_t k = degree; k > 0; --k) {
+        for (std::size_t j = 0; j < kBlock; ++j) {
+            const double next = 2.0 * t[j] * first[j] - second[j] + c[k];
+            second[j] = first[j];
+            first[j] = next;
+        }
+    }
+    for (std::size_t j = 0; j < kBlock; ++j) out[j] = t[j] * first[j] - second[j] + c[0];
+}
+
+}  // namespace
+
+std::vector<double> chebyshev_points(int n, double a, double b) {
+    std::vector<double> points(static_cast<std::size_t>(n));
+    for (int j = 0; j < n; ++j) {
+        // sin keeps the points symmetric to the last bit.
+        const double t = std::sin(0.5 * std::numbers::pi * (2 * j + 1 - n) / n);
+        points[static_cast<std::size_t>(j)] = 0.5 * (a + b) + 0.5 * (b - a) * t;
+    }
+    return points;
+}
+
+std::vector<double> chebyshev_coefficients(const std::vector<double>& values) {
+    const std::size_t n = values.size();
+    std::vector<double> coefficients(n);
+    for (std::size_t k = 0; k < n; ++k) {
+        double total = 0.0;
+        for (std::size_t j = 0; j < n; ++j) {
+            // Points ascend, so the angle of point j is pi (n - j - 1/2)/n.
+            const double angle = std::numbers::pi * static_cast<double>(k) *
+                                 (static_cast<double>(n - j) - 0.5) / static_cast<double>(n);
+            total += values[j] * std::cos(angle);
+        }
+        coefficients[k] = (k == 0 ? 1.0 : 2.0) * total / static_cast<double>(n);
+    }
+    return coefficients;
+}
+
+std::vector<double> chebyshev_lagrange(int n, double a, double b, double x) {
+    const double t = b > a ? std::clamp((2.0 * x - a - b) / (b - a), -1.0, 1.0) : 0.0;
+    std::vector<double> values(static_cast<std::size_t>(n));
+    const double angle = std::acos(t);
+    for (int j = 0; j < n; ++j) {
+        // l_j(t) = (1/n) (1 + 2 sum_k T_k(t_j) T_k(t)), by discrete orthogonality.
+        double total = 1.0;
+        for (int k = 1; k < n; ++k) {
+            total += 2.0 * std::cos(k * std::numbers::pi * (n - j - 0.5) / n) * std::cos(k * angle);
+        }
+        values[static_cast<std::size_t>(j)] = total / n;
+    }
+    return values;
+}
+
+ChebyshevTable::ChebyshevTable(double a, double b, std::size_t functions, double tolerance,
+                               int threads, Monitor& monitor,
+                               const std::function<void(double, double*)>& f)
+    : functions_(functions) {
+    for (int degree : kFirstDegrees) {
+        panels_ = {make_panel(a, b, degree + 1, threads, monitor, f)};
+        tail_ = panels_.front().tail;
+        if (tail_ <= tolerance) return;
+    }
+    // Halve from left to right; a stack of what is still to be done keeps the panels in order.
+    struct Task {
+        double a, b;
+        int halvings;
+    };
+    std::vector<Task> todo{{a, b, 0}};
+    panels_.clear();
+    tail_ = 0.0;
+    while (!todo.empty()) {
+        const Task task = todo.back();
+        todo.pop_back();
+        Panel panel = make_panel(task.a, task.b, kPanelDegree + 1, threads, monitor, f);
+        if (panel.tail > tolerance && task.halvings < kMostHalvings) {
+            const double middle = 0.5 * (task.a + task.b);
+            todo.push_back({middle, task.b, task.halvings + 1});
+            todo.push_back({task.a, middle, task.halvings + 1});
+            continue;
+        }
+        tail_ = std::max(tail_, panel.tail);
+        panels_.push_back(std::move(panel));
+    }
+}
+
+ChebyshevTable::Panel ChebyshevTable::make_panel(
+    double a, double b, int points, int threads, Monitor& monitor,
+    const std::function<void(double, double*)>& f) const {
+    const std::vector<double> x = chebyshev_points(points, a, b);
+    const std::size_t n = x.size();
+    std::vector<double> values(n * functions_);
+    parallel_for(n, threads, monitor, [&](std::size_t j) { f(x[j], &values[j * functions_]); });
+    Panel panel{a, b, n - 1, {}, 0.0};
+    for (std::size_t i = 0; i < functions_; ++i) {
+        std::vector<double> one(n);
+        double size = 0.0, tail = 0.0;
+        for (std::size_t j = 0; j < n; ++j) {
+            one[j] = values[j * functions_ + i];
+            size = std::max(size, std::fabs(one[j]));
+        }
+        const std::vector<double> c = chebyshev_coefficients(one);
+        for (std::size_t k = n - kTailLength; k < n; ++k) tail = std::max(tail, std::fabs(c[k]));
+        if (size > 0.0) panel.tail = std::max(panel.tail, tail / size);
+        panel.coefficients.insert(panel.coefficients.end(), c.begin(), c.end());
+    }
+    return panel;
+}
+
+void ChebyshevTable::evaluate(const double* x, std::size_t count, double* out) const {
+    if (panels_.size() == 1) {
+        for (std::size_t at = 0; at < count; at += kBlock) {
+            evaluate_panel(panels_.front(), x + at, std::min(kBlock, count - at),
+                           out + at * functions_);
+        }
+        return;
+    }
+    for (std::size_t j = 0; j < count; ++j) {
+        const auto after = std::ranges::upper_bound(panels_, x[j], {}, &Panel::a);
+        const Panel& panel = after == panels_.begin() ? *after : *(after - 1);
+        const double t = (2.0 * x[j] - panel.a - panel.b) / (panel.b - panel.a);
+        for (std::size_t i = 0; i < functions_; ++i) {
+            const double* c = &panel.coefficients[i * (panel.degree + 1)];
+            double first = 0.0, second = 0.0;
+            for (std::size_t k = panel.degree; k > 0; --k) {
+                const double next = 2.0 * t * first - second + c[k];
+                second = first;
+                first = next;
+            }
+            out[j * functions_ + i] = t * first - second + c[0];
+        }
+    }
+}
+
+void ChebyshevTable::evaluate_panel(const Panel& panel, const double* x, std::size_t count,
+                                    double* out) const {
+    double t[kBlock] = {}, value[kBlock];
+    for (std::size_t j = 0; j < count; ++j) {
+        t[j] = (2.0 * x[j] - panel.a - panel.b) / (panel.b - panel.a);
+    }
+    for (std::size_t i = 0; i < functions_; ++i) {
+        clenshaw(&panel.coefficients[i * (panel.degree + 1)], panel.degree, t, value);
+        for (std::size_t j = 0; j < count; ++j) out[j * functions_ + i] = value[j];
+    }
+}
+
+}  // namespace nnth

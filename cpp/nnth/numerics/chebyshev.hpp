@@ -1,0 +1,55 @@
+// Interpolation at Chebyshev points: smooth functions tabulated to rounding.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <vector>
+
+#include "nnth/numerics/monitor.hpp"
+
+namespace nnth {
+
+// The n zeros of T_n carried to [a, b], ascending. n >= 1.
+std::vector<double> chebyshev_points(int n, double a, double b);
+
+// Coefficients c of the interpolant sum_k c_k T_k of values at chebyshev_points(n, -1, 1). O(n^2).
+std::vector<double> chebyshev_coefficients(const std::vector<double>& values);
+
+// The values l_i(x) at one x in [a, b] of the Lagrange polynomials of chebyshev_points(n, a, b):
+// sum_i l_i(x) f(x_i) interpolates f. O(n^2), stable.
+std::vector<double> chebyshev_lagrange(int n, double a, double b, double x);
+
+// Several functions of one variable on [a, b], each a polynomial on every panel of one partition.
+class ChebyshevTable {
+  public:
+    // f(x, out) writes the `functions` values at x. A panel is accepted when the last coefficients
+    // of all functions are within `tolerance` of their largest value on it; degrees 31, 63 and 127
+    // are tried on [a, b], then panels of degree 31 are halved, at most 50 times. Points are
+    // evaluated in parallel. Whatever tail is left shows in tail().
+    ChebyshevTable(double a, double b, std::size_t functions, double tolerance, int threads,
+                   Monitor& monitor, const std::function<void(double, double*)>& f);
+
+    // out[j * functions + i] = f_i(x_j) for count points in [a, b].
+    void evaluate(const double* x, std::size_t count, double* out) const;
+
+    // The largest relative tail of any panel: an estimate of the interpolation error.
+    double tail() const { return tail_; }
+
+  private:
+    struct Panel {
+        double a, b;
+        std::size_t degree;
+        std::vector<double> coefficients;  // [functions][degree + 1]
+        double tail;
+    };
+
+    Panel make_panel(double a, double b, int points, int threads, Monitor& monitor,
+                     const std::function<void(double, double*)>& f) const;
+    void evaluate_panel(const Panel& panel, const double* x, std::size_t count, double* out) const;
+
+    std::size_t functions_;
+    std::vector<Panel> panels_;  // ascending
+    double tail_ = 0.0;
+};
+
+}  // namespace nnth
