@@ -6,5 +6,6 @@ PYBIND11_MODULE(_core, module) {
     module.attr("__version__") = NNTH_VERSION;
     module.attr("compiler") = NNTH_COMPILER;
     nnth::bind::bind_numerics(module);
+    nnth::bind::bind_random(module);
     nnth::bind::bind_vmath(module);
 }
