@@ -24,6 +24,11 @@ Words philox(const Words& counter, const std::array<std::uint32_t, 2>& key) {
             static_cast<std::uint32_t>(x.x2), static_cast<std::uint32_t>(x.x3)};
 }
 
+std::array<double, 2> normals_of(const Words& x) {
+    const NormalPair z = normal_pair(x[0], x[1], x[2], x[3]);
+    return {z.first, z.second};
+}
+
 // Draws [start, start + count) by a fill of Stream, in pieces shared out among the threads; the
 // array is left uninitialised by NumPy, so the threads are the first to touch its pages.
 template <class T>
@@ -58,6 +63,7 @@ void def_draws(py::module_& module, const char* name, void (Stream::*fill)(T*, s
 
 void bind_random(py::module_& module) {
     module.def("philox4x32", &philox, py::arg("counter"), py::arg("key"));
+    module.def("normal_pair", &normals_of, py::arg("words"));
     def_draws(module, "words", &Stream::words);
     def_draws(module, "uniforms", &Stream::uniforms);
     def_draws(module, "normals", &Stream::normals);

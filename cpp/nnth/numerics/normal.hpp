@@ -14,8 +14,8 @@ NNTH_INLINE double normal_density(double x) {
     return kInvSqrtTwoPi * vmath::exp(-0.5 * x * x);
 }
 
-// P(Z <= x), to full relative precision in the upper tail and to x^2 2^-53 in the lower one, where
-// the rounding of x / sqrt(2) is magnified.
+// P(Z <= x), to full relative precision where it is above 1/2 and to x^2 2^-52 in the lower tail,
+// where the rounding of x / sqrt(2) is magnified.
 NNTH_INLINE double normal_probability(double x) {
     constexpr double kSqrtHalf = 0.70710678118654752440;
     return 0.5 * vmath::erfc(-kSqrtHalf * x);
@@ -36,8 +36,9 @@ struct NormalPair {
 //
 // All 64 bits of u count, however small it is, so the tail is as fine as the centre: the largest
 // |z| is sqrt(130 log 2) = 9.493, beyond which a normal falls with probability 2.3e-21, once in
-// 4e20 draws. Below that the law is exact but for the grid of (u, v) and the rounding of r cos and
-// r sin, a few units in the last place.
+// 4e20 draws. Below that the law is exact but for the grid of (u, v), the rounding of u to a double
+// (which is felt most near u = 1, where r is small), and that of the formula, a few units in the last
+// place.
 NNTH_INLINE NormalPair normal_pair(std::uint64_t x0, std::uint64_t x1, std::uint64_t x2,
                                    std::uint64_t x3) {
     // A word or'ed into the low bits of 2^20 adds x 2^-32 to it, of 2^-12 x 2^-64, and so on; the
