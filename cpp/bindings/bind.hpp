@@ -15,6 +15,7 @@ namespace py = pybind11;
 
 void bind_kernel(py::module_& module);
 void bind_numerics(py::module_& module);
+void bind_random(py::module_& module);
 void bind_vmath(py::module_& module);
 
 // Arrays arrive as C-contiguous float64, converted where they are not.

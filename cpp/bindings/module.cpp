@@ -7,5 +7,6 @@ PYBIND11_MODULE(_core, module) {
     module.attr("compiler") = NNTH_COMPILER;
     nnth::bind::bind_kernel(module);
     nnth::bind::bind_numerics(module);
+    nnth::bind::bind_random(module);
     nnth::bind::bind_vmath(module);
 }

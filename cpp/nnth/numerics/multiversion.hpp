@@ -4,10 +4,10 @@
 // NNTH_MULTIVERSION marks a hot leaf: a function that loops over plain pointers, with no OpenMP
 // region inside. On x86-64 it is compiled three times (SSE2; AVX2; AVX-512) and the loader picks
 // the widest the CPU has; elsewhere it is compiled once. Contraction is off and IEEE arithmetic is
-// the same at every width, so the versions return the same bits. Clang takes the attribute on
-// Linux as well; both need a loader with ifunc, which glibc has and musl and macOS have not.
+// the same at every width, so the versions return the same bits. It needs a loader with
+// ifunc, which glibc has and musl and macOS have not. The compilers are the oldest it was tried on.
 #if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GLIBC__) && \
-    (defined(__clang__) ? __clang_major__ >= 17 : __GNUC__ >= 12)
+    (defined(__clang__) ? __clang_major__ >= 22 : __GNUC__ >= 12)
 #define NNTH_MULTIVERSION \
     __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
 #else

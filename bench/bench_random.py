@@ -1,0 +1,109 @@
+"""How many normals a second does one core draw, against NumPy's ziggurat and Box-Muller in NumPy?
+
+    python bench/bench_random.py [--count 8000] [--repeats 1001]
+
+Every generator fills the same number of draws on one thread, the repeats interleaved so that a
+busy machine disturbs all alike. The default count stays in cache and in the allocator's hands:
+page faults of a fresh large array are not the question. What was timed is checked: the first four
+moments within five standard errors, and for nnth equality with draws made in other pieces. Prints
+a table and appends one row a generator to bench/bench_random.csv.
+"""
+
+import argparse
+import csv
+import math
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnth import _core
+from nnth.random import normals, uniforms
+
+Array = NDArray[np.float64]
+
+
+def cpu_model() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def box_muller(u: Array) -> Array:
+    """Box-Muller as one writes it in NumPy; log, cos and sin are NumPy's, vectorised or libm's."""
+    half = u.size // 2
+    r = np.sqrt(-2.0 * np.log(u[:half]))
+    angle = 2.0 * np.pi * u[half:]
+    return np.concatenate([r * np.cos(angle), r * np.sin(angle)])
+
+
+def check(name: str, z: Array) -> None:
+    exact, variance = (0.0, 1.0, 0.0, 3.0), (1.0, 2.0, 15.0, 96.0)
+    for order in range(1, 5):
+        error = float((z**order).mean()) - exact[order - 1]
+        if abs(error) > 5.0 * math.sqrt(variance[order - 1] / z.size):
+            raise SystemExit(f"{name}: moment {order} is off by {error}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=8_000)
+    parser.add_argument("--repeats", type=int, default=1001)
+    options = parser.parse_args()
+    count: int = options.count - options.count % 2
+    philox = np.random.Generator(np.random.Philox(1))
+    pcg = np.random.Generator(np.random.PCG64(1))
+
+    contenders: dict[str, Callable[[], Array]] = {
+        "nnth normals": lambda: normals(1, 2, count, threads=1),
+        "numpy Philox, ziggurat": lambda: philox.standard_normal(count),
+        "numpy PCG64, ziggurat": lambda: pcg.standard_normal(count),
+        "numpy Philox, Box-Muller": lambda: box_muller(1.0 - philox.random(count)),
+        "nnth uniforms": lambda: uniforms(1, 2, count, threads=1),
+        "numpy Philox, uniforms": lambda: philox.random(count),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    for repeat in range(options.repeats + 1):
+        for name, draw in contenders.items():
+            begin = time.perf_counter()
+            z = draw()
+            elapsed = time.perf_counter() - begin
+            if repeat > 0:  # the first round warms up, and is the one checked
+                seconds[name].append(elapsed)
+            elif "uniforms" in name:
+                check(name, box_muller(z))
+            else:
+                check(name, z)
+    pieces = [normals(1, 2, 1000, start) for start in range(0, 10_000, 1000)]
+    if not np.array_equal(np.concatenate(pieces), normals(1, 2, 10_000)):
+        raise SystemExit("nnth normals: pieces differ from the whole")
+
+    machine = f"{cpu_model()}, {platform.system()} {platform.machine()}"
+    print(f"{count} draws, median of {options.repeats}, 1 thread; {machine}")
+    print(f"nnth {_core.__version__} ({_core.compiler}), numpy {np.__version__}")
+    rows = []
+    for name, times in seconds.items():
+        rate = count / statistics.median(times) * 1e-6
+        low, _, high = statistics.quantiles((count / t * 1e-6 for t in times), n=4)
+        print(f"{name:28}{rate:8.1f} M/s   quartiles {low:.1f} to {high:.1f}")
+        rows.append([name, count, 1, rate, low, high, machine, _core.compiler, _core.__version__])
+
+    path = Path(__file__).with_suffix(".csv")
+    begun = path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.writer(file)
+        if not begun:
+            header = "generator count threads million_per_second quartile_1 quartile_3 machine"
+            writer.writerow([*header.split(), "compiler", "version"])
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()
