@@ -39,19 +39,20 @@ class _Bar:
         if self._shown is None:
             if time.monotonic() - self._begun < _PATIENCE:
                 return
-            self._shown = self._show()
-        bar, task = self._shown
-        bar.update(task, completed=done, total=total, refresh=True)
+            self._show()
+        else:
+            bar, task = self._shown
+            bar.update(task, completed=done, total=total, refresh=True)
 
     def wipe(self) -> None:
         if self._shown is not None:
             self._shown[0].stop()
 
-    def _show(self) -> "tuple[Progress, TaskID]":
+    def _show(self) -> None:
         from rich.console import Console
         from rich.progress import Progress
 
         # Refreshed by the calls alone: a thread of its own would compete with the work.
         bar = Progress(console=Console(stderr=True), transient=True, auto_refresh=False)
-        bar.start()
-        return bar, bar.add_task(self._label, total=None)
+        self._shown = bar, bar.add_task(self._label, total=None)
+        bar.start()  # only now, or an interrupt within would leave the cursor hidden
