@@ -244,10 +244,11 @@ def test_an_interrupted_command_is_seen_by_the_shell_and_leaves_nothing(tmp_path
     shown = read_terminal(leader)
     out, _ = process.communicate(timeout=60)
     # Ended by the signal itself, which a shell reports as 130 and takes as the end of its loop.
-    assert process.returncode == -signal.SIGINT
+    assert process.returncode == -signal.SIGINT, shown
     assert out == b""
     assert "Traceback" not in shown
-    assert shown.endswith("\x1b[2K")  # the line of the bar is wiped
+    assert shown.split("\r")[-2].isspace()  # the line of the bar is wiped
+    assert shown.endswith("\r")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -267,7 +268,10 @@ def progress_of(*arguments: str) -> str:
 
 
 def test_progress_is_shown_only_for_long_work_on_a_terminal() -> None:
-    assert "rows" in progress_of("--wait", "0.8")
+    shown = progress_of("--wait", "0.8")
+    assert "rows [" in shown
+    assert " left" in shown
+    assert shown.endswith(" \r")
     assert progress_of("--wait", "0.1") == ""
     assert progress_of("--wait", "0.8", "--quiet") == ""
     assert call(SHELL, "rows", "--wait", 0.8).stderr == ""
