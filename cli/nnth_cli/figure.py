@@ -14,7 +14,7 @@ from nnth.table import Column, Table
 
 # Okabe & Ito (2008): told apart under every common form of colour blindness.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "axes.grid": True,
     "axes.spines.right": False,
     "axes.spines.top": False,
@@ -63,6 +63,8 @@ def _draw_series(
     if series.points:
         error = None if series.error is None else table[series.error][rows]
         axes.errorbar(across, up, error, fmt="o", capsize=2, color=colour, label=label)
+        if series.theory is not None:
+            axes.plot(across, table[series.theory][rows], color=colour, label=f"{label}, theory")
     else:
         axes.plot(across, up, color=colour, label=label)
 

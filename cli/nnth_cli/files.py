@@ -13,7 +13,7 @@ from typing import BinaryIO
 def check_target(option: str, path: Path, suffixes: Sequence[str]) -> None:
     """Raises ValueError unless `path` ends in one of the suffixes and can be written."""
     if path.suffix.lower() not in suffixes:
-        known = " or ".join([", ".join(suffixes[:-1]), suffixes[-1]])
+        known = " or ".join(filter(None, [", ".join(suffixes[:-1]), suffixes[-1]]))
         raise ValueError(f"{option} must end in {known}, not {str(path)!r}")
     folder = path.resolve().parent
     if not folder.is_dir():

@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -24,20 +24,21 @@ Examples:
 NNTH_TRACEBACK=1 in the environment shows where in the program an error arose.
 """
 
-# What a shell reports for a program that SIGPIPE ended.
+# What a shell reports for a program that one of these signals ended.
+INTERRUPTED = 128 + signal.SIGINT
 READER_GONE = 128 + signal.SIGPIPE
 
 
 class Commands(TyperGroup):
     """The group of all commands, each loaded when it is called or its help is asked for."""
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
 
-    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         return load(cmd_name) if cmd_name in COMMANDS else None
 
-    def resolve_command(self, ctx: typer.Context, args: list[str]) -> Any:
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name = args[0]
         if name not in COMMANDS and not ctx.resilient_parsing:
             from difflib import get_close_matches
@@ -91,9 +92,13 @@ def nnth(
 
 def main() -> None:
     """The entry point of the program."""
-    code = run(get_command(app), sys.argv[1:])
-    if code == 128 + signal.SIGINT:
-        # Ending by the signal itself is what tells a shell to leave its loop as well.
+    conclude(run(get_command(app), sys.argv[1:]))
+
+
+def conclude(code: int) -> NoReturn:
+    """Ends the process with this exit code."""
+    if code == INTERRUPTED:
+        # A shell leaves its loop as well when a program ends by the signal itself; $? is the same.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)
     sys.exit(code)
@@ -112,7 +117,7 @@ def run(command: Any, arguments: Sequence[str]) -> int:
     except typer.Exit as request:
         return request.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        code = 128 + signal.SIGINT
+        code = INTERRUPTED
     except BrokenPipeError:
         code = READER_GONE
     except Exception as error:
@@ -130,7 +135,8 @@ def explain(error: Exception) -> tuple[int, str]:
     kind = type(error)
     if hasattr(error, "format_message"):  # Click's, wherever this version of Typer keeps Click
         message = error.format_message()
-        code, message = error.exit_code, message[:1].lower() + message[1:].rstrip(".")
+        message = message[:1].lower() + message[1:].rstrip(".")
+        code = getattr(error, "exit_code", 2)
     elif isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         wrong_path = isinstance(

@@ -97,7 +97,7 @@ def write_out(text: str) -> None:
     if sys.stdout is None:
         raise OSError(errno.EBADF, "standard output is closed")
     sys.stdout.flush()
-    data = text.encode(sys.stdout.encoding, sys.stdout.errors)
+    data = text.encode(sys.stdout.encoding, sys.stdout.errors or "strict")
     write_all(getattr(sys.stdout.buffer, "raw", sys.stdout.buffer), data)
 
 

@@ -1,15 +1,17 @@
-"""A progress bar on standard error for long work, out of the way of everything else."""
+"""A progress bar on standard error for long work, out of the way of everything else.
 
+Not Rich's: that hides the cursor and takes over both streams, and an interrupt while it starts
+leaves them so. One line, carriage returns and no escape codes need no undoing.
+"""
+
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
 
 _PATIENCE = 0.3  # seconds of work before a bar is worth showing
+_CELLS = 30
 
 
 @contextmanager
@@ -17,7 +19,7 @@ def progress_bar(label: str, *, quiet: bool) -> Iterator[Callable[[int, int], No
     """A function `progress(done, total)` for the work within, or None where nobody looks.
 
     The bar needs a terminal on standard error, appears after a third of a second, and is wiped
-    when the block ends, well or not.
+    when the block ends, well or not. The function is to be called a few times a second.
     """
     if quiet or sys.stderr is None or not sys.stderr.isatty():
         yield None
@@ -33,25 +35,30 @@ class _Bar:
     def __init__(self, label: str) -> None:
         self._label = label
         self._begun = time.monotonic()
-        self._shown: tuple[Progress, TaskID] | None = None
+        self._width = 0  # of the widest line shown
 
     def __call__(self, done: int, total: int) -> None:
-        if self._shown is None:
-            if time.monotonic() - self._begun < _PATIENCE:
-                return
-            self._shown = self._show()
-        bar, task = self._shown
-        bar.update(task, completed=done, total=total, refresh=True)
+        passed = time.monotonic() - self._begun
+        if passed < _PATIENCE or total <= 0:
+            return
+        share = done / total
+        line = f"{self._label} [{'#' * int(_CELLS * share):.<{_CELLS}}] {share:4.0%}"
+        if done > 0:
+            line += f"  {_clock(passed / share - passed)} left"
+        line = line[: shutil.get_terminal_size().columns - 1]  # a line that wraps is not undone
+        self._width = max(self._width, len(line))
+        self._write(f"\r{line:<{self._width}}")
 
     def wipe(self) -> None:
-        if self._shown is not None:
-            self._shown[0].stop()
+        if self._width:
+            self._write(f"\r{'':{self._width}}\r")
 
-    def _show(self) -> "tuple[Progress, TaskID]":
-        from rich.console import Console
-        from rich.progress import Progress
+    def _write(self, text: str) -> None:
+        sys.stderr.write(text)
+        sys.stderr.flush()
 
-        # Refreshed by the calls alone: a thread of its own would compete with the work.
-        bar = Progress(console=Console(stderr=True), transient=True, auto_refresh=False)
-        bar.start()
-        return bar, bar.add_task(self._label, total=None)
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -10,14 +10,16 @@ from dataclasses import dataclass
 class Series:
     """One column against the plot's x: a line for theory, points for what was measured.
 
-    `y` and `error` are column names; `error` is the half-length of each error bar, and only points
-    have one. Without a `label` the column's name is the label.
+    `y`, `error` and `theory` are column names. `error` is the half-length of the error bars and
+    `theory` the prediction, a line of the same colour; only points have them. Without a `label`
+    the column's name is the label.
     """
 
     y: str
     label: str = ""
     points: bool = False
     error: str | None = None
+    theory: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,5 +42,5 @@ class Plot:
         """The names of all columns the figure reads."""
         names = [self.x, self.by]
         for series in self.series:
-            names += [series.y, series.error]
+            names += [series.y, series.error, series.theory]
         return [name for name in names if name is not None]

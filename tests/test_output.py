@@ -1,0 +1,305 @@
+"""Destinations: files whole or not at all, rows added under a lock, tables and figures drawn."""
+
+import csv
+import json
+import os
+import stat
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nnth.plot import Plot, Series
+from nnth.table import Meta, Table
+from nnth_cli.files import append_rows, replaced
+from nnth_cli.output import Destination, write_arrays, write_table
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX locks and permissions")
+
+
+@pytest.fixture
+def table() -> Table:
+    columns = {"layer": [1, 2], "corr": [0.5, 1 / 3], "status": ["ok", "a,b"]}
+    return Table(columns, Meta("kernel", {"act": "relu", "cb": None, "x": (1.0, 2.0)}, seed=3))
+
+
+def wide(columns: int = 13, rows: int = 3) -> Table:
+    data = {f"column_{c}": np.arange(rows) + c / 7 for c in range(columns)}
+    return Table({"layer": np.arange(rows), **data}, Meta("kernel", {"act": "relu"}))
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_text_files_hold_what_the_table_says(table: Table, tmp_path: Path, suffix: str) -> None:
+    write_table(tmp_path / f"t.{suffix}", table)
+    assert (tmp_path / f"t.{suffix}").read_text() == getattr(table, f"to_{suffix}")()
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_parquet_keeps_columns_and_types(table: Table, tmp_path: Path) -> None:
+    pq = pytest.importorskip("pyarrow.parquet")
+    write_table(tmp_path / "t.parquet", table)
+    back = pq.read_table(tmp_path / "t.parquet")
+    assert tuple(back.column_names) == table.record_columns
+    assert back["corr"].to_pylist() == table["corr"].tolist()
+    assert back["x"].to_pylist() == [[1.0, 2.0]] * 2
+    assert back["cb"].to_pylist() == [None, None]
+    assert str(back.schema.field("seed").type) == "int64"
+
+
+def test_arrays_are_written_whole(tmp_path: Path) -> None:
+    write_arrays(tmp_path / "k.npz", {"nngp": np.eye(2)})
+    with np.load(tmp_path / "k.npz") as back:
+        assert back["nngp"].tolist() == [[1, 0], [0, 1]]
+
+
+def test_a_failed_write_leaves_the_old_file_alone(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("old")
+
+    def interrupted() -> None:
+        with replaced(path) as stream:
+            stream.write(b"new")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_replacing_keeps_links_and_permissions(tmp_path: Path) -> None:
+    target = tmp_path / "target.csv"
+    target.write_text("old")
+    target.chmod(0o600)
+    link = tmp_path / "link.csv"
+    link.symlink_to(target)
+    with replaced(link) as stream:
+        stream.write(b"new")
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "message"),
+    [
+        ("output", "a.txt", "--output must end in .csv, .jsonl or .parquet, not '.*a.txt'"),
+        ("output", "a", "--output must end in"),
+        ("append", "a.parquet", "--append must end in .csv or .jsonl"),
+        ("plot", "a.gif", "--plot must end in .png, .svg or .pdf"),
+        ("output", "no/a.csv", "there is no folder .*no"),
+        ("append", "folder.csv", "not a regular file"),
+        ("output", "locked/a.csv", "no permission to write"),
+    ],
+)
+def test_destinations_are_checked_at_once(
+    tmp_path: Path, option: str, name: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "locked").mkdir()
+    # The superuser may write everywhere, so the answer of the system is played here.
+    access = os.access
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: "locked" not in str(path) and access(path, mode)
+    )
+    with pytest.raises(ValueError, match=message):
+        Destination(**{option: tmp_path / name})
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "message"),
+    [
+        ("plot", "a.png", r"needs matplotlib: pip install 'nnth\[plot\]'"),
+        ("output", "a.parquet", r"needs pyarrow: pip install 'nnth\[parquet\]'"),
+    ],
+)
+def test_missing_extras_are_named_before_work(
+    tmp_path: Path, option: str, name: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nnth_cli.output.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=message):
+        Destination(**{option: tmp_path / name})
+
+
+def test_one_file_is_not_both_replaced_and_added_to(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="must not both be"):
+        Destination(output=tmp_path / "a.csv", append=tmp_path / "a.csv")
+
+
+@pytest.fixture
+def warnings() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def append(tmp_path: Path, warnings: list[str]) -> Callable[[str, str], str]:
+    """Adds a row of columns a, b to a file that holds `before`; returns what it holds then."""
+
+    def add(name: str, before: str) -> str:
+        path = tmp_path / name
+        path.write_text(before)
+        row = '{"a": 1, "b": 2}\n' if name.endswith("jsonl") else "1,2\n"
+        append_rows(path, row, columns=["a", "b"], warn=warnings.append)
+        return path.read_text()
+
+    return add
+
+
+def test_appending_writes_the_header_once(append: Callable[[str, str], str]) -> None:
+    once = append("t.csv", "")
+    assert once == "a,b\n1,2\n"
+    assert append("t.csv", once) == "a,b\n1,2\n1,2\n"
+
+
+def test_appending_json_lines_needs_no_header(append: Callable[[str, str], str]) -> None:
+    assert append("t.jsonl", '{"a": 0, "b": 0}\n') == '{"a": 0, "b": 0}\n{"a": 1, "b": 2}\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "message"),
+    [
+        ("t.csv", "a,c\n1,2\n", "it has no b; it has c"),
+        ("t.csv", "a\n1\n", "it has no b"),
+        ("t.csv", "b,a\n1,2\n", "another order"),
+        ("t.csv", "one line of something else", "it has no a, b"),
+        ("t.jsonl", '{"a": 1}\n', "it has no b"),
+        ("t.jsonl", "not json", "not a JSON object"),
+    ],
+)
+def test_other_columns_are_refused_and_the_file_kept(
+    append: Callable[[str, str], str], tmp_path: Path, name: str, before: str, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        append(name, before)
+    assert (tmp_path / name).read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "removed", "after"),
+    [
+        ("t.csv", "a,b\n5,6\n7", "7", "a,b\n5,6\n1,2\n"),
+        ("t.csv", "a,b\n5,6\n7,8", None, "a,b\n5,6\n7,8\n1,2\n"),
+        ("t.csv", "a,b", None, "a,b\n1,2\n"),
+        (
+            "t.jsonl",
+            '{"a": 0, "b": 0}\n{"a": 5,',
+            '{"a": 5,',
+            '{"a": 0, "b": 0}\n{"a": 1, "b": 2}\n',
+        ),
+        ("t.jsonl", '{"a": 0, "b": 0}', None, '{"a": 0, "b": 0}\n{"a": 1, "b": 2}\n'),
+    ],
+)
+def test_an_unfinished_last_line_is_ended_if_whole_and_else_removed_aloud(
+    append: Callable[[str, str], str],
+    warnings: list[str],
+    name: str,
+    before: str,
+    removed: str | None,
+    after: str,
+) -> None:
+    assert append(name, before) == after
+    if removed is None:
+        assert warnings == []
+    else:
+        assert len(warnings) == 1
+        assert warnings[0].endswith(f"half-written row, now removed: {removed}")
+
+
+def test_a_failed_append_is_taken_back(
+    append: Callable[[str, str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def half(stream: object, data: bytes) -> None:
+        stream.write(data[: len(data) // 2])  # type: ignore[attr-defined]
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("nnth_cli.files.write_all", half)
+    with pytest.raises(OSError, match="No space"):
+        append("t.csv", "a,b\n5,6\n")
+    assert (tmp_path / "t.csv").read_text() == "a,b\n5,6\n"
+
+
+@pytest.mark.parametrize("width", ["30", "80", "250"])
+def test_a_wide_table_loses_nothing(
+    width: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", width)
+    table = wide()
+    Destination(format="table").deliver(table)
+    shown = capfd.readouterr().out
+    words = shown.split()
+    for name in table:
+        assert name in words
+        assert set(table.cells(name)) <= set(words)
+    assert max(map(len, shown.splitlines())) <= int(width)
+    assert "act=relu" in shown
+    assert "\x1b" not in shown
+
+
+def test_a_long_text_is_folded_not_cut(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    text = "".join(f"{n:03}" for n in range(50))
+    Destination(format="table").deliver(Table({"text": [text]}, Meta("verify")))
+    folded = capfd.readouterr().out.splitlines()[2:]
+    assert text in "".join(line.strip() for line in folded)
+
+
+def test_square_brackets_are_not_markup(capfd: pytest.CaptureFixture[str]) -> None:
+    Destination(format="table").deliver(Table({"act": ["[red]z[/red]"]}, Meta("x", {"y": "[b]"})))
+    shown = capfd.readouterr().out
+    assert "[red]z[/red]" in shown
+    assert "y=[b]" in shown
+
+
+def test_a_pipe_gets_nothing_when_a_file_gets_the_rows(
+    table: Table, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Destination(output=tmp_path / "a.csv").deliver(table)
+    Destination(append=tmp_path / "b.csv").deliver(table)
+    assert capfd.readouterr().out == ""
+    Destination(output=tmp_path / "a.csv", format="jsonl").deliver(table)
+    shown = capfd.readouterr().out
+    assert json.loads(shown.splitlines()[1])["corr"] == 1 / 3
+    assert (tmp_path / "a.csv").read_text() == (tmp_path / "b.csv").read_text() == table.to_csv()
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
+def test_figures_are_drawn_in_every_form(tmp_path: Path, suffix: str) -> None:
+    pytest.importorskip("matplotlib")
+    plot = Plot(
+        x="n",
+        series=(Series(y="mean", label=r"$\hat K_{ab}$", points=True, error="se", theory="exact"),),
+        x_label=r"layer $\ell$",
+        log_y=True,
+        by="method",
+    )
+    columns = {
+        "n": [1, 2, 1, 2], "mean": [1.0, 0.5, 1.1, 0.4], "se": [0.1] * 4,
+        "exact": [1.0, 0.5, 1.0, np.nan], "method": ["a", "a", "b", "b"],
+    }  # fmt: skip
+    table = Table(columns, Meta("kernel", {"act": "z*$x"}), plot=plot)
+    path = tmp_path / f"f.{suffix}"
+    Destination(plot=path, quiet=True, format="csv").deliver(table)
+    opening = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[suffix]
+    assert path.read_bytes().startswith(opening)
+    again = tmp_path / f"g.{suffix}"
+    Destination(plot=again).deliver(table)
+    assert again.read_bytes() == path.read_bytes()
+
+
+def test_a_table_that_says_nothing_is_drawn_too(table: Table, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    Destination(plot=tmp_path / "f.svg").deliver(table)
+    assert "corr" in (tmp_path / "f.svg").read_text()
+
+
+def test_csv_output_is_read_by_the_csv_module(
+    table: Table, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Destination().deliver(table)
+    rows = list(csv.DictReader(capfd.readouterr().out.splitlines()))
+    assert rows[1]["status"] == "a,b"
+    assert tuple(rows[0]) == table.record_columns
