@@ -5,12 +5,14 @@ import importlib.util
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,7 +45,11 @@ def start_on_terminal(
 ) -> tuple[subprocess.Popen[bytes], int]:
     """A process with one stream ("stdout" or "stderr") on a terminal, which the file reads."""
     leader, follower = pty.openpty()
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, stream: follower}
+    streams: dict[str, Any] = {
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        stream: follower,
+    }
     process = subprocess.Popen(
         command, env={**os.environ, "TERM": "xterm", **environment}, **streams
     )
@@ -179,7 +185,7 @@ def test_a_traceback_is_there_for_those_who_ask() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["kernel", "--dept", "3"], "no such option: --dept (Possible options: --depth"),
+        (["kernel", "--dept", "3"], "no such option"),
         (["kernel", "--depth", "x"], "invalid value for '--depth': 'x' is not a valid int"),
         (
             ["kernel", "--ntk", "foo"],
@@ -194,13 +200,23 @@ def test_a_traceback_is_there_for_those_who_ask() -> None:
         (["gram"], "missing argument 'FILE'"),
         (["gram", "x.npy", "-o", "a.csv"], "--output must end in .npz, not 'a.csv'"),
         (["kernle"], "there is no command 'kernle'; there is kernel"),
-        (["--nothing"], "no such option: --nothing"),
+        (["--nothing"], "no such option"),
     ],
 )
 def test_wrong_usage_is_one_line_and_code_2(arguments: list[str], message: str) -> None:
     done = call(NNTH, *arguments)
     assert one_line(done).startswith(message)
     assert done.returncode == 2
+
+
+def test_near_names_are_suggested() -> None:
+    assert "--depth" in one_line(call(NNTH, "kernel", "--dept", 3)).replace("--dept ", "")
+    assert one_line(call(NNTH, "grm")) == "there is no command 'grm'; there is gram"
+
+
+def test_shells_may_complete_names() -> None:
+    words = {"_NNTH_COMPLETE": "complete_bash", "COMP_WORDS": "nnth ke", "COMP_CWORD": "1"}
+    assert call(NNTH, **words).stdout.strip() == "kernel"
 
 
 def test_no_command_shows_help_where_no_result_is_expected() -> None:
@@ -283,7 +299,7 @@ def test_progress_is_shown_only_for_long_work_on_a_terminal() -> None:
 @pytest.mark.parametrize("suffix", ["csv", "jsonl"])
 def test_many_processes_may_add_to_one_file(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"rows.{suffix}"
-    counts = range(200, 216)
+    counts = range(200, 210)
     with ThreadPoolExecutor(8) as pool:
         runs = list(pool.map(lambda n: call(SHELL, "rows", "--count", n, "--append", path), counts))
     assert [(run.returncode, run.stderr) for run in runs] == [(0, "")] * len(counts)
@@ -310,9 +326,9 @@ def test_other_columns_are_not_added(tmp_path: Path) -> None:
 
 def test_version_names_the_build_and_the_machine() -> None:
     done = call(NNTH, "--version")
-    assert done.stdout.startswith("nnth 0.")
-    assert " threads, " in done.stdout
-    assert done.stdout.count("\n") == 1
+    assert re.fullmatch(
+        r"nnth \d+\.\d+\.\d+ \(cpu [\w-]+, threads \d+, compiler \w+ [\d.]+\)\n", done.stdout
+    )
 
 
 def test_help_shows_the_commands_and_two_examples() -> None:
@@ -331,19 +347,23 @@ def test_each_command_explains_itself(command: str) -> None:
         assert option in shown
 
 
+HEAVY = {"rich", "pydantic", "matplotlib", "pyarrow", "scipy"}
+
+
 @pytest.mark.parametrize(
-    ("arguments", "needed"),
+    ("arguments", "unneeded"),
     [
-        ([SHELL[1], "rows"], {"nnth.table"}),
-        ([NNTH[0], "--version"], set()),
-        ([NNTH[0], "--help"], set()),
+        ([SHELL[1], "rows"], HEAVY),
+        ([NNTH[0], "--version"], HEAVY),
+        ([NNTH[0], "--help"], {*HEAVY, "numpy", "nnth._core"}),
+        ([NNTH[0], "kernel", "--depth", "x"], {*HEAVY, "numpy", "nnth_cli.commands.gram"}),
     ],
 )
-def test_no_heavy_module_is_imported_without_need(arguments: list[str], needed: set[str]) -> None:
+def test_nothing_is_imported_without_need(arguments: list[str], unneeded: set[str]) -> None:
     done = call([sys.executable, "-X", "importtime"], *arguments)
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert done.returncode == 0
-    assert imported & {"rich", "pydantic", "matplotlib", "pyarrow", "nnth.table"} == needed
+    assert "typer" in imported
+    assert not imported & unneeded
 
 
 # The commands themselves.

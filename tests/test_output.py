@@ -7,6 +7,7 @@ import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX locks and
 
 @pytest.fixture
 def table() -> Table:
-    columns = {"layer": [1, 2], "corr": [0.5, 1 / 3], "status": ["ok", "a,b"]}
+    columns: dict[str, Any] = {"layer": [1, 2], "corr": [0.5, 1 / 3], "status": ["ok", "a,b"]}
     return Table(columns, Meta("kernel", {"act": "relu", "cb": None, "x": (1.0, 2.0)}, seed=3))
 
 
@@ -104,8 +105,9 @@ def test_destinations_are_checked_at_once(
     monkeypatch.setattr(
         os, "access", lambda path, mode: "locked" not in str(path) and access(path, mode)
     )
+    given: dict[str, Any] = {option: tmp_path / name}
     with pytest.raises(ValueError, match=message):
-        Destination(**{option: tmp_path / name})
+        Destination(**given)
 
 
 @pytest.mark.parametrize(
@@ -119,8 +121,9 @@ def test_missing_extras_are_named_before_work(
     tmp_path: Path, option: str, name: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nnth_cli.output.find_spec", lambda name: None)
+    given: dict[str, Any] = {option: tmp_path / name}
     with pytest.raises(ValueError, match=message):
-        Destination(**{option: tmp_path / name})
+        Destination(**given)
 
 
 def test_one_file_is_not_both_replaced_and_added_to(tmp_path: Path) -> None:
@@ -276,7 +279,7 @@ def test_figures_are_drawn_in_every_form(tmp_path: Path, suffix: str) -> None:
         log_y=True,
         by="method",
     )
-    columns = {
+    columns: dict[str, Any] = {
         "n": [1, 2, 1, 2], "mean": [1.0, 0.5, 1.1, 0.4], "se": [0.1] * 4,
         "exact": [1.0, 0.5, 1.0, np.nan], "method": ["a", "a", "b", "b"],
     }  # fmt: skip

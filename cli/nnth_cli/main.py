@@ -24,6 +24,8 @@ Examples:
 NNTH_TRACEBACK=1 in the environment shows where in the program an error arose.
 """
 
+HELP_NAMES = {"help_option_names": ["--help", "-h"]}
+
 # What a shell reports for a program that one of these signals ended.
 INTERRUPTED = 128 + signal.SIGINT
 READER_GONE = 128 + signal.SIGPIPE
@@ -56,7 +58,6 @@ def load(name: str) -> Any:
     return get_command(single)
 
 
-HELP_NAMES = {"help_option_names": ["--help", "-h"]}
 app = typer.Typer(cls=Commands, rich_markup_mode=None, context_settings=HELP_NAMES, epilog=EXAMPLES)
 
 

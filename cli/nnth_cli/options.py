@@ -85,10 +85,12 @@ Plot: TypeAlias = Annotated[
     typer.Option(help="Draw the result to a .png, .svg or .pdf file.", metavar="FILE"),
 ]
 Seed: TypeAlias = Annotated[
-    int, typer.Option(help="Seed of the random numbers; the same seed, the same result.")
+    int,
+    typer.Option(help="Seed of the random numbers; the same seed, the same result.", metavar="N"),
 ]
 UnusedSeed: TypeAlias = Annotated[
-    int | None, typer.Option(help="Accepted by every command; nothing here is random.")
+    int | None,
+    typer.Option(help="Accepted by every command; nothing here is random.", metavar="N"),
 ]
 Threads: TypeAlias = Annotated[
     int, typer.Option(help="Threads to use, 0 for all; the result is the same.", metavar="N")

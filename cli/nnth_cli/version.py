@@ -15,8 +15,8 @@ def version_line() -> str:
     """Version, CPU level in use, threads and compiler, in one line."""
     from nnth import _core
 
-    threads = _core.thread_count(0)
-    return f"nnth {_core.__version__} ({cpu_level()}, {threads} threads, {_core.compiler})"
+    machine = f"cpu {cpu_level()}, threads {_core.thread_count(0)}, compiler {_core.compiler}"
+    return f"nnth {_core.__version__} ({machine})"
 
 
 def cpu_level() -> str:
