@@ -1,11 +1,13 @@
 // One source, one machine-code version per CPU level, chosen when the library is loaded.
 #pragma once
 
+#include <cstddef>  // any standard header: it is the library that defines __GLIBC__
+
 // NNTH_MULTIVERSION marks a hot leaf: a function that loops over plain pointers, with no OpenMP
 // region inside. On x86-64 it is compiled three times (SSE2; AVX2; AVX-512) and the loader picks
 // the widest the CPU has; elsewhere it is compiled once. Contraction is off and IEEE arithmetic is
-// the same at every width, so the versions return the same bits. It needs a loader with
-// ifunc, which glibc has and musl and macOS have not. The compilers are the oldest it was tried on.
+// the same at every width, so the versions return the same bits. It needs a loader with ifunc,
+// which glibc has and musl and macOS have not. The compilers are the oldest it was tried on.
 #if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GLIBC__) && \
     (defined(__clang__) ? __clang_major__ >= 22 : __GNUC__ >= 12)
 #define NNTH_MULTIVERSION \
