@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "nnth/kernel/pair_map.hpp"
+#include "nnth/kernel/panels.hpp"
 #include "nnth/numerics/multiversion.hpp"
 #include "nnth/numerics/parallel.hpp"
 
@@ -180,6 +181,10 @@ bool composable(const MapContext& context) {
             context.network.ntk == Ntk::ntk);
 }
 
+// A composed map worse than this is left for the map it was made of: angles of nets that jump fall
+// with depth like theta^(1/2^L), which no polynomial follows.
+constexpr double kComposedError = 1e-10;
+
 struct Route {
     std::string name;
     std::unique_ptr<PairMap> inner, map;
@@ -188,15 +193,19 @@ struct Route {
 Route choose_route(const MapContext& context, int threads, Monitor& monitor) {
     const std::size_t m = context.diagonals.inputs;
     const bool closed = context.activation.form.has_value();
+    // Kinks off 0 meet at different angles for different norms: no table in the norms resolves that.
+    const auto* panels = dynamic_cast<const PanelExpectation*>(&context.expectation);
+    const bool tabular = panels && (context.diagonals.shared || !panels->breaks_off_zero());
     if (m * (m - 1) / 2 <= kFewPairs) return {"pairwise", nullptr, pairwise_map(context)};
     if (composable(context)) {
         auto inner = closed ? pairwise_map(context) : table_map(context, threads, monitor);
         auto map = composed_map(context, *inner, threads, monitor);
-        return {"composed", std::move(inner), std::move(map)};
+        if (map->error() <= kComposedError) return {"composed", std::move(inner), std::move(map)};
+        return {closed ? "pairwise" : "table", nullptr, std::move(inner)};
     }
     if (has_layered_map(context.activation)) return {"layered", nullptr, layered_map(context)};
-    if (closed) return {"pairwise", nullptr, pairwise_map(context)};
-    return {"table", nullptr, table_map(context, threads, monitor)};
+    if (tabular) return {"table", nullptr, table_map(context, threads, monitor)};
+    return {"pairwise", nullptr, pairwise_map(context)};
 }
 
 // One block of the matrices and its mirror image.

@@ -22,6 +22,19 @@ NNTH_MULTIVERSION void weigh(double* weight, const double* x, std::size_t n) {
     for (std::size_t i = 0; i < n; ++i) weight[i] *= kInvSqrt2Pi * vmath::exp(-0.5 * x[i] * x[i]);
 }
 
+NNTH_MULTIVERSION void place(const double* edges, std::size_t panels, const double* nodes,
+                             const double* weights, std::size_t points, double* x,
+                             double* weight) {
+    for (std::size_t i = 0; i < panels; ++i) {
+        const double middle = 0.5 * (edges[i] + edges[i + 1]);
+        const double half = 0.5 * (edges[i + 1] - edges[i]);
+        for (std::size_t j = 0; j < points; ++j) {
+            x[i * points + j] = middle + half * nodes[j];
+            weight[i * points + j] = half * weights[j];
+        }
+    }
+}
+
 }  // namespace
 
 double normal_pdf(double x) { return kInvSqrt2Pi * std::exp(-0.5 * x * x); }
@@ -67,16 +80,11 @@ const std::vector<double>& Edges::panels() {
 }
 
 void Grid::make(const std::vector<double>& panels, const Rule& rule) {
-    x.clear();
-    weight.clear();
-    for (std::size_t i = 1; i < panels.size(); ++i) {
-        const double middle = 0.5 * (panels[i - 1] + panels[i]);
-        const double half = 0.5 * (panels[i] - panels[i - 1]);
-        for (std::size_t j = 0; j < rule.nodes.size(); ++j) {
-            x.push_back(middle + half * rule.nodes[j]);
-            weight.push_back(half * rule.weights[j]);
-        }
-    }
+    const std::size_t points = rule.nodes.size();
+    x.resize((panels.size() - 1) * points);
+    weight.resize(x.size());
+    place(panels.data(), panels.size() - 1, rule.nodes.data(), rule.weights.data(), points,
+          x.data(), weight.data());
     weigh(weight.data(), x.data(), size());
 }
 
@@ -88,12 +96,14 @@ void Samples::evaluate(const Program& program, const std::vector<double>& x, dou
     if (second) curvature.resize(n);
     program.evaluate(z.data(), n,
                      {value.data(), slope.data(), second ? curvature.data() : nullptr});
-    for (std::size_t i = 0; i < n; ++i) {
-        if (std::isnan(value[i]) || std::isnan(slope[i])) {
-            throw std::invalid_argument(
-                "act and its derivative must be numbers wherever the kernel reaches, not nan as at "
-                "z = " + std::to_string(z[i]) + " (does a part of it overflow?)");
-        }
+}
+
+void Samples::refuse_nan() const {
+    for (std::size_t i = 0; i < z.size(); ++i) {
+        if (!std::isnan(value[i]) && !std::isnan(slope[i])) continue;
+        throw std::invalid_argument(
+            "act and its derivative must be numbers wherever the kernel reaches, not nan as at "
+            "z = " + std::to_string(z[i]) + " (does a part of it overflow?)");
     }
 }
 

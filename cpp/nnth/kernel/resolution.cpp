@@ -17,6 +17,7 @@ constexpr int kTail = 3;                   // trailing coefficients that must be
 constexpr double kFinest = 0x1p-60;        // panels are not halved beyond this width,
 constexpr double kSpacing = 0x1p-50;       // nor beyond this fraction of their distance from 0
 constexpr double kJumpTolerance = 1e-10;   // one-sided limits closer than this are the same
+constexpr double kBreakTolerance = 1e-11;  // above what smooth panels leave, below any kink
 constexpr std::size_t kMaxBreaks = 64;
 
 using Samples = std::array<double, kPoints>;
@@ -80,7 +81,7 @@ class Search {
         return resolve(middle, b, edges);
     }
 
-    bool smooth(double a, double b) {
+    bool smooth(double a, double b, double tolerance = Resolution::kTolerance) {
         Samples z, value, slope;
         for (int j = 0; j < kPoints; ++j) {
             z[j] = 0.5 * (a + b) + 0.5 * (b - a) * transform_.points[j];
@@ -94,8 +95,8 @@ class Search {
         // Sizes are those met so far on the way out: a Gaussian that reaches z reaches those too.
         value_size_ = std::max(value_size_, largest(value));
         slope_size_ = std::max(slope_size_, largest(slope));
-        return tail(transform_, value) <= Resolution::kTolerance * value_size_ &&
-               tail(transform_, slope) <= Resolution::kTolerance * slope_size_;
+        return tail(transform_, value) <= tolerance * value_size_ &&
+               tail(transform_, slope) <= tolerance * slope_size_;
     }
 
   private:
@@ -177,13 +178,17 @@ Resolution::Resolution(const Program& program, double reach) : reach_(reach) {
     edges_.push_back(0.0);
     std::ranges::sort(edges_);
     // An edge may hide a break: where a panel across it, as wide as the narrower of the panels
-    // beside it, is not smooth although they are.
-    for (std::size_t i = 1; i + 1 < edges_.size(); ++i) {
+    // beside it, is not smooth although they are. Outwards again, so that sizes are known.
+    std::vector<std::size_t> order;
+    for (std::size_t i = 1; i + 1 < edges_.size(); ++i) order.push_back(i);
+    std::ranges::stable_sort(order, {}, [this](std::size_t i) { return std::fabs(edges_[i]); });
+    Search across(program, transform, found);
+    for (std::size_t i : order) {
         const double z = edges_[i];
         const double half = 0.5 * std::min(z - edges_[i - 1], edges_[i + 1] - z);
-        Search across(program, transform, found);
-        if (!across.smooth(z - half, z + half)) breaks_.push_back(limits_at(program, z));
+        if (!across.smooth(z - half, z + half, kBreakTolerance)) breaks_.push_back(limits_at(program, z));
     }
+    std::ranges::sort(breaks_, {}, &Break::at);
 }
 
 }  // namespace nnth::kernel
