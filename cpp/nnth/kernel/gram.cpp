@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -28,20 +29,26 @@ constexpr double kCloseCosine = 0.999;
 // Rows a tile of products takes at once, and its columns: as many as stay in registers.
 constexpr std::size_t kTileRows = 4, kTileColumns = 16;
 
+// Eight doubles that stay together. Left to itself the compiler lays lanes across the dimension of
+// a tile this small, and shuffles more than it multiplies.
+using Lanes [[gnu::vector_size(64)]] = double;
+
 // products[i][j] = x_i . y_j for 4 rows and 16 columns; y is [dimension][16].
 NNTH_MULTIVERSION void multiply_tile(const double* x, std::size_t stride, const double* y,
                                      std::size_t dimension, double* products) {
-    double sums[kTileRows][kTileColumns] = {};
-    for (std::size_t d = 0; d < dimension; ++d) {
+    Lanes low[kTileRows] = {}, high[kTileRows] = {};
+    for (std::size_t d = 0; d < dimension; ++d, y += kTileColumns) {
+        Lanes y_low, y_high;
+        std::memcpy(&y_low, y, sizeof y_low);
+        std::memcpy(&y_high, y + 8, sizeof y_high);
         for (std::size_t i = 0; i < kTileRows; ++i) {
-            const double factor = x[i * stride + d];
-            for (std::size_t j = 0; j < kTileColumns; ++j) {
-                sums[i][j] += factor * y[d * kTileColumns + j];
-            }
+            low[i] += x[i * stride + d] * y_low;
+            high[i] += x[i * stride + d] * y_high;
         }
     }
     for (std::size_t i = 0; i < kTileRows; ++i) {
-        std::copy_n(sums[i], kTileColumns, products + i * kMostBlock);
+        std::memcpy(products + i * kMostBlock, &low[i], sizeof(Lanes));
+        std::memcpy(products + i * kMostBlock + 8, &high[i], sizeof(Lanes));
     }
 }
 
