@@ -19,21 +19,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from machine import cpu_model
 from numpy.typing import NDArray
 
 from nnth import _core
 from nnth.random import normals, uniforms
 
 Array = NDArray[np.float64]
-
-
-def cpu_model() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def box_muller(u: Array) -> Array:

@@ -5,6 +5,7 @@ leaves them so. One line, carriage returns and no escape codes need no undoing.
 """
 
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -29,6 +30,20 @@ def progress_bar(label: str, *, quiet: bool) -> Iterator[Callable[[int, int], No
         yield bar
     finally:
         bar.wipe()
+
+
+@contextmanager
+def interrupted_at_once() -> Iterator[None]:
+    """Let Ctrl-C end the process where it stands, for a library that would not listen.
+
+    Python handles a signal only between its own instructions, so a long call into a library delays
+    it. Nothing within may hold what must be put in order: files half written, locks.
+    """
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class _Bar:

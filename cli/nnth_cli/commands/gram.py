@@ -8,7 +8,7 @@ import typer
 from nnth_cli import options
 from nnth_cli.files import check_target
 from nnth_cli.output import Destination, write_arrays
-from nnth_cli.progress import progress_bar
+from nnth_cli.progress import interrupted_at_once, progress_bar
 
 
 def gram(
@@ -74,4 +74,6 @@ def gram(
     if output is not None:
         matrices = {"nngp": result.nngp, "ntk": result.ntk}
         write_arrays(output, {name: a for name, a in matrices.items() if a is not None})
-    destination.deliver(result.summary())
+    with interrupted_at_once():
+        summary = result.summary()
+    destination.deliver(summary)
