@@ -753,24 +753,51 @@ def kinked_single(pieces: Sequence[Piece], k: arb, effort: Effort) -> Diagonal:
     return Diagonal(e, de / (2 * k), d)
 
 
+def outer_integral(
+    left: Sequence[tuple[Piece, Sequence[Term]]],
+    right: Sequence[tuple[Piece, Sequence[Term]]],
+    variance: arb,
+    slope: arb,
+    conditional: arb,
+    effort: Effort,
+) -> arb:
+    """E[left(z) right(w)], z of the given variance, w given z normal (slope z, conditional)."""
+    q = variance.sqrt()
+    out = arb(0)
+    for piece, terms in left:
+        if not terms:
+            continue
+
+        def integrand(z: Any, terms: Sequence[Term] = terms) -> Any:
+            inner = z * 0
+            for p, t in right:
+                if t:
+                    inner = inner + piece_moment(t, p.lo, p.hi, slope * z, conditional)
+            return evaluate(terms, z) * phi(z / q) / q * inner
+
+        out += integrate(integrand, piece, q, effort)
+    return out
+
+
 def kinked_cross(pieces: Sequence[Piece], st: State, effort: Effort) -> Cross:
-    qa, _, minus, plus = st.geometry()
-    slope, var = st.c / st.a, st.b * minus * plus
-    e, d = arb(0), arb(0)
-    for piece in pieces:
+    _, _, minus, plus = st.geometry()
+    det = st.a * st.b * minus * plus
+    from_a = (st.a, st.c / st.a, det / st.a)
+    from_b = (st.b, st.c / st.b, det / st.b)
 
-        def outer(z: Any, piece: Piece = piece) -> Any:
-            inner = sum(piece_moment(p.s, p.lo, p.hi, slope * z, var) for p in pieces)
-            return evaluate(piece.s, z) * phi(z / qa) / qa * inner
+    def expectation(name: str) -> arb:
+        # An exponential is the outer factor wherever there is one: inside, over a long outer range,
+        # it is a huge factor times a tiny one, and the enclosures blow up.
+        whole = [(p, getattr(p, name)) for p in pieces]
+        flat = [(p, [t for t in terms if t[2] == 0]) for p, terms in whole]
+        steep = [(p, [t for t in terms if t[2] != 0]) for p, terms in whole]
+        out = outer_integral(flat, flat, *from_a, effort)
+        if any(terms for _, terms in steep):
+            out += outer_integral(steep, whole, *from_a, effort)
+            out += outer_integral(steep, flat, *from_b, effort)
+        return out
 
-        def outer_d(z: Any, piece: Piece = piece) -> Any:
-            inner = sum(piece_moment(p.d, p.lo, p.hi, slope * z, var) for p in pieces if p.d)
-            return evaluate(piece.d, z) * phi(z / qa) / qa * inner
-
-        e += integrate(outer, piece, qa, effort)
-        if piece.d:
-            d += integrate(outer_d, piece, qa, effort)
-    return Cross(d=d, e=e)
+    return Cross(d=expectation("d"), e=expectation("s"))
 
 
 # --------------------------------------------------------------------------- recursion

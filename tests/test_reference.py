@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -157,7 +158,9 @@ def test_one_layer_by_a_plain_trapezoid(act: str) -> None:
     assert close(case["cw"] * gap, two["gap"], 8)  # steps of 1/4
 
 
-KINKED = {
+Function = Callable[[np.ndarray], np.ndarray]
+# s, its derivative (none for the step, whose is a delta), and the kinks
+KINKED: dict[str, tuple[Function, Function | None, list[float]]] = {
     "relu": (lambda z: np.maximum(z, 0.0), lambda z: (z > 0) * 1.0, [0.0]),
     "abs": (np.abs, np.sign, [0.0]),
     "step": (lambda z: (z > 0) * 1.0, None, [0.0]),

@@ -135,7 +135,8 @@ def main() -> None:
         elapsed, out = timed()
         seconds.append(elapsed)
     if args.save:
-        np.savez(args.save, **{name: np.asarray(k) for name, k in zip(get, out, strict=True)})
+        matrices: dict[str, Any] = {n: np.asarray(k) for n, k in zip(get, out, strict=True)}
+        np.savez(args.save, **matrices)
     record = {
         "peer": "neural-tangents",
         "act": args.act, "depth": args.depth, "cb": args.cb, "cw": args.cw,

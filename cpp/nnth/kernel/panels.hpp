@@ -2,8 +2,10 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "nnth/kernel/expectation.hpp"
+#include "nnth/kernel/pair_sums.hpp"
 #include "nnth/kernel/program.hpp"
 #include "nnth/kernel/resolution.hpp"
 #include "nnth/numerics/quadrature.hpp"
@@ -28,6 +30,14 @@ class PanelExpectation final : public Expectation {
     OneInput one(double k) const override;
     TwoInput two(double k_a, double k_b, const Correlation& rho, const OneInput& a,
                  const OneInput& b) const override;
+
+    // The sums of every input of variances k_a with one of variance k_b, by the coarse rule; gap and
+    // sum only with `gaps`. For tables, where one inner average serves many.
+    std::vector<PairSums> sums(const std::vector<double>& k_a, double k_b, const Correlation& rho,
+                               bool gaps) const;
+
+    // Whether the activation jumps, so that its slope has deltas.
+    bool jumps() const;
 
   private:
     TwoInput two_nearly_parallel(double k_a, double k_b, const Correlation& rho, const OneInput& a,

@@ -35,19 +35,6 @@ struct Errors {
 
 double nearest_end(const Correlation& rho) { return std::min(rho.minus, rho.plus); }
 
-// Theta' = first + C_w D Theta: the convention's first term, where `square` is an entry of S or E
-// and k the entry of the kernel made of it.
-double first_term(const Network& network, double square, double k) {
-    switch (network.ntk) {
-        case Ntk::bias:
-            return 1.0 + network.cw * square;
-        case Ntk::pdlt:
-            return 1.0 + square;
-        default:
-            return k;
-    }
-}
-
 // One layer's step, with the errors it carries on and adds.
 class Step {
   public:
@@ -98,7 +85,7 @@ class Step {
 
   private:
     double theta(double square, double k, double slope, double before) const {
-        return first_term(network_, square, k) + (before == 0.0 ? 0.0 : network_.cw * slope * before);
+        return ntk_term(network_, square, k) + (before == 0.0 ? 0.0 : network_.cw * slope * before);
     }
 
     // How far the map of variances is from a proportion, where angles do not depend on variances:
@@ -137,9 +124,9 @@ Layer first_layer(const Network& network, const Inputs& inputs) {
     Layer out{};
     out.k_aa = k.k_a, out.k_bb = k.k_b, out.rho = k.rho;
     const double product = geometric_mean(inputs.s_a, inputs.s_b) * inputs.rho.rho;
-    out.theta_aa = first_term(network, inputs.s_a, out.k_aa);
-    out.theta_bb = first_term(network, inputs.s_b, out.k_bb);
-    out.theta_ab = first_term(network, product, out.k_ab());
+    out.theta_aa = ntk_term(network, inputs.s_a, out.k_aa);
+    out.theta_bb = ntk_term(network, inputs.s_b, out.k_bb);
+    out.theta_ab = ntk_term(network, product, out.k_ab());
     return out;
 }
 
@@ -184,6 +171,17 @@ void check(const Network& network) {
     if (network.depth < 1) refuse("depth", "at least 1", network.depth);
     require_variance("cb", network.cb);
     require_variance("cw", network.cw);
+}
+
+double ntk_term(const Network& network, double square, double k) {
+    switch (network.ntk) {
+        case Ntk::bias:
+            return 1.0 + network.cw * square;
+        case Ntk::pdlt:
+            return 1.0 + square;
+        default:
+            return k;
+    }
 }
 
 Affine affine_map(double cb, double cw, double square_a, double square_b, const Correlation& rho) {

@@ -70,6 +70,10 @@ struct Layer {
 std::vector<Layer> kernel_recursion(Expectation& expectation, const Network& network,
                                     const Inputs& inputs);
 
+// What a layer adds to Theta in a convention beside C_w D Theta; also Theta^1. `square` is the entry
+// of E[s s] (of S at the first layer) and k that of the kernel made of it.
+double ntk_term(const Network& network, double square, double k);
+
 // Throws std::invalid_argument unless depth >= 1 and both variances are finite and at least 0.
 void check(const Network& network);
 

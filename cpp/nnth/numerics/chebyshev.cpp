@@ -61,17 +61,23 @@ std::vector<double> chebyshev_coefficients(const std::vector<double>& values) {
 }
 
 std::vector<double> chebyshev_lagrange(int n, double a, double b, double x) {
-    const double t = b > a ? std::clamp((2.0 * x - a - b) / (b - a), -1.0, 1.0) : 0.0;
-    std::vector<double> values(static_cast<std::size_t>(n));
-    const double angle = std::acos(t);
-    for (int j = 0; j < n; ++j) {
-        // l_j(t) = (1/n) (1 + 2 sum_k T_k(t_j) T_k(t)), by discrete orthogonality.
-        double total = 1.0;
-        for (int k = 1; k < n; ++k) {
-            total += 2.0 * std::cos(k * std::numbers::pi * (n - j - 0.5) / n) * std::cos(k * angle);
+    const std::vector<double> points = chebyshev_points(n, a, b);
+    std::vector<double> values(points.size());
+    double total = 0.0;
+    for (std::size_t j = 0; j < points.size(); ++j) {
+        if (x == points[j]) {
+            std::ranges::fill(values, 0.0);
+            values[j] = 1.0;
+            return values;
         }
-        values[static_cast<std::size_t>(j)] = total / n;
+        // Barycentric weights of the zeros of T_n; Berrut & Trefethen (2004), eq. 5.3.
+        const double weight = (j % 2 == 0 ? 1.0 : -1.0) *
+                              std::sin(std::numbers::pi * (2.0 * static_cast<double>(j) + 1.0) /
+                                       (2.0 * n));
+        values[j] = weight / (x - points[j]);
+        total += values[j];
     }
+    for (double& value : values) value /= total;
     return values;
 }
 

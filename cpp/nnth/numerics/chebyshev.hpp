@@ -16,7 +16,7 @@ std::vector<double> chebyshev_points(int n, double a, double b);
 std::vector<double> chebyshev_coefficients(const std::vector<double>& values);
 
 // The values l_i(x) at one x in [a, b] of the Lagrange polynomials of chebyshev_points(n, a, b):
-// sum_i l_i(x) f(x_i) interpolates f. O(n^2), stable.
+// sum_i l_i(x) f(x_i) interpolates f. O(n).
 std::vector<double> chebyshev_lagrange(int n, double a, double b, double x);
 
 // Several functions of one variable on [a, b], each a polynomial on every panel of one partition.

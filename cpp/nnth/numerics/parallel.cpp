@@ -26,7 +26,7 @@ struct Loop {
     std::atomic<std::size_t> done{0};
     std::atomic<bool> stop{false};
     std::atomic_flag failed = ATOMIC_FLAG_INIT;
-    std::exception_ptr failure;
+    std::exception_ptr failure{};
 
     // The first failure is kept; the others are of the same loop and say no more.
     void fail(std::exception_ptr error) {

@@ -1,0 +1,299 @@
+#include "nnth/kernel/gram.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "nnth/kernel/pair_map.hpp"
+#include "nnth/numerics/multiversion.hpp"
+#include "nnth/numerics/parallel.hpp"
+
+namespace nnth::kernel {
+
+namespace {
+
+constexpr std::size_t kMostBlock = 64;
+
+// Below this many pairs a table costs more than it saves.
+constexpr std::size_t kFewPairs = 500;
+
+// Beyond this |rho| the small 1 -+ rho is computed from the difference of the vectors.
+constexpr double kCloseCosine = 0.999;
+
+// Rows a tile of products takes at once, and its columns: as many as stay in registers.
+constexpr std::size_t kTileRows = 4, kTileColumns = 16;
+
+// products[i][j] = x_i . y_j for 4 rows and 16 columns; y is [dimension][16].
+NNTH_MULTIVERSION void multiply_tile(const double* x, std::size_t stride, const double* y,
+                                     std::size_t dimension, double* products) {
+    double sums[kTileRows][kTileColumns] = {};
+    for (std::size_t d = 0; d < dimension; ++d) {
+        for (std::size_t i = 0; i < kTileRows; ++i) {
+            const double factor = x[i * stride + d];
+            for (std::size_t j = 0; j < kTileColumns; ++j) {
+                sums[i][j] += factor * y[d * kTileColumns + j];
+            }
+        }
+    }
+    for (std::size_t i = 0; i < kTileRows; ++i) {
+        std::copy_n(sums[i], kTileColumns, products + i * kMostBlock);
+    }
+}
+
+// Dot products of two runs of inputs, kMostBlock to a row. Each is summed in the same order
+// wherever its inputs stand in the block.
+class Products {
+  public:
+    explicit Products(const DataSet& data)
+        : data_(data), columns_(data.dimension * kTileColumns), rows_(data.dimension * kTileRows),
+          values_(kMostBlock * kMostBlock) {}
+
+    const double* row(std::size_t i) const { return &values_[i * kMostBlock]; }
+
+    void compute(std::size_t a, std::size_t a_count, std::size_t b, std::size_t b_count) {
+        for (std::size_t j = 0; j < b_count; j += kTileColumns) {
+            transpose(b + j, std::min(kTileColumns, b_count - j));
+            for (std::size_t i = 0; i < a_count; i += kTileRows) {
+                const double* x = padded_rows(a + i, std::min(kTileRows, a_count - i));
+                multiply_tile(x, data_.dimension, columns_.data(), data_.dimension,
+                              &values_[i * kMostBlock + j]);
+            }
+        }
+    }
+
+  private:
+    void transpose(std::size_t first, std::size_t count) {
+        std::ranges::fill(columns_, 0.0);
+        for (std::size_t j = 0; j < count; ++j) {
+            const double* y = data_.x + (first + j) * data_.dimension;
+            for (std::size_t d = 0; d < data_.dimension; ++d) columns_[d * kTileColumns + j] = y[d];
+        }
+    }
+
+    // A full set of rows, copied and padded with zeros at the end of the data only.
+    const double* padded_rows(std::size_t first, std::size_t count) {
+        const double* x = data_.x + first * data_.dimension;
+        if (count == kTileRows) return x;
+        std::ranges::fill(rows_, 0.0);
+        std::copy_n(x, count * data_.dimension, rows_.data());
+        return rows_.data();
+    }
+
+    const DataSet& data_;
+    std::vector<double> columns_, rows_, values_;
+};
+
+std::vector<double> norms(const DataSet& data) {
+    std::vector<double> out(data.inputs);
+    for (std::size_t i = 0; i < data.inputs; ++i) {
+        const double* x = data.x + i * data.dimension;
+        for (std::size_t d = 0; d < data.dimension; ++d) out[i] += x[d] * x[d];
+        out[i] /= static_cast<double>(data.dimension);
+    }
+    return out;
+}
+
+// All inputs, a layer at a time. Where they share a norm the first stands for all.
+class DiagonalRecursion {
+  public:
+    DiagonalRecursion(Expectation& expectation, const Network& network, std::vector<double> norm)
+        : expectation_(expectation), network_(network) {
+        out_.inputs = norm.size();
+        out_.layers = static_cast<std::size_t>(network.depth) + 1;
+        const auto [least, most] = std::ranges::minmax(norm);
+        out_.shared = most - least <= kSharedNorm * most;
+        if (out_.shared) std::ranges::fill(norm, most);
+        out_.norm = std::move(norm);
+        out_.k.resize(out_.layers * out_.inputs);
+        out_.square.resize((out_.layers - 1) * out_.inputs);
+        out_.slope.resize((out_.layers - 1) * out_.inputs);
+        out_.theta.resize(out_.inputs);
+    }
+
+    Diagonals run(int threads, Monitor& monitor) {
+        const std::size_t m = out_.inputs, distinct = out_.shared ? 1 : m;
+        for (std::size_t i = 0; i < distinct; ++i) {
+            out_.k[i] = network_.cb + network_.cw * out_.norm[i];
+            out_.theta[i] = ntk_term(network_, out_.norm[i], out_.k[i]);
+        }
+        for (std::size_t l = 0; l + 1 < out_.layers; ++l) {
+            const double* k = out_.k_at(l);
+            expectation_.prepare(*std::max_element(k, k + distinct));
+            parallel_for(distinct, threads, monitor, [&](std::size_t i) { step(l, i); });
+            const double* next = out_.k_at(l + 1);
+            if (!std::all_of(next, next + distinct, [](double x) { return std::isfinite(x); })) {
+                throw std::invalid_argument("depth must be at most " + std::to_string(l) +
+                                            " here, not " + std::to_string(network_.depth) +
+                                            ": the kernel then leaves the range of doubles");
+            }
+        }
+        if (out_.shared) share();
+        expectation_.prepare(*std::ranges::max_element(out_.k));
+        out_.error = largest_error();
+        return std::move(out_);
+    }
+
+  private:
+    void step(std::size_t l, std::size_t i) {
+        const std::size_t at = l * out_.inputs + i, next = at + out_.inputs;
+        const OneInput s = expectation_.one(out_.k[at]);
+        out_.square[at] = s.square;
+        out_.slope[at] = s.slope_square;
+        out_.k[next] = network_.cb + network_.cw * s.square;
+        const double carried =
+            out_.theta[i] == 0.0 ? 0.0 : network_.cw * s.slope_square * out_.theta[i];
+        out_.theta[i] = ntk_term(network_, s.square, out_.k[next]) + carried;
+    }
+
+    void share() {
+        const std::size_t m = out_.inputs;
+        for (auto* values : {&out_.k, &out_.square, &out_.slope, &out_.theta}) {
+            for (std::size_t row = 0; row < values->size(); row += m) {
+                std::fill_n(values->begin() + static_cast<std::ptrdiff_t>(row), m, (*values)[row]);
+            }
+        }
+    }
+
+    // That of the smallest and the largest norm stands for those between.
+    double largest_error() {
+        const auto [least, most] = std::ranges::minmax(out_.norm);
+        double error = 0.0;
+        for (double norm : {least, most}) {
+            const Inputs equal{norm, norm, Correlation::from_minus(0.0)};
+            error = std::max(error, kernel_recursion(expectation_, network_, equal).back().error);
+        }
+        return error;
+    }
+
+    Expectation& expectation_;
+    const Network& network_;
+    Diagonals out_{};
+};
+
+bool composable(const MapContext& context) {
+    return context.diagonals.shared ||
+           (homogeneous(context.activation) && context.network.cb == 0.0 &&
+            context.network.ntk == Ntk::ntk);
+}
+
+struct Route {
+    std::string name;
+    std::unique_ptr<PairMap> inner, map;
+};
+
+Route choose_route(const MapContext& context, int threads, Monitor& monitor) {
+    const std::size_t m = context.diagonals.inputs;
+    const bool closed = context.activation.form.has_value();
+    if (m * (m - 1) / 2 <= kFewPairs) return {"pairwise", nullptr, pairwise_map(context)};
+    if (composable(context)) {
+        auto inner = closed ? pairwise_map(context) : table_map(context, threads, monitor);
+        auto map = composed_map(context, *inner, threads, monitor);
+        return {"composed", std::move(inner), std::move(map)};
+    }
+    if (has_layered_map(context.activation)) return {"layered", nullptr, layered_map(context)};
+    if (closed) return {"pairwise", nullptr, pairwise_map(context)};
+    return {"table", nullptr, table_map(context, threads, monitor)};
+}
+
+// One block of the matrices and its mirror image.
+class Block {
+  public:
+    Block(const DataSet& data, const Diagonals& diagonals, const PairMap& map)
+        : data_(data), diagonals_(diagonals), map_(map), products_(data),
+          k_(kMostBlock * kMostBlock), theta_(kMostBlock * kMostBlock) {}
+
+    void compute(std::size_t a, std::size_t a_count, std::size_t b, std::size_t b_count,
+                 double* nngp, double* ntk) {
+        products_.compute(a, a_count, b, b_count);
+        for (std::size_t i = 0; i < a_count; ++i) {
+            const std::size_t first = a == b ? i + 1 : 0;  // the upper half of a diagonal block
+            if (first >= b_count) continue;
+            for (std::size_t j = first; j < b_count; ++j) {
+                rho_[j] = correlation(a + i, b + j, products_.row(i)[j]);
+            }
+            const std::size_t at = i * kMostBlock + first;
+            map_.apply({a + i, b + first, b_count - first, rho_ + first}, &k_[at], &theta_[at]);
+        }
+        if (nngp) write(k_, a, a_count, b, b_count, nngp);
+        if (ntk) write(theta_, a, a_count, b, b_count, ntk);
+    }
+
+  private:
+    Correlation correlation(std::size_t a, std::size_t b, double product) const {
+        const double scale = geometric_mean(diagonals_.norm[a], diagonals_.norm[b]) *
+                             static_cast<double>(data_.dimension);
+        if (scale == 0.0) return Correlation::from_rho(0.0);
+        const double rho = product / scale;
+        if (std::fabs(rho) < kCloseCosine) return Correlation::from_rho(rho);
+        return inputs_from_vectors(data_.x + a * data_.dimension, data_.x + b * data_.dimension,
+                                   data_.dimension)
+            .rho;
+    }
+
+    void write(const std::vector<double>& values, std::size_t a, std::size_t a_count,
+               std::size_t b, std::size_t b_count, double* matrix) const {
+        const std::size_t m = data_.inputs;
+        for (std::size_t i = 0; i < a_count; ++i) {
+            for (std::size_t j = a == b ? i + 1 : 0; j < b_count; ++j) {
+                matrix[(a + i) * m + b + j] = values[i * kMostBlock + j];
+            }
+        }
+        for (std::size_t j = 0; j < b_count; ++j) {
+            const std::size_t end = a == b ? j : a_count;
+            for (std::size_t i = 0; i < end; ++i) {
+                matrix[(b + j) * m + a + i] = values[i * kMostBlock + j];
+            }
+        }
+    }
+
+    const DataSet& data_;
+    const Diagonals& diagonals_;
+    const PairMap& map_;
+    Products products_;
+    Correlation rho_[kMostBlock];
+    std::vector<double> k_, theta_;
+};
+
+// The blocks on and above the diagonal, numbered row by row.
+struct BlockGrid {
+    std::size_t side;  // blocks along one side
+
+    std::size_t count() const { return side * (side + 1) / 2; }
+
+    std::pair<std::size_t, std::size_t> at(std::size_t number) const {
+        std::size_t row = 0;
+        while (number >= side - row) number -= side - row, ++row;
+        return {row, row + number};
+    }
+};
+
+}  // namespace
+
+GramReport gram(const Activation& activation, const Network& network, const DataSet& data,
+                int threads, Monitor& monitor, double* nngp, double* ntk) {
+    check(network);
+    const auto expectation = make_expectation(activation, Method::automatic, 0);
+    const Diagonals diagonals =
+        DiagonalRecursion(*expectation, network, norms(data)).run(threads, monitor);
+    const MapContext context{activation, *expectation, network, diagonals};
+    const Route route = choose_route(context, threads, monitor);
+    const std::size_t m = data.inputs, block = route.map->block();
+    const BlockGrid grid{(m + block - 1) / block};
+    parallel_for(grid.count(), threads, monitor, [&](std::size_t number) {
+        const auto [row, column] = grid.at(number);
+        const std::size_t a = row * block, b = column * block;
+        Block(data, diagonals, *route.map)
+            .compute(a, std::min(block, m - a), b, std::min(block, m - b), nngp, ntk);
+    });
+    for (std::size_t i = 0; i < m; ++i) {
+        if (nngp) nngp[i * m + i] = diagonals.last_k()[i];
+        if (ntk) ntk[i * m + i] = diagonals.theta[i];
+    }
+    return {std::max(diagonals.error, route.map->error()), route.name};
+}
+
+}  // namespace nnth::kernel

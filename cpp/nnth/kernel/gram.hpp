@@ -1,0 +1,33 @@
+// Kernel matrices of a data set.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "nnth/kernel/activation.hpp"
+#include "nnth/kernel/recursion.hpp"
+#include "nnth/numerics/monitor.hpp"
+
+namespace nnth::kernel {
+
+struct DataSet {
+    const double* x;  // [inputs][dimension]
+    std::size_t inputs, dimension;
+};
+
+struct GramReport {
+    // Estimated error of the worst entry, relative to the geometric mean of its two diagonals.
+    double error;
+    std::string route;  // "composed", "layered", "table" or "pairwise"
+};
+
+// Fills the matrices K^(L+1) and Theta^(L+1), [inputs][inputs] each, where they are not null.
+//
+// Only one half is computed, in square blocks that go through all layers in cache; the diagonals
+// come from one-input formulas. Memory besides the matrices: a few numbers an input and layer.
+// Throws std::invalid_argument as kernel_recursion does, and std::overflow_error when a diagonal
+// leaves the range of doubles; Cancelled when the monitor says stop.
+GramReport gram(const Activation& activation, const Network& network, const DataSet& data,
+                int threads, Monitor& monitor, double* nngp, double* ntk);
+
+}  // namespace nnth::kernel

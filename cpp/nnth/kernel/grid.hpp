@@ -1,0 +1,61 @@
+// Composite Gauss-Legendre grids for Gaussian expectations.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "nnth/kernel/program.hpp"
+#include "nnth/numerics/quadrature.hpp"
+
+namespace nnth::kernel {
+
+// exp(-x^2/2) is resolved to 1e-16 by 12 points on panels of this width, in standard deviations.
+constexpr double kGaussianPanel = 3.0;
+
+double normal_pdf(double x);
+
+// The edges of panels, gathered from several sources.
+class Edges {
+  public:
+    // Starts anew with panels for the Gaussian on [-extent, extent].
+    void start(double extent);
+
+    // A fixed edge is kept whatever its neighbours: a kink, or an end of the smoothing around one.
+    void add(double at, bool fixed);
+
+    // Ascending. A panel much narrower than both its neighbours comes of two sources putting an
+    // edge in nearly the same place; one of the two is left out.
+    const std::vector<double>& panels();
+
+  private:
+    struct Edge {
+        double at;
+        bool fixed;
+    };
+
+    double extent_ = 0.0;
+    std::vector<Edge> edges_, kept_;
+    std::vector<double> panels_;
+};
+
+// Nodes x and weights for E[f(x)], x ~ N(0, 1).
+struct Grid {
+    std::vector<double> x, weight;
+
+    std::size_t size() const { return x.size(); }
+
+    // Puts the rule on every panel, times the Gaussian density.
+    void make(const std::vector<double>& panels, const Rule& rule);
+};
+
+// A function and its derivatives at points, with the memory to hold them.
+struct Samples {
+    std::vector<double> z, value, slope, curvature;
+
+    // At centre + scale x for every x. Throws std::invalid_argument where the function or
+    // its slope is not a number.
+    void evaluate(const Program& program, const std::vector<double>& x, double centre, double scale,
+                  bool second);
+};
+
+}  // namespace nnth::kernel

@@ -1,0 +1,199 @@
+// Closed forms layer after layer, vectorised over pairs.
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numbers>
+
+#include "nnth/kernel/pair_map.hpp"
+#include "nnth/numerics/multiversion.hpp"
+#include "nnth/numerics/vmath.hpp"
+
+namespace nnth::kernel {
+
+namespace {
+
+using std::numbers::inv_pi;
+using std::numbers::pi;
+
+// Pairs closer to parallel than this go the scalar way, which carries 1 - rho.
+constexpr double kCarefully = 1e-4;
+constexpr double kRoundingOfEntry = 4e-16;
+
+// What the formulas below take: the entry k_ab, and the constants of either input's variance.
+struct Entry {
+    double value, slope;  // E[s_a s_b], E[s_a' s_b']
+};
+using Constants = std::array<double, 3>;
+
+// The formulas of sigmoid_forms.cpp and exponential_forms.cpp in terms of k_ab.
+struct ErfEntry {
+    static Constants constants(double k) { return {1.0 + 2.0 * k, 0.0, 0.0}; }
+    NNTH_INLINE static Entry at(double k_ab, double a0, double, double, double b0, double,
+                                double) {
+        const double inverse = 1.0 / std::sqrt(a0 * b0 - 4.0 * k_ab * k_ab);
+        return {2.0 * inv_pi * vmath::atan(2.0 * k_ab * inverse), 4.0 * inv_pi * inverse};
+    }
+};
+
+struct GeluEntry {
+    static Constants constants(double k) { return {1.0 + k, 1.0 / (1.0 + k), k / (1.0 + k)}; }
+    NNTH_INLINE static Entry at(double k_ab, double a0, double a1, double a2, double b0, double b1,
+                                double b2) {
+        const double root = std::sqrt(a0 * b0 - k_ab * k_ab), inverse = 1.0 / root;
+        const double arc = 0.5 * pi + vmath::atan(k_ab * inverse);
+        const double ab = a1 * b1, ratio = k_ab * k_ab * ab;
+        return {0.5 * inv_pi * (k_ab * arc + a2 * b2 * root + ratio * inverse),
+                0.5 * inv_pi * (arc + k_ab * inverse * ((1.0 + a0 + b0) * ab +
+                                                        ratio * inverse * inverse))};
+    }
+};
+
+struct SinEntry {
+    static Constants constants(double k) { return {0.5 * k, 0.0, 0.0}; }
+    NNTH_INLINE static Entry at(double k_ab, double a0, double, double, double b0, double,
+                                double) {
+        const double near = vmath::exp(k_ab - (a0 + b0)), far = vmath::exp(-k_ab - (a0 + b0));
+        return {0.5 * (near - far), 0.5 * (near + far)};
+    }
+};
+
+struct CosEntry {
+    static Constants constants(double k) { return SinEntry::constants(k); }
+    NNTH_INLINE static Entry at(double k_ab, double a0, double a1, double a2, double b0, double b1,
+                                double b2) {
+        const Entry sine = SinEntry::at(k_ab, a0, a1, a2, b0, b1, b2);
+        return {sine.slope, sine.value};
+    }
+};
+
+struct ExpEntry {
+    static Constants constants(double k) { return SinEntry::constants(k); }
+    NNTH_INLINE static Entry at(double k_ab, double a0, double, double, double b0, double,
+                                double) {
+        const double value = vmath::exp(k_ab + (a0 + b0));
+        return {value, value};
+    }
+};
+
+struct GaussianEntry {
+    static Constants constants(double k) { return ErfEntry::constants(k); }
+    NNTH_INLINE static Entry at(double k_ab, double a0, double, double, double b0, double,
+                                double) {
+        const double inverse = 1.0 / std::sqrt(a0 * b0 - 4.0 * k_ab * k_ab);
+        return {inverse, 4.0 * k_ab * inverse * inverse * inverse};
+    }
+};
+
+// One layer of a row of pairs, in place.
+template <class F>
+NNTH_INLINE void step(const Network& network, const NtkTerm& term, const Constants& a,
+                      const double* b0, const double* b1, const double* b2, std::size_t count,
+                      double* k, double* theta) {
+    for (std::size_t j = 0; j < count; ++j) {
+        const Entry e = F::at(k[j], a[0], a[1], a[2], b0[j], b1[j], b2[j]);
+        k[j] = network.cb + network.cw * e.value;
+        theta[j] = term.offset + term.from_k * k[j] + term.from_e * e.value +
+                   network.cw * e.slope * theta[j];
+    }
+}
+
+// A template cannot be multiversioned, so each form has its own step.
+#define NNTH_STEP(name, Form)                                                                    \
+    NNTH_MULTIVERSION void name(const Network& network, const NtkTerm& term, const Constants& a, \
+                                const double* b0, const double* b1, const double* b2,            \
+                                std::size_t count, double* k, double* theta) {                   \
+        step<Form>(network, term, a, b0, b1, b2, count, k, theta);                               \
+    }
+NNTH_STEP(erf_step, ErfEntry)
+NNTH_STEP(gelu_step, GeluEntry)
+NNTH_STEP(sin_step, SinEntry)
+NNTH_STEP(cos_step, CosEntry)
+NNTH_STEP(exp_step, ExpEntry)
+NNTH_STEP(gaussian_step, GaussianEntry)
+#undef NNTH_STEP
+
+struct LayeredForm {
+    const char* name;
+    Constants (*constants)(double k);
+    decltype(&erf_step) step;
+};
+
+constexpr LayeredForm kForms[] = {
+    {"erf", &ErfEntry::constants, &erf_step},
+    {"gelu", &GeluEntry::constants, &gelu_step},
+    {"sin", &SinEntry::constants, &sin_step},
+    {"cos", &CosEntry::constants, &cos_step},
+    {"exp", &ExpEntry::constants, &exp_step},
+    {"gaussian", &GaussianEntry::constants, &gaussian_step},
+};
+
+const LayeredForm* find_form(const Activation& activation) {
+    for (const LayeredForm& form : kForms) {
+        if (activation.form && activation.form->name == form.name) return &form;
+    }
+    return nullptr;
+}
+
+class LayeredMap final : public PairMap {
+  public:
+    LayeredMap(const MapContext& context, const LayeredForm& form)
+        : context_(context), form_(form), term_(context.network),
+          exact_(pairwise_map(context)) {
+        const Diagonals& d = context.diagonals;
+        for (auto& part : constants_) part.resize((d.layers - 1) * d.inputs);
+        for (std::size_t i = 0; i < (d.layers - 1) * d.inputs; ++i) {
+            const Constants c = form.constants(d.k[i]);
+            for (std::size_t part = 0; part < c.size(); ++part) constants_[part][i] = c[part];
+        }
+        // k_ab is carried as it is, not 1 - rho.
+        error_ = exact_->error() +
+                 carried_error(context, std::vector<double>(d.layers - 1, kRoundingOfEntry));
+    }
+
+    void apply(const Pairs& pairs, double* k, double* theta) const override {
+        const Diagonals& d = context_.diagonals;
+        const Network& network = context_.network;
+        for (std::size_t j = 0; j < pairs.count; ++j) {
+            const double product =
+                geometric_mean(d.norm[pairs.a], d.norm[pairs.b + j]) * pairs.rho[j].rho;
+            k[j] = network.cb + network.cw * product;
+            theta[j] = ntk_term(network, product, k[j]);
+        }
+        for (std::size_t l = 0; l + 1 < d.layers; ++l) {
+            const std::size_t row = l * d.inputs;
+            const Constants a{constants_[0][row + pairs.a], constants_[1][row + pairs.a],
+                              constants_[2][row + pairs.a]};
+            const std::size_t b = row + pairs.b;
+            form_.step(network, term_, a, &constants_[0][b], &constants_[1][b], &constants_[2][b],
+                       pairs.count, k, theta);
+        }
+        for (std::size_t j = 0; j < pairs.count; ++j) {
+            if (std::min(pairs.rho[j].minus, pairs.rho[j].plus) > kCarefully) continue;
+            exact_->apply({pairs.a, pairs.b + j, 1, pairs.rho + j}, k + j, theta + j);
+        }
+    }
+
+    double error() const override { return error_; }
+
+  private:
+    MapContext context_;
+    const LayeredForm& form_;
+    NtkTerm term_;
+    std::unique_ptr<PairMap> exact_;
+    std::array<std::vector<double>, 3> constants_;  // [layers - 1][inputs] each
+    double error_;
+};
+
+}  // namespace
+
+bool has_layered_map(const Activation& activation) {
+    return find_form(activation) || (activation.form && activation.form->name == "leaky_relu");
+}
+
+std::unique_ptr<PairMap> layered_map(const MapContext& context) {
+    const LayeredForm* form = find_form(context.activation);
+    if (!form) return leaky_relu_map(context);
+    return std::make_unique<LayeredMap>(context, *form);
+}
+
+}  // namespace nnth::kernel

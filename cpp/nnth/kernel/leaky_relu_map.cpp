@@ -1,0 +1,113 @@
+// max(z, a z) layer after layer, vectorised over pairs.
+#include <cmath>
+#include <numbers>
+#include <vector>
+
+#include "nnth/kernel/pair_map.hpp"
+#include "nnth/numerics/multiversion.hpp"
+#include "nnth/numerics/vmath.hpp"
+
+namespace nnth::kernel {
+
+namespace {
+
+using std::numbers::inv_pi;
+
+constexpr std::size_t kBlock = 64;
+
+// sin x - x cos x on [0, pi], relatively accurate: below 1 the series sum_k (-1)^(k+1)
+// x^(2k+1) 2k/(2k+1)!.
+NNTH_INLINE double sine_less_arc(double x) {
+    constexpr double c[] = {2. / 6,      -4. / 120,       6. / 5040,         -8. / 362880,
+                            10. / 39916800, -12. / 6227020800, 14. / 1307674368000,
+                            -16. / 355687428096000, 18. / 121645100408832000};
+    const double square = x * x;
+    double series = c[8];
+    for (int k = 7; k >= 0; --k) series = series * square + c[k];
+    const auto [sine, cosine] = vmath::sincos(x);
+    return x < 1.0 ? series * square * x : sine - x * cosine;
+}
+
+// The constants of a layer: of the activation, of the network and of input a.
+struct LayerConstants {
+    double odd, even;      // squares of the coefficients of z and |z|
+    double cb, cw;
+    double a_norm, a_next; // sqrt of E[s_a^2] here and of K_aa at the next layer
+};
+
+// With u = 1 - rho: E[s_a s_b] = e_a e_b (1 - u + kappa h(theta)), and the affine map that follows
+// as in affine_map(). homogeneous_forms.cpp has the derivation.
+NNTH_MULTIVERSION void leaky_step(const LayerConstants& layer, const NtkTerm& term,
+                                  const double* b_norm, const double* b_next, std::size_t count,
+                                  double* minus, double* theta) {
+    const double kappa = 2.0 * inv_pi * layer.even / (layer.odd + layer.even);
+    for (std::size_t j = 0; j < count; ++j) {
+        const double angle =
+            2.0 * vmath::atan2(std::sqrt(minus[j]), std::sqrt(2.0 - minus[j]));
+        const double fall = minus[j] - kappa * sine_less_arc(angle);
+        const double slope = layer.odd + layer.even * (1.0 - 2.0 * inv_pi * angle);
+        const double square = layer.a_norm * b_norm[j], k = layer.a_next * b_next[j];
+        const double difference = layer.a_norm - b_norm[j];
+        const double parallel = layer.cb * layer.cw * difference * difference /
+                                (k + layer.cb + layer.cw * square);
+        minus[j] = (parallel + layer.cw * square * fall) / k;
+        theta[j] = term.offset + term.from_k * k * (1.0 - minus[j]) +
+                   term.from_e * square * (1.0 - fall) + layer.cw * slope * theta[j];
+    }
+}
+
+class LeakyReluMap final : public PairMap {
+  public:
+    explicit LeakyReluMap(const MapContext& context)
+        : context_(context), term_(context.network), exact_(pairwise_map(context)) {
+        const double slope = context.activation.form->parameter;
+        odd_ = 0.25 * (1.0 + slope) * (1.0 + slope);
+        even_ = 0.25 * (1.0 - slope) * (1.0 - slope);
+        for (double square : context.diagonals.square) norm_.push_back(std::sqrt(square));
+        for (double k : context.diagonals.k) root_.push_back(std::sqrt(k));
+    }
+
+    void apply(const Pairs& pairs, double* k, double* theta) const override {
+        const Diagonals& d = context_.diagonals;
+        const Network& network = context_.network;
+        if (d.k[pairs.a] == 0.0) return exact_->apply(pairs, k, theta);
+        double minus[kBlock];
+        for (std::size_t j = 0; j < pairs.count; ++j) {
+            const double s_a = d.norm[pairs.a], s_b = d.norm[pairs.b + j];
+            const Affine first = affine_map(network.cb, network.cw, s_a, s_b, pairs.rho[j]);
+            minus[j] = first.rho.minus;
+            theta[j] = ntk_term(network, geometric_mean(s_a, s_b) * pairs.rho[j].rho,
+                                geometric_mean(first.k_a, first.k_b) * first.rho.rho);
+        }
+        for (std::size_t l = 0; l + 1 < d.layers; ++l) {
+            const std::size_t here = l * d.inputs, next = here + d.inputs;
+            const LayerConstants layer{odd_, even_, network.cb, network.cw, norm_[here + pairs.a],
+                                       root_[next + pairs.a]};
+            leaky_step(layer, term_, &norm_[here + pairs.b], &root_[next + pairs.b], pairs.count,
+                       minus, theta);
+        }
+        const double* root = &root_[(d.layers - 1) * d.inputs];
+        for (std::size_t j = 0; j < pairs.count; ++j) {
+            k[j] = root[pairs.a] * root[pairs.b + j] * (1.0 - minus[j]);
+            if (d.k[pairs.b + j] != 0.0) continue;
+            exact_->apply({pairs.a, pairs.b + j, 1, pairs.rho + j}, k + j, theta + j);
+        }
+    }
+
+    double error() const override { return exact_->error(); }
+
+  private:
+    MapContext context_;
+    NtkTerm term_;
+    std::unique_ptr<PairMap> exact_;
+    double odd_, even_;
+    std::vector<double> norm_, root_;  // sqrt(E[s^2]) and sqrt(K), as in Diagonals
+};
+
+}  // namespace
+
+std::unique_ptr<PairMap> leaky_relu_map(const MapContext& context) {
+    return std::make_unique<LeakyReluMap>(context);
+}
+
+}  // namespace nnth::kernel

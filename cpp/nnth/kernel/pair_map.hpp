@@ -1,0 +1,97 @@
+// From the inputs' kernel to that of the last layer, for many pairs of inputs at once.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "nnth/kernel/activation.hpp"
+#include "nnth/kernel/recursion.hpp"
+#include "nnth/numerics/monitor.hpp"
+
+namespace nnth::kernel {
+
+// Every input's own kernels: K_aa at each layer by the one-input formulas.
+struct Diagonals {
+    std::size_t inputs, layers;          // layers = depth + 1
+    std::vector<double> norm;            // [inputs] |x|^2/n0
+    std::vector<double> k;               // [layers][inputs]
+    std::vector<double> square, slope;   // [layers - 1][inputs] E[s^2] and E[s'^2]
+    std::vector<double> theta;           // [inputs] at the last layer
+    double error = 0.0;                  // relative, of k and theta at the last layer
+    bool shared = false;                 // all norms are equal to rounding
+
+    const double* k_at(std::size_t layer) const { return &k[layer * inputs]; }
+    const double* last_k() const { return k_at(layers - 1); }
+};
+
+// Norms within this of each other, relatively, are taken as equal: they differ by the rounding of
+// the sum of squares only.
+constexpr double kSharedNorm = 1e-14;
+
+// What all maps of one Gram matrix need; outlives them.
+struct MapContext {
+    const Activation& activation;
+    Expectation& expectation;  // prepared as far as the diagonals reach
+    const Network& network;
+    const Diagonals& diagonals;
+};
+
+// How the term a layer adds to Theta depends on C_b + C_w E and E: offset + from_k K + from_e E.
+struct NtkTerm {
+    double offset, from_k, from_e;
+
+    explicit NtkTerm(const Network& network)
+        : offset(network.ntk == Ntk::ntk ? 0.0 : 1.0),
+          from_k(network.ntk == Ntk::ntk ? 1.0 : 0.0),
+          from_e(network.ntk == Ntk::bias ? network.cw : (network.ntk == Ntk::pdlt ? 1.0 : 0.0)) {}
+};
+
+// The error at the last layer of a correlation to which each layer adds local[l] (all absolute): it
+// grows by at most chi_perp K/K' a layer, for the slope E[s_a' s_b'] is largest for parallel inputs.
+double carried_error(const MapContext& context, const std::vector<double>& local);
+
+// Input a with inputs b, b + 1, ..., b + count - 1.
+struct Pairs {
+    std::size_t a, b, count;
+    const Correlation* rho;  // [count], of x_a and x_b
+};
+
+class PairMap {
+  public:
+    virtual ~PairMap() = default;
+
+    // K_ab and Theta_ab at the last layer. Called by many threads.
+    virtual void apply(const Pairs& pairs, double* k, double* theta) const = 0;
+
+    // Estimated error, relative to sqrt(K_aa K_bb) and sqrt(Theta_aa Theta_bb).
+    virtual double error() const = 0;
+
+    // Inputs along the side of a block of work that lasts some milliseconds.
+    virtual std::size_t block() const { return 64; }
+};
+
+// Each pair by the layers' recursion: for few pairs, or forms without a faster map.
+std::unique_ptr<PairMap> pairwise_map(const MapContext& context);
+
+// Whether layered_map() knows the closed form.
+bool has_layered_map(const Activation& activation);
+
+// Layer after layer by a vectorised closed form.
+std::unique_ptr<PairMap> layered_map(const MapContext& context);
+
+// Its variant for piecewise linear activations, which carries 1 - rho: their slopes' expectation
+// depends on the angle itself.
+std::unique_ptr<PairMap> leaky_relu_map(const MapContext& context);
+
+// Layer after layer by interpolation in both norms and the angle; for activations without a closed
+// form. Built in parallel.
+std::unique_ptr<PairMap> table_map(const MapContext& context, int threads, Monitor& monitor);
+
+// All layers in one function of the angle, tabulated from `inner`: for inputs that share a norm, or
+// where the correlation does not depend on norms. Its cost does not grow with depth.
+std::unique_ptr<PairMap> composed_map(const MapContext& context, const PairMap& inner, int threads,
+                                      Monitor& monitor);
+
+}  // namespace nnth::kernel

@@ -1,0 +1,128 @@
+// Maps that stand on the scalar recursion: pair by pair, or tabulated in the angle.
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "nnth/kernel/pair_map.hpp"
+#include "nnth/numerics/chebyshev.hpp"
+#include "nnth/numerics/multiversion.hpp"
+#include "nnth/numerics/vmath.hpp"
+
+namespace nnth::kernel {
+
+namespace {
+
+class PairwiseMap final : public PairMap {
+  public:
+    explicit PairwiseMap(const MapContext& context) : context_(context) {
+        const double norm = *std::ranges::max_element(context.diagonals.norm);
+        const Inputs inputs{norm, norm, Correlation::from_rho(0.5)};
+        error_ = kernel_recursion(context.expectation, context.network, inputs).back().error;
+    }
+
+    void apply(const Pairs& pairs, double* k, double* theta) const override {
+        const auto& norm = context_.diagonals.norm;
+        for (std::size_t j = 0; j < pairs.count; ++j) {
+            const Inputs inputs{norm[pairs.a], norm[pairs.b + j], pairs.rho[j]};
+            const Layer last =
+                kernel_recursion(context_.expectation, context_.network, inputs).back();
+            k[j] = last.k_ab();
+            theta[j] = last.theta_ab;
+        }
+    }
+
+    double error() const override { return error_; }
+
+    // By quadrature a pair takes milliseconds a layer.
+    std::size_t block() const override { return context_.activation.form ? 16 : 1; }
+
+  private:
+    MapContext context_;
+    double error_;
+};
+
+constexpr double kComposedTolerance = 2e-15;
+constexpr std::size_t kBlock = 64;
+
+NNTH_MULTIVERSION void angles(const Correlation* rho, std::size_t count, double* theta) {
+    double minus[kBlock], plus[kBlock];
+    for (std::size_t j = 0; j < count; ++j) minus[j] = rho[j].minus, plus[j] = rho[j].plus;
+    for (std::size_t j = 0; j < count; ++j) {
+        theta[j] = 2.0 * vmath::atan2(std::sqrt(minus[j]), std::sqrt(plus[j]));
+    }
+}
+
+NNTH_MULTIVERSION void scale(double k_a, const double* k_b, const double* values,
+                             std::size_t count, double* k, double* theta) {
+    for (std::size_t j = 0; j < count; ++j) {
+        const double mean = std::sqrt(k_a) * std::sqrt(k_b[j]);
+        k[j] = mean * values[2 * j];
+        theta[j] = mean * values[2 * j + 1];
+    }
+}
+
+// Two functions of the angle: K_ab and Theta_ab, divided by K_aa, of the input of largest norm with
+// its like. Both scale with sqrt(K_aa K_bb), by homogeneity or because all norms are one.
+class ComposedMap final : public PairMap {
+  public:
+    ComposedMap(const MapContext& context, const PairMap& inner, int threads, Monitor& monitor)
+        : diagonals_(context.diagonals),
+          inner_error_(inner.error()),
+          table_(0.0, std::numbers::pi, 2, kComposedTolerance, threads, monitor,
+                 [&](double theta, double* out) {
+                     const auto& norm = context.diagonals.norm;
+                     const auto a = static_cast<std::size_t>(
+                         std::ranges::max_element(norm) - norm.begin());
+                     const double sine = std::sin(0.5 * theta), cosine = std::cos(0.5 * theta);
+                     const Correlation rho{std::cos(theta), 2.0 * sine * sine,
+                                           2.0 * cosine * cosine};
+                     inner.apply({a, a, 1, &rho}, &out[0], &out[1]);
+                     const double k = context.diagonals.last_k()[a];
+                     for (int i = 0; i < 2; ++i) out[i] = k > 0.0 ? out[i] / k : 0.0;
+                 }) {}
+
+    void apply(const Pairs& pairs, double* k, double* theta) const override {
+        double angle[kBlock], values[2 * kBlock];
+        angles(pairs.rho, pairs.count, angle);
+        table_.evaluate(angle, pairs.count, values);
+        const double* last = diagonals_.last_k();
+        scale(last[pairs.a], last + pairs.b, values, pairs.count, k, theta);
+    }
+
+    double error() const override { return inner_error_ + table_.tail(); }
+
+  private:
+    const Diagonals& diagonals_;
+    double inner_error_;
+    ChebyshevTable table_;
+};
+
+}  // namespace
+
+double carried_error(const MapContext& context, const std::vector<double>& local) {
+    const Diagonals& d = context.diagonals;
+    double worst = 0.0;
+    for (std::size_t i = 0; i < d.inputs; ++i) {
+        double error = 0.0;
+        for (std::size_t l = 0; l + 1 < d.layers; ++l) {
+            const std::size_t at = l * d.inputs + i;
+            const double next = d.k[at + d.inputs];
+            if (next == 0.0) break;
+            const double growth = context.network.cw * d.slope[at] * d.k[at] / next;
+            error = local[l] + (std::isfinite(growth) ? growth * error : 0.0);
+        }
+        worst = std::max(worst, error);
+    }
+    return worst;
+}
+
+std::unique_ptr<PairMap> pairwise_map(const MapContext& context) {
+    return std::make_unique<PairwiseMap>(context);
+}
+
+std::unique_ptr<PairMap> composed_map(const MapContext& context, const PairMap& inner, int threads,
+                                      Monitor& monitor) {
+    return std::make_unique<ComposedMap>(context, inner, threads, monitor);
+}
+
+}  // namespace nnth::kernel
