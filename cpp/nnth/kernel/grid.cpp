@@ -94,6 +94,10 @@ void Samples::evaluate(const Program& program, const std::vector<double>& x, dou
                 "act and its derivative must be numbers wherever the kernel reaches, not nan as at "
                 "z = " + std::to_string(z[i]) + " (does a part of it overflow?)");
         }
+        // A single point where a derivative is infinite, met by rounding, weighs nothing.
+        if (!std::isfinite(value[i])) continue;
+        if (!std::isfinite(slope[i])) slope[i] = 0.0;
+        if (second && !std::isfinite(curvature[i])) curvature[i] = 0.0;
     }
 }
 

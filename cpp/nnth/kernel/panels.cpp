@@ -106,7 +106,8 @@ OneInput PanelExpectation::sum_one(double q, double extent, const Rule& rule) co
         const double w = grid.weight[i], f = s.value[i], slope = s.slope[i];
         out.square += w * (f * f);
         out.slope_square += w * (slope * slope);
-        direct.add(w * (slope * slope + f * s.curvature[i]));
+        direct.add(w * slope * slope);
+        direct.add(w * f * s.curvature[i]);
         stein.add(w * f * slope * grid.x[i] / q);
     }
     // (s^2)' jumps at a kink of s. Where s^2 itself jumps (s^2)' has a delta and (s^2)'' a delta',
