@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from problems import CATALOGUE, NASTY, product, square
+from problems import CATALOGUE, NASTY, Exact, product, square
 
 from nnth import activation as activations
 from nnth.activation import activation
@@ -98,7 +98,7 @@ def test_expectations_of_nasty_expressions(act: str) -> None:
 
 @pytest.mark.parametrize("act", ["tanh(100*(z-3))", "sin(20*z)", "max(z-0.3,0)**1.5", "step(z-1)"])
 def test_one_input_by_mpmath(act: str) -> None:
-    exact = {
+    exact: Exact = {
         "tanh(100*(z-3))": lambda z: mp.tanh(100 * (z - 3)),
         "sin(20*z)": lambda z: mp.sin(20 * z),
         "max(z-0.3,0)**1.5": lambda z: max(z - mp.mpf(0.3), 0) ** 1.5,

@@ -128,7 +128,7 @@ def _number(value: float) -> float:
 
 
 def _constant(node: ast.expr) -> float:
-    """Return the value of an expression without z, by the same whitelist."""
+    """Return the value of a number, or of numbers joined by + - * /."""
     match node:
         case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
             return _number(value)
@@ -136,8 +136,16 @@ def _constant(node: ast.expr) -> float:
             return CONSTANTS[name]
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             return -_constant(operand)
+        case ast.UnaryOp(op=ast.UAdd(), operand=operand):
+            return _constant(operand)
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return _number(_constant(left) + _constant(right))
+        case ast.BinOp(left=left, op=ast.Sub(), right=right):
+            return _number(_constant(left) - _constant(right))
+        case ast.BinOp(left=left, op=ast.Mult(), right=right):
+            return _number(_constant(left) * _constant(right))
         case ast.BinOp(left=left, op=ast.Div(), right=right) if _constant(right) != 0.0:
-            return _constant(left) / _constant(right)
+            return _number(_constant(left) / _constant(right))
     raise ExpressionError(f"must have constant exponents, not {ast.unparse(node)!r}")
 
 
