@@ -59,7 +59,8 @@ struct Taylor {
 // a b, or 0 where either is: a flat outer function hides an inner one that overflows, and a constant
 // inner function the infinite slope of an outer one.
 NNTH_INLINE double times(double a, double b) {
-    return a == 0.0 || b == 0.0 ? 0.0 : a * b;
+    const double least = std::min(std::fabs(a), std::fabs(b)), product = a * b;
+    return least == 0.0 ? 0.0 : product;  // one comparison: this must vectorise
 }
 
 // Faa di Bruno: (g o a)' = g' a', (g o a)'' = g'' a'^2 + g' a''.
