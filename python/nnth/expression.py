@@ -58,7 +58,9 @@ def parse(text: str) -> Program:
     try:
         tree = ast.parse(text.strip(), mode="eval")
         program = _compile(tree.body)
-    except (SyntaxError, RecursionError, MemoryError):
+    except ExpressionError:
+        raise
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # ValueError: null characters
         raise ExpressionError(f"must be an expression in z, not {text!r}") from None
     if ("z", 0.0) not in program:
         raise ExpressionError(f"must depend on z, but {text!r} does not")
@@ -68,7 +70,7 @@ def parse(text: str) -> Program:
 def _compile(node: ast.expr) -> Program:
     match node:
         case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
-            return [("constant", float(value))]
+            return [("constant", _number(value))]
         case ast.Name(id="z"):
             return [("z", 0.0)]
         case ast.Name(id=name) if name in CONSTANTS:
@@ -115,17 +117,35 @@ def _condition(node: ast.expr) -> Program:
     )
 
 
+def _number(value: float) -> float:
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ExpressionError("must hold numbers in the range of doubles, not one above 1.8e308")
+    return number
+
+
 def _constant(node: ast.expr) -> float:
-    """Return the value of an expression without z, by the same whitelist."""
+    """Return the value of a number, or of numbers joined by + - * /."""
     match node:
         case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
-            return float(value)
+            return _number(value)
         case ast.Name(id=name) if name in CONSTANTS:
             return CONSTANTS[name]
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             return -_constant(operand)
+        case ast.UnaryOp(op=ast.UAdd(), operand=operand):
+            return _constant(operand)
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return _number(_constant(left) + _constant(right))
+        case ast.BinOp(left=left, op=ast.Sub(), right=right):
+            return _number(_constant(left) - _constant(right))
+        case ast.BinOp(left=left, op=ast.Mult(), right=right):
+            return _number(_constant(left) * _constant(right))
         case ast.BinOp(left=left, op=ast.Div(), right=right) if _constant(right) != 0.0:
-            return _constant(left) / _constant(right)
+            return _number(_constant(left) / _constant(right))
     raise ExpressionError(f"must have constant exponents, not {ast.unparse(node)!r}")
 
 

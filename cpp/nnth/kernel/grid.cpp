@@ -98,12 +98,16 @@ void Samples::evaluate(const Program& program, const std::vector<double>& x, dou
                      {value.data(), slope.data(), second ? curvature.data() : nullptr});
 }
 
-void Samples::refuse_nan() const {
+void Samples::settle() {
     for (std::size_t i = 0; i < z.size(); ++i) {
-        if (!std::isnan(value[i]) && !std::isnan(slope[i])) continue;
-        throw std::invalid_argument(
-            "act and its derivative must be numbers wherever the kernel reaches, not nan as at "
-            "z = " + std::to_string(z[i]) + " (does a part of it overflow?)");
+        if (std::isnan(value[i]) || std::isnan(slope[i])) {
+            throw std::invalid_argument(
+                "act and its derivative must be numbers wherever the kernel reaches, not nan as at "
+                "z = " + std::to_string(z[i]) + " (does a part of it overflow?)");
+        }
+        if (!std::isfinite(value[i])) continue;
+        if (!std::isfinite(slope[i])) slope[i] = 0.0;
+        if (!curvature.empty() && !std::isfinite(curvature[i])) curvature[i] = 0.0;
     }
 }
 

@@ -44,6 +44,7 @@ HermiteSeries::HermiteSeries(const Program& program, const Resolution& resolutio
     grid.make(edges.panels(), gauss_legendre(kPoints));
     Samples s;
     s.evaluate(program, grid.x, 0.0, q, false);
+    s.settle();
     const std::size_t n = grid.size();
     std::vector<double> before(n, 0.0), value(n, 1.0);
     double found = 0.0, slope_found = 0.0;

@@ -68,6 +68,7 @@ std::vector<PairSums> PairIntegrator::run(const std::vector<Input>& a, bool gaps
     std::vector<Samples> s(a.size());
     for (std::size_t k = 0; k < a.size(); ++k) {
         s[k].evaluate(program_, outer.x, 0.0, a[k].q, false);
+        s[k].settle();
     }
     for (std::size_t i = 0; i < outer.size(); ++i) {
         const Average inner = average(outer.x[i]);
@@ -146,9 +147,14 @@ PairIntegrator::Average PairIntegrator::average(double x) {
     const double mean = mean_slope_ * x;
     inner_ = &inner_grid(mean);
     samples_.evaluate(program_, inner_->x, mean, spread_, false);
-    Average out{dot(inner_->weight.data(), samples_.value.data(), inner_->size()),
-                dot(inner_->weight.data(), samples_.slope.data(), inner_->size())};
-    if (std::isnan(out.value) || std::isnan(out.slope)) samples_.refuse_nan();
+    const auto mean_of = [this](const std::vector<double>& f) {
+        return dot(inner_->weight.data(), f.data(), inner_->size());
+    };
+    Average out{mean_of(samples_.value), mean_of(samples_.slope)};
+    if (!std::isfinite(out.value) || !std::isfinite(out.slope)) {
+        samples_.settle();
+        out = {mean_of(samples_.value), mean_of(samples_.slope)};
+    }
     for (const Break& at : resolution_.breaks()) {
         if (!at.jumps() || spread_ == 0.0) continue;
         out.slope += at.jump() * normal_pdf((at.at - mean) / spread_) / spread_;

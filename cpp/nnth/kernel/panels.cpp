@@ -17,7 +17,7 @@ constexpr int kFinePoints = 16, kCoarsePoints = 12;
 constexpr double kLeastExtent = 9.0;    // the Gaussian beyond weighs 2e-19
 constexpr double kMostExtent = 39.0;    // and beyond this it underflows
 constexpr double kNegligible = 1e-17;   // a tail that adds less, relatively, is left off
-constexpr double kSmallestDeviation = 1e-150;  // stands for a variance of 0
+constexpr double kSmallestDeviation = 0x1p-537;  // the root of the least double; stands for 0
 
 // Rounding of a sum of a few hundred terms, relative to the sum of their sizes.
 constexpr double kRounding = 4e-16;
@@ -28,6 +28,16 @@ constexpr double kNearlyParallel = 1e-17;
 bool nearly_parallel(const Correlation& rho) {
     const double end = std::min(rho.minus, rho.plus);
     return end > 0.0 && end < kNearlyParallel;
+}
+
+// The limit of E[s^2] at variance 0: the mean of both sides' squares.
+double square_beside_zero(const Program& program) {
+    constexpr double least = std::numeric_limits<double>::denorm_min();
+    const double sides[2] = {-least, least};
+    double value[2];
+    program.evaluate(sides, 2, {value});
+    const double square = 0.5 * (value[0] * value[0] + value[1] * value[1]);
+    return square < std::numeric_limits<double>::min() ? 0.0 : square;
 }
 
 double deviation(double k) { return std::max(std::sqrt(k), kSmallestDeviation); }
@@ -99,6 +109,7 @@ OneInput PanelExpectation::sum_one(double q, double extent, const Rule& rule) co
     grid.make(edges.panels(), rule);
     Samples s;
     s.evaluate(program_, grid.x, 0.0, q, true);
+    s.settle();
     OneInput out{0.0, 0.0, 0.0, 0.0};
     // E[(s^2)'']/2 is E[s'^2 + s s''] and, by Stein's lemma, E[x s s']/q: whichever cancels less.
     Signed direct, stein;
@@ -106,10 +117,10 @@ OneInput PanelExpectation::sum_one(double q, double extent, const Rule& rule) co
         const double w = grid.weight[i], f = s.value[i], slope = s.slope[i];
         out.square += w * (f * f);
         out.slope_square += w * (slope * slope);
-        direct.add(w * (slope * slope + f * s.curvature[i]));
+        direct.add(w * slope * slope);
+        direct.add(w * f * s.curvature[i]);
         stein.add(w * f * slope * grid.x[i] / q);
     }
-    if (std::isnan(out.square) || std::isnan(out.slope_square)) s.refuse_nan();
     // (s^2)' jumps at a kink of s. Where s^2 itself jumps (s^2)' has a delta and (s^2)'' a delta',
     // whose expectation is minus the derivative of the density, z p(z)/k.
     for (const Break& at : resolution_->breaks()) {
@@ -132,6 +143,7 @@ OneInput PanelExpectation::one(double k) const {
     OneInput out = sum_one(q, reach, fine_);
     const OneInput coarse = sum_one(q, reach, coarse_);
     out.square_error = kRounding + relative_difference(out.square, coarse.square);
+    if (k == 0.0) out.square = square_beside_zero(program_);
     out.slope_error = kRounding + relative_difference(out.slope_square, coarse.slope_square);
     return out;
 }

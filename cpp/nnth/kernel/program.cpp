@@ -56,14 +56,23 @@ struct Taylor {
     double g0, g1, g2;
 };
 
+// a b, or 0 where either is: a flat outer function hides an inner one that overflows, and a constant
+// inner function the infinite slope of an outer one.
+NNTH_INLINE double times(double a, double b) {
+    const double least = std::min(std::fabs(a), std::fabs(b)), product = a * b;
+    return least == 0.0 ? 0.0 : product;  // one comparison: this must vectorise
+}
+
 // Faa di Bruno: (g o a)' = g' a', (g o a)'' = g'' a'^2 + g' a''.
 template <int Order, class G>
 NNTH_INLINE void chain(Slot& a, G g) {
     for (std::size_t i = 0; i < kBlock; ++i) {
         const Taylor t = g(a.f0[i]);
         a.f0[i] = t.g0;
-        if constexpr (Order >= 2) a.f2[i] = t.g2 * a.f1[i] * a.f1[i] + t.g1 * a.f2[i];
-        if constexpr (Order >= 1) a.f1[i] = t.g1 * a.f1[i];
+        if constexpr (Order >= 2) {
+            a.f2[i] = times(t.g2, times(a.f1[i], a.f1[i])) + times(t.g1, a.f2[i]);
+        }
+        if constexpr (Order >= 1) a.f1[i] = times(t.g1, a.f1[i]);
     }
 }
 
@@ -132,7 +141,8 @@ NNTH_INLINE void binary(Op op, Slot& a, const Slot& b) {
         } else if (op == Op::multiply) {
             r0 = a0 * b0, r1 = a1 * b0 + a0 * b1, r2 = a2 * b0 + 2.0 * a1 * b1 + a0 * b2;
         } else {
-            r0 = a0 / b0, r1 = (a1 - r0 * b1) / b0, r2 = (a2 - 2.0 * r1 * b1 - r0 * b2) / b0;
+            r0 = a0 / b0, r1 = (a1 - times(r0, b1)) / b0;
+            r2 = (a2 - 2.0 * times(r1, b1) - times(r0, b2)) / b0;
         }
         a.f0[i] = r0;
         if constexpr (Order >= 1) a.f1[i] = r1;
@@ -264,8 +274,10 @@ Program::Program(std::vector<Instruction> instructions) : instructions_(std::mov
         if (height < 0) throw std::invalid_argument("program: an operation lacks an operand");
         height += 1;
         if (height > kMaxStack) {
-            throw std::invalid_argument("program: an expression may nest at most " +
-                                        std::to_string(kMaxStack) + " pending operands");
+            throw std::invalid_argument("act must nest less deeply: at most " +
+                                        std::to_string(kMaxStack) +
+                                        " operands may wait for their operation, not " +
+                                        std::to_string(height));
         }
     }
     if (height != 1) throw std::invalid_argument("program: exactly one value must be left");

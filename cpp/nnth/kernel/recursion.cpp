@@ -1,10 +1,12 @@
 #include "nnth/kernel/recursion.hpp"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <cmath>
 #include <limits>
-#include <sstream>
 #include <stdexcept>
+#include <string>
 
 namespace nnth::kernel {
 
@@ -16,9 +18,10 @@ constexpr double kSmallestNormal = std::numeric_limits<double>::min();
 constexpr double kSmallest = std::numeric_limits<double>::denorm_min();
 
 [[noreturn]] void refuse(const char* name, const char* rule, double value) {
-    std::ostringstream message;
-    message << name << " must be " << rule << ", not " << value;
-    throw std::invalid_argument(message.str());
+    std::array<char, 32> shortest;  // the fewest digits that give the value back
+    char* end = std::to_chars(shortest.data(), shortest.data() + shortest.size(), value).ptr;
+    throw std::invalid_argument(std::string(name) + " must be " + rule + ", not " +
+                                std::string(shortest.data(), end));
 }
 
 void require_variance(const char* name, double value) {
@@ -130,7 +133,9 @@ Layer first_layer(const Network& network, const Inputs& inputs) {
     return out;
 }
 
-bool finite(const Layer& layer) { return std::isfinite(layer.k_aa) && std::isfinite(layer.k_bb); }
+bool finite(const Layer& layer) {
+    return std::isfinite(layer.k_aa) && std::isfinite(layer.k_bb) && std::isfinite(layer.rho.rho);
+}
 
 // What became of the numbers at this layer; `before` is the status of the layer below.
 Status status_of(const Layer& layer, const Layer* below, bool jumps) {
@@ -142,7 +147,10 @@ Status status_of(const Layer& layer, const Layer* below, bool jumps) {
         return Status::underflow;
     }
     if (jumps) return Status::infinite;
-    if (!std::isfinite(layer.theta_aa) || !std::isfinite(layer.theta_bb)) return Status::overflow;
+    if (!std::isfinite(layer.theta_aa) || !std::isfinite(layer.theta_bb) ||
+        !std::isfinite(layer.theta_ab)) {
+        return Status::overflow;
+    }
     if (layer.k_aa == 0.0 || layer.k_bb == 0.0) return Status::zero;
     return Status::ok;
 }

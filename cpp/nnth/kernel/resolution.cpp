@@ -12,105 +12,183 @@ namespace nnth::kernel {
 
 namespace {
 
-constexpr int kPoints = 20;                // samples on a panel
+constexpr int kPoints = 20;                // Chebyshev samples on a panel
 constexpr int kTail = 3;                   // trailing coefficients that must be small
+constexpr int kBetween = kPoints - 1;      // samples half-way between those
+constexpr double kAside = 1.03;            // or nearly: an edge across which one looks is missed
+constexpr int kTowardsEnd = 12;            // samples towards each end, 2^-10, 2^-14, ... from it
+constexpr int kChecks = kBetween + 2 * kTowardsEnd;
+constexpr double kCheckTolerance = 1e-11;  // of the polynomial at those further samples
+constexpr double kArgumentRounding = 0x1p-51;  // of the z of a sample, relative
 constexpr double kFinest = 0x1p-60;        // panels are not halved beyond this width,
 constexpr double kSpacing = 0x1p-50;       // nor beyond this fraction of their distance from 0
+constexpr double kNearBreak = 8.0 * kSpacing;  // what is this close to a break is the break
 constexpr double kJumpTolerance = 1e-10;   // one-sided limits closer than this are the same
-constexpr double kBreakTolerance = 1e-11;  // above what smooth panels leave, below any kink
 constexpr std::size_t kMaxBreaks = 64;
 
 using Samples = std::array<double, kPoints>;
 
-// Row k: T_k at the Chebyshev points, scaled so that a product with samples gives coefficients.
-struct ChebyshevTransform {
-    Samples points;
-    std::array<Samples, kPoints> rows;
+double largest(const double* values, int count) {
+    double most = 0.0;
+    for (int i = 0; i < count; ++i) most = std::max(most, std::fabs(values[i]));
+    return most;
+}
 
-    ChebyshevTransform() {
+bool all_finite(const double* values, int count) {
+    return std::all_of(values, values + count, [](double f) { return std::isfinite(f); });
+}
+
+// Where a panel is sampled: at Chebyshev points, which give its polynomial, and at others, where
+// what is narrower than the distance of those, or hides at an end, would show.
+class Probe {
+  public:
+    static constexpr int kSize = kPoints + kChecks;
+    using Values = std::array<double, kSize>;
+
+    Probe() {
         for (int j = 0; j < kPoints; ++j) {
             const double angle = std::numbers::pi * (j + 0.5) / kPoints;
-            points[j] = std::cos(angle);
-            for (int k = 0; k < kPoints; ++k) rows[k][j] = 2.0 / kPoints * std::cos(k * angle);
+            points_[j] = std::cos(angle);
+            for (int k = 0; k < kPoints; ++k) rows_[k][j] = 2.0 / kPoints * std::cos(k * angle);
+            rows_[0][j] = 1.0 / kPoints;
+        }
+        for (int j = 0; j < kBetween; ++j) {
+            add_check(j, std::numbers::pi * (j + kAside) / kPoints);
+        }
+        for (int i = 0; i < kTowardsEnd; ++i) {
+            offsets_[i] = std::ldexp(1.0, -10 - 4 * i);
+            const double angle = 2.0 * std::asin(std::sqrt(offsets_[i]));
+            add_check(kBetween + i, std::numbers::pi - angle);
+            add_check(kBetween + kTowardsEnd + i, angle);
         }
     }
+
+    Values arguments(double a, double b) const {
+        Values z;
+        const double middle = 0.5 * (a + b), half = 0.5 * (b - a);
+        for (int j = 0; j < kPoints + kBetween; ++j) z[j] = middle + half * points_[j];
+        for (int i = 0; i < kTowardsEnd; ++i) {
+            z[kPoints + kBetween + i] = a + (b - a) * offsets_[i];
+            z[kPoints + kBetween + kTowardsEnd + i] = b - (b - a) * offsets_[i];
+        }
+        return z;
+    }
+
+    // Whether the values at arguments(a, b) are, to the tolerance of each, those of a polynomial of
+    // degree kPoints - 1. `near_end` tells which samples are too close to an edge to count.
+    bool polynomial(const Values& f, double size, double noise,
+                    const std::array<bool, kChecks>& near_end) const {
+        Samples coefficients;
+        for (int k = kPoints - 1; k >= 0; --k) {
+            double coefficient = 0.0;
+            for (int j = 0; j < kPoints; ++j) coefficient += rows_[k][j] * f[j];
+            coefficients[k] = coefficient;
+            const bool in_tail = k >= kPoints - kTail;
+            if (in_tail && std::fabs(coefficient) > Resolution::kTolerance * size + noise) {
+                return false;
+            }
+        }
+        for (int i = 0; i < kChecks; ++i) {
+            if (near_end[i]) continue;
+            double value = 0.0;
+            for (int k = 0; k < kPoints; ++k) value += coefficients[k] * checks_[i][k];
+            if (std::fabs(value - f[kPoints + i]) > kCheckTolerance * size + 8.0 * noise) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+  private:
+    void add_check(int i, double angle) {
+        if (i < kBetween) points_[kPoints + i] = std::cos(angle);
+        for (int k = 0; k < kPoints; ++k) checks_[i][k] = std::cos(k * angle);
+    }
+
+    std::array<double, kPoints + kBetween> points_;
+    std::array<double, kTowardsEnd> offsets_;     // as fractions of the panel
+    std::array<Samples, kPoints> rows_;           // row k times samples: the coefficient of T_k
+    std::array<Samples, kChecks> checks_;         // row i: T_k at the i-th check
 };
 
-double largest(const Samples& values) {
-    double most = 0.0;
-    for (double value : values) most = std::max(most, std::fabs(value));
-    return most;
-}
+// The sizes of a function and its derivative.
+struct Sizes {
+    double value = 0.0, slope = 0.0;
+};
 
-double tail(const ChebyshevTransform& transform, const Samples& values) {
-    double most = 0.0;
-    for (int k = kPoints - kTail; k < kPoints; ++k) {
-        double coefficient = 0.0;
-        for (int j = 0; j < kPoints; ++j) coefficient += transform.rows[k][j] * values[j];
-        most = std::max(most, std::fabs(coefficient));
-    }
-    return most;
-}
+// The far end of a panel, with the sizes it was resolved to.
+struct PanelEnd {
+    double at;
+    Sizes sizes;
+};
 
 // One sweep outwards from 0 along one half-line.
 class Search {
   public:
-    Search(const Program& program, const ChebyshevTransform& transform,
-           const std::vector<double>& known_breaks)
-        : program_(program), transform_(transform), known_breaks_(known_breaks) {}
+    Search(const Program& program, const Probe& probe, const std::vector<double>& known_breaks,
+           const Sizes& sizes = {})
+        : program_(program), probe_(probe), known_breaks_(known_breaks), sizes_(sizes) {}
 
-    // Appends the panels of [a, b] to `edges` (their far ends), or returns where a break lies that
-    // is not yet an edge. `a` is the end nearer to 0.
-    std::optional<double> resolve(double a, double b, std::vector<double>& edges) {
-        if (edges.size() > Resolution::kMaxPanels) {
+    // Appends the panels of [a, b] to `ends`, or returns where a break lies that is not yet an edge.
+    // `a` is the end nearer to 0.
+    std::optional<double> resolve(double a, double b, std::vector<PanelEnd>& ends) {
+        if (ends.size() > Resolution::kMaxPanels) {
             throw std::invalid_argument(
                 "act must be resolved by at most " + std::to_string(Resolution::kMaxPanels) +
                 " polynomial pieces, but it oscillates too fast near z = " + std::to_string(a));
         }
         if (smooth(a, b)) {
-            edges.push_back(b);
+            ends.push_back({b, sizes_});
             return std::nullopt;
         }
         const double middle = 0.5 * (a + b);
         if (std::fabs(b - a) <= std::max(kSpacing * std::fabs(middle), kFinest)) {
             if (!known(middle)) return middle;
-            edges.push_back(b);  // an algebraic singularity: the panels stay graded towards it
+            ends.push_back({b, sizes_});  // an algebraic singularity: the panels stay graded towards it
             return std::nullopt;
         }
-        if (const auto found = resolve(a, middle, edges)) return found;
-        return resolve(middle, b, edges);
+        if (const auto found = resolve(a, middle, ends)) return found;
+        return resolve(middle, b, ends);
     }
 
-    bool smooth(double a, double b, double tolerance = Resolution::kTolerance) {
-        Samples z, value, slope;
-        for (int j = 0; j < kPoints; ++j) {
-            z[j] = 0.5 * (a + b) + 0.5 * (b - a) * transform_.points[j];
-        }
-        program_.evaluate(z.data(), kPoints, {value.data(), slope.data()});
+    bool smooth(double a, double b) {
+        const Probe::Values z = probe_.arguments(a, b);
+        Probe::Values value, slope, curvature;
+        program_.evaluate(z.data(), z.size(), {value.data(), slope.data(), curvature.data()});
         // Where it overflows or is undefined nothing can be resolved; whoever evaluates it there
         // will see it.
-        const bool finite = std::ranges::all_of(value, [](double f) { return std::isfinite(f); }) &&
-                            std::ranges::all_of(slope, [](double f) { return std::isfinite(f); });
-        if (!finite) return true;
+        if (!all_finite(value.data(), Probe::kSize) || !all_finite(slope.data(), Probe::kSize)) {
+            return true;
+        }
         // Sizes are those met so far on the way out: a Gaussian that reaches z reaches those too.
-        value_size_ = std::max(value_size_, largest(value));
-        slope_size_ = std::max(slope_size_, largest(slope));
-        return tail(transform_, value) <= tolerance * value_size_ &&
-               tail(transform_, slope) <= tolerance * slope_size_;
+        sizes_.value = std::max(sizes_.value, largest(value.data(), kPoints));
+        sizes_.slope = std::max(sizes_.slope, largest(slope.data(), kPoints));
+        // A sample is taken at a rounded z, which a steep function shows.
+        const double rounding = kArgumentRounding * std::max(std::fabs(a), std::fabs(b));
+        const double value_noise = rounding * largest(slope.data(), kPoints);
+        const double slope_noise = rounding * largest(curvature.data(), kPoints);
+        std::array<bool, kChecks> near_end;
+        for (int i = 0; i < kChecks; ++i) {
+            const double at = z[kPoints + i];
+            near_end[i] = std::min(std::fabs(at - a), std::fabs(at - b)) <=
+                          kNearBreak * std::fabs(at);
+        }
+        return probe_.polynomial(value, sizes_.value, value_noise, near_end) &&
+               probe_.polynomial(slope, sizes_.slope, slope_noise, near_end);
     }
 
   private:
     bool known(double z) const {
         if (std::fabs(z) <= kFinest) return true;  // 0 is always an edge
         return std::ranges::any_of(known_breaks_, [z](double at) {
-            return std::fabs(z - at) <= 8.0 * kSpacing * std::fabs(at);
+            return std::fabs(z - at) <= kNearBreak * std::fabs(at);
         });
     }
 
     const Program& program_;
-    const ChebyshevTransform& transform_;
+    const Probe& probe_;
     const std::vector<double>& known_breaks_;
-    double value_size_ = 0.0, slope_size_ = 0.0;
+    Sizes sizes_;
 };
 
 // Whether a function takes the values f at two points `distance` apart without a jump between them.
@@ -152,14 +230,15 @@ std::vector<double> first_edges(double side, double reach, const std::vector<dou
 }  // namespace
 
 Resolution::Resolution(const Program& program, double reach) : reach_(reach) {
-    static const ChebyshevTransform transform;
+    static const Probe probe;
     std::vector<double> found;
+    std::vector<PanelEnd> ends;
     for (double side : {-1.0, 1.0}) {
-        std::vector<double> outwards;
+        std::vector<PanelEnd> outwards;
         for (bool complete = false; !complete;) {
             complete = true;
             outwards.clear();
-            Search search(program, transform, found);
+            Search search(program, probe, found);
             const std::vector<double> start = first_edges(side, reach, found);
             for (std::size_t i = 1; i < start.size() && complete; ++i) {
                 if (const auto z = search.resolve(start[i - 1], start[i], outwards)) {
@@ -173,22 +252,20 @@ Resolution::Resolution(const Program& program, double reach) : reach_(reach) {
                 }
             }
         }
-        edges_.insert(edges_.end(), outwards.begin(), outwards.end());
+        ends.insert(ends.end(), outwards.begin(), outwards.end());
     }
-    edges_.push_back(0.0);
-    std::ranges::sort(edges_);
-    // An edge may hide a break: where a panel across it, as wide as the narrower of the panels
-    // beside it, is not smooth although they are. Outwards again, so that sizes are known.
-    std::vector<std::size_t> order;
-    for (std::size_t i = 1; i + 1 < edges_.size(); ++i) order.push_back(i);
-    std::ranges::stable_sort(order, {}, [this](std::size_t i) { return std::fabs(edges_[i]); });
-    Search across(program, transform, found);
-    for (std::size_t i : order) {
-        const double z = edges_[i];
-        const double half = 0.5 * std::min(z - edges_[i - 1], edges_[i + 1] - z);
-        if (!across.smooth(z - half, z + half, kBreakTolerance)) breaks_.push_back(limits_at(program, z));
+    ends.push_back({0.0, {}});
+    std::ranges::sort(ends, {}, &PanelEnd::at);
+    for (const PanelEnd& end : ends) edges_.push_back(end.at);
+    // An edge may hide a break: where a panel across it, half as wide as the narrower of the panels
+    // beside it, is not smooth although they are, to the size of the larger.
+    for (std::size_t i = 1; i + 1 < ends.size(); ++i) {
+        const double z = edges_[i], half = 0.25 * std::min(z - edges_[i - 1], edges_[i + 1] - z);
+        const Sizes &left = ends[i - 1].sizes, &right = ends[i + 1].sizes;
+        Search across(program, probe, found,
+                      {std::max(left.value, right.value), std::max(left.slope, right.slope)});
+        if (!across.smooth(z - half, z + half)) breaks_.push_back(limits_at(program, z));
     }
-    std::ranges::sort(breaks_, {}, &Break::at);
 }
 
 }  // namespace nnth::kernel

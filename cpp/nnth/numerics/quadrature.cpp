@@ -117,7 +117,7 @@ Rule gauss_hermite(int n) {
         }
         rule.nodes[i] = z;
         rule.nodes[n - 1 - i] = -z;
-        left = high;
+        left = z + 0.5 * step;  // beyond this zero, for any rounding, and short of the next
     }
     // w_i = exp(-z_i^2/2) / (n h_{n-1}(z_i)^2) (Golub & Welsch 1969).
     for (int i = 0; i < n; ++i) {
