@@ -1,10 +1,11 @@
+#include "nnth/kernel/gram.hpp"
+
 #include <pybind11/stl.h>
 
 #include <optional>
 #include <stdexcept>
 
 #include "bind.hpp"
-#include "nnth/kernel/gram.hpp"
 
 namespace nnth::bind {
 
@@ -12,7 +13,8 @@ namespace {
 
 using namespace nnth::kernel;
 
-// Fills the matrices given, in place: their memory is Python's, and nothing of their size is copied.
+// Fills the matrices given, in place: their memory is Python's, and nothing of their size is
+// copied.
 py::tuple gram_into(const Activation& activation, const Network& network, const Array& x,
                     int threads, py::object progress,
                     std::optional<py::array_t<double, py::array::c_style>> nngp,

@@ -26,9 +26,10 @@ void bind_numerics(py::module_& module) {
     module.def("thread_count", &thread_count, py::arg("threads") = 0);
     module.def("gauss_legendre", [](int n) { return rule(gauss_legendre, n); }, py::arg("n"));
     module.def("gauss_hermite", [](int n) { return rule(gauss_hermite, n); }, py::arg("n"));
-    module.def("chebyshev_points", [](int n, double a, double b) {
-        return to_array(chebyshev_points(n, a, b), {n});
-    }, py::arg("n"), py::arg("a"), py::arg("b"));
+    module.def(
+        "chebyshev_points",
+        [](int n, double a, double b) { return to_array(chebyshev_points(n, a, b), {n}); },
+        py::arg("n"), py::arg("a"), py::arg("b"));
     module.def("chebyshev_lagrange", &lagrange, py::arg("n"), py::arg("a"), py::arg("b"),
                py::arg("x"));
 }

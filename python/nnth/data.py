@@ -22,7 +22,8 @@ def load_data(path: str | os.PathLike[str]) -> NDArray[np.float64]:
     """
     file = Path(path)
     if file.suffix not in SUFFIXES:
-        raise ValueError(f"{file} must end in {', '.join(SUFFIXES)}, not {file.suffix or 'nothing'}")
+        known = ", ".join(SUFFIXES)
+        raise ValueError(f"{file} must end in {known}, not {file.suffix or 'nothing'}")
     try:
         values = _read_csv(file) if file.suffix == ".csv" else _read_numpy(file)
     except (EOFError, ValueError) as error:

@@ -61,13 +61,14 @@ def kernel(
         "quadrature" and "gauss-hermite" (with `nodes` points, for smooth activations) insist; "all"
         gives a row for each that applies, with the column `method`.
 
-    Returns a Table of depth + 1 rows: layer (1..L+1), k_aa, k_bb, k_ab, corr = k_ab/sqrt(k_aa k_bb),
-    gap = k_aa + k_bb - 2 k_ab, theta_aa, theta_bb, theta_ab, chi_par = (C_w/2) E[(s^2)''] and
-    chi_perp = C_w E[s'^2] at k_aa, error, status. `error` estimates the relative error of the row's
-    kernels (of k_ab and theta_ab, relative to the geometric mean of the diagonals), quadrature and
-    rounding carried through the layers. `status` is "ok"; "zero" where a variance is 0, so that its
-    correlation is taken as 0; "infinite" where Theta is, the activation having jumps; "overflow" and
-    "underflow" from the layer on where numbers leave the range of doubles.
+    Returns a Table of depth + 1 rows: layer (1..L+1), k_aa, k_bb, k_ab,
+    corr = k_ab/sqrt(k_aa k_bb), gap = k_aa + k_bb - 2 k_ab, theta_aa, theta_bb, theta_ab,
+    chi_par = (C_w/2) E[(s^2)''] and chi_perp = C_w E[s'^2] at k_aa, error, status. `error`
+    estimates the relative error of the row's kernels (of k_ab and theta_ab, relative to the
+    geometric mean of the diagonals), quadrature and rounding carried through the layers. `status`
+    is "ok"; "zero" where a variance is 0, so that its correlation is taken as 0; "infinite" where
+    Theta is, the activation having jumps; "overflow" and "underflow" from the layer on where
+    numbers leave the range of doubles.
 
     Accuracy: about 1e-14 relative at depth 50, closed form or not, kinked or smooth, for variances
     from 1e-16 to 1e8; `gap` keeps its digits for near-parallel inputs (relative error about
@@ -131,8 +132,10 @@ def _methods(act: Activation, method: str) -> list[str]:
         known = ", ".join([*_core.Method.__members__, "all"])
         raise ValueError(f"method must be one of {known}, not {method!r}")
     if method == "closed" and not act.form:
-        raise ValueError(f"method must be auto, quadrature or gauss-hermite for act {act.name}, "
-                         "which has no closed form, not 'closed'")
+        raise ValueError(
+            f"method must be auto, quadrature or gauss-hermite for act {act.name}, "
+            "which has no closed form, not 'closed'"
+        )
     return [method]
 
 

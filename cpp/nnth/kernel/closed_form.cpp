@@ -17,8 +17,8 @@ std::unique_ptr<Expectation> closed_form(const std::string& name, double paramet
     if (name == "cos") return cos_form();
     if (name == "exp") return exp_form();
     if (name == "gaussian") return gaussian_form();
-    throw std::invalid_argument("closed_form must be the name of an activation that has one, not '" +
-                                name + "'");
+    throw std::invalid_argument(
+        "closed_form must be the name of an activation that has one, not '" + name + "'");
 }
 
 bool homogeneous(const std::string& name) {

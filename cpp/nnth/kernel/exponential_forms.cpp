@@ -105,23 +105,30 @@ class GaussianForm final : public Expectation {
         const double k_ab = geometric_mean(k_a, k_b) * rho.rho, total = 1.0 + 2.0 * (k_a + k_b);
         const double apart = k_a * k_b * (rho.minus * rho.plus);
         const double q = total + 4.0 * apart;
-        const double excess = 4.0 * (k_a - k_b) * (k_a - k_b) + 8.0 * apart * total +
-                              16.0 * apart * apart;
+        const double excess =
+            4.0 * (k_a - k_b) * (k_a - k_b) + 8.0 * apart * total + 16.0 * apart * apart;
         const double ratio = (1.0 + 4.0 * k_a) * (1.0 + 4.0 * k_b) / (q * q);
         const Correlation correlation =
-            ratio < 0.5 ? Correlation::from_rho(std::sqrt(std::sqrt(ratio)))
-                        : Correlation::from_minus(
-                              -std::expm1(0.25 * std::log1p(-excess / (q * q))));
-        return {correlation, 4.0 * k_ab / (q * std::sqrt(q)), kFormError,
-                kFormError};
+            ratio < 0.5
+                ? Correlation::from_rho(std::sqrt(std::sqrt(ratio)))
+                : Correlation::from_minus(-std::expm1(0.25 * std::log1p(-excess / (q * q))));
+        return {correlation, 4.0 * k_ab / (q * std::sqrt(q)), kFormError, kFormError};
     }
 };
 
 }  // namespace
 
-Form sin_form() { return std::make_unique<WaveForm>(-1.0); }
-Form cos_form() { return std::make_unique<WaveForm>(1.0); }
-Form exp_form() { return std::make_unique<ExpForm>(); }
-Form gaussian_form() { return std::make_unique<GaussianForm>(); }
+Form sin_form() {
+    return std::make_unique<WaveForm>(-1.0);
+}
+Form cos_form() {
+    return std::make_unique<WaveForm>(1.0);
+}
+Form exp_form() {
+    return std::make_unique<ExpForm>();
+}
+Form gaussian_form() {
+    return std::make_unique<GaussianForm>();
+}
 
 }  // namespace nnth::kernel

@@ -57,7 +57,9 @@ NNTH_MULTIVERSION void multiply_tile(const double* x, std::size_t stride, const 
 class Products {
   public:
     explicit Products(const DataSet& data)
-        : data_(data), columns_(data.dimension * kTileColumns), rows_(data.dimension * kTileRows),
+        : data_(data),
+          columns_(data.dimension * kTileColumns),
+          rows_(data.dimension * kTileRows),
           values_(kMostBlock * kMostBlock) {}
 
     const double* row(std::size_t i) const { return &values_[i * kMostBlock]; }
@@ -200,7 +202,8 @@ struct Route {
 Route choose_route(const MapContext& context, int threads, Monitor& monitor) {
     const std::size_t m = context.diagonals.inputs;
     const bool closed = context.activation.form.has_value();
-    // Kinks off 0 meet at different angles for different norms: no table in the norms resolves that.
+    // Kinks off 0 meet at different angles for different norms: no table in the norms resolves
+    // that.
     const auto* panels = dynamic_cast<const PanelExpectation*>(&context.expectation);
     const bool tabular = panels && (context.diagonals.shared || !panels->breaks_off_zero());
     if (m * (m - 1) / 2 <= kFewPairs) return {"pairwise", nullptr, pairwise_map(context)};
@@ -219,8 +222,12 @@ Route choose_route(const MapContext& context, int threads, Monitor& monitor) {
 class Block {
   public:
     Block(const DataSet& data, const Diagonals& diagonals, const PairMap& map)
-        : data_(data), diagonals_(diagonals), map_(map), products_(data),
-          k_(kMostBlock * kMostBlock), theta_(kMostBlock * kMostBlock) {}
+        : data_(data),
+          diagonals_(diagonals),
+          map_(map),
+          products_(data),
+          k_(kMostBlock * kMostBlock),
+          theta_(kMostBlock * kMostBlock) {}
 
     void compute(std::size_t a, std::size_t a_count, std::size_t b, std::size_t b_count,
                  double* nngp, double* ntk) {
@@ -250,8 +257,8 @@ class Block {
             .rho;
     }
 
-    void write(const std::vector<double>& values, std::size_t a, std::size_t a_count,
-               std::size_t b, std::size_t b_count, double* matrix) const {
+    void write(const std::vector<double>& values, std::size_t a, std::size_t a_count, std::size_t b,
+               std::size_t b_count, double* matrix) const {
         const std::size_t m = data_.inputs;
         for (std::size_t i = 0; i < a_count; ++i) {
             for (std::size_t j = a == b ? i + 1 : 0; j < b_count; ++j) {

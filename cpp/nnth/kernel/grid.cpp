@@ -23,8 +23,7 @@ NNTH_MULTIVERSION void weigh(double* weight, const double* x, std::size_t n) {
 }
 
 NNTH_MULTIVERSION void place(const double* edges, std::size_t panels, const double* nodes,
-                             const double* weights, std::size_t points, double* x,
-                             double* weight) {
+                             const double* weights, std::size_t points, double* x, double* weight) {
     for (std::size_t i = 0; i < panels; ++i) {
         const double middle = 0.5 * (edges[i] + edges[i + 1]);
         const double half = 0.5 * (edges[i + 1] - edges[i]);
@@ -37,7 +36,9 @@ NNTH_MULTIVERSION void place(const double* edges, std::size_t panels, const doub
 
 }  // namespace
 
-double normal_pdf(double x) { return kInvSqrt2Pi * std::exp(-0.5 * x * x); }
+double normal_pdf(double x) {
+    return kInvSqrt2Pi * std::exp(-0.5 * x * x);
+}
 
 void Edges::start(double extent) {
     extent_ = extent;
@@ -103,7 +104,8 @@ void Samples::settle() {
         if (std::isnan(value[i]) || std::isnan(slope[i])) {
             throw std::invalid_argument(
                 "act and its derivative must be numbers wherever the kernel reaches, not nan as at "
-                "z = " + std::to_string(z[i]) + " (does a part of it overflow?)");
+                "z = " +
+                std::to_string(z[i]) + " (does a part of it overflow?)");
         }
         if (!std::isfinite(value[i])) continue;
         if (!std::isfinite(slope[i])) slope[i] = 0.0;

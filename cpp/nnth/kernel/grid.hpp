@@ -56,9 +56,9 @@ struct Samples {
     void evaluate(const Program& program, const std::vector<double>& x, double centre, double scale,
                   bool second);
 
-    // Throws std::invalid_argument, naming z, where a value or slope is not a number; and where only
-    // a derivative is infinite sets it to 0: a single point, met by rounding, weighs nothing. To be
-    // called before sums over the samples, or when one turned out not to be finite.
+    // Throws std::invalid_argument, naming z, where a value or slope is not a number; and where
+    // only a derivative is infinite sets it to 0: a single point, met by rounding, weighs nothing.
+    // To be called before sums over the samples, or when one turned out not to be finite.
     void settle();
 };
 

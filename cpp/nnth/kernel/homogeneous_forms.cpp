@@ -58,8 +58,8 @@ class LeakyReluForm final : public Expectation {
             const double curve = weight * sine_less_arc(theta);
             return {rho.rho + curve, rho.minus - curve, rho.plus + curve};
         }
-        const double curve = weight * sine_less_arc(2.0 * std::atan2(std::sqrt(rho.plus),
-                                                                     std::sqrt(rho.minus)));
+        const double curve =
+            weight * sine_less_arc(2.0 * std::atan2(std::sqrt(rho.plus), std::sqrt(rho.minus)));
         const double odd = (alpha_ - beta_) / total, even = 2.0 * alpha_ / total;
         return {odd * rho.rho + curve, even - odd * rho.plus - curve,
                 2.0 * beta_ / total + odd * rho.plus + curve};
@@ -92,8 +92,8 @@ class ReluPowerForm final : public Expectation {
         TwoInput out{Correlation{}, 0.0, kFormError, kFormError};
         if (theta < 0.5 * pi) {
             const double fall = p * p * integral(0.0, theta, [this](double t) {
-                return arc_cosine(power_ - 1, t) * std::sin(t);
-            });
+                                    return arc_cosine(power_ - 1, t) * std::sin(t);
+                                });
             out.correlation = Correlation::from_minus(fall / top);
         } else {
             out.correlation = Correlation::from_rho(arc_cosine(power_, theta) / top);
@@ -125,9 +125,10 @@ class ReluPowerForm final : public Expectation {
         for (int i = 2; i <= p; ++i) factor *= double(i) * i;
         for (int i = 2; i <= p - 2; ++i) factor /= i;
         return factor * integral(theta, pi, [p, theta](double t) {
-            const double gap = 2.0 * std::sin(0.5 * (t + theta)) * std::sin(0.5 * (t - theta));
-            return sine_less_arc(pi - t) * std::pow(gap, p - 2) * std::sin(t);
-        });
+                   const double gap =
+                       2.0 * std::sin(0.5 * (t + theta)) * std::sin(0.5 * (t - theta));
+                   return sine_less_arc(pi - t) * std::pow(gap, p - 2) * std::sin(t);
+               });
     }
 
     // J_p = (2p - 1) cos J_(p-1) + (p - 1)^2 sin^2 J_(p-2), the recurrence of Legendre functions.
@@ -135,7 +136,8 @@ class ReluPowerForm final : public Expectation {
         const double c = std::cos(theta), s = std::sin(theta);
         double before = pi - theta, value = sine_less_arc(pi - theta);
         for (int i = 2; i <= p; ++i) {
-            const double next = (2.0 * i - 1.0) * c * value + (i - 1.0) * (i - 1.0) * s * s * before;
+            const double next =
+                (2.0 * i - 1.0) * c * value + (i - 1.0) * (i - 1.0) * s * s * before;
             before = value;
             value = next;
         }
@@ -159,8 +161,10 @@ class StepForm final : public Expectation {
                  const OneInput&) const override {
         const double fall = rho.angle() * inv_pi;
         const double rest = 2.0 * inv_pi * std::atan2(std::sqrt(rho.plus), std::sqrt(rho.minus));
-        return {{rest, fall, 1.0 + rest}, 0.5 * inv_pi / (geometric_mean(k_a, k_b) * rho.sine()),
-                kFormError, kFormError};
+        return {{rest, fall, 1.0 + rest},
+                0.5 * inv_pi / (geometric_mean(k_a, k_b) * rho.sine()),
+                kFormError,
+                kFormError};
     }
 };
 
@@ -176,12 +180,15 @@ Form leaky_relu_form(double slope) {
 
 Form relu_power_form(double power) {
     if (!(power >= 1.0 && power <= 20.0 && power == std::floor(power))) {
-        throw std::invalid_argument("relu_power's closed form needs a whole power from 1 to 20, not " +
-                                    std::to_string(power));
+        throw std::invalid_argument(
+            "relu_power's closed form needs a whole power from 1 to 20, not " +
+            std::to_string(power));
     }
     return std::make_unique<ReluPowerForm>(static_cast<int>(power));
 }
 
-Form step_form() { return std::make_unique<StepForm>(); }
+Form step_form() {
+    return std::make_unique<StepForm>();
+}
 
 }  // namespace nnth::kernel

@@ -28,8 +28,7 @@ using Constants = std::array<double, 3>;
 // The formulas of sigmoid_forms.cpp and exponential_forms.cpp in terms of k_ab.
 struct ErfEntry {
     static Constants constants(double k) { return {1.0 + 2.0 * k, 0.0, 0.0}; }
-    NNTH_INLINE static Entry at(double k_ab, double a0, double, double, double b0, double,
-                                double) {
+    NNTH_INLINE static Entry at(double k_ab, double a0, double, double, double b0, double, double) {
         const double inverse = 1.0 / std::sqrt(a0 * b0 - 4.0 * k_ab * k_ab);
         return {2.0 * inv_pi * vmath::atan(2.0 * k_ab * inverse), 4.0 * inv_pi * inverse};
     }
@@ -43,15 +42,14 @@ struct GeluEntry {
         const double arc = 0.5 * pi + vmath::atan(k_ab * inverse);
         const double ab = a1 * b1, ratio = k_ab * k_ab * ab;
         return {0.5 * inv_pi * (k_ab * arc + a2 * b2 * root + ratio * inverse),
-                0.5 * inv_pi * (arc + k_ab * inverse * ((1.0 + a0 + b0) * ab +
-                                                        ratio * inverse * inverse))};
+                0.5 * inv_pi *
+                    (arc + k_ab * inverse * ((1.0 + a0 + b0) * ab + ratio * inverse * inverse))};
     }
 };
 
 struct SinEntry {
     static Constants constants(double k) { return {0.5 * k, 0.0, 0.0}; }
-    NNTH_INLINE static Entry at(double k_ab, double a0, double, double, double b0, double,
-                                double) {
+    NNTH_INLINE static Entry at(double k_ab, double a0, double, double, double b0, double, double) {
         const double near = vmath::exp(k_ab - (a0 + b0)), far = vmath::exp(-k_ab - (a0 + b0));
         return {0.5 * (near - far), 0.5 * (near + far)};
     }
@@ -68,8 +66,7 @@ struct CosEntry {
 
 struct ExpEntry {
     static Constants constants(double k) { return SinEntry::constants(k); }
-    NNTH_INLINE static Entry at(double k_ab, double a0, double, double, double b0, double,
-                                double) {
+    NNTH_INLINE static Entry at(double k_ab, double a0, double, double, double b0, double, double) {
         const double value = vmath::exp(k_ab + (a0 + b0));
         return {value, value};
     }
@@ -77,8 +74,7 @@ struct ExpEntry {
 
 struct GaussianEntry {
     static Constants constants(double k) { return ErfEntry::constants(k); }
-    NNTH_INLINE static Entry at(double k_ab, double a0, double, double, double b0, double,
-                                double) {
+    NNTH_INLINE static Entry at(double k_ab, double a0, double, double, double b0, double, double) {
         const double inverse = 1.0 / std::sqrt(a0 * b0 - 4.0 * k_ab * k_ab);
         return {inverse, 4.0 * k_ab * inverse * inverse * inverse};
     }
@@ -140,8 +136,7 @@ const LayeredForm* find_form(const Activation& activation) {
 class LayeredMap final : public PairMap {
   public:
     LayeredMap(const MapContext& context, const LayeredForm& form)
-        : context_(context), form_(form), term_(context.network),
-          exact_(pairwise_map(context)) {
+        : context_(context), form_(form), term_(context.network), exact_(pairwise_map(context)) {
         const Diagonals& d = context.diagonals;
         for (auto& part : constants_) part.resize((d.layers - 1) * d.inputs);
         for (std::size_t i = 0; i < (d.layers - 1) * d.inputs; ++i) {

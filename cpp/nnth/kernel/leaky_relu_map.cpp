@@ -18,9 +18,15 @@ constexpr std::size_t kBlock = 64;
 // sin x - x cos x on [0, pi], relatively accurate: below 1 the series sum_k (-1)^(k+1)
 // x^(2k+1) 2k/(2k+1)!.
 NNTH_INLINE double sine_less_arc(double x) {
-    constexpr double c[] = {2. / 6,      -4. / 120,       6. / 5040,         -8. / 362880,
-                            10. / 39916800, -12. / 6227020800, 14. / 1307674368000,
-                            -16. / 355687428096000, 18. / 121645100408832000};
+    constexpr double c[] = {2. / 6,
+                            -4. / 120,
+                            6. / 5040,
+                            -8. / 362880,
+                            10. / 39916800,
+                            -12. / 6227020800,
+                            14. / 1307674368000,
+                            -16. / 355687428096000,
+                            18. / 121645100408832000};
     const double square = x * x;
     double series = c[8];
 #pragma GCC unroll 8
@@ -31,17 +37,17 @@ NNTH_INLINE double sine_less_arc(double x) {
 
 // The constants of a layer: of the activation, of the network and of input a.
 struct LayerConstants {
-    double odd, even;      // squares of the coefficients of z and |z|
+    double odd, even;  // squares of the coefficients of z and |z|
     double cb, cw;
-    double a_norm, a_next; // sqrt of E[s_a^2] here and of K_aa at the next layer
+    double a_norm, a_next;  // sqrt of E[s_a^2] here and of K_aa at the next layer
 };
 
 // With u = 1 - rho: E[s_a s_b] = e_a e_b (1 - u + kappa h(theta)), and the affine map that follows
 // as in affine_map(). homogeneous_forms.cpp has the derivation.
 NNTH_MULTIVERSION void leaky_step(const LayerConstants& layer, const NtkTerm& term,
-                                  const double* __restrict b_norm,
-                                  const double* __restrict b_next, std::size_t count,
-                                  double* __restrict minus, double* __restrict theta) {
+                                  const double* __restrict b_norm, const double* __restrict b_next,
+                                  std::size_t count, double* __restrict minus,
+                                  double* __restrict theta) {
     const auto [odd, even, cb, cw, a_norm, a_next] = layer;
     const auto [offset, from_k, from_e] = term;
     const double kappa = 2.0 * inv_pi * even / (odd + even);
@@ -84,8 +90,8 @@ class LeakyReluMap final : public PairMap {
         }
         for (std::size_t l = 0; l + 1 < d.layers; ++l) {
             const std::size_t here = l * d.inputs, next = here + d.inputs;
-            const LayerConstants layer{odd_, even_, network.cb, network.cw, norm_[here + pairs.a],
-                                       root_[next + pairs.a]};
+            const LayerConstants layer{
+                odd_, even_, network.cb, network.cw, norm_[here + pairs.a], root_[next + pairs.a]};
             leaky_step(layer, term_, &norm_[here + pairs.b], &root_[next + pairs.b], pairs.count,
                        minus, theta);
         }

@@ -14,13 +14,13 @@ namespace nnth::kernel {
 
 // Every input's own kernels: K_aa at each layer by the one-input formulas.
 struct Diagonals {
-    std::size_t inputs, layers;          // layers = depth + 1
-    std::vector<double> norm;            // [inputs] |x|^2/n0
-    std::vector<double> k;               // [layers][inputs]
-    std::vector<double> square, slope;   // [layers - 1][inputs] E[s^2] and E[s'^2]
-    std::vector<double> theta;           // [inputs] at the last layer
-    double error = 0.0;                  // relative, of k and theta at the last layer
-    bool shared = false;                 // all norms are equal to rounding
+    std::size_t inputs, layers;         // layers = depth + 1
+    std::vector<double> norm;           // [inputs] |x|^2/n0
+    std::vector<double> k;              // [layers][inputs]
+    std::vector<double> square, slope;  // [layers - 1][inputs] E[s^2] and E[s'^2]
+    std::vector<double> theta;          // [inputs] at the last layer
+    double error = 0.0;                 // relative, of k and theta at the last layer
+    bool shared = false;                // all norms are equal to rounding
 
     const double* k_at(std::size_t layer) const { return &k[layer * inputs]; }
     const double* last_k() const { return k_at(layers - 1); }
@@ -49,7 +49,8 @@ struct NtkTerm {
 };
 
 // The error at the last layer of a correlation to which each layer adds local[l] (all absolute): it
-// grows by at most chi_perp K/K' a layer, for the slope E[s_a' s_b'] is largest for parallel inputs.
+// grows by at most chi_perp K/K' a layer, for the slope E[s_a' s_b'] is largest for parallel
+// inputs.
 double carried_error(const MapContext& context, const std::vector<double>& local);
 
 // Input a with inputs b, b + 1, ..., b + count - 1.

@@ -52,8 +52,8 @@ NNTH_MULTIVERSION void angles(const Correlation* rho, std::size_t count, double*
     }
 }
 
-NNTH_MULTIVERSION void scale(double k_a, const double* k_b, const double* values,
-                             std::size_t count, double* k, double* theta) {
+NNTH_MULTIVERSION void scale(double k_a, const double* k_b, const double* values, std::size_t count,
+                             double* k, double* theta) {
     for (std::size_t j = 0; j < count; ++j) {
         const double mean = std::sqrt(k_a) * std::sqrt(k_b[j]);
         k[j] = mean * values[2 * j];
@@ -71,8 +71,8 @@ class ComposedMap final : public PairMap {
           table_(0.0, std::numbers::pi, 2, kComposedTolerance, threads, monitor,
                  [&](double theta, double* out) {
                      const auto& norm = context.diagonals.norm;
-                     const auto a = static_cast<std::size_t>(
-                         std::ranges::max_element(norm) - norm.begin());
+                     const auto a =
+                         static_cast<std::size_t>(std::ranges::max_element(norm) - norm.begin());
                      const double sine = std::sin(0.5 * theta), cosine = std::cos(0.5 * theta);
                      const Correlation rho{std::cos(theta), 2.0 * sine * sine,
                                            2.0 * cosine * cosine};

@@ -51,8 +51,12 @@ NNTH_MULTIVERSION double square_about(double centre, const double* weight, const
 
 PairIntegrator::PairIntegrator(const Program& program, const Resolution& resolution,
                                const Rule& rule, const Input& b, const Correlation& rho)
-    : program_(program), resolution_(resolution), rule_(rule), b_(b),
-      mean_slope_(b.q * rho.rho), spread_(b.q * rho.sine()) {
+    : program_(program),
+      resolution_(resolution),
+      rule_(rule),
+      b_(b),
+      mean_slope_(b.q * rho.rho),
+      spread_(b.q * rho.sine()) {
     if (spread_ == 0.0) {  // z_b is known once x is
         plain_grid_ = {{0.0}, {1.0}};
     } else {

@@ -14,9 +14,9 @@ namespace {
 
 constexpr int kFinePoints = 16, kCoarsePoints = 12;
 
-constexpr double kLeastExtent = 9.0;    // the Gaussian beyond weighs 2e-19
-constexpr double kMostExtent = 39.0;    // and beyond this it underflows
-constexpr double kNegligible = 1e-17;   // a tail that adds less, relatively, is left off
+constexpr double kLeastExtent = 9.0;             // the Gaussian beyond weighs 2e-19
+constexpr double kMostExtent = 39.0;             // and beyond this it underflows
+constexpr double kNegligible = 1e-17;            // a tail that adds less, relatively, is left off
 constexpr double kSmallestDeviation = 0x1p-537;  // the root of the least double; stands for 0
 
 // Rounding of a sum of a few hundred terms, relative to the sum of their sizes.
@@ -40,7 +40,9 @@ double square_beside_zero(const Program& program) {
     return square < std::numeric_limits<double>::min() ? 0.0 : square;
 }
 
-double deviation(double k) { return std::max(std::sqrt(k), kSmallestDeviation); }
+double deviation(double k) {
+    return std::max(std::sqrt(k), kSmallestDeviation);
+}
 
 // A sum, and the sum of the sizes of its terms.
 struct Signed {
@@ -158,8 +160,8 @@ TwoInput PanelExpectation::two_nearly_parallel(double k_a, double k_b, const Cor
     TwoInput out = two(k_a, k_b, end, a, b);
     const double norm = geometric_mean(a.square, b.square);
     if (norm == 0.0) return out;
-    const double moved = geometric_mean(k_a, k_b) / norm * out.slope_product *
-                         std::min(rho.minus, rho.plus);
+    const double moved =
+        geometric_mean(k_a, k_b) / norm * out.slope_product * std::min(rho.minus, rho.plus);
     const Correlation& at = out.correlation;
     out.correlation = parallel ? Correlation{at.rho - moved, at.minus + moved, at.plus - moved}
                                : Correlation{at.rho + moved, at.minus - moved, at.plus + moved};
@@ -184,9 +186,9 @@ TwoInput PanelExpectation::two(double k_a, double k_b, const Correlation& rho, c
     const Correlation other = correlation(coarse);
     const double nearest = std::min(out.correlation.minus, out.correlation.plus);
     if (nearest > 0.0) {
-        const double moved = std::fabs(out.correlation.minus < 1.0
-                                           ? out.correlation.minus - other.minus
-                                           : out.correlation.plus - other.plus);
+        const double moved =
+            std::fabs(out.correlation.minus < 1.0 ? out.correlation.minus - other.minus
+                                                  : out.correlation.plus - other.plus);
         // s_a - s_b is a difference of rounded values: half the digits of sqrt(nearest) are lost.
         out.correlation_error = kRounding / std::sqrt(nearest) + moved / nearest;
     }

@@ -32,8 +32,8 @@ class PanelExpectation final : public Expectation {
     TwoInput two(double k_a, double k_b, const Correlation& rho, const OneInput& a,
                  const OneInput& b) const override;
 
-    // The sums of every input of variances k_a with one of variance k_b, by the coarse rule; gap and
-    // sum only with `gaps`. For tables, where one inner average serves many.
+    // The sums of every input of variances k_a with one of variance k_b, by the coarse rule; gap
+    // and sum only with `gaps`. For tables, where one inner average serves many.
     std::vector<PairSums> sums(const std::vector<double>& k_a, double k_b, const Correlation& rho,
                                bool gaps) const;
 

@@ -10,7 +10,6 @@
 #include "nnth/numerics/multiversion.hpp"
 #include "nnth/numerics/vmath.hpp"
 
-
 namespace nnth::kernel {
 
 namespace {
@@ -56,8 +55,8 @@ struct Taylor {
     double g0, g1, g2;
 };
 
-// a b, or 0 where either is: a flat outer function hides an inner one that overflows, and a constant
-// inner function the infinite slope of an outer one.
+// a b, or 0 where either is: a flat outer function hides an inner one that overflows, and a
+// constant inner function the infinite slope of an outer one.
 NNTH_INLINE double times(double a, double b) {
     const double least = std::min(std::fabs(a), std::fabs(b)), product = a * b;
     return least == 0.0 ? 0.0 : product;  // one comparison: this must vectorise
@@ -166,8 +165,8 @@ constexpr double kInvSqrt2Pi = kInvSqrt2 * std::numbers::inv_sqrtpi;
 template <int Order>
 NNTH_INLINE void unary(const Instruction& instruction, Slot& a) {
     // The compiler drops what an order does not use, the extra exponential of erf included.
-#define NNTH_CASE(name, ...) \
-    case Op::name:           \
+#define NNTH_CASE(name, ...)                                                          \
+    case Op::name:                                                                    \
         chain<Order>(a, [](double x) __attribute__((always_inline)) { __VA_ARGS__ }); \
         break
     switch (instruction.op) {
@@ -177,8 +176,7 @@ NNTH_INLINE void unary(const Instruction& instruction, Slot& a) {
         NNTH_CASE(log, const double r = 1.0 / x; return Taylor{vmath::log(x), r, -r * r};);
         NNTH_CASE(log1p, const double r = 1.0 / (1.0 + x);
                   return Taylor{vmath::log1p(x), r, -r * r};);
-        NNTH_CASE(sqrt, const double r = std::sqrt(x);
-                  return Taylor{r, 0.5 / r, -0.25 / (x * r)};);
+        NNTH_CASE(sqrt, const double r = std::sqrt(x); return Taylor{r, 0.5 / r, -0.25 / (x * r)};);
         NNTH_CASE(abs, return Taylor{std::fabs(x), sign_of(x), 0.0};);
         NNTH_CASE(sign, return Taylor{sign_of(x), 0.0, 0.0};);
         NNTH_CASE(step, return Taylor{0.5 + 0.5 * sign_of(x), 0.0, 0.0};);
@@ -274,10 +272,9 @@ Program::Program(std::vector<Instruction> instructions) : instructions_(std::mov
         if (height < 0) throw std::invalid_argument("program: an operation lacks an operand");
         height += 1;
         if (height > kMaxStack) {
-            throw std::invalid_argument("act must nest less deeply: at most " +
-                                        std::to_string(kMaxStack) +
-                                        " operands may wait for their operation, not " +
-                                        std::to_string(height));
+            throw std::invalid_argument(
+                "act must nest less deeply: at most " + std::to_string(kMaxStack) +
+                " operands may wait for their operation, not " + std::to_string(height));
         }
     }
     if (height != 1) throw std::invalid_argument("program: exactly one value must be left");

@@ -36,7 +36,9 @@ struct Errors {
     double largest() const { return std::max({k_a, k_b, 0.5 * (k_a + k_b) + rho, theta}); }
 };
 
-double nearest_end(const Correlation& rho) { return std::min(rho.minus, rho.plus); }
+double nearest_end(const Correlation& rho) {
+    return std::min(rho.minus, rho.plus);
+}
 
 // One layer's step, with the errors it carries on and adds.
 class Step {
@@ -44,7 +46,9 @@ class Step {
     // `a` is expectation.one(layer.k_aa).
     Step(const Network& network, const Expectation& expectation, const Layer& layer,
          const OneInput& a)
-        : network_(network), from_(layer), a_(a),
+        : network_(network),
+          from_(layer),
+          a_(a),
           b_(layer.k_bb == layer.k_aa ? a_ : expectation.one(layer.k_bb)),
           pair_(expectation.two(layer.k_aa, layer.k_bb, layer.rho, a_, b_)) {}
 
@@ -58,8 +62,8 @@ class Step {
         out.theta_bb = theta(b_.square, out.k_bb, b_.slope_square, from_.theta_bb);
         // Equal inputs take the one-input formula, in Theta as in K.
         const bool equal = from_.rho.minus == 0.0 && from_.k_aa == from_.k_bb;
-        out.theta_ab = equal ? out.theta_aa
-                             : theta(product, out.k_ab(), pair_.slope_product, from_.theta_ab);
+        out.theta_ab =
+            equal ? out.theta_aa : theta(product, out.k_ab(), pair_.slope_product, from_.theta_ab);
         return out;
     }
 
@@ -68,8 +72,8 @@ class Step {
         const double cw = network_.cw;
         const auto variance = [&](const OneInput& s, double k, double next, double error) {
             if (next == 0.0) return 0.0;
-            return kRounding + cw * (std::fabs(s.curvature) * k * error +
-                                     s.square * s.square_error) / next;
+            return kRounding +
+                   cw * (std::fabs(s.curvature) * k * error + s.square * s.square_error) / next;
         };
         out.k_a = variance(a_, from_.k_aa, to.k_aa, errors.k_a);
         out.k_b = variance(b_, from_.k_bb, to.k_bb, errors.k_b);
@@ -109,8 +113,8 @@ class Step {
         if (!(after > 0.0) || !std::isfinite(after) || !std::isfinite(slope)) return kernel_error;
         const double end = nearest_end(from_.rho);
         const double turn = end > 0.0 ? errors.rho / std::sqrt(end) : 0.0;
-        const double moved = errors.theta + std::max({a_.slope_error, b_.slope_error,
-                                                      pair_.slope_error}) +
+        const double moved = errors.theta +
+                             std::max({a_.slope_error, b_.slope_error, pair_.slope_error}) +
                              0.5 * bend() * (errors.k_a + errors.k_b) + turn;
         const double carried = std::min(1.0, network_.cw * slope * before / after);
         return kRounding + carried * moved + (1.0 - carried) * kernel_error;
@@ -142,8 +146,8 @@ Status status_of(const Layer& layer, const Layer* below, bool jumps) {
     const auto vanished = [](double k, double k_below) {
         return k < kSmallestNormal && (k > 0.0 || k_below > 0.0);
     };
-    if (below && (below->status == Status::underflow ||
-                  vanished(layer.k_aa, below->k_aa) || vanished(layer.k_bb, below->k_bb))) {
+    if (below && (below->status == Status::underflow || vanished(layer.k_aa, below->k_aa) ||
+                  vanished(layer.k_bb, below->k_bb))) {
         return Status::underflow;
     }
     if (jumps) return Status::infinite;
@@ -200,7 +204,8 @@ Affine affine_map(double cb, double cw, double square_a, double square_b, const 
     const double norm = geometric_mean(k_a, k_b), m = geometric_mean(square_a, square_b);
     const double difference = std::sqrt(square_a) - std::sqrt(square_b);
     const double parallel = cb * cw * difference * difference / (norm + cb + cw * m);
-    return {k_a, k_b,
+    return {k_a,
+            k_b,
             {(cb + cw * m * rho.rho) / norm, (parallel + cw * m * rho.minus) / norm,
              (parallel + 2.0 * cb + cw * m * rho.plus) / norm}};
 }

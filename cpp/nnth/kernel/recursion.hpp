@@ -8,8 +8,8 @@
 
 namespace nnth::kernel {
 
-// Conventions for the neural tangent kernel Theta, named as on the command line. With S = x_a.x_b/n0
-// and E, D the expectations of s s and s' s' at a layer:
+// Conventions for the neural tangent kernel Theta, named as on the command line. With S =
+// x_a.x_b/n0 and E, D the expectations of s s and s' s' at a layer:
 //   ntk    parameters b = sqrt(C_b) b-hat, W = sqrt(C_w/n) W-hat:
 //          Theta^1 = K^1,      Theta' = K' + C_w D Theta
 //   bias   b itself and W-hat:
@@ -70,8 +70,8 @@ struct Layer {
 std::vector<Layer> kernel_recursion(Expectation& expectation, const Network& network,
                                     const Inputs& inputs);
 
-// What a layer adds to Theta in a convention beside C_w D Theta; also Theta^1. `square` is the entry
-// of E[s s] (of S at the first layer) and k that of the kernel made of it.
+// What a layer adds to Theta in a convention beside C_w D Theta; also Theta^1. `square` is the
+// entry of E[s s] (of S at the first layer) and k that of the kernel made of it.
 double ntk_term(const Network& network, double square, double k);
 
 // Throws std::invalid_argument unless depth >= 1 and both variances are finite and at least 0.

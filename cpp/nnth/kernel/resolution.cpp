@@ -12,18 +12,18 @@ namespace nnth::kernel {
 
 namespace {
 
-constexpr int kPoints = 20;                // Chebyshev samples on a panel
-constexpr int kTail = 3;                   // trailing coefficients that must be small
-constexpr int kBetween = kPoints - 1;      // samples half-way between those
-constexpr double kAside = 1.03;            // or nearly: an edge across which one looks is missed
-constexpr int kTowardsEnd = 12;            // samples towards each end, 2^-10, 2^-14, ... from it
+constexpr int kPoints = 20;            // Chebyshev samples on a panel
+constexpr int kTail = 3;               // trailing coefficients that must be small
+constexpr int kBetween = kPoints - 1;  // samples half-way between those
+constexpr double kAside = 1.03;        // or nearly: an edge across which one looks is missed
+constexpr int kTowardsEnd = 12;        // samples towards each end, 2^-10, 2^-14, ... from it
 constexpr int kChecks = kBetween + 2 * kTowardsEnd;
-constexpr double kCheckTolerance = 1e-11;  // of the polynomial at those further samples
+constexpr double kCheckTolerance = 1e-11;      // of the polynomial at those further samples
 constexpr double kArgumentRounding = 0x1p-51;  // of the z of a sample, relative
-constexpr double kFinest = 0x1p-60;        // panels are not halved beyond this width,
-constexpr double kSpacing = 0x1p-50;       // nor beyond this fraction of their distance from 0
+constexpr double kFinest = 0x1p-60;            // panels are not halved beyond this width,
+constexpr double kSpacing = 0x1p-50;           // nor beyond this fraction of their distance from 0
 constexpr double kNearBreak = 8.0 * kSpacing;  // what is this close to a break is the break
-constexpr double kJumpTolerance = 1e-10;   // one-sided limits closer than this are the same
+constexpr double kJumpTolerance = 1e-10;       // one-sided limits closer than this are the same
 constexpr std::size_t kMaxBreaks = 64;
 
 using Samples = std::array<double, kPoints>;
@@ -106,9 +106,9 @@ class Probe {
     }
 
     std::array<double, kPoints + kBetween> points_;
-    std::array<double, kTowardsEnd> offsets_;     // as fractions of the panel
-    std::array<Samples, kPoints> rows_;           // row k times samples: the coefficient of T_k
-    std::array<Samples, kChecks> checks_;         // row i: T_k at the i-th check
+    std::array<double, kTowardsEnd> offsets_;  // as fractions of the panel
+    std::array<Samples, kPoints> rows_;        // row k times samples: the coefficient of T_k
+    std::array<Samples, kChecks> checks_;      // row i: T_k at the i-th check
 };
 
 // The sizes of a function and its derivative.
@@ -129,8 +129,8 @@ class Search {
            const Sizes& sizes = {})
         : program_(program), probe_(probe), known_breaks_(known_breaks), sizes_(sizes) {}
 
-    // Appends the panels of [a, b] to `ends`, or returns where a break lies that is not yet an edge.
-    // `a` is the end nearer to 0.
+    // Appends the panels of [a, b] to `ends`, or returns where a break lies that is not yet an
+    // edge. `a` is the end nearer to 0.
     std::optional<double> resolve(double a, double b, std::vector<PanelEnd>& ends) {
         if (ends.size() > Resolution::kMaxPanels) {
             throw std::invalid_argument(
@@ -144,7 +144,8 @@ class Search {
         const double middle = 0.5 * (a + b);
         if (std::fabs(b - a) <= std::max(kSpacing * std::fabs(middle), kFinest)) {
             if (!known(middle)) return middle;
-            ends.push_back({b, sizes_});  // an algebraic singularity: the panels stay graded towards it
+            ends.push_back(
+                {b, sizes_});  // an algebraic singularity: the panels stay graded towards it
             return std::nullopt;
         }
         if (const auto found = resolve(a, middle, ends)) return found;
@@ -170,8 +171,8 @@ class Search {
         std::array<bool, kChecks> near_end;
         for (int i = 0; i < kChecks; ++i) {
             const double at = z[kPoints + i];
-            near_end[i] = std::min(std::fabs(at - a), std::fabs(at - b)) <=
-                          kNearBreak * std::fabs(at);
+            near_end[i] =
+                std::min(std::fabs(at - a), std::fabs(at - b)) <= kNearBreak * std::fabs(at);
         }
         return probe_.polynomial(value, sizes_.value, value_noise, near_end) &&
                probe_.polynomial(slope, sizes_.slope, slope_noise, near_end);

@@ -98,9 +98,7 @@ class ErfForm final : public PriceForm {
     double square(double k) const override {
         return 2.0 * inv_pi * std::atan2(2.0 * k, std::sqrt(1.0 + 4.0 * k));
     }
-    double slope_square(double k) const override {
-        return 4.0 * inv_pi / std::sqrt(1.0 + 4.0 * k);
-    }
+    double slope_square(double k) const override { return 4.0 * inv_pi / std::sqrt(1.0 + 4.0 * k); }
     double curvature(double k) const override { return slope_square(k) / (1.0 + 2.0 * k); }
     double product(double k_a, double k_b, const Correlation& rho) const override {
         const double k_ab = geometric_mean(k_a, k_b) * rho.rho;
@@ -130,9 +128,7 @@ class GeluForm final : public PriceForm {
         const double root = std::sqrt(1.0 + 2.0 * k);
         return k * (0.25 + 0.5 * inv_pi * (std::atan2(k, root) + 2.0 * k / ((1.0 + k) * root)));
     }
-    double slope_square(double k) const override {
-        return slope(k, k, Correlation{1.0, 0.0, 2.0});
-    }
+    double slope_square(double k) const override { return slope(k, k, Correlation{1.0, 0.0, 2.0}); }
     // d square/dk: of k/4, of k atan(k/sqrt(1 + 2k))/(2 pi) and of k^2/(pi (1 + k) sqrt(1 + 2k)).
     double curvature(double k) const override {
         const double a = 1.0 + k, q = 1.0 + 2.0 * k, root = std::sqrt(q);
@@ -145,8 +141,7 @@ class GeluForm final : public PriceForm {
         const double ab = (1.0 + k_a) * (1.0 + k_b);
         const double root = std::sqrt(determinant(k_a, k_b, rho));
         const double arc = 0.5 * pi + std::atan2(k_ab, root);
-        return 0.5 * inv_pi *
-               (k_ab * arc + k_a * (k_b / ab) * root + k_ab * (k_ab / ab) / root);
+        return 0.5 * inv_pi * (k_ab * arc + k_a * (k_b / ab) * root + k_ab * (k_ab / ab) / root);
     }
     double slope(double k_a, double k_b, const Correlation& rho) const override {
         const double k_ab = geometric_mean(k_a, k_b) * rho.rho;
@@ -168,7 +163,11 @@ class GeluForm final : public PriceForm {
 
 }  // namespace
 
-Form erf_form() { return std::make_unique<ErfForm>(); }
-Form gelu_form() { return std::make_unique<GeluForm>(); }
+Form erf_form() {
+    return std::make_unique<ErfForm>();
+}
+Form gelu_form() {
+    return std::make_unique<GeluForm>();
+}
 
 }  // namespace nnth::kernel

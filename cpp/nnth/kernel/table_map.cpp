@@ -1,8 +1,8 @@
 // Activations without a closed form, layer after layer, by interpolation.
 //
 // E[s_a s_b] and E[s_a' s_b'] are smooth functions of log q_a, log q_b (q = sqrt K) and the angle.
-// At each layer they are tabulated at Chebyshev points of the norms that occur there and of [0, pi];
-// one quadrature over the inner variable serves all q_a of the table.
+// At each layer they are tabulated at Chebyshev points of the norms that occur there and of [0,
+// pi]; one quadrature over the inner variable serves all q_a of the table.
 #include <algorithm>
 #include <cmath>
 #include <numbers>
@@ -24,12 +24,12 @@ using std::numbers::pi;
 
 constexpr std::size_t kBlock = 64;
 constexpr double kTolerance = 1e-13;
-constexpr double kStagnant = 1e-10;    // a tail below this that no longer falls is rounding
+constexpr double kStagnant = 1e-10;  // a tail below this that no longer falls is rounding
 constexpr int kNormPoints[] = {6, 8, 10, 12, 16, 20, 26, 34, 44, 60, 80};
 constexpr int kAnglePoints[] = {24, 36, 52, 76, 112, 164, 240};
-constexpr double kOneNorm = 1e-14;     // a spread of log q that is no spread
-constexpr double kGapsBelow = 0.05;    // 1 - rho for which gaps are summed as such
-constexpr std::size_t kTerms = 256;    // of the Hermite series, where it will do
+constexpr double kOneNorm = 1e-14;   // a spread of log q that is no spread
+constexpr double kGapsBelow = 0.05;  // 1 - rho for which gaps are summed as such
+constexpr std::size_t kTerms = 256;  // of the Hermite series, where it will do
 constexpr double kSeriesError = 1e-15;
 constexpr std::size_t kTailLength = 2;
 
@@ -62,8 +62,11 @@ class LayerBuilder {
   public:
     LayerBuilder(const PanelExpectation& expectation, double low, double high, int threads,
                  Monitor& monitor)
-        : expectation_(expectation), threads_(threads), monitor_(monitor),
-          jumps_(expectation.jumps()), x_(norm_points(low, high)) {
+        : expectation_(expectation),
+          threads_(threads),
+          monitor_(monitor),
+          jumps_(expectation.jumps()),
+          x_(norm_points(low, high)) {
         for (double x : x_) {
             k_.push_back(std::exp(2.0 * x));
             one_.push_back(expectation.one(k_.back()));
@@ -153,9 +156,8 @@ class LayerBuilder {
         for (std::size_t j = 0; j < angles; ++j) {
             if (!fill_by_series(j, theta, fall, slope)) left.push_back(j);
         }
-        parallel_for(m * left.size(), threads_, monitor_, [&](std::size_t item) {
-            fill(item % m, left[item / m], theta, fall, slope);
-        });
+        parallel_for(m * left.size(), threads_, monitor_,
+                     [&](std::size_t item) { fill(item % m, left[item / m], theta, fall, slope); });
         table.angles = angles;
         table.tail = 0.0;
         table.fall = transform(fall, angles, table.tail);
@@ -217,8 +219,8 @@ class LayerBuilder {
         out.reserve(values.size());
         for (std::size_t row = 0; row < values.size(); row += angles) {
             const auto begin = values.begin() + static_cast<std::ptrdiff_t>(row);
-            const std::vector<double> c = chebyshev_coefficients(
-                {begin, begin + static_cast<std::ptrdiff_t>(angles)});
+            const std::vector<double> c =
+                chebyshev_coefficients({begin, begin + static_cast<std::ptrdiff_t>(angles)});
             tail = std::max(tail, tail_of(c));
             out.insert(out.end(), c.begin(), c.end());
         }
@@ -229,7 +231,7 @@ class LayerBuilder {
     int threads_;
     Monitor& monitor_;
     bool jumps_;
-    std::vector<double> x_, k_;      // log q and q^2 of the norms in the table
+    std::vector<double> x_, k_;  // log q and q^2 of the norms in the table
     std::vector<OneInput> one_;
     std::vector<HermiteSeries> series_;
     mutable std::vector<double> minus_;  // [norms][norms] at theta = 0
@@ -265,8 +267,7 @@ NNTH_MULTIVERSION void contract(const double* g, std::size_t norms, std::size_t 
     for (std::size_t j = 0; j < count; ++j) out[j] = first[j];
 }
 
-NNTH_MULTIVERSION void angles_of(const double* minus, std::size_t count, double* theta,
-                                 double* t) {
+NNTH_MULTIVERSION void angles_of(const double* minus, std::size_t count, double* theta, double* t) {
     for (std::size_t j = 0; j < count; ++j) {
         theta[j] = 2.0 * vmath::atan2(std::sqrt(minus[j]), std::sqrt(2.0 - minus[j]));
         t[j] = 2.0 * inv_pi * theta[j] - 1.0;
@@ -339,8 +340,7 @@ class TableMap final : public PairMap {
         if (norms == 1) return;
         for (std::size_t i = 0; i < m; ++i) {
             const double x = std::clamp(inputs.x[i], low, high);  // -inf: an input of zeros
-            const std::vector<double> l =
-                chebyshev_lagrange(static_cast<int>(norms), low, high, x);
+            const std::vector<double> l = chebyshev_lagrange(static_cast<int>(norms), low, high, x);
             for (std::size_t n = 0; n < norms; ++n) inputs.lagrange[n * m + i] = l[n];
         }
     }

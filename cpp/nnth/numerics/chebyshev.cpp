@@ -71,9 +71,9 @@ std::vector<double> chebyshev_lagrange(int n, double a, double b, double x) {
             return values;
         }
         // Barycentric weights of the zeros of T_n; Berrut & Trefethen (2004), eq. 5.3.
-        const double weight = (j % 2 == 0 ? 1.0 : -1.0) *
-                              std::sin(std::numbers::pi * (2.0 * static_cast<double>(j) + 1.0) /
-                                       (2.0 * n));
+        const double weight =
+            (j % 2 == 0 ? 1.0 : -1.0) *
+            std::sin(std::numbers::pi * (2.0 * static_cast<double>(j) + 1.0) / (2.0 * n));
         values[j] = weight / (x - points[j]);
         total += values[j];
     }
