@@ -1,4 +1,4 @@
-"""One timing of nnth.gram, as peers/*.py time theirs: run by bench_gram.py, prints one JSON object."""
+"""One timing of nnth.gram, as peers/*.py time theirs; bench_gram.py runs it. Prints JSON."""
 
 import argparse
 import json

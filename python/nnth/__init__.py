@@ -1,7 +1,7 @@
 """The theory of neural networks as functions: each returns a Table with its error stated."""
 
 from nnth._core import __version__
-from nnth.activation import CATALOGUE, activation
+from nnth.activation import CATALOGUE
 from nnth.data import load_data
 from nnth.gram import Gram, gram
 from nnth.kernel import kernel
@@ -13,7 +13,6 @@ __all__ = [
     "Gram",
     "Table",
     "__version__",
-    "activation",
     "gram",
     "kernel",
     "load_data",
