@@ -40,8 +40,8 @@ py::tuple evaluate(const Activation& activation, const Array& z) {
 }
 
 std::vector<double> breaks(const Activation& activation, double reach) {
-    std::vector<double> at;
     const Resolution resolution(activation.program, reach);
+    std::vector<double> at;
     for (const Break& found : resolution.breaks()) at.push_back(found.at);
     return at;
 }

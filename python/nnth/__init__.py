@@ -1,1 +1,22 @@
 """The theory of neural networks as functions: each returns a Table with its error stated."""
+
+from nnth._core import __version__
+from nnth.activation import CATALOGUE, activation
+from nnth.data import load_data
+from nnth.gram import Gram, gram
+from nnth.kernel import kernel
+from nnth.random import normals, uniforms
+from nnth.table import Table
+
+__all__ = [
+    "CATALOGUE",
+    "Gram",
+    "Table",
+    "__version__",
+    "activation",
+    "gram",
+    "kernel",
+    "load_data",
+    "normals",
+    "uniforms",
+]

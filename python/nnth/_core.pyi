@@ -50,6 +50,17 @@ def kernel(
     activation: Activation, method: Method, nodes: int, network: Network, inputs: Inputs
 ) -> Layers: ...
 
+# gram.cpp
+def gram_into(  # fills nngp and ntk [m, m], C-contiguous; returns estimated error and route
+    activation: Activation,
+    network: Network,
+    x: ArrayLike,
+    threads: int,
+    progress: Progress | None,
+    nngp: Floats | None,
+    ntk: Floats | None,
+) -> tuple[float, str]: ...
+
 # random.cpp; the maps are in nnth/numerics/random.hpp and normal.hpp
 def philox4x32(counter: Sequence[int], key: Sequence[int]) -> list[int]: ...
 def normal_pair(words: Sequence[int]) -> list[float]: ...

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "nnth/kernel/pair_map.hpp"
+#include "nnth/kernel/panels.hpp"
 #include "nnth/numerics/multiversion.hpp"
 #include "nnth/numerics/parallel.hpp"
 
@@ -27,20 +29,26 @@ constexpr double kCloseCosine = 0.999;
 // Rows a tile of products takes at once, and its columns: as many as stay in registers.
 constexpr std::size_t kTileRows = 4, kTileColumns = 16;
 
+// Eight doubles that stay together. Left to itself the compiler lays lanes across the dimension of
+// a tile this small, and shuffles more than it multiplies.
+using Lanes [[gnu::vector_size(64)]] = double;
+
 // products[i][j] = x_i . y_j for 4 rows and 16 columns; y is [dimension][16].
 NNTH_MULTIVERSION void multiply_tile(const double* x, std::size_t stride, const double* y,
                                      std::size_t dimension, double* products) {
-    double sums[kTileRows][kTileColumns] = {};
-    for (std::size_t d = 0; d < dimension; ++d) {
+    Lanes low[kTileRows] = {}, high[kTileRows] = {};
+    for (std::size_t d = 0; d < dimension; ++d, y += kTileColumns) {
+        Lanes y_low, y_high;
+        std::memcpy(&y_low, y, sizeof y_low);
+        std::memcpy(&y_high, y + 8, sizeof y_high);
         for (std::size_t i = 0; i < kTileRows; ++i) {
-            const double factor = x[i * stride + d];
-            for (std::size_t j = 0; j < kTileColumns; ++j) {
-                sums[i][j] += factor * y[d * kTileColumns + j];
-            }
+            low[i] += x[i * stride + d] * y_low;
+            high[i] += x[i * stride + d] * y_high;
         }
     }
     for (std::size_t i = 0; i < kTileRows; ++i) {
-        std::copy_n(sums[i], kTileColumns, products + i * kMostBlock);
+        std::memcpy(products + i * kMostBlock, &low[i], sizeof(Lanes));
+        std::memcpy(products + i * kMostBlock + 8, &high[i], sizeof(Lanes));
     }
 }
 
@@ -180,6 +188,10 @@ bool composable(const MapContext& context) {
             context.network.ntk == Ntk::ntk);
 }
 
+// A composed map worse than this is left for the map it was made of: angles of nets that jump fall
+// with depth like theta^(1/2^L), which no polynomial follows.
+constexpr double kComposedError = 1e-10;
+
 struct Route {
     std::string name;
     std::unique_ptr<PairMap> inner, map;
@@ -188,15 +200,19 @@ struct Route {
 Route choose_route(const MapContext& context, int threads, Monitor& monitor) {
     const std::size_t m = context.diagonals.inputs;
     const bool closed = context.activation.form.has_value();
+    // Kinks off 0 meet at different angles for different norms: no table in the norms resolves that.
+    const auto* panels = dynamic_cast<const PanelExpectation*>(&context.expectation);
+    const bool tabular = panels && (context.diagonals.shared || !panels->breaks_off_zero());
     if (m * (m - 1) / 2 <= kFewPairs) return {"pairwise", nullptr, pairwise_map(context)};
     if (composable(context)) {
         auto inner = closed ? pairwise_map(context) : table_map(context, threads, monitor);
         auto map = composed_map(context, *inner, threads, monitor);
-        return {"composed", std::move(inner), std::move(map)};
+        if (map->error() <= kComposedError) return {"composed", std::move(inner), std::move(map)};
+        return {closed ? "pairwise" : "table", nullptr, std::move(inner)};
     }
     if (has_layered_map(context.activation)) return {"layered", nullptr, layered_map(context)};
-    if (closed) return {"pairwise", nullptr, pairwise_map(context)};
-    return {"table", nullptr, table_map(context, threads, monitor)};
+    if (tabular) return {"table", nullptr, table_map(context, threads, monitor)};
+    return {"pairwise", nullptr, pairwise_map(context)};
 }
 
 // One block of the matrices and its mirror image.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
 #include <stdexcept>
 #include <string>
@@ -20,6 +21,29 @@ constexpr double kInvSqrt2Pi = 0.5 * std::numbers::sqrt2 * std::numbers::inv_sqr
 
 NNTH_MULTIVERSION void weigh(double* weight, const double* x, std::size_t n) {
     for (std::size_t i = 0; i < n; ++i) weight[i] *= kInvSqrt2Pi * vmath::exp(-0.5 * x[i] * x[i]);
+}
+
+NNTH_MULTIVERSION void place(const double* edges, std::size_t panels, const double* nodes,
+                             const double* weights, std::size_t points, double* x,
+                             double* weight) {
+    for (std::size_t i = 0; i < panels; ++i) {
+        const double middle = 0.5 * (edges[i] + edges[i + 1]);
+        const double half = 0.5 * (edges[i + 1] - edges[i]);
+        for (std::size_t j = 0; j < points; ++j) {
+            x[i * points + j] = middle + half * nodes[j];
+            weight[i * points + j] = half * weights[j];
+        }
+    }
+}
+
+// A single point where a derivative is infinite and the function is not, met by rounding, weighs
+// nothing.
+NNTH_MULTIVERSION void drop_infinite(const double* value, double* derivative, std::size_t n) {
+    constexpr double infinity = std::numeric_limits<double>::infinity();
+    for (std::size_t i = 0; i < n; ++i) {
+        const double size = std::fabs(value[i]) < infinity ? std::fabs(derivative[i]) : 0.0;
+        derivative[i] = size == infinity ? 0.0 : derivative[i];
+    }
 }
 
 }  // namespace
@@ -67,16 +91,11 @@ const std::vector<double>& Edges::panels() {
 }
 
 void Grid::make(const std::vector<double>& panels, const Rule& rule) {
-    x.clear();
-    weight.clear();
-    for (std::size_t i = 1; i < panels.size(); ++i) {
-        const double middle = 0.5 * (panels[i - 1] + panels[i]);
-        const double half = 0.5 * (panels[i] - panels[i - 1]);
-        for (std::size_t j = 0; j < rule.nodes.size(); ++j) {
-            x.push_back(middle + half * rule.nodes[j]);
-            weight.push_back(half * rule.weights[j]);
-        }
-    }
+    const std::size_t points = rule.nodes.size();
+    x.resize((panels.size() - 1) * points);
+    weight.resize(x.size());
+    place(panels.data(), panels.size() - 1, rule.nodes.data(), rule.weights.data(), points,
+          x.data(), weight.data());
     weigh(weight.data(), x.data(), size());
 }
 
@@ -88,16 +107,16 @@ void Samples::evaluate(const Program& program, const std::vector<double>& x, dou
     if (second) curvature.resize(n);
     program.evaluate(z.data(), n,
                      {value.data(), slope.data(), second ? curvature.data() : nullptr});
-    for (std::size_t i = 0; i < n; ++i) {
-        if (std::isnan(value[i]) || std::isnan(slope[i])) {
-            throw std::invalid_argument(
-                "act and its derivative must be numbers wherever the kernel reaches, not nan as at "
-                "z = " + std::to_string(z[i]) + " (does a part of it overflow?)");
-        }
-        // A single point where a derivative is infinite, met by rounding, weighs nothing.
-        if (!std::isfinite(value[i])) continue;
-        if (!std::isfinite(slope[i])) slope[i] = 0.0;
-        if (second && !std::isfinite(curvature[i])) curvature[i] = 0.0;
+    drop_infinite(value.data(), slope.data(), n);
+    if (second) drop_infinite(value.data(), curvature.data(), n);
+}
+
+void Samples::refuse_nan() const {
+    for (std::size_t i = 0; i < z.size(); ++i) {
+        if (!std::isnan(value[i]) && !std::isnan(slope[i])) continue;
+        throw std::invalid_argument(
+            "act and its derivative must be numbers wherever the kernel reaches, not nan as at "
+            "z = " + std::to_string(z[i]) + " (does a part of it overflow?)");
     }
 }
 

@@ -52,10 +52,13 @@ struct Grid {
 struct Samples {
     std::vector<double> z, value, slope, curvature;
 
-    // At centre + scale x for every x. Throws std::invalid_argument where the function or
-    // its slope is not a number.
+    // At centre + scale x for every x.
     void evaluate(const Program& program, const std::vector<double>& x, double centre, double scale,
                   bool second);
+
+    // Throws std::invalid_argument, naming z, where a value or slope is not a number. To be called
+    // when a sum over the samples is not.
+    void refuse_nan() const;
 };
 
 }  // namespace nnth::kernel

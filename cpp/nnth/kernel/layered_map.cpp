@@ -87,13 +87,16 @@ struct GaussianEntry {
 // One layer of a row of pairs, in place.
 template <class F>
 NNTH_INLINE void step(const Network& network, const NtkTerm& term, const Constants& a,
-                      const double* b0, const double* b1, const double* b2, std::size_t count,
-                      double* k, double* theta) {
+                      const double* __restrict b0, const double* __restrict b1,
+                      const double* __restrict b2, std::size_t count, double* __restrict k,
+                      double* __restrict theta) {
+    const double a0 = a[0], a1 = a[1], a2 = a[2], cb = network.cb, cw = network.cw;
+    const double offset = term.offset, from_k = term.from_k, from_e = term.from_e;
     for (std::size_t j = 0; j < count; ++j) {
-        const Entry e = F::at(k[j], a[0], a[1], a[2], b0[j], b1[j], b2[j]);
-        k[j] = network.cb + network.cw * e.value;
-        theta[j] = term.offset + term.from_k * k[j] + term.from_e * e.value +
-                   network.cw * e.slope * theta[j];
+        const Entry e = F::at(k[j], a0, a1, a2, b0[j], b1[j], b2[j]);
+        const double next = cb + cw * e.value;
+        theta[j] = offset + from_k * next + from_e * e.value + cw * e.slope * theta[j];
+        k[j] = next;
     }
 }
 

@@ -23,6 +23,7 @@ NNTH_INLINE double sine_less_arc(double x) {
                             -16. / 355687428096000, 18. / 121645100408832000};
     const double square = x * x;
     double series = c[8];
+#pragma GCC unroll 8
     for (int k = 7; k >= 0; --k) series = series * square + c[k];
     const auto [sine, cosine] = vmath::sincos(x);
     return x < 1.0 ? series * square * x : sine - x * cosine;
@@ -38,21 +39,23 @@ struct LayerConstants {
 // With u = 1 - rho: E[s_a s_b] = e_a e_b (1 - u + kappa h(theta)), and the affine map that follows
 // as in affine_map(). homogeneous_forms.cpp has the derivation.
 NNTH_MULTIVERSION void leaky_step(const LayerConstants& layer, const NtkTerm& term,
-                                  const double* b_norm, const double* b_next, std::size_t count,
-                                  double* minus, double* theta) {
-    const double kappa = 2.0 * inv_pi * layer.even / (layer.odd + layer.even);
+                                  const double* __restrict b_norm,
+                                  const double* __restrict b_next, std::size_t count,
+                                  double* __restrict minus, double* __restrict theta) {
+    const auto [odd, even, cb, cw, a_norm, a_next] = layer;
+    const auto [offset, from_k, from_e] = term;
+    const double kappa = 2.0 * inv_pi * even / (odd + even);
     for (std::size_t j = 0; j < count; ++j) {
-        const double angle =
-            2.0 * vmath::atan2(std::sqrt(minus[j]), std::sqrt(2.0 - minus[j]));
+        const double angle = 2.0 * vmath::atan2(std::sqrt(minus[j]), std::sqrt(2.0 - minus[j]));
         const double fall = minus[j] - kappa * sine_less_arc(angle);
-        const double slope = layer.odd + layer.even * (1.0 - 2.0 * inv_pi * angle);
-        const double square = layer.a_norm * b_norm[j], k = layer.a_next * b_next[j];
-        const double difference = layer.a_norm - b_norm[j];
-        const double parallel = layer.cb * layer.cw * difference * difference /
-                                (k + layer.cb + layer.cw * square);
-        minus[j] = (parallel + layer.cw * square * fall) / k;
-        theta[j] = term.offset + term.from_k * k * (1.0 - minus[j]) +
-                   term.from_e * square * (1.0 - fall) + layer.cw * slope * theta[j];
+        const double slope = odd + even * (1.0 - 2.0 * inv_pi * angle);
+        const double square = a_norm * b_norm[j], k = a_next * b_next[j];
+        const double difference = a_norm - b_norm[j];
+        const double parallel = cb * cw * difference * difference / (k + cb + cw * square);
+        const double next = (parallel + cw * square * fall) / k;
+        theta[j] = offset + from_k * k * (1.0 - next) + from_e * square * (1.0 - fall) +
+                   cw * slope * theta[j];
+        minus[j] = next;
     }
 }
 

@@ -41,7 +41,7 @@ class PairwiseMap final : public PairMap {
     double error_;
 };
 
-constexpr double kComposedTolerance = 2e-15;
+constexpr double kComposedTolerance = 1e-14;
 constexpr std::size_t kBlock = 64;
 
 NNTH_MULTIVERSION void angles(const Correlation* rho, std::size_t count, double* theta) {

@@ -148,6 +148,7 @@ PairIntegrator::Average PairIntegrator::average(double x) {
     samples_.evaluate(program_, inner_->x, mean, spread_, false);
     Average out{dot(inner_->weight.data(), samples_.value.data(), inner_->size()),
                 dot(inner_->weight.data(), samples_.slope.data(), inner_->size())};
+    if (std::isnan(out.value) || std::isnan(out.slope)) samples_.refuse_nan();
     for (const Break& at : resolution_.breaks()) {
         if (!at.jumps() || spread_ == 0.0) continue;
         out.slope += at.jump() * normal_pdf((at.at - mean) / spread_) / spread_;

@@ -120,6 +120,7 @@ OneInput PanelExpectation::sum_one(double q, double extent, const Rule& rule) co
         direct.add(w * f * s.curvature[i]);
         stein.add(w * f * slope * grid.x[i] / q);
     }
+    if (std::isnan(out.square) || std::isnan(out.slope_square)) s.refuse_nan();
     // (s^2)' jumps at a kink of s. Where s^2 itself jumps (s^2)' has a delta and (s^2)'' a delta',
     // whose expectation is minus the derivative of the density, z p(z)/k.
     for (const Break& at : resolution_->breaks()) {
@@ -202,6 +203,15 @@ std::vector<PairSums> PanelExpectation::sums(const std::vector<double>& k_a, dou
     for (double k : k_a) a.push_back({deviation(k), extent(deviation(k))});
     const PairIntegrator::Input b{deviation(k_b), extent(deviation(k_b))};
     return PairIntegrator(program_, *resolution_, coarse_, b, rho).run(a, gaps);
+}
+
+HermiteSeries PanelExpectation::series(double k, std::size_t terms, const OneInput& s) const {
+    const double q = deviation(k);
+    return {program_, *resolution_, q, extent(q), terms, s.square, s.slope_square};
+}
+
+bool PanelExpectation::breaks_off_zero() const {
+    return std::ranges::any_of(resolution_->breaks(), [](const Break& b) { return b.at != 0.0; });
 }
 
 bool PanelExpectation::jumps() const {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "nnth/kernel/expectation.hpp"
+#include "nnth/kernel/hermite_series.hpp"
 #include "nnth/kernel/pair_sums.hpp"
 #include "nnth/kernel/program.hpp"
 #include "nnth/kernel/resolution.hpp"
@@ -36,8 +37,14 @@ class PanelExpectation final : public Expectation {
     std::vector<PairSums> sums(const std::vector<double>& k_a, double k_b, const Correlation& rho,
                                bool gaps) const;
 
+    // The Hermite expansion at variance k; `s` is one(k).
+    HermiteSeries series(double k, std::size_t terms, const OneInput& s) const;
+
     // Whether the activation jumps, so that its slope has deltas.
     bool jumps() const;
+
+    // Whether it has kinks or jumps elsewhere than at 0.
+    bool breaks_off_zero() const;
 
   private:
     TwoInput two_nearly_parallel(double k_a, double k_b, const Correlation& rho, const OneInput& a,

@@ -23,11 +23,14 @@ using std::numbers::inv_pi;
 using std::numbers::pi;
 
 constexpr std::size_t kBlock = 64;
-constexpr double kTolerance = 2e-14;
+constexpr double kTolerance = 1e-13;
+constexpr double kStagnant = 1e-10;    // a tail below this that no longer falls is rounding
 constexpr int kNormPoints[] = {6, 8, 10, 12, 16, 20, 26, 34, 44, 60, 80};
-constexpr int kAnglePoints[] = {24, 40, 64, 104, 168, 272};
+constexpr int kAnglePoints[] = {24, 36, 52, 76, 112, 164, 240};
 constexpr double kOneNorm = 1e-14;     // a spread of log q that is no spread
 constexpr double kGapsBelow = 0.05;    // 1 - rho for which gaps are summed as such
+constexpr std::size_t kTerms = 256;    // of the Hermite series, where it will do
+constexpr double kSeriesError = 1e-15;
 constexpr std::size_t kTailLength = 2;
 
 double tail_of(const std::vector<double>& coefficients) {
@@ -52,7 +55,7 @@ struct LayerTable {
     std::size_t norms = 0, angles = 0;
     std::vector<double> fall, slope;  // [norms][norms][angles]
     std::vector<double> parallel;     // [norms][norms] 1 - rho at theta = 0 over (log q_a/q_b)^2
-    double tail = 0.0;
+    double tail = 1.0;                // relative size of the last coefficients in the angle
 };
 
 class LayerBuilder {
@@ -64,18 +67,23 @@ class LayerBuilder {
         for (double x : x_) {
             k_.push_back(std::exp(2.0 * x));
             one_.push_back(expectation.one(k_.back()));
+            if (!jumps_) series_.push_back(expectation.series(k_.back(), kTerms, one_.back()));
         }
     }
 
     const std::vector<double>& points() const { return x_; }
 
-    LayerTable build() {
+    // Tries numbers of angles from the given one on, kAnglePoints[first_rung].
+    LayerTable build(std::size_t first_rung) {
         LayerTable table;
         table.norms = x_.size();
         add_parallel(table);
-        for (int n : kAnglePoints) {
-            add_angles(table, n);
-            if (table.tail <= kTolerance) break;
+        for (std::size_t rung = first_rung; rung < std::size(kAnglePoints); ++rung) {
+            LayerTable finer = table;
+            add_angles(finer, kAnglePoints[rung]);
+            const bool stagnant = finer.tail > 0.1 * table.tail && table.tail < kStagnant;
+            if (!stagnant) table = std::move(finer);
+            if (stagnant || table.tail <= kTolerance) break;
         }
         return table;
     }
@@ -140,8 +148,13 @@ class LayerBuilder {
         const std::vector<double> theta = chebyshev_points(n, 0.0, pi);
         const std::size_t angles = theta.size();
         std::vector<double> fall(m * m * angles), slope(m * m * angles);
-        parallel_for(m * angles, threads_, monitor_, [&](std::size_t item) {
-            fill(item / angles, item % angles, theta, fall, slope);
+        // Angles away from 0 and pi first, by the series; what it cannot do goes by quadrature.
+        std::vector<std::size_t> left;
+        for (std::size_t j = 0; j < angles; ++j) {
+            if (!fill_by_series(j, theta, fall, slope)) left.push_back(j);
+        }
+        parallel_for(m * left.size(), threads_, monitor_, [&](std::size_t item) {
+            fill(item % m, left[item / m], theta, fall, slope);
         });
         table.angles = angles;
         table.tail = 0.0;
@@ -149,25 +162,53 @@ class LayerBuilder {
         table.slope = transform(slope, angles, table.tail);
     }
 
+    // All pairs of norms at one angle, unless the series leaves too much out for one of them.
+    bool fill_by_series(std::size_t j, const std::vector<double>& theta, std::vector<double>& fall,
+                        std::vector<double>& slope) const {
+        const double rho = std::cos(theta[j]);
+        if (jumps_ || 1.0 - rho < kGapsBelow) return false;
+        for (std::size_t a = 0; a < x_.size(); ++a) {
+            for (std::size_t b = 0; b <= a; ++b) {
+                const HermiteSeries::Value value = series_[a].at(series_[b], rho);
+                if (value.error > kSeriesError) return false;
+                const double norm = geometric_mean(one_[a].square, one_[b].square);
+                put({a, b, j, theta[j]}, 1.0 - value.product / norm, value.slope, fall, slope);
+            }
+        }
+        return true;
+    }
+
     // The norms a >= b with b, at one angle.
     void fill(std::size_t b, std::size_t j, const std::vector<double>& theta,
               std::vector<double>& fall, std::vector<double>& slope) const {
-        const std::size_t m = x_.size(), angles = theta.size();
         const double sine = std::sin(0.5 * theta[j]), cosine = std::cos(0.5 * theta[j]);
         const Correlation rho{std::cos(theta[j]), 2.0 * sine * sine, 2.0 * cosine * cosine};
         const bool gaps = rho.minus < kGapsBelow;
         const std::vector<double> k_a(k_.begin() + static_cast<std::ptrdiff_t>(b), k_.end());
         const std::vector<PairSums> sums = expectation_.sums(k_a, k_[b], rho, gaps);
-        for (std::size_t a = b; a < m; ++a) {
+        for (std::size_t a = b; a < x_.size(); ++a) {
             const PairSums& s = sums[a - b];
             const double norm = geometric_mean(one_[a].square, one_[b].square);
             const double minus =
                 gaps ? correlation_of(one_[a].square, one_[b].square, s.product, s.gap).minus
                      : 1.0 - s.product / norm;
-            const std::size_t ab = (a * m + b) * angles + j, ba = (b * m + a) * angles + j;
-            fall[ab] = fall[ba] = (minus - minus_[a * m + b]) / divisor(theta[j], jumps_);
-            slope[ab] = slope[ba] = s.slope * (jumps_ ? std::sin(theta[j]) : 1.0);
+            put({a, b, j, theta[j]}, minus, s.slope, fall, slope);
         }
+    }
+
+    struct Place {
+        std::size_t a, b, angle;
+        double theta;
+    };
+
+    // 1 - rho and the slopes' expectation, in the tables of either order of the norms.
+    void put(const Place& at, double minus, double slope_product, std::vector<double>& fall,
+             std::vector<double>& slope) const {
+        const std::size_t m = x_.size(), angles = fall.size() / (m * m);
+        const std::size_t ab = (at.a * m + at.b) * angles + at.angle;
+        const std::size_t ba = (at.b * m + at.a) * angles + at.angle;
+        fall[ab] = fall[ba] = (minus - minus_[at.a * m + at.b]) / divisor(at.theta, jumps_);
+        slope[ab] = slope[ba] = slope_product * (jumps_ ? std::sin(at.theta) : 1.0);
     }
 
     static std::vector<double> transform(const std::vector<double>& values, std::size_t angles,
@@ -190,6 +231,7 @@ class LayerBuilder {
     bool jumps_;
     std::vector<double> x_, k_;      // log q and q^2 of the norms in the table
     std::vector<OneInput> one_;
+    std::vector<HermiteSeries> series_;
     mutable std::vector<double> minus_;  // [norms][norms] at theta = 0
 };
 
@@ -239,6 +281,7 @@ class TableMap final : public PairMap {
         jumps_ = panels.jumps();
         const Diagonals& d = context.diagonals;
         std::vector<double> local;
+        std::size_t rung = 0;
         for (std::size_t l = 0; l + 1 < d.layers; ++l) {
             LayerInputs inputs;
             double low = INFINITY, high = -INFINITY;
@@ -252,7 +295,9 @@ class TableMap final : public PairMap {
             }
             if (d.shared) high = low;
             LayerBuilder builder(panels, low, high, threads, monitor);
-            tables_.push_back(builder.build());
+            tables_.push_back(builder.build(rung));
+            // The next layer's functions are much like this one's.
+            rung = rung_of(tables_.back());
             add_lagrange(inputs, low, high, tables_.back().norms);
             inputs_.push_back(std::move(inputs));
             local.push_back(4e-16 + tables_.back().tail);
@@ -283,6 +328,11 @@ class TableMap final : public PairMap {
     double error() const override { return error_; }
 
   private:
+    static std::size_t rung_of(const LayerTable& table) {
+        return static_cast<std::size_t>(
+            std::ranges::find(kAnglePoints, static_cast<int>(table.angles)) - kAnglePoints);
+    }
+
     void add_lagrange(LayerInputs& inputs, double low, double high, std::size_t norms) const {
         const std::size_t m = inputs.x.size();
         inputs.lagrange.assign(norms * m, 1.0);

@@ -11,7 +11,7 @@ namespace nnth {
 
 namespace {
 
-constexpr int kFirstDegrees[] = {31, 63, 127};
+constexpr int kFirstDegrees[] = {31, 47, 63, 95, 127};
 constexpr int kPanelDegree = 31;
 constexpr int kMostHalvings = 50;
 constexpr std::size_t kTailLength = 3;

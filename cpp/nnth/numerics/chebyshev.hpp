@@ -23,7 +23,7 @@ std::vector<double> chebyshev_lagrange(int n, double a, double b, double x);
 class ChebyshevTable {
   public:
     // f(x, out) writes the `functions` values at x. A panel is accepted when the last coefficients
-    // of all functions are within `tolerance` of their largest value on it; degrees 31, 63 and 127
+    // of all functions are within `tolerance` of their largest value on it; degrees 31 to 127
     // are tried on [a, b], then panels of degree 31 are halved, at most 50 times. Points are
     // evaluated in parallel. Whatever tail is left shows in tail().
     ChebyshevTable(double a, double b, std::size_t functions, double tolerance, int threads,

@@ -13,7 +13,8 @@ struct Rule {
 };
 
 // n points on [-1, 1] with weight 1; exact for polynomials of degree 2n - 1. Nodes and weights are
-// good to 2^-52 or so, absolutely: the small weights at the ends have 14 digits. Cost O(n^2). Throws std::invalid_argument when n < 1.
+// good to 2^-52 or so, absolutely: the small weights at the ends have 14 digits. Cost O(n^2). Throws
+// std::invalid_argument when n < 1.
 Rule gauss_legendre(int n);
 
 // n points on the line with weight exp(-z^2/2)/sqrt(2 pi) (the probabilists' rule; weights sum to

@@ -1,0 +1,50 @@
+#include <pybind11/stl.h>
+
+#include <optional>
+#include <stdexcept>
+
+#include "bind.hpp"
+#include "nnth/kernel/gram.hpp"
+
+namespace nnth::bind {
+
+namespace {
+
+using namespace nnth::kernel;
+
+// Fills the matrices given, in place: their memory is Python's, and nothing of their size is copied.
+py::tuple gram_into(const Activation& activation, const Network& network, const Array& x,
+                    int threads, py::object progress,
+                    std::optional<py::array_t<double, py::array::c_style>> nngp,
+                    std::optional<py::array_t<double, py::array::c_style>> ntk) {
+    if (x.ndim() != 2) throw std::invalid_argument("x must be a matrix");
+    const DataSet data{x.data(), static_cast<std::size_t>(x.shape(0)),
+                       static_cast<std::size_t>(x.shape(1))};
+    const auto memory = [&](auto& matrix) -> double* {
+        if (!matrix) return nullptr;
+        if (matrix->ndim() != 2 || matrix->shape(0) != x.shape(0) ||
+            matrix->shape(1) != x.shape(0)) {
+            throw std::invalid_argument("matrices must have a row and a column for each input");
+        }
+        return matrix->mutable_data();
+    };
+    double* nngp_memory = memory(nngp);
+    double* ntk_memory = memory(ntk);
+    PythonMonitor monitor(std::move(progress));
+    GramReport report;
+    {
+        const py::gil_scoped_release release;
+        report = gram(activation, network, data, threads, monitor, nngp_memory, ntk_memory);
+    }
+    return py::make_tuple(report.error, report.route);
+}
+
+}  // namespace
+
+void bind_gram(py::module_& module) {
+    module.def("gram_into", &gram_into, py::arg("activation"), py::arg("network"), py::arg("x"),
+               py::arg("threads"), py::arg("progress"), py::arg("nngp").noconvert(),
+               py::arg("ntk").noconvert());
+}
+
+}  // namespace nnth::bind

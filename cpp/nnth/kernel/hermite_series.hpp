@@ -1,0 +1,39 @@
+// The expansion of an activation in Hermite polynomials.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "nnth/kernel/program.hpp"
+#include "nnth/kernel/resolution.hpp"
+
+namespace nnth::kernel {
+
+// s(q z) = sum_k a_k h_k(z), z ~ N(0, 1), h_k = He_k/sqrt(k!): then, by Mehler's formula, for
+// correlation rho, E[s(z_a) s(z_b)] = sum_k a_k b_k rho^k and q_a q_b E[s'(z_a) s'(z_b)] =
+// sum_k k a_k b_k rho^(k-1). Coefficients fall fast for smooth s, like k^(-5/4) for a kink.
+class HermiteSeries {
+  public:
+    // `terms` coefficients by composite Gauss-Legendre quadrature, to rounding of sqrt(E[s^2]).
+    // `square` and `slope_square` are E[s(q z)^2] and E[s'(q z)^2].
+    HermiteSeries(const Program& program, const Resolution& resolution, double q, double extent,
+                  std::size_t terms, double square, double slope_square);
+
+    const std::vector<double>& coefficients() const { return coefficients_; }
+
+    struct Value {
+        double product, slope;  // E[s_a s_b] and E[s_a' s_b']
+        double error;           // bound on what truncation leaves out of either, relative
+    };
+
+    // Of two series of the same number of terms, |rho| < 1. By Cauchy-Schwarz the terms left out
+    // are at most |rho|^terms times the geometric mean of what the squares lack.
+    Value at(const HermiteSeries& other, double rho) const;
+
+  private:
+    double q_;
+    std::vector<double> coefficients_;
+    double missing_, slope_missing_;  // of E[s^2] and q^2 E[s'^2], relative
+};
+
+}  // namespace nnth::kernel
