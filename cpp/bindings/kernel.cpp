@@ -40,8 +40,8 @@ py::tuple evaluate(const Activation& activation, const Array& z) {
 }
 
 std::vector<double> breaks(const Activation& activation, double reach) {
-    std::vector<double> at;
     const Resolution resolution(activation.program, reach);
+    std::vector<double> at;
     for (const Break& found : resolution.breaks()) at.push_back(found.at);
     return at;
 }
@@ -96,11 +96,12 @@ Inputs inputs_of(const Array& x_a, const Array& x_b) {
 
 py::dict kernel(const Activation& activation, Method method, int nodes, const Network& network,
                 const Inputs& inputs) {
+    PythonMonitor monitor(py::none{});
     std::vector<Layer> layers;
     {
         const py::gil_scoped_release release;
         const auto expectation = make_expectation(activation, method, nodes);
-        layers = kernel_recursion(*expectation, network, inputs);
+        layers = kernel_recursion(*expectation, network, inputs, monitor);
     }
     return to_columns(layers);
 }

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "nnth/numerics/multiversion.hpp"
+#include "nnth/numerics/text.hpp"
 #include "nnth/numerics/vmath.hpp"
 
 namespace nnth::kernel {
@@ -105,7 +106,7 @@ void Samples::settle() {
             throw std::invalid_argument(
                 "act and its derivative must be numbers wherever the kernel reaches, not nan as at "
                 "z = " +
-                std::to_string(z[i]) + " (does a part of it overflow?)");
+                shortest(z[i]) + " (does a part of it overflow?)");
         }
         if (!std::isfinite(value[i])) continue;
         if (!std::isfinite(slope[i])) slope[i] = 0.0;

@@ -11,8 +11,10 @@ namespace nnth::kernel {
 namespace {
 
 int checked(int nodes) {
-    if (nodes < 2) {
-        throw std::invalid_argument("nodes must be at least 2, not " + std::to_string(nodes));
+    if (nodes < 2 || nodes > HermiteExpectation::kMostNodes) {
+        throw std::invalid_argument("nodes must be from 2 to " +
+                                    std::to_string(HermiteExpectation::kMostNodes) + ", not " +
+                                    std::to_string(nodes));
     }
     return nodes;
 }

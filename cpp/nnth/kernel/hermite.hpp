@@ -13,7 +13,9 @@ namespace nnth::kernel {
 // to the rule of half as many nodes. Cost: n evaluations of s for one input, n^2 for two.
 class HermiteExpectation final : public Expectation {
   public:
-    // Throws std::invalid_argument when nodes < 2.
+    static constexpr int kMostNodes = 10000;  // a layer then takes a second
+
+    // Throws std::invalid_argument unless nodes is from 2 to kMostNodes.
     HermiteExpectation(Program program, int nodes);
 
     OneInput one(double k) const override;

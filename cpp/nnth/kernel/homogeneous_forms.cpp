@@ -7,6 +7,7 @@
 
 #include "nnth/kernel/closed_form_families.hpp"
 #include "nnth/numerics/quadrature.hpp"
+#include "nnth/numerics/text.hpp"
 
 namespace nnth::kernel {
 
@@ -172,8 +173,7 @@ class StepForm final : public Expectation {
 
 Form leaky_relu_form(double slope) {
     if (!std::isfinite(slope)) {
-        throw std::invalid_argument("leaky_relu's slope must be finite, not " +
-                                    std::to_string(slope));
+        throw std::invalid_argument("leaky_relu's slope must be finite, not " + shortest(slope));
     }
     return std::make_unique<LeakyReluForm>(slope);
 }
@@ -181,8 +181,7 @@ Form leaky_relu_form(double slope) {
 Form relu_power_form(double power) {
     if (!(power >= 1.0 && power <= 20.0 && power == std::floor(power))) {
         throw std::invalid_argument(
-            "relu_power's closed form needs a whole power from 1 to 20, not " +
-            std::to_string(power));
+            "relu_power's closed form needs a whole power from 1 to 20, not " + shortest(power));
     }
     return std::make_unique<ReluPowerForm>(static_cast<int>(power));
 }

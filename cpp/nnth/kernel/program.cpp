@@ -55,8 +55,8 @@ struct Taylor {
     double g0, g1, g2;
 };
 
-// a b, or 0 where either is: a flat outer function hides an inner one that overflows, and a
-// constant inner function the infinite slope of an outer one.
+// a b, or 0 where either is: a flat outer function hides an inner one that overflows, a constant
+// inner function the infinite slope of an outer one.
 NNTH_INLINE double times(double a, double b) {
     const double least = std::min(std::fabs(a), std::fabs(b)), product = a * b;
     return least == 0.0 ? 0.0 : product;  // one comparison: this must vectorise

@@ -1,12 +1,12 @@
 #include "nnth/kernel/recursion.hpp"
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <cmath>
 #include <limits>
 #include <stdexcept>
 #include <string>
+
+#include "nnth/numerics/text.hpp"
 
 namespace nnth::kernel {
 
@@ -18,10 +18,8 @@ constexpr double kSmallestNormal = std::numeric_limits<double>::min();
 constexpr double kSmallest = std::numeric_limits<double>::denorm_min();
 
 [[noreturn]] void refuse(const char* name, const char* rule, double value) {
-    std::array<char, 32> shortest;  // the fewest digits that give the value back
-    char* end = std::to_chars(shortest.data(), shortest.data() + shortest.size(), value).ptr;
     throw std::invalid_argument(std::string(name) + " must be " + rule + ", not " +
-                                std::string(shortest.data(), end));
+                                shortest(value));
 }
 
 void require_variance(const char* name, double value) {
@@ -233,6 +231,12 @@ Inputs inputs_from_vectors(const double* x_a, const double* x_b, std::size_t n0)
 
 std::vector<Layer> kernel_recursion(Expectation& expectation, const Network& network,
                                     const Inputs& inputs) {
+    NullMonitor monitor;
+    return kernel_recursion(expectation, network, inputs, monitor);
+}
+
+std::vector<Layer> kernel_recursion(Expectation& expectation, const Network& network,
+                                    const Inputs& inputs, Monitor& monitor) {
     check(network);
     require_variance("norm", inputs.s_a);
     require_variance("norm", inputs.s_b);
@@ -260,6 +264,9 @@ std::vector<Layer> kernel_recursion(Expectation& expectation, const Network& net
         }
         layers.push_back(layer);
         if (l > network.depth) break;
+        const auto done = static_cast<std::size_t>(l),
+                   total = static_cast<std::size_t>(network.depth);
+        if (!monitor.proceed(done, total)) throw Cancelled();
         const Step step(network, expectation, layers.back(), at);
         layer = step.next();
         errors = step.carry(errors, layer);

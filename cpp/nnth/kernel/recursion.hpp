@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "nnth/kernel/expectation.hpp"
+#include "nnth/numerics/monitor.hpp"
 
 namespace nnth::kernel {
 
@@ -65,8 +66,10 @@ struct Layer {
 };
 
 // Layers 1 .. depth + 1. Rounding and quadrature errors are carried through the layers by the
-// derivative of each map. Throws std::invalid_argument when depth < 1, a variance or norm is
-// negative or not finite, or rho is outside [-1, 1].
+// derivative of each map. The monitor is asked once a layer. Throws std::invalid_argument when
+// depth < 1, a variance or norm is negative or not finite, or rho is outside [-1, 1].
+std::vector<Layer> kernel_recursion(Expectation& expectation, const Network& network,
+                                    const Inputs& inputs, Monitor& monitor);
 std::vector<Layer> kernel_recursion(Expectation& expectation, const Network& network,
                                     const Inputs& inputs);
 

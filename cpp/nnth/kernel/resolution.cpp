@@ -8,6 +8,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "nnth/numerics/text.hpp"
+
 namespace nnth::kernel {
 
 namespace {
@@ -19,10 +21,9 @@ constexpr double kAside = 1.03;        // or nearly: an edge across which one lo
 constexpr int kTowardsEnd = 12;        // samples towards each end, 2^-10, 2^-14, ... from it
 constexpr int kChecks = kBetween + 2 * kTowardsEnd;
 constexpr double kCheckTolerance = 1e-11;      // of the polynomial at those further samples
-constexpr double kArgumentRounding = 0x1p-51;  // of the z of a sample, relative
+constexpr double kArgumentRounding = 0x1p-51;  // of a sample's z, relative
 constexpr double kFinest = 0x1p-60;            // panels are not halved beyond this width,
 constexpr double kSpacing = 0x1p-50;           // nor beyond this fraction of their distance from 0
-constexpr double kNearBreak = 8.0 * kSpacing;  // what is this close to a break is the break
 constexpr double kJumpTolerance = 1e-10;       // one-sided limits closer than this are the same
 constexpr std::size_t kMaxBreaks = 64;
 
@@ -111,6 +112,17 @@ class Probe {
     std::array<Samples, kChecks> checks_;      // row i: T_k at the i-th check
 };
 
+// How narrow a panel at z may become, which is how well a break there is located.
+double finest(double z) {
+    return std::max(kSpacing * std::fabs(z), kFinest);
+}
+
+// Whether z is one of the breaks, for all that can be told.
+bool beside(const std::vector<double>& breaks, double z) {
+    return std::ranges::any_of(breaks,
+                               [z](double at) { return std::fabs(z - at) <= 8.0 * finest(at); });
+}
+
 // The sizes of a function and its derivative.
 struct Sizes {
     double value = 0.0, slope = 0.0;
@@ -129,23 +141,22 @@ class Search {
            const Sizes& sizes = {})
         : program_(program), probe_(probe), known_breaks_(known_breaks), sizes_(sizes) {}
 
-    // Appends the panels of [a, b] to `ends`, or returns where a break lies that is not yet an
-    // edge. `a` is the end nearer to 0.
+    // Appends the panels of [a, b] to `ends`, or returns where a break lies that is no edge yet.
+    // `a` is the end nearer to 0.
     std::optional<double> resolve(double a, double b, std::vector<PanelEnd>& ends) {
         if (ends.size() > Resolution::kMaxPanels) {
             throw std::invalid_argument(
                 "act must be resolved by at most " + std::to_string(Resolution::kMaxPanels) +
-                " polynomial pieces, but it oscillates too fast near z = " + std::to_string(a));
+                " polynomial pieces, but it oscillates too fast near z = " + shortest(a));
         }
         if (smooth(a, b)) {
             ends.push_back({b, sizes_});
             return std::nullopt;
         }
         const double middle = 0.5 * (a + b);
-        if (std::fabs(b - a) <= std::max(kSpacing * std::fabs(middle), kFinest)) {
+        if (std::fabs(b - a) <= finest(middle)) {
             if (!known(middle)) return middle;
-            ends.push_back(
-                {b, sizes_});  // an algebraic singularity: the panels stay graded towards it
+            ends.push_back({b, sizes_});  // an algebraic singularity: panels stay graded to it
             return std::nullopt;
         }
         if (const auto found = resolve(a, middle, ends)) return found;
@@ -168,11 +179,15 @@ class Search {
         const double rounding = kArgumentRounding * std::max(std::fabs(a), std::fabs(b));
         const double value_noise = rounding * largest(slope.data(), kPoints);
         const double slope_noise = rounding * largest(curvature.data(), kPoints);
+        // A break known beside an end may lie a little inside, as it may lie on any end.
+        const auto margin = [this](double end) {
+            return known(end) ? 8.0 * finest(end) : kArgumentRounding * std::fabs(end);
+        };
+        const double margin_a = margin(a), margin_b = margin(b);
         std::array<bool, kChecks> near_end;
         for (int i = 0; i < kChecks; ++i) {
             const double at = z[kPoints + i];
-            near_end[i] =
-                std::min(std::fabs(at - a), std::fabs(at - b)) <= kNearBreak * std::fabs(at);
+            near_end[i] = std::fabs(at - a) <= margin_a || std::fabs(at - b) <= margin_b;
         }
         return probe_.polynomial(value, sizes_.value, value_noise, near_end) &&
                probe_.polynomial(slope, sizes_.slope, slope_noise, near_end);
@@ -180,10 +195,7 @@ class Search {
 
   private:
     bool known(double z) const {
-        if (std::fabs(z) <= kFinest) return true;  // 0 is always an edge
-        return std::ranges::any_of(known_breaks_, [z](double at) {
-            return std::fabs(z - at) <= kNearBreak * std::fabs(at);
-        });
+        return std::fabs(z) <= kFinest || beside(known_breaks_, z);  // 0 is always an edge
     }
 
     const Program& program_;
@@ -261,7 +273,13 @@ Resolution::Resolution(const Program& program, double reach) : reach_(reach) {
     // An edge may hide a break: where a panel across it, half as wide as the narrower of the panels
     // beside it, is not smooth although they are, to the size of the larger.
     for (std::size_t i = 1; i + 1 < ends.size(); ++i) {
-        const double z = edges_[i], half = 0.25 * std::min(z - edges_[i - 1], edges_[i + 1] - z);
+        const double z = edges_[i];
+        double half = 0.25 * std::min(z - edges_[i - 1], edges_[i + 1] - z);
+        if (std::ranges::find(found, z) != found.end()) {
+            half = std::max(half, 4.0 * finest(z));  // it may be a little aside
+        } else if (beside(found, z)) {
+            continue;
+        }
         const Sizes &left = ends[i - 1].sizes, &right = ends[i + 1].sizes;
         Search across(program, probe, found,
                       {std::max(left.value, right.value), std::max(left.slope, right.slope)});
