@@ -484,7 +484,7 @@ def test_vectors_nearly_parallel_keep_the_digits_of_the_gap(angle: float) -> Non
         ({"ntk": "jacot"}, "ntk must be ntk, bias or pdlt, not 'jacot'"),
         ({"method": "magic"}, "method must be one of auto, closed, quadrature, gauss-hermite, all, "
                               "not 'magic'"),
-        ({"method": "gauss-hermite", "nodes": 1}, "nodes must be at least 2, not 1"),
+        ({"method": "gauss-hermite", "nodes": 1}, "nodes must be from 2 to 10000, not 1"),
         ({"act": "tanh", "method": "closed"},
          "method must be auto, quadrature or gauss-hermite for act tanh, which has no closed form, "
          "not 'closed'"),

@@ -81,7 +81,9 @@ def gram(
     Inputs whose norms agree to 1e-14 are taken to share one.
     Cost: one product x x^T, one function of the angle an entry where inputs share a norm or the
     activation is homogeneous and cb = 0, at any depth; else 1 to 10 ns an entry and layer for
-    closed forms and about 50 for others, plus 10 ms to 1 s a layer for their tables.
+    closed forms and about 50 for others, plus 10 ms to 1 s a layer for their tables. Slow are, for
+    inputs of unequal norms, relu_power and step with cb > 0 (0.1 us an entry and layer) and
+    activations without a closed form that have kinks elsewhere than at 0, as hard_tanh (0.5 ms).
     Memory: the matrices, and a few numbers an input and layer.
 
     Raises ValueError for arguments out of range and for depths at which a kernel overflows;

@@ -16,18 +16,12 @@ from nnth.table import Meta, Table
 Ntk = Literal["ntk", "bias", "pdlt"]
 Method = Literal["auto", "closed", "quadrature", "gauss-hermite", "all"]
 
-_PLOT: Final = Plot(
-    x="layer",
-    x_label="layer $\\ell$",
-    y_label="kernel",
-    series=(
-        Series(y="k_aa", label="$K_{aa}$"),
-        Series(y="k_ab", label="$K_{ab}$"),
-        Series(y="theta_aa", label="$\\Theta_{aa}$"),
-        Series(y="theta_ab", label="$\\Theta_{ab}$"),
-    ),
-    log_y=True,
-)
+_LABELS: Final = {
+    "k_aa": "$K_{aa}$",
+    "k_ab": "$K_{ab}$",
+    "theta_aa": "$\\Theta_{aa}$",
+    "theta_ab": "$\\Theta_{ab}$",
+}
 
 
 def kernel(
@@ -162,4 +156,14 @@ def _table(
         columns[name] = np.stack([np.asarray(r[name]) for r in results.values()], axis=1).ravel()
     if labelled:
         columns["method"] = list(results) * (depth + 1)
-    return Table(columns, Meta("kernel", parameters), plot=_PLOT)
+    # Between methods only the two-input kernels differ by more than a line's width.
+    drawn = ("k_ab", "theta_ab") if labelled else tuple(_LABELS)
+    plot = Plot(
+        x="layer",
+        x_label="layer $\\ell$",
+        y_label="kernel",
+        series=tuple(Series(y=name, label=_LABELS[name]) for name in drawn),
+        log_y=all(np.all(np.asarray(columns[name]) > 0.0) for name in drawn),
+        by="method" if labelled else None,
+    )
+    return Table(columns, Meta("kernel", parameters), plot=plot)

@@ -281,6 +281,16 @@ class Block {
     std::vector<double> k_, theta_;
 };
 
+// What is done before the first block counts as nothing done; it can be stopped all the same.
+class Preparation final : public Monitor {
+  public:
+    explicit Preparation(Monitor& monitor) : monitor_(monitor) {}
+    bool proceed(std::size_t, std::size_t) override { return monitor_.proceed(0, 1); }
+
+  private:
+    Monitor& monitor_;
+};
+
 // The blocks on and above the diagonal, numbered row by row.
 struct BlockGrid {
     std::size_t side;  // blocks along one side
@@ -300,10 +310,11 @@ GramReport gram(const Activation& activation, const Network& network, const Data
                 int threads, Monitor& monitor, double* nngp, double* ntk) {
     check(network);
     const auto expectation = make_expectation(activation, Method::automatic, 0);
+    Preparation preparation(monitor);
     const Diagonals diagonals =
-        DiagonalRecursion(*expectation, network, norms(data)).run(threads, monitor);
+        DiagonalRecursion(*expectation, network, norms(data)).run(threads, preparation);
     const MapContext context{activation, *expectation, network, diagonals};
-    const Route route = choose_route(context, threads, monitor);
+    const Route route = choose_route(context, threads, preparation);
     const std::size_t m = data.inputs, block = route.map->block();
     const BlockGrid grid{(m + block - 1) / block};
     parallel_for(grid.count(), threads, monitor, [&](std::size_t number) {

@@ -81,13 +81,7 @@ class LeakyReluMap final : public PairMap {
         const Network& network = context_.network;
         if (d.k[pairs.a] == 0.0) return exact_->apply(pairs, k, theta);
         double minus[kBlock];
-        for (std::size_t j = 0; j < pairs.count; ++j) {
-            const double s_a = d.norm[pairs.a], s_b = d.norm[pairs.b + j];
-            const Affine first = affine_map(network.cb, network.cw, s_a, s_b, pairs.rho[j]);
-            minus[j] = first.rho.minus;
-            theta[j] = ntk_term(network, geometric_mean(s_a, s_b) * pairs.rho[j].rho,
-                                geometric_mean(first.k_a, first.k_b) * first.rho.rho);
-        }
+        first_layer(context_, pairs, minus, theta);
         for (std::size_t l = 0; l + 1 < d.layers; ++l) {
             const std::size_t here = l * d.inputs, next = here + d.inputs;
             const LayerConstants layer{

@@ -59,6 +59,9 @@ struct Pairs {
     const Correlation* rho;  // [count], of x_a and x_b
 };
 
+// The first layer: 1 - rho of the kernel, and Theta, for every pair.
+void first_layer(const MapContext& context, const Pairs& pairs, double* minus, double* theta);
+
 class PairMap {
   public:
     virtual ~PairMap() = default;

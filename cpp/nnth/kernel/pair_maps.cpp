@@ -116,6 +116,18 @@ double carried_error(const MapContext& context, const std::vector<double>& local
     return worst;
 }
 
+void first_layer(const MapContext& context, const Pairs& pairs, double* minus, double* theta) {
+    const Diagonals& d = context.diagonals;
+    const Network& network = context.network;
+    for (std::size_t j = 0; j < pairs.count; ++j) {
+        const double s_a = d.norm[pairs.a], s_b = d.norm[pairs.b + j];
+        const Affine first = affine_map(network.cb, network.cw, s_a, s_b, pairs.rho[j]);
+        minus[j] = first.rho.minus;
+        theta[j] = ntk_term(network, geometric_mean(s_a, s_b) * pairs.rho[j].rho,
+                            geometric_mean(first.k_a, first.k_b) * first.rho.rho);
+    }
+}
+
 std::unique_ptr<PairMap> pairwise_map(const MapContext& context) {
     return std::make_unique<PairwiseMap>(context);
 }

@@ -1,0 +1,31 @@
+// What one layer does to two inputs, tabulated.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "nnth/kernel/panels.hpp"
+#include "nnth/numerics/monitor.hpp"
+
+namespace nnth::kernel {
+
+// For all norms q = sqrt(K) in an interval and all angles theta, as Chebyshev coefficients in theta
+// at Chebyshev points of log q_a and log q_b. 1 - rho of the outputs is that of parallel inputs,
+// `parallel` (log q_a/q_b)^2, plus `fall` times divisor(theta): so what is small near theta = 0 is
+// interpolated relatively. With jumps, `slope` is E[s_a' s_b'] sin theta, which stays finite.
+struct LayerTable {
+    std::size_t norms = 0, angles = 0;
+    std::vector<double> fall, slope;  // [norms][norms][angles]
+    std::vector<double> parallel;     // [norms][norms]
+    double tail = 1.0;                // estimated relative error: the size of the last coefficients
+};
+
+// The table for log q in [low, high], for as many points in either variable as it takes; first
+// tried with `first_angles` or the next more angles. Built in parallel.
+LayerTable make_layer_table(const PanelExpectation& expectation, double low, double high,
+                            std::size_t first_angles, int threads, Monitor& monitor);
+
+// 1 - cos(theta); with jumps, where 1 - rho of the outputs is of first order, sin(theta/2).
+double divisor(double theta, bool jumps);
+
+}  // namespace nnth::kernel

@@ -1,0 +1,59 @@
+"""What CONTRIBUTING promises of the code itself."""
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import nnth
+from nnth import _core
+
+ROOT = Path(__file__).parents[1]
+CORE = sorted((ROOT / "cpp" / "nnth").rglob("*.?pp"))
+PACKAGE = sorted((ROOT / "python" / "nnth").glob("*.py"))
+
+
+def test_one_version_everywhere() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert newest is not None
+    assert {nnth.__version__, _core.__version__, newest[1]} == {declared}
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: path.name)
+def test_the_core_knows_no_python_prints_nothing_and_reads_no_environment(path: Path) -> None:
+    text = path.read_text()
+    assert not re.search(r"pybind11|Python\.h|std::cout|printf\(|getenv", text)
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: path.name)
+def test_a_wing_of_the_core_stands_on_numerics_alone(path: Path) -> None:
+    wing = path.parent.name
+    used = set(re.findall(r'#include "nnth/(\w+)/', path.read_text()))
+    assert used <= {wing, "numerics"}
+
+
+@pytest.mark.parametrize("path", PACKAGE, ids=lambda path: path.name)
+def test_the_package_never_prints_evaluates_or_unpickles(path: Path) -> None:
+    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    names = {node.func.id for node in calls if isinstance(node.func, ast.Name)}
+    assert not names & {"print", "eval", "exec"}
+    allowed = [k for node in calls for k in node.keywords if k.arg == "allow_pickle"]
+    assert all(isinstance(k.value, ast.Constant) and k.value.value is False for k in allowed)
+
+
+def test_every_binding_file_has_its_section_in_the_stub() -> None:
+    stub = (ROOT / "python" / "nnth" / "_core.pyi").read_text()
+    files = {path.name for path in (ROOT / "cpp" / "bindings").glob("*.cpp")}
+    for name in files - {"module.cpp", "bind.cpp"}:
+        assert f"# {name}" in stub
+    for name in dir(_core):
+        if not name.startswith("_"):
+            assert re.search(rf"\b{name}\b", stub), f"{name} is not in _core.pyi"
+
+
+def test_everything_public_is_documented() -> None:
+    for name in nnth.__all__:
+        assert name == "CATALOGUE" or getattr(nnth, name).__doc__
