@@ -59,6 +59,11 @@ class Expectation {
                          const OneInput& b) const = 0;
 };
 
+// |a - b| relative to a; 0 where they are equal, both 0 or both infinite.
+inline double relative_difference(double a, double b) {
+    return a == b ? 0.0 : std::fabs(a - b) / std::fabs(a);
+}
+
 // The correlation of s(z_a) and s(z_b) from E[s_a s_b], E[(s_a - s_b)^2] and E[(s_a + s_b)^2],
 // whichever keeps most digits: minus = (E[(s_a - s_b)^2] - (|s_a| - |s_b|)^2) / (2 |s_a| |s_b|)
 // with |s| = sqrt(E[s^2]), and plus likewise.

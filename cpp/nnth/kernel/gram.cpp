@@ -18,8 +18,6 @@ namespace nnth::kernel {
 
 namespace {
 
-constexpr std::size_t kMostBlock = 64;
-
 // Below this many pairs a table costs more than it saves.
 constexpr std::size_t kFewPairs = 500;
 
@@ -47,22 +45,22 @@ NNTH_MULTIVERSION void multiply_tile(const double* x, std::size_t stride, const 
         }
     }
     for (std::size_t i = 0; i < kTileRows; ++i) {
-        std::memcpy(products + i * kMostBlock, &low[i], sizeof(Lanes));
-        std::memcpy(products + i * kMostBlock + 8, &high[i], sizeof(Lanes));
+        std::memcpy(products + i * PairMap::kMostPairs, &low[i], sizeof(Lanes));
+        std::memcpy(products + i * PairMap::kMostPairs + 8, &high[i], sizeof(Lanes));
     }
 }
 
-// Dot products of two runs of inputs, kMostBlock to a row. Each is summed in the same order
-// wherever its inputs stand in the block.
+// Dot products of two runs of inputs, PairMap::kMostPairs to a row. Each is summed in the same
+// order wherever its inputs stand in the block.
 class Products {
   public:
     explicit Products(const DataSet& data)
         : data_(data),
           columns_(data.dimension * kTileColumns),
           rows_(data.dimension * kTileRows),
-          values_(kMostBlock * kMostBlock) {}
+          values_(PairMap::kMostPairs * PairMap::kMostPairs) {}
 
-    const double* row(std::size_t i) const { return &values_[i * kMostBlock]; }
+    const double* row(std::size_t i) const { return &values_[i * PairMap::kMostPairs]; }
 
     void compute(std::size_t a, std::size_t a_count, std::size_t b, std::size_t b_count) {
         for (std::size_t j = 0; j < b_count; j += kTileColumns) {
@@ -70,7 +68,7 @@ class Products {
             for (std::size_t i = 0; i < a_count; i += kTileRows) {
                 const double* x = padded_rows(a + i, std::min(kTileRows, a_count - i));
                 multiply_tile(x, data_.dimension, columns_.data(), data_.dimension,
-                              &values_[i * kMostBlock + j]);
+                              &values_[i * PairMap::kMostPairs + j]);
             }
         }
     }
@@ -226,8 +224,8 @@ class Block {
           diagonals_(diagonals),
           map_(map),
           products_(data),
-          k_(kMostBlock * kMostBlock),
-          theta_(kMostBlock * kMostBlock) {}
+          k_(PairMap::kMostPairs * PairMap::kMostPairs),
+          theta_(PairMap::kMostPairs * PairMap::kMostPairs) {}
 
     void compute(std::size_t a, std::size_t a_count, std::size_t b, std::size_t b_count,
                  double* nngp, double* ntk) {
@@ -238,7 +236,7 @@ class Block {
             for (std::size_t j = first; j < b_count; ++j) {
                 rho_[j] = correlation(a + i, b + j, products_.row(i)[j]);
             }
-            const std::size_t at = i * kMostBlock + first;
+            const std::size_t at = i * PairMap::kMostPairs + first;
             map_.apply({a + i, b + first, b_count - first, rho_ + first}, &k_[at], &theta_[at]);
         }
         if (nngp) write(k_, a, a_count, b, b_count, nngp);
@@ -262,13 +260,13 @@ class Block {
         const std::size_t m = data_.inputs;
         for (std::size_t i = 0; i < a_count; ++i) {
             for (std::size_t j = a == b ? i + 1 : 0; j < b_count; ++j) {
-                matrix[(a + i) * m + b + j] = values[i * kMostBlock + j];
+                matrix[(a + i) * m + b + j] = values[i * PairMap::kMostPairs + j];
             }
         }
         for (std::size_t j = 0; j < b_count; ++j) {
             const std::size_t end = a == b ? j : a_count;
             for (std::size_t i = 0; i < end; ++i) {
-                matrix[(b + j) * m + a + i] = values[i * kMostBlock + j];
+                matrix[(b + j) * m + a + i] = values[i * PairMap::kMostPairs + j];
             }
         }
     }
@@ -277,7 +275,7 @@ class Block {
     const Diagonals& diagonals_;
     const PairMap& map_;
     Products products_;
-    Correlation rho_[kMostBlock];
+    Correlation rho_[PairMap::kMostPairs];
     std::vector<double> k_, theta_;
 };
 

@@ -76,10 +76,6 @@ PairSums sum_two(const Program& program, const Rule& rule, double k_a, double k_
     return out;
 }
 
-double relative_difference(double a, double b) {
-    return a == b ? 0.0 : std::fabs(a - b) / std::fabs(a);
-}
-
 }  // namespace
 
 HermiteExpectation::HermiteExpectation(Program program, int nodes)

@@ -13,8 +13,6 @@ namespace {
 
 using std::numbers::inv_pi;
 
-constexpr std::size_t kBlock = 64;
-
 // sin x - x cos x on [0, pi], relatively accurate: below 1 the series sum_k (-1)^(k+1)
 // x^(2k+1) 2k/(2k+1)!.
 NNTH_INLINE double sine_less_arc(double x) {
@@ -80,7 +78,7 @@ class LeakyReluMap final : public PairMap {
         const Diagonals& d = context_.diagonals;
         const Network& network = context_.network;
         if (d.k[pairs.a] == 0.0) return exact_->apply(pairs, k, theta);
-        double minus[kBlock];
+        double minus[PairMap::kMostPairs];
         first_layer(context_, pairs, minus, theta);
         for (std::size_t l = 0; l + 1 < d.layers; ++l) {
             const std::size_t here = l * d.inputs, next = here + d.inputs;

@@ -64,6 +64,9 @@ void first_layer(const MapContext& context, const Pairs& pairs, double* minus, d
 
 class PairMap {
   public:
+    // Pairs to a call, at most; also the side of the largest block.
+    static constexpr std::size_t kMostPairs = 64;
+
     virtual ~PairMap() = default;
 
     // K_ab and Theta_ab at the last layer. Called by many threads.
@@ -73,7 +76,7 @@ class PairMap {
     virtual double error() const = 0;
 
     // Inputs along the side of a block of work that lasts some milliseconds.
-    virtual std::size_t block() const { return 64; }
+    virtual std::size_t block() const { return kMostPairs; }
 };
 
 // Each pair by the layers' recursion: for few pairs, or forms without a faster map.

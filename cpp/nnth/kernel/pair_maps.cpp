@@ -42,10 +42,8 @@ class PairwiseMap final : public PairMap {
 };
 
 constexpr double kComposedTolerance = 1e-14;
-constexpr std::size_t kBlock = 64;
-
 NNTH_MULTIVERSION void angles(const Correlation* rho, std::size_t count, double* theta) {
-    double minus[kBlock], plus[kBlock];
+    double minus[PairMap::kMostPairs], plus[PairMap::kMostPairs];
     for (std::size_t j = 0; j < count; ++j) minus[j] = rho[j].minus, plus[j] = rho[j].plus;
     for (std::size_t j = 0; j < count; ++j) {
         theta[j] = 2.0 * vmath::atan2(std::sqrt(minus[j]), std::sqrt(plus[j]));
@@ -82,7 +80,7 @@ class ComposedMap final : public PairMap {
                  }) {}
 
     void apply(const Pairs& pairs, double* k, double* theta) const override {
-        double angle[kBlock], values[2 * kBlock];
+        double angle[PairMap::kMostPairs], values[2 * PairMap::kMostPairs];
         angles(pairs.rho, pairs.count, angle);
         table_.evaluate(angle, pairs.count, values);
         const double* last = diagonals_.last_k();

@@ -53,10 +53,6 @@ struct Signed {
     }
 };
 
-double relative_difference(double fine, double coarse) {
-    return fine == coarse ? 0.0 : std::fabs(fine - coarse) / std::fabs(fine);
-}
-
 }  // namespace
 
 PanelExpectation::PanelExpectation(Program program)

@@ -21,7 +21,6 @@ namespace {
 
 using std::numbers::inv_pi;
 
-constexpr std::size_t kBlock = 64;
 // The inputs at one layer, as its table sees them.
 struct LayerInputs {
     std::vector<double> x;         // [inputs] log q
@@ -33,7 +32,8 @@ struct LayerInputs {
 NNTH_MULTIVERSION void contract(const double* g, std::size_t norms, std::size_t angles,
                                 const double* lagrange, std::size_t stride, const double* t,
                                 std::size_t count, double* out) {
-    double first[kBlock] = {}, second[kBlock] = {}, c[kBlock];
+    double first[PairMap::kMostPairs] = {}, second[PairMap::kMostPairs] = {},
+           c[PairMap::kMostPairs];
     for (std::size_t k = angles; k-- > 0;) {
         for (std::size_t j = 0; j < count; ++j) c[j] = g[k] * lagrange[j];
         for (std::size_t i = 1; i < norms; ++i) {
@@ -92,7 +92,7 @@ class TableMap final : public PairMap {
     void apply(const Pairs& pairs, double* k, double* theta) const override {
         const Diagonals& d = context_.diagonals;
         if (d.k[pairs.a] == 0.0) return exact_->apply(pairs, k, theta);
-        double minus[kBlock];
+        double minus[PairMap::kMostPairs];
         first_layer(context_, pairs, minus, theta);
         for (std::size_t l = 0; l < tables_.size(); ++l) step(l, pairs, minus, theta);
         for (std::size_t j = 0; j < pairs.count; ++j) {
@@ -136,7 +136,8 @@ class TableMap final : public PairMap {
         const double* lagrange_a = &inputs.lagrange[pairs.a];
         const double* lagrange_b = &inputs.lagrange[pairs.b];
         const std::size_t n = pairs.count, norms = table.norms;
-        double angle[kBlock], t[kBlock], fall[kBlock], slope[kBlock], parallel[kBlock];
+        double angle[PairMap::kMostPairs], t[PairMap::kMostPairs], fall[PairMap::kMostPairs],
+            slope[PairMap::kMostPairs], parallel[PairMap::kMostPairs];
         angles_of(minus, n, angle, t);
         const auto interpolate = [&](const std::vector<double>& values, std::size_t angles,
                                      double* out) {
