@@ -36,12 +36,18 @@ def vector(help: str) -> Any:
 
 Act: TypeAlias = Annotated[
     str,
-    typer.Option(help="Activation: a name, with parameters as leaky_relu:0.1.", metavar="NAME"),
+    typer.Option(
+        help="Activation: a name, with its parameter as in leaky_relu:0.1, or an expression "
+        "in z such as 'z*sigmoid(1.702*z)'.",
+        metavar="NAME",
+    ),
 ]
 Depth: TypeAlias = Annotated[int, typer.Option(help="Number of hidden layers, L.", metavar="L")]
 BiasVariance: TypeAlias = Annotated[
     float | None,
-    typer.Option(help="Bias variance C_b. [default: critical for --act]", metavar="X"),
+    typer.Option(
+        help="Bias variance C_b. [default: critical for --act, or 0 beside --cw]", metavar="X"
+    ),
 ]
 WeightVariance: TypeAlias = Annotated[
     float | None,

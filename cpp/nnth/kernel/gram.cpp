@@ -18,8 +18,8 @@ namespace nnth::kernel {
 
 namespace {
 
-// Below this many pairs a table costs more than it saves.
-constexpr std::size_t kFewPairs = 500;
+// Up to this many pairs a table costs more than it saves.
+constexpr std::size_t kFewClosedPairs = 500, kFewQuadraturePairs = 30;
 
 // Beyond this |rho| the small 1 -+ rho is computed from the difference of the vectors.
 constexpr double kCloseCosine = 0.999;
@@ -204,7 +204,8 @@ Route choose_route(const MapContext& context, int threads, Monitor& monitor) {
     // that.
     const auto* panels = dynamic_cast<const PanelExpectation*>(&context.expectation);
     const bool tabular = panels && (context.diagonals.shared || !panels->breaks_off_zero());
-    if (m * (m - 1) / 2 <= kFewPairs) return {"pairwise", nullptr, pairwise_map(context)};
+    const std::size_t few = closed ? kFewClosedPairs : kFewQuadraturePairs;
+    if (m * (m - 1) / 2 <= few) return {"pairwise", nullptr, pairwise_map(context)};
     if (composable(context)) {
         auto inner = closed ? pairwise_map(context) : table_map(context, threads, monitor);
         auto map = composed_map(context, *inner, threads, monitor);
