@@ -19,7 +19,7 @@ namespace nnth::kernel {
 namespace {
 
 // Up to this many pairs a table costs more than it saves.
-constexpr std::size_t kFewClosedPairs = 500, kFewQuadraturePairs = 30;
+constexpr double kFewClosedPairs = 500.0, kFewQuadraturePairs = 30.0;
 
 // Beyond this |rho| the small 1 -+ rho is computed from the difference of the vectors.
 constexpr double kCloseCosine = 0.999;
@@ -122,7 +122,8 @@ class DiagonalRecursion {
         out_.theta.resize(out_.inputs);
     }
 
-    Diagonals run(int threads, Monitor& monitor) {
+    // With `with_theta` it is an error, too, when Theta leaves the range of doubles.
+    Diagonals run(bool with_theta, int threads, Monitor& monitor) {
         const std::size_t m = out_.inputs, distinct = out_.shared ? 1 : m;
         for (std::size_t i = 0; i < distinct; ++i) {
             out_.k[i] = network_.cb + network_.cw * out_.norm[i];
@@ -133,7 +134,8 @@ class DiagonalRecursion {
             expectation_.prepare(*std::max_element(k, k + distinct));
             parallel_for(distinct, threads, monitor, [&](std::size_t i) { step(l, i); });
             const double* next = out_.k_at(l + 1);
-            if (!std::all_of(next, next + distinct, [](double x) { return std::isfinite(x); })) {
+            for (std::size_t i = 0; i < distinct; ++i) {
+                if (std::isfinite(next[i]) && !(with_theta && overflowed(l, i))) continue;
                 throw std::invalid_argument("depth must be at most " + std::to_string(l) +
                                             " here, not " + std::to_string(network_.depth) +
                                             ": the kernel then leaves the range of doubles");
@@ -155,6 +157,11 @@ class DiagonalRecursion {
         const double carried =
             out_.theta[i] == 0.0 ? 0.0 : network_.cw * s.slope_square * out_.theta[i];
         out_.theta[i] = ntk_term(network_, s.square, out_.k[next]) + carried;
+    }
+
+    // Not where the activation jumps: there Theta is infinite by its nature.
+    bool overflowed(std::size_t l, std::size_t i) const {
+        return !std::isfinite(out_.theta[i]) && std::isfinite(out_.slope[l * out_.inputs + i]);
     }
 
     void share() {
@@ -197,6 +204,19 @@ struct Route {
     std::unique_ptr<PairMap> inner, map;
 };
 
+// How a table's cost grows with the range of norms, which sets its number of points in either norm.
+double table_cost(const MapContext& context) {
+    double low = INFINITY, high = 0.0;
+    for (std::size_t i = 0; i < context.diagonals.inputs; ++i) {
+        const double k = context.diagonals.k[i];
+        if (k == 0.0) continue;
+        low = std::min(low, k);
+        high = std::max(high, k);
+    }
+    const double spread = high > 0.0 ? 0.5 * std::log(high / low) : 0.0;
+    return (1.0 + spread) * (1.0 + spread);
+}
+
 Route choose_route(const MapContext& context, int threads, Monitor& monitor) {
     const std::size_t m = context.diagonals.inputs;
     const bool closed = context.activation.form.has_value();
@@ -204,8 +224,9 @@ Route choose_route(const MapContext& context, int threads, Monitor& monitor) {
     // that.
     const auto* panels = dynamic_cast<const PanelExpectation*>(&context.expectation);
     const bool tabular = panels && (context.diagonals.shared || !panels->breaks_off_zero());
-    const std::size_t few = closed ? kFewClosedPairs : kFewQuadraturePairs;
-    if (m * (m - 1) / 2 <= few) return {"pairwise", nullptr, pairwise_map(context)};
+    const double few = closed ? kFewClosedPairs : kFewQuadraturePairs * table_cost(context);
+    if (static_cast<double>(m * (m - 1) / 2) <= few)
+        return {"pairwise", nullptr, pairwise_map(context)};
     if (composable(context)) {
         auto inner = closed ? pairwise_map(context) : table_map(context, threads, monitor);
         auto map = composed_map(context, *inner, threads, monitor);
@@ -310,8 +331,8 @@ GramReport gram(const Activation& activation, const Network& network, const Data
     check(network);
     const auto expectation = make_expectation(activation, Method::automatic, 0);
     Preparation preparation(monitor);
-    const Diagonals diagonals =
-        DiagonalRecursion(*expectation, network, norms(data)).run(threads, preparation);
+    const Diagonals diagonals = DiagonalRecursion(*expectation, network, norms(data))
+                                    .run(ntk != nullptr, threads, preparation);
     const MapContext context{activation, *expectation, network, diagonals};
     const Route route = choose_route(context, threads, preparation);
     const std::size_t m = data.inputs, block = route.map->block();

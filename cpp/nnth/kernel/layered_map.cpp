@@ -15,8 +15,6 @@ namespace {
 using std::numbers::inv_pi;
 using std::numbers::pi;
 
-// Pairs closer to parallel than this go the scalar way, which carries 1 - rho.
-constexpr double kCarefully = 1e-4;
 constexpr double kRoundingOfEntry = 4e-16;
 
 // What the formulas below take: the entry k_ab, and the constants of either input's variance.
@@ -47,11 +45,15 @@ struct GeluEntry {
     }
 };
 
+// With k = |k_ab| the product of sines is exp(k - (k_a + k_b)/2) (1 - exp(-2 k))/2, that of cosines
+// the same with a plus.
 struct SinEntry {
     static Constants constants(double k) { return {0.5 * k, 0.0, 0.0}; }
     NNTH_INLINE static Entry at(double k_ab, double a0, double, double, double b0, double, double) {
-        const double near = vmath::exp(k_ab - (a0 + b0)), far = vmath::exp(-k_ab - (a0 + b0));
-        return {0.5 * (near - far), 0.5 * (near + far)};
+        const double size = std::fabs(k_ab);
+        const double half_near = 0.5 * vmath::exp(size - (a0 + b0));
+        const double fall = vmath::expm1(-2.0 * size);
+        return {std::copysign(half_near * fall, k_ab), half_near * (2.0 + fall)};
     }
 };
 
@@ -115,15 +117,16 @@ struct LayeredForm {
     const char* name;
     Constants (*constants)(double k);
     decltype(&erf_step) step;
+    bool exponential;  // exp(k_ab) turns absolute errors of k_ab into relative ones
 };
 
 constexpr LayeredForm kForms[] = {
-    {"erf", &ErfEntry::constants, &erf_step},
-    {"gelu", &GeluEntry::constants, &gelu_step},
-    {"sin", &SinEntry::constants, &sin_step},
-    {"cos", &CosEntry::constants, &cos_step},
-    {"exp", &ExpEntry::constants, &exp_step},
-    {"gaussian", &GaussianEntry::constants, &gaussian_step},
+    {"erf", &ErfEntry::constants, &erf_step, false},
+    {"gelu", &GeluEntry::constants, &gelu_step, false},
+    {"sin", &SinEntry::constants, &sin_step, true},
+    {"cos", &CosEntry::constants, &cos_step, true},
+    {"exp", &ExpEntry::constants, &exp_step, true},
+    {"gaussian", &GaussianEntry::constants, &gaussian_step, false},
 };
 
 const LayeredForm* find_form(const Activation& activation) {
@@ -144,8 +147,11 @@ class LayeredMap final : public PairMap {
             for (std::size_t part = 0; part < c.size(); ++part) constants_[part][i] = c[part];
         }
         // k_ab is carried as it is, not 1 - rho.
-        error_ = exact_->error() +
-                 carried_error(context, std::vector<double>(d.layers - 1, kRoundingOfEntry));
+        std::vector<double> local(d.layers - 1, kRoundingOfEntry);
+        for (std::size_t l = 0; form.exponential && l < local.size(); ++l) {
+            local[l] *= 1.0 + *std::max_element(d.k_at(l), d.k_at(l + 1));
+        }
+        error_ = exact_->error() + carried_error(context, local);
     }
 
     void apply(const Pairs& pairs, double* k, double* theta) const override {

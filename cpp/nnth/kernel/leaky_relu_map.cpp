@@ -90,7 +90,7 @@ class LeakyReluMap final : public PairMap {
         const double* root = &root_[(d.layers - 1) * d.inputs];
         for (std::size_t j = 0; j < pairs.count; ++j) {
             k[j] = root[pairs.a] * root[pairs.b + j] * (1.0 - minus[j]);
-            if (d.k[pairs.b + j] != 0.0) continue;
+            if (d.k[pairs.b + j] != 0.0 && pairs.rho[j].plus > kCarefully) continue;
             exact_->apply({pairs.a, pairs.b + j, 1, pairs.rho + j}, k + j, theta + j);
         }
     }

@@ -53,6 +53,10 @@ struct NtkTerm {
 // inputs.
 double carried_error(const MapContext& context, const std::vector<double>& local);
 
+// Pairs closer to parallel than this, or to anti-parallel, are worth the layers' own recursion
+// where a map does not carry 1 - rho, or 1 + rho.
+constexpr double kCarefully = 1e-4;
+
 // Input a with inputs b, b + 1, ..., b + count - 1.
 struct Pairs {
     std::size_t a, b, count;

@@ -42,6 +42,7 @@ class PairwiseMap final : public PairMap {
 };
 
 constexpr double kComposedTolerance = 1e-14;
+constexpr double kClenshawRounding = 2e-14;  // of a sum of some hundred terms
 NNTH_MULTIVERSION void angles(const Correlation* rho, std::size_t count, double* theta) {
     double minus[PairMap::kMostPairs], plus[PairMap::kMostPairs];
     for (std::size_t j = 0; j < count; ++j) minus[j] = rho[j].minus, plus[j] = rho[j].plus;
@@ -87,7 +88,7 @@ class ComposedMap final : public PairMap {
         scale(last[pairs.a], last + pairs.b, values, pairs.count, k, theta);
     }
 
-    double error() const override { return inner_error_ + table_.tail(); }
+    double error() const override { return inner_error_ + table_.tail() + kClenshawRounding; }
 
   private:
     const Diagonals& diagonals_;

@@ -75,10 +75,11 @@ class TableMap final : public PairMap {
                 const double k = d.k_at(l)[i];
                 inputs.x.push_back(0.5 * std::log(k));
                 inputs.root.push_back(std::sqrt(d.square[l * d.inputs + i]));
-                if (k == 0.0) continue;
+                if (d.k[i] == 0.0) continue;  // goes by the exact map, at every layer
                 low = std::min(low, inputs.x.back());
                 high = std::max(high, inputs.x.back());
             }
+            if (low > high) low = high = 0.0;  // zeros only: no table is looked at
             if (d.shared) high = low;
             tables_.push_back(make_layer_table(panels, low, high, angles, threads, monitor));
             angles = tables_.back().angles;  // the next layer's functions are much like these
@@ -97,7 +98,7 @@ class TableMap final : public PairMap {
         for (std::size_t l = 0; l < tables_.size(); ++l) step(l, pairs, minus, theta);
         for (std::size_t j = 0; j < pairs.count; ++j) {
             k[j] = geometric_mean(d.last_k()[pairs.a], d.last_k()[pairs.b + j]) * (1.0 - minus[j]);
-            if (d.k[pairs.b + j] != 0.0) continue;
+            if (d.k[pairs.b + j] != 0.0 && pairs.rho[j].plus > kCarefully) continue;
             exact_->apply({pairs.a, pairs.b + j, 1, pairs.rho + j}, k + j, theta + j);
         }
     }
