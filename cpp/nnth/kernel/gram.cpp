@@ -182,14 +182,16 @@ class DiagonalRecursion {
     Diagonals out_{};
 };
 
+// Nets that jump are not: their angles fall with depth like theta^(1/2^L), which no polynomial
+// follows, and their Theta is infinite where the angle is 0.
 bool composable(const MapContext& context) {
+    if (!std::isfinite(context.diagonals.theta.front())) return false;
     return context.diagonals.shared ||
            (homogeneous(context.activation) && context.network.cb == 0.0 &&
             context.network.ntk == Ntk::ntk);
 }
 
-// A composed map worse than this is left for the map it was made of: angles of nets that jump fall
-// with depth like theta^(1/2^L), which no polynomial follows.
+// A composed map worse than this is left for the map it was made of.
 constexpr double kComposedError = 1e-10;
 
 struct Route {

@@ -14,6 +14,8 @@ namespace {
 constexpr int kFirstDegrees[] = {31, 47, 63, 95, 127};
 constexpr int kPanelDegree = 31;
 constexpr int kMostHalvings = 50;
+constexpr std::size_t kMostPanels = 512;
+constexpr double kStagnant = 1e-10;  // a tail below this that halving does not lower is rounding
 constexpr std::size_t kTailLength = 3;
 
 // Points are taken in blocks, so that Clenshaw's recurrence runs over them side by side.
@@ -94,18 +96,21 @@ ChebyshevTable::ChebyshevTable(double a, double b, std::size_t functions, double
     struct Task {
         double a, b;
         int halvings;
+        double tail;  // of the panel it is half of
     };
-    std::vector<Task> todo{{a, b, 0}};
+    std::vector<Task> todo{{a, b, 0, INFINITY}};
     panels_.clear();
     tail_ = 0.0;
     while (!todo.empty()) {
         const Task task = todo.back();
         todo.pop_back();
         Panel panel = make_panel(task.a, task.b, kPanelDegree + 1, threads, monitor, f);
-        if (panel.tail > tolerance && task.halvings < kMostHalvings) {
+        const bool stagnant = panel.tail > 0.5 * task.tail && panel.tail < kStagnant;
+        const bool room = panels_.size() + todo.size() < kMostPanels;
+        if (panel.tail > tolerance && !stagnant && task.halvings < kMostHalvings && room) {
             const double middle = 0.5 * (task.a + task.b);
-            todo.push_back({middle, task.b, task.halvings + 1});
-            todo.push_back({task.a, middle, task.halvings + 1});
+            todo.push_back({middle, task.b, task.halvings + 1, panel.tail});
+            todo.push_back({task.a, middle, task.halvings + 1, panel.tail});
             continue;
         }
         tail_ = std::max(tail_, panel.tail);
@@ -127,6 +132,7 @@ ChebyshevTable::Panel ChebyshevTable::make_panel(
         for (std::size_t j = 0; j < n; ++j) {
             one[j] = values[j * functions_ + i];
             size = std::max(size, std::fabs(one[j]));
+            if (!std::isfinite(one[j])) panel.tail = INFINITY;
         }
         const std::vector<double> c = chebyshev_coefficients(one);
         for (std::size_t k = n - kTailLength; k < n; ++k) tail = std::max(tail, std::fabs(c[k]));

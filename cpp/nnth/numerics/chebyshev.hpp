@@ -24,8 +24,9 @@ class ChebyshevTable {
   public:
     // f(x, out) writes the `functions` values at x. A panel is accepted when the last coefficients
     // of all functions are within `tolerance` of their largest value on it; degrees 31 to 127
-    // are tried on [a, b], then panels of degree 31 are halved, at most 50 times. Points are
-    // evaluated in parallel. Whatever tail is left shows in tail().
+    // are tried on [a, b], then panels of degree 31 are halved, at most 50 times, as long as that
+    // helps and there are fewer than 512. Points are evaluated in parallel. Whatever tail is left
+    // shows in tail().
     ChebyshevTable(double a, double b, std::size_t functions, double tolerance, int threads,
                    Monitor& monitor, const std::function<void(double, double*)>& f);
 
