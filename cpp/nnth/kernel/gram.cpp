@@ -122,7 +122,8 @@ class DiagonalRecursion {
         out_.theta.resize(out_.inputs);
     }
 
-    Diagonals run(int threads, Monitor& monitor) {
+    // With `with_theta` it is an error, too, when Theta leaves the range of doubles.
+    Diagonals run(bool with_theta, int threads, Monitor& monitor) {
         const std::size_t m = out_.inputs, distinct = out_.shared ? 1 : m;
         for (std::size_t i = 0; i < distinct; ++i) {
             out_.k[i] = network_.cb + network_.cw * out_.norm[i];
@@ -133,7 +134,8 @@ class DiagonalRecursion {
             expectation_.prepare(*std::max_element(k, k + distinct));
             parallel_for(distinct, threads, monitor, [&](std::size_t i) { step(l, i); });
             const double* next = out_.k_at(l + 1);
-            if (!std::all_of(next, next + distinct, [](double x) { return std::isfinite(x); })) {
+            for (std::size_t i = 0; i < distinct; ++i) {
+                if (std::isfinite(next[i]) && !(with_theta && overflowed(l, i))) continue;
                 throw std::invalid_argument("depth must be at most " + std::to_string(l) +
                                             " here, not " + std::to_string(network_.depth) +
                                             ": the kernel then leaves the range of doubles");
@@ -155,6 +157,11 @@ class DiagonalRecursion {
         const double carried =
             out_.theta[i] == 0.0 ? 0.0 : network_.cw * s.slope_square * out_.theta[i];
         out_.theta[i] = ntk_term(network_, s.square, out_.k[next]) + carried;
+    }
+
+    // Not where the activation jumps: there Theta is infinite by its nature.
+    bool overflowed(std::size_t l, std::size_t i) const {
+        return !std::isfinite(out_.theta[i]) && std::isfinite(out_.slope[l * out_.inputs + i]);
     }
 
     void share() {
@@ -289,16 +296,27 @@ struct BlockGrid {
     }
 };
 
+// What comes before the pairs: it may be stopped, but nothing that is asked for is done yet.
+class Preparation final : public Monitor {
+  public:
+    explicit Preparation(Monitor& monitor) : monitor_(monitor) {}
+    bool proceed(std::size_t, std::size_t total) override { return monitor_.proceed(0, total); }
+
+  private:
+    Monitor& monitor_;
+};
+
 }  // namespace
 
 GramReport gram(const Activation& activation, const Network& network, const DataSet& data,
                 int threads, Monitor& monitor, double* nngp, double* ntk) {
     check(network);
     const auto expectation = make_expectation(activation, Method::automatic, 0);
+    Preparation preparation(monitor);
     const Diagonals diagonals =
-        DiagonalRecursion(*expectation, network, norms(data)).run(threads, monitor);
+        DiagonalRecursion(*expectation, network, norms(data)).run(ntk != nullptr, threads, preparation);
     const MapContext context{activation, *expectation, network, diagonals};
-    const Route route = choose_route(context, threads, monitor);
+    const Route route = choose_route(context, threads, preparation);
     const std::size_t m = data.inputs, block = route.map->block();
     const BlockGrid grid{(m + block - 1) / block};
     parallel_for(grid.count(), threads, monitor, [&](std::size_t number) {

@@ -25,8 +25,8 @@ struct GramReport {
 //
 // Only one half is computed, in square blocks that go through all layers in cache; the diagonals
 // come from one-input formulas. Memory besides the matrices: a few numbers an input and layer.
-// Throws std::invalid_argument as kernel_recursion does, and std::overflow_error when a diagonal
-// leaves the range of doubles; Cancelled when the monitor says stop.
+// Throws std::invalid_argument as kernel_recursion does, and when a diagonal that is asked for leaves
+// the range of doubles; Cancelled when the monitor says stop.
 GramReport gram(const Activation& activation, const Network& network, const DataSet& data,
                 int threads, Monitor& monitor, double* nngp, double* ntk);
 
