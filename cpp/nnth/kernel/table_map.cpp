@@ -56,6 +56,7 @@ struct LayerTable {
     std::vector<double> fall, slope;  // [norms][norms][angles]
     std::vector<double> parallel;     // [norms][norms] 1 - rho at theta = 0 over (log q_a/q_b)^2
     double tail = 1.0;                // relative size of the last coefficients in the angle
+    double norm_tail = 0.0;           // and of those of the one-input moments in log q
 };
 
 class LayerBuilder {
@@ -77,6 +78,7 @@ class LayerBuilder {
     LayerTable build(std::size_t first_rung) {
         LayerTable table;
         table.norms = x_.size();
+        table.norm_tail = norm_tail_;
         add_parallel(table);
         for (std::size_t rung = first_rung; rung < std::size(kAnglePoints); ++rung) {
             LayerTable finer = table;
@@ -90,7 +92,7 @@ class LayerBuilder {
 
   private:
     // As many points as the moments of one input need to be polynomials in log q.
-    std::vector<double> norm_points(double low, double high) const {
+    std::vector<double> norm_points(double low, double high) {
         if (high - low <= kOneNorm) return {0.5 * (low + high)};
         std::vector<double> x;
         for (int n : kNormPoints) {
@@ -101,9 +103,9 @@ class LayerBuilder {
                 square.push_back(s.square);
                 slope.push_back(jumps_ ? 1.0 : s.slope_square);
             }
-            const double tail = std::max(tail_of(chebyshev_coefficients(square)),
-                                         tail_of(chebyshev_coefficients(slope)));
-            if (tail <= kTolerance) break;
+            norm_tail_ = std::max(tail_of(chebyshev_coefficients(square)),
+                                  tail_of(chebyshev_coefficients(slope)));
+            if (norm_tail_ <= kTolerance) break;
         }
         return x;
     }
@@ -229,6 +231,7 @@ class LayerBuilder {
     int threads_;
     Monitor& monitor_;
     bool jumps_;
+    double norm_tail_ = 0.0;
     std::vector<double> x_, k_;      // log q and q^2 of the norms in the table
     std::vector<OneInput> one_;
     std::vector<HermiteSeries> series_;
@@ -289,10 +292,11 @@ class TableMap final : public PairMap {
                 const double k = d.k_at(l)[i];
                 inputs.x.push_back(0.5 * std::log(k));
                 inputs.root.push_back(std::sqrt(d.square[l * d.inputs + i]));
-                if (k == 0.0) continue;
+                if (d.k[i] == 0.0) continue;  // goes by the exact map, at every layer
                 low = std::min(low, inputs.x.back());
                 high = std::max(high, inputs.x.back());
             }
+            if (low > high) low = high = 0.0;  // zeros only: no table is looked at
             if (d.shared) high = low;
             LayerBuilder builder(panels, low, high, threads, monitor);
             tables_.push_back(builder.build(rung));
@@ -300,7 +304,7 @@ class TableMap final : public PairMap {
             rung = rung_of(tables_.back());
             add_lagrange(inputs, low, high, tables_.back().norms);
             inputs_.push_back(std::move(inputs));
-            local.push_back(4e-16 + tables_.back().tail);
+            local.push_back(4e-16 + tables_.back().tail + tables_.back().norm_tail);
         }
         error_ = exact_->error() + carried_error(context, local);
     }
