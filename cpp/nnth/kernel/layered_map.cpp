@@ -48,12 +48,26 @@ struct GeluEntry {
     }
 };
 
+// sinh x for |x| <= 1, relatively accurate: sum_k x^(2k+1)/(2k+1)!.
+NNTH_INLINE double sinh_near_0(double x) {
+    constexpr double c[] = {1.,          1. / 6,           1. / 120,           1. / 5040,
+                            1. / 362880, 1. / 39916800,    1. / 6227020800,    1. / 1307674368000,
+                            1. / 355687428096000, 1. / 121645100408832000};
+    const double square = x * x;
+    double series = c[9];
+#pragma GCC unroll 9
+    for (int k = 8; k >= 0; --k) series = series * square + c[k];
+    return series * x;
+}
+
 struct SinEntry {
     static Constants constants(double k) { return {0.5 * k, 0.0, 0.0}; }
     NNTH_INLINE static Entry at(double k_ab, double a0, double, double, double b0, double,
                                 double) {
         const double near = vmath::exp(k_ab - (a0 + b0)), far = vmath::exp(-k_ab - (a0 + b0));
-        return {0.5 * (near - far), 0.5 * (near + far)};
+        // For small variances the difference would leave no digits.
+        const double small = std::sqrt(near * far) * sinh_near_0(k_ab);
+        return {std::fabs(k_ab) < 1.0 ? small : 0.5 * (near - far), 0.5 * (near + far)};
     }
 };
 

@@ -15,6 +15,10 @@ using std::numbers::inv_pi;
 
 constexpr std::size_t kBlock = 64;
 
+// Pairs closer to anti-parallel than this go the scalar way: 2 - minus has not the digits of
+// pi - theta.
+constexpr double kOpposite = 1e-3;
+
 // sin x - x cos x on [0, pi], relatively accurate: below 1 the series sum_k (-1)^(k+1)
 // x^(2k+1) 2k/(2k+1)!.
 NNTH_INLINE double sine_less_arc(double x) {
@@ -92,7 +96,7 @@ class LeakyReluMap final : public PairMap {
         const double* root = &root_[(d.layers - 1) * d.inputs];
         for (std::size_t j = 0; j < pairs.count; ++j) {
             k[j] = root[pairs.a] * root[pairs.b + j] * (1.0 - minus[j]);
-            if (d.k[pairs.b + j] != 0.0) continue;
+            if (d.k[pairs.b + j] != 0.0 && pairs.rho[j].plus > kOpposite) continue;
             exact_->apply({pairs.a, pairs.b + j, 1, pairs.rho + j}, k + j, theta + j);
         }
     }
