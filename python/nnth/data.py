@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +24,12 @@ def load_data(path: str | os.PathLike[str]) -> NDArray[np.float64]:
     """
     file = Path(path)
     if file.suffix not in SUFFIXES:
-        known = ", ".join(SUFFIXES)
-        raise ValueError(f"{file} must end in {known}, not {file.suffix or 'nothing'}")
+        raise ValueError(
+            f"{file} must end in {', '.join(SUFFIXES)}, not {file.suffix or 'nothing'}"
+        )
     try:
         values = _read_csv(file) if file.suffix == ".csv" else _read_numpy(file)
-    except (EOFError, ValueError) as error:
+    except (EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         reason = str(error).splitlines()[0] if str(error) else "it ends early"
         if "pickle" in reason:
             reason = "it holds Python objects (a pickle), which are never loaded"
@@ -70,13 +73,18 @@ def _read_numpy(file: Path) -> NDArray[np.generic]:
 
 
 def _read_csv(file: Path) -> NDArray[np.float64]:
-    with file.open(encoding="utf-8") as stream:
-        first = stream.readline()
-        try:
-            [float(cell) for cell in first.split(",")]
-        except ValueError:
-            names = True
-        else:
-            names = False
+    with file.open(encoding="utf-8-sig") as stream:  # a byte order mark would hide the first number
+        # Names are no numbers: a line with some of both is data with a fault in it.
+        names = not any(map(_is_number, stream.readline().split(",")))
+        if not any(line.strip() for line in stream) and names:
+            raise ValueError("it holds no numbers")
         stream.seek(0)
         return np.loadtxt(stream, delimiter=",", ndmin=2, skiprows=int(names))
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True

@@ -43,10 +43,11 @@ class Gram:
         """Return a row for each matrix: kernel, trace, min_eigenvalue, max_eigenvalue, condition.
 
         `condition` is the ratio of the extreme eigenvalues, infinite where the smallest is not
-        above the rounding of the largest. Cost O(m^3), memory one more matrix.
+        above what the entries' error or rounding may make of 0. Eigenvalues are NaN for a matrix
+        with an infinite diagonal. Cost O(m^3), memory one more matrix.
         """
         matrices = {"nngp": self.nngp, "ntk": self.ntk}
-        rows = [_row(name, matrix) for name, matrix in matrices.items() if matrix is not None]
+        rows = [_row(name, m, self.error) for name, m in matrices.items() if m is not None]
         columns = {name: [row[name] for row in rows] for name in rows[0]}
         columns["error"] = [self.error] * len(rows)
         columns["route"] = [self.route] * len(rows)
@@ -121,14 +122,17 @@ def _require_memory(inputs: int, matrices: int) -> None:
         )
 
 
-def _row(name: str, matrix: Matrix) -> dict[str, Any]:
+def _row(name: str, matrix: Matrix, error: float) -> dict[str, Any]:
+    if not np.isfinite(matrix.diagonal()).all():  # a jump: Theta is infinite
+        unknown = dict.fromkeys(("min_eigenvalue", "max_eigenvalue", "condition"), np.nan)
+        return {"kernel": name, "trace": float(np.trace(matrix)), **unknown}
     eigenvalues = np.linalg.eigvalsh(matrix)
     least, most = float(eigenvalues[0]), float(eigenvalues[-1])
-    rounding = len(matrix) * np.finfo(float).eps * most
+    noise = max(len(matrix) * np.finfo(float).eps * most, error * float(np.trace(matrix)))
     return {
         "kernel": name,
         "trace": float(np.trace(matrix)),
         "min_eigenvalue": least,
         "max_eigenvalue": most,
-        "condition": most / least if least > rounding else np.inf,
+        "condition": most / least if least > noise else np.inf,
     }

@@ -19,15 +19,10 @@ struct Spread {
     }
 };
 
-// exp(-(k_a + k_b)) (2 exp(g/2) - 2 cosh(k_a - k_b))/2, without overflow: the part of the gaps of
-// sin and cos that decays with the variances.
-double decaying_part(double k_a, double k_b, const Spread& spread) {
-    const double half_sine = std::sinh(0.5 * std::fabs(k_a - k_b));
-    if (spread.gap < 1.0 && half_sine < 1.0) {
-        return std::exp(-(k_a + k_b)) *
-               (std::expm1(0.5 * spread.gap) - 2.0 * half_sine * half_sine);
-    }
-    return std::exp(-0.5 * spread.sum) - 0.5 * (std::exp(-2.0 * k_a) + std::exp(-2.0 * k_b));
+// 2 exp(-(k_a + k_b)) sinh^2((k_a - k_b)/2), without overflow.
+double unequal_part(double k_a, double k_b) {
+    const double fall = std::expm1(-std::fabs(k_a - k_b));
+    return 0.5 * std::exp(-2.0 * std::min(k_a, k_b)) * fall * fall;
 }
 
 // sin (sign = -1) and cos (sign = +1): E[s s'] = (exp(-g/2) + sign exp(-S/2))/2.
@@ -46,30 +41,28 @@ class WaveForm final : public Expectation {
 
     TwoInput two(double k_a, double k_b, const Correlation& rho, const OneInput& a,
                  const OneInput& b) const override {
-        // At -rho, g and S change places; sin changes its sign there, cos does not.
+        // With u and v the half sum and half difference, (s_a - s_b)^2 is 4 cos^2 u sin^2 v for sin
+        // and 4 sin^2 u sin^2 v for cos. At -rho, g and S change places; sin changes its sign
+        // there.
         const Spread spread(k_a, k_b, rho);
-        const Spread mirrored(k_a, k_b, Correlation{-rho.rho, rho.plus, rho.minus});
         const double near = std::exp(-0.5 * spread.gap), far = std::exp(-0.5 * spread.sum);
         const double cosines = 0.5 * (near + far);
         const double k_ab = geometric_mean(k_a, k_b) * rho.rho;
         const double sines = k_ab >= 0.0 ? -0.5 * near * std::expm1(-2.0 * k_ab)
                                          : 0.5 * far * std::expm1(2.0 * k_ab);
-        const double gap = square_of_difference(k_a, k_b, spread);
-        const double mirrored_gap = square_of_difference(k_a, k_b, mirrored);
+        const double near_fall = -std::expm1(-0.5 * spread.gap);
+        const double far_fall = -std::expm1(-0.5 * spread.sum);
+        const double unequal = unequal_part(k_a, k_b);
         if (sign_ < 0.0) {
-            return {correlation_of(a.square, b.square, sines, gap, mirrored_gap), cosines,
-                    kFormError, kFormError};
+            return {correlation_of(a.square, b.square, sines, (1.0 + far) * near_fall - unequal,
+                                   (1.0 + near) * far_fall - unequal),
+                    cosines, kFormError, kFormError};
         }
-        return {correlation_of(a.square, b.square, cosines, rho.rho >= 0.0 ? gap : mirrored_gap),
-                sines, kFormError, kFormError};
+        return {correlation_of(a.square, b.square, cosines, near_fall * far_fall + unequal), sines,
+                kFormError, kFormError};
     }
 
   private:
-    // E[(s_a - s_b)^2].
-    double square_of_difference(double k_a, double k_b, const Spread& spread) const {
-        return -std::expm1(-0.5 * spread.gap) - sign_ * decaying_part(k_a, k_b, spread);
-    }
-
     double sign_;
 };
 

@@ -260,6 +260,7 @@ class Block {
             }
             const std::size_t at = i * PairMap::kMostPairs + first;
             map_.apply({a + i, b + first, b_count - first, rho_ + first}, &k_[at], &theta_[at]);
+            for (std::size_t j = first; j < b_count; ++j) require_number(a + i, b + j, i, j);
         }
         if (nngp) write(k_, a, a_count, b, b_count, nngp);
         if (ntk) write(theta_, a, a_count, b, b_count, ntk);
@@ -275,6 +276,14 @@ class Block {
         return inputs_from_vectors(data_.x + a * data_.dimension, data_.x + b * data_.dimension,
                                    data_.dimension)
             .rho;
+    }
+
+    // What a map cannot compute must not be written as if it could.
+    void require_number(std::size_t a, std::size_t b, std::size_t i, std::size_t j) const {
+        const std::size_t at = i * PairMap::kMostPairs + j;
+        if (!std::isnan(k_[at]) && !std::isnan(theta_[at])) return;
+        throw std::runtime_error("the kernel of rows " + std::to_string(a) + " and " +
+                                 std::to_string(b) + " is not a number");
     }
 
     void write(const std::vector<double>& values, std::size_t a, std::size_t a_count, std::size_t b,

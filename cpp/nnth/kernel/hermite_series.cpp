@@ -57,8 +57,11 @@ HermiteSeries::HermiteSeries(const Program& program, const Resolution& resolutio
         advance(grid.x.data(), static_cast<double>(k), before.data(), value.data(), n);
     }
     const double slopes = q * q * slope_square;
-    missing_ = std::max(0.0, square - found) / square + kRounding;
-    slope_missing_ = std::max(0.0, slopes - slope_found) / slopes + kRounding;
+    const auto missing = [](double whole, double part) {
+        return kRounding + (whole > 0.0 ? std::max(0.0, whole - part) / whole : 0.0);
+    };
+    missing_ = missing(square, found);
+    slope_missing_ = missing(slopes, slope_found);
 }
 
 HermiteSeries::Value HermiteSeries::at(const HermiteSeries& other, double rho) const {

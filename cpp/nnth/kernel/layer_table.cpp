@@ -85,7 +85,7 @@ class LayerBuilder {
         return x;
     }
 
-    void add_parallel(LayerTable& table) const {
+    void add_parallel(LayerTable& table) {
         const std::size_t m = x_.size();
         table.parallel.assign(m * m, 0.0);
         minus_.assign(m * m, 0.0);
@@ -147,7 +147,8 @@ class LayerBuilder {
                 const HermiteSeries::Value value = series_[a].at(series_[b], rho);
                 if (value.error > kSeriesError) return false;
                 const double norm = geometric_mean(one_[a].square, one_[b].square);
-                put({a, b, j, theta[j]}, 1.0 - value.product / norm, value.slope, fall, slope);
+                const double minus = norm > 0.0 ? 1.0 - value.product / norm : 1.0;
+                put({a, b, j, theta[j]}, minus, value.slope, fall, slope);
             }
         }
         return true;
@@ -164,9 +165,10 @@ class LayerBuilder {
         for (std::size_t a = b; a < x_.size(); ++a) {
             const PairSums& s = sums[a - b];
             const double norm = geometric_mean(one_[a].square, one_[b].square);
-            const double minus =
-                gaps ? correlation_of(one_[a].square, one_[b].square, s.product, s.gap).minus
-                     : 1.0 - s.product / norm;
+            double minus = norm > 0.0 ? 1.0 - s.product / norm : 1.0;
+            if (gaps) {
+                minus = correlation_of(one_[a].square, one_[b].square, s.product, s.gap).minus;
+            }
             put({a, b, j, theta[j]}, minus, s.slope, fall, slope);
         }
     }
@@ -208,7 +210,7 @@ class LayerBuilder {
     std::vector<double> x_, k_;  // log q and q^2 of the norms in the table
     std::vector<OneInput> one_;
     std::vector<HermiteSeries> series_;
-    mutable std::vector<double> minus_;  // [norms][norms] at theta = 0
+    std::vector<double> minus_;  // [norms][norms] at theta = 0
 };
 
 }  // namespace

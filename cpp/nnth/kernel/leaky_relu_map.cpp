@@ -56,7 +56,7 @@ NNTH_MULTIVERSION void leaky_step(const LayerConstants& layer, const NtkTerm& te
         const double square = a_norm * b_norm[j], k = a_next * b_next[j];
         const double difference = a_norm - b_norm[j];
         const double parallel = cb * cw * difference * difference / (k + cb + cw * square);
-        const double next = (parallel + cw * square * fall) / k;
+        const double next = k > 0.0 ? (parallel + cw * square * fall) / k : 1.0;
         theta[j] = offset + from_k * k * (1.0 - next) + from_e * square * (1.0 - fall) +
                    cw * slope * theta[j];
         minus[j] = next;

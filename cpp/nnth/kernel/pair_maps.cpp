@@ -15,9 +15,16 @@ namespace {
 class PairwiseMap final : public PairMap {
   public:
     explicit PairwiseMap(const MapContext& context) : context_(context) {
-        const double norm = *std::ranges::max_element(context.diagonals.norm);
-        const Inputs inputs{norm, norm, Correlation::from_rho(0.5)};
-        error_ = kernel_recursion(context.expectation, context.network, inputs).back().error;
+        const auto [least, most] = std::ranges::minmax(context.diagonals.norm);
+        for (double norm : {least, most}) {
+            for (double rho : {0.999, 0.5, -0.5, -0.999}) {
+                const Inputs inputs{norm, most, Correlation::from_rho(rho)};
+                const auto layers = kernel_recursion(context.expectation, context.network, inputs);
+                if (!std::isnan(layers.back().error)) {
+                    error_ = std::max(error_, layers.back().error);
+                }
+            }
+        }
     }
 
     void apply(const Pairs& pairs, double* k, double* theta) const override {
@@ -38,7 +45,7 @@ class PairwiseMap final : public PairMap {
 
   private:
     MapContext context_;
-    double error_;
+    double error_ = 0.0;
 };
 
 constexpr double kComposedTolerance = 1e-14;

@@ -129,7 +129,7 @@ OneInput PanelExpectation::sum_one(double q, double extent, const Rule& rule) co
         const double from_jump = jump == 0.0 ? 0.0 : 0.5 * jump * x / q * density;
         direct.add(density * (at.right * at.right_slope - at.left * at.left_slope) + from_jump);
         stein.add(from_jump);
-        if (at.jumps()) out.slope_square = std::numeric_limits<double>::infinity();
+        if (at.jumps() || at.steep) out.slope_square = std::numeric_limits<double>::infinity();
     }
     out.curvature = direct.size < stein.size ? direct.total : stein.total;
     return out;

@@ -211,6 +211,18 @@ bool continuous(const double (&f)[2], const double (&slope)[2], double distance)
     return !(std::fabs(f[1] - f[0]) > rounding + smooth_change);
 }
 
+// Whether on either side the slope grows towards z like distance^-1/2 or faster.
+bool steep(const Program& program, double z) {
+    const double near = std::max(std::fabs(z) * 0x1p-40, kFinest), far = 16.0 * near;
+    const double at[4] = {z - near, z - far, z + near, z + far};
+    double value[4], slope[4];
+    program.evaluate(at, 4, {value, slope});
+    const auto grows = [](double close, double away) {
+        return std::fabs(close) > 3.99 * std::fabs(away) && std::fabs(away) > 0.0;
+    };
+    return grows(slope[0], slope[1]) || grows(slope[2], slope[3]);
+}
+
 // The one-sided limits at z; they are made equal where they differ by rounding only.
 Break limits_at(const Program& program, double z) {
     const double aside = std::max(std::fabs(z) * 0x1p-50, kFinest);
@@ -223,7 +235,7 @@ Break limits_at(const Program& program, double z) {
     if (continuous(slope, curvature, 2.0 * aside)) {
         slope[0] = slope[1] = 0.5 * (slope[0] + slope[1]);
     }
-    return {z, value[0], value[1], slope[0], slope[1]};
+    return {z, value[0], value[1], slope[0], slope[1], steep(program, z)};
 }
 
 // 0, 1, 2, 4, ..., reach, with the breaks known so far on this side; all with the sign of `side`.

@@ -12,6 +12,7 @@ struct Break {
     double at;
     double left, right;              // one-sided values
     double left_slope, right_slope;  // one-sided first derivatives
+    bool steep;                      // the square of the slope is not integrable here
 
     bool jumps() const { return left != right; }
     double jump() const { return right - left; }

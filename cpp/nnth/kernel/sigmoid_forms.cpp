@@ -35,13 +35,13 @@ class PriceForm : public Expectation {
         }
         const double norm = geometric_mean(a.square, b.square);
         const double value = product(k_a, k_b, rho) / norm;
-        if (std::fabs(value) <= 0.5) {
-            out.correlation = Correlation::from_rho(value);
-        } else if (value > 0.0) {
+        if (value > 0.5) {
             out.correlation = Correlation::from_minus(minus(k_a, k_b, rho, a, b));
-        } else {  // only an odd activation gets here
+        } else if (value < -0.5 && odd()) {
             const Correlation mirrored{-rho.rho, rho.plus, rho.minus};
             out.correlation = Correlation::from_plus(minus(k_a, k_b, mirrored, a, b));
+        } else {
+            out.correlation = Correlation::from_rho(value);
         }
         return out;
     }
@@ -50,6 +50,7 @@ class PriceForm : public Expectation {
     explicit PriceForm(Program program)
         : parallel_(std::move(program)), rule_(gauss_legendre(20)) {}
 
+    virtual bool odd() const = 0;
     virtual double square(double k) const = 0;
     virtual double slope_square(double k) const = 0;
     virtual double curvature(double k) const = 0;
@@ -95,6 +96,7 @@ class ErfForm final : public PriceForm {
     ErfForm() : PriceForm(Program({{Op::z}, {Op::erf}})) {}
 
   protected:
+    bool odd() const override { return true; }
     double square(double k) const override {
         return 2.0 * inv_pi * std::atan2(2.0 * k, std::sqrt(1.0 + 4.0 * k));
     }
@@ -124,6 +126,7 @@ class GeluForm final : public PriceForm {
     GeluForm() : PriceForm(Program({{Op::z}, {Op::z}, {Op::normal_cdf}, {Op::multiply}})) {}
 
   protected:
+    bool odd() const override { return false; }
     double square(double k) const override {
         const double root = std::sqrt(1.0 + 2.0 * k);
         return k * (0.25 + 0.5 * inv_pi * (std::atan2(k, root) + 2.0 * k / ((1.0 + k) * root)));

@@ -160,7 +160,8 @@ class TableMap final : public PairMap {
             const double offset = network.cb * network.cw * difference * difference /
                                   (k + network.cb + network.cw * square);
             // Interpolation may leave a 1 - rho of 0 a rounding error below it.
-            minus[j] = std::clamp((offset + network.cw * square * gap) / k, 0.0, 2.0);
+            minus[j] =
+                k > 0.0 ? std::clamp((offset + network.cw * square * gap) / k, 0.0, 2.0) : 1.0;
             const double product = jumps_ ? slope[j] / std::sin(angle[j]) : slope[j];
             theta[j] = term_.offset + term_.from_k * k * (1.0 - minus[j]) +
                        term_.from_e * square * (1.0 - gap) + network.cw * product * theta[j];

@@ -1,5 +1,6 @@
 #include "nnth/numerics/parallel.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <exception>
@@ -15,6 +16,7 @@ namespace nnth {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+constexpr std::size_t kMostThreads = 1024;
 constexpr auto kPollInterval = std::chrono::milliseconds(50);
 
 // What the threads of one loop share.
@@ -74,7 +76,10 @@ int thread_count(int threads) {
 void parallel_for(std::size_t items, int threads, Monitor& monitor,
                   const std::function<void(std::size_t)>& body) {
     Loop loop{items, body, monitor};
-    [[maybe_unused]] const int count = thread_count(threads);
+    // More threads than items, or than any machine has, only cost memory.
+    [[maybe_unused]] const int count =
+        static_cast<int>(std::clamp(std::size_t(thread_count(threads)), std::size_t(1),
+                                    std::max(std::size_t(1), std::min(items, kMostThreads))));
 #ifdef _OPENMP
 #pragma omp parallel num_threads(count) if (count > 1 && items > 1)
     loop.work(omp_get_thread_num() == 0);

@@ -1,0 +1,507 @@
+"""Kernel matrices: every route against nnth.kernel pair by pair, and what no route may change."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple
+
+import mpmath as mp
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from nnth import Gram, gram, kernel
+
+Matrix = NDArray[np.float64]
+Spread = Literal["shared", "mild", "extreme"]
+NTKS = ("ntk", "bias", "pdlt")
+
+# More than 500 pairs, below which no table is made.
+ROWS = 40
+SPECIAL = 12  # rows that stand to row 0 in a way of their own
+
+# Both sides are closed forms of relative error 1e-15 a layer; a polynomial of degree about 100 in
+# the angle adds its own rounding.
+CLOSED = 1e-13
+# Interpolated quadrature promises its error below that: the series and its tables stop at 1e-13,
+# and both are carried through the layers.
+TABLE = 1e-10
+
+
+class Case(NamedTuple):
+    route: str
+    act: str
+    spread: Spread
+    cb: float
+    cw: float
+    tolerance: float
+    depth: int = 3
+    ntk: str = "ntk"
+
+    def compute(self, x: Matrix, **more: Any) -> Gram:
+        return gram(x, self.act, depth=self.depth, cb=self.cb, cw=self.cw, **self.given(more))
+
+    def given(self, more: dict[str, Any]) -> dict[str, Any]:
+        return {"ntk": self.ntk, **more}
+
+    def label(self) -> str:
+        return f"{self.route}-{self.act}-{self.spread}-{self.ntk}"
+
+
+def cases() -> Iterator[Case]:
+    for act in ("relu", "leaky_relu:0.1", "abs", "linear", "relu_power:2", "relu_power:3"):
+        yield Case("composed", act, "extreme", 0.0, 1.0, CLOSED)
+    for ntk in NTKS:
+        for act in ("relu", "relu_power:2", "erf", "gelu", "sin", "cos", "exp", "gaussian"):
+            yield Case("composed", act, "shared", 0.1, 0.3, CLOSED, ntk=ntk)
+        for act in ("tanh", "silu", "elu", "softplus", "hard_tanh"):
+            yield Case("composed", act, "shared", 0.1, 0.7, TABLE, ntk=ntk)
+        for act in ("relu", "leaky_relu:-0.5"):
+            yield Case("layered", act, "extreme", 0.3, 1.5, CLOSED, ntk=ntk)
+        for act in ("erf", "gelu", "sin", "cos", "gaussian"):
+            yield Case("layered", act, "extreme", 0.1, 0.7, CLOSED, ntk=ntk)
+        yield Case("layered", "exp", "mild", 0.1, 0.05, CLOSED, depth=2, ntk=ntk)
+        yield Case("table", "tanh", "mild", 0.1, 0.7, TABLE, depth=2, ntk=ntk)
+        yield Case("pairwise", "step", "extreme", 0.2, 1.0, CLOSED, ntk=ntk)
+        yield Case("pairwise", "relu_power:2", "mild", 0.1, 0.5, CLOSED, depth=2, ntk=ntk)
+    for ntk in ("bias", "pdlt"):
+        yield Case("layered", "relu", "extreme", 0.0, 2.0, CLOSED, ntk=ntk)
+    for act in ("erf", "gelu", "sin"):
+        yield Case("layered", act, "extreme", 0.0, 0.7, CLOSED)
+    for act in ("silu", "elu", "softplus"):
+        yield Case("table", act, "mild", 0.1, 0.7, TABLE, depth=1)
+    yield Case("table", "tanh", "mild", 0.0, 1.0, TABLE, depth=2)
+    yield Case("pairwise", "step", "mild", 0.0, 1.0, CLOSED, depth=1)
+    yield Case("pairwise", "hard_tanh", "mild", 0.1, 0.7, CLOSED, depth=1)
+
+
+ALL = list(cases())
+
+# One of every implementation, for what takes a case several times.
+EACH = [
+    Case("composed", "relu", "extreme", 0.0, 2.0, CLOSED),
+    Case("composed", "gelu", "shared", 0.1, 0.7, CLOSED),
+    Case("composed", "tanh", "shared", 0.0, 1.0, TABLE),
+    Case("layered", "relu", "extreme", 0.3, 1.5, CLOSED, ntk="bias"),
+    Case("layered", "gelu", "extreme", 0.1, 0.7, CLOSED),
+    Case("table", "softplus", "mild", 0.1, 0.7, TABLE, depth=1),
+    Case("pairwise", "step", "mild", 0.2, 1.0, CLOSED),
+    Case("pairwise", "hard_tanh", "mild", 0.1, 0.7, CLOSED, depth=1),
+]
+
+
+def data(spread: Spread, rows: int = ROWS, dimension: int = 5) -> Matrix:
+    """Random rows, the first of them related in all the ways that need care."""
+    rng = np.random.default_rng(20240229)
+    x = rng.standard_normal((rows, dimension))
+    nearly = 1e-7 * rng.standard_normal((2, dimension))
+    x[1] = x[0]
+    x[2] = x[0] + nearly[0]
+    x[3] = -x[0]
+    x[4] = -x[0] + nearly[1]
+    x[5] = 1.5 * x[0]
+    x[6] = -1.5 * x[0]
+    if spread == "shared":
+        return np.asarray(x / np.linalg.norm(x, axis=1, keepdims=True) * np.sqrt(dimension))
+    x[7] = x[8] = 0.0
+    if spread == "extreme":
+        x[9] *= 1e-8
+        x[10] = x[9]
+        x[11] *= 1e4
+    return x
+
+
+def pairs(rows: int) -> list[tuple[int, int]]:
+    """All of the special rows, and some of the others."""
+    special = min(SPECIAL, rows)
+    chosen = [(i, j) for j in range(special) for i in range(j)]
+    return chosen + [(i, j) for j in range(special, rows, 5) for i in range(0, j, 7)]
+
+
+def both(result: Gram) -> tuple[Matrix, Matrix]:
+    assert result.nngp is not None
+    assert result.ntk is not None
+    return result.nngp, result.ntk
+
+
+def scaled(difference: float, scale: float) -> float:
+    return abs(difference) / scale if scale > 0.0 else abs(difference)
+
+
+def errors(case: Case, x: Matrix, result: Gram, chosen: list[tuple[int, int]]) -> Matrix:
+    """Of K_ab and Theta_ab against nnth.kernel, relative to the means of the diagonals.
+
+    The third is the largest error that nnth.kernel admits for itself.
+    """
+    nngp, ntk = both(result)
+    worst = np.zeros(3)
+    for i, j in chosen:
+        rows = kernel(
+            case.act, depth=case.depth, cb=case.cb, cw=case.cw, x_a=x[i], x_b=x[j],
+            **case.given({}),
+        )  # fmt: skip
+        last = {name: rows[name][-1] for name in rows if rows[name].dtype.kind == "f"}
+        worst[2] = max(worst[2], last["error"])
+        k_scale = np.sqrt(last["k_aa"] * last["k_bb"])
+        worst[0] = max(worst[0], scaled(nngp[i, j] - last["k_ab"], k_scale))
+        if np.isinf(last["theta_ab"]):
+            assert ntk[i, j] == last["theta_ab"]
+            continue
+        # Where the activation jumps Theta_aa is infinite, and Theta_ab its own scale.
+        theta_scale = np.sqrt(last["theta_aa"] * last["theta_bb"])
+        theta_scale = theta_scale if np.isfinite(theta_scale) else abs(last["theta_ab"])
+        worst[1] = max(worst[1], scaled(ntk[i, j] - last["theta_ab"], theta_scale))
+    return worst
+
+
+# Against nnth.kernel.
+
+
+@pytest.mark.parametrize("case", ALL, ids=Case.label)
+def test_every_route_agrees_with_the_recursion_pair_by_pair(case: Case) -> None:
+    x = data(case.spread)
+    result = case.compute(x)
+    assert result.route == case.route
+    k_error, theta_error, own_error = errors(case, x, result, pairs(ROWS))
+    assert max(k_error, theta_error) <= case.tolerance
+    assert max(k_error, theta_error) <= result.error + own_error
+    assert result.error <= 10 * case.tolerance
+    for matrix in both(result):
+        assert np.array_equal(matrix, matrix.T)
+
+
+@pytest.mark.parametrize("case", ALL, ids=Case.label)
+def test_diagonals_are_those_of_one_input(case: Case) -> None:
+    x = data(case.spread)
+    result = case.compute(x)
+    nngp, ntk = both(result)
+    for i in range(0, ROWS, 3):
+        rows = kernel(
+            case.act, depth=case.depth, cb=case.cb, cw=case.cw, x_a=x[i], x_b=x[i],
+            **case.given({}),
+        )  # fmt: skip
+        # |x|^2 is summed alike on both sides, but with a shared norm one row's stands for all, and
+        # differs by roundings which every layer keeps.
+        units = 4e-15 * case.depth if case.spread == "shared" else 1e-15
+        assert nngp[i, i] == pytest.approx(rows["k_aa"][-1], rel=units, abs=0)
+        assert ntk[i, i] == pytest.approx(rows["theta_aa"][-1], rel=units, abs=0)
+
+
+@pytest.mark.parametrize("act", ["relu", "gelu", "tanh", "hard_tanh", "step"])
+def test_few_inputs_go_pair_by_pair(act: str) -> None:
+    case = Case("pairwise", act, "extreme", 0.1, 0.7, CLOSED)
+    x = data("extreme", SPECIAL)
+    result = case.compute(x)
+    assert result.route == "pairwise"
+    assert errors(case, x, result, [(0, 1), (0, 2), (0, 4), (0, 9), (9, 11)])[:2].max() <= 1e-15
+
+
+def exact_gelu(x: Matrix, i: int, j: int, cb: float, cw: float) -> float:
+    """K^2_ij over the geometric mean of its diagonals, in 40 digits."""
+
+    def product(k_a: mp.mpf, k_b: mp.mpf, k_ab: mp.mpf) -> mp.mpf:  # Tsuchida et al. (2021)
+        ab = (1 + k_a) * (1 + k_b)
+        root = mp.sqrt(ab - k_ab**2)
+        arc = mp.pi / 2 + mp.atan(k_ab / root)
+        return (k_ab * arc + k_a * k_b / ab * root + k_ab**2 / ab / root) / (2 * mp.pi)
+
+    with mp.workdps(40):
+        inner = [
+            [mp.fdot(x[a].tolist(), x[b].tolist()) / x.shape[1] for b in (i, j)] for a in (i, j)
+        ]
+        (k_a, k_ab), (_, k_b) = [[mp.mpf(cb) + mp.mpf(cw) * s for s in row] for row in inner]
+        ends = [cb + cw * product(*k) for k in ((k_a, k_b, k_ab), (k_a, k_a, k_a), (k_b, k_b, k_b))]
+        return float(ends[0] / mp.sqrt(ends[1] * ends[2]))
+
+
+@pytest.mark.parametrize("cb", [0.0, 0.1])
+def test_very_unequal_norms_cost_no_digits(cb: float) -> None:
+    # E[(s_a - s_b)^2] is then all s_a: to take 1 - rho from it lost as many digits as lie between
+    # the norms, in nnth.kernel and in the tables.
+    x = data("extreme")
+    x[9] = x[10] = 1e-8 * x[20]
+    x[11] = 1e4 * x[21]
+    result = gram(x, "gelu", depth=1, cb=cb, cw=0.7)
+    assert result.nngp is not None
+    size = np.sqrt(np.diag(result.nngp))
+    for i, j in [(20, 9), (0, 9), (25, 10), (11, 21), (11, 30), (11, 9)]:
+        exact = exact_gelu(x, i, j, cb, 0.7)
+        # A dozen roundings.
+        assert result.nngp[i, j] / (size[i] * size[j]) == pytest.approx(exact, abs=2e-15)
+        for method in ("closed", "quadrature"):
+            rows = kernel("gelu", depth=1, cb=cb, cw=0.7, x_a=x[i], x_b=x[j], method=method)
+            assert rows["corr"][-1] == pytest.approx(exact, abs=2e-15)
+
+
+# Against Cho & Saul (2009) in NumPy.
+
+
+def arc_cosine(x: Matrix, depth: int) -> tuple[Matrix, Matrix]:
+    """K and Theta of ReLU with C_b = 0, C_w = 2, from angles good near 0 and pi (Kahan)."""
+    length = np.linalg.norm(x, axis=1)
+    unit = x / length[:, None]
+    norm = np.outer(length, length) * 2 / x.shape[1]
+    apart = np.linalg.norm(unit[:, None] - unit[None], axis=2)
+    along = np.linalg.norm(unit[:, None] + unit[None], axis=2)
+    angle = 2 * np.arctan2(apart, along)
+    k = norm * np.cos(angle)
+    theta = k
+    for _ in range(depth):
+        rho = (np.sin(angle) + (np.pi - angle) * np.cos(angle)) / np.pi
+        theta = norm * rho + (1 - angle / np.pi) * theta
+        k = norm * rho
+        angle = np.arccos(np.clip(rho, -1, 1))
+    return k, theta
+
+
+@pytest.mark.parametrize("dimension", [1, 3, 64, 785])
+@pytest.mark.parametrize("rows", [1, 2, 33, 63, 64, 65, 130])
+def test_blocks_meet_at_their_edges(rows: int, dimension: int) -> None:
+    x = np.random.default_rng(rows).standard_normal((rows, dimension))
+    nngp, ntk = both(gram(x, depth=1))
+    k, theta = arc_cosine(x, 1)
+    scale = np.sqrt(np.outer(np.diag(k), np.diag(k)))
+    # Products of up to 785 terms, and the angles: below a hundred roundings each.
+    assert np.abs((nngp - k) / scale).max() < 2e-14
+    assert np.abs((ntk - theta) / scale).max() < 4e-14
+
+
+@pytest.mark.parametrize("case", EACH, ids=Case.label)
+def test_an_entry_does_not_depend_on_where_its_inputs_stand(case: Case) -> None:
+    rows = 40 if case.route == "pairwise" else 130
+    x = data(case.spread, rows)
+    order = np.random.default_rng(1).permutation(rows)
+    plain, mixed = case.compute(x), case.compute(x[order])
+    for name in ("nngp", "ntk"):
+        there = getattr(plain, name)[np.ix_(order, order)]
+        here = getattr(mixed, name)
+        finite = np.isfinite(there)
+        assert np.array_equal(finite, np.isfinite(here))
+        size = np.sqrt(np.outer(np.diag(there), np.diag(there)))
+        size = np.where((size > 0) & np.isfinite(size), size, np.inf)
+        # a and b change roles; tables are made for the same norms.
+        assert np.abs((here[finite] - there[finite]) / size[finite]).max() <= case.tolerance
+
+
+# What does not change.
+
+
+@pytest.mark.parametrize("case", EACH, ids=Case.label)
+def test_the_bytes_do_not_depend_on_threads(case: Case) -> None:
+    x = data(case.spread, ROWS if case.act == "hard_tanh" else 130)
+    one, *others = [case.compute(x, threads=threads) for threads in (1, 2, 7)]
+    assert one.route == case.route
+    for other in others:
+        assert np.asarray(one.nngp).tobytes() == np.asarray(other.nngp).tobytes()
+        assert np.asarray(one.ntk).tobytes() == np.asarray(other.ntk).tobytes()
+        assert one.error == other.error
+
+
+@pytest.mark.parametrize("act", ["relu", "gelu", "softplus"])
+def test_rotations_of_the_data_change_nothing(act: str) -> None:
+    x = data("mild", 50, 8)
+    turn, _ = np.linalg.qr(np.random.default_rng(2).standard_normal((8, 8)))
+    plain, turned = (gram(y, act, depth=2, cb=0.1, cw=1.0) for y in (x, x @ turn))
+    for name in ("nngp", "ntk"):
+        matrix = getattr(plain, name)
+        size = np.sqrt(np.outer(np.diag(matrix), np.diag(matrix)))
+        # Turning rounds x by a few 1e-16, of which the nearly parallel rows feel the root in the
+        # tangent kernel of a kinked activation: 1e-16/1e-7 of the angle, times that angle.
+        assert np.abs((getattr(turned, name) - matrix) / size).max() < 1e-12
+
+
+@pytest.mark.parametrize("case", EACH[:6], ids=Case.label)
+def test_matrices_are_positive_semidefinite_to_their_error(case: Case) -> None:
+    x = data(case.spread, 80)
+    x = x[np.linalg.norm(x, axis=1) > 0.0]  # of zeros the correlation is taken as 0
+    result = case.compute(x)
+    for matrix in (result.nngp, result.ntk):
+        assert matrix is not None
+        scale = np.sqrt(np.diag(matrix))
+        least = np.linalg.eigvalsh(matrix / np.outer(scale, scale))[0]
+        # Entries off by e move eigenvalues by at most len(x) e (Weyl).
+        assert least > -len(x) * (result.error + 1e-15)
+
+
+@pytest.mark.parametrize("case", EACH, ids=Case.label)
+def test_one_matrix_alone_is_the_same(case: Case) -> None:
+    x = data(case.spread)
+    together = case.compute(x)
+    nngp, ntk = case.compute(x, kernel="nngp"), case.compute(x, kernel="ntk")
+    assert nngp.ntk is None
+    assert ntk.nngp is None
+    assert np.array_equal(np.asarray(nngp.nngp), np.asarray(together.nngp))
+    assert np.array_equal(np.asarray(ntk.ntk), np.asarray(together.ntk))
+
+
+@pytest.mark.parametrize("order", ["F", "strided", "float32", "int", "list"])
+def test_any_layout_of_the_data_will_do(order: str) -> None:
+    x = np.random.default_rng(3).integers(-9, 9, (40, 6)).astype(float)
+    wide = np.zeros((40, 12))
+    wide[:, ::2] = x
+    given: dict[str, Any] = {
+        "F": np.asfortranarray(x),
+        "strided": wide[:, ::2],
+        "float32": x.astype(np.float32),
+        "int": x.astype(int),
+        "list": x.tolist(),
+    }
+    assert np.array_equal(np.asarray(gram(given[order]).ntk), np.asarray(gram(x).ntk))
+
+
+# Zeros, jumps and other ends.
+
+
+@pytest.mark.parametrize("act", ["relu", "erf", "tanh", "silu", "hard_tanh"])
+@pytest.mark.parametrize("cb", [0.0, 0.1])
+def test_zeros_alone_are_a_data_set(act: str, cb: float) -> None:
+    result = gram(np.zeros((ROWS, 3)), act, depth=3, cb=cb, cw=1.0)
+    rows = kernel(act, depth=3, cb=cb, cw=1.0, x_a=[0.0], x_b=[0.0])
+    for matrix, name in ((result.nngp, "k"), (result.ntk, "theta")):
+        assert matrix is not None
+        off = matrix[~np.eye(ROWS, dtype=bool)]
+        assert matrix[0, 0] == pytest.approx(rows[f"{name}_aa"][-1], rel=1e-15, abs=0)
+        assert np.abs(off - rows[f"{name}_ab"][-1]).max() <= result.error + rows["error"][-1]
+
+
+@pytest.mark.parametrize("depth", [1, 2, 10])
+def test_a_net_that_jumps_ends(depth: int) -> None:
+    # The angle falls like theta^(1/2^depth), which no polynomial follows: panels were halved
+    # without end.
+    x = data("shared")
+    result = gram(x, "step", depth=depth, cb=0.0, cw=1.0)
+    assert result.route == "pairwise"
+    assert np.isinf(np.diag(np.asarray(result.ntk))).all()
+    assert np.asarray(result.ntk)[0, 1] == np.inf
+    assert not np.isnan(np.asarray(result.ntk)).any()
+
+
+def test_a_kernel_that_overflows_names_the_depth_that_does_not() -> None:
+    x = np.ones((3, 2))
+    with pytest.raises(ValueError, match="depth must be at most 2 here, not 9: the kernel"):
+        gram(x, "exp", depth=9, cb=0.0, cw=1.0)
+    assert np.isfinite(np.asarray(gram(x, "exp", depth=2, cb=0.0, cw=1.0).ntk)).all()
+
+
+@pytest.mark.parametrize("rows", [5, ROWS])
+def test_a_tangent_kernel_may_overflow_alone(rows: int) -> None:
+    # K^2 = exp(2 K^1) = 3e307 is a double, and Theta^2 = K^2 (1 + K^1) is not.
+    x = np.full((rows, 1), np.sqrt(354.0)) * np.linspace(0.5, 1.0, rows)[:, None]
+    with pytest.raises(ValueError, match="depth must be at most 0 here, not 1"):
+        gram(x, "exp", depth=1, cb=0.0, cw=1.0)
+    assert np.isfinite(
+        np.asarray(gram(x, "exp", depth=1, cb=0.0, cw=1.0, kernel="nngp").nngp)
+    ).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"depth": 0}, "depth must be at least 1, not 0"),
+        ({"cw": -1.0}, "cw must be finite and at least 0, not -1"),
+        ({"cw": 1.0, "cb": np.nan}, "cb must be finite and at least 0, not nan"),
+        ({"cb": 1.0}, "cw must be given where cb is"),
+        ({"kernel": "gram"}, "kernel must be nngp, ntk or both, not 'gram'"),
+        ({"ntk": "all"}, "ntk must be ntk, bias or pdlt, not 'all'"),
+        ({"threads": -1}, "threads must be at least 0, not -1"),
+        ({"act": "rellu"}, "did you mean relu"),
+        ({"x": [1.0, 2.0]}, r"x must be a matrix with a row a data point, not of shape \(2,\)"),
+        ({"x": np.zeros((0, 3))}, r"not of shape \(0, 3\)"),
+        ({"x": [[1.0, np.inf]]}, "x must hold finite numbers, not inf at row 0, column 1"),
+        ({"x": [[1j]]}, "x must hold real numbers, not values of type complex128"),
+    ],
+)
+def test_bad_arguments_are_named(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        gram(**{"x": [[1.0, 2.0], [3.0, 4.0]], **change})
+
+
+def test_matrices_that_do_not_fit_are_refused_with_their_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    free = {"SC_AVPHYS_PAGES": 2**18, "SC_PAGE_SIZE": 4096}
+    monkeypatch.setattr(os, "sysconf", lambda name: free[name])
+    calls: list[tuple[int, int]] = []
+    with pytest.raises(MemoryError) as refusal:
+        gram(np.ones((10_000, 1)), progress=lambda done, total: calls.append((done, total)))
+    assert "2 matrices of 10000 x 10000 take 1.5 GiB and 1.0 GiB are free" in str(refusal.value)
+    assert calls == []
+
+
+# Watching and stopping.
+
+
+class EnoughError(Exception):
+    """What a caller raises to stop."""
+
+
+@pytest.mark.parametrize("case", EACH, ids=Case.label)
+@pytest.mark.parametrize("when", [1, 3])
+def test_an_exception_of_progress_stops_the_work_and_reaches_the_caller(
+    case: Case, when: int
+) -> None:
+    calls: list[tuple[int, int]] = []
+
+    def progress(done: int, total: int) -> None:
+        calls.append((done, total))
+        if len(calls) == when:
+            raise EnoughError(f"{done} of {total}")
+
+    with pytest.raises(EnoughError):
+        case.compute(data(case.spread), progress=progress)
+    assert len(calls) == when
+
+
+@pytest.mark.parametrize("case", EACH, ids=Case.label)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_progress_grows_to_the_end(case: Case, threads: int) -> None:
+    calls: list[tuple[int, int]] = []
+    case.compute(
+        data(case.spread), threads=threads, progress=lambda done, n: calls.append((done, n))
+    )
+    assert all(0 <= done <= total for done, total in calls)
+    shares = [done / total for done, total in calls]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+
+
+# The summary.
+
+
+def test_the_summary_is_of_the_matrices() -> None:
+    x = np.random.default_rng(4).standard_normal((50, 8))
+    result = gram(x, "gelu", depth=2)
+    table = result.summary()
+    assert table.columns == (
+        "kernel", "trace", "min_eigenvalue", "max_eigenvalue", "condition", "error", "route",
+    )  # fmt: skip
+    assert table["kernel"].tolist() == ["nngp", "ntk"]
+    for row, matrix in enumerate((result.nngp, result.ntk)):
+        assert matrix is not None
+        singular = np.linalg.svd(matrix, compute_uv=False)
+        # Another algorithm, backward stable as well: absolute errors of some roundings of the
+        # largest value.
+        assert table["trace"][row] == pytest.approx(singular.sum(), rel=1e-13)
+        assert table["max_eigenvalue"][row] == pytest.approx(singular[0], rel=1e-13)
+        assert table["min_eigenvalue"][row] == pytest.approx(singular[-1], abs=1e-13 * singular[0])
+        assert table["condition"][row] == pytest.approx(np.linalg.cond(matrix), rel=1e-8)
+    assert table["error"].tolist() == [result.error] * 2
+    assert table["route"].tolist() == [result.route] * 2
+    assert table.meta.parameters["inputs"] == 50
+    assert table.meta.parameters["n0"] == 8
+
+
+def test_a_singular_matrix_has_infinite_condition() -> None:
+    x = np.random.default_rng(5).standard_normal((20, 4))
+    x[7] = x[3]
+    table = gram(x, "relu", depth=2, kernel="ntk").summary()
+    assert table["kernel"].tolist() == ["ntk"]
+    assert table["condition"].tolist() == [np.inf]
+
+
+def test_one_input_is_a_matrix_of_one_entry() -> None:
+    table = gram([[3.0, 4.0]], "relu", depth=1).summary()
+    # C_w = 2: K^1 = 2 * 25/2, K^2 = K^1, Theta^2 = K^2 + Theta^1.
+    assert table["trace"].tolist() == [25.0, 50.0]
+    assert table["condition"].tolist() == [1.0, 1.0]
