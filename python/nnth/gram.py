@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from nnth import _core
 from nnth.activation import activation
-from nnth.data import as_data
-from nnth.kernel import Ntk, core_ntk, variances
+from nnth.data import as_data, load_data
+from nnth.kernel import Ntk, core_network, variances
 from nnth.table import Meta, Table
 
 Kernels = Literal["nngp", "ntk", "both"]
@@ -55,7 +55,7 @@ class Gram:
 
 
 def gram(
-    x: ArrayLike,
+    x: ArrayLike | os.PathLike[str],
     act: str = "relu",
     *,
     depth: int = 10,
@@ -70,7 +70,7 @@ def gram(
 
     nngp[i, j] = K^(L+1)(x_i, x_j) and ntk[i, j] = Theta^(L+1)(x_i, x_j), as `nnth.kernel` has them.
 
-    x: `(m, n_0)`, finite, a row a data point.
+    x: `(m, n_0)`, finite, a row a data point; or the path of a file that `nnth.load_data` reads.
     act, depth, cb, cw, ntk: as in `nnth.kernel`.
     kernel: which matrices to fill.
     threads: 0 = all; the result is the same to the last bit for any number.
@@ -92,10 +92,11 @@ def gram(
 
     Source: Lee et al. (2018); Jacot et al. (2018).
     """
-    data = as_data(x, "x")
+    file = os.fspath(x) if isinstance(x, os.PathLike) else None
+    data = load_data(x) if isinstance(x, os.PathLike) else as_data(x, "x")
     chosen = activation(act)
     cb, cw = variances(chosen, cb, cw)
-    network = _core.Network(cb, cw, depth, core_ntk(ntk))
+    network = core_network(cb, cw, depth, ntk)
     if kernel not in ("nngp", "ntk", "both"):
         raise ValueError(f"kernel must be nngp, ntk or both, not {kernel!r}")
     inputs, dimension = data.shape
@@ -107,8 +108,8 @@ def gram(
     error, route = _core.gram_into(
         chosen.core, network, data, threads, progress, matrices["nngp"], matrices["ntk"]
     )
-    parameters: dict[str, Any] = {"act": chosen.name, "depth": depth, "cb": cb, "cw": cw}
-    parameters |= {"ntk": ntk, "inputs": inputs, "n0": dimension}
+    parameters: dict[str, Any] = {"file": file, "act": chosen.name, "depth": depth}
+    parameters |= {"cb": cb, "cw": cw, "ntk": ntk, "inputs": inputs, "n0": dimension}
     return Gram(matrices["nngp"], matrices["ntk"], error, route, Meta("gram", parameters))
 
 

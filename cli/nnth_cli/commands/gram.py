@@ -56,12 +56,11 @@ def gram(
     destination = Destination(format=format, append=append, plot=plot, quiet=quiet)
     if output is not None:
         check_target("--output", output, (".npz",))
-    from nnth import load_data
     from nnth.gram import gram as compute
 
     with progress_bar("gram", quiet=quiet) as progress:
         result = compute(
-            load_data(file),
+            file,
             act,
             depth=depth,
             cb=cb,

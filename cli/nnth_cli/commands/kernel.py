@@ -17,8 +17,12 @@ def kernel(
         options.Vector | None, options.vector("First input; with --x-b, not --norm and --rho.")
     ] = None,
     x_b: Annotated[options.Vector | None, options.vector("Second input.")] = None,
-    norm: Annotated[float, typer.Option(help="|x|^2/n0 of both inputs.", metavar="X")] = 1.0,
-    rho: Annotated[float, typer.Option(help="Cosine between the inputs.", metavar="X")] = 0.5,
+    norm: Annotated[
+        float | None, typer.Option(help="|x|^2/n0 of both inputs. [default: 1]", metavar="X")
+    ] = None,
+    rho: Annotated[
+        float | None, typer.Option(help="Cosine between the inputs. [default: 0.5]", metavar="X")
+    ] = None,
     ntk: options.Ntk = "ntk",
     method: Annotated[
         Literal["auto", "closed", "quadrature", "gauss-hermite", "all"],
@@ -44,6 +48,12 @@ def kernel(
     the gap K_aa + K_bb - 2 K_ab, the susceptibilities chi of K_aa, and the estimated relative
     error of the row. Closed forms where there are any, else quadrature split at kinks;
     Gauss-Hermite suits smooth activations only.
+
+    \b
+    Activations: relu leaky_relu:a abs relu_power:p step linear erf tanh sin cos
+    exp gaussian gelu silu softplus sigmoid elu:a selu mish hard_tanh, or an
+    expression in z with + - * / **, exp log sqrt abs sign step max min relu tanh
+    sigmoid softplus erf Phi sin cos atan and where(z > c, a, b).
 
     \b
     Source: Cho & Saul (2009); Poole et al. (2016); Jacot et al. (2018).
