@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import resource
 import statistics
 import time
 from pathlib import Path
@@ -13,7 +12,11 @@ import nnth
 
 
 def peak_rss_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Of this process alone: getrusage would count the parent's memory at the fork as well."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return float(line.split()[1]) / 1024
+    raise SystemExit("/proc/self/status has no VmHWM")
 
 
 def main() -> None:

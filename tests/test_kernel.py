@@ -505,7 +505,7 @@ def test_the_table_says_what_made_it() -> None:
     assert table.meta.command == "kernel"
     assert table.meta.parameters == {
         "act": "leaky_relu:0.1", "depth": 4, "cb": 0.0, "cw": 2 / 1.01, "norm": 2.0, "rho": -0.25,
-        "ntk": "ntk", "method": "auto",
+        "x_a": None, "x_b": None, "ntk": "ntk", "method": "auto", "nodes": None,
     }  # fmt: skip
     assert list(table["layer"]) == [1, 2, 3, 4, 5]
     assert list(table.columns)[:12] == [

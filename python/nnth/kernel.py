@@ -63,15 +63,15 @@ def kernel(
     estimates the relative error of the row's kernels (of k_ab and theta_ab, relative to the
     geometric mean of the diagonals), quadrature and rounding carried through the layers. `status`
     is "ok"; "zero" where a variance is 0, so that its correlation is taken as 0; "infinite" where
-    Theta is, the activation having jumps; "overflow" and "underflow" from the layer on where
-    numbers leave the range of doubles.
+    Theta is, the activation having jumps or slopes without a mean square; "overflow" and
+    "underflow" from the layer on where numbers leave the range of doubles.
 
     Accuracy: the reference values of the tests are met to 4e-12 and mostly to 1e-14 at depth 50,
     closed form or not, kinked or smooth, for variances from 1e-16 to 1e8; `error` is larger, 1e-13
     to 1e-10 there, and Gauss-Hermite's, the difference to half as many nodes, is blind to what both
-    rules miss, jumps above all. `gap` keeps its digits for near-parallel inputs (relative error about
-    1e-16/sqrt(1 - rho)). Cost: 1 us a layer for closed forms, 1 to 50 ms for quadrature, nodes^2
-    evaluations for Gauss-Hermite.
+    rules miss, jumps above all. `gap` keeps its digits for near-parallel inputs (relative error
+    about 1e-16/sqrt(1 - corr)). Cost: 1 us a layer for closed forms, 1 to 50 ms for quadrature,
+    nodes^2 evaluations for Gauss-Hermite.
 
     Raises ValueError for an unknown activation, arguments out of range, and norm or rho beside x_a
     and x_b.

@@ -148,12 +148,12 @@ Status status_of(const Layer& layer, const Layer* below, bool jumps) {
                   vanished(layer.k_bb, below->k_bb))) {
         return Status::underflow;
     }
+    if (layer.k_aa == 0.0 || layer.k_bb == 0.0) return Status::zero;
     if (jumps) return Status::infinite;
     if (!std::isfinite(layer.theta_aa) || !std::isfinite(layer.theta_bb) ||
         !std::isfinite(layer.theta_ab)) {
         return Status::overflow;
     }
-    if (layer.k_aa == 0.0 || layer.k_bb == 0.0) return Status::zero;
     return Status::ok;
 }
 

@@ -1,0 +1,43 @@
+"""The README shows what the program prints."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+NNTH = Path(sys.executable).with_name("nnth")
+
+# The indented commands on kernels, which need no file; without the shell around them.
+EXAMPLES = re.findall(r"^    nnth (kernel [^|\n]*)$", README, re.MULTILINE)
+
+
+def test_the_first_lines_are_what_the_program_prints() -> None:
+    shown = re.search(r"\$ nnth (.*?) \|.*\n((?:    \d.*\n)+)", README)
+    assert shown is not None
+    done = subprocess.run(
+        [NNTH, *shlex.split(shown[1])], capture_output=True, text=True, check=True
+    )
+    rows = [
+        [float(cell) for cell in line.split(",")[:12]] for line in done.stdout.splitlines()[-2:]
+    ]
+    expected = [[float(cell) for cell in line.split(",")] for line in shown[2].splitlines()]
+    for row, line in zip(rows, expected, strict=True):
+        # The last digits are those of the mathematical library.
+        assert row[:5] == pytest.approx(line[:5], rel=1e-14)
+        assert row[11] == pytest.approx(line[5], rel=0.1)
+
+
+@pytest.mark.parametrize("command", EXAMPLES)
+def test_examples_run(command: str, tmp_path: Path) -> None:
+    words = [NNTH, *shlex.split(command)]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) > 2
+
+
+def test_there_are_examples() -> None:
+    assert len(EXAMPLES) >= 5
