@@ -39,9 +39,7 @@ Maker = Callable[[str, float], Activation]
 
 def _leaky_relu(name: str, slope: float) -> Activation:
     critical = (0.0, 2.0 / (1.0 + slope * slope))
-    return Activation(
-        name, f"where(z > 0, z, {slope!r}*z)", "leaky_relu", slope, critical=critical
-    )
+    return Activation(name, f"where(z > 0, z, {slope!r}*z)", "leaky_relu", slope, critical=critical)
 
 
 def _relu_power(name: str, power: float) -> Activation:

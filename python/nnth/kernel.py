@@ -38,8 +38,8 @@ def kernel(
     cw: float | None = None,
     x_a: ArrayLike | None = None,
     x_b: ArrayLike | None = None,
-    norm: float = 1.0,
-    rho: float = 0.5,
+    norm: float | None = None,
+    rho: float | None = None,
     ntk: Ntk = "ntk",
     method: Method = "auto",
     nodes: int = 100,
@@ -53,28 +53,29 @@ def kernel(
     depth: hidden layers L >= 1.
     cb, cw: bias and weight variance, finite, >= 0. By default the activation's critical pair; with
         cw alone, cb is 0.
-    x_a, x_b: two vectors `(n_0,)`; or else norm = |x|^2/n_0 >= 0 of both and rho in [-1, 1], their
-        cosine.
+    x_a, x_b: two vectors `(n_0,)`; or else norm = |x|^2/n_0 >= 0 of both, 1 by default, and rho in
+        [-1, 1], their cosine, 0.5 by default.
     ntk: convention for Theta. "ntk" as above; "bias": Theta^1 = 1 + C_w S, each layer adds
         1 + C_w E[s s]; "pdlt": Theta^1 = 1 + S, each layer adds 1 + E[s s] (S = x_a.x_b/n_0).
     method: "auto" is the closed form where there is one, else the panel quadrature; "closed",
         "quadrature" and "gauss-hermite" (with `nodes` points, for smooth activations) insist; "all"
         gives a row for each that applies, with the column `method`.
 
-    Returns a Table of depth + 1 rows: layer (1..L+1), k_aa, k_bb, k_ab, corr = k_ab/sqrt(k_aa k_bb),
-    gap = k_aa + k_bb - 2 k_ab, theta_aa, theta_bb, theta_ab, chi_par = (C_w/2) E[(s^2)''] and
-    chi_perp = C_w E[s'^2] at k_aa, error, status. `error` estimates the relative error of the row's
-    kernels (of k_ab and theta_ab, relative to the geometric mean of the diagonals), quadrature and
-    rounding carried through the layers. `status` is "ok"; "zero" where a variance is 0, so that its
-    correlation is taken as 0; "infinite" where Theta is, the activation having jumps; "overflow" and
-    "underflow" from the layer on where numbers leave the range of doubles.
+    Returns a Table of depth + 1 rows: layer (1..L+1), k_aa, k_bb, k_ab, corr = k_ab/sqrt(k_aa
+    k_bb), gap = k_aa + k_bb - 2 k_ab, theta_aa, theta_bb, theta_ab, chi_par = (C_w/2) E[(s^2)'']
+    and chi_perp = C_w E[s'^2] at k_aa, error, status. `error` estimates the relative error of the
+    row's kernels (of k_ab and theta_ab, relative to the geometric mean of the diagonals),
+    quadrature and rounding carried through the layers. `status` is "ok"; "zero" where a variance is
+    0, so that its correlation is taken as 0; "infinite" where Theta is, the activation having
+    jumps; "overflow" and "underflow" from the layer on where numbers leave the range of doubles.
 
     Accuracy: about 1e-14 relative at depth 50, closed form or not, kinked or smooth, for variances
     from 1e-16 to 1e8; `gap` keeps its digits for near-parallel inputs (relative error about
     1e-16/sqrt(1 - rho)). Cost: 1 us a layer for closed forms, 1 to 50 ms for quadrature, nodes^2
     evaluations for Gauss-Hermite.
 
-    Raises ValueError for an unknown activation or arguments out of range.
+    Raises ValueError for an unknown activation, arguments out of range, and norm or rho beside x_a
+    and x_b.
 
     Source: Cho & Saul (2009); Poole et al. (2016); Jacot et al. (2018); Roberts, Yaida & Hanin
     (2022), for chi and "pdlt".
@@ -84,9 +85,16 @@ def kernel(
     network = _core.Network(cb, cw, depth, core_ntk(ntk))
     parameters: dict[str, Any] = {"act": chosen.name, "depth": depth, "cb": cb, "cw": cw}
     if x_a is None and x_b is None:
+        norm = 1.0 if norm is None else norm
+        rho = 0.5 if rho is None else rho
         inputs = _core.Inputs(norm, norm, rho)
         parameters |= {"norm": norm, "rho": rho}
     else:
+        for name, value in (("norm", norm), ("rho", rho)):
+            if value is not None:
+                raise ValueError(
+                    f"{name} must not be given where x_a and x_b are, and is {value:g}"
+                )
         a, b = _vector("x_a", x_a), _vector("x_b", x_b)
         if a.size != b.size:
             raise ValueError(f"x_a and x_b must have one length, not {a.size} and {b.size}")
@@ -131,8 +139,10 @@ def _methods(act: Activation, method: str) -> list[str]:
         known = ", ".join([*_core.Method.__members__, "all"])
         raise ValueError(f"method must be one of {known}, not {method!r}")
     if method == "closed" and not act.form:
-        raise ValueError(f"method must be auto, quadrature or gauss-hermite for act {act.name}, "
-                         "which has no closed form, not 'closed'")
+        raise ValueError(
+            f"method must be auto, quadrature or gauss-hermite for act {act.name}, "
+            "which has no closed form, not 'closed'"
+        )
     return [method]
 
 

@@ -17,8 +17,12 @@ def kernel(
         options.Vector | None, options.vector("First input; with --x-b, not --norm and --rho.")
     ] = None,
     x_b: Annotated[options.Vector | None, options.vector("Second input.")] = None,
-    norm: Annotated[float, typer.Option(help="|x|^2/n0 of both inputs.", metavar="X")] = 1.0,
-    rho: Annotated[float, typer.Option(help="Cosine between the inputs.", metavar="X")] = 0.5,
+    norm: Annotated[
+        float | None, typer.Option(help="|x|^2/n0 of both inputs. [default: 1]", metavar="X")
+    ] = None,
+    rho: Annotated[
+        float | None, typer.Option(help="Cosine between the inputs. [default: 0.5]", metavar="X")
+    ] = None,
     ntk: options.Ntk = "ntk",
     method: Annotated[
         Literal["auto", "closed", "quadrature", "gauss-hermite", "all"],

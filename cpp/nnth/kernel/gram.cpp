@@ -313,8 +313,8 @@ GramReport gram(const Activation& activation, const Network& network, const Data
     check(network);
     const auto expectation = make_expectation(activation, Method::automatic, 0);
     Preparation preparation(monitor);
-    const Diagonals diagonals =
-        DiagonalRecursion(*expectation, network, norms(data)).run(ntk != nullptr, threads, preparation);
+    const Diagonals diagonals = DiagonalRecursion(*expectation, network, norms(data))
+                                    .run(ntk != nullptr, threads, preparation);
     const MapContext context{activation, *expectation, network, diagonals};
     const Route route = choose_route(context, threads, preparation);
     const std::size_t m = data.inputs, block = route.map->block();
