@@ -500,6 +500,14 @@ def test_a_singular_matrix_has_infinite_condition() -> None:
     assert table["condition"].tolist() == [np.inf]
 
 
+def test_a_matrix_with_infinite_entries_has_no_eigenvalues() -> None:
+    table = gram(data("mild"), "step", depth=1, cb=0.1, cw=1.0).summary()
+    assert np.isfinite(table["max_eigenvalue"]).tolist() == [True, False]
+    assert table["trace"][1] == np.inf
+    for name in ("min_eigenvalue", "max_eigenvalue", "condition"):
+        assert np.isnan(table[name][1])
+
+
 def test_one_input_is_a_matrix_of_one_entry() -> None:
     table = gram([[3.0, 4.0]], "relu", depth=1).summary()
     # C_w = 2: K^1 = 2 * 25/2, K^2 = K^1, Theta^2 = K^2 + Theta^1.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Thread
 from typing import Any, Literal
 
 import numpy as np
@@ -43,7 +44,8 @@ class Gram:
         """Return a row for each matrix: kernel, trace, min_eigenvalue, max_eigenvalue, condition.
 
         `condition` is the ratio of the extreme eigenvalues, infinite where the smallest is not
-        above the rounding of the largest. Cost O(m^3), memory one more matrix.
+        above the rounding of the largest. Eigenvalues and condition are nan for a matrix with
+        infinite entries, the NTK of an activation that jumps. Cost O(m^3), memory one more matrix.
         """
         matrices = {"nngp": self.nngp, "ntk": self.ntk}
         rows = [_row(name, matrix) for name, matrix in matrices.items() if matrix is not None]
@@ -120,7 +122,7 @@ def _require_memory(inputs: int, matrices: int) -> None:
 
 
 def _row(name: str, matrix: Matrix) -> dict[str, Any]:
-    eigenvalues = np.linalg.eigvalsh(matrix)
+    eigenvalues = _eigenvalues(matrix)
     least, most = float(eigenvalues[0]), float(eigenvalues[-1])
     rounding = len(matrix) * np.finfo(float).eps * most
     return {
@@ -128,5 +130,26 @@ def _row(name: str, matrix: Matrix) -> dict[str, Any]:
         "trace": float(np.trace(matrix)),
         "min_eigenvalue": least,
         "max_eigenvalue": most,
-        "condition": most / least if least > rounding else np.inf,
+        "condition": np.inf if least <= rounding else most / least,
     }
+
+
+def _eigenvalues(matrix: Matrix) -> Matrix:
+    """Return the eigenvalues, ascending, from a thread of its own: LAPACK hears no interrupt."""
+    if not np.isfinite(np.diagonal(matrix)).all():  # no entry is larger than its diagonals
+        return np.full(len(matrix), np.nan)
+    found: list[NDArray[np.floating[Any]]] = []
+    failed: list[np.linalg.LinAlgError] = []
+
+    def work() -> None:
+        try:
+            found.append(np.linalg.eigvalsh(matrix))
+        except np.linalg.LinAlgError as error:
+            failed.append(error)
+
+    thread = Thread(target=work, daemon=True)
+    thread.start()
+    thread.join()
+    if failed:
+        raise failed[0]
+    return found[0].astype(np.float64, copy=False)
