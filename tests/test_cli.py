@@ -1,7 +1,6 @@
 """The command line run as a process: in pipes, on terminals, with wrong input, interrupted."""
 
 import csv
-import importlib.util
 import json
 import os
 import pty
@@ -19,13 +18,6 @@ import pytest
 
 NNTH = [str(Path(sys.executable).with_name("nnth"))]
 SHELL = [sys.executable, str(Path(__file__).with_name("shell_app.py"))]
-
-needs_kernel = pytest.mark.skipif(
-    importlib.util.find_spec("nnth.kernel") is None, reason="nnth.kernel is not built yet"
-)
-needs_gram = pytest.mark.skipif(
-    importlib.util.find_spec("nnth.gram") is None, reason="nnth.gram is not built yet"
-)
 
 
 def call(
@@ -369,7 +361,6 @@ def test_nothing_is_imported_without_need(arguments: list[str], unneeded: set[st
 # The commands themselves.
 
 
-@needs_kernel
 def test_kernel_prints_a_row_a_layer() -> None:
     done = call(NNTH, "kernel", "--act", "relu", "--depth", 5, "--rho", 0.25)
     rows = list(csv.DictReader(done.stdout.splitlines()))
@@ -380,7 +371,6 @@ def test_kernel_prints_a_row_a_layer() -> None:
     assert {"act", "depth", "cb", "cw", "seed", "version"} <= set(rows[0])
 
 
-@needs_kernel
 def test_kernel_takes_two_inputs() -> None:
     done = call(NNTH, "kernel", "--act", "relu", "--depth", 2, "--x-a", "1,0", "--x-b", "-1,2")
     row = next(csv.DictReader(done.stdout.splitlines()))
@@ -388,7 +378,6 @@ def test_kernel_takes_two_inputs() -> None:
     assert [float(row[name]) for name in ("k_aa", "k_bb", "k_ab")] == [1, 5, -1]
 
 
-@needs_kernel
 @pytest.mark.parametrize("arguments", [["--depth", "0"], ["--act", "nonsense"], ["--rho", "2"]])
 def test_kernel_refuses_bad_input(arguments: list[str]) -> None:
     done = call(NNTH, "kernel", *arguments)
@@ -396,7 +385,6 @@ def test_kernel_refuses_bad_input(arguments: list[str]) -> None:
     assert done.returncode == 2
 
 
-@needs_gram
 def test_gram_writes_matrices_and_prints_a_summary(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.eye(4, 3) + 1)
     out = tmp_path / "k.npz"
@@ -407,7 +395,6 @@ def test_gram_writes_matrices_and_prints_a_summary(tmp_path: Path) -> None:
         assert {name: back[name].shape for name in back} == {"nngp": (4, 4), "ntk": (4, 4)}
 
 
-@needs_gram
 def test_gram_names_a_missing_file() -> None:
     done = call(NNTH, "gram", "missing.npy")
     assert "missing.npy" in one_line(done)

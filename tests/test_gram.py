@@ -155,6 +155,21 @@ def errors(case: Case, x: Matrix, result: Gram, chosen: list[tuple[int, int]]) -
     return worst
 
 
+def assert_diagonals(case: Case, x: Matrix, result: Gram) -> None:
+    """They are those of one input."""
+    nngp, ntk = both(result)
+    # |x|^2 is summed alike on both sides, but with a shared norm one row's stands for all, and
+    # differs by roundings which every layer keeps.
+    units = 4e-15 * case.depth if case.spread == "shared" else 1e-15
+    for i in range(0, len(x), 3):
+        rows = kernel(
+            case.act, depth=case.depth, cb=case.cb, cw=case.cw, x_a=x[i], x_b=x[i],
+            **case.given({}),
+        )  # fmt: skip
+        assert nngp[i, i] == pytest.approx(rows["k_aa"][-1], rel=units, abs=0)
+        assert ntk[i, i] == pytest.approx(rows["theta_aa"][-1], rel=units, abs=0)
+
+
 # Against nnth.kernel.
 
 
@@ -169,23 +184,7 @@ def test_every_route_agrees_with_the_recursion_pair_by_pair(case: Case) -> None:
     assert result.error <= 10 * case.tolerance
     for matrix in both(result):
         assert np.array_equal(matrix, matrix.T)
-
-
-@pytest.mark.parametrize("case", ALL, ids=Case.label)
-def test_diagonals_are_those_of_one_input(case: Case) -> None:
-    x = data(case.spread)
-    result = case.compute(x)
-    nngp, ntk = both(result)
-    for i in range(0, ROWS, 3):
-        rows = kernel(
-            case.act, depth=case.depth, cb=case.cb, cw=case.cw, x_a=x[i], x_b=x[i],
-            **case.given({}),
-        )  # fmt: skip
-        # |x|^2 is summed alike on both sides, but with a shared norm one row's stands for all, and
-        # differs by roundings which every layer keeps.
-        units = 4e-15 * case.depth if case.spread == "shared" else 1e-15
-        assert nngp[i, i] == pytest.approx(rows["k_aa"][-1], rel=units, abs=0)
-        assert ntk[i, i] == pytest.approx(rows["theta_aa"][-1], rel=units, abs=0)
+    assert_diagonals(case, x, result)
 
 
 @pytest.mark.parametrize("act", ["relu", "gelu", "tanh", "hard_tanh", "step"])
@@ -498,6 +497,14 @@ def test_a_singular_matrix_has_infinite_condition() -> None:
     table = gram(x, "relu", depth=2, kernel="ntk").summary()
     assert table["kernel"].tolist() == ["ntk"]
     assert table["condition"].tolist() == [np.inf]
+
+
+def test_a_matrix_with_infinite_entries_has_no_eigenvalues() -> None:
+    table = gram(data("mild"), "step", depth=1, cb=0.1, cw=1.0).summary()
+    assert np.isfinite(table["max_eigenvalue"]).tolist() == [True, False]
+    assert table["trace"][1] == np.inf
+    for name in ("min_eigenvalue", "max_eigenvalue", "condition"):
+        assert np.isnan(table[name][1])
 
 
 def test_one_input_is_a_matrix_of_one_entry() -> None:
