@@ -89,7 +89,7 @@ def test_two_vectors_are_the_inputs() -> None:
     assert table["k_ab"][0] == pytest.approx(-2 / 3, rel=1e-15)
     assert [float(row["k_ab"]) for row in rows] == table["k_ab"].tolist()
     assert rows[0]["x_a"] == "1.0,0.0,-2.5"
-    assert "rho" not in rows[0]
+    assert rows[0]["rho"] == rows[0]["norm"] == ""
 
 
 def test_norm_and_rho_have_defaults_of_their_own() -> None:
