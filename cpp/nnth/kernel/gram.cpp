@@ -19,7 +19,7 @@ namespace nnth::kernel {
 namespace {
 
 // Up to this many pairs a table costs more than it saves.
-constexpr double kFewClosedPairs = 500.0, kFewQuadraturePairs = 30.0;
+constexpr double kFewClosedPairs = 500.0, kFewQuadraturePairs = 20.0;
 
 // Beyond this |rho| the small 1 -+ rho is computed from the difference of the vectors.
 constexpr double kCloseCosine = 0.999;
@@ -214,7 +214,7 @@ double table_cost(const MapContext& context) {
         high = std::max(high, k);
     }
     const double spread = high > 0.0 ? 0.5 * std::log(high / low) : 0.0;
-    return std::pow(1.0 + spread, 5.0);  // measured over four decades of norms
+    return std::pow(1.0 + spread, 4.0);  // measured over four decades of norms
 }
 
 Route choose_route(const MapContext& context, int threads, Monitor& monitor) {
