@@ -19,7 +19,7 @@ namespace nnth::kernel {
 namespace {
 
 // Up to this many pairs a table costs more than it saves.
-constexpr double kFewClosedPairs = 500.0, kFewQuadraturePairs = 20.0;
+constexpr double kFewClosedPairs = 500.0, kFewQuadraturePairs = 12.0;
 
 // Beyond this |rho| the small 1 -+ rho is computed from the difference of the vectors.
 constexpr double kCloseCosine = 0.999;
