@@ -128,6 +128,9 @@ class DiagonalRecursion {
         for (std::size_t i = 0; i < distinct; ++i) {
             out_.k[i] = network_.cb + network_.cw * out_.norm[i];
             out_.theta[i] = ntk_term(network_, out_.norm[i], out_.k[i]);
+            if (std::isfinite(out_.k[i])) continue;
+            throw std::invalid_argument("x must have smaller rows: |x|^2/n0 of row " +
+                                        std::to_string(i) + " leaves the range of doubles");
         }
         for (std::size_t l = 0; l + 1 < out_.layers; ++l) {
             const double* k = out_.k_at(l);
@@ -136,9 +139,11 @@ class DiagonalRecursion {
             const double* next = out_.k_at(l + 1);
             for (std::size_t i = 0; i < distinct; ++i) {
                 if (std::isfinite(next[i]) && !(with_theta && overflowed(l, i))) continue;
-                throw std::invalid_argument("depth must be at most " + std::to_string(l) +
-                                            " here, not " + std::to_string(network_.depth) +
-                                            ": the kernel then leaves the range of doubles");
+                const std::string rule = l == 0
+                                             ? "x must have smaller rows, or cw be smaller"
+                                             : "depth must be at most " + std::to_string(l) +
+                                                   " here, not " + std::to_string(network_.depth);
+                throw std::invalid_argument(rule + ": the kernel leaves the range of doubles");
             }
         }
         if (out_.shared) share();
