@@ -1,6 +1,5 @@
 #include "nnth/kernel/closed_form.hpp"
 
-#include <limits>
 #include <stdexcept>
 
 #include "nnth/kernel/closed_form_families.hpp"

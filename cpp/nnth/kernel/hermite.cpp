@@ -1,5 +1,6 @@
 #include "nnth/kernel/hermite.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <stdexcept>
 #include <string>

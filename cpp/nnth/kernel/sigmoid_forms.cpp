@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <utility>
 
 #include "nnth/kernel/closed_form_families.hpp"
 #include "nnth/kernel/panels.hpp"

@@ -21,7 +21,7 @@ constexpr std::size_t kTailLength = 3;
 // Points are taken in blocks, so that Clenshaw's recurrence runs over them side by side.
 constexpr std::size_t kBlock = 64;
 
-// sum_k c_k T_k(t) (Clenshaw 1955), scattered with a stride.
+// sum_k c_k T_k(t) for a block of t (Clenshaw 1955).
 NNTH_MULTIVERSION void clenshaw(const double* c, std::size_t degree, const double* t, double* out) {
     double first[kBlock] = {}, second[kBlock] = {};
     for (std::size_t k = degree; k > 0; --k) {
