@@ -9,5 +9,6 @@ PYBIND11_MODULE(_core, module) {
     nnth::bind::bind_kernel(module);
     nnth::bind::bind_numerics(module);
     nnth::bind::bind_random(module);
+    nnth::bind::bind_regions(module);
     nnth::bind::bind_vmath(module);
 }

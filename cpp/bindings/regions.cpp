@@ -1,0 +1,109 @@
+#include <pybind11/stl.h>
+
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+#include "bind.hpp"
+#include "nnth/regions/cells.hpp"
+#include "nnth/regions/count.hpp"
+#include "nnth/regions/network.hpp"
+
+namespace nnth::bind {
+
+namespace {
+
+using namespace nnth::regions;
+
+std::span<const double> values(const Array& array) {
+    return {array.data(), static_cast<std::size_t>(array.size())};
+}
+
+Network make_network(const std::vector<Array>& weights, const std::vector<Array>& biases,
+                     const std::optional<std::pair<Array, Array>>& slice) {
+    if (weights.empty() || weights.size() != biases.size()) {
+        throw std::invalid_argument("each layer must have weights and biases");
+    }
+    std::vector<Layer> layers;
+    for (std::size_t l = 0; l < weights.size(); ++l) {
+        if (weights[l].ndim() != 2) throw std::invalid_argument("weights must be matrices");
+        layers.emplace_back(static_cast<std::size_t>(weights[l].shape(1)),
+                            static_cast<std::size_t>(weights[l].shape(0)), values(weights[l]),
+                            values(biases[l]));
+    }
+    const std::size_t inputs = layers.front().inputs();
+    if (!slice) return Network(std::move(layers), Slice::everything(inputs));
+    const auto& [origin, directions] = *slice;
+    if (directions.ndim() != 2) throw std::invalid_argument("directions must be a matrix");
+    const auto direction = values(directions);
+    const auto point = values(origin);
+    return Network(std::move(layers), Slice{static_cast<std::size_t>(directions.shape(1)),
+                                            {direction.begin(), direction.end()},
+                                            {point.begin(), point.end()}});
+}
+
+Domain make_domain(std::optional<double> radius) {
+    return {!radius, radius.value_or(0.0)};
+}
+
+py::dict count(const Network& network, std::optional<double> radius,
+               const std::optional<std::vector<double>>& point, int threads, py::object progress) {
+    PythonMonitor monitor(std::move(progress));
+    RegionCounts counts;
+    {
+        const py::gil_scoped_release release;
+        counts = count_regions(network, make_domain(radius), point, threads, monitor);
+    }
+    using namespace py::literals;
+    return py::dict("activation_regions"_a = counts.activation_regions,
+                    "linear_regions"_a = counts.linear_regions, "bounded"_a = counts.bounded,
+                    "vertices"_a = counts.vertices, "edges"_a = counts.edges,
+                    "sides"_a = counts.sides, "zero_cell_sides"_a = counts.sides_at_point,
+                    "zero_cell_measure"_a = counts.measure_at_point,
+                    "exact_signs"_a = counts.exact_signs,
+                    "layer_regions"_a = py::tuple(py::cast(counts.layer_regions)));
+}
+
+template <typename Value>
+py::array_t<Value> moved(std::vector<Value>&& items, std::vector<py::ssize_t> shape) {
+    auto owner = std::make_unique<std::vector<Value>>(std::move(items));
+    Value* data = owner->data();
+    py::capsule capsule(owner.release(),
+                        [](void* pointer) { delete static_cast<std::vector<Value>*>(pointer); });
+    return py::array_t<Value>(std::move(shape), data, capsule);
+}
+
+py::dict cells(const Network& network, double radius, std::size_t expected, py::object progress) {
+    PythonMonitor monitor(std::move(progress));
+    Cells found;
+    {
+        const py::gil_scoped_release release;
+        found = collect_cells(network, make_domain(radius), expected, monitor);
+    }
+    const auto count = static_cast<py::ssize_t>(found.first.size()) - 1;
+    const auto sides = static_cast<py::ssize_t>(found.side_layers.size());
+    const auto outputs = static_cast<py::ssize_t>(network.layers().back().outputs());
+    const auto neurons = static_cast<py::ssize_t>(network.neurons());
+    using namespace py::literals;
+    return py::dict("first"_a = moved(std::move(found.first), {count + 1}),
+                    "corners"_a = moved(std::move(found.corners), {sides, 2}),
+                    "side_layers"_a = moved(std::move(found.side_layers), {sides}),
+                    "side_neurons"_a = moved(std::move(found.side_neurons), {sides}),
+                    "maps"_a = moved(std::move(found.maps), {count, outputs, 3}),
+                    "patterns"_a = moved(std::move(found.patterns), {count, neurons}));
+}
+
+}  // namespace
+
+void bind_regions(py::module_& module) {
+    py::class_<Network>(module, "RegionNetwork")
+        .def(py::init(&make_network), py::arg("weights"), py::arg("biases"), py::arg("slice"));
+    module.def("count_regions", &count, py::arg("network"), py::arg("radius"), py::arg("point"),
+               py::arg("threads"), py::arg("progress"));
+    module.def("region_cells", &cells, py::arg("network"), py::arg("radius"), py::arg("expected"),
+               py::arg("progress"));
+}
+
+}  // namespace nnth::bind

@@ -1,0 +1,25 @@
+// Eight doubles that stay in registers, for leaf loops that compilers do not vectorise as they are.
+#pragma once
+
+#include <cstddef>
+#include <cstring>
+
+#include "nnth/numerics/multiversion.hpp"
+
+namespace nnth {
+
+inline constexpr std::size_t lanes = 8;
+
+// A vector of GCC and Clang: operators are elementwise, in IEEE double, whatever the width of the
+// machine's registers. Only for use inside a NNTH_MULTIVERSION function: no value of this type is
+// passed or returned, because the convention for that depends on the machine.
+typedef double Lanes __attribute__((vector_size(lanes * sizeof(double))));
+
+NNTH_INLINE void load(Lanes& to, const double* from) {
+    std::memcpy(&to, from, sizeof to);
+}
+NNTH_INLINE void store(double* to, const Lanes& from) {
+    std::memcpy(to, &from, sizeof from);
+}
+
+}  // namespace nnth

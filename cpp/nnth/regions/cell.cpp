@@ -1,0 +1,167 @@
+#include "nnth/regions/cell.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace nnth::regions {
+
+namespace {
+
+constexpr double infinity = std::numeric_limits<double>::infinity();
+constexpr double rounding = std::numeric_limits<double>::epsilon() / 2;
+constexpr double slack = 1.0 + 1e-9;
+constexpr double underflow = RoundingBound::underflow;
+constexpr double largest = 1e140;  // products of two stay finite
+
+template <std::size_t N>
+Vertex<N> meet_exactly(const std::array<Facet, N>& facets, ExactSigns& exact) {
+    Vertex<N> vertex{};
+    vertex.error = exact.corner(facets, vertex.position);
+    for (std::size_t j = 0; j < N; ++j) {
+        vertex.size = std::max(vertex.size, std::abs(vertex.position[j]));
+    }
+    return vertex;
+}
+
+bool moderate(double value) {
+    return std::abs(value) < largest;
+}
+
+// How far from 0 the exact row may be at a computed point: the residual and its own errors.
+double residual(const Hyperplane<2>& wall, double x, double y) {
+    const auto& [a, b, c] = wall.row;
+    const double terms = std::abs(a * x) + std::abs(b * y) + std::abs(c);
+    return std::abs(a * x + b * y + c) + 4 * rounding * terms +
+           wall.linear_error * (std::abs(x) + std::abs(y)) + wall.constant_error + underflow;
+}
+
+// The point of a line on a side of the rim at infinity: where the line's direction meets it.
+bool meet_at_infinity(const Hyperplane<2>& line, const Facet& rim, Vertex<2>& vertex) {
+    const auto axis = static_cast<std::size_t>(rim.index / 2);
+    const double along = line.row[1 - axis];
+    const double end = rim.index % 2 == 0 ? 1.0 : -1.0;
+    const double slope = std::abs(along) - line.linear_error;
+    if (!(slope > std::abs(along) / 2)) return false;
+    const double value = -line.row[axis] * end / along;
+    if (!(std::abs(value) < 2)) return false;
+    vertex.position[axis] = end;
+    vertex.position[1 - axis] = value;
+    vertex.position[2] = 0.0;
+    vertex.size = std::max(1.0, std::abs(value));
+    vertex.error =
+        (line.linear_error * (1 + std::abs(value)) / slope + 4 * rounding * std::abs(value)) *
+            slack +
+        underflow;
+    return true;
+}
+
+// Cramer's rule; then A (v - v*) = r bounds the distance to the exact point v* by the residuals r
+// of the exact rows, whatever way v was computed.
+bool meet_in_plane(const Hyperplane<2>& first, const Hyperplane<2>& second, Vertex<2>& vertex) {
+    const auto& [a1, b1, c1] = first.row;
+    const auto& [a2, b2, c2] = second.row;
+    const double determinant = a1 * b2 - a2 * b1;
+    const double e1 = first.linear_error;
+    const double e2 = second.linear_error;
+    const double uncertain = 3 * rounding * (std::abs(a1 * b2) + std::abs(a2 * b1)) +
+                             e1 * (std::abs(a2) + std::abs(b2) + e2) +
+                             e2 * (std::abs(a1) + std::abs(b1) + e1) + underflow;
+    const double size = std::abs(determinant) - uncertain;
+    if (!(size > 0.5 * std::abs(determinant))) return false;
+    const double x = (b1 * c2 - b2 * c1) / determinant;
+    const double y = (c1 * a2 - c2 * a1) / determinant;
+    if (!moderate(x) || !moderate(y)) return false;
+    const double r1 = residual(first, x, y);
+    const double r2 = residual(second, x, y);
+    const double error_x = ((std::abs(b2) + e2) * r1 + (std::abs(b1) + e1) * r2) / size;
+    const double error_y = ((std::abs(a2) + e2) * r1 + (std::abs(a1) + e1) * r2) / size;
+    vertex.position = {x, y, 1.0};
+    vertex.size = std::max(std::abs(x), std::abs(y));
+    vertex.error = std::max(error_x, error_y) * slack;
+    return vertex.error < largest;
+}
+
+bool moderate(const Hyperplane<2>& wall) {
+    return moderate(wall.row[0]) && moderate(wall.row[1]) && moderate(wall.row[2]);
+}
+
+}  // namespace
+
+Vertex<1> meet(const Hyperplane<1>& wall, ExactSigns& exact) {
+    const auto& [a, c] = wall.row;
+    const double slope = std::abs(a) - wall.linear_error;
+    const double t = -c / a;
+    if (!(moderate(a) && moderate(c) && slope > 0.5 * std::abs(a) && moderate(t))) {
+        return meet_exactly(std::array<Facet, 1>{wall.facet}, exact);
+    }
+    const double error = (wall.linear_error * std::abs(t) + wall.constant_error) / slope +
+                         2 * rounding * std::abs(t);
+    return {{t, 1.0}, error * slack + underflow, std::abs(t)};
+}
+
+Vertex<2> meet(const Hyperplane<2>& first, const Hyperplane<2>& second, ExactSigns& exact) {
+    Vertex<2> vertex;
+    const bool infinite = first.facet.on_rim() && first.row[2] == infinity;
+    if (infinite ? moderate(second) && meet_at_infinity(second, first.facet, vertex)
+                 : moderate(first) && moderate(second) && meet_in_plane(first, second, vertex)) {
+        return vertex;
+    }
+    return meet_exactly(std::array<Facet, 2>{first.facet, second.facet}, exact);
+}
+
+void Segment::set(const Corner& left, const Wall& left_wall, const Corner& right,
+                  const Wall& right_wall) {
+    corners_.resize(2);
+    walls_.resize(2);
+    corners_[0] = left;
+    corners_[1] = right;
+    walls_[0] = left_wall;
+    walls_[1] = right_wall;
+}
+
+Segment Segment::of(const Domain& domain) {
+    const double end = domain.whole ? 1.0 : domain.radius;
+    const double finite = domain.whole ? 0.0 : 1.0;
+    Segment segment;
+    segment.set({{-end, finite}, 0, end}, {{Facet::rim, 1, 1}, {1, end}, 0, 0},
+                {{end, finite}, 0, end}, {{Facet::rim, 0, 1}, {-1, end}, 0, 0});
+    return segment;
+}
+
+double Segment::measure() const {
+    const bool infinite = corners_[0].position[1] == 0 || corners_[1].position[1] == 0;
+    return infinite ? infinity : corners_[1].position[0] - corners_[0].position[0];
+}
+
+Polygon Polygon::of(const Domain& domain) {
+    const double end = domain.whole ? 1.0 : domain.radius;
+    const double finite = domain.whole ? 0.0 : 1.0;
+    const double radius = domain.whole ? infinity : domain.radius;
+    Polygon polygon;
+    polygon.clear(4);
+    const auto add = [&](double x, double y, std::int32_t side, double a, double b) {
+        polygon.corners_.push({{x, y, finite}, 0, end});
+        polygon.walls_.push({{Facet::rim, side, 1}, {a, b, radius}, 0, 0});
+    };
+    add(-end, -end, 3, 0, 1);
+    add(end, -end, 0, -1, 0);
+    add(end, end, 2, 0, -1);
+    add(-end, end, 1, 1, 0);
+    return polygon;
+}
+
+double Polygon::measure() const {
+    double twice = 0;
+    const auto& base = corners_[0].position;
+    for (std::size_t i = 0; i < corners_.size(); ++i) {
+        if (corners_[i].position[2] == 0) return infinity;
+        if (i < 2) continue;
+        const auto& p = corners_[i - 1].position;
+        const auto& q = corners_[i].position;
+        twice += (p[0] - base[0]) * (q[1] - base[1]) - (q[0] - base[0]) * (p[1] - base[1]);
+    }
+    return twice / 2;
+}
+
+}  // namespace nnth::regions

@@ -1,0 +1,184 @@
+// Convex cells of dimension 1 and 2, and how a hyperplane splits them.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <vector>
+
+#include "nnth/regions/affine.hpp"
+#include "nnth/regions/buffer.hpp"
+#include "nnth/regions/exact.hpp"
+
+namespace nnth::regions {
+
+// A corner as it was computed: coordinates and 1, or a direction and 0 for a corner at infinity.
+template <std::size_t Dimension>
+struct Vertex {
+    std::array<double, Dimension + 1> position;
+    double error;  // of any coordinate
+    double size;   // the largest coordinate, in absolute value
+};
+
+// A facet with its hyperplane as it was computed: row . (t, 1) = 0.
+template <std::size_t Dimension>
+struct Hyperplane {
+    Facet facet;
+    std::array<double, Dimension + 1> row;
+    double linear_error;    // of each of the first entries of row
+    double constant_error;  // of the last
+};
+
+// Which facet of a cell each facet of its two halves lies on: an index, or `cut` for the cut.
+struct Seam {
+    static constexpr int cut = -1;
+
+    Buffer<int> plus;
+    Buffer<int> minus;
+    Buffer<unsigned char> plus_first;  // of a facet that is cut: its first part lies in plus
+
+    void clear(std::size_t facets) {
+        for (Buffer<int>* half : {&plus, &minus}) {
+            half->clear();
+            half->reserve(facets + 2);
+        }
+        plus_first.clear();
+        plus_first.reserve(facets);
+    }
+};
+
+// An interval: corner i is facet i.
+class Segment {
+  public:
+    static constexpr std::size_t dimension = 1;
+    using Corner = Vertex<1>;
+    using Wall = Hyperplane<1>;
+
+    static Segment of(const Domain& domain);
+
+    const Buffer<Corner>& corners() const { return corners_; }
+    const Buffer<Wall>& walls() const { return walls_; }
+    std::array<Facet, 1> meeting(std::size_t corner) const { return {walls_[corner].facet}; }
+
+    // Splits along `cut`, a neuron whose signs at the corners are given and whose facet's side is
+    // ignored, and calls new_corner(facet it lies on) for each new corner.
+    template <typename NewCorner>
+    void split(const Wall& cut, const Buffer<int>& signs, ExactSigns& exact, Segment& plus,
+               Segment& minus, Seam& seam, NewCorner&& new_corner) const;
+
+    // Length; infinite with a corner at infinity.
+    double measure() const;
+
+  private:
+    void set(const Corner& left, const Wall& left_wall, const Corner& right,
+             const Wall& right_wall);
+
+    Buffer<Corner> corners_;
+    Buffer<Wall> walls_;
+};
+
+// A convex polygon: wall i runs from corner i to corner i + 1, counter-clockwise.
+class Polygon {
+  public:
+    static constexpr std::size_t dimension = 2;
+    using Corner = Vertex<2>;
+    using Wall = Hyperplane<2>;
+
+    static Polygon of(const Domain& domain);
+
+    const Buffer<Corner>& corners() const { return corners_; }
+    const Buffer<Wall>& walls() const { return walls_; }
+    std::array<Facet, 2> meeting(std::size_t corner) const {
+        return {walls_[corner == 0 ? walls_.size() - 1 : corner - 1].facet, walls_[corner].facet};
+    }
+
+    template <typename NewCorner>
+    void split(const Wall& cut, const Buffer<int>& signs, ExactSigns& exact, Polygon& plus,
+               Polygon& minus, Seam& seam, NewCorner&& new_corner) const;
+
+    // Area; infinite with a corner at infinity.
+    double measure() const;
+
+  private:
+    void clear(std::size_t corners) {
+        corners_.clear();
+        corners_.reserve(corners + 2);
+        walls_.clear();
+        walls_.reserve(corners + 2);
+    }
+
+    Buffer<Corner> corners_;
+    Buffer<Wall> walls_;
+};
+
+// The corners as the hot loops read them.
+template <typename Cell>
+Points points(const Cell& cell) {
+    using Corner = typename Cell::Corner;
+    return {cell.corners().data()->position.data(), sizeof(Corner) / sizeof(double),
+            cell.corners().size()};
+}
+
+// Where hyperplanes meet, by their computed rows where these tell it well enough, else exactly.
+Vertex<1> meet(const Hyperplane<1>& wall, ExactSigns& exact);
+Vertex<2> meet(const Hyperplane<2>& first, const Hyperplane<2>& second, ExactSigns& exact);
+
+template <typename NewCorner>
+void Segment::split(const Wall& cut, const Buffer<int>& signs, ExactSigns& exact, Segment& plus,
+                    Segment& minus, Seam& seam, NewCorner&& new_corner) const {
+    const Corner corner = meet(cut, exact);
+    const bool plus_left = signs[0] > 0;
+    Wall left_of_cut = cut;
+    Wall right_of_cut = cut;
+    left_of_cut.facet.side = plus_left ? 1 : -1;
+    right_of_cut.facet.side = plus_left ? -1 : 1;
+    (plus_left ? plus : minus).set(corners_[0], walls_[0], corner, left_of_cut);
+    (plus_left ? minus : plus).set(corner, right_of_cut, corners_[1], walls_[1]);
+    seam.clear(2);
+    Buffer<int>& left = plus_left ? seam.plus : seam.minus;
+    Buffer<int>& right = plus_left ? seam.minus : seam.plus;
+    left.push(0);
+    left.push(Seam::cut);
+    right.push(Seam::cut);
+    right.push(1);
+    seam.plus_first.push(0);
+    seam.plus_first.push(0);
+    new_corner(cut.facet);
+}
+
+template <typename NewCorner>
+void Polygon::split(const Wall& cut, const Buffer<int>& signs, ExactSigns& exact, Polygon& plus,
+                    Polygon& minus, Seam& seam, NewCorner&& new_corner) const {
+    const std::size_t count = corners_.size();
+    Wall plus_cut = cut;
+    Wall minus_cut = cut;
+    plus_cut.facet.side = 1;
+    minus_cut.facet.side = -1;
+    plus.clear(count);
+    minus.clear(count);
+    seam.clear(count);
+    const auto add_plus = [&](const Corner& corner, bool along_cut, std::size_t i) {
+        plus.corners_.push(corner);
+        plus.walls_.push(along_cut ? plus_cut : walls_[i]);
+        seam.plus.push(along_cut ? Seam::cut : static_cast<int>(i));
+    };
+    const auto add_minus = [&](const Corner& corner, bool along_cut, std::size_t i) {
+        minus.corners_.push(corner);
+        minus.walls_.push(along_cut ? minus_cut : walls_[i]);
+        seam.minus.push(along_cut ? Seam::cut : static_cast<int>(i));
+    };
+    for (std::size_t i = 0; i < count; ++i) {
+        const int here = signs[i];
+        const int next = signs[i + 1 == count ? 0 : i + 1];
+        if (here >= 0) add_plus(corners_[i], here == 0 && next < 0, i);
+        if (here <= 0) add_minus(corners_[i], here == 0 && next > 0, i);
+        seam.plus_first.push(here > 0 ? 1 : 0);
+        if (here * next < 0) {
+            const Corner corner = meet(walls_[i], cut, exact);
+            add_plus(corner, next < 0, i);
+            add_minus(corner, next > 0, i);
+            new_corner(walls_[i].facet);
+        }
+    }
+}
+
+}  // namespace nnth::regions

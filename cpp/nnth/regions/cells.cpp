@@ -1,0 +1,70 @@
+#include "nnth/regions/cells.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <stdexcept>
+
+#include "nnth/regions/walk.hpp"
+
+namespace nnth::regions {
+
+namespace {
+
+class Collector final : public CellVisitor<Polygon> {
+  public:
+    Collector(const Question& question, std::size_t expected, Monitor& monitor)
+        : question_(question), expected_(expected), monitor_(monitor) {
+        cells_.first.push_back(0);
+    }
+
+    void visit(const Polygon& cell, const AffineRows& output,
+               const std::uint64_t* pattern) override {
+        for (std::size_t i = 0; i < cell.corners().size(); ++i) {
+            const auto& position = cell.corners()[i].position;
+            const Facet& facet = cell.walls()[i].facet;
+            cells_.corners.insert(cells_.corners.end(), {position[0], position[1]});
+            cells_.side_layers.push_back(facet.layer);
+            cells_.side_neurons.push_back(facet.on_rim() ? -1 : facet.index);
+        }
+        cells_.first.push_back(static_cast<std::int64_t>(cells_.side_layers.size()));
+        const Network& network = question_.network;
+        for (std::size_t o = 0; o < network.layers().back().outputs(); ++o) {
+            for (std::size_t c = 0; c <= 2; ++c) cells_.maps.push_back(output.component(c)[o]);
+        }
+        for (std::size_t l = 0; l < network.hidden(); ++l) {
+            for (std::size_t i = 0; i < network.layer(l).outputs(); ++i) {
+                cells_.patterns.push_back(question_.layout.on(pattern, l, i) ? 1 : 0);
+            }
+        }
+        const std::size_t done = cells_.first.size() - 1;
+        if (done % 4096 == 0 && !monitor_.proceed(std::min(done, expected_), expected_)) {
+            throw Cancelled();
+        }
+    }
+
+    Cells& cells() { return cells_; }
+
+  private:
+    const Question& question_;
+    std::size_t expected_;
+    Monitor& monitor_;
+    Cells cells_;
+};
+
+}  // namespace
+
+Cells collect_cells(const Network& network, const Domain& domain, std::size_t expected,
+                    Monitor& monitor) {
+    if (network.dimension() != 2 || domain.whole) {
+        throw std::invalid_argument("cells are collected in a box of the plane");
+    }
+    const Question question(network, domain, std::nullopt);
+    Collector collector(question, expected, monitor);
+    Walk<Polygon> walk(question, &collector);
+    walk.begin(walk.stage(0));
+    Buffer<SideList> sides;
+    walk.descend(0, sides);
+    return std::move(collector.cells());
+}
+
+}  // namespace nnth::regions

@@ -1,0 +1,30 @@
+// The cells themselves: polygons, affine maps and patterns, for pictures and export.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "nnth/numerics/monitor.hpp"
+#include "nnth/regions/exact.hpp"
+#include "nnth/regions/network.hpp"
+
+namespace nnth::regions {
+
+// All activation regions in a box of the plane. Cell i has corners [first[i], first[i + 1]),
+// counter-clockwise; the side after each corner lies on a neuron of a hidden layer, or on the box.
+struct Cells {
+    std::vector<std::int64_t> first;         // cells + 1
+    std::vector<double> corners;             // x, y each
+    std::vector<std::int32_t> side_layers;   // -1 on the box
+    std::vector<std::int32_t> side_neurons;  // -1 on the box
+    std::vector<double> maps;                // a cell, an output: gradient, then constant
+    std::vector<unsigned char> patterns;     // a cell, a hidden neuron: 1 if it is on
+};
+
+// In depth-first order. `expected` cells are announced to the monitor. Throws std::invalid_argument
+// for slices of another dimension than 2 and for the whole space.
+Cells collect_cells(const Network& network, const Domain& domain, std::size_t expected,
+                    Monitor& monitor);
+
+}  // namespace nnth::regions

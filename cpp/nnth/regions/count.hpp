@@ -1,0 +1,37 @@
+// Counts of the regions of a network on a line or in the plane.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "nnth/numerics/monitor.hpp"
+#include "nnth/regions/exact.hpp"
+#include "nnth/regions/network.hpp"
+
+namespace nnth::regions {
+
+// Exact counts. Corners, edges and sides are those of the complex of activation regions; in a box
+// its own corners and sides count too, in the whole space what is at infinity does not.
+struct RegionCounts {
+    std::uint64_t activation_regions = 0;
+    std::uint64_t linear_regions = 0;
+    std::uint64_t bounded = 0;  // without a side on the box, or at infinity
+    std::uint64_t vertices = 0;
+    std::uint64_t edges = 0;
+    std::uint64_t sides = 0;                      // summed over the activation regions
+    std::optional<std::uint64_t> sides_at_point;  // none where the point is on a boundary
+    double measure_at_point = 0;                  // length or area; NaN if none
+    std::uint64_t exact_signs = 0;                // signs that needed exact arithmetic
+    std::vector<std::uint64_t> layer_regions;     // of the first l hidden layers
+};
+
+// Counts in dimension 1 and 2, for a slice of that dimension. The monitor is told of the parts of
+// the domain that are done. Throws std::invalid_argument for other dimensions or a radius that is
+// not positive and finite, and std::logic_error if an identity of Euler's fails (a defect).
+RegionCounts count_regions(const Network& network, const Domain& domain,
+                           const std::optional<std::vector<double>>& point, int threads,
+                           Monitor& monitor);
+
+}  // namespace nnth::regions

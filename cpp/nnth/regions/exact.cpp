@@ -1,0 +1,307 @@
+#include "nnth/regions/exact.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+namespace nnth::regions {
+
+namespace {
+
+// The whole space's radius exceeds what Hadamard's bound asks for by so much that what is divided
+// by it is below every positive double.
+constexpr std::size_t beyond_doubles = 2200;
+
+int least_exponent(std::span<const double> values) {
+    int least = 0;
+    for (const double value : values) least = std::min(least, dyadic(value).exponent);
+    return least;
+}
+
+// The rows of layer 0 are the slice's; those of layer l + 1 hidden layer l's. Each is the smallest
+// scale at which all its rows are integers.
+std::vector<int> integer_scales(const Network& network) {
+    const Slice& slice = network.slice();
+    std::vector<int> scales{
+        -std::min(least_exponent(slice.directions), least_exponent(slice.origin))};
+    for (const Layer& layer : network.layers()) {
+        const int below = scales.back();
+        scales.push_back(std::max(below - layer.weight_exponent(), -layer.bias_exponent()));
+    }
+    return scales;
+}
+
+std::size_t width(std::size_t value) {
+    return static_cast<std::size_t>(std::bit_width(value));
+}
+
+// Bits of the largest entry of an integer row.
+std::size_t row_bits(const Network& network, const std::vector<int>& scales) {
+    const auto top = [](std::span<const double> values) {
+        int most = 0;
+        for (const double value : values) {
+            if (value != 0) most = std::max(most, std::ilogb(value) + 1);
+        }
+        return most;
+    };
+    const Slice& slice = network.slice();
+    std::size_t bits =
+        static_cast<std::size_t>(std::max(top(slice.directions), top(slice.origin)) + scales[0]);
+    for (std::size_t l = 0; l < network.hidden(); ++l) {
+        const Layer& layer = network.layer(l);
+        const std::size_t entries = layer.inputs() * layer.stride();
+        const int growth = top({layer.columns(), entries}) + scales[l + 1] - scales[l];
+        const int bias = top({layer.biases(), layer.outputs()}) + scales[l + 1];
+        bits = std::max(bits + static_cast<std::size_t>(growth) + width(layer.inputs()),
+                        static_cast<std::size_t>(bias)) +
+               1;
+    }
+    return bits;
+}
+
+// row = sum over the inputs that are on of weight * (their row below) + bias, scaled to integers.
+// Only the first `components` of dimension + 1 entries are computed.
+template <typename IsOn, typename RowBelow>
+void combine(const Layer& layer, std::size_t neuron, int scale_below, int scale, IsOn&& is_on,
+             RowBelow&& row_below, std::size_t dimension, std::size_t components, Integer* row) {
+    for (std::size_t c = 0; c < components; ++c) row[c] = 0;
+    if (components > dimension) row[dimension].assign(dyadic(layer.biases()[neuron]), scale);
+    for (std::size_t i = 0; i < layer.inputs(); ++i) {
+        const Dyadic weight = dyadic(layer.weight(neuron, i));
+        if (weight.mantissa == 0 || !is_on(i)) continue;
+        const Integer* below = row_below(i);
+        const int shift = weight.exponent + scale - scale_below;
+        for (std::size_t c = 0; c < components; ++c) {
+            row[c].add_scaled(below[c], weight.mantissa, shift);
+        }
+    }
+}
+
+// The slice's rows as integers: what the first layer takes in.
+std::vector<Integer> slice_rows(const Slice& slice, int scale) {
+    const std::size_t inputs = slice.origin.size();
+    const std::size_t components = slice.dimension + 1;
+    std::vector<Integer> rows(inputs * components);
+    for (std::size_t i = 0; i < inputs; ++i) {
+        for (std::size_t j = 0; j < slice.dimension; ++j) {
+            rows[i * components + j].assign(dyadic(slice.directions[i * slice.dimension + j]),
+                                            scale);
+        }
+        rows[i * components + slice.dimension].assign(dyadic(slice.origin[i]), scale);
+    }
+    return rows;
+}
+
+}  // namespace
+
+ExactSigns::ExactSigns(const Network& network, const Domain& domain, const PatternLayout& layout,
+                       const std::uint64_t* pattern)
+    : network_(network),
+      domain_(domain),
+      layout_(layout),
+      pattern_(pattern),
+      scales_(integer_scales(network)),
+      stamps_(network.hidden(), 0),
+      row_stamps_(network.hidden(), 0),
+      known_(network.hidden()),
+      rows_(network.hidden() + 1),
+      recent_(16) {
+    const std::size_t order = network.dimension() + 1;
+    radius_bits_ = order * (row_bits(network, scales_) + width(order)) + beyond_doubles;
+}
+
+const Integer* ExactSigns::row(std::size_t layer, std::size_t neuron) {
+    const std::size_t components = network_.dimension() + 1;
+    const std::size_t outputs = network_.layer(layer).outputs();
+    if (known_[layer].empty()) {
+        known_[layer].assign(outputs, 0);
+        rows_[layer + 1].resize(outputs * components);
+    } else if (row_stamps_[layer] != stamps_[layer]) {
+        std::fill(known_[layer].begin(), known_[layer].end(), static_cast<unsigned char>(0));
+    }
+    row_stamps_[layer] = stamps_[layer];
+    Integer* found = &rows_[layer + 1][neuron * components];
+    if (known_[layer][neuron] == 0) {
+        compute_row(layer, neuron, found);
+        known_[layer][neuron] = 1;
+    }
+    return found;
+}
+
+void ExactSigns::compute_row(std::size_t layer, std::size_t neuron, Integer* found) {
+    const std::size_t dimension = network_.dimension();
+    if (layer == 0 && rows_[0].empty()) rows_[0] = slice_rows(network_.slice(), scales_[0]);
+    const auto is_on = [&](std::size_t i) {
+        return layer == 0 || layout_.on(pattern_, layer - 1, i);
+    };
+    const auto below = [&](std::size_t i) -> const Integer* {
+        return layer == 0 ? &rows_[0][i * (dimension + 1)] : row(layer - 1, i);
+    };
+    combine(network_.layer(layer), neuron, scales_[layer], scales_[layer + 1], is_on, below,
+            dimension, dimension + 1, found);
+}
+
+void ExactSigns::facet_row(const Facet& facet, std::vector<Integer>& found) {
+    const std::size_t dimension = network_.dimension();
+    found.assign(dimension + 1, Integer{});
+    if (!facet.on_rim()) {
+        const Integer* known =
+            row(static_cast<std::size_t>(facet.layer), static_cast<std::size_t>(facet.index));
+        std::copy(known, known + dimension + 1, found.begin());
+        return;
+    }
+    const Dyadic radius = domain_.whole ? Dyadic{1, 0} : dyadic(domain_.radius);
+    const int scale = std::max(0, -radius.exponent);
+    Integer& normal = found[static_cast<std::size_t>(facet.index / 2)];
+    normal.assign({facet.index % 2 == 0 ? -1 : 1, 0}, scale);
+    found[dimension].assign(radius, scale);
+    if (domain_.whole) found[dimension].shift_left(radius_bits_);
+}
+
+// The common point of `dimension` hyperplanes: its coordinates are the signed maximal minors of
+// their rows. minors[set] is that of the first |set| rows in the columns of the set.
+const ExactSigns::Point& ExactSigns::meeting_point(std::span<const Facet> facets) {
+    std::uint64_t stamp = 0;
+    std::size_t slot = 0;
+    for (const Facet& facet : facets) {
+        if (!facet.on_rim())
+            stamp = std::max(stamp, stamps_[static_cast<std::size_t>(facet.layer)]);
+        slot = slot * 31 + static_cast<std::size_t>(facet.layer * 7 + facet.index + 8);
+    }
+    Known& known = recent_[slot % recent_.size()];
+    if (!known.point.empty() && known.stamp == stamp &&
+        std::equal(facets.begin(), facets.end(), known.facets.begin(), known.facets.end())) {
+        return known.point;
+    }
+    const std::size_t dimension = facets.size();
+    std::vector<Integer> minors(std::size_t{1} << (dimension + 1));
+    std::vector<Integer> row_of_facet;
+    minors[0] = 1;
+    for (std::size_t r = 0; r < dimension; ++r) {
+        facet_row(facets[r], row_of_facet);
+        for (std::size_t set = 0; set < minors.size(); ++set) {
+            if (static_cast<std::size_t>(std::popcount(set)) != r + 1) continue;
+            std::size_t position = 0;  // of the column within the set
+            for (std::size_t c = 0; c <= dimension; ++c) {
+                const std::size_t bit = std::size_t{1} << c;
+                if ((set & bit) == 0) continue;
+                const Integer& below = minors[set ^ bit];
+                if ((position + r) % 2 == 0) {
+                    minors[set].add_product(below, row_of_facet[c]);
+                } else {
+                    minors[set].subtract_product(below, row_of_facet[c]);
+                }
+                ++position;
+            }
+        }
+    }
+    known.facets.assign(facets.begin(), facets.end());
+    known.stamp = stamp;
+    known.point.resize(dimension + 1);
+    const std::size_t all = minors.size() - 1;
+    for (std::size_t c = 0; c <= dimension; ++c) {
+        known.point[c] = std::move(minors[all ^ (std::size_t{1} << c)]);
+        if ((dimension - c) % 2 != 0) known.point[c].negate();
+    }
+    if (known.point[dimension].sign() < 0) {
+        for (Integer& coordinate : known.point) coordinate.negate();
+    }
+    return known.point;
+}
+
+int ExactSigns::sign(const Point& point, std::size_t layer, std::size_t neuron) {
+    const Integer* values = row(layer, neuron);
+    Integer sum;
+    for (std::size_t c = 0; c < point.size(); ++c) sum.add_product(values[c], point[c]);
+    ++decided_;
+    return sum.sign();
+}
+
+int ExactSigns::sign(std::span<const Facet> facets, std::size_t layer, std::size_t neuron) {
+    return sign(meeting_point(facets), layer, neuron);
+}
+
+int ExactSigns::sign(std::span<const double> point, std::size_t layer, std::size_t neuron) {
+    const int scale = -least_exponent(point);
+    Point exact(point.size() + 1);
+    for (std::size_t c = 0; c < point.size(); ++c) exact[c].assign(dyadic(point[c]), scale);
+    exact.back().assign({1, 0}, scale);
+    return sign(exact, layer, neuron);
+}
+
+double ExactSigns::corner(std::span<const Facet> facets, std::span<double> position) {
+    const Point& point = meeting_point(facets);
+    const std::size_t dimension = facets.size();
+    const bool infinite = domain_.whole && std::any_of(facets.begin(), facets.end(),
+                                                       [](const Facet& f) { return f.on_rim(); });
+    const auto exponent = infinite ? -static_cast<std::int64_t>(radius_bits_) : 0;
+    double error = 0;
+    bool origin = true;
+    for (std::size_t c = 0; c < dimension; ++c) {
+        position[c] = point[c].ratio(point[dimension], exponent);
+        error = std::max(error, std::abs(position[c]) * 0x1p-50);
+        origin = origin && point[c].sign() == 0;
+    }
+    position[dimension] = infinite ? 0.0 : 1.0;
+    return origin ? 0 : error + RoundingBound::underflow;
+}
+
+namespace {
+
+// Whether flipping what differs between the patterns can reach the outputs at all: the neurons
+// whose gradient may differ, layer by layer. Where dead neurons are the reason that two cells share
+// a gradient, this decides it without arithmetic.
+bool difference_reaches_output(const Network& network, const PatternLayout& layout,
+                               const std::uint64_t* first, const std::uint64_t* second) {
+    std::vector<std::size_t> differing;
+    for (std::size_t l = 0; l < network.layers().size(); ++l) {
+        const Layer& layer = network.layer(l);
+        std::vector<std::size_t> next;
+        for (std::size_t o = 0; o < layer.outputs(); ++o) {
+            const bool reached =
+                std::any_of(differing.begin(), differing.end(),
+                            [&](std::size_t i) { return layer.weight(o, i) != 0; });
+            if (l == network.hidden()) {
+                if (reached) return true;
+                continue;
+            }
+            const bool before = layout.on(first, l, o);
+            const bool after = layout.on(second, l, o);
+            if (before != after || (before && reached)) next.push_back(o);
+        }
+        differing = std::move(next);
+    }
+    return false;
+}
+
+std::vector<Integer> output_gradient(const Network& network, const PatternLayout& layout,
+                                     const std::vector<int>& scales, const std::uint64_t* pattern) {
+    const std::size_t dimension = network.dimension();
+    const std::size_t components = dimension + 1;
+    std::vector<Integer> below = slice_rows(network.slice(), scales[0]);
+    for (std::size_t l = 0; l < network.layers().size(); ++l) {
+        const Layer& layer = network.layer(l);
+        std::vector<Integer> rows(layer.outputs() * components);
+        const auto is_on = [&](std::size_t i) { return l == 0 || layout.on(pattern, l - 1, i); };
+        const auto row_below = [&](std::size_t i) { return &below[i * components]; };
+        for (std::size_t o = 0; o < layer.outputs(); ++o) {
+            if (l < network.hidden() && !layout.on(pattern, l, o)) continue;
+            combine(layer, o, scales[l], scales[l + 1], is_on, row_below, dimension, dimension,
+                    &rows[o * components]);
+        }
+        below = std::move(rows);
+    }
+    return below;
+}
+
+}  // namespace
+
+bool same_gradient(const Network& network, const PatternLayout& layout, const std::uint64_t* first,
+                   const std::uint64_t* second) {
+    if (!difference_reaches_output(network, layout, first, second)) return true;
+    const std::vector<int> scales = integer_scales(network);
+    return output_gradient(network, layout, scales, first) ==
+           output_gradient(network, layout, scales, second);
+}
+
+}  // namespace nnth::regions

@@ -1,0 +1,95 @@
+// Exact signs of pre-activations at the corners of cells, for where rounding leaves them open.
+//
+// Every double is an integer times a power of two, so a layer's affine map on a cell is, after
+// scaling by a power of two, a matrix of integers. A corner is never stored: it is the common point
+// of the facets that meet in it, and its homogeneous coordinates are minors of their rows.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "nnth/numerics/integer.hpp"
+#include "nnth/regions/network.hpp"
+#include "nnth/regions/pattern.hpp"
+
+namespace nnth::regions {
+
+// The box |t_j| <= radius, or all of space: then the box of a radius beyond every corner, found by
+// Hadamard's bound, and what lies on its sides is at infinity.
+struct Domain {
+    bool whole;
+    double radius;
+};
+
+// A side of a cell: where a neuron's pre-activation is 0, or a side of the domain's box.
+struct Facet {
+    static constexpr std::int32_t rim = -1;
+
+    std::int32_t layer;  // hidden layer, or rim
+    std::int32_t index;  // neuron; on the rim 2 j for t_j <= radius, 2 j + 1 for t_j >= -radius
+    std::int32_t side;   // sign of the pre-activation inside the cell; 1 on the rim
+
+    bool on_rim() const { return layer == rim; }
+    bool operator==(const Facet&) const = default;
+};
+
+class ExactSigns {
+  public:
+    // `pattern` is read whenever a sign is asked for: the signs of the layers below the one asked
+    // about must then be those of the cell in question.
+    ExactSigns(const Network& network, const Domain& domain, const PatternLayout& layout,
+               const std::uint64_t* pattern);
+
+    // To be called when the pattern below `layer` has changed.
+    void enter(std::size_t layer) { stamps_[layer] = ++clock_; }
+
+    // The sign of a neuron's pre-activation at the corner where `facets` meet, one a dimension.
+    int sign(std::span<const Facet> facets, std::size_t layer, std::size_t neuron);
+
+    // The sign at a point given by its coordinates.
+    int sign(std::span<const double> point, std::size_t layer, std::size_t neuron);
+
+    // The corner where `facets` meet, to the nearest doubles or almost: its coordinates and 1, or a
+    // direction and 0 for a corner at infinity. Returns a bound of the coordinates' errors.
+    double corner(std::span<const Facet> facets, std::span<double> position);
+
+    // Signs decided so far.
+    std::uint64_t decided() const { return decided_; }
+
+  private:
+    // Homogeneous coordinates, the last one positive.
+    using Point = std::vector<Integer>;
+    struct Known {
+        std::vector<Facet> facets;
+        std::uint64_t stamp = 0;
+        Point point;
+    };
+
+    const Integer* row(std::size_t layer, std::size_t neuron);
+    void compute_row(std::size_t layer, std::size_t neuron, Integer* row);
+    void facet_row(const Facet& facet, std::vector<Integer>& row);
+    const Point& meeting_point(std::span<const Facet> facets);
+    int sign(const Point& point, std::size_t layer, std::size_t neuron);
+
+    const Network& network_;
+    const Domain domain_;
+    const PatternLayout& layout_;
+    const std::uint64_t* pattern_;
+    std::vector<int> scales_;  // of the slice, then of each layer: rows are integers * 2^-scale
+    std::size_t radius_bits_;  // the whole space's radius is 2^radius_bits_
+    std::uint64_t clock_ = 0;
+    std::uint64_t decided_ = 0;
+    std::vector<std::uint64_t> stamps_;              // of each layer's pattern below
+    std::vector<std::uint64_t> row_stamps_;          // of each layer's rows
+    std::vector<std::vector<unsigned char>> known_;  // which rows of a layer are computed
+    std::vector<std::vector<Integer>> rows_;
+    std::vector<Known> recent_;
+};
+
+// Whether the network's outputs have the same gradient on the cells of two patterns, exactly.
+bool same_gradient(const Network& network, const PatternLayout& layout, const std::uint64_t* first,
+                   const std::uint64_t* second);
+
+}  // namespace nnth::regions

@@ -1,0 +1,112 @@
+// A ReLU network as the counting of its regions sees it, with what rounding may do to its maps.
+#pragma once
+
+#include <cstddef>
+#include <limits>
+#include <span>
+#include <vector>
+
+namespace nnth::regions {
+
+// What rounding may do to a layer's affine maps x -> a.x + c, whatever the activation pattern of
+// the layers below: bounds for every neuron.
+struct RoundingBound {
+    double linear;          // of |a_j|
+    double constant;        // of |c|
+    double linear_error;    // of the error in a_j
+    double constant_error;  // of the error in c
+    bool homogeneous;       // c is exactly zero
+    // What a point's error, its largest coordinate, and its last coordinate (1, or 0 at infinity)
+    // each contribute to the error of a pre-activation there.
+    double per_error;
+    double per_size;
+    double per_finite;
+
+    // How far a pre-activation computed at a computed point may be from the exact one at the exact
+    // point; 0 if it is exactly 0; infinite where something may have overflowed.
+    double value_error(double point_error, double size, double finite) const {
+        if (homogeneous && size == 0 && point_error == 0) return 0;
+        const double error = point_error * per_error + size * per_size + finite * per_finite;
+        return error < 1e270 ? error + underflow : std::numeric_limits<double>::infinity();
+    }
+
+    // Covers what underflows, far below what any filter decides.
+    static constexpr double underflow = 1e-300;
+};
+
+// One affine layer, z = W x + b. Columns of W are contiguous and padded with zeros to `stride`
+// doubles: a cell's map is summed column by column, over the neurons that are on.
+class Layer {
+  public:
+    // weights: outputs x inputs, row-major; biases: outputs.
+    Layer(std::size_t inputs, std::size_t outputs, std::span<const double> weights,
+          std::span<const double> biases);
+
+    std::size_t inputs() const { return inputs_; }
+    std::size_t outputs() const { return outputs_; }
+    std::size_t stride() const { return stride_; }
+    const double* column(std::size_t input) const { return columns_.data() + input * stride_; }
+    const double* columns() const { return columns_.data(); }
+    const double* biases() const { return biases_.data(); }
+    double weight(std::size_t output, std::size_t input) const {
+        return columns_[input * stride_ + output];
+    }
+    bool without_biases() const;
+
+    // Upper bounds of the spectral norm, the Frobenius norm and the biases' norm.
+    double spectral_norm() const { return spectral_norm_; }
+    double frobenius_norm() const { return frobenius_norm_; }
+    double bias_norm() const { return bias_norm_; }
+
+    // Every weight is an integer times 2^exponent(); weights and biases alike.
+    int weight_exponent() const { return weight_exponent_; }
+    int bias_exponent() const { return bias_exponent_; }
+
+  private:
+    std::size_t inputs_;
+    std::size_t outputs_;
+    std::size_t stride_;
+    std::vector<double> columns_;
+    std::vector<double> biases_;
+    double spectral_norm_;
+    double frobenius_norm_;
+    double bias_norm_;
+    int weight_exponent_;
+    int bias_exponent_;
+};
+
+// Where regions are counted: x = origin + sum_j t_j direction_j over t in R^dimension. The regions
+// are those of the network restricted to it. The whole input space is origin 0, unit directions.
+struct Slice {
+    std::size_t dimension;
+    std::vector<double> directions;  // inputs x dimension, row-major
+    std::vector<double> origin;      // inputs
+
+    static Slice everything(std::size_t inputs);
+};
+
+// A network of hidden ReLU layers and a linear output layer, on a slice of its inputs.
+class Network {
+  public:
+    // layers: hidden layers, then the output layer. Throws std::invalid_argument where shapes do
+    // not fit.
+    Network(std::vector<Layer> layers, Slice slice);
+
+    std::size_t dimension() const { return slice_.dimension; }
+    std::size_t hidden() const { return layers_.size() - 1; }
+    std::size_t neurons() const { return neurons_; }
+    const Layer& layer(std::size_t index) const { return layers_[index]; }
+    const std::vector<Layer>& layers() const { return layers_; }
+    const Slice& slice() const { return slice_; }
+    const RoundingBound& bound(std::size_t layer) const { return bounds_[layer]; }
+
+  private:
+    void bound_rounding();
+
+    std::vector<Layer> layers_;
+    Slice slice_;
+    std::size_t neurons_;
+    std::vector<RoundingBound> bounds_;
+};
+
+}  // namespace nnth::regions

@@ -1,0 +1,84 @@
+// Linear regions from activation regions, while the cells are walked: where two halves of a cell
+// meet again along their cut, the cells on either side are neighbours in pairs.
+//
+// Along a line the cells of the two sides have the same corners (no edge ends in the middle of
+// another), so the k-th side on one hand and the k-th on the other are the same edge: neighbours
+// are found by counting, without geometry. What is kept is the boundary of the cells walked so far,
+// not the cells.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "nnth/regions/network.hpp"
+#include "nnth/regions/pattern.hpp"
+
+namespace nnth::regions {
+
+// What is known of a cell as long as one of its sides has not met its neighbour.
+struct CellRecord {
+    CellRecord* parent;        // in the forest of cells of one linear region; itself for a root
+    std::uint32_t references;  // sides and children that point here
+    std::uint32_t size;        // of a root's tree
+};
+
+struct Side {
+    CellRecord* cell;
+    Side* next;
+};
+
+// The sides of cells along a facet, in order.
+struct SideList {
+    Side* first = nullptr;
+    Side* last = nullptr;
+
+    void append(const SideList& other) {
+        if (other.first == nullptr) return;
+        (first == nullptr ? first : last->next) = other.first;
+        last = other.last;
+    }
+};
+
+class Seams {
+  public:
+    Seams(const Network& network, const PatternLayout& layout);
+
+    // A cell with the gradient of the outputs (dimension x outputs, components `stride` doubles
+    // apart) and its pattern.
+    CellRecord* add_cell(const double* gradient, std::size_t stride, const std::uint64_t* pattern);
+    SideList add_side(CellRecord* cell);
+    // A cell without sides is forgotten.
+    void release(CellRecord* cell);
+    void drop(const SideList& sides);
+
+    // Joins the two sides of a cut, given in opposite orders. Cells that share an edge and the
+    // gradient become one. Throws std::logic_error if the sides do not match one to one.
+    void join(const SideList& one, const SideList& other);
+
+    // Pairs of cells that became one so far: cells minus linear regions.
+    std::uint64_t merged() const { return merged_; }
+
+  private:
+    double* gradient(CellRecord* cell) const;
+    std::uint64_t* pattern(CellRecord* cell) const;
+    bool same_linear_map(CellRecord* a, CellRecord* b) const;
+    static CellRecord* root(CellRecord* cell);
+    void unite(CellRecord* a, CellRecord* b);
+    void* allocate(std::size_t size);
+
+    const Network& network_;
+    const PatternLayout& layout_;
+    std::size_t gradient_size_;
+    std::size_t record_size_;
+    double tolerance_;  // gradients further apart than this differ for certain
+    std::uint64_t merged_ = 0;
+    Side* free_sides_ = nullptr;
+    CellRecord* free_cells_ = nullptr;
+    std::vector<std::unique_ptr<std::byte[]>> chunks_;
+    std::byte* chunk_next_ = nullptr;
+    std::size_t chunk_left_ = 0;
+};
+
+}  // namespace nnth::regions

@@ -1,0 +1,377 @@
+#include "nnth/regions/walk.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+namespace nnth::regions {
+
+namespace {
+
+constexpr std::size_t padding = 8;
+
+std::size_t padded(std::size_t count) {
+    return (count + padding - 1) / padding * padding;
+}
+
+int sign_of(double value) {
+    return value > 0 ? 1 : value < 0 ? -1 : 0;
+}
+
+bool certain(double value, double error) {
+    return value > error || value < -error || error == 0;
+}
+
+}  // namespace
+
+void Tally::add(const Tally& other) {
+    for (std::size_t l = 0; l < layer_cells.size(); ++l) layer_cells[l] += other.layer_cells[l];
+    bounded += other.bounded;
+    sides += other.sides;
+    rim_sides += other.rim_sides;
+    half_corners += other.half_corners;
+    rim_corners += other.rim_corners;
+    exact_signs += other.exact_signs;
+    if (other.sides_at_point) {
+        sides_at_point = other.sides_at_point;
+        measure_at_point = other.measure_at_point;
+    }
+}
+
+template <typename Cell>
+double Walk<Cell>::largest_error(const Cell& cell, std::size_t layer) const {
+    const RoundingBound& bound = network_.bound(layer);
+    double error = 0;
+    for (const auto& corner : cell.corners()) {
+        error = std::max(error,
+                         bound.value_error(corner.error, corner.size, corner.position[dimension]));
+    }
+    return error;
+}
+
+// The slice's own coordinates act as a layer below the first, with every neuron on.
+template <typename Cell>
+void Walk<Cell>::begin(Stage<Cell>& stage) {
+    const Slice& slice = network_.slice();
+    const std::size_t inputs = slice.origin.size();
+    AffineRows rows;
+    rows.reshape(padded(inputs), dimension);
+    on_.resize(inputs);
+    for (std::size_t i = 0; i < inputs; ++i) {
+        for (std::size_t j = 0; j < dimension; ++j) {
+            rows.component(j)[i] = slice.directions[i * dimension + j];
+        }
+        rows.component(dimension)[i] = slice.origin[i];
+        on_[i] = static_cast<std::uint32_t>(i);
+    }
+    Stage<Cell> below_first;
+    below_first.layer = std::numeric_limits<std::size_t>::max();
+    below_first.cell = Cell::of(question_.domain);
+    below_first.next.reshape(network_.layer(0).stride(), dimension);
+    add_columns(network_.layer(0), rows, on_.data(), on_.data(), inputs, dimension,
+                question_.biases[0], below_first.next);
+    below_first.holds_point =
+        question_.point &&
+        (question_.domain.whole ||
+         std::all_of(question_.point->begin(), question_.point->end(),
+                     [&](double t) { return std::abs(t) < question_.domain.radius; }));
+    enter_next_layer(below_first, stage);
+}
+
+template <typename Cell>
+void Walk<Cell>::enter_next_layer(const Stage<Cell>& stage, Stage<Cell>& below) {
+    const AffineRows& rows = stage.next;
+    const std::size_t layer = stage.layer + 1;
+    const std::size_t neurons = network_.layer(layer).outputs();
+    below.layer = layer;
+    below.cell = stage.cell;
+    below.holds_point = stage.holds_point;
+    below.error = largest_error(below.cell, layer);
+    exact_.enter(layer);
+
+    low_.resize(rows.stride);
+    high_.resize(rows.stride);
+    value_ranges(rows, dimension, points(below.cell), low_.data(), high_.data());
+    std::uint64_t* on_words = pattern_.data() + question_.layout.first_word(layer);
+    const std::size_t words = (neurons + 63) / 64;
+    off_.resize(words);
+    classify(low_.data(), high_.data(), rows.stride, below.error, on_words, off_.data());
+    on_.resize(neurons);
+    below.neurons.resize(neurons);
+    std::size_t on = 0;
+    std::size_t open = 0;
+    for (std::size_t w = 0; w < words; ++w) {
+        const auto first = static_cast<std::uint32_t>(64 * w);
+        const std::size_t left = neurons - 64 * w;
+        const std::uint64_t valid = left < 64 ? (std::uint64_t{1} << left) - 1 : ~std::uint64_t{0};
+        for (std::uint64_t bits = on_words[w]; bits != 0; bits &= bits - 1) {
+            on_[on++] = first + static_cast<std::uint32_t>(std::countr_zero(bits));
+        }
+        for (std::uint64_t bits = ~on_words[w] & ~off_[w] & valid; bits != 0; bits &= bits - 1) {
+            below.neurons[open++] = first + static_cast<std::uint32_t>(std::countr_zero(bits));
+        }
+    }
+    below.neurons.resize(open);
+
+    below.open.reshape(padded(open), dimension);
+    for (std::size_t c = 0; c <= dimension; ++c) {
+        double* target = below.open.component(c);
+        const double* source = rows.component(c);
+        for (std::size_t k = 0; k < open; ++k) target[k] = source[below.neurons[k]];
+        std::fill(target + open, target + below.open.stride, 0.0);
+    }
+    below.low.resize(open);
+    below.high.resize(open);
+    for (std::size_t k = 0; k < open; ++k) {
+        below.low[k] = low_[below.neurons[k]];
+        below.high[k] = high_[below.neurons[k]];
+    }
+
+    const Layer& above = network_.layer(layer + 1);
+    below.next.reshape(above.stride(), dimension);
+    add_columns(above, rows, on_.data(), on_.data(), on, dimension, question_.biases[layer + 1],
+                below.next);
+}
+
+// First what rounding leaves open, so that it is decided once for all cells below; then the neuron
+// that splits the cell most evenly, which keeps the lists of open neurons short.
+template <typename Cell>
+std::size_t Walk<Cell>::choose(const Stage<Cell>& stage) const {
+    std::size_t best = 0;
+    double best_balance = -1;
+    for (std::size_t k = 0; k < stage.neurons.size(); ++k) {
+        const double below = -stage.low[k];
+        const double above = stage.high[k];
+        const double less = below < above ? below : above;
+        const double more = below < above ? above : below;
+        if (!(less > stage.error)) return k;
+        const double balance = less / more;
+        if (balance > best_balance) {
+            best_balance = balance;
+            best = k;
+        }
+    }
+    return best;
+}
+
+template <typename Cell>
+void Walk<Cell>::evaluate(const Stage<Cell>& stage, std::size_t open_index) {
+    const RoundingBound& bound = network_.bound(stage.layer);
+    const auto& corners = stage.cell.corners();
+    signs_.resize(corners.size());
+    for (std::size_t i = 0; i < corners.size(); ++i) {
+        const auto& corner = corners[i];
+        double value = 0;
+        for (std::size_t c = 0; c <= dimension; ++c) {
+            value += stage.open.component(c)[open_index] * corner.position[c];
+        }
+        const double error =
+            bound.value_error(corner.error, corner.size, corner.position[dimension]);
+        signs_[i] = certain(value, error) ? sign_of(value)
+                                          : exact_.sign(stage.cell.meeting(i), stage.layer,
+                                                        stage.neurons[open_index]);
+    }
+}
+
+template <typename Cell>
+int Walk<Cell>::sign_at_point(const Stage<Cell>& stage, std::size_t open_index) {
+    double size = 0;
+    double value = stage.open.component(dimension)[open_index];
+    for (std::size_t j = 0; j < dimension; ++j) {
+        const double t = (*question_.point)[j];
+        value += stage.open.component(j)[open_index] * t;
+        size = std::max(size, std::abs(t));
+    }
+    const double error = network_.bound(stage.layer).value_error(0, size, 1);
+    return certain(value, error)
+               ? sign_of(value)
+               : exact_.sign(*question_.point, stage.layer, stage.neurons[open_index]);
+}
+
+// An open neuron that has one sign on the whole cell after all.
+template <typename Cell>
+void Walk<Cell>::settle(Stage<Cell>& stage, std::size_t open_index, bool on) {
+    const auto row = static_cast<std::uint32_t>(open_index);
+    question_.layout.set(pattern_.data(), stage.layer, stage.neurons[open_index], on);
+    if (on) {
+        add_columns(network_.layer(stage.layer + 1), stage.open, &stage.neurons[open_index], &row,
+                    1, dimension, stage.next, stage.next);
+    }
+    const std::size_t last = stage.neurons.size() - 1;
+    stage.neurons[open_index] = stage.neurons[last];
+    stage.low[open_index] = stage.low[last];
+    stage.high[open_index] = stage.high[last];
+    for (std::size_t c = 0; c <= dimension; ++c) {
+        double* component = stage.open.component(c);
+        component[open_index] = component[last];
+        component[last] = 0;
+    }
+    stage.neurons.resize(last);
+}
+
+template <typename Cell>
+typename Walk<Cell>::Step Walk<Cell>::advance(Stage<Cell>& stage, Split<Cell>& split) {
+    while (!stage.neurons.empty()) {
+        const std::size_t k = choose(stage);
+        evaluate(stage, k);
+        bool above = false;
+        bool below = false;
+        for (const int sign : signs_) {
+            above = above || sign > 0;
+            below = below || sign < 0;
+        }
+        if (above && below) {
+            cut(stage, k, split);
+            return Step::split;
+        }
+        settle(stage, k, above);
+    }
+    ++tally_.layer_cells[stage.layer];
+    return stage.layer + 1 == network_.hidden() ? Step::finished : Step::deeper;
+}
+
+template <typename Cell>
+void Walk<Cell>::cut(const Stage<Cell>& stage, std::size_t open_index, Split<Cell>& split) {
+    const RoundingBound& bound = network_.bound(stage.layer);
+    typename Cell::Wall wall{{static_cast<std::int32_t>(stage.layer),
+                              static_cast<std::int32_t>(stage.neurons[open_index]), 0},
+                             {},
+                             bound.linear_error,
+                             bound.constant_error};
+    for (std::size_t c = 0; c <= dimension; ++c) {
+        wall.row[c] = stage.open.component(c)[open_index];
+    }
+    split.open_index = open_index;
+    stage.cell.split(wall, signs_, exact_, split.plus, split.minus, split.seam,
+                     [&](const Facet& facet) {
+                         if (dimension == 1) {
+                             tally_.half_corners += 2;
+                         } else if (facet.on_rim()) {
+                             ++tally_.rim_corners;
+                         } else {
+                             ++tally_.half_corners;
+                         }
+                     });
+}
+
+template <typename Cell>
+void Walk<Cell>::enter_half(const Stage<Cell>& stage, Split<Cell>& split, bool plus,
+                            Stage<Cell>& half) {
+    half.layer = stage.layer;
+    std::swap(half.cell, plus ? split.plus : split.minus);
+    half.holds_point =
+        stage.holds_point && sign_at_point(stage, split.open_index) == (plus ? 1 : -1);
+    half.error = largest_error(half.cell, half.layer);
+
+    const std::size_t count = stage.neurons.size();
+    low_.resize(stage.open.stride);
+    high_.resize(stage.open.stride);
+    value_ranges(stage.open, dimension, points(half.cell), low_.data(), high_.data());
+    on_.resize(count);
+    on_rows_.resize(count);
+    half.neurons.resize(count);
+    half.low.resize(count);
+    half.high.resize(count);
+    std::size_t on = 0;
+    std::size_t open = 0;
+    for (std::size_t k = 0; k < count; ++k) {
+        const bool known = k == split.open_index;
+        const bool is_on = known ? plus : low_[k] > half.error;
+        const bool is_off = known ? !plus : high_[k] < -half.error;
+        question_.layout.set(pattern_.data(), stage.layer, stage.neurons[k], is_on);
+        on_[on] = stage.neurons[k];
+        on_rows_[on] = static_cast<std::uint32_t>(k);
+        on += is_on ? 1 : 0;
+        half.neurons[open] = static_cast<std::uint32_t>(k);
+        half.low[open] = low_[k];
+        half.high[open] = high_[k];
+        open += is_on || is_off ? 0 : 1;
+    }
+    half.low.resize(open);
+    half.high.resize(open);
+    half.open.reshape(padded(open), dimension);
+    for (std::size_t c = 0; c <= dimension; ++c) {
+        double* target = half.open.component(c);
+        const double* source = stage.open.component(c);
+        for (std::size_t k = 0; k < open; ++k) target[k] = source[half.neurons[k]];
+        std::fill(target + open, target + half.open.stride, 0.0);
+    }
+    half.neurons.resize(open);
+    for (std::size_t k = 0; k < open; ++k) half.neurons[k] = stage.neurons[half.neurons[k]];
+    half.next.reshape(stage.next.stride, dimension);
+    add_columns(network_.layer(stage.layer + 1), stage.open, on_.data(), on_rows_.data(), on,
+                dimension, stage.next, half.next);
+}
+
+template <typename Cell>
+void Walk<Cell>::descend(std::size_t depth, Buffer<SideList>& sides) {
+    Level& here = level(depth);
+    switch (advance(here.stage, here.split)) {
+        case Step::finished:
+            finish(here.stage, sides);
+            return;
+        case Step::deeper:
+            enter_next_layer(here.stage, stage(depth + 1));
+            descend(depth + 1, sides);
+            return;
+        case Step::split:
+            enter_half(here.stage, here.split, true, stage(depth + 1));
+            descend(depth + 1, here.plus);
+            enter_half(here.stage, here.split, false, stage(depth + 1));
+            descend(depth + 1, here.minus);
+            join(seams_, here.split.seam, here.plus, here.minus, sides);
+    }
+}
+
+template <typename Cell>
+void Walk<Cell>::finish(const Stage<Cell>& stage, Buffer<SideList>& sides) {
+    const auto& walls = stage.cell.walls();
+    CellRecord* record =
+        seams_.add_cell(stage.next.values.data(), stage.next.stride, pattern_.data());
+    sides.resize(walls.size());
+    std::uint64_t inner = 0;
+    for (std::size_t i = 0; i < walls.size(); ++i) {
+        const bool on_rim = walls[i].facet.on_rim();
+        sides[i] = on_rim ? SideList{} : seams_.add_side(record);
+        inner += on_rim ? 0 : 1;
+    }
+    const std::uint64_t rim = walls.size() - inner;
+    tally_.sides += inner;
+    tally_.rim_sides += rim;
+    if (rim == 0) ++tally_.bounded;
+    if (inner == 0) seams_.release(record);
+    if (stage.holds_point) {
+        tally_.sides_at_point = question_.domain.whole ? inner : inner + rim;
+        tally_.measure_at_point = stage.cell.measure();
+    }
+    if (visitor_ != nullptr) visitor_->visit(stage.cell, stage.next, pattern_.data());
+}
+
+template <typename Cell>
+void Walk<Cell>::join(Seams& seams, const Seam& seam, const Buffer<SideList>& plus,
+                      const Buffer<SideList>& minus, Buffer<SideList>& whole) {
+    whole.resize(seam.plus_first.size());
+    std::fill(whole.begin(), whole.end(), SideList{});
+    SideList on_plus, on_minus;
+    for (std::size_t i = 0; i < seam.plus.size(); ++i) {
+        const int facet = seam.plus[i];
+        (facet == Seam::cut ? on_plus : whole[static_cast<std::size_t>(facet)]) = plus[i];
+    }
+    for (std::size_t i = 0; i < seam.minus.size(); ++i) {
+        if (seam.minus[i] == Seam::cut) {
+            on_minus = minus[i];
+            continue;
+        }
+        const auto facet = static_cast<std::size_t>(seam.minus[i]);
+        SideList first = minus[i];
+        if (seam.plus_first[facet] != 0) std::swap(first, whole[facet]);
+        first.append(whole[facet]);
+        whole[facet] = first;
+    }
+    seams.join(on_plus, on_minus);
+}
+
+template class Walk<Segment>;
+template class Walk<Polygon>;
+
+}  // namespace nnth::regions

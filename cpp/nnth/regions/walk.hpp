@@ -1,0 +1,166 @@
+// The depth-first walk over a network's cells, on a line or in the plane.
+//
+// A cell of the layers below is split by the neurons of the next layer whose sign changes on it,
+// one after another; where none is left, the pattern of that layer is known and the next layer's
+// affine map with it. Memory is that of one path from the root, and the sides of cells that wait
+// for their neighbours.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "nnth/regions/affine.hpp"
+#include "nnth/regions/cell.hpp"
+#include "nnth/regions/exact.hpp"
+#include "nnth/regions/network.hpp"
+#include "nnth/regions/pattern.hpp"
+#include "nnth/regions/seams.hpp"
+
+namespace nnth::regions {
+
+// What is asked of a walk, shared by all its parts.
+struct Question {
+    const Network& network;
+    Domain domain;
+    std::optional<std::vector<double>> point;  // whose cell is described
+    PatternLayout layout;
+    std::vector<AffineRows> biases;  // each layer's map before any neuron below is on
+
+    Question(const Network& net, const Domain& where, std::optional<std::vector<double>> at)
+        : network(net), domain(where), point(std::move(at)), layout(net) {
+        for (const Layer& layer : net.layers()) {
+            biases.emplace_back();
+            set_biases(layer, net.dimension(), biases.back());
+        }
+    }
+};
+
+// What a walk counts. Corners are counted in halves: a new corner on an edge between two cells is
+// seen from both.
+struct Tally {
+    std::vector<std::uint64_t> layer_cells;  // of the first hidden layers, l = 1, ...
+    std::uint64_t bounded = 0;
+    std::uint64_t sides = 0;
+    std::uint64_t rim_sides = 0;
+    std::uint64_t half_corners = 0;
+    std::uint64_t rim_corners = 0;
+    std::uint64_t exact_signs = 0;
+    std::optional<std::uint64_t> sides_at_point;
+    double measure_at_point = std::numeric_limits<double>::quiet_NaN();
+
+    explicit Tally(std::size_t hidden) : layer_cells(hidden) {}
+    void add(const Tally& other);
+};
+
+// Receives each cell of a walk, if asked for.
+template <typename Cell>
+class CellVisitor {
+  public:
+    virtual ~CellVisitor() = default;
+    virtual void visit(const Cell& cell, const AffineRows& output,
+                       const std::uint64_t* pattern) = 0;
+};
+
+// A cell on the way to its descendants: some neurons of `layer` are still open on it.
+template <typename Cell>
+struct Stage {
+    std::size_t layer = 0;
+    Cell cell;
+    Buffer<std::uint32_t> neurons;  // the open ones
+    AffineRows open;                // their rows
+    Buffer<double> low, high;       // the ranges of their pre-activations over the corners
+    double error = 0;               // the largest error in these
+    AffineRows next;                // the next layer's map, as far as the pattern is known
+    bool holds_point = false;
+};
+
+template <typename Cell>
+struct Split {
+    std::size_t open_index = 0;  // of the neuron
+    Cell plus, minus;
+    Seam seam;
+};
+
+template <typename Cell>
+class Walk {
+  public:
+    static constexpr std::size_t dimension = Cell::dimension;
+
+    enum class Step { finished, deeper, split };
+
+    explicit Walk(const Question& question, CellVisitor<Cell>* visitor = nullptr)
+        : question_(question),
+          network_(question.network),
+          visitor_(visitor),
+          pattern_(question.layout.words()),
+          exact_(question.network, question.domain, question.layout, pattern_.data()),
+          seams_(question.network, question.layout),
+          tally_(question.network.hidden()) {}
+
+    // The whole domain, before the first layer.
+    void begin(Stage<Cell>& stage);
+
+    // Settles open neurons of one sign on the cell; splits by the first that has two.
+    Step advance(Stage<Cell>& stage, Split<Cell>& split);
+    // The stage below one that is through with its layer.
+    void enter_next_layer(const Stage<Cell>& stage, Stage<Cell>& below);
+    // One half of a stage that is split, whose cell is taken.
+    void enter_half(const Stage<Cell>& stage, Split<Cell>& split, bool plus, Stage<Cell>& half);
+
+    // Counts a stage and all below it. Gives the sides along each facet of its cell.
+    void descend(std::size_t depth, Buffer<SideList>& sides);
+    // A cell of the last layer.
+    void finish(const Stage<Cell>& stage, Buffer<SideList>& sides);
+    // Makes one of two halves: joins them along the cut.
+    static void join(Seams& seams, const Seam& seam, const Buffer<SideList>& plus,
+                     const Buffer<SideList>& minus, Buffer<SideList>& whole);
+
+    Stage<Cell>& stage(std::size_t depth) { return level(depth).stage; }
+    std::vector<std::uint64_t>& pattern() { return pattern_; }
+    void pattern_replaced() {
+        for (std::size_t l = 0; l < network_.hidden(); ++l) exact_.enter(l);
+    }
+    Seams& seams() { return seams_; }
+    Tally tally() const {
+        Tally all = tally_;
+        all.exact_signs = exact_.decided();
+        return all;
+    }
+
+  private:
+    struct Level {
+        Stage<Cell> stage;
+        Split<Cell> split;
+        Buffer<SideList> plus, minus;
+    };
+
+    Level& level(std::size_t depth) {
+        while (levels_.size() <= depth) levels_.push_back(std::make_unique<Level>());
+        return *levels_[depth];
+    }
+    double largest_error(const Cell& cell, std::size_t layer) const;
+    std::size_t choose(const Stage<Cell>& stage) const;
+    void evaluate(const Stage<Cell>& stage, std::size_t open_index);
+    int sign_at_point(const Stage<Cell>& stage, std::size_t open_index);
+    void settle(Stage<Cell>& stage, std::size_t open_index, bool on);
+    void cut(const Stage<Cell>& stage, std::size_t open_index, Split<Cell>& split);
+
+    const Question& question_;
+    const Network& network_;
+    CellVisitor<Cell>* visitor_;
+    std::vector<std::uint64_t> pattern_;
+    ExactSigns exact_;
+    Seams seams_;
+    Tally tally_;
+    std::vector<std::unique_ptr<Level>> levels_;
+    Buffer<int> signs_;  // of the neuron looked at, at the cell's corners
+    Buffer<double> low_, high_;
+    Buffer<std::uint64_t> off_;
+    Buffer<std::uint32_t> on_, on_rows_;
+};
+
+}  // namespace nnth::regions
