@@ -77,7 +77,8 @@ def dot_(u: list[Fraction], v: list[int]) -> Fraction:
 
 def eliminate(rows: list[list[Fraction]]) -> tuple[list[list[Fraction]], list[int]]:
     """Gauss and Jordan: the rows that are left and the columns of their leading ones."""
-    rows, pivots = [row[:] for row in rows], []
+    rows = [row[:] for row in rows]
+    pivots: list[int] = []
     for j in range(len(rows[0]) if rows else 0):
         k = len(pivots)
         p = next((i for i in range(k, len(rows)) if rows[i][j]), None)
