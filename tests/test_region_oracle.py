@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from region_nets import RADII, Net, gaussian, net, nets, one_layer, tents
-from region_oracle import Complex, Vector, between, dot, faces, interval, solution
+from region_oracle import Complex, Vector, between, dot, faces, interval, solution, step
 
 exhaustive = settings(deadline=None, derandomize=True, max_examples=100)
 BOXES = st.none() | RADII
@@ -362,6 +362,34 @@ def test_a_cell_is_what_a_forward_pass_sees(n: Net, box: float | None) -> None:
         assert [v == 0 for v in values] == [v == 0 for v in out]
         ratios |= {v / y for v, y in zip(values, out, strict=True) if y}
     assert len(ratios) <= 1  # the one factor that made the output's numbers integers
+
+
+@exhaustive
+@given(nets((2,), width=5, depth=4) | nets((2,), width=3, depth=8), BOXES)
+def test_linear_regions_by_walking_over_edges(n: Net, box: float | None) -> None:
+    """Gradients as differences of forward passes inside a cell, neighbours by equal edges."""
+    c = faces(*n, box=box)
+    gradients = []
+    for cell in c.cells:
+        here = at(cell.inside)
+        slopes = []
+        for direction in ((1, 0), (0, 1)):
+            there = at(step(cell.inside, direction, cell.facets))
+            run = sum(b - a for a, b in zip(here, there, strict=True))
+            ends = zip(forward(n, here)[1], forward(n, there)[1], strict=True)
+            slopes.append([(v - u) / run for u, v in ends])
+        gradients.append(slopes)
+    left, regions = set(range(len(c.cells))), 0
+    while left:
+        regions += 1
+        reached = [left.pop()]
+        while reached:
+            i = reached.pop()
+            for j in list(left):
+                if gradients[i] == gradients[j] and c.cell_edges[i] & c.cell_edges[j]:
+                    left.remove(j)
+                    reached.append(j)
+    assert c.linear_regions == regions
 
 
 @exhaustive

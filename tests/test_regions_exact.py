@@ -70,6 +70,12 @@ def test_the_square(n: Net, box: float) -> None:
 
 
 @exhaustive(150)
+@given(nets((2,), width=3, depth=8), BOXES)
+def test_the_plane_by_narrow_and_deep_nets(n: Net, box: float | None) -> None:
+    check(n, box)
+
+
+@exhaustive(150)
 @given(nets((2,), width=4, depth=3), BOXES, st.tuples(*[st.integers(-3, 3)] * 2))
 def test_the_cell_around_a_point(n: Net, box: float | None, quarters: tuple[int, int]) -> None:
     x, y = ((box or 4.0) * i / 4 for i in quarters)
