@@ -330,7 +330,7 @@ def tents(k: int, x: Fraction) -> Fraction:
     return x
 
 
-@pytest.mark.parametrize("k", [1, 2, 3, 7, 12])
+@pytest.mark.parametrize("k", [1, 2, 3, 6, 10])
 def test_telgarsky_is_the_tent_map_composed(k: int) -> None:
     net = telgarsky(k)
     assert (net.n0, net.n_out, sum(net.widths), net.depth) == (1, 1, 3 * k - 1, 2 * k - 1)
