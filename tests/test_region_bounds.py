@@ -91,7 +91,7 @@ def test_bounds_of_known_shapes() -> None:
     assert rb.montufar_2017_upper(4, (1, 5)) == 12
     # There the inactive neuron leaves a point: 1 (1 + 5) + 1.
     assert rb.serra_2018_upper(4, (1, 5)) == 7
-    # On a line it is attained for widths of 3 and more: Serra et al. (2018), thm. 7.
+    # On a line it is attained for widths of 3 and more: Serra et al. (2018).
     assert rb.serra_2018_upper(1, (3, 4, 5)) == 4 * 5 * 6
 
 
@@ -101,10 +101,13 @@ def test_long_bounds_are_quick() -> None:
 
 
 def test_hanin_and_rolnick() -> None:
-    assert rb.hanin_rolnick_upper(2, 96) == 96**2 / 2
+    assert rb.hanin_rolnick_upper(2, 96) == pytest.approx(96**2 / 2, rel=1e-14)
     assert rb.hanin_rolnick_upper(3, 10, t=2.0) == pytest.approx(20**3 / 6, rel=1e-14)
     assert rb.hanin_rolnick_upper(5, 4) == 16.0
     assert rb.hanin_rolnick_upper(784, 10**6) == math.inf
+    # 800^n0/n0! passes 10^340 on its way down.
+    exact = Fraction(800) ** 2400 / math.factorial(2400)
+    assert rb.hanin_rolnick_upper(2400, 3200, t=0.25) == pytest.approx(float(exact), rel=1e-10)
 
 
 @pytest.mark.parametrize(

@@ -212,7 +212,7 @@ def telgarsky(k: int) -> Network:
     On the line there are two pieces more, where the network is 0: 2^k + 2. For k = 1 nothing cuts
     the slope beyond x = 1, and there are 3.
 
-    k: 1 to 1000. Raises ValueError otherwise. Source: Telgarsky (2015), arXiv:1509.08101, sec. 2.
+    k: 1 to 1000. Raises ValueError otherwise. Source: Telgarsky (2015), arXiv:1509.08101.
     """
     if not 1 <= k <= 1000:
         raise ValueError(f"k of telgarsky must be from 1 to 1000, not {k}")

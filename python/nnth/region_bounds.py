@@ -5,12 +5,13 @@ constant. There are at least as many of them as linear regions.
 
 Sources: Zaslavsky (1975); Montufar, Pascanu, Cho & Bengio (2014); Montufar (2017); Serra,
 Tjandraatmadja & Ramalingam (2018); Hanin & Rolnick (2019). The expectations are Kac-Rice integrals
-(Azais & Wschebor 2009, thm. 6.2) over the Gaussian processes that the layers become as widths grow.
+(Azais & Wschebor 2009, ch. 6) over the Gaussian processes that the layers become as widths grow.
 """
 
 from __future__ import annotations
 
 import math
+import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from itertools import accumulate
@@ -22,6 +23,8 @@ from numpy.typing import NDArray
 from nnth.network import whole
 
 Array = NDArray[np.float64]
+
+_LOG_MAX: Final = math.log(sys.float_info.max)
 
 ZERO_CELL_SIDES_LIMIT: Final = math.pi**2 / 2.0
 
@@ -70,7 +73,7 @@ def montufar_2014_lower(n0: int, widths: Sequence[int]) -> int:
     n0 the theorem is silent, and d is the narrowest width: the network may ignore n0 - d inputs.
 
     n0 >= 1, widths of the hidden layers, each >= 1. Raises ValueError otherwise.
-    Source: Montufar et al. (2014), thm. 4 and cor. 5.
+    Source: Montufar et al. (2014), the lower bound for rectifiers.
     """
     n0, widths = _shape(n0, widths)
     d = min(n0, *widths)
@@ -128,19 +131,18 @@ def hanin_rolnick_upper(n0: int, neurons: int, t: float = 1.0) -> float:
     """Return the form of Hanin and Rolnick's bound on the expected regions in a unit of volume.
 
     (t neurons)^n0 / n0! where neurons >= n0, else 2^neurons. The theorem is about large cubes, and
-    has a constant t that depends on the distribution of the weights and biases and not on depth;
+    its constant t depends on the distribution of the weights and biases and not on depth;
     with t = 1 this is an order of magnitude and no bound.
 
     n0 >= 1, neurons >= 0, t finite and > 0; infinite above 1.8e308. Raises ValueError otherwise.
-    Source: Hanin & Rolnick (2019), "Deep ReLU networks have surprisingly few activation patterns",
-    thm. 5.
+    Source: Hanin & Rolnick (2019), "Deep ReLU networks have surprisingly few activation patterns".
     """
     n0, neurons = whole("n0", n0), whole("neurons", neurons, 0)
     _positive("t", t)
     if neurons < n0:
         return _as_float(1 << neurons)
-    # From the largest factor down, so that no partial product is lost below the range.
-    return math.prod(t * neurons / i for i in range(1, n0 + 1))
+    log = n0 * math.log(t * neurons) - math.lgamma(n0 + 1)
+    return math.exp(log) if log < _LOG_MAX else math.inf
 
 
 def expected_regions(
