@@ -5,17 +5,22 @@ from nnth.activation import CATALOGUE
 from nnth.data import load_data
 from nnth.gram import Gram, gram
 from nnth.kernel import kernel
+from nnth.network import Network, load_network, named_network, random_network
 from nnth.random import normals, uniforms
 from nnth.table import Table
 
 __all__ = [
     "CATALOGUE",
     "Gram",
+    "Network",
     "Table",
     "__version__",
     "gram",
     "kernel",
     "load_data",
+    "load_network",
+    "named_network",
     "normals",
+    "random_network",
     "uniforms",
 ]
