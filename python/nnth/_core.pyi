@@ -75,3 +75,23 @@ def normal_probability(x: ArrayLike) -> Floats: ...
 # vmath.cpp; `name` is a function of one argument in nnth/numerics/vmath.hpp, or sin or cos
 def vmath(name: str, x: ArrayLike) -> Floats: ...
 def vmath_atan2(y: ArrayLike, x: ArrayLike) -> Floats: ...
+
+# regions.cpp
+class RegionNetwork:  # on a slice x = origin [n0] + directions [n0, d] t, or the whole space
+    def __init__(
+        self,
+        weights: Sequence[Floats],
+        biases: Sequence[Floats],
+        slice: tuple[Floats, Floats] | None,
+    ) -> None: ...
+
+def count_regions(  # radius None: the whole space; keys are the fields of nnth.RegionCounts
+    network: RegionNetwork,
+    radius: float | None,
+    point: Sequence[float] | None,
+    threads: int,
+    progress: Progress | None,
+) -> dict[str, Any]: ...
+def region_cells(  # keys are the fields of nnth.Cells
+    network: RegionNetwork, radius: float, expected: int, progress: Progress | None
+) -> dict[str, Any]: ...
