@@ -44,17 +44,19 @@ Network make_network(const std::vector<Array>& weights, const std::vector<Array>
                                             {point.begin(), point.end()}});
 }
 
-Domain make_domain(std::optional<double> radius) {
-    return {!radius, radius.value_or(0.0)};
+using Interval = std::pair<double, double>;
+
+Domain make_domain(const std::optional<Interval>& box) {
+    return box ? Domain::box(box->first, box->second) : Domain::everything();
 }
 
-py::dict count(const Network& network, std::optional<double> radius,
+py::dict count(const Network& network, const std::optional<Interval>& box,
                const std::optional<std::vector<double>>& point, int threads, py::object progress) {
     PythonMonitor monitor(std::move(progress));
     RegionCounts counts;
     {
         const py::gil_scoped_release release;
-        counts = count_regions(network, make_domain(radius), point, threads, monitor);
+        counts = count_regions(network, make_domain(box), point, threads, monitor);
     }
     using namespace py::literals;
     return py::dict("activation_regions"_a = counts.activation_regions,
@@ -75,24 +77,28 @@ py::array_t<Value> moved(std::vector<Value>&& items, std::vector<py::ssize_t> sh
     return py::array_t<Value>(std::move(shape), data, capsule);
 }
 
-py::dict cells(const Network& network, double radius, std::size_t expected, py::object progress) {
+py::dict cells(const Network& network, const Interval& box, std::size_t expected,
+               py::object progress) {
     PythonMonitor monitor(std::move(progress));
     Cells found;
     {
         const py::gil_scoped_release release;
-        found = collect_cells(network, make_domain(radius), expected, monitor);
+        found = collect_cells(network, make_domain(box), expected, monitor);
     }
     const auto count = static_cast<py::ssize_t>(found.first.size()) - 1;
     const auto sides = static_cast<py::ssize_t>(found.side_layers.size());
     const auto outputs = static_cast<py::ssize_t>(network.layers().back().outputs());
     const auto neurons = static_cast<py::ssize_t>(network.neurons());
     using namespace py::literals;
-    return py::dict("first"_a = moved(std::move(found.first), {count + 1}),
-                    "corners"_a = moved(std::move(found.corners), {sides, 2}),
-                    "side_layers"_a = moved(std::move(found.side_layers), {sides}),
-                    "side_neurons"_a = moved(std::move(found.side_neurons), {sides}),
-                    "maps"_a = moved(std::move(found.maps), {count, outputs, 3}),
-                    "patterns"_a = moved(std::move(found.patterns), {count, neurons}));
+    return py::dict(
+        "first"_a = moved(std::move(found.first), {count + 1}),
+        "corners"_a =
+            moved(std::move(found.corners), {sides, static_cast<py::ssize_t>(network.dimension())}),
+        "side_layers"_a = moved(std::move(found.side_layers), {sides}),
+        "side_neurons"_a = moved(std::move(found.side_neurons), {sides}),
+        "maps"_a = moved(std::move(found.maps),
+                         {count, outputs, static_cast<py::ssize_t>(network.dimension()) + 1}),
+        "patterns"_a = moved(std::move(found.patterns), {count, neurons}));
 }
 
 }  // namespace
@@ -100,9 +106,9 @@ py::dict cells(const Network& network, double radius, std::size_t expected, py::
 void bind_regions(py::module_& module) {
     py::class_<Network>(module, "RegionNetwork")
         .def(py::init(&make_network), py::arg("weights"), py::arg("biases"), py::arg("slice"));
-    module.def("count_regions", &count, py::arg("network"), py::arg("radius"), py::arg("point"),
+    module.def("count_regions", &count, py::arg("network"), py::arg("box"), py::arg("point"),
                py::arg("threads"), py::arg("progress"));
-    module.def("region_cells", &cells, py::arg("network"), py::arg("radius"), py::arg("expected"),
+    module.def("region_cells", &cells, py::arg("network"), py::arg("box"), py::arg("expected"),
                py::arg("progress"));
 }
 

@@ -85,13 +85,13 @@ class RegionNetwork:  # on a slice x = origin [n0] + directions [n0, d] t, or th
         slice: tuple[Floats, Floats] | None,
     ) -> None: ...
 
-def count_regions(  # radius None: the whole space; keys are the fields of nnth.RegionCounts
+def count_regions(  # box low <= t_j <= high, or the whole space; keys: fields of RegionCounts
     network: RegionNetwork,
-    radius: float | None,
+    box: tuple[float, float] | None,
     point: Sequence[float] | None,
     threads: int,
     progress: Progress | None,
 ) -> dict[str, Any]: ...
 def region_cells(  # keys are the fields of nnth.Cells
-    network: RegionNetwork, radius: float, expected: int, progress: Progress | None
+    network: RegionNetwork, box: tuple[float, float], expected: int, progress: Progress | None
 ) -> dict[str, Any]: ...

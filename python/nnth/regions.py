@@ -49,5 +49,5 @@ def count_regions(
     core = _core.RegionNetwork(list(network.weights), list(network.biases), None)
     point = [0.0] * network.n0 if at is None else [float(t) for t in at]
     return RegionCounts(
-        **_core.count_regions(core, None if domain == "space" else box, point, threads, progress)
+        **_core.count_regions(core, None if domain == "space" else (-box, box), point, threads, progress)
     )

@@ -121,11 +121,12 @@ void Segment::set(const Corner& left, const Wall& left_wall, const Corner& right
 }
 
 Segment Segment::of(const Domain& domain) {
-    const double end = domain.whole ? 1.0 : domain.radius;
+    const double low = domain.low;
+    const double high = domain.high;
     const double finite = domain.whole ? 0.0 : 1.0;
     Segment segment;
-    segment.set({{-end, finite}, 0, end}, {{Facet::rim, 1, 1}, {1, end}, 0, 0},
-                {{end, finite}, 0, end}, {{Facet::rim, 0, 1}, {-1, end}, 0, 0});
+    segment.set({{low, finite}, 0, std::abs(low)}, {{Facet::rim, 1, 1}, {1, -low}, 0, 0},
+                {{high, finite}, 0, std::abs(high)}, {{Facet::rim, 0, 1}, {-1, high}, 0, 0});
     return segment;
 }
 
@@ -135,19 +136,19 @@ double Segment::measure() const {
 }
 
 Polygon Polygon::of(const Domain& domain) {
-    const double end = domain.whole ? 1.0 : domain.radius;
+    const double low = domain.low;
+    const double high = domain.high;
     const double finite = domain.whole ? 0.0 : 1.0;
-    const double radius = domain.whole ? infinity : domain.radius;
     Polygon polygon;
     polygon.clear(4);
-    const auto add = [&](double x, double y, std::int32_t side, double a, double b) {
-        polygon.corners_.push({{x, y, finite}, 0, end});
-        polygon.walls_.push({{Facet::rim, side, 1}, {a, b, radius}, 0, 0});
+    const auto add = [&](double x, double y, std::int32_t side, double a, double b, double c) {
+        polygon.corners_.push({{x, y, finite}, 0, std::max(std::abs(x), std::abs(y))});
+        polygon.walls_.push({{Facet::rim, side, 1}, {a, b, domain.whole ? infinity : c}, 0, 0});
     };
-    add(-end, -end, 3, 0, 1);
-    add(end, -end, 0, -1, 0);
-    add(end, end, 2, 0, -1);
-    add(-end, end, 1, 1, 0);
+    add(low, low, 3, 0, 1, -low);
+    add(high, low, 0, -1, 0, high);
+    add(high, high, 2, 0, -1, high);
+    add(low, high, 1, 1, 0, -low);
     return polygon;
 }
 

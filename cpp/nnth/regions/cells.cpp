@@ -10,26 +10,28 @@ namespace nnth::regions {
 
 namespace {
 
-class Collector final : public CellVisitor<Polygon> {
+template <typename Cell>
+class Collector final : public CellVisitor<Cell> {
   public:
     Collector(const Question& question, std::size_t expected, Monitor& monitor)
         : question_(question), expected_(expected), monitor_(monitor) {
         cells_.first.push_back(0);
     }
 
-    void visit(const Polygon& cell, const AffineRows& output,
-               const std::uint64_t* pattern) override {
+    void visit(const Cell& cell, const AffineRows& output, const std::uint64_t* pattern) override {
         for (std::size_t i = 0; i < cell.corners().size(); ++i) {
             const auto& position = cell.corners()[i].position;
             const Facet& facet = cell.walls()[i].facet;
-            cells_.corners.insert(cells_.corners.end(), {position[0], position[1]});
+            cells_.corners.insert(cells_.corners.end(), position.begin(),
+                                  position.begin() + Cell::dimension);
             cells_.side_layers.push_back(facet.layer);
             cells_.side_neurons.push_back(facet.on_rim() ? -1 : facet.index);
         }
         cells_.first.push_back(static_cast<std::int64_t>(cells_.side_layers.size()));
         const Network& network = question_.network;
         for (std::size_t o = 0; o < network.layers().back().outputs(); ++o) {
-            for (std::size_t c = 0; c <= 2; ++c) cells_.maps.push_back(output.component(c)[o]);
+            for (std::size_t c = 0; c <= Cell::dimension; ++c)
+                cells_.maps.push_back(output.component(c)[o]);
         }
         for (std::size_t l = 0; l < network.hidden(); ++l) {
             for (std::size_t i = 0; i < network.layer(l).outputs(); ++i) {
@@ -51,20 +53,26 @@ class Collector final : public CellVisitor<Polygon> {
     Cells cells_;
 };
 
-}  // namespace
-
-Cells collect_cells(const Network& network, const Domain& domain, std::size_t expected,
-                    Monitor& monitor) {
-    if (network.dimension() != 2 || domain.whole) {
-        throw std::invalid_argument("cells are collected in a box of the plane");
-    }
-    const Question question(network, domain, std::nullopt);
-    Collector collector(question, expected, monitor);
-    Walk<Polygon> walk(question, &collector);
+template <typename Cell>
+Cells collect(const Question& question, std::size_t expected, Monitor& monitor) {
+    Collector<Cell> collector(question, expected, monitor);
+    Walk<Cell> walk(question, &collector);
     walk.begin(walk.stage(0));
     Buffer<SideList> sides;
     walk.descend(0, sides);
     return std::move(collector.cells());
+}
+
+}  // namespace
+
+Cells collect_cells(const Network& network, const Domain& domain, std::size_t expected,
+                    Monitor& monitor) {
+    if (network.dimension() > 2 || domain.whole) {
+        throw std::invalid_argument("cells are collected in an interval or in a box of the plane");
+    }
+    const Question question(network, domain, std::nullopt);
+    return network.dimension() == 1 ? collect<Segment>(question, expected, monitor)
+                                    : collect<Polygon>(question, expected, monitor);
 }
 
 }  // namespace nnth::regions

@@ -208,8 +208,8 @@ RegionCounts Count<Cell>::counts() const {
 RegionCounts count_regions(const Network& network, const Domain& domain,
                            const std::optional<std::vector<double>>& point, int threads,
                            Monitor& monitor) {
-    if (!domain.whole && !(domain.radius > 0 && std::isfinite(domain.radius))) {
-        throw std::invalid_argument("the radius of a box must be positive and finite");
+    if (!(domain.low < domain.high && std::isfinite(domain.low) && std::isfinite(domain.high))) {
+        throw std::invalid_argument("the sides of a box must be finite and low < high");
     }
     if (point && point->size() != network.dimension()) {
         throw std::invalid_argument("a point must have a coordinate for each dimension");

@@ -28,8 +28,8 @@ struct RegionCounts {
 };
 
 // Counts in dimension 1 and 2, for a slice of that dimension. The monitor is told of the parts of
-// the domain that are done. Throws std::invalid_argument for other dimensions or a radius that is
-// not positive and finite, and std::logic_error if an identity of Euler's fails (a defect).
+// the domain that are done. Throws std::invalid_argument for other dimensions or an empty or
+// infinite box, and std::logic_error if an identity of Euler's fails (a defect).
 RegionCounts count_regions(const Network& network, const Domain& domain,
                            const std::optional<std::vector<double>>& point, int threads,
                            Monitor& monitor);

@@ -150,11 +150,11 @@ void ExactSigns::facet_row(const Facet& facet, std::vector<Integer>& found) {
         std::copy(known, known + dimension + 1, found.begin());
         return;
     }
-    const Dyadic radius = domain_.whole ? Dyadic{1, 0} : dyadic(domain_.radius);
-    const int scale = std::max(0, -radius.exponent);
-    Integer& normal = found[static_cast<std::size_t>(facet.index / 2)];
-    normal.assign({facet.index % 2 == 0 ? -1 : 1, 0}, scale);
-    found[dimension].assign(radius, scale);
+    const bool upper = facet.index % 2 == 0;
+    const Dyadic end = dyadic(upper ? domain_.high : -domain_.low);
+    const int scale = std::max(0, -end.exponent);
+    found[static_cast<std::size_t>(facet.index / 2)].assign({upper ? -1 : 1, 0}, scale);
+    found[dimension].assign(end, scale);
     if (domain_.whole) found[dimension].shift_left(radius_bits_);
 }
 

@@ -16,11 +16,15 @@
 
 namespace nnth::regions {
 
-// The box |t_j| <= radius, or all of space: then the box of a radius beyond every corner, found by
-// Hadamard's bound, and what lies on its sides is at infinity.
+// The box low <= t_j <= high, or all of space: then the box |t_j| <= R with an R beyond every
+// corner, found by Hadamard's bound, and what lies on its sides is at infinity.
 struct Domain {
     bool whole;
-    double radius;
+    double low;
+    double high;
+
+    static Domain everything() { return {true, -1.0, 1.0}; }  // directions of the corners
+    static Domain box(double low, double high) { return {false, low, high}; }
 };
 
 // A side of a cell: where a neuron's pre-activation is 0, or a side of the domain's box.
@@ -28,7 +32,7 @@ struct Facet {
     static constexpr std::int32_t rim = -1;
 
     std::int32_t layer;  // hidden layer, or rim
-    std::int32_t index;  // neuron; on the rim 2 j for t_j <= radius, 2 j + 1 for t_j >= -radius
+    std::int32_t index;  // neuron; on the rim 2 j for t_j <= high, 2 j + 1 for t_j >= low
     std::int32_t side;   // sign of the pre-activation inside the cell; 1 on the rim
 
     bool on_rim() const { return layer == rim; }

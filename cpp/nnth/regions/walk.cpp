@@ -73,8 +73,9 @@ void Walk<Cell>::begin(Stage<Cell>& stage) {
     below_first.holds_point =
         question_.point &&
         (question_.domain.whole ||
-         std::all_of(question_.point->begin(), question_.point->end(),
-                     [&](double t) { return std::abs(t) < question_.domain.radius; }));
+         std::all_of(question_.point->begin(), question_.point->end(), [&](double t) {
+             return question_.domain.low < t && t < question_.domain.high;
+         }));
     enter_next_layer(below_first, stage);
 }
 
