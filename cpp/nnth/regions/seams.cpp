@@ -137,7 +137,7 @@ void Seams::join(const SideList& one, const SideList& other) {
     Side* a = one.first;
     Side* b = reversed;
     for (; a != nullptr && b != nullptr; a = a->next, b = b->next) {
-        if (same_linear_map(a->cell, b->cell)) unite(a->cell, b->cell);
+        meet(a->cell, b->cell);
     }
     if (a != nullptr || b != nullptr) {
         throw std::logic_error("the cells on the two sides of a cut do not match");

@@ -57,6 +57,11 @@ class Seams {
     // gradient become one. Throws std::logic_error if the sides do not match one to one.
     void join(const SideList& one, const SideList& other);
 
+    // The same for one pair of cells.
+    void meet(CellRecord* a, CellRecord* b) {
+        if (same_linear_map(a, b)) unite(a, b);
+    }
+
     // Pairs of cells that became one so far: cells minus linear regions.
     std::uint64_t merged() const { return merged_; }
 

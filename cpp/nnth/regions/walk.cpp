@@ -193,6 +193,11 @@ int Walk<Cell>::sign_at_point(const Stage<Cell>& stage, std::size_t open_index) 
 template <typename Cell>
 void Walk<Cell>::settle(Stage<Cell>& stage, std::size_t open_index, bool on) {
     const auto row = static_cast<std::uint32_t>(open_index);
+    if constexpr (!has_seams) {
+        stage.cell.touch({static_cast<std::int32_t>(stage.layer),
+                          static_cast<std::int32_t>(stage.neurons[open_index]), 0},
+                         signs_);
+    }
     question_.layout.set(pattern_.data(), stage.layer, stage.neurons[open_index], on);
     if (on) {
         add_columns(network_.layer(stage.layer + 1), stage.open, &stage.neurons[open_index], &row,
@@ -243,16 +248,20 @@ void Walk<Cell>::cut(const Stage<Cell>& stage, std::size_t open_index, Split<Cel
         wall.row[c] = stage.open.component(c)[open_index];
     }
     split.open_index = open_index;
-    stage.cell.split(wall, signs_, exact_, split.plus, split.minus, split.seam,
-                     [&](const Facet& facet) {
-                         if (dimension == 1) {
-                             tally_.half_corners += 2;
-                         } else if (facet.on_rim()) {
-                             ++tally_.rim_corners;
-                         } else {
-                             ++tally_.half_corners;
-                         }
-                     });
+    if constexpr (has_seams) {
+        stage.cell.split(wall, signs_, exact_, split.plus, split.minus, split.seam,
+                         [&](const Facet& facet) {
+                             if (dimension == 1) {
+                                 tally_.half_corners += 2;
+                             } else if (facet.on_rim()) {
+                                 ++tally_.rim_corners;
+                             } else {
+                                 ++tally_.half_corners;
+                             }
+                         });
+    } else {
+        stage.cell.split(wall, signs_, exact_, split.plus, split.minus);
+    }
 }
 
 template <typename Cell>
@@ -320,7 +329,7 @@ void Walk<Cell>::descend(std::size_t depth, Buffer<SideList>& sides) {
             descend(depth + 1, here.plus);
             enter_half(here.stage, here.split, false, stage(depth + 1));
             descend(depth + 1, here.minus);
-            join(seams_, here.split.seam, here.plus, here.minus, sides);
+            if (has_seams) join(seams_, here.split.seam, here.plus, here.minus, sides);
     }
 }
 
@@ -329,23 +338,32 @@ void Walk<Cell>::finish(const Stage<Cell>& stage, Buffer<SideList>& sides) {
     const auto& walls = stage.cell.walls();
     CellRecord* record =
         seams_.add_cell(stage.next.values.data(), stage.next.stride, pattern_.data());
-    sides.resize(walls.size());
-    std::uint64_t inner = 0;
-    for (std::size_t i = 0; i < walls.size(); ++i) {
-        const bool on_rim = walls[i].facet.on_rim();
-        sides[i] = on_rim ? SideList{} : seams_.add_side(record);
-        inner += on_rim ? 0 : 1;
-    }
-    const std::uint64_t rim = walls.size() - inner;
+    std::uint64_t rim = 0;
+    for (const auto& wall : walls) rim += wall.facet.on_rim() ? 1 : 0;
+    const std::uint64_t inner = walls.size() - rim;
     tally_.sides += inner;
     tally_.rim_sides += rim;
     if (rim == 0) ++tally_.bounded;
-    if (inner == 0) seams_.release(record);
     if (stage.holds_point) {
         tally_.sides_at_point = question_.domain.whole ? inner : inner + rim;
-        tally_.measure_at_point = stage.cell.measure();
+        if constexpr (has_seams) tally_.measure_at_point = stage.cell.measure();
+    }
+    if constexpr (has_seams) {
+        add_sides(stage, record, sides);
+    } else {
+        faces_.add(stage.cell, pattern_.data(), record, seams_);
     }
     if (visitor_ != nullptr) visitor_->visit(stage.cell, stage.next, pattern_.data());
+}
+
+template <typename Cell>
+void Walk<Cell>::add_sides(const Stage<Cell>& stage, CellRecord* record, Buffer<SideList>& sides) {
+    const auto& walls = stage.cell.walls();
+    sides.resize(walls.size());
+    for (std::size_t i = 0; i < walls.size(); ++i) {
+        sides[i] = walls[i].facet.on_rim() ? SideList{} : seams_.add_side(record);
+    }
+    seams_.release(record);  // at once if all its sides are on the rim
 }
 
 template <typename Cell>
@@ -374,5 +392,9 @@ void Walk<Cell>::join(Seams& seams, const Seam& seam, const Buffer<SideList>& pl
 
 template class Walk<Segment>;
 template class Walk<Polygon>;
+template class Walk<Polytope<3>>;
+template class Walk<Polytope<4>>;
+template class Walk<Polytope<5>>;
+template class Walk<Polytope<6>>;
 
 }  // namespace nnth::regions

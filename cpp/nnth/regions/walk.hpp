@@ -1,4 +1,4 @@
-// The depth-first walk over a network's cells, on a line or in the plane.
+// The depth-first walk over a network's cells.
 //
 // A cell of the layers below is split by the neurons of the next layer whose sign changes on it,
 // one after another; where none is left, the pattern of that layer is known and the next layer's
@@ -16,8 +16,10 @@
 #include "nnth/regions/affine.hpp"
 #include "nnth/regions/cell.hpp"
 #include "nnth/regions/exact.hpp"
+#include "nnth/regions/faces.hpp"
 #include "nnth/regions/network.hpp"
 #include "nnth/regions/pattern.hpp"
+#include "nnth/regions/polytope.hpp"
 #include "nnth/regions/seams.hpp"
 
 namespace nnth::regions {
@@ -89,6 +91,8 @@ template <typename Cell>
 class Walk {
   public:
     static constexpr std::size_t dimension = Cell::dimension;
+    // On lines and in planes neighbours are found by seams, in space by their common facets.
+    static constexpr bool has_seams = dimension <= 2;
 
     enum class Step { finished, deeper, split };
 
@@ -99,6 +103,7 @@ class Walk {
           pattern_(question.layout.words()),
           exact_(question.network, question.domain, question.layout, pattern_.data()),
           seams_(question.network, question.layout),
+          faces_(question.layout),
           tally_(question.network.hidden()) {}
 
     // The whole domain, before the first layer.
@@ -125,6 +130,8 @@ class Walk {
         for (std::size_t l = 0; l < network_.hidden(); ++l) exact_.enter(l);
     }
     Seams& seams() { return seams_; }
+    const Seams& seams() const { return seams_; }
+    Faces& faces() { return faces_; }
     Tally tally() const {
         Tally all = tally_;
         all.exact_signs = exact_.decided();
@@ -148,6 +155,7 @@ class Walk {
     int sign_at_point(const Stage<Cell>& stage, std::size_t open_index);
     void settle(Stage<Cell>& stage, std::size_t open_index, bool on);
     void cut(const Stage<Cell>& stage, std::size_t open_index, Split<Cell>& split);
+    void add_sides(const Stage<Cell>& stage, CellRecord* record, Buffer<SideList>& sides);
 
     const Question& question_;
     const Network& network_;
@@ -155,6 +163,7 @@ class Walk {
     std::vector<std::uint64_t> pattern_;
     ExactSigns exact_;
     Seams seams_;
+    Faces faces_;  // from dimension 3 on
     Tally tally_;
     std::vector<std::unique_ptr<Level>> levels_;
     Buffer<int> signs_;  // of the neuron looked at, at the cell's corners
