@@ -66,18 +66,6 @@ CellRecord* Seams::add_cell(const double* values, std::size_t stride, const std:
     return cell;
 }
 
-SideList Seams::add_side(CellRecord* cell) {
-    Side* side = free_sides_;
-    if (side != nullptr) {
-        free_sides_ = side->next;
-    } else {
-        side = static_cast<Side*>(allocate(sizeof(Side)));
-    }
-    new (side) Side{cell, nullptr};
-    ++cell->references;
-    return {side, side};
-}
-
 void Seams::release(CellRecord* cell) {
     while (cell->references == 0) {
         CellRecord* parent = cell->parent;

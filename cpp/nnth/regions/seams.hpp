@@ -48,8 +48,19 @@ class Seams {
     // A cell with the gradient of the outputs (dimension x outputs, components `stride` doubles
     // apart) and its pattern.
     CellRecord* add_cell(const double* gradient, std::size_t stride, const std::uint64_t* pattern);
-    SideList add_side(CellRecord* cell);
-    // A cell without sides is forgotten.
+    // A side of a cell that counts it among its references.
+    SideList add_side(CellRecord* cell) {
+        Side* side = free_sides_;
+        if (side != nullptr) {
+            free_sides_ = side->next;
+        } else {
+            side = static_cast<Side*>(allocate(sizeof(Side)));
+        }
+        side->cell = cell;
+        side->next = nullptr;
+        return {side, side};
+    }
+    // A cell without references is forgotten.
     void release(CellRecord* cell);
     void drop(const SideList& sides);
 
