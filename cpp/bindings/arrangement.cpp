@@ -30,7 +30,7 @@ ArrangementCounts count(const Array& weights, const Array& biases, int threads,
 }  // namespace
 
 void bind_arrangement(py::module_& module) {
-    py::register_exception<TooManySubsets>(module, "TooManySubsets", PyExc_ValueError);
+    py::register_exception<TooManySubsets>(module, "TooManySubsetsError", PyExc_ValueError);
     py::class_<Component>(module, "Component")
         .def_readonly("hyperplanes", &Component::hyperplanes)
         .def_readonly("rank", &Component::rank)

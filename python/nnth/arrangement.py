@@ -75,7 +75,7 @@ def arrangement(
         raise ValueError(f"biases must be ({w.shape[0]},) as weights has rows, not {b.shape}")
     try:
         counts = _core.count_arrangement(w, b, threads, progress)
-    except _core.TooManySubsets as error:
+    except _core.TooManySubsetsError as error:
         raise ValueError(f"{error}; count along lines instead (--along line)") from None
     total = _EMPTY
     for component in counts.components:

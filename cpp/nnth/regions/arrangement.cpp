@@ -34,7 +34,7 @@ namespace {
 using Fields = std::vector<PrimeField>;
 
 constexpr std::size_t kPrimeBits = 61;     // of every prime used; they lie just below 2^62
-constexpr std::size_t kPointBlock = 4096;  // points on lines found between two modular inverses
+constexpr std::size_t kPointBlock = 1024;  // points on lines found between two modular inverses
 
 // A value to divide by is not zero, but is modulo this prime.
 struct UnluckyPrime {
@@ -171,7 +171,7 @@ class Restrictor {
     void points_on_lines(const Rows& rows, std::size_t begin, bool after, Found&& found) {
         lines_.clear();
         points_ = 0;
-        const std::size_t room = kPointBlock + rows.count;
+        const std::size_t room = std::min(kPointBlock, rows.count * rows.count) + rows.count;
         numerators_.resize(fields_.size() * room);
         denominators_.resize(fields_.size() * room);
         for (std::size_t line = begin; line < rows.count; ++line) {
