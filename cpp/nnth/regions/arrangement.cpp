@@ -22,43 +22,22 @@
 #include <optional>
 #include <string>
 
+#include "nnth/numerics/elimination.hpp"
 #include "nnth/numerics/integer_matrix.hpp"
 #include "nnth/numerics/modular.hpp"
 #include "nnth/numerics/parallel.hpp"
+#include "nnth/numerics/part.hpp"
+#include "nnth/numerics/restriction.hpp"
 #include "nnth/numerics/text.hpp"
 
 namespace nnth::regions {
 
 namespace {
 
-using Fields = std::vector<PrimeField>;
-
-constexpr std::size_t kPrimeBits = 61;     // of every prime used; they lie just below 2^62
-constexpr std::size_t kPointBlock = 1024;  // points on lines found between two modular inverses
-
-// A value to divide by is not zero, but is modulo this prime.
-struct UnluckyPrime {
-    std::size_t plane;
-};
+constexpr std::size_t kPrimeBits = 61;  // of every prime used; they lie just below 2^62
 
 // The component is not uniform: thrown to end the search at once.
 struct NotUniform {};
-
-// Part `part` of `parts` of a longer computation.
-class Part final : public Monitor {
-  public:
-    Part(Monitor& whole, std::size_t part, std::size_t parts)
-        : whole_(whole), part_(part), parts_(parts) {}
-    bool proceed(std::size_t done, std::size_t total) override {
-        constexpr std::size_t kSteps = 1000;
-        const std::size_t steps = total == 0 ? kSteps : kSteps * done / total;
-        return whole_.proceed(part_ * kSteps + steps, parts_ * kSteps);
-    }
-
-  private:
-    Monitor& whole_;
-    std::size_t part_, parts_;
-};
 
 // sum_{i<=k} C(n, i), rounded.
 double subsets(std::size_t n, std::size_t k) {
@@ -69,303 +48,6 @@ double subsets(std::size_t n, std::size_t k) {
     }
     return sum;
 }
-
-// Distinct hyperplanes of R^dim as rows (normal, bias), in the order in which they are added. The
-// first coordinate of a normal that is not 0, its lead, is 1. Values are held modulo each prime (a
-// plane) and by column.
-struct Rows {
-    std::size_t dim = 0;
-    std::size_t count = 0;
-    std::size_t stride = 0;  // rows that there is room for
-    // In a restriction: how many come from rows before the one restricted to.
-    std::size_t first = 0;
-    std::vector<std::size_t> lead{};
-    std::vector<Residue> values{};
-
-    void allocate(std::size_t planes, std::size_t dimension, std::size_t rows) {
-        dim = dimension;
-        count = stride = rows;
-        values.resize(planes * (dim + 1) * rows);
-    }
-    std::size_t start(std::size_t plane, std::size_t column) const {
-        return (plane * (dim + 1) + column) * stride;
-    }
-    Residue* column(std::size_t plane, std::size_t c) { return values.data() + start(plane, c); }
-    const Residue* column(std::size_t plane, std::size_t c) const {
-        return values.data() + start(plane, c);
-    }
-};
-
-bool through_origin(const Rows& rows, std::size_t planes) {
-    for (std::size_t plane = 0; plane < planes; ++plane) {
-        const Residue* bias = rows.column(plane, rows.dim);
-        if (std::any_of(bias, bias + rows.count, [](Residue b) { return b != 0; })) return false;
-    }
-    return true;
-}
-
-// A set of small integers told apart by their images: an open hash table.
-class DistinctSet {
-  public:
-    void clear(std::size_t capacity) {
-        std::size_t size = 8;
-        while (size < 2 * capacity) size *= 2;
-        slots_.assign(size, kFree);
-    }
-    // Whether no element equal to `element` was there; then it is now.
-    template <class Equal>
-    bool insert(std::size_t element, std::uint64_t hash, Equal&& equal) {
-        hash *= 0x9E3779B97F4A7C15u;
-        for (std::size_t slot = hash >> 32;; ++slot) {
-            std::size_t& found = slots_[slot & (slots_.size() - 1)];
-            if (found == kFree) {
-                found = element;
-                return true;
-            }
-            if (equal(found)) return false;
-        }
-    }
-
-  private:
-    static constexpr std::size_t kFree = ~std::size_t(0);
-    std::vector<std::size_t> slots_{};
-};
-
-// Points on a line H that other lines of a plane cut out of it.
-struct LinePoints {
-    std::size_t line;
-    std::size_t before;  // distinct points on lines before H
-    std::size_t all;     // distinct points
-};
-
-// Restricts rows to hyperplanes, with the memory that takes; each thread has its own.
-class Restrictor {
-  public:
-    explicit Restrictor(const Fields& fields) : fields_(fields) {}
-
-    // What the rows [0, end) other than `row` cut out of hyperplane `row`, a space of one dimension
-    // less. Rows parallel to it cut nothing.
-    void restrict(const Rows& rows, std::size_t row, std::size_t end, Rows& result) {
-        eliminate(rows, row, end, false, result);
-        normalise(result, row);
-    }
-
-    // For hyperplanes through the origin: the cut of all but the first with a parallel of the
-    // first, in other words the first moved to infinity.
-    void decone(const Rows& rows, Rows& result) {
-        eliminate(rows, 0, rows.count, true, result);
-        normalise(result, 0);
-    }
-
-    // Brings leads to 1, leaves out rows without normal and rows that are there already.
-    void normalise(Rows& rows, std::size_t row) {
-        keep_those_with_normal(rows);
-        for (std::size_t plane = 0; plane < fields_.size(); ++plane) divide_by_lead(rows, plane);
-        keep_distinct(rows, row);
-    }
-
-    // For lines in the plane: calls found(LinePoints) for each of the lines [begin, rows.count),
-    // cut by the lines before it and, where `after`, those after it. The same as restricting to
-    // each, but for many lines at one modular inverse.
-    template <class Found>
-    void points_on_lines(const Rows& rows, std::size_t begin, bool after, Found&& found) {
-        lines_.clear();
-        points_ = 0;
-        const std::size_t room = std::min(kPointBlock, rows.count * rows.count) + rows.count;
-        numerators_.resize(fields_.size() * room);
-        denominators_.resize(fields_.size() * room);
-        for (std::size_t line = begin; line < rows.count; ++line) {
-            lines_.push_back({line, points_, points_, points_});
-            cut(rows, line, 0, line, room);
-            lines_.back().middle = points_;
-            if (after) cut(rows, line, line + 1, rows.count, room);
-            lines_.back().end = points_;
-            if (points_ >= kPointBlock || line + 1 == rows.count) report(room, found);
-        }
-    }
-
-  private:
-    struct Span {
-        std::size_t line, begin, middle, end;
-    };
-
-    // Subtracts from each row the multiple of `row` that clears its lead column, and leaves that
-    // column out; or, to decone, makes it the bias.
-    void eliminate(const Rows& rows, std::size_t row, std::size_t end, bool decone, Rows& result) {
-        const std::size_t pivot = rows.lead[row];
-        result.allocate(fields_.size(), rows.dim - 1, row < end ? end - 1 : end);
-        for (std::size_t plane = 0; plane < fields_.size(); ++plane) {
-            const PrimeField field = fields_[plane];
-            const Residue one = field.one();
-            const Residue* factor = rows.column(plane, pivot);
-            for (std::size_t c = 0; c <= rows.dim; ++c) {
-                if (c == pivot || (decone && c == rows.dim)) continue;
-                const Residue* from = rows.column(plane, c);
-                const Residue own = from[row];
-                Residue* to = result.column(plane, c - (c > pivot));
-                const auto clear = [&](std::size_t first, std::size_t last) {
-                    for (std::size_t e = first; e < last; ++e) {
-                        const Residue f = factor[e];  // mostly 1, the lead being the first column
-                        *to++ = field.subtract(from[e], f == one ? own : field.multiply(f, own));
-                    }
-                };
-                clear(0, std::min(row, end));
-                clear(row + 1, end);
-            }
-            if (decone) std::copy(factor + 1, factor + end, result.column(plane, result.dim));
-        }
-    }
-
-    // 0 where it is 0 modulo all primes, 1 where modulo none.
-    bool is_unit(const Rows& rows, std::size_t column, std::size_t row) const {
-        const bool unit = rows.column(0, column)[row] != 0;
-        for (std::size_t plane = 1; plane < fields_.size(); ++plane) {
-            if ((rows.column(plane, column)[row] != 0) != unit) {
-                throw UnluckyPrime{unit ? plane : 0};
-            }
-        }
-        return unit;
-    }
-
-    void keep_those_with_normal(Rows& rows) {
-        rows.lead.resize(rows.count);
-        kept_.clear();
-        for (std::size_t e = 0; e < rows.count; ++e) {
-            std::size_t c = 0;
-            while (c < rows.dim && !is_unit(rows, c, e)) ++c;
-            rows.lead[e] = c;
-            if (c < rows.dim) kept_.push_back(e);
-        }
-    }
-
-    void divide_by_lead(Rows& rows, std::size_t plane) {
-        const PrimeField& field = fields_[plane];
-        inverses_.resize(kept_.size());
-        for (std::size_t k = 0; k < kept_.size(); ++k) {
-            inverses_[k] = rows.column(plane, rows.lead[kept_[k]])[kept_[k]];
-        }
-        field.invert(inverses_.data(), inverses_.size(), scratch_);
-        for (std::size_t c = 0; c <= rows.dim; ++c) {
-            Residue* column = rows.column(plane, c);
-            for (std::size_t k = 0; k < kept_.size(); ++k) {
-                column[kept_[k]] = field.multiply(column[kept_[k]], inverses_[k]);
-            }
-        }
-    }
-
-    // Of equal rows the first stays. The order stays.
-    void keep_distinct(Rows& rows, std::size_t row) {
-        const auto hash = [&](std::size_t e) {
-            std::uint64_t sum = 0;
-            for (std::size_t c = 0; c <= rows.dim; ++c) {
-                sum = sum * 0xD1342543DE82EF95u + rows.column(0, c)[e];
-            }
-            return sum ^ (sum >> 32);
-        };
-        const std::size_t columns = fields_.size() * (rows.dim + 1);
-        const auto equal = [&](std::size_t a, std::size_t b) {
-            for (std::size_t c = 0; c < columns; ++c) {
-                const Residue* column = rows.column(0, c);  // planes follow each other
-                if (column[a] != column[b]) return false;
-            }
-            return true;
-        };
-        set_.clear(kept_.size());
-        std::size_t count = 0;
-        rows.first = 0;
-        for (const std::size_t e : kept_) {
-            if (!set_.insert(count, hash(e), [&](std::size_t k) { return equal(k, e); })) continue;
-            for (std::size_t c = 0; c < columns; ++c) {
-                Residue* column = rows.column(0, c);
-                column[count] = column[e];
-            }
-            rows.lead[count] = rows.lead[e];
-            ++count;
-            if (e < row) rows.first = count;
-        }
-        rows.count = count;
-    }
-
-    // Adds the points that the lines [begin, end) cut out of `line`, as fractions.
-    void cut(const Rows& rows, std::size_t line, std::size_t begin, std::size_t end,
-             std::size_t room) {
-        const std::size_t pivot = rows.lead[line];
-        const std::size_t planes = fields_.size();
-        for (std::size_t plane = 0; plane < planes; ++plane) {
-            const PrimeField field = fields_[plane];
-            const Residue one = field.one();
-            const Residue* factor = rows.column(plane, pivot);
-            const Residue* normal = rows.column(plane, 1 - pivot);
-            const Residue* bias = rows.column(plane, 2);
-            const Residue own_normal = normal[line], own_bias = bias[line];
-            Residue* numerator = numerators_.data() + plane * room + points_;
-            Residue* denominator = denominators_.data() + plane * room + points_;
-            for (std::size_t e = begin; e < end; ++e) {
-                const Residue f = factor[e];
-                const bool plain = f == one;
-                *denominator++ =
-                    field.subtract(normal[e], plain ? own_normal : field.multiply(f, own_normal));
-                *numerator++ =
-                    field.subtract(bias[e], plain ? own_bias : field.multiply(f, own_bias));
-            }
-        }
-        // Parallel lines go.
-        const std::size_t last = points_ + (end - begin);
-        for (std::size_t from = points_; from < last; ++from) {
-            const bool meets = denominators_[from] != 0;
-            for (std::size_t plane = 1; plane < planes; ++plane) {
-                if ((denominators_[plane * room + from] != 0) != meets) {
-                    throw UnluckyPrime{meets ? plane : 0};
-                }
-            }
-            if (!meets) continue;
-            for (std::size_t plane = 0; plane < planes; ++plane) {
-                numerators_[plane * room + points_] = numerators_[plane * room + from];
-                denominators_[plane * room + points_] = denominators_[plane * room + from];
-            }
-            ++points_;
-        }
-    }
-
-    template <class Found>
-    void report(std::size_t room, Found&& found) {
-        for (std::size_t plane = 0; plane < fields_.size(); ++plane) {
-            Residue* point = numerators_.data() + plane * room;
-            Residue* inverse = denominators_.data() + plane * room;
-            fields_[plane].invert(inverse, points_, scratch_);
-            for (std::size_t i = 0; i < points_; ++i) {
-                point[i] = fields_[plane].multiply(point[i], inverse[i]);
-            }
-        }
-        const auto equal = [&](std::size_t a, std::size_t b) {
-            for (std::size_t start = 0; start < numerators_.size(); start += room) {
-                if (numerators_[start + a] != numerators_[start + b]) return false;
-            }
-            return true;
-        };
-        for (const Span& span : lines_) {
-            set_.clear(span.end - span.begin);
-            LinePoints points{span.line, 0, 0};
-            for (std::size_t i = span.begin; i < span.end; ++i) {
-                if (i == span.middle) points.before = points.all;
-                points.all += set_.insert(i, numerators_[i],
-                                          [&](std::size_t other) { return equal(other, i); });
-            }
-            if (span.middle == span.end) points.before = points.all;
-            found(points);
-        }
-        lines_.clear();
-        points_ = 0;
-    }
-
-    const Fields& fields_;
-    std::vector<std::size_t> kept_{};
-    std::vector<Residue> inverses_{}, scratch_{};
-    DistinctSet set_{};
-    std::vector<Span> lines_{};
-    std::size_t points_ = 0;
-    std::vector<Residue> numerators_{}, denominators_{};
-};
 
 // What a walk goes through: sets without broken circuit, in order to count them; the same, to stop
 // where it is seen that not all sets are such; or flats, each once, by its lexicographically first
@@ -393,7 +75,7 @@ class Walk {
     using Path = std::vector<std::size_t>;  // rows restricted to, one a level
 
     // Tallies what lies above `depth` and gives the paths that go on there, in order.
-    std::vector<Path> split(const Rows& root, std::size_t depth) {
+    std::vector<Path> split(const Hyperplanes& root, std::size_t depth) {
         std::vector<Path> paths;
         Path path;
         split(root, depth, path, paths);
@@ -401,8 +83,8 @@ class Walk {
     }
 
     // Tallies what lies on and below the end of the path.
-    void follow(const Rows& root, const Path& path) {
-        const Rows* rows = &root;
+    void follow(const Hyperplanes& root, const Path& path) {
+        const Hyperplanes* rows = &root;
         for (std::size_t level = 0; level < path.size(); ++level) {
             rows = & restrict(*rows, path[level], level);
         }
@@ -413,9 +95,11 @@ class Walk {
 
   private:
     // The last to be restricted to are those after the first of a set in the order of adding.
-    std::size_t begin(const Rows& rows) const { return goal_ == Goal::flats ? rows.first : 1; }
+    std::size_t begin(const Hyperplanes& rows) const {
+        return goal_ == Goal::flats ? rows.first : 1;
+    }
 
-    const Rows& restrict(const Rows& rows, std::size_t row, std::size_t level) {
+    const Hyperplanes& restrict(const Hyperplanes& rows, std::size_t row, std::size_t level) {
         restrictor_.restrict(rows, row, goal_ == Goal::flats ? rows.count : row, levels_[level]);
         require_uniform(levels_[level].count, row);
         return levels_[level];
@@ -425,7 +109,7 @@ class Walk {
         if (goal_ == Goal::uniform && found != before) throw NotUniform{};
     }
 
-    void enter(const Rows& rows, std::size_t depth) {
+    void enter(const Hyperplanes& rows, std::size_t depth) {
         tally.whitney[depth + 1] += rows.count;
         if (rows.dim == 1) {
             tally.vertices += rows.count - rows.first;
@@ -433,7 +117,7 @@ class Walk {
         }
     }
 
-    void visit(const Rows& rows, std::size_t depth) {
+    void visit(const Hyperplanes& rows, std::size_t depth) {
         enter(rows, depth);
         if (rows.dim == 2) {
             restrictor_.points_on_lines(rows, begin(rows), goal_ == Goal::flats,
@@ -450,7 +134,7 @@ class Walk {
         }
     }
 
-    void split(const Rows& rows, std::size_t depth, Path& path, std::vector<Path>& paths) {
+    void split(const Hyperplanes& rows, std::size_t depth, Path& path, std::vector<Path>& paths) {
         enter(rows, path.size());
         for (std::size_t row = begin(rows); row < rows.count; ++row) {
             path.push_back(row);
@@ -465,12 +149,13 @@ class Walk {
 
     Restrictor restrictor_;
     Goal goal_;
-    std::vector<Rows> levels_;
+    std::vector<Hyperplanes> levels_;
 };
 
 // Walks in parallel, an item for each path of a depth at which there are many short ones, so that
 // threads are even and the monitor is asked often.
-Tally walk(const Rows& root, Goal goal, const Fields& fields, int threads, Monitor& monitor) {
+Tally walk(const Hyperplanes& root, Goal goal, const Fields& fields, int threads,
+           Monitor& monitor) {
     constexpr double kManyItems = 1000, kLongItem = 1e7;
     Walk top(fields, goal, root.dim);
     if (root.dim == 1) {
@@ -495,10 +180,10 @@ Tally walk(const Rows& root, Goal goal, const Fields& fields, int threads, Monit
 
 // |w_0|, ..., |w_dim|. Hyperplanes through one point are a cone: the first of them at infinity
 // leaves an arrangement A' with chi(t) = (t - 1) chi'(t) (Orlik, Terao 1992, Proposition 2.51).
-std::vector<std::uint64_t> whitney_numbers(const Rows& rows, const Fields& fields, int threads,
-                                           Monitor& monitor) {
+std::vector<std::uint64_t> whitney_numbers(const Hyperplanes& rows, const Fields& fields,
+                                           int threads, Monitor& monitor) {
     if (rows.dim > 1 && through_origin(rows, fields.size())) {
-        Rows rest;
+        Hyperplanes rest;
         Restrictor(fields).decone(rows, rest);
         std::vector<std::uint64_t> numbers = whitney_numbers(rest, fields, threads, monitor);
         numbers.push_back(0);
@@ -514,7 +199,7 @@ std::vector<std::uint64_t> whitney_numbers(const Rows& rows, const Fields& field
 // The hyperplanes of a component in coordinates in which the first `rank` of them are the
 // coordinate hyperplanes x_i = 0.
 struct Block {
-    Rows rows;
+    Hyperplanes rows;
     std::size_t hyperplanes;
     bool central;
 };
@@ -534,9 +219,9 @@ UniformTask uniform_task(std::size_t hyperplanes, std::size_t rank, bool central
 // infinity: from (I | A) to (-A^T | I), up to signs. Its last element is taken to infinity, which
 // leaves n hyperplanes in R^(n-r-1), to be normalised. A matroid is uniform if its dual is (Oxley
 // 2011, Example 2.1.4).
-Rows dual(const Rows& rows, std::size_t planes) {
+Hyperplanes dual(const Hyperplanes& rows, std::size_t planes) {
     const std::size_t rank = rows.dim, others = rows.count - rank, dim = others - 1;
-    Rows result;
+    Hyperplanes result;
     result.allocate(planes, dim, rows.count);
     std::fill(result.values.begin(), result.values.end(), Residue(0));
     for (std::size_t plane = 0; plane < planes; ++plane) {
@@ -555,12 +240,12 @@ Rows dual(const Rows& rows, std::size_t planes) {
 bool proven_uniform(const Block& block, const Fields& fields, int threads, Monitor& monitor) {
     const Fields one_field(fields.begin(), fields.begin() + 1);
     Restrictor restrictor(one_field);
-    Rows rows = block.rows;
+    Hyperplanes rows = block.rows;
     rows.values.resize(rows.values.size() / fields.size());  // the first plane
     if (rows.count != block.hyperplanes) return false;
     const UniformTask task = uniform_task(block.hyperplanes, block.rows.dim, block.central);
     if (block.central) {
-        Rows rest;
+        Hyperplanes rest;
         restrictor.decone(rows, rest);
         rows = std::move(rest);
         if (rows.count != task.hyperplanes) return false;
@@ -615,7 +300,7 @@ Component count_component(const Block& block, const Fields& fields, int threads,
     result.vertices = tally.vertices;
     result.edges = tally.edges;
     Restrictor restrictor(fields);
-    Rows facet;
+    Hyperplanes facet;
     for (std::size_t row = 0; row < n; ++row) {
         Part part(monitor, row + 2, parts);
         restrictor.restrict(block.rows, row, n, facet);
@@ -624,79 +309,6 @@ Component count_component(const Block& block, const Fields& fields, int threads,
         result.facets += std::accumulate(numbers.begin(), numbers.end(), std::uint64_t(0));
     }
     return result;
-}
-
-// The hyperplanes in coordinates y of the span of the normals: y_i = w.x + b of the i-th member of
-// a basis of the normals, the first in lexicographic order.
-struct Reduced {
-    std::vector<std::size_t> basis{};
-    std::vector<std::size_t> pivots{};                 // a column for each member
-    std::vector<std::vector<Residue>> coefficients{};  // a plane: n x (rank + 1), the bias last
-};
-
-// Gauss-Jordan elimination of columns, modulo one prime. For the first prime it finds basis and
-// pivots; the others must agree.
-void eliminate(std::vector<Residue>& values, std::size_t n, std::size_t plane,
-               const PrimeField& field, Reduced& reduced, int threads, Monitor& monitor) {
-    if (n == 0) return;
-    const std::size_t columns = values.size() / n, d = columns - 1;
-    std::vector<bool> used(d, false);
-    std::vector<Residue> factor(columns);
-    std::size_t found = 0;
-    for (std::size_t row = 0; row < n; ++row) {
-        const Residue* own = values.data() + row * columns;
-        std::size_t pivot = 0;
-        const auto is_basis = [&] {
-            return found < reduced.basis.size() && reduced.basis[found] == row;
-        };
-        if (plane == 0 || !is_basis()) {
-            while (pivot < d && (used[pivot] || own[pivot] == 0)) ++pivot;
-            if (pivot == d) continue;
-            if (plane > 0) throw UnluckyPrime{0};
-            reduced.basis.push_back(row);
-            reduced.pivots.push_back(pivot);
-        } else {
-            pivot = reduced.pivots[found];
-            if (own[pivot] == 0) throw UnluckyPrime{plane};
-        }
-        ++found;
-        used[pivot] = true;
-        const Residue inverse = field.inverse(own[pivot]);
-        for (std::size_t c = 0; c < columns; ++c) {
-            factor[c] = field.multiply(field.subtract(0, own[c]), inverse);
-        }
-        constexpr std::size_t kBlock = 16;
-        Part part(monitor, row, n);
-        parallel_for((n - row + kBlock - 1) / kBlock, threads, part, [&](std::size_t block) {
-            const std::size_t begin = row + block * kBlock;
-            for (std::size_t e = begin; e < std::min(begin + kBlock, n); ++e) {
-                Residue* other = values.data() + e * columns;
-                const Residue lead = other[pivot];
-                if (lead == 0) continue;
-                for (std::size_t c = 0; c < columns; ++c) {
-                    other[c] = field.add(other[c], field.multiply(lead, factor[c]));
-                }
-                other[pivot] = field.multiply(lead, inverse);
-            }
-        });
-    }
-}
-
-Reduced reduce(const IntegerMatrix& matrix, const Fields& fields, int threads, Monitor& monitor) {
-    Reduced reduced;
-    const std::size_t n = matrix.rows(), columns = matrix.columns();
-    for (std::size_t plane = 0; plane < fields.size(); ++plane) {
-        Part part(monitor, plane, fields.size());
-        std::vector<Residue> values = matrix.residues(fields[plane]);
-        eliminate(values, n, plane, fields[plane], reduced, threads, part);
-        std::vector<Residue>& kept = reduced.coefficients.emplace_back();
-        for (std::size_t row = 0; row < n; ++row) {
-            const Residue* own = values.data() + row * columns;
-            for (const std::size_t c : reduced.pivots) kept.push_back(own[c]);
-            kept.push_back(own[columns - 1]);
-        }
-    }
-    return reduced;
 }
 
 // Blocks of hyperplanes and coordinates: the connected components of the matroid of the normals
