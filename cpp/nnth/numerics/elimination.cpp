@@ -40,20 +40,22 @@ void eliminate(std::vector<Residue>& values, std::size_t n, std::size_t plane,
         for (std::size_t c = 0; c < columns; ++c) {
             factor[c] = field.multiply(field.subtract(0, own[c]), inverse);
         }
-        constexpr std::size_t kBlock = 16;
+        constexpr std::size_t kBlock = 16, kFewProducts = 1'000'000;  // one thread takes 2 ms
+        const bool few = (n - row) * columns < kFewProducts;
         Part part(monitor, row, n);
-        parallel_for((n - row + kBlock - 1) / kBlock, threads, part, [&](std::size_t block) {
-            const std::size_t begin = row + block * kBlock;
-            for (std::size_t e = begin; e < std::min(begin + kBlock, n); ++e) {
-                Residue* other = values.data() + e * columns;
-                const Residue lead = other[pivot];
-                if (lead == 0) continue;
-                for (std::size_t c = 0; c < columns; ++c) {
-                    other[c] = field.add(other[c], field.multiply(lead, factor[c]));
-                }
-                other[pivot] = field.multiply(lead, inverse);
-            }
-        });
+        parallel_for((n - row + kBlock - 1) / kBlock, few ? 1 : threads, part,
+                     [&](std::size_t block) {
+                         const std::size_t begin = row + block * kBlock;
+                         for (std::size_t e = begin; e < std::min(begin + kBlock, n); ++e) {
+                             Residue* other = values.data() + e * columns;
+                             const Residue lead = other[pivot];
+                             if (lead == 0) continue;
+                             for (std::size_t c = 0; c < columns; ++c) {
+                                 other[c] = field.add(other[c], field.multiply(lead, factor[c]));
+                             }
+                             other[pivot] = field.multiply(lead, inverse);
+                         }
+                     });
     }
 }
 

@@ -18,8 +18,8 @@ bool through_origin(const Hyperplanes& rows, std::size_t planes) {
     return true;
 }
 
-void Restrictor::restrict(const Hyperplanes& rows, std::size_t row, std::size_t end,
-                          Hyperplanes& result) {
+void Restrictor::restrict_to(const Hyperplanes& rows, std::size_t row, std::size_t end,
+                             Hyperplanes& result) {
     eliminate(rows, row, end, false, result);
     normalise(result, row);
 }
@@ -80,7 +80,7 @@ void Restrictor::eliminate(const Hyperplanes& rows, std::size_t row, std::size_t
     }
 }
 
-// 0 where it is 0 modulo all primes, 1 where modulo none.
+// Whether an entry is zero modulo none of the primes; false where it is zero modulo all.
 bool Restrictor::is_unit(const Hyperplanes& rows, std::size_t column, std::size_t row) const {
     const bool unit = rows.column(0, column)[row] != 0;
     for (std::size_t plane = 1; plane < fields_.size(); ++plane) {

@@ -83,7 +83,8 @@ class Restrictor {
 
     // What the rows [0, end) other than `row` cut out of hyperplane `row`, a space of one dimension
     // less. Hyperplanes parallel to it cut nothing.
-    void restrict(const Hyperplanes& rows, std::size_t row, std::size_t end, Hyperplanes& result);
+    void restrict_to(const Hyperplanes& rows, std::size_t row, std::size_t end,
+                     Hyperplanes& result);
 
     // For hyperplanes through the origin: the cut of all but the first with a parallel of the
     // first, in other words the first moved to infinity.

@@ -86,7 +86,7 @@ class Walk {
     void follow(const Hyperplanes& root, const Path& path) {
         const Hyperplanes* rows = &root;
         for (std::size_t level = 0; level < path.size(); ++level) {
-            rows = & restrict(*rows, path[level], level);
+            rows = &restrict_to(*rows, path[level], level);
         }
         visit(*rows, path.size());
     }
@@ -94,13 +94,14 @@ class Walk {
     Tally tally;
 
   private:
-    // The last to be restricted to are those after the first of a set in the order of adding.
+    // The first row has none before it. A flat is reached by restricting in the order of its first
+    // basis: then what meets in it besides lies on rows after the last.
     std::size_t begin(const Hyperplanes& rows) const {
         return goal_ == Goal::flats ? rows.first : 1;
     }
 
-    const Hyperplanes& restrict(const Hyperplanes& rows, std::size_t row, std::size_t level) {
-        restrictor_.restrict(rows, row, goal_ == Goal::flats ? rows.count : row, levels_[level]);
+    const Hyperplanes& restrict_to(const Hyperplanes& rows, std::size_t row, std::size_t level) {
+        restrictor_.restrict_to(rows, row, goal_ == Goal::flats ? rows.count : row, levels_[level]);
         require_uniform(levels_[level].count, row);
         return levels_[level];
     }
@@ -129,7 +130,7 @@ class Walk {
                                         });
         } else if (rows.dim > 2) {
             for (std::size_t row = begin(rows); row < rows.count; ++row) {
-                visit(restrict(rows, row, depth), depth + 1);
+                visit(restrict_to(rows, row, depth), depth + 1);
             }
         }
     }
@@ -141,7 +142,7 @@ class Walk {
             if (path.size() == depth) {
                 paths.push_back(path);
             } else {
-                split(restrict(rows, row, path.size() - 1), depth, path, paths);
+                split(restrict_to(rows, row, path.size() - 1), depth, path, paths);
             }
             path.pop_back();
         }
@@ -156,7 +157,7 @@ class Walk {
 // threads are even and the monitor is asked often.
 Tally walk(const Hyperplanes& root, Goal goal, const Fields& fields, int threads,
            Monitor& monitor) {
-    constexpr double kManyItems = 1000, kLongItem = 1e7;
+    constexpr double kManyItems = 1000, kLongItem = 1e7, kFewSubsets = 1e5;
     Walk top(fields, goal, root.dim);
     if (root.dim == 1) {
         top.follow(root, {});
@@ -168,8 +169,10 @@ Tally walk(const Hyperplanes& root, Goal goal, const Fields& fields, int threads
         ++depth;
     }
     const std::vector<Walk::Path> paths = top.split(root, depth);
+    // On a busy machine threads are awaited for milliseconds: in that time few are done by one.
+    const bool few = subsets(root.count, root.dim) * double(fields.size()) < kFewSubsets;
     std::mutex adding;  // sums of integers do not depend on the order
-    parallel_for(paths.size(), threads, monitor, [&](std::size_t item) {
+    parallel_for(paths.size(), few ? 1 : threads, monitor, [&](std::size_t item) {
         Walk below(fields, goal, root.dim);
         below.follow(root, paths[paths.size() - 1 - item]);  // the longest first
         const std::lock_guard lock(adding);
@@ -303,7 +306,7 @@ Component count_component(const Block& block, const Fields& fields, int threads,
     Hyperplanes facet;
     for (std::size_t row = 0; row < n; ++row) {
         Part part(monitor, row + 2, parts);
-        restrictor.restrict(block.rows, row, n, facet);
+        restrictor.restrict_to(block.rows, row, n, facet);
         facet.first = 0;
         const auto numbers = whitney_numbers(facet, fields, threads, part);
         result.facets += std::accumulate(numbers.begin(), numbers.end(), std::uint64_t(0));
