@@ -2,6 +2,7 @@
 
 from nnth._core import __version__
 from nnth.activation import CATALOGUE
+from nnth.arrangement import Arrangement, arrangement
 from nnth.data import load_data
 from nnth.gram import Gram, gram
 from nnth.kernel import kernel
@@ -11,10 +12,12 @@ from nnth.table import Table
 
 __all__ = [
     "CATALOGUE",
+    "Arrangement",
     "Gram",
     "Network",
     "Table",
     "__version__",
+    "arrangement",
     "gram",
     "kernel",
     "load_data",
