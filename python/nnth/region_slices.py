@@ -10,8 +10,8 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, Unpack
+from itertools import pairwise
+from typing import Literal, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -86,8 +86,8 @@ def regions_along(
     nearest to 0.
 
     `expected` is the mean over random networks, and lines:
-    1 + sum_l n_l (2/pi) E[atan(T/sqrt(g_l^2 + h^2))] in the ball, h sqrt(n0) being a line's distance
-    from 0, T = sqrt(R^2 - h^2) and g_l as in `expected_regions` for n0 = 1. Slices of one network
+    1 + sum_l n_l (2/pi) E[atan(T/sqrt(g_l^2 + h^2))] in the ball, h sqrt(n0) being a line's
+    distance from 0, T = sqrt(R^2 - h^2) and g_l as in `expected_regions` for n0 = 1. Slices of one network
     are independent only given the network: with several samples `stderr` is that of their means,
     and z compares these with `expected`; with one it is the standard error over slices of the mean
     for this network, and z is NaN.
@@ -269,7 +269,7 @@ def random_slices(
 
 def segments(points: Array) -> Iterator[Slice]:
     """Yield the segments from each point to the next, t in [0, 1]."""
-    for a, b in zip(points[:-1], points[1:], strict=True):
+    for a, b in pairwise(points):
         yield Slice(a, (b - a)[:, None], (0.0, 1.0))
 
 
@@ -288,8 +288,10 @@ def path_points(points: ArrayLike | os.PathLike[str], nets: Ensemble) -> Array:
     """Return the points as `(m, n0)`; raise ValueError where they are not."""
     if nets.samples > 1:
         raise ValueError(f"samples must be 1 where through is given, not {nets.samples}")
-    is_file = isinstance(points, os.PathLike)
-    data = load_data(Path(points)) if is_file else as_data(np.asarray(points), "through")
+    if isinstance(points, os.PathLike):
+        data = load_data(points)
+    else:
+        data = as_data(np.asarray(points), "through")
     if data.shape[1] != nets.n0:
         raise ValueError(
             f"through must hold points of {nets.n0} coordinates, as n0 is {nets.n0}, not "
@@ -344,12 +346,8 @@ def _expected_on_segment(nets: Ensemble, where: Slice) -> float:
 
 def _scales(nets: Ensemble) -> Sequence[float]:
     """Return g_1, ..., g_L for one input: g_l^2 = (bias_var/cw) sum_(j < l) (2/cw)^j."""
-    cw, bias_var = nets.law["cw"], nets.law["bias_var"]
+    law = nets.law or {}
+    cw, bias_var = law["cw"], law["bias_var"]
     sums = np.cumsum(np.power(2.0 / cw, np.arange(len(nets.widths))))
     scales: list[float] = (math.sqrt(bias_var / cw) * np.sqrt(sums)).tolist()
     return scales
-
-
-def parameters_of(where: Slice) -> dict[str, Any]:
-    """What an export says of a slice."""
-    return {"origin": where.origin, "directions": where.directions}

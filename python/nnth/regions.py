@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nnth import _core
 from nnth.ensemble import Ensemble, Progress, Shape, Tasks, ensemble
-from nnth.network import Network, whole
+from nnth.network import Network
 from nnth.region_bounds import (
     expected_regions,
     hanin_rolnick_upper,
@@ -33,6 +33,13 @@ Domain = Literal["space", "box"]
 
 MAX_N0: Final = 6  # of deep networks, and in boxes
 MAX_REGIONS: Final = 10**10  # estimated, for n0 >= 3: hours of work
+
+
+# The columns that counts have, before exact_signs.
+_COUNTED: Final = (
+    *("activation_regions", "linear_regions", "bounded", "unbounded", "vertices", "edges"),
+    *("mean_sides", "zero_cell_sides"),
+)
 
 
 @dataclass(frozen=True)
@@ -265,9 +272,7 @@ def z_score(mean: float, expected: float, stderr: float) -> float:
 
 def count_columns(counts: Sequence[RegionCounts]) -> dict[str, Any]:
     """Return the columns of counts: whole numbers for one, means for more."""
-    names = ("activation_regions", "linear_regions", "bounded", "unbounded", "vertices", "edges")
-    names += ("mean_sides", "zero_cell_sides")
-    columns = {name: _mean([getattr(c, name) for c in counts]) for name in names}
+    columns = {name: _mean([getattr(c, name) for c in counts]) for name in _COUNTED}
     signs = [c.exact_signs for c in counts if c.exact_signs is not None]
     return columns | {"exact_signs": sum(signs) if signs else math.nan}
 
