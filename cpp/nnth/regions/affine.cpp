@@ -111,6 +111,23 @@ void ranges_anywhere(const double* rows, std::size_t stride, std::size_t dimensi
 }
 
 NNTH_MULTIVERSION
+void values(const double* rows, std::size_t stride, std::size_t dimension, const Points& points,
+            double* result) {
+    for (std::size_t first = 0; first < stride; first += lanes) {
+        for (std::size_t p = 0; p < points.count; ++p) {
+            const double* point = points.first + p * points.stride;
+            Lanes value{};
+            for (std::size_t j = 0; j <= dimension; ++j) {
+                Lanes row;
+                load(row, rows + j * stride + first);
+                value += point[j] * row;
+            }
+            store(result + p * stride + first, value);
+        }
+    }
+}
+
+NNTH_MULTIVERSION
 void compare(const double* low, const double* high, std::size_t count, double error,
              std::uint64_t* on, std::uint64_t* off) {
     typedef std::int64_t Bits __attribute__((vector_size(sizeof(Lanes))));
@@ -145,6 +162,11 @@ void value_ranges(const AffineRows& rows, std::size_t dimension, const Points& p
     } else {
         ranges_anywhere(rows.values.data(), rows.stride, dimension, points, low, high);
     }
+}
+
+void values_at(const AffineRows& rows, std::size_t dimension, const Points& points,
+               double* result) {
+    values(rows.values.data(), rows.stride, dimension, points, result);
 }
 
 void classify(const double* low, const double* high, std::size_t count, double error,

@@ -35,6 +35,9 @@ struct Points {
 void value_ranges(const AffineRows& rows, std::size_t dimension, const Points& points, double* low,
                   double* high);
 
+// The value of each row at each point: rows.stride values a point.
+void values_at(const AffineRows& rows, std::size_t dimension, const Points& points, double* values);
+
 // Bit i of `on` says low[i] > error, of `off` that high[i] < -error, for i < 64 words.
 void classify(const double* low, const double* high, std::size_t count, double error,
               std::uint64_t* on, std::uint64_t* off);

@@ -67,18 +67,18 @@ bool meet_in_plane(const Hyperplane<2>& first, const Hyperplane<2>& second, Vert
     const double uncertain = 3 * rounding * (std::abs(a1 * b2) + std::abs(a2 * b1)) +
                              e1 * (std::abs(a2) + std::abs(b2) + e2) +
                              e2 * (std::abs(a1) + std::abs(b1) + e1) + underflow;
-    const double size = std::abs(determinant) - uncertain;
-    if (!(size > 0.5 * std::abs(determinant))) return false;
-    const double x = (b1 * c2 - b2 * c1) / determinant;
-    const double y = (c1 * a2 - c2 * a1) / determinant;
+    if (!(uncertain < 0.01 * std::abs(determinant))) return false;
+    const double inverse = 1 / determinant;
+    const double x = (b1 * c2 - b2 * c1) * inverse;
+    const double y = (c1 * a2 - c2 * a1) * inverse;
     if (!moderate(x) || !moderate(y)) return false;
     const double r1 = residual(first, x, y);
     const double r2 = residual(second, x, y);
-    const double error_x = ((std::abs(b2) + e2) * r1 + (std::abs(b1) + e1) * r2) / size;
-    const double error_y = ((std::abs(a2) + e2) * r1 + (std::abs(a1) + e1) * r2) / size;
+    const double error_x = (std::abs(b2) + e2) * r1 + (std::abs(b1) + e1) * r2;
+    const double error_y = (std::abs(a2) + e2) * r1 + (std::abs(a1) + e1) * r2;
     vertex.position = {x, y, 1.0};
     vertex.size = std::max(std::abs(x), std::abs(y));
-    vertex.error = std::max(error_x, error_y) * slack;
+    vertex.error = std::max(error_x, error_y) * std::abs(inverse) * 1.02;
     return vertex.error < largest;
 }
 

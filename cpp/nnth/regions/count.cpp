@@ -44,7 +44,10 @@ class Count {
     std::vector<int> expand(int index);
     void walk(int index);
     void gather(int index);
-    RegionCounts counts() const;
+    RegionCounts counts();
+    void count_line(const Tally& all, RegionCounts& counts) const;
+    void count_plane(const Tally& all, RegionCounts& counts) const;
+    void count_space(const Tally& all, RegionCounts& counts);
     static void check(bool holds, const char* identity);
 
     const Question& question_;
@@ -60,7 +63,8 @@ class Count {
 template <typename Cell>
 std::size_t Count<Cell>::parts_wanted() const {
     const double neurons = static_cast<double>(question_.network.neurons());
-    const double cells = Cell::dimension == 1 ? neurons : neurons * neurons / 2;
+    double cells = 1;
+    for (std::size_t j = 1; j <= Cell::dimension; ++j) cells *= neurons / static_cast<double>(j);
     return static_cast<std::size_t>(std::clamp(cells / 1500, 1.0, 512.0));
 }
 
@@ -148,7 +152,9 @@ void Count<Cell>::gather(int index) {
     }
     gather(node.minus);
     Buffer<SideList>& minus = nodes_[static_cast<std::size_t>(node.minus)]->sides;
-    Walk<Cell>::join(top_.seams(), node.split.seam, plus, minus, node.sides);
+    if (Walk<Cell>::has_seams) {
+        Walk<Cell>::join(top_.seams(), node.split.seam, plus, minus, node.sides);
+    }
 }
 
 template <typename Cell>
@@ -156,6 +162,9 @@ RegionCounts Count<Cell>::run(int threads, Monitor& monitor) {
     divide();
     parallel_for(parts_.size(), threads, monitor, [&](std::size_t part) { walk(parts_[part]); });
     gather(0);
+    if (!Walk<Cell>::has_seams) {
+        for (const auto& walk : walks_) top_.faces().merge(walk->faces(), top_.seams());
+    }
     return counts();
 }
 
@@ -165,14 +174,13 @@ void Count<Cell>::check(bool holds, const char* identity) {
 }
 
 template <typename Cell>
-RegionCounts Count<Cell>::counts() const {
+RegionCounts Count<Cell>::counts() {
     Tally all = top_.tally();
-    std::uint64_t merged = const_cast<Walk<Cell>&>(top_).seams().merged();
+    std::uint64_t merged = top_.seams().merged();
     for (const auto& walk : walks_) {
         all.add(walk->tally());
         merged += walk->seams().merged();
     }
-    constexpr bool plane = Cell::dimension == 2;
     const bool whole = question_.domain.whole;
     RegionCounts counts;
     counts.layer_regions = all.layer_cells;
@@ -183,24 +191,51 @@ RegionCounts Count<Cell>::counts() const {
     counts.measure_at_point = all.measure_at_point;
     counts.exact_signs = all.exact_signs;
 
-    // Every inner edge is a side of two cells, and every rim edge of one; the rim is a closed line.
-    const std::uint64_t rim_corners = plane ? all.rim_corners + 4 : 2;
-    check(all.sides % 2 == 0 && all.half_corners % 2 == 0, "sides and corners come in pairs");
-    check(all.rim_sides == rim_corners, "as many rim edges as rim corners");
-    const std::uint64_t inner = all.half_corners / 2;
-    const std::uint64_t cells = counts.activation_regions;
-    if (plane) {
-        check(inner + cells == all.sides / 2 + 1, "V - E + F = 1");
-        counts.vertices = whole ? inner : inner + rim_corners;
-        counts.edges = all.sides / 2 + (whole ? 0 : all.rim_sides);
-        counts.sides = all.sides + (whole ? 0 : all.rim_sides);
+    counts.sides = all.sides + (whole ? 0 : all.rim_sides);
+    check(all.sides % 2 == 0, "every inner facet belongs to two cells");
+    if constexpr (Cell::dimension == 1) {
+        count_line(all, counts);
+    } else if constexpr (Cell::dimension == 2) {
+        count_plane(all, counts);
     } else {
-        check(cells == inner + 1 && all.sides == 2 * inner, "one more interval than breakpoints");
-        counts.vertices = whole ? inner : inner + 2;
-        counts.edges = cells;
-        counts.sides = all.sides + (whole ? 0 : 2);
+        count_space(all, counts);
     }
     return counts;
+}
+
+template <typename Cell>
+void Count<Cell>::count_line(const Tally& all, RegionCounts& counts) const {
+    const std::uint64_t breakpoints = all.half_corners / 2;
+    check(counts.activation_regions == breakpoints + 1 && all.sides == 2 * breakpoints,
+          "one more interval than breakpoints");
+    counts.vertices = breakpoints + (question_.domain.whole ? 0 : 2);
+    counts.edges = counts.activation_regions;
+}
+
+// Every inner edge is a side of two cells, and every rim edge of one; the rim is a closed line.
+template <typename Cell>
+void Count<Cell>::count_plane(const Tally& all, RegionCounts& counts) const {
+    const std::uint64_t rim_corners = all.rim_corners + 4;
+    const std::uint64_t inner = all.half_corners / 2;
+    check(all.half_corners % 2 == 0, "every inner corner is seen from two sides");
+    check(all.rim_sides == rim_corners, "as many rim edges as rim corners");
+    check(inner + counts.activation_regions == all.sides / 2 + 1, "V - E + F = 1");
+    counts.vertices = inner + (question_.domain.whole ? 0 : rim_corners);
+    counts.edges = all.sides / 2 + (question_.domain.whole ? 0 : all.rim_sides);
+}
+
+template <typename Cell>
+void Count<Cell>::count_space(const Tally& all, RegionCounts& counts) {
+    const FaceCounts faces = top_.faces().counts();
+    check(top_.faces().unmatched() == 0, "every inner facet has a cell on both sides");
+    if (Cell::dimension == 3) {
+        check(faces.corners + all.sides / 2 + all.rim_sides ==
+                  faces.edges + counts.activation_regions + 1,
+              "V - E + F - C = 1");
+    }
+    const bool whole = question_.domain.whole;
+    counts.vertices = faces.corners - (whole ? faces.rim_corners : 0);
+    counts.edges = faces.edges - (whole ? faces.rim_edges : 0);
 }
 
 }  // namespace
@@ -220,8 +255,16 @@ RegionCounts count_regions(const Network& network, const Domain& domain,
             return Count<Segment>(question).run(threads, monitor);
         case 2:
             return Count<Polygon>(question).run(threads, monitor);
+        case 3:
+            return Count<Polytope<3>>(question).run(threads, monitor);
+        case 4:
+            return Count<Polytope<4>>(question).run(threads, monitor);
+        case 5:
+            return Count<Polytope<5>>(question).run(threads, monitor);
+        case 6:
+            return Count<Polytope<6>>(question).run(threads, monitor);
         default:
-            throw std::invalid_argument("regions are counted on lines and in planes here");
+            throw std::invalid_argument("the dimension must be at most 6");
     }
 }
 

@@ -229,6 +229,10 @@ int ExactSigns::sign(std::span<const double> point, std::size_t layer, std::size
     return sign(exact, layer, neuron);
 }
 
+bool ExactSigns::independent(std::span<const Facet> facets) {
+    return meeting_point(facets).back().sign() != 0;
+}
+
 double ExactSigns::corner(std::span<const Facet> facets, std::span<double> position) {
     const Point& point = meeting_point(facets);
     const std::size_t dimension = facets.size();

@@ -55,6 +55,9 @@ class ExactSigns {
     // The sign at a point given by its coordinates.
     int sign(std::span<const double> point, std::size_t layer, std::size_t neuron);
 
+    // Whether the facets, one a dimension, meet in one point.
+    bool independent(std::span<const Facet> facets);
+
     // The corner where `facets` meet, to the nearest doubles or almost: its coordinates and 1, or a
     // direction and 0 for a corner at infinity. Returns a bound of the coordinates' errors.
     double corner(std::span<const Facet> facets, std::span<double> position);

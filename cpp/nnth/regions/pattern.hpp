@@ -35,4 +35,26 @@ class PatternLayout {
     std::size_t words_ = 0;
 };
 
+// Writes the bits of one layer, best in ascending order: a word is read and written once.
+class LayerBits {
+  public:
+    explicit LayerBits(std::uint64_t* words) : words_(words), word_(words[0]) {}
+
+    void set(std::size_t neuron, bool on) {
+        if (neuron / 64 != index_) {
+            flush();
+            index_ = neuron / 64;
+            word_ = words_[index_];
+        }
+        const std::size_t shift = neuron % 64;
+        word_ = (word_ & ~(std::uint64_t{1} << shift)) | std::uint64_t{on} << shift;
+    }
+    void flush() { words_[index_] = word_; }
+
+  private:
+    std::uint64_t* words_;
+    std::size_t index_ = 0;
+    std::uint64_t word_;
+};
+
 }  // namespace nnth::regions

@@ -66,18 +66,6 @@ CellRecord* Seams::add_cell(const double* values, std::size_t stride, const std:
     return cell;
 }
 
-SideList Seams::add_side(CellRecord* cell) {
-    Side* side = free_sides_;
-    if (side != nullptr) {
-        free_sides_ = side->next;
-    } else {
-        side = static_cast<Side*>(allocate(sizeof(Side)));
-    }
-    new (side) Side{cell, nullptr};
-    ++cell->references;
-    return {side, side};
-}
-
 void Seams::release(CellRecord* cell) {
     while (cell->references == 0) {
         CellRecord* parent = cell->parent;
@@ -137,7 +125,7 @@ void Seams::join(const SideList& one, const SideList& other) {
     Side* a = one.first;
     Side* b = reversed;
     for (; a != nullptr && b != nullptr; a = a->next, b = b->next) {
-        if (same_linear_map(a->cell, b->cell)) unite(a->cell, b->cell);
+        meet(a->cell, b->cell);
     }
     if (a != nullptr || b != nullptr) {
         throw std::logic_error("the cells on the two sides of a cut do not match");

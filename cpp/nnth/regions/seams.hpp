@@ -48,14 +48,30 @@ class Seams {
     // A cell with the gradient of the outputs (dimension x outputs, components `stride` doubles
     // apart) and its pattern.
     CellRecord* add_cell(const double* gradient, std::size_t stride, const std::uint64_t* pattern);
-    SideList add_side(CellRecord* cell);
-    // A cell without sides is forgotten.
+    // A side of a cell that counts it among its references.
+    SideList add_side(CellRecord* cell) {
+        Side* side = free_sides_;
+        if (side != nullptr) {
+            free_sides_ = side->next;
+        } else {
+            side = static_cast<Side*>(allocate(sizeof(Side)));
+        }
+        side->cell = cell;
+        side->next = nullptr;
+        return {side, side};
+    }
+    // A cell without references is forgotten.
     void release(CellRecord* cell);
     void drop(const SideList& sides);
 
     // Joins the two sides of a cut, given in opposite orders. Cells that share an edge and the
     // gradient become one. Throws std::logic_error if the sides do not match one to one.
     void join(const SideList& one, const SideList& other);
+
+    // The same for one pair of cells.
+    void meet(CellRecord* a, CellRecord* b) {
+        if (same_linear_map(a, b)) unite(a, b);
+    }
 
     // Pairs of cells that became one so far: cells minus linear regions.
     std::uint64_t merged() const { return merged_; }

@@ -138,9 +138,11 @@ void Walk<Cell>::enter_next_layer(const Stage<Cell>& stage, Stage<Cell>& below) 
 // that splits the cell most evenly, which keeps the lists of open neurons short.
 template <typename Cell>
 std::size_t Walk<Cell>::choose(const Stage<Cell>& stage) const {
+    const std::size_t count = stage.neurons.size();
+    if (count == 1) return 0;
     std::size_t best = 0;
     double best_balance = -1;
-    for (std::size_t k = 0; k < stage.neurons.size(); ++k) {
+    for (std::size_t k = 0; k < count; ++k) {
         const double below = -stage.low[k];
         const double above = stage.high[k];
         const double less = below < above ? below : above;
@@ -193,6 +195,11 @@ int Walk<Cell>::sign_at_point(const Stage<Cell>& stage, std::size_t open_index) 
 template <typename Cell>
 void Walk<Cell>::settle(Stage<Cell>& stage, std::size_t open_index, bool on) {
     const auto row = static_cast<std::uint32_t>(open_index);
+    if constexpr (!has_seams) {
+        stage.cell.touch({static_cast<std::int32_t>(stage.layer),
+                          static_cast<std::int32_t>(stage.neurons[open_index]), 0},
+                         signs_);
+    }
     question_.layout.set(pattern_.data(), stage.layer, stage.neurons[open_index], on);
     if (on) {
         add_columns(network_.layer(stage.layer + 1), stage.open, &stage.neurons[open_index], &row,
@@ -243,16 +250,20 @@ void Walk<Cell>::cut(const Stage<Cell>& stage, std::size_t open_index, Split<Cel
         wall.row[c] = stage.open.component(c)[open_index];
     }
     split.open_index = open_index;
-    stage.cell.split(wall, signs_, exact_, split.plus, split.minus, split.seam,
-                     [&](const Facet& facet) {
-                         if (dimension == 1) {
-                             tally_.half_corners += 2;
-                         } else if (facet.on_rim()) {
-                             ++tally_.rim_corners;
-                         } else {
-                             ++tally_.half_corners;
-                         }
-                     });
+    if constexpr (has_seams) {
+        stage.cell.split(wall, signs_, exact_, split.plus, split.minus, split.seam,
+                         [&](const Facet& facet) {
+                             if (dimension == 1) {
+                                 tally_.half_corners += 2;
+                             } else if (facet.on_rim()) {
+                                 ++tally_.rim_corners;
+                             } else {
+                                 ++tally_.half_corners;
+                             }
+                         });
+    } else {
+        stage.cell.split(wall, signs_, exact_, split.plus, split.minus);
+    }
 }
 
 template <typename Cell>
@@ -262,12 +273,13 @@ void Walk<Cell>::enter_half(const Stage<Cell>& stage, Split<Cell>& split, bool p
     std::swap(half.cell, plus ? split.plus : split.minus);
     half.holds_point =
         stage.holds_point && sign_at_point(stage, split.open_index) == (plus ? 1 : -1);
-    half.error = largest_error(half.cell, half.layer);
-
     const std::size_t count = stage.neurons.size();
-    low_.resize(stage.open.stride);
-    high_.resize(stage.open.stride);
-    value_ranges(stage.open, dimension, points(half.cell), low_.data(), high_.data());
+    if (count > 1) {
+        half.error = largest_error(half.cell, half.layer);
+        low_.resize(stage.open.stride);
+        high_.resize(stage.open.stride);
+        value_ranges(stage.open, dimension, points(half.cell), low_.data(), high_.data());
+    }
     on_.resize(count);
     on_rows_.resize(count);
     half.neurons.resize(count);
@@ -275,11 +287,12 @@ void Walk<Cell>::enter_half(const Stage<Cell>& stage, Split<Cell>& split, bool p
     half.high.resize(count);
     std::size_t on = 0;
     std::size_t open = 0;
+    LayerBits pattern(pattern_.data() + question_.layout.first_word(stage.layer));
     for (std::size_t k = 0; k < count; ++k) {
         const bool known = k == split.open_index;
         const bool is_on = known ? plus : low_[k] > half.error;
         const bool is_off = known ? !plus : high_[k] < -half.error;
-        question_.layout.set(pattern_.data(), stage.layer, stage.neurons[k], is_on);
+        pattern.set(stage.neurons[k], is_on);
         on_[on] = stage.neurons[k];
         on_rows_[on] = static_cast<std::uint32_t>(k);
         on += is_on ? 1 : 0;
@@ -288,6 +301,7 @@ void Walk<Cell>::enter_half(const Stage<Cell>& stage, Split<Cell>& split, bool p
         half.high[open] = high_[k];
         open += is_on || is_off ? 0 : 1;
     }
+    pattern.flush();
     half.low.resize(open);
     half.high.resize(open);
     half.open.reshape(padded(open), dimension);
@@ -304,9 +318,86 @@ void Walk<Cell>::enter_half(const Stage<Cell>& stage, Split<Cell>& split, bool p
                 dimension, stage.next, half.next);
 }
 
+// The record of the cell on the polygon's boundary where the open neurons have these signs; a cell
+// may reach the boundary in several places.
+template <typename Cell>
+CellRecord* Walk<Cell>::boundary_cell(const Stage<Cell>& stage, std::uint64_t signs) {
+    for (std::size_t i = boundary_cells_; i-- > 0;) {
+        if (boundary_signs_[i] == signs) return boundary_records_[i];
+    }
+    std::size_t on = 0;
+    for (std::size_t k = 0; k < stage.neurons.size(); ++k) {
+        const bool is_on = (signs >> k & 1) != 0;
+        question_.layout.set(pattern_.data(), stage.layer, stage.neurons[k], is_on);
+        on_[on] = stage.neurons[k];
+        on_rows_[on] = static_cast<std::uint32_t>(k);
+        on += is_on ? 1 : 0;
+    }
+    add_columns(network_.layer(stage.layer + 1), stage.open, on_.data(), on_rows_.data(), on,
+                dimension, stage.next, output_);
+    CellRecord* record = seams_.add_cell(output_.values.data(), output_.stride, pattern_.data());
+    boundary_signs_[boundary_cells_] = signs;
+    boundary_records_[boundary_cells_++] = record;
+    return record;
+}
+
+template <typename Cell>
+bool Walk<Cell>::count_chords(const Stage<Cell>& stage, Buffer<SideList>& sides) {
+    const std::size_t chords = stage.neurons.size();
+    if (Cell::dimension != 2 || stage.layer + 1 != network_.hidden() || chords == 0 ||
+        chords > Chords::most || stage.holds_point || visitor_ != nullptr ||
+        !question_.every_neuron_matters) {
+        return false;
+    }
+    if (!chords_.arrange(stage.open, chords, points(stage.cell), stage.error)) return false;
+
+    const auto& walls = stage.cell.walls();
+    sides.resize(walls.size());
+    std::fill(sides.begin(), sides.end(), SideList{});
+    on_.resize(chords);
+    on_rows_.resize(chords);
+    output_.reshape(stage.next.stride, dimension);
+    boundary_cells_ = 0;
+    std::uint64_t inner = 0;
+    std::uint64_t rim = 0;
+    std::uint64_t rim_cells = 0;
+    std::uint64_t at_rim = 0;  // bit i: boundary cell i has a side on the rim
+    chords_.walk_boundary(walls.size(), [&](std::size_t edge, std::uint64_t signs) {
+        CellRecord* record = boundary_cell(stage, signs);
+        if (walls[edge].facet.on_rim()) {
+            ++rim;
+            for (std::size_t i = 0; i < boundary_cells_; ++i) {
+                if (boundary_records_[i] == record) at_rim |= std::uint64_t{1} << i;
+            }
+            return;
+        }
+        ++inner;
+        ++record->references;
+        sides[edge].append(seams_.add_side(record));
+    });
+    rim_cells = static_cast<std::uint64_t>(std::popcount(at_rim));
+    for (std::size_t i = 0; i < boundary_cells_; ++i) {
+        if (boundary_records_[i]->references == 0) seams_.release(boundary_records_[i]);
+    }
+    const std::uint64_t crossings = chords_.crossings();
+    const std::uint64_t cells = 1 + chords + crossings;
+    std::uint64_t rim_walls = 0;
+    for (const auto& wall : walls) rim_walls += wall.facet.on_rim() ? 1 : 0;
+    const std::uint64_t rim_ends = rim - rim_walls;
+    tally_.layer_cells[stage.layer] += cells;
+    tally_.bounded += cells - rim_cells;
+    // A chord with c crossings is c + 1 edges, each the side of two cells.
+    tally_.sides += inner + 2 * (chords + 2 * crossings);
+    tally_.rim_sides += rim;
+    tally_.rim_corners += rim_ends;
+    tally_.half_corners += 2 * crossings + (2 * chords - rim_ends);
+    return true;
+}
+
 template <typename Cell>
 void Walk<Cell>::descend(std::size_t depth, Buffer<SideList>& sides) {
     Level& here = level(depth);
+    if (count_chords(here.stage, sides)) return;
     switch (advance(here.stage, here.split)) {
         case Step::finished:
             finish(here.stage, sides);
@@ -320,7 +411,7 @@ void Walk<Cell>::descend(std::size_t depth, Buffer<SideList>& sides) {
             descend(depth + 1, here.plus);
             enter_half(here.stage, here.split, false, stage(depth + 1));
             descend(depth + 1, here.minus);
-            join(seams_, here.split.seam, here.plus, here.minus, sides);
+            if (has_seams) join(seams_, here.split.seam, here.plus, here.minus, sides);
     }
 }
 
@@ -329,23 +420,36 @@ void Walk<Cell>::finish(const Stage<Cell>& stage, Buffer<SideList>& sides) {
     const auto& walls = stage.cell.walls();
     CellRecord* record =
         seams_.add_cell(stage.next.values.data(), stage.next.stride, pattern_.data());
+    std::uint64_t rim = 0;
+    for (const auto& wall : walls) rim += wall.facet.on_rim() ? 1 : 0;
+    const std::uint64_t inner = walls.size() - rim;
+    tally_.sides += inner;
+    tally_.rim_sides += rim;
+    if (rim == 0) ++tally_.bounded;
+    if (stage.holds_point) {
+        tally_.sides_at_point = question_.domain.whole ? inner : inner + rim;
+        if constexpr (has_seams) tally_.measure_at_point = stage.cell.measure();
+    }
+    if constexpr (has_seams) {
+        add_sides(stage, record, sides);
+    } else {
+        faces_.add(stage.cell, pattern_.data(), record, seams_);
+    }
+    if (visitor_ != nullptr) visitor_->visit(stage.cell, stage.next, pattern_.data());
+}
+
+template <typename Cell>
+void Walk<Cell>::add_sides(const Stage<Cell>& stage, CellRecord* record, Buffer<SideList>& sides) {
+    const auto& walls = stage.cell.walls();
     sides.resize(walls.size());
-    std::uint64_t inner = 0;
+    std::uint32_t inner = 0;
     for (std::size_t i = 0; i < walls.size(); ++i) {
         const bool on_rim = walls[i].facet.on_rim();
         sides[i] = on_rim ? SideList{} : seams_.add_side(record);
         inner += on_rim ? 0 : 1;
     }
-    const std::uint64_t rim = walls.size() - inner;
-    tally_.sides += inner;
-    tally_.rim_sides += rim;
-    if (rim == 0) ++tally_.bounded;
+    record->references = inner;
     if (inner == 0) seams_.release(record);
-    if (stage.holds_point) {
-        tally_.sides_at_point = question_.domain.whole ? inner : inner + rim;
-        tally_.measure_at_point = stage.cell.measure();
-    }
-    if (visitor_ != nullptr) visitor_->visit(stage.cell, stage.next, pattern_.data());
 }
 
 template <typename Cell>
@@ -374,5 +478,9 @@ void Walk<Cell>::join(Seams& seams, const Seam& seam, const Buffer<SideList>& pl
 
 template class Walk<Segment>;
 template class Walk<Polygon>;
+template class Walk<Polytope<3>>;
+template class Walk<Polytope<4>>;
+template class Walk<Polytope<5>>;
+template class Walk<Polytope<6>>;
 
 }  // namespace nnth::regions

@@ -1,4 +1,4 @@
-// The depth-first walk over a network's cells, on a line or in the plane.
+// The depth-first walk over a network's cells.
 //
 // A cell of the layers below is split by the neurons of the next layer whose sign changes on it,
 // one after another; where none is left, the pattern of that layer is known and the next layer's
@@ -6,6 +6,7 @@
 // for their neighbours.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -15,9 +16,12 @@
 
 #include "nnth/regions/affine.hpp"
 #include "nnth/regions/cell.hpp"
+#include "nnth/regions/chords.hpp"
 #include "nnth/regions/exact.hpp"
+#include "nnth/regions/faces.hpp"
 #include "nnth/regions/network.hpp"
 #include "nnth/regions/pattern.hpp"
+#include "nnth/regions/polytope.hpp"
 #include "nnth/regions/seams.hpp"
 
 namespace nnth::regions {
@@ -29,12 +33,21 @@ struct Question {
     std::optional<std::vector<double>> point;  // whose cell is described
     PatternLayout layout;
     std::vector<AffineRows> biases;  // each layer's map before any neuron below is on
+    bool every_neuron_matters;       // no neuron of the last hidden layer has only zero weights
 
     Question(const Network& net, const Domain& where, std::optional<std::vector<double>> at)
         : network(net), domain(where), point(std::move(at)), layout(net) {
         for (const Layer& layer : net.layers()) {
             biases.emplace_back();
             set_biases(layer, net.dimension(), biases.back());
+        }
+        const Layer& output = net.layers().back();
+        every_neuron_matters = true;
+        for (std::size_t i = 0; i < output.inputs(); ++i) {
+            const double* column = output.column(i);
+            const bool matters = std::any_of(column, column + output.outputs(),
+                                             [](double weight) { return weight != 0; });
+            every_neuron_matters = every_neuron_matters && matters;
         }
     }
 };
@@ -89,6 +102,8 @@ template <typename Cell>
 class Walk {
   public:
     static constexpr std::size_t dimension = Cell::dimension;
+    // On lines and in planes neighbours are found by seams, in space by their common facets.
+    static constexpr bool has_seams = dimension <= 2;
 
     enum class Step { finished, deeper, split };
 
@@ -99,6 +114,7 @@ class Walk {
           pattern_(question.layout.words()),
           exact_(question.network, question.domain, question.layout, pattern_.data()),
           seams_(question.network, question.layout),
+          faces_(question.layout),
           tally_(question.network.hidden()) {}
 
     // The whole domain, before the first layer.
@@ -110,6 +126,10 @@ class Walk {
     void enter_next_layer(const Stage<Cell>& stage, Stage<Cell>& below);
     // One half of a stage that is split, whose cell is taken.
     void enter_half(const Stage<Cell>& stage, Split<Cell>& split, bool plus, Stage<Cell>& half);
+
+    // Counts the cells below a stage of the last layer by the order of its neurons' chords, if it
+    // can be told: see chords.hpp. The sides as `descend` gives them.
+    bool count_chords(const Stage<Cell>& stage, Buffer<SideList>& sides);
 
     // Counts a stage and all below it. Gives the sides along each facet of its cell.
     void descend(std::size_t depth, Buffer<SideList>& sides);
@@ -125,6 +145,8 @@ class Walk {
         for (std::size_t l = 0; l < network_.hidden(); ++l) exact_.enter(l);
     }
     Seams& seams() { return seams_; }
+    const Seams& seams() const { return seams_; }
+    Faces& faces() { return faces_; }
     Tally tally() const {
         Tally all = tally_;
         all.exact_signs = exact_.decided();
@@ -148,6 +170,8 @@ class Walk {
     int sign_at_point(const Stage<Cell>& stage, std::size_t open_index);
     void settle(Stage<Cell>& stage, std::size_t open_index, bool on);
     void cut(const Stage<Cell>& stage, std::size_t open_index, Split<Cell>& split);
+    void add_sides(const Stage<Cell>& stage, CellRecord* record, Buffer<SideList>& sides);
+    CellRecord* boundary_cell(const Stage<Cell>& stage, std::uint64_t signs);
 
     const Question& question_;
     const Network& network_;
@@ -155,8 +179,14 @@ class Walk {
     std::vector<std::uint64_t> pattern_;
     ExactSigns exact_;
     Seams seams_;
+    Faces faces_;  // from dimension 3 on
     Tally tally_;
     std::vector<std::unique_ptr<Level>> levels_;
+    Chords chords_;
+    AffineRows output_;
+    std::size_t boundary_cells_ = 0;  // of the chords: their signs and records
+    std::uint64_t boundary_signs_[2 * Chords::most];
+    CellRecord* boundary_records_[2 * Chords::most];
     Buffer<int> signs_;  // of the neuron looked at, at the cell's corners
     Buffer<double> low_, high_;
     Buffer<std::uint64_t> off_;

@@ -1,0 +1,68 @@
+// The cells into which few lines cut a polygon, counted without being made.
+//
+// Lines that cross a convex polygon are chords of it, and two chords cross if and only if their
+// ends alternate around the boundary. If no three chords meet in a point, the order of the ends
+// gives all counts: m chords with X crossings make 1 + m + X cells. The cells of the last hidden
+// layer, the bulk of all, are counted this way; only those on the polygon's boundary are looked at.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "nnth/regions/affine.hpp"
+#include "nnth/regions/buffer.hpp"
+
+namespace nnth::regions {
+
+class Chords {
+  public:
+    static constexpr std::size_t most = 12;
+
+    // Finds the order of the ends of the chords that the first `count` rows cut off a polygon with
+    // these corners. `error` bounds the errors of all the rows' values at the corners. False where
+    // rounding leaves an order open, or three chords may meet in a point.
+    bool arrange(const AffineRows& rows, std::size_t count, const Points& corners, double error);
+
+    std::size_t crossings() const { return crossings_; }
+
+    // The boundary, counter-clockwise from corner 0, in pieces between corners and ends: calls
+    // piece(edge, cell) where bit k of `cell` says that row k is positive there.
+    template <typename Piece>
+    void walk_boundary(std::size_t edges, Piece&& piece) const {
+        std::uint64_t cell = at_first_corner_;
+        std::size_t next = 0;
+        for (std::size_t edge = 0; edge < edges; ++edge) {
+            piece(edge, cell);
+            for (; next < 2 * count_ && ends_[next].edge == edge; ++next) {
+                cell ^= std::uint64_t{1} << ends_[next].chord;
+                piece(edge, cell);
+            }
+        }
+    }
+
+  private:
+    struct End {
+        std::size_t edge;
+        std::size_t chord;
+        double along;  // 0 at the edge's first corner, 1 at its second
+        double error;
+    };
+
+    bool find_ends(std::size_t corners, double error);
+    bool sort_ends();
+    void find_crossings();
+    bool crossings_are_distinct(std::size_t corners, double error) const;
+    double value_at(const End& end, std::size_t chord, std::size_t corners) const;
+
+    std::size_t count_ = 0;
+    std::size_t stride_ = 0;
+    std::size_t crossings_ = 0;
+    std::uint64_t at_first_corner_ = 0;
+    Buffer<double> values_;  // of each row at each corner
+    End ends_[2 * most];
+    std::size_t first_end_[most];  // of each chord, in their order
+    std::size_t last_end_[most];
+    std::uint64_t crossed_[most];  // by each chord
+};
+
+}  // namespace nnth::regions

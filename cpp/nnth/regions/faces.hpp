@@ -1,0 +1,70 @@
+// The faces of a complex of polytopes, each counted once, and neighbours across facets.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "nnth/regions/pattern.hpp"
+#include "nnth/regions/polytope.hpp"
+#include "nnth/regions/seams.hpp"
+
+namespace nnth::regions {
+
+// A face is the set of points with one sign vector: zero for the neurons that vanish on it, the
+// signs of any cell it belongs to for the others. It is told by 128 random bits for each sign,
+// combined by exclusive or (Zobrist 1970): two of n faces share a key with probability below
+// n^2 / 2^129, 1e-22 for 10^8.
+struct FaceKey {
+    std::uint64_t first = 0;
+    std::uint64_t second = 0;
+
+    bool operator==(const FaceKey&) const = default;
+    void operator^=(const FaceKey& other) {
+        first ^= other.first;
+        second ^= other.second;
+    }
+};
+
+struct FaceKeyHash {
+    std::size_t operator()(const FaceKey& key) const { return static_cast<std::size_t>(key.first); }
+};
+
+struct FaceCounts {
+    std::uint64_t corners = 0;
+    std::uint64_t edges = 0;
+    std::uint64_t rim_corners = 0;  // of these, on the rim
+    std::uint64_t rim_edges = 0;
+};
+
+class Faces {
+  public:
+    explicit Faces(const PatternLayout& layout);
+
+    // Takes note of the faces of a cell, and joins it to the neighbours that are known.
+    template <std::size_t D>
+    void add(const Polytope<D>& cell, const std::uint64_t* pattern, CellRecord* record,
+             Seams& seams);
+
+    // Adds another set of faces, joining cells that are neighbours across it.
+    void merge(const Faces& other, Seams& seams);
+
+    // Facets off the rim whose neighbour is missing: none when all cells are here.
+    std::size_t unmatched() const { return open_.size(); }
+    FaceCounts counts() const;
+
+  private:
+    using Set = std::unordered_set<FaceKey, FaceKeyHash>;
+
+    FaceKey sign_key(FacetId id, const std::uint64_t* pattern) const;
+    void match(const FaceKey& facet, CellRecord* record, Seams& seams);
+
+    const PatternLayout& layout_;
+    std::vector<FaceKey> keys_;  // of each neuron off, each neuron on
+    Set corners_, edges_, rim_corners_, rim_edges_;
+    std::unordered_map<FaceKey, CellRecord*, FaceKeyHash> open_;
+};
+
+}  // namespace nnth::regions
