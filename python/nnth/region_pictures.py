@@ -207,6 +207,13 @@ def window(network: Network, where: Slice, *, threads: int = 0) -> tuple[tuple[f
             radius /= 2.0
         radius = float(f"{radius:.2g}")
     limits = (-radius, radius)
+    if where.dimension == 1 and regions_within(limits) == total > 1:
+        ends = cells_of(network, where, limits, threads=threads).corners
+        low, high = (float(x) for x in np.unique(ends)[[1, -2]])
+        room = 0.06 * (high - low) or 0.5 * radius
+        limits = (float(f"{low - room:.3g}"), float(f"{high + room:.3g}"))
+        if not (limits[0] < low and high < limits[1]):
+            limits = (low - room, high + room)
     inside = count_slice(network, replace(where, limits=limits), threads=threads)
     # The border's own vertices are as many as its sides: in all, what the sum of sides has more
     # than two for each inner edge.

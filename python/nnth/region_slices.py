@@ -87,8 +87,8 @@ def regions_along(
 
     `expected` is the mean over random networks, and lines:
     1 + sum_l n_l (2/pi) E[atan(T/sqrt(g_l^2 + h^2))] in the ball, h sqrt(n0) being a line's
-    distance from 0, T = sqrt(R^2 - h^2) and g_l as in `expected_regions` for n0 = 1. Slices of one network
-    are independent only given the network: with several samples `stderr` is that of their means,
+    distance from 0, T = sqrt(R^2 - h^2) and g_l as in `expected_regions` for n0 = 1. Slices of one
+    network are independent only given it: with several samples `stderr` is that of their means,
     and z compares these with `expected`; with one it is the standard error over slices of the mean
     for this network, and z is NaN.
 

@@ -33,6 +33,7 @@ Domain = Literal["space", "box"]
 
 MAX_N0: Final = 6  # of deep networks, and in boxes
 MAX_REGIONS: Final = 10**10  # estimated, for n0 >= 3: hours of work
+MAX_SMALL: Final = 50_000
 
 
 # The columns that counts have, before exact_signs.
@@ -108,8 +109,9 @@ def count_regions(
     Accuracy: exact. Signs are taken from floating point with a proven bound of its error, and from
     exact arithmetic where that leaves doubt; Euler's identities are checked on every run. Only
     zero_cell_measure is rounded.
-    Cost: 0.5 to 2 us a region in the plane; memory a stack of polygons, not a mesh. One hidden
-    layer over the whole space, n0 >= 3: by the characteristic polynomial of the arrangement.
+    Cost: 0.5 to 2 us a region in the plane, some 10 us for n0 = 3; memory a stack of cells, not a
+    mesh, but for vertices and edges of n0 >= 3. One hidden layer over the whole space with more
+    than 50,000 regions, n0 >= 3: by the characteristic polynomial of the arrangement.
 
     Raises ValueError for arguments out of range, and for an exact count out of reach (n0 > 6, or
     more than 10^10 regions expected for n0 >= 3); KeyboardInterrupt saying what was done.
@@ -118,7 +120,8 @@ def count_regions(
     """
     limits = check_domain(domain, box)
     point = _point(at, network.n0)
-    if network.n0 >= 3 and domain == "space" and network.depth == 1:
+    one_layer = network.depth == 1 and domain == "space"
+    if network.n0 >= 3 and one_layer and not _is_small(network):
         return _count_arrangement(network, threads, progress)
     _check_reach(network.n0, network.widths)
     core = _core.RegionNetwork(list(network.weights), list(network.biases), None)
@@ -248,7 +251,8 @@ def reach_problem(n0: int, widths: Sequence[int], domain: str = "box") -> str | 
     estimate = zaslavsky(sum(widths), n0)
     if n0 <= MAX_N0 and estimate <= MAX_REGIONS:
         return None
-    about = f"{estimate:.2g}" if estimate < 10**300 else f"10^{len(str(estimate)) - 1}"
+    about = f"{estimate:.2g}" if estimate < 10**300 else _text(estimate)
+    about = str(estimate) if estimate < 10**6 else about
     rule = f"at most {MAX_N0}" if n0 > MAX_N0 else "smaller"
     return (
         f"n0 must be {rule} for an exact count, not {n0}: about {about} regions; "
@@ -333,6 +337,11 @@ def _point(at: ArrayLike | None, n0: int) -> list[float]:
     return [float(x) for x in point]
 
 
+def _is_small(network: Network) -> bool:
+    """Whether cells are visited in a second at most: then all is found that is asked for."""
+    return network.n0 <= MAX_N0 and zaslavsky(network.widths[0], network.n0) <= MAX_SMALL
+
+
 def _check_reach(n0: int, widths: Sequence[int]) -> None:
     problem = reach_problem(n0, widths)
     if problem is not None:
@@ -396,7 +405,7 @@ def _text(value: int) -> str:
     """An exact whole number in decimal, or as a power where that is longer than a line."""
     if value.bit_length() < 3000:
         return str(value)
-    return f"about 10^{math.floor(value.bit_length() * math.log10(2.0))}"
+    return f"10^{math.floor(value.bit_length() * math.log10(2.0))}"
 
 
 def _count_arrangement(network: Network, threads: int, progress: Progress | None) -> RegionCounts:
