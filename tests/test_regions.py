@@ -184,10 +184,10 @@ def test_an_interrupt_says_what_was_done() -> None:
 
     def stop(done: int, total: int) -> None:
         calls.append((done, total))
-        if done >= 2000:
+        if done > 2000:
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt, match=r"2 of 5 nets were counted, and 0% of the parts"):
+    with pytest.raises(KeyboardInterrupt, match=r"2 of 5 nets were counted, and \d+% of the parts"):
         regions(samples=5, widths=(4,), progress=stop)
     assert all(total == 5000 for _, total in calls)
     assert [done for done, _ in calls] == sorted(done for done, _ in calls)
@@ -277,10 +277,10 @@ def test_crofton_measures_a_hyperplane_through_the_centre(n0: int) -> None:
 
 
 def test_the_expectation_on_lines_that_meet_a_ball() -> None:
-    table = regions_along(
-        "line", n0=5, widths=(20, 20), domain="box", box=1.3, samples=80, lines=20
-    )
-    assert abs(value(table, "z")) < 4
+    where: dict[str, Any] = {"domain": "box", "box": 1.3, "lines": 10, "seed": 1}
+    for widths in ((30,), (60, 60)):
+        table = regions_along("line", n0=5, widths=widths, samples=200, **where)
+        assert abs(value(table, "z")) < 4
     # One input: the ball is the box.
     line = regions_along("line", n0=1, widths=(20,), domain="box", box=1.3, lines=1)
     assert value(line, "expected") == expected_regions(1, (20,), box=1.3)
