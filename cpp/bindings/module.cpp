@@ -5,6 +5,7 @@ PYBIND11_MODULE(_core, module) {
     module.doc() = "The compiled core of nnth; its stub _core.pyi is the reference.";
     module.attr("__version__") = NNTH_VERSION;
     module.attr("compiler") = NNTH_COMPILER;
+    nnth::bind::bind_arrangement(module);
     nnth::bind::bind_gram(module);
     nnth::bind::bind_kernel(module);
     nnth::bind::bind_numerics(module);

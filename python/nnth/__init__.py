@@ -2,6 +2,7 @@
 
 from nnth._core import __version__
 from nnth.activation import CATALOGUE
+from nnth.arrangement import Arrangement, arrangement
 from nnth.data import load_data
 from nnth.gram import Gram, gram
 from nnth.kernel import kernel
@@ -14,12 +15,14 @@ from nnth.table import Table
 
 __all__ = [
     "CATALOGUE",
+    "Arrangement",
     "Cells",
     "Gram",
     "Network",
     "RegionCounts",
     "Table",
     "__version__",
+    "arrangement",
     "cells",
     "count_regions",
     "gram",

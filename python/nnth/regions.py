@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nnth import _core
+from nnth.arrangement import arrangement
 from nnth.ensemble import Ensemble, Progress, Shape, Tasks, ensemble
 from nnth.network import Network
 from nnth.region_bounds import (
@@ -410,8 +411,6 @@ def _text(value: int) -> str:
 
 def _count_arrangement(network: Network, threads: int, progress: Progress | None) -> RegionCounts:
     """Return the counts of one hidden layer over the whole space: those of its arrangement."""
-    from nnth.arrangement import arrangement
-
     w, b = network.weights[0], network.biases[0]
     found = arrangement(w, b, threads=threads, progress=progress)
     bends = _bending(network)

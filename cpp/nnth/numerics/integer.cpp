@@ -85,22 +85,13 @@ void shift(Limbs& limbs, std::size_t bits) {
 
 }  // namespace
 
-Dyadic dyadic(double value) {
-    if (value == 0) return {};
-    int exponent = 0;
-    const double fraction = std::frexp(value, &exponent);  // exact, also for subnormals
-    const auto mantissa = static_cast<std::int64_t>(std::ldexp(fraction, 53));
-    const int zeros = std::countr_zero(static_cast<std::uint64_t>(mantissa));
-    return {mantissa / (std::int64_t{1} << zeros), exponent - 53 + zeros};
-}
-
 Integer& Integer::operator=(std::int64_t value) {
     negative_ = value < 0;
     limbs_.assign(value == 0 ? 0 : 1, magnitude(value));
     return *this;
 }
 
-void Integer::assign(Dyadic value, int shift_by) {
+void Integer::assign(Dyadic value, std::int64_t shift_by) {
     *this = value.mantissa;
     if (value.mantissa != 0) shift_left(static_cast<std::size_t>(value.exponent + shift_by));
 }
@@ -135,7 +126,7 @@ void Integer::accumulate(const Integer& a, const Integer& b, bool subtracted) {
     add_magnitude(product, (a.negative_ != b.negative_) != subtracted);
 }
 
-void Integer::add_scaled(const Integer& a, std::int64_t m, int shift_by) {
+void Integer::add_scaled(const Integer& a, std::int64_t m, std::int64_t shift_by) {
     if (a.limbs_.empty() || m == 0) return;
     thread_local Limbs factor;
     thread_local Limbs product;

@@ -5,15 +5,9 @@
 #include <cstdint>
 #include <vector>
 
+#include "nnth/numerics/dyadic.hpp"
+
 namespace nnth {
-
-// A finite double as mantissa * 2^exponent with an odd mantissa, or 0 * 2^0.
-struct Dyadic {
-    std::int64_t mantissa = 0;
-    int exponent = 0;
-};
-
-Dyadic dyadic(double value);
 
 // Sign and magnitude. Sums and products are exact; memory is all that limits them. Storage is kept
 // from one value to the next, so that sums in a loop do not allocate.
@@ -24,7 +18,7 @@ class Integer {
     Integer& operator=(std::int64_t value);
 
     // mantissa * 2^(exponent + shift), which must be an integer.
-    void assign(Dyadic value, int shift);
+    void assign(Dyadic value, std::int64_t shift);
 
     int sign() const { return limbs_.empty() ? 0 : negative_ ? -1 : 1; }
     void negate() { negative_ = !negative_; }
@@ -32,7 +26,7 @@ class Integer {
     // this += a * b, this -= a * b, this += a * m * 2^shift.
     void add_product(const Integer& a, const Integer& b) { accumulate(a, b, false); }
     void subtract_product(const Integer& a, const Integer& b) { accumulate(a, b, true); }
-    void add_scaled(const Integer& a, std::int64_t m, int shift);
+    void add_scaled(const Integer& a, std::int64_t m, std::int64_t shift);
 
     // this *= 2^bits.
     void shift_left(std::size_t bits);

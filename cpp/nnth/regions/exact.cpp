@@ -12,20 +12,20 @@ namespace {
 // by it is below every positive double.
 constexpr std::size_t beyond_doubles = 2200;
 
-int least_exponent(std::span<const double> values) {
-    int least = 0;
+std::int64_t least_exponent(std::span<const double> values) {
+    std::int64_t least = 0;
     for (const double value : values) least = std::min(least, dyadic(value).exponent);
     return least;
 }
 
 // The rows of layer 0 are the slice's; those of layer l + 1 hidden layer l's. Each is the smallest
 // scale at which all its rows are integers.
-std::vector<int> integer_scales(const Network& network) {
+std::vector<std::int64_t> integer_scales(const Network& network) {
     const Slice& slice = network.slice();
-    std::vector<int> scales{
+    std::vector<std::int64_t> scales{
         -std::min(least_exponent(slice.directions), least_exponent(slice.origin))};
     for (const Layer& layer : network.layers()) {
-        const int below = scales.back();
+        const std::int64_t below = scales.back();
         scales.push_back(std::max(below - layer.weight_exponent(), -layer.bias_exponent()));
     }
     return scales;
@@ -36,11 +36,11 @@ std::size_t width(std::size_t value) {
 }
 
 // Bits of the largest entry of an integer row.
-std::size_t row_bits(const Network& network, const std::vector<int>& scales) {
+std::size_t row_bits(const Network& network, const std::vector<std::int64_t>& scales) {
     const auto top = [](std::span<const double> values) {
-        int most = 0;
+        std::int64_t most = 0;
         for (const double value : values) {
-            if (value != 0) most = std::max(most, std::ilogb(value) + 1);
+            if (value != 0) most = std::max(most, std::int64_t{std::ilogb(value)} + 1);
         }
         return most;
     };
@@ -50,8 +50,8 @@ std::size_t row_bits(const Network& network, const std::vector<int>& scales) {
     for (std::size_t l = 0; l < network.hidden(); ++l) {
         const Layer& layer = network.layer(l);
         const std::size_t entries = layer.inputs() * layer.stride();
-        const int growth = top({layer.columns(), entries}) + scales[l + 1] - scales[l];
-        const int bias = top({layer.biases(), layer.outputs()}) + scales[l + 1];
+        const std::int64_t growth = top({layer.columns(), entries}) + scales[l + 1] - scales[l];
+        const std::int64_t bias = top({layer.biases(), layer.outputs()}) + scales[l + 1];
         bits = std::max(bits + static_cast<std::size_t>(growth) + width(layer.inputs()),
                         static_cast<std::size_t>(bias)) +
                1;
@@ -62,15 +62,16 @@ std::size_t row_bits(const Network& network, const std::vector<int>& scales) {
 // row = sum over the inputs that are on of weight * (their row below) + bias, scaled to integers.
 // Only the first `components` of dimension + 1 entries are computed.
 template <typename IsOn, typename RowBelow>
-void combine(const Layer& layer, std::size_t neuron, int scale_below, int scale, IsOn&& is_on,
-             RowBelow&& row_below, std::size_t dimension, std::size_t components, Integer* row) {
+void combine(const Layer& layer, std::size_t neuron, std::int64_t scale_below, std::int64_t scale,
+             IsOn&& is_on, RowBelow&& row_below, std::size_t dimension, std::size_t components,
+             Integer* row) {
     for (std::size_t c = 0; c < components; ++c) row[c] = 0;
     if (components > dimension) row[dimension].assign(dyadic(layer.biases()[neuron]), scale);
     for (std::size_t i = 0; i < layer.inputs(); ++i) {
         const Dyadic weight = dyadic(layer.weight(neuron, i));
         if (weight.mantissa == 0 || !is_on(i)) continue;
         const Integer* below = row_below(i);
-        const int shift = weight.exponent + scale - scale_below;
+        const std::int64_t shift = weight.exponent + scale - scale_below;
         for (std::size_t c = 0; c < components; ++c) {
             row[c].add_scaled(below[c], weight.mantissa, shift);
         }
@@ -78,7 +79,7 @@ void combine(const Layer& layer, std::size_t neuron, int scale_below, int scale,
 }
 
 // The slice's rows as integers: what the first layer takes in.
-std::vector<Integer> slice_rows(const Slice& slice, int scale) {
+std::vector<Integer> slice_rows(const Slice& slice, std::int64_t scale) {
     const std::size_t inputs = slice.origin.size();
     const std::size_t components = slice.dimension + 1;
     std::vector<Integer> rows(inputs * components);
@@ -152,7 +153,7 @@ void ExactSigns::facet_row(const Facet& facet, std::vector<Integer>& found) {
     }
     const bool upper = facet.index % 2 == 0;
     const Dyadic end = dyadic(upper ? domain_.high : -domain_.low);
-    const int scale = std::max(0, -end.exponent);
+    const std::int64_t scale = std::max<std::int64_t>(0, -end.exponent);
     found[static_cast<std::size_t>(facet.index / 2)].assign({upper ? -1 : 1, 0}, scale);
     found[dimension].assign(end, scale);
     if (domain_.whole) found[dimension].shift_left(radius_bits_);
@@ -222,7 +223,7 @@ int ExactSigns::sign(std::span<const Facet> facets, std::size_t layer, std::size
 }
 
 int ExactSigns::sign(std::span<const double> point, std::size_t layer, std::size_t neuron) {
-    const int scale = -least_exponent(point);
+    const std::int64_t scale = -least_exponent(point);
     Point exact(point.size() + 1);
     for (std::size_t c = 0; c < point.size(); ++c) exact[c].assign(dyadic(point[c]), scale);
     exact.back().assign({1, 0}, scale);
@@ -279,7 +280,8 @@ bool difference_reaches_output(const Network& network, const PatternLayout& layo
 }
 
 std::vector<Integer> output_gradient(const Network& network, const PatternLayout& layout,
-                                     const std::vector<int>& scales, const std::uint64_t* pattern) {
+                                     const std::vector<std::int64_t>& scales,
+                                     const std::uint64_t* pattern) {
     const std::size_t dimension = network.dimension();
     const std::size_t components = dimension + 1;
     std::vector<Integer> below = slice_rows(network.slice(), scales[0]);
@@ -303,7 +305,7 @@ std::vector<Integer> output_gradient(const Network& network, const PatternLayout
 bool same_gradient(const Network& network, const PatternLayout& layout, const std::uint64_t* first,
                    const std::uint64_t* second) {
     if (!difference_reaches_output(network, layout, first, second)) return true;
-    const std::vector<int> scales = integer_scales(network);
+    const std::vector<std::int64_t> scales = integer_scales(network);
     return output_gradient(network, layout, scales, first) ==
            output_gradient(network, layout, scales, second);
 }

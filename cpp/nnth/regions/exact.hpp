@@ -84,7 +84,8 @@ class ExactSigns {
     const Domain domain_;
     const PatternLayout& layout_;
     const std::uint64_t* pattern_;
-    std::vector<int> scales_;  // of the slice, then of each layer: rows are integers * 2^-scale
+    std::vector<std::int64_t>
+        scales_;               // of the slice, then of each layer: rows are integers * 2^-scale
     std::size_t radius_bits_;  // the whole space's radius is 2^radius_bits_
     std::uint64_t clock_ = 0;
     std::uint64_t decided_ = 0;

@@ -5,7 +5,7 @@
 #include <limits>
 #include <stdexcept>
 
-#include "nnth/numerics/integer.hpp"
+#include "nnth/numerics/dyadic.hpp"
 #include "nnth/numerics/lanes.hpp"
 #include "nnth/numerics/multiversion.hpp"
 
@@ -30,8 +30,8 @@ double norm(std::span<const double> values) {
     return largest * std::sqrt(sum) * slack;
 }
 
-int least_exponent(std::span<const double> values) {
-    int least = 0;
+std::int64_t least_exponent(std::span<const double> values) {
+    std::int64_t least = 0;
     for (const double value : values) least = std::min(least, dyadic(value).exponent);
     return least;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <span>
 #include <vector>
@@ -59,8 +60,8 @@ class Layer {
     double bias_norm() const { return bias_norm_; }
 
     // Every weight is an integer times 2^exponent(); weights and biases alike.
-    int weight_exponent() const { return weight_exponent_; }
-    int bias_exponent() const { return bias_exponent_; }
+    std::int64_t weight_exponent() const { return weight_exponent_; }
+    std::int64_t bias_exponent() const { return bias_exponent_; }
 
   private:
     std::size_t inputs_;
@@ -71,8 +72,8 @@ class Layer {
     double spectral_norm_;
     double frobenius_norm_;
     double bias_norm_;
-    int weight_exponent_;
-    int bias_exponent_;
+    std::int64_t weight_exponent_;
+    std::int64_t bias_exponent_;
 };
 
 // Where regions are counted: x = origin + sum_j t_j direction_j over t in R^dimension. The regions

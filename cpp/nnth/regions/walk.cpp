@@ -274,10 +274,13 @@ void Walk<Cell>::enter_half(const Stage<Cell>& stage, Split<Cell>& split, bool p
     half.holds_point =
         stage.holds_point && sign_at_point(stage, split.open_index) == (plus ? 1 : -1);
     const std::size_t count = stage.neurons.size();
-    if (count > 1) {
+    low_.resize(stage.open.stride);
+    high_.resize(stage.open.stride);
+    if (count == 1) {  // only the neuron that cuts: its sign is known
+        low_[0] = high_[0] = plus ? 1 : -1;
+        half.error = 0;
+    } else {
         half.error = largest_error(half.cell, half.layer);
-        low_.resize(stage.open.stride);
-        high_.resize(stage.open.stride);
         value_ranges(stage.open, dimension, points(half.cell), low_.data(), high_.data());
     }
     on_.resize(count);

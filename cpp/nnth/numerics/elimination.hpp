@@ -1,0 +1,35 @@
+// Gauss-Jordan elimination of an integer matrix modulo several primes at once.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "nnth/numerics/integer_matrix.hpp"
+#include "nnth/numerics/modular.hpp"
+#include "nnth/numerics/monitor.hpp"
+
+namespace nnth {
+
+// The primes that a computation goes through at once; what is known modulo one of them is a plane.
+// A value counts as zero where it is zero modulo all of them, which proves it for a minor below
+// their product.
+using Fields = std::vector<PrimeField>;
+
+// Thrown where a value to divide by is zero modulo this prime, but not modulo another: it is not
+// zero, and the computation is to be done again with another prime in that plane.
+struct UnluckyPrime {
+    std::size_t plane;
+};
+
+// Rows (w, b) in coordinates y of the span of the w: y_i is w.x + b of the i-th member of a basis
+// of the w, the first in lexicographic order.
+struct Reduced {
+    std::vector<std::size_t> basis{};
+    std::vector<std::size_t> pivots{};                 // a column for each member
+    std::vector<std::vector<Residue>> coefficients{};  // a plane: n x (rank + 1), the bias last
+};
+
+// `matrix` has the rows (w, b). Time: rows x columns x rank products a prime.
+Reduced reduce(const IntegerMatrix& matrix, const Fields& fields, int threads, Monitor& monitor);
+
+}  // namespace nnth
