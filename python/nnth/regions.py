@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final, Literal, Unpack
@@ -221,7 +222,7 @@ def region_statements(
     nets = ensemble(net, **shape)
     check_domain(domain, box)
     counted = math.nan
-    if reach_problem(nets.n0, nets.widths, domain) is None:
+    with suppress(OutOfReachError):
         counts = _count_all(nets, domain, box, None, threads, progress)
         counted = float(np.mean([float(c.activation_regions) for c in counts]))
     rows = _statements(nets, domain, box)
@@ -245,17 +246,20 @@ def check_domain(domain: str, box: float) -> tuple[float, float] | None:
     return None if domain == "space" else (-float(box), float(box))
 
 
-def reach_problem(n0: int, widths: Sequence[int], domain: str = "box") -> str | None:
-    """Return why an exact count would be out of reach, or None where it is not."""
-    if n0 <= 2 or (len(widths) == 1 and domain == "space"):
-        return None
+class OutOfReachError(ValueError):
+    """An exact count would take too long: slices may do."""
+
+
+def _check_reach(n0: int, widths: Sequence[int]) -> None:
+    if n0 <= 2:
+        return
     estimate = zaslavsky(sum(widths), n0)
     if n0 <= MAX_N0 and estimate <= MAX_REGIONS:
-        return None
+        return
     about = f"{estimate:.2g}" if estimate < 10**300 else _text(estimate)
     about = str(estimate) if estimate < 10**6 else about
     rule = f"at most {MAX_N0}" if n0 > MAX_N0 else "smaller"
-    return (
+    raise OutOfReachError(
         f"n0 must be {rule} for an exact count, not {n0}: about {about} regions; "
         "--along line and --along plane count on random slices"
     )
@@ -286,7 +290,7 @@ def cell_columns(counts: Sequence[RegionCounts]) -> dict[str, Any]:
     """Return the columns that follow the theory's: zero_cell_measure and layer_regions."""
     measures = [c.zero_cell_measure for c in counts if not math.isnan(c.zero_cell_measure)]
     layers = zip(*(c.layer_regions for c in counts), strict=True)
-    texts = [str(number(_mean(list(layer)))) for layer in layers]
+    texts = [str(layer[0] if len(layer) == 1 else _mean(layer)) for layer in layers]
     return {"zero_cell_measure": _mean(measures), "layer_regions": " ".join(texts)}
 
 
@@ -341,12 +345,6 @@ def _point(at: ArrayLike | None, n0: int) -> list[float]:
 def _is_small(network: Network) -> bool:
     """Whether cells are visited in a second at most: then all is found that is asked for."""
     return network.n0 <= MAX_N0 and zaslavsky(network.widths[0], network.n0) <= MAX_SMALL
-
-
-def _check_reach(n0: int, widths: Sequence[int]) -> None:
-    problem = reach_problem(n0, widths)
-    if problem is not None:
-        raise ValueError(problem)
 
 
 def _mean(values: Sequence[float | None]) -> float:
@@ -412,7 +410,10 @@ def _text(value: int) -> str:
 def _count_arrangement(network: Network, threads: int, progress: Progress | None) -> RegionCounts:
     """Return the counts of one hidden layer over the whole space: those of its arrangement."""
     w, b = network.weights[0], network.biases[0]
-    found = arrangement(w, b, threads=threads, progress=progress)
+    try:
+        found = arrangement(w, b, threads=threads, progress=progress)
+    except ValueError as error:  # too many subsets: the network's numbers are finite
+        raise OutOfReachError(str(error)) from None
     bends = _bending(network)
     linear = found.regions
     if len(bends) < len(w):
