@@ -151,10 +151,10 @@ class Tasks:
 
     def statement(self) -> str:
         """How far the work is."""
-        parts = f"{self._share:.0%} of the parts of {self._noun} {self.done + 1}"
+        share = f"{self._share:.0%} of the parts of"
         if self._count == 1:
-            return f"{parts.removesuffix(' 1')} were counted"
-        return f"{self.done} of {self._count} {self._noun}s were counted, and {parts}"
+            return f"{share} the {self._noun} were counted"
+        return f"{self.done} of {self._count} {self._noun}s were counted, and {share} the next"
 
     def _report(self) -> None:
         if self._progress is not None:
