@@ -16,7 +16,7 @@ namespace nnth::regions {
 
 class Chords {
   public:
-    static constexpr std::size_t most = 12;
+    static constexpr std::size_t most = 24;
 
     // Finds the order of the ends of the chords that the first `count` rows cut off a polygon with
     // these corners. `error` bounds the errors of all the rows' values at the corners. False where

@@ -59,13 +59,14 @@ class Count {
     std::vector<Walk<Cell>*> idle_;
 };
 
-// Enough parts to share among threads and to report on, each worth some thousand cells.
+// Enough parts to share among threads and to report on, each worth some thousand cells; what takes
+// a few milliseconds is not worth waking a thread.
 template <typename Cell>
 std::size_t Count<Cell>::parts_wanted() const {
     const double neurons = static_cast<double>(question_.network.neurons());
     double cells = 1;
     for (std::size_t j = 1; j <= Cell::dimension; ++j) cells *= neurons / static_cast<double>(j);
-    return static_cast<std::size_t>(std::clamp(cells / 1500, 1.0, 512.0));
+    return cells < 10000 ? 1 : static_cast<std::size_t>(std::clamp(cells / 1500, 1.0, 512.0));
 }
 
 template <typename Cell>

@@ -36,9 +36,9 @@ std::int64_t least_exponent(std::span<const double> values) {
     return least;
 }
 
-// square = a a for a symmetric matrix of order n, rows of `stride` doubles.
+// square += a a for a symmetric matrix of order n, rows of `stride` doubles.
 NNTH_MULTIVERSION
-void multiply_symmetric(const double* a, std::size_t n, std::size_t stride, double* square) {
+void add_square(const double* a, std::size_t n, std::size_t stride, double* square) {
     for (std::size_t i = 0; i < n; ++i) {
         double* row = square + i * stride;
         for (std::size_t k = 0; k < n; ++k) {
@@ -49,45 +49,52 @@ void multiply_symmetric(const double* a, std::size_t n, std::size_t stride, doub
     }
 }
 
+// gram = W W' from the columns of W, each of `stride` doubles: a matrix with rows of `stride`.
 NNTH_MULTIVERSION
-double dot(const double* a, const double* b, std::size_t n) {
-    double partial[lanes] = {};
-    for (std::size_t i = 0; i < n; i += lanes) {
-        for (std::size_t t = 0; t < lanes; ++t) partial[t] += a[i + t] * b[i + t];
-    }
-    double sum = 0;
-    for (const double value : partial) sum += value;
-    return sum;
-}
-
-// ||W||_2 <= ||(W'W)^(2^k)||_F^(1 / 2^(k+1)), which is n^(1/2^(k+2)) too large at most. The
-// Frobenius norm alone would be a factor sqrt(n) too large, to the power of the depth.
-double spectral_bound(const std::vector<double>& columns, std::size_t n, std::size_t stride,
-                      double frobenius) {
-    if (!(frobenius > 0) || !std::isfinite(frobenius)) return frobenius;
-    const std::size_t order = padded(n);
-    std::vector<double> scaled(columns);
-    for (double& value : scaled) value /= frobenius;
-    std::vector<double> gram(n * order);
-    for (std::size_t i = 0; i < n; ++i) {
-        for (std::size_t j = 0; j <= i; ++j) {
-            const double entry = dot(&scaled[i * stride], &scaled[j * stride], stride);
-            gram[i * order + j] = entry;
-            gram[j * order + i] = entry;
+void add_outer_products(const double* columns, std::size_t count, std::size_t rows,
+                        std::size_t stride, double* gram) {
+    for (std::size_t k = 0; k < count; ++k) {
+        const double* column = columns + k * stride;
+        for (std::size_t i = 0; i < rows; ++i) {
+            double* row = gram + i * stride;
+            for (std::size_t j = 0; j < stride; ++j) row[j] += column[i] * column[j];
         }
     }
-    const int squarings = n <= 300 ? 3 : 1;
+}
+
+// ||W||_2 <= ||(W W')^(2^k)||_F^(1 / 2^(k+1)), which is n^(1/2^(k+2)) too large at most. The
+// Frobenius norm alone would be a factor sqrt(n) too large, to the power of the depth.
+double spectral_bound(std::span<const double> columns, std::size_t count, std::size_t rows,
+                      double frobenius) {
+    if (!(frobenius > 0) || !std::isfinite(frobenius)) return frobenius;
+    const std::size_t stride = padded(rows);
+    std::vector<double> scaled(columns.begin(), columns.end());
+    for (double& value : scaled) value /= frobenius;
+    std::vector<double> power(rows * stride);
+    add_outer_products(scaled.data(), count, rows, stride, power.data());
+    const int squarings = rows <= 300 ? 3 : 1;
     double root = 0.5;
     for (int step = 0; step < squarings; ++step) {
-        std::vector<double> square(n * order);
-        multiply_symmetric(gram.data(), n, order, square.data());
-        gram = std::move(square);
+        std::vector<double> square(rows * stride);
+        add_square(power.data(), rows, stride, square.data());
+        power = std::move(square);
         root /= 2;
     }
     // Scaled to ||W||_F = 1, rounding and underflow in the powers are below n^2 2^-50 in norm.
-    const double size = static_cast<double>(n);
-    const double power = norm(gram) + size * size * 0x1p-50;
-    return std::min(frobenius, frobenius * std::pow(power, root) * slack);
+    const double size = static_cast<double>(std::max(count, rows));
+    const double bound = norm(power) + size * size * 0x1p-50;
+    return std::min(frobenius, frobenius * std::pow(bound, root) * slack);
+}
+
+// The same from the rows of W where these are longer than its columns.
+double spectral_bound_of_transpose(std::span<const double> weights, std::size_t inputs,
+                                   std::size_t outputs, double frobenius) {
+    const std::size_t stride = padded(inputs);
+    std::vector<double> rows(outputs * stride);
+    for (std::size_t o = 0; o < outputs; ++o) {
+        std::copy_n(weights.data() + o * inputs, inputs, rows.data() + o * stride);
+    }
+    return spectral_bound(rows, outputs, inputs, frobenius);
 }
 
 }  // namespace
@@ -108,7 +115,9 @@ Layer::Layer(std::size_t inputs, std::size_t outputs, std::span<const double> we
     biases_.assign(stride_, 0.0);
     std::copy(biases.begin(), biases.end(), biases_.begin());
     frobenius_norm_ = norm(weights);
-    spectral_norm_ = spectral_bound(columns_, inputs, stride_, frobenius_norm_);
+    spectral_norm_ = outputs <= inputs
+                         ? spectral_bound(columns_, inputs, outputs, frobenius_norm_)
+                         : spectral_bound_of_transpose(weights, inputs, outputs, frobenius_norm_);
     bias_norm_ = norm(biases);
     weight_exponent_ = least_exponent(weights);
     bias_exponent_ = least_exponent(biases);
