@@ -271,13 +271,13 @@ def test_pictures_of_what_there_is(arguments: str, tmp_path: Path) -> None:
 
 def test_an_interrupt_says_what_was_done_and_leaves_no_file(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [NNTH, "regions", "--widths", "3000,3000", "-o", "r.csv", "--plot", "r.png"],
+        [NNTH, "regions", "--widths", "1000,1000", "-o", "r.csv", "--plot", "r.png"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         cwd=tmp_path,
     )
-    time.sleep(2.5)
+    time.sleep(2)
     process.send_signal(signal.SIGINT)
     begun = time.monotonic()
     out, err = process.communicate(timeout=60)

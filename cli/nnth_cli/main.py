@@ -18,8 +18,7 @@ EXAMPLES = """
 \b
 Examples:
   nnth kernel --act relu --depth 50 | cut -d, -f1,5
-  nnth gram data.npy --act gelu --depth 3 -o kernels.npz
-  nnth regions --widths 32,32 --samples 20
+  nnth regions --widths 64,64,64 --plot regions.png
 
 \b
 NNTH_TRACEBACK=1 in the environment shows where in the program an error arose.

@@ -138,15 +138,17 @@ class Tasks:
         self.done = 0
         self._count, self._noun, self._progress = count, noun, progress
         self._share = 0.0
+        self._regions = 0
 
     def part(self, done: int, total: int) -> None:
         """The progress of the task at hand."""
         self._share = done / total if total else 0.0
         self._report()
 
-    def finish(self) -> None:
-        """Ends the task at hand."""
+    def finish(self, regions: int) -> None:
+        """Ends the task at hand, which has counted so many regions."""
         self.done, self._share = self.done + 1, 0.0
+        self._regions += regions
         self._report()
 
     def statement(self) -> str:
@@ -154,7 +156,9 @@ class Tasks:
         share = f"{self._share:.0%} of the parts of"
         if self._count == 1:
             return f"{share} the {self._noun} were counted"
-        return f"{self.done} of {self._count} {self._noun}s were counted, and {share} the next"
+        found = f" ({self._regions / self.done:.6g} activation regions each)" if self.done else ""
+        done = f"{self.done} of {self._count} {self._noun}s"
+        return f"{done} were counted{found}, and {share} the next"
 
     def _report(self) -> None:
         if self._progress is not None:

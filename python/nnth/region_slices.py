@@ -115,7 +115,7 @@ def regions_along(
             for where in random_slices(along, nets, sample, lines, radius):
                 found = count_slice(network, where, threads=threads, progress=tasks.part)
                 counts[-1].append(found)
-                tasks.finish()
+                tasks.finish(found.activation_regions)
     means = [float(np.mean([c.activation_regions for c in of_net])) for of_net in counts]
     every = [c for of_net in counts for c in of_net]
     mean = float(np.mean(means))
@@ -169,7 +169,7 @@ def regions_through(
         for where in segments(data):
             counts.append(count_slice(network, where, threads=threads, progress=tasks.part))
             expected.append(_expected_on_segment(nets, where))
-            tasks.finish()
+            tasks.finish(counts[-1].activation_regions)
     columns = {
         "segment": np.arange(1, len(data)),
         "activation_regions": [c.activation_regions for c in counts],

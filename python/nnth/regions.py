@@ -329,7 +329,7 @@ def _count_all(
                     progress=tasks.part,
                 )
             )
-            tasks.finish()
+            tasks.finish(counts[-1].activation_regions)
     return counts
 
 
