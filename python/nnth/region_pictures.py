@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Literal, Unpack
 
 import numpy as np
@@ -18,13 +18,13 @@ from nnth.region_cells import Cells, cells_of
 from nnth.region_slices import (
     Along,
     Slice,
-    count_slice,
+    core_slice,
     path_points,
     plane_through,
     random_slices,
     segments,
 )
-from nnth.regions import Domain, check_domain
+from nnth.regions import Domain, RegionCounts, check_domain, count_core
 
 Color = Literal["gradient", "layer", "pattern", "active"]
 
@@ -172,55 +172,84 @@ def curve(pieces: Sequence[Cells], *, x_label: str = "x", note: str = "") -> Cur
 
 
 def window(network: Network, where: Slice, *, threads: int = 0) -> tuple[tuple[float, float], str]:
-    """Return the limits of the picture of a slice, and what they leave out in words."""
+    """Return the limits of the picture of a slice, and what they leave out in words.
 
-    def regions_within(limits: tuple[float, float]) -> int:
-        return count_slice(
-            network, replace(where, limits=limits), threads=threads
-        ).activation_regions
+    Of regions in great number only those that are shown are counted, with some around them.
+    """
+    core = core_slice(network, where)
+
+    def counted(limits: tuple[float, float] | None) -> RegionCounts:
+        return count_core(core, limits, None, threads=threads)
+
+    def within(radius: float) -> int:
+        return counted((-radius, radius)).activation_regions
 
     if where.limits is not None:
-        limits = where.limits
-        while regions_within(limits) > MAX_CELLS:
-            middle, quarter = sum(limits) / 2.0, (limits[1] - limits[0]) / 4.0
-            limits = (middle - quarter, middle + quarter)
-        shown = "" if limits == where.limits else f"the part {_interval(limits, where)} of the box"
-        return limits, shown
-    counts = count_slice(network, where, threads=threads)
-    total, vertices = counts.activation_regions, counts.vertices or 0
-    radius = 1.0
-    if vertices:
-        enough = math.ceil(_MOST * total)
-        while regions_within((-radius, radius)) < enough and radius < _REACH:
-            radius *= 2.0
-        while regions_within((-radius / 2.0, radius / 2.0)) >= enough and radius > 1.0 / _REACH:
-            radius /= 2.0
-        for factor in (2.0**-0.5, 2.0**-0.25, 2.0**-0.125):  # as near as a picture needs
-            if regions_within((-radius * factor, radius * factor)) >= enough:
-                radius *= factor
-        far = radius
-        while regions_within((-far, far)) < total and far < _FAR * radius:
-            far *= 1.25
-        if regions_within((-far, far)) == total:
-            radius = 1.05 * far
-        while regions_within((-radius, radius)) > MAX_CELLS:
-            radius /= 2.0
-        radius = float(f"{radius:.2g}")
+        shown = _part(where.limits, counted)
+        note = "" if shown == where.limits else f"the part {_interval(shown, where)} of the box"
+        return shown, note
+    noun = "breakpoints" if where.dimension == 1 else "vertices"
+    radius = 2.0**-12
+    while radius < 2.0**12 and within(radius) <= MAX_CELLS:
+        radius *= 2.0
+    if radius < 2.0**12:  # more than a picture can show
+        limits = (-radius / 2.0, radius / 2.0)
+        count = _inner_vertices(counted(limits), where)
+        return limits, f"window {_interval(limits, where)} with {count} {noun}"
+    counts = counted(None)
+    radius = _radius(within, counts.activation_regions) if counts.vertices else 1.0
     limits = (-radius, radius)
-    if where.dimension == 1 and regions_within(limits) == total > 1:
+    if where.dimension == 1 and within(radius) == counts.activation_regions > 1:
         ends = cells_of(network, where, limits, threads=threads).corners
         low, high = (float(x) for x in np.unique(ends)[[1, -2]])
         room = 0.06 * (high - low) or 0.5 * radius
         limits = (float(f"{low - room:.3g}"), float(f"{high + room:.3g}"))
         if not (limits[0] < low and high < limits[1]):
             limits = (low - room, high + room)
-    inside = count_slice(network, replace(where, limits=limits), threads=threads)
-    # The border's own vertices are as many as its sides: in all, what the sum of sides has more
-    # than two for each inner edge.
+    count = _inner_vertices(counted(limits), where)
+    return limits, f"window {_interval(limits, where)} with {count} of {counts.vertices} {noun}"
+
+
+def _part(
+    limits: tuple[float, float], counted: Callable[[tuple[float, float]], RegionCounts]
+) -> tuple[float, float]:
+    """Return the largest of the box and its halves around the middle that a picture can show."""
+    middle, half = sum(limits) / 2.0, (limits[1] - limits[0]) / 2.0
+    shown = limits
+    for halvings in range(24, -1, -1):  # from below: a count of all may take long
+        size = math.ldexp(half, -halvings)
+        larger = (middle - size, middle + size) if halvings else limits
+        if counted(larger).activation_regions > MAX_CELLS:
+            break
+        shown = larger
+    return shown
+
+
+def _radius(within: Callable[[float], int], total: int) -> float:
+    """Return a radius with all vertices, or with most of the regions where others are far away."""
+    enough, radius = math.ceil(_MOST * total), 1.0
+    while within(radius) < enough and radius < _REACH:
+        radius *= 2.0
+    while within(radius / 2.0) >= enough and radius > 1.0 / _REACH:
+        radius /= 2.0
+    for factor in (2.0**-0.5, 2.0**-0.25, 2.0**-0.125):  # as near as a picture needs
+        if within(radius * factor) >= enough:
+            radius *= factor
+    far = radius
+    while within(far) < total and far < _FAR * radius:
+        far *= 1.25
+    if within(far) == total:
+        radius = 1.05 * far
+    while within(radius) > MAX_CELLS:
+        radius /= 2.0
+    return float(f"{radius:.2g}")
+
+
+def _inner_vertices(inside: RegionCounts, where: Slice) -> int:
+    """Return the vertices in a box that are not on its border, which has one for each side."""
+    # Inner edges are two sides each, those of the border one.
     border = 2 if where.dimension == 1 else 2 * (inside.edges or 0) - (inside.sides or 0)
-    count = (inside.vertices or 0) - border
-    noun = "breakpoints" if where.dimension == 1 else "vertices"
-    return limits, f"window {_interval(limits, where)} with {count} of {vertices} {noun}"
+    return (inside.vertices or 0) - border
 
 
 def _interval(limits: tuple[float, float], where: Slice) -> str:
