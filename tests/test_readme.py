@@ -11,8 +11,9 @@ import pytest
 README = (Path(__file__).parents[1] / "README.md").read_text()
 NNTH = Path(sys.executable).with_name("nnth")
 
-# The indented commands on kernels, which need no file; without the shell around them.
-EXAMPLES = re.findall(r"^    nnth (kernel [^|\n]*)$", README, re.MULTILINE)
+# The indented commands that need no file; without the shell around them.
+COMMANDS = re.findall(r"^    nnth ((?:kernel|regions) [^|\n]*)$", README, re.MULTILINE)
+EXAMPLES = [command for command in COMMANDS if ".np" not in command]
 
 
 def test_the_first_lines_are_what_the_program_prints() -> None:
@@ -36,8 +37,22 @@ def test_examples_run(command: str, tmp_path: Path) -> None:
     words = [NNTH, *shlex.split(command)]
     done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert len(done.stdout.splitlines()) > 2
+    assert len(done.stdout.splitlines()) > 1
 
 
 def test_there_are_examples() -> None:
-    assert len(EXAMPLES) >= 5
+    assert len(EXAMPLES) >= 10
+
+
+def test_the_counts_are_what_the_program_prints() -> None:
+    shown = re.search(r"\$ nnth (regions .*?) \| cut.*\n    (\S*)\n    (\S*)\n", README)
+    assert shown is not None
+    done = subprocess.run(
+        [NNTH, *shlex.split(shown[1])], capture_output=True, text=True, check=True
+    )
+    names, row = (line.split(",") for line in done.stdout.splitlines())
+    assert [names[0], *names[9:13]] == shown[2].split(",")
+    count, *theory = [row[0], *row[9:13]]
+    assert count == shown[3].split(",")[0]
+    expected = [float(cell) for cell in shown[3].split(",")[1:]]
+    assert [float(cell) for cell in theory] == pytest.approx(expected, rel=1e-12)

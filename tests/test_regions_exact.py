@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from region_nets import RADII, WILD, Floats, Net, gaussian, net, nets, one_layer, tents
 from region_oracle import Counts, faces
 
-network = pytest.importorskip("nnth.network")
-regions = pytest.importorskip("nnth.regions")
+from nnth.network import Network
+from nnth.regions import RegionCounts, count_regions
 
 BOXES = st.none() | RADII
 FIELDS = [field.name for field in dataclasses.fields(Counts)]
@@ -26,14 +26,12 @@ def exhaustive(examples: int) -> settings:
     return settings(deadline=None, derandomize=True, max_examples=examples)
 
 
-def count(n: Net, box: float | None = None, **more: Any) -> Any:
-    where = {"domain": "space"} if box is None else {"domain": "box", "box": box}
-    return regions.count_regions(
-        network.Network(weights=n.weights, biases=n.biases), **where, **more
-    )
+def count(n: Net, box: float | None = None, **more: Any) -> RegionCounts:
+    where: dict[str, Any] = {"domain": "space"} if box is None else {"domain": "box", "box": box}
+    return count_regions(Network(weights=n.weights, biases=n.biases), **where, **more)
 
 
-def figures(counted: Any) -> dict[str, Any]:
+def figures(counted: RegionCounts) -> dict[str, Any]:
     """What the package counts; beyond the plane it may leave some figures out, as None."""
     return {name: getattr(counted, name) for name in FIELDS}
 

@@ -9,11 +9,13 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from nnth.plot import Plot, Series
+from nnth.plot import Curve, Plot, Series, Tessellation
 from nnth.table import Column, Table
+from nnth_cli.region_figure import draw_curve, draw_tessellation
 
 # Okabe & Ito (2008): told apart under every common form of colour blindness.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_MANY_CELLS = 20_000  # which a finer picture tells apart
 _STYLE: Any = {
     "axes.grid": True,
     "axes.spines.right": False,
@@ -36,23 +38,39 @@ def draw(table: Table, stream: BinaryIO, kind: str) -> None:
     is drawn with every float column against the first column.
     """
     plot = table.plot or _plain_plot(table)
+    square = isinstance(plot, Tessellation)
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+        figure = Figure(figsize=(7.2, 6.4) if square else (6.4, 4.2), layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
-        colours = cycle(_COLOURS)
-        for suffix, rows in _groups(table, plot):
-            for series in plot.series:
-                _draw_series(axes, table, plot.x, series, rows, suffix, next(colours))
-        axes.set_xlabel(plot.x_label or plot.x)
-        axes.set_ylabel(plot.y_label)
-        axes.set_xscale("log" if plot.log_x else "linear")
-        axes.set_yscale("log" if plot.log_y else "linear")
-        axes.set_title(table.caption(), fontsize=7, loc="left", wrap=True, parse_math=False)
+        caption = table.caption()
+        match plot:
+            case Tessellation():
+                draw_tessellation(figure, axes, plot, kind)
+                caption += f"\n{plot.note}" if plot.note else ""
+            case Curve():
+                draw_curve(axes, plot)
+                caption += f"\n{plot.note}" if plot.note else ""
+            case Plot():
+                _draw_series_of(axes, table, plot)
+        axes.set_title(caption, fontsize=7, loc="left", wrap=True, parse_math=False)
         if axes.get_legend_handles_labels()[0]:
             axes.legend()
         when = {"png": None, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
+        if isinstance(plot, Tessellation) and len(plot.values) > _MANY_CELLS:
+            mpl.rcParams["savefig.dpi"] = 300
         figure.savefig(stream, format=kind, metadata=when)
+
+
+def _draw_series_of(axes: Any, table: Table, plot: Plot) -> None:
+    colours = cycle(_COLOURS)
+    for suffix, rows in _groups(table, plot):
+        for series in plot.series:
+            _draw_series(axes, table, plot.x, series, rows, suffix, next(colours))
+    axes.set_xlabel(plot.x_label or plot.x)
+    axes.set_ylabel(plot.y_label)
+    axes.set_xscale("log" if plot.log_x else "linear")
+    axes.set_yscale("log" if plot.log_y else "linear")
 
 
 def _draw_series(

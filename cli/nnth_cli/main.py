@@ -12,13 +12,13 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 # Each is a function of its own name in a module of its own name, imported only when needed.
-COMMANDS = ("kernel", "gram")
+COMMANDS = ("kernel", "gram", "regions")
 
 EXAMPLES = """
 \b
 Examples:
   nnth kernel --act relu --depth 50 | cut -d, -f1,5
-  nnth gram data.npy --act gelu --depth 3 -o kernels.npz
+  nnth regions --widths 64,64,64 --plot regions.png
 
 \b
 NNTH_TRACEBACK=1 in the environment shows where in the program an error arose.
@@ -108,7 +108,8 @@ def conclude(code: int) -> NoReturn:
 def run(command: Any, arguments: Sequence[str]) -> int:
     """Runs a Click command and returns the exit code; errors become one line on stderr.
 
-    0 done; 1 could not finish; 2 wrong usage or bad input; 130 interrupted; 141 when the reader of
+    0 done; 1 could not finish; 2 wrong usage or bad input; 130 interrupted, with what was done
+    where the work said so; 141 when the reader of
     standard output has left, quietly. With NNTH_TRACEBACK in the environment errors pass through.
     """
     try:
@@ -117,8 +118,10 @@ def run(command: Any, arguments: Sequence[str]) -> int:
             sys.stdout.flush()
     except typer.Exit as request:
         return request.exit_code
-    except (KeyboardInterrupt, typer.Abort):
+    except (KeyboardInterrupt, typer.Abort) as stop:
         code = INTERRUPTED
+        if said := " ".join(str(stop).split()):
+            typer.echo(f"nnth: interrupted: {said}", err=True)
     except BrokenPipeError:
         code = READER_GONE
     except Exception as error:

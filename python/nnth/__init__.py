@@ -8,16 +8,23 @@ from nnth.gram import Gram, gram
 from nnth.kernel import kernel
 from nnth.network import Network, load_network, named_network, random_network
 from nnth.random import normals, uniforms
+from nnth.region_cells import Cells, cells
+from nnth.region_slices import regions_along, regions_on_plane, regions_through
+from nnth.regions import RegionCounts, count_regions, region_statements, regions
 from nnth.table import Table
 
 __all__ = [
     "CATALOGUE",
     "Arrangement",
+    "Cells",
     "Gram",
     "Network",
+    "RegionCounts",
     "Table",
     "__version__",
     "arrangement",
+    "cells",
+    "count_regions",
     "gram",
     "kernel",
     "load_data",
@@ -25,5 +32,10 @@ __all__ = [
     "named_network",
     "normals",
     "random_network",
+    "region_statements",
+    "regions",
+    "regions_along",
+    "regions_on_plane",
+    "regions_through",
     "uniforms",
 ]

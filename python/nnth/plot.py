@@ -1,9 +1,12 @@
-"""How a Table is drawn: a description of axes and series, which a table carries and others draw.
+"""How a Table is drawn: a description of a figure, which the table carries and others draw.
 
 Labels may hold mathematics between dollar signs, such as `$K_{ab}$`, in matplotlib's mathtext.
 """
 
 from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,3 +47,53 @@ class Plot:
         for series in self.series:
             names += [series.y, series.error, series.theory]
         return [name for name in names if name is not None]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Tessellation:
+    """A plane figure of polygons filled by a value each, with their edges over them.
+
+    corners: `(sides, 2)`; those of polygon i are first[i] to first[i + 1] - 1, first being
+        `(polygons + 1,)`. values: `(polygons,)`, finite. edges: for each layer, from the first to
+        the last, the ends of its edges `(k, 2, 2)`. limits: of both axes. `scale` says what values
+        are: amounts on one scale, small whole numbers as steps, or names without order. `note` is
+        a line for the caption.
+    """
+
+    first: NDArray[Any]
+    corners: NDArray[Any]
+    values: NDArray[Any]
+    edges: tuple[NDArray[Any], ...]
+    limits: tuple[float, float]
+    scale: Literal["amounts", "steps", "names"] = "amounts"
+    value_label: str = ""
+    x_label: str = ""
+    y_label: str = ""
+    note: str = ""
+
+    def columns(self) -> list[str]:
+        """None: the figure holds its own numbers."""
+        return []
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Curve:
+    """A piecewise linear function of one variable with its breakpoints.
+
+    x: `(k,)`, ascending; y: `(k, outputs)`; layers: `(k,)`, of the breakpoint there, from 1, or 0
+        where there is none.
+    """
+
+    x: NDArray[Any]
+    y: NDArray[Any]
+    layers: NDArray[Any]
+    x_label: str = ""
+    y_label: str = ""
+    note: str = ""
+
+    def columns(self) -> list[str]:
+        """None: the figure holds its own numbers."""
+        return []
+
+
+Drawing: TypeAlias = Plot | Tessellation | Curve

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nnth._core import __version__
-from nnth.plot import Plot
+from nnth.plot import Drawing
 
 Scalar: TypeAlias = float | int | bool | str | None
 Parameter: TypeAlias = Scalar | tuple[Scalar, ...]
@@ -58,7 +58,7 @@ class Table:
     __slots__ = ("_arrays", "_meta", "_plot")
 
     def __init__(
-        self, columns: Mapping[str, ArrayLike], meta: Meta, *, plot: Plot | None = None
+        self, columns: Mapping[str, ArrayLike], meta: Meta, *, plot: Drawing | None = None
     ) -> None:
         self._arrays = {name: _column(name, values) for name, values in columns.items()}
         self._meta = meta
@@ -84,9 +84,13 @@ class Table:
         return self._meta
 
     @property
-    def plot(self) -> Plot | None:
+    def plot(self) -> Drawing | None:
         """How the table is drawn, if it says so."""
         return self._plot
+
+    def with_plot(self, plot: Drawing) -> "Table":
+        """The same table, drawn in another way."""
+        return Table(self._arrays, self._meta, plot=plot)
 
     @property
     def constants(self) -> dict[str, Parameter]:
@@ -194,7 +198,7 @@ def for_people(value: Parameter) -> str:
     return _plain(value)
 
 
-def _rebuild(columns: dict[str, Column], meta: Meta, plot: Plot | None) -> Table:
+def _rebuild(columns: dict[str, Column], meta: Meta, plot: Drawing | None) -> Table:
     return Table(columns, meta, plot=plot)
 
 

@@ -1,0 +1,192 @@
+"""The networks a computation runs over: samples of a random one, or one that is given."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypedDict, TypeVar, Unpack
+
+from nnth.network import (
+    SUFFIXES,
+    Network,
+    load_network,
+    named_network,
+    parse_widths,
+    random_network,
+    whole,
+)
+
+Progress = Callable[[int, int], object]
+T = TypeVar("T")
+
+MAX_SAMPLES: Final = 2**32  # streams beyond are for what else is random
+
+_GRAIN: Final = 1000  # steps of progress a task
+
+
+class Shape(TypedDict, total=False):
+    """What random networks are like; each may be left out.
+
+    n0: dimension of the input, 2. widths: of the hidden layers, (64,), or text as "64*10,32".
+    n_out: dimension of the output, 1. cw, bias_var: W_l ~ N(0, cw/n_(l-1)), b_l ~ N(0, bias_var),
+    2 and 1. samples: networks, 1. seed: 0; sample s is stream s of the seed.
+    """
+
+    n0: int | None
+    widths: Sequence[int] | str | None
+    n_out: int | None
+    cw: float | None
+    bias_var: float | None
+    samples: int | None
+    seed: int
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Networks of one shape: `samples` random ones (cw, bias_var, seed), or the one `given`."""
+
+    n0: int
+    widths: tuple[int, ...]
+    n_out: int
+    cw: float | None
+    bias_var: float | None
+    samples: int
+    seed: int
+    net: str | None
+    given: Network | None
+
+    def network(self, sample: int) -> Network:
+        """Return network 0, 1, ..., samples - 1."""
+        if self.given is not None:
+            return self.given
+        return random_network(
+            self.n0,
+            self.widths,
+            n_out=self.n_out,
+            cw=0.0 if self.cw is None else self.cw,
+            bias_var=0.0 if self.bias_var is None else self.bias_var,
+            seed=self.seed,
+            sample=sample,
+        )
+
+    @property
+    def law(self) -> dict[str, float] | None:
+        """The variances cw and bias_var of random networks; None for a given one."""
+        if self.given is not None or self.cw is None or self.bias_var is None:
+            return None
+        return {"cw": self.cw, "bias_var": self.bias_var}
+
+    def parameters(self) -> dict[str, Any]:
+        """What a table's record says of the networks."""
+        return {
+            "net": self.net,
+            "n0": self.n0,
+            "widths": self.widths,
+            "n_out": self.n_out,
+            "cw": self.cw,
+            "bias_var": self.bias_var,
+            "samples": self.samples,
+        }
+
+
+def ensemble(
+    net: Network | str | os.PathLike[str] | None = None, **shape: Unpack[Shape]
+) -> Ensemble:
+    """Return the networks that are asked for.
+
+    net: a Network; the path of a file that `nnth.load_network` reads; a name that
+        `nnth.named_network` knows; or None for random networks, of this Shape.
+
+    Raises ValueError for an argument out of range, or of the shape beside a network.
+    """
+    seed = shape.get("seed", 0)
+    given = {name: value for name, value in shape.items() if value is not None and name != "seed"}
+    if net is not None:
+        for name, value in given.items():
+            raise ValueError(f"{name} must not be given where net is, and is {value}")
+        network = _network(net)
+        text = None if isinstance(net, Network) else os.fspath(net)
+        return Ensemble(
+            network.n0, network.widths, network.n_out, None, None, 1, seed, text, network
+        )
+    widths = shape.get("widths") or (64,)
+    samples = whole("samples", _either(shape.get("samples"), 1))
+    if samples >= MAX_SAMPLES:
+        raise ValueError(f"samples must be below {MAX_SAMPLES}, not {samples}")
+    return Ensemble(
+        whole("n0", _either(shape.get("n0"), 2)),
+        parse_widths(widths) if isinstance(widths, str) else tuple(map(_width, widths)),
+        whole("n_out", _either(shape.get("n_out"), 1)),
+        float(_either(shape.get("cw"), 2.0)),
+        float(_either(shape.get("bias_var"), 1.0)),
+        samples,
+        seed,
+        None,
+        None,
+    )
+
+
+class Tasks:
+    """Progress through equal tasks, each of which tells its own.
+
+    As a context it turns a KeyboardInterrupt into one that says how far the work was.
+    """
+
+    def __init__(self, count: int, noun: str, progress: Progress | None) -> None:
+        self.done = 0
+        self._count, self._noun, self._progress = count, noun, progress
+        self._share = 0.0
+        self._regions = 0
+
+    def part(self, done: int, total: int) -> None:
+        """The progress of the task at hand."""
+        self._share = done / total if total else 0.0
+        self._report()
+
+    def finish(self, regions: int) -> None:
+        """Ends the task at hand, which has counted so many regions."""
+        self.done, self._share = self.done + 1, 0.0
+        self._regions += regions
+        self._report()
+
+    def statement(self) -> str:
+        """How far the work is."""
+        share = f"{self._share:.0%} of the parts of"
+        if self._count == 1:
+            return f"{share} the {self._noun} were counted"
+        found = f" ({self._regions / self.done:.6g} activation regions each)" if self.done else ""
+        done = f"{self.done} of {self._count} {self._noun}s"
+        return f"{done} were counted{found}, and {share} the next"
+
+    def _report(self) -> None:
+        if self._progress is not None:
+            self._progress(_GRAIN * self.done + round(_GRAIN * self._share), _GRAIN * self._count)
+
+    def __enter__(self) -> Tasks:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, KeyboardInterrupt) and not error.args:
+            raise KeyboardInterrupt(self.statement()) from None
+
+
+def _network(net: Network | str | os.PathLike[str]) -> Network:
+    if isinstance(net, Network):
+        return net
+    if isinstance(net, os.PathLike) or Path(net).suffix in SUFFIXES:
+        return load_network(net)
+    try:
+        return named_network(net)
+    except ValueError as error:
+        files = " or ".join(SUFFIXES)
+        raise ValueError(f"net must be a file ending in {files}, or a name: {error}") from None
+
+
+def _width(value: int) -> int:
+    return whole("widths", value)
+
+
+def _either(value: T | None, default: T) -> T:
+    return default if value is None else value
