@@ -1,6 +1,7 @@
 #include "nnth/regions/faces.hpp"
 
 #include <algorithm>
+#include <vector>
 
 namespace nnth::regions {
 
@@ -22,19 +23,73 @@ bool on_rim(FacetId id) {
     return id >> 32 == 0;
 }
 
+// The hyperplanes through all the corners on a wall.
+template <std::size_t D>
+void hyperplanes_of(const Polytope<D>& cell, FacetId wall, std::vector<FacetId>& common) {
+    bool first = true;
+    for (std::size_t p = 0; p < cell.corners().size(); ++p) {
+        const auto through = cell.hyperplanes(p);
+        if (!std::binary_search(through.begin(), through.end(), wall)) continue;
+        if (first) {
+            common.assign(through.begin(), through.end());
+            first = false;
+        } else {
+            std::erase_if(common, [&](FacetId id) {
+                return !std::binary_search(through.begin(), through.end(), id);
+            });
+        }
+    }
+}
+
 }  // namespace
+
+void Faces::Found::merge(const Found& other) {
+    counted += other.counted;
+    keys.insert(other.keys.begin(), other.keys.end());
+}
 
 Faces::Faces(const PatternLayout& layout) : layout_(layout), keys_(128 * layout.words()) {
     for (std::size_t i = 0; i < keys_.size(); ++i) keys_[i] = random_key(i);
+}
+
+bool Faces::is_on(FacetId id, const std::uint64_t* pattern) const {
+    const auto layer = static_cast<std::size_t>((id >> 32) - 1);
+    return on_rim(id) || layout_.on(pattern, layer, static_cast<std::size_t>(id & 0xffffffff));
 }
 
 // What changes in the key when a hyperplane's sign becomes 0, or when it is a side of the rim.
 FaceKey Faces::sign_key(FacetId id, const std::uint64_t* pattern) const {
     if (on_rim(id)) return random_key(keys_.size() + id);
     const auto layer = static_cast<std::size_t>((id >> 32) - 1);
-    const auto neuron = static_cast<std::size_t>(id & 0xffffffff);
-    const std::size_t bit = 64 * layout_.first_word(layer) + neuron;
-    return keys_[2 * bit + (layout_.on(pattern, layer, neuron) ? 1 : 0)];
+    const std::size_t bit = 64 * layout_.first_word(layer) + (id & 0xffffffff);
+    return keys_[2 * bit + (is_on(id, pattern) ? 1 : 0)];
+}
+
+FaceKey Faces::cell_key(const std::uint64_t* pattern) const {
+    FaceKey key;
+    for (std::size_t bit = 0; 2 * bit < keys_.size(); ++bit) {
+        key ^= keys_[2 * bit + (pattern[bit / 64] >> (bit % 64) & 1)];
+    }
+    return key;
+}
+
+FaceKey Faces::face_key(FaceKey cell, std::span<const FacetId> hyperplanes,
+                        const std::uint64_t* pattern) const {
+    for (const FacetId id : hyperplanes) cell ^= sign_key(id, pattern);
+    return cell;
+}
+
+void Faces::note(std::span<const FacetId> hyperplanes, std::size_t codimension, const FaceKey& cell,
+                 const std::uint64_t* pattern, Found& inner, Found& rim) {
+    // Rim sides have the smallest numbers, and hyperplanes are in ascending order.
+    Found& found = on_rim(hyperplanes.front()) ? rim : inner;
+    if (hyperplanes.size() > codimension) {
+        found.keys.insert(face_key(cell, hyperplanes, pattern));
+        return;
+    }
+    const bool all_on = std::all_of(hyperplanes.begin(), hyperplanes.end(),
+                                    [&](FacetId id) { return is_on(id, pattern); });
+    found.counted += all_on ? 1 : 0;
 }
 
 void Faces::match(const FaceKey& facet, CellRecord* record, Seams& seams) {
@@ -53,63 +108,32 @@ void Faces::match(const FaceKey& facet, CellRecord* record, Seams& seams) {
 template <std::size_t D>
 void Faces::add(const Polytope<D>& cell, const std::uint64_t* pattern, CellRecord* record,
                 Seams& seams) {
-    FaceKey whole;
-    for (std::size_t bit = 0; 2 * bit < keys_.size(); ++bit) {
-        whole ^= keys_[2 * bit + (pattern[bit / 64] >> (bit % 64) & 1)];
-    }
-    const auto face = [&](std::span<const FacetId> hyperplanes, Set& inner, Set& rim) {
-        FaceKey key = whole;
-        bool at_rim = false;
-        for (const FacetId id : hyperplanes) {
-            key ^= sign_key(id, pattern);
-            at_rim = at_rim || on_rim(id);
-        }
-        (at_rim ? rim : inner).insert(key);
-    };
+    const FaceKey key = cell_key(pattern);
     const std::size_t corners = cell.corners().size();
     Buffer<FacetId> shared;
     for (std::size_t p = 0; p < corners; ++p) {
-        face(cell.hyperplanes(p), corners_, rim_corners_);
+        note(cell.hyperplanes(p), D, key, pattern, corners_, rim_corners_);
         for (std::size_t q = p + 1; q < corners; ++q) {
-            if (cell.edge(p, q, shared)) {
-                face({shared.data(), shared.size()}, edges_, rim_edges_);
-            }
+            if (!cell.edge(p, q, shared)) continue;
+            note({shared.data(), shared.size()}, D - 1, key, pattern, edges_, rim_edges_);
         }
     }
     ++record->references;
+    std::vector<FacetId> common;
     for (const auto& wall : cell.walls()) {
         if (wall.facet.on_rim()) continue;
-        // What vanishes on the facet vanishes at all its corners.
-        const FacetId own = facet_id(wall.facet);
-        Buffer<FacetId> common;
-        bool first = true;
-        for (std::size_t p = 0; p < corners; ++p) {
-            const auto through = cell.hyperplanes(p);
-            if (!std::binary_search(through.begin(), through.end(), own)) continue;
-            if (first) {
-                common.resize(through.size());
-                std::copy(through.begin(), through.end(), common.begin());
-            } else {
-                const auto end = std::remove_if(common.begin(), common.end(), [&](FacetId id) {
-                    return !std::binary_search(through.begin(), through.end(), id);
-                });
-                common.resize(static_cast<std::size_t>(end - common.begin()));
-            }
-            first = false;
-        }
-        FaceKey key = whole;
-        for (const FacetId id : common) key ^= sign_key(id, pattern);
-        match(key, record, seams);
+        hyperplanes_of(cell, facet_id(wall.facet), common);
+        match(face_key(key, common, pattern), record, seams);
     }
     --record->references;
     seams.release(record);
 }
 
 void Faces::merge(const Faces& other, Seams& seams) {
-    corners_.insert(other.corners_.begin(), other.corners_.end());
-    edges_.insert(other.edges_.begin(), other.edges_.end());
-    rim_corners_.insert(other.rim_corners_.begin(), other.rim_corners_.end());
-    rim_edges_.insert(other.rim_edges_.begin(), other.rim_edges_.end());
+    corners_.merge(other.corners_);
+    edges_.merge(other.edges_);
+    rim_corners_.merge(other.rim_corners_);
+    rim_edges_.merge(other.rim_edges_);
     for (const auto& [facet, record] : other.open_) {
         match(facet, record, seams);
         --record->references;  // the other set's own

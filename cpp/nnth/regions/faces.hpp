@@ -39,6 +39,8 @@ struct FaceCounts {
     std::uint64_t rim_edges = 0;
 };
 
+// Faces of codimension c through which exactly c hyperplanes pass need no key: each choice of their
+// signs is that of one cell around the face, and the cell where all are positive counts it.
 class Faces {
   public:
     explicit Faces(const PatternLayout& layout);
@@ -56,14 +58,27 @@ class Faces {
     FaceCounts counts() const;
 
   private:
-    using Set = std::unordered_set<FaceKey, FaceKeyHash>;
+    // The faces of one dimension, on the rim or off it.
+    struct Found {
+        std::uint64_t counted = 0;
+        std::unordered_set<FaceKey, FaceKeyHash> keys;
 
+        std::uint64_t size() const { return counted + keys.size(); }
+        void merge(const Found& other);
+    };
+
+    bool is_on(FacetId id, const std::uint64_t* pattern) const;
     FaceKey sign_key(FacetId id, const std::uint64_t* pattern) const;
+    FaceKey cell_key(const std::uint64_t* pattern) const;
+    FaceKey face_key(FaceKey cell, std::span<const FacetId> hyperplanes,
+                     const std::uint64_t* pattern) const;
+    void note(std::span<const FacetId> hyperplanes, std::size_t codimension, const FaceKey& cell,
+              const std::uint64_t* pattern, Found& inner, Found& rim);
     void match(const FaceKey& facet, CellRecord* record, Seams& seams);
 
     const PatternLayout& layout_;
     std::vector<FaceKey> keys_;  // of each neuron off, each neuron on
-    Set corners_, edges_, rim_corners_, rim_edges_;
+    Found corners_, edges_, rim_corners_, rim_edges_;
     std::unordered_map<FaceKey, CellRecord*, FaceKeyHash> open_;
 };
 
