@@ -147,6 +147,7 @@ class Walk {
     Seams& seams() { return seams_; }
     const Seams& seams() const { return seams_; }
     Faces& faces() { return faces_; }
+    const Faces& faces() const { return faces_; }
     Tally tally() const {
         Tally all = tally_;
         all.exact_signs = exact_.decided();

@@ -1,0 +1,148 @@
+#include "nnth/regions/divided_walk.hpp"
+
+#include <algorithm>
+
+#include "nnth/numerics/parallel.hpp"
+
+namespace nnth::regions {
+
+// Enough parts to share among threads and to report on, each worth some thousand cells; what takes
+// a few milliseconds is not worth waking a thread.
+template <typename Cell>
+std::size_t DividedWalk<Cell>::parts_wanted() const {
+    const double neurons = static_cast<double>(question_.network.neurons());
+    double cells = 1;
+    for (std::size_t j = 1; j <= Cell::dimension; ++j) cells *= neurons / static_cast<double>(j);
+    return cells < 10000 ? 1 : static_cast<std::size_t>(std::clamp(cells / 1500, 1.0, 512.0));
+}
+
+template <typename Cell>
+void DividedWalk<Cell>::divide() {
+    top_.begin(root_.stage);
+    root_.pattern = top_.pattern();
+    parts_ = {&root_};
+    const std::size_t wanted = parts_wanted();
+    for (bool grown = true; grown && parts_.size() < wanted;) {
+        grown = false;
+        std::vector<Node*> next;
+        for (Node* part : parts_) {
+            const std::vector<Node*> below = expand(*part);
+            next.insert(next.end(), below.begin(), below.end());
+            grown = grown || !below.empty();
+        }
+        parts_ = std::move(next);
+    }
+}
+
+template <typename Cell>
+template <typename Enter>
+std::unique_ptr<typename DividedWalk<Cell>::Node> DividedWalk<Cell>::child(Node& parent,
+                                                                           Enter&& enter) {
+    auto below = std::make_unique<Node>();
+    enter(below->stage);
+    below->parent = &parent;
+    below->pattern = top_.pattern();
+    ++parent.pending;
+    return below;
+}
+
+// The nodes below a node; none when it is a cell of the last layer.
+template <typename Cell>
+std::vector<typename DividedWalk<Cell>::Node*> DividedWalk<Cell>::expand(Node& node) {
+    top_.pattern() = node.pattern;
+    top_.pattern_replaced();
+    switch (top_.advance(node.stage, node.split)) {
+        case Walk<Cell>::Step::finished:
+            top_.finish(node.stage, node.sides);
+            finished(node, top_);
+            return {};
+        case Walk<Cell>::Step::deeper:
+            node.plus =
+                child(node, [&](Stage<Cell>& below) { top_.enter_next_layer(node.stage, below); });
+            return {node.plus.get()};
+        case Walk<Cell>::Step::split:
+            break;
+    }
+    for (const bool plus : {true, false}) {
+        (plus ? node.plus : node.minus) = child(node, [&](Stage<Cell>& below) {
+            top_.enter_half(node.stage, node.split, plus, below);
+        });
+    }
+    return {node.plus.get(), node.minus.get()};
+}
+
+template <typename Cell>
+Walk<Cell>& DividedWalk<Cell>::idle_walk() {
+    const std::lock_guard lock(mutex_);
+    if (idle_.empty()) {
+        walks_.push_back(std::make_unique<Walk<Cell>>(question_));
+        return *walks_.back();
+    }
+    Walk<Cell>* walk = idle_.back();
+    idle_.pop_back();
+    return *walk;
+}
+
+template <typename Cell>
+void DividedWalk<Cell>::walk(Node& part) {
+    Walk<Cell>& walk = idle_walk();
+    walk.pattern() = part.pattern;
+    walk.pattern_replaced();
+    walk.stage(0) = std::move(part.stage);
+    walk.descend(0, part.sides);
+    finished(part, walk);
+    const std::lock_guard lock(mutex_);
+    idle_.push_back(&walk);
+}
+
+// Joins a finished node to its sibling, if that is finished too, and so on upwards. The sides of
+// both, whichever walk made them, belong to this thread then.
+template <typename Cell>
+void DividedWalk<Cell>::finished(Node& node, Walk<Cell>& walk) {
+    for (Node* parent = node.parent; parent != nullptr; parent = parent->parent) {
+        {
+            const std::lock_guard lock(mutex_);
+            if (--parent->pending > 0) return;
+        }
+        if (parent->minus == nullptr) {
+            parent->sides = std::move(parent->plus->sides);
+        } else if (Walk<Cell>::has_seams) {
+            Walk<Cell>::join(walk.seams(), parent->split.seam, parent->plus->sides,
+                             parent->minus->sides, parent->sides);
+        }
+        parent->plus.reset();
+        parent->minus.reset();
+    }
+}
+
+template <typename Cell>
+void DividedWalk<Cell>::run(int threads, Monitor& monitor) {
+    divide();
+    parallel_for(parts_.size(), threads, monitor, [&](std::size_t part) { walk(*parts_[part]); });
+    if (!Walk<Cell>::has_seams) {
+        for (const auto& walk : walks_) top_.faces().merge(walk->faces(), top_.seams());
+    }
+}
+
+template <typename Cell>
+Tally DividedWalk<Cell>::tally() const {
+    Tally all = top_.tally();
+    for (const auto& walk : walks_) all.add(walk->tally());
+    return all;
+}
+
+template <typename Cell>
+std::uint64_t DividedWalk<Cell>::merged() const {
+    std::uint64_t merged = top_.seams().merged();
+    for (const auto& walk : walks_) merged += walk->seams().merged();
+    return merged;
+}
+
+template class DividedWalk<Segment>;
+template class DividedWalk<Polygon>;
+template class DividedWalk<Polytope<3>>;
+template class DividedWalk<Polytope<4>>;
+template class DividedWalk<Polytope<5>>;
+template class DividedWalk<Polytope<6>>;
+
+}  // namespace nnth::regions

@@ -1,0 +1,61 @@
+// A walk divided into parts for the threads, and put together again.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "nnth/numerics/monitor.hpp"
+#include "nnth/regions/walk.hpp"
+
+namespace nnth::regions {
+
+// The first splits of the domain make a tree, whose leaves are walked by themselves. What a thread
+// finishes it joins to its neighbours as far as these are finished, so that the sides kept are
+// those around the parts in work.
+template <typename Cell>
+class DividedWalk {
+  public:
+    explicit DividedWalk(const Question& question) : question_(question), top_(question) {}
+
+    // Walks the whole domain. Results are the same for any number of threads.
+    void run(int threads, Monitor& monitor);
+
+    Tally tally() const;
+    std::uint64_t merged() const;
+    const Faces& faces() const { return top_.faces(); }
+
+  private:
+    // A cell on the first levels: split, or carried to the next layer (then `plus` is its only
+    // child), or a part.
+    struct Node {
+        Node* parent = nullptr;
+        Stage<Cell> stage;
+        std::vector<std::uint64_t> pattern;
+        Split<Cell> split;
+        std::unique_ptr<Node> plus, minus;
+        int pending = 0;  // children that are not finished
+        Buffer<SideList> sides;
+    };
+
+    std::size_t parts_wanted() const;
+    void divide();
+    std::vector<Node*> expand(Node& node);
+    template <typename Enter>
+    std::unique_ptr<Node> child(Node& parent, Enter&& enter);
+    void walk(Node& part);
+    void finished(Node& node, Walk<Cell>& walk);
+    Walk<Cell>& idle_walk();
+
+    const Question& question_;
+    Walk<Cell> top_;  // makes the first splits
+    Node root_;
+    std::vector<Node*> parts_;
+    std::mutex mutex_;  // of what follows, and of every node's `pending`
+    std::vector<std::unique_ptr<Walk<Cell>>> walks_;  // one a thread
+    std::vector<Walk<Cell>*> idle_;
+};
+
+}  // namespace nnth::regions
