@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -564,3 +565,41 @@ def test_a_net_without_boundaries_has_a_picture() -> None:
     assert isinstance(picture, Tessellation)
     assert len(picture.values) == 1
     assert isinstance(Place(dead, place(dead).slices, ("x", "y")).cells(), Cells)
+
+
+# One hidden layer as an arrangement.
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_arrangements_and_cells_agree(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small integers: parallel, repeated and opposite planes, dead neurons, outputs that cancel."""
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(-1, 2, size=(9, 3)).astype(float)
+    rows[6], rows[7] = 2.0 * rows[5], -rows[5]
+    biases = rng.integers(-1, 2, size=9).astype(float)
+    biases[6], biases[7] = 2.0 * biases[5], -biases[5]
+    outputs = rng.integers(-1, 2, size=(2, 9)).astype(float)
+    outputs[:, 5] = -2.0 * outputs[:, 6] - outputs[:, 7]  # these three together bend nothing
+    net = Network((rows, outputs), (biases, np.zeros(2)))
+    by_cells = count_regions(net)
+    # The package's `regions` is the function.
+    monkeypatch.setattr(sys.modules["nnth.regions"], "MAX_SMALL", 0)
+    by_arrangement = count_regions(net)
+    for name in ("activation_regions", "linear_regions", "bounded", "layer_regions"):
+        assert getattr(by_arrangement, name) == getattr(by_cells, name)
+    for name in ("vertices", "edges", "sides"):
+        if getattr(by_cells, name) is not None:
+            assert getattr(by_arrangement, name) == getattr(by_cells, name)
+
+
+def test_a_layer_of_many_inputs() -> None:
+    table = regions(n0=100, widths=(70,))
+    assert value(table, "activation_regions") == 2.0**70
+    assert value(table, "layer_regions") == str(2**70)
+    assert value(table, "expected") == value(table, "upper_bound") == 2.0**70
+    ten = regions(n0=10, widths=(15,), samples=2)
+    assert value(ten, "activation_regions") == zaslavsky(15, 10)
+    assert value(ten, "bounded") == math.comb(14, 10)
+    with pytest.raises(ValueError, match=r"subsets.*--along line"):
+        regions(n0=10, widths=(1000,))
+    assert np.isnan(region_statements(n0=10, widths=(1000,))["activation_regions"]).all()

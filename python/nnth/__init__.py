@@ -10,7 +10,8 @@ from nnth.network import Network, load_network, named_network, random_network
 from nnth.random import normals, uniforms
 from nnth.region_cells import Cells, cells
 from nnth.region_slices import regions_along, regions_on_plane, regions_through
-from nnth.regions import RegionCounts, count_regions, region_statements, regions
+from nnth.region_statements import region_statements
+from nnth.regions import RegionCounts, count_regions, regions
 from nnth.table import Table
 
 __all__ = [

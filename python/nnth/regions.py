@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final, Literal, Unpack
@@ -19,9 +18,6 @@ from nnth.ensemble import Ensemble, Progress, Shape, Tasks, ensemble
 from nnth.network import Network
 from nnth.region_bounds import (
     expected_regions,
-    hanin_rolnick_upper,
-    lecture_upper,
-    montufar_2014_lower,
     montufar_2017_upper,
     patterns_upper,
     serra_2018_upper,
@@ -168,8 +164,9 @@ def regions(
     `expected` is the mean of activation_regions over random networks (`nnth.region_bounds.
     expected_regions`: exact for one hidden layer, the limit of large widths for more), NaN for a
     given network; `stderr` the standard error of activation_regions over the samples and
-    z = (activation_regions - expected)/stderr. `upper_bound` is the best proven bound for a network
-    of this shape; exact for one layer in general position over the whole space.
+    z = (activation_regions - expected)/stderr, of heavy tails for few samples. `upper_bound` is the
+    best proven bound for a network of this shape; exact for one layer in general position over the
+    whole space.
 
     Accuracy, cost: those of `nnth.count_regions`. Raises ValueError as it does, and as
     `nnth.ensemble.ensemble`; KeyboardInterrupt with what was done.
@@ -179,15 +176,15 @@ def regions(
     """
     nets = ensemble(net, **shape)
     check_domain(domain, box)
-    counts = _count_all(nets, domain, box, at, threads, progress)
-    mean = [float(c.activation_regions) for c in counts]
-    stderr = standard_error(mean)
-    expected = _expected(nets, domain, box)
+    counts = count_all(nets, domain, box, at, threads, progress)
+    found = [float(number(c.activation_regions)) for c in counts]
+    stderr = standard_error(found)
+    expected = expected_count(nets, domain, box)
     columns = count_columns(counts) | {
         "expected": expected,
         "upper_bound": number(_upper(nets, counts)),
         "stderr": stderr,
-        "z": z_score(float(np.mean(mean)), expected, stderr),
+        "z": z_score(float(np.mean(found)), expected, stderr),
     }
     parameters = nets.parameters() | {
         "domain": domain,
@@ -195,46 +192,6 @@ def regions(
         "at": None if at is None else _point(at, nets.n0),
     }
     return one_row(columns | cell_columns(counts), parameters, nets)
-
-
-def region_statements(
-    net: Network | str | os.PathLike[str] | None = None,
-    *,
-    domain: Domain = "space",
-    box: float = 1.0,
-    threads: int = 0,
-    progress: Progress | None = None,
-    **shape: Unpack[Shape],
-) -> Table:
-    """Return what is proven of the number of regions of such networks, beside what is counted.
-
-    Arguments as in `nnth.regions`.
-
-    Returns a Table with a row a statement: bound (its name), value, kind, source,
-    activation_regions. `value` is text, an exact whole number or the shortest form of a float.
-    `kind` is "count" for a number that generic networks of one hidden layer have over the whole
-    space; "upper" and "lower" for what no network exceeds and what some network reaches;
-    "expected" for means over random networks; "order" for an order of magnitude, constants left
-    out. `activation_regions` is the mean of the exact counts, NaN where these are out of reach.
-
-    Raises ValueError as `nnth.regions`, but not for counts out of reach.
-    """
-    nets = ensemble(net, **shape)
-    check_domain(domain, box)
-    counted = math.nan
-    with suppress(OutOfReachError):
-        counts = _count_all(nets, domain, box, None, threads, progress)
-        counted = float(np.mean([float(c.activation_regions) for c in counts]))
-    rows = _statements(nets, domain, box)
-    columns = {
-        name: [row[i] for row in rows]
-        for i, name in enumerate(("bound", "value", "kind", "source"))
-    }
-    parameters = nets.parameters() | {"domain": domain, "box": box if domain == "box" else None}
-    return Table(
-        columns | {"activation_regions": [counted] * len(rows)},
-        Meta("regions", parameters, seed=None if nets.given else nets.seed),
-    )
 
 
 def check_domain(domain: str, box: float) -> tuple[float, float] | None:
@@ -256,7 +213,7 @@ def _check_reach(n0: int, widths: Sequence[int]) -> None:
     estimate = zaslavsky(sum(widths), n0)
     if n0 <= MAX_N0 and estimate <= MAX_REGIONS:
         return
-    about = f"{estimate:.2g}" if estimate < 10**300 else _text(estimate)
+    about = f"{estimate:.2g}" if estimate < 10**300 else in_decimal(estimate)
     about = str(estimate) if estimate < 10**6 else about
     rule = f"at most {MAX_N0}" if n0 > MAX_N0 else "smaller"
     raise OutOfReachError(
@@ -269,7 +226,8 @@ def standard_error(values: Sequence[float]) -> float:
     """Return the standard error of the mean of independent values; NaN for one."""
     if len(values) < 2:
         return math.nan
-    return float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    with np.errstate(invalid="ignore"):  # counts above 1.8e308 are infinite
+        return float(np.std(values, ddof=1)) / math.sqrt(len(values))
 
 
 def z_score(mean: float, expected: float, stderr: float) -> float:
@@ -296,7 +254,7 @@ def cell_columns(counts: Sequence[RegionCounts]) -> dict[str, Any]:
 
 def one_row(columns: dict[str, Any], parameters: dict[str, Any], nets: Ensemble) -> Table:
     """Return the Table of one row with these values."""
-    fixed = nets.given is not None and "along" not in parameters
+    fixed = nets.given is not None and "lines" not in parameters
     meta = Meta("regions", parameters, seed=None if fixed else nets.seed)
     return Table({name: [value] for name, value in columns.items()}, meta)
 
@@ -308,7 +266,7 @@ def number(value: float) -> float:
     return value
 
 
-def _count_all(
+def count_all(
     nets: Ensemble,
     domain: Domain,
     box: float,
@@ -316,6 +274,7 @@ def _count_all(
     threads: int,
     progress: Progress | None,
 ) -> list[RegionCounts]:
+    """Return the counts of each network, as `count_regions` has them."""
     counts = []
     with Tasks(nets.samples, "net", progress) as tasks:
         for sample in range(nets.samples):
@@ -351,10 +310,11 @@ def _mean(values: Sequence[float | None]) -> float:
     there = [value for value in values if value is not None]
     if len(values) == 1 and there:
         return number(there[0])
-    return float(np.mean([float(v) for v in there])) if there else math.nan
+    return float(np.mean([float(number(v)) for v in there])) if there else math.nan
 
 
-def _expected(nets: Ensemble, domain: Domain, box: float) -> float:
+def expected_count(nets: Ensemble, domain: Domain, box: float) -> float:
+    """Return the mean number of activation regions of random networks; NaN for a given one."""
     if nets.law is None:
         return math.nan
     limit = box if domain == "box" else None
@@ -378,29 +338,7 @@ def _central(network: Network | None) -> bool:
     return network is not None and not network.biases[0].any()
 
 
-def _statements(nets: Ensemble, domain: Domain, box: float) -> list[tuple[str, str, str, str]]:
-    n0, widths, neurons = nets.n0, nets.widths, sum(nets.widths)
-    rows = []
-    if len(widths) == 1:
-        kind = "count" if domain == "space" else "upper"
-        rows.append(("Zaslavsky", _text(zaslavsky(neurons, n0)), kind, "Zaslavsky (1975)"))
-    lower = _text(montufar_2014_lower(n0, widths))
-    rows += [
-        ("Montufar 2014", lower, "lower", "Montufar, Pascanu, Cho & Bengio (2014)"),
-        ("Serra 2018", _text(serra_2018_upper(n0, widths)), "upper", "Serra et al. (2018), thm. 1"),
-        ("Montufar 2017", _text(montufar_2017_upper(n0, widths)), "upper", "Montufar (2017)"),
-        ("2^N", _text(patterns_upper(neurons)), "upper", "patterns of N neurons"),
-        ("3^N", _text(lecture_upper(neurons)), "upper", "lecture; every neuron cuts in 3"),
-    ]
-    order = repr(hanin_rolnick_upper(n0, neurons))
-    rows.append(("Hanin-Rolnick", order, "order", "Hanin & Rolnick (2019), constant T = 1"))
-    if nets.law is not None:
-        value = repr(_expected(nets, domain, box))
-        rows.append(("Kac-Rice", value, "expected", "limit of large widths; exact for one layer"))
-    return rows
-
-
-def _text(value: int) -> str:
+def in_decimal(value: int) -> str:
     """An exact whole number in decimal, or as a power where that is longer than a line."""
     if value.bit_length() < 3000:
         return str(value)

@@ -140,7 +140,7 @@ def regions(
     where: Any = {"domain": domain, "box": 1.0 if box is None else box}
     lines = 100 if lines is None else lines
     from nnth import region_pictures, region_slices
-    from nnth.regions import region_statements
+    from nnth.region_statements import region_statements
     from nnth.regions import regions as count
 
     place = None
