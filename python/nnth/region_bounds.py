@@ -141,8 +141,7 @@ def hanin_rolnick_upper(n0: int, neurons: int, t: float = 1.0) -> float:
     _positive("t", t)
     if neurons < n0:
         return _as_float(1 << neurons)
-    log = n0 * math.log(t * neurons) - math.lgamma(n0 + 1)
-    return math.exp(log) if log < _LOG_MAX else math.inf
+    return _as_float(Fraction(t * neurons) ** n0 / math.factorial(n0))
 
 
 def expected_regions(
