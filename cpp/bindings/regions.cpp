@@ -21,8 +21,7 @@ std::span<const double> values(const Array& array) {
     return {array.data(), static_cast<std::size_t>(array.size())};
 }
 
-Network make_network(const std::vector<Array>& weights, const std::vector<Array>& biases,
-                     const std::optional<std::pair<Array, Array>>& slice) {
+Network make_network(const std::vector<Array>& weights, const std::vector<Array>& biases) {
     if (weights.empty() || weights.size() != biases.size()) {
         throw std::invalid_argument("each layer must have weights and biases");
     }
@@ -34,14 +33,16 @@ Network make_network(const std::vector<Array>& weights, const std::vector<Array>
                             values(biases[l]));
     }
     const std::size_t inputs = layers.front().inputs();
-    if (!slice) return Network(std::move(layers), Slice::everything(inputs));
-    const auto& [origin, directions] = *slice;
+    return Network(std::move(layers), Slice::everything(inputs));
+}
+
+Network on_slice(const Network& network, const Array& origin, const Array& directions) {
     if (directions.ndim() != 2) throw std::invalid_argument("directions must be a matrix");
-    const auto direction = values(directions);
     const auto point = values(origin);
-    return Network(std::move(layers), Slice{static_cast<std::size_t>(directions.shape(1)),
-                                            {direction.begin(), direction.end()},
-                                            {point.begin(), point.end()}});
+    const auto direction = values(directions);
+    return Network(network, Slice{static_cast<std::size_t>(directions.shape(1)),
+                                  {direction.begin(), direction.end()},
+                                  {point.begin(), point.end()}});
 }
 
 using Interval = std::pair<double, double>;
@@ -105,7 +106,8 @@ py::dict cells(const Network& network, const Interval& box, std::size_t expected
 
 void bind_regions(py::module_& module) {
     py::class_<Network>(module, "RegionNetwork")
-        .def(py::init(&make_network), py::arg("weights"), py::arg("biases"), py::arg("slice"));
+        .def(py::init(&make_network), py::arg("weights"), py::arg("biases"))
+        .def("on_slice", &on_slice, py::arg("origin"), py::arg("directions"));
     module.def("count_regions", &count, py::arg("network"), py::arg("box"), py::arg("point"),
                py::arg("threads"), py::arg("progress"));
     module.def("region_cells", &cells, py::arg("network"), py::arg("box"), py::arg("expected"),

@@ -113,12 +113,8 @@ def vmath_atan2(y: ArrayLike, x: ArrayLike) -> Floats: ...
 
 # regions.cpp
 class RegionNetwork:  # on a slice x = origin [n0] + directions [n0, d] t, or the whole space
-    def __init__(
-        self,
-        weights: Sequence[Floats],
-        biases: Sequence[Floats],
-        slice: tuple[Floats, Floats] | None,
-    ) -> None: ...
+    def __init__(self, weights: Sequence[Floats], biases: Sequence[Floats]) -> None: ...
+    def on_slice(self, origin: Floats, directions: Floats) -> RegionNetwork: ...
 
 def count_regions(  # box low <= t_j <= high, or the whole space; keys: fields of RegionCounts
     network: RegionNetwork,

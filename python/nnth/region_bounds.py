@@ -11,9 +11,9 @@ Tjandraatmadja & Ramalingam (2018); Hanin & Rolnick (2019). The expectations are
 from __future__ import annotations
 
 import math
-import sys
 from collections import defaultdict
 from collections.abc import Sequence
+from fractions import Fraction
 from itertools import accumulate
 from typing import Final
 
@@ -24,7 +24,6 @@ from nnth.network import whole
 
 Array = NDArray[np.float64]
 
-_LOG_MAX: Final = math.log(sys.float_info.max)
 
 ZERO_CELL_SIDES_LIMIT: Final = math.pi**2 / 2.0
 
@@ -310,7 +309,7 @@ def _positive(name: str, value: float) -> None:
         raise ValueError(f"{name} must be finite and above 0, not {value:g}")
 
 
-def _as_float(count: int) -> float:
+def _as_float(count: int | Fraction) -> float:
     try:
         return float(count)
     except OverflowError:

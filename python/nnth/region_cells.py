@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from nnth import _core
 from nnth.ensemble import Progress
 from nnth.network import Network
-from nnth.region_slices import Slice, count_slice
+from nnth.region_slices import Slice, core_slice, count_slice
+from nnth.regions import core_network
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -182,8 +183,7 @@ def cells_of(
     counts = count_slice(network, boxed, threads=threads)
     _require_memory(network, where.dimension, counts.activation_regions, counts.sides or 0)
     whole = np.array_equal(where.directions, np.eye(network.n0)) and not where.origin.any()
-    place = None if whole else (where.origin, where.directions)
-    core = _core.RegionNetwork(list(network.weights), list(network.biases), place)
+    core = core_network(network) if whole else core_slice(network, where)
     found = _core.region_cells(core, limits, counts.activation_regions, progress)
     return Cells(
         **found,

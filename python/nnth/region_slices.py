@@ -28,6 +28,7 @@ from nnth.regions import (
     best_upper,
     cell_columns,
     check_domain,
+    core_network,
     count_columns,
     count_core,
     number,
@@ -231,8 +232,7 @@ def count_slice(
 
 def core_slice(network: Network, where: Slice) -> _core.RegionNetwork:
     """Return the core's description of a network on a slice."""
-    place = (where.origin, where.directions)
-    return _core.RegionNetwork(list(network.weights), list(network.biases), place)
+    return core_network(network).on_slice(where.origin, where.directions)
 
 
 def random_slices(

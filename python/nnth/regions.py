@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, Final, Literal, Unpack
 
 import numpy as np
@@ -122,8 +123,13 @@ def count_regions(
     if network.n0 >= 3 and one_layer and not _is_small(network):
         return _count_arrangement(network, threads, progress)
     _check_reach(network.n0, network.widths)
-    core = _core.RegionNetwork(list(network.weights), list(network.biases), None)
-    return count_core(core, limits, point, threads=threads, progress=progress)
+    return count_core(core_network(network), limits, point, threads=threads, progress=progress)
+
+
+@lru_cache(maxsize=1)  # one for all slices of a network: its norms are worth keeping
+def core_network(network: Network) -> _core.RegionNetwork:
+    """Return the core's description of a network on the whole of its input space."""
+    return _core.RegionNetwork(list(network.weights), list(network.biases))
 
 
 def count_core(

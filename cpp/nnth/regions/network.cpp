@@ -62,12 +62,31 @@ void add_outer_products(const double* columns, std::size_t count, std::size_t ro
     }
 }
 
+// ||W||_2^2 <= ||W||_1 ||W||_inf: a factor of about sqrt(n)/3 too large for random matrices.
+double norm_of_sums(std::span<const double> columns, std::size_t count, std::size_t stride) {
+    double largest_column = 0;
+    std::vector<double> rows(stride);
+    for (std::size_t k = 0; k < count; ++k) {
+        double column = 0;
+        for (std::size_t i = 0; i < stride; ++i) {
+            const double size = std::abs(columns[k * stride + i]);
+            column += size;
+            rows[i] += size;
+        }
+        largest_column = std::max(largest_column, column);
+    }
+    const double largest_row = *std::max_element(rows.begin(), rows.end());
+    return std::sqrt(largest_column) * std::sqrt(largest_row) * slack;
+}
+
 // ||W||_2 <= ||(W W')^(2^k)||_F^(1 / 2^(k+1)), which is n^(1/2^(k+2)) too large at most. The
-// Frobenius norm alone would be a factor sqrt(n) too large, to the power of the depth.
+// Frobenius norm alone would be a factor sqrt(n) too large, to the power of the depth. Where the
+// products would take longer than the count they serve, cruder bounds must do.
 double spectral_bound(std::span<const double> columns, std::size_t count, std::size_t rows,
                       double frobenius) {
     if (!(frobenius > 0) || !std::isfinite(frobenius)) return frobenius;
     const std::size_t stride = padded(rows);
+    if (rows > 1024) return std::min(frobenius, norm_of_sums(columns, count, stride));
     std::vector<double> scaled(columns.begin(), columns.end());
     for (double& value : scaled) value /= frobenius;
     std::vector<double> power(rows * stride);
@@ -134,27 +153,39 @@ Slice Slice::everything(std::size_t inputs) {
 }
 
 Network::Network(std::vector<Layer> layers, Slice slice)
-    : layers_(std::move(layers)), slice_(std::move(slice)), neurons_(0) {
-    if (layers_.size() < 2) throw std::invalid_argument("a network must have a hidden layer");
-    for (std::size_t l = 1; l < layers_.size(); ++l) {
-        if (layers_[l].inputs() != layers_[l - 1].outputs()) {
+    : layers_(std::make_shared<const std::vector<Layer>>(std::move(layers))),
+      slice_(std::move(slice)),
+      neurons_(0) {
+    if (layers_->size() < 2) throw std::invalid_argument("a network must have a hidden layer");
+    for (std::size_t l = 1; l < layers_->size(); ++l) {
+        if (layer(l).inputs() != layer(l - 1).outputs()) {
             throw std::invalid_argument("each layer must take what the layer before it gives");
         }
-        neurons_ += layers_[l - 1].outputs();
+        neurons_ += layer(l - 1).outputs();
     }
-    const std::size_t inputs = layers_.front().inputs();
+    check_slice();
+    bound_rounding();
+}
+
+Network::Network(const Network& network, Slice slice)
+    : layers_(network.layers_), slice_(std::move(slice)), neurons_(network.neurons_) {
+    check_slice();
+    bound_rounding();
+}
+
+void Network::check_slice() const {
+    const std::size_t inputs = layer(0).inputs();
     if (slice_.dimension == 0 || slice_.origin.size() != inputs ||
         slice_.directions.size() != inputs * slice_.dimension) {
         throw std::invalid_argument("a slice must lie in the space of the inputs");
     }
-    bound_rounding();
 }
 
 // A layer's map is A' = W D A + b with D the pattern below. In 2-norms over the neurons, column by
 // column: the computed sum of k + 1 products has an error of at most (k + 2) u |W||A| in any order
 // (Higham 2002, eq. 3.5), at most (k + 2) u ||W||_F ||A||; the error in A grows by ||W||_2.
 void Network::bound_rounding() {
-    const std::size_t inputs = layers_.front().inputs();
+    const std::size_t inputs = layer(0).inputs();
     const double origin = norm(slice_.origin);
     RoundingBound below{};
     below.constant = origin;
@@ -167,7 +198,7 @@ void Network::bound_rounding() {
         below.linear = std::max(below.linear, norm(direction));
     }
     const double d = static_cast<double>(slice_.dimension);
-    for (const Layer& layer : layers_) {
+    for (const Layer& layer : *layers_) {
         const double gamma = rounding * static_cast<double>(layer.inputs() + 3) * slack;
         const double grow = layer.spectral_norm();
         const double local = gamma * layer.frobenius_norm();

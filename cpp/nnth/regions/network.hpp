@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -92,19 +93,22 @@ class Network {
     // layers: hidden layers, then the output layer. Throws std::invalid_argument where shapes do
     // not fit.
     Network(std::vector<Layer> layers, Slice slice);
+    // The same layers, shared, on another slice.
+    Network(const Network& network, Slice slice);
 
     std::size_t dimension() const { return slice_.dimension; }
-    std::size_t hidden() const { return layers_.size() - 1; }
+    std::size_t hidden() const { return layers_->size() - 1; }
     std::size_t neurons() const { return neurons_; }
-    const Layer& layer(std::size_t index) const { return layers_[index]; }
-    const std::vector<Layer>& layers() const { return layers_; }
+    const Layer& layer(std::size_t index) const { return (*layers_)[index]; }
+    const std::vector<Layer>& layers() const { return *layers_; }
     const Slice& slice() const { return slice_; }
     const RoundingBound& bound(std::size_t layer) const { return bounds_[layer]; }
 
   private:
+    void check_slice() const;
     void bound_rounding();
 
-    std::vector<Layer> layers_;
+    std::shared_ptr<const std::vector<Layer>> layers_;
     Slice slice_;
     std::size_t neurons_;
     std::vector<RoundingBound> bounds_;
