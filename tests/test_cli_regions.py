@@ -294,3 +294,12 @@ def test_help_has_formula_source_and_example() -> None:
     said = call("--help").stdout
     for word in ("C(N, i)", "Source: Zaslavsky (1975)", "Example: nnth regions", "--through FILE"):
         assert word in said
+
+
+def test_a_caption_of_two_lines_leaves_the_picture_its_place(tmp_path: Path) -> None:
+    image = pytest.importorskip("matplotlib.image")
+    place = ("--domain", "box", "--box", 1.23456789, "--cw", 2.00000001, "--bias-var", 1.0001)
+    rows_of(call("--widths", "3,3,3,3,3,3,3,3", *place, "--plot", "r.png", cwd=tmp_path))
+    pixels = image.imread(tmp_path / "r.png")[..., :3]
+    height, width, _ = pixels.shape
+    assert pixels[: height // 3, : width // 4].min() < 0.5

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import cycle
+from textwrap import wrap
 from typing import Any, BinaryIO
 
 import matplotlib as mpl
@@ -26,9 +27,11 @@ _STYLE: Any = {
     "legend.frameon": False,
     "lines.linewidth": 1.6,
     "lines.markersize": 5,
-    "savefig.dpi": 200,
+    "savefig.dpi": "figure",
     "svg.hashsalt": "nnth",  # the same table gives the same bytes
 }
+
+_CAPTION_WIDTH = 92  # letters of its size across the axes
 
 
 def draw(table: Table, stream: BinaryIO, kind: str) -> None:
@@ -39,8 +42,14 @@ def draw(table: Table, stream: BinaryIO, kind: str) -> None:
     """
     plot = table.plot or _plain_plot(table)
     square = isinstance(plot, Tessellation)
+    fine = isinstance(plot, Tessellation) and len(plot.values) > _MANY_CELLS
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(7.2, 6.4) if square else (6.4, 4.2), layout="constrained")
+        # The dots are the figure's own: changed on saving, they leave the layout behind.
+        figure = Figure(
+            figsize=(7.2, 6.4) if square else (6.4, 4.2),
+            dpi=300 if fine else 200,
+            layout="constrained",
+        )
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
         caption = table.caption()
@@ -53,12 +62,12 @@ def draw(table: Table, stream: BinaryIO, kind: str) -> None:
                 caption += f"\n{plot.note}" if plot.note else ""
             case Plot():
                 _draw_series_of(axes, table, plot)
-        axes.set_title(caption, fontsize=7, loc="left", wrap=True, parse_math=False)
+        # Wrapped by hand: matplotlib's own wrapping misleads its layout.
+        lines = [line for text in caption.split("\n") for line in wrap(text, _CAPTION_WIDTH)]
+        axes.set_title("\n".join(lines), fontsize=7, loc="left", parse_math=False)
         if axes.get_legend_handles_labels()[0]:
             axes.legend()
         when = {"png": None, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
-        if isinstance(plot, Tessellation) and len(plot.values) > _MANY_CELLS:
-            mpl.rcParams["savefig.dpi"] = 300
         figure.savefig(stream, format=kind, metadata=when)
 
 
