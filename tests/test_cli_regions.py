@@ -271,7 +271,7 @@ def test_pictures_of_what_there_is(arguments: str, tmp_path: Path) -> None:
 
 def test_an_interrupt_says_what_was_done_and_leaves_no_file(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [NNTH, "regions", "--widths", "1000,1000", "-o", "r.csv", "--plot", "r.png"],
+        [NNTH, "regions", "--widths", "1000,1000,1000", "-o", "r.csv", "--plot", "r.png"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -298,8 +298,8 @@ def test_help_has_formula_source_and_example() -> None:
 
 def test_a_caption_of_two_lines_leaves_the_picture_its_place(tmp_path: Path) -> None:
     image = pytest.importorskip("matplotlib.image")
-    place = ("--domain", "box", "--box", 1.23456789, "--cw", 2.00000001, "--bias-var", 1.0001)
-    rows_of(call("--widths", "3,3,3,3,3,3,3,3", *place, "--plot", "r.png", cwd=tmp_path))
+    place = ("--domain", "box", "--box", 3, "--color", "layer")
+    rows_of(call("--widths", "3,3,3,3", *place, "--plot", "r.png", cwd=tmp_path))
     pixels = image.imread(tmp_path / "r.png")[..., :3]
     height, width, _ = pixels.shape
     assert pixels[: height // 3, : width // 4].min() < 0.5

@@ -75,7 +75,7 @@ template <typename Cell>
 Walk<Cell>& DividedWalk<Cell>::idle_walk() {
     const std::lock_guard lock(mutex_);
     if (idle_.empty()) {
-        walks_.push_back(std::make_unique<Walk<Cell>>(question_));
+        walks_.push_back(std::make_unique<Walk<Cell>>(question_, nullptr, [this] { pulse(); }));
         return *walks_.back();
     }
     Walk<Cell>* walk = idle_.back();
@@ -91,8 +91,28 @@ void DividedWalk<Cell>::walk(Node& part) {
     walk.stage(0) = std::move(part.stage);
     walk.descend(0, part.sides);
     finished(part, walk);
+    done_.fetch_add(1, std::memory_order_relaxed);
     const std::lock_guard lock(mutex_);
     idle_.push_back(&walk);
+}
+
+// Parts of wide networks take seconds: the monitor is asked within them too.
+template <typename Cell>
+void DividedWalk<Cell>::pulse() {
+    if (stop_.load(std::memory_order_relaxed)) throw Cancelled();
+    const auto now = std::chrono::steady_clock::now();
+    if (std::this_thread::get_id() != caller_ || now - asked_ < std::chrono::milliseconds(50)) {
+        return;
+    }
+    asked_ = now;
+    try {
+        if (!monitor_->proceed(done_.load(std::memory_order_relaxed), parts_.size())) {
+            throw Cancelled();
+        }
+    } catch (...) {
+        stop_ = true;
+        throw;
+    }
 }
 
 // Joins a finished node to its sibling, if that is finished too, and so on upwards. The sides of
@@ -117,7 +137,10 @@ void DividedWalk<Cell>::finished(Node& node, Walk<Cell>& walk) {
 
 template <typename Cell>
 void DividedWalk<Cell>::run(int threads, Monitor& monitor) {
+    caller_ = std::this_thread::get_id();
+    monitor_ = &monitor;
     divide();
+    asked_ = std::chrono::steady_clock::now();
     parallel_for(parts_.size(), threads, monitor, [&](std::size_t part) { walk(*parts_[part]); });
     if (!Walk<Cell>::has_seams) {
         for (const auto& walk : walks_) top_.faces().merge(walk->faces(), top_.seams());

@@ -1,10 +1,13 @@
 // A walk divided into parts for the threads, and put together again.
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <thread>
 #include <vector>
 
 #include "nnth/numerics/monitor.hpp"
@@ -48,11 +51,17 @@ class DividedWalk {
     void walk(Node& part);
     void finished(Node& node, Walk<Cell>& walk);
     Walk<Cell>& idle_walk();
+    void pulse();
 
     const Question& question_;
     Walk<Cell> top_;  // makes the first splits
     Node root_;
     std::vector<Node*> parts_;
+    std::thread::id caller_;  // the thread that asks the monitor
+    Monitor* monitor_ = nullptr;
+    std::chrono::steady_clock::time_point asked_;
+    std::atomic<std::size_t> done_ = 0;
+    std::atomic<bool> stop_ = false;
     std::mutex mutex_;  // of what follows, and of every node's `pending`
     std::vector<std::unique_ptr<Walk<Cell>>> walks_;  // one a thread
     std::vector<Walk<Cell>*> idle_;

@@ -36,28 +36,32 @@ std::int64_t least_exponent(std::span<const double> values) {
     return least;
 }
 
-// square += a a for a symmetric matrix of order n, rows of `stride` doubles.
-NNTH_MULTIVERSION
-void add_square(const double* a, std::size_t n, std::size_t stride, double* square) {
-    for (std::size_t i = 0; i < n; ++i) {
-        double* row = square + i * stride;
-        for (std::size_t k = 0; k < n; ++k) {
-            const double factor = a[i * stride + k];
-            const double* other = a + k * stride;
-            for (std::size_t j = 0; j < stride; ++j) row[j] += factor * other[j];
+// Rows [i, i + lanes) and columns [j, j + 2 lanes) of W W' from the columns of W, in registers.
+NNTH_INLINE void gram_tile(const double* columns, std::size_t count, std::size_t stride,
+                           std::size_t i, std::size_t j, double* gram) {
+    Lanes sum[lanes][2] = {};
+    for (std::size_t k = 0; k < count; ++k) {
+        const double* column = columns + k * stride;
+        Lanes left, right;
+        load(left, column + j);
+        load(right, column + j + lanes);
+        for (std::size_t t = 0; t < lanes; ++t) {
+            sum[t][0] += column[i + t] * left;
+            sum[t][1] += column[i + t] * right;
         }
+    }
+    for (std::size_t t = 0; t < lanes; ++t) {
+        store(gram + (i + t) * stride + j, sum[t][0]);
+        store(gram + (i + t) * stride + j + lanes, sum[t][1]);
     }
 }
 
-// gram = W W' from the columns of W, each of `stride` doubles: a matrix with rows of `stride`.
+// gram = W W' from the columns of W, each of `stride` doubles, a multiple of 2 lanes.
 NNTH_MULTIVERSION
-void add_outer_products(const double* columns, std::size_t count, std::size_t rows,
-                        std::size_t stride, double* gram) {
-    for (std::size_t k = 0; k < count; ++k) {
-        const double* column = columns + k * stride;
-        for (std::size_t i = 0; i < rows; ++i) {
-            double* row = gram + i * stride;
-            for (std::size_t j = 0; j < stride; ++j) row[j] += column[i] * column[j];
+void gram_of_columns(const double* columns, std::size_t count, std::size_t stride, double* gram) {
+    for (std::size_t i = 0; i < stride; i += lanes) {
+        for (std::size_t j = 0; j < stride; j += 2 * lanes) {
+            gram_tile(columns, count, stride, i, j, gram);
         }
     }
 }
@@ -83,19 +87,23 @@ double norm_of_sums(std::span<const double> columns, std::size_t count, std::siz
 // Frobenius norm alone would be a factor sqrt(n) too large, to the power of the depth. Where the
 // products would take longer than the count they serve, cruder bounds must do.
 double spectral_bound(std::span<const double> columns, std::size_t count, std::size_t rows,
-                      double frobenius) {
+                      std::size_t stride, double frobenius) {
     if (!(frobenius > 0) || !std::isfinite(frobenius)) return frobenius;
-    const std::size_t stride = padded(rows);
-    if (rows > 1024) return std::min(frobenius, norm_of_sums(columns, count, stride));
-    std::vector<double> scaled(columns.begin(), columns.end());
-    for (double& value : scaled) value /= frobenius;
-    std::vector<double> power(rows * stride);
-    add_outer_products(scaled.data(), count, rows, stride, power.data());
-    const int squarings = rows <= 300 ? 3 : 1;
+    if (rows > 2048) return std::min(frobenius, norm_of_sums(columns, count, stride));
+    const std::size_t order = (rows + 2 * lanes - 1) / (2 * lanes) * (2 * lanes);
+    std::vector<double> scaled(count * order);
+    for (std::size_t k = 0; k < count; ++k) {
+        for (std::size_t i = 0; i < rows; ++i) {
+            scaled[k * order + i] = columns[k * stride + i] / frobenius;
+        }
+    }
+    std::vector<double> power(order * order);
+    gram_of_columns(scaled.data(), count, order, power.data());
+    const int squarings = rows <= 512 ? 3 : 1;
     double root = 0.5;
     for (int step = 0; step < squarings; ++step) {
-        std::vector<double> square(rows * stride);
-        add_square(power.data(), rows, stride, square.data());
+        std::vector<double> square(order * order);
+        gram_of_columns(power.data(), order, order, square.data());  // it is symmetric
         power = std::move(square);
         root /= 2;
     }
@@ -103,17 +111,6 @@ double spectral_bound(std::span<const double> columns, std::size_t count, std::s
     const double size = static_cast<double>(std::max(count, rows));
     const double bound = norm(power) + size * size * 0x1p-50;
     return std::min(frobenius, frobenius * std::pow(bound, root) * slack);
-}
-
-// The same from the rows of W where these are longer than its columns.
-double spectral_bound_of_transpose(std::span<const double> weights, std::size_t inputs,
-                                   std::size_t outputs, double frobenius) {
-    const std::size_t stride = padded(inputs);
-    std::vector<double> rows(outputs * stride);
-    for (std::size_t o = 0; o < outputs; ++o) {
-        std::copy_n(weights.data() + o * inputs, inputs, rows.data() + o * stride);
-    }
-    return spectral_bound(rows, outputs, inputs, frobenius);
 }
 
 }  // namespace
@@ -135,8 +132,8 @@ Layer::Layer(std::size_t inputs, std::size_t outputs, std::span<const double> we
     std::copy(biases.begin(), biases.end(), biases_.begin());
     frobenius_norm_ = norm(weights);
     spectral_norm_ = outputs <= inputs
-                         ? spectral_bound(columns_, inputs, outputs, frobenius_norm_)
-                         : spectral_bound_of_transpose(weights, inputs, outputs, frobenius_norm_);
+                         ? spectral_bound(columns_, inputs, outputs, stride_, frobenius_norm_)
+                         : spectral_bound(weights, outputs, inputs, inputs, frobenius_norm_);
     bias_norm_ = norm(biases);
     weight_exponent_ = least_exponent(weights);
     bias_exponent_ = least_exponent(biases);

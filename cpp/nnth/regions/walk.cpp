@@ -399,6 +399,7 @@ bool Walk<Cell>::count_chords(const Stage<Cell>& stage, Buffer<SideList>& sides)
 
 template <typename Cell>
 void Walk<Cell>::descend(std::size_t depth, Buffer<SideList>& sides) {
+    if (++steps_ % 256 == 0 && pulse_) pulse_();
     Level& here = level(depth);
     if (count_chords(here.stage, sides)) return;
     switch (advance(here.stage, here.split)) {

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -107,10 +108,13 @@ class Walk {
 
     enum class Step { finished, deeper, split };
 
-    explicit Walk(const Question& question, CellVisitor<Cell>* visitor = nullptr)
+    // `pulse` is called every few hundred cells; what it throws ends the walk.
+    explicit Walk(const Question& question, CellVisitor<Cell>* visitor = nullptr,
+                  std::function<void()> pulse = {})
         : question_(question),
           network_(question.network),
           visitor_(visitor),
+          pulse_(std::move(pulse)),
           pattern_(question.layout.words()),
           exact_(question.network, question.domain, question.layout, pattern_.data()),
           seams_(question.network, question.layout),
@@ -177,6 +181,8 @@ class Walk {
     const Question& question_;
     const Network& network_;
     CellVisitor<Cell>* visitor_;
+    std::function<void()> pulse_;
+    unsigned steps_ = 0;
     std::vector<std::uint64_t> pattern_;
     ExactSigns exact_;
     Seams seams_;
