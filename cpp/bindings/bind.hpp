@@ -4,6 +4,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -25,7 +26,14 @@ void bind_vmath(py::module_& module);
 using Array = py::array_t<double, py::array::c_style | py::array::forcecast>;
 
 // Moves a vector into an array of the given shape, without a copy.
-py::array_t<double> to_array(std::vector<double>&& values, std::vector<py::ssize_t> shape);
+template <typename Value>
+py::array_t<Value> to_array(std::vector<Value>&& values, std::vector<py::ssize_t> shape) {
+    auto owner = std::make_unique<std::vector<Value>>(std::move(values));
+    Value* data = owner->data();
+    py::capsule capsule(owner.release(),
+                        [](void* pointer) { delete static_cast<std::vector<Value>*>(pointer); });
+    return py::array_t<Value>(std::move(shape), data, capsule);
+}
 
 // Asks Python, from the calling thread while the GIL is released: pending signals are handled
 // (Ctrl-C raises KeyboardInterrupt through the loop), and `progress(done, total)` is called if

@@ -69,15 +69,6 @@ py::dict count(const Network& network, const std::optional<Interval>& box,
                     "layer_regions"_a = py::tuple(py::cast(counts.layer_regions)));
 }
 
-template <typename Value>
-py::array_t<Value> moved(std::vector<Value>&& items, std::vector<py::ssize_t> shape) {
-    auto owner = std::make_unique<std::vector<Value>>(std::move(items));
-    Value* data = owner->data();
-    py::capsule capsule(owner.release(),
-                        [](void* pointer) { delete static_cast<std::vector<Value>*>(pointer); });
-    return py::array_t<Value>(std::move(shape), data, capsule);
-}
-
 py::dict cells(const Network& network, const Interval& box, std::size_t expected,
                py::object progress) {
     PythonMonitor monitor(std::move(progress));
@@ -92,14 +83,14 @@ py::dict cells(const Network& network, const Interval& box, std::size_t expected
     const auto neurons = static_cast<py::ssize_t>(network.neurons());
     using namespace py::literals;
     return py::dict(
-        "first"_a = moved(std::move(found.first), {count + 1}),
-        "corners"_a =
-            moved(std::move(found.corners), {sides, static_cast<py::ssize_t>(network.dimension())}),
-        "side_layers"_a = moved(std::move(found.side_layers), {sides}),
-        "side_neurons"_a = moved(std::move(found.side_neurons), {sides}),
-        "maps"_a = moved(std::move(found.maps),
-                         {count, outputs, static_cast<py::ssize_t>(network.dimension()) + 1}),
-        "patterns"_a = moved(std::move(found.patterns), {count, neurons}));
+        "first"_a = to_array(std::move(found.first), {count + 1}),
+        "corners"_a = to_array(std::move(found.corners),
+                               {sides, static_cast<py::ssize_t>(network.dimension())}),
+        "side_layers"_a = to_array(std::move(found.side_layers), {sides}),
+        "side_neurons"_a = to_array(std::move(found.side_neurons), {sides}),
+        "maps"_a = to_array(std::move(found.maps),
+                            {count, outputs, static_cast<py::ssize_t>(network.dimension()) + 1}),
+        "patterns"_a = to_array(std::move(found.patterns), {count, neurons}));
 }
 
 }  // namespace
