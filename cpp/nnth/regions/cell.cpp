@@ -69,16 +69,18 @@ bool meet_in_plane(const Hyperplane<2>& first, const Hyperplane<2>& second, Vert
                              e2 * (std::abs(a1) + std::abs(b1) + e1) + underflow;
     if (!(uncertain < 0.01 * std::abs(determinant))) return false;
     const double inverse = 1 / determinant;
+    const double steep = std::abs(inverse) * 1.02;
     const double x = (b1 * c2 - b2 * c1) * inverse;
     const double y = (c1 * a2 - c2 * a1) * inverse;
     if (!moderate(x) || !moderate(y)) return false;
     const double r1 = residual(first, x, y);
     const double r2 = residual(second, x, y);
-    const double error_x = (std::abs(b2) + e2) * r1 + (std::abs(b1) + e1) * r2;
-    const double error_y = (std::abs(a2) + e2) * r1 + (std::abs(a1) + e1) * r2;
+    // In this order: a residual times a row may be below every double though the distance is not.
+    const double error_x = (std::abs(b2) + e2) * steep * r1 + (std::abs(b1) + e1) * steep * r2;
+    const double error_y = (std::abs(a2) + e2) * steep * r1 + (std::abs(a1) + e1) * steep * r2;
     vertex.position = {x, y, 1.0};
     vertex.size = std::max(std::abs(x), std::abs(y));
-    vertex.error = std::max(error_x, error_y) * std::abs(inverse) * 1.02;
+    vertex.error = std::max(error_x, error_y) + underflow;
     return vertex.error < largest;
 }
 

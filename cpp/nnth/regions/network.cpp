@@ -21,13 +21,16 @@ std::size_t padded(std::size_t count) {
     return (count + lanes - 1) / lanes * lanes;
 }
 
+// An upper bound of the 2-norm. No positive one is so small that a rounding error, which is a small
+// part of it, underflows.
 double norm(std::span<const double> values) {
+    constexpr double least = 1e-290;
     double largest = 0;
     for (const double value : values) largest = std::max(largest, std::abs(value));
     if (largest == 0 || !std::isfinite(largest)) return largest;
     double sum = 0;
     for (const double value : values) sum += (value / largest) * (value / largest);
-    return largest * std::sqrt(sum) * slack;
+    return std::max(largest * std::sqrt(sum) * slack, least);
 }
 
 std::int64_t least_exponent(std::span<const double> values) {

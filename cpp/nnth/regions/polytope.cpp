@@ -106,11 +106,11 @@ bool meet_in_space(const std::array<const Hyperplane<D>*, D>& walls, bool at_inf
             row_eta += std::abs(entry) + (d + 2) * rounding * terms;
             row_error += std::abs(inverse[i][j]) * residual[j];
         }
+        if (!(row_eta < 0.25)) return false;
         eta = std::max(eta, row_eta);
         error = std::max(error, row_error);
     }
-    if (!(eta < 0.25)) return false;
-    vertex.error = error / (1 - eta) * slack;
+    vertex.error = error / (1 - eta) * slack + RoundingBound::underflow;
     return vertex.error < largest;
 }
 
