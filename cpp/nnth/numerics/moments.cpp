@@ -27,8 +27,6 @@ NNTH_MULTIVERSION double split_exponents(double* value, double* exponent, std::s
     constexpr std::uint64_t kFraction = 0x000fffffffffffff;
     constexpr std::uint64_t kOne = 0x3ff0000000000000;
     constexpr double kTwo52 = 0x1p52;
-    double most = -vmath::detail::kInfinity;
-    double none = 0.0;
     for (std::size_t i = 0; i < n; ++i) {
         const std::uint64_t bits = std::bit_cast<std::uint64_t>(value[i]);
         const double biased =
@@ -37,11 +35,23 @@ NNTH_MULTIVERSION double split_exponents(double* value, double* exponent, std::s
         const bool zero = value[i] == 0.0;
         value[i] = zero ? 0.0 : std::bit_cast<double>((bits & kFraction) | kOne);
         exponent[i] = zero ? -vmath::detail::kInfinity : e;
-        most = exponent[i] > most ? exponent[i] : most;
-        none += zero ? 1.0 : 0.0;
     }
-    *zeros = none;
-    return most;
+    Lanes most, none{};
+    most = none - vmath::detail::kInfinity;
+    for (std::size_t i = 0; i < n; i += lanes) {
+        Lanes e, v;
+        load(e, exponent + i);
+        load(v, value + i);
+        most = e > most ? e : most;
+        none += v == 0.0 ? none - none + 1.0 : none - none;
+    }
+    double largest = -vmath::detail::kInfinity;
+    *zeros = 0.0;
+    for (std::size_t k = 0; k < lanes; ++k) {
+        largest = most[k] > largest ? most[k] : largest;
+        *zeros += none[k];
+    }
+    return largest;
 }
 
 // Logarithms of the nonzero, 0 for the others.

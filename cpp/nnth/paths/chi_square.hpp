@@ -1,6 +1,7 @@
 // Chi-square variables with a whole number of degrees of freedom, many at a time.
 #pragma once
 
+#include <bit>
 #include <cmath>
 #include <cstdint>
 
@@ -19,22 +20,23 @@ namespace nnth::paths {
 // logarithm. It fails once in 300 draws at 32 degrees of freedom.
 struct ChiSquareTry {
     double value;
-    bool accepted;
+    std::uint64_t open;  // 1: not accepted yet
 };
 
 // One try from a normal and the 16 leading bits of a uniform, which suffice when the squeeze holds
 // for all uniforms that begin so. Needs no luck for 0 degrees (or fewer: value 0) and 1 (x^2).
 NNTH_INLINE ChiSquareTry chi_square_try(double degrees, double x, double leading_bits) {
-    const double wanted = 0.5 * degrees - 1.0 / 3.0;
-    const double d = degrees > 1.5 ? wanted : 2.0 / 3.0;
+    const bool many = degrees > 1.5;
+    const double d = many ? 0.5 * degrees - 1.0 / 3.0 : 1.0;
     const double t = x / std::sqrt(9.0 * d);
     const double root = 1.0 + t;
+    const double square = x * x;
     const double general = 2.0 * d * (root * root * root);
+    const double few = degrees > 0.5 ? square : 0.0;
     const double room = 1.0 - (leading_bits + 1.0) * 0x1p-16;
-    const double needed = std::abs(t) <= 0.5 ? 0.14124 * (t * t) * (x * x) : 1.0;
-    const double few = degrees > 0.5 ? x * x : 0.0;
-    const bool many = degrees > 1.5;
-    return {many ? general : few, (many ? needed : 0.0) <= room};
+    const double squeeze = room - 0.14124 * (t * t) * square;
+    const double margin = many ? (std::abs(t) <= 0.5 ? squeeze : -1.0) : 1.0;
+    return {many ? general : few, std::bit_cast<std::uint64_t>(margin) >> 63};
 }
 
 // The draw whose try was not accepted: first the exact test of that try, its uniform completed

@@ -52,16 +52,16 @@ NNTH_INLINE double sixteen_bits(std::uint64_t word, int shift) {
 
 // Chi-squares of active[i] - less degrees; open[i] is 1 where the try did not decide, and the sum
 // of open is returned.
-NNTH_MULTIVERSION double tries_across(const double* active, double less, const double* x,
-                                      const std::uint64_t* words, int shift, std::size_t n,
-                                      double* out, double* open) {
-    double count = 0.0;
+NNTH_MULTIVERSION std::uint64_t tries_across(const double* active, double less, const double* x,
+                                             const std::uint64_t* words, int shift, std::size_t n,
+                                             double* out, std::uint64_t* open) {
+    std::uint64_t count = 0;
     for (std::size_t i = 0; i < n; ++i) {
         const ChiSquareTry t =
             chi_square_try(active[i] - less, x[i], sixteen_bits(words[i], shift));
         out[i] = t.value;
-        open[i] = t.accepted ? 0.0 : 1.0;
-        count += open[i];
+        open[i] = t.open;
+        count += t.open;
     }
     return count;
 }
@@ -107,15 +107,16 @@ struct Tile {
     std::uint64_t seed;
     std::uint64_t first;
     std::size_t n;
-    double active[kTile], chi[kTile], back[kTile], open[kTile];
+    double active[kTile], chi[kTile], back[kTile];
+    std::uint64_t open[kTile];
     double normal[4][kTile];
     std::uint64_t words[2][kTile];
 
     void chi_squares(double less, const double* x, const std::uint64_t* word, int shift,
                      std::uint64_t item, double* out) {
-        if (tries_across(active, less, x, word, shift, n, out, open) == 0.0) return;
+        if (tries_across(active, less, x, word, shift, n, out, open) == 0) return;
         for (std::size_t i = 0; i < n; ++i) {
-            if (open[i] == 0.0) continue;
+            if (open[i] == 0) continue;
             Stream more = far_stream(seed, first + i, item);
             const double leading = static_cast<double>((word[i] >> shift) & 0xffff);
             out[i] = chi_square_rest(active[i] - less, x[i], leading, more);

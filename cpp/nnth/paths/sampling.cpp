@@ -9,6 +9,7 @@
 
 #include "nnth/numerics/parallel.hpp"
 #include "nnth/paths/dense.hpp"
+#include "nnth/paths/gram_sampler.hpp"
 #include "nnth/paths/law.hpp"
 
 namespace nnth::paths {
@@ -165,6 +166,105 @@ PathSample sample_paths(const Net& net, const std::vector<Asked>& asked, Sampler
         for (std::size_t k = 0; k < count; ++k) result.moments[k].merge(moments[k]);
         if (dense) idle.push_back(std::move(dense));
     });
+    return result;
+}
+
+GramSample sample_grams(const Net& net, const std::vector<std::vector<double>>& inputs,
+                        Sampler sampler, const Run& run, Monitor& monitor) {
+    if (net.outputs != 1) {
+        throw std::invalid_argument("n_out must be 1 for Gram matrices, not " +
+                                    std::to_string(net.outputs));
+    }
+    if (run.count > UINT64_MAX - run.start) {
+        throw std::invalid_argument("start + samples must be at most 2^64");
+    }
+    const std::size_t m = inputs.size(), entries = m * m;
+    const std::uint64_t keep = std::min(run.keep, run.count);
+    constexpr double kMostBytes = 8e9;
+    if (8.0 * (2.0 * static_cast<double>(run.count) +
+               2.0 * static_cast<double>(keep) * static_cast<double>(entries)) >
+        kMostBytes) {
+        throw std::invalid_argument("samples must be fewer for Gram matrices: the results of " +
+                                    std::to_string(run.count) + " do not fit in 8 GB");
+    }
+    GramSample result{std::vector<OrderlessSum>(4 * entries), std::vector<double>(run.count),
+                      std::vector<double>(run.count), std::vector<double>(keep * entries),
+                      std::vector<double>(keep * entries)};
+    // One object for each thread that needs one; also the check of the arguments.
+    struct Worker {
+        std::unique_ptr<GramSampler> law;
+        std::unique_ptr<DenseNet> dense;
+    };
+    const auto make = [&] {
+        Worker worker;
+        if (sampler == Sampler::law) {
+            worker.law = std::make_unique<GramSampler>(net, inputs);
+        } else {
+            worker.dense = std::make_unique<DenseNet>(net, inputs, 1);
+        }
+        return worker;
+    };
+    std::vector<Worker> idle;
+    idle.push_back(make());
+    double work = 0.0;
+    for (std::size_t l = 1; l <= net.depth(); ++l) {
+        const auto n = static_cast<double>(net.width(l));
+        work += n * static_cast<double>(entries);
+        if (sampler == Sampler::dense) work += n * static_cast<double>(net.width(l - 1));
+    }
+    const auto per_item = static_cast<std::uint64_t>(std::clamp(kGroupWork / work, 1.0, 256.0));
+    std::mutex sharing;
+    parallel_for(
+        (run.count + per_item - 1) / per_item, run.threads, monitor, [&](std::size_t item) {
+            Worker worker;
+            {
+                const std::lock_guard lock(sharing);
+                if (!idle.empty()) {
+                    worker = std::move(idle.back());
+                    idle.pop_back();
+                }
+            }
+            if (!worker.law && !worker.dense) worker = make();
+            std::vector<double> kernels[2] = {std::vector<double>(entries),
+                                              std::vector<double>(entries)};
+            std::vector<OrderlessSum> sums(4 * entries);
+            const std::uint64_t end = std::min((item + 1) * per_item, run.count);
+            for (std::uint64_t s = item * per_item; s < end; ++s) {
+                if (worker.law) {
+                    worker.law->draw(run.seed, run.start + s, kernels[0].data(), kernels[1].data());
+                } else {
+                    worker.dense->draw(run.seed, run.start + s);
+                    const Scaled last =
+                        normalised({2.0 / static_cast<double>(net.width(net.depth())), 0});
+                    for (std::size_t i = 0; i < entries; ++i) {
+                        kernels[0][i] = to_double(last * worker.dense->hidden(i / m, i % m));
+                        kernels[1][i] = to_double(worker.dense->tangent(i / m, i % m, false));
+                    }
+                }
+                for (std::size_t k = 0; k < 2; ++k) {
+                    for (std::size_t i = 0; i < entries; ++i) {
+                        const double v = kernels[k][i];
+                        if (!std::isfinite(v * v)) {
+                            throw std::range_error("a kernel of net " +
+                                                   std::to_string(run.start + s) +
+                                                   " leaves the range of doubles");
+                        }
+                        sums[2 * k * entries + i].add(v);
+                        sums[(2 * k + 1) * entries + i].add(v * v);
+                    }
+                    if (s < keep) {
+                        std::copy(kernels[k].begin(), kernels[k].end(),
+                                  (k == 0 ? result.nngp : result.ntk).begin() +
+                                      static_cast<std::ptrdiff_t>(s * entries));
+                    }
+                    (k == 0 ? result.largest_nngp : result.largest_ntk)[s] =
+                        largest_eigenvalue(kernels[k].data(), m);
+                }
+            }
+            const std::lock_guard lock(sharing);
+            for (std::size_t i = 0; i < sums.size(); ++i) result.sums[i].merge(sums[i]);
+            idle.push_back(std::move(worker));
+        });
     return result;
 }
 

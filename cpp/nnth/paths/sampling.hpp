@@ -41,4 +41,20 @@ enum class Sampler { law, dense };
 PathSample sample_paths(const Net& net, const std::vector<Asked>& asked, Sampler sampler,
                         const Run& run, Monitor& monitor);
 
+struct GramSample {
+    // For each entry of the m x m matrices, row by row: sums over the nets of NNGP, NNGP^2, NTK,
+    // NTK^2.
+    std::vector<OrderlessSum> sums;
+    std::vector<double> largest_nngp, largest_ntk;  // eigenvalue of each net
+    std::vector<double> nngp, ntk;                  // [net][a][b] of the first `keep` nets
+};
+
+// Gram matrices over inputs of the same random nets (gram_sampler.hpp): K = (2 / n_L) H^T H and the
+// tangent kernel of the one output. By `law` for Gaussian weights, or from `dense` nets. The same
+// bits for any number of threads, and for any division of the run into ranges. Throws
+// std::invalid_argument as the samplers do, std::range_error where a kernel leaves the range of
+// doubles, Cancelled when the monitor says stop.
+GramSample sample_grams(const Net& net, const std::vector<std::vector<double>>& inputs,
+                        Sampler sampler, const Run& run, Monitor& monitor);
+
 }  // namespace nnth::paths
