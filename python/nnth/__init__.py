@@ -7,6 +7,11 @@ from nnth.data import load_data
 from nnth.gram import Gram, gram
 from nnth.kernel import kernel
 from nnth.network import Network, load_network, named_network, random_network
+from nnth.path_distribution import path_distribution
+from nnth.path_moments import path_moments
+from nnth.path_samplers import sample_grams, sample_paths
+from nnth.path_spectrum import path_angles, path_spectrum
+from nnth.paths import paths
 from nnth.random import normals, uniforms
 from nnth.region_cells import Cells, cells
 from nnth.region_slices import regions_along, regions_on_plane, regions_through
@@ -32,11 +37,18 @@ __all__ = [
     "load_network",
     "named_network",
     "normals",
+    "path_angles",
+    "path_distribution",
+    "path_moments",
+    "path_spectrum",
+    "paths",
     "random_network",
     "region_statements",
     "regions",
     "regions_along",
     "regions_on_plane",
     "regions_through",
+    "sample_grams",
+    "sample_paths",
     "uniforms",
 ]

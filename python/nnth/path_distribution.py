@@ -87,7 +87,9 @@ def distribution_table(nets: PathNets, sample: PathSample | None) -> Table:
     rows: list[dict[str, Any]] = []
     if sample is not None:
         seen = sample["dzdx"]
-        levels = np.exp(np.quantile(values, LEVELS)) if values.size else np.full(len(LEVELS), np.nan)
+        levels = (
+            np.exp(np.quantile(values, LEVELS)) if values.size else np.full(len(LEVELS), np.nan)
+        )
         rows.append(
             _row("sample", math.nan, math.nan, 2 * seen.log_mean, 4 * seen.log_variance, levels)
             | {"dead": seen.dead / seen.count}
@@ -174,7 +176,12 @@ def distribution_picture(nets: PathNets, sample: PathSample | None) -> Histogram
 
 
 def _row(
-    law: str, ks: float, distance: float, mean: float, variance: float, levels: Sequence[float] | Array
+    law: str,
+    ks: float,
+    distance: float,
+    mean: float,
+    variance: float,
+    levels: Sequence[float] | Array,
 ) -> dict[str, Any]:
     row: dict[str, Any] = {"law": law, "ks": ks, "distance": distance}
     row |= {"log_mean": mean, "log_var": variance}

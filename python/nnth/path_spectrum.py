@@ -28,7 +28,9 @@ DELTAS: Final = (0.1, 0.01)
 MAX_INPUTS: Final = 1000
 _FROZEN: Final = 2**32  # streams beyond those of networks
 
-_TRACE: Final = "lambda_max <= Tr Theta, whose mean and deviation are at most the sums of Theta_aa's"
+_TRACE: Final = (
+    "lambda_max <= Tr Theta, whose mean and deviation are at most the sums of Theta_aa's"
+)
 _WHY: Final = (
     "a deep tangent kernel is no sum of independent matrices, R bounds it only with probability "
     "1 - delta, and C_0 counts L layers of L + 1"
@@ -133,8 +135,7 @@ def path_angles(
     depth = len(drawn.widths)
     diagonal = 2.0 * (depth + 1)
     columns: dict[str, list[float]] = {
-        name: []
-        for name in ("rho", "limit", "product", "mean", "stderr", "z", "z_product")
+        name: [] for name in ("rho", "limit", "product", "mean", "stderr", "z", "z_product")
     }
     for i, cosine in enumerate(cosines.tolist()):
         theory = ntk_off_diagonal(cosine, depth)
@@ -157,7 +158,7 @@ def path_angles(
         row = {
             "rho": cosine,
             "limit": theory.limit,
-            "product": theory.product,
+            "product": theory.product + 0.0,  # not -0
             "mean": mean,
             "stderr": stderr,
             "z": (mean - theory.limit) / stderr if seen else math.nan,
@@ -315,9 +316,9 @@ def _picture(largest: Array, rows: Sequence[dict[str, Any]]) -> Histogram:
         edges = np.exp(np.linspace(low, high + 1e-9, bins + 1))
         density = np.histogram(positive, edges)[0] / (largest.size * np.diff(np.log(edges)))
     marks = [
-        (f"{row['bound']}, {row['delta']:g}" + ("" if row["valid"] else ", invalid"), row["value"])
+        (f"{row['bound']}, {row['delta']:g}" + ("" if row["valid"] else ": invalid"), row["value"])
         for row in rows
-        if not row["bound"].startswith("frozen")
+        if row["delta"] == rows[0]["delta"] and row["bound"] in ("trace", "lecture")
     ]
     return Histogram(
         edges=edges,

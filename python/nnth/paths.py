@@ -287,6 +287,7 @@ def draw(
     drawn = {name: orders for name, orders in asked.items() if not _missing(nets, name)}
     if not nets.samples or not drawn:
         return None
+    _require_memory(min(keep, nets.samples), len(drawn))
 
     def part(start: int, count: int, told: Progress | None) -> PathSample:
         return sample_paths(
@@ -307,6 +308,16 @@ def draw(
         )
 
     return in_parts(part, nets.samples, progress, _so_far)
+
+
+def _require_memory(values: int, quantities: int) -> None:
+    needed = 64 * values * quantities  # numbers and their logarithms, copied once and once more
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > 0.8 * free:
+        raise ValueError(
+            f"samples must be fewer for their values to be kept, not {values}: they need "
+            f"{needed / 1e9:.3g} GB, and {free / 1e9:.3g} GB are free"
+        )
 
 
 def in_parts(
@@ -342,6 +353,18 @@ def in_parts(
         raise KeyboardInterrupt(f"{done} of {samples} networks were drawn{said}") from None
     assert sample is not None
     return sample
+
+
+def kept_values(sample: PathSample) -> NDArray[Any]:
+    """Return the kept values, a structured array with a field a quantity: |q|, and Theta for ntk.
+
+    Those of one network are in one place, but for dzdx: its network is another, of the same law.
+    """
+    fields = [(name, np.float64) for name in sample.quantities]
+    values = np.empty(len(next(iter(sample.quantities.values())).values), dtype=fields)
+    for name, quantity in sample.quantities.items():
+        values[name] = quantity.values
+    return values
 
 
 def _so_far(sample: PathSample) -> str:
