@@ -82,9 +82,9 @@ def path_moments(
     Accuracy: values are good to a unit in the last place and logs to four, at 10^5 layers and
     widths of 10^9: all terms of the sums are positive for every mu, and are summed in
     double-double arithmetic. mu is exact where given by name, fractions or text.
-    Cost at 10^5 layers: milliseconds for equal widths; 0.15 s for order 8 and 1.2 s for order 16
-    where all differ, 2.5 s for order 10 of "jacobian". n0 = 10^6 different |x_j| take a second for
-    order 16. Fractions grow with depth and cost O(L^2).
+    Cost: below 1 ms for order 8 at 50 layers. At 10^5 layers some 10 ms for equal widths; where all
+    differ 0.15 s for order 8 and 1.3 s for order 16, 1.4 s and, for order 10, 6 s of "jacobian"
+    (bench/bench_paths_exact.py). Fractions grow with depth and cost O(L^2).
 
     Raises ValueError for arguments out of range and for moments of mu that are not known.
 
@@ -204,6 +204,11 @@ class NtkMoments:
     asymptotic_relative_variance: float
     small_time_variance: float
     fractions: tuple[Fraction, Fraction] | None = None
+
+    @property
+    def asymptotic_error(self) -> float:
+        """The relative error of asymptotic_second: O(1/n), and infinite depth makes it grow."""
+        return math.expm1(min(self.asymptotic_log_second - self.log_second, 700.0))
 
 
 def ntk_moments(
