@@ -59,7 +59,7 @@ def path_laws(
     binomial and not 0: -5/(2n) - 49/(12 n^2) and 5/n + 37/(2 n^2) a layer. In the limit
     b = 5 sum 1/n_l + 2 k4 |u|_4^4/n_1, u = x/|x| or a unit vector.
 
-    n0, widths: 1 to 10^9, to 10^8 where they differ much; mu: see `weight_law`, with mu4.
+    n0, widths: 1 to 10^9; mu: see `weight_law`, with mu4.
     Accuracy: 1e-12 of the product's logarithmic moments; 1e-15 for `dead`.
     Cost: 14 sqrt(n) terms for each different width.
 
@@ -104,11 +104,11 @@ def layer_log_moments(n: int) -> tuple[float, float]:
     rest = _digamma_less_log(active / 2)
     upper = d > 0
     mirrored = upper & (active < n)
-    paired = math.fsum((weights[mirrored] * np.log1p(-(d[mirrored] ** 2))).tolist())
+    paired = float((weights[mirrored] * np.log1p(-(d[mirrored] ** 2))).sum())
     edge = float(weights[active == n].sum() * math.log(2)) if active[-1] == n else 0.0
-    mean = paired + edge + math.fsum((weights * rest).tolist())
+    mean = paired + edge + float((weights * rest).sum())
     spread = np.log1p(d) + rest - mean
-    variance = math.fsum((weights * (spread**2 + _trigamma(active / 2))).tolist())
+    variance = float((weights * (spread**2 + _trigamma(active / 2))).sum())
     return mean, variance
 
 
@@ -167,7 +167,7 @@ def _binomial(n: int) -> tuple[Array, Array]:
     weights = np.concatenate((left, left[::-1] if n % 2 else left[-2::-1]))
     if least == 0:
         active, weights = active[1:], weights[1:]
-    return active, weights / math.fsum(weights.tolist())
+    return active, weights / weights.sum()
 
 
 def _digamma_less_log(x: Array) -> Array:
