@@ -8,7 +8,8 @@ from nnth.gram import Gram, gram
 from nnth.kernel import kernel
 from nnth.network import Network, load_network, named_network, random_network
 from nnth.path_distribution import path_distribution
-from nnth.path_moments import path_moments
+from nnth.path_laws import path_laws, path_log_cdf
+from nnth.path_moments import ntk_moments, ntk_off_diagonal, path_asymptotics, path_moments
 from nnth.path_samplers import sample_grams, sample_paths
 from nnth.path_spectrum import path_angles, path_spectrum
 from nnth.paths import paths
@@ -16,8 +17,9 @@ from nnth.random import normals, uniforms
 from nnth.region_cells import Cells, cells
 from nnth.region_slices import regions_along, regions_on_plane, regions_through
 from nnth.region_statements import region_statements
-from nnth.regions import RegionCounts, count_regions, regions
+from nnth.regions import RegionCounts, count_regions, region_statements, regions
 from nnth.table import Table
+from nnth.weight_law import WeightLaw, weight_law
 
 __all__ = [
     "CATALOGUE",
@@ -27,6 +29,7 @@ __all__ = [
     "Network",
     "RegionCounts",
     "Table",
+    "WeightLaw",
     "__version__",
     "arrangement",
     "cells",
@@ -37,8 +40,13 @@ __all__ = [
     "load_network",
     "named_network",
     "normals",
+    "ntk_moments",
+    "ntk_off_diagonal",
     "path_angles",
+    "path_asymptotics",
     "path_distribution",
+    "path_laws",
+    "path_log_cdf",
     "path_moments",
     "path_spectrum",
     "paths",
@@ -51,4 +59,5 @@ __all__ = [
     "sample_grams",
     "sample_paths",
     "uniforms",
+    "weight_law",
 ]

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "nnth/paths/check.hpp"
 #include "nnth/paths/pairings.hpp"
