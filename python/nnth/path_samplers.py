@@ -184,8 +184,9 @@ def sample_paths(
         n_out: outputs. x: input `(n0,)`, all ones by default; not zero.
     mu: law of the weights: "gaussian", "rademacher" (+-1), "uniform", "laplace", of variance 1.
     sampler: "law" draws what the weights do rather than the weights: O(L) random numbers a net,
-        exactly in law, for Gaussian weights (and n_out = 1 for jacobian) only. Quantities of one
-        net belong together, but for dzdx: its net is drawn with the z of the same place, rescaled.
+        exactly in law, for Gaussian weights only. Quantities of one net belong together, but for
+        dzdx, which is the z of the same net rescaled and has the law of dzdx only by itself, and
+        jacobian with n_out > 1, whose nets are others; it costs k^3 a layer, k = min(n0, n_out).
         "dense" draws every weight that meets an active neuron; a neuron with z = 0, which weights
         with atoms make likely, is active by a fair coin.
     samples: nets. seed, start: in [0, 2^64); net s is a function of (seed, s) alone.
