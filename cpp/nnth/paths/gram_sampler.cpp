@@ -8,6 +8,7 @@
 
 #include "nnth/numerics/lanes.hpp"
 #include "nnth/numerics/random.hpp"
+#include "nnth/paths/draws.hpp"
 
 namespace nnth::paths {
 
@@ -220,7 +221,7 @@ GramSampler::GramSampler(const Net& net, const std::vector<std::vector<double>>&
 void GramSampler::draw(std::uint64_t seed, std::uint64_t index, double* nngp, double* ntk) {
     const std::size_t m = inputs_;
     const std::size_t depth = net_.depth();
-    Stream stream(seed, index);
+    Stream stream(seed ^ gram_key, index);
     Factor factor(m);
     // Rows of normals, padded with zeros; each row begins at an even draw.
     const auto draw_rows = [&](std::size_t rows, std::size_t width, std::size_t pitch) {
