@@ -340,7 +340,7 @@ void DenseNet::backward(std::uint64_t q) {
 }
 
 void DenseNet::draw(std::uint64_t seed, std::uint64_t index) {
-    seed_ = seed;
+    seed_ = seed ^ dense_key;
     index_ = index;
     for (std::size_t l = 1; l < layers_.size(); ++l) forward(l);
     // The first output last: what the layers hold then is of it.

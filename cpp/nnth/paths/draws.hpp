@@ -22,6 +22,11 @@ NNTH_INLINE double uniform_of(std::uint64_t low, std::uint64_t high) {
     return std::bit_cast<double>((word >> 12) | 0x3ff0000000000000) - (1.0 - 0x1p-53);
 }
 
+// Samplers of different kinds take different keys of one seed, so that what they say of one seed is
+// independent and may be compared. (The law of one input takes the seed itself.)
+inline constexpr std::uint64_t dense_key = 0x64656e7365206e65;  // "dense ne"
+inline constexpr std::uint64_t gram_key = 0x6772616d206e6574;   // "gram net"
+
 // The far half of a net's stream, where seldom and scalar draws come from: a range of 2^24 draws
 // for each item, items below 2^39.
 inline Stream far_stream(std::uint64_t seed, std::uint64_t net, std::uint64_t item) {

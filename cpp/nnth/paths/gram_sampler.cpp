@@ -8,6 +8,7 @@
 
 #include "nnth/numerics/lanes.hpp"
 #include "nnth/numerics/random.hpp"
+#include "nnth/paths/draws.hpp"
 
 namespace nnth::paths {
 
@@ -128,6 +129,29 @@ NNTH_MULTIVERSION void rectify(const double* z, double* h, std::size_t n) {
     for (std::size_t j = 0; j < n; ++j) h[j] = z[j] > 0.0 ? z[j] : 0.0;
 }
 
+// Drops the neurons that no input activates, which contribute to nothing but this layer's Z: moves
+// the rows of z together, padded with zeros, and returns their new pitch.
+std::size_t keep_active(double* z, std::size_t m, std::size_t width, std::size_t pitch) {
+    // Without branches, which would be mispredicted for every other neuron.
+    std::vector<double> most(z, z + width);
+    for (std::size_t a = 1; a < m; ++a) {
+        for (std::size_t j = 0; j < width; ++j) most[j] = std::max(most[j], z[a * pitch + j]);
+    }
+    std::vector<std::uint32_t> active(width);
+    std::size_t count = 0;
+    for (std::size_t j = 0; j < width; ++j) {
+        active[count] = static_cast<std::uint32_t>(j);
+        count += most[j] > 0.0 ? 1 : 0;
+    }
+    active.resize(count);
+    const std::size_t kept = padded(active.size());
+    for (std::size_t a = 0; a < m; ++a) {
+        for (std::size_t k = 0; k < active.size(); ++k) z[a * kept + k] = z[a * pitch + active[k]];
+        std::fill(z + a * kept + active.size(), z + (a + 1) * kept, 0.0);
+    }
+    return kept;
+}
+
 // out[a][b] = <u_a, v_b>.
 NNTH_MULTIVERSION void products(const double* u, const double* v, std::size_t m, std::size_t pitch,
                                 double* out) {
@@ -197,7 +221,7 @@ GramSampler::GramSampler(const Net& net, const std::vector<std::vector<double>>&
 void GramSampler::draw(std::uint64_t seed, std::uint64_t index, double* nngp, double* ntk) {
     const std::size_t m = inputs_;
     const std::size_t depth = net_.depth();
-    Stream stream(seed, index);
+    Stream stream(seed ^ gram_key, index);
     Factor factor(m);
     // Rows of normals, padded with zeros; each row begins at an even draw.
     const auto draw_rows = [&](std::size_t rows, std::size_t width, std::size_t pitch) {
@@ -218,8 +242,9 @@ void GramSampler::draw(std::uint64_t seed, std::uint64_t index, double* nngp, do
         draw_rows(factor.rank, layer.width, layer.pitch);
         combine(normals_.data(), layer.pitch, factor.rank, factor.rows.data(), m,
                 std::sqrt(two_over(l - 1)), layer.z.data(), layer.pitch);
-        rectify(layer.z.data(), hidden_.data(), m * layer.pitch);
-        products(hidden_.data(), hidden_.data(), m, layer.pitch, layer.gram.data());
+        layer.kept = keep_active(layer.z.data(), m, layer.width, layer.pitch);
+        rectify(layer.z.data(), hidden_.data(), m * layer.kept);
+        products(hidden_.data(), hidden_.data(), m, layer.kept, layer.gram.data());
     }
     for (std::size_t i = 0; i < m * m; ++i) nngp[i] = two_over(depth) * layers_[depth].gram[i];
 
@@ -240,9 +265,9 @@ void GramSampler::draw(std::uint64_t seed, std::uint64_t index, double* nngp, do
     std::vector<double> column(m);
     for (std::size_t l = depth; l > 0; --l) {
         const Layer& layer = layers_[l];
-        const std::size_t pitch = layer.pitch;
+        const std::size_t pitch = layer.kept;
         factor.of(square);
-        draw_rows(factor.rank, layer.width, pitch);
+        draw_rows(factor.rank, pitch, pitch);
         combine(normals_.data(), pitch, factor.rank, factor.rows.data(), m, std::sqrt(two_over(l)),
                 fresh_.data(), pitch);
         rectify(layer.z.data(), hidden_.data(), m * pitch);

@@ -36,7 +36,8 @@ class GramSampler {
     struct Layer {
         std::size_t width = 0;
         std::size_t pitch = 0;
-        std::vector<double> z;     // rows of inputs, [a * pitch + j]
+        std::size_t kept = 0;      // neurons that some input activates, padded
+        std::vector<double> z;     // rows of inputs, [a * kept + j], of these
         std::vector<double> gram;  // <h_a, h_b>
     };
     Net net_;

@@ -147,13 +147,8 @@ Law::Law(Net net, std::vector<Quantity> quantities)
             "invariance of Gaussian weights");
     }
     for (const Quantity q : quantities_) {
-        if (q == Quantity::jacobian && net_.outputs > 1) {
-            throw std::invalid_argument(
-                "sampler must be dense for jacobian with more than one output, not law: its norm "
-                "is no product of chi-squares");
-        }
         kernel_ |= q == Quantity::ntk || q == Quantity::ntk_standard || q == Quantity::gradient ||
-                   q == Quantity::jacobian;
+                   (q == Quantity::jacobian && net_.outputs == 1);
     }
     std::map<std::uint64_t, std::size_t> index;
     for (const std::uint64_t n : net_.widths) {
@@ -161,6 +156,57 @@ Law::Law(Net net, std::vector<Quantity> quantities)
         if (fresh) tables_.emplace_back(n);
         table_of_.push_back(at->second);
     }
+}
+
+Scaled Law::jacobian(std::uint64_t seed, std::uint64_t net) const {
+    const std::size_t depth = net_.depth();
+    const bool from_input = net_.inputs() <= net_.outputs;
+    const auto k = static_cast<std::size_t>(std::min(net_.inputs(), net_.outputs));
+    constexpr std::uint64_t kItem = std::uint64_t{1} << 38;  // beyond those of all layers
+    Stream stream = far_stream(seed, net, kItem);
+    // A normal takes a block of two draws; nothing else may use a part of it.
+    const auto align = [&stream] { stream.seek((stream.position() + 1) & ~std::uint64_t{1}); };
+
+    // The product so far is orthonormal columns times `product`, rank x k, times 2^exponent.
+    std::vector<double> product(k * k, 0.0), next(k * k), row(k);
+    for (std::size_t i = 0; i < k; ++i) product[i * k + i] = 1.0;
+    std::size_t rank = k;
+    std::int64_t exponent = 0;
+    const auto multiply_by_gaussian = [&](double rows) {
+        const std::size_t new_rank = std::min(rank, static_cast<std::size_t>(rows));
+        std::fill(next.begin(), next.end(), 0.0);
+        for (std::size_t i = 0; i < new_rank; ++i) {
+            row[i] = std::sqrt(chi_square(rows - static_cast<double>(i), stream));
+            align();
+            stream.normals(row.data() + i + 1, rank - i - 1);
+            align();
+            for (std::size_t j = i; j < rank; ++j) {
+                for (std::size_t c = 0; c < k; ++c) next[i * k + c] += row[j] * product[j * k + c];
+            }
+        }
+        std::swap(product, next);
+        rank = new_rank;
+        double most = 0.0;
+        for (const double v : product) most = std::max(most, std::abs(v));
+        if (most == 0.0) return;
+        const int shift = std::ilogb(most);
+        for (double& v : product) v = std::ldexp(v, -shift);
+        exponent += shift;
+    };
+    for (std::size_t step = 1; step <= depth && rank > 0; ++step) {
+        const std::size_t layer = from_input ? step : depth + 1 - step;
+        const HalfBinomial& table = tables_[table_of_[layer - 1]];
+        std::uint64_t word;
+        double active;
+        stream.words(&word, 1);
+        if (table.draw(&word, &active, 1)) active = table.decide(word, stream);
+        align();
+        multiply_by_gaussian(active);
+    }
+    if (rank > 0) multiply_by_gaussian(static_cast<double>(std::max(net_.inputs(), net_.outputs)));
+    double sum = 0.0;
+    for (std::size_t i = 0; i < rank * k; ++i) sum += product[i] * product[i];
+    return gain(net_, depth + 1) * normalised({sum, 2 * exponent});
 }
 
 void Law::sample(std::uint64_t seed, std::uint64_t first, std::size_t n, double* value,
@@ -244,8 +290,17 @@ void Law::sample(std::uint64_t seed, std::uint64_t first, std::size_t n, double*
                     {scale.value / last_gain.value, scale.exponent - last_gain.exponent});
                 std::fill_n(y, n, 1.0);
                 break;
-            case Quantity::gradient:
             case Quantity::jacobian:
+                if (net_.outputs > 1) {
+                    for (std::size_t i = 0; i < n; ++i) {
+                        const Scaled norm_square = jacobian(seed, first + i);
+                        y[i] = norm_square.value;
+                        e[i] = static_cast<double>(norm_square.exponent);
+                    }
+                    continue;
+                }
+                [[fallthrough]];
+            case Quantity::gradient:
                 factor = first_gain;
                 for (std::size_t i = 0; i < n; ++i) {
                     y[i] = output[i] * (1.0 + v[i] * free_inputs[i]);

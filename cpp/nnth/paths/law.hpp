@@ -25,10 +25,13 @@ namespace nnth::paths {
 // a product, can be taken in the same order. Theta = sum_l u_l in the parameters W-hat, and
 // sum_l (n_{l-1} / 2) u_l in the parameters W; |dz/dx|^2 = (z^2 + u_1 chi^2_{n_0 - 1}) / |x|^2. A
 // net with some B_l = 0 is dead: all of these are 0.
+//
+// The Jacobian of several outputs is a product of Gaussian matrices with B_l rows and columns
+// between the factors. From its narrower end, each matrix is N = Q R with Q orthonormal, R upper
+// triangular, R_ii^2 = chi^2_{B_l - i} and standard normals above (Bartlett 1933); Q is absorbed by
+// the next matrix, so the k x k matrices R are all that is drawn, k = min(n_0, n_{L+1}).
 class Law {
   public:
-    // Throws std::invalid_argument for `jacobian` with several outputs: |J|_F^2 of a product of
-    // Gaussian matrices is no product of chi-squares then.
     Law(Net net, std::vector<Quantity> quantities);
 
     static constexpr std::size_t tile = 256;
@@ -40,6 +43,8 @@ class Law {
                 double* exponent) const;
 
   private:
+    Scaled jacobian(std::uint64_t seed, std::uint64_t net) const;  // |J|_F^2
+
     Net net_;
     std::vector<Quantity> quantities_;
     bool kernel_ = false;                // u_l is needed
