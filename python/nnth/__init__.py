@@ -17,7 +17,7 @@ from nnth.random import normals, uniforms
 from nnth.region_cells import Cells, cells
 from nnth.region_slices import regions_along, regions_on_plane, regions_through
 from nnth.region_statements import region_statements
-from nnth.regions import RegionCounts, count_regions, region_statements, regions
+from nnth.regions import RegionCounts, count_regions, regions
 from nnth.table import Table
 from nnth.weight_law import WeightLaw, weight_law
 
