@@ -1,13 +1,14 @@
 """The law of (dz_q/dx_p)^2 in random ReLU networks, beside log-normal approximations and a sample.
 
-For Gaussian weights (dz_q/dx_p)^2 = (2/n_0) chi^2_1 P with P = prod_l (2/n_l) chi^2_(B_l), which tends
-to exp N(-b/2, b), b = 5 sum 1/n_l + 2 k4/n_1 (Hanin & Nica 2018). The chi^2_1 of the output stays.
+For Gaussian weights (dz_q/dx_p)^2 = (2/n_0) chi^2_1 P with P = prod_l (2/n_l) chi^2_(B_l), which
+tends to exp N(-b/2, b), b = 5 sum 1/n_l + 2 k4/n_1 (Hanin & Nica 2018). The chi^2_1 of the output
+stays.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any, Final, Unpack
@@ -38,7 +39,7 @@ _NOTES: Final = {
 
 @dataclass(frozen=True, eq=False)
 class LogLaw:
-    """A law of log (dz_q/dx_p)^2 given that it is finite: moments and values of its cdf on a grid."""
+    """A law of log (dz_q/dx_p)^2, where it is finite: moments, and its cdf on a grid."""
 
     name: str
     log_mean: float
@@ -181,7 +182,7 @@ def _row(
     distance: float,
     mean: float,
     variance: float,
-    levels: Sequence[float] | Array,
+    levels: Array,
 ) -> dict[str, Any]:
     row: dict[str, Any] = {"law": law, "ks": ks, "distance": distance}
     row |= {"log_mean": mean, "log_var": variance}
@@ -208,5 +209,5 @@ def _lognormal_chi2_cdf(v: Array, shift: float, b: float) -> Array:
     weights = np.exp(-(g**2) / 2)
     weights /= weights.sum()
     root = np.exp(np.minimum(v[:, None] - shift - math.sqrt(b) * g, 8.0) / 2) / math.sqrt(2)
-    erf = np.frompyfunc(math.erf, 1, 1)(root).astype(np.float64)
+    erf = np.asarray(np.frompyfunc(math.erf, 1, 1)(root), dtype=np.float64)
     return np.asarray(erf @ weights, dtype=np.float64)

@@ -235,7 +235,7 @@ def _bound(
 
 
 def _lecture(data: Array, nets: PathNets, means: Array, spreads: Array, delta: float) -> float:
-    """Return (1 + eps) C_0 with m (e^eps/(1 + eps)^(1 + eps))^(C_0/R) = delta, as the notes have it.
+    """Return the notes' (1 + eps) C_0 with m (e^eps/(1 + eps)^(1 + eps))^(C_0/R) = delta.
 
     C_0 = min(largest row sum, Frobenius norm) of 2 L/n_0 |x_a.x_b| (1 - th_ab/pi), and
     R = sum_a E Theta_aa (1 + sqrt(m V_a/delta)); layers of E Theta_aa as in the notes, L of L + 1.
@@ -296,7 +296,7 @@ def _frozen(nets: PathNets, data: Array) -> Array:
         return np.empty(0)
     n, n0 = nets.widths[0], data.shape[1]
     # Gates depend on W_1 through the plane, line, ... of the inputs alone: coordinates by QR.
-    coordinates = np.linalg.qr(data.T, mode="r").T
+    coordinates = np.asarray(np.linalg.qr(data.T, mode="r"), dtype=np.float64).T
     gram = 4.0 / (n * n0) * data @ data.T
     found = []
     for i in range(min(nets.samples, 1000)):

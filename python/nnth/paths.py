@@ -1,7 +1,7 @@
 """Moments of random ReLU networks without biases: exact, sampled, and as the widths grow.
 
-z = W_(L+1) s(W_L ... s(W_1 x)), W_l = sqrt(2/n_(l-1)) W-hat_l, the entries of W-hat independent, from
-a symmetric law mu of variance one. What is computed of z, of its derivatives and of its tangent
+z = W_(L+1) s(W_L ... s(W_1 x)), W_l = sqrt(2/n_(l-1)) W-hat_l, the entries of W-hat independent and
+of a symmetric law mu of variance one. What is computed of z, of its derivatives and of its tangent
 kernel stands on sums over paths through the network.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import groupby
@@ -274,25 +274,24 @@ def asked_moments(
 
 def draw(
     nets: PathNets,
-    asked: dict[str, tuple[int, ...]],
+    asked: Mapping[str, tuple[int, ...]],
     *,
     keep: int = 0,
     threads: int = 0,
     progress: Progress | None = None,
 ) -> PathSample | None:
-    """Return statistics of the sample, with the values of its first `keep` networks; None of none.
+    """Return statistics of the sample, with values of its first `keep` networks; None of none.
 
-    What the sampler cannot draw is left out.
+    Raises ValueError for more values than fit in memory.
     """
-    drawn = {name: orders for name, orders in asked.items() if not _missing(nets, name)}
-    if not nets.samples or not drawn:
+    if not nets.samples:
         return None
-    _require_memory(min(keep, nets.samples), len(drawn))
+    _require_memory(min(keep, nets.samples), len(asked))
 
     def part(start: int, count: int, told: Progress | None) -> PathSample:
         return sample_paths(
-            tuple(drawn),
-            drawn,
+            tuple(asked),
+            asked,
             n0=nets.n0,
             widths=nets.widths,
             n_out=nets.n_out,
@@ -358,7 +357,8 @@ def in_parts(
 def kept_values(sample: PathSample) -> NDArray[Any]:
     """Return the kept values, a structured array with a field a quantity: |q|, and Theta for ntk.
 
-    Those of one network are in one place, but for dzdx: its network is another, of the same law.
+    Those of one network are in one place, but where "law" draws dzdx, or the Jacobian of several
+    outputs: their networks are others.
     """
     fields = [(name, np.float64) for name in sample.quantities]
     values = np.empty(len(next(iter(sample.quantities.values())).values), dtype=fields)
@@ -374,16 +374,9 @@ def _so_far(sample: PathSample) -> str:
     )
 
 
-def _missing(nets: PathNets, name: str) -> str:
-    """Return why the sampler cannot draw a quantity, or nothing."""
-    if name == "jacobian" and nets.sampler == "law" and nets.n_out > 1:
-        return "law cannot draw |J| of several outputs; sampler dense can"
-    return ""
-
-
 def path_table(
     nets: PathNets,
-    asked: dict[str, tuple[int, ...]],
+    asked: Mapping[str, tuple[int, ...]],
     sample: PathSample | None,
     *,
     exact: bool = False,
@@ -393,7 +386,7 @@ def path_table(
     dead = nets.dead
     for name, orders in asked.items():
         theory = _theory(nets, name, orders, exact)
-        seen = None if sample is None else sample.quantities.get(name)
+        seen = None if sample is None else sample[name]
         log_moments = log_moments_of(nets, name)
         for i, order in enumerate(orders):
             row = {"quantity": name, "order": order} | _row(nets, theory, seen, order, i)
@@ -467,7 +460,7 @@ def _theory(nets: PathNets, name: str, orders: Sequence[int], exact: bool) -> _T
     if name == "ntk":
         return _ntk_theory(ntk_moments(x=nets.point, exact=exact, **shape))
     x = nets.point if name in ("z", "normz") else None
-    most = MAX_ORDER[name]  # type: ignore[index]
+    most = MAX_ORDER[name]
     wanted = {o for o in orders if o <= most}
     near = set(wanted)
     if nets.samples:
@@ -528,10 +521,8 @@ def _notes(
 ) -> list[str]:
     notes = []
     if order not in theory.values:
-        known = "1 and 2" if theory.name == "ntk" else f"up to {MAX_ORDER[theory.name]}"  # type: ignore[index]
+        known = "1 and 2" if theory.name == "ntk" else f"up to {MAX_ORDER[theory.name]}"
         notes.append(f"exact orders are {known}")
-    if nets.samples and (reason := _missing(nets, theory.name)):
-        notes.append(reason)
     if seen is None:
         return notes
     needed, share = theory.log_nets_needed(order), float(seen.max_share[i])
@@ -542,7 +533,7 @@ def _notes(
     if share >= _LARGE_SHARE:
         reasons.append(f"one network is {share:.0%} of the sum")
     if reasons:
-        notes.append(f"sample does not see this moment: {', and '.join(reasons)}")
+        notes.append(f"sample does not see this moment: {' and '.join(reasons)}")
     return notes
 
 

@@ -183,7 +183,7 @@ def paths(
         else:
             drawn = path_nets(**nets)
             asked = asked_moments(drawn, names, powers)
-            law = {"dzdx": (2,)}
+            law: dict[str, tuple[int, ...]] = {"dzdx": (2,)}
             sampled = law if laws else asked if plot is None else law | asked
             keep = drawn.samples if save_samples else KEPT if laws or plot else 0
             sample = draw(drawn, sampled, keep=keep, **work)
