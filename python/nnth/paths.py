@@ -267,7 +267,7 @@ def asked_moments(
         if order > MOST:
             raise ValueError(f"orders must be at most {MOST}, not {order}")
         if order % 2 and names != ("ntk",):
-            raise ValueError(f"orders must be even, but of ntk, not {order}")
+            raise ValueError(f"orders must be even except for ntk, not {order}")
     known = tuple(o for o in ORDERS if o <= nets.law.order)
     return {name: given or (NTK_ORDERS if name == "ntk" else known) for name in names}
 
@@ -324,12 +324,13 @@ def in_parts(
     samples: int,
     progress: Progress | None,
     so_far: Callable[[S], str] = lambda _: "",
+    parts: int = _PARTS,
 ) -> S:
-    """Return the sample of networks 0, ..., samples - 1, drawn in parts.
+    """Return the sample of networks 0, ..., samples - 1, drawn in about so many parts.
 
     A KeyboardInterrupt becomes one that says how many there were, and what of them.
     """
-    size = _TILE * max(1, math.ceil(samples / (_PARTS * _TILE)))
+    size = _TILE * max(1, math.ceil(samples / (parts * _TILE)))
     sample: S | None = None
     done = start = 0
 
