@@ -230,7 +230,7 @@ def paths(
     samples mean, stderr and z.
 
     The note says when a sample does not see a moment, so that mean is too small and stderr too: a
-    single network is a tenth of the sum, or fewer are drawn than exp(D + s) (Chatterjee & Diaconis
+    single network is a tenth of the sum, or fewer are drawn than exp(D + 2 s) (Chatterjee & Diaconis
     2018), where D and s are mean and deviation of log(q^order/E q^order) under the law in which
     networks count as q^order, from the exact moments of neighbouring orders.
 
@@ -435,7 +435,7 @@ class _Theory:
         return math.expm1(excess) if excess < 700.0 else math.inf
 
     def log_nets_needed(self, order: int) -> float:
-        """Return log of the networks without which the moment is not seen; NaN if unknown.
+        """Return log of the networks without which the moment is not seen, D + 2 s; NaN if unknown.
 
         With kappa(k) = log E q^(k step): D = k kappa' - kappa and s = k sqrt(kappa''), by
         differences of neighbours.
@@ -453,7 +453,7 @@ class _Theory:
                 return math.nan
             slope = (3 * here - 4 * before + first) / 2
             curvature = here - 2 * before + first
-        return k * slope - here + k * math.sqrt(max(curvature, 0.0))
+        return k * slope - here + 2.0 * k * math.sqrt(max(curvature, 0.0))
 
 
 def _theory(nets: PathNets, name: str, orders: Sequence[int], exact: bool) -> _Theory:
