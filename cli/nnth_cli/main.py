@@ -19,7 +19,6 @@ EXAMPLES = """
 Examples:
   nnth kernel --act relu --depth 50 | cut -d, -f1,5
   nnth regions --widths 64,64,64 --plot regions.png
-  nnth paths --width 64 --depth 20
 
 \b
 NNTH_TRACEBACK=1 in the environment shows where in the program an error arose.

@@ -230,9 +230,9 @@ def paths(
     samples mean, stderr and z.
 
     The note says when a sample does not see a moment, so that mean is too small and stderr too: a
-    single network is a tenth of the sum, or fewer are drawn than exp(D + 2 s) (Chatterjee & Diaconis
-    2018), where D and s are mean and deviation of log(q^order/E q^order) under the law in which
-    networks count as q^order, from the exact moments of neighbouring orders.
+    single network is a tenth of the sum, or fewer are drawn than exp(D + 2 s) (Chatterjee and
+    Diaconis 2018), where D and s are mean and deviation of log(q^order/E q^order) under the law in
+    which networks count as q^order, from the exact moments of neighbouring orders.
 
     Accuracy: `exact` to a unit in the last place. Cost: that of the sample, some 10 ns a layer and
     network for "law", 3 ns a weight for "dense"; memory does not grow with samples.
