@@ -17,10 +17,6 @@ constexpr double rounding = std::numeric_limits<double>::epsilon() / 2;
 // Bounds are sums of few positive terms: this is far more than their own rounding.
 constexpr double slack = 1.0 + 1e-9;
 
-std::size_t padded(std::size_t count) {
-    return (count + lanes - 1) / lanes * lanes;
-}
-
 // An upper bound of the 2-norm. No positive one is so small that a rounding error, which is a small
 // part of it, underflows.
 double norm(std::span<const double> values) {
@@ -31,12 +27,6 @@ double norm(std::span<const double> values) {
     double sum = 0;
     for (const double value : values) sum += (value / largest) * (value / largest);
     return std::max(largest * std::sqrt(sum) * slack, least);
-}
-
-std::int64_t least_exponent(std::span<const double> values) {
-    std::int64_t least = 0;
-    for (const double value : values) least = std::min(least, dyadic(value).exponent);
-    return least;
 }
 
 // square += a a for a symmetric matrix of order n, rows of `stride` doubles.

@@ -4,15 +4,11 @@
 #include <bit>
 #include <cmath>
 
+#include "nnth/numerics/lanes.hpp"
+
 namespace nnth::regions {
 
 namespace {
-
-constexpr std::size_t padding = 8;
-
-std::size_t padded(std::size_t count) {
-    return (count + padding - 1) / padding * padding;
-}
 
 int sign_of(double value) {
     return value > 0 ? 1 : value < 0 ? -1 : 0;
