@@ -7,12 +7,20 @@ from nnth.data import load_data
 from nnth.gram import Gram, gram
 from nnth.kernel import kernel
 from nnth.network import Network, load_network, named_network, random_network
+from nnth.path_laws import path_laws, path_log_cdf
+from nnth.path_moments import (
+    ntk_moments,
+    ntk_off_diagonal,
+    path_asymptotics,
+    path_moments,
+)
 from nnth.random import normals, uniforms
 from nnth.region_cells import Cells, cells
 from nnth.region_slices import regions_along, regions_on_plane, regions_through
 from nnth.region_statements import region_statements
 from nnth.regions import RegionCounts, count_regions, regions
 from nnth.table import Table
+from nnth.weight_law import WeightLaw, weight_law
 
 __all__ = [
     "CATALOGUE",
@@ -22,6 +30,7 @@ __all__ = [
     "Network",
     "RegionCounts",
     "Table",
+    "WeightLaw",
     "__version__",
     "arrangement",
     "cells",
@@ -32,6 +41,12 @@ __all__ = [
     "load_network",
     "named_network",
     "normals",
+    "ntk_moments",
+    "ntk_off_diagonal",
+    "path_asymptotics",
+    "path_laws",
+    "path_log_cdf",
+    "path_moments",
     "random_network",
     "region_statements",
     "regions",
@@ -39,4 +54,5 @@ __all__ = [
     "regions_on_plane",
     "regions_through",
     "uniforms",
+    "weight_law",
 ]

@@ -111,6 +111,28 @@ def normal_probability(x: ArrayLike) -> Floats: ...
 def vmath(name: str, x: ArrayLike) -> Floats: ...
 def vmath_atan2(y: ArrayLike, x: ArrayLike) -> Floats: ...
 
+# paths.cpp
+class PathNetwork:  # mu: high and low part of E w^0, E w^2, E w^4, ...
+    def __init__(
+        self,
+        n0: int,
+        widths: Sequence[int],
+        n_out: int,
+        mu: Sequence[tuple[float, float]],
+        linear: bool,
+    ) -> None: ...
+
+def path_moment(  # quantity dzdx, z, normz or jacobian; order 2 k; the moment and its logarithm
+    network: PathNetwork,
+    quantity: str,
+    x: ArrayLike,
+    k: int,
+    progress: Progress | None,
+) -> tuple[float, float]: ...
+def ntk_moments(  # keys: mean, log_mean, second, log_second, relative_variance
+    network: PathNetwork, x: ArrayLike, weights: bool, progress: Progress | None
+) -> dict[str, float]: ...
+
 # regions.cpp
 class RegionNetwork:  # on a slice x = origin [n0] + directions [n0, d] t, or the whole space
     def __init__(self, weights: Sequence[Floats], biases: Sequence[Floats]) -> None: ...

@@ -1,0 +1,47 @@
+// The chain of layers that all moments of a random network share.
+//
+// A state says which of the k squared paths (or 2k paths) meet in one neuron. With
+//   y_l(s) = (2/n_l)^k E[the sum over all ways for the paths to pass through layer l in state s],
+// a layer is y_l = D(n_l) C y_(l-1): C counts the weights that the paths share, and
+//   D(n)(s) = (2/n)^k n (n-1) ... (n-m+1) q^m / repeats(s), m neurons in state s,
+// chooses the neurons, each active with probability q. Nothing is negative, for any law of the
+// weights, so nothing cancels: in double-double arithmetic a layer of S states costs a relative
+// error of at most (S + 3k + 8) 2^-102, which is 2^-80 after 10^5 layers of the largest systems.
+// (Cumulants and power sums, the usual basis, do cancel where a cumulant is negative.)
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "nnth/numerics/double_double.hpp"
+#include "nnth/numerics/monitor.hpp"
+#include "nnth/paths/scaled.hpp"
+
+namespace nnth::paths {
+
+struct Transfer {
+    int k = 0;
+    std::vector<int> neurons;            // that state s occupies
+    std::vector<double> repeats;         // orders of them that are the same
+    std::vector<DoubleDouble> coupling;  // C, row by row: to, from
+
+    std::size_t states() const { return neurons.size(); }
+};
+
+// n (n-1) ... (n-m+1).
+DoubleDouble falling_factorial(std::int64_t n, int m);
+
+// C y.
+ScaledVector couple(const Transfer& transfer, const ScaledVector& y);
+
+// The state after layers of these widths. Runs of one width take a logarithmic number of steps
+// where that is quicker. The monitor is asked every few milliseconds.
+ScaledVector propagate(const Transfer& transfer, ScaledVector y,
+                       const std::vector<std::int64_t>& widths, double active, Monitor& monitor);
+
+// sum_s end(s) (C y)(s).
+Scaled finish(const Transfer& transfer, const ScaledVector& y,
+              const std::vector<DoubleDouble>& end);
+
+}  // namespace nnth::paths
