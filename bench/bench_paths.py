@@ -4,10 +4,10 @@
 
 Derivative and tangent kernel of each net: by law and dense, against torch.func (vmap of grad) and
 batched products by hand; Gram matrices of three inputs by law against the latter. Rounds of nnth
-and torch alternate, nnth in float64 and torch in that or `--dtype float32`; each side's mean tangent kernel is compared with the exact one
-before a rate is believed. Medians, and the ratio's extremes over the rounds, are printed and
-appended to bench/bench_paths.csv, with the machine's load. peers/README.md says how to make the
-peer's environment.
+and torch alternate, nnth in float64 and torch in float64 or `--dtype float32`. Each side's mean
+tangent kernel is compared with the exact one before a rate is believed. Medians, and the ratio's
+extremes over the rounds, are printed and appended to bench/bench_paths.csv, with the machine's
+load. peers/README.md says how to make the peer's environment.
 """
 
 import argparse
