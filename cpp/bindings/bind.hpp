@@ -19,6 +19,7 @@ void bind_gram(py::module_& module);
 void bind_kernel(py::module_& module);
 void bind_numerics(py::module_& module);
 void bind_path_moments(py::module_& module);
+void bind_path_sampling(py::module_& module);
 void bind_random(py::module_& module);
 void bind_regions(py::module_& module);
 void bind_vmath(py::module_& module);

@@ -10,6 +10,7 @@ PYBIND11_MODULE(_core, module) {
     nnth::bind::bind_kernel(module);
     nnth::bind::bind_numerics(module);
     nnth::bind::bind_path_moments(module);
+    nnth::bind::bind_path_sampling(module);
     nnth::bind::bind_random(module);
     nnth::bind::bind_regions(module);
     nnth::bind::bind_vmath(module);

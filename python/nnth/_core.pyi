@@ -96,6 +96,40 @@ def count_arrangement(  # weights [n, d], biases [n]
     weights: ArrayLike, biases: ArrayLike, threads: int, progress: Progress | None
 ) -> ArrangementCounts: ...
 
+# path_sampling.cpp
+def sample_paths(  # a state of moments, values and logarithms [keep], a quantity each
+    x: Sequence[float],
+    widths: Sequence[int],
+    outputs: int,
+    mu: str,
+    quantities: Sequence[tuple[str, Sequence[int]]],  # powers of q^2, or of a tangent kernel
+    dense: bool,
+    seed: int,
+    start: int,
+    samples: int,
+    keep: int,
+    threads: int,
+    progress: Progress | None,
+) -> tuple[list[list[int]], Floats, Floats]: ...
+def merge_moments(a: Sequence[int], b: Sequence[int]) -> list[int]: ...
+def moments_of(state: Sequence[int]) -> dict[str, Any]: ...
+def sample_grams(  # state [4, m, m, 5], largest eigenvalues [samples] twice, [keep, m, m] twice
+    x: ArrayLike,
+    widths: Sequence[int],
+    mu: str,
+    dense: bool,
+    seed: int,
+    start: int,
+    samples: int,
+    keep: int,
+    threads: int,
+    progress: Progress | None,
+) -> tuple[NDArray[np.int64], Floats, Floats, Floats, Floats]: ...
+def merge_sums(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]: ...  # [..., 5]
+def totals(state: NDArray[np.int64]) -> Floats: ...  # [...]
+def half_binomials(n: int, seed: int, count: int) -> Floats: ...  # [count]
+def chi_squares(degrees: float, seed: int, count: int) -> Floats: ...
+
 # random.cpp; the maps are in nnth/numerics/random.hpp and normal.hpp
 def philox4x32(counter: Sequence[int], key: Sequence[int]) -> list[int]: ...
 def normal_pair(words: Sequence[int]) -> list[float]: ...

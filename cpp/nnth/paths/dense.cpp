@@ -1,0 +1,391 @@
+#include "nnth/paths/dense.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+#include <string>
+
+#include "nnth/numerics/lanes.hpp"
+#include "nnth/numerics/normal.hpp"
+#include "nnth/numerics/vmath.hpp"
+#include "nnth/paths/draws.hpp"
+
+namespace nnth::paths {
+
+namespace {
+
+constexpr double kKeepBytes = 128e6;  // weights beyond this are generated again on the way back
+constexpr double kMostBytes = 8e9;    // of one thread
+
+std::size_t padded(std::size_t n) {
+    return (n + lanes - 1) / lanes * lanes;
+}
+
+// Where the columns of a matrix lie in the stream, and in memory.
+struct Columns {
+    std::uint64_t seed;
+    std::uint64_t stream;
+    std::uint64_t first_block;
+    std::uint64_t blocks;  // of one column in the stream
+    const std::uint32_t* index;
+    std::size_t count;
+    std::size_t pitch;
+};
+
+NNTH_MULTIVERSION void gaussian_columns(const Columns& c, double* out) {
+    for (std::size_t k = 0; k < c.count; ++k) {
+        const std::uint64_t first = c.first_block + c.index[k] * c.blocks;
+        double* column = out + k * c.pitch;
+        for (std::uint64_t b = 0; b < c.blocks; ++b) {
+            const PhiloxBlock x = block_of(c.seed, c.stream, first + b);
+            const NormalPair z = normal_pair(x.x0, x.x1, x.x2, x.x3);
+            column[2 * b] = z.first;
+            column[2 * b + 1] = z.second;
+        }
+    }
+}
+
+NNTH_MULTIVERSION void uniform_columns(const Columns& c, double* out) {
+    constexpr double kWidth = 3.4641016151377545871;  // 2 sqrt(3), for variance 1
+    for (std::size_t k = 0; k < c.count; ++k) {
+        const std::uint64_t first = c.first_block + c.index[k] * c.blocks;
+        double* column = out + k * c.pitch;
+        for (std::uint64_t b = 0; b < c.blocks; ++b) {
+            const PhiloxBlock x = block_of(c.seed, c.stream, first + b);
+            column[2 * b] = kWidth * (uniform_of(x.x0, x.x1) - 0.5);
+            column[2 * b + 1] = kWidth * (uniform_of(x.x2, x.x3) - 0.5);
+        }
+    }
+}
+
+// By inversion; the scale 1/sqrt(2) gives variance 1.
+NNTH_INLINE double laplace(double u) {
+    constexpr double kScale = 0.70710678118654752440;
+    const double centred = u - 0.5;
+    const double size = -kScale * vmath::detail::log_normal(1.0 - 2.0 * std::abs(centred));
+    return centred < 0.0 ? -size : size;
+}
+
+NNTH_MULTIVERSION void laplace_columns(const Columns& c, double* out) {
+    for (std::size_t k = 0; k < c.count; ++k) {
+        const std::uint64_t first = c.first_block + c.index[k] * c.blocks;
+        double* column = out + k * c.pitch;
+        for (std::uint64_t b = 0; b < c.blocks; ++b) {
+            const PhiloxBlock x = block_of(c.seed, c.stream, first + b);
+            column[2 * b] = laplace(uniform_of(x.x0, x.x1));
+            column[2 * b + 1] = laplace(uniform_of(x.x2, x.x3));
+        }
+    }
+}
+
+// 128 signs a block, into columns whose pitch has room for the last block.
+NNTH_MULTIVERSION void sign_columns(const Columns& c, double* out) {
+    for (std::size_t k = 0; k < c.count; ++k) {
+        const std::uint64_t first = c.first_block + c.index[k] * c.blocks;
+        double* column = out + k * c.pitch;
+        for (std::uint64_t b = 0; b < c.blocks; ++b) {
+            const PhiloxBlock x = block_of(c.seed, c.stream, first + b);
+            const std::uint64_t words[2] = {(x.x1 << 32) | x.x0, (x.x3 << 32) | x.x2};
+            for (std::uint64_t w = 0; w < 2; ++w) {
+                for (std::uint64_t j = 0; j < 64; ++j) {
+                    const std::uint64_t sign = (words[w] >> j) << 63;
+                    column[128 * b + 64 * w + j] = std::bit_cast<double>(sign | 0x3ff0000000000000);
+                }
+            }
+        }
+    }
+}
+
+// z += sum_k h[index[k]] column_k.
+NNTH_MULTIVERSION void combine(const double* columns, const Columns& c, const double* h,
+                               std::size_t width, double* z) {
+    for (std::size_t j = 0; j < width; j += 4 * lanes) {
+        Lanes sum[4] = {};
+        const std::size_t parts = std::min<std::size_t>(4, (width - j) / lanes);
+        if (parts == 4) {
+            for (std::size_t k = 0; k < c.count; ++k) {
+                const double weight = h[c.index[k]];
+                for (std::size_t p = 0; p < 4; ++p) {
+                    Lanes w;
+                    load(w, columns + k * c.pitch + j + p * lanes);
+                    sum[p] += weight * w;
+                }
+            }
+        } else {
+            for (std::size_t p = 0; p < parts; ++p) {
+                for (std::size_t k = 0; k < c.count; ++k) {
+                    Lanes w;
+                    load(w, columns + k * c.pitch + j + p * lanes);
+                    sum[p] += h[c.index[k]] * w;
+                }
+            }
+        }
+        for (std::size_t p = 0; p < parts; ++p) store(z + j + p * lanes, sum[p]);
+    }
+}
+
+NNTH_INLINE double sum_of(const Lanes& v) {
+    return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]));
+}
+
+NNTH_MULTIVERSION double dot(const double* a, const double* b, std::size_t n) {
+    Lanes sum{};
+    for (std::size_t i = 0; i < n; i += lanes) {
+        Lanes u, v;
+        load(u, a + i);
+        load(v, b + i);
+        sum += u * v;
+    }
+    return sum_of(sum);
+}
+
+// out[index[k]] = gate[index[k]] <column_k, delta>.
+NNTH_MULTIVERSION void project(const double* columns, const Columns& c, const double* delta,
+                               std::size_t width, const double* gate, double* out) {
+    for (std::size_t k = 0; k < c.count; ++k) {
+        Lanes sum{};
+        for (std::size_t j = 0; j < width; j += lanes) {
+            Lanes w, d;
+            load(w, columns + k * c.pitch + j);
+            load(d, delta + j);
+            sum += w * d;
+        }
+        out[c.index[k]] = gate[c.index[k]] * sum_of(sum);
+    }
+}
+
+NNTH_MULTIVERSION double largest_size(const double* v, std::size_t n) {
+    double most = 0.0;
+    for (std::size_t i = 0; i < n; ++i) most = std::abs(v[i]) > most ? std::abs(v[i]) : most;
+    return most;
+}
+
+// Divides by the power of two that brings the largest size into [1, 2); returns its exponent.
+std::int64_t divide_by_size(double* v, std::size_t n) {
+    const double most = largest_size(v, n);
+    if (most == 0.0) return 0;
+    const int exponent = std::ilogb(most);
+    const double factor = std::ldexp(1.0, -exponent);
+    for (std::size_t i = 0; i < n; ++i) v[i] *= factor;
+    return exponent;
+}
+
+}  // namespace
+
+DenseNet::DenseNet(const Net& net, std::vector<std::vector<double>> inputs,
+                   std::uint64_t differentiated)
+    : net_(net), inputs_(inputs.size()), differentiated_(differentiated) {
+    if (inputs_ == 0) throw std::invalid_argument("x must hold at least one input");
+    net_.x = inputs.front();
+    for (const std::vector<double>& x : inputs) {
+        if (x.size() != inputs.front().size()) {
+            throw std::invalid_argument("x must hold inputs of one length");
+        }
+        net_.x = x;
+        check(net_);
+    }
+    const std::size_t depth = net_.depth();
+    const bool signs = net_.weights == Weights::rademacher;
+    double bytes = 0.0, most = 0.0, activations = 0.0;
+    std::uint64_t draw = 0;
+    layers_.resize(depth + 2);
+    for (std::size_t l = 0; l < depth + 2; ++l) {
+        Layer& layer = layers_[l];
+        layer.width = net_.width(l);
+        layer.pitch = signs ? (layer.width + 127) / 128 * 128 : padded(layer.width);
+        layer.draws_per_column =
+            signs ? 2 * ((layer.width + 127) / 128) : (layer.width + 1) / 2 * 2;
+        activations += 24.0 * static_cast<double>(inputs_) * static_cast<double>(layer.pitch);
+        if (l == 0) continue;
+        layer.first_draw = draw;
+        draw += layer.draws_per_column * layers_[l - 1].width;
+        const double matrix =
+            static_cast<double>(layer.width) * static_cast<double>(layers_[l - 1].width);
+        weights_ += matrix;
+        const double size =
+            8.0 * static_cast<double>(layer.pitch) * static_cast<double>(layers_[l - 1].width);
+        bytes += size;
+        most = std::max(most, size);
+    }
+    stored_ = bytes <= kKeepBytes;
+    if ((stored_ ? bytes : most) + activations > kMostBytes || weights_ > 1e18) {
+        throw std::invalid_argument("widths must be smaller for a dense net: one takes " +
+                                    std::to_string(((stored_ ? bytes : most) + activations) / 1e9) +
+                                    " GB");
+    }
+    for (Layer& layer : layers_) {
+        layer.h.assign(inputs_ * layer.pitch, 0.0);
+        layer.gate.assign(inputs_ * layer.pitch, 0.0);
+        layer.delta.assign(inputs_ * layer.pitch, 0.0);
+        layer.products.assign(inputs_ * inputs_, 0.0);
+        layer.delta_products.assign(inputs_ * inputs_, 0.0);
+    }
+    Layer& first = layers_.front();
+    for (std::size_t a = 0; a < inputs_; ++a) {
+        std::copy(inputs[a].begin(), inputs[a].end(), first.h.begin() + a * first.pitch);
+        std::fill_n(first.gate.begin() + a * first.pitch, first.width, 1.0);
+    }
+    for (std::size_t i = 0; i < first.width; ++i) {
+        first.active.push_back(static_cast<std::uint32_t>(i));
+    }
+    for (std::size_t a = 0; a < inputs_; ++a) {
+        for (std::size_t b = 0; b < inputs_; ++b) {
+            first.products[a * inputs_ + b] =
+                dot(&first.h[a * first.pitch], &first.h[b * first.pitch], first.pitch);
+        }
+    }
+    back_.resize(differentiated_);
+    back_exponent_.resize(differentiated_);
+    gain_ = gain(net_, depth + 1);
+}
+
+void DenseNet::generate(std::size_t layer, std::vector<double>& columns) const {
+    const Layer& to = layers_[layer];
+    const Layer& from = layers_[layer - 1];
+    const Columns c{seed_,
+                    index_,
+                    to.first_draw / 2,
+                    to.draws_per_column / 2,
+                    from.active.data(),
+                    from.active.size(),
+                    to.pitch};
+    columns.resize(std::max(columns.size(), c.count * c.pitch));
+    switch (net_.weights) {
+        case Weights::gaussian:
+            return gaussian_columns(c, columns.data());
+        case Weights::rademacher:
+            return sign_columns(c, columns.data());
+        case Weights::uniform:
+            return uniform_columns(c, columns.data());
+        case Weights::laplace:
+            return laplace_columns(c, columns.data());
+    }
+}
+
+double* DenseNet::matrix(std::size_t layer, bool fresh) {
+    std::vector<double>& columns = stored_ ? layers_[layer].weights : scratch_;
+    if (fresh || !stored_) generate(layer, columns);
+    return columns.data();
+}
+
+void DenseNet::forward(std::size_t l) {
+    Layer& to = layers_[l];
+    const Layer& from = layers_[l - 1];
+    const double* columns = matrix(l, true);
+    const Columns c{0, 0, 0, 0, from.active.data(), from.active.size(), to.pitch};
+    const std::size_t whole = padded(to.width);
+    for (std::size_t a = 0; a < inputs_; ++a) {
+        double* z = &to.h[a * to.pitch];
+        combine(columns, c, &from.h[a * from.pitch], whole, z);
+        std::fill(z + to.width, z + to.pitch, 0.0);
+    }
+    to.exponent = from.exponent + divide_by_size(to.h.data(), to.h.size());
+    if (l == layers_.size() - 1) return;
+
+    to.active.clear();
+    for (std::size_t j = 0; j < to.width; ++j) {
+        bool any = false, tossed = false, coin = false;
+        for (std::size_t a = 0; a < inputs_; ++a) {
+            double& z = to.h[a * to.pitch + j];
+            if (z == 0.0 && !tossed) {
+                std::uint64_t word;
+                Stream coins = far_stream(seed_, index_, (std::uint64_t{l} << 12) + (j >> 20));
+                coins.seek(coins.position() + (j & 0xfffff));
+                coins.words(&word, 1);
+                coin = (word & 1) != 0;
+                tossed = true;
+            }
+            const bool on = z > 0.0 || (z == 0.0 && coin);
+            to.gate[a * to.pitch + j] = on ? 1.0 : 0.0;
+            if (!on) z = 0.0;
+            any |= on;
+        }
+        if (any) to.active.push_back(static_cast<std::uint32_t>(j));
+    }
+    for (std::size_t a = 0; a < inputs_; ++a) {
+        for (std::size_t b = a; b < inputs_; ++b) {
+            to.products[a * inputs_ + b] = to.products[b * inputs_ + a] =
+                dot(&to.h[a * to.pitch], &to.h[b * to.pitch], to.pitch);
+        }
+    }
+}
+
+void DenseNet::backward(std::uint64_t q) {
+    Layer& last = layers_.back();
+    std::fill(last.delta.begin(), last.delta.end(), 0.0);
+    for (std::size_t a = 0; a < inputs_; ++a) last.delta[a * last.pitch + q] = 1.0;
+    if (q == 0) std::fill(last.delta_products.begin(), last.delta_products.end(), 1.0);
+    last.delta_exponent = 0;
+    for (std::size_t l = layers_.size() - 1; l > 0; --l) {
+        const Layer& from = layers_[l];
+        Layer& to = layers_[l - 1];
+        const double* columns = matrix(l, false);
+        const Columns c{0, 0, 0, 0, to.active.data(), to.active.size(), from.pitch};
+        std::fill(to.delta.begin(), to.delta.end(), 0.0);
+        for (std::size_t a = 0; a < inputs_; ++a) {
+            project(columns, c, &from.delta[a * from.pitch], padded(from.width),
+                    &to.gate[a * to.pitch], &to.delta[a * to.pitch]);
+        }
+        to.delta_exponent = from.delta_exponent + divide_by_size(to.delta.data(), to.delta.size());
+        if (q != 0) continue;
+        for (std::size_t a = 0; a < inputs_; ++a) {
+            for (std::size_t b = a; b < inputs_; ++b) {
+                to.delta_products[a * inputs_ + b] = to.delta_products[b * inputs_ + a] =
+                    dot(&to.delta[a * to.pitch], &to.delta[b * to.pitch], to.pitch);
+            }
+        }
+    }
+    back_[q] = layers_.front().delta;
+    back_exponent_[q] = layers_.front().delta_exponent;
+}
+
+void DenseNet::draw(std::uint64_t seed, std::uint64_t index) {
+    seed_ = seed ^ dense_key;
+    index_ = index;
+    for (std::size_t l = 1; l < layers_.size(); ++l) forward(l);
+    // The first output last: what the layers hold then is of it.
+    for (std::uint64_t q = differentiated_; q-- > 0;) backward(q);
+}
+
+Scaled DenseNet::output(std::size_t a, std::uint64_t outputs) const {
+    const Layer& last = layers_.back();
+    double sum = 0.0;
+    for (std::uint64_t q = 0; q < outputs; ++q) {
+        sum += last.h[a * last.pitch + q] * last.h[a * last.pitch + q];
+    }
+    return gain_ * normalised({sum, 2 * last.exponent});
+}
+
+Scaled DenseNet::hidden(std::size_t a, std::size_t b) const {
+    const Layer& layer = layers_[layers_.size() - 2];
+    return gain(net_, net_.depth()) *
+           normalised({layer.products[a * inputs_ + b], 2 * layer.exponent});
+}
+
+Scaled DenseNet::derivative(std::size_t a, std::uint64_t q, std::size_t p) const {
+    const double d = back_[q][a * layers_.front().pitch + p];
+    return gain_ * normalised({d * d, 2 * back_exponent_[q]});
+}
+
+Scaled DenseNet::gradient(std::size_t a, std::size_t b, std::uint64_t q) const {
+    const std::size_t pitch = layers_.front().pitch;
+    return gain_ * normalised({dot(&back_[q][a * pitch], &back_[q][b * pitch], pitch),
+                               2 * back_exponent_[q]});
+}
+
+Scaled DenseNet::tangent(std::size_t a, std::size_t b, bool standard) const {
+    // Every term has the gain of the whole net; in the standard parametrisation that of its own
+    // layer is left out. Exponents of h below and of delta above a layer add up to about the same.
+    const std::size_t at = a * inputs_ + b;
+    const std::int64_t reference = layers_.back().exponent;
+    double sum = 0.0;
+    for (std::size_t l = 1; l < layers_.size(); ++l) {
+        const std::int64_t e = layers_[l - 1].exponent + layers_[l].delta_exponent - reference;
+        const double own = standard ? 0.5 * static_cast<double>(net_.width(l - 1)) : 1.0;
+        sum += own * std::ldexp(layers_[l - 1].products[at] * layers_[l].delta_products[at],
+                                static_cast<int>(std::clamp<std::int64_t>(2 * e, -4000, 4000)));
+    }
+    return gain_ * normalised({sum, 2 * reference});
+}
+
+}  // namespace nnth::paths

@@ -1,0 +1,329 @@
+#include "nnth/paths/gram_sampler.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+#include <string>
+
+#include "nnth/numerics/lanes.hpp"
+#include "nnth/numerics/random.hpp"
+#include "nnth/paths/draws.hpp"
+
+namespace nnth::paths {
+
+namespace {
+
+constexpr double kMostBytes = 8e9;  // of one thread
+
+std::size_t padded(std::size_t n) {
+    return (n + lanes - 1) / lanes * lanes;
+}
+
+// R with R^T R = G for a positive semidefinite G, and which columns of G are independent: row k of
+// R belongs to column pivot[k] and is zero in the columns that came before.
+struct Factor {
+    explicit Factor(std::size_t m) : size(m), rows(m * m), pivot(m) {}
+
+    std::size_t size;
+    std::size_t rank = 0;
+    std::vector<double> rows;
+    std::vector<std::size_t> pivot;
+
+    // The largest remaining diagonal first. A column is dependent when less is left of its square
+    // norm than the rounding of the Gram matrix explains.
+    void of(const std::vector<double>& gram) {
+        const std::size_t m = size;
+        const double dust = 64.0 * static_cast<double>(m) * std::numeric_limits<double>::epsilon();
+        rank = 0;
+        double left[64];
+        std::vector<double> more;
+        double* rest = left;
+        if (m > 64) {
+            more.resize(m);
+            rest = more.data();
+        }
+        for (std::size_t a = 0; a < m; ++a) rest[a] = gram[a * m + a];
+        while (rank < m) {
+            std::size_t p = m;
+            for (std::size_t a = 0; a < m; ++a) {
+                if (rest[a] > dust * gram[a * m + a] && (p == m || rest[a] > rest[p])) p = a;
+            }
+            if (p == m) break;
+            double* row = &rows[rank * m];
+            const double root = std::sqrt(rest[p]);
+            for (std::size_t a = 0; a < m; ++a) {
+                double v = gram[p * m + a];
+                for (std::size_t k = 0; k < rank; ++k) v -= rows[k * m + p] * rows[k * m + a];
+                row[a] = rest[a] > 0.0 ? v / root : 0.0;
+            }
+            row[p] = root;
+            for (std::size_t k = 0; k < rank; ++k) row[pivot[k]] = 0.0;
+            for (std::size_t a = 0; a < m; ++a) {
+                rest[a] -= row[a] * row[a];
+                if (!(rest[a] > dust * gram[a * m + a])) rest[a] = std::min(rest[a], 0.0);
+            }
+            rest[p] = 0.0;
+            pivot[rank++] = p;
+        }
+    }
+
+    // Overwrites the right-hand side v (m numbers) with G^- v: zero but at the pivots, where it
+    // solves the equations of the pivots.
+    void solve(double* v) const {
+        std::vector<double> y(rank);
+        for (std::size_t k = 0; k < rank; ++k) {
+            double sum = v[pivot[k]];
+            for (std::size_t i = 0; i < k; ++i) sum -= rows[i * size + pivot[k]] * y[i];
+            y[k] = sum / rows[k * size + pivot[k]];
+        }
+        std::fill(v, v + size, 0.0);
+        for (std::size_t k = rank; k-- > 0;) {
+            double sum = y[k];
+            for (std::size_t i = k + 1; i < rank; ++i)
+                sum -= rows[k * size + pivot[i]] * v[pivot[i]];
+            v[pivot[k]] = sum / rows[k * size + pivot[k]];
+        }
+    }
+};
+
+// out_b = scale sum_k factor[k][b] normals_k, k below rank.
+NNTH_MULTIVERSION void combine(const double* normals, std::size_t from_pitch, std::size_t rank,
+                               const double* factor, std::size_t m, double scale, double* out,
+                               std::size_t pitch) {
+    for (std::size_t b = 0; b < m; ++b) {
+        for (std::size_t j = 0; j < pitch; j += lanes) {
+            Lanes sum{};
+            for (std::size_t k = 0; k < rank; ++k) {
+                Lanes x;
+                load(x, normals + k * from_pitch + j);
+                sum += factor[k * m + b] * x;
+            }
+            sum *= scale;
+            store(out + b * pitch + j, sum);
+        }
+    }
+}
+
+// out_b = [z_b > 0] (y_b + sum_k coefficients[k][b] h_k).
+NNTH_MULTIVERSION void gated(const double* z, const double* y, const double* h,
+                             const double* coefficients, std::size_t m, double* out,
+                             std::size_t pitch) {
+    for (std::size_t b = 0; b < m; ++b) {
+        for (std::size_t j = 0; j < pitch; j += lanes) {
+            Lanes sum, gate, zero{};
+            load(sum, y + b * pitch + j);
+            for (std::size_t k = 0; k < m; ++k) {
+                Lanes x;
+                load(x, h + k * pitch + j);
+                sum += coefficients[k * m + b] * x;
+            }
+            load(gate, z + b * pitch + j);
+            sum = gate > zero ? sum : zero;
+            store(out + b * pitch + j, sum);
+        }
+    }
+}
+
+NNTH_MULTIVERSION void rectify(const double* z, double* h, std::size_t n) {
+    for (std::size_t j = 0; j < n; ++j) h[j] = z[j] > 0.0 ? z[j] : 0.0;
+}
+
+// Drops the neurons that no input activates, which contribute to nothing but this layer's Z: moves
+// the rows of z together, padded with zeros, and returns their new pitch.
+std::size_t keep_active(double* z, std::size_t m, std::size_t width, std::size_t pitch) {
+    // Without branches, which would be mispredicted for every other neuron.
+    std::vector<double> most(z, z + width);
+    for (std::size_t a = 1; a < m; ++a) {
+        for (std::size_t j = 0; j < width; ++j) most[j] = std::max(most[j], z[a * pitch + j]);
+    }
+    std::vector<std::uint32_t> active(width);
+    std::size_t count = 0;
+    for (std::size_t j = 0; j < width; ++j) {
+        active[count] = static_cast<std::uint32_t>(j);
+        count += most[j] > 0.0 ? 1 : 0;
+    }
+    active.resize(count);
+    const std::size_t kept = padded(active.size());
+    for (std::size_t a = 0; a < m; ++a) {
+        for (std::size_t k = 0; k < active.size(); ++k) z[a * kept + k] = z[a * pitch + active[k]];
+        std::fill(z + a * kept + active.size(), z + (a + 1) * kept, 0.0);
+    }
+    return kept;
+}
+
+// out[a][b] = <u_a, v_b>.
+NNTH_MULTIVERSION void products(const double* u, const double* v, std::size_t m, std::size_t pitch,
+                                double* out) {
+    for (std::size_t a = 0; a < m; ++a) {
+        for (std::size_t b = 0; b < m; ++b) {
+            Lanes sum{};
+            for (std::size_t j = 0; j < pitch; j += lanes) {
+                Lanes x, y;
+                load(x, u + a * pitch + j);
+                load(y, v + b * pitch + j);
+                sum += x * y;
+            }
+            out[a * m + b] =
+                ((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] + sum[7]));
+        }
+    }
+}
+
+}  // namespace
+
+GramSampler::GramSampler(const Net& net, const std::vector<std::vector<double>>& inputs)
+    : net_(net), inputs_(inputs.size()) {
+    if (inputs_ == 0) throw std::invalid_argument("x must hold at least one input");
+    if (net.weights != Weights::gaussian) {
+        throw std::invalid_argument(
+            "sampler must be dense unless mu is gaussian: the samplers by law rest on the rotation "
+            "invariance of Gaussian weights");
+    }
+    for (const std::vector<double>& x : inputs) {
+        if (x.size() != inputs.front().size()) {
+            throw std::invalid_argument("x must hold inputs of one length");
+        }
+        net_.x = x;
+        check(net_);
+    }
+    double numbers = 0.0;
+    layers_.resize(net_.depth() + 1);
+    for (std::size_t l = 0; l < layers_.size(); ++l) {
+        Layer& layer = layers_[l];
+        layer.width = net_.width(l);
+        layer.pitch = padded(layer.width);
+        layer.gram.assign(inputs_ * inputs_, 0.0);
+        if (l == 0) continue;
+        pitch_ = std::max(pitch_, layer.pitch);
+        numbers += static_cast<double>(inputs_) * static_cast<double>(layer.pitch);
+    }
+    const double all = static_cast<double>(inputs_) * static_cast<double>(pitch_);
+    if (8.0 * (numbers + 4.0 * all) > kMostBytes) {
+        throw std::invalid_argument("widths must be smaller for Gram matrices: one net takes " +
+                                    std::to_string(8e-9 * (numbers + 4.0 * all)) + " GB");
+    }
+    for (Layer& layer : layers_) {
+        if (&layer != &layers_.front()) layer.z.assign(inputs_ * layer.pitch, 0.0);
+    }
+    for (std::vector<double>* v : {&normals_, &hidden_, &delta_, &fresh_}) {
+        v->assign(inputs_ * pitch_, 0.0);
+    }
+    for (std::size_t a = 0; a < inputs_; ++a) {
+        for (std::size_t b = 0; b < inputs_; ++b) {
+            double sum = 0.0;
+            for (std::size_t p = 0; p < inputs[a].size(); ++p) sum += inputs[a][p] * inputs[b][p];
+            layers_.front().gram[a * inputs_ + b] = sum;
+        }
+    }
+}
+
+void GramSampler::draw(std::uint64_t seed, std::uint64_t index, double* nngp, double* ntk) {
+    const std::size_t m = inputs_;
+    const std::size_t depth = net_.depth();
+    Stream stream(seed ^ gram_key, index);
+    Factor factor(m);
+    // Rows of normals, padded with zeros; each row begins at an even draw.
+    const auto draw_rows = [&](std::size_t rows, std::size_t width, std::size_t pitch) {
+        for (std::size_t k = 0; k < rows; ++k) {
+            double* row = &normals_[k * pitch];
+            stream.normals(row, width);
+            std::fill(row + width, row + pitch, 0.0);
+            stream.seek((stream.position() + 1) & ~std::uint64_t{1});
+        }
+    };
+    const auto two_over = [this](std::size_t l) {
+        return 2.0 / static_cast<double>(net_.width(l));
+    };
+
+    for (std::size_t l = 1; l <= depth; ++l) {
+        Layer& layer = layers_[l];
+        factor.of(layers_[l - 1].gram);
+        draw_rows(factor.rank, layer.width, layer.pitch);
+        combine(normals_.data(), layer.pitch, factor.rank, factor.rows.data(), m,
+                std::sqrt(two_over(l - 1)), layer.z.data(), layer.pitch);
+        layer.kept = keep_active(layer.z.data(), m, layer.width, layer.pitch);
+        rectify(layer.z.data(), hidden_.data(), m * layer.kept);
+        products(hidden_.data(), hidden_.data(), m, layer.kept, layer.gram.data());
+    }
+    for (std::size_t i = 0; i < m * m; ++i) nngp[i] = two_over(depth) * layers_[depth].gram[i];
+
+    // The output: D = 1 for every input, so D^T D is all ones and (Z^T D)_ab = z_a.
+    factor.of(layers_[depth].gram);
+    std::vector<double> output(m), cross(m * m), square(m * m, 1.0), coefficients(m * m),
+        lost(m * m);
+    stream.normals(output.data(), factor.rank);
+    stream.seek((stream.position() + 1) & ~std::uint64_t{1});
+    for (std::size_t a = 0; a < m; ++a) {
+        double z = 0.0;
+        for (std::size_t k = 0; k < factor.rank; ++k) z += factor.rows[k * m + a] * output[k];
+        std::fill_n(cross.begin() + static_cast<std::ptrdiff_t>(a * m), m,
+                    std::sqrt(two_over(depth)) * z);
+    }
+    for (std::size_t i = 0; i < m * m; ++i) ntk[i] = nngp[i];
+
+    std::vector<double> column(m);
+    for (std::size_t l = depth; l > 0; --l) {
+        const Layer& layer = layers_[l];
+        const std::size_t pitch = layer.kept;
+        factor.of(square);
+        draw_rows(factor.rank, pitch, pitch);
+        combine(normals_.data(), pitch, factor.rank, factor.rows.data(), m, std::sqrt(two_over(l)),
+                fresh_.data(), pitch);
+        rectify(layer.z.data(), hidden_.data(), m * pitch);
+        products(hidden_.data(), fresh_.data(), m, pitch, lost.data());
+        factor.of(layer.gram);
+        for (std::size_t b = 0; b < m; ++b) {
+            for (std::size_t a = 0; a < m; ++a) column[a] = cross[a * m + b] - lost[a * m + b];
+            factor.solve(column.data());
+            for (std::size_t a = 0; a < m; ++a) coefficients[a * m + b] = column[a];
+        }
+        gated(layer.z.data(), fresh_.data(), hidden_.data(), coefficients.data(), m, delta_.data(),
+              pitch);
+        products(delta_.data(), delta_.data(), m, pitch, square.data());
+        products(layer.z.data(), delta_.data(), m, pitch, cross.data());
+        const std::vector<double>& below = layers_[l - 1].gram;
+        for (std::size_t i = 0; i < m * m; ++i) ntk[i] += two_over(l - 1) * below[i] * square[i];
+    }
+}
+
+double largest_eigenvalue(double* matrix, std::size_t m) {
+    const auto at = [matrix, m](std::size_t a, std::size_t b) -> double& {
+        return matrix[a * m + b];
+    };
+    for (int sweep = 0; sweep < 60; ++sweep) {
+        double off = 0.0, all = 0.0;
+        for (std::size_t a = 0; a < m; ++a) {
+            for (std::size_t b = 0; b < m; ++b) {
+                all += at(a, b) * at(a, b);
+                if (a != b) off += at(a, b) * at(a, b);
+            }
+        }
+        if (!(off > 1e-33 * all)) break;
+        for (std::size_t p = 0; p < m; ++p) {
+            for (std::size_t q = p + 1; q < m; ++q) {
+                if (at(p, q) == 0.0) continue;
+                // Golub & Van Loan, Matrix Computations, section 8.5.2.
+                const double tau = (at(q, q) - at(p, p)) / (2.0 * at(p, q));
+                const double t =
+                    (tau >= 0.0 ? 1.0 : -1.0) / (std::abs(tau) + std::sqrt(1.0 + tau * tau));
+                const double c = 1.0 / std::sqrt(1.0 + t * t), s = t * c;
+                for (std::size_t k = 0; k < m; ++k) {
+                    const double x = at(k, p), y = at(k, q);
+                    at(k, p) = c * x - s * y;
+                    at(k, q) = s * x + c * y;
+                }
+                for (std::size_t k = 0; k < m; ++k) {
+                    const double x = at(p, k), y = at(q, k);
+                    at(p, k) = c * x - s * y;
+                    at(q, k) = s * x + c * y;
+                }
+            }
+        }
+    }
+    double most = at(0, 0);
+    for (std::size_t a = 1; a < m; ++a) most = std::max(most, at(a, a));
+    return most;
+}
+
+}  // namespace nnth::paths

@@ -1,0 +1,42 @@
+// The number of active neurons among n whose gates are fair coins: Bin(n, 1/2).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "nnth/numerics/random.hpp"
+
+namespace nnth::paths {
+
+inline constexpr std::uint64_t largest_width = 1'000'000'000;
+
+// An alias table (Walker 1977, ACM Trans. Math. Softw. 3, 253; built after Vose 1991) over the
+// values within 9.5 standard deviations of n/2: all of 0..n up to n = 90, and beyond that all but
+// a probability of 2e-21, as the normals of random.hpp. One draw takes 32 random bits: the leading
+// ones choose a slot, the rest decide between its two values, and where they are exactly those of
+// the slot's threshold (once in 2^18 draws or less often up to n = 10^6) more bits are drawn. So
+// the law is that of the probabilities, rounded to doubles.
+class HalfBinomial {
+  public:
+    explicit HalfBinomial(std::uint64_t n);  // 1 <= n <= largest_width
+
+    // Draws from the high halves of words: out[i] is a whole number, or -1 where more bits are
+    // needed. Returns whether there is such a one.
+    bool draw(const std::uint64_t* words, double* out, std::size_t n) const;
+
+    // The draw that `draw` left open, from the same word and a stream of more bits.
+    double decide(std::uint64_t word, Stream& more) const;
+
+  private:
+    struct Slot {
+        std::uint32_t threshold;  // below: the slot's own value; above: the alias
+        std::int32_t own;
+        std::int32_t alias;
+    };
+    std::vector<Slot> slots_;
+    std::vector<double> fraction_;  // of the threshold, beyond its integer
+    int bits_;                      // slots are 2^bits_
+};
+
+}  // namespace nnth::paths

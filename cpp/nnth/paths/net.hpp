@@ -1,0 +1,49 @@
+// A random ReLU net without biases, and what is asked of it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "nnth/numerics/moments.hpp"
+
+namespace nnth::paths {
+
+// Laws of a weight of variance 1.
+enum class Weights { gaussian, rademacher, uniform, laplace };
+
+// Layers n_0, n_1..n_L, n_{L+1}; every matrix, the first and the last included, is
+// sqrt(2 / fan-in) W-hat with independent entries of law `weights`.
+struct Net {
+    std::vector<double> x;              // the input; n_0 = x.size()
+    std::vector<std::uint64_t> widths;  // n_1..n_L
+    std::uint64_t outputs = 1;          // n_{L+1}
+    Weights weights = Weights::gaussian;
+
+    std::uint64_t inputs() const { return x.size(); }
+    std::size_t depth() const { return widths.size(); }
+    // n_l for l = 0..L+1.
+    std::uint64_t width(std::size_t layer) const {
+        return layer == 0 ? inputs() : layer <= depth() ? widths[layer - 1] : outputs;
+    }
+};
+
+// Throws std::invalid_argument for widths out of 1..largest_width, no layer, and x zero or not
+// finite.
+void check(const Net& net);
+
+// prod_{l=0}^{layers-1} 2 / n_l.
+Scaled gain(const Net& net, std::size_t layers);
+
+// |x|^2.
+double square_norm(const std::vector<double>& x);
+
+// dzdx: |dz_1/dx_1|; z: |z_1|; normz: |z|; normh: |h^L|; gradient: |dz_1/dx|; jacobian: |dz/dx|_F;
+// ntk: the tangent kernel of z_1 at x in the parameters W-hat; ntk_standard: in the parameters W.
+// Samples and powers are of the square of the first six, and of the last two as they are.
+enum class Quantity { dzdx, z, normz, normh, gradient, jacobian, ntk, ntk_standard };
+
+Quantity quantity_named(const std::string& name);  // std::invalid_argument if there is none
+Weights weights_named(const std::string& name);
+
+}  // namespace nnth::paths

@@ -1,0 +1,271 @@
+#include "nnth/paths/sampling.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+
+#include "nnth/numerics/parallel.hpp"
+#include "nnth/paths/dense.hpp"
+#include "nnth/paths/gram_sampler.hpp"
+#include "nnth/paths/law.hpp"
+
+namespace nnth::paths {
+
+namespace {
+
+static_assert(Law::tile == Moments::group);
+constexpr std::size_t kGroup = Moments::group;
+constexpr double kGroupWork = 1e6;  // weights, or layers of a tile, that are worth an item
+
+bool squared(Quantity q) {
+    return q != Quantity::ntk && q != Quantity::ntk_standard;
+}
+
+Scaled measured(const DenseNet& net, Quantity q, std::uint64_t outputs) {
+    switch (q) {
+        case Quantity::dzdx:
+            return net.derivative(0, 0, 0);
+        case Quantity::z:
+            return net.output(0, 1);
+        case Quantity::normz:
+            return net.output(0, outputs);
+        case Quantity::normh:
+            return net.hidden(0, 0);
+        case Quantity::gradient:
+            return net.gradient(0, 0, 0);
+        case Quantity::jacobian: {
+            // Terms of one net share their order of magnitude.
+            const Scaled first = net.gradient(0, 0, 0);
+            std::int64_t top = first.exponent;
+            std::vector<Scaled> terms{first};
+            for (std::uint64_t i = 1; i < outputs; ++i) {
+                terms.push_back(net.gradient(0, 0, i));
+                if (terms.back().value > 0.0 && (terms.back().exponent > top || first.value == 0.0))
+                    top = terms.back().exponent;
+            }
+            double sum = 0.0;
+            for (const Scaled& t : terms) {
+                const std::int64_t e = std::clamp<std::int64_t>(t.exponent - top, -4000, 900);
+                sum += std::ldexp(t.value, static_cast<int>(e));
+            }
+            return normalised({sum, top});
+        }
+        case Quantity::ntk:
+            return net.tangent(0, 0, false);
+        case Quantity::ntk_standard:
+            return net.tangent(0, 0, true);
+    }
+    return {};
+}
+
+std::uint64_t outputs_differentiated(const Net& net, const std::vector<Asked>& asked) {
+    std::uint64_t most = 0;
+    for (const Asked& a : asked) {
+        if (a.quantity == Quantity::jacobian) return net.outputs;
+        const bool forward = a.quantity == Quantity::z || a.quantity == Quantity::normz ||
+                             a.quantity == Quantity::normh;
+        if (!forward) most = 1;
+    }
+    return most;
+}
+
+}  // namespace
+
+PathSample sample_paths(const Net& net, const std::vector<Asked>& asked, Sampler sampler,
+                        const Run& run, Monitor& monitor) {
+    check(net);
+    if (asked.empty()) throw std::invalid_argument("quantities must name at least one");
+    if (run.count > UINT64_MAX - run.start) {
+        throw std::invalid_argument("start + samples must be at most 2^64");
+    }
+    std::vector<Quantity> quantities;
+    std::vector<Moments> empty;
+    for (const Asked& a : asked) {
+        quantities.push_back(a.quantity);
+        empty.emplace_back(a.powers);
+    }
+    const std::size_t count = asked.size();
+    const std::uint64_t keep = std::min(run.keep, run.count);
+    PathSample result{empty, std::vector<double>(count * keep), std::vector<double>(count * keep)};
+
+    // A group of nets has sums of its own and begins at a multiple of its size, wherever the run
+    // begins; an item of work is so many groups.
+    std::uint64_t group = kGroup;
+    std::uint64_t groups_per_item = 1;
+    std::unique_ptr<Law> law;
+    if (sampler == Sampler::law) {
+        law = std::make_unique<Law>(net, quantities);
+        groups_per_item = static_cast<std::uint64_t>(
+            std::clamp(400.0 / static_cast<double>(net.depth()), 1.0, 64.0));
+    } else {
+        const DenseNet first(net, {net.x}, 0);
+        while (group > 1 && static_cast<double>(group) * first.weights() > kGroupWork) group /= 2;
+    }
+    const std::uint64_t differentiated = outputs_differentiated(net, asked);
+    const std::uint64_t end = run.start + run.count;
+    const std::uint64_t first_group = run.start / group;
+    const std::uint64_t groups = run.count == 0 ? 0 : (end - 1) / group - first_group + 1;
+    const std::uint64_t items = (groups + groups_per_item - 1) / groups_per_item;
+
+    std::mutex merging;
+    std::vector<std::unique_ptr<DenseNet>> idle;  // nets whose memory a next item may use
+    parallel_for(items, run.threads, monitor, [&](std::size_t item) {
+        std::vector<double> value(count * kGroup), exponent(count * kGroup);
+        std::vector<Moments> moments = empty;
+        std::unique_ptr<DenseNet> dense;
+        if (!law) {
+            const std::lock_guard lock(merging);
+            if (!idle.empty()) {
+                dense = std::move(idle.back());
+                idle.pop_back();
+            }
+        }
+        if (!law && !dense) {
+            dense = std::make_unique<DenseNet>(net, std::vector<std::vector<double>>{net.x},
+                                               differentiated);
+        }
+        const std::uint64_t from = first_group + item * groups_per_item;
+        const std::uint64_t to = std::min(from + groups_per_item, first_group + groups);
+        for (std::uint64_t g = from; g < to; ++g) {
+            const std::uint64_t first = std::max(g * group, run.start);
+            // The last group's end may be 2^64.
+            const auto n =
+                static_cast<std::size_t>(std::min(group - (first - g * group), end - first));
+            if (law) {
+                law->sample(run.seed, first, n, value.data(), exponent.data());
+            } else {
+                for (std::size_t i = 0; i < n; ++i) {
+                    dense->draw(run.seed, first + i);
+                    for (std::size_t k = 0; k < count; ++k) {
+                        const Scaled y = measured(*dense, quantities[k], net.outputs);
+                        value[k * kGroup + i] = y.value;
+                        exponent[k * kGroup + i] = static_cast<double>(y.exponent);
+                    }
+                }
+            }
+            for (std::size_t k = 0; k < count; ++k) {
+                double* y = &value[k * kGroup];
+                double* e = &exponent[k * kGroup];
+                for (std::size_t i = 0; i < n && first - run.start + i < keep; ++i) {
+                    const Scaled scaled = normalised({y[i], static_cast<std::int64_t>(e[i])});
+                    const std::size_t at = k * keep + (first - run.start + i);
+                    const bool root = squared(quantities[k]);
+                    const std::int64_t odd = root ? scaled.exponent & 1 : 0;
+                    const double v = odd != 0 ? 2.0 * scaled.value : scaled.value;
+                    const std::int64_t half = root ? (scaled.exponent - odd) / 2 : scaled.exponent;
+                    result.values[at] = to_double({root ? std::sqrt(v) : v, half});
+                    result.logarithms[at] = log_of(scaled) * (root ? 0.5 : 1.0);
+                }
+                moments[k].add(y, e, n);
+            }
+        }
+        const std::lock_guard lock(merging);
+        for (std::size_t k = 0; k < count; ++k) result.moments[k].merge(moments[k]);
+        if (dense) idle.push_back(std::move(dense));
+    });
+    return result;
+}
+
+GramSample sample_grams(const Net& net, const std::vector<std::vector<double>>& inputs,
+                        Sampler sampler, const Run& run, Monitor& monitor) {
+    if (net.outputs != 1) {
+        throw std::invalid_argument("n_out must be 1 for Gram matrices, not " +
+                                    std::to_string(net.outputs));
+    }
+    if (run.count > UINT64_MAX - run.start) {
+        throw std::invalid_argument("start + samples must be at most 2^64");
+    }
+    const std::size_t m = inputs.size(), entries = m * m;
+    const std::uint64_t keep = std::min(run.keep, run.count);
+    constexpr double kMostBytes = 8e9;
+    if (8.0 * (2.0 * static_cast<double>(run.count) +
+               2.0 * static_cast<double>(keep) * static_cast<double>(entries)) >
+        kMostBytes) {
+        throw std::invalid_argument("samples must be fewer for Gram matrices: the results of " +
+                                    std::to_string(run.count) + " do not fit in 8 GB");
+    }
+    GramSample result{std::vector<OrderlessSum>(4 * entries), std::vector<double>(run.count),
+                      std::vector<double>(run.count), std::vector<double>(keep * entries),
+                      std::vector<double>(keep * entries)};
+    // One object for each thread that needs one; also the check of the arguments.
+    struct Worker {
+        std::unique_ptr<GramSampler> law;
+        std::unique_ptr<DenseNet> dense;
+    };
+    const auto make = [&] {
+        Worker worker;
+        if (sampler == Sampler::law) {
+            worker.law = std::make_unique<GramSampler>(net, inputs);
+        } else {
+            worker.dense = std::make_unique<DenseNet>(net, inputs, 1);
+        }
+        return worker;
+    };
+    std::vector<Worker> idle;
+    idle.push_back(make());
+    double work = 0.0;
+    for (std::size_t l = 1; l <= net.depth(); ++l) {
+        const auto n = static_cast<double>(net.width(l));
+        work += n * static_cast<double>(entries);
+        if (sampler == Sampler::dense) work += n * static_cast<double>(net.width(l - 1));
+    }
+    const auto per_item = static_cast<std::uint64_t>(std::clamp(kGroupWork / work, 1.0, 256.0));
+    std::mutex sharing;
+    parallel_for(
+        (run.count + per_item - 1) / per_item, run.threads, monitor, [&](std::size_t item) {
+            Worker worker;
+            {
+                const std::lock_guard lock(sharing);
+                if (!idle.empty()) {
+                    worker = std::move(idle.back());
+                    idle.pop_back();
+                }
+            }
+            if (!worker.law && !worker.dense) worker = make();
+            std::vector<double> kernels[2] = {std::vector<double>(entries),
+                                              std::vector<double>(entries)};
+            std::vector<OrderlessSum> sums(4 * entries);
+            const std::uint64_t end = std::min((item + 1) * per_item, run.count);
+            for (std::uint64_t s = item * per_item; s < end; ++s) {
+                if (worker.law) {
+                    worker.law->draw(run.seed, run.start + s, kernels[0].data(), kernels[1].data());
+                } else {
+                    worker.dense->draw(run.seed, run.start + s);
+                    const Scaled last =
+                        normalised({2.0 / static_cast<double>(net.width(net.depth())), 0});
+                    for (std::size_t i = 0; i < entries; ++i) {
+                        kernels[0][i] = to_double(last * worker.dense->hidden(i / m, i % m));
+                        kernels[1][i] = to_double(worker.dense->tangent(i / m, i % m, false));
+                    }
+                }
+                for (std::size_t k = 0; k < 2; ++k) {
+                    for (std::size_t i = 0; i < entries; ++i) {
+                        const double v = kernels[k][i];
+                        if (!std::isfinite(v * v)) {
+                            throw std::range_error("a kernel of net " +
+                                                   std::to_string(run.start + s) +
+                                                   " leaves the range of doubles");
+                        }
+                        sums[2 * k * entries + i].add(v);
+                        sums[(2 * k + 1) * entries + i].add(v * v);
+                    }
+                    if (s < keep) {
+                        std::copy(kernels[k].begin(), kernels[k].end(),
+                                  (k == 0 ? result.nngp : result.ntk).begin() +
+                                      static_cast<std::ptrdiff_t>(s * entries));
+                    }
+                    (k == 0 ? result.largest_nngp : result.largest_ntk)[s] =
+                        largest_eigenvalue(kernels[k].data(), m);
+                }
+            }
+            const std::lock_guard lock(sharing);
+            for (std::size_t i = 0; i < sums.size(); ++i) result.sums[i].merge(sums[i]);
+            idle.push_back(std::move(worker));
+        });
+    return result;
+}
+
+}  // namespace nnth::paths
