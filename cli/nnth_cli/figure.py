@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from nnth.plot import Curve, Plot, Series, Tessellation
+from nnth.plot import Curve, Histogram, Plot, Series, Tessellation
 from nnth.table import Column, Table
 from nnth_cli.region_figure import draw_curve, draw_tessellation
 
@@ -60,6 +60,9 @@ def draw(table: Table, stream: BinaryIO, kind: str) -> None:
             case Curve():
                 draw_curve(axes, plot)
                 caption += f"\n{plot.note}" if plot.note else ""
+            case Histogram():
+                _draw_histogram(axes, plot)
+                caption += f"\n{plot.note}" if plot.note else ""
             case Plot():
                 _draw_series_of(axes, table, plot)
         # Wrapped by hand: matplotlib's own wrapping misleads its layout.
@@ -69,6 +72,20 @@ def draw(table: Table, stream: BinaryIO, kind: str) -> None:
             axes.legend()
         when = {"png": None, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
         figure.savefig(stream, format=kind, metadata=when)
+
+
+def _draw_histogram(axes: Any, plot: Histogram) -> None:
+    if len(plot.density):
+        axes.stairs(plot.density, plot.edges, fill=True, color="#C8D4DE", label=plot.label)
+    colours, styles = cycle(_COLOURS), cycle(("-", "--", ":", "-."))
+    for label, density in plot.lines:
+        axes.plot(plot.x, density, next(styles), color=next(colours), label=label)
+    for label, value in plot.marks:
+        axes.axvline(value, linestyle=next(styles), color=next(colours), label=label)
+    axes.set_xscale("log" if plot.log_x else "linear")
+    axes.set_ylim(bottom=0.0)
+    axes.set_xlabel(plot.x_label)
+    axes.set_ylabel(plot.y_label)
 
 
 def _draw_series_of(axes: Any, table: Table, plot: Plot) -> None:

@@ -12,13 +12,14 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 # Each is a function of its own name in a module of its own name, imported only when needed.
-COMMANDS = ("kernel", "gram", "regions")
+COMMANDS = ("kernel", "gram", "regions", "paths")
 
 EXAMPLES = """
 \b
 Examples:
   nnth kernel --act relu --depth 50 | cut -d, -f1,5
   nnth regions --widths 64,64,64 --plot regions.png
+  nnth paths --width 64 --depth 20
 
 \b
 NNTH_TRACEBACK=1 in the environment shows where in the program an error arose.

@@ -7,13 +7,12 @@ from nnth.data import load_data
 from nnth.gram import Gram, gram
 from nnth.kernel import kernel
 from nnth.network import Network, load_network, named_network, random_network
+from nnth.path_distribution import path_distribution
 from nnth.path_laws import path_laws, path_log_cdf
-from nnth.path_moments import (
-    ntk_moments,
-    ntk_off_diagonal,
-    path_asymptotics,
-    path_moments,
-)
+from nnth.path_moments import ntk_moments, ntk_off_diagonal, path_asymptotics, path_moments
+from nnth.path_samplers import sample_grams, sample_paths
+from nnth.path_spectrum import path_angles, path_spectrum
+from nnth.paths import paths
 from nnth.random import normals, uniforms
 from nnth.region_cells import Cells, cells
 from nnth.region_slices import regions_along, regions_on_plane, regions_through
@@ -43,16 +42,22 @@ __all__ = [
     "normals",
     "ntk_moments",
     "ntk_off_diagonal",
+    "path_angles",
     "path_asymptotics",
+    "path_distribution",
     "path_laws",
     "path_log_cdf",
     "path_moments",
+    "path_spectrum",
+    "paths",
     "random_network",
     "region_statements",
     "regions",
     "regions_along",
     "regions_on_plane",
     "regions_through",
+    "sample_grams",
+    "sample_paths",
     "uniforms",
     "weight_law",
 ]

@@ -96,4 +96,28 @@ class Curve:
         return []
 
 
-Drawing: TypeAlias = Plot | Tessellation | Curve
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Histogram:
+    """Densities: of a sample as steps, of laws as lines, and values marked across.
+
+    edges: `(k + 1,)`, ascending; density: `(k,)`; both empty without a sample. x: `(n,)`; lines: a
+    label and `(n,)` densities each. marks: a label and a value each. `label` names the sample.
+    """
+
+    edges: NDArray[Any]
+    density: NDArray[Any]
+    label: str = "sample"
+    x: NDArray[Any]
+    lines: tuple[tuple[str, NDArray[Any]], ...] = ()
+    marks: tuple[tuple[str, float], ...] = ()
+    log_x: bool = False
+    x_label: str = ""
+    y_label: str = "density"
+    note: str = ""
+
+    def columns(self) -> list[str]:
+        """None: the figure holds its own numbers."""
+        return []
+
+
+Drawing: TypeAlias = Plot | Tessellation | Curve | Histogram

@@ -1,0 +1,238 @@
+"""`nnth paths`: moments of random ReLU networks, exact and sampled."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from nnth_cli import options
+from nnth_cli.files import check_target
+from nnth_cli.output import Destination, write_array
+from nnth_cli.progress import progress_bar
+
+Sampler = Literal["law", "dense"]
+
+
+def parse_input(text: str) -> Path | options.Vector:
+    """The name of a data file, or a vector."""
+    if Path(text).suffix in (".npy", ".npz", ".csv"):
+        return Path(text)
+    return options.parse_vector(text)
+
+
+def paths(
+    n0: Annotated[
+        int | None,
+        typer.Option(help="Dimension of the input. [default: that of --x, or 2]", metavar="N"),
+    ] = None,
+    width: Annotated[
+        int | None, typer.Option(help="Width of each hidden layer. [default: 64]", metavar="N")
+    ] = None,
+    depth: Annotated[
+        int | None, typer.Option(help="Number of hidden layers, L. [default: 10]", metavar="L")
+    ] = None,
+    widths: Annotated[
+        str | None,
+        typer.Option(
+            help="Widths of the hidden layers, as in 64,32 or 64*10; not with --width and --depth.",
+            metavar="N,N,...",
+        ),
+    ] = None,
+    n_out: Annotated[
+        int | None, typer.Option(help="Dimension of the output. [default: 1]", metavar="N")
+    ] = None,
+    mu: Annotated[
+        str | None,
+        typer.Option(
+            help="Law of the weights: gaussian, rademacher, uniform or laplace. "
+            "[default: gaussian]",
+            metavar="NAME",
+        ),
+    ] = None,
+    mu_moments: Annotated[
+        str | None,
+        typer.Option(
+            help="Its moments of order 2, 4, ... instead, as in 1,3,15,105 or 1,9/5; not sampled.",
+            metavar="X,X,...",
+        ),
+    ] = None,
+    x: Annotated[
+        Any,
+        typer.Option(
+            help="The input: numbers, or a .npy, .npz or .csv file with one row. "
+            "[default: all ones, |x|^2 = n0]",
+            parser=parse_input,
+            metavar="X,X,...|FILE",
+        ),
+    ] = None,
+    linear: Annotated[
+        bool, typer.Option("--linear", help="Without activations; not sampled.")
+    ] = False,
+    quantities: Annotated[
+        str | None,
+        typer.Option(
+            help="Of dzdx, z, normz, jacobian, ntk. [default: all]", metavar="NAME,NAME,..."
+        ),
+    ] = None,
+    orders: Annotated[
+        str | None,
+        typer.Option(
+            help="Powers, even but for ntk. [default: 2,4,6,8; of ntk 1,2]", metavar="N,N,..."
+        ),
+    ] = None,
+    samples: Annotated[
+        int | None,
+        typer.Option(help="Random networks; 0 for theory alone. [default: 10000]", metavar="N"),
+    ] = None,
+    sampler: Annotated[
+        Sampler | None,
+        typer.Option(
+            help="Draw what Gaussian weights do to norms (law), or every weight (dense). "
+            "[default: law where mu is gaussian]"
+        ),
+    ] = None,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="The exact moments as fractions too.")
+    ] = False,
+    laws: Annotated[
+        bool,
+        typer.Option("--laws", help="The law of (dz/dx)^2 beside log-normal ones, a row each."),
+    ] = False,
+    inputs: Annotated[
+        Path | None,
+        typer.Option(
+            help="The largest eigenvalue of the tangent kernel over the rows of a .npy, .npz or "
+            ".csv file, and its bounds, a row each.",
+            metavar="FILE",
+        ),
+    ] = None,
+    delta: Annotated[
+        options.Vector | None,
+        options.vector("Chances that a bound of --inputs fails. [default: 0.1,0.01]"),
+    ] = None,
+    rho: Annotated[
+        options.Vector | None,
+        options.vector("The tangent kernel of two inputs of these cosines, a row each."),
+    ] = None,
+    save_samples: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the sampled values to a .npy file, a field a quantity.", metavar="FILE"
+        ),
+    ] = None,
+    format: options.Format = None,
+    output: options.Output = None,
+    append: options.Append = None,
+    plot: options.Plot = None,
+    seed: options.Seed = 0,
+    threads: options.Threads = 0,
+    quiet: options.Quiet = False,
+) -> None:
+    """Moments of random ReLU networks without biases: exact, sampled, and in the limit.
+
+    \b
+    z = W_(L+1) s(W_L ... s(W_1 x)),  W_l = sqrt(2/n_(l-1)) times entries of law mu
+    E (dz/dx)^2 = 2/n0,   E (dz/dx)^4 -> 12/n0^2 exp(5 T),   T = sum over l of 1/n_l
+    E Theta = 2 (L+1) |x|^2/n0,   Theta the tangent kernel of z at x
+
+    A row is a quantity (dzdx, z, normz = |z|, jacobian = Frobenius norm of dz/dx, ntk = Theta) and
+    a power. `exact` holds at these widths and for this mu; `mean` is of random networks, with
+    stderr and z; `asymptotic` is the limit of large widths at fixed T. Tails are heavy: the note
+    says where a sample this size cannot see the moment, so that mean, stderr and z mean nothing.
+    --plot is the histogram of log (dz/dx)^2 with its law and the log-normal ones.
+
+    \b
+    Source: Hanin & Nica (2018, 2019); Hanin (2018); Tropp (2012), for --inputs.
+    Example: nnth paths --width 64 --depth 20
+             nnth paths --n0 16 --widths 64,64 --mu rademacher --sampler dense
+    """
+    destination = Destination(format=format, output=output, append=append, plot=plot, quiet=quiet)
+    if save_samples is not None:
+        check_target("--save-samples", save_samples, (".npy",))
+    given = {
+        "--n0": n0, "--width": width, "--depth": depth, "--widths": widths, "--n-out": n_out,
+        "--mu": mu, "--mu-moments": mu_moments, "--x": x, "--linear": linear or None,
+        "--quantities": quantities, "--orders": orders, "--exact": exact or None,
+        "--laws": laws or None, "--inputs": inputs, "--delta": delta, "--rho": rho,
+        "--save-samples": save_samples, "--plot": plot,
+    }  # fmt: skip
+    _check_together({name for name, value in given.items() if value is not None})
+    if save_samples is not None and samples == 0:
+        raise ValueError("--save-samples must come with samples, not with --samples 0")
+    if mu_moments is not None and "," not in mu_moments and mu_moments.strip() != "1":
+        raise ValueError(f"--mu-moments must be numbers, as in 1,3,15,105, not {mu_moments!r}")
+    if widths is None:
+        widths = f"{64 if width is None else width}*{10 if depth is None else depth}"
+    nets: Any = {
+        "n0": n0, "widths": widths, "n_out": n_out, "mu": mu_moments or mu or "gaussian",
+        "x": x, "linear": linear, "samples": samples, "sampler": sampler, "seed": seed,
+    }  # fmt: skip
+    powers = None if orders is None else _whole_numbers("--orders", orders)
+    names = None if quantities is None else [name.strip() for name in quantities.split(",")]
+    from nnth.path_distribution import KEPT, distribution_picture, distribution_table
+    from nnth.path_spectrum import DELTAS, path_angles, path_spectrum
+    from nnth.paths import asked_moments, draw, kept_values, path_nets, path_table
+
+    sample = None
+    with progress_bar("paths", quiet=quiet) as progress:
+        work: Any = {"threads": threads, "progress": progress}
+        if inputs is not None:
+            table = path_spectrum(inputs, deltas=delta or DELTAS, **work, **nets)
+        elif rho is not None:
+            table = path_angles(rho, **work, **nets)
+        else:
+            drawn = path_nets(**nets)
+            asked = asked_moments(drawn, names, powers)
+            law: dict[str, tuple[int, ...]] = {"dzdx": (2,)}
+            sampled = law if laws else asked if plot is None else law | asked
+            keep = drawn.samples if save_samples else KEPT if laws or plot else 0
+            sample = draw(drawn, sampled, keep=keep, **work)
+            if laws:
+                table = distribution_table(drawn, sample)
+            else:
+                table = path_table(drawn, asked, sample, exact=exact)
+            if plot is not None:
+                table = table.with_plot(distribution_picture(drawn, sample))
+    if save_samples is not None:
+        if sample is None:
+            raise ValueError(f"--save-samples {save_samples}: there is nothing that can be drawn")
+        write_array(save_samples, kept_values(sample))
+    destination.deliver(table)
+
+
+# What says the same, or nothing to the other.
+_CONFLICTS = (
+    *(("--widths", name) for name in ("--width", "--depth")),
+    ("--mu", "--mu-moments"),
+    *(
+        (mode, name)
+        for mode in ("--laws", "--inputs", "--rho")
+        for name in ("--quantities", "--orders", "--exact", "--linear")
+    ),
+    *((mode, name) for mode in ("--inputs", "--rho") for name in ("--x", "--save-samples")),
+    *((mode, "--n-out") for mode in ("--inputs", "--rho")),
+    *(("--laws", name) for name in ("--x", "--inputs", "--rho")),
+    ("--inputs", "--rho"),
+    ("--inputs", "--n0"),
+    ("--linear", "--plot"),
+)
+
+
+def _check_together(given: set[str]) -> None:
+    for one, other in _CONFLICTS:
+        if one in given and other in given:
+            raise ValueError(f"{one} and {other} must not both be given")
+    if "--delta" in given and "--inputs" not in given:
+        raise ValueError("--delta must come with --inputs")
+
+
+def _whole_numbers(option: str, text: str) -> list[int]:
+    numbers = []
+    for word in text.split(","):
+        try:
+            numbers.append(int(word))
+        except ValueError:
+            raise ValueError(
+                f"{option} must be whole numbers, as in 2,4, not {text!r} (at {word.strip()!r})"
+            ) from None
+    return numbers

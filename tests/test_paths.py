@@ -1,0 +1,278 @@
+"""The table of path moments: exact beside sampled beside the limit, laws, spectra, angles."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nnth import ntk_moments, path_angles, path_distribution, path_spectrum, paths, sample_paths
+from nnth.path_distribution import ks_distance, laws_of
+from nnth.paths import asked_moments, draw, in_parts, kept_values, path_nets
+
+PROMISED = ("quantity", "order", "exact", "mean", "stderr", "z", "asymptotic")
+
+
+def row_of(table: Any, quantity: str, order: int) -> dict[str, Any]:
+    (at,) = np.flatnonzero((table["quantity"] == quantity) & (table["order"] == order))
+    return {name: table[name][at] for name in table}
+
+
+def test_the_promised_columns_come_first() -> None:
+    table = paths(widths="32*4", samples=2000)
+    assert table.columns[: len(PROMISED)] == PROMISED
+    assert [*zip(table["quantity"], table["order"], strict=True)] == [
+        *((name, k) for name in ("dzdx", "z", "normz", "jacobian") for k in (2, 4, 6, 8)),
+        ("ntk", 1),
+        ("ntk", 2),
+    ]
+    assert table.meta.parameters["widths"] == "32*4"
+    assert table.meta.parameters["depth"] == 4
+    assert table.meta.parameters["inverse_widths"] == 0.125
+
+
+def test_closed_forms() -> None:
+    n0, widths = 5, (7, 9, 4)
+    table = paths(n0=n0, widths=widths, samples=0, exact=True)
+    four = Fraction(12, n0**2) * math.prod(1 + Fraction(5, n) for n in widths)
+    six = Fraction(120, n0**3) * math.prod(1 + Fraction(15, n) + Fraction(44, n**2) for n in widths)
+    assert row_of(table, "dzdx", 2)["fraction"] == "2/5"
+    assert row_of(table, "dzdx", 4)["fraction"] == str(four)
+    assert row_of(table, "dzdx", 6)["fraction"] == str(six)
+    assert row_of(table, "dzdx", 6)["exact"] == pytest.approx(float(six), rel=1e-15)
+    assert row_of(table, "z", 2)["exact"] == 2.0  # |x|^2 = n0
+    assert row_of(table, "jacobian", 2)["exact"] == 2.0
+    assert row_of(table, "ntk", 1)["exact"] == 2.0 * (len(widths) + 1)
+    limit = 12 / n0**2 * math.exp(5 * sum(1 / n for n in widths))
+    assert row_of(table, "dzdx", 4)["asymptotic"] == pytest.approx(limit, rel=1e-14)
+    for name in ("mean", "stderr", "z", "log_sampled", "dead"):
+        assert np.isnan(table[name]).all()
+    assert table.meta.seed is None
+
+
+@pytest.mark.parametrize(
+    ("mu", "sampler"), [("gaussian", "law"), ("gaussian", "dense"), ("rademacher", "dense"),
+                        ("uniform", "dense"), ("laplace", "dense")],
+)  # fmt: skip
+def test_samples_agree_with_the_exact_moments(mu: str, sampler: Any) -> None:
+    table = paths(
+        n0=3, n_out=2, widths=(12, 8), mu=mu, sampler=sampler, samples=20_000, seed=4,
+        x=(0.5, -1.0, 2.0), orders=(2, 4), quantities=("dzdx", "z", "normz", "jacobian"),
+    )  # fmt: skip
+    ntk = paths(n0=3, widths=(12, 8), mu=mu, sampler=sampler, samples=20_000, quantities=("ntk",))
+    for z in (*table["z"], *ntk["z"]):
+        assert abs(z) < 4.0  # of 10 correlated numbers, heavy tails and a fixed seed
+    second = table["order"] == 2
+    # By twenty thousand networks the standard error is known to a tenth where q^2 has a variance.
+    assert table["stderr"][second] == pytest.approx(table["stderr_exact"][second], rel=0.1)
+
+
+def test_z_of_second_moments_is_standard_normal_over_seeds() -> None:
+    scores = [
+        paths(n0=1, widths=(30,) * 3, quantities=("dzdx",), orders=(2,), seed=s, samples=4096)["z"]
+        for s in range(100)
+    ]
+    mean, deviation = np.mean(scores), np.std(scores)
+    assert abs(mean) < 0.35  # 3.5 standard errors
+    assert 0.75 < deviation < 1.3
+
+
+def test_log_moments_are_those_of_the_sample() -> None:
+    table = paths(n0=3, n_out=4, widths=(20,) * 3, samples=40_000, orders=(2,), seed=1)
+    one = paths(n0=3, widths=(20,) * 3, samples=40_000, orders=(2,), quantities=("jacobian",))
+    for row in (*(row_of(table, name, 2) for name in ("dzdx", "z", "normz")),
+                row_of(one, "jacobian", 2)):  # fmt: skip
+        error = math.sqrt(row["log_var_exact"] / 40_000)
+        assert abs(row["log_mean"] - row["log_mean_exact"]) < 4 * error
+        assert row["log_var"] == pytest.approx(row["log_var_exact"], rel=0.06)
+    assert math.isnan(row_of(table, "jacobian", 2)["log_mean_exact"])  # of several outputs
+
+
+def test_the_share_of_dead_networks() -> None:
+    row = row_of(paths(n0=2, widths=(3, 2), samples=20_000, orders=(2,)), "dzdx", 2)
+    assert row["dead_exact"] == pytest.approx(1 - (7 / 8) * (3 / 4), rel=1e-14)
+    assert abs(row["dead"] - row["dead_exact"]) < 4 * math.sqrt(0.25 / 20_000)
+    atoms = paths(widths=(3,), mu="rademacher", samples=10, orders=(2,))
+    assert np.isnan(atoms["dead_exact"]).all()
+
+
+def test_the_note_says_what_the_sample_does_not_see() -> None:
+    deep = paths(n0=1, widths=(16,) * 30, samples=10_000, quantities=("dzdx",))
+    assert deep["mean"][3] < 1e-3 * deep["exact"][3]
+    assert "does not see" in deep["note"][3]
+    assert "10^" in deep["note"][3]
+    wide = paths(n0=1, widths=(500,) * 3, samples=10_000, quantities=("dzdx", "ntk"), orders=(2,))
+    assert wide["note"].tolist() == ["", ""]
+    few = paths(n0=1, widths=(500,), samples=5, quantities=("dzdx",), orders=(2,))
+    assert "of the sum" in few["note"][0]
+
+
+def test_what_leaves_the_doubles_has_logarithms() -> None:
+    table = paths(n0=1, widths=(2,) * 2000, quantities=("dzdx",), samples=0)
+    assert table["exact"].tolist()[1:] == [math.inf] * 3
+    expected = math.log(12) + 2000 * math.log(3.5)
+    assert table["log_exact"][1] == pytest.approx(expected, rel=1e-14)
+    assert table["log_asymptotic"][1] == pytest.approx(math.log(12) + 5000, rel=1e-14)
+
+
+def test_parts_are_one_sample() -> None:
+    shape: dict[str, Any] = {"n0": 3, "widths": (8, 8), "samples": 40_001, "seed": 9}
+    nets = path_nets(**shape)
+    asked = asked_moments(nets)
+    sample = draw(nets, asked, keep=300, threads=2)
+    assert sample is not None
+    whole = sample_paths(tuple(asked), asked, threads=1, keep=300, **shape)
+    for name in asked:
+        assert sample[name].mean.tolist() == whole[name].mean.tolist()
+        assert sample[name].stderr.tolist() == whole[name].stderr.tolist()
+        assert kept_values(sample)[name].tolist() == whole[name].values.tolist()
+
+
+def test_an_interrupt_says_how_far_it_was() -> None:
+    class Sample:
+        def merge(self, other: Sample) -> Sample:
+            return self
+
+    def part(start: int, count: int, told: Any) -> Sample:
+        if start > 1000:
+            told(7, count)
+            raise KeyboardInterrupt
+        return Sample()
+
+    with pytest.raises(KeyboardInterrupt, match=r"1031 of 99999 .*; the first 1024: mean 3"):
+        in_parts(part, 99_999, None, lambda _: "mean 3", parts=99_999 // 256 + 1)
+
+
+def test_moments_of_a_law_are_enough_for_theory() -> None:
+    table = paths(widths="16*3", mu="1,3", samples=None)
+    assert sorted(set(table["order"].tolist())) == [1, 2, 4]
+    named = paths(widths="16*3", samples=0)
+    for row in range(len(table)):
+        name, order = table["quantity"][row], table["order"][row]
+        assert table["exact"][row] == row_of(named, name, order)["exact"]
+    assert "ntk" not in paths(mu=[1], samples=0)["quantity"].tolist()
+
+
+def test_orders_beyond_what_is_known_are_sampled() -> None:
+    table = paths(widths=(50,), quantities=("jacobian", "ntk"), orders=(2, 12), samples=500)
+    assert np.isnan(table["exact"]).tolist() == [False, True, False, True]
+    assert (table["mean"] > 0).all()
+    assert "exact orders are" in table["note"][1]
+
+
+def test_linear_networks_have_their_moments() -> None:
+    row = row_of(paths(n0=1, widths=(4, 6), linear=True), "dzdx", 4)
+    # E chi^2_n^2/n^2 = 1 + 2/n, and the factors 2 of each of three matrices.
+    assert row["exact"] == pytest.approx(3 * 2**6 * (1 + 2 / 4) * (1 + 2 / 6), rel=1e-15)
+    assert row["dead_exact"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"orders": (3,)}, "orders must be even except for ntk, not 3"),
+        ({"orders": (18,)}, "orders must be at most 16, not 18"),
+        ({"orders": ()}, "orders must be at least one"),
+        ({"quantities": ("dz",)}, "quantities must be of dzdx"),
+        ({"n0": 0}, "n0 must be at least 1, not 0"),
+        ({"widths": (3, 0)}, "widths must be .*not 0"),
+        ({"widths": ()}, "at least one layer"),
+        ({"mu": (1, 0.5)}, "mu4 must be at least 1"),
+        ({"mu": "1,3,8"}, "none has mu6 = 8 after"),
+        ({"mu": "normal"}, "mu must be one of gaussian, rademacher, uniform, laplace"),
+        ({"mu": "1,3", "orders": (6,)}, "lacks mu6"),
+        ({"mu": "1,3", "samples": 5}, "samples must be 0"),
+        ({"mu": "uniform", "sampler": "law"}, "sampler must be dense for mu uniform"),
+        ({"linear": True, "samples": 5}, "samples must be 0 for linear networks"),
+        ({"x": (0.0, 0.0)}, "x must not be 0"),
+        ({"x": (1.0, math.nan)}, "x must"),
+        ({"x": (1.0, 2.0), "n0": 3}, "x must have shape"),
+        ({"samples": -1}, "samples must be at least 0, not -1"),
+        ({"n_out": 0}, "n_out must be at least 1, not 0"),
+    ],
+)
+def test_what_is_wrong_is_named(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        paths(**arguments)
+
+
+def test_laws_are_told_apart() -> None:
+    table = path_distribution(n0=3, widths=(20,) * 10, samples=40_000, seed=2)
+    assert table["law"].tolist() == ["sample", "exact", "lognormal-chi2", "lognormal"]
+    sample, exact, near, notes = range(4)
+    assert table["ks"][exact] < table["ks_95"][exact]
+    assert table["ks"][near] > table["ks_95"][near]  # widths of 20: the limit is seen to be one
+    assert table["ks"][notes] > 0.3
+    assert table["distance"][exact] == 0.0
+    assert table["distance"][near] < 0.05
+    assert table["q50"][exact] == pytest.approx(table["q50"][sample], rel=0.05)
+    assert table["log_var"][notes] == 5 * 10 / 20
+
+
+def test_laws_have_the_moments_they_say() -> None:
+    for law in laws_of(path_nets(n0=3, widths=(20,) * 10)):
+        weights = np.diff(law.cdf)
+        middle = (law.v[1:] + law.v[:-1]) / 2
+        mean = float(np.sum(weights * middle))
+        assert law.cdf[-1] == pytest.approx(1.0, abs=1e-9)
+        assert mean == pytest.approx(law.log_mean, abs=1e-3)  # of the grid
+        assert np.sum(weights * (middle - mean) ** 2) == pytest.approx(law.log_var, rel=1e-3)
+
+
+def test_the_distance_of_a_sample() -> None:
+    values = np.array([0.1, 0.2, 0.9])
+    assert ks_distance(values, lambda v: v) == pytest.approx(2 / 3 - 0.2)
+    assert math.isnan(ks_distance(np.empty(0), lambda v: v))
+
+
+def test_bounds_hold_and_the_invalid_one_says_why() -> None:
+    inputs = np.random.default_rng(0).normal(size=(6, 9))
+    table = path_spectrum(inputs, widths=(24,), samples=1500, deltas=(0.2, 0.05))
+    assert table["bound"].tolist()[:5] == [
+        "trace", "trace, one-sided", "lecture", "frozen, Chernoff", "frozen, Bernstein",
+    ]  # fmt: skip
+    for row in range(len(table)):
+        valid = bool(table["valid"][row])
+        assert valid == (table["bound"][row] != "lecture")
+        assert ("invalid" in table["note"][row]) != valid
+        if valid:
+            assert table["exceeded"][row] <= table["delta"][row]
+            assert table["measured"][row] <= table["value"][row]
+    assert "frozen, Chernoff" not in path_spectrum(inputs, widths=(9, 9), samples=9)["bound"]
+
+
+def test_the_trace_bound_of_one_input_is_chebyshevs() -> None:
+    x = np.array([[1.0, 2.0, -1.0]])
+    found = ntk_moments(n0=3, widths=(8, 8), x=x[0])
+    table = path_spectrum(x, widths=(8, 8), deltas=(0.25,), samples=0)
+    expected = found.mean * (1 + 2 * math.sqrt(found.relative_variance))
+    assert table["value"][0] == pytest.approx(expected, rel=1e-14)
+    assert np.isnan(table["measured"]).all()
+
+
+def test_off_the_diagonal_the_product_is_false() -> None:
+    table = path_angles((0.5, 0.0), widths=(8,), samples=20_000, seed=3)
+    assert table["limit"] == pytest.approx([0.471166, 0.159155], abs=1e-6)
+    assert table["product"] == pytest.approx([1 / 3, 0.0], abs=1e-14)
+    assert (np.abs(table["z"]) < 4).all()  # exact at every width for one layer
+    assert (table["z_product"] > 20).all()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: path_spectrum([[1.0, 0.0], [0.0, 0.0]]), "inputs must not be 0, and row 1 is"),
+        (lambda: path_spectrum([[1.0]], deltas=(1.0,)), "delta must be between 0 and 1"),
+        (lambda: path_spectrum([[1.0]], n0=2), "n0 must be that of the inputs, 1, not 2"),
+        (lambda: path_angles((1.5,)), r"rho must be in \[-1, 1\], not 1.5"),
+        (lambda: path_angles((0.5,), n0=1), "n0 must be at least 2"),
+        (lambda: path_angles((0.5,), n_out=2), "n_out must be 1"),
+        (lambda: path_distribution(linear=True), "linear must be false"),
+    ],
+)
+def test_modes_name_what_is_wrong(call: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call()
