@@ -4,10 +4,10 @@
 
 Derivative and tangent kernel of each net: by law and dense, against torch.func (vmap of grad) and
 batched products by hand; Gram matrices of three inputs by law against the latter. Rounds of nnth
-and torch alternate, in float64; each side's mean tangent kernel is compared with the exact one
-before a rate is believed. Medians, and the ratio's extremes over the rounds, are printed and
-appended to bench/bench_paths.csv, with the machine's load. peers/README.md says how to make the
-peer's environment.
+and torch alternate, nnth in float64 and torch in float64 or `--dtype float32`. Each side's mean
+tangent kernel is compared with the exact one before a rate is believed. Medians, and the ratio's
+extremes over the rounds, are printed and appended to bench/bench_paths.csv, with the machine's
+load. peers/README.md says how to make the peer's environment.
 """
 
 import argparse
@@ -77,10 +77,12 @@ def ours(job: Job, threads: int, seed: int, seconds: float) -> tuple[float, floa
         samples = int(samples * min(16.0, seconds / max(elapsed, 1e-3)))
 
 
-def torch(python: str, job: Job, method: str, threads: int, seed: int, seconds: float) -> Any:
+def torch(args: argparse.Namespace, job: Job, method: str, threads: int, seed: int) -> Any:
+    python, seconds = args.torch, args.seconds
     command = [python, str(HERE / "peers/paths_torch.py"), "--width", str(job.width)]
     command += ["--depth", str(job.depth), "--method", method, "--threads", str(threads)]
     command += ["--inputs", str(job.inputs), "--seconds", str(seconds), "--seed", str(seed)]
+    command += ["--dtype", args.dtype]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -88,6 +90,9 @@ def torch(python: str, job: Job, method: str, threads: int, seed: int, seconds: 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--torch", metavar="PYTHON")
+    parser.add_argument(
+        "--dtype", choices=["float64", "float32"], default="float64", help="torch's"
+    )
     parser.add_argument("--threads", type=int, nargs="*", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2.0, help="of each timing")
@@ -110,7 +115,7 @@ def compare(job: Job, threads: int, args: argparse.Namespace, alone: dict[int, f
             raise SystemExit(f"nnth's mean kernel is {z:.1f} deviations off for {job}")
         rates.append(nets)
         for method in job.methods if args.torch else ():
-            peer = torch(args.torch, job, method, threads, seed, args.seconds)
+            peer = torch(args, job, method, threads, seed)
             # E of the kernel: 2(L+1)|x|^2/n0.
             exact = (2.0 if job.name != "gram" else 1.0) * (job.depth + 1)
             z = (peer["kernel"] - exact) / peer["kernel_stderr"]
@@ -132,7 +137,12 @@ def compare(job: Job, threads: int, args: argparse.Namespace, alone: dict[int, f
         row[f"{method}_ratio"] = statistics.median(ratios)
         row[f"{method}_least_ratio"] = min(ratios)
         row[f"{method}_most_ratio"] = max(ratios)
-    row |= {"rounds": args.rounds, "load": os.getloadavg()[0], "cpu": cpu_model()}
+    row |= {
+        "torch_dtype": args.dtype,
+        "rounds": args.rounds,
+        "load": os.getloadavg()[0],
+        "cpu": cpu_model(),
+    }
     row |= {"python": platform.python_version(), "torch": version}
     known = {k: v for k, v in row.items() if v is not None and v == v}
     text = (f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in known.items())

@@ -41,6 +41,29 @@ def gaussian(shape: Sequence[int], seed: int, bias: float = 0.3) -> Net:
     )
 
 
+def pencils(shape: Sequence[int], seed: int) -> Net:
+    """Most neurons of every layer are 0 at one point but for rounding; some rows are parallel.
+
+    Whether three of their zero sets meet in a point depends on the last digits, which no sign
+    computed in doubles can tell.
+    """
+    rng = np.random.default_rng(seed)
+    layers = []
+    point = rng.normal(size=shape[0]) / 3
+    for m, n in itertools.pairwise(shape):
+        w, b = rng.normal(size=(n, m)), rng.normal(size=n) * 0.3
+        for i in range(1, n):
+            if rng.random() < 0.15:
+                w[i] = rng.normal() * w[i - 1]
+        through = rng.random(n) < 0.75
+        b[through] = -(w @ point)[through]
+        off = through & (rng.random(n) < 0.25)
+        b[off] = np.nextafter(b[off], rng.choice([-np.inf, np.inf], size=n)[off])
+        layers.append((w, b))
+        point = np.maximum(w @ point + b, 0.0)
+    return net(*layers)
+
+
 def one_layer(w: Any, b: Any) -> Net:
     """The neurons with these rows, all with output weight 1."""
     return net((w, b), ([[1.0] * len(b)], [0.0]))

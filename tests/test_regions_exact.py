@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from region_nets import RADII, WILD, Floats, Net, gaussian, net, nets, one_layer, tents
+from region_nets import RADII, WILD, Floats, Net, gaussian, net, nets, one_layer, pencils, tents
 from region_oracle import Counts, faces
 
 from nnth.network import Network
@@ -137,6 +137,22 @@ def shrunk(n: Net) -> Net:
     return Net((1024 * first, *rest), n.biases)
 
 
+def with_units(n: Net, seed: int) -> tuple[Net, float]:
+    """The net in other units of input, of which one is the number returned, and of each layer.
+
+    These are powers of 2 down to 2^-700, so that no digit changes, only exponents.
+    """
+    rng = np.random.default_rng(seed)
+    slope, constant = rng.integers(-490, 1), rng.integers(-700, 1)
+    weights, biases, size = [n.weights[0] * 2.0**slope], [n.biases[0] * 2.0**constant], constant
+    for w, b in zip(n.weights[1:], n.biases[1:], strict=True):
+        step = rng.integers(-100, 101)
+        size += step
+        weights.append(w * 2.0**step)
+        biases.append(b * 2.0**size)
+    return Net(tuple(weights), tuple(biases)), 2.0 ** (constant - slope)
+
+
 LARGER = nets((2,), width=5, depth=4) | st.builds(
     gaussian, st.sampled_from([(2, 12, 12, 1), (2, 8, 8, 8, 2)]), st.integers(0, 99)
 )
@@ -152,6 +168,25 @@ def test_the_same_function_or_its_mirror_has_the_same_counts(
     assert figures(count(rescaled(n, seed), box)) == expected
     assert figures(count(turned(n), box)) == expected
     assert figures(count(shrunk(n), box and box / 1024)) == expected
+
+
+@exhaustive(150)
+@given(LARGER | nets((1, 3), width=4, depth=2), BOXES, st.integers(0, 2**32 - 1))
+def test_units_do_not_matter(n: Net, box: float | None, seed: int) -> None:
+    """Rounding is the same at every size, but products of small numbers underflow."""
+    numbers = np.concatenate([np.ravel(x) for x in (*n.weights, *n.biases)])
+    assume(np.all((numbers == 0) | (np.abs(numbers) > 1e-50)))
+    changed, unit = with_units(n, seed)
+    assert figures(count(changed, box and box * unit)) == figures(count(n, box))
+
+
+@pytest.mark.parametrize("slope", [1e-80, 1e-100, 1e-140])
+@pytest.mark.parametrize("constant", [1e-210, 1e-240, 1e-290])
+def test_lines_with_small_numbers(slope: float, constant: float) -> None:
+    """Products of two are below every double, and a corner's error must not be 0 for that."""
+    rng = np.random.default_rng(0)
+    w, b = rng.normal(size=(12, 2)), rng.normal(size=12)
+    assert count(one_layer(slope * w, constant * b)).activation_regions == 79
 
 
 @exhaustive(50)
@@ -309,6 +344,18 @@ def test_a_third_line_through_or_past_a_point(gap: float) -> None:
     n = one_layer([[1, 0], [0, 1], [1, 1], [2, 3]], [-x, -y, -(x + y) + gap, -2 * x - 3 * y])
     check(n)
     check(n, 1.0)
+
+
+@exhaustive(150)
+@given(
+    st.sampled_from(
+        [(1, 6, 3, 1), (2, 7, 1), (2, 4, 5, 1), (2, 3, 3, 3, 2), (3, 5, 1), (3, 3, 3, 1)]
+    ),
+    st.integers(0, 2**32 - 1),
+    BOXES,
+)
+def test_nets_at_the_edge_of_rounding(shape: tuple[int, ...], seed: int, box: float | None) -> None:
+    check(pencils(shape, seed), box)
 
 
 def test_tents() -> None:

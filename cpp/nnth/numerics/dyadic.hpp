@@ -1,9 +1,11 @@
 // Doubles as what they are: integers times powers of two.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <span>
 
 namespace nnth {
 
@@ -20,6 +22,13 @@ inline Dyadic dyadic(double finite) {
     const auto mantissa = static_cast<std::int64_t>(std::ldexp(fraction, 53));
     const int zeros = std::countr_zero(static_cast<std::uint64_t>(mantissa));
     return {mantissa / (std::int64_t{1} << zeros), std::int64_t{exponent} - 53 + zeros};
+}
+
+// The largest exponent up to 0 for which each value is an integer times 2^exponent.
+inline std::int64_t least_exponent(std::span<const double> values) {
+    std::int64_t least = 0;
+    for (const double value : values) least = std::min(least, dyadic(value).exponent);
+    return least;
 }
 
 }  // namespace nnth

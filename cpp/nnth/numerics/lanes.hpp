@@ -10,6 +10,11 @@ namespace nnth {
 
 inline constexpr std::size_t lanes = 8;
 
+// The least multiple of `lanes` that is not below count.
+inline std::size_t padded(std::size_t count) {
+    return (count + lanes - 1) / lanes * lanes;
+}
+
 // A vector of GCC and Clang: operators are elementwise, in IEEE double, whatever the width of the
 // machine's registers. Only for use inside a NNTH_MULTIVERSION function: no value of this type is
 // passed or returned, because the convention for that depends on the machine.

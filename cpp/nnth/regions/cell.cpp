@@ -8,10 +8,6 @@ namespace nnth::regions {
 
 namespace {
 
-constexpr double infinity = std::numeric_limits<double>::infinity();
-constexpr double rounding = std::numeric_limits<double>::epsilon() / 2;
-constexpr double slack = 1.0 + 1e-9;
-constexpr double underflow = RoundingBound::underflow;
 constexpr double largest = 1e140;  // products of two stay finite
 
 template <std::size_t N>

@@ -9,8 +9,6 @@ namespace nnth::regions {
 
 namespace {
 
-constexpr double rounding = std::numeric_limits<double>::epsilon() / 2;
-
 // Where a function with values of opposite signs at 0 and 1 is zero, p / (p + q) for their sizes:
 // errors E in the values move it by at most E / (S - 2 E), S = p + q. False if E is not far
 // below S. Between a finite corner and one at infinity this is a projective coordinate: no length,

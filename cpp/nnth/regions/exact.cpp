@@ -12,12 +12,6 @@ namespace {
 // by it is below every positive double.
 constexpr std::size_t beyond_doubles = 2200;
 
-std::int64_t least_exponent(std::span<const double> values) {
-    std::int64_t least = 0;
-    for (const double value : values) least = std::min(least, dyadic(value).exponent);
-    return least;
-}
-
 // The rows of layer 0 are the slice's; those of layer l + 1 hidden layer l's. Each is the smallest
 // scale at which all its rows are integers.
 std::vector<std::int64_t> integer_scales(const Network& network) {
@@ -248,7 +242,7 @@ double ExactSigns::corner(std::span<const Facet> facets, std::span<double> posit
         origin = origin && point[c].sign() == 0;
     }
     position[dimension] = infinite ? 0.0 : 1.0;
-    return origin ? 0 : error + RoundingBound::underflow;
+    return origin ? 0 : error + underflow;
 }
 
 namespace {

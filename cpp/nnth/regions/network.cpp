@@ -13,14 +13,6 @@ namespace nnth::regions {
 
 namespace {
 
-constexpr double rounding = std::numeric_limits<double>::epsilon() / 2;
-// Bounds are sums of few positive terms: this is far more than their own rounding.
-constexpr double slack = 1.0 + 1e-9;
-
-std::size_t padded(std::size_t count) {
-    return (count + lanes - 1) / lanes * lanes;
-}
-
 // An upper bound of the 2-norm. No positive one is so small that a rounding error, which is a small
 // part of it, underflows.
 double norm(std::span<const double> values) {
@@ -31,12 +23,6 @@ double norm(std::span<const double> values) {
     double sum = 0;
     for (const double value : values) sum += (value / largest) * (value / largest);
     return std::max(largest * std::sqrt(sum) * slack, least);
-}
-
-std::int64_t least_exponent(std::span<const double> values) {
-    std::int64_t least = 0;
-    for (const double value : values) least = std::min(least, dyadic(value).exponent);
-    return least;
 }
 
 // Rows [i, i + lanes) and columns [j, j + 2 lanes) of W W' from the columns of W, in registers.
@@ -203,11 +189,11 @@ void Network::bound_rounding() {
         const double grow = layer.spectral_norm();
         const double local = gamma * layer.frobenius_norm();
         RoundingBound bound{};
-        bound.linear_error = grow * below.linear_error +
-                             local * (below.linear + below.linear_error) + RoundingBound::underflow;
+        bound.linear_error =
+            grow * below.linear_error + local * (below.linear + below.linear_error) + underflow;
         bound.constant_error = grow * below.constant_error +
                                local * (below.constant + below.constant_error) +
-                               gamma * layer.bias_norm() + RoundingBound::underflow;
+                               gamma * layer.bias_norm() + underflow;
         bound.linear = grow * below.linear;
         bound.constant = grow * below.constant + layer.bias_norm();
         bound.homogeneous = below.homogeneous && layer.without_biases();

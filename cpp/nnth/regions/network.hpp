@@ -3,10 +3,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <memory>
 #include <span>
 #include <vector>
+
+#include "nnth/regions/rounding.hpp"
 
 namespace nnth::regions {
 
@@ -29,11 +30,8 @@ struct RoundingBound {
     double value_error(double point_error, double size, double finite) const {
         if (homogeneous && size == 0 && point_error == 0) return 0;
         const double error = point_error * per_error + size * per_size + finite * per_finite;
-        return error < 1e270 ? error + underflow : std::numeric_limits<double>::infinity();
+        return error < 1e270 ? error + underflow : infinity;
     }
-
-    // Covers what underflows, far below what any filter decides.
-    static constexpr double underflow = 1e-300;
 };
 
 // One affine layer, z = W x + b. Columns of W are contiguous and padded with zeros to `stride`

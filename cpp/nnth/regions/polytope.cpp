@@ -10,9 +10,6 @@ namespace nnth::regions {
 
 namespace {
 
-constexpr double infinity = std::numeric_limits<double>::infinity();
-constexpr double rounding = std::numeric_limits<double>::epsilon() / 2;
-constexpr double slack = 1.0 + 1e-9;
 constexpr double largest = 1e100;
 
 // C = A^-1 by Gauss-Jordan elimination with partial pivoting; false if a pivot vanishes.
@@ -88,7 +85,7 @@ bool meet_in_space(const std::array<const Hyperplane<D>*, D>& walls, bool at_inf
             size += std::abs(vertex.position[j]);
         }
         residual[i] = std::abs(value) + (d + 2) * rounding * terms + walls[i]->linear_error * size +
-                      constant_error[i] + RoundingBound::underflow;
+                      constant_error[i] + underflow;
     }
     double eta = 0;
     double error = 0;
@@ -110,7 +107,7 @@ bool meet_in_space(const std::array<const Hyperplane<D>*, D>& walls, bool at_inf
         eta = std::max(eta, row_eta);
         error = std::max(error, row_error);
     }
-    vertex.error = error / (1 - eta) * slack + RoundingBound::underflow;
+    vertex.error = error / (1 - eta) * slack + underflow;
     return vertex.error < largest;
 }
 

@@ -4,15 +4,11 @@
 #include <bit>
 #include <cmath>
 
+#include "nnth/numerics/lanes.hpp"
+
 namespace nnth::regions {
 
 namespace {
-
-constexpr std::size_t padding = 8;
-
-std::size_t padded(std::size_t count) {
-    return (count + padding - 1) / padding * padding;
-}
 
 int sign_of(double value) {
     return value > 0 ? 1 : value < 0 ? -1 : 0;
@@ -321,87 +317,13 @@ void Walk<Cell>::enter_half(const Stage<Cell>& stage, Split<Cell>& split, bool p
                 dimension, stage.next, half.next);
 }
 
-// The record of the cell on the polygon's boundary where the open neurons have these signs; a cell
-// may reach the boundary in several places.
-template <typename Cell>
-CellRecord* Walk<Cell>::boundary_cell(const Stage<Cell>& stage, std::uint64_t signs) {
-    for (std::size_t i = boundary_cells_; i-- > 0;) {
-        if (boundary_signs_[i] == signs) return boundary_records_[i];
-    }
-    std::size_t on = 0;
-    for (std::size_t k = 0; k < stage.neurons.size(); ++k) {
-        const bool is_on = (signs >> k & 1) != 0;
-        question_.layout.set(pattern_.data(), stage.layer, stage.neurons[k], is_on);
-        on_[on] = stage.neurons[k];
-        on_rows_[on] = static_cast<std::uint32_t>(k);
-        on += is_on ? 1 : 0;
-    }
-    add_columns(network_.layer(stage.layer + 1), stage.open, on_.data(), on_rows_.data(), on,
-                dimension, stage.next, output_);
-    CellRecord* record = seams_.add_cell(output_.values.data(), output_.stride, pattern_.data());
-    boundary_signs_[boundary_cells_] = signs;
-    boundary_records_[boundary_cells_++] = record;
-    return record;
-}
-
-template <typename Cell>
-bool Walk<Cell>::count_chords(const Stage<Cell>& stage, Buffer<SideList>& sides) {
-    const std::size_t chords = stage.neurons.size();
-    if (Cell::dimension != 2 || stage.layer + 1 != network_.hidden() || chords == 0 ||
-        chords > Chords::most || stage.holds_point || visitor_ != nullptr ||
-        !question_.every_neuron_matters) {
-        return false;
-    }
-    if (!chords_.arrange(stage.open, chords, points(stage.cell), stage.error)) return false;
-
-    const auto& walls = stage.cell.walls();
-    sides.resize(walls.size());
-    std::fill(sides.begin(), sides.end(), SideList{});
-    on_.resize(chords);
-    on_rows_.resize(chords);
-    output_.reshape(stage.next.stride, dimension);
-    boundary_cells_ = 0;
-    std::uint64_t inner = 0;
-    std::uint64_t rim = 0;
-    std::uint64_t rim_cells = 0;
-    std::uint64_t at_rim = 0;  // bit i: boundary cell i has a side on the rim
-    chords_.walk_boundary(walls.size(), [&](std::size_t edge, std::uint64_t signs) {
-        CellRecord* record = boundary_cell(stage, signs);
-        if (walls[edge].facet.on_rim()) {
-            ++rim;
-            for (std::size_t i = 0; i < boundary_cells_; ++i) {
-                if (boundary_records_[i] == record) at_rim |= std::uint64_t{1} << i;
-            }
-            return;
-        }
-        ++inner;
-        ++record->references;
-        sides[edge].append(seams_.add_side(record));
-    });
-    rim_cells = static_cast<std::uint64_t>(std::popcount(at_rim));
-    for (std::size_t i = 0; i < boundary_cells_; ++i) {
-        if (boundary_records_[i]->references == 0) seams_.release(boundary_records_[i]);
-    }
-    const std::uint64_t crossings = chords_.crossings();
-    const std::uint64_t cells = 1 + chords + crossings;
-    std::uint64_t rim_walls = 0;
-    for (const auto& wall : walls) rim_walls += wall.facet.on_rim() ? 1 : 0;
-    const std::uint64_t rim_ends = rim - rim_walls;
-    tally_.layer_cells[stage.layer] += cells;
-    tally_.bounded += cells - rim_cells;
-    // A chord with c crossings is c + 1 edges, each the side of two cells.
-    tally_.sides += inner + 2 * (chords + 2 * crossings);
-    tally_.rim_sides += rim;
-    tally_.rim_corners += rim_ends;
-    tally_.half_corners += 2 * crossings + (2 * chords - rim_ends);
-    return true;
-}
-
 template <typename Cell>
 void Walk<Cell>::descend(std::size_t depth, Buffer<SideList>& sides) {
     if (++steps_ % 256 == 0 && pulse_) pulse_();
     Level& here = level(depth);
-    if (count_chords(here.stage, sides)) return;
+    if constexpr (dimension == 2) {
+        if (count_chords(here.stage, sides)) return;
+    }
     switch (advance(here.stage, here.split)) {
         case Step::finished:
             finish(here.stage, sides);

@@ -176,7 +176,9 @@ class Walk {
     void settle(Stage<Cell>& stage, std::size_t open_index, bool on);
     void cut(const Stage<Cell>& stage, std::size_t open_index, Split<Cell>& split);
     void add_sides(const Stage<Cell>& stage, CellRecord* record, Buffer<SideList>& sides);
-    CellRecord* boundary_cell(const Stage<Cell>& stage, std::uint64_t signs);
+    std::size_t boundary_cell(const Stage<Cell>& stage, std::uint64_t signs);
+    void tally_chords(const Stage<Cell>& stage, std::uint64_t inner, std::uint64_t rim,
+                      std::uint64_t rim_cells);
 
     const Question& question_;
     const Network& network_;
@@ -191,9 +193,11 @@ class Walk {
     std::vector<std::unique_ptr<Level>> levels_;
     Chords chords_;
     AffineRows output_;
-    std::size_t boundary_cells_ = 0;  // of the chords: their signs and records
-    std::uint64_t boundary_signs_[2 * Chords::most];
-    CellRecord* boundary_records_[2 * Chords::most];
+    struct {  // the cells between chords and the polygon's boundary
+        std::size_t count;
+        std::uint64_t signs[2 * Chords::most];
+        CellRecord* records[2 * Chords::most];
+    } boundary_;
     Buffer<int> signs_;  // of the neuron looked at, at the cell's corners
     Buffer<double> low_, high_;
     Buffer<std::uint64_t> off_;
