@@ -326,7 +326,7 @@ def test_version_names_the_build_and_the_machine() -> None:
 def test_help_shows_the_commands_and_two_examples() -> None:
     shown = call(NNTH, "--help").stdout
     assert shown.count("\n    nnth ") == 2
-    for command in ("kernel", "gram"):
+    for command in ("kernel", "gram", "regions", "paths"):
         assert f"\n  {command} " in shown
 
 
