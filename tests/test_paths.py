@@ -70,6 +70,14 @@ def test_samples_agree_with_the_exact_moments(mu: str, sampler: Any) -> None:
     assert table["stderr"][second] == pytest.approx(table["stderr_exact"][second], rel=0.1)
 
 
+def test_both_parameters_of_the_tangent_kernel() -> None:
+    table = paths(
+        n0=3, widths=(5, 9), samples=20_000, quantities=("ntk", "ntk_standard"), orders=(1,)
+    )
+    assert table["exact"].tolist() == [2.0 * 3, 3.0 + 5.0 + 9.0]  # sum of n_l for the parameters W
+    assert (np.abs(table["z"]) < 4.0).all()
+
+
 def test_z_of_second_moments_is_standard_normal_over_seeds() -> None:
     scores = [
         paths(n0=1, widths=(30,) * 3, quantities=("dzdx",), orders=(2,), seed=s, samples=4096)["z"]

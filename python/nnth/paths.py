@@ -43,6 +43,8 @@ Progress = Callable[[int, int], object]
 S = TypeVar("S", bound="Mergeable")
 
 QUANTITIES: Final = ("dzdx", "z", "normz", "jacobian", "ntk")
+KERNELS: Final = ("ntk", "ntk_standard")
+KNOWN: Final = (*QUANTITIES, "ntk_standard")
 ORDERS: Final = (2, 4, 6, 8)
 NTK_ORDERS: Final = (1, 2)
 MOST: Final = 16  # the highest order
@@ -209,9 +211,10 @@ def paths(
     """Return moments of what a random ReLU network computes: exactly, sampled, and in the limit.
 
     quantities: of "dzdx", dz_q/dx_p; "z", z_q(x); "normz", |z(x)|; "jacobian", |dz/dx|_F; "ntk",
-        the tangent kernel Theta(x, x) of z_q for the parameters W-hat. All by default.
+        the tangent kernel Theta(x, x) of z_q for the parameters W-hat; these by default, and
+        "ntk_standard", the same for the parameters W.
     orders: powers, of all quantities alike: even ones for the first four, at most 16. By default 2,
-        4, 6, 8, as far as moments of mu are known, and 1, 2 for "ntk".
+        4, 6, 8, as far as moments of mu are known, and 1, 2 for kernels.
     exact: moments as fractions too, from x and mu as what their floats are.
     threads: 0 = all; the result is the same for any number.
     progress: called with the networks that are drawn, and their number, a few times a second.
@@ -225,7 +228,7 @@ def paths(
     error that a sample of this size has, from the exact moment of twice the order;
     `largest_share`, the part of the sum that one network makes; `dead` and `dead_exact`, the share
     of networks with q = 0 and its probability (NaN where mu has atoms); log_mean, log_var and
-    their exact values log_mean_exact, log_var_exact, of log q^2 (of log Theta for "ntk") where q
+    their exact values log_mean_exact, log_var_exact, of log q^2 (of log Theta for kernels) where q
     is not 0; `note`. With `exact` there is `fraction`, as text. NaN is what is not known; without
     samples mean, stderr and z.
 
@@ -258,18 +261,18 @@ def asked_moments(
     if not names:
         raise ValueError("quantities must be at least one, not none")
     for name in names:
-        if name not in QUANTITIES:
-            raise ValueError(f"quantities must be of {', '.join(QUANTITIES)}, not {name!r}")
+        if name not in KNOWN:
+            raise ValueError(f"quantities must be of {', '.join(KNOWN)}, not {name!r}")
     given = None if orders is None else tuple(dict.fromkeys(whole("orders", o) for o in orders))
     if given == ():
         raise ValueError("orders must be at least one, not none")
     for order in given or ():
         if order > MOST:
             raise ValueError(f"orders must be at most {MOST}, not {order}")
-        if order % 2 and names != ("ntk",):
+        if order % 2 and not set(names) <= set(KERNELS):
             raise ValueError(f"orders must be even except for ntk, not {order}")
     known = tuple(o for o in ORDERS if o <= nets.law.order)
-    return {name: given or (NTK_ORDERS if name == "ntk" else known) for name in names}
+    return {name: given or (NTK_ORDERS if name in KERNELS else known) for name in names}
 
 
 def draw(
@@ -395,7 +398,7 @@ def path_table(
                 "dead": math.nan if seen is None else seen.dead / seen.count,
                 "dead_exact": dead,
             }
-            power = 1 if name == "ntk" else 2
+            power = 1 if name in KERNELS else 2
             row |= {
                 "log_mean": math.nan if seen is None else power * seen.log_mean,
                 "log_mean_exact": log_moments[0],
@@ -425,7 +428,7 @@ class _Theory:
     @property
     def step(self) -> int:
         """From one order to the next."""
-        return 1 if self.name == "ntk" else 2
+        return 1 if self.name in KERNELS else 2
 
     def relative_variance(self, order: int) -> float:
         """Return Var q^order/(E q^order)^2, NaN if unknown."""
@@ -458,8 +461,9 @@ class _Theory:
 
 def _theory(nets: PathNets, name: str, orders: Sequence[int], exact: bool) -> _Theory:
     shape: Any = {"n0": nets.n0, "widths": nets.widths, "mu": nets.law, "linear": nets.linear}
-    if name == "ntk":
-        return _ntk_theory(ntk_moments(x=nets.point, exact=exact, **shape))
+    if name in KERNELS:
+        shape["parameters"] = "w-hat" if name == "ntk" else "w"
+        return _ntk_theory(name, ntk_moments(x=nets.point, exact=exact, **shape))
     x = nets.point if name in ("z", "normz") else None
     most = MAX_ORDER[name]
     wanted = {o for o in orders if o <= most}
@@ -482,10 +486,10 @@ def _theory(nets: PathNets, name: str, orders: Sequence[int], exact: bool) -> _T
     return _Theory(name, values, logs, limits, log_limits, fractions)
 
 
-def _ntk_theory(found: NtkMoments) -> _Theory:
+def _ntk_theory(name: str, found: NtkMoments) -> _Theory:
     fractions = found.fractions
     return _Theory(
-        "ntk",
+        name,
         {1: found.mean, 2: found.second},
         {1: found.log_mean, 2: found.log_second},
         {1: found.mean, 2: found.asymptotic_second},
@@ -522,7 +526,7 @@ def _notes(
 ) -> list[str]:
     notes = []
     if order not in theory.values:
-        known = "1 and 2" if theory.name == "ntk" else f"up to {MAX_ORDER[theory.name]}"
+        known = "1 and 2" if theory.name in KERNELS else f"up to {MAX_ORDER[theory.name]}"
         notes.append(f"exact orders are {known}")
     if seen is None:
         return notes

@@ -71,7 +71,9 @@ def paths(
     quantities: Annotated[
         str | None,
         typer.Option(
-            help="Of dzdx, z, normz, jacobian, ntk. [default: all]", metavar="NAME,NAME,..."
+            help="Of dzdx, z, normz, jacobian, ntk and ntk_standard (for the parameters W). "
+            "[default: all but the last]",
+            metavar="NAME,NAME,...",
         ),
     ] = None,
     orders: Annotated[
