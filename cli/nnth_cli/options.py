@@ -43,6 +43,19 @@ Act: TypeAlias = Annotated[
     ),
 ]
 Depth: TypeAlias = Annotated[int, typer.Option(help="Number of hidden layers, L.", metavar="L")]
+Width: TypeAlias = Annotated[
+    int | None, typer.Option(help="Width of each hidden layer. [default: 64]", metavar="N")
+]
+Widths: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        help="Widths of the hidden layers, as in 64,32 or 64*10; not with --width and --depth.",
+        metavar="N,N,...",
+    ),
+]
+OutputDimension: TypeAlias = Annotated[
+    int | None, typer.Option(help="Dimension of the output. [default: 1]", metavar="N")
+]
 BiasVariance: TypeAlias = Annotated[
     float | None,
     typer.Option(

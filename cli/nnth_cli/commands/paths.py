@@ -25,22 +25,12 @@ def paths(
         int | None,
         typer.Option(help="Dimension of the input. [default: that of --x, or 2]", metavar="N"),
     ] = None,
-    width: Annotated[
-        int | None, typer.Option(help="Width of each hidden layer. [default: 64]", metavar="N")
-    ] = None,
+    width: options.Width = None,
     depth: Annotated[
         int | None, typer.Option(help="Number of hidden layers, L. [default: 10]", metavar="L")
     ] = None,
-    widths: Annotated[
-        str | None,
-        typer.Option(
-            help="Widths of the hidden layers, as in 64,32 or 64*10; not with --width and --depth.",
-            metavar="N,N,...",
-        ),
-    ] = None,
-    n_out: Annotated[
-        int | None, typer.Option(help="Dimension of the output. [default: 1]", metavar="N")
-    ] = None,
+    widths: options.Widths = None,
+    n_out: options.OutputDimension = None,
     mu: Annotated[
         str | None,
         typer.Option(

@@ -19,22 +19,12 @@ def regions(
     n0: Annotated[
         int | None, typer.Option(help="Dimension of the input. [default: 2]", metavar="N")
     ] = None,
-    width: Annotated[
-        int | None, typer.Option(help="Width of each hidden layer. [default: 64]", metavar="N")
-    ] = None,
+    width: options.Width = None,
     depth: Annotated[
         int | None, typer.Option(help="Number of hidden layers, L. [default: 1]", metavar="L")
     ] = None,
-    widths: Annotated[
-        str | None,
-        typer.Option(
-            help="Widths of the hidden layers, as in 64,32 or 64*10; not with --width and --depth.",
-            metavar="N,N,...",
-        ),
-    ] = None,
-    n_out: Annotated[
-        int | None, typer.Option(help="Dimension of the output. [default: 1]", metavar="N")
-    ] = None,
+    widths: options.Widths = None,
+    n_out: options.OutputDimension = None,
     cw: Annotated[
         float | None, typer.Option(help="Weight variance C_w. [default: 2]", metavar="X")
     ] = None,
@@ -155,7 +145,6 @@ def regions(
         elif through is not None:
             table = region_slices.regions_through(through, net, **work)
         elif along is not None:
-            lines = 100 if lines is None else lines
             table = region_slices.regions_along(along, net, lines=lines, **where, **work)
         else:
             table = count(net, **where, at=at, **work)
