@@ -10,8 +10,9 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from nnth.plot import Curve, Histogram, Plot, Series, Tessellation
+from nnth.plot import Curve, Histogram, PhaseDiagram, Plot, Series, Tessellation
 from nnth.table import Column, Table
+from nnth_cli.phase_figure import draw_phases
 from nnth_cli.region_figure import draw_curve, draw_tessellation
 
 # Okabe & Ito (2008): told apart under every common form of colour blindness.
@@ -63,6 +64,8 @@ def draw(table: Table, stream: BinaryIO, kind: str) -> None:
             case Histogram():
                 _draw_histogram(axes, plot)
                 caption += f"\n{plot.note}" if plot.note else ""
+            case PhaseDiagram():
+                draw_phases(figure, axes, plot)
             case Plot():
                 _draw_series_of(axes, table, plot)
         # Wrapped by hand: matplotlib's own wrapping misleads its layout.

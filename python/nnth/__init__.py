@@ -3,6 +3,7 @@
 from nnth._core import __version__
 from nnth.activation import CATALOGUE
 from nnth.arrangement import Arrangement, arrangement
+from nnth.criticality import critical, critical_decay
 from nnth.data import load_data
 from nnth.gram import Gram, gram
 from nnth.kernel import kernel
@@ -13,6 +14,7 @@ from nnth.path_moments import ntk_moments, ntk_off_diagonal, path_asymptotics, p
 from nnth.path_samplers import sample_grams, sample_paths
 from nnth.path_spectrum import path_angles, path_spectrum
 from nnth.paths import paths
+from nnth.phase import phase
 from nnth.random import normals, uniforms
 from nnth.region_cells import Cells, cells
 from nnth.region_slices import regions_along, regions_on_plane, regions_through
@@ -34,6 +36,8 @@ __all__ = [
     "arrangement",
     "cells",
     "count_regions",
+    "critical",
+    "critical_decay",
     "gram",
     "kernel",
     "load_data",
@@ -50,6 +54,7 @@ __all__ = [
     "path_moments",
     "path_spectrum",
     "paths",
+    "phase",
     "random_network",
     "region_statements",
     "regions",

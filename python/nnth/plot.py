@@ -120,4 +120,27 @@ class Histogram:
         return []
 
 
-Drawing: TypeAlias = Plot | Tessellation | Curve | Histogram
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PhaseDiagram:
+    """A plane figure of an amount over a grid, signed around 0, with curves and points on it.
+
+    x: `(n,)`, y: `(k,)`, ascending; values: `(k, n)`, nan where there is none (`missing` says why).
+    curves: a label, x and y each, broken by nan; marks: a label, x and y each.
+    """
+
+    x: NDArray[Any]
+    y: NDArray[Any]
+    values: NDArray[Any]
+    curves: tuple[tuple[str, NDArray[Any], NDArray[Any]], ...] = ()
+    marks: tuple[tuple[str, float, float], ...] = ()
+    value_label: str = ""
+    missing: str = ""
+    x_label: str = ""
+    y_label: str = ""
+
+    def columns(self) -> list[str]:
+        """None: the figure holds its own numbers."""
+        return []
+
+
+Drawing: TypeAlias = PhaseDiagram | Plot | Tessellation | Curve | Histogram

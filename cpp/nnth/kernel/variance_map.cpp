@@ -42,10 +42,12 @@ ChebyshevSeries bend_of(const ChebyshevTable::Panel& panel) {
 VarianceMap::VarianceMap(Expectation& expectation, double least, double most, int threads,
                          Monitor& monitor)
     : expectation_(expectation), least_(least), most_(most) {
-    // An activation that oscillates is resolved as far as its panels reach.
+    // An activation that oscillates is resolved as far as its panels reach, and one that is no
+    // number far out is followed up to there.
     for (; most_ > 1.0; most_ *= 0.1) {
         try {
             expectation_.prepare(most_);
+            expectation_.one(most_);
             break;
         } catch (const std::invalid_argument&) {
             if (most_ < 100.0) throw;
