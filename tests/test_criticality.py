@@ -187,7 +187,8 @@ def test_tanh_along_a_million_layers_to_the_next_order() -> None:
     k, layer = table["k"], table["layer"].astype(float)
     # C_w g = K - 2 K^2 + (17/3) K^3: 1/K = 2 l - (5/6) log l + c + O(log l/l).
     constant = 1 / k - 2 * layer + 5 / 6 * np.log(layer)
-    assert abs(constant[-1] - constant[len(k) // 2]) < 2e-5  # (5/6 without the log: 0.58)
+    # Rounding gathers to a relative 2e-10 of 1/K = 2e6. Without the logarithm this would be 0.58.
+    assert abs(constant[-1] - constant[len(k) // 2]) < 1e-3
     assert table["error"][-1] < 1e-8
     # The stated asymptotes miss by the constant, c K relative.
     for name, miss in (("asymptote", 12.0), ("next_order", 2.0)):
@@ -226,6 +227,8 @@ def test_relu_power_has_two_fixed_points_or_none() -> None:
         for cb in np.unique(table["cb"]):
             rows = (table["cw"] == cw) & (table["cb"] == cb)
             discriminant = 1 - 6 * cw * cb
+            if abs(discriminant) < 1e-9:  # tangent: the next test
+                continue
             if discriminant < 0:
                 assert table["phase"][rows].tolist() == ["no fixed point"]
                 continue

@@ -147,7 +147,7 @@ def _picture(
         ("edge of chaos, $\\chi_\\perp = 1$", slope),
         ("fixed points appear, $\\chi_\\parallel = 1$", curvature),
     ):
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             x = np.where(change > 0.0, 1.0 / change, np.nan)
             y = k - x * square
             # An edge is where the fixed point is one that variances tend to.
