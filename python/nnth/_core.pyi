@@ -35,6 +35,9 @@ class Activation:
     @property
     def has_form(self) -> bool: ...
     def evaluate(self, z: ArrayLike) -> tuple[Floats, Floats, Floats]: ...  # s, s', s'' [n]
+    def evaluate_into(  # fills value and, where it is there, slope; all C-contiguous, of one size
+        self, z: Floats, value: Floats, slope: Floats | None
+    ) -> None: ...
     def breaks(self, reach: float) -> list[float]: ...
 
 class Network:
@@ -49,6 +52,11 @@ class Inputs:
 def kernel(
     activation: Activation, method: Method, nodes: int, network: Network, inputs: Inputs
 ) -> Layers: ...
+
+# hermite.cpp
+def hermite(  # keys: coefficients, errors [terms], square = E[s^2], square_error
+    activation: Activation, variance: float, terms: int
+) -> dict[str, Any]: ...
 
 # gram.cpp
 def gram_into(  # fills nngp and ntk [m, m], C-contiguous; returns estimated error and route
