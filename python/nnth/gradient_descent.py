@@ -130,7 +130,7 @@ class _Descent:
             errors = [normals(seed, MAX_SAMPLES + s, y.size).reshape(y.shape) for s in samples]
             self._y = self._y + np.sqrt(noise) * np.stack(errors)
             self._start = [a.copy() for a in (*self._w, *self._b)]
-        # The loop makes no large arrays: to get them from the system takes longer than to fill them.
+        # No large arrays are made in the loop: to get them from the system would take longest.
         shapes = [(len(samples), len(y), w.shape[2]) for w in self._w]
         self._z, self._values, self._slopes, self._deltas = (
             [np.empty(shape) for shape in shapes] for _ in range(4)

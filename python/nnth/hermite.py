@@ -86,7 +86,7 @@ def hermite_dual(
 
     Returns a Table, a row for each N and rho: terms, rho, series = sum of k < N, exact, as
     `nnth.kernel` has it, difference = exact - series, bound = |rho|^N sum of a_k^2 over k >= N,
-    which |difference| cannot exceed, and error, the estimated numerical error of difference.
+    which |difference| cannot exceed by more than error, its estimated numerical error.
 
     Accuracy: `error`, about 1e-15 E[s^2]; the bound is E[s^2] less the terms there are, enlarged by
     what rounding may hide. Cost: one kernel a rho, 1 us to 50 ms, whatever the N.
@@ -208,10 +208,10 @@ def _positive(value: float) -> float:
 def _energies(columns: dict[str, Any]) -> Lines:
     seen = (columns["status"] == "ok") & (columns["k"] > 0)
     k, energy = columns["k"], columns["energy"]
-    noise = columns["error"] > 0.0
-    floor: Any = ("rounding", k[noise & (k > 0)], columns["error"][noise & (k > 0)] ** 2)
+    noise = (columns["error"] > 0.0) & (k > 0)
+    floor: Any = ("rounding", k[noise], columns["error"][noise] ** 2)
     return Lines(
-        lines=() if seen.all() or not noise.any() else (floor,),
+        lines=(floor,) if (columns["status"] == "rounding").any() else (),
         points=(("energy", k[seen], energy[seen], None),),
         log_x=True,
         log_y=bool(seen.any()),
@@ -225,7 +225,7 @@ def _duals(asked: Sequence[int], cosines: Floats, columns: dict[str, Any]) -> Li
     lines = [("exact", cosines[order], columns["exact"][: len(cosines)][order])]
     for i, n in enumerate(asked):
         series = columns["series"][i * len(cosines) : (i + 1) * len(cosines)]
-        lines.append((f"{n} terms", cosines[order], series[order]))
+        lines.append((f"{n} term{'s' if n > 1 else ''}", cosines[order], series[order]))
     return Lines(
         lines=tuple(lines),
         x_label="correlation $\\rho$",

@@ -19,8 +19,9 @@ Floats = NDArray[np.float64]
 class Simulation:
     """Finite networks beside the theory: arrays `(times, m_test, outputs)` over the networks.
 
-    `expected` and `expected_variance` `(times, m_test)` are of infinite width after the same steps; `net_error` is the mean of (f - target)^2 over test points and outputs, `(times,
-    networks)`, the target being the expected mean where there are none.
+    `expected` and `expected_variance` `(times, m_test)` are of infinite width after the same steps;
+    `net_error` is the mean of (f - target)^2 over test points and outputs, `(times, networks)`, the
+    target being the expected mean where there is none.
     """
 
     mean: Floats
@@ -155,10 +156,10 @@ class Prediction:
         if np.count_nonzero(drawn) < 2:
             return None
         names = {
-            "train_error": "mean prediction, training",
-            "test_error": "mean prediction, test",
-            "net_error": "a network, test",
+            "net_error": "one network, test",
             "variance": "variance",
+            "test_error": "mean prediction, test",
+            "train_error": "mean prediction, training",
         }
         order = np.argsort(self.times[drawn], kind="stable")
         t = self.times[drawn][order]
@@ -172,6 +173,7 @@ class Prediction:
         return Lines(
             lines=tuple((names[name], t, y) for name, y in found.items()),
             points=points,
+            pairs=True,
             log_x=True,
             log_y=all((y > 0.0).all() for y in found.values()),
             x_label="time $t$",

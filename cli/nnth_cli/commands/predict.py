@@ -40,8 +40,9 @@ def parse_times(text: str) -> Times:
 def _grid(first: float, last: float, number: float) -> list[float]:
     if not (0.0 < first < last < math.inf and 2.0 <= number == int(number) <= 1e5):
         raise ValueError
-    growth = math.log(last / first) / (number - 1.0)
-    return [first * math.exp(i * growth) for i in range(int(number))]
+    low, high = math.log10(first), math.log10(last)
+    inner = [10.0 ** (low + (high - low) * i / (number - 1.0)) for i in range(1, int(number) - 1)]
+    return [first, *inner, last]
 
 
 def data(help: str) -> typer.models.OptionInfo:
