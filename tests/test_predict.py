@@ -121,9 +121,9 @@ def test_a_singular_kernel_is_refused_and_never_mended() -> None:
     assert np.isfinite(predict(*data()[:3], act="step", cw=1.0, kernel="nngp").mean).all()
 
 
-# Finite networks, on a fixed seed, in every convention. Of 30 numbers the largest |z| exceeds 4 with
-# probability 0.2 % at infinite width; the width adds about 1/512 of the scale, and a standard error
-# is a twentieth of it.
+# Finite networks, on a fixed seed, in every convention. Of 30 numbers the largest |z| exceeds 4
+# with probability 0.2 % at infinite width; the width adds about 1/512 of the scale, and a standard
+# error is a twentieth of it.
 
 
 def simulated(**more: Any) -> Prediction:
