@@ -251,6 +251,7 @@ def test_the_dual_of_relu_is_the_arc_cosine_kernel() -> None:
         ({"norm": 0.0}, "norm must be positive and finite, not 0"),
         ({"norm": np.inf}, "norm must be positive and finite, not inf"),
         ({"act": "exp(z**2/4)"}, r"act must have a finite E\[s\^2\]"),
+        ({"act": "1/z"}, r"act must have a finite E\[s\^2\]"),
         ({"act": "(z/20)**201"}, "act must not be a polynomial of degree above 200, as 201"),
         ({"act": "tahn"}, "did you mean tanh"),
     ],

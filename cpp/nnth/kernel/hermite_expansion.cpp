@@ -16,6 +16,9 @@ namespace {
 // grow with k, as what differs from node to node averages out.
 constexpr double kRounding = 4.0 * std::numeric_limits<double>::epsilon();
 
+// Rules that differ by more in E[s^2], relatively, do not converge: s has a pole, say.
+constexpr double kDivergent = 1e-3;
+
 void check(double variance, std::size_t terms) {
     if (!(variance > 0.0) || !std::isfinite(variance)) {
         throw std::invalid_argument("norm must be positive and finite, not " + shortest(variance));
@@ -33,7 +36,8 @@ HermiteExpansion hermite_expansion(const Program& program, double variance, std:
     PanelExpectation expectation(program);
     expectation.prepare(variance);
     const OneInput s = expectation.one(variance);
-    if (!std::isfinite(s.square) || !expectation.follows(variance)) {
+    const bool settled = std::isfinite(s.square) && s.square_error < kDivergent;
+    if (!settled || !expectation.follows(variance)) {
         throw std::invalid_argument(
             "act must have a finite E[s^2] within 39 standard deviations at norm " +
             shortest(variance));
