@@ -191,10 +191,10 @@ def test_tanh_along_a_million_layers_to_the_next_order() -> None:
     assert abs(constant[-1] - constant[len(k) // 2]) < 1e-3
     assert table["error"][-1] < 1e-8
     # The stated asymptotes miss by the constant, c K relative.
-    for name, miss in (("asymptote", 12.0), ("next_order", 2.0)):
+    for name, miss in (("asymptote", 13.0), ("next_order", 2.0)):
         off = abs(table[name][-1] / k[-1] - 1)
         assert off < miss * k[-1]
-    assert abs(table["asymptote"][-1] / k[-1] - 1) > 9 * k[-1]
+    assert abs(table["asymptote"][-1] / k[-1] - 1) > 12 * k[-1]
 
 
 @pytest.mark.parametrize("act", ["tanh", "elu", "gelu"])

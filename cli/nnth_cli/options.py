@@ -29,6 +29,19 @@ def parse_vector(text: str) -> Vector:
     return Vector(numbers)
 
 
+def parse_whole_numbers(option: str, text: str) -> list[int]:
+    """Whole numbers separated by commas. Raises ValueError, naming the option."""
+    numbers = []
+    for word in text.split(","):
+        try:
+            numbers.append(int(word))
+        except ValueError:
+            raise ValueError(
+                f"{option} must be whole numbers, as in 2,4, not {text!r} (at {word.strip()!r})"
+            ) from None
+    return numbers
+
+
 def vector(help: str) -> Any:
     """The description of an option whose value is a vector."""
     return typer.Option(help=help, parser=parse_vector, metavar="X,X,...")

@@ -6,6 +6,7 @@ from nnth.arrangement import Arrangement, arrangement
 from nnth.criticality import critical, critical_decay
 from nnth.data import load_data
 from nnth.gram import Gram, gram
+from nnth.hermite import hermite, hermite_dual
 from nnth.kernel import kernel
 from nnth.network import Network, load_network, named_network, random_network
 from nnth.path_distribution import path_distribution
@@ -15,6 +16,8 @@ from nnth.path_samplers import sample_grams, sample_paths
 from nnth.path_spectrum import path_angles, path_spectrum
 from nnth.paths import paths
 from nnth.phase import phase
+from nnth.predict import predict
+from nnth.prediction import Prediction
 from nnth.random import normals, uniforms
 from nnth.region_cells import Cells, cells
 from nnth.region_slices import regions_along, regions_on_plane, regions_through
@@ -29,6 +32,7 @@ __all__ = [
     "Cells",
     "Gram",
     "Network",
+    "Prediction",
     "RegionCounts",
     "Table",
     "WeightLaw",
@@ -39,6 +43,8 @@ __all__ = [
     "critical",
     "critical_decay",
     "gram",
+    "hermite",
+    "hermite_dual",
     "kernel",
     "load_data",
     "load_network",
@@ -55,6 +61,7 @@ __all__ = [
     "path_spectrum",
     "paths",
     "phase",
+    "predict",
     "random_network",
     "region_statements",
     "regions",

@@ -35,6 +35,9 @@ class Activation:
     @property
     def has_form(self) -> bool: ...
     def evaluate(self, z: ArrayLike) -> tuple[Floats, Floats, Floats]: ...  # s, s', s'' [n]
+    def evaluate_into(  # fills value and, where it is there, slope; all C-contiguous, of one size
+        self, z: Floats, value: Floats, slope: Floats | None
+    ) -> None: ...
     def breaks(self, reach: float) -> list[float]: ...
 
 class Network:
@@ -69,6 +72,11 @@ class VarianceMap:
     def recursion(  # columns k, chi_par, chi_perp, error [layers]
         self, cb: float, cw: float, first: float, layers: int, progress: Progress | None
     ) -> dict[str, Floats]: ...
+
+# hermite.cpp
+def hermite(  # keys: coefficients, errors [terms], square = E[s^2], square_error
+    activation: Activation, variance: float, terms: int
+) -> dict[str, Any]: ...
 
 # gram.cpp
 def gram_into(  # fills nngp and ntk [m, m], C-contiguous; returns estimated error and route
