@@ -102,6 +102,8 @@ def _draw_series_of(axes: Any, table: Table, plot: Plot) -> None:
 def _draw_series(
     axes: Any, table: Table, x: str, series: Series, rows: Column, suffix: str, colour: str
 ) -> None:
+    for name, value in series.where:
+        rows = rows & (table[name] == value)
     label = (series.label or series.y) + suffix
     across, up = table[x][rows], table[series.y][rows]
     if series.points:

@@ -82,12 +82,16 @@ const std::vector<double>& Edges::panels() {
 }
 
 void Grid::make(const std::vector<double>& panels, const Rule& rule) {
+    lay(panels, rule);
+    weigh(weight.data(), x.data(), size());
+}
+
+void Grid::lay(const std::vector<double>& panels, const Rule& rule) {
     const std::size_t points = rule.nodes.size();
     x.resize((panels.size() - 1) * points);
     weight.resize(x.size());
     place(panels.data(), panels.size() - 1, rule.nodes.data(), rule.weights.data(), points,
           x.data(), weight.data());
-    weigh(weight.data(), x.data(), size());
 }
 
 void Samples::evaluate(const Program& program, const std::vector<double>& x, double centre,

@@ -46,6 +46,9 @@ struct Grid {
 
     // Puts the rule on every panel, times the Gaussian density.
     void make(const std::vector<double>& panels, const Rule& rule);
+
+    // The rule alone, for a density that is someone else's.
+    void lay(const std::vector<double>& panels, const Rule& rule);
 };
 
 // A function and its derivatives at points, with the memory to hold them.

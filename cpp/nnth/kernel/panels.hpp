@@ -40,6 +40,10 @@ class PanelExpectation final : public Expectation {
     // The Hermite expansion at variance k; `s` is one(k).
     HermiteSeries series(double k, std::size_t terms, const OneInput& s) const;
 
+    // The activation, and where it is smooth as far out as was prepared for.
+    const Program& program() const { return program_; }
+    const Resolution& resolution() const { return *resolution_; }
+
     // Whether the activation jumps, so that its slope has deltas.
     bool jumps() const;
 

@@ -1,0 +1,307 @@
+#include "nnth/kernel/layer_moments.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "nnth/kernel/grid.hpp"
+#include "nnth/numerics/lanes.hpp"
+#include "nnth/numerics/vmath.hpp"
+
+namespace nnth::kernel {
+
+namespace {
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+constexpr double kLeastExtent = 9.0, kMostExtent = 39.0;  // as in panels.cpp
+constexpr double kNegligible = 1e-17;
+
+// Rounding of a sum of a few hundred terms, relative to the sum of their sizes.
+constexpr double kRounding = 4e-16;
+
+// A sum, and the sum of the sizes of its terms.
+struct Signed {
+    double total = 0.0, size = 0.0;
+    void add(double term) {
+        total += term;
+        size += std::fabs(term);
+    }
+    Signed times(double factor) const { return {total * factor, size * factor}; }
+};
+
+const Signed& finer(const Signed& a, const Signed& b) {
+    return a.size < b.size ? a : b;
+}
+
+double hermite2(double x) {
+    return x * x - 1.0;
+}
+double hermite4(double x) {
+    return (x * x - 6.0) * x * x + 3.0;
+}
+
+// Averages over z_b given z_a, in t = (y - rho x)/sin: of s_b He_q(t), of 1, of s_b^2 and of s_b^2
+// less its mean, by itself and times s_b; and what He_q would sum to without cancelling.
+struct Inner {
+    static constexpr std::size_t kHermite = 5;
+    double hermite[kHermite], size[kHermite], square, centred, skew;
+};
+
+// density_j = weight_j exp(-t_j^2/2)/(sqrt(2 pi) sine), t_j = (y_j - mean)/sine.
+NNTH_MULTIVERSION void condition(const double* y, const double* weight, std::size_t n, double mean,
+                                 double sine, double* t, double* density) {
+    constexpr double kInvSqrt2Pi = 0.39894228040143267794;
+    const double scale = kInvSqrt2Pi / sine;
+    for (std::size_t j = 0; j < n; ++j) {
+        t[j] = (y[j] - mean) / sine;
+        density[j] = weight[j] * scale * vmath::exp(-0.5 * t[j] * t[j]);
+    }
+}
+
+// By reference: no lanes are passed (lanes.hpp).
+NNTH_INLINE double total(const Lanes* sum) {
+    double v[lanes];
+    store(v, *sum);
+    return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]));
+}
+
+NNTH_MULTIVERSION void inner_sums(const double* s, const double* t, const double* density,
+                                  std::size_t n, double mean_square, Inner* out) {
+    Lanes hermite[Inner::kHermite]{}, size[Inner::kHermite]{}, square{}, centred{}, skew{};
+    for (std::size_t j = 0; j < n; j += lanes) {
+        Lanes value, at, p;
+        load(value, s + j);
+        load(at, t + j);
+        load(p, density + j);
+        const Lanes t2 = at * at, ps = p * value;
+        const Lanes terms[Inner::kHermite] = {ps, ps * at, ps * (t2 - 1.0),
+                                              ps * (at * (t2 - 3.0)),
+                                              ps * ((t2 - 6.0) * t2 + 3.0)};
+        for (std::size_t q = 0; q < Inner::kHermite; ++q) {
+            hermite[q] += terms[q];
+            size[q] += terms[q] < 0.0 ? -terms[q] : terms[q];
+        }
+        const Lanes apart = value * value - mean_square;
+        square += ps * value;
+        centred += p * apart;
+        skew += ps * apart;
+    }
+    for (std::size_t q = 0; q < Inner::kHermite; ++q) {
+        out->hermite[q] = total(&hermite[q]);
+        out->size[q] = total(&size[q]);
+    }
+    out->square = total(&square);
+    out->centred = total(&centred);
+    out->skew = total(&skew);
+}
+
+// E[s_a He_p(x) s_b He_q(t)], x and t independent standard normals, for p + q even and at most 4.
+struct Mixed {
+    double value[5][5] = {}, size[5][5] = {};
+};
+
+// E[s_a s_b H] with H the Hermite tensor of i indices a and j indices b in the variables z_a/q_a
+// and z_b/q_b of correlation rho: d/dz_a acts as d/dx - (rho/sine) d/dt, d/dz_b as (1/sine) d/dt.
+Signed tensor(const Mixed& m, int i, int j, double rho, double sine) {
+    Signed out;
+    double binomial = 1.0;
+    for (int p = i; p >= 0; --p) {
+        const int q = i - p;
+        const double factor = binomial * std::pow(-rho / sine, q) * std::pow(sine, -j);
+        out.total += factor * m.value[p][q + j];
+        out.size += std::fabs(factor) * m.size[p][q + j];
+        binomial = binomial * p / (q + 1);
+    }
+    return out;
+}
+
+void mirror(TripleSquare& m) {
+    m[ab][aa] = m[aa][ab], m[bb][aa] = m[aa][bb], m[bb][ab] = m[ab][bb];
+}
+
+}  // namespace
+
+LayerMoments::LayerMoments(const Activation& activation)
+    : panels_(activation.program),
+      fine_(gauss_legendre(16)),
+      coarse_(gauss_legendre(12)),
+      leaky_(activation.form && activation.form->name == "leaky_relu"),
+      slope_(leaky_ ? activation.form->parameter : 0.0) {}
+
+// How many standard deviations q the Gaussian must be followed outwards: until a panel more adds
+// nothing to what is summed.
+double LayerMoments::extent(double q) const {
+    Grid grid;
+    Samples samples;
+    Triple sums{};
+    const auto add = [&](const std::vector<double>& panel) {
+        grid.make(panel, coarse_);
+        samples.evaluate(panels_.program(), grid.x, 0.0, q, false);
+        Triple more{};
+        for (std::size_t i = 0; i < grid.size(); ++i) {
+            const double x2 = grid.x[i] * grid.x[i], square = samples.value[i] * samples.value[i];
+            const double slope = samples.slope[i] * samples.slope[i];
+            more[0] += grid.weight[i] * square * square;
+            more[1] += grid.weight[i] * square * x2 * x2;
+            more[2] += grid.weight[i] * slope * slope * x2;
+        }
+        bool negligible = true;
+        for (std::size_t k = 0; k < sums.size(); ++k) {
+            if (!std::isfinite(more[k])) continue;  // an infinite slope at a point
+            sums[k] += more[k];
+            negligible = negligible && more[k] <= kNegligible * sums[k];
+        }
+        return negligible;
+    };
+    for (double x = -kLeastExtent; x < kLeastExtent; x += kGaussianPanel) {
+        add({x, x + kGaussianPanel});
+    }
+    double extent = kLeastExtent;
+    for (; extent < kMostExtent; extent += kGaussianPanel) {
+        const bool right = add({extent, extent + kGaussianPanel});
+        const bool left = add({-extent - kGaussianPanel, -extent});
+        if (left && right) break;
+    }
+    return extent;
+}
+
+void LayerMoments::add_edges(Edges& edges, double q) const {
+    for (double z : panels_.resolution().edges()) edges.add(z / q, false);
+    for (const Break& at : panels_.resolution().breaks()) edges.add(at.at / q, true);
+}
+
+OneMoments LayerMoments::one(double k, bool coarse) const {
+    if (leaky_) {  // s^2 is z^2 or (slope z)^2, each with probability 1/2
+        const double a2 = slope_ * slope_, mean = 0.5 * (1.0 + a2), fourth = 0.5 * (1.0 + a2 * a2);
+        const double difference = 0.5 * (1.0 - a2);
+        return {mean * k, (3.0 * fourth - mean * mean) * k * k, 0.0, 0.0,
+                mean,     difference * difference,              0.0};
+    }
+    const double q = std::sqrt(k);
+    if (k == 0.0) return {kNan, 0.0, 0.0, 0.0, kNan, 0.0, 0.0};  // nothing fluctuates
+    const double reach = extent(q);
+    Edges edges;
+    edges.start(reach);
+    add_edges(edges, q);
+    Grid grid;
+    grid.make(edges.panels(), coarse ? coarse_ : fine_);
+    Samples s;
+    s.evaluate(panels_.program(), grid.x, 0.0, q, true);
+    s.settle();
+    OneMoments out{};
+    for (std::size_t i = 0; i < grid.size(); ++i) {
+        out.square += grid.weight[i] * s.value[i] * s.value[i];
+        out.slope += grid.weight[i] * s.slope[i] * s.slope[i];
+    }
+    Signed bend, bend_smooth, slope, slope_smooth;
+    for (std::size_t i = 0; i < grid.size(); ++i) {
+        const double w = grid.weight[i], x = grid.x[i];
+        const double square = s.value[i] * s.value[i], slope2 = s.slope[i] * s.slope[i];
+        out.square_var += w * (square - out.square) * (square - out.square);
+        out.slope_var += w * (slope2 - out.slope) * (slope2 - out.slope);
+        bend.add(w * square * hermite4(x));
+        bend_smooth.add(w * (slope2 + s.value[i] * s.curvature[i]) * hermite2(x));
+        slope.add(w * slope2 * hermite2(x));
+        slope_smooth.add(w * s.slope[i] * s.curvature[i] * x);
+    }
+    bend = bend.times(0.25 / (k * k)), slope = slope.times(0.5 / k);
+    const auto& breaks = panels_.resolution().breaks();
+    if (breaks.empty()) {
+        bend = finer(bend, bend_smooth.times(0.5 / k));
+        slope = finer(slope, slope_smooth.times(1.0 / q));
+    }
+    out.bend = bend.total, out.bend_rounding = kRounding * bend.size;
+    out.slope_response = slope.total;
+    for (const Break& at : breaks) {
+        if (!at.jumps() && !at.steep) continue;
+        out.slope = out.slope_var = kInfinity, out.slope_response = kNan;
+    }
+    return out;
+}
+
+TwoMoments LayerMoments::two(double k_a, double k_b, const Correlation& rho, bool coarse) const {
+    TwoMoments out{};
+    const OneMoments a = one(k_a, coarse), b = k_a == k_b ? a : one(k_b, coarse);
+    const double sine = rho.sine(), q_a = std::sqrt(k_a), q_b = std::sqrt(k_b);
+    if (!(k_a > 0.0 && k_b > 0.0) || sine < kLeastSine) {
+        out.response.fill(kNan);
+        for (Triple& row : out.bend) row.fill(kNan);
+        for (Triple& row : out.covariance) row.fill(kNan);
+        return out;
+    }
+    const Rule& rule = coarse ? coarse_ : fine_;
+    const auto grid_of = [&](double q, double reach, bool plain) {
+        Edges edges;
+        edges.start(reach);
+        // The density of one given the other is narrower than the Gaussian.
+        const double step = kGaussianPanel * sine;
+        for (double x = step; x < reach; x += step) edges.add(x, false), edges.add(-x, false);
+        add_edges(edges, q);
+        Grid grid;
+        plain ? grid.lay(edges.panels(), rule) : grid.make(edges.panels(), rule);
+        return grid;
+    };
+    const double reach_a = extent(q_a), reach_b = extent(q_b);
+    const Grid outer = grid_of(q_a, reach_a, false);
+    Grid inner = grid_of(q_b, reach_b, true);
+    Samples s_a, s_b;
+    s_a.evaluate(panels_.program(), outer.x, 0.0, q_a, false);
+    s_b.evaluate(panels_.program(), inner.x, 0.0, q_b, false);
+    s_a.settle(), s_b.settle();
+    const std::size_t points = inner.size();
+    // Whole lanes can be taken from anywhere: beyond the end nothing weighs anything.
+    for (std::vector<double>* v : {&inner.x, &inner.weight, &s_b.value}) {
+        v->resize(points + lanes, 0.0);
+    }
+    std::vector<double> t(points + lanes), density(points + lanes);
+
+    Mixed mixed;
+    double fourth = 0.0, squares = 0.0, skew_a = 0.0, skew_b = 0.0;
+    const auto begin = inner.x.begin(), end = begin + static_cast<std::ptrdiff_t>(points);
+    for (std::size_t i = 0; i < outer.size(); ++i) {
+        const double x = outer.x[i], mean = rho.rho * x, band = std::max(reach_a, reach_b) * sine;
+        const auto from = static_cast<std::size_t>(std::lower_bound(begin, end, mean - band) - begin);
+        const auto to = static_cast<std::size_t>(std::upper_bound(begin, end, mean + band) - begin);
+        if (from >= to) continue;
+        const std::size_t n = padded(to - from);
+        condition(&inner.x[from], &inner.weight[from], n, mean, sine, t.data(), density.data());
+        Inner sums;
+        inner_sums(&s_b.value[from], t.data(), density.data(), n, b.square, &sums);
+        const double value = s_a.value[i], w = outer.weight[i] * value;
+        const double x2 = x * x;
+        const double he[5] = {1.0, x, x2 - 1.0, x * (x2 - 3.0), hermite4(x)};
+        for (std::size_t p = 0; p < 5; ++p) {
+            for (std::size_t q = p % 2; p + q <= 4; q += 2) {
+                mixed.value[p][q] += w * he[p] * sums.hermite[q];
+                mixed.size[p][q] += std::fabs(w * he[p]) * sums.size[q];
+            }
+        }
+        const double apart = value * value - a.square;
+        squares += w * value * sums.square;
+        fourth += outer.weight[i] * apart * sums.centred;
+        skew_a += w * apart * sums.hermite[0];
+        skew_b += w * sums.skew;
+    }
+    const double product = mixed.value[0][0];
+    out.covariance[aa] = {a.square_var, skew_a, fourth};
+    out.covariance[ab] = {0.0, squares - product * product, skew_b};
+    out.covariance[bb] = {0.0, 0.0, b.square_var};
+    mirror(out.covariance);
+
+    const auto of = [&](int i, int j, double factor) {
+        return tensor(mixed, i, j, rho.rho, sine).times(factor * std::pow(q_a, -i) * std::pow(q_b, -j));
+    };
+    out.response = {of(2, 0, 0.5).total, of(1, 1, 1.0).total, of(0, 2, 0.5).total};
+    const auto set = [&](Entry i, Entry j, const Signed& value) {
+        out.bend[i][j] = value.total, out.bend_size[i][j] = value.size;
+    };
+    set(aa, aa, of(4, 0, 0.25)), set(aa, ab, of(3, 1, 0.5)), set(aa, bb, of(2, 2, 0.25));
+    set(ab, ab, of(2, 2, 1.0)), set(ab, bb, of(1, 3, 0.5)), set(bb, bb, of(0, 4, 0.25));
+    mirror(out.bend), mirror(out.bend_size);
+    return out;
+}
+
+}  // namespace nnth::kernel
