@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 # Each is a function of its own name in a module of its own name, imported only when needed.
-COMMANDS = ("kernel", "gram", "regions", "paths")
+COMMANDS = ("kernel", "gram", "gp", "regions", "paths")
 
 EXAMPLES = """
 \b

@@ -51,14 +51,16 @@ py::tuple vertex(const Activation& activation, const Network& network, const Arr
     }
     const auto layers = static_cast<py::ssize_t>(inverse.size()) + 1, m = x.shape(0);
     py::dict one = columns(found.inputs, layers);
-    std::vector<double> mean, variance;
+    std::vector<double> mean, variance, source;
     for (const InputVertex& row : found.inputs) {
         mean.insert(mean.end(), row.mean.begin(), row.mean.end());
         variance.insert(variance.end(), row.variance.begin(), row.variance.end());
+        source.insert(source.end(), row.source.begin(), row.source.end());
     }
     const auto f = static_cast<py::ssize_t>(kObservables);
     one["mean"] = to_array(std::move(mean), {layers, m, f});
     one["variance"] = to_array(std::move(variance), {layers, m, f});
+    one["source"] = to_array(std::move(source), {layers, m, f});
     return py::make_tuple(one, columns(found.pairs, layers));
 }
 

@@ -4,6 +4,9 @@ from nnth._core import __version__
 from nnth.activation import CATALOGUE
 from nnth.arrangement import Arrangement, arrangement
 from nnth.data import load_data
+from nnth.gp import gp
+from nnth.gp_sampler import LayerSample, sample_layers
+from nnth.gp_vertex import Vertex, four_point_vertex
 from nnth.gram import Gram, gram
 from nnth.kernel import kernel
 from nnth.network import Network, load_network, named_network, random_network
@@ -26,14 +29,18 @@ __all__ = [
     "Arrangement",
     "Cells",
     "Gram",
+    "LayerSample",
     "Network",
     "RegionCounts",
     "Table",
+    "Vertex",
     "WeightLaw",
     "__version__",
     "arrangement",
     "cells",
     "count_regions",
+    "four_point_vertex",
+    "gp",
     "gram",
     "kernel",
     "load_data",
@@ -57,6 +64,7 @@ __all__ = [
     "regions_on_plane",
     "regions_through",
     "sample_grams",
+    "sample_layers",
     "sample_paths",
     "uniforms",
     "weight_law",

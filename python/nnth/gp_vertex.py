@@ -29,6 +29,7 @@ class Vertex:
         for inputs that are nearly, but not quite, parallel.
     observable_mean, observable_variance: `(L, m, 3)`: of the averages over a layer's neurons of
         z^2, s(z)^2 and s'(z)^2 (OBSERVABLES), limit and first order; infinite or NaN where s jumps.
+    observable_source: the part of the variance that a layer makes itself, Var[f]/n.
     kernel_error, correction_error, vertex_error: estimated absolute errors of computing these.
     """
 
@@ -40,10 +41,12 @@ class Vertex:
     vertex_error: Floats
     observable_mean: Floats
     observable_variance: Floats
+    observable_source: Floats
 
     def at_width(self, n: float) -> Vertex:
         """Return what this is for layers n times as wide: all but limits divided by n."""
-        small = ("correction", "vertex", "correction_error", "vertex_error", "observable_variance")
+        limits = ("kernel", "kernel_error", "observable_mean")
+        small = [name for name in self.__dataclass_fields__ if name not in limits]
         return replace(self, **{name: getattr(self, name) / n for name in small})
 
 
@@ -105,6 +108,7 @@ def four_point_vertex(
         },
         observable_mean=one["mean"][:-1],
         observable_variance=one["variance"][:-1],
+        observable_source=one["source"][:-1],
     )
 
 

@@ -102,7 +102,9 @@ void observe(InputVertex& layer, const OneInput& at, const OneMoments& more, dou
     const std::array<double, kObservables> own = {2.0 * k * k, more.square_var, more.slope_var};
     const std::array<double, kObservables> response = {1.0, at.curvature, more.slope_response};
     for (std::size_t f = 0; f < kObservables; ++f) {
-        layer.variance[f] = inverse_width * own[f] + (layer.v == 0.0 ? 0.0 : response[f] * response[f] * layer.v);
+        layer.source[f] = inverse_width * own[f];
+        layer.variance[f] = layer.source[f];
+        if (layer.v != 0.0) layer.variance[f] += response[f] * response[f] * layer.v;
     }
 }
 

@@ -38,8 +38,9 @@ struct InputVertex {
     double k, v, g;
     double k_error, v_error, g_error;
     std::array<double, kObservables> mean;      // of (1/n_l) sum_j f(z_j), as n_l grows
-    std::array<double, kObservables> variance;  // and the first order of its variance, in a layer
-                                                // that has a width
+    // In a layer that has a width, the first order of its variance; and what of it would be there
+    // if the layer below were fixed, Var[f]/n_l.
+    std::array<double, kObservables> variance, source;
 };
 
 // One layer and pair a < b. `v` is Var Khat_ab.
