@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypedDict, Unpack
 
@@ -14,30 +14,19 @@ from nnth.activation import activation
 from nnth.data import as_data, load_data
 from nnth.ensemble import in_parts
 from nnth.gp_sampler import MAX_NETS, LayerSample, Progress, sample_layers
-from nnth.gp_vertex import OBSERVABLES, Vertex, four_point_vertex
+from nnth.gp_table import asked_quantities, gp_table
+from nnth.gp_vertex import Vertex, four_point_vertex
 from nnth.kernel import variances
 from nnth.network import MAX_WIDTH, parse_widths, whole
-from nnth.plot import Plot, Series
 from nnth.table import Meta, Table
 
 Floats = NDArray[np.float64]
 
-QUANTITIES: Final = (
-    "covariance",
-    "cross_covariance",
-    "correction",
-    "excess_kurtosis",
-    "observable_variance",
-)
 WIDTHS: Final = (16, 32, 64, 128, 256)
 DEPTH: Final = 2
 SAMPLES: Final = 10_000
 MAX_DEPTH: Final = 10_000
 MAX_INPUTS: Final = 100
-
-_LARGE_SHARE: Final = 0.1
-_SEEN: Final = 3.0  # standard errors from 0, for a point of a fitted slope
-_DRAWN_LAYERS: Final = 3
 
 
 class GpNets(TypedDict, total=False):
@@ -46,8 +35,8 @@ class GpNets(TypedDict, total=False):
     act: as in `nnth.kernel`, "relu". width: one or several, of all hidden layers alike, or text as
     "16,32"; 16 to 256. depth: hidden layers, 2. widths: of the hidden layers one by one, instead
     of both. inputs: `(m, n_0)`, a row an input, or a data file; two by default with norm =
-    |x|^2/n_0, 1, and cosine rho, 0.5. cb, cw: bias and weight variance, the critical pair of act.
-    samples: networks of each width, 10,000; 0 for theory alone. seed: 0.
+    |x|^2/n_0, 1, and cosine rho, 0.5; not 0 where cb is. cb, cw: bias and weight variance, the
+    critical pair of act. samples: networks of each width, 10,000; 0 for theory alone. seed: 0.
     """
 
     act: str
@@ -195,18 +184,8 @@ def gp(
     drawn = gp_nets(**nets)
     limits = drawn.limits(threads=threads)
     samples = draw(drawn, limits, threads=threads, progress=progress)
-    return gp_table(drawn, limits, samples, asked)
-
-
-def asked_quantities(quantities: Sequence[str] | None) -> tuple[str, ...]:
-    """Return the quantities, checked, in the order of QUANTITIES."""
-    names = QUANTITIES if quantities is None else tuple(quantities)
-    if not names:
-        raise ValueError("quantities must be at least one, not none")
-    for name in names:
-        if name not in QUANTITIES:
-            raise ValueError(f"quantities must be of {', '.join(QUANTITIES)}, not {name!r}")
-    return tuple(name for name in QUANTITIES if name in names)
+    widths = [min(shape) for shape in drawn.shapes]
+    return gp_table(drawn.meta(), widths, limits, samples, asked)
 
 
 def gp_nets(**nets: Unpack[GpNets]) -> GpEnsemble:
@@ -238,6 +217,11 @@ def gp_nets(**nets: Unpack[GpNets]) -> GpEnsemble:
         )
     if len(x) > MAX_INPUTS:
         raise ValueError(f"inputs must have at most {MAX_INPUTS} rows, not {len(x)}")
+    if cb == 0.0:
+        if norm == 0.0:
+            raise ValueError("norm must be above 0 where cb is 0, not 0")
+        for row in np.flatnonzero(~x.any(axis=1)).tolist():
+            raise ValueError(f"inputs must not be 0 where cb is 0, and row {row} is")
     samples = nets.get("samples")
     samples = SAMPLES if samples is None else whole("samples", samples, 0)
     if samples == 1:
@@ -283,208 +267,6 @@ def draw(
             said = f"at width {min(shape)} {stop}" if len(nets.shapes) > 1 else str(stop)
             raise KeyboardInterrupt(said) from None
     return found
-
-
-@dataclass(frozen=True, eq=False)
-class _Block:
-    """The rows of one quantity in one layer, at one width: arrays over pairs of inputs."""
-
-    key: tuple[int, str, str]  # layer, quantity, observable
-    a: NDArray[np.intp]
-    b: NDArray[np.intp]
-    theory: Floats
-    error: Floats
-    limit: Floats
-    beyond: Floats  # the likely size of what is beyond the first order
-    mean: Floats
-    stderr: Floats
-    share: Floats  # of the largest network
-
-
-def gp_table(
-    nets: GpEnsemble,
-    limits: Sequence[Vertex],
-    samples: Sequence[LayerSample] | None,
-    quantities: Sequence[str] = QUANTITIES,
-) -> Table:
-    """Return the Table of `gp`, of samples that are there."""
-    seen: Sequence[LayerSample | None] = samples or [None] * len(limits)
-    tables = [
-        list(_blocks(limit, sample, quantities)) for limit, sample in zip(limits, seen, strict=True)
-    ]
-    widths = [min(shape) for shape in nets.shapes]
-    slopes = {blocks[0].key: _slope(widths, blocks) for blocks in zip(*tables, strict=True)}
-    rows = [(n, block) for n, blocks in zip(widths, tables, strict=True) for block in blocks]
-    counts = [block.a.size for _, block in rows]
-
-    def join(name: str) -> NDArray[Any]:
-        return np.concatenate([getattr(block, name) for _, block in rows])
-
-    mean, stderr, theory = join("mean"), join("stderr"), join("theory")
-    with np.errstate(divide="ignore", invalid="ignore"):
-        z = np.where(stderr > 0.0, (mean - theory) / stderr, np.nan)
-    columns: dict[str, ArrayLike] = {
-        "width": np.repeat([n for n, _ in rows], counts),
-        "layer": np.repeat([block.key[0] for _, block in rows], counts),
-        "quantity": np.repeat([block.key[1] for _, block in rows], counts),
-        "observable": np.repeat([block.key[2] for _, block in rows], counts),
-        "input_a": join("a"),
-        "input_b": join("b"),
-        "mean": mean,
-        "stderr": stderr,
-        "theory": theory,
-        "limit": join("limit"),
-        "z": z,
-        "slope": np.concatenate([slopes[block.key][0] for _, block in rows]),
-        "slope_stderr": np.concatenate([slopes[block.key][1] for _, block in rows]),
-        "theory_error": join("error"),
-        "note": [
-            note
-            for _, block in rows
-            for note in _notes(block, slopes[block.key][2], samples is not None)
-        ],
-    }
-    return Table(columns, nets.meta(), plot=_plot(len(nets.shapes[0]), quantities, samples))
-
-
-def _blocks(
-    limit: Vertex, sample: LayerSample | None, quantities: Sequence[str]
-) -> Iterator[_Block]:
-    """Yield the blocks of one width, layer by layer."""
-    layers, m = limit.kernel.shape[:2]
-    i, (a, b) = np.arange(m), np.triu_indices(m)
-    square = limit.kernel[:, i, i] ** 2
-    with np.errstate(divide="ignore", invalid="ignore"):
-        relative = np.where(square > 0.0, limit.vertex[:, i, i] / square, 0.0)
-        relative_error = np.where(
-            relative > 0.0, limit.vertex_error[:, i, i] / limit.vertex[:, i, i], 1e-15
-        )
-    # Relative to the first order, as depth over width has it; below layer 3 there is nothing else.
-    further = np.concatenate([relative[:1] * 0.0, relative[:-1] / 2.0])
-    unseen = np.full((layers, m, m), np.nan)
-    kernel = shift = cross = (unseen, unseen)
-    kurtosis = (unseen[:, 0], unseen[:, 0])
-    spread = (np.full((layers - 1, m, 3), np.nan),) * 2
-    share = np.zeros((layers - 1, m, 3))
-    if sample is not None:
-        found = sample.kernel()
-        kernel, shift = (found.value, found.stderr), (found.value - limit.kernel, found.stderr)
-        found = sample.cross_covariance()
-        cross = found.value, found.stderr
-        found = sample.excess_kurtosis()
-        kurtosis = found.value, found.stderr
-        found = sample.observable_variance()
-        spread = found.value, found.stderr
-        share = sample.largest_share()
-    for layer in range(layers):
-        first, error = limit.correction[layer], limit.correction_error[layer]
-        k, k_error = limit.kernel[layer], limit.kernel_error[layer]
-        above = np.sqrt(np.outer(further[layer], further[layer])) * np.abs(first)
-        pairs = {
-            "covariance": (k + first, k_error + error, k, above, kernel),
-            "cross_covariance": (0.0 * k, 0.0 * k, 0.0 * k, 0.0 * k, cross),
-            "correction": (first, error, 0.0 * k, above, shift),
-        }
-        for name, (theory, numeric, at_infinity, beyond, (mean, stderr)) in pairs.items():
-            if name in quantities and (layer > 0 or name != "correction"):
-                yield _Block(
-                    (layer + 1, name, ""), a, b,
-                    theory[a, b], numeric[a, b], at_infinity[a, b], beyond[a, b],
-                    mean[layer][a, b], stderr[layer][a, b], np.zeros(a.size),
-                )  # fmt: skip
-        none = np.zeros(m)
-        if "excess_kurtosis" in quantities and layer > 0:
-            theory = 3.0 * relative[layer]
-            yield _Block(
-                (layer + 1, "excess_kurtosis", ""), i, i,
-                theory, theory * relative_error[layer], none, theory * further[layer],
-                kurtosis[0][layer], kurtosis[1][layer], share[layer - 1, :, 1],
-            )  # fmt: skip
-        if "observable_variance" in quantities and layer < layers - 1:
-            for f, name in enumerate(OBSERVABLES):
-                theory = limit.observable_variance[layer, :, f]
-                inherited = theory - limit.observable_source[layer, :, f]
-                yield _Block(
-                    (layer + 1, "observable_variance", name), i, i,
-                    theory, np.abs(theory) * relative_error[layer], none,
-                    relative[layer] * inherited,
-                    spread[0][layer, :, f], spread[1][layer, :, f], share[layer, :, f],
-                )  # fmt: skip
-
-
-def _slope(widths: Sequence[int], blocks: Sequence[_Block]) -> tuple[Floats, Floats, list[str]]:
-    """Return the power of the width that a mean goes with, its standard error, and a note."""
-    count = blocks[0].a.size
-    slope, stderr, notes = np.full(count, np.nan), np.full(count, np.nan), [""] * count
-    if blocks[0].key[1] in ("covariance", "cross_covariance") or len(widths) < 2:
-        return slope, stderr, notes
-    mean = np.stack([block.mean for block in blocks])
-    error = np.stack([block.stderr for block in blocks])
-    log_n = np.log(np.array(widths, dtype=np.float64))[:, None]
-    sign = np.sign(mean[0])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        used = (np.abs(mean) > _SEEN * error) & (np.sign(mean) == sign) & (error > 0.0)
-        weight = np.where(used, (mean / error) ** 2, 0.0)
-        y = np.where(used, np.log(np.abs(mean)), 0.0)
-        total = weight.sum(axis=0)
-        centred = log_n - (weight * log_n).sum(axis=0) / total
-        spread = (weight * centred**2).sum(axis=0)
-        enough = used.sum(axis=0) >= 2
-        slope[:] = np.where(enough, (weight * centred * y).sum(axis=0) / spread, np.nan)
-        stderr[:] = np.where(enough, 1.0 / np.sqrt(spread), np.nan)
-    for i in np.flatnonzero(enough & ~used.all(axis=0)).tolist():
-        kept = ",".join(str(n) for n, u in zip(widths, used[:, i].tolist(), strict=True) if u)
-        notes[i] = f"slope over widths {kept}"
-    return slope, stderr, notes
-
-
-def _notes(block: _Block, of_slope: Sequence[str], sampled: bool) -> Iterator[str]:
-    for i, said in enumerate(of_slope):
-        notes = [said] if said else []
-        theory, share = float(block.theory[i]), float(block.share[i])
-        if np.isnan(theory) or np.isinf(theory):
-            why = (
-                "the activation jumps, so that its slope has no mean square"
-                if block.key[1] == "observable_variance"
-                else "inputs are too nearly parallel for second derivatives"
-            )
-            notes.append(f"no theory: {why}")
-        elif sampled and np.isnan(block.mean[i]):
-            notes.append("a layer of one neuron has no two")
-        elif sampled and abs(block.beyond[i]) > block.stderr[i] > 0.0:
-            size = abs(float(block.beyond[i]))
-            notes.append(f"terms of order 1/n^2 are some {size:.1g}, more than stderr")
-        if sampled and share >= _LARGE_SHARE:
-            notes.append(f"sample does not see this: one network is {share:.0%} of the variance")
-        yield "; ".join(notes)
-
-
-def _plot(
-    depth: int, quantities: Sequence[str], samples: Sequence[LayerSample] | None
-) -> Plot | None:
-    """Return excess kurtosis against width, for a few layers, and a variance beside it."""
-    series = []
-    measured: Any = {"points": True, "error": "stderr", "theory": "theory"}
-    if samples is None:
-        measured = {}
-    y = "theory" if samples is None else "mean"
-    if "excess_kurtosis" in quantities:
-        last = depth + 1
-        layers = sorted({round(x) for x in np.linspace(2, last, min(depth, _DRAWN_LAYERS))})
-        for layer in layers:
-            where = (("quantity", "excess_kurtosis"), ("layer", layer), ("input_a", 0))
-            name = f"excess kurtosis of $z^{{({layer})}}$"
-            series.append(Series(y=y, label=name, where=where, **measured))
-    if "observable_variance" in quantities:
-        where = (("quantity", "observable_variance"), ("observable", "act^2"), ("layer", depth))
-        name = rf"variance of the mean of $\sigma(z^{{({depth})}})^2$"
-        series.append(Series(y=y, label=name, where=(*where, ("input_a", 0)), **measured))
-    if not series:
-        return None
-    return Plot(
-        x="width", x_label="width $n$", y_label=r"distance from the Gaussian process",
-        series=tuple(series), log_x=True, log_y=True,
-    )  # fmt: skip
 
 
 def _shapes(

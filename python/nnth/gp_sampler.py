@@ -32,6 +32,10 @@ class Estimate:
     value: Floats
     stderr: Floats
 
+    def at(self, layer: int) -> tuple[Floats, Floats]:
+        """Return both of one layer, counted from 0."""
+        return self.value[layer], self.stderr[layer]
+
 
 @dataclass(frozen=True, eq=False)
 class LayerSample:

@@ -82,8 +82,8 @@ def four_point_vertex(
 
     Raises ValueError for arguments out of range.
 
-    Source: Yaida (2020); Roberts, Yaida & Hanin (2022), eqs. 4.90 and 4.120 for one input; for two
-    by the law of total variance, and Taylor's series of E[s_a s_b] about K.
+    Source: Yaida (2020); Roberts, Yaida & Hanin (2022), ch. 4; for two inputs by the law of
+    total variance, and Taylor's series of E[s_a s_b] about K.
     """
     data = load_data(x) if isinstance(x, str | os.PathLike) else as_data(x, "x")
     chosen = activation(act)

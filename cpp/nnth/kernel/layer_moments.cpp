@@ -77,8 +77,7 @@ NNTH_MULTIVERSION void inner_sums(const double* s, const double* t, const double
         load(at, t + j);
         load(p, density + j);
         const Lanes t2 = at * at, ps = p * value;
-        const Lanes terms[Inner::kHermite] = {ps, ps * at, ps * (t2 - 1.0),
-                                              ps * (at * (t2 - 3.0)),
+        const Lanes terms[Inner::kHermite] = {ps, ps * at, ps * (t2 - 1.0), ps * (at * (t2 - 3.0)),
                                               ps * ((t2 - 6.0) * t2 + 3.0)};
         for (std::size_t q = 0; q < Inner::kHermite; ++q) {
             hermite[q] += terms[q];
@@ -177,8 +176,9 @@ OneMoments LayerMoments::one(double k, bool coarse) const {
     if (leaky_) {  // s^2 is z^2 or (slope z)^2, each with probability 1/2
         const double a2 = slope_ * slope_, mean = 0.5 * (1.0 + a2), fourth = 0.5 * (1.0 + a2 * a2);
         const double difference = 0.5 * (1.0 - a2);
-        return {mean * k, (3.0 * fourth - mean * mean) * k * k, 0.0, 0.0,
-                mean,     difference * difference,              0.0};
+        return {
+            mean * k, (3.0 * fourth - mean * mean) * k * k, 0.0, 0.0, mean, difference * difference,
+            0.0};
     }
     const double q = std::sqrt(k);
     if (k == 0.0) return {kNan, 0.0, 0.0, 0.0, kNan, 0.0, 0.0};  // nothing fluctuates
@@ -217,7 +217,7 @@ OneMoments LayerMoments::one(double k, bool coarse) const {
     out.slope_response = slope.total;
     for (const Break& at : breaks) {
         if (!at.jumps() && !at.steep) continue;
-        out.slope = out.slope_var = kInfinity, out.slope_response = kNan;
+        out.slope = kInfinity, out.slope_var = out.slope_response = kNan;
     }
     return out;
 }
@@ -263,7 +263,8 @@ TwoMoments LayerMoments::two(double k_a, double k_b, const Correlation& rho, boo
     const auto begin = inner.x.begin(), end = begin + static_cast<std::ptrdiff_t>(points);
     for (std::size_t i = 0; i < outer.size(); ++i) {
         const double x = outer.x[i], mean = rho.rho * x, band = std::max(reach_a, reach_b) * sine;
-        const auto from = static_cast<std::size_t>(std::lower_bound(begin, end, mean - band) - begin);
+        const auto from =
+            static_cast<std::size_t>(std::lower_bound(begin, end, mean - band) - begin);
         const auto to = static_cast<std::size_t>(std::upper_bound(begin, end, mean + band) - begin);
         if (from >= to) continue;
         const std::size_t n = padded(to - from);
@@ -292,7 +293,8 @@ TwoMoments LayerMoments::two(double k_a, double k_b, const Correlation& rho, boo
     mirror(out.covariance);
 
     const auto of = [&](int i, int j, double factor) {
-        return tensor(mixed, i, j, rho.rho, sine).times(factor * std::pow(q_a, -i) * std::pow(q_b, -j));
+        return tensor(mixed, i, j, rho.rho, sine)
+            .times(factor * std::pow(q_a, -i) * std::pow(q_b, -j));
     };
     out.response = {of(2, 0, 0.5).total, of(1, 1, 1.0).total, of(0, 2, 0.5).total};
     const auto set = [&](Entry i, Entry j, const Signed& value) {

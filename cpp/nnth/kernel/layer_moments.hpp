@@ -15,7 +15,7 @@ struct OneMoments {
     double square_var;      // Var[s^2]
     double bend;            // d^2 E[s^2]/dk^2
     double bend_rounding;   // absolute
-    double slope;           // E[s'^2]; this and the next two infinite or NaN when s jumps
+    double slope;           // E[s'^2]; infinite when s jumps, and the next two NaN
     double slope_var;       // Var[s'^2]
     double slope_response;  // d E[s'^2]/dk
 };
@@ -65,7 +65,7 @@ class LayerMoments {
 
     PanelExpectation panels_;
     Rule fine_, coarse_;
-    bool leaky_;           // max(z, slope z), whose moments are elementary
+    bool leaky_;  // max(z, slope z), whose moments are elementary
     double slope_;
 };
 

@@ -159,7 +159,8 @@ class TileSums {
         for (std::size_t i = 0; i < sums.size(); ++i) {
             if (!std::isfinite(sums_[i])) {
                 throw std::range_error("a power of an average of nets " +
-                                       std::to_string(tile * kNetTile) + " and following leaves "
+                                       std::to_string(tile * kNetTile) +
+                                       " and following leaves "
                                        "the range of doubles");
             }
             sums[i].add(sums_[i]);

@@ -37,7 +37,8 @@ Fluctuation next(const LayerAction& layer, const Fluctuation& from, double inver
                 for (int q = 0; q < 3; ++q) {
                     const double a = layer.response[i][p] * layer.response[j][q];
                     sum += a * from.v[p][q];
-                    error += std::fabs(a) * (from.v_error[p][q] + kRounding * std::fabs(from.v[p][q]));
+                    error +=
+                        std::fabs(a) * (from.v_error[p][q] + kRounding * std::fabs(from.v[p][q]));
                 }
             }
             to.v[i][j] = sum, to.v_error[i][j] = error;
@@ -142,8 +143,8 @@ class Recursion {
             observe(layer, at, more, inverse_widths_[l]);
             fine = next(action_of(cw, at, more), fine, inverse_widths_[l]);
             coarse = next(action_of(cw, at, moments_.one(k, true)), coarse, inverse_widths_[l]);
-            k_error = kRounding * k + cw * (std::fabs(at.curvature) * k_error +
-                                            at.square * at.square_error);
+            k_error = kRounding * k +
+                      cw * (std::fabs(at.curvature) * k_error + at.square * at.square_error);
             k = network_.cb + cw * at.square;
         }
     }
@@ -151,15 +152,18 @@ class Recursion {
     // Layers 1..L+1 of two inputs, whose variances have been met.
     void two(const Inputs& inputs, PairVertex* out, std::size_t stride) const {
         NullMonitor monitor;
-        const std::vector<Layer> layers = kernel_recursion(*expectation_, network_, inputs, monitor);
+        const std::vector<Layer> layers =
+            kernel_recursion(*expectation_, network_, inputs, monitor);
         Fluctuation fine, coarse;
         for (std::size_t l = 0; l < layers.size(); ++l) {
             const Layer& layer = layers[l];
             const double k_ab = layer.k_ab(), norm = geometric_mean(layer.k_aa, layer.k_bb);
-            out[l * stride] = {
-                k_ab, fine.v[ab][ab], fine.g[ab], layer.error * norm,
-                fine.v_error[ab][ab] + std::fabs(fine.v[ab][ab] - coarse.v[ab][ab]),
-                fine.g_error[ab] + std::fabs(fine.g[ab] - coarse.g[ab])};
+            out[l * stride] = {k_ab,
+                               fine.v[ab][ab],
+                               fine.g[ab],
+                               layer.error * norm,
+                               fine.v_error[ab][ab] + std::fabs(fine.v[ab][ab] - coarse.v[ab][ab]),
+                               fine.g_error[ab] + std::fabs(fine.g[ab] - coarse.g[ab])};
             if (l + 1 == layers.size()) break;
             if (!std::isfinite(k_ab)) continue;
             fine = next(action(layer, false), fine, inverse_widths_[l]);
@@ -197,7 +201,8 @@ Vertices vertices(const Activation& activation, const Network& network,
     }
     const std::size_t n0 = x.size() / inputs, layers = inverse_widths.size() + 1;
     const std::size_t pairs = inputs * (inputs - 1) / 2;
-    Vertices out{std::vector<InputVertex>(layers * inputs), std::vector<PairVertex>(layers * pairs)};
+    Vertices out{std::vector<InputVertex>(layers * inputs),
+                 std::vector<PairVertex>(layers * pairs)};
     Recursion recursion(activation, network, inverse_widths);
     for (std::size_t a = 0; a < inputs; ++a) {
         const double* row = &x[a * n0];

@@ -19,8 +19,7 @@ namespace nnth::kernel {
 //     Khat^(l+1)_ab = C_b + (C_w/n_l) sum_j s(z_j;a) s(z_j;b),
 //
 // a random matrix. With K its limit, to first order in the 1/n_l (Roberts, Yaida & Hanin 2022,
-// eqs. 4.90 and 4.120 for one input; here for two), E Khat = K + G, Cov(Khat_I, Khat_J) = V_IJ for
-// entries I, J of (aa, ab, bb), and
+// ch. 4), E Khat = K + G, Cov(Khat_I, Khat_J) = V_IJ for entries I, J of (aa, ab, bb), and
 //
 //     V'_IJ = (C_w^2/n_l) Cov_K(s s_I, s s_J) + sum_PQ A_IP A_JQ V_PQ,   A_IP = C_w dE[s s_I]/dK_P
 //     G'_I  = sum_P A_IP G_P + (C_w/2) sum_PQ d^2E[s s_I]/dK_P dK_Q V_PQ,
@@ -37,7 +36,7 @@ constexpr std::size_t kObservables = 3;
 struct InputVertex {
     double k, v, g;
     double k_error, v_error, g_error;
-    std::array<double, kObservables> mean;      // of (1/n_l) sum_j f(z_j), as n_l grows
+    std::array<double, kObservables> mean;  // of (1/n_l) sum_j f(z_j), as n_l grows
     // In a layer that has a width, the first order of its variance; and what of it would be there
     // if the layer below were fixed, Var[f]/n_l.
     std::array<double, kObservables> variance, source;
