@@ -380,10 +380,10 @@ def test_slopes_are_those_of_one_over_the_width() -> None:
     assert np.isnan(table["slope"][rows_of(table, "covariance")]).all()
     assert np.isnan(gp(width=[16], samples=500)["slope"]).all()
     # A correction that most widths do not see has a slope from the others, and says so.
-    table = gp(act="tanh", width=(8, 16, 1000), samples=9000, quantities=["correction"])
+    table = gp(act="tanh", width=(8, 16, 300), samples=40_000, quantities=["correction"])
     assert table["layer"][3] == 3
     assert table["note"][3] == "slope over widths 8,16"
-    assert table["slope"][3] == pytest.approx(-1.0, abs=0.3)  # 1/n^2, and noise
+    assert abs(table["slope"][3] + 1.0) < 3.0 * table["slope_stderr"][3]
 
 
 def test_one_seed_gives_other_networks_at_every_width() -> None:
