@@ -422,6 +422,8 @@ def test_notes() -> None:
     assert np.isnan(table["mean"][hidden]).all()
     assert table["note"][0] == "a layer of one neuron has no two"
     assert np.isfinite(table["mean"][~hidden]).all()
+    table = gp(width=[2], depth=100, samples=200, quantities=["excess_kurtosis"])
+    assert table["note"][-1] == "all outputs are 0"
 
 
 def test_theory_alone() -> None:
@@ -488,7 +490,10 @@ def test_an_interrupt_says_where_it_was() -> None:
         ({"quantities": ["skewness"]}, "quantities must be of covariance, .*, not 'skewness'"),
         ({"quantities": []}, "quantities must be at least one, not none"),
         ({"threads": -1}, "threads must be at least 0, not -1"),
-        ({"act": "exp", "cw": 2.0, "depth": 5}, "depth must be below 3, not 5: the kernel"),
+        ({"act": "exp", "cw": 2.0, "depth": 5}, r"must keep kernels in 1e-70\.\.1e\+70, not .*e\+"),
+        ({"cw": 0.1, "depth": 60}, "not 5.*e-72 as in layer 55"),
+        ({"act": "1/z", "cw": 1.0}, "not nan as in layer 2"),
+        ({"cw": 0.0, "cb": 0.0}, "not 0 as in layer 1"),
     ],
 )
 def test_what_is_wrong_is_named(changes: dict[str, Any], message: str) -> None:

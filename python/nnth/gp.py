@@ -28,6 +28,8 @@ SAMPLES: Final = 10_000
 MAX_DEPTH: Final = 10_000
 MAX_INPUTS: Final = 100
 
+_LARGEST: Final = 1e70  # whose fourth powers are doubles
+
 
 class GpNets(TypedDict, total=False):
     """What the networks are like and how they are drawn; each may be left out.
@@ -96,11 +98,13 @@ class GpEnsemble:
             threads=threads,
             progress=progress,
         )
-        lost = np.flatnonzero(~np.isfinite(found.kernel).all(axis=(1, 2))).tolist()
-        if lost:
+        k = np.abs(found.kernel)
+        diagonal = np.eye(len(self.x), dtype=bool)
+        outside = ~(k <= _LARGEST) | (diagonal & (k < 1.0 / _LARGEST))
+        for layer, a, b in np.argwhere(outside).tolist():
             raise ValueError(
-                f"depth must be below {lost[0]}, not {len(found.kernel) - 1}: the kernel of layer "
-                f"{lost[0] + 1} leaves the range of doubles"
+                f"cb, cw and depth must keep kernels in {1.0 / _LARGEST:g}..{_LARGEST:g}, "
+                f"not {k[layer, a, b]:g} as in layer {layer + 1}"
             )
         return [found.at_width(shape[0]) for shape in self.shapes] if self.equal else [found]
 

@@ -226,11 +226,12 @@ def _notes(block: _Block, of_slope: Sequence[str], sampled: bool) -> Iterator[st
             )
             notes.append(f"no theory: {why}")
         elif sampled and np.isnan(block.mean[i]):
-            notes.append("a layer of one neuron has no two")
+            alone = block.key[1] == "cross_covariance"
+            notes.append("a layer of one neuron has no two" if alone else "all outputs are 0")
         elif sampled and abs(block.beyond[i]) > block.stderr[i] > 0.0:
             size = abs(float(block.beyond[i]))
             notes.append(f"terms of order 1/n^2 are some {size:.1g}, more than stderr")
-        if sampled and share >= _LARGE_SHARE:
+        if sampled and share >= _LARGE_SHARE and block.stderr[i] > 0.0:
             notes.append(f"sample does not see this: one network is {share:.0%} of the variance")
         yield "; ".join(notes)
 

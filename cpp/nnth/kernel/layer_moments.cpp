@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "nnth/kernel/grid.hpp"
@@ -97,21 +98,69 @@ NNTH_MULTIVERSION void inner_sums(const double* s, const double* t, const double
     out->skew = total(&skew);
 }
 
-// E[s_a He_p(x) s_b He_q(t)], x and t independent standard normals, for p + q even and at most 4.
-struct Mixed {
-    double value[5][5] = {}, size[5][5] = {};
+// One variable of two: where it is sampled, with weights for the Gaussian or, inside, the bare
+// rule's; s there; how far out, in deviations; and E[s^2].
+struct Side {
+    Grid grid;
+    std::vector<double> value;
+    double reach, mean_square;
 };
+
+struct ProductSums {
+    // E[s_a He_p(x) s_b He_q(t)], x and t independent standard normals, for p + q even and at most
+    // 4; and the sums of the sizes of their terms.
+    double value[5][5] = {}, size[5][5] = {};
+    double squares = 0.0;               // E[s_a^2 s_b^2]
+    double squares_covariance = 0.0;    // of s_a^2 and s_b^2
+    double skew_a = 0.0, skew_b = 0.0;  // of s_a^2 and s_a s_b, of s_b^2 and s_a s_b
+};
+
+// Over the product of both grids, b inside.
+ProductSums sum_product(const Side& a, Side b, const Correlation& rho) {
+    const double sine = rho.sine(), band = std::max(a.reach, b.reach) * sine;
+    const std::size_t points = b.grid.size();
+    // Whole lanes can be taken from anywhere: beyond the end nothing weighs anything.
+    for (std::vector<double>* v : {&b.grid.x, &b.grid.weight, &b.value}) v->resize(points + lanes);
+    std::vector<double> t(points + lanes), density(points + lanes);
+    const double *begin = b.grid.x.data(), *end = begin + points;
+    ProductSums out;
+    for (std::size_t i = 0; i < a.grid.size(); ++i) {
+        const double x = a.grid.x[i], mean = rho.rho * x;
+        const auto from =
+            static_cast<std::size_t>(std::lower_bound(begin, end, mean - band) - begin);
+        const auto to = static_cast<std::size_t>(std::upper_bound(begin, end, mean + band) - begin);
+        if (from >= to) continue;
+        const std::size_t n = padded(to - from);
+        condition(begin + from, &b.grid.weight[from], n, mean, sine, t.data(), density.data());
+        Inner inner;
+        inner_sums(&b.value[from], t.data(), density.data(), n, b.mean_square, &inner);
+        const double value = a.value[i], w = a.grid.weight[i] * value, x2 = x * x;
+        const double hermite[5] = {1.0, x, x2 - 1.0, x * (x2 - 3.0), hermite4(x)};
+        for (std::size_t p = 0; p < 5; ++p) {
+            for (std::size_t q = p % 2; p + q <= 4; q += 2) {
+                out.value[p][q] += w * hermite[p] * inner.hermite[q];
+                out.size[p][q] += std::fabs(w * hermite[p]) * inner.size[q];
+            }
+        }
+        const double apart = value * value - a.mean_square;
+        out.squares += w * value * inner.square;
+        out.squares_covariance += a.grid.weight[i] * apart * inner.centred;
+        out.skew_a += w * apart * inner.hermite[0];
+        out.skew_b += w * inner.skew;
+    }
+    return out;
+}
 
 // E[s_a s_b H] with H the Hermite tensor of i indices a and j indices b in the variables z_a/q_a
 // and z_b/q_b of correlation rho: d/dz_a acts as d/dx - (rho/sine) d/dt, d/dz_b as (1/sine) d/dt.
-Signed tensor(const Mixed& m, int i, int j, double rho, double sine) {
+Signed tensor(const ProductSums& sums, int i, int j, double rho, double sine) {
     Signed out;
     double binomial = 1.0;
     for (int p = i; p >= 0; --p) {
         const int q = i - p;
         const double factor = binomial * std::pow(-rho / sine, q) * std::pow(sine, -j);
-        out.total += factor * m.value[p][q + j];
-        out.size += std::fabs(factor) * m.size[p][q + j];
+        out.total += factor * sums.value[p][q + j];
+        out.size += std::fabs(factor) * sums.size[p][q + j];
         binomial = binomial * p / (q + 1);
     }
     return out;
@@ -224,76 +273,40 @@ OneMoments LayerMoments::one(double k, bool coarse) const {
 
 TwoMoments LayerMoments::two(double k_a, double k_b, const Correlation& rho, bool coarse) const {
     TwoMoments out{};
-    const OneMoments a = one(k_a, coarse), b = k_a == k_b ? a : one(k_b, coarse);
     const double sine = rho.sine(), q_a = std::sqrt(k_a), q_b = std::sqrt(k_b);
     if (!(k_a > 0.0 && k_b > 0.0) || sine < kLeastSine) {
         out.response.fill(kNan);
-        for (Triple& row : out.bend) row.fill(kNan);
-        for (Triple& row : out.covariance) row.fill(kNan);
+        out.covariance.fill(out.response), out.bend.fill(out.response);
         return out;
     }
+    const OneMoments a = one(k_a, coarse), b = k_a == k_b ? a : one(k_b, coarse);
     const Rule& rule = coarse ? coarse_ : fine_;
-    const auto grid_of = [&](double q, double reach, bool plain) {
+    const auto side_of = [&](double q, double mean_square, bool plain) {
+        Side side;
+        side.mean_square = mean_square, side.reach = extent(q);
         Edges edges;
-        edges.start(reach);
+        edges.start(side.reach);
         // The density of one given the other is narrower than the Gaussian.
         const double step = kGaussianPanel * sine;
-        for (double x = step; x < reach; x += step) edges.add(x, false), edges.add(-x, false);
+        for (double x = step; x < side.reach; x += step) edges.add(x, false), edges.add(-x, false);
         add_edges(edges, q);
-        Grid grid;
-        plain ? grid.lay(edges.panels(), rule) : grid.make(edges.panels(), rule);
-        return grid;
+        plain ? side.grid.lay(edges.panels(), rule) : side.grid.make(edges.panels(), rule);
+        Samples s;
+        s.evaluate(panels_.program(), side.grid.x, 0.0, q, false);
+        s.settle();
+        side.value = std::move(s.value);
+        return side;
     };
-    const double reach_a = extent(q_a), reach_b = extent(q_b);
-    const Grid outer = grid_of(q_a, reach_a, false);
-    Grid inner = grid_of(q_b, reach_b, true);
-    Samples s_a, s_b;
-    s_a.evaluate(panels_.program(), outer.x, 0.0, q_a, false);
-    s_b.evaluate(panels_.program(), inner.x, 0.0, q_b, false);
-    s_a.settle(), s_b.settle();
-    const std::size_t points = inner.size();
-    // Whole lanes can be taken from anywhere: beyond the end nothing weighs anything.
-    for (std::vector<double>* v : {&inner.x, &inner.weight, &s_b.value}) {
-        v->resize(points + lanes, 0.0);
-    }
-    std::vector<double> t(points + lanes), density(points + lanes);
+    const Side outer = side_of(q_a, a.square, false);
+    const ProductSums sums = sum_product(outer, side_of(q_b, b.square, true), rho);
 
-    Mixed mixed;
-    double fourth = 0.0, squares = 0.0, skew_a = 0.0, skew_b = 0.0;
-    const auto begin = inner.x.begin(), end = begin + static_cast<std::ptrdiff_t>(points);
-    for (std::size_t i = 0; i < outer.size(); ++i) {
-        const double x = outer.x[i], mean = rho.rho * x, band = std::max(reach_a, reach_b) * sine;
-        const auto from =
-            static_cast<std::size_t>(std::lower_bound(begin, end, mean - band) - begin);
-        const auto to = static_cast<std::size_t>(std::upper_bound(begin, end, mean + band) - begin);
-        if (from >= to) continue;
-        const std::size_t n = padded(to - from);
-        condition(&inner.x[from], &inner.weight[from], n, mean, sine, t.data(), density.data());
-        Inner sums;
-        inner_sums(&s_b.value[from], t.data(), density.data(), n, b.square, &sums);
-        const double value = s_a.value[i], w = outer.weight[i] * value;
-        const double x2 = x * x;
-        const double he[5] = {1.0, x, x2 - 1.0, x * (x2 - 3.0), hermite4(x)};
-        for (std::size_t p = 0; p < 5; ++p) {
-            for (std::size_t q = p % 2; p + q <= 4; q += 2) {
-                mixed.value[p][q] += w * he[p] * sums.hermite[q];
-                mixed.size[p][q] += std::fabs(w * he[p]) * sums.size[q];
-            }
-        }
-        const double apart = value * value - a.square;
-        squares += w * value * sums.square;
-        fourth += outer.weight[i] * apart * sums.centred;
-        skew_a += w * apart * sums.hermite[0];
-        skew_b += w * sums.skew;
-    }
-    const double product = mixed.value[0][0];
-    out.covariance[aa] = {a.square_var, skew_a, fourth};
-    out.covariance[ab] = {0.0, squares - product * product, skew_b};
+    const double product = sums.value[0][0];
+    out.covariance[aa] = {a.square_var, sums.skew_a, sums.squares_covariance};
+    out.covariance[ab] = {0.0, sums.squares - product * product, sums.skew_b};
     out.covariance[bb] = {0.0, 0.0, b.square_var};
     mirror(out.covariance);
-
     const auto of = [&](int i, int j, double factor) {
-        return tensor(mixed, i, j, rho.rho, sine)
+        return tensor(sums, i, j, rho.rho, sine)
             .times(factor * std::pow(q_a, -i) * std::pow(q_b, -j));
     };
     out.response = {of(2, 0, 0.5).total, of(1, 1, 1.0).total, of(0, 2, 0.5).total};

@@ -72,8 +72,9 @@ class Drawer {
             for (std::size_t i = 0; i < gram_.size(); ++i) {
                 gram_[i] = net_.cb + net_.cw * sums_[i];
                 if (!std::isfinite(gram_[i] * gram_[i])) {
-                    throw std::range_error("a kernel of net " + std::to_string(index) +
-                                           " leaves the range of doubles");
+                    throw std::range_error(
+                        "act, cb and cw must keep every net's kernels doubles, and one leaves "
+                        "their range");
                 }
             }
         }
@@ -155,13 +156,12 @@ class TileSums {
         }
     }
 
-    void empty_into(std::vector<OrderlessSum>& sums, std::uint64_t tile) const {
+    void empty_into(std::vector<OrderlessSum>& sums) const {
         for (std::size_t i = 0; i < sums.size(); ++i) {
             if (!std::isfinite(sums_[i])) {
-                throw std::range_error("a power of an average of nets " +
-                                       std::to_string(tile * kNetTile) +
-                                       " and following leaves "
-                                       "the range of doubles");
+                throw std::range_error(
+                    "act must keep averages over a layer and their powers doubles, and one leaves "
+                    "their range");
             }
             sums[i].add(sums_[i]);
         }
@@ -247,9 +247,9 @@ NetSums sample_nets(const RandomNet& net, const Centres& centres, const NetRun& 
             }
         }
         const std::lock_guard lock(sharing);
-        worker->observables.empty_into(result.observables, tile);
-        worker->pairs.empty_into(result.pairs, tile);
-        worker->cross.empty_into(result.cross, tile);
+        worker->observables.empty_into(result.observables);
+        worker->pairs.empty_into(result.pairs);
+        worker->cross.empty_into(result.cross);
         for (std::size_t i = 0; i < observables; ++i) {
             result.largest[i] = std::max(result.largest[i], worker->largest[i]);
         }
