@@ -380,7 +380,7 @@ def test_slopes_are_those_of_one_over_the_width() -> None:
     assert np.isnan(table["slope"][rows_of(table, "covariance")]).all()
     assert np.isnan(gp(width=[16], samples=500)["slope"]).all()
     # A correction that most widths do not see has a slope from the others, and says so.
-    table = gp(act="tanh", width=(8, 16, 300), samples=40_000, quantities=["correction"])
+    table = gp(act="tanh", width=(8, 16, 150), samples=40_000, quantities=["correction"])
     assert table["layer"][3] == 3
     assert table["note"][3] == "slope over widths 8,16"
     assert abs(table["slope"][3] + 1.0) < 3.0 * table["slope_stderr"][3]
@@ -451,12 +451,13 @@ def test_progress_is_told_over_all_widths() -> None:
     told: list[tuple[int, int]] = []
     gp(width=(8, 24), depth=1, samples=600, progress=lambda *step: told.append(step))
     assert told[-1][0] == told[-1][1] == 600 * 32
-    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    sampled = [done for done, total in told if total == 600 * 32]
+    assert sampled == sorted(sampled)
 
 
 def test_an_interrupt_says_where_it_was() -> None:
     def stop(done: int, total: int) -> None:
-        if done > 8 * 1000:
+        if total > 100 and done > 8 * 1000:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt, match=r"at width 24 .* of 1000 networks were drawn"):

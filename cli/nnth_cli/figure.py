@@ -16,7 +16,8 @@ from nnth_cli.region_figure import draw_curve, draw_tessellation
 
 # Okabe & Ito (2008): told apart under every common form of colour blindness.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_MOST_TICKS = 8  # which a logarithmic axis has at the values themselves
+# Which a logarithmic axis has at the values themselves, if they are not nearer than this.
+_MOST_TICKS, _LEAST_RATIO = 8, 1.3
 _MANY_CELLS = 20_000  # which a finer picture tells apart
 _STYLE: Any = {
     "axes.grid": True,
@@ -101,7 +102,8 @@ def _draw_series_of(axes: Any, table: Table, plot: Plot) -> None:
     axes.set_xscale("log" if plot.log_x else "linear")
     axes.set_yscale("log" if plot.log_y else "linear")
     values = np.unique(table[plot.x])
-    if plot.log_x and 1 < len(values) <= _MOST_TICKS and values[0] > 0:
+    few = 1 < len(values) <= _MOST_TICKS
+    if plot.log_x and few and values[0] > 0 and np.min(values[1:] / values[:-1]) > _LEAST_RATIO:
         axes.set_xticks(values, [f"{value:g}" for value in values])
         axes.set_xticks([], minor=True)
 

@@ -186,7 +186,7 @@ def gp(
     """
     asked = asked_quantities(quantities)
     drawn = gp_nets(**nets)
-    limits = drawn.limits(threads=threads)
+    limits = drawn.limits(threads=threads, progress=progress)
     samples = draw(drawn, limits, threads=threads, progress=progress)
     widths = [min(shape) for shape in drawn.shapes]
     return gp_table(drawn.meta(), widths, limits, samples, asked)

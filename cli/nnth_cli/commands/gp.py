@@ -75,7 +75,7 @@ def gp(
     measures it against `theory`, and `slope` is the power of the width it goes with, -1 in theory.
     Networks are drawn layer by layer, exactly in law and without a weight. The note says where
     the sample is fine enough to see beyond the first order. --plot draws excess kurtosis against
-    width.
+    width. Activations are those of `nnth kernel`.
 
     \b
     Source: Neal (1996); Lee et al. (2018); Roberts, Yaida & Hanin (2022), ch. 4.

@@ -41,6 +41,19 @@ double normal_pdf(double x) {
     return kInvSqrt2Pi * std::exp(-0.5 * x * x);
 }
 
+double followed_extent(const std::function<bool(const std::vector<double>& panel)>& add) {
+    for (double x = -kLeastExtent; x < kLeastExtent; x += kGaussianPanel) {
+        add({x, x + kGaussianPanel});
+    }
+    double extent = kLeastExtent;
+    for (; extent < kMostExtent; extent += kGaussianPanel) {
+        const bool right = add({extent, extent + kGaussianPanel});
+        const bool left = add({-extent - kGaussianPanel, -extent});
+        if (left && right) break;
+    }
+    return extent;
+}
+
 void Edges::start(double extent) {
     extent_ = extent;
     edges_.clear();

@@ -17,21 +17,12 @@ namespace {
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-constexpr double kLeastExtent = 9.0, kMostExtent = 39.0;  // as in panels.cpp
-constexpr double kNegligible = 1e-17;
-
 // Rounding of a sum of a few hundred terms, relative to the sum of their sizes.
 constexpr double kRounding = 4e-16;
 
-// A sum, and the sum of the sizes of its terms.
-struct Signed {
-    double total = 0.0, size = 0.0;
-    void add(double term) {
-        total += term;
-        size += std::fabs(term);
-    }
-    Signed times(double factor) const { return {total * factor, size * factor}; }
-};
+Signed scaled(const Signed& sum, double factor) {
+    return {sum.total * factor, sum.size * factor};
+}
 
 const Signed& finer(const Signed& a, const Signed& b) {
     return a.size < b.size ? a : b;
@@ -185,7 +176,7 @@ double LayerMoments::extent(double q) const {
     Grid grid;
     Samples samples;
     Triple sums{};
-    const auto add = [&](const std::vector<double>& panel) {
+    return followed_extent([&](const std::vector<double>& panel) {
         grid.make(panel, coarse_);
         samples.evaluate(panels_.program(), grid.x, 0.0, q, false);
         Triple more{};
@@ -203,17 +194,7 @@ double LayerMoments::extent(double q) const {
             negligible = negligible && more[k] <= kNegligible * sums[k];
         }
         return negligible;
-    };
-    for (double x = -kLeastExtent; x < kLeastExtent; x += kGaussianPanel) {
-        add({x, x + kGaussianPanel});
-    }
-    double extent = kLeastExtent;
-    for (; extent < kMostExtent; extent += kGaussianPanel) {
-        const bool right = add({extent, extent + kGaussianPanel});
-        const bool left = add({-extent - kGaussianPanel, -extent});
-        if (left && right) break;
-    }
-    return extent;
+    });
 }
 
 void LayerMoments::add_edges(Edges& edges, double q) const {
@@ -256,11 +237,11 @@ OneMoments LayerMoments::one(double k, bool coarse) const {
         slope.add(w * slope2 * hermite2(x));
         slope_smooth.add(w * s.slope[i] * s.curvature[i] * x);
     }
-    bend = bend.times(0.25 / (k * k)), slope = slope.times(0.5 / k);
+    bend = scaled(bend, 0.25 / (k * k)), slope = scaled(slope, 0.5 / k);
     const auto& breaks = panels_.resolution().breaks();
     if (breaks.empty()) {
-        bend = finer(bend, bend_smooth.times(0.5 / k));
-        slope = finer(slope, slope_smooth.times(1.0 / q));
+        bend = finer(bend, scaled(bend_smooth, 0.5 / k));
+        slope = finer(slope, scaled(slope_smooth, 1.0 / q));
     }
     out.bend = bend.total, out.bend_rounding = kRounding * bend.size;
     out.slope_response = slope.total;
@@ -306,8 +287,8 @@ TwoMoments LayerMoments::two(double k_a, double k_b, const Correlation& rho, boo
     out.covariance[bb] = {0.0, 0.0, b.square_var};
     mirror(out.covariance);
     const auto of = [&](int i, int j, double factor) {
-        return tensor(sums, i, j, rho.rho, sine)
-            .times(factor * std::pow(q_a, -i) * std::pow(q_b, -j));
+        return scaled(tensor(sums, i, j, rho.rho, sine),
+                      factor * std::pow(q_a, -i) * std::pow(q_b, -j));
     };
     out.response = {of(2, 0, 0.5).total, of(1, 1, 1.0).total, of(0, 2, 0.5).total};
     const auto set = [&](Entry i, Entry j, const Signed& value) {

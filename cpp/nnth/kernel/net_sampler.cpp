@@ -21,6 +21,9 @@ namespace {
 constexpr double kMostBytes = 8e9;     // of one thread
 constexpr std::uint64_t kOutputs = 2;  // neurons of the output layer
 
+// Neurons and inputs of the nets that are drawn without asking the monitor.
+constexpr double kTileWork = 4e6;
+
 // Keeps the streams of a seed apart from those of other samplers.
 constexpr std::uint64_t kNetKey = 0x9b6f1d5c27a3e841;
 
@@ -172,6 +175,15 @@ class TileSums {
     std::vector<double> sums_;
 };
 
+// A function of the nets alone, not of the run.
+std::uint64_t tile_size(const RandomNet& net, std::size_t inputs) {
+    double work = 0.0;
+    for (const std::uint64_t n : net.widths) work += double(n) * double(inputs);
+    std::uint64_t tile = kNetTile;
+    while (tile > 1 && double(tile) * work > kTileWork) tile /= 2;
+    return tile;
+}
+
 std::size_t checked_inputs(const RandomNet& net, const Centres& centres, const NetRun& run) {
     const auto refuse = [](const std::string& what) { throw std::invalid_argument(what); };
     const auto m = static_cast<std::size_t>(std::llround(std::sqrt(double(net.first.size()))));
@@ -228,15 +240,16 @@ NetSums sample_nets(const RandomNet& net, const Centres& centres, const NetRun& 
         idle.pop_back();
         return worker;
     };
-    const std::uint64_t first = run.start / kNetTile, end = run.start + run.count;
-    const std::uint64_t tiles = (end + kNetTile - 1) / kNetTile - first;
+    const std::uint64_t size = tile_size(net, m);
+    const std::uint64_t first = run.start / size, end = run.start + run.count;
+    const std::uint64_t tiles = (end + size - 1) / size - first;
     parallel_for(tiles, run.threads, monitor, [&](std::size_t item) {
         const std::uint64_t tile = first + item;
         auto worker = take();
         for (TileSums* sums : {&worker->observables, &worker->pairs, &worker->cross}) sums->clear();
         worker->largest.assign(observables, 0.0);
-        const std::uint64_t last = std::min((tile + 1) * kNetTile, end);
-        for (std::uint64_t s = std::max(tile * kNetTile, run.start); s < last; ++s) {
+        const std::uint64_t last = std::min((tile + 1) * size, end);
+        for (std::uint64_t s = std::max(tile * size, run.start); s < last; ++s) {
             const NetValues& values = worker->drawer.draw(run.seed, s);
             worker->observables.add(values.observables, centres.observables.data());
             worker->pairs.add(values.pairs, centres.pairs.data());

@@ -13,8 +13,8 @@
 namespace nnth::kernel {
 
 // z^1 = b + W x, z^(l+1) = b + W s(z^l) with b ~ N(0, cb), W ~ N(0, cw/fan-in) at the inputs x_a.
-// The columns of W are Gaussian and independent, so given layer l the vectors (z_i;a)_a of layer
-// l + 1 are independent over neurons i and Gaussian of covariance
+// The rows of W are Gaussian and independent, so given layer l the vectors (z_i;a)_a of layer l + 1
+// are independent over neurons i and Gaussian of covariance
 //
 //     Khat^(l+1)_ab = cb + (cw/n_l) sum_j s(z_j;a) s(z_j;b),   Khat^1 = K^1,
 //
@@ -54,8 +54,8 @@ struct NetSums {
     std::vector<double> largest;  // [hidden layer][a][f]: the largest distance from the centre
 };
 
-// Tiles of so many nets, counted from net 0, are summed in doubles: ranges that meet at multiples
-// of it add up to the same bits as the whole.
+// Tiles of so many nets, or of a power of two less where nets are large, counted from net 0, are
+// summed in doubles: ranges that meet at multiples of it add up to the same bits as the whole.
 constexpr std::uint64_t kNetTile = 32;
 
 // The same bits for any number of threads. Throws std::invalid_argument for what is out of range or

@@ -207,6 +207,7 @@ Vertices vertices(const Activation& activation, const Network& network,
     for (std::size_t a = 0; a < inputs; ++a) {
         const double* row = &x[a * n0];
         recursion.one(inputs_from_vectors(row, row, n0).s_a, &out.inputs[a], inputs);
+        if (!monitor.proceed(0, pairs + 1)) throw Cancelled();
     }
     std::vector<std::array<std::size_t, 2>> pair;
     for (std::size_t a = 0; a < inputs; ++a) {

@@ -28,8 +28,7 @@ namespace nnth::kernel {
 // variance, the second Taylor's series of E[s s_I] about K. V^1 = G^1 = 0. For one input A is
 // chi_par.
 
-// What fluctuates with one neuron's f(z) averaged over a layer: z^2, s(z)^2 and s'(z)^2.
-enum Observable { preactivation, activation, slope };
+// Averages of f(z) over a layer's neurons are followed too, for f = z^2, s(z)^2 and s'(z)^2.
 constexpr std::size_t kObservables = 3;
 
 // One layer and input. Errors are absolute estimates of rounding and quadrature.
