@@ -27,6 +27,7 @@ DEPTH: Final = 2
 SAMPLES: Final = 10_000
 MAX_DEPTH: Final = 10_000
 MAX_INPUTS: Final = 100
+MAX_ENTRIES: Final = 1_000_000  # of kernels, over all layers
 
 _LARGEST: Final = 1e70  # whose fourth powers are doubles
 
@@ -186,7 +187,10 @@ def gp(
     """
     asked = asked_quantities(quantities)
     drawn = gp_nets(**nets)
-    limits = drawn.limits(threads=threads, progress=progress)
+    try:
+        limits = drawn.limits(threads=threads, progress=progress)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("no network was drawn yet: theory comes first") from None
     samples = draw(drawn, limits, threads=threads, progress=progress)
     widths = [min(shape) for shape in drawn.shapes]
     return gp_table(drawn.meta(), widths, limits, samples, asked)
@@ -221,6 +225,11 @@ def gp_nets(**nets: Unpack[GpNets]) -> GpEnsemble:
         )
     if len(x) > MAX_INPUTS:
         raise ValueError(f"inputs must have at most {MAX_INPUTS} rows, not {len(x)}")
+    entries = (len(shapes[0]) + 1) * len(x) * (len(x) + 1) // 2
+    if entries > MAX_ENTRIES:
+        raise ValueError(
+            f"inputs and depth must make at most {MAX_ENTRIES} entries of kernels, not {entries}"
+        )
     if cb == 0.0:
         if norm == 0.0:
             raise ValueError("norm must be above 0 where cb is 0, not 0")

@@ -1,9 +1,12 @@
 #include "nnth/kernel/vertex.hpp"
 
+#include <atomic>
+#include <chrono>
 #include <cmath>
 #include <limits>
 #include <stdexcept>
 #include <string>
+#include <thread>
 
 #include "nnth/numerics/parallel.hpp"
 
@@ -109,6 +112,40 @@ void observe(InputVertex& layer, const OneInput& at, const OneMoments& more, dou
     }
 }
 
+// The monitor of a parallel loop, for the loops within its items: it is asked on the thread that
+// has it, a few times a second, and the other threads learn what it said.
+class Watch final : public Monitor {
+  public:
+    Watch(Monitor& whole, std::size_t items) : whole_(whole), items_(items) {}
+
+    bool proceed(std::size_t, std::size_t) override {
+        if (!calling() || Clock::now() - asked_ < kInterval) return !stopped();
+        asked_ = Clock::now();
+        try {
+            if (!whole_.proceed(done_.load(std::memory_order_relaxed), items_)) stop_ = true;
+        } catch (...) {
+            stop_ = true;
+            throw;
+        }
+        return !stopped();
+    }
+
+    bool calling() const { return std::this_thread::get_id() == caller_; }
+    bool stopped() const { return stop_.load(std::memory_order_relaxed); }
+    void finish_item() { done_.fetch_add(1, std::memory_order_relaxed); }
+
+  private:
+    using Clock = std::chrono::steady_clock;
+    static constexpr auto kInterval = std::chrono::milliseconds(50);
+
+    Monitor& whole_;
+    std::size_t items_;
+    std::thread::id caller_ = std::this_thread::get_id();
+    Clock::time_point asked_ = Clock::now();
+    std::atomic<std::size_t> done_{0};
+    std::atomic<bool> stop_{false};
+};
+
 // What the recursions share. All variances are met, and prepared for, by those of one input.
 class Recursion {
   public:
@@ -120,7 +157,7 @@ class Recursion {
           moments_(activation) {}
 
     // Layers 1..L+1 of one input, in place at the given stride.
-    void one(double square, InputVertex* out, std::size_t stride) {
+    void one(double square, InputVertex* out, std::size_t stride, Monitor& monitor) {
         const double cw = network_.cw;
         double k = network_.cb + cw * square, k_error = kRounding * k;
         Fluctuation fine, coarse;
@@ -132,6 +169,7 @@ class Recursion {
             layer.v_error = fine.v_error[aa][aa] + std::fabs(layer.v - coarse.v[aa][aa]);
             layer.g_error = fine.g_error[aa] + std::fabs(layer.g - coarse.g[aa]);
             if (l == inverse_widths_.size()) return;
+            if (!monitor.proceed(l, inverse_widths_.size())) throw Cancelled();
             if (!std::isfinite(k)) {
                 k = fine.v[aa][aa] = fine.g[aa] = std::numeric_limits<double>::quiet_NaN();
                 continue;
@@ -150,8 +188,7 @@ class Recursion {
     }
 
     // Layers 1..L+1 of two inputs, whose variances have been met.
-    void two(const Inputs& inputs, PairVertex* out, std::size_t stride) const {
-        NullMonitor monitor;
+    void two(const Inputs& inputs, PairVertex* out, std::size_t stride, Monitor& monitor) const {
         const std::vector<Layer> layers =
             kernel_recursion(*expectation_, network_, inputs, monitor);
         Fluctuation fine, coarse;
@@ -166,6 +203,7 @@ class Recursion {
                                fine.g_error[ab] + std::fabs(fine.g[ab] - coarse.g[ab])};
             if (l + 1 == layers.size()) break;
             if (!std::isfinite(k_ab)) continue;
+            if (!monitor.proceed(l, layers.size())) throw Cancelled();
             fine = next(action(layer, false), fine, inverse_widths_[l]);
             coarse = next(action(layer, true), coarse, inverse_widths_[l]);
         }
@@ -204,19 +242,27 @@ Vertices vertices(const Activation& activation, const Network& network,
     Vertices out{std::vector<InputVertex>(layers * inputs),
                  std::vector<PairVertex>(layers * pairs)};
     Recursion recursion(activation, network, inverse_widths);
+    Watch watch(monitor, inputs + pairs);
     for (std::size_t a = 0; a < inputs; ++a) {
         const double* row = &x[a * n0];
-        recursion.one(inputs_from_vectors(row, row, n0).s_a, &out.inputs[a], inputs);
-        if (!monitor.proceed(0, pairs + 1)) throw Cancelled();
+        recursion.one(inputs_from_vectors(row, row, n0).s_a, &out.inputs[a], inputs, watch);
+        watch.finish_item();
     }
     std::vector<std::array<std::size_t, 2>> pair;
     for (std::size_t a = 0; a < inputs; ++a) {
         for (std::size_t b = a + 1; b < inputs; ++b) pair.push_back({a, b});
     }
-    parallel_for(pairs, threads, monitor, [&](std::size_t i) {
+    parallel_for(pairs, threads, watch, [&](std::size_t i) {
         const auto [a, b] = pair[i];
-        recursion.two(inputs_from_vectors(&x[a * n0], &x[b * n0], n0), &out.pairs[i], pairs);
+        const Inputs both = inputs_from_vectors(&x[a * n0], &x[b * n0], n0);
+        try {
+            recursion.two(both, &out.pairs[i], pairs, watch);
+            watch.finish_item();
+        } catch (const Cancelled&) {
+            if (watch.calling()) throw;  // the others leave it to this one to say why
+        }
     });
+    if (!monitor.proceed(inputs + pairs, inputs + pairs)) throw Cancelled();
     return out;
 }
 
