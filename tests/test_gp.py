@@ -43,7 +43,7 @@ def average(f: Any, k: float) -> Any:
     return mp.quad(lambda x: f(q * x) * mp.npdf(x), [e for e in edges if abs(e) <= 16])
 
 
-@pytest.mark.parametrize("k", [0.04, 1.0, 7.0])
+@pytest.mark.parametrize("k", [0.04, 5.0])
 @pytest.mark.parametrize("act", SCALAR)
 def test_moments_of_one_input(act: str, k: float) -> None:
     s = SCALAR[act]
@@ -289,8 +289,8 @@ def test_the_vertex_of_pairs_is_that_of_a_large_sample(act: str) -> None:
 
 @pytest.mark.parametrize("act", ["relu", "tanh", "gelu"])
 def test_z_scores_over_seeds_are_standard_normal(act: str) -> None:
-    # Wide enough that 1/n^2 is a tenth of a standard error, samples enough for light tails.
-    n, count = 512, 1000
+    # Wide enough that 1/n^2 is a fifth of a standard error, samples enough for light tails.
+    n, count = 256, 600
     limit = four_point_vertex(INPUTS[:2], act, widths=[n] * 2)
     theory = {
         "kernel": (limit.kernel + limit.correction)[1:],

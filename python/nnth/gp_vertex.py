@@ -72,7 +72,8 @@ def four_point_vertex(
 
     x: inputs `(m, n_0)`, a row an input, or a data file. act, cb, cw: as in `nnth.kernel`.
     widths: n_1..n_L above 0; all 1 gives the coefficients of 1/n of layers of equal width.
-    threads: 0 = all; the result is the same. progress: called with pairs done and in all.
+    threads: 0 = all; the result is the same. progress: called with inputs and pairs done, and in
+        all, a few times a second.
 
     Returns a Vertex. Accuracy: relative errors are mostly 1e-14; second derivatives lose digits as
     1e-16/K for small K, and 1e-16/(1 - rho^2)^2 for nearly parallel inputs, which the errors show
