@@ -13,7 +13,9 @@ NNTH = Path(sys.executable).with_name("nnth")
 
 # The indented commands that need no file; without the shell around them.
 COMMANDS = re.findall(
-    r"^    nnth ((?:kernel|critical|phase|gp|hermite|regions|paths) [^|\n]*)$", README, re.MULTILINE
+    r"^    nnth ((?:kernel|critical|phase|gp|hermite|rates|regions|paths) [^|\n]*)$",
+    README,
+    re.MULTILINE,
 )
 EXAMPLES = [command for command in COMMANDS if ".np" not in command]
 

@@ -5,6 +5,7 @@ from nnth.activation import CATALOGUE
 from nnth.arrangement import Arrangement, arrangement
 from nnth.criticality import critical, critical_decay
 from nnth.data import load_data
+from nnth.descent_rates import descent_rates, noisy_descent
 from nnth.gp import gp
 from nnth.gp_sampler import LayerSample, sample_layers
 from nnth.gp_vertex import Vertex, four_point_vertex
@@ -22,11 +23,13 @@ from nnth.phase import phase
 from nnth.predict import predict
 from nnth.prediction import Prediction
 from nnth.random import normals, uniforms
+from nnth.rates import rates
 from nnth.region_cells import Cells, cells
 from nnth.region_slices import regions_along, regions_on_plane, regions_through
 from nnth.region_statements import region_statements
 from nnth.regions import RegionCounts, count_regions, regions
 from nnth.table import Table
+from nnth.training_scalings import training_scalings
 from nnth.weight_law import WeightLaw, weight_law
 
 __all__ = [
@@ -47,6 +50,7 @@ __all__ = [
     "count_regions",
     "critical",
     "critical_decay",
+    "descent_rates",
     "four_point_vertex",
     "gp",
     "gram",
@@ -56,6 +60,7 @@ __all__ = [
     "load_data",
     "load_network",
     "named_network",
+    "noisy_descent",
     "normals",
     "ntk_moments",
     "ntk_off_diagonal",
@@ -70,6 +75,7 @@ __all__ = [
     "phase",
     "predict",
     "random_network",
+    "rates",
     "region_statements",
     "regions",
     "regions_along",
@@ -78,6 +84,7 @@ __all__ = [
     "sample_grams",
     "sample_layers",
     "sample_paths",
+    "training_scalings",
     "uniforms",
     "weight_law",
 ]

@@ -1,0 +1,149 @@
+"""`nnth rates`: learning rates of wide networks, and what they make of training."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nnth_cli import options
+from nnth_cli.output import Destination
+from nnth_cli.progress import progress_bar
+
+
+def rates(
+    act: Annotated[
+        str | None,
+        typer.Option(
+            help="Activation, as elsewhere. [default: tanh; relu on data]", metavar="NAME"
+        ),
+    ] = None,
+    width: Annotated[
+        str | None,
+        typer.Option(
+            help="Width of every layer; with --training several, as in 64,128,256. [default: 64; "
+            "64,128,256,512,1024]",
+            metavar="N",
+        ),
+    ] = None,
+    depth: Annotated[
+        int | None,
+        typer.Option(help="Number of hidden layers, L. [default: 10; 1 on data]", metavar="L"),
+    ] = None,
+    cb: options.BiasVariance = None,
+    cw: options.WeightVariance = None,
+    norm: Annotated[
+        float | None, typer.Option(help="|x|^2/n of the input. [default: 1]", metavar="X")
+    ] = None,
+    inputs: Annotated[
+        Path | None,
+        typer.Option(
+            help="Gradient descent on the tangent kernel of the rows of a .npy, .npz or .csv file, "
+            "a row a rate.",
+            metavar="FILE",
+        ),
+    ] = None,
+    noise: Annotated[
+        float | None,
+        typer.Option(
+            help="With --inputs: the variance left by noise of this standard deviation in the "
+            "gradients, a row a mode.",
+            metavar="X",
+        ),
+    ] = None,
+    training: Annotated[
+        bool,
+        typer.Option("--training", help="Lazy against mean-field training, over widths."),
+    ] = False,
+    samples: Annotated[
+        int | None,
+        typer.Option(
+            help="Random networks; chains with --noise. [default: 200; 2000 chains; 32 trained]",
+            metavar="N",
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            help="Steps of gradient descent. [default: 2000; 1000 with --noise, 50 in training]",
+            metavar="N",
+        ),
+    ] = None,
+    format: options.Format = None,
+    output: options.Output = None,
+    append: options.Append = None,
+    plot: options.Plot = None,
+    seed: options.Seed = 0,
+    threads: options.Threads = 0,
+    quiet: options.Quiet = False,
+) -> None:
+    """Learning rates: per layer, on data, and in lazy and mean-field training.
+
+    \b
+    sum_i (dz/db^l_i)^2 = G^l,   sum_ij (dz/dW^l_ij)^2 = G^l |h^(l-1)|^2,   G^l = prod chi_perp
+    r' = (1 - eta Th) r falls iff eta < 2/lambda_max, fastest at 2/(lambda_min + lambda_max)
+    f = n^-p sum_i a_i s(w_i.x):  p = 1/2 lazy, p = 1 (at the rate n eta_0) mean field
+
+    Without more, a row is what the weights or biases of a layer add to the tangent kernel, in the
+    standard and the NTK parametrisation, at infinite width (theory) and in random networks (mean);
+    layer 0 has the sums, and eta = 1/sum. With --inputs a row is a rate of gradient descent on a
+    data set, or with --noise a mode. With --training a row is a regime, a width and a quantity,
+    with the exponent of the width fitted and in theory.
+
+    \b
+    Source: Jacot et al. (2018); Roberts, Yaida & Hanin (2022), ch. 9; Chizat et al. (2019).
+    Example: nnth rates --act relu --width 64 --depth 10
+             nnth rates --inputs data.npy --act relu --depth 3
+             nnth rates --training --width 64,256,1024 --plot movement.png
+    """
+    destination = Destination(format=format, output=output, append=append, plot=plot, quiet=quiet)
+    given = {
+        "--inputs": inputs, "--noise": noise, "--training": training or None, "--norm": norm,
+        "--width": width, "--depth": depth, "--cb": cb, "--cw": cw, "--steps": steps,
+        "--plot": plot, "--samples": samples,
+    }  # fmt: skip
+    _check_together({name for name, value in given.items() if value is not None})
+    widths = None if width is None else options.parse_whole_numbers("--width", width)
+    chosen = {"act": act, "depth": depth, "cb": cb, "cw": cw, "norm": norm}
+    chosen |= {"noise": noise, "samples": samples, "steps": steps}
+    asked: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
+    with progress_bar("rates", quiet=quiet) as progress:
+        if training:
+            from nnth.training_scalings import training_scalings
+
+            if widths is not None:
+                asked["widths"] = widths
+            table = training_scalings(**asked, seed=seed, progress=progress)
+        elif inputs is not None:
+            from nnth.descent_rates import descent_rates, noisy_descent
+
+            compute = descent_rates if noise is None else noisy_descent
+            table = compute(inputs, **asked, seed=seed, threads=threads)
+        else:
+            from nnth.rates import rates as contributions
+
+            if widths is not None and len(widths) > 1:
+                raise ValueError(f"--width must be one number without --training, not {width}")
+            if widths is not None:
+                asked["width"] = widths[0]
+            table = contributions(**asked, seed=seed, progress=progress)
+    destination.deliver(table)
+
+
+# What says nothing to the other.
+_CONFLICTS = (
+    ("--training", "--inputs"),
+    *(("--training", name) for name in ("--depth", "--cb", "--cw", "--norm")),
+    *(("--inputs", name) for name in ("--width", "--norm", "--plot")),
+)
+
+
+def _check_together(given: set[str]) -> None:
+    for one, other in _CONFLICTS:
+        if one in given and other in given:
+            raise ValueError(f"{one} and {other} must not both be given")
+    if "--noise" in given and "--inputs" not in given:
+        raise ValueError("--noise must come with --inputs")
+    if "--samples" in given and "--inputs" in given and "--noise" not in given:
+        raise ValueError("--samples must come with --noise where --inputs is given")
+    if "--steps" in given and not given & {"--inputs", "--training"}:
+        raise ValueError("--steps must come with --inputs or --training")
