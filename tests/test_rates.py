@@ -149,7 +149,7 @@ def test_a_singular_kernel_is_refused() -> None:
 
 
 def test_the_four_exponents_and_the_explosion() -> None:
-    table = training_scalings(widths=(128, 256, 512, 1024), samples=24, seed=5)
+    table = training_scalings(widths=(128, 256, 512, 1024), samples=24)
     for regime, exponents in (
         ("lazy", {"output": 0.0, "features": -0.5, "weights": -0.5, "ntk": -1.0}),
         ("mean field", {"output": -0.5, "features": 0.0, "weights": 0.0, "ntk": 0.0}),
@@ -157,7 +157,7 @@ def test_the_four_exponents_and_the_explosion() -> None:
         for quantity, exponent in exponents.items():
             found = pick(table, "exponent", regime=regime, quantity=quantity)[0]
             assert pick(table, "theory", regime=regime, quantity=quantity)[0] == exponent
-            assert found == pytest.approx(exponent, abs=0.15)  # exponents are halves
+            assert found == pytest.approx(exponent, abs=0.2)  # below 1/4: they are halves
         assert pick(table, "mean", regime=regime, quantity="loss").max() < 0.5
     exploded = pick(table, "mean", regime="mean field at rate 1", quantity="loss")
     assert exploded.min() > 1e3
@@ -165,7 +165,7 @@ def test_the_four_exponents_and_the_explosion() -> None:
 
 
 def test_lazy_training_follows_the_linearised_network() -> None:
-    """f after T steps is y + (1 - eta Theta)^T (f_0 - y) up to n^-1/2: checked by hand at n = 4096."""
+    """f after T steps is y + (1 - eta Theta)^T (f_0 - y) up to n^-1/2."""
     from nnth.training_scalings import REGIMES, _data, _movement
 
     data = _data(6, 4, 0, 0)

@@ -12,11 +12,8 @@ README = (Path(__file__).parents[1] / "README.md").read_text()
 NNTH = Path(sys.executable).with_name("nnth")
 
 # The indented commands that need no file; without the shell around them.
-COMMANDS = re.findall(
-    r"^    nnth ((?:kernel|critical|phase|gp|hermite|rates|regions|paths) [^|\n]*)$",
-    README,
-    re.MULTILINE,
-)
+WITHOUT_FILES = "kernel|critical|phase|gp|hermite|rates|regions|paths"
+COMMANDS = re.findall(rf"^    nnth ((?:{WITHOUT_FILES}) [^|\n]*)$", README, re.MULTILINE)
 EXAMPLES = [command for command in COMMANDS if ".np" not in command]
 
 

@@ -101,8 +101,8 @@ def _theory(
         inner = np.append(inner, (layers["k_aa"][1:] - cb) / cw)
     else:
         inner = np.append(inner, np.zeros(depth))
-    # Each contribution is a share of Theta: a product of a variance and of chis, and each of the two
-    # is off by no more than the kernels at the layer where they are worst.
+    # A contribution is a variance times a product of chis, which is a share of Theta: each is off
+    # by no more than the kernels where they are worst.
     error = 2.0 * float(layers["error"].max())
     return _with_sums(_kinds(gradient, inner, width, cb, cw)), error
 
