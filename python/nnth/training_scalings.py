@@ -73,8 +73,8 @@ def training_scalings(
     Returns a Table, a row a regime, width and quantity: regime, width, quantity ("output": root
     mean square of f before training; "features", "weights", "ntk": changes of s(w.x), of all
     parameters and of the tangent kernel on the data, relative to their norms; "loss": after over
-    before), mean (the geometric one), stderr, exponent (fitted to log mean against log width, each weighed by its
-    standard error), exponent_stderr, theory, z (of the exponent).
+    before), mean (the geometric one), stderr, exponent (fitted to log mean against log width, each
+    weighed by its standard error), exponent_stderr, theory, z (of the exponent).
 
     Accuracy: exponents are those of large widths; at finite ones they are off by order 1/n of the
     least, which a large sample sees. Cost: samples steps n points (dimension + 2) multiplications.
