@@ -21,6 +21,7 @@ from nnth.paths import Nets, PathNets, Progress, in_parts, path_nets
 from nnth.plot import Histogram, Plot, Series
 from nnth.random import normals
 from nnth.table import Table
+from nnth.work import begin
 
 Array = NDArray[np.float64]
 
@@ -199,6 +200,7 @@ def _checked(nets: Nets, n0: int | None) -> PathNets:
 def _grams(
     nets: PathNets, inputs: Array, threads: int, progress: Progress | None
 ) -> GramSample | None:
+    begin()
     if not nets.samples:
         return None
 

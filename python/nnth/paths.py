@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import groupby
-from typing import Any, Final, Literal, Protocol, TypedDict, TypeVar, Unpack
+from typing import Any, Final, Literal, TypedDict, TypeVar, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -36,11 +36,12 @@ from nnth.path_moments import (
 from nnth.path_samplers import Mu, PathSample, QuantitySample, sample_paths
 from nnth.table import Meta, Table
 from nnth.weight_law import LAWS, WeightLaw, weight_law
+from nnth.work import Mergeable, begin, sampled
 
 Array = NDArray[np.float64]
 Sampler = Literal["law", "dense"]
 Progress = Callable[[int, int], object]
-S = TypeVar("S", bound="Mergeable")
+S = TypeVar("S", bound=Mergeable)
 
 QUANTITIES: Final = ("dzdx", "z", "normz", "jacobian", "ntk")
 KERNELS: Final = ("ntk", "ntk_standard")
@@ -55,13 +56,6 @@ CONTINUOUS: Final = ("gaussian", "uniform", "laplace")
 _PARTS: Final = 64  # of a sample: what an interrupt leaves
 _TILE: Final = 256  # nets; parts of whole tiles merge to the last bit
 _LARGE_SHARE: Final = 0.1
-
-
-class Mergeable(Protocol):
-    """A sample of a range of networks, to which that of the next range can be added."""
-
-    def merge(self: S, other: S) -> S:
-        """Return the sample of both ranges."""
 
 
 class Nets(TypedDict, total=False):
@@ -287,9 +281,10 @@ def draw(
 
     Raises ValueError for more values than fit in memory.
     """
+    _require_memory(min(keep, nets.samples), len(asked))
+    begin()
     if not nets.samples:
         return None
-    _require_memory(min(keep, nets.samples), len(asked))
 
     def part(start: int, count: int, told: Progress | None) -> PathSample:
         return sample_paths(
@@ -333,6 +328,21 @@ def in_parts(
 
     A KeyboardInterrupt becomes one that says how many there were, and what of them.
     """
+
+    def draw_range(first: int, count: int) -> S:
+        return _in_parts(part, first, count, progress, so_far, parts)
+
+    return sampled(draw_range, samples, tile=_TILE)
+
+
+def _in_parts(
+    part: Callable[[int, int, Progress | None], S],
+    first: int,
+    samples: int,
+    progress: Progress | None,
+    so_far: Callable[[S], str],
+    parts: int,
+) -> S:
     size = _TILE * max(1, math.ceil(samples / (parts * _TILE)))
     sample: S | None = None
     done = start = 0
@@ -345,7 +355,7 @@ def in_parts(
 
     try:
         while start < samples:
-            found = part(start, min(size, samples - start), tell)
+            found = part(first + start, min(size, samples - start), tell)
             sample = found if sample is None else sample.merge(found)
             start = done = start + min(size, samples - start)
             tell(0, samples)
