@@ -7,6 +7,7 @@ leaves them so. One line, carriage returns and no escape codes need no undoing.
 import shutil
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,6 +40,9 @@ def interrupted_at_once() -> Iterator[None]:
     Python handles a signal only between its own instructions, so a long call into a library delays
     it. Nothing within may hold what must be put in order: files half written, locks.
     """
+    if threading.current_thread() is not threading.main_thread():  # Python has it for that alone
+        yield
+        return
     before = signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         yield
