@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
 from importlib.util import find_spec
 from itertools import islice
 from typing import Any, TypeVar
@@ -14,6 +15,10 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _PATIENCE = 10  # seconds to wait for the scheduler, and for a first worker
+
+
+class ClusterError(Exception):
+    """There is no scheduler, or it has no workers."""
 
 
 def on_cluster(
@@ -29,23 +34,23 @@ def on_cluster(
     `allowed-failures`, 3) its result is Lost. A few tasks a thread are under way at a time. When
     the iterator is closed, what has not begun is given up.
 
-    Raises ValueError without dask distributed, OSError where there is no scheduler or no worker,
-    and ValueError where a worker has another nnth.
+    Raises ValueError without dask distributed and where workers have another nnth, ClusterError
+    where there is no scheduler or no worker.
     """
     if find_spec("distributed") is None:
         raise ValueError("scheduler needs dask distributed: pip install 'nnth[cluster]'")
-    from distributed import Client, KilledWorker, as_completed
+    distributed: Any = import_module("distributed")
 
     try:
-        client = Client(address, timeout=_PATIENCE, set_as_default=False)
+        client = distributed.Client(address, timeout=_PATIENCE, set_as_default=False)
     except (OSError, TimeoutError) as error:
-        raise ConnectionError(f"scheduler {address} does not answer: {error}") from None
+        raise ClusterError(f"scheduler {address} does not answer: {error}") from None
     with client:
         _require_workers(client, address)
         threads = sum(client.nthreads().values())
         waiting = iter(tasks)
         under_way = {}
-        results = as_completed()
+        results: Any = distributed.as_completed(loop=client.loop)
 
         def submit(count: int) -> None:
             for task in islice(waiting, count):
@@ -62,9 +67,9 @@ def on_cluster(
                 if future.status == "finished":
                     result: R | Lost = future.result()
                 else:
-                    error = future.exception()
-                    if not isinstance(error, KilledWorker):
-                        raise error
+                    failure = future.exception()
+                    if not isinstance(failure, distributed.KilledWorker):
+                        raise failure
                     result = Lost("its workers on the cluster were killed")
                 yield task, result
         finally:
@@ -75,7 +80,7 @@ def _require_workers(client: Any, address: str) -> None:
     try:
         client.wait_for_workers(1, timeout=_PATIENCE)
     except TimeoutError:
-        raise ConnectionError(f"scheduler {address} has no workers") from None
+        raise ClusterError(f"scheduler {address} has no workers") from None
     try:
         versions = client.run(_version)
     except ImportError as error:

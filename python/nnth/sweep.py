@@ -74,7 +74,7 @@ def grid(
     Raises ValueError for a parameter without values, and for those that should step together and
     are not varied, are there twice or have unequal numbers of values.
     """
-    groups = {name: (name,) for name in vary}
+    groups: dict[str, tuple[str, ...]] = {name: (name,) for name in vary}
     seen: set[str] = set()
     for names in together:
         for name in names:

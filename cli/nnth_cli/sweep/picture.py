@@ -82,7 +82,8 @@ def table_of_rows(
     }
     apart = ("seed", "version")
     parameters = {n: None if v == "" else v for n, v in same.items() if n not in apart}
-    seed = int(same["seed"]) if same.get("seed") not in (None, "") else None
+    seed = same.get("seed")
+    seed = None if seed is None or seed == "" else int(seed)
     version = str(same.get("version", ""))
     varying = {name: _column(values) for name, values in cells.items() if name not in same}
     return Table(varying, Meta(f"sweep {command}", parameters, seed=seed, version=version))

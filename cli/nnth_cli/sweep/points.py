@@ -37,6 +37,12 @@ class Point:
         """What it is given, as a record has it."""
         return {n: str(v) if isinstance(v, Path) else v for n, v in self.given.items()}
 
+    @property
+    def shown(self) -> dict[str, Parameter]:
+        """The same for people: without a seed beside other options."""
+        other = {name: value for name, value in self.parameters.items() if name != "seed"}
+        return other or self.parameters
+
 
 @dataclass(frozen=True)
 class Task:
@@ -63,7 +69,7 @@ class Options:
         self._context = self._click.context_class(self._click, info_name=name)
         self._by_name = {p.name: p for p in self._click.params if p.name not in SHARED}
         self._defaults = {name: p.get_default(self._context) for name, p in self._by_name.items()}
-        self.names = tuple(self._by_name)
+        self.names: tuple[str, ...] = tuple(self._by_name)
 
     def find(self, given: str) -> str:
         """The name of an option, given as on the command line or as its column.
@@ -71,8 +77,8 @@ class Options:
         Raises ValueError if there is none, or none that a point may have.
         """
         name = given.lstrip("-").replace("-", "_")
-        for known, parameter in self._by_name.items():
-            if name == known or f"--{given}" in parameter.opts:
+        for known in self.names:
+            if name == known:
                 return known
         if name in SHARED:
             raise ValueError(f"{given} must not be varied: it does not change what is computed")
@@ -140,7 +146,7 @@ def rehearse_points(points: Iterable[Point]) -> None:
         try:
             ran_to_its_end = rehearse(partial(_table, point, 0)) is not None
         except ValueError as error:
-            said = ", ".join(f"{name} {value}" for name, value in point.parameters.items())
+            said = ", ".join(f"{name} {value}" for name, value in point.shown.items())
             raise ValueError(f"{error} (at {said})") from None
         if ran_to_its_end:
             return
