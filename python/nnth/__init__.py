@@ -18,6 +18,7 @@ from nnth.region_cells import Cells, cells
 from nnth.region_slices import regions_along, regions_on_plane, regions_through
 from nnth.region_statements import region_statements
 from nnth.regions import RegionCounts, count_regions, regions
+from nnth.sweep import sweep
 from nnth.table import Table
 from nnth.weight_law import WeightLaw, weight_law
 
@@ -58,6 +59,7 @@ __all__ = [
     "regions_through",
     "sample_grams",
     "sample_paths",
+    "sweep",
     "uniforms",
     "weight_law",
 ]

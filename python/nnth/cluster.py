@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from importlib.util import find_spec
@@ -39,6 +40,7 @@ def on_cluster(
     """
     if find_spec("distributed") is None:
         raise ValueError("scheduler needs dask distributed: pip install 'nnth[cluster]'")
+    _require_scheduler(address)
     distributed: Any = import_module("distributed")
 
     try:
@@ -64,16 +66,29 @@ def on_cluster(
                 future = next(results)
                 task = under_way.pop(future.key)
                 submit(1)
-                if future.status == "finished":
+                try:
+                    # Computed again, here, if its worker has died with the result.
                     result: R | Lost = future.result()
-                else:
-                    failure = future.exception()
-                    if not isinstance(failure, distributed.KilledWorker):
-                        raise failure
+                except distributed.KilledWorker:
                     result = Lost("its workers on the cluster were killed")
                 yield task, result
         finally:
             client.cancel([*results.futures], force=True)
+
+
+def _require_scheduler(address: str) -> None:
+    """Ask at the address ourselves: dask would ask again for many seconds, and log what it does."""
+    addressing: Any = import_module("distributed.comm.addressing")
+    try:
+        host, port = addressing.get_address_host_port(address, strict=True)
+    except ValueError:
+        raise ValueError(
+            f"scheduler must be an address as in tcp://127.0.0.1:8786, not {address!r}"
+        ) from None
+    try:
+        socket.create_connection((host, port), timeout=_PATIENCE).close()
+    except OSError as error:
+        raise ClusterError(f"scheduler {address} does not answer: {error.strerror}") from None
 
 
 def _require_workers(client: Any, address: str) -> None:

@@ -13,7 +13,6 @@ from typing import Any, Final
 import numpy as np
 
 from nnth.table import Column, Meta, Table
-from nnth.workers import Lost, in_processes
 
 SEED_BITS: Final = 53  # whole numbers that doubles hold, for whoever reads seeds as such
 
@@ -52,6 +51,8 @@ def sweep(
     if "seed" not in vary and "seed" not in fixed and _has_seed(function):
         for point in points:
             point["seed"] = point_seed(seed, point)
+    from nnth.workers import Lost, in_processes  # imports multiprocessing
+
     work = partial(_call, function)
     tables: list[Table | None] = [None] * len(points)
     if jobs == 0:

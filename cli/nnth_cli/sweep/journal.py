@@ -153,6 +153,8 @@ class Journal(SharedLines):
             opening, newline, rest = data.partition(b"\n")
             self._check_header(opening.decode(errors="replace"), whole=bool(newline))
             end = len(opening) + 1
+        elif self.at_start and b"\n" not in data and not _is_half_record(data):
+            raise self._foreign("its only line is not whole")
         counts: dict[str, list[int]] = {}  # of a point: its rows, those there, where they begin
         failed: set[str] = set()
         for text, cells in self._parsed(rest):
@@ -249,6 +251,15 @@ class Journal(SharedLines):
             total, there, _ = counts[key]
             raise self._foreign(f"it has {there} of the {total} rows of point {key}")
         return starts[torn[0]]
+
+
+def _is_half_record(data: bytes) -> bool:
+    """Whether this may be what a kill left of the first record, and nobody's file."""
+    try:
+        json.loads(data)
+    except ValueError:
+        return data.startswith(b'{"')
+    return False
 
 
 def _csv_line(cells: Sequence[str]) -> str:

@@ -22,8 +22,12 @@ Report: TypeAlias = Callable[[int, int], None]
 def engine_of(jobs: int, scheduler: str | None) -> Engine[Any, Any]:
     """Worker processes, a dask cluster, or this process."""
     if scheduler is not None:
+        import logging
+
         from nnth.cluster import on_cluster
 
+        # Workers that come and go are dask's daily bread, and not ours to tell.
+        logging.getLogger("distributed").setLevel(logging.ERROR)
         return partial(on_cluster, address=scheduler)
     return partial(in_processes, jobs=jobs) if jobs else in_turn
 
