@@ -50,11 +50,30 @@ def sweep(*arguments: object, cwd: Path | None = None) -> str:
     return done.stdout
 
 
+Call = Callable[..., str]
+
+
+@pytest.fixture
+def here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Call:
+    """What a sweep prints, run in this process: quicker than to start one."""
+    monkeypatch.chdir(tmp_path)
+
+    def call_here(*arguments: object) -> str:
+        assert run(get_command(app), ["sweep", *map(str, arguments)]) == 0
+        out, err = capfd.readouterr()
+        assert err == ""
+        return out
+
+    return call_here
+
+
 @pytest.fixture
 def refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Callable[..., str]:
-    """The one line of a sweep that takes its input to be wrong, run here: quicker than a start."""
+) -> Call:
+    """The one line of a sweep that takes its input to be wrong."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("nnth_cli.main._abandon_output", lambda: None)
 
@@ -101,21 +120,21 @@ def test_rows_are_those_of_the_command() -> None:
     assert [{n: v for n, v in row.items() if n not in MARKS} for row in rows[-3:]] == rows_of(alone)
 
 
-def test_seeds_are_derived_unless_they_are_given() -> None:
+def test_seeds_are_derived_unless_they_are_given(here: Call) -> None:
     point = ("regions", "--vary", "width=3,4", "--samples", 2)
-    derived = [row["seed"] for row in rows_of(sweep(*point))]
+    derived = [row["seed"] for row in rows_of(here(*point))]
     assert len({*derived}) == 2
-    assert [row["seed"] for row in rows_of(sweep(*point, "--sweep-seed", 1))] != derived
-    assert {row["seed"] for row in rows_of(sweep(*point, "--seed", 7))} == {"7"}
-    rows = rows_of(sweep("regions", "--vary", "seed=5:7", "--vary", "width=4", "--samples", 2))
+    assert [row["seed"] for row in rows_of(here(*point, "--sweep-seed", 1))] != derived
+    assert {row["seed"] for row in rows_of(here(*point, "--seed", 7))} == {"7"}
+    rows = rows_of(here("regions", "--vary", "seed=5:7", "--vary", "width=4", "--samples", 2))
     assert [row["seed"] for row in rows] == ["5", "6"]
-    again = rows_of(sweep("regions", "--width", 4, "--samples", 2, "--seed", derived[1]))
-    assert again[0]["vertices"] == rows_of(sweep(*point))[1]["vertices"]
+    again = rows_of(here("regions", "--width", 4, "--samples", 2, "--seed", derived[1]))
+    assert again[0]["vertices"] == rows_of(here(*point))[1]["vertices"]
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl", "table"])
-def test_forms(form: str) -> None:
-    out = sweep("regions", "--vary", "width=2,3", "--format", form)
+def test_forms(form: str, here: Call) -> None:
+    out = here("regions", "--vary", "width=2,3", "--format", form)
     if form == "jsonl":
         assert [json.loads(line)["width"] for line in out.splitlines()] == [2, 3]
     else:
@@ -123,22 +142,21 @@ def test_forms(form: str) -> None:
         assert ("seed=" in out) == (form == "table") or form == "table"
 
 
-def test_options_that_step_together_and_a_file(tmp_path: Path) -> None:
+def test_options_that_step_together_and_a_file(tmp_path: Path, here: Call) -> None:
     (tmp_path / "grid.toml").write_text(
         'command = "regions"\noutput = "runs.csv"\nzip = [["n0", "width"]]\n'
         'options = { samples = 2 }\n[vary]\nn0 = [1, 2]\nwidth = [4, 3]\nbias_var = "1:3"\n'
     )
-    assert sweep("grid.toml", cwd=tmp_path) == ""
+    assert here("grid.toml") == ""
     rows = rows_of((tmp_path / "runs.csv").read_text())
     assert [(row["n0"], row["width"], row["bias_var"]) for row in rows] == [
         ("1", "4", "1.0"), ("1", "4", "2.0"), ("2", "3", "1.0"), ("2", "3", "2.0"),
     ]  # fmt: skip
     assert {row["samples"] for row in rows} == {"2"}
-    same = sweep("regions", "--vary", "n0=1,2", "--vary", "width=4,3", "--vary", "bias-var=1:3",
+    same = here("regions", "--vary", "n0=1,2", "--vary", "width=4,3", "--vary", "bias-var=1:3",
                  "--zip", "n0,width", "--samples", 2)  # fmt: skip
     assert same == (tmp_path / "runs.csv").read_text()
-    other = rows_of(sweep("grid.toml", "--samples", 1, "-o", "b.csv", "--format", "csv",
-                          cwd=tmp_path))  # fmt: skip
+    other = rows_of(here("grid.toml", "--samples", 1, "-o", "b.csv", "--format", "csv"))
     assert {row["samples"] for row in other} == {"1"}
 
 
@@ -161,18 +179,20 @@ def test_the_same_rows_by_worker_processes(undisturbed: list[str], tmp_path: Pat
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_run_again_it_computes_what_is_missing(undisturbed: list[str], tmp_path: Path) -> None:
+def test_run_again_it_computes_what_is_missing(
+    undisturbed: list[str], tmp_path: Path, here: Call
+) -> None:
     path = tmp_path / "runs.csv"
     part = [word.replace("4:8", "4:6") for word in PATHS]
-    sweep(*part, "-o", path)
+    here(*part, "-o", path)
     first = path.read_bytes()
     assert first.count(b"\n") == 1 + 2 * 4
-    sweep(*PATHS, "-o", path)
+    here(*PATHS, "-o", path)
     assert path.read_bytes().startswith(first)
     assert lines_of(path) == undisturbed
     whole = path.read_bytes()
     begun = time.monotonic()
-    sweep(*PATHS, "-o", path, "--jobs", 2)
+    here(*PATHS, "-o", path, "--jobs", 2)
     assert path.read_bytes() == whole
     assert time.monotonic() - begun < 5
 
@@ -305,7 +325,7 @@ def test_two_sweeps_on_one_file_exclude_each_other(tmp_path: Path) -> None:
     ids=["paths", "regions"],
 )  # fmt: skip
 def test_a_split_sample_has_the_bits_of_a_whole_one(
-    command: tuple[str, ...], tmp_path: Path
+    command: tuple[str, ...], tmp_path: Path, here: Call
 ) -> None:
     done = subprocess.run([NNTH, *command], capture_output=True, text=True, check=True)
     whole = rows_of(done.stdout)
@@ -313,11 +333,11 @@ def test_a_split_sample_has_the_bits_of_a_whole_one(
     def record(text: str) -> list[dict[str, str]]:
         return [{name: row[name] for name in whole[0]} for row in rows_of(text)]
 
-    assert record(sweep(*command, "--split", 4)) == whole
+    assert record(here(*command, "--split", 4)) == whole
     assert record(sweep(*command, "--split", 3, "--jobs", 2)) == whole
     for i in (3, 1, 2):
         assert len(list(tmp_path.iterdir())) == (0 if i == 3 else 1)
-        sweep(*command, "--split", 5, "--shard", f"{i}/3", "-o", "runs.csv", cwd=tmp_path)
+        here(*command, "--split", 5, "--shard", f"{i}/3", "-o", "runs.csv")
     assert record((tmp_path / "runs.csv").read_text()) == whole
     assert [path.name for path in tmp_path.iterdir()] == ["runs.csv"]
 
@@ -387,7 +407,7 @@ def test_failures_become_rows_and_are_tried_again_when_asked(tmp_path: Path) -> 
     ],
 )
 def test_what_is_wrong_is_named_before_any_work(
-    arguments: str, message: str, tmp_path: Path, refused: Callable[..., str]
+    arguments: str, message: str, tmp_path: Path, refused: Call
 ) -> None:
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
     header = "layer,corr,act,depth,seed,version,rho,point,point_rows,failure\n"
@@ -403,18 +423,18 @@ def test_what_is_wrong_is_named_before_any_work(
 # Pictures.
 
 
-def test_a_picture_of_columns(tmp_path: Path, refused: Callable[..., str]) -> None:
+def test_a_picture_of_columns(tmp_path: Path, here: Call, refused: Call) -> None:
     pytest.importorskip("matplotlib")
     grid = ("paths", "--vary", "depth=2:8:2", "--vary", "width=8,16", "--quantities", "dzdx",
             "--orders", "4", "--samples", "2000", "-o", "r.csv")  # fmt: skip
     figure = ("--plot", "r.svg", "--plot-x", "depth", "--plot-y", "mean", "--plot-by", "width",
               "--plot-error", "stderr", "--plot-theory", "exact", "--plot-log", "y")  # fmt: skip
-    assert sweep(*grid, *figure, cwd=tmp_path) == ""
+    assert here(*grid, *figure) == ""
     shown = (tmp_path / "r.svg").read_text()
     assert shown.startswith("<?xml")
     assert "width 16" in shown
     (tmp_path / "r.svg").unlink()
-    sweep(*grid, *figure, cwd=tmp_path)  # of rows that are there
+    here(*grid, *figure)  # of rows that are there
     assert (tmp_path / "r.svg").read_text() == shown
     message = refused(*grid, "--plot", "a.png", "--plot-y", "men")
     assert "--plot-y must be a column: there is no 'men'; there is mean" in message
@@ -422,9 +442,7 @@ def test_a_picture_of_columns(tmp_path: Path, refused: Callable[..., str]) -> No
     assert "--plot-y quantity must be a column of numbers" in message
 
 
-def test_an_unknown_column_is_found_with_the_first_point(
-    tmp_path: Path, refused: Callable[..., str]
-) -> None:
+def test_an_unknown_column_is_found_with_the_first_point(tmp_path: Path, refused: Call) -> None:
     pytest.importorskip("matplotlib")
     figure = ("--plot", "a.png", "--plot-y", "nothing", "-o", "a.csv")
     assert "there is no 'nothing'" in refused("kernel", "--vary", "rho=0,0.5", *figure)
@@ -463,15 +481,15 @@ def test_the_same_rows_on_a_cluster_that_loses_a_worker(
     assert lines_of(tmp_path / "split.csv") == undisturbed
 
 
-def test_a_scheduler_that_is_not_there_is_named(refused: Callable[..., str]) -> None:
+def test_a_scheduler_that_is_not_there_is_named(refused: Call) -> None:
     pytest.importorskip("distributed")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
         done = call("kernel", "--vary", "rho=0", "--scheduler", address)
     assert done.returncode == 1
-    refused = f"nnth: error: scheduler {address} does not answer: Connection refused\n"
-    assert done.stderr == refused
+    silence = f"nnth: error: scheduler {address} does not answer: Connection refused\n"
+    assert done.stderr == silence
     for address in ("127.0.0.1", "foo://x"):
         message = refused("kernel", "--vary", "rho=0", "--scheduler", address)
         assert "scheduler must be an address as in tcp://127.0.0.1:8786" in message

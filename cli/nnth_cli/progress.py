@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 _PATIENCE = 0.3  # seconds of work before a bar is worth showing
@@ -17,7 +17,7 @@ _CELLS = 30
 
 
 @contextmanager
-def progress_bar(label: str, *, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+def progress_bar(label: str, *, quiet: bool) -> "Iterator[Bar | None]":
     """A function `progress(done, total)` for the work within, or None where nobody looks.
 
     The bar needs a terminal on standard error, appears after a third of a second, and is wiped
@@ -26,7 +26,7 @@ def progress_bar(label: str, *, quiet: bool) -> Iterator[Callable[[int, int], No
     if quiet or sys.stderr is None or not sys.stderr.isatty():
         yield None
         return
-    bar = _Bar(label)
+    bar = Bar(label)
     try:
         yield bar
     finally:
@@ -50,8 +50,11 @@ def interrupted_at_once() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-class _Bar:
+class Bar:
+    """One line that shows how much is done; `note` stands behind it."""
+
     def __init__(self, label: str) -> None:
+        self.note = ""
         self._label = label
         self._begun = time.monotonic()
         self._width = 0  # of the widest line shown
@@ -64,6 +67,8 @@ class _Bar:
         line = f"{self._label} [{'#' * int(_CELLS * share):.<{_CELLS}}] {share:4.0%}"
         if done > 0:
             line += f"  {_clock(passed / share - passed)} left"
+        if self.note:
+            line += f"  {self.note}"
         line = line[: shutil.get_terminal_size().columns - 1]  # a line that wraps is not undone
         self._width = max(self._width, len(line))
         self._write(f"\r{line:<{self._width}}")

@@ -12,7 +12,7 @@ from typer.core import TyperCommand
 from nnth_cli import options
 from nnth_cli.files import check_target
 from nnth_cli.output import Destination, on_terminal, write_out
-from nnth_cli.progress import progress_bar
+from nnth_cli.progress import Bar, progress_bar
 
 if TYPE_CHECKING:
     from nnth.table import Table
@@ -251,8 +251,7 @@ def sweep(
         _run(runner, jobs=jobs, scheduler=scheduler, output=output, quiet=quiet)
         if output is None or format is not None or picture is not None:
             _show(runner, target, destination, picture, printed=output is None or bool(format))
-        failed = sum(point.key in journal.failed for point in points)
-    if failed:
+    if failed := runner.failed:
         raise PointsFailedError(
             f"{failed} of {len(points)} points failed, and their rows say why"
             + ("" if output is None else "; --retry computes them again")
@@ -324,6 +323,17 @@ def _grid_of(
     return fixed, varied, [[target.find(name.strip()) for name in group] for group in groups]
 
 
+def _report_of(bar: Bar | None) -> "Callable[[int, int, int], None] | None":
+    if bar is None:
+        return None
+
+    def report(done: int, total: int, failed: int) -> None:
+        bar.note = f"{done} of {total}" + (f", {failed} failed" if failed else "")
+        bar(done, total)
+
+    return report
+
+
 @contextmanager
 def _file_of(output: Path | None, form: str | None) -> Iterator[Path]:
     """The file of the rows, for the time of the sweep if none is asked for."""
@@ -352,7 +362,7 @@ def _run(
     rehearse_points({task.point.key: task.point for task in tasks}.values())
     try:
         with progress_bar("sweep", quiet=quiet) as progress:
-            runner.run(engine_of(jobs, scheduler), tasks, progress)
+            runner.run(engine_of(jobs, scheduler), tasks, _report_of(progress))
     except KeyboardInterrupt:
         kept = sum(point in runner.journal for point in runner.points)
         said = f"{kept} of {len(runner.points)} points were done"

@@ -1,8 +1,11 @@
 """Runs the points of a sweep on an engine, and keeps what they give."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, TypeAlias, TypeVar
 
 from nnth.table import Table
@@ -16,18 +19,18 @@ R = TypeVar("R")
 
 # Yields each task with what it gives, in any order.
 Engine: TypeAlias = Callable[[Callable[[T], R], Iterable[T]], Iterator[tuple[T, R | Lost]]]
-Report: TypeAlias = Callable[[int, int], None]
+Report: TypeAlias = Callable[[int, int, int], None]  # tasks done, in all; points failed
 
 
 def engine_of(jobs: int, scheduler: str | None) -> Engine[Any, Any]:
     """Worker processes, a dask cluster, or this process."""
     if scheduler is not None:
-        import logging
-
         from nnth.cluster import on_cluster
 
-        # Workers that come and go are dask's daily bread, and not ours to tell.
-        logging.getLogger("distributed").setLevel(logging.ERROR)
+        if find_spec("distributed") is not None:
+            import_module("distributed")  # which sets levels of its own
+            # That workers come and go is dask's to mend, and nothing to tell.
+            logging.getLogger("distributed.client").setLevel(logging.ERROR)
         return partial(on_cluster, address=scheduler)
     return partial(in_processes, jobs=jobs) if jobs else in_turn
 
@@ -53,6 +56,7 @@ class Runner:
     check: Callable[[Table], None]
     shard: tuple[int, int] = (1, 1)
     _seen: bool = field(default=False, init=False)
+    _failures: int = field(default=0, init=False)  # of this run
 
     def missing(self) -> list[Task]:
         """What this sweep, or this shard of it, has to compute."""
@@ -70,6 +74,11 @@ class Runner:
             and not self.parts.has(task.point, task.part[0])
         ]
 
+    @property
+    def failed(self) -> int:
+        """How many points of this sweep have failed."""
+        return sum(point.key in self.journal.failed for point in self.points)
+
     def run(self, engine: Engine[Any, Any], tasks: Sequence[Task], report: Report | None) -> None:
         """Computes the tasks; reports how many are done, of how many, once they are kept."""
         results = engine(run_task, tasks)
@@ -78,7 +87,7 @@ class Runner:
             for done, (task, result) in enumerate(results, 1):
                 self._keep(task, result)
                 if report is not None:
-                    report(done, len(tasks))
+                    report(done, len(tasks), self._failures)
         finally:
             if hasattr(results, "close"):
                 results.close()  # which ends worker processes
@@ -94,7 +103,7 @@ class Runner:
         if isinstance(result, Table):
             self._add(task.point, result)
         elif isinstance(result, Failure | Lost):
-            self.journal.add_failure(task.point, result.reason)
+            self._fail(task.point, result.reason)
         elif self.parts is not None and task.part is not None:
             self.parts.add(task.point, task.part[0], result)
             self._merge_whole([task.point])
@@ -108,7 +117,7 @@ class Runner:
                 if isinstance(merged, Table):
                     self._add(point, merged)
                 else:
-                    self.journal.add_failure(point, merged.reason)
+                    self._fail(point, merged.reason)
 
     def _add(self, point: Point, table: Table) -> None:
         if not self._seen:
@@ -117,4 +126,8 @@ class Runner:
         try:
             self.journal.add(point, table)
         except OtherColumnsError as error:
-            self.journal.add_failure(point, str(error))
+            self._fail(point, str(error))
+
+    def _fail(self, point: Point, reason: str) -> None:
+        self.journal.add_failure(point, reason)
+        self._failures += 1
