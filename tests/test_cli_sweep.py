@@ -206,10 +206,12 @@ def kill_again_and_again(path: Path, times: int, *arguments: object) -> int:
         while not lock.exists() and process.poll() is None:
             time.sleep(0.01)
         with suppress(subprocess.TimeoutExpired):
-            process.wait(chance.uniform(0.0, 0.3))
+            process.wait(chance.uniform(0.0, 0.2))
         cut += process.poll() is None
         process.kill()
         process.communicate()
+        if process.returncode == 0:  # nothing left to kill: from the start
+            path.unlink()
         if path.exists():  # readable: nothing but its last row may be short
             *rows, _ = [*csv.reader(io.StringIO(path.read_text())), []]
             assert all(len(row) == len(rows[0]) for row in rows[:-1])
@@ -221,7 +223,7 @@ def kill_again_and_again(path: Path, times: int, *arguments: object) -> int:
 def test_kills_at_any_time_lose_nothing_and_double_nothing(
     engine: tuple[object, ...], undisturbed: list[str], tmp_path: Path
 ) -> None:
-    assert kill_again_and_again(tmp_path / "runs.csv", 6, *engine) >= 2
+    assert kill_again_and_again(tmp_path / "runs.csv", 6, *engine) >= 3
     assert lines_of(tmp_path / "runs.csv") == undisturbed
     assert [path.name for path in tmp_path.iterdir()] == ["runs.csv"]
 
@@ -389,6 +391,7 @@ def test_failures_become_rows_and_are_tried_again_when_asked(tmp_path: Path) -> 
         ("kernel --vary rho=0,1 --vary depth=1 --zip rho,depth", "one number of values, not"),
         ("kernel --vary rho=0 --zip rho,act", "act must be varied, to step together"),
         ("kernle --vary rho=0", "there is no command 'kernle' to sweep; there is kernel"),
+        ("--vary rho=0 kernel", "the command to sweep must come first, before --vary"),
         ("sweep --vary rho=0", "there is no command 'sweep' to sweep"),
         ("kernel --vary rho=0 stray", "got unexpected extra arguments (stray)"),
         ("gram --vary depth=1,2", "missing argument 'FILE'"),

@@ -46,6 +46,8 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         plan = _plan_of(args[0]) if args and not args[0].startswith("-") else None
         if plan is None:
+            if args and args[0] not in ctx.help_option_names and not ctx.resilient_parsing:
+                ctx.fail(f"the command to sweep must come first, before {args[0]}")
             return super().parse_args(ctx, args)
         from nnth_cli.main import load
 

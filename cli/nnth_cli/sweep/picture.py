@@ -46,7 +46,7 @@ class Picture:
                              ("theory", self.theory)):  # fmt: skip
             if name is not None and table[name].dtype.kind not in "fiu":
                 raise ValueError(f"--plot-{option} {name} must be a column of numbers")
-        order = np.argsort(table[self.x], kind="stable")
+        order = np.lexsort((table[self.x], self._rank(table)))
         groups = [table[self.by]] if self.by else []
         places = set(zip(table[self.x].tolist(), *(g.tolist() for g in groups), strict=True))
         points = self.error is not None or self.theory is not None or len(places) < len(table)
@@ -59,6 +59,16 @@ class Picture:
             by=self.by,
         )
         return Table({name: table[name][order] for name in table}, table.meta, plot=plot)
+
+    def _rank(self, table: Table) -> Column:
+        """The place of each row's group: numbers ascending, texts as they come."""
+        if self.by is None:
+            return np.zeros(len(table), dtype=np.int64)
+        values = table[self.by].tolist()
+        if table[self.by].dtype.kind in "fiu":
+            return table[self.by]
+        places = {value: i for i, value in enumerate(dict.fromkeys(values))}
+        return np.array([places[value] for value in values])
 
 
 def table_of_rows(
