@@ -252,12 +252,13 @@ def sweep(
         runner = Runner(journal, points, parts, split or 1, threads, check, share)
         _run(runner, jobs=jobs, scheduler=scheduler, output=output, quiet=quiet)
         if output is None or format is not None or picture is not None:
-            _show(runner, target, destination, picture, printed=output is None or bool(format))
+            printed = output is None or format is not None
+            _show(runner, target, tuple(varied), destination, picture, printed=printed)
     if failed := runner.failed:
-        raise PointsFailedError(
-            f"{failed} of {len(points)} points failed, and their rows say why"
-            + ("" if output is None else "; --retry computes them again")
-        )
+        said = "and their rows say why; --retry computes them again"
+        if output is None:
+            said = f"one for this reason: {runner.reason}"
+        raise PointsFailedError(f"{failed} of {len(points)} points failed, {said}")
 
 
 class PointsFailedError(Exception):
@@ -375,6 +376,7 @@ def _run(
 def _show(
     runner: "Runner",
     target: "Options",
+    varied: Sequence[str],
     destination: Destination,
     picture: "Picture | None",
     *,
@@ -390,10 +392,12 @@ def _show(
     keep: list[str] = []
     if picture is not None:
         keep = [name for name in (picture.x, picture.y, picture.by) if name]
+    if not journal.decided:  # nothing but failures, which the error tells
+        return
     table = None
     if form == "table" or destination.plot is not None or journal.form != form:
         table = table_of_rows(
-            target.command, target.names, columns, [cells for _, cells in rows], keep
+            target.command, target.names, columns, [cells for _, cells in rows], varied, keep
         )
         if picture is not None:
             table = picture.of(table)

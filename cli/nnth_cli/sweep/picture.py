@@ -76,14 +76,16 @@ def table_of_rows(
     options: Iterable[str],
     columns: Sequence[str],
     rows: Sequence[Mapping[str, Any]],
+    varied: Sequence[str],
     keep: Iterable[str] = (),
 ) -> Table:
-    """Rows of a file as a Table, without those of failed points.
+    """Rows of a file as a Table, what is varied first, without those of failed points.
 
     An option that is the same in all rows is a parameter, but for those to keep as columns.
     """
     good = [row for row in rows if not row["failure"]]
-    cells = {name: [row.get(name) for row in good] for name in columns if name not in MARKS}
+    order = dict.fromkeys((*(name for name in varied if name in columns), *columns))
+    cells = {name: [row.get(name) for row in good] for name in order if name not in MARKS}
     fixed = {"version", *options}.difference(keep)
     same = {
         name: values[0]

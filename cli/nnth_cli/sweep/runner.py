@@ -56,6 +56,7 @@ class Runner:
     check: Callable[[Table], None]
     shard: tuple[int, int] = (1, 1)
     _seen: bool = field(default=False, init=False)
+    reason: str = field(default="", init=False)  # of the last failure
     _failures: int = field(default=0, init=False)  # of this run
 
     def missing(self) -> list[Task]:
@@ -131,3 +132,4 @@ class Runner:
     def _fail(self, point: Point, reason: str) -> None:
         self.journal.add_failure(point, reason)
         self._failures += 1
+        self.reason = reason
