@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypedDict, TypeVar, Unpack
+from typing import Any, Final, Protocol, TypedDict, TypeVar, Unpack
 
 from nnth.network import (
     SUFFIXES,
@@ -17,13 +18,24 @@ from nnth.network import (
     random_network,
     whole,
 )
+from nnth.work import sampled
 
 Progress = Callable[[int, int], object]
 T = TypeVar("T")
+S = TypeVar("S", bound="Mergeable")
 
 MAX_SAMPLES: Final = 2**32  # streams beyond are for what else is random
 
+_PARTS: Final = 64  # of a sample: what an interrupt leaves
+_TILE: Final = 256  # nets; parts of whole tiles merge to the last bit
 _GRAIN: Final = 1000  # steps of progress a task
+
+
+class Mergeable(Protocol):
+    """A sample of a range of networks, to which that of the next range can be added."""
+
+    def merge(self: S, other: S) -> S:
+        """Return the sample of both ranges."""
 
 
 class Shape(TypedDict, total=False):
@@ -170,6 +182,57 @@ class Tasks:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, KeyboardInterrupt) and not error.args:
             raise KeyboardInterrupt(self.statement()) from None
+
+
+def in_parts(
+    part: Callable[[int, int, Progress | None], S],
+    samples: int,
+    progress: Progress | None,
+    so_far: Callable[[S], str] = lambda _: "",
+    parts: int = _PARTS,
+) -> S:
+    """Return the sample of networks 0, ..., samples - 1, drawn in about so many parts.
+
+    A KeyboardInterrupt becomes one that says how many there were, and what of them.
+    """
+
+    def draw_range(first: int, count: int) -> S:
+        return _in_parts(part, first, count, progress, so_far, parts)
+
+    return sampled(draw_range, samples, tile=_TILE)
+
+
+def _in_parts(
+    part: Callable[[int, int, Progress | None], S],
+    first: int,
+    samples: int,
+    progress: Progress | None,
+    so_far: Callable[[S], str],
+    parts: int,
+) -> S:
+    size = _TILE * max(1, math.ceil(samples / (parts * _TILE)))
+    sample: S | None = None
+    done = start = 0
+
+    def tell(here: int, _total: int) -> None:
+        nonlocal done
+        done = start + here
+        if progress is not None:
+            progress(done, samples)
+
+    try:
+        while start < samples:
+            found = part(first + start, min(size, samples - start), tell)
+            sample = found if sample is None else sample.merge(found)
+            start = done = start + min(size, samples - start)
+            tell(0, samples)
+    except KeyboardInterrupt as stop:
+        if stop.args:
+            raise
+        said = f"; the first {start}: {so_far(sample)}" if sample and so_far(sample) else ""
+        raise KeyboardInterrupt(f"{done} of {samples} networks were drawn{said}") from None
+    assert sample is not None
+    return sample
 
 
 def _network(net: Network | str | os.PathLike[str]) -> Network:

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nnth.data import as_data, load_data
+from nnth.ensemble import in_parts
 from nnth.path_moments import ntk_moments, ntk_off_diagonal
 from nnth.path_samplers import GramSample, sample_grams
-from nnth.paths import Nets, PathNets, Progress, in_parts, path_nets
+from nnth.paths import Nets, PathNets, Progress, path_nets
 from nnth.plot import Histogram, Plot, Series
 from nnth.random import normals
 from nnth.table import Table

@@ -13,12 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import groupby
-from typing import Any, Final, Literal, TypedDict, TypeVar, Unpack
+from typing import Any, Final, Literal, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nnth.data import load_data
+from nnth.ensemble import in_parts
 from nnth.network import parse_widths, whole
 from nnth.path_laws import CHI2_LOG_MEAN, CHI2_LOG_VARIANCE, path_laws
 from nnth.path_laws import _digamma_less_log as digamma_less_log
@@ -36,12 +37,11 @@ from nnth.path_moments import (
 from nnth.path_samplers import Mu, PathSample, QuantitySample, sample_paths
 from nnth.table import Meta, Table
 from nnth.weight_law import LAWS, WeightLaw, weight_law
-from nnth.work import Mergeable, begin, sampled
+from nnth.work import begin
 
 Array = NDArray[np.float64]
 Sampler = Literal["law", "dense"]
 Progress = Callable[[int, int], object]
-S = TypeVar("S", bound=Mergeable)
 
 QUANTITIES: Final = ("dzdx", "z", "normz", "jacobian", "ntk")
 KERNELS: Final = ("ntk", "ntk_standard")
@@ -53,8 +53,6 @@ SAMPLES: Final = 10_000
 MAX_N0: Final = 10_000_000
 CONTINUOUS: Final = ("gaussian", "uniform", "laplace")
 
-_PARTS: Final = 64  # of a sample: what an interrupt leaves
-_TILE: Final = 256  # nets; parts of whole tiles merge to the last bit
 _LARGE_SHARE: Final = 0.1
 
 
@@ -315,57 +313,6 @@ def _require_memory(values: int, quantities: int) -> None:
             f"samples must be fewer for their values to be kept, not {values}: they need "
             f"{needed / 1e9:.3g} GB, and {free / 1e9:.3g} GB are free"
         )
-
-
-def in_parts(
-    part: Callable[[int, int, Progress | None], S],
-    samples: int,
-    progress: Progress | None,
-    so_far: Callable[[S], str] = lambda _: "",
-    parts: int = _PARTS,
-) -> S:
-    """Return the sample of networks 0, ..., samples - 1, drawn in about so many parts.
-
-    A KeyboardInterrupt becomes one that says how many there were, and what of them.
-    """
-
-    def draw_range(first: int, count: int) -> S:
-        return _in_parts(part, first, count, progress, so_far, parts)
-
-    return sampled(draw_range, samples, tile=_TILE)
-
-
-def _in_parts(
-    part: Callable[[int, int, Progress | None], S],
-    first: int,
-    samples: int,
-    progress: Progress | None,
-    so_far: Callable[[S], str],
-    parts: int,
-) -> S:
-    size = _TILE * max(1, math.ceil(samples / (parts * _TILE)))
-    sample: S | None = None
-    done = start = 0
-
-    def tell(here: int, _total: int) -> None:
-        nonlocal done
-        done = start + here
-        if progress is not None:
-            progress(done, samples)
-
-    try:
-        while start < samples:
-            found = part(first + start, min(size, samples - start), tell)
-            sample = found if sample is None else sample.merge(found)
-            start = done = start + min(size, samples - start)
-            tell(0, samples)
-    except KeyboardInterrupt as stop:
-        if stop.args:
-            raise
-        said = f"; the first {start}: {so_far(sample)}" if sample and so_far(sample) else ""
-        raise KeyboardInterrupt(f"{done} of {samples} networks were drawn{said}") from None
-    assert sample is not None
-    return sample
 
 
 def kept_values(sample: PathSample) -> NDArray[Any]:

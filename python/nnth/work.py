@@ -13,18 +13,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 R = TypeVar("R")
 S = TypeVar("S")
-M = TypeVar("M", bound="Mergeable")
-
-
-class Mergeable(Protocol):
-    """A sample of a range of networks, to which that of the next range can be added."""
-
-    def merge(self: M, other: M) -> M:
-        """Return the sample of both ranges."""
 
 
 class _ChecksPassedError(BaseException):
@@ -60,8 +52,8 @@ def begin() -> None:
 def sampled(draw: Callable[[int, int], S], samples: int, *, tile: int = 1) -> S:
     """Return draw(0, samples): the sample of networks 0, ..., samples - 1.
 
-    draw: takes a first network and a number of them, at least 1. What it returns has `merge` (see
-        Mergeable), or is a list. Dataclasses of numbers, texts, arrays and one another are fit to
+    draw: takes a first network and a number of them, at least 1. What it returns has
+        `merge` (see `nnth.ensemble.Mergeable`), or is a list. Dataclasses of numbers, texts, arrays and one another are fit to
         be kept in a file between their parts (`nnth.states`).
     tile: parts begin at its multiples.
 
