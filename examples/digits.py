@@ -1,40 +1,50 @@
-"""Classify handwritten digits by ridge regression with kernels of infinitely wide networks.
+"""Classify handwritten digits by infinitely wide networks, and see what they learn first.
 
     pip install '.[examples]' && python examples/digits.py
 
 The 1797 digits of scikit-learn (8 x 8 pixels), 1200 to learn from and the rest to be tested on.
+Training is gradient flow on (1/2) sum |f(x_i) - y_i|^2 with a ridge; at t = inf it is kernel
+regression. The variance is that of an output over networks, at a test digit.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
 import nnth
 
 LEARNT = 1200
-RIDGE = 1e-3  # of the mean of the kernel's diagonal
-
-
-def accuracy(kernel: NDArray[np.float64], label: NDArray[np.int64]) -> float:
-    """Share of the test digits whose class has the largest value of the regression."""
-    known, target = kernel[:LEARNT, :LEARNT], np.eye(10)[label[:LEARNT]]
-    ridge = RIDGE * np.trace(known) / LEARNT * np.eye(LEARNT)
-    prediction = kernel[LEARNT:, :LEARNT] @ np.linalg.solve(known + ridge, target)
-    return float(np.mean(prediction.argmax(axis=1) == label[LEARNT:]))
+NOISE = 0.01  # variance of the noise of a target
+TIMES = (0.0, 1e-3, 1e-2, 0.1, 1.0, 10.0, np.inf)
 
 
 def main() -> None:
     digits = load_digits()
     order = np.random.default_rng(0).permutation(len(digits.target))
-    x, label = digits.data[order], digits.target[order]
-    print("act    depth  nngp   ntk    largest error")
+    x, label = digits.data[order] / 16.0, digits.target[order]
+    (learnt, tested), (known, asked) = np.split(x, [LEARNT]), np.split(label, [LEARNT])
+    print("accuracy at t = inf\nact    depth  nngp   ntk")
     for act in ("relu", "gelu", "tanh"):
         for depth in (1, 3, 10):
-            kernels = nnth.gram(x / 16.0, act, depth=depth)
-            assert kernels.nngp is not None
-            assert kernels.ntk is not None
-            nngp, ntk = accuracy(kernels.nngp, label), accuracy(kernels.ntk, label)
-            print(f"{act:6} {depth:5}  {nngp:.3f}  {ntk:.3f}  {kernels.error:.0e}")
+            accuracy = [
+                nnth.predict(
+                    learnt, known, tested, asked, act,
+                    labels=True, depth=depth, kernel=kernel, noise=NOISE,
+                ).summary()["accuracy"][0]
+                for kernel in ("nngp", "ntk")
+            ]  # fmt: skip
+            print(f"{act:6} {depth:5}  {accuracy[0]:.3f}  {accuracy[1]:.3f}")
+    flow = nnth.predict(
+        learnt, known, tested, asked, "relu", labels=True, depth=3, noise=NOISE, times=TIMES
+    )
+    table = flow.summary()
+    print(
+        "\nrelu, depth 3, all layers trained\n time  test error  accuracy  variance  error of mean"
+    )
+    for i, time in enumerate(TIMES):
+        print(
+            f"{time:5g}  {table['test_error'][i]:10.4f}  {table['accuracy'][i]:8.3f}  "
+            f"{table['variance'][i]:8.4f}  {table['error'][i]:.0e}"
+        )
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from nnth import load_data
+from nnth.data import load_targets
 
 X = np.array([[1.0, -2.5, 3.0], [0.0, 1e-300, 7.0]])
 
@@ -176,3 +177,14 @@ def test_a_pickle_is_not_run(tmp_path: Path) -> None:
 def test_a_missing_file_is_that(suffix: str, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         load_data(tmp_path / f"x.{suffix}")
+
+
+def test_targets_may_be_a_vector_and_go_by_the_name_y(tmp_path: Path) -> None:
+    y = np.array([3, 1, 2])
+    np.save(tmp_path / "y.npy", y)
+    np.savez(tmp_path / "both.npz", x=np.eye(3), y=y)
+    for name in ("y.npy", "both.npz"):
+        assert load_targets(tmp_path / name).tolist() == [[3.0], [1.0], [2.0]]
+    np.savez(tmp_path / "other.npz", a=y, b=y)
+    with pytest.raises(ValueError, match="one array or one named y, not a, b"):
+        load_targets(tmp_path / "other.npz")

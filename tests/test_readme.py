@@ -12,7 +12,9 @@ README = (Path(__file__).parents[1] / "README.md").read_text()
 NNTH = Path(sys.executable).with_name("nnth")
 
 # The indented commands that need no file; without the shell around them.
-COMMANDS = re.findall(r"^    nnth ((?:kernel|regions|paths|sweep) [^|\n]*)$", README, re.MULTILINE)
+COMMANDS = re.findall(
+    r"^    nnth ((?:kernel|hermite|regions|paths|sweep) [^|\n]*)$", README, re.MULTILINE
+)
 EXAMPLES = [command for command in COMMANDS if ".np" not in command and ".toml" not in command]
 
 

@@ -10,8 +10,9 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from nnth.plot import Curve, Histogram, Plot, Series, Tessellation
+from nnth.plot import Curve, Histogram, Lines, PhaseDiagram, Plot, Series, Tessellation
 from nnth.table import Column, Table
+from nnth_cli.phase_figure import draw_phases
 from nnth_cli.region_figure import draw_curve, draw_tessellation
 
 # Okabe & Ito (2008): told apart under every common form of colour blindness.
@@ -64,6 +65,11 @@ def draw(table: Table, stream: BinaryIO, kind: str) -> None:
             case Histogram():
                 _draw_histogram(axes, plot)
                 caption += f"\n{plot.note}" if plot.note else ""
+            case PhaseDiagram():
+                draw_phases(figure, axes, plot)
+            case Lines():
+                _draw_lines(axes, plot)
+                caption += f"\n{plot.note}" if plot.note else ""
             case Plot():
                 _draw_series_of(axes, table, plot)
         # Wrapped by hand: matplotlib's own wrapping misleads its layout.
@@ -86,6 +92,20 @@ def _draw_histogram(axes: Any, plot: Histogram) -> None:
         axes.axvline(value, linestyle=next(styles), color=next(colours), label=label)
     axes.set_xscale("log" if plot.log_x else "linear")
     axes.set_ylim(bottom=0.0)
+    axes.set_xlabel(plot.x_label)
+    axes.set_ylabel(plot.y_label)
+
+
+def _draw_lines(axes: Any, plot: Lines) -> None:
+    colours, styles = cycle(_COLOURS), cycle(("-", "--", ":", "-."))
+    for label, x, y in plot.lines:
+        axes.plot(x, y, next(styles), color=next(colours), label=label)
+    if plot.pairs:
+        colours = cycle(_COLOURS)
+    for label, x, y, error in plot.points:
+        axes.errorbar(x, y, error, fmt="o", capsize=2, color=next(colours), label=label)
+    axes.set_xscale("log" if plot.log_x else "linear")
+    axes.set_yscale("log" if plot.log_y else "linear")
     axes.set_xlabel(plot.x_label)
     axes.set_ylabel(plot.y_label)
 

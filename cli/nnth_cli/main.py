@@ -12,7 +12,9 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 # Each is a function of its own name in a module of its own name, imported only when needed.
-COMMANDS = ("kernel", "gram", "regions", "paths", "sweep")
+COMMANDS = (
+    "kernel", "gram", "predict", "critical", "phase", "hermite", "regions", "paths", "sweep",
+)  # fmt: skip
 
 EXAMPLES = """
 \b

@@ -15,7 +15,9 @@ namespace nnth::bind {
 namespace py = pybind11;
 
 void bind_arrangement(py::module_& module);
+void bind_criticality(py::module_& module);
 void bind_gram(py::module_& module);
+void bind_hermite(py::module_& module);
 void bind_kernel(py::module_& module);
 void bind_numerics(py::module_& module);
 void bind_path_moments(py::module_& module);

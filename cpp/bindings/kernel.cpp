@@ -39,6 +39,18 @@ py::tuple evaluate(const Activation& activation, const Array& z) {
                           to_array(std::move(second), {z.size()}));
 }
 
+// For loops that call it often: no arrays are made, and no derivative that nobody asked for.
+void evaluate_into(const Activation& activation, const py::array_t<double, py::array::c_style>& z,
+                   py::array_t<double, py::array::c_style> value,
+                   std::optional<py::array_t<double, py::array::c_style>> slope) {
+    if (value.size() != z.size() || (slope && slope->size() != z.size())) {
+        throw std::invalid_argument("value and slope must be as large as z");
+    }
+    const Jets jets{value.mutable_data(), slope ? slope->mutable_data() : nullptr};
+    const py::gil_scoped_release release;
+    activation.program.evaluate(z.data(), static_cast<std::size_t>(z.size()), jets);
+}
+
 std::vector<double> breaks(const Activation& activation, double reach) {
     const Resolution resolution(activation.program, reach);
     std::vector<double> at;
@@ -123,6 +135,8 @@ void bind_kernel(py::module_& module) {
              py::arg("parameter"))
         .def_property_readonly("has_form", [](const Activation& a) { return a.form.has_value(); })
         .def("evaluate", &evaluate, py::arg("z"))
+        .def("evaluate_into", &evaluate_into, py::arg("z").noconvert(),
+             py::arg("value").noconvert(), py::arg("slope").noconvert())
         .def("breaks", &breaks, py::arg("reach"));
     py::class_<Network>(module, "Network")
         .def(py::init([](double cb, double cw, int depth, Ntk ntk) {

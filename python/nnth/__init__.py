@@ -3,8 +3,10 @@
 from nnth._core import __version__
 from nnth.activation import CATALOGUE
 from nnth.arrangement import Arrangement, arrangement
+from nnth.criticality import critical, critical_decay
 from nnth.data import load_data
 from nnth.gram import Gram, gram
+from nnth.hermite import hermite, hermite_dual
 from nnth.kernel import kernel
 from nnth.network import Network, load_network, named_network, random_network
 from nnth.path_distribution import path_distribution
@@ -13,6 +15,9 @@ from nnth.path_moments import ntk_moments, ntk_off_diagonal, path_asymptotics, p
 from nnth.path_samplers import sample_grams, sample_paths
 from nnth.path_spectrum import path_angles, path_spectrum
 from nnth.paths import paths
+from nnth.phase import phase
+from nnth.predict import predict
+from nnth.prediction import Prediction
 from nnth.random import normals, uniforms
 from nnth.region_cells import Cells, cells
 from nnth.region_slices import regions_along, regions_on_plane, regions_through
@@ -28,6 +33,7 @@ __all__ = [
     "Cells",
     "Gram",
     "Network",
+    "Prediction",
     "RegionCounts",
     "Table",
     "WeightLaw",
@@ -35,7 +41,11 @@ __all__ = [
     "arrangement",
     "cells",
     "count_regions",
+    "critical",
+    "critical_decay",
     "gram",
+    "hermite",
+    "hermite_dual",
     "kernel",
     "load_data",
     "load_network",
@@ -51,6 +61,8 @@ __all__ = [
     "path_moments",
     "path_spectrum",
     "paths",
+    "phase",
+    "predict",
     "random_network",
     "region_statements",
     "regions",

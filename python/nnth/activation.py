@@ -51,7 +51,8 @@ def _relu_power(name: str, power: float) -> Activation:
 
 
 def _elu(name: str, scale: float) -> Activation:
-    return Activation(name, f"max(z, 0) + {scale!r}*expm1(min(z, 0))")
+    critical = (0.0, 2.0 / (1.0 + scale * scale))
+    return Activation(name, f"max(z, 0) + {scale!r}*expm1(min(z, 0))", critical=critical)
 
 
 def _plain(
@@ -87,9 +88,9 @@ _MAKERS: Final[dict[str, Maker]] = {
     "softplus": _plain("softplus(z)"),
     "sigmoid": _plain("sigmoid(z)"),
     "elu": _elu,
-    "selu": _plain(_SELU),
-    "mish": _plain("z*tanh(softplus(z))"),
-    "hard_tanh": _plain("max(min(z, 1), -1)"),
+    "selu": _plain(_SELU, critical=(0.0, 0.4767710178827529)),
+    "mish": _plain("z*tanh(softplus(z))", critical=(0.09452178737066785, 2.013524069719529)),
+    "hard_tanh": _plain("max(min(z, 1), -1)", critical=(0.0, 1.0)),
 }
 
 # Activations written `name:parameter`, with the parameter's default.

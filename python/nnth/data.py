@@ -6,6 +6,7 @@ import os
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,19 +23,25 @@ def load_data(path: str | os.PathLike[str]) -> NDArray[np.float64]:
     Raises ValueError when the file is of another kind, holds objects (a pickle), is not a matrix of
     finite numbers, or is damaged; OSError when it cannot be read.
     """
-    file = Path(path)
-    if file.suffix not in SUFFIXES:
-        raise ValueError(
-            f"{file} must end in {', '.join(SUFFIXES)}, not {file.suffix or 'nothing'}"
-        )
-    try:
-        values = _read_csv(file) if file.suffix == ".csv" else _read_numpy(file)
-    except (EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        reason = str(error).splitlines()[0] if str(error) else "it ends early"
-        if "pickle" in reason:
-            reason = "it holds Python objects (a pickle), which are never loaded"
-        raise ValueError(f"{file} cannot be read as data: {reason}") from None
-    return as_data(values, str(file))
+    return as_data(_load(Path(path), "x"), str(path))
+
+
+def load_targets(path: str | os.PathLike[str]) -> NDArray[np.float64]:
+    """Return the targets in a file as an array `(m, outputs)` of finite float64.
+
+    As `load_data`, but for `.npz` files of several arrays, where that named `y` is taken, and for
+    vectors, which become a column. Raises as `load_data` does.
+    """
+    return as_targets(_load(Path(path), "y"), str(path))
+
+
+def as_targets(values: ArrayLike, name: str) -> NDArray[np.float64]:
+    """Return targets as C-contiguous float64 `(m, outputs)`; a vector becomes a column.
+
+    Raises ValueError, naming them `name`, as `as_data` does.
+    """
+    array = np.asarray(values)
+    return as_data(array[:, None] if array.ndim == 1 else array, name)
 
 
 def as_data(values: ArrayLike, name: str) -> NDArray[np.float64]:
@@ -60,15 +67,31 @@ def as_data(values: ArrayLike, name: str) -> NDArray[np.float64]:
     return data
 
 
-def _read_numpy(file: Path) -> NDArray[np.generic]:
+def _load(file: Path, preferred: str) -> NDArray[Any]:
+    if file.suffix not in SUFFIXES:
+        raise ValueError(
+            f"{file} must end in {', '.join(SUFFIXES)}, not {file.suffix or 'nothing'}"
+        )
+    try:
+        return _read_csv(file) if file.suffix == ".csv" else _read_numpy(file, preferred)
+    except (EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        reason = str(error).splitlines()[0] if str(error) else "it ends early"
+        if "pickle" in reason:
+            reason = "it holds Python objects (a pickle), which are never loaded"
+        raise ValueError(f"{file} cannot be read as data: {reason}") from None
+
+
+def _read_numpy(file: Path, preferred: str) -> NDArray[np.generic]:
     with file.open("rb") as stream:
         loaded = np.load(stream, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             return loaded
         names = loaded.files
-        if len(names) != 1 and "x" not in names:
-            raise ValueError(f"it must hold one array or one named x, not {', '.join(names)}")
-        array: NDArray[np.generic] = loaded["x" if "x" in names else names[0]]
+        if len(names) != 1 and preferred not in names:
+            raise ValueError(
+                f"it must hold one array or one named {preferred}, not {', '.join(names)}"
+            )
+        array: NDArray[np.generic] = loaded[preferred if preferred in names else names[0]]
         return array
 
 

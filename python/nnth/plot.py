@@ -120,4 +120,50 @@ class Histogram:
         return []
 
 
-Drawing: TypeAlias = Plot | Tessellation | Curve | Histogram
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PhaseDiagram:
+    """A plane figure of an amount over a grid, signed around 0, with curves and points on it.
+
+    x: `(n,)`, y: `(k,)`, ascending; values: `(k, n)`, nan where there is none (`missing` says why).
+    curves: a label, x and y each, broken by nan; marks: a label, x and y each.
+    """
+
+    x: NDArray[Any]
+    y: NDArray[Any]
+    values: NDArray[Any]
+    curves: tuple[tuple[str, NDArray[Any], NDArray[Any]], ...] = ()
+    marks: tuple[tuple[str, float, float], ...] = ()
+    value_label: str = ""
+    missing: str = ""
+    x_label: str = ""
+    y_label: str = ""
+
+    def columns(self) -> list[str]:
+        """None: the figure holds its own numbers."""
+        return []
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Lines:
+    """Theory as lines and measurements as points, where they are not columns of the table.
+
+    lines: a label, x and y `(n,)` each. points: a label, x, y `(n,)` and half-lengths of error bars
+    `(n,)`, or None. `pairs` says that points i have the colour of line i; else they come in colours
+    of their own.
+    """
+
+    lines: tuple[tuple[str, NDArray[Any], NDArray[Any]], ...] = ()
+    points: tuple[tuple[str, NDArray[Any], NDArray[Any], NDArray[Any] | None], ...] = ()
+    pairs: bool = False
+    log_x: bool = False
+    log_y: bool = False
+    x_label: str = ""
+    y_label: str = ""
+    note: str = ""
+
+    def columns(self) -> list[str]:
+        """None: the figure holds its own numbers."""
+        return []
+
+
+Drawing: TypeAlias = Plot | Lines | Tessellation | Curve | Histogram | PhaseDiagram

@@ -53,8 +53,8 @@ def sampled(draw: Callable[[int, int], S], samples: int, *, tile: int = 1) -> S:
     """Return draw(0, samples): the sample of networks 0, ..., samples - 1.
 
     draw: takes a first network and a number of them, at least 1. What it returns has
-        `merge` (see `nnth.ensemble.Mergeable`), or is a list. Dataclasses of numbers, texts, arrays and one another are fit to
-        be kept in a file between their parts (`nnth.states`).
+        `merge` (see `nnth.ensemble.Mergeable`), or is a list. Dataclasses of numbers, texts, arrays
+        and one another are fit to be kept in a file until all parts are there (`nnth.states`).
     tile: parts begin at its multiples.
 
     It implies `begin()`.

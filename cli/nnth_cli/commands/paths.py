@@ -159,7 +159,7 @@ def paths(
         "n0": n0, "widths": widths, "n_out": n_out, "mu": mu_moments or mu or "gaussian",
         "x": x, "linear": linear, "samples": samples, "sampler": sampler, "seed": seed,
     }  # fmt: skip
-    powers = None if orders is None else _whole_numbers("--orders", orders)
+    powers = None if orders is None else options.parse_whole_numbers("--orders", orders)
     names = None if quantities is None else [name.strip() for name in quantities.split(",")]
     from nnth.path_distribution import KEPT, distribution_picture, distribution_table
     from nnth.path_spectrum import DELTAS, path_angles, path_spectrum
@@ -216,15 +216,3 @@ def _check_together(given: set[str]) -> None:
             raise ValueError(f"{one} and {other} must not both be given")
     if "--delta" in given and "--inputs" not in given:
         raise ValueError("--delta must come with --inputs")
-
-
-def _whole_numbers(option: str, text: str) -> list[int]:
-    numbers = []
-    for word in text.split(","):
-        try:
-            numbers.append(int(word))
-        except ValueError:
-            raise ValueError(
-                f"{option} must be whole numbers, as in 2,4, not {text!r} (at {word.strip()!r})"
-            ) from None
-    return numbers

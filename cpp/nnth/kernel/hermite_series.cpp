@@ -5,17 +5,15 @@
 
 #include "nnth/kernel/grid.hpp"
 #include "nnth/numerics/multiversion.hpp"
-#include "nnth/numerics/quadrature.hpp"
 
 namespace nnth::kernel {
 
 namespace {
 
-constexpr int kPoints = 16;
 constexpr double kRounding = 4e-16;
 
-// h_k oscillates with a wave number up to sqrt(k): a panel of 16 points follows it over this
-// many radians.
+// h_k oscillates with a wave number up to sqrt(k): a panel of 12 points follows it to rounding over
+// this many radians.
 constexpr double kRadians = 8.0;
 
 // next = (x value - sqrt(k) before)/sqrt(k + 1), the recurrence of h_k, at every point.
@@ -31,8 +29,9 @@ NNTH_MULTIVERSION void advance(const double* x, double k, double* before, double
 
 }  // namespace
 
-HermiteSeries::HermiteSeries(const Program& program, const Resolution& resolution, double q,
-                             double extent, std::size_t terms, double square, double slope_square)
+HermiteSeries::HermiteSeries(const Program& program, const Resolution& resolution, const Rule& rule,
+                             double q, double extent, std::size_t terms, double square,
+                             double slope_square)
     : q_(q), coefficients_(terms) {
     Edges edges;
     edges.start(extent);
@@ -41,7 +40,7 @@ HermiteSeries::HermiteSeries(const Program& program, const Resolution& resolutio
     for (double z : resolution.edges()) edges.add(z / q, false);
     for (const Break& at : resolution.breaks()) edges.add(at.at / q, true);
     Grid grid;
-    grid.make(edges.panels(), gauss_legendre(kPoints));
+    grid.make(edges.panels(), rule);
     Samples s;
     s.evaluate(program, grid.x, 0.0, q, false);
     s.settle();

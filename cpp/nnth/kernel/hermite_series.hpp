@@ -6,6 +6,7 @@
 
 #include "nnth/kernel/program.hpp"
 #include "nnth/kernel/resolution.hpp"
+#include "nnth/numerics/quadrature.hpp"
 
 namespace nnth::kernel {
 
@@ -14,10 +15,11 @@ namespace nnth::kernel {
 // sum_k k a_k b_k rho^(k-1). Coefficients fall fast for smooth s, like k^(-5/4) for a kink.
 class HermiteSeries {
   public:
-    // `terms` coefficients by composite Gauss-Legendre quadrature, to rounding of sqrt(E[s^2]).
-    // `square` and `slope_square` are E[s(q z)^2] and E[s'(q z)^2].
-    HermiteSeries(const Program& program, const Resolution& resolution, double q, double extent,
-                  std::size_t terms, double square, double slope_square);
+    // `terms` coefficients by composite Gauss-Legendre quadrature with the rule (12 points or more)
+    // on every panel, to rounding of sqrt(E[s^2]) where what lies beyond `extent` standard
+    // deviations adds less to it. `square` and `slope_square` are E[s(q z)^2] and E[s'(q z)^2].
+    HermiteSeries(const Program& program, const Resolution& resolution, const Rule& rule, double q,
+                  double extent, std::size_t terms, double square, double slope_square);
 
     const std::vector<double>& coefficients() const { return coefficients_; }
 

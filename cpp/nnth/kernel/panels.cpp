@@ -17,6 +17,7 @@ constexpr int kFinePoints = 16, kCoarsePoints = 12;
 constexpr double kLeastExtent = 9.0;             // the Gaussian beyond weighs 2e-19
 constexpr double kMostExtent = 39.0;             // and beyond this it underflows
 constexpr double kNegligible = 1e-17;            // a tail that adds less, relatively, is left off
+constexpr double kSquareNegligible = 1e-34;      // the same of E[s^2], where E[s h_k] is wanted
 constexpr double kSmallestDeviation = 0x1p-537;  // the root of the least double; stands for 0
 
 // Rounding of a sum of a few hundred terms, relative to the sum of their sizes.
@@ -71,7 +72,7 @@ void PanelExpectation::prepare(double k) {
 
 // How many standard deviations q the Gaussian must be followed outwards: until a panel more adds
 // nothing to E[|s|] and E[s^2].
-double PanelExpectation::extent(double q) const {
+double PanelExpectation::extent(double q, double negligible) const {
     Grid grid;
     Samples samples;
     double first = 0.0, square = 0.0;
@@ -84,7 +85,7 @@ double PanelExpectation::extent(double q) const {
             more_square += grid.weight[i] * samples.value[i] * samples.value[i];
         }
         first += more_first, square += more_square;
-        return more_first <= kNegligible * first && more_square <= kNegligible * square;
+        return more_first <= negligible * first && more_square <= negligible * square;
     };
     for (double x = -kLeastExtent; x < kLeastExtent; x += kGaussianPanel) {
         add({x, x + kGaussianPanel});
@@ -137,7 +138,7 @@ OneInput PanelExpectation::sum_one(double q, double extent, const Rule& rule) co
 
 OneInput PanelExpectation::one(double k) const {
     const double q = deviation(k);
-    const double reach = extent(q);
+    const double reach = extent(q, kNegligible);
     OneInput out = sum_one(q, reach, fine_);
     const OneInput coarse = sum_one(q, reach, coarse_);
     out.square_error = kRounding + relative_difference(out.square, coarse.square);
@@ -171,8 +172,9 @@ TwoInput PanelExpectation::two(double k_a, double k_b, const Correlation& rho, c
     }
     const double q_a = deviation(k_a), q_b = deviation(k_b);
     const auto sums = [&](const Rule& rule) {
-        PairIntegrator integrator(program_, *resolution_, rule, {q_b, extent(q_b)}, rho);
-        return integrator.run({{q_a, extent(q_a)}}, true).front();
+        PairIntegrator integrator(program_, *resolution_, rule, {q_b, extent(q_b, kNegligible)},
+                                  rho);
+        return integrator.run({{q_a, extent(q_a, kNegligible)}}, true).front();
     };
     const PairSums fine = sums(fine_), coarse = sums(coarse_);
     const auto correlation = [&](const PairSums& s) {
@@ -198,14 +200,23 @@ TwoInput PanelExpectation::two(double k_a, double k_b, const Correlation& rho, c
 std::vector<PairSums> PanelExpectation::sums(const std::vector<double>& k_a, double k_b,
                                              const Correlation& rho, bool gaps) const {
     std::vector<PairIntegrator::Input> a;
-    for (double k : k_a) a.push_back({deviation(k), extent(deviation(k))});
-    const PairIntegrator::Input b{deviation(k_b), extent(deviation(k_b))};
+    for (double k : k_a) a.push_back({deviation(k), extent(deviation(k), kNegligible)});
+    const PairIntegrator::Input b{deviation(k_b), extent(deviation(k_b), kNegligible)};
     return PairIntegrator(program_, *resolution_, coarse_, b, rho).run(a, gaps);
 }
 
-HermiteSeries PanelExpectation::series(double k, std::size_t terms, const OneInput& s) const {
+// h_k grows like exp(x^2/4) up to x = 2 sqrt(k): what a tail adds to E[s h_k] is bounded by the
+// root of what it adds to E[s^2] (Cauchy-Schwarz), so the Gaussian is followed further.
+HermiteSeries PanelExpectation::series(double k, std::size_t terms, const OneInput& s,
+                                       bool coarse) const {
     const double q = deviation(k);
-    return {program_, *resolution_, q, extent(q), terms, s.square, s.slope_square};
+    const double reach = extent(q, kSquareNegligible);
+    const Rule& rule = coarse ? coarse_ : fine_;
+    return {program_, *resolution_, rule, q, reach, terms, s.square, s.slope_square};
+}
+
+bool PanelExpectation::follows(double k) const {
+    return extent(deviation(k), kSquareNegligible) < kMostExtent;
 }
 
 bool PanelExpectation::breaks_off_zero() const {

@@ -37,8 +37,12 @@ class PanelExpectation final : public Expectation {
     std::vector<PairSums> sums(const std::vector<double>& k_a, double k_b, const Correlation& rho,
                                bool gaps) const;
 
-    // The Hermite expansion at variance k; `s` is one(k).
-    HermiteSeries series(double k, std::size_t terms, const OneInput& s) const;
+    // The Hermite expansion at variance k; `s` is one(k). The coarse rule is for error estimates.
+    HermiteSeries series(double k, std::size_t terms, const OneInput& s, bool coarse = false) const;
+
+    // Whether E[s^2] at variance k lies where the Gaussian can be followed; if not it is infinite
+    // or far out, and sums leave some of it off.
+    bool follows(double k) const;
 
     // Whether the activation jumps, so that its slope has deltas.
     bool jumps() const;
@@ -50,7 +54,7 @@ class PanelExpectation final : public Expectation {
     TwoInput two_nearly_parallel(double k_a, double k_b, const Correlation& rho, const OneInput& a,
                                  const OneInput& b) const;
     OneInput sum_one(double q, double extent, const Rule& rule) const;
-    double extent(double q) const;
+    double extent(double q, double negligible) const;
 
     Program program_;
     Rule fine_, coarse_;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "nnth/numerics/bracket.hpp"
 #include "nnth/numerics/multiversion.hpp"
 #include "nnth/numerics/parallel.hpp"
 
@@ -32,6 +33,42 @@ NNTH_MULTIVERSION void clenshaw(const double* c, std::size_t degree, const doubl
         }
     }
     for (std::size_t j = 0; j < kBlock; ++j) out[j] = t[j] * first[j] - second[j] + c[0];
+}
+
+// Whether |c_0| exceeds all the other coefficients together, and so the series has one sign.
+bool has_one_sign(const ChebyshevSeries& c) {
+    double others = 0.0;
+    for (std::size_t k = 1; k < c.size(); ++k) others += std::fabs(c[k]);
+    return !(std::fabs(c[0]) <= others);
+}
+
+// The series on [from, to], part of [-1, 1], as one on [-1, 1].
+ChebyshevSeries restricted(const ChebyshevSeries& c, double from, double to) {
+    ChebyshevSeries values;
+    for (double t : chebyshev_points(static_cast<int>(c.size()), from, to)) {
+        values.push_back(chebyshev_value(c, t));
+    }
+    return chebyshev_coefficients(values);
+}
+
+// Appends the zeros of `whole` in [from, to], which `c` is restricted to.
+void add_zeros(const ChebyshevSeries& whole, const ChebyshevSeries& c, double from, double to,
+               double negligible, std::vector<double>& out) {
+    const auto small = [&](double x) { return std::fabs(x) <= negligible; };
+    if (has_one_sign(c) || std::ranges::all_of(c, small)) return;
+    if (has_one_sign(chebyshev_derivative(c)) || to - from < 0x1p-40) {
+        const double left = chebyshev_value(whole, from), right = chebyshev_value(whole, to);
+        if (left == 0.0) out.push_back(from);
+        if ((left < 0.0 && right > 0.0) || (left > 0.0 && right < 0.0)) {
+            const auto f = [&](double t) { return chebyshev_value(whole, t); };
+            out.push_back(bracketed_zero(f, from, left, to, right));
+        }
+        return;
+    }
+    // Off the middle, where odd functions have a zero that both halves would see or neither.
+    const double middle = from + 0.4873 * (to - from);
+    add_zeros(whole, restricted(whole, from, middle), from, middle, negligible, out);
+    add_zeros(whole, restricted(whole, middle, to), middle, to, negligible, out);
 }
 
 }  // namespace
@@ -81,6 +118,32 @@ std::vector<double> chebyshev_lagrange(int n, double a, double b, double x) {
     }
     for (double& value : values) value /= total;
     return values;
+}
+
+double chebyshev_value(const ChebyshevSeries& c, double t) {
+    double first = 0.0, second = 0.0;
+    for (std::size_t k = c.size() - 1; k > 0; --k) {
+        const double next = 2.0 * t * first - second + c[k];
+        second = first;
+        first = next;
+    }
+    return t * first - second + c[0];
+}
+
+ChebyshevSeries chebyshev_derivative(const ChebyshevSeries& c) {
+    // c'_(k-1) = c'_(k+1) + 2 k c_k, and half of that for k = 1.
+    ChebyshevSeries out(std::max<std::size_t>(c.size(), 2) - 1, 0.0);
+    for (std::size_t k = c.size() - 1; k > 0; --k) {
+        out[k - 1] = (k + 1 < out.size() ? out[k + 1] : 0.0) + 2.0 * static_cast<double>(k) * c[k];
+    }
+    out[0] *= 0.5;
+    return out;
+}
+
+std::vector<double> chebyshev_zeros(const ChebyshevSeries& c, double negligible) {
+    std::vector<double> out;
+    add_zeros(c, c, -1.0, 1.0, negligible, out);
+    return out;
 }
 
 ChebyshevTable::ChebyshevTable(double a, double b, std::size_t functions, double tolerance,

@@ -1,0 +1,44 @@
+"""`nnth phase`: fixed points and phases over a grid of variances."""
+
+from typing import Annotated, Any
+
+from nnth_cli import options
+from nnth_cli.output import Destination
+from nnth_cli.progress import progress_bar
+
+
+def phase(
+    act: options.Act = "tanh",
+    cw: Annotated[
+        Any, options.grid("Weight variances C_w: n of them from a to b, or a single one.")
+    ] = "0.1:4:40",
+    cb: Annotated[Any, options.grid("Bias variances C_b.")] = "0:1:41",
+    format: options.Format = None,
+    output: options.Output = None,
+    append: options.Append = None,
+    plot: options.Plot = None,
+    seed: options.UnusedSeed = None,
+    threads: options.Threads = 0,
+    quiet: options.Quiet = False,
+) -> None:
+    """Fixed points of the variance and their phases over a grid of C_w and C_b.
+
+    \b
+    K* = C_b + C_w E[s(z)^2],   z ~ N(0, K*)
+    chi_par  = (C_w/2) E[(s^2)''],  xi_q = -1/log |chi_par|    (K stays near K* if |chi_par| < 1)
+    chi_perp = C_w E[s'^2],         xi_c = -1/log chi_perp     (ordered < 1 < chaotic)
+
+    A row is a fixed point, stable or not; a pair without any has one row that says so. None between
+    0 and 1e8 is missed. --plot draws the phases of the least stable one with the edge of chaos.
+
+    \b
+    Source: Poole et al. (2016); Schoenholz et al. (2017).
+    Example: nnth phase --act tanh --cw 0.5:3:200 --cb 0:0.5:200 --plot tanh.png -o tanh.csv
+             nnth phase --act relu_power:2 --cw 0.5 --cb 0.1
+    """
+    destination = Destination(format=format, output=output, append=append, plot=plot, quiet=quiet)
+    from nnth.phase import phase as compute
+
+    with progress_bar("phase", quiet=quiet) as progress:
+        table = compute(act, cw=cw, cb=cb, threads=threads, progress=progress)
+    destination.deliver(table)

@@ -1,0 +1,179 @@
+"""`nnth predict`: what infinitely wide networks have learnt of a data set by any time."""
+
+import math
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from nnth_cli import options
+from nnth_cli.files import check_target
+from nnth_cli.output import Destination, write_arrays
+from nnth_cli.progress import interrupted_at_once, progress_bar
+
+
+class Times(tuple[float, ...]):
+    """Times given as `0,1,10,inf` or, a grid on a logarithmic scale, as `0.1:1000:20`."""
+
+
+def parse_times(text: str) -> Times:
+    """Times in ascending or any order; anything else is a usage error that shows it."""
+    times: list[float] = []
+    for word in text.split(","):
+        try:
+            numbers = [float(part) for part in word.split(":")]
+            if len(numbers) == 3:
+                times += _grid(*numbers)
+            else:
+                (time,) = numbers
+                times.append(time)
+        except ValueError:
+            times.append(math.nan)
+        if not times[-1] >= 0.0:
+            raise typer.BadParameter(
+                "must be times as 0,1,10,inf, or first:last:number for a logarithmic grid, "
+                f"not {text!r} (at {word.strip()!r})"
+            )
+    return Times(times)
+
+
+def _grid(first: float, last: float, number: float) -> list[float]:
+    if not (0.0 < first < last < math.inf and 2.0 <= number == int(number) <= 1e5):
+        raise ValueError
+    low, high = math.log10(first), math.log10(last)
+    inner = [10.0 ** (low + (high - low) * i / (number - 1.0)) for i in range(1, int(number) - 1)]
+    return [first, *inner, last]
+
+
+def data(help: str) -> typer.models.OptionInfo:
+    """The description of an option whose value is a data file."""
+    option: typer.models.OptionInfo = typer.Option(help=help, metavar="FILE")
+    return option
+
+
+def predict(
+    x: Annotated[Path, data("Training inputs: .npy, .npz or .csv, a row a data point.")],
+    y: Annotated[Path, data("Their targets: a column or a matrix; of an .npz the array y.")],
+    x_test: Annotated[Path, data("Test inputs.")],
+    y_test: Annotated[Path | None, data("Their targets, for test errors.")] = None,
+    labels: Annotated[
+        bool,
+        typer.Option("--labels", help="Targets are class numbers; one-hot, centred, is learnt."),
+    ] = False,
+    act: options.Act = "relu",
+    depth: Annotated[int, typer.Option(help="Number of hidden layers, L.", metavar="L")] = 1,
+    cb: options.BiasVariance = None,
+    cw: options.WeightVariance = None,
+    ntk: options.Ntk = "ntk",
+    kernel: Annotated[
+        Literal["nngp", "ntk"],
+        typer.Option(help="Train the last layer only (nngp), or all of them (ntk)."),
+    ] = "ntk",
+    noise: Annotated[
+        float, typer.Option(help="Variance of the noise of a target; the ridge.", metavar="X")
+    ] = 0.0,
+    times: Annotated[
+        Times,
+        typer.Option(
+            help="Times, as 0,1,10,inf or first:last:number on a logarithmic scale.",
+            parser=parse_times,
+            metavar="X,X,...",
+        ),
+    ] = "inf",  # type: ignore[assignment]
+    eta: Annotated[float, typer.Option(help="Learning rate of the flow.", metavar="X")] = 1.0,
+    width: Annotated[
+        int | None, typer.Option(help="Width of the networks to train. [default: 256]", metavar="N")
+    ] = None,
+    samples: Annotated[
+        int, typer.Option(help="Finite networks to train beside; 0 for none.", metavar="N")
+    ] = 0,
+    step: Annotated[
+        float | None,
+        typer.Option(
+            help="Their longest step, times the largest eigenvalue. [default: 0.5]", metavar="X"
+        ),
+    ] = None,
+    points: Annotated[
+        bool, typer.Option("--points", help="A row a time, test point and output.")
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Write times, mean and variance of every test point to an .npz file, whole or "
+            "not at all; the rows are printed all the same.",
+            metavar="FILE",
+        ),
+    ] = None,
+    format: options.Format = None,
+    append: options.Append = None,
+    plot: options.Plot = None,
+    seed: options.Seed = 0,
+    threads: options.Threads = 0,
+    quiet: options.Quiet = False,
+) -> None:
+    """Gaussian-process regression, and gradient flow of infinitely wide networks, on a data set.
+
+    \b
+    mean(t) = A y,   A = T_* g(T),   g(T) = T^-1 (1 - exp(-eta T t))
+    cov(t)  = K_** + A K A' - A K_*' - K_* A'
+    loss (1/2) sum |f(x_i) - y_i|^2 + (noise/2) |p - p_0|^2;   T + noise for T in g
+
+    K is the NNGP kernel; T the tangent kernel, where all layers are trained, or K, where only the
+    last is: then t = inf is the posterior of a Gaussian process with this noise. A row is a time:
+    errors of the mean prediction, accuracy with --labels, the mean predictive variance, the error
+    to expect of one network, the negative log density of a test value, and what rounding and the
+    kernels' errors may make of it all. A kernel that is singular at t = inf is refused: nothing but
+    --noise is added to it.
+
+    With --samples networks of --width are trained by gradient descent, and stand beside infinitely
+    wide ones that take the same steps: mean error, standard error and z, and the largest deviation
+    of the mean outputs. What is left is the width's, of order 1/width. --plot draws the errors over
+    the times.
+
+    \b
+    Source: Lee et al. (2018); Jacot et al. (2018); Lee et al. (2019), eqs. 14-15.
+    Example: nnth predict --x x.npy --y y.npy --x-test u.npy --y-test v.npy --noise 0.01
+             nnth predict --x x.npy --y y.npy --x-test u.npy --times 0,0.1:100:20 --plot flow.png
+    """
+    destination = Destination(format=format, append=append, plot=plot, quiet=quiet)
+    if output is not None:
+        check_target("--output", output, (".npz",))
+    if samples == 0:
+        for name, value in (("--width", width), ("--step", step)):
+            if value is not None:
+                raise ValueError(f"{name} must come with --samples")
+    if plot is not None and sum(0.0 < time < math.inf for time in times) < 2:
+        raise ValueError("--plot must come with two finite --times above 0, as 0.1:100:20")
+    if plot is not None and points:
+        raise ValueError("--points and --plot must not both be given")
+    from nnth.predict import predict as compute
+
+    # LAPACK would not listen to an interrupt, and nothing is half-written before it is done.
+    with progress_bar("predict", quiet=quiet) as progress, interrupted_at_once():
+        result = compute(
+            x,
+            y,
+            x_test,
+            y_test,
+            act,
+            labels=labels,
+            depth=depth,
+            cb=cb,
+            cw=cw,
+            ntk=ntk,
+            kernel=kernel,
+            noise=noise,
+            times=times,
+            eta=eta,
+            width=256 if width is None else width,
+            samples=samples,
+            step=0.5 if step is None else step,
+            seed=seed,
+            threads=threads,
+            progress=progress,
+        )
+    if output is not None:
+        write_arrays(output, result.arrays())
+    destination.deliver(result.points() if points else result.summary())

@@ -1,0 +1,134 @@
+#include <pybind11/stl.h>
+
+#include <limits>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bind.hpp"
+#include "nnth/kernel/activation.hpp"
+#include "nnth/kernel/fixed_points.hpp"
+#include "nnth/kernel/variance_map.hpp"
+
+namespace nnth::bind {
+
+namespace {
+
+using namespace nnth::kernel;
+
+// A map with the expectation it keeps a reference to.
+struct OwnedMap {
+    std::unique_ptr<Expectation> expectation;
+    std::unique_ptr<VarianceMap> map;
+};
+
+std::unique_ptr<OwnedMap> make_map(const Activation& activation, double least, double most,
+                                   int threads) {
+    PythonMonitor monitor(py::none{});
+    auto out = std::make_unique<OwnedMap>();
+    const py::gil_scoped_release release;
+    out->expectation = make_expectation(activation, Method::automatic, 0);
+    out->map = std::make_unique<VarianceMap>(*out->expectation, least, most, threads, monitor);
+    return out;
+}
+
+std::vector<double> to_vector(const Array& values) {
+    return {values.data(), values.data() + values.size()};
+}
+
+// E[s^2], E[s'^2] and d E[s^2]/dK at each variance, by the expectation itself.
+py::tuple exact(const OwnedMap& owned, const Array& k) {
+    const std::vector<double> at = to_vector(k);
+    std::vector<double> square, slope, curvature;
+    {
+        const py::gil_scoped_release release;
+        for (double variance : at) {
+            const OneInput s = owned.map->exact(variance);
+            square.push_back(s.square);
+            slope.push_back(s.slope_square);
+            curvature.push_back(s.curvature);
+        }
+    }
+    const auto n = static_cast<py::ssize_t>(at.size());
+    return py::make_tuple(to_array(std::move(square), {n}), to_array(std::move(slope), {n}),
+                          to_array(std::move(curvature), {n}));
+}
+
+// A column for each field, a row a fixed point; those without any have a row with k = nan.
+py::dict fixed_point_columns(const OwnedMap& owned, const Array& cw, const Array& cb, int threads,
+                             py::object progress) {
+    PythonMonitor monitor(std::move(progress));
+    const std::vector<double> weights = to_vector(cw), biases = to_vector(cb);
+    std::vector<double> columns[7];
+    std::vector<bool> every;
+    {
+        const py::gil_scoped_release release;
+        const auto found = fixed_points(*owned.map, weights, biases, threads, monitor);
+        const auto add = [&](double w, double b, const FixedPoint& at, bool any) {
+            const double values[] = {w, b, at.k, at.chi_par, at.chi_perp, at.residual, at.error};
+            for (std::size_t i = 0; i < 7; ++i) columns[i].push_back(values[i]);
+            every.push_back(any);
+        };
+        constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+        for (std::size_t i = 0; i < weights.size(); ++i) {
+            for (std::size_t j = 0; j < biases.size(); ++j) {
+                const FixedPoints& here = found[i][j];
+                for (const FixedPoint& at : here.points) add(weights[i], biases[j], at, here.every);
+                if (here.points.empty()) {
+                    add(weights[i], biases[j], {nan, nan, nan, nan, nan}, false);
+                }
+            }
+        }
+    }
+    const char* names[] = {"cw", "cb", "k_star", "chi_par", "chi_perp", "residual", "error"};
+    py::dict out;
+    for (std::size_t i = 0; i < 7; ++i) {
+        const auto n = static_cast<py::ssize_t>(columns[i].size());
+        out[names[i]] = to_array(std::move(columns[i]), {n});
+    }
+    out["every"] = py::cast(every);
+    return out;
+}
+
+py::dict recursion_columns(const OwnedMap& owned, double cb, double cw, double first,
+                           std::size_t layers, py::object progress) {
+    PythonMonitor monitor(std::move(progress));
+    std::vector<double> columns[4];
+    {
+        const py::gil_scoped_release release;
+        const auto found = variance_recursion(*owned.map, cb, cw, first, layers, monitor);
+        for (const VarianceLayer& at : found) {
+            const double values[] = {at.k, at.chi_par, at.chi_perp, at.error};
+            for (std::size_t i = 0; i < 4; ++i) columns[i].push_back(values[i]);
+        }
+    }
+    const char* names[] = {"k", "chi_par", "chi_perp", "error"};
+    py::dict out;
+    for (std::size_t i = 0; i < 4; ++i) {
+        const auto n = static_cast<py::ssize_t>(columns[i].size());
+        out[names[i]] = to_array(std::move(columns[i]), {n});
+    }
+    return out;
+}
+
+}  // namespace
+
+void bind_criticality(py::module_& module) {
+    py::class_<OwnedMap>(module, "VarianceMap")
+        .def(py::init(&make_map), py::arg("activation"), py::arg("least"), py::arg("most"),
+             py::arg("threads"))
+        .def_property_readonly("least", [](const OwnedMap& m) { return m.map->least(); })
+        .def_property_readonly("most", [](const OwnedMap& m) { return m.map->most(); })
+        .def_property_readonly("jumps", [](const OwnedMap& m) { return m.map->jumps(); })
+        .def_property_readonly("always_balanced",
+                               [](const OwnedMap& m) { return m.map->always_balanced(); })
+        .def("balanced", [](const OwnedMap& m) { return m.map->balanced(); })
+        .def("exact", &exact, py::arg("k"))
+        .def("fixed_points", &fixed_point_columns, py::arg("cw"), py::arg("cb"), py::arg("threads"),
+             py::arg("progress"))
+        .def("recursion", &recursion_columns, py::arg("cb"), py::arg("cw"), py::arg("first"),
+             py::arg("layers"), py::arg("progress"));
+}
+
+}  // namespace nnth::bind

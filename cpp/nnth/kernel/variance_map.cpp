@@ -1,0 +1,146 @@
+#include "nnth/kernel/variance_map.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <stdexcept>
+
+#include "nnth/numerics/bracket.hpp"
+
+namespace nnth::kernel {
+
+namespace {
+
+// The functions of log K that are tabulated: 1 + log(g/K), 1 + K g'/g and 1 + K E[s'^2]/g. They are
+// of moderate size for powers, and the ones keep what tends to 0 from being resolved to its noise.
+enum : std::size_t { kLogRatio, kGrowth, kSlope, kFunctions };
+
+constexpr double kTolerance = 1e-15;
+constexpr double kRounding = 4.0 * std::numeric_limits<double>::epsilon();
+constexpr double kNoise = 1e-12;  // differences of g' and E[s'^2] below this, relative, are 0
+
+constexpr double kStraight = 1e-10;  // and g' that turns by less is monotone
+
+// g' - E[s'^2] as a share of their sum.
+double excess_of(const OneInput& s) {
+    const double sum = std::fabs(s.curvature) + s.slope_square;
+    return sum > 0.0 ? (s.curvature - s.slope_square) / sum : 0.0;
+}
+
+// d g'/d log K over g/K, from G = K g'/g: with d log(g/K)/d log K = G - 1 it is G' + G (G - 1).
+ChebyshevSeries bend_of(const ChebyshevTable::Panel& panel) {
+    const ChebyshevSeries growth = panel.series(kGrowth), slope = chebyshev_derivative(growth);
+    std::vector<double> values;
+    for (double t : chebyshev_points(2 * static_cast<int>(growth.size()), -1.0, 1.0)) {
+        const double g = chebyshev_value(growth, t) - 1.0;
+        values.push_back(2.0 / (panel.b - panel.a) * chebyshev_value(slope, t) + g * (g - 1.0));
+    }
+    return chebyshev_coefficients(values);
+}
+
+}  // namespace
+
+VarianceMap::VarianceMap(Expectation& expectation, double least, double most, int threads,
+                         Monitor& monitor)
+    : expectation_(expectation), least_(least), most_(most) {
+    // An activation that oscillates is resolved as far as its panels reach, and one that is no
+    // number far out is followed up to there.
+    for (; most_ > 1.0; most_ *= 0.1) {
+        try {
+            expectation_.prepare(most_);
+            expectation_.one(most_);
+            break;
+        } catch (const std::invalid_argument&) {
+            if (most_ < 100.0) throw;
+        }
+    }
+    jumps_ = std::isinf(expectation_.one(1.0).slope_square);
+    if (!usable(1.0)) throw std::invalid_argument("act must have a finite square at variance 1");
+    least_ = reach(1.0, least);
+    most_ = reach(1.0, most_);
+    double quadrature = 0.0;
+    for (double k : {least_, 1.0, most_}) {
+        quadrature = std::max(quadrature, expectation_.one(k).square_error);
+    }
+    const auto functions = [this](double log_k, double* out) {
+        const double k = std::exp(log_k);
+        const OneInput s = expectation_.one(k);
+        const double ratio = s.square / k;
+        out[kLogRatio] = 1.0 + std::log(ratio);
+        out[kGrowth] = 1.0 + s.curvature / ratio;
+        out[kSlope] = 1.0 + (jumps_ ? 0.0 : s.slope_square / ratio);
+    };
+    table_.emplace_back(std::log(least_), std::log(most_), kFunctions, kTolerance, threads, monitor,
+                        functions);
+    error_ = kRounding + quadrature + table_.front().tail();
+    turning_points_ = {least_};
+    for (const ChebyshevTable::Panel& panel : table_.front().panels()) {
+        for (double t : chebyshev_zeros(bend_of(panel), kStraight)) {
+            turning_points_.push_back(std::clamp(std::exp(panel.from_unit(t)), least_, most_));
+        }
+        turning_points_.push_back(std::clamp(std::exp(panel.b), least_, most_));
+    }
+    turning_points_.back() = most_;
+}
+
+bool VarianceMap::usable(double k) const {
+    const OneInput s = expectation_.one(k);
+    constexpr double small = 1e-290, large = 1e290;
+    return s.square > small && s.square < large && std::fabs(s.curvature) < large &&
+           s.square > small * k && s.square < large * k;
+}
+
+double VarianceMap::reach(double good, double end) const {
+    if (usable(end)) return end;
+    double a = std::log(good), b = std::log(end);
+    while (std::fabs(b - a) > 1e-3) {
+        const double middle = 0.5 * (a + b);
+        (usable(std::exp(middle)) ? a : b) = middle;
+    }
+    return std::exp(a);
+}
+
+VarianceMap::Value VarianceMap::at(double k) const {
+    if (k < least_ || k > most_) {
+        const OneInput s = expectation_.one(k);
+        return {s.square, s.slope_square, s.curvature};
+    }
+    const double log_k = std::log(k);
+    double f[kFunctions];
+    table_.front().evaluate(&log_k, 1, f);
+    const double ratio = std::exp(f[kLogRatio] - 1.0);
+    const double slope =
+        jumps_ ? std::numeric_limits<double>::infinity() : (f[kSlope] - 1.0) * ratio;
+    return {k * ratio, slope, (f[kGrowth] - 1.0) * ratio};
+}
+
+std::vector<double> VarianceMap::balanced() const {
+    std::vector<double> out;
+    if (jumps_) return out;
+    const auto excess = [this](double k) { return excess_of(expectation_.one(k)); };
+    for (const ChebyshevTable::Panel& panel : table_.front().panels()) {
+        ChebyshevSeries difference = panel.series(kGrowth);
+        const ChebyshevSeries slope = panel.series(kSlope);
+        for (std::size_t k = 0; k < slope.size(); ++k) difference[k] -= slope[k];
+        for (double t : chebyshev_zeros(difference, kNoise)) {
+            const double near = std::exp(panel.from_unit(t));
+            // Where both sides are noise, as far out for what tends to ReLU, there is no zero.
+            const double below = excess(0.8 * near), above = excess(1.25 * near);
+            if (std::fabs(below) < kNoise || std::fabs(above) < kNoise) continue;
+            double a = 0.999999 * near, b = 1.000001 * near, at_a = excess(a), at_b = excess(b);
+            if ((at_a < 0.0) == (at_b < 0.0)) continue;
+            const double k = bracketed_zero(excess, a, at_a, b, at_b);
+            if (out.empty() || k > 1.0000001 * out.back()) out.push_back(k);
+        }
+    }
+    return out;
+}
+
+bool VarianceMap::always_balanced() const {
+    if (jumps_) return false;
+    for (double k = least_; k < most_; k *= 1.7) {
+        if (std::fabs(excess_of(expectation_.one(k))) > kNoise) return false;
+    }
+    return true;
+}
+
+}  // namespace nnth::kernel

@@ -1,0 +1,370 @@
+"""Critical initialisation: where a deep network neither blows up nor forgets its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.polynomial import chebyshev
+from numpy.typing import NDArray
+
+from nnth import _core
+from nnth.activation import Activation, activation
+from nnth.kernel import MAX_DEPTH
+from nnth.plot import Plot, Series
+from nnth.table import Meta, Table
+
+Floats = NDArray[np.float64]
+Progress = Callable[[int, int], object]
+
+LEAST_VARIANCE: Final = 1e-14
+MOST_VARIANCE: Final = 1e8
+
+_NODES: Final = 12  # of the fits around a critical variance
+_MODERATE: Final = 0.02  # they reach to where the map departs from K by this share
+_BASIS: Final = 1e-6  # coefficients below this share of the largest are 0
+
+
+@dataclass(frozen=True)
+class CriticalPoint:
+    """A triple (C_b, C_w, K*) with K* fixed and chi_par = chi_perp = 1, and the flow beside it.
+
+    k_star: nan where every K is fixed. universality: "scale-invariant", "K* = 0" or "half-stable".
+    stability: "stable", "unstable", "from below", "from above" (the side that tends to K*), or
+        "neutral" where every K is fixed.
+    order r, a, next_a: with x = (K - K*)^r a layer adds (a x + next_a x^2) (K - K*); r = 1 for K* >
+        0, infinite where what it adds falls faster than any power. next_a is nan where a power
+        between x and x^2 comes first.
+    p_perp: the squared distance of two nearby inputs falls as l^-p_perp, relative to theirs.
+    """
+
+    cb: float
+    cw: float
+    k_star: float
+    universality: str
+    stability: str
+    chi_par: float
+    chi_perp: float
+    residual: float
+    order: float = np.nan
+    a: float = np.nan
+    next_a: float = np.nan
+    p_perp: float = np.nan
+    note: str = ""
+
+    @property
+    def decay(self) -> str:
+        """The law of |K^l - K*| in words."""
+        if self.universality == "scale-invariant":
+            return "constant"
+        if self.stability == "unstable":
+            return ""
+        if np.isinf(self.order):
+            return "1/log(l)"
+        if not np.isfinite(self.order):
+            return ""
+        return "1/l" if self.order == 1.0 else f"1/l^{1.0 / self.order:.6g}"
+
+    @property
+    def coefficient(self) -> float:
+        """What the law of `decay` is multiplied by."""
+        if self.stability == "unstable" or np.isinf(self.order):
+            return self.a if np.isinf(self.order) else np.nan
+        return float((1.0 / (self.order * abs(self.a))) ** (1.0 / self.order))
+
+    def asymptotes(self, layer: Floats) -> tuple[Floats, Floats]:
+        """Return K at large layers: to leading order, and with the logarithm that comes next.
+
+        With u = 1/|x|, u' = u + r |a| + B/u + ..., B = r (r + 1) a^2/2 - r a_2: so u = r |a| l +
+        B/(r |a|) log l, up to a constant that depends on where K began.
+        """
+        r, unknown = self.order, np.full(len(layer), np.nan)
+        if not np.isfinite(self.coefficient):
+            return unknown, unknown
+        side = -1.0 if self.stability == "from below" else 1.0
+        with np.errstate(invalid="ignore", divide="ignore"):
+            if np.isinf(r):
+                return self.k_star + self.a / np.log(layer), unknown
+            drift = r * abs(self.a)
+            bend = (r * (r + 1.0) / 2.0 * self.a**2 - r * self.next_a) / drift
+            leading, following = (
+                self.k_star + side * u ** (-1.0 / r)
+                for u in (drift * layer, drift * layer + bend * np.log(layer))
+            )
+        return leading, following
+
+
+def variance_map(act: Activation, *, threads: int = 0) -> _core.VarianceMap:
+    """Return what a layer of this activation does to variances from 1e-14 to 1e8, tabulated.
+
+    The range ends sooner where E[s^2] leaves the range of doubles or the activation oscillates too
+    fast to be resolved: `least` and `most` say where.
+    """
+    return _core.VarianceMap(act.core, LEAST_VARIANCE, MOST_VARIANCE, threads)
+
+
+def critical(act: str = "tanh", *, threads: int = 0) -> Table:
+    """Return all critical points of an activation.
+
+    They are the (C_b, C_w, K*) with K* = C_b + C_w E[s^2], chi_par = (C_w/2) E[(s^2)''] = 1 and
+    chi_perp = C_w E[s'^2] = 1, z ~ N(0, K*): the K* with E[s s''] = 0, C_w = 1/E[s'^2] and C_b =
+    K* - C_w E[s^2] where that is not negative.
+
+    act: name, `name:parameter` or expression in z (see `nnth.activation.activation`).
+
+    Returns a Table, a row a critical point, or one row of universality "none" whose note says what
+    fails: cb, cw, k_star (nan where every K is fixed), chi_par, chi_perp, universality
+    ("scale-invariant", "K* = 0", "half-stable", "none"), stability ("stable", "unstable", "from
+    below" or "from above" for the side that tends to K*, "neutral"), decay and
+    coefficient (|K^l - K*| ~ coefficient times decay at large l, on the side that tends to K*),
+    p_perp (the squared distance of two nearby inputs falls as l^-p_perp, relative to theirs), xi_q
+    and xi_c (depth scales -1/log chi, infinite here), residual (of K* = C_b + C_w E[s^2], relative
+    to K*), note.
+
+    Range: 0 and variances from 1e-14 to 1e8, or where the activation's own range ends, as k_least
+    and k_most of the record say. Accuracy: K*, C_b and C_w to 1e-12; `coefficient` and p_perp to
+    1e-8. Cost: 10 to 200 ms, and seconds for activations that oscillate fast.
+
+    Raises ValueError for an unknown activation.
+
+    Source: Roberts, Yaida & Hanin (2022), ch. 5; Schoenholz et al. (2017), for depth scales.
+    """
+    chosen = activation(act)
+    found = variance_map(chosen, threads=threads)
+    points, failure = critical_points(chosen, found)
+    meta = Meta("critical", {"act": chosen.name, "k_least": found.least, "k_most": found.most})
+    if not points:
+        nan = np.nan
+        points = [CriticalPoint(nan, nan, nan, "none", "", nan, nan, nan, note=failure)]
+    scale = [np.nan if np.isnan(p.cw) else np.inf for p in points]
+    columns: dict[str, Any] = {
+        "cb": [p.cb for p in points],
+        "cw": [p.cw for p in points],
+        "k_star": [p.k_star for p in points],
+        "chi_par": [p.chi_par for p in points],
+        "chi_perp": [p.chi_perp for p in points],
+        "universality": [p.universality for p in points],
+        "stability": [p.stability for p in points],
+        "decay": [p.decay for p in points],
+        "coefficient": [p.coefficient for p in points],
+        "p_perp": [p.p_perp for p in points],
+        "xi_q": scale,
+        "xi_c": scale,
+        "residual": [p.residual for p in points],
+        "note": [p.note for p in points],
+    }
+    return Table(columns, meta)
+
+
+def critical_decay(
+    act: str = "tanh",
+    *,
+    depth: int = 100,
+    norm: float = 1.0,
+    threads: int = 0,
+    progress: Progress | None = None,
+) -> Table:
+    """Return the variance along depth at an activation's first critical point.
+
+    K^1 = C_b + C_w norm, K^(l+1) = C_b + C_w E[s(z)^2], z ~ N(0, K^l).
+
+    act: as in `critical`. depth: hidden layers L, 1 to 10^7. norm: |x|^2/n_0, finite, >= 0.
+    progress: called with the layers done and in all, a few times a second.
+
+    Returns a Table of depth + 1 rows: layer, k, asymptote (leading order at large layers),
+    next_order (with the logarithm that follows it, nan where no such term is known), distance (|k -
+    K*|, nan where every K is fixed), chi_par, chi_perp, error (estimated relative error of k,
+    carried through the layers). On the side of a half-stable K* that runs away from it there are no
+    asymptotes, and they are nan.
+
+    Cost: 0.3 us a layer.
+
+    Raises ValueError for arguments out of range and for an activation without critical point.
+
+    Source: Roberts, Yaida & Hanin (2022), sections 5.3 and 5.4.
+    """
+    chosen = activation(act)
+    if not 1 <= depth <= MAX_DEPTH:
+        rule = "at least 1" if depth < 1 else f"at most {MAX_DEPTH}"
+        raise ValueError(f"depth must be {rule}, not {depth}")
+    if not (0.0 <= norm < np.inf):
+        raise ValueError(f"norm must be finite and at least 0, not {norm:g}")
+    found = variance_map(chosen, threads=threads)
+    points, failure = critical_points(chosen, found)
+    if not points:
+        raise ValueError(f"act must have a critical point, and {chosen.name} has none: {failure}")
+    point = points[0]
+    columns = found.recursion(point.cb, point.cw, point.cb + point.cw * norm, depth + 1, progress)
+    layer = np.arange(1, depth + 2)
+    k = columns["k"]
+    if point.universality == "scale-invariant":
+        asymptote, following = np.full(len(k), k[0]), np.full(len(k), np.nan)
+    else:
+        asymptote, following = point.asymptotes(layer.astype(np.float64))
+        if point.stability in ("from below", "from above"):
+            leaves = (k > point.k_star) == (point.stability == "from below")
+            asymptote[leaves] = following[leaves] = np.nan
+    parameters = {"act": chosen.name, "depth": depth, "norm": norm}
+    parameters |= {"cb": point.cb, "cw": point.cw, "k_star": point.k_star}
+    drawn = [Series(y="k", label="$K^{(\\ell)}$"), Series(y="asymptote", label="leading order")]
+    if np.isfinite(following[1:]).all():
+        drawn.append(Series(y="next_order", label="next order"))
+    return Table(
+        {
+            "layer": layer,
+            "k": k,
+            "asymptote": asymptote,
+            "next_order": following,
+            "distance": np.abs(k - point.k_star),
+            "chi_par": columns["chi_par"],
+            "chi_perp": columns["chi_perp"],
+            "error": columns["error"],
+        },
+        Meta("critical", parameters),
+        plot=Plot(
+            x="layer",
+            x_label="layer $\\ell$",
+            y_label="variance $K$",
+            series=tuple(drawn),
+            log_x=True,
+            log_y=point.k_star == 0.0,
+        ),
+    )
+
+
+def critical_points(act: Activation, found: _core.VarianceMap) -> tuple[list[CriticalPoint], str]:
+    """Return the critical points, those that networks can use first, and what fails at others."""
+    if found.jumps:
+        return [], "chi_perp is infinite: the activation jumps"
+    if found.always_balanced:
+        return _scale_invariant(found)
+    points: list[CriticalPoint] = []
+    failures: list[str] = []
+    for k in [0.0, *found.balanced()]:
+        (square,), (slope,), (curvature,) = found.exact(np.array([k]))
+        if k == 0.0:
+            if slope <= 0.0 or abs(curvature - slope) > 1e-9 * slope:
+                continue
+            slope = _slope_square_at_zero(act)
+        cw = 1.0 / slope
+        cb = k - cw * square
+        if cb < -1e-12 * max(k, cw * square):
+            failures.append(f"C_b = {cb:.6g} would be negative at K* = {k:.6g}")
+            continue
+        cb = 0.0 if k == 0.0 else max(cb, 0.0)
+        if k == 0.0:
+            points.append(_at_zero(act, found, cw, curvature / slope))
+        else:
+            points.append(_half_stable(found, cb, cw, k, curvature / slope))
+    if not points and not failures:
+        _, (slope,), (curvature,) = found.exact(np.array([1.0]))
+        order = "above" if curvature > slope else "below"
+        failures.append(f"chi_par is {order} chi_perp at every K: E[s s''] is never 0")
+    rank = {"stable": 0, "from below": 1, "from above": 1, "neutral": 1, "unstable": 2}
+    points.sort(key=lambda point: rank[point.stability])
+    return points, "; ".join(failures)
+
+
+def _slope_square_at_zero(act: Activation) -> float:
+    """Return the mean of both sides' s'(0)^2, the limit of E[s'^2] at K = 0, without quadrature."""
+    least = 5e-324
+    _, slopes, _ = act.core.evaluate(np.array([-least, least]))
+    return float(np.mean(slopes**2))
+
+
+def _scale_invariant(found: _core.VarianceMap) -> tuple[list[CriticalPoint], str]:
+    (square,), (slope,), (curvature,) = found.exact(np.array([1.0]))
+    cb = 1.0 - square / slope
+    if cb < -1e-12:
+        return [], f"C_b = {cb:.6g} would be negative"
+    point = CriticalPoint(
+        0.0, 1.0 / slope, np.nan, "scale-invariant", "neutral", curvature / slope, 1.0,
+        abs(cb), note="every K is fixed",
+    )  # fmt: skip
+    return [point], ""
+
+
+def _at_zero(act: Activation, found: _core.VarianceMap, cw: float, chi_par: float) -> CriticalPoint:
+    """The critical point K* = 0: s(0) = 0 and E[s^2] is K/C_w at small K."""
+
+    def departure(k: Floats) -> Floats:
+        square, _, _ = found.exact(k)
+        return cw * square / k - 1.0
+
+    def turn(k: Floats) -> Floats:
+        _, slope, _ = found.exact(k)
+        return cw * slope - 1.0
+
+    reach = _moderate_reach(departure, found.least, found.most)
+    at, half, far, farther = departure(reach / np.array([1.0, 2.0, 4.0, 8.0]))
+    common = (0.0, cw, 0.0, "K* = 0", "stable" if at < 0.0 else "unstable", chi_par, 1.0, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        no_power = farther == 0.0 or np.log2(far / farther) > 2.0 * np.log2(at / half) + 0.5
+    if no_power:
+        # C_w g - K ~ -exp(-z^2/(2 K)), z the kink nearest to 0: z^2/(2 K) grows as log l.
+        kinks = [abs(z) for z in act.core.breaks(1e3) if z != 0.0]
+        a = min(kinks) ** 2 / 2.0 if kinks else np.nan
+        return CriticalPoint(*common, order=np.inf, a=a, note="linear up to a kink")
+    # Beside a kink of some derivative at 0 the map is a series in sqrt(K), else in K.
+    power = 0.5 if 0.0 in act.core.breaks(1.0) else 1.0
+    series = _series(departure, reach, power)
+    leading = _leading(series, reach**power)
+    if leading is None:
+        return CriticalPoint(*common, note="the decay is no power of l")
+    r, a, next_a = leading * power, series[leading], np.nan
+    scaled = np.abs(series) * reach ** (power * np.arange(len(series)))
+    between = scaled[leading + 1 : 2 * leading]
+    if (between < 1e-4 * scaled[leading]).all():
+        next_a = series[2 * leading]
+    turned = _series(turn, reach, power)
+    lower = np.abs(turned[1:leading]) * reach ** (power * np.arange(1, leading))
+    p_perp = turned[leading] / (r * a) if (lower < 1e-4 * scaled[leading]).all() else np.nan
+    if at > 0.0:
+        p_perp = np.nan  # K does not stay near 0
+    return CriticalPoint(*common, order=r, a=a, next_a=next_a, p_perp=p_perp)
+
+
+def _half_stable(
+    found: _core.VarianceMap, cb: float, cw: float, k: float, chi_par: float
+) -> CriticalPoint:
+    """A critical point K* > 0: C_b + C_w g - K has a double zero there."""
+    width = 0.2 * k
+    t = chebyshev.chebpts1(2 * _NODES)
+    _, slope, curvature = found.exact(k + width * t)
+    parallel = chebyshev.Chebyshev.fit(t, cw * curvature, 2 * _NODES - 1, domain=[-1, 1])
+    perp = chebyshev.Chebyshev.fit(t, cw * slope, 2 * _NODES - 1, domain=[-1, 1])
+    a = float(parallel.deriv(1)(0.0)) / width / 2.0
+    next_a = float(parallel.deriv(2)(0.0)) / width**2 / 6.0
+    b = float(perp.deriv(1)(0.0)) / width
+    (here,), _, _ = found.exact(np.array([k]))
+    return CriticalPoint(
+        cb, cw, k, "half-stable", "from below" if a > 0.0 else "from above", chi_par, 1.0,
+        (cb + cw * here - k) / k, order=1.0, a=a, next_a=next_a, p_perp=b / a,
+    )  # fmt: skip
+
+
+def _moderate_reach(departure: Callable[[Floats], Floats], least: float, most: float) -> float:
+    """The variance up to which the map departs from K by a moderate share only."""
+    k = np.geomspace(least, most, 200)
+    large = np.abs(departure(k)) > _MODERATE
+    return float(k[max(int(np.argmax(large)) - 1, 0)] if large.any() else k[-1])
+
+
+def _series(f: Callable[[Floats], Floats], reach: float, power: float) -> Floats:
+    """Coefficients c_0 = 0, c_1, c_2, ... of f = sum_j c_j y^j, y = K^power, up to K = reach."""
+    top = reach**power
+    y = 0.5 * top * (1.0 + chebyshev.chebpts1(_NODES))
+    fit = chebyshev.Chebyshev.fit(y, f(y ** (1.0 / power)) / y, _NODES - 1, domain=[0.0, top])
+    derivatives = [fit.deriv(j)(0.0) if j else fit(0.0) for j in range(5)]
+    factorials = np.cumprod([1.0, 1.0, 2.0, 3.0, 4.0])
+    return np.concatenate([[0.0], np.array(derivatives) / factorials])
+
+
+def _leading(series: Floats, top: float) -> int | None:
+    scaled = np.abs(series) * top ** np.arange(len(series))
+    if not scaled.max() > 0.0:
+        return None
+    # c_j is known to rounding over top^j only.
+    return int(np.argmax(scaled > _BASIS * scaled.max())) or None

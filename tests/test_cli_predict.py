@@ -1,0 +1,140 @@
+"""`nnth predict` and `nnth hermite` run as processes: columns, bad input, files, pictures."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nnth import hermite, predict
+
+NNTH = str(Path(sys.executable).with_name("nnth"))
+
+
+def call(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([NNTH, *map(str, arguments)], capture_output=True, text=True, timeout=60)
+
+
+def rows_of(done: subprocess.CompletedProcess[str]) -> list[dict[str, str]]:
+    assert (done.returncode, done.stderr) == (0, "")
+    return list(csv.DictReader(io.StringIO(done.stdout)))
+
+
+def refusal(*arguments: object) -> str:
+    done = call(*arguments)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith("nnth: error: ")
+    return done.stderr
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[str]:
+    """The options of a training and a test set."""
+    random = np.random.default_rng(0)
+    options = []
+    for name, m in (("x", 10), ("x-test", 4)):
+        x = random.standard_normal((m, 3))
+        for option, array in ((name, x), (name.replace("x", "y"), np.sin(x[:, 0]))):
+            np.save(tmp_path / f"{option}.npy", array)
+            options += [f"--{option}", str(tmp_path / f"{option}.npy")]
+    return options
+
+
+def test_predict_in_a_pipe_is_what_the_package_returns(files: list[str]) -> None:
+    rows = rows_of(call("predict", *files, "--times", "0,0.1:10:3,inf", "--noise", 0.1))
+    table = predict(
+        *(Path(files[i]) for i in (1, 3, 5, 7)), times=(0.0, 0.1, 1.0, 10.0, np.inf), noise=0.1
+    ).summary()
+    assert tuple(rows[0])[:6] == (
+        "time", "train_error", "test_error", "variance", "net_error", "nll",
+    )  # fmt: skip
+    assert [float(row["time"]) for row in rows] == [0.0, 0.1, 1.0, 10.0, np.inf]
+    # Two processes: LAPACK's last bits may differ with the alignment of memory.
+    for name in ("train_error", "test_error", "variance", "nll"):
+        assert [float(row[name]) for row in rows] == pytest.approx(table[name], rel=1e-9)
+    assert {row["x_test"] for row in rows} == {files[5]}
+
+
+def test_predict_writes_every_point(files: list[str], tmp_path: Path) -> None:
+    target = tmp_path / "law.npz"
+    more = ("--times", "0,1", "--samples", 3, "--width", 8, "-o", target)
+    rows = rows_of(call("predict", *files, *more, "--points"))
+    assert len(rows) == 2 * 4
+    with np.load(target) as law:
+        assert sorted(law) == [
+            "mean",
+            "sim_mean",
+            "sim_stderr",
+            "sim_variance",
+            "times",
+            "variance",
+        ]
+        assert law["mean"].shape == (2, 4, 1)
+        assert [float(row["mean"]) for row in rows] == law["mean"].ravel().tolist()
+        assert [float(row["sim_mean"]) for row in rows] == law["sim_mean"].ravel().tolist()
+
+
+def test_pictures(files: list[str], tmp_path: Path) -> None:
+    flow, series = tmp_path / "flow.svg", tmp_path / "series.png"
+    call("predict", *files, "--times", "0,0.1:10:5", "--samples", 2, "--plot", flow)
+    assert "one network, test" in flow.read_text()
+    call("hermite", "--act", "relu", "--dual", "--plot", series)
+    assert series.stat().st_size > 10_000
+    for act in ("tanh", "linear"):
+        done = call("hermite", "--act", act, "--plot", tmp_path / "energy.pdf")
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_predict_refuses_before_it_works(files: list[str], tmp_path: Path) -> None:
+    assert "--width must come with --samples" in refusal("predict", *files, "--width", 8)
+    assert "--plot must come with two" in refusal("predict", *files, "--plot", tmp_path / "a.png")
+    assert "must be times as" in refusal("predict", *files, "--times", "0,x")
+    assert "must be times as" in refusal("predict", *files, "--times", "1:0.1:5")
+    assert "must end in .npz" in refusal("predict", *files, "-o", tmp_path / "law.csv")
+    assert "--x-test" in refusal("predict", *files[:4])
+    twice = np.ones((10, 3))
+    np.save(files[1], twice)
+    target = tmp_path / "law.npz"
+    assert "noise must be above" in refusal("predict", *files, "-o", target)
+    assert not target.exists()
+
+
+def test_an_interrupt_ends_a_training(files: list[str]) -> None:
+    work = [NNTH, "predict", *files, "--times", "20", "--samples", "5000", "--width", "1024"]
+    process = subprocess.Popen(work, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    time.sleep(1.5)
+    assert process.poll() is None
+    sent = time.monotonic()
+    os.kill(process.pid, signal.SIGINT)
+    out, _ = process.communicate(timeout=20)
+    assert time.monotonic() - sent < 1.0
+    assert process.returncode in (-signal.SIGINT, 130)
+    assert out == b""
+
+
+def test_hermite_in_a_pipe_is_what_the_package_returns() -> None:
+    rows = rows_of(call("hermite", "--act", "gelu", "--terms", 12, "--norm", 2))
+    table = hermite("gelu", terms=12, norm=2.0)
+    assert tuple(rows[0])[:6] == ("k", "coefficient", "energy", "cumulative", "error", "status")
+    for name in ("coefficient", "energy", "cumulative", "error"):
+        assert [float(row[name]) for row in rows] == table[name].tolist()
+    assert rows[0]["odd_part"] == "polynomial of degree 1"
+    dual = rows_of(call("hermite", "--dual", "--terms", "2,4", "--rho", "0,0.5,1"))
+    assert [(row["terms"], row["rho"]) for row in dual[:4]] == [
+        ("2", "0.0"), ("2", "0.5"), ("2", "1.0"), ("4", "0.0"),
+    ]  # fmt: skip
+
+
+def test_hermite_refuses() -> None:
+    assert "--terms must be one number" in refusal("hermite", "--terms", "2,4")
+    assert "--rho must come with --dual" in refusal("hermite", "--rho", "0.5")
+    assert "--terms must be whole numbers" in refusal("hermite", "--terms", "many")
+    assert "rho must be in [-1, 1], not 2" in refusal("hermite", "--dual", "--rho", "2")

@@ -1,0 +1,351 @@
+"""Critical points, fixed points and phases against closed forms, mpmath and brute force."""
+
+import csv
+import io
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import mpmath as mp
+import numpy as np
+import pytest
+
+from nnth import CATALOGUE, critical, critical_decay, kernel, phase
+from nnth.activation import activation
+from nnth.criticality import critical_points, variance_map
+
+NNTH = str(Path(sys.executable).with_name("nnth"))
+
+# Two kinks in the curvature make E[s s''] change its sign twice: three critical points.
+SEVERAL = "where(z > 0, z - z**2*exp(-z), z + z**2*exp(z))"
+
+
+def first(act: str) -> dict[str, float]:
+    table = critical(act)
+    return {name: table[name][0] for name in table}
+
+
+# Critical points.
+
+
+@pytest.mark.parametrize(
+    ("act", "cb", "cw", "k_star"),
+    [
+        ("tanh", 0.0, 1.0, 0.0),
+        ("sin", 0.0, 1.0, 0.0),
+        ("erf", 0.0, math.pi / 4, 0.0),
+        # K* = (3 + sqrt 17)/2; the rest by theory file kernel.md, good to 16 digits.
+        ("gelu", 0.17292239075606735, 1.983058257437547, (3 + math.sqrt(17)) / 2),
+        ("silu", 0.5551431707215304, 1.9880046782694920, 14.320173618025799),
+        ("elu:0.5", 0.0, 1.6, 0.0),
+        ("hard_tanh", 0.0, 1.0, 0.0),
+    ],
+)
+def test_triples_to_twelve_digits(act: str, cb: float, cw: float, k_star: float) -> None:
+    row = first(act)
+    assert row["cb"] == pytest.approx(cb, rel=1e-12, abs=1e-13)
+    assert row["cw"] == pytest.approx(cw, rel=1e-12)
+    assert row["k_star"] == pytest.approx(k_star, rel=1e-12)
+    assert row["chi_par"] == pytest.approx(1.0, abs=1e-13)
+    assert row["chi_perp"] == 1.0
+    assert abs(row["residual"]) < 1e-14
+
+
+@pytest.mark.parametrize("act", ["mish", "silu"])
+def test_half_stable_points_solve_the_three_equations_in_mpmath(act: str) -> None:
+    row = first(act)
+    with mp.workdps(25):
+        k = mp.mpf(row["k_star"])
+
+        def softplus(z: mp.mpf) -> mp.mpf:
+            return mp.log1p(mp.exp(z)) if z < 30 else z + mp.exp(-z)
+
+        def s(z: mp.mpf) -> mp.mpf:
+            return z * mp.tanh(softplus(z)) if act == "mish" else z / (1 + mp.exp(-z))
+
+        def slope(z: mp.mpf) -> mp.mpf:
+            if act == "silu":
+                p = 1 / (1 + mp.exp(-z))
+                return p + z * p * (1 - p)
+            t = mp.tanh(softplus(z))
+            return t + z * (1 - t * t) / (1 + mp.exp(-z))
+
+        def mean(f: object) -> mp.mpf:
+            q = mp.sqrt(k)
+            edges = [q * x for x in range(-12, 13, 2)]
+            return mp.quad(lambda z: f(z) * mp.npdf(z, 0, q), edges)  # type: ignore[operator]
+
+        # chi_par by Stein's lemma, E[z s s']/K, which the package does not need.
+        chi_par = row["cw"] * mean(lambda z: z * s(z) * slope(z)) / k
+        chi_perp = row["cw"] * mean(lambda z: slope(z) ** 2)
+        fixed = row["cb"] + row["cw"] * mean(lambda z: s(z) ** 2) - k
+    # d chi/dK < 0.1: a K* that is off by 1e-12 would show in the first two.
+    assert abs(chi_par - 1) < 1e-13
+    assert abs(chi_perp - 1) < 1e-13
+    assert abs(fixed) < 1e-13 * k
+
+
+def test_the_default_pairs_of_the_catalogue_are_the_first_critical_points() -> None:
+    for act in (*CATALOGUE, "leaky_relu:0.3", "elu:0.7"):
+        points, _ = critical_points(activation(act), variance_map(activation(act)))
+        pair = activation(act).critical
+        assert bool(points) == (pair is not None), act
+        if pair is not None:
+            assert (points[0].cb, points[0].cw) == pytest.approx(pair, rel=1e-12, abs=1e-13)
+
+
+@pytest.mark.parametrize("act", ["relu", "leaky_relu:0.1", "abs", "linear"])
+def test_scale_invariant_activations_fix_every_variance(act: str) -> None:
+    row = first(act)
+    assert row["universality"] == "scale-invariant"
+    assert math.isnan(row["k_star"])
+    slope = {"relu": 0.0, "leaky_relu:0.1": 0.1, "abs": -1.0, "linear": 1.0}[act]
+    assert row["cw"] == pytest.approx(2 / (1 + slope**2), rel=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("act", "note"),
+    [
+        ("softplus", "chi_par is above chi_perp at every K"),
+        ("sigmoid", "C_b = -4 would be negative at K* = 0"),
+        ("step", "chi_perp is infinite"),
+        ("cos", "chi_par is below chi_perp"),
+        ("exp", "chi_par is above chi_perp"),
+        ("z+1", "C_b = -1 would be negative"),
+    ],
+)
+def test_what_fails_is_said_in_words(act: str, note: str) -> None:
+    table = critical(act)
+    assert len(table) == 1
+    assert table["universality"][0] == "none"
+    assert note in table["note"][0]
+    assert np.isnan(table["cw"][0])
+
+
+def test_gelu_and_silu_have_an_unstable_point_at_zero_as_well() -> None:
+    for act in ("gelu", "silu"):
+        table = critical(act)
+        assert table["universality"].tolist() == ["half-stable", "K* = 0"]
+        assert table["stability"][1] == "unstable"
+        assert (table["cb"][1], table["cw"][1]) == (0.0, pytest.approx(4.0, rel=1e-12))
+
+
+def test_several_critical_points_are_all_found() -> None:
+    table = critical(SEVERAL)
+    assert len(table) == 3
+    # Brute force: the signs of E[s s''] = g' - E[s'^2] on a fine grid.
+    k = np.geomspace(1e-6, 1e6, 4000)
+    _, slope, curvature = variance_map(activation(SEVERAL)).exact(k)
+    crossings = np.flatnonzero(np.diff(np.sign(curvature - slope)))
+    found = np.sort(table["k_star"])[1:]
+    assert len(crossings) == len(found)
+    for at, k_star in zip(crossings, found, strict=True):
+        assert k[at] <= k_star <= k[at + 1]
+
+
+@pytest.mark.parametrize("scale", [0.01, 100.0])
+def test_the_scale_of_the_input_is_the_scale_of_the_point(scale: float) -> None:
+    """s(z) -> s(c z)/c takes K* to K*/c^2 and leaves C_w alone."""
+    act = f"({scale!r}*z)*sigmoid({scale!r}*z)/{scale!r}"
+    row, plain = first(act), first("silu")
+    assert row["k_star"] * scale**2 == pytest.approx(plain["k_star"], rel=1e-12)
+    assert row["cw"] == pytest.approx(plain["cw"], rel=1e-12)
+
+
+# Decay.
+
+
+@pytest.mark.parametrize(
+    ("act", "decay", "coefficient", "p_perp"),
+    [
+        # E[s^2] = s1^2 K + (s1 s3 + 3 s2^2/4) K^2: a = -2 for tanh, -1 for sin, -2 for erf.
+        ("tanh", "1/l", 1 / 2, 1.0),
+        ("sin", "1/l", 1.0, 1.0),
+        ("erf", "1/l", 1 / 2, 1.0),
+        # E[elu^2] = K - sqrt(2/pi) K^(3/2) + ...
+        ("elu", "1/l^2", 2 * math.pi, 2.0),
+        ("hard_tanh", "1/log(l)", 1 / 2, math.nan),
+    ],
+)
+def test_leading_decays(act: str, decay: str, coefficient: float, p_perp: float) -> None:
+    row = first(act)
+    assert row["decay"] == decay
+    assert row["coefficient"] == pytest.approx(coefficient, rel=1e-9)
+    assert row["p_perp"] == pytest.approx(p_perp, rel=1e-8, nan_ok=True)
+
+
+def test_a_flatter_activation_decays_as_the_root_of_depth() -> None:
+    # (z - z^5 + ...)^2 = z^2 - 2 z^6: C_w g = K - 30 K^3, K^2 = 1/(2 * 30 l).
+    row = first("z - z**5*exp(-z*z)")
+    assert row["decay"] == "1/l^0.5"
+    assert row["coefficient"] == pytest.approx(60**-0.5, rel=1e-8)
+
+
+def test_tanh_along_a_million_layers_to_the_next_order() -> None:
+    table = critical_decay("tanh", depth=10**6)
+    k, layer = table["k"], table["layer"].astype(float)
+    # C_w g = K - 2 K^2 + (17/3) K^3: 1/K = 2 l - (5/6) log l + c + O(log l/l).
+    constant = 1 / k - 2 * layer + 5 / 6 * np.log(layer)
+    # Rounding gathers to a relative 2e-10 of 1/K = 2e6. Without the logarithm this would be 0.58.
+    assert abs(constant[-1] - constant[len(k) // 2]) < 1e-3
+    assert table["error"][-1] < 1e-8
+    # The stated asymptotes miss by the constant, c K relative.
+    for name, miss in (("asymptote", 13.0), ("next_order", 2.0)):
+        off = abs(table[name][-1] / k[-1] - 1)
+        assert off < miss * k[-1]
+    assert abs(table["asymptote"][-1] / k[-1] - 1) > 12 * k[-1]
+
+
+@pytest.mark.parametrize("act", ["tanh", "elu", "gelu"])
+def test_layers_agree_with_the_kernel_command(act: str) -> None:
+    table = critical_decay(act, depth=60, norm=3.0)
+    layers = kernel(act, depth=60, norm=3.0)
+    assert table["k"] == pytest.approx(layers["k_aa"], rel=1e-11)
+    assert table["chi_par"] == pytest.approx(layers["chi_par"], rel=1e-10)
+    assert table["chi_perp"] == pytest.approx(layers["chi_perp"], rel=1e-10)
+
+
+def test_gelu_comes_to_its_point_from_above_only() -> None:
+    from_above = critical_decay("gelu", depth=10**6, norm=4.0)
+    point = first("gelu")
+    distance = from_above["distance"][-1]
+    # |K - K*| ~ coefficient/l; the logarithm leaves 1 % at a million layers.
+    assert distance * 10**6 == pytest.approx(point["coefficient"], rel=0.05)
+    assert abs(from_above["next_order"][-1] - from_above["k"][-1]) < 0.1 * distance
+    below = critical_decay("gelu", depth=10, norm=1.0)
+    assert np.isnan(below["asymptote"]).all()
+
+
+# Fixed points and phases.
+
+
+def test_relu_power_has_two_fixed_points_or_none() -> None:
+    # K = C_b + (3/2) C_w K^2.
+    table = phase("relu_power:2", cw=np.linspace(0.1, 2, 23), cb=np.linspace(0, 1, 19))
+    for cw in np.unique(table["cw"]):
+        for cb in np.unique(table["cb"]):
+            rows = (table["cw"] == cw) & (table["cb"] == cb)
+            discriminant = 1 - 6 * cw * cb
+            if abs(discriminant) < 1e-9:  # tangent: the next test
+                continue
+            if discriminant < 0:
+                assert table["phase"][rows].tolist() == ["no fixed point"]
+                continue
+            root = math.sqrt(discriminant)
+            expected = [2 * cb / (1 + root), (1 + root) / (3 * cw)]
+            assert table["k_star"][rows] == pytest.approx(expected, rel=1e-12, abs=1e-300)
+            assert table["stability"][rows].tolist() == ["stable", "unstable"]
+
+
+def test_a_tangent_fixed_point_is_found_once() -> None:
+    table = phase("relu_power:2", cw=0.5, cb=1 / 3)  # 6 C_w C_b = 1: K = 2/3
+    assert table["k_star"] == pytest.approx([2 / 3], rel=1e-6)
+    assert table["error"][0] < 1e-5
+
+
+def test_relu_phases() -> None:
+    table = phase("relu", cw=[1.0, 2.0, 3.0], cb=[0.0, 0.5])
+    rows = list(zip(*(table[c].tolist() for c in ("cw", "cb", "phase", "stability")), strict=True))
+    assert rows == [
+        (1.0, 0.0, "ordered", "stable"),
+        (1.0, 0.5, "ordered", "stable"),
+        (2.0, 0.0, "critical", "neutral"),
+        (2.0, 0.5, "no fixed point", ""),
+        (3.0, 0.0, "chaotic", "unstable"),
+        (3.0, 0.5, "no fixed point", ""),
+    ]
+    assert table["k_star"][1] == pytest.approx(1.0, rel=1e-14)
+
+
+@pytest.mark.parametrize(
+    "act",
+    ["tanh", "gelu", "silu", "mish", "exp", "gaussian", "cos", SEVERAL, "z*z*exp(-z*z/9)",
+     "3*sin(2*z)+z", "tanh(100*(z-3))", "relu(z-2)**2*exp(-z/4)"],
+)  # fmt: skip
+def test_no_fixed_point_is_missed(act: str) -> None:
+    """Against the sign changes of C_b + C_w g(K) - K on a fine grid."""
+    weights, biases = np.geomspace(0.05, 30, 25), np.array([0.0, 1e-3, 0.1, 1.0])
+    table = phase(act, cw=weights, cb=biases)
+    reach = variance_map(activation(act)).most
+    k = np.geomspace(1e-10, min(1e6, reach), 3000)
+    square, _, _ = variance_map(activation(act)).exact(k)
+    most = 0
+    for cw in weights:
+        for cb in biases:
+            rows = (table["cw"] == cw) & (table["cb"] == cb)
+            inside = rows & (table["k_star"] > k[0]) & (table["k_star"] < k[-1])
+            lack = k - cb - cw * square
+            crossings = np.flatnonzero(np.diff(np.sign(lack)))
+            # Two that the grid does not separate are seen by it as none.
+            assert inside.sum() >= len(crossings)
+            assert (inside.sum() - len(crossings)) % 2 == 0
+            for at in crossings:
+                found = table["k_star"][inside]
+                assert ((found >= k[at] * (1 - 1e-9)) & (found <= k[at + 1] * (1 + 1e-9))).any()
+            most = max(most, rows.sum())
+    assert np.nanmax(np.abs(table["residual"])) < 2e-14
+    if act in ("gelu", "exp", SEVERAL, "3*sin(2*z)+z", "z*z*exp(-z*z/9)"):
+        assert most >= 2
+
+
+def test_chi_at_a_fixed_point_is_the_kernels() -> None:
+    table = phase("tanh", cw=2.5, cb=0.1)
+    (k,) = table["k_star"]
+    layer = kernel("tanh", depth=1, cw=2.5, cb=0.1, norm=(k - 0.1) / 2.5)
+    assert layer["k_aa"] == pytest.approx([k, k], rel=1e-12)
+    assert table["chi_perp"][0] == pytest.approx(layer["chi_perp"][0], rel=1e-12)
+    assert table["xi_c"][0] == pytest.approx(-1 / math.log(layer["chi_perp"][0]), rel=1e-10)
+    assert table["phase"][0] == "chaotic"
+
+
+def test_threads_make_no_difference() -> None:
+    grid = {"cw": np.linspace(0.5, 3, 9), "cb": np.linspace(0, 0.5, 7)}
+    texts = {phase("silu", threads=threads, **grid).to_csv() for threads in (1, 2, 3, 7)}
+    assert len(texts) == 1
+
+
+# The commands.
+
+
+def call(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([NNTH, *map(str, arguments)], capture_output=True, text=True, timeout=60)
+
+
+def test_the_promised_columns_come_first(tmp_path: Path) -> None:
+    rows = list(csv.DictReader(io.StringIO(call("critical", "--act", "gelu").stdout)))
+    assert list(rows[0])[:6] == ["cb", "cw", "k_star", "chi_par", "chi_perp", "universality"]
+    picture = tmp_path / "phase.png"
+    done = call("phase", "--cw", "0.5:3:20", "--cb", "0:0.5:20", "--plot", picture)
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    promised = ["cw", "cb", "k_star", "chi_par", "chi_perp", "xi_q", "xi_c", "phase"]
+    assert list(rows[0])[:8] == promised
+    assert {row["phase"] for row in rows} == {"ordered", "chaotic"}
+    assert picture.stat().st_size > 10_000
+    done = call("critical", "--depth", 100, "--plot", tmp_path / "depth.svg")
+    assert len(done.stdout.splitlines()) == 102
+    assert (tmp_path / "depth.svg").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["critical", "--act", "tanhh"], "did you mean tanh?"),
+        (["critical", "--norm", "2"], "--norm must come with --depth"),
+        (["critical", "--plot", "x.png"], "--plot must come with --depth"),
+        (["critical", "--depth", "0"], "depth must be at least 1, not 0"),
+        (["critical", "--depth", "5", "--norm", "-1"], "norm must be finite and at least 0"),
+        (["critical", "--act", "softplus", "--depth", "5"], "softplus has none: chi_par is above"),
+        (["phase", "--cw", "1:2"], "must be a number or a:b:n"),
+        (["phase", "--cw", "3:1:5"], "must rise from a to b"),
+        (["phase", "--cw", "-1"], "cw must be finite and at least 0, not -1"),
+        (["phase", "--cb", "0:nan:5"], "must be a number or a:b:n"),
+        (["phase", "--cw", "0:1:10000", "--cb", "0:1:10000"], "at most 10000000 pairs"),
+    ],
+)
+def test_bad_input_is_named(arguments: list[str], message: str, tmp_path: Path) -> None:
+    done = subprocess.run([NNTH, *arguments], capture_output=True, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
