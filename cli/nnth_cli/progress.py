@@ -12,6 +12,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from nnth_cli.collect import collecting
+
 _PATIENCE = 0.3  # seconds of work before a bar is worth showing
 _CELLS = 30
 
@@ -38,9 +40,11 @@ def interrupted_at_once() -> Iterator[None]:
     """Let Ctrl-C end the process where it stands, for a library that would not listen.
 
     Python handles a signal only between its own instructions, so a long call into a library delays
-    it. Nothing within may hold what must be put in order: files half written, locks.
+    it. Nothing within may hold what must be put in order: files half written, locks. A sweep does,
+    and so waits for the library, at every point.
     """
-    if threading.current_thread() is not threading.main_thread():  # Python has it for that alone
+    # Signals are for the main thread alone; a worker of a cluster may be another.
+    if collecting() or threading.current_thread() is not threading.main_thread():
         yield
         return
     before = signal.signal(signal.SIGINT, signal.SIG_DFL)
