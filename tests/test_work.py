@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -215,3 +215,19 @@ def test_a_sweep_gives_each_point_its_seed() -> None:
     assert set(as_given["seed"].tolist()).isdisjoint(table["seed"].tolist())
     with pytest.raises(ValueError, match="samples must not be given where it is varied"):
         nnth.sweep(nnth.paths, {"samples": [1]}, samples=2)
+
+
+@pytest.mark.parametrize("command", ["kernel", "regions", "paths", "critical", "phase", "hermite"])
+def test_commands_mark_where_their_checks_end(command: str) -> None:
+    from nnth_cli.sweep.points import Options, rehearse_points
+
+    point = Options(command).point({}, 0)
+    seen: list[str] = []
+
+    def points() -> Iterator[Any]:
+        for _ in range(2):  # a second is rehearsed where the first has met a mark
+            seen.append(command)
+            yield point
+
+    rehearse_points(points())
+    assert len(seen) == 2
