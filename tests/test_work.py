@@ -217,11 +217,12 @@ def test_a_sweep_gives_each_point_its_seed() -> None:
         nnth.sweep(nnth.paths, {"samples": [1]}, samples=2)
 
 
-@pytest.mark.parametrize("command", ["kernel", "regions", "paths", "critical", "phase", "hermite"])
+@pytest.mark.parametrize("command", ["kernel", "regions", "paths", "gp", "critical", "phase", "hermite"])
 def test_commands_mark_where_their_checks_end(command: str) -> None:
     from nnth_cli.sweep.points import Options, rehearse_points
 
-    point = Options(command).point({}, 0)
+    given = {"cw": "1", "cb": "0"} if command == "phase" else {}
+    point = Options(command).point(given, 0)
     seen: list[str] = []
 
     def points() -> Iterator[Any]:
