@@ -306,3 +306,22 @@ def test_csv_output_is_read_by_the_csv_module(
     rows = list(csv.DictReader(capfd.readouterr().out.splitlines()))
     assert rows[1]["status"] == "a,b"
     assert tuple(rows[0]) == table.record_columns
+
+
+def test_a_series_has_the_rows_it_asks_for(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    measured: dict[str, Any] = {"y": "mean", "points": True, "theory": "exact"}
+    series = tuple(Series(label=k, where=(("kind", k),), **measured) for k in ("first", "other"))
+    columns: dict[str, Any] = {
+        "n": [4, 16, 64] * 2, "mean": np.linspace(1.0, 2.0, 6), "exact": [1.0] * 6,
+        "kind": ["first"] * 3 + ["other"] * 3,
+    }  # fmt: skip
+    plot = Plot(x="n", series=series, log_x=True)
+    table = Table(columns, Meta("gp"), plot=plot)
+    Destination(plot=tmp_path / "f.svg").deliver(table)
+    drawn = (tmp_path / "f.svg").read_text()
+    for text in ("first", "other", "theory", "16", "64"):
+        assert f"<!-- {text} -->" in drawn
+    assert drawn.count("<!-- theory -->") == 1
+    with pytest.raises(ValueError, match="plot needs a column kind"):
+        Table({k: v for k, v in columns.items() if k != "kind"}, Meta("gp"), plot=plot)

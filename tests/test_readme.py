@@ -13,7 +13,9 @@ NNTH = Path(sys.executable).with_name("nnth")
 
 # The indented commands that need no file; without the shell around them.
 COMMANDS = re.findall(
-    r"^    nnth ((?:kernel|hermite|regions|paths|sweep) [^|\n]*)$", README, re.MULTILINE
+    r"^    nnth ((?:kernel|critical|phase|gp|hermite|regions|paths|sweep) [^|\n]*)$",
+    README,
+    re.MULTILINE,
 )
 EXAMPLES = [command for command in COMMANDS if ".np" not in command and ".toml" not in command]
 
@@ -71,4 +73,19 @@ def test_the_moments_are_what_the_program_prints() -> None:
     for row, line in zip(rows, shown[3].splitlines(), strict=True):
         expected = [float(cell) for cell in line.split(",")]
         # Rounding is the mathematical library's; z is the difference of mean and exact.
+        assert [float(cell) for cell in row] == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_kurtoses_are_what_the_program_prints() -> None:
+    shown = re.search(r"\$ nnth (gp .*?) \| cut.*\n    (\S*)\n((?:    \d.*\n)+)", README)
+    assert shown is not None
+    done = subprocess.run(
+        [NNTH, *shlex.split(shown[1])], capture_output=True, text=True, check=True
+    )
+    kept = [i - 1 for i in (1, 2, 5, 7, 8, 9, 11, 12)]
+    names, *rows = ([line.split(",")[i] for i in kept] for line in done.stdout.splitlines())
+    assert names == shown[2].split(",")
+    for row, line in zip(rows, shown[3].splitlines(), strict=True):
+        expected = [float(cell) for cell in line.split(",")]
+        # As above; z is the difference of mean and theory.
         assert [float(cell) for cell in row] == pytest.approx(expected, rel=1e-9)

@@ -217,7 +217,9 @@ def test_a_sweep_gives_each_point_its_seed() -> None:
         nnth.sweep(nnth.paths, {"samples": [1]}, samples=2)
 
 
-@pytest.mark.parametrize("command", ["kernel", "regions", "paths", "gp", "critical", "phase", "hermite"])
+@pytest.mark.parametrize(
+    "command", ["kernel", "regions", "paths", "gp", "critical", "phase", "hermite"]
+)
 def test_commands_mark_where_their_checks_end(command: str) -> None:
     from nnth_cli.sweep.points import Options, rehearse_points
 

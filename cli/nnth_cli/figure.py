@@ -18,6 +18,8 @@ from nnth_cli.region_figure import draw_curve, draw_tessellation
 # Okabe & Ito (2008): told apart under every common form of colour blindness.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _MANY_ENTRIES = 7  # of a legend, which then stands beside the axes
+# Which a logarithmic axis has at the values themselves, if they are not nearer than this.
+_MOST_TICKS, _LEAST_RATIO = 8, 1.3
 _MANY_CELLS = 20_000  # which a finer picture tells apart
 _STYLE: Any = {
     "axes.grid": True,
@@ -113,19 +115,22 @@ def _draw_lines(axes: Any, plot: Lines) -> None:
 def _draw_series_of(axes: Any, table: Table, plot: Plot) -> None:
     groups = list(_groups(table, plot))
     drawn = [(series, group, rows) for group, rows in groups for series in plot.series]
-    one_each = plot.by is not None and len(plot.series) == 1
     for i, (series, group, rows) in enumerate(drawn):
         name = series.label or series.y
-        label = group if one_each else f"{name}, {group}" if group else name
-        theory = f"{label}, theory"
-        if one_each:  # one entry of the legend for all
-            theory = "_" if i else str(series.theory)
-        colour = _colour(i, len(drawn))
-        _draw_series(axes, table, plot.x, series, rows, label, theory, colour)
+        if group:
+            name = group if len(plot.series) == 1 else f"{name}, {group}"
+        _draw_series(axes, table, plot.x, series, rows, name, _colour(i, len(drawn)))
+    if any(series.theory is not None for series in plot.series):
+        axes.plot([], [], color="0.3", label="theory")  # one name for the lines of all colours
     axes.set_xlabel(plot.x_label or plot.x)
     axes.set_ylabel(plot.y_label)
     axes.set_xscale("log" if plot.log_x else "linear")
     axes.set_yscale("log" if plot.log_y else "linear")
+    values = np.unique(table[plot.x])
+    few = 1 < len(values) <= _MOST_TICKS
+    if plot.log_x and few and values[0] > 0 and np.min(values[1:] / values[:-1]) > _LEAST_RATIO:
+        axes.set_xticks(values, [f"{value:g}" for value in values])
+        axes.set_xticks([], minor=True)
 
 
 def _draw_series(
@@ -135,15 +140,16 @@ def _draw_series(
     series: Series,
     rows: Column,
     label: str,
-    theory: str,
     colour: Any,
 ) -> None:
+    for name, value in series.where:
+        rows = rows & (table[name] == value)
     across, up = table[x][rows], table[series.y][rows]
     if series.points:
         error = None if series.error is None else table[series.error][rows]
         axes.errorbar(across, up, error, fmt="o", capsize=2, color=colour, label=label)
         if series.theory is not None:
-            axes.plot(across, table[series.theory][rows], color=colour, label=theory)
+            axes.plot(across, table[series.theory][rows], color=colour)
     else:
         axes.plot(across, up, color=colour, label=label)
 

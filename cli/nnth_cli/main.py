@@ -13,7 +13,7 @@ from typer.main import get_command
 
 # Each is a function of its own name in a module of its own name, imported only when needed.
 COMMANDS = (
-    "kernel", "gram", "predict", "critical", "phase", "hermite", "regions", "paths", "sweep",
+    "kernel", "gram", "predict", "critical", "phase", "gp", "hermite", "regions", "paths", "sweep",
 )  # fmt: skip
 
 EXAMPLES = """

@@ -16,6 +16,7 @@ namespace py = pybind11;
 
 void bind_arrangement(py::module_& module);
 void bind_criticality(py::module_& module);
+void bind_gp(py::module_& module);
 void bind_gram(py::module_& module);
 void bind_hermite(py::module_& module);
 void bind_kernel(py::module_& module);

@@ -7,6 +7,7 @@ PYBIND11_MODULE(_core, module) {
     module.attr("compiler") = NNTH_COMPILER;
     nnth::bind::bind_arrangement(module);
     nnth::bind::bind_criticality(module);
+    nnth::bind::bind_gp(module);
     nnth::bind::bind_gram(module);
     nnth::bind::bind_hermite(module);
     nnth::bind::bind_kernel(module);

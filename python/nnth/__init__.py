@@ -5,6 +5,9 @@ from nnth.activation import CATALOGUE
 from nnth.arrangement import Arrangement, arrangement
 from nnth.criticality import critical, critical_decay
 from nnth.data import load_data
+from nnth.gp import gp
+from nnth.gp_sampler import LayerSample, sample_layers
+from nnth.gp_vertex import Vertex, four_point_vertex
 from nnth.gram import Gram, gram
 from nnth.hermite import hermite, hermite_dual
 from nnth.kernel import kernel
@@ -32,10 +35,12 @@ __all__ = [
     "Arrangement",
     "Cells",
     "Gram",
+    "LayerSample",
     "Network",
     "Prediction",
     "RegionCounts",
     "Table",
+    "Vertex",
     "WeightLaw",
     "__version__",
     "arrangement",
@@ -43,6 +48,8 @@ __all__ = [
     "count_regions",
     "critical",
     "critical_decay",
+    "four_point_vertex",
+    "gp",
     "gram",
     "hermite",
     "hermite_dual",
@@ -70,6 +77,7 @@ __all__ = [
     "regions_on_plane",
     "regions_through",
     "sample_grams",
+    "sample_layers",
     "sample_paths",
     "sweep",
     "uniforms",

@@ -78,6 +78,32 @@ def hermite(  # keys: coefficients, errors [terms], square = E[s^2], square_erro
     activation: Activation, variance: float, terms: int
 ) -> dict[str, Any]: ...
 
+# gp.cpp; entries of the dictionaries are named in nnth/kernel/vertex.hpp and layer_moments.hpp
+def vertices(  # of inputs: arrays [layer, a] and mean, variance [layer, a, 3]; of pairs
+    activation: Activation,
+    network: Network,
+    x: ArrayLike,
+    inverse_widths: ArrayLike,
+    threads: int,
+    progress: Progress | None,
+) -> tuple[dict[str, Floats], dict[str, Floats]]: ...
+def sample_nets(  # states of observables, pairs, cross [.., 5], largest [..]; net_sampler.hpp
+    activation: Activation,
+    cb: float,
+    cw: float,
+    first: ArrayLike,
+    widths: Sequence[int],
+    observable_centres: ArrayLike,
+    pair_centres: ArrayLike,
+    seed: int,
+    start: int,
+    samples: int,
+    threads: int,
+    progress: Progress | None,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], Floats]: ...
+def one_moments(activation: Activation, k: float) -> dict[str, float]: ...
+def two_moments(activation: Activation, k_a: float, k_b: float, rho: float) -> dict[str, Any]: ...
+
 # gram.cpp
 def gram_into(  # fills nngp and ntk [m, m], C-contiguous; returns estimated error and route
     activation: Activation,

@@ -15,7 +15,8 @@ class Series:
 
     `y`, `error` and `theory` are column names. `error` is the half-length of the error bars and
     `theory` the prediction, a line of the same colour; only points have them. Without a `label`
-    the column's name is the label.
+    the column's name is the label. `where` names columns and the values they must have: other rows
+    are left out.
     """
 
     y: str
@@ -23,6 +24,7 @@ class Series:
     points: bool = False
     error: str | None = None
     theory: str | None = None
+    where: tuple[tuple[str, str | int], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +47,7 @@ class Plot:
         """The names of all columns the figure reads."""
         names = [self.x, self.by]
         for series in self.series:
-            names += [series.y, series.error, series.theory]
+            names += [series.y, series.error, series.theory, *(name for name, _ in series.where)]
         return [name for name in names if name is not None]
 
 

@@ -41,6 +41,19 @@ double normal_pdf(double x) {
     return kInvSqrt2Pi * std::exp(-0.5 * x * x);
 }
 
+double followed_extent(const std::function<bool(const std::vector<double>& panel)>& add) {
+    for (double x = -kLeastExtent; x < kLeastExtent; x += kGaussianPanel) {
+        add({x, x + kGaussianPanel});
+    }
+    double extent = kLeastExtent;
+    for (; extent < kMostExtent; extent += kGaussianPanel) {
+        const bool right = add({extent, extent + kGaussianPanel});
+        const bool left = add({-extent - kGaussianPanel, -extent});
+        if (left && right) break;
+    }
+    return extent;
+}
+
 void Edges::start(double extent) {
     extent_ = extent;
     edges_.clear();
@@ -82,12 +95,16 @@ const std::vector<double>& Edges::panels() {
 }
 
 void Grid::make(const std::vector<double>& panels, const Rule& rule) {
+    lay(panels, rule);
+    weigh(weight.data(), x.data(), size());
+}
+
+void Grid::lay(const std::vector<double>& panels, const Rule& rule) {
     const std::size_t points = rule.nodes.size();
     x.resize((panels.size() - 1) * points);
     weight.resize(x.size());
     place(panels.data(), panels.size() - 1, rule.nodes.data(), rule.weights.data(), points,
           x.data(), weight.data());
-    weigh(weight.data(), x.data(), size());
 }
 
 void Samples::evaluate(const Program& program, const std::vector<double>& x, double centre,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <vector>
 
 #include "nnth/kernel/program.hpp"
@@ -13,6 +14,23 @@ namespace nnth::kernel {
 constexpr double kGaussianPanel = 3.0;
 
 double normal_pdf(double x);
+
+// How many standard deviations a Gaussian must be followed outwards. `add` sums what is asked for
+// over a panel, and says whether that was negligible beside the sums; from the middle outwards it
+// is given panels until both of the last are.
+constexpr double kLeastExtent = 9.0;   // the Gaussian beyond weighs 2e-19
+constexpr double kMostExtent = 39.0;   // and beyond this it underflows
+constexpr double kNegligible = 1e-17;  // a tail that adds less, relatively, is left off
+double followed_extent(const std::function<bool(const std::vector<double>& panel)>& add);
+
+// A sum, and the sum of the sizes of its terms, of which its rounding is a part.
+struct Signed {
+    double total = 0.0, size = 0.0;
+    void add(double term) {
+        total += term;
+        size += term < 0.0 ? -term : term;
+    }
+};
 
 // The edges of panels, gathered from several sources.
 class Edges {
@@ -46,6 +64,9 @@ struct Grid {
 
     // Puts the rule on every panel, times the Gaussian density.
     void make(const std::vector<double>& panels, const Rule& rule);
+
+    // The rule alone, for a density that is someone else's.
+    void lay(const std::vector<double>& panels, const Rule& rule);
 };
 
 // A function and its derivatives at points, with the memory to hold them.

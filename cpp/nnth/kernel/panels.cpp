@@ -14,10 +14,7 @@ namespace {
 
 constexpr int kFinePoints = 16, kCoarsePoints = 12;
 
-constexpr double kLeastExtent = 9.0;             // the Gaussian beyond weighs 2e-19
-constexpr double kMostExtent = 39.0;             // and beyond this it underflows
-constexpr double kNegligible = 1e-17;            // a tail that adds less, relatively, is left off
-constexpr double kSquareNegligible = 1e-34;      // the same of E[s^2], where E[s h_k] is wanted
+constexpr double kSquareNegligible = 1e-34;      // kNegligible of E[s^2] where E[s h_k] is wanted
 constexpr double kSmallestDeviation = 0x1p-537;  // the root of the least double; stands for 0
 
 // Rounding of a sum of a few hundred terms, relative to the sum of their sizes.
@@ -45,15 +42,6 @@ double deviation(double k) {
     return std::max(std::sqrt(k), kSmallestDeviation);
 }
 
-// A sum, and the sum of the sizes of its terms.
-struct Signed {
-    double total = 0.0, size = 0.0;
-    void add(double term) {
-        total += term;
-        size += std::fabs(term);
-    }
-};
-
 }  // namespace
 
 PanelExpectation::PanelExpectation(Program program)
@@ -76,7 +64,7 @@ double PanelExpectation::extent(double q, double negligible) const {
     Grid grid;
     Samples samples;
     double first = 0.0, square = 0.0;
-    const auto add = [&](const std::vector<double>& panel) {
+    return followed_extent([&](const std::vector<double>& panel) {
         grid.make(panel, coarse_);
         samples.evaluate(program_, grid.x, 0.0, q, false);
         double more_first = 0.0, more_square = 0.0;
@@ -86,17 +74,7 @@ double PanelExpectation::extent(double q, double negligible) const {
         }
         first += more_first, square += more_square;
         return more_first <= negligible * first && more_square <= negligible * square;
-    };
-    for (double x = -kLeastExtent; x < kLeastExtent; x += kGaussianPanel) {
-        add({x, x + kGaussianPanel});
-    }
-    double extent = kLeastExtent;
-    for (; extent < kMostExtent; extent += kGaussianPanel) {
-        const bool right = add({extent, extent + kGaussianPanel});
-        const bool left = add({-extent - kGaussianPanel, -extent});
-        if (left && right) break;
-    }
-    return extent;
+    });
 }
 
 OneInput PanelExpectation::sum_one(double q, double extent, const Rule& rule) const {

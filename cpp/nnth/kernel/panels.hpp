@@ -44,6 +44,10 @@ class PanelExpectation final : public Expectation {
     // or far out, and sums leave some of it off.
     bool follows(double k) const;
 
+    // The activation, and where it is smooth as far out as was prepared for.
+    const Program& program() const { return program_; }
+    const Resolution& resolution() const { return *resolution_; }
+
     // Whether the activation jumps, so that its slope has deltas.
     bool jumps() const;
 

@@ -1,0 +1,95 @@
+"""`nnth gp`: the Gaussian process limit and its first correction, beside random networks."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nnth_cli import options
+from nnth_cli.output import Destination
+from nnth_cli.progress import progress_bar
+
+
+def gp(
+    act: options.Act = "relu",
+    width: Annotated[
+        str | None,
+        typer.Option(
+            help="Widths to compare, each of all hidden layers. [default: 16,32,64,128,256]",
+            metavar="N,N,...",
+        ),
+    ] = None,
+    depth: Annotated[
+        int | None, typer.Option(help="Number of hidden layers, L. [default: 2]", metavar="L")
+    ] = None,
+    widths: options.Widths = None,
+    inputs: Annotated[
+        Path | None,
+        typer.Option(
+            help="A .npy, .npz or .csv file, a row an input; not with --norm and --rho.",
+            metavar="FILE",
+        ),
+    ] = None,
+    norm: Annotated[
+        float | None, typer.Option(help="|x|^2/n0 of two inputs. [default: 1]", metavar="X")
+    ] = None,
+    rho: Annotated[
+        float | None, typer.Option(help="Cosine between them. [default: 0.5]", metavar="X")
+    ] = None,
+    cb: options.BiasVariance = None,
+    cw: options.WeightVariance = None,
+    quantities: Annotated[
+        str | None,
+        typer.Option(
+            help="Of covariance, cross_covariance, correction, excess_kurtosis and "
+            "observable_variance. [default: all]",
+            metavar="NAME,NAME,...",
+        ),
+    ] = None,
+    samples: Annotated[
+        int | None,
+        typer.Option(
+            help="Random networks of each width; 0 for theory alone. [default: 10000]", metavar="N"
+        ),
+    ] = None,
+    format: options.Format = None,
+    output: options.Output = None,
+    append: options.Append = None,
+    plot: options.Plot = None,
+    seed: options.Seed = 0,
+    threads: options.Threads = 0,
+    quiet: options.Quiet = False,
+) -> None:
+    """Random networks of finite width against their Gaussian process limit.
+
+    \b
+    z^1 = b + W x,  z^(l+1) = b + W s(z^l),  b ~ N(0, C_b), W ~ N(0, C_w/fan-in)
+    Khat^(l+1)_ab = C_b + (C_w/n) sum_j s(z_j;a) s(z_j;b),  the covariance given layer l
+    Var Khat_aa = V/n,    V' = C_w^2 Var[s^2] + chi_par^2 V
+    E Khat - K  = G/n,    G' = chi_par G + (C_w/2) d^2E[s^2]/dK^2 V
+
+    to first order, with K the kernel of `nnth kernel`. A row is a width, a layer 1..L+1, inputs a
+    and b, and a quantity: the covariance of a neuron, K + G/n; that of two neurons, 0; the
+    correction G/n alone; the excess kurtosis 3 V/(n K^2); and the variance of the average over a
+    layer's neurons of z^2, s(z)^2 (act^2) or s'(z)^2 (slope^2). `mean` is of the sample, z
+    measures it against `theory`, and `slope` is the power of the width it goes with, -1 in theory.
+    Networks are drawn layer by layer, exactly in law and without a weight. The note says where
+    the sample is fine enough to see beyond the first order. --plot draws excess kurtosis against
+    width. Activations are those of `nnth kernel`.
+
+    \b
+    Source: Neal (1996); Lee et al. (2018); Roberts, Yaida & Hanin (2022), ch. 4.
+    Example: nnth gp --act tanh --depth 3
+             nnth gp --width 64,256,1024 --quantities excess_kurtosis --plot kurtosis.png
+    """
+    destination = Destination(format=format, output=output, append=append, plot=plot, quiet=quiet)
+    names = None if quantities is None else [name.strip() for name in quantities.split(",")]
+    nets: Any = {
+        "act": act, "width": width, "depth": depth, "widths": widths, "inputs": inputs,
+        "norm": norm, "rho": rho, "cb": cb, "cw": cw, "samples": samples, "seed": seed,
+    }  # fmt: skip
+    from nnth.gp import gp as compute
+
+    with progress_bar("gp", quiet=quiet) as progress:
+        table = compute(quantities=names, threads=threads, progress=progress, **nets)
+    destination.deliver(table)

@@ -1,0 +1,72 @@
+// Moments of an activation beyond those of the kernel: what a layer of finite width adds to the
+// fluctuations of the kernel, and how it passes them on.
+#pragma once
+
+#include <array>
+
+#include "nnth/kernel/activation.hpp"
+#include "nnth/kernel/panels.hpp"
+
+namespace nnth::kernel {
+
+// For z ~ N(0, k). `bend_rounding` is the rounding error of the second derivative, an estimate.
+struct OneMoments {
+    double square;          // E[s^2]
+    double square_var;      // Var[s^2]
+    double bend;            // d^2 E[s^2]/dk^2
+    double bend_rounding;   // absolute
+    double slope;           // E[s'^2]; infinite when s jumps, and the next two NaN
+    double slope_var;       // Var[s'^2]
+    double slope_response;  // d E[s'^2]/dk
+};
+
+// The entries of the kernel of two inputs, in this order.
+enum Entry { aa, ab, bb };
+using Triple = std::array<double, 3>;
+using TripleSquare = std::array<Triple, 3>;
+
+// For (z_a, z_b) jointly Gaussian with the kernel (k_aa, k_ab, k_bb).
+struct TwoMoments {
+    TripleSquare covariance;  // of s_a^2, s_a s_b, s_b^2
+    Triple response;          // d E[s_a s_b]/d(k_aa, k_ab, k_bb)
+    TripleSquare bend;        // its second derivatives
+    TripleSquare bend_size;   // the sums of the sizes of the terms that make these
+};
+
+// These moments by quadrature, with panels split at every kink and jump. Derivatives in the kernel
+// are taken of the density, which turns them into averages against Hermite polynomials: they need
+// no derivatives of the activation and hold for kinks and jumps alike,
+//
+//     d^2/dk^2 E[s^2] = E[s^2 He_4(z/sqrt k)]/(4 k^2),
+//     d^i/dk_ab^i ... E[s_a s_b] = E[s_a s_b H(K^-1 z)]   (Price 1958),
+//
+// at the price of rounding of 1e-16/k for the first, for which smooth activations have
+// E[(s^2)''(z) He_2]/(4 k) as well (the smaller sum is taken), and of 1e-16/(1 - rho^2)^2 for the
+// second. Two inputs: a product grid of z_a and z_b, on which the activation is evaluated once a
+// row and once a column, and the density in between.
+class LayerMoments {
+  public:
+    // sin(angle) below which two inputs that differ are taken for parallel, and their second
+    // derivatives are not computed: NaN.
+    static constexpr double kLeastSine = 0.01;
+
+    explicit LayerMoments(const Activation& activation);
+
+    // To be called, by one thread, before variances up to k are asked for.
+    void prepare(double k) { panels_.prepare(k); }
+
+    // `coarse` takes the rule of fewer points, to estimate the error of the other.
+    OneMoments one(double k, bool coarse) const;
+    TwoMoments two(double k_a, double k_b, const Correlation& rho, bool coarse) const;
+
+  private:
+    double extent(double q) const;
+    void add_edges(Edges& edges, double q) const;
+
+    PanelExpectation panels_;
+    Rule fine_, coarse_;
+    bool leaky_;  // max(z, slope z), whose moments are elementary
+    double slope_;
+};
+
+}  // namespace nnth::kernel

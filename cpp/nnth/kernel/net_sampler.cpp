@@ -1,0 +1,274 @@
+#include "nnth/kernel/net_sampler.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "nnth/numerics/lanes.hpp"
+#include "nnth/numerics/parallel.hpp"
+#include "nnth/numerics/random.hpp"
+#include "nnth/numerics/semidefinite.hpp"
+#include "nnth/numerics/text.hpp"
+
+namespace nnth::kernel {
+
+namespace {
+
+constexpr double kMostBytes = 8e9;     // of one thread
+constexpr std::uint64_t kOutputs = 2;  // neurons of the output layer
+
+// Neurons and inputs of the nets that are drawn without asking the monitor.
+constexpr double kTileWork = 4e6;
+
+// Keeps the streams of a seed apart from those of other samplers.
+constexpr std::uint64_t kNetKey = 0x9b6f1d5c27a3e841;
+
+constexpr std::size_t kObservables = NetSums::kObservables, kPowers = NetSums::kPowers;
+
+std::size_t pairs_of(std::size_t m) {
+    return m * (m - 1) / 2;
+}
+
+// |v|^2 of a padded row.
+NNTH_MULTIVERSION double square_sum(const double* v, std::size_t pitch) {
+    Lanes sum{};
+    for (std::size_t j = 0; j < pitch; j += lanes) {
+        Lanes x;
+        load(x, v + j);
+        sum += x * x;
+    }
+    double s[lanes];
+    store(s, sum);
+    return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
+}
+
+// What one net says, in the order of NetSums and Centres, without powers.
+struct NetValues {
+    std::vector<double> observables, pairs, cross;
+};
+
+// Draws one net after another; a thread has its own.
+class Drawer {
+  public:
+    Drawer(const RandomNet& net, std::size_t inputs)
+        : net_(net), m_(inputs), factor_(m_), gram_(m_ * m_), sums_(m_ * m_) {
+        const std::size_t depth = net.widths.size();
+        const std::size_t most = m_ * padded(std::max(std::ranges::max(net.widths), kOutputs));
+        for (std::vector<double>* v : {&normals_, &z_, &value_, &slope_}) v->assign(most, 0.0);
+        values_.observables.resize(depth * m_ * kObservables);
+        values_.pairs.resize(depth * pairs_of(m_));
+        values_.cross.resize((depth + 1) * (m_ + pairs_of(m_)));
+    }
+
+    const NetValues& draw(std::uint64_t seed, std::uint64_t index) {
+        Stream stream(seed ^ kNetKey, index);
+        gram_ = net_.first;
+        for (std::size_t l = 0; l < net_.widths.size(); ++l) {
+            preactivate(stream, net_.widths[l]);
+            observe_two_neurons(l);
+            activate();
+            observe(l);
+            for (std::size_t i = 0; i < gram_.size(); ++i) {
+                gram_[i] = net_.cb + net_.cw * sums_[i];
+                if (!std::isfinite(gram_[i] * gram_[i])) {
+                    throw std::range_error(
+                        "act, cb and cw must keep every net's kernels doubles, and one leaves "
+                        "their range");
+                }
+            }
+        }
+        preactivate(stream, kOutputs);
+        observe_two_neurons(net_.widths.size());
+        return values_;
+    }
+
+  private:
+    // The preactivations of a layer of n neurons, given their covariance.
+    void preactivate(Stream& stream, std::uint64_t n) {
+        width_ = n, pitch_ = padded(width_);
+        factor_.of(gram_);
+        for (std::size_t k = 0; k < factor_.rank; ++k) {
+            double* row = &normals_[k * pitch_];
+            stream.normals(row, width_);
+            std::fill(row + width_, row + pitch_, 0.0);
+            stream.seek((stream.position() + 1) & ~std::uint64_t{1});
+        }
+        combine(normals_.data(), pitch_, factor_.rank, factor_.rows.data(), m_, 1.0, z_.data(),
+                pitch_);
+    }
+
+    void activate() {
+        net_.activation.evaluate(z_.data(), m_ * pitch_, {value_.data(), slope_.data()});
+        for (std::size_t a = 0; a < m_; ++a) {
+            for (std::size_t j = a * pitch_ + width_; j < (a + 1) * pitch_; ++j) {
+                value_[j] = slope_[j] = 0.0;
+            }
+        }
+        products(value_.data(), value_.data(), m_, pitch_, sums_.data());
+        for (double& sum : sums_) sum /= static_cast<double>(width_);
+    }
+
+    void observe(std::size_t l) {
+        const auto n = static_cast<double>(width_);
+        double* to = &values_.observables[l * m_ * kObservables];
+        double* pair = values_.pairs.data() + l * pairs_of(m_);
+        for (std::size_t a = 0; a < m_; ++a) {
+            *to++ = square_sum(&z_[a * pitch_], pitch_) / n;
+            *to++ = sums_[a * m_ + a];
+            *to++ = square_sum(&slope_[a * pitch_], pitch_) / n;
+            for (std::size_t b = a + 1; b < m_; ++b) *pair++ = sums_[a * m_ + b];
+        }
+    }
+
+    void observe_two_neurons(std::size_t l) {
+        double* to = &values_.cross[l * (m_ + pairs_of(m_))];
+        for (std::size_t a = 0; a < m_; ++a) {
+            const double* z_a = &z_[a * pitch_];
+            for (std::size_t b = a; b < m_; ++b) {
+                const double* z_b = &z_[b * pitch_];
+                *to++ = width_ < 2 ? 0.0 : 0.5 * (z_a[0] * z_b[1] + z_a[1] * z_b[0]);
+            }
+        }
+    }
+
+    const RandomNet& net_;
+    std::size_t m_, width_ = 0, pitch_ = 0;
+    GramFactor factor_;
+    std::vector<double> gram_, sums_;  // Khat, and averages of s(z_a) s(z_b)
+    std::vector<double> normals_, z_, value_, slope_;
+    NetValues values_;
+};
+
+// Sums of the powers 1..`powers` of values less their centres, over the nets of a tile.
+class TileSums {
+  public:
+    TileSums(std::size_t values, std::size_t powers) : powers_(powers), sums_(values * powers) {}
+
+    void clear() { std::ranges::fill(sums_, 0.0); }
+
+    void add(const std::vector<double>& values, const double* centres) {
+        double* to = sums_.data();
+        for (std::size_t i = 0; i < values.size(); ++i) {
+            const double d = centres ? values[i] - centres[i] : values[i];
+            double power = d;
+            for (std::size_t p = 0; p < powers_; ++p, power *= d) *to++ += power;
+        }
+    }
+
+    void empty_into(std::vector<OrderlessSum>& sums) const {
+        for (std::size_t i = 0; i < sums.size(); ++i) {
+            if (!std::isfinite(sums_[i])) {
+                throw std::range_error(
+                    "act must keep averages over a layer and their powers doubles, and one leaves "
+                    "their range");
+            }
+            sums[i].add(sums_[i]);
+        }
+    }
+
+  private:
+    std::size_t powers_;
+    std::vector<double> sums_;
+};
+
+// A function of the nets alone, not of the run.
+std::uint64_t tile_size(const RandomNet& net, std::size_t inputs) {
+    double work = 0.0;
+    for (const std::uint64_t n : net.widths) work += double(n) * double(inputs);
+    std::uint64_t tile = kNetTile;
+    while (tile > 1 && double(tile) * work > kTileWork) tile /= 2;
+    return tile;
+}
+
+std::size_t checked_inputs(const RandomNet& net, const Centres& centres, const NetRun& run) {
+    const auto refuse = [](const std::string& what) { throw std::invalid_argument(what); };
+    const auto m = static_cast<std::size_t>(std::llround(std::sqrt(double(net.first.size()))));
+    if (m == 0 || m * m != net.first.size()) refuse("the first kernel must be square");
+    const std::size_t depth = net.widths.size();
+    if (depth == 0) refuse("widths must be of at least one layer");
+    for (const std::uint64_t n : net.widths) {
+        if (n < 1) refuse("widths must be at least 1, not 0");
+    }
+    for (const auto& [name, value] : {std::pair{"cb", net.cb}, std::pair{"cw", net.cw}}) {
+        if (!(value >= 0.0 && std::isfinite(value))) {
+            refuse(std::string(name) + " must be finite and at least 0, not " + shortest(value));
+        }
+    }
+    if (centres.observables.size() != depth * m * kObservables ||
+        centres.pairs.size() != depth * pairs_of(m)) {
+        refuse("centres must be one for each layer and input or pair");
+    }
+    if (run.count < 1) refuse("samples must be at least 1, not 0");
+    const double bytes = 32.0 * double(m) * double(std::ranges::max(net.widths));
+    if (bytes > kMostBytes) {
+        refuse("widths must be smaller: one net takes " + shortest(1e-9 * bytes) + " GB");
+    }
+    return m;
+}
+
+}  // namespace
+
+NetSums sample_nets(const RandomNet& net, const Centres& centres, const NetRun& run,
+                    Monitor& monitor) {
+    const std::size_t m = checked_inputs(net, centres, run), depth = net.widths.size();
+    const std::size_t observables = depth * m * kObservables, pairs = depth * pairs_of(m);
+    const std::size_t cross = (depth + 1) * (m + pairs_of(m));
+    NetSums result;
+    result.observables.resize(observables * kPowers);
+    result.pairs.resize(2 * pairs);
+    result.cross.resize(2 * cross);
+    result.largest.assign(observables, 0.0);
+
+    struct Worker {
+        Drawer drawer;
+        TileSums observables, pairs, cross;
+        std::vector<double> largest;
+    };
+    std::vector<std::unique_ptr<Worker>> idle;
+    std::mutex sharing;
+    const auto take = [&] {
+        const std::lock_guard lock(sharing);
+        if (idle.empty()) {
+            return std::make_unique<Worker>(
+                Worker{Drawer(net, m), {observables, kPowers}, {pairs, 2}, {cross, 2}, {}});
+        }
+        auto worker = std::move(idle.back());
+        idle.pop_back();
+        return worker;
+    };
+    const std::uint64_t size = tile_size(net, m);
+    const std::uint64_t first = run.start / size, end = run.start + run.count;
+    const std::uint64_t tiles = (end + size - 1) / size - first;
+    parallel_for(tiles, run.threads, monitor, [&](std::size_t item) {
+        const std::uint64_t tile = first + item;
+        auto worker = take();
+        for (TileSums* sums : {&worker->observables, &worker->pairs, &worker->cross}) sums->clear();
+        worker->largest.assign(observables, 0.0);
+        const std::uint64_t last = std::min((tile + 1) * size, end);
+        for (std::uint64_t s = std::max(tile * size, run.start); s < last; ++s) {
+            const NetValues& values = worker->drawer.draw(run.seed, s);
+            worker->observables.add(values.observables, centres.observables.data());
+            worker->pairs.add(values.pairs, centres.pairs.data());
+            worker->cross.add(values.cross, nullptr);
+            for (std::size_t i = 0; i < observables; ++i) {
+                const double d = std::fabs(values.observables[i] - centres.observables[i]);
+                worker->largest[i] = std::max(worker->largest[i], d);
+            }
+        }
+        const std::lock_guard lock(sharing);
+        worker->observables.empty_into(result.observables);
+        worker->pairs.empty_into(result.pairs);
+        worker->cross.empty_into(result.cross);
+        for (std::size_t i = 0; i < observables; ++i) {
+            result.largest[i] = std::max(result.largest[i], worker->largest[i]);
+        }
+        idle.push_back(std::move(worker));
+    });
+    return result;
+}
+
+}  // namespace nnth::kernel

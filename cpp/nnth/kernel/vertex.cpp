@@ -1,0 +1,269 @@
+#include "nnth/kernel/vertex.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+#include <string>
+#include <thread>
+
+#include "nnth/numerics/parallel.hpp"
+
+namespace nnth::kernel {
+
+namespace {
+
+constexpr double kRounding = 4e-16;
+
+// Fluctuations of (aa, ab, bb) with their absolute errors.
+struct Fluctuation {
+    TripleSquare v{}, v_error{};
+    Triple g{}, g_error{};
+};
+
+// A layer as it acts on fluctuations: E[s s_I] and its derivatives, all times C_w.
+struct LayerAction {
+    TripleSquare source;               // C_w^2 Cov(s s_I, s s_J)
+    TripleSquare response;             // A
+    std::array<TripleSquare, 3> bend;  // [I][P][Q]
+    std::array<TripleSquare, 3> bend_error;
+};
+
+Fluctuation next(const LayerAction& layer, const Fluctuation& from, double inverse_width) {
+    Fluctuation to;
+    for (int i = 0; i < 3; ++i) {
+        for (int j = 0; j < 3; ++j) {
+            double sum = inverse_width * layer.source[i][j];
+            double error = kRounding * std::fabs(sum);
+            for (int p = 0; p < 3; ++p) {
+                for (int q = 0; q < 3; ++q) {
+                    const double a = layer.response[i][p] * layer.response[j][q];
+                    sum += a * from.v[p][q];
+                    error +=
+                        std::fabs(a) * (from.v_error[p][q] + kRounding * std::fabs(from.v[p][q]));
+                }
+            }
+            to.v[i][j] = sum, to.v_error[i][j] = error;
+        }
+        double sum = 0.0, error = 0.0;
+        for (int p = 0; p < 3; ++p) {
+            const double a = layer.response[i][p];
+            sum += a * from.g[p];
+            error += std::fabs(a) * (from.g_error[p] + kRounding * std::fabs(from.g[p]));
+            for (int q = 0; q < 3; ++q) {
+                const double b = 0.5 * layer.bend[i][p][q];
+                sum += b * from.v[p][q];
+                error += std::fabs(b) * from.v_error[p][q] +
+                         0.5 * layer.bend_error[i][p][q] * std::fabs(from.v[p][q]);
+            }
+        }
+        to.g[i] = sum, to.g_error[i] = error;
+    }
+    return to;
+}
+
+LayerAction action_of(double cw, const OneInput& a, const OneMoments& more) {
+    LayerAction out{};
+    out.source[aa][aa] = cw * cw * more.square_var;
+    out.response[aa][aa] = cw * a.curvature;
+    out.bend[aa][aa][aa] = cw * more.bend;
+    out.bend_error[aa][aa][aa] = cw * more.bend_rounding;
+    return out;
+}
+
+LayerAction action_of(double cw, const OneInput& a, const OneInput& b, const OneMoments& more_a,
+                      const OneMoments& more_b, const TwoMoments& pair) {
+    LayerAction out = action_of(cw, a, more_a);
+    out.response[bb][bb] = cw * b.curvature;
+    out.bend[bb][bb][bb] = cw * more_b.bend;
+    out.bend_error[bb][bb][bb] = cw * more_b.bend_rounding;
+    for (int i = 0; i < 3; ++i) {
+        out.response[ab][i] = cw * pair.response[i];
+        for (int j = 0; j < 3; ++j) {
+            out.source[i][j] = cw * cw * pair.covariance[i][j];
+            out.bend[ab][i][j] = cw * pair.bend[i][j];
+            out.bend_error[ab][i][j] = cw * kRounding * pair.bend_size[i][j];
+        }
+    }
+    return out;
+}
+
+// The same input twice: every entry is that of one.
+LayerAction repeated(LayerAction out) {
+    for (Triple& row : out.source) row.fill(out.source[aa][aa]);
+    out.response[ab][aa] = out.response[bb][bb] = out.response[aa][aa];
+    out.bend[ab] = out.bend[aa], out.bend_error[ab] = out.bend_error[aa];
+    out.bend[bb][bb][bb] = out.bend[aa][aa][aa];
+    out.bend_error[bb][bb][bb] = out.bend_error[aa][aa][aa];
+    return out;
+}
+
+// The observables of a layer of one input: Var[f]/n_l + (dE[f]/dk)^2 V.
+void observe(InputVertex& layer, const OneInput& at, const OneMoments& more, double inverse_width) {
+    const double k = layer.k;
+    layer.mean = {k, at.square, more.slope};
+    const std::array<double, kObservables> own = {2.0 * k * k, more.square_var, more.slope_var};
+    const std::array<double, kObservables> response = {1.0, at.curvature, more.slope_response};
+    for (std::size_t f = 0; f < kObservables; ++f) {
+        layer.source[f] = inverse_width * own[f];
+        layer.variance[f] = layer.source[f];
+        if (layer.v != 0.0) layer.variance[f] += response[f] * response[f] * layer.v;
+    }
+}
+
+// The monitor of a parallel loop, for the loops within its items: it is asked on the thread that
+// has it, a few times a second, and the other threads learn what it said.
+class Watch final : public Monitor {
+  public:
+    Watch(Monitor& whole, std::size_t items) : whole_(whole), items_(items) {}
+
+    bool proceed(std::size_t, std::size_t) override {
+        if (!calling() || Clock::now() - asked_ < kInterval) return !stopped();
+        asked_ = Clock::now();
+        try {
+            if (!whole_.proceed(done_.load(std::memory_order_relaxed), items_)) stop_ = true;
+        } catch (...) {
+            stop_ = true;
+            throw;
+        }
+        return !stopped();
+    }
+
+    bool calling() const { return std::this_thread::get_id() == caller_; }
+    bool stopped() const { return stop_.load(std::memory_order_relaxed); }
+    void finish_item() { done_.fetch_add(1, std::memory_order_relaxed); }
+
+  private:
+    using Clock = std::chrono::steady_clock;
+    static constexpr auto kInterval = std::chrono::milliseconds(50);
+
+    Monitor& whole_;
+    std::size_t items_;
+    std::thread::id caller_ = std::this_thread::get_id();
+    Clock::time_point asked_ = Clock::now();
+    std::atomic<std::size_t> done_{0};
+    std::atomic<bool> stop_{false};
+};
+
+// What the recursions share. All variances are met, and prepared for, by those of one input.
+class Recursion {
+  public:
+    Recursion(const Activation& activation, const Network& network,
+              const std::vector<double>& inverse_widths)
+        : network_(network),
+          inverse_widths_(inverse_widths),
+          expectation_(make_expectation(activation, Method::automatic, 0)),
+          moments_(activation) {}
+
+    // Layers 1..L+1 of one input, in place at the given stride.
+    void one(double square, InputVertex* out, std::size_t stride, Monitor& monitor) {
+        const double cw = network_.cw;
+        double k = network_.cb + cw * square, k_error = kRounding * k;
+        Fluctuation fine, coarse;
+        for (std::size_t l = 0; l <= inverse_widths_.size(); ++l) {
+            InputVertex& layer = out[l * stride];
+            layer = {};
+            layer.k = k, layer.v = fine.v[aa][aa], layer.g = fine.g[aa];
+            layer.k_error = k_error;
+            layer.v_error = fine.v_error[aa][aa] + std::fabs(layer.v - coarse.v[aa][aa]);
+            layer.g_error = fine.g_error[aa] + std::fabs(layer.g - coarse.g[aa]);
+            if (l == inverse_widths_.size()) return;
+            if (!monitor.proceed(l, inverse_widths_.size())) throw Cancelled();
+            if (!std::isfinite(k)) {
+                k = fine.v[aa][aa] = fine.g[aa] = std::numeric_limits<double>::quiet_NaN();
+                continue;
+            }
+            expectation_->prepare(k);
+            moments_.prepare(k);
+            const OneInput at = expectation_->one(k);
+            const OneMoments more = moments_.one(k, false);
+            observe(layer, at, more, inverse_widths_[l]);
+            fine = next(action_of(cw, at, more), fine, inverse_widths_[l]);
+            coarse = next(action_of(cw, at, moments_.one(k, true)), coarse, inverse_widths_[l]);
+            k_error = kRounding * k +
+                      cw * (std::fabs(at.curvature) * k_error + at.square * at.square_error);
+            k = network_.cb + cw * at.square;
+        }
+    }
+
+    // Layers 1..L+1 of two inputs, whose variances have been met.
+    void two(const Inputs& inputs, PairVertex* out, std::size_t stride, Monitor& monitor) const {
+        const std::vector<Layer> layers =
+            kernel_recursion(*expectation_, network_, inputs, monitor);
+        Fluctuation fine, coarse;
+        for (std::size_t l = 0; l < layers.size(); ++l) {
+            const Layer& layer = layers[l];
+            const double k_ab = layer.k_ab(), norm = geometric_mean(layer.k_aa, layer.k_bb);
+            out[l * stride] = {k_ab,
+                               fine.v[ab][ab],
+                               fine.g[ab],
+                               layer.error * norm,
+                               fine.v_error[ab][ab] + std::fabs(fine.v[ab][ab] - coarse.v[ab][ab]),
+                               fine.g_error[ab] + std::fabs(fine.g[ab] - coarse.g[ab])};
+            if (l + 1 == layers.size()) break;
+            if (!std::isfinite(k_ab)) continue;
+            if (!monitor.proceed(l, layers.size())) throw Cancelled();
+            fine = next(action(layer, false), fine, inverse_widths_[l]);
+            coarse = next(action(layer, true), coarse, inverse_widths_[l]);
+        }
+    }
+
+  private:
+    LayerAction action(const Layer& layer, bool coarse) const {
+        const OneInput a = expectation_->one(layer.k_aa);
+        const OneMoments more_a = moments_.one(layer.k_aa, coarse);
+        if (layer.rho.minus == 0.0 && layer.k_aa == layer.k_bb) {
+            return repeated(action_of(network_.cw, a, more_a));
+        }
+        return action_of(network_.cw, a, expectation_->one(layer.k_bb), more_a,
+                         moments_.one(layer.k_bb, coarse),
+                         moments_.two(layer.k_aa, layer.k_bb, layer.rho, coarse));
+    }
+
+    const Network& network_;
+    const std::vector<double>& inverse_widths_;
+    std::unique_ptr<Expectation> expectation_;
+    LayerMoments moments_;
+};
+
+}  // namespace
+
+Vertices vertices(const Activation& activation, const Network& network,
+                  const std::vector<double>& x, std::size_t inputs,
+                  const std::vector<double>& inverse_widths, int threads, Monitor& monitor) {
+    check(network);
+    if (inverse_widths.size() != static_cast<std::size_t>(network.depth)) {
+        throw std::invalid_argument("widths must be one a layer: " + std::to_string(network.depth) +
+                                    ", not " + std::to_string(inverse_widths.size()));
+    }
+    const std::size_t n0 = x.size() / inputs, layers = inverse_widths.size() + 1;
+    const std::size_t pairs = inputs * (inputs - 1) / 2;
+    Vertices out{std::vector<InputVertex>(layers * inputs),
+                 std::vector<PairVertex>(layers * pairs)};
+    Recursion recursion(activation, network, inverse_widths);
+    Watch watch(monitor, inputs + pairs);
+    for (std::size_t a = 0; a < inputs; ++a) {
+        const double* row = &x[a * n0];
+        recursion.one(inputs_from_vectors(row, row, n0).s_a, &out.inputs[a], inputs, watch);
+        watch.finish_item();
+    }
+    std::vector<std::array<std::size_t, 2>> pair;
+    for (std::size_t a = 0; a < inputs; ++a) {
+        for (std::size_t b = a + 1; b < inputs; ++b) pair.push_back({a, b});
+    }
+    parallel_for(pairs, threads, watch, [&](std::size_t i) {
+        const auto [a, b] = pair[i];
+        const Inputs both = inputs_from_vectors(&x[a * n0], &x[b * n0], n0);
+        try {
+            recursion.two(both, &out.pairs[i], pairs, watch);
+            watch.finish_item();
+        } catch (const Cancelled&) {
+            if (watch.calling()) throw;  // the others leave it to this one to say why
+        }
+    });
+    if (!monitor.proceed(inputs + pairs, inputs + pairs)) throw Cancelled();
+    return out;
+}
+
+}  // namespace nnth::kernel

@@ -1,0 +1,39 @@
+// Gaussian matrices of a given covariance between their rows, singular or not.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+namespace nnth {
+
+// R with R^T R = G for a positive semidefinite G, and which columns of G are independent: row k of
+// R belongs to column pivot[k] and is zero in the columns that came before. A Cholesky
+// decomposition that takes the largest remaining diagonal first and leaves out dependent columns;
+// those are where less is left of the square norm than the rounding of a Gram matrix explains.
+struct GramFactor {
+    explicit GramFactor(std::size_t m) : size(m), rows(m * m), pivot(m) {}
+
+    std::size_t size;
+    std::size_t rank = 0;
+    std::vector<double> rows;  // of R, the first `rank` of them
+    std::vector<std::size_t> pivot;
+
+    // Factors a Gram matrix `[m][m]`.
+    void of(const std::vector<double>& gram);
+
+    // Overwrites the right-hand side v (m numbers) with G^- v: zero but at the pivots, where it
+    // solves the equations of the pivots.
+    void solve(double* v) const;
+};
+
+// The leaves below take rows of doubles at a distance of `pitch`, a multiple of `lanes`
+// (lanes.hpp), that are padded with zeros.
+
+// out_b = scale sum_k factor[k][b] normals_k, k below rank, b below m.
+void combine(const double* normals, std::size_t from_pitch, std::size_t rank, const double* factor,
+             std::size_t m, double scale, double* out, std::size_t pitch);
+
+// out[a][b] = <u_a, v_b>, both below m.
+void products(const double* u, const double* v, std::size_t m, std::size_t pitch, double* out);
+
+}  // namespace nnth

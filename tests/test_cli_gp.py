@@ -1,0 +1,121 @@
+"""`nnth gp` as a process: in a pipe, in a loop, interrupted, with bad arguments."""
+
+import csv
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+NNTH = Path(sys.executable).with_name("nnth")
+
+
+def call(*arguments: Any, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    words = [NNTH, "gp", *map(str, arguments)]
+    return subprocess.run(words, capture_output=True, text=True, cwd=cwd, check=False)
+
+
+def rows_of(done: subprocess.CompletedProcess[str]) -> list[dict[str, str]]:
+    assert (done.returncode, done.stderr) == (0, "")
+    return list(csv.DictReader(done.stdout.splitlines()))
+
+
+def test_a_pipe_gets_rows_with_what_made_them() -> None:
+    arguments = ("--act", "tanh", "--width", "8,32", "--depth", 1, "--samples", 500, "--seed", 3)
+    rows = rows_of(call(*arguments))
+    assert [*rows[0]][:6] == ["width", "layer", "quantity", "observable", "input_a", "input_b"]
+    assert [*rows[0]][15:] == [
+        "act", "widths", "depth", "cb", "cw", "inputs", "norm", "rho", "samples", "seed", "version",
+    ]  # fmt: skip
+    last = rows[-1]
+    assert (last["width"], last["layer"], last["quantity"]) == ("32", "2", "excess_kurtosis")
+    assert (last["act"], last["samples"], last["seed"]) == ("tanh", "500", "3")
+    # Threads and form change nothing.
+    assert call(*arguments, "--threads", 1).stdout == call(*arguments, "--format", "csv").stdout
+
+
+def test_inputs_from_a_file(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", [[1.0, 2.0], [0.5, 0.5], [-1.0, 0.3]])
+    done = call(
+        "--inputs", "x.npy", "--widths", "16,8", "--quantities", "covariance,correction",
+        "--samples", 300, cwd=tmp_path,
+    )  # fmt: skip
+    rows = rows_of(done)
+    assert len(rows) == 6 * (3 + 2)
+    assert {row["inputs"] for row in rows} == {"x.npy"}
+    assert {row["widths"] for row in rows} == {"16,8"}
+
+
+def test_a_loop_appends(tmp_path: Path) -> None:
+    for act in ("relu", "tanh"):
+        done = call(
+            "--act", act, "--width", 16, "--samples", 200, "--append", "r.csv", cwd=tmp_path
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    with (tmp_path / "r.csv").open() as stream:
+        assert {row["act"] for row in csv.DictReader(stream)} == {"relu", "tanh"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--width 16,a", "width must be whole numbers, as in 16,32, not 'a'"),
+        ("--widths 8 --depth 2", "depth must not be given where widths are, and is 2"),
+        ("--inputs no.npy", "no.npy: No such file or directory"),
+        ("--inputs no.npy --rho 0.1", "rho must not be given where inputs are"),
+        ("--quantities kurtosis", "quantities must be of covariance"),
+        ("--act sigmoid", "cw must be given: no critical pair is known for act sigmoid"),
+        ("--samples 1", "samples must be 0 or at least 2, not 1"),
+    ],
+)
+def test_what_is_wrong_is_named_and_leaves_no_file(
+    arguments: str, message: str, tmp_path: Path
+) -> None:
+    done = call(*arguments.split(), "-o", "r.csv", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("nnth: error: ")
+    assert done.stderr.count("\n") == 1
+    assert message in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["--width 8,64 --depth 5", "--width 16", "--samples 0", "--quantities observable_variance",
+     "--quantities covariance --width 8"],
+)  # fmt: skip
+def test_pictures(arguments: str, tmp_path: Path) -> None:
+    path = tmp_path / "r.svg"
+    done = call("--samples", 200, *arguments.split(), "--plot", path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert path.read_bytes().startswith(b"<?xml")
+
+
+def test_an_interrupt_says_what_was_done_and_leaves_no_file(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [NNTH, "gp", "--samples", "1000000000", "-o", "r.csv"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+    )
+    time.sleep(1.5)
+    process.send_signal(signal.SIGINT)
+    begun = time.monotonic()
+    out, err = process.communicate(timeout=60)
+    assert time.monotonic() - begun < 2
+    assert process.returncode == -signal.SIGINT  # 130 in a shell
+    assert out == ""
+    assert err.startswith("nnth: interrupted: at width 16 ")
+    assert "of 1000000000 networks were drawn" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_has_formula_source_and_example() -> None:
+    said = call("--help").stdout
+    for word in ("chi_par^2 V", "Source: Neal (1996)", "Example: nnth gp", "--quantities"):
+        assert word in said
