@@ -331,8 +331,9 @@ def test_two_sweeps_on_one_file_exclude_each_other(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "command",
     [("paths", "--widths", "8,8", "--samples", "5000", "--seed", "3"),
+     ("gp", "--width", "8,16", "--depth", "1", "--samples", "1500", "--seed", "3"),
      ("regions", "--widths", "6,6", "--samples", "9", "--seed", "3")],
-    ids=["paths", "regions"],
+    ids=["paths", "gp", "regions"],
 )  # fmt: skip
 def test_a_split_sample_has_the_bits_of_a_whole_one(
     command: tuple[str, ...], tmp_path: Path, here: Call

@@ -25,6 +25,7 @@ SAMPLED: dict[str, Callable[[], Table]] = {
     "dense paths": lambda: nnth.paths(widths="8*2", samples=700, mu="laplace"),
     "distribution": lambda: nnth.path_distribution(widths="8", samples=600),
     "two samples": lambda: nnth.path_angles([0.2, -0.3], widths="8", samples=700),
+    "gp": lambda: nnth.gp(width=[8, 16], depth=1, samples=700),
     "regions": lambda: nnth.regions(widths="6,6", samples=7),
     "lines": lambda: nnth.regions_along("line", n0=5, widths="6,6", samples=5, lines=4),
     "bounds": lambda: nnth.region_statements(widths="6,6", samples=3),
