@@ -17,6 +17,7 @@ from nnth_cli.region_figure import draw_curve, draw_tessellation
 
 # Okabe & Ito (2008): told apart under every common form of colour blindness.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_MANY_ENTRIES = 7  # of a legend, which then stands beside the axes
 # Which a logarithmic axis has at the values themselves, if they are not nearer than this.
 _MOST_TICKS, _LEAST_RATIO = 8, 1.3
 _MANY_CELLS = 20_000  # which a finer picture tells apart
@@ -76,8 +77,9 @@ def draw(table: Table, stream: BinaryIO, kind: str) -> None:
         # Wrapped by hand: matplotlib's own wrapping misleads its layout.
         lines = [line for text in caption.split("\n") for line in wrap(text, _CAPTION_WIDTH)]
         axes.set_title("\n".join(lines), fontsize=7, loc="left", parse_math=False)
-        if axes.get_legend_handles_labels()[0]:
-            axes.legend()
+        if entries := len(axes.get_legend_handles_labels()[0]):
+            beside = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)}
+            axes.legend(**(beside if entries > _MANY_ENTRIES else {}))
         when = {"png": None, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
         figure.savefig(stream, format=kind, metadata=when)
 
@@ -111,10 +113,13 @@ def _draw_lines(axes: Any, plot: Lines) -> None:
 
 
 def _draw_series_of(axes: Any, table: Table, plot: Plot) -> None:
-    colours = cycle(_COLOURS)
-    for suffix, rows in _groups(table, plot):
-        for series in plot.series:
-            _draw_series(axes, table, plot.x, series, rows, suffix, next(colours))
+    groups = list(_groups(table, plot))
+    drawn = [(series, group, rows) for group, rows in groups for series in plot.series]
+    for i, (series, group, rows) in enumerate(drawn):
+        name = series.label or series.y
+        if group:
+            name = group if len(plot.series) == 1 else f"{name}, {group}"
+        _draw_series(axes, table, plot.x, series, rows, name, _colour(i, len(drawn)))
     if any(series.theory is not None for series in plot.series):
         axes.plot([], [], color="0.3", label="theory")  # one name for the lines of all colours
     axes.set_xlabel(plot.x_label or plot.x)
@@ -129,11 +134,16 @@ def _draw_series_of(axes: Any, table: Table, plot: Plot) -> None:
 
 
 def _draw_series(
-    axes: Any, table: Table, x: str, series: Series, rows: Column, suffix: str, colour: str
+    axes: Any,
+    table: Table,
+    x: str,
+    series: Series,
+    rows: Column,
+    label: str,
+    colour: Any,
 ) -> None:
     for name, value in series.where:
         rows = rows & (table[name] == value)
-    label = (series.label or series.y) + suffix
     across, up = table[x][rows], table[series.y][rows]
     if series.points:
         error = None if series.error is None else table[series.error][rows]
@@ -144,13 +154,20 @@ def _draw_series(
         axes.plot(across, up, color=colour, label=label)
 
 
+def _colour(i: int, count: int) -> Any:
+    """Colours that are told apart, or for many a scale from dark to light."""
+    if count <= len(_COLOURS):
+        return _COLOURS[i]
+    return mpl.colormaps["viridis"](0.92 * i / (count - 1))
+
+
 def _groups(table: Table, plot: Plot) -> Iterator[tuple[str, Column]]:
-    """What a label adds, and which rows, for each value of the `by` column."""
+    """The name and the rows of each value of the `by` column; all rows, without one."""
     if plot.by is None:
         yield "", np.ones(len(table), dtype=bool)
         return
     for value in dict.fromkeys(table[plot.by].tolist()):
-        yield f", {plot.by} {value}", table[plot.by] == value
+        yield f"{plot.by} {value}", table[plot.by] == value
 
 
 def _plain_plot(table: Table) -> Plot:

@@ -14,6 +14,7 @@ from typer.main import get_command
 # Each is a function of its own name in a module of its own name, imported only when needed.
 COMMANDS = (
     "kernel", "gram", "predict", "critical", "phase", "gp", "hermite", "rates", "regions", "paths",
+    "sweep",
 )  # fmt: skip
 
 EXAMPLES = """
@@ -56,7 +57,8 @@ def load(name: str) -> Any:
     """The command of this name, from its own module."""
     module = import_module(f"nnth_cli.commands.{name}")
     single = typer.Typer(add_completion=False, rich_markup_mode=None)
-    single.command(name, context_settings=HELP_NAMES)(getattr(module, name))
+    kind = getattr(module, "Command", None)  # of a command that reads its arguments in its own way
+    single.command(name, cls=kind, context_settings=HELP_NAMES)(getattr(module, name))
     return get_command(single)
 
 

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from nnth_cli.collect import hand_over
 from nnth_cli.files import append_rows, check_target, replaced, write_all
 
 if TYPE_CHECKING:  # commands import the package when they are called
@@ -46,20 +47,33 @@ class Destination:
             _check_installed("--plot", self.plot, "matplotlib", extra="plot")
 
     def deliver(self, table: "Table") -> None:
-        """Writes the files, then prints: a reader that leaves early, as `head`, loses no file."""
+        """Writes the files, then prints: a reader that leaves early, as `head`, loses no file.
+
+        A Table that another command asked for goes to that one instead.
+        """
+        if hand_over(table):
+            return
         if self.output is not None:
             write_table(self.output, table)
         if self.append is not None:
             as_csv = self.append.suffix.lower() == ".csv"
             rows = table.to_csv(header=False) if as_csv else table.to_jsonl()
             append_rows(self.append, rows, columns=table.record_columns, warn=_warn)
+        self.draw(table)
+        if (printed := self._printed()) is not None:
+            self.show(table, printed)
+
+    def draw(self, table: "Table") -> None:
+        """Writes the figure, if one is asked for."""
         if self.plot is not None:
             from nnth_cli.figure import draw
 
             with replaced(self.plot) as stream:
                 draw(table, stream, self.plot.suffix.lower()[1:])
-        if (printed := self._printed()) is not None:
-            write_out(_as_text(table, printed))
+
+    def show(self, table: "Table", form: Format) -> None:
+        """Prints the table."""
+        write_out(_as_text(table, form))
 
     def _printed(self) -> Format | None:
         if self.format is not None:

@@ -7,16 +7,19 @@ leaves them so. One line, carriage returns and no escape codes need no undoing.
 import shutil
 import signal
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+
+from nnth_cli.collect import collecting
 
 _PATIENCE = 0.3  # seconds of work before a bar is worth showing
 _CELLS = 30
 
 
 @contextmanager
-def progress_bar(label: str, *, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+def progress_bar(label: str, *, quiet: bool) -> "Iterator[Bar | None]":
     """A function `progress(done, total)` for the work within, or None where nobody looks.
 
     The bar needs a terminal on standard error, appears after a third of a second, and is wiped
@@ -25,7 +28,7 @@ def progress_bar(label: str, *, quiet: bool) -> Iterator[Callable[[int, int], No
     if quiet or sys.stderr is None or not sys.stderr.isatty():
         yield None
         return
-    bar = _Bar(label)
+    bar = Bar(label)
     try:
         yield bar
     finally:
@@ -37,8 +40,13 @@ def interrupted_at_once() -> Iterator[None]:
     """Let Ctrl-C end the process where it stands, for a library that would not listen.
 
     Python handles a signal only between its own instructions, so a long call into a library delays
-    it. Nothing within may hold what must be put in order: files half written, locks.
+    it. Nothing within may hold what must be put in order: files half written, locks. A sweep does,
+    and so waits for the library, at every point.
     """
+    # Signals are for the main thread alone; a worker of a cluster may be another.
+    if collecting() or threading.current_thread() is not threading.main_thread():
+        yield
+        return
     before = signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         yield
@@ -46,8 +54,11 @@ def interrupted_at_once() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-class _Bar:
+class Bar:
+    """One line that shows how much is done; `note` stands behind it."""
+
     def __init__(self, label: str) -> None:
+        self.note = ""
         self._label = label
         self._begun = time.monotonic()
         self._width = 0  # of the widest line shown
@@ -60,6 +71,8 @@ class _Bar:
         line = f"{self._label} [{'#' * int(_CELLS * share):.<{_CELLS}}] {share:4.0%}"
         if done > 0:
             line += f"  {_clock(passed / share - passed)} left"
+        if self.note:
+            line += f"  {self.note}"
         line = line[: shutil.get_terminal_size().columns - 1]  # a line that wraps is not undone
         self._width = max(self._width, len(line))
         self._write(f"\r{line:<{self._width}}")

@@ -147,7 +147,9 @@ void bind_kernel(py::module_& module) {
              py::arg("cb"), py::arg("cw"), py::arg("depth"), py::arg("ntk"));
     py::class_<Inputs>(module, "Inputs")
         .def(py::init([](double norm_a, double norm_b, double rho) {
-                 return Inputs{norm_a, norm_b, Correlation::from_rho(rho)};
+                 const Inputs inputs{norm_a, norm_b, Correlation::from_rho(rho)};
+                 check(inputs);
+                 return inputs;
              }),
              py::arg("norm_a"), py::arg("norm_b"), py::arg("rho"))
         .def(py::init(&inputs_of), py::arg("x_a"), py::arg("x_b"));

@@ -28,6 +28,7 @@ from nnth.region_cells import Cells, cells
 from nnth.region_slices import regions_along, regions_on_plane, regions_through
 from nnth.region_statements import region_statements
 from nnth.regions import RegionCounts, count_regions, regions
+from nnth.sweep import sweep
 from nnth.table import Table
 from nnth.training_scalings import training_scalings
 from nnth.weight_law import WeightLaw, weight_law
@@ -84,6 +85,7 @@ __all__ = [
     "sample_grams",
     "sample_layers",
     "sample_paths",
+    "sweep",
     "training_scalings",
     "uniforms",
     "weight_law",

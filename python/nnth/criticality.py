@@ -15,6 +15,7 @@ from nnth.activation import Activation, activation
 from nnth.kernel import MAX_DEPTH
 from nnth.plot import Plot, Series
 from nnth.table import Meta, Table
+from nnth.work import begin
 
 Floats = NDArray[np.float64]
 Progress = Callable[[int, int], object]
@@ -132,6 +133,7 @@ def critical(act: str = "tanh", *, threads: int = 0) -> Table:
     Source: Roberts, Yaida & Hanin (2022), ch. 5; Schoenholz et al. (2017), for depth scales.
     """
     chosen = activation(act)
+    begin()
     found = variance_map(chosen, threads=threads)
     points, failure = critical_points(chosen, found)
     meta = Meta("critical", {"act": chosen.name, "k_least": found.least, "k_most": found.most})
@@ -191,6 +193,7 @@ def critical_decay(
         raise ValueError(f"depth must be {rule}, not {depth}")
     if not (0.0 <= norm < np.inf):
         raise ValueError(f"norm must be finite and at least 0, not {norm:g}")
+    begin()
     found = variance_map(chosen, threads=threads)
     points, failure = critical_points(chosen, found)
     if not points:

@@ -18,6 +18,7 @@ from nnth.network import (
     random_network,
     whole,
 )
+from nnth.work import sampled
 
 Progress = Callable[[int, int], object]
 T = TypeVar("T")
@@ -194,6 +195,21 @@ def in_parts(
 
     A KeyboardInterrupt becomes one that says how many there were, and what of them.
     """
+
+    def draw_range(first: int, count: int) -> S:
+        return _in_parts(part, first, count, progress, so_far, parts)
+
+    return sampled(draw_range, samples, tile=_TILE)
+
+
+def _in_parts(
+    part: Callable[[int, int, Progress | None], S],
+    first: int,
+    samples: int,
+    progress: Progress | None,
+    so_far: Callable[[S], str],
+    parts: int,
+) -> S:
     size = _TILE * max(1, math.ceil(samples / (parts * _TILE)))
     sample: S | None = None
     done = start = 0
@@ -206,7 +222,7 @@ def in_parts(
 
     try:
         while start < samples:
-            found = part(start, min(size, samples - start), tell)
+            found = part(first + start, min(size, samples - start), tell)
             sample = found if sample is None else sample.merge(found)
             start = done = start + min(size, samples - start)
             tell(0, samples)

@@ -15,6 +15,7 @@ from nnth.activation import activation
 from nnth.data import as_data, load_data
 from nnth.kernel import Ntk, core_network, variances
 from nnth.table import Meta, Table
+from nnth.work import begin
 
 Kernels = Literal["nngp", "ntk", "both"]
 Matrix = NDArray[np.float64]
@@ -101,6 +102,7 @@ def gram(
         raise ValueError(f"kernel must be nngp, ntk or both, not {kernel!r}")
     inputs, dimension = data.shape
     _require_memory(inputs, 2 if kernel == "both" else 1)
+    begin()
     matrices = {
         name: np.empty((inputs, inputs)) if kernel in (name, "both") else None
         for name in ("nngp", "ntk")

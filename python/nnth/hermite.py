@@ -15,6 +15,7 @@ from nnth.kernel import core_network
 from nnth.network import whole
 from nnth.plot import Lines
 from nnth.table import Meta, Table
+from nnth.work import begin
 
 Floats = NDArray[np.float64]
 
@@ -52,6 +53,7 @@ def hermite(act: str = "relu", *, terms: int = 20, norm: float = 1.0) -> Table:
     chosen = activation(act)
     terms = whole("terms", terms)
     found = _core.hermite(chosen.core, norm, terms)
+    begin()  # that took less than a millisecond, and has checked
     coefficient, error = found["coefficients"], found["errors"]
     split = parts(chosen)
     zero = _proven_zeros(split, terms)
@@ -106,6 +108,7 @@ def hermite_dual(
     if not cosines.size:
         raise ValueError("rho must hold a number, and is empty")
     found = _core.hermite(chosen.core, norm, max(asked))
+    begin()
     a, a_error = found["coefficients"], found["errors"]
     exact, exact_error = _exact(chosen, norm, cosines)
     rounding = 4.0 * np.finfo(float).eps * found["square"]

@@ -12,6 +12,7 @@ from nnth import _core
 from nnth.activation import Activation, activation
 from nnth.plot import Plot, Series
 from nnth.table import Meta, Table
+from nnth.work import begin
 
 Ntk = Literal["ntk", "bias", "pdlt"]
 Method = Literal["auto", "closed", "quadrature", "gauss-hermite", "all"]
@@ -102,6 +103,7 @@ def kernel(
     methods = _methods(chosen, method)
     parameters |= {"ntk": ntk, "method": method}
     parameters["nodes"] = nodes if "gauss-hermite" in methods else None
+    begin()
     results = {
         name: _core.kernel(chosen.core, _core.Method.__members__[name], nodes, network, inputs)
         for name in methods

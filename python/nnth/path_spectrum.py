@@ -22,6 +22,7 @@ from nnth.paths import Nets, PathNets, Progress, path_nets
 from nnth.plot import Histogram, Plot, Series
 from nnth.random import normals
 from nnth.table import Table
+from nnth.work import begin
 
 Array = NDArray[np.float64]
 
@@ -200,6 +201,7 @@ def _checked(nets: Nets, n0: int | None) -> PathNets:
 def _grams(
     nets: PathNets, inputs: Array, threads: int, progress: Progress | None
 ) -> GramSample | None:
+    begin()
     if not nets.samples:
         return None
 

@@ -37,6 +37,7 @@ from nnth.path_moments import (
 from nnth.path_samplers import Mu, PathSample, QuantitySample, sample_paths
 from nnth.table import Meta, Table
 from nnth.weight_law import LAWS, WeightLaw, weight_law
+from nnth.work import begin
 
 Array = NDArray[np.float64]
 Sampler = Literal["law", "dense"]
@@ -278,9 +279,10 @@ def draw(
 
     Raises ValueError for more values than fit in memory.
     """
+    _require_memory(min(keep, nets.samples), len(asked))
+    begin()
     if not nets.samples:
         return None
-    _require_memory(min(keep, nets.samples), len(asked))
 
     def part(start: int, count: int, told: Progress | None) -> PathSample:
         return sample_paths(

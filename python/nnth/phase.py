@@ -13,6 +13,7 @@ from nnth.activation import activation
 from nnth.criticality import critical_points, variance_map
 from nnth.plot import PhaseDiagram
 from nnth.table import Meta, Table
+from nnth.work import begin
 
 Floats = NDArray[np.float64]
 Progress = Callable[[int, int], object]
@@ -65,6 +66,7 @@ def phase(
         raise ValueError(
             f"cw and cb must make at most {MOST_POINTS} pairs, not {len(weights) * len(biases)}"
         )
+    begin()
     found = variance_map(chosen, threads=threads)
     rows = found.fixed_points(weights, biases, threads, progress)
     every = np.asarray(rows["every"])

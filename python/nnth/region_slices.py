@@ -37,6 +37,7 @@ from nnth.regions import (
     z_score,
 )
 from nnth.table import Meta, Table
+from nnth.work import begin, sampled
 
 Array = NDArray[np.float64]
 Along = Literal["line", "plane"]
@@ -108,15 +109,20 @@ def regions_along(
     if lines >= MAX_SAMPLES:
         raise ValueError(f"lines must be below {MAX_SAMPLES}, not {lines}")
     radius = box if domain == "box" else None
-    counts: list[list[RegionCounts]] = []
-    with Tasks(nets.samples * lines, "slice", progress) as tasks:
-        for sample in range(nets.samples):
-            network = nets.network(sample)
-            counts.append([])
-            for where in random_slices(along, nets, sample, lines, radius):
-                found = count_slice(network, where, threads=threads, progress=tasks.part)
-                counts[-1].append(found)
-                tasks.finish(found.activation_regions)
+
+    def count_range(first: int, networks: int) -> list[list[RegionCounts]]:
+        counts: list[list[RegionCounts]] = []
+        with Tasks(networks * lines, "slice", progress) as tasks:
+            for sample in range(first, first + networks):
+                network = nets.network(sample)
+                counts.append([])
+                for where in random_slices(along, nets, sample, lines, radius):
+                    found = count_slice(network, where, threads=threads, progress=tasks.part)
+                    counts[-1].append(found)
+                    tasks.finish(found.activation_regions)
+        return counts
+
+    counts = sampled(count_range, nets.samples)
     means = [float(np.mean([c.activation_regions for c in of_net])) for of_net in counts]
     every = [c for of_net in counts for c in of_net]
     mean = float(np.mean(means))
@@ -164,6 +170,7 @@ def regions_through(
     data = path_points(points, nets)
     if len(data) < 2:
         raise ValueError(f"through must hold at least 2 points, not {len(data)}")
+    begin()
     network = nets.network(0)
     counts, expected = [], []
     with Tasks(len(data) - 1, "segment", progress) as tasks:
@@ -202,6 +209,7 @@ def regions_on_plane(
     file = os.fspath(points) if isinstance(points, os.PathLike) else None
     nets = ensemble(net, **shape)
     where = plane_through(path_points(points, nets), check_domain(domain, box))
+    begin()
     with Tasks(1, "plane", progress) as tasks:
         counts = [count_slice(nets.network(0), where, threads=threads, progress=tasks.part)]
     columns = count_columns(counts) | {

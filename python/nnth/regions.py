@@ -26,6 +26,7 @@ from nnth.region_bounds import (
     zaslavsky_central,
 )
 from nnth.table import Meta, Table
+from nnth.work import sampled
 
 Array = NDArray[np.float64]
 Domain = Literal["space", "box"]
@@ -282,21 +283,28 @@ def count_all(
     progress: Progress | None,
 ) -> list[RegionCounts]:
     """Return the counts of each network, as `count_regions` has them."""
-    counts = []
-    with Tasks(nets.samples, "net", progress) as tasks:
-        for sample in range(nets.samples):
-            counts.append(
-                count_regions(
-                    nets.network(sample),
-                    domain=domain,
-                    box=box,
-                    at=at,
-                    threads=threads,
-                    progress=tasks.part,
+    _point(at, nets.n0)
+    if len(nets.widths) > 1 or domain == "box":
+        _check_reach(nets.n0, nets.widths)
+
+    def count_range(first: int, networks: int) -> list[RegionCounts]:
+        counts = []
+        with Tasks(networks, "net", progress) as tasks:
+            for sample in range(first, first + networks):
+                counts.append(
+                    count_regions(
+                        nets.network(sample),
+                        domain=domain,
+                        box=box,
+                        at=at,
+                        threads=threads,
+                        progress=tasks.part,
+                    )
                 )
-            )
-            tasks.finish(counts[-1].activation_regions)
-    return counts
+                tasks.finish(counts[-1].activation_regions)
+        return counts
+
+    return sampled(count_range, nets.samples)
 
 
 def _point(at: ArrayLike | None, n0: int) -> list[float]:

@@ -67,8 +67,11 @@ class Table:
         if len(set(lengths.values())) > 1:
             raise ValueError(f"columns must have one length, not {lengths}")
         for name in (*self._arrays, *meta.parameters):
-            if not name.isidentifier() or name in ("seed", "version"):
+            if not name.isidentifier():
                 raise ValueError(f"{name!r} cannot name a column or parameter")
+        for name in meta.parameters:
+            if name in ("seed", "version"):
+                raise ValueError(f"{name!r} cannot name a parameter")
         for name in plot.columns() if plot else ():
             if name not in self._arrays:
                 raise ValueError(f"plot needs a column {name}, not in {list(self._arrays)}")
@@ -96,11 +99,10 @@ class Table:
     def constants(self) -> dict[str, Parameter]:
         """What a record carries after the results: parameters, seed, version.
 
-        A parameter that is also a column is left out: the column already says it.
+        What is also a column is left out: the column already says it.
         """
-        parameters = self.meta.parameters.items()
-        constants = {name: value for name, value in parameters if name not in self._arrays}
-        return constants | {"seed": self.meta.seed, "version": self.meta.version}
+        made_by = {**self.meta.parameters, "seed": self.meta.seed, "version": self.meta.version}
+        return {name: value for name, value in made_by.items() if name not in self._arrays}
 
     @property
     def record_columns(self) -> tuple[str, ...]:
@@ -128,30 +130,32 @@ class Table:
     def __repr__(self) -> str:
         return f"<Table {self.meta.command}: {len(self)} rows, columns {', '.join(self.columns)}>"
 
-    def to_csv(self, *, header: bool = True) -> str:
+    def to_csv(
+        self, *, header: bool = True, marks: Mapping[str, Parameter] = MappingProxyType({})
+    ) -> str:
         """The table as comma-separated text, a line a record, each ended by a newline.
 
         Results come first, then parameters, seed and version, repeated in every row. Floats are
         written in the shortest form that reads back to the same bits, with `nan`, `inf` and
         `-inf`; bools as `true` and `false`; None is empty; the numbers of a vector are joined by
-        commas within quotes.
+        commas within quotes. `marks` are more of what is the same in every row; they come last.
         """
         columns = [_texts(self[name]) for name in self]
-        constants = [_quoted(_plain(value)) for value in self.constants.values()]
+        constants = [in_csv(value) for value in (*self.constants.values(), *marks.values())]
         rows = zip(*columns, *(repeat(text, len(self)) for text in constants), strict=True)
         lines = [",".join(row) for row in rows]
         if header:
-            lines.insert(0, ",".join(self.record_columns))
+            lines.insert(0, ",".join((*self.record_columns, *marks)))
         return "".join(f"{line}\n" for line in lines)
 
-    def to_jsonl(self) -> str:
+    def to_jsonl(self, *, marks: Mapping[str, Parameter] = MappingProxyType({})) -> str:
         """The table as JSON lines, an object a record, with the keys and order of the CSV.
 
         JSON has no number that is not finite: these are the strings "NaN", "Infinity" and
         "-Infinity" (the convention of protocol buffers, read back by `float`). None is null.
         """
-        constants = {name: _json(value) for name, value in self.constants.items()}
-        columns = [map(_json, self[name].tolist()) for name in self]
+        constants = {name: in_json(value) for name, value in {**self.constants, **marks}.items()}
+        columns = [map(in_json, self[name].tolist()) for name in self]
         rows = zip(*columns, strict=True)
         records = (dict(zip(self, row, strict=True)) | constants for row in rows)
         return "".join(f"{json.dumps(record, allow_nan=False)}\n" for record in records)
@@ -246,15 +250,21 @@ def _texts(column: Column) -> Iterable[str]:
     return map(_plain, column.tolist())
 
 
+def in_csv(value: Parameter) -> str:
+    """A value as a cell of CSV."""
+    return _quoted(_plain(value))
+
+
 def _quoted(text: str) -> str:
     if any(mark in text for mark in ',"\r\n'):
         return '"' + text.replace('"', '""') + '"'
     return text
 
 
-def _json(value: Parameter) -> Any:
+def in_json(value: Parameter) -> Any:
+    """A value as JSON lines have it."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, tuple):
-        return [_json(item) for item in value]
+        return [in_json(item) for item in value]
     return value

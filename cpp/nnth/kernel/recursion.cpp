@@ -208,6 +208,12 @@ Affine affine_map(double cb, double cw, double square_a, double square_b, const 
              (parallel + 2.0 * cb + cw * m * rho.plus) / norm}};
 }
 
+void check(const Inputs& inputs) {
+    require_variance("norm", inputs.s_a);
+    require_variance("norm", inputs.s_b);
+    if (!(std::fabs(inputs.rho.rho) <= 1.0)) refuse("rho", "within [-1, 1]", inputs.rho.rho);
+}
+
 Inputs inputs_from_vectors(const double* x_a, const double* x_b, std::size_t n0) {
     double aa = 0.0, bb = 0.0, ab = 0.0;
     for (std::size_t i = 0; i < n0; ++i) {
@@ -238,9 +244,7 @@ std::vector<Layer> kernel_recursion(Expectation& expectation, const Network& net
 std::vector<Layer> kernel_recursion(Expectation& expectation, const Network& network,
                                     const Inputs& inputs, Monitor& monitor) {
     check(network);
-    require_variance("norm", inputs.s_a);
-    require_variance("norm", inputs.s_b);
-    if (!(std::fabs(inputs.rho.rho) <= 1.0)) refuse("rho", "within [-1, 1]", inputs.rho.rho);
+    check(inputs);
     std::vector<Layer> layers;
     Layer layer = first_layer(network, inputs);
     Errors errors;

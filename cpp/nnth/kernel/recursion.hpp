@@ -80,4 +80,7 @@ double ntk_term(const Network& network, double square, double k);
 // Throws std::invalid_argument unless depth >= 1 and both variances are finite and at least 0.
 void check(const Network& network);
 
+// Throws std::invalid_argument unless norms are finite and at least 0 and rho is within [-1, 1].
+void check(const Inputs& inputs);
+
 }  // namespace nnth::kernel

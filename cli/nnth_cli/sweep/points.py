@@ -1,0 +1,192 @@
+"""The points of a sweep: a command with its options, read by the command's own parsers."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+from nnth.sweep import grid, identity, point_seed
+from nnth.table import Parameter, Table
+from nnth.work import draw_part, from_parts, rehearse
+from nnth_cli.collect import table_of
+from nnth_cli.main import explain, load
+
+# What the sweep does for all points at once; not what a point is.
+SHARED = ("format", "output", "append", "plot", "threads", "quiet")
+
+MAX_POINTS = 10_000_000
+
+
+@dataclass(frozen=True)
+class Point:
+    """One call of a command.
+
+    given: the options that it is given, and its seed, as the command's parsers read them. key: a
+    name of the command and all options that are not at their defaults, the same in any sweep.
+    """
+
+    command: str
+    key: str
+    given: dict[str, Any]
+
+    @property
+    def parameters(self) -> dict[str, Parameter]:
+        """What it is given, as a record has it."""
+        return {n: str(v) if isinstance(v, Path) else v for n, v in self.given.items()}
+
+    @property
+    def shown(self) -> dict[str, Parameter]:
+        """The same for people: without a seed beside other options."""
+        other = {name: value for name, value in self.parameters.items() if name != "seed"}
+        return other or self.parameters
+
+
+@dataclass(frozen=True)
+class Task:
+    """A point to compute, with so many threads, or a part (index, of how many) of its sample."""
+
+    point: Point
+    threads: int
+    part: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What went wrong, in one line."""
+
+    reason: str
+
+
+class Options:
+    """The options of a command that a sweep may give or vary."""
+
+    def __init__(self, name: str) -> None:
+        self.command = name
+        self._click = load(name)
+        self._context = self._click.context_class(self._click, info_name=name)
+        self._by_name = {p.name: p for p in self._click.params if p.name not in SHARED}
+        self._defaults = {name: p.get_default(self._context) for name, p in self._by_name.items()}
+        self.names: tuple[str, ...] = tuple(self._by_name)
+
+    def find(self, given: str) -> str:
+        """The name of an option, given as on the command line or as its column.
+
+        Raises ValueError if there is none, or none that a point may have.
+        """
+        name = given.lstrip("-").replace("-", "_")
+        for known in self.names:
+            if name == known:
+                return known
+        if name in SHARED:
+            raise ValueError(f"{given} must not be varied: it does not change what is computed")
+        near = get_close_matches(name, self.names) or self.names
+        raise ValueError(f"{self.command} has no option {given!r}; it has {', '.join(near)}")
+
+    def is_whole(self, name: str) -> bool:
+        """Whether the values of an option are whole numbers."""
+        return bool(self._by_name[name].type.name == "int")
+
+    def read(self, raw: Mapping[str, Any]) -> dict[str, Any]:
+        """All options of a call, from texts, as the command gets them. Raises Click's errors."""
+        self._context.params = {}
+        for parameter in self._by_name.values():
+            parameter.handle_parse_result(self._context, raw, [])
+        return dict(self._context.params)
+
+    def point(self, raw: Mapping[str, Any], sweep_seed: int) -> Point:
+        """The point of these texts; its seed is made of the sweep's unless it is given."""
+        options = self.read(raw)
+        chosen = {n: v for n, v in options.items() if v != self._defaults[n]}
+        given = {name: options[name] for name in self.names if name in raw}
+        if "seed" in options and "seed" not in raw:
+            chosen["seed"] = given["seed"] = point_seed(
+                sweep_seed, {"command": self.command, **chosen}
+            )
+        digest = hashlib.sha256(identity(chosen).encode()).hexdigest()
+        return Point(self.command, f"{self.command}:{digest[:16]}", given)
+
+
+def points_of(
+    options: Options,
+    fixed: Mapping[str, Any],
+    vary: Mapping[str, Sequence[str]],
+    together: Sequence[Sequence[str]],
+    sweep_seed: int,
+) -> list[Point]:
+    """The points of a grid, each read by the command's parsers.
+
+    Raises ValueError, and Click's errors, for what a point must not be, and for points that are
+    the same.
+    """
+    count = 1
+    for values in vary.values():
+        count *= len(values)
+    if count > MAX_POINTS and not together:
+        raise ValueError(f"--vary must give at most {MAX_POINTS} points, not {count}")
+    points: dict[str, Point] = {}
+    for raw in grid(vary, together):
+        point = options.point({**fixed, **raw}, sweep_seed)
+        if point.key in points:
+            said = ", ".join(f"{name} {value}" for name, value in raw.items())
+            raise ValueError(f"--vary must not give a point twice, as it does {said}")
+        points[point.key] = point
+    return list(points.values())
+
+
+def rehearse_points(points: Iterable[Point]) -> None:
+    """Runs each command as far as its checks; raises what they raise, naming the point.
+
+    A command whose package function does not mark where its checks end (`nnth.work.begin`) is run
+    once, to its end, and no more.
+    """
+    for point in points:
+        try:
+            ran_to_its_end = rehearse(partial(_table, point, 0)) is not None
+        except ValueError as error:
+            said = ", ".join(f"{name} {value}" for name, value in point.shown.items())
+            raise ValueError(f"{error} (at {said})") from None
+        if ran_to_its_end:
+            return
+
+
+def run_task(task: Task) -> Table | list[Any] | Failure:
+    """The Table of a task, or what its part of the sample has drawn, or why there is neither."""
+    compute = partial(_table, task.point, task.threads)
+    try:
+        if task.part is not None:
+            drawn = draw_part(compute, *task.part)
+            return drawn or Failure(f"{task.point.command} draws no sample that could be split")
+        return _with_rows(compute())
+    except Exception as error:
+        return Failure(explain(error)[1])
+
+
+def merge_point(point: Point, threads: int, parts: Sequence[Sequence[Any]]) -> Table | Failure:
+    """The Table of a point from what all parts of its sample have drawn."""
+    try:
+        return _with_rows(from_parts(partial(_table, point, threads), parts))
+    except Exception as error:
+        return Failure(explain(error)[1])
+
+
+def _with_rows(table: Table) -> Table | Failure:
+    return table if len(table) else Failure("there are no rows")
+
+
+def _table(point: Point, threads: int) -> Table:
+    command, defaults = _callable(point.command)
+    options = {**defaults, **point.given, "quiet": True}
+    if "threads" in defaults:
+        options["threads"] = threads
+    return table_of(partial(command, **options))
+
+
+@lru_cache(maxsize=8)
+def _callable(name: str) -> tuple[Any, dict[str, Any]]:
+    """A command as a function of its parsed options, and their defaults."""
+    command = load(name)
+    context = command.context_class(command, info_name=name)
+    return command.callback, {p.name: p.get_default(context) for p in command.params}

@@ -1,0 +1,154 @@
+"""A file of lines to which several processes add blocks, and from which each sees the others'."""
+
+import fcntl
+import os
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from nnth_cli.files import write_all
+from nnth_cli.sweep.locks import is_at
+
+_SYNC_SECONDS = 0.05  # what a loss of power may take back; a killed process loses nothing
+
+
+class SharedLines(ABC):
+    """Blocks of lines, each added by one write under a lock (`flock`).
+
+    `read_lines` gets what is new. Whatever is left of a block that was not written whole, because
+    its process was killed, is cut off by the next who holds the lock.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.resolve()
+        self._stream: int | None = None
+        self._end = 0  # of the whole blocks that were read or written
+        self._synced = 0.0
+
+    @abstractmethod
+    def read_lines(self, data: bytes) -> int:
+        """Takes in new lines, the first ones if `at_start`; returns the bytes of whole blocks."""
+
+    @abstractmethod
+    def forget(self) -> None:
+        """Forgets what was read: the file is read again from its start."""
+
+    @property
+    def at_start(self) -> bool:
+        return self._end == 0
+
+    def look(self) -> None:
+        """Sees what the file holds, if there is one."""
+        if self.path.exists():
+            with self.locked():
+                pass
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds the lock, with everything read that others have added. The file must exist."""
+        while True:
+            if self._stream is None:
+                self._stream = os.open(self.path, os.O_RDWR | os.O_APPEND)
+                self._end = 0
+                self.forget()
+            fcntl.flock(self._stream, fcntl.LOCK_EX)
+            if is_at(self._stream, self.path):
+                break
+            self._let_go()
+        try:
+            self._catch_up(self._stream)
+            yield
+        finally:
+            if self._stream is not None:
+                fcntl.flock(self._stream, fcntl.LOCK_UN)
+
+    def write(self, block: bytes) -> None:
+        """Adds a block, within `locked`."""
+        assert self._stream is not None
+        try:
+            with open(self._stream, "ab", buffering=0, closefd=False) as stream:
+                write_all(stream, block)
+        except BaseException:
+            os.ftruncate(self._stream, self._end)
+            raise
+        self._end += len(block)
+        if time.monotonic() - self._synced > _SYNC_SECONDS:
+            self.sync()
+
+    def sync(self) -> None:
+        """Waits until all that was written is on the disk."""
+        if self._stream is not None:
+            os.fdatasync(self._stream)
+            self._synced = time.monotonic()
+
+    def create(self, opening: bytes) -> None:
+        """Makes the file with this at its start, unless another process has made it."""
+        draft = self._draft()
+        try:
+            with draft.open("xb") as stream:
+                write_all(stream, opening)
+                os.fsync(stream.fileno())
+            with suppress(FileExistsError):
+                os.link(draft, self.path)  # unlike a renaming, it takes nobody's place
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def replace(self, content: bytes) -> None:
+        """Puts other content in the file's place, within `locked`; the lock goes with it."""
+        draft = self._draft()
+        fresh = os.open(draft, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o666)
+        try:
+            os.fchmod(fresh, self.path.stat().st_mode & 0o7777)
+            fcntl.flock(fresh, fcntl.LOCK_EX)
+            with open(fresh, "ab", buffering=0, closefd=False) as stream:
+                write_all(stream, content)
+            os.fsync(fresh)
+            draft.replace(self.path)
+        except BaseException:
+            os.close(fresh)
+            draft.unlink(missing_ok=True)
+            raise
+        self._let_go()
+        self._stream, self._end = fresh, 0
+        self.forget()
+        self._catch_up(fresh)
+
+    def close(self) -> None:
+        """Lets the file go, with all of it on the disk."""
+        if self._stream is not None:
+            self.sync()
+            self._let_go()
+
+    def bytes_at(self, start: int, length: int) -> bytes:
+        """A part of what was read."""
+        assert self._stream is not None
+        return _read(self._stream, start, length)
+
+    def _catch_up(self, stream: int) -> None:
+        size = os.fstat(stream).st_size
+        if size < self._end:  # somebody has edited it
+            self._end = 0
+            self.forget()
+        if size > self._end:
+            self._end += self.read_lines(_read(stream, self._end, size - self._end))
+            if self._end < size:
+                os.ftruncate(stream, self._end)
+
+    def _let_go(self) -> None:
+        if self._stream is not None:
+            os.close(self._stream)
+            self._stream = None
+
+    def _draft(self) -> Path:
+        return self.path.with_name(f".{self.path.name}.{os.urandom(6).hex()}")
+
+
+def _read(stream: int, start: int, length: int) -> bytes:
+    """All of these bytes; one call of the system gives at most 2 GB."""
+    pieces = []
+    while length and (piece := os.pread(stream, length, start)):
+        pieces.append(piece)
+        start, length = start + len(piece), length - len(piece)
+    return b"".join(pieces)

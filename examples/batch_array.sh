@@ -1,0 +1,10 @@
+#!/bin/sh
+# The same rows by a job array of three jobs, each of which computes its share of the points and
+# adds them to one file: sbatch batch_array.sh FILE.csv. An array that was cancelled is submitted
+# again as it is.
+#SBATCH --array=1-3
+#SBATCH --cpus-per-task=1
+set -eu
+
+nnth sweep regions --vary width=16,32,64 --vary seed=0:2 \
+    --shard "$SLURM_ARRAY_TASK_ID/3" --threads 1 --output "$1"

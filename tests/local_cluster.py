@@ -1,0 +1,13 @@
+"""A dask cluster of two worker processes on this machine, until standard input ends."""
+
+import sys
+
+from distributed import LocalCluster
+
+if __name__ == "__main__":
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as cluster:
+        print(cluster.scheduler_address, *(nanny.pid for nanny in cluster.workers.values()))
+        sys.stdout.flush()
+        sys.stdin.read()

@@ -1,0 +1,74 @@
+"""The batch sweeps of examples/, run as they are: each gives the same rows."""
+
+import csv
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+NNTH = Path(sys.executable).with_name("nnth")
+MARKS = ("width", "point", "point_rows", "failure")  # what `nnth sweep` adds
+
+
+def run(*command: object, **environment: str) -> None:
+    path = f"{NNTH.parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        [*map(str, command)],
+        env={**os.environ, "PATH": path, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert all(None not in row for row in rows)
+    kept = [{name: v for name, v in row.items() if name not in MARKS} for row in rows]
+    return sorted(kept, key=lambda row: (int(row["widths"]), int(row["seed"])))
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
+    path = tmp_path_factory.mktemp("toml") / "runs.csv"
+    run(NNTH, "sweep", EXAMPLES / "batch_sweep.toml", "--output", path)
+    rows = rows_of(path)
+    assert [(row["widths"], row["seed"]) for row in rows] == [
+        (n, seed) for n in ("16", "32", "64") for seed in "01"
+    ]
+    # One hidden layer in general position: 1 + n + n (n - 1)/2 regions of the plane.
+    assert [row["activation_regions"] for row in rows[::2]] == ["137", "529", "2081"]
+    return rows
+
+
+@pytest.mark.parametrize("script", ["batch_loop.sh", "batch_xargs.sh"])
+def test_shells_give_the_rows_of_the_sweep(
+    script: str, expected: list[dict[str, str]], tmp_path: Path
+) -> None:
+    run(EXAMPLES / script, tmp_path / "runs.csv")
+    assert rows_of(tmp_path / "runs.csv") == expected
+
+
+@pytest.mark.skipif(
+    shutil.which("parallel") is None, reason="GNU parallel is not installed (apt install parallel)"
+)
+def test_gnu_parallel_gives_the_rows_of_the_sweep(
+    expected: list[dict[str, str]], tmp_path: Path
+) -> None:
+    run(EXAMPLES / "batch_parallel.sh", tmp_path / "runs.csv", HOME=str(tmp_path))
+    assert rows_of(tmp_path / "runs.csv") == expected
+
+
+def test_a_job_array_gives_the_rows_of_the_sweep(
+    expected: list[dict[str, str]], tmp_path: Path
+) -> None:
+    for number in ("2", "1", "3"):
+        run(EXAMPLES / "batch_array.sh", tmp_path / "runs.csv", SLURM_ARRAY_TASK_ID=number)
+    assert rows_of(tmp_path / "runs.csv") == expected
