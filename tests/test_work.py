@@ -219,7 +219,7 @@ def test_a_sweep_gives_each_point_its_seed() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["kernel", "regions", "paths", "gp", "critical", "phase", "hermite"]
+    "command", ["kernel", "regions", "paths", "gp", "critical", "phase", "hermite", "rates"]
 )
 def test_commands_mark_where_their_checks_end(command: str) -> None:
     from nnth_cli.sweep.points import Options, rehearse_points

@@ -14,6 +14,7 @@ from nnth.network import whole
 from nnth.plot import Lines
 from nnth.random import normals
 from nnth.table import Meta, Table
+from nnth.work import begin
 
 Floats = NDArray[np.float64]
 Progress = Callable[[int, int], object]
@@ -78,6 +79,7 @@ def rates(
         raise ValueError(f"norm must be finite and above 0, not {norm:g}")
     if samples < 0:
         raise ValueError(f"samples must be at least 0, not {samples}")
+    begin()
     theory, error = _theory(chosen.name, width, depth, cb, cw, norm)
     sums = np.empty((samples, depth + 2, len(KINDS)))
     for sample in range(samples):

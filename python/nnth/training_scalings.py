@@ -14,6 +14,7 @@ from nnth.network import whole
 from nnth.plot import Lines
 from nnth.random import normals
 from nnth.table import Meta, Table
+from nnth.work import begin
 
 Floats = NDArray[np.float64]
 Progress = Callable[[int, int], object]
@@ -91,6 +92,7 @@ def training_scalings(
     steps, samples = whole("steps", steps), whole("samples", samples)
     if samples < 2:
         raise ValueError(f"samples must be at least 2, not {samples}")
+    begin()
     measured = np.empty((len(REGIMES) + 1, len(sizes), samples, len(QUANTITIES)))
     done = 0
     for i, width in enumerate(sizes):
