@@ -289,6 +289,15 @@ def test_no_fixed_point_is_missed(act: str) -> None:
         assert most >= 2
 
 
+@pytest.mark.parametrize("act", ["hard_tanh", "tanh", "z/(1+z*z*1e-3)", "elu"])
+def test_a_critical_zero_is_one_fixed_point(act: str) -> None:
+    """Variances beside it move by less than rounding, and are not taken for fixed."""
+    table = phase(act, cw=1.0, cb=0.0)
+    assert table["k_star"].tolist() == [0.0]
+    assert table["stability"].tolist() == ["marginal"]
+    assert table["phase"].tolist() == ["critical"]
+
+
 def test_chi_at_a_fixed_point_is_the_kernels() -> None:
     table = phase("tanh", cw=2.5, cb=0.1)
     (k,) = table["k_star"]

@@ -62,6 +62,7 @@ class Finder {
             return out;
         }
         below_the_table(cb, lack.front(), out.points);
+        const bool zero_is_one = !out.points.empty() && out.points.front().k == 0.0;
         const auto f = [&](double k) { return k - cb - cw_ * map_.square(k); };
         for (std::size_t i = 0; i < pieces_.size(); ++i) {
             if (i > 0 && lack[i - 1] * lack[i] < 0.0) {
@@ -69,7 +70,8 @@ class Finder {
                     bracketed_zero(f, pieces_[i - 1], lack[i - 1], pieces_[i], lack[i]);
                 out.points.push_back(sharpened(k, pieces_[i - 1], pieces_[i], cb));
             }
-            const bool again = i > 0 && lack[i - 1] == 0.0;  // neighbours that cannot be told apart
+            // Neighbours that cannot be told apart are one, and those next to 0 are K = 0.
+            const bool again = i > 0 ? lack[i - 1] == 0.0 : zero_is_one;
             if (lack[i] == 0.0 && !again) out.points.push_back(at(pieces_[i], cb));
         }
         return out;

@@ -1,0 +1,70 @@
+"""How long do a phase diagram of 200 x 200 points, and a million layers at criticality, take?
+
+    python bench/bench_criticality.py [--act tanh]
+
+Whole processes of `nnth`, five of each in turn after one that is not counted; the fixed points
+are checked by the residual that the command computes anew for each, the layers against the decay
+1/(2 l) that only tanh has. Appends one row to bench/bench_criticality.csv.
+"""
+
+import argparse
+import csv
+import io
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from machine import cpu_model
+
+HERE = Path(__file__).parent
+NNTH = str(Path(sys.executable).with_name("nnth"))
+RUNS = 5
+
+
+def timed(*arguments: str) -> tuple[list[float], list[dict[str, str]]]:
+    """Seconds of each run, and the rows of the last."""
+    seconds, text = [], ""
+    for run in range(RUNS + 1):
+        start = time.perf_counter()
+        done = subprocess.run([NNTH, *arguments], check=True, capture_output=True, text=True)
+        if run:
+            seconds.append(time.perf_counter() - start)
+        text = done.stdout
+    return seconds, list(csv.DictReader(io.StringIO(text)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--act", default="tanh")
+    args = parser.parse_args()
+    grid, rows = timed("phase", "--act", args.act, "--cw", "0.5:3:200", "--cb", "0:0.5:200")
+    worst = max(abs(float(row["residual"])) for row in rows if row["phase"] != "no fixed point")
+    if worst > 1e-13:
+        raise SystemExit(f"a fixed point is off by {worst}")
+    layers, rows = timed("critical", "--act", "tanh", "--depth", "1000000")
+    if abs(float(rows[-1]["k"]) * 2 * 1_000_001 - 1) > 1e-5:
+        raise SystemExit(f"layer 1000001 has K = {rows[-1]['k']}")
+    row: dict[str, Any] = {
+        "act": args.act,
+        "grid_seconds": statistics.median(grid),
+        "grid_spread": max(grid) - min(grid),
+        "layers_seconds": statistics.median(layers),
+        "layers_spread": max(layers) - min(layers),
+        "residual": worst,
+        "cpu": cpu_model(),
+    }
+    print("  ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in row.items()))
+    path = HERE / "bench_criticality.csv"
+    new = not path.exists()
+    with path.open("a", newline="") as stream:
+        writer = csv.DictWriter(stream, row)
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+if __name__ == "__main__":
+    main()
