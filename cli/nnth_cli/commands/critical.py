@@ -31,7 +31,7 @@ def critical(
     threads: options.Threads = 0,
     quiet: options.Quiet = False,
 ) -> None:
-    """All critical points of an activation, and how deep networks come to them.
+    """Critical points of an activation, and the way there.
 
     \b
     K* = C_b + C_w E[s^2],  chi_par = (C_w/2) E[(s^2)''] = 1,  chi_perp = C_w E[s'^2] = 1,

@@ -60,7 +60,7 @@ def gp(
     threads: options.Threads = 0,
     quiet: options.Quiet = False,
 ) -> None:
-    """Random networks of finite width against their Gaussian process limit.
+    """Random finite nets beside their Gaussian process.
 
     \b
     z^1 = b + W x,  z^(l+1) = b + W s(z^l),  b ~ N(0, C_b), W ~ N(0, C_w/fan-in)

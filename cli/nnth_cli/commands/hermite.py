@@ -35,7 +35,7 @@ def hermite(
     threads: options.Threads = 0,
     quiet: options.Quiet = False,
 ) -> None:
-    """Hermite coefficients of an activation, and where its kernels are positive definite.
+    """Hermite coefficients, and where kernels are definite.
 
     \b
     s(q z) = sum_k a_k h_k(z),  a_k = E[s(q z) h_k(z)],  h_k = He_k/sqrt(k!),  z ~ N(0, 1)

@@ -120,7 +120,7 @@ def paths(
     threads: options.Threads = 0,
     quiet: options.Quiet = False,
 ) -> None:
-    """Moments of random ReLU networks without biases: exact, sampled, and in the limit.
+    """Moments of random ReLU nets, exact and sampled.
 
     \b
     z = W_(L+1) s(W_L ... s(W_1 x)),  W_l = sqrt(2/n_(l-1)) times entries of law mu

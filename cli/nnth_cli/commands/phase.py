@@ -21,7 +21,7 @@ def phase(
     threads: options.Threads = 0,
     quiet: options.Quiet = False,
 ) -> None:
-    """Fixed points of the variance and their phases over a grid of C_w and C_b.
+    """Fixed points and phases over weight and bias variance.
 
     \b
     K* = C_b + C_w E[s(z)^2],   z ~ N(0, K*)

@@ -113,7 +113,7 @@ def predict(
     threads: options.Threads = 0,
     quiet: options.Quiet = False,
 ) -> None:
-    """Gaussian-process regression, and gradient flow of infinitely wide networks, on a data set.
+    """Regression with infinitely wide networks, over time.
 
     \b
     mean(t) = A y,   A = T_* g(T),   g(T) = T^-1 (1 - exp(-eta T t))

@@ -76,7 +76,7 @@ def rates(
     threads: options.Threads = 0,
     quiet: options.Quiet = False,
 ) -> None:
-    """Learning rates: per layer, on data, and in lazy and mean-field training.
+    """Learning rates: by layer, on data, in training.
 
     \b
     sum_i (dz/db^l_i)^2 = G^l,   sum_ij (dz/dW^l_ij)^2 = G^l |h^(l-1)|^2,   G^l = prod chi_perp

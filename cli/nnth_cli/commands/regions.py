@@ -89,7 +89,7 @@ def regions(
     threads: options.Threads = 0,
     quiet: options.Quiet = False,
 ) -> None:
-    """Linear regions of ReLU networks, counted exactly, beside what theory expects.
+    """Linear regions of ReLU networks, counted exactly.
 
     \b
     z^1 = W_1 x + b_1,  z^(l+1) = W_(l+1) max(z^l, 0) + b_(l+1)

@@ -175,7 +175,7 @@ def sweep(
     ] = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Any command over a grid of its options, in one go, and again for what is missing.
+    """Any command over a grid of its options, resumable.
 
     \b
     nnth sweep regions --vary width=16,32,64 --vary seed=0:20 --n0 2 -o runs.csv
