@@ -168,6 +168,15 @@ def test_options_that_step_together_and_a_file(tmp_path: Path, here: Call) -> No
     assert {row["samples"] for row in other} == {"1"}
 
 
+def test_drafts_of_killed_sweeps_are_cleared_away(tmp_path: Path, here: Call) -> None:
+    ours = [".runs.csv.draft-0123456789ab", "..runs.csv.parts.draft-0123456789ab"]
+    others = [".runs2.csv.draft-0123456789ab", ".runs.csv.swp"]
+    for name in ours + others:
+        (tmp_path / name).touch()
+    here("kernel", "--vary", "rho=0.1,0.2", "--depth", 1, "-o", "runs.csv")
+    assert {path.name for path in tmp_path.iterdir()} == {"runs.csv", *others}
+
+
 def test_many_points_are_quick(tmp_path: Path) -> None:
     begun = time.monotonic()
     sweep("kernel", "--vary", "rho=0:1:0.0005", "-o", "k.csv", cwd=tmp_path)

@@ -102,6 +102,18 @@ def test_biases_of_relu_add_l_and_weights_of_tanh_do_not() -> None:
     assert biases == pytest.approx(2.0, rel=0.02)
 
 
+@pytest.mark.parametrize("cw", [0.0, 1e-17])
+def test_without_weights_there_is_still_the_last_layer(cw: float) -> None:
+    """tanh of N(0, cb): by (K - C_b)/C_w this would be 0/0, or lost to rounding."""
+    table = rates("tanh", width=64, depth=2, cb=1.0, cw=cw, samples=400)
+    (theory,) = pick(table, "theory", layer=3, quantity="weights", parametrisation="standard")
+    x, w = np.polynomial.hermite_e.hermegauss(80)
+    mean_square = w @ np.tanh(x) ** 2 / np.sqrt(2 * np.pi)
+    assert theory == pytest.approx(64 * mean_square, rel=1e-9)  # of 80 nodes
+    z = pick(table, "z", layer=3, quantity="weights", parametrisation="standard")
+    assert abs(z[0]) < 4
+
+
 def test_the_same_seed_gives_the_same_bits() -> None:
     one, two = (rates("gelu", width=16, depth=3, samples=5, seed=7).to_csv() for _ in range(2))
     assert one == two
@@ -164,6 +176,29 @@ def test_the_four_exponents_and_the_explosion() -> None:
     assert (np.diff(exploded) > 0).all()
 
 
+def test_a_kink_makes_the_lazy_kernel_move_by_the_root() -> None:
+    """abs turns a share n^-1/2 of its slopes; smooth activations average that out."""
+    table = training_scalings("abs", widths=(256, 1024, 4096), samples=24)
+    found = pick(table, "exponent", regime="lazy", quantity="ntk")[0]
+    assert found == pytest.approx(-0.5, abs=0.15)  # of large widths
+    assert pick(table, "theory", regime="lazy", quantity="ntk")[0] == -0.5
+
+
+def test_what_diverges_or_stands_still_is_said() -> None:
+    table = training_scalings("exp", widths=(16, 32), samples=3)
+    assert len(table) == 22
+    assert "training diverges" in pick(table, "note", regime="mean field", quantity="loss")
+    still = training_scalings("step", widths=(16, 32), samples=3)
+    assert set(pick(still, "note", quantity="features", regime="lazy")) == {"does not move"}
+    assert np.isnan(pick(still, "exponent", quantity="features")).all()
+
+
+def test_one_point_is_learnt_in_a_step() -> None:
+    table = descent_rates(inputs()[:1])
+    assert table["measured"][1] == 0.0
+    assert table["converges"].tolist() == [True, True, True, False]
+
+
 def test_lazy_training_follows_the_linearised_network() -> None:
     """f after T steps is y + (1 - eta Theta)^T (f_0 - y) up to n^-1/2."""
     from nnth.training_scalings import REGIMES, _data, _movement
@@ -211,7 +246,10 @@ def test_the_modes_of_the_command(tmp_path: Path) -> None:
         (["--width", "0"], "width must be at least 1"),
         (["--width", "3,4"], "--width must be one number without --training, not 3,4"),
         (["--depth", "0"], "depth must be at least 1"),
-        (["--norm", "0"], "norm must be finite and above 0, not 0"),
+        (["--norm", "0"], "norm must be from 1e-100 to 1e100, not 0"),
+        (["--threads", "-1"], "threads must be at least 0, not -1"),
+        (["--threads", "-1", "--training"], "threads must be at least 0, not -1"),
+        (["--act", "step", "--cw", "1"], "act must have a slope with a mean square"),
         (["--samples", "-1"], "samples must be at least 0, not -1"),
         (["--noise", "1"], "--noise must come with --inputs"),
         (["--steps", "5"], "--steps must come with --inputs or --training"),

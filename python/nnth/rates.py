@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nnth import _core
 from nnth.activation import Activation, activation
 from nnth.kernel import kernel, variances
 from nnth.network import whole
@@ -44,6 +45,7 @@ def rates(
     norm: float = 1.0,
     samples: int = 200,
     seed: int = 0,
+    threads: int = 0,
     progress: Progress | None = None,
 ) -> Table:
     """Return what the weights and biases of each layer add to the tangent kernel of an input.
@@ -55,8 +57,9 @@ def rates(
     |h^(l-1)|^2.
 
     act, cb, cw: as in `nnth.kernel`. width: n of the input and every hidden layer; depth: hidden
-    layers L; the output is one number. norm: |x|^2/n, above 0.
+    layers L; the output is one number. norm: |x|^2/n, from 1e-100 to 1e100.
     samples: random networks, 0 for theory alone. seed: network s is stream s of it.
+    threads: that draw its weights, 0 = all; the result is the same.
     progress: called with networks done and in all.
 
     Returns a Table, a row a layer 1..L+1, kind and parametrisation ("standard", "ntk"), and rows of
@@ -68,22 +71,24 @@ def rates(
     Accuracy: theory is exact for ReLU at any width when cb = 0; else finite widths add a relative
     O(L/n), which a fine sample sees. Cost: a forward and a backward pass a network, L n^2 normals.
 
-    Raises ValueError for arguments out of range.
+    Raises ValueError for arguments out of range, and for activations that jump or whose slope has
+    no mean square, so that the tangent kernel is infinite.
 
     Source: Jacot et al. (2018); Roberts, Yaida & Hanin (2022), ch. 9.
     """
     chosen = activation(act)
     cb, cw = variances(chosen, cb, cw)
     width, depth = whole("width", width), whole("depth", depth)
-    if not 0.0 < norm < np.inf:
-        raise ValueError(f"norm must be finite and above 0, not {norm:g}")
+    if not 1e-100 <= norm <= 1e100:
+        raise ValueError(f"norm must be from 1e-100 to 1e100, not {norm:g}")
     if samples < 0:
         raise ValueError(f"samples must be at least 0, not {samples}")
+    _core.thread_count(threads)
     begin()
-    theory, error = _theory(chosen.name, width, depth, cb, cw, norm)
+    theory, error = _theory(chosen, width, depth, cb, cw, norm)
     sums = np.empty((samples, depth + 2, len(KINDS)))
     for sample in range(samples):
-        sums[sample] = _contributions(chosen, width, depth, cb, cw, norm, seed, sample)
+        sums[sample] = _contributions(chosen, width, depth, cb, cw, norm, seed, sample, threads)
         if progress is not None:
             progress(sample + 1, samples)
     parameters = {"act": chosen.name, "width": width, "depth": depth, "cb": cb, "cw": cw}
@@ -92,17 +97,24 @@ def rates(
 
 
 def _theory(
-    act: str, width: int, depth: int, cb: float, cw: float, norm: float
+    act: Activation, width: int, depth: int, cb: float, cw: float, norm: float
 ) -> tuple[Floats, float]:
     """Contributions `(depth + 2, kinds)` at infinite width, sums first, and their error."""
-    layers = kernel(act, depth=depth, cb=cb, cw=cw, norm=norm, rho=1.0)
-    chi_perp = layers["chi_perp"][:-1]
+    layers = kernel(act.name, depth=depth, cb=cb, cw=cw, norm=norm, rho=1.0)
+    if not np.isfinite(layers["k_aa"]).all():
+        raise ValueError(
+            f"depth must be less than {depth}: variances overflow before layer {depth}"
+        )
+    # E[s^2] by itself: (K - C_b)/C_w would cancel.
+    layer_map = _core.VarianceMap(act.core, 1e-14, 1e8, 1)
+    square, slope_square, _ = layer_map.exact(layers["k_aa"][:-1])
+    if not np.isfinite(slope_square).all():
+        raise ValueError(
+            f"act must have a slope with a mean square, and that of {act.name} is infinite"
+        )
+    chi_perp = cw * slope_square
     gradient = np.append(np.cumprod(chi_perp[::-1])[::-1], 1.0)  # G^1 .. G^(L+1)
-    inner = np.array([norm])  # |h^(l-1)|^2/n, l = 1 .. L+1
-    if cw > 0.0:
-        inner = np.append(inner, (layers["k_aa"][1:] - cb) / cw)
-    else:
-        inner = np.append(inner, np.zeros(depth))
+    inner = np.append(norm, square)  # |h^(l-1)|^2/n, l = 1 .. L+1
     # A contribution is a variance times a product of chis, which is a share of Theta: each is off
     # by no more than the kernels where they are worst.
     error = 2.0 * float(layers["error"].max())
@@ -119,26 +131,32 @@ def _with_sums(layers: Floats) -> Floats:
 
 
 def _contributions(
-    act: Activation, width: int, depth: int, cb: float, cw: float, norm: float, seed: int, s: int
-) -> Floats:
-    """The same of network s, by a forward and a backward pass."""
+    act: Activation, width: int, depth: int, cb: float, cw: float, norm: float, seed: int, s: int,
+    threads: int,
+) -> Floats:  # fmt: skip
+    """The same of network s, by a forward and a backward pass.
+
+    Products by einsum, which has no threads: BLAS may sum in an order that depends on theirs.
+    """
     size = width * width + width
     scale, bias = np.sqrt(cw / width), np.sqrt(cb)
     h, matrices, slopes = np.full(width, np.sqrt(norm)), [], []
-    inner = [h @ h / width]
+    inner = [norm]
     for layer in range(depth):
-        draws = normals(seed, s, size, layer * size)
+        draws = normals(seed, s, size, layer * size, threads=threads)
         matrix = scale * draws[: width * width].reshape(width, width)
-        h, slope, _ = act.core.evaluate(matrix @ h + bias * draws[width * width :])
+        h, slope, _ = act.core.evaluate(
+            np.einsum("ij,j->i", matrix, h) + bias * draws[width * width :]
+        )
         matrices.append(matrix)
         slopes.append(slope)
-        inner.append(h @ h / width)
-    back = scale * normals(seed, s, width, depth * size)  # the output's weights
+        inner.append(float(np.sum(h * h)) / width)
+    back = scale * normals(seed, s, width, depth * size, threads=threads)  # the output's weights
     gradient = [1.0]
     for matrix, slope in zip(matrices[::-1], slopes[::-1], strict=True):
         delta = slope * back
-        gradient.append(delta @ delta)
-        back = matrix.T @ delta
+        gradient.append(float(np.sum(delta * delta)))
+        back = np.einsum("ij,i->j", matrix, delta)
     return _with_sums(_kinds(np.array(gradient[::-1]), np.array(inner), width, cb, cw))
 
 
@@ -147,7 +165,7 @@ def _table(theory: Floats, error: float, sums: Floats, meta: Meta, width: int) -
     unknown = np.full((layers, kinds), np.nan)
     mean = sums.mean(axis=0) if samples else unknown
     stderr = sums.std(axis=0, ddof=1) / np.sqrt(samples) if samples > 1 else unknown
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         z = np.where(stderr > 0.0, (mean - theory) / stderr, np.nan)
         eta = np.where(np.arange(layers)[:, None] == 0, 1.0 / theory, np.nan)
     columns: dict[str, Any] = {

@@ -112,7 +112,7 @@ def rates(
 
             if widths is not None:
                 asked["widths"] = widths
-            table = training_scalings(**asked, seed=seed, progress=progress)
+            table = training_scalings(**asked, seed=seed, threads=threads, progress=progress)
         elif inputs is not None:
             from nnth.descent_rates import descent_rates, noisy_descent
 
@@ -125,7 +125,7 @@ def rates(
                 raise ValueError(f"--width must be one number without --training, not {width}")
             if widths is not None:
                 asked["width"] = widths[0]
-            table = contributions(**asked, seed=seed, progress=progress)
+            table = contributions(**asked, seed=seed, threads=threads, progress=progress)
     destination.deliver(table)
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+DRAFT = ".draft-"  # in the names of files that take their place when they are whole
+
 
 class SweepBusyError(Exception):
     """Another sweep is at work on the file."""
@@ -38,10 +40,18 @@ def sweep_of(path: Path, *, shard: bool) -> Iterator[None]:
     finally:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for left in _drafts(target):  # of sweeps that were killed: nobody else is here
+                left.unlink(missing_ok=True)
             name.unlink(missing_ok=True)
         except BlockingIOError:
             pass  # other shards are still there
         os.close(descriptor)
+
+
+def _drafts(target: Path) -> list[Path]:
+    """Drafts of the file and of the parts of its points."""
+    names = (f".{target.name}{DRAFT}", f"..{target.name}.parts{DRAFT}")
+    return [path for path in target.parent.iterdir() if path.name.startswith(names)]
 
 
 def is_at(descriptor: int, path: Path) -> bool:

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nnth_cli.files import write_all
-from nnth_cli.sweep.locks import is_at
+from nnth_cli.sweep.locks import DRAFT, is_at
 
 _SYNC_SECONDS = 0.05  # what a loss of power may take back; a killed process loses nothing
 
@@ -142,7 +142,7 @@ class SharedLines(ABC):
             self._stream = None
 
     def _draft(self) -> Path:
-        return self.path.with_name(f".{self.path.name}.{os.urandom(6).hex()}")
+        return self.path.with_name(f".{self.path.name}{DRAFT}{os.urandom(6).hex()}")
 
 
 def _read(stream: int, start: int, length: int) -> bytes:
