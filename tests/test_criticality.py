@@ -113,6 +113,7 @@ def test_scale_invariant_activations_fix_every_variance(act: str) -> None:
         ("cos", "chi_par is below chi_perp"),
         ("exp", "chi_par is above chi_perp"),
         ("z+1", "C_b = -1 would be negative"),
+        ("1+0*z", "chi_perp is 0"),
     ],
 )
 def test_what_fails_is_said_in_words(act: str, note: str) -> None:
@@ -153,6 +154,15 @@ def test_the_scale_of_the_input_is_the_scale_of_the_point(scale: float) -> None:
     assert row["cw"] == pytest.approx(plain["cw"], rel=1e-12)
 
 
+@pytest.mark.parametrize("act", ["relu(z-1)", "max(abs(z)-1,0)"])
+def test_kinks_at_zeros_make_every_variance_critical_for_its_own_pair(act: str) -> None:
+    table = critical(act)
+    assert table["universality"].tolist() == ["family"]
+    assert "every K* is critical" in table["note"][0]
+    with pytest.raises(ValueError, match="has a family"):
+        critical_decay(act)
+
+
 # Decay.
 
 
@@ -180,6 +190,36 @@ def test_a_flatter_activation_decays_as_the_root_of_depth() -> None:
     row = first("z - z**5*exp(-z*z)")
     assert row["decay"] == "1/l^0.5"
     assert row["coefficient"] == pytest.approx(60**-0.5, rel=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("act", "stability", "decay", "coefficient"),
+    [
+        # A scale of its own near 0: what holds further out says nothing of it.
+        ("z+0.0001*tanh(100*z)+0.001*z**3", "stable", "1/l", None),
+        ("z-0.001*tanh(z)+0.0005*tanh(2*z)", "stable", "1/l", 500 / 3),
+        # Departures below 2 % everywhere.
+        ("z-0.01*relu(z-3)+0.01*relu(-z-3)", "stable", "1/log(l)", 4.5),
+        ("relu(z)-0.01*relu(z-3)", "stable", "1/log(l)", 4.5),
+        ("min(max(z,-5000),5000)", "stable", "1/log(l)", 1.25e7),
+        ("z+relu(z-1)-relu(-z-1)", "unstable", "", None),
+    ],
+)
+def test_decays_that_are_hard_to_see(
+    act: str, stability: str, decay: str, coefficient: float | None
+) -> None:
+    row = first(act)
+    assert (row["k_star"], row["stability"], row["decay"]) == (0.0, stability, decay)
+    if coefficient is not None:
+        assert row["coefficient"] == pytest.approx(coefficient, rel=1e-6)
+
+
+@pytest.mark.parametrize("act", ["z-0.1*z*abs(z)**0.5/(1+z**2)", "tanh(z*1e9)"])
+def test_a_decay_that_is_not_resolved_is_not_stated(act: str) -> None:
+    row = first(act)
+    assert row["note"] == "the decay is not resolved"
+    assert math.isnan(row["coefficient"])
+    assert row["decay"] == ""
 
 
 def test_tanh_along_a_million_layers_to_the_next_order() -> None:
@@ -210,7 +250,7 @@ def test_gelu_comes_to_its_point_from_above_only() -> None:
     from_above = critical_decay("gelu", depth=10**6, norm=4.0)
     point = first("gelu")
     distance = from_above["distance"][-1]
-    # |K - K*| ~ coefficient/l; the logarithm leaves 1 % at a million layers.
+    # |K - K*| ~ coefficient/l; the logarithm leaves some per cent at a million layers.
     assert distance * 10**6 == pytest.approx(point["coefficient"], rel=0.05)
     assert abs(from_above["next_order"][-1] - from_above["k"][-1]) < 0.1 * distance
     below = critical_decay("gelu", depth=10, norm=1.0)
@@ -242,6 +282,14 @@ def test_a_tangent_fixed_point_is_found_once() -> None:
     table = phase("relu_power:2", cw=0.5, cb=1 / 3)  # 6 C_w C_b = 1: K = 2/3
     assert table["k_star"] == pytest.approx([2 / 3], rel=1e-6)
     assert table["error"][0] < 1e-5
+
+
+@pytest.mark.parametrize(("shift", "count"), [(1e-3, 2), (1e-6, 2), (-1e-3, 0), (-1e-6, 0)])
+def test_fixed_points_near_a_tangent_one(shift: float, count: int) -> None:
+    """relu(z - 1) at C_w g'(5) = 1, where E[s^2] at small variances is hard to integrate."""
+    (square,), _, (slope,) = variance_map(activation("relu(z-1)")).exact([5.0])
+    table = phase("relu(z-1)", cw=1 / slope, cb=5 - square / slope - shift)
+    assert np.isfinite(table["k_star"]).sum() == count
 
 
 def test_relu_phases() -> None:

@@ -25,6 +25,7 @@ MOST_VARIANCE: Final = 1e8
 
 _NODES: Final = 12  # of the fits around a critical variance
 _MODERATE: Final = 0.02  # they reach to where the map departs from K by this share
+_SEEN: Final = 1e-12  # a departure below this is rounding
 _BASIS: Final = 1e-6  # coefficients below this share of the largest are 0
 
 
@@ -32,7 +33,8 @@ _BASIS: Final = 1e-6  # coefficients below this share of the largest are 0
 class CriticalPoint:
     """A triple (C_b, C_w, K*) with K* fixed and chi_par = chi_perp = 1, and the flow beside it.
 
-    k_star: nan where every K is fixed. universality: "scale-invariant", "K* = 0" or "half-stable".
+    k_star: nan where every K is fixed. universality: "scale-invariant", "K* = 0", "half-stable"
+        or "family", where every K* is critical for its own C_b and C_w (nan).
     stability: "stable", "unstable", "from below", "from above" (the side that tends to K*), or
         "neutral" where every K is fixed.
     order r, a, next_a: with x = (K - K*)^r a layer adds (a x + next_a x^2) (K - K*); r = 1 for K* >
@@ -71,8 +73,10 @@ class CriticalPoint:
     @property
     def coefficient(self) -> float:
         """What the law of `decay` is multiplied by."""
-        if self.stability == "unstable" or np.isinf(self.order):
-            return self.a if np.isinf(self.order) else np.nan
+        if self.stability == "unstable":
+            return np.nan
+        if np.isinf(self.order):
+            return self.a
         return float((1.0 / (self.order * abs(self.a))) ** (1.0 / self.order))
 
     def asymptotes(self, layer: Floats) -> tuple[Floats, Floats]:
@@ -107,7 +111,7 @@ def variance_map(act: Activation, *, threads: int = 0) -> _core.VarianceMap:
 
 
 def critical(act: str = "tanh", *, threads: int = 0) -> Table:
-    """Return all critical points of an activation.
+    """Return the critical points of an activation.
 
     They are the (C_b, C_w, K*) with K* = C_b + C_w E[s^2], chi_par = (C_w/2) E[(s^2)''] = 1 and
     chi_perp = C_w E[s'^2] = 1, z ~ N(0, K*): the K* with E[s s''] = 0, C_w = 1/E[s'^2] and C_b =
@@ -117,16 +121,17 @@ def critical(act: str = "tanh", *, threads: int = 0) -> Table:
 
     Returns a Table, a row a critical point, or one row of universality "none" whose note says what
     fails: cb, cw, k_star (nan where every K is fixed), chi_par, chi_perp, universality
-    ("scale-invariant", "K* = 0", "half-stable", "none"), stability ("stable", "unstable", "from
-    below" or "from above" for the side that tends to K*, "neutral"), decay and
-    coefficient (|K^l - K*| ~ coefficient times decay at large l, on the side that tends to K*),
-    p_perp (the squared distance of two nearby inputs falls as l^-p_perp, relative to theirs), xi_q
-    and xi_c (depth scales -1/log chi, infinite here), residual (of K* = C_b + C_w E[s^2], relative
+    ("scale-invariant", "K* = 0", "half-stable", "family", "none"), stability ("stable", "unstable",
+    "from below" or "from above" for the side that tends to K*, "neutral"), decay and coefficient
+    (|K^l - K*| ~ coefficient times decay at large l, on the side that tends to K*), p_perp (the
+    squared distance of two nearby inputs falls as l^-p_perp, relative to theirs), xi_q and xi_c (depth scales -1/log chi, infinite here), residual (of K* = C_b + C_w E[s^2], relative
     to K*), note.
 
     Range: 0 and variances from 1e-14 to 1e8, or where the activation's own range ends, as k_least
-    and k_most of the record say. Accuracy: K*, C_b and C_w to 1e-12; `coefficient` and p_perp to
-    1e-8. Cost: 10 to 200 ms, and seconds for activations that oscillate fast.
+    and k_most of the record say. A K* > 0 at which E[s s''] touches 0 without a change of sign is
+    not found. Accuracy: K* and C_w to 1e-12, C_b to 1e-12 K*; `coefficient` and p_perp to 1e-8, nan
+    with a note where the decay is not resolved. Cost: 10 to 200 ms, and seconds for activations
+    that oscillate fast.
 
     Raises ValueError for an unknown activation.
 
@@ -199,6 +204,8 @@ def critical_decay(
     if not points:
         raise ValueError(f"act must have a critical point, and {chosen.name} has none: {failure}")
     point = points[0]
+    if point.universality == "family":
+        raise ValueError(f"act must have a first critical point, and {chosen.name} has a family")
     columns = found.recursion(point.cb, point.cw, point.cb + point.cw * norm, depth + 1, progress)
     layer = np.arange(1, depth + 2)
     k = columns["k"]
@@ -278,13 +285,23 @@ def _slope_square_at_zero(act: Activation) -> float:
 
 
 def _scale_invariant(found: _core.VarianceMap) -> tuple[list[CriticalPoint], str]:
-    (square,), (slope,), (curvature,) = found.exact(np.array([1.0]))
-    cb = 1.0 - square / slope
-    if cb < -1e-12:
+    """What follows from E[s s''] = 0 at every K."""
+    k = np.geomspace(max(found.least, 1e-4), min(found.most, 1e4), 9)
+    squares, slopes, curvatures = found.exact(k)
+    if slopes.max() == 0.0:
+        return [], "chi_perp is 0: the activation is constant"
+    nan = np.nan
+    if np.ptp(slopes) > 1e-9 * slopes.max():
+        note = "E[s s''] = 0: every K* is critical, with C_w = 1/E[s'^2], C_b = K* - C_w E[s^2]"
+        return [CriticalPoint(nan, nan, nan, "family", "neutral", 1.0, 1.0, nan, note=note)], ""
+    square, slope, curvature = squares[4], slopes[4], curvatures[4]
+    cb = k[4] - square / slope
+    if cb < -1e-12 * k[4]:
         return [], f"C_b = {cb:.6g} would be negative"
+    residual = abs(cb) / k[4]
     point = CriticalPoint(
-        0.0, 1.0 / slope, np.nan, "scale-invariant", "neutral", curvature / slope, 1.0,
-        abs(cb), note="every K is fixed",
+        0.0, 1.0 / slope, nan, "scale-invariant", "neutral", curvature / slope, 1.0, residual,
+        note="every K is fixed",
     )  # fmt: skip
     return [point], ""
 
@@ -300,33 +317,55 @@ def _at_zero(act: Activation, found: _core.VarianceMap, cw: float, chi_par: floa
         _, slope, _ = found.exact(k)
         return cw * slope - 1.0
 
-    reach = _moderate_reach(departure, found.least, found.most)
-    at, half, far, farther = departure(reach / np.array([1.0, 2.0, 4.0, 8.0]))
-    common = (0.0, cw, 0.0, "K* = 0", "stable" if at < 0.0 else "unstable", chi_par, 1.0, 0.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        no_power = farther == 0.0 or np.log2(far / farther) > 2.0 * np.log2(at / half) + 0.5
-    if no_power:
-        # C_w g - K ~ -exp(-z^2/(2 K)), z the kink nearest to 0: z^2/(2 K) grows as log l.
-        kinks = [abs(z) for z in act.core.breaks(1e3) if z != 0.0]
-        a = min(kinks) ** 2 / 2.0 if kinks else np.nan
-        return CriticalPoint(*common, order=np.inf, a=a, note="linear up to a kink")
     # Beside a kink of some derivative at 0 the map is a series in sqrt(K), else in K.
     power = 0.5 if 0.0 in act.core.breaks(1.0) else 1.0
-    series = _series(departure, reach, power)
-    leading = _leading(series, reach**power)
+    reach, leading = _moderate_reach(departure, found.least, found.most), None
+    near, series = departure(np.array([reach]))[0], np.zeros(1)
+    while leading is None and reach > 64.0 * found.least:
+        near, half, far, farther = departure(reach / np.array([1.0, 2.0, 4.0, 8.0]))
+        if abs(near) < _SEEN:
+            break
+        kinks = []
+        if _falls_faster(near, half, far, farther):
+            kinks = [abs(z) for z in act.core.breaks(40.0 * reach**0.5) if z != 0.0]
+        if kinks:
+            # C_w g - K ~ -exp(-z^2/(2 K)), z the kink nearest to 0: z^2/(2 K) grows as log l.
+            return CriticalPoint(
+                0.0, cw, 0.0, "K* = 0", "stable" if near < 0.0 else "unstable", chi_par, 1.0, 0.0,
+                order=np.inf, a=min(kinks) ** 2 / 2.0, note="linear up to a kink",
+            )  # fmt: skip
+        series, finer = (_series(departure, reach, power, n) for n in (_NODES, _NODES + 4))
+        found_leading = _leading(series, reach**power)
+        if found_leading and np.isclose(series[found_leading], finer[found_leading], 1e-6, 0.0):
+            leading = found_leading
+        else:
+            reach /= 4.0
     if leading is None:
-        return CriticalPoint(*common, note="the decay is no power of l")
-    r, a, next_a = leading * power, series[leading], np.nan
+        return CriticalPoint(
+            0.0, cw, 0.0, "K* = 0", "stable" if near < 0.0 else "unstable", chi_par, 1.0, 0.0,
+            note="the decay is not resolved",
+        )  # fmt: skip
+    r, a, next_a = leading * power, float(series[leading]), np.nan
+    stability = "stable" if a < 0.0 else "unstable"
     scaled = np.abs(series) * reach ** (power * np.arange(len(series)))
-    between = scaled[leading + 1 : 2 * leading]
-    if (between < 1e-4 * scaled[leading]).all():
-        next_a = series[2 * leading]
-    turned = _series(turn, reach, power)
+    if (scaled[leading + 1 : 2 * leading] < 1e-4 * scaled[leading]).all():
+        next_a = float(series[2 * leading])
+    turned = _series(turn, reach, power, _NODES)
     lower = np.abs(turned[1:leading]) * reach ** (power * np.arange(1, leading))
-    p_perp = turned[leading] / (r * a) if (lower < 1e-4 * scaled[leading]).all() else np.nan
-    if at > 0.0:
-        p_perp = np.nan  # K does not stay near 0
-    return CriticalPoint(*common, order=r, a=a, next_a=next_a, p_perp=p_perp)
+    p_perp = np.nan
+    if a < 0.0 and (lower < 1e-4 * scaled[leading]).all():
+        p_perp = float(turned[leading] / (r * a))
+    return CriticalPoint(
+        0.0, cw, 0.0, "K* = 0", stability, chi_par, 1.0, 0.0,
+        order=r, a=a, next_a=next_a, p_perp=p_perp,
+    )  # fmt: skip
+
+
+def _falls_faster(near: float, half: float, far: float, farther: float) -> bool:
+    """Whether values at K, K/2, K/4, K/8 fall faster than any power of K."""
+    if abs(farther) < 1e-15:
+        return True
+    return bool(np.log2(abs(far / farther)) > 2.0 * np.log2(abs(near / half)) + 0.5)
 
 
 def _half_stable(
@@ -355,11 +394,11 @@ def _moderate_reach(departure: Callable[[Floats], Floats], least: float, most: f
     return float(k[max(int(np.argmax(large)) - 1, 0)] if large.any() else k[-1])
 
 
-def _series(f: Callable[[Floats], Floats], reach: float, power: float) -> Floats:
+def _series(f: Callable[[Floats], Floats], reach: float, power: float, nodes: int) -> Floats:
     """Coefficients c_0 = 0, c_1, c_2, ... of f = sum_j c_j y^j, y = K^power, up to K = reach."""
     top = reach**power
-    y = 0.5 * top * (1.0 + chebyshev.chebpts1(_NODES))
-    fit = chebyshev.Chebyshev.fit(y, f(y ** (1.0 / power)) / y, _NODES - 1, domain=[0.0, top])
+    y = 0.5 * top * (1.0 + chebyshev.chebpts1(nodes))
+    fit = chebyshev.Chebyshev.fit(y, f(y ** (1.0 / power)) / y, nodes - 1, domain=[0.0, top])
     derivatives = [fit.deriv(j)(0.0) if j else fit(0.0) for j in range(5)]
     factorials = np.cumprod([1.0, 1.0, 2.0, 3.0, 4.0])
     return np.concatenate([[0.0], np.array(derivatives) / factorials])

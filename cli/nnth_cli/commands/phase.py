@@ -28,8 +28,9 @@ def phase(
     chi_par  = (C_w/2) E[(s^2)''],  xi_q = -1/log |chi_par|    (K stays near K* if |chi_par| < 1)
     chi_perp = C_w E[s'^2],         xi_c = -1/log chi_perp     (ordered < 1 < chaotic)
 
-    A row is a fixed point, stable or not; a pair without any has one row that says so. None between
-    0 and 1e8 is missed. --plot draws the phases of the least stable one with the edge of chaos.
+    A row is a fixed point, stable or not; a pair without any has one row that says so. None from 0
+    to 1e8 (or k_most of the row) is missed. --plot draws the phases of the least
+    stable one with the edge of chaos.
 
     \b
     Source: Poole et al. (2016); Schoenholz et al. (2017).

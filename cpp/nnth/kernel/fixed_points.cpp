@@ -78,9 +78,14 @@ class Finder {
     }
 
   private:
+    // K - C_b - C_w g, or 0 where the expectation itself cannot tell it from 0.
     double cleaned(double k, double cb, double square) const {
+        const double scale = k + cb + cw_ * square;
         const double value = k - cb - cw_ * square;
-        return std::fabs(value) <= map_.error() * (k + cb + cw_ * square) ? 0.0 : value;
+        if (std::fabs(value) > 2.0 * map_.error() * scale) return value;
+        const OneInput s = map_.exact(k);
+        const double sharp = k - cb - cw_ * s.square;
+        return std::fabs(sharp) <= (kRounding + s.square_error) * scale ? 0.0 : sharp;
     }
 
     // K = 0, and what lies between it and the table.

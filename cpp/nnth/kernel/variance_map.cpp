@@ -54,7 +54,10 @@ VarianceMap::VarianceMap(Expectation& expectation, double least, double most, in
         }
     }
     jumps_ = std::isinf(expectation_.one(1.0).slope_square);
-    if (!usable(1.0)) throw std::invalid_argument("act must have a finite square at variance 1");
+    if (!usable(1.0)) {
+        throw std::invalid_argument(
+            "act must have a mean square between 1e-290 and 1e290 at variance 1");
+    }
     least_ = reach(1.0, least);
     most_ = reach(1.0, most_);
     double quadrature = 0.0;
@@ -85,8 +88,8 @@ VarianceMap::VarianceMap(Expectation& expectation, double least, double most, in
 bool VarianceMap::usable(double k) const {
     const OneInput s = expectation_.one(k);
     constexpr double small = 1e-290, large = 1e290;
-    return s.square > small && s.square < large && std::fabs(s.curvature) < large &&
-           s.square > small * k && s.square < large * k;
+    return s.square_error < 1e-10 && s.square > small && s.square < large &&
+           std::fabs(s.curvature) < large && s.square > small * k && s.square < large * k;
 }
 
 double VarianceMap::reach(double good, double end) const {
