@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nnth import _core
 from nnth.activation import activation
-from nnth.criticality import critical_points, variance_map
+from nnth.critical_points import critical_points, variance_map
 from nnth.plot import PhaseDiagram
 from nnth.table import Meta, Table
 from nnth.work import begin
