@@ -23,6 +23,7 @@ from nnth.phase import phase
 from nnth.predict import predict
 from nnth.prediction import Prediction
 from nnth.random import normals, uniforms
+from nnth.rate_statements import rate_statements
 from nnth.rates import rates
 from nnth.region_cells import Cells, cells
 from nnth.region_slices import regions_along, regions_on_plane, regions_through
@@ -76,6 +77,7 @@ __all__ = [
     "phase",
     "predict",
     "random_network",
+    "rate_statements",
     "rates",
     "region_statements",
     "regions",

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from nnth import _core
 from nnth.activation import Activation, activation
+from nnth.ensemble import MAX_SAMPLES
 from nnth.kernel import kernel, variances
-from nnth.network import whole
+from nnth.network import MAX_WIDTH, whole
 from nnth.plot import Lines
-from nnth.random import normals
+from nnth.rate_sampling import Moments, Shape, sample_moments
 from nnth.table import Meta, Table
 from nnth.work import begin
 
@@ -33,6 +34,10 @@ _LABELS: Final = (
     "$\\sum_{ij} (\\partial z/\\partial \\hat W_{ij})^2$",
     "$\\sum_i (\\partial z/\\partial \\hat b_i)^2$",
 )
+
+_MAX_NEURONS: Final = 2**24  # of a network that is drawn
+_RARE: Final = 1e-9  # a chance that no sample sees
+_LARGE_SHARE: Final = 0.1
 
 
 def rates(
@@ -59,20 +64,22 @@ def rates(
     act, cb, cw: as in `nnth.kernel`. width: n of the input and every hidden layer; depth: hidden
     layers L; the output is one number. norm: |x|^2/n, from 1e-100 to 1e100.
     samples: random networks, 0 for theory alone. seed: network s is stream s of it.
-    threads: that draw its weights, 0 = all; the result is the same.
-    progress: called with networks done and in all.
+    threads: for the random numbers, 0 = all; the result is the same. progress: called with networks
+    done and in all.
 
     Returns a Table, a row a layer 1..L+1, kind and parametrisation ("standard", "ntk"), and rows of
     layer 0 for the sums over all layers: layer, quantity ("weights", "biases"), parametrisation,
     mean, stderr, theory (infinite width), z, eta (for layer 0: 1/theory, the order of the rate at
     which this kind of parameters alone moves the output by what it is off), error (estimated, of
-    theory, relative).
+    theory, relative), note: whether theory is the mean at every width or the limit of large ones,
+    and where a few networks make the mean.
 
-    Accuracy: theory is exact for ReLU at any width when cb = 0; else finite widths add a relative
-    O(L/n), which a fine sample sees. Cost: a forward and a backward pass a network, L n^2 normals.
+    Accuracy: theory is exact at any width for activations that are linear on either side of 0; else
+    finite widths add a relative O(L/n), which a fine sample sees. Cost: 40 ns a neuron and network,
+    for a sample draws what Gaussian weights do to norms, exactly in law, and not the weights.
 
     Raises ValueError for arguments out of range, and for activations that jump or whose slope has
-    no mean square, so that the tangent kernel is infinite.
+    no mean square, so that the tangent kernel is infinite; KeyboardInterrupt saying what was done.
 
     Source: Jacot et al. (2018); Roberts, Yaida & Hanin (2022), ch. 9.
     """
@@ -81,19 +88,27 @@ def rates(
     width, depth = whole("width", width), whole("depth", depth)
     if not 1e-100 <= norm <= 1e100:
         raise ValueError(f"norm must be from 1e-100 to 1e100, not {norm:g}")
-    if samples < 0:
-        raise ValueError(f"samples must be at least 0, not {samples}")
+    if width > MAX_WIDTH:
+        raise ValueError(f"width must be at most {MAX_WIDTH}, not {width}")
+    samples = whole("samples", samples, 0)
+    if samples >= MAX_SAMPLES:
+        raise ValueError(f"samples must be below {MAX_SAMPLES}, not {samples}")
+    shape = Shape(chosen, width, (width,) * depth, norm, cb, cw)
+    if samples and width * depth > _MAX_NEURONS:
+        raise ValueError(
+            f"width * depth must be at most {_MAX_NEURONS} to be sampled, not {width * depth}"
+        )
     _core.thread_count(threads)
     begin()
     theory, error = _theory(chosen, width, depth, cb, cw, norm)
-    sums = np.empty((samples, depth + 2, len(KINDS)))
-    for sample in range(samples):
-        sums[sample] = _contributions(chosen, width, depth, cb, cw, norm, seed, sample, threads)
-        if progress is not None:
-            progress(sample + 1, samples)
+    seen = None
+    if samples:
+        near = theory[:, :2]
+        work: dict[str, Any] = {"seed": seed, "threads": threads, "progress": progress}
+        seen = sample_moments(shape, _batch_with_sums, near, samples=samples, **work)
     parameters = {"act": chosen.name, "width": width, "depth": depth, "cb": cb, "cw": cw}
     meta = Meta("rates", parameters | {"norm": norm, "samples": samples}, seed=seed)
-    return _table(theory, error, sums, meta, width)
+    return _table(theory, error, seen, shape, meta)
 
 
 def _theory(
@@ -130,41 +145,46 @@ def _with_sums(layers: Floats) -> Floats:
     return np.concatenate([layers.sum(axis=0, keepdims=True), layers])
 
 
-def _contributions(
-    act: Activation, width: int, depth: int, cb: float, cw: float, norm: float, seed: int, s: int,
-    threads: int,
-) -> Floats:  # fmt: skip
-    """The same of network s, by a forward and a backward pass.
+def _batch_with_sums(batch: Floats) -> Floats:
+    """Contributions `(networks, depth + 2, 2)`, sums first."""
+    return np.concatenate([batch.sum(axis=1, keepdims=True), batch], axis=1)
 
-    Products by einsum, which has no threads: BLAS may sum in an order that depends on theirs.
+
+def _of_kinds(standard: Floats, shape: Shape) -> Floats:
+    """What is known in the standard parametrisation `(layers, 2)`, for all kinds."""
+    return np.concatenate([standard, standard * (shape.cw / shape.n0, shape.cb)], axis=1)
+
+
+def _notes(seen: Moments | None, shape: Shape, layers: int) -> list[str]:
+    """A note for each layer and kind.
+
+    For s(z) = z above 0 and a z below it E s'^2 = E s^2/z^2 = (1 + a^2)/2 at any norm of a layer's
+    input, by the symmetry of each neuron's weights (Hanin & Nica 2018). A ReLU layer without biases
+    is dead with probability 2^-n; derivatives by biases see slopes at 0, which are 1/2.
     """
-    size = width * width + width
-    scale, bias = np.sqrt(cw / width), np.sqrt(cb)
-    h, matrices, slopes = np.full(width, np.sqrt(norm)), [], []
-    inner = [norm]
-    for layer in range(depth):
-        draws = normals(seed, s, size, layer * size, threads=threads)
-        matrix = scale * draws[: width * width].reshape(width, width)
-        h, slope, _ = act.core.evaluate(
-            np.einsum("ij,j->i", matrix, h) + bias * draws[width * width :]
-        )
-        matrices.append(matrix)
-        slopes.append(slope)
-        inner.append(float(np.sum(h * h)) / width)
-    back = scale * normals(seed, s, width, depth * size, threads=threads)  # the output's weights
-    gradient = [1.0]
-    for matrix, slope in zip(matrices[::-1], slopes[::-1], strict=True):
-        delta = slope * back
-        gradient.append(float(np.sum(delta * delta)))
-        back = np.einsum("ij,i->j", matrix, delta)
-    return _with_sums(_kinds(np.array(gradient[::-1]), np.array(inner), width, cb, cw))
+    exact = shape.act.form == "leaky_relu"
+    may_die = exact and shape.act.parameter == 0.0 and shape.cb == 0.0
+    dead = len(shape.widths) * 2.0**-shape.n0 if may_die else 0.0
+    notes = []
+    for layer in range(layers):
+        for i, (quantity, _) in enumerate(KINDS):
+            note = "exact at every width" if exact else "limit of large widths"
+            if quantity == "biases" and dead > _RARE:
+                note = "exact but for networks with a dead layer"
+            share = 0.0 if seen is None else float(seen.largest_share[layer, i % 2])
+            if seen is not None and share > max(_LARGE_SHARE, 10.0 / seen.count):
+                note += f"; one network is {share:.0%} of the sample's sum: draw more"
+            notes.append(note)
+    return notes
 
 
-def _table(theory: Floats, error: float, sums: Floats, meta: Meta, width: int) -> Table:
-    samples, layers, kinds = sums.shape
-    unknown = np.full((layers, kinds), np.nan)
-    mean = sums.mean(axis=0) if samples else unknown
-    stderr = sums.std(axis=0, ddof=1) / np.sqrt(samples) if samples > 1 else unknown
+def _table(theory: Floats, error: float, seen: Moments | None, shape: Shape, meta: Meta) -> Table:
+    layers, kinds = theory.shape
+    width = shape.n0
+    mean = stderr = np.full((layers, kinds), np.nan)
+    if seen is not None:
+        mean, stderr = _of_kinds(seen.mean, shape), _of_kinds(seen.stderr, shape)
+    drawn = seen is not None and seen.count > 1
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         z = np.where(stderr > 0.0, (mean - theory) / stderr, np.nan)
         eta = np.where(np.arange(layers)[:, None] == 0, 1.0 / theory, np.nan)
@@ -178,6 +198,7 @@ def _table(theory: Floats, error: float, sums: Floats, meta: Meta, width: int) -
     ):  # fmt: skip
         columns[name] = values.ravel()
     columns["error"] = np.full(layers * kinds, error)
+    columns["note"] = _notes(seen, shape, layers)
     at = np.arange(1, layers, dtype=np.float64)
     shares = np.array([width, 1.0, 1.0, 1.0])
     shown = [i for i in range(kinds) if (theory[1:, i] > 0.0).all()]
@@ -185,7 +206,7 @@ def _table(theory: Floats, error: float, sums: Floats, meta: Meta, width: int) -
         lines=tuple((_LABELS[i], at, theory[1:, i] / shares[i]) for i in shown),
         points=tuple(
             ("", at, mean[1:, i] / shares[i], stderr[1:, i] / shares[i])
-            for i in (shown if samples > 1 else [])
+            for i in (shown if drawn else [])
         ),
         pairs=True,
         log_y=True,

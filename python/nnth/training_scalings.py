@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from nnth import _core
 from nnth.activation import Activation, activation
-from nnth.network import whole
+from nnth.data import as_data, as_targets, load_data, load_targets
+from nnth.ensemble import MAX_SAMPLES
+from nnth.network import MAX_WIDTH, whole
 from nnth.plot import Lines
 from nnth.random import normals
 from nnth.table import Meta, Table
@@ -19,41 +23,65 @@ from nnth.work import begin
 
 Floats = NDArray[np.float64]
 Progress = Callable[[int, int], object]
+Data = tuple[Floats, Floats]  # inputs `(networks or 1, m, n_0)` and targets `(networks or 1, m)`
 
-QUANTITIES: Final = ("output", "features", "weights", "ntk", "loss")
 _DATA_STREAM: Final = 2**33
+_BATCH: Final = 2**19  # numbers of one array
+_HOPELESS: Final = 1e100  # a loss from which nothing returns
 _SYMBOLS: Final = {
-    "output": "$|f_0|$",
     "features": "$|\\Delta h|/|h|$",
     "weights": "$|\\Delta \\theta|/|\\theta|$",
     "ntk": "$|\\Delta \\Theta|/|\\Theta|$",
+    "eta_lambda": "$\\eta\\,\\lambda_{\\max}$",
+}
+_DRAWN: Final = {
+    "lazy": ("features", "weights", "ntk"),
+    "mean field": ("features", "weights", "ntk"),
+    "mean field at rate 1": ("eta_lambda",),
 }
 
 
 @dataclass(frozen=True)
 class Regime:
-    """f = n^-power sum_i a_i s(w_i.x), trained at the rate n^rate eta_0 for both layers.
+    """f = n^-power sum_i a_i s(w_i.x), trained at n^a_rate eta_0 for a and n^w_rate eta_0 for w.
 
-    exponents: of the width, in the order of QUANTITIES; none for the loss. Of the lazy kernel it is
-    that of smooth activations: a share n^-1/2 of the neurons passes a kink, and the kernel with it.
+    exponents: of the width, for the quantities that are told. That of ntk is of smooth activations:
+    as large a share of the neurons as weights move passes a kink, and the kernel with it.
     """
 
-    name: str
     power: float
-    rate: float
-    exponents: tuple[float, float, float, float]
+    a_rate: float
+    w_rate: float
+    exponents: dict[str, float]
 
 
-REGIMES: Final = (
-    Regime("lazy", 0.5, 0.0, (0.0, -0.5, -0.5, -1.0)),
-    Regime("mean field", 1.0, 1.0, (-0.5, 0.0, 0.0, 0.0)),
-)
+# Mean field in the parameters A = a/n, w at one rate for both is that of a at n^2 times the rate.
+REGIMES: Final = {
+    "lazy": Regime(0.5, 0.0, 0.0, {
+        "output": 0.0, "features": -0.5, "weights": -0.5, "ntk": -1.0, "loss": 0.0,
+        "eta_lambda": 0.0, "first_step": 0.0,
+    }),
+    "mean field": Regime(1.0, 1.0, 1.0, {
+        "output": -0.5, "features": 0.0, "weights": 0.0, "ntk": 0.0, "loss": 0.0,
+        "eta_lambda": 0.0, "first_step": 0.0,
+    }),
+    "frozen": Regime(1.0, 0.0, 0.0, {
+        "output": -0.5, "features": -1.0, "weights": -1.0, "ntk": -1.5, "eta_lambda": -1.0,
+        "first_step": -1.0,
+    }),
+    "mean field at rate 1": Regime(1.0, 2.0, 0.0, {
+        "output": -0.5, "eta_lambda": 1.0, "first_step": 2.0,
+    }),
+}  # fmt: skip
+QUANTITIES: Final = tuple(REGIMES["lazy"].exponents)
 
 
 def training_scalings(
     act: str = "tanh",
     *,
     widths: Sequence[int] = (64, 128, 256, 512, 1024),
+    inputs: ArrayLike | str | os.PathLike[str] | None = None,
+    y: ArrayLike | str | os.PathLike[str] | None = None,
     points: int = 6,
     dimension: int = 4,
     steps: int = 50,
@@ -65,29 +93,32 @@ def training_scalings(
     """Return how far trained two-layer networks move from where they began, against their width.
 
     f(x) = n^-p sum_i a_i s(w_i.x), a_i and the entries of w_i ~ N(0, 1), loss (1/2) sum (f - y)^2,
-    full-batch gradient descent on both layers. Lazy: p = 1/2 and the rate eta_0; mean field: p = 1
-    and the rate n eta_0, so that f moves alike in both. eta_0 = 1/(2 points). With p = 1 in the
-    parameters A = a/n, w and a rate that does not grow, as lecture notes have it, the kernel is of
-    order n and the loss explodes: the third regime here, "mean field at rate 1", five steps of it.
+    full-batch gradient descent on both layers; eta_0 = 1/(2 points). "lazy": p = 1/2 and the rate
+    eta_0. "mean field": p = 1 and the rate n eta_0, so that f moves alike in both. "frozen": p = 1
+    at the rate eta_0, which teaches nothing. "mean field at rate 1": in the parameters A = a/n and
+    w at the rate eta_0 for both, as lecture notes have it, the kernel is of order n and the loss
+    explodes.
 
-    act: as in `nnth.kernel`. widths: two or more, ascending. points, dimension: of the data, x on
-    the unit sphere and y ~ N(0, 1), drawn anew for each sample, and the same at all widths. steps,
-    samples: at least 1 and 2. seed: sample s is stream s of it, of which wider networks take more.
-    threads: that draw weights, 0 = all; the result is the same.
-    progress: called with the work done and in all.
+    act: as in `nnth.kernel`. widths: two or more, ascending. inputs, y: data `(m, n_0)` and `(m,)`,
+    or files; together, or else `points` x on the unit sphere of this `dimension` and y ~ N(0, 1),
+    drawn anew for each sample, and the same at all widths. steps, samples: at least 1 and 2. seed:
+    sample s is stream s of it, of which wider networks take more. threads: that draw weights, 0 =
+    all; the result is the same. progress: called with the work done and in all.
 
-    Returns a Table, a row a regime, width and quantity: regime, width, quantity ("output": root
-    mean square of f before training; "features", "weights", "ntk": changes of s(w.x), of all
-    parameters and of the tangent kernel on the data, relative to their norms; "loss": after over
-    before), mean (the geometric one), stderr, exponent (the mean over samples of the slope of its
-    logarithm against that of the width), exponent_stderr, theory, z (of the exponent),
-    note (where a quantity is 0 or not finite and has no exponent).
+    Returns a Table, a row a regime, width and quantity: regime, width, quantity, mean (the
+    geometric one), stderr, exponent (the mean over samples of the slope of its logarithm against
+    that of the width), exponent_stderr, theory, z (of the exponent), note (where a quantity is 0 or
+    not finite and has no exponent). Quantities: "output", root mean square of f before training;
+    "features", "weights", "ntk", changes of s(w.x), of all parameters and of the tangent kernel on
+    the data, relative to their norms; "loss", after over before; "eta_lambda", rates times the
+    largest eigenvalue of the tangent kernel before training, below 2 where gradient descent
+    converges, to first order; "first_step", the change of the loss in one step, relative to it.
 
     Accuracy: theory is of large widths; at finite ones exponents are off by more than their error,
     most of all that of the lazy kernel where the activation has kinks: -1/2 in the limit, -0.64 for
-    relu at widths from 256 to 16384. Cost: samples steps n points (dimension + 2) multiplications.
+    relu at widths from 256 to 16384. Cost: 40 ns a network, step, neuron and point.
 
-    Raises ValueError for arguments out of range.
+    Raises ValueError for arguments out of range; KeyboardInterrupt saying what was done.
 
     Source: Chizat, Oyallon & Bach (2019); Mei, Montanari & Nguyen (2018); Jacot et al. (2018).
     """
@@ -95,30 +126,39 @@ def training_scalings(
     sizes = [whole("widths", width) for width in widths]
     if len(sizes) < 2 or sizes != sorted(set(sizes)):
         raise ValueError(f"widths must be two or more, ascending, not {','.join(map(str, sizes))}")
+    if sizes[-1] > MAX_WIDTH:
+        raise ValueError(f"widths must be at most {MAX_WIDTH}, not {sizes[-1]}")
+    steps, samples = whole("steps", steps), whole("samples", samples, 2)
+    if samples >= MAX_SAMPLES:
+        raise ValueError(f"samples must be below {MAX_SAMPLES}, not {samples}")
+    given = _given_data(inputs, y)
+    if given is not None:
+        points, dimension = given[0].shape[1:]
     points, dimension = whole("points", points), whole("dimension", dimension)
-    steps, samples = whole("steps", steps), whole("samples", samples)
-    if samples < 2:
-        raise ValueError(f"samples must be at least 2, not {samples}")
     _core.thread_count(threads)
     begin()
-    measured = np.empty((len(REGIMES) + 1, len(sizes), samples, len(QUANTITIES)))
-    done = 0
-    for i, width in enumerate(sizes):
-        for sample in range(samples):
-            data = _data(points, dimension, seed, sample)
-            draws = normals(seed, sample, width * (dimension + 1), threads=threads)
-            net = draws.reshape(width, dimension + 1)
-            with np.errstate(all="ignore"):  # what diverges is noted
-                for j, regime in enumerate(REGIMES):
-                    measured[j, i, sample] = _movement(chosen, regime, net, data, steps)
-                measured[-1, i, sample] = _explosion(chosen, net, data)
-            done += 1
-            if progress is not None:
-                progress(done, len(sizes) * samples)
-    parameters = {"act": chosen.name, "widths": tuple(sizes), "points": points}
-    parameters |= {"dimension": dimension, "steps": steps, "samples": samples}
-    meta = Meta("rates", parameters, seed=seed)
-    return _table(np.array(sizes, dtype=np.float64), measured, meta, kinked=_has_kinks(chosen))
+    measured: dict[tuple[str, int], dict[str, Floats]] = {}
+    total, done = len(REGIMES) * sum(sizes) * samples, 0
+    try:
+        for n in sizes:
+            for name, regime in REGIMES.items():
+                parts = []
+                for nets in _batches(n, samples, max(points, dimension)):
+                    data = _data(points, dimension, seed, nets) if given is None else given
+                    parts.append(train(chosen, regime, n, data, steps, seed, nets, threads))
+                    done += n * len(nets)
+                    if progress is not None:
+                        progress(done, total)
+                measured[name, n] = {q: np.concatenate([p[q] for p in parts]) for q in parts[0]}
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"{len(measured)} of {len(REGIMES) * len(sizes)} trainings were done"
+        ) from None
+    parameters: dict[str, Any] = {"act": chosen.name, "widths": tuple(sizes)}
+    for name, file in (("inputs", inputs), ("y", y)):
+        parameters[name] = os.fspath(file) if isinstance(file, str | os.PathLike) else None
+    parameters |= {"points": points, "dimension": dimension, "steps": steps, "samples": samples}
+    return _table(sizes, measured, _has_kinks(chosen), Meta("rates", parameters, seed=seed))
 
 
 def _has_kinks(act: Activation) -> bool:
@@ -130,76 +170,74 @@ def _has_kinks(act: Activation) -> bool:
     return False
 
 
-# Products are by einsum, which has no threads: BLAS may sum in an order that depends on theirs.
+def train(
+    act: Activation,
+    regime: Regime,
+    n: int,
+    data: Data,
+    steps: int,
+    seed: int,
+    nets: range,
+    threads: int = 0,
+) -> dict[str, Floats]:
+    """Return the quantities of `training_scalings` of these networks of width n, `(networks,)`.
 
-
-def _data(points: int, dimension: int, seed: int, sample: int) -> tuple[Floats, Floats]:
-    draws = normals(seed, _DATA_STREAM + sample, points * (dimension + 1))
-    x = draws[: points * dimension].reshape(points, dimension)
-    return x / np.linalg.norm(x, axis=1, keepdims=True), draws[points * dimension :]
-
-
-def _forward(act: Activation, w: Floats, x: Floats) -> tuple[Floats, Floats]:
-    """s(w_i.x) and s'(w_i.x), `(n, points)` each."""
-    z = np.einsum("id,pd->ip", w, x)
-    value, slope, _ = act.core.evaluate(z.ravel())
-    return value.reshape(z.shape), slope.reshape(z.shape)
-
-
-def _weighted(weights: Floats, values: Floats) -> Floats:
-    return np.asarray(np.einsum("i,ip->p", weights, values))
-
-
-def _kernel(a: Floats, h: Floats, slope: Floats, x: Floats) -> Floats:
-    """sum_i s s + a_i^2 s' s' x.x, the tangent kernel but for its scale."""
-    backward = a[:, None] * slope
-    forward: Floats = np.einsum("ip,iq->pq", h, h)
-    gates: Floats = np.einsum("ip,iq->pq", backward, backward)
-    angles: Floats = np.einsum("pd,qd->pq", x, x)
-    return forward + gates * angles
-
-
-def _movement(
-    act: Activation, regime: Regime, net: Floats, data: tuple[Floats, Floats], steps: int
-) -> list[float]:
+    data: one for each network, or one for all. Where the loss left all bounds it is infinite, and
+    what moved until then is nan. Products are by einsum, which has no threads: BLAS may sum in an
+    order that depends on theirs.
+    """
     x, y = data
-    n = len(net)
-    scale = n**-regime.power
-    eta = 0.5 / len(y) * n**regime.rate
-    a0, w0 = net[:, 0], net[:, 1:]
-    a, w = a0, w0
-    h, slope = _forward(act, w, x)
-    h0, kernel0, f0 = h, _kernel(a, h, slope, x), scale * _weighted(a, h)
-    for _ in range(steps):
-        residual = scale * _weighted(a, h) - y
-        step_w = np.einsum("ip,pd->id", a[:, None] * slope * residual, x)
-        a, w = a - eta * scale * _weighted(residual, h.T), w - eta * scale * step_w
-        h, slope = _forward(act, w, x)
-    moved = np.sqrt(np.sum((a - a0) ** 2) + np.sum((w - w0) ** 2))
-    change = np.linalg.norm(_kernel(a, h, slope, x) - kernel0) / np.linalg.norm(kernel0)
-    f = scale * _weighted(a, h)
-    return [
-        float(np.sqrt(np.mean(f0**2))),
-        float(np.linalg.norm(h - h0) / np.linalg.norm(h0)),
-        float(moved / np.linalg.norm(net)),
-        float(change),
-        float(np.sum((f - y) ** 2) / np.sum((f0 - y) ** 2)),
-    ]
+    dimension = x.shape[2]
+    draws = np.stack([normals(seed, s, n * (dimension + 1), threads=threads) for s in nets])
+    each = draws.reshape(-1, n, dimension + 1)
+    a, w = each[:, :, 0].copy(), each[:, :, 1:].copy()
+    a0, w0 = a.copy(), w.copy()
+    gram = np.einsum("spd,sqd->spq", x, x)
+    scale, eta = n**-regime.power, 0.5 / x.shape[1]
+    a_step, w_step = eta * n**regime.a_rate * scale, eta * n**regime.w_rate * scale
 
+    def forward() -> tuple[Floats, Floats, Floats]:
+        """s(w_i.x) and s'(w_i.x), `(networks, n, m)` each, and f, `(networks, m)`."""
+        z = _product(w, x)
+        value, slope, _ = act.core.evaluate(z)
+        h = value.reshape(z.shape)
+        return h, slope.reshape(z.shape), scale * np.einsum("sn,snm->sm", a, h)
 
-def _explosion(act: Activation, net: Floats, data: tuple[Floats, Floats]) -> list[float]:
-    """Mean field in the parameters A = a/n and w at the rate eta_0: the growth of the loss."""
-    x, y = data
-    top, w = net[:, 0] / len(net), net[:, 1:]
-    eta = 0.5 / len(y)
-    h, slope = _forward(act, w, x)
-    before = np.sum((_weighted(top, h) - y) ** 2)
-    for _ in range(5):
-        residual = _weighted(top, h) - y
-        step_w = np.einsum("ip,pd->id", top[:, None] * slope * residual, x)
-        top, w = top - eta * _weighted(residual, h.T), w - eta * step_w
-        h, slope = _forward(act, w, x)
-    return [np.nan] * 4 + [float(np.sum((_weighted(top, h) - y) ** 2) / before)]
+    def kernel(h: Floats, slope: Floats) -> Floats:
+        """The tangent kernel with the rates in it: f moves by -kernel (f - y) in a step."""
+        back = a[:, :, None] * slope
+        of_w = np.einsum("sni,snj->sij", back, back) * gram
+        of_a = np.einsum("sni,snj->sij", h, h)
+        return np.asarray(scale * (a_step * of_a + w_step * of_w))
+
+    h, slope, f = forward()
+    h0, f0, kernel0 = h, f, kernel(h, slope)
+    before = np.sum((f0 - y) ** 2, axis=1)
+    found = {
+        "output": np.sqrt(np.mean(f0**2, axis=1)),
+        "eta_lambda": np.linalg.eigvalsh(kernel0)[:, -1],
+    }
+    with np.errstate(over="ignore", invalid="ignore"):
+        for step in range(steps):
+            residual = f - y
+            of_a = np.einsum("snm,sm->sn", h, residual)
+            back = a[:, :, None] * slope * residual[:, None, :]
+            w -= w_step * _product(back, x.transpose(0, 2, 1))
+            a -= a_step * of_a
+            h, slope, f = forward()
+            loss = np.sum((f - y) ** 2, axis=1) / before
+            if step == 0:
+                found["first_step"] = np.abs(loss - 1.0)
+            if not np.any(loss < _HOPELESS):
+                break
+        moved = {
+            "features": _norms(h - h0) / _norms(h0),
+            "weights": np.hypot(_norms(a - a0), _norms(w - w0)) / _norms(draws),
+            "ntk": _norms(kernel(h, slope) - kernel0) / _norms(kernel0),
+        }
+    lost = ~(loss < _HOPELESS)
+    found |= {name: np.where(lost, math.nan, values) for name, values in moved.items()}
+    return found | {"loss": np.where(lost, math.inf, loss)}
 
 
 def _exponent(widths: Floats, logs: Floats) -> tuple[float, float]:
@@ -209,42 +247,80 @@ def _exponent(widths: Floats, logs: Floats) -> tuple[float, float]:
     return float(slopes.mean()), float(slopes.std(ddof=1) / np.sqrt(len(slopes)))
 
 
+def _product(left: Floats, right: Floats) -> Floats:
+    """left right^T of each network, as a sum over the few columns."""
+    return np.asarray(np.einsum("snd,spd->snp", left, right))
+
+
+def _norms(arrays: Floats) -> Floats:
+    return np.asarray(np.sqrt(np.sum(arrays.reshape(len(arrays), -1) ** 2, axis=1)))
+
+
+def _batches(n: int, samples: int, numbers: int) -> Iterator[range]:
+    size = max(1, min(samples, _BATCH // (n * numbers)))
+    for start in range(0, samples, size):
+        yield range(start, min(start + size, samples))
+
+
+def _data(points: int, dimension: int, seed: int, nets: range) -> Data:
+    count = points * (dimension + 1)
+    draws = np.stack([normals(seed, _DATA_STREAM + s, count) for s in nets])
+    x = draws[:, : points * dimension].reshape(-1, points, dimension)
+    return x / np.linalg.norm(x, axis=2, keepdims=True), draws[:, points * dimension :]
+
+
+def _given_data(inputs: Any, y: Any) -> Data | None:
+    if (inputs is None) != (y is None):
+        raise ValueError("inputs and y must be given together")
+    if inputs is None:
+        return None
+    x = load_data(inputs) if isinstance(inputs, str | os.PathLike) else as_data(inputs, "inputs")
+    targets = load_targets(y) if isinstance(y, str | os.PathLike) else as_targets(y, "y")
+    if targets.shape != (len(x), 1):
+        raise ValueError(f"y must be one number for each of {len(x)} inputs, not {targets.shape}")
+    return x[None], targets[None, :, 0]
+
+
 def _note(values: Floats) -> str:
     if not np.isfinite(values).all():
         return "training diverges"
     return "" if values.all() else "does not move"
 
 
-def _table(widths: Floats, measured: Floats, meta: Meta, *, kinked: bool) -> Table:
-    rows: list[tuple[Any, ...]] = []
+def _table(
+    widths: Sequence[int],
+    measured: dict[tuple[str, int], dict[str, Floats]],
+    kinked: bool,
+    meta: Meta,
+) -> Table:
+    rows: list[dict[str, Any]] = []
     lines, points = [], []
-    asked = [(j, q) for j in range(len(REGIMES)) for q in range(len(QUANTITIES))]
-    for j, q in [*asked, (len(REGIMES), len(QUANTITIES) - 1)]:
-        values, quantity = measured[j, :, :, q], QUANTITIES[q]
-        name = REGIMES[j].name if j < len(REGIMES) else "mean field at rate 1"
-        has_theory = j < len(REGIMES) and quantity != "loss"
-        theory = REGIMES[j].exponents[q] if has_theory else np.nan
-        if theory == -1.0 and kinked:
-            theory = -0.5
-        with np.errstate(all="ignore"):
-            logs, note = np.log(values), _note(values)
-            mean = np.exp(logs.mean(axis=1))
-            error = mean * logs.std(axis=1, ddof=1) / np.sqrt(logs.shape[1])
-            exponent, stderr = (np.nan, np.nan) if note else _exponent(widths, logs)
-            z = (exponent - theory) / stderr
-        for width, m, e in zip(widths, mean, error, strict=True):
-            rows.append((name, int(width), quantity, m, e, exponent, stderr, theory, z, note))
-        if has_theory and quantity != "output" and not note:
-            # A line of the exponent in theory, through the largest width.
-            label = f"{_SYMBOLS[quantity]}, {name}: $n^{{{theory:g}}}$"
-            lines.append((label, widths, mean[-1] * (widths / widths[-1]) ** theory))
-            points.append(("", widths, mean, error))
-    columns = (
-        "regime", "width", "quantity", "mean", "stderr", "exponent", "exponent_stderr", "theory",
-        "z", "note",
-    )  # fmt: skip
+    sizes = np.array(widths, dtype=np.float64)
+    for name, regime in REGIMES.items():
+        for quantity, theory in regime.exponents.items():
+            values = np.stack([measured[name, n][quantity] for n in widths])
+            if kinked and quantity == "ntk":
+                theory = regime.exponents["weights"]
+            with np.errstate(all="ignore"):
+                logs, note = np.log(values), _note(values)
+                mean = np.exp(logs.mean(axis=1))
+                error = mean * logs.std(axis=1, ddof=1) / np.sqrt(logs.shape[1])
+                exponent, stderr = (np.nan, np.nan) if note else _exponent(sizes, logs)
+                z = (exponent - theory) / stderr
+            for n, m, e in zip(widths, mean, error, strict=True):
+                rows.append({
+                    "regime": name, "width": n, "quantity": quantity, "mean": m, "stderr": e,
+                    "exponent": exponent, "exponent_stderr": stderr, "theory": theory, "z": z,
+                    "note": note,
+                })  # fmt: skip
+            if quantity in _DRAWN.get(name, ()) and not note:
+                # A line of the exponent in theory, through the largest width.
+                label = f"{_SYMBOLS[quantity]}, {name}: $n^{{{theory:g}}}$"
+                lines.append((label, sizes, mean[-1] * (sizes / sizes[-1]) ** theory))
+                points.append(("", sizes, mean, error))
+    columns = {column: [row[column] for row in rows] for column in rows[0]}
     plot = Lines(
         lines=tuple(lines), points=tuple(points), pairs=True, log_x=True, log_y=True,
         x_label="width $n$", y_label="relative change in training",
     )  # fmt: skip
-    return Table(dict(zip(columns, zip(*rows, strict=True), strict=True)), meta, plot=plot)
+    return Table(columns, meta, plot=plot)

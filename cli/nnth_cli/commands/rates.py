@@ -20,8 +20,8 @@ def rates(
     width: Annotated[
         str | None,
         typer.Option(
-            help="Width of every layer; with --training several, as in 64,128,256. [default: 64; "
-            "64,128,256,512,1024]",
+            help="Width of every layer; with --training several, as in 64,128,256; with --inputs "
+            "of networks to be trained too. [default: 64; 64,128,256,512,1024; none]",
             metavar="N",
         ),
     ] = None,
@@ -38,7 +38,14 @@ def rates(
         Path | None,
         typer.Option(
             help="Gradient descent on the tangent kernel of the rows of a .npy, .npz or .csv file, "
-            "a row a rate.",
+            "a row a rate; with --training the data.",
+            metavar="FILE",
+        ),
+    ] = None,
+    y: Annotated[
+        Path | None,
+        typer.Option(
+            help="Targets of --inputs, one a row; --training needs them. [default: random]",
             metavar="FILE",
         ),
     ] = None,
@@ -54,17 +61,26 @@ def rates(
         bool,
         typer.Option("--training", help="Lazy against mean-field training, over widths."),
     ] = False,
+    statements: Annotated[
+        bool,
+        typer.Option(
+            "--statements",
+            help="What lecture notes say of rates, beside what is true and measured, a row each.",
+        ),
+    ] = False,
     samples: Annotated[
         int | None,
         typer.Option(
-            help="Random networks; chains with --noise. [default: 200; 2000 chains; 32 trained]",
+            help="Random networks; chains with --noise. [default: 200; 2000 chains; 32 in "
+            "training, 5 with --inputs]",
             metavar="N",
         ),
     ] = None,
     steps: Annotated[
         int | None,
         typer.Option(
-            help="Steps of gradient descent. [default: 2000; 1000 with --noise, 50 in training]",
+            help="Steps of gradient descent. [default: 2000, with --width 200; 1000 with --noise; "
+            "50 in training]",
             metavar="N",
         ),
     ] = None,
@@ -86,20 +102,20 @@ def rates(
     Without more, a row is what the weights or biases of a layer add to the tangent kernel, in the
     standard and the NTK parametrisation, at infinite width (theory) and in random networks (mean);
     layer 0 has the sums, and eta = 1/sum. With --inputs a row is a rate of gradient descent on a
-    data set, or with --noise a mode. With --training a row is a regime, a width and a quantity,
-    with the exponent of the width fitted and in theory.
+    data set, or with --noise a mode; `notes` is what lecture notes have instead. With --training a
+    row is a regime, a width and a quantity, with the exponent of the width fitted and in theory.
 
     \b
     Source: Jacot et al. (2018); Roberts, Yaida & Hanin (2022), ch. 9; Chizat et al. (2019).
     Example: nnth rates --act relu --width 64 --depth 10
-             nnth rates --inputs data.npy --act relu --depth 3
+             nnth rates --inputs data.npy --y targets.npy --act relu --depth 3 --width 256
              nnth rates --training --width 64,256,1024 --plot movement.png
     """
     destination = Destination(format=format, output=output, append=append, plot=plot, quiet=quiet)
     given = {
-        "--inputs": inputs, "--noise": noise, "--training": training or None, "--norm": norm,
-        "--width": width, "--depth": depth, "--cb": cb, "--cw": cw, "--steps": steps,
-        "--plot": plot, "--samples": samples,
+        "--act": act, "--width": width, "--depth": depth, "--cb": cb, "--cw": cw, "--norm": norm,
+        "--inputs": inputs, "--y": y, "--noise": noise, "--training": training or None,
+        "--statements": statements or None, "--samples": samples, "--steps": steps, "--plot": plot,
     }  # fmt: skip
     _check_together({name for name, value in given.items() if value is not None})
     widths = None if width is None else options.parse_whole_numbers("--width", width)
@@ -107,43 +123,60 @@ def rates(
     chosen |= {"noise": noise, "samples": samples, "steps": steps}
     asked: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
     with progress_bar("rates", quiet=quiet) as progress:
-        if training:
+        if statements:
+            from nnth.rate_statements import rate_statements
+
+            table = rate_statements(seed=seed, progress=progress)
+        elif training:
             from nnth.training_scalings import training_scalings
 
             if widths is not None:
                 asked["widths"] = widths
-            table = training_scalings(**asked, seed=seed, threads=threads, progress=progress)
+            asked |= {"seed": seed, "threads": threads, "progress": progress}
+            table = training_scalings(**asked, inputs=inputs, y=y)
         elif inputs is not None:
             from nnth.descent_rates import descent_rates, noisy_descent
 
-            compute = descent_rates if noise is None else noisy_descent
-            table = compute(inputs, **asked, seed=seed, threads=threads)
+            asked |= {"seed": seed, "threads": threads, "progress": progress}
+            if noise is not None:
+                table = noisy_descent(inputs, **asked)
+            else:
+                table = descent_rates(inputs, y=y, width=_one(widths, width), **asked)
         else:
             from nnth.rates import rates as contributions
 
-            if widths is not None and len(widths) > 1:
-                raise ValueError(f"--width must be one number without --training, not {width}")
             if widths is not None:
-                asked["width"] = widths[0]
+                asked["width"] = _one(widths, width)
             table = contributions(**asked, seed=seed, threads=threads, progress=progress)
     destination.deliver(table)
 
 
 # What says nothing to the other.
 _CONFLICTS = (
-    ("--training", "--inputs"),
-    *(("--training", name) for name in ("--depth", "--cb", "--cw", "--norm")),
-    *(("--inputs", name) for name in ("--width", "--norm", "--plot")),
+    *(("--training", name) for name in ("--depth", "--cb", "--cw", "--norm", "--noise")),
+    ("--inputs", "--norm"),
+    *(("--noise", name) for name in ("--width", "--y")),
 )
 
 
 def _check_together(given: set[str]) -> None:
+    if "--statements" in given and (others := sorted(given - {"--statements"})):
+        raise ValueError(f"--statements and {others[0]} must not both be given")
     for one, other in _CONFLICTS:
         if one in given and other in given:
             raise ValueError(f"{one} and {other} must not both be given")
-    if "--noise" in given and "--inputs" not in given:
-        raise ValueError("--noise must come with --inputs")
-    if "--samples" in given and "--inputs" in given and "--noise" not in given:
-        raise ValueError("--samples must come with --noise where --inputs is given")
+    for name in ("--noise", "--y"):
+        if name in given and "--inputs" not in given:
+            raise ValueError(f"{name} must come with --inputs")
+    if {"--training", "--inputs"} <= given and "--y" not in given:
+        raise ValueError("--training must come with --y where --inputs is given")
+    if {"--samples", "--inputs"} <= given and not given & {"--noise", "--width", "--training"}:
+        raise ValueError("--samples must come with --noise or --width where --inputs is given")
     if "--steps" in given and not given & {"--inputs", "--training"}:
         raise ValueError("--steps must come with --inputs or --training")
+
+
+def _one(widths: list[int] | None, text: str | None) -> int | None:
+    if widths is not None and len(widths) > 1:
+        raise ValueError(f"--width must be one number without --training, not {text}")
+    return None if widths is None else widths[0]

@@ -1,0 +1,134 @@
+"""`nnth rates` run as a process: modes, columns, bad input, files, pictures, interrupts."""
+
+from __future__ import annotations
+
+import csv
+import io
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nnth import rates
+
+NNTH = str(Path(sys.executable).with_name("nnth"))
+
+
+def call(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    words = [NNTH, "rates", *map(str, arguments)]
+    return subprocess.run(words, capture_output=True, text=True, timeout=60, cwd=cwd)
+
+
+def rows_of(done: subprocess.CompletedProcess[str]) -> list[dict[str, str]]:
+    assert (done.returncode, done.stderr) == (0, "")
+    return list(csv.DictReader(io.StringIO(done.stdout)))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """With inputs and targets."""
+    random = np.random.default_rng(0)
+    np.save(tmp_path / "x.npy", random.standard_normal((6, 5)))
+    np.save(tmp_path / "y.npy", random.standard_normal(6))
+    return tmp_path
+
+
+def test_a_new_users_first_command() -> None:
+    rows = rows_of(call("--act", "relu", "--width", 32, "--depth", 3, "--samples", 50))
+    assert len(rows) == 20
+    assert list(rows[0])[:10] == [
+        "layer", "quantity", "parametrisation", "mean", "stderr", "theory", "z", "eta", "error",
+        "note",
+    ]  # fmt: skip
+    assert (rows[0]["theory"], rows[1]["theory"], rows[2]["theory"]) == ("128.0", "4.0", "8.0")
+    assert (rows[0]["act"], rows[0]["width"], rows[0]["seed"]) == ("relu", "32", "0")
+    table = rates("relu", width=32, depth=3, samples=50)
+    assert [row["mean"] for row in rows] == [repr(mean) for mean in table["mean"].tolist()]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "rows", "column"),
+    [
+        (["--depth", 3, "--samples", 5, "--plot", "a.png"], 20, "eta"),
+        (["--inputs", "x.npy", "--plot", "a.png"], 5, "measured"),
+        (["--inputs", "x.npy", "--y", "y.npy", "--width", 16, "--steps", 9], 5, "net_loss"),
+        (["--inputs", "x.npy", "--noise", 0.5, "--samples", 10, "--steps", 50, "--plot", "a.pdf"],
+         3, "stationary"),
+        (["--training", "--width", "16,32", "--samples", 3, "--plot", "a.svg"], 46, "exponent"),
+        (["--training", "--width", "16,32", "--samples", 3, "--inputs", "x.npy", "--y", "y.npy"],
+         46, "note"),
+    ],
+)  # fmt: skip
+def test_modes(arguments: list[object], rows: int, column: str, folder: Path) -> None:
+    table = rows_of(call(*arguments, cwd=folder))
+    assert len(table) == rows
+    assert column in table[0]
+    if "--plot" in arguments:
+        assert (folder / str(arguments[-1])).stat().st_size > 1000
+
+
+def test_statements_hold_and_those_of_the_notes_fail() -> None:
+    rows = rows_of(call("--statements"))
+    assert [row["lecture"] for row in rows] == ["L7"] * 11 + ["Pathologies"] * 3
+    assert list(rows[0])[:5] == ["lecture", "statement", "theory", "measured", "stderr"]
+    assert max(abs(float(row["z"])) for row in rows) < 3.0
+    wrong = [abs(float(row["z_notes"])) for row in rows if row["notes"] != "nan"]
+    assert len(wrong) == 12
+    assert min(wrong) > 20.0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--width", "3,4"], "--width must be one number without --training, not 3,4"),
+        (["--width", "3,x"], "--width must be whole numbers, as in 2,4, not '3,x' (at 'x')"),
+        (["--samples", "-1"], "samples must be at least 0, not -1"),
+        (["--noise", "1"], "--noise must come with --inputs"),
+        (["--y", "y.npy"], "--y must come with --inputs"),
+        (["--steps", "5"], "--steps must come with --inputs or --training"),
+        (["--training", "--cw", "2"], "--training and --cw must not both be given"),
+        (["--training", "--inputs", "x.npy"], "--training must come with --y where --inputs is"),
+        (["--inputs", "none.npy"], "none.npy"),
+        (["--inputs", "x.npy", "--samples", "3"], "--samples must come with --noise or --width"),
+        (["--inputs", "x.npy", "--width", "8", "--noise", "1"], "--noise and --width must not"),
+        (["--statements", "--depth", "3"], "--statements and --depth must not both be given"),
+    ],
+)
+def test_bad_input_is_named(arguments: list[str], message: str, folder: Path) -> None:
+    done = call(*arguments, "--append", "rows.csv", cwd=folder)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (folder / "rows.csv").exists()
+
+
+def test_a_loop_appends(tmp_path: Path) -> None:
+    for depth in (2, 4):
+        done = call("--depth", depth, "--samples", 0, "--append", "rows.csv", cwd=tmp_path)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "rows.csv").read_text())))
+    assert [row["depth"] for row in rows if row["layer"] == "0"] == ["2"] * 4 + ["4"] * 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--width", "500", "--depth", "20", "--samples", "1000000"], "networks were drawn"),
+        (["--training", "--samples", "100000"], "trainings were done"),
+    ],
+)
+def test_an_interrupt_ends_it_at_once(arguments: list[str], said: str) -> None:
+    words = [NNTH, "rates", *arguments]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        time.sleep(0.7)
+        begun = time.monotonic()
+        run.send_signal(signal.SIGINT)
+        out, err = run.communicate(timeout=10)
+    assert time.monotonic() - begun < 2.0  # a busy machine; it listens a few times a second
+    assert (run.returncode, out) == (-signal.SIGINT, "")
+    assert said in err
+    assert err.count("\n") == 1
