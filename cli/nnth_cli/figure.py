@@ -17,7 +17,7 @@ from nnth_cli.region_figure import draw_curve, draw_tessellation
 
 # Okabe & Ito (2008): told apart under every common form of colour blindness.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_MANY_ENTRIES = 7  # of a legend, which then stands beside the axes
+_MANY_ENTRIES = 6  # of a legend, which then stands beside the axes
 # Which a logarithmic axis has at the values themselves, if they are not nearer than this.
 _MOST_TICKS, _LEAST_RATIO = 8, 1.3
 _MANY_CELLS = 20_000  # which a finer picture tells apart

@@ -78,11 +78,11 @@ def layer_sums(shape: Shape, seed: int, start: int, count: int, *, threads: int 
     for before, n in pairwise((shape.n0, *shape.widths)):
         u = np.sqrt(shape.cw / before * squares[-1])[:, None] * take(n)
         z = u + math.sqrt(shape.cb) * take(n) if shape.cb > 0.0 else u
-        value, slope, _ = shape.act.core.evaluate(z)
-        h = value.reshape(z.shape)
+        h, slope = np.empty_like(z), np.empty_like(z)
+        shape.act.core.evaluate_into(z, h, slope)
         inputs.append(h)
         responses.append(u)
-        slopes.append(slope.reshape(z.shape))
+        slopes.append(slope)
         squares.append(np.sum(h * h, axis=1))
 
     sums = np.empty((count, len(shape.widths) + 1, 2))

@@ -26,7 +26,7 @@ Progress = Callable[[int, int], object]
 Data = tuple[Floats, Floats]  # inputs `(networks or 1, m, n_0)` and targets `(networks or 1, m)`
 
 _DATA_STREAM: Final = 2**33
-_BATCH: Final = 2**19  # numbers of one array
+_BATCH: Final = 2**14  # numbers of one array
 _HOPELESS: Final = 1e100  # a loss from which nothing returns
 _SYMBOLS: Final = {
     "features": "$|\\Delta h|/|h|$",
@@ -189,25 +189,25 @@ def train(
     x, y = data
     dimension = x.shape[2]
     draws = np.stack([normals(seed, s, n * (dimension + 1), threads=threads) for s in nets])
-    each = draws.reshape(-1, n, dimension + 1)
-    a, w = each[:, :, 0].copy(), each[:, :, 1:].copy()
+    each = draws.reshape(-1, n, dimension + 1).transpose(0, 2, 1)
+    a, w = each[:, 0].copy(), each[:, 1:].copy()
     a0, w0 = a.copy(), w.copy()
     gram = np.einsum("spd,sqd->spq", x, x)
     scale, eta = n**-regime.power, 0.5 / x.shape[1]
     a_step, w_step = eta * n**regime.a_rate * scale, eta * n**regime.w_rate * scale
 
     def forward() -> tuple[Floats, Floats, Floats]:
-        """s(w_i.x) and s'(w_i.x), `(networks, n, m)` each, and f, `(networks, m)`."""
-        z = _product(w, x)
-        value, slope, _ = act.core.evaluate(z)
-        h = value.reshape(z.shape)
-        return h, slope.reshape(z.shape), scale * np.einsum("sn,snm->sm", a, h)
+        """s(w_i.x) and s'(w_i.x), `(networks, m, n)` each, and f, `(networks, m)`."""
+        z = np.einsum("sdn,spd->spn", w, x)
+        h, slope = np.empty_like(z), np.empty_like(z)
+        act.core.evaluate_into(z, h, slope)
+        return h, slope, scale * np.einsum("sn,spn->sp", a, h)
 
     def kernel(h: Floats, slope: Floats) -> Floats:
         """The tangent kernel with the rates in it: f moves by -kernel (f - y) in a step."""
-        back = a[:, :, None] * slope
-        of_w = np.einsum("sni,snj->sij", back, back) * gram
-        of_a = np.einsum("sni,snj->sij", h, h)
+        back = a[:, None] * slope
+        of_w = np.einsum("spn,sqn->spq", back, back) * gram
+        of_a = np.einsum("spn,sqn->spq", h, h)
         return np.asarray(scale * (a_step * of_a + w_step * of_w))
 
     h, slope, f = forward()
@@ -220,9 +220,9 @@ def train(
     with np.errstate(over="ignore", invalid="ignore"):
         for step in range(steps):
             residual = f - y
-            of_a = np.einsum("snm,sm->sn", h, residual)
-            back = a[:, :, None] * slope * residual[:, None, :]
-            w -= w_step * _product(back, x.transpose(0, 2, 1))
+            of_w = np.einsum("spn,spd->sdn", slope, residual[:, :, None] * x)
+            of_a = np.einsum("spn,sp->sn", h, residual)
+            w -= (w_step * a)[:, None] * of_w
             a -= a_step * of_a
             h, slope, f = forward()
             loss = np.sum((f - y) ** 2, axis=1) / before
@@ -245,11 +245,6 @@ def _exponent(widths: Floats, logs: Floats) -> tuple[float, float]:
     x = np.log(widths) - np.log(widths).mean()
     slopes = np.einsum("i,is->s", x, logs) / np.sum(x * x)
     return float(slopes.mean()), float(slopes.std(ddof=1) / np.sqrt(len(slopes)))
-
-
-def _product(left: Floats, right: Floats) -> Floats:
-    """left right^T of each network, as a sum over the few columns."""
-    return np.asarray(np.einsum("snd,spd->snp", left, right))
 
 
 def _norms(arrays: Floats) -> Floats:
