@@ -261,7 +261,7 @@ def test_the_triangle_inequality_bounds_the_variance() -> None:
 def test_bad_data_is_named() -> None:
     x = inputs()
     with pytest.raises(
-        ValueError, match=r"y must be one number for each of 12 inputs, not \(12, 2"
+        ValueError, match=r"y must be one number for each of 12 inputs, not of shape \(12, 2"
     ):
         descent_rates(x, y=np.ones((12, 2)))
     with pytest.raises(ValueError, match="steps must be from 2 to 20000, not 1"):

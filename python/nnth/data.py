@@ -44,6 +44,17 @@ def as_targets(values: ArrayLike, name: str) -> NDArray[np.float64]:
     return as_data(array[:, None] if array.ndim == 1 else array, name)
 
 
+def targets_of(values: ArrayLike | str | os.PathLike[str], inputs: int) -> NDArray[np.float64]:
+    """Return one target for each input `(inputs,)`, from an array or a file; raises ValueError."""
+    file = isinstance(values, str | os.PathLike)
+    targets = load_targets(values) if file else as_targets(values, "y")  # type: ignore[arg-type]
+    if targets.shape != (inputs, 1):
+        raise ValueError(
+            f"y must be one number for each of {inputs} inputs, not of shape {targets.shape}"
+        )
+    return targets[:, 0]
+
+
 def as_data(values: ArrayLike, name: str) -> NDArray[np.float64]:
     """Return a data set as C-contiguous float64 `(m, n_0)`, checked to be finite.
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nnth.activation import activation
-from nnth.data import as_data, as_targets, load_data, load_targets
+from nnth.data import as_data, load_data, targets_of
 from nnth.gradient_descent import Nets, trained_outputs
 from nnth.gram import gram
 from nnth.kernel import Ntk
@@ -82,7 +82,7 @@ def descent_rates(
         steps = 2000 if width is None else 200
     _check_steps(steps)
     x = _inputs(inputs)
-    targets = normals(seed, _RESIDUAL_STREAM, len(x)) if y is None else _targets(y, len(x))
+    targets = normals(seed, _RESIDUAL_STREAM, len(x)) if y is None else targets_of(y, len(x))
     if width is not None:
         width, samples = whole("width", width), whole("samples", samples)
         if width > MAX_WIDTH:
@@ -207,13 +207,6 @@ def noisy_descent(
 def _check_steps(steps: int) -> None:
     if not 2 <= steps <= MOST_STEPS:
         raise ValueError(f"steps must be from 2 to {MOST_STEPS}, not {steps}")
-
-
-def _targets(y: Data, m: int) -> Floats:
-    targets = load_targets(y) if isinstance(y, str | os.PathLike) else as_targets(y, "y")
-    if targets.shape != (m, 1):
-        raise ValueError(f"y must be one number for each of {m} inputs, not {targets.shape}")
-    return targets[:, 0]
 
 
 def _inputs(inputs: Data) -> Floats:

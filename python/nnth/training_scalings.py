@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nnth import _core
 from nnth.activation import Activation, activation
-from nnth.data import as_data, as_targets, load_data, load_targets
+from nnth.data import as_data, load_data, targets_of
 from nnth.ensemble import MAX_SAMPLES
 from nnth.network import MAX_WIDTH, whole
 from nnth.plot import Lines
@@ -270,10 +270,7 @@ def _given_data(inputs: Any, y: Any) -> Data | None:
     if inputs is None:
         return None
     x = load_data(inputs) if isinstance(inputs, str | os.PathLike) else as_data(inputs, "inputs")
-    targets = load_targets(y) if isinstance(y, str | os.PathLike) else as_targets(y, "y")
-    if targets.shape != (len(x), 1):
-        raise ValueError(f"y must be one number for each of {len(x)} inputs, not {targets.shape}")
-    return x[None], targets[None, :, 0]
+    return x[None], targets_of(y, len(x))[None]
 
 
 def _note(values: Floats) -> str:
