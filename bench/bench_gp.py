@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from nnth import _core, four_point_vertex, normals, sample_layers
 from nnth.activation import activation
-from nnth.gp_vertex import Vertex
+from nnth.gp.vertex import Vertex
 
 Array = NDArray[np.float64]
 MOST_Z = 5.0

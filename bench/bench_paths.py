@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from machine import cpu_model
 
-from nnth.path_samplers import sample_grams, sample_paths
+from nnth.paths.samplers import sample_grams, sample_paths
 
 HERE = Path(__file__).parent
 MOST_Z = 5.0  # of a mean tangent kernel, on either side

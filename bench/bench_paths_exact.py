@@ -23,7 +23,7 @@ import numpy as np
 from machine import cpu_model
 
 from nnth import _core, ntk_moments, path_moments
-from nnth.path_moments import MAX_ORDER, QUANTITIES
+from nnth.paths.moments import MAX_ORDER, QUANTITIES
 
 N0 = 16
 

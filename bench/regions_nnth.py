@@ -15,7 +15,7 @@ from gram_nnth import peak_rss_mb
 
 import nnth
 from nnth.network import random_network
-from nnth.regions import count_regions
+from nnth.regions.counts import count_regions
 
 
 def save(path: Path, network: Any, hidden: int) -> None:

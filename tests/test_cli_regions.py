@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from nnth import random_network, regions, regions_along, regions_through
-from nnth.region_cells import cells
+from nnth.regions.cells import cells
 
 NNTH = str(Path(sys.executable).with_name("nnth"))
 

@@ -12,7 +12,9 @@ from nnth import _core
 
 ROOT = Path(__file__).parents[1]
 CORE = sorted((ROOT / "cpp" / "nnth").rglob("*.?pp"))
-PACKAGE = sorted((ROOT / "python" / "nnth").glob("*.py"))
+LISTS = {"__init__.py"}  # may name every theory
+ALLOWED = {"_core", "__version__"}
+PACKAGE = sorted((ROOT / "python" / "nnth").rglob("*.py"))
 
 
 def test_one_version_everywhere() -> None:
@@ -35,7 +37,19 @@ def test_a_wing_of_the_core_stands_on_numerics_alone(path: Path) -> None:
     assert used <= {wing, "numerics"}
 
 
-@pytest.mark.parametrize("path", PACKAGE, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", PACKAGE, ids=lambda path: str(path.relative_to(ROOT / "python")))
+def test_a_theory_stands_on_the_shared_floor_and_never_on_another(path: Path) -> None:
+    theories = {p.name for p in (ROOT / "python" / "nnth").iterdir() if p.is_dir()}
+    wing = path.parent.name if path.parent.name != "nnth" else ""
+    imports = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.ImportFrom)]
+    used = {(n.module or "").split(".")[1] for n in imports if (n.module or "").startswith("nnth.")}
+    assert path.name in LISTS or not (used & theories) - {wing}
+    assert not [
+        a.name for n in imports for a in n.names if a.name.startswith("_") and a.name not in ALLOWED
+    ]
+
+
+@pytest.mark.parametrize("path", PACKAGE, ids=lambda path: str(path.relative_to(ROOT / "python")))
 def test_the_package_never_prints_evaluates_or_unpickles(path: Path) -> None:
     calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
     names = {node.func.id for node in calls if isinstance(node.func, ast.Name)}

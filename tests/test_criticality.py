@@ -13,7 +13,7 @@ import pytest
 
 from nnth import CATALOGUE, critical, critical_decay, kernel, phase
 from nnth.activation import activation
-from nnth.critical_points import critical_points, variance_map
+from nnth.criticality.points import critical_points, variance_map
 
 NNTH = str(Path(sys.executable).with_name("nnth"))
 

@@ -14,9 +14,9 @@ from scipy import stats
 
 from nnth import _core
 from nnth.activation import activation
-from nnth.gp import GpEnsemble, draw, gp, gp_nets
-from nnth.gp_sampler import LayerSample, sample_layers
-from nnth.gp_vertex import four_point_vertex
+from nnth.gp.gp import GpEnsemble, draw, gp, gp_nets
+from nnth.gp.sampler import LayerSample, sample_layers
+from nnth.gp.vertex import four_point_vertex
 from nnth.kernel import kernel
 from nnth.table import Table
 

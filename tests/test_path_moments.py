@@ -14,9 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from nnth.path_fractions import even_partitions
-from nnth.path_laws import layer_log_moments, path_laws, path_log_cdf
-from nnth.path_moments import (
+from nnth.paths.laws import layer_log_moments, path_laws, path_log_cdf
+from nnth.paths.moments import (
     QUANTITIES,
     lognormal_variance,
     ntk_moments,
@@ -25,7 +24,8 @@ from nnth.path_moments import (
     path_asymptotics,
     path_moments,
 )
-from nnth.weight_law import LAWS, WeightLaw, weight_law
+from nnth.paths.rational import even_partitions
+from nnth.paths.weight_law import LAWS, WeightLaw, weight_law
 
 # Half a unit in the last place for the rounding of the result; the sums have 2^-80.
 ROUNDED = 2.0**-53 * (1 + 1e-6)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from nnth import ntk_moments, path_angles, path_distribution, path_spectrum, paths, sample_paths
-from nnth.path_distribution import ks_distance, laws_of
-from nnth.paths import asked_moments, draw, in_parts, kept_values, path_nets
+from nnth.paths.distribution import ks_distance, laws_of
+from nnth.paths.paths import asked_moments, draw, in_parts, kept_values, path_nets
 
 PROMISED = ("quantity", "order", "exact", "mean", "stderr", "z", "asymptotic")
 

@@ -17,10 +17,10 @@ from nnth import (
     training_scalings,
 )
 from nnth.activation import activation
-from nnth.rate_sampling import Shape, layer_sums
-from nnth.rate_statements import decaying_noise, fitted_power, susceptibilities
+from nnth.rates.sampling import Shape, layer_sums
+from nnth.rates.scalings import REGIMES, train
+from nnth.rates.statements import decaying_noise, fitted_power, susceptibilities
 from nnth.table import Table
-from nnth.training_scalings import REGIMES, train
 
 
 def pick(table: Table, column: str, **where: object) -> np.ndarray:

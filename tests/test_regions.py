@@ -32,9 +32,9 @@ from nnth import (
 from nnth.ensemble import ensemble
 from nnth.network import telgarsky
 from nnth.plot import Curve, Tessellation
-from nnth.region_bounds import expected_regions, zaslavsky
-from nnth.region_pictures import MAX_CELLS, Place, place
-from nnth.region_slices import random_slices
+from nnth.regions.bounds import expected_regions, zaslavsky
+from nnth.regions.pictures import MAX_CELLS, Place, place
+from nnth.regions.slices import random_slices
 
 Floats = NDArray[np.float64]
 
@@ -537,7 +537,7 @@ def test_values_of_pictures(color: Any) -> None:
 
 
 def test_a_box_with_too_many_cells_is_shown_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nnth.region_pictures.MAX_CELLS", 50)
+    monkeypatch.setattr(sys.modules["nnth.regions.pictures"], "MAX_CELLS", 50)
     picture = place(widths=(30,), domain="box", box=4.0).picture()
     assert isinstance(picture, Tessellation)
     assert len(picture.values) <= 50 < MAX_CELLS
@@ -583,7 +583,7 @@ def test_arrangements_and_cells_agree(seed: int, monkeypatch: pytest.MonkeyPatch
     net = Network((rows, outputs), (biases, np.zeros(2)))
     by_cells = count_regions(net)
     # The package's `regions` is the function.
-    monkeypatch.setattr(sys.modules["nnth.regions"], "MAX_SMALL", 0)
+    monkeypatch.setattr(sys.modules["nnth.regions.counts"], "MAX_SMALL", 0)
     by_arrangement = count_regions(net)
     for name in ("activation_regions", "linear_regions", "bounded", "layer_regions"):
         assert getattr(by_arrangement, name) == getattr(by_cells, name)

@@ -16,7 +16,7 @@ from region_nets import RADII, WILD, Floats, Net, gaussian, net, nets, one_layer
 from region_oracle import Counts, faces
 
 from nnth.network import Network
-from nnth.regions import RegionCounts, count_regions
+from nnth.regions.counts import RegionCounts, count_regions
 
 BOXES = st.none() | RADII
 FIELDS = [field.name for field in dataclasses.fields(Counts)]

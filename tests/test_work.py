@@ -16,9 +16,9 @@ import pytest
 import nnth
 from nnth import Table
 from nnth.states import as_json, from_json
-from nnth.sweep import grid, point_seed
+from nnth.sweep.sweep import grid, point_seed
+from nnth.sweep.workers import Lost, in_processes
 from nnth.work import begin, draw_part, from_parts, rehearse, sampled
-from nnth.workers import Lost, in_processes
 
 SAMPLED: dict[str, Callable[[], Table]] = {
     "paths": lambda: nnth.paths(widths="16*3", samples=3000),

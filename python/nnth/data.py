@@ -6,10 +6,12 @@ import os
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+Data: TypeAlias = ArrayLike | str | os.PathLike[str]
 
 SUFFIXES = (".npy", ".npz", ".csv")
 
@@ -24,6 +26,16 @@ def load_data(path: str | os.PathLike[str]) -> NDArray[np.float64]:
     finite numbers, or is damaged; OSError when it cannot be read.
     """
     return as_data(_load(Path(path), "x"), str(path))
+
+
+def data_of(values: Data, name: str) -> NDArray[np.float64]:
+    """Return a data set `(m, n_0)` from an array or a file, as `as_data` and `load_data` do."""
+    return load_data(values) if isinstance(values, str | os.PathLike) else as_data(values, name)
+
+
+def file_name(values: Data | None) -> str | None:
+    """Return the name of the file that data are given as, None for arrays: what a record keeps."""
+    return os.fspath(values) if isinstance(values, str | os.PathLike) else None
 
 
 def load_targets(path: str | os.PathLike[str]) -> NDArray[np.float64]:
@@ -44,10 +56,16 @@ def as_targets(values: ArrayLike, name: str) -> NDArray[np.float64]:
     return as_data(array[:, None] if array.ndim == 1 else array, name)
 
 
-def targets_of(values: ArrayLike | str | os.PathLike[str], inputs: int) -> NDArray[np.float64]:
+def targets_of(values: Data, name: str) -> NDArray[np.float64]:
+    """Return targets `(m, outputs)` from an array or a file."""
+    return (
+        load_targets(values) if isinstance(values, str | os.PathLike) else as_targets(values, name)
+    )
+
+
+def target_vector(values: Data, inputs: int) -> NDArray[np.float64]:
     """Return one target for each input `(inputs,)`, from an array or a file; raises ValueError."""
-    file = isinstance(values, str | os.PathLike)
-    targets = load_targets(values) if file else as_targets(values, "y")  # type: ignore[arg-type]
+    targets = targets_of(values, "y")
     if targets.shape != (inputs, 1):
         raise ValueError(
             f"y must be one number for each of {inputs} inputs, not of shape {targets.shape}"

@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol, TypedDict, TypeVar, Unpack
 
+from nnth.checks import whole
 from nnth.network import (
-    SUFFIXES,
     Network,
-    load_network,
     named_network,
     parse_widths,
     random_network,
-    whole,
 )
+from nnth.network_files import SUFFIXES, load_network
 from nnth.work import sampled
 
 Progress = Callable[[int, int], object]

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from nnth import _core
 from nnth.activation import activation
-from nnth.data import as_data, load_data
+from nnth.data import Data, data_of, file_name
 from nnth.kernel import Ntk, core_network, variances
 from nnth.table import Meta, Table
 from nnth.work import begin
@@ -56,7 +56,7 @@ class Gram:
 
 
 def gram(
-    x: ArrayLike | os.PathLike[str],
+    x: Data,
     act: str = "relu",
     *,
     depth: int = 10,
@@ -93,8 +93,7 @@ def gram(
 
     Source: Lee et al. (2018); Jacot et al. (2018).
     """
-    file = os.fspath(x) if isinstance(x, os.PathLike) else None
-    data = load_data(x) if isinstance(x, os.PathLike) else as_data(x, "x")
+    file, data = file_name(x), data_of(x, "x")
     chosen = activation(act)
     cb, cw = variances(chosen, cb, cw)
     network = core_network(cb, cw, depth, ntk)

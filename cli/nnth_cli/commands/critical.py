@@ -51,8 +51,8 @@ def critical(
         for option, value in (("--norm", norm), ("--plot", plot)):
             if value is not None:
                 raise ValueError(f"{option} must come with --depth, and is {value}")
-    from nnth.criticality import critical as compute
-    from nnth.criticality import critical_decay
+    from nnth.criticality.critical import critical as compute
+    from nnth.criticality.critical import critical_decay
 
     if depth is None:
         destination.deliver(compute(act, threads=threads))

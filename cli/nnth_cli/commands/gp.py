@@ -88,7 +88,7 @@ def gp(
         "act": act, "width": width, "depth": depth, "widths": widths, "inputs": inputs,
         "norm": norm, "rho": rho, "cb": cb, "cw": cw, "samples": samples, "seed": seed,
     }  # fmt: skip
-    from nnth.gp import gp as compute
+    from nnth.gp.gp import gp as compute
 
     with progress_bar("gp", quiet=quiet) as progress:
         table = compute(quantities=names, threads=threads, progress=progress, **nets)

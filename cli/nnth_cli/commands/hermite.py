@@ -62,8 +62,8 @@ def hermite(
         raise ValueError("--rho must come with --dual")
     if numbers is not None and len(numbers) > 1 and not dual:
         raise ValueError(f"--terms must be one number without --dual, not {terms!r}")
-    from nnth.hermite import hermite as expansion
-    from nnth.hermite import hermite_dual
+    from nnth.hermite.hermite import hermite as expansion
+    from nnth.hermite.hermite import hermite_dual
 
     if dual:
         table = hermite_dual(act, terms=numbers or (2, 4, 8, 16), norm=norm, rho=rho)

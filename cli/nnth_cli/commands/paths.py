@@ -161,9 +161,10 @@ def paths(
     }  # fmt: skip
     powers = None if orders is None else options.parse_whole_numbers("--orders", orders)
     names = None if quantities is None else [name.strip() for name in quantities.split(",")]
-    from nnth.path_distribution import KEPT, distribution_picture, distribution_table
-    from nnth.path_spectrum import DELTAS, path_angles, path_spectrum
-    from nnth.paths import asked_moments, draw, kept_values, path_nets, path_table
+    from nnth.paths.distribution import KEPT, distribution_picture, distribution_table
+    from nnth.paths.nets import path_nets
+    from nnth.paths.paths import asked_moments, draw, kept_values, path_table
+    from nnth.paths.spectrum import DELTAS, path_angles, path_spectrum
 
     sample = None
     with progress_bar("paths", quiet=quiet) as progress:

@@ -38,7 +38,7 @@ def phase(
              nnth phase --act relu_power:2 --cw 0.5 --cb 0.1
     """
     destination = Destination(format=format, output=output, append=append, plot=plot, quiet=quiet)
-    from nnth.phase import phase as compute
+    from nnth.criticality.phase import phase as compute
 
     with progress_bar("phase", quiet=quiet) as progress:
         table = compute(act, cw=cw, cb=cb, threads=threads, progress=progress)

@@ -148,7 +148,7 @@ def predict(
         raise ValueError("--plot must come with two finite --times above 0, as 0.1:100:20")
     if plot is not None and points:
         raise ValueError("--points and --plot must not both be given")
-    from nnth.predict import predict as compute
+    from nnth.predict.predict import predict as compute
 
     # LAPACK would not listen to an interrupt, and nothing is half-written before it is done.
     with progress_bar("predict", quiet=quiet) as progress, interrupted_at_once():

@@ -124,18 +124,18 @@ def rates(
     asked: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
     with progress_bar("rates", quiet=quiet) as progress:
         if statements:
-            from nnth.rate_statements import rate_statements
+            from nnth.rates.statements import rate_statements
 
             table = rate_statements(seed=seed, progress=progress)
         elif training:
-            from nnth.training_scalings import training_scalings
+            from nnth.rates.scalings import training_scalings
 
             if widths is not None:
                 asked["widths"] = widths
             asked |= {"seed": seed, "threads": threads, "progress": progress}
             table = training_scalings(**asked, inputs=inputs, y=y)
         elif inputs is not None:
-            from nnth.descent_rates import descent_rates, noisy_descent
+            from nnth.rates.descent import descent_rates, noisy_descent
 
             asked |= {"seed": seed, "threads": threads, "progress": progress}
             if noise is not None:
@@ -143,7 +143,7 @@ def rates(
             else:
                 table = descent_rates(inputs, y=y, width=_one(widths, width), **asked)
         else:
-            from nnth.rates import rates as contributions
+            from nnth.rates.rates import rates as contributions
 
             if widths is not None:
                 asked["width"] = _one(widths, width)

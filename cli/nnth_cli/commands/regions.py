@@ -129,23 +129,23 @@ def regions(
     }  # fmt: skip
     where: Any = {"domain": domain, "box": 1.0 if box is None else box}
     lines = 100 if lines is None else lines
-    from nnth import region_pictures, region_slices
-    from nnth.region_statements import region_statements
-    from nnth.regions import regions as count
+    from nnth.regions import pictures, slices
+    from nnth.regions.counts import regions as count
+    from nnth.regions.statements import region_statements
 
     place = None
     if plot is not None or cells is not None:
-        place = region_pictures.place(net, along=along, through=through, **where, **shape)
+        place = pictures.place(net, along=along, through=through, **where, **shape)
     with progress_bar("regions", quiet=quiet) as progress:
         work: Any = {"threads": threads, "progress": progress} | shape
         if bounds:
             table = region_statements(net, **where, **work)
         elif through is not None and along == "plane":
-            table = region_slices.regions_on_plane(through, net, **where, **work)
+            table = slices.regions_on_plane(through, net, **where, **work)
         elif through is not None:
-            table = region_slices.regions_through(through, net, **work)
+            table = slices.regions_through(through, net, **work)
         elif along is not None:
-            table = region_slices.regions_along(along, net, lines=lines, **where, **work)
+            table = slices.regions_along(along, net, lines=lines, **where, **work)
         else:
             table = count(net, **where, at=at, **work)
     if place is not None and plot is not None:

@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from nnth.sweep import grid, identity, point_seed
+from nnth.sweep.sweep import grid, identity, point_seed
 from nnth.table import Parameter, Table
 from nnth.work import draw_part, from_parts, rehearse
 from nnth_cli.collect import table_of

@@ -1,0 +1,264 @@
+"""The table of `nnth.gp`: samples of several widths beside their theory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nnth.gp.sampler import Estimate, LayerSample
+from nnth.gp.vertex import OBSERVABLES, Vertex
+from nnth.plot import Plot, Series
+from nnth.table import Meta, Table
+
+Floats = NDArray[np.float64]
+
+QUANTITIES: Final = (
+    "covariance",
+    "cross_covariance",
+    "correction",
+    "excess_kurtosis",
+    "observable_variance",
+)
+_LARGE_SHARE: Final = 0.1
+_SEEN: Final = 3.0  # standard errors from 0, for a point of a fitted slope
+_DRAWN_LAYERS: Final = 3
+_ROUNDING: Final = 1e-15  # of what is not computed by a recursion
+
+
+def asked_quantities(quantities: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the quantities, checked, in the order of QUANTITIES."""
+    names = QUANTITIES if quantities is None else tuple(quantities)
+    if not names:
+        raise ValueError("quantities must be at least one, not none")
+    for name in names:
+        if name not in QUANTITIES:
+            raise ValueError(f"quantities must be of {', '.join(QUANTITIES)}, not {name!r}")
+    return tuple(name for name in QUANTITIES if name in names)
+
+
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """The rows of one quantity in one layer, at one width: arrays over pairs of inputs."""
+
+    key: tuple[int, str, str]  # layer, quantity, observable
+    a: NDArray[np.intp]
+    b: NDArray[np.intp]
+    theory: Floats
+    error: Floats
+    limit: Floats
+    beyond: Floats  # the likely size of what is beyond the first order
+    mean: Floats
+    stderr: Floats
+    share: Floats  # of the largest network
+
+
+def gp_table(
+    meta: Meta,
+    widths: Sequence[int],
+    limits: Sequence[Vertex],
+    samples: Sequence[LayerSample] | None,
+    quantities: Sequence[str] = QUANTITIES,
+) -> Table:
+    """Return the Table of `nnth.gp`, of the theory of each width and, if there are any, samples."""
+    seen: Sequence[LayerSample | None] = samples or [None] * len(limits)
+    tables = [
+        list(_blocks(limit, sample, quantities)) for limit, sample in zip(limits, seen, strict=True)
+    ]
+    slopes = {blocks[0].key: _slope(widths, blocks) for blocks in zip(*tables, strict=True)}
+    rows = [(n, block) for n, blocks in zip(widths, tables, strict=True) for block in blocks]
+    counts = [block.a.size for _, block in rows]
+
+    def join(name: str) -> NDArray[Any]:
+        return np.concatenate([getattr(block, name) for _, block in rows])
+
+    mean, stderr, theory = join("mean"), join("stderr"), join("theory")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = np.where(stderr > 0.0, (mean - theory) / stderr, np.nan)
+    columns: dict[str, ArrayLike] = {
+        "width": np.repeat([n for n, _ in rows], counts),
+        "layer": np.repeat([block.key[0] for _, block in rows], counts),
+        "quantity": np.repeat([block.key[1] for _, block in rows], counts),
+        "observable": np.repeat([block.key[2] for _, block in rows], counts),
+        "input_a": join("a"),
+        "input_b": join("b"),
+        "mean": mean,
+        "stderr": stderr,
+        "theory": theory,
+        "limit": join("limit"),
+        "z": z,
+        "slope": np.concatenate([slopes[block.key][0] for _, block in rows]),
+        "slope_stderr": np.concatenate([slopes[block.key][1] for _, block in rows]),
+        "theory_error": join("error"),
+        "note": [
+            note
+            for _, block in rows
+            for note in _notes(block, slopes[block.key][2], samples is not None)
+        ],
+    }
+    depth = len(limits[0].kernel) - 1
+    return Table(columns, meta, plot=_plot(depth, quantities, samples))
+
+
+def _blocks(
+    limit: Vertex, sample: LayerSample | None, quantities: Sequence[str]
+) -> Iterator[_Block]:
+    """Yield the blocks of one width, layer by layer."""
+    seen = _Seen(limit, sample)
+    relative, _ = _relative_vertex(limit)
+    # What 1/n^2 adds to the first order, roughly, relative to it; up to layer 2 it is nothing.
+    further = np.concatenate([0.0 * relative[:1], relative[:-1] / 2.0])
+    layers = len(limit.kernel)
+    for layer in range(layers):
+        yield from _pair_blocks(limit, seen, layer, further[layer], quantities)
+        if "excess_kurtosis" in quantities and layer > 0:
+            yield _kurtosis_block(limit, seen, layer, further[layer])
+        if "observable_variance" in quantities and layer < layers - 1:
+            yield from _observable_blocks(limit, seen, layer)
+
+
+class _Seen:
+    """What a sample says of each quantity, NaN without one."""
+
+    def __init__(self, limit: Vertex, sample: LayerSample | None) -> None:
+        if sample is None:
+            layers, m = limit.kernel.shape[:2]
+            pair, one = np.full((layers, m, m), np.nan), np.full((layers, m), np.nan)
+            observable = np.full(limit.observable_mean.shape, np.nan)
+            self.kernel = self.shift = self.cross = Estimate(pair, pair)
+            self.kurtosis = Estimate(one, one)
+            self.observable = Estimate(observable, observable)
+            self.share = np.zeros(observable.shape)
+        else:
+            self.kernel, self.shift = sample.kernel(), sample.shift(limit.kernel)
+            self.cross, self.kurtosis = sample.cross_covariance(), sample.excess_kurtosis()
+            self.observable, self.share = sample.observable_variance(), sample.largest_share()
+
+
+def _relative_vertex(limit: Vertex) -> tuple[Floats, Floats]:
+    """Return V/(n K^2) of each layer and input, and the relative error of V."""
+    k, v, error = (
+        np.diagonal(x, axis1=1, axis2=2) for x in (limit.kernel, limit.vertex, limit.vertex_error)
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(k > 0.0, v / k**2, 0.0), np.where(v > 0.0, error / v, _ROUNDING)
+
+
+def _pair_blocks(
+    limit: Vertex, seen: _Seen, layer: int, further: Floats, quantities: Sequence[str]
+) -> Iterator[_Block]:
+    k, first = limit.kernel[layer], limit.correction[layer]
+    k_error, error = limit.kernel_error[layer], limit.correction_error[layer]
+    none = np.zeros(k.shape)
+    beyond = np.sqrt(np.outer(further, further)) * np.abs(first)
+    a, b = np.triu_indices(len(k))
+    for name, theory, numeric, at_infinity, more, estimate in (
+        ("covariance", k + first, k_error + error, k, beyond, seen.kernel),
+        ("cross_covariance", none, none, none, none, seen.cross),
+        ("correction", first, error, none, beyond, seen.shift),
+    ):
+        if name not in quantities or (layer == 0 and name == "correction"):
+            continue
+        parts = (theory, numeric, at_infinity, more, *estimate.at(layer), none)
+        yield _Block((layer + 1, name, ""), a, b, *(part[a, b] for part in parts))
+
+
+def _kurtosis_block(limit: Vertex, seen: _Seen, layer: int, further: Floats) -> _Block:
+    relative, error = (x[layer] for x in _relative_vertex(limit))
+    theory, i = 3.0 * relative, np.arange(len(relative))
+    return _Block(
+        (layer + 1, "excess_kurtosis", ""), i, i, theory, theory * error, 0.0 * theory,
+        theory * further, *seen.kurtosis.at(layer), seen.share[layer - 1, :, 1],
+    )  # fmt: skip
+
+
+def _observable_blocks(limit: Vertex, seen: _Seen, layer: int) -> Iterator[_Block]:
+    relative, error = (x[layer] for x in _relative_vertex(limit))
+    i = np.arange(len(relative))
+    mean, stderr = seen.observable.at(layer)
+    for f, name in enumerate(OBSERVABLES):
+        theory = limit.observable_variance[layer, :, f]
+        inherited = theory - limit.observable_source[layer, :, f]
+        yield _Block(
+            (layer + 1, "observable_variance", name), i, i, theory, theory * error, 0.0 * relative,
+            relative * inherited, mean[:, f], stderr[:, f], seen.share[layer, :, f],
+        )  # fmt: skip
+
+
+def _slope(widths: Sequence[int], blocks: Sequence[_Block]) -> tuple[Floats, Floats, list[str]]:
+    """Return the power of the width that a mean goes with, its standard error, and a note."""
+    count = blocks[0].a.size
+    slope, stderr, notes = np.full(count, np.nan), np.full(count, np.nan), [""] * count
+    if blocks[0].key[1] in ("covariance", "cross_covariance") or len(widths) < 2:
+        return slope, stderr, notes
+    mean = np.stack([block.mean for block in blocks])
+    error = np.stack([block.stderr for block in blocks])
+    log_n = np.log(np.array(widths, dtype=np.float64))[:, None]
+    sign = np.sign(mean[0])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        used = (np.abs(mean) > _SEEN * error) & (np.sign(mean) == sign) & (error > 0.0)
+        weight = np.where(used, (mean / error) ** 2, 0.0)
+        y = np.where(used, np.log(np.abs(mean)), 0.0)
+        total = weight.sum(axis=0)
+        centred = log_n - (weight * log_n).sum(axis=0) / total
+        spread = (weight * centred**2).sum(axis=0)
+        enough = used.sum(axis=0) >= 2
+        slope[:] = np.where(enough, (weight * centred * y).sum(axis=0) / spread, np.nan)
+        stderr[:] = np.where(enough, 1.0 / np.sqrt(spread), np.nan)
+    for i in np.flatnonzero(enough & ~used.all(axis=0)).tolist():
+        kept = ",".join(str(n) for n, u in zip(widths, used[:, i].tolist(), strict=True) if u)
+        notes[i] = f"slope over widths {kept}"
+    return slope, stderr, notes
+
+
+def _notes(block: _Block, of_slope: Sequence[str], sampled: bool) -> Iterator[str]:
+    for i, said in enumerate(of_slope):
+        notes = [said] if said else []
+        theory, share = float(block.theory[i]), float(block.share[i])
+        if np.isnan(theory) or np.isinf(theory):
+            why = (
+                "the activation jumps, so that its slope has no mean square"
+                if block.key[1] == "observable_variance"
+                else "inputs are too nearly parallel for second derivatives"
+            )
+            notes.append(f"no theory: {why}")
+        elif sampled and np.isnan(block.mean[i]):
+            alone = block.key[1] == "cross_covariance"
+            notes.append("a layer of one neuron has no two" if alone else "all outputs are 0")
+        elif sampled and abs(block.beyond[i]) > block.stderr[i] > 0.0:
+            size = abs(float(block.beyond[i]))
+            notes.append(f"terms of order 1/n^2 are some {size:.1g}, more than stderr")
+        if sampled and share >= _LARGE_SHARE and block.stderr[i] > 0.0:
+            notes.append(f"sample does not see this: one network is {share:.0%} of the variance")
+        yield "; ".join(notes)
+
+
+def _plot(
+    depth: int, quantities: Sequence[str], samples: Sequence[LayerSample] | None
+) -> Plot | None:
+    """Return excess kurtosis against width, for a few layers, and a variance beside it."""
+    series = []
+    measured: Any = {"points": True, "error": "stderr", "theory": "theory"}
+    if samples is None:
+        measured = {}
+    y = "theory" if samples is None else "mean"
+    if "excess_kurtosis" in quantities:
+        last = depth + 1
+        layers = sorted({round(x) for x in np.linspace(2, last, min(depth, _DRAWN_LAYERS))})
+        for layer in layers:
+            where = (("quantity", "excess_kurtosis"), ("layer", layer), ("input_a", 0))
+            name = f"excess kurtosis of $z^{{({layer})}}$"
+            series.append(Series(y=y, label=name, where=where, **measured))
+    if "observable_variance" in quantities:
+        where = (("quantity", "observable_variance"), ("observable", "act^2"), ("layer", depth))
+        name = rf"variance of the mean of $\sigma(z^{{({depth})}})^2$"
+        series.append(Series(y=y, label=name, where=(*where, ("input_a", 0)), **measured))
+    if not series:
+        return None
+    return Plot(
+        x="width", x_label="width $n$", y_label=r"distance from the Gaussian process",
+        series=tuple(series), log_x=True, log_y=True,
+    )  # fmt: skip

@@ -1,0 +1,8 @@
+"""Learning rates: by layer, on a data set, and in lazy and mean-field training."""
+
+from nnth.rates.descent import descent_rates, noisy_descent
+from nnth.rates.rates import rates
+from nnth.rates.scalings import training_scalings
+from nnth.rates.statements import rate_statements
+
+__all__ = ["descent_rates", "noisy_descent", "rate_statements", "rates", "training_scalings"]

@@ -1,0 +1,21 @@
+"""Linear regions of ReLU networks: exact counts, the regions themselves, bounds, expectations."""
+
+from nnth.regions.arrangement import Arrangement, arrangement
+from nnth.regions.cells import Cells, cells
+from nnth.regions.counts import RegionCounts, count_regions, regions
+from nnth.regions.slices import regions_along, regions_on_plane, regions_through
+from nnth.regions.statements import region_statements
+
+__all__ = [
+    "Arrangement",
+    "Cells",
+    "RegionCounts",
+    "arrangement",
+    "cells",
+    "count_regions",
+    "region_statements",
+    "regions",
+    "regions_along",
+    "regions_on_plane",
+    "regions_through",
+]
