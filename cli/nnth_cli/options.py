@@ -42,6 +42,14 @@ def parse_whole_numbers(option: str, text: str) -> list[int]:
     return numbers
 
 
+def parse_numbers(option: str, text: str) -> tuple[float, ...]:
+    """Numbers as 1,3,4.5 or a:b:n, equally spaced. Raises ValueError, naming the option."""
+    try:
+        return parse_grid(text) if ":" in text else parse_vector(text)
+    except typer.BadParameter as error:
+        raise ValueError(f"{option} {error.message}") from None
+
+
 def vector(help: str) -> Any:
     """The description of an option whose value is a vector."""
     return typer.Option(help=help, parser=parse_vector, metavar="X,X,...")

@@ -2,6 +2,7 @@
 
 from nnth._core import __version__
 from nnth.activation import CATALOGUE
+from nnth.catapult import catapult, catapult_phases
 from nnth.criticality import critical, critical_decay, phase
 from nnth.data import load_data
 from nnth.gp import LayerSample, Vertex, four_point_vertex, gp, sample_layers
@@ -59,6 +60,8 @@ __all__ = [
     "WeightLaw",
     "__version__",
     "arrangement",
+    "catapult",
+    "catapult_phases",
     "cells",
     "count_regions",
     "critical",

@@ -32,7 +32,7 @@ from nnth.work import begin
 Floats = NDArray[np.float64]
 Progress = Callable[[int, int], object]
 
-DEFAULT_SWEEP: Final = tuple(0.1 * i for i in range(2, 47))  # of eta lambda_0
+DEFAULT_SWEEP: Final = tuple(i / 10 for i in range(2, 47))  # of eta lambda_0
 
 _FIELDS: Final = ("ending", "step", "eta", "z", "lambda", "peak", "peak_step")
 _SHARE_OF_MEMORY: Final = 0.3
@@ -141,7 +141,6 @@ def _of_nets(
 def _columns(start: Start, rates: Rates, found: dict[str, Any]) -> dict[str, Any]:
     models = MODELS if start.m is not None else MODELS[:1]
     rows: list[dict[str, Any]] = []
-    # lambda_0 of each network, from a rate of either kind: lambda at step 0 is not kept.
     for i, rate in enumerate(rates.values):
         for k, model in enumerate(models):
             of = {name: found[name][:, i, k] for name in _FIELDS}

@@ -17,12 +17,13 @@ Floats = NDArray[np.float64]
 
 MODELS: Final = ("recursion", "frozen gates", "relu")  # in the order of the core
 ENDINGS: Final = ("unsettled", "converged", "dead", "diverged")
-DEFAULT_RATES: Final = (1.0, 3.0, 4.5)  # of eta lambda_0: one a phase
+DEFAULT_RATES: Final = (0.5, 3.0, 4.5)  # of eta lambda_0: one a phase
 
 _MOST: Final = 1e30  # of every number that is given
 _MOST_NEURONS: Final = 10_000_000
 _MOST_STEPS: Final = 10_000_000
 _MOST_SAMPLES: Final = 2**32
+_FEW_RATES: Final = 6
 _DEFAULT_WIDTH: Final = 1024  # whose kappa the recursion has
 
 
@@ -65,8 +66,11 @@ class Rates:
 
     @property
     def parameter(self) -> dict[str, Any]:
-        """The option that they came by."""
-        return {"eta_lambda0" if self.of_curvature else "eta": self.values}
+        """The option that they came by; of many the first, the last and their number."""
+        name, count = "eta_lambda0" if self.of_curvature else "eta", len(self.values)
+        if count <= _FEW_RATES:
+            return {name: self.values}
+        return {name: f"{self.values[0]:g}:{self.values[-1]:g}:{count}"}
 
 
 def start_of(

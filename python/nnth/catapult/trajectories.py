@@ -34,6 +34,7 @@ Parts = dict[str, list[Any]]  # column -> arrays, one a course
 _SHARE_OF_MEMORY: Final = 0.3
 _BYTES_A_ROW: Final = 600  # with its texts
 _MOST_CURVES: Final = 12
+_LEAST_LOSS, _MOST_LOSS, _MOST_CURVATURE = 1e-12, 1e4, 8.0  # of pictures
 
 
 def catapult(
@@ -64,7 +65,7 @@ def catapult(
     threshold is 4 - O(y^2/m). A network whose gates are free departs from this.
 
     eta: learning rates, one or more, ascending; or eta_lambda0 in units of 1/lambda of each start;
-        by default eta_lambda0 = 1, 3, 4.5, a rate a phase.
+        by default eta_lambda0 = 0.5, 3, 4.5, a rate a phase.
     lambda0, z0: the start of the recursion, by default 1 and 1. kappa: above 0; by default 1/1024.
         Networks have lambda_0 >= 2 kappa^(1/2) |z_0|; a `note` says where a start has not.
     m: width of networks that are drawn, v_i and the entries of u_i ~ N(0, 1), and trained with
@@ -206,11 +207,14 @@ def _require_memory(start: Start, rates: Rates, steps: int) -> None:
 
 def _picture(columns: dict[str, Any], start: Start, rates: Rates) -> Panels:
     """Loss and curvature of the first network against the steps."""
-    losses, curvatures = [], []
+    losses: list[tuple[str, Floats, Floats]] = []
+    curvatures: list[tuple[str, Floats, Floats]] = []
     models = MODELS if start.m is not None else MODELS[:1]
     most = max(1, _MOST_CURVES // len(models))
     shown = rates.values[:most]
     first = columns["sample"] == 0
+    # What a catapult may come to, and what is as good as nothing beside the first.
+    limits = (_LEAST_LOSS * max(float(columns["loss"][0]), 1e-300), _MOST_LOSS / start.kappa)
     ends = np.append(np.flatnonzero(np.diff(columns["eta"][first])) + 1, first.sum())
     at = 0
     for end in ends[: len(shown)].tolist():
@@ -221,18 +225,27 @@ def _picture(columns: dict[str, Any], start: Start, rates: Rates) -> Panels:
             label = f"$\\eta\\lambda_0 = {columns['eta_lambda0'][rows[0]]:.3g}$"
             if len(models) > 1:
                 label += f", {name}"
-            loss = columns["loss"][rows]
             step = columns["step"][rows].astype(np.float64)
-            losses.append((label, step, np.where(loss > 0.0, loss, math.nan)))
-            curvatures.append((label, step, columns["eta"][rows] * columns["lambda"][rows]))
-    longest = np.array([0.0, float(columns["step"].max())])
+            loss, curvature = columns["loss"][rows], columns["eta"][rows] * columns["lambda"][rows]
+            losses.append((label, *_within(step, loss, *limits)))
+            curvatures.append((label, *_within(step, curvature, 0.0, _MOST_CURVATURE)))
+    last = max(float(x[-1]) for _, x, _ in losses)  # where a loss is still in the picture
+    curvatures = [(label, x[x <= last], y[x <= last]) for label, x, y in curvatures]
     note = "" if start.m is None or start.samples == 1 else "network 0 is drawn"
     if len(rates.values) > most:
         note = "; ".join(filter(None, [note, f"the first {most} rates are drawn"]))
-    edge = ("$\\eta\\lambda = 2$", longest, np.array([2.0, 2.0]))
+    edge = ("$\\eta\\lambda = 2$", np.array([0.0, last]), np.array([2.0, 2.0]))
     return Panels(panels=(
         Lines(lines=tuple(losses), log_y=True, x_label="step $t$",
               y_label="loss $(z - y)^2/2$", note=note),
-        Lines(lines=(*curvatures, edge), log_y=True, x_label="step $t$",
+        Lines(lines=(*curvatures, edge), x_label="step $t$",
               y_label="curvature $\\eta\\lambda$", note=note),
     ))  # fmt: skip
+
+
+def _within(x: Floats, y: Floats, low: float, high: float) -> tuple[Floats, Floats]:
+    """The curve up to where it leaves these limits, which it is seen to do."""
+    out = np.flatnonzero(~((y >= low) & (y <= high)))
+    end = int(out[0]) + 1 if len(out) else len(y)
+    shown = np.clip(y[:end], low, high)
+    return x[:end], np.where(shown > 0.0, shown, math.nan)
