@@ -42,9 +42,15 @@ def parse_whole_numbers(option: str, text: str) -> list[int]:
     return numbers
 
 
-def parse_numbers(option: str, text: str) -> tuple[float, ...]:
-    """Numbers as 1,3,4.5 or a:b:n, equally spaced. Raises ValueError, naming the option."""
+def parse_numbers(option: str, text: str, *, infinite: bool = False) -> tuple[float, ...]:
+    """Numbers as 1,3,4.5 or a:b:n, equally spaced; `infinite` allows inf at the end of a list.
+
+    Raises ValueError, naming the option.
+    """
+    head, comma, last = text.rpartition(",")
     try:
+        if infinite and last.strip() == "inf":
+            return (*(parse_vector(head) if comma else ()), math.inf)
         return parse_grid(text) if ":" in text else parse_vector(text)
     except typer.BadParameter as error:
         raise ValueError(f"{option} {error.message}") from None

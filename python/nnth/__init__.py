@@ -9,6 +9,7 @@ from nnth.gp import LayerSample, Vertex, four_point_vertex, gp, sample_layers
 from nnth.gram import Gram, gram
 from nnth.hermite import hermite, hermite_dual
 from nnth.kernel import kernel
+from nnth.lazy import lazy
 from nnth.network import Network, named_network, random_network
 from nnth.network_files import load_network
 from nnth.paths import (
@@ -28,6 +29,13 @@ from nnth.paths import (
     weight_law,
 )
 from nnth.predict import Prediction, predict
+from nnth.quadratic import (
+    QuadraticModel,
+    QuadraticSolution,
+    load_model,
+    quadratic,
+    random_model,
+)
 from nnth.random import normals, uniforms
 from nnth.rates import descent_rates, noisy_descent, rate_statements, rates, training_scalings
 from nnth.regions import (
@@ -54,6 +62,8 @@ __all__ = [
     "LayerSample",
     "Network",
     "Prediction",
+    "QuadraticModel",
+    "QuadraticSolution",
     "RegionCounts",
     "Table",
     "Vertex",
@@ -73,7 +83,9 @@ __all__ = [
     "hermite",
     "hermite_dual",
     "kernel",
+    "lazy",
     "load_data",
+    "load_model",
     "load_network",
     "named_network",
     "noisy_descent",
@@ -90,6 +102,8 @@ __all__ = [
     "paths",
     "phase",
     "predict",
+    "quadratic",
+    "random_model",
     "random_network",
     "rate_statements",
     "rates",

@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nnth import _core
 from nnth.activation import activation
 from nnth.checks import whole
 from nnth.data import Data, data_of, file_name, target_vector
@@ -68,6 +69,7 @@ def quadratic(
     eps: Sequence[float] = DEFAULT_EPS,
     times: Sequence[float] | None = None,
     seed: int = 0,
+    threads: int = 0,
     progress: Progress | None = None,
 ) -> QuadraticSolution:
     """Return gradient flow of a quadratic model to first order in eps, beside the flow integrated.
@@ -86,6 +88,7 @@ def quadratic(
     eps: above 0, for the residual. times: above 0, ascending, inf for the limit; by default
         1/k_max, 1/(k_max k_min)^(1/2), 1/k_min of the rates k of the linear flow, and inf. The
         residual is taken at the last.
+    threads: 0 or more; nothing here is divided among them.
 
     Returns a QuadraticSolution, whose table has rows of these quantities: "theta_f" (of theta^F -
     theta_0), "theta_i_par", "theta_i_perp", "features" (of Psi (theta^F - theta_0), the change of
@@ -114,6 +117,7 @@ def quadratic(
     epsilons = _ascending("eps", eps, infinite=False)
     asked = None if times is None else _ascending("times", times, infinite=True)
     problem, small = _problem(model, p, n, net, act, widths, inputs, y, seed)
+    _core.thread_count(threads)
     begin()
     solution = Solution(problem)
     moments = asked if asked is not None else _default_times(solution)
