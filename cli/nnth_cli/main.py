@@ -13,8 +13,8 @@ from typer.main import get_command
 
 # Each is a function of its own name in a module of its own name, imported only when needed.
 COMMANDS = (
-    "kernel", "gram", "predict", "critical", "phase", "gp", "hermite", "rates", "catapult", "quadratic",
-    "lazy", "regions", "paths", "sweep",
+    "kernel", "gram", "predict", "critical", "phase", "gp", "hermite", "rates", "catapult",
+    "quadratic", "lazy", "regions", "paths", "sweep",
 )  # fmt: skip
 
 EXAMPLES = """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -18,16 +17,6 @@ class StiffFlowError(Exception):
     """A flow that takes more steps than are allowed: its rates lie too far apart."""
 
 
-@dataclass(frozen=True)
-class Step:
-    """A step of an integration: from time `before` to `time`, with the states between."""
-
-    before: float
-    time: float
-    state: Floats
-    between: Callable[[float], Floats]
-
-
 def flow_steps(
     slope: Callable[[Floats], Floats],
     start: Floats,
@@ -37,14 +26,14 @@ def flow_steps(
     size: float | None = None,
     stiff: bool = False,
     most_steps: int = MOST_STEPS,
-) -> Iterator[Step]:
-    """Yield the steps of d state/dt = slope(state) from time 0 to `end`.
+) -> Iterator[tuple[float, Floats]]:
+    """Yield time and state after each step of d state/dt = slope(state) from time 0 to `end`.
 
     start: `(k,)`. tolerance: the local error of a step, relative to the state or, if larger, to
     `size`, by default the largest entry of `start`. By the Runge-Kutta method of order 8 of Dormand
-    & Prince, whose steps are about six times the inverse of the fastest rate; or, `stiff`, by the
-    implicit one of order 5 of Radau, whose steps are as long as the solution allows, at the cost of
-    linear systems of k unknowns.
+    & Prince (as scipy has it), whose steps are about six times the inverse of the fastest rate; or,
+    `stiff`, by the implicit one of order 5 of Radau, whose steps are as long as the solution
+    allows, at the cost of linear systems of k unknowns.
 
     Raises StiffFlowError after `most_steps`.
     """
@@ -58,10 +47,9 @@ def flow_steps(
         atol=tolerance * size if size > 0.0 else 1e-300,
     )  # fmt: skip
     for _ in range(most_steps):
-        before = float(solver.t)
         if solver.step() is not None:
-            raise StiffFlowError(f"its steps become too small at time {before:g}")
-        yield Step(before, float(solver.t), solver.y, solver.dense_output())
+            raise StiffFlowError(f"its steps become too small at time {solver.t:g}")
+        yield float(solver.t), solver.y
         if solver.status != "running":
             return
     raise StiffFlowError(f"it takes more than {most_steps} steps")
@@ -89,11 +77,11 @@ def flow(
     left = most_steps
     for i, time in enumerate(times):
         if time > now:
-            for step in flow_steps(
+            for _, after in flow_steps(
                 slope, state, time - now, tolerance=tolerance, size=size, stiff=stiff,
                 most_steps=left,
             ):  # fmt: skip
-                state = step.state
+                state = after
                 left -= 1
             now = time
         out[i] = state

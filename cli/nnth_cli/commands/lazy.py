@@ -58,7 +58,8 @@ def lazy(
     """Lazy training: the tangent kernel sends the loss to zero.
 
     \b
-    z(x) = n^-1/2 sum_i v_i s(w_i.x),  v fixed,  L = |z - y|^2/(2 m),  gradient flow,  K_0 >= lambda_0
+    z(x) = n^-1/2 sum_i v_i s(w_i.x),  v fixed,  K_0 >= lambda_0
+    L = |z - y|^2/(2 m),  gradient flow at rate eta
     lemma 1  |K - K_0| <= 2 m D where no w_i has moved by more than D
     lemma 2  D <= 2 2^1/2 m L_0^1/2/(lambda_0 n^1/2), and L <= exp(-eta lambda_0 t/m) L_0,
              while K >= lambda_0/2: for ever, if n > 128 m^4 L_0/lambda_0^4

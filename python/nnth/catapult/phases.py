@@ -41,7 +41,7 @@ _LOW, _HIGH = 0.1, 0.9
 
 @dataclass
 class Endings:
-    """How trainings ended: fields of Outcome (nnth/catapult/recursion.hpp), `(nets, rates, models)`."""
+    """How trainings ended: fields of Outcome (recursion.hpp), `(nets, rates, models)`."""
 
     fields: dict[str, Any]
 
@@ -113,7 +113,8 @@ def catapult_phases(
 def _of_recursion(
     start: Start, rates: Rates, steps: int, threads: int, progress: Progress | None
 ) -> dict[str, Any]:
-    assert start.lambda0 is not None and start.z0 is not None
+    assert start.lambda0 is not None
+    assert start.z0 is not None
     values = np.array(rates.values) / (start.lambda0 if rates.of_curvature else 1.0)
     found = _core.catapult_outcomes(
         values, start.kappa, start.y, start.z0, start.lambda0, steps, threads, progress

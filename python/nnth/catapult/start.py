@@ -46,7 +46,8 @@ class Start:
     @property
     def x(self) -> Floats:
         """The input of the networks, of equal entries: only |x|^2/d = kappa m is felt."""
-        assert self.m is not None and self.d is not None
+        assert self.m is not None
+        assert self.d is not None
         return np.full(self.d, math.sqrt(self.kappa * self.m))
 
     def parameters(self) -> dict[str, Any]:

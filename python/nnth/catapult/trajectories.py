@@ -58,11 +58,12 @@ def catapult(
     A network z = m^(-1/2) sum_i v_i relu(u_i.x/d^(1/2)) whose gates stay as they are obeys, on the
     loss (z - y)^2/2, with r = z - y, kappa = |x|^2/(m d) and its tangent kernel lambda, exactly
 
-        r' = r (1 - eta lambda + kappa eta^2 z r),  lambda' = lambda + eta kappa r (eta lambda r - 4 z)
+        r' = r (1 - eta lambda + kappa eta^2 z r)
+        lambda' = lambda + eta kappa r (eta lambda r - 4 z)
 
     For y = 0 it is lazy below eta lambda_0 = 2; up to 4 the loss grows, to order m at most, until
     lambda, which only falls, lets it fall: the catapult; beyond, it diverges. For other y the
-    threshold is 4 - O(y^2/m). A network whose gates are free departs from this.
+    threshold is 4 + O(1/m), of either sign. A network whose gates are free departs from this.
 
     eta: learning rates, one or more, ascending; or eta_lambda0 in units of 1/lambda of each start;
         by default eta_lambda0 = 0.5, 3, 4.5, a rate a phase.
@@ -122,7 +123,8 @@ def catapult(
 
 
 def _recursion(start: Start, rate: float, of_curvature: bool, steps: int) -> Parts:
-    assert start.lambda0 is not None and start.z0 is not None
+    assert start.lambda0 is not None
+    assert start.z0 is not None
     eta = rate / start.lambda0 if of_curvature else rate
     found = _core.catapult_trajectory(eta, start.kappa, start.y, start.z0, start.lambda0, steps)
     ending, step = int(found["ending"][0]), int(found["step"][0])
@@ -132,7 +134,9 @@ def _recursion(start: Start, rate: float, of_curvature: bool, steps: int) -> Par
     )
 
 
-def _courses(start: Start, courses: dict[str, Any], ends: dict[str, Any], sample: int) -> list[Parts]:
+def _courses(
+    start: Start, courses: dict[str, Any], ends: dict[str, Any], sample: int
+) -> list[Parts]:
     """The rows of all models of a network, those of the recursion first."""
     out = []
     own = {name: courses[name][sample, 0] for name in ("z", "lambda")}
@@ -181,8 +185,8 @@ def _rows(
 def _note(start: Start, z: Floats, curvature: Floats, first: float, ending: int) -> str:
     if start.m is None and curvature[0] < 2.0 * math.sqrt(start.kappa) * abs(z[0]):
         return "no network starts here: lambda0 is below 2 sqrt(kappa) |z0|"
-    if start.y != 0.0 and first < 4.0 and ENDINGS[ending] == "diverged":
-        return "y is not 0: the threshold lies below 4"
+    if start.y != 0.0 and (first < 4.0) == (ENDINGS[ending] == "diverged"):
+        return "y is not 0: the threshold is 4 + O(1/m), of either sign"
     return ""
 
 

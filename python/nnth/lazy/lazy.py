@@ -15,9 +15,9 @@ from nnth.activation import activation
 from nnth.checks import whole
 from nnth.data import Data, data_of, file_name, target_vector
 from nnth.ensemble import MAX_SAMPLES
+from nnth.gradient_flow import StiffFlowError
 from nnth.gram import gram
 from nnth.lazy.theorem import (
-    Smoothness,
     bernstein_radius,
     kernel_bound,
     movement_bound,
@@ -26,7 +26,6 @@ from nnth.lazy.theorem import (
     smoothness,
     width_needed,
 )
-from nnth.gradient_flow import StiffFlowError
 from nnth.lazy.training import (
     KINKED,
     SECOND_MOMENT,
@@ -58,6 +57,8 @@ EXPONENTS: Final = {
     "weight movement": -0.5, "radius": 0.0, "kernel movement": -1.0, "least eigenvalue": 0.0,
     "loss over bound": math.nan, "final loss": math.nan, "width needed": 0.0,
 }  # fmt: skip
+_FALLS: Final = "K falls below lambda_0/2: the bound says nothing"
+_NARROW: Final = "narrower than the theorem asks: it promises nothing"
 _DRAWN: Final = {
     "weight movement": "$\\max_i|w_i - w_i(0)|$", "kernel movement": "$\\max_t|K_t - K_0|$",
     "kernel deviation": "$|K_0 - \\mathrm{E}K_0|$",
@@ -66,16 +67,17 @@ _DRAWN: Final = {
 
 @dataclass(frozen=True)
 class Measure:
-    """A quantity of one network with its bound, whose hypothesis holds or not.
+    """A quantity of one network with its bound.
 
-    relation: how it is to its bound, "<=" or ">="; a bound of nan is none.
+    relation: how it is to its bound, "<=" or ">="; a bound of nan is none. why: what of the bound's
+    hypothesis fails; nothing where it holds.
     """
 
     quantity: str
     value: float
     bound: float
     relation: str
-    hypothesis: bool
+    why: str = ""
 
     @property
     def holds(self) -> bool:
@@ -105,15 +107,16 @@ def lazy(
     """Return whether wide networks do what the theorem on their tangent kernel says, on data.
 
     z(x) = n^(-1/2) sum_i v_i s(w_i.x), v fixed, w_i ~ N(0, I) trained by gradient flow on L = |z -
-    y|^2/(2 m). With K(0) >= lambda_0: while K >= lambda_0/2, L <= exp(-eta lambda_0 t/m) L(0) and no
-    w_i moves by more than D* = 2 2^(1/2) m L(0)^(1/2)/(lambda_0 n^(1/2)) (lemma 2); a movement of D
-    changes K by 2 m D at most (lemma 1); so n > 128 m^4 L(0)/lambda_0^4 suffices for all times.
+    y|^2/(2 m). With K(0) >= lambda_0: while K >= lambda_0/2, L <= exp(-eta lambda_0 t/m) L(0) and
+    no w_i moves by more than D* = 2 2^(1/2) m L(0)^(1/2)/(lambda_0 n^(1/2)) (lemma 2); a movement
+    of D changes K by 2 m D at most (lemma 1); so n > 128 m^4 L(0)/lambda_0^4 suffices for all
+    times.
 
     act: as in `nnth.kernel`; the theorem is of |s'|, |s''| <= 1. widths: one or more, ascending, to
         10^6.
-    inputs, y: data `(m, d)` of norms at most 1, and `(m,)`, or files; together. Else `points`, 4, on
-        the unit sphere in `dimension`, 10, and y ~ N(0, 1), from the seed. normalise: divide each
-        row by its norm.
+    inputs, y: data `(m, d)` of norms at most 1, and `(m,)`, or files; together. Else `points`, 4,
+        on the unit sphere in `dimension`, 10, and y ~ N(0, 1), from the seed. normalise: divide
+        each row by its norm.
     second_layer: v_i uniform on [-1, 1], or "rademacher", +-1.
     time: how long, in units of m/(eta lambda_0). delta: of the matrix Bernstein bounds, the
         probability that they fail. samples: networks of each width, 2 or more; wider ones have the
@@ -134,9 +137,9 @@ def lazy(
     eigenvalue", of K at any time over lambda_0, against 1/2; "loss over bound", the largest of
     L exp(eta lambda_0 t/m)/L(0); "final loss", over L(0); "width needed", against n.
 
-    Accuracy: flows to 1e-8 a step, to 1e-4 where s' jumps; bounds count as kept up to 1e-6. E K is exact for activations
-    with closed forms and else of 1e-13. Cost: some 10 ns
-    a neuron, point and evaluation, of which there are about 20 lambda_max/lambda_0 and at least 200.
+    Accuracy: flows to 1e-8 a step, to 1e-4 where s' jumps; bounds count as kept up to 1e-6. E K is
+    exact for activations with closed forms and else of 1e-13. Cost: some 20 ns a neuron, point and
+    evaluation, of which there are about 20 lambda_max/lambda_0 and at least 200.
 
     Raises ValueError for arguments out of range; StiffFlowError for kernels whose eigenvalues lie
     too far apart; KeyboardInterrupt saying what was done.
@@ -199,7 +202,7 @@ def lazy(
         raise KeyboardInterrupt(
             f"{count} of {len(sizes) * samples} networks were trained"
         ) from None
-    rows = _rows(sizes, measures, limit.note)
+    rows = _rows(sizes, measures)
     parameters = {
         "act": chosen.name, "widths": tuple(sizes), "inputs": file_name(inputs),
         "y": file_name(y), "points": len(x), "dimension": x.shape[1],
@@ -219,12 +222,15 @@ class _Limit:
         # Layers of variance x.x' and then E[s s'], so that one less the other is x.x' E[s' s'].
         root = math.sqrt(problem.x.shape[1])
         kernels = gram(problem.x * root, problem.act.name, depth=1, cb=0.0, cw=1.0)
-        assert kernels.nngp is not None and kernels.ntk is not None
+        assert kernels.nngp is not None
+        assert kernels.ntk is not None
         self._second = kernels.nngp
         self._first = SECOND_MOMENT[problem.second_layer] * (kernels.ntk - kernels.nngp)
         self._least = float(np.linalg.eigvalsh(self._first)[0])
         self._smooth = smoothness(problem.act)
-        self.note = self._note(problem, self._smooth)
+        pair = parallel_pair(problem.x)
+        where = f": rows {pair[0]} and {pair[1]} are parallel" if pair is not None else ""
+        self._singular = f"K(0) is singular{where}"
 
     def horizon(self, net: LazyNet, time: float) -> tuple[float, float]:
         """lambda_0 of a network, 0 for a singular kernel, and the end of its flow."""
@@ -240,27 +246,28 @@ class _Limit:
         loss = float(course.loss[0])
         movement, kernel = float(course.movement.max()), float(course.kernel.max())
         needed = width_needed(lambda_0, m, loss) if positive else math.inf
-        stays = positive and float(course.least.min()) >= 0.5 * lambda_0 * (1.0 - _SLACK)
-        lemmas = smooth.slope_bounded and smooth.bend_bounded
+        least = float(course.least.min()) / lambda_0 if positive else math.nan
+        stays = self._singular if not positive else _FALLS if least < 0.5 * (1.0 - _SLACK) else ""
         of_first, of_second = self._bernstein(self._first, n), self._bernstein(self._second, n)
         with np.errstate(over="ignore", invalid="ignore"):
             ratio = course.loss * np.exp(lambda_0 * course.time) / loss if loss > 0.0 else [0.0]
         apart = [float(np.max(np.abs(np.linalg.eigvalsh(a - b)))) for a, b in (
             (course.first, self._first), (course.second, self._second))]  # fmt: skip
-        least = float(course.least.min()) / lambda_0 if positive else math.nan
         bound = movement_bound(lambda_0, m, n, loss) if positive else math.inf
+        narrow = "" if n > needed else _NARROW
+        slope, lemmas = smooth.why_slope, smooth.why_slope or smooth.why_bend
         return [
-            Measure("lambda_0", lambda_0, self._least - of_first, ">=", smooth.slope_bounded),
-            Measure("kernel deviation", apart[0], of_first, "<=", smooth.slope_bounded),
-            Measure("second-layer deviation", apart[1], of_second, "<=", smooth.value_bounded),
-            Measure("weight movement", movement, bound, "<=", stays and smooth.slope_bounded),
-            Measure("radius", radius(lambda_0, m), math.nan, "", positive),
+            Measure("lambda_0", lambda_0, self._least - of_first, ">=", slope),
+            Measure("kernel deviation", apart[0], of_first, "<=", slope),
+            Measure("second-layer deviation", apart[1], of_second, "<=", smooth.why_value),
+            Measure("weight movement", movement, bound, "<=", stays or slope),
+            Measure("radius", radius(lambda_0, m), math.nan, "", stays if not positive else ""),
             Measure("kernel movement", kernel, kernel_bound(movement, m), "<=", lemmas),
-            Measure("least eigenvalue", least, 0.5, ">=", n > needed and lemmas),
+            Measure("least eigenvalue", least, 0.5, ">=", lemmas or narrow),
             Measure("loss over bound", float(np.max(ratio)), 1.0, "<=", stays),
             Measure("final loss", float(course.loss[-1]) / loss if loss > 0.0 else 0.0,
                     math.exp(-lambda_0 * end), "<=", stays),
-            Measure("width needed", needed, float(n), "<=", positive and lemmas),
+            Measure("width needed", needed, float(n), "<=", lemmas),
         ]  # fmt: skip
 
     def _bernstein(self, mean: Floats, n: int) -> float:
@@ -268,25 +275,8 @@ class _Limit:
         size = float(np.max(np.abs(np.linalg.eigvalsh(mean))))
         return bernstein_radius(self._delta, self._m, share * size, share)
 
-    def _note(self, problem: Problem, smooth: Smoothness) -> str:
-        said = []
-        for name, size, kept in (
-            ("|s|", smooth.value, smooth.value_bounded),
-            ("|s'|", smooth.slope, smooth.slope_bounded),
-            ("|s''|", smooth.bend, smooth.bend_bounded),
-        ):
-            if not kept:
-                said.append(f"{name} comes to {size:.4g}")
-        if self._least <= _SINGULAR * float(np.trace(self._first)):
-            pair = parallel_pair(problem.x)
-            where = f": rows {pair[0]} and {pair[1]} are parallel" if pair is not None else ""
-            said.append(f"E K is singular{where}")
-        return "; ".join(said)
 
-
-def _rows(
-    sizes: Sequence[int], measures: dict[int, list[list[Measure]]], note: str
-) -> list[dict[str, Any]]:
+def _rows(sizes: Sequence[int], measures: dict[int, list[list[Measure]]]) -> list[dict[str, Any]]:
     rows = []
     for k, quantity in enumerate(EXPONENTS):
         values = np.array([[net[k].value for net in measures[n]] for n in sizes])
@@ -294,10 +284,10 @@ def _rows(
         theory = EXPONENTS[quantity]
         for n, of_width in zip(sizes, values, strict=True):
             nets = [net[k] for net in measures[n]]
-            kept = [net.hypothesis for net in nets]
-            said = note if not all(kept) else ""
-            if not said and not all(kept):
-                said = _WHY.get(quantity, "")
+            kept = [not net.why for net in nets]
+            said = next((net.why for net in nets if net.why), "")
+            if said and any(kept):
+                said = f"{said} ({len(kept) - sum(kept)} of {len(kept)})"
             with np.errstate(invalid="ignore"):
                 mean, error = float(of_width.mean()), float(of_width.std(ddof=1))
             rows.append({
@@ -312,14 +302,6 @@ def _rows(
             })  # fmt: skip
     order = {n: i for i, n in enumerate(sizes)}
     return sorted(rows, key=lambda row: order[row["width"]])
-
-
-_WHY: Final = {
-    "weight movement": "K falls below lambda_0/2: lemma 2 says nothing",
-    "loss over bound": "K falls below lambda_0/2: the bound says nothing",
-    "final loss": "K falls below lambda_0/2: the bound says nothing",
-    "least eigenvalue": "narrower than the theorem asks: it promises nothing",
-}
 
 
 def _used(of: Measure) -> float:

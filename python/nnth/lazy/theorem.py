@@ -1,7 +1,7 @@
 """The bounds of the theorem, and what they ask of activation and data.
 
-z(x) = n^(-1/2) sum_i v_i s(w_i.x), |v_i| <= 1 fixed, |s'|, |s''| <= 1, |x| <= 1, L = |r|^2/(2 m) on m
-data points, gradient flow at rate eta, K(0) >= lambda_0. Du et al. (2019), arXiv:1810.02054, for
+z(x) = n^(-1/2) sum_i v_i s(w_i.x), |v_i| <= 1 fixed, |s'|, |s''| <= 1, |x| <= 1, L = |r|^2/(2 m) on
+m data points, gradient flow at rate eta, K(0) >= lambda_0. Du et al. (2019), arXiv:1810.02054, for
 smooth activations.
 """
 
@@ -24,9 +24,9 @@ _SLACK: Final = 1e-9
 
 
 def movement_bound(lambda_0: float, m: int, n: int, loss: float) -> float:
-    """Return D* = 2 2^(1/2) m L(0)^(1/2)/(lambda_0 n^(1/2)): no w_i moves further while K >= lambda_0/2.
+    """Return D* = 2 2^(1/2) m L(0)^(1/2)/(lambda_0 n^(1/2)), how far a w_i may move.
 
-    |w_i'| <= eta (2 L/n)^(1/2), and L falls at least as exp(-eta lambda_0 t/m).
+    While K >= lambda_0/2: |w_i'| <= eta (2 L/n)^(1/2), and L <= exp(-eta lambda_0 t/m) L(0).
     """
     return 2.0 * math.sqrt(2.0) * m * math.sqrt(loss) / (lambda_0 * math.sqrt(n))
 
@@ -73,19 +73,25 @@ class Smoothness:
     bend: float
 
     @property
-    def value_bounded(self) -> bool:
-        """Whether |s| <= 1."""
-        return self.value <= 1.0 + _SLACK
+    def why_value(self) -> str:
+        """What fails of |s| <= 1; nothing where it holds."""
+        return _above_one("|s|", self.value)
 
     @property
-    def slope_bounded(self) -> bool:
-        """Whether |s'| <= 1."""
-        return self.slope <= 1.0 + _SLACK
+    def why_slope(self) -> str:
+        """What fails of |s'| <= 1."""
+        return _above_one("|s'|", self.slope)
 
     @property
-    def bend_bounded(self) -> bool:
-        """Whether |s''| <= 1."""
-        return self.bend <= 1.0 + _SLACK
+    def why_bend(self) -> str:
+        """What fails of |s''| <= 1."""
+        return _above_one("|s''|", self.bend)
+
+
+def _above_one(name: str, size: float) -> str:
+    if size <= 1.0 + _SLACK:
+        return ""
+    return f"{name} is not bounded" if math.isinf(size) else f"{name} comes to {size:.4g}, above 1"
 
 
 def smoothness(act: Activation) -> Smoothness:
@@ -97,9 +103,7 @@ def smoothness(act: Activation) -> Smoothness:
     z = np.linspace(-_REACH, _REACH, _POINTS)
     with np.errstate(all="ignore"):
         found = [np.abs(values) for values in act.core.evaluate(z)]
-    value, slope, bend = (
-        float(np.max(v)) if np.isfinite(v).all() else math.inf for v in found
-    )
+    value, slope, bend = (float(np.max(v)) if np.isfinite(v).all() else math.inf for v in found)
     if found[0][-1] > 10.0 or found[0][0] > 10.0:  # it goes on growing
         value = math.inf
     for at in act.core.breaks(_REACH):

@@ -88,7 +88,7 @@ class LazyNet:
     def course(self, end: float, told: Callable[[float], object]) -> Course:
         """Gradient flow up to a time, in units of m/eta.
 
-        w_i moves in the span of the data, w_i = w_i(0) + sum_a c_ai x_a, and the state is c `(m, n)`:
+        w_i moves in the span of the data, w_i = w_i(0) + sum_a c_ai x_a; the state is c `(m, n)`:
         dc_ai/dt = -n^(-1/2) v_i s'(w_i.x_a) r_a. `told` hears the share that is done.
 
         Raises StiffFlowError where that takes too many steps.
@@ -105,21 +105,25 @@ class LazyNet:
             return slope.ravel()
 
         # An entry of c is of order n^(-1/2).
-        for step in flow_steps(
-            slope_of, np.zeros(m * self._n), end, tolerance=self._problem.tolerance, size=self._scale
+        for time, state in flow_steps(
+            slope_of,
+            np.zeros(m * self._n),
+            end,
+            tolerance=self._problem.tolerance,
+            size=self._scale,
         ):
-            c = step.state.reshape(m, self._n)
-            value, slope = self._activations(self._preactivations(step.state))
+            c = state.reshape(m, self._n)
+            value, slope = self._activations(self._preactivations(state))
             kernel = self.kernel(slope)
             moved = np.einsum("an,an->n", self._along(c), c)
-            change = np.linalg.eigvalsh(kernel - first)
+            apart = np.linalg.eigvalsh(kernel - first)
             steps.append((
-                step.time, self._loss(value), float(np.linalg.eigvalsh(kernel)[0]),
-                float(np.max(np.abs(change))), float(np.sqrt(np.max(moved))),
+                time, self._loss(value), float(np.linalg.eigvalsh(kernel)[0]),
+                float(np.max(np.abs(apart))), float(np.sqrt(np.max(moved))),
             ))  # fmt: skip
-            told(step.time / end)
-        columns = [np.array(column) for column in zip(*steps, strict=True)]
-        return Course(*columns, first=first, second=second)
+            told(time / end)
+        times, losses, least, change, movement = map(np.array, zip(*steps, strict=True))
+        return Course(times, losses, least, change, movement, first, second)
 
     def _along(self, c: Floats) -> Floats:
         """sum_a c_ai x_a.x_b: `(m, n)`."""

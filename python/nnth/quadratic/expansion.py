@@ -17,9 +17,9 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class SmallNet:
-    """A fully connected network of one output on data x `(n, n_0)`, as a function of its parameters.
+    """A fully connected network of one output on data x `(n, n_0)`.
 
-    theta is W_1 row by row, b_1, W_2, ...: `(p,)`.
+    theta, its parameters, is W_1 row by row, b_1, W_2, ...: `(p,)`.
     """
 
     act: Activation
@@ -42,11 +42,11 @@ class SmallNet:
         return np.asarray(-((self.outputs(theta) - self.y) @ gradients))
 
     def hessians(self, theta: Floats) -> Floats:
-        """Return d^2 z_a/d theta^2 `(n, p, p)`: back-propagation differentiated along each parameter."""
+        """Return d^2 z_a/d theta^2 `(n, p, p)`: back-propagation along each parameter."""
         return self._backward(theta, second=True)[1]
 
     def model(self) -> QuadraticModel:
-        """Return the expansion at the start, in (theta - start)/eps for a distance eps (y - z) to go.
+        """Return the expansion at the start, for a distance eps (y - z) to go.
 
         z = z_0 + eps (Phi^T t + (eps/2) t^T Psi t) + O(eps^3) at theta = start + eps t.
         """
@@ -74,7 +74,7 @@ class SmallNet:
 
     def _forward(self, theta: Floats) -> list[tuple[Floats, Floats, Floats]]:
         """s, s', s'' of each layer, s the input first and the output last."""
-        seen = [(self.x, np.empty(0), np.empty(0))]
+        seen: list[tuple[Floats, Floats, Floats]] = [(self.x, np.empty(0), np.empty(0))]
         layers = self._layers(theta)
         for i, (w, b) in enumerate(layers):
             z = seen[-1][0] @ w.T + b
@@ -86,7 +86,7 @@ class SmallNet:
         return seen
 
     def _backward(self, theta: Floats, *, second: bool = False) -> tuple[Floats, Floats]:
-        """Gradients `(n, p)` and, with `second`, their derivatives along each parameter `(n, p, p)`."""
+        """Gradients `(n, p)` and, with `second`, their own along each parameter `(n, p, p)`."""
         seen, layers = self._forward(theta), self._layers(theta)
         n, p = len(self.x), len(theta)
         # R-operator (Pearlmutter 1994): everything's derivative along direction k is `(k, ...)`.

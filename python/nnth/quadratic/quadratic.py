@@ -12,17 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnth import _core
-from nnth.activation import activation
-from nnth.checks import whole
-from nnth.data import Data, data_of, file_name, target_vector
+from nnth.data import Data, file_name
 from nnth.gradient_flow import StiffFlowError, flow
-from nnth.network import Network, parse_widths, random_network
-from nnth.network_files import load_network
+from nnth.network import Network
 from nnth.plot import Lines, Panels
-from nnth.quadratic.expansion import SmallNet, small_net
-from nnth.quadratic.model import QuadraticModel, check_size, load_model, random_model
+from nnth.quadratic.expansion import SmallNet
+from nnth.quadratic.model import QuadraticModel
+from nnth.quadratic.problem import problem_of
 from nnth.quadratic.solution import Solution
-from nnth.random import normals
 from nnth.table import Meta, Table
 from nnth.work import begin
 
@@ -36,7 +33,6 @@ _LATE: Final = 1e12  # in e-foldings of the fastest mode; beyond, nothing is int
 _STIFF: Final = 3000.0  # so many, and implicit steps are less work
 # The difference of two tolerances is the error of the second, many times over.
 _TOLERANCES: Final = {False: (1e-10, 1e-13), True: (1e-8, 1e-11)}
-_DATA_STREAM: Final = 2**33
 _LABELS: Final = {
     "theta_f": "$|\\theta^F - \\theta_0|$", "theta_i_par": "$|\\theta^I_\\parallel|$",
     "theta_i_perp": "$|\\theta^I_\\perp|$", "features": "$|\\Delta\\Phi^\\epsilon|/\\epsilon$",
@@ -75,16 +71,16 @@ def quadratic(
     """Return gradient flow of a quadratic model to first order in eps, beside the flow integrated.
 
     z_a = Phi_a.theta + (eps/2) theta.Psi_a theta on sum_a (z_a - y_a)^2/2, theta(t) = theta^F +
-    eps theta^I + O(eps^2), in closed form at all times (see `nnth.quadratic.solution`); times are in
-    units of 1/eta.
+    eps theta^I + O(eps^2), in closed form at all times (see `nnth.quadratic.solution`); times
+    are in units of 1/eta.
 
     model: a QuadraticModel, or an .npz file of Phi `(p, n)`, Psi `(n, p, p)`, y and theta0. By
         default a random one with p parameters, 20, and n data points, 5.
     net: instead a network of one output, expanded to second order where it starts: a Network or its
         file, or "random" with hidden `widths` (4), weights N(0, 1/fan-in) and biases 0. act: its
-        activation, tanh. inputs, y: data `(n, n_0)` and `(n,)`, or files; by default n, 3, on the unit
-        sphere in 3 dimensions, y ~ N(0, 1). eps is then the share of the way from its outputs to y
-        that it is to go, and theta = (parameters - first ones)/eps.
+        activation, tanh. inputs, y: data `(n, n_0)` and `(n,)`, or files; by default n, 3, on the
+        unit sphere in 3 dimensions, y ~ N(0, 1). eps is then the share of the way from its outputs
+        to y that it is to go, and theta = (parameters - first ones)/eps.
     eps: above 0, for the residual. times: above 0, ascending, inf for the limit; by default
         1/k_max, 1/(k_max k_min)^(1/2), 1/k_min of the rates k of the linear flow, and inf. The
         residual is taken at the last.
@@ -96,13 +92,13 @@ def quadratic(
     "residual of notes", with the notes' theta^I; with a network "residual of net" and "net beside
     model", for its own flow beside the prediction and beside that of the model. Columns: quantity,
     time, eps (0 for orders of eps), theory (norm; of residuals the power law through the first),
-    flow (norm, integrated), deviation (of the vectors, over the norm in theory, of parts of theta^I
-    over that of the whole; of residuals flow over theory - 1), error (estimated, of flow, relative), notes (norm of what lecture notes have, nan
-    where they have the same or nothing), notes_deviation (of that from the flow), slope (of
-    residuals, against eps), slope_theory, note.
+    flow (norm, integrated), deviation (of the vectors, over the norm in theory, of parts of
+    theta^I over that of the whole; of residuals flow over theory - 1), error (estimated, of flow,
+    relative), notes (norm of what lecture notes have, nan where they have the same or nothing),
+    notes_deviation (of that from the flow), slope (of residuals, against eps), slope_theory, note.
 
-    theta^I_perp has no limit where the linear model does not fit and Phi has a null space: theory is
-    inf then, and `note` says so. Flows that take too long because their rates lie far apart are
+    theta^I_perp has no limit where the linear model does not fit and Phi has a null space: theory
+    is inf then, and `note` says so. Flows that take too long because their rates lie far apart are
     left out, nan, with a `note`.
 
     Accuracy: of the closed form about 1e-14 times the square root of the condition number of Phi^T
@@ -116,7 +112,7 @@ def quadratic(
     """
     epsilons = _ascending("eps", eps, infinite=False)
     asked = None if times is None else _ascending("times", times, infinite=True)
-    problem, small = _problem(model, p, n, net, act, widths, inputs, y, seed)
+    problem, small = problem_of(model, p, n, net, act, widths, inputs, y, seed)
     _core.thread_count(threads)
     begin()
     solution = Solution(problem)
@@ -345,73 +341,6 @@ def _ascending(name: str, values: Sequence[float], *, infinite: bool) -> tuple[f
     if not numbers or list(numbers) != sorted(set(numbers)):
         raise ValueError(f"{name} must be ascending numbers, not {','.join(map(str, numbers))}")
     return numbers
-
-
-def _problem(
-    model: QuadraticModel | str | os.PathLike[str] | None,
-    p: int | None,
-    n: int | None,
-    net: Network | str | os.PathLike[str] | None,
-    act: str | None,
-    widths: Sequence[int] | str | None,
-    inputs: Data | None,
-    y: Data | None,
-    seed: int,
-) -> tuple[QuadraticModel, SmallNet | None]:
-    """The model, and the network that it is of; raises ValueError for arguments of another kind."""
-    kind = "model" if model is not None else "net" if net is not None else "p"
-    given = {"p": p, "n": n, "net": net, "act": act, "widths": widths, "inputs": inputs, "y": y}
-    for_kind = {"model": (), "p": ("p", "n"), "net": ("net", "n", "act", "widths", "inputs", "y")}
-    for name, value in given.items():
-        if value is not None and name not in for_kind[kind]:
-            where = "with model" if kind == "model" else "without net" if kind == "p" else "with net"
-            raise ValueError(f"{name} must not be given {where}")
-    if model is not None:
-        found = model if isinstance(model, QuadraticModel) else load_model(model)
-        check_size(found.p, found.n)
-        return found, None
-    if net is None:
-        return random_model(20 if p is None else p, 5 if n is None else n, seed=seed), None
-    small = _small_net(net, act, widths, inputs, y, n, seed)
-    return small.model(), small
-
-
-def _small_net(
-    net: Network | str | os.PathLike[str],
-    act: str | None,
-    widths: Sequence[int] | str | None,
-    inputs: Data | None,
-    y: Data | None,
-    n: int | None,
-    seed: int,
-) -> SmallNet:
-    chosen = activation("tanh" if act is None else act)
-    if (inputs is None) != (y is None):
-        raise ValueError("inputs and y must be given together")
-    if inputs is not None and n is not None:
-        raise ValueError("n must not be given with inputs, whose rows are the data points")
-    found: Network | None = None
-    if isinstance(net, Network):
-        found = net
-    elif os.fspath(net) != "random":
-        found = load_network(net)
-    if found is not None and widths is not None:
-        raise ValueError("widths must not be given where net is a network of its own")
-    if inputs is not None and y is not None:
-        x = data_of(inputs, "inputs")
-        targets = target_vector(y, len(x))
-    else:
-        count, dimension = whole("n", 3 if n is None else n), 3 if found is None else found.n0
-        draws = normals(seed, _DATA_STREAM, count * (dimension + 1))
-        x = draws[: count * dimension].reshape(count, dimension)
-        x = x / np.linalg.norm(x, axis=1, keepdims=True)
-        targets = draws[count * dimension :]
-    if found is None:
-        sizes = parse_widths(widths) if isinstance(widths, str) else widths or (4,)
-        parameters = sum(a * (b + 1) for a, b in zip((*sizes, 1), (x.shape[1], *sizes), strict=True))
-        check_size(parameters, len(x))
-        found = random_network(x.shape[1], sizes, cw=1.0, bias_var=0.0, seed=seed)
-    return small_net(found, chosen, x, targets)
 
 
 def _picture(columns: dict[str, Any]) -> Panels:

@@ -9,10 +9,10 @@ order is a sum of exponentials,
 w_i = v_i rho_i/s_i, theta_* = theta_0 - sum_i w_i; k_i = 0 for what is left of r. The first order
 is driven by products of two of them,
 
-    d theta^I/dt = -Phi Phi^T theta^I - sum_a r_a Psi_a theta^F - (1/2) sum_a Phi_a theta^F.Psi_a theta^F,
+    d theta^I/dt = -sum_a (Phi_a Phi_a.theta^I + r_a Psi_a theta^F + Phi_a theta^F.Psi_a theta^F/2),
 
 so that each exponential of rate k in the source is integrated by hand. At t = inf the orthogonal
-part has S_ij = rho_i rho_j/(k_i + k_j), the solution of the Lyapunov equation K S + S K = r_0 r_0^T.
+part has S_ij = rho_i rho_j/(k_i + k_j), which solves the Lyapunov equation K S + S K = r_0 r_0^T.
 """
 
 from __future__ import annotations
@@ -84,16 +84,17 @@ class Solution:
         return FirstOrder(self._v @ self._parallel(time), self._orthogonal(time, *self._theta))
 
     def features(self, time: float) -> Floats:
-        """Return d/d eps of the change of Phi^eps_a = Phi_a + eps Psi_a theta since t = 0: `(n, p)`.
+        """Return d/d eps of the change since t = 0 of Phi_a + eps Psi_a theta: `(n, p)`.
 
         It is Psi_a (theta^F(t) - theta_0) = Psi_a (I - exp(-t Phi Phi^T))(theta_* - theta_0).
         """
         return self.bent(self.theta_f(time) - self.model.theta0)
 
     def notes_perp(self, time: float) -> Floats:
-        """Return the orthogonal part of lecture notes, with (I - e^(-t Phi Phi^T))(theta_0 - theta_*).
+        """Return the orthogonal part of lecture notes.
 
-        They have the change of theta, with its sign turned, where theta^F belongs.
+        They have (I - e^(-t Phi Phi^T))(theta_0 - theta_*) where theta^F belongs: the change of
+        theta, with its sign turned.
         """
         constant = self._w.sum(axis=1)
         return self._orthogonal(time, constant, -self._w)
