@@ -1,14 +1,14 @@
 """How many trainings on one data point a second, against a NumPy loop over nets?
 
-    python bench/bench_catapult.py [--widths 64 256 1024 4096] [--nets 200] [--rate 3] [--threads 1]
+    python bench/bench_catapult.py [--widths 64 256 1024 4096] [--nets 50] [--threads 0]
 
-Each net is trained with frozen and with free gates at eta = rate/lambda until its residual is 1e-6
-of the first, 200 steps at most: two trainings a net, on either side. NumPy has its own best code:
-preactivations of the data point instead of the weights in R^d, in-place operations on arrays of
-neurons, and the net's weights drawn before the clock starts; nnth draws them within its time, and
-runs the recursion as well. Rounds alternate. Steps and last curvatures must agree before a rate is
-believed. Prints medians and the ratio's extremes over the rounds, and appends a row a width to
-bench/bench_catapult.csv.
+A learning-rate sweep: each net at eta lambda_0 = 0.5, 1, ..., 3.5, with frozen and with free gates,
+until its residual is 1e-6 of the first, or grows beyond bounds; 200 steps at most. NumPy has its own
+best code: preactivations of the data point instead of the weights in R^d, in-place operations on
+arrays of neurons, and the net's weights drawn before the clock starts; nnth draws them within its
+time, and runs the recursion as well. Rounds alternate. Steps and last curvatures must agree before
+a rate is believed. Prints medians and the ratio's extremes over the rounds, and appends a row a
+width to bench/bench_catapult.csv.
 """
 
 import os
@@ -30,6 +30,7 @@ from nnth import _core, normals
 
 Array = NDArray[np.float64]
 D, STEPS, SHARE = 10, 200, 1e-6
+RATES = tuple(0.5 * i for i in range(1, 8))  # at 4 rounding decides
 
 
 def drawn(m: int, nets: int) -> list[tuple[Array, Array]]:
@@ -90,21 +91,26 @@ def compare(m: int, args: argparse.Namespace) -> None:
     seconds: dict[str, list[float]] = {"nnth": [], "numpy": []}
     for _ in range(args.rounds):
         begin = time.perf_counter()
-        ours = by_nnth(m, args.nets, args.rate, args.threads)
+        ours = by_nnth(m, args.nets, args.threads)
         middle = time.perf_counter()
-        theirs = by_numpy(start, args.rate, m)
+        theirs = by_numpy(start, m)
         seconds["nnth"].append(middle - begin)
         seconds["numpy"].append(time.perf_counter() - middle)
-        assert np.array_equal(ours[..., 0], theirs[..., 0])
-        assert np.allclose(ours[..., 1], theirs[..., 1], rtol=1e-7)
+        same = np.isclose(ours[..., 1], theirs[..., 1], rtol=1e-6) & (
+            ours[..., 0] == theirs[..., 0]
+        )
+        assert same.mean() > 0.99  # near 4 a few trainings are chaotic for long enough to part
     ratios = [b / a for a, b in zip(seconds["nnth"], seconds["numpy"], strict=True)]
-    rates = {name: 2 * args.nets / statistics.median(times) for name, times in seconds.items()}
+    rates = {
+        name: 2 * len(RATES) * args.nets / statistics.median(times)
+        for name, times in seconds.items()
+    }
     print(
         f"m = {m:5d}: nnth {rates['nnth']:9.3g}/s  NumPy {rates['numpy']:8.3g}/s  "
         f"ratio {statistics.median(ratios):.3g} ({min(ratios):.3g} to {max(ratios):.3g})"
     )
     row = {
-        "width": m, "rate": args.rate, "nets": args.nets, "threads": args.threads,
+        "width": m, "nets": args.nets, "threads": args.threads,
         "nnth_per_second": rates["nnth"], "numpy_per_second": rates["numpy"],
         "ratio": statistics.median(ratios), "cpu": cpu_model(), "compiler": _core.compiler,
         "numpy": np.__version__, "python": platform.python_version(),
@@ -121,9 +127,8 @@ def compare(m: int, args: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--widths", type=int, nargs="*", default=[64, 256, 1024, 4096])
-    parser.add_argument("--nets", type=int, default=200)
-    parser.add_argument("--rate", type=float, default=3.0)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--nets", type=int, default=50)
+    parser.add_argument("--threads", type=int, default=0, help="0 for all")
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
     for m in args.widths:

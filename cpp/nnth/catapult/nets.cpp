@@ -35,7 +35,7 @@ struct Neurons {
 // Sums over the open gates.
 struct Sums {
     double va = 0.0, vv = 0.0, aa = 0.0;
-    std::int64_t open = 0, flipped = 0;
+    std::int64_t open = 0;
 };
 
 // a' = a - to_a v, v' = v - to_v a, all gates open.
@@ -62,19 +62,17 @@ NNTH_MULTIVERSION void advance_frozen(double* a, double* v, std::size_t count, d
     }
 }
 
-// The same where a > 0, and nothing elsewhere; the sums are over a' > 0. A gate has flipped where
-// the sign of a' is not that of `first`.
-NNTH_MULTIVERSION void advance_relu(double* a, double* v, const double* first, std::size_t count,
-                                    double to_a, double to_v, Sums* out) {
+// The same where a > 0, and nothing elsewhere; the sums are over a' > 0.
+NNTH_MULTIVERSION void advance_relu(double* a, double* v, std::size_t count, double to_a,
+                                    double to_v, Sums* out) {
     Lanes va[2] = {}, vv[2] = {}, aa[2] = {};
-    Mask open[2] = {}, flipped[2] = {};
+    Mask open[2] = {};
     const Lanes zero = {};
     for (std::size_t i = 0; i < count; i += kStride) {
         for (std::size_t k = 0; k < 2; ++k) {
-            Lanes old_a, old_v, first_a;
+            Lanes old_a, old_v;
             load(old_a, a + i + k * lanes);
             load(old_v, v + i + k * lanes);
-            load(first_a, first + i + k * lanes);
             const Mask gate = old_a > zero;
             const Lanes new_a = old_a - (gate ? to_a * old_v : zero);
             const Lanes new_v = old_v - (gate ? to_v * old_a : zero);
@@ -84,7 +82,6 @@ NNTH_MULTIVERSION void advance_relu(double* a, double* v, const double* first, s
             vv[k] += on_v * on_v;
             aa[k] += on_a * on_a;
             open[k] -= now;
-            flipped[k] -= now ^ (first_a > zero);
             store(a + i + k * lanes, new_a);
             store(v + i + k * lanes, new_v);
         }
@@ -94,7 +91,6 @@ NNTH_MULTIVERSION void advance_relu(double* a, double* v, const double* first, s
         out->vv += vv[0][j] + vv[1][j];
         out->aa += aa[0][j] + aa[1][j];
         out->open += open[0][j] + open[1][j];
-        out->flipped += flipped[0][j] + flipped[1][j];
     }
 }
 
@@ -191,13 +187,8 @@ class Net {
     Net(const Nets& nets, std::uint64_t sample)
         : width_(nets.width), y_(nets.y), square_(square_of(nets.x)) {
         draw(nets, sample);
-        for (std::size_t i = 0; i < width_; ++i) {
-            if (!(all_.a[i] > 0.0)) continue;
-            open_.a.push_back(all_.a[i]);
-            open_.v.push_back(all_.v[i]);
-        }
-        alive_ = !open_.a.empty();
-        for (auto* values : {&all_.a, &all_.v, &open_.a, &open_.v}) {
+        opened_ = static_cast<std::int64_t>(open_.a.size());
+        for (auto* values : {&open_.a, &open_.v}) {
             values->resize((values->size() + kStride - 1) / kStride * kStride);
         }
         Neurons copy = open_;
@@ -213,14 +204,14 @@ class Net {
     DoubleDouble kappa() const {
         return DoubleDouble(square_) / DoubleDouble(static_cast<double>(width_));
     }
-    bool alive() const { return alive_; }
+    bool alive() const { return opened_ > 0; }
 
     Problem problem(double eta) const { return {eta, square_ / static_cast<double>(width_), y_}; }
 
     // Trains; see(step, z, lambda, flipped) is told of every step, and returns whether to go on.
     template <class See>
     void train(Model model, double eta, std::size_t steps, Watch& watch, See&& see) const {
-        Neurons at = model == Model::frozen ? open_ : all_;
+        Neurons at = open_;  // a shut gate never opens: its neuron has no gradient
         const double root = std::sqrt(static_cast<double>(width_));
         double z = z_;
         std::size_t unasked = 0;
@@ -229,13 +220,13 @@ class Net {
             Sums sums;
             if (model == Model::frozen) {
                 advance_frozen(at.a.data(), at.v.data(), at.a.size(), to_a, to_v, &sums);
-                sums.open = 1;
+                sums.open = opened_;
             } else {
-                advance_relu(at.a.data(), at.v.data(), all_.a.data(), at.a.size(), to_a, to_v,
-                             &sums);
+                advance_relu(at.a.data(), at.v.data(), at.a.size(), to_a, to_v, &sums);
             }
             z = z_of(sums);
-            const double flipped = static_cast<double>(sums.flipped) / static_cast<double>(width_);
+            const double flipped =
+                static_cast<double>(opened_ - sums.open) / static_cast<double>(width_);
             if (!see(step, z, lambda_of(sums), sums.open > 0, flipped)) return;
             watch.work(at.a.size(), unasked);
         }
@@ -246,21 +237,24 @@ class Net {
         constexpr std::size_t kPiece = 1024;
         const std::size_t d = nets.x.size();
         Stream stream(nets.seed, sample);
-        all_.v.resize(width_);
-        all_.a.assign(width_, 0.0);
-        stream.normals(all_.v.data(), width_);
+        std::vector<double> v(width_), a(width_), u(kPiece);
+        stream.normals(v.data(), width_);
         const double root = std::sqrt(static_cast<double>(d));
-        std::vector<double> u(kPiece);
         const std::size_t total = width_ * d;
+        std::size_t row = 0, column = 0;
         for (std::size_t begin = 0; begin < total; begin += kPiece) {
             const std::size_t count = std::min(kPiece, total - begin);
             stream.normals(u.data(), count);
-            for (std::size_t k = 0, row = begin / d, column = begin % d; k < count; ++k) {
-                all_.a[row] += u[k] * nets.x[column];
+            for (std::size_t k = 0; k < count; ++k) {
+                a[row] += u[k] * nets.x[column];
                 if (++column == d) column = 0, ++row;
             }
         }
-        for (double& a : all_.a) a /= root;
+        for (std::size_t i = 0; i < width_; ++i) {
+            if (!(a[i] > 0.0)) continue;
+            open_.a.push_back(a[i] / root);
+            open_.v.push_back(v[i]);
+        }
     }
 
     double z_of(const Sums& sums) const { return sums.va / std::sqrt(static_cast<double>(width_)); }
@@ -270,8 +264,8 @@ class Net {
 
     std::size_t width_;
     double y_, square_;
-    Neurons all_, open_;
-    bool alive_ = false;
+    Neurons open_;
+    std::int64_t opened_ = 0;
     double z_ = 0.0, lambda_ = 0.0;
 };
 

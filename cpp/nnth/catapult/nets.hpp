@@ -42,7 +42,7 @@ std::vector<Outcome> train(const Nets& nets, const Rates& rates, std::size_t ste
 // are before a divergence, or up to a death.
 struct Courses {
     std::vector<double> z, lambda;
-    std::vector<double> flipped;       // share of gates that are not as at first
+    std::vector<double> flipped;       // share of gates that have shut; none ever opens
     std::vector<double> error;         // of the recursion; 0 for nets
     std::vector<std::int64_t> length;  // [net][model]
     std::vector<Outcome> outcomes;     // [net][model]
