@@ -31,7 +31,7 @@ from nnth import (
 )
 from nnth.ensemble import ensemble
 from nnth.network import telgarsky
-from nnth.plot import Curve, Tessellation
+from nnth.plot import Lines, Tessellation
 from nnth.regions.bounds import expected_regions, zaslavsky
 from nnth.regions.pictures import MAX_CELLS, Place, place
 from nnth.regions.slices import random_slices
@@ -546,16 +546,16 @@ def test_a_box_with_too_many_cells_is_shown_in_part(monkeypatch: pytest.MonkeyPa
 
 def test_a_line_is_drawn_as_its_function() -> None:
     picture = place("telgarsky:4").picture()
-    assert isinstance(picture, Curve)
-    inner = picture.x[picture.layers > 0]
-    assert inner.tolist() == [i / 16 for i in range(17)]
-    assert picture.y[picture.layers > 0, 0].tolist() == [i % 2 for i in range(17)]
+    assert isinstance(picture, Lines)
+    inner = sorted((x, y) for _, xs, ys, _ in picture.points for x, y in zip(xs, ys, strict=True))
+    assert inner == [(i / 16, i % 2) for i in range(17)]
     net = random_network(40, (6, 6), seed=2)
     path = np.random.default_rng(0).normal(size=(3, 40))
     along = place(net, through=path).picture()
-    assert isinstance(along, Curve)
-    assert (along.x[0], along.x[-1]) == (0.0, 2.0)
-    ends = [float(np.interp(t, along.x, along.y[:, 0])) for t in (0, 1, 2)]
+    assert isinstance(along, Lines)
+    ((_, x, y),) = along.lines
+    assert (x[0], x[-1]) == (0.0, 2.0)
+    ends = [float(np.interp(t, x, y)) for t in (0, 1, 2)]
     assert ends == pytest.approx(net(path)[:, 0], rel=1e-9)
 
 
