@@ -33,10 +33,10 @@ def verify(
 
     Returns a Table, a row a claim. Where the notes err a second row follows, with their number.
     Columns: lecture, statement; `claim`, "theory" or "notes"; `theory`, the number claimed;
-    `relation` of the measurement to it, =, <= or >=; `measured`, with its standard error `stderr`
-    (0: nothing is random) and `error`, what rounding or orders left out may be; z = (measured -
-    theory)/(stderr and error together); `verdict`: "holds" up to 5 of these deviations on the
-    wrong side, else "fails"; `wing`, the theory. `failures` of the record counts the rows that are
+    `measured`, with its standard error `stderr` (0: nothing is random); z = (measured - theory)/
+    (stderr and error together); `verdict`: "holds" up to 5 of these deviations on the wrong side,
+    else "fails"; `relation` of the measurement to the number, =, <= or >=; `error`, what rounding
+    or orders left out may be; `wing`, the theory. `failures` of the record counts the rows that are
     not as they should be: theory that fails, or notes that hold.
 
     Cost: 10 s where quick, a minute in full, on two cores.
@@ -70,10 +70,10 @@ def _checks(theory: str) -> Sequence[Callable[[Run], Sequence[Statement]]]:
 def _table(found: Sequence[tuple[str, Statement]], theories: Sequence[str], run: Run) -> Table:
     rows = [row for wing, statement in found for row in _rows(wing, statement)]
     columns = (
-        "lecture", "statement", "claim", "relation", "theory", "measured", "stderr", "error", "z",
-        "verdict", "wing",
+        "lecture", "statement", "claim", "theory", "measured", "stderr", "z", "verdict", "relation",
+        "error", "wing",
     )  # fmt: skip
-    failures = sum((row[2] == "theory") != (row[9] == "holds") for row in rows)
+    failures = sum((row[2] == "theory") != (row[7] == "holds") for row in rows)
     return Table(
         {name: [row[i] for row in rows] for i, name in enumerate(columns)},
         Meta(
@@ -90,6 +90,6 @@ def _rows(wing: str, said: Statement) -> Iterator[tuple[str | float, ...]]:
         claims.append(("notes", said.notes, said.z_notes, said.notes_hold))
     for claim, value, z, holds in claims:
         yield (
-            said.lecture, said.statement, claim, said.relation, value, said.measured, said.stderr,
-            said.error, z, "holds" if holds else "fails", wing,
+            said.lecture, said.statement, claim, value, said.measured, said.stderr, z,
+            "holds" if holds else "fails", said.relation, said.error, wing,
         )  # fmt: skip
