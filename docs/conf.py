@@ -25,6 +25,7 @@ extensions = [
     "no_network",
 ]
 exclude_patterns = ["_made"]
+smartquotes = False  # they make dashes of options
 
 html_theme = "furo"
 html_title = "nnth"

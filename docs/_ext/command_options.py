@@ -35,8 +35,18 @@ def described(text: str) -> list[nodes.Node]:
             words = paragraph.lstrip().removeprefix("\b").strip("\n")
             found.append(nodes.literal_block(words, words, language="text"))
         else:
-            found.append(nodes.paragraph("", " ".join(paragraph.split())))
+            found.append(nodes.paragraph("", "", *inline(" ".join(paragraph.split()))))
     return found
+
+
+def inline(text: str) -> list[nodes.Node]:
+    """A text whose words between backquotes are code."""
+    parts = text.split("`")
+    return [
+        nodes.literal(text=part) if i % 2 else nodes.Text(part)
+        for i, part in enumerate(parts)
+        if part
+    ]
 
 
 def options(entries: list[tuple[str, str]]) -> nodes.Node:
@@ -45,7 +55,7 @@ def options(entries: list[tuple[str, str]]) -> nodes.Node:
     for names, meaning in entries:
         term = nodes.term("", "", nodes.literal(text=names))
         listed += nodes.definition_list_item(
-            "", term, nodes.definition("", nodes.paragraph("", meaning))
+            "", term, nodes.definition("", nodes.paragraph("", "", *inline(meaning)))
         )
     return listed
 

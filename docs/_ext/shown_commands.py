@@ -63,7 +63,7 @@ class ShownCommand(SphinxDirective):
             if code != expected:
                 message = f"exit code {code}, not {expected}: {command}\n{output}"
                 logger.warning(message, location=self.get_location())
-            shown.append("\n".join([f"$ {command}", *self._cut(output)]))
+            shown.append("\n".join([f"$ {folded(command)}", *self._cut(output)]))
             if found := _PICTURE.search(command):
                 pictures.append(self._figure(command, directory / found[1]))
         block = nodes.literal_block("\n".join(shown), "\n".join(shown), language="console")
@@ -127,6 +127,18 @@ def run_in_terminal(command: str, directory: Path) -> tuple[int, str]:
         code, said = -1, f"on standard error: {said}"
     # Rich fills lines with blanks up to the width of the terminal.
     return code, "\n".join(line.rstrip() for line in (output + said).splitlines())
+
+
+def folded(command: str) -> str:
+    """The command, where it is wider than the page, on several lines that a shell reads as one."""
+    lines = [""]
+    for word in re.split(r" (?=--|\| )", command):
+        if lines[-1] and len(lines[-1]) + len(word) > COLUMNS - 4 and "\n" not in command:
+            lines[-1] += " \\"
+            lines.append("    " + word)
+        else:
+            lines[-1] += f" {word}" if lines[-1] else word
+    return "\n".join(lines)
 
 
 def _joined(lines: Any) -> list[str]:
