@@ -3,9 +3,8 @@
     python bench/bench_catapult.py [--widths 64 256 1024 4096] [--nets 50] [--threads 0]
 
 A learning-rate sweep: each net at eta lambda_0 = 0.5, 1, ..., 3.5, with frozen and with free gates,
-until its residual is 1e-6 of the first, or grows beyond bounds; 200 steps at most. NumPy has its own
-best code: preactivations of the data point instead of the weights in R^d, in-place operations on
-arrays of neurons, and the net's weights drawn before the clock starts; nnth draws them within its
+until its residual is 1e-6 of the first, 200 steps at most. NumPy has its own best code:
+preactivations of the data point instead of the weights in R^d, in-place operations on arrays of neurons, and the net's weights drawn before the clock starts; nnth draws them within its
 time, and runs the recursion as well. Rounds alternate. Steps and last curvatures must agree before
 a rate is believed. Prints medians and the ratio's extremes over the rounds, and appends a row a
 width to bench/bench_catapult.csv.

@@ -10,6 +10,7 @@ from nnth.gram import Gram, gram
 from nnth.hermite import hermite, hermite_dual
 from nnth.kernel import kernel
 from nnth.lazy import lazy
+from nnth.lectures import lectures
 from nnth.network import Network, named_network, random_network
 from nnth.network_files import load_network
 from nnth.paths import (
@@ -37,7 +38,7 @@ from nnth.quadratic import (
     random_model,
 )
 from nnth.random import normals, uniforms
-from nnth.rates import descent_rates, noisy_descent, rate_statements, rates, training_scalings
+from nnth.rates import descent_rates, noisy_descent, rates, training_scalings
 from nnth.regions import (
     Arrangement,
     Cells,
@@ -45,14 +46,16 @@ from nnth.regions import (
     arrangement,
     cells,
     count_regions,
-    region_statements,
+    region_bounds,
     regions,
     regions_along,
     regions_on_plane,
     regions_through,
 )
+from nnth.statement import Statement
 from nnth.sweep import sweep
 from nnth.table import Table
+from nnth.verify import verify
 
 __all__ = [
     "CATALOGUE",
@@ -65,6 +68,7 @@ __all__ = [
     "QuadraticModel",
     "QuadraticSolution",
     "RegionCounts",
+    "Statement",
     "Table",
     "Vertex",
     "WeightLaw",
@@ -84,6 +88,7 @@ __all__ = [
     "hermite_dual",
     "kernel",
     "lazy",
+    "lectures",
     "load_data",
     "load_model",
     "load_network",
@@ -105,9 +110,8 @@ __all__ = [
     "quadratic",
     "random_model",
     "random_network",
-    "rate_statements",
     "rates",
-    "region_statements",
+    "region_bounds",
     "regions",
     "regions_along",
     "regions_on_plane",
@@ -118,5 +122,6 @@ __all__ = [
     "sweep",
     "training_scalings",
     "uniforms",
+    "verify",
     "weight_law",
 ]

@@ -1,14 +1,17 @@
 """`nnth catapult`: gradient descent at large learning rates on one data point."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nnth_cli import options
-from nnth_cli.output import Destination
-from nnth_cli.progress import progress_bar
+from nnth_cli.command import Call, command
+
+if TYPE_CHECKING:
+    from nnth.table import Table
 
 
+@command()
 def catapult(
     eta: Annotated[
         str | None,
@@ -55,14 +58,9 @@ def catapult(
         int | None,
         typer.Option(help="Most steps. [default: 60; 1000 with --sweep]", metavar="N"),
     ] = None,
-    format: options.Format = None,
-    output: options.Output = None,
-    append: options.Append = None,
-    plot: options.Plot = None,
-    seed: options.Seed = 0,
-    threads: options.Threads = 0,
-    quiet: options.Quiet = False,
-) -> None:
+    *,
+    call: Call,
+) -> "Table":
     """Large learning rates: lazy, catapult, divergent.
 
     \b
@@ -84,21 +82,17 @@ def catapult(
              nnth catapult --eta-lambda0 3 --m 1024 --steps 30
              nnth catapult --sweep --m 1024 --samples 200 --plot sweep.png
     """
-    destination = Destination(format=format, output=output, append=append, plot=plot, quiet=quiet)
     asked: dict[str, Any] = {
         "eta": None if eta is None else options.parse_numbers("--eta", eta),
         "eta_lambda0": (
             None if eta_lambda0 is None else options.parse_numbers("--eta-lambda0", eta_lambda0)
         ),
         "lambda0": lambda0, "z0": z0, "y": y, "kappa": kappa, "m": m, "d": d, "samples": samples,
-        "seed": seed, "threads": threads,
+        "seed": call.seed,
     }  # fmt: skip
     if steps is not None:
         asked["steps"] = steps
-    with progress_bar("catapult", quiet=quiet) as progress:
-        from nnth.catapult import catapult as trajectories
-        from nnth.catapult import catapult_phases
+    from nnth.catapult import catapult as trajectories
+    from nnth.catapult import catapult_phases
 
-        compute = catapult_phases if sweep else trajectories
-        table = compute(**asked, progress=progress)
-    destination.deliver(table)
+    return (catapult_phases if sweep else trajectories)(**asked, **call.work)

@@ -1,15 +1,18 @@
 """`nnth lazy`: the theorem that a wide network's tangent kernel sends its loss to zero."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from nnth_cli import options
-from nnth_cli.output import Destination
-from nnth_cli.progress import progress_bar
+from nnth_cli.command import Call, command
+
+if TYPE_CHECKING:
+    from nnth.table import Table
 
 
+@command()
 def lazy(
     act: options.Act = "tanh",
     width: Annotated[
@@ -47,14 +50,9 @@ def lazy(
         typer.Option(help="Probability with which the Bernstein bounds may fail.", metavar="X"),
     ] = 0.05,
     samples: Annotated[int, typer.Option(help="Networks of each width.", metavar="N")] = 5,
-    format: options.Format = None,
-    output: options.Output = None,
-    append: options.Append = None,
-    plot: options.Plot = None,
-    seed: options.Seed = 0,
-    threads: options.Threads = 0,
-    quiet: options.Quiet = False,
-) -> None:
+    *,
+    call: Call,
+) -> "Table":
     """Lazy training: the tangent kernel sends the loss to zero.
 
     \b
@@ -76,15 +74,11 @@ def lazy(
              nnth lazy --inputs data.npy --y targets.npy --normalise
              nnth lazy --points 2 --second-layer rademacher --width 1024,65536
     """
-    destination = Destination(format=format, output=output, append=append, plot=plot, quiet=quiet)
-    asked: dict[str, Any] = {
-        "widths": options.parse_whole_numbers("--width", width), "inputs": inputs, "y": y,
-        "points": points, "dimension": dimension, "second_layer": second_layer,
-        "normalise": normalise, "time": time, "delta": delta, "samples": samples, "seed": seed,
-        "threads": threads,
-    }  # fmt: skip
-    with progress_bar("lazy", quiet=quiet) as progress:
-        from nnth.lazy import lazy as compute
+    widths = options.parse_whole_numbers("--width", width)
+    from nnth.lazy import lazy as compute
 
-        table = compute(act, **asked, progress=progress)
-    destination.deliver(table)
+    return compute(
+        act, widths=widths, inputs=inputs, y=y, points=points, dimension=dimension,
+        second_layer=second_layer, normalise=normalise, time=time, delta=delta, samples=samples,
+        seed=call.seed, **call.work,
+    )  # fmt: skip

@@ -1,16 +1,20 @@
 """`nnth quadratic`: gradient flow of quadratic models, to first order in closed form."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nnth_cli import options
+from nnth_cli.command import Call, command
 from nnth_cli.files import check_target
-from nnth_cli.output import Destination, write_arrays
-from nnth_cli.progress import progress_bar
+from nnth_cli.output import write_arrays
+
+if TYPE_CHECKING:
+    from nnth.table import Table
 
 
+@command()
 def quadratic(
     model: Annotated[
         Path | None,
@@ -71,14 +75,9 @@ def quadratic(
             metavar="FILE",
         ),
     ] = None,
-    format: options.Format = None,
-    output: options.Output = None,
-    append: options.Append = None,
-    plot: options.Plot = None,
-    seed: options.Seed = 0,
-    threads: options.Threads = 0,
-    quiet: options.Quiet = False,
-) -> None:
+    *,
+    call: Call,
+) -> "Table":
     """Quadratic models: the first step beyond linear ones.
 
     \b
@@ -101,7 +100,6 @@ def quadratic(
              nnth quadratic --model model.npz --times 0.1,1,inf --solution solution.npz
              nnth quadratic --net random --act tanh --widths 4
     """
-    destination = Destination(format=format, output=output, append=append, plot=plot, quiet=quiet)
     if solution is not None:
         check_target("--solution", solution, (".npz",))
     asked: dict[str, Any] = {
@@ -111,10 +109,9 @@ def quadratic(
     for name, text in (("eps", eps), ("times", times)):
         if text is not None:
             asked[name] = options.parse_numbers(f"--{name}", text, infinite=name == "times")
-    with progress_bar("quadratic", quiet=quiet) as progress:
-        from nnth.quadratic import quadratic as compute
+    from nnth.quadratic import quadratic as compute
 
-        found = compute(**asked, seed=seed, threads=threads, progress=progress)
+    found = compute(**asked, seed=call.seed, **call.work)
     if solution is not None:
         if found.theta_i_perp is None:
             raise ValueError(
@@ -125,4 +122,4 @@ def quadratic(
             "theta_f": found.theta_f, "theta_i_par": found.theta_i_par,
             "theta_i_perp": found.theta_i_perp,
         })  # fmt: skip
-    destination.deliver(found.table)
+    return found.table

@@ -88,10 +88,9 @@ def _add_legend(figure: Any) -> None:
             if label not in labels:
                 handles.append(handle)
                 labels.append(label)
+    place = "outside upper left" if figure.get_figwidth() == WIDTH else "outside upper right"
     for rows in range(1, len(handles) + 1):
-        legend = figure.legend(
-            handles, labels, loc="outside upper left", ncols=ceil(len(handles) / rows)
-        )
+        legend = figure.legend(handles, labels, loc=place, ncols=ceil(len(handles) / rows))
         box = legend.get_window_extent()
         if box.width <= 0.98 * figure.bbox.width or rows == len(handles):
             _add_height(figure, box.height / figure.dpi)

@@ -80,7 +80,9 @@ def _set_scales(axes: Any, plot: Lines) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(_X_TICKS, integer=whole, steps=[1, 2, 5, 10]))
     if plot.linear is not None:
         axes.set_yscale("symlog", linthresh=plot.linear)
-        axes.set_yticks([y for y in axes.get_yticks() if y == 0.0 or abs(y) > plot.linear])
+        low, high = axes.get_ylim()  # between which ticks inside the linear part would crowd
+        shown = (y for y in axes.get_yticks() if low <= y <= high)
+        axes.set_yticks([y for y in shown if y == 0.0 or abs(y) > plot.linear])
     elif plot.log_y and (ys > 0.0).any():
         axes.set_yscale("log")
     elif ys.size and 0.0 < np.ptp(ys) < _FLAT * np.abs(ys).max():
