@@ -4,8 +4,9 @@
 
 A learning-rate sweep: each net at eta lambda_0 = 0.5, 1, ..., 3.5, with frozen and with free gates,
 until its residual is 1e-6 of the first, 200 steps at most. NumPy has its own best code:
-preactivations of the data point instead of the weights in R^d, in-place operations on arrays of neurons, and the net's weights drawn before the clock starts; nnth draws them within its
-time, and runs the recursion as well. Rounds alternate. Steps and last curvatures must agree before
+preactivations of the data point instead of the weights in R^d, in-place operations on arrays of
+neurons, and the net's weights drawn before the clock starts; nnth draws them within its time, and
+runs the recursion as well. Rounds alternate. Steps and last curvatures must agree before
 a rate is believed. Prints medians and the ratio's extremes over the rounds, and appends a row a
 width to bench/bench_catapult.csv.
 """
@@ -74,15 +75,16 @@ def train(a0: Array, v0: Array, rate: float, frozen: bool, m: int) -> tuple[int,
     return STEPS, curvature
 
 
-def by_numpy(start: list[tuple[Array, Array]], rate: float, m: int) -> Array:
-    return np.array([[train(*net, rate, frozen, m) for frozen in (True, False)] for net in start])
+def by_numpy(start: list[tuple[Array, Array]], m: int) -> Array:
+    """Steps and last curvatures: `(nets, rates, 2, 2)`."""
+    return np.array(
+        [[[train(*net, rate, f, m) for f in (True, False)] for rate in RATES] for net in start]
+    )
 
 
-def by_nnth(m: int, nets: int, rate: float, threads: int) -> Array:
-    found = _core.catapult_nets(
-        m, np.ones(D), 0.0, [rate], True, STEPS, 0, 0, nets, threads, None
-    )  # fmt: skip
-    return np.stack([found["step"], found["eta"] * found["lambda"]], axis=-1)[:, 0, 1:]
+def by_nnth(m: int, nets: int, threads: int) -> Array:
+    found = _core.catapult_nets(m, np.ones(D), 0.0, RATES, True, STEPS, 0, 0, nets, threads, None)
+    return np.stack([found["step"], found["eta"] * found["lambda"]], axis=-1)[:, :, 1:]
 
 
 def compare(m: int, args: argparse.Namespace) -> None:

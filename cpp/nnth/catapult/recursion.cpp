@@ -64,7 +64,8 @@ bool Follower::see(std::size_t step, double r, double lambda, bool alive) {
     }
     if (out_.ending == Ending::converged) return true;
     out_.step = step;
-    if (std::abs(r) <= converged_share * std::abs(first_) && problem_.eta * lambda < 2.0) {
+    const bool near = std::abs(r) <= converged_share * std::abs(first_);
+    if (near && (problem_.eta * lambda < 2.0 || r == 0.0)) {
         out_.ending = Ending::converged;
     }
     return true;

@@ -47,7 +47,8 @@ enum class Ending : std::uint8_t { unsettled, converged, dead, diverged };
 
 // Residuals beyond this never come back: lambda >= 2 sqrt(kappa) |z| leaves no room for it.
 inline constexpr double hopeless = 1e100;
-// A training has converged at the first step with eta lambda < 2 and this share of its residual.
+// A training has converged at the first step with eta lambda < 2 and this share of its residual, or
+// without any.
 inline constexpr double converged_share = 1e-6;
 
 struct Outcome {

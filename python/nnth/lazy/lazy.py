@@ -135,7 +135,8 @@ def lazy(
     over all times and neurons, against D*; "radius", lambda_0/(4 m), against which that is to be
     small; "kernel movement", the largest |K - K(0)|, against 2 m times the weight movement; "least
     eigenvalue", of K at any time over lambda_0, against 1/2; "loss over bound", the largest of
-    L exp(eta lambda_0 t/m)/L(0); "final loss", over L(0); "width needed", against n.
+    L exp(eta lambda_0 t/m)/L(0); "final loss", over L(0); "width needed", of which the
+    hypothesis is that the network is wider.
 
     Accuracy: flows to 1e-8 a step, to 1e-4 where s' jumps; bounds count as kept up to 1e-6. E K is
     exact for activations with closed forms and else of 1e-13. Cost: some 20 ns a neuron, point and
@@ -267,7 +268,7 @@ class _Limit:
             Measure("loss over bound", float(np.max(ratio)), 1.0, "<=", stays),
             Measure("final loss", float(course.loss[-1]) / loss if loss > 0.0 else 0.0,
                     math.exp(-lambda_0 * end), "<=", stays),
-            Measure("width needed", needed, float(n), "<=", lemmas),
+            Measure("width needed", needed, math.nan, "", lemmas or narrow),
         ]  # fmt: skip
 
     def _bernstein(self, mean: Floats, n: int) -> float:
