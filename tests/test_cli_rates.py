@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import processes
 import pytest
-from processes import interrupted
+from processes import interrupted, rows_of
 
 from nnth import rates
 
-NNTH = str(Path(sys.executable).with_name("nnth"))
-
-
-def call(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    words = [NNTH, "rates", *map(str, arguments)]
-    return subprocess.run(words, capture_output=True, text=True, timeout=60, cwd=cwd)
-
-
-def rows_of(done: subprocess.CompletedProcess[str]) -> list[dict[str, str]]:
-    assert (done.returncode, done.stderr) == (0, "")
-    return list(csv.DictReader(io.StringIO(done.stdout)))
+call = partial(processes.call, "rates")
 
 
 @pytest.fixture

@@ -4,18 +4,19 @@ import csv
 import io
 import math
 import subprocess
-import sys
 from pathlib import Path
 
 import mpmath as mp
 import numpy as np
+import processes
 import pytest
+from processes import call
 
 from nnth import CATALOGUE, critical, critical_decay, kernel, phase
 from nnth.activation import activation
 from nnth.criticality.points import critical_points, variance_map
 
-NNTH = str(Path(sys.executable).with_name("nnth"))
+NNTH = str(processes.NNTH)
 
 # Two kinks in the curvature make E[s s''] change its sign twice: three critical points.
 SEVERAL = "where(z > 0, z - z**2*exp(-z), z + z**2*exp(z))"
@@ -363,10 +364,6 @@ def test_threads_make_no_difference() -> None:
 
 
 # The commands.
-
-
-def call(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([NNTH, *map(str, arguments)], capture_output=True, text=True, timeout=60)
 
 
 def test_the_promised_columns_come_first(tmp_path: Path) -> None:
