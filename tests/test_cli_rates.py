@@ -77,7 +77,7 @@ def test_statements_hold_and_those_of_the_notes_fail() -> None:
     assert list(rows[0])[:5] == ["lecture", "statement", "theory", "measured", "stderr"]
     assert max(abs(float(row["z"])) for row in rows) < 3.0
     wrong = [abs(float(row["z_notes"])) for row in rows if row["notes"] != "nan"]
-    assert len(wrong) == 12
+    assert len(wrong) == 11
     assert min(wrong) > 20.0
 
 
@@ -124,7 +124,7 @@ def test_a_loop_appends(tmp_path: Path) -> None:
 def test_an_interrupt_ends_it_at_once(arguments: list[str], said: str) -> None:
     words = [NNTH, "rates", *arguments]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
-        time.sleep(0.7)
+        time.sleep(1.5)
         begun = time.monotonic()
         run.send_signal(signal.SIGINT)
         out, err = run.communicate(timeout=10)

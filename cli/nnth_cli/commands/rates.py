@@ -126,7 +126,7 @@ def rates(
         if statements:
             from nnth.rates.statements import rate_statements
 
-            table = rate_statements(seed=seed, progress=progress)
+            table = rate_statements(seed=seed, threads=threads, progress=progress)
         elif training:
             from nnth.rates.scalings import training_scalings
 
