@@ -289,7 +289,7 @@ def test_the_ends_of_the_range_are_computed_or_refused() -> None:
     large = noisy_descent(1e50 * x, noise=1e50, samples=20, steps=30)
     assert large["z"] == pytest.approx(units["z"], rel=1e-9)
     with pytest.raises(
-        ValueError, match=r"eta noise must be from 1e-125 to 1e125, not 2\.\d+e-301"
+        ValueError, match=r"eta noise must be from 1e-125 to 1e125, not 1\.39\d*e-301"
     ):
         noisy_descent(1e150 * x)
     with pytest.raises(ValueError, match="tangent kernel that is not 0: its largest eigenvalue"):
