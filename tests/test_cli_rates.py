@@ -119,12 +119,14 @@ def test_a_loop_appends(tmp_path: Path) -> None:
     [
         (["--width", "500", "--depth", "20", "--samples", "1000000"], "networks were drawn"),
         (["--training", "--samples", "100000"], "trainings were done"),
+        (["--inputs", "x.npy", "--noise", "1", "--samples", "1000000"], "steps were taken"),
+        (["--inputs", "x.npy", "--width", "4096", "--steps", "20000"], " of 5 rates"),
     ],
 )
-def test_an_interrupt_ends_it_at_once(arguments: list[str], said: str) -> None:
-    words = [NNTH, "rates", *arguments]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
-        time.sleep(1.5)
+def test_an_interrupt_ends_it_at_once(arguments: list[str], said: str, folder: Path) -> None:
+    words, pipe = [NNTH, "rates", *arguments], subprocess.PIPE
+    with subprocess.Popen(words, stdout=pipe, stderr=pipe, text=True, cwd=folder) as run:
+        time.sleep(2.0)
         begun = time.monotonic()
         run.send_signal(signal.SIGINT)
         out, err = run.communicate(timeout=10)

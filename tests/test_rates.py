@@ -311,6 +311,16 @@ def test_a_mode_is_told_once(points: int, modes: int) -> None:
     assert len(table) == len(set(table["eigenvalue"])) == modes
 
 
+def test_the_line_of_the_picture_goes_through_the_theory() -> None:
+    """After few steps the slowest modes are far from rest."""
+    table = noisy_descent(inputs(), samples=20, steps=5)
+    _, x, y = table.plot.lines[0]
+    ends = np.array([table["theory"][0], table["theory"][-1]])
+    assert (x[0], x[-1]) == (table["eigenvalue"][0], table["eigenvalue"][-1])
+    assert y[[0, -1]] == pytest.approx(ends, rel=1e-9)
+    assert (ends < 0.9 * table["stationary"][[0, -1]]).all()
+
+
 def test_the_law_of_z_over_seeds() -> None:
     """Standard normal but for the skewness of a chi-square: 100 seeds know its spread to 7 %."""
     z = np.array(

@@ -75,7 +75,8 @@ def descent_rates(
     steps. Last bits are those of LAPACK and BLAS, which have threads of their own. Cost: O(m^3),
     and m^2 a step; a forward and a backward pass a network, step and rate.
 
-    Raises ValueError for arguments out of range and a kernel that is 0 or infinite.
+    Raises ValueError for arguments out of range and a kernel that is 0 or infinite;
+    KeyboardInterrupt saying what was done.
 
     Source: Nesterov (2004), section 1.2.3; Jacot et al. (2018).
     """
@@ -163,7 +164,8 @@ def noisy_descent(
 
     Cost: the Gram matrix and its eigenvalues, and 3 samples normals a step.
 
-    Raises ValueError as `descent_rates` does.
+    Raises ValueError as `descent_rates` does, and where eta noise is not from 1e-125 to 1e125;
+    KeyboardInterrupt saying what was done.
 
     Source: Mandt, Hoffman & Blei (2017), eq. 13; Robbins & Monro (1951).
     """
@@ -183,19 +185,23 @@ def noisy_descent(
     if not 1e-125 <= kick <= 1e125:
         raise ValueError(f"eta noise must be from 1e-125 to 1e125, not {kick:g}")
     decay = 1.0 - eta * eigenvalues
-    stationary = kick**2 / (eta * eigenvalues * (2.0 - eta * eigenvalues))
-    theory = stationary * (1.0 - decay ** (2 * steps))
+    stationary = _variance(eigenvalues, eta, noise)
+    theory = _variance(eigenvalues, eta, noise, steps)
     u = np.zeros((len(rows), samples))
-    for step in range(steps):
-        xi = normals(seed, _NOISE_STREAM, u.size, step * u.size, threads=threads)
-        u = decay[:, None] * u + kick * xi.reshape(u.shape)
-        if progress is not None:
-            progress(step + 1, steps)
+    step = 0
+    try:
+        for step in range(steps):
+            xi = normals(seed, _NOISE_STREAM, u.size, step * u.size, threads=threads)
+            u = decay[:, None] * u + kick * xi.reshape(u.shape)
+            if progress is not None:
+                progress(step + 1, steps)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"{step} of {steps} steps were taken") from None
     squares = u**2
     mean = squares.mean(axis=1)
     stderr = squares.std(axis=1, ddof=1) / np.sqrt(samples)
     triangle = _triangle(eigenvalues, eta, noise)
-    plot = _variance_picture(eigenvalues, eta, noise, mean, stderr)
+    plot = _variance_picture(every, eta, noise, steps, (eigenvalues, mean, stderr))
     return Table(
         {
             "mode": list(rows.values()),
@@ -299,17 +305,28 @@ def _trained(
                 progress(i * total + done, len(etas) * total)
 
         course = [(eta, 0), *[(eta, 1)] * steps]
-        with np.errstate(over="ignore", invalid="ignore"):
-            outputs = trained_outputs(
-                nets, x, y[:, None], x, course,
-                noise=0.0, samples=samples, seed=seed, progress=tell,
-            )  # fmt: skip
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):
+                outputs = trained_outputs(
+                    nets, x, y[:, None], x, course,
+                    noise=0.0, samples=samples, seed=seed, progress=tell,
+                )  # fmt: skip
+        except KeyboardInterrupt:
+            said = f"networks were trained at {i} of {len(etas)} rates"
+            raise KeyboardInterrupt(said) from None
         residuals = outputs[..., 0] - y
         losses = relative_loss(residuals, residuals[0])
         columns["net_loss"].append(float(np.median(losses[-1])))
         columns["net_peak"].append(float(np.median(losses.max(axis=0))))
         columns["diverged"].append(float(np.mean(losses[-1] > 1.0)))
     return columns
+
+
+def _variance(eigenvalues: Floats, eta: float, noise: float, steps: int | None = None) -> Floats:
+    """Of the modes of noisy descent at rest, or after steps from 0."""
+    rates = eta * eigenvalues
+    left = 0.0 if steps is None else (1.0 - rates) ** (2 * steps)
+    return np.asarray((eta * noise) ** 2 / (rates * (2.0 - rates)) * (1.0 - left))
 
 
 def _triangle(eigenvalues: Floats, eta: float, noise: float) -> Floats:
@@ -333,23 +350,19 @@ def _factor_picture(eta: Floats, measured: Floats, least: float, most: float) ->
 
 
 def _variance_picture(
-    eigenvalues: Floats, eta: float, noise: float, mean: Floats, stderr: Floats
+    every: Floats, eta: float, noise: float, steps: int, chains: tuple[Floats, Floats, Floats]
 ) -> Lines:
-    grid = np.geomspace(eigenvalues[0], eigenvalues[-1], 200)
+    # As fine at either end: eta lambda of one is 2 - eta lambda of the other.
+    grid = np.geomspace(every[0], every[-1], 200)
+    grid = np.unique(np.clip(np.append(grid, 2.0 / eta - grid), every[0], every[-1]))
+    at_rest = "at rest, $\\eta s^2/\\lambda(2 - \\eta\\lambda)$"
     return Lines(
         lines=(
-            (
-                "at rest, $\\eta s^2/\\lambda(2 - \\eta\\lambda)$",
-                grid,
-                eta * noise**2 / (grid * (2.0 - eta * grid)),
-            ),
-            (
-                "triangle inequality, as in the notes",
-                grid,
-                _triangle(grid, eta, noise),
-            ),
+            (f"after {steps} steps", grid, _variance(grid, eta, noise, steps)),
+            (at_rest, grid, _variance(grid, eta, noise)),
+            ("triangle inequality, as in the notes", grid, _triangle(grid, eta, noise)),
         ),
-        points=(("chains", eigenvalues, mean, stderr),),
+        points=(("chains", *chains),),
         log_x=True,
         log_y=True,
         x_label="eigenvalue $\\lambda$",
