@@ -14,7 +14,6 @@ from nnth import (
     noisy_descent,
     normals,
     random_network,
-    rate_statements,
     rates,
     training_scalings,
 )
@@ -435,7 +434,6 @@ def test_the_fit_of_a_power() -> None:
             lambda: training_scalings("relu_power:3", inputs=1e150 * inputs(), y=np.ones(12)),
             "inputs must be smaller: the tangent kernel of relu_power:3 leaves the range",
         ),
-        (lambda: rate_statements(threads=-1), "threads must be at least 0, not -1"),
     ],
 )  # fmt: skip
 def test_what_would_be_ignored_or_lost_is_refused(call: Callable[[], object], message: str) -> None:
