@@ -97,10 +97,12 @@ def test_a_loop_appends(tmp_path: Path) -> None:
     [
         (["--width", "500", "--depth", "20", "--samples", "1000000"], "networks were drawn"),
         (["--training", "--samples", "100000"], "trainings were done"),
+        (["--inputs", "x.npy", "--noise", "1", "--samples", "1000000"], "steps were taken"),
+        (["--inputs", "x.npy", "--width", "4096", "--steps", "20000"], " of 5 rates"),
     ],
 )
-def test_an_interrupt_ends_it_at_once(arguments: list[str], said: str) -> None:
-    out, err = interrupted("rates", *arguments)
+def test_an_interrupt_ends_it_at_once(arguments: list[str], said: str, folder: Path) -> None:
+    out, err = interrupted("rates", *arguments, cwd=folder)
     assert out == ""
     assert said in err
     assert err.count("\n") == 1
