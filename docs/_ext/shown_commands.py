@@ -21,7 +21,7 @@ import sys
 import tempfile
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from docutils import nodes
 from docutils.parsers.rst import directives
@@ -43,7 +43,7 @@ class ShownCommand(SphinxDirective):
     optional_arguments = 1
     final_argument_whitespace = True
     has_content = True
-    option_spec = {
+    option_spec: ClassVar = {
         "lines": directives.positive_int,
         "no-output": directives.flag,
         "exit": directives.nonnegative_int,
@@ -166,7 +166,7 @@ class Gallery(SphinxDirective):
 def fill_gallery(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     for place in doctree.findall(_Gallery):
         gallery = nodes.container(classes=["nnth-gallery"])
-        order = [page for page in app.env.toctree_includes.get(app.config.root_doc, [])]
+        order = list(app.env.toctree_includes.get(app.config.root_doc, []))
         pages = _pictures(app.env)
         for page in sorted(pages, key=lambda page: order.index(page) if page in order else -1):
             for uri, command, target in pages[page]:
