@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import interrupted
 
 from nnth import hermite, predict
 
@@ -108,16 +106,9 @@ def test_predict_refuses_before_it_works(files: list[str], tmp_path: Path) -> No
 
 
 def test_an_interrupt_ends_a_training(files: list[str]) -> None:
-    work = [NNTH, "predict", *files, "--times", "20", "--samples", "5000", "--width", "1024"]
-    process = subprocess.Popen(work, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    time.sleep(1.5)
-    assert process.poll() is None
-    sent = time.monotonic()
-    os.kill(process.pid, signal.SIGINT)
-    out, _ = process.communicate(timeout=20)
-    assert time.monotonic() - sent < 1.0
-    assert process.returncode in (-signal.SIGINT, 130)
-    assert out == b""
+    arguments = ["--times", 20, "--samples", 5000, "--width", 1024]
+    out, _ = interrupted("predict", *files, *arguments)
+    assert out == ""
 
 
 def test_hermite_in_a_pipe_is_what_the_package_returns() -> None:

@@ -19,12 +19,7 @@ Method = Literal["auto", "closed", "quadrature", "gauss-hermite", "all"]
 
 MAX_DEPTH: Final = 10_000_000  # rows that fit in memory a few times over
 
-_LABELS: Final = {
-    "k_aa": "$K_{aa}$",
-    "k_ab": "$K_{ab}$",
-    "theta_aa": "$\\Theta_{aa}$",
-    "theta_ab": "$\\Theta_{ab}$",
-}
+_DRAWN: Final = ("k_aa", "k_ab", "theta_aa", "theta_ab")
 
 
 def kernel(
@@ -177,12 +172,11 @@ def _table(
     if labelled:
         columns["method"] = list(results) * (depth + 1)
     # Between methods only the two-input kernels differ by more than a line's width.
-    drawn = ("k_ab", "theta_ab") if labelled else tuple(_LABELS)
+    drawn = ("k_ab", "theta_ab") if labelled else _DRAWN
     plot = Plot(
         x="layer",
-        x_label="layer $\\ell$",
-        y_label="kernel",
-        series=tuple(Series(y=name, label=_LABELS[name]) for name in drawn),
+        y_label="kernels $K^{(\\ell)}$, $\\Theta^{(\\ell)}$",
+        series=tuple(Series(y=name) for name in drawn),
         log_y=all(np.all(np.asarray(columns[name]) > 0.0) for name in drawn),
         by="method" if labelled else None,
     )

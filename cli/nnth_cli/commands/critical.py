@@ -50,7 +50,7 @@ def critical(
     if depth is None:
         for option, value in (("--norm", norm), ("--plot", plot)):
             if value is not None:
-                raise ValueError(f"{option} must come with --depth, and is {value}")
+                raise ValueError(f"{option} must come with --depth")
     from nnth.criticality.critical import critical as compute
     from nnth.criticality.critical import critical_decay
 

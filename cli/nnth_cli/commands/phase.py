@@ -38,6 +38,8 @@ def phase(
              nnth phase --act relu_power:2 --cw 0.5 --cb 0.1
     """
     destination = Destination(format=format, output=output, append=append, plot=plot, quiet=quiet)
+    if plot is not None and len(cw) * len(cb) == 1:
+        raise ValueError("--plot must come with several --cw or --cb, as 0.5:3:60")
     from nnth.criticality.phase import phase as compute
 
     with progress_bar("phase", quiet=quiet) as progress:

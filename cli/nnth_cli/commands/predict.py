@@ -130,7 +130,7 @@ def predict(
     With --samples networks of --width are trained by gradient descent, and stand beside infinitely
     wide ones that take the same steps: mean error, standard error and z, and the largest deviation
     of the mean outputs. What is left is the width's, of order 1/width. --plot draws the errors over
-    the times.
+    the times, or with --points the outputs at the last one.
 
     \b
     Source: Lee et al. (2018); Jacot et al. (2018); Lee et al. (2019), eqs. 14-15.
@@ -144,10 +144,8 @@ def predict(
         for name, value in (("--width", width), ("--step", step)):
             if value is not None:
                 raise ValueError(f"{name} must come with --samples")
-    if plot is not None and sum(0.0 < time < math.inf for time in times) < 2:
+    if plot is not None and not points and sum(0.0 < time < math.inf for time in times) < 2:
         raise ValueError("--plot must come with two finite --times above 0, as 0.1:100:20")
-    if plot is not None and points:
-        raise ValueError("--points and --plot must not both be given")
     from nnth.predict.predict import predict as compute
 
     # LAPACK would not listen to an interrupt, and nothing is half-written before it is done.

@@ -130,8 +130,8 @@ def regions(
     where: Any = {"domain": domain, "box": 1.0 if box is None else box}
     lines = 100 if lines is None else lines
     from nnth.regions import pictures, slices
+    from nnth.regions.bounds_table import region_bounds
     from nnth.regions.counts import regions as count
-    from nnth.regions.statements import region_statements
 
     place = None
     if plot is not None or cells is not None:
@@ -139,7 +139,7 @@ def regions(
     with progress_bar("regions", quiet=quiet) as progress:
         work: Any = {"threads": threads, "progress": progress} | shape
         if bounds:
-            table = region_statements(net, **where, **work)
+            table = region_bounds(net, **where, **work)
         elif through is not None and along == "plane":
             table = slices.regions_on_plane(through, net, **where, **work)
         elif through is not None:
