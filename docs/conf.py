@@ -63,7 +63,6 @@ nb_output_stderr = "error"  # a warning in the tutorial fails the build
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # docstrings give shapes and ranges
-python_maximum_signature_line_length = 78
 add_module_names = False
 
 copybutton_prompt_text = "$ "
