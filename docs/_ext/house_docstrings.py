@@ -10,7 +10,7 @@ from typing import Any
 from sphinx.application import Sphinx
 
 _ARGUMENT = re.compile(r"^(`?[A-Za-z_]\w*`?(?:, `?[A-Za-z_]\w*`?)*): (.*)")
-_LEAD = re.compile(r"^(Returns|Raises|Accuracy:|Cost:|Sources?:)(?=\s)")
+_LEAD = re.compile(r"^(Returns|Raises|Accuracy(?:, cost)?:|Cost:|Sources?:)(?=\s)")
 _WITHIN = re.compile(r"(?<=[.)])\s+(?=(?:Raises|Cost:|Accuracy:)\s)")  # a paragraph
 _MARKUP = re.compile(r"([\\*|_])")
 
