@@ -8,12 +8,17 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import Final
 
-from nnth.statement import Run, Statement
+import numpy as np
+
+from nnth.plot import Lines
+from nnth.statement import DEVIATIONS, Run, Statement
 from nnth.table import Meta, Table
 from nnth.work import begin
 
 # Packages whose module `statements` lists its checks as STATEMENTS; in order of the course.
 THEORIES: Final = ("gp", "criticality", "rates", "hermite", "predict", "paths", "regions")
+
+_FARTHEST: Final = 1000.0  # deviations, in a picture
 
 Progress = Callable[[int, int], object]
 
@@ -81,6 +86,31 @@ def _table(found: Sequence[tuple[str, Statement]], theories: Sequence[str], run:
             {"theories": ",".join(theories), "quick": run.quick, "failures": failures},
             seed=run.seed,
         ),
+        plot=_picture(found),
+    )
+
+
+def _picture(found: Sequence[tuple[str, Statement]]) -> Lines:
+    """Return deviations over the statements, those of the theory and those of the notes."""
+    said = [statement for _, statement in found]
+    number = np.arange(1.0, len(said) + 1.0)
+    # A bound that is kept, by however much, is no deviation.
+    least = np.array([0.0 if one.relation == "<=" else -_FARTHEST for one in said])
+    most = np.array([0.0 if one.relation == ">=" else _FARTHEST for one in said])
+    theory = np.clip([one.z for one in said], least, most)
+    notes = np.clip([one.z_notes for one in said], -_FARTHEST, _FARTHEST)
+    ends = np.array([0.5, len(said) + 0.5])
+    return Lines(
+        lines=((rf"$|z| \leq {DEVIATIONS:g}$", ends, np.zeros(2)),),
+        bands=((ends, np.full(2, -DEVIATIONS), np.full(2, DEVIATIONS)),),
+        points=(
+            ("theory", number, theory, None),
+            ("notes, where they err", number, notes, None),
+        ),
+        linear=DEVIATIONS,
+        x_label="statement",
+        y_label="(measured - claimed)/deviation $z$",
+        note=f"{_FARTHEST:g} deviations and more are at the edge",
     )
 
 
