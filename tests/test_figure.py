@@ -409,6 +409,22 @@ def test_a_sweep_in_groups() -> None:
     assert sorted(legend(made)) == ["$n = 16$", "$n = 8$", "theory"]
 
 
+def test_verdicts() -> None:
+    table = nnth.verify(["hermite"], quick=True)
+    made = figure(table)
+    (axes,) = made.axes
+    theorems, notes = points(axes)
+    rows = (theorems[1].astype(int) - 1).tolist()
+    assert set(table["claim"][rows]) == {"theory"}
+    for row, deviation in zip(rows, theorems[2], strict=True):
+        z = table["z"][row]
+        wrong = {"=": abs(z), "<=": max(z, 0.0), ">=": max(-z, 0.0)}[table["relation"][row]]
+        assert deviation == wrong <= 5.0
+    assert len(theorems[1]) + len(notes[1]) == len(table)
+    assert (notes[2] > 5.0).all()
+    assert legend(made)[0] == "$|z| = 5$: fails above"
+
+
 # The layout: nothing is hidden, cut or on top of anything else.
 
 MANY = {"x": np.tile(np.arange(3.0), 30), "rho": np.repeat(np.arange(30) / 30, 3),

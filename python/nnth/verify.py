@@ -8,12 +8,17 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import Final
 
-from nnth.statement import Run, Statement
+import numpy as np
+
+from nnth.plot import Lines
+from nnth.statement import DEVIATIONS, Run, Statement
 from nnth.table import Meta, Table
 from nnth.work import begin
 
 # Packages whose module `statements` lists its checks as STATEMENTS; in order of the course.
 THEORIES: Final = ("gp", "criticality", "rates", "hermite", "predict", "paths", "regions")
+
+_FARTHEST: Final = 1e6  # deviation of a picture: where nothing is random they are infinite
 
 Progress = Callable[[int, int], object]
 
@@ -81,6 +86,27 @@ def _table(found: Sequence[tuple[str, Statement]], theories: Sequence[str], run:
             {"theories": ",".join(theories), "quick": run.quick, "failures": failures},
             seed=run.seed,
         ),
+        plot=_picture([row[2] for row in rows], [row[8] for row in rows], [row[6] for row in rows]),
+    )
+
+
+def _picture(claims: Sequence[object], relations: Sequence[object], z: Sequence[object]) -> Lines:
+    """Return how far each measurement is on the wrong side of a claim, theorems beside notes."""
+    deviation, relation = np.array(z, dtype=float), np.array(relations)
+    wrong = np.where(relation == "=", np.abs(deviation), deviation)
+    wrong = np.clip(np.where(relation == ">=", -deviation, wrong), 0.0, _FARTHEST)
+    row, theory = np.arange(1.0, len(wrong) + 1.0), np.array(claims) == "theory"
+    ends = np.array([1.0, len(wrong)])
+    return Lines(
+        lines=((f"$|z| = {DEVIATIONS:g}$: fails above", ends, np.full(2, DEVIATIONS)),),
+        points=(
+            ("theorems", row[theory], wrong[theory], None),
+            ("the notes' errors", row[~theory], wrong[~theory], None),
+        ),
+        linear=DEVIATIONS,
+        x_label="row of the table",
+        y_label="deviation $|z|$ from the claim",
+        note="larger deviations are drawn at 10^6" if (wrong == _FARTHEST).any() else "",
     )
 
 
