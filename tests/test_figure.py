@@ -392,6 +392,8 @@ def test_tangent_kernels_of_several_inputs() -> None:
     assert set(trace[1]) == {table["value"][0]}
     assert set(notes[1]) == {table["value"][2]}
     assert "invalid" in notes[0]
+    alone = figure(path_spectrum(np.eye(3), widths="16", samples=0))
+    assert [set(x) for _, x, _ in lines(alone.axes[0])] == [set(trace[1]), set(notes[1])]
 
 
 def test_a_sweep_in_groups() -> None:
