@@ -63,7 +63,7 @@ def test_predict_in_a_pipe_is_what_the_package_returns(files: list[str]) -> None
 
 def test_predict_writes_every_point(files: list[str], tmp_path: Path) -> None:
     target = tmp_path / "law.npz"
-    more = ("--times", "0,1", "--samples", 3, "--width", 8, "-o", target)
+    more = ("--times", "0,1", "--samples", 3, "--width", 8, "--solution", target)
     rows = rows_of(call("predict", *files, *more, "--points"))
     assert len(rows) == 2 * 4
     with np.load(target) as law:
@@ -96,12 +96,12 @@ def test_predict_refuses_before_it_works(files: list[str], tmp_path: Path) -> No
     assert "--plot must come with two" in refusal("predict", *files, "--plot", tmp_path / "a.png")
     assert "must be times as" in refusal("predict", *files, "--times", "0,x")
     assert "must be times as" in refusal("predict", *files, "--times", "1:0.1:5")
-    assert "must end in .npz" in refusal("predict", *files, "-o", tmp_path / "law.csv")
+    assert "must end in .npz" in refusal("predict", *files, "--solution", tmp_path / "law.csv")
     assert "--x-test" in refusal("predict", *files[:4])
     twice = np.ones((10, 3))
     np.save(files[1], twice)
     target = tmp_path / "law.npz"
-    assert "noise must be above" in refusal("predict", *files, "-o", target)
+    assert "noise must be above" in refusal("predict", *files, "--solution", target)
     assert not target.exists()
 
 

@@ -9,7 +9,9 @@ from sphinx.util import logging
 
 logger = logging.getLogger(__name__)
 
-_LOADED = re.compile(r'(?:<(?:script|img|iframe)[^>]*\bsrc|<link[^>]*\bhref)="((?:https?:)?//[^"]*)')
+_LOADED = re.compile(
+    r'(?:<(?:script|img|iframe)[^>]*\bsrc|<link[^>]*\bhref)="((?:https?:)?//[^"]*)'
+)
 
 
 def check(app: Sphinx, error: Exception | None) -> None:

@@ -18,7 +18,7 @@ from nnth.work import begin
 # Packages whose module `statements` lists its checks as STATEMENTS; in order of the course.
 THEORIES: Final = ("gp", "criticality", "rates", "hermite", "predict", "paths", "regions")
 
-_FARTHEST: Final = 1e6  # deviation of a picture: where nothing is random they are infinite
+_FARTHEST: Final = 1000.0  # deviations, in a picture
 
 Progress = Callable[[int, int], object]
 
@@ -86,27 +86,31 @@ def _table(found: Sequence[tuple[str, Statement]], theories: Sequence[str], run:
             {"theories": ",".join(theories), "quick": run.quick, "failures": failures},
             seed=run.seed,
         ),
-        plot=_picture([row[2] for row in rows], [row[8] for row in rows], [row[6] for row in rows]),
+        plot=_picture(found),
     )
 
 
-def _picture(claims: Sequence[object], relations: Sequence[object], z: Sequence[object]) -> Lines:
-    """Return how far each measurement is on the wrong side of a claim, theorems beside notes."""
-    deviation, relation = np.array(z, dtype=float), np.array(relations)
-    wrong = np.where(relation == "=", np.abs(deviation), deviation)
-    wrong = np.clip(np.where(relation == ">=", -deviation, wrong), 0.0, _FARTHEST)
-    row, theory = np.arange(1.0, len(wrong) + 1.0), np.array(claims) == "theory"
-    ends = np.array([1.0, len(wrong)])
+def _picture(found: Sequence[tuple[str, Statement]]) -> Lines:
+    """Return deviations over the statements, those of the theory and those of the notes."""
+    said = [statement for _, statement in found]
+    number = np.arange(1.0, len(said) + 1.0)
+    # A bound that is kept, by however much, is no deviation.
+    least = np.array([0.0 if one.relation == "<=" else -_FARTHEST for one in said])
+    most = np.array([0.0 if one.relation == ">=" else _FARTHEST for one in said])
+    theory = np.clip([one.z for one in said], least, most)
+    notes = np.clip([one.z_notes for one in said], -_FARTHEST, _FARTHEST)
+    ends = np.array([0.5, len(said) + 0.5])
     return Lines(
-        lines=((f"$|z| = {DEVIATIONS:g}$: fails above", ends, np.full(2, DEVIATIONS)),),
+        lines=((rf"$|z| \leq {DEVIATIONS:g}$", ends, np.zeros(2)),),
+        bands=((ends, np.full(2, -DEVIATIONS), np.full(2, DEVIATIONS)),),
         points=(
-            ("theorems", row[theory], wrong[theory], None),
-            ("the notes' errors", row[~theory], wrong[~theory], None),
+            ("theory", number, theory, None),
+            ("notes, where they err", number, notes, None),
         ),
         linear=DEVIATIONS,
-        x_label="row of the table",
-        y_label="deviation $|z|$ from the claim",
-        note="larger deviations are drawn at 10^6" if (wrong == _FARTHEST).any() else "",
+        x_label="statement",
+        y_label="deviation $z$ from the claim",
+        note=f"{_FARTHEST:g} deviations and more are at the edge",
     )
 
 

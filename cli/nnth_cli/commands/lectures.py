@@ -1,17 +1,18 @@
 """`nnth lectures`: the course as a table of commands."""
 
-from nnth_cli import options
-from nnth_cli.output import Destination
+from typing import TYPE_CHECKING
+
+from nnth_cli.command import Call, command
+
+if TYPE_CHECKING:
+    from nnth.table import Table
 
 
+@command(random=False, plotted=False)
 def lectures(
-    format: options.Format = None,
-    output: options.Output = None,
-    append: options.Append = None,
-    seed: options.UnusedSeed = None,
-    threads: options.Threads = 0,
-    quiet: options.Quiet = False,
-) -> None:
+    *,
+    call: Call,
+) -> "Table":
     """The course as a table: lecture, system, command to type.
 
     A row is a system of a lecture and a command that computes it. Lectures are known by their day,
@@ -21,7 +22,6 @@ def lectures(
     Example: nnth lectures
              nnth lectures --format csv | cut -d, -f1,2
     """
-    destination = Destination(format=format, output=output, append=append, quiet=quiet)
     from nnth.lectures import lectures as compute
 
-    destination.deliver(compute())
+    return compute()

@@ -4,11 +4,10 @@ from typing import Annotated
 
 import typer
 
-from nnth_cli import options
-from nnth_cli.output import Destination
-from nnth_cli.progress import progress_bar
+from nnth_cli.command import Call, command
 
 
+@command()
 def verify(
     theories: Annotated[
         list[str] | None,
@@ -22,13 +21,8 @@ def verify(
     quick: Annotated[
         bool, typer.Option("--quick", help="A tenth of the random networks, in some seconds.")
     ] = False,
-    format: options.Format = None,
-    output: options.Output = None,
-    append: options.Append = None,
-    plot: options.Plot = None,
-    seed: options.Seed = 0,
-    threads: options.Threads = 0,
-    quiet: options.Quiet = False,
+    *,
+    call: Call,
 ) -> None:
     """The theorems of the course, each beside a measurement.
 
@@ -44,12 +38,10 @@ def verify(
     Example: nnth verify --quick
              nnth verify paths regions --seed 3 --format csv
     """
-    destination = Destination(format=format, output=output, append=append, plot=plot, quiet=quiet)
     from nnth.verify import verify as compute
 
-    with progress_bar("verify", quiet=quiet) as progress:
-        table = compute(theories or (), quick=quick, seed=seed, threads=threads, progress=progress)
-    destination.deliver(table)
+    table = compute(theories or (), quick=quick, seed=call.seed, **call.work)
+    call.destination.deliver(table)
     if failures := table.meta.parameters["failures"]:
         typer.echo(f"nnth: {failures} of {len(table)} claims do not fare as they should", err=True)
         raise typer.Exit(1)
