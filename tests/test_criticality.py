@@ -391,6 +391,7 @@ def test_the_promised_columns_come_first(tmp_path: Path) -> None:
         (["critical", "--depth", "5", "--norm", "-1"], "norm must be finite and at least 0"),
         (["critical", "--act", "softplus", "--depth", "5"], "softplus has none: chi_par is above"),
         (["phase", "--cw", "1:2"], "must be a number or a:b:n"),
+        (["phase", "--cw", "1", "--cb", "0", "--plot", "x.png"], "with several --cw or --cb"),
         (["phase", "--cw", "3:1:5"], "must rise from a to b"),
         (["phase", "--cw", "-1"], "cw must be finite and at least 0, not -1"),
         (["phase", "--cb", "0:nan:5"], "must be a number or a:b:n"),
