@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import processes
 import pytest
-from processes import interrupted
+from processes import interrupted, rows_of
 
 from nnth import rates
 
-NNTH = str(Path(sys.executable).with_name("nnth"))
-
-
-def call(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    words = [NNTH, "rates", *map(str, arguments)]
-    return subprocess.run(words, capture_output=True, text=True, timeout=60, cwd=cwd)
-
-
-def rows_of(done: subprocess.CompletedProcess[str]) -> list[dict[str, str]]:
-    assert (done.returncode, done.stderr) == (0, "")
-    return list(csv.DictReader(io.StringIO(done.stdout)))
+call = partial(processes.call, "rates")
 
 
 @pytest.fixture
@@ -107,10 +97,12 @@ def test_a_loop_appends(tmp_path: Path) -> None:
     [
         (["--width", "500", "--depth", "20", "--samples", "1000000"], "networks were drawn"),
         (["--training", "--samples", "100000"], "trainings were done"),
+        (["--inputs", "x.npy", "--noise", "1", "--samples", "1000000"], "steps were taken"),
+        (["--inputs", "x.npy", "--width", "4096", "--steps", "20000"], " of 5 rates"),
     ],
 )
-def test_an_interrupt_ends_it_at_once(arguments: list[str], said: str) -> None:
-    out, err = interrupted("rates", *arguments)
+def test_an_interrupt_ends_it_at_once(arguments: list[str], said: str, folder: Path) -> None:
+    out, err = interrupted("rates", *arguments, cwd=folder)
     assert out == ""
     assert said in err
     assert err.count("\n") == 1

@@ -1,12 +1,13 @@
-"""`{command} kernel`: what `nnth kernel --help` says, as a part of a page, made from the command."""
+"""`{command} kernel`: what `nnth kernel --help` says, as a part of a page."""
 
 import re
 from typing import Any
 
 from docutils import nodes
-from nnth_cli.main import COMMANDS, load
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
+
+from nnth_cli.main import COMMANDS, load
 
 
 class CommandOptions(SphinxDirective):

@@ -49,6 +49,7 @@ def gram(
 
     with the recursions that `nnth kernel --help` shows. The matrices go to --output; what is
     printed, or added by --append, is their summary: trace, extreme eigenvalues, condition number.
+    --plot draws the matrices, and all eigenvalues above rounding by rank.
 
     \b
     Source: Lee et al. (2018); Jacot et al. (2018).

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 Sampler = Literal["law", "dense"]
 
 
+def names_of_laws() -> list[str]:
+    return ["gaussian", "rademacher", "uniform", "laplace"]
+
+
 def parse_input(text: str) -> Path | options.Vector:
     """The name of a data file, or a vector."""
     if Path(text).suffix in (".npy", ".npz", ".csv"):
@@ -41,6 +45,7 @@ def paths(
             help="Law of the weights: gaussian, rademacher, uniform or laplace. "
             "[default: gaussian]",
             metavar="NAME",
+            autocompletion=names_of_laws,
         ),
     ] = None,
     mu_moments: Annotated[
