@@ -58,7 +58,7 @@ def narrow(_: Run) -> list[Statement]:
     """Return how far the kernel falls where the notes' width suffices.
 
     n > 16 m^2 L(0)/lambda_0^2, they say, keeps K above lambda_0/2; n > 128 m^4 L(0)/lambda_0^4
-    does. One neuron sin(w), one point x = 1, w(0) = pi/2 - 0.3, and y such that L(0) = 0.06 lambda_0^2:
+    does. One neuron sin(w), one point x = 1, w(0) = pi/2 - 0.3, y such that L(0) = 0.06 lambda_0^2:
     K = cos(w)^2 = 1 - y^2 in the end.
     """
     w0 = 0.5 * math.pi - 0.3
