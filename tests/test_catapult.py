@@ -224,6 +224,8 @@ def test_interrupts_reach_a_long_training() -> None:
         ({"samples": 5}, "samples must come with m"),
         ({"m": 5, "samples": 0}, "samples must be at least 1"),
         ({"threads": -1}, "threads must be at least 0"),
+        ({"seed": -1}, "seed must be in"),
+        ({"m": 5, "seed": 2**64}, "seed must be in"),
     ],
 )
 @pytest.mark.parametrize("function", [catapult, catapult_phases])

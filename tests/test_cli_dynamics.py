@@ -131,9 +131,9 @@ def test_bad_input_is_one_line(words: list[str], said: str, tmp_path: Path) -> N
 )
 def test_interrupts(words: list[str]) -> None:
     process = subprocess.Popen(
-        [NNTH, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [NNTH, *words, "--threads", "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    time.sleep(2.0)
+    time.sleep(1.0)
     process.send_signal(signal.SIGINT)
     begun = time.monotonic()
     out, _ = process.communicate(timeout=30)

@@ -202,6 +202,7 @@ def test_data(tmp_path: Path) -> None:
         ({"inputs": np.zeros((2, 2)), "y": np.ones(2)}, "zero rows"),
         ({"inputs": np.eye(2), "y": np.ones(3)}, "y must be one number for each"),
         ({"act": "thanh"}, "did you mean tanh"),
+        ({"act": "step"}, "act must not jump"),
         ({"threads": -1}, "threads must be at least 0"),
     ],
 )

@@ -42,12 +42,18 @@ def flow_steps(
     if size is None:
         size = float(np.max(np.abs(start), initial=0.0))
     method: Any = Radau if stiff else DOP853
-    solver = method(
+    with np.errstate(over="ignore", invalid="ignore"):
+        solver = method(
         lambda _, state: slope(state), 0.0, start, end, rtol=max(tolerance, 3e-14),
         atol=tolerance * size if size > 0.0 else 1e-300,
     )  # fmt: skip
     for _ in range(most_steps):
-        if solver.step() is not None:
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):
+                failed = solver.step() is not None
+        except (ValueError, np.linalg.LinAlgError):  # of what is not finite any more
+            failed = True
+        if failed:
             raise StiffFlowError(f"its steps become too small at time {solver.t:g}")
         yield float(solver.t), solver.y
         if solver.status != "running":

@@ -184,9 +184,9 @@ class Watch {
 // A net as drawn, and what its trainings share.
 class Net {
   public:
-    Net(const Nets& nets, std::uint64_t sample)
+    Net(const Nets& nets, std::uint64_t sample, Watch& watch)
         : width_(nets.width), y_(nets.y), square_(square_of(nets.x)) {
-        draw(nets, sample);
+        draw(nets, sample, watch);
         opened_ = static_cast<std::int64_t>(open_.a.size());
         for (auto* values : {&open_.a, &open_.v}) {
             values->resize((values->size() + kStride - 1) / kStride * kStride);
@@ -233,7 +233,7 @@ class Net {
     }
 
   private:
-    void draw(const Nets& nets, std::uint64_t sample) {
+    void draw(const Nets& nets, std::uint64_t sample, Watch& watch) {
         constexpr std::size_t kPiece = 1024;
         const std::size_t d = nets.x.size();
         Stream stream(nets.seed, sample);
@@ -241,10 +241,11 @@ class Net {
         stream.normals(v.data(), width_);
         const double root = std::sqrt(static_cast<double>(d));
         const std::size_t total = width_ * d;
-        std::size_t row = 0, column = 0;
+        std::size_t row = 0, column = 0, unasked = 0;
         for (std::size_t begin = 0; begin < total; begin += kPiece) {
             const std::size_t count = std::min(kPiece, total - begin);
             stream.normals(u.data(), count);
+            watch.work(count, unasked);
             for (std::size_t k = 0; k < count; ++k) {
                 a[row] += u[k] * nets.x[column];
                 if (++column == d) column = 0, ++row;
@@ -376,7 +377,7 @@ std::vector<Outcome> train(const Nets& nets, const Rates& rates, std::size_t ste
     Watch watch(monitor, nets.samples * chunks);
     parallel_for(nets.samples * chunks, threads, monitor, [&](std::size_t item) {
         const std::size_t sample = item / chunks, first = item % chunks * kRatesAtOnce;
-        const Net net(nets, nets.start + sample);
+        const Net net(nets, nets.start + sample, watch);
         for (std::size_t i = first; i < std::min(count, first + kRatesAtOnce); ++i) {
             const double eta = rate_of(net, rates.values[i], rates.of_curvature);
             for (std::size_t model = 0; model < models; ++model) {
@@ -400,7 +401,7 @@ Courses courses(const Nets& nets, const Rates& rate, std::size_t steps, int thre
     out.outcomes.resize(rows);
     Watch watch(monitor, rows);
     parallel_for(rows, threads, monitor, [&](std::size_t row) {
-        const Net net(nets, nets.start + row / models);
+        const Net net(nets, nets.start + row / models, watch);
         const double eta = rate_of(net, rate.values.at(0), rate.of_curvature);
         Course course{net.problem(eta), &out, row * pitch};
         if (!net.alive()) {

@@ -17,7 +17,7 @@ from nnth.catapult.start import (
     MODELS,
     Rates,
     Start,
-    checked_threads,
+    check_run,
     peak_time,
     phase_of,
     rates_of,
@@ -91,7 +91,8 @@ def catapult_phases(
     """
     start = start_of(lambda0, z0, y, kappa, m, d, samples)
     rates = rates_of(eta, eta_lambda0, DEFAULT_SWEEP)
-    steps, threads = steps_of(steps), checked_threads(threads)
+    steps = steps_of(steps)
+    check_run(seed, threads)
     _require_memory(start, rates)
     if start.m is None:
         begin()

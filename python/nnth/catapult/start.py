@@ -126,10 +126,11 @@ def steps_of(steps: int) -> int:
     return _at_most("steps", steps, _MOST_STEPS)
 
 
-def checked_threads(threads: int) -> int:
-    """Return `threads`; raises ValueError."""
+def check_run(seed: int, threads: int) -> None:
+    """Raise ValueError for a seed or a number of threads that is none."""
+    if not 0 <= seed < 2**64:
+        raise ValueError(f"seed must be in [0, 2**64), not {seed}")
     _core.thread_count(threads)
-    return threads
 
 
 def phase_of(eta_lambda0: float) -> str:

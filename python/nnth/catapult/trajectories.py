@@ -17,7 +17,7 @@ from nnth.catapult.start import (
     MODELS,
     Rates,
     Start,
-    checked_threads,
+    check_run,
     phase_of,
     rates_of,
     start_of,
@@ -96,7 +96,8 @@ def catapult(
     """
     start = start_of(lambda0, z0, y, kappa, m, d, samples)
     rates = rates_of(eta, eta_lambda0, DEFAULT_RATES)
-    steps, threads = steps_of(steps), checked_threads(threads)
+    steps = steps_of(steps)
+    check_run(seed, threads)
     _require_memory(start, rates, steps)
     begin()
     columns: Parts = {}

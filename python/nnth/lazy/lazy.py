@@ -162,6 +162,9 @@ def lazy(
         raise ValueError(f"time must be above 0 and at most 1000, not {time:g}")
     if not 0.0 < delta < 1.0:
         raise ValueError(f"delta must be between 0 and 1, not {delta:g}")
+    smooth = smoothness(chosen)
+    if math.isinf(smooth.slope):
+        raise ValueError(f"act must not jump, for a tangent kernel that is finite, as {act} does")
     x, targets = _data(inputs, y, points, dimension, normalise, seed)
     if len(x) * sizes[-1] > _MOST_NUMBERS:
         raise ValueError(
@@ -169,8 +172,9 @@ def lazy(
         )
     _core.thread_count(threads)
     begin()
-    kinked = math.isinf(smoothness(chosen).bend)
-    problem = Problem(chosen, x, targets, second_layer, KINKED if kinked else SMOOTH)
+    problem = Problem(
+        chosen, x, targets, second_layer, KINKED if math.isinf(smooth.bend) else SMOOTH
+    )
     limit = _Limit(problem, delta)
     measures: dict[int, list[list[Measure]]] = {}
     shown: dict[int, tuple[Course, float]] = {}
@@ -306,6 +310,8 @@ def _rows(sizes: Sequence[int], measures: dict[int, list[list[Measure]]]) -> lis
 
 
 def _used(of: Measure) -> float:
+    if of.relation == ">=" and of.bound <= 0.0:
+        return 0.0  # it says nothing
     value, bound = (of.bound, of.value) if of.relation == ">=" else (of.value, of.bound)
     if math.isnan(bound) or math.isnan(value):
         return math.nan

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from nnth.network import Network
 from nnth.quadratic.model import QuadraticModel, check_size
 
 Floats = NDArray[np.float64]
+
+_REACH: Final = 40.0  # of preactivations, where kinks are looked for
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,10 @@ class SmallNet:
         phi, psi = self._backward(self.start, second=True)
         distance = self.y - self.outputs(self.start)
         symmetric = 0.5 * (psi + psi.transpose(0, 2, 1))
-        return QuadraticModel(
-            np.ascontiguousarray(phi.T), symmetric, distance, np.zeros(len(self.start))
-        )
+        kinks = self.act.core.breaks(_REACH)
+        note = "the activation has kinks: this is its network only between them" if kinks else ""
+        start = np.zeros(len(self.start))
+        return QuadraticModel(np.ascontiguousarray(phi.T), symmetric, distance, start, note)
 
     def nearer(self, eps: float) -> SmallNet:
         """Return the network with targets z_0 + eps (y - z_0)."""

@@ -140,7 +140,7 @@ def quadratic(
     drawn = model is None and not (isinstance(net, Network | os.PathLike) or inputs is not None)
     meta = Meta("quadratic", parameters, seed=seed if drawn or net == "random" else None)
     columns = {name: [row[name] for row in rows] for name in rows[0]}
-    table = Table(columns, meta, plot=_picture(columns))
+    table = Table(columns, meta, plot=_picture(columns, solution))
     last = solution.theta_i(math.inf)
     perp = None if solution.drifts else last.perp
     return QuadraticSolution(table, solution.theta_f(math.inf), last.par, perp)
@@ -227,7 +227,7 @@ def _order_rows(solution: Solution, flows: _Flows, times: Sequence[float]) -> li
     for k, time in enumerate(times):
         first = solution.theta_i(time)
         drifting = math.isinf(time) and solution.drifts
-        change = solution.theta_f(time) - model.theta0
+        change = solution.moved(time)
         theory = {
             "theta_f": change, "theta_i_par": first.par, "theta_i_perp": first.perp,
             "features": solution.features(time).ravel(),
@@ -343,13 +343,27 @@ def _ascending(name: str, values: Sequence[float], *, infinite: bool) -> tuple[f
     return numbers
 
 
-def _picture(columns: dict[str, Any]) -> Panels:
+def _norms(solution: Solution, time: float) -> dict[str, float]:
+    """What is drawn over time."""
+    first = solution.theta_i(time)
+    vectors = {
+        "theta_f": solution.moved(time), "theta_i_par": first.par, "theta_i_perp": first.perp,
+        "features": solution.features(time),
+    }  # fmt: skip
+    return {name: float(np.linalg.norm(vector)) for name, vector in vectors.items()}
+
+
+def _picture(columns: dict[str, Any], solution: Solution) -> Panels:
     """The orders over time, the flow as points on them, and residuals against eps."""
     every = {name: np.array(values) for name, values in columns.items()}
     lines, points = [], []
+    finite = every["time"][np.isfinite(every["time"]) & (every["eps"] == 0.0)]
+    ends = (float(finite.min()), float(finite.max())) if len(finite) else (0.1, 10.0)
+    times = np.geomspace(0.2 * ends[0], 5.0 * ends[1], 80)
+    norms = [_norms(solution, float(time)) for time in times]
     for name, label in _LABELS.items():
         rows = (every["quantity"] == name) & np.isfinite(every["time"])
-        lines.append(("", every["time"][rows], every["theory"][rows]))
+        lines.append(("", times, np.array([norm[name] for norm in norms])))
         points.append((label, every["time"][rows], every["flow"][rows], None))
     laws, sizes = [], []
     for name in dict.fromkeys(columns["quantity"]):

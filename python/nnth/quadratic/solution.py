@@ -79,6 +79,10 @@ class Solution:
         """Return theta^F `(p,)`, at any time up to infinity."""
         return np.asarray(self.theta_star + self._w @ np.exp(-self.rates * time))
 
+    def moved(self, time: float) -> Floats:
+        """Return theta^F - theta_0 `(p,)`, without the cancellation of small times."""
+        return np.asarray(self._w @ np.expm1(-self.rates * time))
+
     def theta_i(self, time: float) -> FirstOrder:
         """Return theta^I. At t = inf its orthogonal part is nan where it drifts."""
         return FirstOrder(self._v @ self._parallel(time), self._orthogonal(time, *self._theta))
@@ -88,7 +92,7 @@ class Solution:
 
         It is Psi_a (theta^F(t) - theta_0) = Psi_a (I - exp(-t Phi Phi^T))(theta_* - theta_0).
         """
-        return self.bent(self.theta_f(time) - self.model.theta0)
+        return self.bent(self.moved(time))
 
     def notes_perp(self, time: float) -> Floats:
         """Return the orthogonal part of lecture notes.
