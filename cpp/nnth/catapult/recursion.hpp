@@ -7,7 +7,8 @@
 //     r'      = r (1 - eta lambda + kappa eta^2 z r)
 //     lambda' = lambda + eta kappa r (eta lambda r - 4 z)
 //
-// Lewkowycz et al. (2020), eqs. 4 and 5 for y = 0; Zhu et al. (2022), eqs. 11 and 12.
+// Lewkowycz et al. (2020), arXiv:2003.02218, section 2, for y = 0; Zhu et al. (2022),
+// arXiv:2205.11787.
 #pragma once
 
 #include <cmath>

@@ -78,7 +78,7 @@ def catapult(
     Returns a Table, a row a step of each rate, sample and model: step (0 is the start), z, lambda,
     loss, phase (by eta lambda_0, for y = 0), model ("recursion", "frozen gates", "relu"), sample,
     eta, eta_lambda0, flipped (share of gates that are not as at first), deviation (of z - y and
-    lambda from the recursion, relative to the largest |z - y| so far and to lambda), outcome,
+    lambda from the recursion, relative to the largest |z - y| so far and to lambda; inf where that has diverged), outcome,
     outcome_step, error, note. Outcomes: "converged", at the first step with eta lambda < 2 and
     |z - y| below 1e-6 of the first; "diverged", at the first with |z - y| above 1e100, from which
     nothing returns, and which has no row; "dead", with all gates shut, where nothing moves any
@@ -116,7 +116,8 @@ def catapult(
             threads, part,
         )  # fmt: skip
         for sample in range(start.samples):
-            _append(columns, _courses(start, courses, ends, sample))
+            asked = rate if rates.of_curvature else None
+            _append(columns, _courses(start, asked, courses, ends, sample))
     arrays = {name: np.concatenate(values) for name, values in columns.items()}
     parameters = rates.parameter | start.parameters() | {"steps": steps}
     meta = Meta("catapult", parameters, seed=None if start.m is None else seed)
@@ -130,13 +131,25 @@ def _recursion(start: Start, rate: float, of_curvature: bool, steps: int) -> Par
     found = _core.catapult_trajectory(eta, start.kappa, start.y, start.z0, start.lambda0, steps)
     ending, step = int(found["ending"][0]), int(found["step"][0])
     zero = np.zeros(len(found["z"]))
+    first = rate if of_curvature else eta * start.lambda0
     return _rows(
-        start, 0, 0, found["z"], found["lambda"], eta, zero, zero, ending, step, found["error"]
+        start,
+        first,
+        0,
+        0,
+        found["z"],
+        found["lambda"],
+        eta,
+        zero,
+        zero,
+        ending,
+        step,
+        found["error"],
     )
 
 
 def _courses(
-    start: Start, courses: dict[str, Any], ends: dict[str, Any], sample: int
+    start: Start, asked: float | None, courses: dict[str, Any], ends: dict[str, Any], sample: int
 ) -> list[Parts]:
     """The rows of all models of a network, those of the recursion first."""
     out = []
@@ -160,19 +173,20 @@ def _courses(
             error = np.append(error, np.full(count - len(error), math.nan))
         elif model == 2:
             error = np.full(count, math.nan)
+        eta = float(ends["eta"][sample, model])
+        first = eta * float(curvature[0]) if asked is None else asked
         out.append(_rows(
-            start, model, sample, z, curvature, float(ends["eta"][sample, model]), flipped,
+            start, first, model, sample, z, curvature, eta, flipped,
             deviation, int(ends["ending"][sample, model]), int(ends["step"][sample, model]), error,
         ))  # fmt: skip
     return out
 
 
 def _rows(
-    start: Start, model: int, sample: int, z: Floats, curvature: Floats, eta: float,
+    start: Start, first: float, model: int, sample: int, z: Floats, curvature: Floats, eta: float,
     flipped: Floats, deviation: Floats, ending: int, step: int, error: Floats,
 ) -> Parts:  # fmt: skip
     count = len(z)
-    first = eta * float(curvature[0])
     phase = "dead" if curvature[0] == 0.0 else phase_of(first)
     columns: dict[str, Any] = {
         "step": np.arange(count), "z": z, "lambda": curvature, "loss": 0.5 * (z - start.y) ** 2,

@@ -145,7 +145,7 @@ def lazy(
     Raises ValueError for arguments out of range; StiffFlowError for kernels whose eigenvalues lie
     too far apart; KeyboardInterrupt saying what was done.
 
-    Source: Du, Lee, Li, Wang & Zhai (2019); Tropp (2012), theorem 1.4.
+    Source: Du, Zhai, Poczos & Singh (2019), arXiv:1810.02054; Tropp (2012), theorem 1.4.
     """
     chosen = activation(act)
     sizes = [whole("widths", width) for width in widths]

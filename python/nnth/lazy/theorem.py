@@ -1,8 +1,8 @@
 """The bounds of the theorem, and what they ask of activation and data.
 
 z(x) = n^(-1/2) sum_i v_i s(w_i.x), |v_i| <= 1 fixed, |s'|, |s''| <= 1, |x| <= 1, L = |r|^2/(2 m) on
-m data points, gradient flow at rate eta, K(0) >= lambda_0. Du et al. (2019), arXiv:1810.02054, for
-smooth activations.
+m data points, gradient flow at rate eta, K(0) >= lambda_0. Du et al. (2019), arXiv:1810.02054,
+who have ReLU; here for smooth activations.
 """
 
 from __future__ import annotations

@@ -108,7 +108,7 @@ def quadratic(
     Raises ValueError for arguments out of range; MemoryError, before any work, when n p^2 is above
     10^8; KeyboardInterrupt saying what was done.
 
-    Source: Roberts, Yaida & Hanin (2022), sections 11.4 and infinity; Zhu et al. (2022).
+    Source: Roberts, Yaida & Hanin (2022), section 11.4; Zhu et al. (2022), arXiv:2205.11787.
     """
     epsilons = _ascending("eps", eps, infinite=False)
     asked = None if times is None else _ascending("times", times, infinite=True)
