@@ -7,7 +7,6 @@ import typer
 
 from nnth_cli import options
 from nnth_cli.command import Call, command
-from nnth_cli.files import check_target
 from nnth_cli.output import write_array
 
 if TYPE_CHECKING:
@@ -142,8 +141,7 @@ def paths(
     Example: nnth paths --width 64 --depth 20
              nnth paths --n0 16 --widths 64,64 --mu rademacher --sampler dense
     """
-    if save_samples is not None:
-        check_target("--save-samples", save_samples, (".npy",))
+    call.check_target("--save-samples", save_samples, (".npy",))
     call.check_together(_CONFLICTS, (("--delta", ("--inputs",)),))
     if save_samples is not None and samples == 0:
         raise ValueError("--save-samples must come with samples, not with --samples 0")
