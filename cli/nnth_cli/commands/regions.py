@@ -122,7 +122,7 @@ def regions(
     }  # fmt: skip
     _check_together({name for name, value in given.items() if value is not None}, domain, along)
     if widths is None and net is None:
-        widths = f"{64 if width is None else width}*{1 if depth is None else depth}"
+        widths = options.equal_layers(width, depth, 1)
     shape: Any = {
         "n0": n0, "widths": widths, "n_out": n_out, "cw": cw, "bias_var": bias_var,
         "samples": samples, "seed": seed,
