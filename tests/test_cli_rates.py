@@ -45,8 +45,8 @@ def test_a_new_users_first_command() -> None:
         (["--depth", 3, "--samples", 5, "--plot", "a.png"], 20, "eta"),
         (["--inputs", "x.npy", "--plot", "a.png"], 5, "measured"),
         (["--inputs", "x.npy", "--y", "y.npy", "--width", 16, "--steps", 9], 5, "net_loss"),
-        (["--inputs", "x.npy", "--noise", 0.5, "--samples", 10, "--steps", 50, "--plot", "a.pdf"],
-         3, "stationary"),
+        (["--inputs", "x.npy", "--gradient-noise", 0.5, "--samples", 10, "--steps", 50,
+          "--plot", "a.pdf"], 3, "stationary"),
         (["--training", "--width", "16,32", "--samples", 3, "--plot", "a.svg"], 46, "exponent"),
         (["--training", "--width", "16,32", "--samples", 3, "--inputs", "x.npy", "--y", "y.npy"],
          46, "note"),
@@ -66,14 +66,20 @@ def test_modes(arguments: list[object], rows: int, column: str, folder: Path) ->
         (["--width", "3,4"], "--width must be one number without --training, not 3,4"),
         (["--width", "3,x"], "--width must be whole numbers, as in 2,4, not '3,x' (at 'x')"),
         (["--samples", "-1"], "samples must be at least 0, not -1"),
-        (["--noise", "1"], "--noise must come with --inputs"),
+        (["--gradient-noise", "1"], "--gradient-noise must come with --inputs"),
         (["--y", "y.npy"], "--y must come with --inputs"),
         (["--steps", "5"], "--steps must come with --inputs or --training"),
         (["--training", "--cw", "2"], "--training and --cw must not both be given"),
         (["--training", "--inputs", "x.npy"], "--training must come with --y where --inputs is"),
         (["--inputs", "none.npy"], "none.npy"),
-        (["--inputs", "x.npy", "--samples", "3"], "--samples must come with --noise or --width"),
-        (["--inputs", "x.npy", "--width", "8", "--noise", "1"], "--noise and --width must not"),
+        (
+            ["--inputs", "x.npy", "--samples", "3"],
+            "--samples must come with --gradient-noise or --width",
+        ),
+        (
+            ["--inputs", "x.npy", "--width", "8", "--gradient-noise", "1"],
+            "--gradient-noise and --width must not",
+        ),
     ],
 )
 def test_bad_input_is_named(arguments: list[str], message: str, folder: Path) -> None:
@@ -97,7 +103,10 @@ def test_a_loop_appends(tmp_path: Path) -> None:
     [
         (["--width", "500", "--depth", "20", "--samples", "1000000"], "networks were drawn"),
         (["--training", "--samples", "100000"], "trainings were done"),
-        (["--inputs", "x.npy", "--noise", "1", "--samples", "1000000"], "steps were taken"),
+        (
+            ["--inputs", "x.npy", "--gradient-noise", "1", "--samples", "1000000"],
+            "steps were taken",
+        ),
         (["--inputs", "x.npy", "--width", "4096", "--steps", "20000"], " of 5 rates"),
     ],
 )

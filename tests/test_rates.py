@@ -253,7 +253,7 @@ def test_one_point_is_learnt_in_a_step() -> None:
 
 
 def test_the_triangle_inequality_bounds_the_variance() -> None:
-    table = noisy_descent(inputs(), "relu", noise=0.5, samples=10)
+    table = noisy_descent(inputs(), "relu", gradient_noise=0.5, samples=10)
     assert (table["notes"] > table["stationary"]).all()
     small = table["eta"] * table["eigenvalue"] <= 1.0
     assert table["notes"][small] == pytest.approx((0.5 / table["eigenvalue"][small]) ** 2)
@@ -271,8 +271,8 @@ def test_bad_data_is_named() -> None:
         descent_rates(x, width=0)
     with pytest.raises(ValueError, match="act must have a finite tangent kernel"):
         descent_rates(x, "step", cw=1.0)
-    with pytest.raises(ValueError, match="noise must be from 1e-50 to 1e50, not 0"):
-        noisy_descent(x, noise=0.0)
+    with pytest.raises(ValueError, match="gradient_noise must be from 1e-50 to 1e50, not 0"):
+        noisy_descent(x, gradient_noise=0.0)
 
 
 def test_the_ends_of_the_range_are_computed_or_refused() -> None:
@@ -285,10 +285,10 @@ def test_the_ends_of_the_range_are_computed_or_refused() -> None:
         assert not np.isnan(scaled["net_loss"]).any()
     # In units of the noise a chain is the same whatever the scale of the data.
     units = noisy_descent(x, samples=20, steps=30)
-    large = noisy_descent(1e50 * x, noise=1e50, samples=20, steps=30)
+    large = noisy_descent(1e50 * x, gradient_noise=1e50, samples=20, steps=30)
     assert large["z"] == pytest.approx(units["z"], rel=1e-9)
     with pytest.raises(
-        ValueError, match=r"eta noise must be from 1e-125 to 1e125, not 1\.39\d*e-301"
+        ValueError, match=r"eta gradient_noise must be from 1e-125 to 1e125, not 1\.39\d*e-301"
     ):
         noisy_descent(1e150 * x)
     with pytest.raises(ValueError, match="tangent kernel that is not 0: its largest eigenvalue"):

@@ -7,7 +7,6 @@ import typer
 
 from nnth_cli import options
 from nnth_cli.command import Call, command
-from nnth_cli.files import check_target
 from nnth_cli.output import write_array
 
 if TYPE_CHECKING:
@@ -142,15 +141,14 @@ def paths(
     Example: nnth paths --width 64 --depth 20
              nnth paths --n0 16 --widths 64,64 --mu rademacher --sampler dense
     """
-    if save_samples is not None:
-        check_target("--save-samples", save_samples, (".npy",))
+    call.check_target("--save-samples", save_samples, (".npy",))
     call.check_together(_CONFLICTS, (("--delta", ("--inputs",)),))
     if save_samples is not None and samples == 0:
         raise ValueError("--save-samples must come with samples, not with --samples 0")
     if mu_moments is not None and "," not in mu_moments and mu_moments.strip() != "1":
         raise ValueError(f"--mu-moments must be numbers, as in 1,3,15,105, not {mu_moments!r}")
     if widths is None:
-        widths = f"{64 if width is None else width}*{10 if depth is None else depth}"
+        widths = options.equal_layers(width, depth, 10)
     nets: Any = {
         "n0": n0, "widths": widths, "n_out": n_out, "mu": mu_moments or mu or "gaussian",
         "x": x, "linear": linear, "samples": samples, "sampler": sampler, "seed": call.seed,

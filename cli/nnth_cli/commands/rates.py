@@ -53,7 +53,7 @@ def rates(
             metavar="FILE",
         ),
     ] = None,
-    noise: Annotated[
+    gradient_noise: Annotated[
         float | None,
         typer.Option(
             help="With --inputs: the variance left by noise of this standard deviation in the "
@@ -68,7 +68,7 @@ def rates(
     samples: Annotated[
         int | None,
         typer.Option(
-            help="Random networks; chains with --noise. [default: 200; 2000 chains; 32 in "
+            help="Random networks; chains with --gradient-noise. [default: 200; 2000 chains; 32 in "
             "training, 5 with --inputs]",
             metavar="N",
         ),
@@ -76,8 +76,8 @@ def rates(
     steps: Annotated[
         int | None,
         typer.Option(
-            help="Steps of gradient descent. [default: 2000, with --width 200; 1000 with --noise; "
-            "50 in training]",
+            help="Steps of gradient descent. [default: 2000, with --width 200; 1000 with "
+            "--gradient-noise; 50 in training]",
             metavar="N",
         ),
     ] = None,
@@ -94,8 +94,9 @@ def rates(
     Without more, a row is what the weights or biases of a layer add to the tangent kernel, in the
     standard and the NTK parametrisation, at infinite width (theory) and in random networks (mean);
     layer 0 has the sums, and eta = 1/sum. With --inputs a row is a rate of gradient descent on a
-    data set, or with --noise a mode; `notes` is what lecture notes have instead. With --training a
-    row is a regime, a width and a quantity, with the exponent of the width fitted and in theory.
+    data set, or with --gradient-noise a mode; `notes` is what lecture notes have instead. With
+    --training a row is a regime, a width and a quantity, with the exponent of the width fitted and
+    in theory.
 
     \b
     Source: Jacot et al. (2018); Roberts, Yaida & Hanin (2022), ch. 9; Chizat et al. (2019).
@@ -107,7 +108,7 @@ def rates(
     _check_data(call.given)
     widths = None if width is None else options.parse_whole_numbers("--width", width)
     chosen = {"act": act, "depth": depth, "cb": cb, "cw": cw, "norm": norm}
-    chosen |= {"noise": noise, "samples": samples, "steps": steps}
+    chosen |= {"gradient_noise": gradient_noise, "samples": samples, "steps": steps}
     asked: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
     asked |= {"seed": call.seed, **call.work}
     if training:
@@ -119,7 +120,7 @@ def rates(
     if inputs is not None:
         from nnth.rates.descent import descent_rates, noisy_descent
 
-        if noise is not None:
+        if gradient_noise is not None:
             return noisy_descent(inputs, **asked)
         return descent_rates(inputs, y=y, width=_one(widths, width), **asked)
     from nnth.rates.rates import rates as contributions
@@ -131,14 +132,14 @@ def rates(
 
 # What says nothing to the other.
 _CONFLICTS = (
-    *(("--training", name) for name in ("--depth", "--cb", "--cw", "--norm", "--noise")),
+    *(("--training", name) for name in ("--depth", "--cb", "--cw", "--norm", "--gradient-noise")),
     ("--inputs", "--norm"),
-    *(("--noise", name) for name in ("--width", "--y")),
+    *(("--gradient-noise", name) for name in ("--width", "--y")),
 )
 
 # What is of no use without the other.
 _NEEDS = (
-    ("--noise", ("--inputs",)),
+    ("--gradient-noise", ("--inputs",)),
     ("--y", ("--inputs",)),
     ("--steps", ("--inputs", "--training")),
 )
@@ -149,8 +150,12 @@ def _check_data(given: Collection[str]) -> None:
         return
     if "--training" in given and "--y" not in given:
         raise ValueError("--training must come with --y where --inputs is given")
-    if "--samples" in given and not {"--noise", "--width", "--training"}.intersection(given):
-        raise ValueError("--samples must come with --noise or --width where --inputs is given")
+    if "--samples" in given and not {"--gradient-noise", "--width", "--training"}.intersection(
+        given
+    ):
+        raise ValueError(
+            "--samples must come with --gradient-noise or --width where --inputs is given"
+        )
 
 
 def _one(widths: list[int] | None, text: str | None) -> int | None:

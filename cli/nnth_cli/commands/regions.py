@@ -8,7 +8,6 @@ import typer
 
 from nnth_cli import options
 from nnth_cli.command import Call, command
-from nnth_cli.files import check_target
 from nnth_cli.output import write_arrays
 
 if TYPE_CHECKING:
@@ -111,12 +110,11 @@ def regions(
     Hanin & Rolnick (2019), for the expectation.
     Example: nnth regions --widths 64,64,64 --domain box --box 10 --plot regions.png
     """
-    if cells is not None:
-        check_target("--cells", cells, (".npz",))
+    call.check_target("--cells", cells, (".npz",))
     call.check_together(_CONFLICTS, _NEEDS)
     _check_place(call.given, domain, along)
     if widths is None and net is None:
-        widths = f"{64 if width is None else width}*{1 if depth is None else depth}"
+        widths = options.equal_layers(width, depth, 1)
     shape: Any = {
         "n0": n0, "widths": widths, "n_out": n_out, "cw": cw, "bias_var": bias_var,
         "samples": samples, "seed": call.seed,

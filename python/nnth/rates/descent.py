@@ -133,7 +133,7 @@ def noisy_descent(
     inputs: Data,
     act: str = "relu",
     *,
-    noise: float = 1.0,
+    gradient_noise: float = 1.0,
     depth: int = 1,
     cb: float | None = None,
     cw: float | None = None,
@@ -146,31 +146,31 @@ def noisy_descent(
 ) -> Table:
     """Return the variance at which gradient descent with noisy gradients comes to rest.
 
-    A mode of eigenvalue lambda goes as u' = (1 - eta lambda) u + eta xi, xi ~ N(0, noise^2): its
-    variance tends to eta noise^2/(lambda (2 - eta lambda)), not to 0. Here eta is the optimum
+    A mode of eigenvalue lambda goes as u' = (1 - eta lambda) u + eta xi, xi ~ N(0, s^2): its
+    variance tends to eta s^2/(lambda (2 - eta lambda)), not to 0. Here eta is the optimum
     2/(lambda_min + lambda_max).
 
     inputs, act, depth, cb, cw, ntk, threads: as x and the others of `nnth.gram`.
-    noise: standard deviation per coordinate, 1e-50 to 1e50. samples: chains a mode, at least 2.
-    steps: of each chain from u = 0, 2 to 20,000.
+    gradient_noise: its standard deviation s in each coordinate, 1e-50 to 1e50.
+    samples: chains a mode, at least 2. steps: of each chain from u = 0, 2 to 20,000.
 
     Returns a Table, a row for the least, the middle and the largest of the eigenvalues that are
     not 0, or for the one or two there are: mode ("least", "middle", "largest", "only"),
     eigenvalue, eta, stationary (the variance at rest), theory (the variance after these steps,
     stationary (1 - (1 - eta lambda)^(2 steps))), mean (of u^2 over the chains), stderr, z, notes
     (the square of what the triangle inequality, which lecture notes use, leaves of (E u^2)^(1/2):
-    eta noise/(1 - |1 - eta lambda|), which is noise/lambda for every eta < 1/lambda, so that it
+    eta s/(1 - |1 - eta lambda|), which is s/lambda for every eta < 1/lambda, so that it
     holds but says of no small eta that the variance is small).
 
     Cost: the Gram matrix and its eigenvalues, and 3 samples normals a step.
 
-    Raises ValueError as `descent_rates` does, and where eta noise is not from 1e-125 to 1e125;
+    Raises ValueError as `descent_rates` does, and where eta s is not from 1e-125 to 1e125;
     KeyboardInterrupt saying what was done.
 
     Source: Mandt, Hoffman & Blei (2017), eq. 13; Robbins & Monro (1951).
     """
-    if not 1e-50 <= noise <= 1e50:
-        raise ValueError(f"noise must be from 1e-50 to 1e50, not {noise:g}")
+    if not 1e-50 <= gradient_noise <= 1e50:
+        raise ValueError(f"gradient_noise must be from 1e-50 to 1e50, not {gradient_noise:g}")
     samples, steps = whole("samples", samples, 2), _checked_steps(steps)
     x = data_of(inputs, "inputs")
     matrix, rounding, parameters = _tangent_kernel(x, act, depth, cb, cw, ntk, threads)
@@ -181,9 +181,9 @@ def noisy_descent(
     rows = {0: "least", len(every) // 2: "middle", last: "largest"} if last else {0: "only"}
     eigenvalues = every[list(rows)]
     eta = 2.0 / float(every[0] + every[-1])
-    kick = eta * noise
+    noise, kick = gradient_noise, eta * gradient_noise
     if not 1e-125 <= kick <= 1e125:
-        raise ValueError(f"eta noise must be from 1e-125 to 1e125, not {kick:g}")
+        raise ValueError(f"eta gradient_noise must be from 1e-125 to 1e125, not {kick:g}")
     decay = 1.0 - eta * eigenvalues
     stationary = _variance(eigenvalues, eta, noise)
     theory = _variance(eigenvalues, eta, noise, steps)
@@ -214,7 +214,11 @@ def noisy_descent(
             "z": (mean - theory) / stderr,
             "notes": triangle,
         },
-        Meta("rates", parameters | {"noise": noise, "samples": samples, "steps": steps}, seed=seed),
+        Meta(
+            "rates",
+            parameters | {"gradient_noise": noise, "samples": samples, "steps": steps},
+            seed=seed,
+        ),
         plot=plot,
     )
 
