@@ -100,6 +100,8 @@ def _draw_histogram(axes: Any, plot: Histogram) -> None:
 
 def _draw_lines(axes: Any, plot: Lines) -> None:
     colours, styles = cycle(_COLOURS), cycle(("-", "--", ":", "-."))
+    for label, x, low, high in plot.bands:  # one over the other, darker inwards
+        axes.fill_between(x, low, high, color=_COLOURS[0], alpha=0.18, linewidth=0, label=label)
     for label, x, y in plot.lines:
         axes.plot(x, y, next(styles), color=next(colours), label=label)
     if plot.pairs:

@@ -42,6 +42,26 @@ def parse_whole_numbers(option: str, text: str) -> list[int]:
     return numbers
 
 
+def parse_numbers(option: str, text: str, *, whole: bool = False) -> list[float]:
+    """Numbers as `nnth sweep` takes them: a list, lo:hi:step or log:lo:hi:n; whole ones as ints.
+
+    Raises ValueError, naming the option.
+    """
+    from nnth_cli.sweep.values import parse_values
+
+    numbers: list[float] = []
+    for word in parse_values(option, text, whole=whole):
+        try:
+            numbers.append(int(word) if whole else float(word))
+        except ValueError:
+            kind = "whole numbers" if whole else "numbers"
+            raise ValueError(
+                f"{option} must be {kind}, as in 1,2,4 or 0:20 or log:1:1000:4, not {text!r} (at "
+                f"{word!r})"
+            ) from None
+    return numbers
+
+
 def vector(help: str) -> Any:
     """The description of an option whose value is a vector."""
     return typer.Option(help=help, parser=parse_vector, metavar="X,X,...")
@@ -89,6 +109,14 @@ Widths: TypeAlias = Annotated[
     typer.Option(
         help="Widths of the hidden layers, as in 64,32 or 64*10; not with --width and --depth.",
         metavar="N,N,...",
+    ),
+]
+Depths: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        help="Number of hidden layers, L: one, or several as in 0,1,2 or 0:20 or log:1:1000:4. "
+        "[default: 1]",
+        metavar="L,L,...",
     ),
 ]
 OutputDimension: TypeAlias = Annotated[

@@ -8,6 +8,7 @@ from nnth.gp import LayerSample, Vertex, four_point_vertex, gp, sample_layers
 from nnth.gram import Gram, gram
 from nnth.hermite import hermite, hermite_dual
 from nnth.kernel import kernel
+from nnth.linear_nets import MarchenkoPastur, bayes, bayes_predictive, mp, product
 from nnth.network import Network, named_network, random_network
 from nnth.network_files import load_network
 from nnth.paths import (
@@ -51,6 +52,7 @@ __all__ = [
     "Cells",
     "Gram",
     "LayerSample",
+    "MarchenkoPastur",
     "Network",
     "Prediction",
     "RegionCounts",
@@ -59,6 +61,8 @@ __all__ = [
     "WeightLaw",
     "__version__",
     "arrangement",
+    "bayes",
+    "bayes_predictive",
     "cells",
     "count_regions",
     "critical",
@@ -72,6 +76,7 @@ __all__ = [
     "kernel",
     "load_data",
     "load_network",
+    "mp",
     "named_network",
     "noisy_descent",
     "normals",
@@ -87,6 +92,7 @@ __all__ = [
     "paths",
     "phase",
     "predict",
+    "product",
     "random_network",
     "rate_statements",
     "rates",

@@ -150,12 +150,13 @@ class Lines:
     """Theory as lines and measurements as points, where they are not columns of the table.
 
     lines: a label, x and y `(n,)` each. points: a label, x, y `(n,)` and half-lengths of error bars
-    `(n,)`, or None. `pairs` says that points i have the colour of line i; else they come in colours
-    of their own.
+    `(n,)`, or None. bands: a label, x, lower and upper ends `(n,)` each, the widest first. `pairs`
+    says that points i have the colour of line i; else they come in colours of their own.
     """
 
     lines: tuple[tuple[str, NDArray[Any], NDArray[Any]], ...] = ()
     points: tuple[tuple[str, NDArray[Any], NDArray[Any], NDArray[Any] | None], ...] = ()
+    bands: tuple[tuple[str, NDArray[Any], NDArray[Any], NDArray[Any]], ...] = ()
     pairs: bool = False
     log_x: bool = False
     log_y: bool = False

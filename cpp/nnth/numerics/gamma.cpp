@@ -1,0 +1,115 @@
+#include "nnth/numerics/gamma.hpp"
+
+#include <cmath>
+#include <numbers>
+#include <stdexcept>
+
+namespace nnth {
+
+namespace {
+
+// From here on seven terms of the series leave 1e-20; log_gamma_step meets a half of it.
+constexpr double kStirling = 25.0;
+
+// B_2k for k = 1, 2, ...
+constexpr double kBernoulli[] = {1.0 / 6,  -1.0 / 30,      1.0 / 42, -1.0 / 30,
+                                 5.0 / 66, -691.0 / 2730., 7.0 / 6};
+
+double log1p_of(double z) {
+    return std::log1p(z);
+}
+
+std::complex<double> log1p_of(std::complex<double> z) {
+    const double x = z.real(), y = z.imag();
+    return {0.5 * std::log1p(2.0 * x + x * x + y * y), std::atan2(y, 1.0 + x)};
+}
+
+// log(1 + z) - z. Near 0 by log(1 + z) = 2 artanh r, r = z/(2 + z), with z = 2 r/(1 - r) taken off.
+template <class Number>
+Number log1p_less(Number z) {
+    if (std::abs(z) > 0.35) return log1p_of(z) - z;
+    const Number r = z / (2.0 + z), square = r * r;
+    Number sum = 0.0;
+    for (int k = 12; k >= 0; --k) sum = sum * square + 1.0 / (2.0 * k + 3.0);
+    return 2.0 * square * (r * sum - 1.0 / (1.0 - r));
+}
+
+// What Stirling's formula leaves: log Gamma(w) - (w - 1/2) log w + w - log(2 pi)/2.
+template <class Number>
+Number stirling_rest(Number w) {
+    const Number inverse = 1.0 / w, square = inverse * inverse;
+    Number sum = 0.0;
+    for (int k = 7; k >= 1; --k) sum = sum * square + kBernoulli[k - 1] / (2.0 * k * (2.0 * k - 1));
+    return sum * inverse;
+}
+
+// How many steps of the recurrence lead from x to where Stirling's series holds.
+int steps_up(double x, double to = kStirling) {
+    return x < to ? static_cast<int>(std::ceil(to - x)) : 0;
+}
+
+template <class Number>
+Number step_of(double a, Number s) {
+    const int up = steps_up(a, 2.0 * kStirling);
+    const double top = a + up;
+    const Number z = s / top;
+    Number value = top * ((1.0 + z) * log1p_less(z) + z * z) - 0.5 * log1p_of(z) +
+                   (stirling_rest(top + s) - stirling_rest(Number(top)));
+    if (up > 0) {
+        value += s * std::log1p(up / a);
+        for (int k = 0; k < up; ++k) value -= log1p_of(s / (a + k));
+    }
+    return value;
+}
+
+}  // namespace
+
+double log_gamma(double x) {
+    const int up = steps_up(x);
+    const double top = x + up;
+    double value = (top - 0.5) * std::log(top) - top + 0.5 * std::log(2.0 * std::numbers::pi) +
+                   stirling_rest(top);
+    for (int k = 0; k < up; ++k) value -= std::log(x + k);
+    return value;
+}
+
+double log_gamma_step(double a, double s) {
+    // Close to the pole at s = -a the two logarithms are far from each other.
+    return a + s < 0.5 * a ? log_gamma(a + s) - log_gamma(a) - s * std::log(a) : step_of(a, s);
+}
+
+std::complex<double> log_gamma_step(double a, std::complex<double> s) {
+    return step_of(a, s);
+}
+
+double digamma_less_log(double x) {
+    const int up = steps_up(x);
+    const double inverse = 1.0 / (x + up), square = inverse * inverse;
+    double sum = 0.0;
+    for (int k = 7; k >= 1; --k) sum = sum * square + kBernoulli[k - 1] / (2.0 * k);
+    double value = -0.5 * inverse - sum * square;
+    if (up > 0) value += std::log1p(up / x);
+    for (int k = 0; k < up; ++k) value -= 1.0 / (x + k);
+    return value;
+}
+
+double polygamma(int order, double x) {
+    if (order < 1 || order > 3) throw std::invalid_argument("order must be 1, 2 or 3");
+    const double sign = order % 2 == 1 ? 1.0 : -1.0;
+    const double factorial = order == 3 ? 6.0 : order;  // order!
+    const int up = steps_up(x);
+    const double inverse = 1.0 / (x + up), square = inverse * inverse;
+    double sum = 0.0;
+    for (int k = 7; k >= 1; --k) {
+        // (2 k + order - 1)!/(2 k)!
+        double rising = 1.0;
+        for (int j = 1; j < order; ++j) rising *= 2.0 * k + j;
+        sum = sum * square + kBernoulli[k - 1] * rising;
+    }
+    double value =
+        std::pow(inverse, order) * (factorial / order + 0.5 * factorial * inverse + sum * square);
+    for (int k = 0; k < up; ++k) value += factorial / std::pow(x + k, order + 1);
+    return sign * value;
+}
+
+}  // namespace nnth
