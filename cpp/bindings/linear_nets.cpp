@@ -55,14 +55,6 @@ py::dict integrals(double b, const Array& log_x, const std::vector<double>& shap
     return out;
 }
 
-py::tuple nodes(double b, double log_x, const std::vector<double>& shapes,
-                const std::vector<double>& counts) {
-    Nodes found = mellin_barnes_nodes(b, log_x, layers_of(shapes, counts));
-    const std::vector<py::ssize_t> shape{static_cast<py::ssize_t>(found.s.size())};
-    return py::make_tuple(to_array(std::move(found.s), shape),
-                          to_array(std::move(found.weight), shape));
-}
-
 double best(double b, const std::vector<double>& shapes, const std::vector<double>& counts) {
     const std::vector<Layers> layers = layers_of(shapes, counts);
     const py::gil_scoped_release release;
@@ -106,8 +98,6 @@ py::array_t<double> spectra(std::uint64_t p, std::uint64_t n0, std::uint64_t see
 
 void bind_linear_nets(py::module_& module) {
     module.def("mellin_barnes", &integrals, py::arg("b"), py::arg("log_x"), py::arg("shapes"),
-               py::arg("counts"));
-    module.def("mellin_barnes_nodes", &nodes, py::arg("b"), py::arg("log_x"), py::arg("shapes"),
                py::arg("counts"));
     module.def("best_log_x", &best, py::arg("b"), py::arg("shapes"), py::arg("counts"));
     module.def("log_gamma_products", &products, py::arg("shapes"), py::arg("scales"),

@@ -82,9 +82,6 @@ def hermite(  # keys: coefficients, errors [terms], square = E[s^2], square_erro
 def mellin_barnes(  # keys of nnth/linear_nets/mellin_barnes.hpp, an array over log_x each
     b: float, log_x: ArrayLike, shapes: Sequence[float], counts: Sequence[float]
 ) -> dict[str, Floats]: ...
-def mellin_barnes_nodes(  # s, weights [k]
-    b: float, log_x: float, shapes: Sequence[float], counts: Sequence[float]
-) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]: ...
 def best_log_x(b: float, shapes: Sequence[float], counts: Sequence[float]) -> float: ...
 def log_gamma_products(  # [samples]
     shapes: Sequence[float],

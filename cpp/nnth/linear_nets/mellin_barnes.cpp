@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <complex>
 #include <numbers>
 #include <stdexcept>
 
@@ -128,10 +129,9 @@ struct Sums {
     double value = 0.0;     // (1/pi) Re int exp(h - h(c)) ds/i over the upper half of the path
     double other = 0.0;     // the same by every second node
     Complex first, second;  // with t and t^2 as factors
-    std::vector<Complex> s, weight;
 };
 
-Sums trapezoid(const Exponent& exponent, const Path& path, double d, double step, bool keep) {
+Sums trapezoid(const Exponent& exponent, const Path& path, double d, double step) {
     const double slope = exponent.slope(d);
     Sums sums;
     for (int k = 0; k < 200000; ++k) {
@@ -145,10 +145,6 @@ Sums trapezoid(const Exponent& exponent, const Path& path, double d, double step
         if (k % 2 == 0) sums.other += 2.0 * w.real();
         sums.first += w * t;
         sums.second += w * t * t;
-        if (keep) {
-            sums.s.push_back(exponent.last_pole() + d + t);
-            sums.weight.push_back(w);
-        }
         if (h.real() + std::log(std::abs(derivative) / d) < kNegligible) return sums;
     }
     throw std::domain_error("a Mellin-Barnes integral did not converge");
@@ -160,16 +156,16 @@ struct Found {
     double error;
 };
 
-Found integrate(const Exponent& exponent, bool keep) {
+Found integrate(const Exponent& exponent) {
     const double d = exponent.saddle();
     const Exponent::Derivatives h = exponent.derivatives(d);
     const Path path(d, h);
     // In units of u: a Gaussian needs three steps a width, the pole at u = i pi/2 ten.
     double step = std::min(1.0 / (3.0 * std::sqrt(h.second) * d), 0.1);
     for (int halvings = 0;; ++halvings, step *= 0.5) {
-        Sums sums = trapezoid(exponent, path, d, step, keep);
+        const Sums sums = trapezoid(exponent, path, d, step);
         const double apart = std::abs(sums.other / sums.value - 1.0);
-        if (apart < kAgreement || halvings == 6) return {d, std::move(sums), apart * apart};
+        if (apart < kAgreement || halvings == 6) return {d, sums, apart * apart};
     }
 }
 
@@ -177,12 +173,11 @@ Found integrate(const Exponent& exponent, bool keep) {
 
 MellinBarnes mellin_barnes(double b, double log_x, const std::vector<Layers>& layers) {
     if (layers.empty()) {
-        if (!(b > 0.0)) throw std::invalid_argument("b must be positive without layers");
         const double x = std::exp(log_x);
         return {b * log_x - x, x, x, 0.0, std::abs(b * log_x) + x};
     }
     const Exponent exponent(b, log_x, layers);
-    const Found found = integrate(exponent, false);
+    const Found found = integrate(exponent);
     const double norm = found.sums.value;
     const double first = found.sums.first.real() / norm, second = found.sums.second.real() / norm;
     double size = 0.0;
@@ -191,18 +186,11 @@ MellinBarnes mellin_barnes(double b, double log_x, const std::vector<Layers>& la
     // Where the pole at s = -b is all there is to I_b, b + s has lost its digits on the path.
     if (mean < 1e-3 * found.d) {
         const Exponent next(b + 1.0, log_x, layers);
-        const Found there = integrate(next, false);
+        const Found there = integrate(next);
         double size_there = 0.0;
         mean = std::exp(next.value(there.d, size_there) + std::log(there.sums.value) - log_value);
     }
     return {log_value, mean, first * first - second, found.error, size};
-}
-
-Nodes mellin_barnes_nodes(double b, double log_x, const std::vector<Layers>& layers) {
-    if (layers.empty()) throw std::invalid_argument("there must be layers");
-    Found found = integrate(Exponent(b, log_x, layers), true);
-    for (Complex& w : found.sums.weight) w /= found.sums.value;
-    return {std::move(found.sums.s), std::move(found.sums.weight)};
 }
 
 double best_log_x(double b, const std::vector<Layers>& layers) {

@@ -1,7 +1,6 @@
 // The Meijer G of Bayesian interpolation, as an integral along a line of Mellin and Barnes.
 #pragma once
 
-#include <complex>
 #include <vector>
 
 namespace nnth::linear_nets {
@@ -26,15 +25,8 @@ struct MellinBarnes {
     double size;       // sum of the terms of log_value, each positive: rounding is a part of this
 };
 
-// Requires b > 0, or layers with b + s > 0 somewhere: any b then. x = exp(log_x).
+// For any real b, positive or not; x = exp(log_x).
 MellinBarnes mellin_barnes(double b, double log_x, const std::vector<Layers>& layers);
-
-// Nodes s_k and weights w_k with <f(s)> = Re sum_k w_k f(s_k) for f real on the real line and
-// growing no faster than a power. There must be layers.
-struct Nodes {
-    std::vector<std::complex<double>> s, weight;
-};
-Nodes mellin_barnes_nodes(double b, double log_x, const std::vector<Layers>& layers);
 
 // The log x at which I_b(x) is largest: <s> = 0. I_b is log-concave in log x, so there is one.
 double best_log_x(double b, const std::vector<Layers>& layers);

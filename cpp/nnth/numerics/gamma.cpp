@@ -34,13 +34,31 @@ Number log1p_less(Number z) {
     return 2.0 * square * (r * sum - 1.0 / (1.0 - r));
 }
 
-// What Stirling's formula leaves: log Gamma(w) - (w - 1/2) log w + w - log(2 pi)/2.
+// The coefficients B_2k/(2 k (2 k - 1)) of what Stirling's formula leaves, S(w) = log Gamma(w) -
+// (w - 1/2) log w + w - log(2 pi)/2 = u p(u^2), u = 1/w.
+constexpr double coefficient(int k) {
+    return kBernoulli[k - 1] / (2.0 * k * (2.0 * k - 1.0));
+}
+
+double stirling_rest(double w) {
+    const double u = 1.0 / w, square = u * u;
+    double sum = 0.0;
+    for (int k = 7; k >= 1; --k) sum = sum * square + coefficient(k);
+    return sum * u;
+}
+
+// S(w + s) - S(w), by divided differences of p: exact in proportion for small s.
 template <class Number>
-Number stirling_rest(Number w) {
-    const Number inverse = 1.0 / w, square = inverse * inverse;
-    Number sum = 0.0;
-    for (int k = 7; k >= 1; --k) sum = sum * square + kBernoulli[k - 1] / (2.0 * k * (2.0 * k - 1));
-    return sum * inverse;
+Number stirling_step(double w, Number s) {
+    const double u = 1.0 / w;
+    const Number v = 1.0 / (w + s), apart = -s * u * v, sum = u + v;
+    Number divided = 0.0;  // (p(v^2) - p(u^2))/(v^2 - u^2)
+    double value = 0.0;    // p(u^2)
+    for (int k = 7; k >= 1; --k) {
+        divided = divided * v * v + value;
+        value = value * u * u + coefficient(k);
+    }
+    return apart * (value + (apart + u) * sum * divided);
 }
 
 // How many steps of the recurrence lead from x to where Stirling's series holds.
@@ -53,24 +71,20 @@ Number step_of(double a, Number s) {
     const int up = steps_up(a, 2.0 * kStirling);
     const double top = a + up;
     const Number z = s / top;
-    Number value = top * ((1.0 + z) * log1p_less(z) + z * z) - 0.5 * log1p_of(z) +
-                   (stirling_rest(top + s) - stirling_rest(Number(top)));
-    if (up > 0) {
-        value += s * std::log1p(up / a);
-        for (int k = 0; k < up; ++k) value -= log1p_of(s / (a + k));
-    }
+    Number value =
+        top * ((1.0 + z) * log1p_less(z) + z * z) - 0.5 * log1p_of(z) + stirling_step(top, s);
+    // A step of the recurrence adds s log(1 + 1/w) - log(1 + s/w), w = a + k, where s/w cancels.
+    for (int k = 0; k < up; ++k) value += s * log1p_less(1.0 / (a + k)) - log1p_less(s / (a + k));
     return value;
 }
 
 }  // namespace
 
 double log_gamma(double x) {
-    const int up = steps_up(x);
-    const double top = x + up;
-    double value = (top - 0.5) * std::log(top) - top + 0.5 * std::log(2.0 * std::numbers::pi) +
-                   stirling_rest(top);
-    for (int k = 0; k < up; ++k) value -= std::log(x + k);
-    return value;
+    if (x < 0.5) return step_of(1.0, x) - std::log(x);
+    if (x < kStirling) return step_of(1.0, x - 1.0);
+    const double rest = stirling_rest(x);
+    return (x - 0.5) * std::log(x) - x + 0.5 * std::log(2.0 * std::numbers::pi) + rest;
 }
 
 double log_gamma_step(double a, double s) {

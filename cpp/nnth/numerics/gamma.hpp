@@ -5,7 +5,7 @@
 
 namespace nnth {
 
-// log Gamma(x) for x > 0, to a few units in the last place of the largest of its terms.
+// log Gamma(x) for x > 0, to a few units in the last place of the larger of it and 1.
 double log_gamma(double x);
 
 // log Gamma(a + s) - log Gamma(a) - s log a for a > 0 and s > -a, or complex s with |a + s| >=

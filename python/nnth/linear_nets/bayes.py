@@ -92,7 +92,7 @@ def bayes(
     Source: Hanin & Zlokapa (2022), theorems 1, 3, 6.
     """
     data = data_or_description(x, y, norm2, p, n0)
-    nets, text = architectures(widths, width, depth)
+    nets, shape = architectures(widths, width, depth)
     scales = scales_of(sigma2)
     kept(samples)
     begin()
@@ -108,7 +108,7 @@ def bayes(
         if progress is not None:
             progress(done, total)
     parameters: dict[str, Any] = {
-        "x": file_name(x), "y": file_name(y), "widths": text, "p": data.p, "n0": data.n0,
+        "x": file_name(x), "y": file_name(y), **shape, "p": data.p, "n0": data.n0,
         "norm2": data.norm2, "samples": samples,
     }  # fmt: skip
     table = {name: [row[name] for row in rows] for name in COLUMNS}
@@ -191,6 +191,8 @@ def _row(
         }
         if found.ess < _FEW:
             row["note"] = "few effective samples: check and its stderr say little"
+        elif found.perp_ess < _FEW:
+            row["note"] = "few effective samples for perp_check: it and its stderr say little"
     return row
 
 

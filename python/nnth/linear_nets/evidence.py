@@ -145,7 +145,7 @@ class Posterior:
         # d log p_P/d log norm2 = -I_(b+1)/I_b, and norm2 knows of the condition of X twice.
         inexact = (float(found["mean"][0]) + p) * self.data.condition
         inexact = inexact if self.data.theta is not None else 0.0
-        return float(found["error"][0]) + _EPSILON * (2.0 * terms + 4.0 * inexact)
+        return float(found["error"][0]) + _EPSILON * (4.0 * (1.0 + terms) + 4.0 * inexact)
 
     @property
     def tilt(self) -> float:
@@ -239,6 +239,7 @@ class Check:
     ess: float
     perp_norm2: float
     perp_stderr: float
+    perp_ess: float
 
 
 def check(posterior: Posterior, draw: Callable[[float], LogProducts]) -> Check:
@@ -269,6 +270,7 @@ def check(posterior: Posterior, draw: Callable[[float], LogProducts]) -> Check:
         1.0 / float(shares @ shares),
         unit * tau_mean,
         unit * math.sqrt(float(shares**2 @ (tau - tau_mean) ** 2)),
+        tau_mean**2 / float(shares**2 @ tau**2),
     )
 
 

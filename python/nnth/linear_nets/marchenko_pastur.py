@@ -252,14 +252,13 @@ def _picture(law: MarchenkoPastur, found: Spectra | None, p: int) -> Histogram:
     edges, density, note = np.empty(0), np.empty(0), ""
     if found is not None:
         values = found.values
-        bins = max(20, min(120, round(2.0 * values.size ** (1 / 3))))
+        bins = max(20, min(150, round(values.size**0.5)))  # they repel: few fluctuate in a bin
         # An eigenvalue beyond the limit's edges is still of the picture.
         ends = (min(low, float(values.min())), max(high, float(values.max())))
         counts, edges = np.histogram(values, bins=bins, range=ends)
         density = counts / (len(values) * p * np.diff(edges))
-        note = f"KS distance {ks_distance(found, law, p):.3g}"
     if law.atom:
-        note += ("; " if note else "") + f"an atom of {law.atom:.4g} at 0 is not drawn"
+        note = f"the atom at 0, of mass {law.atom:.4g}, is not drawn"
     angle = np.linspace(0.0, np.pi, 801)
     x = low + (high - low) * np.sin(0.5 * angle) ** 2
     curve = law.density(x)

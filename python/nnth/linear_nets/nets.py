@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,8 +72,8 @@ def layers_of(widths: Sequence[int]) -> Layers:
 
 def architectures(
     widths: Sequence[int] | str | None, width: int | None, depth: Sequence[int] | None
-) -> tuple[list[Layers], str]:
-    """Return the architectures asked for, in order, and their widths as text.
+) -> tuple[list[Layers], dict[str, Any]]:
+    """Return the architectures asked for, in order, and the parameters width and widths.
 
     widths: those of one architecture; or width and depths, an architecture each; by default width
         64 and depth 1.
@@ -87,7 +87,8 @@ def architectures(
             raise ValueError("widths must hold a number, and is empty; depth 0 has no layers")
         found = layers_of(listed)
         pairs = zip(found.widths, found.counts, strict=True)
-        return [found], ",".join(f"{n}*{m}" if m > 1 else str(n) for n, m in pairs)
+        text = ",".join(f"{n}*{m}" if m > 1 else str(n) for n, m in pairs)
+        return [found], {"width": None, "widths": text}
     n = whole("width", 64 if width is None else width)
     if n > MAX_WIDTH:
         raise ValueError(f"width must be at most {MAX_WIDTH}, not {n}")
@@ -97,7 +98,8 @@ def architectures(
     for value in depths:
         if whole("depth", value, least=0) > MAX_DEPTH:
             raise ValueError(f"depth must be at most {MAX_DEPTH}, not {value}")
-    return [Layers((n,), (value,)) if value else Layers((), ()) for value in depths], str(n)
+    found_at = [Layers((n,), (value,)) if value else Layers((), ()) for value in depths]
+    return found_at, {"width": n, "widths": None}
 
 
 def scales_of(sigma2: float | Sequence[float]) -> list[float]:

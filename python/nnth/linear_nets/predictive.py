@@ -18,69 +18,73 @@ from nnth.table import Meta, Table
 from nnth.work import begin
 
 LEVELS: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
-_PANEL: Final = 0.5  # of the variable in which the density is integrated, 16 points each
-_PANELS: Final = 4000
-_BISECTIONS: Final = 60
+_FARTHEST: Final = 350.0  # of v: r^2 stays in the range of numbers
+_STEPS: Final = 60
 _SPAN: Final = 1e-13  # of |x|: no more of it is outside the span of the data than rounding makes
 
 
 class Scale:
-    """The law of g sqrt(2 tau/|theta_*|^2), g ~ N(0, 1), given the data: of errors of predictions.
+    """The law of an error of a prediction over |x_perp| |theta_*|, given the data: of
 
-    A prediction at x is theta_*'x + |x_perp| |theta_*|/sqrt 2 times that. With r = error/(|x_perp|
-    |theta_*|) its density is pi^(-1/2) (I_(b+1/2)/I_b) <(1 + r^2)^-(b + 1/2 + s)>, b = P/2, the
-    average being over the path of I_(b+1/2).
+    r = g sqrt(tau)/|theta_*|, g ~ N(0, 1), with density pi^(-1/2) (1 + r^2)^-(b + 1/2)
+    I_(b+1/2)(x (1 + r^2))/I_b(x), b = P/2. In r = unit sinh v it is analytic for |Im v| < pi/2, and
+    panels of 16 Gauss-Legendre nodes give its integrals to rounding.
     """
 
     def __init__(self, posterior: Posterior) -> None:
         self.posterior = posterior
-        layers, b = posterior.layers, 0.5 * posterior.data.p
-        self.gaussian = not layers.depth
+        self.gaussian = not posterior.layers.depth
         if self.gaussian:
             return
-        log_x = posterior.log_x
-        here, more = (posterior.integrals(shape, log_x) for shape in (b, b + 0.5))
-        ratio = float(more["log_value"][0] - here["log_value"][0])
-        s, weights = _core.mellin_barnes_nodes(b + 0.5, log_x, layers.shapes, layers.multiplicities)
-        self._powers = b + 0.5 + s
-        self._weights = weights * (math.exp(ratio) / math.sqrt(math.pi))
-        # Near E[1/tau | data]^(-1/2), the least of the scales: r = unit sinh v is wide from there.
-        self._unit = 1.0 / math.sqrt(2.0 * float(here["mean"][0]))
-        self._nodes, self._node_weights = _core.gauss_legendre(16)
-        self._ends, self._masses = self._table()
+        # The least of the scales, E[1/tau | data]^(-1/2); the tail may be far longer.
+        half = 0.5 * posterior.data.p
+        self.unit = 1.0 / math.sqrt(2.0 * (half + posterior.tilt))
+        self.nodes, self.weights = _core.gauss_legendre(16)
+        self.ends, self.masses = self._table()
 
     def quantile(self, level: float) -> float:
-        """The quantile of r = error/(|x_perp| |theta_*|), to 1e-12 of a probability."""
+        """The quantile of r, to 1e-13 of a probability."""
         if self.gaussian:
             tau = self.posterior.tau_mean()
             return NormalDist().inv_cdf(level) * math.sqrt(tau / self.posterior.data.norm2)
         mass = abs(level - 0.5)
-        panel = int(np.searchsorted(self._masses, mass, side="right")) - 1
-        if panel >= len(self._ends) - 1:
+        panel = int(np.searchsorted(self.masses, mass, side="right")) - 1
+        if mass == 0.0:
+            return 0.0
+        if panel >= len(self.ends) - 1:
             return math.copysign(math.inf, level - 0.5)
-        start, low, high = self._ends[panel], self._ends[panel], self._ends[panel + 1]
-        for _ in range(_BISECTIONS):
-            middle = 0.5 * (low + high)
-            below = self._masses[panel] + self._mass(start, middle) < mass
-            low, high = (middle, high) if below else (low, middle)
-        return math.copysign(self._unit * math.sinh(high), level - 0.5) if mass else 0.0
+        start, (low, high) = self.ends[panel], self.ends[panel : panel + 2]
+        v = 0.5 * (low + high)
+        for _ in range(_STEPS):
+            apart = float(self.masses[panel]) + self._mass(start, v) - mass
+            low, high = (low, v) if apart > 0.0 else (v, high)
+            following = v - apart / float(self._density(np.array([v]))[0])
+            if not low <= following <= high:
+                following = 0.5 * (low + high)
+            if abs(following - v) <= 1e-14 * max(1.0, v):
+                break
+            v = following
+        return math.copysign(self.unit * math.sinh(v), level - 0.5)
+
+    def _density(self, v: Floats) -> Floats:
+        """The density of v, r = unit sinh v."""
+        r = self.unit * np.sinh(v)
+        log_density = log_density_of(self.posterior, r) + 0.5 * math.log(self.posterior.data.norm2)
+        values: Floats = np.exp(log_density) * (self.unit * np.cosh(v))
+        return values
 
     def _mass(self, low: float, high: float) -> float:
-        """The probability of r/unit between the sinh of two numbers at most a panel apart."""
-        v = 0.5 * (low + high) + 0.5 * (high - low) * self._nodes
-        r2 = (self._unit * np.sinh(v)) ** 2
-        density = (np.exp(-np.outer(np.log1p(r2), self._powers)) @ self._weights).real
-        jacobian = 0.5 * (high - low) * self._unit * np.cosh(v)
-        return float(self._node_weights @ (density * jacobian))
+        """The probability between two values of v, at most a panel apart."""
+        half = 0.5 * (high - low)
+        return half * float(self.weights @ self._density(0.5 * (low + high) + half * self.nodes))
 
     def _table(self) -> tuple[Floats, Floats]:
         ends, masses = [0.0], [0.0]
-        while masses[-1] < 0.5 - 1e-14 and len(ends) <= _PANELS and ends[-1] < 700.0:
-            following = ends[-1] + _PANEL
-            added = self._mass(ends[-1], following)
-            if added <= 0.0:  # nothing is left but rounding
-                break
-            ends.append(following)
+        while ends[-1] < _FARTHEST and masses[-1] < 0.5 - 1e-15:
+            added = self._mass(ends[-1], ends[-1] + 1.0)
+            if added < 1e-17 and masses[-1] > 0.25:
+                break  # what is left is rounding
+            ends.append(ends[-1] + 1.0)
             masses.append(masses[-1] + added)
         return np.array(ends), np.array(masses)
 
@@ -131,7 +135,7 @@ def bayes_predictive(
             f"y_new must be one number for each of {len(points)} points, not of shape "
             f"{values.shape}"
         )
-    nets, text = architectures(widths, width, depth)
+    nets, shape = architectures(widths, width, depth)
     scales, names = scales_of(sigma2), _names(levels)
     begin()
     assert data.theta is not None
@@ -147,7 +151,7 @@ def bayes_predictive(
                 columns.setdefault(name, []).extend(column)
     parameters: dict[str, Any] = {
         "x": file_name(x), "y": file_name(y), "x_new": file_name(x_new), "y_new": file_name(y_new),
-        "widths": text, "p": data.p, "n0": data.n0, "norm2": data.norm2,
+        **shape, "p": data.p, "n0": data.n0, "norm2": data.norm2,
     }  # fmt: skip
     table = Table(columns, Meta("bayes", parameters))
     return table.with_plot(_picture(table, len(points), names, values is not None))
@@ -176,7 +180,7 @@ def _rows(
     apart = np.divide(where - mean, perp, out=np.zeros(count), where=~spanned)
     with np.errstate(divide="ignore", invalid="ignore"):
         log_perp = np.log(perp)
-        exact = _log_density(posterior, apart) - log_perp
+        exact = log_density_of(posterior, apart / length) - log_perp
         gaussian = -0.5 * ((where - mean) / std) ** 2 - np.log(std) - 0.5 * math.log(2 * math.pi)
     part["log_density"] = np.where(spanned, np.nan, exact)
     part["log_gaussian"] = np.where(spanned, np.nan, gaussian)
@@ -184,14 +188,13 @@ def _rows(
     return part
 
 
-def _log_density(posterior: Posterior, apart: Floats) -> Floats:
-    """Return log p_(P+1)(|theta_*|^2 + apart^2) - log p_P(|theta_*|^2)."""
+def log_density_of(posterior: Posterior, r: Floats) -> Floats:
+    """Return log p_(P+1)(|theta_*|^2 (1 + r^2)) - log p_P(|theta_*|^2)."""
     data = posterior.data
-    b = 0.5 * (data.p + 1)
-    log_growth = np.log1p(apart**2 / data.norm2)
-    found = posterior.integrals(b, posterior.log_x + log_growth)["log_value"]
+    log_growth = np.log1p(r * r)
+    found = posterior.integrals(0.5 * (data.p + 1), posterior.log_x + log_growth)["log_value"]
     log_area = math.log(math.pi * data.norm2) + log_growth
-    values: Floats = found - b * log_area - posterior.log_density
+    values: Floats = found - 0.5 * (data.p + 1) * log_area - posterior.log_density
     return values
 
 

@@ -77,7 +77,7 @@ def product(
     """
     if whole("n0", n0) > MAX_INPUT:
         raise ValueError(f"n0 must be at most {MAX_INPUT}, not {n0}")
-    nets, text = architectures(widths, width, depth)
+    nets, shape = architectures(widths, width, depth)
     (scale,) = _one(scales_of(sigma2))
     kept(samples)
     begin()
@@ -103,7 +103,7 @@ def product(
         "depth_first", "error", "note",
     )  # fmt: skip
     parameters = {
-        "n0": n0, "widths": text, "sigma2": scale, "samples": samples,
+        "n0": n0, **shape, "sigma2": scale, "samples": samples,
     }  # fmt: skip
     meta = Meta("product", parameters, seed if samples else None)
     columns = {name: [row[name] for row in rows] for name in names}
@@ -133,10 +133,7 @@ def _row(name: str, layers: Layers, log_scale: float, logs: Floats | None) -> di
         row["asymptotic"] = _exp(q * shift + (q * q - q) * total)
         row["error"] = digits * (1.0 + abs(q * shift) + abs(layers.log_moment(q)))
         row["mean"], row["stderr"] = _moment(logs, q)
-        if logs is not None and q * math.sqrt(2.0 * total) > (
-            math.sqrt(2.0 * math.log(len(logs))) - _SEEN
-        ):
-            row["note"] = "sample does not see this moment: products that make it are too rare"
+        row["note"] = "" if logs is None else _unseen(q, total, len(logs))
     elif name == "log_norm":
         psi = math.fsum(m * float(_core.digamma_less_log(a)) for a, m in pairs)
         row["exact"], row["asymptotic"] = 0.5 * (shift + psi), 0.5 * (shift - total)
@@ -149,6 +146,20 @@ def _row(name: str, layers: Layers, log_scale: float, logs: Floats | None) -> di
     apart = row["mean"] - row["exact"]
     row["z"] = apart / row["stderr"] if row["stderr"] > 0.0 else math.nan
     return row
+
+
+def _unseen(q: float, total: float, samples: int) -> str:
+    """Say whether a sample sees E|theta|^(2 q), and the variance that its error is made of.
+
+    They are made where log|theta|^2 is q and 2 q of its deviations, sqrt(2 T), from its mean; so
+    many numbers reach sqrt(2 log samples) of them.
+    """
+    deviations, reach = q * math.sqrt(2.0 * total), math.sqrt(2.0 * math.log(samples))
+    if deviations > reach - _SEEN:
+        return "sample does not see this moment: products that make it are too rare"
+    if 2.0 * deviations > reach:
+        return "sample does not see its own variance: stderr is too small"
+    return ""
 
 
 def _limits(name: str, log_scale: float) -> tuple[float, float]:
