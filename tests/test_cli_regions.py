@@ -5,14 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import interrupted
 
 from nnth import random_network, regions, regions_along, regions_through
 from nnth.regions.cells import cells
@@ -270,19 +269,8 @@ def test_pictures_of_what_there_is(arguments: str, tmp_path: Path) -> None:
 
 
 def test_an_interrupt_says_what_was_done_and_leaves_no_file(tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [NNTH, "regions", "--widths", "1000,1000,1000", "-o", "r.csv", "--plot", "r.png"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=tmp_path,
-    )
-    time.sleep(2)
-    process.send_signal(signal.SIGINT)
-    begun = time.monotonic()
-    out, err = process.communicate(timeout=60)
-    assert time.monotonic() - begun < 2
-    assert process.returncode == -signal.SIGINT  # 130 in a shell
+    arguments = ["--widths", "1000,1000,1000", "-o", "r.csv", "--plot", "r.png"]
+    out, err = interrupted("regions", *arguments, cwd=tmp_path, work=1.2)
     assert out == ""
     assert err.startswith("nnth: interrupted: ")
     assert "of the parts of the net were counted" in err

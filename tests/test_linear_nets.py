@@ -21,6 +21,8 @@ from nnth.linear_nets.evidence import Posterior, interpolant_of, interpolant_wit
 from nnth.linear_nets.marchenko_pastur import MarchenkoPastur
 from nnth.linear_nets.nets import Layers, layers_of
 from nnth.linear_nets.predictive import Scale
+from nnth.linear_nets.statements import STATEMENTS
+from nnth.statement import Run
 
 Groups = Sequence[tuple[float, int]]  # shapes n/2 and how many
 
@@ -104,7 +106,6 @@ INTEGRALS = [
     (10.0, 0.0, [(2.5, 100_000)]),
     (2.0, 40.0, [(3.0, 2), (7.5, 1)]),
     (0.5, -60.0, [(0.5, 3)]),
-    (2500.0, -700.0, [(2500.0, 1)]),
     (1.5, -5.0, [(1e5, 7)]),
     (-0.5, 0.1, [(5.0, 4)]),
 ]
@@ -145,6 +146,15 @@ def test_one_layer_is_a_bessel_function_and_none_an_exponential() -> None:
         exact = math.log(2.0) + 0.5 * (a + b) * math.log(z) - special.gammaln(a)
         exact += math.log(special.kv(a - b, 2.0 * math.sqrt(z)))
         assert computed(b, math.log(x), [(a, 1)])["log_value"][0] == pytest.approx(exact, abs=1e-13)
+    # Two poles on one another and x far from both: K_0 of nearly 0.
+    with mp.workdps(30):
+        z = mp.mpf(2500) * mp.exp(-700)
+        exact = (
+            mp.log(2) + 2500 * mp.log(z) - mp.loggamma(2500) + mp.log(mp.besselk(0, 2 * mp.sqrt(z)))
+        )
+    assert computed(2500.0, -700.0, [(2500.0, 1)])["log_value"][0] == pytest.approx(
+        float(exact), rel=1e-14
+    )
     found = computed(2.0, math.log(3.0), [])
     assert found["log_value"][0] == pytest.approx(2.0 * math.log(3.0) - 3.0, rel=1e-15)
     assert found["mean"][0] == pytest.approx(3.0, rel=1e-15)
@@ -494,7 +504,7 @@ def test_the_cdf_is_the_integral_of_the_density(alpha: float) -> None:
                 s = ((right - left) / 2 * mp.sin(t)) ** 2
                 return s / (2 * mp.pi * a * ((left + right) / 2 - (right - left) / 2 * mp.cos(t)))
 
-            return mp.quad(density, mp.linspace(mp.mpf(10) ** -30, end, 5))
+            return mp.quad(density, mp.linspace(mp.mpf(10) ** -20, end, 5))
 
         for t in (0.01, 0.4, 1.3, 2.9):
             x = float(middle - reach * math.cos(t))
@@ -548,11 +558,11 @@ def test_spectra_have_the_moments_of_wishart_matrices(n: int) -> None:
 
 
 def test_spectra_are_close_to_the_law_in_both_samplers() -> None:
-    for p, n0 in ((400, 800), (800, 400), (300, 300)):
+    for p, n0 in ((200, 400), (400, 200), (150, 150)):
         for sampler in ("law", "dense"):
-            table = nnth.mp(p=p, n0=n0, samples=4, sampler=sampler)  # type: ignore[arg-type]
+            table = nnth.mp(p=p, n0=n0, samples=3, sampler=sampler)  # type: ignore[arg-type]
             seen = table.meta.parameters
-            # Eigenvalues keep to the law within O(1/p); p independent ones would be 0.07 off.
+            # Eigenvalues keep to the law within O(1/p); p independent ones would be 0.05 off.
             assert seen["ks"] < 3.0 / p
             assert seen["atom"] == max(0.0, 1.0 - n0 / p)
             assert np.abs(table["empirical"] - table["cdf"]).max() < 3.0 / p
@@ -572,6 +582,17 @@ def test_quantiles_and_atoms() -> None:
     assert grid["x"][0] == 0.0
     assert len(grid) == 12
     assert np.isnan(grid["empirical"]).all()
+
+
+# --- statements -----------------------------------------------------------------------------------
+
+
+def test_statements_hold_and_the_notes_do_not() -> None:
+    found = [one for check in STATEMENTS for one in check(Run(quick=True))]
+    assert all(abs(one.z) < 3.5 for one in found)
+    noted = [one for one in found if math.isfinite(one.notes)]
+    assert (len(found), len(noted)) == (15, 9)
+    assert not any(one.notes_hold for one in noted)
 
 
 # --- what is refused ------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nnth import Network, random_network
-from nnth import region_bounds as rb
+from nnth.regions import bounds as rb
 from nnth.regions.bounds import expected_regions, intersections
 
 SHAPES = st.tuples(st.integers(1, 7), st.lists(st.integers(1, 6), min_size=1, max_size=4))

@@ -8,6 +8,7 @@ from nnth.gp import LayerSample, Vertex, four_point_vertex, gp, sample_layers
 from nnth.gram import Gram, gram
 from nnth.hermite import hermite, hermite_dual
 from nnth.kernel import kernel
+from nnth.lectures import lectures
 from nnth.linear_nets import MarchenkoPastur, bayes, bayes_predictive, mp, product
 from nnth.network import Network, named_network, random_network
 from nnth.network_files import load_network
@@ -29,7 +30,7 @@ from nnth.paths import (
 )
 from nnth.predict import Prediction, predict
 from nnth.random import normals, uniforms
-from nnth.rates import descent_rates, noisy_descent, rate_statements, rates, training_scalings
+from nnth.rates import descent_rates, noisy_descent, rates, training_scalings
 from nnth.regions import (
     Arrangement,
     Cells,
@@ -37,14 +38,16 @@ from nnth.regions import (
     arrangement,
     cells,
     count_regions,
-    region_statements,
+    region_bounds,
     regions,
     regions_along,
     regions_on_plane,
     regions_through,
 )
+from nnth.statement import Statement
 from nnth.sweep import sweep
 from nnth.table import Table
+from nnth.verify import verify
 
 __all__ = [
     "CATALOGUE",
@@ -56,6 +59,7 @@ __all__ = [
     "Network",
     "Prediction",
     "RegionCounts",
+    "Statement",
     "Table",
     "Vertex",
     "WeightLaw",
@@ -74,6 +78,7 @@ __all__ = [
     "hermite",
     "hermite_dual",
     "kernel",
+    "lectures",
     "load_data",
     "load_network",
     "mp",
@@ -94,9 +99,8 @@ __all__ = [
     "predict",
     "product",
     "random_network",
-    "rate_statements",
     "rates",
-    "region_statements",
+    "region_bounds",
     "regions",
     "regions_along",
     "regions_on_plane",
@@ -107,5 +111,6 @@ __all__ = [
     "sweep",
     "training_scalings",
     "uniforms",
+    "verify",
     "weight_law",
 ]

@@ -1,15 +1,18 @@
 """`nnth gp`: the Gaussian process limit and its first correction, beside random networks."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nnth_cli import options
-from nnth_cli.output import Destination
-from nnth_cli.progress import progress_bar
+from nnth_cli.command import Call, command
+
+if TYPE_CHECKING:
+    from nnth.table import Table
 
 
+@command()
 def gp(
     act: options.Act = "relu",
     width: Annotated[
@@ -52,14 +55,9 @@ def gp(
             help="Random networks of each width; 0 for theory alone. [default: 10000]", metavar="N"
         ),
     ] = None,
-    format: options.Format = None,
-    output: options.Output = None,
-    append: options.Append = None,
-    plot: options.Plot = None,
-    seed: options.Seed = 0,
-    threads: options.Threads = 0,
-    quiet: options.Quiet = False,
-) -> None:
+    *,
+    call: Call,
+) -> "Table":
     """Random finite nets beside their Gaussian process.
 
     \b
@@ -82,14 +80,11 @@ def gp(
     Example: nnth gp --act tanh --depth 3
              nnth gp --width 64,256,1024 --quantities excess_kurtosis --plot kurtosis.png
     """
-    destination = Destination(format=format, output=output, append=append, plot=plot, quiet=quiet)
     names = None if quantities is None else [name.strip() for name in quantities.split(",")]
     nets: Any = {
-        "act": act, "width": width, "depth": depth, "widths": widths, "inputs": inputs,
-        "norm": norm, "rho": rho, "cb": cb, "cw": cw, "samples": samples, "seed": seed,
+        "width": width, "depth": depth, "widths": widths, "inputs": inputs,
+        "norm": norm, "rho": rho, "cb": cb, "cw": cw, "samples": samples, "seed": call.seed,
     }  # fmt: skip
     from nnth.gp.gp import gp as compute
 
-    with progress_bar("gp", quiet=quiet) as progress:
-        table = compute(quantities=names, threads=threads, progress=progress, **nets)
-    destination.deliver(table)
+    return compute(act, quantities=names, **call.work, **nets)

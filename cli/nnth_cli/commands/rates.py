@@ -61,13 +61,6 @@ def rates(
         bool,
         typer.Option("--training", help="Lazy against mean-field training, over widths."),
     ] = False,
-    statements: Annotated[
-        bool,
-        typer.Option(
-            "--statements",
-            help="What lecture notes say of rates, beside what is true and measured, a row each.",
-        ),
-    ] = False,
     samples: Annotated[
         int | None,
         typer.Option(
@@ -115,7 +108,7 @@ def rates(
     given = {
         "--act": act, "--width": width, "--depth": depth, "--cb": cb, "--cw": cw, "--norm": norm,
         "--inputs": inputs, "--y": y, "--noise": noise, "--training": training or None,
-        "--statements": statements or None, "--samples": samples, "--steps": steps, "--plot": plot,
+        "--samples": samples, "--steps": steps, "--plot": plot,
     }  # fmt: skip
     _check_together({name for name, value in given.items() if value is not None})
     widths = None if width is None else options.parse_whole_numbers("--width", width)
@@ -123,11 +116,7 @@ def rates(
     chosen |= {"noise": noise, "samples": samples, "steps": steps}
     asked: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
     with progress_bar("rates", quiet=quiet) as progress:
-        if statements:
-            from nnth.rates.statements import rate_statements
-
-            table = rate_statements(seed=seed, progress=progress)
-        elif training:
+        if training:
             from nnth.rates.scalings import training_scalings
 
             if widths is not None:
@@ -160,8 +149,6 @@ _CONFLICTS = (
 
 
 def _check_together(given: set[str]) -> None:
-    if "--statements" in given and (others := sorted(given - {"--statements"})):
-        raise ValueError(f"--statements and {others[0]} must not both be given")
     for one, other in _CONFLICTS:
         if one in given and other in given:
             raise ValueError(f"{one} and {other} must not both be given")

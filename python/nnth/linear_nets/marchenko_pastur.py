@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nnth import _core
 from nnth.checks import whole
-from nnth.plot import Histogram
+from nnth.plot import Bars, Lines
 from nnth.random import normals
 from nnth.table import Meta, Table
 from nnth.work import sampled
@@ -246,33 +246,32 @@ def _dense(
     return Spectra(np.array(rows).reshape(count, size))
 
 
-def _picture(law: MarchenkoPastur, found: Spectra | None, p: int) -> Histogram:
+def _picture(law: MarchenkoPastur, found: Spectra | None, p: int) -> Lines:
     low, high = law.edges
-    margin = 0.04 * (high - low)
-    edges, density, note = np.empty(0), np.empty(0), ""
-    if found is not None:
-        values = found.values
-        bins = max(20, min(150, round(values.size**0.5)))  # they repel: few fluctuate in a bin
-        # An eigenvalue beyond the limit's edges is still of the picture.
-        ends = (min(low, float(values.min())), max(high, float(values.max())))
-        counts, edges = np.histogram(values, bins=bins, range=ends)
-        density = counts / (len(values) * p * np.diff(edges))
-    if law.atom:
-        note = f"the atom at 0, of mass {law.atom:.4g}, is not drawn"
     angle = np.linspace(0.0, np.pi, 801)
     x = low + (high - low) * np.sin(0.5 * angle) ** 2
     curve = law.density(x)
     if not math.isfinite(float(curve[0])):  # alpha = 1: the density has no bound
         x, curve = x[8:], curve[8:]
-    ends_x, ends_y = np.array([low - margin]), np.zeros(1)
-    if low > 0.0:
-        x, curve = np.concatenate((ends_x, x)), np.concatenate((ends_y, curve))
-    return Histogram(
-        edges=edges,
-        density=density,
-        label="" if found is None else f"{len(found.values)} matrices",
-        x=np.append(x, high + margin),
-        lines=((rf"Marchenko-Pastur, $\alpha = {law.alpha:.4g}$", np.append(curve, 0.0)),),
+    note = f"the atom at 0, of mass {law.atom:.4g}, is not drawn" if law.atom else ""
+    return Lines(
+        lines=((rf"Marchenko-Pastur, $\alpha = {law.alpha:.4g}$", x, curve),),
+        bars=None if found is None else _histogram(law, found, p),
         x_label=r"eigenvalue of $X X^T / n_0$",
+        y_label="density",
         note=note,
     )
+
+
+def _histogram(law: MarchenkoPastur, found: Spectra, p: int) -> Bars:
+    """Return densities, with standard errors over matrices: eigenvalues are not independent."""
+    values = found.values
+    # They repel: in a bin few fluctuate. One beyond the limit's edges is still of the picture.
+    bins = max(20, min(60, round(values.size**0.5)))
+    ends = min(law.edges[0], float(values.min())), max(law.edges[1], float(values.max()))
+    edges = np.linspace(*ends, bins + 1)
+    counts = np.array([np.histogram(row, edges)[0] for row in values])
+    density = counts / (p * np.diff(edges))
+    error = density.std(axis=0, ddof=1) / math.sqrt(len(values)) if len(values) > 1 else 0.0
+    label = f"{len(values)} matrices" if len(values) > 1 else "a matrix"
+    return label, edges, density.mean(axis=0), np.broadcast_to(error, bins)

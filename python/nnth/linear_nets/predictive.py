@@ -224,12 +224,8 @@ def _picture(table: Table, count: int, names: list[str], given: bool) -> Lines:
     """Return the means with bands, of the first architecture and prior variance alone."""
     x = np.arange(count, dtype=np.float64)
     first = slice(0, count)
-    half = len(names) // 2
-    pairs = [(names[i], names[-1 - i]) for i in range(half)]
-    bands = tuple(
-        (f"{low[1:]} to {high[1:]} %", x, table[low][first], table[high][first])
-        for low, high in pairs
-    )
+    low, high = min(names, key=_percent), max(names, key=_percent)
+    bands = ((x, table[low][first], table[high][first]),) if low != high else ()
     points = (("values", x, table["y"][first], None),) if given else ()
     depth, sigma2 = int(table["depth"][0]), float(table["sigma2"][0])
     return Lines(
@@ -238,5 +234,11 @@ def _picture(table: Table, count: int, names: list[str], given: bool) -> Lines:
         bands=bands,
         x_label="point",
         y_label="prediction",
-        note=f"depth {depth}, sigma2 {sigma2:g}",
+        note=f"depth {depth}, sigma2 {sigma2:g}"
+        + (f"; the band is {_percent(low):g} to {_percent(high):g} %" if bands else ""),
     )
+
+
+def _percent(name: str) -> float:
+    """The level of a column of quantiles, in per cent."""
+    return float(name[1:].replace("_", "."))

@@ -20,7 +20,7 @@ from nnth.linear_nets.nets import (
     log_products,
     scales_of,
 )
-from nnth.plot import Histogram, Lines
+from nnth.plot import Lines, histogram
 from nnth.table import Meta, Table
 from nnth.work import begin, sampled
 
@@ -219,7 +219,7 @@ def log_norm_density(v: Floats, hidden: Layers, n0: int, log_scale: float) -> Fl
     return values
 
 
-def _law_picture(hidden: Layers, n0: int, log_scale: float, logs: Floats | None) -> Histogram:
+def _law_picture(hidden: Layers, n0: int, log_scale: float, logs: Floats | None) -> Lines:
     layers = hidden.with_layer(n0)
     pairs = list(zip(layers.shapes, layers.counts, strict=True))
     shift, total = layers.depth * log_scale, layers.inverse_widths
@@ -228,22 +228,17 @@ def _law_picture(hidden: Layers, n0: int, log_scale: float, logs: Floats | None)
     middle = 0.5 * (shift + psi)
     v = np.linspace(middle - 4.5 * spread, middle + 4.0 * spread, 400)
     exact = log_norm_density(v, hidden, n0, log_scale)
-    edges, density = np.empty(0), np.empty(0)
+    bars = None
     if logs is not None:
-        values = 0.5 * logs
-        bins = max(10, min(120, round(2.0 * values.size ** (1 / 3))))
-        counts, edges = np.histogram(values, bins=bins, range=(float(v[0]), float(v[-1])))
-        density = counts / (values.size * np.diff(edges))
+        bars = histogram(f"{logs.size} products", 0.5 * logs, float(v[0]), float(v[-1]))
     centre = 0.5 * (shift - total)
     normal = np.exp(-((v - centre) ** 2) / total) / math.sqrt(math.pi * total)
-    return Histogram(
-        edges=edges,
-        density=density,
-        label="" if logs is None else f"{logs.size} products",
-        x=v,
-        lines=(("exact", exact), (r"$N(-T/2,\, T/2)$, large widths", normal)),
+    return Lines(
+        lines=(("exact", v, exact), (r"$N(-T/2,\, T/2)$, large widths", v, normal)),
+        bars=bars,
         x_label=r"$\log|\theta|$",
-        note=rf"T = sum over l of 1/n_l = {total:.4g}",
+        y_label="density",
+        note=rf"$T = \sum_\ell 1/n_\ell = {total:.4g}$",
     )
 
 

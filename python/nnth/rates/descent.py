@@ -301,13 +301,13 @@ def _factor_picture(eta: Floats, measured: Floats, least: float, most: float) ->
     shown = eta <= grid[-1]
     return Lines(
         lines=(
-            ("theory", grid / bound, _factor(grid, least, most)),
-            ("the notes' $1 - \\eta\\lambda_{\\min}$", grid / bound, 1.0 - grid * least),
-            ("converges below", grid / bound, np.ones(len(grid))),
+            ("theory", grid / bound, _factor(grid, least, most) - 1.0),
+            ("the notes' $-\\eta\\lambda_{\\min}$", grid / bound, -grid * least),
         ),
-        points=(("gradient descent", eta[shown] / bound, measured[shown], None),),
+        points=(("gradient descent", eta[shown] / bound, measured[shown] - 1.0, None),),
+        linear=2.0 * least / (least + most),
         x_label="rate $\\eta\\lambda_{\\max}/2$",
-        y_label="factor a step",
+        y_label="factor a step $-\\,1$",
     )
 
 

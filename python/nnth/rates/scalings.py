@@ -311,8 +311,8 @@ def _table(
             if quantity in _DRAWN.get(name, ()) and not note:
                 # A line of the exponent in theory, through the largest width.
                 label = f"{_SYMBOLS[quantity]}, {name}: $n^{{{theory:g}}}$"
-                lines.append((label, sizes, mean[-1] * (sizes / sizes[-1]) ** theory))
-                points.append(("", sizes, mean, error))
+                lines.append(("", sizes, mean[-1] * (sizes / sizes[-1]) ** theory))
+                points.append((label, sizes, mean, error))
     columns = {column: [row[column] for row in rows] for column in rows[0]}
     plot = Lines(
         lines=tuple(lines), points=tuple(points), pairs=True, log_x=True, log_y=True,

@@ -1,14 +1,10 @@
-"""What lecture notes say of learning rates, beside what is true and what is measured.
-
-Each function is one or two statements; `rate_statements` is the table of all.
-"""
+"""What lectures say of learning rates, beside what is measured."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,70 +18,11 @@ from nnth.rates.descent import descent_rates
 from nnth.rates.rates import rates
 from nnth.rates.sampling import Shape, sample_moments
 from nnth.rates.scalings import training_scalings
-from nnth.table import Meta, Table
-from nnth.work import begin
+from nnth.statement import Check, Statement
 
 Floats = NDArray[np.float64]
-Progress = Callable[[int, int], object]
 
 _STEP: Final = 1e-4  # of differences: they are off by its square
-
-
-@dataclass(frozen=True)
-class RateStatement:
-    """A number in theory, measured, and as the notes have it.
-
-    stderr is 0 where nothing is random; `error` is what else `measured` may be off by.
-    """
-
-    lecture: str
-    statement: str
-    theory: float
-    measured: float
-    stderr: float
-    notes: float
-    error: float = 0.0
-
-    @property
-    def z(self) -> float:
-        """How many deviations, those of the error included, lie between measurement and theory."""
-        return self._deviations(self.theory)
-
-    @property
-    def z_notes(self) -> float:
-        """The same for the notes' number."""
-        return self._deviations(self.notes)
-
-    def _deviations(self, value: float) -> float:
-        return (self.measured - value) / math.hypot(self.stderr, self.error)
-
-
-def rate_statements(*, seed: int = 0, progress: Progress | None = None) -> Table:
-    """Return what lecture notes say of learning rates, beside what is true and what is measured.
-
-    Returns a Table, a row a statement: lecture, statement, theory, measured, stderr, error (of the
-    measurement, beside chance), z, notes (their number), z_notes (how far that is off), in units of
-    stderr and error together.
-
-    Cost: 2 s. Raises KeyboardInterrupt saying what was done.
-    """
-    begin()
-    rows: list[RateStatement] = []
-    try:
-        for i, make in enumerate(_ALL):
-            rows += make(seed=seed)
-            if progress is not None:
-                progress(i + 1, len(_ALL))
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"{len(rows)} statements were checked") from None
-    columns: dict[str, Any] = {
-        name: [getattr(row, name) for row in rows]
-        for name in (
-            "lecture", "statement", "theory", "measured", "stderr", "error", "z", "notes",
-            "z_notes",
-        )
-    }  # fmt: skip
-    return Table(columns, Meta("rates", {"statements": True}, seed=seed))
 
 
 def susceptibilities(
@@ -96,7 +33,7 @@ def susceptibilities(
     k: float = 0.5,
     neurons: int = 400_000,
     seed: int = 0,
-) -> list[RateStatement]:
+) -> list[Statement]:
     """Return what a layer does to a change of the variance K, and to the distance of two inputs.
 
     chi_par = (C_w/2) E[(s^2)''] = dK'/dK and chi_perp = C_w E[s'^2]; the notes of lecture 7 recall
@@ -126,9 +63,9 @@ def susceptibilities(
         ("distances grow by chi_perp = C_w E[s'^2]", "chi_perp", perp, cw * np.mean(square)),
     )
     return [
-        RateStatement(
-            "L7", f"{text}, {act} at K = {k:g}", float(layer[name][0]), *_mean(seen), float(notes),
-            error=10.0 * _STEP**2,
+        Statement(
+            "L7", f"{text}, {act} at K = {k:g}", float(layer[name][0]), *_mean(seen),
+            error=10.0 * _STEP**2, notes=float(notes),
         )
         for text, name, seen, notes in stated
     ]  # fmt: skip
@@ -136,7 +73,7 @@ def susceptibilities(
 
 def effective_jacobian(
     *, width: int = 64, depth: int = 4, samples: int = 400, seed: int = 0
-) -> list[RateStatement]:
+) -> list[Statement]:
     """Return how far a step of gradient descent moves the output, the rates being those of NTK.
 
     Output and target differ by r; a small step at rates e eta_j moves the output by -e r sum_j
@@ -154,10 +91,10 @@ def effective_jacobian(
     theory = 2.0 * (depth + 1)
     text = "a step moves z by sum_j eta_j (dz/dtheta_j)^2, relu, eta_j = 2/n"
     # A step is off by a part step * Theta, which large networks' outliers multiply.
-    return [RateStatement("L7", text, theory, *_mean(moved), 2.0 / width * theory, error=1e-3)]
+    return [Statement("L7", text, theory, *_mean(moved), error=1e-3, notes=2.0 / width * theory)]
 
 
-def weight_rates(*, samples: int = 200, seed: int = 0) -> list[RateStatement]:
+def weight_rates(*, samples: int = 200, seed: int = 0) -> list[Statement]:
     """Return the powers of width and depth that the rate of all weights goes as.
 
     eta_W = 1/sum (dz/dW)^2 = O(1/(L n)) in the standard parametrisation, the notes having
@@ -178,11 +115,11 @@ def weight_rates(*, samples: int = 200, seed: int = 0) -> list[RateStatement]:
         # Sums at finite width are off by a relative O(L/n), up to 1/30 here; for ReLU by nothing.
         error = 0.0 if act == "relu" else 0.02
         text = f"eta_W goes as this power of {name}, {act}"
-        found.append(RateStatement("L7", text, theory, power, stderr, notes, error))
+        found.append(Statement("L7", text, theory, power, stderr, error, notes))
     return found
 
 
-def convergence_factor(*, points: int = 8, steps: int = 2000, seed: int = 0) -> list[RateStatement]:
+def convergence_factor(*, points: int = 8, steps: int = 2000, seed: int = 0) -> list[Statement]:
     """Return the factor a step of gradient descent at 0.99 of the bound, and past it.
 
     max(|1 - eta lambda_min|, |1 - eta lambda_max|); the notes have 1 - eta lambda_min always.
@@ -192,14 +129,13 @@ def convergence_factor(*, points: int = 8, steps: int = 2000, seed: int = 0) -> 
     x = normals(seed, 0, 64 * whole("points", points)).reshape(points, 64)
     table = descent_rates(x, "relu", steps=steps, seed=seed)
     return [
-        RateStatement(
+        Statement(
             "L7",
             f"max(|1 - eta lambda_min|, |1 - eta lambda_max|), {table['rate'][i]} 2/lambda_max",
             float(table["factor"][i]),
             float(table["measured"][i]),
-            0.0,
-            float(table["notes"][i]),
             error=1e-9,
+            notes=float(table["notes"][i]),
         )
         for i in (2, 3)
     ]
@@ -208,7 +144,7 @@ def convergence_factor(*, points: int = 8, steps: int = 2000, seed: int = 0) -> 
 def decaying_noise(
     *, curvature: float = 1.0, power: float = 0.5, steps: int = 10_000, samples: int = 2000,
     seed: int = 0,
-) -> list[RateStatement]:  # fmt: skip
+) -> list[Statement]:  # fmt: skip
     """Return where noisy gradient descent at falling rates is, and where the notes' bound is.
 
     u' = (1 - eta_t lambda) u + eta_t xi at eta_t = (1/(2 lambda)) (t + 1)^-power, xi ~ N(0, 1): its
@@ -237,12 +173,12 @@ def decaying_noise(
     text = f"E u^2 of noisy descent vanishes, eta_t ~ t^-{power:g}, {steps} steps"
     limit = f"its bound by the triangle inequality stays at E|xi|/lambda, {steps} steps"
     return [
-        RateStatement("L7", text, variance, *_mean(u**2), stay**2),
-        RateStatement("L7", limit, expected, *_mean(bound), 0.0),
+        Statement("L7", text, variance, *_mean(u**2), notes=stay**2),
+        Statement("L7", limit, expected, *_mean(bound), notes=0.0),
     ]
 
 
-def mean_field_rates(*, samples: int = 32, seed: int = 0) -> list[RateStatement]:
+def mean_field_rates(*, samples: int = 32, seed: int = 0) -> list[Statement]:
     """Return how eta lambda_max and the loss of mean-field networks go with width, at two rates.
 
     Output weights of variance 1/n^2 at a rate O(1), as in the notes: eta lambda_max as n, and the
@@ -264,7 +200,7 @@ def mean_field_rates(*, samples: int = 32, seed: int = 0) -> list[RateStatement]
         )
         # eta lambda_max is 50 at the least, so that (eta lambda_max - 1)^2 is nearly a power of it.
         error = 0.04 if quantity == "first_step" else 0.0
-        found.append(RateStatement("Pathologies", text, theory, power, stderr, notes, error))
+        found.append(Statement("Pathologies", text, theory, power, stderr, error, notes))
     return found
 
 
@@ -305,11 +241,11 @@ def fitted_power(x: Floats, logs: Floats, errors: Floats) -> tuple[float, float]
     return float(np.sum(weight * across * logs)) / spread, spread**-0.5
 
 
-_ALL: Final[tuple[Callable[..., list[RateStatement]], ...]] = (
-    susceptibilities,
-    effective_jacobian,
-    weight_rates,
-    convergence_factor,
-    decaying_noise,
-    mean_field_rates,
+STATEMENTS: Final[tuple[Check, ...]] = (
+    lambda run: susceptibilities(neurons=run.nets(4_000_000), seed=run.seed),
+    lambda run: effective_jacobian(samples=run.nets(4000), seed=run.seed),
+    lambda run: weight_rates(samples=run.nets(2000), seed=run.seed),
+    lambda run: convergence_factor(seed=run.seed),
+    lambda run: decaying_noise(samples=run.nets(20_000), seed=run.seed),
+    lambda run: mean_field_rates(samples=run.nets(320), seed=run.seed),
 )
