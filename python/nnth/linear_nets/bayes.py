@@ -113,7 +113,7 @@ def bayes(
     }  # fmt: skip
     table = {name: [row[name] for row in rows] for name in COLUMNS}
     meta = Meta("bayes", parameters, seed if samples else None)
-    return Table(table, meta, plot=_picture(rows))
+    return Table(table, meta, plot=_picture(rows, f"P = {data.p}, n0 = {data.n0}"))
 
 
 def data_or_description(
@@ -196,7 +196,7 @@ def _row(
     return row
 
 
-def _picture(rows: list[dict[str, Any]]) -> Lines:
+def _picture(rows: list[dict[str, Any]], data: str) -> Lines:
     """Return the evidence against depth, a line a sigma2; against sigma2 where depth is one."""
     depths = sorted({row["depth"] for row in rows})
     across, by = ("depth", "sigma2") if len(depths) > 1 else ("sigma2", "depth")
@@ -225,5 +225,5 @@ def _picture(rows: list[dict[str, Any]]) -> Lines:
         log_x=bool(wide and values[0] > 0),
         x_label="depth $L$" if across == "depth" else r"prior variance $\sigma^2$",
         y_label=r"log evidence $\log\, p(Y)$",
-        note="lines: exact; points: importance sampling",
+        note=f"{data}; lines: exact; points: importance sampling" if points else data,
     )

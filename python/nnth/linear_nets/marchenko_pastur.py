@@ -253,13 +253,15 @@ def _picture(law: MarchenkoPastur, found: Spectra | None, p: int) -> Lines:
     curve = law.density(x)
     if not math.isfinite(float(curve[0])):  # alpha = 1: the density has no bound
         x, curve = x[8:], curve[8:]
-    note = f"the atom at 0, of mass {law.atom:.4g}, is not drawn" if law.atom else ""
+    notes = [] if found is None else [f"KS distance {ks_distance(found, law, p):.2g}"]
+    if law.atom:
+        notes.append(f"the atom at 0, of mass {law.atom:.4g}, is not drawn")
     return Lines(
         lines=((rf"Marchenko-Pastur, $\alpha = {law.alpha:.4g}$", x, curve),),
         bars=None if found is None else _histogram(law, found, p),
         x_label=r"eigenvalue of $X X^T / n_0$",
         y_label="density",
-        note=note,
+        note="; ".join(notes),
     )
 
 
