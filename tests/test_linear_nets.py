@@ -71,7 +71,7 @@ def computed(b: float, log_x: float, groups: Groups) -> dict[str, NDArray[np.flo
 @pytest.mark.parametrize("a", [1e-3, 0.5, 3.0, 24.9, 25.0, 49.0, 51.0, 4e3, 1e9])
 def test_differences_of_log_gamma_keep_their_digits(a: float) -> None:
     with mp.workdps(60):
-        for s in (-0.9 * a, -1e-9 * a, 1e-12, 0.5, 1.0, 2.0, 30.0 * a):
+        for s in (-0.9 * a, -1e-9 * a, 1e-12, 0.5, 1.0, 2.0, 30.0 * a, 1e9 * a):
             exact = mp.loggamma(mp.mpf(a) + s) - mp.loggamma(a) - s * mp.log(a)
             # s = 1 is a zero; elsewhere the factors s (s - 1)/2a are not lost.
             floor = 4e-16 * abs(s) if s == 1.0 else 0.0
@@ -155,6 +155,18 @@ def test_one_layer_is_a_bessel_function_and_none_an_exponential() -> None:
     assert computed(2500.0, -700.0, [(2500.0, 1)])["log_value"][0] == pytest.approx(
         float(exact), rel=1e-14
     )
+    # So far out that the saddle is all: the asymptotic series of K.
+    x = mp.exp(600)
+    exact = mp.log(2) + mp.mpf(5.5) * mp.log(3 * x) - 2 * mp.sqrt(3 * x)
+    exact += mp.log(mp.sqrt(mp.pi / (4 * mp.sqrt(3 * x)))) - mp.loggamma(3)
+    found = computed(8.0, 600.0, [(3.0, 1)])["log_value"][0]
+    assert found == pytest.approx(float(exact), rel=1e-13)
+    with mp.workdps(30):  # x large, where terms of D must not cancel
+        z = 3 * mp.exp(40)
+        exact = mp.log(2) + mp.mpf(5.5) * mp.log(z) - mp.loggamma(3)
+        exact += mp.log(mp.besselk(5, 2 * mp.sqrt(z)))
+    found = computed(8.0, 40.0, [(3.0, 1)])["log_value"][0]
+    assert found == pytest.approx(float(exact), rel=1e-13)
     found = computed(2.0, math.log(3.0), [])
     assert found["log_value"][0] == pytest.approx(2.0 * math.log(3.0) - 3.0, rel=1e-15)
     assert found["mean"][0] == pytest.approx(3.0, rel=1e-15)
@@ -164,12 +176,9 @@ def test_an_integral_costs_less_than_a_millisecond() -> None:
     for b, log_x, groups in INTEGRALS:
         shapes, counts = [a for a, _ in groups], [float(m) for _, m in groups]
         many = np.full(20, log_x)
-        best = math.inf
-        for _ in range(3):  # the best of three: the machine may be busy
-            start = time.perf_counter()
-            _core.mellin_barnes(b, many, shapes, counts)
-            best = min(best, (time.perf_counter() - start) / 20)
-        assert best < 1e-3
+        start = time.thread_time()  # of this thread alone: the machine may be busy
+        _core.mellin_barnes(b, many, shapes, counts)
+        assert (time.thread_time() - start) / 20 < 1e-3
 
 
 @pytest.mark.parametrize("groups", [[(10.0, 3)], [(50.0, 100_000)], [(2.5, 7), (40.0, 2)]])
@@ -342,6 +351,19 @@ def test_infinite_effective_depth_is_the_best_prior_as_p_grows_and_not_at_fixed_
     shallow = nnth.bayes(norm2=2.0, p=p, n0=n0, width=200, depth=list(range(200)), samples=0)
     peak = int(np.argmax(shallow["log_evidence"]))
     assert 0 < peak < 199
+
+
+@pytest.mark.parametrize("sigma2", [1e-100, 1e-10, 1e10, 1e100])
+def test_far_ends_of_the_prior(sigma2: float) -> None:
+    """A prior far too small or large: exact sums of what is left of the integral."""
+    table = nnth.bayes(norm2=1.0, p=1, n0=2, width=1, depth=[0, 1, 3], sigma2=sigma2, samples=50)
+    assert np.isfinite(table["log_evidence"]).all()
+    apart = np.abs(table["check"] - table["log_evidence"])
+    assert (apart <= 6 * table["check_stderr"] + table["error"]).all()
+    x = np.random.default_rng(0).standard_normal((5, 9))
+    predicted = nnth.bayes_predictive(x, x[:, 0], x[:2] + 1.0, depth=[0, 3], sigma2=sigma2)
+    assert (predicted["q95"] >= predicted["q75"]).all()
+    assert (predicted["q50"] == predicted["mean"]).all()
 
 
 def test_the_limit_solves_its_equation() -> None:
@@ -618,6 +640,8 @@ def test_statements_hold_and_the_notes_do_not() -> None:
         ({"norm2": 1.0, "p": 2, "n0": 5, "widths": [3, 0]}, "widths must be at least 1, not 0"),
         ({"norm2": 1.0, "p": 2, "n0": 5, "widths": [3], "depth": [1]}, "must not come with"),
         ({"norm2": 1.0, "p": 2, "n0": 5, "samples": -1}, "samples must be at least 0"),
+        ({"norm2": 1.0, "p": 2, "n0": 5, "seed": -1}, "seed must be in [0, 2**64), not -1"),
+        ({"x": np.eye(2, 4) * 1e-170, "y": [1, 2]}, "norm2 = |theta_*|^2 must be from"),
         ({"x": np.eye(2, 4)}, "x and y must both be given"),
         ({"x": np.eye(2, 4), "y": [1, 2], "p": 2}, "p must not come with x and y"),
         ({"x": np.eye(4), "y": [1, 2, 3, 4]}, "fewer rows than columns, P < n0, not 4 rows of 4"),

@@ -15,7 +15,10 @@ namespace {
 using Complex = std::complex<double>;
 
 constexpr double kNegligible = -42.0;  // e^-42 of the largest value
-constexpr double kAgreement = 1e-8;    // of a step and half of it: the error is its square
+// So far from the poles, in squared widths, the integrand is a Gaussian, and rounding would move
+// its middle by more than its width.
+constexpr double kFar = 1e14;
+constexpr double kAgreement = 1e-8;  // of a step and half of it: the error is its square
 
 // The exponent h(s) = log Gamma(b + s) - s log x + sum_l D(a_l, s). Its poles are on the real line;
 // places are given by their distance d from the last of them, which keeps every digit close to it.
@@ -60,6 +63,7 @@ class Exponent {
             if (std::abs(h.first) < 0.01 * std::sqrt(h.second)) return d;
             (h.first > 0.0 ? high : low) = at;
             const double step = std::clamp(-h.first / (d * h.second), -4.0, 4.0);
+            if (std::abs(step) <= 1e-15 * std::max(1.0, std::abs(at))) return d;
             at += step;
             if (!(at > low && at < high)) at = 0.5 * (low + high);
         }
@@ -159,6 +163,13 @@ struct Found {
 Found integrate(const Exponent& exponent) {
     const double d = exponent.saddle();
     const Exponent::Derivatives h = exponent.derivatives(d);
+    const double widths = d * d * h.second;  // squared, between the saddle and the last pole
+    if (widths > kFar) {
+        Sums sums;
+        sums.value = 1.0 / std::sqrt(2.0 * std::numbers::pi * h.second);
+        sums.second = -sums.value / h.second;
+        return {d, sums, 1.0 / widths};
+    }
     const Path path(d, h);
     // In units of u: a Gaussian needs three steps a width, the pole at u = i pi/2 ten.
     double step = std::min(1.0 / (3.0 * std::sqrt(h.second) * d), 0.1);
@@ -197,7 +208,7 @@ double best_log_x(double b, const std::vector<Layers>& layers) {
     if (layers.empty()) return std::log(b);
     double at = digamma_less_log(b) + std::log(b);
     for (const Layers& l : layers) at += l.count * digamma_less_log(l.shape);
-    double low = -HUGE_VAL, high = HUGE_VAL, before = HUGE_VAL;
+    double low = -HUGE_VAL, high = HUGE_VAL;
     for (int i = 0; i < 100; ++i) {
         const MellinBarnes here = mellin_barnes(b, at, layers);
         const double s = here.mean - b;
@@ -208,9 +219,8 @@ double best_log_x(double b, const std::vector<Layers>& layers) {
         }
         const double moved = std::abs(next - at);
         at = next;
-        // Newton's steps shrink until they are rounding.
-        if (moved <= 1e-15 * std::max(1.0, std::abs(at)) || (i > 8 && moved >= before)) break;
-        before = moved;
+        // Newton's steps shrink until they are the rounding of log x and of s.
+        if (moved <= 1e-15 * (1.0 + std::abs(at) + b / here.spread)) break;
     }
     return at;
 }

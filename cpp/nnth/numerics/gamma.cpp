@@ -8,8 +8,9 @@ namespace nnth {
 
 namespace {
 
-// From here on seven terms of the series leave 1e-20; log_gamma_step meets a half of it.
+// From here on seven terms of the series leave 1e-20.
 constexpr double kStirling = 25.0;
+constexpr double kSmall = 0.35;  // up to here thirteen terms give log(1 + z) - z
 
 // B_2k for k = 1, 2, ...
 constexpr double kBernoulli[] = {1.0 / 6,  -1.0 / 30,      1.0 / 42, -1.0 / 30,
@@ -27,7 +28,7 @@ std::complex<double> log1p_of(std::complex<double> z) {
 // log(1 + z) - z. Near 0 by log(1 + z) = 2 artanh r, r = z/(2 + z), with z = 2 r/(1 - r) taken off.
 template <class Number>
 Number log1p_less(Number z) {
-    if (std::abs(z) > 0.35) return log1p_of(z) - z;
+    if (std::abs(z) > kSmall) return log1p_of(z) - z;
     const Number r = z / (2.0 + z), square = r * r;
     Number sum = 0.0;
     for (int k = 12; k >= 0; --k) sum = sum * square + 1.0 / (2.0 * k + 3.0);
@@ -67,12 +68,14 @@ int steps_up(double x, double to = kStirling) {
 }
 
 template <class Number>
-Number step_of(double a, Number s) {
-    const int up = steps_up(a, 2.0 * kStirling);
+Number step_of(double a, Number s, double to) {
+    const int up = steps_up(a, to);
     const double top = a + up;
     const Number z = s / top;
-    Number value =
-        top * ((1.0 + z) * log1p_less(z) + z * z) - 0.5 * log1p_of(z) + stirling_step(top, s);
+    // (1 + z) log(1 + z) - z, which is z^2/2 for small z.
+    const Number convex =
+        std::abs(z) > kSmall ? (1.0 + z) * log1p_of(z) - z : (1.0 + z) * log1p_less(z) + z * z;
+    Number value = top * convex - 0.5 * log1p_of(z) + stirling_step(top, s);
     // A step of the recurrence adds s log(1 + 1/w) - log(1 + s/w), w = a + k, where s/w cancels.
     for (int k = 0; k < up; ++k) value += s * log1p_less(1.0 / (a + k)) - log1p_less(s / (a + k));
     return value;
@@ -81,19 +84,20 @@ Number step_of(double a, Number s) {
 }  // namespace
 
 double log_gamma(double x) {
-    if (x < 0.5) return step_of(1.0, x) - std::log(x);
-    if (x < kStirling) return step_of(1.0, x - 1.0);
+    if (x < 0.5) return step_of(1.0, x, kStirling) - std::log(x);
+    if (x < kStirling) return step_of(1.0, x - 1.0, 2.0 * kStirling);
     const double rest = stirling_rest(x);
     return (x - 0.5) * std::log(x) - x + 0.5 * std::log(2.0 * std::numbers::pi) + rest;
 }
 
 double log_gamma_step(double a, double s) {
     // Close to the pole at s = -a the two logarithms are far from each other.
-    return a + s < 0.5 * a ? log_gamma(a + s) - log_gamma(a) - s * std::log(a) : step_of(a, s);
+    return a + s < 0.5 * a ? log_gamma(a + s) - log_gamma(a) - s * std::log(a)
+                           : step_of(a, s, 2.0 * kStirling);
 }
 
 std::complex<double> log_gamma_step(double a, std::complex<double> s) {
-    return step_of(a, s);
+    return step_of(a, s, kStirling);
 }
 
 double digamma_less_log(double x) {

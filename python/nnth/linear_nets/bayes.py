@@ -21,7 +21,7 @@ from nnth.linear_nets.nets import (
     LogProducts,
     Progress,
     architectures,
-    kept,
+    check_sample,
     log_products,
     scales_of,
 )
@@ -48,7 +48,7 @@ def bayes(
     n0: int | None = None,
     widths: Sequence[int] | str | None = None,
     width: int | None = None,
-    depth: Sequence[int] | None = None,
+    depth: int | Sequence[int] | None = None,
     sigma2: float | Sequence[float] = 1.0,
     samples: int = 1000,
     seed: int = 0,
@@ -94,7 +94,7 @@ def bayes(
     data = data_or_description(x, y, norm2, p, n0)
     nets, shape = architectures(widths, width, depth)
     scales = scales_of(sigma2)
-    kept(samples)
+    check_sample(samples, seed)
     begin()
     rows: list[dict[str, Any]] = []
     work = [(layers, scale) for layers in nets for scale in scales]

@@ -63,8 +63,9 @@ def interpolant_of(x: Data, y: Data) -> Interpolant:
             "x must have independent rows, not singular values from "
             f"{values[0]:.3g} to {values[-1]:.3g}"
         )
-    along = (left.T @ targets) / values
-    norm2 = float(along @ along)
+    with np.errstate(over="ignore"):  # which the check of the norm tells
+        along = (left.T @ targets) / values
+        norm2 = float(along @ along)
     _check_norm(norm2)
     return Interpolant(
         norm2, p, n0, 2.0 * math.fsum(np.log(values)), float(values[0] / values[-1]),
@@ -142,15 +143,23 @@ class Posterior:
         found, p = self._at_half_p, self.data.p
         terms = float(found["size"][0]) + 0.5 * p * abs(math.log(math.pi * self.data.norm2))
         terms += 0.5 * abs(self.data.log_det)
+        # log x is rounded, and d log I_b/d log x = -<s>.
+        shift = (self.layers.depth + 1) * abs(self.log_scale)
+        terms += abs(self.tilt) * (abs(self.log_x) + abs(math.log(self.data.norm2)) + shift)
         # d log p_P/d log norm2 = -I_(b+1)/I_b, and norm2 knows of the condition of X twice.
         inexact = (float(found["mean"][0]) + p) * self.data.condition
         inexact = inexact if self.data.theta is not None else 0.0
         return float(found["error"][0]) + _EPSILON * (4.0 * (1.0 + terms) + 4.0 * inexact)
 
     @property
+    def inverse_scale(self) -> float:
+        """I_(P/2+1)/I_(P/2) = E[|theta_*|^2/(2 tau) | data]."""
+        return float(self._at_half_p["mean"][0])
+
+    @property
     def tilt(self) -> float:
         """<s>: given the data, chi^2_(n_l)/2 has the mean n_l/2 + <s>."""
-        return float(self._at_half_p["mean"][0]) - 0.5 * self.data.p
+        return self.inverse_scale - 0.5 * self.data.p
 
     def tau_ratio(self, power: int) -> float:
         """log of E[(2 tau/|theta_*|^2)^power | data] = I_(P/2 - power)/I_(P/2), power 1 or 2."""
@@ -260,17 +269,19 @@ def check(posterior: Posterior, draw: Callable[[float], LogProducts]) -> Check:
     deviation = float(relative.std(ddof=1)) if len(logs) > 1 else math.nan
     shares = relative / relative.sum()
     log_evidence = top + math.log(mean) + layers.log_moment(tilt) - 0.5 * data.log_det
-    middle = float(log_tau.max())
-    tau = np.exp(log_tau - middle)
-    tau_mean = float(shares @ tau)
-    unit = (data.n0 - data.p) * _exp(middle)
+    # Weight times tau, in a unit that its largest value allows.
+    moments = weights - top + log_tau
+    middle = float(moments.max())
+    parts = np.exp(moments - middle)
+    total = float(parts.sum())
+    unit = (data.n0 - data.p) * _exp(middle - math.log(float(relative.sum())))
     return Check(
         log_evidence,
         deviation / mean / math.sqrt(len(logs)),
         1.0 / float(shares @ shares),
-        unit * tau_mean,
-        unit * math.sqrt(float(shares**2 @ (tau - tau_mean) ** 2)),
-        tau_mean**2 / float(shares**2 @ tau**2),
+        unit * total,
+        unit * math.sqrt(float(np.sum((parts - shares * total) ** 2))),
+        total**2 / float(parts @ parts),
     )
 
 

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nnth import _core
 from nnth.checks import whole
+from nnth.linear_nets.nets import check_seed
 from nnth.plot import Bars, Lines
 from nnth.random import normals
 from nnth.table import Meta, Table
@@ -148,6 +149,7 @@ def mp(
     x = _grid(law, points) if levels is None else law.quantile(_levels(levels))
     if sampler not in ("law", "dense"):
         raise ValueError(f"sampler must be law or dense, not {sampler!r}")
+    check_seed(seed)
     size = min(p, n0)
     if whole("samples", samples, least=0):
         if size > MAX_SIZE:

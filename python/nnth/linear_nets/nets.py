@@ -71,7 +71,7 @@ def layers_of(widths: Sequence[int]) -> Layers:
 
 
 def architectures(
-    widths: Sequence[int] | str | None, width: int | None, depth: Sequence[int] | None
+    widths: Sequence[int] | str | None, width: int | None, depth: int | Sequence[int] | None
 ) -> tuple[list[Layers], dict[str, Any]]:
     """Return the architectures asked for, in order, and the parameters width and widths.
 
@@ -92,7 +92,7 @@ def architectures(
     n = whole("width", 64 if width is None else width)
     if n > MAX_WIDTH:
         raise ValueError(f"width must be at most {MAX_WIDTH}, not {n}")
-    depths = [1] if depth is None else list(depth)
+    depths = [1] if depth is None else [depth] if isinstance(depth, int) else list(depth)
     if not depths:
         raise ValueError("depth must hold a number, and is empty")
     for value in depths:
@@ -155,8 +155,14 @@ def log_products(
     )
 
 
-def kept(samples: int) -> int:
-    """Return the number of samples; raises ValueError where it is negative or beyond 2^27."""
+def check_sample(samples: int, seed: int) -> None:
+    """Raise ValueError for samples below 0 or beyond 2^27, and a seed that is none."""
     if whole("samples", samples, least=0) > MAX_KEPT:
         raise ValueError(f"samples must be at most {MAX_KEPT}, not {samples}")
-    return samples
+    check_seed(seed)
+
+
+def check_seed(seed: int) -> None:
+    """Raise ValueError for a seed outside [0, 2^64)."""
+    if not 0 <= seed < 2**64:
+        raise ValueError(f"seed must be in [0, 2**64), not {seed}")

@@ -34,11 +34,11 @@ class Scale:
     def __init__(self, posterior: Posterior) -> None:
         self.posterior = posterior
         self.gaussian = not posterior.layers.depth
-        if self.gaussian:
+        self.infinite = posterior.inverse_scale == 0.0  # beyond the range of numbers
+        if self.gaussian or self.infinite:
             return
         # The least of the scales, E[1/tau | data]^(-1/2); the tail may be far longer.
-        half = 0.5 * posterior.data.p
-        self.unit = 1.0 / math.sqrt(2.0 * (half + posterior.tilt))
+        self.unit = 1.0 / math.sqrt(2.0 * posterior.inverse_scale)
         self.nodes, self.weights = _core.gauss_legendre(16)
         self.ends, self.masses = self._table()
 
@@ -48,9 +48,11 @@ class Scale:
             tau = self.posterior.tau_mean()
             return NormalDist().inv_cdf(level) * math.sqrt(tau / self.posterior.data.norm2)
         mass = abs(level - 0.5)
-        panel = int(np.searchsorted(self.masses, mass, side="right")) - 1
         if mass == 0.0:
             return 0.0
+        if self.infinite:
+            return math.copysign(math.inf, level - 0.5)
+        panel = int(np.searchsorted(self.masses, mass, side="right")) - 1
         if panel >= len(self.ends) - 1:
             return math.copysign(math.inf, level - 0.5)
         start, (low, high) = self.ends[panel], self.ends[panel : panel + 2]
@@ -69,8 +71,8 @@ class Scale:
     def _density(self, v: Floats) -> Floats:
         """The density of v, r = unit sinh v."""
         r = self.unit * np.sinh(v)
-        log_density = log_density_of(self.posterior, r) + 0.5 * math.log(self.posterior.data.norm2)
-        values: Floats = np.exp(log_density) * (self.unit * np.cosh(v))
+        log_unit = 0.5 * math.log(self.posterior.data.norm2) + math.log(self.unit)
+        values: Floats = np.exp(log_density_of(self.posterior, r) + log_unit) * np.cosh(v)
         return values
 
     def _mass(self, low: float, high: float) -> float:
@@ -97,7 +99,7 @@ def bayes_predictive(
     *,
     widths: Sequence[int] | str | None = None,
     width: int | None = None,
-    depth: Sequence[int] | None = None,
+    depth: int | Sequence[int] | None = None,
     sigma2: float | Sequence[float] = 1.0,
     levels: Sequence[float] = LEVELS,
 ) -> Table:
@@ -174,7 +176,9 @@ def _rows(
         "perp": perp,
     }
     for name, level in levels.items():
-        part[name] = mean + perp * length * law.quantile(level) if perp.any() else mean
+        with np.errstate(invalid="ignore"):  # nothing times what is infinite
+            apart = perp * length * law.quantile(level)
+        part[name] = mean + np.where(spanned, 0.0, apart)
     part["kurtosis"] = np.where(spanned, np.nan, posterior.kurtosis())
     part["y"] = where
     apart = np.divide(where - mean, perp, out=np.zeros(count), where=~spanned)
@@ -184,7 +188,8 @@ def _rows(
         gaussian = -0.5 * ((where - mean) / std) ** 2 - np.log(std) - 0.5 * math.log(2 * math.pi)
     part["log_density"] = np.where(spanned, np.nan, exact)
     part["log_gaussian"] = np.where(spanned, np.nan, gaussian)
-    part["note"] = ["in the span of the data: certain" if known else "" for known in spanned]
+    far = "the scale leaves the range of numbers" if law.infinite else ""
+    part["note"] = ["in the span of the data: certain" if known else far for known in spanned]
     return part
 
 

@@ -16,7 +16,7 @@ from nnth.linear_nets.nets import (
     Layers,
     Progress,
     architectures,
-    kept,
+    check_sample,
     log_products,
     scales_of,
 )
@@ -43,7 +43,7 @@ def product(
     widths: Sequence[int] | str | None = None,
     *,
     width: int | None = None,
-    depth: Sequence[int] | None = None,
+    depth: int | Sequence[int] | None = None,
     sigma2: float = 1.0,
     samples: int = 100_000,
     seed: int = 0,
@@ -79,7 +79,7 @@ def product(
         raise ValueError(f"n0 must be at most {MAX_INPUT}, not {n0}")
     nets, shape = architectures(widths, width, depth)
     (scale,) = _one(scales_of(sigma2))
-    kept(samples)
+    check_sample(samples, seed)
     begin()
     rows: list[dict[str, Any]] = []
     drawn: list[Floats | None] = []
@@ -134,6 +134,8 @@ def _row(name: str, layers: Layers, log_scale: float, logs: Floats | None) -> di
         row["error"] = digits * (1.0 + abs(q * shift) + abs(layers.log_moment(q)))
         row["mean"], row["stderr"] = _moment(logs, q)
         row["note"] = "" if logs is None else _unseen(q, total, len(logs))
+        if row["exact"] in (0.0, math.inf):
+            row["note"] = "leaves the range of numbers: see log_norm"
     elif name == "log_norm":
         psi = math.fsum(m * float(_core.digamma_less_log(a)) for a, m in pairs)
         row["exact"], row["asymptotic"] = 0.5 * (shift + psi), 0.5 * (shift - total)
@@ -226,7 +228,7 @@ def _law_picture(hidden: Layers, n0: int, log_scale: float, logs: Floats | None)
     psi = math.fsum(m * float(_core.digamma_less_log(a)) for a, m in pairs)
     spread = 0.5 * math.sqrt(math.fsum(m * float(_core.polygamma(1, a)) for a, m in pairs))
     middle = 0.5 * (shift + psi)
-    v = np.linspace(middle - 4.5 * spread, middle + 4.0 * spread, 400)
+    v = np.linspace(middle - 4.5 * spread, middle + 4.0 * spread, 200)
     exact = log_norm_density(v, hidden, n0, log_scale)
     bars = None
     if logs is not None:

@@ -90,7 +90,7 @@ def predictive_kurtosis(
         found[i] = 3.0 * (weights @ tau**2 / (weights @ tau) ** 2 - 1.0)
     text = "excess kurtosis of a prediction, P = 3, n0 = 20, widths 10,10"
     # Ratios of means over a batch are off by O(1/samples).
-    error = 20.0 / each
+    error = 10.0 / each
     return [Statement(LECTURE, text, posterior.kurtosis(), *_mean(found), error, 0.0)]
 
 
@@ -221,7 +221,7 @@ def _mean(values: Floats) -> tuple[float, float]:
 STATEMENTS: Final[tuple[Check, ...]] = (
     lambda run: spectrum_masses(samples=run.nets(50), seed=run.seed, threads=run.threads),
     lambda run: norms_of_products(samples=run.nets(100_000), seed=run.seed, threads=run.threads),
-    lambda run: predictive_kurtosis(samples=run.nets(50_000), seed=run.seed, threads=run.threads),
+    lambda run: predictive_kurtosis(samples=run.nets(200_000), seed=run.seed, threads=run.threads),
     lambda run: best_priors(samples=run.nets(100_000), seed=run.seed, threads=run.threads),
     lambda run: evidence_by_sampling(samples=run.nets(50_000), seed=run.seed, threads=run.threads),
     lambda run: infinite_effective_depth(),
