@@ -62,10 +62,7 @@ nb_execution_timeout = 60
 nb_output_stderr = "error"  # a warning in the tutorial fails the build
 
 autodoc_member_order = "bysource"
-autodoc_typehints = "signature"
-autodoc_typehints_format = "short"
-autodoc_type_aliases = {"ArrayLike": "ArrayLike", "NDArray": "NDArray"}
-python_maximum_signature_line_length = 78
+autodoc_typehints = "none"  # docstrings give shapes and ranges
 add_module_names = False
 
 copybutton_prompt_text = "$ "

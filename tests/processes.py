@@ -1,5 +1,6 @@
-"""The program as a process of its own: started, and interrupted while it works."""
+"""The program as a process of its own: started, refused, and interrupted while it works."""
 
+import csv
 import os
 import signal
 import subprocess
@@ -8,6 +9,28 @@ import time
 from pathlib import Path
 
 NNTH = Path(sys.executable).with_name("nnth")
+
+
+def call(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """What `nnth` does with these arguments."""
+    words = [NNTH, *map(str, arguments)]
+    return subprocess.run(words, capture_output=True, text=True, timeout=120, cwd=cwd, check=False)
+
+
+def rows_of(done: subprocess.CompletedProcess[str]) -> list[dict[str, str]]:
+    """The rows of the CSV that it has printed, without a word on standard error."""
+    assert (done.returncode, done.stderr) == (0, "")
+    return list(csv.DictReader(done.stdout.splitlines()))
+
+
+def refusal(*arguments: object, cwd: Path | None = None) -> str:
+    """The one line of a command that takes its input to be wrong."""
+    done = call(*arguments, cwd=cwd)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("nnth: error: ")
+    assert done.stderr.endswith("\n")
+    assert done.stderr.count("\n") == 1
+    return done.stderr
 
 
 def interrupted(*arguments: object, cwd: Path | None = None, work: float = 0.8) -> tuple[str, str]:

@@ -1,26 +1,15 @@
 """`nnth gp` as a process: in a pipe, in a loop, interrupted, with bad arguments."""
 
 import csv
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import processes
 import pytest
-from processes import interrupted
+from processes import interrupted, rows_of
 
-NNTH = Path(sys.executable).with_name("nnth")
-
-
-def call(*arguments: Any, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    words = [NNTH, "gp", *map(str, arguments)]
-    return subprocess.run(words, capture_output=True, text=True, cwd=cwd, check=False)
-
-
-def rows_of(done: subprocess.CompletedProcess[str]) -> list[dict[str, str]]:
-    assert (done.returncode, done.stderr) == (0, "")
-    return list(csv.DictReader(done.stdout.splitlines()))
+call = partial(processes.call, "gp")
 
 
 def test_a_pipe_gets_rows_with_what_made_them() -> None:

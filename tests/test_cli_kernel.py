@@ -2,49 +2,27 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import processes
 import pytest
-from processes import interrupted
+from processes import call, interrupted, refusal, rows_of
 
 from nnth import gram, kernel
 
-NNTH = str(Path(sys.executable).with_name("nnth"))
+NNTH = str(processes.NNTH)
 
 RESULTS = (
     "layer", "k_aa", "k_bb", "k_ab", "corr", "gap", "theta_aa", "theta_bb", "theta_ab",
     "chi_par", "chi_perp", "error",
 )  # fmt: skip
-
-
-def call(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([NNTH, *map(str, arguments)], capture_output=True, text=True, timeout=60)
-
-
-def rows_of(done: subprocess.CompletedProcess[str]) -> list[dict[str, str]]:
-    assert (done.returncode, done.stderr) == (0, "")
-    return list(csv.DictReader(io.StringIO(done.stdout)))
-
-
-def refusal(*arguments: object) -> str:
-    """The one line of a command that takes its input to be wrong."""
-    done = call(*arguments)
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert done.stderr.startswith("nnth: error: ")
-    assert done.stderr.endswith("\n")
-    assert done.stderr.count("\n") == 1
-    return done.stderr
 
 
 @pytest.fixture

@@ -2,35 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from processes import interrupted
+from processes import call, interrupted, refusal, rows_of
 
 from nnth import hermite, predict
-
-NNTH = str(Path(sys.executable).with_name("nnth"))
-
-
-def call(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([NNTH, *map(str, arguments)], capture_output=True, text=True, timeout=60)
-
-
-def rows_of(done: subprocess.CompletedProcess[str]) -> list[dict[str, str]]:
-    assert (done.returncode, done.stderr) == (0, "")
-    return list(csv.DictReader(io.StringIO(done.stdout)))
-
-
-def refusal(*arguments: object) -> str:
-    done = call(*arguments)
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert done.stderr.startswith("nnth: error: ")
-    return done.stderr
 
 
 @pytest.fixture

@@ -392,6 +392,8 @@ def test_tangent_kernels_of_several_inputs() -> None:
     assert set(trace[1]) == {table["value"][0]}
     assert set(notes[1]) == {table["value"][2]}
     assert "invalid" in notes[0]
+    alone = figure(path_spectrum(np.eye(3), widths="16", samples=0))
+    assert [set(x) for _, x, _ in lines(alone.axes[0])] == [set(trace[1]), set(notes[1])]
 
 
 def test_a_sweep_in_groups() -> None:
@@ -407,6 +409,25 @@ def test_a_sweep_in_groups() -> None:
     assert [y.tolist() for _, _, y in lines(axes)] == [[2.1, 4.2], [1.0, 2.9]]
     assert (axes.get_xlabel(), axes.get_yscale()) == ("depth $L$", "log")
     assert sorted(legend(made)) == ["$n = 16$", "$n = 8$", "theory"]
+
+
+def test_verdicts() -> None:
+    table = nnth.verify(["hermite"], quick=True)
+    made = figure(table)
+    (axes,) = made.axes
+    theory, notes = points(axes)
+    claimed = table["claim"] == "theory"
+    assert theory[1].tolist() == list(range(1, int(np.sum(claimed)) + 1))
+    for drawn, z, relation in zip(
+        theory[2], table["z"][claimed], table["relation"][claimed], strict=True
+    ):
+        kept = (relation == "<=" and z < 0.0) or (relation == ">=" and z > 0.0)
+        assert drawn == (0.0 if kept else z)
+        assert abs(drawn) <= 5.0
+    wrong = notes[2][np.isfinite(notes[2])]
+    assert len(wrong) == np.sum(~claimed)
+    assert (np.abs(wrong) > 5.0).all()
+    assert legend(made) == [r"$|z| \leq 5$", "theory", "notes, where they err"]
 
 
 # The layout: nothing is hidden, cut or on top of anything else.

@@ -23,7 +23,7 @@ ERRATA = [
     ("L7", "eta_W goes as this power of n, relu"),
     ("L7", "eta_W goes as this power of L + 1 (tends to 0), tanh"),
     ("L7", "max(|1 - eta lambda_min|, |1 - eta lambda_max|)"),
-    ("L7", "E u^2 of noisy descent vanishes"),
+    ("L7", "its bound by the triangle inequality"),
     ("Pathologies", "rate O(1) in the notes' parameters: the loss after a step"),
     ("10/10", "coefficients a_0..a_11 of tanh that are 0"),
     ("10/10", "rank of the kernel of x and -x, tanh"),

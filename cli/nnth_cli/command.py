@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
+import typer
+
 from nnth_cli import options
+from nnth_cli.files import check_target
 from nnth_cli.output import Destination
-from nnth_cli.progress import Bar, progress_bar
+from nnth_cli.progress import Bar, interrupted_at_once, progress_bar
 
 if TYPE_CHECKING:  # commands import the package when they are called
     from nnth.table import Table
@@ -27,24 +31,38 @@ class Work(TypedDict):
 class Call:
     """How a command is called, beside the options of its own.
 
-    given: names of its options that are not at their defaults, as `--bias-var`; `--plot` too.
+    given: names of its options that are not at their defaults, as `--bias-var`; `--plot` too. plot:
+    where a figure goes, if one is asked for. alone: whether it is all that this process does; a
+    sweep calls many.
     """
 
     given: frozenset[str]
-    destination: Destination
-    seed: int
-    threads: int
-    progress: Bar | None
-
-    @property
-    def plot(self) -> Path | None:
-        """Where a figure goes, if one is asked for."""
-        return self.destination.plot
+    seed: int = 0
+    threads: int = 0
+    plot: Path | None = None
+    progress: Bar | None = None
+    alone: bool = False
 
     @property
     def work(self) -> Work:
         """Threads and progress, as long computations take them."""
         return {"threads": self.threads, "progress": self.progress}
+
+    def interrupted_at_once(self) -> AbstractContextManager[None]:
+        """Let Ctrl-C end the process where it stands, in a library that would not listen.
+
+        Nothing within may hold what must be put in order: files half written, locks. A sweep does,
+        and so waits for the library, at every point.
+        """
+        return interrupted_at_once() if self.alone else nullcontext()
+
+    def check_target(self, option: str, path: Path | None, suffixes: Sequence[str]) -> None:
+        """Raise ValueError for a file, if one is given, that cannot be written."""
+        if path is None:
+            return
+        if not self.alone:
+            raise ValueError(f"{option} must not be given in a sweep: all points would write to it")
+        check_target(option, path, suffixes)
 
     def check_together(
         self,
@@ -61,17 +79,21 @@ class Call:
 
 
 def command(
-    *, random: bool = True, plotted: bool = True
-) -> Callable[[Callable[..., Table | None]], Callable[..., None]]:
-    """Make a command of a function that returns a Table (None: it has delivered it itself).
+    *,
+    random: bool = True,
+    plotted: bool = True,
+    failed: Callable[[Table], str] | None = None,
+) -> Callable[[Callable[..., Table]], Callable[..., None]]:
+    """Make a command of a function that returns a Table, which stays its attribute `compute`.
 
     The function has a keyword `call: Call` and options of its own; the common ones follow them. One
     of the same name, such as an `output` that is no table, takes the place of a common one.
 
-    random: whether --seed says anything. plotted: whether there is a --plot.
+    random: whether --seed says anything. plotted: whether there is a --plot. failed: says what in a
+    table is not as it should be, if anything; the exit code is then 1.
     """
 
-    def made(compute: Callable[..., Table | None]) -> Callable[..., None]:
+    def made(compute: Callable[..., Table]) -> Callable[..., None]:
         own = [p for p in inspect.signature(compute).parameters.values() if p.name != "call"]
         names = {p.name for p in own}
         common = [p for p in _common(random, plotted) if p.name not in names]
@@ -84,30 +106,37 @@ def command(
             )
             with progress_bar(compute.__name__, quiet=shared["quiet"]) as progress:
                 call = Call(
-                    given=frozenset(_given(own, values | {"plot": shared.get("plot")})),
-                    destination=destination,
+                    given=given(compute, values | {"plot": shared.get("plot")}),
                     seed=shared["seed"] or 0,
                     threads=shared["threads"],
+                    plot=destination.plot,
                     progress=progress,
+                    alone=True,
                 )
                 table = compute(**values, call=call)
-            if table is not None:
-                destination.deliver(table)
+            destination.deliver(table)
+            if failed is not None and (said := failed(table)):
+                typer.echo(f"nnth: {said}", err=True)
+                raise typer.Exit(1)
 
         parameters = [*own, *common]
         run.__name__, run.__doc__ = compute.__name__, compute.__doc__
         run.__annotations__ = {p.name: p.annotation for p in parameters}
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.compute = compute  # type: ignore[attr-defined]
         return run
 
     return made
 
 
-def _given(own: Iterable[inspect.Parameter], values: Mapping[str, Any]) -> Iterable[str]:
-    defaults = {p.name: p.default for p in own}
-    for name, value in values.items():
-        if value != defaults.get(name):
-            yield f"--{name.replace('_', '-')}"
+def given(compute: Callable[..., Table], values: Mapping[str, Any]) -> frozenset[str]:
+    """Return the names of options that are not at the defaults of the function."""
+    own = inspect.signature(compute).parameters
+    return frozenset(
+        f"--{name.replace('_', '-')}"
+        for name, value in values.items()
+        if value != (own[name].default if name in own else None)
+    )
 
 
 def _common(random: bool, plotted: bool) -> Iterable[inspect.Parameter]:

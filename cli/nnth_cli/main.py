@@ -164,7 +164,11 @@ def explain(error: Exception) -> tuple[int, str]:
 
 def _call(command: Any, arguments: Sequence[str]) -> int:
     if "_NNTH_COMPLETE" in os.environ:  # the shell asks what may come next
-        return int(command.main(arguments, prog_name="nnth") or 0)
+        os.environ["COLUMNS"] = "10000"  # Rich breaks long helps, and fish takes a line for a word
+        try:
+            return int(command.main(arguments, prog_name="nnth") or 0)
+        except Exception:  # of a line that is wrong so far: nothing comes next, and nothing is said
+            return 1
     # Not `command.main`, which has its own ideas about broken pipes and interrupts.
     with command.make_context("nnth", list(arguments)) as context:
         return command.invoke(context) or 0

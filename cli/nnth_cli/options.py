@@ -92,9 +92,19 @@ def grid(help: str) -> Any:
     return typer.Option(help=help, parser=parse_grid, metavar="A:B:N")
 
 
+def names_of_activations() -> list[str]:
+    """Those of `nnth.CATALOGUE`, which would bring NumPy to every press of the tab key."""
+    return [
+        "relu", "leaky_relu", "abs", "relu_power", "step", "linear", "erf", "tanh", "sin", "cos",
+        "exp", "gaussian", "gelu", "silu", "softplus", "sigmoid", "elu", "selu", "mish",
+        "hard_tanh",
+    ]  # fmt: skip
+
+
 Act: TypeAlias = Annotated[
     str,
     typer.Option(
+        autocompletion=names_of_activations,
         help="Activation: a name, with its parameter as in leaky_relu:0.1, or an expression "
         "in z such as 'z*sigmoid(1.702*z)'.",
         metavar="NAME",

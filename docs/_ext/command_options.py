@@ -1,4 +1,4 @@
-"""`{command} kernel`: what `nnth kernel --help` says, as a part of a page, made from the command."""
+"""`{command} kernel`: what `nnth kernel --help` says, as a part of a page."""
 
 import re
 from typing import Any

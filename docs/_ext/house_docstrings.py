@@ -10,7 +10,8 @@ from typing import Any
 from sphinx.application import Sphinx
 
 _ARGUMENT = re.compile(r"^(`?[A-Za-z_]\w*`?(?:, `?[A-Za-z_]\w*`?)*): (.*)")
-_LEAD = re.compile(r"^(Returns|Raises|Accuracy:|Cost:|Sources?:)(?=\s)")
+_LEAD = re.compile(r"^(Returns|Raises|Accuracy(?:, cost)?:|Cost:|Sources?:)(?=\s)")
+_WITHIN = re.compile(r"(?<=[.)])\s+(?=(?:Raises|Cost:|Accuracy:)\s)")  # a paragraph
 _MARKUP = re.compile(r"([\\*|_])")
 
 
@@ -18,7 +19,9 @@ def translated(lines: list[str]) -> list[str]:
     """The docstring's lines as reStructuredText."""
     result: list[str] = []
     for paragraph in re.split(r"\n\s*\n", "\n".join(lines).strip("\n")):
-        result += [*_paragraph(paragraph.splitlines()), ""]
+        parts = [paragraph] if paragraph.startswith("    ") else _WITHIN.split(paragraph)
+        for part in parts:
+            result += [*_paragraph(part.splitlines()), ""]
     return result
 
 

@@ -10,7 +10,7 @@ from sphinx.util import logging
 logger = logging.getLogger(__name__)
 
 _LOADED = re.compile(
-    r'(?:<(?:script|img|iframe)[^>]*\bsrc|<link[^>]*\bhref)="((?:https?:)?//[^"]*)'
+    r'<(?:(?:script|img|iframe)\b[^>]*\bsrc|link\b[^>]*\bhref)="((?:https?:)?//[^"]*)'
 )
 
 

@@ -21,7 +21,7 @@ import sys
 import tempfile
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from docutils import nodes
 from docutils.parsers.rst import directives
@@ -43,7 +43,7 @@ class ShownCommand(SphinxDirective):
     optional_arguments = 1
     final_argument_whitespace = True
     has_content = True
-    option_spec = {
+    option_spec: ClassVar = {
         "lines": directives.positive_int,
         "no-output": directives.flag,
         "exit": directives.nonnegative_int,
@@ -90,12 +90,12 @@ class ShownCommand(SphinxDirective):
         (made / name).write_bytes(drawn.read_bytes())
         caption = self.options.get("caption", "")
         figure = nodes.figure(classes=["nnth-picture"], ids=[f"picture-{key}"])
-        figure += nodes.image(uri=f"/{_MADE}/{name}", alt=caption or command)
+        figure += nodes.image(uri=f"/{_MADE}/{name}", alt=caption or command, **_size(drawn))
         if caption:
             words, messages = self.parse_inline(caption)
             figure += nodes.caption(caption, "", *words, *messages)
         pictures = _pictures(self.env).setdefault(self.env.docname, [])
-        pictures.append((f"{_MADE}/{name}", command, figure["ids"][0]))
+        pictures.append((f"{_MADE}/{name}", command, figure["ids"][0], _is_wide(drawn)))
         return figure
 
 
@@ -152,6 +152,23 @@ def _joined(lines: Any) -> list[str]:
     return commands
 
 
+def _size(picture: Path) -> dict[str, str]:
+    """The width of a vector picture, enlarged so that its letters are as large as the page's."""
+    width = _width(picture)
+    return {"width": f"{width * 0.14:.1f}em"} if width else {}
+
+
+def _is_wide(picture: Path) -> bool:
+    return _width(picture) > 400
+
+
+def _width(picture: Path) -> float:
+    """In points, of a vector picture; 0 of others."""
+    head = picture.read_bytes()[:2000].decode(errors="replace")
+    points = re.search(r'<svg [^>]*\bwidth="([0-9.]+)pt"', head, re.DOTALL)
+    return float(points[1]) if points else 0.0
+
+
 class _Gallery(nodes.General, nodes.Element):
     """Where the gallery will be, once every page is read."""
 
@@ -166,23 +183,25 @@ class Gallery(SphinxDirective):
 def fill_gallery(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     for place in doctree.findall(_Gallery):
         gallery = nodes.container(classes=["nnth-gallery"])
-        order = [page for page in app.env.toctree_includes.get(app.config.root_doc, [])]
+        order = list(app.env.toctree_includes.get(app.config.root_doc, []))
         pages = _pictures(app.env)
         for page in sorted(pages, key=lambda page: order.index(page) if page in order else -1):
-            for uri, command, target in pages[page]:
+            for uri, command, target, wide in pages[page]:
                 where = app.builder.get_relative_uri(docname, page) + f"#{target}"
                 image = nodes.image(uri=uri, candidates={"*": uri}, alt=command)
-                item = nodes.figure(classes=["nnth-picture"], ids=[f"gallery-{target}"])
+                classes = ["nnth-picture", *["nnth-wide"] * wide]
+                item = nodes.figure(classes=classes, ids=[f"gallery-{target}"])
                 item += nodes.reference("", "", image, refuri=where)
                 item += nodes.caption("", "", nodes.literal(text=command))
                 gallery += item
         place.replace_self(gallery)
 
 
-def _pictures(env: Any) -> dict[str, list[tuple[str, str, str]]]:
+def _pictures(env: Any) -> dict[str, list[tuple[str, str, str, bool]]]:
+    """By page: where a picture is, its command, its place on the page, and whether it is wide."""
     if not hasattr(env, "nnth_pictures"):
         env.nnth_pictures = {}
-    found: dict[str, list[tuple[str, str, str]]] = env.nnth_pictures
+    found: dict[str, list[tuple[str, str, str, bool]]] = env.nnth_pictures
     return found
 
 

@@ -129,7 +129,8 @@ def one_moments(activation: Activation, k: float) -> dict[str, float]: ...
 def two_moments(activation: Activation, k_a: float, k_b: float, rho: float) -> dict[str, Any]: ...
 
 # gram.cpp
-def gram_into(  # fills nngp and ntk [m, m], C-contiguous; returns estimated error and route
+# Fills nngp and ntk [rows, m], C-contiguous; returns estimated error, route and the diagonals [m].
+def gram_into(
     activation: Activation,
     network: Network,
     x: ArrayLike,
@@ -137,7 +138,7 @@ def gram_into(  # fills nngp and ntk [m, m], C-contiguous; returns estimated err
     progress: Progress | None,
     nngp: Floats | None,
     ntk: Floats | None,
-) -> tuple[float, str]: ...
+) -> tuple[float, str, Floats, Floats]: ...
 
 # arrangement.cpp; what the fields mean is in nnth/regions/arrangement.hpp
 class TooManySubsetsError(ValueError): ...

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnth import _core
-from nnth.activation import activation
+from nnth.activation import Activation, activation
 from nnth.data import Data, data_of, file_name
 from nnth.kernel import Ntk, core_network, variances
 from nnth.plot import HeatMap, Lines, Panels
@@ -106,26 +106,57 @@ def gram(
     if kernel not in ("nngp", "ntk", "both"):
         raise ValueError(f"kernel must be nngp, ntk or both, not {kernel!r}")
     inputs, dimension = data.shape
-    _require_memory(inputs, 2 if kernel == "both" else 1)
-    begin()
-    matrices = {
-        name: np.empty((inputs, inputs)) if kernel in (name, "both") else None
-        for name in ("nngp", "ntk")
-    }
-    error, route = _core.gram_into(
-        chosen.core, network, data, threads, progress, matrices["nngp"], matrices["ntk"]
-    )
+    made = gram_rows(data, inputs, chosen, network, kernel, threads=threads, progress=progress)
     parameters: dict[str, Any] = {"file": file, "act": chosen.name, "depth": depth}
     parameters |= {"cb": cb, "cw": cw, "ntk": ntk, "inputs": inputs, "n0": dimension}
-    return Gram(matrices["nngp"], matrices["ntk"], error, route, Meta("gram", parameters))
+    return Gram(made.nngp, made.ntk, made.error, made.route, Meta("gram", parameters))
 
 
-def _require_memory(inputs: int, matrices: int) -> None:
-    needed = 8 * matrices * inputs * inputs
+@dataclass(frozen=True, eq=False)
+class GramRows:
+    """The first rows `(rows, m)` of kernel matrices, and the whole diagonals `(m,)`; see `Gram`."""
+
+    nngp: Matrix | None
+    ntk: Matrix | None
+    nngp_diagonal: Matrix
+    ntk_diagonal: Matrix
+    error: float
+    route: str
+
+
+def gram_rows(
+    data: Matrix,
+    rows: int,
+    act: Activation,
+    network: _core.Network,
+    kernel: Kernels,
+    *,
+    threads: int = 0,
+    progress: Callable[[int, int], object] | None = None,
+) -> GramRows:
+    """Return the rows of the first inputs of the matrices of `gram`, the same to the last bit.
+
+    data: `(m, n_0)`; rows: 1 to m. Time and memory are those of the entries that are returned.
+    Raises as `gram` does.
+    """
+    _require_memory(rows, len(data), 2 if kernel == "both" else 1)
+    begin()
+    nngp, ntk = (
+        np.empty((rows, len(data))) if kernel in (name, "both") else None
+        for name in ("nngp", "ntk")
+    )
+    error, route, nngp_diagonal, ntk_diagonal = _core.gram_into(
+        act.core, network, data, threads, progress, nngp, ntk
+    )
+    return GramRows(nngp, ntk, nngp_diagonal, ntk_diagonal, error, route)
+
+
+def _require_memory(rows: int, inputs: int, matrices: int) -> None:
+    needed = 8 * matrices * rows * inputs
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if needed > _SHARE_OF_MEMORY * free:
         raise MemoryError(
-            f"x must have fewer than {inputs} rows: {matrices} matrices of {inputs} x {inputs} "
+            f"x must have fewer than {inputs} rows: {matrices} matrices of {rows} x {inputs} "
             f"take {needed / 2**30:.1f} GiB and {free / 2**30:.1f} GiB are free"
         )
 

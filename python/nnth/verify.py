@@ -118,7 +118,7 @@ def _picture(found: Sequence[tuple[str, Statement]]) -> Lines:
         ),
         linear=DEVIATIONS,
         x_label="statement",
-        y_label="(measured - claimed)/deviation $z$",
+        y_label="deviation $z$ from the claim",
         note=f"{_FARTHEST:g} deviations and more are at the edge",
     )
 

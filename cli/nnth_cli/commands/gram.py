@@ -7,9 +7,7 @@ import typer
 
 from nnth_cli import options
 from nnth_cli.command import Call, command
-from nnth_cli.files import check_target
 from nnth_cli.output import write_arrays
-from nnth_cli.progress import interrupted_at_once
 
 if TYPE_CHECKING:
     from nnth.table import Table
@@ -49,18 +47,18 @@ def gram(
 
     with the recursions that `nnth kernel --help` shows. The matrices go to --output; what is
     printed, or added by --append, is their summary: trace, extreme eigenvalues, condition number.
+    --plot draws the matrices, and all eigenvalues above rounding by rank.
 
     \b
     Source: Lee et al. (2018); Jacot et al. (2018).
     Example: nnth gram data.npy --act relu --depth 5 -o kernels.npz
     """
-    if output is not None:
-        check_target("--output", output, (".npz",))
+    call.check_target("--output", output, (".npz",))
     from nnth.gram import gram as compute
 
     result = compute(file, act, depth=depth, cb=cb, cw=cw, kernel=kernel, ntk=ntk, **call.work)
     if output is not None:
         matrices = {"nngp": result.nngp, "ntk": result.ntk}
         write_arrays(output, {name: a for name, a in matrices.items() if a is not None})
-    with interrupted_at_once():
+    with call.interrupted_at_once():
         return result.summary()

@@ -48,7 +48,8 @@ def hermite(
     expression proves from what its values show.
 
     --dual compares the series to N terms with the exact kernel, and what is missing with its bound
-    |rho|^N sum over k >= N of a_k^2. --plot draws the energies, or these series.
+    |rho|^N sum over k >= N of a_k^2. --plot draws the energies, or what is
+    missing beside its bound.
 
     \b
     Source: Daniely, Frostig & Singer (2016); Gneiting (2013).

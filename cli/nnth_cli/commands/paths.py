@@ -7,13 +7,16 @@ import typer
 
 from nnth_cli import options
 from nnth_cli.command import Call, command
-from nnth_cli.files import check_target
 from nnth_cli.output import write_array
 
 if TYPE_CHECKING:
     from nnth.table import Table
 
 Sampler = Literal["law", "dense"]
+
+
+def names_of_laws() -> list[str]:
+    return ["gaussian", "rademacher", "uniform", "laplace"]
 
 
 def parse_input(text: str) -> Path | options.Vector:
@@ -41,6 +44,7 @@ def paths(
             help="Law of the weights: gaussian, rademacher, uniform or laplace. "
             "[default: gaussian]",
             metavar="NAME",
+            autocompletion=names_of_laws,
         ),
     ] = None,
     mu_moments: Annotated[
@@ -137,8 +141,7 @@ def paths(
     Example: nnth paths --width 64 --depth 20
              nnth paths --n0 16 --widths 64,64 --mu rademacher --sampler dense
     """
-    if save_samples is not None:
-        check_target("--save-samples", save_samples, (".npy",))
+    call.check_target("--save-samples", save_samples, (".npy",))
     call.check_together(_CONFLICTS, (("--delta", ("--inputs",)),))
     if save_samples is not None and samples == 0:
         raise ValueError("--save-samples must come with samples, not with --samples 0")

@@ -8,9 +8,7 @@ import typer
 
 from nnth_cli import options
 from nnth_cli.command import Call, command
-from nnth_cli.files import check_target
 from nnth_cli.output import write_arrays
-from nnth_cli.progress import interrupted_at_once
 
 if TYPE_CHECKING:
     from nnth.table import Table
@@ -135,8 +133,7 @@ def predict(
     Example: nnth predict --x x.npy --y y.npy --x-test u.npy --y-test v.npy --noise 0.01
              nnth predict --x x.npy --y y.npy --x-test u.npy --times 0,0.1:100:20 --plot flow.png
     """
-    if solution is not None:
-        check_target("--solution", solution, (".npz",))
+    call.check_target("--solution", solution, (".npz",))
     needs = (("--width", ("--samples",)), ("--step", ("--samples",)))
     call.check_together(needs=needs)
     if call.plot is not None and not points and sum(0.0 < time < math.inf for time in times) < 2:
@@ -144,7 +141,7 @@ def predict(
     from nnth.predict.predict import predict as compute
 
     # LAPACK would not listen to an interrupt, and nothing is half-written before it is done.
-    with interrupted_at_once():
+    with call.interrupted_at_once():
         result = compute(
             x,
             y,

@@ -8,7 +8,6 @@ import typer
 
 from nnth_cli import options
 from nnth_cli.command import Call, command
-from nnth_cli.files import check_target
 from nnth_cli.output import write_arrays
 
 if TYPE_CHECKING:
@@ -111,8 +110,7 @@ def regions(
     Hanin & Rolnick (2019), for the expectation.
     Example: nnth regions --widths 64,64,64 --domain box --box 10 --plot regions.png
     """
-    if cells is not None:
-        check_target("--cells", cells, (".npz",))
+    call.check_target("--cells", cells, (".npz",))
     call.check_together(_CONFLICTS, _NEEDS)
     _check_place(call.given, domain, along)
     if widths is None and net is None:

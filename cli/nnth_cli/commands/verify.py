@@ -1,13 +1,21 @@
 """`nnth verify`: the theorems of the course beside measurements."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nnth_cli.command import Call, command
 
+if TYPE_CHECKING:
+    from nnth.table import Table
 
-@command()
+
+def _failed(table: "Table") -> str:
+    failures = table.meta.parameters["failures"]
+    return failures and f"{failures} of {len(table)} claims do not fare as they should"
+
+
+@command(failed=_failed)
 def verify(
     theories: Annotated[
         list[str] | None,
@@ -23,7 +31,7 @@ def verify(
     ] = False,
     *,
     call: Call,
-) -> None:
+) -> "Table":
     """The theorems of the course, each beside a measurement.
 
     \b
@@ -40,8 +48,4 @@ def verify(
     """
     from nnth.verify import verify as compute
 
-    table = compute(theories or (), quick=quick, seed=call.seed, **call.work)
-    call.destination.deliver(table)
-    if failures := table.meta.parameters["failures"]:
-        typer.echo(f"nnth: {failures} of {len(table)} claims do not fare as they should", err=True)
-        raise typer.Exit(1)
+    return compute(theories or (), quick=quick, seed=call.seed, **call.work)

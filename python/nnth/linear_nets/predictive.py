@@ -20,6 +20,7 @@ from nnth.work import begin
 LEVELS: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
 _FARTHEST: Final = 350.0  # of v: r^2 stays in the range of numbers
 _STEPS: Final = 60
+_LOST: Final = 1e-6  # of a logarithm: a density off by more is no density
 _SPAN: Final = 1e-13  # of |x|: no more of it is outside the span of the data than rounding makes
 
 
@@ -35,7 +36,9 @@ class Scale:
         self.posterior = posterior
         self.gaussian = not posterior.layers.depth
         self.infinite = posterior.inverse_scale == 0.0  # beyond the range of numbers
-        if self.gaussian or self.infinite:
+        # Densities are ratios of evidences, and as good as these.
+        self.lost = not self.gaussian and posterior.error > _LOST
+        if self.gaussian or self.infinite or self.lost:
             return
         # The least of the scales, E[1/tau | data]^(-1/2); the tail may be far longer.
         self.unit = 1.0 / math.sqrt(2.0 * posterior.inverse_scale)
@@ -50,6 +53,8 @@ class Scale:
         mass = abs(level - 0.5)
         if mass == 0.0:
             return 0.0
+        if self.lost:
+            return math.nan
         if self.infinite:
             return math.copysign(math.inf, level - 0.5)
         panel = int(np.searchsorted(self.masses, mass, side="right")) - 1
@@ -113,13 +118,13 @@ def bayes_predictive(
 
     x, y, widths, width, depth, sigma2: as in `nnth.bayes`. x_new: points `(m, n_0)`; y_new: values
         `(m,)` at which the density is taken, by default the means. levels: of the quantiles, in
-        (0, 1), at most whole per cents apart: 0.05 is the column q05.
+        (0, 1): 0.05 is the column q05.
 
     Returns a Table, a row a depth, sigma2 and point: depth, sigma2, point (its row, from 0), mean,
     std, perp = |x_perp|, a column q.. a level, kurtosis (excess, 0 for a Gaussian), y (where the
     density is taken), log_density, log_gaussian (that of the Gaussian of this mean and std, which
-    the law tends to), note. A point in the span of the data is predicted with certainty: std 0 and
-    no density, as the note says.
+    the law tends to), note, which says where rounding leaves nothing of the law. A point in the
+    span of the data is predicted with certainty: std 0 and no density, as the note says.
 
     Accuracy: means are as good as the condition of X lets them; std to 1e-12, quantiles to 1e-12
     in probability, log_density to 1e-13 of its largest term. Cost: an integral a point, some 0.1
@@ -184,11 +189,18 @@ def _rows(
     apart = np.divide(where - mean, perp, out=np.zeros(count), where=~spanned)
     with np.errstate(divide="ignore", invalid="ignore"):
         log_perp = np.log(perp)
-        exact = log_density_of(posterior, apart / length) - log_perp
         gaussian = -0.5 * ((where - mean) / std) ** 2 - np.log(std) - 0.5 * math.log(2 * math.pi)
+        if law.gaussian:
+            exact = gaussian
+        elif law.lost:
+            exact = np.full(count, np.nan)
+        else:
+            exact = log_density_of(posterior, apart / length) - log_perp
     part["log_density"] = np.where(spanned, np.nan, exact)
     part["log_gaussian"] = np.where(spanned, np.nan, gaussian)
     far = "the scale leaves the range of numbers" if law.infinite else ""
+    if law.lost:
+        far = f"quantiles and density are lost: log evidence is off by {posterior.error:.1g}"
     part["note"] = ["in the span of the data: certain" if known else far for known in spanned]
     return part
 

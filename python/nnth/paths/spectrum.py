@@ -101,8 +101,7 @@ def path_spectrum(
                 rows.append(_bound(*kernel, bound, True, source, _FROZEN_NOTE))
     columns = {column: [row[column] for row in rows] for column in rows[0]}
     meta = drawn.meta(inputs=name, m=len(data))
-    table = Table(columns, meta)
-    return table.with_plot(_picture(largest, rows)) if largest.size else table
+    return Table(columns, meta, plot=_picture(largest, rows))
 
 
 def path_angles(
