@@ -120,7 +120,7 @@ def test_mp_and_product_in_a_pipe(tmp_path: Path) -> None:
         (("bayes",), "x and y must be given, or norm2, p and n0"),
         (("bayes", *DESCRIBED, "--sigma2", "1,x"), "--sigma2 must be numbers"),
         (("bayes", *DESCRIBED, "--sigma2", "nan"), "sigma2 must be positive"),
-        (("bayes", *DESCRIBED, "--predict", "new.npy"), "--predict must come with --x and --y"),
+        (("bayes", *DESCRIBED, "--predict", "new.npy"), "--predict must come with --x"),
         (("bayes", *DESCRIBED, "--levels", "0.5"), "--levels must come with --predict"),
         (("bayes", "--norm2", 2, "--p", 50, "--n0", 50), "must be 1 <= P < n0"),
         (("bayes", "--x", "no.npy", "--y", "no.npy"), "no.npy"),
@@ -135,7 +135,9 @@ def test_files_that_do_not_fit(folder: Path) -> None:
     wide, two = folder / "wide.npy", folder / "two.npy"
     np.save(wide, np.ones((3, 4)))
     np.save(two, np.ones((5, 2)))
-    assert "--y must be given with --x" in refusal("bayes", "--x", x, "--predict", new)
+    assert "--x and --y must be given with --predict" in refusal(
+        "bayes", "--x", x, "--predict", new
+    )
     assert "x and y must both be given" in refusal("bayes", "--x", x)
     assert "one number for each of 5" in refusal("bayes", "--x", x, "--y", two)
     assert "x_new must have as many" in refusal("bayes", "--x", x, "--y", y, "--predict", wide)

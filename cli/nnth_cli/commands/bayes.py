@@ -1,13 +1,15 @@
 """`nnth bayes`: the evidence of deep linear networks that interpolate a data set."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nnth_cli import options
-from nnth_cli.output import Destination
-from nnth_cli.progress import interrupted_at_once, progress_bar
+from nnth_cli.command import Call, command
+
+if TYPE_CHECKING:  # commands import the package when they are called
+    from nnth.table import Table
 
 
 def data(help: str) -> typer.models.OptionInfo:
@@ -16,6 +18,7 @@ def data(help: str) -> typer.models.OptionInfo:
     return option
 
 
+@command()
 def bayes(
     x: Annotated[
         Path | None,
@@ -61,14 +64,9 @@ def bayes(
             "With --predict: levels of the quantiles. [default: 0.05,0.25,0.5,0.75,0.95]"
         ),
     ] = None,
-    format: options.Format = None,
-    output: options.Output = None,
-    append: options.Append = None,
-    plot: options.Plot = None,
-    seed: options.Seed = 0,
-    threads: options.Threads = 0,
-    quiet: options.Quiet = False,
-) -> None:
+    *,
+    call: Call,
+) -> "Table":
     """Bayesian interpolation with deep linear networks, exactly.
 
     \b
@@ -95,15 +93,9 @@ def bayes(
              nnth bayes --x x.npy --y y.npy --width 100 --depth log:1:10000:20 --plot evidence.png
              nnth bayes --x x.npy --y y.npy --depth 3 --predict new.npy
     """
-    destination = Destination(format=format, output=output, append=append, plot=plot, quiet=quiet)
-    _check_together(
-        {
-            "--predict-y": predict_y is not None,
-            "--levels": levels is not None,
-            "--predict": predict is not None,
-            "--samples": samples is not None,
-            "--x": x is not None,
-        }
+    call.check_together(
+        [("--predict", "--samples")],
+        [("--predict-y", ("--predict",)), ("--levels", ("--predict",)), ("--predict", ("--x",))],
     )
     nets: Any = {
         "widths": widths,
@@ -115,35 +107,20 @@ def bayes(
         from nnth.linear_nets import bayes_predictive
         from nnth.linear_nets.predictive import LEVELS
 
-        assert x is not None
-        if y is None:
-            raise ValueError("--y must be given with --x")
-        with interrupted_at_once():
-            table = bayes_predictive(x, y, predict, predict_y, levels=levels or LEVELS, **nets)
-    else:
-        from nnth.linear_nets import bayes as compute
+        if x is None or y is None:
+            raise ValueError("--x and --y must be given with --predict")
+        with call.interrupted_at_once():
+            return bayes_predictive(x, y, predict, predict_y, levels=levels or LEVELS, **nets)
+    from nnth.linear_nets import bayes as compute
 
-        with progress_bar("bayes", quiet=quiet) as progress:
-            table = compute(
-                x,
-                y,
-                norm2=norm2,
-                p=p,
-                n0=n0,
-                samples=1000 if samples is None else samples,
-                seed=seed,
-                threads=threads,
-                progress=progress,
-                **nets,
-            )
-    destination.deliver(table)
-
-
-def _check_together(given: dict[str, bool]) -> None:
-    for name in ("--predict-y", "--levels"):
-        if given[name] and not given["--predict"]:
-            raise ValueError(f"{name} must come with --predict")
-    if given["--predict"] and given["--samples"]:
-        raise ValueError("--predict and --samples must not both be given")
-    if given["--predict"] and not given["--x"]:
-        raise ValueError("--predict must come with --x and --y")
+    return compute(
+        x,
+        y,
+        norm2=norm2,
+        p=p,
+        n0=n0,
+        samples=1000 if samples is None else samples,
+        seed=call.seed,
+        **call.work,
+        **nets,
+    )

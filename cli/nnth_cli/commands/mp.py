@@ -1,14 +1,17 @@
 """`nnth mp`: the Marchenko-Pastur law, beside spectra of random matrices."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from nnth_cli import options
-from nnth_cli.output import Destination
-from nnth_cli.progress import interrupted_at_once, progress_bar
+from nnth_cli.command import Call, command
+
+if TYPE_CHECKING:  # commands import the package when they are called
+    from nnth.table import Table
 
 
+@command()
 def mp(
     alpha: Annotated[
         float | None, typer.Option(help="The ratio P/n0, or --p and --n0 instead.", metavar="X")
@@ -30,14 +33,9 @@ def mp(
         Literal["law", "dense"],
         typer.Option(help="Draw a bidiagonal matrix with the same eigenvalues, or all of X."),
     ] = "law",
-    format: options.Format = None,
-    output: options.Output = None,
-    append: options.Append = None,
-    plot: options.Plot = None,
-    seed: options.Seed = 0,
-    threads: options.Threads = 0,
-    quiet: options.Quiet = False,
-) -> None:
+    *,
+    call: Call,
+) -> "Table":
     """The Marchenko-Pastur law, beside sampled spectra.
 
     \b
@@ -56,14 +54,12 @@ def mp(
     Example: nnth mp --alpha 0.5 --plot mp.png
              nnth mp --p 4000 --n0 2000 --samples 1 --levels 0.25,0.6,0.9
     """
-    destination = Destination(format=format, output=output, append=append, plot=plot, quiet=quiet)
-    if points is not None and levels is not None:
-        raise ValueError("--points and --levels must not both be given")
+    call.check_together([("--points", "--levels")])
     from nnth.linear_nets import mp as compute
 
     # A large matrix would not listen to an interrupt, and nothing is half-written before.
-    with progress_bar("mp", quiet=quiet) as progress, interrupted_at_once():
-        table = compute(
+    with call.interrupted_at_once():
+        return compute(
             alpha,
             p=p,
             n0=n0,
@@ -71,8 +67,6 @@ def mp(
             levels=levels,
             samples=samples,
             sampler=sampler,
-            seed=seed,
-            threads=threads,
-            progress=progress,
+            seed=call.seed,
+            **call.work,
         )
-    destination.deliver(table)

@@ -1,14 +1,17 @@
 """`nnth product`: the norm of a product of Gaussian matrices."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nnth_cli import options
-from nnth_cli.output import Destination
-from nnth_cli.progress import progress_bar
+from nnth_cli.command import Call, command
+
+if TYPE_CHECKING:  # commands import the package when they are called
+    from nnth.table import Table
 
 
+@command()
 def product(
     n0: Annotated[int, typer.Option(help="Dimension of the input.", metavar="N")] = 64,
     width: options.Width = None,
@@ -20,14 +23,9 @@ def product(
     samples: Annotated[
         int, typer.Option(help="Products to draw; 0 for theory alone.", metavar="N")
     ] = 100_000,
-    format: options.Format = None,
-    output: options.Output = None,
-    append: options.Append = None,
-    plot: options.Plot = None,
-    seed: options.Seed = 0,
-    threads: options.Threads = 0,
-    quiet: options.Quiet = False,
-) -> None:
+    *,
+    call: Call,
+) -> "Table":
     """The norm of a product of Gaussian matrices, and two limits.
 
     \b
@@ -46,20 +44,10 @@ def product(
     Example: nnth product --width 32 --depth 10
              nnth product --n0 16 --width 16 --depth 0:33:4 --plot moments.png
     """
-    destination = Destination(format=format, output=output, append=append, plot=plot, quiet=quiet)
     depths: Any = None if depth is None else options.parse_numbers("--depth", depth, whole=True)
     from nnth.linear_nets import product as compute
 
-    with progress_bar("product", quiet=quiet) as progress:
-        table = compute(
-            n0,
-            widths,
-            width=width,
-            depth=depths,
-            sigma2=sigma2,
-            samples=samples,
-            seed=seed,
-            threads=threads,
-            progress=progress,
-        )
-    destination.deliver(table)
+    return compute(
+        n0, widths, width=width, depth=depths, sigma2=sigma2, samples=samples, seed=call.seed,
+        **call.work,
+    )  # fmt: skip
