@@ -121,7 +121,7 @@ def test_threads_change_no_byte(
 LONG = {
     "kernel": "--act tanh --method quadrature --depth 100000 --rho 0.3 --cb 0.2 --cw 1.3",
     "gram": "big.npy --act gelu --depth 200",
-    "predict": "--x big.npy --y big.npy --x-test big.npy --times 1:100:50 --samples 500",
+    "predict": "--x big.npy --y big.npy --x-test big.npy --times log:1:100:50 --samples 500",
     "critical": "--act z*sigmoid(1.702*z) --depth 10000000",
     "phase": "--act sin(3*z)+z --cw 0.1:8:400 --cb 0:3:400",
     "gp": "--samples 10000000 --depth 20",

@@ -14,7 +14,8 @@ from typer.main import get_command
 # Each is a function of its own name in a module of its own name, imported only when needed.
 COMMANDS = (
     "kernel", "gram", "predict", "critical", "phase", "gp", "hermite", "rates", "catapult",
-    "quadratic", "lazy", "regions", "paths", "sweep", "verify", "lectures",
+    "quadratic", "lazy", "regions", "paths", "mp", "product", "bayes", "sweep", "verify",
+    "lectures",
 )  # fmt: skip
 
 EXAMPLES = """

@@ -60,6 +60,12 @@ COURSE: Final = (
      "nnth regions --net telgarsky:12"),
     ("12/5", "the polygon around 0",
      "nnth regions --n0 2 --width 32 --samples 100"),
+    ("12/7", "the spectrum of sample covariances, Marchenko-Pastur",
+     "nnth mp --alpha 0.5"),
+    ("12/7", "products of Gaussian matrices: width first, or depth first",
+     "nnth product --width 32 --depth 10"),
+    ("12/7", "Bayesian interpolation with deep linear networks, over depth",
+     "nnth bayes --norm2 2 --p 20 --n0 50 --width 200 --depth 0:30"),
 )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from nnth.work import begin
 # Packages whose module `statements` lists its checks as STATEMENTS; in order of the course.
 THEORIES: Final = (
     "gp", "criticality", "rates", "hermite", "lazy", "predict", "quadratic", "catapult", "paths",
-    "regions",
+    "regions", "linear_nets",
 )  # fmt: skip
 
 _FARTHEST: Final = 1000.0  # deviations, in a picture
