@@ -13,8 +13,9 @@ from typer.main import get_command
 
 # Each is a function of its own name in a module of its own name, imported only when needed.
 COMMANDS = (
-    "kernel", "gram", "predict", "critical", "phase", "gp", "hermite", "rates", "regions", "paths",
-    "mp", "product", "bayes", "sweep", "verify", "lectures",
+    "kernel", "gram", "predict", "critical", "phase", "gp", "hermite", "rates", "catapult",
+    "quadratic", "lazy", "regions", "paths", "mp", "product", "bayes", "sweep", "verify",
+    "lectures",
 )  # fmt: skip
 
 EXAMPLES = """
@@ -96,7 +97,7 @@ def nnth(
 
 
 def main() -> None:
-    """The entry point of the program."""
+    """Runs the command of the command line and ends the process."""
     conclude(run(get_command(app), sys.argv[1:]))
 
 
@@ -129,10 +130,13 @@ def run(command: Any, arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         code = READER_GONE
     except Exception as error:
-        if os.environ.get("NNTH_TRACEBACK"):
+        if _is_interrupt(error):
+            code = INTERRUPTED
+        elif os.environ.get("NNTH_TRACEBACK"):
             raise
-        code, message = explain(error)
-        typer.echo(f"nnth: error: {message}", err=True)
+        else:
+            code, message = explain(error)
+            typer.echo(f"nnth: error: {message}", err=True)
     if code:
         _abandon_output()
     return code
@@ -162,7 +166,16 @@ def explain(error: Exception) -> tuple[int, str]:
     return code, " ".join(message.split())
 
 
+def _is_interrupt(error: BaseException | None) -> bool:
+    """Whether it comes from Ctrl-C: one in the import of an extension arrives as an ImportError."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
 def _call(command: Any, arguments: Sequence[str]) -> int:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # set by `start`
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if "_NNTH_COMPLETE" in os.environ:  # the shell asks what may come next
         os.environ["COLUMNS"] = "10000"  # Rich breaks long helps, and fish takes a line for a word
         try:

@@ -42,7 +42,7 @@ def parse_whole_numbers(option: str, text: str) -> list[int]:
     return numbers
 
 
-def parse_numbers(option: str, text: str, *, whole: bool = False) -> list[float]:
+def parse_ranges(option: str, text: str, *, whole: bool = False) -> list[float]:
     """Numbers as `nnth sweep` takes them: a list, lo:hi:step or log:lo:hi:n; whole ones as ints.
 
     Raises ValueError, naming the option.
@@ -60,6 +60,20 @@ def parse_numbers(option: str, text: str, *, whole: bool = False) -> list[float]
                 f"{word!r})"
             ) from None
     return numbers
+
+
+def parse_numbers(option: str, text: str, *, infinite: bool = False) -> tuple[float, ...]:
+    """Numbers as 1,3,4.5 or a:b:n, equally spaced; `infinite` allows inf at the end of a list.
+
+    Raises ValueError, naming the option.
+    """
+    head, comma, last = text.rpartition(",")
+    try:
+        if infinite and last.strip() == "inf":
+            return (*(parse_vector(head) if comma else ()), math.inf)
+        return parse_grid(text) if ":" in text else parse_vector(text)
+    except typer.BadParameter as error:
+        raise ValueError(f"{option} {error.message}") from None
 
 
 def vector(help: str) -> Any:
@@ -99,6 +113,27 @@ def names_of_activations() -> list[str]:
         "exp", "gaussian", "gelu", "silu", "softplus", "sigmoid", "elu", "selu", "mish",
         "hard_tanh",
     ]  # fmt: skip
+
+
+def equal_layers(width: int | None, depth: int | None, default_depth: int) -> str:
+    """What --width and --depth mean, as --widths says it. Raises ValueError, naming the option."""
+    from nnth.checks import whole
+
+    layers = whole("depth", default_depth if depth is None else depth)
+    return f"{whole('width', 64 if width is None else width)}*{layers}"
+
+
+# Checked for every command, also where nothing is random and one thread is enough.
+def check_seed(option: typer.CallbackParam, value: int | None) -> int | None:
+    if value is not None and not 0 <= value < 2**64:
+        raise ValueError(f"{option.name} must be in [0, 2**64), not {value}")
+    return value
+
+
+def check_threads(threads: int) -> int:
+    if threads < 0:
+        raise ValueError(f"threads must be at least 0, not {threads}")
+    return threads
 
 
 Act: TypeAlias = Annotated[
@@ -181,14 +216,27 @@ Plot: TypeAlias = Annotated[
 ]
 Seed: TypeAlias = Annotated[
     int,
-    typer.Option(help="Seed of the random numbers; the same seed, the same result.", metavar="N"),
+    typer.Option(
+        help="Seed of the random numbers; the same seed, the same result.",
+        metavar="N",
+        callback=check_seed,
+    ),
 ]
 UnusedSeed: TypeAlias = Annotated[
     int | None,
-    typer.Option(help="Accepted by every command; nothing here is random.", metavar="N"),
+    typer.Option(
+        help="Accepted by every command; nothing here is random.",
+        metavar="N",
+        callback=check_seed,
+    ),
 ]
 Threads: TypeAlias = Annotated[
-    int, typer.Option(help="Threads to use, 0 for all; the result is the same.", metavar="N")
+    int,
+    typer.Option(
+        help="Threads to use, 0 for all; the result is the same.",
+        metavar="N",
+        callback=check_threads,
+    ),
 ]
 Quiet: TypeAlias = Annotated[
     bool,

@@ -175,6 +175,47 @@ def count_arrangement(  # weights [n, d], biases [n]
     weights: ArrayLike, biases: ArrayLike, threads: int, progress: Progress | None
 ) -> ArrangementCounts: ...
 
+# catapult.cpp; what the keys mean is in nnth/catapult/recursion.hpp, Outcome, and nets.hpp
+def catapult_trajectory(  # z, lambda, error [steps]; the outcome's ending, step, peak, ... [1]
+    eta: float, kappa: float, y: float, z0: float, lambda0: float, steps: int
+) -> dict[str, Any]: ...
+def catapult_outcomes(  # fields of Outcome [rate]
+    eta: ArrayLike,
+    kappa: float,
+    y: float,
+    z0: float,
+    lambda0: float,
+    steps: int,
+    threads: int,
+    progress: Progress | None,
+) -> dict[str, Any]: ...
+def catapult_nets(  # fields of Outcome [net, rate, model]
+    width: int,
+    x: Floats,
+    y: float,
+    rates: Sequence[float],
+    of_curvature: bool,
+    steps: int,
+    seed: int,
+    start: int,
+    samples: int,
+    threads: int,
+    progress: Progress | None,
+) -> dict[str, Any]: ...
+def catapult_courses(  # fields of Courses [net, model, step], length [net, model]; Outcomes
+    width: int,
+    x: Floats,
+    y: float,
+    rate: float,
+    of_curvature: bool,
+    steps: int,
+    seed: int,
+    start: int,
+    samples: int,
+    threads: int,
+    progress: Progress | None,
+) -> tuple[dict[str, Any], dict[str, Any]]: ...
+
 # path_sampling.cpp
 def sample_paths(  # a state of moments, values and logarithms [keep], a quantity each
     x: Sequence[float],

@@ -100,8 +100,8 @@ def bayes(
     nets: Any = {
         "widths": widths,
         "width": width,
-        "depth": None if depth is None else options.parse_numbers("--depth", depth, whole=True),
-        "sigma2": options.parse_numbers("--sigma2", sigma2),
+        "depth": None if depth is None else options.parse_ranges("--depth", depth, whole=True),
+        "sigma2": options.parse_ranges("--sigma2", sigma2),
     }
     if predict is not None:
         from nnth.linear_nets import bayes_predictive

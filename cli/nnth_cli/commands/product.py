@@ -44,7 +44,7 @@ def product(
     Example: nnth product --width 32 --depth 10
              nnth product --n0 16 --width 16 --depth 0:33:4 --plot moments.png
     """
-    depths: Any = None if depth is None else options.parse_numbers("--depth", depth, whole=True)
+    depths: Any = None if depth is None else options.parse_ranges("--depth", depth, whole=True)
     from nnth.linear_nets import product as compute
 
     return compute(

@@ -103,7 +103,10 @@ def sweep(
         ),
     ] = None,
     sweep_seed: Annotated[
-        int, typer.Option(help="What the points' seeds are made of.", metavar="N")
+        int,
+        typer.Option(
+            help="What the points' seeds are made of.", metavar="N", callback=options.check_seed
+        ),
     ] = 0,
     jobs: Annotated[
         int, typer.Option(help="Worker processes, of one thread each; 0 for none.", metavar="N")
