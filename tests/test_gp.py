@@ -501,3 +501,7 @@ def test_an_interrupt_says_where_it_was() -> None:
 def test_what_is_wrong_is_named(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         gp(**changes)
+
+
+def test_the_seed_is_0_unless_it_is_given() -> None:
+    assert (gp_nets().seed, gp_nets(seed=3).seed) == (0, 3)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from nnth import ntk_moments, path_angles, path_distribution, path_spectrum, paths, sample_paths
 from nnth.paths.distribution import ks_distance, laws_of
@@ -234,6 +235,19 @@ def test_the_distance_of_a_sample() -> None:
     values = np.array([0.1, 0.2, 0.9])
     assert ks_distance(values, lambda v: v) == pytest.approx(2 / 3 - 0.2)
     assert math.isnan(ks_distance(np.empty(0), lambda v: v))
+
+
+def test_the_distance_of_laws() -> None:
+    nets = path_nets(widths=(3, 5), samples=0)
+    exact, _, normal = laws_of(nets)
+    assert (exact.name, normal.name) == ("exact", "lognormal")
+    table = path_distribution(widths=(3, 5), samples=0)
+    assert table["law"].tolist() == ["exact", "lognormal-chi2", "lognormal"]
+    assert table["distance"][0] == 0.0
+    b = 5 * (1 / 3 + 1 / 5)
+    cdf = stats.norm.cdf(exact.v, -b / 2, math.sqrt(b))
+    # Both to 1e-5, and the largest difference is at a point of the grid or near it.
+    assert table["distance"][2] == pytest.approx(np.max(np.abs(exact.cdf - cdf)), abs=1e-4)
 
 
 def test_bounds_hold_and_the_invalid_one_says_why() -> None:
