@@ -1,27 +1,15 @@
 """`nnth gp` as a process: in a pipe, in a loop, interrupted, with bad arguments."""
 
 import csv
-import signal
-import subprocess
-import sys
-import time
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import processes
 import pytest
+from processes import interrupted, rows_of
 
-NNTH = Path(sys.executable).with_name("nnth")
-
-
-def call(*arguments: Any, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    words = [NNTH, "gp", *map(str, arguments)]
-    return subprocess.run(words, capture_output=True, text=True, cwd=cwd, check=False)
-
-
-def rows_of(done: subprocess.CompletedProcess[str]) -> list[dict[str, str]]:
-    assert (done.returncode, done.stderr) == (0, "")
-    return list(csv.DictReader(done.stdout.splitlines()))
+call = partial(processes.call, "gp")
 
 
 def test_a_pipe_gets_rows_with_what_made_them() -> None:
@@ -96,19 +84,7 @@ def test_pictures(arguments: str, tmp_path: Path) -> None:
 
 
 def test_an_interrupt_says_what_was_done_and_leaves_no_file(tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [NNTH, "gp", "--samples", "1000000000", "-o", "r.csv"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=tmp_path,
-    )
-    time.sleep(1.5)
-    process.send_signal(signal.SIGINT)
-    begun = time.monotonic()
-    out, err = process.communicate(timeout=60)
-    assert time.monotonic() - begun < 2
-    assert process.returncode == -signal.SIGINT  # 130 in a shell
+    out, err = interrupted("gp", "--samples", 10**9, "-o", "r.csv", cwd=tmp_path)
     assert out == ""
     assert err.startswith("nnth: interrupted: at width 16 ")
     assert "of 1000000000 networks were drawn" in err

@@ -2,49 +2,27 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import processes
 import pytest
+from processes import call, interrupted, refusal, rows_of
 
 from nnth import gram, kernel
 
-NNTH = str(Path(sys.executable).with_name("nnth"))
+NNTH = str(processes.NNTH)
 
 RESULTS = (
     "layer", "k_aa", "k_bb", "k_ab", "corr", "gap", "theta_aa", "theta_bb", "theta_ab",
     "chi_par", "chi_perp", "error",
 )  # fmt: skip
-
-
-def call(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([NNTH, *map(str, arguments)], capture_output=True, text=True, timeout=60)
-
-
-def rows_of(done: subprocess.CompletedProcess[str]) -> list[dict[str, str]]:
-    assert (done.returncode, done.stderr) == (0, "")
-    return list(csv.DictReader(io.StringIO(done.stdout)))
-
-
-def refusal(*arguments: object) -> str:
-    """The one line of a command that takes its input to be wrong."""
-    done = call(*arguments)
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert done.stderr.startswith("nnth: error: ")
-    assert done.stderr.endswith("\n")
-    assert done.stderr.count("\n") == 1
-    return done.stderr
 
 
 @pytest.fixture
@@ -279,20 +257,10 @@ def test_an_interrupt_is_answered_at_once_and_leaves_no_file(
     shape: tuple[int, int], arguments: list[str], tmp_path: Path
 ) -> None:
     np.save(tmp_path / "x.npy", np.random.default_rng(0).standard_normal(shape))
-    process = subprocess.Popen(
-        [NNTH, "gram", tmp_path / "x.npy", *arguments, "-o", tmp_path / "k.npz"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+    out, err = interrupted(
+        "gram", tmp_path / "x.npy", *arguments, "-o", tmp_path / "k.npz", work=0.7
     )
-    wait_for_work(process.pid, seconds=0.7)
-    assert process.poll() is None
-    process.send_signal(signal.SIGINT)
-    sent = time.monotonic()
-    out, err = process.communicate(timeout=60)
-    # 0.1 s where the machine is idle; the promise is a fraction of a second.
-    assert time.monotonic() - sent < 1.5
-    assert process.returncode == -signal.SIGINT  # which a shell reports as 130
-    assert (out, err) == (b"", b"")
+    assert (out, err) == ("", "")
     assert list(tmp_path.iterdir()) == [tmp_path / "x.npy"]
 
 
@@ -311,14 +279,3 @@ def test_an_interrupt_is_answered_among_the_eigenvalues_too(tmp_path: Path) -> N
     assert process.returncode == -signal.SIGINT
     with np.load(out) as back:  # what was finished stays
         assert back["nngp"].shape == (3000, 3000)
-
-
-def wait_for_work(pid: int, *, seconds: float) -> None:
-    """Returns once a process has used this much processor time, start-up included (0.2 s)."""
-    end = time.monotonic() + 30.0
-    while time.monotonic() < end:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        if (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") >= seconds:
-            return
-        time.sleep(0.02)
-    pytest.fail("the process does not work")

@@ -3,43 +3,23 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
-import signal
-import subprocess
-import sys
-import time
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import processes
 import pytest
+from processes import interrupted, rows_of
 
 from nnth import paths
 
-NNTH = str(Path(sys.executable).with_name("nnth"))
+call = partial(processes.call, "paths")
+refusal = partial(processes.refusal, "paths")
+
 
 PROMISED = ("quantity", "order", "exact", "mean", "stderr", "z", "asymptotic")
-
-
-def call(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [NNTH, "paths", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=cwd)
-
-
-def rows_of(done: subprocess.CompletedProcess[str]) -> list[dict[str, str]]:
-    assert (done.returncode, done.stderr) == (0, "")
-    return list(csv.DictReader(io.StringIO(done.stdout)))
-
-
-def refusal(*arguments: object, cwd: Path | None = None) -> str:
-    """The one line of a command that takes its input to be wrong."""
-    done = call(*arguments, cwd=cwd)
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert done.stderr.startswith("nnth: error: ")
-    assert done.stderr.count("\n") == 1
-    return done.stderr
 
 
 def test_a_new_users_first_command() -> None:
@@ -190,19 +170,7 @@ def test_pictures_of_what_there_is(arguments: str, tmp_path: Path) -> None:
 
 
 def test_an_interrupt_says_what_was_done_and_leaves_no_file(tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [NNTH, "paths", "--samples", "20000000000", "-o", "r.csv"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=tmp_path,
-    )
-    time.sleep(1.5)
-    process.send_signal(signal.SIGINT)
-    begun = time.monotonic()
-    out, err = process.communicate(timeout=60)
-    assert time.monotonic() - begun < 2
-    assert process.returncode == -signal.SIGINT  # 130 in a shell
+    out, err = interrupted("paths", "--samples", 2 * 10**10, "-o", "r.csv", cwd=tmp_path)
     assert out == ""
     assert err.startswith("nnth: interrupted: ")
     assert "of 20000000000 networks were drawn" in err

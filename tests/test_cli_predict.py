@@ -2,37 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import call, interrupted, refusal, rows_of
 
 from nnth import hermite, predict
-
-NNTH = str(Path(sys.executable).with_name("nnth"))
-
-
-def call(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([NNTH, *map(str, arguments)], capture_output=True, text=True, timeout=60)
-
-
-def rows_of(done: subprocess.CompletedProcess[str]) -> list[dict[str, str]]:
-    assert (done.returncode, done.stderr) == (0, "")
-    return list(csv.DictReader(io.StringIO(done.stdout)))
-
-
-def refusal(*arguments: object) -> str:
-    done = call(*arguments)
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert done.stderr.startswith("nnth: error: ")
-    return done.stderr
 
 
 @pytest.fixture
@@ -65,7 +41,7 @@ def test_predict_in_a_pipe_is_what_the_package_returns(files: list[str]) -> None
 
 def test_predict_writes_every_point(files: list[str], tmp_path: Path) -> None:
     target = tmp_path / "law.npz"
-    more = ("--times", "0,1", "--samples", 3, "--width", 8, "-o", target)
+    more = ("--times", "0,1", "--samples", 3, "--width", 8, "--solution", target)
     rows = rows_of(call("predict", *files, *more, "--points"))
     assert len(rows) == 2 * 4
     with np.load(target) as law:
@@ -98,26 +74,19 @@ def test_predict_refuses_before_it_works(files: list[str], tmp_path: Path) -> No
     assert "--plot must come with two" in refusal("predict", *files, "--plot", tmp_path / "a.png")
     assert "must be times as" in refusal("predict", *files, "--times", "0,x")
     assert "must be times as" in refusal("predict", *files, "--times", "1:0.1:5")
-    assert "must end in .npz" in refusal("predict", *files, "-o", tmp_path / "law.csv")
+    assert "must end in .npz" in refusal("predict", *files, "--solution", tmp_path / "law.csv")
     assert "--x-test" in refusal("predict", *files[:4])
     twice = np.ones((10, 3))
     np.save(files[1], twice)
     target = tmp_path / "law.npz"
-    assert "noise must be above" in refusal("predict", *files, "-o", target)
+    assert "noise must be above" in refusal("predict", *files, "--solution", target)
     assert not target.exists()
 
 
 def test_an_interrupt_ends_a_training(files: list[str]) -> None:
-    work = [NNTH, "predict", *files, "--times", "20", "--samples", "5000", "--width", "1024"]
-    process = subprocess.Popen(work, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    time.sleep(1.5)
-    assert process.poll() is None
-    sent = time.monotonic()
-    os.kill(process.pid, signal.SIGINT)
-    out, _ = process.communicate(timeout=20)
-    assert time.monotonic() - sent < 1.0
-    assert process.returncode in (-signal.SIGINT, 130)
-    assert out == b""
+    arguments = ["--times", 20, "--samples", 5000, "--width", 1024]
+    out, _ = interrupted("predict", *files, *arguments)
+    assert out == ""
 
 
 def test_hermite_in_a_pipe_is_what_the_package_returns() -> None:

@@ -4,28 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-import signal
-import subprocess
-import sys
-import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import processes
 import pytest
+from processes import interrupted, rows_of
 
 from nnth import rates
 
-NNTH = str(Path(sys.executable).with_name("nnth"))
-
-
-def call(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    words = [NNTH, "rates", *map(str, arguments)]
-    return subprocess.run(words, capture_output=True, text=True, timeout=60, cwd=cwd)
-
-
-def rows_of(done: subprocess.CompletedProcess[str]) -> list[dict[str, str]]:
-    assert (done.returncode, done.stderr) == (0, "")
-    return list(csv.DictReader(io.StringIO(done.stdout)))
+call = partial(processes.call, "rates")
 
 
 @pytest.fixture
@@ -56,8 +45,8 @@ def test_a_new_users_first_command() -> None:
         (["--depth", 3, "--samples", 5, "--plot", "a.png"], 20, "eta"),
         (["--inputs", "x.npy", "--plot", "a.png"], 5, "measured"),
         (["--inputs", "x.npy", "--y", "y.npy", "--width", 16, "--steps", 9], 5, "net_loss"),
-        (["--inputs", "x.npy", "--noise", 0.5, "--samples", 10, "--steps", 50, "--plot", "a.pdf"],
-         3, "stationary"),
+        (["--inputs", "x.npy", "--gradient-noise", 0.5, "--samples", 10, "--steps", 50,
+          "--plot", "a.pdf"], 3, "stationary"),
         (["--training", "--width", "16,32", "--samples", 3, "--plot", "a.svg"], 46, "exponent"),
         (["--training", "--width", "16,32", "--samples", 3, "--inputs", "x.npy", "--y", "y.npy"],
          46, "note"),
@@ -71,31 +60,26 @@ def test_modes(arguments: list[object], rows: int, column: str, folder: Path) ->
         assert (folder / str(arguments[-1])).stat().st_size > 1000
 
 
-def test_statements_hold_and_those_of_the_notes_fail() -> None:
-    rows = rows_of(call("--statements"))
-    assert [row["lecture"] for row in rows] == ["L7"] * 11 + ["Pathologies"] * 3
-    assert list(rows[0])[:5] == ["lecture", "statement", "theory", "measured", "stderr"]
-    assert max(abs(float(row["z"])) for row in rows) < 3.0
-    wrong = [abs(float(row["z_notes"])) for row in rows if row["notes"] != "nan"]
-    assert len(wrong) == 12
-    assert min(wrong) > 20.0
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--width", "3,4"], "--width must be one number without --training, not 3,4"),
         (["--width", "3,x"], "--width must be whole numbers, as in 2,4, not '3,x' (at 'x')"),
         (["--samples", "-1"], "samples must be at least 0, not -1"),
-        (["--noise", "1"], "--noise must come with --inputs"),
+        (["--gradient-noise", "1"], "--gradient-noise must come with --inputs"),
         (["--y", "y.npy"], "--y must come with --inputs"),
         (["--steps", "5"], "--steps must come with --inputs or --training"),
         (["--training", "--cw", "2"], "--training and --cw must not both be given"),
         (["--training", "--inputs", "x.npy"], "--training must come with --y where --inputs is"),
         (["--inputs", "none.npy"], "none.npy"),
-        (["--inputs", "x.npy", "--samples", "3"], "--samples must come with --noise or --width"),
-        (["--inputs", "x.npy", "--width", "8", "--noise", "1"], "--noise and --width must not"),
-        (["--statements", "--depth", "3"], "--statements and --depth must not both be given"),
+        (
+            ["--inputs", "x.npy", "--samples", "3"],
+            "--samples must come with --gradient-noise or --width",
+        ),
+        (
+            ["--inputs", "x.npy", "--width", "8", "--gradient-noise", "1"],
+            "--gradient-noise and --width must not",
+        ),
     ],
 )
 def test_bad_input_is_named(arguments: list[str], message: str, folder: Path) -> None:
@@ -119,16 +103,15 @@ def test_a_loop_appends(tmp_path: Path) -> None:
     [
         (["--width", "500", "--depth", "20", "--samples", "1000000"], "networks were drawn"),
         (["--training", "--samples", "100000"], "trainings were done"),
+        (
+            ["--inputs", "x.npy", "--gradient-noise", "1", "--samples", "1000000"],
+            "steps were taken",
+        ),
+        (["--inputs", "x.npy", "--width", "4096", "--steps", "20000"], " of 5 rates"),
     ],
 )
-def test_an_interrupt_ends_it_at_once(arguments: list[str], said: str) -> None:
-    words = [NNTH, "rates", *arguments]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
-        time.sleep(0.7)
-        begun = time.monotonic()
-        run.send_signal(signal.SIGINT)
-        out, err = run.communicate(timeout=10)
-    assert time.monotonic() - begun < 2.0  # a busy machine; it listens a few times a second
-    assert (run.returncode, out) == (-signal.SIGINT, "")
+def test_an_interrupt_ends_it_at_once(arguments: list[str], said: str, folder: Path) -> None:
+    out, err = interrupted("rates", *arguments, cwd=folder)
+    assert out == ""
     assert said in err
     assert err.count("\n") == 1

@@ -3,46 +3,26 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
-import signal
-import subprocess
-import sys
-import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import processes
 import pytest
+from processes import interrupted, rows_of
 
 from nnth import random_network, regions, regions_along, regions_through
 from nnth.regions.cells import cells
 
-NNTH = str(Path(sys.executable).with_name("nnth"))
+call = partial(processes.call, "regions")
+refusal = partial(processes.refusal, "regions")
+
 
 RESULTS = (
     "activation_regions", "linear_regions", "bounded", "unbounded", "vertices", "edges",
     "mean_sides", "zero_cell_sides", "exact_signs", "expected", "upper_bound",
 )  # fmt: skip
-
-
-def call(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [NNTH, "regions", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=cwd)
-
-
-def rows_of(done: subprocess.CompletedProcess[str]) -> list[dict[str, str]]:
-    assert (done.returncode, done.stderr) == (0, "")
-    return list(csv.DictReader(io.StringIO(done.stdout)))
-
-
-def refusal(*arguments: object, cwd: Path | None = None) -> str:
-    """The one line of a command that takes its input to be wrong."""
-    done = call(*arguments, cwd=cwd)
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert done.stderr.startswith("nnth: error: ")
-    assert done.stderr.count("\n") == 1
-    return done.stderr
 
 
 @pytest.fixture
@@ -270,19 +250,8 @@ def test_pictures_of_what_there_is(arguments: str, tmp_path: Path) -> None:
 
 
 def test_an_interrupt_says_what_was_done_and_leaves_no_file(tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [NNTH, "regions", "--widths", "1000,1000,1000", "-o", "r.csv", "--plot", "r.png"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=tmp_path,
-    )
-    time.sleep(2)
-    process.send_signal(signal.SIGINT)
-    begun = time.monotonic()
-    out, err = process.communicate(timeout=60)
-    assert time.monotonic() - begun < 2
-    assert process.returncode == -signal.SIGINT  # 130 in a shell
+    arguments = ["--widths", "1000,1000,1000", "-o", "r.csv", "--plot", "r.png"]
+    out, err = interrupted("regions", *arguments, cwd=tmp_path, work=1.2)
     assert out == ""
     assert err.startswith("nnth: interrupted: ")
     assert "of the parts of the net were counted" in err

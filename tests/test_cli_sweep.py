@@ -456,7 +456,7 @@ def test_a_picture_of_columns(tmp_path: Path, here: Call, refused: Call) -> None
     assert here(*grid, *figure) == ""
     shown = (tmp_path / "r.svg").read_text()
     assert shown.startswith("<?xml")
-    assert "width 16" in shown
+    assert "<!-- $n = 16$ -->" in shown
     (tmp_path / "r.svg").unlink()
     here(*grid, *figure)  # of rows that are there
     assert (tmp_path / "r.svg").read_text() == shown

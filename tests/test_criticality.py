@@ -4,18 +4,19 @@ import csv
 import io
 import math
 import subprocess
-import sys
 from pathlib import Path
 
 import mpmath as mp
 import numpy as np
+import processes
 import pytest
+from processes import call
 
 from nnth import CATALOGUE, critical, critical_decay, kernel, phase
 from nnth.activation import activation
 from nnth.criticality.points import critical_points, variance_map
 
-NNTH = str(Path(sys.executable).with_name("nnth"))
+NNTH = str(processes.NNTH)
 
 # Two kinks in the curvature make E[s s''] change its sign twice: three critical points.
 SEVERAL = "where(z > 0, z - z**2*exp(-z), z + z**2*exp(z))"
@@ -365,10 +366,6 @@ def test_threads_make_no_difference() -> None:
 # The commands.
 
 
-def call(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([NNTH, *map(str, arguments)], capture_output=True, text=True, timeout=60)
-
-
 def test_the_promised_columns_come_first(tmp_path: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(call("critical", "--act", "gelu").stdout)))
     assert list(rows[0])[:6] == ["cb", "cw", "k_star", "chi_par", "chi_perp", "universality"]
@@ -394,6 +391,7 @@ def test_the_promised_columns_come_first(tmp_path: Path) -> None:
         (["critical", "--depth", "5", "--norm", "-1"], "norm must be finite and at least 0"),
         (["critical", "--act", "softplus", "--depth", "5"], "softplus has none: chi_par is above"),
         (["phase", "--cw", "1:2"], "must be a number or a:b:n"),
+        (["phase", "--cw", "1", "--cb", "0", "--plot", "x.png"], "with several --cw or --cb"),
         (["phase", "--cw", "3:1:5"], "must rise from a to b"),
         (["phase", "--cw", "-1"], "cw must be finite and at least 0, not -1"),
         (["phase", "--cb", "0:nan:5"], "must be a number or a:b:n"),

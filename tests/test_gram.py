@@ -12,6 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 from nnth import Gram, gram, kernel
+from nnth.activation import activation
+from nnth.gram import gram_rows
+from nnth.kernel import core_network
 
 Matrix = NDArray[np.float64]
 Spread = Literal["shared", "mild", "extreme"]
@@ -512,3 +515,24 @@ def test_one_input_is_a_matrix_of_one_entry() -> None:
     # C_w = 2: K^1 = 2 * 25/2, K^2 = K^1, Theta^2 = K^2 + Theta^1.
     assert table["trace"].tolist() == [25.0, 50.0]
     assert table["condition"].tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("act", ["relu", "tanh", "step"])
+@pytest.mark.parametrize("cb", [0.0, 0.2])
+@pytest.mark.parametrize("rows", [1, 64, 100, 150])
+def test_rows_are_those_of_the_whole_matrices(act: str, cb: float, rows: int) -> None:
+    """Blocks are of 64 inputs or so: rows end within one, at its end, and with all."""
+    x = np.random.default_rng(5).standard_normal((150, 3))
+    whole = gram(x, act, depth=2, cb=cb, cw=1.3)
+    chosen, network = activation(act), core_network(cb, 1.3, 2, "ntk")
+    first = gram_rows(x, rows, chosen, network, "both")
+    for part, full, diagonal in (
+        (first.nngp, whole.nngp, first.nngp_diagonal),
+        (first.ntk, whole.ntk, first.ntk_diagonal),
+    ):
+        assert np.array_equal(part, full[:rows])
+        assert np.array_equal(diagonal, full.diagonal())
+    assert (first.error, first.route) == (whole.error, whole.route)
+    ntk_alone = gram_rows(x, rows, chosen, network, "ntk", threads=2)
+    assert ntk_alone.nngp is None
+    assert np.array_equal(ntk_alone.ntk, first.ntk)

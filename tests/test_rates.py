@@ -1,5 +1,6 @@
 """Learning rates: contributions of layers, descent on data, lazy and mean-field training."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -252,7 +253,7 @@ def test_one_point_is_learnt_in_a_step() -> None:
 
 
 def test_the_triangle_inequality_bounds_the_variance() -> None:
-    table = noisy_descent(inputs(), "relu", noise=0.5, samples=10)
+    table = noisy_descent(inputs(), "relu", gradient_noise=0.5, samples=10)
     assert (table["notes"] > table["stationary"]).all()
     small = table["eta"] * table["eigenvalue"] <= 1.0
     assert table["notes"][small] == pytest.approx((0.5 / table["eigenvalue"][small]) ** 2)
@@ -270,8 +271,62 @@ def test_bad_data_is_named() -> None:
         descent_rates(x, width=0)
     with pytest.raises(ValueError, match="act must have a finite tangent kernel"):
         descent_rates(x, "step", cw=1.0)
-    with pytest.raises(ValueError, match="noise must be from 1e-50 to 1e50, not 0"):
-        noisy_descent(x, noise=0.0)
+    with pytest.raises(ValueError, match="gradient_noise must be from 1e-50 to 1e50, not 0"):
+        noisy_descent(x, gradient_noise=0.0)
+
+
+def test_the_ends_of_the_range_are_computed_or_refused() -> None:
+    x = inputs()
+    plain = descent_rates(x, y=np.ones(12))
+    for size in (1e200, 1e-200):
+        scaled = descent_rates(x, y=np.full(12, size), width=4, samples=3, steps=50)
+        assert scaled["factor"] == pytest.approx(plain["factor"], rel=1e-12)
+        assert np.isfinite(scaled["measured"]).all()
+        assert not np.isnan(scaled["net_loss"]).any()
+    # In units of the noise a chain is the same whatever the scale of the data.
+    units = noisy_descent(x, samples=20, steps=30)
+    large = noisy_descent(1e50 * x, gradient_noise=1e50, samples=20, steps=30)
+    assert large["z"] == pytest.approx(units["z"], rel=1e-9)
+    with pytest.raises(
+        ValueError, match=r"eta gradient_noise must be from 1e-125 to 1e125, not 1\.39\d*e-301"
+    ):
+        noisy_descent(1e150 * x)
+    with pytest.raises(ValueError, match="tangent kernel that is not 0: its largest eigenvalue"):
+        descent_rates(1e-155 * x)
+
+
+def test_networks_without_a_gradient_do_not_diverge() -> None:
+    """Of one ReLU neuron at one point half are dead: with y = 0 their loss is 0/0 of itself."""
+    x = inputs()[:1]
+    for y in (np.zeros(1), np.ones(1)):
+        table = descent_rates(x, "relu", y=y, width=1, samples=20, steps=20)
+        assert np.isfinite(table["net_loss"]).all()
+        assert table["diverged"][0] < 0.3
+
+
+@pytest.mark.parametrize(("points", "modes"), [(1, 1), (2, 2), (3, 3)])
+def test_a_mode_is_told_once(points: int, modes: int) -> None:
+    table = noisy_descent(inputs()[:points], samples=20, steps=10)
+    assert len(table) == len(set(table["eigenvalue"])) == modes
+
+
+def test_the_line_of_the_picture_goes_through_the_theory() -> None:
+    """After few steps the slowest modes are far from rest."""
+    table = noisy_descent(inputs(), samples=20, steps=5)
+    _, x, y = table.plot.lines[0]
+    ends = np.array([table["theory"][0], table["theory"][-1]])
+    assert (x[0], x[-1]) == (table["eigenvalue"][0], table["eigenvalue"][-1])
+    assert y[[0, -1]] == pytest.approx(ends, rel=1e-9)
+    assert (ends < 0.9 * table["stationary"][[0, -1]]).all()
+
+
+def test_the_law_of_z_over_seeds() -> None:
+    """Standard normal but for the skewness of a chi-square: 100 seeds know its spread to 7 %."""
+    z = np.array(
+        [noisy_descent(inputs(), samples=500, steps=20, seed=s)["z"] for s in range(100)]
+    )  # fmt: skip
+    assert np.abs(z.mean(axis=0)).max() < 0.35
+    assert z.std(axis=0) == pytest.approx(np.ones(3), abs=0.22)
 
 
 # Lazy and mean field.
@@ -362,6 +417,44 @@ def test_the_fit_of_a_power() -> None:
     fits = [fitted_power(widths, errors * random.standard_normal(4), errors) for _ in range(4000)]
     slopes, stderr = np.array(fits).T
     assert stderr[0] == pytest.approx(slopes.std(), rel=0.04)  # known to 1 % of 4000 slopes
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: descent_rates(inputs(), samples=3), "samples must come with width"),
+        (lambda: descent_rates(inputs(), y=np.ones(12), seed=-1), r"seed must be in \[0, 2\*\*64"),
+        (lambda: noisy_descent(inputs(), samples=2.5), "samples must be a whole number, not 2.5"),
+        (lambda: noisy_descent(inputs(), steps=2.5), "steps must be a whole number, not 2.5"),
+        (
+            lambda: training_scalings(inputs=inputs(), y=np.ones(12), points=3),
+            "points and inputs must not both be given",
+        ),
+        (
+            lambda: training_scalings("relu_power:3", inputs=1e150 * inputs(), y=np.ones(12)),
+            "inputs must be smaller: the tangent kernel of relu_power:3 leaves the range",
+        ),
+    ],
+)  # fmt: skip
+def test_what_would_be_ignored_or_lost_is_refused(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_what_cannot_move_is_said_not_to() -> None:
+    """tanh of 0 is 0; one ReLU neuron is dead on one point, as half of them are."""
+    zero = training_scalings(inputs=np.zeros((2, 3)), y=np.ones(2), widths=(4, 8), samples=3)
+    dead = training_scalings(
+        "relu", inputs=inputs()[:1], y=np.ones(1), widths=(1, 2), samples=20, steps=5
+    )
+    for table in (zero, dead):
+        assert set(pick(table, "note", quantity="features", regime="lazy")) == {"does not move"}
+        assert set(pick(table, "note", quantity="eta_lambda")) == {"is 0"}
+    assert (pick(zero, "mean", quantity="loss") == 1.0).all()
+    assert np.isnan(pick(zero, "z", quantity="loss")).all()
+    # A loss beyond the squares of doubles is still relative.
+    huge = training_scalings(inputs=inputs()[:2], y=np.full(2, 1e200), widths=(4, 8), samples=3)
+    assert np.isfinite(pick(huge, "mean", quantity="first_step", regime="frozen")).all()
 
 
 def test_bad_training_is_named() -> None:

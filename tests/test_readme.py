@@ -12,7 +12,9 @@ README = (Path(__file__).parents[1] / "README.md").read_text()
 NNTH = Path(sys.executable).with_name("nnth")
 
 # The indented commands that need no file; without the shell around them.
-WITHOUT_FILES = "kernel|critical|phase|gp|hermite|rates|regions|paths|sweep"
+WITHOUT_FILES = (
+    "kernel|critical|phase|gp|hermite|rates|catapult|quadratic|lazy|regions|paths|sweep|lectures"
+)
 COMMANDS = re.findall(rf"^    nnth ((?:{WITHOUT_FILES}) [^|\n]*)$", README, re.MULTILINE)
 EXAMPLES = [command for command in COMMANDS if ".np" not in command and ".toml" not in command]
 

@@ -23,7 +23,7 @@ from nnth import (
     cells,
     count_regions,
     random_network,
-    region_statements,
+    region_bounds,
     regions,
     regions_along,
     regions_on_plane,
@@ -31,7 +31,7 @@ from nnth import (
 )
 from nnth.ensemble import ensemble
 from nnth.network import telgarsky
-from nnth.plot import Curve, Tessellation
+from nnth.plot import Lines, Tessellation
 from nnth.regions.bounds import expected_regions, zaslavsky
 from nnth.regions.pictures import MAX_CELLS, Place, place
 from nnth.regions.slices import random_slices
@@ -201,7 +201,7 @@ def test_an_interrupt_says_what_was_done() -> None:
 
 
 def test_statements_are_in_order_and_exact() -> None:
-    table = region_statements(n0=2, widths=(8, 8))
+    table = region_bounds(n0=2, widths=(8, 8))
     found = {
         b: (v, k) for b, v, k in zip(*(table[c] for c in ("bound", "value", "kind")), strict=True)
     }
@@ -211,7 +211,7 @@ def test_statements_are_in_order_and_exact() -> None:
     assert (found["2^N"][0], found["3^N"][0]) == (str(2**16), str(3**16))
     assert measured <= int(found["Serra 2018"][0])
     assert float(found["Kac-Rice"][0]) == expected_regions(2, (8, 8))
-    one = region_statements(widths=(9,))
+    one = region_bounds(widths=(9,))
     assert (one["bound"][0], one["value"][0], one["kind"][0]) == ("Zaslavsky", "46", "count")
     assert one["activation_regions"][0] == 46
 
@@ -226,7 +226,7 @@ def test_statements_of_a_box() -> None:
 
 
 def test_statements_need_no_count() -> None:
-    table = region_statements(n0=784, widths=(64, 64))
+    table = region_bounds(n0=784, widths=(64, 64))
     assert np.isnan(table["activation_regions"]).all()
     assert str(2**128) in table["value"]
 
@@ -555,16 +555,16 @@ def test_a_box_with_too_many_cells_is_shown_in_part(monkeypatch: pytest.MonkeyPa
 
 def test_a_line_is_drawn_as_its_function() -> None:
     picture = place("telgarsky:4").picture()
-    assert isinstance(picture, Curve)
-    inner = picture.x[picture.layers > 0]
-    assert inner.tolist() == [i / 16 for i in range(17)]
-    assert picture.y[picture.layers > 0, 0].tolist() == [i % 2 for i in range(17)]
+    assert isinstance(picture, Lines)
+    inner = sorted((x, y) for _, xs, ys, _ in picture.points for x, y in zip(xs, ys, strict=True))
+    assert inner == [(i / 16, i % 2) for i in range(17)]
     net = random_network(40, (6, 6), seed=2)
     path = np.random.default_rng(0).normal(size=(3, 40))
     along = place(net, through=path).picture()
-    assert isinstance(along, Curve)
-    assert (along.x[0], along.x[-1]) == (0.0, 2.0)
-    ends = [float(np.interp(t, along.x, along.y[:, 0])) for t in (0, 1, 2)]
+    assert isinstance(along, Lines)
+    ((_, x, y),) = along.lines
+    assert (x[0], x[-1]) == (0.0, 2.0)
+    ends = [float(np.interp(t, x, y)) for t in (0, 1, 2)]
     assert ends == pytest.approx(net(path)[:, 0], rel=1e-9)
 
 
@@ -611,4 +611,4 @@ def test_a_layer_of_many_inputs() -> None:
     assert value(ten, "bounded") == math.comb(14, 10)
     with pytest.raises(ValueError, match=r"subsets.*--along line"):
         regions(n0=10, widths=(1000,))
-    assert np.isnan(region_statements(n0=10, widths=(1000,))["activation_regions"]).all()
+    assert np.isnan(region_bounds(n0=10, widths=(1000,))["activation_regions"]).all()

@@ -28,7 +28,7 @@ SAMPLED: dict[str, Callable[[], Table]] = {
     "gp": lambda: nnth.gp(width=[8, 16], depth=1, samples=700),
     "regions": lambda: nnth.regions(widths="6,6", samples=7),
     "lines": lambda: nnth.regions_along("line", n0=5, widths="6,6", samples=5, lines=4),
-    "bounds": lambda: nnth.region_statements(widths="6,6", samples=3),
+    "bounds": lambda: nnth.region_bounds(widths="6,6", samples=3),
 }
 
 

@@ -9,16 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from nnth_cli.collect import collecting
-
 
 def check_target(option: str, path: Path, suffixes: Sequence[str]) -> None:
-    """Raises ValueError unless `path` ends in one of the suffixes and can be written.
-
-    A command that is called for its Table alone, as by a sweep at every point, writes no file.
-    """
-    if collecting():
-        raise ValueError(f"{option} must not be given in a sweep: all points would write to it")
+    """Raises ValueError unless `path` ends in one of the suffixes and can be written."""
     if path.suffix.lower() not in suffixes:
         known = " or ".join(filter(None, [", ".join(suffixes[:-1]), suffixes[-1]]))
         raise ValueError(f"{option} must end in {known}, not {str(path)!r}")

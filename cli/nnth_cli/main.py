@@ -13,8 +13,8 @@ from typer.main import get_command
 
 # Each is a function of its own name in a module of its own name, imported only when needed.
 COMMANDS = (
-    "kernel", "gram", "predict", "critical", "phase", "gp", "hermite", "rates", "regions", "paths",
-    "sweep",
+    "kernel", "gram", "predict", "critical", "phase", "gp", "hermite", "rates", "catapult",
+    "quadratic", "lazy", "regions", "paths", "sweep", "verify", "lectures",
 )  # fmt: skip
 
 EXAMPLES = """
@@ -176,7 +176,11 @@ def _call(command: Any, arguments: Sequence[str]) -> int:
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # set by `start`
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if "_NNTH_COMPLETE" in os.environ:  # the shell asks what may come next
-        return int(command.main(arguments, prog_name="nnth") or 0)
+        os.environ["COLUMNS"] = "10000"  # Rich breaks long helps, and fish takes a line for a word
+        try:
+            return int(command.main(arguments, prog_name="nnth") or 0)
+        except Exception:  # of a line that is wrong so far: nothing comes next, and nothing is said
+            return 1
     # Not `command.main`, which has its own ideas about broken pipes and interrupts.
     with command.make_context("nnth", list(arguments)) as context:
         return command.invoke(context) or 0

@@ -42,6 +42,20 @@ def parse_whole_numbers(option: str, text: str) -> list[int]:
     return numbers
 
 
+def parse_numbers(option: str, text: str, *, infinite: bool = False) -> tuple[float, ...]:
+    """Numbers as 1,3,4.5 or a:b:n, equally spaced; `infinite` allows inf at the end of a list.
+
+    Raises ValueError, naming the option.
+    """
+    head, comma, last = text.rpartition(",")
+    try:
+        if infinite and last.strip() == "inf":
+            return (*(parse_vector(head) if comma else ()), math.inf)
+        return parse_grid(text) if ":" in text else parse_vector(text)
+    except typer.BadParameter as error:
+        raise ValueError(f"{option} {error.message}") from None
+
+
 def vector(help: str) -> Any:
     """The description of an option whose value is a vector."""
     return typer.Option(help=help, parser=parse_vector, metavar="X,X,...")
@@ -72,6 +86,15 @@ def grid(help: str) -> Any:
     return typer.Option(help=help, parser=parse_grid, metavar="A:B:N")
 
 
+def names_of_activations() -> list[str]:
+    """Those of `nnth.CATALOGUE`, which would bring NumPy to every press of the tab key."""
+    return [
+        "relu", "leaky_relu", "abs", "relu_power", "step", "linear", "erf", "tanh", "sin", "cos",
+        "exp", "gaussian", "gelu", "silu", "softplus", "sigmoid", "elu", "selu", "mish",
+        "hard_tanh",
+    ]  # fmt: skip
+
+
 def equal_layers(width: int | None, depth: int | None, default_depth: int) -> str:
     """What --width and --depth mean, as --widths says it. Raises ValueError, naming the option."""
     from nnth.checks import whole
@@ -96,6 +119,7 @@ def check_threads(threads: int) -> int:
 Act: TypeAlias = Annotated[
     str,
     typer.Option(
+        autocompletion=names_of_activations,
         help="Activation: a name, with its parameter as in leaky_relu:0.1, or an expression "
         "in z such as 'z*sigmoid(1.702*z)'.",
         metavar="NAME",

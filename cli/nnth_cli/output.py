@@ -8,7 +8,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from nnth_cli.collect import hand_over
 from nnth_cli.files import append_rows, check_target, replaced, write_all
 
 if TYPE_CHECKING:  # commands import the package when they are called
@@ -47,12 +46,7 @@ class Destination:
             _check_installed("--plot", self.plot, "matplotlib", extra="plot")
 
     def deliver(self, table: "Table") -> None:
-        """Writes the files, then prints: a reader that leaves early, as `head`, loses no file.
-
-        A Table that another command asked for goes to that one instead.
-        """
-        if hand_over(table):
-            return
+        """Writes the files, then prints: a reader that leaves early, as `head`, loses no file."""
         if self.output is not None:
             write_table(self.output, table)
         if self.append is not None:

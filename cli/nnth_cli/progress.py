@@ -7,12 +7,9 @@ leaves them so. One line, carriage returns and no escape codes need no undoing.
 import shutil
 import signal
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-from nnth_cli.collect import collecting
 
 _PATIENCE = 0.3  # seconds of work before a bar is worth showing
 _CELLS = 30
@@ -40,13 +37,8 @@ def interrupted_at_once() -> Iterator[None]:
     """Let Ctrl-C end the process where it stands, for a library that would not listen.
 
     Python handles a signal only between its own instructions, so a long call into a library delays
-    it. Nothing within may hold what must be put in order: files half written, locks. A sweep does,
-    and so waits for the library, at every point.
+    it. Nothing within may hold what must be put in order: files half written, locks.
     """
-    # Signals are for the main thread alone; a worker of a cluster may be another.
-    if collecting() or threading.current_thread() is not threading.main_thread():
-        yield
-        return
     before = signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         yield

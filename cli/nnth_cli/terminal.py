@@ -12,6 +12,7 @@ from nnth.table import Table
 
 _GAP = 2  # characters between two columns
 _TEXT_WIDTH = 48  # longer texts are folded
+_NARROW_TEXT = 20  # where columns do not fit side by side, down to this
 
 
 def rendered(table: Table) -> str:
@@ -40,7 +41,10 @@ def rendered(table: Table) -> str:
 def _blocks(cells: dict[str, list[str]], width: int) -> Iterator[list[str]]:
     """Names of the columns of each block, packed in order into the width."""
     names = list(cells)
-    room = {name: _GAP + min(_width(name, cells[name]), _TEXT_WIDTH) for name in names}
+    for text in (_TEXT_WIDTH, _NARROW_TEXT):
+        room = {name: _GAP + min(_width(name, cells[name]), text) for name in names}
+        if sum(room.values()) <= width:
+            break
     block = names[:1]
     for name in names[1:]:
         if len(block) > 1 and sum(room[other] for other in [*block, name]) > width:

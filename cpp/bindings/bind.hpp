@@ -15,6 +15,7 @@ namespace nnth::bind {
 namespace py = pybind11;
 
 void bind_arrangement(py::module_& module);
+void bind_catapult(py::module_& module);
 void bind_criticality(py::module_& module);
 void bind_gp(py::module_& module);
 void bind_gram(py::module_& module);

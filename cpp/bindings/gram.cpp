@@ -13,8 +13,8 @@ namespace {
 
 using namespace nnth::kernel;
 
-// Fills the matrices given, in place: their memory is Python's, and nothing of their size is
-// copied.
+// Fills the matrices given, in place, of the first inputs or of all: their memory is Python's, and
+// nothing of their size is copied.
 py::tuple gram_into(const Activation& activation, const Network& network, const Array& x,
                     int threads, py::object progress,
                     std::optional<py::array_t<double, py::array::c_style>> nngp,
@@ -22,11 +22,15 @@ py::tuple gram_into(const Activation& activation, const Network& network, const 
     if (x.ndim() != 2) throw std::invalid_argument("x must be a matrix");
     const DataSet data{x.data(), static_cast<std::size_t>(x.shape(0)),
                        static_cast<std::size_t>(x.shape(1))};
+    const py::ssize_t rows = nngp && nngp->ndim() == 2 ? nngp->shape(0)
+                             : ntk && ntk->ndim() == 2 ? ntk->shape(0)
+                                                       : x.shape(0);
     const auto memory = [&](auto& matrix) -> double* {
         if (!matrix) return nullptr;
-        if (matrix->ndim() != 2 || matrix->shape(0) != x.shape(0) ||
+        if (matrix->ndim() != 2 || matrix->shape(0) != rows || rows < 1 || rows > x.shape(0) ||
             matrix->shape(1) != x.shape(0)) {
-            throw std::invalid_argument("matrices must have a row and a column for each input");
+            throw std::invalid_argument(
+                "matrices must have a column for each input, and a row for each or the first");
         }
         return matrix->mutable_data();
     };
@@ -36,9 +40,14 @@ py::tuple gram_into(const Activation& activation, const Network& network, const 
     GramReport report;
     {
         const py::gil_scoped_release release;
-        report = gram(activation, network, data, threads, monitor, nngp_memory, ntk_memory);
+        report = gram(activation, network, data, static_cast<std::size_t>(rows), threads, monitor,
+                      nngp_memory, ntk_memory);
     }
-    return py::make_tuple(report.error, report.route);
+    const auto array = [](const std::vector<double>& values) {
+        return py::array_t<double>(static_cast<py::ssize_t>(values.size()), values.data());
+    };
+    return py::make_tuple(report.error, report.route, array(report.nngp_diagonal),
+                          array(report.ntk_diagonal));
 }
 
 }  // namespace

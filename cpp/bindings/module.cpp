@@ -6,6 +6,7 @@ PYBIND11_MODULE(_core, module) {
     module.attr("__version__") = NNTH_VERSION;
     module.attr("compiler") = NNTH_COMPILER;
     nnth::bind::bind_arrangement(module);
+    nnth::bind::bind_catapult(module);
     nnth::bind::bind_criticality(module);
     nnth::bind::bind_gp(module);
     nnth::bind::bind_gram(module);

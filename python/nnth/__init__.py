@@ -2,12 +2,15 @@
 
 from nnth._core import __version__
 from nnth.activation import CATALOGUE
+from nnth.catapult import catapult, catapult_phases
 from nnth.criticality import critical, critical_decay, phase
 from nnth.data import load_data
 from nnth.gp import LayerSample, Vertex, four_point_vertex, gp, sample_layers
 from nnth.gram import Gram, gram
 from nnth.hermite import hermite, hermite_dual
 from nnth.kernel import kernel
+from nnth.lazy import lazy
+from nnth.lectures import lectures
 from nnth.network import Network, named_network, random_network
 from nnth.network_files import load_network
 from nnth.paths import (
@@ -27,8 +30,15 @@ from nnth.paths import (
     weight_law,
 )
 from nnth.predict import Prediction, predict
+from nnth.quadratic import (
+    QuadraticModel,
+    QuadraticSolution,
+    load_model,
+    quadratic,
+    random_model,
+)
 from nnth.random import normals, uniforms
-from nnth.rates import descent_rates, noisy_descent, rate_statements, rates, training_scalings
+from nnth.rates import descent_rates, noisy_descent, rates, training_scalings
 from nnth.regions import (
     Arrangement,
     Cells,
@@ -36,14 +46,16 @@ from nnth.regions import (
     arrangement,
     cells,
     count_regions,
-    region_statements,
+    region_bounds,
     regions,
     regions_along,
     regions_on_plane,
     regions_through,
 )
+from nnth.statement import Statement
 from nnth.sweep import sweep
 from nnth.table import Table
+from nnth.verify import verify
 
 __all__ = [
     "CATALOGUE",
@@ -53,12 +65,17 @@ __all__ = [
     "LayerSample",
     "Network",
     "Prediction",
+    "QuadraticModel",
+    "QuadraticSolution",
     "RegionCounts",
+    "Statement",
     "Table",
     "Vertex",
     "WeightLaw",
     "__version__",
     "arrangement",
+    "catapult",
+    "catapult_phases",
     "cells",
     "count_regions",
     "critical",
@@ -70,7 +87,10 @@ __all__ = [
     "hermite",
     "hermite_dual",
     "kernel",
+    "lazy",
+    "lectures",
     "load_data",
+    "load_model",
     "load_network",
     "named_network",
     "noisy_descent",
@@ -87,10 +107,11 @@ __all__ = [
     "paths",
     "phase",
     "predict",
+    "quadratic",
+    "random_model",
     "random_network",
-    "rate_statements",
     "rates",
-    "region_statements",
+    "region_bounds",
     "regions",
     "regions_along",
     "regions_on_plane",
@@ -101,5 +122,6 @@ __all__ = [
     "sweep",
     "training_scalings",
     "uniforms",
+    "verify",
     "weight_law",
 ]

@@ -105,7 +105,8 @@ def one_moments(activation: Activation, k: float) -> dict[str, float]: ...
 def two_moments(activation: Activation, k_a: float, k_b: float, rho: float) -> dict[str, Any]: ...
 
 # gram.cpp
-def gram_into(  # fills nngp and ntk [m, m], C-contiguous; returns estimated error and route
+# Fills nngp and ntk [rows, m], C-contiguous; returns estimated error, route and the diagonals [m].
+def gram_into(
     activation: Activation,
     network: Network,
     x: ArrayLike,
@@ -113,7 +114,7 @@ def gram_into(  # fills nngp and ntk [m, m], C-contiguous; returns estimated err
     progress: Progress | None,
     nngp: Floats | None,
     ntk: Floats | None,
-) -> tuple[float, str]: ...
+) -> tuple[float, str, Floats, Floats]: ...
 
 # arrangement.cpp; what the fields mean is in nnth/regions/arrangement.hpp
 class TooManySubsetsError(ValueError): ...
@@ -149,6 +150,47 @@ class ArrangementCounts:
 def count_arrangement(  # weights [n, d], biases [n]
     weights: ArrayLike, biases: ArrayLike, threads: int, progress: Progress | None
 ) -> ArrangementCounts: ...
+
+# catapult.cpp; what the keys mean is in nnth/catapult/recursion.hpp, Outcome, and nets.hpp
+def catapult_trajectory(  # z, lambda, error [steps]; the outcome's ending, step, peak, ... [1]
+    eta: float, kappa: float, y: float, z0: float, lambda0: float, steps: int
+) -> dict[str, Any]: ...
+def catapult_outcomes(  # fields of Outcome [rate]
+    eta: ArrayLike,
+    kappa: float,
+    y: float,
+    z0: float,
+    lambda0: float,
+    steps: int,
+    threads: int,
+    progress: Progress | None,
+) -> dict[str, Any]: ...
+def catapult_nets(  # fields of Outcome [net, rate, model]
+    width: int,
+    x: Floats,
+    y: float,
+    rates: Sequence[float],
+    of_curvature: bool,
+    steps: int,
+    seed: int,
+    start: int,
+    samples: int,
+    threads: int,
+    progress: Progress | None,
+) -> dict[str, Any]: ...
+def catapult_courses(  # fields of Courses [net, model, step], length [net, model]; Outcomes
+    width: int,
+    x: Floats,
+    y: float,
+    rate: float,
+    of_curvature: bool,
+    steps: int,
+    seed: int,
+    start: int,
+    samples: int,
+    threads: int,
+    progress: Progress | None,
+) -> tuple[dict[str, Any], dict[str, Any]]: ...
 
 # path_sampling.cpp
 def sample_paths(  # a state of moments, values and logarithms [keep], a quantity each

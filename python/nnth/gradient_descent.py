@@ -183,6 +183,19 @@ class _Descent:
         return x, z
 
 
+def relative_loss(residuals: Floats, first: Floats) -> Floats:
+    """Return |r|^2/|first|^2 along the last axis: infinite where r overflowed.
+
+    1 where `first` is 0: a network without a residual has no gradient, and stays.
+    """
+    unit = np.abs(first).max(axis=-1, keepdims=True)
+    unit = np.where(unit > 0.0, unit, 1.0)  # squares of the residuals may not be doubles
+    with np.errstate(over="ignore", invalid="ignore"):
+        before, after = np.sum((first / unit) ** 2, -1), np.sum((residuals / unit) ** 2, -1)
+        ratio = np.where(before > 0.0, after / np.where(before > 0.0, before, 1.0), 1.0)
+    return np.where(np.isfinite(ratio), ratio, np.inf)
+
+
 def _require_memory(shape: tuple[int, ...]) -> None:
     needed = 8 * int(np.prod(shape, dtype=object))
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

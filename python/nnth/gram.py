@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnth import _core
-from nnth.activation import activation
+from nnth.activation import Activation, activation
 from nnth.data import Data, data_of, file_name
 from nnth.kernel import Ntk, core_network, variances
+from nnth.plot import HeatMap, Lines, Panels
 from nnth.table import Meta, Table
 from nnth.work import begin
 
@@ -22,6 +23,8 @@ Matrix = NDArray[np.float64]
 
 # What a Gram matrix may take of the memory that is free.
 _SHARE_OF_MEMORY = 0.9
+_DRAWN_ROWS = 300  # of a matrix in a picture, which has no dots for more
+_SYMBOLS = {"nngp": "$K_{ij}$", "ntk": "$\\Theta_{ij}$"}
 
 
 @dataclass(frozen=True)
@@ -48,11 +51,14 @@ class Gram:
         with an infinite diagonal. Cost O(m^3), memory one more matrix.
         """
         matrices = {"nngp": self.nngp, "ntk": self.ntk}
-        rows = [_row(name, m, self.error) for name, m in matrices.items() if m is not None]
+        asked = {name: m for name, m in matrices.items() if m is not None}
+        found = {name: _eigenvalues(m) for name, m in asked.items()}
+        noise = {n: _noise(asked[n], values, self.error) for n, values in found.items()}
+        rows = [_row(name, m, found[name], noise[name]) for name, m in asked.items()]
         columns = {name: [row[name] for row in rows] for name in rows[0]}
         columns["error"] = [self.error] * len(rows)
         columns["route"] = [self.route] * len(rows)
-        return Table(columns, self.meta)
+        return Table(columns, self.meta, plot=_picture(asked, found, noise))
 
 
 def gram(
@@ -100,41 +106,120 @@ def gram(
     if kernel not in ("nngp", "ntk", "both"):
         raise ValueError(f"kernel must be nngp, ntk or both, not {kernel!r}")
     inputs, dimension = data.shape
-    _require_memory(inputs, 2 if kernel == "both" else 1)
-    begin()
-    matrices = {
-        name: np.empty((inputs, inputs)) if kernel in (name, "both") else None
-        for name in ("nngp", "ntk")
-    }
-    error, route = _core.gram_into(
-        chosen.core, network, data, threads, progress, matrices["nngp"], matrices["ntk"]
-    )
+    made = gram_rows(data, inputs, chosen, network, kernel, threads=threads, progress=progress)
     parameters: dict[str, Any] = {"file": file, "act": chosen.name, "depth": depth}
     parameters |= {"cb": cb, "cw": cw, "ntk": ntk, "inputs": inputs, "n0": dimension}
-    return Gram(matrices["nngp"], matrices["ntk"], error, route, Meta("gram", parameters))
+    return Gram(made.nngp, made.ntk, made.error, made.route, Meta("gram", parameters))
 
 
-def _require_memory(inputs: int, matrices: int) -> None:
-    needed = 8 * matrices * inputs * inputs
+@dataclass(frozen=True, eq=False)
+class GramRows:
+    """The first rows `(rows, m)` of kernel matrices, and the whole diagonals `(m,)`; see `Gram`."""
+
+    nngp: Matrix | None
+    ntk: Matrix | None
+    nngp_diagonal: Matrix
+    ntk_diagonal: Matrix
+    error: float
+    route: str
+
+
+def gram_rows(
+    data: Matrix,
+    rows: int,
+    act: Activation,
+    network: _core.Network,
+    kernel: Kernels,
+    *,
+    threads: int = 0,
+    progress: Callable[[int, int], object] | None = None,
+) -> GramRows:
+    """Return the rows of the first inputs of the matrices of `gram`, the same to the last bit.
+
+    data: `(m, n_0)`; rows: 1 to m. Time and memory are those of the entries that are returned.
+    Raises as `gram` does.
+    """
+    _require_memory(rows, len(data), 2 if kernel == "both" else 1)
+    begin()
+    nngp, ntk = (
+        np.empty((rows, len(data))) if kernel in (name, "both") else None
+        for name in ("nngp", "ntk")
+    )
+    error, route, nngp_diagonal, ntk_diagonal = _core.gram_into(
+        act.core, network, data, threads, progress, nngp, ntk
+    )
+    return GramRows(nngp, ntk, nngp_diagonal, ntk_diagonal, error, route)
+
+
+def _require_memory(rows: int, inputs: int, matrices: int) -> None:
+    needed = 8 * matrices * rows * inputs
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if needed > _SHARE_OF_MEMORY * free:
         raise MemoryError(
-            f"x must have fewer than {inputs} rows: {matrices} matrices of {inputs} x {inputs} "
+            f"x must have fewer than {inputs} rows: {matrices} matrices of {rows} x {inputs} "
             f"take {needed / 2**30:.1f} GiB and {free / 2**30:.1f} GiB are free"
         )
 
 
-def _row(name: str, matrix: Matrix, error: float) -> dict[str, Any]:
-    if not np.isfinite(matrix.diagonal()).all():  # a jump: Theta is infinite
-        unknown = dict.fromkeys(("min_eigenvalue", "max_eigenvalue", "condition"), np.nan)
-        return {"kernel": name, "trace": float(np.trace(matrix)), **unknown}
-    eigenvalues = np.linalg.eigvalsh(matrix)
+def _eigenvalues(matrix: Matrix) -> Matrix:
+    """Return them ascending, or NaN where the diagonal is infinite: at a jump Theta is."""
+    if not np.isfinite(matrix.diagonal()).all():
+        return np.full(len(matrix), np.nan)
+    return np.asarray(np.linalg.eigvalsh(matrix))
+
+
+def _noise(matrix: Matrix, eigenvalues: Matrix, error: float) -> float:
+    """Return what an eigenvalue of 0 may be by rounding and the entries' error."""
+    rounding = len(matrix) * np.finfo(float).eps * float(eigenvalues[-1])
+    return max(rounding, error * float(np.trace(matrix)))
+
+
+def _row(name: str, matrix: Matrix, eigenvalues: Matrix, noise: float) -> dict[str, Any]:
     least, most = float(eigenvalues[0]), float(eigenvalues[-1])
-    noise = max(len(matrix) * np.finfo(float).eps * most, error * float(np.trace(matrix)))
+    unknown = np.nan if np.isnan(least) else np.inf
     return {
         "kernel": name,
         "trace": float(np.trace(matrix)),
         "min_eigenvalue": least,
         "max_eigenvalue": most,
-        "condition": most / least if least > noise else np.inf,
+        "condition": most / least if least > noise else unknown,
     }
+
+
+def _picture(
+    matrices: dict[str, Matrix], found: dict[str, Matrix], noise: dict[str, float]
+) -> Panels:
+    """Return the matrices, and the eigenvalues that are not rounding, by rank."""
+    lines = []
+    for name, values in found.items():
+        seen = values[values > noise[name]][::-1]
+        lines.append((_SYMBOLS[name], np.arange(1.0, len(seen) + 1.0), seen))
+    spectra = Lines(
+        lines=tuple(lines),
+        log_x=True,
+        log_y=True,
+        x_label="rank $i$",
+        y_label="eigenvalue $\\lambda_i$",
+    )
+    return Panels(panels=(*(_heat_map(*item) for item in matrices.items()), spectra))
+
+
+def _heat_map(name: str, matrix: Matrix) -> HeatMap:
+    """Return the picture of a matrix, of a large one as means over blocks of entries."""
+    block = -(-len(matrix) // _DRAWN_ROWS)
+    starts = np.arange(0, len(matrix), block)
+    sizes = np.diff(np.append(starts, len(matrix)))
+    rows = np.stack([np.add.reduceat(matrix[i : i + block].sum(0), starts) for i in starts])
+    values = rows / np.outer(sizes, sizes)
+    at = starts + (sizes - 1.0) / 2.0
+    return HeatMap(
+        x=at,
+        y=at,
+        values=np.where(np.isfinite(values), values, np.nan),
+        matrix=True,
+        missing="infinite",
+        value_label=_SYMBOLS[name],
+        x_label="input $j$",
+        y_label="input $i$",
+        note=f"a dot is the mean of {block} x {block} entries" if block > 1 else "",
+    )

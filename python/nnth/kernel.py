@@ -19,12 +19,7 @@ Method = Literal["auto", "closed", "quadrature", "gauss-hermite", "all"]
 
 MAX_DEPTH: Final = 10_000_000  # rows that fit in memory a few times over
 
-_LABELS: Final = {
-    "k_aa": "$K_{aa}$",
-    "k_ab": "$K_{ab}$",
-    "theta_aa": "$\\Theta_{aa}$",
-    "theta_ab": "$\\Theta_{ab}$",
-}
+_DRAWN: Final = ("k_aa", "k_ab", "theta_aa", "theta_ab")
 
 
 def kernel(
@@ -39,7 +34,7 @@ def kernel(
     rho: float | None = None,
     ntk: Ntk = "ntk",
     method: Method = "auto",
-    nodes: int = 100,
+    nodes: int | None = None,
 ) -> Table:
     """Return the kernels of two inputs at each layer of an infinitely wide network.
 
@@ -55,8 +50,8 @@ def kernel(
     ntk: convention for Theta. "ntk" as above; "bias": Theta^1 = 1 + C_w S, each layer adds
         1 + C_w E[s s]; "pdlt": Theta^1 = 1 + S, each layer adds 1 + E[s s] (S = x_a.x_b/n_0).
     method: "auto" is the closed form where there is one, else the panel quadrature; "closed",
-        "quadrature" and "gauss-hermite" (with `nodes` points, for smooth activations) insist; "all"
-        gives a row for each that applies, with the column `method`.
+        "quadrature" and "gauss-hermite" (with `nodes` points, 100 by default, for smooth
+        activations) insist; "all" gives a row for each that applies, with the column `method`.
 
     Returns a Table of depth + 1 rows: layer (1..L+1), k_aa, k_bb, k_ab,
     corr = k_ab/sqrt(k_aa k_bb), gap = k_aa + k_bb - 2 k_ab, theta_aa, theta_bb, theta_ab,
@@ -101,8 +96,11 @@ def kernel(
         inputs = _core.Inputs(a, b)
         parameters |= {"norm": None, "rho": None, "x_a": a.tolist(), "x_b": b.tolist()}
     methods = _methods(chosen, method)
-    parameters |= {"ntk": ntk, "method": method}
-    parameters["nodes"] = nodes if "gauss-hermite" in methods else None
+    by_nodes = "gauss-hermite" in methods
+    if nodes is not None and not by_nodes:
+        raise ValueError(f"nodes must not be given for method {method}, and is {nodes}")
+    nodes = 100 if nodes is None else nodes
+    parameters |= {"ntk": ntk, "method": method, "nodes": nodes if by_nodes else None}
     begin()
     results = {
         name: _core.kernel(chosen.core, _core.Method.__members__[name], nodes, network, inputs)
@@ -177,12 +175,11 @@ def _table(
     if labelled:
         columns["method"] = list(results) * (depth + 1)
     # Between methods only the two-input kernels differ by more than a line's width.
-    drawn = ("k_ab", "theta_ab") if labelled else tuple(_LABELS)
+    drawn = ("k_ab", "theta_ab") if labelled else _DRAWN
     plot = Plot(
         x="layer",
-        x_label="layer $\\ell$",
-        y_label="kernel",
-        series=tuple(Series(y=name, label=_LABELS[name]) for name in drawn),
+        y_label="kernels $K^{(\\ell)}$, $\\Theta^{(\\ell)}$",
+        series=tuple(Series(y=name) for name in drawn),
         log_y=all(np.all(np.asarray(columns[name]) > 0.0) for name in drawn),
         by="method" if labelled else None,
     )

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nnth._core import __version__
-from nnth.plot import Drawing
+from nnth.plot import Drawing, Plot
 
 Scalar: TypeAlias = float | int | bool | str | None
 Parameter: TypeAlias = Scalar | tuple[Scalar, ...]
@@ -72,7 +72,7 @@ class Table:
         for name in meta.parameters:
             if name in ("seed", "version"):
                 raise ValueError(f"{name!r} cannot name a parameter")
-        for name in plot.columns() if plot else ():
+        for name in plot.columns() if isinstance(plot, Plot) else ():
             if name not in self._arrays:
                 raise ValueError(f"plot needs a column {name}, not in {list(self._arrays)}")
 

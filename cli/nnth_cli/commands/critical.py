@@ -1,14 +1,17 @@
 """`nnth critical`: critical initialisation of an activation."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nnth_cli import options
-from nnth_cli.output import Destination
-from nnth_cli.progress import progress_bar
+from nnth_cli.command import Call, command
+
+if TYPE_CHECKING:
+    from nnth.table import Table
 
 
+@command(random=False)
 def critical(
     act: options.Act = "tanh",
     depth: Annotated[
@@ -23,14 +26,9 @@ def critical(
         float | None,
         typer.Option(help="|x|^2/n0 of the input, with --depth. [default: 1]", metavar="X"),
     ] = None,
-    format: options.Format = None,
-    output: options.Output = None,
-    append: options.Append = None,
-    plot: options.Plot = None,
-    seed: options.UnusedSeed = None,
-    threads: options.Threads = 0,
-    quiet: options.Quiet = False,
-) -> None:
+    *,
+    call: Call,
+) -> "Table":
     """Critical points of an activation, and the way there.
 
     \b
@@ -46,20 +44,10 @@ def critical(
     Example: nnth critical --act gelu --format table
              nnth critical --act tanh --depth 1000000 | tail -1
     """
-    destination = Destination(format=format, output=output, append=append, plot=plot, quiet=quiet)
-    if depth is None:
-        for option, value in (("--norm", norm), ("--plot", plot)):
-            if value is not None:
-                raise ValueError(f"{option} must come with --depth, and is {value}")
+    call.check_together(needs=(("--norm", ("--depth",)), ("--plot", ("--depth",))))
     from nnth.criticality.critical import critical as compute
     from nnth.criticality.critical import critical_decay
 
     if depth is None:
-        destination.deliver(compute(act, threads=threads))
-        return
-    with progress_bar("critical", quiet=quiet) as progress:
-        table = critical_decay(
-            act, depth=depth, norm=1.0 if norm is None else norm, threads=threads,
-            progress=progress,
-        )  # fmt: skip
-    destination.deliver(table)
+        return compute(act, threads=call.threads)
+    return critical_decay(act, depth=depth, norm=1.0 if norm is None else norm, **call.work)

@@ -1,15 +1,18 @@
 """`nnth gp`: the Gaussian process limit and its first correction, beside random networks."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nnth_cli import options
-from nnth_cli.output import Destination
-from nnth_cli.progress import progress_bar
+from nnth_cli.command import Call, command
+
+if TYPE_CHECKING:
+    from nnth.table import Table
 
 
+@command()
 def gp(
     act: options.Act = "relu",
     width: Annotated[
@@ -52,14 +55,9 @@ def gp(
             help="Random networks of each width; 0 for theory alone. [default: 10000]", metavar="N"
         ),
     ] = None,
-    format: options.Format = None,
-    output: options.Output = None,
-    append: options.Append = None,
-    plot: options.Plot = None,
-    seed: options.Seed = 0,
-    threads: options.Threads = 0,
-    quiet: options.Quiet = False,
-) -> None:
+    *,
+    call: Call,
+) -> "Table":
     """Random finite nets beside their Gaussian process.
 
     \b
@@ -74,22 +72,19 @@ def gp(
     layer's neurons of z^2, s(z)^2 (act^2) or s'(z)^2 (slope^2). `mean` is of the sample, z
     measures it against `theory`, and `slope` is the power of the width it goes with, -1 in theory.
     Networks are drawn layer by layer, exactly in law and without a weight. The note says where
-    the sample is fine enough to see beyond the first order. --plot draws excess kurtosis against
-    width. Activations are those of `nnth kernel`.
+    the sample is fine enough to see beyond the first order. --plot draws the first
+    quantities against width, or of one width against layer. Activations: those of `nnth kernel`.
 
     \b
     Source: Neal (1996); Lee et al. (2018); Roberts, Yaida & Hanin (2022), ch. 4.
     Example: nnth gp --act tanh --depth 3
              nnth gp --width 64,256,1024 --quantities excess_kurtosis --plot kurtosis.png
     """
-    destination = Destination(format=format, output=output, append=append, plot=plot, quiet=quiet)
     names = None if quantities is None else [name.strip() for name in quantities.split(",")]
     nets: Any = {
-        "act": act, "width": width, "depth": depth, "widths": widths, "inputs": inputs,
-        "norm": norm, "rho": rho, "cb": cb, "cw": cw, "samples": samples, "seed": seed,
+        "width": width, "depth": depth, "widths": widths, "inputs": inputs,
+        "norm": norm, "rho": rho, "cb": cb, "cw": cw, "samples": samples, "seed": call.seed,
     }  # fmt: skip
     from nnth.gp.gp import gp as compute
 
-    with progress_bar("gp", quiet=quiet) as progress:
-        table = compute(quantities=names, threads=threads, progress=progress, **nets)
-    destination.deliver(table)
+    return compute(act, quantities=names, **call.work, **nets)

@@ -1,16 +1,19 @@
 """`nnth gram`: the kernel matrices of a data set."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from nnth_cli import options
-from nnth_cli.files import check_target
-from nnth_cli.output import Destination, write_arrays
-from nnth_cli.progress import interrupted_at_once, progress_bar
+from nnth_cli.command import Call, command
+from nnth_cli.output import write_arrays
+
+if TYPE_CHECKING:
+    from nnth.table import Table
 
 
+@command(random=False)
 def gram(
     file: Annotated[
         Path, typer.Argument(help="Data: .npy, .npz or .csv, a row a data point.", metavar="FILE")
@@ -33,13 +36,9 @@ def gram(
             metavar="FILE",
         ),
     ] = None,
-    format: options.Format = None,
-    append: options.Append = None,
-    plot: options.Plot = None,
-    seed: options.UnusedSeed = None,
-    threads: options.Threads = 0,
-    quiet: options.Quiet = False,
-) -> None:
+    *,
+    call: Call,
+) -> "Table":
     """Kernel matrices of a data set, and their spectrum.
 
     \b
@@ -48,31 +47,18 @@ def gram(
 
     with the recursions that `nnth kernel --help` shows. The matrices go to --output; what is
     printed, or added by --append, is their summary: trace, extreme eigenvalues, condition number.
+    --plot draws the matrices, and all eigenvalues above rounding by rank.
 
     \b
     Source: Lee et al. (2018); Jacot et al. (2018).
     Example: nnth gram data.npy --act relu --depth 5 -o kernels.npz
     """
-    destination = Destination(format=format, append=append, plot=plot, quiet=quiet)
-    if output is not None:
-        check_target("--output", output, (".npz",))
+    call.check_target("--output", output, (".npz",))
     from nnth.gram import gram as compute
 
-    with progress_bar("gram", quiet=quiet) as progress:
-        result = compute(
-            file,
-            act,
-            depth=depth,
-            cb=cb,
-            cw=cw,
-            kernel=kernel,
-            ntk=ntk,
-            threads=threads,
-            progress=progress,
-        )
+    result = compute(file, act, depth=depth, cb=cb, cw=cw, kernel=kernel, ntk=ntk, **call.work)
     if output is not None:
         matrices = {"nngp": result.nngp, "ntk": result.ntk}
         write_arrays(output, {name: a for name, a in matrices.items() if a is not None})
-    with interrupted_at_once():
-        summary = result.summary()
-    destination.deliver(summary)
+    with call.interrupted_at_once():
+        return result.summary()

@@ -1,13 +1,17 @@
 """`nnth hermite`: the Hermite expansion of an activation."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nnth_cli import options
-from nnth_cli.output import Destination
+from nnth_cli.command import Call, command
+
+if TYPE_CHECKING:
+    from nnth.table import Table
 
 
+@command(random=False)
 def hermite(
     act: options.Act = "relu",
     terms: Annotated[
@@ -27,14 +31,9 @@ def hermite(
         options.Vector | None,
         options.vector("Correlations for --dual. [default: 41 from -1 to 1]"),
     ] = None,
-    format: options.Format = None,
-    output: options.Output = None,
-    append: options.Append = None,
-    plot: options.Plot = None,
-    seed: options.UnusedSeed = None,
-    threads: options.Threads = 0,
-    quiet: options.Quiet = False,
-) -> None:
+    *,
+    call: Call,
+) -> "Table":
     """Hermite coefficients, and where kernels are definite.
 
     \b
@@ -49,24 +48,21 @@ def hermite(
     expression proves from what its values show.
 
     --dual compares the series to N terms with the exact kernel, and what is missing with its bound
-    |rho|^N sum over k >= N of a_k^2. --plot draws the energies, or these series.
+    |rho|^N sum over k >= N of a_k^2. --plot draws the energies, or what is
+    missing beside its bound.
 
     \b
     Source: Daniely, Frostig & Singer (2016); Gneiting (2013).
     Example: nnth hermite --act gelu --terms 10
              nnth hermite --act relu --dual --terms 2,4,8 --plot dual.png
     """
-    destination = Destination(format=format, output=output, append=append, plot=plot, quiet=quiet)
     numbers = None if terms is None else options.parse_whole_numbers("--terms", terms)
-    if rho is not None and not dual:
-        raise ValueError("--rho must come with --dual")
+    call.check_together(needs=(("--rho", ("--dual",)),))
     if numbers is not None and len(numbers) > 1 and not dual:
         raise ValueError(f"--terms must be one number without --dual, not {terms!r}")
     from nnth.hermite.hermite import hermite as expansion
     from nnth.hermite.hermite import hermite_dual
 
     if dual:
-        table = hermite_dual(act, terms=numbers or (2, 4, 8, 16), norm=norm, rho=rho)
-    else:
-        table = expansion(act, terms=20 if numbers is None else numbers[0], norm=norm)
-    destination.deliver(table)
+        return hermite_dual(act, terms=numbers or (2, 4, 8, 16), norm=norm, rho=rho)
+    return expansion(act, terms=20 if numbers is None else numbers[0], norm=norm)

@@ -1,13 +1,17 @@
 """`nnth kernel`: the kernels of two inputs, layer by layer."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from nnth_cli import options
-from nnth_cli.output import Destination
+from nnth_cli.command import Call, command
+
+if TYPE_CHECKING:
+    from nnth.table import Table
 
 
+@command(random=False)
 def kernel(
     act: options.Act = "relu",
     depth: options.Depth = 10,
@@ -28,15 +32,13 @@ def kernel(
         Literal["auto", "closed", "quadrature", "gauss-hermite", "all"],
         typer.Option(help="How expectations are computed; all compares them."),
     ] = "auto",
-    nodes: Annotated[int, typer.Option(help="Nodes of the Gauss-Hermite rule.", metavar="N")] = 100,
-    format: options.Format = None,
-    output: options.Output = None,
-    append: options.Append = None,
-    plot: options.Plot = None,
-    seed: options.UnusedSeed = None,
-    threads: options.Threads = 0,
-    quiet: options.Quiet = False,
-) -> None:
+    nodes: Annotated[
+        int | None,
+        typer.Option(help="Nodes of the Gauss-Hermite rule. [default: 100]", metavar="N"),
+    ] = None,
+    *,
+    call: Call,
+) -> "Table":
     """Kernels of two inputs through an infinitely wide net.
 
     \b
@@ -59,21 +61,18 @@ def kernel(
     Source: Cho & Saul (2009); Poole et al. (2016); Jacot et al. (2018).
     Example: nnth kernel --act tanh --depth 50 --rho 0.9 --plot tanh.png
     """
-    destination = Destination(format=format, output=output, append=append, plot=plot, quiet=quiet)
     from nnth.kernel import kernel as compute
 
-    destination.deliver(
-        compute(
-            act,
-            depth=depth,
-            cb=cb,
-            cw=cw,
-            x_a=x_a,
-            x_b=x_b,
-            norm=norm,
-            rho=rho,
-            ntk=ntk,
-            method=method,
-            nodes=nodes,
-        )
+    return compute(
+        act,
+        depth=depth,
+        cb=cb,
+        cw=cw,
+        x_a=x_a,
+        x_b=x_b,
+        norm=norm,
+        rho=rho,
+        ntk=ntk,
+        method=method,
+        nodes=nodes,
     )

@@ -1,16 +1,22 @@
 """`nnth paths`: moments of random ReLU networks, exact and sampled."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from nnth_cli import options
-from nnth_cli.files import check_target
-from nnth_cli.output import Destination, write_array
-from nnth_cli.progress import progress_bar
+from nnth_cli.command import Call, command
+from nnth_cli.output import write_array
+
+if TYPE_CHECKING:
+    from nnth.table import Table
 
 Sampler = Literal["law", "dense"]
+
+
+def names_of_laws() -> list[str]:
+    return ["gaussian", "rademacher", "uniform", "laplace"]
 
 
 def parse_input(text: str) -> Path | options.Vector:
@@ -20,6 +26,7 @@ def parse_input(text: str) -> Path | options.Vector:
     return options.parse_vector(text)
 
 
+@command()
 def paths(
     n0: Annotated[
         int | None,
@@ -37,6 +44,7 @@ def paths(
             help="Law of the weights: gaussian, rademacher, uniform or laplace. "
             "[default: gaussian]",
             metavar="NAME",
+            autocompletion=names_of_laws,
         ),
     ] = None,
     mu_moments: Annotated[
@@ -112,14 +120,9 @@ def paths(
             help="Write the sampled values to a .npy file, a field a quantity.", metavar="FILE"
         ),
     ] = None,
-    format: options.Format = None,
-    output: options.Output = None,
-    append: options.Append = None,
-    plot: options.Plot = None,
-    seed: options.Seed = 0,
-    threads: options.Threads = 0,
-    quiet: options.Quiet = False,
-) -> None:
+    *,
+    call: Call,
+) -> "Table":
     """Moments of random ReLU nets, exact and sampled.
 
     \b
@@ -138,17 +141,8 @@ def paths(
     Example: nnth paths --width 64 --depth 20
              nnth paths --n0 16 --widths 64,64 --mu rademacher --sampler dense
     """
-    destination = Destination(format=format, output=output, append=append, plot=plot, quiet=quiet)
-    if save_samples is not None:
-        check_target("--save-samples", save_samples, (".npy",))
-    given = {
-        "--n0": n0, "--width": width, "--depth": depth, "--widths": widths, "--n-out": n_out,
-        "--mu": mu, "--mu-moments": mu_moments, "--x": x, "--linear": linear or None,
-        "--quantities": quantities, "--orders": orders, "--exact": exact or None,
-        "--laws": laws or None, "--inputs": inputs, "--delta": delta, "--rho": rho,
-        "--save-samples": save_samples, "--plot": plot,
-    }  # fmt: skip
-    _check_together({name for name, value in given.items() if value is not None})
+    call.check_target("--save-samples", save_samples, (".npy",))
+    call.check_together(_CONFLICTS, (("--delta", ("--inputs",)),))
     if save_samples is not None and samples == 0:
         raise ValueError("--save-samples must come with samples, not with --samples 0")
     if mu_moments is not None and "," not in mu_moments and mu_moments.strip() != "1":
@@ -157,7 +151,7 @@ def paths(
         widths = options.equal_layers(width, depth, 10)
     nets: Any = {
         "n0": n0, "widths": widths, "n_out": n_out, "mu": mu_moments or mu or "gaussian",
-        "x": x, "linear": linear, "samples": samples, "sampler": sampler, "seed": seed,
+        "x": x, "linear": linear, "samples": samples, "sampler": sampler, "seed": call.seed,
     }  # fmt: skip
     powers = None if orders is None else options.parse_whole_numbers("--orders", orders)
     names = None if quantities is None else [name.strip() for name in quantities.split(",")]
@@ -166,31 +160,27 @@ def paths(
     from nnth.paths.paths import asked_moments, draw, kept_values, path_table
     from nnth.paths.spectrum import DELTAS, path_angles, path_spectrum
 
-    sample = None
-    with progress_bar("paths", quiet=quiet) as progress:
-        work: Any = {"threads": threads, "progress": progress}
-        if inputs is not None:
-            table = path_spectrum(inputs, deltas=delta or DELTAS, **work, **nets)
-        elif rho is not None:
-            table = path_angles(rho, **work, **nets)
-        else:
-            drawn = path_nets(**nets)
-            asked = asked_moments(drawn, names, powers)
-            law: dict[str, tuple[int, ...]] = {"dzdx": (2,)}
-            sampled = law if laws else asked if plot is None else law | asked
-            keep = drawn.samples if save_samples else KEPT if laws or plot else 0
-            sample = draw(drawn, sampled, keep=keep, **work)
-            if laws:
-                table = distribution_table(drawn, sample)
-            else:
-                table = path_table(drawn, asked, sample, exact=exact)
-            if plot is not None:
-                table = table.with_plot(distribution_picture(drawn, sample))
+    if inputs is not None:
+        return path_spectrum(inputs, deltas=delta or DELTAS, **call.work, **nets)
+    if rho is not None:
+        return path_angles(rho, **call.work, **nets)
+    drawn = path_nets(**nets)
+    asked = asked_moments(drawn, names, powers)
+    law: dict[str, tuple[int, ...]] = {"dzdx": (2,)}
+    sampled = law if laws else asked if call.plot is None else law | asked
+    keep = drawn.samples if save_samples else KEPT if laws or call.plot else 0
+    sample = draw(drawn, sampled, keep=keep, **call.work)
+    if laws:
+        table = distribution_table(drawn, sample)
+    else:
+        table = path_table(drawn, asked, sample, exact=exact)
+    if call.plot is not None:
+        table = table.with_plot(distribution_picture(drawn, sample))
     if save_samples is not None:
         if sample is None:
             raise ValueError(f"--save-samples {save_samples}: there is nothing that can be drawn")
         write_array(save_samples, kept_values(sample))
-    destination.deliver(table)
+    return table
 
 
 # What says the same, or nothing to the other.
@@ -209,11 +199,3 @@ _CONFLICTS = (
     ("--inputs", "--n0"),
     ("--linear", "--plot"),
 )
-
-
-def _check_together(given: set[str]) -> None:
-    for one, other in _CONFLICTS:
-        if one in given and other in given:
-            raise ValueError(f"{one} and {other} must not both be given")
-    if "--delta" in given and "--inputs" not in given:
-        raise ValueError("--delta must come with --inputs")

@@ -1,26 +1,24 @@
 """`nnth phase`: fixed points and phases over a grid of variances."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from nnth_cli import options
-from nnth_cli.output import Destination
-from nnth_cli.progress import progress_bar
+from nnth_cli.command import Call, command
+
+if TYPE_CHECKING:
+    from nnth.table import Table
 
 
+@command(random=False)
 def phase(
     act: options.Act = "tanh",
     cw: Annotated[
         Any, options.grid("Weight variances C_w: n of them from a to b, or a single one.")
     ] = "0.1:4:40",
     cb: Annotated[Any, options.grid("Bias variances C_b.")] = "0:1:41",
-    format: options.Format = None,
-    output: options.Output = None,
-    append: options.Append = None,
-    plot: options.Plot = None,
-    seed: options.UnusedSeed = None,
-    threads: options.Threads = 0,
-    quiet: options.Quiet = False,
-) -> None:
+    *,
+    call: Call,
+) -> "Table":
     """Fixed points and phases over weight and bias variance.
 
     \b
@@ -37,9 +35,8 @@ def phase(
     Example: nnth phase --act tanh --cw 0.5:3:200 --cb 0:0.5:200 --plot tanh.png -o tanh.csv
              nnth phase --act relu_power:2 --cw 0.5 --cb 0.1
     """
-    destination = Destination(format=format, output=output, append=append, plot=plot, quiet=quiet)
+    if call.plot is not None and len(cw) * len(cb) == 1:
+        raise ValueError("--plot must come with several --cw or --cb, as 0.5:3:60")
     from nnth.criticality.phase import phase as compute
 
-    with progress_bar("phase", quiet=quiet) as progress:
-        table = compute(act, cw=cw, cb=cb, threads=threads, progress=progress)
-    destination.deliver(table)
+    return compute(act, cw=cw, cb=cb, **call.work)

@@ -2,14 +2,16 @@
 
 import math
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from nnth_cli import options
-from nnth_cli.files import check_target
-from nnth_cli.output import Destination, write_arrays
-from nnth_cli.progress import interrupted_at_once, progress_bar
+from nnth_cli.command import Call, command
+from nnth_cli.output import write_arrays
+
+if TYPE_CHECKING:
+    from nnth.table import Table
 
 
 class Times(tuple[float, ...]):
@@ -51,6 +53,7 @@ def data(help: str) -> typer.models.OptionInfo:
     return option
 
 
+@command()
 def predict(
     x: Annotated[Path, data("Training inputs: .npy, .npz or .csv, a row a data point.")],
     y: Annotated[Path, data("Their targets: a column or a matrix; of an .npz the array y.")],
@@ -96,23 +99,16 @@ def predict(
     points: Annotated[
         bool, typer.Option("--points", help="A row a time, test point and output.")
     ] = False,
-    output: Annotated[
+    solution: Annotated[
         Path | None,
         typer.Option(
-            "--output",
-            "-o",
-            help="Write times, mean and variance of every test point to an .npz file, whole or "
-            "not at all; the rows are printed all the same.",
+            help="Write times, mean and variance of every test point to an .npz file.",
             metavar="FILE",
         ),
     ] = None,
-    format: options.Format = None,
-    append: options.Append = None,
-    plot: options.Plot = None,
-    seed: options.Seed = 0,
-    threads: options.Threads = 0,
-    quiet: options.Quiet = False,
-) -> None:
+    *,
+    call: Call,
+) -> "Table":
     """Regression with infinitely wide networks, over time.
 
     \b
@@ -130,28 +126,22 @@ def predict(
     With --samples networks of --width are trained by gradient descent, and stand beside infinitely
     wide ones that take the same steps: mean error, standard error and z, and the largest deviation
     of the mean outputs. What is left is the width's, of order 1/width. --plot draws the errors over
-    the times.
+    the times, or with --points the outputs at the last one.
 
     \b
     Source: Lee et al. (2018); Jacot et al. (2018); Lee et al. (2019), eqs. 14-15.
     Example: nnth predict --x x.npy --y y.npy --x-test u.npy --y-test v.npy --noise 0.01
              nnth predict --x x.npy --y y.npy --x-test u.npy --times 0,0.1:100:20 --plot flow.png
     """
-    destination = Destination(format=format, append=append, plot=plot, quiet=quiet)
-    if output is not None:
-        check_target("--output", output, (".npz",))
-    if samples == 0:
-        for name, value in (("--width", width), ("--step", step)):
-            if value is not None:
-                raise ValueError(f"{name} must come with --samples")
-    if plot is not None and sum(0.0 < time < math.inf for time in times) < 2:
+    call.check_target("--solution", solution, (".npz",))
+    needs = (("--width", ("--samples",)), ("--step", ("--samples",)))
+    call.check_together(needs=needs)
+    if call.plot is not None and not points and sum(0.0 < time < math.inf for time in times) < 2:
         raise ValueError("--plot must come with two finite --times above 0, as 0.1:100:20")
-    if plot is not None and points:
-        raise ValueError("--points and --plot must not both be given")
     from nnth.predict.predict import predict as compute
 
     # LAPACK would not listen to an interrupt, and nothing is half-written before it is done.
-    with progress_bar("predict", quiet=quiet) as progress, interrupted_at_once():
+    with call.interrupted_at_once():
         result = compute(
             x,
             y,
@@ -170,10 +160,9 @@ def predict(
             width=256 if width is None else width,
             samples=samples,
             step=0.5 if step is None else step,
-            seed=seed,
-            threads=threads,
-            progress=progress,
+            seed=call.seed,
+            **call.work,
         )
-    if output is not None:
-        write_arrays(output, result.arrays())
-    destination.deliver(result.points() if points else result.summary())
+    if solution is not None:
+        write_arrays(solution, result.arrays())
+    return result.points() if points else result.summary()

@@ -1,15 +1,19 @@
 """`nnth rates`: learning rates of wide networks, and what they make of training."""
 
+from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nnth_cli import options
-from nnth_cli.output import Destination
-from nnth_cli.progress import progress_bar
+from nnth_cli.command import Call, command
+
+if TYPE_CHECKING:
+    from nnth.table import Table
 
 
+@command()
 def rates(
     act: Annotated[
         str | None,
@@ -49,7 +53,7 @@ def rates(
             metavar="FILE",
         ),
     ] = None,
-    noise: Annotated[
+    gradient_noise: Annotated[
         float | None,
         typer.Option(
             help="With --inputs: the variance left by noise of this standard deviation in the "
@@ -61,17 +65,10 @@ def rates(
         bool,
         typer.Option("--training", help="Lazy against mean-field training, over widths."),
     ] = False,
-    statements: Annotated[
-        bool,
-        typer.Option(
-            "--statements",
-            help="What lecture notes say of rates, beside what is true and measured, a row each.",
-        ),
-    ] = False,
     samples: Annotated[
         int | None,
         typer.Option(
-            help="Random networks; chains with --noise. [default: 200; 2000 chains; 32 in "
+            help="Random networks; chains with --gradient-noise. [default: 200; 2000 chains; 32 in "
             "training, 5 with --inputs]",
             metavar="N",
         ),
@@ -79,19 +76,14 @@ def rates(
     steps: Annotated[
         int | None,
         typer.Option(
-            help="Steps of gradient descent. [default: 2000, with --width 200; 1000 with --noise; "
-            "50 in training]",
+            help="Steps of gradient descent. [default: 2000, with --width 200; 1000 with "
+            "--gradient-noise; 50 in training]",
             metavar="N",
         ),
     ] = None,
-    format: options.Format = None,
-    output: options.Output = None,
-    append: options.Append = None,
-    plot: options.Plot = None,
-    seed: options.Seed = 0,
-    threads: options.Threads = 0,
-    quiet: options.Quiet = False,
-) -> None:
+    *,
+    call: Call,
+) -> "Table":
     """Learning rates: by layer, on data, in training.
 
     \b
@@ -102,8 +94,9 @@ def rates(
     Without more, a row is what the weights or biases of a layer add to the tangent kernel, in the
     standard and the NTK parametrisation, at infinite width (theory) and in random networks (mean);
     layer 0 has the sums, and eta = 1/sum. With --inputs a row is a rate of gradient descent on a
-    data set, or with --noise a mode; `notes` is what lecture notes have instead. With --training a
-    row is a regime, a width and a quantity, with the exponent of the width fitted and in theory.
+    data set, or with --gradient-noise a mode; `notes` is what lecture notes have instead. With
+    --training a row is a regime, a width and a quantity, with the exponent of the width fitted and
+    in theory.
 
     \b
     Source: Jacot et al. (2018); Roberts, Yaida & Hanin (2022), ch. 9; Chizat et al. (2019).
@@ -111,69 +104,58 @@ def rates(
              nnth rates --inputs data.npy --y targets.npy --act relu --depth 3 --width 256
              nnth rates --training --width 64,256,1024 --plot movement.png
     """
-    destination = Destination(format=format, output=output, append=append, plot=plot, quiet=quiet)
-    given = {
-        "--act": act, "--width": width, "--depth": depth, "--cb": cb, "--cw": cw, "--norm": norm,
-        "--inputs": inputs, "--y": y, "--noise": noise, "--training": training or None,
-        "--statements": statements or None, "--samples": samples, "--steps": steps, "--plot": plot,
-    }  # fmt: skip
-    _check_together({name for name, value in given.items() if value is not None})
+    call.check_together(_CONFLICTS, _NEEDS)
+    _check_data(call.given)
     widths = None if width is None else options.parse_whole_numbers("--width", width)
     chosen = {"act": act, "depth": depth, "cb": cb, "cw": cw, "norm": norm}
-    chosen |= {"noise": noise, "samples": samples, "steps": steps}
+    chosen |= {"gradient_noise": gradient_noise, "samples": samples, "steps": steps}
     asked: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
-    with progress_bar("rates", quiet=quiet) as progress:
-        if statements:
-            from nnth.rates.statements import rate_statements
+    asked |= {"seed": call.seed, **call.work}
+    if training:
+        from nnth.rates.scalings import training_scalings
 
-            table = rate_statements(seed=seed, progress=progress)
-        elif training:
-            from nnth.rates.scalings import training_scalings
+        if widths is not None:
+            asked["widths"] = widths
+        return training_scalings(**asked, inputs=inputs, y=y)
+    if inputs is not None:
+        from nnth.rates.descent import descent_rates, noisy_descent
 
-            if widths is not None:
-                asked["widths"] = widths
-            asked |= {"seed": seed, "threads": threads, "progress": progress}
-            table = training_scalings(**asked, inputs=inputs, y=y)
-        elif inputs is not None:
-            from nnth.rates.descent import descent_rates, noisy_descent
+        if gradient_noise is not None:
+            return noisy_descent(inputs, **asked)
+        return descent_rates(inputs, y=y, width=_one(widths, width), **asked)
+    from nnth.rates.rates import rates as contributions
 
-            asked |= {"seed": seed, "threads": threads, "progress": progress}
-            if noise is not None:
-                table = noisy_descent(inputs, **asked)
-            else:
-                table = descent_rates(inputs, y=y, width=_one(widths, width), **asked)
-        else:
-            from nnth.rates.rates import rates as contributions
-
-            if widths is not None:
-                asked["width"] = _one(widths, width)
-            table = contributions(**asked, seed=seed, threads=threads, progress=progress)
-    destination.deliver(table)
+    if widths is not None:
+        asked["width"] = _one(widths, width)
+    return contributions(**asked)
 
 
 # What says nothing to the other.
 _CONFLICTS = (
-    *(("--training", name) for name in ("--depth", "--cb", "--cw", "--norm", "--noise")),
+    *(("--training", name) for name in ("--depth", "--cb", "--cw", "--norm", "--gradient-noise")),
     ("--inputs", "--norm"),
-    *(("--noise", name) for name in ("--width", "--y")),
+    *(("--gradient-noise", name) for name in ("--width", "--y")),
+)
+
+# What is of no use without the other.
+_NEEDS = (
+    ("--gradient-noise", ("--inputs",)),
+    ("--y", ("--inputs",)),
+    ("--steps", ("--inputs", "--training")),
 )
 
 
-def _check_together(given: set[str]) -> None:
-    if "--statements" in given and (others := sorted(given - {"--statements"})):
-        raise ValueError(f"--statements and {others[0]} must not both be given")
-    for one, other in _CONFLICTS:
-        if one in given and other in given:
-            raise ValueError(f"{one} and {other} must not both be given")
-    for name in ("--noise", "--y"):
-        if name in given and "--inputs" not in given:
-            raise ValueError(f"{name} must come with --inputs")
-    if {"--training", "--inputs"} <= given and "--y" not in given:
+def _check_data(given: Collection[str]) -> None:
+    if "--inputs" not in given:
+        return
+    if "--training" in given and "--y" not in given:
         raise ValueError("--training must come with --y where --inputs is given")
-    if {"--samples", "--inputs"} <= given and not given & {"--noise", "--width", "--training"}:
-        raise ValueError("--samples must come with --noise or --width where --inputs is given")
-    if "--steps" in given and not given & {"--inputs", "--training"}:
-        raise ValueError("--steps must come with --inputs or --training")
+    if "--samples" in given and not {"--gradient-noise", "--width", "--training"}.intersection(
+        given
+    ):
+        raise ValueError(
+            "--samples must come with --gradient-noise or --width where --inputs is given"
+        )
 
 
 def _one(widths: list[int] | None, text: str | None) -> int | None:

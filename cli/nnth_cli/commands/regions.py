@@ -1,20 +1,24 @@
 """`nnth regions`: the linear regions of ReLU networks, counted exactly."""
 
+from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from nnth_cli import options
-from nnth_cli.files import check_target
-from nnth_cli.output import Destination, write_arrays
-from nnth_cli.progress import progress_bar
+from nnth_cli.command import Call, command
+from nnth_cli.output import write_arrays
+
+if TYPE_CHECKING:
+    from nnth.table import Table
 
 Along = Literal["line", "plane"]
 Color = Literal["gradient", "layer", "pattern", "active"]
 Domain = Literal["space", "box"]
 
 
+@command()
 def regions(
     n0: Annotated[
         int | None, typer.Option(help="Dimension of the input. [default: 2]", metavar="N")
@@ -81,14 +85,9 @@ def regions(
             metavar="FILE",
         ),
     ] = None,
-    format: options.Format = None,
-    output: options.Output = None,
-    append: options.Append = None,
-    plot: options.Plot = None,
-    seed: options.Seed = 0,
-    threads: options.Threads = 0,
-    quiet: options.Quiet = False,
-) -> None:
+    *,
+    call: Call,
+) -> "Table":
     """Linear regions of ReLU networks, counted exactly.
 
     \b
@@ -111,48 +110,40 @@ def regions(
     Hanin & Rolnick (2019), for the expectation.
     Example: nnth regions --widths 64,64,64 --domain box --box 10 --plot regions.png
     """
-    destination = Destination(format=format, output=output, append=append, plot=plot, quiet=quiet)
-    if cells is not None:
-        check_target("--cells", cells, (".npz",))
-    given = {
-        "--n0": n0, "--width": width, "--depth": depth, "--widths": widths, "--n-out": n_out,
-        "--cw": cw, "--bias-var": bias_var, "--samples": samples, "--net": net, "--box": box,
-        "--at": at, "--along": along, "--lines": lines, "--through": through,
-        "--bounds": bounds or None, "--color": color, "--cells": cells, "--plot": plot,
-    }  # fmt: skip
-    _check_together({name for name, value in given.items() if value is not None}, domain, along)
+    call.check_target("--cells", cells, (".npz",))
+    call.check_together(_CONFLICTS, _NEEDS)
+    _check_place(call.given, domain, along)
     if widths is None and net is None:
         widths = options.equal_layers(width, depth, 1)
     shape: Any = {
         "n0": n0, "widths": widths, "n_out": n_out, "cw": cw, "bias_var": bias_var,
-        "samples": samples, "seed": seed,
+        "samples": samples, "seed": call.seed,
     }  # fmt: skip
     where: Any = {"domain": domain, "box": 1.0 if box is None else box}
-    lines = 100 if lines is None else lines
     from nnth.regions import pictures, slices
+    from nnth.regions.bounds_table import region_bounds
     from nnth.regions.counts import regions as count
-    from nnth.regions.statements import region_statements
 
     place = None
-    if plot is not None or cells is not None:
+    if call.plot is not None or cells is not None:
         place = pictures.place(net, along=along, through=through, **where, **shape)
-    with progress_bar("regions", quiet=quiet) as progress:
-        work: Any = {"threads": threads, "progress": progress} | shape
-        if bounds:
-            table = region_statements(net, **where, **work)
-        elif through is not None and along == "plane":
-            table = slices.regions_on_plane(through, net, **where, **work)
-        elif through is not None:
-            table = slices.regions_through(through, net, **work)
-        elif along is not None:
-            table = slices.regions_along(along, net, lines=lines, **where, **work)
-        else:
-            table = count(net, **where, at=at, **work)
-    if place is not None and plot is not None:
-        table = table.with_plot(place.picture(color or "gradient", threads=threads))
+    work: Any = call.work | shape
+    if bounds:
+        table = region_bounds(net, **where, **work)
+    elif through is not None and along == "plane":
+        table = slices.regions_on_plane(through, net, **where, **work)
+    elif through is not None:
+        table = slices.regions_through(through, net, **work)
+    elif along is not None:
+        lines = 100 if lines is None else lines
+        table = slices.regions_along(along, net, lines=lines, **where, **work)
+    else:
+        table = count(net, **where, at=at, **work)
+    if place is not None and call.plot is not None:
+        table = table.with_plot(place.picture(color or "gradient", threads=call.threads))
     if place is not None and cells is not None:
-        write_arrays(cells, place.cells(threads=threads).arrays())
-    destination.deliver(table)
+        write_arrays(cells, place.cells(threads=call.threads).arrays())
+    return table
 
 
 # What says the same, or nothing to the other.
@@ -174,13 +165,7 @@ _CONFLICTS = (
 _NEEDS = (("--lines", ("--along",)), ("--color", ("--plot",)))
 
 
-def _check_together(given: set[str], domain: Domain, along: Along | None) -> None:
-    for one, other in _CONFLICTS:
-        if one in given and other in given:
-            raise ValueError(f"{one} and {other} must not both be given")
-    for one, others in _NEEDS:
-        if one in given and not given.intersection(others):
-            raise ValueError(f"{one} must come with {' or '.join(others)}")
+def _check_place(given: Collection[str], domain: Domain, along: Along | None) -> None:
     if "--box" in given and domain == "space":
         raise ValueError("--box must come with --domain box, not with --domain space")
     if "--through" in given and along == "line":

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nnth.plot import Plot, Series
+from nnth.plot import Plot, Series, symbol
 from nnth.table import Column, Meta, Table
 from nnth_cli.sweep.journal import MARKS
 
@@ -52,7 +52,7 @@ class Picture:
         points = self.error is not None or self.theory is not None or len(places) < len(table)
         plot = Plot(
             x=self.x,
-            y_label=self.y,
+            y_label=symbol(self.y),
             series=(Series(y=self.y, points=points, error=self.error, theory=self.theory),),
             log_x=self.log_x,
             log_y=self.log_y,

@@ -5,13 +5,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache, partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from nnth.sweep.sweep import grid, identity, point_seed
 from nnth.table import Parameter, Table
 from nnth.work import draw_part, from_parts, rehearse
-from nnth_cli.collect import table_of
+from nnth_cli.command import Call, given
 from nnth_cli.main import explain, load
 
 # What the sweep does for all points at once; not what a point is.
@@ -91,8 +92,15 @@ class Options:
 
     def read(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         """All options of a call, from texts, as the command gets them. Raises Click's errors."""
+        return self._parsed(self._by_name.values(), raw)
+
+    def parsed_defaults(self) -> dict[str, Any]:
+        """Options as the command gets them where they are not given, but those that must be."""
+        return self._parsed((p for p in self._by_name.values() if not p.required), {})
+
+    def _parsed(self, parameters: Iterable[Any], raw: Mapping[str, Any]) -> dict[str, Any]:
         self._context.params = {}
-        for parameter in self._by_name.values():
+        for parameter in parameters:
             parameter.handle_parse_result(self._context, raw, [])
         return dict(self._context.params)
 
@@ -177,16 +185,16 @@ def _with_rows(table: Table) -> Table | Failure:
 
 
 def _table(point: Point, threads: int) -> Table:
-    command, defaults = _callable(point.command)
-    options = {**defaults, **point.given, "quiet": True}
-    if "threads" in defaults:
-        options["threads"] = threads
-    return table_of(partial(command, **options))
+    compute, defaults = _computation(point.command)
+    options = {**defaults, **point.given}
+    seed = options.pop("seed") or 0
+    call = Call(given=given(compute, options), seed=seed, threads=threads)
+    table: Table = compute(**options, call=call)
+    return table
 
 
 @lru_cache(maxsize=8)
-def _callable(name: str) -> tuple[Any, dict[str, Any]]:
-    """A command as a function of its parsed options, and their defaults."""
-    command = load(name)
-    context = command.context_class(command, info_name=name)
-    return command.callback, {p.name: p.get_default(context) for p in command.params}
+def _computation(name: str) -> tuple[Any, dict[str, Any]]:
+    """What a command computes, as a function of its options, and their defaults as it gets them."""
+    computation = getattr(import_module(f"nnth_cli.commands.{name}"), name).compute
+    return computation, Options(name).parsed_defaults()

@@ -243,11 +243,12 @@ Route choose_route(const MapContext& context, int threads, Monitor& monitor) {
     return {"pairwise", nullptr, pairwise_map(context)};
 }
 
-// One block of the matrices and its mirror image.
+// One block of the matrices and its mirror image, as far as that lies in the rows.
 class Block {
   public:
-    Block(const DataSet& data, const Diagonals& diagonals, const PairMap& map)
+    Block(const DataSet& data, std::size_t rows, const Diagonals& diagonals, const PairMap& map)
         : data_(data),
+          rows_(rows),
           diagonals_(diagonals),
           map_(map),
           products_(data),
@@ -299,7 +300,7 @@ class Block {
                 matrix[(a + i) * m + b + j] = values[i * PairMap::kMostPairs + j];
             }
         }
-        for (std::size_t j = 0; j < b_count; ++j) {
+        for (std::size_t j = 0; j < b_count && b + j < rows_; ++j) {
             const std::size_t end = a == b ? j : a_count;
             for (std::size_t i = 0; i < end; ++i) {
                 matrix[(b + j) * m + a + i] = values[i * PairMap::kMostPairs + j];
@@ -308,6 +309,7 @@ class Block {
     }
 
     const DataSet& data_;
+    std::size_t rows_;
     const Diagonals& diagonals_;
     const PairMap& map_;
     Products products_;
@@ -325,11 +327,11 @@ class Preparation final : public Monitor {
     Monitor& monitor_;
 };
 
-// The blocks on and above the diagonal, numbered row by row.
+// The blocks on and above the diagonal of the first rows of blocks, numbered row by row.
 struct BlockGrid {
-    std::size_t side;  // blocks along one side
+    std::size_t rows, side;  // blocks of rows, and along the longer side
 
-    std::size_t count() const { return side * (side + 1) / 2; }
+    std::size_t count() const { return rows * side - rows * (rows - 1) / 2; }
 
     std::pair<std::size_t, std::size_t> at(std::size_t number) const {
         std::size_t row = 0;
@@ -341,27 +343,29 @@ struct BlockGrid {
 }  // namespace
 
 GramReport gram(const Activation& activation, const Network& network, const DataSet& data,
-                int threads, Monitor& monitor, double* nngp, double* ntk) {
+                std::size_t rows, int threads, Monitor& monitor, double* nngp, double* ntk) {
     check(network);
     const auto expectation = make_expectation(activation, Method::automatic, 0);
     Preparation preparation(monitor);
-    const Diagonals diagonals = DiagonalRecursion(*expectation, network, norms(data))
-                                    .run(ntk != nullptr, threads, preparation);
+    Diagonals diagonals = DiagonalRecursion(*expectation, network, norms(data))
+                              .run(ntk != nullptr, threads, preparation);
     const MapContext context{activation, *expectation, network, diagonals};
     const Route route = choose_route(context, threads, preparation);
     const std::size_t m = data.inputs, block = route.map->block();
-    const BlockGrid grid{(m + block - 1) / block};
+    const BlockGrid grid{(rows + block - 1) / block, (m + block - 1) / block};
     parallel_for(grid.count(), threads, monitor, [&](std::size_t number) {
         const auto [row, column] = grid.at(number);
         const std::size_t a = row * block, b = column * block;
-        Block(data, diagonals, *route.map)
-            .compute(a, std::min(block, m - a), b, std::min(block, m - b), nngp, ntk);
+        Block(data, rows, diagonals, *route.map)
+            .compute(a, std::min(block, rows - a), b, std::min(block, m - b), nngp, ntk);
     });
-    for (std::size_t i = 0; i < m; ++i) {
+    for (std::size_t i = 0; i < rows; ++i) {
         if (nngp) nngp[i * m + i] = diagonals.last_k()[i];
         if (ntk) ntk[i * m + i] = diagonals.theta[i];
     }
-    return {std::max(diagonals.error, route.map->error()), route.name};
+    const double error = std::max(diagonals.error, route.map->error());
+    const double* k = diagonals.last_k();
+    return {error, route.name, {k, k + m}, std::move(diagonals.theta)};
 }
 
 }  // namespace nnth::kernel

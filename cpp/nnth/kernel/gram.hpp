@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <string>
+#include <vector>
 
 #include "nnth/kernel/activation.hpp"
 #include "nnth/kernel/recursion.hpp"
@@ -19,15 +20,18 @@ struct GramReport {
     // Estimated error of the worst entry, relative to the geometric mean of its two diagonals.
     double error;
     std::string route;  // "composed", "layered", "table" or "pairwise"
+    std::vector<double> nngp_diagonal, ntk_diagonal;  // of all inputs
 };
 
-// Fills the matrices K^(L+1) and Theta^(L+1), [inputs][inputs] each, where they are not null.
+// Fills the rows of the first inputs, 1 <= rows <= inputs, of the matrices K^(L+1) and Theta^(L+1),
+// [rows][inputs] each, where they are not null. They are those of the whole matrices to the last
+// bit.
 //
-// Only one half is computed, in square blocks that go through all layers in cache; the diagonals
-// come from one-input formulas. Memory besides the matrices: a few numbers an input and layer.
-// Throws std::invalid_argument as kernel_recursion does, and when a diagonal that is asked for
-// leaves the range of doubles; Cancelled when the monitor says stop.
+// Of what mirrors itself only one half is computed, in square blocks that go through all layers in
+// cache; the diagonals come from one-input formulas. Memory besides the matrices: a few numbers an
+// input and layer. Throws std::invalid_argument as kernel_recursion does, and when a diagonal that
+// is asked for leaves the range of doubles; Cancelled when the monitor says stop.
 GramReport gram(const Activation& activation, const Network& network, const DataSet& data,
-                int threads, Monitor& monitor, double* nngp, double* ntk);
+                std::size_t rows, int threads, Monitor& monitor, double* nngp, double* ntk);
 
 }  // namespace nnth::kernel

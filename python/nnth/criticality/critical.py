@@ -143,8 +143,7 @@ def critical_decay(
         Meta("critical", parameters),
         plot=Plot(
             x="layer",
-            x_label="layer $\\ell$",
-            y_label="variance $K$",
+            y_label="variance $K^{(\\ell)}$",
             series=tuple(drawn),
             log_x=True,
             log_y=point.k_star == 0.0,

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from nnth import _core
 from nnth.activation import activation
 from nnth.criticality.points import critical_points, variance_map
-from nnth.plot import PhaseDiagram
+from nnth.plot import SYMBOLS, HeatMap, Lines
 from nnth.table import Meta, Table
 from nnth.work import begin
 
@@ -21,6 +21,8 @@ Progress = Callable[[int, int], object]
 MOST_POINTS: Final = 10_000_000  # of a grid
 
 _AT_ONE: Final = 1e-12  # a chi this near to 1 is 1
+_AT_ZERO: Final = "$K^\\star = 0$"
+_FAR: Final = 700.0  # the size of a log chi that has one
 _CURVE: Final = 2000  # points of a curve in the picture
 
 
@@ -88,7 +90,7 @@ def phase(
     table = Table(columns, Meta("phase", parameters))
     points, _ = critical_points(chosen, found)
     marks = tuple(
-        (f"critical, {p.universality}", p.cw, p.cb)
+        (f"critical, {p.universality.replace('K* = 0', _AT_ZERO)}", p.cw, p.cb)
         for p in points
         if weights.min() <= p.cw <= weights.max() and biases.min() <= p.cb <= biases.max()
     )
@@ -133,14 +135,16 @@ def _picture(
     biases: Floats,
     found: _core.VarianceMap,
     marks: tuple[tuple[str, float, float], ...],
-) -> PhaseDiagram:
+) -> HeatMap | Lines:
     """The phases of the least fixed point that variances tend to, with the edges between them."""
-    values = np.full((len(biases), len(weights)), np.nan)
     tends = ~np.isin(table["stability"], ["unstable", ""])
+    if len(weights) == 1 or len(biases) == 1:
+        return _cut(table, tends, len(biases) == 1)
+    values = np.full((len(biases), len(weights)), np.nan)
     across = np.searchsorted(weights, table["cw"][tends])
     up = np.searchsorted(biases, table["cb"][tends])
     with np.errstate(divide="ignore"):
-        size = np.clip(np.log(table["chi_perp"][tends]), -1.0, 1.0)
+        size = np.clip(np.log(table["chi_perp"][tends]), -_FAR, _FAR)
     values[up[::-1], across[::-1]] = size[::-1]  # the least comes last and stays
     k = np.geomspace(found.least, found.most, _CURVE)
     square, slope, curvature = found.exact(k)
@@ -157,14 +161,30 @@ def _picture(
         inside = (x >= weights[0]) & (x <= weights[-1]) & (y <= biases[-1]) & (y >= biases[0])
         if inside.any():
             curves.append((label, x, y))
-    return PhaseDiagram(
+    return HeatMap(
         x=weights,
         y=biases,
         values=values,
         curves=tuple(curves),
         marks=marks,
-        value_label="$\\log\\,\\chi_\\perp$ ($< 0$ ordered, $> 0$ chaotic; cut at $\\pm 1$)",
+        limit=1.0,
+        value_label="ordered $< \\log\\,\\chi_\\perp <$ chaotic",
         missing="no stable fixed point",
-        x_label="weight variance $C_w$",
-        y_label="bias variance $C_b$",
+        x_label=SYMBOLS["cw"],
+        y_label=SYMBOLS["cb"],
+    )
+
+
+def _cut(table: Table, tends: NDArray[np.bool_], along_weights: bool) -> Lines:
+    """The susceptibilities at the least fixed point that variances tend to, along one variance."""
+    name = "cw" if along_weights else "cb"
+    axis, first = np.unique(table[name][tends], return_index=True)
+    chis = (("chi_perp", "$\\chi_\\perp$"), ("chi_par", "$\\chi_\\parallel$"))
+    return Lines(
+        lines=(
+            *((label, axis, table[column][tends][first]) for column, label in chis),
+            ("critical", np.unique(table[name]), np.ones(len(np.unique(table[name])))),
+        ),
+        x_label=SYMBOLS[name],
+        y_label="susceptibility $\\chi$ at $K^\\star$",
     )

@@ -36,14 +36,13 @@ _LARGEST: Final = 1e70  # whose fourth powers are doubles
 class GpNets(TypedDict, total=False):
     """What the networks are like and how they are drawn; each may be left out.
 
-    act: as in `nnth.kernel`, "relu". width: one or several, of all hidden layers alike, or text as
+    width: one or several, of all hidden layers alike, or text as
     "16,32"; 16 to 256. depth: hidden layers, 2. widths: of the hidden layers one by one, instead
     of both. inputs: `(m, n_0)`, a row an input, or a data file; two by default with norm =
     |x|^2/n_0, 1, and cosine rho, 0.5; not 0 where cb is. cb, cw: bias and weight variance, the
     critical pair of act. samples: networks of each width, 10,000; 0 for theory alone. seed: 0.
     """
 
-    act: str
     width: int | Sequence[int] | str | None
     depth: int | None
     widths: Sequence[int] | str | None
@@ -137,6 +136,7 @@ class GpEnsemble:
 
 
 def gp(
+    act: str = "relu",
     *,
     quantities: Sequence[str] | None = None,
     threads: int = 0,
@@ -154,8 +154,9 @@ def gp(
 
     for one input; `nnth.four_point_vertex` has the rest.
 
-    quantities: of those below; all by default. threads: 0 = all; the result is the same for any
-        number. progress: called with work done and in all, a few times a second.
+    act: as in `nnth.kernel`. quantities: of those below; all by default. threads: 0 = all; the
+        result is the same for any number. progress: called with work done and in all, a few times
+        a second.
     The others are those of `nnth.gp.GpNets`.
 
     Returns a Table, a row a width, layer (1..L+1; of preactivations, the output's last), quantity
@@ -187,7 +188,7 @@ def gp(
     Source: Neal (1996); Lee et al. (2018); Yaida (2020); Roberts, Yaida & Hanin (2022), ch. 4.
     """
     asked = asked_quantities(quantities)
-    drawn = gp_nets(**nets)
+    drawn = gp_nets(act, **nets)
     try:
         limits = drawn.limits(threads=threads, progress=progress)
     except KeyboardInterrupt:
@@ -197,13 +198,13 @@ def gp(
     return gp_table(drawn.meta(), widths, limits, samples, asked)
 
 
-def gp_nets(**nets: Unpack[GpNets]) -> GpEnsemble:
+def gp_nets(act: str = "relu", **nets: Unpack[GpNets]) -> GpEnsemble:
     """Return the networks that are asked for, checked.
 
     Raises ValueError for what is out of range, for `widths` beside `width` or `depth`, and for
     `inputs` beside `norm` or `rho`.
     """
-    chosen = activation(nets.get("act", "relu"))
+    chosen = activation(act)
     cb, cw = variances(chosen, nets.get("cb"), nets.get("cw"))
     for name, value in (("cb", cb), ("cw", cw)):
         if not (value >= 0.0 and np.isfinite(value)):

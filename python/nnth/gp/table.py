@@ -26,6 +26,11 @@ QUANTITIES: Final = (
 _LARGE_SHARE: Final = 0.1
 _SEEN: Final = 3.0  # standard errors from 0, for a point of a fitted slope
 _DRAWN_LAYERS: Final = 3
+_OF_PAIRS: Final = {  # with their symbols
+    "correction": r"$\mathrm{E}\,\hat K_{ab} - K_{ab}$",
+    "covariance": r"covariance $\mathrm{E}\,z_{i;a} z_{i;b}$",
+    "cross_covariance": r"covariance $\mathrm{E}\,z_{i;a} z_{j;b}$, $i \neq j$",
+}
 _ROUNDING: Final = 1e-15  # of what is not computed by a recursion
 
 
@@ -100,7 +105,7 @@ def gp_table(
         ],
     }
     depth = len(limits[0].kernel) - 1
-    return Table(columns, meta, plot=_plot(depth, quantities, samples))
+    return Table(columns, meta, plot=_plot(depth, widths, quantities, sampled=samples is not None))
 
 
 def _blocks(
@@ -236,29 +241,39 @@ def _notes(block: _Block, of_slope: Sequence[str], sampled: bool) -> Iterator[st
         yield "; ".join(notes)
 
 
-def _plot(
-    depth: int, quantities: Sequence[str], samples: Sequence[LayerSample] | None
-) -> Plot | None:
-    """Return excess kurtosis against width, for a few layers, and a variance beside it."""
-    series = []
-    measured: Any = {"points": True, "error": "stderr", "theory": "theory"}
-    if samples is None:
-        measured = {}
-    y = "theory" if samples is None else "mean"
+def _plot(depth: int, widths: Sequence[int], quantities: Sequence[str], *, sampled: bool) -> Plot:
+    """Return the first quantities that there are, against width, or against layer at one width.
+
+    Against width there are a few layers, or for covariances the pairs of two inputs in the last.
+    """
+    across = "width" if len(widths) > 1 else "layer"
+    measured: Any = {"y": "theory"}
+    if sampled:
+        measured = {"y": "mean", "points": True, "error": "stderr", "theory": "theory"}
+    series: list[Series] = []
+
+    def add(quantity: str, label: str, layer: int, more: dict[str, str | int]) -> None:
+        where: dict[str, str | int] = {"quantity": quantity, **more}
+        if across == "width":
+            where["layer"] = layer
+        ell = rf"({layer})" if across == "width" else r"(\ell)"
+        name = label.replace("ELL", ell)
+        series.append(Series(label=name, where=tuple(where.items()), **measured))
+
+    last = depth + 1
+    layers = sorted({round(x) for x in np.linspace(2, last, min(depth, _DRAWN_LAYERS))})
+    if across == "layer":
+        layers = layers[:1]
+    y_label, log = "distance from Gaussian", True
     if "excess_kurtosis" in quantities:
-        last = depth + 1
-        layers = sorted({round(x) for x in np.linspace(2, last, min(depth, _DRAWN_LAYERS))})
         for layer in layers:
-            where = (("quantity", "excess_kurtosis"), ("layer", layer), ("input_a", 0))
-            name = f"excess kurtosis of $z^{{({layer})}}$"
-            series.append(Series(y=y, label=name, where=where, **measured))
+            add("excess_kurtosis", "excess kurtosis of $z^{ELL}$", layer, {"input_a": 0})
     if "observable_variance" in quantities:
-        where = (("quantity", "observable_variance"), ("observable", "act^2"), ("layer", depth))
-        name = rf"variance of the mean of $\sigma(z^{{({depth})}})^2$"
-        series.append(Series(y=y, label=name, where=(*where, ("input_a", 0)), **measured))
+        more: dict[str, str | int] = {"observable": "act^2", "input_a": 0}
+        add("observable_variance", r"$\mathrm{Var}\,\overline{\sigma(z^{ELL})^2}$", depth, more)
     if not series:
-        return None
-    return Plot(
-        x="width", x_label="width $n$", y_label=r"distance from the Gaussian process",
-        series=tuple(series), log_x=True, log_y=True,
-    )  # fmt: skip
+        log = False
+        name, y_label = next(item for item in _OF_PAIRS.items() if item[0] in quantities)
+        for a, b in ((0, 0), (0, 1)):
+            add(name, f"$a = {a}$, $b = {b}$, $\\ell = {last}$", last, {"input_a": a, "input_b": b})
+    return Plot(x=across, y_label=y_label, series=tuple(series), log_x=across == "width", log_y=log)

@@ -134,7 +134,7 @@ def hermite_dual(
         "error": columns["error"],
     }
     parameters = {"act": chosen.name, "norm": norm, **_statements(parts(chosen))}
-    return Table(columns, Meta("hermite", parameters), plot=_duals(asked, cosines, columns))
+    return Table(columns, Meta("hermite", parameters), plot=_duals(asked, columns))
 
 
 def positive_definite(split: Parts) -> str:
@@ -218,19 +218,28 @@ def _energies(columns: dict[str, Any]) -> Lines:
         points=(("energy", k[seen], energy[seen], None),),
         log_x=True,
         log_y=bool(seen.any()),
-        x_label="$k$ (from 1)",
+        x_label="order $k$",
         y_label="energy $a_k^2$",
     )
 
 
-def _duals(asked: Sequence[int], cosines: Floats, columns: dict[str, Any]) -> Lines:
-    order = np.argsort(cosines, kind="stable")
-    lines = [("exact", cosines[order], columns["exact"][: len(cosines)][order])]
-    for i, n in enumerate(asked):
-        series = columns["series"][i * len(cosines) : (i + 1) * len(cosines)]
-        lines.append((f"{n} term{'s' if n > 1 else ''}", cosines[order], series[order]))
+def _duals(asked: Sequence[int], columns: dict[str, Any]) -> Lines:
+    """What the series of N terms leave, beside the bounds."""
+    lines, points = [], []
+    for n in asked:
+        rows = np.flatnonzero(columns["terms"] == n)
+        rows = rows[np.argsort(columns["rho"][rows], kind="stable")]
+        rho, error = columns["rho"][rows], columns["error"][rows]
+        left, bound = np.abs(columns["difference"][rows]), columns["bound"][rows]
+        seen = left > error
+        lines.append(("", rho, np.where(bound > error, bound, np.nan)))
+        points.append((f"$N = {n}$", rho[seen], left[seen], None))
     return Lines(
         lines=tuple(lines),
-        x_label="correlation $\\rho$",
-        y_label="$E[s(z_a)\\, s(z_b)]$",
+        points=tuple(points),
+        pairs=True,
+        theory=r"bound $|\rho|^N \sum_{k \geq N} a_k^2$",
+        log_y=True,
+        x_label=r"correlation $\rho$",
+        y_label=r"$|\mathrm{E}[s(z_a) s(z_b)] - \sum_{k<N} a_k^2 \rho^k|$",
     )

@@ -20,7 +20,7 @@ from nnth.paths.laws import CHI2_LOG_MEAN, CHI2_LOG_VARIANCE, path_laws, path_lo
 from nnth.paths.nets import Nets, PathNets, path_nets
 from nnth.paths.paths import Progress, draw
 from nnth.paths.samplers import PathSample
-from nnth.plot import Histogram
+from nnth.plot import Lines, histogram
 from nnth.table import Table
 
 Array = NDArray[np.float64]
@@ -143,36 +143,32 @@ def laws_of(nets: PathNets) -> list[LogLaw]:
     return laws
 
 
-def distribution_picture(nets: PathNets, sample: PathSample | None) -> Histogram:
+def distribution_picture(nets: PathNets, sample: PathSample | None) -> Lines:
     """Return the histogram of log (dz_q/dx_p)^2 of a sample, if there is one, and the laws."""
     laws, values = laws_of(nets), _log_squares(sample)
     first = laws[0]
     low, high = (float(x) for x in np.interp((0.002, 0.9998), first.cdf, first.v))
     note = "networks with derivative 0 are left out"
-    edges, density = np.empty(0), np.empty(0)
+    bars = None
     if values.size:
-        bins = max(10, min(200, round(2.0 * values.size ** (1 / 3))))
-        counts, edges = np.histogram(values, bins=bins, range=(low, high))
-        density = counts / (values.size * np.diff(edges))
+        bars = histogram(f"{values.size} networks", values, low, high)
         if sample is not None and sample.samples > KEPT:
             note += f"; the first {KEPT} of {sample.samples} networks are drawn"
     x = np.linspace(low, high, 600)
     labels = {
         "exact": "exact",
-        "lognormal-chi2": r"$\frac{2}{n_0}\,\chi^2_1\, e^{N(-b/2,\, b)}$",
+        "lognormal-chi2": r"$(2/n_0)\,\chi^2_1\, e^{N(-b/2,\, b)}$",
         "lognormal": r"$e^{N(-b/2,\, b)}$, the notes' law",
     }
     step = 1e-3 * (high - low)
     lines = tuple(
-        (labels[law.name], (law.at(x + step) - law.at(x - step)) / (2 * step)) for law in laws
+        (labels[law.name], x, (law.at(x + step) - law.at(x - step)) / (2 * step)) for law in laws
     )
-    return Histogram(
-        edges=edges,
-        density=density,
-        label="" if sample is None else f"{values.size} networks",
-        x=x,
+    return Lines(
+        bars=bars,
         lines=lines,
         x_label=r"$\log\,(\partial z/\partial x)^2$",
+        y_label="density",
         note=note,
     )
 

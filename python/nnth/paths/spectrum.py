@@ -19,7 +19,7 @@ from nnth.paths.moments import ntk_moments, ntk_off_diagonal
 from nnth.paths.nets import Nets, PathNets, path_nets
 from nnth.paths.paths import Progress
 from nnth.paths.samplers import GramSample, sample_grams
-from nnth.plot import Histogram, Plot, Series
+from nnth.plot import Lines, histogram
 from nnth.random import normals
 from nnth.table import Table
 from nnth.work import begin
@@ -28,6 +28,7 @@ Array = NDArray[np.float64]
 
 DELTAS: Final = (0.1, 0.01)
 MAX_INPUTS: Final = 1000
+_CURVE: Final = 101  # points of the theory in a picture
 _FROZEN: Final = 2**32  # streams beyond those of networks
 
 _TRACE: Final = (
@@ -100,8 +101,7 @@ def path_spectrum(
                 rows.append(_bound(*kernel, bound, True, source, _FROZEN_NOTE))
     columns = {column: [row[column] for row in rows] for column in rows[0]}
     meta = drawn.meta(inputs=name, m=len(data))
-    table = Table(columns, meta)
-    return table.with_plot(_picture(largest, rows)) if largest.size else table
+    return Table(columns, meta, plot=_picture(largest, rows))
 
 
 def path_angles(
@@ -167,16 +167,17 @@ def path_angles(
         }
         for name, value in row.items():
             columns[name].append(value)
-    measured = (Series(y="mean", label="sample", points=True, error="stderr"),)
-    plot = Plot(
-        x="rho",
+    at = np.linspace(cosines.min(), cosines.max(), _CURVE)
+    curve = [ntk_off_diagonal(cosine, depth) for cosine in at.tolist()]
+    sampled = np.array(columns["mean"]), np.array(columns["stderr"])
+    plot = Lines(
+        lines=(
+            ("infinite width", at, np.array([theory.limit for theory in curve])),
+            ("the notes' product, false", at, np.array([theory.product for theory in curve])),
+        ),
+        points=(("sample", cosines, *sampled),) if drawn.samples else (),
         x_label=r"cosine $\rho$",
         y_label=r"$\Theta_{ab}/\Theta_{aa}$",
-        series=(
-            Series(y="limit", label="infinite width"),
-            Series(y="product", label="the notes' product, false"),
-            *(measured if drawn.samples else ()),
-        ),
     )
     return Table(columns, drawn.meta(), plot=plot)
 
@@ -309,26 +310,23 @@ def _frozen(nets: PathNets, data: Array) -> Array:
     return np.sort(found)
 
 
-def _picture(largest: Array, rows: Sequence[dict[str, Any]]) -> Histogram:
-    bins = max(10, min(200, round(2.0 * largest.size ** (1 / 3))))
+def _picture(largest: Array, rows: Sequence[dict[str, Any]]) -> Lines:
     positive = largest[largest > 0.0]
-    edges, density = np.empty(0), np.empty(0)
+    bars = None
     if positive.size:
-        low, high = (math.log(float(x)) for x in (positive[0], positive[-1]))
-        edges = np.exp(np.linspace(low, high + 1e-9, bins + 1))
-        density = np.histogram(positive, edges)[0] / (largest.size * np.diff(np.log(edges)))
-    marks = [
-        (f"{row['bound']}, {row['delta']:g}" + ("" if row["valid"] else ": invalid"), row["value"])
+        low, high = float(positive[0]), float(positive[-1])
+        bars = histogram(f"{largest.size} networks", positive, low, high * 1.000000001, log=True)
+    delta = rows[0]["delta"]
+    named = {"trace": "trace bound", "lecture": "the notes' bound, invalid"}
+    marks = tuple(
+        (f"{named[row['bound']]}, $\\delta = {delta:g}$", row["value"])
         for row in rows
-        if row["delta"] == rows[0]["delta"] and row["bound"] in ("trace", "lecture")
-    ]
-    return Histogram(
-        edges=edges,
-        density=density,
-        label=f"{largest.size} networks",
-        x=np.empty(0),
-        marks=tuple(marks),
+        if row["delta"] == delta and row["bound"] in named
+    )
+    return Lines(
+        bars=bars,
+        marks=marks,
         log_x=True,
-        x_label=r"largest eigenvalue of $\Theta$",
-        y_label="density of its logarithm",
+        x_label=r"largest eigenvalue $\lambda_{\max}(\Theta)$",
+        y_label=r"density of $\log\,\lambda_{\max}$",
     )

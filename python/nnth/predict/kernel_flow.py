@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nnth.gram import GramRows
+
 Floats = NDArray[np.float64]
 
 _EPSILON = float(np.finfo(float).eps)
@@ -40,36 +42,38 @@ def gain(mu: Floats, time: float) -> Floats:
 class KernelFlow:
     """The kernels of training and test inputs, in the eigenvectors of the kernel of training.
 
-    nngp, trained: `(m + m_test, m + m_test)`, training inputs first; trained may be nngp itself.
-    y: `(m, outputs)`. entry_error: of the entries, relative to the diagonals'.
+    kernels: rows of the training inputs, these first, then the test inputs. tangent: whether it is
+    the tangent kernel that trains, or the NNGP kernel. y: `(m, outputs)`.
 
     Raises ValueError for infinite kernels.
     """
 
-    def __init__(
-        self, nngp: Floats, trained: Floats, y: Floats, noise: float, entry_error: float
-    ) -> None:
+    def __init__(self, kernels: GramRows, tangent: bool, y: Floats, noise: float) -> None:
         m = len(y)
-        if not np.isfinite(trained.diagonal()).all():
+        nngp, trained = kernels.nngp, kernels.ntk if tangent else kernels.nngp
+        assert nngp is not None
+        assert trained is not None
+        diagonal = kernels.ntk_diagonal if tangent else kernels.nngp_diagonal
+        if not np.isfinite(diagonal).all():
             raise ValueError(
                 "kernel must be nngp for an activation that jumps: its tangent kernel is infinite"
             )
         self.noise = noise
-        self._kernel = trained[:m, :m]
+        self._kernel = trained[:, :m]
         self._values, self._vectors = np.linalg.eigh(self._kernel)
         self._y = y
         self._modes = self._vectors.T @ y
-        self._across = trained[m:, :m] @ self._vectors
-        self._prior = nngp.diagonal()[m:].copy()
-        self._spectral = trained is nngp
-        if not self._spectral:
-            self._nngp_across = nngp[m:, :m] @ self._vectors
-            self._nngp = self._vectors.T @ nngp[:m, :m] @ self._vectors
-        scale = float(max(trained.diagonal().max(), nngp.diagonal().max()))
-        self._entry = entry_error * scale
+        self._across = trained[:, m:].T @ self._vectors
+        self._prior = kernels.nngp_diagonal[m:]
+        self._spectral = not tangent
+        if tangent:
+            self._nngp_across = nngp[:, m:].T @ self._vectors
+            self._nngp = self._vectors.T @ nngp[:, :m] @ self._vectors
+        scale = float(max(diagonal.max(), kernels.nngp_diagonal.max()))
+        self._entry = kernels.error * scale
         top = float(self._values[-1])
         self._rounding = 4.0 * _EPSILON * top
-        self._noise_floor = max(m * _EPSILON * top, entry_error * float(np.trace(self._kernel)))
+        self._noise_floor = max(m * _EPSILON * top, kernels.error * float(np.trace(self._kernel)))
 
     @property
     def smallest(self) -> float:

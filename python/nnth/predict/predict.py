@@ -12,8 +12,8 @@ from nnth.activation import activation
 from nnth.checks import whole
 from nnth.data import Data, data_of, file_name, targets_of
 from nnth.gradient_descent import MAX_SAMPLES, Nets, trained_outputs
-from nnth.gram import gram
-from nnth.kernel import Ntk, variances
+from nnth.gram import gram_rows
+from nnth.kernel import Ntk, core_network, variances
 from nnth.predict.kernel_flow import KernelFlow, gain
 from nnth.predict.prediction import Prediction, Simulation
 from nnth.table import Meta
@@ -78,8 +78,8 @@ def predict(
     the largest error of a mean and a variance, grown by `condition`, the largest factor by which g
     stretches the scale of T + s^2 (at inf its condition number); `residual` is that of the linear
     system, relative to y. A variance is a difference, and may come out below 0 by as much.
-    Cost: kernels of all m + m_test inputs together, m x m_test and m_test x m_test too; one
-    eigendecomposition O(m^3); O(m_test m^2) a time. LAPACK has threads, and last bits, of its own.
+    Cost: the kernels of m x (m + m_test) pairs, in time and memory; one eigendecomposition O(m^3);
+    O(m_test m^2) a time. LAPACK has threads, and last bits, of its own.
 
     Raises ValueError for arguments out of range, shapes that do not fit, an infinite tangent kernel
     (step), and a kernel that is singular to rounding where times hold inf: nothing is added to its
@@ -99,20 +99,16 @@ def predict(
     cb, cw = variances(chosen, cb, cw)
     if kernel not in ("nngp", "ntk"):
         raise ValueError(f"kernel must be nngp or ntk, not {kernel!r}")
-    matrices = gram(
+    kernels = gram_rows(
         np.concatenate((inputs, tests)),
-        act,
-        depth=depth,
-        cb=cb,
-        cw=cw,
-        kernel="both" if kernel == "ntk" else "nngp",
-        ntk=ntk,
+        len(inputs),
+        chosen,
+        core_network(cb, cw, depth, ntk),
+        "both" if kernel == "ntk" else "nngp",
         threads=threads,
         progress=progress,
     )
-    assert matrices.nngp is not None
-    trained = matrices.nngp if matrices.ntk is None else matrices.ntk
-    flow = KernelFlow(matrices.nngp, trained, targets, noise, matrices.error)
+    flow = KernelFlow(kernels, kernel == "ntk", targets, noise)
     if np.isinf(when).any():
         flow.require_regular()
     laws = tuple(flow.law(lambda mu, t=t: gain(mu, eta * t)) for t in when)  # type: ignore[misc]
@@ -138,7 +134,9 @@ def predict(
         train_mean=np.stack([law.train_mean for law in laws]),
         laws=laws,
         noise=noise,
+        x=inputs,
         y=targets,
+        x_test=tests,
         y_test=answers,
         labels=labels,
         simulation=simulation,

@@ -37,8 +37,8 @@ class Prediction:
     """The law of trained networks on test points, at each of `times`.
 
     mean: `(times, m_test, outputs)`; variance: `(times, m_test)`, the same for every output;
-    train_mean: `(times, m, outputs)`. `laws` has the errors. y, y_test: the targets (classes
-    centred: one-hot less 1/classes); `simulation` where networks were trained.
+    train_mean: `(times, m, outputs)`. `laws` has the errors. x, x_test: the inputs; y, y_test:
+    the targets (classes centred: one-hot less 1/classes); `simulation` where networks were trained.
     """
 
     times: Floats
@@ -47,7 +47,9 @@ class Prediction:
     train_mean: Floats
     laws: tuple[Law, ...]
     noise: float
+    x: Floats
     y: Floats
+    x_test: Floats
     y_test: Floats | None
     labels: bool
     simulation: Simulation | None
@@ -98,7 +100,7 @@ class Prediction:
             columns["sim_stderr"] = sim.stderr.ravel()
             columns["z"] = z_score(sim.mean - sim.expected, sim.stderr).ravel()
             columns["sim_variance"] = sim.variance.ravel()
-        return Table(columns, self.meta)
+        return Table(columns, self.meta, plot=self._outputs())
 
     def arrays(self) -> dict[str, Floats]:
         """Return what `nnth predict -o` writes: times, mean, variance and, simulated, sim_*."""
@@ -157,9 +159,9 @@ class Prediction:
             return None
         names = {
             "net_error": "one network, test",
-            "variance": "variance",
-            "test_error": "mean prediction, test",
-            "train_error": "mean prediction, training",
+            "variance": "variance $\\mathrm{Var}\\,f(t)$",
+            "test_error": "mean $\\mathrm{E}\\,f(t)$, test",
+            "train_error": "mean, training",
         }
         order = np.argsort(self.times[drawn], kind="stable")
         t = self.times[drawn][order]
@@ -178,6 +180,68 @@ class Prediction:
             log_y=all((y > 0.0).all() for y in found.values()),
             x_label="time $t$",
             y_label="mean square error",
+        )
+
+    def _outputs(self) -> Lines:
+        """The outputs at the last time: over inputs of one dimension, else against targets."""
+        i = int(np.argmax(self.times))
+        mean, spread = self.mean[i], np.sqrt(np.maximum(self.variance[i], 0.0))
+        outputs = mean.shape[1]
+        note = "one standard deviation of a network's output"
+        time = "\\infty" if np.isinf(self.times[i]) else f"{self.times[i]:g}"
+        y_label = f"output $f(x)$ at $t = {time}$"
+        if self.x.shape[1] > 1:
+            return self._against_targets(mean, spread, y_label, f"error bars: {note}")
+        at = self.x_test[:, 0]
+        order = np.argsort(at, kind="stable")
+        points: list[Any] = [
+            ("" if k else "data", self.x[:, 0], self.y[:, k], None) for k in range(outputs)
+        ]
+        if (sim := self.simulation) is not None:
+            count = sim.net_error.shape[1]
+            points += [
+                (
+                    "" if k else f"{count} networks",
+                    at,
+                    *(a[i, :, k] for a in (sim.mean, sim.stderr)),
+                )
+                for k in range(outputs)
+            ]
+        return Lines(
+            lines=tuple(
+                ("mean" if outputs == 1 else f"mean of output {k}", at[order], mean[order, k])
+                for k in range(outputs)
+            ),
+            bands=tuple(
+                (at[order], (mean[:, k] - spread)[order], (mean[:, k] + spread)[order])
+                for k in range(outputs)
+            ),
+            points=tuple(points),
+            pairs=True,
+            x_label="input $x$",
+            y_label=y_label,
+            note=f"band: {note}",
+        )
+
+    def _against_targets(self, mean: Floats, spread: Floats, y_label: str, note: str) -> Lines:
+        """Means and standard deviations against targets; without any, against test points."""
+        outputs = mean.shape[1]
+        x = np.tile(np.arange(float(len(mean)))[:, None], outputs)
+        lines: tuple[Any, ...] = ()
+        x_label = "test point"
+        if self.y_test is not None:
+            x, x_label = self.y_test, "target"
+            ends = np.array([x.min(), x.max()])
+            lines = (("output = target", ends, ends),)
+        return Lines(
+            lines=lines,
+            points=tuple(
+                ("mean" if outputs == 1 else f"mean of output {k}", x[:, k], mean[:, k], spread)
+                for k in range(outputs)
+            ),
+            x_label=x_label,
+            y_label=y_label,
+            note=note,
         )
 
 

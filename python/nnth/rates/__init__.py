@@ -3,6 +3,5 @@
 from nnth.rates.descent import descent_rates, noisy_descent
 from nnth.rates.rates import rates
 from nnth.rates.scalings import training_scalings
-from nnth.rates.statements import rate_statements
 
-__all__ = ["descent_rates", "noisy_descent", "rate_statements", "rates", "training_scalings"]
+__all__ = ["descent_rates", "noisy_descent", "rates", "training_scalings"]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nnth.activation import activation
 from nnth.checks import whole
 from nnth.data import Data, data_of, file_name, target_vector
-from nnth.gradient_descent import Nets, trained_outputs
+from nnth.gradient_descent import Nets, relative_loss, trained_outputs
 from nnth.gram import gram
 from nnth.kernel import Ntk
 from nnth.network import MAX_WIDTH
@@ -25,6 +25,7 @@ Progress = Callable[[int, int], object]
 MOST_STEPS: Final = 20_000
 _NOISE_STREAM: Final = 2**33
 _RESIDUAL_STREAM: Final = 2**34
+_LEAST: Final = 1e-300  # an eigenvalue: 2/lambda is a double
 
 
 def descent_rates(
@@ -37,7 +38,7 @@ def descent_rates(
     cw: float | None = None,
     ntk: Ntk = "ntk",
     width: int | None = None,
-    samples: int = 5,
+    samples: int | None = None,
     steps: int | None = None,
     seed: int = 0,
     threads: int = 0,
@@ -53,7 +54,7 @@ def descent_rates(
     inputs, act, depth, cb, cw, ntk, threads: as x and the others of `nnth.gram`; "linear" for
     linear regression, whose kernel is X X^T but for a factor.
     y: targets, `(m,)` or a file; by default normal, from the seed.
-    width: of networks that are trained as well, `samples` of them; None for none.
+    width: of networks that are trained as well, `samples` of them, by default 5; None for none.
     steps: of gradient descent, 2 to 20,000, from the residual -y, and for networks from f - y; 2000
         or, with a width, 200.
     progress: called with the work done and in all.
@@ -65,25 +66,32 @@ def descent_rates(
     lambda_min, lambda_max, bound, optimum, rank (of the kernel: a residual in its null space stays,
     and is left out of all that is said). With a width: net_loss and net_peak, the last and the
     largest loss in units of the first, medians over networks, and diverged, the share of networks
-    whose loss did not end below the first. Networks of finite width have tangent kernels of their
-    own, which may bend away from a rate a little above their bound; see `nnth.predict`.
+    whose loss ended above the first; that of a dead network stays. Networks of finite width have
+    tangent kernels of their own, which may bend away from a rate a little above their bound; see
+    `nnth.predict`.
 
     Accuracy: eigenvalues to 1e-15 lambda_max and the error of the kernel. `measured` comes to
     `factor` as other modes die out: slowly where eigenvalues crowd at one end, and not in a few
     steps. Last bits are those of LAPACK and BLAS, which have threads of their own. Cost: O(m^3),
     and m^2 a step; a forward and a backward pass a network, step and rate.
 
-    Raises ValueError for arguments out of range and a kernel that is 0 or infinite.
+    Raises ValueError for arguments out of range and a kernel that is 0 or infinite;
+    KeyboardInterrupt saying what was done.
 
     Source: Nesterov (2004), section 1.2.3; Jacot et al. (2018).
     """
     if steps is None:
         steps = 2000 if width is None else 200
-    _check_steps(steps)
+    steps = _checked_steps(steps)
     x = data_of(inputs, "inputs")
-    targets = normals(seed, _RESIDUAL_STREAM, len(x)) if y is None else target_vector(y, len(x))
-    if width is not None:
-        width, samples = whole("width", width), whole("samples", samples)
+    targets = normals(seed, _RESIDUAL_STREAM, len(x))
+    if y is not None:
+        targets = target_vector(y, len(x))
+    if width is None:
+        if samples is not None:
+            raise ValueError(f"samples must come with width, and is {samples}")
+    else:
+        width, samples = whole("width", width), whole("samples", 5 if samples is None else samples)
         if width > MAX_WIDTH:
             raise ValueError(f"width must be at most {MAX_WIDTH}, not {width}")
     matrix, noise, parameters = _tangent_kernel(x, act, depth, cb, cw, ntk, threads)
@@ -91,14 +99,14 @@ def descent_rates(
     if width is not None:
         parameters |= {"width": width, "samples": samples}
     eigenvalues, vectors = np.linalg.eigh(matrix)
-    seen = eigenvalues > noise
-    _require_rank(eigenvalues, seen)
+    seen = _not_zero(eigenvalues, noise)
     least, most = float(eigenvalues[seen][0]), float(eigenvalues[-1])
     bound, optimum = 2.0 / most, 2.0 / (least + most)
     names = ["half the optimum", "optimum", "below the bound", "above the bound", "twice the bound"]
     eta = np.array([0.5 * optimum, optimum, 0.99 * bound, 1.01 * bound, 2.0 * bound])
     factor = _factor(eta, least, most)
-    measured = _measured_factors(matrix, vectors[:, ~seen], eta, -targets, steps)
+    tell = progress if width is None else None  # networks take longer
+    measured = _measured_factors(matrix, vectors[:, ~seen], eta, -targets, steps, tell)
     columns: dict[str, Any] = {
         "rate": names,
         "eta": eta,
@@ -113,7 +121,7 @@ def descent_rates(
     ):  # fmt: skip
         columns[name] = np.full(len(eta), value)
     columns["rank"] = np.full(len(eta), np.count_nonzero(seen))
-    if width is not None:
+    if width is not None and samples is not None:
         shape = (parameters["cb"], parameters["cw"], ntk, False)
         nets = Nets(activation(act), depth, width, *shape)
         columns |= _trained(nets, x, targets, eta, steps, samples, seed, progress)
@@ -125,7 +133,7 @@ def noisy_descent(
     inputs: Data,
     act: str = "relu",
     *,
-    noise: float = 1.0,
+    gradient_noise: float = 1.0,
     depth: int = 1,
     cb: float | None = None,
     cw: float | None = None,
@@ -138,59 +146,67 @@ def noisy_descent(
 ) -> Table:
     """Return the variance at which gradient descent with noisy gradients comes to rest.
 
-    A mode of eigenvalue lambda goes as u' = (1 - eta lambda) u + eta xi, xi ~ N(0, noise^2): its
-    variance tends to eta noise^2/(lambda (2 - eta lambda)), not to 0. Here eta is the optimum
+    A mode of eigenvalue lambda goes as u' = (1 - eta lambda) u + eta xi, xi ~ N(0, s^2): its
+    variance tends to eta s^2/(lambda (2 - eta lambda)), not to 0. Here eta is the optimum
     2/(lambda_min + lambda_max).
 
     inputs, act, depth, cb, cw, ntk, threads: as x and the others of `nnth.gram`.
-    noise: standard deviation per coordinate, 1e-50 to 1e50. samples: chains a mode, at least 2.
-    steps: of each chain from u = 0, 2 to 20,000.
+    gradient_noise: its standard deviation s in each coordinate, 1e-50 to 1e50.
+    samples: chains a mode, at least 2. steps: of each chain from u = 0, 2 to 20,000.
 
-    Returns a Table, a row for the least, the middle and the largest eigenvalue that is not 0: mode,
+    Returns a Table, a row for the least, the middle and the largest of the eigenvalues that are
+    not 0, or for the one or two there are: mode ("least", "middle", "largest", "only"),
     eigenvalue, eta, stationary (the variance at rest), theory (the variance after these steps,
     stationary (1 - (1 - eta lambda)^(2 steps))), mean (of u^2 over the chains), stderr, z, notes
     (the square of what the triangle inequality, which lecture notes use, leaves of (E u^2)^(1/2):
-    eta noise/(1 - |1 - eta lambda|), which is noise/lambda for every eta < 1/lambda, so that it
+    eta s/(1 - |1 - eta lambda|), which is s/lambda for every eta < 1/lambda, so that it
     holds but says of no small eta that the variance is small).
 
     Cost: the Gram matrix and its eigenvalues, and 3 samples normals a step.
 
-    Raises ValueError as `descent_rates` does.
+    Raises ValueError as `descent_rates` does, and where eta s is not from 1e-125 to 1e125;
+    KeyboardInterrupt saying what was done.
 
     Source: Mandt, Hoffman & Blei (2017), eq. 13; Robbins & Monro (1951).
     """
-    if not 1e-50 <= noise <= 1e50:
-        raise ValueError(f"noise must be from 1e-50 to 1e50, not {noise:g}")
-    if samples < 2:
-        raise ValueError(f"samples must be at least 2, not {samples}")
-    _check_steps(steps)
+    if not 1e-50 <= gradient_noise <= 1e50:
+        raise ValueError(f"gradient_noise must be from 1e-50 to 1e50, not {gradient_noise:g}")
+    samples, steps = whole("samples", samples, 2), _checked_steps(steps)
     x = data_of(inputs, "inputs")
     matrix, rounding, parameters = _tangent_kernel(x, act, depth, cb, cw, ntk, threads)
     parameters = {"inputs": file_name(inputs), **parameters}
     every = np.asarray(np.linalg.eigvalsh(matrix), dtype=np.float64)
-    _require_rank(every, every > rounding)
-    every = every[every > rounding]
-    eigenvalues = every[[0, len(every) // 2, -1]]
+    every = every[_not_zero(every, rounding)]
+    last = len(every) - 1
+    rows = {0: "least", len(every) // 2: "middle", last: "largest"} if last else {0: "only"}
+    eigenvalues = every[list(rows)]
     eta = 2.0 / float(every[0] + every[-1])
+    noise, kick = gradient_noise, eta * gradient_noise
+    if not 1e-125 <= kick <= 1e125:
+        raise ValueError(f"eta gradient_noise must be from 1e-125 to 1e125, not {kick:g}")
     decay = 1.0 - eta * eigenvalues
-    stationary = eta * noise**2 / (eigenvalues * (2.0 - eta * eigenvalues))
-    theory = stationary * (1.0 - decay ** (2 * steps))
-    u = np.zeros((3, samples))
-    for step in range(steps):
-        kicks = normals(seed, _NOISE_STREAM, u.size, step * u.size, threads=threads)
-        u = decay[:, None] * u + eta * noise * kicks.reshape(u.shape)
-        if progress is not None:
-            progress(step + 1, steps)
+    stationary = _variance(eigenvalues, eta, noise)
+    theory = _variance(eigenvalues, eta, noise, steps)
+    u = np.zeros((len(rows), samples))
+    step = 0
+    try:
+        for step in range(steps):
+            xi = normals(seed, _NOISE_STREAM, u.size, step * u.size, threads=threads)
+            u = decay[:, None] * u + kick * xi.reshape(u.shape)
+            if progress is not None:
+                progress(step + 1, steps)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"{step} of {steps} steps were taken") from None
     squares = u**2
     mean = squares.mean(axis=1)
     stderr = squares.std(axis=1, ddof=1) / np.sqrt(samples)
     triangle = _triangle(eigenvalues, eta, noise)
-    plot = _variance_picture(eigenvalues, eta, noise, mean, stderr)
+    plot = _variance_picture(every, eta, noise, steps, (eigenvalues, mean, stderr))
     return Table(
         {
-            "mode": ["least", "middle", "largest"],
+            "mode": list(rows.values()),
             "eigenvalue": eigenvalues,
-            "eta": np.full(3, eta),
+            "eta": np.full(len(rows), eta),
             "stationary": stationary,
             "theory": theory,
             "mean": mean,
@@ -198,14 +214,20 @@ def noisy_descent(
             "z": (mean - theory) / stderr,
             "notes": triangle,
         },
-        Meta("rates", parameters | {"noise": noise, "samples": samples, "steps": steps}, seed=seed),
+        Meta(
+            "rates",
+            parameters | {"gradient_noise": noise, "samples": samples, "steps": steps},
+            seed=seed,
+        ),
         plot=plot,
     )
 
 
-def _check_steps(steps: int) -> None:
+def _checked_steps(steps: int) -> int:
+    steps = whole("steps", steps, 0)
     if not 2 <= steps <= MOST_STEPS:
         raise ValueError(f"steps must be from 2 to {MOST_STEPS}, not {steps}")
+    return steps
 
 
 def _tangent_kernel(
@@ -231,12 +253,14 @@ def _tangent_kernel(
     return matrix, noise, parameters
 
 
-def _require_rank(eigenvalues: Floats, seen: NDArray[np.bool_]) -> None:
-    if not seen.any():
+def _not_zero(eigenvalues: Floats, noise: float) -> NDArray[np.bool_]:
+    """Which eigenvalues are more than rounding, and the least have an inverse in doubles."""
+    if not eigenvalues[-1] > max(noise, _LEAST):
         raise ValueError(
             f"inputs must have a tangent kernel that is not 0: its largest eigenvalue is "
             f"{eigenvalues[-1]:.3g}"
         )
+    return np.asarray(eigenvalues > noise)
 
 
 def _factor(eta: Floats, least: float, most: float) -> Floats:
@@ -244,14 +268,19 @@ def _factor(eta: Floats, least: float, most: float) -> Floats:
 
 
 def _measured_factors(
-    matrix: Floats, null: Floats, eta: Floats, residual: Floats, steps: int
+    matrix: Floats,
+    null: Floats,
+    eta: Floats,
+    residual: Floats,
+    steps: int,
+    progress: Progress | None,
 ) -> Floats:
     """The factors a step over the last tenth of them, sizes kept out of the range's ends."""
-    residuals = np.repeat((residual - null @ (null.T @ residual))[:, None], len(eta), axis=1)
-    if not np.linalg.norm(residuals) > len(residual) * np.finfo(float).eps * np.linalg.norm(
-        residual
-    ):
+    residual = residual / (np.abs(residual).max() or 1.0)
+    inside = residual - null @ (null.T @ residual)
+    if np.linalg.norm(inside) <= len(inside) * np.finfo(float).eps * np.linalg.norm(residual):
         return np.full(len(eta), np.nan)  # nothing that gradient descent could change
+    residuals = np.repeat(inside[:, None], len(eta), axis=1)
     last = max(1, steps // 10)
     grown = np.zeros(len(eta))
     for step in range(steps):
@@ -262,6 +291,8 @@ def _measured_factors(
         if step >= steps - last:
             with np.errstate(divide="ignore"):
                 grown += np.log(sizes)
+        if progress is not None and step % 8 == 0:
+            progress(step, steps)
     return np.exp(grown / last)
 
 
@@ -278,17 +309,28 @@ def _trained(
                 progress(i * total + done, len(etas) * total)
 
         course = [(eta, 0), *[(eta, 1)] * steps]
-        with np.errstate(over="ignore", invalid="ignore"):
-            outputs = trained_outputs(
-                nets, x, y[:, None], x, course,
-                noise=0.0, samples=samples, seed=seed, progress=tell,
-            )  # fmt: skip
-            losses = np.sum((outputs[..., 0] - y) ** 2, axis=2)
-            losses = np.where(np.isfinite(losses), losses, np.inf) / losses[0]
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):
+                outputs = trained_outputs(
+                    nets, x, y[:, None], x, course,
+                    noise=0.0, samples=samples, seed=seed, progress=tell,
+                )  # fmt: skip
+        except KeyboardInterrupt:
+            said = f"networks were trained at {i} of {len(etas)} rates"
+            raise KeyboardInterrupt(said) from None
+        residuals = outputs[..., 0] - y
+        losses = relative_loss(residuals, residuals[0])
         columns["net_loss"].append(float(np.median(losses[-1])))
         columns["net_peak"].append(float(np.median(losses.max(axis=0))))
-        columns["diverged"].append(float(np.mean(losses[-1] >= 1.0)))
+        columns["diverged"].append(float(np.mean(losses[-1] > 1.0)))
     return columns
+
+
+def _variance(eigenvalues: Floats, eta: float, noise: float, steps: int | None = None) -> Floats:
+    """Of the modes of noisy descent at rest, or after steps from 0."""
+    rates = eta * eigenvalues
+    left = 0.0 if steps is None else (1.0 - rates) ** (2 * steps)
+    return np.asarray((eta * noise) ** 2 / (rates * (2.0 - rates)) * (1.0 - left))
 
 
 def _triangle(eigenvalues: Floats, eta: float, noise: float) -> Floats:
@@ -301,34 +343,30 @@ def _factor_picture(eta: Floats, measured: Floats, least: float, most: float) ->
     shown = eta <= grid[-1]
     return Lines(
         lines=(
-            ("theory", grid / bound, _factor(grid, least, most)),
-            ("the notes' $1 - \\eta\\lambda_{\\min}$", grid / bound, 1.0 - grid * least),
-            ("converges below", grid / bound, np.ones(len(grid))),
+            ("theory", grid / bound, _factor(grid, least, most) - 1.0),
+            ("the notes' $-\\eta\\lambda_{\\min}$", grid / bound, -grid * least),
         ),
-        points=(("gradient descent", eta[shown] / bound, measured[shown], None),),
+        points=(("gradient descent", eta[shown] / bound, measured[shown] - 1.0, None),),
+        linear=2.0 * least / (least + most),
         x_label="rate $\\eta\\lambda_{\\max}/2$",
-        y_label="factor a step",
+        y_label="factor a step $-\\,1$",
     )
 
 
 def _variance_picture(
-    eigenvalues: Floats, eta: float, noise: float, mean: Floats, stderr: Floats
+    every: Floats, eta: float, noise: float, steps: int, chains: tuple[Floats, Floats, Floats]
 ) -> Lines:
-    grid = np.geomspace(eigenvalues[0], eigenvalues[-1], 200)
+    # As fine at either end: eta lambda of one is 2 - eta lambda of the other.
+    grid = np.geomspace(every[0], every[-1], 200)
+    grid = np.unique(np.clip(np.append(grid, 2.0 / eta - grid), every[0], every[-1]))
+    at_rest = "at rest, $\\eta s^2/\\lambda(2 - \\eta\\lambda)$"
     return Lines(
         lines=(
-            (
-                "at rest, $\\eta s^2/\\lambda(2 - \\eta\\lambda)$",
-                grid,
-                eta * noise**2 / (grid * (2.0 - eta * grid)),
-            ),
-            (
-                "triangle inequality, as in the notes",
-                grid,
-                _triangle(grid, eta, noise),
-            ),
+            (f"after {steps} steps", grid, _variance(grid, eta, noise, steps)),
+            (at_rest, grid, _variance(grid, eta, noise)),
+            ("triangle inequality, as in the notes", grid, _triangle(grid, eta, noise)),
         ),
-        points=(("chains", eigenvalues, mean, stderr),),
+        points=(("chains", *chains),),
         log_x=True,
         log_y=True,
         x_label="eigenvalue $\\lambda$",

@@ -204,14 +204,14 @@ def _table(theory: Floats, error: float, seen: Moments | None, shape: Shape, met
     shares = np.array([width, 1.0, 1.0, 1.0])
     shown = [i for i in range(kinds) if (theory[1:, i] > 0.0).all()]
     plot = Lines(
-        lines=tuple((_LABELS[i], at, theory[1:, i] / shares[i]) for i in shown),
+        lines=tuple(("" if drawn else _LABELS[i], at, theory[1:, i] / shares[i]) for i in shown),
         points=tuple(
-            ("", at, mean[1:, i] / shares[i], stderr[1:, i] / shares[i])
+            (_LABELS[i], at, mean[1:, i] / shares[i], stderr[1:, i] / shares[i])
             for i in (shown if drawn else [])
         ),
         pairs=True,
         log_y=True,
         x_label="layer $\\ell$",
-        y_label="contribution to the tangent kernel",
+        y_label="part of the kernel $\\Theta$",
     )
     return Table(columns, meta, plot=plot)

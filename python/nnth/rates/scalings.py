@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,8 +13,9 @@ from numpy.typing import NDArray
 from nnth import _core
 from nnth.activation import Activation, activation
 from nnth.checks import whole
-from nnth.data import Data, data_of, target_vector
+from nnth.data import Data, data_of, file_name, target_vector
 from nnth.ensemble import MAX_SAMPLES
+from nnth.gradient_descent import relative_loss
 from nnth.network import MAX_WIDTH
 from nnth.plot import Lines
 from nnth.random import normals
@@ -24,9 +24,8 @@ from nnth.work import begin
 
 Floats = NDArray[np.float64]
 Progress = Callable[[int, int], object]
-DataSets = tuple[
-    Floats, Floats
-]  # inputs `(networks or 1, m, n_0)` and targets `(networks or 1, m)`
+# Inputs `(networks or 1, m, n_0)` and targets `(networks or 1, m)`.
+DataSets = tuple[Floats, Floats]
 
 _DATA_STREAM: Final = 2**33
 _BATCH: Final = 2**14  # numbers of one array
@@ -37,9 +36,10 @@ _SYMBOLS: Final = {
     "ntk": "$|\\Delta \\Theta|/|\\Theta|$",
     "eta_lambda": "$\\eta\\,\\lambda_{\\max}$",
 }
+_MOVEMENTS: Final = ("features", "weights", "ntk")
 _DRAWN: Final = {
-    "lazy": ("features", "weights", "ntk"),
-    "mean field": ("features", "weights", "ntk"),
+    "lazy": _MOVEMENTS,
+    "mean field": _MOVEMENTS,
     "mean field at rate 1": ("eta_lambda",),
 }
 
@@ -85,8 +85,8 @@ def training_scalings(
     widths: Sequence[int] = (64, 128, 256, 512, 1024),
     inputs: Data | None = None,
     y: Data | None = None,
-    points: int = 6,
-    dimension: int = 4,
+    points: int | None = None,
+    dimension: int | None = None,
     steps: int = 50,
     samples: int = 32,
     seed: int = 0,
@@ -102,20 +102,22 @@ def training_scalings(
     w at the rate eta_0 for both, as lecture notes have it, the kernel is of order n and the loss
     explodes.
 
-    act: as in `nnth.kernel`. widths: two or more, ascending. inputs, y: data `(m, n_0)` and `(m,)`,
-    or files; together, or else `points` x on the unit sphere of this `dimension` and y ~ N(0, 1),
-    drawn anew for each sample, and the same at all widths. steps, samples: at least 1 and 2. seed:
-    sample s is stream s of it, of which wider networks take more. threads: that draw weights, 0 =
-    all; the result is the same. progress: called with the work done and in all.
+    act: as in `nnth.kernel`. widths: two or more, ascending. inputs, y: data `(m, n_0)` and
+    `(m,)`, or files; together, or else `points` x on the unit sphere of this `dimension`, by
+    default 6 and 4, and y ~ N(0, 1), drawn anew for each sample, and the same at all widths.
+    steps, samples: at least 1 and 2. seed: sample s is stream s of it, of which wider networks
+    take more. threads: that draw weights, 0 = all; the result is the same. progress: called with
+    the work done and in all.
 
     Returns a Table, a row a regime, width and quantity: regime, width, quantity, mean (the
     geometric one), stderr, exponent (the mean over samples of the slope of its logarithm against
-    that of the width), exponent_stderr, theory, z (of the exponent), note (where a quantity is 0 or
-    not finite and has no exponent). Quantities: "output", root mean square of f before training;
-    "features", "weights", "ntk", changes of s(w.x), of all parameters and of the tangent kernel on
-    the data, relative to their norms; "loss", after over before; "eta_lambda", rates times the
-    largest eigenvalue of the tangent kernel before training, below 2 where gradient descent
-    converges, to first order; "first_step", the change of the loss in one step, relative to it.
+    that of the width), exponent_stderr, theory, z (of the exponent), note (where a quantity is 0
+    or not finite in a network and has no exponent). Quantities: "output", root mean square of f
+    before training; "features", "weights", "ntk", changes of s(w.x), of all parameters and of the
+    tangent kernel on the data, relative to their norms; "loss", after over before; "eta_lambda",
+    rates times the largest eigenvalue of the tangent kernel before training, below 2 where
+    gradient descent converges, to first order; "first_step", the change of the loss in one step,
+    relative to it.
 
     Accuracy: theory is of large widths; at finite ones exponents are off by more than their error,
     most of all that of the lazy kernel where the activation has kinks: -1/2 in the limit, -0.64 for
@@ -135,9 +137,14 @@ def training_scalings(
     if samples >= MAX_SAMPLES:
         raise ValueError(f"samples must be below {MAX_SAMPLES}, not {samples}")
     given = _given_data(inputs, y)
-    if given is not None:
+    if given is None:
+        points = whole("points", 6 if points is None else points)
+        dimension = whole("dimension", 4 if dimension is None else dimension)
+    else:
+        for name, value in (("points", points), ("dimension", dimension)):
+            if value is not None:
+                raise ValueError(f"{name} and inputs must not both be given")
         points, dimension = given[0].shape[1:]
-    points, dimension = whole("points", points), whole("dimension", dimension)
     _core.thread_count(threads)
     begin()
     measured: dict[tuple[str, int], dict[str, Floats]] = {}
@@ -157,10 +164,10 @@ def training_scalings(
         raise KeyboardInterrupt(
             f"{len(measured)} of {len(REGIMES) * len(sizes)} trainings were done"
         ) from None
-    parameters: dict[str, Any] = {"act": chosen.name, "widths": tuple(sizes)}
-    for name, file in (("inputs", inputs), ("y", y)):
-        parameters[name] = os.fspath(file) if isinstance(file, str | os.PathLike) else None
-    parameters |= {"points": points, "dimension": dimension, "steps": steps, "samples": samples}
+    parameters = {
+        "act": chosen.name, "widths": tuple(sizes), "inputs": file_name(inputs), "y": file_name(y),
+        "points": points, "dimension": dimension, "steps": steps, "samples": samples,
+    }  # fmt: skip
     return _table(sizes, measured, _has_kinks(chosen), Meta("rates", parameters, seed=seed))
 
 
@@ -213,14 +220,18 @@ def train(
         of_a = np.einsum("spn,sqn->spq", h, h)
         return np.asarray(scale * (a_step * of_a + w_step * of_w))
 
-    h, slope, f = forward()
-    h0, f0, kernel0 = h, f, kernel(h, slope)
-    before = np.sum((f0 - y) ** 2, axis=1)
-    found = {
-        "output": np.sqrt(np.mean(f0**2, axis=1)),
-        "eta_lambda": np.linalg.eigvalsh(kernel0)[:, -1],
-    }
     with np.errstate(over="ignore", invalid="ignore"):
+        h0, slope, f0 = forward()
+        h, f, kernel0 = h0, f0, kernel(h0, slope)
+        if not np.isfinite(kernel0).all():
+            raise ValueError(
+                f"inputs must be smaller: the tangent kernel of {act.name} leaves the range of "
+                "doubles"
+            )
+        found = {
+            "output": np.sqrt(np.mean(f0**2, axis=1)),
+            "eta_lambda": np.linalg.eigvalsh(kernel0)[:, -1],
+        }
         for step in range(steps):
             residual = f - y
             of_w = np.einsum("spn,spd->sdn", slope, residual[:, :, None] * x)
@@ -228,15 +239,15 @@ def train(
             w -= (w_step * a)[:, None] * of_w
             a -= a_step * of_a
             h, slope, f = forward()
-            loss = np.sum((f - y) ** 2, axis=1) / before
+            loss = relative_loss(f - y, f0 - y)
             if step == 0:
                 found["first_step"] = np.abs(loss - 1.0)
             if not np.any(loss < _HOPELESS):
                 break
         moved = {
-            "features": _norms(h - h0) / _norms(h0),
+            "features": _share(h - h0, h0),
             "weights": np.hypot(_norms(a - a0), _norms(w - w0)) / _norms(draws),
-            "ntk": _norms(kernel(h, slope) - kernel0) / _norms(kernel0),
+            "ntk": _share(kernel(h, slope) - kernel0, kernel0),
         }
     lost = ~(loss < _HOPELESS)
     found |= {name: np.where(lost, math.nan, values) for name, values in moved.items()}
@@ -252,6 +263,12 @@ def _exponent(widths: Floats, logs: Floats) -> tuple[float, float]:
 
 def _norms(arrays: Floats) -> Floats:
     return np.asarray(np.sqrt(np.sum(arrays.reshape(len(arrays), -1) ** 2, axis=1)))
+
+
+def _share(changes: Floats, arrays: Floats) -> Floats:
+    """|changes|/|arrays|, and 0 where these are 0: all is dead there, and nothing moves."""
+    sizes = _norms(arrays)
+    return np.where(sizes > 0.0, _norms(changes) / np.where(sizes > 0.0, sizes, 1.0), 0.0)
 
 
 def _batches(n: int, samples: int, numbers: int) -> Iterator[range]:
@@ -276,10 +293,12 @@ def _given_data(inputs: Data | None, y: Data | None) -> DataSets | None:
     return x[None], target_vector(y, len(x))[None]
 
 
-def _note(values: Floats) -> str:
+def _note(quantity: str, values: Floats) -> str:
     if not np.isfinite(values).all():
         return "training diverges"
-    return "" if values.all() else "does not move"
+    if values.all():
+        return ""
+    return "does not move" if quantity in _MOVEMENTS else "is 0"
 
 
 def _table(
@@ -297,11 +316,11 @@ def _table(
             if kinked and quantity == "ntk":
                 theory = regime.exponents["weights"]
             with np.errstate(all="ignore"):
-                logs, note = np.log(values), _note(values)
+                logs, note = np.log(values), _note(quantity, values)
                 mean = np.exp(logs.mean(axis=1))
                 error = mean * logs.std(axis=1, ddof=1) / np.sqrt(logs.shape[1])
                 exponent, stderr = (np.nan, np.nan) if note else _exponent(sizes, logs)
-                z = (exponent - theory) / stderr
+                z = (exponent - theory) / stderr if stderr > 0.0 else np.nan
             for n, m, e in zip(widths, mean, error, strict=True):
                 rows.append({
                     "regime": name, "width": n, "quantity": quantity, "mean": m, "stderr": e,
@@ -311,8 +330,8 @@ def _table(
             if quantity in _DRAWN.get(name, ()) and not note:
                 # A line of the exponent in theory, through the largest width.
                 label = f"{_SYMBOLS[quantity]}, {name}: $n^{{{theory:g}}}$"
-                lines.append((label, sizes, mean[-1] * (sizes / sizes[-1]) ** theory))
-                points.append(("", sizes, mean, error))
+                lines.append(("", sizes, mean[-1] * (sizes / sizes[-1]) ** theory))
+                points.append((label, sizes, mean, error))
     columns = {column: [row[column] for row in rows] for column in rows[0]}
     plot = Lines(
         lines=tuple(lines), points=tuple(points), pairs=True, log_x=True, log_y=True,

@@ -1,10 +1,10 @@
 """Linear regions of ReLU networks: exact counts, the regions themselves, bounds, expectations."""
 
 from nnth.regions.arrangement import Arrangement, arrangement
+from nnth.regions.bounds_table import region_bounds
 from nnth.regions.cells import Cells, cells
 from nnth.regions.counts import RegionCounts, count_regions, regions
 from nnth.regions.slices import regions_along, regions_on_plane, regions_through
-from nnth.regions.statements import region_statements
 
 __all__ = [
     "Arrangement",
@@ -13,7 +13,7 @@ __all__ = [
     "arrangement",
     "cells",
     "count_regions",
-    "region_statements",
+    "region_bounds",
     "regions",
     "regions_along",
     "regions_on_plane",

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nnth.data import Data
 from nnth.ensemble import Shape, ensemble
 from nnth.network import Network
-from nnth.plot import Curve, Drawing, Tessellation
+from nnth.plot import Drawing, Lines, Tessellation
 from nnth.regions.cells import Cells, cells_of
 from nnth.regions.counts import Domain, RegionCounts, check_domain, count_core
 from nnth.regions.slices import (
@@ -34,6 +34,7 @@ MAX_CELLS: Final = 300_000  # of a picture: no dots are left for more
 _MOST: Final = 0.8  # of the regions are in the window, where not all are
 _FAR: Final = 3.0  # times as large a window as these need is too large
 _REACH: Final = 2.0**60
+_NAMED: Final = 10  # layers of breakpoints that have a name each
 
 _SCALES: Final[dict[Color, Literal["amounts", "steps", "names"]]] = {
     "gradient": "amounts",
@@ -42,7 +43,7 @@ _SCALES: Final[dict[Color, Literal["amounts", "steps", "names"]]] = {
     "active": "amounts",
 }
 _LABELS: Final[dict[Color, str]] = {
-    "gradient": "gradient norm",
+    "gradient": r"gradient norm $\|\partial z/\partial x\|_F$",
     "layer": "layer of the last cut",
     "pattern": "",
     "active": "active neurons",
@@ -53,12 +54,13 @@ _LABELS: Final[dict[Color, str]] = {
 class Place:
     """Where a picture of a network's regions is: a plane, a line, or the segments of a path.
 
-    names: of the coordinates.
+    names: of the coordinates. first: what this is the first of, in words.
     """
 
     network: Network
     slices: tuple[Slice, ...]
     names: tuple[str, ...]
+    first: str = ""
 
     def picture(self, color: Color = "gradient", *, threads: int = 0) -> Drawing:
         """Return the picture.
@@ -78,9 +80,10 @@ class Place:
             pieces = [
                 cells_of(self.network, where, (0.0, 1.0), threads=threads) for where in self.slices
             ]
-            return curve(pieces, x_label="point", note=note)
+            return curve(pieces, x_label="path", note=note)
         (where,) = self.slices
         limits, note = window(self.network, where, threads=threads)
+        note = "; ".join(part for part in (self.first, note) if part)
         found = cells_of(self.network, where, limits, threads=threads)
         if where.dimension == 1:
             return curve([found], x_label=self.names[0], note=note)
@@ -118,14 +121,16 @@ def place(
     if along is not None:
         slices = random_slices(along, nets, 0, 1, None if limits is None else limits[1])
         names = ("$t$",) if along == "line" else ("$t_1$", "$t_2$")
-        return Place(network, tuple(slices), names)
+        return Place(network, tuple(slices), names, f"the first random {along}")
     if nets.n0 > 2:
         raise ValueError(
             f"n0 must be 1 or 2 for a picture or cells, not {nets.n0}; "
             "--along line and --along plane give a slice"
         )
     whole = Slice(np.zeros(nets.n0), np.eye(nets.n0), limits)
-    return Place(network, (whole,), ("$x$",) if nets.n0 == 1 else ("$x_1$", "$x_2$"))
+    names = ("$x$",) if nets.n0 == 1 else ("$x_1$", "$x_2$")
+    first = f"the first of {nets.samples} networks" if nets.samples > 1 else ""
+    return Place(network, (whole,), names, first)
 
 
 def tessellation(
@@ -149,7 +154,7 @@ def tessellation(
     )
 
 
-def curve(pieces: Sequence[Cells], *, x_label: str = "x", note: str = "") -> Curve:
+def curve(pieces: Sequence[Cells], *, x_label: str = "x", note: str = "") -> Lines:
     """Return the function on intervals of a line, [i, i + 1] standing for the i-th if several."""
     xs, ys, layers = [], [], []
     for i, cells in enumerate(pieces):
@@ -162,12 +167,18 @@ def curve(pieces: Sequence[Cells], *, x_label: str = "x", note: str = "") -> Cur
         xs.append(t + i if len(pieces) > 1 else t)
         ys.append(maps[:, :, 0] * t[:, None] + maps[:, :, 1])
         layers.append(cells.side_layers[ends] + 1)
-    return Curve(
-        x=np.concatenate(xs),
-        y=np.concatenate(ys),
-        layers=np.concatenate(layers),
+    x, y, layer = np.concatenate(xs), np.concatenate(ys), np.concatenate(layers)
+    cut = np.unique(layer[layer > 0]).tolist()
+    if len(cut) > _NAMED:
+        note = "; ".join(part for part in (note, f"layers {cut[0]} (dark) to {cut[-1]}") if part)
+    return Lines(
+        lines=tuple(("", x, output) for output in y.T),
+        points=tuple(
+            (f"layer {i}" if len(cut) <= _NAMED else "", x[layer == i], y[layer == i, 0], None)
+            for i in cut
+        ),
         x_label=x_label,
-        y_label="output",
+        y_label="output $z(x)$",
         note=note,
     )
 

@@ -1,99 +1,172 @@
-"""What is proven of numbers of regions, beside what is counted."""
+"""What lectures say of numbers of linear regions, beside exact counts."""
 
 from __future__ import annotations
 
 import math
-import os
-from contextlib import suppress
-from typing import Unpack
+from typing import Final
 
 import numpy as np
 
-from nnth.ensemble import Ensemble, Progress, Shape, ensemble
-from nnth.network import Network
+from nnth.network import named_network, random_network
 from nnth.regions.bounds import (
-    hanin_rolnick_upper,
     lecture_upper,
-    montufar_2014_lower,
-    montufar_2017_upper,
-    patterns_upper,
-    serra_2018_upper,
     zaslavsky,
+    zero_cell_sides_expected,
 )
-from nnth.regions.counts import (
-    Domain,
-    OutOfReachError,
-    check_domain,
-    count_all,
-    expected_count,
-    in_decimal,
-    number,
-)
-from nnth.table import Meta, Table
+from nnth.regions.counts import best_upper, count_regions, regions
+from nnth.regions.slices import regions_through
+from nnth.statement import Check, Run, Statement
+
+LECTURE: Final = "12/5"
 
 
-def region_statements(
-    net: Network | str | os.PathLike[str] | None = None,
-    *,
-    domain: Domain = "space",
-    box: float = 1.0,
-    threads: int = 0,
-    progress: Progress | None = None,
-    **shape: Unpack[Shape],
-) -> Table:
-    """Return what is proven of the number of regions of such networks, beside what is counted.
+def arrangements(run: Run) -> list[Statement]:
+    """One layer cuts as hyperplanes in general position: sum_(i <= n0) C(n, i) (Zaslavsky 1975)."""
+    found = []
+    for n0, n in ((1, 50), (2, 40), (3, 16)):
+        network = random_network(n0, (n,), seed=run.seed)
+        counted = count_regions(network, threads=run.threads).activation_regions
+        text = f"sum_(i <= n0) C(n, i) regions, n0 = {n0}, n = {n}"
+        found.append(Statement(LECTURE, text, zaslavsky(n, n0), counted))
+    return found
 
-    Arguments as in `nnth.regions`.
 
-    Returns a Table with a row a statement: bound (its name), value, kind, source,
-    activation_regions. `value` is text, an exact whole number or the shortest form of a float.
-    `kind` is "count" for a number that generic networks of one hidden layer have over the whole
-    space; "upper" and "lower" for what no network exceeds and what some network reaches;
-    "expected" for means over random networks; "order" for an order of magnitude, constants left
-    out. `activation_regions` is the mean of the exact counts, NaN where these are out of reach.
+def bounds(run: Run) -> list[Statement]:
+    """No network has more regions than the bounds: 3^N of the lecture, and far sharper ones."""
+    widths = (8, 8)
+    found = []
+    for name, bound in (
+        ("3^N", lecture_upper(sum(widths))),
+        ("the bound of Serra et al. (2018)", best_upper(2, widths)),
+    ):
+        most = max(
+            count_regions(
+                random_network(2, widths, seed=run.seed, sample=i), threads=1
+            ).activation_regions
+            for i in range(run.nets(1000))
+        )
+        text = f"regions <= {name}, the most of {run.nets(1000)} networks, n0 = 2, widths 8,8"
+        found.append(Statement(LECTURE, text, bound, most, relation="<="))
+    return found
 
-    Raises ValueError as `nnth.regions`, but not for counts out of reach.
+
+def telgarsky(run: Run) -> list[Statement]:
+    """The tent map composed k times has 2^k pieces on [0, 1], two more on the line; not 2 2^k."""
+    k = 16
+    network = named_network(f"telgarsky:{k}")
+    inside = regions_through([[0.0], [1.0]], network, threads=run.threads)["linear_regions"][0]
+    counted = count_regions(network, threads=run.threads).linear_regions
+    return [
+        Statement(LECTURE, f"2^k pieces on [0, 1] of k = {k} tents, {3 * k - 1} neurons", 2.0**k,
+                  float(inside)),
+        Statement(LECTURE, f"2^k + 2 pieces on the line of k = {k} tents", 2.0**k + 2.0, counted,
+                  notes=2.0 * 2.0**k),
+    ]  # fmt: skip
+
+
+def random_networks(run: Run) -> list[Statement]:
+    """Random networks have about as many regions as one layer of all their neurons would.
+
+    Exactly so for one layer; for more in the limit of large widths, which `error` allows for.
     """
-    nets = ensemble(net, **shape)
-    check_domain(domain, box)
-    counted = math.nan
-    with suppress(OutOfReachError):
-        counts = count_all(nets, domain, box, None, threads, progress)
-        counted = float(np.mean([float(number(c.activation_regions)) for c in counts]))
-    rows = _statements(nets, domain, box)
-    columns = {
-        name: [row[i] for row in rows]
-        for i, name in enumerate(("bound", "value", "kind", "source"))
-    }
-    parameters = nets.parameters() | {"domain": domain, "box": box if domain == "box" else None}
-    return Table(
-        columns | {"activation_regions": [counted] * len(rows)},
-        Meta("regions", parameters, seed=None if nets.given else nets.seed),
-    )
-
-
-def _statements(nets: Ensemble, domain: Domain, box: float) -> list[tuple[str, str, str, str]]:
-    n0, widths, neurons = nets.n0, nets.widths, sum(nets.widths)
-    rows = []
-    if len(widths) == 1:
-        kind = "count" if domain == "space" else "upper"
-        rows.append(("Zaslavsky", in_decimal(zaslavsky(neurons, n0)), kind, "Zaslavsky (1975)"))
-    lower = in_decimal(montufar_2014_lower(n0, widths))
-    rows += [
-        ("Montufar 2014", lower, "lower", "Montufar, Pascanu, Cho & Bengio (2014)"),
+    found = []
+    for n0, widths, box, text, error in (
+        (1, (64,), 1.0, "1 + (2/pi) n atan(R/g) pieces on [-R, R], width 64", 0.0),
         (
-            "Serra 2018",
-            in_decimal(serra_2018_upper(n0, widths)),
-            "upper",
-            "Serra et al. (2018), thm. 1",
+            1,
+            (64, 64),
+            1.0,
+            "1 + sum_l (2/pi) n_l atan(R/g_l) pieces on [-R, R], widths 64,64",
+            0.03,
         ),
-        ("Montufar 2017", in_decimal(montufar_2017_upper(n0, widths)), "upper", "Montufar (2017)"),
-        ("2^N", in_decimal(patterns_upper(neurons)), "upper", "patterns of N neurons"),
-        ("3^N", in_decimal(lecture_upper(neurons)), "upper", "lecture; every neuron cuts in 3"),
+        (2, (32, 32), math.inf, "1 + N + C(N, 2) regions of the plane, widths 32,32", 0.03),
+    ):
+        table = regions(
+            n0=n0, widths=widths, samples=run.nets(4000), seed=run.seed, threads=run.threads,
+            domain="space" if math.isinf(box) else "box", box=1.0,
+        )  # fmt: skip
+        theory = float(table["expected"][0])
+        found.append(
+            Statement(
+                LECTURE,
+                f"on average {text}",
+                theory,
+                float(table["activation_regions"][0]),
+                float(table["stderr"][0]),
+                error=error * theory,
+            )
+        )
+    return found
+
+
+def density(run: Run) -> list[Statement]:
+    """E regions in [a, b] <= C |a - b| neurons: C = 1/(pi g), the most that a neuron's Cauchy has.
+
+    g = (bias variance/C_w)^(1/2); one more for the first region.
+    """
+    widths, half, g = (32, 32, 32), 0.05, math.sqrt(0.5)
+    table = regions(
+        n0=1, widths=widths, domain="box", box=half, samples=run.nets(20_000), seed=run.seed,
+        threads=run.threads,
+    )  # fmt: skip
+    bound = 1.0 + 2.0 * half * sum(widths) / (math.pi * g)
+    text = f"E regions in [a, b] <= 1 + |a - b| N/(pi g), widths 32*3, b = -a = {half}"
+    return [
+        Statement(
+            LECTURE,
+            text,
+            bound,
+            float(table["activation_regions"][0]),
+            float(table["stderr"][0]),
+            relation="<=",
+        )
     ]
-    order = repr(hanin_rolnick_upper(n0, neurons))
-    rows.append(("Hanin-Rolnick", order, "order", "Hanin & Rolnick (2019), constant T = 1"))
-    if nets.law is not None:
-        value = repr(expected_count(nets, domain, box))
-        rows.append(("Kac-Rice", value, "expected", "limit of large widths; exact for one layer"))
-    return rows
+
+
+def zero_cell(run: Run) -> list[Statement]:
+    """The open problem of the lecture: sides of the polygon around 0, n0 = 2, one layer."""
+    n, samples = 16, run.nets(20_000)
+    cells = [
+        count_regions(random_network(2, (n,), seed=run.seed, sample=i), threads=1)
+        for i in range(samples)
+    ]
+    sides = np.array([float(cell.zero_cell_sides or 0) for cell in cells])
+    small = [
+        count_regions(random_network(2, (6,), seed=run.seed, sample=i), threads=1)
+        for i in range(samples)
+    ]
+    unbounded = sum(math.isinf(cell.zero_cell_measure) for cell in small) / samples
+    chance = 6.0 / 2.0**5
+    return [
+        Statement(
+            LECTURE,
+            f"E sides of the polygon around 0, {n} neurons",
+            zero_cell_sides_expected(n),
+            float(sides.mean()),
+            float(sides.std(ddof=1)) / math.sqrt(samples),
+        ),
+        Statement(
+            LECTURE,
+            "E sides of the polygon around 0 -> pi^2/2, a million neurons",
+            math.pi**2 / 2.0,
+            zero_cell_sides_expected(10**6),
+            error=1e-5,
+        ),
+        Statement(
+            LECTURE,
+            "P(polygon around 0 is unbounded) = n/2^(n-1), 6 neurons",
+            chance,
+            unbounded,
+            math.sqrt(chance * (1.0 - chance) / samples),
+        ),
+    ]
+
+
+STATEMENTS: Final[tuple[Check, ...]] = (
+    arrangements,
+    bounds,
+    telgarsky,
+    random_networks,
+    density,
+    zero_cell,
+)

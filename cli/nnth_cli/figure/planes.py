@@ -1,4 +1,4 @@
-"""Pictures of regions on axes: polygons with their edges, and functions with their breakpoints."""
+"""Pictures of a plane: polygons with their edges, and amounts over a grid."""
 
 import colorsys
 from typing import Any
@@ -8,19 +8,21 @@ import numpy as np
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import BoundaryNorm, ListedColormap, Normalize
 
-from nnth.plot import Curve, Tessellation
+from nnth.plot import HeatMap, Tessellation
+from nnth_cli.figure.style import COLOURS, DASHES, GREY, MARKERS
 
 # Beyond so many shapes a vector graphic gets them as an image.
 _VECTOR_SHAPES = 12_000
 _AMOUNTS = ListedColormap(mpl.colormaps["viridis"](np.linspace(0.15, 1.0, 256)))
 _STEPS = "YlGnBu_r"  # the last layer, which cuts most cells, is light
+_CURVES = ("#000000", "#009E73")
 _NAMES = 60  # soft colours for names without order
 
 
-def draw_tessellation(figure: Any, axes: Any, picture: Tessellation, kind: str) -> None:
+def draw_tessellation(figure: Any, axes: Any, picture: Tessellation) -> None:
     """Draws filled polygons, their edges the thinner and lighter the deeper, and a colour bar."""
     count = len(picture.values)
-    as_image = kind != "png" and count > _VECTOR_SHAPES
+    as_image = count > _VECTOR_SHAPES
     splits = np.split(picture.corners, picture.first[1:-1])
     fill = PolyCollection(splits, linewidths=0, antialiaseds=False, rasterized=as_image)
     if picture.scale == "names":
@@ -31,7 +33,7 @@ def draw_tessellation(figure: Any, axes: Any, picture: Tessellation, kind: str) 
         _set_scale(fill, picture)
     axes.add_collection(fill, autolim=False)
     shapes = max(1, count)
-    widest = float(np.clip(45.0 / np.sqrt(shapes), 0.12, 1.1))
+    widest = float(np.clip(24.0 / np.sqrt(shapes), 0.06, 0.7))
     darkest = float(np.clip(1.25 - 0.14 * np.log10(shapes), 0.5, 0.9))
     for layer, ends in enumerate(picture.edges):
         if not len(ends):
@@ -53,9 +55,6 @@ def draw_tessellation(figure: Any, axes: Any, picture: Tessellation, kind: str) 
     axes.grid(visible=False)
     for side in axes.spines.values():
         side.set_visible(True)
-        side.set_linewidth(0.8)
-    axes.set_xlabel(picture.x_label)
-    axes.set_ylabel(picture.y_label)
     if picture.scale != "names":
         ticks = np.unique(picture.values) if picture.scale == "steps" else None
         low, high = fill.get_clim()
@@ -73,38 +72,48 @@ def draw_tessellation(figure: Any, axes: Any, picture: Tessellation, kind: str) 
         )
         bar.set_label(picture.value_label)
         bar.outline.set_visible(False)
+        bar.minorticks_off()
 
 
-def draw_curve(axes: Any, picture: Curve) -> None:
-    """Draws the function, and a tick at the foot for each breakpoint, coloured by layer."""
-    axes.plot(
-        picture.x, picture.y, linewidth=1.2, color="#333333" if picture.y.shape[1] == 1 else None
+def draw_heat_map(figure: Any, axes: Any, picture: HeatMap) -> None:
+    """Draws the amount, in two colours that meet at 0 unless it is a matrix, and what is on it."""
+    values = np.ma.masked_invalid(picture.values)
+    colours: dict[str, Any] = {"cmap": "viridis"}
+    cut = False
+    if not picture.matrix:
+        size = max(float(np.abs(values).max()) if values.count() else 0.0, 1e-12)
+        cut = size > picture.limit
+        size = min(size, picture.limit)
+        colours = {"cmap": "RdBu_r", "vmin": -size, "vmax": size}
+    axes.set_facecolor(GREY)
+    drawn = axes.pcolormesh(
+        picture.x, picture.y, values, shading="nearest", rasterized=True, **colours
     )
-    depth = int(picture.layers.max(initial=0))
-    colours = mpl.colormaps["viridis"](np.linspace(0.0, 0.85, max(1, depth)))
-    many = len(picture.x) > 150
-    for layer in range(1, depth + 1):
-        here = np.flatnonzero(picture.layers == layer)
-        if not len(here):
-            continue
-        colour = colours[layer - 1]
-        marks = axes.get_xaxis_transform()
-        axes.vlines(
-            picture.x[here],
-            0.0,
-            0.04,
-            transform=marks,
-            color=colour,
-            linewidth=0.4 if many else 1.0,
-        )
-        label = f"layer {layer}" if depth <= 10 else None
-        size = 1.5 if many else 4.0
+    axes.grid(False)
+    if picture.matrix:
+        axes.set_aspect("equal")
+        axes.invert_yaxis()
+    else:
+        axes.set_xlim(picture.x[0], picture.x[-1])
+        axes.set_ylim(picture.y[0], picture.y[-1])
+    bar = figure.colorbar(
+        drawn,
+        ax=axes,
+        shrink=0.85 if picture.matrix else 1.0,
+        pad=0.02,
+        extend="both" if cut else "neither",
+    )
+    bar.set_label(picture.value_label)
+    bar.outline.set_visible(False)
+    for i, (label, x, y) in enumerate(picture.curves):
+        axes.plot(x, y, linestyle=DASHES[i], color=_CURVES[i], label=label)
+    for i, (label, across, up) in enumerate(picture.marks):
         axes.plot(
-            picture.x[here], picture.y[here, 0], "o", markersize=size, color=colour, label=label
-        )
-    axes.margins(x=0.0)
-    axes.set_xlabel(picture.x_label)
-    axes.set_ylabel(picture.y_label)
+            across, up, MARKERS[i % len(MARKERS)], color=COLOURS[5], markeredgecolor="black",
+            markeredgewidth=0.6, markersize=4.5, label=label, clip_on=False,
+        )  # fmt: skip
+    if values.mask.any() and picture.missing:
+        axes.plot([], [], "s", color=GREY, markersize=6, label=picture.missing)
 
 
 def _set_scale(fill: Any, picture: Tessellation) -> None:

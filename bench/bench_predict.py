@@ -1,0 +1,133 @@
+"""How long does the posterior of an infinitely wide network take, against NumPy and SciPy?
+
+    python bench/bench_predict.py [--depths 3 50] [--inputs 1000] [--tests 4000]
+
+Mean and variance of a Gaussian process with the NNGP kernel of ReLU networks on test points, with
+observation noise, in float64 and on one thread on either side: `nnth.predict`, and the arc-cosine
+recursion in NumPy, on the same entries and no more, with a Cholesky factor by SciPy. nnth has the
+eigenvectors of the kernel, which serve all times of training, and its errors; so its linear algebra
+is the longer, and `kernel_ratio` compares the kernels alone. Rounds alternate. Means and variances
+of both sides are compared before a time is believed. Prints the medians and the ratio's extremes
+over the rounds, and appends a row a depth to bench/bench_predict.csv.
+"""
+
+import os
+
+os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"  # before NumPy is loaded
+
+import argparse
+import csv
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import scipy
+from machine import cpu_model
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve, solve_triangular
+
+from nnth import _core, predict
+from nnth.activation import activation
+from nnth.gram import gram_rows
+from nnth.kernel import core_network
+
+Array = NDArray[np.float64]
+NOISE = 0.01
+MOST_DIFFERENCE = 1e-8  # rounding of 1e-16 times a condition number of 1e6
+
+
+def relu_kernel(x: Array, rows: int, depth: int) -> tuple[Array, Array]:
+    """The first rows of the NNGP kernel at C_b = 0, C_w = 2, and its diagonal (Cho & Saul 2009)."""
+    norms = np.linalg.norm(x, axis=1)
+    scale = np.outer(norms[:rows], norms)
+    rho = x[:rows] @ x.T / scale
+    for _ in range(depth):
+        np.clip(rho, -1.0, 1.0, out=rho)
+        rho = (np.sqrt(1.0 - rho * rho) + (np.pi - np.arccos(rho)) * rho) / np.pi
+    return 2.0 / x.shape[1] * scale * rho, 2.0 / x.shape[1] * norms**2
+
+
+def posterior(x: Array, y: Array, tests: Array, depth: int) -> tuple[Array, Array]:
+    """Mean and variance on the test points, by a Cholesky factor."""
+    m = len(x)
+    kernel, diagonal = relu_kernel(np.concatenate((x, tests)), m, depth)
+    factor, lower = cho_factor(kernel[:, :m] + NOISE * np.eye(m), lower=True)
+    half = solve_triangular(factor, kernel[:, m:], lower=True)
+    mean = kernel[:, m:].T @ cho_solve((factor, lower), y)
+    return mean, diagonal[m:] - np.sum(half * half, axis=0)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--depths", type=int, nargs="*", default=[3, 50])
+    parser.add_argument("--inputs", type=int, default=1000)
+    parser.add_argument("--tests", type=int, default=4000)
+    parser.add_argument("--rounds", type=int, default=5)
+    args = parser.parse_args()
+    for depth in args.depths:
+        compare(depth, args)
+
+
+def compare(depth: int, args: argparse.Namespace) -> None:
+    random = np.random.default_rng(0)
+    x = random.normal(size=(args.inputs, 10))
+    tests = random.normal(size=(args.tests, 10))
+    y = np.sin(x[:, 0]) + 0.1 * random.normal(size=args.inputs)
+    every, relu, network = (
+        np.concatenate((x, tests)),
+        activation("relu"),
+        core_network(0.0, 2.0, depth, "ntk"),
+    )
+
+    def ours() -> tuple[Array, Array]:
+        law = predict(x, y, tests, depth=depth, kernel="nngp", noise=NOISE, threads=1)
+        return law.mean[0, :, 0], law.variance[0]
+
+    work: dict[str, Callable[[], object]] = {
+        "nnth": ours,
+        "scipy": lambda: posterior(x, y, tests, depth),
+        "nnth_kernel": lambda: gram_rows(every, len(x), relu, network, "nngp", threads=1),
+        "numpy_kernel": lambda: relu_kernel(every, len(x), depth),
+    }
+    difference = max(
+        float(np.abs(mine - theirs).max() / np.abs(theirs).max())
+        for mine, theirs in zip(ours(), posterior(x, y, tests, depth), strict=True)
+    )
+    if difference > MOST_DIFFERENCE:
+        raise SystemExit(f"the posteriors differ by {difference:.1g} of the largest value")
+    times = [{name: seconds(job) for name, job in work.items()} for _ in range(args.rounds)]
+    median = {name: statistics.median(t[name] for t in times) for name in work}
+    ratios = [t["scipy"] / t["nnth"] for t in times]
+    row = {
+        "depth": depth, "inputs": args.inputs, "tests": args.tests,
+        "seconds": median["nnth"], "scipy_seconds": median["scipy"],
+        "ratio": statistics.median(ratios), "least_ratio": min(ratios), "most_ratio": max(ratios),
+        "kernel_seconds": median["nnth_kernel"],
+        "kernel_ratio": statistics.median(t["numpy_kernel"] / t["nnth_kernel"] for t in times),
+        "difference": difference,
+        "rounds": args.rounds, "load": os.getloadavg()[0], "cpu": cpu_model(),
+        "compiler": _core.compiler, "python": platform.python_version(),
+        "numpy": np.__version__, "scipy": scipy.__version__,
+    }  # fmt: skip
+    text = (f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in row.items())
+    print("  ".join(text), flush=True)
+    path = Path(__file__).with_suffix(".csv")
+    new = not path.exists()
+    with path.open("a", newline="") as stream:
+        writer = csv.DictWriter(stream, row)
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+if __name__ == "__main__":
+    main()

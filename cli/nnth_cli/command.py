@@ -1,0 +1,156 @@
+"""What every command has: its common options, a destination for its table, a progress bar."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import typer
+
+from nnth_cli import options
+from nnth_cli.files import check_target
+from nnth_cli.output import Destination
+from nnth_cli.progress import Bar, interrupted_at_once, progress_bar
+
+if TYPE_CHECKING:  # commands import the package when they are called
+    from nnth.table import Table
+
+
+class Work(TypedDict):
+    """What long computations take: threads, and a function that is told of progress."""
+
+    threads: int
+    progress: Bar | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """How a command is called, beside the options of its own.
+
+    given: names of its options that are not at their defaults, as `--bias-var`; `--plot` too. plot:
+    where a figure goes, if one is asked for. alone: whether it is all that this process does; a
+    sweep calls many.
+    """
+
+    given: frozenset[str]
+    seed: int = 0
+    threads: int = 0
+    plot: Path | None = None
+    progress: Bar | None = None
+    alone: bool = False
+
+    @property
+    def work(self) -> Work:
+        """Threads and progress, as long computations take them."""
+        return {"threads": self.threads, "progress": self.progress}
+
+    def interrupted_at_once(self) -> AbstractContextManager[None]:
+        """Let Ctrl-C end the process where it stands, in a library that would not listen.
+
+        Nothing within may hold what must be put in order: files half written, locks. A sweep does,
+        and so waits for the library, at every point.
+        """
+        return interrupted_at_once() if self.alone else nullcontext()
+
+    def check_target(self, option: str, path: Path | None, suffixes: Sequence[str]) -> None:
+        """Raise ValueError for a file, if one is given, that cannot be written."""
+        if path is None:
+            return
+        if not self.alone:
+            raise ValueError(f"{option} must not be given in a sweep: all points would write to it")
+        check_target(option, path, suffixes)
+
+    def check_together(
+        self,
+        conflicts: Iterable[tuple[str, str]] = (),
+        needs: Iterable[tuple[str, tuple[str, ...]]] = (),
+    ) -> None:
+        """Raise ValueError for options that say nothing to one another, or lack one of theirs."""
+        for one, other in conflicts:
+            if one in self.given and other in self.given:
+                raise ValueError(f"{one} and {other} must not both be given")
+        for one, others in needs:
+            if one in self.given and not self.given.intersection(others):
+                raise ValueError(f"{one} must come with {' or '.join(others)}")
+
+
+def command(
+    *,
+    random: bool = True,
+    plotted: bool = True,
+    failed: Callable[[Table], str] | None = None,
+) -> Callable[[Callable[..., Table]], Callable[..., None]]:
+    """Make a command of a function that returns a Table, which stays its attribute `compute`.
+
+    The function has a keyword `call: Call` and options of its own; the common ones follow them. One
+    of the same name, such as an `output` that is no table, takes the place of a common one.
+
+    random: whether --seed says anything. plotted: whether there is a --plot. failed: says what in a
+    table is not as it should be, if anything; the exit code is then 1.
+    """
+
+    def made(compute: Callable[..., Table]) -> Callable[..., None]:
+        own = [p for p in inspect.signature(compute).parameters.values() if p.name != "call"]
+        names = {p.name for p in own}
+        common = [p for p in _common(random, plotted) if p.name not in names]
+
+        def run(**values: Any) -> None:
+            shared = {p.name: values.pop(p.name) for p in common}
+            destination = Destination(
+                **{name: shared.get(name) for name in ("format", "output", "append", "plot")},
+                quiet=shared["quiet"],
+            )
+            with progress_bar(compute.__name__, quiet=shared["quiet"]) as progress:
+                call = Call(
+                    given=given(compute, values | {"plot": shared.get("plot")}),
+                    seed=shared["seed"] or 0,
+                    threads=shared["threads"],
+                    plot=destination.plot,
+                    progress=progress,
+                    alone=True,
+                )
+                table = compute(**values, call=call)
+            destination.deliver(table)
+            if failed is not None and (said := failed(table)):
+                typer.echo(f"nnth: {said}", err=True)
+                raise typer.Exit(1)
+
+        parameters = [*own, *common]
+        run.__name__, run.__doc__ = compute.__name__, compute.__doc__
+        run.__annotations__ = {p.name: p.annotation for p in parameters}
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.compute = compute  # type: ignore[attr-defined]
+        return run
+
+    return made
+
+
+def given(compute: Callable[..., Table], values: Mapping[str, Any]) -> frozenset[str]:
+    """Return the names of options that are not at the defaults of the function."""
+    own = inspect.signature(compute).parameters
+    return frozenset(
+        f"--{name.replace('_', '-')}"
+        for name, value in values.items()
+        if value != (own[name].default if name in own else None)
+    )
+
+
+def _common(random: bool, plotted: bool) -> Iterable[inspect.Parameter]:
+    described: dict[str, tuple[Any, Any]] = {
+        "format": (options.Format, None),
+        "output": (options.Output, None),
+        "append": (options.Append, None),
+        "plot": (options.Plot, None),
+        "seed": (options.Seed, 0) if random else (options.UnusedSeed, None),
+        "threads": (options.Threads, 0),
+        "quiet": (options.Quiet, False),
+    }
+    for name, (annotation, default) in described.items():
+        if plotted or name != "plot":
+            yield inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
+            )

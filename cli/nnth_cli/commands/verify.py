@@ -1,0 +1,51 @@
+"""`nnth verify`: the theorems of the course beside measurements."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nnth_cli.command import Call, command
+
+if TYPE_CHECKING:
+    from nnth.table import Table
+
+
+def _failed(table: "Table") -> str:
+    failures = table.meta.parameters["failures"]
+    return failures and f"{failures} of {len(table)} claims do not fare as they should"
+
+
+@command(failed=_failed)
+def verify(
+    theories: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Theories to verify: gp, criticality, rates, hermite, predict, paths, regions. "
+            "[default: all]",
+            metavar="[THEORY]...",
+            show_default=False,
+        ),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A tenth of the random networks, in some seconds.")
+    ] = False,
+    *,
+    call: Call,
+) -> "Table":
+    """The theorems of the course, each beside a measurement.
+
+    \b
+    z = (measured - theory)/sqrt(stderr^2 + error^2);  holds: |z| <= 5, for a bound z on its side
+
+    A row is a claim: a number of the theory, what random networks, exact counts or sums that share
+    no formula with it give, and the verdict. Where the lecture notes err a second row has their
+    number, marked by `claim`: it is to fail. Ends with 1 if a theorem fails or an error holds.
+
+    \b
+    Source: `nnth lectures` has the course; the help of each command its literature.
+    Example: nnth verify --quick
+             nnth verify paths regions --seed 3 --format csv
+    """
+    from nnth.verify import verify as compute
+
+    return compute(theories or (), quick=quick, seed=call.seed, **call.work)

@@ -1,0 +1,69 @@
+"""How the site is made: `sphinx-build -W docs build/docs`."""
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import nnth
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE / "_ext"))
+
+project = "nnth"
+author = "The nnth authors"
+copyright = author
+release = version = nnth.__version__
+
+extensions = [
+    "myst_nb",  # pages in Markdown, and the tutorial, which is run
+    "sphinx.ext.autodoc",
+    "sphinx.ext.mathjax",
+    "sphinx_copybutton",
+    "shown_commands",  # runs the commands that pages show
+    "command_options",  # the options of each command, from the command itself
+    "house_docstrings",  # docstrings as this project writes them
+    "no_network",
+]
+exclude_patterns = ["_made"]
+smartquotes = False  # they make dashes of options
+
+html_theme = "furo"
+html_title = "nnth"
+html_static_path = ["_static"]
+html_css_files = ["nnth.css"]
+html_show_copyright = False
+html_show_sourcelink = False
+html_theme_options = {
+    "light_css_variables": {
+        "color-brand-primary": "#0b5a8a",
+        "color-brand-content": "#0b5a8a",
+        "color-brand-visited": "#0b5a8a",
+    },
+    "dark_css_variables": {
+        "color-brand-primary": "#7cc0ea",
+        "color-brand-content": "#7cc0ea",
+        "color-brand-visited": "#7cc0ea",
+    },
+    "navigation_with_keys": True,
+}
+
+# MathJax as one file that asks for nothing more: formulas are drawn without a network.
+_mathjax = find_spec("sphinx-mathjax-offline")
+assert _mathjax is not None
+assert _mathjax.origin is not None
+html_static_path.append(str(Path(_mathjax.origin).parent / "static" / "mathjax" / "tex-svg.js"))
+mathjax_path = "tex-svg.js"
+
+myst_enable_extensions = ["amsmath", "attrs_block", "colon_fence", "dollarmath"]
+myst_heading_anchors = 3
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 60
+nb_output_stderr = "error"  # a warning in the tutorial fails the build
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"  # docstrings give shapes and ranges
+add_module_names = False
+
+copybutton_prompt_text = "$ "
+copybutton_line_continuation_character = "\\"

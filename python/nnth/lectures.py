@@ -1,0 +1,70 @@
+"""The course as a table: which command computes the system of which lecture."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from nnth.table import Meta, Table
+
+# Lecture, system, command. Commands run as they stand, but for names of data files.
+COURSE: Final = (
+    ("9/14", "networks at initialisation: K' = C_b + C_w E[s(z_a) s(z_b)]",
+     "nnth kernel --act relu --depth 50"),
+    ("9/14", "random networks of finite width tend to a Gaussian process",
+     "nnth gp --act tanh --width 64,256 --depth 3"),
+    ("9/19", "critical initialisation: K*, chi_par = chi_perp = 1",
+     "nnth critical --act gelu"),
+    ("9/19", "ordered and chaotic phases, and the edge between",
+     "nnth phase --act tanh --cw 0.5:3:50 --cb 0:0.5:50"),
+    ("9/19", "K^l = 1/(2l) of tanh at criticality",
+     "nnth critical --act tanh --depth 1000"),
+    ("9/21", "collective observables have a variance of order 1/n",
+     "nnth gp --act tanh --width 64,128,256 --depth 2 --quantities observable_variance"),
+    ("9/21", "Gaussian-process regression: the prior, and the posterior given data",
+     "nnth predict --x x.npy --y y.npy --x-test u.npy --kernel nngp"),
+    ("7", "learning rates of weights and biases, layer by layer",
+     "nnth rates --act relu --width 64 --depth 10"),
+    ("7", "gradient descent below and above 2/lambda_max, and with noise",
+     "nnth rates --inputs x.npy --act relu --depth 3"),
+    ("Pathologies", "wide networks train as kernel regression",
+     "nnth predict --x x.npy --y y.npy --x-test u.npy --times 0,1,10"),
+    ("Pathologies", "lazy and mean-field training: what moves with the width",
+     "nnth rates --training --width 64,256,1024"),
+    ("10/10", "the tangent kernel of two inputs",
+     "nnth kernel --act tanh --depth 3 --rho 0.9"),
+    ("10/10", "Hermite coefficients, and where kernels are positive definite",
+     "nnth hermite --act gelu"),
+    ("10/10", "kernel matrices of a data set and their least eigenvalues",
+     "nnth gram x.npy --act relu --depth 3"),
+    ("10/12", "the tangent kernel sends the loss to zero: its lemmas over widths",
+     "nnth lazy --width 64,256,1024"),
+    ("11/2", "quadratic models: the first order of their gradient flow",
+     "nnth quadratic --p 20 --n 5"),
+    ("11/2", "a real network to second order",
+     "nnth quadratic --net random --widths 4"),
+    ("11/7", "large learning rates on one data point: lazy, catapult, divergent",
+     "nnth catapult"),
+    ("11/7", "the same over rates, of ReLU networks",
+     "nnth catapult --sweep --m 256 --samples 50"),
+    ("11/30", "path counting: E (dz/dx)^2k at finite width, log-normal in L/n",
+     "nnth paths --width 64 --depth 20"),
+    ("11/30", "the law of (dz/dx)^2 beside log-normal ones",
+     "nnth paths --width 64 --depth 20 --laws"),
+    ("11/30", "the tangent kernel off the diagonal",
+     "nnth paths --rho 0.5,0 --width 64 --depth 1"),
+    ("12/5", "linear regions of random ReLU networks, counted",
+     "nnth regions --n0 2 --width 64"),
+    ("12/5", "bounds on their number",
+     "nnth regions --n0 2 --widths 16,16 --bounds"),
+    ("12/5", "Telgarsky's network: 2^k pieces from 3k - 1 neurons",
+     "nnth regions --net telgarsky:12"),
+    ("12/5", "the polygon around 0",
+     "nnth regions --n0 2 --width 32 --samples 100"),
+)  # fmt: skip
+
+
+def lectures() -> Table:
+    """Return the course as a Table: lecture, system, command to type."""
+    names = ("lecture", "system", "command")
+    columns = {name: [row[i] for row in COURSE] for i, name in enumerate(names)}
+    return Table(columns, Meta("lectures"))

@@ -1,0 +1,133 @@
+"""The course verified, and a verdict that can fail."""
+
+import math
+import shlex
+from importlib import import_module
+
+import pytest
+from typer.main import get_command
+
+import nnth
+from nnth.statement import Run, Statement
+from nnth.verify import THEORIES
+from nnth_cli.main import COMMANDS, app, load, run
+
+# Where the notes err and a number shows it: lecture, and words of the statement.
+ERRATA = [
+    ("9/19", "K' = C_w K"),
+    ("9/19", "chi_par = (C_w/2) E[(s^2)''] = 1, relu"),
+    ("9/19", "K^l tends to the fixed point"),
+    ("L7", "chi_par = (C_w/2) E[(s^2)'']"),
+    ("L7", "chi_perp = C_w E[s'^2]"),
+    ("L7", "sum_j eta_j (dz/dtheta_j)^2"),
+    ("L7", "eta_W goes as this power of n, relu"),
+    ("L7", "eta_W goes as this power of L + 1 (tends to 0), tanh"),
+    ("L7", "max(|1 - eta lambda_min|, |1 - eta lambda_max|)"),
+    ("L7", "its bound by the triangle inequality"),
+    ("Pathologies", "rate O(1) in the notes' parameters: the loss after a step"),
+    ("10/10", "coefficients a_0..a_11 of tanh that are 0"),
+    ("10/10", "rank of the kernel of x and -x, tanh"),
+    ("11/30", "mean of log (dz/dx)^2"),
+    ("11/30", "variance of log (dz/dx)^2"),
+    ("11/30", "E Theta = 2 (L + 1)|x|^2/n0"),
+    ("11/30", "E Theta^2/(E Theta)^2"),
+    ("11/30", "Var Theta/((E Theta)^2 T) -> 11/3"),
+    ("11/30", "E Theta_ab/E Theta_aa of inputs at 90 degrees"),
+    ("12/5", "2^k + 2 pieces on the line"),
+]
+
+
+@pytest.fixture(scope="module")
+def course() -> nnth.Table:
+    return nnth.verify(quick=True)
+
+
+def test_every_theorem_holds_and_every_error_fails(course: nnth.Table) -> None:
+    assert course.columns[:2] == ("lecture", "statement")
+    assert {"theory", "measured", "stderr", "z", "verdict"} <= set(course.columns)
+    for claim, verdict, statement in zip(
+        course["claim"], course["verdict"], course["statement"], strict=True
+    ):
+        assert (claim == "theory") == (verdict == "holds"), statement
+    assert course.meta.parameters["failures"] == 0
+    assert set(course["wing"].tolist()) == set(THEORIES)
+
+
+@pytest.mark.parametrize(("lecture", "words"), ERRATA)
+def test_errors_of_the_notes_stand_below_what_is_right(
+    lecture: str, words: str, course: nnth.Table
+) -> None:
+    found = [
+        claim
+        for day, statement, claim in zip(
+            course["lecture"], course["statement"], course["claim"], strict=True
+        )
+        if day == lecture and words in statement
+    ]
+    assert found[:2] == ["theory", "notes"]
+
+
+def test_a_seed_and_the_threads() -> None:
+    one = nnth.verify(["paths"], quick=True, seed=5, threads=1)
+    assert one.to_csv() == nnth.verify(["paths"], quick=True, seed=5, threads=2).to_csv()
+    other = nnth.verify(["paths"], quick=True, seed=6)
+    assert other["measured"].tolist() != one["measured"].tolist()
+    assert set(other["verdict"][other["claim"] == "theory"].tolist()) == {"holds"}
+
+
+@pytest.mark.parametrize(
+    ("said", "z", "holds"),
+    [
+        (Statement("", "", 1.0, 1.2, stderr=0.03, error=0.04), 4.0, True),
+        (Statement("", "", 1.0, 1.3, stderr=0.03, error=0.04), 6.0, False),
+        (Statement("", "", 1.0, 0.7, stderr=0.03, error=0.04), -6.0, False),
+        (Statement("", "", 3.0, 3.0), 0.0, True),
+        (Statement("", "", 3.0, 4.0), math.inf, False),
+        (Statement("", "", 3.0, math.nan, error=1.0), math.nan, False),
+        (Statement("", "", 3.0, 1.0, relation="<="), -math.inf, True),
+        (Statement("", "", 3.0, 3.1, relation="<="), math.inf, False),
+        (Statement("", "", 3.0, 3.1, relation=">="), math.inf, True),
+        (Statement("", "", 3.0, 2.0, error=0.1, relation=">="), -10.0, False),
+    ],
+)
+def test_a_verdict(said: Statement, z: float, holds: bool) -> None:
+    assert said.z == pytest.approx(z, nan_ok=True)
+    assert said.holds is holds
+    assert said.notes_hold is False
+
+
+def test_what_fails_is_said_and_ends_with_1(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def wrong(run: Run) -> list[Statement]:
+        return [
+            Statement("1", "a theorem that fails", 1.0, 2.0, stderr=0.1),
+            Statement("1", "an error that holds", 1.0, 1.0, stderr=0.1, notes=1.1),
+        ]
+
+    monkeypatch.setattr(import_module("nnth.paths.statements"), "STATEMENTS", (wrong,))
+    table = nnth.verify(["paths"])
+    assert table["claim"].tolist() == ["theory", "theory", "notes"]
+    assert table["verdict"].tolist() == ["fails", "holds", "holds"]
+    assert table.meta.parameters["failures"] == 2
+    assert run(get_command(app), ["verify", "paths", "--format", "csv"]) == 1
+    printed = capfd.readouterr()
+    assert len(printed.out.splitlines()) == 4
+    assert printed.err == "nnth: 2 of 3 claims do not fare as they should\n"
+
+
+def test_theories_that_are_not_known() -> None:
+    with pytest.raises(ValueError, match="no theory 'path' to verify; there is paths"):
+        nnth.verify(["path"])
+
+
+def test_the_course_in_order_with_commands_that_exist() -> None:
+    course = nnth.lectures()
+    assert course.columns == ("lecture", "system", "command")
+    named = set()
+    for line in course["command"]:
+        program, name, *arguments = shlex.split(line)
+        assert program == "nnth"
+        named.add(name)
+        load(name).make_context(name, arguments)  # raises for options that are not there
+    assert named == set(COMMANDS) - {"sweep", "verify", "lectures"}
