@@ -38,7 +38,8 @@ ROOT = Path(__file__).resolve().parents[1]
 ALIKE = Path(__file__).with_name("mutants_alike.txt")
 MEMORY = 8 << 30  # a wrong size may ask for all there is
 
-# The tests that have to notice, by the beginning of a path; the first that fits.
+# The tests that have to notice, by the beginning of a path; the first that fits. Those of the
+# command line, which watch the clock, are left out.
 TESTS = {
     "cpp/nnth/numerics/integer": "regions_exact",
     "cpp/nnth/numerics/modular": "arrangement regions_exact",
@@ -60,6 +61,7 @@ TESTS = {
     "cpp/nnth/kernel/net_sampler": "gp",
     "cpp/nnth/kernel/fixed_points": "criticality",
     "cpp/nnth/kernel/variance_map": "criticality",
+    "cpp/nnth/kernel/hermite_series": "hermite gram",
     "cpp/nnth/kernel/hermite": "hermite",
     "cpp/nnth/kernel/gram": "gram",
     "cpp/nnth/kernel/layered_map": "gram",
@@ -71,17 +73,20 @@ TESTS = {
     "cpp/nnth/paths/": "path_moments paths path_samplers",
     "cpp/nnth/regions/arrangement": "arrangement",
     "cpp/nnth/regions/": "regions regions_exact",
-    "python/nnth/paths/": "path_moments paths path_samplers cli_paths",
-    "python/nnth/regions/arrangement": "arrangement cli_regions",
-    "python/nnth/regions/bounds": "region_bounds cli_regions",
-    "python/nnth/regions/statements": "region_bounds cli_regions",
-    "python/nnth/regions/": "regions regions_exact cli_regions",
-    "python/nnth/gp/": "gp cli_gp",
+    "python/nnth/paths/": "path_moments paths path_samplers",
+    "python/nnth/regions/arrangement": "arrangement",
+    "python/nnth/regions/bounds_table": "regions",
+    "python/nnth/regions/bounds": "region_bounds",
+    "python/nnth/regions/": "regions regions_exact",
+    "python/nnth/gp/": "gp",
     "python/nnth/criticality/": "criticality",
-    "python/nnth/rates/": "rates cli_rates",
-    "python/nnth/predict/": "predict cli_predict",
+    "python/nnth/rates/": "rates",
+    "python/nnth/predict/": "predict",
     "python/nnth/hermite/": "hermite",
-    "python/nnth/kernel": "kernel reference cli_kernel",
+    "python/nnth/catapult/": "catapult",
+    "python/nnth/quadratic/": "quadratic",
+    "python/nnth/lazy/": "lazy",
+    "python/nnth/kernel": "kernel reference",
     "python/nnth/gram": "gram",
     "python/nnth/": "kernel data network activation expression table",
 }

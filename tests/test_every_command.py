@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import random
 import re
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from processes import interrupted
 
 from nnth_cli import main as program
-
-NNTH = str(Path(sys.executable).with_name("nnth"))
 
 # Short calls, with the files of `files`. The second, where there is one, is for threads: it draws
 # samples, or walks enough cells to be divided.
@@ -35,6 +30,11 @@ CALLS = {
     "rates": ["--depth 2 --width 8 --samples 4", "--training --width 4,8 --samples 2 --steps 5"],
     "regions": ["--widths 6,6", "--n0 3 --widths 7,6 --samples 3 --seed 5"],
     "paths": ["--width 5 --depth 2 --samples 40", "--width 5 --sampler dense --samples 300"],
+    "catapult": ["--eta-lambda0 1,3 --m 30 --samples 3 --steps 4"],
+    "quadratic": ["--p 6 --n 2 --times 1,inf --eps 0.1"],
+    "lazy": ["--width 8,16 --points 3 --samples 2"],
+    "verify": ["hermite --quick"],
+    "lectures": [""],
     "sweep": ["kernel --depth 2 --vary rho=0.1,0.2", "paths --vary width=3,4 --samples 99"],
 }
 
@@ -54,6 +54,10 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(*words: str) -> int:
     return program.run(program.get_command(program.app), words)
+
+
+def output_of(command: str) -> str:
+    return "rows.npz" if command == "gram" else "rows.csv"
 
 
 def bad_values(option: Any) -> list[str]:
@@ -90,8 +94,7 @@ def test_bad_values_are_named_and_nothing_is_written(
 ) -> None:
     before = sorted(files.iterdir())
     for _, name, value in (bad for bad in BAD if bad[0] == command):
-        suffix = "npz" if command in ("gram", "predict") else "csv"
-        output = [] if name in ("--output", "--append") else ["-o", f"rows.{suffix}"]
+        output = [] if name in ("--output", "--append") else ["-o", output_of(command)]
         words = [*CALLS[command][0].split(), *output, name, value]
         code = run(command, *words)
         out, err = capfd.readouterr()
@@ -117,7 +120,7 @@ def test_threads_change_no_byte(
     assert len(set(shown)) == 1
 
 
-# Calls of some seconds at least, that would write a file and a picture.
+# Calls of some seconds at least, that would write a file. The others are over too soon.
 LONG = {
     "kernel": "--act tanh --method quadrature --depth 100000 --rho 0.3 --cb 0.2 --cw 1.3",
     "gram": "big.npy --act gelu --depth 200",
@@ -127,29 +130,24 @@ LONG = {
     "gp": "--samples 10000000 --depth 20",
     "hermite": "--act tanh(300*(z-3))+sin(40*z) --dual --terms 10000",
     "rates": "--training --width 400,800 --samples 200 --steps 5000",
+    "catapult": "--sweep --m 4096 --samples 2000",
+    "lazy": "--width 4096,65536 --points 100 --samples 100",
     "regions": "--widths 1000,1000,1000",
     "paths": "--sampler dense --width 512 --depth 50",
     "sweep": "paths --vary width=5:500:400 --samples 1000000",
+    "verify": "",
 }
 
 
-@pytest.mark.parametrize("command", program.COMMANDS)
+@pytest.mark.parametrize("command", LONG)
 def test_an_interrupt_at_any_time_is_quick_and_leaves_nothing(command: str, files: Path) -> None:
     np.save(files / "big.npy", np.random.default_rng(1).normal(size=(1500, 20)))
     before = sorted(files.iterdir())
-    suffix = "npz" if command in ("gram", "predict") else "csv"
-    words = [*LONG[command].split(), "-o", f"rows.{suffix}", "--quiet"]
-    process = subprocess.Popen(
-        [NNTH, command, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    time.sleep(random.Random(command).uniform(0.5, 1.5))
-    process.send_signal(signal.SIGINT)
-    begun = time.monotonic()
-    out, err = process.communicate(timeout=60)
-    assert time.monotonic() - begun < 2, err
-    assert process.returncode == -signal.SIGINT, err  # 130 in a shell
+    words = [command, *LONG[command].split(), "-o", output_of(command), "--quiet"]
+    work = random.Random(command).uniform(0.1, 1.2)  # from the first imports on
+    out, err = interrupted(*words, cwd=files, work=work)
     assert out == ""
-    assert re.fullmatch(r"(nnth: interrupted: [^\n]+\n)?", err)
+    assert re.fullmatch(r"(nnth: interrupted: [^\n]+\n)?", err), err
     left = sorted(files.iterdir())
     # A sweep keeps the points that are done, each a whole line.
     assert left == before or (command == "sweep" and left[-1].read_text().endswith("\n"))
