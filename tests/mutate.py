@@ -103,8 +103,7 @@ def known_alike() -> set[tuple[str, str, str]]:
     return {(lines[0].strip(), lines[1].strip(), lines[2].strip()) for lines in blocks}
 
 
-def chosen(path: str, seed: int, count: int) -> list[Mutant]:
-    text = (ROOT / path).read_text()
+def chosen(path: str, text: str, seed: int, count: int) -> list[Mutant]:
     alike = known_alike()
     every = [m for m in mutants_of(path, text) if (path, *m.lines(text)) not in alike]
     return random.Random(f"{seed}:{path}").sample(every, min(count, len(every)))
@@ -209,7 +208,8 @@ class Copy:
 class Run:
     """Mutants shared out to copies, each with a thread of this process."""
 
-    def __init__(self, mutants: list[Mutant], rebuilds: bool) -> None:
+    def __init__(self, mutants: list[Mutant], texts: dict[str, str], rebuilds: bool) -> None:
+        self.texts = texts
         self.work: queue.SimpleQueue[Mutant] = queue.SimpleQueue()
         for mutant in mutants:
             self.work.put(mutant)
@@ -233,7 +233,7 @@ class Run:
         limit = self.limit(copy, mutant.path)
         begun = time.monotonic()
         survives = copy.survives(mutant, limit)
-        shown = mutant.shown((ROOT / mutant.path).read_text())
+        shown = mutant.shown(self.texts[mutant.path])
         word = "SURVIVES" if survives else "noticed "
         print(f"{word} {time.monotonic() - begun:4.0f} s  {shown}", flush=True)
         if survives:
@@ -271,12 +271,12 @@ def files_in(path: Path) -> list[str]:
 
 def main() -> int:
     options = arguments()
-    files = [file for path in options.paths for file in files_in(path)]
-    mutants = [m for file in files for m in chosen(file, options.seed, options.count)]
+    texts = {f: (ROOT / f).read_text() for path in options.paths for f in files_in(path)}
+    mutants = [m for f, text in texts.items() for m in chosen(f, text, options.seed, options.count)]
     if options.list:
-        print(*(m.shown((ROOT / m.path).read_text()) for m in mutants), sep="\n")
+        print(*(m.shown(texts[m.path]) for m in mutants), sep="\n")
         return 0
-    run = Run(mutants, rebuilds=any(not file.endswith(".py") for file in files))
+    run = Run(mutants, texts, rebuilds=any(not file.endswith(".py") for file in texts))
     with tempfile.TemporaryDirectory(prefix="nnth-mutants-") as scratch:
         folders = [Path(scratch) / str(number) for number in range(options.jobs)]
         threads = [threading.Thread(target=run.in_copy, args=(folder,)) for folder in folders]
