@@ -16,7 +16,7 @@ from nnth.linear_nets.nets import check_seed
 from nnth.plot import Bars, Lines
 from nnth.random import normals
 from nnth.table import Meta, Table
-from nnth.work import sampled
+from nnth.work import begin, sampled
 
 Floats = NDArray[np.float64]
 Progress = Callable[[int, int], object]
@@ -164,6 +164,7 @@ def mp(
             return Spectra(_core.wishart_spectra(p, n0, seed, first, count, threads, progress))
         return _dense(p, n0, seed, first, count, threads, progress)
 
+    begin()
     found = sampled(draw, samples) if samples else None
     shares = np.full((1, len(x)), np.nan) if found is None else _shares(found, x, p)
     columns: dict[str, Any] = {"x": x, "pdf": law.density(x), "cdf": law.cdf(x)}
