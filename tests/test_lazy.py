@@ -97,7 +97,7 @@ def test_bernstein_there_and_back(probability: float) -> None:
 
 def test_bernstein_covers_what_networks_do() -> None:
     # 95 % are promised; all are there.
-    table = lazy(widths=(32, 128), samples=40, time=0.1, points=3)
+    table = lazy(widths=(32, 128), samples=40, time=0.1, p=3)
     for quantity in ("kernel deviation", "second-layer deviation"):
         assert (value(table, quantity, "holds") == 1.0).all()
         exponent, stderr = (value(table, quantity, c)[0] for c in ("exponent", "exponent_stderr"))
@@ -108,7 +108,7 @@ def test_the_mean_kernel_is_that_of_many_neurons() -> None:
     # Within five deviations of three entries of order one; E v^2 is 1/3 or 1.
     n = 20_000
     for law in ("uniform", "rademacher"):
-        table = lazy(widths=(n,), samples=2, time=1e-3, second_layer=law, points=3)
+        table = lazy(widths=(n,), samples=2, time=1e-3, second_layer=law, p=3)
         for quantity in ("kernel deviation", "second-layer deviation"):
             assert value(table, quantity, "mean")[0] < 5.0 * 3.0 / math.sqrt(n)
 
@@ -196,10 +196,10 @@ def test_data(tmp_path: Path) -> None:
         ({"time": math.nan}, "time must be above 0"),
         ({"delta": 1.0}, "delta must be between"),
         ({"second_layer": "normal"}, "second_layer must be uniform"),
-        ({"points": 0}, "points must be at least 1"),
+        ({"p": 0}, "p must be at least 1"),
         ({"normalise": True}, "normalise must come with inputs"),
         ({"inputs": np.eye(2)}, "must be given together"),
-        ({"inputs": np.eye(2), "y": np.ones(2), "points": 3}, "points must not be given"),
+        ({"inputs": np.eye(2), "y": np.ones(2), "p": 3}, "p must not be given"),
         ({"inputs": np.zeros((2, 2)), "y": np.ones(2)}, "zero rows"),
         ({"inputs": np.eye(2), "y": np.ones(3)}, "y must be one number for each"),
         ({"act": "thanh"}, "did you mean tanh"),

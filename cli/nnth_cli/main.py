@@ -14,7 +14,8 @@ from typer.main import get_command
 # Each is a function of its own name in a module of its own name, imported only when needed.
 COMMANDS = (
     "kernel", "gram", "predict", "critical", "phase", "gp", "hermite", "rates", "catapult",
-    "quadratic", "lazy", "regions", "paths", "sweep", "verify", "lectures",
+    "quadratic", "lazy", "regions", "paths", "mp", "product", "bayes", "sweep", "verify",
+    "lectures",
 )  # fmt: skip
 
 EXAMPLES = """
@@ -113,8 +114,8 @@ def run(command: Any, arguments: Sequence[str]) -> int:
     """Runs a Click command and returns the exit code; errors become one line on stderr.
 
     0 done; 1 could not finish; 2 wrong usage or bad input; 130 interrupted, with what was done
-    where the work said so; 141 when the reader of
-    standard output has left, quietly. With NNTH_TRACEBACK in the environment errors pass through.
+    where the work said so; 141 when the reader of standard output has left, quietly. With
+    NNTH_TRACEBACK in the environment errors pass through.
     """
     try:
         code = _call(command, arguments)
@@ -156,7 +157,7 @@ def explain(error: Exception) -> tuple[int, str]:
         code, message = 2 if wrong_path else 1, where + error.strerror
     elif isinstance(error, MemoryError):
         code, message = 1, f"not enough memory. {error}"
-    elif isinstance(error, ValueError):
+    elif isinstance(error, ValueError) and kind.__name__ != "LinAlgError":  # NumPy's is one
         code, message = 2, str(error)
     elif kind.__module__.startswith("nnth"):
         code, message = 1, str(error)

@@ -42,18 +42,29 @@ def parse_whole_numbers(option: str, text: str) -> list[int]:
     return numbers
 
 
-def parse_numbers(option: str, text: str, *, infinite: bool = False) -> tuple[float, ...]:
-    """Numbers as 1,3,4.5 or a:b:n, equally spaced; `infinite` allows inf at the end of a list.
+def parse_numbers(
+    option: str, text: str, *, whole: bool = False, infinite: bool = False
+) -> list[float]:
+    """Numbers as `nnth sweep` takes them: a list, lo:hi:step or log:lo:hi:n; whole ones as ints.
 
-    Raises ValueError, naming the option.
+    infinite: inf may be one. Raises ValueError, naming the option.
     """
-    head, comma, last = text.rpartition(",")
-    try:
-        if infinite and last.strip() == "inf":
-            return (*(parse_vector(head) if comma else ()), math.inf)
-        return parse_grid(text) if ":" in text else parse_vector(text)
-    except typer.BadParameter as error:
-        raise ValueError(f"{option} {error.message}") from None
+    from nnth_cli.sweep.values import parse_values
+
+    numbers: list[float] = []
+    for word in parse_values(option, text, whole=whole):
+        try:
+            number = int(word) if whole else float(word)
+        except ValueError:
+            number = math.nan
+        if not (math.isfinite(number) or (infinite and number == math.inf)):
+            kind = "whole numbers" if whole else "numbers"
+            raise ValueError(
+                f"{option} must be {kind}, as in 1,2,4 or 0:20 or log:1:1000:4, not {text!r} (at "
+                f"{word!r})"
+            )
+        numbers.append(number)
+    return numbers
 
 
 def vector(help: str) -> Any:
@@ -134,6 +145,14 @@ Widths: TypeAlias = Annotated[
     typer.Option(
         help="Widths of the hidden layers, as in 64,32 or 64*10; not with --width and --depth.",
         metavar="N,N,...",
+    ),
+]
+Depths: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        help="Number of hidden layers, L: one, or several as in 0,1,2 or 0:20 or log:1:1000:4. "
+        "[default: 1]",
+        metavar="L,L,...",
     ),
 ]
 OutputDimension: TypeAlias = Annotated[

@@ -12,6 +12,7 @@ PYBIND11_MODULE(_core, module) {
     nnth::bind::bind_gram(module);
     nnth::bind::bind_hermite(module);
     nnth::bind::bind_kernel(module);
+    nnth::bind::bind_linear_nets(module);
     nnth::bind::bind_numerics(module);
     nnth::bind::bind_path_moments(module);
     nnth::bind::bind_path_sampling(module);

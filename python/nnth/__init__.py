@@ -11,6 +11,7 @@ from nnth.hermite import hermite, hermite_dual
 from nnth.kernel import kernel
 from nnth.lazy import lazy
 from nnth.lectures import lectures
+from nnth.linear_nets import MarchenkoPastur, bayes, bayes_predictive, mp, product
 from nnth.network import Network, named_network, random_network
 from nnth.network_files import load_network
 from nnth.paths import (
@@ -63,6 +64,7 @@ __all__ = [
     "Cells",
     "Gram",
     "LayerSample",
+    "MarchenkoPastur",
     "Network",
     "Prediction",
     "QuadraticModel",
@@ -74,6 +76,8 @@ __all__ = [
     "WeightLaw",
     "__version__",
     "arrangement",
+    "bayes",
+    "bayes_predictive",
     "catapult",
     "catapult_phases",
     "cells",
@@ -92,6 +96,7 @@ __all__ = [
     "load_data",
     "load_model",
     "load_network",
+    "mp",
     "named_network",
     "noisy_descent",
     "normals",
@@ -107,6 +112,7 @@ __all__ = [
     "paths",
     "phase",
     "predict",
+    "product",
     "quadratic",
     "random_model",
     "random_network",

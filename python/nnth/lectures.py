@@ -22,9 +22,9 @@ COURSE: Final = (
      "nnth gp --act tanh --width 64,128,256 --depth 2 --quantities observable_variance"),
     ("9/21", "Gaussian-process regression: the prior, and the posterior given data",
      "nnth predict --x x.npy --y y.npy --x-test u.npy --kernel nngp"),
-    ("7", "learning rates of weights and biases, layer by layer",
+    ("L7", "learning rates of weights and biases, layer by layer",
      "nnth rates --act relu --width 64 --depth 10"),
-    ("7", "gradient descent below and above 2/lambda_max, and with noise",
+    ("L7", "gradient descent below and above 2/lambda_max, and with noise",
      "nnth rates --inputs x.npy --act relu --depth 3"),
     ("Pathologies", "wide networks train as kernel regression",
      "nnth predict --x x.npy --y y.npy --x-test u.npy --times 0,1,10"),
@@ -60,6 +60,12 @@ COURSE: Final = (
      "nnth regions --net telgarsky:12"),
     ("12/5", "the polygon around 0",
      "nnth regions --n0 2 --width 32 --samples 100"),
+    ("12/7", "the spectrum of sample covariances, Marchenko-Pastur",
+     "nnth mp --alpha 0.5"),
+    ("12/7", "products of Gaussian matrices: width first, or depth first",
+     "nnth product --width 32 --depth 10"),
+    ("12/7", "Bayesian interpolation with deep linear networks, over depth",
+     "nnth bayes --norm2 2 --p 20 --n0 50 --width 200 --depth 0:30"),
 )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def catapult(
     eta: Annotated[
         str | None,
-        typer.Option(help="Learning rates, as 2.5 or 1,3 or a:b:n; not with --eta-lambda0."),
+        typer.Option(help="Learning rates, as 2.5 or 1,3 or 1:4:0.5; not with --eta-lambda0."),
     ] = None,
     eta_lambda0: Annotated[
         str | None,

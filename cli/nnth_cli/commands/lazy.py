@@ -30,11 +30,11 @@ def lazy(
     normalise: Annotated[
         bool, typer.Option("--normalise", help="Divide each row of --inputs by its norm.")
     ] = False,
-    points: Annotated[
+    p: Annotated[
         int | None,
         typer.Option(help="Random data points on the unit sphere. [default: 4]", metavar="N"),
     ] = None,
-    dimension: Annotated[
+    n0: Annotated[
         int | None, typer.Option(help="Their dimension. [default: 10]", metavar="N")
     ] = None,
     second_layer: Annotated[
@@ -72,13 +72,13 @@ def lazy(
     Source: Du et al. (2019); Tropp (2012).
     Example: nnth lazy --width 64,256,1024 --plot lazy.png
              nnth lazy --inputs data.npy --y targets.npy --normalise
-             nnth lazy --points 2 --second-layer rademacher --width 1024,65536
+             nnth lazy --p 2 --second-layer rademacher --width 1024,65536
     """
     widths = options.parse_whole_numbers("--width", width)
     from nnth.lazy import lazy as compute
 
     return compute(
-        act, widths=widths, inputs=inputs, y=y, points=points, dimension=dimension,
+        act, widths=widths, inputs=inputs, y=y, p=p, n0=n0,
         second_layer=second_layer, normalise=normalise, time=time, delta=delta, samples=samples,
         seed=call.seed, **call.work,
     )  # fmt: skip

@@ -7,7 +7,6 @@ import typer
 
 from nnth_cli import options
 from nnth_cli.command import Call, command
-from nnth_cli.files import check_target
 from nnth_cli.output import write_arrays
 
 if TYPE_CHECKING:
@@ -100,8 +99,7 @@ def quadratic(
              nnth quadratic --model model.npz --times 0.1,1,inf --solution solution.npz
              nnth quadratic --net random --act tanh --widths 4
     """
-    if solution is not None:
-        check_target("--solution", solution, (".npz",))
+    call.check_target("--solution", solution, (".npz",))
     asked: dict[str, Any] = {
         "model": model, "p": p, "n": n, "net": net, "act": act, "widths": widths,
         "inputs": inputs, "y": y,

@@ -79,10 +79,10 @@ def catapult(
     loss, phase (by eta lambda_0, for y = 0), model ("recursion", "frozen gates", "relu"), sample,
     eta, eta_lambda0, flipped (share of gates that are not as at first), deviation (of z - y and
     lambda from the recursion, relative to the largest |z - y| so far and to lambda; inf where that
-    has diverged), outcome, outcome_step, error, note. Outcomes: "converged", at the first step with eta lambda < 2 and
-    |z - y| below 1e-6 of the first; "diverged", at the first with |z - y| above 1e100, from which
-    nothing returns, and which has no row; "dead", with all gates shut, where nothing moves any
-    more and rows end; or "unsettled".
+    has diverged), outcome, outcome_step, error, note. Outcomes: "converged", at the first step with
+    eta lambda < 2 and |z - y| below 1e-6 of the first; "diverged", at the first with |z - y| above
+    1e100, from which nothing returns, and which has no row; "dead", with all gates shut, where
+    nothing moves any more and rows end; or "unsettled".
 
     Accuracy: `error`, the estimated relative error of z - y and lambda. Recursion and frozen
     gates are computed in numbers of 106 bits, as errors grow by orders of magnitude while the loss

@@ -93,8 +93,8 @@ def lazy(
     widths: Sequence[int] = (64, 256, 1024, 4096),
     inputs: Data | None = None,
     y: Data | None = None,
-    points: int | None = None,
-    dimension: int | None = None,
+    p: int | None = None,
+    n0: int | None = None,
     second_layer: SecondLayer = "uniform",
     normalise: bool = False,
     time: float = 10.0,
@@ -114,8 +114,8 @@ def lazy(
 
     act: as in `nnth.kernel`; the theorem is of |s'|, |s''| <= 1. widths: one or more, ascending, to
         10^6.
-    inputs, y: data `(m, d)` of norms at most 1, and `(m,)`, or files; together. Else `points`, 4,
-        on the unit sphere in `dimension`, 10, and y ~ N(0, 1), from the seed. normalise: divide
+    inputs, y: data `(m, d)` of norms at most 1, and `(m,)`, or files; together. Else `p`, 4,
+        on the unit sphere in `n0`, 10, and y ~ N(0, 1), from the seed. normalise: divide
         each row by its norm.
     second_layer: v_i uniform on [-1, 1], or "rademacher", +-1.
     time: how long, in units of m/(eta lambda_0). delta: of the matrix Bernstein bounds, the
@@ -165,10 +165,10 @@ def lazy(
     smooth = smoothness(chosen)
     if math.isinf(smooth.slope):
         raise ValueError(f"act must not jump, for a tangent kernel that is finite, as {act} does")
-    x, targets = _data(inputs, y, points, dimension, normalise, seed)
+    x, targets = _data(inputs, y, p, n0, normalise, seed)
     if len(x) * sizes[-1] > _MOST_NUMBERS:
         raise ValueError(
-            f"widths times points must be at most {_MOST_NUMBERS}, not {len(x) * sizes[-1]}"
+            f"widths times data must be at most {_MOST_NUMBERS}, not {len(x) * sizes[-1]}"
         )
     _core.thread_count(threads)
     begin()
@@ -210,7 +210,7 @@ def lazy(
     rows = _rows(sizes, measures)
     parameters = {
         "act": chosen.name, "widths": tuple(sizes), "inputs": file_name(inputs),
-        "y": file_name(y), "points": len(x), "dimension": x.shape[1],
+        "y": file_name(y), "p": len(x), "n0": x.shape[1],
         "second_layer": second_layer, "normalise": normalise, "time": time, "delta": delta,
         "samples": samples,
     }  # fmt: skip
@@ -330,8 +330,8 @@ def _exponent(sizes: Floats, values: Floats) -> tuple[float, float]:
 def _data(
     inputs: Data | None,
     y: Data | None,
-    points: int | None,
-    dimension: int | None,
+    p: int | None,
+    n0: int | None,
     normalise: bool,
     seed: int,
 ) -> tuple[Floats, Floats]:
@@ -340,14 +340,14 @@ def _data(
     if inputs is None or y is None:
         if normalise:
             raise ValueError("normalise must come with inputs: random ones have norm 1")
-        count = whole("points", 4 if points is None else points)
-        d = whole("dimension", 10 if dimension is None else dimension)
+        count = whole("p", 4 if p is None else p)
+        d = whole("n0", 10 if n0 is None else n0)
         if count * d > _MOST_NUMBERS:
-            raise ValueError(f"points times dimension must be at most {_MOST_NUMBERS}")
+            raise ValueError(f"p times n0 must be at most {_MOST_NUMBERS}")
         draws = normals(seed, _DATA_STREAM, count * (d + 1))
         x = draws[: count * d].reshape(count, d)
         return x / np.linalg.norm(x, axis=1, keepdims=True), draws[count * d :]
-    for name, value in (("points", points), ("dimension", dimension)):
+    for name, value in (("p", p), ("n0", n0)):
         if value is not None:
             raise ValueError(f"{name} must not be given with inputs, and is {value}")
     x = data_of(inputs, "inputs")
