@@ -43,6 +43,7 @@ from nnth.regions import (
     regions_on_plane,
     regions_through,
 )
+from nnth.rkhs import rkhs_spectrum
 from nnth.statement import Statement
 from nnth.sweep import sweep
 from nnth.table import Table
@@ -99,6 +100,7 @@ __all__ = [
     "regions_along",
     "regions_on_plane",
     "regions_through",
+    "rkhs_spectrum",
     "sample_grams",
     "sample_layers",
     "sample_paths",

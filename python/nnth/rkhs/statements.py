@@ -1,0 +1,62 @@
+"""What lectures say of kernels and their Hilbert spaces, beside quadrature and matrices."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+
+from nnth.rkhs.spectrum import rkhs_spectrum
+from nnth.statement import Check, Run, Statement
+
+LECTURE: Final = "10/31"
+
+
+def sphere(run: Run) -> list[Statement]:
+    """mu_k of the tangent kernel of one ReLU layer on S^2, and how eigenvalues decay."""
+    table = rkhs_spectrum("ntk", levels=100)
+    values, error = table["eigenvalue"], table["error"]
+    decay = rkhs_spectrum("nngp", d=4, levels=60, depth=3)
+    text = "mu_k N(3, k) summed = K(x, x), tangent kernel of ReLU"
+    # The levels from 100 on: every other mu_k = c (k + 1/2)^-3 (1 + O(k^-2)), N = 2 (k + 1/2).
+    rest = float(table["eigenvalue"][98]) * 98.5**3 / 99.5
+    return [
+        Statement(LECTURE, "mu_2 of the tangent kernel of ReLU on S^2", 5.0 / 64.0,
+                  float(values[2]), error=float(error[2])),
+        Statement(LECTURE, "mu_4 of the same", 1.0 / 192.0, float(values[4]),
+                  error=float(error[4])),
+        Statement(LECTURE, text, 2.0, float(table["cumulative_trace"][-1]) + rest, error=2e-6),
+        Statement(LECTURE, "power of k in mu_k -> -d - 2, NNGP of ReLU, d = 4, 3 layers", -6.0,
+                  float(decay["slope"][-1]), error=0.01),
+    ]  # fmt: skip
+
+
+def semi_definite(run: Run) -> list[Statement]:
+    """A kernel is positive semi-definite, and not more: x.y on more points than dimensions."""
+    points = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+    least = float(np.linalg.eigvalsh(points @ points.T)[0])
+    # The notes ask for a'Ka > 0 of every a that is not 0: the rank would be 3.
+    rank = float(np.linalg.matrix_rank(points @ points.T))
+    return [
+        Statement(LECTURE, "a'Ka >= 0, K = x.y on 3 points of the plane", 0.0, least,
+                  error=1e-15, relation=">="),
+        Statement(LECTURE, "its rank (a'Ka > 0 would need 3)", 2.0, rank, notes=3.0),
+    ]  # fmt: skip
+
+
+def space(run: Run) -> list[Statement]:
+    """H_K = T^(1/2) L^2: |K(x, .)|^2 = K(x, x) needs 1/mu_k in the norm, not 1/mu_k^2."""
+    table = rkhs_spectrum("rbf:1", levels=30)
+    values, counts = table["eigenvalue"], table["multiplicity"].astype(float)
+    # K(x, .) = sum mu psi(x) psi, and sum over a level of psi(x)^2 is N(d, k): the norm of
+    # T^(1/2) L^2 is sum (mu psi(x))^2/mu, that of T L^2 or T^-1 L^2 another.
+    inverse = sum(float(v * v * n * v * v) for v, n in zip(values, counts, strict=True))
+    norm = math.fsum((values**2 / values * counts).tolist())
+    return [
+        Statement(LECTURE, "|K(x, .)|^2 = K(x, x) in T^(1/2) L^2 (T^-1 L^2), rbf:1 on S^2", 1.0,
+                  norm, error=1e-12, notes=inverse),
+    ]  # fmt: skip
+
+
+STATEMENTS: Final[tuple[Check, ...]] = (sphere, semi_definite, space)
