@@ -43,7 +43,7 @@ from nnth.regions import (
     regions_on_plane,
     regions_through,
 )
-from nnth.rkhs import rkhs_spectrum
+from nnth.rkhs import KernelFit, rkhs_fit, rkhs_learning_curve, rkhs_spectrum
 from nnth.statement import Statement
 from nnth.sweep import sweep
 from nnth.table import Table
@@ -54,6 +54,7 @@ __all__ = [
     "Arrangement",
     "Cells",
     "Gram",
+    "KernelFit",
     "LayerSample",
     "Network",
     "Prediction",
@@ -100,6 +101,8 @@ __all__ = [
     "regions_along",
     "regions_on_plane",
     "regions_through",
+    "rkhs_fit",
+    "rkhs_learning_curve",
     "rkhs_spectrum",
     "sample_grams",
     "sample_layers",

@@ -38,6 +38,8 @@ COURSE: Final = (
      "nnth gram x.npy --act relu --depth 3"),
     ("10/31", "kernels on the sphere: eigenvalues, and the space H_K = T^(1/2) L^2",
      "nnth rkhs spectrum --kernel ntk --act relu --d 3 --depth 1 --levels 20"),
+    ("10/31", "the representer theorem: regression, and a Gaussian process given data",
+     "nnth rkhs fit --x x.npy --y y.npy --kernel rbf:1 --ridge 0.1"),
     ("11/30", "path counting: E (dz/dx)^2k at finite width, log-normal in L/n",
      "nnth paths --width 64 --depth 20"),
     ("11/30", "the law of (dz/dx)^2 beside log-normal ones",

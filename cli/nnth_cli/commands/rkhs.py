@@ -4,12 +4,13 @@ Each has formula, source and an example in its own --help.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nnth_cli import options
 from nnth_cli.command import Call, command
+from nnth_cli.output import write_arrays
 
 if TYPE_CHECKING:
     from nnth.table import Table
@@ -27,6 +28,12 @@ Kernel = Annotated[
         metavar="nngp|ntk|rbf:S",
     ),
 ]
+
+
+def data(help: str) -> typer.models.OptionInfo:
+    """The description of an option whose value is a data file."""
+    option: typer.models.OptionInfo = typer.Option(help=help, metavar="FILE")
+    return option
 
 
 @command()
@@ -47,10 +54,7 @@ def spectrum(
     ] = None,
     x: Annotated[
         Path | None,
-        typer.Option(
-            help="Data whose kernel matrix stands beside: .npy, .npz or .csv, a row a data point.",
-            metavar="FILE",
-        ),
+        data("Data whose kernel matrix stands beside: .npy, .npz or .csv, a row a data point."),
     ] = None,
     points: Annotated[
         int, typer.Option(help="Instead of --x, so many uniform points.", metavar="N")
@@ -97,3 +101,81 @@ def spectrum(
             seed=call.seed,
             **call.work,
         )
+
+
+@command()
+def fit(
+    x: Annotated[Path, data("Inputs: .npy, .npz or .csv, a row a data point.")],
+    y: Annotated[Path, data("Their targets: a column or a matrix; of an .npz the array y.")],
+    kernel: Kernel = "rbf:1",
+    act: options.Act = "relu",
+    ridge: Annotated[
+        float, typer.Option(help="The ridge, and the variance of the noise.", metavar="X")
+    ] = 1e-3,
+    at: Annotated[Path | None, data("Test inputs.")] = None,
+    y_at: Annotated[Path | None, data("Their targets, for the test error.")] = None,
+    depth: options.Depth = 1,
+    cb: options.BiasVariance = None,
+    cw: options.WeightVariance = None,
+    ntk: options.Ntk = "ntk",
+    curve: Annotated[
+        str | None,
+        typer.Option(help="Sizes of training sets: rows are a learning curve.", metavar="N,N,..."),
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(help="Training sets of the curve. [default: 20]", metavar="N")
+    ] = None,
+    solution: Annotated[
+        Path | None,
+        data("Write alpha, fitted, left_out, prediction and variance to an .npz file."),
+    ] = None,
+    *,
+    call: Call,
+) -> "Table":
+    """Kernel ridge regression, and a Gaussian process given data.
+
+    \b
+    f = argmin (1/2) sum |y_i - f(x_i)|^2 + (ridge/2) |f|^2 = sum alpha_i K(x_i, .)
+    alpha = (K + ridge)^-1 y,  |f|^2 = alpha' K alpha
+    variance(z) = K(z, z) - k_z' (K + ridge)^-1 k_z
+    log_marginal = -y' alpha/2 - log det(K + ridge)/2 - (m/2) log(2 pi)
+
+    A row is an output: squared norm in the space of the kernel, log marginal likelihood with noise
+    of variance --ridge, mean square error of each point left out, training error; with --at the
+    mean variance there, with --y-at the test error; effective dimension tr K (K + ridge)^-1, the
+    largest derivative of the objective along any K(z, .) (0 by the representer theorem), residual
+    and condition of the linear system, and the error of a prediction. --plot draws targets against
+    predictions without them, and of one input f with its standard deviation.
+
+    With --curve a row is a number of points: the mean error, over --samples training sets drawn
+    from the data, on the rest of them, beside its expectation from the spectrum of the data.
+
+    \b
+    Source: Kimeldorf & Wahba (1971); Rasmussen & Williams (2006); LeJeune et al. (2024).
+    Example: nnth rkhs fit --x x.npy --y y.npy --kernel rbf:2 --ridge 0.1 --at u.npy
+             nnth rkhs fit --x x.npy --y y.npy --kernel ntk --ridge 0.1 --curve 10,30,100
+    """
+    call.check_target("--solution", solution, (".npz",))
+    conflicts = [("--curve", other) for other in ("--at", "--y-at", "--solution")]
+    call.check_together(conflicts, needs=(("--samples", ("--curve",)),))
+    from nnth.rkhs.fit import rkhs_fit, rkhs_learning_curve
+
+    network: dict[str, Any] = {"depth": depth, "cb": cb, "cw": cw, "ntk": ntk}
+    with call.interrupted_at_once():
+        if curve is not None:
+            return rkhs_learning_curve(
+                x,
+                y,
+                kernel,
+                act,
+                sizes=options.parse_whole_numbers("--curve", curve),
+                ridge=ridge,
+                samples=20 if samples is None else samples,
+                seed=call.seed,
+                **network,
+                **call.work,
+            )
+        found = rkhs_fit(x, y, kernel, act, ridge=ridge, at=at, y_at=y_at, **network, **call.work)
+    if solution is not None:
+        write_arrays(solution, found.arrays())
+    return found.summary()

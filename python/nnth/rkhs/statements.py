@@ -7,6 +7,8 @@ from typing import Final
 
 import numpy as np
 
+from nnth.random import normals
+from nnth.rkhs.fit import rkhs_fit
 from nnth.rkhs.spectrum import rkhs_spectrum
 from nnth.statement import Check, Run, Statement
 
@@ -59,4 +61,17 @@ def space(run: Run) -> list[Statement]:
     ]  # fmt: skip
 
 
-STATEMENTS: Final[tuple[Check, ...]] = (sphere, semi_definite, space)
+def representer(run: Run) -> list[Statement]:
+    """The minimiser over H_K is a sum of K(x_i, .), and its values are bounded by its norm."""
+    x, tests = normals(run.seed, 0, 60).reshape(20, 3), normals(run.seed, 1, 60).reshape(20, 3)
+    found = rkhs_fit(x, np.sin(x[:, 0]), "rbf:1", ridge=0.01, at=tests).solution
+    largest = float(np.abs(found.prediction).max())
+    bound = math.sqrt(float(found.norm2[0]))
+    return [
+        Statement(LECTURE, "derivative of the objective along K(z, .) of other points z", 0.0,
+                  float(found.gradient[0]), error=1e-13),
+        Statement(LECTURE, "|f(z)| <= |f| sqrt K(z, z)", bound, largest, relation="<="),
+    ]  # fmt: skip
+
+
+STATEMENTS: Final[tuple[Check, ...]] = (sphere, semi_definite, space, representer)
