@@ -27,3 +27,6 @@ nnth rkhs fit --x data.npz --y data.npz --kernel rbf:5 --ridge 0.5 --curve 10,30
 
 echo "Spectrum of the tangent kernel: the sphere, and the directions of patients"
 nnth rkhs spectrum --x data.npz --levels 3 | cut -d, -f1-3,9-11
+
+echo "Eight patients unlike one another, and how often each of the first five is among them"
+nnth rkhs sample --x data.npz --kernel rbf:5 --size 8 --samples 5000 | cut -d, -f1-5 | head -6

@@ -30,7 +30,7 @@ LINES = [
     ("nnth gp --format ", ("table", "csv", "jsonl")),
     ("nnth paths --mu ra", ("rademacher",)),
     ("nnth sweep ", tuple(name for name in COMMANDS if name != "sweep")),
-    ("nnth rkhs ", ("spectrum", "fit")),
+    ("nnth rkhs ", ("spectrum", "fit", "sample")),
     ("nnth rkhs spectrum --ke", ("--kernel",)),
     ("nnth sweep kernel --ac", ("--act",)),
     ("nnth sweep rkhs spectrum --lev", ("--levels",)),

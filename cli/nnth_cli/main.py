@@ -18,7 +18,7 @@ COMMANDS = (
 )  # fmt: skip
 
 # Those that are groups: their module has a function for each of their own commands.
-GROUPS = {"rkhs": ("spectrum", "fit")}
+GROUPS = {"rkhs": ("spectrum", "fit", "sample")}
 
 EXAMPLES = """
 \b

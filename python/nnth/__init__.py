@@ -43,7 +43,14 @@ from nnth.regions import (
     regions_on_plane,
     regions_through,
 )
-from nnth.rkhs import KernelFit, rkhs_fit, rkhs_learning_curve, rkhs_spectrum
+from nnth.rkhs import (
+    Determinantal,
+    KernelFit,
+    rkhs_fit,
+    rkhs_learning_curve,
+    rkhs_sample,
+    rkhs_spectrum,
+)
 from nnth.statement import Statement
 from nnth.sweep import sweep
 from nnth.table import Table
@@ -53,6 +60,7 @@ __all__ = [
     "CATALOGUE",
     "Arrangement",
     "Cells",
+    "Determinantal",
     "Gram",
     "KernelFit",
     "LayerSample",
@@ -103,6 +111,7 @@ __all__ = [
     "regions_through",
     "rkhs_fit",
     "rkhs_learning_curve",
+    "rkhs_sample",
     "rkhs_spectrum",
     "sample_grams",
     "sample_layers",

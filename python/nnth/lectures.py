@@ -40,6 +40,8 @@ COURSE: Final = (
      "nnth rkhs spectrum --kernel ntk --act relu --d 3 --depth 1 --levels 20"),
     ("10/31", "the representer theorem: regression, and a Gaussian process given data",
      "nnth rkhs fit --x x.npy --y y.npy --kernel rbf:1 --ridge 0.1"),
+    ("10/31", "determinantal processes of a kernel",
+     "nnth rkhs sample --x x.npy --kernel rbf:1 --size 10"),
     ("11/30", "path counting: E (dz/dx)^2k at finite width, log-normal in L/n",
      "nnth paths --width 64 --depth 20"),
     ("11/30", "the law of (dz/dx)^2 beside log-normal ones",

@@ -179,3 +179,65 @@ def fit(
     if solution is not None:
         write_arrays(solution, found.arrays())
     return found.summary()
+
+
+@command()
+def sample(
+    x: Annotated[Path, data("Points to choose from: .npy, .npz or .csv, a row a data point.")],
+    kernel: Kernel = "rbf:1",
+    act: options.Act = "relu",
+    scale: Annotated[
+        float | None, typer.Option(help="L is scale times the kernel. [default: 1]", metavar="X")
+    ] = None,
+    size: Annotated[
+        float | None,
+        typer.Option(help="Instead of --scale, the expected number of points.", metavar="X"),
+    ] = None,
+    samples: Annotated[int, typer.Option(help="Number of sets to draw.", metavar="N")] = 1000,
+    depth: options.Depth = 1,
+    cb: options.BiasVariance = None,
+    cw: options.WeightVariance = None,
+    ntk: options.Ntk = "ntk",
+    solution: Annotated[
+        Path | None, data("Write the sets and the marginal kernel to an .npz file.")
+    ] = None,
+    *,
+    call: Call,
+) -> "Table":
+    """Determinantal samples: sets of data points that a kernel keeps apart.
+
+    \b
+    P(S) = det L_S/det(1 + L),  L_ij = scale K(x_i, x_j)
+    P(i, j, .. in S) = det M_ij..,  M = L (1 + L)^-1
+    E|S| = sum l/(1 + l),  log_normaliser = sum log(1 + l),  l the eigenvalues of L
+
+    A row is a point: the exact chance that it is in S, its frequency among the sets with standard
+    error and z, and the same of the pair with the point that it shuns most. Expected and mean size
+    and the log-normaliser are in every row's record. --plot draws frequencies against chances.
+
+    \b
+    Source: Hough, Krishnapur, Peres & Virag (2006); Kulesza & Taskar (2012), algorithm 1.
+    Example: nnth rkhs sample --x x.npy --kernel rbf:1 --size 10 --samples 10000
+    """
+    call.check_target("--solution", solution, (".npz",))
+    call.check_together(conflicts=[("--scale", "--size")])
+    from nnth.rkhs.sample import rkhs_sample
+
+    with call.interrupted_at_once():
+        found = rkhs_sample(
+            x,
+            kernel,
+            act,
+            scale=scale,
+            size=size,
+            samples=samples,
+            depth=depth,
+            cb=cb,
+            cw=cw,
+            ntk=ntk,
+            seed=call.seed,
+            **call.work,
+        )
+    if solution is not None:
+        write_arrays(solution, found.arrays())
+    return found.summary()

@@ -9,6 +9,7 @@ import numpy as np
 
 from nnth.random import normals
 from nnth.rkhs.fit import rkhs_fit
+from nnth.rkhs.sample import rkhs_sample
 from nnth.rkhs.spectrum import rkhs_spectrum
 from nnth.statement import Check, Run, Statement
 
@@ -74,4 +75,20 @@ def representer(run: Run) -> list[Statement]:
     ]  # fmt: skip
 
 
-STATEMENTS: Final[tuple[Check, ...]] = (sphere, semi_definite, space, representer)
+def determinantal(run: Run) -> list[Statement]:
+    """E|S| = sum l/(1 + l), and a point is in S with the chance M_ii, M = L (1 + L)^-1."""
+    x, samples = normals(run.seed, 2, 60).reshape(30, 2), run.nets(10_000)
+    found = rkhs_sample(x, "rbf:1", scale=2.0, samples=samples, seed=run.seed)
+    record, table = found.summary().meta.parameters, found.summary()
+    first = {name: float(table[name][0]) for name in ("inclusion", "frequency", "stderr")}
+    return [
+        Statement(LECTURE, "E|S| = sum l/(1 + l) of a determinantal process",
+                  record["expected_size"], record["mean_size"], record["size_stderr"]),
+        Statement(LECTURE, "P(i in S) = L (1 + L)^-1_ii", first["inclusion"],
+                  first["frequency"], first["stderr"]),
+    ]  # fmt: skip
+
+
+STATEMENTS: Final[tuple[Check, ...]] = (
+    sphere, semi_definite, space, representer, determinantal,
+)  # fmt: skip
