@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nnth import rkhs_spectrum
-from nnth.rkhs.sphere import gegenbauer, multiplicities
+from nnth.sphere import gegenbauer, multiplicities
 
 
 def test_one_relu_layer_in_space() -> None:

@@ -29,6 +29,7 @@ ERRATA = [
     ("10/10", "rank of the kernel of x and -x, tanh"),
     ("10/31", "its rank"),
     ("10/31", "|K(x, .)|^2 = K(x, x) in T^(1/2) L^2"),
+    ("11/28", "radius with which the centres of a maximal packing"),
     ("11/30", "mean of log (dz/dx)^2"),
     ("11/30", "variance of log (dz/dx)^2"),
     ("11/30", "E Theta = 2 (L + 1)|x|^2/n0"),

@@ -13,7 +13,7 @@ from typer.main import get_command
 
 # Each is a function of its own name in a module of its own name, imported only when needed.
 COMMANDS = (
-    "kernel", "gram", "predict", "rkhs", "critical", "phase", "gp", "hermite", "rates",
+    "kernel", "gram", "predict", "rkhs", "entropy", "critical", "phase", "gp", "hermite", "rates",
     "regions", "paths", "sweep", "verify", "lectures",
 )  # fmt: skip
 

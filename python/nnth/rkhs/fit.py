@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from nnth.checks import whole
 from nnth.data import Data, data_of, file_name, targets_of
+from nnth.data_kernel import Progress, kernel_of
 from nnth.kernel import Ntk
 from nnth.plot import Lines
-from nnth.rkhs.kernels import Progress, kernel_of
 from nnth.rkhs.learning_curve import drawn_errors, expected_error
 from nnth.rkhs.regression import Regression, regression
 from nnth.table import Meta, Table

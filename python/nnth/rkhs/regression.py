@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nnth.rkhs.kernels import KernelRows
+from nnth.data_kernel import KernelRows
 
 Floats = NDArray[np.float64]
 

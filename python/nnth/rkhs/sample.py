@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from nnth.checks import whole
 from nnth.data import Data, data_of, file_name
+from nnth.data_kernel import Progress, kernel_of
 from nnth.kernel import Ntk
 from nnth.plot import Lines
 from nnth.random import uniforms
-from nnth.rkhs.kernels import Progress, kernel_of
 from nnth.table import Meta, Table
 from nnth.work import sampled
 
@@ -123,14 +123,15 @@ def rkhs_sample(
     scale: > 0, 1 by default; or size: the expected number of points, above 0 and below the rank.
     samples: sets to draw, at least 2.
 
-    Returns a Determinantal. `summary()` has a row a point: item, its index; inclusion, exactly L (1 + L)^-1_ii;
-    frequency among the sets, its standard error (of the exact chance) and z; and its partner, the
-    point it shuns most, with pair_inclusion, K_ii K_jj - K_ij^2 of the marginal kernel,
-    pair_frequency and pair_z. The record has expected_size, mean_size with its standard error
+    Returns a Determinantal. `summary()` has a row a point: item, its index; inclusion, exactly
+    L (1 + L)^-1_ii; frequency among the sets, its standard error (of the exact chance) and z; and
+    its partner, the
+    point it shuns most, with pair_inclusion, M_ii M_jj - M_ij^2 of the marginal kernel
+    M, pair_frequency and pair_z. The record has expected_size, mean_size with its standard error
     size_stderr, and log_normaliser, log det(1 + L).
 
     Cost: an eigendecomposition O(m^3), and O(m |S|^2) a set. LAPACK's last bits may depend on its
-    threads, and so, once in 10^15 draws, a set.
+    threads, and so a set: rarely, or where eigenvalues coincide. The law does not.
     Raises ValueError for arguments out of range.
 
     Source: Macchi (1975); Hough, Krishnapur, Peres & Virag (2006); Kulesza & Taskar (2012), alg. 1.

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from nnth.checks import whole
 from nnth.data import Data, data_of, file_name
+from nnth.data_kernel import Kernel, NetworkKernel, Progress, RadialKernel, kernel_of
 from nnth.kernel import Ntk
 from nnth.plot import Lines
 from nnth.random import normals
-from nnth.rkhs.kernels import Kernel, NetworkKernel, Progress, RadialKernel, kernel_of
-from nnth.rkhs.sphere import Levels, multiplicities, network_levels, radial_levels
+from nnth.sphere import Levels, multiplicities, network_levels, radial_levels
 from nnth.table import Meta, Table
 from nnth.work import begin
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnth import _core
-from nnth.rkhs.kernels import NetworkKernel
+from nnth.data_kernel import NetworkKernel
 
 Floats = NDArray[np.float64]
 

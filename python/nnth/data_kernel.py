@@ -1,4 +1,4 @@
-"""The kernels of this wing: radial basis functions, and those of infinitely wide networks."""
+"""Kernels on data by name: radial basis functions, and those of infinitely wide networks."""
 
 from __future__ import annotations
 
