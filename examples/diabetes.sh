@@ -30,3 +30,6 @@ nnth rkhs spectrum --x data.npz --levels 3 | cut -d, -f1-3,9-11
 
 echo "Eight patients unlike one another, and how often each of the first five is among them"
 nnth rkhs sample --x data.npz --kernel rbf:5 --size 8 --samples 5000 | cut -d, -f1-5 | head -6
+
+echo "Random networks on the patients, as a class of functions"
+nnth entropy --set nets --x data.npz --widths 32 --networks 512 --bits 0,3,6 | cut -d, -f1-3,9,10

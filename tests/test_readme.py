@@ -12,7 +12,7 @@ README = (Path(__file__).parents[1] / "README.md").read_text()
 NNTH = Path(sys.executable).with_name("nnth")
 
 # The indented commands that need no file; without the shell around them.
-WITHOUT_FILES = "kernel|rkhs|critical|phase|gp|hermite|rates|regions|paths|sweep|lectures"
+WITHOUT_FILES = "kernel|rkhs|entropy|critical|phase|gp|hermite|rates|regions|paths|sweep|lectures"
 COMMANDS = re.findall(rf"^    nnth ((?:{WITHOUT_FILES}) [^|\n]*)$", README, re.MULTILINE)
 EXAMPLES = [command for command in COMMANDS if ".np" not in command and ".toml" not in command]
 

@@ -84,6 +84,8 @@ class Box:
 def _box_radius(sides: Sequence[float], n: int) -> Fraction:
     """Return the least eps with prod ceil(b_j/eps) <= 2^n, in rational arithmetic: some b_j/k."""
     exact, most = [Fraction(side) for side in sides], 2**n
+    low: Fraction
+    high: Fraction
     # At `low` the longest side alone needs too many balls; at `high` sides are halved n/d times.
     low, high = max(exact) / 2 ** (n + 1), max(exact) / 2 ** (n // len(sides))
     # Just below `high` a side takes floor(b/high) + 1 balls: once these are too many, it is it.

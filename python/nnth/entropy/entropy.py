@@ -232,23 +232,27 @@ def _measured(body: FiniteSet, n: int) -> dict[str, Any]:
 
 
 def _picture(columns: dict[str, list[Any]]) -> Lines:
-    """Return brackets as bands, with widths over their dimension."""
+    """Return entropy numbers and linear widths over n, brackets as bands."""
     order = np.argsort(columns["n"])
-    column = {name: np.array(values)[order] for name, values in columns.items()}
-    n = column["n"].astype(np.float64)
-    positive = {
-        name: np.where(column[name] > 0.0, column[name], np.nan)
-        for name in ("lower", "upper", "asymptotic", "kolmogorov_upper", "stable_width_lower")
-    }
+    n = np.array(columns["n"], dtype=np.float64)[order]
+    lines, bands = [], []
+    for name, low, high in (
+        ("\\varepsilon_n", "lower", "upper"),
+        ("d_n", "kolmogorov_lower", "kolmogorov_upper"),
+    ):
+        ends = np.array([columns[low], columns[high]])[:, order]
+        ends[ends == 0.0] = np.nan  # a logarithm has no place for it
+        known = bool(np.array_equal(ends[0], ends[1], equal_nan=True))
+        lines.append((f"${name}$" if known else f"${name} \\leq$", n, ends[1]))
+        bands.append((n, ends[0], ends[1]))
+    asymptotic = np.array(columns["asymptotic"])[order]
+    if np.isfinite(asymptotic).any():
+        lines.append(("$\\varepsilon_n \\sim$", n, asymptotic))
     return Lines(
-        lines=(
-            (r"$\varepsilon_n \leq$", n, positive["upper"]),
-            (r"$\varepsilon_n \geq$", n, positive["lower"]),
-            (r"$\varepsilon_n \sim$", n, positive["asymptotic"]),
-            (r"$d_n$", n, positive["kolmogorov_upper"]),
-        ),
-        bands=((n, positive["lower"], positive["upper"]),),
+        lines=tuple(lines),
+        bands=tuple(bands),
+        log_x=bool(n[0] > 0.0),
         log_y=True,
         x_label="bits, dimension $n$",
-        y_label=r"$\varepsilon_n$, $d_n$",
+        y_label="radius $\\varepsilon_n$, width $d_n$",
     )
