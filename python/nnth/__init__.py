@@ -2,6 +2,7 @@
 
 from nnth._core import __version__
 from nnth.activation import CATALOGUE
+from nnth.catapult import catapult, catapult_phases
 from nnth.criticality import critical, critical_decay, phase
 from nnth.data import load_data
 from nnth.entropy import entropy
@@ -9,7 +10,9 @@ from nnth.gp import LayerSample, Vertex, four_point_vertex, gp, sample_layers
 from nnth.gram import Gram, gram
 from nnth.hermite import hermite, hermite_dual
 from nnth.kernel import kernel
+from nnth.lazy import lazy
 from nnth.lectures import lectures
+from nnth.linear_nets import MarchenkoPastur, bayes, bayes_predictive, mp, product
 from nnth.network import Network, named_network, random_network
 from nnth.network_files import load_network
 from nnth.paths import (
@@ -29,6 +32,13 @@ from nnth.paths import (
     weight_law,
 )
 from nnth.predict import Prediction, predict
+from nnth.quadratic import (
+    QuadraticModel,
+    QuadraticSolution,
+    load_model,
+    quadratic,
+    random_model,
+)
 from nnth.random import normals, uniforms
 from nnth.rates import descent_rates, noisy_descent, rates, training_scalings
 from nnth.regions import (
@@ -65,8 +75,11 @@ __all__ = [
     "Gram",
     "KernelFit",
     "LayerSample",
+    "MarchenkoPastur",
     "Network",
     "Prediction",
+    "QuadraticModel",
+    "QuadraticSolution",
     "RegionCounts",
     "Statement",
     "Table",
@@ -74,6 +87,10 @@ __all__ = [
     "WeightLaw",
     "__version__",
     "arrangement",
+    "bayes",
+    "bayes_predictive",
+    "catapult",
+    "catapult_phases",
     "cells",
     "count_regions",
     "critical",
@@ -86,9 +103,12 @@ __all__ = [
     "hermite",
     "hermite_dual",
     "kernel",
+    "lazy",
     "lectures",
     "load_data",
+    "load_model",
     "load_network",
+    "mp",
     "named_network",
     "noisy_descent",
     "normals",
@@ -104,6 +124,9 @@ __all__ = [
     "paths",
     "phase",
     "predict",
+    "product",
+    "quadratic",
+    "random_model",
     "random_network",
     "rates",
     "region_bounds",

@@ -54,7 +54,7 @@ def johnson_lindenstrauss(run: Run) -> list[Statement]:
         Statement(LECTURE, "dimensions a bit that random projections need, e = 3/5, <= 26",
                   float(DIMENSIONS_A_BIT), exact, relation="<="),
         Statement(LECTURE, "chance that one changes a square by more than 3/5 <= the lemma's",
-                  chance, outside, error=math.sqrt(chance / tests), relation="<="),
+                  chance, outside, stderr=math.sqrt(chance / tests), relation="<="),
     ]  # fmt: skip
 
 

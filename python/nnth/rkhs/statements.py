@@ -29,7 +29,7 @@ def sphere(run: Run) -> list[Statement]:
                   float(values[2]), error=float(error[2])),
         Statement(LECTURE, "mu_4 of the same", 1.0 / 192.0, float(values[4]),
                   error=float(error[4])),
-        Statement(LECTURE, text, 2.0, float(table["cumulative_trace"][-1]) + rest, error=2e-6),
+        Statement(LECTURE, text, 2.0, float(table["cumulative_trace"][-1]) + rest, error=5e-6),
         Statement(LECTURE, "power of k in mu_k -> -d - 2, NNGP of ReLU, d = 4, 3 layers", -6.0,
                   float(decay["slope"][-1]), error=0.01),
     ]  # fmt: skip
