@@ -43,7 +43,8 @@ class RadialKernel:
     @property
     def parameters(self) -> dict[str, Any]:
         """What a record says of it."""
-        return {"kernel": f"rbf:{self.scale:g}"}
+        network = dict.fromkeys(("act", "depth", "cb", "cw", "ntk"))
+        return {"kernel": f"rbf:{self.scale!r}", **network}
 
     def rows(self, data: Floats, rows: int, **_: Any) -> KernelRows:
         """Return rows of its matrix on a data set."""
@@ -77,9 +78,9 @@ class NetworkKernel:
     @property
     def parameters(self) -> dict[str, Any]:
         """What a record says of it."""
+        ntk = self.ntk if self.kind == "ntk" else None
         made = {"kernel": self.kind, "act": self.act.name, "depth": self.depth}
-        made |= {"cb": self.cb, "cw": self.cw}
-        return made | ({"ntk": self.ntk} if self.kind == "ntk" else {})
+        return {**made, "cb": self.cb, "cw": self.cw, "ntk": ntk}
 
     def rows(
         self, data: Floats, rows: int, *, threads: int = 0, progress: Progress | None = None

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnth import _core
-from nnth.data_kernel import NetworkKernel
+from nnth.data_kernel import Kernel, NetworkKernel, RadialKernel
 
 Floats = NDArray[np.float64]
 
@@ -19,7 +19,12 @@ _EPS: Final = float(np.finfo(float).eps)
 _TINY: Final = float(np.finfo(float).tiny)  # below it doubles lose digits
 _SPARE_NODES: Final = 80  # beyond the degree of the polynomials, for the kernel itself
 _MOST_NODES: Final = 6000
+_LEAST_SCALE: Final = 0.001  # of a radial kernel: 1/S^2 terms are summed
 _DIGIT: Final = 0.1  # the relative error of an eigenvalue of which at least a digit is known
+
+
+# The order of the first derivative that jumps somewhere, of the activations that have one.
+_ROUGHNESS: Final = {"relu": 1, "leaky_relu": 1, "abs": 1, "hard_tanh": 1, "selu": 1}
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +50,11 @@ def multiplicities(d: int, levels: int) -> list[int]:
     N(d, k) = (2k + d - 2)/k C(k + d - 3, k - 1).
     """
     return [1] + [(2 * k + d - 2) * math.comb(k + d - 3, k - 1) // k for k in range(1, levels)]
+
+
+def in_floats(counts: list[int]) -> Floats:
+    """Return whole numbers as doubles, infinite where they are beyond."""
+    return np.array([float(n) if n < 2**1023 else math.inf for n in counts])
 
 
 def gegenbauer(d: int, levels: int, t: Floats) -> Floats:
@@ -99,6 +109,26 @@ def _with_nodes(
     return terms.sum(axis=1), rounding, top
 
 
+def default_norm(kernel: Kernel) -> float | None:
+    """Return 1/C_w, at which a network's first layer has the kernel C_b + cos(th); None if radial.
+
+    Raises ValueError where C_w is 0.
+    """
+    if isinstance(kernel, RadialKernel):
+        return None
+    if kernel.cw == 0.0:
+        raise ValueError("cw must be above 0 on the sphere, or norm be given, not 0")
+    return 1.0 / kernel.cw
+
+
+def levels_of(kernel: Kernel, norm: float | None, d: int, levels: int) -> Levels:
+    """Return the eigenvalues of a kernel; norm: |x|^2/n_0 of a network's inputs, None else."""
+    if isinstance(kernel, RadialKernel):
+        return radial_levels(kernel.scale, d, levels)
+    assert norm is not None
+    return network_levels(kernel, norm, d, levels)
+
+
 def network_levels(kernel: NetworkKernel, norm: float, d: int, levels: int) -> Levels:
     """Return the eigenvalues of a network's kernel on inputs with |x|^2/n_0 = norm."""
 
@@ -118,6 +148,8 @@ def radial_levels(scale: float, d: int, levels: int) -> Levels:
     With c = 1/S^2, mu_k = e^-c Gamma(d/2) sum_j (c/2)^(2j + k)/(j! Gamma(j + k + d/2)), terms above
     0 that are summed from their logarithms: Minh, Niyogi & Yao (2006), theorem 2.
     """
+    if scale < _LEAST_SCALE:
+        raise ValueError(f"kernel rbf:S must have S at least {_LEAST_SCALE:g}, not {scale:g}")
     c = scale**-2
     k = np.arange(levels, dtype=np.float64)
     j = np.arange(1.0, int(c + 12.0 * math.sqrt(c)) + 40.0)
@@ -132,3 +164,30 @@ def radial_levels(scale: float, d: int, levels: int) -> Levels:
         size = abs(first[level]) + most + c + 0.5 * d
         errors[level] = 4.0 * _EPS * size * values[level] + _TINY
     return Levels(values, errors, 1.0)
+
+
+def decay(kernel: Kernel, d: int) -> float:
+    """Return the power of the level with which eigenvalues decay, NaN where it is not known.
+
+    It is -inf for kernels whose eigenvalues decay faster than any power.
+
+    A kernel whose first odd power of the angle is th^a has mu_k ~ k^(1 - d - a): a derivative of
+    order p that jumps gives a = 2p + 1 (nngp) or 2p - 1 (ntk), at any depth.
+    """
+    if isinstance(kernel, RadialKernel):
+        return -math.inf
+    name, parameter = kernel.act.name.partition(":")[0], kernel.act.parameter
+    if name == "leaky_relu" and parameter == 1.0:
+        return math.nan
+    if name in _ROUGHNESS:
+        order = float(_ROUGHNESS[name])
+    elif name == "relu_power":
+        order = parameter if kernel.act.form else math.nan
+    elif name == "step":  # a jump takes the root of the angle at every layer
+        order = 0.0 if kernel.depth == 1 else math.nan
+    elif name in ("erf", "tanh", "sin", "cos", "exp", "gaussian", "gelu", "silu", "softplus",
+                  "sigmoid", "mish"):  # fmt: skip
+        return -math.inf
+    else:
+        return math.nan
+    return 1.0 - d - (2.0 * order + (1.0 if kernel.kind == "nngp" else -1.0))

@@ -18,6 +18,8 @@ _USED_BY = {
     "--kernel": ("sphere",),
     "--act": ("sphere",),
     "--depth": ("sphere",),
+    "--cb": ("sphere",),
+    "--cw": ("sphere",),
     "--d": ("sphere", "nets"),
     "--widths": ("nets",),
     "--networks": ("nets",),
@@ -63,6 +65,8 @@ def entropy(
         int, typer.Option(help="Dimension of the inputs, of sphere and nets.", metavar="D")
     ] = 3,
     depth: options.Depth = 1,
+    cb: options.BiasVariance = None,
+    cw: options.WeightVariance = None,
     widths: Annotated[
         str, typer.Option(help="For nets: widths of hidden layers, as 64,32.", metavar="N,N,...")
     ] = "64",
@@ -124,6 +128,8 @@ def entropy(
             act=act,
             d=d,
             depth=depth,
+            cb=cb,
+            cw=cw,
             widths=widths,
             networks=networks,
             x=x,

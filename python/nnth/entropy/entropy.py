@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nnth.checks import whole
 from nnth.data import Data, data_of, file_name
-from nnth.data_kernel import RadialKernel, kernel_of
+from nnth.data_kernel import Kernel, kernel_of
 from nnth.entropy.body import Body, Box, Lipschitz
 from nnth.entropy.ellipsoid import Ellipsoid, ball, of_axes, power_law
 from nnth.entropy.finite import FiniteSet
@@ -19,7 +19,7 @@ from nnth.entropy.theorems import carl_ratios, converse, of_entropy
 from nnth.network import parse_widths, random_network
 from nnth.plot import Lines
 from nnth.random import normals
-from nnth.sphere import multiplicities, network_levels, radial_levels
+from nnth.sphere import decay, default_norm, in_floats, levels_of, multiplicities
 from nnth.table import Meta, Table
 from nnth.work import begin
 
@@ -27,6 +27,10 @@ Floats = NDArray[np.float64]
 
 MAX_BITS: Final = 1000
 _LEVELS: Final = 400  # of the sphere, as many as doubles tell
+_PARAMETERS: Final = (
+    "functions", "norm", "kernel", "act", "depth", "cb", "cw", "ntk", "d", "widths", "networks",
+    "x", "n0", "points",
+)  # fmt: skip
 _SETS: Final = "interval, box, ball, lipschitz, axes, power, sphere, functions or nets"
 
 
@@ -40,6 +44,8 @@ def entropy(
     act: str = "relu",
     d: int = 3,
     depth: int = 1,
+    cb: float | None = None,
+    cw: float | None = None,
     widths: str = "64",
     networks: int = 1000,
     x: Data | None = None,
@@ -57,8 +63,9 @@ def entropy(
     set: "interval:R", [-R, R]; "box:b1,b2,.." in the sup norm; "ball:d"; "axes:b1,b2,..", an
         ellipsoid in l2; "power:p", that with b_j = j^-p; "lipschitz:A,T", functions on [0, T] with
         constant A and f(0) = 0 in the sup norm; "sphere", the unit ball of the Hilbert space of a
-        kernel (kernel, act, depth as in `nnth.rkhs_spectrum`) in L2 of S^(d-1); "functions", the
-        rows of `functions`; "nets", so many random ReLU `networks` of `widths`, as functions on x.
+        kernel (kernel, act, depth, cb, cw as in `nnth.rkhs_spectrum`) in L2 of S^(d-1);
+        "functions", the rows of `functions`; "nets", so many random ReLU `networks` of `widths`,
+        as functions on x.
     bits: n, each 0 to 1000. functions: `(functions, points)` or a file. norm: of functions and
         nets, "l2" (root mean square over points) or "sup".
     x: `(points, n_0)` or a file, where nets are evaluated; by default so many uniform points of the
@@ -90,12 +97,13 @@ def entropy(
     if not 0.0 < rate < math.inf:
         raise ValueError(f"rate must be positive and finite, not {rate:g}")
     kind, _, text = set.partition(":")
-    parameters: dict[str, Any] = {"set": set}
+    parameters: dict[str, Any] = {"set": set, **dict.fromkeys(_PARAMETERS)}
     most = 2 ** min(max(numbers), 40)
     random = False
     if kind == "sphere":
-        body: Body = _sphere(kernel, act, d, depth)
-        parameters |= {"kernel": kernel, "act": act, "d": d, "depth": depth}
+        chosen = kernel_of(kernel, act, depth=depth, cb=cb, cw=cw)
+        parameters |= {**chosen.parameters, "d": whole("d", d, 2)}
+        body: Body = _sphere(chosen, d)
     elif kind == "functions":
         if functions is None:
             raise ValueError("functions must be given for the set functions")
@@ -155,25 +163,23 @@ def _numbers(kind: str, text: str, count: int | None = None) -> tuple[float, ...
     return numbers
 
 
-def _sphere(kernel: str, act: str, d: int, depth: int) -> Ellipsoid:
+def _sphere(chosen: Kernel, d: int) -> Ellipsoid:
     """Return the unit ball of H_K in L2 of the sphere: axes sqrt(mu_k), each N(d, k) times."""
-    d = whole("d", d, 2)
-    chosen = kernel_of(kernel, act, depth=depth)
+    norm = default_norm(chosen)
     begin()
-    if isinstance(chosen, RadialKernel):
-        found = radial_levels(chosen.scale, d, _LEVELS)
-    else:
-        found = network_levels(chosen, 1.0 / chosen.cw, d, _LEVELS)
-    counts = np.array(multiplicities(d, _LEVELS), dtype=np.float64)
+    found = levels_of(chosen, norm, d, _LEVELS)
+    counts = in_floats(multiplicities(d, _LEVELS))
     order = np.argsort(-found.values, kind="stable")
     order = order[found.reliable[order]]
     # Levels that are not known are no larger than their errors, or than the last before them.
     unknown = (found.values + found.errors)[~found.reliable]
     rest = math.sqrt(max(float(unknown.max(initial=0.0)), float(found.values[order[-1]])))
     kept = order[np.sqrt(found.values[order]) > rest] if unknown.size else order[:-1]
-    radial = isinstance(chosen, RadialKernel)
     return Ellipsoid(
-        np.sqrt(found.values[kept]), np.cumsum(counts[kept]), rest=rest, regular=not radial
+        np.sqrt(found.values[kept]),
+        np.cumsum(counts[kept]),
+        rest=rest,
+        regular=math.isfinite(decay(chosen, d)),
     )
 
 

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from nnth.checks import whole
 from nnth.data import Data, data_of, file_name
-from nnth.data_kernel import Kernel, NetworkKernel, Progress, RadialKernel, kernel_of
+from nnth.data_kernel import Kernel, Progress, RadialKernel, kernel_of
 from nnth.kernel import Ntk
 from nnth.plot import Lines
 from nnth.random import normals
-from nnth.sphere import Levels, multiplicities, network_levels, radial_levels
+from nnth.sphere import Levels, decay, default_norm, in_floats, levels_of, multiplicities
 from nnth.table import Meta, Table
 from nnth.work import begin
 
@@ -22,9 +22,7 @@ Floats = NDArray[np.float64]
 
 MAX_LEVELS: Final = 2000
 MAX_DIMENSION: Final = 100_000
-
-# The order of the first derivative that jumps somewhere, of the activations that have one.
-_ROUGHNESS: Final = {"relu": 1, "leaky_relu": 1, "abs": 1, "hard_tanh": 1, "selu": 1}
+_STEEPEST: Final = -100.0  # of a power that is drawn
 
 
 def rkhs_spectrum(
@@ -63,13 +61,14 @@ def rkhs_spectrum(
         levels (Nystrom), in groups of N(d, k), levels in the order of their eigenvalues.
 
     Returns a Table, a row a level: level, eigenvalue, multiplicity, cumulative_trace (sum of mu_j
-    N(d, j) up to this level; in all it is `trace`, K(x, x)), reliable, error, slope, theory_slope;
-    with data nystrom, nystrom_low and nystrom_high: mean and extremes of a group, NaN where there
-    is no whole one. `error` estimates the absolute error; `reliable` says that it is below a tenth
-    of the eigenvalue, which is 0 or not known in doubles otherwise. `slope` is d log mu / d log(k +
-    (d - 2)/2) from level k - 2, as every other eigenvalue of a network of one layer without biases
-    is 0; `theory_slope` its limit -d - 2p (nngp) or 2 - d - 2p (ntk), where the p-th is the first
-    derivative of the activation that jumps, -inf for smooth ones, NaN where it is not known.
+    N(d, j) over reliable levels up to this one; in all it is `trace`, K(x, x)), reliable, error,
+    slope, theory_slope; with data nystrom, nystrom_low and nystrom_high: mean and extremes of a
+    group, NaN where there is no whole one. `error` estimates the absolute error; `reliable` says
+    that it is below a tenth of the eigenvalue, which is 0 or not known in doubles otherwise.
+    `slope` is d log mu/d log(k + (d - 2)/2) from level k - 2, as every other eigenvalue of a
+    network of one layer without biases is 0; `theory_slope` its limit -d - 2p (nngp) or 2 - d - 2p
+    (ntk), where the p-th is the first derivative of the activation that jumps, -inf for smooth
+    ones, NaN where it is not known.
 
     Accuracy: 1e-14 absolute with closed forms, 1e-12 with tables, better with d; relative 1e-13 for
     radial basis functions. Cost: some ms, and O(m^3) with data.
@@ -91,18 +90,13 @@ def rkhs_spectrum(
     data = None if x is None else data_of(x, "x")
     d = _dimension(d, data)
     begin()
-    if isinstance(chosen, RadialKernel):
-        found = radial_levels(chosen.scale, d, levels)
-    else:
-        found = network_levels(chosen, radius, d, levels)
+    found = levels_of(chosen, radius, d, levels)
     counts = multiplicities(d, levels)
     parameters: dict[str, Any] = {**chosen.parameters, "d": d, "levels": levels, "norm": radius}
-    if isinstance(chosen, RadialKernel):
-        del parameters["norm"]
     parameters |= {"x": file_name(x), "points": points or None, "trace": found.trace}
     if points:
         data = normals(seed, 0, points * d, threads=threads).reshape(points, d)
-    slope = theory_slope(chosen, d)
+    slope = decay(chosen, d)
     columns = _columns(found, counts, d, slope)
     spectrum = None
     if data is not None:
@@ -113,14 +107,10 @@ def rkhs_spectrum(
     return Table(columns, meta, plot=_picture(found, counts, slope, spectrum))
 
 
-def _norm_of(kernel: Kernel, norm: float | None) -> float:
-    """Return |x|^2/n_0 of a network's inputs; NaN for a radial kernel, on the unit sphere."""
-    if isinstance(kernel, RadialKernel):
-        return math.nan
+def _norm_of(kernel: Kernel, norm: float | None) -> float | None:
+    """Return |x|^2/n_0 of a network's inputs; None for a radial kernel, on the unit sphere."""
     if norm is None:
-        if kernel.cw == 0.0:
-            raise ValueError("norm must be given where cw is 0")
-        return 1.0 / kernel.cw
+        return default_norm(kernel)
     if not 0.0 < norm < math.inf:
         raise ValueError(f"norm must be positive and finite, not {norm:g}")
     return norm
@@ -144,8 +134,8 @@ def _dimension(d: int | None, data: Floats | None) -> int:
 
 def _columns(found: Levels, counts: list[int], d: int, slope: float) -> dict[str, Any]:
     values, reliable = found.values, found.reliable
-    with np.errstate(over="ignore"):
-        traces = values * np.array(counts, dtype=np.float64)
+    multiplicity = in_floats(counts)
+    traces = np.multiply(values, multiplicity, where=reliable, out=np.zeros_like(values))
     level = np.arange(len(values))
     slopes = np.full(len(values), np.nan)
     both = reliable[2:] & reliable[:-2]
@@ -154,11 +144,10 @@ def _columns(found: Levels, counts: list[int], d: int, slope: float) -> dict[str
     places = np.flatnonzero(both) + 2
     places = places[at[places - 2] > 0.0]
     slopes[places] = (logs[places] - logs[places - 2]) / np.log(at[places] / at[places - 2])
-    large = counts[-1] >= 2**63
     return {
         "level": level,
         "eigenvalue": values,
-        "multiplicity": np.array(counts, dtype=np.float64 if large else np.int64),
+        "multiplicity": multiplicity if counts[-1] >= 2**63 else np.array(counts),
         "cumulative_trace": np.cumsum(traces),
         "reliable": reliable,
         "error": found.errors,
@@ -167,37 +156,12 @@ def _columns(found: Levels, counts: list[int], d: int, slope: float) -> dict[str
     }
 
 
-def theory_slope(kernel: Kernel, d: int) -> float:
-    """Return the power of the level with which eigenvalues decay; see `rkhs_spectrum`.
-
-    A kernel whose first odd power of the angle is th^a has mu_k ~ k^(1 - d - a): a derivative of
-    order p that jumps gives a = 2p + 1 (nngp) or 2p - 1 (ntk), at any depth.
-    """
-    if isinstance(kernel, RadialKernel):
-        return -math.inf
-    name, parameter = kernel.act.name.partition(":")[0], kernel.act.parameter
-    if name == "leaky_relu" and parameter == 1.0:
-        return math.nan
-    if name in _ROUGHNESS:
-        order = float(_ROUGHNESS[name])
-    elif name == "relu_power":
-        order = parameter if kernel.act.form else math.nan
-    elif name == "step":  # a jump takes the root of the angle at every layer
-        order = 0.0 if kernel.depth == 1 else math.nan
-    elif name in ("erf", "tanh", "sin", "cos", "exp", "gaussian", "gelu", "silu", "softplus",
-                  "sigmoid", "mish"):  # fmt: skip
-        return -math.inf
-    else:
-        return math.nan
-    return 1.0 - d - (2.0 * order + (1.0 if kernel.kind == "nngp" else -1.0))
-
-
 def _nystrom(
-    kernel: Kernel, data: Floats, norm: float, threads: int, progress: Progress | None
+    kernel: Kernel, data: Floats, norm: float | None, threads: int, progress: Progress | None
 ) -> Floats:
     """Return the eigenvalues of K/m on the directions of the data, descending."""
     sides = data / np.sqrt(np.einsum("ij,ij->i", data, data))[:, None]
-    if isinstance(kernel, NetworkKernel):
+    if norm is not None:
         sides *= math.sqrt(norm * data.shape[1])
     matrix = kernel.rows(sides, len(sides), threads=threads, progress=progress).matrix
     return np.asarray(np.linalg.eigvalsh(matrix)[::-1] / len(sides))
@@ -228,7 +192,7 @@ def _picture(found: Levels, counts: list[int], slope: float, spectrum: Floats | 
         level = seen[seen > 0].astype(np.float64)
         values = found.values[seen][seen > 0]
         limit: tuple[tuple[str, Floats, Floats], ...] = ()
-        if len(level) and math.isfinite(slope):
+        if len(level) and slope > _STEEPEST:
             decay = values[-1] * (level / level[-1]) ** slope
             limit = ((f"$k^{{{slope:g}}}$", level, decay),)
         return Lines(
@@ -240,7 +204,7 @@ def _picture(found: Levels, counts: list[int], slope: float, spectrum: Floats | 
             y_label="eigenvalue",
         )
     order = seen[np.argsort(-found.values[seen], kind="stable")]
-    ends = np.minimum(np.cumsum([float(counts[k]) for k in order]), float(len(spectrum)))
+    ends = np.minimum(np.cumsum(in_floats(counts)[order]), float(len(spectrum)))
     starts = np.concatenate(([1.0], ends[:-1] + 1.0))
     kept = starts <= len(spectrum)
     at = np.stack((starts[kept], np.maximum(ends[kept], starts[kept])), axis=1).ravel()
