@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 import nnth
+from nnth.plot import Lines
 from nnth.rkhs.learning_curve import expected_error
 
 Floats = NDArray[np.float64]
@@ -65,6 +66,7 @@ def test_against_high_precision() -> None:
     assert solution.prediction[:, 0] == pytest.approx(means, abs=1e-10)
     assert solution.variance == pytest.approx(variances, abs=1e-10)
     assert np.abs(solution.prediction[:, 0] - means).max() <= solution.error[0]
+    assert np.abs(solution.variance - variances).max() <= solution.variance_error
     assert solution.left_out[:, 0] == pytest.approx(left_out, abs=1e-10)
     # These are stretched by the condition: 1e6 times the rounding of a kernel's entry.
     assert found.alpha[:, 0] == pytest.approx(alphas, rel=1e-8)
@@ -207,3 +209,21 @@ def test_files_hold_what_the_package_returns(tmp_path: Path) -> None:
     assert set(arrays) == {"alpha", "fitted", "left_out", "prediction", "variance"}
     assert arrays["alpha"].shape == (30, 2)
     assert found.summary().meta.parameters["x"] == str(tmp_path / "train.npz")
+
+
+def test_pictures() -> None:
+    line = np.linspace(-2.0, 2.0, 9)[:, None]
+    one = nnth.rkhs_fit(X[:, :1], Y[:, 0], "rbf:1", ridge=RIDGE, at=line)
+    drawn = one.summary().plot
+    assert isinstance(drawn, Lines)
+    assert drawn.lines[0][2].tolist() == one.solution.prediction[:, 0].tolist()
+    middle = (drawn.bands[0][1] + drawn.bands[0][2]) / 2.0
+    assert middle == pytest.approx(one.solution.prediction[:, 0], abs=1e-14)
+    many = nnth.rkhs_fit(X, Y, ridge=RIDGE)
+    drawn = many.summary().plot
+    assert isinstance(drawn, Lines)
+    assert drawn.points[0][2].tolist() == many.solution.left_out.ravel().tolist()
+    curve = nnth.rkhs_learning_curve(X, Y, sizes=[9, 3], ridge=RIDGE)
+    assert isinstance(curve.plot, Lines)
+    assert curve.plot.points[0][1].tolist() == [3.0, 9.0]
+    assert curve.plot.lines[0][2].tolist() == curve["theory"][::-1].tolist()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from nnth import rkhs_spectrum
+from nnth.plot import Lines
 from nnth.sphere import gegenbauer, multiplicities
 
 
@@ -155,3 +156,23 @@ def test_refusals(arguments: dict[str, object], message: str) -> None:
         arguments = {**arguments, "cw": 1.0}
     with pytest.raises(ValueError, match=message.replace("(", r"\(").replace("^", r"\^")):
         rkhs_spectrum(**arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("act", ["elu:1", "elu:0.5", "selu", "leaky_relu:0.1", "abs"])
+def test_slopes_are_those_of_the_first_derivative_that_jumps(act: str) -> None:
+    table = rkhs_spectrum("nngp", act, d=3, levels=60)
+    slopes = table["slope"][np.isfinite(table["slope"])]
+    last = slopes[-2:].max()  # without biases only levels of one parity see the jump
+    order = 2 if act == "elu:1" else 1
+    assert table["theory_slope"][0] == -3 - 2 * order
+    assert last == pytest.approx(-3 - 2 * order, abs=0.3)  # orders are 2 apart
+
+
+def test_the_picture_has_the_power_through_the_last_level() -> None:
+    drawn = rkhs_spectrum("ntk", levels=9).plot
+    assert isinstance(drawn, Lines)
+    (label, level, power), (_, at, values, _) = drawn.lines[0], drawn.points[0]
+    assert label == "$k^{-3}$"
+    assert level.tolist() == at.tolist() == [1.0, 2.0, 4.0, 6.0, 8.0]
+    assert power[-1] == values[-1]
+    assert power[1] / power[-1] == pytest.approx(4.0**3)

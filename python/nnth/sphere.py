@@ -181,6 +181,8 @@ def decay(kernel: Kernel, d: int) -> float:
         return math.nan
     if name in _ROUGHNESS:
         order = float(_ROUGHNESS[name])
+    elif name == "elu":  # exp(z) - 1 meets z with its first derivative, and not its second
+        order = 2.0 if kernel.act.name in ("elu", "elu:1") else 1.0
     elif name == "relu_power":
         order = parameter if kernel.act.form else math.nan
     elif name == "step":  # a jump takes the root of the angle at every layer

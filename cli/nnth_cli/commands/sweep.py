@@ -90,7 +90,8 @@ def sweep(
     command: Annotated[
         str,
         typer.Argument(
-            help="A command of nnth, or a .toml file; what follows may be its options as well.",
+            help="A command of nnth, of a group as rkhs fit, or a .toml file; what follows may be "
+            "its options as well.",
             metavar="COMMAND|FILE.toml",
             autocompletion=completed_names,
         ),

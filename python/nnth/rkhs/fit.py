@@ -56,6 +56,7 @@ class KernelFit:
             if self.y_at is not None:
                 columns["test_error"] = np.mean((found.prediction - self.y_at) ** 2, axis=0)
             columns["variance"] = np.full(outputs, found.variance.mean())
+            columns["variance_error"] = np.full(outputs, found.variance_error)
         columns |= {
             "effective_dimension": np.full(outputs, found.effective_dimension),
             "gradient": found.gradient,
@@ -123,11 +124,12 @@ def rkhs_fit(
 
     Returns a KernelFit. `summary()` has a row an output: rkhs_norm2 = alpha' K alpha; log_marginal,
     the log density of y; loo_error, the mean square error at each point of the function fitted
-    without it, alpha_i/((K + ridge)^-1)_ii; train_error; with `at` test_error (with y_at) and the
-    mean `variance` of f; effective_dimension, tr K (K + ridge)^-1; gradient, the largest derivative
-    of the objective along any K(z, .) of a training or test point, over that at f = 0, 0 by the
-    representer theorem; residual of the linear system over the largest target; condition of K +
-    ridge (1-norm); error, an estimate of that of a prediction.
+    without it, alpha_i/((K + ridge)^-1)_ii; train_error; with `at` test_error (with y_at), the mean
+    `variance` of f and variance_error, an estimate of the largest error of one;
+    effective_dimension, tr K (K + ridge)^-1; gradient, the largest derivative of the objective
+    along any K(z, .) of a training or test point, over that at f = 0, 0 by the representer theorem;
+    residual of the linear system over the largest target; condition of K + ridge (1-norm); error,
+    an estimate of that of a prediction.
 
     Accuracy: a step of iterative refinement; alpha, norms and log densities lose the digits that
     `condition` says, predictions far fewer. Cost: the kernels, O(m^3) twice a Cholesky

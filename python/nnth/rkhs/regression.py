@@ -24,9 +24,9 @@ class Regression:
     norm2, log_marginal: `(outputs,)`. fitted, left_out: K alpha, and the value at each point of the
     function that is fitted without it, `(m, outputs)`. prediction `(tests, outputs)`, variance
     `(tests,)` of the process given the data. condition of K + ridge in the 1-norm. residual: of
-    the linear system, over the largest target. error: that of a prediction, from rounding and the
-    kernel's own error. gradient: the largest derivative of the objective along a K(z, .)/|K(z, .)|,
-    z a training or test point, over the same for f = 0.
+    the linear system, over the largest target. error, variance_error: of a prediction and of a
+    variance, from rounding and the kernel's own error. gradient: the largest derivative of the
+    objective along a K(z, .)/|K(z, .)|, z a training or test point, over the same for f = 0.
     """
 
     alpha: Floats
@@ -40,6 +40,7 @@ class Regression:
     condition: float
     residual: Floats
     error: Floats
+    variance_error: float
     gradient: Floats
 
 
@@ -97,6 +98,7 @@ def regression(rows: KernelRows, targets: Floats, ridge: float) -> Regression:
         condition=1.0 / reciprocal,
         residual=np.abs(misfit).max(axis=0) / top,
         error=largest * entries * lengths,
+        variance_error=largest**2 * entries,
         gradient=gradient / np.maximum(scale, np.finfo(float).tiny),
     )
 
