@@ -8,7 +8,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from nnth import rkhs_spectrum
+from nnth import hermite, rkhs_spectrum
 from nnth.plot import Lines
 from nnth.sphere import gegenbauer, multiplicities
 
@@ -176,3 +176,15 @@ def test_the_picture_has_the_power_through_the_last_level() -> None:
     assert level.tolist() == at.tolist() == [1.0, 2.0, 4.0, 6.0, 8.0]
     assert power[-1] == values[-1]
     assert power[1] / power[-1] == pytest.approx(4.0**3)
+
+
+@pytest.mark.parametrize(("act", "cw"), [("tanh", 1.0), ("silu", 1.5)])
+def test_levels_without_a_closed_form_from_hermite_coefficients(act: str, cw: float) -> None:
+    """K(t) = C_w sum a_j^2 t^j at K^1 = t, and (1/2) int t^(j + k) dt over [-1, 1] for d = 3."""
+    a = hermite(act, terms=600)["coefficient"]
+    j = np.arange(600.0)
+    means = [np.where((j + k) % 2 == 0, 1.0 / (j + k + 1.0), 0.0) for k in range(3)]
+    polynomials = (means[0], means[1], 1.5 * means[2] - 0.5 * means[0])
+    exact = [cw * math.fsum(a * a * p) for p in polynomials]
+    table = rkhs_spectrum("nngp", act, cw=cw, d=3, levels=3)
+    assert table["eigenvalue"] == pytest.approx(exact, abs=1e-12)
