@@ -180,6 +180,15 @@ def test_the_two_theorems_hold_of_known_widths(body: Box | Lipschitz | Ellipsoid
     assert all(0.0 < ratio < 10.0 for ratio in ratios.values())
 
 
+@pytest.mark.parametrize("norm", ["l2", "sup"])
+@pytest.mark.parametrize("functions", [np.ones((3, 2)), np.zeros((3, 2)), np.ones((1, 4))])
+def test_one_function_has_no_entropy(functions: np.ndarray, norm: str) -> None:
+    table = nnth.entropy("functions", functions=functions, norm=norm, bits=[0, 1, 40])
+    assert table["exact"].tolist() == [0.0] * 3
+    assert table["stable_width_upper"].tolist() == [0.0] * 3
+    assert table["kolmogorov_upper"][0] == pytest.approx(functions.max(), rel=1e-15)
+
+
 def test_random_networks_as_a_class() -> None:
     table = nnth.entropy("nets", bits=[0, 2, 5], networks=64, widths="16,16", d=4, seed=2)
     again = nnth.entropy("nets", bits=[5], networks=64, widths="16,16", d=4, seed=2)

@@ -35,7 +35,7 @@ def converse(body: Body, n: int) -> float:
     that lower bounds of eps forbid is returned.
     """
     radius = body.most(0)
-    if n == 0:
+    if n == 0 or radius == 0.0:
         return body.entropy(0).lower
     for step in range(_GRID):
         delta = radius * math.exp(-_SPAN * step / _GRID)
