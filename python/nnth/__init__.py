@@ -5,6 +5,7 @@ from nnth.activation import CATALOGUE
 from nnth.catapult import catapult, catapult_phases
 from nnth.criticality import critical, critical_decay, phase
 from nnth.data import load_data
+from nnth.entropy import entropy
 from nnth.gp import LayerSample, Vertex, four_point_vertex, gp, sample_layers
 from nnth.gram import Gram, gram
 from nnth.hermite import hermite, hermite_dual
@@ -53,6 +54,14 @@ from nnth.regions import (
     regions_on_plane,
     regions_through,
 )
+from nnth.rkhs import (
+    Determinantal,
+    KernelFit,
+    rkhs_fit,
+    rkhs_learning_curve,
+    rkhs_sample,
+    rkhs_spectrum,
+)
 from nnth.statement import Statement
 from nnth.sweep import sweep
 from nnth.table import Table
@@ -62,7 +71,9 @@ __all__ = [
     "CATALOGUE",
     "Arrangement",
     "Cells",
+    "Determinantal",
     "Gram",
+    "KernelFit",
     "LayerSample",
     "MarchenkoPastur",
     "Network",
@@ -85,6 +96,7 @@ __all__ = [
     "critical",
     "critical_decay",
     "descent_rates",
+    "entropy",
     "four_point_vertex",
     "gp",
     "gram",
@@ -122,6 +134,10 @@ __all__ = [
     "regions_along",
     "regions_on_plane",
     "regions_through",
+    "rkhs_fit",
+    "rkhs_learning_curve",
+    "rkhs_sample",
+    "rkhs_spectrum",
     "sample_grams",
     "sample_layers",
     "sample_paths",
