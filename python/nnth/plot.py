@@ -173,17 +173,25 @@ class Panels:
 
 
 def histogram(
-    label: str, values: NDArray[Any], low: float, high: float, *, log: bool = False
+    label: str,
+    values: NDArray[Any],
+    low: float,
+    high: float,
+    *,
+    log: bool = False,
+    count: int | None = None,
 ) -> Bars:
     """Densities of a sample between two values, or of its logarithm, with standard errors.
 
-    values: `(n,)`; with `log` positive. Returns the `bars` of Lines.
+    values: `(n,)`; with `log` positive. count: of the sample, n by default; more where some of it
+    has no place on the axis. Returns the `bars` of Lines.
     """
     bins = max(10, min(_MOST_BARS, round(2.0 * values.size ** (1 / 3))))
     edges = np.geomspace(low, high, bins + 1) if log else np.linspace(low, high, bins + 1)
-    share = np.histogram(values, edges)[0] / values.size
+    size = values.size if count is None else count
+    share = np.histogram(values, edges)[0] / size
     width = np.diff(np.log(edges) if log else edges)
-    return label, edges, share / width, np.sqrt(share * (1.0 - share) / values.size) / width
+    return label, edges, share / width, np.sqrt(share * (1.0 - share) / size) / width
 
 
 Drawing: TypeAlias = Plot | Lines | Tessellation | HeatMap | Panels
