@@ -4,6 +4,7 @@ from nnth._core import __version__
 from nnth.activation import CATALOGUE
 from nnth.criticality import critical, critical_decay, phase
 from nnth.data import load_data
+from nnth.diagonal import DiagonalPath, diagonal
 from nnth.gp import LayerSample, Vertex, four_point_vertex, gp, sample_layers
 from nnth.gram import Gram, gram
 from nnth.hermite import hermite, hermite_dual
@@ -52,6 +53,7 @@ __all__ = [
     "CATALOGUE",
     "Arrangement",
     "Cells",
+    "DiagonalPath",
     "Gram",
     "LayerSample",
     "Network",
@@ -68,6 +70,7 @@ __all__ = [
     "critical",
     "critical_decay",
     "descent_rates",
+    "diagonal",
     "four_point_vertex",
     "gp",
     "gram",

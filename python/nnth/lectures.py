@@ -36,6 +36,8 @@ COURSE: Final = (
      "nnth hermite --act gelu"),
     ("10/10", "kernel matrices of a data set and their least eigenvalues",
      "nnth gram x.npy --act relu --depth 3"),
+    ("11/9", "diagonal linear networks: gradient flow solves a convex program, from l1 to l2",
+     "nnth diagonal --alpha 1e-8,1e-2,1,100"),
     ("11/30", "path counting: E (dz/dx)^2k at finite width, log-normal in L/n",
      "nnth paths --width 64 --depth 20"),
     ("11/30", "the law of (dz/dx)^2 beside log-normal ones",

@@ -16,7 +16,9 @@ from nnth.table import Meta, Table
 from nnth.work import begin
 
 # Packages whose module `statements` lists its checks as STATEMENTS; in order of the course.
-THEORIES: Final = ("gp", "criticality", "rates", "hermite", "predict", "paths", "regions")
+THEORIES: Final = (
+    "gp", "criticality", "rates", "hermite", "predict", "diagonal", "paths", "regions",
+)  # fmt: skip
 
 _FARTHEST: Final = 1000.0  # deviations, in a picture
 
