@@ -29,6 +29,7 @@ ERRATA = [
     ("10/10", "rank of the kernel of x and -x, tanh"),
     ("11/9", "Q grows as |beta|_1 log(1/alpha^2)"),
     ("11/9", "grad Q(2 w sinh z) = z"),
+    ("11/14", "support vectors, of margin 1"),
     ("11/30", "mean of log (dz/dx)^2"),
     ("11/30", "variance of log (dz/dx)^2"),
     ("11/30", "E Theta = 2 (L + 1)|x|^2/n0"),

@@ -10,6 +10,7 @@ from nnth.gram import Gram, gram
 from nnth.hermite import hermite, hermite_dual
 from nnth.kernel import kernel
 from nnth.lectures import lectures
+from nnth.margin import Classifier, MarginFlow, margin, max_margin
 from nnth.network import Network, named_network, random_network
 from nnth.network_files import load_network
 from nnth.paths import (
@@ -53,9 +54,11 @@ __all__ = [
     "CATALOGUE",
     "Arrangement",
     "Cells",
+    "Classifier",
     "DiagonalPath",
     "Gram",
     "LayerSample",
+    "MarginFlow",
     "Network",
     "Prediction",
     "RegionCounts",
@@ -80,6 +83,8 @@ __all__ = [
     "lectures",
     "load_data",
     "load_network",
+    "margin",
+    "max_margin",
     "named_network",
     "noisy_descent",
     "normals",

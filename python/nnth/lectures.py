@@ -38,6 +38,8 @@ COURSE: Final = (
      "nnth gram x.npy --act relu --depth 3"),
     ("11/9", "diagonal linear networks: gradient flow solves a convex program, from l1 to l2",
      "nnth diagonal --alpha 1e-8,1e-2,1,100"),
+    ("11/14", "gradient flow on separable data tends to the largest margin, as 1/log t",
+     "nnth margin --n 30 --d 3"),
     ("11/30", "path counting: E (dz/dx)^2k at finite width, log-normal in L/n",
      "nnth paths --width 64 --depth 20"),
     ("11/30", "the law of (dz/dx)^2 beside log-normal ones",
