@@ -14,7 +14,7 @@ from typer.main import get_command
 # Each is a function of its own name in a module of its own name, imported only when needed.
 COMMANDS = (
     "kernel", "gram", "predict", "critical", "phase", "gp", "hermite", "rates", "regions", "paths",
-    "diagonal", "margin", "sweep", "verify", "lectures",
+    "diagonal", "margin", "sgd", "sweep", "verify", "lectures",
 )  # fmt: skip
 
 EXAMPLES = """

@@ -45,6 +45,13 @@ from nnth.regions import (
     regions_on_plane,
     regions_through,
 )
+from nnth.sgd import (
+    circle_relations,
+    net_relations,
+    regression_relations,
+    sgd_covariance,
+    valley_relations,
+)
 from nnth.statement import Statement
 from nnth.sweep import sweep
 from nnth.table import Table
@@ -69,6 +76,7 @@ __all__ = [
     "__version__",
     "arrangement",
     "cells",
+    "circle_relations",
     "count_regions",
     "critical",
     "critical_decay",
@@ -86,6 +94,7 @@ __all__ = [
     "margin",
     "max_margin",
     "named_network",
+    "net_relations",
     "noisy_descent",
     "normals",
     "ntk_moments",
@@ -107,12 +116,15 @@ __all__ = [
     "regions_along",
     "regions_on_plane",
     "regions_through",
+    "regression_relations",
     "sample_grams",
     "sample_layers",
     "sample_paths",
+    "sgd_covariance",
     "sweep",
     "training_scalings",
     "uniforms",
+    "valley_relations",
     "verify",
     "weight_law",
 ]

@@ -17,7 +17,7 @@ from nnth.work import begin
 
 # Packages whose module `statements` lists its checks as STATEMENTS; in order of the course.
 THEORIES: Final = (
-    "gp", "criticality", "rates", "hermite", "predict", "diagonal", "margin", "paths", "regions",
+    "gp", "criticality", "rates", "hermite", "predict", "diagonal", "margin", "sgd", "paths", "regions",
 )  # fmt: skip
 
 _FARTHEST: Final = 1000.0  # deviations, in a picture
