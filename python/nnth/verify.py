@@ -17,7 +17,8 @@ from nnth.work import begin
 
 # Packages whose module `statements` lists its checks as STATEMENTS; in order of the course.
 THEORIES: Final = (
-    "gp", "criticality", "rates", "hermite", "predict", "diagonal", "margin", "sgd", "paths", "regions",
+    "gp", "criticality", "rates", "hermite", "predict", "diagonal", "margin", "sgd", "paths",
+    "regions",
 )  # fmt: skip
 
 _FARTHEST: Final = 1000.0  # deviations, in a picture

@@ -1,4 +1,4 @@
-"""`nnth sgd`: relations that stochastic gradient descent keeps at rest, and where its noise leads."""
+"""`nnth sgd`: relations that stochastic gradient descent keeps at rest, and where noise leads."""
 
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from nnth.table import Table
 
 
-@command(plotted=False)
+@command()
 def sgd(
     system: Annotated[
         Literal["regression", "net", "valley", "circle"],
@@ -92,8 +92,9 @@ def sgd(
     circle: a walk of steps +-dt below pi and +-2 dt above, with and without a velocity.
 
     A row has the two sides lhs and rhs, the standard error of their difference and z; i and j are
-    of which parameters (-1: of none); `limit` is the number for small steps, where it is another, and
-    `notes` what lecture notes have instead. On the net `limit` is lhs by the ends of the path.
+    of which parameters (-1: of none); `limit` is the number for small steps, where it is another,
+    and `notes` what lecture notes have instead. On the net `limit` is lhs by the ends of the path.
+    --plot draws one side against the other, or both over the windows of the net.
 
     \b
     Source: Yaida (2019), eqs. 5-8; Wei & Schwab (2019).

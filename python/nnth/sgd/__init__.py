@@ -1,4 +1,4 @@
-"""Stochastic gradient descent at rest: relations that its fluctuations keep, and where they lead."""
+"""Stochastic gradient descent at rest: what its fluctuations keep, and where they lead."""
 
 from nnth.sgd.net import net_relations
 from nnth.sgd.regression import regression_relations, sgd_covariance

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nnth import _core
 from nnth.checks import whole
+from nnth.plot import Lines
 from nnth.random import normals
 from nnth.sgd.rows import Floats, Progress, Relation, mean_of, table_of
 from nnth.table import Meta, Table
@@ -48,8 +49,8 @@ def net_relations(
     which each is as long as all before.
 
     Returns a Table, a row a window: relation "path", case its steps, lhs = mean[theta.g_B], rhs =
-    (eta/2) mean[|g_B|^2], stderr of their difference over networks, z; limit is rhs plus what the ends
-    of the path say: lhs, to rounding.
+    (eta/2) mean[|g_B|^2], stderr of their difference over networks, z; limit is rhs plus what the
+    ends of the path say: lhs, to rounding.
 
     Cost: some 0.1 ms a step. Raises ValueError for arguments out of range, and OverflowError for
     rates at which networks diverge.
@@ -77,10 +78,11 @@ def net_relations(
     for end in ends:
         first, pull, square = (theta**2).sum(axis=1), np.zeros(_NETS), np.zeros(_NETS)
         for step in range(start, end):
-            g = _gradient(theta, x, y, width, _batch(seed, step, batch), decay)
-            pull += (theta * g).sum(axis=1)
-            square += (g * g).sum(axis=1)
-            theta = theta - rate * g
+            with np.errstate(over="ignore", invalid="ignore"):  # said below
+                g = _gradient(theta, x, y, width, _batch(seed, step, batch), decay)
+                pull += (theta * g).sum(axis=1)
+                square += (g * g).sum(axis=1)
+                theta = theta - rate * g
             if progress is not None and step % 16 == 0:
                 progress(step, steps)
         if not np.isfinite(theta).all():
@@ -94,7 +96,16 @@ def net_relations(
         )  # fmt: skip
         start = end
     settings = {"system": "net", "width": width, "rate": rate, "batch": batch, "decay": decay}
-    return table_of(rows, Meta("sgd", {**settings, "steps": steps}, seed))
+    over = np.array(ends, dtype=np.float64)
+    lhs, rhs, error = (
+        np.array([getattr(row, name) for row in rows]) for name in ("lhs", "rhs", "stderr")
+    )
+    picture = Lines(
+        lines=((r"$(\eta/2)\,\langle |g_B|^2 \rangle$", over, rhs),),
+        points=((r"$\langle \theta\cdot g_B \rangle$", over, lhs, error),),
+        log_x=True, x_label="end of the window, steps", y_label="mean over the window",
+    )  # fmt: skip
+    return table_of(rows, Meta("sgd", {**settings, "steps": steps}, seed), picture=picture)
 
 
 def _batch(seed: int, step: int, batch: int) -> NDArray[np.intp]:

@@ -35,14 +35,14 @@ def sgd_covariance(
 ) -> Floats:
     """Return the covariance of theta under SGD on linear regression, exactly `(d, d)`.
 
-    On (1/2m) sum (x_k.theta - y_k)^2 with H = X^T X/m, M = mean of g_k g_k^T and gradients g_k of the
-    points a batch gradient has, given theta, the mean g = H delta, delta = theta - least squares, and
-    a covariance of (1/b)(1 - b/m) M (each point by itself: "bernoulli"), (1/b)(M - g g^T) ("with
+    On (1/2m) sum (x_k.theta - y_k)^2 with H = X^T X/m, delta = theta - least squares and M the mean
+    of g_k g_k^T over points, the gradient of a batch has, given theta, the mean g = H delta and the
+    covariance (1/b)(1 - b/m) M (each point by itself: "bernoulli"), (1/b)(M - g g^T) ("with
     replacement") or that times (m - b)/(m - 1) ("without replacement"). In a stationary state
 
         Sigma = (1 - eta H) Sigma (1 - eta H) + eta^2 <covariance>,
 
-    linear in Sigma, as M is quadratic in delta. It is solved for, at any eta for which it is stable.
+    linear in Sigma, as M is quadratic in delta: it is solved for, at any rate that is stable.
 
     x: `(m, d)` of rank d, d <= 48; y: `(m,)`, which no theta fits exactly. rate: eta. batch: b, the
     mean size, from 1 to m. Cost: O(d^6). Accuracy: rounding times the condition number.
@@ -87,12 +87,12 @@ def regression_relations(
     steps: in all, shared by 256 chains, each of which forgets its start before they count.
     threads: 0 = all; the result is the same. progress: called with work done and in all.
 
-    Returns a Table, a row a scheme, relation and parameter or two: relation, case (the scheme), i, j
-    (-1: none), lhs and rhs, measured but for 0 and Sigma, stderr of their difference over chains, z;
-    limit and notes are NaN here.
+    Returns a Table, a row a scheme, relation and parameter or two: relation, case (the scheme), i,
+    j (-1: none), lhs and rhs, measured but for 0 and Sigma, stderr of their difference over chains,
+    z; limit and notes are NaN here.
 
-    Cost: some 30 ns a step at d = 10, b = 4, on one core. Raises ValueError as `nnth.sgd_covariance`
-    does; KeyboardInterrupt.
+    Cost: some 30 ns a step at d = 10, b = 4, on one core.
+    Raises ValueError as `nnth.sgd_covariance` does; KeyboardInterrupt.
 
     Source: Yaida (2019), eqs. 5-8.
     """

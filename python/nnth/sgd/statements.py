@@ -47,7 +47,7 @@ def descent_of_the_trace(run: Run) -> list[Statement]:
 
 
 def circle(run: Run) -> list[Statement]:
-    """Where a walk of steps +-dt below pi and +-2 dt above stays: 4 : 1, or 2 : 1 as it has speed."""
+    """Where a walk of steps +-dt below pi and +-2 dt above stays: 4 : 1; with a velocity 2 : 1."""
     table = circle_relations(steps=run.nets(10_000), seed=run.seed, threads=run.threads)
     return [
         _stated(table, i, f"mass below pi on the circle, {case}, dt = pi/32")

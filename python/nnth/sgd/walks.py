@@ -14,7 +14,7 @@ from nnth.sgd.rows import Floats, Progress, Relation, mean_of, table_of
 from nnth.table import Meta, Table
 from nnth.work import begin
 
-# The curvatures lambda_i = c_i exp(v_i.theta^) of three walls, at theta^ = 0: that of the first, and
+# The curvatures lambda_i = c_i exp(v_i.theta^) of three walls, at theta^ = 0: the first, which is
 # smallest, is pushed up by the others.
 CURVATURES: Final = np.array([0.2, 1.0, 0.5])
 DIRECTIONS: Final = np.array([[1.0, 0.2], [-1.0, 0.5], [-0.5, -1.0]])
@@ -35,16 +35,17 @@ def valley_relations(
 ) -> Table:
     """Return how noise widens a valley: Wei & Schwab's descent of the trace of the Hessian.
 
-    L = sum_i lambda_i(theta^) theta_i^2 with gradient noise of covariance a H, H = 2 diag(lambda). At
-    rest the walls are climbed to
+    L = sum_i lambda_i(theta^) theta_i^2 with gradient noise of covariance a H, H = 2 diag(lambda).
+    At rest the walls are climbed to
 
         <theta_i^2> = eta a/(2 (1 - eta lambda_i))            (the notes have eta a/4 and more)
 
     and theta^ feels the mean force sum_j <theta_j^2> grad lambda_j: a step changes tr H by
-    -(eta^2 a/4) |grad tr H|^2 to leading order. Of single lambda_i there is no sign: here lambda_0 =
-    0.2 exp(v.theta^) rises.
+    -(eta^2 a/4) |grad tr H|^2 to leading order. Of single lambda_i there is no sign: here lambda_0,
+    which is 0.2 exp(v.theta^), rises.
 
-    rate: eta, such that eta lambda_i < 1: below 1. gradient_noise: a. steps: of 4096 walkers, 2 to 10^6.
+    rate: eta, below 1, as eta lambda_i is to be. gradient_noise: a, 0.001 to 1000. steps: of 4096
+    walkers, 2 to 10^6.
 
     Returns a Table, a row a relation: "variance" of each i, "curvature", the mean change of each
     lambda_i in a step, and "trace", of tr H; rhs is exact at this rate, limit its leading order in
@@ -116,9 +117,9 @@ def circle_relations(
     """Return where a walk on the circle stays whose steps are +-dt below pi and +-2 dt above.
 
     With dt = pi/places it is a chain, whose law is solved for. The walk that forgets its direction
-    is a martingale, and its density tends to 1/step^2: a mass of 4/5 below pi (4 : 1). The walk that
-    keeps it, and turns around with probability dt, stays as 1/step: 2/3 (2 : 1). The notes have
-    sqrt 2 : 1.
+    is a martingale, and its density tends to 1/step^2: a mass of 4/5 below pi (4 : 1). The walk
+    that keeps it, and turns around with probability dt, stays as 1/step: 2/3 (2 : 1). The notes
+    have sqrt 2 : 1.
 
     places: those below pi, 8 to 512. steps: of 4096 walkers, 2 to 10^6.
 
@@ -171,7 +172,7 @@ def circle_law(places: int, turn: float) -> tuple[float, Floats]:
     system[-1] = 1.0
     right = np.zeros(len(kernel))
     right[-1] = 1.0
-    law = np.linalg.solve(system, right)
+    law = np.asarray(np.linalg.solve(system, right), dtype=np.float64)
     return float(law[: 2 * places].sum()), law
 
 
