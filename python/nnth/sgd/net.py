@@ -85,7 +85,7 @@ def net_relations(
                 theta = theta - rate * g
             if progress is not None and step % 16 == 0:
                 progress(step, steps)
-        if not np.isfinite(theta).all():
+        if not (np.abs(theta).max() < 1e100):
             raise OverflowError(f"rate must be smaller: networks diverge at {rate:g}")
         count = end - start
         left, right = pull / count, 0.5 * rate * square / count
