@@ -26,4 +26,4 @@ done
 cut -d, -f1-7 depths.csv
 
 echo "Gradient flow"
-nnth predict $digits --noise 0.01 --depth 3 --times 0,0.001:10:5,inf | cut -d, -f1-7
+nnth predict $digits --noise 0.01 --depth 3 --times 0,log:0.001:10:5,inf | cut -d, -f1-7

@@ -45,10 +45,13 @@ def interrupted(*arguments: object, cwd: Path | None = None, work: float = 0.8) 
         text=True,
         cwd=cwd,
     )
-    wait_for_work(process, work)
-    process.send_signal(signal.SIGINT)
-    sent = time.monotonic()
-    out, err = process.communicate(timeout=60)
+    try:
+        wait_for_work(process, work)
+        process.send_signal(signal.SIGINT)
+        sent = time.monotonic()
+        out, err = process.communicate(timeout=20)
+    finally:
+        process.kill()  # a test that fails leaves nothing running
     assert time.monotonic() - sent < 2.0
     assert process.returncode == -signal.SIGINT  # which a shell reports as 130
     return out, err

@@ -382,8 +382,9 @@ def test_errors_name_the_argument_the_rule_and_the_value() -> None:
         arrangement(np.ones(3), np.ones(3))
     with pytest.raises(ValueError, match=r"biases must be \(2,\) as weights has rows, not \(3,\)"):
         arrangement(np.ones((2, 2)), np.ones(3))
-    with pytest.raises(ValueError, match="weights must be finite, not nan"):
-        arrangement(np.array([[1.0, np.nan]]), np.ones(1))
+    for row in ([1.0, np.nan], [np.nan, 1.0]):
+        with pytest.raises(ValueError, match="weights must be finite, not nan"):
+            arrangement(np.array([row]), np.ones(1))
     with pytest.raises(ValueError, match="biases must be finite, not inf"):
         arrangement(np.ones((1, 2)), np.array([np.inf]))
     with pytest.raises(ValueError, match="threads must be at least 0, not -1"):

@@ -25,7 +25,7 @@ def files(tmp_path: Path) -> list[str]:
 
 
 def test_predict_in_a_pipe_is_what_the_package_returns(files: list[str]) -> None:
-    rows = rows_of(call("predict", *files, "--times", "0,0.1:10:3,inf", "--noise", 0.1))
+    rows = rows_of(call("predict", *files, "--times", "0,log:0.1:10:3,inf", "--noise", 0.1))
     table = predict(
         *(Path(files[i]) for i in (1, 3, 5, 7)), times=(0.0, 0.1, 1.0, 10.0, np.inf), noise=0.1
     ).summary()
@@ -60,7 +60,7 @@ def test_predict_writes_every_point(files: list[str], tmp_path: Path) -> None:
 
 def test_pictures(files: list[str], tmp_path: Path) -> None:
     flow, series = tmp_path / "flow.svg", tmp_path / "series.png"
-    call("predict", *files, "--times", "0,0.1:10:5", "--samples", 2, "--plot", flow)
+    call("predict", *files, "--times", "0,log:0.1:10:5", "--samples", 2, "--plot", flow)
     assert "one network, test" in flow.read_text()
     call("hermite", "--act", "relu", "--dual", "--plot", series)
     assert series.stat().st_size > 10_000
@@ -73,7 +73,8 @@ def test_predict_refuses_before_it_works(files: list[str], tmp_path: Path) -> No
     assert "--width must come with --samples" in refusal("predict", *files, "--width", 8)
     assert "--plot must come with two" in refusal("predict", *files, "--plot", tmp_path / "a.png")
     assert "must be times as" in refusal("predict", *files, "--times", "0,x")
-    assert "must be times as" in refusal("predict", *files, "--times", "1:0.1:5")
+    assert "--times must be numbers" in refusal("predict", *files, "--times", "1,soon")
+    assert "times must be" in refusal("predict", *files, "--times", "1,-2")
     assert "must end in .npz" in refusal("predict", *files, "--solution", tmp_path / "law.csv")
     assert "--x-test" in refusal("predict", *files[:4])
     twice = np.ones((10, 3))

@@ -404,3 +404,9 @@ def test_bad_input_is_named(arguments: list[str], message: str, tmp_path: Path) 
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_input_has_norm_1_unless_it_is_given() -> None:
+    k = critical_decay("tanh", depth=2)["k"].tolist()
+    assert k == critical_decay("tanh", depth=2, norm=1.0)["k"].tolist()
+    assert k[0] == 1.0  # C_b + C_w norm = 0 + 1

@@ -1,4 +1,4 @@
-"""The batch sweeps of examples/, run as they are: each gives the same rows."""
+"""The scripts of examples/, run as they are: the batch sweeps give the same rows."""
 
 import csv
 import os
@@ -72,3 +72,22 @@ def test_a_job_array_gives_the_rows_of_the_sweep(
     for number in ("2", "1", "3"):
         run(EXAMPLES / "batch_array.sh", tmp_path / "runs.csv", SLURM_ARRAY_TASK_ID=number)
     assert rows_of(tmp_path / "runs.csv") == expected
+
+
+def test_the_evidence_of_a_data_set(tmp_path: Path) -> None:
+    run(EXAMPLES / "evidence.sh", tmp_path)
+    with (tmp_path / "evidence.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 21 * 4
+    bound = float(rows[0]["best_bound"])
+    evidence = {(int(r["depth"]), float(r["sigma2"])): float(r["log_evidence"]) for r in rows}
+    assert max(evidence.values()) < bound < max(evidence.values()) + 2.0
+    # At sigma2 = 1 evidence rises with the depth, without a prior made for these data.
+    assert evidence[0, 1.0] + 60 < evidence[60, 1.0] < bound
+    for row in rows:
+        apart = abs(float(row["check"]) - float(row["log_evidence"]))
+        assert apart <= 5 * float(row["check_stderr"]) + float(row["error"])
+    for name in ("evidence.png", "predictions.png"):
+        assert (tmp_path / name).stat().st_size > 20_000
+    with (tmp_path / "predictions.csv").open(newline="") as stream:
+        assert len(list(csv.DictReader(stream))) == 60

@@ -501,3 +501,13 @@ def test_an_interrupt_says_where_it_was() -> None:
 def test_what_is_wrong_is_named(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         gp(**changes)
+
+
+def test_the_seed_is_0_unless_it_is_given() -> None:
+    assert (gp_nets().seed, gp_nets(seed=3).seed) == (0, 3)
+
+
+@pytest.mark.parametrize("width", [0, -1, math.nan])
+def test_a_vertex_at_no_width_is_refused(width: float) -> None:
+    with pytest.raises(ValueError, match="widths must be above 0, not"):
+        four_point_vertex(INPUTS, "tanh", widths=[4, width])

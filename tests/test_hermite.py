@@ -266,3 +266,15 @@ def test_bad_input_of_the_dual() -> None:
         hermite_dual("relu", rho=[0.0, 1.5])
     with pytest.raises(ValueError, match="terms must be at least 1, not 0"):
         hermite_dual("relu", terms=(2, 0))
+
+
+def test_the_picture_of_duals_has_each_series_by_itself() -> None:
+    table = hermite_dual("tanh", terms=(2, 4))
+    few = table["terms"] == 2
+    assert table["rho"][few].tolist() == np.linspace(-1.0, 1.0, 41).tolist()
+    picture = table.plot
+    assert [label for label, *_ in picture.points] == ["$N = 2$", "$N = 4$"]
+    _, rho, left, _ = picture.points[0]
+    seen = few & (np.abs(table["difference"]) > table["error"])
+    assert rho.tolist() == table["rho"][seen].tolist()
+    assert left.tolist() == np.abs(table["difference"][seen]).tolist()

@@ -85,6 +85,12 @@ def test_active_neurons_are_binomial(n: int) -> None:
     assert stats.chisquare(seen, share[share > 0] * len(draws)).pvalue > LEAST_P
 
 
+def test_a_draw_that_32_bits_leave_open_is_decided() -> None:
+    # Of a billion neurons 2^-13 of the draws, a hundred here; undecided ones would be dead layers.
+    sample = sample_paths(["z"], widths=[10**9] * 16, samples=50_000, seed=2, keep=50_000)
+    assert (sample["z"].values > 0.0).all()
+
+
 @pytest.mark.parametrize(("n0", "widths"), [(1, [64] * 4), (3, [5, 17, 8]), (2, [1000] * 2)])
 def test_moments_are_the_closed_forms(n0: int, widths: list[int]) -> None:
     x = np.arange(1.0, n0 + 1)

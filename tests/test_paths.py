@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from nnth import ntk_moments, path_angles, path_distribution, path_spectrum, paths, sample_paths
 from nnth.paths.distribution import ks_distance, laws_of
@@ -236,6 +237,19 @@ def test_the_distance_of_a_sample() -> None:
     assert math.isnan(ks_distance(np.empty(0), lambda v: v))
 
 
+def test_the_distance_of_laws() -> None:
+    nets = path_nets(widths=(3, 5), samples=0)
+    exact, _, normal = laws_of(nets)
+    assert (exact.name, normal.name) == ("exact", "lognormal")
+    table = path_distribution(widths=(3, 5), samples=0)
+    assert table["law"].tolist() == ["exact", "lognormal-chi2", "lognormal"]
+    assert table["distance"][0] == 0.0
+    b = 5 * (1 / 3 + 1 / 5)
+    cdf = stats.norm.cdf(exact.v, -b / 2, math.sqrt(b))
+    # Both to 1e-5, and the largest difference is at a point of the grid or near it.
+    assert table["distance"][2] == pytest.approx(np.max(np.abs(exact.cdf - cdf)), abs=1e-4)
+
+
 def test_bounds_hold_and_the_invalid_one_says_why() -> None:
     inputs = np.random.default_rng(0).normal(size=(6, 9))
     table = path_spectrum(inputs, widths=(24,), samples=1500, deltas=(0.2, 0.05))
@@ -259,6 +273,43 @@ def test_the_trace_bound_of_one_input_is_chebyshevs() -> None:
     expected = found.mean * (1 + 2 * math.sqrt(found.relative_variance))
     assert table["value"][0] == pytest.approx(expected, rel=1e-14)
     assert np.isnan(table["measured"]).all()
+
+
+def test_matrix_bounds_have_their_chance() -> None:
+    # Two inputs at 60 degrees with |x|^2 = n0 = 2: kernels by hand, bounds by what they promise.
+    x = np.array([[math.sqrt(2), 0.0], [math.sqrt(0.5), math.sqrt(1.5)]])
+    m, delta = 2, 0.05
+
+    def chernoff(value: float, mu: float, r: float) -> float:
+        eps = value / mu - 1
+        return m * math.exp((eps - (1 + eps) * math.log1p(eps)) * mu / r)
+
+    deep = path_spectrum(x, widths=(8, 8), deltas=(delta,), samples=0)
+    assert deep["bound"].tolist() == ["trace", "trace, one-sided", "lecture"]
+    found = ntk_moments(n0=2, widths=(8, 8), x=x[0])
+    deviation = math.sqrt(found.relative_variance)
+    cantelli = m * found.mean * (1 + deviation * math.sqrt((1 - delta) / delta))
+    assert deep["value"][1] == pytest.approx(cantelli, rel=1e-12)
+    # C_0 = 2 L/n0 (2 + 1 (1 - 1/3)), a row sum, below the Frobenius norm; R: L of L + 1 layers.
+    r = m * found.mean * 2 / 3 * (1 + math.sqrt(m / delta) * deviation)
+    assert chernoff(deep["value"][2], 2 * 8 / 3, r) == pytest.approx(delta, rel=1e-9)
+
+    # E K = 2 x_a.x_b P(both gates open): eigenvalues 2 +- 2/3; R = 4/(n n0) lambda_max(X X^T).
+    shallow = path_spectrum(x, widths=(8,), deltas=(delta,), samples=0)
+    value = dict(zip(shallow["bound"].tolist(), shallow["value"].tolist(), strict=True))
+    mu, r = 8 / 3, 4 / 16 * 3
+    assert chernoff(value["frozen, Chernoff"], mu, r) == pytest.approx(delta, rel=1e-9)
+    t = value["frozen, Bernstein"] - mu
+    tail = m * math.exp(-(t**2) / 2 / (r * mu + r * t / 3))
+    assert tail == pytest.approx(delta, rel=1e-9)
+
+
+def test_dead_networks_have_no_place_on_a_logarithmic_axis() -> None:
+    table = path_spectrum([[1.0, 0.0]], widths=(1, 1, 1), samples=200, seed=1)
+    picture = table.plot
+    alive = np.sum(picture.density * np.diff(np.log(picture.edges)))
+    assert np.isfinite(picture.edges).all()
+    assert 0.0 < alive < 0.5  # each of three layers is dead half the time
 
 
 def test_off_the_diagonal_the_product_is_false() -> None:

@@ -169,11 +169,26 @@ def test_what_is_left_is_of_order_one_over_the_width() -> None:
     assert narrow[-1] > 8.0
 
 
+def test_the_condition_is_that_of_the_regularised_kernel() -> None:
+    x, y, u, _ = data()
+    noise = 2.0  # of the size of the eigenvalues
+    found = predict(x, y, u, cb=0.1, cw=1.5, noise=noise, times=(1.0, np.inf)).summary()
+    kernel = gram(x, "relu", depth=1, cb=0.1, cw=1.5).ntk
+    assert kernel is not None
+    mu = np.linalg.eigvalsh(kernel) + noise
+    assert found["condition"][1] == pytest.approx(mu[-1] / mu[0], rel=1e-10)
+    gain = -np.expm1(-mu[0]) / mu[0]
+    assert found["condition"][0] == pytest.approx(gain * mu[-1], rel=1e-10)
+
+
 def test_steps_of_gradient_descent_tend_to_the_flow() -> None:
     errors = [
         simulated(width=8, samples=2, step=step, times=(0.5,)).summary()["step_error"][0]
         for step in (0.2, 0.1, 0.05)
     ]
+    one = simulated(width=8, samples=2, step=0.2, times=(0.5,))
+    assert one.simulation is not None
+    assert (np.abs(one.simulation.expected - one.mean) <= errors[0]).all()  # the largest
     # First order in the step.
     assert errors[0] / errors[1] == pytest.approx(2.0, rel=0.2)
     assert errors[1] / errors[2] == pytest.approx(2.0, rel=0.1)

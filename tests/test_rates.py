@@ -1,5 +1,6 @@
 """Learning rates: contributions of layers, descent on data, lazy and mean-field training."""
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -115,6 +116,21 @@ def test_piecewise_linear_activations_have_their_limit_at_every_width(
     assert np.abs(z).max() < 3.5
     assert (table["stderr"] < 0.03 * table["theory"])[table["theory"] > 0].all()
     assert set(table["note"]) == {"exact at every width"}
+
+
+def test_the_picture_has_each_kind_and_the_weights_a_neuron() -> None:
+    table = rates("tanh", width=8, depth=3, cb=0.3, cw=1.5, samples=0)
+    kinds = itertools.product(("standard", "ntk"), ("weights", "biases"))
+    for (_, layer, shown), (form, kind) in zip(table.plot.lines, kinds, strict=True):
+        theory = pick(table, "theory", quantity=kind, parametrisation=form)[1:]
+        scale = 8.0 if (form, kind) == ("standard", "weights") else 1.0
+        assert layer.tolist() == [1, 2, 3, 4]
+        assert shown * scale == pytest.approx(theory, rel=1e-15)
+
+
+def test_no_layer_of_64_neurons_is_dead() -> None:
+    wide = rates("relu", width=64, depth=3, samples=0)
+    assert set(wide["note"]) == {"exact at every width"}
 
 
 def test_notes_of_small_and_of_deep_networks() -> None:

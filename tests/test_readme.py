@@ -13,7 +13,8 @@ NNTH = Path(sys.executable).with_name("nnth")
 
 # The indented commands that need no file; without the shell around them.
 WITHOUT_FILES = (
-    "kernel|critical|phase|gp|hermite|rates|regions|paths|diagonal|margin|sgd|sweep|lectures"
+    "kernel|critical|phase|gp|hermite|rates|catapult|quadratic|lazy|regions|paths|diagonal|margin"
+    "|sgd|mp|product|bayes|sweep|lectures"
 )
 COMMANDS = re.findall(rf"^    nnth ((?:{WITHOUT_FILES}) [^|\n]*)$", README, re.MULTILINE)
 EXAMPLES = [command for command in COMMANDS if ".np" not in command and ".toml" not in command]
@@ -59,6 +60,20 @@ def test_the_counts_are_what_the_program_prints() -> None:
     assert count == shown[3].split(",")[0]
     expected = [float(cell) for cell in shown[3].split(",")[1:]]
     assert [float(cell) for cell in theory] == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_evidence_is_what_the_program_prints() -> None:
+    shown = re.search(r"\$ nnth (bayes .*?) \| cut.*\n    (\S*)\n((?:    \d.*\n)+)", README)
+    assert shown is not None
+    done = subprocess.run(
+        [NNTH, *shlex.split(shown[1])], capture_output=True, text=True, check=True
+    )
+    kept = [i - 1 for i in (1, 4, 5, 9, 10, 15, 16)]
+    names, *rows = ([line.split(",")[i] for i in kept] for line in done.stdout.splitlines())
+    assert names == shown[2].split(",")
+    for row, line in zip(rows, shown[3].splitlines(), strict=True):
+        expected = [float(cell) for cell in line.split(",")]
+        assert [float(cell) for cell in row] == pytest.approx(expected, rel=1e-11)
 
 
 def test_the_moments_are_what_the_program_prints() -> None:

@@ -216,6 +216,15 @@ def test_statements_are_in_order_and_exact() -> None:
     assert one["activation_regions"][0] == 46
 
 
+def test_statements_of_a_box() -> None:
+    table = region_bounds(widths=(9,), domain="box")
+    assert (table["bound"][0], table["kind"][0]) == ("Zaslavsky", "upper")
+    assert table.meta.parameters["box"] == 1.0
+    assert region_bounds(widths=(9,)).meta.parameters["box"] is None
+    counted = count_regions(random_network(2, (9,), seed=0), domain="box", box=1.0)
+    assert table["activation_regions"][0] == counted.activation_regions < 46
+
+
 def test_statements_need_no_count() -> None:
     table = region_bounds(n0=784, widths=(64, 64))
     assert np.isnan(table["activation_regions"]).all()

@@ -84,16 +84,19 @@ def test_a_seed_and_the_threads() -> None:
 @pytest.mark.parametrize(
     ("said", "z", "holds"),
     [
-        (Statement("", "", 1.0, 1.2, stderr=0.03, error=0.04), 4.0, True),
-        (Statement("", "", 1.0, 1.3, stderr=0.03, error=0.04), 6.0, False),
-        (Statement("", "", 1.0, 0.7, stderr=0.03, error=0.04), -6.0, False),
+        (Statement("", "", 1.0, 1.2, stderr=0.03, error=0.08), 4.0, True),
+        (Statement("", "", 1.0, 1.3, stderr=0.03, error=0.09), 7.0, False),
+        (Statement("", "", 1.0, 0.7, stderr=0.03, error=0.09), -7.0, False),
+        (Statement("", "", 1.0, 0.7, stderr=0.03, error=0.31), 0.0, True),
+        (Statement("", "", 1.0, 1.1, error=0.11), 0.0, True),
+        (Statement("", "", 1.0, 1.1, error=0.09), math.inf, False),
         (Statement("", "", 3.0, 3.0), 0.0, True),
         (Statement("", "", 3.0, 4.0), math.inf, False),
         (Statement("", "", 3.0, math.nan, error=1.0), math.nan, False),
         (Statement("", "", 3.0, 1.0, relation="<="), -math.inf, True),
         (Statement("", "", 3.0, 3.1, relation="<="), math.inf, False),
         (Statement("", "", 3.0, 3.1, relation=">="), math.inf, True),
-        (Statement("", "", 3.0, 2.0, error=0.1, relation=">="), -10.0, False),
+        (Statement("", "", 3.0, 2.0, stderr=0.1, relation=">="), -10.0, False),
     ],
 )
 def test_a_verdict(said: Statement, z: float, holds: bool) -> None:
@@ -136,4 +139,4 @@ def test_the_course_in_order_with_commands_that_exist() -> None:
         assert program == "nnth"
         named.add(name)
         load(name).make_context(name, arguments)  # raises for options that are not there
-    assert named == set(COMMANDS) - {"sweep", "verify", "lectures"}
+    assert named == set(COMMANDS) - {"sweep", "verify", "lectures"}  # a lecture may be "-"

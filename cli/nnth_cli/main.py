@@ -13,8 +13,9 @@ from typer.main import get_command
 
 # Each is a function of its own name in a module of its own name, imported only when needed.
 COMMANDS = (
-    "kernel", "gram", "predict", "critical", "phase", "gp", "hermite", "rates", "regions", "paths",
-    "diagonal", "margin", "sgd", "sweep", "verify", "lectures",
+    "kernel", "gram", "predict", "critical", "phase", "gp", "hermite", "rates", "catapult",
+    "quadratic", "lazy", "regions", "paths", "diagonal", "margin", "sgd", "mp", "product", "bayes",
+    "sweep", "verify", "lectures",
 )  # fmt: skip
 
 EXAMPLES = """
@@ -96,7 +97,7 @@ def nnth(
 
 
 def main() -> None:
-    """The entry point of the program."""
+    """Runs the command of the command line and ends the process."""
     conclude(run(get_command(app), sys.argv[1:]))
 
 
@@ -113,8 +114,8 @@ def run(command: Any, arguments: Sequence[str]) -> int:
     """Runs a Click command and returns the exit code; errors become one line on stderr.
 
     0 done; 1 could not finish; 2 wrong usage or bad input; 130 interrupted, with what was done
-    where the work said so; 141 when the reader of
-    standard output has left, quietly. With NNTH_TRACEBACK in the environment errors pass through.
+    where the work said so; 141 when the reader of standard output has left, quietly. With
+    NNTH_TRACEBACK in the environment errors pass through.
     """
     try:
         code = _call(command, arguments)
@@ -129,10 +130,13 @@ def run(command: Any, arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         code = READER_GONE
     except Exception as error:
-        if os.environ.get("NNTH_TRACEBACK"):
+        if _is_interrupt(error):
+            code = INTERRUPTED
+        elif os.environ.get("NNTH_TRACEBACK"):
             raise
-        code, message = explain(error)
-        typer.echo(f"nnth: error: {message}", err=True)
+        else:
+            code, message = explain(error)
+            typer.echo(f"nnth: error: {message}", err=True)
     if code:
         _abandon_output()
     return code
@@ -153,7 +157,7 @@ def explain(error: Exception) -> tuple[int, str]:
         code, message = 2 if wrong_path else 1, where + error.strerror
     elif isinstance(error, MemoryError):
         code, message = 1, f"not enough memory. {error}"
-    elif isinstance(error, ValueError):
+    elif isinstance(error, ValueError) and kind.__name__ != "LinAlgError":  # NumPy's is one
         code, message = 2, str(error)
     elif kind.__module__.startswith("nnth"):
         code, message = 1, str(error)
@@ -162,7 +166,16 @@ def explain(error: Exception) -> tuple[int, str]:
     return code, " ".join(message.split())
 
 
+def _is_interrupt(error: BaseException | None) -> bool:
+    """Whether it comes from Ctrl-C: one in the import of an extension arrives as an ImportError."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
 def _call(command: Any, arguments: Sequence[str]) -> int:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # set by `start`
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if "_NNTH_COMPLETE" in os.environ:  # the shell asks what may come next
         os.environ["COLUMNS"] = "10000"  # Rich breaks long helps, and fish takes a line for a word
         try:

@@ -42,6 +42,31 @@ def parse_whole_numbers(option: str, text: str) -> list[int]:
     return numbers
 
 
+def parse_numbers(
+    option: str, text: str, *, whole: bool = False, infinite: bool = False
+) -> list[float]:
+    """Numbers as `nnth sweep` takes them: a list, lo:hi:step or log:lo:hi:n; whole ones as ints.
+
+    infinite: inf may be one. Raises ValueError, naming the option.
+    """
+    from nnth_cli.sweep.values import parse_values
+
+    numbers: list[float] = []
+    for word in parse_values(option, text, whole=whole):
+        try:
+            number = int(word) if whole else float(word)
+        except ValueError:
+            number = math.nan
+        if not (math.isfinite(number) or (infinite and number == math.inf)):
+            kind = "whole numbers" if whole else "numbers"
+            raise ValueError(
+                f"{option} must be {kind}, as in 1,2,4 or 0:20 or log:1:1000:4, not {text!r} (at "
+                f"{word!r})"
+            )
+        numbers.append(number)
+    return numbers
+
+
 def vector(help: str) -> Any:
     """The description of an option whose value is a vector."""
     return typer.Option(help=help, parser=parse_vector, metavar="X,X,...")
@@ -81,6 +106,27 @@ def names_of_activations() -> list[str]:
     ]  # fmt: skip
 
 
+def equal_layers(width: int | None, depth: int | None, default_depth: int) -> str:
+    """What --width and --depth mean, as --widths says it. Raises ValueError, naming the option."""
+    from nnth.checks import whole
+
+    layers = whole("depth", default_depth if depth is None else depth)
+    return f"{whole('width', 64 if width is None else width)}*{layers}"
+
+
+# Checked for every command, also where nothing is random and one thread is enough.
+def check_seed(option: typer.CallbackParam, value: int | None) -> int | None:
+    if value is not None and not 0 <= value < 2**64:
+        raise ValueError(f"{option.name} must be in [0, 2**64), not {value}")
+    return value
+
+
+def check_threads(threads: int) -> int:
+    if threads < 0:
+        raise ValueError(f"threads must be at least 0, not {threads}")
+    return threads
+
+
 Act: TypeAlias = Annotated[
     str,
     typer.Option(
@@ -99,6 +145,14 @@ Widths: TypeAlias = Annotated[
     typer.Option(
         help="Widths of the hidden layers, as in 64,32 or 64*10; not with --width and --depth.",
         metavar="N,N,...",
+    ),
+]
+Depths: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        help="Number of hidden layers, L: one, or several as in 0,1,2 or 0:20 or log:1:1000:4. "
+        "[default: 1]",
+        metavar="L,L,...",
     ),
 ]
 OutputDimension: TypeAlias = Annotated[
@@ -167,14 +221,27 @@ Plot: TypeAlias = Annotated[
 ]
 Seed: TypeAlias = Annotated[
     int,
-    typer.Option(help="Seed of the random numbers; the same seed, the same result.", metavar="N"),
+    typer.Option(
+        help="Seed of the random numbers; the same seed, the same result.",
+        metavar="N",
+        callback=check_seed,
+    ),
 ]
 UnusedSeed: TypeAlias = Annotated[
     int | None,
-    typer.Option(help="Accepted by every command; nothing here is random.", metavar="N"),
+    typer.Option(
+        help="Accepted by every command; nothing here is random.",
+        metavar="N",
+        callback=check_seed,
+    ),
 ]
 Threads: TypeAlias = Annotated[
-    int, typer.Option(help="Threads to use, 0 for all; the result is the same.", metavar="N")
+    int,
+    typer.Option(
+        help="Threads to use, 0 for all; the result is the same.",
+        metavar="N",
+        callback=check_threads,
+    ),
 ]
 Quiet: TypeAlias = Annotated[
     bool,

@@ -15,11 +15,13 @@ namespace nnth::bind {
 namespace py = pybind11;
 
 void bind_arrangement(py::module_& module);
+void bind_catapult(py::module_& module);
 void bind_criticality(py::module_& module);
 void bind_gp(py::module_& module);
 void bind_gram(py::module_& module);
 void bind_hermite(py::module_& module);
 void bind_kernel(py::module_& module);
+void bind_linear_nets(py::module_& module);
 void bind_numerics(py::module_& module);
 void bind_path_moments(py::module_& module);
 void bind_path_sampling(py::module_& module);

@@ -6,11 +6,13 @@ PYBIND11_MODULE(_core, module) {
     module.attr("__version__") = NNTH_VERSION;
     module.attr("compiler") = NNTH_COMPILER;
     nnth::bind::bind_arrangement(module);
+    nnth::bind::bind_catapult(module);
     nnth::bind::bind_criticality(module);
     nnth::bind::bind_gp(module);
     nnth::bind::bind_gram(module);
     nnth::bind::bind_hermite(module);
     nnth::bind::bind_kernel(module);
+    nnth::bind::bind_linear_nets(module);
     nnth::bind::bind_numerics(module);
     nnth::bind::bind_path_moments(module);
     nnth::bind::bind_path_sampling(module);

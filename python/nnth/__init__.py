@@ -2,6 +2,7 @@
 
 from nnth._core import __version__
 from nnth.activation import CATALOGUE
+from nnth.catapult import catapult, catapult_phases
 from nnth.criticality import critical, critical_decay, phase
 from nnth.data import load_data
 from nnth.diagonal import DiagonalPath, diagonal
@@ -9,7 +10,9 @@ from nnth.gp import LayerSample, Vertex, four_point_vertex, gp, sample_layers
 from nnth.gram import Gram, gram
 from nnth.hermite import hermite, hermite_dual
 from nnth.kernel import kernel
+from nnth.lazy import lazy
 from nnth.lectures import lectures
+from nnth.linear_nets import MarchenkoPastur, bayes, bayes_predictive, mp, product
 from nnth.margin import Classifier, MarginFlow, margin, max_margin
 from nnth.network import Network, named_network, random_network
 from nnth.network_files import load_network
@@ -30,6 +33,13 @@ from nnth.paths import (
     weight_law,
 )
 from nnth.predict import Prediction, predict
+from nnth.quadratic import (
+    QuadraticModel,
+    QuadraticSolution,
+    load_model,
+    quadratic,
+    random_model,
+)
 from nnth.random import normals, uniforms
 from nnth.rates import descent_rates, noisy_descent, rates, training_scalings
 from nnth.regions import (
@@ -65,9 +75,12 @@ __all__ = [
     "DiagonalPath",
     "Gram",
     "LayerSample",
+    "MarchenkoPastur",
     "MarginFlow",
     "Network",
     "Prediction",
+    "QuadraticModel",
+    "QuadraticSolution",
     "RegionCounts",
     "Statement",
     "Table",
@@ -75,6 +88,10 @@ __all__ = [
     "WeightLaw",
     "__version__",
     "arrangement",
+    "bayes",
+    "bayes_predictive",
+    "catapult",
+    "catapult_phases",
     "cells",
     "circle_relations",
     "count_regions",
@@ -88,11 +105,14 @@ __all__ = [
     "hermite",
     "hermite_dual",
     "kernel",
+    "lazy",
     "lectures",
     "load_data",
+    "load_model",
     "load_network",
     "margin",
     "max_margin",
+    "mp",
     "named_network",
     "net_relations",
     "noisy_descent",
@@ -109,6 +129,9 @@ __all__ = [
     "paths",
     "phase",
     "predict",
+    "product",
+    "quadratic",
+    "random_model",
     "random_network",
     "rates",
     "region_bounds",

@@ -78,6 +78,30 @@ def hermite(  # keys: coefficients, errors [terms], square = E[s^2], square_erro
     activation: Activation, variance: float, terms: int
 ) -> dict[str, Any]: ...
 
+# linear_nets.cpp; sums of layers of shapes n/2, each so many times
+def mellin_barnes(  # keys of nnth/linear_nets/mellin_barnes.hpp, an array over log_x each
+    b: float, log_x: ArrayLike, shapes: Sequence[float], counts: Sequence[float]
+) -> dict[str, Floats]: ...
+def best_log_x(b: float, shapes: Sequence[float], counts: Sequence[float]) -> float: ...
+def log_gamma_products(  # [samples]
+    shapes: Sequence[float],
+    scales: Sequence[float],
+    counts: Sequence[int],
+    seed: int,
+    start: int,
+    samples: int,
+    threads: int,
+    progress: Progress | None,
+) -> Floats: ...
+def wishart_spectra(  # [samples, min(p, n0)], ascending
+    p: int, n0: int, seed: int, start: int, samples: int, threads: int, progress: Progress | None
+) -> Floats: ...
+def log_gamma(x: ArrayLike) -> Floats: ...
+def log_gamma_step(a: ArrayLike, s: ArrayLike) -> Floats: ...
+def complex_log_gamma_step(a: ArrayLike, s: ArrayLike) -> NDArray[np.complex128]: ...
+def digamma_less_log(x: ArrayLike) -> Floats: ...
+def polygamma(order: ArrayLike, x: ArrayLike) -> Floats: ...
+
 # gp.cpp; entries of the dictionaries are named in nnth/kernel/vertex.hpp and layer_moments.hpp
 def vertices(  # of inputs: arrays [layer, a] and mean, variance [layer, a, 3]; of pairs
     activation: Activation,
@@ -150,6 +174,47 @@ class ArrangementCounts:
 def count_arrangement(  # weights [n, d], biases [n]
     weights: ArrayLike, biases: ArrayLike, threads: int, progress: Progress | None
 ) -> ArrangementCounts: ...
+
+# catapult.cpp; what the keys mean is in nnth/catapult/recursion.hpp, Outcome, and nets.hpp
+def catapult_trajectory(  # z, lambda, error [steps]; the outcome's ending, step, peak, ... [1]
+    eta: float, kappa: float, y: float, z0: float, lambda0: float, steps: int
+) -> dict[str, Any]: ...
+def catapult_outcomes(  # fields of Outcome [rate]
+    eta: ArrayLike,
+    kappa: float,
+    y: float,
+    z0: float,
+    lambda0: float,
+    steps: int,
+    threads: int,
+    progress: Progress | None,
+) -> dict[str, Any]: ...
+def catapult_nets(  # fields of Outcome [net, rate, model]
+    width: int,
+    x: Floats,
+    y: float,
+    rates: Sequence[float],
+    of_curvature: bool,
+    steps: int,
+    seed: int,
+    start: int,
+    samples: int,
+    threads: int,
+    progress: Progress | None,
+) -> dict[str, Any]: ...
+def catapult_courses(  # fields of Courses [net, model, step], length [net, model]; Outcomes
+    width: int,
+    x: Floats,
+    y: float,
+    rate: float,
+    of_curvature: bool,
+    steps: int,
+    seed: int,
+    start: int,
+    samples: int,
+    threads: int,
+    progress: Progress | None,
+) -> tuple[dict[str, Any], dict[str, Any]]: ...
 
 # path_sampling.cpp
 def sample_paths(  # a state of moments, values and logarithms [keep], a quantity each

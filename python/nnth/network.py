@@ -17,8 +17,6 @@ from nnth.random import normals
 
 Array = NDArray[np.float64]
 
-SUFFIXES: Final = (".npz", ".safetensors")
-
 MAX_LAYERS: Final = 100_000  # each is at least a row of Python objects
 MAX_WIDTH: Final = 10_000_000
 

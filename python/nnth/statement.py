@@ -16,8 +16,9 @@ class Statement:
 
     lecture: of the course. statement: in words, and for which case. theory: the number; with
     relation "<=" or ">=" a bound that what is measured keeps. stderr: the standard error of
-    `measured`, 0 where nothing is random. error: what else may lie between the two: rounding, or
-    orders that the theory leaves out. notes: the number of the notes, NaN where they do not err.
+    `measured`, 0 where nothing is random. error: the most that may lie between the two without
+    chance: rounding, or orders that the theory leaves out. notes: the number of the notes, NaN
+    where they do not err.
     """
 
     lecture: str
@@ -31,12 +32,12 @@ class Statement:
 
     @property
     def z(self) -> float:
-        """measured - theory in units of stderr and error together."""
+        """What of measured - theory is beyond `error`, in standard errors; infinite without."""
         return self._deviations(self.theory)
 
     @property
     def z_notes(self) -> float:
-        """measured - notes in the same units; NaN without notes."""
+        """The same of measured - notes; NaN without notes."""
         return self._deviations(self.notes)
 
     @property
@@ -50,10 +51,11 @@ class Statement:
         return self._bears_out(self.z_notes)
 
     def _deviations(self, value: float) -> float:
-        difference, scale = self.measured - value, math.hypot(self.stderr, self.error)
-        if difference == 0.0 or math.isnan(difference):
-            return difference
-        return difference / scale if scale else math.copysign(math.inf, difference)
+        difference = self.measured - value
+        beyond = abs(difference) - self.error
+        if math.isnan(difference) or beyond <= 0.0:
+            return difference if math.isnan(difference) else 0.0
+        return math.copysign(beyond / self.stderr if self.stderr else math.inf, difference)
 
     def _bears_out(self, z: float) -> bool:
         match self.relation:

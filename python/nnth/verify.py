@@ -17,8 +17,8 @@ from nnth.work import begin
 
 # Packages whose module `statements` lists its checks as STATEMENTS; in order of the course.
 THEORIES: Final = (
-    "gp", "criticality", "rates", "hermite", "predict", "diagonal", "margin", "sgd", "paths",
-    "regions",
+    "gp", "criticality", "rates", "hermite", "lazy", "predict", "quadratic", "catapult", "diagonal",
+    "margin", "sgd", "paths", "regions", "linear_nets",
 )  # fmt: skip
 
 _FARTHEST: Final = 1000.0  # deviations, in a picture
@@ -41,10 +41,11 @@ def verify(
 
     Returns a Table, a row a claim. Where the notes err a second row follows, with their number.
     Columns: lecture, statement; `claim`, "theory" or "notes"; `theory`, the number claimed;
-    `measured`, with its standard error `stderr` (0: nothing is random); z = (measured - theory)/
-    (stderr and error together); `verdict`: "holds" up to 5 of these deviations on the wrong side,
-    else "fails"; `relation` of the measurement to the number, =, <= or >=; `error`, what rounding
-    or orders left out may be; `wing`, the theory. `failures` of the record counts the rows that are
+    `measured`, with its standard error `stderr` (0: nothing is random); z, by how many of these
+    |measured - theory| is beyond `error` (infinite where it is and nothing is random); `verdict`:
+    "holds" where |z| <= 5, or for a bound where z is so on its wrong side, else "fails"; `relation`
+    of the measurement to the number, =, <= or >=; `error`, the most that rounding or orders left
+    out may be; `wing`, the theory. `failures` of the record counts the rows that are
     not as they should be: theory that fails, or notes that hold.
 
     Cost: 10 s where quick, a minute in full, on two cores.

@@ -148,7 +148,7 @@ def paths(
     if mu_moments is not None and "," not in mu_moments and mu_moments.strip() != "1":
         raise ValueError(f"--mu-moments must be numbers, as in 1,3,15,105, not {mu_moments!r}")
     if widths is None:
-        widths = f"{64 if width is None else width}*{10 if depth is None else depth}"
+        widths = options.equal_layers(width, depth, 10)
     nets: Any = {
         "n0": n0, "widths": widths, "n_out": n_out, "mu": mu_moments or mu or "gaussian",
         "x": x, "linear": linear, "samples": samples, "sampler": sampler, "seed": call.seed,

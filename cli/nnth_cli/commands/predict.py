@@ -14,39 +14,6 @@ if TYPE_CHECKING:
     from nnth.table import Table
 
 
-class Times(tuple[float, ...]):
-    """Times given as `0,1,10,inf` or, a grid on a logarithmic scale, as `0.1:1000:20`."""
-
-
-def parse_times(text: str) -> Times:
-    """Times in ascending or any order; anything else is a usage error that shows it."""
-    times: list[float] = []
-    for word in text.split(","):
-        try:
-            numbers = [float(part) for part in word.split(":")]
-            if len(numbers) == 3:
-                times += _grid(*numbers)
-            else:
-                (time,) = numbers
-                times.append(time)
-        except ValueError:
-            times.append(math.nan)
-        if not times[-1] >= 0.0:
-            raise typer.BadParameter(
-                "must be times as 0,1,10,inf, or first:last:number for a logarithmic grid, "
-                f"not {text!r} (at {word.strip()!r})"
-            )
-    return Times(times)
-
-
-def _grid(first: float, last: float, number: float) -> list[float]:
-    if not (0.0 < first < last < math.inf and 2.0 <= number == int(number) <= 1e5):
-        raise ValueError
-    low, high = math.log10(first), math.log10(last)
-    inner = [10.0 ** (low + (high - low) * i / (number - 1.0)) for i in range(1, int(number) - 1)]
-    return [first, *inner, last]
-
-
 def data(help: str) -> typer.models.OptionInfo:
     """The description of an option whose value is a data file."""
     option: typer.models.OptionInfo = typer.Option(help=help, metavar="FILE")
@@ -76,13 +43,9 @@ def predict(
         float, typer.Option(help="Variance of the noise of a target; the ridge.", metavar="X")
     ] = 0.0,
     times: Annotated[
-        Times,
-        typer.Option(
-            help="Times, as 0,1,10,inf or first:last:number on a logarithmic scale.",
-            parser=parse_times,
-            metavar="X,X,...",
-        ),
-    ] = "inf",  # type: ignore[assignment]
+        str,
+        typer.Option(help="Times, as 0,1,10,inf or log:0.1:100:20.", metavar="X,X,..."),
+    ] = "inf",
     eta: Annotated[float, typer.Option(help="Learning rate of the flow.", metavar="X")] = 1.0,
     width: Annotated[
         int | None, typer.Option(help="Width of the networks to train. [default: 256]", metavar="N")
@@ -131,13 +94,14 @@ def predict(
     \b
     Source: Lee et al. (2018); Jacot et al. (2018); Lee et al. (2019), eqs. 14-15.
     Example: nnth predict --x x.npy --y y.npy --x-test u.npy --y-test v.npy --noise 0.01
-             nnth predict --x x.npy --y y.npy --x-test u.npy --times 0,0.1:100:20 --plot flow.png
+             nnth predict --x x.npy --y y.npy --x-test u.npy --times log:0.1:100:20 --plot flow.png
     """
     call.check_target("--solution", solution, (".npz",))
     needs = (("--width", ("--samples",)), ("--step", ("--samples",)))
     call.check_together(needs=needs)
-    if call.plot is not None and not points and sum(0.0 < time < math.inf for time in times) < 2:
-        raise ValueError("--plot must come with two finite --times above 0, as 0.1:100:20")
+    at = options.parse_numbers("--times", times, infinite=True)
+    if call.plot is not None and not points and sum(0.0 < time < math.inf for time in at) < 2:
+        raise ValueError("--plot must come with two finite --times above 0, as log:0.1:100:20")
     from nnth.predict.predict import predict as compute
 
     # LAPACK would not listen to an interrupt, and nothing is half-written before it is done.
@@ -155,7 +119,7 @@ def predict(
             ntk=ntk,
             kernel=kernel,
             noise=noise,
-            times=times,
+            times=at,
             eta=eta,
             width=256 if width is None else width,
             samples=samples,

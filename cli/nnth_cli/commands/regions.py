@@ -114,7 +114,7 @@ def regions(
     call.check_together(_CONFLICTS, _NEEDS)
     _check_place(call.given, domain, along)
     if widths is None and net is None:
-        widths = f"{64 if width is None else width}*{1 if depth is None else depth}"
+        widths = options.equal_layers(width, depth, 1)
     shape: Any = {
         "n0": n0, "widths": widths, "n_out": n_out, "cw": cw, "bias_var": bias_var,
         "samples": samples, "seed": call.seed,

@@ -103,7 +103,10 @@ def sweep(
         ),
     ] = None,
     sweep_seed: Annotated[
-        int, typer.Option(help="What the points' seeds are made of.", metavar="N")
+        int,
+        typer.Option(
+            help="What the points' seeds are made of.", metavar="N", callback=options.check_seed
+        ),
     ] = 0,
     jobs: Annotated[
         int, typer.Option(help="Worker processes, of one thread each; 0 for none.", metavar="N")
@@ -320,7 +323,9 @@ def _grid_of(
             raise ValueError(f"{name} must not be both given and varied")
         listed = isinstance(values, list)
         varied[name] = (
-            list(values) if listed else parse_values(name, str(values), whole=target.is_whole(name))
+            list(values)
+            if listed
+            else parse_values(f"--vary {name}", str(values), whole=target.is_whole(name))
         )
     groups = [group.split(",") for group in zip] or plan.together
     return fixed, varied, [[target.find(name.strip()) for name in group] for group in groups]

@@ -20,8 +20,7 @@ def verify(
     theories: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Theories to verify: gp, criticality, rates, hermite, predict, paths, regions. "
-            "[default: all]",
+            help="Theories to verify, as paths; others are answered by the list. [default: all]",
             metavar="[THEORY]...",
             show_default=False,
         ),
@@ -35,7 +34,7 @@ def verify(
     """The theorems of the course, each beside a measurement.
 
     \b
-    z = (measured - theory)/sqrt(stderr^2 + error^2);  holds: |z| <= 5, for a bound z on its side
+    z = (|measured - theory| - error)/stderr, at least 0;  holds: z <= 5, or a bound on its side
 
     A row is a claim: a number of the theory, what random networks, exact counts or sums that share
     no formula with it give, and the verdict. Where the lecture notes err a second row has their

@@ -22,7 +22,7 @@ def parse_values(name: str, text: str, *, whole: bool) -> list[str]:
     They are separated by commas, or by semicolons where values have commas in them. A range
     `lo:hi:step` is half-open, as in Python, and exact in decimal; `log:lo:hi:n` has n values, the
     ends included, in equal steps of the logarithm, rounded (and equal ones left out) if `whole`.
-    Raises ValueError for ranges without values.
+    Raises ValueError, naming them `name`, for ranges without values.
     """
     mark = ";" if ";" in text else ","
     words = [word.strip() for word in text.split(mark)]
@@ -42,10 +42,10 @@ def parse_values(name: str, text: str, *, whole: bool) -> list[str]:
 def _range(name: str, word: str, *ends: str | None) -> list[str]:
     low, high, step = (Decimal(end or "1") for end in ends)
     if step == 0:
-        raise ValueError(f"--vary {name}: the step of a range must not be 0, as in {word}")
+        raise ValueError(f"{name}: the step of a range must not be 0, as in {word}")
     count = int(((high - low) / step).to_integral_value(ROUND_CEILING))
     if count < 1:
-        raise ValueError(f"--vary {name}: the range {word} has no values")
+        raise ValueError(f"{name}: the range {word} has no values")
     _check_count(name, count)
     return [_plain(low + i * step) for i in range(count)]
 
@@ -53,9 +53,9 @@ def _range(name: str, word: str, *ends: str | None) -> list[str]:
 def _log_range(name: str, word: str, *ends: str, whole: bool) -> list[str]:
     low, high, count = float(ends[0]), float(ends[1]), int(ends[2])
     if not (0.0 < low < math.inf and 0.0 < high < math.inf):
-        raise ValueError(f"--vary {name}: the ends of a log range must be above 0, as in {word}")
+        raise ValueError(f"{name}: the ends of a log range must be above 0, as in {word}")
     if count < 2:
-        raise ValueError(f"--vary {name}: a log range must have at least 2 values, as in {word}")
+        raise ValueError(f"{name}: a log range must have at least 2 values, as in {word}")
     _check_count(name, count)
     ratio = high / low
     # Twelve digits hide the rounding of the powers: 1, 10, 100 are these.
@@ -72,7 +72,7 @@ def _plain(value: Decimal) -> str:
 
 def _check_count(name: str, count: int) -> None:
     if count > MAX_VALUES:
-        raise ValueError(f"--vary {name} must have at most {MAX_VALUES} values, not {count}")
+        raise ValueError(f"{name} must have at most {MAX_VALUES} values, not {count}")
 
 
 @dataclass

@@ -20,6 +20,7 @@ from nnth.gp.vertex import Vertex, four_point_vertex
 from nnth.kernel import variances
 from nnth.network import MAX_WIDTH, parse_widths
 from nnth.table import Meta, Table
+from nnth.work import begin
 
 Floats = NDArray[np.float64]
 
@@ -189,6 +190,7 @@ def gp(
     """
     asked = asked_quantities(quantities)
     drawn = gp_nets(act, **nets)
+    begin()
     try:
         limits = drawn.limits(threads=threads, progress=progress)
     except KeyboardInterrupt:

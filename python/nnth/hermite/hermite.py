@@ -19,7 +19,6 @@ from nnth.work import begin
 
 Floats = NDArray[np.float64]
 
-MAX_TERMS: Final = 10_000
 _COSINES: Final = tuple(np.linspace(-1.0, 1.0, 41).tolist())
 
 

@@ -25,9 +25,6 @@ from nnth.checks import whole
 Array = NDArray[np.float64]
 
 
-ZERO_CELL_SIDES_LIMIT: Final = math.pi**2 / 2.0
-
-
 def zaslavsky(n: int, d: int) -> int:
     """Return the regions of n hyperplanes in general position in R^d: sum_(i <= d) C(n, i).
 

@@ -1,0 +1,53 @@
+"""`nnth product`: the norm of a product of Gaussian matrices."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nnth_cli import options
+from nnth_cli.command import Call, command
+
+if TYPE_CHECKING:  # commands import the package when they are called
+    from nnth.table import Table
+
+
+@command()
+def product(
+    n0: Annotated[int, typer.Option(help="Dimension of the input.", metavar="N")] = 64,
+    width: options.Width = None,
+    depth: options.Depths = None,
+    widths: options.Widths = None,
+    sigma2: Annotated[
+        float, typer.Option(help="Entries of W_l have variance sigma2/n_(l-1).", metavar="X")
+    ] = 1.0,
+    samples: Annotated[
+        int, typer.Option(help="Products to draw; 0 for theory alone.", metavar="N")
+    ] = 100_000,
+    *,
+    call: Call,
+) -> "Table":
+    """The norm of a product of Gaussian matrices, and two limits.
+
+    \b
+    theta' = W_(L+1) ... W_1,  W_l ~ N(0, sigma2/n_(l-1)),  n_(L+1) = 1
+    |theta|^2 = sigma2^(L+1) prod_(l=0..L) chi^2_(n_l)/n_l  in law
+    log|theta| ~ N(-T/2, T/2) for large widths,  T = sum over l of 1/n_l  (sigma2 = 1)
+
+    A row is a depth and a quantity: norm, norm2, norm4 are E|theta|^k; log_norm and
+    log_norm_variance are of log|theta|. `exact` holds at any width; `mean` is of products drawn in
+    O(L), with stderr and z. With sigma2 = 1, |theta| tends to 1 where the width is infinite first
+    (`width_first`) and to 0 where the depth is (`depth_first`), E|theta|^2 being 1 all the time.
+    --plot draws the law of log|theta|, or with several depths the moments.
+
+    \b
+    Source: Hanin & Nica (2020); Hanin & Zlokapa (2022).
+    Example: nnth product --width 32 --depth 10
+             nnth product --n0 16 --width 16 --depth 0:33:4 --plot moments.png
+    """
+    depths: Any = None if depth is None else options.parse_numbers("--depth", depth, whole=True)
+    from nnth.linear_nets import product as compute
+
+    return compute(
+        n0, widths, width=width, depth=depths, sigma2=sigma2, samples=samples, seed=call.seed,
+        **call.work,
+    )  # fmt: skip

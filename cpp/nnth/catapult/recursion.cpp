@@ -1,0 +1,114 @@
+#include "nnth/catapult/recursion.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "nnth/numerics/parallel.hpp"
+
+namespace nnth::catapult {
+
+namespace {
+
+constexpr double kRounding = 0x1p-100;  // of a step in 106 bits, relative to its terms
+
+// Covariance of the errors of r and lambda, as they grow from step to step.
+struct Errors {
+    double rr = 0.0, rl = 0.0, ll = 0.0;
+
+    void advance(double r, double lambda, const Problem& p) {
+        const double z = r + p.y, bend = p.kappa * p.eta;
+        const double r_r = 1.0 - p.eta * lambda + bend * p.eta * r * (r + 2.0 * z);
+        const double r_l = -p.eta * r;
+        const double l_r = bend * (2.0 * p.eta * lambda * r - 4.0 * (r + z));
+        const double l_l = 1.0 + bend * p.eta * r * r;
+        const double terms_r =
+            std::abs(r) * (1.0 + p.eta * std::abs(lambda) + bend * p.eta * std::abs(z * r));
+        const double terms_l =
+            std::abs(lambda) * l_l + bend * std::abs(r) * 4.0 * (std::abs(r) + std::abs(p.y));
+        const double new_rr = r_r * (r_r * rr + 2.0 * r_l * rl) + r_l * r_l * ll;
+        const double new_rl = r_r * (l_r * rr + l_l * rl) + r_l * (l_r * rl + l_l * ll);
+        const double new_ll = l_r * (l_r * rr + 2.0 * l_l * rl) + l_l * l_l * ll;
+        rr = std::max(new_rr, 0.0) + std::pow(kRounding * terms_r, 2);
+        rl = new_rl;
+        ll = std::max(new_ll, 0.0) + std::pow(kRounding * terms_l, 2);
+    }
+
+    double relative(double r, double lambda) const {
+        const double of_r = r == 0.0 ? 0.0 : std::sqrt(rr) / std::abs(r);
+        const double of_lambda = lambda == 0.0 ? 0.0 : std::sqrt(ll) / std::abs(lambda);
+        // Below 1e-290 the low halves are lost, and at last the high ones.
+        const double lost = std::abs(r) < 1e-290 && r != 0.0 ? 0x1p-1074 / std::abs(r) + 1e-15 : 0;
+        return 0x1p-53 + std::max({of_r, of_lambda, lost});
+    }
+};
+
+}  // namespace
+
+bool Follower::see(std::size_t step, double r, double lambda, bool alive) {
+    // Written so that what is no number has diverged.
+    if (!(std::abs(r) <= hopeless && std::abs(lambda) <= hopeless)) {
+        out_.ending = Ending::diverged;
+        out_.step = step;
+        return false;
+    }
+    out_.z = r + problem_.y;
+    out_.lambda = lambda;
+    if (std::abs(r) > out_.peak) {
+        out_.peak = std::abs(r);
+        out_.peak_step = step;
+    }
+    if (!alive) {
+        out_.ending = Ending::dead;
+        out_.step = step;
+        return false;
+    }
+    if (out_.ending == Ending::converged) return true;
+    out_.step = step;
+    const bool near = std::abs(r) <= converged_share * std::abs(first_);
+    if (near && (problem_.eta * lambda < 2.0 || r == 0.0)) {
+        out_.ending = Ending::converged;
+    }
+    return true;
+}
+
+Trajectory trajectory(const Problem& problem, const DoubleDouble& kappa,
+                      const State<DoubleDouble>& start, std::size_t steps) {
+    Trajectory out;
+    State<DoubleDouble> at = start;
+    Follower follower(problem, at.r.hi, at.lambda.hi);
+    Errors errors;
+    for (std::size_t step = 0;; ++step) {
+        out.z.push_back((at.r + DoubleDouble(problem.y)).hi);
+        out.lambda.push_back(at.lambda.hi);
+        out.error.push_back(errors.relative(at.r.hi, at.lambda.hi));
+        if (step == steps) break;
+        errors.advance(at.r.hi, at.lambda.hi, problem);
+        at = next(at, problem, kappa);
+        if (!follower.see(step + 1, at.r.hi, at.lambda.hi, true)) break;
+    }
+    out.outcome = follower.outcome();
+    return out;
+}
+
+Outcome recursion_outcome(const Problem& problem, double z0, double lambda0, std::size_t steps) {
+    State<double> at{z0 - problem.y, lambda0};
+    Follower follower(problem, at.r, at.lambda);
+    for (std::size_t step = 1; step <= steps && !follower.converged(); ++step) {
+        at = next(at, problem, problem.kappa);
+        if (!follower.see(step, at.r, at.lambda, true)) break;
+    }
+    return follower.outcome();
+}
+
+std::vector<Outcome> recursion_outcomes(const std::vector<Problem>& problems,
+                                        const std::vector<double>& z0,
+                                        const std::vector<double>& lambda0, std::size_t steps,
+                                        int threads, Monitor& monitor) {
+    std::vector<Outcome> out(problems.size());
+    parallel_for(out.size(), threads, monitor, [&](std::size_t i) {
+        out[i] = recursion_outcome(problems[i], z0[i], lambda0[i], steps);
+    });
+    return out;
+}
+
+}  // namespace nnth::catapult

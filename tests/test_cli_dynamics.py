@@ -1,0 +1,142 @@
+"""`nnth catapult`, `quadratic` and `lazy` run as processes: a new user's first lines, bad input."""
+
+from __future__ import annotations
+
+import csv
+import io
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nnth import quadratic, random_model
+
+NNTH = str(Path(sys.executable).with_name("nnth"))
+
+
+def call(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    words = [NNTH, *map(str, arguments)]
+    return subprocess.run(words, capture_output=True, text=True, timeout=60, cwd=cwd)
+
+
+def rows_of(done: subprocess.CompletedProcess[str]) -> list[dict[str, str]]:
+    assert (done.returncode, done.stderr) == (0, "")
+    return list(csv.DictReader(io.StringIO(done.stdout)))
+
+
+def test_three_phases_in_a_picture(tmp_path: Path) -> None:
+    rows = rows_of(call("catapult", "--plot", "a.svg", cwd=tmp_path))
+    assert list(rows[0])[:5] == ["step", "z", "lambda", "loss", "phase"]
+    assert [row["phase"] for row in rows if row["step"] == "0"] == ["lazy", "catapult", "divergent"]
+    assert (tmp_path / "a.svg").stat().st_size > 1000
+
+
+def test_one_trajectory_by_the_options_of_the_recursion() -> None:
+    words = ["--eta", 1.5, "--lambda0", 2, "--z0", 0.5, "--y", 0.25, "--kappa", 0.01, "--steps", 1]
+    rows = rows_of(call("catapult", *words))
+    r, eta, kappa, lam, z = 0.25, 1.5, 0.01, 2.0, 0.5
+    assert float(rows[1]["z"]) == pytest.approx(0.25 + r * (1 - eta * lam + kappa * eta**2 * z * r))
+    assert float(rows[1]["lambda"]) == pytest.approx(
+        lam + eta * kappa * r * (eta * lam * r - 4 * z)
+    )
+    assert (rows[0]["eta"], rows[0]["phase"], len(rows)) == ("1.5", "catapult", 2)
+
+
+def test_a_sweep_with_networks(tmp_path: Path) -> None:
+    words = ["--sweep", "--m", 64, "--samples", 20, "--eta-lambda0", "1:4:1", "--plot", "a.png"]
+    rows = rows_of(call("catapult", *words, cwd=tmp_path))
+    assert [row["model"] for row in rows] == ["recursion", "frozen gates", "relu"] * 3
+    assert (tmp_path / "a.png").stat().st_size > 1000
+
+
+def test_a_model_and_its_solution(tmp_path: Path) -> None:
+    model = random_model(6, 2)
+    np.savez(tmp_path / "m.npz", Phi=model.phi, Psi=model.psi, y=model.y, theta0=model.theta0)
+    words = ["--model", "m.npz", "--eps", "0.01,0.02", "--times", "1,inf", "--solution", "s.npz"]
+    rows = rows_of(call("quadratic", *words, "--plot", "a.png", cwd=tmp_path))
+    assert [row["time"] for row in rows[:8]] == ["1.0"] * 4 + ["inf"] * 4
+    found = quadratic(model, eps=(0.01,))
+    with np.load(tmp_path / "s.npz") as written:
+        assert sorted(written.files) == ["theta_f", "theta_i_par", "theta_i_perp"]
+        for name in written.files:
+            assert written[name].tolist() == getattr(found, name).tolist()
+
+
+def test_no_solution_is_written_where_there_is_none(tmp_path: Path) -> None:
+    phi = np.array([[1.0, 2.0], [0.0, 0.0], [0.0, 0.0]])
+    psi = random_model(3, 2).psi
+    np.savez(tmp_path / "m.npz", Phi=phi, Psi=psi, y=np.ones(2), theta0=np.ones(3))
+    done = call("quadratic", "--model", "m.npz", "--solution", "s.npz", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "has a limit" in done.stderr
+    assert not (tmp_path / "s.npz").exists()
+
+
+def test_a_network_as_a_quadratic_model() -> None:
+    rows = rows_of(call("quadratic", "--net", "random", "--widths", 4, "--n", 2, "--eps", 0.01))
+    assert rows[-1]["quantity"] == "net beside model"
+
+
+def test_lazy_over_widths(tmp_path: Path) -> None:
+    rows = rows_of(
+        call("lazy", "--width", "16,32", "--samples", 2, "--plot", "a.pdf", cwd=tmp_path)
+    )
+    assert [row["quantity"] for row in rows[:3]] == [
+        "lambda_0", "kernel deviation", "second-layer deviation",
+    ]  # fmt: skip
+    assert len(rows) == 20
+    assert (tmp_path / "a.pdf").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["catapult", "--eta", "0"], "eta must be above 0"),
+        (["catapult", "--eta", "1,x"], "--eta must be numbers"),
+        (["catapult", "--eta-lambda0", "3:1:4"], "the range 3:1:4 has no values"),
+        (["catapult", "--eta", "1", "--eta-lambda0", "1"], "must not both be given"),
+        (["catapult", "--d", "3"], "d must come with m"),
+        (["catapult", "--m", "3", "--z0", "1"], "z0 must not be given with m"),
+        (["quadratic", "--model", "none.npz"], "none.npz"),
+        (["quadratic", "--times", "1,soon"], "--times must be numbers"),
+        (["quadratic", "--act", "tanh"], "act must not be given without net"),
+        (["quadratic", "--solution", "s.npy"], "--solution"),
+        (["quadratic", "--net", "nets.npz"], "nets.npz"),
+        (["lazy", "--width", "8,4"], "widths must be ascending"),
+        (["lazy", "--width", "8,x"], "--width must be whole numbers"),
+        (["lazy", "--normalise"], "normalise must come with inputs"),
+        (["lazy", "--delta", "2"], "delta must be between 0 and 1"),
+    ],
+)
+def test_bad_input_is_one_line(words: list[str], said: str, tmp_path: Path) -> None:
+    done = call(*words, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert done.stderr.startswith("nnth: error: ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["catapult", "--sweep", "--m", "100000", "--samples", "50", "--steps", "1000000"],
+        ["lazy", "--width", "100000", "--samples", "50"],
+        ["quadratic", "--p", "300", "--n", "250"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_interrupts(words: list[str]) -> None:
+    process = subprocess.Popen(
+        [NNTH, *words, "--threads", "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    begun = time.monotonic()
+    out, _ = process.communicate(timeout=30)
+    # 0.5 s where nothing else runs.
+    assert time.monotonic() - begun < 10.0
+    assert (process.returncode, out) == (-signal.SIGINT, "")

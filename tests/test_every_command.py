@@ -1,0 +1,153 @@
+"""What holds for every command: bad input is named, threads change nothing, Ctrl-C ends it."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from processes import interrupted
+
+from nnth_cli import main as program
+
+# Short calls, with the files of `files`. The second, where there is one, is for threads: it draws
+# samples, or walks enough cells to be divided.
+CALLS = {
+    "kernel": ["--act tanh --depth 3 --method all"],
+    "gram": ["x.npy --act gelu --depth 2", "x.npy --act elu:2 --depth 3"],
+    "predict": [
+        "--x x.npy --y y.npy --x-test u.npy --noise 0.1 --times 0,1,inf",
+        "--x x.npy --y y.npy --x-test u.npy --times 1 --samples 3 --width 8 --points",
+    ],
+    "critical": ["--act tanh --depth 20"],
+    "phase": ["--act tanh --cw 0.5:3:4 --cb 0:0.5:3"],
+    "gp": ["--samples 200 --width 4,6 --depth 2", "--samples 300 --widths 5,6 --inputs x.npy"],
+    "hermite": ["--act gelu --terms 5", "--act tanh --dual --terms 2,4"],
+    "rates": ["--depth 2 --width 8 --samples 4", "--training --width 4,8 --samples 2 --steps 5"],
+    "regions": ["--widths 6,6", "--n0 3 --widths 7,6 --samples 3 --seed 5"],
+    "paths": ["--width 5 --depth 2 --samples 40", "--width 5 --sampler dense --samples 300"],
+    "catapult": ["--eta-lambda0 1,3 --m 30 --samples 3 --steps 4"],
+    "quadratic": ["--p 6 --n 2 --times 1,inf --eps 0.1"],
+    "lazy": ["--width 8,16 --p 3 --samples 2"],
+    "verify": ["hermite --quick"],
+    "lectures": [""],
+    "sweep": ["kernel --depth 2 --vary rho=0.1,0.2", "paths --vary width=3,4 --samples 99"],
+}
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in, with small data."""
+    x = np.random.default_rng(0).normal(size=(6, 3))
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "y.npy", x.sum(axis=1))
+    np.save(tmp_path / "u.npy", x[:2] + 0.1)
+    monkeypatch.chdir(tmp_path)
+    # What is left in a buffer of the tests' own output is no concern of the program here.
+    monkeypatch.setattr(program, "_abandon_output", lambda: None)
+    return tmp_path
+
+
+def run(*words: str) -> int:
+    return program.run(program.get_command(program.app), words)
+
+
+def output_of(command: str) -> str:
+    return "rows.npz" if command == "gram" else "rows.csv"
+
+
+def bad_values(option: Any) -> list[str]:
+    """Values that no option of this kind can have."""
+    if option.param_type_name == "argument" or option.is_flag:
+        return []
+    kind = type(option.type).__name__
+    if kind == "Choice":
+        return ["nonsense", ""]
+    if option.metavar in ("FILE", "NAME"):
+        return ["missing/file.npz"]
+    number = ["x", "nan"]
+    return [*number, "-1"] if "Int" in kind or "N" in (option.metavar or "") else number
+
+
+def bad_calls() -> Iterator[tuple[str, str, str]]:
+    for command in CALLS:
+        for option in program.load(command).params:
+            for value in bad_values(option):
+                yield command, next(o for o in option.opts if o.startswith("--")), value
+
+
+BAD = list(bad_calls())
+
+
+def test_there_are_hundreds_of_bad_calls_of_every_command() -> None:
+    assert len(BAD) > 300
+    assert {command for command, _, _ in BAD} == set(program.COMMANDS)
+
+
+@pytest.mark.parametrize("command", program.COMMANDS)
+def test_bad_values_are_named_and_nothing_is_written(
+    command: str, files: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(files.iterdir())
+    for _, name, value in (bad for bad in BAD if bad[0] == command):
+        output = [] if name in ("--output", "--append") else ["-o", output_of(command)]
+        words = [*CALLS[command][0].split(), *output, name, value]
+        code = run(command, *words)
+        out, err = capfd.readouterr()
+        said = f"nnth {command} {' '.join(words)}\n{err}"
+        assert code == 2, said
+        assert re.fullmatch(r"nnth: error: [^\n]+\n", err), said
+        plain = name.strip("-")
+        shown = [plain, plain.replace("-", "_"), value] if value else [plain]
+        assert any(word in err for word in shown), said
+        assert out == "", said
+        assert sorted(files.iterdir()) == before, said
+
+
+@pytest.mark.parametrize(("command", "words"), [(c, w) for c in CALLS for w in CALLS[c]])
+def test_threads_change_no_byte(
+    command: str, words: str, files: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shown = []
+    for threads in ("1", "2", "3", "7"):
+        assert run(command, *words.split(), "--format", "csv", "--threads", threads) == 0
+        shown.append(capfd.readouterr().out)
+    assert shown[0].count("\n") > 1
+    assert len(set(shown)) == 1
+
+
+# Calls of some seconds at least, that would write a file. The others are over too soon.
+LONG = {
+    "kernel": "--act tanh --method quadrature --depth 100000 --rho 0.3 --cb 0.2 --cw 1.3",
+    "gram": "big.npy --act gelu --depth 200",
+    "predict": "--x big.npy --y big.npy --x-test big.npy --times log:1:100:50 --samples 500",
+    "critical": "--act z*sigmoid(1.702*z) --depth 10000000",
+    "phase": "--act sin(3*z)+z --cw 0.1:8:400 --cb 0:3:400",
+    "gp": "--samples 10000000 --depth 20",
+    "hermite": "--act tanh(300*(z-3))+sin(40*z) --dual --terms 10000",
+    "rates": "--training --width 400,800 --samples 200 --steps 5000",
+    "catapult": "--sweep --m 4096 --samples 2000",
+    "lazy": "--width 4096,65536 --p 100 --samples 100",
+    "regions": "--widths 1000,1000,1000",
+    "paths": "--sampler dense --width 512 --depth 50",
+    "sweep": "paths --vary width=5:500:400 --samples 1000000",
+    "verify": "",
+}
+
+
+@pytest.mark.parametrize("command", LONG)
+def test_an_interrupt_at_any_time_is_quick_and_leaves_nothing(command: str, files: Path) -> None:
+    np.save(files / "big.npy", np.random.default_rng(1).normal(size=(1500, 20)))
+    before = sorted(files.iterdir())
+    words = [command, *LONG[command].split(), "-o", output_of(command), "--quiet"]
+    work = random.Random(command).uniform(0.1, 1.2)  # from the first imports on
+    out, err = interrupted(*words, cwd=files, work=work)
+    assert out == ""
+    assert re.fullmatch(r"(nnth: interrupted: [^\n]+\n)?", err), err
+    left = sorted(files.iterdir())
+    # A sweep keeps the points that are done, each a whole line.
+    assert left == before or (command == "sweep" and left[-1].read_text().endswith("\n"))

@@ -1,0 +1,265 @@
+"""Quadratic models: closed forms against flows, networks against finite differences."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.linalg import expm, solve_continuous_lyapunov
+
+from nnth import QuadraticModel, load_model, quadratic, random_model, random_network
+from nnth.activation import activation
+from nnth.gradient_flow import StiffFlowError, flow
+from nnth.quadratic.expansion import small_net
+from nnth.quadratic.model import quadratic_model
+from nnth.quadratic.solution import Solution
+from nnth.quadratic.statements import STATEMENTS
+from nnth.statement import Run
+
+
+def both_orders(model: QuadraticModel, times: list[float]) -> np.ndarray:
+    """theta^F and theta^I by their equations, written out point by point."""
+    p = model.p
+
+    def slope(state: np.ndarray) -> np.ndarray:
+        f, i = state[:p], state[p:]
+        of_f, of_i = np.zeros(p), np.zeros(p)
+        for a in range(model.n):
+            phi, psi = model.phi[:, a], model.psi[a]
+            r = phi @ f - model.y[a]
+            of_f -= phi * r
+            of_i -= phi * (phi @ i) + r * (psi @ f) + 0.5 * phi * (f @ psi @ f)
+        return np.concatenate([of_f, of_i])
+
+    return flow(slope, np.concatenate([model.theta0, np.zeros(p)]), times, tolerance=1e-13)
+
+
+def rank_deficient(n: int, p: int, rank: int) -> QuadraticModel:
+    random = np.random.default_rng(3)
+    model = random_model(p, n, seed=4)
+    phi = random.standard_normal((p, rank)) @ random.standard_normal((rank, n)) / 3.0
+    return quadratic_model(phi, model.psi, model.y, model.theta0)
+
+
+def degenerate() -> QuadraticModel:
+    """K = I, where all rates and sums of rates meet."""
+    model = random_model(8, 3, seed=2)
+    return quadratic_model(np.eye(8)[:, :3], model.psi, model.y, model.theta0)
+
+
+def resonant() -> QuadraticModel:
+    """Rates 1, 2, 4: sums of two are a third, where a convolution is t e^(-k t)."""
+    model = random_model(8, 3, seed=2)
+    phi = np.eye(8)[:, :3] * np.sqrt([1.0, 2.0, 4.0])
+    return quadratic_model(phi, model.psi, model.y, model.theta0)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [random_model(20, 5), random_model(6, 10), random_model(4, 4, seed=1), degenerate(),
+     resonant(), rank_deficient(6, 9, 3)],
+    ids=["few points", "many points", "square", "degenerate", "resonant", "rank deficient"],
+)  # fmt: skip
+def test_closed_form_against_flow(model: QuadraticModel) -> None:
+    solution = Solution(model)
+    times = [0.1, 1.0, 7.0]
+    states = both_orders(model, times)
+    for time, state in zip(times, states, strict=True):
+        first = solution.theta_i(time)
+        assert np.linalg.norm(solution.theta_f(time) - state[: model.p]) < 1e-11
+        off = np.linalg.norm(first.par + first.perp - state[model.p :])
+        # The issue asks for 1e-9; the flow is to 1e-13 a step.
+        assert off < 1e-10 * np.linalg.norm(state[model.p :])
+        assert (
+            np.linalg.norm(solution.along(first.perp)) < 1e-11 * np.linalg.norm(first.perp) + 1e-13
+        )
+
+
+def test_the_limit_by_the_lyapunov_equation() -> None:
+    model = random_model(20, 5)
+    kernel = model.phi.T @ model.phi
+    r0 = model.phi.T @ model.theta0 - model.y
+    s = solve_continuous_lyapunov(kernel, np.outer(r0, r0))
+    inverse = np.linalg.inv(kernel)
+    star = model.theta0 - model.phi @ inverse @ r0
+    y_i = np.array([-0.5 * star @ psi @ star for psi in model.psi])
+    inner = sum(
+        model.psi[a] @ (star * (inverse @ r0)[a] + model.phi @ inverse @ s[:, a])
+        for a in range(model.n)
+    )
+    perp = -(inner - model.phi @ inverse @ (model.phi.T @ inner))
+    first = Solution(model).theta_i(math.inf)
+    assert first.par == pytest.approx(model.phi @ inverse @ y_i, abs=1e-11)
+    assert first.perp == pytest.approx(perp, abs=1e-11)
+
+
+def test_features_against_the_matrix_exponential() -> None:
+    model, time = random_model(7, 3), 0.8
+    solution = Solution(model)
+    gap = np.eye(7) - expm(-time * model.phi @ model.phi.T)
+    change = model.psi @ (gap @ (solution.theta_star - model.theta0))
+    assert solution.features(time) == pytest.approx(change, abs=1e-12)
+
+
+def test_the_table_says_so() -> None:
+    table = quadratic().table
+    orders = table["eps"] == 0.0
+    assert table["deviation"][orders].max() < 1e-9
+    slope = {q: table["slope"][table["quantity"] == q][0] for q in set(table["quantity"])}
+    assert abs(slope["residual"] - 2.0) < 0.02
+    assert abs(slope["residual of notes"] - 1.0) < 0.02
+    wrong = (table["quantity"] == "features") | (table["quantity"] == "theta_i_perp")
+    assert table["notes_deviation"][wrong].min() > 0.3
+
+
+def test_where_nothing_stops_the_orthogonal_part() -> None:
+    found = quadratic(rank_deficient(6, 9, 3), eps=[0.001])
+    table = found.table
+    last = (table["quantity"] == "theta_i_perp") & np.isinf(table["time"])
+    assert np.isinf(table["theory"][last]).all()
+    assert "grows for ever" in table["note"][last][0]
+    assert found.theta_i_perp is None
+    finite = quadratic(rank_deficient(6, 9, 3), eps=[0.001, 0.002], times=[1.0, 5.0]).table
+    assert abs(finite["slope"][finite["quantity"] == "residual"][0] - 2.0) < 0.02
+
+
+def test_stiff_models_are_integrated_or_left_out_with_a_note() -> None:
+    random = random_model(6, 2, seed=5)
+    for gap, reached in ((1e3, True), (1e13, False)):
+        phi = np.eye(6)[:, :2] * np.sqrt([1.0, 1.0 / gap])
+        table = quadratic(
+            quadratic_model(phi, random.psi, random.y, random.theta0), eps=[0.1]
+        ).table
+        flows = table["flow"][table["eps"] == 0.0]
+        assert np.isfinite(flows).all() == reached
+        assert all(("not integrated" in note) != reached for note in table["note"])
+        if reached:
+            assert np.nanmax(table["deviation"][table["eps"] == 0.0]) < 1e-6
+
+
+def test_a_flow_that_takes_too_long_says_so() -> None:
+    with pytest.raises(StiffFlowError, match="more than 10 steps"):
+        flow(lambda y: -y, np.ones(1), [1000.0], most_steps=10)
+    ends = flow(lambda y: -np.array([1.0, 900.0]) * y, np.ones(2), [0.0, 1.0], stiff=True)
+    assert ends == pytest.approx(np.array([[1.0, 1.0], [math.exp(-1.0), 0.0]]), abs=1e-9)
+
+
+@pytest.mark.parametrize("act", ["tanh", "gelu", "z**3 + sin(z)"])
+@pytest.mark.parametrize("widths", [(4,), (3, 2)])
+def test_networks_by_finite_differences(act: str, widths: tuple[int, ...]) -> None:
+    net = random_network(2, widths, cw=1.0, bias_var=0.1, seed=1)
+    x = np.random.default_rng(0).standard_normal((3, 2))
+    small = small_net(net, activation(act), x, np.zeros(3))
+    theta, size, p = small.start, 1e-5, len(small.start)
+    gradients = np.empty((3, p))
+    hessians = np.empty((3, p, p))
+    for k in range(p):
+        step = size * np.eye(p)[k]
+        gradients[:, k] = (small.outputs(theta + step) - small.outputs(theta - step)) / (2 * size)
+        hessians[:, k] = (small.gradients(theta + step) - small.gradients(theta - step)) / (
+            2 * size
+        )
+    # Differences: the square of the step, and rounding over it.
+    assert small.gradients(theta) == pytest.approx(gradients, abs=1e-8)
+    assert small.hessians(theta) == pytest.approx(hessians, abs=1e-8)
+
+
+def test_the_expansion_of_a_network_is_right_to_second_order() -> None:
+    net = random_network(3, (4,), cw=1.0, bias_var=0.0, seed=0)
+    x = np.random.default_rng(1).standard_normal((3, 3))
+    small = small_net(net, activation("tanh"), x, np.ones(3))
+    assert small.outputs(small.start) == pytest.approx(
+        np.tanh(x @ net.weights[0].T) @ net.weights[1][0], abs=1e-14
+    )
+    model = small.model()
+    way = np.random.default_rng(2).standard_normal(model.p)
+    off = []
+    for eps in (1e-2, 1e-3):
+        z = small.outputs(small.start) + eps * model.outputs(way, eps)
+        off.append(float(np.linalg.norm(small.outputs(small.start + eps * way) - z)))
+    assert math.log10(off[0] / off[1]) == pytest.approx(3.0, abs=0.1)
+
+
+def test_a_network_goes_as_its_expansion_says() -> None:
+    table = quadratic(net="random", widths="5", n=2, eps=(0.001, 0.002)).table
+    for name in ("residual of net", "net beside model"):
+        assert abs(table["slope"][table["quantity"] == name][0] - 2.0) < 0.02
+
+
+def test_files(tmp_path: Path) -> None:
+    model = random_model(4, 2)
+    arrays = {"Phi": model.phi, "Psi": model.psi, "y": model.y, "theta0": model.theta0}
+    np.savez(tmp_path / "model.npz", **arrays)
+    loaded = load_model(tmp_path / "model.npz")
+    assert loaded.phi.tolist() == model.phi.tolist()
+    np.savez(tmp_path / "bent.npz", **(arrays | {"Psi": np.arange(32.0).reshape(2, 4, 4)}))
+    assert "symmetric" in load_model(tmp_path / "bent.npz").note
+    for name, bad, said in (
+        ("Psi", np.zeros((2, 4, 3)), "Psi must be of shape"),
+        ("y", np.zeros((2, 1)), "y must have 1 dimensions"),
+        ("theta0", np.array([1.0, np.nan, 0, 0]), "not nan"),
+        ("Phi", np.array([["a"]]), "Phi must hold real numbers"),
+        ("y", np.array([None, 1], dtype=object), "pickle"),
+    ):
+        np.savez(tmp_path / "bad.npz", **(arrays | {name: bad}), allow_pickle=True)
+        with pytest.raises(ValueError, match=said):
+            load_model(tmp_path / "bad.npz")
+    np.savez(tmp_path / "short.npz", Phi=model.phi)
+    with pytest.raises(ValueError, match="has no Psi"):
+        load_model(tmp_path / "short.npz")
+    (tmp_path / "junk.npz").write_bytes(b"PK\x03\x04junk")
+    with pytest.raises(ValueError, match="cannot be read"):
+        load_model(tmp_path / "junk.npz")
+    with pytest.raises(ValueError, match="npz"):
+        load_model(tmp_path / "model.npy")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"p": 0}, "p must be at least 1"),
+        ({"n": 0}, "n must be at least 1"),
+        ({"eps": (0.0,)}, "eps must be above 0"),
+        ({"eps": (math.inf,)}, "eps must be above 0"),
+        ({"eps": ()}, "eps must be ascending"),
+        ({"times": (2.0, 1.0)}, "times must be ascending"),
+        ({"times": (-1.0,)}, "times must be above 0"),
+        ({"act": "tanh"}, "act must not be given without net"),
+        ({"net": "random", "p": 3}, "p must not be given with net"),
+        ({"net": "random", "inputs": np.ones((2, 2))}, "must be given together"),
+        ({"model": random_model(3, 2), "n": 3}, "n must not be given with model"),
+        ({"net": random_network(2, (3,), n_out=2)}, "must have one output"),
+        ({"threads": -1}, "threads must be at least 0"),
+    ],
+)
+def test_bad_arguments(arguments: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        quadratic(**arguments)
+
+
+def test_models_too_large_are_refused() -> None:
+    with pytest.raises(MemoryError, match="n p"):
+        quadratic(p=10_000, n=10)
+
+
+def test_extremes() -> None:
+    wild = quadratic(eps=[1e300]).table
+    assert "not integrated" in wild["note"][wild["quantity"] == "residual"][0]
+    early = quadratic(eps=[0.01], times=[1e-200]).table
+    assert early["theory"][0] == pytest.approx(early["flow"][0], rel=1e-12)
+    assert "kinks" in quadratic(net="random", act="relu", n=1, eps=[0.01]).table["note"][0]
+    # One of each; and a model with nothing to learn from.
+    assert np.isfinite(quadratic(p=1, n=1, eps=[0.01]).table["theory"]).all()
+    flat = quadratic_model(np.zeros((3, 2)), np.zeros((2, 3, 3)), np.ones(2), np.ones(3))
+    table = quadratic(flat, eps=[0.1], times=[1.0]).table
+    assert (table["theory"][table["eps"] == 0.0] == 0.0).all()
+
+
+@pytest.mark.parametrize("check", STATEMENTS)
+def test_statements_hold_and_those_of_the_notes_fail(check: Any) -> None:
+    for row in check(Run(quick=True)):
+        assert row.holds, row
+        assert math.isnan(row.notes) or not row.notes_hold, row
