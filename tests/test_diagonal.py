@@ -37,7 +37,7 @@ def test_plain_parameters_flow_to_the_same_end() -> None:
     """theta itself by an explicit method that knows of no invariant: off by its tolerance."""
     x, y = problem(3, 6, 1)
     d, theta0 = 6, np.linspace(0.5, 2.0, 6)
-    for alpha in (0.1, 1.0):
+    for alpha in (1.0,):
 
         def slope(_: float, theta: np.ndarray) -> np.ndarray:
             pull = 2.0 * x.T @ (x @ (theta[:d] ** 2 - theta[d:] ** 2) - y)
