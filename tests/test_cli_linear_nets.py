@@ -119,7 +119,7 @@ def test_mp_and_product_in_a_pipe(tmp_path: Path) -> None:
         (("product", "--sigma2", 0), "sigma2 must be positive, not 0"),
         (("bayes",), "x and y must be given, or norm2, p and n0"),
         (("bayes", *DESCRIBED, "--sigma2", "1,x"), "--sigma2 must be numbers"),
-        (("bayes", *DESCRIBED, "--sigma2", "nan"), "sigma2 must be positive"),
+        (("bayes", *DESCRIBED, "--sigma2", "nan"), "--sigma2 must be numbers"),
         (("bayes", *DESCRIBED, "--predict", "new.npy"), "--predict must come with --x"),
         (("bayes", *DESCRIBED, "--levels", "0.5"), "--levels must come with --predict"),
         (("bayes", "--norm2", 2, "--p", 50, "--n0", 50), "must be 1 <= P < n0"),

@@ -100,7 +100,7 @@ def test_modes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("--width 0", "widths must be from 1"),
+        ("--width 0", "width must be at least 1, not 0"),
         ("--widths 3 --depth 3", "--widths and --depth must not both be given"),
         ("--mu-moments 1,0.9", "mu4 must be at least 1 = mu2^2, not 9/10"),
         ("--mu-moments 1,3 --mu gaussian", "--mu and --mu-moments must not both be given"),

@@ -72,7 +72,7 @@ def test_pictures(files: list[str], tmp_path: Path) -> None:
 def test_predict_refuses_before_it_works(files: list[str], tmp_path: Path) -> None:
     assert "--width must come with --samples" in refusal("predict", *files, "--width", 8)
     assert "--plot must come with two" in refusal("predict", *files, "--plot", tmp_path / "a.png")
-    assert "must be times as" in refusal("predict", *files, "--times", "0,x")
+    assert "--times must be numbers" in refusal("predict", *files, "--times", "0,x")
     assert "--times must be numbers" in refusal("predict", *files, "--times", "1,soon")
     assert "times must be" in refusal("predict", *files, "--times", "1,-2")
     assert "must end in .npz" in refusal("predict", *files, "--solution", tmp_path / "law.csv")

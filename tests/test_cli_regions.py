@@ -151,7 +151,7 @@ def test_a_path_has_a_row_a_segment(tmp_path: Path) -> None:
         ("--domain box --box 0", "box must be finite and above 0, not 0"),
         ("--domain box --box nan", "box must be finite and above 0, not nan"),
         ("--n0 0", "n0 must be at least 1, not 0"),
-        ("--width 0", "widths must be from 1"),
+        ("--width 0", "width must be at least 1, not 0"),
         ("--widths 3,x", "widths must be whole numbers, as in 64,32 or 64*10,32, not 'x'"),
         ("--cw -1", "cw must be finite and at least 0, not -1"),
         ("--bias-var inf", "bias_var must be finite and at least 0, not inf"),

@@ -399,7 +399,7 @@ def test_failures_become_rows_and_are_tried_again_when_asked(tmp_path: Path) -> 
         ("kernel --vary rho=0,x", "invalid value for '--rho': 'x' is not a valid float"),
         ("kernel --vary rho=0,3", "rho must be within [-1, 1], not 3 (at rho 3.0)"),
         ("kernel --vary act=relu,nonsense", "nonsense"),
-        ("paths --vary width=4,0", "widths must be from 1"),
+        ("paths --vary width=4,0", "width must be at least 1, not 0"),
         ("regions --n0 9 --vary widths=4;4,4", "n0 must be at most 6"),
         ("kernel --vary rh=0", "kernel has no option 'rh'; it has rho"),
         ("kernel --dept 3 --vary rho=0", "no such option: --dept"),

@@ -30,7 +30,11 @@ LINES = [
     ("nnth gp --format ", ("table", "csv", "jsonl")),
     ("nnth paths --mu ra", ("rademacher",)),
     ("nnth sweep ", tuple(name for name in COMMANDS if name != "sweep")),
+    ("nnth rkhs ", ("spectrum", "fit", "sample")),
+    ("nnth rkhs spectrum --ke", ("--kernel",)),
+    ("nnth entropy --set sp", ("sphere",)),
     ("nnth sweep kernel --ac", ("--act",)),
+    ("nnth sweep rkhs spectrum --lev", ("--levels",)),
     ("nnth sweep kernel --vary rho=0:1:0.1 --act ta", ("tanh",)),
 ]
 

@@ -517,9 +517,13 @@ def test_one_input_is_a_matrix_of_one_entry() -> None:
     assert table["condition"].tolist() == [1.0, 1.0]
 
 
-@pytest.mark.parametrize("act", ["relu", "tanh", "step"])
-@pytest.mark.parametrize("cb", [0.0, 0.2])
-@pytest.mark.parametrize("rows", [1, 64, 100, 150])
+@pytest.mark.parametrize(
+    ("act", "cb", "rows"),
+    [
+        *(("relu", 0.0, 64), ("relu", 0.2, 1), ("relu", 0.2, 100), ("relu", 0.0, 150)),
+        *(("tanh", 0.0, 64), ("tanh", 0.2, 100), ("step", 0.2, 1), ("step", 0.0, 150)),
+    ],
+)
 def test_rows_are_those_of_the_whole_matrices(act: str, cb: float, rows: int) -> None:
     """Blocks are of 64 inputs or so: rows end within one, at its end, and with all."""
     x = np.random.default_rng(5).standard_normal((150, 3))

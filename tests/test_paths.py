@@ -13,6 +13,7 @@ from scipy import stats
 from nnth import ntk_moments, path_angles, path_distribution, path_spectrum, paths, sample_paths
 from nnth.paths.distribution import ks_distance, laws_of
 from nnth.paths.paths import asked_moments, draw, in_parts, kept_values, path_nets
+from nnth.plot import Lines
 
 PROMISED = ("quantity", "order", "exact", "mean", "stderr", "z", "asymptotic")
 
@@ -307,8 +308,11 @@ def test_matrix_bounds_have_their_chance() -> None:
 def test_dead_networks_have_no_place_on_a_logarithmic_axis() -> None:
     table = path_spectrum([[1.0, 0.0]], widths=(1, 1, 1), samples=200, seed=1)
     picture = table.plot
-    alive = np.sum(picture.density * np.diff(np.log(picture.edges)))
-    assert np.isfinite(picture.edges).all()
+    assert isinstance(picture, Lines)
+    assert picture.bars is not None
+    _, edges, density, _ = picture.bars
+    alive = np.sum(density * np.diff(np.log(edges)))
+    assert np.isfinite(edges).all()
     assert 0.0 < alive < 0.5  # each of three layers is dead half the time
 
 

@@ -1,6 +1,7 @@
 """Learning rates: contributions of layers, descent on data, lazy and mean-field training."""
 
 import itertools
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -359,6 +360,16 @@ def test_exponents_and_the_explosion() -> None:
         assert pick(table, "mean", regime=name, quantity="loss").max() < 0.5
     exploded = pick(table, "mean", regime="mean field at rate 1", quantity="first_step")
     assert exploded.min() > 10.0
+
+
+def test_the_lines_of_theory_go_through_the_largest_width() -> None:
+    picture = training_scalings(widths=(8, 16, 64), samples=3, steps=5).plot
+    assert len(picture.lines) == len(picture.points) > 3
+    for (_, n, theory), (label, sizes, mean, _) in zip(picture.lines, picture.points, strict=True):
+        assert n.tolist() == sizes.tolist() == [8, 16, 64]
+        assert theory[-1] == pytest.approx(mean[-1], rel=1e-12)
+        power = float(re.search(r"n\^\{(.*?)\}", label)[1])
+        assert theory[0] / theory[-1] == pytest.approx((8 / 64) ** power, rel=1e-12)
 
 
 def test_a_kink_makes_the_lazy_kernel_move_by_the_root() -> None:

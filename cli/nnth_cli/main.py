@@ -13,10 +13,13 @@ from typer.main import get_command
 
 # Each is a function of its own name in a module of its own name, imported only when needed.
 COMMANDS = (
-    "kernel", "gram", "predict", "critical", "phase", "gp", "hermite", "rates", "catapult",
-    "quadratic", "lazy", "regions", "paths", "diagonal", "margin", "sgd", "mp", "product", "bayes",
-    "sweep", "verify", "lectures",
+    "kernel", "gram", "predict", "rkhs", "entropy", "critical", "phase", "gp", "hermite", "rates",
+    "catapult", "quadratic", "lazy", "regions", "paths", "diagonal", "margin", "sgd", "mp",
+    "product", "bayes", "sweep", "verify", "lectures",
 )  # fmt: skip
+
+# Those that are groups: their module has a function for each of their own commands.
+GROUPS = {"rkhs": ("spectrum", "fit", "sample")}
 
 EXAMPLES = """
 \b
@@ -35,7 +38,28 @@ INTERRUPTED = 128 + signal.SIGINT
 READER_GONE = 128 + signal.SIGPIPE
 
 
-class Commands(TyperGroup):
+class Group(TyperGroup):
+    """Commands under one name, which says what there is where a name is missing or wrong."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args and not self.invoke_without_command and not ctx.resilient_parsing:
+            ctx.fail(f"{ctx.info_name} must be followed by one of {self._names(ctx)}")
+        return super().parse_args(ctx, args)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        names = self.list_commands(ctx)
+        if args[0] not in names and not ctx.resilient_parsing:
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], names)
+            ctx.fail(f"there is no command {args[0]!r}; there is {self._names(ctx, near)}")
+        return super().resolve_command(ctx, args)
+
+    def _names(self, ctx: Any, names: Sequence[str] = ()) -> str:
+        return ", ".join(names or self.list_commands(ctx))
+
+
+class Commands(Group):
     """The group of all commands, each loaded when it is called or its help is asked for."""
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -44,23 +68,39 @@ class Commands(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         return load(cmd_name) if cmd_name in COMMANDS else None
 
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        name = args[0]
-        if name not in COMMANDS and not ctx.resilient_parsing:
-            from difflib import get_close_matches
-
-            near = get_close_matches(name, COMMANDS) or COMMANDS
-            ctx.fail(f"there is no command {name!r}; there is {', '.join(near)}")
-        return super().resolve_command(ctx, args)
-
 
 def load(name: str) -> Any:
-    """The command of this name, from its own module."""
-    module = import_module(f"nnth_cli.commands.{name}")
-    single = typer.Typer(add_completion=False, rich_markup_mode=None)
-    kind = getattr(module, "Command", None)  # of a command that reads its arguments in its own way
-    single.command(name, cls=kind, context_settings=HELP_NAMES)(getattr(module, name))
-    return get_command(single)
+    """The command of this name, from its own module, or the group; `rkhs fit` is one of a group."""
+    made = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None)
+    if name in GROUPS:
+        for own in GROUPS[name]:
+            made.command(own, context_settings=HELP_NAMES)(function_of(f"{name} {own}"))
+        made.callback(help=_module_of(name).__doc__)(lambda: None)
+        group = get_command(made)
+        group.context_settings.update(HELP_NAMES)
+        return group
+    kind = getattr(_module_of(name), "Command", None)  # reads its arguments in its own way
+    own = name.rpartition(" ")[2]
+    made.command(own, cls=kind, context_settings=HELP_NAMES)(function_of(name))
+    return get_command(made)
+
+
+def function_of(name: str) -> Any:
+    """The function of a command, or of one of a group."""
+    return getattr(_module_of(name), name.rpartition(" ")[2])
+
+
+def names_of_commands() -> list[str]:
+    """All commands; instead of a group those that it has, as `rkhs fit`."""
+    return [
+        full
+        for name in COMMANDS
+        for full in ([f"{name} {own}" for own in GROUPS[name]] if name in GROUPS else [name])
+    ]
+
+
+def _module_of(name: str) -> Any:
+    return import_module(f"nnth_cli.commands.{name.partition(' ')[0]}")
 
 
 app = typer.Typer(cls=Commands, rich_markup_mode=None, context_settings=HELP_NAMES, epilog=EXAMPLES)

@@ -1,4 +1,4 @@
-"""`{command} kernel`: what `nnth kernel --help` says, as a part of a page."""
+"""`{command} kernel`: what `nnth kernel --help` says, as a part of a page; of a group, of each."""
 
 import re
 from typing import Any
@@ -7,7 +7,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from nnth_cli.main import COMMANDS, load
+from nnth_cli.main import COMMANDS, GROUPS, load
 
 
 class CommandOptions(SphinxDirective):
@@ -19,6 +19,11 @@ class CommandOptions(SphinxDirective):
         name = self.arguments[0]
         if name not in COMMANDS:
             raise self.error(f"there is no command {name}")
+        if name in GROUPS:
+            return [node for own in GROUPS[name] for node in self.help_of(f"{name} {own}")]
+        return self.help_of(name)
+
+    def help_of(self, name: str) -> list[nodes.Node]:
         command = load(name)
         with command.make_context(f"nnth {name}", [], resilient_parsing=True) as context:
             usage = " ".join([f"nnth {name}", *command.collect_usage_pieces(context)])

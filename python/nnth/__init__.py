@@ -6,6 +6,7 @@ from nnth.catapult import catapult, catapult_phases
 from nnth.criticality import critical, critical_decay, phase
 from nnth.data import load_data
 from nnth.diagonal import DiagonalPath, diagonal
+from nnth.entropy import entropy
 from nnth.gp import LayerSample, Vertex, four_point_vertex, gp, sample_layers
 from nnth.gram import Gram, gram
 from nnth.hermite import hermite, hermite_dual
@@ -55,6 +56,14 @@ from nnth.regions import (
     regions_on_plane,
     regions_through,
 )
+from nnth.rkhs import (
+    Determinantal,
+    KernelFit,
+    rkhs_fit,
+    rkhs_learning_curve,
+    rkhs_sample,
+    rkhs_spectrum,
+)
 from nnth.sgd import (
     circle_relations,
     net_relations,
@@ -72,8 +81,10 @@ __all__ = [
     "Arrangement",
     "Cells",
     "Classifier",
+    "Determinantal",
     "DiagonalPath",
     "Gram",
+    "KernelFit",
     "LayerSample",
     "MarchenkoPastur",
     "MarginFlow",
@@ -99,6 +110,7 @@ __all__ = [
     "critical_decay",
     "descent_rates",
     "diagonal",
+    "entropy",
     "four_point_vertex",
     "gp",
     "gram",
@@ -140,6 +152,10 @@ __all__ = [
     "regions_on_plane",
     "regions_through",
     "regression_relations",
+    "rkhs_fit",
+    "rkhs_learning_curve",
+    "rkhs_sample",
+    "rkhs_spectrum",
     "sample_grams",
     "sample_layers",
     "sample_paths",

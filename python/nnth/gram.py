@@ -139,7 +139,7 @@ def gram_rows(
     data: `(m, n_0)`; rows: 1 to m. Time and memory are those of the entries that are returned.
     Raises as `gram` does.
     """
-    _require_memory(rows, len(data), 2 if kernel == "both" else 1)
+    require_memory(rows, len(data), 2 if kernel == "both" else 1)
     begin()
     nngp, ntk = (
         np.empty((rows, len(data))) if kernel in (name, "both") else None
@@ -151,7 +151,8 @@ def gram_rows(
     return GramRows(nngp, ntk, nngp_diagonal, ntk_diagonal, error, route)
 
 
-def _require_memory(rows: int, inputs: int, matrices: int) -> None:
+def require_memory(rows: int, inputs: int, matrices: int) -> None:
+    """Raise MemoryError, with the size, when matrices `(rows, inputs)` would not fit."""
     needed = 8 * matrices * rows * inputs
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if needed > _SHARE_OF_MEMORY * free:

@@ -27,9 +27,15 @@ _TARGET = "nnth.target"
 
 
 def names_of_commands() -> list[str]:
-    from nnth_cli.main import COMMANDS
+    """What can be swept."""
+    from nnth_cli.main import names_of_commands
 
-    return [name for name in COMMANDS if name != "sweep"]
+    return [name for name in names_of_commands() if name != "sweep"]
+
+
+def completed_names(incomplete: str) -> list[str]:
+    """What may come first; `rkhs` for all of a group, as shells complete one word."""
+    return list(dict.fromkeys(name.partition(" ")[0] for name in names_of_commands()))
 
 
 class Command(TyperCommand):
@@ -44,13 +50,15 @@ class Command(TyperCommand):
         return own + [parameter for parameter in target.params if parameter.name not in names]
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        from nnth_cli.main import GROUPS, load
+
+        if len(args) > 1 and args[1] in GROUPS.get(args[0], ()):  # one of a group, as `rkhs fit`
+            args = [" ".join(args[:2]), *args[2:]]
         plan = _plan_of(args[0]) if args and not args[0].startswith("-") else None
         if plan is None:
             if args and args[0] not in ctx.help_option_names and not ctx.resilient_parsing:
                 ctx.fail(f"the command to sweep must come first, before {args[0]}")
             return super().parse_args(ctx, args)
-        from nnth_cli.main import load
-
         if plan.command not in names_of_commands():
             from difflib import get_close_matches
 
@@ -82,9 +90,10 @@ def sweep(
     command: Annotated[
         str,
         typer.Argument(
-            help="A command of nnth, or a .toml file; what follows may be its options as well.",
+            help="A command of nnth, of a group as rkhs fit, or a .toml file; what follows may be "
+            "its options as well.",
             metavar="COMMAND|FILE.toml",
-            autocompletion=names_of_commands,
+            autocompletion=completed_names,
         ),
     ],
     vary: Annotated[

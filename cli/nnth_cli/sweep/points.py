@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache, partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from nnth.sweep.sweep import grid, identity, point_seed
 from nnth.table import Parameter, Table
 from nnth.work import draw_part, from_parts, rehearse
 from nnth_cli.command import Call, given
-from nnth_cli.main import explain, load
+from nnth_cli.main import explain, function_of, load
 
 # What the sweep does for all points at once; not what a point is.
 SHARED = ("format", "output", "append", "plot", "threads", "quiet")
@@ -196,5 +195,5 @@ def _table(point: Point, threads: int) -> Table:
 @lru_cache(maxsize=8)
 def _computation(name: str) -> tuple[Any, dict[str, Any]]:
     """What a command computes, as a function of its options, and their defaults as it gets them."""
-    computation = getattr(import_module(f"nnth_cli.commands.{name}"), name).compute
+    computation = function_of(name).compute
     return computation, Options(name).parsed_defaults()

@@ -1,0 +1,87 @@
+"""How far is kernel ridge regression of 5000 points from the speed of LAPACK?
+
+    python bench/bench_rkhs.py [--inputs 5000] [--tests 1000]
+
+`nnth.rkhs_fit` with the kernel rbf:3 on ten-dimensional normal inputs, everything included: kernel,
+Cholesky factor, coefficients, log marginal likelihood, points left out, condition, predictions and
+their variances at the tests. Beside it SciPy: the factor alone (LAPACK's dpotrf), and factor with
+inverse (dpotri), which points left out need. One thread, processor time, rounds alternate; the
+coefficients are compared before a time is believed. Appends a row to bench/bench_rkhs.csv.
+"""
+
+import os
+
+os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"  # before NumPy is loaded
+
+import argparse
+import csv
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import scipy
+from machine import cpu_model
+from scipy.linalg import lapack
+from scipy.spatial.distance import cdist
+
+from nnth import rkhs_fit
+
+RIDGE, SCALE = 0.1, 3.0
+MOST_DIFFERENCE = 1e-9  # of the largest coefficient: rounding times a condition of 1e5
+
+
+def seconds(work: Callable[[], object]) -> float:
+    begin = time.process_time()
+    work()
+    return time.process_time() - begin
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--inputs", type=int, default=5000)
+    parser.add_argument("--tests", type=int, default=1000)
+    parser.add_argument("--rounds", type=int, default=3)
+    args = parser.parse_args()
+    random = np.random.default_rng(0)
+    x, tests = random.normal(size=(args.inputs, 10)), random.normal(size=(args.tests, 10))
+    y = np.sin(x[:, 0]) + 0.1 * random.normal(size=args.inputs)
+    matrix = np.exp(-cdist(x, x, "sqeuclidean") / (2.0 * SCALE**2)) + RIDGE * np.eye(args.inputs)
+    factor = lapack.dpotrf(matrix.T, lower=1)[0]
+    alpha = lapack.dpotrs(factor, y, lower=1)[0]
+    found = rkhs_fit(x, y, f"rbf:{SCALE}", ridge=RIDGE, threads=1)
+    difference = float(np.abs(found.alpha[:, 0] - alpha).max() / np.abs(alpha).max())
+    if difference > MOST_DIFFERENCE:
+        raise SystemExit(f"the coefficients differ by {difference:.1g} of the largest")
+    work: dict[str, Callable[[], object]] = {
+        "fit": lambda: rkhs_fit(x, y, f"rbf:{SCALE}", ridge=RIDGE, threads=1),
+        "fit_and_predict": lambda: rkhs_fit(x, y, f"rbf:{SCALE}", ridge=RIDGE, at=tests, threads=1),
+        "factor": lambda: lapack.dpotrf(matrix.T, lower=1),
+        "inverse": lambda: lapack.dpotri(factor, lower=1),
+    }
+    times = [{name: seconds(job) for name, job in work.items()} for _ in range(args.rounds)]
+    median = {name: statistics.median(t[name] for t in times) for name in work}
+    ratios = [t["fit"] / (t["factor"] + t["inverse"]) for t in times]
+    row = {
+        "inputs": args.inputs, "tests": args.tests,
+        **{f"{name}_seconds": value for name, value in median.items()},
+        "ratio": statistics.median(ratios), "least_ratio": min(ratios), "most_ratio": max(ratios),
+        "difference": difference, "rounds": args.rounds, "load": os.getloadavg()[0],
+        "cpu": cpu_model(), "python": platform.python_version(),
+        "numpy": np.__version__, "scipy": scipy.__version__,
+    }  # fmt: skip
+    text = (f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in row.items())
+    print("  ".join(text), flush=True)
+    path = Path(__file__).with_suffix(".csv")
+    new = not path.exists()
+    with path.open("a", newline="") as stream:
+        writer = csv.DictWriter(stream, row)
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""Finite sets of functions: covers by the farthest first, projections, random ones measured."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnth.entropy.body import Bracket
+from nnth.random import normals
+
+Floats = NDArray[np.float64]
+
+# Johnson & Lindenstrauss as in Dasgupta & Gupta (2003): m >= 4 ln k/(e^2/2 - e^3/3) dimensions keep
+# squared distances of k points within 1 +- e. With e = 3/5 lengths differ by a factor of 2.
+DISTORTION: Final = 0.6
+_RATE: Final = DISTORTION**2 / 2.0 - DISTORTION**3 / 3.0
+_MOST_PAIRS: Final = 400  # points, all of whose pairs are measured
+
+
+def projected_dimension(points: int) -> int:
+    """Return how many dimensions are enough for so many points."""
+    return math.ceil(4.0 * math.log(points) / _RATE)
+
+
+@dataclass(frozen=True, eq=False)
+class FiniteSet:
+    """Functions `(functions, points)` by their values, in L2 of the points' mean or the sup norm.
+
+    The farthest-first radius rho after k centres (Gonzalez 1985) brackets the best of k balls:
+    k + 1 functions are rho apart and two of them share a ball, so it is in [rho/2, rho].
+    """
+
+    values: Floats
+    hilbert: bool
+    centres: int  # as many as are asked for
+    seed: int = 0
+
+    @cached_property
+    def vectors(self) -> Floats:
+        """The functions, scaled so that distances are Euclidean or of the sup norm."""
+        return self.values / math.sqrt(self.values.shape[1]) if self.hilbert else self.values
+
+    @cached_property
+    def cover(self) -> tuple[NDArray[np.intp], Floats]:
+        """Centres, each the farthest from those before, and radii after 1, 2, ... of them."""
+        vectors, count = self.vectors, min(self.centres, len(self.values))
+        middle = self._distances(vectors.mean(axis=0))
+        chosen, radii = [int(middle.argmin())], []
+        nearest = self._distances(vectors[chosen[0]])
+        while True:
+            farthest = int(nearest.argmax())
+            radii.append(float(nearest[farthest]))
+            if radii[-1] == 0.0 or len(chosen) == count:
+                return np.array(chosen), np.array(radii)
+            chosen.append(farthest)
+            nearest = np.minimum(nearest, self._distances(vectors[farthest]))
+
+    def _distances(self, one: Floats) -> Floats:
+        gaps = self.vectors - one
+        if self.hilbert:
+            return np.asarray(np.sqrt(np.einsum("ij,ij->i", gaps, gaps)))
+        return np.asarray(np.abs(gaps).max(axis=1))
+
+    def entropy(self, n: int) -> Bracket:
+        radii = self.cover[1]
+        k = min(2**n, len(radii))
+        radius = float(radii[k - 1])
+        if n == 0 and not self.hilbert:  # the middle of all values at each point
+            spread = float(np.ptp(self.values, axis=0).max()) / 2.0
+            return Bracket(spread, spread)
+        return Bracket(radius / 2.0, radius)
+
+    def least(self, n: int) -> float:
+        return self.entropy(n).lower
+
+    def most(self, n: int) -> float:
+        return self.entropy(n).upper
+
+    def asymptotic(self, n: int) -> float:
+        return math.nan
+
+    @cached_property
+    def _principal(self) -> tuple[Floats, Floats]:
+        """Mean squares off the best n dimensions, and coefficients in principal directions."""
+        left, sizes, _ = np.linalg.svd(self.vectors, full_matrices=False)
+        squares = np.cumsum((sizes**2)[::-1])[::-1] / len(self.values)
+        noise = max(self.vectors.shape) * np.finfo(float).eps * sizes[0]
+        return np.append(squares, 0.0), left * np.where(sizes > noise, sizes, 0.0)
+
+    def kolmogorov(self, n: int) -> Bracket:
+        """Between the mean square off the principal directions, which is least, and its largest."""
+        if not self.hilbert:
+            radius = float(np.abs(self.values).max())
+            return Bracket(radius, radius) if n == 0 else Bracket(0.0, radius)
+        squares, scores = self._principal
+        if n >= scores.shape[1]:
+            return Bracket(0.0, 0.0)
+        rest = scores[:, n:]
+        largest = math.sqrt(float(np.einsum("ij,ij->i", rest, rest).max()))
+        return Bracket(min(math.sqrt(float(squares[n])), largest), largest)
+
+    def stable(self, n: int) -> Bracket:
+        """At most d_n, by the projection; in the sup norm at most eps_0."""
+        if not self.hilbert:
+            return Bracket(0.0, self.entropy(0).upper)
+        return Bracket(0.0, min(self.kolmogorov(n).upper, self.entropy(0).upper))
+
+    def distortion(self, n: int) -> tuple[int, float, float]:
+        """Return the least and largest ratio of squared distances of 2^n centres, projected.
+
+        By a Gaussian matrix to the dimension that the lemma asks for; of the first 400 centres.
+        Returns dimension, least and largest; NaN where there is no pair.
+        """
+        centres = self.vectors[self.cover[0][: min(2**n, _MOST_PAIRS)]]
+        k, size = centres.shape
+        if k < 2:
+            return 0, math.nan, math.nan
+        m = projected_dimension(2**n)
+        matrix = normals(self.seed, n, size * m).reshape(size, m) / math.sqrt(m)
+        upper = np.triu_indices(k, 1)
+        before, after = (_squares(vectors)[upper] for vectors in (centres, centres @ matrix))
+        apart = before > 0.0
+        if not apart.any():
+            return m, math.nan, math.nan
+        ratios = after[apart] / before[apart]
+        return m, float(ratios.min()), float(ratios.max())
+
+
+def _squares(vectors: Floats) -> Floats:
+    """Return squared distances of all pairs, from the centre, where they lose least."""
+    centred = vectors - vectors.mean(axis=0)
+    sizes = np.einsum("ij,ij->i", centred, centred)
+    return np.asarray(np.maximum(sizes[:, None] + sizes - 2.0 * centred @ centred.T, 0.0))

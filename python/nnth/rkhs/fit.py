@@ -1,0 +1,261 @@
+"""Regression in the Hilbert space of a kernel, on data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnth.checks import whole
+from nnth.data import Data, data_of, file_name, targets_of
+from nnth.data_kernel import Progress, kernel_of
+from nnth.kernel import Ntk
+from nnth.plot import Lines
+from nnth.rkhs.learning_curve import drawn_errors, expected_error
+from nnth.rkhs.regression import Regression, regression
+from nnth.table import Meta, Table
+from nnth.work import sampled
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class KernelFit:
+    """Kernel ridge regression on a data set; see `rkhs_fit`.
+
+    x, y: the data; at, y_at: test points and their targets, where given. solution: the arrays.
+    """
+
+    x: Floats
+    y: Floats
+    at: Floats | None
+    y_at: Floats | None
+    solution: Regression
+    meta: Meta
+
+    @property
+    def alpha(self) -> Floats:
+        """Coefficients `(m, outputs)` of f = sum_i alpha_i K(x_i, .)."""
+        return self.solution.alpha
+
+    def summary(self) -> Table:
+        """Return a row for each output, as `nnth rkhs fit` prints them."""
+        found, outputs = self.solution, self.y.shape[1]
+        columns: dict[str, Any] = {
+            "output": np.arange(outputs),
+            "rkhs_norm2": found.norm2,
+            "log_marginal": found.log_marginal,
+            "loo_error": np.mean((found.left_out - self.y) ** 2, axis=0),
+            "train_error": np.mean((found.fitted - self.y) ** 2, axis=0),
+        }
+        if self.at is not None:
+            if self.y_at is not None:
+                columns["test_error"] = np.mean((found.prediction - self.y_at) ** 2, axis=0)
+            columns["variance"] = np.full(outputs, found.variance.mean())
+            columns["variance_error"] = np.full(outputs, found.variance_error)
+        columns |= {
+            "effective_dimension": np.full(outputs, found.effective_dimension),
+            "gradient": found.gradient,
+            "residual": found.residual,
+            "condition": np.full(outputs, found.condition),
+            "error": found.error,
+        }
+        return Table(columns, self.meta, plot=self._picture())
+
+    def arrays(self) -> dict[str, Floats]:
+        """Return alpha, fitted and left_out, and where there are tests prediction and variance."""
+        found = self.solution
+        arrays = {"alpha": found.alpha, "fitted": found.fitted, "left_out": found.left_out}
+        if self.at is not None:
+            arrays |= {"prediction": found.prediction, "variance": found.variance}
+        return arrays
+
+    def _picture(self) -> Lines:
+        found = self.solution
+        if self.at is not None and self.at.shape[1] == 1:
+            order = np.argsort(self.at[:, 0])
+            t, mean = self.at[order, 0], found.prediction[order, 0]
+            deviation = np.sqrt(np.maximum(found.variance[order], 0.0))
+            return Lines(
+                lines=((r"$f(x) \pm$ s.d.", t, mean),),
+                bands=((t, mean - deviation, mean + deviation),),
+                points=(("data", self.x[:, 0], self.y[:, 0], None),),
+                x_label="$x$",
+                y_label="$f(x)$",
+            )
+        ends = np.array([self.y.min(), self.y.max()])
+        return Lines(
+            lines=(("prediction = target", ends, ends),),
+            points=(("left out", self.y.ravel(), found.left_out.ravel(), None),),
+            x_label="target $y_i$",
+            y_label="prediction without it, $f_{-i}(x_i)$",
+        )
+
+
+def rkhs_fit(
+    x: Data,
+    y: Data,
+    kernel: str = "rbf:1",
+    act: str = "relu",
+    *,
+    ridge: float = 1e-3,
+    at: Data | None = None,
+    y_at: Data | None = None,
+    depth: int = 1,
+    cb: float | None = None,
+    cw: float | None = None,
+    ntk: Ntk = "ntk",
+    threads: int = 0,
+    progress: Progress | None = None,
+) -> KernelFit:
+    """Return the regression of data in the Hilbert space H_K of a kernel.
+
+    f minimises (1/2) sum (y_i - f(x_i))^2 + (ridge/2) |f|^2: f = sum alpha_i K(x_i, .), alpha = (K
+    + ridge)^-1 y. It is the mean of a Gaussian process of covariance K whose values are seen with
+    noise of variance `ridge`; its variance at z is K(z, z) - k_z' (K + ridge)^-1 k_z.
+
+    x: `(m, n_0)`; y: `(m,)` or `(m, outputs)`; at, y_at: test points and their targets; arrays or
+        files. kernel: "rbf:S", or "nngp" or "ntk" of a network (act, depth, cb, cw, ntk as in
+        `nnth.kernel`). ridge: finite, at least 0.
+
+    Returns a KernelFit. `summary()` has a row an output: rkhs_norm2 = alpha' K alpha; log_marginal,
+    the log density of y; loo_error, the mean square error at each point of the function fitted
+    without it, alpha_i/((K + ridge)^-1)_ii; train_error; with `at` test_error (with y_at), the mean
+    `variance` of f and variance_error, an estimate of the largest error of one;
+    effective_dimension, tr K (K + ridge)^-1; gradient, the largest derivative of the objective
+    along any K(z, .) of a training or test point, over that at f = 0, 0 by the representer theorem;
+    residual of the linear system over the largest target; condition of K + ridge (1-norm); error,
+    an estimate of that of a prediction.
+
+    Accuracy: a step of iterative refinement; alpha, norms and log densities lose the digits that
+    `condition` says, predictions far fewer. Cost: the kernels, O(m^3) twice a Cholesky
+    factorisation, O(tests m^2); memory two matrices.
+    Raises ValueError for arguments out of range and for a matrix that is singular to rounding.
+
+    Source: Kimeldorf & Wahba (1971); Rasmussen & Williams (2006), eqs. 2.25-2.30, 5.10-5.12.
+    """
+    inputs, targets = data_of(x, "x"), targets_of(y, "y")
+    tests, answers = _tests(inputs, targets, at, y_at)
+    _check(inputs, targets, ridge)
+    chosen = kernel_of(kernel, act, depth=depth, cb=cb, cw=cw, ntk=ntk)
+    data = inputs if tests is None else np.concatenate((inputs, tests))
+    rows = chosen.rows(data, len(inputs), threads=threads, progress=progress)
+    parameters = {
+        "x": file_name(x), "y": file_name(y), "at": file_name(at), "y_at": file_name(y_at),
+        **chosen.parameters, "ridge": ridge, "inputs": len(inputs), "n0": inputs.shape[1],
+    }  # fmt: skip
+    found = regression(rows, targets, ridge)
+    return KernelFit(inputs, targets, tests, answers, found, Meta("rkhs fit", parameters))
+
+
+def rkhs_learning_curve(
+    x: Data,
+    y: Data,
+    kernel: str = "rbf:1",
+    act: str = "relu",
+    *,
+    sizes: Sequence[int],
+    ridge: float = 1e-3,
+    samples: int = 20,
+    depth: int = 1,
+    cb: float | None = None,
+    cw: float | None = None,
+    ntk: Ntk = "ntk",
+    seed: int = 0,
+    threads: int = 0,
+    progress: Progress | None = None,
+) -> Table:
+    """Return the error of kernel ridge regression by the number of points that it is fitted to.
+
+    Training sets are drawn from the data, and the error is that on the rest. Beside it stands its
+    expectation from the spectrum of K and the power of the targets in its eigenvectors.
+
+    x, y, kernel, act, depth, cb, cw, ntk: as in `rkhs_fit`. sizes: of training sets, 1 to m - 1.
+    ridge: above 0. samples: training sets, at least 2.
+
+    Returns a Table, a row a size: points, test_error (mean over training sets and outputs), stderr,
+    theory, deviation = test_error/theory - 1. The theory takes the eigenvectors for a rotation of
+    no preferred direction: on data it is good to some percent where they are spread over many
+    points, and less where few points are far from all others.
+
+    Cost: an eigendecomposition O(m^3), and O(points^3 + m points) a set.
+    Raises ValueError for arguments out of range.
+
+    Source: LeJeune et al. (2024); for m -> inf Sollich (2002), Bordelon et al. (2020).
+    """
+    inputs, targets = data_of(x, "x"), targets_of(y, "y")
+    _check(inputs, targets, ridge)
+    if ridge == 0.0:
+        raise ValueError("ridge must be above 0 for a learning curve, not 0")
+    sizes = [whole("sizes", size) for size in sizes]
+    if not sizes or max(sizes) >= len(inputs):
+        said = max(sizes) if sizes else "none"
+        raise ValueError(f"sizes must be from 1 to {len(inputs) - 1}, below the inputs, not {said}")
+    samples = whole("samples", samples, 2)
+    chosen = kernel_of(kernel, act, depth=depth, cb=cb, cw=cw, ntk=ntk)
+    matrix = chosen.rows(inputs, len(inputs), threads=threads).matrix
+    done = 0
+
+    def report() -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(done, samples)
+
+    errors = np.array(sampled(drawn_errors(matrix, targets, sizes, ridge, seed, report), samples))
+    spectrum, vectors = np.linalg.eigh(matrix)
+    power = np.mean((vectors.T @ targets) ** 2, axis=1)  # over outputs, as the errors are
+    spectrum = np.maximum(spectrum, 0.0)
+    theory = np.array([expected_error(spectrum, power, size, ridge) for size in sizes])
+    mean = errors.mean(axis=0)
+    columns = {
+        "points": np.array(sizes),
+        "test_error": mean,
+        "stderr": errors.std(axis=0, ddof=1) / math.sqrt(len(errors)),
+        "theory": theory,
+        "deviation": mean / theory - 1.0,
+    }
+    parameters = {
+        "x": file_name(x), "y": file_name(y), **chosen.parameters, "ridge": ridge,
+        "samples": samples, "inputs": len(inputs), "n0": inputs.shape[1],
+    }  # fmt: skip
+    order = np.argsort(columns["points"])
+    at = columns["points"][order].astype(np.float64)
+    plot = Lines(
+        lines=(("from the spectrum", at, theory[order]),),
+        points=(("drawn", at, mean[order], columns["stderr"][order]),),
+        log_x=True,
+        log_y=True,
+        x_label="training points $n$",
+        y_label="error $E$",
+    )
+    return Table(columns, Meta("rkhs fit", parameters, seed), plot=plot)
+
+
+def _tests(
+    inputs: Floats, targets: Floats, at: Data | None, y_at: Data | None
+) -> tuple[Floats | None, Floats | None]:
+    if at is None:
+        if y_at is not None:
+            raise ValueError("y_at must come with at, the points whose targets they are")
+        return None, None
+    tests = data_of(at, "at")
+    if tests.shape[1] != inputs.shape[1]:
+        raise ValueError(f"at must have the {inputs.shape[1]} columns of x, not {tests.shape[1]}")
+    answers = None if y_at is None else targets_of(y_at, "y_at")
+    if answers is not None and answers.shape != (len(tests), targets.shape[1]):
+        raise ValueError(
+            f"y_at must be of shape {(len(tests), targets.shape[1])}, not {answers.shape}"
+        )
+    return tests, answers
+
+
+def _check(inputs: Floats, targets: Floats, ridge: float) -> None:
+    if len(targets) != len(inputs):
+        raise ValueError(f"y must have a row for each of {len(inputs)} inputs, not {len(targets)}")
+    if not 0.0 <= ridge < math.inf:
+        raise ValueError(f"ridge must be finite and at least 0, not {ridge:g}")

@@ -1,0 +1,124 @@
+"""`nnth rkhs` run as a process: a group of commands, columns, bad input, files, sweeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from processes import call, interrupted, refusal, rows_of
+
+from nnth import rkhs_fit, rkhs_sample, rkhs_spectrum
+
+
+@pytest.fixture
+def train(tmp_path: Path) -> Path:
+    x = np.random.default_rng(0).normal(size=(25, 3))
+    np.savez(tmp_path / "train.npz", x=x, y=np.sin(x[:, 0]))
+    return tmp_path / "train.npz"
+
+
+def test_the_group_says_what_there_is() -> None:
+    assert "rkhs must be followed by one of spectrum, fit, sample" in refusal("rkhs")
+    assert "no command 'spectra'; there is spectrum" in refusal("rkhs", "spectra")
+    shown = call("rkhs", "--help").stdout
+    assert all(name in shown for name in ("spectrum", "fit", "sample"))
+    assert "Funk" not in shown
+    for name in ("spectrum", "fit", "sample"):
+        said = call("rkhs", name, "-h").stdout
+        assert "Source:" in said
+        assert "Example: nnth rkhs" in said
+
+
+def test_the_spectrum_in_a_pipe_is_what_the_package_returns(train: Path) -> None:
+    rows = rows_of(call("rkhs", "spectrum", "--kernel", "nngp", "--d", 5, "--levels", 6))
+    table = rkhs_spectrum("nngp", d=5, levels=6)
+    assert tuple(rows[0])[:5] == (
+        "level", "eigenvalue", "multiplicity", "cumulative_trace", "reliable",
+    )  # fmt: skip
+    assert [float(row["eigenvalue"]) for row in rows] == table["eigenvalue"].tolist()
+    assert rows[0]["d"] == "5"
+    beside = rows_of(call("rkhs", "spectrum", "--x", train, "--levels", 2))
+    assert float(beside[0]["nystrom"]) == pytest.approx(0.5, rel=0.5)
+
+
+def test_a_fit_in_a_pipe_and_its_arrays(train: Path, tmp_path: Path) -> None:
+    target = tmp_path / "fit.npz"
+    more = ("--kernel", "rbf:2", "--ridge", 0.1, "--at", train, "--y-at", train)
+    rows = rows_of(call("rkhs", "fit", "--x", train, "--y", train, *more, "--solution", target))
+    found = rkhs_fit(train, train, "rbf:2", ridge=0.1, at=train, y_at=train)
+    table = found.summary()
+    for name in ("rkhs_norm2", "log_marginal", "loo_error", "test_error"):
+        # Two processes: LAPACK's last bits may differ with the alignment of memory.
+        assert float(rows[0][name]) == pytest.approx(table[name][0], rel=1e-9)
+    with np.load(target) as arrays:
+        assert set(arrays) == {"alpha", "fitted", "left_out", "prediction", "variance"}
+        assert arrays["alpha"] == pytest.approx(found.alpha, rel=1e-9, abs=1e-12)
+    curve = rows_of(call("rkhs", "fit", "--x", train, "--y", train, "--curve", "5,10"))
+    assert tuple(curve[0])[:5] == ("points", "test_error", "stderr", "theory", "deviation")
+
+
+def test_samples_in_a_pipe_and_split(train: Path, tmp_path: Path) -> None:
+    target = tmp_path / "sets.npz"
+    options = ("--x", train, "--size", 4, "--samples", 40)
+    rows = rows_of(call("rkhs", "sample", *options, "--seed", 3, "--solution", target))
+    table = rkhs_sample(train, size=4.0, samples=40, seed=3).summary()
+    assert [float(row["frequency"]) for row in rows] == table["frequency"].tolist()
+    assert float(rows[0]["expected_size"]) == pytest.approx(4.0, rel=1e-9)
+    with np.load(target) as arrays:
+        assert arrays["subsets"].mean(axis=0).tolist() == table["frequency"].tolist()
+    split = rows_of(call("sweep", "rkhs", "sample", *options, "--seed", 3, "--split", 3))
+    assert [row["frequency"] for row in split] == [row["frequency"] for row in rows]
+
+
+def test_a_sweep_of_one_of_the_group(tmp_path: Path) -> None:
+    words = ("sweep", "rkhs", "spectrum", "--vary", "d=3,4", "--levels", 2)
+    rows = rows_of(call(*words))
+    assert [row["d"] for row in rows] == ["3", "3", "4", "4"]
+    assert rows[0]["point"].startswith("rkhs spectrum:")
+    target = tmp_path / "runs.csv"
+    for _ in range(2):  # the second time there is nothing to do
+        assert call(*words, "-o", target).returncode == 0
+        assert len(target.read_text().splitlines()) == 5
+    plan = tmp_path / "plan.toml"
+    plan.write_text('command = "rkhs spectrum"\noptions = { levels = 2 }\nvary = { d = [3, 4] }\n')
+    assert [row["point"] for row in rows_of(call("sweep", plan))] == [r["point"] for r in rows]
+    assert "there is no command 'rkhs' to sweep; there is" in refusal("sweep", "rkhs")
+
+
+def test_pictures(train: Path, tmp_path: Path) -> None:
+    pictures = {
+        "levels.svg": ("spectrum", "--levels", 30),
+        "nystrom.svg": ("spectrum", "--x", train),
+        "fit.svg": ("fit", "--x", train, "--y", train),
+        "curve.svg": ("fit", "--x", train, "--y", train, "--curve", "4,8"),
+        "chances.svg": ("sample", "--x", train, "--samples", 20),
+    }
+    for name, arguments in pictures.items():
+        done = call("rkhs", *arguments, "--plot", tmp_path / name)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert (tmp_path / name).stat().st_size > 5000
+
+
+def test_refusals_before_any_work(train: Path, tmp_path: Path) -> None:
+    data = ("--x", train, "--y", train)
+    assert "--curve and --at must not both" in refusal(
+        "rkhs", "fit", *data, "--curve", "3", "--at", train
+    )
+    assert "--samples must come with --curve" in refusal("rkhs", "fit", *data, "--samples", 3)
+    assert "--curve must be whole numbers" in refusal("rkhs", "fit", *data, "--curve", "a")
+    assert "--scale and --size must not both" in refusal(
+        "rkhs", "sample", "--x", train, "--scale", 2, "--size", 3
+    )
+    assert "must end in .npz" in refusal("rkhs", "fit", *data, "--solution", "a.csv")
+    target = tmp_path / "none.npz"
+    assert "ridge must be above about" in refusal(
+        "rkhs", "fit", *data, "--kernel", "rbf:99", "--ridge", 0, "--solution", target
+    )
+    assert not target.exists()
+    assert "no such file" in refusal("rkhs", "sample", "--x", tmp_path / "x.npy").lower()
+
+
+def test_an_interrupt_ends_the_drawing(train: Path) -> None:
+    out, _ = interrupted("rkhs", "sample", "--x", train, "--samples", 2_000_000)
+    assert out == ""
