@@ -13,8 +13,8 @@ NNTH = Path(sys.executable).with_name("nnth")
 
 # The indented commands that need no file; without the shell around them.
 WITHOUT_FILES = (
-    "kernel|rkhs|entropy|critical|phase|gp|hermite|rates|catapult|quadratic|lazy|regions|paths|mp"
-    "|product|bayes|sweep|lectures"
+    "kernel|rkhs|entropy|critical|phase|gp|hermite|rates|catapult|quadratic|lazy|regions|paths"
+    "|diagonal|margin|sgd|mp|product|bayes|sweep|lectures"
 )
 COMMANDS = re.findall(rf"^    nnth ((?:{WITHOUT_FILES}) [^|\n]*)$", README, re.MULTILINE)
 EXAMPLES = [command for command in COMMANDS if ".np" not in command and ".toml" not in command]
@@ -88,6 +88,35 @@ def test_the_moments_are_what_the_program_prints() -> None:
         expected = [float(cell) for cell in line.split(",")]
         # Rounding is the mathematical library's; z is the difference of mean and exact.
         assert [float(cell) for cell in row] == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_distances_are_what_the_program_prints() -> None:
+    shown = re.search(r"\$ nnth (diagonal .*?) \| cut.*\n    (\S*)\n((?:    \d.*\n)+)", README)
+    assert shown is not None
+    done = subprocess.run(
+        [NNTH, *shlex.split(shown[1])], capture_output=True, text=True, check=True
+    )
+    names, *rows = ([line.split(",")[i] for i in (0, 3, 4, 5)] for line in done.stdout.splitlines())
+    assert names == shown[2].split(",")
+    for row, line in zip(rows, shown[3].splitlines(), strict=True):
+        expected = [float(cell) for cell in line.split(",")]
+        # Rounding is LAPACK's, of numbers that are up to a ten thousandth of beta.
+        assert [float(cell) for cell in row] == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_margins_are_what_the_program_prints() -> None:
+    shown = re.search(r"\$ nnth (margin .*?) \| cut.*\n    (\S*)\n((?:    \S*\d\n)+)", README)
+    assert shown is not None
+    done = subprocess.run(
+        [NNTH, *shlex.split(shown[1])], capture_output=True, text=True, check=True
+    )
+    kept = (1, 2, 3, 6, 7)
+    names, *rows = ([line.split(",")[i] for i in kept] for line in done.stdout.splitlines())
+    assert names == shown[2].split(",")
+    for row, line in zip(rows, shown[3].splitlines(), strict=True):
+        expected = [float(cell) for cell in line.split(",")]
+        # The flow is good to 1e-9.
+        assert [float(cell) for cell in row] == pytest.approx(expected, rel=1e-8, abs=1e-8)
 
 
 def test_the_kurtoses_are_what_the_program_prints() -> None:

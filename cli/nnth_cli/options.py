@@ -176,6 +176,20 @@ Ntk: TypeAlias = Annotated[
     ),
 ]
 
+Inputs: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        help="Inputs, .npy, .npz or .csv, a row a data point. [default: drawn]", metavar="FILE"
+    ),
+]
+Targets: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(help="Their targets, one a row; of an .npz the array y.", metavar="FILE"),
+]
+Solution: TypeAlias = Annotated[
+    Path | None, typer.Option(help="Write the arrays to an .npz file.", metavar="FILE")
+]
+
 
 Format: TypeAlias = Annotated[
     output.Format | None,

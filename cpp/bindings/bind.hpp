@@ -27,6 +27,7 @@ void bind_path_moments(py::module_& module);
 void bind_path_sampling(py::module_& module);
 void bind_random(py::module_& module);
 void bind_regions(py::module_& module);
+void bind_sgd(py::module_& module);
 void bind_vmath(py::module_& module);
 
 // Arrays arrive as C-contiguous float64, converted where they are not.

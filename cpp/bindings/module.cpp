@@ -18,5 +18,6 @@ PYBIND11_MODULE(_core, module) {
     nnth::bind::bind_path_sampling(module);
     nnth::bind::bind_random(module);
     nnth::bind::bind_regions(module);
+    nnth::bind::bind_sgd(module);
     nnth::bind::bind_vmath(module);
 }

@@ -5,6 +5,7 @@ from nnth.activation import CATALOGUE
 from nnth.catapult import catapult, catapult_phases
 from nnth.criticality import critical, critical_decay, phase
 from nnth.data import load_data
+from nnth.diagonal import DiagonalPath, diagonal
 from nnth.entropy import entropy
 from nnth.gp import LayerSample, Vertex, four_point_vertex, gp, sample_layers
 from nnth.gram import Gram, gram
@@ -13,6 +14,7 @@ from nnth.kernel import kernel
 from nnth.lazy import lazy
 from nnth.lectures import lectures
 from nnth.linear_nets import MarchenkoPastur, bayes, bayes_predictive, mp, product
+from nnth.margin import Classifier, MarginFlow, margin, max_margin
 from nnth.network import Network, named_network, random_network
 from nnth.network_files import load_network
 from nnth.paths import (
@@ -62,6 +64,13 @@ from nnth.rkhs import (
     rkhs_sample,
     rkhs_spectrum,
 )
+from nnth.sgd import (
+    circle_relations,
+    net_relations,
+    regression_relations,
+    sgd_covariance,
+    valley_relations,
+)
 from nnth.statement import Statement
 from nnth.sweep import sweep
 from nnth.table import Table
@@ -71,11 +80,14 @@ __all__ = [
     "CATALOGUE",
     "Arrangement",
     "Cells",
+    "Classifier",
     "Determinantal",
+    "DiagonalPath",
     "Gram",
     "KernelFit",
     "LayerSample",
     "MarchenkoPastur",
+    "MarginFlow",
     "Network",
     "Prediction",
     "QuadraticModel",
@@ -92,10 +104,12 @@ __all__ = [
     "catapult",
     "catapult_phases",
     "cells",
+    "circle_relations",
     "count_regions",
     "critical",
     "critical_decay",
     "descent_rates",
+    "diagonal",
     "entropy",
     "four_point_vertex",
     "gp",
@@ -108,8 +122,11 @@ __all__ = [
     "load_data",
     "load_model",
     "load_network",
+    "margin",
+    "max_margin",
     "mp",
     "named_network",
+    "net_relations",
     "noisy_descent",
     "normals",
     "ntk_moments",
@@ -134,6 +151,7 @@ __all__ = [
     "regions_along",
     "regions_on_plane",
     "regions_through",
+    "regression_relations",
     "rkhs_fit",
     "rkhs_learning_curve",
     "rkhs_sample",
@@ -141,9 +159,11 @@ __all__ = [
     "sample_grams",
     "sample_layers",
     "sample_paths",
+    "sgd_covariance",
     "sweep",
     "training_scalings",
     "uniforms",
+    "valley_relations",
     "verify",
     "weight_law",
 ]

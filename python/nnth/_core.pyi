@@ -302,3 +302,18 @@ def count_regions(  # box low <= t_j <= high, or the whole space; keys: fields o
 def region_cells(  # keys are the fields of nnth.Cells
     network: RegionNetwork, box: tuple[float, float], expected: int, progress: Progress | None
 ) -> dict[str, Any]: ...
+
+# sgd.cpp
+def sgd_chains(  # means of each chain: delta [c, d], delta delta^T and g g^T [c, d, d]
+    x: ArrayLike,
+    residuals: ArrayLike,
+    scheme: str,  # bernoulli, with replacement or without replacement
+    batch: int,
+    rate: float,
+    burn_in: int,
+    steps: int,  # of each chain
+    chains: int,
+    seed: int,
+    threads: int,
+    progress: Progress | None,
+) -> tuple[Floats, Floats, Floats]: ...

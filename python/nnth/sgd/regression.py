@@ -1,0 +1,222 @@
+"""Stochastic gradient descent on linear regression: its stationary law, exactly and simulated."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, Literal, TypeAlias
+
+import numpy as np
+
+from nnth import _core
+from nnth.checks import whole
+from nnth.data import Data, data_of, file_name, target_vector
+from nnth.random import normals
+from nnth.sgd.rows import Floats, Progress, Relation, mean_of, table_of
+from nnth.table import Meta, Table
+from nnth.work import begin
+
+Scheme: TypeAlias = Literal["bernoulli", "with replacement", "without replacement"]
+
+SCHEMES: Final[tuple[Scheme, ...]] = ("bernoulli", "with replacement", "without replacement")
+RELATIONS: Final = ("gradient", "trace", "matrix", "covariance")
+CHAINS: Final = 256
+MOST_DIMENSIONS: Final = 48  # of the exact law: equations for d^2 numbers
+MOST_STEPS: Final = 10**13
+
+_INPUT_STREAM: Final = 2**40  # chains have the first streams
+_NOISE_STREAM: Final = 2**40 + 1
+_FORGOTTEN: Final = 36.0  # exp(-36) is left of the start when steps begin to count
+_MOST_BURN_IN: Final = 10**9
+
+
+def sgd_covariance(
+    x: Data, y: Data, *, rate: float, batch: int, scheme: Scheme = "with replacement"
+) -> Floats:
+    """Return the covariance of theta under SGD on linear regression, exactly `(d, d)`.
+
+    On (1/2m) sum (x_k.theta - y_k)^2 with H = X^T X/m, delta = theta - least squares and M the mean
+    of g_k g_k^T over points, the gradient of a batch has, given theta, the mean g = H delta and the
+    covariance (1/b)(1 - b/m) M (each point by itself: "bernoulli"), (1/b)(M - g g^T) ("with
+    replacement") or that times (m - b)/(m - 1) ("without replacement"). In a stationary state
+
+        Sigma = (1 - eta H) Sigma (1 - eta H) + eta^2 <covariance>,
+
+    linear in Sigma, as M is quadratic in delta: it is solved for, at any rate that is stable.
+
+    x: `(m, d)` of rank d, d <= 48; y: `(m,)`, which no theta fits exactly. rate: eta. batch: b, the
+    mean size, from 1 to m. Cost: O(d^6). Accuracy: rounding times the condition number.
+
+    Raises ValueError for arguments out of range, and for rates at which the variance grows.
+
+    Source: Yaida (2019), eqs. 5-8.
+    """
+    inputs = data_of(x, "x")
+    problem = _Problem(inputs, target_vector(y, len(inputs)))
+    problem.check(rate, batch, scheme)
+    return problem.covariance(rate, batch, scheme)[0]
+
+
+def regression_relations(
+    x: Data | None = None,
+    y: Data | None = None,
+    *,
+    n: int = 20,
+    d: int = 2,
+    rate: float | None = None,
+    batch: int = 4,
+    schemes: Sequence[Scheme] = SCHEMES,
+    relations: Sequence[str] = RELATIONS,
+    steps: int = 10**7,
+    seed: int = 0,
+    threads: int = 0,
+    progress: Progress | None = None,
+) -> Table:
+    """Return Yaida's relations between fluctuations and gradients, of simulated SGD.
+
+    In a stationary state, delta being theta from least squares and g_B the gradient of a batch,
+
+        gradient:    <d_i L> = 0
+        trace:       <delta.grad L> = (eta/2) <|g_B|^2>
+        matrix:      <delta_i d_j L + delta_j d_i L> = eta <g_B g_B^T>_ij
+        covariance:  <delta_i delta_j> = Sigma_ij, the exact one of `nnth.sgd_covariance`.
+
+    x, y: as there. Without them x is of n rows of d normals and y of normals.
+    rate: eta; by default 1/2 over the largest |x_k|^2. batch: mean size, from 1 to the points.
+    schemes: of "bernoulli", "with replacement", "without replacement". relations: of the four.
+    steps: in all, shared by 256 chains, each of which forgets its start before they count.
+    threads: 0 = all; the result is the same. progress: called with work done and in all.
+
+    Returns a Table, a row a scheme, relation and parameter or two: relation, case (the scheme), i,
+    j (-1: none), lhs and rhs, measured but for 0 and Sigma, stderr of their difference over chains,
+    z; limit and notes are NaN here.
+
+    Cost: some 30 ns a step at d = 10, b = 4, on one core.
+    Raises ValueError as `nnth.sgd_covariance` does; KeyboardInterrupt.
+
+    Source: Yaida (2019), eqs. 5-8.
+    """
+    if (x is None) != (y is None):
+        raise ValueError("x and y must both be given, or neither")
+    steps, batch = whole("steps", steps, CHAINS), whole("batch", batch)
+    if steps > MOST_STEPS:
+        raise ValueError(f"steps must be at most {MOST_STEPS:.0e}, not {steps}")
+    for kind, given, known in (("schemes", schemes, SCHEMES), ("relations", relations, RELATIONS)):
+        if not given or not set(given) <= set(known):
+            raise ValueError(f"{kind} must be of {', '.join(known)}, not {', '.join(given)}")
+    if x is not None and y is not None:
+        inputs = data_of(x, "x")
+        problem = _Problem(inputs, target_vector(y, len(inputs)))
+        parameters: dict[str, Any] = {"x": file_name(x), "y": file_name(y)}
+    else:
+        n, d = whole("n", n), whole("d", d)
+        drawn = normals(seed, _INPUT_STREAM, n * d).reshape(n, d)
+        problem = _Problem(drawn, normals(seed, _NOISE_STREAM, n))
+        parameters = {"n": n, "d": d}
+    eta = 0.5 / float((problem.x**2).sum(axis=1).max()) if rate is None else float(rate)
+    for scheme in schemes:
+        problem.check(eta, batch, scheme)
+    laws = [problem.covariance(eta, batch, scheme) for scheme in schemes]
+    begin()
+    rows: list[Relation] = []
+    for i, (scheme, (sigma, decay)) in enumerate(zip(schemes, laws, strict=True)):
+
+        def tell(done: int, total: int, i: int = i) -> None:
+            if progress is not None:
+                progress(i * total + done, len(schemes) * total)
+
+        burn_in = math.ceil(_FORGOTTEN / -math.log(decay))
+        if burn_in > _MOST_BURN_IN:
+            raise ValueError(f"rate must be larger: at {eta:g} the start is kept {burn_in} steps")
+        means = _core.sgd_chains(
+            problem.x, problem.residuals, scheme, batch, eta, burn_in, steps // CHAINS, CHAINS,
+            seed, threads, tell,
+        )  # fmt: skip
+        rows += [row for row in _rows(problem.hessian, sigma, eta, scheme, means)
+                 if row.relation in relations]  # fmt: skip
+    settings = {"rate": eta, "batch": batch, "steps": steps}
+    return table_of(rows, Meta("sgd", {"system": "regression", **parameters, **settings}, seed))
+
+
+class _Problem:
+    """Linear regression around its least squares."""
+
+    def __init__(self, x: Floats, y: Floats) -> None:
+        self.x = x
+        m, d = x.shape
+        if d > MOST_DIMENSIONS:
+            raise ValueError(f"x must have at most {MOST_DIMENSIONS} columns, not {d}")
+        best, _, rank, _ = np.linalg.lstsq(x, y, rcond=None)
+        if rank < d:
+            raise ValueError(f"x must have rank {d}, its number of columns, not {rank}")
+        self.residuals = np.asarray(x @ best - y)
+        if float(np.linalg.norm(self.residuals)) <= 1e-12 * float(np.linalg.norm(y)):
+            raise ValueError("y must not be fitted exactly: SGD comes to rest there")
+        self.hessian = x.T @ x / m
+
+    def check(self, rate: float, batch: int, scheme: str) -> None:
+        m = len(self.x)
+        if not (rate > 0.0 and math.isfinite(rate)):
+            raise ValueError(f"rate must be above 0, not {rate:g}")
+        if not 1 <= whole("batch", batch) <= m:
+            raise ValueError(f"batch must be from 1 to the {m} points, not {batch}")
+        if scheme not in SCHEMES:
+            raise ValueError(f"scheme must be of {', '.join(SCHEMES)}, not {scheme}")
+        if batch == m and scheme != "with replacement":
+            raise ValueError(f"batch must be below the {m} points for noise, {scheme}")
+
+    def covariance(self, rate: float, batch: int, scheme: Scheme) -> tuple[Floats, float]:
+        """Sigma, and the factor by which what is left of the start falls a step, at the slowest."""
+        (m, d), h = self.x.shape, self.hessian
+        strength, mean_too = _noise_of(m, batch, scheme)
+        pairs = (self.x[:, :, None] * self.x[:, None, :]).reshape(m, d * d)
+        fourth = pairs.T @ pairs / m
+        drift = np.eye(d) - rate * h
+        noise = fourth - (np.kron(h, h) if mean_too else 0.0)
+        step = np.kron(drift, drift) + rate**2 * strength * noise
+        size = float(np.abs(np.linalg.eigvalsh(step)).max())
+        if not size < 1.0:
+            raise ValueError(
+                f"rate must be smaller: at {rate:g} variances grow by {size:.4g} a step, {scheme}"
+            )
+        source = rate**2 * strength * (pairs.T @ self.residuals**2 / m)
+        sigma = np.linalg.solve(np.eye(d * d) - step, source).reshape(d, d)
+        slowest = max(size, float(np.abs(np.linalg.eigvalsh(drift)).max()))
+        return (sigma + sigma.T) / 2.0, slowest
+
+
+def _noise_of(points: int, batch: int, scheme: Scheme) -> tuple[float, bool]:
+    """The factor of the covariance of a batch, and whether it is of M - g g^T and not of M."""
+    match scheme:
+        case "bernoulli":
+            return (1.0 - batch / points) / batch, False
+        case "with replacement":
+            return 1.0 / batch, True
+        case "without replacement":
+            return (points - batch) / (points - 1.0) / batch, True
+
+
+def _rows(
+    h: Floats, sigma: Floats, rate: float, scheme: str, means: tuple[Floats, Floats, Floats]
+) -> Iterator[Relation]:
+    delta, squares, gradients = means
+    d = len(h)
+    slopes = delta @ h
+    pulls = squares @ h  # <delta_i d_j L>
+    for i in range(d):
+        yield Relation("gradient", scheme, *_sides(slopes[:, i], 0.0), i)
+    traces = np.trace(pulls, axis1=1, axis2=2)
+    noise = 0.5 * rate * np.trace(gradients, axis1=1, axis2=2)
+    yield Relation("trace", scheme, *_sides(traces, noise))
+    both = [(i, j) for i in range(d) for j in range(i, d)]
+    for i, j in both:
+        sides = _sides(pulls[:, i, j] + pulls[:, j, i], rate * gradients[:, i, j])
+        yield Relation("matrix", scheme, *sides, i, j)
+    for i, j in both:
+        sides = _sides(squares[:, i, j], float(sigma[i, j]))
+        yield Relation("covariance", scheme, *sides, i, j)
+
+
+def _sides(left: Floats, right: Floats | float) -> tuple[float, float, float]:
+    """Means over chains of both sides, and the standard error of their difference."""
+    return float(np.mean(left)), float(np.mean(right)), mean_of(left - right)[1]

@@ -1,0 +1,183 @@
+"""Where noise carries SGD though no gradient does: valleys of unequal width, and a circle."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnth.checks import whole
+from nnth.random import normals, uniforms
+from nnth.sgd.rows import Floats, Progress, Relation, mean_of, table_of
+from nnth.table import Meta, Table
+from nnth.work import begin
+
+# The curvatures lambda_i = c_i exp(v_i.theta^) of three walls, at theta^ = 0: the first, which is
+# smallest, is pushed up by the others.
+CURVATURES: Final = np.array([0.2, 1.0, 0.5])
+DIRECTIONS: Final = np.array([[1.0, 0.2], [-1.0, 0.5], [-0.5, -1.0]])
+
+_WALKERS: Final = 4096
+_FORGOTTEN: Final = 36.0
+MOST_STEPS: Final = 10**6
+
+
+def valley_relations(
+    *,
+    rate: float = 0.1,
+    gradient_noise: float = 1.0,
+    steps: int = 1000,
+    seed: int = 0,
+    threads: int = 0,
+    progress: Progress | None = None,
+) -> Table:
+    """Return how noise widens a valley: Wei & Schwab's descent of the trace of the Hessian.
+
+    L = sum_i lambda_i(theta^) theta_i^2 with gradient noise of covariance a H, H = 2 diag(lambda).
+    At rest the walls are climbed to
+
+        <theta_i^2> = eta a/(2 (1 - eta lambda_i))            (the notes have eta a/4 and more)
+
+    and theta^ feels the mean force sum_j <theta_j^2> grad lambda_j: a step changes tr H by
+    -(eta^2 a/4) |grad tr H|^2 to leading order. Of single lambda_i there is no sign: here lambda_0,
+    which is 0.2 exp(v.theta^), rises.
+
+    rate: eta, below 1, as eta lambda_i is to be. gradient_noise: a, 0.001 to 1000. steps: of 4096
+    walkers, 2 to 10^6.
+
+    Returns a Table, a row a relation: "variance" of each i, "curvature", the mean change of each
+    lambda_i in a step, and "trace", of tr H; rhs is exact at this rate, limit its leading order in
+    eta, notes what lecture notes have for variances.
+
+    Raises ValueError for arguments out of range.
+
+    Source: Wei & Schwab (2019); Yaida (2019).
+    """
+    if not 0.0 < rate < 1.0:  # 1 over the largest curvature
+        raise ValueError(f"rate must be above 0 and below 1, not {rate:g}")
+    noise = float(gradient_noise)
+    if not 1e-3 <= noise <= 1e3:
+        raise ValueError(f"gradient_noise must be from 0.001 to 1000, not {noise:g}")
+    steps = _checked_steps(steps)
+    begin()
+    lam, slopes = CURVATURES, CURVATURES[:, None] * DIRECTIONS
+    decay = 1.0 - 2.0 * rate * lam
+    kick = rate * np.sqrt(2.0 * noise * lam)
+    theta = np.zeros((_WALKERS, len(lam)))
+    squares, changes = np.zeros_like(theta), np.zeros_like(theta)
+    burn_in = math.ceil(_FORGOTTEN / (2.0 * -np.log(np.abs(decay).max())))
+    for step in range(burn_in + steps):
+        if step >= burn_in:
+            square = theta**2
+            squares += square
+            push = -rate * (square @ slopes)  # of theta^, in a step
+            changes += lam * np.expm1(push @ DIRECTIONS.T)
+        xi = normals(seed, 0, theta.size, step * theta.size, threads=threads)
+        theta = decay * theta + kick * xi.reshape(theta.shape)
+        if progress is not None and step % 16 == 0:
+            progress(step, burn_in + steps)
+    squares, changes = squares / steps, changes / steps
+    variance = rate * noise / (2.0 * (1.0 - rate * lam))
+    # E exp(-c theta^2) = (1 + 2 c s)^(-1/2) for theta ~ N(0, s), of every wall by itself.
+    factors = 1.0 + 2.0 * rate * (DIRECTIONS @ slopes.T) * variance
+    expected = lam * (np.prod(factors, axis=1) ** -0.5 - 1.0)
+    leading = -0.5 * rate**2 * noise * (slopes @ slopes.sum(axis=0))
+    rows = []
+    for i in range(len(lam)):
+        mean, error = mean_of(squares[:, i])
+        rows.append(
+            Relation("variance", "valley", mean, float(variance[i]), error, i,
+                     limit=0.5 * rate * noise, notes=0.25 * rate * noise)
+        )  # fmt: skip
+    for i in range(len(lam)):
+        mean, error = mean_of(changes[:, i])
+        rows.append(
+            Relation("curvature", "valley", mean, float(expected[i]), error, i,
+                     limit=float(leading[i]))
+        )  # fmt: skip
+    mean, error = mean_of(2.0 * changes.sum(axis=1))
+    rows.append(
+        Relation("trace", "valley", mean, 2.0 * float(expected.sum()), error,
+                 limit=2.0 * float(leading.sum()))
+    )  # fmt: skip
+    settings = {"system": "valley", "rate": rate, "gradient_noise": noise, "steps": steps}
+    return table_of(rows, Meta("sgd", settings, seed))
+
+
+def circle_relations(
+    *,
+    places: int = 32,
+    steps: int = 2000,
+    seed: int = 0,
+    threads: int = 0,
+    progress: Progress | None = None,
+) -> Table:
+    """Return where a walk on the circle stays whose steps are +-dt below pi and +-2 dt above.
+
+    With dt = pi/places it is a chain, whose law is solved for. The walk that forgets its direction
+    is a martingale, and its density tends to 1/step^2: a mass of 4/5 below pi (4 : 1). The walk
+    that keeps it, and turns around with probability dt, stays as 1/step: 2/3 (2 : 1). The notes
+    have sqrt 2 : 1.
+
+    places: those below pi, 8 to 512. steps: of 4096 walkers, 2 to 10^6.
+
+    Returns a Table, a row a walk: relation "mass below pi", case "no memory" or "velocity", lhs
+    simulated, rhs of the chain at this dt, limit as dt -> 0, notes.
+
+    Raises ValueError for arguments out of range.
+    """
+    places, steps = whole("places", places, 8), _checked_steps(steps)
+    if places > 512:
+        raise ValueError(f"places must be at most 512, not {places}")
+    begin()
+    notes = math.sqrt(2.0) / (1.0 + math.sqrt(2.0))
+    rows = []
+    for walk, (case, turn, limit) in enumerate(
+        (("no memory", 0.5, 4.0 / 5.0), ("velocity", math.pi / places, 2.0 / 3.0))
+    ):
+        exact, laws = circle_law(places, turn)
+        # From the chain's own law, so that there is nothing to forget.
+        chosen = np.searchsorted(np.cumsum(laws), uniforms(seed, 2 * walk, _WALKERS))
+        chosen = np.minimum(chosen, len(laws) - 1)
+        place, way = chosen // 2, 1 - 2 * (chosen % 2)
+        below = np.zeros(_WALKERS)
+        for step in range(steps):
+            below += place < places
+            u = uniforms(seed, 2 * walk + 1, _WALKERS, step * _WALKERS, threads=threads)
+            way = np.where(u < turn, -way, way)
+            place = (place + way * np.where(place < places, 1, 2)) % (2 * places)
+            if progress is not None and step % 16 == 0:
+                progress(walk * steps + step, 2 * steps)
+        mean, error = mean_of(below / steps)
+        rows.append(Relation("mass below pi", case, mean, exact, error, limit=limit, notes=notes))
+    return table_of(rows, Meta("sgd", {"system": "circle", "places": places, "steps": steps}, seed))
+
+
+def circle_law(places: int, turn: float) -> tuple[float, Floats]:
+    """Return the mass below pi and the law `(4 places,)` of place and direction, 2 place + (0, 1).
+
+    A step turns around with probability `turn` first, 1/2 for a walk without memory.
+    """
+    at = np.arange(2 * places)
+    sizes = np.where(at < places, 1, 2)
+    kernel: NDArray[np.float64] = np.zeros((4 * places, 4 * places))
+    for way in (0, 1):
+        for new in (0, 1):
+            to = (at + (1 - 2 * new) * sizes) % (2 * places)
+            kernel[2 * at + way, 2 * to + new] += turn if new != way else 1.0 - turn
+    # The law is the left null vector of kernel - 1; its sum is 1.
+    system = kernel.T - np.eye(len(kernel))
+    system[-1] = 1.0
+    right = np.zeros(len(kernel))
+    right[-1] = 1.0
+    law = np.asarray(np.linalg.solve(system, right), dtype=np.float64)
+    return float(law[: 2 * places].sum()), law
+
+
+def _checked_steps(steps: int) -> int:
+    steps = whole("steps", steps, 2)
+    if steps > MOST_STEPS:
+        raise ValueError(f"steps must be at most {MOST_STEPS}, not {steps}")
+    return steps

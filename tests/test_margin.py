@@ -1,0 +1,241 @@
+"""The largest margin by brute force and its conditions, the flow to it in plain time."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from pathlib import Path
+
+import mpmath
+import numpy as np
+import pytest
+from processes import call, refusal, rows_of
+from scipy.integrate import solve_ivp
+
+import nnth
+from nnth.margin.flow import log_time_flow, time_times_loss
+from nnth.margin.margin import separable_data
+
+
+def brute_force(z: np.ndarray) -> np.ndarray:
+    """The least |w| with z_i.w >= 1 among those of all supports of independent points."""
+    best, found = np.inf, np.full(z.shape[1], np.nan)
+    for size in range(1, z.shape[1] + 1):
+        for chosen in combinations(range(len(z)), size):
+            rows = mpmath.matrix(z[list(chosen)].tolist())
+            gram = rows * rows.T
+            if abs(mpmath.det(gram)) < 1e-25:
+                continue
+            duals = mpmath.lu_solve(gram, mpmath.ones(size, 1))
+            if min(duals) < 0:
+                continue
+            w = np.array([float(v) for v in rows.T * duals])
+            if (z @ w).min() > 1.0 - 1e-9 and w @ w < best:
+                best, found = w @ w, w
+    return found
+
+
+@pytest.mark.parametrize(("m", "d", "seed"), [(6, 2, 0), (7, 3, 1), (7, 3, 2), (3, 4, 3)])
+def test_the_largest_margin_by_brute_force(m: int, d: int, seed: int) -> None:
+    """The promise is 1e-12."""
+    x, y = separable_data(m, d, seed)
+    with mpmath.workdps(40):
+        expected = brute_force(y[:, None] * x)
+    found = nnth.max_margin(x, y)
+    assert found.separable
+    assert found.regular
+    assert np.linalg.norm(found.w - expected) < 1e-12 * np.linalg.norm(expected)
+    assert found.margin == pytest.approx(1.0 / np.linalg.norm(expected), rel=1e-12)
+
+
+@pytest.mark.parametrize(("m", "d"), [(1, 1), (30, 3), (200, 60), (500, 20), (40, 100)])
+def test_its_conditions(m: int, d: int) -> None:
+    """w = sum a_i z_i, a >= 0, z_i.w >= 1, a_i (z_i.w - 1) = 0: no other w has all of these."""
+    x, y = separable_data(m, d, 7)
+    found = nnth.max_margin(x * 1e3, y)
+    z = 1e3 * y[:, None] * x
+    assert found.duals.min() >= 0.0
+    assert np.linalg.norm(found.duals @ z - found.w) < 1e-12 * np.linalg.norm(found.w)
+    assert (z @ found.w).min() > 1.0 - 1e-12
+    assert z[found.support] @ found.w == pytest.approx(1.0, abs=1e-12)
+    assert found.duals.sum() == pytest.approx(found.w @ found.w, rel=1e-12)
+
+
+def test_points_that_are_there_twice_share_their_dual() -> None:
+    """As in the flow, which cannot tell them apart; thrice makes a third."""
+    x, y = separable_data(12, 3, 1)
+    one = nnth.max_margin(x, y)
+    twice = nnth.max_margin(np.vstack([x, x[one.support]]), np.concatenate([y, y[one.support]]))
+    assert twice.regular
+    assert twice.w == pytest.approx(one.w, rel=1e-12)
+    assert twice.duals[:12] == pytest.approx(one.duals / np.where(one.support, 2.0, 1.0), abs=1e-10)
+    flow = nnth.margin(
+        np.vstack([x, x[one.support]]), np.concatenate([y, y[one.support]]), loss="exponential"
+    ).summary()
+    for name in ("direction_error", "margin_gap"):
+        value = flow[f"{name}_times_log_t"][-1]
+        assert value == pytest.approx(flow[f"{name}_limit"][-1], rel=1e-7)
+
+
+def test_a_dual_that_is_0_on_the_margin_is_said() -> None:
+    """Two points are enough for w = (1, 0); the third is on the margin all the same."""
+    x = [[1.0, 1.0], [1.0, -1.0], [1.0, 0.5]]
+    found = nnth.max_margin([*x[:2], [2.0, 0.0]], [1.0] * 3)
+    assert found.w == pytest.approx([1.0, 0.0], abs=1e-15)
+    # Here the third has a part of its own in the softest duals.
+    assert nnth.max_margin(x, [1.0] * 3).support.all()
+    special = nnth.max_margin([[1.0, 0.0], [1.0, 1.0]], [1.0, 1.0])
+    assert special.w.tolist() == [1.0, 0.0]
+    assert not special.regular
+    table = nnth.margin([[1.0, 0.0], [1.0, 1.0]], [1.0, 1.0]).summary()
+    assert set(table["status"].tolist()) == {"a dual on the margin is 0"}
+    assert np.isnan(table["direction_error_limit"]).all()
+    assert table["norm_over_log_t"][-1] == pytest.approx(1.0, abs=1e-4)
+
+
+@pytest.mark.parametrize("case", ["opposite", "random", "zero", "all zero", "crossed", "scaled"])
+def test_data_that_are_not_separable_are_proved_so(case: str) -> None:
+    random = np.random.default_rng(0)
+    x = random.standard_normal((40, 3))
+    y = np.where(random.random(40) > 0.5, 1.0, -1.0)
+    if case == "opposite":
+        x, y = np.vstack([x, x[:1]]), np.concatenate([np.sign(x[:, 0]), -np.sign(x[:1, 0])])
+    elif case == "zero":
+        x, y = np.vstack([x, np.zeros((1, 3))]), np.sign(np.append(x[:, 0], 1.0))
+    elif case == "all zero":
+        x = np.zeros((40, 3))
+    elif case == "crossed":
+        x, y = np.array([[1.0], [-2.0], [3.0]]), np.ones(3)
+    elif case == "scaled":
+        x = x * 1e-150
+    found = nnth.max_margin(x, y)
+    assert not found.separable
+    assert found.duals.min() >= 0.0
+    assert found.duals.sum() == pytest.approx(1.0, abs=1e-14)
+    size = np.linalg.norm(x, axis=1).max()
+    assert np.linalg.norm((found.duals * y) @ x) <= 1e-14 * size
+    assert np.isnan(found.w).all()
+    table = nnth.margin(x, y).summary()
+    assert (len(table), table["status"][0]) == (1, "not separable")
+
+
+def test_small_margins_are_found_and_refused_where_none_can_be_told() -> None:
+    for gap in (1e-3, 1e-6, 1e-9):
+        x, y = [[1.0, gap], [1.0, -gap]], [1.0, -1.0]
+        found = nnth.max_margin(x, y)
+        assert found.w == pytest.approx([0.0, 1.0 / gap], rel=1e-12, abs=1e-6)
+    assert not nnth.max_margin([[1.0, 1e-14], [1.0, -1e-14]], [1.0, -1.0]).separable
+
+
+def test_the_flow_in_plain_time() -> None:
+    """dw/dt = -grad L by an explicit method, to t = e^4; off by its tolerance."""
+    x, y = separable_data(8, 3, 2)
+    z = y[:, None] * x
+
+    def exponential(_: float, w: np.ndarray) -> np.ndarray:
+        return np.exp(-z @ w) @ z
+
+    def logistic(_: float, w: np.ndarray) -> np.ndarray:
+        return (1.0 / (1.0 + np.exp(z @ w))) @ z
+
+    for loss, slope in (("exponential", exponential), ("logistic", logistic)):
+        plain = solve_ivp(
+            slope, (0.0, np.exp(4.0)), np.zeros(3), "DOP853", rtol=1e-11, atol=1e-12,
+            t_eval=np.exp([-2.0, 1.0, 4.0]),
+        )  # fmt: skip
+        flow = log_time_flow(z, loss, [-2.0, 1.0, 4.0], lambda: None)
+        assert flow == pytest.approx(plain.y.T, abs=2e-8)
+
+
+def test_the_flow_tends_to_its_limits() -> None:
+    """The promise is 1e-6: of log t = 10^6 itself 1/log t is left, of the line through two less."""
+    table = nnth.margin(n=12, d=3, seed=4).summary()
+    last = np.isinf(table["log_t"])
+    assert np.count_nonzero(last) == 2
+    for name, limit, near in (
+        ("norm_over_log_t", "norm_limit", 1e-5),
+        ("direction_error_times_log_t", "direction_error_limit", 1e-5),
+        ("t_loss", "t_loss_limit", 1e-8),
+        ("margin_gap_times_log_t", "margin_gap_limit", 1e-5),
+    ):
+        assert table[name][last] == pytest.approx(table[limit][last], rel=2e-9, abs=2e-9)
+        at = table["log_t"] == 1e6
+        assert table[name][at] == pytest.approx(table[limit][at], rel=near)
+    assert table["offset"].tolist() == [0.0] * len(table)  # three support vectors of three
+
+
+def test_what_the_support_does_not_span_is_the_flows() -> None:
+    """One point: w stays along it, to the rounding of w. Another that is no support has a part."""
+    table = nnth.margin([[3.0, 4.0]], [-1.0], loss="exponential").summary()
+    assert table["direction_error_limit"].max() < 1e-9  # w is 10^6 and has 16 digits
+    assert table["norm_limit"][0] == pytest.approx(0.2)
+    assert table["t_loss"][-1] == pytest.approx(0.04, rel=1e-9)
+    table = nnth.margin([[1.0, 0.0], [3.0, 1.0]], [1.0, 1.0], loss="logistic").summary()
+    assert table["support"][0] == 1
+    assert table["offset"][-1] > 0.1
+    assert table["direction_error_times_log_t"][-1] == pytest.approx(
+        table["direction_error_limit"][-1], rel=1e-8
+    )
+
+
+def test_the_loss_far_out() -> None:
+    z = np.array([[1.0], [2.0]])
+    for margin in (0.5, 30.0, 50.0, 900.0):
+        w = np.array([margin])
+        with mpmath.workdps(30):
+            exact = sum(mpmath.log1p(mpmath.exp(-k * margin)) for k in (1, 2)) * mpmath.exp(margin)
+        got = time_times_loss(z, w, margin, "logistic")
+        assert got == pytest.approx(float(exact), rel=1e-12)
+
+
+def test_bad_input() -> None:
+    x, y = separable_data(4, 2, 0)
+    with pytest.raises(ValueError, match="y must be -1 or 1, not 0 at row 1"):
+        nnth.margin(x, [1.0, 0.0, -1.0, 1.0])
+    with pytest.raises(ValueError, match="log_times must ascend within"):
+        nnth.margin(x, y, log_times=(10.0, 5.0))
+    with pytest.raises(ValueError, match="log_times must ascend within"):
+        nnth.margin(x, y, log_times=(0.0, 5.0))
+    with pytest.raises(ValueError, match="loss must be"):
+        nnth.margin(x, y, loss="hinge")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="x and y must both"):
+        nnth.margin(x)
+    with pytest.raises(ValueError, match="n must be at least 1"):
+        nnth.margin(n=0)
+
+
+def test_the_command(tmp_path: Path) -> None:
+    x, y = separable_data(6, 2, 0)
+    np.savez(tmp_path / "data.npz", x=x, y=y)
+    data = ("--x", tmp_path / "data.npz", "--y", tmp_path / "data.npz")
+    target, picture = tmp_path / "svm.npz", tmp_path / "margin.svg"
+    rows = rows_of(
+        call("margin", *data, "--log-t", "10,1e3,1e4", "--solution", target, "--plot", picture)
+    )
+    assert tuple(rows[0])[:6] == (
+        "loss", "log_t", "norm_over_log_t", "direction_error_times_log_t", "t_loss",
+        "margin_gap_times_log_t",
+    )  # fmt: skip
+    assert [row["log_t"] for row in rows] == ["10.0", "1000.0", "10000.0", "inf"] * 2
+    with np.load(target) as arrays:
+        assert sorted(arrays) == ["duals", "w", "w_exponential", "w_logistic"]
+        assert arrays["w"].tolist() == nnth.max_margin(x, y).w.tolist()
+        assert arrays["w_logistic"].shape == (3, 2)
+    assert picture.stat().st_size > 10_000
+    with_bias = rows_of(call("margin", *data, "--bias", "--loss", "logistic", "--log-t", 10))
+    column = np.hstack([x, np.ones((6, 1))])
+    assert float(with_bias[0]["margin"]) == pytest.approx(nnth.max_margin(column, y).margin)
+    assert "--x and --n must not" in refusal("margin", *data, "--n", 2)
+    assert "--x must come with --y" in refusal("margin", *data[:2])
+
+
+def test_the_command_ends_with_1_and_a_proof(tmp_path: Path) -> None:
+    np.savetxt(tmp_path / "x.csv", [[1.0], [2.0]], delimiter=",")
+    np.savetxt(tmp_path / "y.csv", [1.0, -1.0])
+    data = ("--x", tmp_path / "x.csv", "--y", tmp_path / "y.csv")
+    done = call("margin", *data, "--solution", tmp_path / "a.npz")
+    assert done.returncode == 1
+    assert done.stderr.startswith("nnth: no w separates the data: sum_i a_i y_i x_i = 0 to ")
+    assert done.stderr.count("\n") == 1
+    assert len(done.stdout.splitlines()) == 2
+    with np.load(tmp_path / "a.npz") as arrays:
+        assert arrays["duals"] == pytest.approx([2 / 3, 1 / 3], rel=1e-14)
