@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import math
 import subprocess
 from pathlib import Path
@@ -410,3 +411,21 @@ def test_the_input_has_norm_1_unless_it_is_given() -> None:
     k = critical_decay("tanh", depth=2)["k"].tolist()
     assert k == critical_decay("tanh", depth=2, norm=1.0)["k"].tolist()
     assert k[0] == 1.0  # C_b + C_w norm = 0 + 1
+
+
+def test_the_picture_of_phases_has_the_critical_point_and_the_edge() -> None:
+    weights, biases = np.linspace(0.5, 3.0, 6), np.linspace(0.0, 0.5, 6)
+    table = phase("tanh", cw=weights, cb=biases)
+    picture = table.plot
+    ((_, cw, cb),) = picture.marks
+    assert (cw, cb) == pytest.approx((1.0, 0.0), abs=1e-9)  # on the border
+    (label, x, y), *_ = picture.curves
+    assert "chi_\\perp = 1" in label
+    shown = np.flatnonzero((x > 1.1) & (x < 2.5))[::25]
+    assert len(shown) > 3
+    for i in shown:
+        assert np.abs(phase("tanh", cw=[x[i]], cb=[y[i]])["chi_perp"] - 1.0).min() < 1e-9
+    for (i, b), (j, w) in itertools.product(enumerate(biases), enumerate(weights)):
+        here = (table["cb"] == b) & (table["cw"] == w) & (table["stability"] != "unstable")
+        least = table["chi_perp"][here][0]
+        assert picture.values[i, j] == pytest.approx(np.log(least), abs=1e-12)
