@@ -176,7 +176,7 @@ class Copy:
         """Whether the tests of this file's wing pass within so many seconds."""
         # Tests that failed last time come first: they are the likeliest to fail again.
         options = ["-x", "-q", "--ff", "--hypothesis-seed=0"]
-        return self.run(["python", "-m", "pytest", *options, *tests_of(path)], limit) == 0
+        return self.run(["python", "-m", "pytest", "-n0", *options, *tests_of(path)], limit) == 0
 
     def survives(self, mutant: Mutant, limit: float) -> bool:
         """Whether the mutant builds and no test of its wing fails or hangs."""
