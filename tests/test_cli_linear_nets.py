@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import interrupted
 
 import nnth
 
@@ -167,14 +165,5 @@ def test_a_sweep_in_parts_has_the_bits_of_the_whole(tmp_path: Path) -> None:
     ],
 )
 def test_an_interrupt_is_answered(work: tuple[object, ...]) -> None:
-    process = subprocess.Popen(
-        [NNTH, *map(str, work)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    time.sleep(1.2)
-    assert process.poll() is None
-    sent = time.monotonic()
-    os.kill(process.pid, signal.SIGINT)
-    out, _ = process.communicate(timeout=20)
-    assert time.monotonic() - sent < 1.0
-    assert process.returncode in (-signal.SIGINT, 130)
-    assert out == b""
+    out, _ = interrupted(*work)
+    assert out == ""
