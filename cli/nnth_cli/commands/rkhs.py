@@ -36,6 +36,13 @@ def data(help: str) -> typer.models.OptionInfo:
     return option
 
 
+def _check_kernel(call: Call, kernel: str) -> None:
+    """Raise ValueError for options of a network beside a kernel that has none."""
+    network = sorted(call.given & {"--act", "--depth", "--cb", "--cw", "--ntk"})
+    if network and kernel.partition(":")[0] == "rbf":
+        raise ValueError(f"{network[0]} must not be given with --kernel {kernel}")
+
+
 @command()
 def spectrum(
     kernel: Kernel = "ntk",
@@ -83,6 +90,7 @@ def spectrum(
     Example: nnth rkhs spectrum --kernel ntk --act relu --d 3 --depth 1 --levels 5
              nnth rkhs spectrum --kernel nngp --d 10 --points 2000 --plot spectrum.png
     """
+    _check_kernel(call, kernel)
     from nnth.rkhs.spectrum import rkhs_spectrum
 
     with call.interrupted_at_once():
@@ -158,6 +166,7 @@ def fit(
     call.check_target("--solution", solution, (".npz",))
     conflicts = [("--curve", other) for other in ("--at", "--y-at", "--solution")]
     call.check_together(conflicts, needs=(("--samples", ("--curve",)),))
+    _check_kernel(call, kernel)
     from nnth.rkhs.fit import rkhs_fit, rkhs_learning_curve
 
     network: dict[str, Any] = {"depth": depth, "cb": cb, "cw": cw, "ntk": ntk}
@@ -221,6 +230,7 @@ def sample(
     """
     call.check_target("--solution", solution, (".npz",))
     call.check_together(conflicts=[("--scale", "--size")])
+    _check_kernel(call, kernel)
     from nnth.rkhs.sample import rkhs_sample
 
     with call.interrupted_at_once():
