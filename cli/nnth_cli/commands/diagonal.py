@@ -69,7 +69,9 @@ def diagonal(
 
     chosen = {"alpha": alpha, "theta0": theta0, "n": n, "d": d, "sparsity": sparsity}
     asked: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
-    found = compute(x, y, **asked, seed=call.seed, progress=call.progress)
+    # The integrator and LAPACK would not listen, and nothing is half-written before they are done.
+    with call.interrupted_at_once():
+        found = compute(x, y, **asked, seed=call.seed, progress=call.progress)
     if solution is not None:
         write_arrays(solution, found.arrays())
     return found.summary()
