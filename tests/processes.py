@@ -36,7 +36,7 @@ def refusal(*arguments: object, cwd: Path | None = None) -> str:
 def interrupted(*arguments: object, cwd: Path | None = None, work: float = 0.8) -> tuple[str, str]:
     """What `nnth` prints, to both streams, when Ctrl-C comes after `work` s of processor time.
 
-    It has to end within 2 s: it listens a few times a second, and machines are busy.
+    It has to end within 4 s: 0.3 s where the machine is idle, but other tests run beside it.
     """
     process = subprocess.Popen(
         [NNTH, *map(str, arguments)],
@@ -52,7 +52,7 @@ def interrupted(*arguments: object, cwd: Path | None = None, work: float = 0.8) 
         out, err = process.communicate(timeout=20)
     finally:
         process.kill()  # a test that fails leaves nothing running
-    assert time.monotonic() - sent < 2.0
+    assert time.monotonic() - sent < 4.0
     assert process.returncode == -signal.SIGINT  # which a shell reports as 130
     return out, err
 
