@@ -275,7 +275,7 @@ def test_an_interrupt_is_answered_among_the_eigenvalues_too(tmp_path: Path) -> N
     process.send_signal(signal.SIGINT)
     sent = time.monotonic()
     assert process.communicate(timeout=60) == (b"", b"")
-    assert time.monotonic() - sent < 1.5
+    assert time.monotonic() - sent < 4.0
     assert process.returncode == -signal.SIGINT
     with np.load(out) as back:  # what was finished stays
         assert back["nngp"].shape == (3000, 3000)
