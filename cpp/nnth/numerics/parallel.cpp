@@ -27,6 +27,7 @@ struct Loop {
     std::atomic<std::size_t> next{0};
     std::atomic<std::size_t> done{0};
     std::atomic<bool> stop{false};
+    std::atomic<bool> cancelled{false};
     std::atomic_flag failed = ATOMIC_FLAG_INIT;
     std::exception_ptr failure{};
 
@@ -49,6 +50,9 @@ struct Loop {
                     ask();
                     asked = Clock::now();
                 }
+            } catch (const Cancelled&) {  // what a body throws when another was told to stop
+                cancelled = true;
+                stop = true;
             } catch (...) {
                 fail(std::current_exception());
             }
@@ -87,6 +91,7 @@ void parallel_for(std::size_t items, int threads, Monitor& monitor,
     loop.work(true);
 #endif
     if (loop.failure) std::rethrow_exception(loop.failure);
+    if (loop.cancelled) throw Cancelled();
     if (!monitor.proceed(items, items)) throw Cancelled();
 }
 
