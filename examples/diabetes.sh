@@ -1,6 +1,6 @@
 #!/bin/sh
 # Kernels on the diabetes data of scikit-learn, 442 patients: a choice of kernel by what it predicts of
-# patients left out, the learning curve, and the spectrum beside the sphere's. Needs nnth[examples].
+# patients left out, the learning curve, and the spectrum beside the sphere's. Needs nnth[data].
 set -eu
 
 folder=$(mktemp -d)

@@ -1,6 +1,6 @@
 """Classify handwritten digits by infinitely wide networks, and see what they learn first.
 
-    pip install '.[examples]' && python examples/digits.py
+    pip install '.[data]' && python examples/digits.py
 
 The 1797 digits of scikit-learn (8 x 8 pixels), 1200 to learn from and the rest to be tested on.
 Training is gradient flow on (1/2) sum |f(x_i) - y_i|^2 with a ridge; at t = inf it is kernel

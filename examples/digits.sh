@@ -1,6 +1,6 @@
 #!/bin/sh
 # What digits.py does, by the command line: the data to files, and what networks make of them. Needs
-# nnth[examples].
+# nnth[data].
 set -eu
 
 folder=$(mktemp -d)

@@ -1,6 +1,6 @@
 """Choose the depth of a linear network by its evidence, without a validation set.
 
-    pip install '.[examples]' && python examples/evidence.py
+    pip install '.[data]' && python examples/evidence.py
 
 The diabetes data of scikit-learn: 442 patients, ten measurements each, and how the disease went on
 in a year. Interpolation needs fewer patients than features, so the features are the measurements

@@ -1,6 +1,6 @@
 """What training finds among all that fit two classes of handwritten digits.
 
-    pip install '.[examples]' && python examples/implicit_bias.py
+    pip install '.[data]' && python examples/implicit_bias.py
 
 Zeros and ones of scikit-learn's digits (8 x 8 pixels), pixels centred and in units of 1/16. Of the
 functions beta . x with the values +-1 on the first 20 images a diagonal linear network finds one

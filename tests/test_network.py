@@ -12,7 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnth import Network, load_network, named_network, normals, random_network
+from nnth import (
+    Network,
+    count_regions,
+    load_network,
+    named_network,
+    normals,
+    random_network,
+    regions,
+)
 from nnth.network import parse_widths, telgarsky
 
 W = (np.array([[1.0, -2.0], [0.5, 3.0], [0.0, 1.0]]), np.array([[1.0, -1.0, 2.0]]))
@@ -114,8 +122,26 @@ def test_arrays_are_private_read_only_doubles() -> None:
 def test_what_is_no_network_is_refused(weights: Any, biases: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Network(weights, biases)
-    with pytest.raises(ValueError, match=r"activation must be relu, .*not 'tanh'"):
-        Network(W, B, "tanh")
+    with pytest.raises(ValueError, match="act must be a known activation .*did you mean tanh"):
+        Network(W, B, "tanhh")
+
+
+def test_networks_of_other_activations_are_read_evaluated_and_have_no_regions(
+    tmp_path: Path,
+) -> None:
+    path = npz(tmp_path, W1=W[0], b1=B[0], W2=W[1], b2=B[1], activation=np.array([b"tanh"]))
+    x = np.array([[0.3, -1.0], [2.0, 0.5]])
+    expected = np.tanh(x @ W[0].T + B[0]) @ W[1].T + B[1]
+    for net in (load_network(path), load_network(path, "tanh"), Network(W, B, "tanh")):
+        assert net.activation == "tanh"
+        assert np.allclose(net(x), expected, rtol=1e-14)
+    with pytest.raises(ValueError, match="its activation is 'tanh', not 'relu'"):
+        load_network(path, "relu")
+    for count in (lambda: regions(path), lambda: count_regions(Network(W, B, "tanh"))):
+        with pytest.raises(ValueError, match="activation must be relu, .*not 'tanh'"):
+            count()
+    unnamed = npz(tmp_path, W1=W[0], b1=B[0], W2=W[1], b2=B[1])
+    assert [load_network(unnamed, act).activation for act in (None, "sin(z)")] == ["relu", "sin(z)"]
 
 
 def test_a_random_network_is_the_documented_function_of_its_draws() -> None:
@@ -189,9 +215,8 @@ def test_an_npz_is_read_and_its_other_arrays_ignored(tmp_path: Path) -> None:
         ({"W2": W[0]}, r"W2 must have 3 columns.*\(3, 2\)"),
         ({"W1": np.full((3, 2), np.inf)}, "W1 must hold finite numbers"),
         ({"W1": np.array([{}], dtype=object)}, "Python objects"),
-        ({"activation": np.array("tanh")}, "activation must be relu, .*not 'tanh'"),
-        ({"activation": np.array([b"gelu"])}, "activation must be relu, .*not 'gelu'"),
-        ({"activation": np.array(["relu", "tanh"])}, "activation must be relu"),
+        ({"activation": np.array([b"gelou"])}, "act must be a known .*did you mean gelu"),
+        ({"activation": np.array(["relu", "tanh"])}, "act 'relu' is not"),
     ],
 )
 def test_an_npz_of_something_else_is_refused(change: Any, message: str, tmp_path: Path) -> None:
@@ -261,8 +286,8 @@ GOOD = state_dict()
         (safetensors(GOOD, data_offsets=[0, 20]), "must begin where the tensor before it ends"),
         (safetensors(GOOD) + b"x", "must end with the file"),
         (safetensors(GOOD)[:-1], "must lie within"),
-        (safetensors(GOOD, {"activation": "gelu"}), "activation must be relu, .*not 'gelu'"),
-        (safetensors(state_dict(step=1)), "layers 0 and 1 must have a ReLU between"),
+        (safetensors(GOOD, {"activation": "gelou"}), "act must be a known .*did you mean gelu"),
+        (safetensors(state_dict(step=1)), "layers 0 and 1 must have an activation between"),
         (safetensors(GOOD | {"a\nb": packed("F32", [1.0])}), r"nothing else, not 'a\\nb'"),
         (safetensors(GOOD | {"4.running_mean": packed("F32", [1.0])}), "nothing else, not '4.run"),
         (safetensors(GOOD | {"4.bias": packed("F32", [1.0])}), "4.bias must come with 4.weight"),

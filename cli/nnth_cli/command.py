@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -87,13 +87,15 @@ def command(
     """Make a command of a function that returns a Table, which stays its attribute `compute`.
 
     The function has a keyword `call: Call` and options of its own; the common ones follow them. One
-    of the same name, such as an `output` that is no table, takes the place of a common one.
+    of the same name, such as an `output` that is no table, takes the place of a common one. A
+    parameter that is a dataclass of options, which several commands share, stands for its fields.
 
     random: whether --seed says anything. plotted: whether there is a --plot. failed: says what in a
     table is not as it should be, if anything; the exit code is then 1.
     """
 
     def made(compute: Callable[..., Table]) -> Callable[..., None]:
+        compute = _spread(compute)
         own = [p for p in inspect.signature(compute).parameters.values() if p.name != "call"]
         names = {p.name for p in own}
         common = [p for p in _common(random, plotted) if p.name not in names]
@@ -137,6 +139,35 @@ def given(compute: Callable[..., Table], values: Mapping[str, Any]) -> frozenset
         for name, value in values.items()
         if value != (own[name].default if name in own else None)
     )
+
+
+def _spread(compute: Callable[..., Table]) -> Callable[..., Table]:
+    """The same function with the fields of dataclasses among its parameters in their place."""
+    own = inspect.signature(compute).parameters
+    groups = {p.name: p.annotation for p in own.values() if is_dataclass(p.annotation)}
+    if not groups:
+        return compute
+
+    def spread(*, call: Call, **values: Any) -> Table:
+        for name, group in groups.items():
+            values[name] = group(**{field.name: values.pop(field.name) for field in fields(group)})
+        return compute(**values, call=call)
+
+    parameters = []
+    for p in own.values():
+        if p.name not in groups:
+            parameters.append(p.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+            continue
+        parameters += [
+            inspect.Parameter(
+                field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default,
+                annotation=field.type,
+            )
+            for field in fields(groups[p.name])
+        ]  # fmt: skip
+    spread.__name__, spread.__doc__ = compute.__name__, compute.__doc__
+    spread.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return spread
 
 
 def _common(random: bool, plotted: bool) -> Iterable[inspect.Parameter]:

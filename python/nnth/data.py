@@ -19,8 +19,8 @@ SUFFIXES = (".npy", ".npz", ".csv")
 def load_data(path: str | os.PathLike[str]) -> NDArray[np.float64]:
     """Return the data set in a file as an array `(m, n_0)` of finite float64.
 
-    `.npy` holds one array; `.npz` one array, or several of which one is named `x`; `.csv` numbers
-    separated by commas, with or without a line of names first.
+    `.npy` holds one array; `.npz` one array, or several of which one is named `x` or `X`; `.csv`
+    numbers separated by commas, with or without a line of names first.
 
     Raises ValueError when the file is of another kind, holds objects (a pickle), is not a matrix of
     finite numbers, or is damaged; OSError when it cannot be read.
@@ -45,6 +45,16 @@ def load_targets(path: str | os.PathLike[str]) -> NDArray[np.float64]:
     vectors, which become a column. Raises as `load_data` does.
     """
     return as_targets(_load(Path(path), "y"), str(path))
+
+
+def load_pair(path: str | os.PathLike[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return inputs `(m, n_0)` and targets `(m, outputs)` from an .npz file with x or X, and y.
+
+    Raises as `load_data` does.
+    """
+    file, shown = Path(path), str(path)
+    x, y = (_load(file, name, alone=False) for name in ("x", "y"))
+    return as_data(x, shown), as_targets(y, shown)
 
 
 def as_targets(values: ArrayLike, name: str) -> NDArray[np.float64]:
@@ -96,13 +106,16 @@ def as_data(values: ArrayLike, name: str) -> NDArray[np.float64]:
     return data
 
 
-def _load(file: Path, preferred: str) -> NDArray[Any]:
+def _load(file: Path, preferred: str, *, alone: bool = True) -> NDArray[Any]:
+    """The array of a file; of several that of the name preferred, as is one that is not `alone`."""
     if file.suffix not in SUFFIXES:
         raise ValueError(
             f"{file} must end in {', '.join(SUFFIXES)}, not {file.suffix or 'nothing'}"
         )
     try:
-        return _read_csv(file) if file.suffix == ".csv" else _read_numpy(file, preferred)
+        if file.suffix == ".csv":
+            return _read_csv(file)
+        return _read_numpy(file, preferred, alone=alone)
     except (EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         reason = str(error).splitlines()[0] if str(error) else "it ends early"
         if "pickle" in reason:
@@ -110,17 +123,17 @@ def _load(file: Path, preferred: str) -> NDArray[Any]:
         raise ValueError(f"{file} cannot be read as data: {reason}") from None
 
 
-def _read_numpy(file: Path, preferred: str) -> NDArray[np.generic]:
+def _read_numpy(file: Path, preferred: str, *, alone: bool) -> NDArray[np.generic]:
     with file.open("rb") as stream:
         loaded = np.load(stream, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             return loaded
         names = loaded.files
-        if len(names) != 1 and preferred not in names:
-            raise ValueError(
-                f"it must hold one array or one named {preferred}, not {', '.join(names)}"
-            )
-        array: NDArray[np.generic] = loaded[preferred if preferred in names else names[0]]
+        found = [name for name in (preferred, preferred.upper()) if name in names]
+        if not found and not (alone and len(names) == 1):
+            kind = "one array or one" if alone else "an array"
+            raise ValueError(f"it must hold {kind} named {preferred}, not {', '.join(names)}")
+        array: NDArray[np.generic] = loaded[found[0] if found else names[0]]
         return array
 
 

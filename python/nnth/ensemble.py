@@ -15,6 +15,7 @@ from nnth.network import (
     named_network,
     parse_widths,
     random_network,
+    require_relu,
 )
 from nnth.network_files import SUFFIXES, load_network
 from nnth.work import sampled
@@ -118,6 +119,7 @@ def ensemble(
         for name, value in given.items():
             raise ValueError(f"{name} must not be given where net is, and is {value}")
         network = _network(net)
+        require_relu(network)
         text = None if isinstance(net, Network) else os.fspath(net)
         return Ensemble(
             network.n0, network.widths, network.n_out, None, None, 1, seed, text, network

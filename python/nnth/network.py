@@ -1,4 +1,4 @@
-"""Fully connected ReLU networks as data: drawn at random, read from files, or known by name."""
+"""Fully connected networks as data: drawn at random, read from files, or known by name."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nnth.activation import activation
 from nnth.checks import whole
 from nnth.random import normals
 
@@ -28,15 +29,15 @@ _SHARE_OF_MEMORY: Final = 0.45
     frozen=True, eq=False
 )  # arrays have no one truth value, so networks are told by identity
 class Network:
-    """A fully connected network z^l = W_l s(z^(l-1)) + b_l, z^1 = W_1 x + b_1, with s = ReLU.
+    """A fully connected network z^l = W_l s(z^(l-1)) + b_l, z^1 = W_1 x + b_1.
 
     weights: W_1, ..., W_(L+1), the last the output layer's, W_l of shape `(n_l, n_(l-1))`.
     biases: b_1, ..., b_(L+1), b_l of shape `(n_l,)`.
-    activation: "relu"; there is no other.
+    activation: s, as `nnth.activation` takes it. Linear regions and paths need "relu".
 
     The arrays are kept as read-only C-contiguous float64 copies. Raises ValueError, naming the
     array, for shapes that do not fit, numbers that are not finite and real, no hidden layer, and
-    another activation.
+    an activation that is not known.
     """
 
     weights: tuple[Array, ...]
@@ -44,7 +45,7 @@ class Network:
     activation: str = "relu"
 
     def __post_init__(self) -> None:
-        require_relu(self.activation)
+        activation(self.activation)
         if len(self.weights) != len(self.biases):
             raise ValueError(
                 f"weights and biases must be as many, not {len(self.weights)} and "
@@ -101,8 +102,11 @@ class Network:
             raise ValueError(
                 f"x must have shape ({self.n0},) or (m, {self.n0}), not {values.shape}"
             )
+        core = activation(self.activation).core
         for w, b in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            values = np.maximum(values @ w.T + b, 0.0)
+            z = np.ascontiguousarray(values @ w.T + b)
+            values = np.empty_like(z)
+            core.evaluate_into(z, values, None)
         output: Array = values @ self.weights[-1].T + self.biases[-1]
         return output
 
@@ -220,11 +224,12 @@ def _is_whole(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 18  # int() takes 1_0, +1 and more
 
 
-def require_relu(activation: str) -> None:
-    """Raise ValueError for networks of another activation."""
-    if activation.lower() != "relu":
+def require_relu(net: Network) -> None:
+    """Raise ValueError for a network of another activation."""
+    if net.activation != "relu":
         raise ValueError(
-            f"activation must be relu, which linear regions and paths need, not {activation[:40]!r}"
+            "activation must be relu, which linear regions and paths need, not "
+            f"{net.activation[:40]!r}"
         )
 
 

@@ -18,24 +18,29 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nnth.network import Network, require_relu
+from nnth.activation import CATALOGUE
+from nnth.network import Network
 
 SUFFIXES: Final = (".npz", ".safetensors")
 
 
-def load_network(path: str | os.PathLike[str]) -> Network:
+def load_network(path: str | os.PathLike[str], act: str | None = None) -> Network:
     """Return the network in a file.
 
-    `.npz`: arrays W1, b1, W2, b2, ... of the shapes of `Network`, the output layer included; others
-    are ignored. `.safetensors`: the torch state dict of a Sequential of Linear layers with ReLUs
-    between, `0.weight`, `0.bias`, `2.weight`, ..., behind a common prefix or none, of F64, F32, F16
-    or BF16, and nothing else; layers without bias have b_l = 0. Nothing is ever unpickled.
+    act: its activation, where the file does not say; by default "relu".
 
-    An array `activation` (.npz) or an entry `activation` of the metadata (.safetensors) must be
-    "relu" where there is one.
+    `.npz`: arrays W1, b1, W2, b2, ... of the shapes of `Network`, the output layer included; others
+    are ignored. `.safetensors`: the torch state dict of a Sequential of Linear layers and an
+    activation between any two, `0.weight`, `0.bias`, `2.weight`, ..., behind a common prefix or
+    none, of F64, F32, F16 or BF16, and nothing else; layers without bias have b_l = 0. Nothing is
+    ever unpickled.
+
+    An array `activation` (.npz) or an entry `activation` of the metadata (.safetensors) names the
+    activation where there is one.
 
     Raises ValueError, one line with the file's name, when the file is of another kind, lacks an
-    array, holds another sort of network, or is damaged; OSError when it cannot be opened.
+    array, holds another sort of network or names another activation, or is damaged; OSError when
+    it cannot be opened.
 
     Source: https://huggingface.co/docs/safetensors for the format.
     """
@@ -47,7 +52,7 @@ def load_network(path: str | os.PathLike[str]) -> Network:
     read = _read_npz if file.suffix == ".npz" else _read_safetensors
     with file.open("rb") as stream:
         try:
-            return read(stream)
+            return read(stream, act)
         except MemoryError:
             reason = "an array in it does not fit in memory"
         # RuntimeError is zipfile's for encryption and compressions it lacks, OSError bz2's for
@@ -62,18 +67,28 @@ def load_network(path: str | os.PathLike[str]) -> Network:
     raise ValueError(f"{file} cannot be read as a network: {reason}") from None
 
 
-def _read_npz(stream: BinaryIO) -> Network:
+def _read_npz(stream: BinaryIO, act: str | None) -> Network:
     if not zipfile.is_zipfile(stream):  # numpy would take it for a .npy, or for a pickle
         raise ValueError("it is no .npz archive")
     stream.seek(0)
     with np.load(stream, allow_pickle=False) as arrays:
         names = set(arrays.files)
-        if "activation" in names:
-            require_relu(_text(arrays["activation"]))
+        named = _text(arrays["activation"]) if "activation" in names else None
         count = _layers(names)
         weights = [arrays[f"W{i}"] for i in range(1, count + 1)]
         biases = [arrays[f"b{i}"] for i in range(1, count + 1)]
-    return Network(tuple(weights), tuple(biases))
+    return Network(tuple(weights), tuple(biases), _activation(named, act))
+
+
+def _activation(named: str | None, act: str | None) -> str:
+    """Return what the file names or, where it does not, what is asked for."""
+    if named is None:
+        return "relu" if act is None else act
+    if named.lower() in CATALOGUE:
+        named = named.lower()
+    if act is not None and act != named:
+        raise ValueError(f"its activation is {named[:40]!r}, not {act!r}")
+    return named
 
 
 def _text(array: NDArray[Any]) -> str:
@@ -132,10 +147,8 @@ class _Tensor:
         return raw.reshape(self.shape)
 
 
-def _read_safetensors(stream: BinaryIO) -> Network:
+def _read_safetensors(stream: BinaryIO, act: str | None) -> Network:
     tensors, metadata = _safetensors_header(stream)
-    if "activation" in metadata:
-        require_relu(metadata["activation"])
     weights, biases = [], []
     for layer in _linear_layers(tensors):
         weight = _read_parameter(f"{layer}.weight", tensors, 2, stream)
@@ -144,7 +157,7 @@ def _read_safetensors(stream: BinaryIO) -> Network:
             biases.append(_read_parameter(f"{layer}.bias", tensors, 1, stream))
         else:
             biases.append(np.zeros(len(weight)))
-    return Network(tuple(weights), tuple(biases))
+    return Network(tuple(weights), tuple(biases), _activation(metadata.get("activation"), act))
 
 
 def _read_parameter(
@@ -189,8 +202,8 @@ def _linear_layers(names: Iterable[str]) -> list[str]:
     for a, b in pairwise(numbers):
         if b == a + 1:
             raise ValueError(
-                f"layers {a} and {b} must have a ReLU between them, as 0, 2, 4, ... have, and are "
-                "next to each other"
+                f"layers {a} and {b} must have an activation between them, as 0, 2, 4, ... have, "
+                "and are next to each other"
             )
     return [layers[number] for number in numbers]
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nnth import _core
 from nnth.ensemble import Ensemble, Progress, Shape, Tasks, ensemble
-from nnth.network import Network
+from nnth.network import Network, require_relu
 from nnth.regions.arrangement import arrangement
 from nnth.regions.bounds import (
     expected_regions,
@@ -119,6 +119,7 @@ def count_regions(
 
     Source: Zaslavsky (1975) for one hidden layer; Grigsby & Lindsey (2022) for the complex.
     """
+    require_relu(network)
     limits = check_domain(domain, box)
     point = _point(at, network.n0)
     one_layer = network.depth == 1 and domain == "space"

@@ -1,0 +1,337 @@
+"""Networks in training: what is trained on what and how, and what is looked at on the way."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, Generic, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnth.activation import Activation, activation
+from nnth.checks import whole
+from nnth.curvature.checkpoint import read_checkpoint, write_checkpoint
+from nnth.curvature.losses import LOSSES, Array, Loss
+from nnth.curvature.objective import Curvature, Objective, Shape, network_of, shape_of, theta_of
+from nnth.examples import Examples, Source, examples
+from nnth.network import Network, parse_widths, random_network
+from nnth.network_files import load_network
+from nnth.random import uniforms
+
+Floats = NDArray[np.float64]
+Progress = Callable[[int, int], object]
+T = TypeVar("T")
+
+DEFAULT_STEPS: Final = 1000
+_BATCH_STREAM: Final = 2**35  # and one more an epoch
+_SAVE_EVERY: Final = 5.0  # seconds
+
+
+class DivergedError(Exception):
+    """The loss of a training is no longer a finite number."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """A network, its data, and how it is trained.
+
+    data, points: see `nnth.examples.examples`; centre: with the mean of the inputs at 0.
+    net: a Network or file to begin with, or to look at; else one is drawn, of hidden `widths` and
+        activation `act` (tanh), W ~ N(0, cw/fan-in), b ~ N(0, bias_var); cw is the critical one of
+        the activation, or 1 where none is known.
+    loss: "cross-entropy", for classes, or "squared", (1/2)|f - y|^2; means over the examples.
+    steps: of the training, 1000, or 0 where a net is given. eta: the learning rate. batch: examples
+        a step, without replacement, the last of an epoch being what is left; all by default.
+        momentum: v' = momentum v + g, theta' = theta - eta v'. weight_decay: adds itself times
+        theta to g; the loss and its curvature are without.
+    dtype: of the training; what is measured is in float64.
+    seed: of network, data and batches.
+    """
+
+    data: Source = "clusters:0.25"
+    points: int | None = None
+    centre: bool = False
+    net: Network | str | os.PathLike[str] | None = None
+    widths: Sequence[int] | str = (32, 32)
+    act: str | None = None
+    cw: float | None = None
+    bias_var: float = 0.0
+    loss: Loss = "cross-entropy"
+    eta: float = 0.1
+    steps: int | None = None
+    batch: int | None = None
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    dtype: Literal["float64", "float32"] = "float64"
+    seed: int = 0
+
+    def training(self) -> Training:
+        """Return it ready to be trained. Raises ValueError for what does not fit together."""
+        self._check()
+        found = examples(self.data, points=self.points, seed=self.seed)
+        if self.loss == "cross-entropy" and not found.classes:
+            raise ValueError("loss must be squared where targets are no classes")
+        found = found.centred() if self.centre else found
+        net = self._network(found)
+        if (net.n0, net.n_out) != (found.x.shape[1], found.y.shape[1]):
+            raise ValueError(
+                f"net must map {found.x.shape[1]} inputs to {found.y.shape[1]} outputs, as the "
+                f"data, not {net.n0} to {net.n_out}"
+            )
+        if self.batch is not None and whole("batch", self.batch) > len(found.x):
+            raise ValueError(f"batch must be at most {len(found.x)} examples, not {self.batch}")
+        default = DEFAULT_STEPS if self.net is None else 0
+        steps = default if self.steps is None else whole("steps", self.steps, 0)
+        return Training(self, found, net, steps)
+
+    def _check(self) -> None:
+        if self.loss not in LOSSES:
+            raise ValueError(f"loss must be one of {', '.join(LOSSES)}, not {self.loss!r}")
+        if self.dtype not in ("float64", "float32"):
+            raise ValueError(f"dtype must be float64 or float32, not {self.dtype!r}")
+        if not 0.0 < self.eta < math.inf:
+            raise ValueError(f"eta must be above 0 and finite, not {self.eta:g}")
+        if not 0.0 <= self.momentum < 1.0:
+            raise ValueError(f"momentum must be at least 0 and below 1, not {self.momentum:g}")
+        if not 0.0 <= self.weight_decay < math.inf:
+            raise ValueError(
+                f"weight_decay must be at least 0 and finite, not {self.weight_decay:g}"
+            )
+
+    def _network(self, found: Examples) -> Network:
+        if isinstance(self.net, Network):
+            return self.net
+        if self.net is not None:
+            return load_network(self.net, self.act)
+        act = activation("tanh" if self.act is None else self.act)
+        cw = self.cw
+        if cw is None:
+            cw = 1.0 if act.critical is None else act.critical[1]
+        widths = parse_widths(self.widths) if isinstance(self.widths, str) else self.widths
+        drawn = random_network(
+            found.x.shape[1], widths, n_out=found.y.shape[1], cw=cw, bias_var=self.bias_var,
+            seed=self.seed,
+        )  # fmt: skip
+        return Network(drawn.weights, drawn.biases, act.name)
+
+
+@dataclass(frozen=True, eq=False)
+class _State:
+    """Where a training is."""
+
+    step: int
+    theta: Array
+    velocity: Array
+
+
+class Point:
+    """A network in training, looked at: its step, parameters, loss and curvature."""
+
+    def __init__(self, training: Training, step: int, theta: Floats) -> None:
+        self.training, self.step, self.theta = training, step, theta
+
+    @cached_property
+    def curvature(self) -> Curvature:
+        """Loss, gradient and their products, in float64."""
+        return self.training.objective.at(self.theta)
+
+    @property
+    def loss(self) -> float:
+        """L(theta), without weight decay."""
+        return self.curvature.value
+
+    @property
+    def accuracy(self) -> float:
+        """The share of examples whose largest output is their class's; NaN without classes."""
+        return accuracy(self.curvature.outputs, self.training.examples)
+
+    @property
+    def network(self) -> Network:
+        """The network itself."""
+        return network_of(self.training.shape, self.theta, self.training.act.name)
+
+
+class Training:
+    """A network on its data, at the beginning of its training: `Setup.training` makes it."""
+
+    def __init__(self, setup: Setup, data: Examples, net: Network, steps: int) -> None:
+        self.setup, self.examples, self.steps = setup, data, steps
+        self.shape: Shape = shape_of(net)
+        self.act: Activation = activation(net.activation)
+        self.theta: Floats = theta_of(net)
+        self.objective = Objective(self.shape, self.act, setup.loss, data.x, data.y)
+        self._trained = self.objective
+        if setup.dtype != "float64":
+            self._trained = Objective(
+                self.shape, self.act, setup.loss, data.x, data.y, np.dtype(setup.dtype)
+            )
+        self._order: tuple[int, NDArray[np.intp]] | None = None
+
+    def parameters(self) -> dict[str, Any]:
+        """Return what makes it again, for the record of a table."""
+        setup = self.setup
+        net = setup.net
+        return {
+            "data": self.examples.name,
+            "points": len(self.examples.x),
+            "centre": setup.centre,
+            "net": os.fspath(net) if net is not None and not isinstance(net, Network) else None,
+            "widths": self.shape.sizes[1:-1],
+            "act": self.act.name,
+            "cw": setup.cw,
+            "bias_var": setup.bias_var,
+            "loss_function": setup.loss,
+            "eta": setup.eta,
+            "steps": self.steps,
+            "batch": setup.batch,
+            "momentum": setup.momentum,
+            "weight_decay": setup.weight_decay,
+            "dtype": setup.dtype,
+        }
+
+    def course(
+        self,
+        at: Sequence[int],
+        observe: Callable[[Point], T],
+        *,
+        checkpoint: str | os.PathLike[str] | None = None,
+        progress: Progress | None = None,
+    ) -> Course[T]:
+        """Train, and look at the network after some steps; 0 is before the first.
+
+        observe: makes of a Point what is kept of it: with a checkpoint a dataclass of the package
+            (`nnth.states`). checkpoint: a .json file that keeps all of it every few seconds, and
+            that a training of the same setup goes on from, to the last bit as if it had not
+            stopped.
+
+        Raises ValueError for steps out of range and a checkpoint of another training;
+        DivergedError; KeyboardInterrupt saying how far it was.
+        """
+        looks = sorted({whole("at", step, 0) for step in at})
+        if looks and looks[-1] > self.steps:
+            raise ValueError(f"at must be at most steps, {self.steps}, not {looks[-1]}")
+        file = None if checkpoint is None else Path(checkpoint)
+        state = _State(0, self.theta.astype(self._trained.dtype), np.zeros((), self._trained.dtype))
+        seen: dict[int, T] = {}
+        if file is not None and file.exists():
+            kept = read_checkpoint(file, self.settings())
+            state = _State(kept.step, kept.theta, kept.velocity)
+            seen = dict(zip(kept.seen_at, kept.seen, strict=True))
+            missed = [step for step in looks if step < state.step and step not in seen]
+            if state.step > self.steps or missed:
+                beyond = f"is at step {state.step}, and nothing was measured at {missed[:1]}"
+                raise ValueError(
+                    f"checkpoint {file} {beyond}" if missed
+                    else f"steps must be at least {state.step}, where checkpoint {file} is"
+                )  # fmt: skip
+        run = _Run(self, state, seen, file)
+        try:
+            run.to_the_end(looks, observe, progress)
+        except KeyboardInterrupt as stop:
+            run.save()
+            kept_in = "" if file is None else f", kept in {file}"
+            if stop.args:
+                raise
+            raise KeyboardInterrupt(
+                f"{run.state.step} of {self.steps} steps were trained{kept_in}"
+            ) from None
+        return Course([seen[step] for step in looks], looks, run.state.theta.astype(np.float64))
+
+    def next_state(self, state: _State) -> _State:
+        """One step of gradient descent. Raises DivergedError."""
+        setup = self.setup
+        value, gradient = self._trained.gradient(state.theta, self._batch(state.step))
+        if not math.isfinite(value):
+            raise DivergedError(
+                f"eta must be smaller than {setup.eta:g}: the loss is {value:g} after "
+                f"{state.step} steps"
+            )
+        if setup.weight_decay:
+            gradient += setup.weight_decay * state.theta
+        if setup.momentum:
+            gradient += setup.momentum * state.velocity
+        velocity = gradient if setup.momentum else state.velocity
+        theta = state.theta - setup.eta * gradient
+        return _State(state.step + 1, theta, velocity)
+
+    def _batch(self, step: int) -> NDArray[np.intp] | None:
+        """The examples of a step: those of an epoch are a permutation, of a stream of its own."""
+        size, points = self.setup.batch, len(self.examples.x)
+        if size is None or size == points:
+            return None
+        epoch, place = divmod(step, -(-points // size))
+        if self._order is None or self._order[0] != epoch:
+            draws = uniforms(self.setup.seed, _BATCH_STREAM + epoch, points)
+            self._order = epoch, np.argsort(draws, kind="stable")
+        return self._order[1][place * size : (place + 1) * size]
+
+    def settings(self) -> dict[str, Any]:
+        """What a checkpoint must agree in."""
+        content = hashlib.sha256()
+        for array in (self.examples.x, self.examples.y, self.theta):
+            content.update(np.ascontiguousarray(array).tobytes())
+        settings = {**self.parameters(), "seed": self.setup.seed, "content": content.hexdigest()}
+        del settings["steps"]
+        return settings
+
+
+@dataclass(frozen=True, eq=False)
+class Course(Generic[T]):
+    """What was seen of a training, after which steps, and the parameters at its end."""
+
+    seen: list[T]
+    steps: list[int]
+    theta: Floats
+
+
+class _Run:
+    """A training on its way."""
+
+    def __init__(
+        self, training: Training, state: _State, seen: dict[int, Any], file: Path | None
+    ) -> None:
+        self.training, self.state, self.seen, self.file = training, state, seen, file
+        self._saved = time.monotonic()
+
+    def to_the_end(
+        self, looks: Sequence[int], observe: Callable[[Point], Any], progress: Progress | None
+    ) -> None:
+        """Train until the last step."""
+        training, remaining = self.training, set(looks) - set(self.seen)
+        with np.errstate(over="ignore", invalid="ignore"):
+            while True:
+                if self.state.step in remaining:
+                    theta = self.state.theta.astype(np.float64)
+                    self.seen[self.state.step] = observe(Point(training, self.state.step, theta))
+                    self.save()
+                if self.state.step >= training.steps:
+                    break
+                self.state = training.next_state(self.state)
+                if progress is not None and self.state.step % 8 == 0:
+                    progress(self.state.step, training.steps)
+                if time.monotonic() - self._saved > _SAVE_EVERY:
+                    self.save()
+        self.save()
+
+    def save(self) -> None:
+        """Keep what there is, where a file is given."""
+        if self.file is not None:
+            write_checkpoint(
+                self.file, self.training.settings(), self.state.step, self.state.theta,
+                self.state.velocity, self.seen,
+            )  # fmt: skip
+        self._saved = time.monotonic()
+
+
+def accuracy(outputs: Array, data: Examples) -> float:
+    """Return the share of outputs whose largest is that of the label; NaN without classes."""
+    if data.labels is None:
+        return math.nan
+    return float(np.mean(outputs.argmax(axis=1) == data.labels))
