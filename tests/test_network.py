@@ -122,7 +122,7 @@ def test_arrays_are_private_read_only_doubles() -> None:
 def test_what_is_no_network_is_refused(weights: Any, biases: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Network(weights, biases)
-    with pytest.raises(ValueError, match="act must be a known activation .*did you mean tanh"):
+    with pytest.raises(ValueError, match=r"act must be a known activation .*did you mean tanh"):
         Network(W, B, "tanhh")
 
 
@@ -138,7 +138,7 @@ def test_networks_of_other_activations_are_read_evaluated_and_have_no_regions(
     with pytest.raises(ValueError, match="its activation is 'tanh', not 'relu'"):
         load_network(path, "relu")
     for count in (lambda: regions(path), lambda: count_regions(Network(W, B, "tanh"))):
-        with pytest.raises(ValueError, match="activation must be relu, .*not 'tanh'"):
+        with pytest.raises(ValueError, match=r"activation must be relu, .*not 'tanh'"):
             count()
     unnamed = npz(tmp_path, W1=W[0], b1=B[0], W2=W[1], b2=B[1])
     assert [load_network(unnamed, act).activation for act in (None, "sin(z)")] == ["relu", "sin(z)"]
@@ -216,7 +216,7 @@ def test_an_npz_is_read_and_its_other_arrays_ignored(tmp_path: Path) -> None:
         ({"W1": np.full((3, 2), np.inf)}, "W1 must hold finite numbers"),
         ({"W1": np.array([{}], dtype=object)}, "Python objects"),
         ({"activation": np.array([b"gelou"])}, "act must be a known .*did you mean gelu"),
-        ({"activation": np.array(["relu", "tanh"])}, "act 'relu' is not"),
+        ({"activation": np.array(["relu", "tanh"])}, "act must not contain"),
     ],
 )
 def test_an_npz_of_something_else_is_refused(change: Any, message: str, tmp_path: Path) -> None:

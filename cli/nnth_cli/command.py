@@ -144,7 +144,11 @@ def given(compute: Callable[..., Table], values: Mapping[str, Any]) -> frozenset
 def _spread(compute: Callable[..., Table]) -> Callable[..., Table]:
     """The same function with the fields of dataclasses among its parameters in their place."""
     own = inspect.signature(compute).parameters
-    groups = {p.name: p.annotation for p in own.values() if is_dataclass(p.annotation)}
+    groups: dict[str, Any] = {
+        p.name: p.annotation
+        for p in own.values()
+        if p.name != "call" and is_dataclass(p.annotation)
+    }
     if not groups:
         return compute
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
@@ -102,6 +102,11 @@ class TrainingOptions:
         Path | None,
         typer.Option(help="Write the trained network to an .npz file.", metavar="FILE"),
     ] = None
+
+    @classmethod
+    def option(cls, name: str) -> Any:
+        """The description of one of these options, for a command with another default."""
+        return get_type_hints(cls, include_extras=True)[name].__metadata__[0]
 
     def setup(self, call: Call) -> "Setup":
         """The setup, with the files it writes and what does not go together checked."""

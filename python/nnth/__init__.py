@@ -4,6 +4,14 @@ from nnth._core import __version__
 from nnth.activation import CATALOGUE
 from nnth.catapult import catapult, catapult_phases
 from nnth.criticality import critical, critical_decay, phase
+from nnth.curvature import (
+    HessianSpectra,
+    Setup,
+    SharpnessPath,
+    hessian,
+    sharpness,
+    sharpness_scan,
+)
 from nnth.data import load_data
 from nnth.diagonal import DiagonalPath, diagonal
 from nnth.entropy import entropy
@@ -84,6 +92,7 @@ __all__ = [
     "Determinantal",
     "DiagonalPath",
     "Gram",
+    "HessianSpectra",
     "KernelFit",
     "LayerSample",
     "MarchenkoPastur",
@@ -93,6 +102,8 @@ __all__ = [
     "QuadraticModel",
     "QuadraticSolution",
     "RegionCounts",
+    "Setup",
+    "SharpnessPath",
     "Statement",
     "Table",
     "Vertex",
@@ -116,6 +127,7 @@ __all__ = [
     "gram",
     "hermite",
     "hermite_dual",
+    "hessian",
     "kernel",
     "lazy",
     "lectures",
@@ -160,6 +172,8 @@ __all__ = [
     "sample_layers",
     "sample_paths",
     "sgd_covariance",
+    "sharpness",
+    "sharpness_scan",
     "sweep",
     "training_scalings",
     "uniforms",

@@ -76,13 +76,12 @@ def examples(data: Source, *, points: int | None = None, seed: int = 0) -> Examp
     """
     if isinstance(data, tuple):
         found = _of_arrays(*data, None)
-    elif not isinstance(data, str) or Path(data).suffix or os.sep in data:
-        found = _of_file(Path(data))
-    else:
-        kind, _, rest = data.partition(":")
-        if kind == "clusters":
-            return _clusters(data, rest, points, seed)
+    elif isinstance(data, str) and data.partition(":")[0] == "clusters":
+        return _clusters(data, points, seed)
+    elif isinstance(data, str) and not Path(data).suffix and "idx" not in data:
         found = _shipped(data)
+    else:
+        found = _of_file(Path(data))
     return found if points is None else found.first(points)
 
 
@@ -135,10 +134,10 @@ def _shipped(name: str) -> Examples:
     return _of_labels(x, y, name)
 
 
-def _clusters(name: str, parameters: str, points: int | None, seed: int) -> Examples:
+def _clusters(name: str, points: int | None, seed: int) -> Examples:
     form = "clusters:VARIANCE or clusters:VARIANCE:CLASSES:DIMENSION"
     try:
-        variance, *rest = parameters.split(":")
+        _, variance, *rest = name.split(":")
         spread = float(variance)
         classes, dimension = (int(word) for word in rest) if rest else (2, 2)
     except ValueError:
@@ -181,7 +180,7 @@ def _idx_array(file: Path, dimensions: int) -> NDArray[np.uint8]:
     if content[:4] != bytes([0, 0, 8, dimensions]):
         raise ValueError(f"{file} must be an IDX file of bytes with {dimensions} dimension(s)")
     start = 4 + 4 * dimensions
-    sizes = [int(n) for n in np.frombuffer(content[4:start], dtype=">u4")]
-    if len(sizes) != dimensions or math.prod(sizes) != len(content) - start or not math.prod(sizes):
+    sizes = [int.from_bytes(content[i : i + 4], "big") for i in range(4, start, 4)]
+    if math.prod(sizes) != len(content) - start or not math.prod(sizes):
         raise ValueError(f"{file} must hold as many bytes as its header says, {sizes}")
     return np.frombuffer(content, np.uint8, offset=start).reshape(sizes)

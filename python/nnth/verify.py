@@ -18,7 +18,7 @@ from nnth.work import begin
 # Packages whose module `statements` lists its checks as STATEMENTS; in order of the course.
 THEORIES: Final = (
     "gp", "criticality", "rates", "hermite", "lazy", "predict", "rkhs", "quadratic", "catapult",
-    "diagonal", "margin", "sgd", "entropy", "paths", "regions", "linear_nets",
+    "curvature", "diagonal", "margin", "sgd", "entropy", "paths", "regions", "linear_nets",
 )  # fmt: skip
 
 _FARTHEST: Final = 1000.0  # deviations, in a picture

@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 Product = Callable[[Floats], Floats]
 
 _EVERY: Final = 2  # steps between looks at the residuals
-_ROUNDING: Final = 1e-13  # of the largest |eigenvalue|: below it a new direction is noise
+_ROUNDING: Final = 3e-15  # of the largest |eigenvalue|: what products and sums may err by
 
 
 class LanczosError(Exception):
@@ -69,8 +69,7 @@ class Krylov:
         if k:
             w -= self.beta[-1] * self._basis[k - 1]
         length = self._orthogonalise(w, k + 1)
-        scale = max(abs(a) for a in self.alpha) + max(self.beta, default=0.0)
-        if length > _ROUNDING * max(scale, math.ulp(0.0)):
+        if length > _ROUNDING * self._scale():
             self.beta.append(length)
             self._next = w / length
         else:
@@ -86,8 +85,15 @@ class Krylov:
         return values, vectors
 
     def residuals(self, coefficients: Floats) -> Floats:
-        """Return |A y - theta y| of Ritz vectors: beta_k times their last coefficients."""
-        return np.asarray(self.beta[-1] * np.abs(coefficients[-1]))
+        """Return bounds of |A y - theta y| of Ritz vectors, rounding included.
+
+        Parlett (1998), section 13.2: beta_k times their last coefficients.
+        """
+        return np.asarray(self.beta[-1] * np.abs(coefficients[-1]) + _ROUNDING * self._scale())
+
+    def _scale(self) -> float:
+        """About the largest |eigenvalue|: at least a third of that of the tridiagonal matrix."""
+        return max(map(abs, self.alpha)) + max(self.beta, default=0.0)
 
     def _random(self) -> Floats:
         v = normals(self._seed, self._stream, self._size, self._drawn * self._size)

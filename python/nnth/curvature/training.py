@@ -7,8 +7,10 @@ import math
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Generic, Literal, TypeVar
 
@@ -16,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnth.activation import Activation, activation
+from nnth.blas import blas_threads
 from nnth.checks import whole
 from nnth.curvature.checkpoint import read_checkpoint, write_checkpoint
 from nnth.curvature.losses import LOSSES, Array, Loss
@@ -31,7 +34,8 @@ T = TypeVar("T")
 
 DEFAULT_STEPS: Final = 1000
 _BATCH_STREAM: Final = 2**35  # and one more an epoch
-_SAVE_EVERY: Final = 5.0  # seconds
+_WORTH_THREADS: Final = 128 * 128  # weights of a layer, from which on threads pay
+_SAVE_EVERY: Final = 1.0  # seconds
 
 
 class DivergedError(Exception):
@@ -123,12 +127,13 @@ class Setup:
 
 
 @dataclass(frozen=True, eq=False)
-class _State:
-    """Where a training is."""
+class State:
+    """Where a training is; loss is that of the step before."""
 
     step: int
     theta: Array
     velocity: Array
+    loss: float = math.nan
 
 
 class Point:
@@ -155,7 +160,7 @@ class Point:
     @property
     def network(self) -> Network:
         """The network itself."""
-        return network_of(self.training.shape, self.theta, self.training.act.name)
+        return self.training.network(self.theta)
 
 
 class Training:
@@ -196,44 +201,62 @@ class Training:
             "dtype": setup.dtype,
         }
 
+    def network(self, theta: Floats) -> Network:
+        """Return the network with these parameters."""
+        return network_of(self.shape, theta, self.act.name)
+
+    def looks(self, at: Sequence[int] | None) -> list[int]:
+        """Return the steps after which it is looked at, in order: the last by default.
+
+        Raises ValueError for steps out of range.
+        """
+        looks = [self.steps] if at is None else sorted({whole("at", step, 0) for step in at})
+        if not looks or looks[-1] > self.steps:
+            raise ValueError(f"at must be one or more of 0 to {self.steps}, the steps, not {at}")
+        return looks
+
     def course(
         self,
         at: Sequence[int],
         observe: Callable[[Point], T],
         *,
         checkpoint: str | os.PathLike[str] | None = None,
+        threads: int = 0,
         progress: Progress | None = None,
     ) -> Course[T]:
         """Train, and look at the network after some steps; 0 is before the first.
 
         observe: makes of a Point what is kept of it: with a checkpoint a dataclass of the package
-            (`nnth.states`). checkpoint: a .json file that keeps all of it every few seconds, and
-            that a training of the same setup goes on from, to the last bit as if it had not
-            stopped.
+            (`nnth.states`). checkpoint: a .json file that keeps all of it every second, and that
+            a training of the same setup goes on from, to the last bit as if it had not
+            stopped. threads: see `blas`.
 
         Raises ValueError for steps out of range and a checkpoint of another training;
         DivergedError; KeyboardInterrupt saying how far it was.
         """
-        looks = sorted({whole("at", step, 0) for step in at})
-        if looks and looks[-1] > self.steps:
-            raise ValueError(f"at must be at most steps, {self.steps}, not {looks[-1]}")
+        looks = self.looks(at)
         file = None if checkpoint is None else Path(checkpoint)
-        state = _State(0, self.theta.astype(self._trained.dtype), np.zeros((), self._trained.dtype))
+        state = self.start()
         seen: dict[int, T] = {}
         if file is not None and file.exists():
             kept = read_checkpoint(file, self.settings())
-            state = _State(kept.step, kept.theta, kept.velocity)
+            state = State(kept.step, kept.theta, kept.velocity)
             seen = dict(zip(kept.seen_at, kept.seen, strict=True))
-            missed = [step for step in looks if step < state.step and step not in seen]
-            if state.step > self.steps or missed:
-                beyond = f"is at step {state.step}, and nothing was measured at {missed[:1]}"
+            if state.step > self.steps:
                 raise ValueError(
-                    f"checkpoint {file} {beyond}" if missed
-                    else f"steps must be at least {state.step}, where checkpoint {file} is"
-                )  # fmt: skip
+                    f"steps must be at least {state.step}, where checkpoint {file} is, not "
+                    f"{self.steps}"
+                )
+            missed = [step for step in looks if step < state.step and step not in seen]
+            if missed:
+                raise ValueError(
+                    f"checkpoint {file} is at step {state.step}, and nothing was measured at "
+                    f"{missed[0]}"
+                )
         run = _Run(self, state, seen, file)
         try:
-            run.to_the_end(looks, observe, progress)
+            with self.blas(threads):
+                run.to_the_end(looks, observe, progress)
         except KeyboardInterrupt as stop:
             run.save()
             kept_in = "" if file is None else f", kept in {file}"
@@ -244,7 +267,22 @@ class Training:
             ) from None
         return Course([seen[step] for step in looks], looks, run.state.theta.astype(np.float64))
 
-    def next_state(self, state: _State) -> _State:
+    def blas(self, threads: int) -> AbstractContextManager[None]:
+        """Let matrices be multiplied on so many threads, 0 for all; small ones on one."""
+        largest = max(a * b for a, b in pairwise(self.shape.sizes))
+        return blas_threads(threads if largest >= _WORTH_THREADS else 1)
+
+    def at_rate(self, eta: float) -> Training:
+        """Return the same training at another learning rate."""
+        net = self.network(self.theta)
+        return Training(replace(self.setup, eta=eta), self.examples, net, self.steps)
+
+    def start(self) -> State:
+        """Return the state before the first step."""
+        dtype = self._trained.dtype
+        return State(0, self.theta.astype(dtype), np.zeros((), dtype))
+
+    def next_state(self, state: State) -> State:
         """One step of gradient descent. Raises DivergedError."""
         setup = self.setup
         value, gradient = self._trained.gradient(state.theta, self._batch(state.step))
@@ -259,7 +297,7 @@ class Training:
             gradient += setup.momentum * state.velocity
         velocity = gradient if setup.momentum else state.velocity
         theta = state.theta - setup.eta * gradient
-        return _State(state.step + 1, theta, velocity)
+        return State(state.step + 1, theta, velocity, value)
 
     def _batch(self, step: int) -> NDArray[np.intp] | None:
         """The examples of a step: those of an epoch are a permutation, of a stream of its own."""
@@ -295,7 +333,7 @@ class _Run:
     """A training on its way."""
 
     def __init__(
-        self, training: Training, state: _State, seen: dict[int, Any], file: Path | None
+        self, training: Training, state: State, seen: dict[int, Any], file: Path | None
     ) -> None:
         self.training, self.state, self.seen, self.file = training, state, seen, file
         self._saved = time.monotonic()
@@ -310,14 +348,13 @@ class _Run:
                 if self.state.step in remaining:
                     theta = self.state.theta.astype(np.float64)
                     self.seen[self.state.step] = observe(Point(training, self.state.step, theta))
+                if time.monotonic() - self._saved > _SAVE_EVERY:
                     self.save()
                 if self.state.step >= training.steps:
                     break
                 self.state = training.next_state(self.state)
                 if progress is not None and self.state.step % 8 == 0:
                     progress(self.state.step, training.steps)
-                if time.monotonic() - self._saved > _SAVE_EVERY:
-                    self.save()
         self.save()
 
     def save(self) -> None:

@@ -1,0 +1,283 @@
+"""The spectrum of the loss Hessian in training: outliers, bulk, and where the gradient lies."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnth.checks import whole
+from nnth.curvature.density import SpectralDensity, spectral_density
+from nnth.curvature.lanczos import extreme_eigenpairs
+from nnth.curvature.training import Point, Progress, Setup
+from nnth.network import Network
+from nnth.plot import Lines
+from nnth.table import Meta, Table
+from nnth.work import begin
+
+Floats = NDArray[np.float64]
+
+CLEAR_GAP: Final = 1.5  # lambda_i over lambda_(i+1) from which on a gap is called one
+
+_EIGEN_STREAM: Final = 2**36
+_PROBE_STREAM: Final = 2**36 + 1  # and the following ones
+_GRID: Final = 1000
+_SIGMA: Final = 0.01  # of the spectrum's length
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """What is kept of the Hessian after a step.
+
+    top, bottom: eigenvalues, most extreme first, with residuals. shares: |P g|^2/|g|^2 of the
+    gradient g in the space of the first 1, 2, ... of each. vectors: of the top space `(k, P)`.
+    nodes, weights: of the spectral density `(probes, steps)`.
+    """
+
+    step: int
+    loss: float
+    accuracy: float
+    top: Floats
+    top_residuals: Floats
+    top_shares: Floats
+    bottom: Floats
+    bottom_residuals: Floats
+    bottom_shares: Floats
+    vectors: Floats
+    nodes: Floats
+    weights: Floats
+    products: int
+
+    @property
+    def outliers(self) -> tuple[int, float]:
+        """How many eigenvalues are above the widest gap, and lambda_i/lambda_(i+1) there."""
+        ratios = [a / b if b > 0.0 else math.nan for a, b in pairwise(self.top)]
+        if not ratios or not np.isfinite(ratios).any():
+            return 0, math.nan
+        widest = int(np.nanargmax(ratios))
+        return widest + 1, float(ratios[widest])
+
+
+@dataclass(frozen=True, eq=False)
+class HessianSpectra:
+    """Spectra of the loss Hessian in the course of a training: `nnth.hessian` has them."""
+
+    spectra: list[Spectrum]
+    network: Network
+    classes: int
+    parameters: int
+    meta: Meta
+
+    @property
+    def expected(self) -> tuple[int, ...]:
+        """The outliers of the lecture's picture: the softmax does not see one of C directions."""
+        one_less = self.classes - 1
+        squared = self.meta.parameters.get("loss_function") == "squared"
+        return (one_less, self.classes) if squared else (one_less,)
+
+    def summary(self) -> Table:
+        """Return a row a step and eigenvalue, with its columns as `nnth.hessian` states them."""
+        blocks = [
+            self._rows(spectrum, before)
+            for before, spectrum in zip([None, *self.spectra], self.spectra, strict=False)
+        ]
+        columns = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+        return Table(columns, self.meta, plot=self._picture())
+
+    def arrays(self) -> dict[str, Any]:
+        """Return eigenvalues, top eigenvectors and densities, a row a step.
+
+        `steps`, `top`, `bottom`, `vectors` `(steps, k, P)`, `nodes` and `weights` `(steps, probes,
+        lanczos_steps)`, and where there are probes `grid`, `density` and `density_stderr`.
+        """
+        names = ("top", "bottom", "vectors", "nodes", "weights")
+        arrays = {name: np.stack([getattr(s, name) for s in self.spectra]) for name in names}
+        arrays["steps"] = np.array([spectrum.step for spectrum in self.spectra])
+        if arrays["nodes"].size:
+            curves = [_curve(spectrum) for spectrum in self.spectra]
+            for i, name in enumerate(("grid", "density", "density_stderr")):
+                arrays[name] = np.stack([curve[i] for curve in curves])
+        return arrays
+
+    def _rows(self, spectrum: Spectrum, before: Spectrum | None) -> dict[str, Any]:
+        top, bottom = len(spectrum.top), len(spectrum.bottom)
+        index = np.r_[1 : top + 1, -1 : -bottom - 1 : -1]
+        outliers, gap = spectrum.outliers
+        same: dict[str, Any] = {
+            "overlap": _overlap(spectrum, before),
+            "overlap_last": _overlap(spectrum, self.spectra[-1]),
+            "step": spectrum.step,
+            "loss": spectrum.loss,
+            "accuracy": spectrum.accuracy,
+            "outliers": outliers,
+            "gap": gap,
+            "classes": self.classes,
+            "picture": _picture_of(outliers, gap, self.expected),
+        }
+        return {
+            "index": index,
+            "eigenvalue": np.r_[spectrum.top, spectrum.bottom],
+            "residual": np.r_[spectrum.top_residuals, spectrum.bottom_residuals],
+            "gradient_share": np.r_[spectrum.top_shares, spectrum.bottom_shares],
+            "chance": np.abs(index) / self.parameters,
+            **{name: np.repeat(value, top + bottom) for name, value in same.items()},
+        }
+
+    def _picture(self) -> Lines:
+        lines, points = [], []
+        several = len(self.spectra) > 1
+        for spectrum in self.spectra:
+            label = f"step {spectrum.step}" if several else "eigenvalues"
+            if not spectrum.nodes.size:
+                order = np.arange(1, len(spectrum.top) + 1, dtype=float)
+                points.append((label, order, spectrum.top, None))
+                continue
+            grid, density, _ = _curve(spectrum)
+            lines.append(("" if several else "density", grid, np.maximum(density, 1e-300)))
+            both = np.r_[spectrum.top, spectrum.bottom]
+            alone = 1.0 / (self.parameters * _sigma(spectrum) * math.sqrt(2.0 * math.pi))
+            points.append((label, both, np.full(len(both), alone), None))
+        if not lines:
+            return Lines(
+                points=tuple(points), x_label="index", y_label=r"eigenvalue $\lambda$",
+                note=_note(self.spectra[-1], self.classes),
+            )  # fmt: skip
+        return Lines(
+            lines=tuple(lines), points=tuple(points), pairs=several, log_y=True,
+            theory="density", x_label=r"eigenvalue $\lambda$ of the loss Hessian",
+            y_label="spectral density", note=_note(self.spectra[-1], self.classes),
+        )  # fmt: skip
+
+
+def hessian(
+    setup: Setup,
+    *,
+    at: Sequence[int] | None = None,
+    top: int | None = None,
+    bottom: int = 1,
+    probes: int = 0,
+    lanczos_steps: int = 100,
+    tolerance: float = 1e-6,
+    checkpoint: str | os.PathLike[str] | None = None,
+    threads: int = 0,
+    progress: Progress | None = None,
+) -> HessianSpectra:
+    """Return extreme eigenvalues and spectral density of the loss Hessian in a training.
+
+    setup: what is trained, or looked at. at: steps after which it is looked at, the last by
+        default.
+    top, bottom: eigenvalues at either end, by default twice the number of classes (at least 10)
+        and 1. tolerance: of their residuals, as a part of the largest.
+    probes: of the spectral density, none by default, of `lanczos_steps` products each.
+    checkpoint: a .json file to go on from; it keeps the top C - 1 eigenvectors of every look.
+    threads: of the BLAS, 0 for all.
+
+    Its `summary()` has a row a step and eigenvalue: index, 1 for the largest, 2, ..., and -1 for
+    the smallest, -2, ...; eigenvalue; residual |H v - lambda v|, which bounds its error;
+    gradient_share, |P g|^2/|g|^2 of the gradient in the space of the eigenvectors from the end to
+    this one; chance, the same of a random vector, index/P; overlap, tr(P P')/k of the space of the
+    first k = C - 1 eigenvectors of C classes with that of the look before (NaN of the first),
+    overlap_last, with the last; step, loss, accuracy; outliers, eigenvalues above the widest gap,
+    `gap`, lambda_i/lambda_(i+1) there; classes; picture: "outliers as classes" where these are
+    C - 1 (of a squared loss also C) above a gap of 1.5 or more, "other outliers" or "no gap" where
+    the lecture's picture is not there.
+
+    Accuracy: products are exact to rounding. An eigenvalue is within `residual` of one of the
+    Hessian's. The density has a standard error over probes. Last bits are the BLAS's.
+    Cost: two to three gradients a product; 20 to 100 products a look for the eigenvalues.
+
+    Raises ValueError for arguments out of range, DivergedError where the loss is no number,
+    LanczosError where eigenvalues do not converge; KeyboardInterrupt saying what was done.
+
+    Source: Sagun et al. (2017), arXiv:1706.04454; Gur-Ari, Roberts, Dyer (2018),
+    arXiv:1812.04754; Ghorbani, Krishnan, Xiao (2019), arXiv:1901.10159, for the density.
+    """
+    training = setup.training()
+    classes, size = training.examples.classes, training.shape.size
+    count = max(10, 2 * classes) if top is None else whole("top", top)
+    if count + whole("bottom", bottom, 0) > size:
+        raise ValueError(f"top and bottom must be at most {size} together, the parameters")
+    whole("probes", probes, 0)
+    whole("lanczos_steps", lanczos_steps)
+    if not 0.0 < tolerance < 1.0:
+        raise ValueError(f"tolerance must be above 0 and below 1, not {tolerance:g}")
+    looks = training.looks(at)
+    kept = min(count, classes - 1) if classes else count
+    begin()
+
+    def look(point: Point) -> Spectrum:
+        return _spectrum(point, count, bottom, probes, lanczos_steps, tolerance, kept)
+
+    course = training.course(looks, look, checkpoint=checkpoint, threads=threads, progress=progress)
+    own = {"top": count, "bottom": bottom, "probes": probes, "lanczos_steps": lanczos_steps,
+           "tolerance": tolerance}  # fmt: skip
+    meta = Meta("hessian", training.parameters() | own, seed=setup.seed)
+    return HessianSpectra(course.seen, training.network(course.theta), classes, size, meta)
+
+
+def _spectrum(
+    point: Point, top: int, bottom: int, probes: int, steps: int, tolerance: float, kept: int
+) -> Spectrum:
+    curvature, training = point.curvature, point.training
+    size, seed = training.shape.size, training.setup.seed
+    high, low = extreme_eigenpairs(
+        curvature.hessian, size, top=top, bottom=bottom, tolerance=tolerance, seed=seed,
+        stream=_EIGEN_STREAM,
+    )  # fmt: skip
+    density = SpectralDensity(np.empty((0, 0)), np.empty((0, 0)))
+    if probes:
+        density = spectral_density(
+            curvature.hessian, size, probes=probes, steps=steps, seed=seed, stream=_PROBE_STREAM
+        )
+    return Spectrum(
+        point.step, point.loss, point.accuracy,
+        high.values, high.residuals, _shares(curvature.gradient, high.vectors),
+        low.values, low.residuals, _shares(curvature.gradient, low.vectors),
+        high.vectors[:kept].copy(), density.nodes, density.weights, high.products,
+    )  # fmt: skip
+
+
+def _shares(gradient: Floats, vectors: Floats) -> Floats:
+    """|P g|^2/|g|^2 in the space of the first 1, 2, ... vectors; NaN for no gradient."""
+    length = float(np.linalg.norm(gradient))
+    unit = gradient / length if length else np.full_like(gradient, np.nan)
+    return np.asarray(np.cumsum((vectors @ unit) ** 2))
+
+
+def _overlap(one: Spectrum, other: Spectrum | None) -> float:
+    """|A^T B|_F^2/k of the two top spaces."""
+    if other is None:
+        return math.nan
+    return float(np.sum((one.vectors @ other.vectors.T) ** 2) / len(one.vectors))
+
+
+def _picture_of(outliers: int, gap: float, expected: Sequence[int]) -> str:
+    if not gap >= CLEAR_GAP:
+        return "no gap"
+    return "outliers as classes" if outliers in expected else "other outliers"
+
+
+def _note(spectrum: Spectrum, classes: int) -> str:
+    outliers, gap = spectrum.outliers
+    if not gap >= CLEAR_GAP:
+        return f"No gap among the {len(spectrum.top)} largest eigenvalues."
+    return f"{outliers} outlier{'s' * (outliers != 1)}, {classes} classes."
+
+
+def _sigma(spectrum: Spectrum) -> float:
+    length = float(spectrum.nodes.max() - spectrum.nodes.min())
+    return _SIGMA * (length if length > 0.0 else 1.0)
+
+
+def _curve(spectrum: Spectrum) -> tuple[Floats, Floats, Floats]:
+    """A grid over the spectrum, the density on it, and its standard error."""
+    sigma = _sigma(spectrum)
+    grid = np.linspace(spectrum.nodes.min() - 4 * sigma, spectrum.nodes.max() + 4 * sigma, _GRID)
+    density = SpectralDensity(spectrum.nodes, spectrum.weights)
+    return (grid, *density.smoothed(grid, sigma))

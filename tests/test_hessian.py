@@ -1,0 +1,204 @@
+"""Eigenvalues, spectral densities and `nnth hessian`."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nnth import Setup, hessian
+from nnth.curvature.density import spectral_density
+from nnth.curvature.hessian import HessianSpectra, Spectrum
+from nnth.curvature.lanczos import Krylov, LanczosError, extreme_eigenpairs
+from nnth.table import Meta
+
+
+def matrix(values: Any, seed: int = 0) -> Any:
+    """A symmetric matrix of these eigenvalues."""
+    basis = np.linalg.qr(np.random.default_rng(seed).normal(size=(len(values), len(values))))[0]
+    return (basis * np.asarray(values)) @ basis.T
+
+
+SPECTRUM = np.r_[9.0, 4.0, np.linspace(-1.0, 1.0, 197), -3.0]
+
+
+@pytest.mark.parametrize("tolerance", [1e-2, 1e-6, 1e-12])
+def test_residuals_bound_the_errors_of_extreme_eigenvalues(tolerance: float) -> None:
+    a = matrix(SPECTRUM)
+    top, bottom = extreme_eigenpairs(lambda v: a @ v, 200, top=3, bottom=2, tolerance=tolerance)
+    order = np.sort(SPECTRUM)
+    for found, expected in ((top, order[::-1][:3]), (bottom, order[:2])):
+        true = np.linalg.norm(a @ found.vectors.T - found.vectors.T * found.values, axis=0)
+        assert np.all(true <= found.residuals)
+        assert np.all(found.residuals <= 9.0 * tolerance)
+        assert np.all(np.abs(found.values - expected) <= found.residuals)
+        identity = found.vectors @ found.vectors.T
+        assert np.abs(identity - np.eye(len(identity))).max() < 1e-14
+
+
+def test_small_spaces_are_spanned_whole() -> None:
+    # Double eigenvalues and null vectors end a Krylov space: another vector goes on.
+    values = [2.0, 2.0, 0.0, 0.0, 0.0, -1.0]
+    a = matrix(values)
+    top, bottom = extreme_eigenpairs(lambda v: a @ v, 6, top=3, bottom=3)
+    assert np.allclose(top.values, [2.0, 2.0, 0.0], atol=1e-14)
+    assert np.allclose(bottom.values, [-1.0, 0.0, 0.0], atol=1e-14)
+    assert top.products == 6
+    zero, _ = extreme_eigenpairs(lambda v: 0.0 * v, 5, top=2)
+    assert zero.values.tolist() == [0.0, 0.0]
+    space = Krylov(lambda v: a @ v, 6, 0, 0)
+    while space.grow():
+        pass
+    assert np.allclose(space.basis @ space.basis.T, np.eye(6), atol=1e-14)
+
+
+def test_eigenvalues_that_do_not_converge_are_an_error() -> None:
+    a = matrix(SPECTRUM)
+    with pytest.raises(LanczosError, match=r"have residuals up to .* after 12 products, above"):
+        extreme_eigenpairs(lambda v: a @ v, 200, top=3, tolerance=1e-9, most=12)
+
+
+def test_densities_have_the_moments_of_the_matrix() -> None:
+    a = matrix(SPECTRUM)
+    density = spectral_density(lambda v: a @ v, 200, probes=400, steps=10, seed=2)
+    for k in (1, 2, 3, 7):
+        mean, stderr = density.moment(k)
+        assert abs(mean - np.mean(SPECTRUM**k)) < 4.0 * stderr
+        assert stderr < 0.1 * np.mean(np.abs(SPECTRUM) ** k)
+    # One probe: its Rayleigh quotients exactly, and the whole spectrum where the space is spanned.
+    one = spectral_density(lambda v: a @ v, 200, probes=1, steps=300, seed=2)
+    assert np.allclose(one.nodes[0], np.sort(SPECTRUM), atol=1e-12)
+    assert one.weights.sum() == pytest.approx(1.0, rel=1e-13)
+
+
+def test_smoothed_densities_integrate_to_one_and_have_errors() -> None:
+    a = matrix(SPECTRUM)
+    density = spectral_density(lambda v: a @ v, 200, probes=50, steps=40)
+    grid = np.linspace(-5.0, 11.0, 2001)
+    curve, stderr = density.smoothed(grid, 0.2)
+    assert np.sum(curve) * (grid[1] - grid[0]) == pytest.approx(1.0, rel=1e-6)
+    bumps = np.exp(-0.5 * ((grid[:, None] - SPECTRUM) / 0.2) ** 2) / (0.2 * math.sqrt(2 * math.pi))
+    deviation = (curve - bumps.mean(axis=1)) / np.maximum(stderr, 1e-9)
+    assert np.abs(deviation[bumps.mean(axis=1) > 1e-4]).max() < 5.0
+    assert np.isnan(spectral_density(lambda v: a @ v, 200, steps=5).smoothed(grid, 0.2)[1]).all()
+
+
+def dense(setup: Setup) -> tuple[Any, Any]:
+    """The Hessian at the start as a matrix, and the gradient."""
+    training = setup.training()
+    curvature = training.objective.at(training.theta)
+    rows = [curvature.hessian(unit) for unit in np.eye(training.shape.size)]
+    return np.array(rows), curvature.gradient
+
+
+def test_the_table_says_what_a_dense_eigensolver_does() -> None:
+    setup = Setup(data="clusters:0.5:3:4", points=40, widths=(6,), steps=0, seed=3)
+    table = hessian(setup, top=5, bottom=2, tolerance=1e-10).summary()
+    full, gradient = dense(setup)
+    values, vectors = np.linalg.eigh(0.5 * (full + full.T))
+    assert table["index"].tolist() == [1, 2, 3, 4, 5, -1, -2]
+    expected = np.r_[values[::-1][:5], values[:2]]
+    assert np.abs(table["eigenvalue"] - expected).max() < 1e-12
+    shares = (vectors.T @ gradient) ** 2 / (gradient @ gradient)
+    expected = np.r_[np.cumsum(shares[::-1][:5]), np.cumsum(shares[:2])]
+    assert np.abs(table["gradient_share"] - expected).max() < 1e-8
+    assert table["chance"].tolist() == [abs(i) / len(values) for i in table["index"]]
+    ratios = values[::-1][:4] / values[::-1][1:5]
+    assert table["outliers"][0] == np.argmax(ratios) + 1
+    assert table["gap"][0] == pytest.approx(ratios.max(), rel=1e-10)
+    assert np.isnan(table["overlap"]).all()
+    assert table["overlap_last"] == pytest.approx(1.0, rel=1e-12)
+
+
+def test_overlaps_are_those_of_consecutive_and_last_top_spaces() -> None:
+    setup = Setup(data="clusters:1:3:4", points=30, widths=(6,), steps=60, batch=5, seed=1)
+    found = hessian(setup, at=(0, 30, 60), top=6, tolerance=1e-8)
+    spaces = found.arrays()["vectors"]
+    assert spaces.shape == (3, 2, 6 * 5 + 3 * 7)
+    table = found.summary()
+
+    def overlap(i: int, j: int) -> Any:
+        angles = np.linalg.svd(spaces[i] @ spaces[j].T, compute_uv=False)
+        return pytest.approx(np.mean(angles**2), rel=1e-12)
+
+    assert [table["overlap"][7], table["overlap"][14]] == [overlap(0, 1), overlap(1, 2)]
+    assert [table["overlap_last"][0], table["overlap_last"][7]] == [overlap(0, 2), overlap(1, 2)]
+
+
+def spectra_of(top: list[float], classes: int) -> HessianSpectra:
+    values, none = np.array(top), np.empty(0)
+    spectrum = Spectrum(
+        0, 1.0, 1.0, values, 0 * values, 0 * values, none, none, none, np.eye(len(top))[:1],
+        np.empty((0, 0)), np.empty((0, 0)), 1,
+    )  # fmt: skip
+    network: Any = None
+    return HessianSpectra([spectrum], network, classes, 100, Meta("hessian"))
+
+
+@pytest.mark.parametrize(
+    ("top", "classes", "outliers", "picture"),
+    [
+        ([9.0, 8.0, 2.0, 1.9], 3, 2, "outliers as classes"),
+        ([9.0, 8.0, 2.0, 1.9], 2, 2, "other outliers"),
+        ([9.0, 8.0, 2.0, 1.9], 4, 2, "other outliers"),
+        ([9.0, 8.0, 7.0, 6.9], 3, 2, "no gap"),
+        ([1.0, -0.5], 2, 0, "no gap"),
+        ([1.0], 2, 0, "no gap"),
+    ],
+)
+def test_the_picture_of_the_lecture_is_named_or_denied(
+    top: list[float], classes: int, outliers: int, picture: str
+) -> None:
+    table = spectra_of(top, classes).summary()
+    assert table["outliers"][0] == outliers
+    assert table["picture"][0] == picture
+
+
+def test_noise_takes_the_lectures_picture_away_and_the_row_says_so() -> None:
+    """Two clusters at (-1, -1) and (1, 1) of rising variance, as in the lecture of 10/3."""
+    pictures = [
+        hessian(Setup(data=f"clusters:{variance}", steps=1000)).summary()["picture"][0]
+        for variance in (0.01, 4.0)
+    ]
+    assert pictures == ["outliers as classes", "other outliers"]
+
+
+def test_digits_have_nine_outliers_early_in_training() -> None:
+    setup = Setup(data="digits", points=600, widths=(64, 64), steps=100)
+    table = hessian(setup, at=(0, 100), top=14, tolerance=1e-3).summary()
+    assert set(table["outliers"]) == {9}
+    assert set(table["picture"]) == {"outliers as classes"}
+
+
+def test_files_and_pictures(tmp_path: Path) -> None:
+    found = hessian(Setup(points=20, widths=(4,), steps=5), at=(0, 5), probes=2, lanczos_steps=6)
+    arrays = found.arrays()
+    assert arrays["nodes"].shape == arrays["weights"].shape == (2, 2, 6)
+    assert arrays["density"].shape == arrays["density_stderr"].shape == arrays["grid"].shape
+    area = arrays["density"].sum(axis=1) * np.diff(arrays["grid"][:, :2])[:, 0]
+    assert np.allclose(area, 1.0, rtol=1e-3)
+    plot: Any = found.summary().plot
+    assert [label for label, *_ in plot.points] == ["step 0", "step 5"]
+    alone: Any = hessian(Setup(points=20, widths=(4,), steps=0)).summary().plot
+    assert alone.points[0][2].tolist() == sorted(alone.points[0][2].tolist(), reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"top": 0}, "top must be at least 1, not 0"),
+        ({"top": 100}, "top and bottom must be at most 22 together"),
+        ({"bottom": -1}, "bottom must be at least 0, not -1"),
+        ({"probes": -1}, "probes must be at least 0, not -1"),
+        ({"lanczos_steps": 0}, "lanczos_steps must be at least 1"),
+        ({"tolerance": 0.0}, "tolerance must be above 0 and below 1, not 0"),
+        ({"at": [2]}, "at must be one or more of 0 to 1, the steps"),
+        ({"at": []}, "at must be one or more of 0 to 1, the steps"),
+    ],
+)
+def test_bad_arguments_are_named(change: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        hessian(Setup(widths=(4,), points=8, steps=1), **change)

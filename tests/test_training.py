@@ -1,0 +1,313 @@
+"""The training lab: losses, gradients, curvature, descent and checkpoints."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from processes import NNTH
+
+from nnth import Setup, load_network, random_network
+from nnth.activation import activation
+from nnth.curvature.losses import Loss, softmax
+from nnth.curvature.objective import Objective, Shape, theta_of
+from nnth.curvature.training import DivergedError, Point, Training
+
+SIZES = (4, 7, 5, 3)
+SHAPE = Shape(SIZES)
+
+# Activations that NumPy has for complex numbers too, with their slopes.
+COMPLEX: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+    "tanh": (np.tanh, lambda z: 1.0 - np.tanh(z) ** 2),
+    "sin": (np.sin, np.cos),
+    "sigmoid": (
+        lambda z: 1.0 / (1.0 + np.exp(-z)),
+        lambda z: np.exp(-z) / (1.0 + np.exp(-z)) ** 2,
+    ),
+    "z*sigmoid(1.702*z)": (
+        lambda z: z / (1.0 + np.exp(-1.702 * z)),
+        lambda z: (
+            1.0 / (1.0 + np.exp(-1.702 * z))
+            + 1.702 * z * np.exp(-1.702 * z) / (1.0 + np.exp(-1.702 * z)) ** 2
+        ),
+    ),
+}
+
+
+def layers_of(theta: Any) -> list[tuple[Any, Any]]:
+    found, start = [], 0
+    for columns, rows in pairwise(SIZES):
+        w = theta[start : start + rows * columns].reshape(rows, columns)
+        start += rows * columns
+        found.append((w, theta[start : start + rows]))
+        start += rows
+    return found
+
+
+def by_hand(theta: Any, act: str, loss: Loss, x: Any, y: Any) -> tuple[Any, Any]:
+    """Loss and gradient in plain NumPy, a layer a line, for complex theta as well."""
+    value, slope = COMPLEX[act]
+    layers = layers_of(theta)
+    h, kept = x.astype(theta.dtype), []
+    for w, b in layers[:-1]:
+        z = h @ w.T + b
+        kept.append((h, slope(z)))
+        h = value(z)
+    f = h @ layers[-1][0].T + layers[-1][1]
+    if loss == "squared":
+        total, delta = 0.5 * np.sum((f - y) ** 2), f - y
+    else:
+        p = np.exp(f) / np.exp(f).sum(axis=1, keepdims=True)
+        total, delta = -np.sum(y * np.log(p)), p - y
+    parts = [delta.sum(axis=0), (delta.T @ h).ravel()]
+    for (w, _), (h, s) in zip(layers[:0:-1], kept[::-1], strict=True):
+        delta = (delta @ w) * s
+        parts += [delta.sum(axis=0), (delta.T @ h).ravel()]
+    return total / len(x), np.concatenate(parts[::-1]) / len(x)
+
+
+def problem(
+    act: str, loss: Loss, m: int = 300, dtype: Any = np.float64
+) -> tuple[Objective, Any, Any, Any]:
+    dice = np.random.default_rng(3)
+    x = dice.normal(size=(m, SIZES[0]))
+    labels = dice.integers(0, SIZES[-1], m)
+    y = np.eye(SIZES[-1])[labels]
+    theta = theta_of(random_network(4, (7, 5), n_out=3, cw=1.5, bias_var=0.3, seed=1))
+    objective = Objective(SHAPE, activation(act), loss, x, y, dtype)
+    return objective, theta, x, y
+
+
+@pytest.mark.parametrize("act", COMPLEX)
+@pytest.mark.parametrize("loss", ["cross-entropy", "squared"])
+def test_value_and_gradient_are_those_of_plain_numpy(act: str, loss: Loss) -> None:
+    # 300 examples are a whole block of 256 and a part of one.
+    objective, theta, x, y = problem(act, loss)
+    value, gradient = by_hand(theta, act, loss, x, y)
+    curvature = objective.at(theta)
+    for found in (objective.gradient(theta), (curvature.value, curvature.gradient)):
+        assert found[0] == pytest.approx(value, rel=1e-13)
+        assert np.abs(found[1] - gradient).max() <= 1e-14 * max(1.0, np.abs(gradient).max())
+
+
+@pytest.mark.parametrize("act", COMPLEX)
+@pytest.mark.parametrize("loss", ["cross-entropy", "squared"])
+def test_the_hessian_is_that_of_complex_steps(act: str, loss: Loss) -> None:
+    objective, theta, x, y = problem(act, loss)
+    curvature = objective.at(theta)
+    steps = 1e-30j * np.eye(SHAPE.size)
+    expected = np.array([by_hand(theta + s, act, loss, x, y)[1].imag / 1e-30 for s in steps])
+    found = np.array([curvature.hessian(unit) for unit in np.eye(SHAPE.size)])
+    assert np.abs(found - expected).max() <= 1e-12 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("loss", ["cross-entropy", "squared"])
+def test_the_gauss_newton_matrix_is_that_of_jacobians(loss: Loss) -> None:
+    objective, theta, x, _ = problem("tanh", loss, m=9)
+    curvature = objective.at(theta)
+    units = np.eye(SHAPE.size)
+    # J by complex steps of the outputs.
+    columns = []
+    for unit in units:
+        h = x
+        layers = layers_of(theta + 1e-30j * unit)
+        for w, b in layers[:-1]:
+            h = np.tanh(h @ w.T + b)
+        columns.append((h @ layers[-1][0].T + layers[-1][1]).imag / 1e-30)
+    jacobian = np.moveaxis(np.array(columns), 0, -1)  # (m, outputs, P)
+    p = softmax(objective.outputs(theta))
+    expected = np.zeros((SHAPE.size, SHAPE.size))
+    for i, j in enumerate(jacobian):
+        inner = np.diag(p[i]) - np.outer(p[i], p[i]) if loss == "cross-entropy" else np.eye(3)
+        expected += j.T @ inner @ j / len(x)
+    found = np.array([curvature.gauss_newton(unit) for unit in units])
+    assert np.abs(found - expected).max() <= 1e-13 * np.abs(expected).max()
+    v, u = np.random.default_rng(0).normal(size=SHAPE.size), np.ones((9, 3))
+    assert np.allclose(curvature.output_change(v), jacobian @ v, rtol=1e-12)
+    assert np.allclose(curvature.pull_back(u), jacobian.sum(axis=(0, 1)), rtol=1e-12)
+
+
+def test_signals_and_inputs_of_layers_make_the_pull_back() -> None:
+    objective, theta, _, _ = problem("tanh", "squared")
+    curvature = objective.at(theta)
+    u = np.random.default_rng(1).normal(size=(300, 3))
+    pairs = zip(curvature.error_signals(u), curvature.layer_inputs(), strict=True)
+    parts = [part for d, h in pairs for part in ((d.T @ h).ravel(), d.sum(axis=0))]
+    assert np.allclose(np.concatenate(parts), curvature.pull_back(u), rtol=1e-12, atol=1e-13)
+
+
+def test_kinks_have_no_curvature() -> None:
+    objective, theta, _, _ = problem("relu", "squared")
+    curvature, rate = objective.at(theta), 1e-7
+    v = np.random.default_rng(2).normal(size=SHAPE.size)
+    both = [objective.gradient(theta + s * rate * v)[1] for s in (1.0, -1.0)]
+    # No gate flips within 1e-7 here, and between gates the loss is a polynomial.
+    assert np.allclose(curvature.hessian(v), (both[0] - both[1]) / (2 * rate), atol=1e-6)
+
+
+def test_single_precision_is_near_double() -> None:
+    wide, theta, _, _ = problem("tanh", "cross-entropy")
+    narrow = problem("tanh", "cross-entropy", dtype=np.float32)[0]
+    value, gradient = narrow.gradient(theta.astype(np.float32))
+    assert gradient.dtype == np.float32
+    assert value == pytest.approx(wide.gradient(theta)[0], rel=1e-6)
+    assert 1e-9 < np.abs(gradient - wide.gradient(theta)[1]).max() < 1e-6
+
+
+def descent_by_hand(training: Training, steps: int, order: list[Any]) -> Any:
+    setup, theta = training.setup, training.theta.copy()
+    velocity = np.zeros_like(theta)
+    x, y = training.examples.x, training.examples.y
+    for step in range(steps):
+        rows = order[step % len(order)]
+        part = Objective(training.shape, training.act, setup.loss, x[rows], y[rows])
+        gradient = part.gradient(theta)[1] + setup.weight_decay * theta
+        velocity = setup.momentum * velocity + gradient
+        theta = theta - setup.eta * velocity
+    return theta
+
+
+def test_descent_is_with_momentum_and_weight_decay() -> None:
+    setup = Setup(widths=(6,), points=30, steps=20, momentum=0.8, weight_decay=0.01, eta=0.05)
+    training = setup.training()
+    course = training.course([20], lambda point: point.loss)
+    expected = descent_by_hand(training, 20, [np.arange(30)])
+    assert np.allclose(course.theta, expected, rtol=1e-12, atol=1e-14)
+    assert course.seen == [training.objective.gradient(course.theta)[0]]
+
+
+def test_batches_go_through_all_examples_and_differ_by_epoch() -> None:
+    seen: list[Any] = []
+
+    class Watched(Objective):
+        def gradient(self, theta: Any, examples: Any = None) -> Any:
+            seen.append(examples)
+            return super().gradient(theta, examples)
+
+    training = Setup(widths=(6,), points=30, steps=8, batch=8).training()
+    training.objective.__class__ = Watched
+    course = training.course([8], lambda point: point.step)
+    assert [len(rows) for rows in seen] == [8, 8, 8, 6, 8, 8, 8, 6]
+    first, second = (np.concatenate(seen[:4]), np.concatenate(seen[4:]))
+    assert sorted(first) == sorted(second) == list(range(30))
+    assert first.tolist() != second.tolist() != sorted(second)
+    training.objective.__class__ = Objective
+    expected = descent_by_hand(training, 8, seen)
+    assert np.allclose(course.theta, expected, rtol=1e-12, atol=1e-14)
+
+
+def test_divergence_is_an_error_that_says_when() -> None:
+    training = Setup(loss="squared", eta=50.0, widths=(6,), steps=10**6).training()
+    with pytest.raises(DivergedError, match=r"eta must be smaller than 50: .* after \d+ steps"):
+        training.course([10**6], lambda point: point.loss)
+
+
+def look(point: Point) -> dict[str, Any]:
+    return {"step": point.step, "loss": point.loss, "accuracy": point.accuracy}
+
+
+@pytest.mark.parametrize("stop_at", [1, 17, 40])
+def test_a_training_goes_on_from_its_checkpoint_to_the_last_bit(
+    stop_at: int, tmp_path: Path
+) -> None:
+    setup = Setup(widths=(6,), points=30, batch=7, momentum=0.9, steps=60, dtype="float32")
+    at = [0, 16, 17, 40, 60]
+    whole = setup.training().course(at, look)
+    file = tmp_path / "kept.json"
+
+    def interrupt(step: int, _: int) -> None:
+        raise KeyboardInterrupt
+
+    def stop(point: Point) -> dict[str, Any]:
+        if point.step >= stop_at:
+            raise KeyboardInterrupt
+        return look(point)
+
+    with pytest.raises(KeyboardInterrupt, match=rf"\d+ of 60 steps were trained, kept in {file}"):
+        setup.training().course(at, stop, checkpoint=file)
+    with pytest.raises(KeyboardInterrupt, match=r"\d+ of 60 steps"):
+        setup.training().course(at, look, checkpoint=file, progress=interrupt)
+    again = setup.training().course(at, look, checkpoint=file)
+    assert again.seen == whole.seen
+    assert again.theta.tobytes() == whole.theta.tobytes()
+    longer = Setup(**{**setup.__dict__, "steps": 80})
+    more = longer.training().course([*at, 80], look, checkpoint=file)
+    assert more.theta.tobytes() == longer.training().course([80], look).theta.tobytes()
+
+
+def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "kept.json"
+    setup = Setup(widths=(6,), points=30, steps=9)
+    setup.training().course([9], look, checkpoint=file)
+    for change, said in (
+        ({"eta": 0.2}, "with eta 0.1, not 0.2"),
+        ({"seed": 1}, "with seed 0, not 1"),
+        ({"steps": 5}, "steps must be at least 9"),
+    ):
+        other = Setup(**{**setup.__dict__, **change})  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match=said):
+            other.training().course([other.steps or 0], look, checkpoint=file)
+    with pytest.raises(ValueError, match="nothing was measured at 3"):
+        setup.training().course([3, 9], look, checkpoint=file)
+    text = file.read_text()
+    for damaged in ("", text[:100], "[1, 2]", '{"class": "os:system", "fields": {}}'):
+        file.write_text(damaged)
+        with pytest.raises(ValueError, match=f"checkpoint {file}"):
+            setup.training().course([9], look, checkpoint=file)
+
+
+def test_a_killed_training_goes_on(tmp_path: Path) -> None:
+    words = ["sharpness", "--points", "60", "--steps", "8000", "--at", "0:8000:200",
+             "--checkpoint", "c.json", "--seed", "4"]  # fmt: skip
+    whole = subprocess.run(
+        [NNTH, *words[:-4], "--seed", "4"], cwd=tmp_path, capture_output=True, check=True
+    )
+    process = subprocess.Popen([NNTH, *words], cwd=tmp_path, stdout=subprocess.DEVNULL)
+    file, until = tmp_path / "c.json", time.monotonic() + 20.0
+    while not file.exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert file.exists()
+    again = subprocess.run([NNTH, *words], cwd=tmp_path, capture_output=True, check=True)
+    assert again.stdout == whole.stdout
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    for change, said in (
+        ({"loss": "hinge"}, "loss must be one of cross-entropy, squared, not 'hinge'"),
+        ({"dtype": "float16"}, "dtype must be float64 or float32"),
+        ({"eta": 0.0}, "eta must be above 0 and finite, not 0"),
+        ({"momentum": 1.0}, "momentum must be at least 0 and below 1, not 1"),
+        ({"weight_decay": -1.0}, "weight_decay must be at least 0 and finite, not -1"),
+        ({"batch": 201}, "batch must be at most 200 examples, not 201"),
+        ({"batch": 0}, "batch must be at least 1, not 0"),
+        ({"steps": -1}, "steps must be at least 0, not -1"),
+        ({"net": random_network(3, (4,))}, "net must map 2 inputs to 2 outputs.* not 3 to 1"),
+        ({"data": (np.eye(3), np.eye(3) + 0.5)}, "loss must be squared where targets are no"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            Setup(**change).training()  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"at must be one or more of 0 to 5, the steps, not \[6\]"):
+        Setup(steps=5).training().looks([6])
+
+
+def test_a_given_network_is_looked_at_as_it_is(tmp_path: Path) -> None:
+    net = random_network(2, (5,), n_out=2, cw=1.0, seed=3)
+    file = tmp_path / "net.npz"
+    arrays = {"W1": net.weights[0], "b1": net.biases[0], "W2": net.weights[1], "b2": net.biases[1]}
+    np.savez(file, **arrays)
+    for given, act in ((net, "relu"), (file, "tanh"), (os.fspath(file), None)):
+        training = Setup(net=given, act=act).training()
+        assert training.steps == 0
+        assert training.theta.tobytes() == theta_of(net).tobytes()
+        expected = load_network(file, act)(training.examples.x)
+        assert np.allclose(training.objective.outputs(training.theta), expected, rtol=1e-13)
