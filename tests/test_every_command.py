@@ -147,7 +147,7 @@ LONG = {
     "rates": "--training --width 400,800 --samples 200 --steps 5000",
     "catapult": "--sweep --m 4096 --samples 2000",
     "lazy": "--width 4096,65536 --p 100 --samples 100",
-    "hessian": "--data clusters:1:10:20 --points 4000 --widths 256,256 --checkpoint c.json",
+    "hessian": "--data clusters:1:10:20 --points 4000 --widths 256,256",
     "sharpness": "--data clusters:1:10:20 --points 4000 --widths 256,256",
     "regions": "--widths 1000,1000,1000",
     "paths": "--sampler dense --width 512 --depth 50",

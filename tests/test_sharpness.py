@@ -116,6 +116,5 @@ def test_the_command_says_what_does_not_go_together(tmp_path: Path) -> None:
     assert "--scan and --eta must not both be given" in refusal("sharpness", "--scan", "--eta", 1)
     assert "--eta-lambda0 must come with --scan" in refusal("sharpness", "--eta-lambda0", 1)
     assert "at must be" in refusal("hessian", "--at", "0.5")
-    assert "--checkpoint must end in .json, not 'c.txt'" in refusal(
-        "hessian", "--checkpoint", "c.txt"
-    )
+    wrong = refusal("hessian", "--checkpoint", "c.txt")
+    assert "--checkpoint must end in .json, not 'c.txt'" in wrong

@@ -14,6 +14,8 @@ from nnth_cli.main import COMMANDS, GROUPS, app, load, run
 
 # Where the notes err and a number shows it: lecture, and words of the statement.
 ERRATA = [
+    ("10/3", "v.G v for the top eigenvector"),
+    ("10/3", "rank of the Gauss-Newton matrix"),
     ("9/19", "K' = C_w K"),
     ("9/19", "chi_par = (C_w/2) E[(s^2)''] = 1, relu"),
     ("9/19", "K^l tends to the fixed point"),
