@@ -181,7 +181,10 @@ def test_files_and_pictures(tmp_path: Path) -> None:
     area = arrays["density"].sum(axis=1) * np.diff(arrays["grid"][:, :2])[:, 0]
     assert np.allclose(area, 1.0, rtol=1e-3)
     plot: Any = found.summary().plot
-    assert [label for label, *_ in plot.points] == ["step 0", "step 5"]
+    assert [panel.x_label[-6:] for panel in plot.panels] == ["step 0", "step 5"]
+    _, grid, density = plot.panels[1].lines[0]
+    assert np.nanmax(density) == arrays["density"][1].max()
+    assert grid.tolist() == arrays["grid"][1].tolist()
     alone: Any = hessian(Setup(points=20, widths=(4,), steps=0)).summary().plot
     assert alone.points[0][2].tolist() == sorted(alone.points[0][2].tolist(), reverse=True)
 

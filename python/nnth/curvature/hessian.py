@@ -17,7 +17,7 @@ from nnth.curvature.density import SpectralDensity, spectral_density
 from nnth.curvature.lanczos import extreme_eigenpairs
 from nnth.curvature.training import Point, Progress, Setup
 from nnth.network import Network
-from nnth.plot import Lines
+from nnth.plot import Lines, Panels
 from nnth.table import Meta, Table
 from nnth.work import begin
 
@@ -28,6 +28,7 @@ CLEAR_GAP: Final = 1.5  # lambda_i over lambda_(i+1) from which on a gap is call
 _EIGEN_STREAM: Final = 2**36
 _PROBE_STREAM: Final = 2**36 + 1  # and the following ones
 _GRID: Final = 1000
+_MOST_PANELS: Final = 3
 _SIGMA: Final = 0.01  # of the spectrum's length
 
 
@@ -129,29 +130,29 @@ class HessianSpectra:
             **{name: np.repeat(value, top + bottom) for name, value in same.items()},
         }
 
-    def _picture(self) -> Lines:
-        lines, points = [], []
-        several = len(self.spectra) > 1
-        for spectrum in self.spectra:
-            label = f"step {spectrum.step}" if several else "eigenvalues"
-            if not spectrum.nodes.size:
-                order = np.arange(1, len(spectrum.top) + 1, dtype=float)
-                points.append((label, order, spectrum.top, None))
-                continue
-            grid, density, _ = _curve(spectrum)
-            lines.append(("" if several else "density", grid, np.maximum(density, 1e-300)))
-            both = np.r_[spectrum.top, spectrum.bottom]
-            alone = 1.0 / (self.parameters * _sigma(spectrum) * math.sqrt(2.0 * math.pi))
-            points.append((label, both, np.full(len(both), alone), None))
-        if not lines:
+    def _picture(self) -> Lines | Panels:
+        shown = np.unique(np.linspace(0, len(self.spectra) - 1, _MOST_PANELS).round().astype(int))
+        panels = tuple(self._panel(self.spectra[i]) for i in shown)
+        return panels[0] if len(panels) == 1 else Panels(panels=panels)
+
+    def _panel(self, spectrum: Spectrum) -> Lines:
+        """The density above a hundredth of what an eigenvalue alone has, and the eigenvalues."""
+        note = _note(spectrum, self.classes)
+        if not spectrum.nodes.size:
+            order = np.arange(1, len(spectrum.top) + 1, dtype=float)
             return Lines(
-                points=tuple(points), x_label="index", y_label=r"eigenvalue $\lambda$",
-                note=_note(self.spectra[-1], self.classes),
+                points=(("", order, spectrum.top, None),), x_label="index",
+                y_label=r"eigenvalue $\lambda$", note=note,
             )  # fmt: skip
+        grid, density, _ = _curve(spectrum)
+        alone = 1.0 / (self.parameters * _sigma(spectrum) * math.sqrt(2.0 * math.pi))
+        seen = np.where(density > 0.01 * alone, density, np.nan)
+        both = np.r_[spectrum.top, spectrum.bottom]
         return Lines(
-            lines=tuple(lines), points=tuple(points), pairs=several, log_y=True,
-            theory="density", x_label=r"eigenvalue $\lambda$ of the loss Hessian",
-            y_label="spectral density", note=_note(self.spectra[-1], self.classes),
+            lines=(("density", grid, seen),),
+            points=(("eigenvalues", both, np.full(len(both), alone), None),),
+            log_y=True, y_label="spectral density",
+            x_label=rf"$\lambda$ of the loss Hessian, step {spectrum.step}", note=note,
         )  # fmt: skip
 
 

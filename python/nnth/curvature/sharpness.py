@@ -72,11 +72,11 @@ class SharpnessPath:
             panels=(
                 Lines(
                     lines=((text, step, level),),
-                    points=(("sharpness", step, columns["sharpness"], None),),
+                    points=(("", step, columns["sharpness"], None),),
                     x_label="step", y_label=r"sharpness $\lambda_{\max}$",
                 ),
                 Lines(
-                    points=(("loss", step, columns["loss"], None),), log_y=True,
+                    points=(("", step, columns["loss"], None),), log_y=True,
                     x_label="step", y_label="loss $L$",
                 ),
             )
@@ -247,8 +247,7 @@ def _scan_picture(columns: dict[str, Any]) -> Panels:
 
     def panel(name: str, label: str, *, log: bool) -> Lines:
         return Lines(
-            points=((label, rate, columns[name][kept], None),), marks=tuple(marks), log_x=True,
-            log_y=log,
+            points=(("", rate, columns[name][kept], None),), marks=tuple(marks), log_y=log,
             x_label=r"$\eta\lambda_0$", y_label=label,
         )  # fmt: skip
 
