@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from processes import interrupted
+from processes import call, interrupted, rows_of
 
 from nnth import quadratic, random_model
-
-NNTH = str(Path(sys.executable).with_name("nnth"))
-
-
-def call(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    words = [NNTH, *map(str, arguments)]
-    return subprocess.run(words, capture_output=True, text=True, timeout=60, cwd=cwd)
-
-
-def rows_of(done: subprocess.CompletedProcess[str]) -> list[dict[str, str]]:
-    assert (done.returncode, done.stderr) == (0, "")
-    return list(csv.DictReader(io.StringIO(done.stdout)))
 
 
 def test_three_phases_in_a_picture(tmp_path: Path) -> None:

@@ -2,37 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from processes import interrupted
+from processes import call, interrupted, refusal, rows_of
 
 import nnth
 
-NNTH = str(Path(sys.executable).with_name("nnth"))
 DESCRIBED = ("--norm2", 2, "--p", 20, "--n0", 50)
-
-
-def call(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([NNTH, *map(str, arguments)], capture_output=True, text=True, timeout=60)
-
-
-def rows_of(*arguments: object) -> list[dict[str, str]]:
-    done = call(*arguments)
-    assert (done.returncode, done.stderr) == (0, "")
-    return list(csv.DictReader(io.StringIO(done.stdout)))
-
-
-def refusal(*arguments: object) -> str:
-    done = call(*arguments)
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert done.stderr.startswith("nnth: error: ")
-    return done.stderr
 
 
 @pytest.fixture
@@ -48,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_bayes_in_a_pipe_is_what_the_package_returns() -> None:
-    rows = rows_of("bayes", *DESCRIBED, "--width", 30, "--depth", "0:3", "--sigma2", "0.5,1")
+    rows = rows_of(call("bayes", *DESCRIBED, "--width", 30, "--depth", "0:3", "--sigma2", "0.5,1"))
     table = nnth.bayes(norm2=2.0, p=20, n0=50, width=30, depth=[0, 1, 2], sigma2=[0.5, 1.0])
     assert list(rows[0])[:13] == [
         "depth", "sigma2", "nu", "lambda_post", "log_evidence", "log_z", "sigma2_star",
@@ -60,21 +38,32 @@ def test_bayes_in_a_pipe_is_what_the_package_returns() -> None:
     assert [row["check"] for row in rows] == [repr(v) for v in table["check"].tolist()]
     assert (rows[0]["p"], rows[0]["n0"], rows[0]["seed"]) == ("20", "50", "0")
     again = rows_of(
-        "bayes", *DESCRIBED, "--width", 30, "--depth", "0,1,2", "--sigma2", "0.5,1", "--threads", 1
+        call(
+            "bayes",
+            *DESCRIBED,
+            "--width",
+            30,
+            "--depth",
+            "0,1,2",
+            "--sigma2",
+            "0.5,1",
+            "--threads",
+            1,
+        )
     )
     assert again == rows
 
 
 def test_bayes_on_files_predicts_and_draws(folder: Path) -> None:
     data = ("--x", folder / "x.npy", "--y", folder / "y.npy", "--width", 20)
-    (row,) = rows_of("bayes", *data)
+    (row,) = rows_of(call("bayes", *data))
     table = nnth.bayes(folder / "x.npy", folder / "y.npy", width=20)
     assert float(row["log_evidence"]) == pytest.approx(table["log_evidence"][0], rel=1e-12)
     picture = folder / "band.png"
-    rows = rows_of(
+    rows = rows_of(call(
         "bayes", *data, "--depth", 2, "--predict", folder / "new.csv", "--predict-y",
         folder / "v.npy", "--levels", "0.1,0.9", "--plot", picture,
-    )  # fmt: skip
+    ))  # fmt: skip
     assert list(rows[0])[:13] == [
         "depth", "sigma2", "point", "mean", "std", "perp", "q10", "q90", "kurtosis", "y",
         "log_density", "log_gaussian", "note",
@@ -82,24 +71,32 @@ def test_bayes_on_files_predicts_and_draws(folder: Path) -> None:
     assert len(rows) == 3
     assert picture.stat().st_size > 10_000
     evidence = folder / "evidence.svg"
-    rows_of("bayes", *data, "--depth", "log:1:1000:5", "--sigma2", "1,1.1", "--plot", evidence)
+    rows_of(
+        call("bayes", *data, "--depth", "log:1:1000:5", "--sigma2", "1,1.1", "--plot", evidence)
+    )
     assert "importance sampling" in evidence.read_text()
 
 
 def test_mp_and_product_in_a_pipe(tmp_path: Path) -> None:
-    rows = rows_of("mp", "--alpha", 2, "--points", 5, "--samples", 2, "--plot", tmp_path / "a.png")
+    rows = rows_of(
+        call("mp", "--alpha", 2, "--points", 5, "--samples", 2, "--plot", tmp_path / "a.png")
+    )
     assert list(rows[0])[:4] == ["x", "pdf", "cdf", "empirical"]
     assert (len(rows), rows[0]["x"], rows[0]["cdf"], rows[0]["atom"]) == (6, "0.0", "0.5", "0.5")
     assert float(rows[0]["ks"]) < 0.005
-    (row,) = rows_of("mp", "--p", 30, "--n0", 60, "--levels", 0.5, "--sampler", "dense")
+    (row,) = rows_of(call("mp", "--p", 30, "--n0", 60, "--levels", 0.5, "--sampler", "dense"))
     assert float(row["cdf"]) == pytest.approx(0.5, abs=1e-12)
-    rows = rows_of("product", "--widths", "8*3,4", "--samples", 500, "--plot", tmp_path / "b.png")
+    rows = rows_of(
+        call("product", "--widths", "8*3,4", "--samples", 500, "--plot", tmp_path / "b.png")
+    )
     assert list(rows[0])[:5] == ["quantity", "exact", "mean", "stderr", "z"]
     assert [row["quantity"] for row in rows] == [
         "norm", "norm2", "norm4", "log_norm", "log_norm_variance",
     ]  # fmt: skip
     assert (rows[0]["width_first"], rows[0]["depth_first"]) == ("1.0", "0.0")
-    many = rows_of("product", "--depth", "0:7:3", "--samples", 0, "--plot", tmp_path / "c.pdf")
+    many = rows_of(
+        call("product", "--depth", "0:7:3", "--samples", 0, "--plot", tmp_path / "c.pdf")
+    )
     assert [row["depth"] for row in many[::5]] == ["0", "3", "6"]
 
 
@@ -150,9 +147,9 @@ def test_files_that_do_not_fit(folder: Path) -> None:
 
 def test_a_sweep_in_parts_has_the_bits_of_the_whole(tmp_path: Path) -> None:
     options = ("--depth", 40, "--width", 8, "--samples", 1000, "--seed", 3)
-    whole = rows_of("product", *options)
-    parts = rows_of("sweep", "product", *options, "--split", 3, "-o", tmp_path / "a.csv",
-                    "--format", "csv")  # fmt: skip
+    whole = rows_of(call("product", *options))
+    parts = rows_of(call("sweep", "product", *options, "--split", 3, "-o", tmp_path / "a.csv",
+                    "--format", "csv"))  # fmt: skip
     assert [row["mean"] for row in parts] == [row["mean"] for row in whole]
 
 
