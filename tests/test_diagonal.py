@@ -200,3 +200,17 @@ def test_the_command(tmp_path: Path) -> None:
 def test_an_interrupt_ends_the_flow() -> None:
     out, _ = interrupted("diagonal", "--n", 300, "--d", 600)
     assert out == ""
+
+
+@pytest.mark.parametrize("unit", [1e-150, 1e-3, 1e150])
+def test_units_of_the_data_change_nothing(unit: float) -> None:
+    x = np.random.default_rng(0).normal(size=(3, 6))
+    one, other = (
+        nnth.diagonal(scale * x, scale * x[:, 0], alpha=(1e-3, 1.0)).summary()
+        for scale in (1.0, unit)
+    )
+    assert set(other["status"]) == {"ok"}
+    assert np.all(other["difference"] < 1e-12)
+    assert np.allclose(other["l1"], one["l1"], rtol=1e-12)
+    with np.errstate(over="ignore"):
+        assert np.allclose(other["flow_time"] * unit * unit, one["flow_time"], rtol=0.2)

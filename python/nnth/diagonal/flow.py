@@ -41,6 +41,9 @@ def gradient_flow(
     """
     from scipy.integrate import LSODA
 
+    # The flow of data in other units is the same in another time; its solver likes those near 1.
+    unit = float(np.ldexp(1.0, int(np.frexp(np.abs(x).max())[1])))
+    x, y = x / unit, y / unit
     d = x.shape[1]
     gram = x.T @ x
 
@@ -74,4 +77,4 @@ def gradient_flow(
         settled = residual <= 4.0 * np.sqrt(d) * rounding
         if settled or solver.status != "running":
             break
-    return Flow(beta, float(solver.t), residual / most, settled)
+    return Flow(beta, float(solver.t) / unit / unit, residual / most, settled)
