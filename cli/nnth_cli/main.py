@@ -35,7 +35,7 @@ HELP_NAMES = {"help_option_names": ["--help", "-h"]}
 
 # What a shell reports for a program that one of these signals ended.
 INTERRUPTED = 128 + signal.SIGINT
-READER_GONE = 128 + signal.SIGPIPE
+READER_GONE = 141  # of SIGPIPE, which Windows does not have
 
 
 class Group(TyperGroup):
@@ -143,7 +143,7 @@ def main() -> None:
 
 def conclude(code: int) -> NoReturn:
     """Ends the process with this exit code."""
-    if code == INTERRUPTED:
+    if code == INTERRUPTED and sys.platform != "win32":
         # A shell leaves its loop as well when a program ends by the signal itself; $? is the same.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)
