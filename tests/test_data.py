@@ -188,3 +188,13 @@ def test_targets_may_be_a_vector_and_go_by_the_name_y(tmp_path: Path) -> None:
     np.savez(tmp_path / "other.npz", a=y, b=y)
     with pytest.raises(ValueError, match="one array or one named y, not a, b"):
         load_targets(tmp_path / "other.npz")
+
+
+def test_what_numpy_cannot_make_sense_of_is_damage(tmp_path: Path) -> None:
+    # Found by tests/fuzz.py: a TokenError of the header, an OSError of a seek before the beginning.
+    (tmp_path / "a.npy").write_bytes(b"\x93NUMPY\x01\x00\x10\x00{'descr': (    \n")
+    np.savez(tmp_path / "b.npz", x=X)
+    (tmp_path / "b.npz").write_bytes((tmp_path / "b.npz").read_bytes()[40:])
+    for name in ("a.npy", "b.npz"):
+        with pytest.raises(ValueError, match=f"{name} cannot be read as data: [^\n]+$"):
+            load_data(tmp_path / name)

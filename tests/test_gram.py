@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
@@ -422,12 +421,13 @@ def test_bad_arguments_are_named(change: dict[str, Any], message: str) -> None:
 def test_matrices_that_do_not_fit_are_refused_with_their_size(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    free = {"SC_AVPHYS_PAGES": 2**18, "SC_PAGE_SIZE": 4096}
-    monkeypatch.setattr(os, "sysconf", lambda name: free[name])
+    monkeypatch.setattr("nnth.memory.available_memory", lambda: 2**30)
     calls: list[tuple[int, int]] = []
     with pytest.raises(MemoryError) as refusal:
         gram(np.ones((10_000, 1)), progress=lambda done, total: calls.append((done, total)))
-    assert "2 matrices of 10000 x 10000 take 1.5 GiB and 1.0 GiB are free" in str(refusal.value)
+    assert "2 matrices of 10000 x 10000 take 1.5 GiB and 1.0 GiB are available" in str(
+        refusal.value
+    )
     assert calls == []
 
 

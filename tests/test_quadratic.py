@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +216,37 @@ def test_files(tmp_path: Path) -> None:
         load_model(tmp_path / "junk.npz")
     with pytest.raises(ValueError, match="npz"):
         load_model(tmp_path / "model.npy")
+
+
+def test_a_damaged_file_is_one_line(tmp_path: Path) -> None:
+    model = random_model(4, 2)
+    arrays = {"Phi": model.phi, "Psi": model.psi, "y": model.y, "theta0": model.theta0}
+    np.savez(tmp_path / "good.npz", **arrays)
+    content = (tmp_path / "good.npz").read_bytes()
+    path = tmp_path / "bad.npz"
+    dice = random.Random(5)
+    errors = []
+    for trial in range(600):
+        damaged = bytearray(content)
+        for _ in range(trial % 3):
+            damaged[dice.randrange(len(damaged))] = dice.randrange(256)
+        if trial % 3 == 0:
+            del damaged[dice.randrange(len(damaged)) :]
+        path.write_bytes(damaged)
+        try:
+            load_model(path)  # a changed number is a sound file still
+        except ValueError as error:
+            errors.append(str(error))
+    assert len(errors) > 200
+    assert all(text.startswith(f"model {path}") and "\n" not in text for text in errors)
+
+
+def test_an_archive_that_points_before_its_beginning_is_damaged(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", Phi=1.0)
+    content = (tmp_path / "a.npz").read_bytes()
+    (tmp_path / "a.npz").write_bytes(content[40:])  # offsets of members are 40 too large
+    with pytest.raises(ValueError, match=r"model .*a.npz cannot be read: "):
+        load_model(tmp_path / "a.npz")
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,11 @@ HELP_NAMES = {"help_option_names": ["--help", "-h"]}
 
 # What a shell reports for a program that one of these signals ended.
 INTERRUPTED = 128 + signal.SIGINT
-READER_GONE = 128 + signal.SIGPIPE
+READER_GONE = 141  # of SIGPIPE, which Windows does not have
+
+# `kill`, job schedulers before their limit of time, a terminal that is closed: each ends the
+# program in order, as Ctrl-C does.
+ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 class Group(TyperGroup):
@@ -138,24 +142,40 @@ def nnth(
 
 def main() -> None:
     """Runs the command of the command line and ends the process."""
+    end_in_order()
     conclude(run(get_command(app), sys.argv[1:]))
+
+
+_received: list[int] = []  # signals of ENDING
+
+
+def end_in_order() -> None:
+    """Lets the signals of ENDING do what Ctrl-C does, but those that are ignored, as by `nohup`."""
+
+    def stop(number: int, _frame: Any) -> NoReturn:
+        _received.append(number)
+        raise KeyboardInterrupt
+
+    for number in ENDING:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, stop)
 
 
 def conclude(code: int) -> NoReturn:
     """Ends the process with this exit code."""
-    if code == INTERRUPTED:
+    if code - 128 in (signal.SIGINT, *ENDING) and sys.platform != "win32":
         # A shell leaves its loop as well when a program ends by the signal itself; $? is the same.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.signal(code - 128, signal.SIG_DFL)
+        os.kill(os.getpid(), code - 128)
     sys.exit(code)
 
 
 def run(command: Any, arguments: Sequence[str]) -> int:
     """Runs a Click command and returns the exit code; errors become one line on stderr.
 
-    0 done; 1 could not finish; 2 wrong usage or bad input; 130 interrupted, with what was done
-    where the work said so; 141 when the reader of standard output has left, quietly. With
-    NNTH_TRACEBACK in the environment errors pass through.
+    0 done; 1 could not finish; 2 wrong usage or bad input; 130 interrupted, 143 by SIGTERM, with
+    what was done where the work said so; 141 when the reader of standard output has left, quietly.
+    With NNTH_TRACEBACK in the environment errors pass through.
     """
     try:
         code = _call(command, arguments)
@@ -164,14 +184,14 @@ def run(command: Any, arguments: Sequence[str]) -> int:
     except typer.Exit as request:
         return request.exit_code
     except (KeyboardInterrupt, typer.Abort) as stop:
-        code = INTERRUPTED
+        code = _interrupted()
         if said := " ".join(str(stop).split()):
             typer.echo(f"nnth: interrupted: {said}", err=True)
     except BrokenPipeError:
         code = READER_GONE
     except Exception as error:
         if _is_interrupt(error):
-            code = INTERRUPTED
+            code = _interrupted()
         elif os.environ.get("NNTH_TRACEBACK"):
             raise
         else:
@@ -204,6 +224,10 @@ def explain(error: Exception) -> tuple[int, str]:
     else:
         code, message = 1, f"{kind.__name__}: {error} (NNTH_TRACEBACK=1 shows where)"
     return code, " ".join(message.split())
+
+
+def _interrupted() -> int:
+    return 128 + _received[0] if _received else INTERRUPTED
 
 
 def _is_interrupt(error: BaseException | None) -> bool:

@@ -34,16 +34,21 @@ def progress_bar(label: str, *, quiet: bool) -> "Iterator[Bar | None]":
 
 @contextmanager
 def interrupted_at_once() -> Iterator[None]:
-    """Let Ctrl-C end the process where it stands, for a library that would not listen.
+    """Let Ctrl-C or `kill` end the process where it stands, for a library that would not listen.
 
     Python handles a signal only between its own instructions, so a long call into a library delays
     it. Nothing within may hold what must be put in order: files half written, locks.
     """
-    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    before = {
+        number: signal.signal(number, signal.SIG_DFL)
+        for number in (signal.SIGINT, signal.SIGTERM)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Bar:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
-import zipfile
-import zlib
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from nnth.damage import damage_named
 
 Data: TypeAlias = ArrayLike | str | os.PathLike[str]
 
@@ -112,33 +113,29 @@ def _load(file: Path, preferred: str, *, alone: bool = True) -> NDArray[Any]:
         raise ValueError(
             f"{file} must end in {', '.join(SUFFIXES)}, not {file.suffix or 'nothing'}"
         )
-    try:
+    with file.open("rb") as stream, damage_named(f"{file} cannot be read as data"):
         if file.suffix == ".csv":
-            return _read_csv(file)
-        return _read_numpy(file, preferred, alone=alone)
-    except (EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        reason = str(error).splitlines()[0] if str(error) else "it ends early"
-        if "pickle" in reason:
-            reason = "it holds Python objects (a pickle), which are never loaded"
-        raise ValueError(f"{file} cannot be read as data: {reason}") from None
+            return _read_csv(stream)
+        return _read_numpy(stream, preferred, alone=alone)
 
 
-def _read_numpy(file: Path, preferred: str, *, alone: bool) -> NDArray[np.generic]:
-    with file.open("rb") as stream:
-        loaded = np.load(stream, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return loaded
-        names = loaded.files
-        found = [name for name in (preferred, preferred.upper()) if name in names]
-        if not found and not (alone and len(names) == 1):
-            kind = "one array or one" if alone else "an array"
-            raise ValueError(f"it must hold {kind} named {preferred}, not {', '.join(names)}")
-        array: NDArray[np.generic] = loaded[found[0] if found else names[0]]
-        return array
+def _read_numpy(stream: BinaryIO, preferred: str, *, alone: bool) -> NDArray[np.generic]:
+    loaded = np.load(stream, allow_pickle=False)
+    if isinstance(loaded, np.ndarray):
+        return loaded
+    names = loaded.files
+    found = [name for name in (preferred, preferred.upper()) if name in names]
+    if not found and not (alone and len(names) == 1):
+        kind = "one array or one" if alone else "an array"
+        raise ValueError(f"it must hold {kind} named {preferred}, not {', '.join(names)}")
+    array: NDArray[np.generic] = loaded[found[0] if found else names[0]]
+    return array
 
 
-def _read_csv(file: Path) -> NDArray[np.float64]:
-    with file.open(encoding="utf-8-sig") as stream:  # a byte order mark would hide the first number
+def _read_csv(binary: BinaryIO) -> NDArray[np.float64]:
+    with io.TextIOWrapper(
+        binary, "utf-8-sig"
+    ) as stream:  # a byte order mark would hide the first number
         # Names are no numbers: a line with some of both is data with a fault in it.
         names = not any(map(_is_number, stream.readline().split(",")))
         if not any(line.strip() for line in stream) and names:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nnth import _core
 from nnth.activation import Activation, activation
-from nnth.gram import gram_rows, require_memory
+from nnth.gram import gram_rows, require_room
 from nnth.kernel import Ntk, core_network, variances
 from nnth.work import begin
 
@@ -48,7 +48,7 @@ class RadialKernel:
 
     def rows(self, data: Floats, rows: int, **_: Any) -> KernelRows:
         """Return rows of its matrix on a data set."""
-        require_memory(rows, len(data), 1)
+        require_room(rows, len(data), 1)
         begin()
         # From the centre distances are differences of the smallest numbers.
         centred = (data - data.mean(axis=0)) / self.scale

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from nnth.activation import Activation
 from nnth.kernel import Ntk
+from nnth.memory import require_memory
 from nnth.network import random_network
 from nnth.random import normals
 
@@ -20,7 +20,6 @@ Progress = Callable[[int, int], object]
 
 MAX_SAMPLES: Final = 2**32  # noise is drawn from the streams beyond
 _BLOCK: Final = 2**20  # numbers in the largest arrays of the networks that are trained together
-_SHARE_OF_MEMORY: Final = 0.5
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,8 @@ def trained_outputs(
     Raises MemoryError when the outputs would not fit.
     """
     shape = (len(steps), samples, len(x_test), y.shape[1])
-    _require_memory(shape)
+    needed = 8 * int(np.prod(shape, dtype=object))
+    require_memory(needed, "samples must be fewer: their outputs", share=0.5)
     outputs = np.empty(shape)
     inner = nets.width * (nets.width * max(nets.depth - 1, 0) + x.shape[1] + len(x) * nets.depth)
     together = max(1, min(samples, _BLOCK // max(inner, 1)))
@@ -194,13 +194,3 @@ def relative_loss(residuals: Floats, first: Floats) -> Floats:
         before, after = np.sum((first / unit) ** 2, -1), np.sum((residuals / unit) ** 2, -1)
         ratio = np.where(before > 0.0, after / np.where(before > 0.0, before, 1.0), 1.0)
     return np.where(np.isfinite(ratio), ratio, np.inf)
-
-
-def _require_memory(shape: tuple[int, ...]) -> None:
-    needed = 8 * int(np.prod(shape, dtype=object))
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if needed > _SHARE_OF_MEMORY * free:
-        raise MemoryError(
-            f"samples must be fewer: their outputs take {needed / 2**30:.1f} GiB and "
-            f"{free / 2**30:.1f} GiB are free"
-        )

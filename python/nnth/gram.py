@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,6 +13,7 @@ from nnth import _core
 from nnth.activation import Activation, activation
 from nnth.data import Data, data_of, file_name
 from nnth.kernel import Ntk, core_network, variances
+from nnth.memory import require_memory
 from nnth.plot import HeatMap, Lines, Panels
 from nnth.table import Meta, Table
 from nnth.work import begin
@@ -21,8 +21,6 @@ from nnth.work import begin
 Kernels = Literal["nngp", "ntk", "both"]
 Matrix = NDArray[np.float64]
 
-# What a Gram matrix may take of the memory that is free.
-_SHARE_OF_MEMORY = 0.9
 _DRAWN_ROWS = 300  # of a matrix in a picture, which has no dots for more
 _SYMBOLS = {"nngp": "$K_{ij}$", "ntk": "$\\Theta_{ij}$"}
 
@@ -139,7 +137,7 @@ def gram_rows(
     data: `(m, n_0)`; rows: 1 to m. Time and memory are those of the entries that are returned.
     Raises as `gram` does.
     """
-    require_memory(rows, len(data), 2 if kernel == "both" else 1)
+    require_room(rows, len(data), 2 if kernel == "both" else 1)
     begin()
     nngp, ntk = (
         np.empty((rows, len(data))) if kernel in (name, "both") else None
@@ -151,15 +149,11 @@ def gram_rows(
     return GramRows(nngp, ntk, nngp_diagonal, ntk_diagonal, error, route)
 
 
-def require_memory(rows: int, inputs: int, matrices: int) -> None:
+def require_room(rows: int, inputs: int, matrices: int) -> None:
     """Raise MemoryError, with the size, when matrices `(rows, inputs)` would not fit."""
     needed = 8 * matrices * rows * inputs
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if needed > _SHARE_OF_MEMORY * free:
-        raise MemoryError(
-            f"x must have fewer than {inputs} rows: {matrices} matrices of {rows} x {inputs} "
-            f"take {needed / 2**30:.1f} GiB and {free / 2**30:.1f} GiB are free"
-        )
+    what = f"x must have fewer than {inputs} rows: {matrices} matrices of {rows} x {inputs}"
+    require_memory(needed, what)
 
 
 def _eigenvalues(matrix: Matrix) -> Matrix:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,15 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from nnth.activation import activation
 from nnth.checks import whole
+from nnth.memory import require_memory
 from nnth.random import normals
 
 Array = NDArray[np.float64]
 
 MAX_LAYERS: Final = 100_000  # each is at least a row of Python objects
 MAX_WIDTH: Final = 10_000_000
-
-# What the weights of a random network may take of the memory that is free: they are copied once.
-_SHARE_OF_MEMORY: Final = 0.45
 
 
 @dataclass(
@@ -235,12 +232,8 @@ def require_relu(net: Network) -> None:
 
 def _require_memory(sizes: Sequence[int]) -> None:
     needed = 8 * sum(rows * (columns + 1) for columns, rows in pairwise(sizes))
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if needed > _SHARE_OF_MEMORY * free:
-        raise MemoryError(
-            f"widths must be smaller: their weights take {needed / 2**30:.1f} GiB, twice while "
-            f"they are drawn, and {free / 2**30:.1f} GiB are free"
-        )
+    what = "widths must be smaller: their weights, twice while they are drawn,"
+    require_memory(2 * needed, what)
 
 
 def _array(name: str, values: ArrayLike, dimensions: int) -> Array:

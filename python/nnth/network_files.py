@@ -6,9 +6,7 @@ import json
 import math
 import os
 import re
-import struct
 import zipfile
-import zlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnth.activation import CATALOGUE
+from nnth.damage import damage_named
 from nnth.network import Network
 
 SUFFIXES: Final = (".npz", ".safetensors")
@@ -50,21 +49,8 @@ def load_network(path: str | os.PathLike[str], act: str | None = None) -> Networ
             f"{file} must end in {' or '.join(SUFFIXES)}, not {file.suffix or 'nothing'}"
         )
     read = _read_npz if file.suffix == ".npz" else _read_safetensors
-    with file.open("rb") as stream:
-        try:
-            return read(stream, act)
-        except MemoryError:
-            reason = "an array in it does not fit in memory"
-        # RuntimeError is zipfile's for encryption and compressions it lacks, OSError bz2's for
-        # damage, KeyError and struct.error what a damaged archive may lead numpy and zipfile to.
-        except (
-            *(EOFError, KeyError, OSError, RuntimeError, SyntaxError, TypeError, ValueError),
-            *(OverflowError, struct.error, zipfile.BadZipFile, zlib.error),
-        ) as error:
-            reason = str(error).splitlines()[0] if str(error) else "it ends early"
-    if "pickle" in reason:
-        reason = "it holds Python objects (a pickle), which are never loaded"
-    raise ValueError(f"{file} cannot be read as a network: {reason}") from None
+    with file.open("rb") as stream, damage_named(f"{file} cannot be read as a network"):
+        return read(stream, act)
 
 
 def _read_npz(stream: BinaryIO, act: str | None) -> Network:

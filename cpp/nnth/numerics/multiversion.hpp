@@ -7,8 +7,11 @@
 // region inside. On x86-64 it is compiled three times (SSE2; AVX2; AVX-512) and the loader picks
 // the widest the CPU has; elsewhere it is compiled once. Contraction is off and IEEE arithmetic is
 // the same at every width, so the versions return the same bits. It needs a loader with ifunc,
-// which glibc has and musl and macOS have not. The compilers are the oldest it was tried on.
-#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GLIBC__) && \
+// which glibc has and musl and macOS have not. The compilers are the oldest it was tried on. The
+// sanitizers are not ready yet when the loader chooses.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define NNTH_MULTIVERSION
+#elif defined(__x86_64__) && defined(__gnu_linux__) && defined(__GLIBC__) && \
     (defined(__clang__) ? __clang_major__ >= 22 : __GNUC__ >= 12)
 #define NNTH_MULTIVERSION \
     __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))

@@ -9,6 +9,10 @@
 
 #ifdef _OPENMP
 #include <omp.h>
+#else
+#include <system_error>
+#include <thread>
+#include <vector>
 #endif
 
 namespace nnth {
@@ -64,32 +68,52 @@ struct Loop {
     }
 };
 
+#ifdef _OPENMP
+
+int processors() {
+    return omp_get_num_procs();
+}
+
+void run(Loop& loop, int threads) {
+#pragma omp parallel num_threads(threads) if (threads > 1)
+    loop.work(omp_get_thread_num() == 0);
+}
+
+#else
+
+int processors() {
+    return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+void run(Loop& loop, int threads) {
+    std::vector<std::thread> others;
+    try {
+        while (static_cast<int>(others.size()) < threads - 1) {
+            others.emplace_back([&loop] { loop.work(false); });
+        }
+    } catch (const std::system_error&) {  // no more threads to be had: those there are do the work
+    }
+    loop.work(true);
+    for (std::thread& other : others) other.join();
+}
+
+#endif
+
 }  // namespace
 
 int thread_count(int threads) {
     if (threads < 0) {
         throw std::invalid_argument("threads must be at least 0, not " + std::to_string(threads));
     }
-#ifdef _OPENMP
-    return threads == 0 ? omp_get_num_procs() : threads;
-#else
-    return 1;
-#endif
+    return threads == 0 ? processors() : threads;
 }
 
 void parallel_for(std::size_t items, int threads, Monitor& monitor,
                   const std::function<void(std::size_t)>& body) {
     Loop loop{items, body, monitor};
     // More threads than items, or than any machine has, only cost memory.
-    [[maybe_unused]] const int count =
-        static_cast<int>(std::clamp(std::size_t(thread_count(threads)), std::size_t(1),
-                                    std::max(std::size_t(1), std::min(items, kMostThreads))));
-#ifdef _OPENMP
-#pragma omp parallel num_threads(count) if (count > 1 && items > 1)
-    loop.work(omp_get_thread_num() == 0);
-#else
-    loop.work(true);
-#endif
+    const std::size_t most = std::max(std::size_t(1), std::min(items, kMostThreads));
+    run(loop, static_cast<int>(std::min(std::size_t(thread_count(threads)), most)));
     if (loop.failure) std::rethrow_exception(loop.failure);
     if (loop.cancelled) throw Cancelled();
     if (!monitor.proceed(items, items)) throw Cancelled();

@@ -9,7 +9,7 @@
 namespace nnth {
 
 // The threads a loop will use: `threads`, or every processor this process may run on when 0.
-// Throws std::invalid_argument when threads < 0. Always 1 in a build without OpenMP.
+// Throws std::invalid_argument when threads < 0.
 int thread_count(int threads);
 
 // Calls body(item) once for every item in [0, items), in any order, on `threads` threads (0 = all).

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -25,6 +24,7 @@ from nnth.catapult.start import (
     steps_of,
 )
 from nnth.ensemble import in_parts
+from nnth.memory import require_memory
 from nnth.plot import Lines, Panels
 from nnth.table import Meta, Table
 from nnth.work import begin
@@ -201,12 +201,8 @@ def _median(values: Any) -> float:
 def _require_memory(start: Start, rates: Rates) -> None:
     trainings = len(rates.values) * (1 if start.m is None else len(MODELS) * start.samples)
     needed = 4 * 8 * len(_FIELDS) * trainings
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if needed > _SHARE_OF_MEMORY * free:
-        raise MemoryError(
-            f"samples must be fewer: the ends of {trainings} trainings take "
-            f"{needed / 2**30:.1f} GiB and {free / 2**30:.1f} GiB are free"
-        )
+    what = f"samples must be fewer: the ends of {trainings} trainings"
+    require_memory(needed, what, share=_SHARE_OF_MEMORY)
 
 
 def _picture(columns: dict[str, Any], start: Start) -> Panels:

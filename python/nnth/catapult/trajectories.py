@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -23,6 +22,7 @@ from nnth.catapult.start import (
     start_of,
     steps_of,
 )
+from nnth.memory import require_memory
 from nnth.plot import Lines, Panels
 from nnth.table import Meta, Table
 from nnth.work import begin
@@ -216,12 +216,8 @@ def _append(columns: Parts, parts: Sequence[Parts] | list[Parts]) -> None:
 def _require_memory(start: Start, rates: Rates, steps: int) -> None:
     courses = 1 if start.m is None else len(MODELS) * start.samples
     rows = len(rates.values) * courses * (steps + 1)
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if rows * _BYTES_A_ROW > _SHARE_OF_MEMORY * free:
-        raise MemoryError(
-            f"steps must be fewer: {rows} rows take {rows * _BYTES_A_ROW / 2**30:.1f} GiB and "
-            f"{free / 2**30:.1f} GiB are free; a sweep keeps no steps"
-        )
+    what = f"steps must be fewer, or a sweep of rates, which keeps none: {rows} rows"
+    require_memory(rows * _BYTES_A_ROW, what, share=_SHARE_OF_MEMORY)
 
 
 def _picture(columns: dict[str, Any], start: Start, rates: Rates) -> Panels:

@@ -8,7 +8,6 @@ kernel stands on sums over paths through the network.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from nnth.checks import whole
 from nnth.ensemble import in_parts
+from nnth.memory import require_memory
 from nnth.paths.laws import CHI2_LOG_MEAN, CHI2_LOG_VARIANCE, digamma_less_log, path_laws, trigamma
 from nnth.paths.moments import (
     MAX_ORDER,
@@ -132,9 +132,12 @@ def draw(
 ) -> PathSample | None:
     """Return statistics of the sample, with values of its first `keep` networks; None of none.
 
-    Raises ValueError for more values than fit in memory.
+    Raises MemoryError for more values than fit.
     """
-    _require_memory(min(keep, nets.samples), len(asked))
+    kept = min(keep, nets.samples)
+    needed = 64 * kept * len(asked)  # numbers and their logarithms, copied once and once more
+    what = f"samples must be fewer for their values to be kept: those of {kept}"
+    require_memory(needed, what)
     begin()
     if not nets.samples:
         return None
@@ -158,16 +161,6 @@ def draw(
         )
 
     return in_parts(part, nets.samples, progress, _so_far)
-
-
-def _require_memory(values: int, quantities: int) -> None:
-    needed = 64 * values * quantities  # numbers and their logarithms, copied once and once more
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if needed > 0.8 * free:
-        raise ValueError(
-            f"samples must be fewer for their values to be kept, not {values}: they need "
-            f"{needed / 1e9:.3g} GB, and {free / 1e9:.3g} GB are free"
-        )
 
 
 def kept_values(sample: PathSample) -> NDArray[Any]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnth.checks import whole
+from nnth.damage import damage_named
 from nnth.random import normals
 
 Floats = NDArray[np.float64]
@@ -106,19 +106,21 @@ def load_model(path: str | os.PathLike[str]) -> QuadraticModel:
     file = Path(path)
     if file.suffix != ".npz":
         raise ValueError(f"model must be a .npz file, not {file}")
-    try:
-        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as loaded:
-            names = getattr(loaded, "files", [])
-            missing = [name for name in NAMES if name not in names]
-            if missing:
-                raise ValueError(f"it has no {missing[0]}, only {', '.join(names) or 'one array'}")
-            arrays = [loaded[name] for name in NAMES]
-    except (EOFError, ValueError, zipfile.BadZipFile, zlib.error, AttributeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else "it ends early"
-        if "pickle" in reason:
-            reason = "it holds Python objects (a pickle), which are never loaded"
-        raise ValueError(f"model {file} cannot be read: {reason}") from None
+    with file.open("rb") as stream, damage_named(f"model {file} cannot be read"):
+        arrays = _read(stream)
     return quadratic_model(*arrays, where=f"model {file}: ")
+
+
+def _read(stream: BinaryIO) -> list[NDArray[Any]]:
+    if not zipfile.is_zipfile(stream):  # NumPy would take it for a .npy
+        raise ValueError("it is no .npz archive")
+    stream.seek(0)
+    with np.load(stream, allow_pickle=False) as loaded:
+        names = loaded.files
+        missing = [name for name in NAMES if name not in names]
+        if missing:
+            raise ValueError(f"it has no {missing[0]}, only {', '.join(names) or 'nothing'}")
+        return [loaded[name] for name in NAMES]
 
 
 def random_model(p: int, n: int, *, seed: int = 0) -> QuadraticModel:

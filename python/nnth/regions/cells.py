@@ -6,22 +6,20 @@ import os
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nnth import _core
 from nnth.ensemble import Progress
+from nnth.memory import require_memory
 from nnth.network import Network
 from nnth.regions.counts import core_network
 from nnth.regions.slices import Slice, core_slice, count_slice
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
-
-# What the arrays may take of the memory that is free; they are made in twice the room.
-_SHARE_OF_MEMORY: Final = 0.4
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,9 +195,5 @@ def cells_of(
 def _require_memory(network: Network, dimension: int, count: int, sides: int) -> None:
     needed = count * (sum(network.widths) + 8 * network.n_out * (dimension + 1) + 8)
     needed += sides * (8 * dimension + 8)
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if needed > _SHARE_OF_MEMORY * free:
-        raise MemoryError(
-            f"the box must be smaller: its {count} cells take {needed / 2**30:.1f} GiB, twice "
-            f"while they are found, and {free / 2**30:.1f} GiB are free"
-        )
+    what = f"the box must be smaller: its {count} cells, twice while they are found,"
+    require_memory(2 * needed, what)
