@@ -30,8 +30,8 @@ with as few steps as converge, a multiple of `count`, found before the clock sta
 `density` is each package's function with its own defaults but `steps` and `probes` (curvlinops'
 first finds the ends of the spectrum with `eigsh`, as its users get it). It answers with `bottom`
 and `top`, the ends of the spectrum, and `mass`, `mean` and `second` moment of the density,
-smoothing included; hessian-eigenthings' adds `nodes` and `weights` of the quadrature. An error ends the
-process, and is the last line of its standard error.
+smoothing included; hessian-eigenthings' adds `nodes` and `weights` of the quadrature. An error ends
+the process, and is the last line of its standard error.
 
     echo '{"job": "top"}' | PEER/bin/python curvature_peers.py PROBLEM.npz --peer curvlinops
 """
