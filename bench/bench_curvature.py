@@ -100,7 +100,7 @@ def compared(job: Job, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Di
     # The mean is tr H / P, of Gaussian probes with variance 2 tr H^2 / P^2 (Hutchinson, 1990).
     error = math.sqrt(4.0 * ours["second"] / ours["parameters"])
     z = abs(theirs["mean"] - ours["mean"]) / error / MOST_Z
-    return Difference(max(end, z), 1.0, "top and mean, in parts of what they may differ,")
+    return Difference(max(end, z), 1.0, "top and mean over tolerance")
 
 
 class Sides:
