@@ -15,6 +15,7 @@ import argparse
 import importlib
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from contest import sound, table
 from environments import ENVIRONMENTS, Peer, prepare
 from measure import append
 
-COMPARISONS = ("gram", "regions", "paths", "curvature")
+COMPARISONS = ("gram", "regions", "paths", "meijer", "curvature")
 
 
 def known(text: str) -> list[str]:
@@ -69,10 +70,11 @@ def main() -> None:
         if peers[name].python is None:
             progress(f"  {peers[name].reason}")
     rows: list[dict[str, Any]] = []
+    run = {"run": datetime.now().isoformat(timespec="seconds"), "quick": args.quick}
     for name, module in modules.items():
         begin = time.perf_counter()
         for contest in module.contests([peers[p] for p in module.PEERS], args.rounds, args.quick):
-            found = contest.rows()
+            found = [row | run for row in contest.rows()]
             append(args.csv, found)  # at once: an interrupted run keeps what it has
             rows += found
             progress(f"{name}: {contest.case} ({time.perf_counter() - begin:.0f} s)")
