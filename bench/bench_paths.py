@@ -6,12 +6,13 @@ Derivative and tangent kernel of each net: by law and dense, against torch.func 
 batched products by hand, whichever was faster; Gram matrices of three inputs by law against the
 latter. Rounds of nnth and torch alternate, nnth in float64 and torch in float64 or `--dtype
 float32`, torch on as many threads as nnth. Each side's mean tangent kernel is compared with the
-exact one before a rate is believed. Times are seconds a net; medians, and the ratio's extremes over
-the rounds, are printed and appended to bench/bench_paths.csv. peers/README.md says how to make the
-peer's environment.
+exact one before a rate is believed, torch's over the nets of all rounds. Times are seconds a net;
+medians, and the ratio's extremes over the rounds, are printed and appended to
+bench/bench_paths.csv. peers/README.md says how to make the peer's environment.
 """
 
 import argparse
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,7 +28,6 @@ from nnth.paths.samplers import sample_grams, sample_paths
 
 PEERS = {"torch": "paths_torch.py"}
 MOST_Z = 5.0  # of a mean tangent kernel, on either side
-FEW_NETS = 1000  # of a heavy tail: their mean is low, and its error too, so that z says little
 
 
 @dataclass(frozen=True)
@@ -90,32 +90,49 @@ def torch(python: str, job: Job, method: str, threads: int, seed: int, **more: A
     return run(command, threads)
 
 
-@dataclass
+class Nets:
+    """The tangent kernels of the nets of several runs: how many, and their first two moments."""
+
+    def __init__(self) -> None:
+        self.count, self._sum, self._squares = 0, 0.0, 0.0
+
+    def add(self, nets: int, mean: float, stderr: float) -> None:
+        self.count += nets
+        self._sum += nets * mean
+        self._squares += nets * (nets * stderr**2 + mean**2)
+
+    def z_score(self, exact: float) -> float:
+        """Of the mean; nan of a single net."""
+        if self.count < 2:
+            return math.nan
+        mean = self._sum / self.count
+        variance = (self._squares / self.count - mean**2) * self.count / (self.count - 1)
+        return (mean - exact) / math.sqrt(variance / self.count)
+
+
 class Fastest:
-    """torch's methods in one round after another: the fastest, and the worst mean kernel of any."""
+    """torch's methods, round after round: the fastest of each, and all its nets."""
 
-    side: Side
-    worst: float = 0.0  # z-score
-    few: bool = False  # too few nets for a z-score in some run
+    def __init__(self, job: Job, side: Side) -> None:
+        self.job, self.side = job, side
+        self._nets = {method: Nets() for method in job.methods}
 
-    def round(self, python: str, job: Job, seed: int, **more: Any) -> None:
+    def round(self, python: str, seed: int, **more: Any) -> None:
         seconds = []
-        for method in job.methods:
-            found = torch(python, job, method, self.side.threads or 1, seed, **more)
-            # E of the kernel: 2(L+1)|x|^2/n0.
-            exact = (2.0 if job.name != "gram" else 1.0) * (job.depth + 1)
-            if found["nets"] >= FEW_NETS:
-                z = (found["kernel"] - exact) / found["kernel_stderr"]
-                self.worst = max(self.worst, abs(z))
-            else:
-                self.few = True
+        for method, nets in self._nets.items():
+            found = torch(python, self.job, method, self.side.threads or 1, seed, **more)
+            nets.add(found["nets"], found["kernel"], found["kernel_stderr"])
             seconds.append(1.0 / found["nets_per_second"])
             self.side.version = found["versions"]["torch"]
         self.side.seconds.append(min(seconds))
 
     def difference(self) -> Difference:
-        few = f"; under {FEW_NETS} nets of torch, unchecked" if self.few else ""
-        return Difference(self.worst, MOST_Z, f"mean kernel off by deviations{few}")
+        """The worst z-score of a method's mean kernel, whose expectation is 2(L+1)|x|^2/n0."""
+        exact = (2.0 if self.job.name != "gram" else 1.0) * (self.job.depth + 1)
+        scores = [abs(nets.z_score(exact)) for nets in self._nets.values()]
+        fewest = min(nets.count for nets in self._nets.values())
+        worst = math.nan if any(map(math.isnan, scores)) else max(scores)
+        return Difference(worst, MOST_Z, f"mean kernel of {fewest} nets, z")
 
 
 def compare(
@@ -134,7 +151,7 @@ def compare(
     if peer is not None and peer.python is None:
         contest.absent[peer.name] = peer.reason
     elif peer is not None:
-        theirs = Fastest(Side(peer.name, threads))
+        theirs = Fastest(job, Side(peer.name, threads))
         contest.peers.append(theirs.side)
     for seed in range(rounds):
         elapsed, z = ours(job, threads, seed, seconds)
@@ -143,7 +160,7 @@ def compare(
         mine.seconds.append(elapsed)
         if theirs is not None and peer is not None and peer.python is not None:
             try:
-                theirs.round(peer.python, job, seed, seconds=seconds, dtype=dtype)
+                theirs.round(peer.python, seed, seconds=seconds, dtype=dtype)
             except ContenderError as error:
                 contest.drop(theirs.side, str(error))
                 theirs = None

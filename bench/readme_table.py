@@ -25,14 +25,15 @@ def last_rows(path: Path) -> list[Row]:
     with path.open(newline="") as stream:
         rows = [row for row in csv.DictReader(stream) if row["quick"] == "False"]
     last = {row["comparison"]: row["run"] for row in rows}
-    chosen = [
-        row for row in rows
-        if row["run"] == last[row["comparison"]]
-        and row["peer"] and row["peer_threads"] in ("", row["nnth_threads"])
-    ]  # fmt: skip
+    chosen: dict[tuple[str, ...], Row] = {}
+    for row in rows:
+        alike = row["peer"] and row["peer_threads"] in ("", row["nnth_threads"])
+        if alike and row["run"] == last[row["comparison"]]:
+            # A peer that is absent has a row for each number of threads: the first is of one.
+            chosen.setdefault(tuple(row[k] for k in ("comparison", "case", "unit", "peer")), row)
     if not chosen:
         raise SystemExit(f"{path} has no run of compare.py in full size")
-    return sorted(chosen, key=lambda row: list(NAMES).index(row["comparison"]))
+    return sorted(chosen.values(), key=lambda row: list(NAMES).index(row["comparison"]))
 
 
 def line(row: Row) -> str:
