@@ -20,7 +20,8 @@ from peers.serving import serve
 
 import nnth
 from nnth.activation import activation
-from nnth.curvature.lanczos import Krylov, extreme_eigenpairs
+from nnth.curvature.density import spectral_density
+from nnth.curvature.lanczos import extreme_eigenpairs
 from nnth.curvature.objective import Objective, Shape
 
 Floats = NDArray[np.float64]
@@ -107,21 +108,16 @@ def density(problem: Problem, request: dict[str, Any]) -> dict[str, Any]:
         request.get(k, v) for k, v in (("steps", 100), ("probes", 1), ("seed", 0))
     )
 
-    def run() -> tuple[Floats, Floats]:
-        nodes, weights = [], []
-        for probe in range(probes):
-            space = Krylov(problem.curvature.hessian, problem.shape.size, seed, STREAM + probe)
-            while space.steps < steps and space.grow():
-                pass
-            values, coefficients = space.ritz()
-            nodes.append(values)
-            weights.append(coefficients[0] ** 2)
-        return np.array(nodes), np.array(weights)
+    def run() -> Any:
+        return spectral_density(
+            problem.curvature.hessian, problem.shape.size, probes=probes, steps=steps, seed=seed,
+            stream=STREAM,
+        )  # fmt: skip
 
-    seconds, (nodes, weights) = timed(request, run)
+    seconds, found = timed(request, run)
+    nodes, weights = found.nodes, found.weights
     moments = {
-        name: float((weights * nodes**power).sum() / probes)
-        for power, name in enumerate(("mass", "mean", "second"))
+        name: found.moment(power)[0] for power, name in enumerate(("mass", "mean", "second"))
     }
     ends = {"bottom": float(nodes.min()), "top": float(nodes.max())}
     return {
