@@ -77,7 +77,8 @@ def main() -> None:
             found = [row | run for row in contest.rows()]
             append(args.csv, found)  # at once: an interrupted run keeps what it has
             rows += found
-            progress(f"{name}: {contest.case} ({time.perf_counter() - begin:.0f} s)")
+            elapsed = time.perf_counter() - begin
+            progress(f"{name}: {contest.case}, {contest.unit} ({elapsed:.0f} s)")
     print(table(rows))
     if not sound(rows):
         sys.exit(1)
