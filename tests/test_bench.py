@@ -3,12 +3,14 @@
 import csv
 import importlib
 import json
+import math
 import subprocess
 import sys
 import venv
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 BENCH = Path(__file__).parents[1] / "bench"
@@ -183,6 +185,23 @@ def test_a_difference_a_failure_and_an_absence_are_told_apart() -> None:
     rows = one.rows()
     assert [r["reason"] for r in rows if r["status"] == "failed"] == ["RuntimeError: no"] * 2
     assert not contest.sound(rows)
+
+
+def test_the_mean_over_rounds_is_that_of_all_nets_and_few_nets_may_be_farther_off() -> None:
+    paths = module("bench_paths")
+    kernels = np.random.default_rng(0).normal(10.0, 2.0, size=7)
+    nets = paths.Nets()
+    for part in (kernels[:3], kernels[3:]):  # as paths_torch.py reports a run
+        nets.add(part.size, float(part.mean()), float(part.std() / math.sqrt(part.size)))
+    stderr = kernels.std(ddof=1) / math.sqrt(kernels.size)
+    assert nets.z_score(9.0) == pytest.approx((kernels.mean() - 9.0) / stderr, rel=1e-9)
+    # Student's t of 6 degrees of freedom, by its closed tail (Abramowitz & Stegun 26.7.4).
+    theta = math.atan(nets.most_z() / math.sqrt(6))
+    cosine = math.cos(theta) ** 2
+    inside = math.sin(theta) * (1 + cosine / 2 + 3 * cosine**2 / 8)
+    assert 1 - inside == pytest.approx(math.erfc(5 / math.sqrt(2)), rel=1e-6)
+    nets.add(10**7, 10.0, 1e-3)
+    assert nets.most_z() == pytest.approx(5.0, abs=1e-4)
 
 
 def test_without_peers_nnth_is_timed_and_their_absence_has_its_rows(tmp_path: Path) -> None:
