@@ -9,18 +9,15 @@ forms. Prints a table and appends one row a case to bench/bench_arrangement.csv.
 """
 
 import argparse
-import csv
-import platform
-import statistics
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations, product
 from math import comb, factorial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from machine import cpu_model
+from measure import append, machine, repeated, seconds, shown, spread
 from numpy.typing import NDArray
 
 from nnth import _core, arrangement
@@ -63,49 +60,32 @@ def determinants(case: Case) -> bool:
     return bool((np.linalg.det(rows[sets]) != 0.0).all())
 
 
-def seconds(call: Callable[[], object], repeats: int) -> list[float]:
-    times = []
-    for _ in range(repeats):
-        begin = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - begin)
-    return times
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
-    machine = f"{cpu_model()}, {platform.system()} {platform.machine()}"
+    found_on = machine()
     threads = _core.thread_count(options.threads)
-    print(f"median of {options.repeats}, {threads} threads; {machine}")
-    print(f"nnth {_core.__version__} ({_core.compiler}), numpy {np.__version__}")
-    rows = []
+    print(f"median of {options.repeats}, {threads} threads; {shown(found_on)}")
+    rows: list[dict[str, Any]] = []
     for case in cases():
         found = arrangement(case.weights, case.biases, threads=threads)
         if found.regions != case.regions:
             raise SystemExit(f"{case.name}: {found.regions} regions, not {case.regions}")
-        times = seconds(
+        times = repeated(
             lambda case=case: arrangement(case.weights, case.biases, threads=threads),
             options.repeats,
         )
-        median = statistics.median(times)
         n, d = case.weights.shape
-        numpy = ""
+        row: dict[str, Any] = {"case": case.name, "threads": threads}
+        row |= spread("milliseconds", [1e3 * time for time in times])
+        row["numpy_milliseconds"] = None
         if found.general_position and n > d and comb(n, d + 1) < 10**6:
-            numpy = f"{1e3 * min(seconds(lambda case=case: determinants(case), 1)):.1f}"
-        beside = f"   numpy {numpy} ms" if numpy else ""
-        print(f"{case.name:36}{1e3 * median:10.2f} ms   max {1e3 * max(times):.2f}{beside}")
-        rows.append([case.name, threads, 1e3 * median, 1e3 * min(times), 1e3 * max(times), numpy])
-    path = Path(__file__).with_suffix(".csv")
-    begun = path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.writer(file)
-        if not begun:
-            header = "case threads milliseconds least most numpy_milliseconds machine compiler"
-            writer.writerow([*header.split(), "version"])
-        writer.writerows([*row, machine, _core.compiler, _core.__version__] for row in rows)
+            row["numpy_milliseconds"] = 1e3 * seconds(lambda case=case: determinants(case))
+        print(f"{case.name:36}{shown({**row, 'case': None, 'threads': None})}")
+        rows.append(row | found_on)
+    append(Path(__file__).with_suffix(".csv"), rows)
 
 
 if __name__ == "__main__":

@@ -16,14 +16,12 @@ import os
 os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"  # before NumPy is loaded
 
 import argparse
-import csv
-import platform
 import statistics
 import time
 from pathlib import Path
 
 import numpy as np
-from machine import cpu_model
+from measure import append, machine, ratios, spread
 from numpy.typing import NDArray
 
 from nnth import _core, normals
@@ -101,28 +99,21 @@ def compare(m: int, args: argparse.Namespace) -> None:
             ours[..., 0] == theirs[..., 0]
         )
         assert same.mean() > 0.99  # near 4 a few trainings are chaotic for long enough to part
-    ratios = [b / a for a, b in zip(seconds["nnth"], seconds["numpy"], strict=True)]
+    ratio = spread("ratio", ratios(seconds["numpy"], seconds["nnth"]))
     rates = {
         name: 2 * len(RATES) * args.nets / statistics.median(times)
         for name, times in seconds.items()
     }
     print(
         f"m = {m:5d}: nnth {rates['nnth']:9.3g}/s  NumPy {rates['numpy']:8.3g}/s  "
-        f"ratio {statistics.median(ratios):.3g} ({min(ratios):.3g} to {max(ratios):.3g})"
+        f"ratio {ratio['ratio']:.3g} ({ratio['ratio_low']:.3g} to {ratio['ratio_high']:.3g})"
     )
     row = {
         "width": m, "nets": args.nets, "threads": args.threads,
         "nnth_per_second": rates["nnth"], "numpy_per_second": rates["numpy"],
-        "ratio": statistics.median(ratios), "cpu": cpu_model(), "compiler": _core.compiler,
-        "numpy": np.__version__, "python": platform.python_version(),
+        **ratio, **machine(),
     }  # fmt: skip
-    path = Path(__file__).with_suffix(".csv")
-    new = not path.exists()
-    with path.open("a", newline="") as stream:
-        writer = csv.DictWriter(stream, row)
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
+    append(Path(__file__).with_suffix(".csv"), [row])
 
 
 def main() -> None:

@@ -10,16 +10,14 @@ are checked by the residual that the command computes anew for each, the layers 
 import argparse
 import csv
 import io
-import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from machine import cpu_model
+from measure import append, machine, shown, spread
 
-HERE = Path(__file__).parent
 NNTH = str(Path(sys.executable).with_name("nnth"))
 RUNS = 5
 
@@ -49,21 +47,13 @@ def main() -> None:
         raise SystemExit(f"layer 1000001 has K = {rows[-1]['k']}")
     row: dict[str, Any] = {
         "act": args.act,
-        "grid_seconds": statistics.median(grid),
-        "grid_spread": max(grid) - min(grid),
-        "layers_seconds": statistics.median(layers),
-        "layers_spread": max(layers) - min(layers),
+        **spread("grid_seconds", grid),
+        **spread("layers_seconds", layers),
         "residual": worst,
-        "cpu": cpu_model(),
+        **machine(),
     }
-    print("  ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in row.items()))
-    path = HERE / "bench_criticality.csv"
-    new = not path.exists()
-    with path.open("a", newline="") as stream:
-        writer = csv.DictWriter(stream, row)
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
+    print(shown(row))
+    append(Path(__file__).with_suffix(".csv"), [row])
 
 
 if __name__ == "__main__":

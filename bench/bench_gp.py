@@ -15,16 +15,14 @@ import os
 os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"  # before NumPy is loaded
 
 import argparse
-import csv
 import math
-import platform
 import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from machine import cpu_model
+from measure import append, machine, ratios, shown, spread
 from numpy.typing import NDArray
 
 from nnth import _core, four_point_vertex, normals, sample_layers
@@ -129,26 +127,17 @@ def compare(act: str, args: argparse.Namespace) -> None:
     ours(2000)
     if abs(z := dense.z_score(limit)) > MOST_Z:
         raise SystemExit(f"NumPy's mean kernel is {z:.1f} deviations off for {act}")
-    ratios = [b / a for a, b in zip(times["nnth"], times["numpy"], strict=True)]
     median = {name: statistics.median(values) for name, values in times.items()}
     row = {
         "act": act, "width": n, "inputs": m, "depth": depth,
         "nets_per_second": 1 / median["nnth"], "numpy_nets_per_second": 1 / median["numpy"],
-        "ratio": statistics.median(ratios), "least_ratio": min(ratios), "most_ratio": max(ratios),
+        **spread("ratio", ratios(times["numpy"], times["nnth"])),
         "ns_a_neuron": 1e9 * median["nnth"] / numbers,
         "normals_share": median["normals"] / median["nnth"],
-        "rounds": args.rounds, "load": os.getloadavg()[0], "cpu": cpu_model(),
-        "compiler": _core.compiler, "python": platform.python_version(), "numpy": np.__version__,
+        "rounds": args.rounds, **machine(),
     }  # fmt: skip
-    text = (f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in row.items())
-    print("  ".join(text), flush=True)
-    path = Path(__file__).with_suffix(".csv")
-    new = not path.exists()
-    with path.open("a", newline="") as stream:
-        writer = csv.DictWriter(stream, row)
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
+    print(shown(row), flush=True)
+    append(Path(__file__).with_suffix(".csv"), [row])
 
 
 if __name__ == "__main__":

@@ -3,31 +3,31 @@
     python bench/bench_gram.py [--neural-tangents NT/bin/python] [--scikit-ntk SK/bin/python]
 
 Each side runs in a process of its own on the same random inputs (unequal norms; `--sphere` puts
-them on a sphere), one after the other; the medians' ratio is printed. The matrices are compared
-before a time is believed. Appends one row a comparison to bench/bench_gram.csv. peers/README.md
-says how to make the peers' environments.
+them on a sphere). After a warm-up the rounds alternate; medians and the ratio's extremes over the
+rounds are printed. The matrices are compared before a time is believed. Appends a row a comparison
+to bench/bench_gram.csv. peers/README.md says how to make the peers' environments.
 """
 
 import argparse
-import csv
-import json
 import math
-import os
-import platform
-import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from machine import cpu_model
+from contender import HERE, Contender, ContenderError
+from contest import Contest, Difference, Side, finish
+from environments import Peer
 
-HERE = Path(__file__).parent
+from nnth import _core
 
 # The peers' own accuracy (README.md): what they may differ from nnth by, off the diagonal.
 PEER_TOLERANCE = 1e-9
+QUADRATURE_TOLERANCE = 1e-2  # neural-tangents' for tanh, with 25 nodes
+PEERS = {"neural-tangents": "gram_neural_tangents.py", "scikit-ntk": "gram_scikit_ntk.py"}
 
 
 @dataclass(frozen=True)
@@ -38,22 +38,29 @@ class Case:
     inputs: int = 2000
     depth: int = 50
 
+    def __str__(self) -> str:
+        return f"{self.act}, m = {self.inputs}, depth {self.depth}"
 
+    def takes(self, peer: str) -> bool:
+        """Whether the peer can do it: scikit-ntk has the ReLU tangent kernel only."""
+        return peer == "neural-tangents" or (self.act == "relu" and self.cw == 2.0)
+
+
+GELU = (0.17292239075606735, 1.983058257437547)
 CASES = (
     Case("relu", 0.0, 2.0),
     Case("erf", 0.0, math.pi / 4),
-    Case("gelu", 0.17292239075606735, 1.983058257437547),
-    Case("tanh", 0.0, 1.0, inputs=500, depth=10),
+    Case("gelu", *GELU),
+    Case("tanh", 0.0, 1.0, inputs=200, depth=10),  # 200: the peer takes minutes for 500
 )
+QUICK = (Case("relu", 0.0, 2.0, 200, 5), Case("gelu", *GELU, 100, 3), Case("tanh", 0.0, 1.0, 10, 2))
 
 
-def run(python: str, script: str, inputs: Path, case: Case, save: Path, *more: str) -> Any:
-    command = [python, str(HERE / script), str(inputs), "--save", str(save), *more]
-    command += ["--depth", str(case.depth)]
-    if "scikit" not in script:
-        command += ["--act", case.act, "--cb", repr(case.cb), "--cw", repr(case.cw)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return json.loads(done.stdout.splitlines()[-1])
+def command(python: str, script: Path, inputs: Path, case: Case, save: Path) -> list[str]:
+    return [
+        python, str(script), str(inputs), "--paced", "--save", str(save), "--act", case.act,
+        "--depth", str(case.depth), "--cb", repr(case.cb), "--cw", repr(case.cw),
+    ]  # fmt: skip
 
 
 def disagreement(ours: Path, theirs: Path) -> float:
@@ -67,56 +74,74 @@ def disagreement(ours: Path, theirs: Path) -> float:
     return worst
 
 
+def compare(
+    case: Case, peers: Sequence[Peer], rounds: int, folder: Path, *, threads: int, sphere: bool
+) -> Contest:
+    x = np.random.default_rng(0).standard_normal((case.inputs, 64))
+    if sphere:
+        x *= 8.0 / np.linalg.norm(x, axis=1, keepdims=True)
+    inputs, saved = folder / "x.npy", folder / "nnth.npz"
+    np.save(inputs, x)
+    ours = Side("nnth", _core.thread_count(threads))
+    on = ", one norm" if sphere else ""
+    contest = Contest("gram", f"{case}{on}", "NNGP and NTK matrices", [ours])
+    chosen = [peer for peer in peers if case.takes(peer.name)]
+    contest.absent = {peer.name: peer.reason for peer in chosen if peer.python is None}
+    mine = command(sys.executable, HERE / "gram_nnth.py", inputs, case, saved)
+    with ExitStack() as stack:
+        nnth = stack.enter_context(Contender([*mine, "--threads", str(threads)]))
+        processes: dict[str, Contender] = {}
+        for peer in chosen:
+            if peer.python is not None:
+                script = HERE / "peers" / PEERS[peer.name]
+                theirs = command(peer.python, script, inputs, case, folder / f"{peer.name}.npz")
+                processes[peer.name] = stack.enter_context(Contender(theirs))
+                contest.peers.append(Side(peer.name, None))
+        for number in range(rounds + 1):
+            elapsed = nnth.ask()["seconds"]
+            ours.seconds += [elapsed] if number else []  # the first round warms up
+            for side in list(contest.peers):
+                try:
+                    elapsed = processes[side.name].ask()["seconds"]
+                    side.seconds += [elapsed] if number else []
+                except ContenderError as error:
+                    contest.drop(side, str(error))
+        record = nnth.close()
+        ours.extra_mb, ours.version = record["extra_mb"], record["version"]
+        most = QUADRATURE_TOLERANCE if case.act == "tanh" else PEER_TOLERANCE
+        for side in contest.peers:
+            record = processes[side.name].close()
+            side.extra_mb, side.version = record["extra_mb"], record["versions"][side.name]
+            differs = disagreement(saved, folder / f"{side.name}.npz")
+            contest.differences[side.name] = Difference(differs, most, "largest entry off by")
+    return contest
+
+
+def contests(peers: Sequence[Peer], rounds: int, quick: bool) -> Iterator[Contest]:
+    for case in QUICK if quick else CASES:
+        with tempfile.TemporaryDirectory() as folder:
+            yield compare(case, peers, rounds, Path(folder), threads=0, sphere=False)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--neural-tangents", metavar="PYTHON")
     parser.add_argument("--scikit-ntk", metavar="PYTHON")
     parser.add_argument("--act", nargs="*", default=["relu", "erf", "gelu", "tanh"])
     parser.add_argument("--threads", type=int, default=0)
-    parser.add_argument("--peer-runs", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--sphere", action="store_true", help="inputs of one norm")
     args = parser.parse_args()
+    given = {"neural-tangents": args.neural_tangents, "scikit-ntk": args.scikit_ntk}
+    peers = [Peer(name, python) for name, python in given.items() if python]
+    rows = []
     with tempfile.TemporaryDirectory() as folder:
         for case in CASES:
             if case.act in args.act:
-                compare(case, args, Path(folder))
-
-
-def compare(case: Case, args: argparse.Namespace, folder: Path) -> None:
-    x = np.random.default_rng(0).standard_normal((case.inputs, 64))
-    if args.sphere:
-        x *= 8.0 / np.linalg.norm(x, axis=1, keepdims=True)
-    inputs, ours = folder / "x.npy", folder / "nnth.npz"
-    np.save(inputs, x)
-    row: dict[str, Any] = {"act": case.act, "m": case.inputs, "depth": case.depth}
-    row |= {"sphere": args.sphere, "threads": args.threads or os.cpu_count(), "cpu": cpu_model()}
-    row |= {"python": platform.python_version()}
-    row |= run(sys.executable, "gram_nnth.py", inputs, case, ours, "--threads", str(args.threads))
-    for name, script in (
-        ("neural_tangents", "peers/gram_neural_tangents.py"),
-        ("scikit_ntk", "peers/gram_scikit_ntk.py"),
-    ):
-        python = getattr(args, name)
-        if python is None or (name == "scikit_ntk" and case.act != "relu"):
-            continue
-        theirs = folder / "peer.npz"
-        peer = run(python, script, inputs, case, theirs, "--runs", str(args.peer_runs))
-        row[f"{name}_seconds"] = peer["seconds_median"]
-        row[f"{name}_ratio"] = peer["seconds_median"] / row["seconds_median"]
-        row[f"{name}_differs"] = disagreement(ours, theirs)
-        if case.act != "tanh" and row[f"{name}_differs"] > PEER_TOLERANCE:
-            raise SystemExit(f"{name} and nnth differ by {row[f'{name}_differs']} for {case.act}")
-    print("  ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in row.items()))
-    append(HERE / "bench_gram.csv", row)
-
-
-def append(path: Path, row: dict[str, Any]) -> None:
-    new = not path.exists()
-    with path.open("a", newline="") as stream:
-        writer = csv.DictWriter(stream, row)
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
+                rows += compare(
+                    case, peers, args.rounds, Path(folder), threads=args.threads, sphere=args.sphere
+                ).rows()
+    finish(rows, HERE / "bench_gram.csv")
 
 
 if __name__ == "__main__":

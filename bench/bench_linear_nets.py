@@ -10,7 +10,6 @@ loggamma on a vertical line, and for few layers mpmath's general `meijerg`. Then
 bench/bench_linear_nets.csv.
 """
 
-import csv
 import statistics
 import time
 from collections.abc import Callable
@@ -19,12 +18,11 @@ from typing import Any
 
 import mpmath as mp
 import numpy as np
-from machine import cpu_model
+from measure import append, machine, shown
 
 import nnth
 from nnth import _core
 
-HERE = Path(__file__).parent
 # P, log x, width, depth
 CASES = ((10, 2.0, 20, 1), (20, 3.0, 64, 3), (20, 2.0, 64, 100_000), (10_000, 8.0, 30_000, 20),
          (10_000, 8.0, 100, 100_000), (1, -20.0, 3, 100_000))  # fmt: skip
@@ -109,15 +107,9 @@ def main() -> None:
     if abs(values[-1] - law.edges[1]) > 0.05:
         raise SystemExit("the largest eigenvalue is far from the edge")
     row |= {"spectrum_s": spectrum, "dense_s": dense, "ratio": dense / spectrum}
-    row |= {"version": nnth.__version__, "cpu": cpu_model()}
-    print("  ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in row.items()))
-    path = HERE / "bench_linear_nets.csv"
-    new = not path.exists()
-    with path.open("a", newline="") as stream:
-        writer = csv.DictWriter(stream, row)
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
+    row |= machine()
+    print(shown(row))
+    append(Path(__file__).with_suffix(".csv"), [row])
 
 
 if __name__ == "__main__":

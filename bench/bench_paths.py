@@ -2,34 +2,35 @@
 
     python bench/bench_paths.py [--torch TORCH/bin/python] [--threads 1 2] [--rounds 3]
 
-Derivative and tangent kernel of each net: by law and dense, against torch.func (vmap of grad) and
-batched products by hand; Gram matrices of three inputs by law against the latter. Rounds of nnth
-and torch alternate, nnth in float64 and torch in float64 or `--dtype float32`. Each side's mean
-tangent kernel is compared with the exact one before a rate is believed. Medians, and the ratio's
-extremes over the rounds, are printed and appended to bench/bench_paths.csv, with the machine's
-load. peers/README.md says how to make the peer's environment.
+Derivative and tangent kernel of each net: by law and dense, against torch.func (vmap of grad) or
+batched products by hand, whichever was faster; Gram matrices of three inputs by law against the
+latter. Rounds of nnth and torch alternate, nnth in float64 and torch in float64 or `--dtype
+float32`, torch on as many threads as nnth. Each side's mean tangent kernel is compared with the
+exact one before a rate is believed, torch's over the nets of all rounds. Times are seconds a net;
+medians, and the ratio's extremes over the rounds, are printed and appended to
+bench/bench_paths.csv. peers/README.md says how to make the peer's environment.
 """
 
 import argparse
-import csv
-import json
-import os
-import platform
-import statistics
-import subprocess
-import sys
+import math
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from machine import cpu_model
+from contender import HERE, ContenderError, run
+from contest import Contest, Difference, Side, finish
+from environments import Peer
+from scipy.special import stdtrit
 
+import nnth
 from nnth.paths.samplers import sample_grams, sample_paths
 
-HERE = Path(__file__).parent
+PEERS = {"torch": "paths_torch.py"}
 MOST_Z = 5.0  # of a mean tangent kernel, on either side
+# How likely a normal variable is above it: of few nets the mean is Student's, with longer tails.
+MOST_Z_CHANCE = 0.5 * math.erfc(MOST_Z / math.sqrt(2.0))
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,11 @@ class Job:
     inputs: int
     methods: tuple[str, ...]  # torch's
 
+    def __str__(self) -> str:
+        kind = {"law": "by law", "gram": "Gram matrices by law", "dense": "dense"}[self.name]
+        inputs = f", m = {self.inputs}" if self.inputs > 1 else ""
+        return f"{kind}{inputs}, n = {self.width}, L = {self.depth}"
+
 
 JOBS = (
     Job("law", 64, 20, 1, ("vmap", "batched")),
@@ -48,10 +54,11 @@ JOBS = (
     Job("dense", 64, 20, 1, ("vmap", "batched")),
     Job("dense", 256, 50, 1, ("batched",)),
 )
+QUICK = (Job("law", 16, 3, 1, ("batched",)), Job("gram", 16, 3, 2, ("gram",)))
 
 
 def ours(job: Job, threads: int, seed: int, seconds: float) -> tuple[float, float]:
-    """Nets a second, and the z-score of the mean tangent kernel, 2(L+1)|x|^2/n0."""
+    """Seconds a net, and the z-score of the mean tangent kernel, 2(L+1)|x|^2/n0."""
     widths = [job.width] * job.depth
 
     def run(samples: int) -> float:
@@ -73,18 +80,110 @@ def ours(job: Job, threads: int, seed: int, seconds: float) -> tuple[float, floa
         z = run(samples)
         elapsed = time.perf_counter() - begin
         if elapsed > seconds / 2:
-            return samples / elapsed, z
+            return elapsed / samples, z
         samples = int(samples * min(16.0, seconds / max(elapsed, 1e-3)))
 
 
-def torch(args: argparse.Namespace, job: Job, method: str, threads: int, seed: int) -> Any:
-    python, seconds = args.torch, args.seconds
-    command = [python, str(HERE / "peers/paths_torch.py"), "--width", str(job.width)]
+def torch(python: str, job: Job, method: str, threads: int, seed: int, **more: Any) -> Any:
+    command = [python, str(HERE / "peers" / PEERS["torch"]), "--width", str(job.width)]
     command += ["--depth", str(job.depth), "--method", method, "--threads", str(threads)]
-    command += ["--inputs", str(job.inputs), "--seconds", str(seconds), "--seed", str(seed)]
-    command += ["--dtype", args.dtype]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return json.loads(done.stdout.splitlines()[-1])
+    command += ["--inputs", str(job.inputs), "--seed", str(seed)]
+    for name, value in more.items():
+        command += [f"--{name}", str(value)]
+    return run(command, threads)
+
+
+class Nets:
+    """The tangent kernels of the nets of several runs: how many, and their first two moments."""
+
+    def __init__(self) -> None:
+        self.count, self._sum, self._squares = 0, 0.0, 0.0
+
+    def add(self, nets: int, mean: float, stderr: float) -> None:
+        self.count += nets
+        self._sum += nets * mean
+        self._squares += nets * (nets * stderr**2 + mean**2)
+
+    def z_score(self, exact: float) -> float:
+        """Of the mean."""
+        if self.count < 2:
+            raise SystemExit("torch drew a single net, whose error is not known: more --seconds")
+        mean = self._sum / self.count
+        variance = (self._squares / self.count - mean**2) * self.count / (self.count - 1)
+        return (mean - exact) / math.sqrt(variance / self.count)
+
+    def most_z(self) -> float:
+        """What z-scores are as rare as MOST_Z of many nets."""
+        return float(-stdtrit(max(self.count - 1, 1), MOST_Z_CHANCE))
+
+
+class Fastest:
+    """torch's methods, round after round: the fastest of each, and all its nets."""
+
+    def __init__(self, job: Job, side: Side) -> None:
+        self.job, self.side = job, side
+        self._nets = {method: Nets() for method in job.methods}
+
+    def round(self, python: str, seed: int, **more: Any) -> None:
+        seconds = []
+        for method, nets in self._nets.items():
+            found = torch(python, self.job, method, self.side.threads or 1, seed, **more)
+            nets.add(found["nets"], found["kernel"], found["kernel_stderr"])
+            seconds.append(1.0 / found["nets_per_second"])
+            self.side.version = found["versions"]["torch"]
+        self.side.seconds.append(min(seconds))
+
+    def difference(self) -> Difference:
+        """The z-score of the mean kernel that is worst beside what it may be.
+
+        The expectation is 2(L+1)|x|^2/n0.
+        """
+        exact = (2.0 if self.job.name != "gram" else 1.0) * (self.job.depth + 1)
+        found = [
+            Difference(abs(nets.z_score(exact)), nets.most_z(), f"mean of {nets.count} nets, z")
+            for nets in self._nets.values()
+        ]
+        return max(found, key=lambda difference: difference.value / difference.most)
+
+
+def compare(
+    job: Job,
+    threads: int,
+    peer: Peer | None,
+    rounds: int,
+    *,
+    seconds: float,
+    dtype: str = "float64",
+) -> Contest:
+    mine = Side("nnth", threads, version=nnth.__version__)
+    in_single = f", torch in {dtype}" if dtype != "float64" else ""
+    contest = Contest("paths", f"{job}{in_single}", "a net", [mine])
+    theirs = None
+    if peer is not None and peer.python is None:
+        contest.absent[peer.name] = peer.reason
+    elif peer is not None:
+        theirs = Fastest(job, Side(peer.name, threads))
+        contest.peers.append(theirs.side)
+    for seed in range(rounds):
+        elapsed, z = ours(job, threads, seed, seconds)
+        if abs(z) > MOST_Z:
+            raise SystemExit(f"nnth's mean kernel is {z:.1f} deviations off for {job}")
+        mine.seconds.append(elapsed)
+        if theirs is not None and peer is not None and peer.python is not None:
+            try:
+                theirs.round(peer.python, seed, seconds=seconds, dtype=dtype)
+            except ContenderError as error:
+                contest.drop(theirs.side, str(error))
+                theirs = None
+    if theirs is not None:
+        contest.differences[theirs.side.name] = theirs.difference()
+    return contest
+
+
+def contests(peers: Sequence[Peer], rounds: int, quick: bool) -> Iterator[Contest]:
+    chosen = next((peer for peer in peers if peer.name == "torch"), None)
+    for job in QUICK if quick else JOBS:
+        yield compare(job, 1, chosen, rounds, seconds=0.1 if quick else 1.0)
 
 
 def main() -> None:
@@ -98,65 +197,14 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0, help="of each timing")
     parser.add_argument("--jobs", nargs="*", default=["law", "gram", "dense"])
     args = parser.parse_args()
+    peer = Peer("torch", args.torch) if args.torch else None
+    settings = {"seconds": args.seconds, "dtype": args.dtype}
+    rows = []
     for job in JOBS:
         if job.name in args.jobs:
-            alone: dict[int, float] = {}
             for threads in args.threads:
-                compare(job, threads, args, alone)
-
-
-def compare(job: Job, threads: int, args: argparse.Namespace, alone: dict[int, float]) -> None:
-    rates: list[float] = []
-    peers: dict[str, list[float]] = {}
-    version = None
-    for seed in range(args.rounds):
-        nets, z = ours(job, threads, seed, args.seconds)
-        if abs(z) > MOST_Z:
-            raise SystemExit(f"nnth's mean kernel is {z:.1f} deviations off for {job}")
-        rates.append(nets)
-        for method in job.methods if args.torch else ():
-            peer = torch(args, job, method, threads, seed)
-            # E of the kernel: 2(L+1)|x|^2/n0.
-            exact = (2.0 if job.name != "gram" else 1.0) * (job.depth + 1)
-            z = (peer["kernel"] - exact) / peer["kernel_stderr"]
-            # A few nets of a heavy tail: their mean is low, and its error too.
-            if abs(z) > MOST_Z and peer["nets"] >= 1000:
-                raise SystemExit(f"torch's mean kernel is {z:.1f} deviations off for {job}")
-            peers.setdefault(method, []).append(peer["nets_per_second"])
-            version = peer["versions"]["torch"]
-    alone[threads] = statistics.median(rates)
-    row: dict[str, Any] = {
-        "job": job.name, "width": job.width, "depth": job.depth, "inputs": job.inputs,
-        "threads": threads, "nets_per_second": statistics.median(rates),
-        "over_one_thread": alone[threads] / alone[1] if 1 in alone else None,
-    }  # fmt: skip
-    for method in ("vmap", "batched", "gram"):
-        found = peers.get(method)
-        ratios = [a / b for a, b in zip(rates, found, strict=True)] if found else [float("nan")]
-        row[f"torch_{method}"] = statistics.median(found) if found else None
-        row[f"{method}_ratio"] = statistics.median(ratios)
-        row[f"{method}_least_ratio"] = min(ratios)
-        row[f"{method}_most_ratio"] = max(ratios)
-    row |= {
-        "torch_dtype": args.dtype,
-        "rounds": args.rounds,
-        "load": os.getloadavg()[0],
-        "cpu": cpu_model(),
-    }
-    row |= {"python": platform.python_version(), "torch": version}
-    known = {k: v for k, v in row.items() if v is not None and v == v}
-    text = (f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in known.items())
-    print("  ".join(text), file=sys.stdout, flush=True)
-    append(HERE / "bench_paths.csv", row)
-
-
-def append(path: Path, row: dict[str, Any]) -> None:
-    new = not path.exists()
-    with path.open("a", newline="") as stream:
-        writer = csv.DictWriter(stream, row)
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
+                rows += compare(job, threads, peer, args.rounds, **settings).rows()
+    finish(rows, HERE / "bench_paths.csv")
 
 
 if __name__ == "__main__":

@@ -9,20 +9,18 @@ bench/bench_paths_exact.csv.
 """
 
 import argparse
-import csv
 import math
-import platform
-import statistics
 import time
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import mpmath
 import numpy as np
-from machine import cpu_model
+from measure import append, machine, repeated, shown, spread
 
-from nnth import _core, ntk_moments, path_moments
+from nnth import ntk_moments, path_moments
 from nnth.paths.moments import MAX_ORDER, QUANTITIES
 
 N0 = 16
@@ -44,23 +42,18 @@ def closed_form_log(order: int, widths: list[int]) -> mpmath.mpf:
     return total
 
 
-def median(call: Callable[[], object], repeats: int) -> tuple[float, float]:
-    times = []
-    for _ in range(repeats):
-        begin = time.perf_counter()
-        call()
-        times.append(1e3 * (time.perf_counter() - begin))
-    return statistics.median(times), max(times)
+def milliseconds(call: Callable[[], object], repeats: int) -> dict[str, float]:
+    return spread("milliseconds", [1e3 * time for time in repeated(call, repeats)])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=7)
     repeats = parser.parse_args().repeats
-    machine = f"{cpu_model()}, {platform.system()} {platform.machine()}"
-    print(f"median of {repeats}, one thread; {machine}")
-    print(f"nnth {_core.__version__} ({_core.compiler})")
-    x, rows = np.linspace(1.0, 2.0, N0), []
+    found_on = machine()
+    print(f"median of {repeats}, one thread; {shown(found_on)}")
+    x = np.linspace(1.0, 2.0, N0)
+    rows: list[dict[str, Any]] = []
     shapes = {
         "64 x 50": [64] * 50,
         "64 x 10^5": [64] * 100_000,
@@ -77,38 +70,29 @@ def main() -> None:
                     return float(found.values[0]), float(found.logs[0])
 
                 value, logarithm = core()
-                error, exact = "", ""
+                error, exact = None, None
                 if len(widths) == 50:
                     begin = time.perf_counter()
                     truth = path_moments(
                         quantity, order, n0=N0, widths=widths, n_out=2, x=x, exact=True
                     ).fractions
-                    exact = f"{1e3 * (time.perf_counter() - begin):.3g}"
+                    exact = 1e3 * (time.perf_counter() - begin)
                     assert truth is not None
-                    error = f"{float(abs(Fraction(value) / truth[0] - 1)):.1e}"
+                    error = float(abs(Fraction(value) / truth[0] - 1))
                 elif quantity == "dzdx" and len(set(widths)) == 1:
                     with mpmath.workdps(40):
                         log = closed_form_log(order, widths)
-                        error = f"{float(abs(logarithm / log - 1)):.1e}"
-                if error and float(error) > 1e-13:
+                        error = float(abs(logarithm / log - 1))
+                if error is not None and error > 1e-13:
                     raise SystemExit(f"{quantity}, order {order}, {shape}: error {error}")
-                middle, most = median(core, repeats)
-                rows.append([shape, quantity, order, middle, most, error, exact])
-        middle, most = median(lambda widths=widths: ntk_moments(n0=N0, widths=widths, x=x), repeats)
-        rows.append([shape, "ntk", 2, middle, most, "", ""])
-    for shape, quantity, order, middle, most, error, exact in rows:
-        print(
-            f"{shape:22}{quantity:9}{order:3}{middle:10.3f} ms   max {most:8.3f}"
-            f"   error {error or '-':8}" + (f"fractions {exact} ms" if exact else "")
-        )
-    path = Path(__file__).with_suffix(".csv")
-    begun = path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.writer(file)
-        if not begun:
-            header = "widths quantity order milliseconds most error fractions_milliseconds"
-            writer.writerow([*header.split(), "machine", "compiler", "version"])
-        writer.writerows([*row, machine, _core.compiler, _core.__version__] for row in rows)
+                case = {"widths": shape, "quantity": quantity, "order": order}
+                checked = {"error": error, "fractions_milliseconds": exact}
+                rows.append(case | milliseconds(core, repeats) | checked)
+        ntk = milliseconds(lambda widths=widths: ntk_moments(n0=N0, widths=widths, x=x), repeats)
+        rows.append({"widths": shape, "quantity": "ntk", "order": 2} | ntk)
+    for row in rows:
+        print(f"{row['widths']:22}{row['quantity']:6}{shown(dict(list(row.items())[2:]))}")
+    append(Path(__file__).with_suffix(".csv"), [row | found_on for row in rows])
 
 
 if __name__ == "__main__":

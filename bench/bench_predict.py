@@ -16,20 +16,17 @@ import os
 os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"  # before NumPy is loaded
 
 import argparse
-import csv
-import platform
 import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import scipy
-from machine import cpu_model
+from measure import append, in_turn, machine, ratios, shown, spread
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
-from nnth import _core, predict
+from nnth import predict
 from nnth.activation import activation
 from nnth.gram import gram_rows
 from nnth.kernel import core_network
@@ -58,12 +55,6 @@ def posterior(x: Array, y: Array, tests: Array, depth: int) -> tuple[Array, Arra
     half = solve_triangular(factor, kernel[:, m:], lower=True)
     mean = kernel[:, m:].T @ cho_solve((factor, lower), y)
     return mean, diagonal[m:] - np.sum(half * half, axis=0)
-
-
-def seconds(work: Callable[[], object]) -> float:
-    begin = time.perf_counter()
-    work()
-    return time.perf_counter() - begin
 
 
 def main() -> None:
@@ -104,29 +95,19 @@ def compare(depth: int, args: argparse.Namespace) -> None:
     )
     if difference > MOST_DIFFERENCE:
         raise SystemExit(f"the posteriors differ by {difference:.1g} of the largest value")
-    times = [{name: seconds(job) for name, job in work.items()} for _ in range(args.rounds)]
-    median = {name: statistics.median(t[name] for t in times) for name in work}
-    ratios = [t["scipy"] / t["nnth"] for t in times]
+    times = in_turn(work, args.rounds)
+    median = {name: statistics.median(values) for name, values in times.items()}
     row = {
         "depth": depth, "inputs": args.inputs, "tests": args.tests,
         "seconds": median["nnth"], "scipy_seconds": median["scipy"],
-        "ratio": statistics.median(ratios), "least_ratio": min(ratios), "most_ratio": max(ratios),
+        **spread("ratio", ratios(times["scipy"], times["nnth"])),
         "kernel_seconds": median["nnth_kernel"],
-        "kernel_ratio": statistics.median(t["numpy_kernel"] / t["nnth_kernel"] for t in times),
+        "kernel_ratio": statistics.median(ratios(times["numpy_kernel"], times["nnth_kernel"])),
         "difference": difference,
-        "rounds": args.rounds, "load": os.getloadavg()[0], "cpu": cpu_model(),
-        "compiler": _core.compiler, "python": platform.python_version(),
-        "numpy": np.__version__, "scipy": scipy.__version__,
+        "rounds": args.rounds, **machine(), "scipy": scipy.__version__,
     }  # fmt: skip
-    text = (f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in row.items())
-    print("  ".join(text), flush=True)
-    path = Path(__file__).with_suffix(".csv")
-    new = not path.exists()
-    with path.open("a", newline="") as stream:
-        writer = csv.DictWriter(stream, row)
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
+    print(shown(row), flush=True)
+    append(Path(__file__).with_suffix(".csv"), [row])
 
 
 if __name__ == "__main__":

@@ -10,19 +10,15 @@ a table and appends one row a generator to bench/bench_random.csv.
 """
 
 import argparse
-import csv
 import math
-import platform
 import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from machine import cpu_model
+from measure import append, in_turn, machine, shown
 from numpy.typing import NDArray
 
-from nnth import _core
 from nnth.random import normals, uniforms
 
 Array = NDArray[np.float64]
@@ -61,40 +57,23 @@ def main() -> None:
         "nnth uniforms": lambda: uniforms(1, 2, count, threads=1),
         "numpy Philox, uniforms": lambda: philox.random(count),
     }
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for repeat in range(options.repeats + 1):
-        for name, draw in contenders.items():
-            begin = time.perf_counter()
-            z = draw()
-            elapsed = time.perf_counter() - begin
-            if repeat > 0:  # the first round warms up, and is the one checked
-                seconds[name].append(elapsed)
-            elif "uniforms" in name:
-                check(name, box_muller(z))
-            else:
-                check(name, z)
+    for name, draw in contenders.items():  # this warms up as well
+        z = draw()
+        check(name, box_muller(z) if "uniforms" in name else z)
     pieces = [normals(1, 2, 1000, start) for start in range(0, 10_000, 1000)]
     if not np.array_equal(np.concatenate(pieces), normals(1, 2, 10_000)):
         raise SystemExit("nnth normals: pieces differ from the whole")
 
-    machine = f"{cpu_model()}, {platform.system()} {platform.machine()}"
-    print(f"{count} draws, median of {options.repeats}, 1 thread; {machine}")
-    print(f"nnth {_core.__version__} ({_core.compiler}), numpy {np.__version__}")
+    found_on = machine()
+    print(f"{count} draws, median of {options.repeats}, 1 thread; {shown(found_on)}")
     rows = []
-    for name, times in seconds.items():
+    for name, times in in_turn(contenders, options.repeats).items():
         rate = count / statistics.median(times) * 1e-6
         low, _, high = statistics.quantiles((count / t * 1e-6 for t in times), n=4)
         print(f"{name:28}{rate:8.1f} M/s   quartiles {low:.1f} to {high:.1f}")
-        rows.append([name, count, 1, rate, low, high, machine, _core.compiler, _core.__version__])
-
-    path = Path(__file__).with_suffix(".csv")
-    begun = path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.writer(file)
-        if not begun:
-            header = "generator count threads million_per_second quartile_1 quartile_3 machine"
-            writer.writerow([*header.split(), "compiler", "version"])
-        writer.writerows(rows)
+        row = {"generator": name, "count": count, "threads": 1, "million_per_second": rate}
+        rows.append(row | {"quartile_1": low, "quartile_3": high} | found_on)
+    append(Path(__file__).with_suffix(".csv"), rows)
 
 
 if __name__ == "__main__":

@@ -14,8 +14,6 @@ import os
 os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"  # before NumPy is loaded
 
 import argparse
-import csv
-import platform
 import statistics
 import time
 from collections.abc import Callable
@@ -23,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import scipy
-from machine import cpu_model
+from measure import append, in_turn, machine, ratios, shown, spread
 from scipy.linalg import lapack
 from scipy.spatial.distance import cdist
 
@@ -31,12 +29,6 @@ from nnth import rkhs_fit
 
 RIDGE, SCALE = 0.1, 3.0
 MOST_DIFFERENCE = 1e-9  # of the largest coefficient: rounding times a condition of 1e5
-
-
-def seconds(work: Callable[[], object]) -> float:
-    begin = time.process_time()
-    work()
-    return time.process_time() - begin
 
 
 def main() -> None:
@@ -61,26 +53,16 @@ def main() -> None:
         "factor": lambda: lapack.dpotrf(matrix.T, lower=1),
         "inverse": lambda: lapack.dpotri(factor, lower=1),
     }
-    times = [{name: seconds(job) for name, job in work.items()} for _ in range(args.rounds)]
-    median = {name: statistics.median(t[name] for t in times) for name in work}
-    ratios = [t["fit"] / (t["factor"] + t["inverse"]) for t in times]
+    times = in_turn(work, args.rounds, time.process_time)
+    lapack_alone = [a + b for a, b in zip(times["factor"], times["inverse"], strict=True)]
     row = {
         "inputs": args.inputs, "tests": args.tests,
-        **{f"{name}_seconds": value for name, value in median.items()},
-        "ratio": statistics.median(ratios), "least_ratio": min(ratios), "most_ratio": max(ratios),
-        "difference": difference, "rounds": args.rounds, "load": os.getloadavg()[0],
-        "cpu": cpu_model(), "python": platform.python_version(),
-        "numpy": np.__version__, "scipy": scipy.__version__,
+        **{f"{name}_seconds": statistics.median(values) for name, values in times.items()},
+        **spread("ratio", ratios(times["fit"], lapack_alone)),
+        "difference": difference, "rounds": args.rounds, **machine(), "scipy": scipy.__version__,
     }  # fmt: skip
-    text = (f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in row.items())
-    print("  ".join(text), flush=True)
-    path = Path(__file__).with_suffix(".csv")
-    new = not path.exists()
-    with path.open("a", newline="") as stream:
-        writer = csv.DictWriter(stream, row)
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
+    print(shown(row), flush=True)
+    append(Path(__file__).with_suffix(".csv"), [row])
 
 
 if __name__ == "__main__":

@@ -13,13 +13,12 @@ import os
 os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"  # before NumPy is loaded
 
 import argparse
-import csv
 import statistics
 import time
 from pathlib import Path
 
 import numpy as np
-from machine import cpu_model
+from measure import append, machine, ratios, shown, spread
 
 from nnth import _core, sgd_covariance
 
@@ -67,22 +66,15 @@ def main() -> None:
             off = float(np.abs(np.trace(found) / np.trace(exact) - 1.0))
             if off > 0.02:
                 raise SystemExit(f"{name}'s covariance is {off:.1%} off")
-    ratios = [a / b for a, b in zip(rates["nnth"], rates["numpy"], strict=True)]
     row = {
         "d": args.d, "batch": args.batch, "points": args.points,
         "steps_per_second": statistics.median(rates["nnth"]),
         "numpy_steps_per_second": statistics.median(rates["numpy"]),
-        "ratio": statistics.median(ratios), "least_ratio": min(ratios), "most_ratio": max(ratios),
-        "load": os.getloadavg()[0], "cpu": cpu_model(), "compiler": _core.compiler,
+        **spread("ratio", ratios(rates["nnth"], rates["numpy"])),
+        "rounds": args.rounds, **machine(),
     }  # fmt: skip
-    print("  ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in row.items()))
-    path = Path(__file__).with_suffix(".csv")
-    new = not path.exists()
-    with path.open("a", newline="") as stream:
-        writer = csv.DictWriter(stream, row)
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
+    print(shown(row))
+    append(Path(__file__).with_suffix(".csv"), [row])
 
 
 if __name__ == "__main__":

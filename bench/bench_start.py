@@ -10,38 +10,37 @@ import argparse
 import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-from machine import cpu_model
+from measure import cpu_model, in_turn, ratios
 
 KERNEL = [str(Path(sys.executable).with_name("nnth")), "kernel", "--act", "relu", "--depth", "50"]
 IMPORTS = [sys.executable, "-c", "import numpy, typer, rich"]
 LAST_K_AB = 1.977325226451494  # tests/reference/kernel.json
 
 
-def seconds(command: list[str]) -> tuple[float, str]:
-    begin = time.perf_counter()
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return time.perf_counter() - begin, done.stdout
+def kernel() -> None:
+    done = subprocess.run(KERNEL, check=True, capture_output=True, text=True)
+    k_ab = float(done.stdout.splitlines()[-1].split(",")[3])
+    if abs(k_ab - LAST_K_AB) > 1e-14 * LAST_K_AB:
+        raise SystemExit(f"the kernel is {k_ab}, not {LAST_K_AB}")
+
+
+def imports() -> None:
+    subprocess.run(IMPORTS, check=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=21)
     repeats: int = parser.parse_args().repeats
-    ours, theirs = [], []
-    for _ in range(repeats + 1):
-        elapsed, out = seconds(KERNEL)
-        k_ab = float(out.splitlines()[-1].split(",")[3])
-        if abs(k_ab - LAST_K_AB) > 1e-14 * LAST_K_AB:
-            raise SystemExit(f"the kernel is {k_ab}, not {LAST_K_AB}")
-        ours.append(elapsed)
-        theirs.append(seconds(IMPORTS)[0])
-    del ours[0], theirs[0]  # the warm-up
-    ratio = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
+    kernel()  # these two warm up
+    imports()
+    times = in_turn({"kernel": kernel, "imports": imports}, repeats)
+    median = {name: statistics.median(values) for name, values in times.items()}
+    ratio = statistics.median(ratios(times["kernel"], times["imports"]))
     print(
-        f"nnth kernel {statistics.median(ours):.3f} s, imports {statistics.median(theirs):.3f} s, "
+        f"nnth kernel {median['kernel']:.3f} s, imports {median['imports']:.3f} s, "
         f"ratio {ratio:.2f} (median of {repeats} pairs; {cpu_model()})"
     )
 

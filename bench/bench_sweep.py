@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from machine import cpu_model
+from measure import cpu_model
 
 import nnth
 

@@ -5,18 +5,12 @@ import json
 import statistics
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from peers.serving import paced, peak_rss_mb
 
 import nnth
-
-
-def peak_rss_mb() -> float:
-    """Of this process alone: getrusage would count the parent's memory at the fork as well."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return float(line.split()[1]) / 1024
-    raise SystemExit("/proc/self/status has no VmHWM")
 
 
 def main() -> None:
@@ -28,33 +22,34 @@ def main() -> None:
     parser.add_argument("--cw", type=float, default=2.0)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--paced", action="store_true", help="a run a request, the first uncounted")
     parser.add_argument("--save", type=Path)
     args = parser.parse_args()
     x = np.load(args.inputs)
     settings = {"depth": args.depth, "cb": args.cb, "cw": args.cw, "threads": args.threads}
     nnth.gram(x[:8], args.act, **settings)  # load code and data, not the matrices' memory
     before = peak_rss_mb()
-    seconds = []
-    for _ in range(args.runs + 1):
+    results: list[Any] = []
+
+    def timed() -> float:
+        results.clear()  # two results alive would overstate the peak
         begin = time.perf_counter()
-        result = nnth.gram(x, args.act, **settings)
-        seconds.append(time.perf_counter() - begin)
-        saved = {"nngp": result.nngp, "ntk": result.ntk}
-        error, route = result.error, result.route
-        del result
-        if len(seconds) <= args.runs:
-            del saved  # two results alive would overstate the peak
-    outputs = sum(matrix.nbytes for matrix in saved.values()) / 2**20
+        results.append(nnth.gram(x, args.act, **settings))
+        return time.perf_counter() - begin
+
+    seconds = paced(timed) if args.paced else [timed() for _ in range(args.runs + 1)]
+    result = results[0]
+    outputs = (result.nngp.nbytes + result.ntk.nbytes) / 2**20
     if args.save:
-        np.savez(args.save, **saved)
+        np.savez(args.save, nngp=result.nngp, ntk=result.ntk)
     print(
         json.dumps(
             {
                 "seconds_min": min(seconds[1:]),
                 "seconds_median": statistics.median(seconds[1:]),
                 "extra_mb": peak_rss_mb() - before - outputs,
-                "error": error,
-                "route": route,
+                "error": result.error,
+                "route": result.route,
                 "version": nnth.__version__,
             }
         )

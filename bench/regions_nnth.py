@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gram_nnth import peak_rss_mb
+from peers.serving import peak_rss_mb
 
 import nnth
 from nnth.network import random_network

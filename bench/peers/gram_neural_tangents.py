@@ -15,7 +15,6 @@ import importlib.util
 import json
 import os
 import platform
-import resource
 import statistics
 import sys
 import time
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from serving import paced, peak_rss_mb
 
 
 def import_peer() -> tuple[Any, Any, bool]:
@@ -105,6 +105,7 @@ def main() -> None:
     )
     parser.add_argument("--jit", action="store_true", help="compile first; that time is `warm_up`")
     parser.add_argument("--runs", type=int, default=3, help="timed runs after one warm-up")
+    parser.add_argument("--paced", action="store_true", help="a run a request, after a warm-up")
     parser.add_argument("--save", type=Path, help=".npz with the matrices")
     args = parser.parse_args()
     if args.runs < 1:
@@ -123,20 +124,22 @@ def main() -> None:
 
     call = jax.jit(gram) if args.jit else gram
 
-    def timed() -> tuple[float, Any]:
-        begin = time.perf_counter()
-        out = jax.block_until_ready(call(x))  # jax returns before the work is done
-        return time.perf_counter() - begin, out
+    before = peak_rss_mb()
+    results: list[Any] = []
 
-    warm_up, out = timed()
-    seconds = []
-    for _ in range(args.runs):
-        del out  # two results alive would overstate the peak
-        elapsed, out = timed()
-        seconds.append(elapsed)
+    def timed() -> float:
+        results.clear()  # two results alive would overstate the peak
+        begin = time.perf_counter()
+        results.append(jax.block_until_ready(call(x)))  # jax returns before the work is done
+        return time.perf_counter() - begin
+
+    seconds = paced(timed) if args.paced else [timed() for _ in range(args.runs + 1)]
+    warm_up, *seconds = seconds
+    out = results[0]
     if args.save:
         matrices: dict[str, Any] = {n: np.asarray(k) for n, k in zip(get, out, strict=True)}
         np.savez(args.save, **matrices)
+    outputs = sum(matrix.nbytes for matrix in out) / 2**20
     record = {
         "peer": "neural-tangents",
         "act": args.act, "depth": args.depth, "cb": args.cb, "cw": args.cw,
@@ -144,7 +147,7 @@ def main() -> None:
         "dtype": str(out[0].dtype),
         "seconds_min": min(seconds), "seconds_median": statistics.median(seconds),
         "seconds": seconds, "warm_up_seconds": warm_up, "import_seconds": import_seconds,
-        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_rss_mb": peak_rss_mb(), "extra_mb": peak_rss_mb() - before - outputs,
         "cpus": len(os.sched_getaffinity(0)),
         "tensorflow_loaded": full,
         "versions": {

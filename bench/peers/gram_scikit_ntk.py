@@ -15,12 +15,12 @@ import importlib.metadata
 import json
 import os
 import platform
-import resource
 import statistics
 import time
 from pathlib import Path
 
 import numpy as np
+from serving import paced, peak_rss_mb
 
 
 def main() -> None:
@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument("--cb", type=float, default=0.0)
     parser.add_argument("--cw", type=float, default=2.0)
     parser.add_argument("--runs", type=int, default=3, help="timed runs after one warm-up")
+    parser.add_argument("--paced", action="store_true", help="a run a request, after a warm-up")
     parser.add_argument("--save", type=Path, help=".npz with the matrix, in nnth's convention")
     args = parser.parse_args()
     if args.cb != 0.0 or args.cw != 2.0:
@@ -46,19 +47,21 @@ def main() -> None:
     kernel = NeuralTangentKernel(depth=args.depth, bias=0.0, bias_bounds="fixed")
     scaled = x / np.sqrt(x.shape[1])
 
-    def timed() -> tuple[float, np.ndarray]:
-        begin = time.perf_counter()
-        out = kernel(scaled)
-        return time.perf_counter() - begin, out
+    before = peak_rss_mb()
+    results: list[np.ndarray] = []
 
-    warm_up, out = timed()
-    seconds = []
-    for _ in range(args.runs):
-        del out  # two results alive would overstate the peak
-        elapsed, out = timed()
-        seconds.append(elapsed)
+    def timed() -> float:
+        results.clear()  # two results alive would overstate the peak
+        begin = time.perf_counter()
+        results.append(kernel(scaled))
+        return time.perf_counter() - begin
+
+    seconds = paced(timed) if args.paced else [timed() for _ in range(args.runs + 1)]
+    warm_up, *seconds = seconds
+    out = results[0]
     if args.save:
         np.savez(args.save, ntk=2.0 * (args.depth + 1) * out)
+    outputs = out.nbytes / 2**20
     record = {
         "peer": "scikit-ntk",
         "act": args.act, "depth": args.depth, "cb": args.cb, "cw": args.cw,
@@ -66,7 +69,7 @@ def main() -> None:
         "dtype": str(out.dtype),
         "seconds_min": min(seconds), "seconds_median": statistics.median(seconds),
         "seconds": seconds, "warm_up_seconds": warm_up, "import_seconds": import_seconds,
-        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_rss_mb": peak_rss_mb(), "extra_mb": peak_rss_mb() - before - outputs,
         "cpus": len(os.sched_getaffinity(0)),
         "versions": {
             "python": platform.python_version(),

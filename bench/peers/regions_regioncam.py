@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import regioncam
+from serving import peak_rss_mb
 
 Layers = list[tuple[Any, Any]]
 
@@ -36,13 +37,6 @@ def build(layers: Layers, size: float) -> Any:
         cam.linear(weight, bias)
         cam.relu()
     return cam
-
-
-def peak_rss_mb() -> float:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return float(line.split()[1]) / 1024
-    raise SystemExit("/proc/self/status has no VmHWM")
 
 
 def main() -> None:
