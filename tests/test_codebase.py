@@ -1,7 +1,10 @@
 """What CONTRIBUTING promises of the code itself."""
 
 import ast
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -71,3 +74,16 @@ def test_every_binding_file_has_its_section_in_the_stub() -> None:
 def test_everything_public_is_documented() -> None:
     for name in nnth.__all__:
         assert name == "CATALOGUE" or getattr(nnth, name).__doc__
+
+
+def test_threads_that_wait_are_asleep_and_the_environment_is_as_before() -> None:
+    program = "import os, nnth; print(os.environ.get('OMP_WAIT_POLICY'))"
+    for given, policy in ((None, "PASSIVE"), ("active", "ACTIVE")):
+        settings = {} if given is None else {"OMP_WAIT_POLICY": given}
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True,
+            env={"PATH": os.environ["PATH"], "OMP_DISPLAY_ENV": "true", **settings},
+        )  # fmt: skip
+        assert done.stdout == f"{given}\n"
+        if "OPENMP DISPLAY" in done.stderr:  # a build without OpenMP says nothing
+            assert f"OMP_WAIT_POLICY = '{policy}'" in done.stderr

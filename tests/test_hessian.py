@@ -22,13 +22,16 @@ def matrix(values: Any, seed: int = 0) -> Any:
     return (basis * np.asarray(values)) @ basis.T
 
 
+DRAWN = {"seed": 2, "stream": 5}
 SPECTRUM = np.r_[9.0, 4.0, np.linspace(-1.0, 1.0, 197), -3.0]
 
 
 @pytest.mark.parametrize("tolerance", [1e-2, 1e-6, 1e-12])
 def test_residuals_bound_the_errors_of_extreme_eigenvalues(tolerance: float) -> None:
     a = matrix(SPECTRUM)
-    top, bottom = extreme_eigenpairs(lambda v: a @ v, 200, top=3, bottom=2, tolerance=tolerance)
+    top, bottom = extreme_eigenpairs(
+        lambda v: a @ v, 200, top=3, bottom=2, tolerance=tolerance, **DRAWN
+    )
     order = np.sort(SPECTRUM)
     for found, expected in ((top, order[::-1][:3]), (bottom, order[:2])):
         true = np.linalg.norm(a @ found.vectors.T - found.vectors.T * found.values, axis=0)
@@ -43,11 +46,11 @@ def test_small_spaces_are_spanned_whole() -> None:
     # Double eigenvalues and null vectors end a Krylov space: another vector goes on.
     values = [2.0, 2.0, 0.0, 0.0, 0.0, -1.0]
     a = matrix(values)
-    top, bottom = extreme_eigenpairs(lambda v: a @ v, 6, top=3, bottom=3)
+    top, bottom = extreme_eigenpairs(lambda v: a @ v, 6, top=3, bottom=3, **DRAWN)
     assert np.allclose(top.values, [2.0, 2.0, 0.0], atol=1e-14)
     assert np.allclose(bottom.values, [-1.0, 0.0, 0.0], atol=1e-14)
     assert top.products == 6
-    zero, _ = extreme_eigenpairs(lambda v: 0.0 * v, 5, top=2)
+    zero, _ = extreme_eigenpairs(lambda v: 0.0 * v, 5, top=2, **DRAWN)
     assert zero.values.tolist() == [0.0, 0.0]
     space = Krylov(lambda v: a @ v, 6, 0, 0)
     while space.grow():
@@ -58,32 +61,34 @@ def test_small_spaces_are_spanned_whole() -> None:
 def test_eigenvalues_that_do_not_converge_are_an_error() -> None:
     a = matrix(SPECTRUM)
     with pytest.raises(LanczosError, match=r"have residuals up to .* after 12 products, above"):
-        extreme_eigenpairs(lambda v: a @ v, 200, top=3, tolerance=1e-9, most=12)
+        extreme_eigenpairs(lambda v: a @ v, 200, top=3, tolerance=1e-9, most=12, **DRAWN)
 
 
 def test_densities_have_the_moments_of_the_matrix() -> None:
     a = matrix(SPECTRUM)
-    density = spectral_density(lambda v: a @ v, 200, probes=400, steps=10, seed=2)
+    density = spectral_density(lambda v: a @ v, 200, probes=400, steps=10, **DRAWN)
     for k in (1, 2, 3, 7):
         mean, stderr = density.moment(k)
         assert abs(mean - np.mean(SPECTRUM**k)) < 4.0 * stderr
         assert stderr < 0.1 * np.mean(np.abs(SPECTRUM) ** k)
     # One probe: its Rayleigh quotients exactly, and the whole spectrum where the space is spanned.
-    one = spectral_density(lambda v: a @ v, 200, probes=1, steps=300, seed=2)
+    one = spectral_density(lambda v: a @ v, 200, probes=1, steps=300, **DRAWN)
     assert np.allclose(one.nodes[0], np.sort(SPECTRUM), atol=1e-12)
     assert one.weights.sum() == pytest.approx(1.0, rel=1e-13)
 
 
 def test_smoothed_densities_integrate_to_one_and_have_errors() -> None:
     a = matrix(SPECTRUM)
-    density = spectral_density(lambda v: a @ v, 200, probes=50, steps=40)
+    density = spectral_density(lambda v: a @ v, 200, probes=50, steps=40, **DRAWN)
     grid = np.linspace(-5.0, 11.0, 2001)
     curve, stderr = density.smoothed(grid, 0.2)
     assert np.sum(curve) * (grid[1] - grid[0]) == pytest.approx(1.0, rel=1e-6)
     bumps = np.exp(-0.5 * ((grid[:, None] - SPECTRUM) / 0.2) ** 2) / (0.2 * math.sqrt(2 * math.pi))
     deviation = (curve - bumps.mean(axis=1)) / np.maximum(stderr, 1e-9)
     assert np.abs(deviation[bumps.mean(axis=1) > 1e-4]).max() < 5.0
-    assert np.isnan(spectral_density(lambda v: a @ v, 200, steps=5).smoothed(grid, 0.2)[1]).all()
+    assert np.isnan(
+        spectral_density(lambda v: a @ v, 200, steps=5, **DRAWN).smoothed(grid, 0.2)[1]
+    ).all()
 
 
 def dense(setup: Setup) -> tuple[Any, Any]:

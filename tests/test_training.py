@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from processes import NNTH
 
-from nnth import Setup, load_network, random_network
+from nnth import Setup, hessian, load_network, random_network, sharpness, sharpness_scan
 from nnth.activation import activation
 from nnth.curvature.losses import Loss, softmax
 from nnth.curvature.objective import Objective, Shape, theta_of
@@ -311,3 +311,14 @@ def test_a_given_network_is_looked_at_as_it_is(tmp_path: Path) -> None:
         assert training.theta.tobytes() == theta_of(net).tobytes()
         expected = load_network(file, act)(training.examples.x)
         assert np.allclose(training.objective.outputs(training.theta), expected, rtol=1e-13)
+
+
+def test_what_does_not_fit_in_memory_is_refused_before_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("nnth.memory.available_memory", lambda: 10**6)
+    for compute in (hessian, sharpness, sharpness_scan):
+        with pytest.raises(MemoryError, match=r"points or widths must be fewer: .* GiB"):
+            compute(Setup(points=2000, widths=(64,)))
+    monkeypatch.setattr("nnth.memory.available_memory", lambda: 10**9)
+    hessian(Setup(points=20, widths=(4,), steps=0))

@@ -5,6 +5,7 @@
 """
 
 import ast
+import os
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -42,3 +43,13 @@ class _Package(ModuleType):
 
 
 sys.modules[__name__].__class__ = _Package
+
+# OpenMP reads this as it is loaded, with the core. Its threads would wait for one another at full
+# speed, and where other work shares the cores a loop takes ten times as long for that.
+_waiting = "OMP_WAIT_POLICY"
+if _waiting in os.environ:
+    import_module("nnth._core")
+else:
+    os.environ[_waiting] = "passive"
+    import_module("nnth._core")
+    del os.environ[_waiting]

@@ -46,8 +46,8 @@ def spectral_density(
     *,
     probes: int = 1,
     steps: int = 100,
-    seed: int = 0,
-    stream: int = 0,
+    seed: int,
+    stream: int,
     watch: Callable[[int], object] = lambda _: None,
 ) -> SpectralDensity:
     """Return the spectral density of a symmetric operator, of which products are had.

@@ -209,6 +209,7 @@ def hessian(
     if not 0.0 < tolerance < 1.0:
         raise ValueError(f"tolerance must be above 0 and below 1, not {tolerance:g}")
     looks = training.looks(at)
+    training.require_memory(max(4 * (count + bottom), lanczos_steps if probes else 0))
     kept = min(count, classes - 1) if classes else count
     begin()
 

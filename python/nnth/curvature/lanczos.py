@@ -130,8 +130,8 @@ def extreme_eigenpairs(
     bottom: int = 0,
     tolerance: float = 1e-6,
     most: int = 1000,
-    seed: int = 0,
-    stream: int = 0,
+    seed: int,
+    stream: int,
     watch: Callable[[int], object] = lambda _: None,
 ) -> tuple[Eigenpairs, Eigenpairs]:
     """Return the largest eigenvalues, descending, and the smallest, ascending.
@@ -139,7 +139,7 @@ def extreme_eigenpairs(
     product: A v of a symmetric A for v `(size,)`. top, bottom: how many, at most `size` together.
     tolerance: of the residuals, as a part of the largest |eigenvalue|; an eigenvalue is as near as
         its residual, and most are as near as its square. most: products, 1000 by default. watch:
-        is told of every product.
+        is told of every product. seed, stream: of the vector to begin with.
 
     Lanczos with full reorthogonalisation and no restarts: k products, O(k^2 size) beside them, and
     k vectors kept. An eigenvalue that is there more than once may be found once: its others come

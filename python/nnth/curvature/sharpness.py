@@ -26,6 +26,7 @@ SCAN: Final = (0.25, 0.5, 1.0, 1.5, 1.9, 2.1, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0,
 _LOOKS: Final = 60
 _TOLERANCE: Final = 1e-4  # of the residual; the eigenvalue is good to its square
 _STREAM: Final = 2**37
+_VECTORS: Final = 40  # of Lanczos, about
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,7 @@ def sharpness(
     """
     training = setup.training()
     looks = training.looks(_evenly(training.steps) if at is None else at)
+    training.require_memory(_VECTORS)
     begin()
     course = training.course(
         looks, _look, checkpoint=checkpoint, threads=threads, progress=progress
@@ -154,6 +156,7 @@ def sharpness_scan(
     if any(b <= a for a, b in pairwise(rates)):
         raise ValueError(f"eta_lambda0 must be ascending, not {eta_lambda0}")
     training = setup.training()
+    training.require_memory(_VECTORS)
     begin()
     start = Point(training, 0, training.theta)
     rows: list[dict[str, Any]] = []

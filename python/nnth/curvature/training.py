@@ -24,6 +24,7 @@ from nnth.curvature.checkpoint import read_checkpoint, write_checkpoint
 from nnth.curvature.losses import LOSSES, Array, Loss
 from nnth.curvature.objective import Curvature, Objective, Shape, network_of, shape_of, theta_of
 from nnth.examples import Examples, Source, examples
+from nnth.memory import require_memory
 from nnth.network import Network, parse_widths, random_network
 from nnth.network_files import load_network
 from nnth.random import uniforms
@@ -214,6 +215,15 @@ class Training:
         if not looks or looks[-1] > self.steps:
             raise ValueError(f"at must be one or more of 0 to {self.steps}, the steps, not {at}")
         return looks
+
+    def require_memory(self, vectors: int) -> None:
+        """Refuse what does not fit: the curvature at a point, and so many vectors of parameters.
+
+        Raises MemoryError before any work.
+        """
+        neurons = len(self.examples.x) * sum(self.shape.sizes)
+        needed = 8 * (4 * neurons + (vectors + 6) * self.shape.size)
+        require_memory(needed, "points or widths must be fewer: curvature and eigenvectors")
 
     def course(
         self,
