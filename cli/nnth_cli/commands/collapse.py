@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
+import typer
+
 from nnth_cli.command import Call, command
 from nnth_cli.training_options import TrainingOptions
 
@@ -15,6 +17,14 @@ class CollapseOptions(TrainingOptions):
     """Those of training, on data of several classes, with the weight decay of the source."""
 
     data: Annotated[str, TrainingOptions.option("data")] = "clusters:0.1:4:10"
+    at: Annotated[
+        str | None,
+        typer.Option(
+            help="Steps after which it is measured, as in 0,100,1000 or log:1:1000:7. "
+            "[default: 0, and 12 in equal ratios from 1 to the last]",
+            metavar="N,N,...",
+        ),
+    ] = None
     eta: Annotated[float, TrainingOptions.option("eta")] = 0.5
     weight_decay: Annotated[float, TrainingOptions.option("weight_decay")] = 5e-4
 
@@ -36,8 +46,7 @@ def collapse(training: CollapseOptions, *, call: Call) -> "Table":
     their transpose. Further rows have the standard deviation of the cosines (nc2_equiangle_*) and
     their mean (nc2_cosine_*), whose `limit` is that. Classes of unequal sizes count alike.
 
-    By default it is measured after 0 and 12 steps in equal ratios to the last; --plot draws the
-    metrics against them.
+    --plot draws the metrics against the steps --at.
 
     \b
     Source: Papyan, Han & Donoho (2020), PNAS 117, 24652.

@@ -209,16 +209,21 @@ class ClassParts:
         vectors *= np.sqrt(self.weights.pairs)[..., None]
         return vectors
 
-    def traces(self) -> dict[str, float]:
-        """Return the trace of every part: exact sums of squared norms."""
-        weights, pairs = self.weights.examples, self.weights.pairs
-        own = self.weights.one_hot.astype(np.bool_)
-        squares = np.empty_like(weights)
+    @cached_property
+    def squares(self) -> Floats:
+        """|g_icc'|^2 `(m, C)`: sums over the layers of |delta^l|^2 (|h^(l-1)|^2 + 1)."""
+        squares = np.empty_like(self.weights.p)
         for rows in self.rows:
             squares[rows.examples] = sum(
                 (signal**2).sum(axis=2).T * (1.0 + (h**2).sum(axis=1))[:, None]
                 for signal, h in zip(rows.signals, rows.inputs, strict=True)
             )
+        return squares
+
+    def traces(self) -> dict[str, float]:
+        """Return the trace of every part: exact sums of squared norms."""
+        weights, pairs, squares = self.weights.examples, self.weights.pairs, self.squares
+        own = self.weights.one_hot.astype(np.bool_)
         means = np.einsum("cdp,cdp->cd", self.pair_means, self.pair_means)
         return {
             "class": float(self.class_gram.trace()),
