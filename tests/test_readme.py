@@ -14,7 +14,7 @@ NNTH = Path(sys.executable).with_name("nnth")
 # The indented commands that need no file; without the shell around them.
 WITHOUT_FILES = (
     "kernel|rkhs|entropy|critical|phase|gp|hermite|rates|catapult|quadratic|lazy|regions|paths"
-    "|hessian|sharpness|diagonal|margin|sgd|mp|product|bayes|sweep|lectures"
+    "|hessian|classes|collapse|sharpness|diagonal|margin|sgd|mp|product|bayes|sweep|lectures"
 )
 COMMANDS = re.findall(rf"^    nnth ((?:{WITHOUT_FILES}) [^|\n]*)$", README, re.MULTILINE)
 EXAMPLES = [command for command in COMMANDS if ".np" not in command and ".toml" not in command]

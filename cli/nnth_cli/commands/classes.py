@@ -78,7 +78,7 @@ def classes(
         layers=layers,
         leading=(_IN_A_FIGURE if call.plot else 1) if leading is None else leading,
         checkpoint=training.checkpoint,
-        progress=call.progress,
+        **call.work,
     )
     training.write_net(found.network)
     return found.summary()

@@ -57,8 +57,6 @@ def collapse(training: CollapseOptions, *, call: Call) -> "Table":
     setup = training.setup(call)
     from nnth.curvature.collapse import collapse as compute
 
-    found = compute(
-        setup, at=training.looks, checkpoint=training.checkpoint, progress=call.progress
-    )
+    found = compute(setup, at=training.looks, checkpoint=training.checkpoint, **call.work)
     training.write_net(found.network)
     return found.summary()

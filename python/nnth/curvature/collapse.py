@@ -81,6 +81,7 @@ def collapse(
     *,
     at: Sequence[int] | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
+    threads: int = 0,
     progress: Progress | None = None,
 ) -> CollapsePath:
     """Return how near the last features h and the classifier W h + b on them are to collapse.
@@ -102,7 +103,7 @@ def collapse(
 
     setup: what is trained, or looked at; with classes, under either loss. at: steps after which it
         is looked at; by default 0, 12 in equal ratios from 1 on, and the last.
-    checkpoint: a .json file to go on from.
+    checkpoint: a .json file to go on from. threads: of the BLAS, 0 = all; small nets take one.
 
     Its `summary()` has a row a step and metric: metric, value, limit, step, loss, accuracy. NaN is
     what cannot be said, where class means are equal or a class has weights 0.
@@ -131,7 +132,7 @@ def collapse(
         (w, b), h = training.shape.layers(point.theta)[-1], point.curvature.layer_inputs()[-1]
         return Collapse(point.step, point.loss, point.accuracy, collapse_metrics(h, labels, w, b))
 
-    course = training.course(looks, look, checkpoint=checkpoint, progress=progress)
+    course = training.course(looks, look, checkpoint=checkpoint, threads=threads, progress=progress)
     seen = [one for one in course.seen if isinstance(one, Collapse)]
     if len(seen) < len(looks):
         raise ValueError(f"checkpoint {checkpoint} must be of collapse")
