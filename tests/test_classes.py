@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,6 @@ from processes import call, refusal, rows_of
 
 import nnth
 from nnth.curvature import class_gram, class_parts
-from nnth.curvature import classes as module
 from nnth.curvature.class_parts import ClassParts, IdentityError
 from nnth.curvature.class_spectra import Outliers, PartSizes
 from nnth.curvature.losses import LOSSES
@@ -341,7 +341,8 @@ def test_bad_input(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         with pytest.raises(ValueError, match=message):
             rehearse(lambda own=own, changes=changes: nnth.classes(setup_of(**changes), **own))
-    monkeypatch.setattr(module, "_SHARE_OF_MEMORY", 0.0)
+    # The function has the name of its module.
+    monkeypatch.setattr(import_module("nnth.curvature.classes"), "_SHARE_OF_MEMORY", 0.0)
     with pytest.raises(MemoryError, match="points must be fewer than 23: vectors of 3 classes"):
         rehearse(lambda: nnth.classes(setup_of()))
 
