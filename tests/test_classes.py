@@ -308,6 +308,46 @@ def test_eigenvalues_for_the_figure() -> None:
         assert len(found) == (3 if name == "class" else 8)
 
 
+def test_pictures() -> None:
+    """What is drawn is of the table, in its place: eigenvalues, traces, shares."""
+    found = nnth.classes(setup_of(), leading=5)
+    drawn: Any = found.summary().plot
+    (sizes,) = found.seen
+    assert isinstance(sizes, PartSizes)
+    assert [label for label, *_ in drawn.points] == [f"$G_{{\\rm {part}}}$" for part in PARTS]
+    for (_, index, values, _), part in zip(drawn.points, PARTS, strict=True):
+        assert index.tolist() == list(range(1, len(values) + 1))
+        own = sizes.eigenvalues[part]
+        shown = np.where(own > 1e-15 * own[0], own, np.nan)  # and not what is 0 but for rounding
+        assert np.array_equal(values, shown, equal_nan=True)
+    assert drawn.lines[0][2].tolist() == sizes.eigenvalues["G"].tolist()
+    table = nnth.classes(setup_of(), at=(10, 40)).summary()
+    drawn = table.plot
+    for i, (_, steps, traces) in enumerate(drawn.lines):
+        assert steps.tolist() == [10, 40]
+        assert traces.tolist() == table["trace"][[i, i + 5]].tolist()
+    table = nnth.classes(setup_of(), top=3).summary()
+    drawn = table.plot
+    for (part, index, values, _), label in zip(drawn.panels[0].points, PARTS, strict=True):
+        assert part == label
+        mostly = table["part"] == part
+        assert index.tolist() == [1, 2, 3]
+        assert values[mostly].tolist() == table["eigenvalue"][mostly].tolist()
+        assert np.isnan(values[~mostly]).all()
+    tops = np.array([line[2][1::4] for line in drawn.panels[1].lines])
+    shares = np.array([table[part] for part in PARTS])
+    assert np.diff(tops, axis=0, prepend=0.0) == pytest.approx(shares, abs=1e-14)
+    table = nnth.classes(setup_of(), layers=True).summary()
+    drawn = table.plot
+    for panel, of in zip(drawn.panels, ("features", "errors"), strict=True):
+        for part, layers, values in panel.lines:
+            rows = (table["of"] == of) & (table["part"] == part)
+            assert layers.tolist() == table["layer"][rows].tolist()
+            assert values.tolist() == table["share"][rows].tolist()
+    assert [len(line[1]) for line in drawn.panels[0].lines] == [3, 0, 3, 0]
+    assert [len(line[1]) for line in drawn.panels[1].lines] == [3] * 4
+
+
 def test_several_looks_and_a_checkpoint_to_go_on_from(tmp_path: Path) -> None:
     file = tmp_path / "c.json"
     straight = nnth.classes(setup_of(), at=(0, 20, 40))
@@ -316,8 +356,11 @@ def test_several_looks_and_a_checkpoint_to_go_on_from(tmp_path: Path) -> None:
     assert resumed.summary().to_csv() == straight.summary().to_csv()
     assert resumed.summary()["step"].tolist() == [0] * 5 + [20] * 5 + [40] * 5
     json.loads(file.read_text())
-    with pytest.raises(ValueError, match="must be of classes with the same options"):
-        nnth.classes(setup_of(), at=(0, 20, 40), layers=True, checkpoint=file)
+    for other in ({"layers": True}, {"top": 2}, {"leading": 2}):
+        with pytest.raises(ValueError, match=r"c\.json must be of classes with the same options"):
+            rehearse(
+                lambda own=other: nnth.classes(setup_of(), at=(0, 20, 40), checkpoint=file, **own)
+            )
     assert np.array_equal(straight.network.weights[0], point_of(setup_of()).network.weights[0])
 
 

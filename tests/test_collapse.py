@@ -15,6 +15,7 @@ import nnth
 from nnth.curvature.collapse import collapse_metrics, default_looks
 from nnth.curvature.training import Setup
 from nnth.network import Network
+from nnth.plot import Lines
 
 METRICS = [
     "nc1", "nc2_norm_means", "nc2_norm_classifiers", "nc2_angle_means", "nc2_angle_classifiers",
@@ -138,6 +139,19 @@ def test_networks_collapse_in_training(loss: Any, falling: dict[str, float]) -> 
     assert (last.step, last.accuracy, last.metrics["nc4"]) == (2000, 1.0, 0.0)
     for name, left in falling.items():
         assert last.metrics[name] < left * first.metrics[name], name
+
+
+def test_the_picture() -> None:
+    """Steps from the first on, and metrics but where they are 0, which logarithms do not have."""
+    table = nnth.collapse(Setup(data="clusters:0.5:3:4", widths=(5,), steps=9), at=(0, 4, 9))
+    rows, drawn = table.summary(), table.summary().plot
+    assert isinstance(drawn, Lines)
+    for i, (_, steps, values) in enumerate(drawn.lines):
+        assert steps.tolist() == [4, 9]
+        of_metric = rows["value"][rows["metric"] == METRICS[i]][1:]
+        expected = np.where(of_metric > 0.0, of_metric, np.nan)
+        assert np.array_equal(values, expected, equal_nan=True)
+    assert [label for label, *_ in drawn.lines][-2:] == ["NC3", "NC4"]
 
 
 def test_a_checkpoint_to_go_on_from(tmp_path: Path) -> None:

@@ -79,7 +79,6 @@ class Weights:
         """Return means of s_icc' `(m, C, ...)` over a class: s_cc' `(C, C, ...)`, 0 at c' = c."""
         more = [1] * (s.ndim - 2)
         sums = np.tensordot(self.one_hot, self.examples.reshape(*self.p.shape, *more) * s, (0, 0))
-        sums[np.diag_indices(len(sums))] = 0.0
         return _quotient(sums, self.pairs.reshape(*self.pairs.shape, *more))
 
     def class_means(self, s: Floats) -> Floats:

@@ -89,7 +89,7 @@ def parts_at(point: Point) -> tuple[ClassParts, float]:
 
 
 def sizes_at(point: Point, leading: int, tell: Tell) -> PartSizes:
-    """Return the sizes of all parts, with up to so many leading eigenvalues."""
+    """Return the sizes of all parts, with so many leading eigenvalues, and fewer of low rank."""
     parts, error = parts_at(point)
     size, seed = parts.shape.size, point.training.setup.seed
     eigenvalues = {
@@ -101,9 +101,7 @@ def sizes_at(point: Point, leading: int, tell: Tell) -> PartSizes:
         def product(v: Floats, name: str = name) -> Floats:
             return parts.gauss_newton(v) if name == "G" else parts.product(name, v)
 
-        found, _ = extreme_eigenpairs(
-            product, size, top=min(leading, size), seed=seed, stream=_EIGEN_STREAM
-        )
+        found, _ = extreme_eigenpairs(product, size, top=leading, seed=seed, stream=_EIGEN_STREAM)
         eigenvalues[name] = found.values
     return PartSizes(
         point.step, point.loss, point.accuracy, error,
@@ -136,7 +134,7 @@ def picture_of_sizes(seen: list[PartSizes]) -> Lines:
                 (_label(name), steps, np.array([one.traces[name] for one in seen]))
                 for name in ("G", *PARTS)
             ),
-            log_y=True, x_label="step", y_label="trace",
+            log_x=bool(steps[0]), log_y=True, x_label="step", y_label="trace",
         )  # fmt: skip
     values = seen[0].eigenvalues
     index = {name: np.arange(1.0, len(own) + 1) for name, own in values.items()}

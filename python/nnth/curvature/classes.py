@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from nnth.checks import whole
+from nnth.curvature.checkpoint import require_seen
 from nnth.curvature.class_layers import LayerSizes, layers_at, picture_of_layers
 from nnth.curvature.class_spectra import (
     Outliers,
@@ -119,6 +120,19 @@ def classes(
     whole("leading", leading)
     looks = training.looks(at)
     _require_memory(training)
+    eigenvalues = min(leading, training.shape.size)
+
+    def fits(one: object) -> bool:
+        match one:
+            case LayerSizes():
+                return layers
+            case Outliers():
+                return len(one.values) == top
+            case PartSizes():
+                return not (top or layers) and len(one.eigenvalues["G"]) == eigenvalues
+        return False
+
+    require_seen(checkpoint, training.settings(), fits, "classes with the same options")
     begin()
 
     def look(point: Point) -> PartSizes | Outliers | LayerSizes:
@@ -126,16 +140,13 @@ def classes(
             return layers_at(point)
         if top:
             return outliers_at(point, top)
-        return sizes_at(point, leading, progress or (lambda _, __: None))
+        return sizes_at(point, eigenvalues, progress or (lambda _, __: None))
 
     course = training.course(looks, look, checkpoint=checkpoint, threads=threads, progress=progress)
     own: dict[str, Any] = {"top": top, "layers": layers}
     meta = Meta("classes", training.parameters() | own, seed=setup.seed)
-    kind = LayerSizes if layers else Outliers if top else PartSizes
-    seen = [one for one in course.seen if isinstance(one, kind)]
-    if len(seen) < len(looks):
-        raise ValueError(f"checkpoint {checkpoint} must be of classes with the same options")
-    return ClassStructure(seen=seen, network=training.network(course.theta), meta=meta)
+    network = training.network(course.theta)
+    return ClassStructure(seen=course.seen, network=network, meta=meta)
 
 
 def _require_memory(training: Training) -> None:

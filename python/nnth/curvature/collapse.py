@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nnth.curvature.checkpoint import require_seen
 from nnth.curvature.training import Point, Progress, Setup
 from nnth.network import Network
 from nnth.plot import Lines
@@ -126,6 +127,7 @@ def collapse(
             f"points must leave examples of every class, and of class {missing[0]} there is none"
         )
     looks = training.looks(default_looks(training.steps) if at is None else at)
+    require_seen(checkpoint, training.settings(), lambda one: isinstance(one, Collapse), "collapse")
     begin()
 
     def look(point: Point) -> Collapse:
@@ -133,11 +135,10 @@ def collapse(
         return Collapse(point.step, point.loss, point.accuracy, collapse_metrics(h, labels, w, b))
 
     course = training.course(looks, look, checkpoint=checkpoint, threads=threads, progress=progress)
-    seen = [one for one in course.seen if isinstance(one, Collapse)]
-    if len(seen) < len(looks):
-        raise ValueError(f"checkpoint {checkpoint} must be of collapse")
     meta = Meta("collapse", training.parameters(), seed=setup.seed)
-    return CollapsePath(seen=seen, network=training.network(course.theta), classes=count, meta=meta)
+    return CollapsePath(
+        seen=course.seen, network=training.network(course.theta), classes=count, meta=meta
+    )
 
 
 def default_looks(steps: int) -> list[int]:
