@@ -102,7 +102,7 @@ def classes(
     1e-6 of the largest of the part, and most to the square of that. identity_error is the largest
     |G v - sum of parts times v|/|G v| of two random v, G v by the R-operator, and that of traces.
     Cost: (m C)^2 (n_1 + ... + n_(L+1)) operations for the norms; 20 to 100 products with G and two
-    parts for eigenvalues. Memory: C m (n_1 + ... + n_(L+1)) + 2 C^2 (P + m C) numbers.
+    parts for eigenvalues. Memory: 3 C m (n_1 + ... + n_(L+1)) + 2 C^2 (P + m C) numbers.
 
     Raises ValueError for arguments out of range and another loss; MemoryError, before any work;
     IdentityError where the identity is off by more than 1e-12, which is an error of the program;
@@ -152,7 +152,9 @@ def classes(
 def _require_memory(training: Training) -> None:
     points, count = training.examples.y.shape
     neurons = sum(training.shape.sizes[1:])
-    needed = 8 * (count * points * neurons + 2 * count**2 * (training.shape.size + points * count))
+    # Error signals, as they come and by class; means g_cc', and what all vectors have of them.
+    vectors = 3 * count * points * neurons
+    needed = 8 * (vectors + 2 * count**2 * (training.shape.size + points * count))
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if needed > _SHARE_OF_MEMORY * free:
         raise MemoryError(
