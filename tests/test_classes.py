@@ -185,6 +185,15 @@ def test_outliers_are_told_apart(small: tuple[Setup, Point, Any]) -> None:
     assert np.all(table["residual"] <= 1e-6 * table["eigenvalue"][0])
 
 
+def test_all_eigenvectors_share_all_traces(small: tuple[Setup, Point, Any]) -> None:
+    """sum_k u_k^T G_part u_k is the trace of the part."""
+    setup, point, expected = small
+    table = nnth.classes(setup, top=len(point.theta)).summary()
+    for part in PARTS:
+        sums = float(table["eigenvalue"] @ table[part])
+        assert sums == pytest.approx(np.trace(expected[part]), rel=1e-10)
+
+
 def test_features_and_errors_of_layers(small: tuple[Setup, Point, Any]) -> None:
     """What changes a z^l as its bias does: columns of the Jacobian are those of the errors."""
     setup, point, _ = small
@@ -276,6 +285,14 @@ def test_curvature_of_cross_entropy_keeps_its_digits() -> None:
     assert curved == pytest.approx(exact, rel=1e-12)
 
 
+def test_slopes_keep_their_digits() -> None:
+    """(p - e_c).y = p_2 (y_2 - y_1) where p_2 = e^-40, which p.y - y_c is but for rounding of 1."""
+    weights = class_parts.Weights.of(np.array([[0.0, -40.0]]), np.array([0]))
+    slopes = weights.slopes(np.array([[3.0, 1.0]]))
+    assert slopes == pytest.approx(np.array([[-2.0 * np.exp(-40.0), 2.0]]), rel=1e-12)
+    assert weights.errors(0) == pytest.approx(np.exp(-40.0) * np.array([[-1.0, 1.0]]), rel=1e-12)
+
+
 def test_parts_that_do_not_sum_to_g_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     product = ClassParts.product
     monkeypatch.setattr(ClassParts, "product", lambda *args: (1.0 + 1e-10) * product(*args))
@@ -326,6 +343,9 @@ def test_pictures() -> None:
     for i, (_, steps, traces) in enumerate(drawn.lines):
         assert steps.tolist() == [10, 40]
         assert traces.tolist() == table["trace"][[i, i + 5]].tolist()
+    assert drawn.log_x
+    drawn = nnth.classes(setup_of(), at=(0, 40)).summary().plot
+    assert not drawn.log_x
     table = nnth.classes(setup_of(), top=3).summary()
     drawn = table.plot
     for (part, index, values, _), label in zip(drawn.panels[0].points, PARTS, strict=True):
@@ -373,7 +393,16 @@ def test_an_interrupt_is_heard_between_blocks() -> None:
         nnth.classes(setup_of(), progress=stop)
 
 
-def test_bad_input(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three classes of 14, 5 and 4 examples, four at a time: seven chunks, 28 pairs of them."""
+    monkeypatch.setattr(class_gram, "_BLOCK", 12)
+    assert np.bincount(unbalanced()[1].astype(int)).tolist() == [14, 5, 4]
+    told: list[tuple[int, int]] = []
+    nnth.classes(setup_of(steps=0), progress=lambda *count: told.append(count))
+    assert told == [(done, 28) for done in range(1, 29)]
+
+
+def test_bad_input() -> None:
     for message, own, changes in (
         (r"loss must be cross-entropy, .* not squared", {}, {"loss": "squared"}),
         ("top must be at least 0, not -1", {"top": -1}, {}),
@@ -384,8 +413,16 @@ def test_bad_input(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         with pytest.raises(ValueError, match=message):
             rehearse(lambda own=own, changes=changes: nnth.classes(setup_of(**changes), **own))
-    # The function has the name of its module.
-    monkeypatch.setattr(import_module("nnth.curvature.classes"), "_SHARE_OF_MEMORY", 0.0)
+
+
+def test_what_does_not_fit_is_refused_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """23 examples, 3 classes, 5 + 4 + 3 neurons, P = 64: 3 C m 12 + 2 C^2 (P + m C) numbers."""
+    needed = 8 * (3 * 3 * 23 * 12 + 2 * 9 * (64 + 69))
+    monkeypatch.setattr("os.sysconf", lambda _: 1000)
+    module = import_module("nnth.curvature.classes")  # the function has its name
+    monkeypatch.setattr(module, "_SHARE_OF_MEMORY", (needed + 1) / 1e6)
+    rehearse(lambda: nnth.classes(setup_of()))
+    monkeypatch.setattr(module, "_SHARE_OF_MEMORY", (needed - 1) / 1e6)
     with pytest.raises(MemoryError, match="points must be fewer than 23: vectors of 3 classes"):
         rehearse(lambda: nnth.classes(setup_of()))
 
