@@ -76,6 +76,8 @@ TESTS = {
     "cpp/nnth/paths/": "path_moments paths path_samplers",
     "cpp/nnth/regions/arrangement": "arrangement",
     "cpp/nnth/regions/": "regions regions_exact",
+    "python/nnth/curvature/class": "classes",
+    "python/nnth/curvature/collapse": "collapse",
     "python/nnth/curvature/hessian": "hessian",
     "python/nnth/curvature/density": "hessian",
     "python/nnth/curvature/lanczos": "hessian",

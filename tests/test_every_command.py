@@ -33,6 +33,11 @@ CALLS = {
     "catapult": ["--eta-lambda0 1,3 --m 30 --samples 3 --steps 4"],
     "quadratic": ["--p 6 --n 2 --times 1,inf --eps 0.1"],
     "lazy": ["--width 8,16 --p 3 --samples 2"],
+    "classes": [
+        "--data clusters:0.3:3:4 --points 12 --widths 4 --steps 3",
+        "--data clusters:0.3:3:4 --points 12 --widths 4 --steps 3 --at 0,3 --top 2",
+    ],
+    "collapse": ["--points 12 --widths 4 --steps 9 --at 0,9"],
     "hessian": ["--points 8 --widths 4 --steps 3 --at 0,3", "--points 8 --widths 4 --probes 2"],
     "sharpness": [
         "--points 20 --widths 4 --steps 9 --at 0,9",
@@ -147,6 +152,8 @@ LONG = {
     "rates": "--training --width 400,800 --samples 200 --steps 5000",
     "catapult": "--sweep --m 4096 --samples 2000",
     "lazy": "--width 4096,65536 --p 100 --samples 100",
+    "classes": "--data clusters:1:10:20 --points 4000 --widths 256,256 --steps 9",
+    "collapse": "--data clusters:1:10:20 --points 4000 --widths 256,256",
     "hessian": "--data clusters:1:10:20 --points 4000 --widths 256,256",
     "sharpness": "--data clusters:1:10:20 --points 4000 --widths 256,256",
     "regions": "--widths 1000,1000,1000",

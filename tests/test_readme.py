@@ -14,7 +14,7 @@ NNTH = Path(sys.executable).with_name("nnth")
 # The indented commands that need no file; without the shell around them.
 WITHOUT_FILES = (
     "kernel|rkhs|entropy|critical|phase|gp|hermite|rates|catapult|quadratic|lazy|regions|paths"
-    "|hessian|sharpness|diagonal|margin|sgd|mp|product|bayes|sweep|lectures"
+    "|hessian|classes|collapse|sharpness|diagonal|margin|sgd|mp|product|bayes|sweep|lectures"
 )
 COMMANDS = re.findall(rf"^    nnth ((?:{WITHOUT_FILES}) [^|\n]*)$", README, re.MULTILINE)
 EXAMPLES = [command for command in COMMANDS if ".np" not in command and ".toml" not in command]
@@ -117,6 +117,21 @@ def test_the_margins_are_what_the_program_prints() -> None:
         expected = [float(cell) for cell in line.split(",")]
         # The flow is good to 1e-9.
         assert [float(cell) for cell in row] == pytest.approx(expected, rel=1e-8, abs=1e-8)
+
+
+def test_the_parts_are_what_the_program_prints() -> None:
+    shown = re.search(r"\$ nnth (classes) \| cut.*\n    (\S*)\n((?:    [a-zG]+,\S*\n)+)", README)
+    assert shown is not None
+    done = subprocess.run([NNTH, shown[1]], capture_output=True, text=True, check=True)
+    names, *rows = (line.split(",")[:5] for line in done.stdout.splitlines())
+    assert names == shown[2].split(",")
+    for row, line in zip(rows, shown[3].splitlines(), strict=True):
+        part, *expected = line.strip().split(",")
+        assert row[0] == part
+        # A thousand steps of training carry the rounding of the BLAS with them.
+        assert [float(cell) for cell in row[1:]] == pytest.approx(
+            list(map(float, expected)), rel=1e-6
+        )
 
 
 def test_the_kurtoses_are_what_the_program_prints() -> None:

@@ -16,6 +16,9 @@ from nnth_cli.main import COMMANDS, GROUPS, app, load, run
 ERRATA = [
     ("10/3", "v.G v for the top eigenvector"),
     ("10/3", "rank of the Gauss-Newton matrix"),
+    ("10/5", "at means weighted by p_i(c')"),
+    ("10/5", "over all classes c' and not the label"),
+    ("10/5", "mean cosine of centred class means"),
     ("9/19", "K' = C_w K"),
     ("9/19", "chi_par = (C_w/2) E[(s^2)''] = 1, relu"),
     ("9/19", "K^l tends to the fixed point"),

@@ -5,9 +5,13 @@ from nnth.activation import CATALOGUE
 from nnth.catapult import catapult, catapult_phases
 from nnth.criticality import critical, critical_decay, phase
 from nnth.curvature import (
+    ClassStructure,
+    CollapsePath,
     HessianSpectra,
     Setup,
     SharpnessPath,
+    classes,
+    collapse,
     hessian,
     sharpness,
     sharpness_scan,
@@ -88,7 +92,9 @@ __all__ = [
     "CATALOGUE",
     "Arrangement",
     "Cells",
+    "ClassStructure",
     "Classifier",
+    "CollapsePath",
     "Determinantal",
     "DiagonalPath",
     "Gram",
@@ -116,6 +122,8 @@ __all__ = [
     "catapult_phases",
     "cells",
     "circle_relations",
+    "classes",
+    "collapse",
     "count_regions",
     "critical",
     "critical_decay",

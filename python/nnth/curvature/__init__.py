@@ -1,14 +1,20 @@
-"""Curvature of trained networks: the loss Hessian, and how sharp descent makes it."""
+"""Curvature of trained networks: the loss Hessian, its classes, and how sharp descent makes it."""
 
+from nnth.curvature.classes import ClassStructure, classes
+from nnth.curvature.collapse import CollapsePath, collapse
 from nnth.curvature.hessian import HessianSpectra, hessian
 from nnth.curvature.sharpness import SCAN, SharpnessPath, sharpness, sharpness_scan
 from nnth.curvature.training import Setup
 
 __all__ = [
     "SCAN",
+    "ClassStructure",
+    "CollapsePath",
     "HessianSpectra",
     "Setup",
     "SharpnessPath",
+    "classes",
+    "collapse",
     "hessian",
     "sharpness",
     "sharpness_scan",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,22 @@ def read_checkpoint(file: Path, settings: Mapping[str, Any]) -> Checkpoint:
                 f"{value}"
             )
     return kept
+
+
+def require_seen(
+    file: str | os.PathLike[str] | None,
+    settings: Mapping[str, Any],
+    fits: Callable[[Any], bool],
+    what: str,
+) -> None:
+    """Raise ValueError where a checkpoint, if there is one, keeps what was seen in another way.
+
+    fits: whether something is as it is to be seen now. what: would have seen all like that.
+    """
+    if file is None or not Path(file).exists():
+        return
+    if not all(map(fits, read_checkpoint(Path(file), settings).seen)):
+        raise ValueError(f"checkpoint {file} must be of {what}")
 
 
 def write_checkpoint(

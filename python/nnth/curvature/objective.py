@@ -221,7 +221,9 @@ class Curvature:
     def output_change(self, v: Array) -> Array:
         """Return J v `(m, outputs)`: how the outputs change along a vector `(P,)`."""
         directions = self._shape.layers(v)
-        return np.concatenate([self._forward(block, directions) for block, _ in self._blocks])
+        return np.concatenate(
+            [self._forward(block, directions).copy() for block, _ in self._blocks]
+        )
 
     def pull_back(self, u: Array) -> Array:
         """Return J^T u `(P,)` = sum_i J_i^T u_i for u `(m, outputs)`."""

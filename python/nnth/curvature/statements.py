@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from nnth.curvature.class_statements import CLASS_STATEMENTS
 from nnth.curvature.hessian import hessian
 from nnth.curvature.losses import softmax
 from nnth.curvature.sharpness import sharpness
@@ -126,4 +127,5 @@ def edge_of_stability(run: Run) -> list[Statement]:
 
 STATEMENTS: Final[tuple[Check, ...]] = (
     fisher_information, ranks, outliers, stable_space, edge_of_stability,
+    *CLASS_STATEMENTS,
 )  # fmt: skip

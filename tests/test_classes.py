@@ -1,0 +1,453 @@
+"""Papyan's parts of G against their definition, with Jacobians by complex steps."""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from processes import call, refusal, rows_of
+
+import nnth
+from nnth.curvature import class_gram, class_parts
+from nnth.curvature.class_parts import ClassParts, IdentityError
+from nnth.curvature.class_spectra import Outliers, PartSizes
+from nnth.curvature.losses import LOSSES
+from nnth.curvature.training import Point, Setup
+from nnth.network import Network
+from nnth.work import rehearse
+
+PARTS = ("class", "cross", "within", "diag")
+
+
+def unbalanced(m: int = 23, classes: int = 3, d: int = 4, seed: int = 0) -> tuple[Any, Any]:
+    """Examples of classes of very unequal sizes, in no order."""
+    random = np.random.default_rng(seed)
+    labels = random.permutation(np.arange(m) ** 2 * classes // m**2)
+    return random.standard_normal((m, d)) + 2.0 * labels[:, None], labels.astype(float)
+
+
+def setup_of(**changes: Any) -> Setup:
+    data = unbalanced()
+    return Setup(**({"data": data, "widths": (5, 4), "steps": 40, "eta": 0.3, "seed": 3} | changes))
+
+
+def point_of(setup: Setup) -> Point:
+    training = setup.training()
+    (point,) = training.course([training.steps], lambda point: point).seen
+    return point
+
+
+def outputs(theta: np.ndarray, sizes: tuple[int, ...], x: np.ndarray) -> np.ndarray:
+    h, start = x.astype(theta.dtype), 0
+    for layer, (n, k) in enumerate(pairwise(sizes)):
+        w = theta[start : start + n * k].reshape(k, n)
+        b = theta[start + n * k : start + n * k + k]
+        z = h @ w.T + b
+        h, start = np.tanh(z) if layer + 2 < len(sizes) else z, start + k * (n + 1)
+    return h
+
+
+def jacobians(point: Point) -> np.ndarray:
+    """`(m, C, P)`, exact to rounding: f(theta + i e_k 1e-200)/1e-200, the imaginary part."""
+    sizes, x = point.training.shape.sizes, point.training.examples.x
+    columns = []
+    for k in range(len(point.theta)):
+        moved = point.theta.astype(complex)
+        moved[k] += 1e-200j
+        columns.append(outputs(moved, sizes, x).imag / 1e-200)
+    return np.stack(columns, axis=2)
+
+
+def parts_of(vectors: np.ndarray, p: np.ndarray, labels: np.ndarray, plain: bool = False) -> Any:
+    """G and the parts as they are defined, from g_icc' `(m, C, P)`; or with plain averages."""
+    m, count, size = vectors.shape
+    g = {name: np.zeros((size, size)) for name in ("G", *PARTS)}
+    for i in range(m):
+        for d in range(count):
+            g["G"] += p[i, d] / m * np.outer(vectors[i, d], vectors[i, d])
+    for c in range(count):
+        own = [i for i in range(m) if labels[i] == c]
+        means, weights = {}, {}
+        for d in range(count):
+            if d == c:
+                for i in own:
+                    g["diag"] += p[i, c] / m * np.outer(vectors[i, c], vectors[i, c])
+                continue
+            w = np.array([p[i, d] / m for i in own])
+            weights[d] = w.sum()
+            means[d] = np.average(vectors[own, d], axis=0, weights=None if plain else w)
+            for i, weight in zip(own, w, strict=True):
+                beside = vectors[i, d] - means[d]
+                g["within"] += weight * np.outer(beside, beside)
+        w = None if plain else list(weights.values())
+        mean = np.average(list(means.values()), axis=0, weights=w)
+        g["class"] += sum(weights.values()) * np.outer(mean, mean)
+        for d, own_mean in means.items():
+            g["cross"] += weights[d] * np.outer(own_mean - mean, own_mean - mean)
+    return g
+
+
+def softmax(f: np.ndarray) -> np.ndarray:
+    e = np.exp(f - f.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def by_definition(point: Point, plain: bool = False) -> Any:
+    jacobian = jacobians(point)
+    p = softmax(outputs(point.theta, point.training.shape.sizes, point.training.examples.x))
+    vectors = np.einsum("ic,icp->ip", p, jacobian)[:, None] - jacobian
+    return parts_of(vectors, p, point.training.examples.labels, plain)
+
+
+@pytest.fixture(scope="module")
+def small() -> tuple[Setup, Point, Any]:
+    setup = setup_of()
+    point = point_of(setup)
+    return setup, point, by_definition(point)
+
+
+def test_the_parts_are_as_they_are_defined(small: tuple[Setup, Point, Any]) -> None:
+    """Rounding is some 1e-15 of G; eigenvalues are the square of residuals of 1e-6 off."""
+    setup, _, expected = small
+    table = nnth.classes(setup).summary()
+    assert table.columns[:3] == ("part", "trace", "frobenius")
+    assert table["part"].tolist() == ["G", *PARTS]
+    whole = np.trace(expected["G"])
+    for i, matrix in enumerate(expected.values()):
+        assert table["trace"][i] == pytest.approx(np.trace(matrix), abs=1e-14 * whole)
+        assert table["frobenius"][i] == pytest.approx(np.linalg.norm(matrix), abs=1e-14 * whole)
+        top = np.linalg.eigvalsh(matrix)[-1]
+        assert table["eigenvalue"][i] == pytest.approx(top, abs=1e-10 * whole)
+        assert table["share"][i] == pytest.approx(np.trace(matrix) / whole, abs=1e-14)
+    assert table["trace"][1:].sum() == pytest.approx(whole, rel=1e-14)
+    assert 0.0 < table["identity_error"].max() < 1e-14
+    assert set(table["step"].tolist()) == {40}
+
+
+def test_products_are_those_of_the_matrices(small: tuple[Setup, Point, Any]) -> None:
+    _, point, expected = small
+    parts = ClassParts(point.curvature, point.training.examples.labels, point.training.shape)
+    v = np.random.default_rng(1).standard_normal(len(point.theta))
+    forms = parts.forms(v)
+    for part in PARTS:
+        exact = expected[part] @ v
+        assert np.linalg.norm(parts.product(part, v) - exact) < 1e-13 * np.linalg.norm(exact)
+        assert forms[part] == pytest.approx(v @ exact, rel=1e-13)
+
+
+def test_plain_averages_miss_g(small: tuple[Setup, Point, Any]) -> None:
+    """The notes' means: the parts are then off by a part of G that nobody would call rounding."""
+    _, point, expected = small
+    plain = by_definition(point, plain=True)
+    missed = sum(plain[part] for part in PARTS) - plain["G"]
+    assert np.linalg.norm(missed) > 0.02 * np.linalg.norm(plain["G"])
+    assert np.trace(missed) > 0.02 * np.trace(expected["G"])
+
+
+@pytest.mark.parametrize("block", [8, 50, 768])
+def test_norms_do_not_depend_on_blocks(
+    block: int, small: tuple[Setup, Point, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setup, _, expected = small
+    monkeypatch.setattr(class_gram, "_BLOCK", block)
+    norms = nnth.classes(setup).summary()["frobenius"]
+    exact = [np.linalg.norm(matrix) for matrix in expected.values()]
+    assert norms == pytest.approx(exact, rel=1e-12)
+
+
+def test_more_examples_than_pass_through_the_layers_together() -> None:
+    setup = setup_of(data=unbalanced(m=300, d=2), widths=(3,), steps=5)
+    point = point_of(setup)
+    expected = by_definition(point)
+    table = nnth.classes(setup).summary()
+    assert table["trace"] == pytest.approx([np.trace(g) for g in expected.values()], rel=1e-12)
+    v = np.random.default_rng(0).standard_normal(len(point.theta))
+    change = point.curvature.output_change(v)
+    assert change == pytest.approx(jacobians(point) @ v, rel=1e-12, abs=1e-13)
+
+
+def test_outliers_are_told_apart(small: tuple[Setup, Point, Any]) -> None:
+    setup, _, expected = small
+    table = nnth.classes(setup, top=4).summary()
+    assert table.columns[:7] == ("index", "eigenvalue", "residual", *PARTS)
+    values, vectors = np.linalg.eigh(expected["G"])
+    assert table["eigenvalue"] == pytest.approx(values[::-1][:4], rel=1e-10)
+    for i in range(4):
+        u = vectors[:, -1 - i]
+        shares = [u @ expected[part] @ u / values[-1 - i] for part in PARTS]
+        assert [table[part][i] for part in PARTS] == pytest.approx(shares, abs=1e-6)
+        assert table["part"][i] == PARTS[int(np.argmax(shares))]
+    assert np.all(table["residual"] <= 1e-6 * table["eigenvalue"][0])
+
+
+def test_all_eigenvectors_share_all_traces(small: tuple[Setup, Point, Any]) -> None:
+    """sum_k u_k^T G_part u_k is the trace of the part."""
+    setup, point, expected = small
+    table = nnth.classes(setup, top=len(point.theta)).summary()
+    for part in PARTS:
+        sums = float(table["eigenvalue"] @ table[part])
+        assert sums == pytest.approx(np.trace(expected[part]), rel=1e-10)
+
+
+def test_features_and_errors_of_layers(small: tuple[Setup, Point, Any]) -> None:
+    """What changes a z^l as its bias does: columns of the Jacobian are those of the errors."""
+    setup, point, _ = small
+    table = nnth.classes(setup, layers=True).summary()
+    assert table.columns[:5] == ("layer", "of", "part", "trace", "frobenius")
+    sizes, labels = point.training.shape.sizes, point.training.examples.labels
+    assert labels is not None
+    jacobian, start = jacobians(point), 0
+    p = softmax(outputs(point.theta, sizes, point.training.examples.x))
+    for layer, (n, k) in enumerate(pairwise(sizes), 1):
+        start += n * k
+        of_biases = jacobian[..., start : start + k]
+        start += k
+        delta = np.einsum("ic,icp->ip", p, of_biases)[:, None] - of_biases
+        expected = parts_of(delta, p, labels)
+        rows = (table["of"] == "errors") & (table["layer"] == layer)
+        assert table["part"][rows].tolist() == ["Delta", *PARTS]
+        _same_sizes(table, rows, list(expected.values()))
+    for layer, h in enumerate(_features(point)):
+        means = np.array([h[labels == c].mean(axis=0) for c in range(3)])
+        counts = np.bincount(labels)
+        of_class = sum(n * np.outer(mu, mu) for n, mu in zip(counts, means, strict=True)) / len(h)
+        within = np.cov((h - means[labels]).T, bias=True)
+        rows = (table["of"] == "features") & (table["layer"] == layer)
+        assert table["part"][rows].tolist() == ["H", "class", "within"]
+        _same_sizes(table, rows, [h.T @ h / len(h), of_class, within])
+    assert table["identity_error"].max() < 1e-14
+
+
+def _features(point: Point) -> list[np.ndarray]:
+    found = [point.training.examples.x]
+    for w, b in zip(point.network.weights[:-1], point.network.biases[:-1], strict=True):
+        found.append(np.tanh(found[-1] @ w.T + b))
+    return found
+
+
+def _same_sizes(table: nnth.Table, rows: Any, matrices: list[np.ndarray]) -> None:
+    whole = np.trace(matrices[0])
+    near = {"rel": 1e-12, "abs": 1e-14 * whole}
+    assert table["trace"][rows] == pytest.approx([np.trace(a) for a in matrices], **near)
+    assert table["frobenius"][rows] == pytest.approx([np.linalg.norm(a) for a in matrices], **near)
+    tops = [np.linalg.eigvalsh(a)[-1] for a in matrices]
+    assert table["eigenvalue"][rows] == pytest.approx(tops, **near)
+    shares = [np.trace(a) / whole for a in matrices]
+    assert table["share"][rows] == pytest.approx(shares, abs=1e-13)
+
+
+def test_an_example_by_hand() -> None:
+    """Two classes at p = 1/2: x = 1, 3 and -1, -1; a hidden layer of z = x, an output of 0.
+
+    g_icc' = (1/2)(1, -1) for the last layer's weights of h = x, times (x, 1); what is before it has
+    no gradient, since the last weights are 0. |g|^2 = (x^2 + 1)/2, w = 1/8: tr G = (2 + 10 + 2 +
+    2)/8 = 2, half of it diag; of the others the means have x = 2 and -1, w_c = 1/4: (5/2 + 1)/4 =
+    7/8, and what is within is (1 + 1)/2/8 = 1/8. Two classes have one pair each, and no cross.
+    """
+    net = Network((np.eye(1), np.zeros((2, 1))), (np.zeros(1), np.zeros(2)), "linear")
+    table = nnth.classes(Setup(data=([[1.0], [3.0], [-1.0], [-1.0]], [0, 0, 1, 1]), net=net))
+    rows = table.summary()
+    assert rows["trace"].tolist() == pytest.approx([2.0, 7 / 8, 0.0, 1 / 8, 1.0], abs=1e-15)
+    # G_class = (1/4)(1/2)(2, 1)(2, 1)^T + ..., of which u = (1, -1)/sqrt 2 is a factor.
+    of_class = 0.125 * (np.outer([2, 1], [2, 1]) + np.outer([-1, 1], [-1, 1]))
+    assert rows["frobenius"][1] == pytest.approx(np.linalg.norm(of_class), rel=1e-14)
+    assert rows["frobenius"][3] == pytest.approx(1 / 8, rel=1e-14)
+    assert rows["eigenvalue"][1] == pytest.approx(np.linalg.eigvalsh(of_class)[-1], rel=1e-14)
+
+
+@pytest.mark.parametrize("scale", [3.0, 30.0, 1e4])
+def test_the_identity_holds_where_all_is_learnt(scale: float) -> None:
+    """Where p is nearly one-hot, and where it is: at 1e4 all other p underflow to 0."""
+    point = point_of(setup_of(steps=300, eta=0.5))
+    net = point.network
+    sharp = Network(
+        (*net.weights[:-1], scale * net.weights[-1]), (*net.biases[:-1], scale * net.biases[-1]),
+        "tanh",
+    )  # fmt: skip
+    table = nnth.classes(Setup(data=unbalanced(), net=sharp)).summary()
+    assert table["identity_error"].max() < 1e-13
+    assert np.isfinite(table["trace"]).all()
+    layers = nnth.classes(Setup(data=unbalanced(), net=sharp), layers=True).summary()
+    assert layers["identity_error"].max() < 1e-13
+
+
+def test_curvature_of_cross_entropy_keeps_its_digits() -> None:
+    """p_1 p_2 (v_1 - v_2)(1, -1), of p_2 = e^-40: p v - p (p.v) would be 0, or rounding."""
+    loss = LOSSES["cross-entropy"]
+    p = loss.state(np.array([[0.0, -40.0], [-30.0, 0.0]]))
+    curved = loss.curvature(p, np.array([[3.0, 1.0], [3.0, 1.0]]))
+    exact = 2.0 * np.exp([[-40.0], [-30.0]]) * [1.0, -1.0]
+    assert curved == pytest.approx(exact, rel=1e-12)
+
+
+def test_slopes_keep_their_digits() -> None:
+    """(p - e_c).y = p_2 (y_2 - y_1) where p_2 = e^-40, which p.y - y_c is but for rounding of 1."""
+    weights = class_parts.Weights.of(np.array([[0.0, -40.0]]), np.array([0]))
+    slopes = weights.slopes(np.array([[3.0, 1.0]]))
+    assert slopes == pytest.approx(np.array([[-2.0 * np.exp(-40.0), 2.0]]), rel=1e-12)
+    assert weights.errors(0) == pytest.approx(np.exp(-40.0) * np.array([[-1.0, 1.0]]), rel=1e-12)
+
+
+def test_parts_that_do_not_sum_to_g_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    product = ClassParts.product
+    monkeypatch.setattr(ClassParts, "product", lambda *args: (1.0 + 1e-10) * product(*args))
+    with pytest.raises(IdentityError, match=r"parts differ from G by \d\.\de-1[01] of it"):
+        nnth.classes(setup_of())
+    monkeypatch.undo()
+    monkeypatch.setattr(ClassParts, "trace", lambda _: 1.0)
+    with pytest.raises(IdentityError, match="parts differ from G"):
+        nnth.classes(setup_of(), top=2)
+
+
+def test_of_layers_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    class_means = class_parts.Weights.class_means
+    monkeypatch.setattr(
+        class_parts.Weights, "class_means", lambda *args: 1.0001 * class_means(*args)
+    )
+    with pytest.raises(IdentityError, match="parts of the errors of layer 1 differ"):
+        nnth.classes(setup_of(), layers=True)
+
+
+def test_eigenvalues_for_the_figure() -> None:
+    seen = nnth.classes(setup_of(), leading=8).seen[0]
+    assert isinstance(seen, PartSizes)
+    expected = by_definition(point_of(setup_of()))
+    for name, matrix in expected.items():
+        exact = np.linalg.eigvalsh(matrix)[::-1][:8]
+        found = seen.eigenvalues[name]
+        # Of G_class, which has the rank C, there are no more than C.
+        assert found == pytest.approx(exact[: len(found)], abs=1e-6 * exact[0])
+        assert len(found) == (3 if name == "class" else 8)
+
+
+def test_pictures() -> None:
+    """What is drawn is of the table, in its place: eigenvalues, traces, shares."""
+    found = nnth.classes(setup_of(), leading=5)
+    drawn: Any = found.summary().plot
+    (sizes,) = found.seen
+    assert isinstance(sizes, PartSizes)
+    assert [label for label, *_ in drawn.points] == [f"$G_{{\\rm {part}}}$" for part in PARTS]
+    for (_, index, values, _), part in zip(drawn.points, PARTS, strict=True):
+        assert index.tolist() == list(range(1, len(values) + 1))
+        own = sizes.eigenvalues[part]
+        shown = np.where(own > 1e-15 * own[0], own, np.nan)  # and not what is 0 but for rounding
+        assert np.array_equal(values, shown, equal_nan=True)
+    assert drawn.lines[0][2].tolist() == sizes.eigenvalues["G"].tolist()
+    table = nnth.classes(setup_of(), at=(10, 40)).summary()
+    drawn = table.plot
+    for i, (_, steps, traces) in enumerate(drawn.lines):
+        assert steps.tolist() == [10, 40]
+        assert traces.tolist() == table["trace"][[i, i + 5]].tolist()
+    assert drawn.log_x
+    drawn = nnth.classes(setup_of(), at=(0, 40)).summary().plot
+    assert not drawn.log_x
+    table = nnth.classes(setup_of(), top=3).summary()
+    drawn = table.plot
+    for (part, index, values, _), label in zip(drawn.panels[0].points, PARTS, strict=True):
+        assert part == label
+        mostly = table["part"] == part
+        assert index.tolist() == [1, 2, 3]
+        assert values[mostly].tolist() == table["eigenvalue"][mostly].tolist()
+        assert np.isnan(values[~mostly]).all()
+    tops = np.array([line[2][1::4] for line in drawn.panels[1].lines])
+    shares = np.array([table[part] for part in PARTS])
+    assert np.diff(tops, axis=0, prepend=0.0) == pytest.approx(shares, abs=1e-14)
+    table = nnth.classes(setup_of(), layers=True).summary()
+    drawn = table.plot
+    for panel, of in zip(drawn.panels, ("features", "errors"), strict=True):
+        for part, layers, values in panel.lines:
+            rows = (table["of"] == of) & (table["part"] == part)
+            assert layers.tolist() == table["layer"][rows].tolist()
+            assert values.tolist() == table["share"][rows].tolist()
+    assert [len(line[1]) for line in drawn.panels[0].lines] == [3, 0, 3, 0]
+    assert [len(line[1]) for line in drawn.panels[1].lines] == [3] * 4
+
+
+def test_several_looks_and_a_checkpoint_to_go_on_from(tmp_path: Path) -> None:
+    file = tmp_path / "c.json"
+    straight = nnth.classes(setup_of(), at=(0, 20, 40))
+    nnth.classes(setup_of(steps=20), at=(0, 20), checkpoint=file)
+    resumed = nnth.classes(setup_of(), at=(0, 20, 40), checkpoint=file)
+    assert resumed.summary().to_csv() == straight.summary().to_csv()
+    assert resumed.summary()["step"].tolist() == [0] * 5 + [20] * 5 + [40] * 5
+    json.loads(file.read_text())
+    for other in ({"layers": True}, {"top": 2}, {"leading": 2}):
+        with pytest.raises(ValueError, match=r"c\.json must be of classes with the same options"):
+            rehearse(
+                lambda own=other: nnth.classes(setup_of(), at=(0, 20, 40), checkpoint=file, **own)
+            )
+    assert np.array_equal(straight.network.weights[0], point_of(setup_of()).network.weights[0])
+
+
+def test_an_interrupt_is_heard_between_blocks() -> None:
+    def stop(done: int, total: int) -> None:
+        if total != 40:  # of blocks, and not of steps
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt, match="40 of 40 steps were trained"):
+        nnth.classes(setup_of(), progress=stop)
+
+
+def test_blocks_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three classes of 14, 5 and 4 examples, four at a time: seven chunks, 28 pairs of them."""
+    monkeypatch.setattr(class_gram, "_BLOCK", 12)
+    assert np.bincount(unbalanced()[1].astype(int)).tolist() == [14, 5, 4]
+    told: list[tuple[int, int]] = []
+    nnth.classes(setup_of(steps=0), progress=lambda *count: told.append(count))
+    assert told == [(done, 28) for done in range(1, 29)]
+
+
+def test_bad_input() -> None:
+    for message, own, changes in (
+        (r"loss must be cross-entropy, .* not squared", {}, {"loss": "squared"}),
+        ("top must be at least 0, not -1", {"top": -1}, {}),
+        ("top must be at most 64, the parameters, not 65", {"top": 65}, {}),
+        ("leading must be at least 1, not 0", {"leading": 0}, {}),
+        ("top and layers must not both", {"top": 1, "layers": True}, {}),
+        ("at must be", {"at": [41]}, {}),
+    ):
+        with pytest.raises(ValueError, match=message):
+            rehearse(lambda own=own, changes=changes: nnth.classes(setup_of(**changes), **own))
+
+
+def test_what_does_not_fit_is_refused_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """23 examples, 3 classes, 5 + 4 + 3 neurons, P = 64: 3 C m 12 + 2 C^2 (P + m C) numbers."""
+    needed = 8 * (3 * 3 * 23 * 12 + 2 * 9 * (64 + 69))
+    monkeypatch.setattr("os.sysconf", lambda _: 1000)
+    module = import_module("nnth.curvature.classes")  # the function has its name
+    monkeypatch.setattr(module, "_SHARE_OF_MEMORY", (needed + 1) / 1e6)
+    rehearse(lambda: nnth.classes(setup_of()))
+    monkeypatch.setattr(module, "_SHARE_OF_MEMORY", (needed - 1) / 1e6)
+    with pytest.raises(MemoryError, match="points must be fewer than 23: vectors of 3 classes"):
+        rehearse(lambda: nnth.classes(setup_of()))
+
+
+def test_the_command(tmp_path: Path) -> None:
+    x, y = unbalanced()
+    np.savez(tmp_path / "data.npz", X=x, y=y.astype(int))
+    words = ("classes", "--data", tmp_path / "data.npz", "--widths", "5,4", "--eta", 0.3)
+    net, picture = tmp_path / "net.npz", tmp_path / "classes.svg"
+    rows = rows_of(call(*words, "--steps", 40, "--save-net", net, "--plot", picture))
+    assert tuple(rows[0])[:3] == ("part", "trace", "frobenius")
+    assert picture.stat().st_size > 10_000
+    looked = rows_of(call("classes", "--net", net, "--data", tmp_path / "data.npz"))
+    assert [row["trace"] for row in looked] == [row["trace"] for row in rows]
+    assert [row["step"] for row in looked] == ["0"] * 5
+    top = rows_of(call(*words, "--steps", 9, "--top", 3, "--plot", picture))
+    assert [row["index"] for row in top] == ["1", "2", "3"]
+    layers = rows_of(call(*words, "--steps", 9, "--layers", "--at", "0,9", "--plot", picture))
+    assert len(layers) == 2 * (3 * 3 + 3 * 5)
+    assert "--top and --layers must not" in refusal(*words, "--top", 1, "--layers")
+    assert "loss must be cross-entropy" in refusal(*words, "--loss", "squared")
+
+
+def test_the_picture_of_the_lecture() -> None:
+    """Four classes: as many outliers, of the classes, and then 4 x 2 of the pairs."""
+    found = nnth.classes(Setup(data="clusters:0.1:4:10", steps=1000), top=12).seen[0]
+    assert isinstance(found, Outliers)
+    assert found.rows()["part"].tolist() == ["class"] * 4 + ["cross"] * 8
