@@ -29,7 +29,7 @@ from contender import HERE, Contender, ContenderError
 from contest import Contest, Difference, Side, finish
 from environments import Peer
 
-from nnth.curvature.training import Setup
+from nnth.curvature.training import TrainingSetup
 
 PEERS = dict.fromkeys(("torch", "curvlinops", "hessian-eigenthings"), "curvature_peers.py")
 THREADS = 1
@@ -41,14 +41,19 @@ MOST_Z = 5.0  # of two means over random vectors
 @dataclass(frozen=True)
 class Case:
     name: str
-    setup: Setup
+    setup: TrainingSetup
     vectors: int  # eigenvalues
     steps: int  # of Lanczos
 
 
-CASE = Case("digits, 64-256-256-10", Setup(data="digits", widths=(256, 256), steps=100), 10, 100)
+CASE = Case(
+    "digits, 64-256-256-10", TrainingSetup(data="digits", widths=(256, 256), steps=100), 10, 100
+)
 QUICK = Case(
-    "clusters, 2-16-16-2", Setup(data="clusters:1", points=100, widths=(16, 16), steps=10), 3, 20
+    "clusters, 2-16-16-2",
+    TrainingSetup(data="clusters:1", points=100, widths=(16, 16), steps=10),
+    3,
+    20,
 )
 
 

@@ -17,7 +17,7 @@ from nnth.curvature import class_gram, class_parts
 from nnth.curvature.class_parts import ClassParts, IdentityError
 from nnth.curvature.class_spectra import Outliers, PartSizes
 from nnth.curvature.losses import LOSSES
-from nnth.curvature.training import Point, Setup
+from nnth.curvature.training import Point, TrainingSetup
 from nnth.network import Network
 from nnth.work import rehearse
 
@@ -31,12 +31,14 @@ def unbalanced(m: int = 23, classes: int = 3, d: int = 4, seed: int = 0) -> tupl
     return random.standard_normal((m, d)) + 2.0 * labels[:, None], labels.astype(float)
 
 
-def setup_of(**changes: Any) -> Setup:
+def setup_of(**changes: Any) -> TrainingSetup:
     data = unbalanced()
-    return Setup(**({"data": data, "widths": (5, 4), "steps": 40, "eta": 0.3, "seed": 3} | changes))
+    return TrainingSetup(
+        **({"data": data, "widths": (5, 4), "steps": 40, "eta": 0.3, "seed": 3} | changes)
+    )
 
 
-def point_of(setup: Setup) -> Point:
+def point_of(setup: TrainingSetup) -> Point:
     training = setup.training()
     (point,) = training.course([training.steps], lambda point: point).seen
     return point
@@ -105,13 +107,13 @@ def by_definition(point: Point, plain: bool = False) -> Any:
 
 
 @pytest.fixture(scope="module")
-def small() -> tuple[Setup, Point, Any]:
+def small() -> tuple[TrainingSetup, Point, Any]:
     setup = setup_of()
     point = point_of(setup)
     return setup, point, by_definition(point)
 
 
-def test_the_parts_are_as_they_are_defined(small: tuple[Setup, Point, Any]) -> None:
+def test_the_parts_are_as_they_are_defined(small: tuple[TrainingSetup, Point, Any]) -> None:
     """Rounding is some 1e-15 of G; eigenvalues are the square of residuals of 1e-6 off."""
     setup, _, expected = small
     table = nnth.classes(setup).summary()
@@ -129,7 +131,7 @@ def test_the_parts_are_as_they_are_defined(small: tuple[Setup, Point, Any]) -> N
     assert set(table["step"].tolist()) == {40}
 
 
-def test_products_are_those_of_the_matrices(small: tuple[Setup, Point, Any]) -> None:
+def test_products_are_those_of_the_matrices(small: tuple[TrainingSetup, Point, Any]) -> None:
     _, point, expected = small
     parts = ClassParts(point.curvature, point.training.examples.labels, point.training.shape)
     v = np.random.default_rng(1).standard_normal(len(point.theta))
@@ -140,7 +142,7 @@ def test_products_are_those_of_the_matrices(small: tuple[Setup, Point, Any]) -> 
         assert forms[part] == pytest.approx(v @ exact, rel=1e-13)
 
 
-def test_plain_averages_miss_g(small: tuple[Setup, Point, Any]) -> None:
+def test_plain_averages_miss_g(small: tuple[TrainingSetup, Point, Any]) -> None:
     """The notes' means: the parts are then off by a part of G that nobody would call rounding."""
     _, point, expected = small
     plain = by_definition(point, plain=True)
@@ -151,7 +153,7 @@ def test_plain_averages_miss_g(small: tuple[Setup, Point, Any]) -> None:
 
 @pytest.mark.parametrize("block", [8, 50, 768])
 def test_norms_do_not_depend_on_blocks(
-    block: int, small: tuple[Setup, Point, Any], monkeypatch: pytest.MonkeyPatch
+    block: int, small: tuple[TrainingSetup, Point, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     setup, _, expected = small
     monkeypatch.setattr(class_gram, "_BLOCK", block)
@@ -171,7 +173,7 @@ def test_more_examples_than_pass_through_the_layers_together() -> None:
     assert change == pytest.approx(jacobians(point) @ v, rel=1e-12, abs=1e-13)
 
 
-def test_outliers_are_told_apart(small: tuple[Setup, Point, Any]) -> None:
+def test_outliers_are_told_apart(small: tuple[TrainingSetup, Point, Any]) -> None:
     setup, _, expected = small
     table = nnth.classes(setup, top=4).summary()
     assert table.columns[:7] == ("index", "eigenvalue", "residual", *PARTS)
@@ -185,7 +187,7 @@ def test_outliers_are_told_apart(small: tuple[Setup, Point, Any]) -> None:
     assert np.all(table["residual"] <= 1e-6 * table["eigenvalue"][0])
 
 
-def test_all_eigenvectors_share_all_traces(small: tuple[Setup, Point, Any]) -> None:
+def test_all_eigenvectors_share_all_traces(small: tuple[TrainingSetup, Point, Any]) -> None:
     """sum_k u_k^T G_part u_k is the trace of the part."""
     setup, point, expected = small
     table = nnth.classes(setup, top=len(point.theta)).summary()
@@ -194,7 +196,7 @@ def test_all_eigenvectors_share_all_traces(small: tuple[Setup, Point, Any]) -> N
         assert sums == pytest.approx(np.trace(expected[part]), rel=1e-10)
 
 
-def test_features_and_errors_of_layers(small: tuple[Setup, Point, Any]) -> None:
+def test_features_and_errors_of_layers(small: tuple[TrainingSetup, Point, Any]) -> None:
     """What changes a z^l as its bias does: columns of the Jacobian are those of the errors."""
     setup, point, _ = small
     table = nnth.classes(setup, layers=True).summary()
@@ -250,7 +252,9 @@ def test_an_example_by_hand() -> None:
     7/8, and what is within is (1 + 1)/2/8 = 1/8. Two classes have one pair each, and no cross.
     """
     net = Network((np.eye(1), np.zeros((2, 1))), (np.zeros(1), np.zeros(2)), "linear")
-    table = nnth.classes(Setup(data=([[1.0], [3.0], [-1.0], [-1.0]], [0, 0, 1, 1]), net=net))
+    table = nnth.classes(
+        TrainingSetup(data=([[1.0], [3.0], [-1.0], [-1.0]], [0, 0, 1, 1]), net=net)
+    )
     rows = table.summary()
     assert rows["trace"].tolist() == pytest.approx([2.0, 7 / 8, 0.0, 1 / 8, 1.0], abs=1e-15)
     # G_class = (1/4)(1/2)(2, 1)(2, 1)^T + ..., of which u = (1, -1)/sqrt 2 is a factor.
@@ -269,10 +273,10 @@ def test_the_identity_holds_where_all_is_learnt(scale: float) -> None:
         (*net.weights[:-1], scale * net.weights[-1]), (*net.biases[:-1], scale * net.biases[-1]),
         "tanh",
     )  # fmt: skip
-    table = nnth.classes(Setup(data=unbalanced(), net=sharp)).summary()
+    table = nnth.classes(TrainingSetup(data=unbalanced(), net=sharp)).summary()
     assert table["identity_error"].max() < 1e-13
     assert np.isfinite(table["trace"]).all()
-    layers = nnth.classes(Setup(data=unbalanced(), net=sharp), layers=True).summary()
+    layers = nnth.classes(TrainingSetup(data=unbalanced(), net=sharp), layers=True).summary()
     assert layers["identity_error"].max() < 1e-13
 
 
@@ -418,7 +422,7 @@ def test_bad_input() -> None:
 def test_what_does_not_fit_is_refused_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """23 examples, 3 classes, 5 + 4 + 3 neurons, P = 64: 3 C m 12 + 2 C^2 (P + m C) numbers."""
     needed = 8 * (3 * 3 * 23 * 12 + 2 * 9 * (64 + 69))
-    monkeypatch.setattr("os.sysconf", lambda _: 1000)
+    monkeypatch.setattr("nnth.memory.available_memory", lambda: 10**6)
     module = import_module("nnth.curvature.classes")  # the function has its name
     monkeypatch.setattr(module, "_SHARE_OF_MEMORY", (needed + 1) / 1e6)
     rehearse(lambda: nnth.classes(setup_of()))
@@ -448,6 +452,6 @@ def test_the_command(tmp_path: Path) -> None:
 
 def test_the_picture_of_the_lecture() -> None:
     """Four classes: as many outliers, of the classes, and then 4 x 2 of the pairs."""
-    found = nnth.classes(Setup(data="clusters:0.1:4:10", steps=1000), top=12).seen[0]
+    found = nnth.classes(TrainingSetup(data="clusters:0.1:4:10", steps=1000), top=12).seen[0]
     assert isinstance(found, Outliers)
     assert found.rows()["part"].tolist() == ["class"] * 4 + ["cross"] * 8

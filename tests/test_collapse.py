@@ -13,7 +13,7 @@ from processes import call, refusal, rows_of
 
 import nnth
 from nnth.curvature.collapse import collapse_metrics, default_looks
-from nnth.curvature.training import Setup
+from nnth.curvature.training import TrainingSetup
 from nnth.network import Network
 from nnth.plot import Lines
 
@@ -105,7 +105,7 @@ def test_it_is_measured_on_the_last_features() -> None:
         (random.standard_normal(6), random.standard_normal(3)), "tanh",
     )  # fmt: skip
     x, labels = random.standard_normal((20, 4)), np.arange(20) % 3
-    found = nnth.collapse(Setup(data=(x, labels), net=net))
+    found = nnth.collapse(TrainingSetup(data=(x, labels), net=net))
     h = np.tanh(x @ net.weights[0].T + net.biases[0])
     expected = collapse_metrics(h, labels, net.weights[1], net.biases[1])
     table = found.summary()
@@ -134,7 +134,9 @@ def test_steps_at_which_it_is_measured() -> None:
     ],
 )
 def test_networks_collapse_in_training(loss: Any, falling: dict[str, float]) -> None:
-    setup = Setup(data="clusters:0.05:4:20", loss=loss, eta=0.3, weight_decay=5e-4, steps=2000)
+    setup = TrainingSetup(
+        data="clusters:0.05:4:20", loss=loss, eta=0.3, weight_decay=5e-4, steps=2000
+    )
     first, *_, last = nnth.collapse(setup).seen
     assert (last.step, last.accuracy, last.metrics["nc4"]) == (2000, 1.0, 0.0)
     for name, left in falling.items():
@@ -143,7 +145,9 @@ def test_networks_collapse_in_training(loss: Any, falling: dict[str, float]) -> 
 
 def test_the_picture() -> None:
     """Steps from the first on, and metrics but where they are 0, which logarithms do not have."""
-    table = nnth.collapse(Setup(data="clusters:0.5:3:4", widths=(5,), steps=9), at=(0, 4, 9))
+    table = nnth.collapse(
+        TrainingSetup(data="clusters:0.5:3:4", widths=(5,), steps=9), at=(0, 4, 9)
+    )
     rows, drawn = table.summary(), table.summary().plot
     assert isinstance(drawn, Lines)
     for i, (_, steps, values) in enumerate(drawn.lines):
@@ -156,8 +160,8 @@ def test_the_picture() -> None:
 
 def test_a_checkpoint_to_go_on_from(tmp_path: Path) -> None:
     file = tmp_path / "c.json"
-    short = Setup(data="clusters:0.5:3:4", widths=(5,), steps=7)
-    longer = Setup(data="clusters:0.5:3:4", widths=(5,), steps=20)
+    short = TrainingSetup(data="clusters:0.5:3:4", widths=(5,), steps=7)
+    longer = TrainingSetup(data="clusters:0.5:3:4", widths=(5,), steps=20)
     nnth.collapse(short, at=(0, 7), checkpoint=file)
     resumed = nnth.collapse(longer, at=(0, 7, 20), checkpoint=file).summary()
     assert resumed.to_csv() == nnth.collapse(longer, at=(0, 7, 20)).summary().to_csv()
@@ -171,12 +175,12 @@ def test_a_checkpoint_to_go_on_from(tmp_path: Path) -> None:
 def test_bad_input() -> None:
     x = np.random.default_rng(0).standard_normal((9, 2))
     with pytest.raises(ValueError, match="data must have classes"):
-        nnth.collapse(Setup(data=(x, x[:, 0]), loss="squared"))
+        nnth.collapse(TrainingSetup(data=(x, x[:, 0]), loss="squared"))
     labels = [0, 1, 0, 1, 0, 1, 2, 2, 2]
     with pytest.raises(ValueError, match=r"points must leave .* of class 2 there is none"):
-        nnth.collapse(Setup(data=(x, labels), points=6))
+        nnth.collapse(TrainingSetup(data=(x, labels), points=6))
     with pytest.raises(ValueError, match="at must be"):
-        nnth.collapse(Setup(steps=3), at=(4,))
+        nnth.collapse(TrainingSetup(steps=3), at=(4,))
 
 
 def test_the_command(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnth import Setup, hessian
+from nnth import TrainingSetup, hessian, sharpness
 from nnth.curvature.density import spectral_density
 from nnth.curvature.hessian import HessianSpectra, Spectrum
 from nnth.curvature.lanczos import Krylov, LanczosError, extreme_eigenpairs
@@ -91,7 +91,7 @@ def test_smoothed_densities_integrate_to_one_and_have_errors() -> None:
     ).all()
 
 
-def dense(setup: Setup) -> tuple[Any, Any]:
+def dense(setup: TrainingSetup) -> tuple[Any, Any]:
     """The Hessian at the start as a matrix, and the gradient."""
     training = setup.training()
     curvature = training.objective.at(training.theta)
@@ -100,7 +100,7 @@ def dense(setup: Setup) -> tuple[Any, Any]:
 
 
 def test_the_table_says_what_a_dense_eigensolver_does() -> None:
-    setup = Setup(data="clusters:0.5:3:4", points=40, widths=(6,), steps=0, seed=3)
+    setup = TrainingSetup(data="clusters:0.5:3:4", points=40, widths=(6,), steps=0, seed=3)
     table = hessian(setup, top=5, bottom=2, tolerance=1e-10).summary()
     full, gradient = dense(setup)
     values, vectors = np.linalg.eigh(0.5 * (full + full.T))
@@ -119,7 +119,7 @@ def test_the_table_says_what_a_dense_eigensolver_does() -> None:
 
 
 def test_overlaps_are_those_of_consecutive_and_last_top_spaces() -> None:
-    setup = Setup(data="clusters:1:3:4", points=30, widths=(6,), steps=60, batch=5, seed=1)
+    setup = TrainingSetup(data="clusters:1:3:4", points=30, widths=(6,), steps=60, batch=5, seed=1)
     found = hessian(setup, at=(0, 30, 60), top=6, tolerance=1e-8)
     spaces = found.arrays()["vectors"]
     assert spaces.shape == (3, 2, 6 * 5 + 3 * 7)
@@ -165,21 +165,23 @@ def test_the_picture_of_the_lecture_is_named_or_denied(
 def test_noise_takes_the_lectures_picture_away_and_the_row_says_so() -> None:
     """Two clusters at (-1, -1) and (1, 1) of rising variance, as in the lecture of 10/3."""
     pictures = [
-        hessian(Setup(data=f"clusters:{variance}", steps=1000)).summary()["picture"][0]
+        hessian(TrainingSetup(data=f"clusters:{variance}", steps=1000)).summary()["picture"][0]
         for variance in (0.01, 4.0)
     ]
     assert pictures == ["outliers as classes", "other outliers"]
 
 
 def test_digits_have_nine_outliers_early_in_training() -> None:
-    setup = Setup(data="digits", points=600, widths=(64, 64), steps=100)
+    setup = TrainingSetup(data="digits", points=600, widths=(64, 64), steps=100)
     table = hessian(setup, at=(0, 100), top=14, tolerance=1e-3).summary()
     assert set(table["outliers"]) == {9}
     assert set(table["picture"]) == {"outliers as classes"}
 
 
 def test_files_and_pictures(tmp_path: Path) -> None:
-    found = hessian(Setup(points=20, widths=(4,), steps=5), at=(0, 5), probes=2, lanczos_steps=6)
+    found = hessian(
+        TrainingSetup(points=20, widths=(4,), steps=5), at=(0, 5), probes=2, lanczos_steps=6
+    )
     arrays = found.arrays()
     assert arrays["nodes"].shape == arrays["weights"].shape == (2, 2, 6)
     assert arrays["density"].shape == arrays["density_stderr"].shape == arrays["grid"].shape
@@ -190,7 +192,7 @@ def test_files_and_pictures(tmp_path: Path) -> None:
     _, grid, density = plot.panels[1].lines[0]
     assert np.nanmax(density) == arrays["density"][1].max()
     assert grid.tolist() == arrays["grid"][1].tolist()
-    alone: Any = hessian(Setup(points=20, widths=(4,), steps=0)).summary().plot
+    alone: Any = hessian(TrainingSetup(points=20, widths=(4,), steps=0)).summary().plot
     assert alone.points[0][2].tolist() == sorted(alone.points[0][2].tolist(), reverse=True)
 
 
@@ -209,4 +211,16 @@ def test_files_and_pictures(tmp_path: Path) -> None:
 )
 def test_bad_arguments_are_named(change: Any, said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        hessian(Setup(widths=(4,), points=8, steps=1), **change)
+        hessian(TrainingSetup(widths=(4,), points=8, steps=1), **change)
+
+
+def test_a_checkpoint_of_other_options_is_refused(tmp_path: Path) -> None:
+    setup, file = TrainingSetup(widths=(4,), points=8, steps=4), tmp_path / "c.json"
+    one = hessian(setup, top=3, probes=1, lanczos_steps=5, checkpoint=file)
+    again = hessian(setup, top=3, probes=1, lanczos_steps=5, checkpoint=file)
+    assert again.summary().to_csv() == one.summary().to_csv()
+    for change in ({"top": 4}, {"bottom": 2}, {"probes": 0}, {"probes": 2}, {"lanczos_steps": 6}):
+        with pytest.raises(ValueError, match="must be of hessian with the same options"):
+            hessian(setup, checkpoint=file, **{"top": 3, "probes": 1, "lanczos_steps": 5, **change})
+    with pytest.raises(ValueError, match="must be of sharpness"):
+        sharpness(setup, at=[4], checkpoint=file)

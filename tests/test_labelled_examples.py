@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnth.examples import examples
+from nnth.examples import load_examples
 from nnth.random import normals
 
 
@@ -20,7 +20,7 @@ def idx(array: np.ndarray) -> bytes:
 
 
 def test_the_lectures_clusters_are_around_their_centres() -> None:
-    found = examples("clusters:0.04", points=2000, seed=5)
+    found = load_examples("clusters:0.04", points=2000, seed=5)
     assert found.x.shape == (2000, 2)
     assert found.classes == 2
     assert found.y.tolist() == np.eye(2)[found.labels].tolist()
@@ -29,12 +29,12 @@ def test_the_lectures_clusters_are_around_their_centres() -> None:
         # 1000 points each: means within 5 x 0.2/sqrt(1000), variances within 5 x 0.04 sqrt(2/2000)
         assert np.abs(cluster.mean(axis=0) - centre).max() < 0.032
         assert np.abs(cluster.var(axis=0) - 0.04).max() < 0.0064
-    assert np.array_equal(found.x, examples("clusters:0.04", points=2000, seed=5).x)
-    assert not np.array_equal(found.x, examples("clusters:0.04", points=2000, seed=6).x)
+    assert np.array_equal(found.x, load_examples("clusters:0.04", points=2000, seed=5).x)
+    assert not np.array_equal(found.x, load_examples("clusters:0.04", points=2000, seed=6).x)
 
 
 def test_other_clusters_have_random_centres() -> None:
-    found = examples("clusters:0:5:7", points=12, seed=2)
+    found = load_examples("clusters:0:5:7", points=12, seed=2)
     assert found.labels is not None
     assert found.labels.tolist() == [0, 1, 2, 3, 4] * 2 + [0, 1]
     centres = normals(2, 2**34 + 1, 35).reshape(5, 7)
@@ -52,7 +52,7 @@ def test_other_clusters_have_random_centres() -> None:
     ],
 )
 def test_sets_of_scikit_learn(name: str, shape: tuple[int, int], classes: int) -> None:
-    found = examples(name)
+    found = load_examples(name)
     assert found.x.shape == shape
     assert found.classes == classes
     assert found.y.shape == (shape[0], classes or 1)
@@ -61,7 +61,7 @@ def test_sets_of_scikit_learn(name: str, shape: tuple[int, int], classes: int) -
     else:
         assert np.allclose(found.x.std(axis=0), 1.0)
     assert np.abs(found.centred().x.mean(axis=0)).max() < 1e-12
-    assert len(examples(name, points=50).x) == 50
+    assert len(load_examples(name, points=50).x) == 50
 
 
 def test_files_of_every_kind_hold_the_same(tmp_path: Path) -> None:
@@ -69,19 +69,19 @@ def test_files_of_every_kind_hold_the_same(tmp_path: Path) -> None:
     labels = np.array([7, -2, 7, 3])
     for names in (("X", "y"), ("x", "y")):
         np.savez(tmp_path / "set.npz", **dict(zip(names, (x, labels), strict=True)), other=x[0])
-        found = examples(tmp_path / "set.npz")
+        found = load_examples(tmp_path / "set.npz")
         assert np.array_equal(found.x, x)
         assert found.labels is not None
         assert found.labels.tolist() == [2, 0, 2, 1]  # in ascending order of -2, 3, 7
     np.savetxt(tmp_path / "set.csv", np.c_[x, labels], delimiter=",", fmt="%.17g", header="a,b,c,y",
                comments="")  # fmt: skip
-    found = examples(str(tmp_path / "set.csv"))
+    found = load_examples(str(tmp_path / "set.csv"))
     assert np.array_equal(found.x, x)
     assert found.labels is not None
     assert found.labels.tolist() == [2, 0, 2, 1]
-    assert examples((x, labels)).labels.tolist() == [2, 0, 2, 1]  # type: ignore[union-attr]
-    assert examples((x, labels + 0.5)).classes == 0
-    assert np.array_equal(examples((x, np.c_[labels, labels])).y[:, 1], labels)
+    assert load_examples((x, labels)).labels.tolist() == [2, 0, 2, 1]  # type: ignore[union-attr]
+    assert load_examples((x, labels + 0.5)).classes == 0
+    assert np.array_equal(load_examples((x, np.c_[labels, labels])).y[:, 1], labels)
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
@@ -91,13 +91,13 @@ def test_mnist_files_come_in_pairs(suffix: str, tmp_path: Path) -> None:
     for name, array in (("train-images-idx3-ubyte", pixels), ("train-labels-idx1-ubyte", labels)):
         content = idx(array)
         (tmp_path / f"{name}{suffix}").write_bytes(gzip.compress(content) if suffix else content)
-    found = examples(tmp_path / f"train-images-idx3-ubyte{suffix}", points=4)
+    found = load_examples(tmp_path / f"train-images-idx3-ubyte{suffix}", points=4)
     assert np.array_equal(found.x, pixels.reshape(5, 6)[:4] / 255.0)
     assert found.labels is not None
     assert found.labels.tolist() == [2, 1, 2, 0]
     (tmp_path / f"train-labels-idx1-ubyte{suffix}").unlink()
     with pytest.raises(FileNotFoundError):
-        examples(tmp_path / f"train-images-idx3-ubyte{suffix}")
+        load_examples(tmp_path / f"train-images-idx3-ubyte{suffix}")
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_damaged_idx_files_are_refused(content: bytes, said: str, tmp_path: Path
     (tmp_path / "a-images-idx3-ubyte").write_bytes(content)
     (tmp_path / "a-labels-idx1-ubyte").write_bytes(idx(np.zeros(2)))
     with pytest.raises(ValueError, match=said):
-        examples(tmp_path / "a-images-idx3-ubyte")
+        load_examples(tmp_path / "a-images-idx3-ubyte")
 
 
 @pytest.mark.parametrize(
@@ -136,12 +136,12 @@ def test_damaged_idx_files_are_refused(content: bytes, said: str, tmp_path: Path
 )
 def test_other_data_are_refused(data: Any, said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        examples(data)
+        load_examples(data)
     with pytest.raises(ValueError, match="points must be at most 150, which there are, not 151"):
-        examples("iris", points=151)
+        load_examples("iris", points=151)
 
 
 def test_an_npz_without_targets_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "set.npz", X=np.eye(3))
     with pytest.raises(ValueError, match="must hold an array named y, not X"):
-        examples(tmp_path / "set.npz")
+        load_examples(tmp_path / "set.npz")

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from processes import call, refusal, rows_of
 
-from nnth import Setup, hessian, sharpness, sharpness_scan
+from nnth import TrainingSetup, hessian, sharpness, sharpness_scan
 
 
 def test_the_setup_of_the_lecture_settles_at_the_edge_of_stability() -> None:
     """Cohen et al. (2021): 300 digits, tanh 64-32-32-10, squared loss, full-batch descent."""
-    setup = Setup(
+    setup = TrainingSetup(
         data="digits", points=300, centre=True, loss="squared", eta=0.25, steps=6000, cw=1.0
     )
     table = sharpness(setup, at=[0, 480, *range(1440, 6001, 120)]).summary()
@@ -29,7 +29,7 @@ def test_the_setup_of_the_lecture_settles_at_the_edge_of_stability() -> None:
 
 @pytest.mark.parametrize("eta", [0.3, 0.4, 0.6])
 def test_other_rates_settle_there_too(eta: float) -> None:
-    setup = Setup(
+    setup = TrainingSetup(
         data="digits", points=300, centre=True, loss="squared", eta=eta, steps=4000, cw=1.0
     )
     ratio = sharpness(setup, at=range(3000, 4001, 50)).summary()["ratio"]
@@ -37,26 +37,28 @@ def test_other_rates_settle_there_too(eta: float) -> None:
 
 
 def test_momentum_moves_the_threshold() -> None:
-    setup = Setup(data="clusters:2:10:20", loss="squared", eta=0.45, momentum=0.5, steps=3000)
+    setup = TrainingSetup(
+        data="clusters:2:10:20", loss="squared", eta=0.45, momentum=0.5, steps=3000
+    )
     table = sharpness(setup, at=range(2500, 3001, 50)).summary()
     assert table["threshold"][0] == pytest.approx(20.0 / 3.0)
     assert abs(table["ratio"].mean() - 1.0) < 0.05
 
 
 def test_sharpness_is_the_largest_eigenvalue() -> None:
-    setup = Setup(points=30, widths=(6,), steps=20, loss="squared")
+    setup = TrainingSetup(points=30, widths=(6,), steps=20, loss="squared")
     table = sharpness(setup, at=(0, 20)).summary()
     top = hessian(setup, at=(0, 20), top=1, bottom=0, tolerance=1e-10).summary()
     assert np.abs(table["sharpness"] - top["eigenvalue"]).max() <= table["residual"].max()
     assert np.array_equal(table["loss"], top["loss"])
     assert sharpness(setup).summary()["step"].tolist() == list(range(21))
-    assert len(sharpness(Setup(points=30, widths=(6,), steps=700)).summary()) == 60
+    assert len(sharpness(TrainingSetup(points=30, widths=(6,), steps=700)).summary()) == 60
 
 
 def test_a_linear_model_has_its_phases_where_theory_has_them() -> None:
     """With no hidden bend the loss is quadratic near its end: lazy below 2 and no other phase."""
     x = np.linspace(-1.0, 1.0, 9)[:, None]
-    setup = Setup(
+    setup = TrainingSetup(
         data=(x, 0.5 * x + 0.25), widths=(400,), act="linear", loss="squared", steps=200, seed=2
     )
     table = sharpness_scan(setup, eta_lambda0=(0.5, 1.9, 2.2, 30.0))
@@ -76,7 +78,7 @@ def test_a_linear_model_has_its_phases_where_theory_has_them() -> None:
 
 
 def test_rates_are_those_times_lambda0() -> None:
-    setup = Setup(data="clusters:1:3:4", points=20, widths=(5,), loss="squared", steps=3)
+    setup = TrainingSetup(data="clusters:1:3:4", points=20, widths=(5,), loss="squared", steps=3)
     training = setup.training()
     curvature = training.objective.at(training.theta)
     full = np.array([curvature.gauss_newton(unit) for unit in np.eye(training.shape.size)])
@@ -94,7 +96,7 @@ def test_rates_are_those_times_lambda0() -> None:
 @pytest.mark.parametrize("rates", [(), (0.0,), (math.inf,), (2.0, 1.0)])
 def test_bad_rates_are_named(rates: Any) -> None:
     with pytest.raises(ValueError, match="eta_lambda0 must be"):
-        sharpness_scan(Setup(points=8, widths=(3,)), eta_lambda0=rates)
+        sharpness_scan(TrainingSetup(points=8, widths=(3,)), eta_lambda0=rates)
 
 
 def test_a_trained_network_is_saved_and_looked_at_again(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from processes import NNTH
 
-from nnth import Setup, hessian, load_network, random_network, sharpness, sharpness_scan
+from nnth import TrainingSetup, hessian, load_network, random_network, sharpness, sharpness_scan
 from nnth.activation import activation
 from nnth.curvature.losses import Loss, softmax
 from nnth.curvature.objective import Objective, Shape, theta_of
@@ -176,7 +176,9 @@ def descent_by_hand(training: Training, steps: int, order: list[Any]) -> Any:
 
 
 def test_descent_is_with_momentum_and_weight_decay() -> None:
-    setup = Setup(widths=(6,), points=30, steps=20, momentum=0.8, weight_decay=0.01, eta=0.05)
+    setup = TrainingSetup(
+        widths=(6,), points=30, steps=20, momentum=0.8, weight_decay=0.01, eta=0.05
+    )
     training = setup.training()
     course = training.course([20], lambda point: point.loss)
     expected = descent_by_hand(training, 20, [np.arange(30)])
@@ -192,7 +194,7 @@ def test_batches_go_through_all_examples_and_differ_by_epoch() -> None:
             seen.append(examples)
             return super().gradient(theta, examples)
 
-    training = Setup(widths=(6,), points=30, steps=8, batch=8).training()
+    training = TrainingSetup(widths=(6,), points=30, steps=8, batch=8).training()
     training.objective.__class__ = Watched
     course = training.course([8], lambda point: point.step)
     assert [len(rows) for rows in seen] == [8, 8, 8, 6, 8, 8, 8, 6]
@@ -205,7 +207,7 @@ def test_batches_go_through_all_examples_and_differ_by_epoch() -> None:
 
 
 def test_divergence_is_an_error_that_says_when() -> None:
-    training = Setup(loss="squared", eta=50.0, widths=(6,), steps=10**6).training()
+    training = TrainingSetup(loss="squared", eta=50.0, widths=(6,), steps=10**6).training()
     with pytest.raises(DivergedError, match=r"eta must be smaller than 50: .* after \d+ steps"):
         training.course([10**6], lambda point: point.loss)
 
@@ -218,7 +220,7 @@ def look(point: Point) -> dict[str, Any]:
 def test_a_training_goes_on_from_its_checkpoint_to_the_last_bit(
     stop_at: int, tmp_path: Path
 ) -> None:
-    setup = Setup(widths=(6,), points=30, batch=7, momentum=0.9, steps=60, dtype="float32")
+    setup = TrainingSetup(widths=(6,), points=30, batch=7, momentum=0.9, steps=60, dtype="float32")
     at = [0, 16, 17, 40, 60]
     whole = setup.training().course(at, look)
     file = tmp_path / "kept.json"
@@ -238,21 +240,21 @@ def test_a_training_goes_on_from_its_checkpoint_to_the_last_bit(
     again = setup.training().course(at, look, checkpoint=file)
     assert again.seen == whole.seen
     assert again.theta.tobytes() == whole.theta.tobytes()
-    longer = Setup(**{**setup.__dict__, "steps": 80})
+    longer = TrainingSetup(**{**setup.__dict__, "steps": 80})
     more = longer.training().course([*at, 80], look, checkpoint=file)
     assert more.theta.tobytes() == longer.training().course([80], look).theta.tobytes()
 
 
 def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "kept.json"
-    setup = Setup(widths=(6,), points=30, steps=9)
+    setup = TrainingSetup(widths=(6,), points=30, steps=9)
     setup.training().course([9], look, checkpoint=file)
     for change, said in (
         ({"eta": 0.2}, "with eta 0.1, not 0.2"),
         ({"seed": 1}, "with seed 0, not 1"),
         ({"steps": 5}, "steps must be at least 9"),
     ):
-        other = Setup(**{**setup.__dict__, **change})  # type: ignore[arg-type]
+        other = TrainingSetup(**{**setup.__dict__, **change})  # type: ignore[arg-type]
         with pytest.raises(ValueError, match=said):
             other.training().course([other.steps or 0], look, checkpoint=file)
     with pytest.raises(ValueError, match="nothing was measured at 3"):
@@ -295,9 +297,9 @@ def test_what_does_not_fit_is_refused() -> None:
         ({"data": (np.eye(3), np.eye(3) + 0.5)}, "loss must be squared where targets are no"),
     ):
         with pytest.raises(ValueError, match=said):
-            Setup(**change).training()  # type: ignore[arg-type]
+            TrainingSetup(**change).training()  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"at must be one or more of 0 to 5, the steps, not \[6\]"):
-        Setup(steps=5).training().looks([6])
+        TrainingSetup(steps=5).training().looks([6])
 
 
 def test_a_given_network_is_looked_at_as_it_is(tmp_path: Path) -> None:
@@ -306,7 +308,7 @@ def test_a_given_network_is_looked_at_as_it_is(tmp_path: Path) -> None:
     arrays = {"W1": net.weights[0], "b1": net.biases[0], "W2": net.weights[1], "b2": net.biases[1]}
     np.savez(file, **arrays)
     for given, act in ((net, "relu"), (file, "tanh"), (os.fspath(file), None)):
-        training = Setup(net=given, act=act).training()
+        training = TrainingSetup(net=given, act=act).training()
         assert training.steps == 0
         assert training.theta.tobytes() == theta_of(net).tobytes()
         expected = load_network(file, act)(training.examples.x)
@@ -319,6 +321,6 @@ def test_what_does_not_fit_in_memory_is_refused_before_work(
     monkeypatch.setattr("nnth.memory.available_memory", lambda: 10**6)
     for compute in (hessian, sharpness, sharpness_scan):
         with pytest.raises(MemoryError, match=r"points or widths must be fewer: .* GiB"):
-            compute(Setup(points=2000, widths=(64,)))
+            compute(TrainingSetup(points=2000, widths=(64,)))
     monkeypatch.setattr("nnth.memory.available_memory", lambda: 10**9)
-    hessian(Setup(points=20, widths=(4,), steps=0))
+    hessian(TrainingSetup(points=20, widths=(4,), steps=0))

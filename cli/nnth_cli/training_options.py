@@ -11,7 +11,7 @@ from nnth_cli.command import Call
 from nnth_cli.output import write_arrays
 
 if TYPE_CHECKING:
-    from nnth.curvature.training import Setup
+    from nnth.curvature.training import TrainingSetup
     from nnth.network import Network
 
 _OF_A_DRAWN_NET = ("--widths", "--cw", "--bias-var")
@@ -19,7 +19,7 @@ _OF_A_DRAWN_NET = ("--widths", "--cw", "--bias-var")
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
-    """Data, network, loss and descent, as `nnth.curvature.training.Setup` takes them."""
+    """Data, network, loss and descent, as `nnth.curvature.training.TrainingSetup` takes them."""
 
     data: Annotated[
         str,
@@ -108,15 +108,15 @@ class TrainingOptions:
         """The description of one of these options, for a command with another default."""
         return get_type_hints(cls, include_extras=True)[name].__metadata__[0]
 
-    def setup(self, call: Call) -> "Setup":
+    def setup(self, call: Call) -> "TrainingSetup":
         """The setup, with the files it writes and what does not go together checked."""
         call.check_target("--checkpoint", self.checkpoint, (".json",))
         call.check_target("--save-net", self.save_net, (".npz",))
         call.check_together(conflicts=[("--net", name) for name in _OF_A_DRAWN_NET])
-        from nnth.curvature.training import Setup
+        from nnth.curvature.training import TrainingSetup
 
         given: dict[str, Any] = {} if self.widths is None else {"widths": self.widths}
-        return Setup(
+        return TrainingSetup(
             data=self.data, points=self.points, centre=self.centre, net=self.net, act=self.act,
             cw=self.cw, bias_var=self.bias_var, loss=self.loss, eta=self.eta, steps=self.steps,
             batch=self.batch, momentum=self.momentum, weight_decay=self.weight_decay,

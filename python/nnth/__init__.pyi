@@ -8,8 +8,8 @@ from nnth.curvature import (
     ClassStructure,
     CollapsePath,
     HessianSpectra,
-    Setup,
     SharpnessPath,
+    TrainingSetup,
     classes,
     collapse,
     hessian,
@@ -19,6 +19,7 @@ from nnth.curvature import (
 from nnth.data import load_data
 from nnth.diagonal import DiagonalPath, diagonal
 from nnth.entropy import entropy
+from nnth.examples import Examples, load_examples
 from nnth.gp import LayerSample, Vertex, four_point_vertex, gp, sample_layers
 from nnth.gram import Gram, gram
 from nnth.hermite import hermite, hermite_dual
@@ -97,6 +98,7 @@ __all__ = [
     "CollapsePath",
     "Determinantal",
     "DiagonalPath",
+    "Examples",
     "Gram",
     "HessianSpectra",
     "KernelFit",
@@ -108,10 +110,10 @@ __all__ = [
     "QuadraticModel",
     "QuadraticSolution",
     "RegionCounts",
-    "Setup",
     "SharpnessPath",
     "Statement",
     "Table",
+    "TrainingSetup",
     "Vertex",
     "WeightLaw",
     "__version__",
@@ -140,6 +142,7 @@ __all__ = [
     "lazy",
     "lectures",
     "load_data",
+    "load_examples",
     "load_model",
     "load_network",
     "margin",

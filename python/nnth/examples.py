@@ -55,7 +55,7 @@ class Examples:
         return replace(self, x=self.x - self.x.mean(axis=0))
 
 
-def examples(data: Source, *, points: int | None = None, seed: int = 0) -> Examples:
+def load_examples(data: Source, *, points: int | None = None, seed: int = 0) -> Examples:
     """Return the examples that are named, in a file, or given as arrays (x, y).
 
     Names: `digits` (pixels from 0 to 1), `iris`, `wine`, `breast_cancer` and, for regression,

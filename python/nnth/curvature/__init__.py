@@ -4,15 +4,15 @@ from nnth.curvature.classes import ClassStructure, classes
 from nnth.curvature.collapse import CollapsePath, collapse
 from nnth.curvature.hessian import HessianSpectra, hessian
 from nnth.curvature.sharpness import SCAN, SharpnessPath, sharpness, sharpness_scan
-from nnth.curvature.training import Setup
+from nnth.curvature.training import TrainingSetup
 
 __all__ = [
     "SCAN",
     "ClassStructure",
     "CollapsePath",
     "HessianSpectra",
-    "Setup",
     "SharpnessPath",
+    "TrainingSetup",
     "classes",
     "collapse",
     "hessian",

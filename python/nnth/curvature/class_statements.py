@@ -10,7 +10,7 @@ from nnth.curvature.class_parts import IDENTITY, PARTS, ClassParts
 from nnth.curvature.class_spectra import Outliers, parts_at
 from nnth.curvature.classes import classes
 from nnth.curvature.collapse import collapse
-from nnth.curvature.training import Setup
+from nnth.curvature.training import TrainingSetup
 from nnth.statement import Check, Run, Statement
 
 LECTURE: Final = "10/5"
@@ -24,7 +24,9 @@ _LEFT: Final = {"nc1": 0.5, "nc2_angle_means": 1.0, "nc2_angle_classifiers": 0.5
 def three_levels(run: Run) -> list[Statement]:
     """The parts sum to G with means weighted by probabilities, and not with plain averages."""
     steps = 30
-    training = Setup(data=f"clusters:0.5:{_CLASSES}:10", steps=steps, seed=run.seed).training()
+    training = TrainingSetup(
+        data=f"clusters:0.5:{_CLASSES}:10", steps=steps, seed=run.seed
+    ).training()
     (point,) = training.course([steps], lambda point: point).seen
     parts, error = parts_at(point)
     labels = parts.weights.labels
@@ -51,7 +53,7 @@ def three_levels(run: Run) -> list[Statement]:
 
 def outliers(run: Run) -> list[Statement]:
     """Of a trained network the leading C eigenvectors are of classes, C (C - 2) more of pairs."""
-    setup = Setup(data=_DATA, steps=300 if run.quick else 1000, seed=run.seed)
+    setup = TrainingSetup(data=_DATA, steps=300 if run.quick else 1000, seed=run.seed)
     (found,) = classes(setup, top=_CLASSES * (_CLASSES - 1)).seen
     assert isinstance(found, Outliers)
     of_classes, of_pairs = found.shares[:, PARTS.index("class")], found.shares[:, :2].sum(axis=1)
@@ -70,7 +72,7 @@ def outliers(run: Run) -> list[Statement]:
 def simplex(run: Run) -> list[Statement]:
     """Class means become a simplex around their mean, and the classifier its transpose."""
     steps = 300 if run.quick else 3000
-    setup = Setup(data=_DATA, steps=steps, eta=0.5, weight_decay=5e-4, seed=run.seed)
+    setup = TrainingSetup(data=_DATA, steps=steps, eta=0.5, weight_decay=5e-4, seed=run.seed)
     start, end = (one.metrics for one in collapse(setup, at=(0, steps)).seen)
     return [
         Statement(

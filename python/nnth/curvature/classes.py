@@ -20,7 +20,8 @@ from nnth.curvature.class_spectra import (
     picture_of_sizes,
     sizes_at,
 )
-from nnth.curvature.training import Point, Progress, Setup, Training
+from nnth.curvature.training import Point, Progress, Training, TrainingSetup
+from nnth.memory import require_memory
 from nnth.network import Network
 from nnth.plot import Drawing
 from nnth.table import Meta, Table
@@ -57,7 +58,7 @@ class ClassStructure:
 
 
 def classes(
-    setup: Setup,
+    setup: TrainingSetup,
     *,
     at: Sequence[int] | None = None,
     top: int = 0,
@@ -155,9 +156,5 @@ def _require_memory(training: Training) -> None:
     # Error signals, as they come and by class; means g_cc', and what all vectors have of them.
     vectors = 3 * count * points * neurons
     needed = 8 * (vectors + 2 * count**2 * (training.shape.size + points * count))
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if needed > _SHARE_OF_MEMORY * free:
-        raise MemoryError(
-            f"points must be fewer than {points}: vectors of {count} classes take "
-            f"{needed / 2**30:.1f} GiB and {free / 2**30:.1f} GiB are free"
-        )
+    what = f"points must be fewer than {points}: vectors of {count} classes"
+    require_memory(needed, what, share=_SHARE_OF_MEMORY)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnth.curvature.checkpoint import require_seen
-from nnth.curvature.training import Point, Progress, Setup
+from nnth.curvature.training import Point, Progress, TrainingSetup
 from nnth.network import Network
 from nnth.plot import Lines
 from nnth.table import Meta, Table
@@ -78,7 +78,7 @@ class CollapsePath:
 
 
 def collapse(
-    setup: Setup,
+    setup: TrainingSetup,
     *,
     at: Sequence[int] | None = None,
     checkpoint: str | os.PathLike[str] | None = None,

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnth.checks import whole
+from nnth.curvature.checkpoint import require_seen
 from nnth.curvature.density import SpectralDensity, spectral_density
 from nnth.curvature.lanczos import extreme_eigenpairs
-from nnth.curvature.training import Point, Progress, Setup
+from nnth.curvature.training import Point, Progress, TrainingSetup
 from nnth.network import Network
 from nnth.plot import Lines, Panels
 from nnth.table import Meta, Table
@@ -157,7 +158,7 @@ class HessianSpectra:
 
 
 def hessian(
-    setup: Setup,
+    setup: TrainingSetup,
     *,
     at: Sequence[int] | None = None,
     top: int | None = None,
@@ -210,6 +211,16 @@ def hessian(
         raise ValueError(f"tolerance must be above 0 and below 1, not {tolerance:g}")
     looks = training.looks(at)
     training.require_memory(max(4 * (count + bottom), lanczos_steps if probes else 0))
+    require_seen(
+        checkpoint,
+        training.settings(),
+        lambda one: (
+            isinstance(one, Spectrum)
+            and (len(one.top), len(one.bottom)) == (count, bottom)
+            and one.nodes.shape == (probes, min(lanczos_steps, size) if probes else 0)
+        ),
+        "hessian with the same options",
+    )
     kept = min(count, classes - 1) if classes else count
     begin()
 

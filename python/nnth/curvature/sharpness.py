@@ -12,8 +12,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nnth.curvature.checkpoint import require_seen
 from nnth.curvature.lanczos import extreme_eigenpairs
-from nnth.curvature.training import DivergedError, Point, Progress, Setup, Training
+from nnth.curvature.training import DivergedError, Point, Progress, Training, TrainingSetup
 from nnth.network import Network
 from nnth.plot import Lines, Panels
 from nnth.table import Meta, Table
@@ -85,7 +86,7 @@ class SharpnessPath:
 
 
 def sharpness(
-    setup: Setup,
+    setup: TrainingSetup,
     *,
     at: Sequence[int] | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -114,6 +115,9 @@ def sharpness(
     training = setup.training()
     looks = training.looks(_evenly(training.steps) if at is None else at)
     training.require_memory(_VECTORS)
+    require_seen(
+        checkpoint, training.settings(), lambda one: isinstance(one, Sharpness), "sharpness"
+    )
     begin()
     course = training.course(
         looks, _look, checkpoint=checkpoint, threads=threads, progress=progress
@@ -124,7 +128,7 @@ def sharpness(
 
 
 def sharpness_scan(
-    setup: Setup,
+    setup: TrainingSetup,
     *,
     eta_lambda0: Sequence[float] = SCAN,
     threads: int = 0,

@@ -10,7 +10,7 @@ from nnth.curvature.class_statements import CLASS_STATEMENTS
 from nnth.curvature.hessian import hessian
 from nnth.curvature.losses import softmax
 from nnth.curvature.sharpness import sharpness
-from nnth.curvature.training import Point, Setup
+from nnth.curvature.training import Point, TrainingSetup
 from nnth.statement import Check, Run, Statement
 
 HESSIAN: Final = "10/3"
@@ -26,7 +26,9 @@ def _dense(product: object, size: int) -> np.ndarray:
 
 def fisher_information(run: Run) -> list[Statement]:
     """The Gauss-Newton matrix of cross-entropy is the Fisher information of the softmax model."""
-    training = Setup(data="clusters:1:3:4", points=12, widths=(5,), seed=run.seed).training()
+    training = TrainingSetup(
+        data="clusters:1:3:4", points=12, widths=(5,), seed=run.seed
+    ).training()
     curvature = Point(training, 0, training.theta).curvature
     p = softmax(curvature.outputs)
     classes = training.examples.classes
@@ -51,7 +53,7 @@ def fisher_information(run: Run) -> list[Statement]:
 def ranks(run: Run) -> list[Statement]:
     """The Gauss-Newton matrix has rank m (C - 1) at most; the Hessian may have more."""
     m, classes = 4, 3
-    training = Setup(data="clusters:1:3:4", points=m, widths=(6,), seed=run.seed).training()
+    training = TrainingSetup(data="clusters:1:3:4", points=m, widths=(6,), seed=run.seed).training()
     curvature, size = Point(training, 0, training.theta).curvature, training.shape.size
 
     def rank(matrix: np.ndarray) -> float:
@@ -73,7 +75,7 @@ def ranks(run: Run) -> list[Statement]:
 
 def outliers(run: Run) -> list[Statement]:
     """Two clusters apart have one outlier, and the gradient lies in its direction."""
-    found = hessian(Setup(data="clusters:0.05", steps=0, seed=run.seed)).summary()
+    found = hessian(TrainingSetup(data="clusters:0.05", steps=0, seed=run.seed)).summary()
     chance = float(found["chance"][0])
     return [
         Statement(
@@ -90,7 +92,9 @@ def outliers(run: Run) -> list[Statement]:
 def stable_space(run: Run) -> list[Statement]:
     """With the noise of batches the top space stands still and holds the gradient."""
     steps = 400 if run.quick else 1000
-    setup = Setup(data="clusters:2:4:10", batch=16, steps=steps, widths=(16, 16), seed=run.seed)
+    setup = TrainingSetup(
+        data="clusters:2:4:10", batch=16, steps=steps, widths=(16, 16), seed=run.seed
+    )
     found = hessian(setup, at=(0, steps // 2, steps), top=8, tolerance=1e-4).summary()
     last = found["step"] == steps
     share = float(found["gradient_share"][last & (found["index"] == 3)][0])
@@ -110,7 +114,9 @@ def stable_space(run: Run) -> list[Statement]:
 def edge_of_stability(run: Run) -> list[Statement]:
     """Sharpness rises to 2/eta and hovers there, the loss falling all the same."""
     steps = 2000 if run.quick else 6000
-    setup = Setup(data="clusters:2:10:20", loss="squared", eta=0.35, steps=steps, seed=run.seed)
+    setup = TrainingSetup(
+        data="clusters:2:10:20", loss="squared", eta=0.35, steps=steps, seed=run.seed
+    )
     late = range(3 * steps // 4, steps + 1, steps // 40)
     found = sharpness(setup, at=[0, *late]).summary()
     return [

@@ -23,7 +23,7 @@ from nnth.checks import whole
 from nnth.curvature.checkpoint import read_checkpoint, write_checkpoint
 from nnth.curvature.losses import LOSSES, Array, Loss
 from nnth.curvature.objective import Curvature, Objective, Shape, network_of, shape_of, theta_of
-from nnth.examples import Examples, Source, examples
+from nnth.examples import Examples, Source, load_examples
 from nnth.memory import require_memory
 from nnth.network import Network, parse_widths, random_network
 from nnth.network_files import load_network
@@ -44,10 +44,10 @@ class DivergedError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setup:
+class TrainingSetup:
     """A network, its data, and how it is trained.
 
-    data, points: see `nnth.examples.examples`; centre: with the mean of the inputs at 0.
+    data, points: see `nnth.load_examples`; centre: with the mean of the inputs at 0.
     net: a Network or file to begin with, or to look at; else one is drawn, of hidden `widths` and
         activation `act` (tanh), W ~ N(0, cw/fan-in), b ~ N(0, bias_var); cw is the critical one of
         the activation, or 1 where none is known.
@@ -80,7 +80,7 @@ class Setup:
     def training(self) -> Training:
         """Return it ready to be trained. Raises ValueError for what does not fit together."""
         self._check()
-        found = examples(self.data, points=self.points, seed=self.seed)
+        found = load_examples(self.data, points=self.points, seed=self.seed)
         if self.loss == "cross-entropy" and not found.classes:
             raise ValueError("loss must be squared where targets are no classes")
         found = found.centred() if self.centre else found
@@ -165,9 +165,9 @@ class Point:
 
 
 class Training:
-    """A network on its data, at the beginning of its training: `Setup.training` makes it."""
+    """A network on its data before its training: `TrainingSetup.training` makes it."""
 
-    def __init__(self, setup: Setup, data: Examples, net: Network, steps: int) -> None:
+    def __init__(self, setup: TrainingSetup, data: Examples, net: Network, steps: int) -> None:
         self.setup, self.examples, self.steps = setup, data, steps
         self.shape: Shape = shape_of(net)
         self.act: Activation = activation(net.activation)
