@@ -15,6 +15,7 @@ from nnth.random import normals
 Floats = NDArray[np.float64]
 Product = Callable[[Floats], Floats]
 
+_ROWS: Final = 8  # vectors at a time: they are still in the cache when they are read again
 _EVERY: Final = 2  # steps between looks at the residuals
 _ROUNDING: Final = 3e-15  # of the largest |eigenvalue|: what products and sums may err by
 
@@ -107,7 +108,9 @@ class Krylov:
         basis = self._basis[:count]
         before, length = math.inf, float(np.linalg.norm(w))
         while length < 0.7 * before and length > 0.0 and count:
-            w -= (basis @ w) @ basis
+            for start in range(0, count, _ROWS):
+                rows = basis[start : start + _ROWS]
+                w -= (rows @ w) @ rows
             before, length = length, float(np.linalg.norm(w))
         return length
 
