@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnth import _core
 from nnth.activation import Activation, activation
 from nnth.gram import gram_rows, require_room
 from nnth.kernel import Ntk, core_network, variances
+from nnth.typing import Floats, Progress
 from nnth.work import begin
-
-Floats = NDArray[np.float64]
-Progress = Callable[[int, int], object]
 
 _EPS: Final = float(np.finfo(float).eps)
 

@@ -18,9 +18,9 @@ from nnth.network import (
     require_relu,
 )
 from nnth.network_files import SUFFIXES, load_network
+from nnth.typing import Progress
 from nnth.work import sampled
 
-Progress = Callable[[int, int], object]
 T = TypeVar("T")
 S = TypeVar("S", bound="Mergeable")
 

@@ -18,8 +18,8 @@ from numpy.typing import ArrayLike, NDArray
 from nnth.checks import whole
 from nnth.data import as_data, as_targets, load_data, load_pair
 from nnth.random import normals
+from nnth.typing import Floats
 
-Floats = NDArray[np.float64]
 Source: TypeAlias = "str | os.PathLike[str] | tuple[ArrayLike, ArrayLike]"
 
 # How the sets that scikit-learn ships are scaled: the digits' pixels are 0 to 16.

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnth.activation import Activation
 from nnth.kernel import Ntk
 from nnth.memory import require_memory
 from nnth.network import random_network
 from nnth.random import normals
-
-Floats = NDArray[np.float64]
-Progress = Callable[[int, int], object]
+from nnth.typing import Floats, Progress
 
 MAX_SAMPLES: Final = 2**32  # noise is drawn from the streams beyond
 _BLOCK: Final = 2**20  # numbers in the largest arrays of the networks that are trained together

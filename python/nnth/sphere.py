@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from nnth import _core
 from nnth.data_kernel import Kernel, NetworkKernel, RadialKernel
-
-Floats = NDArray[np.float64]
+from nnth.typing import Floats
 
 _EPS: Final = float(np.finfo(float).eps)
 _TINY: Final = float(np.finfo(float).tiny)  # below it doubles lose digits

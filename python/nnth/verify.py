@@ -13,6 +13,7 @@ import numpy as np
 from nnth.plot import Lines
 from nnth.statement import DEVIATIONS, Run, Statement
 from nnth.table import Meta, Table
+from nnth.typing import Progress
 from nnth.work import begin
 
 # Packages whose module `statements` lists its checks as STATEMENTS; in order of the course.
@@ -22,8 +23,6 @@ THEORIES: Final = (
 )  # fmt: skip
 
 _FARTHEST: Final = 1000.0  # deviations, in a picture
-
-Progress = Callable[[int, int], object]
 
 
 def verify(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnth import _core
 from nnth.catapult.start import (
@@ -27,10 +26,8 @@ from nnth.ensemble import in_parts
 from nnth.memory import require_memory
 from nnth.plot import Lines, Panels
 from nnth.table import Meta, Table
+from nnth.typing import Floats, Progress
 from nnth.work import begin
-
-Floats = NDArray[np.float64]
-Progress = Callable[[int, int], object]
 
 DEFAULT_SWEEP: Final = tuple(i / 10 for i in range(2, 47))  # of eta lambda_0
 

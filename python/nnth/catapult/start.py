@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnth import _core
 from nnth.checks import whole
-
-Floats = NDArray[np.float64]
+from nnth.typing import Floats
 
 MODELS: Final = ("recursion", "frozen gates", "relu")  # in the order of the core
 ENDINGS: Final = ("unsettled", "converged", "dead", "diverged")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnth import _core
 from nnth.catapult.start import (
@@ -25,10 +24,9 @@ from nnth.catapult.start import (
 from nnth.memory import require_memory
 from nnth.plot import Lines, Panels
 from nnth.table import Meta, Table
+from nnth.typing import Floats, Progress
 from nnth.work import begin
 
-Floats = NDArray[np.float64]
-Progress = Callable[[int, int], object]
 Parts = dict[str, list[Any]]  # column -> arrays, one a course
 
 _SHARE_OF_MEMORY: Final = 0.3

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,8 @@ from nnth.criticality.points import CriticalPoint, critical_points, variance_map
 from nnth.kernel import MAX_DEPTH
 from nnth.plot import Plot, Series
 from nnth.table import Meta, Table
+from nnth.typing import Progress
 from nnth.work import begin
-
-Progress = Callable[[int, int], object]
 
 
 def critical(act: str = "tanh", *, threads: int = 0) -> Table:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -13,10 +12,8 @@ from nnth.activation import activation
 from nnth.criticality.points import critical_points, variance_map
 from nnth.plot import SYMBOLS, HeatMap, Lines
 from nnth.table import Meta, Table
+from nnth.typing import Floats, Progress
 from nnth.work import begin
-
-Floats = NDArray[np.float64]
-Progress = Callable[[int, int], object]
 
 MOST_POINTS: Final = 10_000_000  # of a grid
 

@@ -8,12 +8,10 @@ from typing import Final
 
 import numpy as np
 from numpy.polynomial import chebyshev
-from numpy.typing import NDArray
 
 from nnth import _core
 from nnth.activation import Activation
-
-Floats = NDArray[np.float64]
+from nnth.typing import Floats
 
 LEAST_VARIANCE: Final = 1e-14
 MOST_VARIANCE: Final = 1e8

@@ -6,15 +6,13 @@ import math
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnth.activation import activation
 from nnth.criticality.critical import critical, critical_decay
 from nnth.criticality.phase import phase
 from nnth.kernel import kernel
 from nnth.statement import Check, Run, Statement
-
-Floats = NDArray[np.float64]
+from nnth.typing import Floats
 
 LECTURE: Final = "9/19"
 _STEP: Final = 1e-4  # of difference quotients, which are off by its square

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnth.curvature.class_parts import ClassParts
-
-Floats = NDArray[np.float64]
+from nnth.typing import Floats
 
 _BLOCK: Final = 768  # vectors: a block of inner products stays in a core's cache
 

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnth.curvature.class_parts import IDENTITY, PARTS, IdentityError, Weights, relative
 from nnth.curvature.objective import Curvature
 from nnth.curvature.training import Point
 from nnth.plot import Lines, Panels
-
-Floats = NDArray[np.float64]
+from nnth.typing import Floats
 
 
 @dataclass(frozen=True, eq=False)

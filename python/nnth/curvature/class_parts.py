@@ -23,8 +23,7 @@ from numpy.typing import NDArray
 from nnth.curvature.losses import softmax
 from nnth.curvature.objective import Curvature, Shape
 from nnth.random import normals
-
-Floats = NDArray[np.float64]
+from nnth.typing import Floats
 
 PARTS: Final = ("class", "cross", "within", "diag")
 IDENTITY: Final = 1e-12  # of |G v|: beyond it the parts are not those of G

@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnth.curvature.class_gram import frobenius_norms
 from nnth.curvature.class_parts import PARTS, ClassParts
 from nnth.curvature.lanczos import extreme_eigenpairs
 from nnth.curvature.training import Point
 from nnth.plot import Lines, Panels
+from nnth.typing import Floats
 
-Floats = NDArray[np.float64]
 Tell = Callable[[int, int], object]
 
 _EIGEN_STREAM: Final = 2**37 + 1

@@ -20,11 +20,12 @@ from nnth.curvature.class_spectra import (
     picture_of_sizes,
     sizes_at,
 )
-from nnth.curvature.training import Point, Progress, Training, TrainingSetup
+from nnth.curvature.training import Point, Training, TrainingSetup
 from nnth.memory import require_memory
 from nnth.network import Network
 from nnth.plot import Drawing
 from nnth.table import Meta, Table
+from nnth.typing import Progress
 from nnth.work import begin
 
 _SHARE_OF_MEMORY: Final = 0.8

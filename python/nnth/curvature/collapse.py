@@ -12,13 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnth.curvature.checkpoint import require_seen
-from nnth.curvature.training import Point, Progress, TrainingSetup
+from nnth.curvature.training import Point, TrainingSetup
 from nnth.network import Network
 from nnth.plot import Lines
 from nnth.table import Meta, Table
+from nnth.typing import Floats, Progress
 from nnth.work import begin
-
-Floats = NDArray[np.float64]
 
 LOOKS: Final = 12  # between the first step and the last
 

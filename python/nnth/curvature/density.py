@@ -7,11 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnth.curvature.lanczos import Krylov, Product
-
-Floats = NDArray[np.float64]
+from nnth.typing import Floats
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,19 +10,17 @@ from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnth.checks import whole
 from nnth.curvature.checkpoint import require_seen
 from nnth.curvature.density import SpectralDensity, spectral_density
 from nnth.curvature.lanczos import extreme_eigenpairs
-from nnth.curvature.training import Point, Progress, TrainingSetup
+from nnth.curvature.training import Point, TrainingSetup
 from nnth.network import Network
 from nnth.plot import Lines, Panels
 from nnth.table import Meta, Table
+from nnth.typing import Floats, Progress
 from nnth.work import begin
-
-Floats = NDArray[np.float64]
 
 CLEAR_GAP: Final = 1.5  # lambda_i over lambda_(i+1) from which on a gap is called one
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnth.random import normals
+from nnth.typing import Floats
 
-Floats = NDArray[np.float64]
 Product = Callable[[Floats], Floats]
 
 _ROWS: Final = 8  # vectors at a time: they are still in the cache when they are read again

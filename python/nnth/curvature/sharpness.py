@@ -10,17 +10,15 @@ from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnth.curvature.checkpoint import require_seen
 from nnth.curvature.lanczos import extreme_eigenpairs
-from nnth.curvature.training import DivergedError, Point, Progress, Training, TrainingSetup
+from nnth.curvature.training import DivergedError, Point, Training, TrainingSetup
 from nnth.network import Network
 from nnth.plot import Lines, Panels
 from nnth.table import Meta, Table
+from nnth.typing import Floats, Progress
 from nnth.work import begin
-
-Floats = NDArray[np.float64]
 
 SCAN: Final = (0.25, 0.5, 1.0, 1.5, 1.9, 2.1, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 8.0)
 

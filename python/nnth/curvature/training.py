@@ -28,9 +28,8 @@ from nnth.memory import require_memory
 from nnth.network import Network, parse_widths, random_network
 from nnth.network_files import load_network
 from nnth.random import uniforms
+from nnth.typing import Floats, Progress
 
-Floats = NDArray[np.float64]
-Progress = Callable[[int, int], object]
 T = TypeVar("T")
 
 DEFAULT_STEPS: Final = 1000

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from nnth.typing import Floats
 
 EPSILON: Final = float(np.finfo(np.float64).eps)
 _CONSISTENT: Final = 1e-10  # of |y|: a residual of least squares beyond it is no rounding

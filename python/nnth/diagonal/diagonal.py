@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from nnth.checks import whole
 from nnth.data import Data, data_of, file_name, target_vector
@@ -24,10 +24,8 @@ from nnth.diagonal.flow import Flow, gradient_flow
 from nnth.plot import Lines
 from nnth.random import normals
 from nnth.table import Meta, Table
+from nnth.typing import Floats, Progress
 from nnth.work import begin
-
-Floats = NDArray[np.float64]
-Progress = Callable[[int, int], object]
 
 ALPHAS: Final = (1e-8, 1e-4, 1e-2, 0.1, 1.0, 10.0, 100.0)
 LEAST_ALPHA: Final = 1e-60

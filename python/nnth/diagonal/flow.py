@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnth.diagonal.convex import EPSILON
-
-Floats = NDArray[np.float64]
+from nnth.typing import Floats
 
 _TOLERANCE: Final = 1e-8  # of a step, in log theta
 _MOST_STEPS: Final = 50_000

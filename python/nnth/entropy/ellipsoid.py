@@ -8,11 +8,9 @@ from functools import cached_property
 from typing import ClassVar, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnth.entropy.body import Bracket
-
-Floats = NDArray[np.float64]
+from nnth.typing import Floats
 
 MAX_AXES: Final = 10_000_000
 _MANY_BITS: Final = 60  # 2^n axes are more than there are

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnth.checks import whole
 from nnth.data import Data, data_of, file_name
@@ -21,9 +20,8 @@ from nnth.plot import Lines
 from nnth.random import normals
 from nnth.sphere import decay, default_norm, in_floats, levels_of, multiplicities
 from nnth.table import Meta, Table
+from nnth.typing import Floats
 from nnth.work import begin
-
-Floats = NDArray[np.float64]
 
 MAX_BITS: Final = 1000
 _LEVELS: Final = 400  # of the sphere, as many as doubles tell

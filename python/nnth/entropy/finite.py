@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from nnth.entropy.body import Bracket
 from nnth.random import normals
-
-Floats = NDArray[np.float64]
+from nnth.typing import Floats
 
 # Johnson & Lindenstrauss as in Dasgupta & Gupta (2003): m >= 4 ln k/(e^2/2 - e^3/3) dimensions keep
 # squared distances of k points within 1 +- e. With e = 3/5 lengths differ by a factor of 2.

@@ -8,21 +8,19 @@ from dataclasses import dataclass
 from typing import Any, Final, TypedDict, Unpack
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnth.activation import activation
 from nnth.checks import whole
 from nnth.data import Data, data_of
 from nnth.ensemble import in_parts
-from nnth.gp.sampler import MAX_NETS, LayerSample, Progress, sample_layers
+from nnth.gp.sampler import MAX_NETS, LayerSample, sample_layers
 from nnth.gp.table import asked_quantities, gp_table
 from nnth.gp.vertex import Vertex, four_point_vertex
 from nnth.kernel import variances
 from nnth.network import MAX_WIDTH, parse_widths
 from nnth.table import Meta, Table
+from nnth.typing import Floats, Progress
 from nnth.work import begin
-
-Floats = NDArray[np.float64]
 
 WIDTHS: Final = (16, 32, 64, 128, 256)
 DEPTH: Final = 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -15,10 +15,9 @@ from nnth.checks import whole
 from nnth.data import as_data
 from nnth.gp.vertex import Vertex, four_point_vertex
 from nnth.kernel import variances
+from nnth.typing import Floats, Progress
 
-Floats = NDArray[np.float64]
 Sums = NDArray[np.int64]
-Progress = Callable[[int, int], object]
 
 # Streams n_1 2^32 and following are those of nets whose first layer has n_1 neurons, so that other
 # widths are other draws.

@@ -13,8 +13,7 @@ from nnth.gp.sampler import Estimate, LayerSample
 from nnth.gp.vertex import OBSERVABLES, Vertex
 from nnth.plot import Plot, Series
 from nnth.table import Meta, Table
-
-Floats = NDArray[np.float64]
+from nnth.typing import Floats
 
 QUANTITIES: Final = (
     "covariance",

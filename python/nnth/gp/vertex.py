@@ -6,14 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnth import _core
 from nnth.activation import activation
 from nnth.data import Data, data_of
 from nnth.kernel import core_network, variances
-
-Floats = NDArray[np.float64]
+from nnth.typing import Floats
 
 # What is averaged over the neurons of a layer.
 OBSERVABLES = ("z^2", "act^2", "slope^2")

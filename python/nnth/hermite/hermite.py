@@ -15,9 +15,8 @@ from nnth.hermite.parts import Part, Parts, parts
 from nnth.kernel import core_network
 from nnth.plot import Lines
 from nnth.table import Meta, Table
+from nnth.typing import Floats
 from nnth.work import begin
-
-Floats = NDArray[np.float64]
 
 _COSINES: Final = tuple(np.linspace(-1.0, 1.0, 41).tolist())
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnth import _core
 from nnth.activation import activation
@@ -38,10 +37,8 @@ from nnth.lazy.training import (
 from nnth.plot import Lines, Panels
 from nnth.random import normals
 from nnth.table import Meta, Table
+from nnth.typing import Floats, Progress
 from nnth.work import begin
-
-Floats = NDArray[np.float64]
-Progress = Callable[[int, int], object]
 
 _MAX_WIDTH: Final = 1_000_000
 _MOST_NUMBERS: Final = 20_000_000  # of a network's state, of which the integrator has twenty

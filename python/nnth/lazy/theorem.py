@@ -12,11 +12,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnth.activation import Activation
-
-Floats = NDArray[np.float64]
+from nnth.typing import Floats
 
 _REACH: Final = 40.0  # of activations: beyond, they are as they are there, or unbounded
 _POINTS: Final = 80_001

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnth.activation import Activation
 from nnth.gradient_flow import flow_steps
 from nnth.random import normals, uniforms
+from nnth.typing import Floats
 
-Floats = NDArray[np.float64]
 SecondLayer = Literal["uniform", "rademacher"]
 
 SECOND_MOMENT: Final = {"uniform": 1.0 / 3.0, "rademacher": 1.0}  # E v^2

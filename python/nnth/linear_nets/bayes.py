@@ -19,7 +19,6 @@ from nnth.linear_nets.evidence import (
 from nnth.linear_nets.nets import (
     Layers,
     LogProducts,
-    Progress,
     architectures,
     check_sample,
     log_products,
@@ -27,6 +26,7 @@ from nnth.linear_nets.nets import (
 )
 from nnth.plot import Lines
 from nnth.table import Meta, Table
+from nnth.typing import Progress
 from nnth.work import begin, sampled
 
 COLUMNS: Final = (

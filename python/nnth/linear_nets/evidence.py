@@ -9,13 +9,11 @@ from functools import cached_property
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnth import _core
 from nnth.data import Data, data_of, target_vector
 from nnth.linear_nets.nets import MAX_INPUT, Layers, LogProducts
-
-Floats = NDArray[np.float64]
+from nnth.typing import Floats
 
 _EPSILON: Final = float(np.finfo(float).eps)
 _LARGEST: Final = 709.78  # exp of more overflows

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from nnth import _core
 from nnth.checks import whole
@@ -16,10 +16,9 @@ from nnth.linear_nets.nets import check_seed
 from nnth.plot import Bars, Lines
 from nnth.random import normals
 from nnth.table import Meta, Table
+from nnth.typing import Floats, Progress
 from nnth.work import begin, sampled
 
-Floats = NDArray[np.float64]
-Progress = Callable[[int, int], object]
 Sampler = Literal["law", "dense"]
 
 SIZE: Final = 500  # of the smaller dimension, where only alpha is given

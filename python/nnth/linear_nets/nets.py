@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnth import _core
 from nnth.checks import whole
 from nnth.network import MAX_WIDTH, parse_widths
-
-Floats = NDArray[np.float64]
-Progress = Callable[[int, int], object]
+from nnth.typing import Floats, Progress
 
 MAX_DEPTH: Final = 10_000_000
 MAX_INPUT: Final = 10**9

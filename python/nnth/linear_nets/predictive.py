@@ -11,10 +11,11 @@ import numpy as np
 
 from nnth import _core
 from nnth.data import Data, data_of, file_name, targets_of
-from nnth.linear_nets.evidence import Floats, Interpolant, Posterior, interpolant_of
+from nnth.linear_nets.evidence import Interpolant, Posterior, interpolant_of
 from nnth.linear_nets.nets import architectures, scales_of
 from nnth.plot import Lines
 from nnth.table import Meta, Table
+from nnth.typing import Floats
 from nnth.work import begin
 
 LEVELS: Final = (0.05, 0.25, 0.5, 0.75, 0.95)

@@ -12,9 +12,7 @@ from nnth import _core
 from nnth.checks import whole
 from nnth.linear_nets.nets import (
     MAX_INPUT,
-    Floats,
     Layers,
-    Progress,
     architectures,
     check_sample,
     log_products,
@@ -22,6 +20,7 @@ from nnth.linear_nets.nets import (
 )
 from nnth.plot import Lines, histogram
 from nnth.table import Meta, Table
+from nnth.typing import Floats, Progress
 from nnth.work import begin, sampled
 
 # Quantities that are E |theta|^(2 q), and their q.

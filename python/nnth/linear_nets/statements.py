@@ -6,7 +6,6 @@ import math
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnth import _core
 from nnth.linear_nets.bayes import bayes
@@ -16,8 +15,7 @@ from nnth.linear_nets.nets import layers_of, log_products
 from nnth.linear_nets.product import product
 from nnth.random import normals
 from nnth.statement import Check, Statement
-
-Floats = NDArray[np.float64]
+from nnth.typing import Floats
 
 LECTURE: Final = "12/7"
 

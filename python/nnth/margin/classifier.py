@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from nnth.typing import Floats
 
 EPSILON: Final = float(np.finfo(np.float64).eps)
 _ON_THE_MARGIN: Final = 1e-9  # of |z_i| |w|: how far above 1 rounding may put a support vector

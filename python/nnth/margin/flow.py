@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Final, Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from nnth.typing import Floats
+
 Loss: TypeAlias = Literal["exponential", "logistic"]
 
 _RELATIVE: Final = 1e-13  # of w, which is log t |w_hat|

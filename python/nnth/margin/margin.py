@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnth.checks import whole
 from nnth.data import Data, data_of, file_name, target_vector
@@ -16,10 +15,8 @@ from nnth.margin.flow import Loss, log_time_flow, time_times_loss
 from nnth.plot import Lines
 from nnth.random import normals
 from nnth.table import Meta, Table
+from nnth.typing import Floats, Progress
 from nnth.work import begin
-
-Floats = NDArray[np.float64]
-Progress = Callable[[int, int], object]
 
 LOSSES: Final[tuple[Loss, ...]] = ("exponential", "logistic")
 LOG_TIMES: Final = (10.0, 100.0, 1e3, 1e4, 1e5, 1e6)

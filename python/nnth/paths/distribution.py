@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from nnth.paths.laws import CHI2_LOG_MEAN, CHI2_LOG_VARIANCE, path_laws, path_log_cdf
 from nnth.paths.nets import Nets, PathNets, path_nets
-from nnth.paths.paths import Progress, draw
+from nnth.paths.paths import draw
 from nnth.paths.samplers import PathSample
 from nnth.plot import Lines, histogram
 from nnth.table import Table
+from nnth.typing import Progress
 
 Array = NDArray[np.float64]
 

@@ -9,7 +9,7 @@ weights of variance 1/n_(l-1) they are 2^(-k(L+1)) times these.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import lgamma, log
@@ -23,12 +23,12 @@ from nnth.checks import whole
 from nnth.kernel import kernel
 from nnth.paths import rational
 from nnth.paths.weight_law import WeightLaw, weight_law
+from nnth.typing import Progress
 
 Array = NDArray[np.float64]
 Law = str | Sequence[float | Fraction] | WeightLaw
 Quantity = Literal["dzdx", "z", "normz", "jacobian"]
 Parameters = Literal["w-hat", "w"]
-Progress = Callable[[int, int], object]
 
 QUANTITIES: Final = ("dzdx", "z", "normz", "jacobian")
 NEED_X: Final = ("z", "normz")

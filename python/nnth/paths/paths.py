@@ -8,7 +8,7 @@ kernel stands on sums over paths through the network.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final, Literal, Unpack
@@ -30,11 +30,11 @@ from nnth.paths.moments import (
 from nnth.paths.nets import Nets, PathNets, path_nets
 from nnth.paths.samplers import PathSample, QuantitySample, sample_paths
 from nnth.table import Table
+from nnth.typing import Progress
 from nnth.work import begin
 
 Array = NDArray[np.float64]
 Sampler = Literal["law", "dense"]
-Progress = Callable[[int, int], object]
 
 QUANTITIES: Final = ("dzdx", "z", "normz", "jacobian", "ntk")
 KERNELS: Final = ("ntk", "ntk_standard")

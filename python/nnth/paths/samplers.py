@@ -6,7 +6,7 @@ variance 1. cpp/nnth/paths/law.hpp, gram_sampler.hpp and dense.hpp state the thr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nnth import _core
+from nnth.typing import Floats, Progress
 
-Floats = NDArray[np.float64]
 Mu = Literal["gaussian", "rademacher", "uniform", "laplace"]
 Sampler = Literal["law", "dense"]
-Progress = Callable[[int, int], object]
 
 # The quantities of which moments are asked, with their usual orders.
 QUANTITIES: Final[Mapping[str, tuple[int, ...]]] = {

@@ -17,11 +17,11 @@ from nnth.data import Data, data_of, file_name
 from nnth.ensemble import in_parts
 from nnth.paths.moments import ntk_moments, ntk_off_diagonal
 from nnth.paths.nets import Nets, PathNets, path_nets
-from nnth.paths.paths import Progress
 from nnth.paths.samplers import GramSample, sample_grams
 from nnth.plot import Lines, histogram
 from nnth.random import normals
 from nnth.table import Table
+from nnth.typing import Progress
 from nnth.work import begin
 
 Array = NDArray[np.float64]

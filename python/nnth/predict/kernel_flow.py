@@ -6,11 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnth.gram import GramRows
-
-Floats = NDArray[np.float64]
+from nnth.typing import Floats
 
 _EPSILON = float(np.finfo(float).eps)
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnth.activation import activation
 from nnth.checks import whole
@@ -17,8 +16,7 @@ from nnth.kernel import Ntk, core_network, variances
 from nnth.predict.kernel_flow import KernelFlow, gain
 from nnth.predict.prediction import Prediction, Simulation
 from nnth.table import Meta
-
-Floats = NDArray[np.float64]
+from nnth.typing import Floats
 
 MAX_STEPS: Final = 200_000
 _CONVERGED: Final = 20.0  # exp(-20) is left of the slowest mode where networks are trained to inf

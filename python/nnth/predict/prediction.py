@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from nnth.plot import Lines
 from nnth.predict.kernel_flow import Law
 from nnth.table import Meta, Table
-
-Floats = NDArray[np.float64]
+from nnth.typing import Floats
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,13 +7,11 @@ from itertools import pairwise
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnth.activation import Activation
 from nnth.network import Network
 from nnth.quadratic.model import QuadraticModel, check_size
-
-Floats = NDArray[np.float64]
+from nnth.typing import Floats
 
 _REACH: Final = 40.0  # of preactivations, where kinks are looked for
 

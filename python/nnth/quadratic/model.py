@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from nnth.checks import whole
 from nnth.damage import damage_named
 from nnth.random import normals
-
-Floats = NDArray[np.float64]
+from nnth.typing import Floats
 
 NAMES: Final = ("Phi", "Psi", "y", "theta0")
 _MOST_NUMBERS: Final = 100_000_000  # of Psi

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnth import _core
 from nnth.data import Data, file_name
@@ -21,10 +20,8 @@ from nnth.quadratic.model import QuadraticModel
 from nnth.quadratic.problem import problem_of
 from nnth.quadratic.solution import Solution
 from nnth.table import Meta, Table
+from nnth.typing import Floats, Progress
 from nnth.work import begin
-
-Floats = NDArray[np.float64]
-Progress = Callable[[int, int], object]
 
 DEFAULT_EPS: Final = (0.001, 0.002, 0.004, 0.008)
 

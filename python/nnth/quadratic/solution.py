@@ -22,11 +22,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnth.quadratic.model import QuadraticModel
-
-Floats = NDArray[np.float64]
+from nnth.typing import Floats
 
 _RANK: Final = 4.0  # singular values below this many roundings of the largest are 0
 _FITTED: Final = 1e-12  # residuals below this share of y and Phi theta_0 are 0

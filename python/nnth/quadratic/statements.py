@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnth.gradient_flow import flow
 from nnth.quadratic.model import QuadraticModel, random_model
@@ -15,8 +14,7 @@ from nnth.quadratic.quadratic import quadratic
 from nnth.quadratic.solution import Solution
 from nnth.statement import Check, Run, Statement
 from nnth.table import Table
-
-Floats = NDArray[np.float64]
+from nnth.typing import Floats
 
 _FLOW: Final = 1e-9  # of an integrated flow
 _SLOPE: Final = 0.02  # what the next order of eps makes of a slope between 0.001 and 0.008

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -18,9 +17,7 @@ from nnth.network import MAX_WIDTH
 from nnth.plot import Lines
 from nnth.random import normals
 from nnth.table import Meta, Table
-
-Floats = NDArray[np.float64]
-Progress = Callable[[int, int], object]
+from nnth.typing import Floats, Progress
 
 MOST_STEPS: Final = 20_000
 _NOISE_STREAM: Final = 2**33

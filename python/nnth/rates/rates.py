@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnth import _core
 from nnth.activation import Activation, activation
@@ -17,10 +15,8 @@ from nnth.network import MAX_WIDTH
 from nnth.plot import Lines
 from nnth.rates.sampling import Moments, Shape, sample_moments
 from nnth.table import Meta, Table
+from nnth.typing import Floats, Progress
 from nnth.work import begin
-
-Floats = NDArray[np.float64]
-Progress = Callable[[int, int], object]
 
 # The contributions of a layer, in the order of the rows.
 KINDS: Final = (

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnth import _core
 from nnth.activation import Activation, activation
@@ -20,10 +19,9 @@ from nnth.network import MAX_WIDTH
 from nnth.plot import Lines
 from nnth.random import normals
 from nnth.table import Meta, Table
+from nnth.typing import Floats, Progress
 from nnth.work import begin
 
-Floats = NDArray[np.float64]
-Progress = Callable[[int, int], object]
 # Inputs `(networks or 1, m, n_0)` and targets `(networks or 1, m)`.
 DataSets = tuple[Floats, Floats]
 

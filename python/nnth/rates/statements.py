@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnth.activation import activation
 from nnth.checks import whole
@@ -19,8 +18,7 @@ from nnth.rates.rates import rates
 from nnth.rates.sampling import Shape, sample_moments
 from nnth.rates.scalings import training_scalings
 from nnth.statement import Check, Statement
-
-Floats = NDArray[np.float64]
+from nnth.typing import Floats
 
 _STEP: Final = 1e-4  # of differences: they are off by its square
 

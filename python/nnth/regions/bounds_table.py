@@ -9,7 +9,7 @@ from typing import Unpack
 
 import numpy as np
 
-from nnth.ensemble import Ensemble, Progress, Shape, ensemble
+from nnth.ensemble import Ensemble, Shape, ensemble
 from nnth.network import Network
 from nnth.regions.bounds import (
     hanin_rolnick_upper,
@@ -30,6 +30,7 @@ from nnth.regions.counts import (
     number,
 )
 from nnth.table import Meta, Table
+from nnth.typing import Progress
 
 
 def region_bounds(

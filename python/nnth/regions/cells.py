@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nnth import _core
-from nnth.ensemble import Progress
 from nnth.memory import require_memory
 from nnth.network import Network
 from nnth.regions.counts import core_network
 from nnth.regions.slices import Slice, core_slice, count_slice
+from nnth.typing import Progress
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]

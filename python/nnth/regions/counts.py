@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nnth import _core
-from nnth.ensemble import Ensemble, Progress, Shape, Tasks, ensemble
+from nnth.ensemble import Ensemble, Shape, Tasks, ensemble
 from nnth.network import Network, require_relu
 from nnth.regions.arrangement import arrangement
 from nnth.regions.bounds import (
@@ -26,6 +26,7 @@ from nnth.regions.bounds import (
     zaslavsky_central,
 )
 from nnth.table import Meta, Table
+from nnth.typing import Progress
 from nnth.work import sampled
 
 Array = NDArray[np.float64]

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from nnth import _core
 from nnth.checks import whole
 from nnth.data import Data, data_of
-from nnth.ensemble import MAX_SAMPLES, Ensemble, Progress, Shape, Tasks, ensemble
+from nnth.ensemble import MAX_SAMPLES, Ensemble, Shape, Tasks, ensemble
 from nnth.network import Network
 from nnth.random import normals, uniforms
 from nnth.regions.bounds import expected_regions
@@ -38,6 +38,7 @@ from nnth.regions.counts import (
     z_score,
 )
 from nnth.table import Meta, Table
+from nnth.typing import Progress
 from nnth.work import begin, sampled
 
 Array = NDArray[np.float64]

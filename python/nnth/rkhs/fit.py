@@ -8,19 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnth.checks import whole
 from nnth.data import Data, data_of, file_name, targets_of
-from nnth.data_kernel import Progress, kernel_of
+from nnth.data_kernel import kernel_of
 from nnth.kernel import Ntk
 from nnth.plot import Lines
 from nnth.rkhs.learning_curve import drawn_errors, expected_error
 from nnth.rkhs.regression import Regression, regression
 from nnth.table import Meta, Table
+from nnth.typing import Floats, Progress
 from nnth.work import sampled
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,11 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnth.random import uniforms
-
-Floats = NDArray[np.float64]
+from nnth.typing import Floats
 
 _STEPS: Final = 200  # of a bisection to the last bit
 

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnth.data_kernel import KernelRows
-
-Floats = NDArray[np.float64]
+from nnth.typing import Floats
 
 _EPS: Final = float(np.finfo(float).eps)
 _BLOCK: Final = 256  # columns of a triangle at a time

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from nnth.checks import whole
 from nnth.data import Data, data_of, file_name
-from nnth.data_kernel import Progress, kernel_of
+from nnth.data_kernel import kernel_of
 from nnth.kernel import Ntk
 from nnth.plot import Lines
 from nnth.random import uniforms
 from nnth.table import Meta, Table
+from nnth.typing import Floats, Progress
 from nnth.work import sampled
 
-Floats = NDArray[np.float64]
 Subset = NDArray[np.intp]
 
 _STEPS: Final = 200  # of a bisection to the last bit

@@ -6,19 +6,17 @@ import math
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnth.checks import whole
 from nnth.data import Data, data_of, file_name
-from nnth.data_kernel import Kernel, Progress, RadialKernel, kernel_of
+from nnth.data_kernel import Kernel, RadialKernel, kernel_of
 from nnth.kernel import Ntk
 from nnth.plot import Lines
 from nnth.random import normals
 from nnth.sphere import Levels, decay, default_norm, in_floats, levels_of, multiplicities
 from nnth.table import Meta, Table
+from nnth.typing import Floats, Progress
 from nnth.work import begin
-
-Floats = NDArray[np.float64]
 
 MAX_LEVELS: Final = 2000
 MAX_DIMENSION: Final = 100_000

@@ -12,8 +12,9 @@ from nnth import _core
 from nnth.checks import whole
 from nnth.plot import Lines
 from nnth.random import normals
-from nnth.sgd.rows import Floats, Progress, Relation, mean_of, table_of
+from nnth.sgd.rows import Relation, mean_of, table_of
 from nnth.table import Meta, Table
+from nnth.typing import Floats, Progress
 from nnth.work import begin
 
 _INPUTS: Final = 4

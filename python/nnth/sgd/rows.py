@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnth.plot import Lines
 from nnth.table import Meta, Table
-
-Floats: TypeAlias = NDArray[np.float64]
-Progress: TypeAlias = Callable[[int, int], object]
+from nnth.typing import Floats
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from nnth.sgd.regression import regression_relations
-from nnth.sgd.rows import Floats
 from nnth.sgd.walks import circle_relations, valley_relations
 from nnth.statement import Check, Run, Statement
 from nnth.table import Table
+from nnth.typing import Floats
 
 LECTURE: Final = "11/16"
 

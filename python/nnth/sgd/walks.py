@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from nnth.checks import whole
 from nnth.random import normals, uniforms
-from nnth.sgd.rows import Floats, Progress, Relation, mean_of, table_of
+from nnth.sgd.rows import Relation, mean_of, table_of
 from nnth.table import Meta, Table
+from nnth.typing import Floats, Progress
 from nnth.work import begin
 
 # The curvatures lambda_i = c_i exp(v_i.theta^) of three walls, at theta^ = 0: the first, which is
