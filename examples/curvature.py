@@ -1,0 +1,37 @@
+"""The curvature of a network that learns to read digits, from its first step to its last.
+
+    pip install '.[data]' && python examples/curvature.py
+
+A tanh network 64-64-64-10 is trained on scikit-learn's digits in batches of 64. Early on the loss
+Hessian has nine outliers, one less than there are classes; later their gap closes. The gradient
+moves into the space of the first nine eigenvectors, of which by chance it would have a thousandth,
+and that space stands still. The share of class means in the Gauss-Newton matrix grows, and the last
+features of a class fall together (NC1).
+"""
+
+import nnth
+
+STEPS = (0, 30, 100, 300, 1000)
+
+
+def main() -> None:
+    setup = nnth.TrainingSetup(data="digits", widths=(64, 64), batch=64, steps=STEPS[-1])
+    spectra = nnth.hessian(setup, at=STEPS, top=14, tolerance=1e-4).summary()
+    parts = nnth.classes(setup, at=STEPS).summary()
+    metrics = nnth.collapse(setup, at=STEPS).summary()
+    print("  step    loss  outliers    gap  gradient in top 9  overlap  classes in G    NC1")
+    for step in STEPS:
+        top = spectra["index"] == 9
+        row = {name: spectra[name][top & (spectra["step"] == step)][0] for name in spectra}
+        of_class = (parts["part"] == "class") & (parts["step"] == step)
+        nc1 = metrics["value"][(metrics["metric"] == "nc1") & (metrics["step"] == step)][0]
+        print(
+            f"{step:6d}{row['loss']:8.4f}{row['outliers']:10d}{row['gap']:7.2f}"
+            f"{row['gradient_share']:19.2f}{row['overlap']:9.2f}{parts['share'][of_class][0]:14.2f}"
+            f"{nc1:7.2f}"
+        )
+    print(f"by chance{spectra['chance'][8]:41.4f}")
+
+
+if __name__ == "__main__":
+    main()
