@@ -68,6 +68,8 @@ def test_windows_says_it_in_the_third_number(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("failed", [0, 1])
 def test_macos_counts_free_and_inactive_pages(monkeypatch: pytest.MonkeyPatch, failed: int) -> None:
+    pytest.importorskip("resource")  # which Windows does not have
+
     def answer(host: Any, flavour: int, numbers: Any, size: Any) -> int:
         assert (host.value, flavour) == (7, 4)  # HOST_VM_INFO64
         pages = ctypes.cast(numbers, ctypes.POINTER(ctypes.c_uint32))
