@@ -115,13 +115,19 @@ def test_modes(tmp_path: Path) -> None:
         ("--delta 0.1", "--delta must come with --inputs"),
         ("--save-samples a.csv", "--save-samples must end in .npy, not 'a.csv'"),
         ("--save-samples a.npy --samples 0", "--save-samples must come with samples"),
-        ("--save-samples a.npy --samples 1000000000000", "samples must be fewer"),
     ],
 )
 def test_what_is_wrong_is_named_and_leaves_no_file(
     arguments: str, message: str, tmp_path: Path
 ) -> None:
     assert message in refusal(*arguments.split(), "-o", "r.csv", cwd=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_samples_that_would_not_fit_are_refused_before_work(tmp_path: Path) -> None:
+    done = call("--save-samples", "a.npy", "--samples", 10**12, "-o", "r.csv", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "not enough memory. samples must be fewer" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
