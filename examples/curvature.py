@@ -2,7 +2,7 @@
 
     pip install '.[data]' && python examples/curvature.py
 
-A tanh network 64-64-64-10 is trained on scikit-learn's digits in batches of 64. Early on the loss
+A tanh network 64-64-64-10 is trained on 600 of scikit-learn's digits in batches of 32. Early on the loss
 Hessian has nine outliers, one less than there are classes; later their gap closes. The gradient
 moves into the space of the first nine eigenvectors, of which by chance it would have a thousandth,
 and that space stands still. The share of class means in the Gauss-Newton matrix grows, and the last
@@ -15,7 +15,9 @@ STEPS = (0, 30, 100, 300, 1000)
 
 
 def main() -> None:
-    setup = nnth.TrainingSetup(data="digits", widths=(64, 64), batch=64, steps=STEPS[-1])
+    setup = nnth.TrainingSetup(
+        data="digits", points=600, widths=(64, 64), batch=32, steps=STEPS[-1]
+    )
     spectra = nnth.hessian(setup, at=STEPS, top=14, tolerance=1e-4).summary()
     parts = nnth.classes(setup, at=STEPS).summary()
     metrics = nnth.collapse(setup, at=STEPS).summary()

@@ -204,6 +204,7 @@ def test_the_mean_over_rounds_is_that_of_all_nets_and_few_nets_may_be_farther_of
     assert nets.most_z() == pytest.approx(5.0, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_without_peers_nnth_is_timed_and_their_absence_has_its_rows(tmp_path: Path) -> None:
     out = tmp_path / "rows.csv"
     command = [sys.executable, str(BENCH / "compare.py"), "--quick"]

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NNTH = Path(sys.executable).with_name("nnth")
 MARKS = ("width", "point", "point_rows", "failure")  # what `nnth sweep` adds

@@ -36,6 +36,7 @@ def test_the_first_lines_are_what_the_program_prints() -> None:
         assert row[11] == pytest.approx(line[5], rel=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", EXAMPLES)
 def test_examples_run(command: str, tmp_path: Path) -> None:
     words = [NNTH, *shlex.split(command)]

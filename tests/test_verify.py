@@ -13,6 +13,8 @@ from nnth.verify import THEORIES
 from nnth_cli.main import COMMANDS, GROUPS, app, load, run
 
 # Where the notes err and a number shows it: lecture, and words of the statement.
+pytestmark = pytest.mark.xdist_group("verify")  # the course is computed once
+
 ERRATA = [
     ("10/3", "v.G v for the top eigenvector"),
     ("10/3", "rank of the Gauss-Newton matrix"),
