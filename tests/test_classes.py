@@ -163,7 +163,7 @@ def test_norms_do_not_depend_on_blocks(
 
 
 def test_more_examples_than_pass_through_the_layers_together() -> None:
-    setup = setup_of(data=unbalanced(m=300, d=2), widths=(3,), steps=5)
+    setup = setup_of(data=unbalanced(m=600, d=2), widths=(3,), steps=5)
     point = point_of(setup)
     expected = by_definition(point)
     table = nnth.classes(setup).summary()

@@ -75,7 +75,7 @@ def by_hand(theta: Any, act: str, loss: Loss, x: Any, y: Any) -> tuple[Any, Any]
 
 
 def problem(
-    act: str, loss: Loss, m: int = 300, dtype: Any = np.float64
+    act: str, loss: Loss, m: int = 1100, dtype: Any = np.float64
 ) -> tuple[Objective, Any, Any, Any]:
     dice = np.random.default_rng(3)
     x = dice.normal(size=(m, SIZES[0]))
@@ -89,7 +89,7 @@ def problem(
 @pytest.mark.parametrize("act", COMPLEX)
 @pytest.mark.parametrize("loss", ["cross-entropy", "squared"])
 def test_value_and_gradient_are_those_of_plain_numpy(act: str, loss: Loss) -> None:
-    # 300 examples are a whole block of 256 and a part of one.
+    # 1100 examples are three blocks, not all of a length.
     objective, theta, x, y = problem(act, loss)
     value, gradient = by_hand(theta, act, loss, x, y)
     curvature = objective.at(theta)
@@ -138,7 +138,7 @@ def test_the_gauss_newton_matrix_is_that_of_jacobians(loss: Loss) -> None:
 def test_signals_and_inputs_of_layers_make_the_pull_back() -> None:
     objective, theta, _, _ = problem("tanh", "squared")
     curvature = objective.at(theta)
-    u = np.random.default_rng(1).normal(size=(300, 3))
+    u = np.random.default_rng(1).normal(size=(1100, 3))
     pairs = zip(curvature.error_signals(u), curvature.layer_inputs(), strict=True)
     parts = [part for d, h in pairs for part in ((d.T @ h).ravel(), d.sum(axis=0))]
     assert np.allclose(np.concatenate(parts), curvature.pull_back(u), rtol=1e-12, atol=1e-13)
