@@ -103,7 +103,7 @@ def test_the_curvature_of_a_network_that_reads_digits() -> None:
     rows = [[float(word) for word in line.split()] for line in done.stdout.splitlines()[1:-1]]
     _, loss, outliers, _, in_top_space, overlap, of_classes, nc1 = zip(*rows, strict=True)
     assert outliers[:3] == (9.0, 9.0, 9.0)
-    assert in_top_space[-1] > 0.8 > in_top_space[0]
+    assert in_top_space[-1] > 0.6 > in_top_space[0]
     assert overlap[-1] > 0.9 > overlap[1]
     assert list(of_classes) == sorted(of_classes)
     for falling in (loss, nc1):
