@@ -32,7 +32,7 @@ class TrainingOptions:
     ] = "clusters:0.25"
     points: Annotated[
         int | None,
-        typer.Option(help="Only the first so many; of clusters as many. [200]", metavar="N"),
+        typer.Option(help="Only the first so many. [default: all, of clusters 200]", metavar="N"),
     ] = None
     centre: Annotated[bool, typer.Option("--centre", help="Subtract the mean input.")] = False
     net: Annotated[
