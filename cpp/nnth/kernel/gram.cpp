@@ -231,16 +231,17 @@ Route choose_route(const MapContext& context, int threads, Monitor& monitor) {
     const bool tabular = panels && (context.diagonals.shared || !panels->breaks_off_zero());
     const double few = closed ? kFewClosedPairs : kFewQuadraturePairs * table_cost(context);
     if (static_cast<double>(m * (m - 1) / 2) <= few)
-        return {"pairwise", nullptr, pairwise_map(context)};
+        return {"pairwise", nullptr, pairwise_map(context, monitor)};
     if (composable(context)) {
-        auto inner = closed ? pairwise_map(context) : table_map(context, threads, monitor);
+        auto inner = closed ? pairwise_map(context, monitor) : table_map(context, threads, monitor);
         auto map = composed_map(context, *inner, threads, monitor);
         if (map->error() <= kComposedError) return {"composed", std::move(inner), std::move(map)};
         return {closed ? "pairwise" : "table", nullptr, std::move(inner)};
     }
-    if (has_layered_map(context.activation)) return {"layered", nullptr, layered_map(context)};
+    if (has_layered_map(context.activation))
+        return {"layered", nullptr, layered_map(context, threads, monitor)};
     if (tabular) return {"table", nullptr, table_map(context, threads, monitor)};
-    return {"pairwise", nullptr, pairwise_map(context)};
+    return {"pairwise", nullptr, pairwise_map(context, monitor)};
 }
 
 // One block of the matrices and its mirror image, as far as that lies in the rows.

@@ -6,6 +6,7 @@
 
 #include "nnth/kernel/pair_map.hpp"
 #include "nnth/numerics/multiversion.hpp"
+#include "nnth/numerics/parallel.hpp"
 #include "nnth/numerics/vmath.hpp"
 
 namespace nnth::kernel {
@@ -144,14 +145,19 @@ const LayeredForm* find_form(const Activation& activation) {
 
 class LayeredMap final : public PairMap {
   public:
-    LayeredMap(const MapContext& context, const LayeredForm& form)
-        : context_(context), form_(form), term_(context.network), exact_(pairwise_map(context)) {
+    LayeredMap(const MapContext& context, const LayeredForm& form, int threads, Monitor& monitor)
+        : context_(context),
+          form_(form),
+          term_(context.network),
+          exact_(pairwise_map(context, monitor)) {
         const Diagonals& d = context.diagonals;
         for (auto& part : constants_) part.resize((d.layers - 1) * d.inputs);
-        for (std::size_t i = 0; i < (d.layers - 1) * d.inputs; ++i) {
-            const Constants c = form.constants(d.k[i]);
-            for (std::size_t part = 0; part < c.size(); ++part) constants_[part][i] = c[part];
-        }
+        parallel_for(d.layers - 1, threads, monitor, [&](std::size_t l) {
+            for (std::size_t i = l * d.inputs; i < (l + 1) * d.inputs; ++i) {
+                const Constants c = form.constants(d.k[i]);
+                for (std::size_t part = 0; part < c.size(); ++part) constants_[part][i] = c[part];
+            }
+        });
         // k_ab is carried as it is, not 1 - rho.
         std::vector<double> local(d.layers - 1, kRoundingOfEntry);
         for (std::size_t l = 0; form.exponential && l < local.size(); ++l) {
@@ -201,10 +207,10 @@ bool has_layered_map(const Activation& activation) {
     return find_form(activation) || (activation.form && activation.form->name == "leaky_relu");
 }
 
-std::unique_ptr<PairMap> layered_map(const MapContext& context) {
+std::unique_ptr<PairMap> layered_map(const MapContext& context, int threads, Monitor& monitor) {
     const LayeredForm* form = find_form(context.activation);
-    if (!form) return leaky_relu_map(context);
-    return std::make_unique<LayeredMap>(context, *form);
+    if (!form) return leaky_relu_map(context, monitor);
+    return std::make_unique<LayeredMap>(context, *form, threads, monitor);
 }
 
 }  // namespace nnth::kernel

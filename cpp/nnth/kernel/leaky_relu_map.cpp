@@ -65,8 +65,8 @@ NNTH_MULTIVERSION void leaky_step(const LayerConstants& layer, const NtkTerm& te
 
 class LeakyReluMap final : public PairMap {
   public:
-    explicit LeakyReluMap(const MapContext& context)
-        : context_(context), term_(context.network), exact_(pairwise_map(context)) {
+    LeakyReluMap(const MapContext& context, Monitor& monitor)
+        : context_(context), term_(context.network), exact_(pairwise_map(context, monitor)) {
         const double slope = context.activation.form->parameter;
         odd_ = 0.25 * (1.0 + slope) * (1.0 + slope);
         even_ = 0.25 * (1.0 - slope) * (1.0 - slope);
@@ -107,8 +107,8 @@ class LeakyReluMap final : public PairMap {
 
 }  // namespace
 
-std::unique_ptr<PairMap> leaky_relu_map(const MapContext& context) {
-    return std::make_unique<LeakyReluMap>(context);
+std::unique_ptr<PairMap> leaky_relu_map(const MapContext& context, Monitor& monitor) {
+    return std::make_unique<LeakyReluMap>(context, monitor);
 }
 
 }  // namespace nnth::kernel

@@ -84,17 +84,17 @@ class PairMap {
 };
 
 // Each pair by the layers' recursion: for few pairs, or forms without a faster map.
-std::unique_ptr<PairMap> pairwise_map(const MapContext& context);
+std::unique_ptr<PairMap> pairwise_map(const MapContext& context, Monitor& monitor);
 
 // Whether layered_map() knows the closed form.
 bool has_layered_map(const Activation& activation);
 
 // Layer after layer by a vectorised closed form.
-std::unique_ptr<PairMap> layered_map(const MapContext& context);
+std::unique_ptr<PairMap> layered_map(const MapContext& context, int threads, Monitor& monitor);
 
 // Its variant for piecewise linear activations, which carries 1 - rho: their slopes' expectation
 // depends on the angle itself.
-std::unique_ptr<PairMap> leaky_relu_map(const MapContext& context);
+std::unique_ptr<PairMap> leaky_relu_map(const MapContext& context, Monitor& monitor);
 
 // Layer after layer by interpolation in both norms and the angle; for activations without a closed
 // form. Built in parallel.

@@ -14,12 +14,13 @@ namespace {
 
 class PairwiseMap final : public PairMap {
   public:
-    explicit PairwiseMap(const MapContext& context) : context_(context) {
+    PairwiseMap(const MapContext& context, Monitor& monitor) : context_(context) {
         const auto [least, most] = std::ranges::minmax(context.diagonals.norm);
         for (double norm : {least, most}) {
             for (double rho : {0.999, 0.5, -0.5, -0.999}) {
                 const Inputs inputs{norm, most, Correlation::from_rho(rho)};
-                const auto layers = kernel_recursion(context.expectation, context.network, inputs);
+                const auto layers =
+                    kernel_recursion(context.expectation, context.network, inputs, monitor);
                 if (!std::isnan(layers.back().error)) {
                     error_ = std::max(error_, layers.back().error);
                 }
@@ -134,8 +135,8 @@ void first_layer(const MapContext& context, const Pairs& pairs, double* minus, d
     }
 }
 
-std::unique_ptr<PairMap> pairwise_map(const MapContext& context) {
-    return std::make_unique<PairwiseMap>(context);
+std::unique_ptr<PairMap> pairwise_map(const MapContext& context, Monitor& monitor) {
+    return std::make_unique<PairwiseMap>(context, monitor);
 }
 
 std::unique_ptr<PairMap> composed_map(const MapContext& context, const PairMap& inner, int threads,

@@ -62,7 +62,7 @@ NNTH_MULTIVERSION void angles_of(const double* minus, std::size_t count, double*
 class TableMap final : public PairMap {
   public:
     TableMap(const MapContext& context, int threads, Monitor& monitor)
-        : context_(context), term_(context.network), exact_(pairwise_map(context)) {
+        : context_(context), term_(context.network), exact_(pairwise_map(context, monitor)) {
         const auto& panels = dynamic_cast<const PanelExpectation&>(context.expectation);
         jumps_ = panels.jumps();
         const Diagonals& d = context.diagonals;
