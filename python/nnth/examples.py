@@ -22,7 +22,7 @@ from nnth.typing import Floats
 
 Source: TypeAlias = "str | os.PathLike[str] | tuple[ArrayLike, ArrayLike]"
 
-# How the sets that scikit-learn ships are scaled: the digits' pixels are 0 to 16.
+# The sets that scikit-learn ships.
 _SHIPPED: Final = ("digits", "iris", "wine", "breast_cancer", "diabetes")
 _CLUSTER_STREAM: Final = 2**34
 _CENTRE_STREAM: Final = 2**34 + 1

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from nnth.curvature.checkpoint import require_seen
-from nnth.curvature.lanczos import extreme_eigenpairs
+from nnth.curvature.lanczos import Product, extreme_eigenpairs
 from nnth.curvature.training import DivergedError, Point, Training, TrainingSetup
 from nnth.network import Network
 from nnth.plot import Lines, Panels
@@ -164,7 +164,7 @@ def sharpness_scan(
     rows: list[dict[str, Any]] = []
     try:
         with training.blas(threads):
-            first = _gauss_newton(start)
+            first, _ = _largest(start.curvature.gauss_newton, start)
             for i, rate in enumerate(rates):
                 rows.append(_one_rate(training, rate, first, start.loss, i, len(rates), progress))
     except KeyboardInterrupt:
@@ -183,22 +183,17 @@ def _evenly(steps: int) -> list[int]:
 
 
 def _look(point: Point) -> Sharpness:
-    found, _ = extreme_eigenpairs(
-        point.curvature.hessian, point.training.shape.size, top=1, tolerance=_TOLERANCE,
-        seed=point.training.setup.seed, stream=_STREAM,
-    )  # fmt: skip
-    return Sharpness(
-        point.step, point.loss, point.accuracy, float(found.values[0]), float(found.residuals[0])
-    )
+    value, residual = _largest(point.curvature.hessian, point)
+    return Sharpness(point.step, point.loss, point.accuracy, value, residual)
 
 
-def _gauss_newton(point: Point) -> float:
-    """Its largest eigenvalue."""
+def _largest(product: Product, point: Point) -> tuple[float, float]:
+    """The largest eigenvalue of the Hessian or the Gauss-Newton matrix there, and its residual."""
     found, _ = extreme_eigenpairs(
-        point.curvature.gauss_newton, point.training.shape.size, top=1, tolerance=_TOLERANCE,
+        product, point.training.shape.size, top=1, tolerance=_TOLERANCE,
         seed=point.training.setup.seed, stream=_STREAM,
     )  # fmt: skip
-    return float(found.values[0])
+    return float(found.values[0]), float(found.residuals[0])
 
 
 def _one_rate(
@@ -236,7 +231,7 @@ def _one_rate(
             "accuracy": end.accuracy,
             "sharpness": sharp,
             "ratio": sharp * eta / (2.0 * (1.0 + run.setup.momentum)),
-            "curvature_change": _gauss_newton(end) / lambda0,
+            "curvature_change": _largest(end.curvature.gauss_newton, end)[0] / lambda0,
             "correlation": float(cosine),
         }
     return row | {"diverged_step": diverged}
