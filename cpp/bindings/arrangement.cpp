@@ -6,11 +6,11 @@
 
 #include "bind.hpp"
 
-namespace nnth::bind {
+namespace nnth::regions {
 
 namespace {
 
-using namespace nnth::regions;
+using namespace nnth::bind;
 
 ArrangementCounts count(const Array& weights, const Array& biases, int threads,
                         py::object progress) {
@@ -49,4 +49,4 @@ void bind_arrangement(py::module_& module) {
                py::arg("threads"), py::arg("progress"));
 }
 
-}  // namespace nnth::bind
+}  // namespace nnth::regions

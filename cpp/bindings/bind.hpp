@@ -14,24 +14,13 @@ namespace nnth::bind {
 
 namespace py = pybind11;
 
-void bind_arrangement(py::module_& module);
-void bind_catapult(py::module_& module);
-void bind_criticality(py::module_& module);
-void bind_gp(py::module_& module);
-void bind_gram(py::module_& module);
-void bind_hermite(py::module_& module);
-void bind_kernel(py::module_& module);
-void bind_linear_nets(py::module_& module);
-void bind_numerics(py::module_& module);
-void bind_path_moments(py::module_& module);
-void bind_path_sampling(py::module_& module);
-void bind_random(py::module_& module);
-void bind_regions(py::module_& module);
-void bind_sgd(py::module_& module);
-void bind_vmath(py::module_& module);
-
 // Arrays arrive as C-contiguous float64, converted where they are not.
 using Array = py::array_t<double, py::array::c_style | py::array::forcecast>;
+
+// The numbers of an array, of whatever shape, in order.
+inline std::vector<double> to_vector(const Array& values) {
+    return {values.data(), values.data() + values.size()};
+}
 
 // Moves a vector into an array of the given shape, without a copy.
 template <typename Value>
@@ -55,4 +44,35 @@ class PythonMonitor final : public Monitor {
     py::object progress_;
 };
 
+}  // namespace nnth::bind
+
+// Each registers one subject, and is defined in the namespace that it binds.
+namespace nnth::catapult {
+void bind_catapult(pybind11::module_& module);
+}  // namespace nnth::catapult
+namespace nnth::kernel {
+void bind_criticality(pybind11::module_& module);
+void bind_gp(pybind11::module_& module);
+void bind_gram(pybind11::module_& module);
+void bind_hermite(pybind11::module_& module);
+void bind_kernel(pybind11::module_& module);
+}  // namespace nnth::kernel
+namespace nnth::linear_nets {
+void bind_linear_nets(pybind11::module_& module);
+}  // namespace nnth::linear_nets
+namespace nnth::paths {
+void bind_path_moments(pybind11::module_& module);
+void bind_path_sampling(pybind11::module_& module);
+}  // namespace nnth::paths
+namespace nnth::regions {
+void bind_arrangement(pybind11::module_& module);
+void bind_regions(pybind11::module_& module);
+}  // namespace nnth::regions
+namespace nnth::sgd {
+void bind_sgd(pybind11::module_& module);
+}  // namespace nnth::sgd
+namespace nnth::bind {
+void bind_numerics(py::module_& module);
+void bind_random(py::module_& module);
+void bind_vmath(py::module_& module);
 }  // namespace nnth::bind

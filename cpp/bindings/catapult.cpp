@@ -9,11 +9,11 @@
 #include "nnth/catapult/nets.hpp"
 #include "nnth/catapult/recursion.hpp"
 
-namespace nnth::bind {
+namespace nnth::catapult {
 
 namespace {
 
-using namespace nnth::catapult;
+using namespace nnth::bind;
 
 template <typename Value, typename Get>
 py::array column(const std::vector<Outcome>& rows, const std::vector<py::ssize_t>& shape, Get get) {
@@ -124,4 +124,4 @@ void bind_catapult(py::module_& module) {
                py::arg("start"), py::arg("samples"), py::arg("threads"), py::arg("progress"));
 }
 
-}  // namespace nnth::bind
+}  // namespace nnth::catapult

@@ -11,11 +11,11 @@
 #include "nnth/kernel/fixed_points.hpp"
 #include "nnth/kernel/variance_map.hpp"
 
-namespace nnth::bind {
+namespace nnth::kernel {
 
 namespace {
 
-using namespace nnth::kernel;
+using namespace nnth::bind;
 
 // A map with the expectation it keeps a reference to.
 struct OwnedMap {
@@ -31,10 +31,6 @@ std::unique_ptr<OwnedMap> make_map(const Activation& activation, double least, d
     out->expectation = make_expectation(activation, Method::automatic, 0);
     out->map = std::make_unique<VarianceMap>(*out->expectation, least, most, threads, monitor);
     return out;
-}
-
-std::vector<double> to_vector(const Array& values) {
-    return {values.data(), values.data() + values.size()};
 }
 
 // E[s^2], E[s'^2] and d E[s^2]/dK at each variance, by the expectation itself.
@@ -131,4 +127,4 @@ void bind_criticality(py::module_& module) {
              py::arg("layers"), py::arg("progress"));
 }
 
-}  // namespace nnth::bind
+}  // namespace nnth::kernel

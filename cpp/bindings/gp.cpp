@@ -7,15 +7,11 @@
 #include "nnth/kernel/net_sampler.hpp"
 #include "nnth/kernel/vertex.hpp"
 
-namespace nnth::bind {
+namespace nnth::kernel {
 
 namespace {
 
-using namespace nnth::kernel;
-
-std::vector<double> to_vector(const Array& values) {
-    return {values.data(), values.data() + values.size()};
-}
+using namespace nnth::bind;
 
 template <typename Row>
 py::array_t<double> column(const std::vector<Row>& rows, py::ssize_t layers,
@@ -131,4 +127,4 @@ void bind_gp(py::module_& module) {
                py::arg("rho"));
 }
 
-}  // namespace nnth::bind
+}  // namespace nnth::kernel

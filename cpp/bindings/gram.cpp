@@ -7,11 +7,11 @@
 
 #include "bind.hpp"
 
-namespace nnth::bind {
+namespace nnth::kernel {
 
 namespace {
 
-using namespace nnth::kernel;
+using namespace nnth::bind;
 
 // Fills the matrices given, in place, of the first inputs or of all: their memory is Python's, and
 // nothing of their size is copied.
@@ -58,4 +58,4 @@ void bind_gram(py::module_& module) {
                py::arg("ntk").noconvert());
 }
 
-}  // namespace nnth::bind
+}  // namespace nnth::kernel

@@ -4,11 +4,11 @@
 #include "nnth/kernel/activation.hpp"
 #include "nnth/kernel/hermite_expansion.hpp"
 
-namespace nnth::bind {
+namespace nnth::kernel {
 
 namespace {
 
-using namespace nnth::kernel;
+using namespace nnth::bind;
 
 py::dict hermite(const Activation& activation, double variance, std::size_t terms) {
     HermiteExpansion found;
@@ -31,4 +31,4 @@ void bind_hermite(py::module_& module) {
     module.def("hermite", &hermite, py::arg("activation"), py::arg("variance"), py::arg("terms"));
 }
 
-}  // namespace nnth::bind
+}  // namespace nnth::kernel

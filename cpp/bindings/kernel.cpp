@@ -12,11 +12,11 @@
 #include "nnth/kernel/recursion.hpp"
 #include "nnth/kernel/resolution.hpp"
 
-namespace nnth::bind {
+namespace nnth::kernel {
 
 namespace {
 
-using namespace nnth::kernel;
+using namespace nnth::bind;
 
 Activation make_activation(const std::vector<std::pair<std::string, double>>& instructions,
                            const std::optional<std::string>& form, double parameter) {
@@ -157,4 +157,4 @@ void bind_kernel(py::module_& module) {
                py::arg("network"), py::arg("inputs"));
 }
 
-}  // namespace nnth::bind
+}  // namespace nnth::kernel

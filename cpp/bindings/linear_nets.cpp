@@ -12,11 +12,11 @@
 #include "nnth/linear_nets/wishart.hpp"
 #include "nnth/numerics/gamma.hpp"
 
-namespace nnth::bind {
+namespace nnth::linear_nets {
 
 namespace {
 
-using namespace nnth::linear_nets;
+using namespace nnth::bind;
 
 std::vector<Layers> layers_of(const std::vector<double>& shapes,
                               const std::vector<double>& counts) {
@@ -116,4 +116,4 @@ void bind_linear_nets(py::module_& module) {
     module.def("polygamma", py::vectorize(&polygamma), py::arg("order"), py::arg("x"));
 }
 
-}  // namespace nnth::bind
+}  // namespace nnth::linear_nets

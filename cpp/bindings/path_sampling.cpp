@@ -9,11 +9,11 @@
 #include "nnth/paths/half_binomial.hpp"
 #include "nnth/paths/sampling.hpp"
 
-namespace nnth::bind {
+namespace nnth::paths {
 
 namespace {
 
-using namespace nnth::paths;
+using namespace nnth::bind;
 
 Net net_of(const std::vector<double>& x, const std::vector<std::uint64_t>& widths,
            std::uint64_t outputs, const std::string& mu) {
@@ -202,4 +202,4 @@ void bind_path_sampling(py::module_& module) {
         py::arg("state"));
 }
 
-}  // namespace nnth::bind
+}  // namespace nnth::paths

@@ -9,21 +9,17 @@
 #include "nnth/paths/partition_moments.hpp"
 #include "nnth/paths/tangent_kernel_moments.hpp"
 
-namespace nnth::bind {
+namespace nnth::paths {
 
 namespace {
 
-using namespace nnth::paths;
+using namespace nnth::bind;
 
 PathNetwork make_network(std::int64_t n0, std::vector<std::int64_t> widths, std::int64_t n_out,
                          const std::vector<std::pair<double, double>>& mu, bool linear) {
     PathNetwork network{n0, std::move(widths), n_out, {}, linear ? 1.0 : 0.5};
     for (const auto& [high, low] : mu) network.mu.emplace_back(high, low);
     return network;
-}
-
-std::vector<double> numbers(const Array& x) {
-    return {x.data(), x.data() + x.size()};
 }
 
 Scaled moment(const PathNetwork& network, const std::string& quantity, const std::vector<double>& x,
@@ -37,7 +33,7 @@ Scaled moment(const PathNetwork& network, const std::string& quantity, const std
 
 std::pair<double, double> path_moment(const PathNetwork& network, const std::string& quantity,
                                       const Array& x, int k, py::object progress) {
-    const std::vector<double> input = numbers(x);
+    const std::vector<double> input = to_vector(x);
     PythonMonitor monitor(std::move(progress));
     const py::gil_scoped_release release;
     const Scaled found = moment(network, quantity, input, k, monitor);
@@ -46,7 +42,7 @@ std::pair<double, double> path_moment(const PathNetwork& network, const std::str
 
 py::dict ntk_moments(const PathNetwork& network, const Array& x, bool weights,
                      py::object progress) {
-    const std::vector<double> input = numbers(x);
+    const std::vector<double> input = to_vector(x);
     PythonMonitor monitor(std::move(progress));
     TangentKernelMoments found;
     {
@@ -72,4 +68,4 @@ void bind_path_moments(py::module_& module) {
                py::arg("progress"));
 }
 
-}  // namespace nnth::bind
+}  // namespace nnth::paths

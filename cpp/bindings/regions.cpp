@@ -11,11 +11,11 @@
 #include "nnth/regions/count.hpp"
 #include "nnth/regions/network.hpp"
 
-namespace nnth::bind {
+namespace nnth::regions {
 
 namespace {
 
-using namespace nnth::regions;
+using namespace nnth::bind;
 
 std::span<const double> values(const Array& array) {
     return {array.data(), static_cast<std::size_t>(array.size())};
@@ -105,4 +105,4 @@ void bind_regions(py::module_& module) {
                py::arg("progress"));
 }
 
-}  // namespace nnth::bind
+}  // namespace nnth::regions

@@ -8,11 +8,11 @@
 #include "bind.hpp"
 #include "nnth/sgd/regression.hpp"
 
-namespace nnth::bind {
+namespace nnth::sgd {
 
 namespace {
 
-using namespace nnth::sgd;
+using namespace nnth::bind;
 
 Scheme scheme_of(const std::string& name) {
     if (name == "bernoulli") return Scheme::bernoulli;
@@ -52,4 +52,4 @@ void bind_sgd(py::module_& module) {
                py::arg("chains"), py::arg("seed"), py::arg("threads"), py::arg("progress"));
 }
 
-}  // namespace nnth::bind
+}  // namespace nnth::sgd
