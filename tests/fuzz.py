@@ -1,4 +1,4 @@
-"""Does any input crash what reads input? Coverage-guided fuzzing, with atheris (extra "fuzz").
+"""Does any input crash what reads input? Coverage-guided fuzzing, with atheris (group "fuzz").
 
     python tests/fuzz.py expression|files|options [--seconds 120] [--seed 1] [--input FILE]
 

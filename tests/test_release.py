@@ -46,6 +46,10 @@ def test_the_recipe_asks_for_what_the_package_asks_for() -> None:
     assert PROJECT["project"]["requires-python"] == ">=" + RECIPE["context"]["python_min"]
 
 
+def test_the_group_of_builds_has_what_a_build_asks_for() -> None:
+    assert set(PROJECT["build-system"]["requires"]) < set(PROJECT["dependency-groups"]["build"])
+
+
 def test_there_is_a_wheel_for_every_python_that_is_named() -> None:
     named = [c.rpartition(" ")[2] for c in PROJECT["project"]["classifiers"] if ":: 3." in c]
     tags = PROJECT["tool"]["cibuildwheel"]["build"].split()
