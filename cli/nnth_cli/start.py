@@ -1,10 +1,17 @@
 """Where the program starts: Ctrl-C is quiet even while it is still being imported."""
 
+import os
 import signal
+
+# OpenBLAS and MKL read these as they are loaded. The BLAS has one thread until a matrix is large
+# enough for more (`nnth.blas`), and a thread that waits for work sleeps instead of spinning.
+BLAS = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_THREAD_TIMEOUT": "14"}
 
 
 def main() -> None:
     """The entry point of the program."""
+    for name, value in BLAS.items():
+        os.environ.setdefault(name, value)
     # A KeyboardInterrupt in an import is a traceback; the signal's own end is 130 in a shell.
     # `nnth_cli.main.run` listens again. What ignores the signal, in the background, goes on so.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:

@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 
+from nnth.blas import serial_blas
 from nnth.plot import Lines
 from nnth.statement import DEVIATIONS, Run, Statement
 from nnth.table import Meta, Table
@@ -25,6 +26,7 @@ THEORIES: Final = (
 _FARTHEST: Final = 1000.0  # deviations, in a picture
 
 
+@serial_blas
 def verify(
     theories: Sequence[str] = (),
     *,

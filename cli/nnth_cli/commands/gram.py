@@ -61,4 +61,4 @@ def gram(
         matrices = {"nngp": result.nngp, "ntk": result.ntk}
         write_arrays(output, {name: a for name, a in matrices.items() if a is not None})
     with call.interrupted_at_once():
-        return result.summary()
+        return result.summary(threads=call.threads)

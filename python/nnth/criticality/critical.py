@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from nnth.activation import activation
+from nnth.blas import serial_blas
 from nnth.criticality.points import CriticalPoint, critical_points, variance_map
 from nnth.kernel import MAX_DEPTH
 from nnth.plot import Plot, Series
@@ -15,6 +16,7 @@ from nnth.typing import Progress
 from nnth.work import begin
 
 
+@serial_blas
 def critical(act: str = "tanh", *, threads: int = 0) -> Table:
     """Return the critical points of an activation.
 
@@ -71,6 +73,7 @@ def critical(act: str = "tanh", *, threads: int = 0) -> Table:
     return Table(columns, meta)
 
 
+@serial_blas
 def critical_decay(
     act: str = "tanh",
     *,

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nnth import _core
 from nnth.activation import activation
+from nnth.blas import serial_blas
 from nnth.criticality.points import critical_points, variance_map
 from nnth.plot import SYMBOLS, HeatMap, Lines
 from nnth.table import Meta, Table
@@ -23,6 +24,7 @@ _FAR: Final = 700.0  # the size of a log chi that has one
 _CURVE: Final = 2000  # points of a curve in the picture
 
 
+@serial_blas
 def phase(
     act: str = "tanh",
     *,

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from nnth.blas import serial_blas
 from nnth.checks import whole
 from nnth.curvature.checkpoint import require_seen
 from nnth.curvature.class_layers import LayerSizes, layers_at, picture_of_layers
@@ -58,6 +59,7 @@ class ClassStructure:
                 return picture_of_layers(last)
 
 
+@serial_blas
 def classes(
     setup: TrainingSetup,
     *,

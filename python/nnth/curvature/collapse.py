@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nnth.blas import serial_blas
 from nnth.curvature.checkpoint import require_seen
 from nnth.curvature.training import Point, TrainingSetup
 from nnth.network import Network
@@ -76,6 +77,7 @@ class CollapsePath:
         return Lines(lines=lines, log_x=True, log_y=True, x_label="step", y_label="metric")
 
 
+@serial_blas
 def collapse(
     setup: TrainingSetup,
     *,

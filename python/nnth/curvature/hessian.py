@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from nnth.blas import serial_blas
 from nnth.checks import whole
 from nnth.curvature.checkpoint import require_seen
 from nnth.curvature.density import SpectralDensity, spectral_density
@@ -155,6 +156,7 @@ class HessianSpectra:
         )  # fmt: skip
 
 
+@serial_blas
 def hessian(
     setup: TrainingSetup,
     *,

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from nnth.blas import serial_blas
 from nnth.curvature.checkpoint import require_seen
 from nnth.curvature.lanczos import Product, extreme_eigenpairs
 from nnth.curvature.training import DivergedError, Point, Training, TrainingSetup
@@ -83,6 +84,7 @@ class SharpnessPath:
         )  # fmt: skip
 
 
+@serial_blas
 def sharpness(
     setup: TrainingSetup,
     *,
@@ -125,6 +127,7 @@ def sharpness(
     return SharpnessPath(course.seen, training.network(course.theta), threshold, meta)
 
 
+@serial_blas
 def sharpness_scan(
     setup: TrainingSetup,
     *,

@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike
 
+from nnth.blas import serial_blas
 from nnth.checks import whole
 from nnth.data import Data, data_of, file_name, target_vector
 from nnth.diagonal.convex import (
@@ -55,6 +56,7 @@ class DiagonalPath:
     equations: Interpolation
     log_shape: Floats
 
+    @serial_blas
     def summary(self) -> Table:
         """Return a row a scale, with its columns as `nnth.diagonal` states them."""
         return Table(self.columns, self.meta, plot=self._picture())
@@ -91,6 +93,7 @@ class DiagonalPath:
         )  # fmt: skip
 
 
+@serial_blas
 def diagonal(
     x: Data | None = None,
     y: Data | None = None,

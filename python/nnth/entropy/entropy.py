@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from nnth.blas import serial_blas
 from nnth.checks import whole
 from nnth.data import Data, data_of, file_name
 from nnth.data_kernel import Kernel, kernel_of
@@ -32,6 +33,7 @@ _PARAMETERS: Final = (
 _SETS: Final = "interval, box, ball, lipschitz, axes, power, sphere, functions or nets"
 
 
+@serial_blas
 def entropy(
     set: str = "ball:3",
     *,

@@ -11,6 +11,7 @@ import numpy as np
 
 from nnth import _core
 from nnth.activation import activation
+from nnth.blas import serial_blas
 from nnth.checks import whole
 from nnth.data import Data, data_of, file_name, target_vector
 from nnth.ensemble import MAX_SAMPLES
@@ -84,6 +85,7 @@ class Measure:
         return not self.value > self.bound * (1.0 + _SLACK)
 
 
+@serial_blas
 def lazy(
     act: str = "tanh",
     *,

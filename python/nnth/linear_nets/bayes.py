@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from nnth.blas import serial_blas
 from nnth.data import Data, file_name
 from nnth.linear_nets.evidence import (
     Interpolant,
@@ -39,6 +40,7 @@ _RUNS: Final = 2**32  # streams between the samples of two rows
 _FEW: Final = 100.0  # effective samples, below which a standard error says little
 
 
+@serial_blas
 def bayes(
     x: Data | None = None,
     y: Data | None = None,

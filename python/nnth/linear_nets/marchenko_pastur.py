@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nnth import _core
+from nnth.blas import factoring, serial_blas
 from nnth.checks import whole
 from nnth.linear_nets.nets import check_seed
 from nnth.plot import Bars, Lines
@@ -105,6 +106,7 @@ class Spectra:
         return replace(self, values=np.concatenate((self.values, other.values)))
 
 
+@serial_blas
 def mp(
     alpha: float | None = None,
     *,
@@ -242,7 +244,8 @@ def _dense(
     for i in range(count):
         matrix = normals(seed, first + i, p * n0, threads=threads).reshape(p, n0)
         gram = matrix @ matrix.T if p <= n0 else matrix.T @ matrix
-        rows.append(np.linalg.eigvalsh(gram / n0))
+        with factoring(size):
+            rows.append(np.linalg.eigvalsh(gram / n0))
         if progress is not None:
             progress(i + 1, count)
     return Spectra(np.array(rows).reshape(count, size))

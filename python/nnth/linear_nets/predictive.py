@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from nnth import _core
+from nnth.blas import serial_blas
 from nnth.data import Data, data_of, file_name, targets_of
 from nnth.linear_nets.evidence import Interpolant, Posterior, interpolant_of
 from nnth.linear_nets.nets import architectures, scales_of
@@ -97,6 +98,7 @@ class Scale:
         return np.array(ends), np.array(masses)
 
 
+@serial_blas
 def bayes_predictive(
     x: Data,
     y: Data,

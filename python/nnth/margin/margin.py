@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
+from nnth.blas import serial_blas
 from nnth.checks import whole
 from nnth.data import Data, data_of, file_name, target_vector
 from nnth.margin.classifier import Classifier, classifier
@@ -70,6 +71,7 @@ class MarginFlow:
         )  # fmt: skip
 
 
+@serial_blas
 def max_margin(x: Data, y: Data) -> Classifier:
     """Return the classifier w.x of largest margin, argmin |w|^2 subject to y_i w.x_i >= 1.
 
@@ -90,6 +92,7 @@ def max_margin(x: Data, y: Data) -> Classifier:
     return classifier(labels[:, None] * inputs)
 
 
+@serial_blas
 def margin(
     x: Data | None = None,
     y: Data | None = None,

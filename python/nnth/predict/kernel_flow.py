@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nnth.blas import factoring
 from nnth.gram import GramRows
 from nnth.typing import Floats
 
@@ -58,7 +59,8 @@ class KernelFlow:
             )
         self.noise = noise
         self._kernel = trained[:, :m]
-        self._values, self._vectors = np.linalg.eigh(self._kernel)
+        with factoring(m):
+            self._values, self._vectors = np.linalg.eigh(self._kernel)
         self._y = y
         self._modes = self._vectors.T @ y
         self._across = trained[:, m:].T @ self._vectors

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from nnth.activation import activation
+from nnth.blas import serial_blas
 from nnth.checks import whole
 from nnth.data import Data, data_of, file_name, targets_of
 from nnth.gradient_descent import MAX_SAMPLES, Nets, trained_outputs
@@ -22,6 +23,7 @@ MAX_STEPS: Final = 200_000
 _CONVERGED: Final = 20.0  # exp(-20) is left of the slowest mode where networks are trained to inf
 
 
+@serial_blas
 def predict(
     x: Data,
     y: Data,
@@ -77,7 +79,7 @@ def predict(
     stretches the scale of T + s^2 (at inf its condition number); `residual` is that of the linear
     system, relative to y. A variance is a difference, and may come out below 0 by as much.
     Cost: the kernels of m x (m + m_test) pairs, in time and memory; one eigendecomposition O(m^3);
-    O(m_test m^2) a time. LAPACK has threads, and last bits, of its own.
+    O(m_test m^2) a time. From 2000 points of training on the last bits depend on the threads.
 
     Raises ValueError for arguments out of range, shapes that do not fit, an infinite tangent kernel
     (step), and a kernel that is singular to rounding where times hold inf: nothing is added to its

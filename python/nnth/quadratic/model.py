@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nnth.blas import serial_blas
 from nnth.checks import whole
 from nnth.damage import damage_named
 from nnth.random import normals
@@ -122,6 +123,7 @@ def _read(stream: BinaryIO) -> list[NDArray[Any]]:
         return [loaded[name] for name in NAMES]
 
 
+@serial_blas
 def random_model(p: int, n: int, *, seed: int = 0) -> QuadraticModel:
     """Return a random model: entries of Phi ~ N(0, 1/p), Psi symmetric of norm about 2.
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from nnth import _core
+from nnth.blas import serial_blas
 from nnth.data import Data, file_name
 from nnth.gradient_flow import StiffFlowError, flow
 from nnth.network import Network
@@ -49,6 +50,7 @@ class QuadraticSolution:
     theta_i_perp: Floats | None
 
 
+@serial_blas
 def quadratic(
     model: QuadraticModel | str | os.PathLike[str] | None = None,
     *,

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnth.activation import activation
+from nnth.blas import factoring, serial_blas
 from nnth.checks import whole
 from nnth.data import Data, data_of, file_name, target_vector
 from nnth.gradient_descent import Nets, relative_loss, trained_outputs
@@ -25,6 +26,7 @@ _RESIDUAL_STREAM: Final = 2**34
 _LEAST: Final = 1e-300  # an eigenvalue: 2/lambda is a double
 
 
+@serial_blas
 def descent_rates(
     inputs: Data,
     act: str = "relu",
@@ -69,8 +71,8 @@ def descent_rates(
 
     Accuracy: eigenvalues to 1e-15 lambda_max and the error of the kernel. `measured` comes to
     `factor` as other modes die out: slowly where eigenvalues crowd at one end, and not in a few
-    steps. Last bits are those of LAPACK and BLAS, which have threads of their own. Cost: O(m^3),
-    and m^2 a step; a forward and a backward pass a network, step and rate.
+    steps. From 2000 inputs on the last bits depend on the threads. Cost: O(m^3), and m^2 a
+    step; a forward and a backward pass a network, step and rate.
 
     Raises ValueError for arguments out of range and a kernel that is 0 or infinite;
     KeyboardInterrupt saying what was done.
@@ -95,7 +97,8 @@ def descent_rates(
     parameters = {"inputs": file_name(inputs), "y": file_name(y), **parameters}
     if width is not None:
         parameters |= {"width": width, "samples": samples}
-    eigenvalues, vectors = np.linalg.eigh(matrix)
+    with factoring(len(matrix)):
+        eigenvalues, vectors = np.linalg.eigh(matrix)
     seen = _not_zero(eigenvalues, noise)
     least, most = float(eigenvalues[seen][0]), float(eigenvalues[-1])
     bound, optimum = 2.0 / most, 2.0 / (least + most)
@@ -126,6 +129,7 @@ def descent_rates(
     return Table(columns, meta, plot=_factor_picture(eta, measured, least, most))
 
 
+@serial_blas
 def noisy_descent(
     inputs: Data,
     act: str = "relu",

@@ -11,6 +11,7 @@ import numpy as np
 
 from nnth import _core
 from nnth.activation import Activation, activation
+from nnth.blas import serial_blas
 from nnth.checks import whole
 from nnth.data import Data, data_of, file_name, target_vector
 from nnth.ensemble import MAX_SAMPLES
@@ -77,6 +78,7 @@ REGIMES: Final = {
 QUANTITIES: Final = tuple(REGIMES["lazy"].exponents)
 
 
+@serial_blas
 def training_scalings(
     act: str = "tanh",
     *,

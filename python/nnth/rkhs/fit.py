@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from nnth.blas import factoring, serial_blas
 from nnth.checks import whole
 from nnth.data import Data, data_of, file_name, targets_of
 from nnth.data_kernel import kernel_of
@@ -94,6 +95,7 @@ class KernelFit:
         )
 
 
+@serial_blas
 def rkhs_fit(
     x: Data,
     y: Data,
@@ -146,10 +148,12 @@ def rkhs_fit(
         "x": file_name(x), "y": file_name(y), "at": file_name(at), "y_at": file_name(y_at),
         **chosen.parameters, "ridge": ridge, "inputs": len(inputs), "n0": inputs.shape[1],
     }  # fmt: skip
-    found = regression(rows, targets, ridge)
+    with factoring(len(targets)):
+        found = regression(rows, targets, ridge)
     return KernelFit(inputs, targets, tests, answers, found, Meta("rkhs fit", parameters))
 
 
+@serial_blas
 def rkhs_learning_curve(
     x: Data,
     y: Data,
@@ -205,7 +209,8 @@ def rkhs_learning_curve(
             progress(done, samples)
 
     errors = np.array(sampled(drawn_errors(matrix, targets, sizes, ridge, seed, report), samples))
-    spectrum, vectors = np.linalg.eigh(matrix)
+    with factoring(len(matrix)):
+        spectrum, vectors = np.linalg.eigh(matrix)
     power = np.mean((vectors.T @ targets) ** 2, axis=1)  # over outputs, as the errors are
     spectrum = np.maximum(spectrum, 0.0)
     theory = np.array([expected_error(spectrum, power, size, ridge) for size in sizes])

@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nnth.blas import factoring, serial_blas
 from nnth.checks import whole
 from nnth.data import Data, data_of, file_name
 from nnth.data_kernel import kernel_of
@@ -97,6 +98,7 @@ class Determinantal:
         return inside
 
 
+@serial_blas
 def rkhs_sample(
     x: Data,
     kernel: str = "rbf:1",
@@ -147,7 +149,8 @@ def rkhs_sample(
         raise ValueError(f"size must be below the number of points, {len(inputs)}, not {size:g}")
     chosen = kernel_of(kernel, act, depth=depth, cb=cb, cw=cw, ntk=ntk)
     rows = chosen.rows(inputs, len(inputs), threads=threads)
-    values, vectors = np.linalg.eigh(rows.matrix)
+    with factoring(len(inputs)):
+        values, vectors = np.linalg.eigh(rows.matrix)
     noise = len(values) * float(np.finfo(float).eps) * float(values[-1])
     values = np.where(values > noise, values, 0.0)
     if size is not None:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from nnth.blas import factoring, serial_blas
 from nnth.checks import whole
 from nnth.data import Data, data_of, file_name
 from nnth.data_kernel import Kernel, RadialKernel, kernel_of
@@ -23,6 +24,7 @@ MAX_DIMENSION: Final = 100_000
 _STEEPEST: Final = -100.0  # of a power that is drawn
 
 
+@serial_blas
 def rkhs_spectrum(
     kernel: str = "ntk",
     act: str = "relu",
@@ -163,7 +165,8 @@ def _nystrom(
     if norm is not None:
         sides *= math.sqrt(norm * data.shape[1])
     matrix = kernel.rows(sides, len(sides), threads=threads, progress=progress).matrix
-    return np.asarray(np.linalg.eigvalsh(matrix)[::-1] / len(sides))
+    with factoring(len(matrix)):
+        return np.asarray(np.linalg.eigvalsh(matrix)[::-1] / len(sides))
 
 
 def _groups(spectrum: Floats, found: Levels, counts: list[int]) -> dict[str, Floats]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnth import _core
+from nnth.blas import serial_blas
 from nnth.checks import whole
 from nnth.plot import Lines
 from nnth.random import normals
@@ -25,6 +26,7 @@ _BATCH_STREAM: Final = 2**41
 MOST_STEPS: Final = 10**6
 
 
+@serial_blas
 def net_relations(
     *,
     width: int = 8,

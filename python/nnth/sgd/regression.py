@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, TypeAlias
 import numpy as np
 
 from nnth import _core
+from nnth.blas import serial_blas
 from nnth.checks import whole
 from nnth.data import Data, data_of, file_name, target_vector
 from nnth.random import normals
@@ -31,6 +32,7 @@ _FORGOTTEN: Final = 36.0  # exp(-36) is left of the start when steps begin to co
 _MOST_BURN_IN: Final = 10**9
 
 
+@serial_blas
 def sgd_covariance(
     x: Data, y: Data, *, rate: float, batch: int, scheme: Scheme = "with replacement"
 ) -> Floats:
@@ -58,6 +60,7 @@ def sgd_covariance(
     return problem.covariance(rate, batch, scheme)[0]
 
 
+@serial_blas
 def regression_relations(
     x: Data | None = None,
     y: Data | None = None,
