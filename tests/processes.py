@@ -2,6 +2,8 @@
 
 import csv
 import os
+import pty
+import select
 import signal
 import subprocess
 import sys
@@ -9,12 +11,15 @@ import time
 from pathlib import Path
 
 NNTH = Path(sys.executable).with_name("nnth")
+PATIENCE = 120.0  # seconds to wait for what comes at once where the machine is idle
 
 
 def call(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """What `nnth` does with these arguments."""
     words = [NNTH, *map(str, arguments)]
-    return subprocess.run(words, capture_output=True, text=True, timeout=120, cwd=cwd, check=False)
+    return subprocess.run(
+        words, capture_output=True, text=True, timeout=PATIENCE, cwd=cwd, check=False
+    )
 
 
 def rows_of(done: subprocess.CompletedProcess[str]) -> list[dict[str, str]]:
@@ -33,37 +38,56 @@ def refusal(*arguments: object, cwd: Path | None = None) -> str:
     return done.stderr
 
 
-def interrupted(*arguments: object, cwd: Path | None = None, work: float = 0.8) -> tuple[str, str]:
-    """What `nnth` prints, to both streams, when Ctrl-C comes after `work` s of processor time.
+def interrupted(
+    *arguments: object,
+    cwd: Path | None = None,
+    after: float | None = None,
+    number: signal.Signals = signal.SIGINT,
+) -> tuple[str, str]:
+    """What `nnth` prints, to both streams, when a signal comes after its first report of progress.
 
-    It has to end within 4 s: 0.3 s where the machine is idle, but other tests run beside it.
+    after: instead, seconds after its start, at whatever it then does. The work must be longer than
+    any test, so that it cannot have ended before. What it does after the signal has to take less
+    than 4 s of processor time, which other work on the machine does not change.
     """
+    terminal, other_end = pty.openpty()  # on which progress is shown
     process = subprocess.Popen(
-        [NNTH, *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=cwd,
+        [NNTH, *map(str, arguments)], stdout=subprocess.PIPE, stderr=other_end, text=True, cwd=cwd
     )
+    os.close(other_end)
     try:
-        wait_for_work(process, work)
-        process.send_signal(signal.SIGINT)
-        sent = time.monotonic()
-        out, err = process.communicate(timeout=20)
+        if after is None:
+            ready, _, _ = select.select([terminal], [], [], PATIENCE)
+            assert ready, "there was no progress"
+        else:
+            time.sleep(after)
+        assert process.poll() is None, "the process ended before it was interrupted"
+        process.send_signal(number)
+        used = processor_time(process.pid)
+        err = _until_the_end(terminal)
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # its times can still be read
+        assert processor_time(process.pid) - used < 4.0
+        out, _ = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()  # a test that fails leaves nothing running
-    assert time.monotonic() - sent < 4.0
-    assert process.returncode == -signal.SIGINT  # which a shell reports as 130
+        process.communicate()
+        os.close(terminal)
+    assert process.returncode == -number  # which a shell reports as 128 + number
     return out, err
 
 
-def wait_for_work(process: subprocess.Popen[str], seconds: float) -> None:
-    """Return once a process has used this much processor time; start-up takes 0.2 to 0.4 s."""
-    end = time.monotonic() + 60.0
-    while time.monotonic() < end:
-        assert process.poll() is None, "the process ended before it was interrupted"
-        fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
-        if (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") >= seconds:
-            return
-        time.sleep(0.02)
-    raise AssertionError("the process does not work")
+def _until_the_end(terminal: int) -> str:
+    """All that is still written to a terminal, without the progress bar."""
+    text, end = b"", time.monotonic() + PATIENCE
+    while select.select([terminal], [], [], max(0.0, end - time.monotonic()))[0]:
+        try:
+            text += os.read(terminal, 4096)
+        except OSError:  # its other end is closed
+            return text.decode().replace("\r\n", "\n").rpartition("\r")[2]
+    raise AssertionError(f"the process goes on: {text!r}")
+
+
+def processor_time(pid: int) -> float:
+    """Seconds of processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -104,14 +104,14 @@ def test_bad_input_is_one_line(words: list[str], said: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "words",
+    ("words", "after"),
     [
-        ["catapult", "--sweep", "--m", "100000", "--samples", "50", "--steps", "1000000"],
-        ["lazy", "--width", "100000", "--samples", "50"],
-        ["quadratic", "--p", "300", "--n", "250"],
+        (["catapult", "--sweep", "--m", "100000", "--samples", "50", "--steps", "1000000"], None),
+        (["lazy", "--width", "100000", "--samples", "50"], None),
+        (["quadratic", "--p", "300", "--n", "250"], 1.5),  # it reports no progress
     ],
-    ids=lambda words: words[0],
+    ids=["catapult", "lazy", "quadratic"],
 )
-def test_interrupts(words: list[str]) -> None:
-    out, _ = interrupted(*words, "--threads", 1, work=1.2)
+def test_interrupts(words: list[str], after: float | None) -> None:
+    out, _ = interrupted(*words, "--threads", 1, after=after)
     assert out == ""

@@ -257,9 +257,7 @@ def test_an_interrupt_is_answered_at_once_and_leaves_no_file(
     shape: tuple[int, int], arguments: list[str], tmp_path: Path
 ) -> None:
     np.save(tmp_path / "x.npy", np.random.default_rng(0).standard_normal(shape))
-    out, err = interrupted(
-        "gram", tmp_path / "x.npy", *arguments, "-o", tmp_path / "k.npz", work=0.7
-    )
+    out, err = interrupted("gram", tmp_path / "x.npy", *arguments, "-o", tmp_path / "k.npz")
     assert (out, err) == ("", "")
     assert list(tmp_path.iterdir()) == [tmp_path / "x.npy"]
 

@@ -251,7 +251,7 @@ def test_pictures_of_what_there_is(arguments: str, tmp_path: Path) -> None:
 
 def test_an_interrupt_says_what_was_done_and_leaves_no_file(tmp_path: Path) -> None:
     arguments = ["--widths", "1000,1000,1000", "-o", "r.csv", "--plot", "r.png"]
-    out, err = interrupted("regions", *arguments, cwd=tmp_path, work=1.2)
+    out, err = interrupted("regions", *arguments, cwd=tmp_path)
     assert out == ""
     assert err.startswith("nnth: interrupted: ")
     assert "of the parts of the net were counted" in err

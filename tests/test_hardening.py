@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from processes import NNTH, wait_for_work
+from processes import NNTH, interrupted
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="mounts and limits of Linux")
 
@@ -194,15 +194,8 @@ def test_a_reader_that_leaves_is_no_error(command: str, here: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_command_that_is_ended_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
-    command = ["paths", "--samples", "1000000000", "-o", str(tmp_path / "a.csv")]
-    process = subprocess.Popen([NNTH, *command], stderr=subprocess.PIPE, text=True)
-    try:
-        wait_for_work(process, 0.8)
-        process.send_signal(number)
-        _, err = process.communicate(timeout=20)
-    finally:
-        process.kill()
-    assert process.returncode == -number  # which a shell reports as 143, or 129
+    words = ["paths", "--samples", "20000000000", "-o", "a.csv"]
+    _, err = interrupted(*words, cwd=tmp_path, number=number)
     assert err.startswith("nnth: interrupted: ")
     assert list(tmp_path.iterdir()) == []
 
