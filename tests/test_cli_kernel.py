@@ -265,15 +265,14 @@ def test_an_interrupt_is_answered_at_once_and_leaves_no_file(
 def test_an_interrupt_is_answered_among_the_eigenvalues_too(tmp_path: Path) -> None:
     out = tmp_path / "k.npz"
     np.save(tmp_path / "x.npy", np.random.default_rng(0).standard_normal((3000, 3)))
-    command = [NNTH, "gram", str(tmp_path / "x.npy"), "--depth", "1", "-o", str(out)]
+    command = [NNTH, "gram", str(tmp_path / "x.npy"), "--depth", "1", "--threads", "1"]
+    command += ["-o", str(out)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     while not out.exists() and process.poll() is None:
         time.sleep(0.01)
     time.sleep(0.1)  # 3 s of eigenvalues have begun
     process.send_signal(signal.SIGINT)
-    sent = time.monotonic()
-    assert process.communicate(timeout=60) == (b"", b"")
-    assert time.monotonic() - sent < 4.0
+    assert process.communicate(timeout=processes.PATIENCE) == (b"", b"")
     assert process.returncode == -signal.SIGINT
     with np.load(out) as back:  # what was finished stays
         assert back["nngp"].shape == (3000, 3000)

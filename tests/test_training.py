@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from processes import NNTH
+from processes import NNTH, PATIENCE
 
 from nnth import TrainingSetup, hessian, load_network, random_network, sharpness, sharpness_scan
 from nnth.activation import activation
@@ -273,7 +273,7 @@ def test_a_killed_training_goes_on(tmp_path: Path) -> None:
         [NNTH, *words[:-4], "--seed", "4"], cwd=tmp_path, capture_output=True, check=True
     )
     process = subprocess.Popen([NNTH, *words], cwd=tmp_path, stdout=subprocess.DEVNULL)
-    file, until = tmp_path / "c.json", time.monotonic() + 20.0
+    file, until = tmp_path / "c.json", time.monotonic() + PATIENCE
     while not file.exists() and time.monotonic() < until:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
