@@ -5,16 +5,24 @@
 
 // NNTH_MULTIVERSION marks a hot leaf: a function that loops over plain pointers, with no OpenMP
 // region inside. On x86-64 it is compiled three times (SSE2; AVX2; AVX-512) and the loader picks
-// the widest the CPU has; elsewhere it is compiled once. Contraction is off and IEEE arithmetic is
+// the widest the CPU has; elsewhere it is compiled once. A build with a lower NNTH_CPU_LEVEL is
+// without the wider ones, and computes on any CPU what a wheel computes on an older one. Contraction is off and IEEE arithmetic is
 // the same at every width, so the versions return the same bits. It needs a loader with ifunc,
 // which glibc has and musl and macOS have not. The compilers are the oldest it was tried on. The
 // sanitizers are not ready yet when the loader chooses.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if !defined(NNTH_CPU_LEVEL)
+#define NNTH_CPU_LEVEL 4
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || NNTH_CPU_LEVEL < 3
 #define NNTH_MULTIVERSION
 #elif defined(__x86_64__) && defined(__gnu_linux__) && defined(__GLIBC__) && \
     (defined(__clang__) ? __clang_major__ >= 22 : __GNUC__ >= 12)
+#if NNTH_CPU_LEVEL < 4
+#define NNTH_MULTIVERSION __attribute__((target_clones("default", "arch=x86-64-v3")))
+#else
 #define NNTH_MULTIVERSION \
     __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
+#endif
 #else
 #define NNTH_MULTIVERSION
 #endif
