@@ -338,6 +338,7 @@ def test_nothing_to_cut() -> None:
     assert arrangement(np.zeros((1, 1)), np.zeros(1)).edges == 1
 
 
+@pytest.mark.threads
 @pytest.mark.parametrize("kind", ["general", "degenerate"])
 def test_threads_change_nothing(kind: str) -> None:
     if kind == "general":

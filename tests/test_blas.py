@@ -111,6 +111,7 @@ def test_every_command_factors_small_matrices_on_one_thread(
     assert found <= {1}
 
 
+@pytest.mark.subprocess
 def test_the_program_starts_with_one_thread_that_sleeps_while_it_waits() -> None:
     program = (
         "import nnth_cli.start as start, nnth_cli.main as main\n"

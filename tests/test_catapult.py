@@ -179,6 +179,7 @@ def test_in_the_catapult_lambda_never_increases(rate: float, z0: float, m: int) 
     assert table["outcome"][0] != "diverged"
 
 
+@pytest.mark.threads
 def test_the_same_bits_for_any_number_of_threads() -> None:
     tables = [
         catapult_phases(eta_lambda0=(1.0, 3.0), m=40, samples=20, threads=k).to_csv()

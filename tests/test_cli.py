@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.subprocess
+
 NNTH = [str(Path(sys.executable).with_name("nnth"))]
 SHELL = [sys.executable, str(Path(__file__).with_name("shell_app.py"))]
 

@@ -10,6 +10,8 @@ from processes import call, interrupted, rows_of
 
 from nnth import quadratic, random_model
 
+pytestmark = pytest.mark.subprocess
+
 
 def test_three_phases_in_a_picture(tmp_path: Path) -> None:
     rows = rows_of(call("catapult", "--plot", "a.svg", cwd=tmp_path))

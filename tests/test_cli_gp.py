@@ -9,6 +9,8 @@ import processes
 import pytest
 from processes import interrupted, rows_of
 
+pytestmark = pytest.mark.subprocess
+
 call = partial(processes.call, "gp")
 
 

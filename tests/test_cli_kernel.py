@@ -17,6 +17,8 @@ from processes import call, interrupted, refusal, rows_of
 
 from nnth import gram, kernel
 
+pytestmark = pytest.mark.subprocess
+
 NNTH = str(processes.NNTH)
 
 RESULTS = (

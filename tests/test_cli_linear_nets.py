@@ -10,6 +10,8 @@ from processes import call, interrupted, refusal, rows_of
 
 import nnth
 
+pytestmark = pytest.mark.subprocess
+
 DESCRIBED = ("--norm2", 2, "--p", 20, "--n0", 50)
 
 

@@ -15,6 +15,8 @@ from processes import interrupted, rows_of
 
 from nnth import paths
 
+pytestmark = pytest.mark.subprocess
+
 call = partial(processes.call, "paths")
 refusal = partial(processes.refusal, "paths")
 

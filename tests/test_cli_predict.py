@@ -10,6 +10,8 @@ from processes import call, interrupted, refusal, rows_of
 
 from nnth import hermite, predict
 
+pytestmark = pytest.mark.subprocess
+
 
 @pytest.fixture
 def files(tmp_path: Path) -> list[str]:

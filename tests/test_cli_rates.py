@@ -14,6 +14,8 @@ from processes import interrupted, rows_of
 
 from nnth import rates
 
+pytestmark = pytest.mark.subprocess
+
 call = partial(processes.call, "rates")
 
 

@@ -15,6 +15,8 @@ from processes import interrupted, rows_of
 from nnth import random_network, regions, regions_along, regions_through
 from nnth.regions.cells import cells
 
+pytestmark = pytest.mark.subprocess
+
 call = partial(processes.call, "regions")
 refusal = partial(processes.refusal, "regions")
 

@@ -10,6 +10,8 @@ from processes import call, interrupted, refusal, rows_of
 
 from nnth import rkhs_fit, rkhs_sample, rkhs_spectrum
 
+pytestmark = pytest.mark.subprocess
+
 
 @pytest.fixture
 def train(tmp_path: Path) -> Path:

@@ -22,6 +22,8 @@ from typer.main import get_command
 
 from nnth_cli.main import app, run
 
+pytestmark = pytest.mark.subprocess
+
 NNTH = str(Path(sys.executable).with_name("nnth"))
 MARKS = ["point", "point_rows", "failure"]
 

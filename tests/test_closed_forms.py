@@ -41,6 +41,7 @@ def test_slopes_without_a_mean_square_make_theta_infinite(act: str) -> None:
     assert np.isfinite(table["theta_ab"][-1])
 
 
+@pytest.mark.threads
 def test_more_threads_than_any_machine_has_change_nothing() -> None:
     x = np.random.default_rng(0).standard_normal((130, 3))
     many, one = (gram(x, "erf", depth=2, threads=threads) for threads in (100_000, 1))

@@ -358,6 +358,7 @@ def test_chi_at_a_fixed_point_is_the_kernels() -> None:
     assert table["phase"][0] == "chaotic"
 
 
+@pytest.mark.threads
 def test_threads_make_no_difference() -> None:
     grid = {"cw": np.linspace(0.5, 3, 9), "cb": np.linspace(0, 0.5, 7)}
     texts = {phase("silu", threads=threads, **grid).to_csv() for threads in (1, 2, 3, 7)}

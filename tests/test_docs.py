@@ -3,8 +3,12 @@
 import re
 from pathlib import Path
 
+import pytest
+
 import nnth
 from nnth_cli.main import COMMANDS
+
+pytestmark = pytest.mark.subprocess
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = {path: path.read_text() for path in sorted(DOCS.rglob("*.md"))}

@@ -128,6 +128,7 @@ def test_bad_values_are_named_and_nothing_is_written(
         assert sorted(files.iterdir()) == before, said
 
 
+@pytest.mark.threads
 @pytest.mark.parametrize(("command", "words"), [(c, w) for c in CALLS for w in CALLS[c]])
 def test_threads_change_no_byte(
     command: str, words: str, files: Path, capfd: pytest.CaptureFixture[str]
@@ -162,6 +163,7 @@ LONG = {
 }
 
 
+@pytest.mark.subprocess
 @pytest.mark.parametrize("command", LONG)
 def test_an_interrupt_at_any_time_is_quick_and_leaves_nothing(command: str, files: Path) -> None:
     np.save(files / "big.npy", np.random.default_rng(1).normal(size=(1500, 20)))

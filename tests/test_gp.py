@@ -318,6 +318,7 @@ def same(a: LayerSample, b: LayerSample) -> bool:
     return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in names)
 
 
+@pytest.mark.threads
 def test_threads_and_ranges_do_not_change_a_bit() -> None:
     def run(start: int, samples: int, threads: int, **more: Any) -> LayerSample:
         more |= {"samples": samples, "start": start, "threads": threads, "seed": 9}

@@ -288,6 +288,7 @@ def test_an_entry_does_not_depend_on_where_its_inputs_stand(case: Case) -> None:
 # What does not change.
 
 
+@pytest.mark.threads
 @pytest.mark.parametrize("case", EACH, ids=Case.label)
 def test_the_bytes_do_not_depend_on_threads(case: Case) -> None:
     x = data(case.spread, ROWS if case.act == "hard_tanh" else 130)

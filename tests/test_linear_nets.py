@@ -496,6 +496,7 @@ def test_gamma_variables(shape: float) -> None:
     assert stats.kstest(draws, stats.gamma(shape).cdf).statistic < 1.95 / math.sqrt(20_000)
 
 
+@pytest.mark.threads
 def test_samples_do_not_depend_on_threads_or_parts() -> None:
     arguments = [2.5, 0.5, 70.0], [2.5, 0.5, 70.0], [3, 300, 1], 5
     whole = _core.log_gamma_products(*arguments, 0, 1000, 1, None)

@@ -241,6 +241,7 @@ def same(a: PathSample, b: PathSample) -> bool:
     )
 
 
+@pytest.mark.threads
 @pytest.mark.parametrize("sampler", ["law", "dense"])
 def test_threads_and_ranges_do_not_change_a_bit(sampler: Any) -> None:
     def run(start: int, samples: int, threads: int) -> PathSample:
@@ -261,6 +262,7 @@ def test_threads_and_ranges_do_not_change_a_bit(sampler: Any) -> None:
     assert odd["ntk"].mean == pytest.approx(whole["ntk"].mean, rel=1e-13)
 
 
+@pytest.mark.threads
 @pytest.mark.parametrize("sampler", ["law", "dense"])
 def test_gram_threads_and_ranges_do_not_change_a_bit(sampler: Any) -> None:
     x = [[1.0, 0.0], [0.5, -1.0], [2.0, 1.0]]

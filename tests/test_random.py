@@ -98,6 +98,7 @@ def test_pieces_make_the_whole(draw: object, data: st.DataObject) -> None:
     np.testing.assert_array_equal(np.concatenate(pieces), draw(5, 6, 7, 300))
 
 
+@pytest.mark.threads
 @pytest.mark.parametrize("threads", [2, 7])
 def test_threads_change_nothing(threads: int) -> None:
     count = 300_001  # several pieces and a draw alone at the end

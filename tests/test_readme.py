@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.subprocess
+
 README = (Path(__file__).parents[1] / "README.md").read_text()
 NNTH = Path(sys.executable).with_name("nnth")
 

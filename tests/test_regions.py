@@ -329,6 +329,7 @@ def test_784_inputs() -> None:
     assert value(table, "upper_bound") == 33**2
 
 
+@pytest.mark.threads
 def test_threads_change_nothing() -> None:
     shape: dict[str, Any] = {"n0": 30, "widths": (9, 9), "lines": 4, "samples": 2}
     texts = {regions_along("plane", threads=t, **shape).to_csv() for t in (1, 2, 3)}

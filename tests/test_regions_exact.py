@@ -189,6 +189,7 @@ def test_lines_with_small_numbers(slope: float, constant: float) -> None:
     assert count(one_layer(slope * w, constant * b)).activation_regions == 79
 
 
+@pytest.mark.threads
 @exhaustive(50)
 @given(LARGER, BOXES)
 def test_threads_change_nothing(n: Net, box: float | None) -> None:

@@ -118,6 +118,7 @@ def test_relations_hold_and_a_wrong_constant_would_not() -> None:
     assert np.abs(covariances[0] / covariances[2] - 1.0).min() > 0.02
 
 
+@pytest.mark.threads
 def test_threads_and_seed() -> None:
     one = nnth.regression_relations(d=3, steps=10**6, seed=5, threads=1)
     assert one.to_csv() == nnth.regression_relations(d=3, steps=10**6, seed=5, threads=3).to_csv()
@@ -229,6 +230,7 @@ def test_the_command(tmp_path: Path) -> None:
     assert "--x and --d must not" in refusal("sgd", *data, "--d", 2)
 
 
+@pytest.mark.subprocess
 def test_an_interrupt_ends_the_chains() -> None:
     out, _ = interrupted("sgd", "--steps", 10**12)
     assert out == ""

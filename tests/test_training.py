@@ -266,6 +266,7 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
             setup.training().course([9], look, checkpoint=file)
 
 
+@pytest.mark.subprocess
 def test_a_killed_training_goes_on(tmp_path: Path) -> None:
     words = ["sharpness", "--points", "60", "--steps", "8000", "--at", "0:8000:200",
              "--checkpoint", "c.json", "--seed", "4"]  # fmt: skip

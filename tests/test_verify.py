@@ -83,6 +83,7 @@ def test_errors_of_the_notes_stand_below_what_is_right(
     assert found[:2] == ["theory", "notes"]
 
 
+@pytest.mark.threads
 def test_a_seed_and_the_threads() -> None:
     one = nnth.verify(["paths"], quick=True, seed=5, threads=1)
     assert one.to_csv() == nnth.verify(["paths"], quick=True, seed=5, threads=2).to_csv()

@@ -132,11 +132,13 @@ def test_workers_compute_all_tasks() -> None:
     assert list(in_processes(square, [], 2)) == []
 
 
+@pytest.mark.subprocess
 def test_a_task_whose_worker_is_killed_is_tried_again(tmp_path: Path) -> None:
     tasks = [(x, str(tmp_path / "once")) for x in range(5)]
     assert sorted(x for _, x in in_processes(square_or_die, tasks, 2)) == [0, 1, 4, 9, 16]
 
 
+@pytest.mark.subprocess
 def test_a_task_whose_workers_are_killed_twice_is_lost_alone() -> None:
     results = {
         x: found for (x, _), found in in_processes(square_or_die, [(x, "") for x in range(5)], 2)
