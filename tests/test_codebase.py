@@ -22,7 +22,7 @@ PACKAGE = sorted((ROOT / "python" / "nnth").rglob("*.py"))
 
 def test_one_version_everywhere() -> None:
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    newest = re.search(r"^## (\d\S*)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert newest is not None
     assert {nnth.__version__, _core.__version__, newest[1]} == {declared}
 
