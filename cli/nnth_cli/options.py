@@ -238,7 +238,7 @@ UnusedSeed: TypeAlias = Annotated[
 Threads: TypeAlias = Annotated[
     int,
     typer.Option(
-        help="Threads to use, 0 for all. Only the rounding of factors of large matrices depends on it.",
+        help="Threads to use, 0 for all. Only the rounding of large matrices depends on it.",
         metavar="N",
         callback=check_threads,
     ),
