@@ -33,7 +33,7 @@ constexpr double kSharedNorm = 1e-14;
 // What all maps of one Gram matrix need; outlives them.
 struct MapContext {
     const Activation& activation;
-    Expectation& expectation;  // prepared as far as the diagonals reach
+    const Expectation& expectation;  // prepared as far as the diagonals reach
     const Network& network;
     const Diagonals& diagonals;
 };

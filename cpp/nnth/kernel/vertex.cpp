@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "nnth/numerics/parallel.hpp"
 
@@ -146,7 +147,8 @@ class Watch final : public Monitor {
     std::atomic<bool> stop_{false};
 };
 
-// What the recursions share. All variances are met, and prepared for, by those of one input.
+// What the recursions share. Those of one input come first, on one thread: all variances are met
+// and prepared for there. Then the pairs may run side by side.
 class Recursion {
   public:
     Recursion(const Activation& activation, const Network& network,
@@ -187,7 +189,12 @@ class Recursion {
         }
     }
 
-    // Layers 1..L+1 of two inputs, whose variances have been met.
+    // To be called for the variances of layer L+1, of which the pairs need the kernel's errors.
+    void prepare_last(double k) {
+        if (std::isfinite(k)) expectation_->prepare(k);
+    }
+
+    // Layers 1..L+1 of two inputs, whose variances have been prepared for.
     void two(const Inputs& inputs, PairVertex* out, std::size_t stride, Monitor& monitor) const {
         const std::vector<Layer> layers =
             kernel_recursion(*expectation_, network_, inputs, monitor);
@@ -250,13 +257,14 @@ Vertices vertices(const Activation& activation, const Network& network,
     }
     std::vector<std::array<std::size_t, 2>> pair;
     for (std::size_t a = 0; a < inputs; ++a) {
+        if (pairs > 0) recursion.prepare_last(out.inputs[(layers - 1) * inputs + a].k);
         for (std::size_t b = a + 1; b < inputs; ++b) pair.push_back({a, b});
     }
-    parallel_for(pairs, threads, watch, [&](std::size_t i) {
+    parallel_for(pairs, threads, watch, [&, &shared = std::as_const(recursion)](std::size_t i) {
         const auto [a, b] = pair[i];
         const Inputs both = inputs_from_vectors(&x[a * n0], &x[b * n0], n0);
         try {
-            recursion.two(both, &out.pairs[i], pairs, watch);
+            shared.two(both, &out.pairs[i], pairs, watch);
             watch.finish_item();
         } catch (const Cancelled&) {
             if (watch.calling()) throw;  // the others leave it to this one to say why
