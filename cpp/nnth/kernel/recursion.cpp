@@ -244,7 +244,7 @@ void prepare(Expectation& expectation, const Network& network, double norm, Moni
     for (std::size_t l = 0; std::isfinite(k); ++l) {
         expectation.prepare(k);
         if (l == depth) return;
-        if (!monitor.proceed(l, depth)) throw Cancelled();
+        monitor.check(l, depth);
         k = network.cb + network.cw * expectation.one(k).square;
     }
 }
@@ -283,7 +283,7 @@ std::vector<Layer> kernel_recursion(const Expectation& expectation, const Networ
         if (l > network.depth) break;
         const auto done = static_cast<std::size_t>(l),
                    total = static_cast<std::size_t>(network.depth);
-        if (!monitor.proceed(done, total)) throw Cancelled();
+        monitor.check(done, total);
         const Step step(network, expectation, layers.back(), at);
         layer = step.next();
         errors = step.carry(errors, layer);
