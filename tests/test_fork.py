@@ -47,7 +47,7 @@ import nnth
 
 
 def rows(seed):
-    table = nnth.paths(widths=[4, 8], samples=2000, seed=seed, threads=4)
+    table = nnth.paths(widths=[4, 8], samples=50_000, seed=seed, threads=4)
     return {name: table[name].tolist() for name in table}
 
 

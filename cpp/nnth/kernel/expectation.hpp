@@ -47,8 +47,8 @@ struct TwoInput {
 // One way to compute the expectations of one activation. Variances must be finite and at least 0;
 // at 0 the limit from above is taken.
 //
-// Whoever makes an expectation prepares it for the variances to come, on one thread. From then on it
-// is passed on as const: it does not change, and any number of threads may use it.
+// Whoever makes an expectation prepares it for the variances to come, on one thread. From then on
+// it is passed on as const: it does not change, and any number of threads may use it.
 class Expectation {
   public:
     virtual ~Expectation() = default;
