@@ -222,6 +222,22 @@ def test_log_moments_of_a_layer() -> None:
     assert 4 * q.log_variance == pytest.approx(total_variance, rel=0.02)
 
 
+def log_variance_of_a_wide_layer(x: float, width: int) -> float:
+    q = [("normh", [1])]
+    state = _core.sample_paths([x], [width], 1, "gaussian", q, False, 3, 0, 3000, 0, 1, None)[0][0]
+    return float(_core.moments_of(state)["log_variance"])
+
+
+@pytest.mark.parametrize("x", [1e50, 1e-140])
+@pytest.mark.parametrize("width", [1000, 10**9])
+def test_the_variance_of_logarithms_does_not_depend_on_their_mean(x: float, width: int) -> None:
+    """Logarithms of |x|^2 chi^2: some hundreds, with deviations of 1e-4 at a width of 1e9."""
+    # A logarithm of some hundreds is rounded by 6e-14: 1e-9 of the deviation, at random in 3000.
+    of_one = log_variance_of_a_wide_layer(1.0, width)
+    assert log_variance_of_a_wide_layer(x, width) == pytest.approx(of_one, rel=1e-9)
+    assert of_one == pytest.approx(5.0 / width, rel=4 * math.sqrt(2 / 3000))  # + O(1/width^2)
+
+
 def test_deep_nets_leave_the_range_of_doubles_and_not_of_logarithms() -> None:
     q = sample_paths(["dzdx"], widths=[8] * 6000, samples=2000, keep=5, seed=1)["dzdx"]
     q_wide = sample_paths(["dzdx"], {"dzdx": (2, 32)}, widths=[64] * 20_000, samples=300)["dzdx"]

@@ -38,7 +38,7 @@ py::array_t<Value> to_array(std::vector<Value>&& values, std::vector<py::ssize_t
 class PythonMonitor final : public Monitor {
   public:
     explicit PythonMonitor(py::object progress) : progress_(std::move(progress)) {}
-    bool proceed(std::size_t done, std::size_t total) override;
+    bool should_continue(std::size_t done, std::size_t total) override;
 
   private:
     py::object progress_;

@@ -38,11 +38,12 @@ py::dict columns(const std::vector<Outcome>& rows, const std::vector<py::ssize_t
 
 py::dict recursion_trajectory(double eta, double kappa, double y, double z0, double lambda0,
                               std::size_t steps) {
+    PythonMonitor monitor{py::none()};
     Trajectory found;
     {
         const py::gil_scoped_release release;
         found = trajectory({eta, kappa, y}, kappa, {DoubleDouble(z0) - DoubleDouble(y), lambda0},
-                           steps);
+                           steps, monitor);
     }
     py::dict out = columns({found.outcome}, {1});
     const auto count = static_cast<py::ssize_t>(found.z.size());

@@ -10,8 +10,13 @@ namespace nnth::bind {
 
 namespace {
 
-py::tuple rule(Rule (*make)(int), int n) {
-    Rule made = make(n);
+py::tuple rule(Rule (*make)(int, Monitor&), int n) {
+    PythonMonitor monitor{py::none()};
+    Rule made;
+    {
+        const py::gil_scoped_release release;
+        made = make(n, monitor);
+    }
     return py::make_tuple(to_array(std::move(made.nodes), {n}),
                           to_array(std::move(made.weights), {n}));
 }

@@ -1,11 +1,9 @@
 #include "nnth/catapult/nets.hpp"
 
 #include <algorithm>
-#include <atomic>
-#include <chrono>
 #include <cmath>
-#include <thread>
 
+#include "nnth/numerics/array_size.hpp"
 #include "nnth/numerics/double_double.hpp"
 #include "nnth/numerics/lanes.hpp"
 #include "nnth/numerics/parallel.hpp"
@@ -15,9 +13,8 @@ namespace nnth::catapult {
 
 namespace {
 
-constexpr std::size_t kStride = 2 * lanes;                  // neurons that a loop takes at once
-constexpr std::size_t kRatesAtOnce = 8;                     // of one item: they share the draws
-constexpr std::size_t kWorkUnasked = std::size_t{1} << 21;  // updates of neurons, some ms
+constexpr std::size_t kStride = 2 * lanes;  // neurons that a loop takes at once
+constexpr std::size_t kRatesAtOnce = 8;     // of one item: they share the draws
 
 typedef std::int64_t Mask __attribute__((vector_size(lanes * sizeof(std::int64_t))));
 
@@ -55,11 +52,9 @@ NNTH_MULTIVERSION void advance_frozen(double* a, double* v, std::size_t count, d
             store(v + i + k * lanes, new_v);
         }
     }
-    for (std::size_t j = 0; j < lanes; ++j) {
-        out->va += va[0][j] + va[1][j];
-        out->vv += vv[0][j] + vv[1][j];
-        out->aa += aa[0][j] + aa[1][j];
-    }
+    out->va = total_in_order(va[0] + va[1]);
+    out->vv = total_in_order(vv[0] + vv[1]);
+    out->aa = total_in_order(aa[0] + aa[1]);
 }
 
 // The same where a > 0, and nothing elsewhere; the sums are over a' > 0.
@@ -86,12 +81,10 @@ NNTH_MULTIVERSION void advance_relu(double* a, double* v, std::size_t count, dou
             store(v + i + k * lanes, new_v);
         }
     }
-    for (std::size_t j = 0; j < lanes; ++j) {
-        out->va += va[0][j] + va[1][j];
-        out->vv += vv[0][j] + vv[1][j];
-        out->aa += aa[0][j] + aa[1][j];
-        out->open += open[0][j] + open[1][j];
-    }
+    out->va = total_in_order(va[0] + va[1]);
+    out->vv = total_in_order(vv[0] + vv[1]);
+    out->aa = total_in_order(aa[0] + aa[1]);
+    for (std::size_t j = 0; j < lanes; ++j) out->open += open[0][j] + open[1][j];
 }
 
 // A net with frozen gates in numbers of 106 bits, to be compared with the recursion.
@@ -145,48 +138,12 @@ double square_of(const std::vector<double>& x) {  // |x|^2 / d
     return sum / static_cast<double>(x.size());
 }
 
-// Asks the monitor from within long items, on the thread that has it.
-class Watch {
-  public:
-    Watch(Monitor& monitor, std::size_t items) : monitor_(monitor), items_(items) {}
-
-    void work(std::size_t updates, std::size_t& unasked) {
-        unasked += updates;
-        if (unasked < kWorkUnasked) return;
-        unasked = 0;
-        if (std::this_thread::get_id() == caller_) ask();
-        if (stop_.load(std::memory_order_relaxed)) throw Cancelled();
-    }
-    void finish_item() { done_.fetch_add(1, std::memory_order_relaxed); }
-
-  private:
-    using Clock = std::chrono::steady_clock;
-
-    void ask() {
-        if (Clock::now() - asked_ < std::chrono::milliseconds(50)) return;
-        asked_ = Clock::now();
-        try {
-            if (!monitor_.proceed(done_.load(std::memory_order_relaxed), items_)) stop_ = true;
-        } catch (...) {
-            stop_ = true;
-            throw;
-        }
-    }
-
-    Monitor& monitor_;
-    std::size_t items_;
-    std::thread::id caller_ = std::this_thread::get_id();
-    Clock::time_point asked_ = Clock::now();
-    std::atomic<std::size_t> done_{0};
-    std::atomic<bool> stop_{false};
-};
-
 // A net as drawn, and what its trainings share.
 class Net {
   public:
-    Net(const Nets& nets, std::uint64_t sample, Watch& watch)
+    Net(const Nets& nets, std::uint64_t sample, Pulse& pulse)
         : width_(nets.width), y_(nets.y), square_(square_of(nets.x)) {
-        draw(nets, sample, watch);
+        draw(nets, sample, pulse);
         opened_ = static_cast<std::int64_t>(open_.a.size());
         for (auto* values : {&open_.a, &open_.v}) {
             values->resize((values->size() + kStride - 1) / kStride * kStride);
@@ -210,11 +167,10 @@ class Net {
 
     // Trains; see(step, z, lambda, flipped) is told of every step, and returns whether to go on.
     template <class See>
-    void train(Model model, double eta, std::size_t steps, Watch& watch, See&& see) const {
+    void train(Model model, double eta, std::size_t steps, Pulse& pulse, See&& see) const {
         Neurons at = open_;  // a shut gate never opens: its neuron has no gradient
         const double root = std::sqrt(static_cast<double>(width_));
         double z = z_;
-        std::size_t unasked = 0;
         for (std::size_t step = 1; step <= steps; ++step) {
             const double to_v = eta * (z - y_) / root, to_a = to_v * square_;
             Sums sums;
@@ -228,12 +184,12 @@ class Net {
             const double flipped =
                 static_cast<double>(opened_ - sums.open) / static_cast<double>(width_);
             if (!see(step, z, lambda_of(sums), sums.open > 0, flipped)) return;
-            watch.work(at.a.size(), unasked);
+            pulse.work(at.a.size());
         }
     }
 
   private:
-    void draw(const Nets& nets, std::uint64_t sample, Watch& watch) {
+    void draw(const Nets& nets, std::uint64_t sample, Pulse& pulse) {
         constexpr std::size_t kPiece = 1024;
         const std::size_t d = nets.x.size();
         Stream stream(nets.seed, sample);
@@ -241,11 +197,11 @@ class Net {
         stream.normals(v.data(), width_);
         const double root = std::sqrt(static_cast<double>(d));
         const std::size_t total = width_ * d;
-        std::size_t row = 0, column = 0, unasked = 0;
+        std::size_t row = 0, column = 0;
         for (std::size_t begin = 0; begin < total; begin += kPiece) {
             const std::size_t count = std::min(kPiece, total - begin);
             stream.normals(u.data(), count);
-            watch.work(count, unasked);
+            pulse.work(count);
             for (std::size_t k = 0; k < count; ++k) {
                 a[row] += u[k] * nets.x[column];
                 if (++column == d) column = 0, ++row;
@@ -283,13 +239,15 @@ Outcome stillborn(const Net& net, double eta) {
     return out;
 }
 
-Outcome ending_of(const Net& net, Model model, double eta, std::size_t steps, Watch& watch) {
+Outcome ending_of(const Net& net, Model model, double eta, std::size_t steps, Pulse& pulse) {
     const Problem problem = net.problem(eta);
     if (!net.alive()) return stillborn(net, eta);
-    if (model == Model::recursion) return recursion_outcome(problem, net.z(), net.lambda(), steps);
+    if (model == Model::recursion) {
+        return recursion_outcome(problem, net.z(), net.lambda(), steps, pulse);
+    }
     Follower follower(problem, net.z() - problem.y, net.lambda());
     if (follower.converged()) return follower.outcome();
-    net.train(model, eta, steps, watch,
+    net.train(model, eta, steps, pulse,
               [&](std::size_t step, double z, double lambda, bool alive, double) {
                   return follower.see(step, z - problem.y, lambda, alive) && !follower.converged();
               });
@@ -317,46 +275,46 @@ struct Course {
         outcome = catapult::stillborn(net, problem.eta);
     }
 
-    void follow(const Net& net, Model model, std::size_t steps, Watch& watch) {
+    void follow(const Net& net, Model model, std::size_t steps, Pulse& pulse) {
         switch (model) {
             case Model::recursion:
-                return recursion(net, steps);
+                return recursion(net, steps, pulse);
             case Model::frozen:
-                return frozen(net, steps, watch);
+                return frozen(net, steps, pulse);
             case Model::relu:
-                return relu(net, steps, watch);
+                return relu(net, steps, pulse);
         }
     }
 
   private:
-    void recursion(const Net& net, std::size_t steps) {
-        const Trajectory found = trajectory(problem, net.kappa(), net.precise().state(), steps);
+    void recursion(const Net& net, std::size_t steps, Pulse& pulse) {
+        const Trajectory found =
+            trajectory(problem, net.kappa(), net.precise().state(), steps, pulse);
         for (std::size_t i = 0; i < found.z.size(); ++i) {
             put(found.z[i], found.lambda[i], 0.0, found.error[i]);
         }
         outcome = found.outcome;
     }
 
-    void frozen(const Net& net, std::size_t steps, Watch& watch) {
+    void frozen(const Net& net, std::size_t steps, Pulse& pulse) {
         constexpr std::size_t kCost = 100;  // of a neuron, in those of doubles
         PreciseFrozen at = net.precise();
         Follower follower(problem, at.state().r.hi, at.state().lambda.hi);
         const DoubleDouble y = problem.y;
         put((at.state().r + y).hi, at.state().lambda.hi);
-        std::size_t unasked = 0;
         for (std::size_t step = 1; step <= steps; ++step) {
             at.advance(problem.eta);
             if (!follower.see(step, at.state().r.hi, at.state().lambda.hi, true)) break;
             put((at.state().r + y).hi, at.state().lambda.hi);
-            watch.work(kCost * at.size(), unasked);
+            pulse.work(kCost * at.size());
         }
         outcome = follower.outcome();
     }
 
-    void relu(const Net& net, std::size_t steps, Watch& watch) {
+    void relu(const Net& net, std::size_t steps, Pulse& pulse) {
         Follower follower(problem, net.z() - problem.y, net.lambda());
         put(net.z(), net.lambda());
-        net.train(Model::relu, problem.eta, steps, watch,
+        net.train(Model::relu, problem.eta, steps, pulse,
                   [&](std::size_t step, double z, double lambda, bool alive, double flipped) {
                       const bool on = follower.see(step, z - problem.y, lambda, alive);
                       const bool lost = follower.outcome().ending == Ending::diverged;
@@ -373,45 +331,43 @@ std::vector<Outcome> train(const Nets& nets, const Rates& rates, std::size_t ste
                            Monitor& monitor) {
     const std::size_t count = rates.values.size();
     const std::size_t chunks = (count + kRatesAtOnce - 1) / kRatesAtOnce;
-    std::vector<Outcome> out(nets.samples * count * models);
-    Watch watch(monitor, nets.samples * chunks);
-    parallel_for(nets.samples * chunks, threads, monitor, [&](std::size_t item) {
+    std::vector<Outcome> out(
+        array_size("samples and rates", {nets.samples, count, models}, sizeof(Outcome)));
+    parallel_for(nets.samples * chunks, threads, monitor, [&](std::size_t item, Pulse& pulse) {
         const std::size_t sample = item / chunks, first = item % chunks * kRatesAtOnce;
-        const Net net(nets, nets.start + sample, watch);
+        const Net net(nets, nets.start + sample, pulse);
         for (std::size_t i = first; i < std::min(count, first + kRatesAtOnce); ++i) {
             const double eta = rate_of(net, rates.values[i], rates.of_curvature);
             for (std::size_t model = 0; model < models; ++model) {
                 out[(sample * count + i) * models + model] =
-                    ending_of(net, static_cast<Model>(model), eta, steps, watch);
+                    ending_of(net, static_cast<Model>(model), eta, steps, pulse);
             }
         }
-        watch.finish_item();
     });
     return out;
 }
 
 Courses courses(const Nets& nets, const Rates& rate, std::size_t steps, int threads,
                 Monitor& monitor) {
-    const std::size_t rows = nets.samples * models, pitch = steps + 1;
+    const std::size_t pitch = steps + 1;
+    array_size("steps", {steps});  // before `pitch` is relied on, which may be 0
+    const std::size_t rows = array_size("samples", {nets.samples, models}, sizeof(Outcome));
+    const std::size_t numbers = array_size("samples and steps", {rows, pitch});
     Courses out;
-    for (auto* values : {&out.z, &out.lambda, &out.flipped, &out.error}) {
-        values->resize(rows * pitch);
-    }
+    for (auto* values : {&out.z, &out.lambda, &out.flipped, &out.error}) values->resize(numbers);
     out.length.resize(rows);
     out.outcomes.resize(rows);
-    Watch watch(monitor, rows);
-    parallel_for(rows, threads, monitor, [&](std::size_t row) {
-        const Net net(nets, nets.start + row / models, watch);
+    parallel_for(rows, threads, monitor, [&](std::size_t row, Pulse& pulse) {
+        const Net net(nets, nets.start + row / models, pulse);
         const double eta = rate_of(net, rate.values.at(0), rate.of_curvature);
         Course course{net.problem(eta), &out, row * pitch};
         if (!net.alive()) {
             course.stillborn(net);
         } else {
-            course.follow(net, static_cast<Model>(row % models), steps, watch);
+            course.follow(net, static_cast<Model>(row % models), steps, pulse);
         }
         out.length[row] = course.length;
         out.outcomes[row] = course.outcome;
-        watch.finish_item();
     });
     return out;
 }

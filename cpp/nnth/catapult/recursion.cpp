@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "nnth/numerics/array_size.hpp"
 #include "nnth/numerics/parallel.hpp"
 
 namespace nnth::catapult {
 
 namespace {
+
+constexpr std::size_t kStepsUnasked = std::size_t{1} << 16;  // some ms
 
 constexpr double kRounding = 0x1p-100;  // of a step in 106 bits, relative to its terms
 
@@ -72,7 +75,8 @@ bool Follower::see(std::size_t step, double r, double lambda, bool alive) {
 }
 
 Trajectory trajectory(const Problem& problem, const DoubleDouble& kappa,
-                      const State<DoubleDouble>& start, std::size_t steps) {
+                      const State<DoubleDouble>& start, std::size_t steps, Monitor& monitor) {
+    array_size("steps", {steps, 3});
     Trajectory out;
     State<DoubleDouble> at = start;
     Follower follower(problem, at.r.hi, at.lambda.hi);
@@ -82,6 +86,7 @@ Trajectory trajectory(const Problem& problem, const DoubleDouble& kappa,
         out.lambda.push_back(at.lambda.hi);
         out.error.push_back(errors.relative(at.r.hi, at.lambda.hi));
         if (step == steps) break;
+        if (step % kStepsUnasked == 0) monitor.check(step, steps);
         errors.advance(at.r.hi, at.lambda.hi, problem);
         at = next(at, problem, kappa);
         if (!follower.see(step + 1, at.r.hi, at.lambda.hi, true)) break;
@@ -90,10 +95,12 @@ Trajectory trajectory(const Problem& problem, const DoubleDouble& kappa,
     return out;
 }
 
-Outcome recursion_outcome(const Problem& problem, double z0, double lambda0, std::size_t steps) {
+Outcome recursion_outcome(const Problem& problem, double z0, double lambda0, std::size_t steps,
+                          Monitor& monitor) {
     State<double> at{z0 - problem.y, lambda0};
     Follower follower(problem, at.r, at.lambda);
     for (std::size_t step = 1; step <= steps && !follower.converged(); ++step) {
+        if (step % kStepsUnasked == 0) monitor.check(step, steps);
         at = next(at, problem, problem.kappa);
         if (!follower.see(step, at.r, at.lambda, true)) break;
     }
@@ -105,8 +112,8 @@ std::vector<Outcome> recursion_outcomes(const std::vector<Problem>& problems,
                                         const std::vector<double>& lambda0, std::size_t steps,
                                         int threads, Monitor& monitor) {
     std::vector<Outcome> out(problems.size());
-    parallel_for(out.size(), threads, monitor, [&](std::size_t i) {
-        out[i] = recursion_outcome(problems[i], z0[i], lambda0[i], steps);
+    parallel_for(out.size(), threads, monitor, [&](std::size_t i, Pulse& pulse) {
+        out[i] = recursion_outcome(problems[i], z0[i], lambda0[i], steps, pulse);
     });
     return out;
 }

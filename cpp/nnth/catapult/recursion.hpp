@@ -91,9 +91,9 @@ struct Trajectory {
 
 // The recursion from a state in numbers of 106 bits, `kappa` being problem.kappa more precisely.
 // Errors are estimated to first order: the rounding of each step is carried on by the derivative of
-// the map.
+// the map. Throws std::invalid_argument where the steps do not fit in memory.
 Trajectory trajectory(const Problem& problem, const DoubleDouble& kappa,
-                      const State<DoubleDouble>& start, std::size_t steps);
+                      const State<DoubleDouble>& start, std::size_t steps, Monitor& monitor);
 
 // How the recursion ends from each of many starts, in doubles, at most `steps` steps. The vectors
 // have one length.
@@ -103,6 +103,7 @@ std::vector<Outcome> recursion_outcomes(const std::vector<Problem>& problems,
                                         int threads, Monitor& monitor);
 
 // The same of one start.
-Outcome recursion_outcome(const Problem& problem, double z0, double lambda0, std::size_t steps);
+Outcome recursion_outcome(const Problem& problem, double z0, double lambda0, std::size_t steps,
+                          Monitor& monitor);
 
 }  // namespace nnth::catapult

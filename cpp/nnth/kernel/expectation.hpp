@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cmath>
+#include <limits>
 
 namespace nnth::kernel {
 
@@ -45,12 +46,18 @@ struct TwoInput {
 
 // One way to compute the expectations of one activation. Variances must be finite and at least 0;
 // at 0 the limit from above is taken.
+//
+// Whoever makes an expectation prepares it for the variances to come, on one thread. From then on
+// it is passed on as const: it does not change, and any number of threads may use it.
 class Expectation {
   public:
     virtual ~Expectation() = default;
 
-    // To be called, by one thread, before variances up to k are asked for.
+    // Makes ready for variances up to k.
     virtual void prepare(double /*k*/) {}
+
+    // The largest variance that this is ready for: at least the largest it was prepared for.
+    virtual double prepared() const { return std::numeric_limits<double>::infinity(); }
 
     virtual OneInput one(double k) const = 0;
 

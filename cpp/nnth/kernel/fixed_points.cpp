@@ -158,7 +158,7 @@ std::vector<VarianceLayer> variance_recursion(const VarianceMap& map, double cb,
     std::vector<VarianceLayer> out;
     double k = first, error = kRounding;
     for (std::size_t l = 0; l < layers; ++l) {
-        if (l % kAsk == 0 && !monitor.proceed(l, layers)) throw Cancelled();
+        if (l % kAsk == 0 && !monitor.should_continue(l, layers)) throw Cancelled();
         if (!std::isfinite(k)) {
             out.push_back({k, kNan, kNan, kNan});
             continue;

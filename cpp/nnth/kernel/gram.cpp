@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -11,7 +10,7 @@
 
 #include "nnth/kernel/pair_map.hpp"
 #include "nnth/kernel/panels.hpp"
-#include "nnth/numerics/multiversion.hpp"
+#include "nnth/numerics/lanes.hpp"
 #include "nnth/numerics/parallel.hpp"
 
 namespace nnth::kernel {
@@ -25,28 +24,26 @@ constexpr double kFewClosedPairs = 500.0, kFewQuadraturePairs = 12.0;
 constexpr double kCloseCosine = 0.999;
 
 // Rows a tile of products takes at once, and its columns: as many as stay in registers.
-constexpr std::size_t kTileRows = 4, kTileColumns = 16;
+constexpr std::size_t kTileRows = 4, kTileColumns = 2 * lanes;
 
-// Eight doubles that stay together. Left to itself the compiler lays lanes across the dimension of
-// a tile this small, and shuffles more than it multiplies.
-using Lanes [[gnu::vector_size(64)]] = double;
-
-// products[i][j] = x_i . y_j for 4 rows and 16 columns; y is [dimension][16].
+// products[i][j] = x_i . y_j for 4 rows and 16 columns; y is [dimension][16]. In lanes, since left
+// to itself the compiler lays them across the dimension of a tile this small, and shuffles more
+// than it multiplies.
 NNTH_MULTIVERSION void multiply_tile(const double* x, std::size_t stride, const double* y,
                                      std::size_t dimension, double* products) {
     Lanes low[kTileRows] = {}, high[kTileRows] = {};
     for (std::size_t d = 0; d < dimension; ++d, y += kTileColumns) {
         Lanes y_low, y_high;
-        std::memcpy(&y_low, y, sizeof y_low);
-        std::memcpy(&y_high, y + 8, sizeof y_high);
+        load(y_low, y);
+        load(y_high, y + lanes);
         for (std::size_t i = 0; i < kTileRows; ++i) {
             low[i] += x[i * stride + d] * y_low;
             high[i] += x[i * stride + d] * y_high;
         }
     }
     for (std::size_t i = 0; i < kTileRows; ++i) {
-        std::memcpy(products + i * PairMap::kMostPairs, &low[i], sizeof(Lanes));
-        std::memcpy(products + i * PairMap::kMostPairs + 8, &high[i], sizeof(Lanes));
+        store(products + i * PairMap::kMostPairs, low[i]);
+        store(products + i * PairMap::kMostPairs + lanes, high[i]);
     }
 }
 
@@ -184,7 +181,8 @@ class DiagonalRecursion {
         double error = 0.0;
         for (double norm : {least, most}) {
             const Inputs equal{norm, norm, Correlation::from_minus(0.0)};
-            error = std::max(error, kernel_recursion(expectation_, network_, equal).back().error);
+            error = kernel::largest_error(
+                error, kernel_recursion(expectation_, network_, equal).back().error);
         }
         return error;
     }
@@ -257,7 +255,7 @@ class Block {
           theta_(PairMap::kMostPairs * PairMap::kMostPairs) {}
 
     void compute(std::size_t a, std::size_t a_count, std::size_t b, std::size_t b_count,
-                 double* nngp, double* ntk) {
+                 double* nngp, double* ntk, Pulse& pulse) {
         products_.compute(a, a_count, b, b_count);
         for (std::size_t i = 0; i < a_count; ++i) {
             const std::size_t first = a == b ? i + 1 : 0;  // the upper half of a diagonal block
@@ -266,7 +264,8 @@ class Block {
                 rho_[j] = correlation(a + i, b + j, products_.row(i)[j]);
             }
             const std::size_t at = i * PairMap::kMostPairs + first;
-            map_.apply({a + i, b + first, b_count - first, rho_ + first}, &k_[at], &theta_[at]);
+            map_.apply({a + i, b + first, b_count - first, rho_ + first}, &k_[at], &theta_[at],
+                       pulse);
             for (std::size_t j = first; j < b_count; ++j) require_number(a + i, b + j, i, j);
         }
         if (nngp) write(k_, a, a_count, b, b_count, nngp);
@@ -322,7 +321,9 @@ class Block {
 class Preparation final : public Monitor {
   public:
     explicit Preparation(Monitor& monitor) : monitor_(monitor) {}
-    bool proceed(std::size_t, std::size_t) override { return monitor_.proceed(0, 1); }
+    bool should_continue(std::size_t, std::size_t) override {
+        return monitor_.should_continue(0, 1);
+    }
 
   private:
     Monitor& monitor_;
@@ -354,17 +355,17 @@ GramReport gram(const Activation& activation, const Network& network, const Data
     const Route route = choose_route(context, threads, preparation);
     const std::size_t m = data.inputs, block = route.map->block();
     const BlockGrid grid{(rows + block - 1) / block, (m + block - 1) / block};
-    parallel_for(grid.count(), threads, monitor, [&](std::size_t number) {
+    parallel_for(grid.count(), threads, monitor, [&](std::size_t number, Pulse& pulse) {
         const auto [row, column] = grid.at(number);
         const std::size_t a = row * block, b = column * block;
         Block(data, rows, diagonals, *route.map)
-            .compute(a, std::min(block, rows - a), b, std::min(block, m - b), nngp, ntk);
+            .compute(a, std::min(block, rows - a), b, std::min(block, m - b), nngp, ntk, pulse);
     });
     for (std::size_t i = 0; i < rows; ++i) {
         if (nngp) nngp[i * m + i] = diagonals.last_k()[i];
         if (ntk) ntk[i * m + i] = diagonals.theta[i];
     }
-    const double error = std::max(diagonals.error, route.map->error());
+    const double error = largest_error(diagonals.error, route.map->error());
     const double* k = diagonals.last_k();
     return {error, route.name, {k, k + m}, std::move(diagonals.theta)};
 }

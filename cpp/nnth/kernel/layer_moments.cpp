@@ -53,13 +53,6 @@ NNTH_MULTIVERSION void condition(const double* y, const double* weight, std::siz
     }
 }
 
-// By reference: no lanes are passed (lanes.hpp).
-NNTH_INLINE double total(const Lanes* sum) {
-    double v[lanes];
-    store(v, *sum);
-    return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]));
-}
-
 NNTH_MULTIVERSION void inner_sums(const double* s, const double* t, const double* density,
                                   std::size_t n, double mean_square, Inner* out) {
     Lanes hermite[Inner::kHermite]{}, size[Inner::kHermite]{}, square{}, centred{}, skew{};
@@ -81,12 +74,12 @@ NNTH_MULTIVERSION void inner_sums(const double* s, const double* t, const double
         skew += ps * apart;
     }
     for (std::size_t q = 0; q < Inner::kHermite; ++q) {
-        out->hermite[q] = total(&hermite[q]);
-        out->size[q] = total(&size[q]);
+        out->hermite[q] = total(hermite[q]);
+        out->size[q] = total(size[q]);
     }
-    out->square = total(&square);
-    out->centred = total(&centred);
-    out->skew = total(&skew);
+    out->square = total(square);
+    out->centred = total(centred);
+    out->skew = total(skew);
 }
 
 // One variable of two: where it is sampled, with weights for the Gaussian or, inside, the bare

@@ -167,7 +167,7 @@ class LayeredMap final : public PairMap {
         error_ = exact_->error() + carried_error(context, local);
     }
 
-    void apply(const Pairs& pairs, double* k, double* theta) const override {
+    void apply(const Pairs& pairs, double* k, double* theta, Monitor& monitor) const override {
         const Diagonals& d = context_.diagonals;
         const Network& network = context_.network;
         for (std::size_t j = 0; j < pairs.count; ++j) {
@@ -186,7 +186,7 @@ class LayeredMap final : public PairMap {
         }
         for (std::size_t j = 0; j < pairs.count; ++j) {
             if (std::min(pairs.rho[j].minus, pairs.rho[j].plus) > kCarefully) continue;
-            exact_->apply({pairs.a, pairs.b + j, 1, pairs.rho + j}, k + j, theta + j);
+            exact_->apply({pairs.a, pairs.b + j, 1, pairs.rho + j}, k + j, theta + j, monitor);
         }
     }
 

@@ -74,10 +74,10 @@ class LeakyReluMap final : public PairMap {
         for (double k : context.diagonals.k) root_.push_back(std::sqrt(k));
     }
 
-    void apply(const Pairs& pairs, double* k, double* theta) const override {
+    void apply(const Pairs& pairs, double* k, double* theta, Monitor& monitor) const override {
         const Diagonals& d = context_.diagonals;
         const Network& network = context_.network;
-        if (d.k[pairs.a] == 0.0) return exact_->apply(pairs, k, theta);
+        if (d.k[pairs.a] == 0.0) return exact_->apply(pairs, k, theta, monitor);
         double minus[PairMap::kMostPairs];
         first_layer(context_, pairs, minus, theta);
         for (std::size_t l = 0; l + 1 < d.layers; ++l) {
@@ -91,7 +91,7 @@ class LeakyReluMap final : public PairMap {
         for (std::size_t j = 0; j < pairs.count; ++j) {
             k[j] = root[pairs.a] * root[pairs.b + j] * (1.0 - minus[j]);
             if (d.k[pairs.b + j] != 0.0 && pairs.rho[j].plus > kCarefully) continue;
-            exact_->apply({pairs.a, pairs.b + j, 1, pairs.rho + j}, k + j, theta + j);
+            exact_->apply({pairs.a, pairs.b + j, 1, pairs.rho + j}, k + j, theta + j, monitor);
         }
     }
 

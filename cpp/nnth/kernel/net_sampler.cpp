@@ -13,6 +13,7 @@
 #include "nnth/numerics/random.hpp"
 #include "nnth/numerics/semidefinite.hpp"
 #include "nnth/numerics/text.hpp"
+#include "nnth/numerics/worker_pool.hpp"
 
 namespace nnth::kernel {
 
@@ -41,9 +42,7 @@ NNTH_MULTIVERSION double square_sum(const double* v, std::size_t pitch) {
         load(x, v + j);
         sum += x * x;
     }
-    double s[lanes];
-    store(s, sum);
-    return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
+    return total(sum);
 }
 
 // What one net says, in the order of NetSums and Centres, without powers.
@@ -55,22 +54,22 @@ struct NetValues {
 class Drawer {
   public:
     Drawer(const RandomNet& net, std::size_t inputs)
-        : net_(net), m_(inputs), factor_(m_), gram_(m_ * m_), sums_(m_ * m_) {
+        : net_(net), m_(inputs), rows_(m_), gram_(m_ * m_), sums_(m_ * m_) {
         const std::size_t depth = net.widths.size();
         const std::size_t most = m_ * padded(std::max(std::ranges::max(net.widths), kOutputs));
-        for (std::vector<double>* v : {&normals_, &z_, &value_, &slope_}) v->assign(most, 0.0);
+        for (std::vector<double>* v : {&z_, &value_, &slope_}) v->assign(most, 0.0);
         values_.observables.resize(depth * m_ * kObservables);
         values_.pairs.resize(depth * pairs_of(m_));
         values_.cross.resize((depth + 1) * (m_ + pairs_of(m_)));
     }
 
-    const NetValues& draw(std::uint64_t seed, std::uint64_t index) {
+    const NetValues& draw(std::uint64_t seed, std::uint64_t index, Pulse& pulse) {
         Stream stream(seed ^ kNetKey, index);
         gram_ = net_.first;
         for (std::size_t l = 0; l < net_.widths.size(); ++l) {
-            preactivate(stream, net_.widths[l]);
+            preactivate(stream, net_.widths[l], pulse);
             observe_two_neurons(l);
-            activate();
+            activate(pulse);
             observe(l);
             for (std::size_t i = 0; i < gram_.size(); ++i) {
                 gram_[i] = net_.cb + net_.cw * sums_[i];
@@ -81,28 +80,25 @@ class Drawer {
                 }
             }
         }
-        preactivate(stream, kOutputs);
+        preactivate(stream, kOutputs, pulse);
         observe_two_neurons(net_.widths.size());
         return values_;
     }
 
   private:
     // The preactivations of a layer of n neurons, given their covariance.
-    void preactivate(Stream& stream, std::uint64_t n) {
+    void preactivate(Stream& stream, std::uint64_t n, Pulse& pulse) {
         width_ = n, pitch_ = padded(width_);
-        factor_.of(gram_);
-        for (std::size_t k = 0; k < factor_.rank; ++k) {
-            double* row = &normals_[k * pitch_];
-            stream.normals(row, width_);
-            std::fill(row + width_, row + pitch_, 0.0);
-            stream.seek((stream.position() + 1) & ~std::uint64_t{1});
-        }
-        combine(normals_.data(), pitch_, factor_.rank, factor_.rows.data(), m_, 1.0, z_.data(),
-                pitch_);
+        rows_.draw(stream, gram_, 1.0, width_, pitch_, z_.data(), pulse);
     }
 
-    void activate() {
-        net_.activation.evaluate(z_.data(), m_ * pitch_, {value_.data(), slope_.data()});
+    void activate(Pulse& pulse) {
+        constexpr std::size_t kPiece = std::size_t{1} << 16, kCost = 10;  // nanoseconds a neuron
+        for (std::size_t j = 0; j < m_ * pitch_; j += kPiece) {
+            const std::size_t count = std::min(kPiece, m_ * pitch_ - j);
+            net_.activation.evaluate(&z_[j], count, {&value_[j], &slope_[j]});
+            pulse.work(kCost * count);
+        }
         for (std::size_t a = 0; a < m_; ++a) {
             for (std::size_t j = a * pitch_ + width_; j < (a + 1) * pitch_; ++j) {
                 value_[j] = slope_[j] = 0.0;
@@ -137,9 +133,9 @@ class Drawer {
 
     const RandomNet& net_;
     std::size_t m_, width_ = 0, pitch_ = 0;
-    GramFactor factor_;
+    CorrelatedRows rows_;
     std::vector<double> gram_, sums_;  // Khat, and averages of s(z_a) s(z_b)
-    std::vector<double> normals_, z_, value_, slope_;
+    std::vector<double> z_, value_, slope_;
     NetValues values_;
 };
 
@@ -203,6 +199,7 @@ std::size_t checked_inputs(const RandomNet& net, const Centres& centres, const N
         refuse("centres must be one for each layer and input or pair");
     }
     if (run.count < 1) refuse("samples must be at least 1, not 0");
+    if (run.count > UINT64_MAX - run.start) refuse("start + samples must be below 2^64");
     const double bytes = 32.0 * double(m) * double(std::ranges::max(net.widths));
     if (bytes > kMostBytes) {
         refuse("widths must be smaller: one net takes " + shortest(1e-9 * bytes) + " GB");
@@ -228,29 +225,23 @@ NetSums sample_nets(const RandomNet& net, const Centres& centres, const NetRun& 
         TileSums observables, pairs, cross;
         std::vector<double> largest;
     };
-    std::vector<std::unique_ptr<Worker>> idle;
-    std::mutex sharing;
-    const auto take = [&] {
-        const std::lock_guard lock(sharing);
-        if (idle.empty()) {
-            return std::make_unique<Worker>(
-                Worker{Drawer(net, m), {observables, kPowers}, {pairs, 2}, {cross, 2}, {}});
-        }
-        auto worker = std::move(idle.back());
-        idle.pop_back();
-        return worker;
-    };
+    WorkerPool<Worker> workers([&] {
+        return std::make_unique<Worker>(
+            Worker{Drawer(net, m), {observables, kPowers}, {pairs, 2}, {cross, 2}, {}});
+    });
+    std::mutex adding;
     const std::uint64_t size = tile_size(net, m);
     const std::uint64_t first = run.start / size, end = run.start + run.count;
-    const std::uint64_t tiles = (end + size - 1) / size - first;
-    parallel_for(tiles, run.threads, monitor, [&](std::size_t item) {
-        const std::uint64_t tile = first + item;
-        auto worker = take();
+    const std::uint64_t tiles = (end - 1) / size - first + 1;
+    parallel_for(tiles, run.threads, monitor, [&](std::size_t item, Pulse& pulse) {
+        const std::uint64_t begin = std::max((first + item) * size, run.start);
+        const std::uint64_t rest = size - begin % size;  // of the tile, whose end may be 2^64
+        const std::uint64_t last = begin + std::min(rest, end - begin);
+        const auto worker = workers.borrow();
         for (TileSums* sums : {&worker->observables, &worker->pairs, &worker->cross}) sums->clear();
         worker->largest.assign(observables, 0.0);
-        const std::uint64_t last = std::min((tile + 1) * size, end);
-        for (std::uint64_t s = std::max(tile * size, run.start); s < last; ++s) {
-            const NetValues& values = worker->drawer.draw(run.seed, s);
+        for (std::uint64_t s = begin; s < last; ++s) {
+            const NetValues& values = worker->drawer.draw(run.seed, s, pulse);
             worker->observables.add(values.observables, centres.observables.data());
             worker->pairs.add(values.pairs, centres.pairs.data());
             worker->cross.add(values.cross, nullptr);
@@ -259,14 +250,13 @@ NetSums sample_nets(const RandomNet& net, const Centres& centres, const NetRun& 
                 worker->largest[i] = std::max(worker->largest[i], d);
             }
         }
-        const std::lock_guard lock(sharing);
+        const std::lock_guard lock(adding);
         worker->observables.empty_into(result.observables);
         worker->pairs.empty_into(result.pairs);
         worker->cross.empty_into(result.cross);
         for (std::size_t i = 0; i < observables; ++i) {
             result.largest[i] = std::max(result.largest[i], worker->largest[i]);
         }
-        idle.push_back(std::move(worker));
     });
     return result;
 }

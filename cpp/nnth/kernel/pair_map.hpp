@@ -33,7 +33,7 @@ constexpr double kSharedNorm = 1e-14;
 // What all maps of one Gram matrix need; outlives them.
 struct MapContext {
     const Activation& activation;
-    Expectation& expectation;  // prepared as far as the diagonals reach
+    const Expectation& expectation;  // prepared as far as the diagonals reach
     const Network& network;
     const Diagonals& diagonals;
 };
@@ -73,10 +73,12 @@ class PairMap {
 
     virtual ~PairMap() = default;
 
-    // K_ab and Theta_ab at the last layer. Called by many threads.
-    virtual void apply(const Pairs& pairs, double* k, double* theta) const = 0;
+    // K_ab and Theta_ab at the last layer. Called by many threads, each with a monitor of its own,
+    // which is asked where a pair may take long.
+    virtual void apply(const Pairs& pairs, double* k, double* theta, Monitor& monitor) const = 0;
 
-    // Estimated error, relative to sqrt(K_aa K_bb) and sqrt(Theta_aa Theta_bb).
+    // Estimated error, relative to sqrt(K_aa K_bb) and sqrt(Theta_aa Theta_bb); NaN where it is not
+    // known.
     virtual double error() const = 0;
 
     // Inputs along the side of a block of work that lasts some milliseconds.

@@ -21,19 +21,17 @@ class PairwiseMap final : public PairMap {
                 const Inputs inputs{norm, most, Correlation::from_rho(rho)};
                 const auto layers =
                     kernel_recursion(context.expectation, context.network, inputs, monitor);
-                if (!std::isnan(layers.back().error)) {
-                    error_ = std::max(error_, layers.back().error);
-                }
+                error_ = largest_error(error_, layers.back().error);
             }
         }
     }
 
-    void apply(const Pairs& pairs, double* k, double* theta) const override {
+    void apply(const Pairs& pairs, double* k, double* theta, Monitor& monitor) const override {
         const auto& norm = context_.diagonals.norm;
         for (std::size_t j = 0; j < pairs.count; ++j) {
             const Inputs inputs{norm[pairs.a], norm[pairs.b + j], pairs.rho[j]};
             const Layer last =
-                kernel_recursion(context_.expectation, context_.network, inputs).back();
+                kernel_recursion(context_.expectation, context_.network, inputs, monitor).back();
             k[j] = last.k_ab();
             theta[j] = last.theta_ab;
         }
@@ -83,12 +81,13 @@ class ComposedMap final : public PairMap {
                      const double sine = std::sin(0.5 * theta), cosine = std::cos(0.5 * theta);
                      const Correlation rho{std::cos(theta), 2.0 * sine * sine,
                                            2.0 * cosine * cosine};
-                     inner.apply({a, a, 1, &rho}, &out[0], &out[1]);
+                     NullMonitor unasked;
+                     inner.apply({a, a, 1, &rho}, &out[0], &out[1], unasked);
                      const double k = context.diagonals.last_k()[a];
                      for (int i = 0; i < 2; ++i) out[i] = k > 0.0 ? out[i] / k : 0.0;
                  }) {}
 
-    void apply(const Pairs& pairs, double* k, double* theta) const override {
+    void apply(const Pairs& pairs, double* k, double* theta, Monitor& /*monitor*/) const override {
         double angle[PairMap::kMostPairs], values[2 * PairMap::kMostPairs];
         angles(pairs.rho, pairs.count, angle);
         table_.evaluate(angle, pairs.count, values);

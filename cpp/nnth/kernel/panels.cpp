@@ -51,6 +51,7 @@ PanelExpectation::PanelExpectation(Program program)
       resolution_(std::make_unique<Resolution>(program_, 64.0)) {}
 
 void PanelExpectation::prepare(double k) {
+    prepared_ = std::max(prepared_, k);
     const double needed = kMostExtent * deviation(k);
     if (needed <= resolution_->reach()) return;
     double reach = resolution_->reach();

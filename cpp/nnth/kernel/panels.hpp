@@ -27,6 +27,7 @@ class PanelExpectation final : public Expectation {
 
     // Resolves the activation as far out as variances up to k reach.
     void prepare(double k) override;
+    double prepared() const override { return prepared_; }
 
     OneInput one(double k) const override;
     TwoInput two(double k_a, double k_b, const Correlation& rho, const OneInput& a,
@@ -63,6 +64,7 @@ class PanelExpectation final : public Expectation {
     Program program_;
     Rule fine_, coarse_;
     std::unique_ptr<const Resolution> resolution_;
+    double prepared_ = 1.0;  // the first resolution reaches further than variance 1 does
 };
 
 }  // namespace nnth::kernel

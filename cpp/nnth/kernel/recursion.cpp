@@ -235,13 +235,27 @@ Inputs inputs_from_vectors(const double* x_a, const double* x_b, std::size_t n0)
             rho > 0.0 ? Correlation::from_minus(near) : Correlation::from_plus(near)};
 }
 
-std::vector<Layer> kernel_recursion(Expectation& expectation, const Network& network,
+void prepare(Expectation& expectation, const Network& network, double norm, Monitor& monitor) {
+    check(network);
+    require_variance("norm", norm);
+    if (std::isinf(expectation.prepared())) return;
+    const auto depth = static_cast<std::size_t>(network.depth);
+    double k = network.cb + network.cw * norm;
+    for (std::size_t l = 0; std::isfinite(k); ++l) {
+        expectation.prepare(k);
+        if (l == depth) return;
+        monitor.check(l, depth);
+        k = network.cb + network.cw * expectation.one(k).square;
+    }
+}
+
+std::vector<Layer> kernel_recursion(const Expectation& expectation, const Network& network,
                                     const Inputs& inputs) {
     NullMonitor monitor;
     return kernel_recursion(expectation, network, inputs, monitor);
 }
 
-std::vector<Layer> kernel_recursion(Expectation& expectation, const Network& network,
+std::vector<Layer> kernel_recursion(const Expectation& expectation, const Network& network,
                                     const Inputs& inputs, Monitor& monitor) {
     check(network);
     check(inputs);
@@ -255,7 +269,6 @@ std::vector<Layer> kernel_recursion(Expectation& expectation, const Network& net
             layers[static_cast<std::size_t>(l) - 1].k_bb = layer.k_bb;
             break;
         }
-        expectation.prepare(std::max(layer.k_aa, layer.k_bb));
         const OneInput at = expectation.one(layer.k_aa);
         layer.chi_par = network.cw * at.curvature;
         layer.chi_perp = network.cw * at.slope_square;
@@ -270,7 +283,7 @@ std::vector<Layer> kernel_recursion(Expectation& expectation, const Network& net
         if (l > network.depth) break;
         const auto done = static_cast<std::size_t>(l),
                    total = static_cast<std::size_t>(network.depth);
-        if (!monitor.proceed(done, total)) throw Cancelled();
+        monitor.check(done, total);
         const Step step(network, expectation, layers.back(), at);
         layer = step.next();
         errors = step.carry(errors, layer);

@@ -1,6 +1,7 @@
 // The kernels of an infinitely wide network, layer by layer.
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <vector>
 
@@ -65,13 +66,24 @@ struct Layer {
     double gap() const;  // K_aa + K_bb - 2 K_ab, not by subtraction
 };
 
-// Layers 1 .. depth + 1. Rounding and quadrature errors are carried through the layers by the
-// derivative of each map. The monitor is asked once a layer. Throws std::invalid_argument when
-// depth < 1, a variance or norm is negative or not finite, or rho is outside [-1, 1].
-std::vector<Layer> kernel_recursion(Expectation& expectation, const Network& network,
+// Prepares an expectation for the variances of all layers 1 .. depth + 1 of an input with
+// |x|^2/n0 = norm, which are those that it has beside any other input. The monitor is asked once a
+// layer. Throws std::invalid_argument as kernel_recursion() does.
+void prepare(Expectation& expectation, const Network& network, double norm, Monitor& monitor);
+
+// Layers 1 .. depth + 1, by an expectation that is prepared for both inputs. Rounding and
+// quadrature errors are carried through the layers by the derivative of each map. The monitor is
+// asked once a layer. Throws std::invalid_argument when depth < 1, a variance or norm is negative
+// or not finite, or rho is outside [-1, 1].
+std::vector<Layer> kernel_recursion(const Expectation& expectation, const Network& network,
                                     const Inputs& inputs, Monitor& monitor);
-std::vector<Layer> kernel_recursion(Expectation& expectation, const Network& network,
+std::vector<Layer> kernel_recursion(const Expectation& expectation, const Network& network,
                                     const Inputs& inputs);
+
+// The larger of two errors; NaN where one of them is, for then the larger is not known.
+inline double largest_error(double a, double b) {
+    return std::isnan(a) || a > b ? a : b;
+}
 
 // What a layer adds to Theta in a convention beside C_w D Theta; also Theta^1. `square` is the
 // entry of E[s s] (of S at the first layer) and k that of the kernel made of it.

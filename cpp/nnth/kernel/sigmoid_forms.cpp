@@ -22,6 +22,7 @@ using std::numbers::pi;
 class PriceForm : public Expectation {
   public:
     void prepare(double k) override { parallel_.prepare(k); }
+    double prepared() const override { return parallel_.prepared(); }
 
     OneInput one(double k) const override {
         return {square(k), slope_square(k), curvature(k), kFormError, kFormError};

@@ -90,16 +90,16 @@ class TableMap final : public PairMap {
         error_ = exact_->error() + carried_error(context, local);
     }
 
-    void apply(const Pairs& pairs, double* k, double* theta) const override {
+    void apply(const Pairs& pairs, double* k, double* theta, Monitor& monitor) const override {
         const Diagonals& d = context_.diagonals;
-        if (d.k[pairs.a] == 0.0) return exact_->apply(pairs, k, theta);
+        if (d.k[pairs.a] == 0.0) return exact_->apply(pairs, k, theta, monitor);
         double minus[PairMap::kMostPairs];
         first_layer(context_, pairs, minus, theta);
         for (std::size_t l = 0; l < tables_.size(); ++l) step(l, pairs, minus, theta);
         for (std::size_t j = 0; j < pairs.count; ++j) {
             k[j] = geometric_mean(d.last_k()[pairs.a], d.last_k()[pairs.b + j]) * (1.0 - minus[j]);
             if (d.k[pairs.b + j] != 0.0 && pairs.rho[j].plus > kCarefully) continue;
-            exact_->apply({pairs.a, pairs.b + j, 1, pairs.rho + j}, k + j, theta + j);
+            exact_->apply({pairs.a, pairs.b + j, 1, pairs.rho + j}, k + j, theta + j, monitor);
         }
     }
 

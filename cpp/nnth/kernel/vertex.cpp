@@ -1,14 +1,12 @@
 #include "nnth/kernel/vertex.hpp"
 
-#include <atomic>
-#include <chrono>
 #include <cmath>
 #include <limits>
 #include <stdexcept>
 #include <string>
-#include <thread>
 
 #include "nnth/numerics/parallel.hpp"
+#include "nnth/numerics/sub_progress.hpp"
 
 namespace nnth::kernel {
 
@@ -112,41 +110,8 @@ void observe(InputVertex& layer, const OneInput& at, const OneMoments& more, dou
     }
 }
 
-// The monitor of a parallel loop, for the loops within its items: it is asked on the thread that
-// has it, a few times a second, and the other threads learn what it said.
-class Watch final : public Monitor {
-  public:
-    Watch(Monitor& whole, std::size_t items) : whole_(whole), items_(items) {}
-
-    bool proceed(std::size_t, std::size_t) override {
-        if (!calling() || Clock::now() - asked_ < kInterval) return !stopped();
-        asked_ = Clock::now();
-        try {
-            if (!whole_.proceed(done_.load(std::memory_order_relaxed), items_)) stop_ = true;
-        } catch (...) {
-            stop_ = true;
-            throw;
-        }
-        return !stopped();
-    }
-
-    bool calling() const { return std::this_thread::get_id() == caller_; }
-    bool stopped() const { return stop_.load(std::memory_order_relaxed); }
-    void finish_item() { done_.fetch_add(1, std::memory_order_relaxed); }
-
-  private:
-    using Clock = std::chrono::steady_clock;
-    static constexpr auto kInterval = std::chrono::milliseconds(50);
-
-    Monitor& whole_;
-    std::size_t items_;
-    std::thread::id caller_ = std::this_thread::get_id();
-    Clock::time_point asked_ = Clock::now();
-    std::atomic<std::size_t> done_{0};
-    std::atomic<bool> stop_{false};
-};
-
-// What the recursions share. All variances are met, and prepared for, by those of one input.
+// What the recursions share. Those of one input come first, on one thread: all variances are met
+// and prepared for there. Then the pairs may run side by side.
 class Recursion {
   public:
     Recursion(const Activation& activation, const Network& network,
@@ -169,7 +134,7 @@ class Recursion {
             layer.v_error = fine.v_error[aa][aa] + std::fabs(layer.v - coarse.v[aa][aa]);
             layer.g_error = fine.g_error[aa] + std::fabs(layer.g - coarse.g[aa]);
             if (l == inverse_widths_.size()) return;
-            if (!monitor.proceed(l, inverse_widths_.size())) throw Cancelled();
+            monitor.check(l, inverse_widths_.size());
             if (!std::isfinite(k)) {
                 k = fine.v[aa][aa] = fine.g[aa] = std::numeric_limits<double>::quiet_NaN();
                 continue;
@@ -187,7 +152,12 @@ class Recursion {
         }
     }
 
-    // Layers 1..L+1 of two inputs, whose variances have been met.
+    // To be called for the variances of layer L+1, of which the pairs need the kernel's errors.
+    void prepare_last(double k) {
+        if (std::isfinite(k)) expectation_->prepare(k);
+    }
+
+    // Layers 1..L+1 of two inputs, whose variances have been prepared for.
     void two(const Inputs& inputs, PairVertex* out, std::size_t stride, Monitor& monitor) const {
         const std::vector<Layer> layers =
             kernel_recursion(*expectation_, network_, inputs, monitor);
@@ -203,7 +173,7 @@ class Recursion {
                                fine.g_error[ab] + std::fabs(fine.g[ab] - coarse.g[ab])};
             if (l + 1 == layers.size()) break;
             if (!std::isfinite(k_ab)) continue;
-            if (!monitor.proceed(l, layers.size())) throw Cancelled();
+            monitor.check(l, layers.size());
             fine = next(action(layer, false), fine, inverse_widths_[l]);
             coarse = next(action(layer, true), coarse, inverse_widths_[l]);
         }
@@ -242,27 +212,23 @@ Vertices vertices(const Activation& activation, const Network& network,
     Vertices out{std::vector<InputVertex>(layers * inputs),
                  std::vector<PairVertex>(layers * pairs)};
     Recursion recursion(activation, network, inverse_widths);
-    Watch watch(monitor, inputs + pairs);
-    for (std::size_t a = 0; a < inputs; ++a) {
+    const std::size_t items = inputs + pairs;
+    SubProgress first(monitor, 0, inputs, items), rest(monitor, inputs, items, items);
+    parallel_for(inputs, 1, first, [&](std::size_t a, Pulse& pulse) {
         const double* row = &x[a * n0];
-        recursion.one(inputs_from_vectors(row, row, n0).s_a, &out.inputs[a], inputs, watch);
-        watch.finish_item();
-    }
+        recursion.one(inputs_from_vectors(row, row, n0).s_a, &out.inputs[a], inputs, pulse);
+    });
     std::vector<std::array<std::size_t, 2>> pair;
     for (std::size_t a = 0; a < inputs; ++a) {
+        if (pairs > 0) recursion.prepare_last(out.inputs[(layers - 1) * inputs + a].k);
         for (std::size_t b = a + 1; b < inputs; ++b) pair.push_back({a, b});
     }
-    parallel_for(pairs, threads, watch, [&](std::size_t i) {
+    const Recursion& prepared = recursion;
+    parallel_for(pairs, threads, rest, [&](std::size_t i, Pulse& pulse) {
         const auto [a, b] = pair[i];
         const Inputs both = inputs_from_vectors(&x[a * n0], &x[b * n0], n0);
-        try {
-            recursion.two(both, &out.pairs[i], pairs, watch);
-            watch.finish_item();
-        } catch (const Cancelled&) {
-            if (watch.calling()) throw;  // the others leave it to this one to say why
-        }
+        prepared.two(both, &out.pairs[i], pairs, pulse);
     });
-    if (!monitor.proceed(inputs + pairs, inputs + pairs)) throw Cancelled();
     return out;
 }
 

@@ -8,7 +8,13 @@
 
 namespace nnth::linear_nets {
 
-double GammaStream::log_sum(double shape, std::uint64_t count) {
+namespace {
+
+constexpr std::size_t kDrawCost = 10;  // of a variable, in nanoseconds
+
+}  // namespace
+
+double GammaStream::log_sum(double shape, std::uint64_t count, Pulse& pulse) {
     // Below 1 by gamma(a) = gamma(a + 1) U^(1/a).
     const double a = shape < 1.0 ? shape + 1.0 : shape;
     const double d = a - 1.0 / 3.0, c = 1.0 / std::sqrt(9.0 * d);
@@ -19,6 +25,7 @@ double GammaStream::log_sum(double shape, std::uint64_t count) {
         const auto n = static_cast<std::size_t>(std::min<std::uint64_t>(kPiece, count - done));
         normals_.normals(x, n);
         uniforms_.uniforms(u, n);
+        pulse.work(kDrawCost * n);
         for (std::size_t i = 0; i < n; ++i) {
             const double root = 1.0 + c * x[i], square = x[i] * x[i];
             if (!(root > 0.0)) continue;
@@ -39,6 +46,7 @@ double GammaStream::log_sum(double shape, std::uint64_t count) {
         for (std::uint64_t done = 0; done < count;) {
             const auto n = static_cast<std::size_t>(std::min<std::uint64_t>(kPiece, count - done));
             uniforms_.uniforms(u, n);
+            pulse.work(kDrawCost * n);
             for (std::size_t i = 0; i < n; ++i) logs += std::log(u[i]);
             done += n;
         }
@@ -62,15 +70,17 @@ std::vector<double> log_gamma_products(const std::vector<Factors>& factors, std:
     std::vector<double> logs(samples);
     const std::uint64_t piece =
         std::max<std::uint64_t>(1, 100000 / std::max<std::uint64_t>(draws, 1));
-    parallel_for((samples + piece - 1) / piece, threads, monitor, [&](std::size_t item) {
-        const std::uint64_t end = std::min(samples, (item + 1) * piece);
-        for (std::uint64_t i = item * piece; i < end; ++i) {
-            GammaStream stream(seed, start + i);
-            double sum = -scale;
-            for (const Factors& f : factors) sum += stream.log_sum(f.shape, f.count);
-            logs[i] = sum;
-        }
-    });
+    parallel_for((samples + piece - 1) / piece, threads, monitor,
+                 [&](std::size_t item, Pulse& pulse) {
+                     const std::uint64_t end = std::min(samples, (item + 1) * piece);
+                     for (std::uint64_t i = item * piece; i < end; ++i) {
+                         GammaStream stream(seed, start + i);
+                         double sum = -scale;
+                         for (const Factors& f : factors)
+                             sum += stream.log_sum(f.shape, f.count, pulse);
+                         logs[i] = sum;
+                     }
+                 });
     return logs;
 }
 

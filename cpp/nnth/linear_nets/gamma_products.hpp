@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "nnth/numerics/monitor.hpp"
+#include "nnth/numerics/pulse.hpp"
 #include "nnth/numerics/random.hpp"
 
 namespace nnth::linear_nets {
@@ -24,10 +25,10 @@ class GammaStream {
     GammaStream(std::uint64_t seed, std::uint64_t sample)
         : normals_(seed, 2 * sample), uniforms_(seed, 2 * sample + 1) {}
 
-    double log_gamma_variable(double shape) { return log_sum(shape, 1); }
+    double log_gamma_variable(double shape, Pulse& pulse) { return log_sum(shape, 1, pulse); }
 
     // Sum of the logarithms of `count` of them.
-    double log_sum(double shape, std::uint64_t count);
+    double log_sum(double shape, std::uint64_t count, Pulse& pulse);
 
   private:
     static constexpr std::size_t kPiece = 256;

@@ -6,11 +6,19 @@
 #include <stdexcept>
 
 #include "nnth/linear_nets/gamma_products.hpp"
+#include "nnth/numerics/array_size.hpp"
 #include "nnth/numerics/parallel.hpp"
 
 namespace nnth::linear_nets {
 
-std::vector<double> tridiagonal_eigenvalues(std::vector<double> d, std::vector<double> e) {
+namespace {
+
+constexpr std::size_t kStepCost = 20;  // of one element in a step of QL, in nanoseconds
+
+}  // namespace
+
+std::vector<double> tridiagonal_eigenvalues(std::vector<double> d, std::vector<double> e,
+                                            Pulse& pulse) {
     constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
     const std::size_t n = d.size();
     if (n == 0) return d;
@@ -32,6 +40,7 @@ std::vector<double> tridiagonal_eigenvalues(std::vector<double> d, std::vector<d
             const double p = (d[l + 1] - first) / (2.0 * s), r = std::hypot(p, 1.0);
             d[l] = s / (p + std::copysign(r, p));
             const double shift = first - d[l];
+            pulse.work(n - l + kStepCost * (m - l));
             for (std::size_t i = l + 1; i < n; ++i) d[i] -= shift;
             shifts += shift;
             double g = d[m] == 0.0 ? least : d[m], h = g, sine = 0.0;
@@ -59,11 +68,12 @@ std::vector<double> wishart_spectra(std::uint64_t p, std::uint64_t n0, std::uint
                                     Monitor& monitor) {
     if (p == 0 || n0 == 0) throw std::invalid_argument("p and n0 must be at least 1");
     const std::uint64_t k = std::min(p, n0), n = std::max(p, n0);
-    std::vector<double> spectra(samples * k);
-    parallel_for(samples, threads, monitor, [&](std::size_t i) {
+    std::vector<double> spectra(array_size("samples and min(p, n0)", {samples, k}));
+    parallel_for(samples, threads, monitor, [&](std::size_t i, Pulse& pulse) {
         GammaStream stream(seed, start + i);
         const auto chi_square = [&](std::uint64_t degrees) {
-            return 2.0 * std::exp(stream.log_gamma_variable(0.5 * static_cast<double>(degrees)));
+            const double shape = 0.5 * static_cast<double>(degrees);
+            return 2.0 * std::exp(stream.log_gamma_variable(shape, pulse));
         };
         // The rows of B: chi_(n - j) on the diagonal, chi_(k - 1 - j) below it.
         std::vector<double> diagonal(k), squares(k);
@@ -76,7 +86,7 @@ std::vector<double> wishart_spectra(std::uint64_t p, std::uint64_t n0, std::uint
             squares[j] = on * below;
         }
         std::vector<double> found =
-            tridiagonal_eigenvalues(std::move(diagonal), std::move(squares));
+            tridiagonal_eigenvalues(std::move(diagonal), std::move(squares), pulse);
         for (std::uint64_t j = 0; j < k; ++j) {
             spectra[i * k + j] = found[j] / static_cast<double>(n0);
         }

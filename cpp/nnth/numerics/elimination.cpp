@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "nnth/numerics/parallel.hpp"
-#include "nnth/numerics/part.hpp"
+#include "nnth/numerics/sub_progress.hpp"
 
 namespace nnth {
 
@@ -42,7 +42,7 @@ void eliminate(std::vector<Residue>& values, std::size_t n, std::size_t plane,
         }
         constexpr std::size_t kBlock = 16, kFewProducts = 1'000'000;  // one thread takes 2 ms
         const bool few = (n - row) * columns < kFewProducts;
-        Part part(monitor, row, n);
+        SubProgress part(monitor, row, n);
         parallel_for((n - row + kBlock - 1) / kBlock, few ? 1 : threads, part,
                      [&](std::size_t block) {
                          const std::size_t begin = row + block * kBlock;
@@ -65,7 +65,7 @@ Reduced reduce(const IntegerMatrix& matrix, const Fields& fields, int threads, M
     Reduced reduced;
     const std::size_t n = matrix.rows(), columns = matrix.columns();
     for (std::size_t plane = 0; plane < fields.size(); ++plane) {
-        Part part(monitor, plane, fields.size());
+        SubProgress part(monitor, plane, fields.size());
         std::vector<Residue> values = matrix.residues(fields[plane]);
         eliminate(values, n, plane, fields[plane], reduced, threads, part);
         std::vector<Residue>& kept = reduced.coefficients.emplace_back();

@@ -27,4 +27,16 @@ NNTH_INLINE void store(double* to, const Lanes& from) {
     std::memcpy(to, &from, sizeof from);
 }
 
+// The sum of the elements: halves of the vector are added, then quarters, then eighths.
+NNTH_INLINE double total(const Lanes& v) {
+    return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]));
+}
+
+// The sum of the elements, one after another.
+NNTH_INLINE double total_in_order(const Lanes& v) {
+    double sum = 0.0;
+    for (std::size_t k = 0; k < lanes; ++k) sum += v[k];
+    return sum;
+}
+
 }  // namespace nnth

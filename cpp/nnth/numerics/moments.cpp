@@ -45,12 +45,9 @@ NNTH_MULTIVERSION double split_exponents(double* value, double* exponent, std::s
         most = e > most ? e : most;
         none += v == 0.0 ? none - none + 1.0 : none - none;
     }
+    *zeros = total_in_order(none);
     double largest = -vmath::detail::kInfinity;
-    *zeros = 0.0;
-    for (std::size_t k = 0; k < lanes; ++k) {
-        largest = most[k] > largest ? most[k] : largest;
-        *zeros += none[k];
-    }
+    for (std::size_t k = 0; k < lanes; ++k) largest = most[k] > largest ? most[k] : largest;
     return largest;
 }
 
@@ -90,28 +87,35 @@ NNTH_MULTIVERSION void power_sums(const double* y, std::size_t n, int power, dou
         sums += p;
         squares += p * p;
     }
-    *sum = 0.0;
-    *square = 0.0;
-    for (std::size_t k = 0; k < lanes; ++k) {
-        *sum += sums[k];
-        *square += squares[k];
-    }
+    *sum = total_in_order(sums);
+    *square = total_in_order(squares);
 }
 
-NNTH_MULTIVERSION void sums_of(const double* y, std::size_t n, double* sum, double* square) {
-    Lanes sums{}, squares{};
+NNTH_MULTIVERSION double sum_of(const double* y, std::size_t n) {
+    Lanes sums{};
     for (std::size_t i = 0; i < n; i += lanes) {
         Lanes p;
         load(p, y + i);
         sums += p;
+    }
+    return total_in_order(sums);
+}
+
+// Sums of y - centre and of its square, over the logarithms y of the values that are not 0.
+NNTH_MULTIVERSION void centred_sums(const double* y, const double* value, std::size_t n,
+                                    double centre, double* sum, double* square) {
+    Lanes sums{}, squares{};
+    const Lanes zero{};
+    for (std::size_t i = 0; i < n; i += lanes) {
+        Lanes p, v;
+        load(p, y + i);
+        load(v, value + i);
+        p = v == zero ? zero : p - centre;
+        sums += p;
         squares += p * p;
     }
-    *sum = 0.0;
-    *square = 0.0;
-    for (std::size_t k = 0; k < lanes; ++k) {
-        *sum += sums[k];
-        *square += squares[k];
-    }
+    *sum = total_in_order(sums);
+    *square = total_in_order(squares);
 }
 
 bool less(const Scaled& a, const Scaled& b) {
@@ -197,6 +201,11 @@ void OrderlessSum::add(double value, std::int64_t exponent) {
     }
 }
 
+void OrderlessSum::add(const DoubleDouble& value) {
+    add(value.hi);
+    add(value.lo);
+}
+
 void OrderlessSum::merge(const OrderlessSum& other) {
     if (other.top_ == kEmpty) return;
     OrderlessSum term = other;
@@ -213,6 +222,18 @@ Scaled OrderlessSum::total() const {
         sum += std::ldexp(static_cast<double>(limb_[i]), unit);
     }
     return normalised({sum, 32 * (top_ - static_cast<std::int64_t>(kLimbs - 1))});
+}
+
+DoubleDouble OrderlessSum::precise_total() const {
+    DoubleDouble sum;
+    if (top_ == kEmpty) return sum;
+    for (std::size_t i = kLimbs; i-- > 0;) {
+        const auto unit = 32 * static_cast<int>(top_ - static_cast<std::int64_t>(i));
+        const std::int64_t high = limb_[i] >> 32, low = limb_[i] & 0xffffffff;
+        sum = sum + DoubleDouble(std::ldexp(static_cast<double>(low), unit));
+        sum = sum + DoubleDouble(std::ldexp(static_cast<double>(high), unit + 32));
+    }
+    return sum;
 }
 
 std::array<std::int64_t, OrderlessSum::state_size> OrderlessSum::state() const {
@@ -244,11 +265,16 @@ void Moments::add(double* value, double* exponent, std::size_t n) {
     zeros_ += static_cast<std::uint64_t>(zeros) - (padded - n);
     if (!(most > -vmath::detail::kInfinity)) return;
 
+    // With logarithms c + d, where c is about their mean: n c + sum d, and n c^2 + 2 c sum d + sum
+    // d^2 in numbers of 106 bits. A wide net's logarithms differ from one another in their last
+    // digits, which the rounding of their squares would take.
     double sum, square;
     logarithms(value, exponent, relative, padded);
-    sums_of(relative, padded, &sum, &square);
-    log_sum_.add(sum);
-    log_square_.add(square);
+    const auto positive = static_cast<double>(padded) - zeros;
+    const DoubleDouble centre = sum_of(relative, padded) / positive;
+    centred_sums(relative, value, padded, centre.hi, &sum, &square);
+    log_sum_.add(centre * positive + sum);
+    log_square_.add(centre * centre * positive + centre * 2.0 * sum + square);
 
     relative_to(most, value, exponent, relative, padded);
     const auto reference = static_cast<std::int64_t>(most);
@@ -285,9 +311,9 @@ double Moments::log_mean() const {
 double Moments::log_variance() const {
     const auto n = static_cast<double>(count_ - zeros_);
     if (n < 2.0) return std::numeric_limits<double>::quiet_NaN();
-    const double mean = log_mean();
-    const double square = to_double(log_square_.total()) / n;
-    return std::max(square - mean * mean, 0.0) * (n / (n - 1.0));
+    const DoubleDouble sum = log_sum_.precise_total();
+    const DoubleDouble excess = log_square_.precise_total() - sum * sum / n;
+    return std::max(excess.hi, 0.0) / (n - 1.0);
 }
 
 Moments::Power Moments::result(std::size_t index) const {

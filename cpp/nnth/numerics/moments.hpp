@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "nnth/numerics/double_double.hpp"
+
 namespace nnth {
 
 // value * 2^exponent. Zero has value 0; `normalised` has the value in [1, 2) otherwise.
@@ -31,8 +33,10 @@ class OrderlessSum {
     static constexpr std::size_t state_size = 5;
 
     void add(double value, std::int64_t exponent = 0);  // value finite
+    void add(const DoubleDouble& value);
     void merge(const OrderlessSum& other);
     Scaled total() const;
+    DoubleDouble precise_total() const;  // for sums well within the range of doubles
 
     std::array<std::int64_t, state_size> state() const;
     static OrderlessSum from_state(const std::int64_t* state);

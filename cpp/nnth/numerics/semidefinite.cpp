@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 
 #include "nnth/numerics/lanes.hpp"
@@ -61,9 +62,9 @@ void GramFactor::solve(double* v) const {
 
 NNTH_MULTIVERSION void combine(const double* normals, std::size_t from_pitch, std::size_t rank,
                                const double* factor, std::size_t m, double scale, double* out,
-                               std::size_t pitch) {
+                               std::size_t pitch, std::size_t columns) {
     for (std::size_t b = 0; b < m; ++b) {
-        for (std::size_t j = 0; j < pitch; j += lanes) {
+        for (std::size_t j = 0; j < columns; j += lanes) {
             Lanes sum{};
             for (std::size_t k = 0; k < rank; ++k) {
                 Lanes x;
@@ -87,9 +88,32 @@ NNTH_MULTIVERSION void products(const double* u, const double* v, std::size_t m,
                 load(y, v + b * pitch + j);
                 sum += x * y;
             }
-            out[a * m + b] =
-                ((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] + sum[7]));
+            out[a * m + b] = total(sum);
         }
+    }
+}
+
+void CorrelatedRows::draw(Stream& stream, const std::vector<double>& gram, double scale,
+                          std::size_t width, std::size_t pitch, double* rows, Pulse& pulse) {
+    constexpr std::size_t kPiece = std::size_t{1} << 16, kDrawCost = 5;  // nanoseconds a normal
+    const std::size_t m = factor_.size;
+    factor_.of(gram);
+    if (normals_.size() < m * pitch) normals_.resize(m * pitch);
+    for (std::size_t k = 0; k < factor_.rank; ++k) {
+        double* row = &normals_[k * pitch];
+        for (std::size_t j = 0; j < width; j += kPiece) {
+            const std::size_t count = std::min(kPiece, width - j);
+            stream.normals(row + j, count);
+            pulse.work(kDrawCost * count);
+        }
+        std::fill(row + width, row + pitch, 0.0);
+        stream.seek((stream.position() + 1) & ~std::uint64_t{1});
+    }
+    for (std::size_t j = 0; j < pitch; j += kPiece) {
+        const std::size_t count = std::min(kPiece, pitch - j);
+        combine(&normals_[j], pitch, factor_.rank, factor_.rows.data(), m, scale, rows + j, pitch,
+                count);
+        pulse.work(count * m * factor_.rank / lanes);
     }
 }
 

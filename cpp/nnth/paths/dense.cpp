@@ -17,10 +17,6 @@ namespace {
 constexpr double kKeepBytes = 128e6;  // weights beyond this are generated again on the way back
 constexpr double kMostBytes = 8e9;    // of one thread
 
-std::size_t padded(std::size_t n) {
-    return (n + lanes - 1) / lanes * lanes;
-}
-
 // Where the columns of a matrix lie in the stream, and in memory.
 struct Columns {
     std::uint64_t seed;
@@ -96,6 +92,21 @@ NNTH_MULTIVERSION void sign_columns(const Columns& c, double* out) {
     }
 }
 
+using ColumnsLeaf = void (*)(const Columns& c, double* out);
+
+ColumnsLeaf columns_of(Weights weights) {
+    switch (weights) {
+        case Weights::rademacher:
+            return sign_columns;
+        case Weights::uniform:
+            return uniform_columns;
+        case Weights::laplace:
+            return laplace_columns;
+        default:
+            return gaussian_columns;
+    }
+}
+
 // z += sum_k h[index[k]] column_k.
 NNTH_MULTIVERSION void combine(const double* columns, const Columns& c, const double* h,
                                std::size_t width, double* z) {
@@ -124,10 +135,6 @@ NNTH_MULTIVERSION void combine(const double* columns, const Columns& c, const do
     }
 }
 
-NNTH_INLINE double sum_of(const Lanes& v) {
-    return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]));
-}
-
 NNTH_MULTIVERSION double dot(const double* a, const double* b, std::size_t n) {
     Lanes sum{};
     for (std::size_t i = 0; i < n; i += lanes) {
@@ -136,7 +143,7 @@ NNTH_MULTIVERSION double dot(const double* a, const double* b, std::size_t n) {
         load(v, b + i);
         sum += u * v;
     }
-    return sum_of(sum);
+    return total(sum);
 }
 
 // out[index[k]] = gate[index[k]] <column_k, delta>.
@@ -150,7 +157,7 @@ NNTH_MULTIVERSION void project(const double* columns, const Columns& c, const do
             load(d, delta + j);
             sum += w * d;
         }
-        out[c.index[k]] = gate[c.index[k]] * sum_of(sum);
+        out[c.index[k]] = gate[c.index[k]] * total(sum);
     }
 }
 
@@ -239,44 +246,43 @@ DenseNet::DenseNet(const Net& net, std::vector<std::vector<double>> inputs,
     gain_ = gain(net_, depth + 1);
 }
 
-void DenseNet::generate(std::size_t layer, std::vector<double>& columns) const {
+void DenseNet::generate(std::size_t layer, std::vector<double>& columns, Pulse& pulse) const {
     const Layer& to = layers_[layer];
     const Layer& from = layers_[layer - 1];
-    const Columns c{seed_,
-                    index_,
-                    to.first_draw / 2,
-                    to.draws_per_column / 2,
-                    from.active.data(),
-                    from.active.size(),
-                    to.pitch};
-    columns.resize(std::max(columns.size(), c.count * c.pitch));
-    switch (net_.weights) {
-        case Weights::gaussian:
-            return gaussian_columns(c, columns.data());
-        case Weights::rademacher:
-            return sign_columns(c, columns.data());
-        case Weights::uniform:
-            return uniform_columns(c, columns.data());
-        case Weights::laplace:
-            return laplace_columns(c, columns.data());
+    const std::size_t count = from.active.size();
+    columns.resize(std::max(columns.size(), count * to.pitch));
+    // As many columns at a time as take some milliseconds.
+    constexpr std::size_t kPiece = std::size_t{1} << 18, kDrawCost = 5;  // nanoseconds a weight
+    const std::size_t most = std::max<std::size_t>(1, kPiece / std::max<std::size_t>(1, to.pitch));
+    for (std::size_t k = 0; k < count; k += most) {
+        const Columns c{seed_,
+                        index_,
+                        to.first_draw / 2,
+                        to.draws_per_column / 2,
+                        from.active.data() + k,
+                        std::min(most, count - k),
+                        to.pitch};
+        columns_of(net_.weights)(c, columns.data() + k * to.pitch);
+        pulse.work(kDrawCost * c.count * to.pitch);
     }
 }
 
-double* DenseNet::matrix(std::size_t layer, bool fresh) {
+double* DenseNet::matrix(std::size_t layer, bool fresh, Pulse& pulse) {
     std::vector<double>& columns = stored_ ? layers_[layer].weights : scratch_;
-    if (fresh || !stored_) generate(layer, columns);
+    if (fresh || !stored_) generate(layer, columns, pulse);
     return columns.data();
 }
 
-void DenseNet::forward(std::size_t l) {
+void DenseNet::forward(std::size_t l, Pulse& pulse) {
     Layer& to = layers_[l];
     const Layer& from = layers_[l - 1];
-    const double* columns = matrix(l, true);
+    const double* columns = matrix(l, true, pulse);
     const Columns c{0, 0, 0, 0, from.active.data(), from.active.size(), to.pitch};
     const std::size_t whole = padded(to.width);
     for (std::size_t a = 0; a < inputs_; ++a) {
         double* z = &to.h[a * to.pitch];
         combine(columns, c, &from.h[a * from.pitch], whole, z);
+        pulse.work(c.count * whole / lanes);
         std::fill(z + to.width, z + to.pitch, 0.0);
     }
     to.exponent = from.exponent + divide_by_size(to.h.data(), to.h.size());
@@ -310,7 +316,7 @@ void DenseNet::forward(std::size_t l) {
     }
 }
 
-void DenseNet::backward(std::uint64_t q) {
+void DenseNet::backward(std::uint64_t q, Pulse& pulse) {
     Layer& last = layers_.back();
     std::fill(last.delta.begin(), last.delta.end(), 0.0);
     for (std::size_t a = 0; a < inputs_; ++a) last.delta[a * last.pitch + q] = 1.0;
@@ -319,12 +325,13 @@ void DenseNet::backward(std::uint64_t q) {
     for (std::size_t l = layers_.size() - 1; l > 0; --l) {
         const Layer& from = layers_[l];
         Layer& to = layers_[l - 1];
-        const double* columns = matrix(l, false);
+        const double* columns = matrix(l, false, pulse);
         const Columns c{0, 0, 0, 0, to.active.data(), to.active.size(), from.pitch};
         std::fill(to.delta.begin(), to.delta.end(), 0.0);
         for (std::size_t a = 0; a < inputs_; ++a) {
             project(columns, c, &from.delta[a * from.pitch], padded(from.width),
                     &to.gate[a * to.pitch], &to.delta[a * to.pitch]);
+            pulse.work(c.count * from.pitch / lanes);
         }
         to.delta_exponent = from.delta_exponent + divide_by_size(to.delta.data(), to.delta.size());
         if (q != 0) continue;
@@ -339,12 +346,12 @@ void DenseNet::backward(std::uint64_t q) {
     back_exponent_[q] = layers_.front().delta_exponent;
 }
 
-void DenseNet::draw(std::uint64_t seed, std::uint64_t index) {
+void DenseNet::draw(std::uint64_t seed, std::uint64_t index, Pulse& pulse) {
     seed_ = seed ^ dense_key;
     index_ = index;
-    for (std::size_t l = 1; l < layers_.size(); ++l) forward(l);
+    for (std::size_t l = 1; l < layers_.size(); ++l) forward(l, pulse);
     // The first output last: what the layers hold then is of it.
-    for (std::uint64_t q = differentiated_; q-- > 0;) backward(q);
+    for (std::uint64_t q = differentiated_; q-- > 0;) backward(q, pulse);
 }
 
 Scaled DenseNet::output(std::size_t a, std::uint64_t outputs) const {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "nnth/numerics/pulse.hpp"
 #include "nnth/paths/net.hpp"
 
 namespace nnth::paths {
@@ -23,7 +24,7 @@ class DenseNet {
     DenseNet(const Net& net, std::vector<std::vector<double>> inputs, std::uint64_t differentiated);
 
     // Net `index` of a seed.
-    void draw(std::uint64_t seed, std::uint64_t index);
+    void draw(std::uint64_t seed, std::uint64_t index, Pulse& pulse);
 
     // Of the net drawn last: sums over outputs below `outputs` of z_q^2; <h^L_a, h^L_b>; (dz_q /
     // dx_p)^2 at input a; <dz_q/dx_a, dz_q/dx_b>; and the tangent kernel of z_1,
@@ -54,10 +55,10 @@ class DenseNet {
         std::vector<double> delta_products;  // <dz_1/dz_a, dz_1/dz_b>
     };
 
-    void generate(std::size_t layer, std::vector<double>& columns) const;
-    void forward(std::size_t layer);
-    void backward(std::uint64_t q);
-    double* matrix(std::size_t layer, bool fresh);
+    void generate(std::size_t layer, std::vector<double>& columns, Pulse& pulse) const;
+    void forward(std::size_t layer, Pulse& pulse);
+    void backward(std::uint64_t q, Pulse& pulse);
+    double* matrix(std::size_t layer, bool fresh, Pulse& pulse);
 
     Net net_;
     std::size_t inputs_;  // how many input vectors

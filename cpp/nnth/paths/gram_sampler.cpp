@@ -7,7 +7,6 @@
 
 #include "nnth/numerics/lanes.hpp"
 #include "nnth/numerics/random.hpp"
-#include "nnth/numerics/semidefinite.hpp"
 #include "nnth/paths/draws.hpp"
 
 namespace nnth::paths {
@@ -66,7 +65,7 @@ std::size_t keep_active(double* z, std::size_t m, std::size_t width, std::size_t
 }  // namespace
 
 GramSampler::GramSampler(const Net& net, const std::vector<std::vector<double>>& inputs)
-    : net_(net), inputs_(inputs.size()) {
+    : net_(net), inputs_(inputs.size()), rows_(inputs.size()) {
     if (inputs_ == 0) throw std::invalid_argument("x must hold at least one input");
     if (net.weights != Weights::gaussian) {
         throw std::invalid_argument(
@@ -99,7 +98,7 @@ GramSampler::GramSampler(const Net& net, const std::vector<std::vector<double>>&
     for (Layer& layer : layers_) {
         if (&layer != &layers_.front()) layer.z.assign(inputs_ * layer.pitch, 0.0);
     }
-    for (std::vector<double>* v : {&normals_, &hidden_, &delta_, &fresh_}) {
+    for (std::vector<double>* v : {&hidden_, &delta_, &fresh_}) {
         v->assign(inputs_ * pitch_, 0.0);
     }
     for (std::size_t a = 0; a < inputs_; ++a) {
@@ -111,30 +110,20 @@ GramSampler::GramSampler(const Net& net, const std::vector<std::vector<double>>&
     }
 }
 
-void GramSampler::draw(std::uint64_t seed, std::uint64_t index, double* nngp, double* ntk) {
+void GramSampler::draw(std::uint64_t seed, std::uint64_t index, double* nngp, double* ntk,
+                       Pulse& pulse) {
     const std::size_t m = inputs_;
     const std::size_t depth = net_.depth();
     Stream stream(seed ^ gram_key, index);
     GramFactor factor(m);
-    // Rows of normals, padded with zeros; each row begins at an even draw.
-    const auto draw_rows = [&](std::size_t rows, std::size_t width, std::size_t pitch) {
-        for (std::size_t k = 0; k < rows; ++k) {
-            double* row = &normals_[k * pitch];
-            stream.normals(row, width);
-            std::fill(row + width, row + pitch, 0.0);
-            stream.seek((stream.position() + 1) & ~std::uint64_t{1});
-        }
-    };
     const auto two_over = [this](std::size_t l) {
         return 2.0 / static_cast<double>(net_.width(l));
     };
 
     for (std::size_t l = 1; l <= depth; ++l) {
         Layer& layer = layers_[l];
-        factor.of(layers_[l - 1].gram);
-        draw_rows(factor.rank, layer.width, layer.pitch);
-        combine(normals_.data(), layer.pitch, factor.rank, factor.rows.data(), m,
-                std::sqrt(two_over(l - 1)), layer.z.data(), layer.pitch);
+        rows_.draw(stream, layers_[l - 1].gram, std::sqrt(two_over(l - 1)), layer.width,
+                   layer.pitch, layer.z.data(), pulse);
         layer.kept = keep_active(layer.z.data(), m, layer.width, layer.pitch);
         rectify(layer.z.data(), hidden_.data(), m * layer.kept);
         products(hidden_.data(), hidden_.data(), m, layer.kept, layer.gram.data());
@@ -159,10 +148,7 @@ void GramSampler::draw(std::uint64_t seed, std::uint64_t index, double* nngp, do
     for (std::size_t l = depth; l > 0; --l) {
         const Layer& layer = layers_[l];
         const std::size_t pitch = layer.kept;
-        factor.of(square);
-        draw_rows(factor.rank, pitch, pitch);
-        combine(normals_.data(), pitch, factor.rank, factor.rows.data(), m, std::sqrt(two_over(l)),
-                fresh_.data(), pitch);
+        rows_.draw(stream, square, std::sqrt(two_over(l)), pitch, pitch, fresh_.data(), pulse);
         rectify(layer.z.data(), hidden_.data(), m * pitch);
         products(hidden_.data(), fresh_.data(), m, pitch, lost.data());
         factor.of(layer.gram);

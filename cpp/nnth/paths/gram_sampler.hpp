@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "nnth/numerics/pulse.hpp"
+#include "nnth/numerics/semidefinite.hpp"
 #include "nnth/paths/net.hpp"
 
 namespace nnth::paths {
@@ -30,7 +32,7 @@ class GramSampler {
 
     // Net `index` of a seed: K = (2 / n_L) H^T H of the last hidden layer, the covariance of the
     // output given the hidden layers, and Theta in the parameters W-hat; each m x m.
-    void draw(std::uint64_t seed, std::uint64_t index, double* nngp, double* ntk);
+    void draw(std::uint64_t seed, std::uint64_t index, double* nngp, double* ntk, Pulse& pulse);
 
   private:
     struct Layer {
@@ -44,7 +46,8 @@ class GramSampler {
     std::size_t inputs_;
     std::vector<Layer> layers_;  // 0..L; of layer 0 the Gram matrix alone
     std::size_t pitch_ = 0;      // the largest
-    std::vector<double> normals_, hidden_, delta_, fresh_;
+    CorrelatedRows rows_;
+    std::vector<double> hidden_, delta_, fresh_;
 };
 
 // The largest eigenvalue of a symmetric m x m matrix, by Jacobi's rotations; relative error about

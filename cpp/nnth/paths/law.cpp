@@ -15,6 +15,7 @@ namespace nnth::paths {
 namespace {
 
 constexpr std::size_t kTile = Law::tile;
+constexpr std::size_t kPairCost = 100;  // of two layers of a net, in nanoseconds
 
 // How a net spends its stream, in blocks of two draws (random.hpp): three for the ends of the net,
 // then three for every two layers. What the vectorised tries leave open is finished with draws
@@ -158,7 +159,7 @@ Law::Law(Net net, std::vector<Quantity> quantities)
     }
 }
 
-Scaled Law::jacobian(std::uint64_t seed, std::uint64_t net) const {
+Scaled Law::jacobian(std::uint64_t seed, std::uint64_t net, Pulse& pulse) const {
     const std::size_t depth = net_.depth();
     const bool from_input = net_.inputs() <= net_.outputs;
     const auto k = static_cast<std::size_t>(std::min(net_.inputs(), net_.outputs));
@@ -202,6 +203,7 @@ Scaled Law::jacobian(std::uint64_t seed, std::uint64_t net) const {
         if (table.draw(&word, &active, 1)) active = table.decide(word, stream);
         align();
         multiply_by_gaussian(active);
+        pulse.work(rank * rank * k);
     }
     if (rank > 0) multiply_by_gaussian(static_cast<double>(std::max(net_.inputs(), net_.outputs)));
     double sum = 0.0;
@@ -210,7 +212,7 @@ Scaled Law::jacobian(std::uint64_t seed, std::uint64_t net) const {
 }
 
 void Law::sample(std::uint64_t seed, std::uint64_t first, std::size_t n, double* value,
-                 double* exponent) const {
+                 double* exponent, Pulse& pulse) const {
     Tile nets(seed, first, n);
     const std::size_t depth = net_.depth();
     const auto fan_in = [this](std::size_t l) { return static_cast<double>(net_.width(l)); };
@@ -231,6 +233,7 @@ void Law::sample(std::uint64_t seed, std::uint64_t first, std::size_t n, double*
     std::size_t since_rescaled = 0;
     for (std::size_t pair = (depth + 1) / 2; pair-- > 0;) {
         const std::uint64_t block = kLayers + kPerPair * pair;
+        pulse.work(kPairCost * n);
         normals_across(seed, first, block + kForward, n, nets.normal[0], nets.normal[1]);
         words_across(seed, first, block + kWords, n, nets.words[0], nets.words[1]);
         if (kernel_) {
@@ -293,7 +296,7 @@ void Law::sample(std::uint64_t seed, std::uint64_t first, std::size_t n, double*
             case Quantity::jacobian:
                 if (net_.outputs > 1) {
                     for (std::size_t i = 0; i < n; ++i) {
-                        const Scaled norm_square = jacobian(seed, first + i);
+                        const Scaled norm_square = jacobian(seed, first + i, pulse);
                         y[i] = norm_square.value;
                         e[i] = static_cast<double>(norm_square.exponent);
                     }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "nnth/numerics/pulse.hpp"
 #include "nnth/paths/half_binomial.hpp"
 #include "nnth/paths/net.hpp"
 
@@ -40,10 +41,10 @@ class Law {
     // is value[k * tile + i] 2^exponent[k * tile + i], squared but for the tangent kernels.
     // Draws are functions of (seed, net), whatever the tile.
     void sample(std::uint64_t seed, std::uint64_t first, std::size_t n, double* value,
-                double* exponent) const;
+                double* exponent, Pulse& pulse) const;
 
   private:
-    Scaled jacobian(std::uint64_t seed, std::uint64_t net) const;  // |J|_F^2
+    Scaled jacobian(std::uint64_t seed, std::uint64_t net, Pulse& pulse) const;  // |J|_F^2
 
     Net net_;
     std::vector<Quantity> quantities_;

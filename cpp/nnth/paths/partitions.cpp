@@ -161,7 +161,7 @@ std::vector<DoubleDouble> monomials(int k, const std::vector<double>& x, Monitor
         begin = end;
         if (begin - asked >= kBetween) {
             asked = begin;
-            if (!monitor.proceed(begin, magnitudes.size())) throw Cancelled();
+            monitor.check(begin, magnitudes.size());
         }
     }
     return {m.end() - static_cast<std::ptrdiff_t>(partitions(k).size()), m.end()};

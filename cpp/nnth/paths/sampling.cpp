@@ -8,6 +8,7 @@
 #include <string>
 
 #include "nnth/numerics/parallel.hpp"
+#include "nnth/numerics/worker_pool.hpp"
 #include "nnth/paths/dense.hpp"
 #include "nnth/paths/gram_sampler.hpp"
 #include "nnth/paths/law.hpp"
@@ -110,23 +111,14 @@ PathSample sample_paths(const Net& net, const std::vector<Asked>& asked, Sampler
     const std::uint64_t groups = run.count == 0 ? 0 : (end - 1) / group - first_group + 1;
     const std::uint64_t items = (groups + groups_per_item - 1) / groups_per_item;
 
+    WorkerPool<DenseNet> dense_nets([&] {
+        return std::make_unique<DenseNet>(net, std::vector<std::vector<double>>{net.x},
+                                          differentiated);
+    });
     std::mutex merging;
-    std::vector<std::unique_ptr<DenseNet>> idle;  // nets whose memory a next item may use
-    parallel_for(items, run.threads, monitor, [&](std::size_t item) {
+    parallel_for(items, run.threads, monitor, [&](std::size_t item, Pulse& pulse) {
         std::vector<double> value(count * kGroup), exponent(count * kGroup);
         std::vector<Moments> moments = empty;
-        std::unique_ptr<DenseNet> dense;
-        if (!law) {
-            const std::lock_guard lock(merging);
-            if (!idle.empty()) {
-                dense = std::move(idle.back());
-                idle.pop_back();
-            }
-        }
-        if (!law && !dense) {
-            dense = std::make_unique<DenseNet>(net, std::vector<std::vector<double>>{net.x},
-                                               differentiated);
-        }
         const std::uint64_t from = first_group + item * groups_per_item;
         const std::uint64_t to = std::min(from + groups_per_item, first_group + groups);
         for (std::uint64_t g = from; g < to; ++g) {
@@ -135,10 +127,11 @@ PathSample sample_paths(const Net& net, const std::vector<Asked>& asked, Sampler
             const auto n =
                 static_cast<std::size_t>(std::min(group - (first - g * group), end - first));
             if (law) {
-                law->sample(run.seed, first, n, value.data(), exponent.data());
+                law->sample(run.seed, first, n, value.data(), exponent.data(), pulse);
             } else {
+                const auto dense = dense_nets.borrow();
                 for (std::size_t i = 0; i < n; ++i) {
-                    dense->draw(run.seed, first + i);
+                    dense->draw(run.seed, first + i, pulse);
                     for (std::size_t k = 0; k < count; ++k) {
                         const Scaled y = measured(*dense, quantities[k], net.outputs);
                         value[k * kGroup + i] = y.value;
@@ -164,7 +157,6 @@ PathSample sample_paths(const Net& net, const std::vector<Asked>& asked, Sampler
         }
         const std::lock_guard lock(merging);
         for (std::size_t k = 0; k < count; ++k) result.moments[k].merge(moments[k]);
-        if (dense) idle.push_back(std::move(dense));
     });
     return result;
 }
@@ -190,22 +182,20 @@ GramSample sample_grams(const Net& net, const std::vector<std::vector<double>>& 
     GramSample result{std::vector<OrderlessSum>(4 * entries), std::vector<double>(run.count),
                       std::vector<double>(run.count), std::vector<double>(keep * entries),
                       std::vector<double>(keep * entries)};
-    // One object for each thread that needs one; also the check of the arguments.
     struct Worker {
         std::unique_ptr<GramSampler> law;
         std::unique_ptr<DenseNet> dense;
     };
-    const auto make = [&] {
-        Worker worker;
+    WorkerPool<Worker> workers([&] {
+        auto worker = std::make_unique<Worker>();
         if (sampler == Sampler::law) {
-            worker.law = std::make_unique<GramSampler>(net, inputs);
+            worker->law = std::make_unique<GramSampler>(net, inputs);
         } else {
-            worker.dense = std::make_unique<DenseNet>(net, inputs, 1);
+            worker->dense = std::make_unique<DenseNet>(net, inputs, 1);
         }
         return worker;
-    };
-    std::vector<Worker> idle;
-    idle.push_back(make());
+    });
+    workers.borrow();  // the first is also the check of the arguments
     double work = 0.0;
     for (std::size_t l = 1; l <= net.depth(); ++l) {
         const auto n = static_cast<double>(net.width(l));
@@ -213,32 +203,26 @@ GramSample sample_grams(const Net& net, const std::vector<std::vector<double>>& 
         if (sampler == Sampler::dense) work += n * static_cast<double>(net.width(l - 1));
     }
     const auto per_item = static_cast<std::uint64_t>(std::clamp(kGroupWork / work, 1.0, 256.0));
-    std::mutex sharing;
+    std::mutex merging;
     parallel_for(
-        (run.count + per_item - 1) / per_item, run.threads, monitor, [&](std::size_t item) {
-            Worker worker;
-            {
-                const std::lock_guard lock(sharing);
-                if (!idle.empty()) {
-                    worker = std::move(idle.back());
-                    idle.pop_back();
-                }
-            }
-            if (!worker.law && !worker.dense) worker = make();
+        (run.count + per_item - 1) / per_item, run.threads, monitor,
+        [&](std::size_t item, Pulse& pulse) {
+            const auto worker = workers.borrow();
             std::vector<double> kernels[2] = {std::vector<double>(entries),
                                               std::vector<double>(entries)};
             std::vector<OrderlessSum> sums(4 * entries);
             const std::uint64_t end = std::min((item + 1) * per_item, run.count);
             for (std::uint64_t s = item * per_item; s < end; ++s) {
-                if (worker.law) {
-                    worker.law->draw(run.seed, run.start + s, kernels[0].data(), kernels[1].data());
+                if (worker->law) {
+                    worker->law->draw(run.seed, run.start + s, kernels[0].data(), kernels[1].data(),
+                                      pulse);
                 } else {
-                    worker.dense->draw(run.seed, run.start + s);
+                    worker->dense->draw(run.seed, run.start + s, pulse);
                     const Scaled last =
                         normalised({2.0 / static_cast<double>(net.width(net.depth())), 0});
                     for (std::size_t i = 0; i < entries; ++i) {
-                        kernels[0][i] = to_double(last * worker.dense->hidden(i / m, i % m));
-                        kernels[1][i] = to_double(worker.dense->tangent(i / m, i % m, false));
+                        kernels[0][i] = to_double(last * worker->dense->hidden(i / m, i % m));
+                        kernels[1][i] = to_double(worker->dense->tangent(i / m, i % m, false));
                     }
                 }
                 for (std::size_t k = 0; k < 2; ++k) {
@@ -261,9 +245,8 @@ GramSample sample_grams(const Net& net, const std::vector<std::vector<double>>& 
                         largest_eigenvalue(kernels[k].data(), m);
                 }
             }
-            const std::lock_guard lock(sharing);
+            const std::lock_guard lock(merging);
             for (std::size_t i = 0; i < sums.size(); ++i) result.sums[i].merge(sums[i]);
-            idle.push_back(std::move(worker));
         });
     return result;
 }

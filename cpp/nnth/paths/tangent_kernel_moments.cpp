@@ -115,7 +115,8 @@ TangentKernelMoments tangent_kernel_moments(const PathNetwork& network,
         state.advance(layer);
         state.normalise();
         constexpr std::size_t kBetween = 1 << 14;
-        if (l % kBetween == kBetween - 1 && !monitor.proceed(l, depth + 1)) throw Cancelled();
+        if (l % kBetween == kBetween - 1 && !monitor.should_continue(l, depth + 1))
+            throw Cancelled();
     }
     TangentKernelMoments result;
     result.second = {state.c[0] + state.c[1] + state.c[2], state.exponent};

@@ -78,7 +78,7 @@ ScaledVector propagate(const Transfer& transfer, ScaledVector y,
         unasked += work;
         if (unasked < kBetween) return;
         unasked = 0;
-        if (!monitor.proceed(layer, widths.size())) throw Cancelled();
+        monitor.check(layer, widths.size());
     };
     for (std::size_t begin = 0; begin < widths.size();) {
         std::size_t end = begin;

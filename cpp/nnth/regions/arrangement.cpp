@@ -26,8 +26,8 @@
 #include "nnth/numerics/integer_matrix.hpp"
 #include "nnth/numerics/modular.hpp"
 #include "nnth/numerics/parallel.hpp"
-#include "nnth/numerics/part.hpp"
 #include "nnth/numerics/restriction.hpp"
+#include "nnth/numerics/sub_progress.hpp"
 #include "nnth/numerics/text.hpp"
 
 namespace nnth::regions {
@@ -297,7 +297,7 @@ Component count_component(const Block& block, const Fields& fields, int threads,
     Component result{n, rank, block.central, false};
     // Numbers, then vertices and edges, then facets: a part for each hyperplane.
     const std::size_t parts = n + 2;
-    Part first(monitor, 0, parts), second(monitor, 1, parts);
+    SubProgress first(monitor, 0, parts), second(monitor, 1, parts);
     result.whitney = whitney_numbers(block.rows, fields, threads, first);
     const Tally tally = walk(block.rows, Goal::flats, fields, threads, second);
     result.vertices = tally.vertices;
@@ -305,7 +305,7 @@ Component count_component(const Block& block, const Fields& fields, int threads,
     Restrictor restrictor(fields);
     Hyperplanes facet;
     for (std::size_t row = 0; row < n; ++row) {
-        Part part(monitor, row + 2, parts);
+        SubProgress part(monitor, row + 2, parts);
         restrictor.restrict_to(block.rows, row, n, facet);
         facet.first = 0;
         const auto numbers = whitney_numbers(facet, fields, threads, part);

@@ -39,7 +39,7 @@ class Collector final : public CellVisitor<Cell> {
             }
         }
         const std::size_t done = cells_.first.size() - 1;
-        if (done % 4096 == 0 && !monitor_.proceed(std::min(done, expected_), expected_)) {
+        if (done % 4096 == 0 && !monitor_.should_continue(std::min(done, expected_), expected_)) {
             throw Cancelled();
         }
     }

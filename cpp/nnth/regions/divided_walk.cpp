@@ -72,47 +72,15 @@ std::vector<typename DividedWalk<Cell>::Node*> DividedWalk<Cell>::expand(Node& n
 }
 
 template <typename Cell>
-Walk<Cell>& DividedWalk<Cell>::idle_walk() {
-    const std::lock_guard lock(mutex_);
-    if (idle_.empty()) {
-        walks_.push_back(std::make_unique<Walk<Cell>>(question_, nullptr, [this] { pulse(); }));
-        return *walks_.back();
-    }
-    Walk<Cell>* walk = idle_.back();
-    idle_.pop_back();
-    return *walk;
-}
-
-template <typename Cell>
-void DividedWalk<Cell>::walk(Node& part) {
-    Walk<Cell>& walk = idle_walk();
+void DividedWalk<Cell>::walk(Node& part, Pulse& pulse) {
+    const auto walker = walkers_.borrow();
+    walker->pulse = &pulse;
+    Walk<Cell>& walk = walker->walk;
     walk.pattern() = part.pattern;
     walk.pattern_replaced();
     walk.stage(0) = std::move(part.stage);
     walk.descend(0, part.sides);
     finished(part, walk);
-    done_.fetch_add(1, std::memory_order_relaxed);
-    const std::lock_guard lock(mutex_);
-    idle_.push_back(&walk);
-}
-
-// Parts of wide networks take seconds: the monitor is asked within them too.
-template <typename Cell>
-void DividedWalk<Cell>::pulse() {
-    if (stop_.load(std::memory_order_relaxed)) throw Cancelled();
-    const auto now = std::chrono::steady_clock::now();
-    if (std::this_thread::get_id() != caller_ || now - asked_ < std::chrono::milliseconds(50)) {
-        return;
-    }
-    asked_ = now;
-    try {
-        if (!monitor_->proceed(done_.load(std::memory_order_relaxed), parts_.size())) {
-            throw Cancelled();
-        }
-    } catch (...) {
-        stop_ = true;
-        throw;
-    }
 }
 
 // Joins a finished node to its sibling, if that is finished too, and so on upwards. The sides of
@@ -137,27 +105,26 @@ void DividedWalk<Cell>::finished(Node& node, Walk<Cell>& walk) {
 
 template <typename Cell>
 void DividedWalk<Cell>::run(int threads, Monitor& monitor) {
-    caller_ = std::this_thread::get_id();
-    monitor_ = &monitor;
     divide();
-    asked_ = std::chrono::steady_clock::now();
-    parallel_for(parts_.size(), threads, monitor, [&](std::size_t part) { walk(*parts_[part]); });
-    if (!Walk<Cell>::has_seams) {
-        for (const auto& walk : walks_) top_.faces().merge(walk->faces(), top_.seams());
+    parallel_for(parts_.size(), threads, monitor,
+                 [&](std::size_t part, Pulse& pulse) { walk(*parts_[part], pulse); });
+    if (Walk<Cell>::has_seams) return;
+    for (const auto& walker : walkers_.workers()) {
+        top_.faces().merge(walker->walk.faces(), top_.seams());
     }
 }
 
 template <typename Cell>
 Tally DividedWalk<Cell>::tally() const {
     Tally all = top_.tally();
-    for (const auto& walk : walks_) all.add(walk->tally());
+    for (const auto& walker : walkers_.workers()) all.add(walker->walk.tally());
     return all;
 }
 
 template <typename Cell>
 std::uint64_t DividedWalk<Cell>::merged() const {
     std::uint64_t merged = top_.seams().merged();
-    for (const auto& walk : walks_) merged += walk->seams().merged();
+    for (const auto& walker : walkers_.workers()) merged += walker->walk.seams().merged();
     return merged;
 }
 

@@ -1,16 +1,15 @@
 // A walk divided into parts for the threads, and put together again.
 #pragma once
 
-#include <atomic>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <thread>
 #include <vector>
 
 #include "nnth/numerics/monitor.hpp"
+#include "nnth/numerics/pulse.hpp"
+#include "nnth/numerics/worker_pool.hpp"
 #include "nnth/regions/walk.hpp"
 
 namespace nnth::regions {
@@ -21,7 +20,10 @@ namespace nnth::regions {
 template <typename Cell>
 class DividedWalk {
   public:
-    explicit DividedWalk(const Question& question) : question_(question), top_(question) {}
+    explicit DividedWalk(const Question& question)
+        : question_(question),
+          top_(question),
+          walkers_([this] { return std::make_unique<Walker>(question_); }) {}
 
     // Walks the whole domain. Results are the same for any number of threads.
     void run(int threads, Monitor& monitor);
@@ -43,28 +45,29 @@ class DividedWalk {
         Buffer<SideList> sides;
     };
 
+    // A walk, which asks the pulse of the item it is used for: parts of wide networks take seconds.
+    struct Walker {
+        Pulse* pulse = nullptr;
+        Walk<Cell> walk;
+
+        explicit Walker(const Question& question)
+            : walk(question, nullptr, [this] { pulse->check(0, 1); }) {}
+    };
+
     std::size_t parts_wanted() const;
     void divide();
     std::vector<Node*> expand(Node& node);
     template <typename Enter>
     std::unique_ptr<Node> child(Node& parent, Enter&& enter);
-    void walk(Node& part);
+    void walk(Node& part, Pulse& pulse);
     void finished(Node& node, Walk<Cell>& walk);
-    Walk<Cell>& idle_walk();
-    void pulse();
 
     const Question& question_;
     Walk<Cell> top_;  // makes the first splits
     Node root_;
     std::vector<Node*> parts_;
-    std::thread::id caller_;  // the thread that asks the monitor
-    Monitor* monitor_ = nullptr;
-    std::chrono::steady_clock::time_point asked_;
-    std::atomic<std::size_t> done_ = 0;
-    std::atomic<bool> stop_ = false;
-    std::mutex mutex_;  // of what follows, and of every node's `pending`
-    std::vector<std::unique_ptr<Walk<Cell>>> walks_;  // one a thread
-    std::vector<Walk<Cell>*> idle_;
+    std::mutex mutex_;  // of every node's `pending`
+    WorkerPool<Walker> walkers_;
 };
 
 }  // namespace nnth::regions

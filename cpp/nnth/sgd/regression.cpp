@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <stdexcept>
 #include <string>
 
 #include "nnth/numerics/lanes.hpp"
 #include "nnth/numerics/parallel.hpp"
-#include "nnth/numerics/part.hpp"
+#include "nnth/numerics/sub_progress.hpp"
+#include "nnth/numerics/worker_pool.hpp"
 
 namespace nnth::sgd {
 
@@ -29,10 +31,6 @@ struct Steps {
     double* states;      // of every step, before it is taken
     double* gradients;   // of every step
 };
-
-NNTH_INLINE double total(const Lanes& v) {
-    return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]));
-}
 
 // Blocks = 0: as many as there are.
 template <std::size_t Blocks>
@@ -132,14 +130,34 @@ struct Chain {
     std::vector<double> state, sum, squares, gradient_squares;
 };
 
-// Room for a segment of steps, one a thread.
+// Steps one after another, as many at a time as take some milliseconds.
+void take_steps(const Steps& all, Pulse& pulse) {
+    constexpr std::size_t kFewTerms = std::size_t{1} << 20;  // of gradients
+    const std::size_t stride = all.blocks * lanes;
+    for (std::size_t t = 0; t < all.count;) {
+        Steps some = all;
+        some.first += t;
+        some.states += t * stride;
+        some.gradients += t * stride;
+        some.count = 1;
+        while (t + some.count < all.count && some.first[some.count] - some.first[0] < kFewTerms) {
+            ++some.count;
+        }
+        take_steps(some);
+        pulse.work((some.first[some.count] - some.first[0]) * all.blocks * 4);
+        t += some.count;
+    }
+}
+
+// Room for a block of steps, one a thread.
 struct Room {
     std::vector<std::size_t> first;
     std::vector<std::uint32_t> indices;
     std::vector<double> states, gradients;
 };
 
-void advance(Chain& chain, Room& room, Steps steps, std::uint64_t count, bool counted) {
+void advance(Chain& chain, Room& room, Steps steps, std::uint64_t count, bool counted,
+             Pulse& pulse) {
     const std::size_t stride = steps.blocks * lanes;
     room.states.resize(kBlock * stride);
     room.gradients.resize(kBlock * stride);
@@ -151,7 +169,7 @@ void advance(Chain& chain, Room& room, Steps steps, std::uint64_t count, bool co
         chain.batches.draw(steps.count, room.first, room.indices);
         steps.first = room.first.data();
         steps.indices = room.indices.data();
-        take_steps(steps);
+        take_steps(steps, pulse);
         if (!counted) continue;
         for (std::size_t t = 0; t < steps.count; ++t) {
             for (std::size_t i = 0; i < stride; ++i) chain.sum[i] += steps.states[t * stride + i];
@@ -213,13 +231,14 @@ ChainMeans run_chains(const Regression& problem, const Chains& run, Monitor& mon
     ends.push_back(run.burn_in);
     for (std::uint64_t at = run.burn_in + kSegment; at < all; at += kSegment) ends.push_back(at);
     ends.push_back(all);
+    WorkerPool<Room> rooms([] { return std::make_unique<Room>(); });
     std::uint64_t begin = 0;
     for (std::size_t part = 0; part < ends.size(); ++part) {
-        Part watched(monitor, part, ends.size());
+        SubProgress segment(monitor, part, ends.size());
         const std::uint64_t end = ends[part];
-        parallel_for(count, run.threads, watched, [&](std::size_t c) {
-            thread_local Room room;
-            advance(chains[c], room, steps, end - begin, begin >= run.burn_in);
+        parallel_for(count, run.threads, segment, [&](std::size_t c, Pulse& pulse) {
+            const auto room = rooms.borrow();
+            advance(chains[c], *room, steps, end - begin, begin >= run.burn_in, pulse);
         });
         begin = end;
     }

@@ -44,7 +44,7 @@ def in_processes(
     work: an importable function; it, the tasks and the results are pickled. An exception that it
         raises is raised here.
     jobs: processes at a time, at least 1, of one thread each unless the work says otherwise. They
-        are spawned: a forked child of a program with OpenMP hangs.
+        are spawned: what holds locks or threads in this process, as a BLAS, is not in them.
 
     A task whose process is killed is tried once more, by another process; then its result is Lost.
     When the iterator is closed, or its process ends in any way, the workers end as well.

@@ -1,0 +1,316 @@
+"""Every public function of the core on several threads: the same bits, and no race.
+
+Each call below runs on one thread, on four, and on four from four threads of Python at once, which
+share the objects of the core that it uses. Inputs grow through the layers, and reach further than
+what was prepared for before. `.ci/sanitizers thread` runs this file on a build that watches for
+races.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from enum import EnumMeta
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nnth import _core
+from nnth.activation import activation
+
+pytestmark = pytest.mark.threads
+
+Call = Callable[[int], Any]
+
+THREADS = 4
+X = np.random.default_rng(0).normal(size=(12, 5))
+MANY = np.random.default_rng(1).normal(size=(40, 4))
+GROWING = ("silu", "softplus", "gelu", "relu", "erf", "sin", "hard_tanh", "abs(z)*tanh(z)")
+STREAM = {"seed": 1, "stream": 2, "start": 3, "count": 300_000}
+
+
+def public() -> Iterator[str]:
+    """The functions of _core, its classes, and the methods and properties of these.
+
+    Classes that only list values (enumerations) or name errors have nothing to run.
+    """
+    for name in dir(_core):
+        thing = getattr(_core, name)
+        if name.startswith("_") or not callable(thing):
+            continue
+        if not isinstance(thing, type):
+            yield name
+        elif not (issubclass(thing, Exception) or _lists_values(thing)):
+            yield name
+            yield from (f"{name}.{own}" for own in vars(thing) if not own.startswith("_"))
+
+
+def _lists_values(thing: type) -> bool:
+    return isinstance(thing, EnumMeta) or hasattr(thing, "__members__")
+
+
+def network(depth: int, cw: float = 4.0, ntk: str = "ntk") -> _core.Network:
+    """Variances grow by `cw` or half of it with each layer."""
+    return _core.Network(0.0, cw, depth, _core.Ntk.__members__[ntk])
+
+
+def through_layers(call: Callable[[str], Any]) -> list[Any]:
+    return [call(name) for name in GROWING]
+
+
+def kernels(act: str) -> Any:
+    shared = activation(act).core
+    inputs = _core.Inputs(X[0], 3.0 * X[1])
+    return [
+        _core.kernel(shared, _core.Method.__members__["auto"], 0, network(4), inputs),
+        _core.kernel(shared, _core.Method.__members__["gauss-hermite"], 20, network(3), inputs),
+    ]
+
+
+def vertices(act: str, threads: int) -> Any:
+    return _core.vertices(activation(act).core, network(1), X[:4], [1.0 / 16], threads, None)
+
+
+def gram(act: str, x: Any, threads: int) -> Any:
+    nngp, ntk = np.empty((len(x), len(x))), np.empty((len(x), len(x)))
+    net = network(2)
+    return _core.gram_into(activation(act).core, net, x, threads, None, nngp, ntk), nngp, ntk
+
+
+def grams(threads: int) -> Any:
+    sphere = MANY / np.linalg.norm(MANY, axis=1, keepdims=True)
+    return [
+        *(gram(act, X[:4], threads) for act in GROWING),  # pair by pair
+        gram("relu", sphere, threads),  # composed
+        gram("relu", MANY, threads),  # the two layered maps
+        gram("erf", MANY, threads),
+        gram("silu", sphere[:8], threads),  # a table in the angle
+    ]
+
+
+def nets(act: str, threads: int) -> Any:
+    kernel = X[:3] @ X[:3].T / 5.0
+    observables, pairs = np.zeros(2 * 3 * 3), np.zeros(2 * 3)
+    return _core.sample_nets(
+        activation(act).core, 0.0, 4.0, kernel.ravel(), [8, 16], observables, pairs,
+        1, 5, 100, threads, None,
+    )  # fmt: skip
+
+
+@cache
+def variance_map() -> _core.VarianceMap:
+    return _core.VarianceMap(activation("silu").core, 1e-3, 1e3, THREADS)
+
+
+def variance_maps(threads: int) -> Any:
+    return [
+        _core.VarianceMap(activation(act).core, 1e-3, 1e3, threads).exact([1.0, 900.0])
+        for act in ("silu", "softplus", "tanh")
+    ]
+
+
+@cache
+def arrangement(threads: int) -> _core.ArrangementCounts:
+    rng = np.random.default_rng(2)
+    weights = rng.integers(-2, 3, size=(9, 3)).astype(float)
+    return _core.count_arrangement(weights, rng.integers(-1, 2, size=9) * 1.0, threads, None)
+
+
+@cache
+def region_network(inputs: int = 2, width: int = 8) -> _core.RegionNetwork:
+    rng = np.random.default_rng(3)
+    sizes = [inputs, width, width, 1]
+    shapes = list(zip(sizes[1:], sizes, strict=False))
+    return _core.RegionNetwork(
+        [rng.normal(size=s) for s in shapes], [rng.normal(size=s[0]) for s in shapes]
+    )
+
+
+def regions(threads: int) -> Any:
+    return [
+        _core.count_regions(region_network(2, 24), (-3.0, 3.0), [0.1, 0.2], threads, None),
+        _core.count_regions(region_network(2), None, None, threads, None),
+        _core.count_regions(region_network(3, 12), None, None, threads, None),
+        _core.count_regions(region_network(4, 6), (-1.0, 1.0), None, threads, None),
+    ]
+
+
+@cache
+def path_network(outputs: int = 2) -> _core.PathNetwork:
+    mu = [(1.0, 0.0), (1.0, 0.0), (3.0, 0.0), (15.0, 0.0), (105.0, 0.0)]
+    return _core.PathNetwork(3, [4, 5, 6], outputs, mu, False)
+
+
+@cache
+def state(threads: int = 1, start: int = 0) -> list[int]:
+    return paths(threads, dense=False, start=start)[0][0]
+
+
+QUANTITIES = [("z", [1, 2]), ("jacobian", [1]), ("ntk", [1, 2])]
+
+
+def paths(threads: int, *, dense: bool, start: int = 0) -> Any:
+    return _core.sample_paths(
+        [1.0, -2.0, 0.5], [30, 20, 10], 3, "gaussian", QUANTITIES, dense, 1, start, 600, 10,
+        threads, None,
+    )  # fmt: skip
+
+
+def path_grams(threads: int) -> Any:
+    return [
+        _core.sample_grams(X[:3], [16, 8], "gaussian", dense, 1, 3, 300, 5, threads, None)
+        for dense in (False, True)
+    ]
+
+
+def catapult(of: Callable[..., Any], rates: Any, threads: int) -> Any:
+    return of(32, X[0], 0.5, rates, True, 200, 1, 2, 20, threads, None)
+
+
+COMPONENT = "hyperplanes", "rank", "central", "uniform", "whitney", "vertices", "edges", "facets"
+
+# A call for each name of public(). What takes `threads` is given it.
+CALLS: dict[str, Call] = {
+    # numerics.cpp
+    "thread_count": lambda threads: _core.thread_count(threads) == threads,
+    "gauss_legendre": lambda _: _core.gauss_legendre(300),
+    "gauss_hermite": lambda _: _core.gauss_hermite(300),
+    "chebyshev_points": lambda _: _core.chebyshev_points(30, -1.0, 2.0),
+    "chebyshev_lagrange": lambda _: _core.chebyshev_lagrange(30, -1.0, 2.0, 0.3),
+    # kernel.cpp
+    "Activation": lambda _: activation("silu").core.has_form,
+    "Activation.has_form": lambda _: activation("relu").core.has_form,
+    "Activation.evaluate": lambda _: through_layers(lambda a: activation(a).core.evaluate(X)),
+    "Activation.evaluate_into": lambda _: evaluated_into(),
+    "Activation.breaks": lambda _: through_layers(lambda a: activation(a).core.breaks(1e3)),
+    "Network": lambda _: type(network(3)).__name__,
+    "Inputs": lambda _: type(_core.Inputs(1.0, 2.0, 0.5)).__name__,
+    "kernel": lambda _: through_layers(kernels),
+    # criticality.cpp
+    "VarianceMap": variance_maps,
+    "VarianceMap.least": lambda _: variance_map().least,
+    "VarianceMap.most": lambda _: variance_map().most,
+    "VarianceMap.jumps": lambda _: variance_map().jumps,
+    "VarianceMap.always_balanced": lambda _: variance_map().always_balanced,
+    "VarianceMap.balanced": lambda _: variance_map().balanced(),
+    "VarianceMap.exact": lambda _: variance_map().exact([1e-3, 1.0, 999.0, 1e4]),
+    "VarianceMap.fixed_points": lambda threads: variance_map().fixed_points(
+        [0.5, 1.0, 2.0, 4.0], [0.0, 0.1, 1.0], threads, None
+    ),
+    "VarianceMap.recursion": lambda _: variance_map().recursion(0.0, 4.0, 1.0, 12, None),
+    # hermite.cpp
+    "hermite": lambda _: through_layers(lambda a: _core.hermite(activation(a).core, 2.0, 8)),
+    # linear_nets.cpp
+    "mellin_barnes": lambda _: _core.mellin_barnes(1.5, [-1.0, 0.0, 2.0], [2.0, 3.0], [1.0, 2.0]),
+    "best_log_x": lambda _: _core.best_log_x(1.5, [2.0, 3.0], [1.0, 2.0]),
+    "log_gamma_products": lambda threads: _core.log_gamma_products(
+        [0.5, 20.0], [1.0, 2.0], [500, 5000], 1, 3, 100, threads, None
+    ),
+    "wishart_spectra": lambda threads: _core.wishart_spectra(40, 60, 1, 3, 30, threads, None),
+    "log_gamma": lambda _: _core.log_gamma(np.abs(X)),
+    "log_gamma_step": lambda _: _core.log_gamma_step(np.abs(X), 0.5),
+    "complex_log_gamma_step": lambda _: _core.complex_log_gamma_step(np.abs(X), 0.5 + 2j),
+    "digamma_less_log": lambda _: _core.digamma_less_log(np.abs(X)),
+    "polygamma": lambda _: _core.polygamma(2, np.abs(X)),
+    # gp.cpp
+    "vertices": lambda threads: through_layers(lambda act: vertices(act, threads)),
+    "sample_nets": lambda threads: through_layers(lambda act: nets(act, threads)),
+    "one_moments": lambda _: through_layers(lambda a: _core.one_moments(activation(a).core, 90.0)),
+    "two_moments": lambda _: through_layers(
+        lambda a: _core.two_moments(activation(a).core, 90.0, 2.0, 0.5)
+    ),
+    # gram.cpp
+    "gram_into": grams,
+    # arrangement.cpp
+    "count_arrangement": lambda threads: arrangement.__wrapped__(threads).rank,
+    "ArrangementCounts": lambda threads: type(arrangement(threads)).__name__,
+    "ArrangementCounts.general_position": lambda threads: arrangement(threads).general_position,
+    "ArrangementCounts.hyperplanes": lambda threads: arrangement(threads).hyperplanes,
+    "ArrangementCounts.rank": lambda threads: arrangement(threads).rank,
+    "ArrangementCounts.components": lambda threads: len(arrangement(threads).components),
+    "Component": lambda threads: type(arrangement(threads).components[0]).__name__,
+    **{
+        f"Component.{field}": lambda threads, field=field: [
+            getattr(part, field) for part in arrangement(threads).components
+        ]
+        for field in COMPONENT
+    },
+    # catapult.cpp
+    "catapult_trajectory": lambda _: _core.catapult_trajectory(1.5, 0.1, 0.0, 1.0, 1.0, 3000),
+    "catapult_outcomes": lambda threads: _core.catapult_outcomes(
+        np.linspace(0.1, 4.5, 60), 0.1, 0.2, 1.0, 1.0, 3000, threads, None
+    ),
+    "catapult_nets": lambda threads: catapult(_core.catapult_nets, [0.5, 1.5, 3.0], threads),
+    "catapult_courses": lambda threads: catapult(_core.catapult_courses, 2.5, threads),
+    # path_sampling.cpp
+    "sample_paths": lambda threads: [paths(threads, dense=dense) for dense in (False, True)],
+    "merge_moments": lambda threads: _core.merge_moments(state(threads), state(threads, 768)),
+    "moments_of": lambda threads: _core.moments_of(state(threads)),
+    "sample_grams": path_grams,
+    "merge_sums": lambda threads: _core.merge_sums(path_grams(threads)[0][0], path_grams(1)[0][0]),
+    "totals": lambda threads: _core.totals(path_grams(threads)[0][0]),
+    "half_binomials": lambda _: [_core.half_binomials(n, 1, 2000) for n in (1, 33, 1000)],
+    "chi_squares": lambda _: [_core.chi_squares(n, 1, 2000) for n in (0.0, 1.0, 2.0, 50.0)],
+    # random.cpp
+    "philox4x32": lambda _: _core.philox4x32([1, 2, 3, 4], [5, 6]),
+    "normal_pair": lambda _: _core.normal_pair([1, 2, 3, 4]),
+    "words": lambda threads: _core.words(**STREAM, threads=threads),
+    "uniforms": lambda threads: _core.uniforms(**STREAM, threads=threads),
+    "normals": lambda threads: _core.normals(**STREAM, threads=threads),
+    "normal_density": lambda _: _core.normal_density(X),
+    "normal_probability": lambda _: _core.normal_probability(X),
+    # vmath.cpp
+    "vmath": lambda _: [_core.vmath(name, np.abs(X)) for name in ("exp", "log", "sin", "erf")],
+    "vmath_atan2": lambda _: _core.vmath_atan2(X, -X),
+    # paths.cpp
+    "PathNetwork": lambda _: type(path_network()).__name__,
+    "path_moment": lambda _: [
+        _core.path_moment(path_network(), quantity, [1.0, -2.0, 0.5], 2, None)
+        for quantity in ("dzdx", "z", "normz", "jacobian")
+    ],
+    "ntk_moments": lambda _: _core.ntk_moments(path_network(1), [1.0, -2.0, 0.5], True, None),
+    # regions.cpp
+    "RegionNetwork": lambda _: type(region_network()).__name__,
+    "RegionNetwork.on_slice": lambda threads: _core.count_regions(
+        region_network(3, 12).on_slice(np.zeros(3), np.eye(3)[:, :2]), None, None, threads, None
+    ),
+    "count_regions": regions,
+    "region_cells": lambda _: _core.region_cells(region_network(), (-3.0, 3.0), 100, None),
+    # sgd.cpp
+    "sgd_chains": lambda threads: [
+        _core.sgd_chains(X, X[:, 0], scheme, 3, 0.05, 300, 600, 6, 1, threads, None)
+        for scheme in ("bernoulli", "with replacement", "without replacement")
+    ],
+}
+
+
+def evaluated_into() -> Any:
+    value, slope = np.empty_like(X), np.empty_like(X)
+    activation("silu").core.evaluate_into(X, value, slope)
+    return value, slope
+
+
+def bits(found: Any) -> Any:
+    """What two results are compared by: nested lists of bytes, integers and words."""
+    if isinstance(found, dict):
+        return {key: bits(value) for key, value in found.items()}
+    if isinstance(found, list | tuple):
+        return [bits(value) for value in found]
+    if isinstance(found, np.ndarray):
+        return found.shape, found.dtype.str, found.tobytes()
+    return np.float64(found).tobytes() if isinstance(found, float) else found
+
+
+def test_every_public_function_has_a_call() -> None:
+    assert sorted(CALLS) == sorted(public())
+
+
+@pytest.mark.parametrize("name", sorted(public()))
+def test_results_are_the_same_bits_on_four_threads_and_from_four(name: str) -> None:
+    call = CALLS[name]
+    with ThreadPoolExecutor(THREADS) as pool:  # first, before anything is cached by a call alone
+        together = list(pool.map(call, [THREADS] * THREADS))
+    alone = bits(call(1))
+    assert [bits(found) for found in together] == [alone] * THREADS
