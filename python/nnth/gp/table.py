@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from nnth.gp.sampler import Estimate, LayerSample
 from nnth.gp.vertex import OBSERVABLES, Vertex
 from nnth.plot import Plot, Series
+from nnth.statistics import fitted_power, z_score
 from nnth.table import Meta, Table
 from nnth.typing import Floats
 
@@ -80,8 +81,6 @@ def gp_table(
         return np.concatenate([getattr(block, name) for _, block in rows])
 
     mean, stderr, theory = join("mean"), join("stderr"), join("theory")
-    with np.errstate(divide="ignore", invalid="ignore"):
-        z = np.where(stderr > 0.0, (mean - theory) / stderr, np.nan)
     columns: dict[str, ArrayLike] = {
         "width": np.repeat([n for n, _ in rows], counts),
         "layer": np.repeat([block.key[0] for _, block in rows], counts),
@@ -93,7 +92,7 @@ def gp_table(
         "stderr": stderr,
         "theory": theory,
         "limit": join("limit"),
-        "z": z,
+        "z": z_score(mean - theory, stderr),
         "slope": np.concatenate([slopes[block.key][0] for _, block in rows]),
         "slope_stderr": np.concatenate([slopes[block.key][1] for _, block in rows]),
         "theory_error": join("error"),
@@ -200,19 +199,10 @@ def _slope(widths: Sequence[int], blocks: Sequence[_Block]) -> tuple[Floats, Flo
         return slope, stderr, notes
     mean = np.stack([block.mean for block in blocks])
     error = np.stack([block.stderr for block in blocks])
-    log_n = np.log(np.array(widths, dtype=np.float64))[:, None]
-    sign = np.sign(mean[0])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        used = (np.abs(mean) > _SEEN * error) & (np.sign(mean) == sign) & (error > 0.0)
-        weight = np.where(used, (mean / error) ** 2, 0.0)
-        y = np.where(used, np.log(np.abs(mean)), 0.0)
-        total = weight.sum(axis=0)
-        centred = log_n - (weight * log_n).sum(axis=0) / total
-        spread = (weight * centred**2).sum(axis=0)
-        enough = used.sum(axis=0) >= 2
-        slope[:] = np.where(enough, (weight * centred * y).sum(axis=0) / spread, np.nan)
-        stderr[:] = np.where(enough, 1.0 / np.sqrt(spread), np.nan)
-    for i in np.flatnonzero(enough & ~used.all(axis=0)).tolist():
+    used = (np.abs(mean) > _SEEN * error) & (np.sign(mean) == np.sign(mean[0])) & (error > 0.0)
+    size = np.where(used, np.abs(mean), 1.0)
+    slope, stderr = fitted_power(widths, np.log(size), np.where(used, error / size, np.inf))
+    for i in np.flatnonzero((used.sum(axis=0) >= 2) & ~used.all(axis=0)).tolist():
         kept = ",".join(str(n) for n, u in zip(widths, used[:, i].tolist(), strict=True) if u)
         notes[i] = f"slope over widths {kept}"
     return slope, stderr, notes

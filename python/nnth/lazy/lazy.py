@@ -37,6 +37,7 @@ from nnth.lazy.training import (
 )
 from nnth.plot import Lines, Panels
 from nnth.random import normals
+from nnth.statistics import log_slopes, mean_of, z_score
 from nnth.table import Meta, Table
 from nnth.typing import Floats, Progress
 from nnth.work import begin
@@ -292,17 +293,15 @@ def _rows(sizes: Sequence[int], measures: dict[int, list[list[Measure]]]) -> lis
             said = next((net.why for net in nets if net.why), "")
             if said and any(kept):
                 said = f"{said} ({len(kept) - sum(kept)} of {len(kept)})"
-            with np.errstate(invalid="ignore"):
-                mean, error = float(of_width.mean()), float(of_width.std(ddof=1))
+            mean, error = mean_of(of_width)
             rows.append({
-                "width": n, "quantity": quantity, "mean": mean,
-                "stderr": error / math.sqrt(len(nets)),
+                "width": n, "quantity": quantity, "mean": mean, "stderr": error,
                 "bound": float(np.mean([net.bound for net in nets])),
                 "relation": nets[0].relation, "used": max(map(_used, nets)),
                 "holds": float(np.mean([net.holds for net in nets])),
                 "hypothesis": float(np.mean(kept)), "exponent": exponent,
                 "exponent_stderr": stderr, "exponent_theory": theory,
-                "z": (exponent - theory) / stderr if stderr > 0.0 else math.nan, "note": said,
+                "z": float(z_score(exponent - theory, stderr)), "note": said,
             })  # fmt: skip
     order = {n: i for i, n in enumerate(sizes)}
     return sorted(rows, key=lambda row: order[row["width"]])
@@ -321,9 +320,7 @@ def _exponent(sizes: Floats, values: Floats) -> tuple[float, float]:
     """Mean and standard error over networks of the slope of log values `(sizes, networks)`."""
     if len(sizes) < 2 or not (np.isfinite(values).all() and (values > 0.0).all()):
         return math.nan, math.nan
-    across = np.log(sizes) - np.log(sizes).mean()
-    slopes = np.einsum("i,is->s", across, np.log(values)) / np.sum(across**2)
-    return float(slopes.mean()), float(slopes.std(ddof=1) / math.sqrt(len(slopes)))
+    return mean_of(log_slopes(sizes, np.log(values)))
 
 
 def _data(

@@ -16,6 +16,7 @@ from nnth.checks import whole
 from nnth.linear_nets.nets import check_seed
 from nnth.plot import Bars, Lines
 from nnth.random import normals
+from nnth.statistics import mean_and_stderr
 from nnth.table import Meta, Table
 from nnth.typing import Floats, Progress
 from nnth.work import begin, sampled
@@ -169,10 +170,7 @@ def mp(
     found = sampled(draw, samples) if samples else None
     shares = np.full((1, len(x)), np.nan) if found is None else _shares(found, x, p)
     columns: dict[str, Any] = {"x": x, "pdf": law.density(x), "cdf": law.cdf(x)}
-    columns["empirical"] = shares.mean(axis=0)
-    columns["stderr"] = (
-        shares.std(axis=0, ddof=1) / math.sqrt(samples) if samples > 1 else np.full(len(x), np.nan)
-    )
+    columns["empirical"], columns["stderr"] = mean_and_stderr(shares)
     if levels is not None:
         columns["level"] = np.asarray(levels, dtype=np.float64)
     parameters: dict[str, Any] = {
@@ -279,6 +277,7 @@ def _histogram(law: MarchenkoPastur, found: Spectra, p: int) -> Bars:
     edges = np.linspace(*ends, bins + 1)
     counts = np.array([np.histogram(row, edges)[0] for row in values])
     density = counts / (p * np.diff(edges))
-    error = density.std(axis=0, ddof=1) / math.sqrt(len(values)) if len(values) > 1 else 0.0
+    mean, stderr = mean_and_stderr(density)
+    error = np.nan_to_num(stderr)  # of one matrix there is none
     label = f"{len(values)} matrices" if len(values) > 1 else "a matrix"
-    return label, edges, density.mean(axis=0), np.broadcast_to(error, bins)
+    return label, edges, mean, error

@@ -29,6 +29,7 @@ from nnth.paths.moments import (
 )
 from nnth.paths.nets import Nets, PathNets, path_nets
 from nnth.paths.samplers import PathSample, QuantitySample, sample_paths
+from nnth.statistics import z_score
 from nnth.table import Table
 from nnth.typing import Progress
 from nnth.work import begin
@@ -314,7 +315,7 @@ def _row(
         "exact": exact,
         "mean": mean,
         "stderr": stderr,
-        "z": (mean - exact) / stderr if stderr > 0.0 and math.isfinite(stderr) else math.nan,
+        "z": float(z_score(mean - exact, stderr)),
         "asymptotic": theory.limits.get(order, math.nan),
         "log_exact": theory.logs.get(order, math.nan),
         "log_sampled": math.nan if seen is None else float(seen.log_of_mean[i]),

@@ -20,6 +20,7 @@ from nnth.paths.nets import Nets, PathNets, path_nets
 from nnth.paths.samplers import GramSample, sample_grams
 from nnth.plot import Lines, histogram
 from nnth.random import normals
+from nnth.statistics import z_score
 from nnth.table import Table
 from nnth.typing import Progress
 from nnth.work import begin
@@ -155,15 +156,14 @@ def path_angles(
             square = float(sample.ntk_second[0, 1])
             stderr = math.sqrt(max(square - mean**2, 0.0) / max(sample.samples - 1, 1)) / diagonal
             mean /= diagonal
-        seen = stderr > 0.0
         row = {
             "rho": cosine,
             "limit": theory.limit,
             "product": theory.product + 0.0,  # not -0
             "mean": mean,
             "stderr": stderr,
-            "z": (mean - theory.limit) / stderr if seen else math.nan,
-            "z_product": (mean - theory.product) / stderr if seen else math.nan,
+            "z": float(z_score(mean - theory.limit, stderr)),
+            "z_product": float(z_score(mean - theory.product, stderr)),
         }
         for name, value in row.items():
             columns[name].append(value)

@@ -16,6 +16,7 @@ from nnth.gram import gram_rows
 from nnth.kernel import Ntk, core_network, variances
 from nnth.predict.kernel_flow import KernelFlow, gain
 from nnth.predict.prediction import Prediction, Simulation
+from nnth.statistics import mean_and_stderr
 from nnth.table import Meta
 from nnth.typing import Floats
 
@@ -170,9 +171,10 @@ def _simulate(
         law = flow.law(lambda mu, taken=steps[: i + 1]: _step_gain(mu, taken))  # type: ignore[misc]
         expected[place], variance[place] = law.mean, law.variance
     reference = expected[:, None] if answers is None else answers
+    mean, stderr = mean_and_stderr(outputs, axis=1)
     return Simulation(
-        mean=outputs.mean(axis=1),
-        stderr=outputs.std(axis=1, ddof=1) / np.sqrt(samples),
+        mean=mean,
+        stderr=stderr,
         variance=outputs.var(axis=1, ddof=1),
         expected=expected,
         expected_variance=variance,

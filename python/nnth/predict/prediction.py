@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from nnth.plot import Lines
 from nnth.predict.kernel_flow import Law
+from nnth.statistics import mean_of, z_score
 from nnth.table import Meta, Table
 from nnth.typing import Floats
 
@@ -141,12 +141,12 @@ class Prediction:
         target = sim.expected[i] if self.y_test is None else self.y_test
         theory = np.mean((sim.expected[i] - target) ** 2) + np.mean(sim.expected_variance[i])
         error = sim.net_error[i]
-        stderr = float(error.std(ddof=1)) / np.sqrt(len(error))
+        mean, stderr = mean_of(error)
         deviation = sim.mean[i] - sim.expected[i]
         return {
-            "sim_net_error": float(error.mean()),
-            "sim_stderr": float(stderr),
-            "z": float(z_score(error.mean() - theory, stderr)),
+            "sim_net_error": mean,
+            "sim_stderr": stderr,
+            "z": float(z_score(mean - theory, stderr)),
             "max_deviation": float(np.abs(deviation).max()),
             "max_z": float(np.abs(z_score(deviation, sim.stderr[i])).max()),
             "step_error": float(np.abs(sim.expected[i] - self.mean[i]).max()),
@@ -242,10 +242,3 @@ class Prediction:
             y_label=y_label,
             note=note,
         )
-
-
-def z_score(deviation: ArrayLike, stderr: ArrayLike) -> Floats:
-    """deviation/stderr; 0 where both are 0."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        z: Floats = np.where(np.equal(deviation, 0.0), 0.0, np.divide(deviation, stderr))
-    return z

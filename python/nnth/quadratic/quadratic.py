@@ -20,6 +20,7 @@ from nnth.quadratic.expansion import SmallNet
 from nnth.quadratic.model import QuadraticModel
 from nnth.quadratic.problem import problem_of
 from nnth.quadratic.solution import Solution
+from nnth.statistics import log_slopes
 from nnth.table import Meta, Table
 from nnth.typing import Floats, Progress
 from nnth.work import begin
@@ -320,7 +321,7 @@ def _slope(epsilons: Sequence[float], sizes: Sequence[float]) -> float:
     """Of log size against log eps, by least squares; nan where there is none."""
     if len(sizes) < 2 or not all(size > 0.0 and math.isfinite(size) for size in sizes):
         return math.nan
-    return float(np.polyfit(np.log(epsilons), np.log(sizes), 1)[0])
+    return float(log_slopes(epsilons, np.log(sizes)))
 
 
 def _default_times(solution: Solution) -> tuple[float, ...]:

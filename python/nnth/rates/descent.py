@@ -17,6 +17,7 @@ from nnth.kernel import Ntk
 from nnth.network import MAX_WIDTH
 from nnth.plot import Lines
 from nnth.random import normals
+from nnth.statistics import mean_and_stderr, z_score
 from nnth.table import Meta, Table
 from nnth.typing import Floats, Progress
 
@@ -198,9 +199,7 @@ def noisy_descent(
                 progress(step + 1, steps)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"{step} of {steps} steps were taken") from None
-    squares = u**2
-    mean = squares.mean(axis=1)
-    stderr = squares.std(axis=1, ddof=1) / np.sqrt(samples)
+    mean, stderr = mean_and_stderr(u**2, axis=1)
     triangle = _triangle(eigenvalues, eta, noise)
     plot = _variance_picture(every, eta, noise, steps, (eigenvalues, mean, stderr))
     return Table(
@@ -212,7 +211,7 @@ def noisy_descent(
             "theory": theory,
             "mean": mean,
             "stderr": stderr,
-            "z": (mean - theory) / stderr,
+            "z": z_score(mean - theory, stderr),
             "notes": triangle,
         },
         Meta(

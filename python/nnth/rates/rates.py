@@ -14,6 +14,7 @@ from nnth.kernel import kernel, variances
 from nnth.network import MAX_WIDTH
 from nnth.plot import Lines
 from nnth.rates.sampling import Moments, Shape, sample_moments
+from nnth.statistics import z_score
 from nnth.table import Meta, Table
 from nnth.typing import Floats, Progress
 from nnth.work import begin
@@ -182,8 +183,8 @@ def _table(theory: Floats, error: float, seen: Moments | None, shape: Shape, met
     if seen is not None:
         mean, stderr = _of_kinds(seen.mean, shape), _of_kinds(seen.stderr, shape)
     drawn = seen is not None and seen.count > 1
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        z = np.where(stderr > 0.0, (mean - theory) / stderr, np.nan)
+    z = z_score(mean - theory, stderr)
+    with np.errstate(divide="ignore", over="ignore"):
         eta = np.where(np.arange(layers)[:, None] == 0, 1.0 / theory, np.nan)
     columns: dict[str, Any] = {
         "layer": np.repeat(np.arange(layers), kinds),

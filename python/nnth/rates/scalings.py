@@ -19,6 +19,7 @@ from nnth.gradient_descent import relative_loss
 from nnth.network import MAX_WIDTH
 from nnth.plot import Lines
 from nnth.random import normals
+from nnth.statistics import log_slopes, mean_and_stderr, mean_of, z_score
 from nnth.table import Meta, Table
 from nnth.typing import Floats, Progress
 from nnth.work import begin
@@ -254,13 +255,6 @@ def train(
     return found | {"loss": np.where(lost, math.inf, loss)}
 
 
-def _exponent(widths: Floats, logs: Floats) -> tuple[float, float]:
-    """Mean and standard error over samples of the slope of logs `(widths, samples)`."""
-    x = np.log(widths) - np.log(widths).mean()
-    slopes = np.einsum("i,is->s", x, logs) / np.sum(x * x)
-    return float(slopes.mean()), float(slopes.std(ddof=1) / np.sqrt(len(slopes)))
-
-
 def _norms(arrays: Floats) -> Floats:
     return np.asarray(np.sqrt(np.sum(arrays.reshape(len(arrays), -1) ** 2, axis=1)))
 
@@ -317,10 +311,11 @@ def _table(
                 theory = regime.exponents["weights"]
             with np.errstate(all="ignore"):
                 logs, note = np.log(values), _note(quantity, values)
-                mean = np.exp(logs.mean(axis=1))
-                error = mean * logs.std(axis=1, ddof=1) / np.sqrt(logs.shape[1])
-                exponent, stderr = (np.nan, np.nan) if note else _exponent(sizes, logs)
-                z = (exponent - theory) / stderr if stderr > 0.0 else np.nan
+                log_mean, log_error = mean_and_stderr(logs, axis=1)
+                mean = np.exp(log_mean)
+                error = mean * log_error
+            exponent, stderr = (np.nan, np.nan) if note else mean_of(log_slopes(sizes, logs))
+            z = float(z_score(exponent - theory, stderr))
             for n, m, e in zip(widths, mean, error, strict=True):
                 rows.append({
                     "regime": name, "width": n, "quantity": quantity, "mean": m, "stderr": e,

@@ -25,6 +25,7 @@ from nnth.regions.bounds import (
     zaslavsky,
     zaslavsky_central,
 )
+from nnth.statistics import mean_of, z_score
 from nnth.table import Meta, Table
 from nnth.typing import Progress
 from nnth.work import sampled
@@ -188,13 +189,13 @@ def regions(
     check_domain(domain, box)
     counts = count_all(nets, domain, box, at, threads, progress)
     found = [float(number(c.activation_regions)) for c in counts]
-    stderr = standard_error(found)
+    mean, stderr = mean_of(np.array(found))
     expected = expected_count(nets, domain, box)
     columns = count_columns(counts) | {
         "expected": expected,
         "upper_bound": number(_upper(nets, counts)),
         "stderr": stderr,
-        "z": z_score(float(np.mean(found)), expected, stderr),
+        "z": float(z_score(mean - expected, stderr)),
     }
     parameters = nets.parameters() | {
         "domain": domain,
@@ -230,21 +231,6 @@ def _check_reach(n0: int, widths: Sequence[int]) -> None:
         f"n0 must be {rule} for an exact count, not {n0}: about {about} regions; "
         "--along line and --along plane count on random slices"
     )
-
-
-def standard_error(values: Sequence[float]) -> float:
-    """Return the standard error of the mean of independent values; NaN for one."""
-    if len(values) < 2:
-        return math.nan
-    with np.errstate(invalid="ignore"):  # counts above 1.8e308 are infinite
-        return float(np.std(values, ddof=1)) / math.sqrt(len(values))
-
-
-def z_score(mean: float, expected: float, stderr: float) -> float:
-    """Return (mean - expected)/stderr; 0 where nothing varies and the two agree."""
-    if stderr == 0.0:
-        return 0.0 if mean == expected else math.copysign(math.inf, mean - expected)
-    return (mean - expected) / stderr
 
 
 def count_columns(counts: Sequence[RegionCounts]) -> dict[str, Any]:

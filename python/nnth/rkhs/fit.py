@@ -17,6 +17,7 @@ from nnth.kernel import Ntk
 from nnth.plot import Lines
 from nnth.rkhs.learning_curve import drawn_errors, expected_error
 from nnth.rkhs.regression import Regression, regression
+from nnth.statistics import mean_and_stderr
 from nnth.table import Meta, Table
 from nnth.typing import Floats, Progress
 from nnth.work import sampled
@@ -214,11 +215,11 @@ def rkhs_learning_curve(
     power = np.mean((vectors.T @ targets) ** 2, axis=1)  # over outputs, as the errors are
     spectrum = np.maximum(spectrum, 0.0)
     theory = np.array([expected_error(spectrum, power, size, ridge) for size in sizes])
-    mean = errors.mean(axis=0)
+    mean, stderr = mean_and_stderr(errors)
     columns = {
         "points": np.array(sizes),
         "test_error": mean,
-        "stderr": errors.std(axis=0, ddof=1) / math.sqrt(len(errors)),
+        "stderr": stderr,
         "theory": theory,
         "deviation": mean / theory - 1.0,
     }
@@ -230,7 +231,7 @@ def rkhs_learning_curve(
     at = columns["points"][order].astype(np.float64)
     plot = Lines(
         lines=(("from the spectrum", at, theory[order]),),
-        points=(("drawn", at, mean[order], columns["stderr"][order]),),
+        points=(("drawn", at, mean[order], stderr[order]),),
         log_x=True,
         log_y=True,
         x_label="training points $n$",

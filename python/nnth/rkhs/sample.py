@@ -17,6 +17,7 @@ from nnth.data_kernel import kernel_of
 from nnth.kernel import Ntk
 from nnth.plot import Lines
 from nnth.random import uniforms
+from nnth.statistics import beyond, z_score
 from nnth.table import Meta, Table
 from nnth.typing import Floats, Progress
 from nnth.work import sampled
@@ -54,6 +55,7 @@ class Determinantal:
     def summary(self) -> Table:
         """Return a row a point (its index is `item`), as `nnth rkhs sample` prints them."""
         m, count = len(self.marginal), len(self.subsets)
+        rounding = 4.0 * m * float(np.finfo(float).eps)  # of chances, which are at most 1
         inside = self._inside()
         inclusion = self.marginal.diagonal().copy()
         others = np.abs(self.marginal - np.diag(inclusion))
@@ -69,14 +71,14 @@ class Determinantal:
             "inclusion": inclusion,
             "frequency": frequency,
             "stderr": stderr,
-            "z": _z(frequency - inclusion, stderr),
+            "z": z_score(beyond(frequency - inclusion, rounding), stderr),
         }
         if m > 1:
             columns |= {
                 "partner": partner,
                 "pair_inclusion": pair,
                 "pair_frequency": together,
-                "pair_z": _z(together - pair, pair_stderr),
+                "pair_z": z_score(beyond(together - pair, rounding), pair_stderr),
             }
         line = np.array([inclusion.min(), inclusion.max()])
         plot = Lines(
@@ -232,10 +234,3 @@ def _projection(basis: Floats, random: Floats) -> Subset:
         left[point] = 0.0
         drawn[i] = point
     return np.sort(drawn)
-
-
-def _z(difference: Floats, stderr: Floats) -> Floats:
-    """Return difference/stderr; 0 where both are but for rounding, of points that are certain."""
-    tiny = 1e-12
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where((np.abs(difference) < tiny) & (stderr < tiny), 0.0, difference / stderr)
