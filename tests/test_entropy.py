@@ -88,7 +88,7 @@ def test_ellipsoids_against_covers_of_points(axes: list[float]) -> None:
     points = RNG.normal(size=(4000, len(axes)))
     points *= np.array(axes) / np.sqrt((points**2).sum(1))[:, None]
     inner = points * RNG.uniform(size=(4000, 1)) ** (1.0 / len(axes))
-    drawn = FiniteSet(np.concatenate((points, inner)) * math.sqrt(len(axes)), True, 64)
+    drawn = FiniteSet(np.concatenate((points, inner)) * math.sqrt(len(axes)), True)
     for n in range(7):
         found, sample = body.entropy(n), drawn.entropy(n)
         assert sample.lower <= found.upper
@@ -99,7 +99,7 @@ def test_ellipsoids_against_covers_of_points(axes: list[float]) -> None:
 
 def test_volumes_are_the_sum_over_long_axes() -> None:
     """H = sum_(b > eps) ln(b/eps) at the eps that is returned, from other arithmetic."""
-    body = power_law(1.5, 40)
+    body = power_law(1.5)
     for n in (3, 20, 40):
         eps = body.least(n)
         axes = np.arange(1.0, 1000.0) ** -1.5
@@ -110,7 +110,7 @@ def test_volumes_are_the_sum_over_long_axes() -> None:
 def test_the_power_law_tends_to_its_limit() -> None:
     """H ~ p eps^(-1/p), so eps_n ~ (p/(n ln 2))^p."""
     for p in (0.5, 1.0, 2.0):
-        found = power_law(p, 1000).least(1000)
+        found = power_law(p).least(1000)
         # ln k! is k (ln k - 1) + ln(2 pi k)/2, which is 2 % here.
         assert found == pytest.approx((p / (1000.0 * math.log(2.0))) ** p, rel=0.03)
 
@@ -129,14 +129,14 @@ def test_the_ball_of_the_space_of_a_kernel() -> None:
 def test_the_best_of_k_balls_is_in_the_bracket_of_the_farthest_first() -> None:
     """Numbers on a line: the best intervals by dynamic programming."""
     values = np.sort(RNG.normal(size=40))
-    drawn = FiniteSet(values[:, None], True, 32)
+    drawn = FiniteSet(values[:, None], True)
     for n in range(5):
         best = _best_intervals(values, 2**n)
         found = drawn.entropy(n)
         assert found.lower <= best * (1.0 + 1e-12)
         assert best <= found.upper * (1.0 + 1e-12)
-    assert FiniteSet(values[:, None], False, 32).entropy(0).exact == np.ptp(values) / 2.0
-    assert FiniteSet(values[:4, None], True, 16).entropy(2).exact == 0.0
+    assert FiniteSet(values[:, None], False).entropy(0).exact == np.ptp(values) / 2.0
+    assert FiniteSet(values[:4, None], True).entropy(2).exact == 0.0
 
 
 def _best_intervals(values: np.ndarray, k: int) -> float:
@@ -155,7 +155,7 @@ def _best_intervals(values: np.ndarray, k: int) -> float:
 def test_linear_widths_of_finite_sets() -> None:
     """The principal directions against random ones, and a set that has few dimensions."""
     functions = RNG.normal(size=(30, 3)) @ RNG.normal(size=(3, 50))
-    drawn = FiniteSet(functions, True, 4)
+    drawn = FiniteSet(functions, True)
     assert drawn.kolmogorov(3) == drawn.kolmogorov(9)
     assert drawn.kolmogorov(3).exact == 0.0
     for n in (0, 1, 2):
