@@ -129,12 +129,12 @@ def rkhs_fit(
     `variance` of f and variance_error, an estimate of the largest error of one;
     effective_dimension, tr K (K + ridge)^-1; gradient, the largest derivative of the objective
     along any K(z, .) of a training or test point, over that at f = 0, 0 by the representer theorem;
-    residual of the linear system over the largest target; condition |A|_1 |A^-1|_1 of A = K + ridge; error,
-    an estimate of that of a prediction.
+    residual of the linear system over the largest target; condition, |A|_1 |A^-1|_1 of A = K +
+    ridge; error, an estimate of that of a prediction.
 
     Accuracy: a step of iterative refinement; alpha, norms and log densities lose the digits that
-    `condition` says, predictions far fewer. Cost: the kernels, O(m^3) three times a
-    Cholesky factorisation, O(tests m^2); memory two matrices.
+    `condition` says, predictions far fewer. Cost: the kernels, O(m^3) three times a Cholesky
+    factorisation, O(tests m^2); memory two matrices.
     Raises ValueError for arguments out of range and for a matrix that is singular to rounding.
 
     Source: Kimeldorf & Wahba (1971); Rasmussen & Williams (2006), eqs. 2.25-2.30, 5.10-5.12.
