@@ -16,6 +16,9 @@ FEW_SAMPLES: Final = 30
 # The distribution of z of a mean of n values of skewness g differs from a normal one by up to
 # 0.13 g/sqrt(n) (Hall 1987, the Edgeworth expansion of Student's statistic): 0.04 at this ratio.
 LARGEST_SKEW: Final = 0.3
+# The skewness over sqrt(n) is at least the cube of the largest deviation over n standard errors.
+LARGEST_TERM: Final = 2.0 / 3.0
+ASYMPTOTIC: Final = "theory is of large widths, and z also shows what finite ones add"
 
 
 def mean_and_stderr(values: ArrayLike, axis: int = 0) -> tuple[Floats, Floats]:
@@ -98,15 +101,18 @@ def skewness(values: ArrayLike, axis: int = 0) -> Floats:
         return np.asarray(third / np.where(second == 0.0, 1.0, second) ** 1.5)
 
 
-def note_on_z(count: int, skew: float = 0.0) -> str:
+def note_on_z(count: int, skew: float = 0.0, largest: float = 0.0) -> str:
     """Return why z of a mean of `count` values is not standard normal, "" where it is.
 
     skew: of the values; in theory, or of the sample, which understates that of heavy tails.
+    largest: the largest value over `count` standard errors. NaN is what is not known.
     """
     if count < FEW_SAMPLES:
         return f"z is of few samples: Student's t of {count - 1} degrees of freedom at best"
     if abs(skew) > LARGEST_SKEW * math.sqrt(count):
         return f"z is not normal: the skewness of {count} samples is {skew:.2g}"
+    if largest > LARGEST_TERM:
+        return f"z is not normal: one of {count} samples makes {largest:.2g} standard errors"
     return ""
 
 

@@ -330,5 +330,5 @@ def _two_inputs(norm: float, rho: float) -> Floats:
     if not -1.0 <= rho <= 1.0:
         raise ValueError(f"rho must be within [-1, 1], not {rho:g}")
     pair = np.array([[1.0, 0.0], [rho, np.sqrt((1.0 - rho) * (1.0 + rho))]])
-    found: Floats = np.sqrt(2.0 * norm) * pair
+    found: Floats = np.sqrt(2.0) * np.sqrt(norm) * pair  # 2 norm may not be a double
     return found

@@ -24,7 +24,6 @@ QUANTITIES: Final = (
     "observable_variance",
 )
 _LARGE_SHARE: Final = 0.1
-_LARGE_TERM: Final = 2.0 / 3.0  # of a standard error: the cube of it is the skewness over sqrt(n)
 _UNSEEN: Final = 0.1  # standard errors, below which 1/n^2 is not seen even if it is ten times that
 _SEEN: Final = 3.0  # standard errors from 0, for a point of a fitted slope
 _DRAWN_LAYERS: Final = 3
@@ -304,9 +303,9 @@ def _notes_on_z(block: _Block, i: int, samples: int) -> Iterator[str]:
     share = float(block.share[i])
     if share >= _LARGE_SHARE:
         yield f"sample does not see this: one network is {share:.0%} of the variance"
-    elif share * abs(float(block.mean[i])) > _LARGE_TERM * stderr:
-        yield f"z is not normal: one network is {share:.1%} of the variance, much of stderr"
-    yield note_on_z(samples, float(block.skew[i]))
+    else:
+        largest = share * abs(float(block.mean[i])) / stderr
+        yield note_on_z(samples, float(block.skew[i]), largest)
 
 
 def _plot(depth: int, widths: Sequence[int], quantities: Sequence[str], *, sampled: bool) -> Plot:

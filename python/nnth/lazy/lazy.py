@@ -37,7 +37,7 @@ from nnth.lazy.training import (
 )
 from nnth.plot import Lines, Panels
 from nnth.random import normals
-from nnth.statistics import log_slopes, mean_of, z_score
+from nnth.statistics import ASYMPTOTIC, joined, log_slopes, mean_of, note_on_z, z_score
 from nnth.table import Meta, Table
 from nnth.typing import Floats, Progress
 from nnth.work import begin
@@ -294,6 +294,8 @@ def _rows(sizes: Sequence[int], measures: dict[int, list[list[Measure]]]) -> lis
             if said and any(kept):
                 said = f"{said} ({len(kept) - sum(kept)} of {len(kept)})"
             mean, error = mean_of(of_width)
+            z = float(z_score(exponent - theory, stderr))
+            on_z = "" if math.isnan(z) else joined(ASYMPTOTIC, note_on_z(len(nets)))
             rows.append({
                 "width": n, "quantity": quantity, "mean": mean, "stderr": error,
                 "bound": float(np.mean([net.bound for net in nets])),
@@ -301,7 +303,7 @@ def _rows(sizes: Sequence[int], measures: dict[int, list[list[Measure]]]) -> lis
                 "holds": float(np.mean([net.holds for net in nets])),
                 "hypothesis": float(np.mean(kept)), "exponent": exponent,
                 "exponent_stderr": stderr, "exponent_theory": theory,
-                "z": float(z_score(exponent - theory, stderr)), "note": said,
+                "z": z, "note": joined(said, on_z),
             })  # fmt: skip
     order = {n: i for i, n in enumerate(sizes)}
     return sorted(rows, key=lambda row: order[row["width"]])

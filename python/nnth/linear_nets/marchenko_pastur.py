@@ -26,6 +26,7 @@ Sampler = Literal["law", "dense"]
 SIZE: Final = 500  # of the smaller dimension, where only alpha is given
 MAX_SIZE: Final = 20_000  # of it, where spectra are drawn: they cost its square
 MAX_DENSE: Final = 2**26  # entries of a matrix that is drawn
+MAX_POINTS: Final = 10_000_000
 MAX_VALUES: Final = 2**27  # eigenvalues kept
 RATIOS: Final = (1e-9, 1e9)  # of p/n0
 _BISECTIONS: Final = 60
@@ -147,7 +148,8 @@ def mp(
     """
     alpha, p, n0 = _sizes(alpha, p, n0)
     law = MarchenkoPastur(alpha)
-    whole("points", points, least=2)
+    if whole("points", points, least=2) > MAX_POINTS:
+        raise ValueError(f"points must be at most {MAX_POINTS}, not {points}")
     x = _grid(law, points) if levels is None else law.quantile(_levels(levels))
     if sampler not in ("law", "dense"):
         raise ValueError(f"sampler must be law or dense, not {sampler!r}")

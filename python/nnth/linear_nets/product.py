@@ -19,7 +19,7 @@ from nnth.linear_nets.nets import (
     scales_of,
 )
 from nnth.plot import Lines, histogram
-from nnth.statistics import mean_of, variance_and_stderr, z_score
+from nnth.statistics import mean_of, note_on_z, skewness, variance_and_stderr, z_score
 from nnth.table import Meta, Table
 from nnth.typing import Floats, Progress
 from nnth.work import begin, sampled
@@ -148,7 +148,16 @@ def _row(name: str, layers: Layers, log_scale: float, logs: Floats | None) -> di
             none if logs is None else map(float, variance_and_stderr(0.5 * logs))
         )
     row["z"] = float(z_score(row["mean"] - row["exact"], row["stderr"]))
+    if logs is not None and not row["note"]:
+        row["note"] = note_on_z(len(logs), float(skewness(_averaged(name, logs))))
     return row
+
+
+def _averaged(name: str, logs: Floats) -> Floats:
+    """Return what the sample's average is of, for a quantity, in some unit."""
+    if name in POWERS:
+        return np.asarray(np.exp(POWERS[name] * (logs - logs.max())))
+    return logs if name == "log_norm" else np.asarray((logs - logs.mean()) ** 2)
 
 
 def _unseen(q: float, total: float, samples: int) -> str:

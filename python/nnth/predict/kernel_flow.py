@@ -35,7 +35,8 @@ def gain(mu: Floats, time: float) -> Floats:
     if np.isinf(time):
         return 1.0 / mu
     safe = np.where(mu == 0.0, 1.0, mu)
-    return np.where(mu == 0.0, time, -np.expm1(-mu * time) / safe)
+    with np.errstate(over="ignore"):  # exp(-mu t) is 0 then
+        return np.where(mu == 0.0, time, -np.expm1(-mu * time) / safe)
 
 
 class KernelFlow:
@@ -99,8 +100,11 @@ class KernelFlow:
             )
 
     def law(self, gains: Callable[[Floats], Floats]) -> Law:
-        """Return the law when a mode of eigenvalue mu of T + noise has gain gains(mu)."""
-        mu = self._values + self.noise
+        """Return the law when a mode of eigenvalue mu of T + noise has gain gains(mu).
+
+        An eigenvalue of T below 0 is rounding, of one that is 0 to it: such a mode would grow.
+        """
+        mu = np.maximum(self._values, 0.0) + self.noise
         g = gains(mu)
         learnt = g[:, None] * self._modes
         a = self._across * g  # A in the eigenvectors

@@ -122,9 +122,11 @@ def predict(
     )
     own = target_noise == "own"
     flow = KernelFlow(kernels, kernel == "ntk", targets, noise, noise if own else 0.0)
-    if np.isinf(when).any():
+    with np.errstate(over="ignore"):  # no double is as long as that, and inf is what it comes to
+        elapsed = eta * when
+    if np.isinf(elapsed).any():
         flow.require_regular()
-    laws = tuple(flow.law(lambda mu, t=t: gain(mu, eta * t)) for t in when)  # type: ignore[misc]
+    laws = tuple(flow.law(lambda mu, t=t: gain(mu, t)) for t in elapsed)  # type: ignore[misc]
     simulation = None
     if samples:
         nets = Nets(chosen, depth, width, cb, cw, ntk, kernel == "nngp")
@@ -132,7 +134,7 @@ def predict(
             flow,
             nets,
             (inputs, targets, tests, answers),
-            eta * when,
+            elapsed,
             step,
             samples,
             seed,

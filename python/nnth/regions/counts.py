@@ -25,7 +25,7 @@ from nnth.regions.bounds import (
     zaslavsky,
     zaslavsky_central,
 )
-from nnth.statistics import mean_of, z_score
+from nnth.statistics import ASYMPTOTIC, joined, mean_of, note_on_z, skewness, z_score
 from nnth.table import Meta, Table
 from nnth.typing import Progress
 from nnth.work import sampled
@@ -166,7 +166,7 @@ def regions(
     domain, box, at, threads, progress: as in `nnth.count_regions`.
 
     Returns a Table of one row: activation_regions, linear_regions, bounded, unbounded, vertices,
-    edges, mean_sides, zero_cell_sides, exact_signs, expected, upper_bound, stderr, z,
+    edges, mean_sides, zero_cell_sides, exact_signs, expected, upper_bound, stderr, z, note,
     zero_cell_measure, layer_regions (text: a number a layer). With one sample counts are whole
     numbers (floats above 9e18); with more they are means over networks, except for exact_signs,
     the total. NaN is what is not there: of the region at a point on a boundary (such networks are
@@ -175,9 +175,9 @@ def regions(
     `expected` is the mean of activation_regions over random networks (`nnth.regions.bounds.
     expected_regions`: exact for one hidden layer, the limit of large widths for more), NaN for a
     given network; `stderr` the standard error of activation_regions over the samples and
-    z = (activation_regions - expected)/stderr, of heavy tails for few samples. `upper_bound` is the
-    best proven bound for a network of this shape; exact for one layer in general position over the
-    whole space.
+    z = (activation_regions - expected)/stderr; `note` says why z is not normal. `upper_bound` is
+    the best proven bound for a network of this shape; exact for one layer in general position over
+    the whole space.
 
     Accuracy, cost: those of `nnth.count_regions`. Raises ValueError as it does, and as
     `nnth.ensemble.ensemble`; KeyboardInterrupt with what was done.
@@ -196,6 +196,7 @@ def regions(
         "upper_bound": number(_upper(nets, counts)),
         "stderr": stderr,
         "z": float(z_score(mean - expected, stderr)),
+        "note": note_on_count(len(nets.widths), found, stderr),
     }
     parameters = nets.parameters() | {
         "domain": domain,
@@ -203,6 +204,14 @@ def regions(
         "at": None if at is None else _point(at, nets.n0),
     }
     return one_row(columns | cell_columns(counts), parameters, nets)
+
+
+def note_on_count(layers: int, counts: Sequence[float], stderr: float) -> str:
+    """Return why z of a mean count over random networks is not standard normal."""
+    if not stderr > 0.0:
+        return ""
+    on_z = note_on_z(len(counts), float(skewness(counts)))
+    return joined(ASYMPTOTIC if layers > 1 else "", on_z)
 
 
 def check_domain(domain: str, box: float) -> tuple[float, float] | None:

@@ -32,6 +32,7 @@ from nnth.regions.counts import (
     core_network,
     count_columns,
     count_core,
+    note_on_count,
     number,
     one_row,
 )
@@ -139,6 +140,7 @@ def regions_along(
         "upper_bound": number(best_upper(dimension, nets.widths)),
         "stderr": stderr,
         "z": float(z_score(mean - expected, stderr)) if several else math.nan,
+        "note": note_on_count(len(nets.widths), means, stderr if several else math.nan),
     }
     parameters = nets.parameters() | {"domain": domain, "box": radius}
     parameters |= {"along": along, "lines": lines}

@@ -17,7 +17,7 @@ from nnth.data_kernel import kernel_of
 from nnth.kernel import Ntk
 from nnth.plot import Lines
 from nnth.random import uniforms
-from nnth.statistics import beyond, z_score
+from nnth.statistics import beyond, joined, note_on_z, z_score
 from nnth.table import Meta, Table
 from nnth.typing import Floats, Progress
 from nnth.work import sampled
@@ -73,13 +73,16 @@ class Determinantal:
             "stderr": stderr,
             "z": z_score(beyond(frequency - inclusion, rounding), stderr),
         }
+        noted = [_notes("z", inclusion, count)]
         if m > 1:
+            noted.append(_notes("pair_z", pair, count))
             columns |= {
                 "partner": partner,
                 "pair_inclusion": pair,
                 "pair_frequency": together,
                 "pair_z": z_score(beyond(together - pair, rounding), pair_stderr),
             }
+        columns["note"] = [joined(*notes) for notes in zip(*noted, strict=True)]
         line = np.array([inclusion.min(), inclusion.max()])
         plot = Lines(
             lines=(("exact", line, line),),
@@ -98,6 +101,15 @@ class Determinantal:
         for row, subset in zip(inside, self.subsets, strict=True):
             row[subset] = True
         return inside
+
+
+def _notes(name: str, chances: Floats, count: int) -> list[str]:
+    """Say where frequencies of events that are rare, or nearly certain, have no normal z."""
+    spread = chances * (1.0 - chances)
+    random = spread > 0.0
+    skews = np.where(random, (1.0 - 2.0 * chances) / np.sqrt(np.where(random, spread, 1.0)), 0.0)
+    notes = [note_on_z(count, skew) for skew in skews.tolist()]
+    return [f"{name}: {note}" if note else "" for note in notes]
 
 
 @serial_blas
@@ -128,11 +140,10 @@ def rkhs_sample(
     samples: sets to draw, at least 2.
 
     Returns a Determinantal. `summary()` has a row a point: item, its index; inclusion, exactly
-    L (1 + L)^-1_ii; frequency among the sets, its standard error (of the exact chance) and z; and
-    its partner, the
-    point it shuns most, with pair_inclusion, M_ii M_jj - M_ij^2 of the marginal kernel
-    M, pair_frequency and pair_z. The record has expected_size, mean_size with its standard error
-    size_stderr, and log_normaliser, log det(1 + L).
+    L (1 + L)^-1_ii; frequency among the sets, its standard error (of the exact chance) and z; its
+    partner, the point it shuns most, with pair_inclusion, M_ii M_jj - M_ij^2 of the marginal kernel
+    M, pair_frequency and pair_z; note, why a z is not normal. The record has expected_size,
+    mean_size with its standard error size_stderr, and log_normaliser, log det(1 + L).
 
     Cost: an eigendecomposition O(m^3), and O(m |S|^2) a set. LAPACK's last bits may depend on its
     threads, and so a set: rarely, or where eigenvalues coincide. The law does not.
