@@ -1,8 +1,7 @@
 """Every z of every command is that of a standard normal variable, or its row says why not.
 
-Over many seeds the z of a row are compared with the normal distribution by Kolmogorov and Smirnov's
-test. A row whose note speaks of z, or of what the sample does not see, on at least half of the seeds
-is one that has said why not.
+Over many seeds the z of a row are compared with the normal distribution by the test of Kolmogorov
+and Smirnov. A row that has a note on at least half of the seeds is one that has said why not.
 """
 
 from __future__ import annotations
@@ -137,7 +136,7 @@ CASES = {
 
 
 def ks_chance(z: np.ndarray) -> float:
-    """The chance that normal z of this number are as far from their distribution (Stephens 1970)."""
+    """The chance that so many normal z are as far from their distribution (Stephens 1970)."""
     n, ordered = len(z), np.sort(z)
     at = np.array([0.5 * math.erfc(-x / math.sqrt(2.0)) for x in ordered])
     steps = np.arange(n + 1) / n

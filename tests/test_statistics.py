@@ -1,4 +1,4 @@
-"""nnth.statistics: means, errors, z and powers against plain formulas; one rule for z everywhere."""
+"""nnth.statistics: means, errors, z and powers by plain formulas; one rule for z everywhere."""
 
 from __future__ import annotations
 

@@ -177,6 +177,8 @@ def _sphere(chosen: Kernel, d: int) -> Ellipsoid:
     unknown = (found.values + found.errors)[~found.reliable]
     rest = math.sqrt(max(float(unknown.max(initial=0.0)), float(found.values[order[-1]])))
     kept = order[np.sqrt(found.values[order]) > rest] if unknown.size else order[:-1]
+    if not kept.size:
+        raise ValueError(f"d must be smaller, not {d}: no eigenvalue is more than its error there")
     return Ellipsoid(
         np.sqrt(found.values[kept]),
         np.cumsum(counts[kept]),

@@ -138,7 +138,7 @@ def _theory(
         found = _with_sums(_kinds(gradient, inner, width, cb, cw))
     if not np.isfinite(found).all():
         raise ValueError(
-            f"depth, cw and cb must keep the kernel in the doubles, unlike {depth}, {cw:g} and {cb:g}"
+            f"depth, cw and cb must keep the kernel in the doubles, not {depth}, {cw:g} and {cb:g}"
         )
     # A contribution is a variance times a product of chis, which is a share of Theta: each is off
     # by no more than the kernels where they are worst.
