@@ -25,6 +25,7 @@ from nnth.typing import Floats
 from nnth.work import begin
 
 MAX_BITS: Final = 1000
+MAX_RATE: Final = 100.0  # whose powers of bits are doubles
 _LEVELS: Final = 400  # of the sphere, as many as doubles tell
 _PARAMETERS: Final = (
     "functions", "norm", "kernel", "act", "depth", "cb", "cw", "ntk", "d", "widths", "networks",
@@ -70,7 +71,7 @@ def entropy(
         nets, "l2" (root mean square over points) or "sup".
     x: `(points, n_0)` or a file, where nets are evaluated; by default so many uniform points of the
         sphere |x|^2 = d. Nets have weight variance 2 and no biases.
-    rate: r of Carl's inequality, above 0.
+    rate: r of Carl's inequality, above 0, to 100.
 
     Returns a Table, a row an n: n, lower, upper, asymptotic, exact (NaN where it is not known),
     kolmogorov_width, stable_width_lower, stable_width_upper; kolmogorov_lower and kolmogorov_upper;
@@ -95,8 +96,8 @@ def entropy(
         raise ValueError(f"bits must be from 0 to {MAX_BITS}, not {said}")
     if norm not in ("l2", "sup"):
         raise ValueError(f"norm must be l2 or sup, not {norm!r}")
-    if not 0.0 < rate < math.inf:
-        raise ValueError(f"rate must be positive and finite, not {rate:g}")
+    if not 0.0 < rate <= MAX_RATE:
+        raise ValueError(f"rate must be positive and at most {MAX_RATE:g}, not {rate:g}")
     kind, _, text = set.partition(":")
     parameters: dict[str, Any] = {"set": set, **dict.fromkeys(_PARAMETERS)}
     random = False

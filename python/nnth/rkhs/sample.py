@@ -15,6 +15,7 @@ from nnth.checks import whole
 from nnth.data import Data, data_of, file_name
 from nnth.data_kernel import kernel_of
 from nnth.kernel import Ntk
+from nnth.memory import require_memory
 from nnth.plot import Lines
 from nnth.random import uniforms
 from nnth.statistics import beyond, joined, note_on_z, z_score
@@ -24,6 +25,8 @@ from nnth.work import sampled
 
 Subset = NDArray[np.intp]
 
+_LARGEST: Final = float(np.finfo(float).max)
+_SUBSET_BYTES: Final = 200  # of a set that is kept, at the least
 _STEPS: Final = 200  # of a bisection to the last bit
 
 
@@ -153,6 +156,7 @@ def rkhs_sample(
     """
     inputs = data_of(x, "x")
     samples = whole("samples", samples, 2)
+    require_memory(_SUBSET_BYTES * samples, "samples must be fewer: their sets")
     if scale is not None and size is not None:
         raise ValueError("scale and size must not both be given")
     for name, value in (("scale", scale), ("size", size)):
@@ -169,6 +173,8 @@ def rkhs_sample(
     if size is not None:
         scale = _scale_for(values, size)
     scale = 1.0 if scale is None else scale
+    if scale > 1.0 and not float(values[-1]) < _LARGEST / scale:
+        raise ValueError(f"scale must keep the kernel in the doubles, not {scale:g}")
     values = scale * values
     chances = values / (1.0 + values)
     done = 0

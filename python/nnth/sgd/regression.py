@@ -163,6 +163,13 @@ class _Problem:
         m = len(self.x)
         if not (rate > 0.0 and math.isfinite(rate)):
             raise ValueError(f"rate must be above 0, not {rate:g}")
+        # The mean of theta itself grows beyond 2 over the largest eigenvalue of H.
+        growth = rate * float(np.linalg.eigvalsh(self.hessian)[-1]) - 1.0
+        if not growth < 1.0:
+            raise ValueError(
+                f"rate must be smaller: at {rate:g} variances grow by {growth * growth:.4g} a step "
+                "whatever the batches are"
+            )
         if not 1 <= whole("batch", batch) <= m:
             raise ValueError(f"batch must be from 1 to the {m} points, not {batch}")
         if scheme not in SCHEMES:
