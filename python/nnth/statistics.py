@@ -129,7 +129,8 @@ def log_slopes(x: ArrayLike, logs: ArrayLike) -> Floats:
     """
     across = np.log(np.asarray(x, dtype=np.float64))
     across = across - across.mean()
-    return np.asarray(np.einsum("i,i...->...", across, logs) / np.sum(across * across))
+    y = np.asarray(logs, dtype=np.float64)
+    return np.asarray(np.tensordot(across, y, axes=1) / np.sum(across * across))
 
 
 def fitted_power(x: ArrayLike, logs: ArrayLike, errors: ArrayLike) -> tuple[Floats, Floats]:
