@@ -120,7 +120,7 @@ def test_errors_grow_with_the_condition_and_are_not_exceeded() -> None:
     assert kernels.nngp is not None
     assert kernels.ntk is not None
     for i, time in enumerate((1.0, np.inf)):
-        mean, _ = by_mpmath((kernels.nngp, kernels.ntk), y, 0.0, time)
+        mean, _ = by_mpmath((kernels.nngp, kernels.ntk), y, 0.0, time, 0.0)
         assert np.abs(found.mean[i] - mean).max() <= found.laws[i].error
     assert found.laws[1].condition > 1e9
     assert found.laws[1].error > 1e3 * found.laws[0].error
