@@ -105,6 +105,35 @@ def test_extremes_come_to_no_warning_of_a_library(
     assert (out == "") == (code == 2)
 
 
+# Commands on data, which is scaled by some powers of ten.
+ON_DATA = [
+    "predict --x x.npy --y y.npy --x-test x.npy --times 1,inf --noise 0.1",
+    "predict --x x.npy --y y.npy --x-test x.npy --times 1 --samples 3 --width 4",
+    "rkhs fit --x x.npy --y y.npy --kernel rbf:1 --ridge 0.1",
+    "rkhs fit --x x.npy --y y.npy --kernel ntk --ridge 0.1",
+    "sgd --x x.npy --y y.npy --steps 256",
+    "entropy --set functions --functions x.npy --bits 0,1",
+    "entropy --set functions --functions x.npy --bits 0,1 --norm sup",
+    "entropy --set nets --x x.npy --widths 4 --networks 5 --bits 0,1",
+    "lazy --inputs x.npy --y y.npy --width 4,8 --samples 2 --normalise --time 1",
+]
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-160, 1e160, 1e300])
+@pytest.mark.parametrize("command", ON_DATA)
+def test_data_of_any_size_come_to_no_warning(
+    command: str, scale: float, files: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("x", "y"):
+        np.save(files / f"{name}.npy", scale * np.load(files / f"{name}.npy"))
+    code = run(f"{command} --format csv")
+    err = capfd.readouterr().err
+    assert code in (0, 2), err
+    assert (err == "") == (code == 0), err
+    assert "Warning" not in err
+    assert "Error" not in err
+
+
 def test_a_singular_kernel_at_finite_times() -> None:
     """Eigenvalues that rounding has made negative do not grow: the limit is that of a pair."""
     x = np.random.default_rng(0).normal(size=(3, 3))

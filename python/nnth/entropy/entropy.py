@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from nnth.blas import serial_blas
-from nnth.checks import whole
+from nnth.checks import moderate, whole
 from nnth.data import Data, data_of, file_name
 from nnth.data_kernel import Kernel, kernel_of
 from nnth.entropy.body import Body, Box, Lipschitz
@@ -26,6 +26,7 @@ from nnth.work import begin
 
 MAX_BITS: Final = 1000
 MAX_RATE: Final = 100.0  # whose powers of bits are doubles
+_LARGEST: Final = 1e100  # of values and inputs, whose squares are summed
 _LEVELS: Final = 400  # of the sphere, as many as doubles tell
 _PARAMETERS: Final = (
     "functions", "norm", "kernel", "act", "depth", "cb", "cw", "ntk", "d", "widths", "networks",
@@ -108,12 +109,15 @@ def entropy(
     elif kind == "functions":
         if functions is None:
             raise ValueError("functions must be given for the set functions")
-        body = FiniteSet(data_of(functions, "functions"), norm == "l2", seed)
+        rows_of_values = data_of(functions, "functions")
+        moderate("functions", rows_of_values, _LARGEST)
+        body = FiniteSet(rows_of_values, norm == "l2", seed)
         parameters |= {"functions": file_name(functions), "norm": norm}
         begin()
     elif kind == "nets":
         made = {"widths": widths, "networks": networks, "x": file_name(x), "norm": norm}
         places = _places(x, d, points, seed)
+        moderate("x", places, _LARGEST)
         parameters |= made | {"n0": places.shape[1], "points": len(places)}
         values = _nets(places, parse_widths(widths), whole("networks", networks, 2), seed, progress)
         body, random = FiniteSet(values, norm == "l2", seed), True

@@ -12,7 +12,7 @@ import numpy as np
 from nnth import _core
 from nnth.activation import activation
 from nnth.blas import serial_blas
-from nnth.checks import whole
+from nnth.checks import moderate, whole
 from nnth.data import Data, data_of, file_name, target_vector
 from nnth.ensemble import MAX_SAMPLES
 from nnth.gradient_flow import StiffFlowError
@@ -42,6 +42,7 @@ from nnth.table import Meta, Table
 from nnth.typing import Floats, Progress
 from nnth.work import begin
 
+_LARGEST: Final = 1e100  # of data, whose squares are summed
 _MAX_WIDTH: Final = 1_000_000
 _MOST_NUMBERS: Final = 20_000_000  # of a network's state, of which the integrator has twenty
 _GRAIN: Final = 1000  # steps of progress a network
@@ -349,6 +350,9 @@ def _data(
         if value is not None:
             raise ValueError(f"{name} must not be given with inputs, and is {value}")
     x = data_of(inputs, "inputs")
+    targets = target_vector(y, len(x))
+    for name, values in (("inputs", x), ("y", targets)):
+        moderate(name, values, _LARGEST)
     norms = np.linalg.norm(x, axis=1)
     if not norms.all():
         raise ValueError(f"inputs must not hold zero rows, as row {int(np.argmin(norms))} is")
@@ -360,7 +364,7 @@ def _data(
             f"inputs must have rows of norm at most 1, not {norms[row]:g} as row {row}; normalise "
             "divides each by its norm"
         )
-    return x, target_vector(y, len(x))
+    return x, targets
 
 
 def _picture(

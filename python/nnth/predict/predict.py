@@ -23,6 +23,7 @@ from nnth.typing import Floats
 TargetNoise: TypeAlias = Literal["own", "none"]
 
 MAX_STEPS: Final = 200_000
+_LEAST: Final = 1e-300  # eigenvalue, of which times are the inverse
 _CONVERGED: Final = 20.0  # exp(-20) is left of the slowest mode where networks are trained to inf
 
 
@@ -208,8 +209,9 @@ def _simulate(
 
 def _steps(times: Floats, flow: KernelFlow, step: float) -> list[tuple[float, int]]:
     """Step size and number of steps up to each of the ascending times, from the one before."""
-    longest = step / flow.largest
-    slowest = max(flow.smallest, np.finfo(float).tiny)
+    # Of a kernel that is 0 to rounding a step may be as long as it likes.
+    longest = step / max(flow.largest, _LEAST)
+    slowest = max(flow.smallest, _LEAST)
     ends = np.where(np.isinf(times), np.maximum(_CONVERGED / slowest, _last_finite(times)), times)
     stretches = np.diff(ends, prepend=0.0)
     if stretches.sum() / longest > MAX_STEPS:
@@ -217,7 +219,7 @@ def _steps(times: Floats, flow: KernelFlow, step: float) -> list[tuple[float, in
             f"samples must be 0, or times shorter or noise larger: training to {times[-1]:g} takes "
             f"{stretches.sum() / longest:.2g} steps, and at most {MAX_STEPS} are taken"
         )
-    counts = np.ceil(stretches / longest).astype(int)
+    counts = np.maximum(np.ceil(stretches / longest).astype(int), stretches > 0.0)
     return [(float(s) / max(int(n), 1), int(n)) for s, n in zip(stretches, counts, strict=True)]
 
 

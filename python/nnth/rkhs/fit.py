@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from nnth.blas import factoring, serial_blas
-from nnth.checks import whole
+from nnth.checks import moderate, whole
 from nnth.data import Data, data_of, file_name, targets_of
 from nnth.data_kernel import kernel_of
 from nnth.kernel import Ntk
@@ -21,6 +21,8 @@ from nnth.statistics import mean_and_stderr
 from nnth.table import Meta, Table
 from nnth.typing import Floats, Progress
 from nnth.work import sampled
+
+_LARGEST: Final = 1e100  # of targets, whose squares are divided by eigenvalues
 
 
 @dataclass(frozen=True, eq=False)
@@ -261,5 +263,6 @@ def _tests(
 def _check(inputs: Floats, targets: Floats, ridge: float) -> None:
     if len(targets) != len(inputs):
         raise ValueError(f"y must have a row for each of {len(inputs)} inputs, not {len(targets)}")
+    moderate("y", targets, _LARGEST)
     if not 0.0 <= ridge < math.inf:
         raise ValueError(f"ridge must be finite and at least 0, not {ridge:g}")

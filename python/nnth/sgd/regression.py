@@ -10,7 +10,7 @@ import numpy as np
 
 from nnth import _core
 from nnth.blas import serial_blas
-from nnth.checks import whole
+from nnth.checks import moderate, whole
 from nnth.data import Data, data_of, file_name, target_vector
 from nnth.random import normals
 from nnth.sgd.rows import Relation, table_of
@@ -27,6 +27,7 @@ CHAINS: Final = 256
 MOST_DIMENSIONS: Final = 48  # of the exact law: equations for d^2 numbers
 MOST_STEPS: Final = 10**13
 
+_LARGEST: Final = 1e70  # whose fourth powers are doubles
 _INPUT_STREAM: Final = 2**40  # chains have the first streams
 _NOISE_STREAM: Final = 2**40 + 1
 _FORGOTTEN: Final = 36.0  # exp(-36) is left of the start when steps begin to count
@@ -148,6 +149,8 @@ class _Problem:
 
     def __init__(self, x: Floats, y: Floats) -> None:
         self.x = x
+        for name, values in (("x", x), ("y", y)):
+            moderate(name, values, _LARGEST)
         m, d = x.shape
         if d > MOST_DIMENSIONS:
             raise ValueError(f"x must have at most {MOST_DIMENSIONS} columns, not {d}")
