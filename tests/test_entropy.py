@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from itertools import product
+from itertools import combinations, product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,7 +89,7 @@ def test_ellipsoids_against_covers_of_points(axes: list[float]) -> None:
     points = RNG.normal(size=(4000, len(axes)))
     points *= np.array(axes) / np.sqrt((points**2).sum(1))[:, None]
     inner = points * RNG.uniform(size=(4000, 1)) ** (1.0 / len(axes))
-    drawn = FiniteSet(np.concatenate((points, inner)) * math.sqrt(len(axes)), True, 64)
+    drawn = FiniteSet(np.concatenate((points, inner)) * math.sqrt(len(axes)), True)
     for n in range(7):
         found, sample = body.entropy(n), drawn.entropy(n)
         assert sample.lower <= found.upper
@@ -99,7 +100,7 @@ def test_ellipsoids_against_covers_of_points(axes: list[float]) -> None:
 
 def test_volumes_are_the_sum_over_long_axes() -> None:
     """H = sum_(b > eps) ln(b/eps) at the eps that is returned, from other arithmetic."""
-    body = power_law(1.5, 40)
+    body = power_law(1.5)
     for n in (3, 20, 40):
         eps = body.least(n)
         axes = np.arange(1.0, 1000.0) ** -1.5
@@ -110,7 +111,7 @@ def test_volumes_are_the_sum_over_long_axes() -> None:
 def test_the_power_law_tends_to_its_limit() -> None:
     """H ~ p eps^(-1/p), so eps_n ~ (p/(n ln 2))^p."""
     for p in (0.5, 1.0, 2.0):
-        found = power_law(p, 1000).least(1000)
+        found = power_law(p).least(1000)
         # ln k! is k (ln k - 1) + ln(2 pi k)/2, which is 2 % here.
         assert found == pytest.approx((p / (1000.0 * math.log(2.0))) ** p, rel=0.03)
 
@@ -129,14 +130,14 @@ def test_the_ball_of_the_space_of_a_kernel() -> None:
 def test_the_best_of_k_balls_is_in_the_bracket_of_the_farthest_first() -> None:
     """Numbers on a line: the best intervals by dynamic programming."""
     values = np.sort(RNG.normal(size=40))
-    drawn = FiniteSet(values[:, None], True, 32)
+    drawn = FiniteSet(values[:, None], True)
     for n in range(5):
         best = _best_intervals(values, 2**n)
         found = drawn.entropy(n)
         assert found.lower <= best * (1.0 + 1e-12)
         assert best <= found.upper * (1.0 + 1e-12)
-    assert FiniteSet(values[:, None], False, 32).entropy(0).exact == np.ptp(values) / 2.0
-    assert FiniteSet(values[:4, None], True, 16).entropy(2).exact == 0.0
+    assert FiniteSet(values[:, None], False).entropy(0).exact == np.ptp(values) / 2.0
+    assert FiniteSet(values[:4, None], True).entropy(2).exact == 0.0
 
 
 def _best_intervals(values: np.ndarray, k: int) -> float:
@@ -155,7 +156,7 @@ def _best_intervals(values: np.ndarray, k: int) -> float:
 def test_linear_widths_of_finite_sets() -> None:
     """The principal directions against random ones, and a set that has few dimensions."""
     functions = RNG.normal(size=(30, 3)) @ RNG.normal(size=(3, 50))
-    drawn = FiniteSet(functions, True, 4)
+    drawn = FiniteSet(functions, True)
     assert drawn.kolmogorov(3) == drawn.kolmogorov(9)
     assert drawn.kolmogorov(3).exact == 0.0
     for n in (0, 1, 2):
@@ -178,6 +179,116 @@ def test_the_two_theorems_hold_of_known_widths(body: Box | Lipschitz | Ellipsoid
         assert not body.hilbert or of_entropy(body, n) >= width
     ratios = carl_ratios(body, [1, 5, 20], 1.0)
     assert all(0.0 < ratio < 10.0 for ratio in ratios.values())
+
+
+FUNCTIONS = np.random.default_rng(11).normal(size=(30, 3))
+SETS: list[dict[str, Any]] = [
+    {"set": "interval:1"}, {"set": "ball:1"}, {"set": "ball:3"}, {"set": "box:1,0.5,0.3"},
+    {"set": "lipschitz:2,3"}, {"set": "power:1"}, {"set": "power:0.1"}, {"set": "axes:3,2,2,0.1"},
+    {"set": "sphere", "d": 4}, {"set": "functions", "functions": FUNCTIONS},
+    {"set": "functions", "functions": FUNCTIONS, "norm": "sup"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", SETS, ids=str)
+@pytest.mark.parametrize("rate", [0.5, 1.0, 3.0])
+def test_carl_is_of_the_row_s_own_columns(arguments: dict[str, Any], rate: float) -> None:
+    table = nnth.entropy(**arguments, bits=range(13), rate=rate)
+    k = np.arange(1.0, 13.0)
+    above = np.maximum.accumulate(k**rate * table["upper"][1:])
+    below = np.maximum.accumulate(k**rate * table["kolmogorov_lower"][:-1])
+    assert math.isnan(table["carl"][0])
+    assert table["carl"][1:] == pytest.approx(above / below, rel=1e-15)
+
+
+def test_carl_of_an_interval() -> None:
+    """sup k 2^-k = 1/2 over d_0 = 1; the interval and the ball of one dimension are one set."""
+    for name in ("interval:1", "ball:1"):
+        assert nnth.entropy(name, bits=[1, 3, 9])["carl"] == pytest.approx([0.5] * 3)
+
+
+@pytest.mark.parametrize("arguments", SETS, ids=str)
+def test_a_row_does_not_depend_on_the_others(arguments: dict[str, Any]) -> None:
+    many = [0, 1, 2, 3, 5, 17]
+    together = nnth.entropy(**arguments, bits=many)
+    for i, n in enumerate(many):
+        alone = nnth.entropy(**arguments, bits=[n])
+        for name in together.columns:
+            value = together[name][i : i + 1]
+            assert alone[name].tolist() == value.tolist() or np.isnan(value).all(), (n, name)
+
+
+@pytest.mark.parametrize("body", [power_law(1.0), power_law(3.0), ball(5), Box((1.0, 0.9, 0.8))])
+@pytest.mark.parametrize("n", [1, 2, 3, 7])
+def test_the_converse_is_the_supremum_of_what_is_forbidden(body: Any, n: int) -> None:
+    """Of many delta, the largest that a lower bound of eps forbids is below it, and near it."""
+    found, radius = converse(body, n), body.most(0)
+
+    def forbidden(delta: float) -> bool:
+        bits = math.ceil(n * math.log2(1.0 + 4.0 * radius / delta))
+        return bool(body.least(bits) > 4.0 * delta)
+
+    grid = radius * np.exp(-np.arange(0.0, 25.0, 2e-3))
+    largest = next((float(delta) for delta in grid if forbidden(float(delta))), 0.0)
+    assert largest <= found * (1.0 + 1e-12)
+    assert found <= largest * math.exp(2e-3) * (1.0 + 1e-12)
+
+
+def _enclosing(points: np.ndarray) -> float:
+    """Radius of the least disc around points of the plane, by all pairs and triples."""
+    best = 0.0 if len(points) == 1 else math.inf
+    centres = [(a + b) / 2.0 for a, b in combinations(points, 2)]
+    for a, b, c in combinations(points, 3):
+        system = 2.0 * np.array([b - a, c - a])
+        if abs(np.linalg.det(system)) > 1e-12:
+            centres.append(np.linalg.solve(system, [b @ b - a @ a, c @ c - a @ a]))
+    for centre in centres:
+        best = min(best, float(np.sqrt(((points - centre) ** 2).sum(1)).max()))
+    return best
+
+
+def _best_cover(points: np.ndarray, balls: int) -> float:
+    """The least radius of so many discs that cover points, by all partitions."""
+    best = math.inf
+    for labels in product(range(balls), repeat=len(points) - 1):
+        of = np.array((0, *labels))
+        parts = [points[of == k] for k in range(balls) if (of == k).any()]
+        best = min(best, max(map(_enclosing, parts)))
+    return best
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_bounds_of_small_sets_by_brute_force(seed: int) -> None:
+    """Every bound of eps_n and d_n, and of delta_n by d_n, is kept by sets of six points."""
+    random = np.random.default_rng(seed)
+    points = random.normal(size=(6, 2)) * [1.0, random.uniform(0.01, 1.0)]
+    table = nnth.entropy("functions", functions=points * math.sqrt(2.0), bits=[0, 1, 2])
+    slack = 1.0 + 1e-12
+    for n in range(3):
+        eps = _enclosing(points) if n == 0 else _best_cover(points, 2**n)
+        assert table["lower"][n] <= eps * slack
+        assert eps <= table["upper"][n] * slack
+    # d_1: the farthest point from a line through 0, of which there are many.
+    angles = np.linspace(0.0, math.pi, 20_001)
+    normal = np.stack([-np.sin(angles), np.cos(angles)])
+    width = float(np.abs(points @ normal).max(axis=0).min())
+    exact = [float(np.sqrt((points**2).sum(1)).max()), width, 0.0]
+    for n in range(3):
+        assert table["kolmogorov_lower"][n] <= exact[n] * slack + 1e-15
+        assert exact[n] <= table["kolmogorov_upper"][n] * (1.0 + 1e-6) + 1e-15
+        # Projections are 1-Lipschitz: delta_n <= d_n.
+        assert table["converse_lower"][n] <= exact[n] * slack
+        assert table["stable_width_lower"][n] <= table["stable_width_upper"][n] * slack
+
+
+@pytest.mark.parametrize("power", [1e-9, 1e-3, 300.0, 1e300])
+def test_power_laws_of_any_power(power: float) -> None:
+    """Axes that are 0 in doubles are no axes; there may be more than memory has room for."""
+    table = nnth.entropy(f"power:{power!r}", bits=[0, 1, 40])
+    assert (table["lower"] <= table["upper"]).all()
+    assert np.isfinite(table["upper"]).all()
+    if power == 1e300:
+        assert table["exact"].tolist() == [1.0, 0.5, pytest.approx(2.0**-40)]
 
 
 @pytest.mark.parametrize("norm", ["l2", "sup"])
@@ -213,7 +324,9 @@ def test_random_networks_as_a_class() -> None:
         ({"set": "ball:1.5"}, "set ball:d must have a whole dimension"),
         ({"set": "box"}, "set box must have positive numbers separated by commas"),
         ({"set": "power:-1"}, "set power must have 1 above 0"),
-        ({"set": "power:1e-9"}, "bits and power must need at most"),
+        ({"set": "power:1e-10"}, "set power:p must have p of at least 1e-09, not 1e-10"),
+        ({"set": "lipschitz:1e300,1e300"}, "must have a product in the doubles"),
+        ({"set": "sphere", "d": 10**9}, "d must be smaller, not 1000000000"),
         ({"bits": [-1]}, "bits must be at least 0, not -1"),
         ({"bits": [2000]}, "bits must be from 0 to 1000, not 2000"),
         ({"bits": []}, "bits must be from 0 to 1000, not none"),

@@ -383,7 +383,7 @@ def test_slopes_are_those_of_one_over_the_width() -> None:
     # A correction that most widths do not see has a slope from the others, and says so.
     table = gp(act="tanh", width=(8, 16, 150), samples=40_000, quantities=["correction"])
     assert table["layer"][3] == 3
-    assert table["note"][3] == "slope over widths 8,16"
+    assert table["note"][3].startswith("slope over widths 8,16")
     assert abs(table["slope"][3] + 1.0) < 3.0 * table["slope_stderr"][3]
 
 
@@ -482,7 +482,7 @@ def test_an_interrupt_says_where_it_was() -> None:
         ({"inputs": [[1.0], [0.0]]}, "inputs must not be 0 where cb is 0, and row 1 is"),
         ({"norm": 0.0}, "norm must be above 0 where cb is 0, not 0"),
         ({"inputs": np.ones((99, 1)), "depth": 999}, "must make at most 1000000 .*, not 4950000"),
-        ({"norm": -1.0}, "norm must be finite and at least 0, not -1"),
+        ({"norm": -1.0}, r"norm must be from 0 to 1e\+70, not -1"),
         ({"rho": 1.5}, r"rho must be within \[-1, 1\], not 1.5"),
         ({"cb": 1.0}, "cw must be given where cb is"),
         ({"cw": math.inf}, "cw must be finite and at least 0, not inf"),

@@ -25,9 +25,9 @@ def data(m: int = 8, tests: int = 5, n0: int = 3, outputs: int = 2) -> tuple[Flo
 
 
 def by_mpmath(
-    kernels: tuple[Floats, Floats], y: Floats, noise: float, time: float
+    kernels: tuple[Floats, Floats], y: Floats, noise: float, time: float, errors: float
 ) -> tuple[Floats, Floats]:
-    """Lee et al. (2019), eqs. 14 and 15, as they stand, with 50 digits."""
+    """Lee et al. (2019), eqs. 14 and 15, for targets with errors of a variance, with 50 digits."""
     m = len(y)
     with mp.workdps(50):
         k, t = (mp.matrix(a.tolist()) for a in kernels)
@@ -36,7 +36,7 @@ def by_mpmath(
         decay = mp.zeros(m) if np.isinf(time) else mp.expm(-time * tt)
         a = t[m:total, :m] * tt**-1 * (mp.eye(m) - decay)
         cross = a * k[:m, m:total]
-        covariance = k[m:total, m:total] + a * (k[:m, :m] + noise * mp.eye(m)) * a.T
+        covariance = k[m:total, m:total] + a * (k[:m, :m] + errors * mp.eye(m)) * a.T
         covariance -= cross + cross.T
         mean = a * mp.matrix(y.tolist())
         variance = [float(covariance[i, i]) for i in range(total - m)]
@@ -44,22 +44,23 @@ def by_mpmath(
 
 
 @pytest.mark.parametrize("kernel", ["nngp", "ntk"])
-@pytest.mark.parametrize("noise", [0.0, 0.2])
+@pytest.mark.parametrize(("noise", "own"), [(0.0, "own"), (0.2, "own"), (0.2, "none")])
 @pytest.mark.parametrize(("act", "depth", "ntk"), [("relu", 1, "ntk"), ("tanh", 3, "pdlt")])
 def test_the_law_is_that_of_the_formulas(
-    kernel: Any, noise: float, act: str, depth: int, ntk: Any
+    kernel: Any, noise: float, own: Any, act: str, depth: int, ntk: Any
 ) -> None:
     x, y, u, _ = data()
     found = predict(
         x, y, u, act=act, depth=depth, cb=0.1, cw=1.5, ntk=ntk, kernel=kernel, noise=noise,
-        times=TIMES, eta=2.0,
+        target_noise=own, times=TIMES, eta=2.0,
     )  # fmt: skip
+    errors = noise if own == "own" else 0.0
     kernels = gram(np.concatenate((x, u)), act, depth=depth, cb=0.1, cw=1.5, ntk=ntk)
     assert kernels.nngp is not None
     assert kernels.ntk is not None
     trained = kernels.nngp if kernel == "nngp" else kernels.ntk
     for i, time in enumerate(TIMES):
-        mean, variance = by_mpmath((kernels.nngp, trained), y, noise, 2.0 * time)
+        mean, variance = by_mpmath((kernels.nngp, trained), y, noise, 2.0 * time, errors)
         assert np.abs(found.mean[i] - mean).max() <= found.laws[i].error
         assert np.abs(found.variance[i] - variance).max() <= found.laws[i].variance_error
         assert found.laws[i].error < 1e-8
@@ -75,6 +76,24 @@ def test_the_last_layer_alone_ends_at_the_posterior() -> None:
     assert found.mean[0] == pytest.approx(across @ np.linalg.solve(within, y), abs=1e-12)
     posterior = k[8:, 8:] - across @ np.linalg.solve(within, across.T)
     assert found.variance[0] == pytest.approx(posterior.diagonal(), abs=1e-12)
+
+
+@pytest.mark.parametrize("kernel", ["nngp", "ntk"])
+def test_ensembles_have_the_variance_of_their_targets(kernel: Any) -> None:
+    """Networks with errors of their own in the targets spread as the posterior, others less."""
+    x, y, u, _ = data(4, 3, outputs=1)
+    seen = {}
+    for own in ("own", "none"):
+        found = predict(
+            x, y, u, act="tanh", cb=0.1, cw=1.5, kernel=kernel, noise=0.5, target_noise=own,
+            times=(2.0,), width=128, samples=500, step=1.0,
+        )  # fmt: skip
+        sim = found.simulation
+        assert sim is not None
+        # A variance of 500 is good to sqrt(2/500) = 6 %, and widths of 128 to a few percent.
+        assert sim.variance[0, :, 0] == pytest.approx(sim.expected_variance[0], rel=0.25)
+        seen[own] = sim.expected_variance[0]
+    assert (seen["own"] > 1.5 * seen["none"]).any()  # which the sample tells apart
 
 
 def test_at_the_ends_of_time() -> None:
@@ -101,7 +120,7 @@ def test_errors_grow_with_the_condition_and_are_not_exceeded() -> None:
     assert kernels.nngp is not None
     assert kernels.ntk is not None
     for i, time in enumerate((1.0, np.inf)):
-        mean, _ = by_mpmath((kernels.nngp, kernels.ntk), y, 0.0, time)
+        mean, _ = by_mpmath((kernels.nngp, kernels.ntk), y, 0.0, time, 0.0)
         assert np.abs(found.mean[i] - mean).max() <= found.laws[i].error
     assert found.laws[1].condition > 1e9
     assert found.laws[1].error > 1e3 * found.laws[0].error

@@ -74,6 +74,16 @@ def test_against_high_precision() -> None:
     assert solution.log_marginal[0] == pytest.approx(log_marginal, rel=1e-10)
 
 
+@pytest.mark.parametrize("m", [1, 2, 7, 255, 256, 257, 300])
+def test_the_condition_is_computed_and_not_estimated(m: int) -> None:
+    x = np.random.default_rng(m).normal(size=(m, 2))
+    found = nnth.rkhs_fit(x, x[:, :1], "rbf:1", ridge=1e-2).solution.condition
+    system = radial(x, x, 1.0) + 1e-2 * np.eye(m)
+    exact = np.abs(system).sum(0).max() * np.abs(np.linalg.inv(system)).sum(0).max()
+    # Conditions are up to 3e4, each inverse good to that times rounding.
+    assert found == pytest.approx(exact, rel=1e-10)
+
+
 @pytest.mark.parametrize("kernel", ["rbf:1.3", "nngp", "ntk"])
 def test_every_number_by_direct_algebra(kernel: str) -> None:
     found = nnth.rkhs_fit(
@@ -107,7 +117,8 @@ def test_every_number_by_direct_algebra(kernel: str) -> None:
     dimension = np.trace(np.linalg.solve(system, matrix))
     assert table["effective_dimension"] == pytest.approx(dimension, rel=1e-10)
     assert table["gradient"].max() < 1e-12
-    assert table["condition"][0] == pytest.approx(np.linalg.cond(system, 1), rel=0.5)
+    # The inverse is good to rounding times the condition, some 1e3.
+    assert table["condition"][0] == pytest.approx(np.linalg.cond(system, 1), rel=1e-11)
 
 
 def test_the_representer_theorem() -> None:

@@ -153,6 +153,48 @@ def test_the_circle() -> None:
     assert fine < 0.3 * coarse  # of first order in dt
 
 
+@pytest.mark.parametrize("noise", [0.5, 20.0, 60.0, 85.0, 300.0])
+def test_the_valley_s_exact_sides_by_integrals(noise: float) -> None:
+    """E exp(-c theta^2) of each wall by itself: infinite where the integrand grows."""
+    from scipy.integrate import quad
+
+    from nnth.sgd.walks import CURVATURES, DIRECTIONS
+
+    rate = 0.1
+    table = nnth.valley_relations(rate=rate, gradient_noise=noise, steps=2)
+    variance = rate * noise / (2.0 * (1.0 - rate * CURVATURES))
+    grows = []
+    for i, row in enumerate(np.flatnonzero(table["relation"] == "curvature")):
+        ratio, least = 1.0, math.inf
+        for j, s in enumerate(variance):
+            c = rate * float(DIRECTIONS[i] @ (CURVATURES[j] * DIRECTIONS[j]))
+            least = min(least, 1.0 + 2.0 * c * s)
+            # The exponent of the integrand over that of the normal density, in units of s.
+            a = 0.5 + c * s
+            ratio *= (
+                math.inf if a <= 0.0
+                else quad(lambda x, a=a: math.exp(-a * x * x), -math.inf, math.inf)[0]
+            ) / math.sqrt(2.0 * math.pi)  # fmt: skip
+        expected = float(CURVATURES[i]) * (ratio - 1.0)
+        grows.append(math.isinf(expected))
+        assert table["rhs"][row] == pytest.approx(expected, rel=1e-7)
+        # Where the square of what is averaged has no mean, nothing is said of stderr.
+        assert math.isnan(table["z"][row]) == (least <= 0.5)
+        assert ("infinite variance" in table["note"][row]) == (least <= 0.5)
+    assert any(grows) == (noise > 200.0)
+    assert math.isinf(table["rhs"][-1]) == any(grows)
+
+
+def test_the_valley_at_any_rate_and_noise() -> None:
+    """Walkers start at rest, so that small rates take no longer; nothing is NaN or warns."""
+    for rate, noise in ((1e-9, 1.0), (1.0 - 1e-9, 1000.0), (0.999, 1e-3), (0.1, 1000.0)):
+        table = nnth.valley_relations(rate=rate, gradient_noise=noise, steps=2)
+        assert not np.isnan(table["rhs"]).any()
+        assert np.abs(table["z"][:3]).max() < 5.0  # of the variances, which are at rest
+    small = nnth.valley_relations(rate=1e-9, steps=2)
+    assert small["rhs"][3:] == pytest.approx(small["limit"][3:], rel=1e-6)  # not lost in 1 - 1
+
+
 def test_the_path_of_a_net() -> None:
     table = nnth.net_relations(steps=4096)
     assert table["lhs"] == pytest.approx(table["limit"], rel=1e-9, abs=1e-12)  # along any path

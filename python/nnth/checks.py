@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import operator
 
+import numpy as np
+
+from nnth.typing import Floats
+
 
 def whole(name: str, value: int, least: int = 1) -> int:
     """Return `value` as an int; raises ValueError, naming it, when it is not one >= `least`."""
@@ -14,3 +18,13 @@ def whole(name: str, value: int, least: int = 1) -> int:
     if number < least:
         raise ValueError(f"{name} must be at least {least}, not {number}")
     return number
+
+
+def moderate(name: str, values: Floats, most: float) -> None:
+    """Raise a ValueError, naming it, for an array with an entry beyond +-`most`.
+
+    For data of which a computation takes powers that are to be doubles.
+    """
+    largest = float(np.abs(values).max(initial=0.0))
+    if largest > most:
+        raise ValueError(f"{name} must have entries of at most {most:g} in size, not {largest:g}")

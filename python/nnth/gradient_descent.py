@@ -52,6 +52,7 @@ def trained_outputs(
     steps: Sequence[tuple[float, int]],
     *,
     noise: float,
+    own_errors: bool = True,
     samples: int,
     seed: int,
     progress: Progress | None,
@@ -60,8 +61,9 @@ def trained_outputs(
 
     Gradient descent on (1/2) sum |f(x) - y - e|^2 + (noise/2) |p - p_0|^2, all examples at once, p
     being the parameters divided by the root of their rate and e ~ N(0, noise), drawn anew for every
-    network. `steps`: for each stretch of the training its step size and number of steps; outputs
-    are taken at the end of each. Sample s is a function of (seed, s), to the rounding of the BLAS.
+    network with `own_errors`, and 0 without. `steps`: for each stretch of the training its step
+    size and number of steps; outputs are taken at the end of each. Sample s is a function of
+    (seed, s), to the rounding of the BLAS.
 
     Raises MemoryError when the outputs would not fit.
     """
@@ -74,7 +76,7 @@ def trained_outputs(
     per_net = sum(count for _, count in steps)
     for start in range(0, samples, together):
         chosen = range(start, min(start + together, samples))
-        descent = _Descent(nets, x, y, x_test, noise, seed, chosen)
+        descent = _Descent(nets, x, y, x_test, noise, own_errors, seed, chosen)
         done = start * per_net
         for i, (size, count) in enumerate(steps):
             for step in range(count):
@@ -96,6 +98,7 @@ class _Descent:
         y: Floats,
         x_test: Floats,
         noise: float,
+        own_errors: bool,
         seed: int,
         samples: range,
     ) -> None:
@@ -123,9 +126,10 @@ class _Descent:
         self._rates = [nets.rates(w.shape[1]) for w in self._w]
         self._noise = noise
         self._y = np.broadcast_to(y, (len(samples), *y.shape))
-        if noise > 0.0:
+        if noise > 0.0 and own_errors:
             errors = [normals(seed, MAX_SAMPLES + s, y.size).reshape(y.shape) for s in samples]
             self._y = self._y + np.sqrt(noise) * np.stack(errors)
+        if noise > 0.0:
             self._start = [a.copy() for a in (*self._w, *self._b)]
         # No large arrays are made in the loop: to get them from the system would take longest.
         shapes = [(len(samples), len(y), w.shape[2]) for w in self._w]

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nnth import _core
 from nnth.activation import Activation, activation
+from nnth.checks import whole
 from nnth.plot import Plot, Series
 from nnth.table import Meta, Table
 from nnth.work import begin
@@ -18,6 +19,7 @@ Ntk = Literal["ntk", "bias", "pdlt"]
 Method = Literal["auto", "closed", "quadrature", "gauss-hermite", "all"]
 
 MAX_DEPTH: Final = 10_000_000  # rows that fit in memory a few times over
+MAX_NODES: Final = 10_000
 
 _DRAWN: Final = ("k_aa", "k_ab", "theta_aa", "theta_ab")
 
@@ -99,7 +101,9 @@ def kernel(
     by_nodes = "gauss-hermite" in methods
     if nodes is not None and not by_nodes:
         raise ValueError(f"nodes must not be given for method {method}, and is {nodes}")
-    nodes = 100 if nodes is None else nodes
+    nodes = 100 if nodes is None else whole("nodes", nodes, 0)
+    if not 2 <= nodes <= MAX_NODES:
+        raise ValueError(f"nodes must be from 2 to {MAX_NODES}, not {nodes}")
     parameters |= {"ntk": ntk, "method": method, "nodes": nodes if by_nodes else None}
     begin()
     results = {

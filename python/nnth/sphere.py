@@ -111,12 +111,13 @@ def _with_nodes(
 def default_norm(kernel: Kernel) -> float | None:
     """Return 1/C_w, at which a network's first layer has the kernel C_b + cos(th); None if radial.
 
-    Raises ValueError where C_w is 0.
+    Raises ValueError where C_w is 0, or its inverse no double.
     """
     if isinstance(kernel, RadialKernel):
         return None
-    if kernel.cw == 0.0:
-        raise ValueError("cw must be above 0 on the sphere, or norm be given, not 0")
+    if kernel.cw < _TINY:
+        rule = "above 0" if kernel.cw == 0.0 else f"at least {_TINY:g}"
+        raise ValueError(f"cw must be {rule} on the sphere, or norm be given, not {kernel.cw:g}")
     return 1.0 / kernel.cw
 
 
@@ -133,7 +134,7 @@ def network_levels(kernel: NetworkKernel, norm: float, d: int, levels: int) -> L
 
     def at_angles(angles: Floats) -> tuple[Floats, float, float]:
         # The kernels depend on norms and angles alone: two coordinates are enough.
-        radius = math.sqrt(2.0 * norm)
+        radius = math.sqrt(2.0) * math.sqrt(norm)  # 2 norm may not be a double
         circle = np.stack((np.cos(angles), np.sin(angles)), axis=1)
         rows = kernel.rows(radius * np.concatenate(([[1.0, 0.0]], circle)), 1)
         return rows.matrix[0, 1:], float(rows.diagonal[0]), rows.error

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from nnth.statistics import beyond, z_score
+
 DEVIATIONS: Final = 5.0  # more than so many from a number, and what was said of it fails
 
 
@@ -51,11 +53,7 @@ class Statement:
         return self._bears_out(self.z_notes)
 
     def _deviations(self, value: float) -> float:
-        difference = self.measured - value
-        beyond = abs(difference) - self.error
-        if math.isnan(difference) or beyond <= 0.0:
-            return difference if math.isnan(difference) else 0.0
-        return math.copysign(beyond / self.stderr if self.stderr else math.inf, difference)
+        return float(z_score(beyond(self.measured - value, self.error), self.stderr))
 
     def _bears_out(self, z: float) -> bool:
         match self.relation:

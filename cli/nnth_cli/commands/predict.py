@@ -42,6 +42,13 @@ def predict(
     noise: Annotated[
         float, typer.Option(help="Variance of the noise of a target; the ridge.", metavar="X")
     ] = 0.0,
+    target_noise: Annotated[
+        Literal["own", "none"] | None,
+        typer.Option(
+            help="Errors of variance --noise in the targets, drawn for each network (own), or the "
+            "same targets for all (none). [default: own]"
+        ),
+    ] = None,
     times: Annotated[
         str,
         typer.Option(help="Times, as 0,1,10,inf or log:0.1:100:20.", metavar="X,X,..."),
@@ -76,15 +83,18 @@ def predict(
 
     \b
     mean(t) = A y,   A = T_* g(T),   g(T) = T^-1 (1 - exp(-eta T t))
-    cov(t)  = K_** + A K A' - A K_*' - K_* A'
+    cov(t)  = K_** + A (K + noise) A' - A K_*' - K_* A'
     loss (1/2) sum |f(x_i) - y_i|^2 + (noise/2) |p - p_0|^2;   T + noise for T in g
 
     K is the NNGP kernel; T the tangent kernel, where all layers are trained, or K, where only the
-    last is: then t = inf is the posterior of a Gaussian process with this noise. A row is a time:
-    errors of the mean prediction, accuracy with --labels, the mean predictive variance, the error
-    to expect of one network, the negative log density of a test value, and what rounding and the
-    kernels' errors may make of it all. A kernel that is singular at t = inf is refused: nothing but
-    --noise is added to it.
+    last is. Every network is trained on targets with errors N(0, noise) of its own, so that with
+    --kernel nngp t = inf is the posterior of a Gaussian process with this observation noise. With
+    --target-noise none all have the targets that are given, and the term is A K A'.
+
+    A row is a time: errors of the mean prediction, accuracy with --labels, the mean predictive
+    variance, the error to expect of one network, the negative log density of a test value, and what
+    rounding and the kernels' errors may make of it all. A kernel that is singular at t = inf is
+    refused: nothing but --noise is added to it.
 
     With --samples networks of --width are trained by gradient descent, and stand beside infinitely
     wide ones that take the same steps: mean error, standard error and z, and the largest deviation
@@ -92,12 +102,15 @@ def predict(
     the times, or with --points the outputs at the last one.
 
     \b
-    Source: Lee et al. (2018); Jacot et al. (2018); Lee et al. (2019), eqs. 14-15.
+    Source: Lee et al. (2018); Jacot et al. (2018); Lee et al. (2019), eqs. 14-15; for the noise,
+    Matthews et al. (2017).
     Example: nnth predict --x x.npy --y y.npy --x-test u.npy --y-test v.npy --noise 0.01
              nnth predict --x x.npy --y y.npy --x-test u.npy --times log:0.1:100:20 --plot flow.png
     """
     call.check_target("--solution", solution, (".npz",))
-    needs = (("--width", ("--samples",)), ("--step", ("--samples",)))
+    needs = (
+        ("--width", ("--samples",)), ("--step", ("--samples",)), ("--target-noise", ("--noise",)),
+    )  # fmt: skip
     call.check_together(needs=needs)
     at = options.parse_numbers("--times", times, infinite=True)
     if call.plot is not None and not points and sum(0.0 < time < math.inf for time in at) < 2:
@@ -119,6 +132,7 @@ def predict(
             ntk=ntk,
             kernel=kernel,
             noise=noise,
+            target_noise=target_noise or "own",
             times=at,
             eta=eta,
             width=256 if width is None else width,

@@ -93,8 +93,10 @@ def sgd(
 
     A row has the two sides lhs and rhs, the standard error of their difference and z; i and j are
     of which parameters (-1: of none); `limit` is the number for small steps, where it is another,
-    and `notes` what lecture notes have instead. On the net `limit` is lhs by the ends of the path.
-    --plot draws one side against the other, or both over the windows of the net.
+    `notes` what lecture notes have instead, and `note` why z is not that of a standard normal
+    variable: in the valley large noise leaves a mean curvature without a variance. On the net
+    `limit` is lhs by the ends of the path. --plot draws one side against the other, or both over
+    the windows of the net.
 
     \b
     Source: Yaida (2019), eqs. 5-8; Wei & Schwab (2019).

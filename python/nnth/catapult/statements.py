@@ -12,6 +12,7 @@ from nnth import _core
 from nnth.catapult.phases import catapult_phases
 from nnth.catapult.trajectories import catapult
 from nnth.statement import Check, Run, Statement
+from nnth.statistics import log_slopes
 
 _DIVERGED: Final = 3  # of nnth.catapult.start.ENDINGS
 _WIDTH: Final = 1_000_000.0
@@ -68,12 +69,11 @@ def peaks(_: Run) -> list[Statement]:
     """Return how the peak goes with the width: its time as log m, its height |z| as m^(1/2)."""
     rate, widths = 2.5, 10.0 ** np.arange(3, 16)
     found = [_outcome(rate, m) for m in widths]
-    logs = np.log(widths)
-    step = float(np.polyfit(logs, [float(f["peak_step"][0]) for f in found], 1)[0])
-    height = float(np.polyfit(logs, [math.log(f["peak"][0]) for f in found], 1)[0])
+    step = float(log_slopes(widths, [float(f["peak_step"][0]) for f in found]))
+    height = float(log_slopes(widths, [math.log(f["peak"][0]) for f in found]))
     theory = 0.5 / math.log(rate - 1.0)
     # Steps are whole, and the height depends on where they fall.
-    spread = 1.0 / float(logs[-1] - logs[0])
+    spread = 1.0 / math.log(widths[-1] / widths[0])
     return [
         Statement("11/7", "T_1 grows as log m/(2 log(eta lambda_0 - 1)), at 2.5", theory, step,
                   error=spread),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnth.curvature.lanczos import Krylov, Product
+from nnth.statistics import mean_and_stderr
 from nnth.typing import Floats
 
 
@@ -24,7 +25,7 @@ class SpectralDensity:
 
     def moment(self, k: int) -> tuple[float, float]:
         """Return tr(A^k)/P as the probes have it, and its standard error (NaN of one probe)."""
-        mean, stderr = _mean((self.weights * self.nodes**k).sum(axis=1))
+        mean, stderr = mean_and_stderr((self.weights * self.nodes**k).sum(axis=1))
         return float(mean), float(stderr)
 
     def smoothed(self, grid: Floats, sigma: float) -> tuple[Floats, Floats]:
@@ -35,7 +36,7 @@ class SpectralDensity:
         distance = (grid[:, None, None] - self.nodes) / sigma
         bumps = np.exp(-0.5 * distance**2) / (sigma * math.sqrt(2.0 * math.pi))
         of_probes = (bumps * self.weights).sum(axis=2)
-        return _mean(of_probes.T)
+        return mean_and_stderr(of_probes.T)
 
 
 def spectral_density(
@@ -67,11 +68,3 @@ def spectral_density(
         nodes[probe, : space.steps] = values
         weights[probe, : space.steps] = coefficients[0] ** 2
     return SpectralDensity(nodes, weights)
-
-
-def _mean(values: Floats) -> tuple[Floats, Floats]:
-    """Mean and standard error over the first axis, the probes."""
-    count = len(values)
-    if count == 1:
-        return values[0], np.full_like(values[0], np.nan)
-    return values.mean(axis=0), values.std(axis=0, ddof=1) / math.sqrt(count)

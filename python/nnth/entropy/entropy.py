@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from nnth.blas import serial_blas
-from nnth.checks import whole
+from nnth.checks import moderate, whole
 from nnth.data import Data, data_of, file_name
 from nnth.data_kernel import Kernel, kernel_of
 from nnth.entropy.body import Body, Box, Lipschitz
@@ -25,6 +25,8 @@ from nnth.typing import Floats
 from nnth.work import begin
 
 MAX_BITS: Final = 1000
+MAX_RATE: Final = 100.0  # whose powers of bits are doubles
+_LARGEST: Final = 1e100  # of values and inputs, whose squares are summed
 _LEVELS: Final = 400  # of the sphere, as many as doubles tell
 _PARAMETERS: Final = (
     "functions", "norm", "kernel", "act", "depth", "cb", "cw", "ntk", "d", "widths", "networks",
@@ -70,13 +72,14 @@ def entropy(
         nets, "l2" (root mean square over points) or "sup".
     x: `(points, n_0)` or a file, where nets are evaluated; by default so many uniform points of the
         sphere |x|^2 = d. Nets have weight variance 2 and no biases.
-    rate: r of Carl's inequality, above 0.
+    rate: r of Carl's inequality, above 0, to 100.
 
     Returns a Table, a row an n: n, lower, upper, asymptotic, exact (NaN where it is not known),
     kolmogorov_width, stable_width_lower, stable_width_upper; kolmogorov_lower and kolmogorov_upper;
-    jl_upper, 3 eps_floor(n/26) >= delta_n in Hilbert spaces; converse_lower <= delta_n, from
-    eps_ceil(n log2(1 + 4R/delta)) <= 4 delta; carl, sup_(k <= n) k^r eps_k over sup k^r d_(k-1), of
-    upper bounds over lower ones, which is bounded (Carl's inequality); `status`: "exact" or
+    jl_upper, 3 eps_floor(n/26) >= delta_n in Hilbert spaces; converse_lower <= delta_n, the
+    supremum of the delta at which a lower bound of eps forbids eps_ceil(n log2(1 + 4R/delta)) <=
+    4 delta; carl, sup_(1 <= k <= n) k^r eps_k over sup k^r d_(k-1), of the upper bounds of eps_k
+    over the lower ones of d_(k-1), which is bounded (Carl's inequality); `status`: "exact" or
     "bracket". Of functions and nets in l2 also jl_dimension, jl_least and jl_most: squared
     distances of 2^n centres after a random projection over those before, of which the lemma says
     [0.4, 1.6] for some projection.
@@ -94,11 +97,10 @@ def entropy(
         raise ValueError(f"bits must be from 0 to {MAX_BITS}, not {said}")
     if norm not in ("l2", "sup"):
         raise ValueError(f"norm must be l2 or sup, not {norm!r}")
-    if not 0.0 < rate < math.inf:
-        raise ValueError(f"rate must be positive and finite, not {rate:g}")
+    if not 0.0 < rate <= MAX_RATE:
+        raise ValueError(f"rate must be positive and at most {MAX_RATE:g}, not {rate:g}")
     kind, _, text = set.partition(":")
     parameters: dict[str, Any] = {"set": set, **dict.fromkeys(_PARAMETERS)}
-    most = 2 ** min(max(numbers), 40)
     random = False
     if kind == "sphere":
         chosen = kernel_of(kernel, act, depth=depth, cb=cb, cw=cw)
@@ -107,17 +109,20 @@ def entropy(
     elif kind == "functions":
         if functions is None:
             raise ValueError("functions must be given for the set functions")
-        body = FiniteSet(data_of(functions, "functions"), norm == "l2", most, seed)
+        rows_of_values = data_of(functions, "functions")
+        moderate("functions", rows_of_values, _LARGEST)
+        body = FiniteSet(rows_of_values, norm == "l2", seed)
         parameters |= {"functions": file_name(functions), "norm": norm}
         begin()
     elif kind == "nets":
         made = {"widths": widths, "networks": networks, "x": file_name(x), "norm": norm}
         places = _places(x, d, points, seed)
+        moderate("x", places, _LARGEST)
         parameters |= made | {"n0": places.shape[1], "points": len(places)}
         values = _nets(places, parse_widths(widths), whole("networks", networks, 2), seed, progress)
-        body, random = FiniteSet(values, norm == "l2", most, seed), True
+        body, random = FiniteSet(values, norm == "l2", seed), True
     else:
-        body = _known(kind, text, max(numbers))
+        body = _known(kind, text)
         begin()
     finite = isinstance(body, FiniteSet)
     ratios = carl_ratios(body, numbers, rate)
@@ -130,7 +135,7 @@ def entropy(
     return Table(columns, Meta("entropy", parameters, used), plot=_picture(columns))
 
 
-def _known(kind: str, text: str, most: int) -> Body:
+def _known(kind: str, text: str) -> Body:
     """Return a set that is given by some numbers."""
     if kind == "interval":
         return Box(_numbers(kind, text or "1", 1))
@@ -138,6 +143,8 @@ def _known(kind: str, text: str, most: int) -> Body:
         return Box(_numbers(kind, text))
     if kind == "lipschitz":
         slope, length = _numbers(kind, text or "1,1", 2)
+        if not 0.0 < slope * length < math.inf:
+            raise ValueError(f"set lipschitz:A,T must have a product in the doubles, not {text!r}")
         return Lipschitz(slope, length)
     if kind == "axes":
         return of_axes(np.array(_numbers(kind, text)))
@@ -147,7 +154,7 @@ def _known(kind: str, text: str, most: int) -> Body:
             raise ValueError(f"set ball:d must have a whole dimension, not {text!r}")
         return ball(int(number))
     if kind == "power":
-        return power_law(number, most)
+        return power_law(number)
     raise ValueError(f"set must be {_SETS}, not {kind!r}")
 
 
@@ -175,6 +182,8 @@ def _sphere(chosen: Kernel, d: int) -> Ellipsoid:
     unknown = (found.values + found.errors)[~found.reliable]
     rest = math.sqrt(max(float(unknown.max(initial=0.0)), float(found.values[order[-1]])))
     kept = order[np.sqrt(found.values[order]) > rest] if unknown.size else order[:-1]
+    if not kept.size:
+        raise ValueError(f"d must be smaller, not {d}: no eigenvalue is more than its error there")
     return Ellipsoid(
         np.sqrt(found.values[kept]),
         np.cumsum(counts[kept]),

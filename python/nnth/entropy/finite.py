@@ -19,6 +19,7 @@ from nnth.typing import Floats
 DISTORTION: Final = 0.6
 _RATE: Final = DISTORTION**2 / 2.0 - DISTORTION**3 / 3.0
 _MOST_PAIRS: Final = 400  # points, all of whose pairs are measured
+_CHEAP: Final = 10**9  # differences, for a bound beyond the rows that are asked for
 
 
 def projected_dimension(points: int) -> int:
@@ -31,12 +32,12 @@ class FiniteSet:
     """Functions `(functions, points)` by their values, in L2 of the points' mean or the sup norm.
 
     The farthest-first radius rho after k centres (Gonzalez 1985) brackets the best of k balls:
-    k + 1 functions are rho apart and two of them share a ball, so it is in [rho/2, rho].
+    k + 1 functions are rho apart and two of them share a ball, so it is in [rho/2, rho]. Centres
+    are found as they are asked for.
     """
 
     values: Floats
     hilbert: bool
-    centres: int  # as many as are asked for
     seed: int = 0
 
     @cached_property
@@ -45,37 +46,20 @@ class FiniteSet:
         return self.values / math.sqrt(self.values.shape[1]) if self.hilbert else self.values
 
     @cached_property
-    def cover(self) -> tuple[NDArray[np.intp], Floats]:
-        """Centres, each the farthest from those before, and radii after 1, 2, ... of them."""
-        vectors, count = self.vectors, min(self.centres, len(self.values))
-        middle = self._distances(vectors.mean(axis=0))
-        chosen, radii = [int(middle.argmin())], []
-        nearest = self._distances(vectors[chosen[0]])
-        while True:
-            farthest = int(nearest.argmax())
-            radii.append(float(nearest[farthest]))
-            if radii[-1] == 0.0 or len(chosen) == count:
-                return np.array(chosen), np.array(radii)
-            chosen.append(farthest)
-            nearest = np.minimum(nearest, self._distances(vectors[farthest]))
-
-    def _distances(self, one: Floats) -> Floats:
-        gaps = self.vectors - one
-        if self.hilbert:
-            return np.asarray(np.sqrt(np.einsum("ij,ij->i", gaps, gaps)))
-        return np.asarray(np.abs(gaps).max(axis=1))
+    def _cover(self) -> _FarthestFirst:
+        return _FarthestFirst(self.vectors, self.hilbert)
 
     def entropy(self, n: int) -> Bracket:
-        radii = self.cover[1]
-        k = min(2**n, len(radii))
-        radius = float(radii[k - 1])
         if n == 0 and not self.hilbert:  # the middle of all values at each point
             spread = float(np.ptp(self.values, axis=0).max()) / 2.0
             return Bracket(spread, spread)
+        radius = self._cover.radius(min(2**n, len(self.values)))
         return Bracket(radius / 2.0, radius)
 
     def least(self, n: int) -> float:
-        return self.entropy(n).lower
+        """Return the lower bound of eps_n; 0 for centres whose search takes 10^9 differences."""
+        known = max(_CHEAP // self.vectors.size, 1)
+        return self.entropy(n).lower if 2**n <= known else 0.0
 
     def most(self, n: int) -> float:
         return self.entropy(n).upper
@@ -115,7 +99,7 @@ class FiniteSet:
         By a Gaussian matrix to the dimension that the lemma asks for; of the first 400 centres.
         Returns dimension, least and largest; NaN where there is no pair.
         """
-        centres = self.vectors[self.cover[0][: min(2**n, _MOST_PAIRS)]]
+        centres = self.vectors[self._cover.centres(min(2**n, _MOST_PAIRS))]
         k, size = centres.shape
         if k < 2:
             return 0, math.nan, math.nan
@@ -128,6 +112,39 @@ class FiniteSet:
             return m, math.nan, math.nan
         ratios = after[apart] / before[apart]
         return m, float(ratios.min()), float(ratios.max())
+
+
+class _FarthestFirst:
+    """Centres of a set of vectors, each the farthest from those before, and what they leave."""
+
+    def __init__(self, vectors: Floats, hilbert: bool) -> None:
+        self._vectors, self._hilbert = vectors, hilbert
+        self._centres = [int(self._distances(vectors.mean(axis=0)).argmin())]
+        self._nearest = self._distances(vectors[self._centres[0]])
+        self._radii = [float(self._nearest.max())]
+
+    def centres(self, count: int) -> NDArray[np.intp]:
+        """Return the first `count` centres, fewer where these leave nothing."""
+        self._grow(count)
+        return np.array(self._centres[:count])
+
+    def radius(self, count: int) -> float:
+        """Return the largest distance of a vector from the first `count` centres."""
+        self._grow(count)
+        return self._radii[min(count, len(self._radii)) - 1]
+
+    def _grow(self, count: int) -> None:
+        while len(self._centres) < count and self._radii[-1] > 0.0:
+            farthest = int(self._nearest.argmax())
+            self._centres.append(farthest)
+            self._nearest = np.minimum(self._nearest, self._distances(self._vectors[farthest]))
+            self._radii.append(float(self._nearest.max()))
+
+    def _distances(self, one: Floats) -> Floats:
+        gaps = self._vectors - one
+        if self._hilbert:
+            return np.asarray(np.sqrt(np.einsum("ij,ij->i", gaps, gaps)))
+        return np.asarray(np.abs(gaps).max(axis=1))
 
 
 def _squares(vectors: Floats) -> Floats:

@@ -71,7 +71,7 @@ def covers(run: Run) -> list[Statement]:
 
 def widths(run: Run) -> list[Statement]:
     """eps_n and delta_n are not of one order: an ellipsoid of d dimensions has delta_d = 0."""
-    body = power_law(1.0, 2000)
+    body = power_law(1.0)
     ratio = body.least(1000) / body.kolmogorov(1000).upper
     # p/(n ln 2) over 1/(n + 1).
     carl = carl_ratios(body, [1000], 1.0)[1000]

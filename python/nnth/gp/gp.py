@@ -325,8 +325,8 @@ def _checked(name: str, sizes: Sequence[int]) -> tuple[int, ...]:
 
 
 def _two_inputs(norm: float, rho: float) -> Floats:
-    if not (norm >= 0.0 and np.isfinite(norm)):
-        raise ValueError(f"norm must be finite and at least 0, not {norm:g}")
+    if not 0.0 <= norm <= _LARGEST:
+        raise ValueError(f"norm must be from 0 to {_LARGEST:g}, not {norm:g}")
     if not -1.0 <= rho <= 1.0:
         raise ValueError(f"rho must be within [-1, 1], not {rho:g}")
     pair = np.array([[1.0, 0.0], [rho, np.sqrt((1.0 - rho) * (1.0 + rho))]])

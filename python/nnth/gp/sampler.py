@@ -169,6 +169,12 @@ class LayerSample:
             share: Floats = self.largest**2 / total[..., 1]
         return np.where(total[..., 1] > 0.0, share, 0.0)
 
+    def skewness(self) -> Floats:
+        """Return that of Khat_aa over the networks `(L + 1, m)`; 0 where nothing varies."""
+        second, third = np.moveaxis(self._moments()[..., 1, 1:3], -1, 0)
+        found = third / np.where(second > 0.0, second, 1.0) ** 1.5
+        return np.concatenate([np.zeros((1, self.inputs)), found])
+
     def _moments(self) -> Floats:
         """Return of each observable mean less centre and central moments 2, 3, 4: `(.., 3, 4)`."""
         sums = _core.totals(self.observable_sums).reshape(*self.observable_centres.shape, 4)

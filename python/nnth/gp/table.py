@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from nnth.gp.sampler import Estimate, LayerSample
 from nnth.gp.vertex import OBSERVABLES, Vertex
 from nnth.plot import Plot, Series
+from nnth.statistics import fitted_power, joined, note_on_z, z_score
 from nnth.table import Meta, Table
 from nnth.typing import Floats
 
@@ -23,6 +24,7 @@ QUANTITIES: Final = (
     "observable_variance",
 )
 _LARGE_SHARE: Final = 0.1
+_UNSEEN: Final = 0.1  # standard errors, below which 1/n^2 is not seen even if it is ten times that
 _SEEN: Final = 3.0  # standard errors from 0, for a point of a fitted slope
 _DRAWN_LAYERS: Final = 3
 _OF_PAIRS: Final = {  # with their symbols
@@ -58,6 +60,7 @@ class _Block:
     mean: Floats
     stderr: Floats
     share: Floats  # of the largest network
+    skew: Floats  # of what is averaged, in the sample
 
 
 def gp_table(
@@ -69,9 +72,12 @@ def gp_table(
 ) -> Table:
     """Return the Table of `nnth.gp`, of the theory of each width and, if there are any, samples."""
     seen: Sequence[LayerSample | None] = samples or [None] * len(limits)
+    cw = float(meta.parameters["cw"])
     tables = [
-        list(_blocks(limit, sample, quantities)) for limit, sample in zip(limits, seen, strict=True)
+        list(_blocks(limit, sample, cw, quantities))
+        for limit, sample in zip(limits, seen, strict=True)
     ]
+    drawn = 0 if samples is None else samples[0].samples
     slopes = {blocks[0].key: _slope(widths, blocks) for blocks in zip(*tables, strict=True)}
     rows = [(n, block) for n, blocks in zip(widths, tables, strict=True) for block in blocks]
     counts = [block.a.size for _, block in rows]
@@ -80,8 +86,6 @@ def gp_table(
         return np.concatenate([getattr(block, name) for _, block in rows])
 
     mean, stderr, theory = join("mean"), join("stderr"), join("theory")
-    with np.errstate(divide="ignore", invalid="ignore"):
-        z = np.where(stderr > 0.0, (mean - theory) / stderr, np.nan)
     columns: dict[str, ArrayLike] = {
         "width": np.repeat([n for n, _ in rows], counts),
         "layer": np.repeat([block.key[0] for _, block in rows], counts),
@@ -93,35 +97,87 @@ def gp_table(
         "stderr": stderr,
         "theory": theory,
         "limit": join("limit"),
-        "z": z,
+        "z": z_score(mean - theory, stderr),
         "slope": np.concatenate([slopes[block.key][0] for _, block in rows]),
         "slope_stderr": np.concatenate([slopes[block.key][1] for _, block in rows]),
         "theory_error": join("error"),
-        "note": [
-            note
-            for _, block in rows
-            for note in _notes(block, slopes[block.key][2], samples is not None)
-        ],
+        "note": [note for _, block in rows for note in _notes(block, slopes[block.key][2], drawn)],
     }
     depth = len(limits[0].kernel) - 1
     return Table(columns, meta, plot=_plot(depth, widths, quantities, sampled=samples is not None))
 
 
 def _blocks(
-    limit: Vertex, sample: LayerSample | None, quantities: Sequence[str]
+    limit: Vertex, sample: LayerSample | None, cw: float, quantities: Sequence[str]
 ) -> Iterator[_Block]:
     """Yield the blocks of one width, layer by layer."""
-    seen = _Seen(limit, sample)
-    relative, _ = _relative_vertex(limit)
-    # What 1/n^2 adds to the first order, roughly, relative to it; up to layer 2 it is nothing.
-    further = np.concatenate([0.0 * relative[:1], relative[:-1] / 2.0])
+    seen, beyond = _Seen(limit, sample), beyond_first_order(limit, cw)
     layers = len(limit.kernel)
     for layer in range(layers):
-        yield from _pair_blocks(limit, seen, layer, further[layer], quantities)
+        yield from _pair_blocks(limit, seen, layer, beyond, quantities)
         if "excess_kurtosis" in quantities and layer > 0:
-            yield _kurtosis_block(limit, seen, layer, further[layer])
+            yield _kurtosis_block(limit, seen, layer, beyond)
         if "observable_variance" in quantities and layer < layers - 1:
-            yield from _observable_blocks(limit, seen, layer)
+            yield from _observable_blocks(limit, seen, layer, beyond)
+
+
+@dataclass(frozen=True, eq=False)
+class Beyond:
+    """The likely size of what is beyond the first order in 1/n.
+
+    kernel: of E Khat_aa `(L + 1, m)`; relative: of Var Khat_aa over K_aa^2, the same shape;
+    observables: of their variances `(L, m, 3)`.
+    """
+
+    kernel: Floats
+    relative: Floats
+    observables: Floats
+
+
+def beyond_first_order(limit: Vertex, cw: float) -> Beyond:
+    """Return what a log-normal Khat and powers of it would add to the first order.
+
+    With v = Var Khat/K^2, g = G/K and an observable of mean M K^p and variance S K^(2p), E Khat^q =
+    K^q (1 + g)^q (1 + v)^(q (q - 1)/2). p is the local degree, from the first order: M^2 p^2 v is
+    the variance that is inherited. For ReLU it is exact that nothing is added to a mean.
+    """
+    relative, _ = _relative_vertex(limit)
+    k, shift = (np.diagonal(x, axis1=1, axis2=2) for x in (limit.kernel, limit.correction))
+    kernel, more = np.zeros(k.shape), np.zeros(k.shape)
+    observables = np.zeros(limit.observable_mean.shape)
+    v = np.zeros(k.shape[1:])
+    with np.errstate(all="ignore"):
+        for layer, mean in enumerate(limit.observable_mean):
+            theory, own = limit.observable_variance[layer], limit.observable_source[layer]
+            first = relative[layer][:, None]
+            g = (np.where(k[layer] > 0.0, shift[layer] / k[layer], 0.0))[:, None]
+            known = (first > 0.0) & (mean > 0.0)
+            p = np.where(known, np.sqrt(np.maximum(theory - own, 0.0) / first) / mean, 0.0)
+            logs, drift = np.log1p(v)[:, None], np.log1p(np.maximum(g, -0.99))
+            totals = [_total(sign * p, own, mean, logs, drift) for sign in (1.0, -1.0)]
+            apart = [total - theory for total in totals]
+            larger = np.where(np.abs(apart[1]) > np.abs(apart[0]), apart[1], apart[0])
+            # A slope may fall as K grows; squares of z and of the activation do not.
+            observables[layer] = np.where([False, False, True], larger, apart[0])
+            grown = totals[0][:, 1] / theory[:, 1]
+            v = np.where(theory[:, 1] > 0.0, relative[layer + 1] * grown, 0.0)
+            more[layer + 1] = v - relative[layer + 1]
+            q, half = p[:, 1], 0.5 * p[:, 1] * (p[:, 1] - 1.0)
+            growth = (
+                np.expm1(half * logs[:, 0] + q * drift[:, 0]) - half * first[:, 0] - q * g[:, 0]
+            )
+            kernel[layer + 1] = cw * mean[:, 1] * growth
+    # What is rounding is nothing.
+    for values, size in ((kernel, k), (more, 1.0), (observables, limit.observable_variance)):
+        values[np.abs(values) <= 1e-12 * np.abs(size)] = 0.0
+    return Beyond(kernel, more, observables)
+
+
+def _total(p: Floats, own: Floats, mean: Floats, logs: Floats, drift: Floats) -> Floats:
+    """Return E[S Khat^(2p)] + Var[M Khat^p], S and M being `own` and `mean` at K."""
+    within = own * np.exp(p * (2.0 * p - 1.0) * logs + 2.0 * p * drift)
+    across = mean**2 * np.exp(p * (p - 1.0) * logs + 2.0 * p * drift) * np.expm1(p * p * logs)
+    return np.asarray(within + across)
 
 
 class _Seen:
@@ -135,11 +191,12 @@ class _Seen:
             self.kernel = self.shift = self.cross = Estimate(pair, pair)
             self.kurtosis = Estimate(one, one)
             self.observable = Estimate(observable, observable)
-            self.share = np.zeros(observable.shape)
+            self.share, self.skew = np.zeros(observable.shape), np.zeros(one.shape)
         else:
             self.kernel, self.shift = sample.kernel(), sample.shift(limit.kernel)
             self.cross, self.kurtosis = sample.cross_covariance(), sample.excess_kurtosis()
             self.observable, self.share = sample.observable_variance(), sample.largest_share()
+            self.skew = sample.skewness()
 
 
 def _relative_vertex(limit: Vertex) -> tuple[Floats, Floats]:
@@ -152,43 +209,51 @@ def _relative_vertex(limit: Vertex) -> tuple[Floats, Floats]:
 
 
 def _pair_blocks(
-    limit: Vertex, seen: _Seen, layer: int, further: Floats, quantities: Sequence[str]
+    limit: Vertex, seen: _Seen, layer: int, beyond: Beyond, quantities: Sequence[str]
 ) -> Iterator[_Block]:
     k, first = limit.kernel[layer], limit.correction[layer]
     k_error, error = limit.kernel_error[layer], limit.correction_error[layer]
     none = np.zeros(k.shape)
-    beyond = np.sqrt(np.outer(further, further)) * np.abs(first)
+    sizes = np.abs(beyond.kernel[layer])
+    further = np.sqrt(np.outer(sizes, sizes))
+    if layer > 1:  # a kernel is no power of those below, as its diagonal may be
+        v = limit.vertex[layer - 1] / limit.kernel[layer - 1].diagonal()[:, None] ** 2
+        off = ~np.eye(len(k), dtype=bool)
+        further[off] = np.maximum(further, np.abs(0.5 * v * first))[off]
+    skew = np.maximum(*np.meshgrid(seen.skew[layer], seen.skew[layer]))
     a, b = np.triu_indices(len(k))
     for name, theory, numeric, at_infinity, more, estimate in (
-        ("covariance", k + first, k_error + error, k, beyond, seen.kernel),
+        ("covariance", k + first, k_error + error, k, further, seen.kernel),
         ("cross_covariance", none, none, none, none, seen.cross),
-        ("correction", first, error, none, beyond, seen.shift),
+        ("correction", first, error, none, further, seen.shift),
     ):
         if name not in quantities or (layer == 0 and name == "correction"):
             continue
-        parts = (theory, numeric, at_infinity, more, *estimate.at(layer), none)
+        own = none if name == "cross_covariance" else skew
+        parts = (theory, numeric, at_infinity, more, *estimate.at(layer), none, own)
         yield _Block((layer + 1, name, ""), a, b, *(part[a, b] for part in parts))
 
 
-def _kurtosis_block(limit: Vertex, seen: _Seen, layer: int, further: Floats) -> _Block:
+def _kurtosis_block(limit: Vertex, seen: _Seen, layer: int, beyond: Beyond) -> _Block:
     relative, error = (x[layer] for x in _relative_vertex(limit))
     theory, i = 3.0 * relative, np.arange(len(relative))
     return _Block(
         (layer + 1, "excess_kurtosis", ""), i, i, theory, theory * error, 0.0 * theory,
-        theory * further, *seen.kurtosis.at(layer), seen.share[layer - 1, :, 1],
+        3.0 * beyond.relative[layer], *seen.kurtosis.at(layer), seen.share[layer - 1, :, 1],
+        0.0 * theory,
     )  # fmt: skip
 
 
-def _observable_blocks(limit: Vertex, seen: _Seen, layer: int) -> Iterator[_Block]:
-    relative, error = (x[layer] for x in _relative_vertex(limit))
-    i = np.arange(len(relative))
+def _observable_blocks(limit: Vertex, seen: _Seen, layer: int, beyond: Beyond) -> Iterator[_Block]:
+    _, error = (x[layer] for x in _relative_vertex(limit))
+    i = np.arange(len(error))
     mean, stderr = seen.observable.at(layer)
     for f, name in enumerate(OBSERVABLES):
         theory = limit.observable_variance[layer, :, f]
-        inherited = theory - limit.observable_source[layer, :, f]
         yield _Block(
-            (layer + 1, "observable_variance", name), i, i, theory, theory * error, 0.0 * relative,
-            relative * inherited, mean[:, f], stderr[:, f], seen.share[layer, :, f],
+            (layer + 1, "observable_variance", name), i, i, theory, theory * error, 0.0 * error,
+            beyond.observables[layer, :, f], mean[:, f], stderr[:, f], seen.share[layer, :, f],
+            0.0 * error,
         )  # fmt: skip
 
 
@@ -200,44 +265,47 @@ def _slope(widths: Sequence[int], blocks: Sequence[_Block]) -> tuple[Floats, Flo
         return slope, stderr, notes
     mean = np.stack([block.mean for block in blocks])
     error = np.stack([block.stderr for block in blocks])
-    log_n = np.log(np.array(widths, dtype=np.float64))[:, None]
-    sign = np.sign(mean[0])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        used = (np.abs(mean) > _SEEN * error) & (np.sign(mean) == sign) & (error > 0.0)
-        weight = np.where(used, (mean / error) ** 2, 0.0)
-        y = np.where(used, np.log(np.abs(mean)), 0.0)
-        total = weight.sum(axis=0)
-        centred = log_n - (weight * log_n).sum(axis=0) / total
-        spread = (weight * centred**2).sum(axis=0)
-        enough = used.sum(axis=0) >= 2
-        slope[:] = np.where(enough, (weight * centred * y).sum(axis=0) / spread, np.nan)
-        stderr[:] = np.where(enough, 1.0 / np.sqrt(spread), np.nan)
-    for i in np.flatnonzero(enough & ~used.all(axis=0)).tolist():
+    used = (np.abs(mean) > _SEEN * error) & (np.sign(mean) == np.sign(mean[0])) & (error > 0.0)
+    size = np.where(used, np.abs(mean), 1.0)
+    slope, stderr = fitted_power(widths, np.log(size), np.where(used, error / size, np.inf))
+    for i in np.flatnonzero((used.sum(axis=0) >= 2) & ~used.all(axis=0)).tolist():
         kept = ",".join(str(n) for n, u in zip(widths, used[:, i].tolist(), strict=True) if u)
         notes[i] = f"slope over widths {kept}"
     return slope, stderr, notes
 
 
-def _notes(block: _Block, of_slope: Sequence[str], sampled: bool) -> Iterator[str]:
+def _notes(block: _Block, of_slope: Sequence[str], samples: int) -> Iterator[str]:
     for i, said in enumerate(of_slope):
-        notes = [said] if said else []
-        theory, share = float(block.theory[i]), float(block.share[i])
-        if np.isnan(theory) or np.isinf(theory):
+        theory = float(block.theory[i])
+        if not np.isfinite(theory):
             why = (
                 "the activation jumps, so that its slope has no mean square"
                 if block.key[1] == "observable_variance"
                 else "inputs are too nearly parallel for second derivatives"
             )
-            notes.append(f"no theory: {why}")
-        elif sampled and np.isnan(block.mean[i]):
+            yield joined(said, f"no theory: {why}")
+        elif samples and np.isnan(block.mean[i]):
             alone = block.key[1] == "cross_covariance"
-            notes.append("a layer of one neuron has no two" if alone else "all outputs are 0")
-        elif sampled and abs(block.beyond[i]) > block.stderr[i] > 0.0:
-            size = abs(float(block.beyond[i]))
-            notes.append(f"terms of order 1/n^2 are some {size:.1g}, more than stderr")
-        if sampled and share >= _LARGE_SHARE and block.stderr[i] > 0.0:
-            notes.append(f"sample does not see this: one network is {share:.0%} of the variance")
-        yield "; ".join(notes)
+            yield joined(said, "a layer of one neuron has no two" if alone else "all outputs are 0")
+        else:
+            yield joined(said, *(_notes_on_z(block, i, samples) if samples else ()))
+
+
+def _notes_on_z(block: _Block, i: int, samples: int) -> Iterator[str]:
+    """Why z of an entry may not be standard normal."""
+    stderr, beyond = float(block.stderr[i]), abs(float(block.beyond[i]))
+    if not stderr > 0.0:
+        return
+    if beyond > stderr:
+        yield f"terms of order 1/n^2 are some {beyond:.1g}, more than stderr"
+    elif beyond > _UNSEEN * stderr:
+        yield f"theory is to the order 1/n: terms of 1/n^2, some {beyond:.1g}, may show in z"
+    share = float(block.share[i])
+    if share >= _LARGE_SHARE:
+        yield f"sample does not see this: one network is {share:.0%} of the variance"
+    else:
+        largest = share * abs(float(block.mean[i])) / stderr
+        yield note_on_z(samples, float(block.skew[i]), largest)
 
 
 def _plot(depth: int, widths: Sequence[int], quantities: Sequence[str], *, sampled: bool) -> Plot:

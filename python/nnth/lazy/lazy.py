@@ -12,7 +12,7 @@ import numpy as np
 from nnth import _core
 from nnth.activation import activation
 from nnth.blas import serial_blas
-from nnth.checks import whole
+from nnth.checks import moderate, whole
 from nnth.data import Data, data_of, file_name, target_vector
 from nnth.ensemble import MAX_SAMPLES
 from nnth.gradient_flow import StiffFlowError
@@ -37,10 +37,12 @@ from nnth.lazy.training import (
 )
 from nnth.plot import Lines, Panels
 from nnth.random import normals
+from nnth.statistics import ASYMPTOTIC, joined, log_slopes, mean_of, note_on_z, z_score
 from nnth.table import Meta, Table
 from nnth.typing import Floats, Progress
 from nnth.work import begin
 
+_LARGEST: Final = 1e100  # of data, whose squares are summed
 _MAX_WIDTH: Final = 1_000_000
 _MOST_NUMBERS: Final = 20_000_000  # of a network's state, of which the integrator has twenty
 _GRAIN: Final = 1000  # steps of progress a network
@@ -292,17 +294,17 @@ def _rows(sizes: Sequence[int], measures: dict[int, list[list[Measure]]]) -> lis
             said = next((net.why for net in nets if net.why), "")
             if said and any(kept):
                 said = f"{said} ({len(kept) - sum(kept)} of {len(kept)})"
-            with np.errstate(invalid="ignore"):
-                mean, error = float(of_width.mean()), float(of_width.std(ddof=1))
+            mean, error = mean_of(of_width)
+            z = float(z_score(exponent - theory, stderr))
+            on_z = "" if math.isnan(z) else joined(ASYMPTOTIC, note_on_z(len(nets)))
             rows.append({
-                "width": n, "quantity": quantity, "mean": mean,
-                "stderr": error / math.sqrt(len(nets)),
+                "width": n, "quantity": quantity, "mean": mean, "stderr": error,
                 "bound": float(np.mean([net.bound for net in nets])),
                 "relation": nets[0].relation, "used": max(map(_used, nets)),
                 "holds": float(np.mean([net.holds for net in nets])),
                 "hypothesis": float(np.mean(kept)), "exponent": exponent,
                 "exponent_stderr": stderr, "exponent_theory": theory,
-                "z": (exponent - theory) / stderr if stderr > 0.0 else math.nan, "note": said,
+                "z": z, "note": joined(said, on_z),
             })  # fmt: skip
     order = {n: i for i, n in enumerate(sizes)}
     return sorted(rows, key=lambda row: order[row["width"]])
@@ -321,9 +323,7 @@ def _exponent(sizes: Floats, values: Floats) -> tuple[float, float]:
     """Mean and standard error over networks of the slope of log values `(sizes, networks)`."""
     if len(sizes) < 2 or not (np.isfinite(values).all() and (values > 0.0).all()):
         return math.nan, math.nan
-    across = np.log(sizes) - np.log(sizes).mean()
-    slopes = np.einsum("i,is->s", across, np.log(values)) / np.sum(across**2)
-    return float(slopes.mean()), float(slopes.std(ddof=1) / math.sqrt(len(slopes)))
+    return mean_of(log_slopes(sizes, np.log(values)))
 
 
 def _data(
@@ -350,6 +350,9 @@ def _data(
         if value is not None:
             raise ValueError(f"{name} must not be given with inputs, and is {value}")
     x = data_of(inputs, "inputs")
+    targets = target_vector(y, len(x))
+    for name, values in (("inputs", x), ("y", targets)):
+        moderate(name, values, _LARGEST)
     norms = np.linalg.norm(x, axis=1)
     if not norms.all():
         raise ValueError(f"inputs must not hold zero rows, as row {int(np.argmin(norms))} is")
@@ -361,7 +364,7 @@ def _data(
             f"inputs must have rows of norm at most 1, not {norms[row]:g} as row {row}; normalise "
             "divides each by its norm"
         )
-    return x, target_vector(y, len(x))
+    return x, targets
 
 
 def _picture(

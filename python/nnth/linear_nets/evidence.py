@@ -13,6 +13,7 @@ import numpy as np
 from nnth import _core
 from nnth.data import Data, data_of, target_vector
 from nnth.linear_nets.nets import MAX_INPUT, Layers, LogProducts
+from nnth.statistics import mean_of
 from nnth.typing import Floats
 
 _EPSILON: Final = float(np.finfo(float).eps)
@@ -263,8 +264,7 @@ def check(posterior: Posterior, draw: Callable[[float], LogProducts]) -> Check:
     weights = -0.5 * data.p * (math.log(2.0 * math.pi) + log_tau) - fit - tilt * logs
     top = float(weights.max())
     relative = np.exp(weights - top)
-    mean = float(relative.mean())
-    deviation = float(relative.std(ddof=1)) if len(logs) > 1 else math.nan
+    mean, stderr = mean_of(relative)
     shares = relative / relative.sum()
     log_evidence = top + math.log(mean) + layers.log_moment(tilt) - 0.5 * data.log_det
     # Weight times tau, in a unit that its largest value allows.
@@ -275,7 +275,7 @@ def check(posterior: Posterior, draw: Callable[[float], LogProducts]) -> Check:
     unit = (data.n0 - data.p) * _exp(middle - math.log(float(relative.sum())))
     return Check(
         log_evidence,
-        deviation / mean / math.sqrt(len(logs)),
+        stderr / mean,
         1.0 / float(shares @ shares),
         unit * total,
         unit * math.sqrt(float(np.sum((parts - shares * total) ** 2))),

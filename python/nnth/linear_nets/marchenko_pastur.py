@@ -16,6 +16,7 @@ from nnth.checks import whole
 from nnth.linear_nets.nets import check_seed
 from nnth.plot import Bars, Lines
 from nnth.random import normals
+from nnth.statistics import mean_and_stderr
 from nnth.table import Meta, Table
 from nnth.typing import Floats, Progress
 from nnth.work import begin, sampled
@@ -25,6 +26,7 @@ Sampler = Literal["law", "dense"]
 SIZE: Final = 500  # of the smaller dimension, where only alpha is given
 MAX_SIZE: Final = 20_000  # of it, where spectra are drawn: they cost its square
 MAX_DENSE: Final = 2**26  # entries of a matrix that is drawn
+MAX_POINTS: Final = 10_000_000
 MAX_VALUES: Final = 2**27  # eigenvalues kept
 RATIOS: Final = (1e-9, 1e9)  # of p/n0
 _BISECTIONS: Final = 60
@@ -146,7 +148,8 @@ def mp(
     """
     alpha, p, n0 = _sizes(alpha, p, n0)
     law = MarchenkoPastur(alpha)
-    whole("points", points, least=2)
+    if whole("points", points, least=2) > MAX_POINTS:
+        raise ValueError(f"points must be at most {MAX_POINTS}, not {points}")
     x = _grid(law, points) if levels is None else law.quantile(_levels(levels))
     if sampler not in ("law", "dense"):
         raise ValueError(f"sampler must be law or dense, not {sampler!r}")
@@ -169,10 +172,7 @@ def mp(
     found = sampled(draw, samples) if samples else None
     shares = np.full((1, len(x)), np.nan) if found is None else _shares(found, x, p)
     columns: dict[str, Any] = {"x": x, "pdf": law.density(x), "cdf": law.cdf(x)}
-    columns["empirical"] = shares.mean(axis=0)
-    columns["stderr"] = (
-        shares.std(axis=0, ddof=1) / math.sqrt(samples) if samples > 1 else np.full(len(x), np.nan)
-    )
+    columns["empirical"], columns["stderr"] = mean_and_stderr(shares)
     if levels is not None:
         columns["level"] = np.asarray(levels, dtype=np.float64)
     parameters: dict[str, Any] = {
@@ -279,6 +279,7 @@ def _histogram(law: MarchenkoPastur, found: Spectra, p: int) -> Bars:
     edges = np.linspace(*ends, bins + 1)
     counts = np.array([np.histogram(row, edges)[0] for row in values])
     density = counts / (p * np.diff(edges))
-    error = density.std(axis=0, ddof=1) / math.sqrt(len(values)) if len(values) > 1 else 0.0
+    mean, stderr = mean_and_stderr(density)
+    error = np.nan_to_num(stderr)  # of one matrix there is none
     label = f"{len(values)} matrices" if len(values) > 1 else "a matrix"
-    return label, edges, density.mean(axis=0), np.broadcast_to(error, bins)
+    return label, edges, mean, error

@@ -19,6 +19,7 @@ from nnth.linear_nets.nets import (
     scales_of,
 )
 from nnth.plot import Lines, histogram
+from nnth.statistics import mean_of, note_on_z, skewness, variance_and_stderr, z_score
 from nnth.table import Meta, Table
 from nnth.typing import Floats, Progress
 from nnth.work import begin, sampled
@@ -121,7 +122,7 @@ def _one(values: list[float]) -> list[float]:
 def _row(name: str, layers: Layers, log_scale: float, logs: Floats | None) -> dict[str, Any]:
     """Return a row; layers are those of widths n_0 to n_L, one more than there are hidden ones."""
     shift, total = layers.depth * log_scale, layers.inverse_widths
-    digits = 8.0 * np.finfo(float).eps
+    digits, none = 8.0 * np.finfo(float).eps, (math.nan, math.nan)
     row: dict[str, Any] = {"quantity": name, "depth": layers.depth - 1, "note": ""}
     row["width_first"], row["depth_first"] = _limits(name, log_scale)
     pairs = list(zip(layers.shapes, layers.counts, strict=True))
@@ -131,7 +132,7 @@ def _row(name: str, layers: Layers, log_scale: float, logs: Floats | None) -> di
         row["exact"] = _exp(exponent)
         row["asymptotic"] = _exp(q * shift + (q * q - q) * total)
         row["error"] = digits * (1.0 + abs(q * shift) + abs(layers.log_moment(q)))
-        row["mean"], row["stderr"] = _moment(logs, q)
+        row["mean"], row["stderr"] = none if logs is None else _moment(logs, q)
         row["note"] = "" if logs is None else _unseen(q, total, len(logs))
         if row["exact"] in (0.0, math.inf):
             row["note"] = "leaves the range of numbers: see log_norm"
@@ -139,14 +140,24 @@ def _row(name: str, layers: Layers, log_scale: float, logs: Floats | None) -> di
         psi = math.fsum(m * float(_core.digamma_less_log(a)) for a, m in pairs)
         row["exact"], row["asymptotic"] = 0.5 * (shift + psi), 0.5 * (shift - total)
         row["error"] = digits * (abs(shift) + abs(psi))
-        row["mean"], row["stderr"] = _mean_of(None if logs is None else 0.5 * logs)
+        row["mean"], row["stderr"] = none if logs is None else mean_of(0.5 * logs)
     else:
         row["exact"] = 0.25 * math.fsum(m * float(_core.polygamma(1, a)) for a, m in pairs)
         row["asymptotic"], row["error"] = 0.5 * total, digits * row["exact"]
-        row["mean"], row["stderr"] = _variance_of(None if logs is None else 0.5 * logs)
-    apart = row["mean"] - row["exact"]
-    row["z"] = apart / row["stderr"] if row["stderr"] > 0.0 else math.nan
+        row["mean"], row["stderr"] = (
+            none if logs is None else map(float, variance_and_stderr(0.5 * logs))
+        )
+    row["z"] = float(z_score(row["mean"] - row["exact"], row["stderr"]))
+    if logs is not None and not row["note"]:
+        row["note"] = note_on_z(len(logs), float(skewness(_averaged(name, logs))))
     return row
+
+
+def _averaged(name: str, logs: Floats) -> Floats:
+    """Return what the sample's average is of, for a quantity, in some unit."""
+    if name in POWERS:
+        return np.asarray(np.exp(POWERS[name] * (logs - logs.max())))
+    return logs if name == "log_norm" else np.asarray((logs - logs.mean()) ** 2)
 
 
 def _unseen(q: float, total: float, samples: int) -> str:
@@ -183,28 +194,11 @@ def _exp(exponent: float) -> float:
     return math.exp(exponent) if exponent < 709.78 else math.inf
 
 
-def _moment(logs: Floats | None, q: float) -> tuple[float, float]:
+def _moment(logs: Floats, q: float) -> tuple[float, float]:
     """Return the mean of exp(q logs) and its standard error, without leaving the range early."""
-    if logs is None:
-        return math.nan, math.nan
     top = q * float(logs.max())
-    mean, stderr = _mean_of(np.exp(q * logs - top))
+    mean, stderr = mean_of(np.exp(q * logs - top))
     return mean * _exp(top), stderr * _exp(top)
-
-
-def _mean_of(values: Floats | None) -> tuple[float, float]:
-    if values is None:
-        return math.nan, math.nan
-    spread = float(values.std(ddof=1)) if len(values) > 1 else math.nan
-    return float(values.mean()), spread / math.sqrt(len(values))
-
-
-def _variance_of(values: Floats | None) -> tuple[float, float]:
-    """Return the variance and its standard error, from the fourth moment."""
-    if values is None or len(values) < 2:
-        return math.nan, math.nan
-    squares = (values - values.mean()) ** 2
-    return float(values.var(ddof=1)), float(squares.std()) / math.sqrt(len(values))
 
 
 def log_norm_density(v: Floats, hidden: Layers, n0: int, log_scale: float) -> Floats:

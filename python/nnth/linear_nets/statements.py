@@ -15,6 +15,7 @@ from nnth.linear_nets.nets import layers_of, log_products
 from nnth.linear_nets.product import product
 from nnth.random import normals
 from nnth.statement import Check, Statement
+from nnth.statistics import mean_of
 from nnth.typing import Floats
 
 LECTURE: Final = "12/7"
@@ -38,7 +39,7 @@ def spectrum_masses(
     half = "mass of the lower half of the support, alpha = 1/2"
     return [
         # At size p the mean spectrum is off by O(1/p).
-        Statement(LECTURE, half, exact, *_mean(shares), 1.0 / p, 0.25 * exact),
+        Statement(LECTURE, half, exact, *mean_of(shares), 1.0 / p, 0.25 * exact),
         Statement(LECTURE, "mass at 0, alpha = 2", 0.5, zeros, error=1e-12, notes=0.0),
     ]
 
@@ -89,7 +90,7 @@ def predictive_kurtosis(
     text = "excess kurtosis of a prediction, P = 3, n0 = 20, widths 10,10"
     # Ratios of means over a batch are off by O(1/samples).
     error = 10.0 / each
-    return [Statement(LECTURE, text, posterior.kurtosis(), *_mean(found), error, 0.0)]
+    return [Statement(LECTURE, text, posterior.kurtosis(), *mean_of(found), error, 0.0)]
 
 
 def best_priors(
@@ -209,11 +210,6 @@ def _ratio(weights: Floats, values: Floats) -> tuple[float, float]:
     """Return a weighted mean and its standard error."""
     mean = float(weights @ values)
     return mean, math.sqrt(float(weights**2 @ (values - mean) ** 2))
-
-
-def _mean(values: Floats) -> tuple[float, float]:
-    """Return the mean and its standard error."""
-    return float(values.mean()), float(values.std(ddof=1)) / math.sqrt(values.size)
 
 
 STATEMENTS: Final[tuple[Check, ...]] = (

@@ -61,8 +61,10 @@ class MarginFlow:
             tau = columns["log_t"][rows]
             for name, text in (("direction_error", "direction"), ("margin_gap", "margin")):
                 limit = columns[f"{name}_limit"][rows][-1]
-                lines.append(("", tau, limit / tau))
-                value = columns[f"{name}_times_log_t"][rows] / tau
+                with np.errstate(over="ignore"):  # what is no double is not drawn
+                    line = limit / tau
+                    value = columns[f"{name}_times_log_t"][rows] / tau
+                lines.append(("", tau, line))
                 points.append((f"{text}, {loss}", tau, value, None))
         return Lines(
             lines=tuple(lines), points=tuple(points), pairs=True, log_x=True, log_y=True,

@@ -26,6 +26,7 @@ Sampler = Literal["law", "dense"]
 
 SAMPLES: Final = 10_000
 MAX_N0: Final = 10_000_000
+MAX_SAMPLES: Final = 2**39  # groups of 256, of which sums hold 2^31
 CONTINUOUS: Final = ("gaussian", "uniform", "laplace")
 
 
@@ -148,6 +149,8 @@ def path_nets(**nets: Unpack[Nets]) -> PathNets:
     drawn = not linear and law.name in LAWS
     samples = nets.get("samples")
     samples = (SAMPLES if drawn else 0) if samples is None else whole("samples", samples, 0)
+    if samples > MAX_SAMPLES:
+        raise ValueError(f"samples must be at most 2**39, not {samples}")
     if samples and not drawn:
         raise ValueError(f"samples must be 0 {reason}, not {samples}")
     sampler = nets.get("sampler")

@@ -29,6 +29,7 @@ from nnth.paths.moments import (
 )
 from nnth.paths.nets import Nets, PathNets, path_nets
 from nnth.paths.samplers import PathSample, QuantitySample, sample_paths
+from nnth.statistics import note_on_z, z_score
 from nnth.table import Table
 from nnth.typing import Progress
 from nnth.work import begin
@@ -44,6 +45,7 @@ NTK_ORDERS: Final = (1, 2)
 MOST: Final = 16  # the highest order
 
 _LARGE_SHARE: Final = 0.1
+_LARGEST_LOG: Final = 700.0  # of a double
 
 
 def paths(
@@ -274,7 +276,7 @@ def _theory(nets: PathNets, name: str, orders: Sequence[int], exact: bool) -> _T
     wanted = {o for o in orders if o <= most}
     near = set(wanted)
     if nets.samples:
-        near |= {o for m in wanted for o in (m - 2, m + 2, 2 * m) if 2 <= o <= most}
+        near |= {o for m in wanted for o in (m - 2, m + 2, 2 * m, 3 * m) if 2 <= o <= most}
     kind: Any = name
     shape |= {"n_out": nets.n_out, "x": x}
     found = path_moments(kind, sorted(near), **shape) if near else None
@@ -314,7 +316,7 @@ def _row(
         "exact": exact,
         "mean": mean,
         "stderr": stderr,
-        "z": (mean - exact) / stderr if stderr > 0.0 and math.isfinite(stderr) else math.nan,
+        "z": float(z_score(mean - exact, stderr)),
         "asymptotic": theory.limits.get(order, math.nan),
         "log_exact": theory.logs.get(order, math.nan),
         "log_sampled": math.nan if seen is None else float(seen.log_of_mean[i]),
@@ -344,7 +346,20 @@ def _notes(
         reasons.append(f"one network is {share:.0%} of the sum")
     if reasons:
         notes.append(f"sample does not see this moment: {' and '.join(reasons)}")
+    elif seen.stderr[i] > 0.0 and (said := _on_z(theory, seen, order, i)):
+        notes.append(said)
     return notes
+
+
+def _on_z(theory: _Theory, seen: QuantitySample, order: int, i: int) -> str:
+    """Why z is not normal: by the exact skewness, as far as moments are known, and the largest."""
+    one, two, three = (theory.logs.get(k * order, math.nan) for k in (1, 2, 3))
+    skew, spread = math.nan, theory.relative_variance(order)
+    if 0.0 < spread < math.inf and three - 3.0 * one < _LARGEST_LOG:
+        relative = math.exp(three - 3.0 * one) - 3.0 * math.exp(two - 2.0 * one) + 2.0
+        skew = relative / spread**1.5
+    largest = float(seen.max_share[i]) * float(seen.mean[i]) / float(seen.stderr[i])
+    return note_on_z(seen.count, skew, largest)
 
 
 def log_moments_of(nets: PathNets, name: str) -> tuple[float, float]:

@@ -20,6 +20,7 @@ from nnth.paths.nets import Nets, PathNets, path_nets
 from nnth.paths.samplers import GramSample, sample_grams
 from nnth.plot import Lines, histogram
 from nnth.random import normals
+from nnth.statistics import ASYMPTOTIC, joined, note_on_z, z_score
 from nnth.table import Table
 from nnth.typing import Progress
 from nnth.work import begin
@@ -120,7 +121,7 @@ def path_angles(
     `product`, the notes' formula, false: the cosine times the product over layers of P(both gates
     open)/P(one is); `mean` of the sample at these widths with stderr and z = (mean - limit)/stderr,
     which for one layer and Gaussian weights is standard normal and else shows O(1/n); z_product,
-    against the product.
+    against the product; note, why z is not normal.
 
     Raises ValueError as `nnth.paths`. Source: Cho & Saul (2009), Jacot et al. (2018).
     """
@@ -138,6 +139,7 @@ def path_angles(
     columns: dict[str, list[float]] = {
         name: [] for name in ("rho", "limit", "product", "mean", "stderr", "z", "z_product")
     }
+    notes: list[str] = []
     for i, cosine in enumerate(cosines.tolist()):
         theory = ntk_off_diagonal(cosine, depth)
         pair = np.zeros((2, drawn.n0))
@@ -155,18 +157,20 @@ def path_angles(
             square = float(sample.ntk_second[0, 1])
             stderr = math.sqrt(max(square - mean**2, 0.0) / max(sample.samples - 1, 1)) / diagonal
             mean /= diagonal
-        seen = stderr > 0.0
         row = {
             "rho": cosine,
             "limit": theory.limit,
             "product": theory.product + 0.0,  # not -0
             "mean": mean,
             "stderr": stderr,
-            "z": (mean - theory.limit) / stderr if seen else math.nan,
-            "z_product": (mean - theory.product) / stderr if seen else math.nan,
+            "z": float(z_score(mean - theory.limit, stderr)),
+            "z_product": float(z_score(mean - theory.product, stderr)),
         }
         for name, value in row.items():
             columns[name].append(value)
+        exact = depth == 1 and drawn.law.is_gaussian
+        why = joined("" if exact else ASYMPTOTIC, note_on_z(drawn.samples))
+        notes.append(why if stderr > 0.0 else "")
     at = np.linspace(cosines.min(), cosines.max(), _CURVE)
     curve = [ntk_off_diagonal(cosine, depth) for cosine in at.tolist()]
     sampled = np.array(columns["mean"]), np.array(columns["stderr"])
@@ -179,7 +183,7 @@ def path_angles(
         x_label=r"cosine $\rho$",
         y_label=r"$\Theta_{ab}/\Theta_{aa}$",
     )
-    return Table(columns, drawn.meta(), plot=plot)
+    return Table({**columns, "note": notes}, drawn.meta(), plot=plot)
 
 
 def _checked(nets: Nets, n0: int | None) -> PathNets:

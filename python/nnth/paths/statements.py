@@ -14,6 +14,7 @@ from nnth.paths.samplers import QuantitySample, sample_paths
 from nnth.paths.spectrum import path_angles, path_spectrum
 from nnth.random import normals
 from nnth.statement import Check, Run, Statement
+from nnth.statistics import mean_of, variance_and_stderr
 
 LECTURE: Final = "11/30"
 
@@ -56,18 +57,18 @@ def logarithm(run: Run) -> list[Statement]:
     law, b = path_laws(n0=n0, widths=widths), 5.0 * len(widths) / 64
     assert law.log_mean is not None  # of Gaussian weights
     assert law.log_variance is not None
-    variance = float(logs.var(ddof=1))
-    fourth = float(((logs - logs.mean()) ** 4).mean())
+    mean, of_mean = mean_of(logs)
+    variance, of_variance = map(float, variance_and_stderr(logs))
     text = "of log (dz/dx)^2, (dz/dx)^2 ~ (2/n0) chi^2_1 exp N(-b/2, b) with b = 5 T, widths 64*20"
     return [
         Statement(
-            *(LECTURE, f"mean {text}", law.log_mean, float(logs.mean())),
-            stderr=math.sqrt(variance / count),
+            *(LECTURE, f"mean {text}", law.log_mean, mean),
+            stderr=of_mean,
             notes=-b / 2.0,
         ),
         Statement(
             *(LECTURE, f"variance {text}", law.log_variance, variance),
-            stderr=math.sqrt((fourth - variance**2) / count),
+            stderr=of_variance,
             notes=b,
         ),
     ]

@@ -35,19 +35,23 @@ def gain(mu: Floats, time: float) -> Floats:
     if np.isinf(time):
         return 1.0 / mu
     safe = np.where(mu == 0.0, 1.0, mu)
-    return np.where(mu == 0.0, time, -np.expm1(-mu * time) / safe)
+    with np.errstate(over="ignore"):  # exp(-mu t) is 0 then
+        return np.where(mu == 0.0, time, -np.expm1(-mu * time) / safe)
 
 
 class KernelFlow:
     """The kernels of training and test inputs, in the eigenvectors of the kernel of training.
 
     kernels: rows of the training inputs, these first, then the test inputs. tangent: whether it is
-    the tangent kernel that trains, or the NNGP kernel. y: `(m, outputs)`.
+    the tangent kernel that trains, or the NNGP kernel. y: `(m, outputs)`. noise: what is added to
+    the kernel that trains. of_targets: the variance of the errors of each network's own targets.
 
     Raises ValueError for infinite kernels.
     """
 
-    def __init__(self, kernels: GramRows, tangent: bool, y: Floats, noise: float) -> None:
+    def __init__(
+        self, kernels: GramRows, tangent: bool, y: Floats, noise: float, of_targets: float
+    ) -> None:
         m = len(y)
         nngp, trained = kernels.nngp, kernels.ntk if tangent else kernels.nngp
         assert nngp is not None
@@ -58,6 +62,7 @@ class KernelFlow:
                 "kernel must be nngp for an activation that jumps: its tangent kernel is infinite"
             )
         self.noise = noise
+        self._of_targets = of_targets
         self._kernel = trained[:, :m]
         with factoring(m):
             self._values, self._vectors = np.linalg.eigh(self._kernel)
@@ -95,15 +100,18 @@ class KernelFlow:
             )
 
     def law(self, gains: Callable[[Floats], Floats]) -> Law:
-        """Return the law when a mode of eigenvalue mu of T + noise has gain gains(mu)."""
-        mu = self._values + self.noise
+        """Return the law when a mode of eigenvalue mu of T + noise has gain gains(mu).
+
+        An eigenvalue of T below 0 is rounding, of one that is 0 to it: such a mode would grow.
+        """
+        mu = np.maximum(self._values, 0.0) + self.noise
         g = gains(mu)
         learnt = g[:, None] * self._modes
         a = self._across * g  # A in the eigenvectors
         if self._spectral:
-            inner, cross = a * mu, self._across
+            inner, cross = a * (self._values + self._of_targets), self._across
         else:
-            inner, cross = a @ self._nngp + self.noise * a, self._nngp_across
+            inner, cross = a @ self._nngp + self._of_targets * a, self._nngp_across
         variance = self._prior + np.sum(a * (inner - 2.0 * cross), axis=1)
         train_mean = self._vectors @ (self._values[:, None] * learnt)
         dual = self._vectors @ learnt

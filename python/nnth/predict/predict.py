@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 
@@ -16,10 +16,14 @@ from nnth.gram import gram_rows
 from nnth.kernel import Ntk, core_network, variances
 from nnth.predict.kernel_flow import KernelFlow, gain
 from nnth.predict.prediction import Prediction, Simulation
+from nnth.statistics import mean_and_stderr
 from nnth.table import Meta
 from nnth.typing import Floats
 
+TargetNoise: TypeAlias = Literal["own", "none"]
+
 MAX_STEPS: Final = 200_000
+_LEAST: Final = 1e-300  # eigenvalue, of which times are the inverse
 _CONVERGED: Final = 20.0  # exp(-20) is left of the slowest mode where networks are trained to inf
 
 
@@ -38,6 +42,7 @@ def predict(
     ntk: Ntk = "ntk",
     kernel: Literal["nngp", "ntk"] = "ntk",
     noise: float = 0.0,
+    target_noise: TargetNoise = "own",
     times: Sequence[float] = (np.inf,),
     eta: float = 1.0,
     width: int = 256,
@@ -57,15 +62,21 @@ def predict(
     K the NNGP kernel at initialisation and T the kernel of training: the tangent kernel where all
     layers are trained ("ntk"), K where only the last is ("nngp"). Then t = inf is Gaussian-process
     regression: mean K_* K^-1 y, cov K_** - K_* K^-1 K_*^T. With noise s^2 the loss is joined by
-    (s^2/2) |p - p_0|^2, p being the parameters over the roots of their rates, and every network's
-    targets by errors N(0, s^2) of its own: T + s^2 replaces T in g, K + s^2 replaces K in A K A^T,
-    and "nngp" at t = inf is the posterior of a Gaussian process with observation noise s^2.
-    `variance` is of f, without the noise of an observation.
+    (s^2/2) |p - p_0|^2, p being the parameters over the roots of their rates: T + s^2 replaces T in
+    g. With target_noise "own" every network's targets have errors N(0, s^2) of its own, and
+
+        cov = K_** + A (K + s^2) A^T - A K_*^T - K_* A^T,
+
+    so that "nngp" at t = inf is the posterior of a Gaussian process with observation noise s^2,
+    mean K_* (K + s^2)^-1 y, cov K_** - K_* (K + s^2)^-1 K_*^T. With "none" all networks have the
+    targets y and A K A^T stays: less variance than the posterior by s^2 A A^T. `variance` is of f,
+    without the noise of an observation.
 
     x, x_test: `(m, n_0)`, `(m_test, n_0)`; y, y_test: `(m, outputs)` or `(m,)`; arrays or the paths
         of files. labels: y and y_test are class numbers, and the targets one-hot less 1/classes.
     act, depth, cb, cw, ntk: as in `nnth.kernel`.
-    noise: s^2 >= 0. times: t >= 0, inf among them if wanted; eta > 0.
+    noise: s^2 >= 0. target_noise: "own" errors of each network's targets, or "none". times: t >= 0,
+        inf among them if wanted; eta > 0.
     samples: networks of `width` to train, 0 or at least 2. They take gradient descent steps of at
         most step/(largest eigenvalue of T + s^2), 0 < step <= 1, and are compared with infinitely
         wide networks that take the same steps, so that only the width is between them: expect
@@ -94,6 +105,8 @@ def predict(
         if not 0.0 <= value < np.inf or (positive and value == 0.0):
             rule = "positive and finite" if positive else "finite and at least 0"
             raise ValueError(f"{name} must be {rule}, not {value:g}")
+    if target_noise not in ("own", "none"):
+        raise ValueError(f"target_noise must be own or none, not {target_noise!r}")
     _check_simulation(width, samples, step)
     chosen = activation(act)
     cb, cw = variances(chosen, cb, cw)
@@ -108,21 +121,33 @@ def predict(
         threads=threads,
         progress=progress,
     )
-    flow = KernelFlow(kernels, kernel == "ntk", targets, noise)
-    if np.isinf(when).any():
+    own = target_noise == "own"
+    flow = KernelFlow(kernels, kernel == "ntk", targets, noise, noise if own else 0.0)
+    with np.errstate(over="ignore"):  # no double is as long as that, and inf is what it comes to
+        elapsed = eta * when
+    if np.isinf(elapsed).any():
         flow.require_regular()
-    laws = tuple(flow.law(lambda mu, t=t: gain(mu, eta * t)) for t in when)  # type: ignore[misc]
+    laws = tuple(flow.law(lambda mu, t=t: gain(mu, t)) for t in elapsed)  # type: ignore[misc]
     simulation = None
     if samples:
         nets = Nets(chosen, depth, width, cb, cw, ntk, kernel == "nngp")
         simulation = _simulate(
-            flow, nets, (inputs, targets, tests, answers), eta * when, step, samples, seed, progress
+            flow,
+            nets,
+            (inputs, targets, tests, answers),
+            elapsed,
+            step,
+            samples,
+            seed,
+            own,
+            progress,
         )
     parameters: dict[str, Any] = {
         "x": file_name(x), "y": file_name(y),
         "x_test": file_name(x_test), "y_test": file_name(y_test),
         "labels": labels, "act": chosen.name, "depth": depth, "cb": cb, "cw": cw, "kernel": kernel,
-        "ntk": ntk, "noise": noise, "eta": eta, "inputs": len(inputs), "tests": len(tests),
+        "ntk": ntk, "noise": noise, "target_noise": target_noise if noise else None, "eta": eta,
+        "inputs": len(inputs), "tests": len(tests),
         "n0": inputs.shape[1], "outputs": targets.shape[1],
         "width": width if samples else None, "samples": samples or None,
         "step": step if samples else None,
@@ -152,6 +177,7 @@ def _simulate(
     step: float,
     samples: int,
     seed: int,
+    own_errors: bool,
     progress: Callable[[int, int], object] | None,
 ) -> Simulation:
     """Train networks, and find the law of infinitely wide ones that take the same steps."""
@@ -160,7 +186,7 @@ def _simulate(
     steps = _steps(times[order], flow, step)
     sorted_outputs = trained_outputs(
         nets, inputs, targets, tests, steps,
-        noise=flow.noise, samples=samples, seed=seed, progress=progress,
+        noise=flow.noise, own_errors=own_errors, samples=samples, seed=seed, progress=progress,
     )  # fmt: skip
     outputs = np.empty_like(sorted_outputs)
     outputs[order] = sorted_outputs
@@ -170,9 +196,10 @@ def _simulate(
         law = flow.law(lambda mu, taken=steps[: i + 1]: _step_gain(mu, taken))  # type: ignore[misc]
         expected[place], variance[place] = law.mean, law.variance
     reference = expected[:, None] if answers is None else answers
+    mean, stderr = mean_and_stderr(outputs, axis=1)
     return Simulation(
-        mean=outputs.mean(axis=1),
-        stderr=outputs.std(axis=1, ddof=1) / np.sqrt(samples),
+        mean=mean,
+        stderr=stderr,
         variance=outputs.var(axis=1, ddof=1),
         expected=expected,
         expected_variance=variance,
@@ -182,8 +209,9 @@ def _simulate(
 
 def _steps(times: Floats, flow: KernelFlow, step: float) -> list[tuple[float, int]]:
     """Step size and number of steps up to each of the ascending times, from the one before."""
-    longest = step / flow.largest
-    slowest = max(flow.smallest, np.finfo(float).tiny)
+    # Of a kernel that is 0 to rounding a step may be as long as it likes.
+    longest = step / max(flow.largest, _LEAST)
+    slowest = max(flow.smallest, _LEAST)
     ends = np.where(np.isinf(times), np.maximum(_CONVERGED / slowest, _last_finite(times)), times)
     stretches = np.diff(ends, prepend=0.0)
     if stretches.sum() / longest > MAX_STEPS:
@@ -191,7 +219,7 @@ def _steps(times: Floats, flow: KernelFlow, step: float) -> list[tuple[float, in
             f"samples must be 0, or times shorter or noise larger: training to {times[-1]:g} takes "
             f"{stretches.sum() / longest:.2g} steps, and at most {MAX_STEPS} are taken"
         )
-    counts = np.ceil(stretches / longest).astype(int)
+    counts = np.maximum(np.ceil(stretches / longest).astype(int), stretches > 0.0)
     return [(float(s) / max(int(n), 1), int(n)) for s, n in zip(stretches, counts, strict=True)]
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from nnth.plot import Lines
 from nnth.predict.kernel_flow import Law
+from nnth.statistics import ASYMPTOTIC, joined, mean_of, note_on_z, skewness, z_score
 from nnth.table import Meta, Table
 from nnth.typing import Floats
 
@@ -64,7 +64,7 @@ class Prediction:
         residual, error, variance_error (see `predict`); status: "ok", or "rounding" where the
         smallest predictive variance is not above its error, so that nll cannot be trusted.
 
-        With samples: sim_net_error, the mean over the networks, with sim_stderr and z;
+        With samples: sim_net_error, the mean over the networks, with sim_stderr, z and a note on z;
         max_deviation of the mean outputs and max_z, the largest |z| among them; step_error, the
         largest difference between the means of gradient flow and of the steps that were taken.
         """
@@ -75,8 +75,8 @@ class Prediction:
     def points(self) -> Table:
         """Return a row a time, test point and output: mean, variance, target, what was simulated.
 
-        With samples: sim_mean, sim_stderr, z, sim_variance; z is against infinitely wide networks
-        trained with the same steps.
+        With samples: sim_mean, sim_stderr, z, sim_variance, note; z is against infinitely wide
+        networks trained with the same steps.
         """
         times, points, outputs = self.mean.shape
         each = points * outputs
@@ -99,6 +99,10 @@ class Prediction:
             columns["sim_stderr"] = sim.stderr.ravel()
             columns["z"] = z_score(sim.mean - sim.expected, sim.stderr).ravel()
             columns["sim_variance"] = sim.variance.ravel()
+            # At the start outputs are symmetric about 0 at every width.
+            on_z = note_on_z(sim.net_error.shape[1])
+            notes = [joined(ASYMPTOTIC if time > 0.0 else "", on_z) for time in self.times]
+            columns["note"] = np.repeat(notes, each)
         return Table(columns, self.meta, plot=self._outputs())
 
     def arrays(self) -> dict[str, Floats]:
@@ -137,19 +141,20 @@ class Prediction:
             row |= self._simulated(self.simulation, i)
         return {**row, "status": "ok" if certain else "rounding"}
 
-    def _simulated(self, sim: Simulation, i: int) -> dict[str, float]:
+    def _simulated(self, sim: Simulation, i: int) -> dict[str, Any]:
         target = sim.expected[i] if self.y_test is None else self.y_test
         theory = np.mean((sim.expected[i] - target) ** 2) + np.mean(sim.expected_variance[i])
         error = sim.net_error[i]
-        stderr = float(error.std(ddof=1)) / np.sqrt(len(error))
+        mean, stderr = mean_of(error)
         deviation = sim.mean[i] - sim.expected[i]
         return {
-            "sim_net_error": float(error.mean()),
-            "sim_stderr": float(stderr),
-            "z": float(z_score(error.mean() - theory, stderr)),
+            "sim_net_error": mean,
+            "sim_stderr": stderr,
+            "z": float(z_score(mean - theory, stderr)),
             "max_deviation": float(np.abs(deviation).max()),
             "max_z": float(np.abs(z_score(deviation, sim.stderr[i])).max()),
             "step_error": float(np.abs(sim.expected[i] - self.mean[i]).max()),
+            "note": joined(ASYMPTOTIC, note_on_z(len(error), float(skewness(error)))),
         }
 
     def _picture(self, columns: dict[str, list[Any]]) -> Lines | None:
@@ -242,10 +247,3 @@ class Prediction:
             y_label=y_label,
             note=note,
         )
-
-
-def z_score(deviation: ArrayLike, stderr: ArrayLike) -> Floats:
-    """deviation/stderr; 0 where both are 0."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        z: Floats = np.where(np.equal(deviation, 0.0), 0.0, np.divide(deviation, stderr))
-    return z

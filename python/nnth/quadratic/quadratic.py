@@ -20,12 +20,14 @@ from nnth.quadratic.expansion import SmallNet
 from nnth.quadratic.model import QuadraticModel
 from nnth.quadratic.problem import problem_of
 from nnth.quadratic.solution import Solution
+from nnth.statistics import log_slopes
 from nnth.table import Meta, Table
 from nnth.typing import Floats, Progress
 from nnth.work import begin
 
 DEFAULT_EPS: Final = (0.001, 0.002, 0.004, 0.008)
 
+_LEAST: Final = 1e-100  # of eps and of times, whose products are to be doubles
 _AT_REST: Final = 45.0  # e-foldings of the slowest mode: e^-45 = 3e-20
 _LATE: Final = 1e12  # in e-foldings of the fastest mode; beyond, nothing is integrated
 _STIFF: Final = 3000.0  # so many, and implicit steps are less work
@@ -320,7 +322,7 @@ def _slope(epsilons: Sequence[float], sizes: Sequence[float]) -> float:
     """Of log size against log eps, by least squares; nan where there is none."""
     if len(sizes) < 2 or not all(size > 0.0 and math.isfinite(size) for size in sizes):
         return math.nan
-    return float(np.polyfit(np.log(epsilons), np.log(sizes), 1)[0])
+    return float(log_slopes(epsilons, np.log(sizes)))
 
 
 def _default_times(solution: Solution) -> tuple[float, ...]:
@@ -337,6 +339,9 @@ def _ascending(name: str, values: Sequence[float], *, infinite: bool) -> tuple[f
     for number in numbers:
         if not number > 0.0 or (math.isinf(number) and not infinite):
             raise ValueError(f"{name} must be above 0 and at most {most}, not {number:g}")
+        if not _LEAST <= number <= 1.0 / _LEAST and math.isfinite(number):
+            rule = f"from {_LEAST:g} to {1.0 / _LEAST:g}" + (", or inf" if infinite else "")
+            raise ValueError(f"{name} must be {rule}, not {number:g}")
     if not numbers or list(numbers) != sorted(set(numbers)):
         raise ValueError(f"{name} must be ascending numbers, not {','.join(map(str, numbers))}")
     return numbers

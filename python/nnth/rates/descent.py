@@ -14,9 +14,11 @@ from nnth.data import Data, data_of, file_name, target_vector
 from nnth.gradient_descent import Nets, relative_loss, trained_outputs
 from nnth.gram import gram
 from nnth.kernel import Ntk
+from nnth.memory import require_memory
 from nnth.network import MAX_WIDTH
 from nnth.plot import Lines
 from nnth.random import normals
+from nnth.statistics import mean_and_stderr, note_on_z, z_score
 from nnth.table import Meta, Table
 from nnth.typing import Floats, Progress
 
@@ -161,7 +163,7 @@ def noisy_descent(
     stationary (1 - (1 - eta lambda)^(2 steps))), mean (of u^2 over the chains), stderr, z, notes
     (the square of what the triangle inequality, which lecture notes use, leaves of (E u^2)^(1/2):
     eta s/(1 - |1 - eta lambda|), which is s/lambda for every eta < 1/lambda, so that it
-    holds but says of no small eta that the variance is small).
+    holds but says of no small eta that the variance is small), note (why z is not normal).
 
     Cost: the Gram matrix and its eigenvalues, and 3 samples normals a step.
 
@@ -188,6 +190,8 @@ def noisy_descent(
     decay = 1.0 - eta * eigenvalues
     stationary = _variance(eigenvalues, eta, noise)
     theory = _variance(eigenvalues, eta, noise, steps)
+    needed = 8 * 4 * len(rows) * samples  # u, what is drawn, and squares
+    require_memory(needed, "samples must be fewer: their chains")
     u = np.zeros((len(rows), samples))
     step = 0
     try:
@@ -198,11 +202,10 @@ def noisy_descent(
                 progress(step + 1, steps)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"{step} of {steps} steps were taken") from None
-    squares = u**2
-    mean = squares.mean(axis=1)
-    stderr = squares.std(axis=1, ddof=1) / np.sqrt(samples)
+    mean, stderr = mean_and_stderr(u**2, axis=1)
     triangle = _triangle(eigenvalues, eta, noise)
     plot = _variance_picture(every, eta, noise, steps, (eigenvalues, mean, stderr))
+    skew = 8.0**0.5  # of a squared normal variable
     return Table(
         {
             "mode": list(rows.values()),
@@ -212,8 +215,9 @@ def noisy_descent(
             "theory": theory,
             "mean": mean,
             "stderr": stderr,
-            "z": (mean - theory) / stderr,
+            "z": z_score(mean - theory, stderr),
             "notes": triangle,
+            "note": [note_on_z(samples, skew)] * len(rows),
         },
         Meta(
             "rates",

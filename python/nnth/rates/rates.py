@@ -11,9 +11,11 @@ from nnth.activation import Activation, activation
 from nnth.checks import whole
 from nnth.ensemble import MAX_SAMPLES
 from nnth.kernel import kernel, variances
+from nnth.memory import require_memory
 from nnth.network import MAX_WIDTH
 from nnth.plot import Lines
 from nnth.rates.sampling import Moments, Shape, sample_moments
+from nnth.statistics import joined, note_on_z, z_score
 from nnth.table import Meta, Table
 from nnth.typing import Floats, Progress
 from nnth.work import begin
@@ -32,7 +34,9 @@ _LABELS: Final = (
     "$\\sum_i (\\partial z/\\partial \\hat b_i)^2$",
 )
 
+MAX_DEPTH: Final = 1_000_000
 _MAX_NEURONS: Final = 2**24  # of a network that is drawn
+_ROW_BYTES: Final = 1000  # of a row of the table, while it is made
 _RARE: Final = 1e-9  # a chance that no sample sees
 _LARGE_SHARE: Final = 0.1
 
@@ -83,6 +87,8 @@ def rates(
     chosen = activation(act)
     cb, cw = variances(chosen, cb, cw)
     width, depth = whole("width", width), whole("depth", depth)
+    if depth > MAX_DEPTH:
+        raise ValueError(f"depth must be at most {MAX_DEPTH}, not {depth}")
     if not 1e-100 <= norm <= 1e100:
         raise ValueError(f"norm must be from 1e-100 to 1e100, not {norm:g}")
     if width > MAX_WIDTH:
@@ -90,6 +96,7 @@ def rates(
     samples = whole("samples", samples, 0)
     if samples >= MAX_SAMPLES:
         raise ValueError(f"samples must be below {MAX_SAMPLES}, not {samples}")
+    require_memory(_ROW_BYTES * len(KINDS) * (depth + 2), "depth must be less: its rows")
     shape = Shape(chosen, width, (width,) * depth, norm, cb, cw)
     if samples and width * depth > _MAX_NEURONS:
         raise ValueError(
@@ -125,12 +132,18 @@ def _theory(
             f"act must have a slope with a mean square, and that of {act.name} is infinite"
         )
     chi_perp = cw * slope_square
-    gradient = np.append(np.cumprod(chi_perp[::-1])[::-1], 1.0)  # G^1 .. G^(L+1)
     inner = np.append(norm, square)  # |h^(l-1)|^2/n, l = 1 .. L+1
+    with np.errstate(over="ignore", invalid="ignore"):  # refused below
+        gradient = np.append(np.cumprod(chi_perp[::-1])[::-1], 1.0)  # G^1 .. G^(L+1)
+        found = _with_sums(_kinds(gradient, inner, width, cb, cw))
+    if not np.isfinite(found).all():
+        raise ValueError(
+            f"depth, cw and cb must keep the kernel in the doubles, not {depth}, {cw:g} and {cb:g}"
+        )
     # A contribution is a variance times a product of chis, which is a share of Theta: each is off
     # by no more than the kernels where they are worst.
     error = 2.0 * float(layers["error"].max())
-    return _with_sums(_kinds(gradient, inner, width, cb, cw)), error
+    return found, error
 
 
 def _kinds(gradient: Floats, inner: Floats, width: int, cb: float, cw: float) -> Floats:
@@ -171,6 +184,8 @@ def _notes(seen: Moments | None, shape: Shape, layers: int) -> list[str]:
             share = 0.0 if seen is None else float(seen.largest_share[layer, i % 2])
             if seen is not None and share > max(_LARGE_SHARE, 10.0 / seen.count):
                 note += f"; one network is {share:.0%} of the sample's sum: draw more"
+            elif seen is not None and seen.stderr[layer, i % 2] > 0.0:
+                note = joined(note, note_on_z(seen.count, float(seen.skewness[layer, i % 2])))
             notes.append(note)
     return notes
 
@@ -182,8 +197,8 @@ def _table(theory: Floats, error: float, seen: Moments | None, shape: Shape, met
     if seen is not None:
         mean, stderr = _of_kinds(seen.mean, shape), _of_kinds(seen.stderr, shape)
     drawn = seen is not None and seen.count > 1
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        z = np.where(stderr > 0.0, (mean - theory) / stderr, np.nan)
+    z = z_score(mean - theory, stderr)
+    with np.errstate(divide="ignore", over="ignore"):
         eta = np.where(np.arange(layers)[:, None] == 0, 1.0 / theory, np.nan)
     columns: dict[str, Any] = {
         "layer": np.repeat(np.arange(layers), kinds),

@@ -48,13 +48,14 @@ class Shape:
 class Moments:
     """Mean and its standard error over `count` networks, and the part of the sum that one makes.
 
-    Arrays of one shape, that of the statistic, which is not negative.
+    skewness: of the sample. Arrays of one shape, that of the statistic, which is not negative.
     """
 
     count: int
     mean: Array
     stderr: Array
     largest_share: Array
+    skewness: Array
 
 
 def layer_sums(shape: Shape, seed: int, start: int, count: int, *, threads: int = 0) -> Array:
@@ -121,7 +122,8 @@ def sample_moments(
     Raises KeyboardInterrupt saying how many networks were drawn.
     """
     batch = max(1, min(samples, _BATCH // shape.draws))
-    total, square, largest = np.zeros_like(near), np.zeros_like(near), np.zeros_like(near)
+    total, square, cube, largest = (np.zeros_like(near) for _ in range(4))
+    unit = np.where(near > 0.0, near, 1.0)  # cubes may not be doubles
     done = 0
     try:
         while done < samples:
@@ -131,6 +133,7 @@ def sample_moments(
             values = found - near
             total += values.sum(axis=0)
             square += np.sum(values * values, axis=0)
+            cube += np.sum((values / unit) ** 3, axis=0)
             done += count
             if progress is not None:
                 progress(done, samples)
@@ -141,4 +144,15 @@ def sample_moments(
     if samples > 1:
         variance = np.maximum(square - total * total / samples, 0.0) / (samples - 1)
     share = np.divide(largest, samples * mean, out=np.zeros_like(near), where=mean > 0.0)
-    return Moments(samples, mean, np.sqrt(variance / samples), share)
+    return Moments(
+        samples, mean, np.sqrt(variance / samples), share,
+        _skewness(*(sums / samples for sums in (total / unit, square / unit / unit, cube))),
+    )  # fmt: skip
+
+
+def _skewness(first: Array, second: Array, third: Array) -> Array:
+    """Return that of values with these moments about some point, 0 where nothing varies."""
+    spread = second - first * first
+    about_mean = third - 3.0 * first * second + 2.0 * first**3
+    varies = spread > 1e-12 * second  # less is rounding
+    return np.where(varies, about_mean / np.where(varies, spread, 1.0) ** 1.5, 0.0)

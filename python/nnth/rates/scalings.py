@@ -19,6 +19,15 @@ from nnth.gradient_descent import relative_loss
 from nnth.network import MAX_WIDTH
 from nnth.plot import Lines
 from nnth.random import normals
+from nnth.statistics import (
+    ASYMPTOTIC,
+    joined,
+    log_slopes,
+    mean_and_stderr,
+    mean_of,
+    note_on_z,
+    z_score,
+)
 from nnth.table import Meta, Table
 from nnth.typing import Floats, Progress
 from nnth.work import begin
@@ -35,6 +44,7 @@ _SYMBOLS: Final = {
     "ntk": "$|\\Delta \\Theta|/|\\Theta|$",
     "eta_lambda": "$\\eta\\,\\lambda_{\\max}$",
 }
+_SURE: Final = 3.0  # standard errors
 _MOVEMENTS: Final = ("features", "weights", "ntk")
 _DRAWN: Final = {
     "lazy": _MOVEMENTS,
@@ -112,7 +122,9 @@ def training_scalings(
     Returns a Table, a row a regime, width and quantity: regime, width, quantity, mean (the
     geometric one), stderr, exponent (the mean over samples of the slope of its logarithm against
     that of the width), exponent_stderr, theory, z (of the exponent), note (where a quantity is 0
-    or not finite in a network and has no exponent). Quantities: "output", root mean square of f
+    or not finite in a network and has no exponent; and where the exponent changes from the smaller
+    half of the widths to the larger by more than three standard errors, so that they are too small
+    for the theory's). Quantities: "output", root mean square of f
     before training; "features", "weights", "ntk", changes of s(w.x), of all parameters and of the
     tangent kernel on the data, relative to their norms; "loss", after over before; "eta_lambda",
     rates times the largest eigenvalue of the tangent kernel before training, below 2 where
@@ -254,13 +266,6 @@ def train(
     return found | {"loss": np.where(lost, math.inf, loss)}
 
 
-def _exponent(widths: Floats, logs: Floats) -> tuple[float, float]:
-    """Mean and standard error over samples of the slope of logs `(widths, samples)`."""
-    x = np.log(widths) - np.log(widths).mean()
-    slopes = np.einsum("i,is->s", x, logs) / np.sum(x * x)
-    return float(slopes.mean()), float(slopes.std(ddof=1) / np.sqrt(len(slopes)))
-
-
 def _norms(arrays: Floats) -> Floats:
     return np.asarray(np.sqrt(np.sum(arrays.reshape(len(arrays), -1) ** 2, axis=1)))
 
@@ -301,6 +306,19 @@ def _note(quantity: str, values: Floats) -> str:
     return "does not move" if quantity in _MOVEMENTS else "is 0"
 
 
+def _drift(sizes: Floats, logs: Floats) -> str:
+    """Say how the exponent changes from the smaller widths to the larger, if it surely does."""
+    if len(sizes) < 3:
+        return ""
+    middle = len(sizes) // 2
+    small = log_slopes(sizes[: middle + 1], logs[: middle + 1])
+    large = log_slopes(sizes[middle:], logs[middle:])
+    change, error = mean_of(large - small)
+    if not abs(change) > _SURE * error:
+        return ""
+    return f"widths are too small: the exponent goes from {small.mean():.3g} to {large.mean():.3g}"
+
+
 def _table(
     widths: Sequence[int],
     measured: dict[tuple[str, int], dict[str, Floats]],
@@ -317,17 +335,19 @@ def _table(
                 theory = regime.exponents["weights"]
             with np.errstate(all="ignore"):
                 logs, note = np.log(values), _note(quantity, values)
-                mean = np.exp(logs.mean(axis=1))
-                error = mean * logs.std(axis=1, ddof=1) / np.sqrt(logs.shape[1])
-                exponent, stderr = (np.nan, np.nan) if note else _exponent(sizes, logs)
-                z = (exponent - theory) / stderr if stderr > 0.0 else np.nan
+                log_mean, log_error = mean_and_stderr(logs, axis=1)
+                mean = np.exp(log_mean)
+                error = mean * log_error
+            exponent, stderr = (np.nan, np.nan) if note else mean_of(log_slopes(sizes, logs))
+            z = float(z_score(exponent - theory, stderr))
+            note = note or joined(ASYMPTOTIC, _drift(sizes, logs), note_on_z(logs.shape[1]))
             for n, m, e in zip(widths, mean, error, strict=True):
                 rows.append({
                     "regime": name, "width": n, "quantity": quantity, "mean": m, "stderr": e,
                     "exponent": exponent, "exponent_stderr": stderr, "theory": theory, "z": z,
                     "note": note,
                 })  # fmt: skip
-            if quantity in _DRAWN.get(name, ()) and not note:
+            if quantity in _DRAWN.get(name, ()) and np.isfinite(exponent):
                 # A line of the exponent in theory, through the largest width.
                 label = f"{_SYMBOLS[quantity]}, {name}: $n^{{{theory:g}}}$"
                 lines.append(("", sizes, mean[-1] * (sizes / sizes[-1]) ** theory))

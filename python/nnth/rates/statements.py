@@ -18,6 +18,7 @@ from nnth.rates.rates import rates
 from nnth.rates.sampling import Shape, sample_moments
 from nnth.rates.scalings import training_scalings
 from nnth.statement import Check, Statement
+from nnth.statistics import fitted_power, mean_of
 from nnth.typing import Floats
 
 _STEP: Final = 1e-4  # of differences: they are off by its square
@@ -64,7 +65,7 @@ def susceptibilities(
     )
     return [
         Statement(
-            "L7", f"{text}, {act} at K = {k:g}", float(layer[name][0]), *_mean(seen),
+            "L7", f"{text}, {act} at K = {k:g}", float(layer[name][0]), *mean_of(seen),
             error=10.0 * _STEP**2, notes=float(notes),
         )
         for text, name, seen, notes in stated
@@ -91,7 +92,7 @@ def effective_jacobian(
     theory = 2.0 * (depth + 1)
     text = "a step moves z by sum_j eta_j (dz/dtheta_j)^2, relu, eta_j = 2/n"
     # A step is off by a part step * Theta, which large networks' outliers multiply.
-    return [Statement("L7", text, theory, *_mean(moved), error=1e-3, notes=2.0 / width * theory)]
+    return [Statement("L7", text, theory, *mean_of(moved), error=1e-3, notes=2.0 / width * theory)]
 
 
 def weight_rates(*, samples: int = 200, seed: int = 0, threads: int = 0) -> list[Statement]:
@@ -168,8 +169,8 @@ def decaying_noise(
     moment = f"E u^2 of noisy descent vanishes, eta_t ~ t^-{power:g}, {steps} steps"
     limit = f"its bound by the triangle inequality stays at E|xi|/lambda, {steps} steps"
     return [  # of the first the notes say the same, but for its condition
-        Statement("L7", moment, variance, *_mean(u**2)),
-        Statement("L7", limit, expected, *_mean(bound), notes=0.0),
+        Statement("L7", moment, variance, *mean_of(u**2)),
+        Statement("L7", limit, expected, *mean_of(bound), notes=0.0),
     ]
 
 
@@ -202,11 +203,6 @@ def mean_field_rates(*, samples: int = 32, seed: int = 0, threads: int = 0) -> l
     return found
 
 
-def _mean(values: Floats) -> tuple[float, float]:
-    """Return the mean and its standard error."""
-    return float(values.mean()), float(values.std(ddof=1)) / math.sqrt(values.size)
-
-
 def _power_of_rate(
     act: str,
     nets: Sequence[tuple[int, int]],
@@ -233,16 +229,8 @@ def _power_of_rate(
         logs.append(-math.log(float(seen.mean)))
         errors.append(float(seen.stderr / seen.mean))
     across = np.array(sizes, dtype=np.float64)
-    power, stderr = fitted_power(across, np.array(logs), np.array(errors))
-    return fitted_power(across, np.array(limits), np.array(errors))[0], power, stderr
-
-
-def fitted_power(x: Floats, logs: Floats, errors: Floats) -> tuple[float, float]:
-    """Return the slope of logs against log x and its standard error, by weighted least squares."""
-    weight = 1.0 / errors**2
-    across = np.log(x) - np.average(np.log(x), weights=weight)
-    spread = float(np.sum(weight * across**2))
-    return float(np.sum(weight * across * logs)) / spread, spread**-0.5
+    power, stderr = fitted_power(across, logs, errors)
+    return float(fitted_power(across, limits, errors)[0]), float(power), float(stderr)
 
 
 STATEMENTS: Final[tuple[Check, ...]] = (

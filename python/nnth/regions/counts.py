@@ -25,6 +25,7 @@ from nnth.regions.bounds import (
     zaslavsky,
     zaslavsky_central,
 )
+from nnth.statistics import ASYMPTOTIC, joined, mean_of, note_on_z, skewness, z_score
 from nnth.table import Meta, Table
 from nnth.typing import Progress
 from nnth.work import sampled
@@ -165,7 +166,7 @@ def regions(
     domain, box, at, threads, progress: as in `nnth.count_regions`.
 
     Returns a Table of one row: activation_regions, linear_regions, bounded, unbounded, vertices,
-    edges, mean_sides, zero_cell_sides, exact_signs, expected, upper_bound, stderr, z,
+    edges, mean_sides, zero_cell_sides, exact_signs, expected, upper_bound, stderr, z, note,
     zero_cell_measure, layer_regions (text: a number a layer). With one sample counts are whole
     numbers (floats above 9e18); with more they are means over networks, except for exact_signs,
     the total. NaN is what is not there: of the region at a point on a boundary (such networks are
@@ -174,9 +175,9 @@ def regions(
     `expected` is the mean of activation_regions over random networks (`nnth.regions.bounds.
     expected_regions`: exact for one hidden layer, the limit of large widths for more), NaN for a
     given network; `stderr` the standard error of activation_regions over the samples and
-    z = (activation_regions - expected)/stderr, of heavy tails for few samples. `upper_bound` is the
-    best proven bound for a network of this shape; exact for one layer in general position over the
-    whole space.
+    z = (activation_regions - expected)/stderr; `note` says why z is not normal. `upper_bound` is
+    the best proven bound for a network of this shape; exact for one layer in general position over
+    the whole space.
 
     Accuracy, cost: those of `nnth.count_regions`. Raises ValueError as it does, and as
     `nnth.ensemble.ensemble`; KeyboardInterrupt with what was done.
@@ -188,13 +189,14 @@ def regions(
     check_domain(domain, box)
     counts = count_all(nets, domain, box, at, threads, progress)
     found = [float(number(c.activation_regions)) for c in counts]
-    stderr = standard_error(found)
+    mean, stderr = mean_of(np.array(found))
     expected = expected_count(nets, domain, box)
     columns = count_columns(counts) | {
         "expected": expected,
         "upper_bound": number(_upper(nets, counts)),
         "stderr": stderr,
-        "z": z_score(float(np.mean(found)), expected, stderr),
+        "z": float(z_score(mean - expected, stderr)),
+        "note": note_on_count(len(nets.widths), found, stderr),
     }
     parameters = nets.parameters() | {
         "domain": domain,
@@ -202,6 +204,14 @@ def regions(
         "at": None if at is None else _point(at, nets.n0),
     }
     return one_row(columns | cell_columns(counts), parameters, nets)
+
+
+def note_on_count(layers: int, counts: Sequence[float], stderr: float) -> str:
+    """Return why z of a mean count over random networks is not standard normal."""
+    if not stderr > 0.0:
+        return ""
+    on_z = note_on_z(len(counts), float(skewness(counts)))
+    return joined(ASYMPTOTIC if layers > 1 else "", on_z)
 
 
 def check_domain(domain: str, box: float) -> tuple[float, float] | None:
@@ -230,21 +240,6 @@ def _check_reach(n0: int, widths: Sequence[int]) -> None:
         f"n0 must be {rule} for an exact count, not {n0}: about {about} regions; "
         "--along line and --along plane count on random slices"
     )
-
-
-def standard_error(values: Sequence[float]) -> float:
-    """Return the standard error of the mean of independent values; NaN for one."""
-    if len(values) < 2:
-        return math.nan
-    with np.errstate(invalid="ignore"):  # counts above 1.8e308 are infinite
-        return float(np.std(values, ddof=1)) / math.sqrt(len(values))
-
-
-def z_score(mean: float, expected: float, stderr: float) -> float:
-    """Return (mean - expected)/stderr; 0 where nothing varies and the two agree."""
-    if stderr == 0.0:
-        return 0.0 if mean == expected else math.copysign(math.inf, mean - expected)
-    return (mean - expected) / stderr
 
 
 def count_columns(counts: Sequence[RegionCounts]) -> dict[str, Any]:

@@ -32,11 +32,11 @@ from nnth.regions.counts import (
     core_network,
     count_columns,
     count_core,
+    note_on_count,
     number,
     one_row,
-    standard_error,
-    z_score,
 )
+from nnth.statistics import mean_of, z_score
 from nnth.table import Meta, Table
 from nnth.typing import Progress
 from nnth.work import begin, sampled
@@ -127,9 +127,9 @@ def regions_along(
     counts = sampled(count_range, nets.samples)
     means = [float(np.mean([c.activation_regions for c in of_net])) for of_net in counts]
     every = [c for of_net in counts for c in of_net]
-    mean = float(np.mean(means))
     several = nets.samples > 1
-    stderr = standard_error(means if several else [c.activation_regions for c in every])
+    each = means if several else [float(number(c.activation_regions)) for c in every]
+    mean, stderr = mean_of(np.array(each))
     expected = _expected(nets, along, radius)
     dimension = 1 if along == "line" else 2
     density = math.nan
@@ -139,7 +139,8 @@ def regions_along(
         "expected": expected,
         "upper_bound": number(best_upper(dimension, nets.widths)),
         "stderr": stderr,
-        "z": z_score(mean, expected, stderr) if several else math.nan,
+        "z": float(z_score(mean - expected, stderr)) if several else math.nan,
+        "note": note_on_count(len(nets.widths), means, stderr if several else math.nan),
     }
     parameters = nets.parameters() | {"domain": domain, "box": radius}
     parameters |= {"along": along, "lines": lines}

@@ -16,6 +16,7 @@ from nnth.regions.bounds import (
 from nnth.regions.counts import best_upper, count_regions, regions
 from nnth.regions.slices import regions_through
 from nnth.statement import Check, Run, Statement
+from nnth.statistics import mean_of
 
 LECTURE: Final = "12/5"
 
@@ -142,8 +143,7 @@ def zero_cell(run: Run) -> list[Statement]:
             LECTURE,
             f"E sides of the polygon around 0, {n} neurons",
             zero_cell_sides_expected(n),
-            float(sides.mean()),
-            float(sides.std(ddof=1)) / math.sqrt(samples),
+            *mean_of(sides),
         ),
         Statement(
             LECTURE,

@@ -5,21 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from nnth.blas import factoring, serial_blas
-from nnth.checks import whole
+from nnth.checks import moderate, whole
 from nnth.data import Data, data_of, file_name, targets_of
 from nnth.data_kernel import kernel_of
 from nnth.kernel import Ntk
 from nnth.plot import Lines
 from nnth.rkhs.learning_curve import drawn_errors, expected_error
 from nnth.rkhs.regression import Regression, regression
+from nnth.statistics import mean_and_stderr
 from nnth.table import Meta, Table
 from nnth.typing import Floats, Progress
 from nnth.work import sampled
+
+_LARGEST: Final = 1e100  # of targets, whose squares are divided by eigenvalues
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,11 +131,11 @@ def rkhs_fit(
     `variance` of f and variance_error, an estimate of the largest error of one;
     effective_dimension, tr K (K + ridge)^-1; gradient, the largest derivative of the objective
     along any K(z, .) of a training or test point, over that at f = 0, 0 by the representer theorem;
-    residual of the linear system over the largest target; condition of K + ridge (1-norm); error,
-    an estimate of that of a prediction.
+    residual of the linear system over the largest target; condition, |A|_1 |A^-1|_1 of A = K +
+    ridge; error, an estimate of that of a prediction.
 
     Accuracy: a step of iterative refinement; alpha, norms and log densities lose the digits that
-    `condition` says, predictions far fewer. Cost: the kernels, O(m^3) twice a Cholesky
+    `condition` says, predictions far fewer. Cost: the kernels, O(m^3) three times a Cholesky
     factorisation, O(tests m^2); memory two matrices.
     Raises ValueError for arguments out of range and for a matrix that is singular to rounding.
 
@@ -214,11 +217,11 @@ def rkhs_learning_curve(
     power = np.mean((vectors.T @ targets) ** 2, axis=1)  # over outputs, as the errors are
     spectrum = np.maximum(spectrum, 0.0)
     theory = np.array([expected_error(spectrum, power, size, ridge) for size in sizes])
-    mean = errors.mean(axis=0)
+    mean, stderr = mean_and_stderr(errors)
     columns = {
         "points": np.array(sizes),
         "test_error": mean,
-        "stderr": errors.std(axis=0, ddof=1) / math.sqrt(len(errors)),
+        "stderr": stderr,
         "theory": theory,
         "deviation": mean / theory - 1.0,
     }
@@ -230,7 +233,7 @@ def rkhs_learning_curve(
     at = columns["points"][order].astype(np.float64)
     plot = Lines(
         lines=(("from the spectrum", at, theory[order]),),
-        points=(("drawn", at, mean[order], columns["stderr"][order]),),
+        points=(("drawn", at, mean[order], stderr[order]),),
         log_x=True,
         log_y=True,
         x_label="training points $n$",
@@ -260,5 +263,6 @@ def _tests(
 def _check(inputs: Floats, targets: Floats, ridge: float) -> None:
     if len(targets) != len(inputs):
         raise ValueError(f"y must have a row for each of {len(inputs)} inputs, not {len(targets)}")
+    moderate("y", targets, _LARGEST)
     if not 0.0 <= ridge < math.inf:
         raise ValueError(f"ridge must be finite and at least 0, not {ridge:g}")

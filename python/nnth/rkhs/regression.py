@@ -57,6 +57,7 @@ def regression(rows: KernelRows, targets: Floats, ridge: float) -> Regression:
     size = float(np.abs(matrix).sum(axis=0).max()) + ridge
     matrix[np.arange(m), np.arange(m)] = diagonal + ridge
     factor, failed = lapack.dpotrf(matrix, lower=1, clean=0, overwrite_a=1)
+    # An estimate is enough to refuse by, before the inverse is made.
     reciprocal = 0.0 if failed else float(lapack.dpocon(factor, size, uplo="L")[0])
     if reciprocal <= m * _EPS * 0.1:
         least = max(m * _EPS * size, rows.error * float(diagonal.sum()))
@@ -77,8 +78,8 @@ def regression(rows: KernelRows, targets: Floats, ridge: float) -> Regression:
     scale = _largest(cross.T @ targets, tests, _product(factor, diagonal, targets), diagonal)
     half = solve_triangular(factor, cross, lower=True, overwrite_b=True, check_finite=False)
     variance = tests - np.einsum("ij,ij->j", half, half)
-    inverse_diagonal = _inverse_diagonal(factor)
-    largest = math.sqrt(float(rows.diagonal.max()) / (reciprocal * size))
+    inverse_diagonal, inverse_size = _inverse(factor)
+    largest = math.sqrt(float(rows.diagonal.max()) * inverse_size)
     entries = rows.error * float(diagonal.sum()) + _EPS * size
     lengths = np.sqrt(np.einsum("ij,ij->j", alpha, alpha))
     top = np.maximum(np.abs(targets).max(axis=0), np.finfo(float).tiny)
@@ -93,7 +94,7 @@ def regression(rows: KernelRows, targets: Floats, ridge: float) -> Regression:
         prediction=prediction,
         variance=variance,
         effective_dimension=float(m - ridge * inverse_diagonal.sum()),
-        condition=1.0 / reciprocal,
+        condition=size * inverse_size,
         residual=np.abs(misfit).max(axis=0) / top,
         error=largest * entries * lengths,
         variance_error=largest**2 * entries,
@@ -117,15 +118,18 @@ def _largest(tests: Floats, top: Floats, train: Floats, diagonal: Floats) -> Flo
     return np.asarray(np.abs(values / sizes[:, None]).max(axis=0))
 
 
-def _inverse_diagonal(factor: Floats) -> Floats:
-    """Return the diagonal of (L L')^-1, the squares of the columns of L^-1; overwrites L."""
+def _inverse(factor: Floats) -> tuple[Floats, float]:
+    """Return the diagonal of (L L')^-1 and its 1-norm, the largest column sum; overwrites L."""
     from scipy.linalg import lapack
 
-    inverse = lapack.dtrtri(factor, lower=1, overwrite_c=1)[0]
-    found = np.empty(len(inverse))
-    for first in range(0, len(inverse), _BLOCK):
-        last = min(first + _BLOCK, len(inverse))
-        corner = np.tril(inverse[first:last, first:last])
-        below = inverse[last:, first:last]
-        found[first:last] = (corner**2).sum(axis=0) + np.einsum("ij,ij->j", below, below)
-    return found
+    m = len(factor)
+    inverse = lapack.dpotri(factor, lower=1, overwrite_c=1)[0]  # its lower triangle
+    sums = np.zeros(m)
+    for first in range(0, m, _BLOCK):
+        last = min(first + _BLOCK, m)
+        corner = np.abs(np.tril(inverse[first:last, first:last]))
+        below = np.abs(inverse[last:, first:last])
+        sums[first:last] += corner.sum(axis=0) + corner.sum(axis=1) - corner.diagonal()
+        sums[first:last] += below.sum(axis=0)
+        sums[last:] += below.sum(axis=1)
+    return inverse.diagonal().copy(), float(sums.max())

@@ -15,14 +15,18 @@ from nnth.checks import whole
 from nnth.data import Data, data_of, file_name
 from nnth.data_kernel import kernel_of
 from nnth.kernel import Ntk
+from nnth.memory import require_memory
 from nnth.plot import Lines
 from nnth.random import uniforms
+from nnth.statistics import beyond, joined, note_on_z, z_score
 from nnth.table import Meta, Table
 from nnth.typing import Floats, Progress
 from nnth.work import sampled
 
 Subset = NDArray[np.intp]
 
+_LARGEST: Final = float(np.finfo(float).max)
+_SUBSET_BYTES: Final = 200  # of a set that is kept, at the least
 _STEPS: Final = 200  # of a bisection to the last bit
 
 
@@ -54,6 +58,7 @@ class Determinantal:
     def summary(self) -> Table:
         """Return a row a point (its index is `item`), as `nnth rkhs sample` prints them."""
         m, count = len(self.marginal), len(self.subsets)
+        rounding = 4.0 * m * float(np.finfo(float).eps)  # of chances, which are at most 1
         inside = self._inside()
         inclusion = self.marginal.diagonal().copy()
         others = np.abs(self.marginal - np.diag(inclusion))
@@ -69,15 +74,18 @@ class Determinantal:
             "inclusion": inclusion,
             "frequency": frequency,
             "stderr": stderr,
-            "z": _z(frequency - inclusion, stderr),
+            "z": z_score(beyond(frequency - inclusion, rounding), stderr),
         }
+        noted = [_notes("z", inclusion, count)]
         if m > 1:
+            noted.append(_notes("pair_z", pair, count))
             columns |= {
                 "partner": partner,
                 "pair_inclusion": pair,
                 "pair_frequency": together,
-                "pair_z": _z(together - pair, pair_stderr),
+                "pair_z": z_score(beyond(together - pair, rounding), pair_stderr),
             }
+        columns["note"] = [joined(*notes) for notes in zip(*noted, strict=True)]
         line = np.array([inclusion.min(), inclusion.max()])
         plot = Lines(
             lines=(("exact", line, line),),
@@ -96,6 +104,15 @@ class Determinantal:
         for row, subset in zip(inside, self.subsets, strict=True):
             row[subset] = True
         return inside
+
+
+def _notes(name: str, chances: Floats, count: int) -> list[str]:
+    """Say where frequencies of events that are rare, or nearly certain, have no normal z."""
+    spread = chances * (1.0 - chances)
+    random = spread > 0.0
+    skews = np.where(random, (1.0 - 2.0 * chances) / np.sqrt(np.where(random, spread, 1.0)), 0.0)
+    notes = [note_on_z(count, skew) for skew in skews.tolist()]
+    return [f"{name}: {note}" if note else "" for note in notes]
 
 
 @serial_blas
@@ -126,11 +143,10 @@ def rkhs_sample(
     samples: sets to draw, at least 2.
 
     Returns a Determinantal. `summary()` has a row a point: item, its index; inclusion, exactly
-    L (1 + L)^-1_ii; frequency among the sets, its standard error (of the exact chance) and z; and
-    its partner, the
-    point it shuns most, with pair_inclusion, M_ii M_jj - M_ij^2 of the marginal kernel
-    M, pair_frequency and pair_z. The record has expected_size, mean_size with its standard error
-    size_stderr, and log_normaliser, log det(1 + L).
+    L (1 + L)^-1_ii; frequency among the sets, its standard error (of the exact chance) and z; its
+    partner, the point it shuns most, with pair_inclusion, M_ii M_jj - M_ij^2 of the marginal kernel
+    M, pair_frequency and pair_z; note, why a z is not normal. The record has expected_size,
+    mean_size with its standard error size_stderr, and log_normaliser, log det(1 + L).
 
     Cost: an eigendecomposition O(m^3), and O(m |S|^2) a set. LAPACK's last bits may depend on its
     threads, and so a set: rarely, or where eigenvalues coincide. The law does not.
@@ -140,6 +156,7 @@ def rkhs_sample(
     """
     inputs = data_of(x, "x")
     samples = whole("samples", samples, 2)
+    require_memory(_SUBSET_BYTES * samples, "samples must be fewer: their sets")
     if scale is not None and size is not None:
         raise ValueError("scale and size must not both be given")
     for name, value in (("scale", scale), ("size", size)):
@@ -156,6 +173,8 @@ def rkhs_sample(
     if size is not None:
         scale = _scale_for(values, size)
     scale = 1.0 if scale is None else scale
+    if scale > 1.0 and not float(values[-1]) < _LARGEST / scale:
+        raise ValueError(f"scale must keep the kernel in the doubles, not {scale:g}")
     values = scale * values
     chances = values / (1.0 + values)
     done = 0
@@ -232,10 +251,3 @@ def _projection(basis: Floats, random: Floats) -> Subset:
         left[point] = 0.0
         drawn[i] = point
     return np.sort(drawn)
-
-
-def _z(difference: Floats, stderr: Floats) -> Floats:
-    """Return difference/stderr; 0 where both are but for rounding, of points that are certain."""
-    tiny = 1e-12
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where((np.abs(difference) < tiny) & (stderr < tiny), 0.0, difference / stderr)

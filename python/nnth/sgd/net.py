@@ -13,7 +13,8 @@ from nnth.blas import serial_blas
 from nnth.checks import whole
 from nnth.plot import Lines
 from nnth.random import normals
-from nnth.sgd.rows import Relation, mean_of, table_of
+from nnth.sgd.rows import Relation, table_of
+from nnth.statistics import mean_of
 from nnth.table import Meta, Table
 from nnth.typing import Floats, Progress
 from nnth.work import begin
@@ -24,6 +25,7 @@ _NETS: Final = 32
 _DATA_STREAM: Final = 2**40
 _BATCH_STREAM: Final = 2**41
 MOST_STEPS: Final = 10**6
+_NOTE: Final = "z tests whether the networks are at rest, which they come to with time"
 
 
 @serial_blas
@@ -95,7 +97,8 @@ def net_relations(
         path = (first - (theta**2).sum(axis=1)) / (2.0 * rate * count)
         rows.append(
             Relation("path", f"steps {start} to {end}", float(left.mean()), float(right.mean()),
-                     mean_of(left - right)[1], limit=float((right + path).mean()))
+                     mean_of(left - right)[1], limit=float((right + path).mean()),
+                     note=_NOTE)
         )  # fmt: skip
         start = end
     settings = {"system": "net", "width": width, "rate": rate, "batch": batch, "decay": decay}

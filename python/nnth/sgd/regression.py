@@ -10,10 +10,11 @@ import numpy as np
 
 from nnth import _core
 from nnth.blas import serial_blas
-from nnth.checks import whole
+from nnth.checks import moderate, whole
 from nnth.data import Data, data_of, file_name, target_vector
 from nnth.random import normals
-from nnth.sgd.rows import Relation, mean_of, table_of
+from nnth.sgd.rows import Relation, table_of
+from nnth.statistics import mean_of, note_on_z, skewness
 from nnth.table import Meta, Table
 from nnth.typing import Floats, Progress
 from nnth.work import begin
@@ -26,6 +27,7 @@ CHAINS: Final = 256
 MOST_DIMENSIONS: Final = 48  # of the exact law: equations for d^2 numbers
 MOST_STEPS: Final = 10**13
 
+_LARGEST: Final = 1e70  # whose fourth powers are doubles
 _INPUT_STREAM: Final = 2**40  # chains have the first streams
 _NOISE_STREAM: Final = 2**40 + 1
 _FORGOTTEN: Final = 36.0  # exp(-36) is left of the start when steps begin to count
@@ -147,6 +149,8 @@ class _Problem:
 
     def __init__(self, x: Floats, y: Floats) -> None:
         self.x = x
+        for name, values in (("x", x), ("y", y)):
+            moderate(name, values, _LARGEST)
         m, d = x.shape
         if d > MOST_DIMENSIONS:
             raise ValueError(f"x must have at most {MOST_DIMENSIONS} columns, not {d}")
@@ -162,6 +166,13 @@ class _Problem:
         m = len(self.x)
         if not (rate > 0.0 and math.isfinite(rate)):
             raise ValueError(f"rate must be above 0, not {rate:g}")
+        # The mean of theta itself grows beyond 2 over the largest eigenvalue of H.
+        growth = rate * float(np.linalg.eigvalsh(self.hessian)[-1]) - 1.0
+        if not growth < 1.0:
+            raise ValueError(
+                f"rate must be smaller: at {rate:g} variances grow by {growth * growth:.4g} a step "
+                "whatever the batches are"
+            )
         if not 1 <= whole("batch", batch) <= m:
             raise ValueError(f"batch must be from 1 to the {m} points, not {batch}")
         if scheme not in SCHEMES:
@@ -208,19 +219,25 @@ def _rows(
     slopes = delta @ h
     pulls = squares @ h  # <delta_i d_j L>
     for i in range(d):
-        yield Relation("gradient", scheme, *_sides(slopes[:, i], 0.0), i)
+        yield _relation("gradient", scheme, slopes[:, i], 0.0, i)
     traces = np.trace(pulls, axis1=1, axis2=2)
     noise = 0.5 * rate * np.trace(gradients, axis1=1, axis2=2)
-    yield Relation("trace", scheme, *_sides(traces, noise))
+    yield _relation("trace", scheme, traces, noise)
     both = [(i, j) for i in range(d) for j in range(i, d)]
     for i, j in both:
-        sides = _sides(pulls[:, i, j] + pulls[:, j, i], rate * gradients[:, i, j])
-        yield Relation("matrix", scheme, *sides, i, j)
+        left, right = pulls[:, i, j] + pulls[:, j, i], rate * gradients[:, i, j]
+        yield _relation("matrix", scheme, left, right, i, j)
     for i, j in both:
-        sides = _sides(squares[:, i, j], float(sigma[i, j]))
-        yield Relation("covariance", scheme, *sides, i, j)
+        yield _relation("covariance", scheme, squares[:, i, j], float(sigma[i, j]), i, j)
 
 
-def _sides(left: Floats, right: Floats | float) -> tuple[float, float, float]:
-    """Means over chains of both sides, and the standard error of their difference."""
-    return float(np.mean(left)), float(np.mean(right)), mean_of(left - right)[1]
+def _relation(
+    name: str, scheme: str, left: Floats, right: Floats | float, i: int = -1, j: int = -1
+) -> Relation:
+    """Return means over chains of both sides, and the standard error of their difference."""
+    apart = left - right
+    note = note_on_z(len(apart), float(skewness(apart)))
+    error = mean_of(apart)[1]
+    return Relation(
+        name, scheme, float(np.mean(left)), float(np.mean(right)), error, i, j, note=note
+    )

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from nnth.plot import Lines
+from nnth.statistics import z_score
 from nnth.table import Meta, Table
-from nnth.typing import Floats
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,8 @@ class Relation:
     """lhs = rhs for one case: `stderr` is of lhs - rhs.
 
     i, j: of which parameters, -1 for none. limit: of both sides for small steps, where it is
-    another number; notes: what lecture notes have instead; NaN for none.
+    another number; notes: what lecture notes have instead; NaN for none. note: why z is not that of
+    a standard normal variable.
     """
 
     relation: str
@@ -31,24 +32,24 @@ class Relation:
     j: int = -1
     limit: float = math.nan
     notes: float = math.nan
+    note: str = ""
 
     @property
     def z(self) -> float:
-        """(lhs - rhs)/stderr, 0 where the two are the same number."""
-        if self.lhs == self.rhs:
-            return 0.0
-        return (self.lhs - self.rhs) / self.stderr if self.stderr else math.inf
+        """(lhs - rhs)/stderr, as `nnth.statistics.z_score`."""
+        return float(z_score(self.lhs - self.rhs, self.stderr))
 
 
 def table_of(rows: Sequence[Relation], meta: Meta, *, picture: Lines | None = None) -> Table:
-    """Return a row a relation: relation, case, i, j, lhs, rhs, stderr, z, limit, notes."""
-    names = ("relation", "case", "i", "j", "lhs", "rhs", "stderr", "z", "limit", "notes")
+    """Return a row a relation: relation, case, i, j, lhs, rhs, stderr, z, limit, notes, note."""
+    names = ("relation", "case", "i", "j", "lhs", "rhs", "stderr", "z", "limit", "notes", "note")
     columns: dict[str, Any] = {name: [getattr(row, name) for row in rows] for name in names}
     return Table(columns, meta, plot=picture or _sides(rows))
 
 
 def _sides(rows: Sequence[Relation]) -> Lines:
     """One side against the other, a colour a case, each in units of the largest of its relation."""
+    rows = [row for row in rows if math.isfinite(row.lhs) and math.isfinite(row.rhs)]
     largest: dict[str, float] = {}
     for row in rows:
         size = max(abs(row.lhs), abs(row.rhs), largest.get(row.relation, 0.0))
@@ -70,8 +71,3 @@ def _sides(rows: Sequence[Relation]) -> Lines:
         x_label="rhs, over the largest of its relation",
         y_label="lhs, likewise",
     )
-
-
-def mean_of(values: Floats) -> tuple[float, float]:
-    """Return the mean of independent values `(n,)` and its standard error."""
-    return float(values.mean()), float(values.std(ddof=1)) / math.sqrt(values.size)

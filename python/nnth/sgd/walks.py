@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from nnth.checks import whole
 from nnth.random import normals, uniforms
-from nnth.sgd.rows import Relation, mean_of, table_of
+from nnth.sgd.rows import Relation, table_of
+from nnth.statistics import mean_of, note_on_z, skewness
 from nnth.table import Meta, Table
 from nnth.typing import Floats, Progress
 from nnth.work import begin
@@ -20,8 +21,10 @@ from nnth.work import begin
 CURVATURES: Final = np.array([0.2, 1.0, 0.5])
 DIRECTIONS: Final = np.array([[1.0, 0.2], [-1.0, 0.5], [-0.5, -1.0]])
 
+_SLOPES: Final = CURVATURES[:, None] * DIRECTIONS  # grad lambda_i
+
 _WALKERS: Final = 4096
-_FORGOTTEN: Final = 36.0
+_NO_VARIANCE: Final = 0.5  # the factor at which exp(-c theta^2) has none
 MOST_STEPS: Final = 10**6
 
 
@@ -43,14 +46,19 @@ def valley_relations(
 
     and theta^ feels the mean force sum_j <theta_j^2> grad lambda_j: a step changes tr H by
     -(eta^2 a/4) |grad tr H|^2 to leading order. Of single lambda_i there is no sign: here lambda_0,
-    which is 0.2 exp(v.theta^), rises.
+    which is 0.2 exp(v.theta^), rises. Exactly, theta_j being normal,
+
+        <lambda_i'>/lambda_i = prod_j f_ij^(-1/2),   f_ij = 1 + 2 eta v_i.grad lambda_j <theta_j^2>,
+
+    and infinite where an f_ij is 0 or less: large noise carries theta^ up a steep wall.
 
     rate: eta, below 1, as eta lambda_i is to be. gradient_noise: a, 0.001 to 1000. steps: of 4096
-    walkers, 2 to 10^6.
+    walkers, 2 to 10^6, which start from their law at rest.
 
     Returns a Table, a row a relation: "variance" of each i, "curvature", the mean change of each
     lambda_i in a step, and "trace", of tr H; rhs is exact at this rate, limit its leading order in
-    eta, notes what lecture notes have for variances.
+    eta, notes what lecture notes have for variances. z is NaN, with a note, where an f_ij is at
+    most 1/2, so that what is averaged has no variance and stderr says nothing.
 
     Raises ValueError for arguments out of range.
 
@@ -63,48 +71,74 @@ def valley_relations(
         raise ValueError(f"gradient_noise must be from 0.001 to 1000, not {noise:g}")
     steps = _checked_steps(steps)
     begin()
-    lam, slopes = CURVATURES, CURVATURES[:, None] * DIRECTIONS
-    decay = 1.0 - 2.0 * rate * lam
-    kick = rate * np.sqrt(2.0 * noise * lam)
-    theta = np.zeros((_WALKERS, len(lam)))
-    squares, changes = np.zeros_like(theta), np.zeros_like(theta)
-    burn_in = math.ceil(_FORGOTTEN / (2.0 * -np.log(np.abs(decay).max())))
-    for step in range(burn_in + steps):
-        if step >= burn_in:
-            square = theta**2
-            squares += square
-            push = -rate * (square @ slopes)  # of theta^, in a step
-            changes += lam * np.expm1(push @ DIRECTIONS.T)
-        xi = normals(seed, 0, theta.size, step * theta.size, threads=threads)
-        theta = decay * theta + kick * xi.reshape(theta.shape)
-        if progress is not None and step % 16 == 0:
-            progress(step, burn_in + steps)
-    squares, changes = squares / steps, changes / steps
-    variance = rate * noise / (2.0 * (1.0 - rate * lam))
-    # E exp(-c theta^2) = (1 + 2 c s)^(-1/2) for theta ~ N(0, s), of every wall by itself.
-    factors = 1.0 + 2.0 * rate * (DIRECTIONS @ slopes.T) * variance
-    expected = lam * (np.prod(factors, axis=1) ** -0.5 - 1.0)
-    leading = -0.5 * rate**2 * noise * (slopes @ slopes.sum(axis=0))
+    variance = rate * noise / (2.0 * (1.0 - rate * CURVATURES))
+    squares, changes = _valley_means(rate, noise, variance, steps, seed, threads, progress)
     rows = []
-    for i in range(len(lam)):
+    for i in range(len(CURVATURES)):
         mean, error = mean_of(squares[:, i])
         rows.append(
             Relation("variance", "valley", mean, float(variance[i]), error, i,
-                     limit=0.5 * rate * noise, notes=0.25 * rate * noise)
+                     limit=0.5 * rate * noise, notes=0.25 * rate * noise,
+                     note=note_on_z(_WALKERS, float(skewness(squares[:, i]))))
         )  # fmt: skip
-    for i in range(len(lam)):
-        mean, error = mean_of(changes[:, i])
-        rows.append(
-            Relation("curvature", "valley", mean, float(expected[i]), error, i,
-                     limit=float(leading[i]))
-        )  # fmt: skip
-    mean, error = mean_of(2.0 * changes.sum(axis=1))
-    rows.append(
-        Relation("trace", "valley", mean, 2.0 * float(expected.sum()), error,
-                 limit=2.0 * float(leading.sum()))
-    )  # fmt: skip
+    rows += _changes_of_curvature(rate, noise, variance, changes)
     settings = {"system": "valley", "rate": rate, "gradient_noise": noise, "steps": steps}
     return table_of(rows, Meta("sgd", settings, seed))
+
+
+def _valley_means(
+    rate: float,
+    noise: float,
+    variance: Floats,
+    steps: int,
+    seed: int,
+    threads: int,
+    progress: Progress | None,
+) -> tuple[Floats, Floats]:
+    """Return means of theta_i^2 and of what a step adds to lambda_i, `(walkers, 3)` each."""
+    decay = 1.0 - 2.0 * rate * CURVATURES
+    kick = rate * np.sqrt(2.0 * noise * CURVATURES)
+    theta = np.sqrt(variance) * normals(seed, 1, _WALKERS * len(variance)).reshape(_WALKERS, -1)
+    squares, changes = np.zeros_like(theta), np.zeros_like(theta)
+    for step in range(steps):
+        square = theta**2
+        squares += square
+        push = -rate * (square @ _SLOPES)  # of theta^, in a step
+        with np.errstate(over="ignore"):  # a curvature may leave the doubles, and is infinite then
+            changes += CURVATURES * np.expm1(push @ DIRECTIONS.T)
+        xi = normals(seed, 0, theta.size, step * theta.size, threads=threads)
+        theta = decay * theta + kick * xi.reshape(theta.shape)
+        if progress is not None and step % 16 == 0:
+            progress(step, steps)
+    return squares / steps, changes / steps
+
+
+def _changes_of_curvature(
+    rate: float, noise: float, variance: Floats, changes: Floats
+) -> list[Relation]:
+    """Return the rows of the mean changes of each lambda_i and of tr H = 2 sum lambda_i."""
+    # E exp(-c theta^2) = (1 + 2 c s)^(-1/2) for theta ~ N(0, s), of every wall by itself; infinite
+    # unless 1 + 2 c s > 0, and its square unless 1 + 4 c s > 0, a factor above 1/2.
+    parts = 2.0 * rate * (DIRECTIONS @ _SLOPES.T) * variance
+    logs = np.log1p(parts, out=np.full_like(parts, -math.inf), where=parts > -1.0).sum(axis=1)
+    expected, least = CURVATURES * np.expm1(-0.5 * logs), 1.0 + parts.min(axis=1)
+    leading = -0.5 * rate**2 * noise * (_SLOPES @ _SLOPES.sum(axis=0))
+    asked = [
+        ("curvature", i, changes[:, i], float(expected[i]), float(least[i]), float(leading[i]))
+        for i in range(len(expected))
+    ]
+    total = 2.0 * changes.sum(axis=1), 2.0 * float(expected.sum()), float(least.min())
+    asked.append(("trace", -1, *total, 2.0 * float(leading.sum())))
+    rows = []
+    for relation, i, values, exact, factor, first in asked:
+        mean, error = mean_of(values)
+        note = note_on_z(_WALKERS, float(skewness(values)))
+        if factor <= _NO_VARIANCE:
+            error, note = math.nan, "no stderr, no z: what is averaged has an infinite variance"
+        rows.append(
+            Relation(relation, "valley", mean, exact, error, i, limit=first, note=note)
+        )  # fmt: skip
+    return rows
 
 
 def circle_relations(
@@ -152,7 +186,10 @@ def circle_relations(
             if progress is not None and step % 16 == 0:
                 progress(walk * steps + step, 2 * steps)
         mean, error = mean_of(below / steps)
-        rows.append(Relation("mass below pi", case, mean, exact, error, limit=limit, notes=notes))
+        note = note_on_z(_WALKERS, float(skewness(below)))
+        rows.append(
+            Relation("mass below pi", case, mean, exact, error, limit=limit, notes=notes, note=note)
+        )
     return table_of(rows, Meta("sgd", {"system": "circle", "places": places, "steps": steps}, seed))
 
 
