@@ -22,6 +22,7 @@ struct Correlation {
 
 // sqrt(a b) without overflow; exactly a when a = b.
 inline double geometric_mean(double a, double b) {
+    if (a == b) return a;
     const double product = a * b;
     return product > 1e-290 && product < 1e290 ? std::sqrt(product) : std::sqrt(a) * std::sqrt(b);
 }

@@ -58,10 +58,12 @@ class Step {
         const double product = geometric_mean(a_.square, b_.square) * pair_.correlation.rho;
         out.theta_aa = theta(a_.square, out.k_aa, a_.slope_square, from_.theta_aa);
         out.theta_bb = theta(b_.square, out.k_bb, b_.slope_square, from_.theta_bb);
-        // Equal inputs take the one-input formula, in Theta as in K.
+        // Equal preactivations take the one-input formulas. Their Theta may still differ from that
+        // of one input: an even activation makes x and -x equal above a layer where they are not.
         const bool equal = from_.rho.minus == 0.0 && from_.k_aa == from_.k_bb;
+        const double slope = equal ? a_.slope_square : pair_.slope_product;
         out.theta_ab =
-            equal ? out.theta_aa : theta(product, out.k_ab(), pair_.slope_product, from_.theta_ab);
+            theta(equal ? a_.square : product, out.k_ab(), slope, from_.theta_ab);
         return out;
     }
 
