@@ -30,25 +30,30 @@ struct Entry {
 };
 using Constants = std::array<double, 3>;
 
-// The formulas of sigmoid_forms.cpp and exponential_forms.cpp in terms of k_ab.
+// The formulas of sigmoid_forms.cpp and exponential_forms.cpp in terms of k_ab. Where those take
+// shares of a constant c, k_ab is divided by the roots of both c + k first, so that nothing
+// overflows: r = k_ab/sqrt((c + k_a)(c + k_b)).
 struct ErfEntry {
-    static Constants constants(double k) { return {1.0 + 2.0 * k, 0.0, 0.0}; }
+    static Constants constants(double k) { return {1.0 / std::sqrt(0.5 + k), 0.0, 0.0}; }
     NNTH_INLINE static Entry at(double k_ab, double a0, double, double, double b0, double, double) {
-        const double inverse = 1.0 / std::sqrt(a0 * b0 - 4.0 * k_ab * k_ab);
-        return {2.0 * inv_pi * vmath::atan(2.0 * k_ab * inverse), 4.0 * inv_pi * inverse};
+        const double r = k_ab * a0 * b0, inverse = 1.0 / std::sqrt((1.0 - r) * (1.0 + r));
+        return {2.0 * inv_pi * vmath::atan(r * inverse), 2.0 * inv_pi * (a0 * b0) * inverse};
     }
 };
 
 struct GeluEntry {
-    static Constants constants(double k) { return {1.0 + k, 1.0 / (1.0 + k), k / (1.0 + k)}; }
+    static Constants constants(double k) {
+        return {1.0 / std::sqrt(1.0 + k), std::sqrt(1.0 + k), k / (1.0 + k)};
+    }
     NNTH_INLINE static Entry at(double k_ab, double a0, double a1, double a2, double b0, double b1,
                                 double b2) {
-        const double root = std::sqrt(a0 * b0 - k_ab * k_ab), inverse = 1.0 / root;
-        const double arc = 0.5 * pi + vmath::atan(k_ab * inverse);
-        const double ab = a1 * b1, ratio = k_ab * k_ab * ab;
-        return {0.5 * inv_pi * (k_ab * arc + a2 * b2 * root + ratio * inverse),
-                0.5 * inv_pi *
-                    (arc + k_ab * inverse * ((1.0 + a0 + b0) * ab + ratio * inverse * inverse))};
+        const double r = k_ab * a0 * b0, root = std::sqrt((1.0 - r) * (1.0 + r));
+        const double inverse = 1.0 / root;
+        const double half_arc = 0.25 + 0.5 * inv_pi * vmath::atan(r * inverse);
+        const double a3 = a0 * a0, b3 = b0 * b0, ratio = r * a3 * inverse * (r * b3 * inverse);
+        return {k_ab * half_arc + 0.5 * inv_pi *
+                                      (a2 * b2 * root * (a1 * b1) + r * r * inverse * (a0 * b0)),
+                half_arc + 0.5 * inv_pi * (r * inverse * (a3 + b3 + a3 * b3 + ratio))};
     }
 };
 
@@ -84,8 +89,9 @@ struct ExpEntry {
 struct GaussianEntry {
     static Constants constants(double k) { return ErfEntry::constants(k); }
     NNTH_INLINE static Entry at(double k_ab, double a0, double, double, double b0, double, double) {
-        const double inverse = 1.0 / std::sqrt(a0 * b0 - 4.0 * k_ab * k_ab);
-        return {inverse, 4.0 * k_ab * inverse * inverse * inverse};
+        const double r = k_ab * a0 * b0, inverse = 1.0 / ((1.0 - r) * (1.0 + r));
+        const double value = 0.5 * (a0 * b0) * std::sqrt(inverse);
+        return {value, (a0 * b0) * r * inverse * value};
     }
 };
 
@@ -186,7 +192,7 @@ class LayeredMap final : public PairMap {
         }
         for (std::size_t j = 0; j < pairs.count; ++j) {
             if (std::min(pairs.rho[j].minus, pairs.rho[j].plus) > kCarefully) continue;
-            exact_->apply({pairs.a, pairs.b + j, 1, pairs.rho + j}, k + j, theta + j);
+            exact_->apply(pairs.one(j), k + j, theta + j);
         }
     }
 

@@ -34,6 +34,13 @@ struct Errors {
     double largest() const { return std::max({k_a, k_b, 0.5 * (k_a + k_b) + rho, theta}); }
 };
 
+Layer layer_of(const Affine& map) {
+    Layer out{};
+    out.k_aa = map.k.a, out.k_bb = map.k.b, out.difference = map.k.difference;
+    out.rho = map.rho;
+    return out;
+}
+
 double nearest_end(const Correlation& rho) {
     return std::min(rho.minus, rho.plus);
 }
@@ -48,13 +55,12 @@ class Step {
           from_(layer),
           a_(a),
           b_(layer.k_bb == layer.k_aa ? a_ : expectation.one(layer.k_bb)),
-          pair_(expectation.two(layer.k_aa, layer.k_bb, layer.rho, a_, b_)) {}
+          k_{layer.k_aa, layer.k_bb, layer.difference},
+          square_{a_.square, b_.square, expectation.square_difference(k_, a_, b_)},
+          pair_(expectation.pair(k_, layer.rho, a_, b_)) {}
 
     Layer next() const {
-        const double cw = network_.cw;
-        const Affine k = affine_map(network_.cb, cw, a_.square, b_.square, pair_.correlation);
-        Layer out{};
-        out.k_aa = k.k_a, out.k_bb = k.k_b, out.rho = k.rho;
+        Layer out = layer_of(affine_map(network_.cb, network_.cw, square_, pair_.correlation));
         const double product = geometric_mean(a_.square, b_.square) * pair_.correlation.rho;
         out.theta_aa = theta(a_.square, out.k_aa, a_.slope_square, from_.theta_aa);
         out.theta_bb = theta(b_.square, out.k_bb, b_.slope_square, from_.theta_bb);
@@ -83,7 +89,7 @@ class Step {
             const double local = geometric_mean(a_.square, b_.square) * pair_.correlation_error *
                                  nearest_end(pair_.correlation);
             const double slope = std::isfinite(pair_.slope_product) ? pair_.slope_product : 0.0;
-            out.rho = cw * (std::fabs(slope) * k * errors.rho + local) / norm +
+            out.rho = cw * (std::fabs(slope) * k * errors.rho + local + apart(errors)) / norm +
                       nearest_end(to.rho) * (kRounding + bend() * (errors.k_a + errors.k_b));
         }
         out.theta = theta_error(errors, to, out.largest());
@@ -102,6 +108,22 @@ class Step {
             return s.square > 0.0 ? std::fabs(s.curvature * k / s.square - 1.0) : 0.0;
         };
         return std::max(of(a_, from_.k_aa), of(b_, from_.k_bb));
+    }
+
+    // What errors of K_aa and K_bb that differ do to E[s_a s_b]: a relative error e of K moves s by
+    // e z s'/2, of which only the part orthogonal to s turns it, and that moves the correlation by
+    // no more than the sine times its size (Cauchy-Schwarz). Equal variances have equal errors.
+    double apart(const Errors& errors) const {
+        if (from_.k_aa == from_.k_bb) return 0.0;
+        const auto turned = [](const OneInput& s, double k) {
+            const double along = s.curvature * k;  // E[z s s']
+            return s.square > 0.0 ? std::max(0.0, s.scaled_slope_square - along * along / s.square)
+                                  : 0.0;
+        };
+        const double a = std::sqrt(turned(a_, from_.k_aa) * b_.square) * errors.k_a;
+        const double b = std::sqrt(turned(b_, from_.k_bb) * a_.square) * errors.k_b;
+        const double moved = 0.5 * (a + b) * pair_.correlation.sine();
+        return std::isfinite(moved) ? moved : 0.0;
     }
 
     // The slopes' expectation moves with the variances as the bend says, and with the correlation
@@ -123,13 +145,13 @@ class Step {
     const Network& network_;
     const Layer& from_;
     OneInput a_, b_;
+    Variances k_, square_;
     TwoInput pair_;
 };
 
 Layer first_layer(const Network& network, const Inputs& inputs) {
-    const Affine k = affine_map(network.cb, network.cw, inputs.s_a, inputs.s_b, inputs.rho);
-    Layer out{};
-    out.k_aa = k.k_a, out.k_bb = k.k_b, out.rho = k.rho;
+    const Variances square{inputs.s_a, inputs.s_b, inputs.difference};
+    Layer out = layer_of(affine_map(network.cb, network.cw, square, inputs.rho));
     const double product = geometric_mean(inputs.s_a, inputs.s_b) * inputs.rho.rho;
     out.theta_aa = ntk_term(network, inputs.s_a, out.k_aa);
     out.theta_bb = ntk_term(network, inputs.s_b, out.k_bb);
@@ -146,8 +168,9 @@ Status status_of(const Layer& layer, const Layer* below, bool jumps) {
     const auto vanished = [](double k, double k_below) {
         return k < kSmallestNormal && (k > 0.0 || k_below > 0.0);
     };
-    if (below && (below->status == Status::underflow || vanished(layer.k_aa, below->k_aa) ||
-                  vanished(layer.k_bb, below->k_bb))) {
+    if ((below && below->status == Status::underflow) ||
+        vanished(layer.k_aa, below ? below->k_aa : 0.0) ||
+        vanished(layer.k_bb, below ? below->k_bb : 0.0)) {
         return Status::underflow;
     }
     if (layer.k_aa == 0.0 || layer.k_bb == 0.0) return Status::zero;
@@ -175,8 +198,8 @@ double Layer::k_ab() const {
 }
 
 double Layer::gap() const {
-    const double difference = std::sqrt(k_aa) - std::sqrt(k_bb);
-    return difference * difference + 2.0 * geometric_mean(k_aa, k_bb) * rho.minus;
+    const double apart = root_difference(k_aa, k_bb, difference);
+    return apart * apart + 2.0 * geometric_mean(k_aa, k_bb) * rho.minus;
 }
 
 void check(const Network& network) {
@@ -196,16 +219,15 @@ double ntk_term(const Network& network, double square, double k) {
     }
 }
 
-Affine affine_map(double cb, double cw, double square_a, double square_b, const Correlation& rho) {
-    const double k_a = cb + cw * square_a, k_b = cb + cw * square_b;
-    if (cb == 0.0) return {k_a, k_b, k_a > 0.0 && k_b > 0.0 ? rho : Correlation::from_rho(0.0)};
-    // sqrt(K_a K_b) (1 -+ rho') as sums of positive terms: with m = sqrt(square_a square_b),
-    // sqrt(K_a K_b) - cb - cw m = cb cw (sqrt(square_a) - sqrt(square_b))^2 / (their sum).
-    const double norm = geometric_mean(k_a, k_b), m = geometric_mean(square_a, square_b);
-    const double difference = std::sqrt(square_a) - std::sqrt(square_b);
-    const double parallel = cb * cw * difference * difference / (norm + cb + cw * m);
-    return {k_a,
-            k_b,
+Affine affine_map(double cb, double cw, const Variances& square, const Correlation& rho) {
+    const Variances k{cb + cw * square.a, cb + cw * square.b, cw * square.difference};
+    if (cb == 0.0) return {k, k.a > 0.0 && k.b > 0.0 ? rho : Correlation::from_rho(0.0)};
+    // sqrt(K_a K_b) (1 -+ rho') as sums of positive terms: with m = sqrt(square.a square.b),
+    // sqrt(K_a K_b) - cb - cw m = cb cw (sqrt(square.a) - sqrt(square.b))^2 / (their sum).
+    const double norm = geometric_mean(k.a, k.b), m = geometric_mean(square.a, square.b);
+    const double difference = root_difference(square.a, square.b, square.difference);
+    const double parallel = cb * (cw * difference / (norm + cb + cw * m)) * difference;
+    return {k,
             {(cb + cw * m * rho.rho) / norm, (parallel + cw * m * rho.minus) / norm,
              (parallel + 2.0 * cb + cw * m * rho.plus) / norm}};
 }
@@ -217,24 +239,32 @@ void check(const Inputs& inputs) {
 }
 
 Inputs inputs_from_vectors(const double* x_a, const double* x_b, std::size_t n0) {
-    double aa = 0.0, bb = 0.0, ab = 0.0;
+    double aa = 0.0, bb = 0.0, ab = 0.0, difference = 0.0;
     for (std::size_t i = 0; i < n0; ++i) {
         aa += x_a[i] * x_a[i], bb += x_b[i] * x_b[i], ab += x_a[i] * x_b[i];
+        difference += (x_a[i] - x_b[i]) * (x_a[i] + x_b[i]);
     }
     const double n = static_cast<double>(n0);
-    if (aa == 0.0 || bb == 0.0) return {aa / n, bb / n, Correlation::from_rho(0.0)};
+    const auto inputs = [&](const Correlation& rho) {
+        return Inputs{aa / n, bb / n, rho, difference / n};
+    };
+    if (aa == 0.0 || bb == 0.0) return inputs(Correlation::from_rho(0.0));
     const double rho = ab / geometric_mean(aa, bb);
-    if (std::fabs(rho) < 0.5) return {aa / n, bb / n, Correlation::from_rho(rho)};
-    // The sine is the length of what is left of x_b without its part along x_a.
-    double rest = 0.0;
+    if (std::fabs(rho) < 0.5) return inputs(Correlation::from_rho(rho));
+    // The sine is the length of what is left of x_b without its part along x_a; and x_b -+ x_a,
+    // where it is shorter, leaves the same at less rounding.
+    const double sign = rho > 0.0 ? -1.0 : 1.0;
+    const bool shorter = aa + bb - 2.0 * std::fabs(ab) < bb;
+    const auto part = [&](std::size_t i) { return shorter ? x_b[i] + sign * x_a[i] : x_b[i]; };
+    double along = 0.0, rest = 0.0;
+    for (std::size_t i = 0; i < n0; ++i) along += part(i) * x_a[i];
     for (std::size_t i = 0; i < n0; ++i) {
-        const double left = x_b[i] - ab / aa * x_a[i];
+        const double left = part(i) - along / aa * x_a[i];
         rest += left * left;
     }
     const double sine_square = std::min(1.0, rest / bb);
     const double near = sine_square / (1.0 + std::sqrt(1.0 - sine_square));
-    return {aa / n, bb / n,
-            rho > 0.0 ? Correlation::from_minus(near) : Correlation::from_plus(near)};
+    return inputs(rho > 0.0 ? Correlation::from_minus(near) : Correlation::from_plus(near));
 }
 
 std::vector<Layer> kernel_recursion(Expectation& expectation, const Network& network,
