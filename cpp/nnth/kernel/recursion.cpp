@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "nnth/numerics/double_double.hpp"
 #include "nnth/numerics/text.hpp"
 
 namespace nnth::kernel {
@@ -39,6 +40,15 @@ Layer layer_of(const Affine& map) {
     out.k_aa = map.k.a, out.k_bb = map.k.b, out.difference = map.k.difference;
     out.rho = map.rho;
     return out;
+}
+
+// e with 2^(e-1) <= max |x_i| < 2^e, within the exponents whose negative is a double's too.
+int exponent_of_largest(const double* x, std::size_t n) {
+    double largest = 0.0;
+    for (std::size_t i = 0; i < n; ++i) largest = std::max(largest, std::fabs(x[i]));
+    int exponent = 0;
+    std::frexp(largest, &exponent);
+    return std::clamp(exponent, -1000, 1000);
 }
 
 double nearest_end(const Correlation& rho) {
@@ -239,32 +249,48 @@ void check(const Inputs& inputs) {
 }
 
 Inputs inputs_from_vectors(const double* x_a, const double* x_b, std::size_t n0) {
-    double aa = 0.0, bb = 0.0, ab = 0.0, difference = 0.0;
+    // In units of powers of two near the largest coordinates no square leaves the range of doubles.
+    const int unit_a = exponent_of_largest(x_a, n0), unit_b = exponent_of_largest(x_b, n0);
+    const double to_a = std::ldexp(1.0, -unit_a), to_b = std::ldexp(1.0, -unit_b);
+    double aa = 0.0, bb = 0.0, ab = 0.0;
     for (std::size_t i = 0; i < n0; ++i) {
-        aa += x_a[i] * x_a[i], bb += x_b[i] * x_b[i], ab += x_a[i] * x_b[i];
-        difference += (x_a[i] - x_b[i]) * (x_a[i] + x_b[i]);
+        const double a = to_a * x_a[i], b = to_b * x_b[i];
+        aa += a * a, bb += b * b, ab += a * b;
     }
     const double n = static_cast<double>(n0);
-    const auto inputs = [&](const Correlation& rho) {
-        return Inputs{aa / n, bb / n, rho, difference / n};
-    };
-    if (aa == 0.0 || bb == 0.0) return inputs(Correlation::from_rho(0.0));
+    Inputs out{std::ldexp(aa, 2 * unit_a) / n, std::ldexp(bb, 2 * unit_b) / n,
+               Correlation::from_rho(0.0)};
+    if (aa == 0.0 || bb == 0.0) return out;
+    if (unit_a == unit_b) {
+        double difference = 0.0;
+        for (std::size_t i = 0; i < n0; ++i) {
+            const double a = to_a * x_a[i], b = to_b * x_b[i];
+            difference += (a - b) * (a + b);
+        }
+        out.difference = std::ldexp(difference, 2 * unit_a) / n;
+    }
     const double rho = ab / geometric_mean(aa, bb);
-    if (std::fabs(rho) < 0.5) return inputs(Correlation::from_rho(rho));
-    // The sine is the length of what is left of x_b without its part along x_a; and x_b -+ x_a,
-    // where it is shorter, leaves the same at less rounding.
-    const double sign = rho > 0.0 ? -1.0 : 1.0;
-    const bool shorter = aa + bb - 2.0 * std::fabs(ab) < bb;
-    const auto part = [&](std::size_t i) { return shorter ? x_b[i] + sign * x_a[i] : x_b[i]; };
+    if (std::fabs(rho) < 0.5) {
+        out.rho = Correlation::from_rho(rho);
+        return out;
+    }
+    // The sine is the length of what is left of b without its part along a, which is taken away
+    // twice: first without rounding the product, then what the rounding of its length has left.
+    const double length = ab / aa;
+    const auto left = [&](std::size_t i) {
+        const DoubleDouble part = double_double::product(length, to_a * x_a[i]);
+        return (to_b * x_b[i] - part.hi) - part.lo;
+    };
     double along = 0.0, rest = 0.0;
-    for (std::size_t i = 0; i < n0; ++i) along += part(i) * x_a[i];
+    for (std::size_t i = 0; i < n0; ++i) along += left(i) * (to_a * x_a[i]);
     for (std::size_t i = 0; i < n0; ++i) {
-        const double left = part(i) - along / aa * x_a[i];
-        rest += left * left;
+        const double across = left(i) - along / aa * (to_a * x_a[i]);
+        rest += across * across;
     }
     const double sine_square = std::min(1.0, rest / bb);
     const double near = sine_square / (1.0 + std::sqrt(1.0 - sine_square));
-    return inputs(rho > 0.0 ? Correlation::from_minus(near) : Correlation::from_plus(near));
+    out.rho = rho > 0.0 ? Correlation::from_minus(near) : Correlation::from_plus(near);
+    return out;
 }
 
 std::vector<Layer> kernel_recursion(Expectation& expectation, const Network& network,
