@@ -73,8 +73,8 @@ class Expectation {
     virtual TwoInput two(double k_a, double k_b, const Correlation& rho, const OneInput& a,
                          const OneInput& b) const = 0;
 
-    // The same where k_a - k_b may be known to more digits than k_a and k_b show, on which functions
-    // that oscillate or grow fast depend. Other expectations leave these digits aside.
+    // The same where k_a - k_b may be known to more digits than k_a and k_b show, on which
+    // functions that oscillate or grow fast depend. Other expectations leave these digits aside.
     virtual TwoInput pair(const Variances& k, const Correlation& rho, const OneInput& a,
                           const OneInput& b) const {
         return two(k.a, k.b, rho, a, b);

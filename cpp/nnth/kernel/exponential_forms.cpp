@@ -104,7 +104,8 @@ class ExpForm final : public ExponentialForm {
 
     double square_difference(const Variances& k, const OneInput& a,
                              const OneInput& b) const override {
-        const double size = -std::max(a.square, b.square) * std::expm1(-2.0 * std::fabs(k.difference));
+        const double size =
+            -std::max(a.square, b.square) * std::expm1(-2.0 * std::fabs(k.difference));
         return std::copysign(size, k.difference);
     }
 };

@@ -78,8 +78,7 @@ class Step {
         // of one input: an even activation makes x and -x equal above a layer where they are not.
         const bool equal = from_.rho.minus == 0.0 && from_.k_aa == from_.k_bb;
         const double slope = equal ? a_.slope_square : pair_.slope_product;
-        out.theta_ab =
-            theta(equal ? a_.square : product, out.k_ab(), slope, from_.theta_ab);
+        out.theta_ab = theta(equal ? a_.square : product, out.k_ab(), slope, from_.theta_ab);
         return out;
     }
 

@@ -26,8 +26,8 @@ struct Network {
     Ntk ntk = Ntk::ntk;
 };
 
-// Two inputs: |x|^2/n0 of each, the correlation (cosine) between them, and the difference s_a - s_b,
-// which of vectors has digits that the rounded squares have lost.
+// Two inputs: |x|^2/n0 of each, the correlation (cosine) between them, and the difference s_a -
+// s_b, which of vectors has digits that the rounded squares have lost.
 struct Inputs {
     double s_a, s_b;
     Correlation rho;

@@ -163,8 +163,8 @@ class GeluForm final : public PriceForm {
         // Beside the angle, d/dk_ab of k_ab arc, of k_a k_b sqrt(Q)/AB and of k_ab^2/(AB sqrt Q),
         // gathered so that every term has the sign of k_ab.
         return 0.5 * inv_pi *
-               (arc + r / root *
-                          (a.rest + b.rest + a.rest * b.rest + r * a.rest * (r * b.rest) / d));
+               (arc +
+                r / root * (a.rest + b.rest + a.rest * b.rest + r * a.rest * (r * b.rest) / d));
     }
 };
 
