@@ -33,14 +33,14 @@ struct Entry {
 };
 using Constants = std::array<double, 3>;
 
-// The formulas of sigmoid_forms.cpp and exponential_forms.cpp in terms of k_ab. Where those take
-// shares of a constant c, k_ab is divided by the roots of both c + k first, so that nothing
-// overflows: r = k_ab/sqrt((c + k_a)(c + k_b)).
+// 1 - r^2. Rounding may leave |r| above 1; the gain is past kMostGain long before.
 NNTH_INLINE double one_less_square(double r) {
-    // Rounding may leave |r| above 1; the gain is past kMostGain long before.
     return std::max((1.0 - r) * (1.0 + r), 0x1p-60);
 }
 
+// The formulas of sigmoid_forms.cpp and exponential_forms.cpp in terms of k_ab. Where those take
+// shares of a constant c, k_ab is divided by the roots of both c + k first, so that nothing
+// overflows: r = k_ab/sqrt((c + k_a)(c + k_b)).
 struct ErfEntry {
     static Constants constants(double k) { return {1.0 / std::sqrt(0.5 + k), 0.0, 0.0}; }
     NNTH_INLINE static Entry at(double k_ab, double a0, double, double, double b0, double, double) {
