@@ -166,7 +166,7 @@ def test_an_input_of_zeros_is_the_limit_of_small_orthogonal_ones(
         )
 
 
-@pytest.mark.parametrize("rho", [-1.0, -0.4, 0.3, 1.0])
+@pytest.mark.parametrize("rho", [-1.0, 0.3, 1.0])
 @pytest.mark.parametrize(("act", "method"), WAYS)
 def test_without_biases_is_the_limit_of_small_ones(act: str, method: str, rho: float) -> None:
     """With a bias of variance 1e-14 opposite inputs are an angle of 2e-7 from opposite."""
@@ -178,7 +178,7 @@ def test_without_biases_is_the_limit_of_small_ones(act: str, method: str, rho: f
     assert_close(without, small, 1e-5 if rho == -1.0 else 1e-10)
 
 
-@pytest.mark.parametrize("rho", [-1.0, -0.4, 0.3, 1.0])
+@pytest.mark.parametrize("rho", [-1.0, 0.3, 1.0])
 @pytest.mark.parametrize(("act", "method"), WAYS)
 def test_equal_norms_are_the_limit_of_nearly_equal_ones(act: str, method: str, rho: float) -> None:
     sine = math.sqrt(1 - rho**2)
