@@ -132,7 +132,7 @@ Act: TypeAlias = Annotated[
     typer.Option(
         autocompletion=names_of_activations,
         help="Activation: a name, with its parameter as in leaky_relu:0.1, or an expression "
-        "in z such as 'z*sigmoid(1.702*z)'.",
+        "in z such as 'z*sigmoid(1.702*z)' or 'exp(-z^2/2)'.",
         metavar="NAME",
     ),
 ]

@@ -104,7 +104,7 @@ def activation(act: str) -> Activation:
 
     `act`: a name of CATALOGUE (`"gelu"`), with a parameter where it takes one (`"leaky_relu:0.1"`,
     `"relu_power:3"`, `"elu:1"`), or an expression in z (`"z*sigmoid(1.702*z)"`, see
-    `nnth.expression.parse`).
+    `nnth.expression.parse`). "gaussian" is exp(-z^2).
 
     Raises ValueError, naming the nearest name, when `act` is none of these.
     """

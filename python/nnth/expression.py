@@ -48,15 +48,17 @@ class ExpressionError(ValueError):
 def parse(text: str) -> Program:
     """Return the program of the core that computes an expression in z.
 
-    Allowed are z, numbers, pi, e, + - * / **, parentheses, comparisons inside `where(c, a, b)` and
-    the functions of FUNCTIONS. Exponents are constants. Nothing is evaluated as Python.
+    Allowed are z, numbers, pi, e, + - * / ** and ^, parentheses, comparisons inside
+    `where(c, a, b)` and the functions of FUNCTIONS. `^` is another way to write `**`: it binds more
+    tightly than the other operations and to the right, so that -z^2 is -(z^2) and z^2^3 is z^8.
+    Exponents are constants. Nothing is evaluated as Python.
 
     Raises ExpressionError (a ValueError) naming what is not allowed.
     """
     if len(text) > MAX_LENGTH:
         raise ExpressionError(f"must have at most {MAX_LENGTH} characters, not {len(text)}")
     try:
-        tree = ast.parse(text.strip(), mode="eval")
+        tree = ast.parse(text.strip().replace("^", "**"), mode="eval")
         program = _compile(tree.body)
     except ExpressionError:
         raise
@@ -127,8 +129,15 @@ def _number(value: float) -> float:
     return number
 
 
+def _power(base: float, exponent: float) -> float:
+    try:
+        return _number(base**exponent)
+    except OverflowError:
+        return _number(math.inf)
+
+
 def _constant(node: ast.expr) -> float:
-    """Return the value of a number, or of numbers joined by + - * /."""
+    """Return the value of a number, or of numbers joined by + - * / **."""
     match node:
         case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
             return _number(value)
@@ -146,6 +155,11 @@ def _constant(node: ast.expr) -> float:
             return _number(_constant(left) * _constant(right))
         case ast.BinOp(left=left, op=ast.Div(), right=right) if _constant(right) != 0.0:
             return _number(_constant(left) / _constant(right))
+        case ast.BinOp(left=left, op=ast.Pow(), right=right):
+            base, exponent = _constant(left), _constant(right)
+            # A power of a negative number is real for whole exponents, of 0 for those from 0 on.
+            if base > 0.0 or (base < 0.0 and exponent.is_integer()) or base == 0.0 <= exponent:
+                return _power(base, exponent)
     raise ExpressionError(f"must have constant exponents, not {ast.unparse(node)!r}")
 
 
@@ -154,6 +168,4 @@ def _hint(node: ast.expr) -> str:
         return "; the variable is z"
     if isinstance(node, ast.Compare):
         return "; comparisons belong in where(c, a, b)"
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitXor):
-        return "; powers are written **"
     return ""

@@ -60,12 +60,14 @@ def kernel(
     chi_par = (C_w/2) E[(s^2)''] and chi_perp = C_w E[s'^2] at k_aa, error, status. `error`
     estimates the relative error of the row's kernels (of k_ab and theta_ab, relative to the
     geometric mean of the diagonals), quadrature and rounding carried through the layers. `status`
-    is "ok"; "zero" where a variance is 0, so that its correlation is taken as 0; "infinite" where
-    Theta is, the activation having jumps or slopes without a mean square; "overflow" and
-    "underflow" from the layer on where numbers leave the range of doubles.
+    is "ok"; "zero" where a variance is 0: E[s^2] is then its limit at variance 0+ and the
+    correlation is taken as 0 (step: K_aa = C_w/2, K_ab = C_w/4); "infinite" where Theta_aa is, the
+    activation having jumps, whose derivatives are delta functions, or slopes without a mean square;
+    "overflow" and "underflow" from the layer on where numbers leave the range of doubles.
 
     Accuracy: the reference values of the tests are met to 4e-12 and mostly to 1e-14 at depth 50,
-    closed form or not, kinked or smooth, for variances from 1e-16 to 1e8; `error` is larger, 1e-13
+    closed form or not, kinked or smooth, for variances from 1e-16 to 1e8, and by closed forms for
+    all variances that are doubles; `error` is larger, 1e-13
     to 1e-10 there, and Gauss-Hermite's, the difference to half as many nodes, is blind to what both
     rules miss, jumps above all. `gap` keeps its digits for near-parallel inputs (relative error
     about 1e-16/sqrt(1 - corr)). Cost: 1 us a layer for closed forms, 1 to 50 ms for quadrature,

@@ -72,8 +72,10 @@ def gp(
     layer's neurons of z^2, s(z)^2 (act^2) or s'(z)^2 (slope^2). `mean` is of the sample, z
     measures it against `theory`, and `slope` is the power of the width it goes with, -1 in theory.
     Networks are drawn layer by layer, exactly in law and without a weight. The note says where
-    the sample is fine enough to see beyond the first order. --plot draws the first
-    quantities against width, or of one width against layer. Activations: those of `nnth kernel`.
+    the sample is fine enough to see beyond the first order. Of two inputs that are parallel,
+    opposite or nearly so, sqrt(1 - rho^2) < 0.01, the first order is not known and `theory` is NaN.
+    --plot draws the first quantities against width, or of one width against layer. Activations:
+    those of `nnth kernel`.
 
     \b
     Source: Neal (1996); Lee et al. (2018); Roberts, Yaida & Hanin (2022), ch. 4.

@@ -47,7 +47,8 @@ def gram(
 
     with the recursions that `nnth kernel --help` shows. The matrices go to --output; what is
     printed, or added by --append, is their summary: trace, extreme eigenvalues, condition number.
-    --plot draws the matrices, and all eigenvalues above rounding by rank.
+    --plot draws the matrices, and all eigenvalues above rounding by rank. `nnth kernel --help` says
+    how a row of zeros at C_b = 0 and activations that jump are taken.
 
     \b
     Source: Lee et al. (2018); Jacot et al. (2018).

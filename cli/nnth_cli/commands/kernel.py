@@ -51,11 +51,17 @@ def kernel(
     error of the row. Closed forms where there are any, else quadrature split at kinks;
     Gauss-Hermite suits smooth activations only.
 
+    An input of zeros at C_b = 0 is the limit of small inputs that are orthogonal to the other one:
+    its correlation is 0, and for step K_aa = C_w/2 and K_ab = C_w/4 in layer 2. The derivative of a
+    jump is a delta function: where s jumps, Th_aa and chi_perp are infinite and Th_ab holds the
+    product of the deltas (neural-tangents takes the derivative of a jump as 0).
+
     \b
     Activations: relu leaky_relu:a abs relu_power:p step linear erf tanh sin cos
     exp gaussian gelu silu softplus sigmoid elu:a selu mish hard_tanh, or an
-    expression in z with + - * / **, exp log sqrt abs sign step max min relu tanh
-    sigmoid softplus erf Phi sin cos atan and where(z > c, a, b).
+    expression in z with + - * / ** (or ^), exp log sqrt abs sign step max min relu
+    tanh sigmoid softplus erf Phi sin cos atan and where(z > c, a, b).
+    gaussian is exp(-z^2).
 
     \b
     Source: Cho & Saul (2009); Poole et al. (2016); Jacot et al. (2018).

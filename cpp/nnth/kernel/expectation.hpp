@@ -23,8 +23,14 @@ struct Correlation {
 
 // sqrt(a b) without overflow; exactly a when a = b.
 inline double geometric_mean(double a, double b) {
+    if (a == b) return a;
     const double product = a * b;
     return product > 1e-290 && product < 1e290 ? std::sqrt(product) : std::sqrt(a) * std::sqrt(b);
+}
+
+// sqrt(a) - sqrt(b), to the relative accuracy of the difference a - b that is given.
+inline double root_difference(double a, double b, double difference) {
+    return difference == 0.0 ? 0.0 : difference / (std::sqrt(a) + std::sqrt(b));
 }
 
 // For z ~ N(0, k). Errors are estimates.
@@ -34,6 +40,9 @@ struct OneInput {
     double curvature;        // E[(s^2)''(z)]/2 = d square/dk
     double square_error;     // relative
     double slope_error = 0;  // relative
+    // E[(z s'(z))^2], for the error that independent errors of two variances make. 0 where pair()
+    // takes their difference from its argument.
+    double scaled_slope_square = 0;
 };
 
 // For (z_a, z_b) jointly Gaussian. Errors are estimates.
@@ -42,6 +51,12 @@ struct TwoInput {
     double slope_product;      // E[s'(z_a) s'(z_b)] = d E[s(z_a) s(z_b)]/dk_ab (Price 1958)
     double correlation_error;  // of min(minus, plus), relative, or of rho, absolute
     double slope_error;        // relative to sqrt(E[s'(z_a)^2] E[s'(z_b)^2])
+};
+
+// Two variances and their difference a - b, which may hold digits that the variances have lost.
+struct Variances {
+    double a, b;
+    double difference = a - b;
 };
 
 // One way to compute the expectations of one activation. Variances must be finite and at least 0;
@@ -64,6 +79,18 @@ class Expectation {
     // `a` and `b` are one(k_a) and one(k_b).
     virtual TwoInput two(double k_a, double k_b, const Correlation& rho, const OneInput& a,
                          const OneInput& b) const = 0;
+
+    // The same where k_a - k_b may be known to more digits than k_a and k_b show, on which
+    // functions that oscillate or grow fast depend. Other expectations leave these digits aside.
+    virtual TwoInput pair(const Variances& k, const Correlation& rho, const OneInput& a,
+                          const OneInput& b) const {
+        return two(k.a, k.b, rho, a, b);
+    }
+
+    // E[s(z_a)^2] - E[s(z_b)^2].
+    virtual double square_difference(const Variances&, const OneInput& a, const OneInput& b) const {
+        return a.square - b.square;
+    }
 };
 
 // |a - b| relative to a; 0 where they are equal, both 0 or both infinite.
@@ -76,6 +103,10 @@ inline double relative_difference(double a, double b) {
 // with |s| = sqrt(E[s^2]), and plus likewise.
 Correlation correlation_of(double square_a, double square_b, double product, double gap,
                            double sum);
+
+// The same where E[s_a^2] - E[s_b^2] is known to more digits than either shows.
+Correlation correlation_of(const Variances& squares, double product, double gap, double sum);
+Correlation correlation_of(const Variances& squares, double product, double gap);
 
 // The same when only the product and the gap are at hand.
 Correlation correlation_of(double square_a, double square_b, double product, double gap);

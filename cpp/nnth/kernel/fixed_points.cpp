@@ -158,7 +158,8 @@ std::vector<VarianceLayer> variance_recursion(const VarianceMap& map, double cb,
     std::vector<VarianceLayer> out;
     double k = first, error = kRounding;
     for (std::size_t l = 0; l < layers; ++l) {
-        if (l % kAsk == 0 && !monitor.should_continue(l, layers)) throw Cancelled();
+        const bool slow = std::isfinite(k) && !map.tabulates(k);
+        if ((slow || l % kAsk == 0) && !monitor.should_continue(l, layers)) throw Cancelled();
         if (!std::isfinite(k)) {
             out.push_back({k, kNan, kNan, kNan});
             continue;
@@ -168,7 +169,7 @@ std::vector<VarianceLayer> variance_recursion(const VarianceMap& map, double cb,
         const double next = cb + cw * s.square;
         if (next > 0.0) {
             error = kRounding +
-                    cw * (std::fabs(s.curvature) * k * error + s.square * map.error()) / next;
+                    cw * (std::fabs(s.curvature) * k * error + s.square * s.square_error) / next;
         }
         k = next;
     }

@@ -261,11 +261,12 @@ class Block {
             const std::size_t first = a == b ? i + 1 : 0;  // the upper half of a diagonal block
             if (first >= b_count) continue;
             for (std::size_t j = first; j < b_count; ++j) {
-                rho_[j] = correlation(a + i, b + j, products_.row(i)[j]);
+                const Inputs inputs = inputs_of(a + i, b + j, products_.row(i)[j]);
+                rho_[j] = inputs.rho, difference_[j] = inputs.difference;
             }
             const std::size_t at = i * PairMap::kMostPairs + first;
-            map_.apply({a + i, b + first, b_count - first, rho_ + first}, &k_[at], &theta_[at],
-                       pulse);
+            map_.apply({a + i, b + first, b_count - first, rho_ + first, difference_ + first},
+                       &k_[at], &theta_[at], pulse);
             for (std::size_t j = first; j < b_count; ++j) require_number(a + i, b + j, i, j);
         }
         if (nngp) write(k_, a, a_count, b, b_count, nngp);
@@ -273,15 +274,16 @@ class Block {
     }
 
   private:
-    Correlation correlation(std::size_t a, std::size_t b, double product) const {
-        const double scale = geometric_mean(diagonals_.norm[a], diagonals_.norm[b]) *
-                             static_cast<double>(data_.dimension);
-        if (scale == 0.0) return Correlation::from_rho(0.0);
+    Inputs inputs_of(std::size_t a, std::size_t b, double product) const {
+        const double s_a = diagonals_.norm[a], s_b = diagonals_.norm[b];
+        const double scale = geometric_mean(s_a, s_b) * static_cast<double>(data_.dimension);
+        if (scale == 0.0) return {s_a, s_b, Correlation::from_rho(0.0)};
         const double rho = product / scale;
-        if (std::fabs(rho) < kCloseCosine) return Correlation::from_rho(rho);
-        return inputs_from_vectors(data_.x + a * data_.dimension, data_.x + b * data_.dimension,
-                                   data_.dimension)
-            .rho;
+        if (std::fabs(rho) < kCloseCosine) return {s_a, s_b, Correlation::from_rho(rho)};
+        Inputs close = inputs_from_vectors(data_.x + a * data_.dimension,
+                                           data_.x + b * data_.dimension, data_.dimension);
+        if (diagonals_.shared) close.difference = 0.0;
+        return close;
     }
 
     // What a map cannot compute must not be written as if it could.
@@ -314,6 +316,7 @@ class Block {
     const PairMap& map_;
     Products products_;
     Correlation rho_[PairMap::kMostPairs];
+    double difference_[PairMap::kMostPairs];
     std::vector<double> k_, theta_;
 };
 

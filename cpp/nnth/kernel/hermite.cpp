@@ -41,6 +41,7 @@ OneInput sum_one(const Program& program, const Rule& rule, double k) {
         const double w = rule.weights[i];
         out.square += w * value[i] * value[i];
         out.slope_square += w * slope[i] * slope[i];
+        out.scaled_slope_square += w * (z[i] * slope[i]) * (z[i] * slope[i]);
         out.curvature += w * (slope[i] * slope[i] + value[i] * curvature[i]);
     }
     return out;

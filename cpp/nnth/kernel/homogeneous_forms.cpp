@@ -48,6 +48,10 @@ class LeakyReluForm final : public Expectation {
                 kFormError};
     }
 
+    double square_difference(const Variances& k, const OneInput&, const OneInput&) const override {
+        return (alpha_ + beta_) * k.difference;
+    }
+
   private:
     // With phi = pi - theta, h(theta) = pi cos phi + h(phi): near phi = 0 the terms of order one
     // are gathered in factors that are exactly 0 for relu and abs.

@@ -18,37 +18,52 @@ using std::numbers::pi;
 
 constexpr double kRoundingOfEntry = 4e-16;
 
-// exp(k_ab - (k_a + k_b)/2) turns the rounding of a large k_ab, half a unit in the last place, into
-// a relative error k/2^53. Away from parallel inputs it falls as exp(-1e-4 k) at the same time, so
-// that k counts up to the maximum of k exp(-1e-4 k).
-constexpr double kHalfUnit = 0x1p-53;
-constexpr double kMostExponent = 3700.0;
+// Roundings of k_ab and of what the formulas make of it.
+constexpr double kRoundingOfArgument = 8 * 0x1p-53;
+
+// Of large variances an entry depends on more digits of k_ab than there are, where k_ab is close to
+// sqrt(k_a k_b). Pairs to which that happens at any layer, by more than this factor, go by the
+// layers' own recursion, which carries 1 - rho.
+constexpr double kMostGain = 256.0;
 
 // What the formulas below take: the entry k_ab, and the constants of either input's variance.
 struct Entry {
     double value, slope;  // E[s_a s_b], E[s_a' s_b']
+    double gain;          // of relative errors of k_ab: how much larger those of the two may be
 };
 using Constants = std::array<double, 3>;
 
-// The formulas of sigmoid_forms.cpp and exponential_forms.cpp in terms of k_ab.
+// 1 - r^2. Rounding may leave |r| above 1; the gain is past kMostGain long before.
+NNTH_INLINE double one_less_square(double r) {
+    return std::max((1.0 - r) * (1.0 + r), 0x1p-60);
+}
+
+// The formulas of sigmoid_forms.cpp and exponential_forms.cpp in terms of k_ab. Where those take
+// shares of a constant c, k_ab is divided by the roots of both c + k first, so that nothing
+// overflows: r = k_ab/sqrt((c + k_a)(c + k_b)).
 struct ErfEntry {
-    static Constants constants(double k) { return {1.0 + 2.0 * k, 0.0, 0.0}; }
+    static Constants constants(double k) { return {1.0 / std::sqrt(0.5 + k), 0.0, 0.0}; }
     NNTH_INLINE static Entry at(double k_ab, double a0, double, double, double b0, double, double) {
-        const double inverse = 1.0 / std::sqrt(a0 * b0 - 4.0 * k_ab * k_ab);
-        return {2.0 * inv_pi * vmath::atan(2.0 * k_ab * inverse), 4.0 * inv_pi * inverse};
+        const double r = k_ab * a0 * b0, inverse = 1.0 / std::sqrt(one_less_square(r));
+        return {2.0 * inv_pi * vmath::atan(r * inverse), 2.0 * inv_pi * (a0 * b0) * inverse,
+                inverse * inverse};
     }
 };
 
 struct GeluEntry {
-    static Constants constants(double k) { return {1.0 + k, 1.0 / (1.0 + k), k / (1.0 + k)}; }
+    static Constants constants(double k) {
+        return {1.0 / std::sqrt(1.0 + k), std::sqrt(1.0 + k), k / (1.0 + k)};
+    }
     NNTH_INLINE static Entry at(double k_ab, double a0, double a1, double a2, double b0, double b1,
                                 double b2) {
-        const double root = std::sqrt(a0 * b0 - k_ab * k_ab), inverse = 1.0 / root;
-        const double arc = 0.5 * pi + vmath::atan(k_ab * inverse);
-        const double ab = a1 * b1, ratio = k_ab * k_ab * ab;
-        return {0.5 * inv_pi * (k_ab * arc + a2 * b2 * root + ratio * inverse),
-                0.5 * inv_pi *
-                    (arc + k_ab * inverse * ((1.0 + a0 + b0) * ab + ratio * inverse * inverse))};
+        const double r = k_ab * a0 * b0, root = std::sqrt(one_less_square(r));
+        const double inverse = 1.0 / root;
+        const double half_arc = 0.25 + 0.5 * inv_pi * vmath::atan(r * inverse);
+        const double a3 = a0 * a0, b3 = b0 * b0, ratio = r * a3 * inverse * (r * b3 * inverse);
+        return {k_ab * half_arc +
+                    0.5 * inv_pi * (a2 * b2 * root * (a1 * b1) + r * r * inverse * (a0 * b0)),
+                half_arc + 0.5 * inv_pi * (r * inverse * (a3 + b3 + a3 * b3 + ratio)),
+                inverse * inverse};
     }
 };
 
@@ -60,7 +75,8 @@ struct SinEntry {
         const double size = std::fabs(k_ab);
         const double half_near = 0.5 * vmath::exp(size - (a0 + b0));
         const double fall = vmath::expm1(-2.0 * size);
-        return {std::copysign(half_near * fall, k_ab), half_near * (2.0 + fall)};
+        return {std::copysign(half_near * fall, k_ab), half_near * (2.0 + fall),
+                1.0 + 2.0 * half_near * (a0 + b0)};
     }
 };
 
@@ -69,7 +85,7 @@ struct CosEntry {
     NNTH_INLINE static Entry at(double k_ab, double a0, double a1, double a2, double b0, double b1,
                                 double b2) {
         const Entry sine = SinEntry::at(k_ab, a0, a1, a2, b0, b1, b2);
-        return {sine.slope, sine.value};
+        return {sine.slope, sine.value, sine.gain};
     }
 };
 
@@ -77,24 +93,25 @@ struct ExpEntry {
     static Constants constants(double k) { return SinEntry::constants(k); }
     NNTH_INLINE static Entry at(double k_ab, double a0, double, double, double b0, double, double) {
         const double value = vmath::exp(k_ab + (a0 + b0));
-        return {value, value};
+        return {value, value, 0.0};  // k < 355, or it would not be a double
     }
 };
 
 struct GaussianEntry {
     static Constants constants(double k) { return ErfEntry::constants(k); }
     NNTH_INLINE static Entry at(double k_ab, double a0, double, double, double b0, double, double) {
-        const double inverse = 1.0 / std::sqrt(a0 * b0 - 4.0 * k_ab * k_ab);
-        return {inverse, 4.0 * k_ab * inverse * inverse * inverse};
+        const double r = k_ab * a0 * b0, inverse = 1.0 / one_less_square(r);
+        const double value = 0.5 * (a0 * b0) * std::sqrt(inverse);
+        return {value, (a0 * b0) * r * inverse * value, inverse};
     }
 };
 
-// One layer of a row of pairs, in place.
+// One layer of a row of pairs, in place; `gain` is the largest met so far.
 template <class F>
 NNTH_INLINE void step(const Network& network, const NtkTerm& term, const Constants& a,
                       const double* __restrict b0, const double* __restrict b1,
                       const double* __restrict b2, std::size_t count, double* __restrict k,
-                      double* __restrict theta) {
+                      double* __restrict theta, double* __restrict gain) {
     const double a0 = a[0], a1 = a[1], a2 = a[2], cb = network.cb, cw = network.cw;
     const double offset = term.offset, from_k = term.from_k, from_e = term.from_e;
     for (std::size_t j = 0; j < count; ++j) {
@@ -102,6 +119,7 @@ NNTH_INLINE void step(const Network& network, const NtkTerm& term, const Constan
         const double next = cb + cw * e.value;
         theta[j] = offset + from_k * next + from_e * e.value + cw * e.slope * theta[j];
         k[j] = next;
+        gain[j] = std::max(gain[j], e.gain);
     }
 }
 
@@ -109,8 +127,8 @@ NNTH_INLINE void step(const Network& network, const NtkTerm& term, const Constan
 #define NNTH_STEP(name, Form)                                                                    \
     NNTH_MULTIVERSION void name(const Network& network, const NtkTerm& term, const Constants& a, \
                                 const double* b0, const double* b1, const double* b2,            \
-                                std::size_t count, double* k, double* theta) {                   \
-        step<Form>(network, term, a, b0, b1, b2, count, k, theta);                               \
+                                std::size_t count, double* k, double* theta, double* gain) {     \
+        step<Form>(network, term, a, b0, b1, b2, count, k, theta, gain);                         \
     }
 NNTH_STEP(erf_step, ErfEntry)
 NNTH_STEP(gelu_step, GeluEntry)
@@ -124,16 +142,15 @@ struct LayeredForm {
     const char* name;
     Constants (*constants)(double k);
     decltype(&erf_step) step;
-    bool exponential;  // exp(k_ab) turns absolute errors of k_ab into relative ones
 };
 
 constexpr LayeredForm kForms[] = {
-    {"erf", &ErfEntry::constants, &erf_step, false},
-    {"gelu", &GeluEntry::constants, &gelu_step, false},
-    {"sin", &SinEntry::constants, &sin_step, true},
-    {"cos", &CosEntry::constants, &cos_step, true},
-    {"exp", &ExpEntry::constants, &exp_step, true},
-    {"gaussian", &GaussianEntry::constants, &gaussian_step, false},
+    {"erf", &ErfEntry::constants, &erf_step},
+    {"gelu", &GeluEntry::constants, &gelu_step},
+    {"sin", &SinEntry::constants, &sin_step},
+    {"cos", &CosEntry::constants, &cos_step},
+    {"exp", &ExpEntry::constants, &exp_step},
+    {"gaussian", &GaussianEntry::constants, &gaussian_step},
 };
 
 const LayeredForm* find_form(const Activation& activation) {
@@ -158,11 +175,12 @@ class LayeredMap final : public PairMap {
                 for (std::size_t part = 0; part < c.size(); ++part) constants_[part][i] = c[part];
             }
         });
-        // k_ab is carried as it is, not 1 - rho.
+        // k_ab is carried as it is, not 1 - rho. Parallel inputs have the largest gain, 1 + k or
+        // less.
         std::vector<double> local(d.layers - 1, kRoundingOfEntry);
-        for (std::size_t l = 0; form.exponential && l < local.size(); ++l) {
+        for (std::size_t l = 0; l < local.size(); ++l) {
             const double k = *std::max_element(d.k_at(l), d.k_at(l + 1));
-            local[l] += kHalfUnit * std::min(k, kMostExponent);
+            local[l] += kRoundingOfArgument * std::min(1.0 + k, kMostGain);
         }
         error_ = exact_->error() + carried_error(context, local);
     }
@@ -170,6 +188,7 @@ class LayeredMap final : public PairMap {
     void apply(const Pairs& pairs, double* k, double* theta, Monitor& monitor) const override {
         const Diagonals& d = context_.diagonals;
         const Network& network = context_.network;
+        double gain[PairMap::kMostPairs] = {};
         for (std::size_t j = 0; j < pairs.count; ++j) {
             const double product =
                 geometric_mean(d.norm[pairs.a], d.norm[pairs.b + j]) * pairs.rho[j].rho;
@@ -182,11 +201,12 @@ class LayeredMap final : public PairMap {
                               constants_[2][row + pairs.a]};
             const std::size_t b = row + pairs.b;
             form_.step(network, term_, a, &constants_[0][b], &constants_[1][b], &constants_[2][b],
-                       pairs.count, k, theta);
+                       pairs.count, k, theta, gain);
         }
         for (std::size_t j = 0; j < pairs.count; ++j) {
-            if (std::min(pairs.rho[j].minus, pairs.rho[j].plus) > kCarefully) continue;
-            exact_->apply({pairs.a, pairs.b + j, 1, pairs.rho + j}, k + j, theta + j, monitor);
+            const double apart = std::min(pairs.rho[j].minus, pairs.rho[j].plus);
+            if (apart > kCarefully && gain[j] <= kMostGain) continue;
+            exact_->apply(pairs.one(j), k + j, theta + j, monitor);
         }
     }
 

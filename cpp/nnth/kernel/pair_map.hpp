@@ -60,7 +60,10 @@ constexpr double kCarefully = 1e-4;
 // Input a with inputs b, b + 1, ..., b + count - 1.
 struct Pairs {
     std::size_t a, b, count;
-    const Correlation* rho;  // [count], of x_a and x_b
+    const Correlation* rho;    // [count], of x_a and x_b
+    const double* difference;  // [count], of their norms, as in Inputs
+
+    Pairs one(std::size_t j) const { return {a, b + j, 1, rho + j, difference + j}; }
 };
 
 // The first layer: 1 - rho of the kernel, and Theta, for every pair.

@@ -29,7 +29,8 @@ class PairwiseMap final : public PairMap {
     void apply(const Pairs& pairs, double* k, double* theta, Monitor& monitor) const override {
         const auto& norm = context_.diagonals.norm;
         for (std::size_t j = 0; j < pairs.count; ++j) {
-            const Inputs inputs{norm[pairs.a], norm[pairs.b + j], pairs.rho[j]};
+            const Inputs inputs{norm[pairs.a], norm[pairs.b + j], pairs.rho[j],
+                                pairs.difference[j]};
             const Layer last =
                 kernel_recursion(context_.expectation, context_.network, inputs, monitor).back();
             k[j] = last.k_ab();
@@ -82,7 +83,8 @@ class ComposedMap final : public PairMap {
                      const Correlation rho{std::cos(theta), 2.0 * sine * sine,
                                            2.0 * cosine * cosine};
                      NullMonitor unasked;
-                     inner.apply({a, a, 1, &rho}, &out[0], &out[1], unasked);
+                     const double equal = 0.0;
+                     inner.apply({a, a, 1, &rho, &equal}, &out[0], &out[1], unasked);
                      const double k = context.diagonals.last_k()[a];
                      for (int i = 0; i < 2; ++i) out[i] = k > 0.0 ? out[i] / k : 0.0;
                  }) {}
@@ -127,10 +129,11 @@ void first_layer(const MapContext& context, const Pairs& pairs, double* minus, d
     const Network& network = context.network;
     for (std::size_t j = 0; j < pairs.count; ++j) {
         const double s_a = d.norm[pairs.a], s_b = d.norm[pairs.b + j];
-        const Affine first = affine_map(network.cb, network.cw, s_a, s_b, pairs.rho[j]);
+        const Variances square{s_a, s_b, pairs.difference[j]};
+        const Affine first = affine_map(network.cb, network.cw, square, pairs.rho[j]);
         minus[j] = first.rho.minus;
         theta[j] = ntk_term(network, geometric_mean(s_a, s_b) * pairs.rho[j].rho,
-                            geometric_mean(first.k_a, first.k_b) * first.rho.rho);
+                            geometric_mean(first.k.a, first.k.b) * first.rho.rho);
     }
 }
 

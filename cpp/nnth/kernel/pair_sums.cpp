@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "nnth/numerics/multiversion.hpp"
 
@@ -12,6 +13,9 @@ namespace {
 // Inputs whose deviations differ by less than this share the smooth edges of their panels: what is
 // resolved with margin for one is resolved for the other.
 constexpr double kSharedRatio = 1.3;
+
+// Jumps closer than this, relatively, are one: each is found to about 1e-15.
+constexpr double kSameJump = 1e-14;
 
 // Sums are kept apart by lane, so that they vectorise in an order of addition that is fixed.
 constexpr std::size_t kLanes = 8;
@@ -96,6 +100,10 @@ std::vector<PairSums> PairIntegrator::run(const std::vector<Input>& a, bool gaps
 
 // A jump of s_a is a delta in its derivative.
 void PairIntegrator::add_jumps(const std::vector<Input>& a, std::vector<PairSums>& out) {
+    for (std::size_t k = 0; spread_ == 0.0 && k < a.size(); ++k) {
+        const double met = jumps_met(a[k]);
+        if (met != 0.0) out[k].slope = std::copysign(std::numeric_limits<double>::infinity(), met);
+    }
     for (const Break& at : resolution_.breaks()) {
         for (std::size_t k = 0; at.jumps() && k < a.size(); ++k) {
             const double x = at.at / a[k].q;
@@ -103,6 +111,23 @@ void PairIntegrator::add_jumps(const std::vector<Input>& a, std::vector<PairSums
             out[k].slope += at.jump() * normal_pdf(x) / a[k].q * average(x).slope;
         }
     }
+}
+
+// Where z_b is known once z_a is and both are at a jump, their deltas meet: the sum over these of
+// the jumps' product and the density, whose sign is that of the infinite slope.
+double PairIntegrator::jumps_met(const Input& a) const {
+    double met = 0.0;
+    for (const Break& of_a : resolution_.breaks()) {
+        for (const Break& of_b : resolution_.breaks()) {
+            const double x = of_a.at / a.q;
+            if (!of_a.jumps() || !of_b.jumps() || std::fabs(x) > a.extent) continue;
+            const double apart = std::fabs(mean_slope_ * x - of_b.at);
+            if (apart <= kSameJump * std::fabs(of_b.at)) {
+                met += of_a.jump() * of_b.jump() * normal_pdf(x);
+            }
+        }
+    }
+    return met;
 }
 
 const std::vector<double>& PairIntegrator::outer_panels(const std::vector<Input>& a) {

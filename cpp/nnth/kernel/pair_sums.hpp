@@ -45,6 +45,7 @@ class PairIntegrator {
     const Grid& inner_grid(double mean);
     Average average(double x);
     void add_jumps(const std::vector<Input>& a, std::vector<PairSums>& out);
+    double jumps_met(const Input& a) const;
 
     const Program& program_;
     const Resolution& resolution_;

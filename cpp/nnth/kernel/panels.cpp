@@ -48,15 +48,18 @@ PanelExpectation::PanelExpectation(Program program)
     : program_(std::move(program)),
       fine_(gauss_legendre(kFinePoints)),
       coarse_(gauss_legendre(kCoarsePoints)),
-      resolution_(std::make_unique<Resolution>(program_, 64.0)) {}
+      resolution_(std::make_shared<Resolution>(program_, 64.0)) {}
 
 void PanelExpectation::prepare(double k) {
     prepared_ = std::max(prepared_, k);
-    const double needed = kMostExtent * deviation(k);
-    if (needed <= resolution_->reach()) return;
+    resolution_ = resolution_to(kMostExtent * deviation(k));
+}
+
+std::shared_ptr<const Resolution> PanelExpectation::resolution_to(double z) const {
     double reach = resolution_->reach();
-    while (reach < needed) reach *= 2.0;
-    resolution_ = std::make_unique<Resolution>(program_, reach);
+    if (z <= reach) return resolution_;
+    while (reach < z) reach *= 2.0;
+    return std::make_shared<Resolution>(program_, reach);
 }
 
 // How many standard deviations q the Gaussian must be followed outwards: until a panel more adds
@@ -78,11 +81,12 @@ double PanelExpectation::extent(double q, double negligible) const {
     });
 }
 
-OneInput PanelExpectation::sum_one(double q, double extent, const Rule& rule) const {
+OneInput PanelExpectation::sum_one(double q, double extent, const Rule& rule,
+                                   const Resolution& resolution) const {
     Edges edges;
     edges.start(extent);
-    for (double z : resolution_->edges()) edges.add(z / q, false);
-    for (const Break& at : resolution_->breaks()) edges.add(at.at / q, true);
+    for (double z : resolution.edges()) edges.add(z / q, false);
+    for (const Break& at : resolution.breaks()) edges.add(at.at / q, true);
     Grid grid;
     grid.make(edges.panels(), rule);
     Samples s;
@@ -95,13 +99,14 @@ OneInput PanelExpectation::sum_one(double q, double extent, const Rule& rule) co
         const double w = grid.weight[i], f = s.value[i], slope = s.slope[i];
         out.square += w * (f * f);
         out.slope_square += w * (slope * slope);
+        out.scaled_slope_square += w * (grid.x[i] * slope) * (grid.x[i] * slope);
         direct.add(w * slope * slope);
         direct.add(w * f * s.curvature[i]);
         stein.add(w * f * slope * grid.x[i] / q);
     }
     // (s^2)' jumps at a kink of s. Where s^2 itself jumps (s^2)' has a delta and (s^2)'' a delta',
     // whose expectation is minus the derivative of the density, z p(z)/k.
-    for (const Break& at : resolution_->breaks()) {
+    for (const Break& at : resolution.breaks()) {
         const double x = at.at / q;
         if (std::fabs(x) > extent) continue;
         const double density = normal_pdf(x) / q;
@@ -112,14 +117,16 @@ OneInput PanelExpectation::sum_one(double q, double extent, const Rule& rule) co
         if (at.jumps() || at.steep) out.slope_square = std::numeric_limits<double>::infinity();
     }
     out.curvature = direct.size < stein.size ? direct.total : stein.total;
+    out.scaled_slope_square *= q * q;
     return out;
 }
 
 OneInput PanelExpectation::one(double k) const {
     const double q = deviation(k);
     const double reach = extent(q, kNegligible);
-    OneInput out = sum_one(q, reach, fine_);
-    const OneInput coarse = sum_one(q, reach, coarse_);
+    const auto resolution = resolution_to(q * reach);
+    OneInput out = sum_one(q, reach, fine_, *resolution);
+    const OneInput coarse = sum_one(q, reach, coarse_, *resolution);
     out.square_error = kRounding + relative_difference(out.square, coarse.square);
     if (k == 0.0) out.square = square_beside_zero(program_);
     out.slope_error = kRounding + relative_difference(out.slope_square, coarse.slope_square);
@@ -150,10 +157,11 @@ TwoInput PanelExpectation::two(double k_a, double k_b, const Correlation& rho, c
         return two_nearly_parallel(k_a, k_b, rho, a, b);
     }
     const double q_a = deviation(k_a), q_b = deviation(k_b);
+    const PairIntegrator::Input in_a{q_a, extent(q_a, kNegligible)};
+    const PairIntegrator::Input in_b{q_b, extent(q_b, kNegligible)};
+    const auto resolution = resolution_to(std::max(q_a * in_a.extent, q_b * in_b.extent));
     const auto sums = [&](const Rule& rule) {
-        PairIntegrator integrator(program_, *resolution_, rule, {q_b, extent(q_b, kNegligible)},
-                                  rho);
-        return integrator.run({{q_a, extent(q_a, kNegligible)}}, true).front();
+        return PairIntegrator(program_, *resolution, rule, in_b, rho).run({in_a}, true).front();
     };
     const PairSums fine = sums(fine_), coarse = sums(coarse_);
     const auto correlation = [&](const PairSums& s) {

@@ -58,12 +58,16 @@ class PanelExpectation final : public Expectation {
   private:
     TwoInput two_nearly_parallel(double k_a, double k_b, const Correlation& rho, const OneInput& a,
                                  const OneInput& b) const;
-    OneInput sum_one(double q, double extent, const Rule& rule) const;
+    OneInput sum_one(double q, double extent, const Rule& rule, const Resolution& resolution) const;
     double extent(double q, double negligible) const;
+
+    // A resolution out to z at least: the one prepared, or one of its own beyond that. Sums without
+    // the kinks and scales out there would be wrong, and their error estimates blind to it.
+    std::shared_ptr<const Resolution> resolution_to(double z) const;
 
     Program program_;
     Rule fine_, coarse_;
-    std::unique_ptr<const Resolution> resolution_;
+    std::shared_ptr<const Resolution> resolution_;
     double prepared_ = 1.0;  // the first resolution reaches further than variance 1 does
 };
 

@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "nnth/numerics/double_double.hpp"
 #include "nnth/numerics/text.hpp"
 
 namespace nnth::kernel {
@@ -34,6 +35,22 @@ struct Errors {
     double largest() const { return std::max({k_a, k_b, 0.5 * (k_a + k_b) + rho, theta}); }
 };
 
+Layer layer_of(const Affine& map) {
+    Layer out{};
+    out.k_aa = map.k.a, out.k_bb = map.k.b, out.difference = map.k.difference;
+    out.rho = map.rho;
+    return out;
+}
+
+// e with 2^(e-1) <= max |x_i| < 2^e, within the exponents whose negative is a double's too.
+int exponent_of_largest(const double* x, std::size_t n) {
+    double largest = 0.0;
+    for (std::size_t i = 0; i < n; ++i) largest = std::max(largest, std::fabs(x[i]));
+    int exponent = 0;
+    std::frexp(largest, &exponent);
+    return std::clamp(exponent, -1000, 1000);
+}
+
 double nearest_end(const Correlation& rho) {
     return std::min(rho.minus, rho.plus);
 }
@@ -48,20 +65,20 @@ class Step {
           from_(layer),
           a_(a),
           b_(layer.k_bb == layer.k_aa ? a_ : expectation.one(layer.k_bb)),
-          pair_(expectation.two(layer.k_aa, layer.k_bb, layer.rho, a_, b_)) {}
+          k_{layer.k_aa, layer.k_bb, layer.difference},
+          square_{a_.square, b_.square, expectation.square_difference(k_, a_, b_)},
+          pair_(expectation.pair(k_, layer.rho, a_, b_)) {}
 
     Layer next() const {
-        const double cw = network_.cw;
-        const Affine k = affine_map(network_.cb, cw, a_.square, b_.square, pair_.correlation);
-        Layer out{};
-        out.k_aa = k.k_a, out.k_bb = k.k_b, out.rho = k.rho;
+        Layer out = layer_of(affine_map(network_.cb, network_.cw, square_, pair_.correlation));
         const double product = geometric_mean(a_.square, b_.square) * pair_.correlation.rho;
         out.theta_aa = theta(a_.square, out.k_aa, a_.slope_square, from_.theta_aa);
         out.theta_bb = theta(b_.square, out.k_bb, b_.slope_square, from_.theta_bb);
-        // Equal inputs take the one-input formula, in Theta as in K.
+        // Equal preactivations take the one-input formulas. Their Theta may still differ from that
+        // of one input: an even activation makes x and -x equal above a layer where they are not.
         const bool equal = from_.rho.minus == 0.0 && from_.k_aa == from_.k_bb;
-        out.theta_ab =
-            equal ? out.theta_aa : theta(product, out.k_ab(), pair_.slope_product, from_.theta_ab);
+        const double slope = equal ? a_.slope_square : pair_.slope_product;
+        out.theta_ab = theta(equal ? a_.square : product, out.k_ab(), slope, from_.theta_ab);
         return out;
     }
 
@@ -81,7 +98,7 @@ class Step {
             const double local = geometric_mean(a_.square, b_.square) * pair_.correlation_error *
                                  nearest_end(pair_.correlation);
             const double slope = std::isfinite(pair_.slope_product) ? pair_.slope_product : 0.0;
-            out.rho = cw * (std::fabs(slope) * k * errors.rho + local) / norm +
+            out.rho = cw * (std::fabs(slope) * k * errors.rho + local + apart(errors)) / norm +
                       nearest_end(to.rho) * (kRounding + bend() * (errors.k_a + errors.k_b));
         }
         out.theta = theta_error(errors, to, out.largest());
@@ -100,6 +117,22 @@ class Step {
             return s.square > 0.0 ? std::fabs(s.curvature * k / s.square - 1.0) : 0.0;
         };
         return std::max(of(a_, from_.k_aa), of(b_, from_.k_bb));
+    }
+
+    // What errors of K_aa and K_bb that differ do to E[s_a s_b]: a relative error e of K moves s by
+    // e z s'/2, of which only the part orthogonal to s turns it, and that moves the correlation by
+    // no more than the sine times its size (Cauchy-Schwarz). Equal variances have equal errors.
+    double apart(const Errors& errors) const {
+        if (from_.k_aa == from_.k_bb) return 0.0;
+        const auto turned = [](const OneInput& s, double k) {
+            const double along = s.curvature * k;  // E[z s s']
+            return s.square > 0.0 ? std::max(0.0, s.scaled_slope_square - along * along / s.square)
+                                  : 0.0;
+        };
+        const double a = std::sqrt(turned(a_, from_.k_aa) * b_.square) * errors.k_a;
+        const double b = std::sqrt(turned(b_, from_.k_bb) * a_.square) * errors.k_b;
+        const double moved = 0.5 * (a + b) * pair_.correlation.sine();
+        return std::isfinite(moved) ? moved : 0.0;
     }
 
     // The slopes' expectation moves with the variances as the bend says, and with the correlation
@@ -121,13 +154,13 @@ class Step {
     const Network& network_;
     const Layer& from_;
     OneInput a_, b_;
+    Variances k_, square_;
     TwoInput pair_;
 };
 
 Layer first_layer(const Network& network, const Inputs& inputs) {
-    const Affine k = affine_map(network.cb, network.cw, inputs.s_a, inputs.s_b, inputs.rho);
-    Layer out{};
-    out.k_aa = k.k_a, out.k_bb = k.k_b, out.rho = k.rho;
+    const Variances square{inputs.s_a, inputs.s_b, inputs.difference};
+    Layer out = layer_of(affine_map(network.cb, network.cw, square, inputs.rho));
     const double product = geometric_mean(inputs.s_a, inputs.s_b) * inputs.rho.rho;
     out.theta_aa = ntk_term(network, inputs.s_a, out.k_aa);
     out.theta_bb = ntk_term(network, inputs.s_b, out.k_bb);
@@ -144,8 +177,9 @@ Status status_of(const Layer& layer, const Layer* below, bool jumps) {
     const auto vanished = [](double k, double k_below) {
         return k < kSmallestNormal && (k > 0.0 || k_below > 0.0);
     };
-    if (below && (below->status == Status::underflow || vanished(layer.k_aa, below->k_aa) ||
-                  vanished(layer.k_bb, below->k_bb))) {
+    if ((below && below->status == Status::underflow) ||
+        vanished(layer.k_aa, below ? below->k_aa : 0.0) ||
+        vanished(layer.k_bb, below ? below->k_bb : 0.0)) {
         return Status::underflow;
     }
     if (layer.k_aa == 0.0 || layer.k_bb == 0.0) return Status::zero;
@@ -173,8 +207,8 @@ double Layer::k_ab() const {
 }
 
 double Layer::gap() const {
-    const double difference = std::sqrt(k_aa) - std::sqrt(k_bb);
-    return difference * difference + 2.0 * geometric_mean(k_aa, k_bb) * rho.minus;
+    const double apart = root_difference(k_aa, k_bb, difference);
+    return apart * apart + 2.0 * geometric_mean(k_aa, k_bb) * rho.minus;
 }
 
 void check(const Network& network) {
@@ -194,16 +228,15 @@ double ntk_term(const Network& network, double square, double k) {
     }
 }
 
-Affine affine_map(double cb, double cw, double square_a, double square_b, const Correlation& rho) {
-    const double k_a = cb + cw * square_a, k_b = cb + cw * square_b;
-    if (cb == 0.0) return {k_a, k_b, k_a > 0.0 && k_b > 0.0 ? rho : Correlation::from_rho(0.0)};
-    // sqrt(K_a K_b) (1 -+ rho') as sums of positive terms: with m = sqrt(square_a square_b),
-    // sqrt(K_a K_b) - cb - cw m = cb cw (sqrt(square_a) - sqrt(square_b))^2 / (their sum).
-    const double norm = geometric_mean(k_a, k_b), m = geometric_mean(square_a, square_b);
-    const double difference = std::sqrt(square_a) - std::sqrt(square_b);
-    const double parallel = cb * cw * difference * difference / (norm + cb + cw * m);
-    return {k_a,
-            k_b,
+Affine affine_map(double cb, double cw, const Variances& square, const Correlation& rho) {
+    const Variances k{cb + cw * square.a, cb + cw * square.b, cw * square.difference};
+    if (cb == 0.0) return {k, k.a > 0.0 && k.b > 0.0 ? rho : Correlation::from_rho(0.0)};
+    // sqrt(K_a K_b) (1 -+ rho') as sums of positive terms: with m = sqrt(square.a square.b),
+    // sqrt(K_a K_b) - cb - cw m = cb cw (sqrt(square.a) - sqrt(square.b))^2 / (their sum).
+    const double norm = geometric_mean(k.a, k.b), m = geometric_mean(square.a, square.b);
+    const double difference = root_difference(square.a, square.b, square.difference);
+    const double parallel = cb * (cw * difference / (norm + cb + cw * m)) * difference;
+    return {k,
             {(cb + cw * m * rho.rho) / norm, (parallel + cw * m * rho.minus) / norm,
              (parallel + 2.0 * cb + cw * m * rho.plus) / norm}};
 }
@@ -215,24 +248,48 @@ void check(const Inputs& inputs) {
 }
 
 Inputs inputs_from_vectors(const double* x_a, const double* x_b, std::size_t n0) {
+    // In units of powers of two near the largest coordinates no square leaves the range of doubles.
+    const int unit_a = exponent_of_largest(x_a, n0), unit_b = exponent_of_largest(x_b, n0);
+    const double to_a = std::ldexp(1.0, -unit_a), to_b = std::ldexp(1.0, -unit_b);
     double aa = 0.0, bb = 0.0, ab = 0.0;
     for (std::size_t i = 0; i < n0; ++i) {
-        aa += x_a[i] * x_a[i], bb += x_b[i] * x_b[i], ab += x_a[i] * x_b[i];
+        const double a = to_a * x_a[i], b = to_b * x_b[i];
+        aa += a * a, bb += b * b, ab += a * b;
     }
     const double n = static_cast<double>(n0);
-    if (aa == 0.0 || bb == 0.0) return {aa / n, bb / n, Correlation::from_rho(0.0)};
+    Inputs out{std::ldexp(aa, 2 * unit_a) / n, std::ldexp(bb, 2 * unit_b) / n,
+               Correlation::from_rho(0.0)};
+    if (aa == 0.0 || bb == 0.0) return out;
+    if (unit_a == unit_b) {
+        double difference = 0.0;
+        for (std::size_t i = 0; i < n0; ++i) {
+            const double a = to_a * x_a[i], b = to_b * x_b[i];
+            difference += (a - b) * (a + b);
+        }
+        out.difference = std::ldexp(difference, 2 * unit_a) / n;
+    }
     const double rho = ab / geometric_mean(aa, bb);
-    if (std::fabs(rho) < 0.5) return {aa / n, bb / n, Correlation::from_rho(rho)};
-    // The sine is the length of what is left of x_b without its part along x_a.
-    double rest = 0.0;
+    if (std::fabs(rho) < 0.5) {
+        out.rho = Correlation::from_rho(rho);
+        return out;
+    }
+    // The sine is the length of what is left of b without its part along a, which is taken away
+    // twice: first without rounding the product, then what the rounding of its length has left.
+    const double length = ab / aa;
+    const auto left = [&](std::size_t i) {
+        const DoubleDouble part = double_double::product(length, to_a * x_a[i]);
+        return (to_b * x_b[i] - part.hi) - part.lo;
+    };
+    double along = 0.0, rest = 0.0;
+    for (std::size_t i = 0; i < n0; ++i) along += left(i) * (to_a * x_a[i]);
     for (std::size_t i = 0; i < n0; ++i) {
-        const double left = x_b[i] - ab / aa * x_a[i];
-        rest += left * left;
+        const double across = left(i) - along / aa * (to_a * x_a[i]);
+        rest += across * across;
     }
     const double sine_square = std::min(1.0, rest / bb);
     const double near = sine_square / (1.0 + std::sqrt(1.0 - sine_square));
-    return {aa / n, bb / n,
-            rho > 0.0 ? Correlation::from_minus(near) : Correlation::from_plus(near)};
+    out.rho = rho > 0.0 ? Correlation::from_minus(near) : Correlation::from_plus(near);
+    return out;
 }
 
 void prepare(Expectation& expectation, const Network& network, double norm, Monitor& monitor) {

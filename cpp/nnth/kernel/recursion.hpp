@@ -27,10 +27,12 @@ struct Network {
     Ntk ntk = Ntk::ntk;
 };
 
-// Two inputs: |x|^2/n0 of each, and the correlation (cosine) between them.
+// Two inputs: |x|^2/n0 of each, the correlation (cosine) between them, and the difference s_a -
+// s_b, which of vectors has digits that the rounded squares have lost.
 struct Inputs {
     double s_a, s_b;
     Correlation rho;
+    double difference = s_a - s_b;
 };
 
 enum class Status {
@@ -45,12 +47,12 @@ enum class Status {
 Inputs inputs_from_vectors(const double* x_a, const double* x_b, std::size_t n0);
 
 // Correlation and variances after the affine map z = b + W s, given those of s: variance
-// cb + cw square_a of the first, and so on.
+// cb + cw square.a of the first, and so on.
 struct Affine {
-    double k_a, k_b;
+    Variances k;
     Correlation rho;
 };
-Affine affine_map(double cb, double cw, double square_a, double square_b, const Correlation& rho);
+Affine affine_map(double cb, double cw, const Variances& square, const Correlation& rho);
 
 // The kernels of one layer. Errors are estimates, relative to K_aa, K_bb, Theta_aa, Theta_bb and to
 // the geometric means of these for K_ab and Theta_ab.
@@ -61,6 +63,7 @@ struct Layer {
     double chi_par, chi_perp;  // at K_aa
     double error;              // the largest of all
     Status status;
+    double difference;  // K_aa - K_bb, with digits that the two may have lost
 
     double k_ab() const;
     double gap() const;  // K_aa + K_bb - 2 K_ab, not by subtraction

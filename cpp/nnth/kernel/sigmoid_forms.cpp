@@ -25,7 +25,8 @@ class PriceForm : public Expectation {
     double prepared() const override { return parallel_.prepared(); }
 
     OneInput one(double k) const override {
-        return {square(k), slope_square(k), curvature(k), kFormError, kFormError};
+        return {square(k),  slope_square(k), curvature(k),
+                kFormError, kFormError,      scaled_slope_square(k)};
     }
 
     TwoInput two(double k_a, double k_b, const Correlation& rho, const OneInput& a,
@@ -56,14 +57,15 @@ class PriceForm : public Expectation {
     virtual double square(double k) const = 0;
     virtual double slope_square(double k) const = 0;
     virtual double curvature(double k) const = 0;
+    virtual double scaled_slope_square(double k) const = 0;
     virtual double product(double k_a, double k_b, const Correlation& rho) const = 0;
     virtual double slope(double k_a, double k_b, const Correlation& rho) const = 0;
 
   private:
     double minus(double k_a, double k_b, const Correlation& rho, const OneInput& a,
                  const OneInput& b) const {
-        const double k = geometric_mean(k_a, k_b);
-        double out = k / geometric_mean(a.square, b.square) * slope_integral(k_a, k_b, k, rho);
+        const double scale = geometric_mean(k_a, k_b) / geometric_mean(a.square, b.square);
+        double out = slope_integral(k_a, k_b, scale, rho);
         if (k_a != k_b) {
             const Correlation parallel{1.0, 0.0, 2.0};
             out += parallel_.two(k_a, k_b, parallel, a, b).correlation.minus;
@@ -71,10 +73,10 @@ class PriceForm : public Expectation {
         return out;
     }
 
-    // Integral of the slope over [0, theta] with weight sin; it varies on the scale 1/sqrt(k) near
-    // 0, so panels double from there.
-    double slope_integral(double k_a, double k_b, double k, const Correlation& rho) const {
-        const double theta = rho.angle();
+    // Integral over [0, theta] of the slope times `scale`, which keeps it from underflow, with
+    // weight sin; it varies on the scale 1/sqrt(k) near 0, so panels double from there.
+    double slope_integral(double k_a, double k_b, double scale, const Correlation& rho) const {
+        const double theta = rho.angle(), k = geometric_mean(k_a, k_b);
         double total = 0.0, from = 0.0, to = std::min(theta, 1.0 / (1.0 + std::sqrt(k)));
         for (; from < theta; from = to, to = std::min(theta, 2.0 * to)) {
             const double middle = 0.5 * (from + to), half = 0.5 * (to - from);
@@ -82,7 +84,7 @@ class PriceForm : public Expectation {
                 const double t = middle + half * rule_.nodes[i];
                 const double minus = 2.0 * std::sin(0.5 * t) * std::sin(0.5 * t);
                 total += half * rule_.weights[i] * std::sin(t) *
-                         slope(k_a, k_b, Correlation::from_minus(minus));
+                         (scale * slope(k_a, k_b, Correlation::from_minus(minus)));
             }
         }
         return total;
@@ -92,7 +94,8 @@ class PriceForm : public Expectation {
     Rule rule_;
 };
 
-// E[s s'] = (2/pi) asin(2 k_ab / sqrt((1 + 2 k_a)(1 + 2 k_b))). Williams (1997), eq. 11.
+// E[s s'] = (2/pi) asin(2 k_ab / sqrt((1 + 2 k_a)(1 + 2 k_b))). Williams (1997), eq. 11. In terms
+// of the shares u = k/(1/2 + k) the argument is rho sqrt(u v).
 class ErfForm final : public PriceForm {
   public:
     ErfForm() : PriceForm(Program({{Op::z}, {Op::erf}})) {}
@@ -100,29 +103,30 @@ class ErfForm final : public PriceForm {
   protected:
     bool odd() const override { return true; }
     double square(double k) const override {
-        return 2.0 * inv_pi * std::atan2(2.0 * k, std::sqrt(1.0 + 4.0 * k));
+        return 2.0 * inv_pi * std::atan2(k, std::sqrt(0.25 + k));
     }
-    double slope_square(double k) const override { return 4.0 * inv_pi / std::sqrt(1.0 + 4.0 * k); }
-    double curvature(double k) const override { return slope_square(k) / (1.0 + 2.0 * k); }
+    double slope_square(double k) const override { return 2.0 * inv_pi / std::sqrt(0.25 + k); }
+    double curvature(double k) const override { return slope_square(k) * (0.5 / (0.5 + k)); }
+    double scaled_slope_square(double k) const override {
+        return 0.25 * slope_square(k) * (k / (0.25 + k));
+    }
     double product(double k_a, double k_b, const Correlation& rho) const override {
-        const double k_ab = geometric_mean(k_a, k_b) * rho.rho;
-        return 2.0 * inv_pi * std::atan2(2.0 * k_ab, std::sqrt(determinant(k_a, k_b, rho)));
+        const Share a(0.5, k_a), b(0.5, k_b);
+        return 2.0 * inv_pi *
+               std::atan2(geometric_mean(a.of_k, b.of_k) * rho.rho,
+                          std::sqrt(determinant(a, b, rho)));
     }
     double slope(double k_a, double k_b, const Correlation& rho) const override {
-        return 4.0 * inv_pi / std::sqrt(determinant(k_a, k_b, rho));
-    }
-
-  private:
-    // (1 + 2 k_a)(1 + 2 k_b) - 4 k_ab^2.
-    static double determinant(double k_a, double k_b, const Correlation& rho) {
-        return 1.0 + 2.0 * (k_a + k_b) + 4.0 * k_a * k_b * (rho.minus * rho.plus);
+        const Share a(0.5, k_a), b(0.5, k_b);
+        return 2.0 * inv_pi / geometric_mean(a.total, b.total) / std::sqrt(determinant(a, b, rho));
     }
 };
 
 // z Phi(z) = z/2 + z erf(z/sqrt 2)/2. With A = 1 + k_a, B = 1 + k_b, Q = AB - k_ab^2 and psi the
 // angle atan(k_ab/sqrt Q), Stein's lemma on the product of the erf parts gives
 //   E[s s'] = k_ab (pi + 2 psi)/(4 pi) + (k_a k_b sqrt Q + k_ab^2/sqrt Q)/(2 pi A B),
-// and its derivative in k_ab the slope.
+// and its derivative in k_ab the slope. In terms of the shares u = k/(1 + k), r = rho sqrt(u v) is
+// k_ab/sqrt(AB), and Q is AB times their determinant.
 class GeluForm final : public PriceForm {
   public:
     GeluForm() : PriceForm(Program({{Op::z}, {Op::z}, {Op::normal_cdf}, {Op::multiply}})) {}
@@ -130,39 +134,38 @@ class GeluForm final : public PriceForm {
   protected:
     bool odd() const override { return false; }
     double square(double k) const override {
-        const double root = std::sqrt(1.0 + 2.0 * k);
-        return k * (0.25 + 0.5 * inv_pi * (std::atan2(k, root) + 2.0 * k / ((1.0 + k) * root)));
+        const double root = std::numbers::sqrt2 * std::sqrt(0.5 + k);
+        return k * (0.25 + 0.5 * inv_pi * (std::atan2(k, root) + 2.0 * (k / (1.0 + k)) / root));
     }
     double slope_square(double k) const override { return slope(k, k, Correlation{1.0, 0.0, 2.0}); }
     // d square/dk: of k/4, of k atan(k/sqrt(1 + 2k))/(2 pi) and of k^2/(pi (1 + k) sqrt(1 + 2k)).
     double curvature(double k) const override {
-        const double a = 1.0 + k, q = 1.0 + 2.0 * k, root = std::sqrt(q);
-        const double arc = std::atan2(k, root) + k / (a * root);
-        const double rest = k * (2.0 / a - k / (a * a) - k / (a * q)) / root;
+        const double root = std::numbers::sqrt2 * std::sqrt(0.5 + k), u = k / (1.0 + k);
+        const double arc = std::atan2(k, root) + u / root;
+        const double rest = u * (2.0 - u - 0.5 * k / (0.5 + k)) / root;
         return 0.25 + 0.5 * inv_pi * arc + inv_pi * rest;
     }
+    // Not above k E[s'^2] by more than a factor: s is nearly a straight line on either side.
+    double scaled_slope_square(double k) const override { return k * slope_square(k); }
     double product(double k_a, double k_b, const Correlation& rho) const override {
-        const double k = geometric_mean(k_a, k_b), k_ab = k * rho.rho;
-        const double ab = (1.0 + k_a) * (1.0 + k_b);
-        const double root = std::sqrt(determinant(k_a, k_b, rho));
-        const double arc = 0.5 * pi + std::atan2(k_ab, root);
-        return 0.5 * inv_pi * (k_ab * arc + k_a * (k_b / ab) * root + k_ab * (k_ab / ab) / root);
+        const Share a(1.0, k_a), b(1.0, k_b);
+        const double norm = geometric_mean(a.total, b.total);
+        const double r = geometric_mean(a.of_k, b.of_k) * rho.rho;
+        const double root = std::sqrt(determinant(a, b, rho));
+        const double arc = std::atan2(root, -r);
+        return geometric_mean(k_a, k_b) * rho.rho * (0.5 * inv_pi * arc) +
+               0.5 * inv_pi * (a.of_k * b.of_k * root * norm + r * r / root / norm);
     }
     double slope(double k_a, double k_b, const Correlation& rho) const override {
-        const double k_ab = geometric_mean(k_a, k_b) * rho.rho;
-        const double a = 1.0 + k_a, b = 1.0 + k_b;
-        const double q = determinant(k_a, k_b, rho), root = std::sqrt(q);
-        const double arc = 0.5 * pi + std::atan2(k_ab, root);
+        const Share a(1.0, k_a), b(1.0, k_b);
+        const double r = geometric_mean(a.of_k, b.of_k) * rho.rho;
+        const double d = determinant(a, b, rho), root = std::sqrt(d);
+        const double arc = std::atan2(root, -r);
         // Beside the angle, d/dk_ab of k_ab arc, of k_a k_b sqrt(Q)/AB and of k_ab^2/(AB sqrt Q),
         // gathered so that every term has the sign of k_ab.
         return 0.5 * inv_pi *
-               (arc + k_ab / root * ((3.0 + k_a + k_b) / (a * b) + k_ab / a * (k_ab / b) / q));
-    }
-
-  private:
-    // AB - k_ab^2.
-    static double determinant(double k_a, double k_b, const Correlation& rho) {
-        return 1.0 + k_a + k_b + k_a * k_b * (rho.minus * rho.plus);
+               (arc +
+                r / root * (a.rest + b.rest + a.rest * b.rest + r * a.rest * (r * b.rest) / d));
     }
 };
 

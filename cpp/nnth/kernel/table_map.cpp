@@ -99,7 +99,7 @@ class TableMap final : public PairMap {
         for (std::size_t j = 0; j < pairs.count; ++j) {
             k[j] = geometric_mean(d.last_k()[pairs.a], d.last_k()[pairs.b + j]) * (1.0 - minus[j]);
             if (d.k[pairs.b + j] != 0.0 && pairs.rho[j].plus > kCarefully) continue;
-            exact_->apply({pairs.a, pairs.b + j, 1, pairs.rho + j}, k + j, theta + j, monitor);
+            exact_->apply(pairs.one(j), k + j, theta + j, monitor);
         }
     }
 

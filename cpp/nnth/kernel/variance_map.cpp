@@ -103,9 +103,9 @@ double VarianceMap::reach(double good, double end) const {
 }
 
 VarianceMap::Value VarianceMap::at(double k) const {
-    if (k < least_ || k > most_) {
+    if (!tabulates(k)) {
         const OneInput s = expectation_.one(k);
-        return {s.square, s.slope_square, s.curvature};
+        return {s.square, s.slope_square, s.curvature, s.square_error};
     }
     const double log_k = std::log(k);
     double f[kFunctions];
@@ -113,7 +113,7 @@ VarianceMap::Value VarianceMap::at(double k) const {
     const double ratio = std::exp(f[kLogRatio] - 1.0);
     const double slope =
         jumps_ ? std::numeric_limits<double>::infinity() : (f[kSlope] - 1.0) * ratio;
-    return {k * ratio, slope, (f[kGrowth] - 1.0) * ratio};
+    return {k * ratio, slope, (f[kGrowth] - 1.0) * ratio, error_};
 }
 
 std::vector<double> VarianceMap::balanced() const {

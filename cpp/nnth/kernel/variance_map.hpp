@@ -16,7 +16,7 @@ namespace nnth::kernel {
 class VarianceMap {
   public:
     struct Value {
-        double square, slope_square, curvature;  // as in OneInput
+        double square, slope_square, curvature, square_error;  // as in OneInput
     };
 
     // On [least, most], or the part of it where g is a normal double and the activation can be
@@ -27,14 +27,16 @@ class VarianceMap {
     double most() const { return most_; }
     bool jumps() const { return jumps_; }  // E[s'^2] is infinite
 
-    // From the table within its range, and from the expectation outside.
+    // From the table within its range, and from the expectation outside, which takes as long as a
+    // quadrature and throws std::invalid_argument where the activation cannot be resolved.
     Value at(double k) const;
+    bool tabulates(double k) const { return k >= least_ && k <= most_; }
     double square(double k) const { return at(k).square; }
 
     // By the expectation itself, with its errors.
     OneInput exact(double k) const { return expectation_.one(k); }
 
-    // Estimated relative error of what at() returns.
+    // Estimated relative error of what at() returns within the table.
     double error() const { return error_; }
 
     // Variances between which g' is monotone, from least() to most().

@@ -23,7 +23,7 @@ class Vertex:
 
     kernel: `(L + 1, m, m)`: K, the limit. correction: `(L + 1, m, m)`: E Khat - K. vertex:
         `(L + 1, m, m)`: Var Khat_ab. Both vanish in layer 1, and are NaN where they are not known:
-        for inputs that are nearly, but not quite, parallel.
+        for two different inputs that are parallel, opposite or nearly so, sqrt(1 - rho^2) < 0.01.
     observable_mean, observable_variance: `(L, m, 3)`: of the averages over a layer's neurons of
         z^2, s(z)^2 and s'(z)^2 (OBSERVABLES), limit and first order; infinite or NaN where s jumps.
     observable_source: the part of the variance that a layer makes itself, Var[f]/n.
@@ -75,7 +75,8 @@ def four_point_vertex(
     Returns a Vertex. Accuracy: relative errors are mostly 1e-14; second derivatives lose digits as
     1e-16/K for small K, and 1e-16/(1 - rho^2)^2 for nearly parallel inputs, which the errors show
     (the difference of rules of 16 and 12 points a panel, and rounding). Kinks and jumps cost
-    nothing. Beyond sqrt(1 - rho^2) < 0.01 pairs are NaN. Cost: some 0.1 ms a layer and input,
+    nothing. Pairs of parallel and opposite inputs, and those of sqrt(1 - rho^2) < 0.01, are NaN;
+    only the same input twice is known, as one. Cost: some 0.1 ms a layer and input,
     1 ms a layer and pair, up to 30 ms where kernels have no closed form.
 
     Raises ValueError for arguments out of range.
