@@ -128,11 +128,6 @@ Segment Segment::of(const Domain& domain) {
     return segment;
 }
 
-double Segment::measure() const {
-    const bool infinite = corners_[0].position[1] == 0 || corners_[1].position[1] == 0;
-    return infinite ? infinity : corners_[1].position[0] - corners_[0].position[0];
-}
-
 Polygon Polygon::of(const Domain& domain) {
     const double low = domain.low;
     const double high = domain.high;
@@ -148,19 +143,6 @@ Polygon Polygon::of(const Domain& domain) {
     add(high, high, 2, 0, -1, high);
     add(low, high, 1, 1, 0, -low);
     return polygon;
-}
-
-double Polygon::measure() const {
-    double twice = 0;
-    const auto& base = corners_[0].position;
-    for (std::size_t i = 0; i < corners_.size(); ++i) {
-        if (corners_[i].position[2] == 0) return infinity;
-        if (i < 2) continue;
-        const auto& p = corners_[i - 1].position;
-        const auto& q = corners_[i].position;
-        twice += (p[0] - base[0]) * (q[1] - base[1]) - (q[0] - base[0]) * (p[1] - base[1]);
-    }
-    return twice / 2;
 }
 
 }  // namespace nnth::regions

@@ -65,9 +65,6 @@ class Segment {
     void split(const Wall& cut, const Buffer<int>& signs, ExactSigns& exact, Segment& plus,
                Segment& minus, Seam& seam, NewCorner&& new_corner) const;
 
-    // Length; infinite with a corner at infinity.
-    double measure() const;
-
   private:
     void set(const Corner& left, const Wall& left_wall, const Corner& right,
              const Wall& right_wall);
@@ -94,9 +91,6 @@ class Polygon {
     template <typename NewCorner>
     void split(const Wall& cut, const Buffer<int>& signs, ExactSigns& exact, Polygon& plus,
                Polygon& minus, Seam& seam, NewCorner&& new_corner) const;
-
-    // Area; infinite with a corner at infinity.
-    double measure() const;
 
   private:
     void clear(std::size_t corners) {

@@ -70,6 +70,7 @@ Cells collect_cells(const Network& network, const Domain& domain, std::size_t ex
     if (network.dimension() > 2 || domain.whole) {
         throw std::invalid_argument("cells are collected in an interval or in a box of the plane");
     }
+    domain.require_valid();
     const Question question(network, domain, std::nullopt);
     return network.dimension() == 1 ? collect<Segment>(question, expected, monitor)
                                     : collect<Polygon>(question, expected, monitor);

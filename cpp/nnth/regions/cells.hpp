@@ -24,7 +24,8 @@ struct Cells {
 };
 
 // In depth-first order. `expected` cells are announced to the monitor. Throws std::invalid_argument
-// for slices of another dimension than 1 and 2 and for the whole space.
+// for slices of another dimension than 1 and 2, for the whole space and for an empty or infinite
+// box.
 Cells collect_cells(const Network& network, const Domain& domain, std::size_t expected,
                     Monitor& monitor);
 

@@ -1,8 +1,8 @@
 #include "nnth/regions/count.hpp"
 
-#include <cmath>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "nnth/regions/divided_walk.hpp"
 
@@ -76,15 +76,14 @@ RegionCounts count(const Question& question, int threads, Monitor& monitor) {
 }  // namespace
 
 RegionCounts count_regions(const Network& network, const Domain& domain,
-                           const std::optional<std::vector<double>>& point, int threads,
-                           Monitor& monitor) {
-    if (!(domain.low < domain.high && std::isfinite(domain.low) && std::isfinite(domain.high))) {
-        throw std::invalid_argument("the sides of a box must be finite and low < high");
+                           const std::optional<ExactPoint>& point, int threads, Monitor& monitor) {
+    domain.require_valid();
+    if (point && point->size() != network.dimension() + 1) {
+        throw std::invalid_argument("a point must have a coordinate for each dimension, and one");
     }
-    if (point && point->size() != network.dimension()) {
-        throw std::invalid_argument("a point must have a coordinate for each dimension");
-    }
-    const Question question(network, domain, point);
+    std::optional<SlicePoint> at;
+    if (point) at.emplace(*point);
+    const Question question(network, domain, std::move(at));
     switch (network.dimension()) {
         case 1:
             return count<Segment>(question, threads, monitor);

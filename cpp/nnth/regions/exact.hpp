@@ -25,6 +25,9 @@ struct Domain {
 
     static Domain everything() { return {true, -1.0, 1.0}; }  // directions of the corners
     static Domain box(double low, double high) { return {false, low, high}; }
+
+    // Throws std::invalid_argument for an empty or infinite box.
+    void require_valid() const;
 };
 
 // A side of a cell: where a neuron's pre-activation is 0, or a side of the domain's box.
@@ -37,6 +40,29 @@ struct Facet {
 
     bool on_rim() const { return layer == rim; }
     bool operator==(const Facet&) const = default;
+};
+
+// A point by homogeneous coordinates, the last one positive: x_j = point[j] / point.back().
+using ExactPoint = std::vector<Integer>;
+
+// A point of a slice as it is and as doubles have it.
+class SlicePoint {
+  public:
+    // Throws std::invalid_argument unless the last coordinate is positive.
+    explicit SlicePoint(ExactPoint homogeneous);
+
+    const ExactPoint& homogeneous() const { return homogeneous_; }
+    const std::vector<double>& position() const { return position_; }
+    double error() const { return error_; }  // of any coordinate
+    double size() const { return size_; }    // the largest coordinate, in absolute value
+    // Whether it lies in the interior of a domain.
+    bool inside(const Domain& domain) const;
+
+  private:
+    ExactPoint homogeneous_;
+    std::vector<double> position_;
+    double error_ = 0;
+    double size_ = 0;
 };
 
 class ExactSigns {
@@ -52,8 +78,10 @@ class ExactSigns {
     // The sign of a neuron's pre-activation at the corner where `facets` meet, one a dimension.
     int sign(std::span<const Facet> facets, std::size_t layer, std::size_t neuron);
 
-    // The sign at a point given by its coordinates.
-    int sign(std::span<const double> point, std::size_t layer, std::size_t neuron);
+    int sign(const ExactPoint& point, std::size_t layer, std::size_t neuron);
+
+    // The corner where `facets` meet. The reference holds until the next call.
+    const ExactPoint& meeting_point(std::span<const Facet> facets);
 
     // Whether the facets, one a dimension, meet in one point.
     bool independent(std::span<const Facet> facets);
@@ -66,19 +94,15 @@ class ExactSigns {
     std::uint64_t decided() const { return decided_; }
 
   private:
-    // Homogeneous coordinates, the last one positive.
-    using Point = std::vector<Integer>;
     struct Known {
         std::vector<Facet> facets;
         std::uint64_t stamp = 0;
-        Point point;
+        ExactPoint point;
     };
 
     const Integer* row(std::size_t layer, std::size_t neuron);
     void compute_row(std::size_t layer, std::size_t neuron, Integer* row);
     void facet_row(const Facet& facet, std::vector<Integer>& row);
-    const Point& meeting_point(std::span<const Facet> facets);
-    int sign(const Point& point, std::size_t layer, std::size_t neuron);
 
     const Network& network_;
     const Domain domain_;

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "nnth/numerics/lanes.hpp"
+#include "nnth/regions/measure.hpp"
 
 namespace nnth::regions {
 
@@ -48,16 +49,15 @@ double Walk<Cell>::largest_error(const Cell& cell, std::size_t layer) const {
 // The slice's own coordinates act as a layer below the first, with every neuron on.
 template <typename Cell>
 void Walk<Cell>::begin(Stage<Cell>& stage) {
-    const Slice& slice = network_.slice();
-    const std::size_t inputs = slice.origin.size();
+    const std::vector<double>& map = network_.slice_map();
+    const std::size_t inputs = map.size() / (dimension + 1);
     AffineRows rows;
     rows.reshape(padded(inputs), dimension);
     on_.resize(inputs);
     for (std::size_t i = 0; i < inputs; ++i) {
-        for (std::size_t j = 0; j < dimension; ++j) {
-            rows.component(j)[i] = slice.directions[i * dimension + j];
+        for (std::size_t c = 0; c <= dimension; ++c) {
+            rows.component(c)[i] = map[i * (dimension + 1) + c];
         }
-        rows.component(dimension)[i] = slice.origin[i];
         on_[i] = static_cast<std::uint32_t>(i);
     }
     Stage<Cell> below_first;
@@ -66,12 +66,7 @@ void Walk<Cell>::begin(Stage<Cell>& stage) {
     below_first.next.reshape(network_.layer(0).stride(), dimension);
     add_columns(network_.layer(0), rows, on_.data(), on_.data(), inputs, dimension,
                 question_.biases[0], below_first.next);
-    below_first.holds_point =
-        question_.point &&
-        (question_.domain.whole ||
-         std::all_of(question_.point->begin(), question_.point->end(), [&](double t) {
-             return question_.domain.low < t && t < question_.domain.high;
-         }));
+    below_first.holds_point = question_.point && question_.point->inside(question_.domain);
     enter_next_layer(below_first, stage);
 }
 
@@ -174,17 +169,15 @@ void Walk<Cell>::evaluate(const Stage<Cell>& stage, std::size_t open_index) {
 
 template <typename Cell>
 int Walk<Cell>::sign_at_point(const Stage<Cell>& stage, std::size_t open_index) {
-    double size = 0;
+    const SlicePoint& point = *question_.point;
     double value = stage.open.component(dimension)[open_index];
     for (std::size_t j = 0; j < dimension; ++j) {
-        const double t = (*question_.point)[j];
-        value += stage.open.component(j)[open_index] * t;
-        size = std::max(size, std::abs(t));
+        value += stage.open.component(j)[open_index] * point.position()[j];
     }
-    const double error = network_.bound(stage.layer).value_error(0, size, 1);
+    const double error = network_.bound(stage.layer).value_error(point.error(), point.size(), 1);
     return certain(value, error)
                ? sign_of(value)
-               : exact_.sign(*question_.point, stage.layer, stage.neurons[open_index]);
+               : exact_.sign(point.homogeneous(), stage.layer, stage.neurons[open_index]);
 }
 
 // An open neuron that has one sign on the whole cell after all.
@@ -354,7 +347,7 @@ void Walk<Cell>::finish(const Stage<Cell>& stage, Buffer<SideList>& sides) {
     if (rim == 0) ++tally_.bounded;
     if (stage.holds_point) {
         tally_.sides_at_point = question_.domain.whole ? inner : inner + rim;
-        if constexpr (has_seams) tally_.measure_at_point = stage.cell.measure();
+        tally_.measure_at_point = measure(stage.cell, exact_);
     }
     if constexpr (has_seams) {
         add_sides(stage, record, sides);

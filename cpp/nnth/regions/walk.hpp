@@ -31,12 +31,12 @@ namespace nnth::regions {
 struct Question {
     const Network& network;
     Domain domain;
-    std::optional<std::vector<double>> point;  // whose cell is described
+    std::optional<SlicePoint> point;  // whose cell is described
     PatternLayout layout;
     std::vector<AffineRows> biases;  // each layer's map before any neuron below is on
     bool every_neuron_matters;       // no neuron of the last hidden layer has only zero weights
 
-    Question(const Network& net, const Domain& where, std::optional<std::vector<double>> at)
+    Question(const Network& net, const Domain& where, std::optional<SlicePoint> at)
         : network(net), domain(where), point(std::move(at)), layout(net) {
         for (const Layer& layer : net.layers()) {
             biases.emplace_back();
