@@ -168,6 +168,7 @@ def test_boxes_are_on_the_plane_itself(data: st.DataObject) -> None:
         n = without_biases(n)
     p, q, r = (rational(x) for x in points)
     u, v = ([y - x for x, y in zip(p, end, strict=True)] for end in (q, r))
+    assert where.chart is not None
     (a, b, c), (d, e, f) = (rational(row) for row in where.chart)
     directions = [[a * x + d * y for x, y in zip(u, v, strict=True)]]
     directions += [[b * x + e * y for x, y in zip(u, v, strict=True)]]

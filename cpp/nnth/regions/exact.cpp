@@ -77,15 +77,28 @@ void combine(const Layer& layer, std::size_t neuron, std::int64_t scale_below, s
     }
 }
 
+// The rows s_k of a slice's chart as integers times 2^-scale.
+std::vector<Integer> chart_rows(const Slice& slice, std::int64_t scale) {
+    const std::size_t components = slice.dimension + 1;
+    std::vector<Integer> rows(slice.dimension * components);
+    for (std::size_t k = 0; k < slice.dimension; ++k) {
+        if (slice.chart.empty()) {
+            rows[k * components + k] = 1;
+            continue;
+        }
+        for (std::size_t c = k * components; c < (k + 1) * components; ++c) {
+            rows[c].assign(dyadic(slice.chart[c]), scale);
+        }
+    }
+    return rows;
+}
+
 // The slice's rows as integers: what the first layer takes in.
 std::vector<Integer> slice_rows(const Slice& slice, std::int64_t scale) {
     const std::size_t inputs = slice.origin.size();
     const std::size_t components = slice.dimension + 1;
     const std::int64_t chart_scale = -least_exponent(slice.chart);
-    std::vector<Integer> chart(slice.chart.size());
-    for (std::size_t c = 0; c < chart.size(); ++c) {
-        chart[c].assign(dyadic(slice.chart[c]), chart_scale);
-    }
+    const std::vector<Integer> chart = chart_rows(slice, chart_scale);
     std::vector<Integer> rows(inputs * components);
     for (std::size_t i = 0; i < inputs; ++i) {
         Integer* row = &rows[i * components];

@@ -143,17 +143,11 @@ bool Layer::without_biases() const {
     return std::all_of(biases_.begin(), biases_.end(), [](double bias) { return bias == 0; });
 }
 
-std::vector<double> Slice::identity(std::size_t dimension) {
-    std::vector<double> chart(dimension * (dimension + 1));
-    for (std::size_t k = 0; k < dimension; ++k) chart[k * (dimension + 1) + k] = 1.0;
-    return chart;
-}
-
 Slice Slice::everything(std::size_t inputs) {
     std::vector<double> units(inputs * inputs);
     for (std::size_t i = 0; i < inputs; ++i) units[i * inputs + i] = 1.0;
     const std::vector<double> zero(inputs);
-    return {inputs, zero, std::move(units), zero, identity(inputs)};
+    return {inputs, zero, std::move(units), zero, {}};
 }
 
 std::vector<double> Slice::map() const {
@@ -165,6 +159,10 @@ std::vector<double> Slice::map() const {
         row[dimension] = origin[i];
         for (std::size_t k = 0; k < dimension; ++k) {
             const double direction = ends[i * dimension + k] - start[i];
+            if (chart.empty()) {
+                row[k] = direction;
+                continue;
+            }
             for (std::size_t c = 0; c < components; ++c) {
                 const double factor = chart[k * components + c];
                 if (factor != 0) row[c] += direction * factor;  // 0 times an overflow is 0
@@ -200,7 +198,7 @@ void Network::check_slice() const {
     const std::size_t dimension = slice_.dimension;
     if (dimension == 0 || slice_.origin.size() != inputs || slice_.start.size() != inputs ||
         slice_.ends.size() != inputs * dimension ||
-        slice_.chart.size() != dimension * (dimension + 1)) {
+        !(slice_.chart.empty() || slice_.chart.size() == dimension * (dimension + 1))) {
         throw std::invalid_argument("a slice must lie in the space of the inputs");
     }
     require_finite(slice_.origin, "the origin of a slice");
@@ -210,37 +208,42 @@ void Network::check_slice() const {
 }
 
 // What rounding does to the slice's map, column by column. A difference of doubles has a relative
-// error of u, and where the start is 0 none; a sum of products of these with the chart as in
-// `bound_rounding`. A chart of ones and zeros adds no error.
+// error of u, and none where the start is 0; a sum of products of these with the chart an error as
+// in `bound_rounding`.
 RoundingBound Network::slice_rounding() const {
     const std::size_t inputs = slice_.origin.size();
     const std::size_t d = slice_.dimension;
-    const bool differences = norm(slice_.start) != 0;
-    const bool products = slice_.chart != Slice::identity(d);
-    const double unit = products ? static_cast<double>(d + 4) : differences ? 1.0 : 0.0;
-    std::vector<double> sizes(d);  // of the directions
     std::vector<double> column(inputs);
+    const auto column_norm = [&](auto&& entry) {
+        for (std::size_t i = 0; i < inputs; ++i) column[i] = entry(i);
+        return norm(column);
+    };
+    std::vector<double> sizes(d);  // of the directions
     for (std::size_t k = 0; k < d; ++k) {
-        for (std::size_t i = 0; i < inputs; ++i) {
-            column[i] = slice_.ends[i * d + k] - slice_.start[i];
-        }
-        sizes[k] = norm(column);
+        sizes[k] =
+            column_norm([&](std::size_t i) { return slice_.ends[i * d + k] - slice_.start[i]; });
     }
+    const double origin = norm(slice_.origin);
     RoundingBound bound{};
-    bound.homogeneous = norm(slice_.origin) == 0;
+    bound.constant = origin;
+    bound.homogeneous = origin == 0;
+    if (slice_.chart.empty()) {
+        bound.linear = *std::max_element(sizes.begin(), sizes.end());
+        if (norm(slice_.start) != 0) bound.linear_error = rounding * bound.linear * slack;
+        return bound;
+    }
     for (std::size_t c = 0; c <= d; ++c) {
-        for (std::size_t i = 0; i < inputs; ++i) column[i] = slice_map_[i * (d + 1) + c];
-        double terms = c == d && products ? norm(slice_.origin) : 0;
+        double terms = c == d ? origin : 0;
         for (std::size_t k = 0; k < d; ++k) {
             const double factor = std::abs(slice_.chart[k * (d + 1) + c]);
             if (factor == 0) continue;
             terms += sizes[k] * factor;
             if (c == d) bound.homogeneous = false;
         }
-        const double error = unit * rounding * terms * slack + (products ? underflow : 0);
+        const double error = static_cast<double>(d + 4) * rounding * terms * slack + underflow;
         double& size = c == d ? bound.constant : bound.linear;
         double& size_error = c == d ? bound.constant_error : bound.linear_error;
-        size = std::max(size, norm(column));
+        size = std::max(size, terms * slack);
         size_error = std::max(size_error, error);
     }
     if (bound.homogeneous) bound.constant_error = 0;

@@ -84,12 +84,10 @@ struct Slice {
     std::vector<double> origin;  // inputs
     std::vector<double> ends;    // inputs x dimension, row-major
     std::vector<double> start;   // inputs
-    std::vector<double> chart;   // dimension x (dimension + 1), row-major
+    std::vector<double> chart;   // dimension x (dimension + 1), row-major; empty for s = t
 
     // All of the input space: x = t.
     static Slice everything(std::size_t inputs);
-    // The chart s = t.
-    static std::vector<double> identity(std::size_t dimension);
 
     // Its map t -> x in doubles, inputs x (dimension + 1), row-major, the constants last.
     std::vector<double> map() const;

@@ -55,7 +55,7 @@ class Slice:
     The core takes every number as it is: a difference is not rounded, and so a slice through points
     holds these points. t are its coordinates.
 
-    origin, start: `(n0,)`; ends: `(n0, d)`, d = 1 or 2. chart: `(d, d + 1)`, by default s = t.
+    origin, start: `(n0,)`; ends: `(n0, d)`, d = 1 or 2. chart: `(d, d + 1)`, or None for s = t.
     limits: limits[0] <= t_j <= limits[1], or None for all t.
     point: the coordinates t of the point whose region is looked at.
     """
@@ -64,16 +64,14 @@ class Slice:
     ends: Array
     limits: tuple[float, float] | None
     start: Array
-    chart: Array
+    chart: Array | None
     point: tuple[Fraction, ...]
 
     @classmethod
     def along(cls, origin: Array, directions: Array, limits: tuple[float, float] | None) -> Slice:
         """Return the points origin + directions @ t."""
-        d = directions.shape[1]
-        return cls(
-            origin, directions, limits, np.zeros(len(origin)), np.eye(d, d + 1), (Fraction(0),) * d
-        )
+        zero = (Fraction(0),) * directions.shape[1]
+        return cls(origin, directions, limits, np.zeros(len(origin)), None, zero)
 
     @property
     def dimension(self) -> int:
@@ -83,18 +81,16 @@ class Slice:
     @property
     def directions(self) -> Array:
         """What a coordinate adds to the input, rounded: `(n0, d)`."""
-        return self._map[:, :-1]
+        differences: Array = self.ends - self.start[:, None]
+        return differences if self.chart is None else differences @ self.chart[:, :-1]
 
     @property
     def centre(self) -> Array:
         """The input at t = 0, rounded: `(n0,)`."""
-        centre: Array = self.origin + self._map[:, -1]
+        if self.chart is None:
+            return self.origin
+        centre: Array = self.origin + (self.ends - self.start[:, None]) @ self.chart[:, -1]
         return centre
-
-    @property
-    def _map(self) -> Array:
-        rounded: Array = (self.ends - self.start[:, None]) @ self.chart
-        return rounded
 
 
 def regions_along(
@@ -286,7 +282,8 @@ def count_slice(
 
 def core_slice(network: Network, where: Slice) -> _core.RegionNetwork:
     """Return the core's description of a network on a slice."""
-    return core_network(network).on_slice(where.origin, where.ends, where.start, where.chart)
+    chart = np.empty(0) if where.chart is None else where.chart
+    return core_network(network).on_slice(where.origin, where.ends, where.start, chart)
 
 
 def random_slices(
@@ -324,7 +321,7 @@ def random_slices(
 def segments(points: Array) -> Iterator[Slice]:
     """Yield the segments from each point to the next, t in [0, 1]."""
     for a, b in pairwise(points):
-        yield Slice(a, b[:, None], (0.0, 1.0), a, np.eye(1, 2), (Fraction(0),))
+        yield Slice(a, b[:, None], (0.0, 1.0), a, None, (Fraction(0),))
 
 
 def plane_through(
