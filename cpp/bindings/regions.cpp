@@ -50,6 +50,9 @@ Network on_slice(const Network& network, const Array& origin, const Array& ends,
 
 // A whole number of Python's, which has no limit either.
 Integer to_integer(const py::int_& value) {
+    int overflow = 0;
+    const long long small = PyLong_AsLongLongAndOverflow(value.ptr(), &overflow);
+    if (overflow == 0) return Integer(small);
     constexpr std::int64_t chunk_bits = 32;
     const py::int_ zero(0), bits(chunk_bits), mask((std::int64_t{1} << chunk_bits) - 1);
     const bool negative = value < zero;

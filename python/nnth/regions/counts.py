@@ -157,9 +157,9 @@ def count_core(
 
 
 def _homogeneous(point: Sequence[float | Fraction]) -> list[int]:
-    exact = [Fraction(x) for x in point]
-    last = math.lcm(*(x.denominator for x in exact))
-    return [*(int(x * last) for x in exact), last]
+    exact = [x.as_integer_ratio() for x in point]
+    last = math.lcm(*(denominator for _, denominator in exact))
+    return [*(numerator * (last // denominator) for numerator, denominator in exact), last]
 
 
 def regions(

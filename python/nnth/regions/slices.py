@@ -65,12 +65,12 @@ class Slice:
     limits: tuple[float, float] | None
     start: Array
     chart: Array | None
-    point: tuple[Fraction, ...]
+    point: tuple[float | Fraction, ...]
 
     @classmethod
     def along(cls, origin: Array, directions: Array, limits: tuple[float, float] | None) -> Slice:
         """Return the points origin + directions @ t."""
-        zero = (Fraction(0),) * directions.shape[1]
+        zero = (0.0,) * directions.shape[1]
         return cls(origin, directions, limits, np.zeros(len(origin)), None, zero)
 
     @property
@@ -321,7 +321,7 @@ def random_slices(
 def segments(points: Array) -> Iterator[Slice]:
     """Yield the segments from each point to the next, t in [0, 1]."""
     for a, b in pairwise(points):
-        yield Slice(a, b[:, None], (0.0, 1.0), a, None, (Fraction(0),))
+        yield Slice(a, b[:, None], (0.0, 1.0), a, None, (0.0,))
 
 
 def plane_through(
