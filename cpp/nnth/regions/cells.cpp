@@ -13,8 +13,8 @@ namespace {
 template <typename Cell>
 class Collector final : public CellVisitor<Cell> {
   public:
-    Collector(const Question& question, std::size_t expected, Monitor& monitor)
-        : question_(question), expected_(expected), monitor_(monitor) {
+    Collector(const Query& query, std::size_t expected, Monitor& monitor)
+        : query_(query), expected_(expected), monitor_(monitor) {
         cells_.first.push_back(0);
     }
 
@@ -28,14 +28,14 @@ class Collector final : public CellVisitor<Cell> {
             cells_.side_neurons.push_back(facet.on_rim() ? -1 : facet.index);
         }
         cells_.first.push_back(static_cast<std::int64_t>(cells_.side_layers.size()));
-        const Network& network = question_.network;
+        const Network& network = query_.network;
         for (std::size_t o = 0; o < network.layers().back().outputs(); ++o) {
             for (std::size_t c = 0; c <= Cell::dimension; ++c)
                 cells_.maps.push_back(output.component(c)[o]);
         }
         for (std::size_t l = 0; l < network.hidden(); ++l) {
             for (std::size_t i = 0; i < network.layer(l).outputs(); ++i) {
-                cells_.patterns.push_back(question_.layout.on(pattern, l, i) ? 1 : 0);
+                cells_.patterns.push_back(query_.layout.on(pattern, l, i) ? 1 : 0);
             }
         }
         const std::size_t done = cells_.first.size() - 1;
@@ -47,16 +47,16 @@ class Collector final : public CellVisitor<Cell> {
     Cells& cells() { return cells_; }
 
   private:
-    const Question& question_;
+    const Query& query_;
     std::size_t expected_;
     Monitor& monitor_;
     Cells cells_;
 };
 
 template <typename Cell>
-Cells collect(const Question& question, std::size_t expected, Monitor& monitor) {
-    Collector<Cell> collector(question, expected, monitor);
-    Walk<Cell> walk(question, &collector);
+Cells collect(const Query& query, std::size_t expected, Monitor& monitor) {
+    Collector<Cell> collector(query, expected, monitor);
+    Walk<Cell> walk(query, &collector);
     walk.begin(walk.stage(0));
     Buffer<SideList> sides;
     walk.descend(0, sides);
@@ -71,9 +71,9 @@ Cells collect_cells(const Network& network, const Domain& domain, std::size_t ex
         throw std::invalid_argument("cells are collected in an interval or in a box of the plane");
     }
     domain.require_valid();
-    const Question question(network, domain, std::nullopt);
-    return network.dimension() == 1 ? collect<Segment>(question, expected, monitor)
-                                    : collect<Polygon>(question, expected, monitor);
+    const Query query(network, domain, std::nullopt);
+    return network.dimension() == 1 ? collect<Segment>(query, expected, monitor)
+                                    : collect<Polygon>(query, expected, monitor);
 }
 
 }  // namespace nnth::regions

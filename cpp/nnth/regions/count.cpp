@@ -48,11 +48,11 @@ void count_space(const Tally& all, bool whole, std::size_t dimension, const Face
 }
 
 template <typename Cell>
-RegionCounts count(const Question& question, int threads, Monitor& monitor) {
-    DividedWalk<Cell> walk(question);
+RegionCounts count(const Query& query, int threads, Monitor& monitor) {
+    DividedWalk<Cell> walk(query);
     walk.run(threads, monitor);
     const Tally all = walk.tally();
-    const bool whole = question.domain.whole;
+    const bool whole = query.domain.whole;
     RegionCounts counts;
     counts.layer_regions = all.layer_cells;
     counts.activation_regions = all.layer_cells.back();
@@ -83,20 +83,20 @@ RegionCounts count_regions(const Network& network, const Domain& domain,
     }
     std::optional<SlicePoint> at;
     if (point) at.emplace(*point);
-    const Question question(network, domain, std::move(at));
+    const Query query(network, domain, std::move(at));
     switch (network.dimension()) {
         case 1:
-            return count<Segment>(question, threads, monitor);
+            return count<Segment>(query, threads, monitor);
         case 2:
-            return count<Polygon>(question, threads, monitor);
+            return count<Polygon>(query, threads, monitor);
         case 3:
-            return count<Polytope<3>>(question, threads, monitor);
+            return count<Polytope<3>>(query, threads, monitor);
         case 4:
-            return count<Polytope<4>>(question, threads, monitor);
+            return count<Polytope<4>>(query, threads, monitor);
         case 5:
-            return count<Polytope<5>>(question, threads, monitor);
+            return count<Polytope<5>>(query, threads, monitor);
         case 6:
-            return count<Polytope<6>>(question, threads, monitor);
+            return count<Polytope<6>>(query, threads, monitor);
         default:
             throw std::invalid_argument("the dimension must be at most 6, not " +
                                         std::to_string(network.dimension()));

@@ -10,7 +10,7 @@ namespace nnth::regions {
 // a few milliseconds is not worth waking a thread.
 template <typename Cell>
 std::size_t DividedWalk<Cell>::parts_wanted() const {
-    const double neurons = static_cast<double>(question_.network.neurons());
+    const double neurons = static_cast<double>(query_.network.neurons());
     double cells = 1;
     for (std::size_t j = 1; j <= Cell::dimension; ++j) cells *= neurons / static_cast<double>(j);
     return cells < 10000 ? 1 : static_cast<std::size_t>(std::clamp(cells / 1500, 1.0, 512.0));
@@ -75,7 +75,7 @@ template <typename Cell>
 Walk<Cell>& DividedWalk<Cell>::idle_walk() {
     const std::lock_guard lock(mutex_);
     if (idle_.empty()) {
-        walks_.push_back(std::make_unique<Walk<Cell>>(question_, nullptr, [this] { pulse(); }));
+        walks_.push_back(std::make_unique<Walk<Cell>>(query_, nullptr, [this] { pulse(); }));
         return *walks_.back();
     }
     Walk<Cell>* walk = idle_.back();

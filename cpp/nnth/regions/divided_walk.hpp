@@ -21,7 +21,7 @@ namespace nnth::regions {
 template <typename Cell>
 class DividedWalk {
   public:
-    explicit DividedWalk(const Question& question) : question_(question), top_(question) {}
+    explicit DividedWalk(const Query& query) : query_(query), top_(query) {}
 
     // Walks the whole domain. Results are the same for any number of threads.
     void run(int threads, Monitor& monitor);
@@ -53,7 +53,7 @@ class DividedWalk {
     Walk<Cell>& idle_walk();
     void pulse();
 
-    const Question& question_;
+    const Query& query_;
     Walk<Cell> top_;  // makes the first splits
     Node root_;
     std::vector<Node*> parts_;

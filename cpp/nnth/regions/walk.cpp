@@ -62,11 +62,11 @@ void Walk<Cell>::begin(Stage<Cell>& stage) {
     }
     Stage<Cell> below_first;
     below_first.layer = std::numeric_limits<std::size_t>::max();
-    below_first.cell = Cell::of(question_.domain);
+    below_first.cell = Cell::of(query_.domain);
     below_first.next.reshape(network_.layer(0).stride(), dimension);
     add_columns(network_.layer(0), rows, on_.data(), on_.data(), inputs, dimension,
-                question_.biases[0], below_first.next);
-    below_first.holds_point = question_.point && question_.point->inside(question_.domain);
+                query_.biases[0], below_first.next);
+    below_first.holds_point = query_.point && query_.point->inside(query_.domain);
     enter_next_layer(below_first, stage);
 }
 
@@ -84,7 +84,7 @@ void Walk<Cell>::enter_next_layer(const Stage<Cell>& stage, Stage<Cell>& below) 
     low_.resize(rows.stride);
     high_.resize(rows.stride);
     value_ranges(rows, dimension, points(below.cell), low_.data(), high_.data());
-    std::uint64_t* on_words = pattern_.data() + question_.layout.first_word(layer);
+    std::uint64_t* on_words = pattern_.data() + query_.layout.first_word(layer);
     const std::size_t words = (neurons + 63) / 64;
     off_.resize(words);
     classify(low_.data(), high_.data(), rows.stride, below.error, on_words, off_.data());
@@ -121,7 +121,7 @@ void Walk<Cell>::enter_next_layer(const Stage<Cell>& stage, Stage<Cell>& below) 
 
     const Layer& above = network_.layer(layer + 1);
     below.next.reshape(above.stride(), dimension);
-    add_columns(above, rows, on_.data(), on_.data(), on, dimension, question_.biases[layer + 1],
+    add_columns(above, rows, on_.data(), on_.data(), on, dimension, query_.biases[layer + 1],
                 below.next);
 }
 
@@ -169,7 +169,7 @@ void Walk<Cell>::evaluate(const Stage<Cell>& stage, std::size_t open_index) {
 
 template <typename Cell>
 int Walk<Cell>::sign_at_point(const Stage<Cell>& stage, std::size_t open_index) {
-    const SlicePoint& point = *question_.point;
+    const SlicePoint& point = *query_.point;
     double value = stage.open.component(dimension)[open_index];
     for (std::size_t j = 0; j < dimension; ++j) {
         value += stage.open.component(j)[open_index] * point.position()[j];
@@ -189,7 +189,7 @@ void Walk<Cell>::settle(Stage<Cell>& stage, std::size_t open_index, bool on) {
                           static_cast<std::int32_t>(stage.neurons[open_index]), 0},
                          signs_);
     }
-    question_.layout.set(pattern_.data(), stage.layer, stage.neurons[open_index], on);
+    query_.layout.set(pattern_.data(), stage.layer, stage.neurons[open_index], on);
     if (on) {
         add_columns(network_.layer(stage.layer + 1), stage.open, &stage.neurons[open_index], &row,
                     1, dimension, stage.next, stage.next);
@@ -279,7 +279,7 @@ void Walk<Cell>::enter_half(const Stage<Cell>& stage, Split<Cell>& split, bool p
     half.high.resize(count);
     std::size_t on = 0;
     std::size_t open = 0;
-    LayerBits pattern(pattern_.data() + question_.layout.first_word(stage.layer));
+    LayerBits pattern(pattern_.data() + query_.layout.first_word(stage.layer));
     for (std::size_t k = 0; k < count; ++k) {
         const bool known = k == split.open_index;
         const bool is_on = known ? plus : low_[k] > half.error;
@@ -346,7 +346,7 @@ void Walk<Cell>::finish(const Stage<Cell>& stage, Buffer<SideList>& sides) {
     tally_.rim_sides += rim;
     if (rim == 0) ++tally_.bounded;
     if (stage.holds_point) {
-        tally_.sides_at_point = question_.domain.whole ? inner : inner + rim;
+        tally_.sides_at_point = query_.domain.whole ? inner : inner + rim;
         tally_.measure_at_point = measure(stage.cell, exact_);
     }
     if constexpr (has_seams) {

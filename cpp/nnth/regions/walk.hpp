@@ -28,7 +28,7 @@
 namespace nnth::regions {
 
 // What is asked of a walk, shared by all its parts.
-struct Question {
+struct Query {
     const Network& network;
     Domain domain;
     std::optional<SlicePoint> point;  // whose cell is described
@@ -36,7 +36,7 @@ struct Question {
     std::vector<AffineRows> biases;  // each layer's map before any neuron below is on
     bool every_neuron_matters;       // no neuron of the last hidden layer has only zero weights
 
-    Question(const Network& net, const Domain& where, std::optional<SlicePoint> at)
+    Query(const Network& net, const Domain& where, std::optional<SlicePoint> at)
         : network(net), domain(where), point(std::move(at)), layout(net) {
         for (const Layer& layer : net.layers()) {
             biases.emplace_back();
@@ -109,17 +109,17 @@ class Walk {
     enum class Step { finished, deeper, split };
 
     // `pulse` is called every few hundred cells; what it throws ends the walk.
-    explicit Walk(const Question& question, CellVisitor<Cell>* visitor = nullptr,
+    explicit Walk(const Query& query, CellVisitor<Cell>* visitor = nullptr,
                   std::function<void()> pulse = {})
-        : question_(question),
-          network_(question.network),
+        : query_(query),
+          network_(query.network),
           visitor_(visitor),
           pulse_(std::move(pulse)),
-          pattern_(question.layout.words()),
-          exact_(question.network, question.domain, question.layout, pattern_.data()),
-          seams_(question.network, question.layout),
-          faces_(question.layout),
-          tally_(question.network.hidden()) {}
+          pattern_(query.layout.words()),
+          exact_(query.network, query.domain, query.layout, pattern_.data()),
+          seams_(query.network, query.layout),
+          faces_(query.layout),
+          tally_(query.network.hidden()) {}
 
     // The whole domain, before the first layer.
     void begin(Stage<Cell>& stage);
@@ -180,7 +180,7 @@ class Walk {
     void tally_chords(const Stage<Cell>& stage, std::uint64_t inner, std::uint64_t rim,
                       std::uint64_t rim_cells);
 
-    const Question& question_;
+    const Query& query_;
     const Network& network_;
     CellVisitor<Cell>* visitor_;
     std::function<void()> pulse_;

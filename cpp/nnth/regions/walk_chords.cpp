@@ -16,7 +16,7 @@ std::size_t Walk<Cell>::boundary_cell(const Stage<Cell>& stage, std::uint64_t si
     std::size_t on = 0;
     for (std::size_t k = 0; k < stage.neurons.size(); ++k) {
         const bool is_on = (signs >> k & 1) != 0;
-        question_.layout.set(pattern_.data(), stage.layer, stage.neurons[k], is_on);
+        query_.layout.set(pattern_.data(), stage.layer, stage.neurons[k], is_on);
         on_[on] = stage.neurons[k];
         on_rows_[on] = static_cast<std::uint32_t>(k);
         on += is_on ? 1 : 0;
@@ -35,7 +35,7 @@ template <typename Cell>
 bool Walk<Cell>::count_chords(const Stage<Cell>& stage, Buffer<SideList>& sides) {
     const std::size_t chords = stage.neurons.size();
     if (stage.layer + 1 != network_.hidden() || chords == 0 || chords > Chords::most ||
-        stage.holds_point || visitor_ != nullptr || !question_.every_neuron_matters ||
+        stage.holds_point || visitor_ != nullptr || !query_.every_neuron_matters ||
         !chords_.arrange(stage.open, chords, points(stage.cell), stage.error)) {
         return false;
     }
