@@ -57,7 +57,7 @@ template <typename Cell>
 Cells collect(const Query& query, std::size_t expected, Monitor& monitor) {
     Collector<Cell> collector(query, expected, monitor);
     Walk<Cell> walk(query, &collector);
-    walk.begin(walk.stage(0));
+    walk.begin(walk.node(0));
     Buffer<SideList> sides;
     walk.descend(0, sides);
     return std::move(collector.cells());

@@ -18,15 +18,15 @@ std::size_t DividedWalk<Cell>::parts_wanted() const {
 
 template <typename Cell>
 void DividedWalk<Cell>::divide() {
-    top_.begin(root_.stage);
+    top_.begin(root_.node);
     root_.pattern = top_.pattern();
     parts_ = {&root_};
     const std::size_t wanted = parts_wanted();
     for (bool grown = true; grown && parts_.size() < wanted;) {
         grown = false;
-        std::vector<Node*> next;
-        for (Node* part : parts_) {
-            const std::vector<Node*> below = expand(*part);
+        std::vector<TopNode*> next;
+        for (TopNode* part : parts_) {
+            const std::vector<TopNode*> below = expand(*part);
             next.insert(next.end(), below.begin(), below.end());
             grown = grown || !below.empty();
         }
@@ -36,10 +36,10 @@ void DividedWalk<Cell>::divide() {
 
 template <typename Cell>
 template <typename Enter>
-std::unique_ptr<typename DividedWalk<Cell>::Node> DividedWalk<Cell>::child(Node& parent,
-                                                                           Enter&& enter) {
-    auto below = std::make_unique<Node>();
-    enter(below->stage);
+std::unique_ptr<typename DividedWalk<Cell>::TopNode> DividedWalk<Cell>::child(TopNode& parent,
+                                                                              Enter&& enter) {
+    auto below = std::make_unique<TopNode>();
+    enter(below->node);
     below->parent = &parent;
     below->pattern = top_.pattern();
     ++parent.pending;
@@ -48,25 +48,24 @@ std::unique_ptr<typename DividedWalk<Cell>::Node> DividedWalk<Cell>::child(Node&
 
 // The nodes below a node; none when it is a cell of the last layer.
 template <typename Cell>
-std::vector<typename DividedWalk<Cell>::Node*> DividedWalk<Cell>::expand(Node& node) {
+std::vector<typename DividedWalk<Cell>::TopNode*> DividedWalk<Cell>::expand(TopNode& node) {
     top_.pattern() = node.pattern;
     top_.pattern_replaced();
-    switch (top_.advance(node.stage, node.split)) {
+    switch (top_.advance(node.node, node.split)) {
         case Walk<Cell>::Step::finished:
-            top_.finish(node.stage, node.sides);
+            top_.finish(node.node, node.sides);
             finished(node, top_);
             return {};
         case Walk<Cell>::Step::deeper:
             node.plus =
-                child(node, [&](Stage<Cell>& below) { top_.enter_next_layer(node.stage, below); });
+                child(node, [&](Node<Cell>& below) { top_.enter_next_layer(node.node, below); });
             return {node.plus.get()};
         case Walk<Cell>::Step::split:
             break;
     }
     for (const bool plus : {true, false}) {
-        (plus ? node.plus : node.minus) = child(node, [&](Stage<Cell>& below) {
-            top_.enter_half(node.stage, node.split, plus, below);
-        });
+        (plus ? node.plus : node.minus) = child(
+            node, [&](Node<Cell>& below) { top_.enter_half(node.node, node.split, plus, below); });
     }
     return {node.plus.get(), node.minus.get()};
 }
@@ -84,11 +83,11 @@ Walk<Cell>& DividedWalk<Cell>::idle_walk() {
 }
 
 template <typename Cell>
-void DividedWalk<Cell>::walk(Node& part) {
+void DividedWalk<Cell>::walk(TopNode& part) {
     Walk<Cell>& walk = idle_walk();
     walk.pattern() = part.pattern;
     walk.pattern_replaced();
-    walk.stage(0) = std::move(part.stage);
+    walk.node(0) = std::move(part.node);
     walk.descend(0, part.sides);
     finished(part, walk);
     done_.fetch_add(1, std::memory_order_relaxed);
@@ -118,8 +117,8 @@ void DividedWalk<Cell>::pulse() {
 // Joins a finished node to its sibling, if that is finished too, and so on upwards. The sides of
 // both, whichever walk made them, belong to this thread then.
 template <typename Cell>
-void DividedWalk<Cell>::finished(Node& node, Walk<Cell>& walk) {
-    for (Node* parent = node.parent; parent != nullptr; parent = parent->parent) {
+void DividedWalk<Cell>::finished(TopNode& node, Walk<Cell>& walk) {
+    for (TopNode* parent = node.parent; parent != nullptr; parent = parent->parent) {
         {
             const std::lock_guard lock(mutex_);
             if (--parent->pending > 0) return;

@@ -33,30 +33,30 @@ class DividedWalk {
   private:
     // A cell on the first levels: split, or carried to the next layer (then `plus` is its only
     // child), or a part.
-    struct Node {
-        Node* parent = nullptr;
-        Stage<Cell> stage;
+    struct TopNode {
+        TopNode* parent = nullptr;
+        Node<Cell> node;
         std::vector<std::uint64_t> pattern;
         Split<Cell> split;
-        std::unique_ptr<Node> plus, minus;
+        std::unique_ptr<TopNode> plus, minus;
         int pending = 0;  // children that are not finished
         Buffer<SideList> sides;
     };
 
     std::size_t parts_wanted() const;
     void divide();
-    std::vector<Node*> expand(Node& node);
+    std::vector<TopNode*> expand(TopNode& node);
     template <typename Enter>
-    std::unique_ptr<Node> child(Node& parent, Enter&& enter);
-    void walk(Node& part);
-    void finished(Node& node, Walk<Cell>& walk);
+    std::unique_ptr<TopNode> child(TopNode& parent, Enter&& enter);
+    void walk(TopNode& part);
+    void finished(TopNode& node, Walk<Cell>& walk);
     Walk<Cell>& idle_walk();
     void pulse();
 
     const Query& query_;
     Walk<Cell> top_;  // makes the first splits
-    Node root_;
-    std::vector<Node*> parts_;
+    TopNode root_;
+    std::vector<TopNode*> parts_;
     std::thread::id caller_;  // the thread that asks the monitor
     Monitor* monitor_ = nullptr;
     std::chrono::steady_clock::time_point asked_;

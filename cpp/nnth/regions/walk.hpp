@@ -81,7 +81,7 @@ class CellVisitor {
 
 // A cell on the way to its descendants: some neurons of `layer` are still open on it.
 template <typename Cell>
-struct Stage {
+struct Node {
     std::size_t layer = 0;
     Cell cell;
     Buffer<std::uint32_t> neurons;  // the open ones
@@ -122,28 +122,28 @@ class Walk {
           tally_(query.network.hidden()) {}
 
     // The whole domain, before the first layer.
-    void begin(Stage<Cell>& stage);
+    void begin(Node<Cell>& node);
 
     // Settles open neurons of one sign on the cell; splits by the first that has two.
-    Step advance(Stage<Cell>& stage, Split<Cell>& split);
-    // The stage below one that is through with its layer.
-    void enter_next_layer(const Stage<Cell>& stage, Stage<Cell>& below);
-    // One half of a stage that is split, whose cell is taken.
-    void enter_half(const Stage<Cell>& stage, Split<Cell>& split, bool plus, Stage<Cell>& half);
+    Step advance(Node<Cell>& node, Split<Cell>& split);
+    // The node below one that is through with its layer.
+    void enter_next_layer(const Node<Cell>& node, Node<Cell>& below);
+    // One half of a node that is split, whose cell is taken.
+    void enter_half(const Node<Cell>& node, Split<Cell>& split, bool plus, Node<Cell>& half);
 
-    // Counts the cells below a stage of the last layer by the order of its neurons' chords, if it
+    // Counts the cells below a node of the last layer by the order of its neurons' chords, if it
     // can be told: see chords.hpp. The sides as `descend` gives them.
-    bool count_chords(const Stage<Cell>& stage, Buffer<SideList>& sides);
+    bool count_chords(const Node<Cell>& node, Buffer<SideList>& sides);
 
-    // Counts a stage and all below it. Gives the sides along each facet of its cell.
+    // Counts a node and all below it. Gives the sides along each facet of its cell.
     void descend(std::size_t depth, Buffer<SideList>& sides);
     // A cell of the last layer.
-    void finish(const Stage<Cell>& stage, Buffer<SideList>& sides);
+    void finish(const Node<Cell>& node, Buffer<SideList>& sides);
     // Makes one of two halves: joins them along the cut.
     static void join(Seams& seams, const Seam& seam, const Buffer<SideList>& plus,
                      const Buffer<SideList>& minus, Buffer<SideList>& whole);
 
-    Stage<Cell>& stage(std::size_t depth) { return level(depth).stage; }
+    Node<Cell>& node(std::size_t depth) { return level(depth).node; }
     std::vector<std::uint64_t>& pattern() { return pattern_; }
     void pattern_replaced() {
         for (std::size_t l = 0; l < network_.hidden(); ++l) exact_.enter(l);
@@ -160,7 +160,7 @@ class Walk {
 
   private:
     struct Level {
-        Stage<Cell> stage;
+        Node<Cell> node;
         Split<Cell> split;
         Buffer<SideList> plus, minus;
     };
@@ -170,14 +170,14 @@ class Walk {
         return *levels_[depth];
     }
     double largest_error(const Cell& cell, std::size_t layer) const;
-    std::size_t choose(const Stage<Cell>& stage) const;
-    void evaluate(const Stage<Cell>& stage, std::size_t open_index);
-    int sign_at_point(const Stage<Cell>& stage, std::size_t open_index);
-    void settle(Stage<Cell>& stage, std::size_t open_index, bool on);
-    void cut(const Stage<Cell>& stage, std::size_t open_index, Split<Cell>& split);
-    void add_sides(const Stage<Cell>& stage, CellRecord* record, Buffer<SideList>& sides);
-    std::size_t boundary_cell(const Stage<Cell>& stage, std::uint64_t signs);
-    void tally_chords(const Stage<Cell>& stage, std::uint64_t inner, std::uint64_t rim,
+    std::size_t choose(const Node<Cell>& node) const;
+    void evaluate(const Node<Cell>& node, std::size_t open_index);
+    int sign_at_point(const Node<Cell>& node, std::size_t open_index);
+    void settle(Node<Cell>& node, std::size_t open_index, bool on);
+    void cut(const Node<Cell>& node, std::size_t open_index, Split<Cell>& split);
+    void add_sides(const Node<Cell>& node, CellRecord* record, Buffer<SideList>& sides);
+    std::size_t boundary_cell(const Node<Cell>& node, std::uint64_t signs);
+    void tally_chords(const Node<Cell>& node, std::uint64_t inner, std::uint64_t rim,
                       std::uint64_t rim_cells);
 
     const Query& query_;
