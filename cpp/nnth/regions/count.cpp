@@ -15,7 +15,7 @@ void check(bool holds, const char* identity) {
     if (!holds) throw std::logic_error(std::string("a count fails its check: ") + identity);
 }
 
-void count_line(const Tally& all, bool whole, RegionCounts& counts) {
+void count_line(const Counts& all, bool whole, RegionCounts& counts) {
     const std::uint64_t breakpoints = all.half_corners / 2;
     check(counts.activation_regions == breakpoints + 1 && all.sides == 2 * breakpoints,
           "one more interval than breakpoints");
@@ -24,7 +24,7 @@ void count_line(const Tally& all, bool whole, RegionCounts& counts) {
 }
 
 // Every inner edge is a side of two cells, and every rim edge of one; the rim is a closed line.
-void count_plane(const Tally& all, bool whole, RegionCounts& counts) {
+void count_plane(const Counts& all, bool whole, RegionCounts& counts) {
     const std::uint64_t rim_corners = all.rim_corners + 4;
     const std::uint64_t inner = all.half_corners / 2;
     check(all.half_corners % 2 == 0, "every inner corner is seen from two sides");
@@ -34,7 +34,7 @@ void count_plane(const Tally& all, bool whole, RegionCounts& counts) {
     counts.edges = all.sides / 2 + (whole ? 0 : all.rim_sides);
 }
 
-void count_space(const Tally& all, bool whole, std::size_t dimension, const Faces& found,
+void count_space(const Counts& all, bool whole, std::size_t dimension, const Faces& found,
                  RegionCounts& counts) {
     const FaceCounts faces = found.counts();
     check(found.unmatched() == 0, "every inner facet has a cell on both sides");
@@ -51,7 +51,7 @@ template <typename Cell>
 RegionCounts count(const Query& query, int threads, Monitor& monitor) {
     DividedWalk<Cell> walk(query);
     walk.run(threads, monitor);
-    const Tally all = walk.tally();
+    const Counts all = walk.counts();
     const bool whole = query.domain.whole;
     RegionCounts counts;
     counts.layer_regions = all.layer_cells;

@@ -147,9 +147,9 @@ void DividedWalk<Cell>::run(int threads, Monitor& monitor) {
 }
 
 template <typename Cell>
-Tally DividedWalk<Cell>::tally() const {
-    Tally all = top_.tally();
-    for (const auto& walk : walks_) all.add(walk->tally());
+Counts DividedWalk<Cell>::counts() const {
+    Counts all = top_.counts();
+    for (const auto& walk : walks_) all.add(walk->counts());
     return all;
 }
 

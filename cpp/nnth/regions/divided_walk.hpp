@@ -26,7 +26,7 @@ class DividedWalk {
     // Walks the whole domain. Results are the same for any number of threads.
     void run(int threads, Monitor& monitor);
 
-    Tally tally() const;
+    Counts counts() const;
     std::uint64_t merged() const;
     const Faces& faces() const { return top_.faces(); }
 

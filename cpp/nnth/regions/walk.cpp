@@ -21,7 +21,7 @@ bool certain(double value, double error) {
 
 }  // namespace
 
-void Tally::add(const Tally& other) {
+void Counts::add(const Counts& other) {
     for (std::size_t l = 0; l < layer_cells.size(); ++l) layer_cells[l] += other.layer_cells[l];
     bounded += other.bounded;
     sides += other.sides;
@@ -223,7 +223,7 @@ typename Walk<Cell>::Step Walk<Cell>::advance(Node<Cell>& node, Split<Cell>& spl
         }
         settle(node, k, above);
     }
-    ++tally_.layer_cells[node.layer];
+    ++counts_.layer_cells[node.layer];
     return node.layer + 1 == network_.hidden() ? Step::finished : Step::deeper;
 }
 
@@ -243,11 +243,11 @@ void Walk<Cell>::cut(const Node<Cell>& node, std::size_t open_index, Split<Cell>
         node.cell.split(wall, signs_, exact_, split.plus, split.minus, split.seam,
                         [&](const Facet& facet) {
                             if (dimension == 1) {
-                                tally_.half_corners += 2;
+                                counts_.half_corners += 2;
                             } else if (facet.on_rim()) {
-                                ++tally_.rim_corners;
+                                ++counts_.rim_corners;
                             } else {
-                                ++tally_.half_corners;
+                                ++counts_.half_corners;
                             }
                         });
     } else {
@@ -341,12 +341,12 @@ void Walk<Cell>::finish(const Node<Cell>& node, Buffer<SideList>& sides) {
     std::uint64_t rim = 0;
     for (const auto& wall : walls) rim += wall.facet.on_rim() ? 1 : 0;
     const std::uint64_t inner = walls.size() - rim;
-    tally_.sides += inner;
-    tally_.rim_sides += rim;
-    if (rim == 0) ++tally_.bounded;
+    counts_.sides += inner;
+    counts_.rim_sides += rim;
+    if (rim == 0) ++counts_.bounded;
     if (node.holds_point) {
-        tally_.sides_at_point = query_.domain.whole ? inner : inner + rim;
-        tally_.measure_at_point = measure(node.cell, exact_);
+        counts_.sides_at_point = query_.domain.whole ? inner : inner + rim;
+        counts_.measure_at_point = measure(node.cell, exact_);
     }
     if constexpr (has_seams) {
         add_sides(node, record, sides);

@@ -55,7 +55,7 @@ struct Query {
 
 // What a walk counts. Corners are counted in halves: a new corner on an edge between two cells is
 // seen from both.
-struct Tally {
+struct Counts {
     std::vector<std::uint64_t> layer_cells;  // of the first hidden layers, l = 1, ...
     std::uint64_t bounded = 0;
     std::uint64_t sides = 0;
@@ -66,8 +66,8 @@ struct Tally {
     std::optional<std::uint64_t> sides_at_point;
     double measure_at_point = std::numeric_limits<double>::quiet_NaN();
 
-    explicit Tally(std::size_t hidden) : layer_cells(hidden) {}
-    void add(const Tally& other);
+    explicit Counts(std::size_t hidden) : layer_cells(hidden) {}
+    void add(const Counts& other);
 };
 
 // Receives each cell of a walk, if asked for.
@@ -119,7 +119,7 @@ class Walk {
           exact_(query.network, query.domain, query.layout, pattern_.data()),
           seams_(query.network, query.layout),
           faces_(query.layout),
-          tally_(query.network.hidden()) {}
+          counts_(query.network.hidden()) {}
 
     // The whole domain, before the first layer.
     void begin(Node<Cell>& node);
@@ -152,8 +152,8 @@ class Walk {
     const Seams& seams() const { return seams_; }
     Faces& faces() { return faces_; }
     const Faces& faces() const { return faces_; }
-    Tally tally() const {
-        Tally all = tally_;
+    Counts counts() const {
+        Counts all = counts_;
         all.exact_signs = exact_.decided();
         return all;
     }
@@ -177,8 +177,8 @@ class Walk {
     void cut(const Node<Cell>& node, std::size_t open_index, Split<Cell>& split);
     void add_sides(const Node<Cell>& node, CellRecord* record, Buffer<SideList>& sides);
     std::size_t boundary_cell(const Node<Cell>& node, std::uint64_t signs);
-    void tally_chords(const Node<Cell>& node, std::uint64_t inner, std::uint64_t rim,
-                      std::uint64_t rim_cells);
+    void add_chords(const Node<Cell>& node, std::uint64_t inner, std::uint64_t rim,
+                    std::uint64_t rim_cells);
 
     const Query& query_;
     const Network& network_;
@@ -189,7 +189,7 @@ class Walk {
     ExactSigns exact_;
     Seams seams_;
     Faces faces_;  // from dimension 3 on
-    Tally tally_;
+    Counts counts_;
     std::vector<std::unique_ptr<Level>> levels_;
     Chords chords_;
     AffineRows output_;

@@ -61,28 +61,28 @@ bool Walk<Cell>::count_chords(const Node<Cell>& node, Buffer<SideList>& sides) {
         sides[edge].append(seams_.add_side(boundary_.records[cell]));
     });
     for (std::size_t i = 0; i < boundary_.count; ++i) seams_.release(boundary_.records[i]);
-    tally_chords(node, inner, rim, static_cast<std::uint64_t>(std::popcount(at_rim)));
+    add_chords(node, inner, rim, static_cast<std::uint64_t>(std::popcount(at_rim)));
     return true;
 }
 
 // What the cells add to the counts, of which the boundary has `inner` and `rim` pieces and
 // `rim_cells` cells at the rim.
 template <typename Cell>
-void Walk<Cell>::tally_chords(const Node<Cell>& node, std::uint64_t inner, std::uint64_t rim,
-                              std::uint64_t rim_cells) {
+void Walk<Cell>::add_chords(const Node<Cell>& node, std::uint64_t inner, std::uint64_t rim,
+                            std::uint64_t rim_cells) {
     const std::uint64_t chords = node.neurons.size();
     const std::uint64_t crossings = chords_.crossings();
     const std::uint64_t cells = 1 + chords + crossings;
     std::uint64_t rim_walls = 0;
     for (const auto& wall : node.cell.walls()) rim_walls += wall.facet.on_rim() ? 1 : 0;
     const std::uint64_t rim_ends = rim - rim_walls;
-    tally_.layer_cells[node.layer] += cells;
-    tally_.bounded += cells - rim_cells;
+    counts_.layer_cells[node.layer] += cells;
+    counts_.bounded += cells - rim_cells;
     // A chord with c crossings is c + 1 edges, each the side of two cells.
-    tally_.sides += inner + 2 * (chords + 2 * crossings);
-    tally_.rim_sides += rim;
-    tally_.rim_corners += rim_ends;
-    tally_.half_corners += 2 * crossings + (2 * chords - rim_ends);
+    counts_.sides += inner + 2 * (chords + 2 * crossings);
+    counts_.rim_sides += rim;
+    counts_.rim_corners += rim_ends;
+    counts_.half_corners += 2 * crossings + (2 * chords - rim_ends);
 }
 
 template bool Walk<Polygon>::count_chords(const Node<Polygon>&, Buffer<SideList>&);
