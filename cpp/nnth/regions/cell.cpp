@@ -32,11 +32,12 @@ double residual(const Hyperplane<2>& wall, double x, double y) {
            wall.linear_error * (std::abs(x) + std::abs(y)) + wall.constant_error + underflow;
 }
 
-// The point of a line on a side of the rim at infinity: where the line's direction meets it.
-bool meet_at_infinity(const Hyperplane<2>& line, const Facet& rim, Vertex<2>& vertex) {
-    const auto axis = static_cast<std::size_t>(rim.index / 2);
+// The point of a line on a side of the domain boundary at infinity: where the line's direction
+// meets it.
+bool meet_at_infinity(const Hyperplane<2>& line, const Facet& outer, Vertex<2>& vertex) {
+    const auto axis = static_cast<std::size_t>(outer.index / 2);
     const double along = line.row[1 - axis];
-    const double end = rim.index % 2 == 0 ? 1.0 : -1.0;
+    const double end = outer.index % 2 == 0 ? 1.0 : -1.0;
     const double slope = std::abs(along) - line.linear_error;
     if (!(slope > std::abs(along) / 2)) return false;
     const double value = -line.row[axis] * end / along;
@@ -100,7 +101,7 @@ Vertex<1> meet(const Hyperplane<1>& wall, ExactSigns& exact) {
 
 Vertex<2> meet(const Hyperplane<2>& first, const Hyperplane<2>& second, ExactSigns& exact) {
     Vertex<2> vertex;
-    const bool infinite = first.facet.on_rim() && first.row[2] == infinity;
+    const bool infinite = first.facet.on_domain_boundary() && first.row[2] == infinity;
     if (infinite ? moderate(second) && meet_at_infinity(second, first.facet, vertex)
                  : moderate(first) && moderate(second) && meet_in_plane(first, second, vertex)) {
         return vertex;
@@ -123,8 +124,9 @@ Segment Segment::of(const Domain& domain) {
     const double high = domain.high;
     const double finite = domain.whole ? 0.0 : 1.0;
     Segment segment;
-    segment.set({{low, finite}, 0, std::abs(low)}, {{Facet::rim, 1, 1}, {1, -low}, 0, 0},
-                {{high, finite}, 0, std::abs(high)}, {{Facet::rim, 0, 1}, {-1, high}, 0, 0});
+    segment.set(
+        {{low, finite}, 0, std::abs(low)}, {{Facet::domain_boundary, 1, 1}, {1, -low}, 0, 0},
+        {{high, finite}, 0, std::abs(high)}, {{Facet::domain_boundary, 0, 1}, {-1, high}, 0, 0});
     return segment;
 }
 
@@ -136,7 +138,8 @@ Polygon Polygon::of(const Domain& domain) {
     polygon.clear(4);
     const auto add = [&](double x, double y, std::int32_t side, double a, double b, double c) {
         polygon.corners_.push({{x, y, finite}, 0, std::max(std::abs(x), std::abs(y))});
-        polygon.walls_.push({{Facet::rim, side, 1}, {a, b, domain.whole ? infinity : c}, 0, 0});
+        polygon.walls_.push(
+            {{Facet::domain_boundary, side, 1}, {a, b, domain.whole ? infinity : c}, 0, 0});
     };
     add(low, low, 3, 0, 1, -low);
     add(high, low, 0, -1, 0, high);

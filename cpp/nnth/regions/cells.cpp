@@ -25,7 +25,7 @@ class Collector final : public CellVisitor<Cell> {
             cells_.corners.insert(cells_.corners.end(), position.begin(),
                                   position.begin() + Cell::dimension);
             cells_.side_layers.push_back(facet.layer);
-            cells_.side_neurons.push_back(facet.on_rim() ? -1 : facet.index);
+            cells_.side_neurons.push_back(facet.on_domain_boundary() ? -1 : facet.index);
         }
         cells_.first.push_back(static_cast<std::int64_t>(cells_.side_layers.size()));
         const Network& network = query_.network;

@@ -23,15 +23,16 @@ void count_line(const Counts& all, bool whole, RegionCounts& counts) {
     counts.edges = counts.activation_regions;
 }
 
-// Every inner edge is a side of two cells, and every rim edge of one; the rim is a closed line.
+// Every inner edge is a side of two cells, and every domain boundary edge of one; the domain
+// boundary is a closed line.
 void count_plane(const Counts& all, bool whole, RegionCounts& counts) {
-    const std::uint64_t rim_corners = all.rim_corners + 4;
+    const std::uint64_t outer_corners = all.outer_corners + 4;
     const std::uint64_t inner = all.half_corners / 2;
     check(all.half_corners % 2 == 0, "every inner corner is seen from two sides");
-    check(all.rim_sides == rim_corners, "as many rim edges as rim corners");
+    check(all.outer_sides == outer_corners, "as many outer edges as outer corners");
     check(inner + counts.activation_regions == all.sides / 2 + 1, "V - E + F = 1");
-    counts.vertices = inner + (whole ? 0 : rim_corners);
-    counts.edges = all.sides / 2 + (whole ? 0 : all.rim_sides);
+    counts.vertices = inner + (whole ? 0 : outer_corners);
+    counts.edges = all.sides / 2 + (whole ? 0 : all.outer_sides);
 }
 
 void count_space(const Counts& all, bool whole, std::size_t dimension, const Faces& found,
@@ -39,12 +40,12 @@ void count_space(const Counts& all, bool whole, std::size_t dimension, const Fac
     const FaceCounts faces = found.counts();
     check(found.unmatched() == 0, "every inner facet has a cell on both sides");
     if (dimension == 3) {
-        const std::uint64_t facets = all.sides / 2 + all.rim_sides;
+        const std::uint64_t facets = all.sides / 2 + all.outer_sides;
         check(faces.corners + facets == faces.edges + counts.activation_regions + 1,
               "V - E + F - C = 1");
     }
-    counts.vertices = faces.corners - (whole ? faces.rim_corners : 0);
-    counts.edges = faces.edges - (whole ? faces.rim_edges : 0);
+    counts.vertices = faces.corners - (whole ? faces.outer_corners : 0);
+    counts.edges = faces.edges - (whole ? faces.outer_edges : 0);
 }
 
 template <typename Cell>
@@ -58,7 +59,7 @@ RegionCounts count(const Query& query, int threads, Monitor& monitor) {
     counts.activation_regions = all.layer_cells.back();
     counts.linear_regions = counts.activation_regions - walk.merged();
     counts.bounded = all.bounded;
-    counts.sides = all.sides + (whole ? 0 : all.rim_sides);
+    counts.sides = all.sides + (whole ? 0 : all.outer_sides);
     counts.sides_at_point = all.sides_at_point;
     counts.measure_at_point = all.measure_at_point;
     counts.exact_signs = all.exact_signs;

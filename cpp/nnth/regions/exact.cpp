@@ -204,7 +204,7 @@ void ExactSigns::compute_row(std::size_t layer, std::size_t neuron, Integer* fou
 void ExactSigns::facet_row(const Facet& facet, std::vector<Integer>& found) {
     const std::size_t dimension = network_.dimension();
     found.assign(dimension + 1, Integer{});
-    if (!facet.on_rim()) {
+    if (!facet.on_domain_boundary()) {
         const Integer* known =
             row(static_cast<std::size_t>(facet.layer), static_cast<std::size_t>(facet.index));
         std::copy(known, known + dimension + 1, found.begin());
@@ -224,7 +224,7 @@ const ExactPoint& ExactSigns::meeting_point(std::span<const Facet> facets) {
     std::uint64_t stamp = 0;
     std::size_t slot = 0;
     for (const Facet& facet : facets) {
-        if (!facet.on_rim())
+        if (!facet.on_domain_boundary())
             stamp = std::max(stamp, stamps_[static_cast<std::size_t>(facet.layer)]);
         slot = slot * 31 + static_cast<std::size_t>(facet.layer * 7 + facet.index + 8);
     }
@@ -288,8 +288,9 @@ bool ExactSigns::independent(std::span<const Facet> facets) {
 double ExactSigns::corner(std::span<const Facet> facets, std::span<double> position) {
     const ExactPoint& point = meeting_point(facets);
     const std::size_t dimension = facets.size();
-    const bool infinite = domain_.whole && std::any_of(facets.begin(), facets.end(),
-                                                       [](const Facet& f) { return f.on_rim(); });
+    const bool infinite =
+        domain_.whole && std::any_of(facets.begin(), facets.end(),
+                                     [](const Facet& f) { return f.on_domain_boundary(); });
     const auto exponent = infinite ? -static_cast<std::int64_t>(radius_bits_) : 0;
     double error = 0;
     bool origin = true;

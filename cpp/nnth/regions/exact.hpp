@@ -32,13 +32,14 @@ struct Domain {
 
 // A side of a cell: where a neuron's pre-activation is 0, or a side of the domain's box.
 struct Facet {
-    static constexpr std::int32_t rim = -1;
+    static constexpr std::int32_t domain_boundary = -1;
 
-    std::int32_t layer;  // hidden layer, or rim
-    std::int32_t index;  // neuron; on the rim 2 j for t_j <= high, 2 j + 1 for t_j >= low
-    std::int32_t side;   // sign of the pre-activation inside the cell; 1 on the rim
+    std::int32_t layer;  // hidden layer, or domain_boundary
+    std::int32_t
+        index;  // neuron; on the domain boundary 2 j for t_j <= high, 2 j + 1 for t_j >= low
+    std::int32_t side;  // sign of the pre-activation inside the cell; 1 on the domain boundary
 
-    bool on_rim() const { return layer == rim; }
+    bool on_domain_boundary() const { return layer == domain_boundary; }
     bool operator==(const Facet&) const = default;
 };
 

@@ -19,7 +19,7 @@ FaceKey random_key(std::uint64_t index) {
     return {mix(2 * index), mix(2 * index + 1)};
 }
 
-bool on_rim(FacetId id) {
+bool on_domain_boundary(FacetId id) {
     return id >> 32 == 0;
 }
 
@@ -54,12 +54,14 @@ Faces::Faces(const PatternLayout& layout) : layout_(layout), keys_(128 * layout.
 
 bool Faces::is_on(FacetId id, const std::uint64_t* pattern) const {
     const auto layer = static_cast<std::size_t>((id >> 32) - 1);
-    return on_rim(id) || layout_.on(pattern, layer, static_cast<std::size_t>(id & 0xffffffff));
+    return on_domain_boundary(id) ||
+           layout_.on(pattern, layer, static_cast<std::size_t>(id & 0xffffffff));
 }
 
-// What changes in the key when a hyperplane's sign becomes 0, or when it is a side of the rim.
+// What changes in the key when a hyperplane's sign becomes 0, or when it is a side of the domain
+// boundary.
 FaceKey Faces::sign_key(FacetId id, const std::uint64_t* pattern) const {
-    if (on_rim(id)) return random_key(keys_.size() + id);
+    if (on_domain_boundary(id)) return random_key(keys_.size() + id);
     const auto layer = static_cast<std::size_t>((id >> 32) - 1);
     const std::size_t bit = 64 * layout_.first_word(layer) + (id & 0xffffffff);
     return keys_[2 * bit + (is_on(id, pattern) ? 1 : 0)];
@@ -80,9 +82,9 @@ FaceKey Faces::face_key(FaceKey cell, std::span<const FacetId> hyperplanes,
 }
 
 void Faces::note(std::span<const FacetId> hyperplanes, std::size_t codimension, const FaceKey& cell,
-                 const std::uint64_t* pattern, Found& inner, Found& rim) {
-    // Rim sides have the smallest numbers, and hyperplanes are in ascending order.
-    Found& found = on_rim(hyperplanes.front()) ? rim : inner;
+                 const std::uint64_t* pattern, Found& inner, Found& outer) {
+    // Domain boundary sides have the smallest numbers, and hyperplanes are in ascending order.
+    Found& found = on_domain_boundary(hyperplanes.front()) ? outer : inner;
     if (hyperplanes.size() > codimension) {
         found.keys.insert(face_key(cell, hyperplanes, pattern));
         return;
@@ -112,16 +114,16 @@ void Faces::add(const Polytope<D>& cell, const std::uint64_t* pattern, CellRecor
     const std::size_t corners = cell.corners().size();
     Buffer<FacetId> shared;
     for (std::size_t p = 0; p < corners; ++p) {
-        note(cell.hyperplanes(p), D, key, pattern, corners_, rim_corners_);
+        note(cell.hyperplanes(p), D, key, pattern, corners_, outer_corners_);
         for (std::size_t q = p + 1; q < corners; ++q) {
             if (!cell.edge(p, q, shared)) continue;
-            note({shared.data(), shared.size()}, D - 1, key, pattern, edges_, rim_edges_);
+            note({shared.data(), shared.size()}, D - 1, key, pattern, edges_, outer_edges_);
         }
     }
     ++record->references;
     std::vector<FacetId> common;
     for (const auto& wall : cell.walls()) {
-        if (wall.facet.on_rim()) continue;
+        if (wall.facet.on_domain_boundary()) continue;
         hyperplanes_of(cell, facet_id(wall.facet), common);
         match(face_key(key, common, pattern), record, seams);
     }
@@ -132,8 +134,8 @@ void Faces::add(const Polytope<D>& cell, const std::uint64_t* pattern, CellRecor
 void Faces::merge(const Faces& other, Seams& seams) {
     corners_.merge(other.corners_);
     edges_.merge(other.edges_);
-    rim_corners_.merge(other.rim_corners_);
-    rim_edges_.merge(other.rim_edges_);
+    outer_corners_.merge(other.outer_corners_);
+    outer_edges_.merge(other.outer_edges_);
     for (const auto& [facet, record] : other.open_) {
         match(facet, record, seams);
         --record->references;  // the other set's own
@@ -142,8 +144,8 @@ void Faces::merge(const Faces& other, Seams& seams) {
 }
 
 FaceCounts Faces::counts() const {
-    return {corners_.size() + rim_corners_.size(), edges_.size() + rim_edges_.size(),
-            rim_corners_.size(), rim_edges_.size()};
+    return {corners_.size() + outer_corners_.size(), edges_.size() + outer_edges_.size(),
+            outer_corners_.size(), outer_edges_.size()};
 }
 
 template void Faces::add(const Polytope<3>&, const std::uint64_t*, CellRecord*, Seams&);

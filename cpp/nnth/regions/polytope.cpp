@@ -53,8 +53,8 @@ bool meet_in_space(const std::array<const Hyperplane<D>*, D>& walls, bool at_inf
     std::array<std::array<double, D>, D> a, inverse;
     std::array<double, D> constant, constant_error;
     for (std::size_t i = 0; i < D; ++i) {
-        const bool rim = walls[i]->facet.on_rim();
-        constant[i] = at_infinity ? (rim ? 1.0 : 0.0) : walls[i]->row[D];
+        const bool outer = walls[i]->facet.on_domain_boundary();
+        constant[i] = at_infinity ? (outer ? 1.0 : 0.0) : walls[i]->row[D];
         constant_error[i] = at_infinity ? 0.0 : walls[i]->constant_error;
         if (!(std::abs(constant[i]) < largest)) return false;
         for (std::size_t j = 0; j < D; ++j) {
@@ -138,7 +138,10 @@ Polytope<D> Polytope<D>::of(const Domain& domain) {
     for (std::size_t j = 0; j < D; ++j) {
         for (const bool upper : {true, false}) {
             Wall wall{
-                {Facet::rim, static_cast<std::int32_t>(2 * j + (upper ? 0 : 1)), 1}, {}, 0, 0};
+                {Facet::domain_boundary, static_cast<std::int32_t>(2 * j + (upper ? 0 : 1)), 1},
+                {},
+                0,
+                0};
             wall.row[j] = upper ? -1 : 1;
             wall.row[D] = domain.whole ? infinity : upper ? domain.high : -domain.low;
             polytope.walls_.push(wall);
@@ -265,7 +268,7 @@ void Polytope<D>::add_cut_corner(std::span<const FacetId> shared, const Wall& cu
     }
     bool at_infinity = false;
     for (const Wall* wall : meeting) {
-        at_infinity = at_infinity || (wall->facet.on_rim() && wall->row[D] == infinity);
+        at_infinity = at_infinity || (wall->facet.on_domain_boundary() && wall->row[D] == infinity);
     }
     Corner corner{};
     if (!meet_in_space<D>(meeting, at_infinity, corner)) {

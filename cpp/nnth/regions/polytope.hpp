@@ -12,7 +12,7 @@
 
 namespace nnth::regions {
 
-// A neuron, or a side of the rim, as one number.
+// A neuron, or a side of the domain boundary, as one number.
 using FacetId = std::uint64_t;
 
 inline FacetId facet_id(const Facet& facet) {

@@ -25,9 +25,9 @@ void Counts::add(const Counts& other) {
     for (std::size_t l = 0; l < layer_cells.size(); ++l) layer_cells[l] += other.layer_cells[l];
     bounded += other.bounded;
     sides += other.sides;
-    rim_sides += other.rim_sides;
+    outer_sides += other.outer_sides;
     half_corners += other.half_corners;
-    rim_corners += other.rim_corners;
+    outer_corners += other.outer_corners;
     exact_signs += other.exact_signs;
     if (other.sides_at_point) {
         sides_at_point = other.sides_at_point;
@@ -244,8 +244,8 @@ void Walk<Cell>::cut(const Node<Cell>& node, std::size_t open_index, Split<Cell>
                         [&](const Facet& facet) {
                             if (dimension == 1) {
                                 counts_.half_corners += 2;
-                            } else if (facet.on_rim()) {
-                                ++counts_.rim_corners;
+                            } else if (facet.on_domain_boundary()) {
+                                ++counts_.outer_corners;
                             } else {
                                 ++counts_.half_corners;
                             }
@@ -338,14 +338,14 @@ void Walk<Cell>::finish(const Node<Cell>& node, Buffer<SideList>& sides) {
     const auto& walls = node.cell.walls();
     CellRecord* record =
         seams_.add_cell(node.next.values.data(), node.next.stride, pattern_.data());
-    std::uint64_t rim = 0;
-    for (const auto& wall : walls) rim += wall.facet.on_rim() ? 1 : 0;
-    const std::uint64_t inner = walls.size() - rim;
+    std::uint64_t outer = 0;
+    for (const auto& wall : walls) outer += wall.facet.on_domain_boundary() ? 1 : 0;
+    const std::uint64_t inner = walls.size() - outer;
     counts_.sides += inner;
-    counts_.rim_sides += rim;
-    if (rim == 0) ++counts_.bounded;
+    counts_.outer_sides += outer;
+    if (outer == 0) ++counts_.bounded;
     if (node.holds_point) {
-        counts_.sides_at_point = query_.domain.whole ? inner : inner + rim;
+        counts_.sides_at_point = query_.domain.whole ? inner : inner + outer;
         counts_.measure_at_point = measure(node.cell, exact_);
     }
     if constexpr (has_seams) {
@@ -362,9 +362,9 @@ void Walk<Cell>::add_sides(const Node<Cell>& node, CellRecord* record, Buffer<Si
     sides.resize(walls.size());
     std::uint32_t inner = 0;
     for (std::size_t i = 0; i < walls.size(); ++i) {
-        const bool on_rim = walls[i].facet.on_rim();
-        sides[i] = on_rim ? SideList{} : seams_.add_side(record);
-        inner += on_rim ? 0 : 1;
+        const bool on_domain_boundary = walls[i].facet.on_domain_boundary();
+        sides[i] = on_domain_boundary ? SideList{} : seams_.add_side(record);
+        inner += on_domain_boundary ? 0 : 1;
     }
     record->references = inner;
     if (inner == 0) seams_.release(record);

@@ -59,9 +59,9 @@ struct Counts {
     std::vector<std::uint64_t> layer_cells;  // of the first hidden layers, l = 1, ...
     std::uint64_t bounded = 0;
     std::uint64_t sides = 0;
-    std::uint64_t rim_sides = 0;
+    std::uint64_t outer_sides = 0;
     std::uint64_t half_corners = 0;
-    std::uint64_t rim_corners = 0;
+    std::uint64_t outer_corners = 0;
     std::uint64_t exact_signs = 0;
     std::optional<std::uint64_t> sides_at_point;
     double measure_at_point = std::numeric_limits<double>::quiet_NaN();
@@ -177,8 +177,8 @@ class Walk {
     void cut(const Node<Cell>& node, std::size_t open_index, Split<Cell>& split);
     void add_sides(const Node<Cell>& node, CellRecord* record, Buffer<SideList>& sides);
     std::size_t boundary_cell(const Node<Cell>& node, std::uint64_t signs);
-    void add_chords(const Node<Cell>& node, std::uint64_t inner, std::uint64_t rim,
-                    std::uint64_t rim_cells);
+    void add_chords(const Node<Cell>& node, std::uint64_t inner, std::uint64_t outer,
+                    std::uint64_t outer_cells);
 
     const Query& query_;
     const Network& network_;

@@ -47,13 +47,13 @@ bool Walk<Cell>::count_chords(const Node<Cell>& node, Buffer<SideList>& sides) {
     output_.reshape(node.next.stride, dimension);
     boundary_.count = 0;
     std::uint64_t inner = 0;
-    std::uint64_t rim = 0;
-    std::uint64_t at_rim = 0;  // bit i: boundary cell i has a side on the rim
+    std::uint64_t outer = 0;
+    std::uint64_t has_outer_side = 0;  // bit i: boundary cell i has a side on the domain boundary
     chords_.walk_boundary(walls.size(), [&](std::size_t edge, std::uint64_t signs) {
         const std::size_t cell = boundary_cell(node, signs);
-        if (walls[edge].facet.on_rim()) {
-            ++rim;
-            at_rim |= std::uint64_t{1} << cell;
+        if (walls[edge].facet.on_domain_boundary()) {
+            ++outer;
+            has_outer_side |= std::uint64_t{1} << cell;
             return;
         }
         ++inner;
@@ -61,28 +61,29 @@ bool Walk<Cell>::count_chords(const Node<Cell>& node, Buffer<SideList>& sides) {
         sides[edge].append(seams_.add_side(boundary_.records[cell]));
     });
     for (std::size_t i = 0; i < boundary_.count; ++i) seams_.release(boundary_.records[i]);
-    add_chords(node, inner, rim, static_cast<std::uint64_t>(std::popcount(at_rim)));
+    add_chords(node, inner, outer, static_cast<std::uint64_t>(std::popcount(has_outer_side)));
     return true;
 }
 
-// What the cells add to the counts, of which the boundary has `inner` and `rim` pieces and
-// `rim_cells` cells at the rim.
+// What the cells add to the counts, of which the boundary has `inner` and `domain boundary` pieces
+// and `outer_cells` cells at the domain boundary.
 template <typename Cell>
-void Walk<Cell>::add_chords(const Node<Cell>& node, std::uint64_t inner, std::uint64_t rim,
-                            std::uint64_t rim_cells) {
+void Walk<Cell>::add_chords(const Node<Cell>& node, std::uint64_t inner, std::uint64_t outer,
+                            std::uint64_t outer_cells) {
     const std::uint64_t chords = node.neurons.size();
     const std::uint64_t crossings = chords_.crossings();
     const std::uint64_t cells = 1 + chords + crossings;
-    std::uint64_t rim_walls = 0;
-    for (const auto& wall : node.cell.walls()) rim_walls += wall.facet.on_rim() ? 1 : 0;
-    const std::uint64_t rim_ends = rim - rim_walls;
+    std::uint64_t outer_walls = 0;
+    for (const auto& wall : node.cell.walls())
+        outer_walls += wall.facet.on_domain_boundary() ? 1 : 0;
+    const std::uint64_t outer_ends = outer - outer_walls;
     counts_.layer_cells[node.layer] += cells;
-    counts_.bounded += cells - rim_cells;
+    counts_.bounded += cells - outer_cells;
     // A chord with c crossings is c + 1 edges, each the side of two cells.
     counts_.sides += inner + 2 * (chords + 2 * crossings);
-    counts_.rim_sides += rim;
-    counts_.rim_corners += rim_ends;
-    counts_.half_corners += 2 * crossings + (2 * chords - rim_ends);
+    counts_.outer_sides += outer;
+    counts_.outer_corners += outer_ends;
+    counts_.half_corners += 2 * crossings + (2 * chords - outer_ends);
 }
 
 template bool Walk<Polygon>::count_chords(const Node<Polygon>&, Buffer<SideList>&);
