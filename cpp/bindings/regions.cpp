@@ -115,7 +115,7 @@ py::dict cells(const Network& network, const Interval& box, std::size_t expected
     using namespace py::literals;
     return py::dict(
         "first"_a = to_array(std::move(found.first), {count + 1}),
-        "corners"_a = to_array(std::move(found.corners),
+        "corners"_a = to_array(std::move(found.vertices),
                                {sides, static_cast<py::ssize_t>(network.dimension())}),
         "side_layers"_a = to_array(std::move(found.side_layers), {sides}),
         "side_neurons"_a = to_array(std::move(found.side_neurons), {sides}),

@@ -13,7 +13,7 @@ constexpr double largest = 1e140;  // products of two stay finite
 template <std::size_t N>
 Vertex<N> meet_exactly(const std::array<Facet, N>& facets, ExactSigns& exact) {
     Vertex<N> vertex{};
-    vertex.error = exact.corner(facets, vertex.position);
+    vertex.error = exact.vertex(facets, vertex.position);
     for (std::size_t j = 0; j < N; ++j) {
         vertex.size = std::max(vertex.size, std::abs(vertex.position[j]));
     }
@@ -109,12 +109,12 @@ Vertex<2> meet(const Hyperplane<2>& first, const Hyperplane<2>& second, ExactSig
     return meet_exactly(std::array<Facet, 2>{first.facet, second.facet}, exact);
 }
 
-void Segment::set(const Corner& left, const Wall& left_wall, const Corner& right,
+void Segment::set(const Vertex& left, const Wall& left_wall, const Vertex& right,
                   const Wall& right_wall) {
-    corners_.resize(2);
+    vertices_.resize(2);
     walls_.resize(2);
-    corners_[0] = left;
-    corners_[1] = right;
+    vertices_[0] = left;
+    vertices_[1] = right;
     walls_[0] = left_wall;
     walls_[1] = right_wall;
 }
@@ -137,7 +137,7 @@ Polygon Polygon::of(const Domain& domain) {
     Polygon polygon;
     polygon.clear(4);
     const auto add = [&](double x, double y, std::int32_t side, double a, double b, double c) {
-        polygon.corners_.push({{x, y, finite}, 0, std::max(std::abs(x), std::abs(y))});
+        polygon.vertices_.push({{x, y, finite}, 0, std::max(std::abs(x), std::abs(y))});
         polygon.walls_.push(
             {{Facet::domain_boundary, side, 1}, {a, b, domain.whole ? infinity : c}, 0, 0});
     };

@@ -19,11 +19,11 @@ class Collector final : public CellVisitor<Cell> {
     }
 
     void visit(const Cell& cell, const AffineRows& output, const std::uint64_t* pattern) override {
-        for (std::size_t i = 0; i < cell.corners().size(); ++i) {
-            const auto& position = cell.corners()[i].position;
+        for (std::size_t i = 0; i < cell.vertices().size(); ++i) {
+            const auto& position = cell.vertices()[i].position;
             const Facet& facet = cell.walls()[i].facet;
-            cells_.corners.insert(cells_.corners.end(), position.begin(),
-                                  position.begin() + Cell::dimension);
+            cells_.vertices.insert(cells_.vertices.end(), position.begin(),
+                                   position.begin() + Cell::dimension);
             cells_.side_layers.push_back(facet.layer);
             cells_.side_neurons.push_back(facet.on_domain_boundary() ? -1 : facet.index);
         }

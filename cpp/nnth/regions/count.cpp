@@ -16,7 +16,7 @@ void check(bool holds, const char* identity) {
 }
 
 void count_line(const Counts& all, bool whole, RegionCounts& counts) {
-    const std::uint64_t breakpoints = all.half_corners / 2;
+    const std::uint64_t breakpoints = all.half_vertices / 2;
     check(counts.activation_regions == breakpoints + 1 && all.sides == 2 * breakpoints,
           "one more interval than breakpoints");
     counts.vertices = breakpoints + (whole ? 0 : 2);
@@ -26,12 +26,12 @@ void count_line(const Counts& all, bool whole, RegionCounts& counts) {
 // Every inner edge is a side of two cells, and every domain boundary edge of one; the domain
 // boundary is a closed line.
 void count_plane(const Counts& all, bool whole, RegionCounts& counts) {
-    const std::uint64_t outer_corners = all.outer_corners + 4;
-    const std::uint64_t inner = all.half_corners / 2;
-    check(all.half_corners % 2 == 0, "every inner corner is seen from two sides");
-    check(all.outer_sides == outer_corners, "as many outer edges as outer corners");
+    const std::uint64_t outer_vertices = all.outer_vertices + 4;
+    const std::uint64_t inner = all.half_vertices / 2;
+    check(all.half_vertices % 2 == 0, "every inner vertex is seen from two sides");
+    check(all.outer_sides == outer_vertices, "as many outer edges as outer vertices");
     check(inner + counts.activation_regions == all.sides / 2 + 1, "V - E + F = 1");
-    counts.vertices = inner + (whole ? 0 : outer_corners);
+    counts.vertices = inner + (whole ? 0 : outer_vertices);
     counts.edges = all.sides / 2 + (whole ? 0 : all.outer_sides);
 }
 
@@ -41,10 +41,10 @@ void count_space(const Counts& all, bool whole, std::size_t dimension, const Fac
     check(found.unmatched() == 0, "every inner facet has a cell on both sides");
     if (dimension == 3) {
         const std::uint64_t facets = all.sides / 2 + all.outer_sides;
-        check(faces.corners + facets == faces.edges + counts.activation_regions + 1,
+        check(faces.vertices + facets == faces.edges + counts.activation_regions + 1,
               "V - E + F - C = 1");
     }
-    counts.vertices = faces.corners - (whole ? faces.outer_corners : 0);
+    counts.vertices = faces.vertices - (whole ? faces.outer_vertices : 0);
     counts.edges = faces.edges - (whole ? faces.outer_edges : 0);
 }
 

@@ -12,8 +12,8 @@
 
 namespace nnth::regions {
 
-// Exact counts. Corners, edges and sides are those of the complex of activation regions; in a box
-// its own corners and sides count too, in the whole space what is at infinity does not.
+// Exact counts. Vertices, edges and sides are those of the complex of activation regions; in a box
+// its own vertices and sides count too, in the whole space what is at infinity does not.
 struct RegionCounts {
     std::uint64_t activation_regions = 0;
     std::uint64_t linear_regions = 0;

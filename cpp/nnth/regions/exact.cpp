@@ -285,7 +285,7 @@ bool ExactSigns::independent(std::span<const Facet> facets) {
     return meeting_point(facets).back().sign() != 0;
 }
 
-double ExactSigns::corner(std::span<const Facet> facets, std::span<double> position) {
+double ExactSigns::vertex(std::span<const Facet> facets, std::span<double> position) {
     const ExactPoint& point = meeting_point(facets);
     const std::size_t dimension = facets.size();
     const bool infinite =

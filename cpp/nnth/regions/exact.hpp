@@ -1,7 +1,7 @@
-// Exact signs of pre-activations at the corners of cells, for where rounding leaves them open.
+// Exact signs of pre-activations at the vertices of cells, for where rounding leaves them open.
 //
 // Every double is an integer times a power of two, so a layer's affine map on a cell is, after
-// scaling by a power of two, a matrix of integers. A corner is never stored: it is the common point
+// scaling by a power of two, a matrix of integers. A vertex is never stored: it is the common point
 // of the facets that meet in it, and its homogeneous coordinates are minors of their rows.
 #pragma once
 
@@ -17,13 +17,13 @@
 namespace nnth::regions {
 
 // The box low <= t_j <= high, or all of space: then the box |t_j| <= R with an R beyond every
-// corner, found by Hadamard's bound, and what lies on its sides is at infinity.
+// vertex, found by Hadamard's bound, and what lies on its sides is at infinity.
 struct Domain {
     bool whole;
     double low;
     double high;
 
-    static Domain everything() { return {true, -1.0, 1.0}; }  // directions of the corners
+    static Domain everything() { return {true, -1.0, 1.0}; }  // directions of the vertices
     static Domain box(double low, double high) { return {false, low, high}; }
 
     // Throws std::invalid_argument for an empty or infinite box.
@@ -76,20 +76,20 @@ class ExactSigns {
     // To be called when the pattern below `layer` has changed.
     void enter(std::size_t layer) { stamps_[layer] = ++clock_; }
 
-    // The sign of a neuron's pre-activation at the corner where `facets` meet, one a dimension.
+    // The sign of a neuron's pre-activation at the vertex where `facets` meet, one a dimension.
     int sign(std::span<const Facet> facets, std::size_t layer, std::size_t neuron);
 
     int sign(const ExactPoint& point, std::size_t layer, std::size_t neuron);
 
-    // The corner where `facets` meet. The reference holds until the next call.
+    // The vertex where `facets` meet. The reference holds until the next call.
     const ExactPoint& meeting_point(std::span<const Facet> facets);
 
     // Whether the facets, one a dimension, meet in one point.
     bool independent(std::span<const Facet> facets);
 
-    // The corner where `facets` meet, to the nearest doubles or almost: its coordinates and 1, or a
-    // direction and 0 for a corner at infinity. Returns a bound of the coordinates' errors.
-    double corner(std::span<const Facet> facets, std::span<double> position);
+    // The vertex where `facets` meet, to the nearest doubles or almost: its coordinates and 1, or a
+    // direction and 0 for a vertex at infinity. Returns a bound of the coordinates' errors.
+    double vertex(std::span<const Facet> facets, std::span<double> position);
 
     // Signs decided so far.
     std::uint64_t decided() const { return decided_; }

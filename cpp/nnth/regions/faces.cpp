@@ -23,11 +23,11 @@ bool on_domain_boundary(FacetId id) {
     return id >> 32 == 0;
 }
 
-// The hyperplanes through all the corners on a wall.
+// The hyperplanes through all the vertices on a wall.
 template <std::size_t D>
 void hyperplanes_of(const Polytope<D>& cell, FacetId wall, std::vector<FacetId>& common) {
     bool first = true;
-    for (std::size_t p = 0; p < cell.corners().size(); ++p) {
+    for (std::size_t p = 0; p < cell.vertices().size(); ++p) {
         const auto through = cell.hyperplanes(p);
         if (!std::binary_search(through.begin(), through.end(), wall)) continue;
         if (first) {
@@ -111,11 +111,11 @@ template <std::size_t D>
 void Faces::add(const Polytope<D>& cell, const std::uint64_t* pattern, CellRecord* record,
                 Seams& seams) {
     const FaceKey key = cell_key(pattern);
-    const std::size_t corners = cell.corners().size();
+    const std::size_t vertices = cell.vertices().size();
     Buffer<FacetId> shared;
-    for (std::size_t p = 0; p < corners; ++p) {
-        note(cell.hyperplanes(p), D, key, pattern, corners_, outer_corners_);
-        for (std::size_t q = p + 1; q < corners; ++q) {
+    for (std::size_t p = 0; p < vertices; ++p) {
+        note(cell.hyperplanes(p), D, key, pattern, vertices_, outer_vertices_);
+        for (std::size_t q = p + 1; q < vertices; ++q) {
             if (!cell.edge(p, q, shared)) continue;
             note({shared.data(), shared.size()}, D - 1, key, pattern, edges_, outer_edges_);
         }
@@ -132,9 +132,9 @@ void Faces::add(const Polytope<D>& cell, const std::uint64_t* pattern, CellRecor
 }
 
 void Faces::merge(const Faces& other, Seams& seams) {
-    corners_.merge(other.corners_);
+    vertices_.merge(other.vertices_);
     edges_.merge(other.edges_);
-    outer_corners_.merge(other.outer_corners_);
+    outer_vertices_.merge(other.outer_vertices_);
     outer_edges_.merge(other.outer_edges_);
     for (const auto& [facet, record] : other.open_) {
         match(facet, record, seams);
@@ -144,8 +144,8 @@ void Faces::merge(const Faces& other, Seams& seams) {
 }
 
 FaceCounts Faces::counts() const {
-    return {corners_.size() + outer_corners_.size(), edges_.size() + outer_edges_.size(),
-            outer_corners_.size(), outer_edges_.size()};
+    return {vertices_.size() + outer_vertices_.size(), edges_.size() + outer_edges_.size(),
+            outer_vertices_.size(), outer_edges_.size()};
 }
 
 template void Faces::add(const Polytope<3>&, const std::uint64_t*, CellRecord*, Seams&);

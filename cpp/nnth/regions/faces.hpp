@@ -33,9 +33,9 @@ struct FaceKeyHash {
 };
 
 struct FaceCounts {
-    std::uint64_t corners = 0;
+    std::uint64_t vertices = 0;
     std::uint64_t edges = 0;
-    std::uint64_t outer_corners = 0;  // of these, on the domain boundary
+    std::uint64_t outer_vertices = 0;  // of these, on the domain boundary
     std::uint64_t outer_edges = 0;
 };
 
@@ -78,7 +78,7 @@ class Faces {
 
     const PatternLayout& layout_;
     std::vector<FaceKey> keys_;  // of each neuron off, each neuron on
-    Found corners_, edges_, outer_corners_, outer_edges_;
+    Found vertices_, edges_, outer_vertices_, outer_edges_;
     std::unordered_map<FaceKey, CellRecord*, FaceKeyHash> open_;
 };
 

@@ -18,7 +18,7 @@ namespace nnth::regions {
 
 namespace {
 
-using Corners = std::vector<std::uint32_t>;  // by number, ascending
+using Vertices = std::vector<std::uint32_t>;  // by number, ascending
 
 // Calls use(row, column, before, with, odd) for each product of Laplace's expansion along the rows:
 // the minor of the first row + 1 rows in the columns `with` has the entry at `column` times the
@@ -41,62 +41,63 @@ void expand(std::size_t order, Use&& use) {
 // The pulling triangulation of a cell.
 class Triangulation {
   public:
-    // `walls` has the corners on each wall of the cell.
-    explicit Triangulation(std::vector<Corners> walls) : walls_(std::move(walls)) {}
+    // `walls` has the vertices on each wall of the cell.
+    explicit Triangulation(std::vector<Vertices> walls) : walls_(std::move(walls)) {}
 
-    // Appends the simplices of a face to `simplices`, each after the corners of the path.
-    void pull(const Corners& face, std::size_t dimension) {
+    // Appends the simplices of a face to `simplices`, each after the vertices of the path.
+    void pull(const Vertices& face, std::size_t dimension) {
         if (face.size() == dimension + 1) {
             simplices.insert(simplices.end(), path_.begin(), path_.end());
             simplices.insert(simplices.end(), face.begin(), face.end());
             return;
         }
         path_.push_back(face.front());
-        for (const Corners& facet : facets_of(face)) {
+        for (const Vertices& facet : facets_of(face)) {
             if (facet.front() != face.front()) pull(facet, dimension - 1);
         }
         path_.pop_back();
     }
 
-    Corners simplices;
+    Vertices simplices;
 
   private:
     // The facets of a face: its largest parts that lie on a wall. A face is met on many paths.
-    const std::vector<Corners>& facets_of(const Corners& face) {
+    const std::vector<Vertices>& facets_of(const Vertices& face) {
         const auto [found, added] = facets_.try_emplace(face);
         if (!added) return found->second;
-        std::vector<Corners> parts;
-        for (const Corners& wall : walls_) {
-            Corners part;
+        std::vector<Vertices> parts;
+        for (const Vertices& wall : walls_) {
+            Vertices part;
             std::set_intersection(face.begin(), face.end(), wall.begin(), wall.end(),
                                   std::back_inserter(part));
             if (!part.empty() && part.size() < face.size()) parts.push_back(std::move(part));
         }
         std::sort(parts.begin(), parts.end(),
-                  [](const Corners& a, const Corners& b) { return a.size() > b.size(); });
-        std::vector<Corners>& facets = found->second;
-        for (Corners& part : parts) {
-            const bool is_within = std::any_of(facets.begin(), facets.end(), [&](const Corners& f) {
-                return std::includes(f.begin(), f.end(), part.begin(), part.end());
-            });
+                  [](const Vertices& a, const Vertices& b) { return a.size() > b.size(); });
+        std::vector<Vertices>& facets = found->second;
+        for (Vertices& part : parts) {
+            const bool is_within =
+                std::any_of(facets.begin(), facets.end(), [&](const Vertices& f) {
+                    return std::includes(f.begin(), f.end(), part.begin(), part.end());
+                });
             if (!is_within) facets.push_back(std::move(part));
         }
         return facets;
     }
 
-    std::vector<Corners> walls_;
-    std::map<Corners, std::vector<Corners>> facets_;
-    Corners path_;
+    std::vector<Vertices> walls_;
+    std::map<Vertices, std::vector<Vertices>> facets_;
+    Vertices path_;
 };
 
-// The corners of the simplices that make up a cell, dimension + 1 each.
-Corners triangulate(const Segment&) {
+// The vertices of the simplices that make up a cell, dimension + 1 each.
+Vertices triangulate(const Segment&) {
     return {0, 1};
 }
 
-Corners triangulate(const Polygon& cell) {
-    Corners simplices;
-    const auto count = static_cast<std::uint32_t>(cell.corners().size());
+Vertices triangulate(const Polygon& cell) {
+    Vertices simplices;
+    const auto count = static_cast<std::uint32_t>(cell.vertices().size());
     for (std::uint32_t i = 2; i < count; ++i) {
         simplices.insert(simplices.end(), {0U, i - 1, i});
     }
@@ -104,13 +105,13 @@ Corners triangulate(const Polygon& cell) {
 }
 
 template <std::size_t D>
-Corners triangulate(const Polytope<D>& cell) {
-    const auto count = static_cast<std::uint32_t>(cell.corners().size());
-    Corners all(count);
+Vertices triangulate(const Polytope<D>& cell) {
+    const auto count = static_cast<std::uint32_t>(cell.vertices().size());
+    Vertices all(count);
     for (std::uint32_t i = 0; i < count; ++i) all[i] = i;
-    std::vector<Corners> walls;
+    std::vector<Vertices> walls;
     for (const auto& wall : cell.walls()) {
-        Corners on;
+        Vertices on;
         for (std::uint32_t i = 0; i < count; ++i) {
             const auto through = cell.hyperplanes(i);
             if (std::binary_search(through.begin(), through.end(), facet_id(wall.facet))) {
@@ -129,15 +130,15 @@ struct Estimate {
     double error = 0;
 };
 
-// |determinant| of the edges of a simplex from its first corner. With errors of at most e in the
+// |determinant| of the edges of a simplex from its first vertex. With errors of at most e in the
 // entries a, that of the determinant is at most perm(|a| + e) - perm(|a|), and rounding adds
 // 3 D u perm(|a| + e) at most.
 template <std::size_t D>
-Estimate determinant(const Buffer<Vertex<D>>& corners, const std::uint32_t* simplex) {
+Estimate determinant(const Buffer<Vertex<D>>& vertices, const std::uint32_t* simplex) {
     std::array<std::array<double, D>, D> entry, error;
-    const Vertex<D>& from = corners[simplex[0]];
+    const Vertex<D>& from = vertices[simplex[0]];
     for (std::size_t i = 0; i < D; ++i) {
-        const Vertex<D>& to = corners[simplex[i + 1]];
+        const Vertex<D>& to = vertices[simplex[i + 1]];
         for (std::size_t j = 0; j < D; ++j) {
             entry[i][j] = to.position[j] - from.position[j];
             error[i][j] = from.error + to.error + rounding * std::abs(entry[i][j]);
@@ -157,10 +158,10 @@ Estimate determinant(const Buffer<Vertex<D>>& corners, const std::uint32_t* simp
 
 // The sum over the simplices.
 template <std::size_t D>
-Estimate estimate(const Buffer<Vertex<D>>& corners, const Corners& simplices) {
+Estimate estimate(const Buffer<Vertex<D>>& vertices, const Vertices& simplices) {
     Estimate sum;
     for (std::size_t first = 0; first < simplices.size(); first += D + 1) {
-        const Estimate term = determinant<D>(corners, simplices.data() + first);
+        const Estimate term = determinant<D>(vertices, simplices.data() + first);
         sum.value += term.value;
         sum.error += term.error;
     }
@@ -171,7 +172,7 @@ bool suffices(const Estimate& sum) {
     return sum.error < measure_error / 2 * sum.value && sum.value > 1e-270;
 }
 
-// The same from the corners' integers: the determinant of the homogeneous coordinates over the
+// The same from the vertices' integers: the determinant of the homogeneous coordinates over the
 // product of the last ones, with a relative error of 2^-50.
 double exact_determinant(const std::vector<ExactPoint>& points, const std::uint32_t* simplex,
                          std::size_t order) {
@@ -196,30 +197,30 @@ double exact_determinant(const std::vector<ExactPoint>& points, const std::uint3
 }
 
 template <typename Cell>
-double exact_sum(const Cell& cell, const Corners& simplices, ExactSigns& exact) {
-    std::vector<ExactPoint> corners;
-    for (std::size_t i = 0; i < cell.corners().size(); ++i) {
-        corners.push_back(exact.meeting_point(cell.meeting(i)));
+double exact_sum(const Cell& cell, const Vertices& simplices, ExactSigns& exact) {
+    std::vector<ExactPoint> vertices;
+    for (std::size_t i = 0; i < cell.vertices().size(); ++i) {
+        vertices.push_back(exact.meeting_point(cell.meeting(i)));
     }
     constexpr std::size_t order = Cell::dimension + 1;
     double sum = 0;
     for (std::size_t first = 0; first < simplices.size(); first += order) {
-        sum += exact_determinant(corners, simplices.data() + first, order);
+        sum += exact_determinant(vertices, simplices.data() + first, order);
     }
     return sum;
 }
 
-// As the corners were computed; then as the doubles nearest to them; then as they are.
+// As the vertices were computed; then as the doubles nearest to them; then as they are.
 template <typename Cell>
 double sum_of_determinants(const Cell& cell, ExactSigns& exact) {
-    const Corners simplices = triangulate(cell);
-    auto corners = cell.corners();
-    Estimate sum = estimate(corners, simplices);
+    const Vertices simplices = triangulate(cell);
+    auto vertices = cell.vertices();
+    Estimate sum = estimate(vertices, simplices);
     if (suffices(sum)) return sum.value;
-    for (std::size_t i = 0; i < corners.size(); ++i) {
-        corners[i].error = exact.corner(cell.meeting(i), corners[i].position);
+    for (std::size_t i = 0; i < vertices.size(); ++i) {
+        vertices[i].error = exact.vertex(cell.meeting(i), vertices[i].position);
     }
-    sum = estimate(corners, simplices);
+    sum = estimate(vertices, simplices);
     return suffices(sum) ? sum.value : exact_sum(cell, simplices, exact);
 }
 
@@ -228,8 +229,8 @@ double sum_of_determinants(const Cell& cell, ExactSigns& exact) {
 template <typename Cell>
 double measure(const Cell& cell, ExactSigns& exact) {
     constexpr std::size_t D = Cell::dimension;
-    for (const auto& corner : cell.corners()) {
-        if (corner.position[D] == 0) return infinity;
+    for (const auto& vertex : cell.vertices()) {
+        if (vertex.position[D] == 0) return infinity;
     }
     double factorial = 1;
     for (std::size_t k = 2; k <= D; ++k) factorial *= static_cast<double>(k);

@@ -147,12 +147,12 @@ Polytope<D> Polytope<D>::of(const Domain& domain) {
             polytope.walls_.push(wall);
         }
     }
-    for (std::size_t corner = 0; corner < count; ++corner) {
-        Corner vertex{};
+    for (std::size_t i = 0; i < count; ++i) {
+        Vertex vertex{};
         Basis basis;
         std::array<FacetId, D> zeros;
         for (std::size_t j = 0; j < D; ++j) {
-            const bool upper = (corner >> j & 1) != 0;
+            const bool upper = (i >> j & 1) != 0;
             vertex.position[j] = upper ? domain.high : domain.low;
             vertex.size = std::max(vertex.size, std::abs(vertex.position[j]));
             basis[j] = polytope.walls_[2 * j + (upper ? 0 : 1)].facet;
@@ -165,23 +165,23 @@ Polytope<D> Polytope<D>::of(const Domain& domain) {
 }
 
 template <std::size_t D>
-void Polytope<D>::clear(std::size_t corners, std::size_t zeros, std::size_t walls) {
-    corners_.clear();
+void Polytope<D>::clear(std::size_t vertices, std::size_t zeros, std::size_t walls) {
+    vertices_.clear();
     bases_.clear();
     ends_.clear();
     zeros_.clear();
     walls_.clear();
-    corners_.reserve(corners);
-    bases_.reserve(corners);
-    ends_.reserve(corners);
+    vertices_.reserve(vertices);
+    bases_.reserve(vertices);
+    ends_.reserve(vertices);
     zeros_.reserve(zeros);
     walls_.reserve(walls);
     simple_ = true;
 }
 
 template <std::size_t D>
-void Polytope<D>::add(const Corner& corner, const Basis& basis, std::span<const FacetId> zeros) {
-    corners_.push(corner);
+void Polytope<D>::add(const Vertex& vertex, const Basis& basis, std::span<const FacetId> zeros) {
+    vertices_.push(vertex);
     bases_.push(basis);
     for (const FacetId id : zeros) zeros_.push(id);
     ends_.push(zeros_.size());
@@ -189,9 +189,9 @@ void Polytope<D>::add(const Corner& corner, const Basis& basis, std::span<const 
 }
 
 template <std::size_t D>
-void Polytope<D>::add_with(const Corner& corner, const Basis& basis, std::span<const FacetId> zeros,
+void Polytope<D>::add_with(const Vertex& vertex, const Basis& basis, std::span<const FacetId> zeros,
                            FacetId extra) {
-    corners_.push(corner);
+    vertices_.push(vertex);
     bases_.push(basis);
     bool added = false;
     for (const FacetId id : zeros) {
@@ -211,13 +211,14 @@ void Polytope<D>::touch(const Facet& neuron, const Buffer<int>& signs) {
     const bool touches = std::find(signs.begin(), signs.end(), 0) != signs.end();
     if (!touches) return;
     const Polytope before = *this;
-    clear(before.corners_.size(), before.zeros_.size() + before.corners_.size(),
+    clear(before.vertices_.size(), before.zeros_.size() + before.vertices_.size(),
           before.walls_.size());
-    for (std::size_t i = 0; i < before.corners_.size(); ++i) {
+    for (std::size_t i = 0; i < before.vertices_.size(); ++i) {
         if (signs[i] == 0) {
-            add_with(before.corners_[i], before.bases_[i], before.hyperplanes(i), facet_id(neuron));
+            add_with(before.vertices_[i], before.bases_[i], before.hyperplanes(i),
+                     facet_id(neuron));
         } else {
-            add(before.corners_[i], before.bases_[i], before.hyperplanes(i));
+            add(before.vertices_[i], before.bases_[i], before.hyperplanes(i));
         }
     }
     for (const Wall& wall : before.walls_) walls_.push(wall);
@@ -228,7 +229,7 @@ bool Polytope<D>::edge(std::size_t p, std::size_t q, Buffer<FacetId>& shared) co
     intersect(hyperplanes(p), hyperplanes(q), shared);
     if (shared.size() < D - 1) return false;
     if (simple_) return true;
-    for (std::size_t i = 0; i < corners_.size(); ++i) {
+    for (std::size_t i = 0; i < vertices_.size(); ++i) {
         if (i == p || i == q) continue;
         const auto through = hyperplanes(i);
         if (std::includes(through.begin(), through.end(), shared.begin(), shared.end())) {
@@ -238,9 +239,9 @@ bool Polytope<D>::edge(std::size_t p, std::size_t q, Buffer<FacetId>& shared) co
     return true;
 }
 
-// The corner where an edge, by the hyperplanes through it, meets the cut.
+// The vertex where an edge, by the hyperplanes through it, meets the cut.
 template <std::size_t D>
-void Polytope<D>::add_cut_corner(std::span<const FacetId> shared, const Wall& cut,
+void Polytope<D>::add_cut_vertex(std::span<const FacetId> shared, const Wall& cut,
                                  ExactSigns& exact, Polytope& plus, Polytope& minus) const {
     std::array<const Wall*, D> meeting;
     std::array<std::size_t, D> chosen{};
@@ -270,23 +271,23 @@ void Polytope<D>::add_cut_corner(std::span<const FacetId> shared, const Wall& cu
     for (const Wall* wall : meeting) {
         at_infinity = at_infinity || (wall->facet.on_domain_boundary() && wall->row[D] == infinity);
     }
-    Corner corner{};
-    if (!meet_in_space<D>(meeting, at_infinity, corner)) {
-        corner.error = exact.corner(basis, corner.position);
+    Vertex vertex{};
+    if (!meet_in_space<D>(meeting, at_infinity, vertex)) {
+        vertex.error = exact.vertex(basis, vertex.position);
         for (std::size_t j = 0; j < D; ++j) {
-            corner.size = std::max(corner.size, std::abs(corner.position[j]));
+            vertex.size = std::max(vertex.size, std::abs(vertex.position[j]));
         }
     }
-    plus.add_with(corner, basis, shared, facet_id(cut.facet));
-    minus.add_with(corner, basis, shared, facet_id(cut.facet));
+    plus.add_with(vertex, basis, shared, facet_id(cut.facet));
+    minus.add_with(vertex, basis, shared, facet_id(cut.facet));
 }
 
-// A wall bounds a half if a corner on it lies strictly inside the half's side of the cut.
+// A wall bounds a half if a vertex on it lies strictly inside the half's side of the cut.
 template <std::size_t D>
 void Polytope<D>::keep_walls(const Buffer<int>& signs, int side, const Wall& cut,
                              Polytope& half) const {
     for (const Wall& wall : walls_) {
-        for (std::size_t i = 0; i < corners_.size(); ++i) {
+        for (std::size_t i = 0; i < vertices_.size(); ++i) {
             if (signs[i] == side && contains(hyperplanes(i), facet_id(wall.facet))) {
                 half.walls_.push(wall);
                 break;
@@ -301,7 +302,7 @@ void Polytope<D>::keep_walls(const Buffer<int>& signs, int side, const Wall& cut
 template <std::size_t D>
 void Polytope<D>::split(const Wall& cut, const Buffer<int>& signs, ExactSigns& exact,
                         Polytope& plus, Polytope& minus) const {
-    const std::size_t count = corners_.size();
+    const std::size_t count = vertices_.size();
     thread_local Buffer<FacetId> shared;
     thread_local std::vector<FacetId>
         pool;  // of the edges that are cut: the hyperplanes through it
@@ -322,15 +323,15 @@ void Polytope<D>::split(const Wall& cut, const Buffer<int>& signs, ExactSigns& e
     }
     for (std::size_t i = 0; i < count; ++i) {
         if (signs[i] == 0) {
-            plus.add_with(corners_[i], bases_[i], hyperplanes(i), facet_id(cut.facet));
-            minus.add_with(corners_[i], bases_[i], hyperplanes(i), facet_id(cut.facet));
+            plus.add_with(vertices_[i], bases_[i], hyperplanes(i), facet_id(cut.facet));
+            minus.add_with(vertices_[i], bases_[i], hyperplanes(i), facet_id(cut.facet));
         } else {
-            (signs[i] > 0 ? plus : minus).add(corners_[i], bases_[i], hyperplanes(i));
+            (signs[i] > 0 ? plus : minus).add(vertices_[i], bases_[i], hyperplanes(i));
         }
     }
     std::size_t first = 0;
     for (const std::size_t end : ends) {
-        add_cut_corner({pool.data() + first, end - first}, cut, exact, plus, minus);
+        add_cut_vertex({pool.data() + first, end - first}, cut, exact, plus, minus);
         first = end;
     }
     keep_walls(signs, 1, cut, plus);

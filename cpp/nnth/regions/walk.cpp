@@ -26,8 +26,8 @@ void Counts::add(const Counts& other) {
     bounded += other.bounded;
     sides += other.sides;
     outer_sides += other.outer_sides;
-    half_corners += other.half_corners;
-    outer_corners += other.outer_corners;
+    half_vertices += other.half_vertices;
+    outer_vertices += other.outer_vertices;
     exact_signs += other.exact_signs;
     if (other.sides_at_point) {
         sides_at_point = other.sides_at_point;
@@ -39,9 +39,9 @@ template <typename Cell>
 double Walk<Cell>::largest_error(const Cell& cell, std::size_t layer) const {
     const RoundingBound& bound = network_.bound(layer);
     double error = 0;
-    for (const auto& corner : cell.corners()) {
+    for (const auto& vertex : cell.vertices()) {
         error = std::max(error,
-                         bound.value_error(corner.error, corner.size, corner.position[dimension]));
+                         bound.value_error(vertex.error, vertex.size, vertex.position[dimension]));
     }
     return error;
 }
@@ -151,16 +151,16 @@ std::size_t Walk<Cell>::choose(const Node<Cell>& node) const {
 template <typename Cell>
 void Walk<Cell>::evaluate(const Node<Cell>& node, std::size_t open_index) {
     const RoundingBound& bound = network_.bound(node.layer);
-    const auto& corners = node.cell.corners();
-    signs_.resize(corners.size());
-    for (std::size_t i = 0; i < corners.size(); ++i) {
-        const auto& corner = corners[i];
+    const auto& vertices = node.cell.vertices();
+    signs_.resize(vertices.size());
+    for (std::size_t i = 0; i < vertices.size(); ++i) {
+        const auto& vertex = vertices[i];
         double value = 0;
         for (std::size_t c = 0; c <= dimension; ++c) {
-            value += node.open.component(c)[open_index] * corner.position[c];
+            value += node.open.component(c)[open_index] * vertex.position[c];
         }
         const double error =
-            bound.value_error(corner.error, corner.size, corner.position[dimension]);
+            bound.value_error(vertex.error, vertex.size, vertex.position[dimension]);
         signs_[i] = certain(value, error)
                         ? sign_of(value)
                         : exact_.sign(node.cell.meeting(i), node.layer, node.neurons[open_index]);
@@ -243,11 +243,11 @@ void Walk<Cell>::cut(const Node<Cell>& node, std::size_t open_index, Split<Cell>
         node.cell.split(wall, signs_, exact_, split.plus, split.minus, split.seam,
                         [&](const Facet& facet) {
                             if (dimension == 1) {
-                                counts_.half_corners += 2;
+                                counts_.half_vertices += 2;
                             } else if (facet.on_domain_boundary()) {
-                                ++counts_.outer_corners;
+                                ++counts_.outer_vertices;
                             } else {
-                                ++counts_.half_corners;
+                                ++counts_.half_vertices;
                             }
                         });
     } else {

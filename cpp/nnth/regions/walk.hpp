@@ -53,15 +53,15 @@ struct Query {
     }
 };
 
-// What a walk counts. Corners are counted in halves: a new corner on an edge between two cells is
+// What a walk counts. Vertices are counted in halves: a new vertex on an edge between two cells is
 // seen from both.
 struct Counts {
     std::vector<std::uint64_t> layer_cells;  // of the first hidden layers, l = 1, ...
     std::uint64_t bounded = 0;
     std::uint64_t sides = 0;
     std::uint64_t outer_sides = 0;
-    std::uint64_t half_corners = 0;
-    std::uint64_t outer_corners = 0;
+    std::uint64_t half_vertices = 0;
+    std::uint64_t outer_vertices = 0;
     std::uint64_t exact_signs = 0;
     std::optional<std::uint64_t> sides_at_point;
     double measure_at_point = std::numeric_limits<double>::quiet_NaN();
@@ -86,7 +86,7 @@ struct Node {
     Cell cell;
     Buffer<std::uint32_t> neurons;  // the open ones
     AffineRows open;                // their rows
-    Buffer<double> low, high;       // the ranges of their pre-activations over the corners
+    Buffer<double> low, high;       // the ranges of their pre-activations over the vertices
     double error = 0;               // the largest error in these
     AffineRows next;                // the next layer's map, as far as the pattern is known
     bool holds_point = false;
@@ -198,7 +198,7 @@ class Walk {
         std::uint64_t signs[2 * Chords::most];
         CellRecord* records[2 * Chords::most];
     } boundary_;
-    Buffer<int> signs_;  // of the neuron looked at, at the cell's corners
+    Buffer<int> signs_;  // of the neuron looked at, at the cell's vertices
     Buffer<double> low_, high_;
     Buffer<std::uint64_t> off_;
     Buffer<std::uint32_t> on_, on_rows_;

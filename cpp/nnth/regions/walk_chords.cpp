@@ -82,8 +82,8 @@ void Walk<Cell>::add_chords(const Node<Cell>& node, std::uint64_t inner, std::ui
     // A chord with c crossings is c + 1 edges, each the side of two cells.
     counts_.sides += inner + 2 * (chords + 2 * crossings);
     counts_.outer_sides += outer;
-    counts_.outer_corners += outer_ends;
-    counts_.half_corners += 2 * crossings + (2 * chords - outer_ends);
+    counts_.outer_vertices += outer_ends;
+    counts_.half_vertices += 2 * crossings + (2 * chords - outer_ends);
 }
 
 template bool Walk<Polygon>::count_chords(const Node<Polygon>&, Buffer<SideList>&);
