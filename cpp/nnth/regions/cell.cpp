@@ -25,11 +25,11 @@ bool moderate(double value) {
 }
 
 // How far from 0 the exact row may be at a computed point: the residual and its own errors.
-double residual(const Hyperplane<2>& wall, double x, double y) {
-    const auto& [a, b, c] = wall.row;
+double residual(const Hyperplane<2>& plane, double x, double y) {
+    const auto& [a, b, c] = plane.row;
     const double terms = std::abs(a * x) + std::abs(b * y) + std::abs(c);
     return std::abs(a * x + b * y + c) + 4 * rounding * terms +
-           wall.linear_error * (std::abs(x) + std::abs(y)) + wall.constant_error + underflow;
+           plane.linear_error * (std::abs(x) + std::abs(y)) + plane.constant_error + underflow;
 }
 
 // The point of a line on a side of the domain boundary at infinity: where the line's direction
@@ -81,20 +81,20 @@ bool meet_in_plane(const Hyperplane<2>& first, const Hyperplane<2>& second, Vert
     return vertex.error < largest;
 }
 
-bool moderate(const Hyperplane<2>& wall) {
-    return moderate(wall.row[0]) && moderate(wall.row[1]) && moderate(wall.row[2]);
+bool moderate(const Hyperplane<2>& plane) {
+    return moderate(plane.row[0]) && moderate(plane.row[1]) && moderate(plane.row[2]);
 }
 
 }  // namespace
 
-Vertex<1> meet(const Hyperplane<1>& wall, ExactSigns& exact) {
-    const auto& [a, c] = wall.row;
-    const double slope = std::abs(a) - wall.linear_error;
+Vertex<1> meet(const Hyperplane<1>& plane, ExactSigns& exact) {
+    const auto& [a, c] = plane.row;
+    const double slope = std::abs(a) - plane.linear_error;
     const double t = -c / a;
     if (!(moderate(a) && moderate(c) && slope > 0.5 * std::abs(a) && moderate(t))) {
-        return meet_exactly(std::array<Facet, 1>{wall.facet}, exact);
+        return meet_exactly(std::array<Facet, 1>{plane.facet}, exact);
     }
-    const double error = (wall.linear_error * std::abs(t) + wall.constant_error) / slope +
+    const double error = (plane.linear_error * std::abs(t) + plane.constant_error) / slope +
                          2 * rounding * std::abs(t);
     return {{t, 1.0}, error * slack + underflow, std::abs(t)};
 }
@@ -109,14 +109,14 @@ Vertex<2> meet(const Hyperplane<2>& first, const Hyperplane<2>& second, ExactSig
     return meet_exactly(std::array<Facet, 2>{first.facet, second.facet}, exact);
 }
 
-void Segment::set(const Vertex& left, const Wall& left_wall, const Vertex& right,
-                  const Wall& right_wall) {
+void Segment::set(const Vertex& left, const Hyperplane& left_plane, const Vertex& right,
+                  const Hyperplane& right_plane) {
     vertices_.resize(2);
-    walls_.resize(2);
+    facets_.resize(2);
     vertices_[0] = left;
     vertices_[1] = right;
-    walls_[0] = left_wall;
-    walls_[1] = right_wall;
+    facets_[0] = left_plane;
+    facets_[1] = right_plane;
 }
 
 Segment Segment::of(const Domain& domain) {
@@ -138,7 +138,7 @@ Polygon Polygon::of(const Domain& domain) {
     polygon.clear(4);
     const auto add = [&](double x, double y, std::int32_t side, double a, double b, double c) {
         polygon.vertices_.push({{x, y, finite}, 0, std::max(std::abs(x), std::abs(y))});
-        polygon.walls_.push(
+        polygon.facets_.push(
             {{Facet::domain_boundary, side, 1}, {a, b, domain.whole ? infinity : c}, 0, 0});
     };
     add(low, low, 3, 0, 1, -low);

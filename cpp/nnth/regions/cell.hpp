@@ -51,57 +51,58 @@ class Segment {
   public:
     static constexpr std::size_t dimension = 1;
     using Vertex = regions::Vertex<1>;
-    using Wall = Hyperplane<1>;
+    using Hyperplane = regions::Hyperplane<1>;
 
     static Segment of(const Domain& domain);
 
     const Buffer<Vertex>& vertices() const { return vertices_; }
-    const Buffer<Wall>& walls() const { return walls_; }
-    std::array<Facet, 1> meeting(std::size_t vertex) const { return {walls_[vertex].facet}; }
+    const Buffer<Hyperplane>& facets() const { return facets_; }
+    std::array<Facet, 1> meeting(std::size_t vertex) const { return {facets_[vertex].facet}; }
 
     // Splits along `cut`, a neuron whose signs at the vertices are given and whose facet's side is
     // ignored, and calls new_vertex(facet it lies on) for each new vertex.
     template <typename NewVertex>
-    void split(const Wall& cut, const Buffer<int>& signs, ExactSigns& exact, Segment& plus,
+    void split(const Hyperplane& cut, const Buffer<int>& signs, ExactSigns& exact, Segment& plus,
                Segment& minus, Seam& seam, NewVertex&& new_vertex) const;
 
   private:
-    void set(const Vertex& left, const Wall& left_wall, const Vertex& right,
-             const Wall& right_wall);
+    void set(const Vertex& left, const Hyperplane& left_plane, const Vertex& right,
+             const Hyperplane& right_plane);
 
     Buffer<Vertex> vertices_;
-    Buffer<Wall> walls_;
+    Buffer<Hyperplane> facets_;
 };
 
-// A convex polygon: wall i runs from vertex i to vertex i + 1, counter-clockwise.
+// A convex polygon: plane i runs from vertex i to vertex i + 1, counter-clockwise.
 class Polygon {
   public:
     static constexpr std::size_t dimension = 2;
     using Vertex = regions::Vertex<2>;
-    using Wall = Hyperplane<2>;
+    using Hyperplane = regions::Hyperplane<2>;
 
     static Polygon of(const Domain& domain);
 
     const Buffer<Vertex>& vertices() const { return vertices_; }
-    const Buffer<Wall>& walls() const { return walls_; }
+    const Buffer<Hyperplane>& facets() const { return facets_; }
     std::array<Facet, 2> meeting(std::size_t vertex) const {
-        return {walls_[vertex == 0 ? walls_.size() - 1 : vertex - 1].facet, walls_[vertex].facet};
+        return {facets_[vertex == 0 ? facets_.size() - 1 : vertex - 1].facet,
+                facets_[vertex].facet};
     }
 
     template <typename NewVertex>
-    void split(const Wall& cut, const Buffer<int>& signs, ExactSigns& exact, Polygon& plus,
+    void split(const Hyperplane& cut, const Buffer<int>& signs, ExactSigns& exact, Polygon& plus,
                Polygon& minus, Seam& seam, NewVertex&& new_vertex) const;
 
   private:
     void clear(std::size_t vertices) {
         vertices_.clear();
         vertices_.reserve(vertices + 2);
-        walls_.clear();
-        walls_.reserve(vertices + 2);
+        facets_.clear();
+        facets_.reserve(vertices + 2);
     }
 
     Buffer<Vertex> vertices_;
-    Buffer<Wall> walls_;
+    Buffer<Hyperplane> facets_;
 };
 
 // The vertices as the hot loops read them.
@@ -113,20 +114,20 @@ Points points(const Cell& cell) {
 }
 
 // Where hyperplanes meet, by their computed rows where these tell it well enough, else exactly.
-Vertex<1> meet(const Hyperplane<1>& wall, ExactSigns& exact);
+Vertex<1> meet(const Hyperplane<1>& plane, ExactSigns& exact);
 Vertex<2> meet(const Hyperplane<2>& first, const Hyperplane<2>& second, ExactSigns& exact);
 
 template <typename NewVertex>
-void Segment::split(const Wall& cut, const Buffer<int>& signs, ExactSigns& exact, Segment& plus,
-                    Segment& minus, Seam& seam, NewVertex&& new_vertex) const {
+void Segment::split(const Hyperplane& cut, const Buffer<int>& signs, ExactSigns& exact,
+                    Segment& plus, Segment& minus, Seam& seam, NewVertex&& new_vertex) const {
     const Vertex vertex = meet(cut, exact);
     const bool plus_left = signs[0] > 0;
-    Wall left_of_cut = cut;
-    Wall right_of_cut = cut;
+    Hyperplane left_of_cut = cut;
+    Hyperplane right_of_cut = cut;
     left_of_cut.facet.side = plus_left ? 1 : -1;
     right_of_cut.facet.side = plus_left ? -1 : 1;
-    (plus_left ? plus : minus).set(vertices_[0], walls_[0], vertex, left_of_cut);
-    (plus_left ? minus : plus).set(vertex, right_of_cut, vertices_[1], walls_[1]);
+    (plus_left ? plus : minus).set(vertices_[0], facets_[0], vertex, left_of_cut);
+    (plus_left ? minus : plus).set(vertex, right_of_cut, vertices_[1], facets_[1]);
     seam.clear(2);
     Buffer<int>& left = plus_left ? seam.plus : seam.minus;
     Buffer<int>& right = plus_left ? seam.minus : seam.plus;
@@ -140,11 +141,11 @@ void Segment::split(const Wall& cut, const Buffer<int>& signs, ExactSigns& exact
 }
 
 template <typename NewVertex>
-void Polygon::split(const Wall& cut, const Buffer<int>& signs, ExactSigns& exact, Polygon& plus,
-                    Polygon& minus, Seam& seam, NewVertex&& new_vertex) const {
+void Polygon::split(const Hyperplane& cut, const Buffer<int>& signs, ExactSigns& exact,
+                    Polygon& plus, Polygon& minus, Seam& seam, NewVertex&& new_vertex) const {
     const std::size_t count = vertices_.size();
-    Wall plus_cut = cut;
-    Wall minus_cut = cut;
+    Hyperplane plus_cut = cut;
+    Hyperplane minus_cut = cut;
     plus_cut.facet.side = 1;
     minus_cut.facet.side = -1;
     plus.clear(count);
@@ -152,12 +153,12 @@ void Polygon::split(const Wall& cut, const Buffer<int>& signs, ExactSigns& exact
     seam.clear(count);
     const auto add_plus = [&](const Vertex& vertex, bool along_cut, std::size_t i) {
         plus.vertices_.push(vertex);
-        plus.walls_.push(along_cut ? plus_cut : walls_[i]);
+        plus.facets_.push(along_cut ? plus_cut : facets_[i]);
         seam.plus.push(along_cut ? Seam::cut : static_cast<int>(i));
     };
     const auto add_minus = [&](const Vertex& vertex, bool along_cut, std::size_t i) {
         minus.vertices_.push(vertex);
-        minus.walls_.push(along_cut ? minus_cut : walls_[i]);
+        minus.facets_.push(along_cut ? minus_cut : facets_[i]);
         seam.minus.push(along_cut ? Seam::cut : static_cast<int>(i));
     };
     for (std::size_t i = 0; i < count; ++i) {
@@ -167,10 +168,10 @@ void Polygon::split(const Wall& cut, const Buffer<int>& signs, ExactSigns& exact
         if (here <= 0) add_minus(vertices_[i], here == 0 && next > 0, i);
         seam.plus_first.push(here > 0 ? 1 : 0);
         if (here * next < 0) {
-            const Vertex vertex = meet(walls_[i], cut, exact);
+            const Vertex vertex = meet(facets_[i], cut, exact);
             add_plus(vertex, next < 0, i);
             add_minus(vertex, next > 0, i);
-            new_vertex(walls_[i].facet);
+            new_vertex(facets_[i].facet);
         }
     }
 }

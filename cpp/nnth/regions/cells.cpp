@@ -21,7 +21,7 @@ class Collector final : public CellVisitor<Cell> {
     void visit(const Cell& cell, const AffineRows& output, const std::uint64_t* pattern) override {
         for (std::size_t i = 0; i < cell.vertices().size(); ++i) {
             const auto& position = cell.vertices()[i].position;
-            const Facet& facet = cell.walls()[i].facet;
+            const Facet& facet = cell.facets()[i].facet;
             cells_.vertices.insert(cells_.vertices.end(), position.begin(),
                                    position.begin() + Cell::dimension);
             cells_.side_layers.push_back(facet.layer);

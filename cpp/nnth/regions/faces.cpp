@@ -23,13 +23,13 @@ bool on_domain_boundary(FacetId id) {
     return id >> 32 == 0;
 }
 
-// The hyperplanes through all the vertices on a wall.
+// The hyperplanes through all the vertices on a plane.
 template <std::size_t D>
-void hyperplanes_of(const Polytope<D>& cell, FacetId wall, std::vector<FacetId>& common) {
+void hyperplanes_of(const Polytope<D>& cell, FacetId plane, std::vector<FacetId>& common) {
     bool first = true;
     for (std::size_t p = 0; p < cell.vertices().size(); ++p) {
         const auto through = cell.hyperplanes(p);
-        if (!std::binary_search(through.begin(), through.end(), wall)) continue;
+        if (!std::binary_search(through.begin(), through.end(), plane)) continue;
         if (first) {
             common.assign(through.begin(), through.end());
             first = false;
@@ -122,9 +122,9 @@ void Faces::add(const Polytope<D>& cell, const std::uint64_t* pattern, CellRecor
     }
     ++record->references;
     std::vector<FacetId> common;
-    for (const auto& wall : cell.walls()) {
-        if (wall.facet.on_domain_boundary()) continue;
-        hyperplanes_of(cell, facet_id(wall.facet), common);
+    for (const auto& plane : cell.facets()) {
+        if (plane.facet.on_domain_boundary()) continue;
+        hyperplanes_of(cell, facet_id(plane.facet), common);
         match(face_key(key, common, pattern), record, seams);
     }
     --record->references;

@@ -41,8 +41,9 @@ void expand(std::size_t order, Use&& use) {
 // The pulling triangulation of a cell.
 class Triangulation {
   public:
-    // `walls` has the vertices on each wall of the cell.
-    explicit Triangulation(std::vector<Vertices> walls) : walls_(std::move(walls)) {}
+    // `cell_facets` has the vertices on each facet of the cell.
+    explicit Triangulation(std::vector<Vertices> cell_facets)
+        : cell_facets_(std::move(cell_facets)) {}
 
     // Appends the simplices of a face to `simplices`, each after the vertices of the path.
     void pull(const Vertices& face, std::size_t dimension) {
@@ -61,14 +62,14 @@ class Triangulation {
     Vertices simplices;
 
   private:
-    // The facets of a face: its largest parts that lie on a wall. A face is met on many paths.
+    // The facets of a face: its largest parts that lie on a facet. A face is met on many paths.
     const std::vector<Vertices>& facets_of(const Vertices& face) {
         const auto [found, added] = facets_.try_emplace(face);
         if (!added) return found->second;
         std::vector<Vertices> parts;
-        for (const Vertices& wall : walls_) {
+        for (const Vertices& facet : cell_facets_) {
             Vertices part;
-            std::set_intersection(face.begin(), face.end(), wall.begin(), wall.end(),
+            std::set_intersection(face.begin(), face.end(), facet.begin(), facet.end(),
                                   std::back_inserter(part));
             if (!part.empty() && part.size() < face.size()) parts.push_back(std::move(part));
         }
@@ -85,7 +86,7 @@ class Triangulation {
         return facets;
     }
 
-    std::vector<Vertices> walls_;
+    std::vector<Vertices> cell_facets_;
     std::map<Vertices, std::vector<Vertices>> facets_;
     Vertices path_;
 };
@@ -109,18 +110,18 @@ Vertices triangulate(const Polytope<D>& cell) {
     const auto count = static_cast<std::uint32_t>(cell.vertices().size());
     Vertices all(count);
     for (std::uint32_t i = 0; i < count; ++i) all[i] = i;
-    std::vector<Vertices> walls;
-    for (const auto& wall : cell.walls()) {
+    std::vector<Vertices> cell_facets;
+    for (const auto& facet : cell.facets()) {
         Vertices on;
         for (std::uint32_t i = 0; i < count; ++i) {
             const auto through = cell.hyperplanes(i);
-            if (std::binary_search(through.begin(), through.end(), facet_id(wall.facet))) {
+            if (std::binary_search(through.begin(), through.end(), facet_id(facet.facet))) {
                 on.push_back(i);
             }
         }
-        walls.push_back(std::move(on));
+        cell_facets.push_back(std::move(on));
     }
-    Triangulation triangulation(std::move(walls));
+    Triangulation triangulation(std::move(cell_facets));
     triangulation.pull(all, D);
     return std::move(triangulation.simplices);
 }

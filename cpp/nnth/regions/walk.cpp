@@ -230,17 +230,17 @@ typename Walk<Cell>::Step Walk<Cell>::advance(Node<Cell>& node, Split<Cell>& spl
 template <typename Cell>
 void Walk<Cell>::cut(const Node<Cell>& node, std::size_t open_index, Split<Cell>& split) {
     const RoundingBound& bound = network_.bound(node.layer);
-    typename Cell::Wall wall{{static_cast<std::int32_t>(node.layer),
-                              static_cast<std::int32_t>(node.neurons[open_index]), 0},
-                             {},
-                             bound.linear_error,
-                             bound.constant_error};
+    typename Cell::Hyperplane plane{{static_cast<std::int32_t>(node.layer),
+                                     static_cast<std::int32_t>(node.neurons[open_index]), 0},
+                                    {},
+                                    bound.linear_error,
+                                    bound.constant_error};
     for (std::size_t c = 0; c <= dimension; ++c) {
-        wall.row[c] = node.open.component(c)[open_index];
+        plane.row[c] = node.open.component(c)[open_index];
     }
     split.open_index = open_index;
     if constexpr (has_seams) {
-        node.cell.split(wall, signs_, exact_, split.plus, split.minus, split.seam,
+        node.cell.split(plane, signs_, exact_, split.plus, split.minus, split.seam,
                         [&](const Facet& facet) {
                             if (dimension == 1) {
                                 counts_.half_vertices += 2;
@@ -251,7 +251,7 @@ void Walk<Cell>::cut(const Node<Cell>& node, std::size_t open_index, Split<Cell>
                             }
                         });
     } else {
-        node.cell.split(wall, signs_, exact_, split.plus, split.minus);
+        node.cell.split(plane, signs_, exact_, split.plus, split.minus);
     }
 }
 
@@ -335,12 +335,12 @@ void Walk<Cell>::descend(std::size_t depth, Buffer<SideList>& sides) {
 
 template <typename Cell>
 void Walk<Cell>::finish(const Node<Cell>& node, Buffer<SideList>& sides) {
-    const auto& walls = node.cell.walls();
+    const auto& facets = node.cell.facets();
     CellRecord* record =
         seams_.add_cell(node.next.values.data(), node.next.stride, pattern_.data());
     std::uint64_t outer = 0;
-    for (const auto& wall : walls) outer += wall.facet.on_domain_boundary() ? 1 : 0;
-    const std::uint64_t inner = walls.size() - outer;
+    for (const auto& plane : facets) outer += plane.facet.on_domain_boundary() ? 1 : 0;
+    const std::uint64_t inner = facets.size() - outer;
     counts_.sides += inner;
     counts_.outer_sides += outer;
     if (outer == 0) ++counts_.bounded;
@@ -358,11 +358,11 @@ void Walk<Cell>::finish(const Node<Cell>& node, Buffer<SideList>& sides) {
 
 template <typename Cell>
 void Walk<Cell>::add_sides(const Node<Cell>& node, CellRecord* record, Buffer<SideList>& sides) {
-    const auto& walls = node.cell.walls();
-    sides.resize(walls.size());
+    const auto& facets = node.cell.facets();
+    sides.resize(facets.size());
     std::uint32_t inner = 0;
-    for (std::size_t i = 0; i < walls.size(); ++i) {
-        const bool on_domain_boundary = walls[i].facet.on_domain_boundary();
+    for (std::size_t i = 0; i < facets.size(); ++i) {
+        const bool on_domain_boundary = facets[i].facet.on_domain_boundary();
         sides[i] = on_domain_boundary ? SideList{} : seams_.add_side(record);
         inner += on_domain_boundary ? 0 : 1;
     }

@@ -39,8 +39,8 @@ bool Walk<Cell>::count_chords(const Node<Cell>& node, Buffer<SideList>& sides) {
         !chords_.arrange(node.open, chords, points(node.cell), node.error)) {
         return false;
     }
-    const auto& walls = node.cell.walls();
-    sides.resize(walls.size());
+    const auto& facets = node.cell.facets();
+    sides.resize(facets.size());
     std::fill(sides.begin(), sides.end(), SideList{});
     on_.resize(chords);
     on_rows_.resize(chords);
@@ -49,9 +49,9 @@ bool Walk<Cell>::count_chords(const Node<Cell>& node, Buffer<SideList>& sides) {
     std::uint64_t inner = 0;
     std::uint64_t outer = 0;
     std::uint64_t has_outer_side = 0;  // bit i: boundary cell i has a side on the domain boundary
-    chords_.walk_boundary(walls.size(), [&](std::size_t edge, std::uint64_t signs) {
+    chords_.walk_boundary(facets.size(), [&](std::size_t edge, std::uint64_t signs) {
         const std::size_t cell = boundary_cell(node, signs);
-        if (walls[edge].facet.on_domain_boundary()) {
+        if (facets[edge].facet.on_domain_boundary()) {
             ++outer;
             has_outer_side |= std::uint64_t{1} << cell;
             return;
@@ -73,10 +73,10 @@ void Walk<Cell>::add_chords(const Node<Cell>& node, std::uint64_t inner, std::ui
     const std::uint64_t chords = node.neurons.size();
     const std::uint64_t crossings = chords_.crossings();
     const std::uint64_t cells = 1 + chords + crossings;
-    std::uint64_t outer_walls = 0;
-    for (const auto& wall : node.cell.walls())
-        outer_walls += wall.facet.on_domain_boundary() ? 1 : 0;
-    const std::uint64_t outer_ends = outer - outer_walls;
+    std::uint64_t outer_facets = 0;
+    for (const auto& plane : node.cell.facets())
+        outer_facets += plane.facet.on_domain_boundary() ? 1 : 0;
+    const std::uint64_t outer_ends = outer - outer_facets;
     counts_.layer_cells[node.layer] += cells;
     counts_.bounded += cells - outer_cells;
     // A chord with c crossings is c + 1 edges, each the side of two cells.
