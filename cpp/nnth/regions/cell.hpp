@@ -29,7 +29,7 @@ struct Hyperplane {
 };
 
 // Which facet of a cell each facet of its two halves lies on: an index, or `cut` for the cut.
-struct Seam {
+struct FacetOrigins {
     static constexpr int cut = -1;
 
     Buffer<int> plus;
@@ -63,7 +63,7 @@ class Segment {
     // ignored, and calls new_vertex(facet it lies on) for each new vertex.
     template <typename NewVertex>
     void split(const Hyperplane& cut, const Buffer<int>& signs, ExactSigns& exact, Segment& plus,
-               Segment& minus, Seam& seam, NewVertex&& new_vertex) const;
+               Segment& minus, FacetOrigins& origins, NewVertex&& new_vertex) const;
 
   private:
     void set(const Vertex& left, const Hyperplane& left_plane, const Vertex& right,
@@ -73,7 +73,7 @@ class Segment {
     Buffer<Hyperplane> facets_;
 };
 
-// A convex polygon: plane i runs from vertex i to vertex i + 1, counter-clockwise.
+// A convex polygon: facet i runs from vertex i to vertex i + 1, counter-clockwise.
 class Polygon {
   public:
     static constexpr std::size_t dimension = 2;
@@ -91,7 +91,7 @@ class Polygon {
 
     template <typename NewVertex>
     void split(const Hyperplane& cut, const Buffer<int>& signs, ExactSigns& exact, Polygon& plus,
-               Polygon& minus, Seam& seam, NewVertex&& new_vertex) const;
+               Polygon& minus, FacetOrigins& origins, NewVertex&& new_vertex) const;
 
   private:
     void clear(std::size_t vertices) {
@@ -119,7 +119,8 @@ Vertex<2> meet(const Hyperplane<2>& first, const Hyperplane<2>& second, ExactSig
 
 template <typename NewVertex>
 void Segment::split(const Hyperplane& cut, const Buffer<int>& signs, ExactSigns& exact,
-                    Segment& plus, Segment& minus, Seam& seam, NewVertex&& new_vertex) const {
+                    Segment& plus, Segment& minus, FacetOrigins& origins,
+                    NewVertex&& new_vertex) const {
     const Vertex vertex = meet(cut, exact);
     const bool plus_left = signs[0] > 0;
     Hyperplane left_of_cut = cut;
@@ -128,21 +129,22 @@ void Segment::split(const Hyperplane& cut, const Buffer<int>& signs, ExactSigns&
     right_of_cut.facet.side = plus_left ? -1 : 1;
     (plus_left ? plus : minus).set(vertices_[0], facets_[0], vertex, left_of_cut);
     (plus_left ? minus : plus).set(vertex, right_of_cut, vertices_[1], facets_[1]);
-    seam.clear(2);
-    Buffer<int>& left = plus_left ? seam.plus : seam.minus;
-    Buffer<int>& right = plus_left ? seam.minus : seam.plus;
+    origins.clear(2);
+    Buffer<int>& left = plus_left ? origins.plus : origins.minus;
+    Buffer<int>& right = plus_left ? origins.minus : origins.plus;
     left.push(0);
-    left.push(Seam::cut);
-    right.push(Seam::cut);
+    left.push(FacetOrigins::cut);
+    right.push(FacetOrigins::cut);
     right.push(1);
-    seam.plus_first.push(0);
-    seam.plus_first.push(0);
+    origins.plus_first.push(0);
+    origins.plus_first.push(0);
     new_vertex(cut.facet);
 }
 
 template <typename NewVertex>
 void Polygon::split(const Hyperplane& cut, const Buffer<int>& signs, ExactSigns& exact,
-                    Polygon& plus, Polygon& minus, Seam& seam, NewVertex&& new_vertex) const {
+                    Polygon& plus, Polygon& minus, FacetOrigins& origins,
+                    NewVertex&& new_vertex) const {
     const std::size_t count = vertices_.size();
     Hyperplane plus_cut = cut;
     Hyperplane minus_cut = cut;
@@ -150,23 +152,23 @@ void Polygon::split(const Hyperplane& cut, const Buffer<int>& signs, ExactSigns&
     minus_cut.facet.side = -1;
     plus.clear(count);
     minus.clear(count);
-    seam.clear(count);
+    origins.clear(count);
     const auto add_plus = [&](const Vertex& vertex, bool along_cut, std::size_t i) {
         plus.vertices_.push(vertex);
         plus.facets_.push(along_cut ? plus_cut : facets_[i]);
-        seam.plus.push(along_cut ? Seam::cut : static_cast<int>(i));
+        origins.plus.push(along_cut ? FacetOrigins::cut : static_cast<int>(i));
     };
     const auto add_minus = [&](const Vertex& vertex, bool along_cut, std::size_t i) {
         minus.vertices_.push(vertex);
         minus.facets_.push(along_cut ? minus_cut : facets_[i]);
-        seam.minus.push(along_cut ? Seam::cut : static_cast<int>(i));
+        origins.minus.push(along_cut ? FacetOrigins::cut : static_cast<int>(i));
     };
     for (std::size_t i = 0; i < count; ++i) {
         const int here = signs[i];
         const int next = signs[i + 1 == count ? 0 : i + 1];
         if (here >= 0) add_plus(vertices_[i], here == 0 && next < 0, i);
         if (here <= 0) add_minus(vertices_[i], here == 0 && next > 0, i);
-        seam.plus_first.push(here > 0 ? 1 : 0);
+        origins.plus_first.push(here > 0 ? 1 : 0);
         if (here * next < 0) {
             const Vertex vertex = meet(facets_[i], cut, exact);
             add_plus(vertex, next < 0, i);

@@ -23,7 +23,7 @@ void count_line(const Counts& all, bool whole, RegionCounts& counts) {
     counts.edges = counts.activation_regions;
 }
 
-// Every inner edge is a side of two cells, and every domain boundary edge of one; the domain
+// Every inner edge is a side of two cells, and every edge on the domain boundary of one; the domain
 // boundary is a closed line.
 void count_plane(const Counts& all, bool whole, RegionCounts& counts) {
     const std::uint64_t outer_vertices = all.outer_vertices + 4;

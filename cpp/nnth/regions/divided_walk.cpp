@@ -125,8 +125,8 @@ void DividedWalk<Cell>::finished(TopNode& node, Walk<Cell>& walk) {
         }
         if (parent->minus == nullptr) {
             parent->sides = std::move(parent->plus->sides);
-        } else if (Walk<Cell>::has_seams) {
-            Walk<Cell>::join(walk.seams(), parent->split.seam, parent->plus->sides,
+        } else if (Walk<Cell>::joins_halves) {
+            Walk<Cell>::join(walk.linear_regions(), parent->split.origins, parent->plus->sides,
                              parent->minus->sides, parent->sides);
         }
         parent->plus.reset();
@@ -141,8 +141,8 @@ void DividedWalk<Cell>::run(int threads, Monitor& monitor) {
     divide();
     asked_ = std::chrono::steady_clock::now();
     parallel_for(parts_.size(), threads, monitor, [&](std::size_t part) { walk(*parts_[part]); });
-    if (!Walk<Cell>::has_seams) {
-        for (const auto& walk : walks_) top_.faces().merge(walk->faces(), top_.seams());
+    if (!Walk<Cell>::joins_halves) {
+        for (const auto& walk : walks_) top_.faces().merge(walk->faces(), top_.linear_regions());
     }
 }
 
@@ -155,8 +155,8 @@ Counts DividedWalk<Cell>::counts() const {
 
 template <typename Cell>
 std::uint64_t DividedWalk<Cell>::merged() const {
-    std::uint64_t merged = top_.seams().merged();
-    for (const auto& walk : walks_) merged += walk->seams().merged();
+    std::uint64_t merged = top_.linear_regions().merged();
+    for (const auto& walk : walks_) merged += walk->linear_regions().merged();
     return merged;
 }
 

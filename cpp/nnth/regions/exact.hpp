@@ -69,7 +69,7 @@ class SlicePoint {
 class ExactSigns {
   public:
     // `pattern` is read whenever a sign is asked for: the signs of the layers below the one asked
-    // about must then be those of the cell in query.
+    // about must then be those of the cell in question.
     ExactSigns(const Network& network, const Domain& domain, const PatternLayout& layout,
                const std::uint64_t* pattern);
 

@@ -23,7 +23,7 @@ bool on_domain_boundary(FacetId id) {
     return id >> 32 == 0;
 }
 
-// The hyperplanes through all the vertices on a plane.
+// The hyperplanes through all the vertices on a facet.
 template <std::size_t D>
 void hyperplanes_of(const Polytope<D>& cell, FacetId plane, std::vector<FacetId>& common) {
     bool first = true;
@@ -83,7 +83,7 @@ FaceKey Faces::face_key(FaceKey cell, std::span<const FacetId> hyperplanes,
 
 void Faces::note(std::span<const FacetId> hyperplanes, std::size_t codimension, const FaceKey& cell,
                  const std::uint64_t* pattern, Found& inner, Found& outer) {
-    // Domain boundary sides have the smallest numbers, and hyperplanes are in ascending order.
+    // The domain's sides have the smallest numbers, and hyperplanes are in ascending order.
     Found& found = on_domain_boundary(hyperplanes.front()) ? outer : inner;
     if (hyperplanes.size() > codimension) {
         found.keys.insert(face_key(cell, hyperplanes, pattern));
@@ -94,7 +94,7 @@ void Faces::note(std::span<const FacetId> hyperplanes, std::size_t codimension, 
     found.counted += all_on ? 1 : 0;
 }
 
-void Faces::match(const FaceKey& facet, CellRecord* record, Seams& seams) {
+void Faces::match(const FaceKey& facet, CellRecord* record, LinearRegions& linear_regions) {
     const auto [found, added] = open_.try_emplace(facet, record);
     if (added) {
         ++record->references;
@@ -102,14 +102,14 @@ void Faces::match(const FaceKey& facet, CellRecord* record, Seams& seams) {
     }
     CellRecord* neighbour = found->second;
     open_.erase(found);
-    seams.meet(record, neighbour);
+    linear_regions.meet(record, neighbour);
     --neighbour->references;
-    seams.release(neighbour);
+    linear_regions.release(neighbour);
 }
 
 template <std::size_t D>
 void Faces::add(const Polytope<D>& cell, const std::uint64_t* pattern, CellRecord* record,
-                Seams& seams) {
+                LinearRegions& linear_regions) {
     const FaceKey key = cell_key(pattern);
     const std::size_t vertices = cell.vertices().size();
     Buffer<FacetId> shared;
@@ -125,21 +125,21 @@ void Faces::add(const Polytope<D>& cell, const std::uint64_t* pattern, CellRecor
     for (const auto& plane : cell.facets()) {
         if (plane.facet.on_domain_boundary()) continue;
         hyperplanes_of(cell, facet_id(plane.facet), common);
-        match(face_key(key, common, pattern), record, seams);
+        match(face_key(key, common, pattern), record, linear_regions);
     }
     --record->references;
-    seams.release(record);
+    linear_regions.release(record);
 }
 
-void Faces::merge(const Faces& other, Seams& seams) {
+void Faces::merge(const Faces& other, LinearRegions& linear_regions) {
     vertices_.merge(other.vertices_);
     edges_.merge(other.edges_);
     outer_vertices_.merge(other.outer_vertices_);
     outer_edges_.merge(other.outer_edges_);
     for (const auto& [facet, record] : other.open_) {
-        match(facet, record, seams);
+        match(facet, record, linear_regions);
         --record->references;  // the other set's own
-        seams.release(record);
+        linear_regions.release(record);
     }
 }
 
@@ -148,9 +148,9 @@ FaceCounts Faces::counts() const {
             outer_vertices_.size(), outer_edges_.size()};
 }
 
-template void Faces::add(const Polytope<3>&, const std::uint64_t*, CellRecord*, Seams&);
-template void Faces::add(const Polytope<4>&, const std::uint64_t*, CellRecord*, Seams&);
-template void Faces::add(const Polytope<5>&, const std::uint64_t*, CellRecord*, Seams&);
-template void Faces::add(const Polytope<6>&, const std::uint64_t*, CellRecord*, Seams&);
+template void Faces::add(const Polytope<3>&, const std::uint64_t*, CellRecord*, LinearRegions&);
+template void Faces::add(const Polytope<4>&, const std::uint64_t*, CellRecord*, LinearRegions&);
+template void Faces::add(const Polytope<5>&, const std::uint64_t*, CellRecord*, LinearRegions&);
+template void Faces::add(const Polytope<6>&, const std::uint64_t*, CellRecord*, LinearRegions&);
 
 }  // namespace nnth::regions

@@ -7,9 +7,9 @@
 #include <unordered_set>
 #include <vector>
 
+#include "nnth/regions/linear_regions.hpp"
 #include "nnth/regions/pattern.hpp"
 #include "nnth/regions/polytope.hpp"
-#include "nnth/regions/seams.hpp"
 
 namespace nnth::regions {
 
@@ -48,10 +48,10 @@ class Faces {
     // Takes note of the faces of a cell, and joins it to the neighbours that are known.
     template <std::size_t D>
     void add(const Polytope<D>& cell, const std::uint64_t* pattern, CellRecord* record,
-             Seams& seams);
+             LinearRegions& linear_regions);
 
     // Adds another set of faces, joining cells that are neighbours across it.
-    void merge(const Faces& other, Seams& seams);
+    void merge(const Faces& other, LinearRegions& linear_regions);
 
     // Facets off the domain boundary whose neighbour is missing: none when all cells are here.
     std::size_t unmatched() const { return open_.size(); }
@@ -74,7 +74,7 @@ class Faces {
                      const std::uint64_t* pattern) const;
     void note(std::span<const FacetId> hyperplanes, std::size_t codimension, const FaceKey& cell,
               const std::uint64_t* pattern, Found& inner, Found& outer);
-    void match(const FaceKey& facet, CellRecord* record, Seams& seams);
+    void match(const FaceKey& facet, CellRecord* record, LinearRegions& linear_regions);
 
     const PatternLayout& layout_;
     std::vector<FaceKey> keys_;  // of each neuron off, each neuron on

@@ -62,7 +62,7 @@ class Triangulation {
     Vertices simplices;
 
   private:
-    // The facets of a face: its largest parts that lie on a facet. A face is met on many paths.
+    // The facets of a face: its largest parts on a facet of the cell. A face is met on many paths.
     const std::vector<Vertices>& facets_of(const Vertices& face) {
         const auto [found, added] = facets_.try_emplace(face);
         if (!added) return found->second;

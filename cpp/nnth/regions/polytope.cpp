@@ -283,7 +283,7 @@ void Polytope<D>::add_cut_vertex(std::span<const FacetId> shared, const Hyperpla
     minus.add_with(vertex, basis, shared, facet_id(cut.facet));
 }
 
-// A plane bounds a half if a vertex on it lies strictly inside the half's side of the cut.
+// A facet bounds a half if a vertex on it lies strictly inside the half's side of the cut.
 template <std::size_t D>
 void Polytope<D>::keep_facets(const Buffer<int>& signs, int side, const Hyperplane& cut,
                               Polytope& half) const {

@@ -184,7 +184,7 @@ int Walk<Cell>::sign_at_point(const Node<Cell>& node, std::size_t open_index) {
 template <typename Cell>
 void Walk<Cell>::settle(Node<Cell>& node, std::size_t open_index, bool on) {
     const auto row = static_cast<std::uint32_t>(open_index);
-    if constexpr (!has_seams) {
+    if constexpr (!joins_halves) {
         node.cell.touch({static_cast<std::int32_t>(node.layer),
                          static_cast<std::int32_t>(node.neurons[open_index]), 0},
                         signs_);
@@ -239,8 +239,8 @@ void Walk<Cell>::cut(const Node<Cell>& node, std::size_t open_index, Split<Cell>
         plane.row[c] = node.open.component(c)[open_index];
     }
     split.open_index = open_index;
-    if constexpr (has_seams) {
-        node.cell.split(plane, signs_, exact_, split.plus, split.minus, split.seam,
+    if constexpr (joins_halves) {
+        node.cell.split(plane, signs_, exact_, split.plus, split.minus, split.origins,
                         [&](const Facet& facet) {
                             if (dimension == 1) {
                                 counts_.half_vertices += 2;
@@ -329,7 +329,8 @@ void Walk<Cell>::descend(std::size_t depth, Buffer<SideList>& sides) {
             descend(depth + 1, here.plus);
             enter_half(here.node, here.split, false, node(depth + 1));
             descend(depth + 1, here.minus);
-            if (has_seams) join(seams_, here.split.seam, here.plus, here.minus, sides);
+            if (joins_halves)
+                join(linear_regions_, here.split.origins, here.plus, here.minus, sides);
     }
 }
 
@@ -337,7 +338,7 @@ template <typename Cell>
 void Walk<Cell>::finish(const Node<Cell>& node, Buffer<SideList>& sides) {
     const auto& facets = node.cell.facets();
     CellRecord* record =
-        seams_.add_cell(node.next.values.data(), node.next.stride, pattern_.data());
+        linear_regions_.add_cell(node.next.values.data(), node.next.stride, pattern_.data());
     std::uint64_t outer = 0;
     for (const auto& plane : facets) outer += plane.facet.on_domain_boundary() ? 1 : 0;
     const std::uint64_t inner = facets.size() - outer;
@@ -348,10 +349,10 @@ void Walk<Cell>::finish(const Node<Cell>& node, Buffer<SideList>& sides) {
         counts_.sides_at_point = query_.domain.whole ? inner : inner + outer;
         counts_.measure_at_point = measure(node.cell, exact_);
     }
-    if constexpr (has_seams) {
+    if constexpr (joins_halves) {
         add_sides(node, record, sides);
     } else {
-        faces_.add(node.cell, pattern_.data(), record, seams_);
+        faces_.add(node.cell, pattern_.data(), record, linear_regions_);
     }
     if (visitor_ != nullptr) visitor_->visit(node.cell, node.next, pattern_.data());
 }
@@ -363,35 +364,36 @@ void Walk<Cell>::add_sides(const Node<Cell>& node, CellRecord* record, Buffer<Si
     std::uint32_t inner = 0;
     for (std::size_t i = 0; i < facets.size(); ++i) {
         const bool on_domain_boundary = facets[i].facet.on_domain_boundary();
-        sides[i] = on_domain_boundary ? SideList{} : seams_.add_side(record);
+        sides[i] = on_domain_boundary ? SideList{} : linear_regions_.add_side(record);
         inner += on_domain_boundary ? 0 : 1;
     }
     record->references = inner;
-    if (inner == 0) seams_.release(record);
+    if (inner == 0) linear_regions_.release(record);
 }
 
 template <typename Cell>
-void Walk<Cell>::join(Seams& seams, const Seam& seam, const Buffer<SideList>& plus,
-                      const Buffer<SideList>& minus, Buffer<SideList>& whole) {
-    whole.resize(seam.plus_first.size());
+void Walk<Cell>::join(LinearRegions& linear_regions, const FacetOrigins& origins,
+                      const Buffer<SideList>& plus, const Buffer<SideList>& minus,
+                      Buffer<SideList>& whole) {
+    whole.resize(origins.plus_first.size());
     std::fill(whole.begin(), whole.end(), SideList{});
     SideList on_plus, on_minus;
-    for (std::size_t i = 0; i < seam.plus.size(); ++i) {
-        const int facet = seam.plus[i];
-        (facet == Seam::cut ? on_plus : whole[static_cast<std::size_t>(facet)]) = plus[i];
+    for (std::size_t i = 0; i < origins.plus.size(); ++i) {
+        const int facet = origins.plus[i];
+        (facet == FacetOrigins::cut ? on_plus : whole[static_cast<std::size_t>(facet)]) = plus[i];
     }
-    for (std::size_t i = 0; i < seam.minus.size(); ++i) {
-        if (seam.minus[i] == Seam::cut) {
+    for (std::size_t i = 0; i < origins.minus.size(); ++i) {
+        if (origins.minus[i] == FacetOrigins::cut) {
             on_minus = minus[i];
             continue;
         }
-        const auto facet = static_cast<std::size_t>(seam.minus[i]);
+        const auto facet = static_cast<std::size_t>(origins.minus[i]);
         SideList first = minus[i];
-        if (seam.plus_first[facet] != 0) std::swap(first, whole[facet]);
+        if (origins.plus_first[facet] != 0) std::swap(first, whole[facet]);
         first.append(whole[facet]);
         whole[facet] = first;
     }
-    seams.join(on_plus, on_minus);
+    linear_regions.join(on_plus, on_minus);
 }
 
 template class Walk<Segment>;

@@ -20,10 +20,10 @@
 #include "nnth/regions/chords.hpp"
 #include "nnth/regions/exact.hpp"
 #include "nnth/regions/faces.hpp"
+#include "nnth/regions/linear_regions.hpp"
 #include "nnth/regions/network.hpp"
 #include "nnth/regions/pattern.hpp"
 #include "nnth/regions/polytope.hpp"
-#include "nnth/regions/seams.hpp"
 
 namespace nnth::regions {
 
@@ -96,15 +96,15 @@ template <typename Cell>
 struct Split {
     std::size_t open_index = 0;  // of the neuron
     Cell plus, minus;
-    Seam seam;
+    FacetOrigins origins;
 };
 
 template <typename Cell>
 class Walk {
   public:
     static constexpr std::size_t dimension = Cell::dimension;
-    // On lines and in planes neighbours are found by seams, in space by their common facets.
-    static constexpr bool has_seams = dimension <= 2;
+    // On lines and in planes neighbours are found along cuts, in space by their common facets.
+    static constexpr bool joins_halves = dimension <= 2;
 
     enum class Step { finished, deeper, split };
 
@@ -117,7 +117,7 @@ class Walk {
           pulse_(std::move(pulse)),
           pattern_(query.layout.words()),
           exact_(query.network, query.domain, query.layout, pattern_.data()),
-          seams_(query.network, query.layout),
+          linear_regions_(query.network, query.layout),
           faces_(query.layout),
           counts_(query.network.hidden()) {}
 
@@ -140,16 +140,17 @@ class Walk {
     // A cell of the last layer.
     void finish(const Node<Cell>& node, Buffer<SideList>& sides);
     // Makes one of two halves: joins them along the cut.
-    static void join(Seams& seams, const Seam& seam, const Buffer<SideList>& plus,
-                     const Buffer<SideList>& minus, Buffer<SideList>& whole);
+    static void join(LinearRegions& linear_regions, const FacetOrigins& origins,
+                     const Buffer<SideList>& plus, const Buffer<SideList>& minus,
+                     Buffer<SideList>& whole);
 
     Node<Cell>& node(std::size_t depth) { return level(depth).node; }
     std::vector<std::uint64_t>& pattern() { return pattern_; }
     void pattern_replaced() {
         for (std::size_t l = 0; l < network_.hidden(); ++l) exact_.enter(l);
     }
-    Seams& seams() { return seams_; }
-    const Seams& seams() const { return seams_; }
+    LinearRegions& linear_regions() { return linear_regions_; }
+    const LinearRegions& linear_regions() const { return linear_regions_; }
     Faces& faces() { return faces_; }
     const Faces& faces() const { return faces_; }
     Counts counts() const {
@@ -187,7 +188,7 @@ class Walk {
     unsigned steps_ = 0;
     std::vector<std::uint64_t> pattern_;
     ExactSigns exact_;
-    Seams seams_;
+    LinearRegions linear_regions_;
     Faces faces_;  // from dimension 3 on
     Counts counts_;
     std::vector<std::unique_ptr<Level>> levels_;

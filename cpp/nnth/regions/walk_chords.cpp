@@ -25,7 +25,7 @@ std::size_t Walk<Cell>::boundary_cell(const Node<Cell>& node, std::uint64_t sign
                 dimension, node.next, output_);
     boundary_.signs[boundary_.count] = signs;
     boundary_.records[boundary_.count] =
-        seams_.add_cell(output_.values.data(), output_.stride, pattern_.data());
+        linear_regions_.add_cell(output_.values.data(), output_.stride, pattern_.data());
     return boundary_.count++;
 }
 
@@ -58,14 +58,14 @@ bool Walk<Cell>::count_chords(const Node<Cell>& node, Buffer<SideList>& sides) {
         }
         ++inner;
         ++boundary_.records[cell]->references;
-        sides[edge].append(seams_.add_side(boundary_.records[cell]));
+        sides[edge].append(linear_regions_.add_side(boundary_.records[cell]));
     });
-    for (std::size_t i = 0; i < boundary_.count; ++i) seams_.release(boundary_.records[i]);
+    for (std::size_t i = 0; i < boundary_.count; ++i) linear_regions_.release(boundary_.records[i]);
     add_chords(node, inner, outer, static_cast<std::uint64_t>(std::popcount(has_outer_side)));
     return true;
 }
 
-// What the cells add to the counts, of which the boundary has `inner` and `domain boundary` pieces
+// What the cells add to the counts, of which the boundary has `inner` and `outer` pieces
 // and `outer_cells` cells at the domain boundary.
 template <typename Cell>
 void Walk<Cell>::add_chords(const Node<Cell>& node, std::uint64_t inner, std::uint64_t outer,

@@ -41,9 +41,9 @@ struct SideList {
     }
 };
 
-class Seams {
+class LinearRegions {
   public:
-    Seams(const Network& network, const PatternLayout& layout);
+    LinearRegions(const Network& network, const PatternLayout& layout);
 
     // A cell with the gradient of the outputs (dimension x outputs, components `stride` doubles
     // apart) and its pattern.
