@@ -276,7 +276,7 @@ def test_outputs_repeated_and_scaled(n: Net, box: float | None, seed: int) -> No
 def test_a_box_that_grows_becomes_the_space(n: Net) -> None:
     """The numbers of small nets are such that every vertex is nearer to 0 than 2^200.
 
-    What a box adds is on its border: a rim vertex is the end of an unbounded edge or more.
+    What a box adds is on its border.
     """
     space, box = count(n), count(n, 2.0**200)
     kept = ("activation_regions", "linear_regions", "bounded", "layer_regions")

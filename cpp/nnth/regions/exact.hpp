@@ -35,8 +35,8 @@ struct Facet {
     static constexpr std::int32_t domain_boundary = -1;
 
     std::int32_t layer;  // hidden layer, or domain_boundary
-    std::int32_t
-        index;  // neuron; on the domain boundary 2 j for t_j <= high, 2 j + 1 for t_j >= low
+    // The neuron; on the domain boundary 2 j for t_j <= high, 2 j + 1 for t_j >= low.
+    std::int32_t index;
     std::int32_t side;  // sign of the pre-activation inside the cell; 1 on the domain boundary
 
     bool on_domain_boundary() const { return layer == domain_boundary; }
