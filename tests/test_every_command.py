@@ -59,6 +59,33 @@ CALLS = {
 }
 
 
+# Other ways to call them, whose rows have columns of their own.
+MORE = {
+    "regions": [
+        "--bounds --widths 6,6 --domain box",
+        "--bounds --n0 3 --widths 6 --samples 2",
+        "--along line --lines 3 --n0 5 --widths 6 --domain box",
+        "--along plane --lines 2 --n0 5 --widths 6 --samples 2",
+        "--through x.npy --n0 3 --widths 6",
+        "--along plane --through triangle.npy --n0 3 --widths 6 --domain box",
+        "--n0 4 --widths 5 --domain box --at 0.1,0.2,0,0",
+        "--net telgarsky:3",
+    ],
+    "kernel": ["--act relu --x-a 1,2 --x-b 3,-1 --ntk bias --depth 2"],
+    "catapult": ["--sweep --m 30 --samples 2"],
+    "hermite": ["--act step --terms 3"],
+    "paths": ["--width 4 --depth 2 --mu gauss --orders 2,4 --samples 20"],
+    "sgd": ["--system valley --steps 2000"],
+    "entropy": ["--set power:2", "--set ball:2"],
+    "verify": ["regions --quick"],
+}
+
+# What Python and NumPy write of their own objects.
+OF_PYTHON = re.compile(
+    r"\bnp\.|\bnumpy\b|\barray\(|\bdtype[=(]|\bFraction\(|\bobject at 0x|<(class|function) "
+)
+
+
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder to work in, with small data."""
@@ -66,6 +93,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     np.save(tmp_path / "x.npy", x)
     np.save(tmp_path / "y.npy", x.sum(axis=1))
     np.save(tmp_path / "u.npy", x[:2] + 0.1)
+    np.save(tmp_path / "triangle.npy", x[:3])
     monkeypatch.chdir(tmp_path)
     # What is left in a buffer of the tests' own output is no concern of the program here.
     monkeypatch.setattr(program, "_abandon_output", lambda: None)
@@ -124,8 +152,23 @@ def test_bad_values_are_named_and_nothing_is_written(
         plain = name.strip("-")
         shown = [plain, plain.replace("-", "_"), value] if value else [plain]
         assert any(word in err for word in shown), said
+        assert not OF_PYTHON.search(err), said
         assert out == "", said
         assert sorted(files.iterdir()) == before, said
+
+
+@pytest.mark.parametrize(
+    ("command", "words"), [(c, w) for c in CALLS for w in [*CALLS[c], *MORE.get(c, [])]]
+)
+def test_no_cell_is_a_python_object(
+    command: str, words: str, files: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for form in ("csv", "jsonl", "table"):
+        code = run(*command.split(), *words.split(), "--format", form)
+        out, err = capfd.readouterr()
+        assert code == 0, err
+        assert out
+        assert not OF_PYTHON.search(out + err), out + err
 
 
 @pytest.mark.threads

@@ -180,6 +180,16 @@ def test_refusals(arguments: dict[str, Any], message: str) -> None:
         regions(**arguments)
 
 
+def test_counts_that_would_not_fit_are_refused_before_the_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("nnth.memory.available_memory", lambda: 2**30)
+    with pytest.raises(MemoryError, match=r"samples must be fewer: their counts take 3\.\d GiB"):
+        regions(widths=(2,), samples=2**22)
+    with pytest.raises(MemoryError, match=r"samples and lines must be fewer: their counts take"):
+        regions_along("line", widths=(2,), samples=2**11, lines=2**11)
+
+
 def test_an_interrupt_says_what_was_done() -> None:
     calls = []
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from region_nets import RADII, WILD, Floats, Net, gaussian, net, nets, one_layer, pencils, tents
 from region_oracle import Counts, faces
 
+from nnth import _core
 from nnth.network import Network
 from nnth.regions.counts import RegionCounts, count_regions
 
@@ -377,3 +378,30 @@ def test_tents_in_the_plane() -> None:
     assert got.activation_regions == got.linear_regions == (2**k + 2) ** 2
     check(net(*both))
     check(net(*both), 1.0)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_the_core_takes_finite_numbers_alone(bad: float) -> None:
+    w, b, out, c = np.ones((2, 2)), np.zeros(2), np.ones((1, 2)), np.zeros(1)
+    shown = {"nan": "nan", "inf": "inf", "-inf": "-inf"}[str(bad)]
+    for i, name in enumerate(["weights", "biases", "weights", "biases"]):
+        arrays = [w.copy(), b.copy(), out.copy(), c.copy()]
+        arrays[i].flat[-1] = bad
+        with pytest.raises(ValueError, match=f"{name} must be finite, not {shown}"):
+            _core.RegionNetwork([arrays[0], arrays[2]], [arrays[1], arrays[3]])
+    whole = _core.RegionNetwork([w, out], [b, c])
+    parts = [np.zeros(2), np.eye(2), np.zeros(2), np.eye(2, 3)]
+    for i, name in enumerate(["origin", "directions", "start", "chart"]):
+        arrays = [part.copy() for part in parts]
+        arrays[i].flat[0] = bad
+        with pytest.raises(ValueError, match=f"the {name} of a slice must be finite, not {shown}"):
+            whole.on_slice(*arrays)
+    for box in ((0.0, bad), (bad, 0.0), (0.0, 0.0), (1.0, -1.0)):
+        with pytest.raises(ValueError, match="sides of a box must be finite and low < high"):
+            _core.count_regions(whole, box, None, 1, None)
+        with pytest.raises(ValueError, match="sides of a box must be finite and low < high"):
+            _core.region_cells(whole, box, 1, None)
+    with pytest.raises(ValueError, match="last coordinate of a point must be positive"):
+        _core.count_regions(whole, None, [0, 0, 0], 1, None)
+    with pytest.raises(ValueError, match="a coordinate for each dimension, and one"):
+        _core.count_regions(whole, None, [0, 1], 1, None)

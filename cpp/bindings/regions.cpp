@@ -1,5 +1,6 @@
 #include <pybind11/stl.h>
 
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <stdexcept>
@@ -36,13 +37,41 @@ Network make_network(const std::vector<Array>& weights, const std::vector<Array>
     return Network(std::move(layers), Slice::everything(inputs));
 }
 
-Network on_slice(const Network& network, const Array& origin, const Array& directions) {
-    if (directions.ndim() != 2) throw std::invalid_argument("directions must be a matrix");
-    const auto point = values(origin);
-    const auto direction = values(directions);
-    return Network(network, Slice{static_cast<std::size_t>(directions.shape(1)),
-                                  {direction.begin(), direction.end()},
-                                  {point.begin(), point.end()}});
+std::vector<double> copied(const Array& array) {
+    return {array.data(), array.data() + array.size()};
+}
+
+Network on_slice(const Network& network, const Array& origin, const Array& ends, const Array& start,
+                 const Array& chart) {
+    if (ends.ndim() != 2) throw std::invalid_argument("ends must be a matrix");
+    return Network(network, Slice{static_cast<std::size_t>(ends.shape(1)), copied(origin),
+                                  copied(ends), copied(start), copied(chart)});
+}
+
+// A whole number of Python's, which has no limit either.
+Integer to_integer(const py::int_& value) {
+    int overflow = 0;
+    const long long small = PyLong_AsLongLongAndOverflow(value.ptr(), &overflow);
+    if (overflow == 0) return Integer(small);
+    constexpr std::int64_t chunk_bits = 32;
+    const py::int_ zero(0), bits(chunk_bits), mask((std::int64_t{1} << chunk_bits) - 1);
+    const bool negative = value < zero;
+    py::object rest = negative ? py::object(-value) : py::object(value);
+    const Integer one(1);
+    Integer result;
+    for (std::int64_t shift = 0; rest.cast<bool>(); shift += chunk_bits) {
+        result.add_scaled(one, (rest & mask).cast<std::int64_t>(), shift);
+        rest = rest >> bits;
+    }
+    if (negative) result.negate();
+    return result;
+}
+
+std::optional<ExactPoint> to_point(const std::optional<std::vector<py::int_>>& coordinates) {
+    if (!coordinates) return std::nullopt;
+    ExactPoint point;
+    for (const py::int_& coordinate : *coordinates) point.push_back(to_integer(coordinate));
+    return point;
 }
 
 using Interval = std::pair<double, double>;
@@ -52,12 +81,14 @@ Domain make_domain(const std::optional<Interval>& box) {
 }
 
 py::dict count(const Network& network, const std::optional<Interval>& box,
-               const std::optional<std::vector<double>>& point, int threads, py::object progress) {
+               const std::optional<std::vector<py::int_>>& point, int threads,
+               py::object progress) {
     PythonMonitor monitor(std::move(progress));
+    const std::optional<ExactPoint> at = to_point(point);
     RegionCounts counts;
     {
         const py::gil_scoped_release release;
-        counts = count_regions(network, make_domain(box), point, threads, monitor);
+        counts = count_regions(network, make_domain(box), at, threads, monitor);
     }
     using namespace py::literals;
     return py::dict("activation_regions"_a = counts.activation_regions,
@@ -84,7 +115,7 @@ py::dict cells(const Network& network, const Interval& box, std::size_t expected
     using namespace py::literals;
     return py::dict(
         "first"_a = to_array(std::move(found.first), {count + 1}),
-        "corners"_a = to_array(std::move(found.corners),
+        "corners"_a = to_array(std::move(found.vertices),
                                {sides, static_cast<py::ssize_t>(network.dimension())}),
         "side_layers"_a = to_array(std::move(found.side_layers), {sides}),
         "side_neurons"_a = to_array(std::move(found.side_neurons), {sides}),
@@ -98,7 +129,8 @@ py::dict cells(const Network& network, const Interval& box, std::size_t expected
 void bind_regions(py::module_& module) {
     py::class_<Network>(module, "RegionNetwork")
         .def(py::init(&make_network), py::arg("weights"), py::arg("biases"))
-        .def("on_slice", &on_slice, py::arg("origin"), py::arg("directions"));
+        .def("on_slice", &on_slice, py::arg("origin"), py::arg("ends"), py::arg("start"),
+             py::arg("chart"));
     module.def("count_regions", &count, py::arg("network"), py::arg("box"), py::arg("point"),
                py::arg("threads"), py::arg("progress"));
     module.def("region_cells", &cells, py::arg("network"), py::arg("box"), py::arg("expected"),

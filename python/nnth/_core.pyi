@@ -288,14 +288,16 @@ def ntk_moments(  # keys: mean, log_mean, second, log_second, relative_variance
 ) -> dict[str, float]: ...
 
 # regions.cpp
-class RegionNetwork:  # on a slice x = origin [n0] + directions [n0, d] t, or the whole space
+class RegionNetwork:  # on the whole space, or a slice x = origin + (ends - start) s
     def __init__(self, weights: Sequence[Floats], biases: Sequence[Floats]) -> None: ...
-    def on_slice(self, origin: Floats, directions: Floats) -> RegionNetwork: ...
+    def on_slice(  # s = chart (t, 1); origin, start [n0]; ends [n0, d]; chart [d, d + 1], or [0]: s = t
+        self, origin: Floats, ends: Floats, start: Floats, chart: Floats
+    ) -> RegionNetwork: ...
 
 def count_regions(  # box low <= t_j <= high, or the whole space; keys: fields of RegionCounts
     network: RegionNetwork,
     box: tuple[float, float] | None,
-    point: Sequence[float] | None,
+    point: Sequence[int] | None,  # homogeneous coordinates: point[:-1] / point[-1]
     threads: int,
     progress: Progress | None,
 ) -> dict[str, Any]: ...

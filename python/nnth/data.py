@@ -97,6 +97,10 @@ def as_data(values: ArrayLike, name: str) -> NDArray[np.float64]:
             f"{name} must be a matrix with a row a data point, not of shape {array.shape}"
         )
     data = np.ascontiguousarray(array, dtype=np.float64)
+    if array.dtype.kind in "iu" and max(int(array.max()), -int(array.min())) > 2**53:
+        for value, number in zip(array.ravel().tolist(), data.ravel().tolist(), strict=True):
+            if value != number:  # Python compares integers with floats exactly
+                raise ValueError(f"{name} must hold integers that a float64 holds, not {value}")
     finite = np.isfinite(data)
     if not finite.all():
         row, column = np.argwhere(~finite)[0]

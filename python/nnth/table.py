@@ -223,6 +223,8 @@ def _column(name: str, values: ArrayLike) -> Column:
 def _parameter(name: str, value: Any) -> Parameter:
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        value = [item.item() if isinstance(item, np.generic) else item for item in value]
     if isinstance(value, Scalar):
         return value
     if isinstance(value, Sequence) and all(isinstance(item, Scalar) for item in value):

@@ -103,7 +103,9 @@ def regions(
     --samples they are means, with their standard error and z. Random lines and planes (--along)
     do for any n0: in units in which |u|^2 = n0, a line through 0 has the regions of n0 = 1; with
     --domain box lines meet the ball |x| <= R sqrt(n0) in all ways alike, and boundary_density is
-    the measure of the boundary between regions per volume (Crofton).
+    the measure of the boundary between regions per volume (Crofton). Segments and planes through
+    points (--through) hold the points exactly, as doubles have them. zero_cell_measure, the length,
+    area or volume of the region of 0 or --at, has a relative error below 1e-10.
 
     \b
     Source: Zaslavsky (1975); Montufar (2017); Serra et al. (2018);

@@ -54,12 +54,12 @@ double subsets(std::size_t n, std::size_t k) {
 // basis, in order to count vertices and edges.
 enum class Goal { whitney, uniform, flats };
 
-struct Tally {
+struct Counts {
     std::vector<std::uint64_t> whitney{};
     std::uint64_t vertices = 0, edges = 0;
 
-    explicit Tally(std::size_t dim) : whitney(dim + 1, 0) {}
-    void add(const Tally& other) {
+    explicit Counts(std::size_t dim) : whitney(dim + 1, 0) {}
+    void add(const Counts& other) {
         for (std::size_t k = 0; k < whitney.size(); ++k) whitney[k] += other.whitney[k];
         vertices += other.vertices;
         edges += other.edges;
@@ -70,11 +70,11 @@ struct Tally {
 class Walk {
   public:
     Walk(const Fields& fields, Goal goal, std::size_t dim)
-        : tally(dim), restrictor_(fields), goal_(goal), levels_(dim) {}
+        : counts(dim), restrictor_(fields), goal_(goal), levels_(dim) {}
 
     using Path = std::vector<std::size_t>;  // rows restricted to, one a level
 
-    // Tallies what lies above `depth` and gives the paths that go on there, in order.
+    // Counts what lies above `depth` and gives the paths that go on there, in order.
     std::vector<Path> split(const Hyperplanes& root, std::size_t depth) {
         std::vector<Path> paths;
         Path path;
@@ -82,7 +82,7 @@ class Walk {
         return paths;
     }
 
-    // Tallies what lies on and below the end of the path.
+    // Counts what lies on and below the end of the path.
     void follow(const Hyperplanes& root, const Path& path) {
         const Hyperplanes* rows = &root;
         for (std::size_t level = 0; level < path.size(); ++level) {
@@ -91,7 +91,7 @@ class Walk {
         visit(*rows, path.size());
     }
 
-    Tally tally;
+    Counts counts;
 
   private:
     // The first row has none before it. A flat is reached by restricting in the order of its first
@@ -111,10 +111,10 @@ class Walk {
     }
 
     void enter(const Hyperplanes& rows, std::size_t depth) {
-        tally.whitney[depth + 1] += rows.count;
+        counts.whitney[depth + 1] += rows.count;
         if (rows.dim == 1) {
-            tally.vertices += rows.count - rows.first;
-            tally.edges += rows.count + 1;
+            counts.vertices += rows.count - rows.first;
+            counts.edges += rows.count + 1;
         }
     }
 
@@ -124,9 +124,9 @@ class Walk {
             restrictor_.points_on_lines(rows, begin(rows), goal_ == Goal::flats,
                                         [&](const LinePoints& points) {
                                             require_uniform(points.all, points.line);
-                                            tally.whitney[depth + 2] += points.all;
-                                            tally.vertices += points.all - points.before;
-                                            tally.edges += points.all + 1;
+                                            counts.whitney[depth + 2] += points.all;
+                                            counts.vertices += points.all - points.before;
+                                            counts.edges += points.all + 1;
                                         });
         } else if (rows.dim > 2) {
             for (std::size_t row = begin(rows); row < rows.count; ++row) {
@@ -155,13 +155,13 @@ class Walk {
 
 // Walks in parallel, an item for each path of a depth at which there are many short ones, so that
 // threads are even and the monitor is asked often.
-Tally walk(const Hyperplanes& root, Goal goal, const Fields& fields, int threads,
-           Monitor& monitor) {
+Counts walk(const Hyperplanes& root, Goal goal, const Fields& fields, int threads,
+            Monitor& monitor) {
     constexpr double kManyItems = 1000, kLongItem = 1e7, kFewSubsets = 1e5;
     Walk top(fields, goal, root.dim);
     if (root.dim == 1) {
         top.follow(root, {});
-        return top.tally;
+        return top.counts;
     }
     std::size_t depth = 1;
     while (depth + 2 < root.dim && (subsets(root.count, depth) < kManyItems ||
@@ -176,9 +176,9 @@ Tally walk(const Hyperplanes& root, Goal goal, const Fields& fields, int threads
         Walk below(fields, goal, root.dim);
         below.follow(root, paths[paths.size() - 1 - item]);  // the longest first
         const std::lock_guard lock(adding);
-        top.tally.add(below.tally);
+        top.counts.add(below.counts);
     });
-    return top.tally;
+    return top.counts;
 }
 
 // |w_0|, ..., |w_dim|. Hyperplanes through one point are a cone: the first of them at infinity
@@ -299,9 +299,9 @@ Component count_component(const Block& block, const Fields& fields, int threads,
     const std::size_t parts = n + 2;
     SubProgress first(monitor, 0, parts), second(monitor, 1, parts);
     result.whitney = whitney_numbers(block.rows, fields, threads, first);
-    const Tally tally = walk(block.rows, Goal::flats, fields, threads, second);
-    result.vertices = tally.vertices;
-    result.edges = tally.edges;
+    const Counts counts = walk(block.rows, Goal::flats, fields, threads, second);
+    result.vertices = counts.vertices;
+    result.edges = counts.edges;
     Restrictor restrictor(fields);
     Hyperplanes facet;
     for (std::size_t row = 0; row < n; ++row) {

@@ -20,6 +20,7 @@ class Buffer {
     Buffer(Buffer&& other) noexcept = default;
     Buffer& operator=(Buffer&& other) noexcept = default;
     Buffer& operator=(const Buffer& other) {
+        if (this == &other) return *this;
         resize(other.size_);
         if (size_ != 0) std::memcpy(data(), other.data(), size_ * sizeof(T));
         return *this;

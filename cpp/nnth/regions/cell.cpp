@@ -13,7 +13,7 @@ constexpr double largest = 1e140;  // products of two stay finite
 template <std::size_t N>
 Vertex<N> meet_exactly(const std::array<Facet, N>& facets, ExactSigns& exact) {
     Vertex<N> vertex{};
-    vertex.error = exact.corner(facets, vertex.position);
+    vertex.error = exact.vertex(facets, vertex.position);
     for (std::size_t j = 0; j < N; ++j) {
         vertex.size = std::max(vertex.size, std::abs(vertex.position[j]));
     }
@@ -25,18 +25,19 @@ bool moderate(double value) {
 }
 
 // How far from 0 the exact row may be at a computed point: the residual and its own errors.
-double residual(const Hyperplane<2>& wall, double x, double y) {
-    const auto& [a, b, c] = wall.row;
+double residual(const Hyperplane<2>& plane, double x, double y) {
+    const auto& [a, b, c] = plane.row;
     const double terms = std::abs(a * x) + std::abs(b * y) + std::abs(c);
     return std::abs(a * x + b * y + c) + 4 * rounding * terms +
-           wall.linear_error * (std::abs(x) + std::abs(y)) + wall.constant_error + underflow;
+           plane.linear_error * (std::abs(x) + std::abs(y)) + plane.constant_error + underflow;
 }
 
-// The point of a line on a side of the rim at infinity: where the line's direction meets it.
-bool meet_at_infinity(const Hyperplane<2>& line, const Facet& rim, Vertex<2>& vertex) {
-    const auto axis = static_cast<std::size_t>(rim.index / 2);
+// The point of a line on a side of the domain boundary at infinity: where the line's direction
+// meets it.
+bool meet_at_infinity(const Hyperplane<2>& line, const Facet& outer, Vertex<2>& vertex) {
+    const auto axis = static_cast<std::size_t>(outer.index / 2);
     const double along = line.row[1 - axis];
-    const double end = rim.index % 2 == 0 ? 1.0 : -1.0;
+    const double end = outer.index % 2 == 0 ? 1.0 : -1.0;
     const double slope = std::abs(along) - line.linear_error;
     if (!(slope > std::abs(along) / 2)) return false;
     const double value = -line.row[axis] * end / along;
@@ -80,27 +81,27 @@ bool meet_in_plane(const Hyperplane<2>& first, const Hyperplane<2>& second, Vert
     return vertex.error < largest;
 }
 
-bool moderate(const Hyperplane<2>& wall) {
-    return moderate(wall.row[0]) && moderate(wall.row[1]) && moderate(wall.row[2]);
+bool moderate(const Hyperplane<2>& plane) {
+    return moderate(plane.row[0]) && moderate(plane.row[1]) && moderate(plane.row[2]);
 }
 
 }  // namespace
 
-Vertex<1> meet(const Hyperplane<1>& wall, ExactSigns& exact) {
-    const auto& [a, c] = wall.row;
-    const double slope = std::abs(a) - wall.linear_error;
+Vertex<1> meet(const Hyperplane<1>& plane, ExactSigns& exact) {
+    const auto& [a, c] = plane.row;
+    const double slope = std::abs(a) - plane.linear_error;
     const double t = -c / a;
     if (!(moderate(a) && moderate(c) && slope > 0.5 * std::abs(a) && moderate(t))) {
-        return meet_exactly(std::array<Facet, 1>{wall.facet}, exact);
+        return meet_exactly(std::array<Facet, 1>{plane.facet}, exact);
     }
-    const double error = (wall.linear_error * std::abs(t) + wall.constant_error) / slope +
+    const double error = (plane.linear_error * std::abs(t) + plane.constant_error) / slope +
                          2 * rounding * std::abs(t);
     return {{t, 1.0}, error * slack + underflow, std::abs(t)};
 }
 
 Vertex<2> meet(const Hyperplane<2>& first, const Hyperplane<2>& second, ExactSigns& exact) {
     Vertex<2> vertex;
-    const bool infinite = first.facet.on_rim() && first.row[2] == infinity;
+    const bool infinite = first.facet.on_domain_boundary() && first.row[2] == infinity;
     if (infinite ? moderate(second) && meet_at_infinity(second, first.facet, vertex)
                  : moderate(first) && moderate(second) && meet_in_plane(first, second, vertex)) {
         return vertex;
@@ -108,14 +109,14 @@ Vertex<2> meet(const Hyperplane<2>& first, const Hyperplane<2>& second, ExactSig
     return meet_exactly(std::array<Facet, 2>{first.facet, second.facet}, exact);
 }
 
-void Segment::set(const Corner& left, const Wall& left_wall, const Corner& right,
-                  const Wall& right_wall) {
-    corners_.resize(2);
-    walls_.resize(2);
-    corners_[0] = left;
-    corners_[1] = right;
-    walls_[0] = left_wall;
-    walls_[1] = right_wall;
+void Segment::set(const Vertex& left, const Hyperplane& left_plane, const Vertex& right,
+                  const Hyperplane& right_plane) {
+    vertices_.resize(2);
+    facets_.resize(2);
+    vertices_[0] = left;
+    vertices_[1] = right;
+    facets_[0] = left_plane;
+    facets_[1] = right_plane;
 }
 
 Segment Segment::of(const Domain& domain) {
@@ -123,14 +124,10 @@ Segment Segment::of(const Domain& domain) {
     const double high = domain.high;
     const double finite = domain.whole ? 0.0 : 1.0;
     Segment segment;
-    segment.set({{low, finite}, 0, std::abs(low)}, {{Facet::rim, 1, 1}, {1, -low}, 0, 0},
-                {{high, finite}, 0, std::abs(high)}, {{Facet::rim, 0, 1}, {-1, high}, 0, 0});
+    segment.set(
+        {{low, finite}, 0, std::abs(low)}, {{Facet::domain_boundary, 1, 1}, {1, -low}, 0, 0},
+        {{high, finite}, 0, std::abs(high)}, {{Facet::domain_boundary, 0, 1}, {-1, high}, 0, 0});
     return segment;
-}
-
-double Segment::measure() const {
-    const bool infinite = corners_[0].position[1] == 0 || corners_[1].position[1] == 0;
-    return infinite ? infinity : corners_[1].position[0] - corners_[0].position[0];
 }
 
 Polygon Polygon::of(const Domain& domain) {
@@ -140,27 +137,15 @@ Polygon Polygon::of(const Domain& domain) {
     Polygon polygon;
     polygon.clear(4);
     const auto add = [&](double x, double y, std::int32_t side, double a, double b, double c) {
-        polygon.corners_.push({{x, y, finite}, 0, std::max(std::abs(x), std::abs(y))});
-        polygon.walls_.push({{Facet::rim, side, 1}, {a, b, domain.whole ? infinity : c}, 0, 0});
+        polygon.vertices_.push({{x, y, finite}, 0, std::max(std::abs(x), std::abs(y))});
+        polygon.facets_.push(
+            {{Facet::domain_boundary, side, 1}, {a, b, domain.whole ? infinity : c}, 0, 0});
     };
     add(low, low, 3, 0, 1, -low);
     add(high, low, 0, -1, 0, high);
     add(high, high, 2, 0, -1, high);
     add(low, high, 1, 1, 0, -low);
     return polygon;
-}
-
-double Polygon::measure() const {
-    double twice = 0;
-    const auto& base = corners_[0].position;
-    for (std::size_t i = 0; i < corners_.size(); ++i) {
-        if (corners_[i].position[2] == 0) return infinity;
-        if (i < 2) continue;
-        const auto& p = corners_[i - 1].position;
-        const auto& q = corners_[i].position;
-        twice += (p[0] - base[0]) * (q[1] - base[1]) - (q[0] - base[0]) * (p[1] - base[1]);
-    }
-    return twice / 2;
 }
 
 }  // namespace nnth::regions

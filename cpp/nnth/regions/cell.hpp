@@ -11,7 +11,7 @@
 
 namespace nnth::regions {
 
-// A corner as it was computed: coordinates and 1, or a direction and 0 for a corner at infinity.
+// A vertex as it was computed: coordinates and 1, or a direction and 0 for a vertex at infinity.
 template <std::size_t Dimension>
 struct Vertex {
     std::array<double, Dimension + 1> position;
@@ -29,7 +29,7 @@ struct Hyperplane {
 };
 
 // Which facet of a cell each facet of its two halves lies on: an index, or `cut` for the cut.
-struct Seam {
+struct FacetOrigins {
     static constexpr int cut = -1;
 
     Buffer<int> plus;
@@ -46,137 +46,134 @@ struct Seam {
     }
 };
 
-// An interval: corner i is facet i.
+// An interval: vertex i is facet i.
 class Segment {
   public:
     static constexpr std::size_t dimension = 1;
-    using Corner = Vertex<1>;
-    using Wall = Hyperplane<1>;
+    using Vertex = regions::Vertex<1>;
+    using Hyperplane = regions::Hyperplane<1>;
 
     static Segment of(const Domain& domain);
 
-    const Buffer<Corner>& corners() const { return corners_; }
-    const Buffer<Wall>& walls() const { return walls_; }
-    std::array<Facet, 1> meeting(std::size_t corner) const { return {walls_[corner].facet}; }
+    const Buffer<Vertex>& vertices() const { return vertices_; }
+    const Buffer<Hyperplane>& facets() const { return facets_; }
+    std::array<Facet, 1> meeting(std::size_t vertex) const { return {facets_[vertex].facet}; }
 
-    // Splits along `cut`, a neuron whose signs at the corners are given and whose facet's side is
-    // ignored, and calls new_corner(facet it lies on) for each new corner.
-    template <typename NewCorner>
-    void split(const Wall& cut, const Buffer<int>& signs, ExactSigns& exact, Segment& plus,
-               Segment& minus, Seam& seam, NewCorner&& new_corner) const;
-
-    // Length; infinite with a corner at infinity.
-    double measure() const;
+    // Splits along `cut`, a neuron whose signs at the vertices are given and whose facet's side is
+    // ignored, and calls new_vertex(facet it lies on) for each new vertex.
+    template <typename NewVertex>
+    void split(const Hyperplane& cut, const Buffer<int>& signs, ExactSigns& exact, Segment& plus,
+               Segment& minus, FacetOrigins& origins, NewVertex&& new_vertex) const;
 
   private:
-    void set(const Corner& left, const Wall& left_wall, const Corner& right,
-             const Wall& right_wall);
+    void set(const Vertex& left, const Hyperplane& left_plane, const Vertex& right,
+             const Hyperplane& right_plane);
 
-    Buffer<Corner> corners_;
-    Buffer<Wall> walls_;
+    Buffer<Vertex> vertices_;
+    Buffer<Hyperplane> facets_;
 };
 
-// A convex polygon: wall i runs from corner i to corner i + 1, counter-clockwise.
+// A convex polygon: facet i runs from vertex i to vertex i + 1, counter-clockwise.
 class Polygon {
   public:
     static constexpr std::size_t dimension = 2;
-    using Corner = Vertex<2>;
-    using Wall = Hyperplane<2>;
+    using Vertex = regions::Vertex<2>;
+    using Hyperplane = regions::Hyperplane<2>;
 
     static Polygon of(const Domain& domain);
 
-    const Buffer<Corner>& corners() const { return corners_; }
-    const Buffer<Wall>& walls() const { return walls_; }
-    std::array<Facet, 2> meeting(std::size_t corner) const {
-        return {walls_[corner == 0 ? walls_.size() - 1 : corner - 1].facet, walls_[corner].facet};
+    const Buffer<Vertex>& vertices() const { return vertices_; }
+    const Buffer<Hyperplane>& facets() const { return facets_; }
+    std::array<Facet, 2> meeting(std::size_t vertex) const {
+        return {facets_[vertex == 0 ? facets_.size() - 1 : vertex - 1].facet,
+                facets_[vertex].facet};
     }
 
-    template <typename NewCorner>
-    void split(const Wall& cut, const Buffer<int>& signs, ExactSigns& exact, Polygon& plus,
-               Polygon& minus, Seam& seam, NewCorner&& new_corner) const;
-
-    // Area; infinite with a corner at infinity.
-    double measure() const;
+    template <typename NewVertex>
+    void split(const Hyperplane& cut, const Buffer<int>& signs, ExactSigns& exact, Polygon& plus,
+               Polygon& minus, FacetOrigins& origins, NewVertex&& new_vertex) const;
 
   private:
-    void clear(std::size_t corners) {
-        corners_.clear();
-        corners_.reserve(corners + 2);
-        walls_.clear();
-        walls_.reserve(corners + 2);
+    void clear(std::size_t vertices) {
+        vertices_.clear();
+        vertices_.reserve(vertices + 2);
+        facets_.clear();
+        facets_.reserve(vertices + 2);
     }
 
-    Buffer<Corner> corners_;
-    Buffer<Wall> walls_;
+    Buffer<Vertex> vertices_;
+    Buffer<Hyperplane> facets_;
 };
 
-// The corners as the hot loops read them.
+// The vertices as the hot loops read them.
 template <typename Cell>
 Points points(const Cell& cell) {
-    using Corner = typename Cell::Corner;
-    return {cell.corners().data()->position.data(), sizeof(Corner) / sizeof(double),
-            cell.corners().size()};
+    using Vertex = typename Cell::Vertex;
+    return {cell.vertices().data()->position.data(), sizeof(Vertex) / sizeof(double),
+            cell.vertices().size()};
 }
 
 // Where hyperplanes meet, by their computed rows where these tell it well enough, else exactly.
-Vertex<1> meet(const Hyperplane<1>& wall, ExactSigns& exact);
+Vertex<1> meet(const Hyperplane<1>& plane, ExactSigns& exact);
 Vertex<2> meet(const Hyperplane<2>& first, const Hyperplane<2>& second, ExactSigns& exact);
 
-template <typename NewCorner>
-void Segment::split(const Wall& cut, const Buffer<int>& signs, ExactSigns& exact, Segment& plus,
-                    Segment& minus, Seam& seam, NewCorner&& new_corner) const {
-    const Corner corner = meet(cut, exact);
+template <typename NewVertex>
+void Segment::split(const Hyperplane& cut, const Buffer<int>& signs, ExactSigns& exact,
+                    Segment& plus, Segment& minus, FacetOrigins& origins,
+                    NewVertex&& new_vertex) const {
+    const Vertex vertex = meet(cut, exact);
     const bool plus_left = signs[0] > 0;
-    Wall left_of_cut = cut;
-    Wall right_of_cut = cut;
+    Hyperplane left_of_cut = cut;
+    Hyperplane right_of_cut = cut;
     left_of_cut.facet.side = plus_left ? 1 : -1;
     right_of_cut.facet.side = plus_left ? -1 : 1;
-    (plus_left ? plus : minus).set(corners_[0], walls_[0], corner, left_of_cut);
-    (plus_left ? minus : plus).set(corner, right_of_cut, corners_[1], walls_[1]);
-    seam.clear(2);
-    Buffer<int>& left = plus_left ? seam.plus : seam.minus;
-    Buffer<int>& right = plus_left ? seam.minus : seam.plus;
+    (plus_left ? plus : minus).set(vertices_[0], facets_[0], vertex, left_of_cut);
+    (plus_left ? minus : plus).set(vertex, right_of_cut, vertices_[1], facets_[1]);
+    origins.clear(2);
+    Buffer<int>& left = plus_left ? origins.plus : origins.minus;
+    Buffer<int>& right = plus_left ? origins.minus : origins.plus;
     left.push(0);
-    left.push(Seam::cut);
-    right.push(Seam::cut);
+    left.push(FacetOrigins::cut);
+    right.push(FacetOrigins::cut);
     right.push(1);
-    seam.plus_first.push(0);
-    seam.plus_first.push(0);
-    new_corner(cut.facet);
+    origins.plus_first.push(0);
+    origins.plus_first.push(0);
+    new_vertex(cut.facet);
 }
 
-template <typename NewCorner>
-void Polygon::split(const Wall& cut, const Buffer<int>& signs, ExactSigns& exact, Polygon& plus,
-                    Polygon& minus, Seam& seam, NewCorner&& new_corner) const {
-    const std::size_t count = corners_.size();
-    Wall plus_cut = cut;
-    Wall minus_cut = cut;
+template <typename NewVertex>
+void Polygon::split(const Hyperplane& cut, const Buffer<int>& signs, ExactSigns& exact,
+                    Polygon& plus, Polygon& minus, FacetOrigins& origins,
+                    NewVertex&& new_vertex) const {
+    const std::size_t count = vertices_.size();
+    Hyperplane plus_cut = cut;
+    Hyperplane minus_cut = cut;
     plus_cut.facet.side = 1;
     minus_cut.facet.side = -1;
     plus.clear(count);
     minus.clear(count);
-    seam.clear(count);
-    const auto add_plus = [&](const Corner& corner, bool along_cut, std::size_t i) {
-        plus.corners_.push(corner);
-        plus.walls_.push(along_cut ? plus_cut : walls_[i]);
-        seam.plus.push(along_cut ? Seam::cut : static_cast<int>(i));
+    origins.clear(count);
+    const auto add_plus = [&](const Vertex& vertex, bool along_cut, std::size_t i) {
+        plus.vertices_.push(vertex);
+        plus.facets_.push(along_cut ? plus_cut : facets_[i]);
+        origins.plus.push(along_cut ? FacetOrigins::cut : static_cast<int>(i));
     };
-    const auto add_minus = [&](const Corner& corner, bool along_cut, std::size_t i) {
-        minus.corners_.push(corner);
-        minus.walls_.push(along_cut ? minus_cut : walls_[i]);
-        seam.minus.push(along_cut ? Seam::cut : static_cast<int>(i));
+    const auto add_minus = [&](const Vertex& vertex, bool along_cut, std::size_t i) {
+        minus.vertices_.push(vertex);
+        minus.facets_.push(along_cut ? minus_cut : facets_[i]);
+        origins.minus.push(along_cut ? FacetOrigins::cut : static_cast<int>(i));
     };
     for (std::size_t i = 0; i < count; ++i) {
         const int here = signs[i];
         const int next = signs[i + 1 == count ? 0 : i + 1];
-        if (here >= 0) add_plus(corners_[i], here == 0 && next < 0, i);
-        if (here <= 0) add_minus(corners_[i], here == 0 && next > 0, i);
-        seam.plus_first.push(here > 0 ? 1 : 0);
+        if (here >= 0) add_plus(vertices_[i], here == 0 && next < 0, i);
+        if (here <= 0) add_minus(vertices_[i], here == 0 && next > 0, i);
+        origins.plus_first.push(here > 0 ? 1 : 0);
         if (here * next < 0) {
-            const Corner corner = meet(walls_[i], cut, exact);
-            add_plus(corner, next < 0, i);
-            add_minus(corner, next > 0, i);
-            new_corner(walls_[i].facet);
+            const Vertex vertex = meet(facets_[i], cut, exact);
+            add_plus(vertex, next < 0, i);
+            add_minus(vertex, next > 0, i);
+            new_vertex(facets_[i].facet);
         }
     }
 }

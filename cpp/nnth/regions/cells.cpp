@@ -13,29 +13,29 @@ namespace {
 template <typename Cell>
 class Collector final : public CellVisitor<Cell> {
   public:
-    Collector(const Question& question, std::size_t expected, Monitor& monitor)
-        : question_(question), expected_(expected), monitor_(monitor) {
+    Collector(const Query& query, std::size_t expected, Monitor& monitor)
+        : query_(query), expected_(expected), monitor_(monitor) {
         cells_.first.push_back(0);
     }
 
     void visit(const Cell& cell, const AffineRows& output, const std::uint64_t* pattern) override {
-        for (std::size_t i = 0; i < cell.corners().size(); ++i) {
-            const auto& position = cell.corners()[i].position;
-            const Facet& facet = cell.walls()[i].facet;
-            cells_.corners.insert(cells_.corners.end(), position.begin(),
-                                  position.begin() + Cell::dimension);
+        for (std::size_t i = 0; i < cell.vertices().size(); ++i) {
+            const auto& position = cell.vertices()[i].position;
+            const Facet& facet = cell.facets()[i].facet;
+            cells_.vertices.insert(cells_.vertices.end(), position.begin(),
+                                   position.begin() + Cell::dimension);
             cells_.side_layers.push_back(facet.layer);
-            cells_.side_neurons.push_back(facet.on_rim() ? -1 : facet.index);
+            cells_.side_neurons.push_back(facet.on_domain_boundary() ? -1 : facet.index);
         }
         cells_.first.push_back(static_cast<std::int64_t>(cells_.side_layers.size()));
-        const Network& network = question_.network;
+        const Network& network = query_.network;
         for (std::size_t o = 0; o < network.layers().back().outputs(); ++o) {
             for (std::size_t c = 0; c <= Cell::dimension; ++c)
                 cells_.maps.push_back(output.component(c)[o]);
         }
         for (std::size_t l = 0; l < network.hidden(); ++l) {
             for (std::size_t i = 0; i < network.layer(l).outputs(); ++i) {
-                cells_.patterns.push_back(question_.layout.on(pattern, l, i) ? 1 : 0);
+                cells_.patterns.push_back(query_.layout.on(pattern, l, i) ? 1 : 0);
             }
         }
         const std::size_t done = cells_.first.size() - 1;
@@ -47,17 +47,17 @@ class Collector final : public CellVisitor<Cell> {
     Cells& cells() { return cells_; }
 
   private:
-    const Question& question_;
+    const Query& query_;
     std::size_t expected_;
     Monitor& monitor_;
     Cells cells_;
 };
 
 template <typename Cell>
-Cells collect(const Question& question, std::size_t expected, Monitor& monitor) {
-    Collector<Cell> collector(question, expected, monitor);
-    Walk<Cell> walk(question, &collector);
-    walk.begin(walk.stage(0));
+Cells collect(const Query& query, std::size_t expected, Monitor& monitor) {
+    Collector<Cell> collector(query, expected, monitor);
+    Walk<Cell> walk(query, &collector);
+    walk.begin(walk.node(0));
     Buffer<SideList> sides;
     walk.descend(0, sides);
     return std::move(collector.cells());
@@ -70,9 +70,10 @@ Cells collect_cells(const Network& network, const Domain& domain, std::size_t ex
     if (network.dimension() > 2 || domain.whole) {
         throw std::invalid_argument("cells are collected in an interval or in a box of the plane");
     }
-    const Question question(network, domain, std::nullopt);
-    return network.dimension() == 1 ? collect<Segment>(question, expected, monitor)
-                                    : collect<Polygon>(question, expected, monitor);
+    domain.require_valid();
+    const Query query(network, domain, std::nullopt);
+    return network.dimension() == 1 ? collect<Segment>(query, expected, monitor)
+                                    : collect<Polygon>(query, expected, monitor);
 }
 
 }  // namespace nnth::regions

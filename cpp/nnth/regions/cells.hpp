@@ -11,12 +11,12 @@
 
 namespace nnth::regions {
 
-// All activation regions in an interval or in a box of the plane. Cell i has corners [first[i],
+// All activation regions in an interval or in a box of the plane. Cell i has vertices [first[i],
 // first[i + 1]), from left to right or counter-clockwise. Side k lies on a neuron of a hidden layer
-// or on the box; it is corner k of an interval, and runs from corner k to the next of a polygon.
+// or on the box; it is vertex k of an interval, and runs from vertex k to the next of a polygon.
 struct Cells {
     std::vector<std::int64_t> first;         // cells + 1
-    std::vector<double> corners;             // their coordinates
+    std::vector<double> vertices;            // their coordinates
     std::vector<std::int32_t> side_layers;   // -1 on the box
     std::vector<std::int32_t> side_neurons;  // -1 on the box
     std::vector<double> maps;                // a cell, an output: gradient, then constant
@@ -24,7 +24,8 @@ struct Cells {
 };
 
 // In depth-first order. `expected` cells are announced to the monitor. Throws std::invalid_argument
-// for slices of another dimension than 1 and 2 and for the whole space.
+// for slices of another dimension than 1 and 2, for the whole space and for an empty or infinite
+// box.
 Cells collect_cells(const Network& network, const Domain& domain, std::size_t expected,
                     Monitor& monitor);
 

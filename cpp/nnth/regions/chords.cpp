@@ -11,7 +11,7 @@ namespace {
 
 // Where a function with values of opposite signs at 0 and 1 is zero, p / (p + q) for their sizes:
 // errors E in the values move it by at most E / (S - 2 E), S = p + q. False if E is not far
-// below S. Between a finite corner and one at infinity this is a projective coordinate: no length,
+// below S. Between a finite vertex and one at infinity this is a projective coordinate: no length,
 // but in the right order.
 bool zero_between(double p, double q, double value_error, double& along, double& error) {
     const double sum = std::abs(p) + std::abs(q);
@@ -24,26 +24,26 @@ bool zero_between(double p, double q, double value_error, double& along, double&
 
 }  // namespace
 
-bool Chords::arrange(const AffineRows& rows, std::size_t count, const Points& corners,
+bool Chords::arrange(const AffineRows& rows, std::size_t count, const Points& vertices,
                      double error) {
     count_ = count;
     stride_ = rows.stride;
-    values_.resize(stride_ * corners.count);
-    values_at(rows, 2, corners, values_.data());
-    if (!find_ends(corners.count, error) || !sort_ends()) return false;
+    values_.resize(stride_ * vertices.count);
+    values_at(rows, 2, vertices, values_.data());
+    if (!find_ends(vertices.count, error) || !sort_ends()) return false;
     find_crossings();
-    return count < 3 || crossings_ < 3 || crossings_are_distinct(corners.count, error);
+    return count < 3 || crossings_ < 3 || crossings_are_distinct(vertices.count, error);
 }
 
-bool Chords::find_ends(std::size_t corners, double error) {
-    at_first_corner_ = 0;
+bool Chords::find_ends(std::size_t vertices, double error) {
+    at_first_vertex_ = 0;
     std::size_t found = 0;
     for (std::size_t k = 0; k < count_; ++k) {
         double here = values_[k];
-        if (here > 0) at_first_corner_ |= std::uint64_t{1} << k;
+        if (here > 0) at_first_vertex_ |= std::uint64_t{1} << k;
         std::size_t changes = 0;
-        for (std::size_t i = 0; i < corners; ++i) {
-            const std::size_t after = i + 1 == corners ? 0 : i + 1;
+        for (std::size_t i = 0; i < vertices; ++i) {
+            const std::size_t after = i + 1 == vertices ? 0 : i + 1;
             const double next = values_[after * stride_ + k];
             if (!(std::abs(here) > error)) return false;
             if ((here > 0) != (next > 0)) {
@@ -100,8 +100,8 @@ void Chords::find_crossings() {
     crossings_ = twice / 2;
 }
 
-double Chords::value_at(const End& end, std::size_t chord, std::size_t corners) const {
-    const std::size_t after = end.edge + 1 == corners ? 0 : end.edge + 1;
+double Chords::value_at(const End& end, std::size_t chord, std::size_t vertices) const {
+    const std::size_t after = end.edge + 1 == vertices ? 0 : end.edge + 1;
     const double p = values_[end.edge * stride_ + chord];
     const double q = values_[after * stride_ + chord];
     return p + end.along * (q - p);
@@ -109,7 +109,7 @@ double Chords::value_at(const End& end, std::size_t chord, std::size_t corners) 
 
 // Any three chords that cross each other must do so in three points: along the first of them, the
 // crossings with the other two must be apart.
-bool Chords::crossings_are_distinct(std::size_t corners, double error) const {
+bool Chords::crossings_are_distinct(std::size_t vertices, double error) const {
     for (std::size_t k = 0; k + 2 < count_; ++k) {
         const std::uint64_t later = crossed_[k] & ~((std::uint64_t{2} << k) - 1);
         if (std::popcount(later) < 2) continue;
@@ -120,14 +120,14 @@ bool Chords::crossings_are_distinct(std::size_t corners, double error) const {
         for (std::uint64_t bits = later; bits != 0; bits &= bits - 1) {
             const auto j = static_cast<std::size_t>(std::countr_zero(bits));
             const auto steepness = [&](const End& end) {
-                const std::size_t after = end.edge + 1 == corners ? 0 : end.edge + 1;
+                const std::size_t after = end.edge + 1 == vertices ? 0 : end.edge + 1;
                 return std::abs(values_[end.edge * stride_ + j]) +
                        std::abs(values_[after * stride_ + j]);
             };
             const double moved = std::max((first.error + 4 * rounding) * steepness(first),
                                           (last.error + 4 * rounding) * steepness(last));
-            const double p = value_at(first, j, corners);
-            const double q = value_at(last, j, corners);
+            const double p = value_at(first, j, vertices);
+            const double q = value_at(last, j, vertices);
             if (!zero_between(p, q, (error + moved) * 1.01, along[j], along_error[j])) {
                 return false;
             }

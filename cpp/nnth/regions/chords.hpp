@@ -19,17 +19,17 @@ class Chords {
     static constexpr std::size_t most = 24;
 
     // Finds the order of the ends of the chords that the first `count` rows cut off a polygon with
-    // these corners. `error` bounds the errors of all the rows' values at the corners. False where
-    // rounding leaves an order open, or three chords may meet in a point.
-    bool arrange(const AffineRows& rows, std::size_t count, const Points& corners, double error);
+    // these vertices. `error` bounds the errors of all the rows' values at the vertices. False
+    // where rounding leaves an order open, or three chords may meet in a point.
+    bool arrange(const AffineRows& rows, std::size_t count, const Points& vertices, double error);
 
     std::size_t crossings() const { return crossings_; }
 
-    // The boundary, counter-clockwise from corner 0, in pieces between corners and ends: calls
+    // The boundary, counter-clockwise from vertex 0, in pieces between vertices and ends: calls
     // piece(edge, cell) where bit k of `cell` says that row k is positive there.
     template <typename Piece>
     void walk_boundary(std::size_t edges, Piece&& piece) const {
-        std::uint64_t cell = at_first_corner_;
+        std::uint64_t cell = at_first_vertex_;
         std::size_t next = 0;
         for (std::size_t edge = 0; edge < edges; ++edge) {
             piece(edge, cell);
@@ -44,21 +44,21 @@ class Chords {
     struct End {
         std::size_t edge;
         std::size_t chord;
-        double along;  // 0 at the edge's first corner, 1 at its second
+        double along;  // 0 at the edge's first vertex, 1 at its second
         double error;
     };
 
-    bool find_ends(std::size_t corners, double error);
+    bool find_ends(std::size_t vertices, double error);
     bool sort_ends();
     void find_crossings();
-    bool crossings_are_distinct(std::size_t corners, double error) const;
-    double value_at(const End& end, std::size_t chord, std::size_t corners) const;
+    bool crossings_are_distinct(std::size_t vertices, double error) const;
+    double value_at(const End& end, std::size_t chord, std::size_t vertices) const;
 
     std::size_t count_ = 0;
     std::size_t stride_ = 0;
     std::size_t crossings_ = 0;
-    std::uint64_t at_first_corner_ = 0;
-    Buffer<double> values_;  // of each row at each corner
+    std::uint64_t at_first_vertex_ = 0;
+    Buffer<double> values_;  // of each row at each vertex
     End ends_[2 * most];
     std::size_t first_end_[most];  // of each chord, in their order
     std::size_t last_end_[most];

@@ -1,8 +1,8 @@
 #include "nnth/regions/count.hpp"
 
-#include <cmath>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "nnth/regions/divided_walk.hpp"
 
@@ -15,50 +15,51 @@ void check(bool holds, const char* identity) {
     if (!holds) throw std::logic_error(std::string("a count fails its check: ") + identity);
 }
 
-void count_line(const Tally& all, bool whole, RegionCounts& counts) {
-    const std::uint64_t breakpoints = all.half_corners / 2;
+void count_line(const Counts& all, bool whole, RegionCounts& counts) {
+    const std::uint64_t breakpoints = all.half_vertices / 2;
     check(counts.activation_regions == breakpoints + 1 && all.sides == 2 * breakpoints,
           "one more interval than breakpoints");
     counts.vertices = breakpoints + (whole ? 0 : 2);
     counts.edges = counts.activation_regions;
 }
 
-// Every inner edge is a side of two cells, and every rim edge of one; the rim is a closed line.
-void count_plane(const Tally& all, bool whole, RegionCounts& counts) {
-    const std::uint64_t rim_corners = all.rim_corners + 4;
-    const std::uint64_t inner = all.half_corners / 2;
-    check(all.half_corners % 2 == 0, "every inner corner is seen from two sides");
-    check(all.rim_sides == rim_corners, "as many rim edges as rim corners");
+// Every inner edge is a side of two cells, and every edge on the domain boundary of one; the domain
+// boundary is a closed line.
+void count_plane(const Counts& all, bool whole, RegionCounts& counts) {
+    const std::uint64_t outer_vertices = all.outer_vertices + 4;
+    const std::uint64_t inner = all.half_vertices / 2;
+    check(all.half_vertices % 2 == 0, "every inner vertex is seen from two sides");
+    check(all.outer_sides == outer_vertices, "as many outer edges as outer vertices");
     check(inner + counts.activation_regions == all.sides / 2 + 1, "V - E + F = 1");
-    counts.vertices = inner + (whole ? 0 : rim_corners);
-    counts.edges = all.sides / 2 + (whole ? 0 : all.rim_sides);
+    counts.vertices = inner + (whole ? 0 : outer_vertices);
+    counts.edges = all.sides / 2 + (whole ? 0 : all.outer_sides);
 }
 
-void count_space(const Tally& all, bool whole, std::size_t dimension, const Faces& found,
+void count_space(const Counts& all, bool whole, std::size_t dimension, const Faces& found,
                  RegionCounts& counts) {
     const FaceCounts faces = found.counts();
     check(found.unmatched() == 0, "every inner facet has a cell on both sides");
     if (dimension == 3) {
-        const std::uint64_t facets = all.sides / 2 + all.rim_sides;
-        check(faces.corners + facets == faces.edges + counts.activation_regions + 1,
+        const std::uint64_t facets = all.sides / 2 + all.outer_sides;
+        check(faces.vertices + facets == faces.edges + counts.activation_regions + 1,
               "V - E + F - C = 1");
     }
-    counts.vertices = faces.corners - (whole ? faces.rim_corners : 0);
-    counts.edges = faces.edges - (whole ? faces.rim_edges : 0);
+    counts.vertices = faces.vertices - (whole ? faces.outer_vertices : 0);
+    counts.edges = faces.edges - (whole ? faces.outer_edges : 0);
 }
 
 template <typename Cell>
-RegionCounts count(const Question& question, int threads, Monitor& monitor) {
-    DividedWalk<Cell> walk(question);
+RegionCounts count(const Query& query, int threads, Monitor& monitor) {
+    DividedWalk<Cell> walk(query);
     walk.run(threads, monitor);
-    const Tally all = walk.tally();
-    const bool whole = question.domain.whole;
+    const Counts all = walk.counts();
+    const bool whole = query.domain.whole;
     RegionCounts counts;
     counts.layer_regions = all.layer_cells;
     counts.activation_regions = all.layer_cells.back();
     counts.linear_regions = counts.activation_regions - walk.merged();
     counts.bounded = all.bounded;
-    counts.sides = all.sides + (whole ? 0 : all.rim_sides);
+    counts.sides = all.sides + (whole ? 0 : all.outer_sides);
     counts.sides_at_point = all.sides_at_point;
     counts.measure_at_point = all.measure_at_point;
     counts.exact_signs = all.exact_signs;
@@ -76,28 +77,27 @@ RegionCounts count(const Question& question, int threads, Monitor& monitor) {
 }  // namespace
 
 RegionCounts count_regions(const Network& network, const Domain& domain,
-                           const std::optional<std::vector<double>>& point, int threads,
-                           Monitor& monitor) {
-    if (!(domain.low < domain.high && std::isfinite(domain.low) && std::isfinite(domain.high))) {
-        throw std::invalid_argument("the sides of a box must be finite and low < high");
+                           const std::optional<ExactPoint>& point, int threads, Monitor& monitor) {
+    domain.require_valid();
+    if (point && point->size() != network.dimension() + 1) {
+        throw std::invalid_argument("a point must have a coordinate for each dimension, and one");
     }
-    if (point && point->size() != network.dimension()) {
-        throw std::invalid_argument("a point must have a coordinate for each dimension");
-    }
-    const Question question(network, domain, point);
+    std::optional<SlicePoint> at;
+    if (point) at.emplace(*point);
+    const Query query(network, domain, std::move(at));
     switch (network.dimension()) {
         case 1:
-            return count<Segment>(question, threads, monitor);
+            return count<Segment>(query, threads, monitor);
         case 2:
-            return count<Polygon>(question, threads, monitor);
+            return count<Polygon>(query, threads, monitor);
         case 3:
-            return count<Polytope<3>>(question, threads, monitor);
+            return count<Polytope<3>>(query, threads, monitor);
         case 4:
-            return count<Polytope<4>>(question, threads, monitor);
+            return count<Polytope<4>>(query, threads, monitor);
         case 5:
-            return count<Polytope<5>>(question, threads, monitor);
+            return count<Polytope<5>>(query, threads, monitor);
         case 6:
-            return count<Polytope<6>>(question, threads, monitor);
+            return count<Polytope<6>>(query, threads, monitor);
         default:
             throw std::invalid_argument("the dimension must be at most 6, not " +
                                         std::to_string(network.dimension()));

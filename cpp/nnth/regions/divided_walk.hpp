@@ -20,27 +20,27 @@ namespace nnth::regions {
 template <typename Cell>
 class DividedWalk {
   public:
-    explicit DividedWalk(const Question& question)
-        : question_(question),
-          top_(question),
-          walkers_([this] { return std::make_unique<Walker>(question_); }) {}
+    explicit DividedWalk(const Query& query)
+        : query_(query),
+          top_(query),
+          walkers_([this] { return std::make_unique<Walker>(query_); }) {}
 
     // Walks the whole domain. Results are the same for any number of threads.
     void run(int threads, Monitor& monitor);
 
-    Tally tally() const;
+    Counts counts() const;
     std::uint64_t merged() const;
     const Faces& faces() const { return top_.faces(); }
 
   private:
     // A cell on the first levels: split, or carried to the next layer (then `plus` is its only
     // child), or a part.
-    struct Node {
-        Node* parent = nullptr;
-        Stage<Cell> stage;
+    struct TopNode {
+        TopNode* parent = nullptr;
+        Node<Cell> node;
         std::vector<std::uint64_t> pattern;
         Split<Cell> split;
-        std::unique_ptr<Node> plus, minus;
+        std::unique_ptr<TopNode> plus, minus;
         int pending = 0;  // children that are not finished
         Buffer<SideList> sides;
     };
@@ -50,22 +50,22 @@ class DividedWalk {
         Pulse* pulse = nullptr;
         Walk<Cell> walk;
 
-        explicit Walker(const Question& question)
-            : walk(question, nullptr, [this] { pulse->check(0, 1); }) {}
+        explicit Walker(const Query& query)
+            : walk(query, nullptr, [this] { pulse->check(0, 1); }) {}
     };
 
     std::size_t parts_wanted() const;
     void divide();
-    std::vector<Node*> expand(Node& node);
+    std::vector<TopNode*> expand(TopNode& node);
     template <typename Enter>
-    std::unique_ptr<Node> child(Node& parent, Enter&& enter);
-    void walk(Node& part, Pulse& pulse);
-    void finished(Node& node, Walk<Cell>& walk);
+    std::unique_ptr<TopNode> child(TopNode& parent, Enter&& enter);
+    void walk(TopNode& part, Pulse& pulse);
+    void finished(TopNode& node, Walk<Cell>& walk);
 
-    const Question& question_;
+    const Query& query_;
     Walk<Cell> top_;  // makes the first splits
-    Node root_;
-    std::vector<Node*> parts_;
+    TopNode root_;
+    std::vector<TopNode*> parts_;
     std::mutex mutex_;  // of every node's `pending`
     WorkerPool<Walker> walkers_;
 };

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <stdexcept>
+#include <utility>
 
 namespace nnth::regions {
 
@@ -16,8 +18,10 @@ constexpr std::size_t beyond_doubles = 2200;
 // scale at which all its rows are integers.
 std::vector<std::int64_t> integer_scales(const Network& network) {
     const Slice& slice = network.slice();
+    const std::int64_t directions =
+        std::min(least_exponent(slice.ends), least_exponent(slice.start));
     std::vector<std::int64_t> scales{
-        -std::min(least_exponent(slice.directions), least_exponent(slice.origin))};
+        -std::min(directions + least_exponent(slice.chart), least_exponent(slice.origin))};
     for (const Layer& layer : network.layers()) {
         const std::int64_t below = scales.back();
         scales.push_back(std::max(below - layer.weight_exponent(), -layer.bias_exponent()));
@@ -39,8 +43,9 @@ std::size_t row_bits(const Network& network, const std::vector<std::int64_t>& sc
         return most;
     };
     const Slice& slice = network.slice();
-    std::size_t bits =
-        static_cast<std::size_t>(std::max(top(slice.directions), top(slice.origin)) + scales[0]);
+    const std::int64_t direction = std::max(top(slice.ends), top(slice.start)) + 1;
+    const std::int64_t map = std::max(direction + top(slice.chart), top(slice.origin));
+    std::size_t bits = static_cast<std::size_t>(map + scales[0]) + width(slice.dimension) + 1;
     for (std::size_t l = 0; l < network.hidden(); ++l) {
         const Layer& layer = network.layer(l);
         const std::size_t entries = layer.inputs() * layer.stride();
@@ -72,22 +77,82 @@ void combine(const Layer& layer, std::size_t neuron, std::int64_t scale_below, s
     }
 }
 
+// The rows s_k of a slice's chart as integers times 2^-scale.
+std::vector<Integer> chart_rows(const Slice& slice, std::int64_t scale) {
+    const std::size_t components = slice.dimension + 1;
+    std::vector<Integer> rows(slice.dimension * components);
+    for (std::size_t k = 0; k < slice.dimension; ++k) {
+        if (slice.chart.empty()) {
+            rows[k * components + k] = 1;
+            continue;
+        }
+        for (std::size_t c = k * components; c < (k + 1) * components; ++c) {
+            rows[c].assign(dyadic(slice.chart[c]), scale);
+        }
+    }
+    return rows;
+}
+
 // The slice's rows as integers: what the first layer takes in.
 std::vector<Integer> slice_rows(const Slice& slice, std::int64_t scale) {
     const std::size_t inputs = slice.origin.size();
     const std::size_t components = slice.dimension + 1;
+    const std::int64_t chart_scale = -least_exponent(slice.chart);
+    const std::vector<Integer> chart = chart_rows(slice, chart_scale);
     std::vector<Integer> rows(inputs * components);
     for (std::size_t i = 0; i < inputs; ++i) {
-        for (std::size_t j = 0; j < slice.dimension; ++j) {
-            rows[i * components + j].assign(dyadic(slice.directions[i * slice.dimension + j]),
-                                            scale);
+        Integer* row = &rows[i * components];
+        row[slice.dimension].assign(dyadic(slice.origin[i]), scale);
+        for (std::size_t k = 0; k < slice.dimension; ++k) {
+            for (const double value : {slice.ends[i * slice.dimension + k], -slice.start[i]}) {
+                const Dyadic term = dyadic(value);
+                const std::int64_t shift = term.exponent + scale - chart_scale;
+                for (std::size_t c = 0; c < components; ++c) {
+                    row[c].add_scaled(chart[k * components + c], term.mantissa, shift);
+                }
+            }
         }
-        rows[i * components + slice.dimension].assign(dyadic(slice.origin[i]), scale);
     }
     return rows;
 }
 
 }  // namespace
+
+void Domain::require_valid() const {
+    if (!(low < high && std::isfinite(low) && std::isfinite(high))) {
+        throw std::invalid_argument("the sides of a box must be finite and low < high");
+    }
+}
+
+SlicePoint::SlicePoint(ExactPoint homogeneous) : homogeneous_(std::move(homogeneous)) {
+    if (homogeneous_.empty() || homogeneous_.back().sign() <= 0) {
+        throw std::invalid_argument("the last coordinate of a point must be positive");
+    }
+    for (std::size_t j = 0; j + 1 < homogeneous_.size(); ++j) {
+        const double value = homogeneous_[j].ratio(homogeneous_.back());
+        position_.push_back(value);
+        size_ = std::max(size_, std::abs(value));
+        if (homogeneous_[j].sign() != 0) {
+            error_ = std::max(error_, std::abs(value) * 0x1p-50 + underflow);
+        }
+    }
+}
+
+bool SlicePoint::inside(const Domain& domain) const {
+    if (domain.whole) return true;
+    const auto beyond = [&](const Integer& coordinate, double end, int sign) {
+        const std::vector<double> ends{end};
+        const std::int64_t scale = -least_exponent(ends);
+        Integer scaled_end, difference;
+        scaled_end.assign(dyadic(end), scale);
+        difference.add_scaled(coordinate, 1, scale);
+        difference.subtract_product(scaled_end, homogeneous_.back());
+        return difference.sign() == sign;
+    };
+    return std::all_of(homogeneous_.begin(), homogeneous_.end() - 1, [&](const Integer& x) {
+        return beyond(x, domain.low, 1) && beyond(x, domain.high, -1);
+    });
+}
 
 ExactSigns::ExactSigns(const Network& network, const Domain& domain, const PatternLayout& layout,
                        const std::uint64_t* pattern)
@@ -139,7 +204,7 @@ void ExactSigns::compute_row(std::size_t layer, std::size_t neuron, Integer* fou
 void ExactSigns::facet_row(const Facet& facet, std::vector<Integer>& found) {
     const std::size_t dimension = network_.dimension();
     found.assign(dimension + 1, Integer{});
-    if (!facet.on_rim()) {
+    if (!facet.on_domain_boundary()) {
         const Integer* known =
             row(static_cast<std::size_t>(facet.layer), static_cast<std::size_t>(facet.index));
         std::copy(known, known + dimension + 1, found.begin());
@@ -155,11 +220,11 @@ void ExactSigns::facet_row(const Facet& facet, std::vector<Integer>& found) {
 
 // The common point of `dimension` hyperplanes: its coordinates are the signed maximal minors of
 // their rows. minors[set] is that of the first |set| rows in the columns of the set.
-const ExactSigns::Point& ExactSigns::meeting_point(std::span<const Facet> facets) {
+const ExactPoint& ExactSigns::meeting_point(std::span<const Facet> facets) {
     std::uint64_t stamp = 0;
     std::size_t slot = 0;
     for (const Facet& facet : facets) {
-        if (!facet.on_rim())
+        if (!facet.on_domain_boundary())
             stamp = std::max(stamp, stamps_[static_cast<std::size_t>(facet.layer)]);
         slot = slot * 31 + static_cast<std::size_t>(facet.layer * 7 + facet.index + 8);
     }
@@ -204,7 +269,7 @@ const ExactSigns::Point& ExactSigns::meeting_point(std::span<const Facet> facets
     return known.point;
 }
 
-int ExactSigns::sign(const Point& point, std::size_t layer, std::size_t neuron) {
+int ExactSigns::sign(const ExactPoint& point, std::size_t layer, std::size_t neuron) {
     const Integer* values = row(layer, neuron);
     Integer sum;
     for (std::size_t c = 0; c < point.size(); ++c) sum.add_product(values[c], point[c]);
@@ -216,23 +281,16 @@ int ExactSigns::sign(std::span<const Facet> facets, std::size_t layer, std::size
     return sign(meeting_point(facets), layer, neuron);
 }
 
-int ExactSigns::sign(std::span<const double> point, std::size_t layer, std::size_t neuron) {
-    const std::int64_t scale = -least_exponent(point);
-    Point exact(point.size() + 1);
-    for (std::size_t c = 0; c < point.size(); ++c) exact[c].assign(dyadic(point[c]), scale);
-    exact.back().assign({1, 0}, scale);
-    return sign(exact, layer, neuron);
-}
-
 bool ExactSigns::independent(std::span<const Facet> facets) {
     return meeting_point(facets).back().sign() != 0;
 }
 
-double ExactSigns::corner(std::span<const Facet> facets, std::span<double> position) {
-    const Point& point = meeting_point(facets);
+double ExactSigns::vertex(std::span<const Facet> facets, std::span<double> position) {
+    const ExactPoint& point = meeting_point(facets);
     const std::size_t dimension = facets.size();
-    const bool infinite = domain_.whole && std::any_of(facets.begin(), facets.end(),
-                                                       [](const Facet& f) { return f.on_rim(); });
+    const bool infinite =
+        domain_.whole && std::any_of(facets.begin(), facets.end(),
+                                     [](const Facet& f) { return f.on_domain_boundary(); });
     const auto exponent = infinite ? -static_cast<std::int64_t>(radius_bits_) : 0;
     double error = 0;
     bool origin = true;

@@ -1,7 +1,7 @@
-// Exact signs of pre-activations at the corners of cells, for where rounding leaves them open.
+// Exact signs of pre-activations at the vertices of cells, for where rounding leaves them open.
 //
 // Every double is an integer times a power of two, so a layer's affine map on a cell is, after
-// scaling by a power of two, a matrix of integers. A corner is never stored: it is the common point
+// scaling by a power of two, a matrix of integers. A vertex is never stored: it is the common point
 // of the facets that meet in it, and its homogeneous coordinates are minors of their rows.
 #pragma once
 
@@ -17,26 +17,53 @@
 namespace nnth::regions {
 
 // The box low <= t_j <= high, or all of space: then the box |t_j| <= R with an R beyond every
-// corner, found by Hadamard's bound, and what lies on its sides is at infinity.
+// vertex, found by Hadamard's bound, and what lies on its sides is at infinity.
 struct Domain {
     bool whole;
     double low;
     double high;
 
-    static Domain everything() { return {true, -1.0, 1.0}; }  // directions of the corners
+    static Domain everything() { return {true, -1.0, 1.0}; }  // directions of the vertices
     static Domain box(double low, double high) { return {false, low, high}; }
+
+    // Throws std::invalid_argument for an empty or infinite box.
+    void require_valid() const;
 };
 
 // A side of a cell: where a neuron's pre-activation is 0, or a side of the domain's box.
 struct Facet {
-    static constexpr std::int32_t rim = -1;
+    static constexpr std::int32_t domain_boundary = -1;
 
-    std::int32_t layer;  // hidden layer, or rim
-    std::int32_t index;  // neuron; on the rim 2 j for t_j <= high, 2 j + 1 for t_j >= low
-    std::int32_t side;   // sign of the pre-activation inside the cell; 1 on the rim
+    std::int32_t layer;  // hidden layer, or domain_boundary
+    // The neuron; on the domain boundary 2 j for t_j <= high, 2 j + 1 for t_j >= low.
+    std::int32_t index;
+    std::int32_t side;  // sign of the pre-activation inside the cell; 1 on the domain boundary
 
-    bool on_rim() const { return layer == rim; }
+    bool on_domain_boundary() const { return layer == domain_boundary; }
     bool operator==(const Facet&) const = default;
+};
+
+// A point by homogeneous coordinates, the last one positive: x_j = point[j] / point.back().
+using ExactPoint = std::vector<Integer>;
+
+// A point of a slice as it is and as doubles have it.
+class SlicePoint {
+  public:
+    // Throws std::invalid_argument unless the last coordinate is positive.
+    explicit SlicePoint(ExactPoint homogeneous);
+
+    const ExactPoint& homogeneous() const { return homogeneous_; }
+    const std::vector<double>& position() const { return position_; }
+    double error() const { return error_; }  // of any coordinate
+    double size() const { return size_; }    // the largest coordinate, in absolute value
+    // Whether it lies in the interior of a domain.
+    bool inside(const Domain& domain) const;
+
+  private:
+    ExactPoint homogeneous_;
+    std::vector<double> position_;
+    double error_ = 0;
+    double size_ = 0;
 };
 
 class ExactSigns {
@@ -49,36 +76,34 @@ class ExactSigns {
     // To be called when the pattern below `layer` has changed.
     void enter(std::size_t layer) { stamps_[layer] = ++clock_; }
 
-    // The sign of a neuron's pre-activation at the corner where `facets` meet, one a dimension.
+    // The sign of a neuron's pre-activation at the vertex where `facets` meet, one a dimension.
     int sign(std::span<const Facet> facets, std::size_t layer, std::size_t neuron);
 
-    // The sign at a point given by its coordinates.
-    int sign(std::span<const double> point, std::size_t layer, std::size_t neuron);
+    int sign(const ExactPoint& point, std::size_t layer, std::size_t neuron);
+
+    // The vertex where `facets` meet. The reference holds until the next call.
+    const ExactPoint& meeting_point(std::span<const Facet> facets);
 
     // Whether the facets, one a dimension, meet in one point.
     bool independent(std::span<const Facet> facets);
 
-    // The corner where `facets` meet, to the nearest doubles or almost: its coordinates and 1, or a
-    // direction and 0 for a corner at infinity. Returns a bound of the coordinates' errors.
-    double corner(std::span<const Facet> facets, std::span<double> position);
+    // The vertex where `facets` meet, to the nearest doubles or almost: its coordinates and 1, or a
+    // direction and 0 for a vertex at infinity. Returns a bound of the coordinates' errors.
+    double vertex(std::span<const Facet> facets, std::span<double> position);
 
     // Signs decided so far.
     std::uint64_t decided() const { return decided_; }
 
   private:
-    // Homogeneous coordinates, the last one positive.
-    using Point = std::vector<Integer>;
     struct Known {
         std::vector<Facet> facets;
         std::uint64_t stamp = 0;
-        Point point;
+        ExactPoint point;
     };
 
     const Integer* row(std::size_t layer, std::size_t neuron);
     void compute_row(std::size_t layer, std::size_t neuron, Integer* row);
     void facet_row(const Facet& facet, std::vector<Integer>& row);
-    const Point& meeting_point(std::span<const Facet> facets);
-    int sign(const Point& point, std::size_t layer, std::size_t neuron);
 
     const Network& network_;
     const Domain domain_;

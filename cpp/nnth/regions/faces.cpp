@@ -19,17 +19,17 @@ FaceKey random_key(std::uint64_t index) {
     return {mix(2 * index), mix(2 * index + 1)};
 }
 
-bool on_rim(FacetId id) {
+bool on_domain_boundary(FacetId id) {
     return id >> 32 == 0;
 }
 
-// The hyperplanes through all the corners on a wall.
+// The hyperplanes through all the vertices on a facet.
 template <std::size_t D>
-void hyperplanes_of(const Polytope<D>& cell, FacetId wall, std::vector<FacetId>& common) {
+void hyperplanes_of(const Polytope<D>& cell, FacetId plane, std::vector<FacetId>& common) {
     bool first = true;
-    for (std::size_t p = 0; p < cell.corners().size(); ++p) {
+    for (std::size_t p = 0; p < cell.vertices().size(); ++p) {
         const auto through = cell.hyperplanes(p);
-        if (!std::binary_search(through.begin(), through.end(), wall)) continue;
+        if (!std::binary_search(through.begin(), through.end(), plane)) continue;
         if (first) {
             common.assign(through.begin(), through.end());
             first = false;
@@ -54,12 +54,14 @@ Faces::Faces(const PatternLayout& layout) : layout_(layout), keys_(128 * layout.
 
 bool Faces::is_on(FacetId id, const std::uint64_t* pattern) const {
     const auto layer = static_cast<std::size_t>((id >> 32) - 1);
-    return on_rim(id) || layout_.on(pattern, layer, static_cast<std::size_t>(id & 0xffffffff));
+    return on_domain_boundary(id) ||
+           layout_.on(pattern, layer, static_cast<std::size_t>(id & 0xffffffff));
 }
 
-// What changes in the key when a hyperplane's sign becomes 0, or when it is a side of the rim.
+// What changes in the key when a hyperplane's sign becomes 0, or when it is a side of the domain
+// boundary.
 FaceKey Faces::sign_key(FacetId id, const std::uint64_t* pattern) const {
-    if (on_rim(id)) return random_key(keys_.size() + id);
+    if (on_domain_boundary(id)) return random_key(keys_.size() + id);
     const auto layer = static_cast<std::size_t>((id >> 32) - 1);
     const std::size_t bit = 64 * layout_.first_word(layer) + (id & 0xffffffff);
     return keys_[2 * bit + (is_on(id, pattern) ? 1 : 0)];
@@ -80,9 +82,9 @@ FaceKey Faces::face_key(FaceKey cell, std::span<const FacetId> hyperplanes,
 }
 
 void Faces::note(std::span<const FacetId> hyperplanes, std::size_t codimension, const FaceKey& cell,
-                 const std::uint64_t* pattern, Found& inner, Found& rim) {
-    // Rim sides have the smallest numbers, and hyperplanes are in ascending order.
-    Found& found = on_rim(hyperplanes.front()) ? rim : inner;
+                 const std::uint64_t* pattern, Found& inner, Found& outer) {
+    // The domain's sides have the smallest numbers, and hyperplanes are in ascending order.
+    Found& found = on_domain_boundary(hyperplanes.front()) ? outer : inner;
     if (hyperplanes.size() > codimension) {
         found.keys.insert(face_key(cell, hyperplanes, pattern));
         return;
@@ -92,7 +94,7 @@ void Faces::note(std::span<const FacetId> hyperplanes, std::size_t codimension, 
     found.counted += all_on ? 1 : 0;
 }
 
-void Faces::match(const FaceKey& facet, CellRecord* record, Seams& seams) {
+void Faces::match(const FaceKey& facet, CellRecord* record, LinearRegions& linear_regions) {
     const auto [found, added] = open_.try_emplace(facet, record);
     if (added) {
         ++record->references;
@@ -100,55 +102,55 @@ void Faces::match(const FaceKey& facet, CellRecord* record, Seams& seams) {
     }
     CellRecord* neighbour = found->second;
     open_.erase(found);
-    seams.meet(record, neighbour);
+    linear_regions.meet(record, neighbour);
     --neighbour->references;
-    seams.release(neighbour);
+    linear_regions.release(neighbour);
 }
 
 template <std::size_t D>
 void Faces::add(const Polytope<D>& cell, const std::uint64_t* pattern, CellRecord* record,
-                Seams& seams) {
+                LinearRegions& linear_regions) {
     const FaceKey key = cell_key(pattern);
-    const std::size_t corners = cell.corners().size();
+    const std::size_t vertices = cell.vertices().size();
     Buffer<FacetId> shared;
-    for (std::size_t p = 0; p < corners; ++p) {
-        note(cell.hyperplanes(p), D, key, pattern, corners_, rim_corners_);
-        for (std::size_t q = p + 1; q < corners; ++q) {
+    for (std::size_t p = 0; p < vertices; ++p) {
+        note(cell.hyperplanes(p), D, key, pattern, vertices_, outer_vertices_);
+        for (std::size_t q = p + 1; q < vertices; ++q) {
             if (!cell.edge(p, q, shared)) continue;
-            note({shared.data(), shared.size()}, D - 1, key, pattern, edges_, rim_edges_);
+            note({shared.data(), shared.size()}, D - 1, key, pattern, edges_, outer_edges_);
         }
     }
     ++record->references;
     std::vector<FacetId> common;
-    for (const auto& wall : cell.walls()) {
-        if (wall.facet.on_rim()) continue;
-        hyperplanes_of(cell, facet_id(wall.facet), common);
-        match(face_key(key, common, pattern), record, seams);
+    for (const auto& plane : cell.facets()) {
+        if (plane.facet.on_domain_boundary()) continue;
+        hyperplanes_of(cell, facet_id(plane.facet), common);
+        match(face_key(key, common, pattern), record, linear_regions);
     }
     --record->references;
-    seams.release(record);
+    linear_regions.release(record);
 }
 
-void Faces::merge(const Faces& other, Seams& seams) {
-    corners_.merge(other.corners_);
+void Faces::merge(const Faces& other, LinearRegions& linear_regions) {
+    vertices_.merge(other.vertices_);
     edges_.merge(other.edges_);
-    rim_corners_.merge(other.rim_corners_);
-    rim_edges_.merge(other.rim_edges_);
+    outer_vertices_.merge(other.outer_vertices_);
+    outer_edges_.merge(other.outer_edges_);
     for (const auto& [facet, record] : other.open_) {
-        match(facet, record, seams);
+        match(facet, record, linear_regions);
         --record->references;  // the other set's own
-        seams.release(record);
+        linear_regions.release(record);
     }
 }
 
 FaceCounts Faces::counts() const {
-    return {corners_.size() + rim_corners_.size(), edges_.size() + rim_edges_.size(),
-            rim_corners_.size(), rim_edges_.size()};
+    return {vertices_.size() + outer_vertices_.size(), edges_.size() + outer_edges_.size(),
+            outer_vertices_.size(), outer_edges_.size()};
 }
 
-template void Faces::add(const Polytope<3>&, const std::uint64_t*, CellRecord*, Seams&);
-template void Faces::add(const Polytope<4>&, const std::uint64_t*, CellRecord*, Seams&);
-template void Faces::add(const Polytope<5>&, const std::uint64_t*, CellRecord*, Seams&);
-template void Faces::add(const Polytope<6>&, const std::uint64_t*, CellRecord*, Seams&);
+template void Faces::add(const Polytope<3>&, const std::uint64_t*, CellRecord*, LinearRegions&);
+template void Faces::add(const Polytope<4>&, const std::uint64_t*, CellRecord*, LinearRegions&);
+template void Faces::add(const Polytope<5>&, const std::uint64_t*, CellRecord*, LinearRegions&);
+template void Faces::add(const Polytope<6>&, const std::uint64_t*, CellRecord*, LinearRegions&);
 
 }  // namespace nnth::regions

@@ -7,9 +7,9 @@
 #include <unordered_set>
 #include <vector>
 
+#include "nnth/regions/linear_regions.hpp"
 #include "nnth/regions/pattern.hpp"
 #include "nnth/regions/polytope.hpp"
-#include "nnth/regions/seams.hpp"
 
 namespace nnth::regions {
 
@@ -33,10 +33,10 @@ struct FaceKeyHash {
 };
 
 struct FaceCounts {
-    std::uint64_t corners = 0;
+    std::uint64_t vertices = 0;
     std::uint64_t edges = 0;
-    std::uint64_t rim_corners = 0;  // of these, on the rim
-    std::uint64_t rim_edges = 0;
+    std::uint64_t outer_vertices = 0;  // of these, on the domain boundary
+    std::uint64_t outer_edges = 0;
 };
 
 // Faces of codimension c through which exactly c hyperplanes pass need no key: each choice of their
@@ -48,17 +48,17 @@ class Faces {
     // Takes note of the faces of a cell, and joins it to the neighbours that are known.
     template <std::size_t D>
     void add(const Polytope<D>& cell, const std::uint64_t* pattern, CellRecord* record,
-             Seams& seams);
+             LinearRegions& linear_regions);
 
     // Adds another set of faces, joining cells that are neighbours across it.
-    void merge(const Faces& other, Seams& seams);
+    void merge(const Faces& other, LinearRegions& linear_regions);
 
-    // Facets off the rim whose neighbour is missing: none when all cells are here.
+    // Facets off the domain boundary whose neighbour is missing: none when all cells are here.
     std::size_t unmatched() const { return open_.size(); }
     FaceCounts counts() const;
 
   private:
-    // The faces of one dimension, on the rim or off it.
+    // The faces of one dimension, on the domain boundary or off it.
     struct Found {
         std::uint64_t counted = 0;
         std::unordered_set<FaceKey, FaceKeyHash> keys;
@@ -73,12 +73,12 @@ class Faces {
     FaceKey face_key(FaceKey cell, std::span<const FacetId> hyperplanes,
                      const std::uint64_t* pattern) const;
     void note(std::span<const FacetId> hyperplanes, std::size_t codimension, const FaceKey& cell,
-              const std::uint64_t* pattern, Found& inner, Found& rim);
-    void match(const FaceKey& facet, CellRecord* record, Seams& seams);
+              const std::uint64_t* pattern, Found& inner, Found& outer);
+    void match(const FaceKey& facet, CellRecord* record, LinearRegions& linear_regions);
 
     const PatternLayout& layout_;
     std::vector<FaceKey> keys_;  // of each neuron off, each neuron on
-    Found corners_, edges_, rim_corners_, rim_edges_;
+    Found vertices_, edges_, outer_vertices_, outer_edges_;
     std::unordered_map<FaceKey, CellRecord*, FaceKeyHash> open_;
 };
 

@@ -4,10 +4,12 @@
 #include <cmath>
 #include <limits>
 #include <stdexcept>
+#include <string>
 
 #include "nnth/numerics/dyadic.hpp"
 #include "nnth/numerics/lanes.hpp"
 #include "nnth/numerics/multiversion.hpp"
+#include "nnth/numerics/text.hpp"
 
 namespace nnth::regions {
 
@@ -23,6 +25,13 @@ double norm(std::span<const double> values) {
     double sum = 0;
     for (const double value : values) sum += (value / largest) * (value / largest);
     return std::max(largest * std::sqrt(sum) * slack, least);
+}
+
+void require_finite(std::span<const double> values, const char* what) {
+    for (const double value : values) {
+        if (std::isfinite(value)) continue;
+        throw std::invalid_argument(std::string(what) + " must be finite, not " + shortest(value));
+    }
 }
 
 // Rows [i, i + lanes) and columns [j, j + 2 lanes) of W W' from the columns of W, in registers.
@@ -111,6 +120,8 @@ Layer::Layer(std::size_t inputs, std::size_t outputs, std::span<const double> we
         biases.size() != outputs) {
         throw std::invalid_argument("a layer must have weights outputs x inputs and a bias each");
     }
+    require_finite(weights, "weights");
+    require_finite(biases, "biases");
     columns_.resize(inputs * stride_);
     for (std::size_t o = 0; o < outputs; ++o) {
         for (std::size_t i = 0; i < inputs; ++i) {
@@ -133,9 +144,32 @@ bool Layer::without_biases() const {
 }
 
 Slice Slice::everything(std::size_t inputs) {
-    Slice slice{inputs, std::vector<double>(inputs * inputs), std::vector<double>(inputs)};
-    for (std::size_t i = 0; i < inputs; ++i) slice.directions[i * inputs + i] = 1.0;
-    return slice;
+    std::vector<double> units(inputs * inputs);
+    for (std::size_t i = 0; i < inputs; ++i) units[i * inputs + i] = 1.0;
+    const std::vector<double> zero(inputs);
+    return {inputs, zero, std::move(units), zero, {}};
+}
+
+std::vector<double> Slice::map() const {
+    const std::size_t inputs = origin.size();
+    const std::size_t components = dimension + 1;
+    std::vector<double> rows(inputs * components);
+    for (std::size_t i = 0; i < inputs; ++i) {
+        double* row = rows.data() + i * components;
+        row[dimension] = origin[i];
+        for (std::size_t k = 0; k < dimension; ++k) {
+            const double direction = ends[i * dimension + k] - start[i];
+            if (chart.empty()) {
+                row[k] = direction;
+                continue;
+            }
+            for (std::size_t c = 0; c < components; ++c) {
+                const double factor = chart[k * components + c];
+                if (factor != 0) row[c] += direction * factor;  // 0 times an overflow is 0
+            }
+        }
+    }
+    return rows;
 }
 
 Network::Network(std::vector<Layer> layers, Slice slice)
@@ -161,28 +195,67 @@ Network::Network(const Network& network, Slice slice)
 
 void Network::check_slice() const {
     const std::size_t inputs = layer(0).inputs();
-    if (slice_.dimension == 0 || slice_.origin.size() != inputs ||
-        slice_.directions.size() != inputs * slice_.dimension) {
+    const std::size_t dimension = slice_.dimension;
+    if (dimension == 0 || slice_.origin.size() != inputs || slice_.start.size() != inputs ||
+        slice_.ends.size() != inputs * dimension ||
+        !(slice_.chart.empty() || slice_.chart.size() == dimension * (dimension + 1))) {
         throw std::invalid_argument("a slice must lie in the space of the inputs");
     }
+    require_finite(slice_.origin, "the origin of a slice");
+    require_finite(slice_.ends, "the directions of a slice");
+    require_finite(slice_.start, "the start of a slice");
+    require_finite(slice_.chart, "the chart of a slice");
+}
+
+// What rounding does to the slice's map, column by column. A difference of doubles has a relative
+// error of u, and none where the start is 0; a sum of products of these with the chart an error as
+// in `bound_rounding`.
+RoundingBound Network::slice_rounding() const {
+    const std::size_t inputs = slice_.origin.size();
+    const std::size_t d = slice_.dimension;
+    std::vector<double> column(inputs);
+    const auto column_norm = [&](auto&& entry) {
+        for (std::size_t i = 0; i < inputs; ++i) column[i] = entry(i);
+        return norm(column);
+    };
+    std::vector<double> sizes(d);  // of the directions
+    for (std::size_t k = 0; k < d; ++k) {
+        sizes[k] =
+            column_norm([&](std::size_t i) { return slice_.ends[i * d + k] - slice_.start[i]; });
+    }
+    const double origin = norm(slice_.origin);
+    RoundingBound bound{};
+    bound.constant = origin;
+    bound.homogeneous = origin == 0;
+    if (slice_.chart.empty()) {
+        bound.linear = *std::max_element(sizes.begin(), sizes.end());
+        if (norm(slice_.start) != 0) bound.linear_error = rounding * bound.linear * slack;
+        return bound;
+    }
+    for (std::size_t c = 0; c <= d; ++c) {
+        double terms = c == d ? origin : 0;
+        for (std::size_t k = 0; k < d; ++k) {
+            const double factor = std::abs(slice_.chart[k * (d + 1) + c]);
+            if (factor == 0) continue;
+            terms += sizes[k] * factor;
+            if (c == d) bound.homogeneous = false;
+        }
+        const double error = static_cast<double>(d + 4) * rounding * terms * slack + underflow;
+        double& size = c == d ? bound.constant : bound.linear;
+        double& size_error = c == d ? bound.constant_error : bound.linear_error;
+        size = std::max(size, terms * slack);
+        size_error = std::max(size_error, error);
+    }
+    if (bound.homogeneous) bound.constant_error = 0;
+    return bound;
 }
 
 // A layer's map is A' = W D A + b with D the pattern below. In 2-norms over the neurons, column by
 // column: the computed sum of k + 1 products has an error of at most (k + 2) u |W||A| in any order
 // (Higham 2002, eq. 3.5), at most (k + 2) u ||W||_F ||A||; the error in A grows by ||W||_2.
 void Network::bound_rounding() {
-    const std::size_t inputs = layer(0).inputs();
-    const double origin = norm(slice_.origin);
-    RoundingBound below{};
-    below.constant = origin;
-    below.homogeneous = origin == 0;
-    for (std::size_t j = 0; j < slice_.dimension; ++j) {
-        std::vector<double> direction(inputs);
-        for (std::size_t i = 0; i < inputs; ++i) {
-            direction[i] = slice_.directions[i * slice_.dimension + j];
-        }
-        below.linear = std::max(below.linear, norm(direction));
-    }
+    slice_map_ = slice_.map();
+    RoundingBound below = slice_rounding();
     const double d = static_cast<double>(slice_.dimension);
     for (const Layer& layer : *layers_) {
         const double gamma = rounding * static_cast<double>(layer.inputs() + 3) * slack;

@@ -38,7 +38,8 @@ struct RoundingBound {
 // doubles: a cell's map is summed column by column, over the neurons that are on.
 class Layer {
   public:
-    // weights: outputs x inputs, row-major; biases: outputs.
+    // weights: outputs x inputs, row-major; biases: outputs. Throws std::invalid_argument where
+    // shapes do not fit, and for numbers that are not finite.
     Layer(std::size_t inputs, std::size_t outputs, std::span<const double> weights,
           std::span<const double> biases);
 
@@ -75,21 +76,28 @@ class Layer {
     std::int64_t bias_exponent_;
 };
 
-// Where regions are counted: x = origin + sum_j t_j direction_j over t in R^dimension. The regions
-// are those of the network restricted to it. The whole input space is origin 0, unit directions.
+// Where regions are counted: x = origin + sum_k s_k (ends_k - start) with s = chart (t, 1), over t
+// in R^dimension. The regions are those of the network restricted to it. The sums and differences
+// are those of rational numbers, so that a slice through points holds these points themselves.
 struct Slice {
     std::size_t dimension;
-    std::vector<double> directions;  // inputs x dimension, row-major
-    std::vector<double> origin;      // inputs
+    std::vector<double> origin;  // inputs
+    std::vector<double> ends;    // inputs x dimension, row-major
+    std::vector<double> start;   // inputs
+    std::vector<double> chart;   // dimension x (dimension + 1), row-major; empty for s = t
 
+    // All of the input space: x = t.
     static Slice everything(std::size_t inputs);
+
+    // Its map t -> x in doubles, inputs x (dimension + 1), row-major, the constants last.
+    std::vector<double> map() const;
 };
 
 // A network of hidden ReLU layers and a linear output layer, on a slice of its inputs.
 class Network {
   public:
     // layers: hidden layers, then the output layer. Throws std::invalid_argument where shapes do
-    // not fit.
+    // not fit, and for a slice with numbers that are not finite.
     Network(std::vector<Layer> layers, Slice slice);
     // The same layers, shared, on another slice.
     Network(const Network& network, Slice slice);
@@ -100,14 +108,17 @@ class Network {
     const Layer& layer(std::size_t index) const { return (*layers_)[index]; }
     const std::vector<Layer>& layers() const { return *layers_; }
     const Slice& slice() const { return slice_; }
+    const std::vector<double>& slice_map() const { return slice_map_; }
     const RoundingBound& bound(std::size_t layer) const { return bounds_[layer]; }
 
   private:
     void check_slice() const;
+    RoundingBound slice_rounding() const;
     void bound_rounding();
 
     std::shared_ptr<const std::vector<Layer>> layers_;
     Slice slice_;
+    std::vector<double> slice_map_;
     std::size_t neurons_;
     std::vector<RoundingBound> bounds_;
 };

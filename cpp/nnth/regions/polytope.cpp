@@ -48,17 +48,17 @@ bool invert(std::array<std::array<double, D>, D> a, std::array<std::array<double
 // eta = ||I - C A*|| < 1/2 in the maximum norm, the exact point is within
 // max_i sum_j |C_ij| |r_j| / (1 - eta) of the computed one, r the residuals of the exact rows.
 template <std::size_t D>
-bool meet_in_space(const std::array<const Hyperplane<D>*, D>& walls, bool at_infinity,
+bool meet_in_space(const std::array<const Hyperplane<D>*, D>& facets, bool at_infinity,
                    Vertex<D>& vertex) {
     std::array<std::array<double, D>, D> a, inverse;
     std::array<double, D> constant, constant_error;
     for (std::size_t i = 0; i < D; ++i) {
-        const bool rim = walls[i]->facet.on_rim();
-        constant[i] = at_infinity ? (rim ? 1.0 : 0.0) : walls[i]->row[D];
-        constant_error[i] = at_infinity ? 0.0 : walls[i]->constant_error;
+        const bool outer = facets[i]->facet.on_domain_boundary();
+        constant[i] = at_infinity ? (outer ? 1.0 : 0.0) : facets[i]->row[D];
+        constant_error[i] = at_infinity ? 0.0 : facets[i]->constant_error;
         if (!(std::abs(constant[i]) < largest)) return false;
         for (std::size_t j = 0; j < D; ++j) {
-            a[i][j] = walls[i]->row[j];
+            a[i][j] = facets[i]->row[j];
             if (!(std::abs(a[i][j]) < largest)) return false;
         }
     }
@@ -84,8 +84,8 @@ bool meet_in_space(const std::array<const Hyperplane<D>*, D>& walls, bool at_inf
             terms += std::abs(a[i][j] * vertex.position[j]);
             size += std::abs(vertex.position[j]);
         }
-        residual[i] = std::abs(value) + (d + 2) * rounding * terms + walls[i]->linear_error * size +
-                      constant_error[i] + underflow;
+        residual[i] = std::abs(value) + (d + 2) * rounding * terms +
+                      facets[i]->linear_error * size + constant_error[i] + underflow;
     }
     double eta = 0;
     double error = 0;
@@ -98,7 +98,7 @@ bool meet_in_space(const std::array<const Hyperplane<D>*, D>& walls, bool at_inf
             for (std::size_t k = 0; k < D; ++k) {
                 entry += inverse[i][k] * a[k][j];
                 terms += std::abs(inverse[i][k] * a[k][j]);
-                row_eta += std::abs(inverse[i][k]) * walls[k]->linear_error;
+                row_eta += std::abs(inverse[i][k]) * facets[k]->linear_error;
             }
             row_eta += std::abs(entry) + (d + 2) * rounding * terms;
             row_error += std::abs(inverse[i][j]) * residual[j];
@@ -137,22 +137,25 @@ Polytope<D> Polytope<D>::of(const Domain& domain) {
     polytope.clear(count, count * D, 2 * D);
     for (std::size_t j = 0; j < D; ++j) {
         for (const bool upper : {true, false}) {
-            Wall wall{
-                {Facet::rim, static_cast<std::int32_t>(2 * j + (upper ? 0 : 1)), 1}, {}, 0, 0};
-            wall.row[j] = upper ? -1 : 1;
-            wall.row[D] = domain.whole ? infinity : upper ? domain.high : -domain.low;
-            polytope.walls_.push(wall);
+            Hyperplane plane{
+                {Facet::domain_boundary, static_cast<std::int32_t>(2 * j + (upper ? 0 : 1)), 1},
+                {},
+                0,
+                0};
+            plane.row[j] = upper ? -1 : 1;
+            plane.row[D] = domain.whole ? infinity : upper ? domain.high : -domain.low;
+            polytope.facets_.push(plane);
         }
     }
-    for (std::size_t corner = 0; corner < count; ++corner) {
-        Corner vertex{};
+    for (std::size_t i = 0; i < count; ++i) {
+        Vertex vertex{};
         Basis basis;
         std::array<FacetId, D> zeros;
         for (std::size_t j = 0; j < D; ++j) {
-            const bool upper = (corner >> j & 1) != 0;
+            const bool upper = (i >> j & 1) != 0;
             vertex.position[j] = upper ? domain.high : domain.low;
             vertex.size = std::max(vertex.size, std::abs(vertex.position[j]));
-            basis[j] = polytope.walls_[2 * j + (upper ? 0 : 1)].facet;
+            basis[j] = polytope.facets_[2 * j + (upper ? 0 : 1)].facet;
             zeros[j] = facet_id(basis[j]);
         }
         vertex.position[D] = domain.whole ? 0.0 : 1.0;
@@ -162,23 +165,23 @@ Polytope<D> Polytope<D>::of(const Domain& domain) {
 }
 
 template <std::size_t D>
-void Polytope<D>::clear(std::size_t corners, std::size_t zeros, std::size_t walls) {
-    corners_.clear();
+void Polytope<D>::clear(std::size_t vertices, std::size_t zeros, std::size_t facets) {
+    vertices_.clear();
     bases_.clear();
     ends_.clear();
     zeros_.clear();
-    walls_.clear();
-    corners_.reserve(corners);
-    bases_.reserve(corners);
-    ends_.reserve(corners);
+    facets_.clear();
+    vertices_.reserve(vertices);
+    bases_.reserve(vertices);
+    ends_.reserve(vertices);
     zeros_.reserve(zeros);
-    walls_.reserve(walls);
+    facets_.reserve(facets);
     simple_ = true;
 }
 
 template <std::size_t D>
-void Polytope<D>::add(const Corner& corner, const Basis& basis, std::span<const FacetId> zeros) {
-    corners_.push(corner);
+void Polytope<D>::add(const Vertex& vertex, const Basis& basis, std::span<const FacetId> zeros) {
+    vertices_.push(vertex);
     bases_.push(basis);
     for (const FacetId id : zeros) zeros_.push(id);
     ends_.push(zeros_.size());
@@ -186,9 +189,9 @@ void Polytope<D>::add(const Corner& corner, const Basis& basis, std::span<const 
 }
 
 template <std::size_t D>
-void Polytope<D>::add_with(const Corner& corner, const Basis& basis, std::span<const FacetId> zeros,
+void Polytope<D>::add_with(const Vertex& vertex, const Basis& basis, std::span<const FacetId> zeros,
                            FacetId extra) {
-    corners_.push(corner);
+    vertices_.push(vertex);
     bases_.push(basis);
     bool added = false;
     for (const FacetId id : zeros) {
@@ -208,16 +211,17 @@ void Polytope<D>::touch(const Facet& neuron, const Buffer<int>& signs) {
     const bool touches = std::find(signs.begin(), signs.end(), 0) != signs.end();
     if (!touches) return;
     const Polytope before = *this;
-    clear(before.corners_.size(), before.zeros_.size() + before.corners_.size(),
-          before.walls_.size());
-    for (std::size_t i = 0; i < before.corners_.size(); ++i) {
+    clear(before.vertices_.size(), before.zeros_.size() + before.vertices_.size(),
+          before.facets_.size());
+    for (std::size_t i = 0; i < before.vertices_.size(); ++i) {
         if (signs[i] == 0) {
-            add_with(before.corners_[i], before.bases_[i], before.hyperplanes(i), facet_id(neuron));
+            add_with(before.vertices_[i], before.bases_[i], before.hyperplanes(i),
+                     facet_id(neuron));
         } else {
-            add(before.corners_[i], before.bases_[i], before.hyperplanes(i));
+            add(before.vertices_[i], before.bases_[i], before.hyperplanes(i));
         }
     }
-    for (const Wall& wall : before.walls_) walls_.push(wall);
+    for (const Hyperplane& plane : before.facets_) facets_.push(plane);
 }
 
 template <std::size_t D>
@@ -225,7 +229,7 @@ bool Polytope<D>::edge(std::size_t p, std::size_t q, Buffer<FacetId>& shared) co
     intersect(hyperplanes(p), hyperplanes(q), shared);
     if (shared.size() < D - 1) return false;
     if (simple_) return true;
-    for (std::size_t i = 0; i < corners_.size(); ++i) {
+    for (std::size_t i = 0; i < vertices_.size(); ++i) {
         if (i == p || i == q) continue;
         const auto through = hyperplanes(i);
         if (std::includes(through.begin(), through.end(), shared.begin(), shared.end())) {
@@ -235,16 +239,16 @@ bool Polytope<D>::edge(std::size_t p, std::size_t q, Buffer<FacetId>& shared) co
     return true;
 }
 
-// The corner where an edge, by the hyperplanes through it, meets the cut.
+// The vertex where an edge, by the hyperplanes through it, meets the cut.
 template <std::size_t D>
-void Polytope<D>::add_cut_corner(std::span<const FacetId> shared, const Wall& cut,
+void Polytope<D>::add_cut_vertex(std::span<const FacetId> shared, const Hyperplane& cut,
                                  ExactSigns& exact, Polytope& plus, Polytope& minus) const {
-    std::array<const Wall*, D> meeting;
+    std::array<const Hyperplane*, D> meeting;
     std::array<std::size_t, D> chosen{};
-    Buffer<const Wall*> through;
-    through.reserve(walls_.size());
-    for (const Wall& wall : walls_) {
-        if (contains(shared, facet_id(wall.facet))) through.push(&wall);
+    Buffer<const Hyperplane*> through;
+    through.reserve(facets_.size());
+    for (const Hyperplane& plane : facets_) {
+        if (contains(shared, facet_id(plane.facet))) through.push(&plane);
     }
     Basis basis;
     const auto choose = [&] {
@@ -254,51 +258,52 @@ void Polytope<D>::add_cut_corner(std::span<const FacetId> shared, const Wall& cu
     };
     for (std::size_t i = 0; i + 1 < D; ++i) chosen[i] = i;
     choose();
-    // Where more walls than needed meet in the edge, the first that are independent of each other.
+    // Where more facets than needed meet in the edge, the first that are independent of each other.
     while (through.size() > D - 1 && !exact.independent(basis)) {
         std::size_t i = D - 1;
         while (i > 0 && chosen[i - 1] == through.size() - (D - i)) --i;
-        if (i == 0) throw std::logic_error("the walls of an edge must be independent");
+        if (i == 0) throw std::logic_error("the facets of an edge must be independent");
         ++chosen[i - 1];
         for (std::size_t k = i; k + 1 < D; ++k) chosen[k] = chosen[k - 1] + 1;
         choose();
     }
     bool at_infinity = false;
-    for (const Wall* wall : meeting) {
-        at_infinity = at_infinity || (wall->facet.on_rim() && wall->row[D] == infinity);
+    for (const Hyperplane* plane : meeting) {
+        at_infinity =
+            at_infinity || (plane->facet.on_domain_boundary() && plane->row[D] == infinity);
     }
-    Corner corner{};
-    if (!meet_in_space<D>(meeting, at_infinity, corner)) {
-        corner.error = exact.corner(basis, corner.position);
+    Vertex vertex{};
+    if (!meet_in_space<D>(meeting, at_infinity, vertex)) {
+        vertex.error = exact.vertex(basis, vertex.position);
         for (std::size_t j = 0; j < D; ++j) {
-            corner.size = std::max(corner.size, std::abs(corner.position[j]));
+            vertex.size = std::max(vertex.size, std::abs(vertex.position[j]));
         }
     }
-    plus.add_with(corner, basis, shared, facet_id(cut.facet));
-    minus.add_with(corner, basis, shared, facet_id(cut.facet));
+    plus.add_with(vertex, basis, shared, facet_id(cut.facet));
+    minus.add_with(vertex, basis, shared, facet_id(cut.facet));
 }
 
-// A wall bounds a half if a corner on it lies strictly inside the half's side of the cut.
+// A facet bounds a half if a vertex on it lies strictly inside the half's side of the cut.
 template <std::size_t D>
-void Polytope<D>::keep_walls(const Buffer<int>& signs, int side, const Wall& cut,
-                             Polytope& half) const {
-    for (const Wall& wall : walls_) {
-        for (std::size_t i = 0; i < corners_.size(); ++i) {
-            if (signs[i] == side && contains(hyperplanes(i), facet_id(wall.facet))) {
-                half.walls_.push(wall);
+void Polytope<D>::keep_facets(const Buffer<int>& signs, int side, const Hyperplane& cut,
+                              Polytope& half) const {
+    for (const Hyperplane& plane : facets_) {
+        for (std::size_t i = 0; i < vertices_.size(); ++i) {
+            if (signs[i] == side && contains(hyperplanes(i), facet_id(plane.facet))) {
+                half.facets_.push(plane);
                 break;
             }
         }
     }
-    Wall own = cut;
+    Hyperplane own = cut;
     own.facet.side = side;
-    half.walls_.push(own);
+    half.facets_.push(own);
 }
 
 template <std::size_t D>
-void Polytope<D>::split(const Wall& cut, const Buffer<int>& signs, ExactSigns& exact,
+void Polytope<D>::split(const Hyperplane& cut, const Buffer<int>& signs, ExactSigns& exact,
                         Polytope& plus, Polytope& minus) const {
-    const std::size_t count = corners_.size();
+    const std::size_t count = vertices_.size();
     thread_local Buffer<FacetId> shared;
     thread_local std::vector<FacetId>
         pool;  // of the edges that are cut: the hyperplanes through it
@@ -315,23 +320,23 @@ void Polytope<D>::split(const Wall& cut, const Buffer<int>& signs, ExactSigns& e
     }
     for (Polytope* half : {&plus, &minus}) {
         half->clear(count + ends.size(), zeros_.size() + count + pool.size() + ends.size(),
-                    walls_.size() + 1);
+                    facets_.size() + 1);
     }
     for (std::size_t i = 0; i < count; ++i) {
         if (signs[i] == 0) {
-            plus.add_with(corners_[i], bases_[i], hyperplanes(i), facet_id(cut.facet));
-            minus.add_with(corners_[i], bases_[i], hyperplanes(i), facet_id(cut.facet));
+            plus.add_with(vertices_[i], bases_[i], hyperplanes(i), facet_id(cut.facet));
+            minus.add_with(vertices_[i], bases_[i], hyperplanes(i), facet_id(cut.facet));
         } else {
-            (signs[i] > 0 ? plus : minus).add(corners_[i], bases_[i], hyperplanes(i));
+            (signs[i] > 0 ? plus : minus).add(vertices_[i], bases_[i], hyperplanes(i));
         }
     }
     std::size_t first = 0;
     for (const std::size_t end : ends) {
-        add_cut_corner({pool.data() + first, end - first}, cut, exact, plus, minus);
+        add_cut_vertex({pool.data() + first, end - first}, cut, exact, plus, minus);
         first = end;
     }
-    keep_walls(signs, 1, cut, plus);
-    keep_walls(signs, -1, cut, minus);
+    keep_facets(signs, 1, cut, plus);
+    keep_facets(signs, -1, cut, minus);
 }
 
 template class Polytope<3>;

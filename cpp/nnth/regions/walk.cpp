@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "nnth/numerics/lanes.hpp"
+#include "nnth/regions/measure.hpp"
 
 namespace nnth::regions {
 
@@ -20,13 +21,13 @@ bool certain(double value, double error) {
 
 }  // namespace
 
-void Tally::add(const Tally& other) {
+void Counts::add(const Counts& other) {
     for (std::size_t l = 0; l < layer_cells.size(); ++l) layer_cells[l] += other.layer_cells[l];
     bounded += other.bounded;
     sides += other.sides;
-    rim_sides += other.rim_sides;
-    half_corners += other.half_corners;
-    rim_corners += other.rim_corners;
+    outer_sides += other.outer_sides;
+    half_vertices += other.half_vertices;
+    outer_vertices += other.outer_vertices;
     exact_signs += other.exact_signs;
     if (other.sides_at_point) {
         sides_at_point = other.sides_at_point;
@@ -38,58 +39,52 @@ template <typename Cell>
 double Walk<Cell>::largest_error(const Cell& cell, std::size_t layer) const {
     const RoundingBound& bound = network_.bound(layer);
     double error = 0;
-    for (const auto& corner : cell.corners()) {
+    for (const auto& vertex : cell.vertices()) {
         error = std::max(error,
-                         bound.value_error(corner.error, corner.size, corner.position[dimension]));
+                         bound.value_error(vertex.error, vertex.size, vertex.position[dimension]));
     }
     return error;
 }
 
 // The slice's own coordinates act as a layer below the first, with every neuron on.
 template <typename Cell>
-void Walk<Cell>::begin(Stage<Cell>& stage) {
-    const Slice& slice = network_.slice();
-    const std::size_t inputs = slice.origin.size();
+void Walk<Cell>::begin(Node<Cell>& node) {
+    const std::vector<double>& map = network_.slice_map();
+    const std::size_t inputs = map.size() / (dimension + 1);
     AffineRows rows;
     rows.reshape(padded(inputs), dimension);
     on_.resize(inputs);
     for (std::size_t i = 0; i < inputs; ++i) {
-        for (std::size_t j = 0; j < dimension; ++j) {
-            rows.component(j)[i] = slice.directions[i * dimension + j];
+        for (std::size_t c = 0; c <= dimension; ++c) {
+            rows.component(c)[i] = map[i * (dimension + 1) + c];
         }
-        rows.component(dimension)[i] = slice.origin[i];
         on_[i] = static_cast<std::uint32_t>(i);
     }
-    Stage<Cell> below_first;
+    Node<Cell> below_first;
     below_first.layer = std::numeric_limits<std::size_t>::max();
-    below_first.cell = Cell::of(question_.domain);
+    below_first.cell = Cell::of(query_.domain);
     below_first.next.reshape(network_.layer(0).stride(), dimension);
     add_columns(network_.layer(0), rows, on_.data(), on_.data(), inputs, dimension,
-                question_.biases[0], below_first.next);
-    below_first.holds_point =
-        question_.point &&
-        (question_.domain.whole ||
-         std::all_of(question_.point->begin(), question_.point->end(), [&](double t) {
-             return question_.domain.low < t && t < question_.domain.high;
-         }));
-    enter_next_layer(below_first, stage);
+                query_.biases[0], below_first.next);
+    below_first.holds_point = query_.point && query_.point->inside(query_.domain);
+    enter_next_layer(below_first, node);
 }
 
 template <typename Cell>
-void Walk<Cell>::enter_next_layer(const Stage<Cell>& stage, Stage<Cell>& below) {
-    const AffineRows& rows = stage.next;
-    const std::size_t layer = stage.layer + 1;
+void Walk<Cell>::enter_next_layer(const Node<Cell>& node, Node<Cell>& below) {
+    const AffineRows& rows = node.next;
+    const std::size_t layer = node.layer + 1;
     const std::size_t neurons = network_.layer(layer).outputs();
     below.layer = layer;
-    below.cell = stage.cell;
-    below.holds_point = stage.holds_point;
+    below.cell = node.cell;
+    below.holds_point = node.holds_point;
     below.error = largest_error(below.cell, layer);
     exact_.enter(layer);
 
     low_.resize(rows.stride);
     high_.resize(rows.stride);
     value_ranges(rows, dimension, points(below.cell), low_.data(), high_.data());
-    std::uint64_t* on_words = pattern_.data() + question_.layout.first_word(layer);
+    std::uint64_t* on_words = pattern_.data() + query_.layout.first_word(layer);
     const std::size_t words = (neurons + 63) / 64;
     off_.resize(words);
     classify(low_.data(), high_.data(), rows.stride, below.error, on_words, off_.data());
@@ -126,24 +121,24 @@ void Walk<Cell>::enter_next_layer(const Stage<Cell>& stage, Stage<Cell>& below) 
 
     const Layer& above = network_.layer(layer + 1);
     below.next.reshape(above.stride(), dimension);
-    add_columns(above, rows, on_.data(), on_.data(), on, dimension, question_.biases[layer + 1],
+    add_columns(above, rows, on_.data(), on_.data(), on, dimension, query_.biases[layer + 1],
                 below.next);
 }
 
 // First what rounding leaves open, so that it is decided once for all cells below; then the neuron
 // that splits the cell most evenly, which keeps the lists of open neurons short.
 template <typename Cell>
-std::size_t Walk<Cell>::choose(const Stage<Cell>& stage) const {
-    const std::size_t count = stage.neurons.size();
+std::size_t Walk<Cell>::choose(const Node<Cell>& node) const {
+    const std::size_t count = node.neurons.size();
     if (count == 1) return 0;
     std::size_t best = 0;
     double best_balance = -1;
     for (std::size_t k = 0; k < count; ++k) {
-        const double below = -stage.low[k];
-        const double above = stage.high[k];
+        const double below = -node.low[k];
+        const double above = node.high[k];
         const double less = below < above ? below : above;
         const double more = below < above ? above : below;
-        if (!(less > stage.error)) return k;
+        if (!(less > node.error)) return k;
         const double balance = less / more;
         if (balance > best_balance) {
             best_balance = balance;
@@ -154,70 +149,68 @@ std::size_t Walk<Cell>::choose(const Stage<Cell>& stage) const {
 }
 
 template <typename Cell>
-void Walk<Cell>::evaluate(const Stage<Cell>& stage, std::size_t open_index) {
-    const RoundingBound& bound = network_.bound(stage.layer);
-    const auto& corners = stage.cell.corners();
-    signs_.resize(corners.size());
-    for (std::size_t i = 0; i < corners.size(); ++i) {
-        const auto& corner = corners[i];
+void Walk<Cell>::evaluate(const Node<Cell>& node, std::size_t open_index) {
+    const RoundingBound& bound = network_.bound(node.layer);
+    const auto& vertices = node.cell.vertices();
+    signs_.resize(vertices.size());
+    for (std::size_t i = 0; i < vertices.size(); ++i) {
+        const auto& vertex = vertices[i];
         double value = 0;
         for (std::size_t c = 0; c <= dimension; ++c) {
-            value += stage.open.component(c)[open_index] * corner.position[c];
+            value += node.open.component(c)[open_index] * vertex.position[c];
         }
         const double error =
-            bound.value_error(corner.error, corner.size, corner.position[dimension]);
-        signs_[i] = certain(value, error) ? sign_of(value)
-                                          : exact_.sign(stage.cell.meeting(i), stage.layer,
-                                                        stage.neurons[open_index]);
+            bound.value_error(vertex.error, vertex.size, vertex.position[dimension]);
+        signs_[i] = certain(value, error)
+                        ? sign_of(value)
+                        : exact_.sign(node.cell.meeting(i), node.layer, node.neurons[open_index]);
     }
 }
 
 template <typename Cell>
-int Walk<Cell>::sign_at_point(const Stage<Cell>& stage, std::size_t open_index) {
-    double size = 0;
-    double value = stage.open.component(dimension)[open_index];
+int Walk<Cell>::sign_at_point(const Node<Cell>& node, std::size_t open_index) {
+    const SlicePoint& point = *query_.point;
+    double value = node.open.component(dimension)[open_index];
     for (std::size_t j = 0; j < dimension; ++j) {
-        const double t = (*question_.point)[j];
-        value += stage.open.component(j)[open_index] * t;
-        size = std::max(size, std::abs(t));
+        value += node.open.component(j)[open_index] * point.position()[j];
     }
-    const double error = network_.bound(stage.layer).value_error(0, size, 1);
+    const double error = network_.bound(node.layer).value_error(point.error(), point.size(), 1);
     return certain(value, error)
                ? sign_of(value)
-               : exact_.sign(*question_.point, stage.layer, stage.neurons[open_index]);
+               : exact_.sign(point.homogeneous(), node.layer, node.neurons[open_index]);
 }
 
 // An open neuron that has one sign on the whole cell after all.
 template <typename Cell>
-void Walk<Cell>::settle(Stage<Cell>& stage, std::size_t open_index, bool on) {
+void Walk<Cell>::settle(Node<Cell>& node, std::size_t open_index, bool on) {
     const auto row = static_cast<std::uint32_t>(open_index);
-    if constexpr (!has_seams) {
-        stage.cell.touch({static_cast<std::int32_t>(stage.layer),
-                          static_cast<std::int32_t>(stage.neurons[open_index]), 0},
-                         signs_);
+    if constexpr (!joins_halves) {
+        node.cell.touch({static_cast<std::int32_t>(node.layer),
+                         static_cast<std::int32_t>(node.neurons[open_index]), 0},
+                        signs_);
     }
-    question_.layout.set(pattern_.data(), stage.layer, stage.neurons[open_index], on);
+    query_.layout.set(pattern_.data(), node.layer, node.neurons[open_index], on);
     if (on) {
-        add_columns(network_.layer(stage.layer + 1), stage.open, &stage.neurons[open_index], &row,
-                    1, dimension, stage.next, stage.next);
+        add_columns(network_.layer(node.layer + 1), node.open, &node.neurons[open_index], &row, 1,
+                    dimension, node.next, node.next);
     }
-    const std::size_t last = stage.neurons.size() - 1;
-    stage.neurons[open_index] = stage.neurons[last];
-    stage.low[open_index] = stage.low[last];
-    stage.high[open_index] = stage.high[last];
+    const std::size_t last = node.neurons.size() - 1;
+    node.neurons[open_index] = node.neurons[last];
+    node.low[open_index] = node.low[last];
+    node.high[open_index] = node.high[last];
     for (std::size_t c = 0; c <= dimension; ++c) {
-        double* component = stage.open.component(c);
+        double* component = node.open.component(c);
         component[open_index] = component[last];
         component[last] = 0;
     }
-    stage.neurons.resize(last);
+    node.neurons.resize(last);
 }
 
 template <typename Cell>
-typename Walk<Cell>::Step Walk<Cell>::advance(Stage<Cell>& stage, Split<Cell>& split) {
-    while (!stage.neurons.empty()) {
-        const std::size_t k = choose(stage);
-        evaluate(stage, k);
+typename Walk<Cell>::Step Walk<Cell>::advance(Node<Cell>& node, Split<Cell>& split) {
+    while (!node.neurons.empty()) {
+        const std::size_t k = choose(node);
+        evaluate(node, k);
         bool above = false;
         bool below = false;
         for (const int sign : signs_) {
@@ -225,59 +218,58 @@ typename Walk<Cell>::Step Walk<Cell>::advance(Stage<Cell>& stage, Split<Cell>& s
             below = below || sign < 0;
         }
         if (above && below) {
-            cut(stage, k, split);
+            cut(node, k, split);
             return Step::split;
         }
-        settle(stage, k, above);
+        settle(node, k, above);
     }
-    ++tally_.layer_cells[stage.layer];
-    return stage.layer + 1 == network_.hidden() ? Step::finished : Step::deeper;
+    ++counts_.layer_cells[node.layer];
+    return node.layer + 1 == network_.hidden() ? Step::finished : Step::deeper;
 }
 
 template <typename Cell>
-void Walk<Cell>::cut(const Stage<Cell>& stage, std::size_t open_index, Split<Cell>& split) {
-    const RoundingBound& bound = network_.bound(stage.layer);
-    typename Cell::Wall wall{{static_cast<std::int32_t>(stage.layer),
-                              static_cast<std::int32_t>(stage.neurons[open_index]), 0},
-                             {},
-                             bound.linear_error,
-                             bound.constant_error};
+void Walk<Cell>::cut(const Node<Cell>& node, std::size_t open_index, Split<Cell>& split) {
+    const RoundingBound& bound = network_.bound(node.layer);
+    typename Cell::Hyperplane plane{{static_cast<std::int32_t>(node.layer),
+                                     static_cast<std::int32_t>(node.neurons[open_index]), 0},
+                                    {},
+                                    bound.linear_error,
+                                    bound.constant_error};
     for (std::size_t c = 0; c <= dimension; ++c) {
-        wall.row[c] = stage.open.component(c)[open_index];
+        plane.row[c] = node.open.component(c)[open_index];
     }
     split.open_index = open_index;
-    if constexpr (has_seams) {
-        stage.cell.split(wall, signs_, exact_, split.plus, split.minus, split.seam,
-                         [&](const Facet& facet) {
-                             if (dimension == 1) {
-                                 tally_.half_corners += 2;
-                             } else if (facet.on_rim()) {
-                                 ++tally_.rim_corners;
-                             } else {
-                                 ++tally_.half_corners;
-                             }
-                         });
+    if constexpr (joins_halves) {
+        node.cell.split(plane, signs_, exact_, split.plus, split.minus, split.origins,
+                        [&](const Facet& facet) {
+                            if (dimension == 1) {
+                                counts_.half_vertices += 2;
+                            } else if (facet.on_domain_boundary()) {
+                                ++counts_.outer_vertices;
+                            } else {
+                                ++counts_.half_vertices;
+                            }
+                        });
     } else {
-        stage.cell.split(wall, signs_, exact_, split.plus, split.minus);
+        node.cell.split(plane, signs_, exact_, split.plus, split.minus);
     }
 }
 
 template <typename Cell>
-void Walk<Cell>::enter_half(const Stage<Cell>& stage, Split<Cell>& split, bool plus,
-                            Stage<Cell>& half) {
-    half.layer = stage.layer;
+void Walk<Cell>::enter_half(const Node<Cell>& node, Split<Cell>& split, bool plus,
+                            Node<Cell>& half) {
+    half.layer = node.layer;
     std::swap(half.cell, plus ? split.plus : split.minus);
-    half.holds_point =
-        stage.holds_point && sign_at_point(stage, split.open_index) == (plus ? 1 : -1);
-    const std::size_t count = stage.neurons.size();
-    low_.resize(stage.open.stride);
-    high_.resize(stage.open.stride);
+    half.holds_point = node.holds_point && sign_at_point(node, split.open_index) == (plus ? 1 : -1);
+    const std::size_t count = node.neurons.size();
+    low_.resize(node.open.stride);
+    high_.resize(node.open.stride);
     if (count == 1) {  // only the neuron that cuts: its sign is known
         low_[0] = high_[0] = plus ? 1 : -1;
         half.error = 0;
     } else {
         half.error = largest_error(half.cell, half.layer);
-        value_ranges(stage.open, dimension, points(half.cell), low_.data(), high_.data());
+        value_ranges(node.open, dimension, points(half.cell), low_.data(), high_.data());
     }
     on_.resize(count);
     on_rows_.resize(count);
@@ -286,13 +278,13 @@ void Walk<Cell>::enter_half(const Stage<Cell>& stage, Split<Cell>& split, bool p
     half.high.resize(count);
     std::size_t on = 0;
     std::size_t open = 0;
-    LayerBits pattern(pattern_.data() + question_.layout.first_word(stage.layer));
+    LayerBits pattern(pattern_.data() + query_.layout.first_word(node.layer));
     for (std::size_t k = 0; k < count; ++k) {
         const bool known = k == split.open_index;
         const bool is_on = known ? plus : low_[k] > half.error;
         const bool is_off = known ? !plus : high_[k] < -half.error;
-        pattern.set(stage.neurons[k], is_on);
-        on_[on] = stage.neurons[k];
+        pattern.set(node.neurons[k], is_on);
+        on_[on] = node.neurons[k];
         on_rows_[on] = static_cast<std::uint32_t>(k);
         on += is_on ? 1 : 0;
         half.neurons[open] = static_cast<std::uint32_t>(k);
@@ -306,15 +298,15 @@ void Walk<Cell>::enter_half(const Stage<Cell>& stage, Split<Cell>& split, bool p
     half.open.reshape(padded(open), dimension);
     for (std::size_t c = 0; c <= dimension; ++c) {
         double* target = half.open.component(c);
-        const double* source = stage.open.component(c);
+        const double* source = node.open.component(c);
         for (std::size_t k = 0; k < open; ++k) target[k] = source[half.neurons[k]];
         std::fill(target + open, target + half.open.stride, 0.0);
     }
     half.neurons.resize(open);
-    for (std::size_t k = 0; k < open; ++k) half.neurons[k] = stage.neurons[half.neurons[k]];
-    half.next.reshape(stage.next.stride, dimension);
-    add_columns(network_.layer(stage.layer + 1), stage.open, on_.data(), on_rows_.data(), on,
-                dimension, stage.next, half.next);
+    for (std::size_t k = 0; k < open; ++k) half.neurons[k] = node.neurons[half.neurons[k]];
+    half.next.reshape(node.next.stride, dimension);
+    add_columns(network_.layer(node.layer + 1), node.open, on_.data(), on_rows_.data(), on,
+                dimension, node.next, half.next);
 }
 
 template <typename Cell>
@@ -322,84 +314,86 @@ void Walk<Cell>::descend(std::size_t depth, Buffer<SideList>& sides) {
     if (++steps_ % 256 == 0 && pulse_) pulse_();
     Level& here = level(depth);
     if constexpr (dimension == 2) {
-        if (count_chords(here.stage, sides)) return;
+        if (count_chords(here.node, sides)) return;
     }
-    switch (advance(here.stage, here.split)) {
+    switch (advance(here.node, here.split)) {
         case Step::finished:
-            finish(here.stage, sides);
+            finish(here.node, sides);
             return;
         case Step::deeper:
-            enter_next_layer(here.stage, stage(depth + 1));
+            enter_next_layer(here.node, node(depth + 1));
             descend(depth + 1, sides);
             return;
         case Step::split:
-            enter_half(here.stage, here.split, true, stage(depth + 1));
+            enter_half(here.node, here.split, true, node(depth + 1));
             descend(depth + 1, here.plus);
-            enter_half(here.stage, here.split, false, stage(depth + 1));
+            enter_half(here.node, here.split, false, node(depth + 1));
             descend(depth + 1, here.minus);
-            if (has_seams) join(seams_, here.split.seam, here.plus, here.minus, sides);
+            if (joins_halves)
+                join(linear_regions_, here.split.origins, here.plus, here.minus, sides);
     }
 }
 
 template <typename Cell>
-void Walk<Cell>::finish(const Stage<Cell>& stage, Buffer<SideList>& sides) {
-    const auto& walls = stage.cell.walls();
+void Walk<Cell>::finish(const Node<Cell>& node, Buffer<SideList>& sides) {
+    const auto& facets = node.cell.facets();
     CellRecord* record =
-        seams_.add_cell(stage.next.values.data(), stage.next.stride, pattern_.data());
-    std::uint64_t rim = 0;
-    for (const auto& wall : walls) rim += wall.facet.on_rim() ? 1 : 0;
-    const std::uint64_t inner = walls.size() - rim;
-    tally_.sides += inner;
-    tally_.rim_sides += rim;
-    if (rim == 0) ++tally_.bounded;
-    if (stage.holds_point) {
-        tally_.sides_at_point = question_.domain.whole ? inner : inner + rim;
-        if constexpr (has_seams) tally_.measure_at_point = stage.cell.measure();
+        linear_regions_.add_cell(node.next.values.data(), node.next.stride, pattern_.data());
+    std::uint64_t outer = 0;
+    for (const auto& plane : facets) outer += plane.facet.on_domain_boundary() ? 1 : 0;
+    const std::uint64_t inner = facets.size() - outer;
+    counts_.sides += inner;
+    counts_.outer_sides += outer;
+    if (outer == 0) ++counts_.bounded;
+    if (node.holds_point) {
+        counts_.sides_at_point = query_.domain.whole ? inner : inner + outer;
+        counts_.measure_at_point = measure(node.cell, exact_);
     }
-    if constexpr (has_seams) {
-        add_sides(stage, record, sides);
+    if constexpr (joins_halves) {
+        add_sides(node, record, sides);
     } else {
-        faces_.add(stage.cell, pattern_.data(), record, seams_);
+        faces_.add(node.cell, pattern_.data(), record, linear_regions_);
     }
-    if (visitor_ != nullptr) visitor_->visit(stage.cell, stage.next, pattern_.data());
+    if (visitor_ != nullptr) visitor_->visit(node.cell, node.next, pattern_.data());
 }
 
 template <typename Cell>
-void Walk<Cell>::add_sides(const Stage<Cell>& stage, CellRecord* record, Buffer<SideList>& sides) {
-    const auto& walls = stage.cell.walls();
-    sides.resize(walls.size());
+void Walk<Cell>::add_sides(const Node<Cell>& node, CellRecord* record, Buffer<SideList>& sides) {
+    const auto& facets = node.cell.facets();
+    sides.resize(facets.size());
     std::uint32_t inner = 0;
-    for (std::size_t i = 0; i < walls.size(); ++i) {
-        const bool on_rim = walls[i].facet.on_rim();
-        sides[i] = on_rim ? SideList{} : seams_.add_side(record);
-        inner += on_rim ? 0 : 1;
+    for (std::size_t i = 0; i < facets.size(); ++i) {
+        const bool on_domain_boundary = facets[i].facet.on_domain_boundary();
+        sides[i] = on_domain_boundary ? SideList{} : linear_regions_.add_side(record);
+        inner += on_domain_boundary ? 0 : 1;
     }
     record->references = inner;
-    if (inner == 0) seams_.release(record);
+    if (inner == 0) linear_regions_.release(record);
 }
 
 template <typename Cell>
-void Walk<Cell>::join(Seams& seams, const Seam& seam, const Buffer<SideList>& plus,
-                      const Buffer<SideList>& minus, Buffer<SideList>& whole) {
-    whole.resize(seam.plus_first.size());
+void Walk<Cell>::join(LinearRegions& linear_regions, const FacetOrigins& origins,
+                      const Buffer<SideList>& plus, const Buffer<SideList>& minus,
+                      Buffer<SideList>& whole) {
+    whole.resize(origins.plus_first.size());
     std::fill(whole.begin(), whole.end(), SideList{});
     SideList on_plus, on_minus;
-    for (std::size_t i = 0; i < seam.plus.size(); ++i) {
-        const int facet = seam.plus[i];
-        (facet == Seam::cut ? on_plus : whole[static_cast<std::size_t>(facet)]) = plus[i];
+    for (std::size_t i = 0; i < origins.plus.size(); ++i) {
+        const int facet = origins.plus[i];
+        (facet == FacetOrigins::cut ? on_plus : whole[static_cast<std::size_t>(facet)]) = plus[i];
     }
-    for (std::size_t i = 0; i < seam.minus.size(); ++i) {
-        if (seam.minus[i] == Seam::cut) {
+    for (std::size_t i = 0; i < origins.minus.size(); ++i) {
+        if (origins.minus[i] == FacetOrigins::cut) {
             on_minus = minus[i];
             continue;
         }
-        const auto facet = static_cast<std::size_t>(seam.minus[i]);
+        const auto facet = static_cast<std::size_t>(origins.minus[i]);
         SideList first = minus[i];
-        if (seam.plus_first[facet] != 0) std::swap(first, whole[facet]);
+        if (origins.plus_first[facet] != 0) std::swap(first, whole[facet]);
         first.append(whole[facet]);
         whole[facet] = first;
     }
-    seams.join(on_plus, on_minus);
+    linear_regions.join(on_plus, on_minus);
 }
 
 template class Walk<Segment>;

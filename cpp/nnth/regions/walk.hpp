@@ -20,23 +20,23 @@
 #include "nnth/regions/chords.hpp"
 #include "nnth/regions/exact.hpp"
 #include "nnth/regions/faces.hpp"
+#include "nnth/regions/linear_regions.hpp"
 #include "nnth/regions/network.hpp"
 #include "nnth/regions/pattern.hpp"
 #include "nnth/regions/polytope.hpp"
-#include "nnth/regions/seams.hpp"
 
 namespace nnth::regions {
 
 // What is asked of a walk, shared by all its parts.
-struct Question {
+struct Query {
     const Network& network;
     Domain domain;
-    std::optional<std::vector<double>> point;  // whose cell is described
+    std::optional<SlicePoint> point;  // whose cell is described
     PatternLayout layout;
     std::vector<AffineRows> biases;  // each layer's map before any neuron below is on
     bool every_neuron_matters;       // no neuron of the last hidden layer has only zero weights
 
-    Question(const Network& net, const Domain& where, std::optional<std::vector<double>> at)
+    Query(const Network& net, const Domain& where, std::optional<SlicePoint> at)
         : network(net), domain(where), point(std::move(at)), layout(net) {
         for (const Layer& layer : net.layers()) {
             biases.emplace_back();
@@ -53,21 +53,21 @@ struct Question {
     }
 };
 
-// What a walk counts. Corners are counted in halves: a new corner on an edge between two cells is
+// What a walk counts. Vertices are counted in halves: a new vertex on an edge between two cells is
 // seen from both.
-struct Tally {
+struct Counts {
     std::vector<std::uint64_t> layer_cells;  // of the first hidden layers, l = 1, ...
     std::uint64_t bounded = 0;
     std::uint64_t sides = 0;
-    std::uint64_t rim_sides = 0;
-    std::uint64_t half_corners = 0;
-    std::uint64_t rim_corners = 0;
+    std::uint64_t outer_sides = 0;
+    std::uint64_t half_vertices = 0;
+    std::uint64_t outer_vertices = 0;
     std::uint64_t exact_signs = 0;
     std::optional<std::uint64_t> sides_at_point;
     double measure_at_point = std::numeric_limits<double>::quiet_NaN();
 
-    explicit Tally(std::size_t hidden) : layer_cells(hidden) {}
-    void add(const Tally& other);
+    explicit Counts(std::size_t hidden) : layer_cells(hidden) {}
+    void add(const Counts& other);
 };
 
 // Receives each cell of a walk, if asked for.
@@ -81,12 +81,12 @@ class CellVisitor {
 
 // A cell on the way to its descendants: some neurons of `layer` are still open on it.
 template <typename Cell>
-struct Stage {
+struct Node {
     std::size_t layer = 0;
     Cell cell;
     Buffer<std::uint32_t> neurons;  // the open ones
     AffineRows open;                // their rows
-    Buffer<double> low, high;       // the ranges of their pre-activations over the corners
+    Buffer<double> low, high;       // the ranges of their pre-activations over the vertices
     double error = 0;               // the largest error in these
     AffineRows next;                // the next layer's map, as far as the pattern is known
     bool holds_point = false;
@@ -96,71 +96,72 @@ template <typename Cell>
 struct Split {
     std::size_t open_index = 0;  // of the neuron
     Cell plus, minus;
-    Seam seam;
+    FacetOrigins origins;
 };
 
 template <typename Cell>
 class Walk {
   public:
     static constexpr std::size_t dimension = Cell::dimension;
-    // On lines and in planes neighbours are found by seams, in space by their common facets.
-    static constexpr bool has_seams = dimension <= 2;
+    // On lines and in planes neighbours are found along cuts, in space by their common facets.
+    static constexpr bool joins_halves = dimension <= 2;
 
     enum class Step { finished, deeper, split };
 
     // `pulse` is called every few hundred cells; what it throws ends the walk.
-    explicit Walk(const Question& question, CellVisitor<Cell>* visitor = nullptr,
+    explicit Walk(const Query& query, CellVisitor<Cell>* visitor = nullptr,
                   std::function<void()> pulse = {})
-        : question_(question),
-          network_(question.network),
+        : query_(query),
+          network_(query.network),
           visitor_(visitor),
           pulse_(std::move(pulse)),
-          pattern_(question.layout.words()),
-          exact_(question.network, question.domain, question.layout, pattern_.data()),
-          seams_(question.network, question.layout),
-          faces_(question.layout),
-          tally_(question.network.hidden()) {}
+          pattern_(query.layout.words()),
+          exact_(query.network, query.domain, query.layout, pattern_.data()),
+          linear_regions_(query.network, query.layout),
+          faces_(query.layout),
+          counts_(query.network.hidden()) {}
 
     // The whole domain, before the first layer.
-    void begin(Stage<Cell>& stage);
+    void begin(Node<Cell>& node);
 
     // Settles open neurons of one sign on the cell; splits by the first that has two.
-    Step advance(Stage<Cell>& stage, Split<Cell>& split);
-    // The stage below one that is through with its layer.
-    void enter_next_layer(const Stage<Cell>& stage, Stage<Cell>& below);
-    // One half of a stage that is split, whose cell is taken.
-    void enter_half(const Stage<Cell>& stage, Split<Cell>& split, bool plus, Stage<Cell>& half);
+    Step advance(Node<Cell>& node, Split<Cell>& split);
+    // The node below one that is through with its layer.
+    void enter_next_layer(const Node<Cell>& node, Node<Cell>& below);
+    // One half of a node that is split, whose cell is taken.
+    void enter_half(const Node<Cell>& node, Split<Cell>& split, bool plus, Node<Cell>& half);
 
-    // Counts the cells below a stage of the last layer by the order of its neurons' chords, if it
+    // Counts the cells below a node of the last layer by the order of its neurons' chords, if it
     // can be told: see chords.hpp. The sides as `descend` gives them.
-    bool count_chords(const Stage<Cell>& stage, Buffer<SideList>& sides);
+    bool count_chords(const Node<Cell>& node, Buffer<SideList>& sides);
 
-    // Counts a stage and all below it. Gives the sides along each facet of its cell.
+    // Counts a node and all below it. Gives the sides along each facet of its cell.
     void descend(std::size_t depth, Buffer<SideList>& sides);
     // A cell of the last layer.
-    void finish(const Stage<Cell>& stage, Buffer<SideList>& sides);
+    void finish(const Node<Cell>& node, Buffer<SideList>& sides);
     // Makes one of two halves: joins them along the cut.
-    static void join(Seams& seams, const Seam& seam, const Buffer<SideList>& plus,
-                     const Buffer<SideList>& minus, Buffer<SideList>& whole);
+    static void join(LinearRegions& linear_regions, const FacetOrigins& origins,
+                     const Buffer<SideList>& plus, const Buffer<SideList>& minus,
+                     Buffer<SideList>& whole);
 
-    Stage<Cell>& stage(std::size_t depth) { return level(depth).stage; }
+    Node<Cell>& node(std::size_t depth) { return level(depth).node; }
     std::vector<std::uint64_t>& pattern() { return pattern_; }
     void pattern_replaced() {
         for (std::size_t l = 0; l < network_.hidden(); ++l) exact_.enter(l);
     }
-    Seams& seams() { return seams_; }
-    const Seams& seams() const { return seams_; }
+    LinearRegions& linear_regions() { return linear_regions_; }
+    const LinearRegions& linear_regions() const { return linear_regions_; }
     Faces& faces() { return faces_; }
     const Faces& faces() const { return faces_; }
-    Tally tally() const {
-        Tally all = tally_;
+    Counts counts() const {
+        Counts all = counts_;
         all.exact_signs = exact_.decided();
         return all;
     }
 
   private:
     struct Level {
-        Stage<Cell> stage;
+        Node<Cell> node;
         Split<Cell> split;
         Buffer<SideList> plus, minus;
     };
@@ -170,26 +171,26 @@ class Walk {
         return *levels_[depth];
     }
     double largest_error(const Cell& cell, std::size_t layer) const;
-    std::size_t choose(const Stage<Cell>& stage) const;
-    void evaluate(const Stage<Cell>& stage, std::size_t open_index);
-    int sign_at_point(const Stage<Cell>& stage, std::size_t open_index);
-    void settle(Stage<Cell>& stage, std::size_t open_index, bool on);
-    void cut(const Stage<Cell>& stage, std::size_t open_index, Split<Cell>& split);
-    void add_sides(const Stage<Cell>& stage, CellRecord* record, Buffer<SideList>& sides);
-    std::size_t boundary_cell(const Stage<Cell>& stage, std::uint64_t signs);
-    void tally_chords(const Stage<Cell>& stage, std::uint64_t inner, std::uint64_t rim,
-                      std::uint64_t rim_cells);
+    std::size_t choose(const Node<Cell>& node) const;
+    void evaluate(const Node<Cell>& node, std::size_t open_index);
+    int sign_at_point(const Node<Cell>& node, std::size_t open_index);
+    void settle(Node<Cell>& node, std::size_t open_index, bool on);
+    void cut(const Node<Cell>& node, std::size_t open_index, Split<Cell>& split);
+    void add_sides(const Node<Cell>& node, CellRecord* record, Buffer<SideList>& sides);
+    std::size_t boundary_cell(const Node<Cell>& node, std::uint64_t signs);
+    void add_chords(const Node<Cell>& node, std::uint64_t inner, std::uint64_t outer,
+                    std::uint64_t outer_cells);
 
-    const Question& question_;
+    const Query& query_;
     const Network& network_;
     CellVisitor<Cell>* visitor_;
     std::function<void()> pulse_;
     unsigned steps_ = 0;
     std::vector<std::uint64_t> pattern_;
     ExactSigns exact_;
-    Seams seams_;
+    LinearRegions linear_regions_;
     Faces faces_;  // from dimension 3 on
-    Tally tally_;
+    Counts counts_;
     std::vector<std::unique_ptr<Level>> levels_;
     Chords chords_;
     AffineRows output_;
@@ -198,7 +199,7 @@ class Walk {
         std::uint64_t signs[2 * Chords::most];
         CellRecord* records[2 * Chords::most];
     } boundary_;
-    Buffer<int> signs_;  // of the neuron looked at, at the cell's corners
+    Buffer<int> signs_;  // of the neuron looked at, at the cell's vertices
     Buffer<double> low_, high_;
     Buffer<std::uint64_t> off_;
     Buffer<std::uint32_t> on_, on_rows_;

@@ -9,82 +9,83 @@ namespace nnth::regions {
 // The cell on the polygon's boundary where the open neurons have these signs, by its number. A cell
 // may reach the boundary in several places.
 template <typename Cell>
-std::size_t Walk<Cell>::boundary_cell(const Stage<Cell>& stage, std::uint64_t signs) {
+std::size_t Walk<Cell>::boundary_cell(const Node<Cell>& node, std::uint64_t signs) {
     for (std::size_t i = boundary_.count; i-- > 0;) {
         if (boundary_.signs[i] == signs) return i;
     }
     std::size_t on = 0;
-    for (std::size_t k = 0; k < stage.neurons.size(); ++k) {
+    for (std::size_t k = 0; k < node.neurons.size(); ++k) {
         const bool is_on = (signs >> k & 1) != 0;
-        question_.layout.set(pattern_.data(), stage.layer, stage.neurons[k], is_on);
-        on_[on] = stage.neurons[k];
+        query_.layout.set(pattern_.data(), node.layer, node.neurons[k], is_on);
+        on_[on] = node.neurons[k];
         on_rows_[on] = static_cast<std::uint32_t>(k);
         on += is_on ? 1 : 0;
     }
-    add_columns(network_.layer(stage.layer + 1), stage.open, on_.data(), on_rows_.data(), on,
-                dimension, stage.next, output_);
+    add_columns(network_.layer(node.layer + 1), node.open, on_.data(), on_rows_.data(), on,
+                dimension, node.next, output_);
     boundary_.signs[boundary_.count] = signs;
     boundary_.records[boundary_.count] =
-        seams_.add_cell(output_.values.data(), output_.stride, pattern_.data());
+        linear_regions_.add_cell(output_.values.data(), output_.stride, pattern_.data());
     return boundary_.count++;
 }
 
 // Cells inside have no neighbours but each other, and differ from them: a neuron that matters
 // changes the gradient where it is crossed. Only those on the boundary need records.
 template <typename Cell>
-bool Walk<Cell>::count_chords(const Stage<Cell>& stage, Buffer<SideList>& sides) {
-    const std::size_t chords = stage.neurons.size();
-    if (stage.layer + 1 != network_.hidden() || chords == 0 || chords > Chords::most ||
-        stage.holds_point || visitor_ != nullptr || !question_.every_neuron_matters ||
-        !chords_.arrange(stage.open, chords, points(stage.cell), stage.error)) {
+bool Walk<Cell>::count_chords(const Node<Cell>& node, Buffer<SideList>& sides) {
+    const std::size_t chords = node.neurons.size();
+    if (node.layer + 1 != network_.hidden() || chords == 0 || chords > Chords::most ||
+        node.holds_point || visitor_ != nullptr || !query_.every_neuron_matters ||
+        !chords_.arrange(node.open, chords, points(node.cell), node.error)) {
         return false;
     }
-    const auto& walls = stage.cell.walls();
-    sides.resize(walls.size());
+    const auto& facets = node.cell.facets();
+    sides.resize(facets.size());
     std::fill(sides.begin(), sides.end(), SideList{});
     on_.resize(chords);
     on_rows_.resize(chords);
-    output_.reshape(stage.next.stride, dimension);
+    output_.reshape(node.next.stride, dimension);
     boundary_.count = 0;
     std::uint64_t inner = 0;
-    std::uint64_t rim = 0;
-    std::uint64_t at_rim = 0;  // bit i: boundary cell i has a side on the rim
-    chords_.walk_boundary(walls.size(), [&](std::size_t edge, std::uint64_t signs) {
-        const std::size_t cell = boundary_cell(stage, signs);
-        if (walls[edge].facet.on_rim()) {
-            ++rim;
-            at_rim |= std::uint64_t{1} << cell;
+    std::uint64_t outer = 0;
+    std::uint64_t has_outer_side = 0;  // bit i: boundary cell i has a side on the domain boundary
+    chords_.walk_boundary(facets.size(), [&](std::size_t edge, std::uint64_t signs) {
+        const std::size_t cell = boundary_cell(node, signs);
+        if (facets[edge].facet.on_domain_boundary()) {
+            ++outer;
+            has_outer_side |= std::uint64_t{1} << cell;
             return;
         }
         ++inner;
         ++boundary_.records[cell]->references;
-        sides[edge].append(seams_.add_side(boundary_.records[cell]));
+        sides[edge].append(linear_regions_.add_side(boundary_.records[cell]));
     });
-    for (std::size_t i = 0; i < boundary_.count; ++i) seams_.release(boundary_.records[i]);
-    tally_chords(stage, inner, rim, static_cast<std::uint64_t>(std::popcount(at_rim)));
+    for (std::size_t i = 0; i < boundary_.count; ++i) linear_regions_.release(boundary_.records[i]);
+    add_chords(node, inner, outer, static_cast<std::uint64_t>(std::popcount(has_outer_side)));
     return true;
 }
 
-// What the cells add to the counts, of which the boundary has `inner` and `rim` pieces and
-// `rim_cells` cells at the rim.
+// What the cells add to the counts, of which the boundary has `inner` and `outer` pieces
+// and `outer_cells` cells at the domain boundary.
 template <typename Cell>
-void Walk<Cell>::tally_chords(const Stage<Cell>& stage, std::uint64_t inner, std::uint64_t rim,
-                              std::uint64_t rim_cells) {
-    const std::uint64_t chords = stage.neurons.size();
+void Walk<Cell>::add_chords(const Node<Cell>& node, std::uint64_t inner, std::uint64_t outer,
+                            std::uint64_t outer_cells) {
+    const std::uint64_t chords = node.neurons.size();
     const std::uint64_t crossings = chords_.crossings();
     const std::uint64_t cells = 1 + chords + crossings;
-    std::uint64_t rim_walls = 0;
-    for (const auto& wall : stage.cell.walls()) rim_walls += wall.facet.on_rim() ? 1 : 0;
-    const std::uint64_t rim_ends = rim - rim_walls;
-    tally_.layer_cells[stage.layer] += cells;
-    tally_.bounded += cells - rim_cells;
+    std::uint64_t outer_facets = 0;
+    for (const auto& plane : node.cell.facets())
+        outer_facets += plane.facet.on_domain_boundary() ? 1 : 0;
+    const std::uint64_t outer_ends = outer - outer_facets;
+    counts_.layer_cells[node.layer] += cells;
+    counts_.bounded += cells - outer_cells;
     // A chord with c crossings is c + 1 edges, each the side of two cells.
-    tally_.sides += inner + 2 * (chords + 2 * crossings);
-    tally_.rim_sides += rim;
-    tally_.rim_corners += rim_ends;
-    tally_.half_corners += 2 * crossings + (2 * chords - rim_ends);
+    counts_.sides += inner + 2 * (chords + 2 * crossings);
+    counts_.outer_sides += outer;
+    counts_.outer_vertices += outer_ends;
+    counts_.half_vertices += 2 * crossings + (2 * chords - outer_ends);
 }
 
-template bool Walk<Polygon>::count_chords(const Stage<Polygon>&, Buffer<SideList>&);
+template bool Walk<Polygon>::count_chords(const Node<Polygon>&, Buffer<SideList>&);
 
 }  // namespace nnth::regions

@@ -92,9 +92,9 @@ def _statements(nets: Ensemble, domain: Domain, box: float) -> list[tuple[str, s
         ("2^N", in_decimal(patterns_upper(neurons)), "upper", "patterns of N neurons"),
         ("3^N", in_decimal(lecture_upper(neurons)), "upper", "lecture; every neuron cuts in 3"),
     ]
-    order = repr(hanin_rolnick_upper(n0, neurons))
+    order = repr(float(hanin_rolnick_upper(n0, neurons)))
     rows.append(("Hanin-Rolnick", order, "order", "Hanin & Rolnick (2019), constant T = 1"))
     if nets.law is not None:
-        value = repr(expected_count(nets, domain, box))
+        value = repr(float(expected_count(nets, domain, box)))
         rows.append(("Kac-Rice", value, "expected", "limit of large widths; exact for one layer"))
     return rows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ from numpy.typing import ArrayLike, NDArray
 from nnth import _core
 from nnth.memory import require_memory
 from nnth.network import Network
-from nnth.regions.counts import core_network
 from nnth.regions.slices import Slice, core_slice, count_slice
 from nnth.typing import Progress
 
@@ -36,7 +35,8 @@ class Cells:
     patterns: `(cells, neurons)` of 0 and 1: which hidden neurons are on, layer after layer.
     widths: of the hidden layers.
     limits: the box is limits[0] <= t_j <= limits[1].
-    origin, directions: `(n0,)`, `(n0, d)`; t is the input origin + directions @ t.
+    origin, directions: `(n0,)`, `(n0, d)`; t is the input origin + directions @ t, up to rounding
+        of these on a plane through points or a segment between two.
     """
 
     first: Integers
@@ -162,9 +162,12 @@ def cells(
         raise ValueError(f"origin must have {network.n0} coordinates, not shape {start.shape}")
     low, high = box if isinstance(box, tuple) else (-box, box)
     if not (np.isfinite(low) and np.isfinite(high) and low < high):
-        raise ValueError(f"box must be finite and above 0, not {box}")
+        shown = (
+            f"{float(low):g} to {float(high):g}" if isinstance(box, tuple) else f"{float(box):g}"
+        )
+        raise ValueError(f"box must be finite and above 0, not {shown}")
     limits = (float(low), float(high))
-    where = Slice(start, np.ascontiguousarray(basis), limits)
+    where = Slice.along(start, np.ascontiguousarray(basis), limits)
     return cells_of(network, where, limits, threads=threads, progress=progress)
 
 
@@ -177,17 +180,15 @@ def cells_of(
     progress: Progress | None = None,
 ) -> Cells:
     """Return the activation regions of a network on a slice, within limits."""
-    boxed = Slice(where.origin, where.directions, limits)
-    counts = count_slice(network, boxed, threads=threads)
+    counts = count_slice(network, replace(where, limits=limits), threads=threads)
     _require_memory(network, where.dimension, counts.activation_regions, counts.sides or 0)
-    whole = np.array_equal(where.directions, np.eye(network.n0)) and not where.origin.any()
-    core = core_network(network) if whole else core_slice(network, where)
+    core = core_slice(network, where)
     found = _core.region_cells(core, limits, counts.activation_regions, progress)
     return Cells(
         **found,
         widths=network.widths,
         limits=limits,
-        origin=where.origin,
+        origin=where.centre,
         directions=where.directions,
     )
 

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nnth import _core
 from nnth.ensemble import Ensemble, Shape, Tasks, ensemble
+from nnth.memory import require_memory
 from nnth.network import Network, require_relu
 from nnth.regions.arrangement import arrangement
 from nnth.regions.bounds import (
@@ -57,12 +58,13 @@ class RegionCounts:
         region that it bounds. A box's own corners and sides count too; in the whole space, what is
         at infinity does not.
     zero_cell_sides: sides of the region around the point `at`; None where that is on a boundary.
-    zero_cell_measure: that region's length, area or volume, infinite if unbounded, NaN if none.
+    zero_cell_measure: that region's length, area or volume, infinite if unbounded, NaN if none;
+        with a relative error below 1e-10.
     exact_signs: signs that needed exact arithmetic, floating point being in doubt.
     layer_regions: activation regions of the first 1, 2, ..., L hidden layers.
 
-    Beyond the plane vertices, edges, sides and what is said of the point may be None or NaN where
-    the method does not find them.
+    Where one hidden layer is counted by its characteristic polynomial, zero_cell_sides and
+    exact_signs are None and zero_cell_measure is NaN.
     """
 
     activation_regions: int
@@ -110,7 +112,9 @@ def count_regions(
 
     Accuracy: exact. Signs are taken from floating point with a proven bound of its error, and from
     exact arithmetic where that leaves doubt; Euler's identities are checked on every run. Only
-    zero_cell_measure is rounded.
+    zero_cell_measure is rounded: a sum of the volumes of simplices, all positive, whose relative
+    error is below 1e-10, by a proven bound or by exact arithmetic where that is larger (unless it
+    is below 1e-280).
     Cost: 0.5 to 2 us a region in the plane, some 5 us for n0 = 3; memory a stack of cells, not a
     mesh. Error bounds grow with depth, and from about 20 layers on most signs are found exactly:
     1 ms a region for 20 layers of 32. One hidden layer over the whole space with more than 50,000
@@ -140,13 +144,23 @@ def core_network(network: Network) -> _core.RegionNetwork:
 def count_core(
     core: _core.RegionNetwork,
     limits: tuple[float, float] | None,
-    point: Sequence[float] | None,
+    point: Sequence[float | Fraction] | None,
     *,
     threads: int = 0,
     progress: Progress | None = None,
 ) -> RegionCounts:
-    """Return the counts of the core's network, on its slice, in limits[0] <= t_j <= limits[1]."""
-    return RegionCounts(**_core.count_regions(core, limits, point, threads, progress))
+    """Return the counts of the core's network, on its slice, in limits[0] <= t_j <= limits[1].
+
+    point: the coordinates t, exactly, of the point whose region is looked at.
+    """
+    at = None if point is None else _homogeneous(point)
+    return RegionCounts(**_core.count_regions(core, limits, at, threads, progress))
+
+
+def _homogeneous(point: Sequence[float | Fraction]) -> list[int]:
+    exact = [x.as_integer_ratio() for x in point]
+    last = math.lcm(*(denominator for _, denominator in exact))
+    return [*(numerator * (last // denominator) for numerator, denominator in exact), last]
 
 
 def regions(
@@ -170,7 +184,7 @@ def regions(
     zero_cell_measure, layer_regions (text: a number a layer). With one sample counts are whole
     numbers (floats above 9e18); with more they are means over networks, except for exact_signs,
     the total. NaN is what is not there: of the region at a point on a boundary (such networks are
-    left out of the mean), beyond the plane.
+    left out of the mean), and where `nnth.count_regions` does not visit the cells.
 
     `expected` is the mean of activation_regions over random networks (`nnth.regions.bounds.
     expected_regions`: exact for one hidden layer, the limit of large widths for more), NaN for a
@@ -283,6 +297,7 @@ def count_all(
     _point(at, nets.n0)
     if len(nets.widths) > 1 or domain == "box":
         _check_reach(nets.n0, nets.widths)
+    require_room(nets.samples, len(nets.widths), "samples")
 
     def count_range(first: int, networks: int) -> list[RegionCounts]:
         counts = []
@@ -302,6 +317,11 @@ def count_all(
         return counts
 
     return sampled(count_range, nets.samples)
+
+
+def require_room(counts: int, depth: int, name: str) -> None:
+    """Raise MemoryError where so many RegionCounts of networks of this depth do not fit."""
+    require_memory(counts * (800 + 40 * depth), f"{name} must be fewer: their counts")
 
 
 def _point(at: ArrayLike | None, n0: int) -> list[float]:

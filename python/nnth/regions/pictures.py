@@ -127,7 +127,7 @@ def place(
             f"n0 must be 1 or 2 for a picture or cells, not {nets.n0}; "
             "--along line and --along plane give a slice"
         )
-    whole = Slice(np.zeros(nets.n0), np.eye(nets.n0), limits)
+    whole = Slice.along(np.zeros(nets.n0), np.eye(nets.n0), limits)
     names = ("$x$",) if nets.n0 == 1 else ("$x_1$", "$x_2$")
     first = f"the first of {nets.samples} networks" if nets.samples > 1 else ""
     return Place(network, (whole,), names, first)

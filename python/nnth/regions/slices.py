@@ -10,8 +10,9 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import pairwise
-from typing import Literal, Unpack
+from typing import Any, Literal, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +36,9 @@ from nnth.regions.counts import (
     note_on_count,
     number,
     one_row,
+    require_room,
 )
+from nnth.regions.triangle import Triangle
 from nnth.statistics import mean_of, z_score
 from nnth.table import Meta, Table
 from nnth.typing import Progress
@@ -45,21 +48,49 @@ Array = NDArray[np.float64]
 Along = Literal["line", "plane"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Slice:
-    """The points origin + directions @ t, with t in limits[0] <= t_j <= limits[1] or everywhere.
+    """The points origin + (ends - start) @ s, s = chart @ (t, 1), within limits or everywhere.
 
-    origin: `(n0,)`; directions: `(n0, d)`, d = 1 or 2.
+    The core takes every number as it is: a difference is not rounded, and so a slice through points
+    holds these points. t are its coordinates.
+
+    origin, start: `(n0,)`; ends: `(n0, d)`, d = 1 or 2. chart: `(d, d + 1)`, or None for s = t.
+    limits: limits[0] <= t_j <= limits[1], or None for all t.
+    point: the coordinates t of the point whose region is looked at.
     """
 
     origin: Array
-    directions: Array
+    ends: Array
     limits: tuple[float, float] | None
+    start: Array
+    chart: Array | None
+    point: tuple[float | Fraction, ...]
+
+    @classmethod
+    def along(cls, origin: Array, directions: Array, limits: tuple[float, float] | None) -> Slice:
+        """Return the points origin + directions @ t."""
+        zero = (0.0,) * directions.shape[1]
+        return cls(origin, directions, limits, np.zeros(len(origin)), None, zero)
 
     @property
     def dimension(self) -> int:
         """1 for lines, 2 for planes."""
-        return int(self.directions.shape[1])
+        return int(self.ends.shape[1])
+
+    @property
+    def directions(self) -> Array:
+        """What a coordinate adds to the input, rounded: `(n0, d)`."""
+        differences: Array = self.ends - self.start[:, None]
+        return differences if self.chart is None else differences @ self.chart[:, :-1]
+
+    @property
+    def centre(self) -> Array:
+        """The input at t = 0, rounded: `(n0,)`."""
+        if self.chart is None:
+            return self.origin
+        centre: Array = self.origin + (self.ends - self.start[:, None]) @ self.chart[:, -1]
+        return centre
 
 
 def regions_along(
@@ -111,6 +142,7 @@ def regions_along(
     if lines >= MAX_SAMPLES:
         raise ValueError(f"lines must be below {MAX_SAMPLES}, not {lines}")
     radius = box if domain == "box" else None
+    require_room(nets.samples * lines, len(nets.widths), "samples and lines")
 
     def count_range(first: int, networks: int) -> list[list[RegionCounts]]:
         counts: list[list[RegionCounts]] = []
@@ -165,8 +197,9 @@ def regions_through(
     networks, 1 + sum_l (n_l/pi) (angle at which the segment is seen from distance g_l), which is
     exact for one hidden layer and the limit of large widths for more; NaN for a given network.
 
-    Accuracy: exact for the line from the first point in the direction of the difference of the
-    two, rounded to doubles. Raises ValueError for arguments out of range.
+    Accuracy: counts are exact for the points as their doubles have them: neither the line through
+    two of them nor its ends are rounded, and a point given twice is a segment of one region.
+    Raises ValueError for arguments out of range.
     """
     file = os.fspath(points) if isinstance(points, os.PathLike) else None
     nets = ensemble(net, **shape)
@@ -175,19 +208,18 @@ def regions_through(
         raise ValueError(f"through must hold at least 2 points, not {len(data)}")
     begin()
     network = nets.network(0)
-    counts, expected = [], []
+    counts = []
     with Tasks(len(data) - 1, "segment", progress) as tasks:
         for where in segments(data):
             counts.append(count_slice(network, where, threads=threads, progress=tasks.part))
-            expected.append(_expected_on_segment(nets, where))
             tasks.finish(counts[-1].activation_regions)
-    columns = {
+    columns: dict[str, Any] = {
         "segment": np.arange(1, len(data)),
         "activation_regions": [c.activation_regions for c in counts],
         "linear_regions": [c.linear_regions for c in counts],
         "exact_signs": [c.exact_signs or 0 for c in counts],
-        "expected": expected,
-        "length": np.linalg.norm(np.diff(data, axis=0), axis=1),
+        "expected": [_expected_on_segment(nets, a, b) for a, b in pairwise(data)],
+        "length": [_distance(a, b) for a, b in pairwise(data)],
     }
     parameters = nets.parameters() | {"through": file}
     return Table(columns, Meta("regions", parameters, seed=None if nets.given else nets.seed))
@@ -206,12 +238,22 @@ def regions_on_plane(
     """Return the numbers of regions on the plane through three points, in one row.
 
     points: `(3, n0)`, not on a line; or a file. Coordinates on the plane are lengths from the mean
-    of the points, the first axis along the second point minus the first. Else as `nnth.regions`;
-    the region looked at is the one around the mean, and `expected` is NaN.
+    of the points, the first axis along the second point minus the first: so a box turns with the
+    order of the points, and what is counted on the whole plane does not depend on it. Else as
+    `nnth.regions`; the region looked at is the one around the mean, and `expected` is NaN.
+
+    Accuracy: counts are exact for the plane that holds the points as their doubles have them,
+    which may hold 0; whether they are on a line is decided exactly too. A box is a square up to
+    2^-52 times the longest side of the points' triangle over its least height.
+
+    Raises ValueError for points on a line, and where a side or a height is not from 1e-300 to
+    1e300.
     """
     file = os.fspath(points) if isinstance(points, os.PathLike) else None
     nets = ensemble(net, **shape)
-    where = plane_through(path_points(points, nets), check_domain(domain, box))
+    where = plane_through(
+        path_points(points, nets), check_domain(domain, box), from_zero=domain == "space"
+    )
     begin()
     with Tasks(1, "plane", progress) as tasks:
         counts = [count_slice(nets.network(0), where, threads=threads, progress=tasks.part)]
@@ -234,16 +276,15 @@ def count_slice(
     network: Network, where: Slice, *, threads: int = 0, progress: Progress | None = None
 ) -> RegionCounts:
     """Return the exact counts of a network on a slice of its input space."""
-    origin = [0.0] * where.dimension
-    point = origin if where.limits is None or where.limits[0] < 0.0 < where.limits[1] else None
     return count_core(
-        core_slice(network, where), where.limits, point, threads=threads, progress=progress
+        core_slice(network, where), where.limits, where.point, threads=threads, progress=progress
     )
 
 
 def core_slice(network: Network, where: Slice) -> _core.RegionNetwork:
     """Return the core's description of a network on a slice."""
-    return core_network(network).on_slice(where.origin, where.directions)
+    chart = np.empty(0) if where.chart is None else where.chart
+    return core_network(network).on_slice(where.origin, where.ends, where.start, chart)
 
 
 def random_slices(
@@ -263,36 +304,53 @@ def random_slices(
         if along == "plane":
             plane = np.column_stack([u, across / np.linalg.norm(across)]) * math.sqrt(n0 / 2.0)
             limits = None if radius is None else (-radius, radius)
-            yield Slice(np.zeros(n0), plane, limits)
+            yield Slice.along(np.zeros(n0), plane, limits)
         else:
             direction = (u * math.sqrt(n0))[:, None]
             if radius is None or n0 == 1:
                 limits = None if radius is None else (-radius, radius)
-                yield Slice(np.zeros(n0), direction, limits)
+                yield Slice.along(np.zeros(n0), direction, limits)
                 continue
             # Uniform in the ball across: the radius is a power of a uniform.
             uniform = float(uniforms(nets.seed, stream, 1, 2 * n0)[0])
             share = uniform ** (1.0 / (n0 - 1))
             half = radius * math.sqrt(-math.expm1(2.0 * math.log(uniform) / (n0 - 1)))
             origin = across * (share * radius * math.sqrt(n0) / float(np.linalg.norm(across)))
-            yield Slice(origin, direction, (-half, half))
+            yield Slice.along(origin, direction, (-half, half))
 
 
 def segments(points: Array) -> Iterator[Slice]:
     """Yield the segments from each point to the next, t in [0, 1]."""
     for a, b in pairwise(points):
-        yield Slice(a, (b - a)[:, None], (0.0, 1.0))
+        yield Slice(a, b[:, None], (0.0, 1.0), a, None, (0.0,))
 
 
-def plane_through(points: Array, limits: tuple[float, float] | None) -> Slice:
-    """Return the plane through three points, with an orthonormal basis; see regions_on_plane."""
+def plane_through(
+    points: Array, limits: tuple[float, float] | None, *, from_zero: bool = False
+) -> Slice:
+    """Return the plane through three points, in lengths from their mean; see regions_on_plane.
+
+    from_zero: lengths from 0 instead, where 0 is on the plane: there the regions of a network
+    without biases are cones, and signs at 0 need no exact arithmetic.
+    """
     if len(points) != 3:
         raise ValueError(f"through must hold 3 points for a plane, not {len(points)}")
-    basis, size = np.linalg.qr((points[1:] - points[0]).T)
-    if len(points[0]) < 2 or abs(size[1, 1]) <= 1e-12 * np.abs(size).max():
-        raise ValueError("through must hold 3 points that are not on a line for a plane")
-    signs = np.where(np.diag(size) < 0.0, -1.0, 1.0)
-    return Slice(points.mean(axis=0), np.ascontiguousarray(basis * signs), limits)
+    triangle = Triangle(points)
+    chart = np.zeros((2, 3))
+    chart[:, :2] = triangle.axes
+    third = Fraction(1, 3)
+    zero = triangle.zero if from_zero else None
+    if zero is None:
+        origin = points[0]
+        chart[:, 2] = 1.0 / 3.0
+        mean = [third - Fraction(s) for s in chart[:, 2].tolist()]
+    else:
+        origin = np.zeros(len(points[0]))
+        mean = [third - s for s in zero]
+    (a, b), (_, c) = ([Fraction(x) for x in row] for row in triangle.axes.tolist())
+    point = ((mean[0] - b * mean[1] / c) / a, mean[1] / c)
+    ends = np.ascontiguousarray(points[1:].T)
+    return Slice(origin, ends, limits, points[0], chart, point)
 
 
 def path_points(points: Data, nets: Ensemble) -> Array:
@@ -327,7 +385,7 @@ def _expected(nets: Ensemble, along: Along, radius: float | None) -> float:
     return total
 
 
-def _expected_on_segment(nets: Ensemble, where: Slice) -> float:
+def _expected_on_segment(nets: Ensemble, first: Array, second: Array) -> float:
     """Return 1 + sum_l n_l/pi (atan(t_1/G) - atan(t_0/G)), G^2 = g_l^2 + h^2.
 
     h is the distance of the line from 0, t_0 and t_1 the ends counted from the point nearest to 0,
@@ -336,20 +394,37 @@ def _expected_on_segment(nets: Ensemble, where: Slice) -> float:
     """
     if nets.law is None:
         return math.nan
-    direction = where.directions[:, 0]
-    length = float(np.linalg.norm(direction))
+    # In a unit in which no square overflows; angles have none.
+    a, b, unit = _scaled(first, second)
+    length = float(np.linalg.norm(b - a))
     if length == 0.0:
         return 1.0
-    unit = direction / length
-    start = float(where.origin @ unit)
-    h = float(np.linalg.norm(where.origin - start * unit))
+    direction = (b - a) / length
+    start = float(a @ direction)
+    h = float(np.linalg.norm(a - start * direction))
     scale = math.sqrt(nets.n0)
     total = 1.0
     for n, g in zip(nets.widths, _scales(nets), strict=True):
-        away = math.hypot(g, h / scale)
+        with np.errstate(over="ignore"):
+            away = math.hypot(float(np.ldexp(g, -unit)), h / scale)
         angle = math.atan2((start + length) / scale, away) - math.atan2(start / scale, away)
         total += n * angle / math.pi
     return total
+
+
+def _distance(first: Array, second: Array) -> float:
+    """Return the distance of two points, whose squares may overflow or be 0."""
+    a, b, unit = _scaled(first, second)
+    try:
+        return math.ldexp(float(np.linalg.norm(b - a)), unit)
+    except OverflowError:
+        return math.inf
+
+
+def _scaled(first: Array, second: Array) -> tuple[Array, Array, int]:
+    """Return both over 2^e, their largest coordinate from 1/2 to 1, or in all 0; and e."""
+    unit = math.frexp(max(float(np.abs(first).max()), float(np.abs(second).max())))[1]
+    return np.ldexp(first, -unit), np.ldexp(second, -unit), unit
 
 
 def _scales(nets: Ensemble) -> Sequence[float]:

@@ -1,7 +1,7 @@
 // Linear regions from activation regions, while the cells are walked: where two halves of a cell
 // meet again along their cut, the cells on either side are neighbours in pairs.
 //
-// Along a line the cells of the two sides have the same corners (no edge ends in the middle of
+// Along a line the cells of the two sides have the same vertices (no edge ends in the middle of
 // another), so the k-th side on one hand and the k-th on the other are the same edge: neighbours
 // are found by counting, without geometry. What is kept is the boundary of the cells walked so far,
 // not the cells.
@@ -41,9 +41,9 @@ struct SideList {
     }
 };
 
-class Seams {
+class LinearRegions {
   public:
-    Seams(const Network& network, const PatternLayout& layout);
+    LinearRegions(const Network& network, const PatternLayout& layout);
 
     // A cell with the gradient of the outputs (dimension x outputs, components `stride` doubles
     // apart) and its pattern.

@@ -1,4 +1,4 @@
-#include "nnth/regions/seams.hpp"
+#include "nnth/regions/linear_regions.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -16,7 +16,7 @@ constexpr std::size_t chunk_size = std::size_t{1} << 18;
 
 }  // namespace
 
-Seams::Seams(const Network& network, const PatternLayout& layout)
+LinearRegions::LinearRegions(const Network& network, const PatternLayout& layout)
     : network_(network),
       layout_(layout),
       gradient_size_(network.dimension() * network.layers().back().outputs()),
@@ -28,7 +28,7 @@ Seams::Seams(const Network& network, const PatternLayout& layout)
     tolerance_ = finite ? 2.001 * error : std::numeric_limits<double>::infinity();
 }
 
-void* Seams::allocate(std::size_t size) {
+void* LinearRegions::allocate(std::size_t size) {
     if (chunk_left_ < size) {
         const std::size_t needed = std::max(chunk_size, size);
         chunks_.push_back(std::make_unique_for_overwrite<std::byte[]>(needed));
@@ -41,15 +41,16 @@ void* Seams::allocate(std::size_t size) {
     return memory;
 }
 
-double* Seams::gradient(CellRecord* cell) const {
+double* LinearRegions::gradient(CellRecord* cell) const {
     return reinterpret_cast<double*>(cell + 1);
 }
 
-std::uint64_t* Seams::pattern(CellRecord* cell) const {
+std::uint64_t* LinearRegions::pattern(CellRecord* cell) const {
     return reinterpret_cast<std::uint64_t*>(gradient(cell) + gradient_size_);
 }
 
-CellRecord* Seams::add_cell(const double* values, std::size_t stride, const std::uint64_t* bits) {
+CellRecord* LinearRegions::add_cell(const double* values, std::size_t stride,
+                                    const std::uint64_t* bits) {
     CellRecord* cell = free_cells_;
     if (cell != nullptr) {
         free_cells_ = cell->parent;
@@ -66,7 +67,7 @@ CellRecord* Seams::add_cell(const double* values, std::size_t stride, const std:
     return cell;
 }
 
-void Seams::release(CellRecord* cell) {
+void LinearRegions::release(CellRecord* cell) {
     while (cell->references == 0) {
         CellRecord* parent = cell->parent;
         const bool is_root = parent == cell;
@@ -78,7 +79,7 @@ void Seams::release(CellRecord* cell) {
     }
 }
 
-void Seams::drop(const SideList& sides) {
+void LinearRegions::drop(const SideList& sides) {
     for (Side* side = sides.first; side != nullptr;) {
         Side* next = side->next;
         --side->cell->references;
@@ -89,7 +90,7 @@ void Seams::drop(const SideList& sides) {
     }
 }
 
-bool Seams::same_linear_map(CellRecord* a, CellRecord* b) const {
+bool LinearRegions::same_linear_map(CellRecord* a, CellRecord* b) const {
     const double* one = gradient(a);
     const double* other = gradient(b);
     for (std::size_t j = 0; j < gradient_size_; ++j) {
@@ -98,12 +99,12 @@ bool Seams::same_linear_map(CellRecord* a, CellRecord* b) const {
     return same_gradient(network_, layout_, pattern(a), pattern(b));
 }
 
-CellRecord* Seams::root(CellRecord* cell) {
+CellRecord* LinearRegions::root(CellRecord* cell) {
     while (cell->parent != cell) cell = cell->parent;
     return cell;
 }
 
-void Seams::unite(CellRecord* a, CellRecord* b) {
+void LinearRegions::unite(CellRecord* a, CellRecord* b) {
     a = root(a);
     b = root(b);
     if (a == b) return;
@@ -114,7 +115,7 @@ void Seams::unite(CellRecord* a, CellRecord* b) {
     ++merged_;
 }
 
-void Seams::join(const SideList& one, const SideList& other) {
+void LinearRegions::join(const SideList& one, const SideList& other) {
     Side* reversed = nullptr;
     for (Side* side = other.first; side != nullptr;) {
         Side* next = side->next;

@@ -1,0 +1,22 @@
+// The length, area or volume of a cell.
+#pragma once
+
+#include "nnth/regions/exact.hpp"
+
+namespace nnth::regions {
+
+// Relative to the measure, unless that is below 1e-280 or above 1e308.
+inline constexpr double measure_error = 1e-10;
+
+// The measure of a cell with a relative error of at most `measure_error`; infinite where a vertex
+// is at infinity. `exact` must stand at the cell's pattern.
+//
+// The cell is cut into simplices, each between one vertex and a facet that does not hold it (a
+// pulling triangulation: Lee & Santos 2017, 16.2), whose measures are positive: determinants over
+// D!. In doubles these have an error bound, by the permanents of the absolute values; where the sum
+// of the bounds is too large the vertices are found exactly and rounded, and where that does not
+// suffice the determinants are those of the vertices' integers.
+template <typename Cell>
+double measure(const Cell& cell, ExactSigns& exact);
+
+}  // namespace nnth::regions
