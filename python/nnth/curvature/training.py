@@ -172,9 +172,10 @@ class Training:
         self.act: Activation = activation(net.activation)
         self.theta: Floats = theta_of(net)
         self.objective = Objective(self.shape, self.act, setup.loss, data.x, data.y)
-        self._trained = self.objective
+        # In the precision of the training.
+        self.trained = self.objective
         if setup.dtype != "float64":
-            self._trained = Objective(
+            self.trained = Objective(
                 self.shape, self.act, setup.loss, data.x, data.y, np.dtype(setup.dtype)
             )
         self._order: tuple[int, NDArray[np.intp]] | None = None
@@ -204,6 +205,21 @@ class Training:
     def network(self, theta: Floats) -> Network:
         """Return the network with these parameters."""
         return network_of(self.shape, theta, self.act.name)
+
+    @property
+    def threshold(self) -> float:
+        """The sharpness from which on descent on a quadratic diverges.
+
+        2 (1 + momentum)/eta less the weight decay, which adds itself to every eigenvalue.
+        """
+        setup = self.setup
+        return 2.0 * (1.0 + setup.momentum) / setup.eta - setup.weight_decay
+
+    def ratio(self, sharpness: float) -> float:
+        """Return eta (sharpness + weight_decay)/(2 (1 + momentum)): above 1 descent diverges."""
+        setup = self.setup
+        total = sharpness + setup.weight_decay
+        return setup.eta * total / (2.0 * (1.0 + setup.momentum))
 
     def looks(self, at: Sequence[int] | None) -> list[int]:
         """Return the steps after which it is looked at, in order: the last by default.
@@ -288,13 +304,13 @@ class Training:
 
     def start(self) -> State:
         """Return the state before the first step."""
-        dtype = self._trained.dtype
+        dtype = self.trained.dtype
         return State(0, self.theta.astype(dtype), np.zeros((), dtype))
 
     def next_state(self, state: State) -> State:
         """One step of gradient descent. Raises DivergedError."""
         setup = self.setup
-        value, gradient = self._trained.gradient(state.theta, self._batch(state.step))
+        value, gradient = self.trained.gradient(state.theta, self._batch(state.step))
         if not math.isfinite(value):
             raise DivergedError(
                 f"eta must be smaller than {setup.eta:g}: the loss is {value:g} after "
