@@ -140,8 +140,8 @@ def large_rates(run: Run) -> list[Statement]:
     rates, limits = (4.0, 6.0, 9.0, 12.0, 16.0, 24.0, 36.0), []
     for start in range(2 if run.quick else 5):
         setup = TrainingSetup(
-            data="digits", points=100, widths=(96, 96, 96), act="relu", loss="squared", steps=60,
-            seed=run.seed + start,
+            data="clusters:0.5:4:20", points=100, widths=(96, 96, 96), act="relu", loss="squared",
+            steps=60, seed=run.seed + start,
         )  # fmt: skip
         found = sharpness_scan(setup, eta_lambda0=rates)
         back = np.isin(found["phase"], ("lazy", "catapult"))
