@@ -181,7 +181,8 @@ def exactly(h: Any, labels: Any, w: Any, b: Any) -> dict[str, Any]:
     sizes = [sqrt(fsum(x**2 for x in of)) for of in (weights, m)]
     pairs = zip(weights, m, strict=True)
     found["nc3"] = fsum((x / sizes[0] - y / sizes[1]) ** 2 for x, y in pairs)
-    # The range of S_B = M^T M/C is that of B^T, all rows of M but one: S_B^+ = B^T (B S_B B^T)^-1 B.
+    # The range of S_B = M^T M/C is that of B^T, all rows of M but one, so that
+    # S_B^+ = B^T (B S_B B^T)^-1 B.
     basis = m[: count - 1, :]
     inverse = basis.T * (basis * (m.T * m / count) * basis.T) ** -1 * basis
     total = mpf(0)
