@@ -14,8 +14,18 @@ from typing import Any
 import numpy as np
 import pytest
 from processes import NNTH, PATIENCE
+from threadpoolctl import threadpool_limits
 
-from nnth import TrainingSetup, hessian, load_network, random_network, sharpness, sharpness_scan
+from nnth import (
+    TrainingSetup,
+    classes,
+    collapse,
+    hessian,
+    load_network,
+    random_network,
+    sharpness,
+    sharpness_scan,
+)
 from nnth.activation import activation
 from nnth.curvature.losses import Loss, softmax
 from nnth.curvature.objective import Objective, Shape, theta_of
@@ -204,6 +214,31 @@ def test_batches_go_through_all_examples_and_differ_by_epoch() -> None:
     training.objective.__class__ = Objective
     expected = descent_by_hand(training, 8, seen)
     assert np.allclose(course.theta, expected, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "compute",
+    [
+        lambda setup, threads: hessian(
+            setup, at=(0, 3), top=2, probes=1, threads=threads
+        ).summary(),
+        lambda setup, threads: hessian(setup, top=2, probes=1, threads=threads).arrays(),
+        lambda setup, threads: classes(setup, threads=threads).summary(),
+        lambda setup, threads: collapse(setup, threads=threads).summary(),
+        lambda setup, threads: sharpness(setup, at=(0, 3), threads=threads).summary(),
+        lambda setup, threads: sharpness_scan(setup, eta_lambda0=(1.0,), threads=threads),
+    ],
+    ids=["hessian", "density", "classes", "collapse", "sharpness", "scan"],
+)
+def test_threads_of_the_blas_change_no_bit(compute: Callable[[TrainingSetup, int], Any]) -> None:
+    """Of networks so wide that the BLAS would divide its products, and sum in another order."""
+    setup = TrainingSetup(data="digits", points=300, widths=(256, 256), steps=3)
+    found = []
+    for own, asked in ((1, 1), (2, 2), (4, 0)):
+        with threadpool_limits(own, user_api="blas"):
+            table = compute(setup, asked)
+        found.append([(name, np.asarray(table[name]).tobytes()) for name in table])
+    assert found[0] == found[1] == found[2]
 
 
 def test_divergence_is_an_error_that_says_when() -> None:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from nnth import _core
 from nnth.activation import Activation, activation
 from nnth.blas import factoring, serial_blas
-from nnth.data import Data, data_of, file_name
+from nnth.data import Data, data_of
+from nnth.files import file_of
 from nnth.kernel import Ntk, core_network, variances
 from nnth.memory import require_memory
 from nnth.plot import HeatMap, Lines, Panels
@@ -100,7 +101,7 @@ def gram(
 
     Source: Lee et al. (2018); Jacot et al. (2018).
     """
-    file, data = file_name(x), data_of(x, "x")
+    data = data_of(x, "x")
     chosen = activation(act)
     cb, cw = variances(chosen, cb, cw)
     network = core_network(cb, cw, depth, ntk)
@@ -108,7 +109,7 @@ def gram(
         raise ValueError(f"kernel must be nngp, ntk or both, not {kernel!r}")
     inputs, dimension = data.shape
     made = gram_rows(data, inputs, chosen, network, kernel, threads=threads, progress=progress)
-    parameters: dict[str, Any] = {"file": file, "act": chosen.name, "depth": depth}
+    parameters: dict[str, Any] = {"file": file_of(x), "act": chosen.name, "depth": depth}
     parameters |= {"cb": cb, "cw": cw, "ntk": ntk, "inputs": inputs, "n0": dimension}
     return Gram(made.nngp, made.ntk, made.error, made.route, Meta("gram", parameters))
 

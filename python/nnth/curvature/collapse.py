@@ -107,7 +107,7 @@ def collapse(
 
     setup: what is trained, or looked at; with classes, under either loss. at: steps after which it
         is looked at; by default 0, 12 in equal ratios from 1 on, and the last.
-    checkpoint: a .json file to go on from. threads: 0 = all; the result is the same.
+    checkpoint: a .json file to go on from. threads: says nothing: the BLAS has one.
 
     Its `summary()` has a row a step and metric: metric, value, limit, step, loss, accuracy, error,
     note. NaN is what cannot be said, and the note says why: where all class means coincide, one is

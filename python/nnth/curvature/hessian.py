@@ -87,6 +87,7 @@ class HessianSpectra:
         squared = self.meta.parameters.get("loss_function") == "squared"
         return (one_less, self.classes) if squared else (one_less,)
 
+    @serial_blas
     def summary(self) -> Table:
         """Return a row a step and eigenvalue, with its columns as `nnth.hessian` states them."""
         blocks = [
@@ -189,7 +190,7 @@ def hessian(
     probes: of the spectral density, none by default, of `lanczos_steps` products each. They are
         orthogonal to the eigenvectors found, whose eigenvalues the density has exactly.
     checkpoint: a .json file to go on from; it keeps the top C - 1 eigenvectors of every look.
-    threads: 0 = all; the result is the same.
+    threads: says nothing: the BLAS has one, so that results are the same to the last bit.
 
     Its `summary()` has a row a step and eigenvalue: index, 1 for the largest, 2, ..., and -1 for
     the smallest, -2, ...; eigenvalue; residual |H v - lambda v|, which bounds its error;

@@ -40,8 +40,8 @@ def sharpness_scan(
 
     setup: the training; its eta says nothing here. eta_lambda0: rates times lambda_0, the largest
     eigenvalue of the Gauss-Newton matrix at the start, which for a squared loss is that of the
-    empirical tangent kernel over the number of examples; positive and ascending. threads: 0 = all;
-    the result is the same.
+    empirical tangent kernel over the number of examples; positive and ascending. threads: says
+    nothing: the BLAS has one, so that results are the same to the last bit.
 
     Returns a Table, a row a rate: eta_lambda0; eta; phase (below); loss, the last; peak_loss, the
     largest on the way; accuracy; sharpness, the last; ratio, eta (sharpness + weight_decay)/(2 (1 +
@@ -86,17 +86,16 @@ def sharpness_scan(
     start = Point(training, 0, training.theta)
     rows: list[dict[str, Any]] = []
     try:
-        with training.blas(threads):
-            lambda0, _ = largest(start.curvature.gauss_newton, start)
-            if not lambda0 > 0.0:
-                raise ValueError("net must have a tangent kernel at the start, and that is 0")
-            for i, rate in enumerate(rates):
+        lambda0, _ = largest(start.curvature.gauss_newton, start)
+        if not lambda0 > 0.0:
+            raise ValueError("net must have a tangent kernel at the start, and that is 0")
+        for i, rate in enumerate(rates):
 
-                def tell(step: int, i: int = i) -> None:
-                    if progress is not None and step % 8 == 0:
-                        progress(i * training.steps + step, len(rates) * training.steps)
+            def tell(step: int, i: int = i) -> None:
+                if progress is not None and step % 8 == 0:
+                    progress(i * training.steps + step, len(rates) * training.steps)
 
-                rows.append(_row(_Descent(training.at_rate(rate / lambda0), tell), rate, lambda0))
+            rows.append(_row(_Descent(training.at_rate(rate / lambda0), tell), rate, lambda0))
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"{len(rows)} of {len(rates)} rates were tried") from None
     columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}

@@ -97,8 +97,8 @@ def sharpness(
 
     setup: the training, best with all examples a step and a squared loss: with cross-entropy on
         data that are fitted the sharpness falls in the end. at: steps after which it is measured,
-        by default 60 at equal distances. checkpoint: a .json file to go on from. threads: 0 = all;
-        the result is the same.
+        by default 60 at equal distances. checkpoint: a .json file to go on from. threads: says
+        nothing: the BLAS has one, so that results are the same to the last bit.
 
     Its `summary()` has a row a look: step; loss; sharpness, lambda_max of the Hessian; ratio,
     eta (sharpness + weight_decay)/(2(1 + momentum)), above 1 of which descent on a quadratic

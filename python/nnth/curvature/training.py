@@ -7,10 +7,8 @@ import math
 import os
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Generic, Literal, TypeVar
 
@@ -18,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnth.activation import Activation, activation
-from nnth.blas import blas_threads
 from nnth.checks import whole
 from nnth.curvature.checkpoint import read_checkpoint, write_checkpoint
 from nnth.curvature.losses import LOSSES, Array, Loss
 from nnth.curvature.objective import Curvature, Objective, Shape, network_of, shape_of, theta_of
 from nnth.examples import Examples, Source, load_examples
+from nnth.files import File, file_of
 from nnth.memory import require_memory
 from nnth.network import Network, parse_widths, random_network
 from nnth.network_files import load_network
@@ -34,7 +32,6 @@ T = TypeVar("T")
 
 DEFAULT_STEPS: Final = 1000
 _BATCH_STREAM: Final = 2**35  # and one more an epoch
-_WORTH_THREADS: Final = 128 * 128  # weights of a layer, from which on threads pay
 _SAVE_EVERY: Final = 1.0  # seconds
 
 
@@ -185,10 +182,10 @@ class Training:
         setup = self.setup
         net = setup.net
         return {
-            "data": self.examples.name,
+            "data": self.examples.source,
             "points": len(self.examples.x),
             "centre": setup.centre,
-            "net": os.fspath(net) if net is not None and not isinstance(net, Network) else None,
+            "net": file_of(net),
             "widths": self.shape.sizes[1:-1],
             "act": self.act.name,
             "cw": setup.cw,
@@ -254,7 +251,7 @@ class Training:
         observe: makes of a Point what is kept of it: with a checkpoint a dataclass of the package
             (`nnth.states`). checkpoint: a .json file that keeps all of it every second, and that
             a training of the same setup goes on from, to the last bit as if it had not
-            stopped. threads: see `blas`.
+            stopped. threads: says nothing: see `blas`.
 
         Raises ValueError for steps out of range and a checkpoint of another training;
         DivergedError; KeyboardInterrupt saying how far it was.
@@ -280,8 +277,7 @@ class Training:
                 )
         run = _Run(self, state, seen, file)
         try:
-            with self.blas(threads):
-                run.to_the_end(looks, observe, progress)
+            run.to_the_end(looks, observe, progress)
         except KeyboardInterrupt as stop:
             run.save()
             kept_in = "" if file is None else f", kept in {file}"
@@ -291,11 +287,6 @@ class Training:
                 f"{run.state.step} of {self.steps} steps were trained{kept_in}"
             ) from None
         return Course([seen[step] for step in looks], looks, run.state.theta.astype(np.float64))
-
-    def blas(self, threads: int) -> AbstractContextManager[None]:
-        """Let matrices be multiplied on so many threads, 0 for all; small ones on one."""
-        largest = max(a * b for a, b in pairwise(self.shape.sizes))
-        return blas_threads(threads if largest >= _WORTH_THREADS else 1)
 
     def at_rate(self, eta: float) -> Training:
         """Return the same training at another learning rate."""
@@ -340,7 +331,11 @@ class Training:
         content = hashlib.sha256()
         for array in (self.examples.x, self.examples.y, self.theta):
             content.update(np.ascontiguousarray(array).tobytes())
-        settings = {**self.parameters(), "seed": self.setup.seed, "content": content.hexdigest()}
+        settings = {
+            name: value.name if isinstance(value, File) else value
+            for name, value in self.parameters().items()
+        }
+        settings |= {"seed": self.setup.seed, "content": content.hexdigest()}
         del settings["steps"]
         return settings
 

@@ -10,12 +10,13 @@ import numpy as np
 
 from nnth.blas import serial_blas
 from nnth.checks import whole
-from nnth.data import Data, data_of, file_name
+from nnth.data import Data, data_of
 from nnth.data_kernel import Kernel, kernel_of
 from nnth.entropy.body import Body, Box, Lipschitz
 from nnth.entropy.ellipsoid import Ellipsoid, ball, of_axes, power_law
 from nnth.entropy.finite import FiniteSet
 from nnth.entropy.theorems import carl_ratios, converse, of_entropy
+from nnth.files import file_of
 from nnth.network import parse_widths, random_network
 from nnth.plot import Lines
 from nnth.random import normals
@@ -108,10 +109,10 @@ def entropy(
         if functions is None:
             raise ValueError("functions must be given for the set functions")
         body = FiniteSet(data_of(functions, "functions"), norm == "l2", most, seed)
-        parameters |= {"functions": file_name(functions), "norm": norm}
+        parameters |= {"functions": file_of(functions), "norm": norm}
         begin()
     elif kind == "nets":
-        made = {"widths": widths, "networks": networks, "x": file_name(x), "norm": norm}
+        made = {"widths": widths, "networks": networks, "x": file_of(x), "norm": norm}
         places = _places(x, d, points, seed)
         parameters |= made | {"n0": places.shape[1], "points": len(places)}
         values = _nets(places, parse_widths(widths), whole("networks", networks, 2), seed, progress)

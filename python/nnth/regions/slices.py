@@ -20,6 +20,7 @@ from nnth import _core
 from nnth.checks import whole
 from nnth.data import Data, data_of
 from nnth.ensemble import MAX_SAMPLES, Ensemble, Shape, Tasks, ensemble
+from nnth.files import file_of
 from nnth.network import Network
 from nnth.random import normals, uniforms
 from nnth.regions.bounds import expected_regions
@@ -167,7 +168,6 @@ def regions_through(
     Accuracy: exact for the line from the first point in the direction of the difference of the
     two, rounded to doubles. Raises ValueError for arguments out of range.
     """
-    file = os.fspath(points) if isinstance(points, os.PathLike) else None
     nets = ensemble(net, **shape)
     data = path_points(points, nets)
     if len(data) < 2:
@@ -188,7 +188,7 @@ def regions_through(
         "expected": expected,
         "length": np.linalg.norm(np.diff(data, axis=0), axis=1),
     }
-    parameters = nets.parameters() | {"through": file}
+    parameters = nets.parameters() | {"through": file_of(points)}
     return Table(columns, Meta("regions", parameters, seed=None if nets.given else nets.seed))
 
 
@@ -208,7 +208,6 @@ def regions_on_plane(
     of the points, the first axis along the second point minus the first. Else as `nnth.regions`;
     the region looked at is the one around the mean, and `expected` is NaN.
     """
-    file = os.fspath(points) if isinstance(points, os.PathLike) else None
     nets = ensemble(net, **shape)
     where = plane_through(path_points(points, nets), check_domain(domain, box))
     begin()
@@ -223,7 +222,7 @@ def regions_on_plane(
     parameters = nets.parameters() | {
         "domain": domain,
         "box": box if domain == "box" else None,
-        "through": file,
+        "through": file_of(points),
         "along": "plane",
     }
     return one_row(columns | cell_columns(counts), parameters, nets)
