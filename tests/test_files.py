@@ -35,7 +35,9 @@ CALLS = {
     "paths --width 4 --depth 1 --inputs u.npy --samples 20": "inputs:u.npy",
     "paths --width 4 --depth 1 --n0 200 --x long.npy --samples 20": "x:long.npy",
     "quadratic --model model.npz --times 1": "model:model.npz",
-    "quadratic --net net.npz --inputs x.npy --y y.npy --times 1": "net:net.npz inputs:x.npy y:y.npy",
+    "quadratic --net net.npz --inputs x.npy --y y.npy --times 1": (
+        "net:net.npz inputs:x.npy y:y.npy"
+    ),
     "lazy --inputs small.npy --y y.npy --width 8,16 --samples 2": "inputs:small.npy y:y.npy",
     f"classes {TRAINING}": "data:xy.npz",
     f"collapse {TRAINING}": "data:xy.npz",
@@ -73,7 +75,8 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     x = random.normal(size=(6, 3))
     arrays = {
         "x": x, "y": x.sum(axis=1), "u": x[:2] + 0.1, "v": x[:2].sum(axis=1), "u1": x[:2, 0],
-        "noisy": random.normal(size=6), "signs": np.sign(x[:, 0]), "wide": random.normal(size=(2, 5)), "long": np.ones((1, 200)),
+        "noisy": random.normal(size=6), "signs": np.sign(x[:, 0]), "long": np.ones((1, 200)),
+        "wide": random.normal(size=(2, 5)),
         "small": 0.5 * x / np.linalg.norm(x, axis=1, keepdims=True),
     }  # fmt: skip
     for name, array in arrays.items():
