@@ -146,7 +146,7 @@ def classes(
             return outliers_at(point, top)
         return sizes_at(point, eigenvalues, progress or (lambda _, __: None))
 
-    course = training.course(looks, look, checkpoint=checkpoint, threads=threads, progress=progress)
+    course = training.course(looks, look, checkpoint=checkpoint, progress=progress)
     own: dict[str, Any] = {"top": top, "layers": layers}
     meta = Meta("classes", training.parameters() | own, seed=setup.seed)
     network = training.network(course.theta)

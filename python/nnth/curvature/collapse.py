@@ -148,7 +148,7 @@ def collapse(
         (w, b), h = training.shape.layers(point.theta)[-1], point.curvature.layer_inputs()[-1]
         return Collapse(point.step, point.loss, point.accuracy, collapse_metrics(h, labels, w, b))
 
-    course = training.course(looks, look, checkpoint=checkpoint, threads=threads, progress=progress)
+    course = training.course(looks, look, checkpoint=checkpoint, progress=progress)
     meta = Meta("collapse", training.parameters(), seed=setup.seed)
     return CollapsePath(
         seen=course.seen, network=training.network(course.theta), classes=count, meta=meta

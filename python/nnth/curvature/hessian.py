@@ -241,7 +241,7 @@ def hessian(
     def look(point: Point) -> Spectrum:
         return _spectrum(point, count, bottom, probes, lanczos_steps, tolerance, kept)
 
-    course = training.course(looks, look, checkpoint=checkpoint, threads=threads, progress=progress)
+    course = training.course(looks, look, checkpoint=checkpoint, progress=progress)
     own = {"top": count, "bottom": bottom, "probes": probes, "lanczos_steps": lanczos_steps,
            "tolerance": tolerance}  # fmt: skip
     meta = Meta("hessian", training.parameters() | own, seed=setup.seed)

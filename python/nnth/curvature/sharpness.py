@@ -121,7 +121,7 @@ def sharpness(
     )
     begin()
     course = training.course(
-        looks, _look, checkpoint=checkpoint, threads=threads, progress=progress
+        looks, _look, checkpoint=checkpoint, progress=progress
     )
     meta = Meta("sharpness", training.parameters(), seed=setup.seed)
     network = training.network(course.theta)

@@ -243,7 +243,6 @@ class Training:
         observe: Callable[[Point], T],
         *,
         checkpoint: str | os.PathLike[str] | None = None,
-        threads: int = 0,
         progress: Progress | None = None,
     ) -> Course[T]:
         """Train, and look at the network after some steps; 0 is before the first.
@@ -251,7 +250,7 @@ class Training:
         observe: makes of a Point what is kept of it: with a checkpoint a dataclass of the package
             (`nnth.states`). checkpoint: a .json file that keeps all of it every second, and that
             a training of the same setup goes on from, to the last bit as if it had not
-            stopped. threads: says nothing: see `blas`.
+            stopped.
 
         Raises ValueError for steps out of range and a checkpoint of another training;
         DivergedError; KeyboardInterrupt saying how far it was.
