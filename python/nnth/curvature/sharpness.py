@@ -120,9 +120,7 @@ def sharpness(
         checkpoint, training.settings(), lambda one: isinstance(one, Sharpness), "sharpness"
     )
     begin()
-    course = training.course(
-        looks, _look, checkpoint=checkpoint, progress=progress
-    )
+    course = training.course(looks, _look, checkpoint=checkpoint, progress=progress)
     meta = Meta("sharpness", training.parameters(), seed=setup.seed)
     network = training.network(course.theta)
     return SharpnessPath(course.seen, network, training.threshold, meta)
