@@ -87,7 +87,7 @@ class _Classes:
         own = (one_hot / sizes).sum(axis=1) / count
         # A sum of n terms is off by (n - 1) units of the sum of their sizes.
         length = float(np.linalg.norm(h, axis=1).max())
-        error = 2.0 * (sizes.max() + count + 2.0) * _UNIT * length
+        error = 2.0 * (float(sizes.max()) + count + 2.0) * _UNIT * length
         return cls(h, labels, means, means - means.mean(axis=0), own, error)
 
     @property
