@@ -19,7 +19,8 @@ def test_a_pipe_gets_rows_with_what_made_them() -> None:
     rows = rows_of(call(*arguments))
     assert [*rows[0]][:6] == ["width", "layer", "quantity", "observable", "input_a", "input_b"]
     assert [*rows[0]][15:] == [
-        "act", "widths", "depth", "cb", "cw", "inputs", "norm", "rho", "samples", "seed", "version",
+        "act", "widths", "depth", "cb", "cw", "inputs", "norm", "rho", "samples", "sha256", "seed",
+        "version",
     ]  # fmt: skip
     last = rows[-1]
     assert (last["width"], last["layer"], last["quantity"]) == ("32", "2", "excess_kurtosis")

@@ -9,10 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from mpmath import fsum, matrix, mpf, sqrt, workdps
 from processes import call, refusal, rows_of
 
 import nnth
-from nnth.curvature.collapse import collapse_metrics, default_looks
+from nnth.curvature.collapse import default_looks
+from nnth.curvature.collapse_metrics import Metric
+from nnth.curvature.collapse_metrics import collapse_metrics as metrics_of
 from nnth.curvature.training import TrainingSetup
 from nnth.network import Network
 from nnth.plot import Lines
@@ -22,6 +25,10 @@ METRICS = [
     "nc3", "nc4", "nc2_equiangle_means", "nc2_equiangle_classifiers", "nc2_cosine_means",
     "nc2_cosine_classifiers",
 ]  # fmt: skip
+
+
+def collapse_metrics(h: Any, labels: Any, w: Any, b: Any) -> dict[str, float]:
+    return {name: metric.value for name, metric in metrics_of(h, labels, w, b).items()}
 
 
 @pytest.mark.parametrize(("count", "d"), [(2, 1), (3, 2), (4, 7), (10, 10)])
@@ -87,15 +94,132 @@ def test_the_formulas(count: int, d: int) -> None:
     assert metrics["nc3"] == pytest.approx(np.linalg.norm(distance) ** 2, rel=1e-12)
     nearest = [np.argmin([np.linalg.norm(point - mu) for mu in means]) for point in h]
     chosen = [np.argmax(w @ point + b) for point in h]
-    differ = np.mean([a != c for a, c in zip(nearest, chosen, strict=True)])
-    assert 0.0 < differ == metrics["nc4"]
+    differ = np.array([a != c for a, c in zip(nearest, chosen, strict=True)])
+    alike = np.mean([differ[labels == c].mean() for c in range(count)])
+    assert 0.0 < alike == pytest.approx(metrics["nc4"], rel=1e-14)
 
 
-def test_what_cannot_be_said_is_nan() -> None:
-    h, labels = np.ones((4, 2)), np.array([0, 0, 1, 1])
-    metrics = collapse_metrics(h, labels, np.zeros((2, 2)), np.zeros(2))
-    assert metrics.pop("nc4") == 0.0
-    assert all(math.isnan(value) for value in metrics.values())
+def test_classes_count_alike_in_the_disagreement() -> None:
+    """Of 18 points 4 differ, of the other class's 2 one: (4/18 + 1/2)/2, and no share of 20."""
+    # Means 0 and 10; the classifier's boundary is at 1, that of the nearest mean at 5.
+    h = np.array([[0.0]] * 10 + [[-2.0]] * 4 + [[2.0]] * 4 + [[16.0], [4.0]])
+    labels = np.repeat([0, 1], [18, 2])
+    w, b = np.array([[-0.5], [0.5]]), np.array([0.5, -0.5])
+    metric = metrics_of(h, labels, w, b)["nc4"]
+    assert metric.value == pytest.approx((4 / 18 + 1 / 2) / 2, rel=1e-14)
+    assert metric.value == pytest.approx(0.36111111, rel=1e-7)
+    assert metric.error < 1e-14
+    # A class copied is the class: all metrics but rounding stay.
+    rows = np.r_[0:18, np.repeat([18, 19], 9)]
+    once, more = metrics_of(h, labels, w, b), metrics_of(h[rows], labels[rows], w, b)
+    for name, one in once.items():
+        assert abs(one.value - more[name].value) <= one.error + more[name].error, name
+
+
+OF_MEANS = ("nc1", "nc2_norm_means", "nc2_angle_means", "nc3", "nc4", "nc2_equiangle_means",
+            "nc2_cosine_means")  # fmt: skip
+
+
+@pytest.mark.parametrize("sizes", [(2, 2), (3, 7, 11)])
+@pytest.mark.parametrize("feature", [0.0, 1.0, 1e8 / 3.0])
+def test_without_class_means_apart_there_are_no_metrics_of_them(
+    sizes: tuple[int, ...], feature: float
+) -> None:
+    """In floating point the means of equal features need not be equal, and are by rounding."""
+    count = len(sizes)
+    labels = np.repeat(np.arange(count), sizes)
+    h = np.full((len(labels), 2), feature)
+    w = np.random.default_rng(0).standard_normal((count, 2))
+    for name, metric in metrics_of(h, labels, w, np.zeros(count)).items():
+        undefined = name in OF_MEANS
+        assert math.isnan(metric.value) == undefined, name
+        assert metric.note == ("all class means coincide" if undefined else "")
+    none = metrics_of(h, labels, 0.0 * w, np.zeros(count))
+    assert all(math.isnan(metric.value) and metric.note for metric in none.values())
+
+
+def test_means_that_coincide_are_one_and_the_mean_of_all_has_no_direction() -> None:
+    h = np.array([[0.1], [0.3], [0.3], [0.1], [5.0], [7.0]])
+    labels = np.array([0, 0, 1, 1, 2, 2])
+    # The classifier says class 1 where class 0 is as near.
+    w, b = np.array([[0.0], [0.0], [1.0]]), np.array([0.0, 1.0, -2.0])
+    assert metrics_of(h, labels, w, b)["nc4"] == Metric(0.0, 0.0)
+    h = np.array([[-0.1], [0.0], [0.1]])
+    found = metrics_of(h, np.arange(3), np.array([[-1.0], [2.0], [1.0]]), np.zeros(3))
+    assert found["nc2_cosine_means"].note == "a class mean is the mean of all"
+    assert math.isnan(found["nc2_angle_means"].value)
+    assert found["nc2_norm_means"].value == pytest.approx(math.sqrt(0.5), rel=1e-14)
+
+
+def exactly(h: Any, labels: Any, w: Any, b: Any) -> dict[str, Any]:
+    """The metrics at 60 digits."""
+    count, d = w.shape
+    rows = [[mpf(float(x)) for x in row] for row in h]
+    means = [
+        [fsum(rows[i][j] for i in np.flatnonzero(labels == c)) / int(sum(labels == c))
+         for j in range(d)]
+        for c in range(count)
+    ]  # fmt: skip
+    centre = [fsum(mean[j] for mean in means) / count for j in range(d)]
+    m = matrix([[mean[j] - centre[j] for j in range(d)] for mean in means])
+    weights = matrix([[mpf(float(x)) for x in row] for row in w])
+    found: dict[str, Any] = {}
+    for name, of in (("means", m), ("classifiers", weights)):
+        lengths = [sqrt(fsum(x**2 for x in of[c, :])) for c in range(count)]
+        mean = fsum(lengths) / count
+        found[f"nc2_norm_{name}"] = sqrt(fsum((x - mean) ** 2 for x in lengths) / count) / mean
+        cosines = [
+            fsum(x * y for x, y in zip(of[c, :], of[e, :], strict=True)) / lengths[c] / lengths[e]
+            for c, e in combinations(range(count), 2)
+        ]
+        mean = fsum(cosines) / len(cosines)
+        found[f"nc2_cosine_{name}"] = mean
+        spread = fsum((x - mean) ** 2 for x in cosines) / len(cosines)
+        found[f"nc2_equiangle_{name}"] = sqrt(spread)
+        off = fsum(abs(x + mpf(1) / (count - 1)) for x in cosines) / len(cosines)
+        found[f"nc2_angle_{name}"] = off
+    sizes = [sqrt(fsum(x**2 for x in of)) for of in (weights, m)]
+    pairs = zip(weights, m, strict=True)
+    found["nc3"] = fsum((x / sizes[0] - y / sizes[1]) ** 2 for x, y in pairs)
+    # The range of S_B = M^T M/C is that of B^T, all rows of M but one, so that
+    # S_B^+ = B^T (B S_B B^T)^-1 B.
+    basis = m[: count - 1, :]
+    inverse = basis.T * (basis * (m.T * m / count) * basis.T) ** -1 * basis
+    total = mpf(0)
+    for c in range(count):
+        members = np.flatnonzero(labels == c)
+        for i in members:
+            v = matrix([rows[i][j] - means[c][j] for j in range(d)])
+            total += (v.T * inverse * v)[0] / (len(members) * count)
+    found["nc1"] = total / count
+    return found
+
+
+@pytest.mark.parametrize("case", range(24))
+def test_errors_bound_the_rounding(case: int) -> None:
+    """Far from 0, nearly collapsed, ill-conditioned: against 60 digits."""
+    random = np.random.default_rng(case)
+    count = int(random.integers(2, 5))
+    d = count + int(random.integers(0, 3))
+    labels = np.concatenate([np.arange(count), random.integers(0, count, 12)])
+    means = random.standard_normal((count, d)) * 10.0 ** random.uniform(-3.0, 0.0, d)
+    spread, offset = 10.0 ** random.uniform(-8.0, 1.0), 10.0 ** random.uniform(-3.0, 4.0)
+    h = means[labels] + spread * random.standard_normal((len(labels), d)) + offset
+    w, b = random.standard_normal((count, d)), random.standard_normal(count)
+    found = metrics_of(h, labels, w, b)
+    with workdps(60):
+        for name, true in exactly(h, labels, w, b).items():
+            metric = found[name]
+            actual = float(abs(mpf(metric.value) - true))
+            assert actual <= metric.error, name
+
+
+def test_errors_are_small_where_nothing_is_ill_conditioned() -> None:
+    random = np.random.default_rng(5)
+    labels = np.arange(60) % 4
+    h = random.standard_normal((60, 8)) + 3.0 * random.standard_normal((4, 8))[labels]
+    found = metrics_of(h, labels, random.standard_normal((4, 8)), random.standard_normal(4))
+    assert all(metric.error < 1e-12 * max(1.0, metric.value) for metric in found.values())
 
 
 def test_it_is_measured_on_the_last_features() -> None:
@@ -138,9 +262,9 @@ def test_networks_collapse_in_training(loss: Any, falling: dict[str, float]) -> 
         data="clusters:0.05:4:20", loss=loss, eta=0.3, weight_decay=5e-4, steps=2000
     )
     first, *_, last = nnth.collapse(setup).seen
-    assert (last.step, last.accuracy, last.metrics["nc4"]) == (2000, 1.0, 0.0)
+    assert (last.step, last.accuracy, last.metrics["nc4"].value) == (2000, 1.0, 0.0)
     for name, left in falling.items():
-        assert last.metrics[name] < left * first.metrics[name], name
+        assert last.metrics[name].value < left * first.metrics[name].value, name
 
 
 def test_the_picture() -> None:

@@ -478,6 +478,7 @@ def test_the_summary_is_of_the_matrices() -> None:
     table = result.summary()
     assert table.columns == (
         "kernel", "trace", "min_eigenvalue", "max_eigenvalue", "condition", "error", "route",
+        "eigenvalue_error",
     )  # fmt: skip
     assert table["kernel"].tolist() == ["nngp", "ntk"]
     for row, matrix in enumerate((result.nngp, result.ntk)):
@@ -541,3 +542,27 @@ def test_rows_are_those_of_the_whole_matrices(act: str, cb: float, rows: int) ->
     ntk_alone = gram_rows(x, rows, chosen, network, "ntk", threads=2)
     assert ntk_alone.nngp is None
     assert np.array_equal(ntk_alone.ntk, first.ntk)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_eigenvalues_are_within_their_error(seed: int) -> None:
+    """ReLU at C_b = 0, depth 3, against 40 digits; two inputs nearly alike make a small one."""
+    random = np.random.default_rng(seed)
+    x = random.standard_normal((5, 3))
+    x[1] = x[0] * (1.0 + 10.0 ** -random.integers(2, 9)) + 1e-6 * random.standard_normal(3)
+    table = gram(x, "relu", depth=3, cb=0.0, cw=2.0, kernel="nngp").summary()
+    with mp.workdps(40):
+        rows = [[mp.mpf(float(value)) for value in row] for row in x]
+        k = mp.matrix(5, 5)
+        for i, j in ((i, j) for i in range(5) for j in range(5)):
+            size = mp.sqrt(mp.fdot(rows[i], rows[i]) * mp.fdot(rows[j], rows[j]))
+            cosine = mp.mpf(1) if i == j else mp.fdot(rows[i], rows[j]) / size
+            for _ in range(3):  # Cho & Saul (2009): of a pair of unit variances
+                angle = mp.acos(cosine)
+                cosine = (mp.sin(angle) + (mp.pi - angle) * mp.cos(angle)) / mp.pi
+            k[i, j] = 2 * size * cosine / 3
+        true = sorted(float(value) for value in mp.eigsy(k, eigvals_only=True))
+    error = table["eigenvalue_error"][0]
+    assert abs(table["min_eigenvalue"][0] - true[0]) <= error
+    assert abs(table["max_eigenvalue"][0] - true[-1]) <= error
+    assert error < 1e-11 * true[-1]

@@ -81,14 +81,74 @@ def test_smoothed_densities_integrate_to_one_and_have_errors() -> None:
     a = matrix(SPECTRUM)
     density = spectral_density(lambda v: a @ v, 200, probes=50, steps=40, **DRAWN)
     grid = np.linspace(-5.0, 11.0, 2001)
-    curve, stderr = density.smoothed(grid, 0.2)
+    curve, _ = density.smoothed(grid, 0.2)
     assert np.sum(curve) * (grid[1] - grid[0]) == pytest.approx(1.0, rel=1e-6)
-    bumps = np.exp(-0.5 * ((grid[:, None] - SPECTRUM) / 0.2) ** 2) / (0.2 * math.sqrt(2 * math.pi))
-    deviation = (curve - bumps.mean(axis=1)) / np.maximum(stderr, 1e-9)
-    assert np.abs(deviation[bumps.mean(axis=1) > 1e-4]).max() < 5.0
-    assert np.isnan(
-        spectral_density(lambda v: a @ v, 200, steps=5, **DRAWN).smoothed(grid, 0.2)[1]
-    ).all()
+
+
+def bumps(grid: Any, sigma: float) -> Any:
+    """The density of SPECTRUM, every eigenvalue a Gaussian."""
+    distance = (grid[:, None] - SPECTRUM) / sigma
+    return (np.exp(-0.5 * distance**2) / (sigma * math.sqrt(2 * math.pi))).mean(axis=1)
+
+
+@pytest.mark.parametrize("probes", [1, 5])
+def test_standard_errors_are_those_of_the_density(probes: int) -> None:
+    """Over 100 streams: in the bulk, at its edge, and at eigenvalues that stand alone."""
+    a, grid, sigma = matrix(SPECTRUM), np.array([-3.0, -1.0, 0.0, 0.7, 4.0, 4.2, 9.0]), 0.2
+    true = bumps(grid, sigma)
+    z = []
+    for stream in range(100):
+        density = spectral_density(
+            lambda v: a @ v, 200, probes=probes, steps=60, seed=0, stream=100 * stream
+        )
+        curve, stderr = density.smoothed(grid, sigma)
+        z.append((curve - true) / stderr)
+    # Weights of single eigenvalues are chi-squared: their errors are stated for one at least.
+    assert np.all(np.abs(z) < 5.0)
+    assert np.all(np.mean(np.square(z), axis=0) < 1.6)
+    assert np.all(np.mean(np.square(z), axis=0)[[1, 2, 3]] > 0.5)
+
+
+def test_known_eigenvalues_have_their_density_and_no_error() -> None:
+    """What a probe has of an outlier is its weight times chi-squared: any factor off."""
+    a, order = matrix(SPECTRUM), np.sort(SPECTRUM)
+    top, bottom = extreme_eigenpairs(
+        lambda v: a @ v, 200, top=2, bottom=1, tolerance=1e-10, **DRAWN
+    )
+    known: Any = {
+        "values": np.r_[top.values, bottom.values], "vectors": np.r_[top.vectors, bottom.vectors]
+    }  # fmt: skip
+    grid = np.array([-3.0, 4.0, 9.0])
+    for stream in range(20):
+        density = spectral_density(lambda v: a @ v, 200, steps=50, seed=0, stream=stream, **known)
+        assert density.weights.sum() == pytest.approx(197 / 200, rel=1e-12)
+        assert density.nodes.min() >= order[1] - 1e-9
+        assert density.nodes.max() <= order[-3] + 1e-9
+        curve, stderr = density.smoothed(grid, density.width)
+        assert curve == pytest.approx(bumps(grid, density.width), rel=1e-9)
+        assert np.all(stderr < 1e-9 * curve)
+        blind = spectral_density(lambda v: a @ v, 200, steps=50, seed=0, stream=stream)
+        off = np.abs(blind.smoothed(grid, density.width)[0] / curve - 1.0)
+        assert off.max() > 0.1
+    # All of a small space may be known, or all but one.
+    for count in (6, 5):
+        b = matrix([5.0, 4.0, 3.0, 2.0, 1.0, 0.0])
+        pairs, _ = extreme_eigenpairs(lambda v, b=b: b @ v, 6, top=count, **DRAWN)
+        density = spectral_density(
+            lambda v, b=b: b @ v, 6, values=pairs.values, vectors=pairs.vectors, **DRAWN
+        )
+        assert density.moment(1)[0] == pytest.approx(2.5, rel=1e-12)
+        assert density.moment(2)[0] == pytest.approx(55.0 / 6.0, rel=1e-12)
+
+
+def test_the_quadrature_resolves_its_width() -> None:
+    """The same probe with twice the steps has the same density, to rounding."""
+    a = matrix(np.linspace(-1.0, 1.0, 200))
+    few, many = (spectral_density(lambda v: a @ v, 200, steps=steps, **DRAWN) for steps in (40, 80))
+    assert few.width == pytest.approx(0.05 * np.ptp(few.nodes), rel=1e-14)
+    grid = np.linspace(-1.2, 1.2, 101)
+    change = few.smoothed(grid, few.width)[0] - many.smoothed(grid, few.width)[0]
+    assert np.abs(change).max() < 1e-11 / few.width
 
 
 def dense(setup: TrainingSetup) -> tuple[Any, Any]:
@@ -185,10 +245,17 @@ def test_files_and_pictures(tmp_path: Path) -> None:
     arrays = found.arrays()
     assert arrays["nodes"].shape == arrays["weights"].shape == (2, 2, 6)
     assert arrays["density"].shape == arrays["density_stderr"].shape == arrays["grid"].shape
-    area = arrays["density"].sum(axis=1) * np.diff(arrays["grid"][:, :2])[:, 0]
+    density, grid = arrays["density"], arrays["grid"]
+    area = np.sum(np.diff(grid) * (density[:, 1:] + density[:, :-1]) / 2.0, axis=1)
     assert np.allclose(area, 1.0, rtol=1e-3)
     plot: Any = found.summary().plot
     assert [panel.x_label[-6:] for panel in plot.panels] == ["step 0", "step 5"]
+    # Where an outlier is, the line is as high as its square, or higher.
+    for panel in plot.panels:
+        _, grid, density = panel.lines[0]
+        _, eigenvalues, alone, _ = panel.points[0]
+        for value, height in zip(eigenvalues, alone, strict=True):
+            assert density[np.argmin(np.abs(grid - value))] >= height * (1.0 - 1e-6)
     _, grid, density = plot.panels[1].lines[0]
     assert np.nanmax(density) == arrays["density"][1].max()
     assert grid.tolist() == arrays["grid"][1].tolist()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from scipy.integrate import solve_ivp
 from nnth import lazy, normals, uniforms
 from nnth.activation import activation
 from nnth.lazy.lazy import EXPONENTS
-from nnth.lazy.statements import STATEMENTS
+from nnth.lazy.statements import STATEMENTS, wide
 from nnth.lazy.theorem import (
     bernstein_probability,
     bernstein_radius,
@@ -226,3 +227,13 @@ def test_statements_hold_and_those_of_the_notes_fail(check: Any) -> None:
     for row in check(Run(quick=True)):
         assert row.holds, row
         assert math.isnan(row.notes) or not row.notes_hold, row
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_statements_of_powers_tell_them_from_powers_half_off(quick: bool) -> None:
+    powers = [one for one in wide(Run(quick, 0, 1)) if "this power of n" in one.statement]
+    assert len(powers) == 2
+    for one in powers:
+        assert one.holds
+        for other in (one.theory - 0.5, one.theory + 0.5):
+            assert not replace(one, theory=other).holds

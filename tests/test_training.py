@@ -14,8 +14,18 @@ from typing import Any
 import numpy as np
 import pytest
 from processes import NNTH, PATIENCE
+from threadpoolctl import threadpool_limits
 
-from nnth import TrainingSetup, hessian, load_network, random_network, sharpness, sharpness_scan
+from nnth import (
+    TrainingSetup,
+    classes,
+    collapse,
+    hessian,
+    load_network,
+    random_network,
+    sharpness,
+    sharpness_scan,
+)
 from nnth.activation import activation
 from nnth.curvature.losses import Loss, softmax
 from nnth.curvature.objective import Objective, Shape, theta_of
@@ -204,6 +214,30 @@ def test_batches_go_through_all_examples_and_differ_by_epoch() -> None:
     training.objective.__class__ = Objective
     expected = descent_by_hand(training, 8, seen)
     assert np.allclose(course.theta, expected, rtol=1e-12, atol=1e-14)
+
+
+LOOKED_AT: dict[str, Callable[[TrainingSetup, int], Any]] = {
+    "hessian": lambda setup, threads: hessian(setup, at=(0, 2), top=1, threads=threads).summary(),
+    "density": lambda setup, threads: hessian(
+        setup, top=1, probes=1, lanczos_steps=5, threads=threads
+    ).arrays(),
+    "classes": lambda setup, threads: classes(setup, top=1, threads=threads).summary(),
+    "collapse": lambda setup, threads: collapse(setup, at=(2,), threads=threads).summary(),
+    "sharpness": lambda setup, threads: sharpness(setup, at=(2,), threads=threads).summary(),
+    "scan": lambda setup, threads: sharpness_scan(setup, eta_lambda0=(1.0,), threads=threads),
+}
+
+
+@pytest.mark.parametrize("command", LOOKED_AT)
+def test_threads_of_the_blas_change_no_bit(command: str) -> None:
+    """Of networks so wide that the BLAS would divide its products, and sum in another order."""
+    setup = TrainingSetup(data="digits", points=100, widths=(256, 256), steps=2)
+    found = []
+    for threads in (1, 2):
+        with threadpool_limits(threads, user_api="blas"):
+            table = LOOKED_AT[command](setup, threads)
+        found.append([(name, np.asarray(table[name]).tobytes()) for name in table])
+    assert found[0] == found[1]
 
 
 def test_divergence_is_an_error_that_says_when() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nnth.damage import damage_named
+from nnth.files import remember_content
 
 Data: TypeAlias = ArrayLike | str | os.PathLike[str]
 
@@ -32,11 +33,6 @@ def load_data(path: str | os.PathLike[str]) -> NDArray[np.float64]:
 def data_of(values: Data, name: str) -> NDArray[np.float64]:
     """Return a data set `(m, n_0)` from an array or a file, as `as_data` and `load_data` do."""
     return load_data(values) if isinstance(values, str | os.PathLike) else as_data(values, name)
-
-
-def file_name(values: Data | None) -> str | None:
-    """Return the name of the file that data are given as, None for arrays: what a record keeps."""
-    return os.fspath(values) if isinstance(values, str | os.PathLike) else None
 
 
 def load_targets(path: str | os.PathLike[str]) -> NDArray[np.float64]:
@@ -118,6 +114,7 @@ def _load(file: Path, preferred: str, *, alone: bool = True) -> NDArray[Any]:
             f"{file} must end in {', '.join(SUFFIXES)}, not {file.suffix or 'nothing'}"
         )
     with file.open("rb") as stream, damage_named(f"{file} cannot be read as data"):
+        remember_content(file, stream)
         if file.suffix == ".csv":
             return _read_csv(stream)
         return _read_numpy(stream, preferred, alone=alone)

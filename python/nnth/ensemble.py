@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, TypedDict, TypeVar, Unpack
 
 from nnth.checks import whole
+from nnth.files import File, file_of
 from nnth.network import (
     Network,
     named_network,
@@ -66,7 +67,7 @@ class Ensemble:
     bias_var: float | None
     samples: int
     seed: int
-    net: str | None
+    net: File
     given: Network | None
 
     def network(self, sample: int) -> Network:
@@ -120,9 +121,10 @@ def ensemble(
             raise ValueError(f"{name} must not be given where net is, and is {value}")
         network = _network(net)
         require_relu(network)
-        text = None if isinstance(net, Network) else os.fspath(net)
+        named = isinstance(net, str) and not _is_file(net)
+        source = File(str(net)) if named else file_of(net)
         return Ensemble(
-            network.n0, network.widths, network.n_out, None, None, 1, seed, text, network
+            network.n0, network.widths, network.n_out, None, None, 1, seed, source, network
         )
     widths = shape.get("widths") or (64,)
     samples = whole("samples", _either(shape.get("samples"), 1))
@@ -136,7 +138,7 @@ def ensemble(
         float(_either(shape.get("bias_var"), 1.0)),
         samples,
         seed,
-        None,
+        File(None),
         None,
     )
 
@@ -239,13 +241,18 @@ def _in_parts(
 def _network(net: Network | str | os.PathLike[str]) -> Network:
     if isinstance(net, Network):
         return net
-    if isinstance(net, os.PathLike) or Path(net).suffix in SUFFIXES:
+    if not isinstance(net, str) or _is_file(net):
         return load_network(net)
     try:
         return named_network(net)
     except ValueError as error:
         files = " or ".join(SUFFIXES)
         raise ValueError(f"net must be a file ending in {files}, or a name: {error}") from None
+
+
+def _is_file(net: str | os.PathLike[str]) -> bool:
+    """Whether a net is given as a file, and not by its name."""
+    return isinstance(net, os.PathLike) or Path(net).suffix in SUFFIXES
 
 
 def _width(value: int) -> int:

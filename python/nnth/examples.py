@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nnth.checks import whole
 from nnth.data import as_data, as_targets, load_data, load_pair
+from nnth.files import File, file_of, remember_content
 from nnth.random import normals
 from nnth.typing import Floats
 
@@ -42,6 +43,12 @@ class Examples:
     labels: NDArray[np.intp] | None
     classes: int
     name: str | None
+
+    @property
+    def source(self) -> File:
+        """The file they were read from, or the name of the set."""
+        given = self.name is None or _is_named(self.name)
+        return File(self.name) if given else file_of(self.name)
 
     def first(self, points: int) -> Examples:
         """Return the first examples; raises ValueError where there are fewer."""
@@ -78,11 +85,18 @@ def load_examples(data: Source, *, points: int | None = None, seed: int = 0) -> 
         found = _of_arrays(*data, None)
     elif isinstance(data, str) and data.partition(":")[0] == "clusters":
         return _clusters(data, points, seed)
-    elif isinstance(data, str) and not Path(data).suffix and "idx" not in data:
+    elif isinstance(data, str) and _is_named(data):
         found = _shipped(data)
     else:
         found = _of_file(Path(data))
     return found if points is None else found.first(points)
+
+
+def _is_named(data: str) -> bool:
+    """Whether a text is the name of a set, and not of a file."""
+    if data.partition(":")[0] == "clusters":
+        return True
+    return not Path(data).suffix and "idx" not in data
 
 
 def _of_arrays(x: ArrayLike, y: ArrayLike, name: str | None) -> Examples:
@@ -164,6 +178,8 @@ def _read_idx(images: Path) -> tuple[Floats, NDArray[np.uint8]]:
     if beside == images:
         raise ValueError(f"{images} must be the file of the images, with images in its name")
     pixels, labels = _idx_array(images, 3), _idx_array(beside, 1)
+    with images.open("rb") as first, beside.open("rb") as second:
+        remember_content(images, first, second)
     if len(pixels) != len(labels):
         raise ValueError(f"{images} has {len(pixels)} images and {beside} {len(labels)} labels")
     return pixels.reshape(len(pixels), -1) / 255.0, labels

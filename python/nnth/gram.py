@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from nnth import _core
 from nnth.activation import Activation, activation
 from nnth.blas import factoring, serial_blas
-from nnth.data import Data, data_of, file_name
+from nnth.data import Data, data_of
+from nnth.files import file_of
 from nnth.kernel import Ntk, core_network, variances
 from nnth.memory import require_memory
 from nnth.plot import HeatMap, Lines, Panels
@@ -44,12 +45,14 @@ class Gram:
 
     @serial_blas
     def summary(self, *, threads: int = 0) -> Table:
-        """Return a row for each matrix: kernel, trace, min_eigenvalue, max_eigenvalue, condition.
+        """Return a row for each matrix, with its extreme eigenvalues.
 
-        `condition` is the ratio of the extreme eigenvalues, infinite where the smallest is not
-        above what the entries' error or rounding may make of 0. Eigenvalues are NaN for a matrix
-        with an infinite diagonal. Cost O(m^3), memory one more matrix. threads: 0 = all; used from
-        2000 rows on, where they change the eigenvalues by rounding.
+        Columns: kernel, trace, min_eigenvalue, max_eigenvalue, condition, error, route,
+        eigenvalue_error. The last bounds the errors of both eigenvalues: by Weyl's inequality
+        `error` times the trace, and what LAPACK rounds. `condition` is their ratio, infinite where
+        the smallest is not above it. Eigenvalues are NaN for a matrix with an infinite diagonal.
+        Cost O(m^3), memory one more matrix. threads: 0 = all; used from 2000 rows on, where they
+        change the eigenvalues by rounding.
         """
         matrices = {"nngp": self.nngp, "ntk": self.ntk}
         asked = {name: m for name, m in matrices.items() if m is not None}
@@ -59,6 +62,7 @@ class Gram:
         columns = {name: [row[name] for row in rows] for name in rows[0]}
         columns["error"] = [self.error] * len(rows)
         columns["route"] = [self.route] * len(rows)
+        columns["eigenvalue_error"] = list(noise.values())
         return Table(columns, self.meta, plot=_picture(asked, found, noise))
 
 
@@ -100,7 +104,7 @@ def gram(
 
     Source: Lee et al. (2018); Jacot et al. (2018).
     """
-    file, data = file_name(x), data_of(x, "x")
+    data = data_of(x, "x")
     chosen = activation(act)
     cb, cw = variances(chosen, cb, cw)
     network = core_network(cb, cw, depth, ntk)
@@ -108,7 +112,7 @@ def gram(
         raise ValueError(f"kernel must be nngp, ntk or both, not {kernel!r}")
     inputs, dimension = data.shape
     made = gram_rows(data, inputs, chosen, network, kernel, threads=threads, progress=progress)
-    parameters: dict[str, Any] = {"file": file, "act": chosen.name, "depth": depth}
+    parameters: dict[str, Any] = {"file": file_of(x), "act": chosen.name, "depth": depth}
     parameters |= {"cb": cb, "cw": cw, "ntk": ntk, "inputs": inputs, "n0": dimension}
     return Gram(made.nngp, made.ntk, made.error, made.route, Meta("gram", parameters))
 
@@ -168,9 +172,9 @@ def _eigenvalues(matrix: Matrix) -> Matrix:
 
 
 def _noise(matrix: Matrix, eigenvalues: Matrix, error: float) -> float:
-    """Return what an eigenvalue of 0 may be by rounding and the entries' error."""
+    """Return what rounding and the entries' error may make of an eigenvalue of 0, or add to one."""
     rounding = len(matrix) * np.finfo(float).eps * float(eigenvalues[-1])
-    return max(rounding, error * float(np.trace(matrix)))
+    return rounding + error * float(np.trace(matrix))
 
 
 def _row(name: str, matrix: Matrix, eigenvalues: Matrix, noise: float) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from nnth.activation import CATALOGUE
 from nnth.damage import damage_named
+from nnth.files import remember_content
 from nnth.network import Network
 
 SUFFIXES: Final = (".npz", ".safetensors")
@@ -50,6 +51,7 @@ def load_network(path: str | os.PathLike[str], act: str | None = None) -> Networ
         )
     read = _read_npz if file.suffix == ".npz" else _read_safetensors
     with file.open("rb") as stream, damage_named(f"{file} cannot be read as a network"):
+        remember_content(file, stream)
         return read(stream, act)
 
 

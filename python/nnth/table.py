@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nnth._core import __version__
+from nnth.files import File
 from nnth.plot import Drawing, Plot
 
 Scalar: TypeAlias = float | int | bool | str | None
@@ -27,7 +28,9 @@ class Meta:
     """What made a table: enough to make it again.
 
     `parameters` is an ordered mapping from name to number, string, bool, None (not given) or
-    sequence of these, which is kept as a tuple. `seed` is None where nothing is random.
+    sequence of these, which is kept as a tuple, or to a File. Of Files the names are kept, and last
+    among the parameters `sha256`, as in "x:9f86d081884c7d65 y:60303ae22b998861": the hashes of all
+    that were read, or None for none. `seed` is None where nothing is random.
     """
 
     command: str
@@ -36,7 +39,14 @@ class Meta:
     version: str = __version__
 
     def __post_init__(self) -> None:
-        plain = {name: _parameter(name, value) for name, value in self.parameters.items()}
+        files = {name: file for name, file in self.parameters.items() if isinstance(file, File)}
+        plain = {
+            name: _parameter(name, files[name].name if name in files else value)
+            for name, value in self.parameters.items()
+        }
+        if files:
+            hashes = [f"{name}:{file.digest}" for name, file in files.items() if file.digest]
+            plain["sha256"] = " ".join(hashes) or None
         object.__setattr__(self, "parameters", MappingProxyType(plain))
 
     def __reduce__(self) -> tuple[Any, ...]:  # a mapping proxy does not pickle

@@ -39,12 +39,15 @@ def collapse(training: CollapseOptions, *, call: Call) -> "Table":
     nc2_norm_*    std/mean of |mu_c - mu_G| (means), of |w_c| (classifiers)
     nc2_angle_*   mean over pairs of |cos + 1/(C - 1)|
     nc3           |W^T/|W|_F - M/|M|_F|_F^2
-    nc4           share where argmax(W h + b) is not the class of the nearest mean
+    nc4           Ave_ic of whether argmax(W h + b) is not the class of the nearest mean
 
     A row is a step and a metric. They tend to 0 once training goes on beyond the last error: class
     means are the corners of a simplex, at cosines -1/(C - 1) once centred, and the classifier is
     their transpose. Further rows have the standard deviation of the cosines (nc2_equiangle_*) and
-    their mean (nc2_cosine_*), whose `limit` is that. Classes of unequal sizes count alike.
+    their mean (nc2_cosine_*), whose `limit` is that. Ave_ic is over classes of averages over their
+    examples, so that classes of unequal sizes count alike. `error` bounds the rounding of a value;
+    what is undefined is NaN, as nc1, nc3, nc4 and nc2_*_means are where all class means coincide,
+    and `note` says why.
 
     --plot draws the metrics against the steps --at.
 

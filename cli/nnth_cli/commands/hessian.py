@@ -48,12 +48,14 @@ def hessian(
     A row is an eigenvalue, the largest (index 1, 2, ...) and the smallest (-1, ...), with the
     residual |H v - lambda v| that bounds its error, and the share of the gradient in the space of
     the eigenvectors from the end to this one, beside what chance would give. `outliers` counts the
-    eigenvalues above the widest gap; `picture` says whether there is one, and whether they are as
-    many as the lecture has, C - 1 of C classes. With several steps --at, `overlap` is that of
-    the space of the first C - 1 eigenvectors with the look before.
+    eigenvalues above the largest ratio of neighbours, which is `gap`; `picture` says whether that
+    is 1.5 or more, and whether they are as many as the lecture has, C - 1 of C classes. With
+    several steps --at, `overlap` is that of the space of the first C - 1 eigenvectors with the look
+    before.
 
-    --plot draws the spectral density, by stochastic Lanczos quadrature, and the eigenvalues;
-    --solution keeps eigenvalues, eigenvectors and density.
+    --plot draws the spectral density: that of the eigenvalues found, and of all others by
+    stochastic Lanczos quadrature, within two standard errors; --solution keeps eigenvalues,
+    eigenvectors and density.
 
     \b
     Source: Sagun et al. (2017); Gur-Ari, Roberts & Dyer (2018); Pearlmutter (1994).

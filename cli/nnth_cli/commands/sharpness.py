@@ -33,7 +33,7 @@ def sharpness(
         str | None,
         typer.Option(
             help="Rates times lambda_0, the largest eigenvalue of the tangent kernel over the "
-            "number of examples, as in 1,2,4 or 0.5:8:0.5; with --scan. [default: 0.25 to 8]",
+            "number of examples, as in 1,2,4 or 0.5:8:0.5; with --scan. [default: 0.25 to 20]",
             metavar="X,X,...",
         ),
     ] = None,
@@ -43,21 +43,36 @@ def sharpness(
     """The edge of stability: sharpness times eta/2 along gradient descent.
 
     \b
-    sharpness = lambda_max(d^2 L/d theta^2),   threshold = 2 (1 + momentum)/eta
+    sharpness = lambda_max(d^2 L/d theta^2)
+    threshold = 2 (1 + momentum)/eta - weight_decay
+    ratio     = eta (sharpness + weight_decay)/(2 (1 + momentum))
 
-    A row is a look: loss, sharpness with the residual that bounds its error, and their ratio to
-    the threshold, above which descent on a quadratic diverges. The ratio rises to 1 and stays
-    there, while the loss goes on falling, in jumps.
+    A row is a look: loss, sharpness with the residual that bounds its error, and the ratio, above 1
+    of which descent on a quadratic diverges. It rises to 1 and stays there, while the loss goes on
+    falling, in jumps.
 
-    With --scan a row is a learning rate: lazy below eta lambda_0 = 2, then catapult, then
-    divergent, with final loss, accuracy, sharpness, the change of the tangent kernel's largest
-    eigenvalue, and the correlation of the parameters with the start.
+    With --scan a row is a learning rate and what became of it:
+
+    \b
+    lazy       the loss fell below 0.9 of its start and of the best constant output's, stayed there
+               from some step t to 2 t, with a ratio below 1, and never rose above its start
+    catapult   the same, after it had risen above its start
+    dead       the output no longer depends on the input and no gradient can change that
+    divergent  the loss rose above 1e10 times its start or overflowed
+    undecided  none of these yet: `note` says what lacks
+
+    A phase is decided after `decided_step` and for good: more --steps do not change it. The largest
+    rate that is lazy or catapult is the limit, of wide ReLU networks about 12/lambda_0. Further
+    columns: the last loss, the largest (peak_loss), accuracy, sharpness and ratio; eta_lambda, eta
+    times the tangent kernel's largest eigenvalue at the end; the correlation of the parameters with
+    the start.
 
     \b
     Source: Cohen et al. (2021); Lewkowycz et al. (2020).
     Example: nnth sharpness --steps 3000 --plot edge.png
              nnth sharpness --data digits --points 300 --centre --steps 6000
              nnth sharpness --scan --plot rates.png
+             nnth sharpness --scan --act relu --data digits --points 200 --widths 128*3 --steps 100
     """
     setup = training.setup(call)
     call.check_together(

@@ -3,7 +3,8 @@
 from nnth.curvature.classes import ClassStructure, classes
 from nnth.curvature.collapse import CollapsePath, collapse
 from nnth.curvature.hessian import HessianSpectra, hessian
-from nnth.curvature.sharpness import SCAN, SharpnessPath, sharpness, sharpness_scan
+from nnth.curvature.scan import SCAN, sharpness_scan
+from nnth.curvature.sharpness import SharpnessPath, sharpness
 from nnth.curvature.training import TrainingSetup
 
 __all__ = [

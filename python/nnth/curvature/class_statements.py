@@ -73,7 +73,10 @@ def simplex(run: Run) -> list[Statement]:
     """Class means become a simplex around their mean, and the classifier its transpose."""
     steps = 300 if run.quick else 3000
     setup = TrainingSetup(data=_DATA, steps=steps, eta=0.5, weight_decay=5e-4, seed=run.seed)
-    start, end = (one.metrics for one in collapse(setup, at=(0, steps)).seen)
+    start, end = (
+        {name: metric.value for name, metric in one.metrics.items()}
+        for one in collapse(setup, at=(0, steps)).seen
+    )
     return [
         Statement(
             LECTURE, "mean cosine of centred class means, C = 4, is -1/(C - 1)",

@@ -94,7 +94,7 @@ def classes(
         about the mu_c (within), and Delta^l, l = 1, ..., L + 1, of delta^l_icc', the pull-back of
         p_i - e_c' to z^l, in the parts of G.
     leading: eigenvalues of every part that the figure has, at most; without top and layers.
-    checkpoint: a .json file to go on from. threads: of the BLAS, 0 = all; small nets take one.
+    checkpoint: a .json file to go on from. threads: says nothing: the BLAS has one.
 
     Its `summary()` has a row a step and part: part (G, class, cross, within, diag), trace,
     frobenius, share, trace/tr G; eigenvalue, the largest; step, loss, accuracy; identity_error.
@@ -146,7 +146,7 @@ def classes(
             return outliers_at(point, top)
         return sizes_at(point, eigenvalues, progress or (lambda _, __: None))
 
-    course = training.course(looks, look, checkpoint=checkpoint, threads=threads, progress=progress)
+    course = training.course(looks, look, checkpoint=checkpoint, progress=progress)
     own: dict[str, Any] = {"top": top, "layers": layers}
     meta = Meta("classes", training.parameters() | own, seed=setup.seed)
     network = training.network(course.theta)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnth.blas import serial_blas
 from nnth.curvature.checkpoint import require_seen
+from nnth.curvature.collapse_metrics import Metric, collapse_metrics
 from nnth.curvature.training import Point, TrainingSetup
 from nnth.network import Network
 from nnth.plot import Lines
 from nnth.table import Meta, Table
-from nnth.typing import Floats, Progress
+from nnth.typing import Progress
 from nnth.work import begin
 
 LOOKS: Final = 12  # between the first step and the last
@@ -36,7 +35,7 @@ class Collapse:
     step: int
     loss: float
     accuracy: float
-    metrics: dict[str, float]
+    metrics: dict[str, Metric]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -54,11 +53,14 @@ class CollapsePath:
     def summary(self) -> Table:
         """Return a row a step and metric, with its columns as `nnth.collapse` states them."""
         rows = [
-            (metric, value, self._limit(metric), one.step, one.loss, one.accuracy)
+            (
+                name, metric.value, self._limit(name), one.step, one.loss, one.accuracy,
+                metric.error, metric.note,
+            )
             for one in self.seen
-            for metric, value in one.metrics.items()
-        ]
-        names = ("metric", "value", "limit", "step", "loss", "accuracy")
+            for name, metric in one.metrics.items()
+        ]  # fmt: skip
+        names = ("metric", "value", "limit", "step", "loss", "accuracy", "error", "note")
         columns = {name: [row[i] for row in rows] for i, name in enumerate(names)}
         return Table(columns, self.meta, plot=self._picture())
 
@@ -69,7 +71,7 @@ class CollapsePath:
         # A logarithmic axis has no 0: neither of a step nor of a metric that has come to its limit.
         later = [one for one in self.seen if one.step] or self.seen
         steps = np.array([max(one.step, 1) for one in later], dtype=float)
-        values = {name: np.array([one.metrics[name] for one in later]) for name in _DRAWN}
+        values = {name: np.array([one.metrics[name].value for one in later]) for name in _DRAWN}
         lines = tuple(
             (label, steps, np.where(values[name] > 0.0, values[name], np.nan))
             for name, label in _DRAWN.items()
@@ -99,18 +101,21 @@ def collapse(
         nc2_angle_means         mean over pairs of |cos(mu_c - mu_G, mu_c' - mu_G) + 1/(C - 1)|
         nc2_angle_classifiers   the same of w_c, w_c'
         nc3                     |W^T/|W|_F - M/|M|_F|_F^2
-        nc4                     share of examples where argmax(W h + b) is not the nearest mu_c
+        nc4                     Ave_ic of whether argmax(W h + b) is not the nearest mu_c
         nc2_equiangle_means, nc2_equiangle_classifiers    std of those cosines
         nc2_cosine_means, nc2_cosine_classifiers          their mean, of limit -1/(C - 1)
 
     setup: what is trained, or looked at; with classes, under either loss. at: steps after which it
         is looked at; by default 0, 12 in equal ratios from 1 on, and the last.
-    checkpoint: a .json file to go on from. threads: of the BLAS, 0 = all; small nets take one.
+    checkpoint: a .json file to go on from. threads: says nothing: the BLAS has one.
 
-    Its `summary()` has a row a step and metric: metric, value, limit, step, loss, accuracy. NaN is
-    what cannot be said, where class means are equal or a class has weights 0.
+    Its `summary()` has a row a step and metric: metric, value, limit, step, loss, accuracy, error,
+    note. NaN is what cannot be said, and the note says why: where all class means coincide, one is
+    the mean of all, or a class has weights 0, to rounding. Of equal outputs the first counts as the
+    largest, and class means that coincide as one.
 
-    Accuracy: rounding, of nc1 times the condition number of S_B.
+    Accuracy: `error` bounds what rounding may be in the value, given h, W and b; of nc1 it grows
+    with the condition number of S_B, of nc4 it is the share of examples within rounding of a tie.
     Cost: O(m d C) a look.
 
     Raises ValueError for arguments out of range, data without classes, or a class without examples;
@@ -128,14 +133,22 @@ def collapse(
             f"points must leave examples of every class, and of class {missing[0]} there is none"
         )
     looks = training.looks(default_looks(training.steps) if at is None else at)
-    require_seen(checkpoint, training.settings(), lambda one: isinstance(one, Collapse), "collapse")
+    require_seen(
+        checkpoint,
+        training.settings(),
+        lambda one: (
+            isinstance(one, Collapse)
+            and all(isinstance(metric, Metric) for metric in one.metrics.values())
+        ),
+        "collapse",
+    )
     begin()
 
     def look(point: Point) -> Collapse:
         (w, b), h = training.shape.layers(point.theta)[-1], point.curvature.layer_inputs()[-1]
         return Collapse(point.step, point.loss, point.accuracy, collapse_metrics(h, labels, w, b))
 
-    course = training.course(looks, look, checkpoint=checkpoint, threads=threads, progress=progress)
+    course = training.course(looks, look, checkpoint=checkpoint, progress=progress)
     meta = Meta("collapse", training.parameters(), seed=setup.seed)
     return CollapsePath(
         seen=course.seen, network=training.network(course.theta), classes=count, meta=meta
@@ -146,55 +159,3 @@ def default_looks(steps: int) -> list[int]:
     """Return 0, the last step, and up to 12 between in equal ratios."""
     between = np.rint(np.geomspace(1, max(steps, 1), LOOKS)).astype(int).tolist()
     return sorted({0, *(step for step in between if step <= steps)})
-
-
-def collapse_metrics(h: Floats, labels: NDArray[np.intp], w: Floats, b: Floats) -> dict[str, float]:
-    """Return the metrics by name: h `(m, d)`, labels `(m,)`, w `(C, d)`, b `(C,)`."""
-    one_hot = np.eye(len(w))[labels]
-    shares = one_hot / one_hot.sum(axis=0)  # whose columns make the means of classes
-    means = shares.T @ h
-    centred = means - means.mean(axis=0)
-    deviations = h - means[labels]
-    own = shares.sum(axis=1) / len(w)  # of an example in an average over classes
-    metrics: dict[str, float] = {"nc1": _variability(centred, deviations, own)}
-    for name, vectors in (("means", centred), ("classifiers", w)):
-        metrics[f"nc2_norm_{name}"] = _spread(np.linalg.norm(vectors, axis=1))
-    cosines = {"means": _cosines(centred), "classifiers": _cosines(w)}
-    for name, values in cosines.items():
-        metrics[f"nc2_angle_{name}"] = float(np.abs(values + 1.0 / (len(w) - 1)).mean())
-    metrics["nc3"] = float(np.sum((_unit(w) - _unit(centred)) ** 2))
-    squares = (means**2).sum(axis=1) - 2.0 * h @ means.T  # of distances, less |h|^2
-    metrics["nc4"] = float(np.mean((h @ w.T + b).argmax(axis=1) != squares.argmin(axis=1)))
-    for name, values in cosines.items():
-        metrics[f"nc2_equiangle_{name}"] = float(values.std())
-    for name, values in cosines.items():
-        metrics[f"nc2_cosine_{name}"] = float(values.mean())
-    return metrics
-
-
-def _variability(means: Floats, deviations: Floats, shares: Floats) -> float:
-    """tr(S_W S_B^+)/C = sum_k u_k^T S_W u_k/s_k^2 of the singular vectors u_k of M, but C - 1."""
-    _, values, right = np.linalg.svd(means, full_matrices=False)
-    rounding = max(means.shape) * np.finfo(float).eps * values[0]
-    kept = np.flatnonzero(values > rounding)[: len(means) - 1]
-    if not kept.size:
-        return math.nan
-    projected = deviations @ (right[kept] / values[kept, None]).T
-    return float(shares @ (projected**2).sum(axis=1))
-
-
-def _spread(lengths: Floats) -> float:
-    mean = float(lengths.mean())
-    return float(lengths.std()) / mean if mean else math.nan
-
-
-def _cosines(vectors: Floats) -> Floats:
-    """Return those of all pairs; NaN of vectors that are 0."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit = np.divide(vectors, lengths, out=np.full_like(vectors, math.nan), where=lengths > 0.0)
-    return np.asarray((unit @ unit.T)[np.triu_indices(len(unit), 1)])
-
-
-def _unit(matrix: Floats) -> Floats:
-    size = float(np.linalg.norm(matrix))
-    return matrix / size if size else np.full_like(matrix, math.nan)

@@ -29,7 +29,7 @@ _EIGEN_STREAM: Final = 2**36
 _PROBE_STREAM: Final = 2**36 + 1  # and the following ones
 _GRID: Final = 1000
 _MOST_PANELS: Final = 3
-_SIGMA: Final = 0.01  # of the spectrum's length
+_AROUND: Final = np.linspace(-5.0, 5.0, 41)  # widths around an eigenvalue in a picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class Spectrum:
 
     top, bottom: eigenvalues, most extreme first, with residuals. shares: |P g|^2/|g|^2 of the
     gradient g in the space of the first 1, 2, ... of each. vectors: of the top space `(k, P)`.
-    nodes, weights: of the spectral density `(probes, steps)`.
+    nodes, weights: of the spectral density `(probes, steps)`, but for these eigenvalues.
     """
 
     step: int
@@ -57,12 +57,17 @@ class Spectrum:
 
     @property
     def outliers(self) -> tuple[int, float]:
-        """How many eigenvalues are above the widest gap, and lambda_i/lambda_(i+1) there."""
+        """How many eigenvalues are above the largest ratio lambda_i/lambda_(i+1), and that."""
         ratios = [a / b if b > 0.0 else math.nan for a, b in pairwise(self.top)]
         if not ratios or not np.isfinite(ratios).any():
             return 0, math.nan
-        widest = int(np.nanargmax(ratios))
-        return widest + 1, float(ratios[widest])
+        largest = int(np.nanargmax(ratios))
+        return largest + 1, float(ratios[largest])
+
+    def density(self, parameters: int) -> SpectralDensity:
+        """The spectral density: these eigenvalues, and what the probes have of the others."""
+        known = np.r_[self.top, self.bottom]
+        return SpectralDensity(known, self.nodes, self.weights, parameters)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +87,7 @@ class HessianSpectra:
         squared = self.meta.parameters.get("loss_function") == "squared"
         return (one_less, self.classes) if squared else (one_less,)
 
+    @serial_blas
     def summary(self) -> Table:
         """Return a row a step and eigenvalue, with its columns as `nnth.hessian` states them."""
         blocks = [
@@ -94,14 +100,16 @@ class HessianSpectra:
     def arrays(self) -> dict[str, Any]:
         """Return eigenvalues, top eigenvectors and densities, a row a step.
 
-        `steps`, `top`, `bottom`, `vectors` `(steps, k, P)`, `nodes` and `weights` `(steps, probes,
-        lanczos_steps)`, and where there are probes `grid`, `density` and `density_stderr`.
+        `steps`, `top`, `bottom`, `vectors` `(steps, k, P)`; `nodes` and `weights` `(steps, probes,
+        lanczos_steps)`, of the eigenvalues that are neither in `top` nor in `bottom`, which have
+        the weight 1/P each; and where there are probes `grid`, `density` of all, and its standard
+        error `density_stderr`.
         """
         names = ("top", "bottom", "vectors", "nodes", "weights")
         arrays = {name: np.stack([getattr(s, name) for s in self.spectra]) for name in names}
         arrays["steps"] = np.array([spectrum.step for spectrum in self.spectra])
         if arrays["nodes"].size:
-            curves = [_curve(spectrum) for spectrum in self.spectra]
+            curves = [_curve(spectrum.density(self.parameters)) for spectrum in self.spectra]
             for i, name in enumerate(("grid", "density", "density_stderr")):
                 arrays[name] = np.stack([curve[i] for curve in curves])
         return arrays
@@ -144,12 +152,15 @@ class HessianSpectra:
                 points=(("", order, spectrum.top, None),), x_label="index",
                 y_label=r"eigenvalue $\lambda$", note=note,
             )  # fmt: skip
-        grid, density, _ = _curve(spectrum)
-        alone = 1.0 / (self.parameters * _sigma(spectrum) * math.sqrt(2.0 * math.pi))
+        estimate = spectrum.density(self.parameters)
+        grid, density, stderr = _curve(estimate)
+        alone = 1.0 / (self.parameters * estimate.width * math.sqrt(2.0 * math.pi))
         seen = np.where(density > 0.01 * alone, density, np.nan)
+        low = np.maximum(density - 2.0 * stderr, 0.01 * alone)
         both = np.r_[spectrum.top, spectrum.bottom]
         return Lines(
-            lines=(("density", grid, seen),),
+            lines=((r"density $\pm$ two standard errors", grid, seen),),
+            bands=((grid, np.where(np.isnan(seen), np.nan, low), seen + 2.0 * stderr),),
             points=(("eigenvalues", both, np.full(len(both), alone), None),),
             log_y=True, y_label="spectral density",
             x_label=rf"$\lambda$ of the loss Hessian, step {spectrum.step}", note=note,
@@ -176,22 +187,24 @@ def hessian(
         default.
     top, bottom: eigenvalues at either end, by default twice the number of classes (at least 10)
         and 1. tolerance: of their residuals, as a part of the largest.
-    probes: of the spectral density, none by default, of `lanczos_steps` products each.
+    probes: of the spectral density, none by default, of `lanczos_steps` products each. They are
+        orthogonal to the eigenvectors found, whose eigenvalues the density has exactly.
     checkpoint: a .json file to go on from; it keeps the top C - 1 eigenvectors of every look.
-    threads: of the BLAS, 0 for all.
+    threads: says nothing: the BLAS has one, so that results are the same to the last bit.
 
     Its `summary()` has a row a step and eigenvalue: index, 1 for the largest, 2, ..., and -1 for
     the smallest, -2, ...; eigenvalue; residual |H v - lambda v|, which bounds its error;
     gradient_share, |P g|^2/|g|^2 of the gradient in the space of the eigenvectors from the end to
     this one; chance, the same of a random vector, index/P; overlap, tr(P P')/k of the space of the
     first k = C - 1 eigenvectors of C classes with that of the look before (NaN of the first),
-    overlap_last, with the last; step, loss, accuracy; outliers, eigenvalues above the widest gap,
-    `gap`, lambda_i/lambda_(i+1) there; classes; picture: "outliers as classes" where these are
-    C - 1 (of a squared loss also C) above a gap of 1.5 or more, "other outliers" or "no gap" where
-    the lecture's picture is not there.
+    overlap_last, with the last; step, loss, accuracy; outliers, the i eigenvalues above the largest
+    ratio of neighbours, `gap` = lambda_i/lambda_(i+1), both positive; classes; picture: "outliers
+    as classes" where these are C - 1 (of a squared loss also C) above a gap of 1.5 or more, "other
+    outliers" or "no gap" where the lecture's picture is not there.
 
     Accuracy: products are exact to rounding. An eigenvalue is within `residual` of one of the
-    Hessian's. The density has a standard error over probes. Last bits are the BLAS's.
+    Hessian's. The density is smoothed by a hundredth of the length of the bulk or more and has a
+    standard error, from one probe as well; beside that quadrature is exact to 1e-12.
     Cost: two to three gradients a product; 20 to 100 products a look for the eigenvalues.
 
     Raises ValueError for arguments out of range, DivergedError where the loss is no number,
@@ -217,7 +230,8 @@ def hessian(
         lambda one: (
             isinstance(one, Spectrum)
             and (len(one.top), len(one.bottom)) == (count, bottom)
-            and one.nodes.shape == (probes, min(lanczos_steps, size) if probes else 0)
+            and one.nodes.shape
+            == (probes, min(lanczos_steps, size - count - bottom) if probes else 0)
         ),
         "hessian with the same options",
     )
@@ -227,7 +241,7 @@ def hessian(
     def look(point: Point) -> Spectrum:
         return _spectrum(point, count, bottom, probes, lanczos_steps, tolerance, kept)
 
-    course = training.course(looks, look, checkpoint=checkpoint, threads=threads, progress=progress)
+    course = training.course(looks, look, checkpoint=checkpoint, progress=progress)
     own = {"top": count, "bottom": bottom, "probes": probes, "lanczos_steps": lanczos_steps,
            "tolerance": tolerance}  # fmt: skip
     meta = Meta("hessian", training.parameters() | own, seed=setup.seed)
@@ -243,11 +257,13 @@ def _spectrum(
         curvature.hessian, size, top=top, bottom=bottom, tolerance=tolerance, seed=seed,
         stream=_EIGEN_STREAM,
     )  # fmt: skip
-    density = SpectralDensity(np.empty((0, 0)), np.empty((0, 0)))
+    density = SpectralDensity(np.empty(0), np.empty((0, 0)), np.empty((0, 0)), size)
     if probes:
         density = spectral_density(
-            curvature.hessian, size, probes=probes, steps=steps, seed=seed, stream=_PROBE_STREAM
-        )
+            curvature.hessian, size, probes=probes, steps=steps,
+            values=np.r_[high.values, low.values], vectors=np.r_[high.vectors, low.vectors],
+            seed=seed, stream=_PROBE_STREAM,
+        )  # fmt: skip
     return Spectrum(
         point.step, point.loss, point.accuracy,
         high.values, high.residuals, _shares(curvature.gradient, high.vectors),
@@ -283,14 +299,11 @@ def _note(spectrum: Spectrum, classes: int) -> str:
     return f"{outliers} outlier{'s' * (outliers != 1)}, {classes} classes."
 
 
-def _sigma(spectrum: Spectrum) -> float:
-    length = float(spectrum.nodes.max() - spectrum.nodes.min())
-    return _SIGMA * (length if length > 0.0 else 1.0)
-
-
-def _curve(spectrum: Spectrum) -> tuple[Floats, Floats, Floats]:
-    """A grid over the spectrum, the density on it, and its standard error."""
-    sigma = _sigma(spectrum)
-    grid = np.linspace(spectrum.nodes.min() - 4 * sigma, spectrum.nodes.max() + 4 * sigma, _GRID)
-    density = SpectralDensity(spectrum.nodes, spectrum.weights)
+def _curve(density: SpectralDensity) -> tuple[Floats, Floats, Floats]:
+    """A grid over the spectrum, fine around what is known, the density and its standard error."""
+    sigma = density.width
+    bulk = density.nodes if density.nodes.size else density.known
+    even = np.linspace(bulk.min() - 5.0 * sigma, bulk.max() + 5.0 * sigma, _GRID)
+    fine = (density.known[:, None] + sigma * _AROUND).ravel()
+    grid = np.sort(np.r_[even, fine])
     return (grid, *density.smoothed(grid, sigma))

@@ -32,17 +32,22 @@ class Krylov:
     the space is exhausted, which beta = 0 says, a random vector begins another.
 
     product: of a vector `(size,)`. stream: of the random numbers of the seed, from which the
-    vectors that begin are drawn.
+    vectors that begin are drawn. without: orthonormal vectors `(k, size)` of a space that is left
+    out: the operator is then P A P, P projecting on what is orthogonal to it.
     """
 
-    def __init__(self, product: Product, size: int, seed: int, stream: int) -> None:
+    def __init__(
+        self, product: Product, size: int, seed: int, stream: int, without: Floats | None = None
+    ) -> None:
         self._product, self._size = product, size
+        self._without = np.empty((0, size)) if without is None else without
+        self._most = size - len(self._without)
         self._seed, self._stream = seed, stream
         self._drawn = 0
         self._basis = np.empty((0, size))
         self.alpha: list[float] = []
         self.beta: list[float] = []  # beta[k] joins vectors k and k + 1
-        self._next: Floats | None = self._random()
+        self._next: Floats | None = self._random() if self._most else None
 
     @property
     def steps(self) -> int:
@@ -60,7 +65,7 @@ class Krylov:
             return False
         k = self.steps
         if k == len(self._basis):
-            more = min(max(32, k), self._size - k)
+            more = min(max(32, k), self._most - k)
             self._basis = np.concatenate([self._basis, np.empty((more, self._size))])
         v = self._basis[k]
         v[...] = self._next
@@ -70,12 +75,12 @@ class Krylov:
         if k:
             w -= self.beta[-1] * self._basis[k - 1]
         length = self._orthogonalise(w, k + 1)
-        if length > _ROUNDING * self._scale():
+        if length > _ROUNDING * self._scale() and k + 1 < self._most:
             self.beta.append(length)
             self._next = w / length
         else:
             self.beta.append(0.0)
-            self._next = self._random() if k + 1 < self._size else None
+            self._next = self._random() if k + 1 < self._most else None
         return True
 
     def ritz(self) -> tuple[Floats, Floats]:
@@ -104,13 +109,13 @@ class Krylov:
         return v / np.linalg.norm(v)
 
     def _orthogonalise(self, w: Floats, count: int) -> float:
-        """Take from w what lies in the first vectors, in place, and return its length."""
-        basis = self._basis[:count]
+        """Take from w what lies in the first vectors and `without`, in place; return its length."""
         before, length = math.inf, float(np.linalg.norm(w))
-        while length < 0.7 * before and length > 0.0 and count:
-            for start in range(0, count, _ROWS):
-                rows = basis[start : start + _ROWS]
-                w -= (rows @ w) @ rows
+        while length < 0.7 * before and length > 0.0 and count + len(self._without):
+            for basis in (self._without, self._basis[:count]):
+                for start in range(0, len(basis), _ROWS):
+                    rows = basis[start : start + _ROWS]
+                    w -= (rows @ w) @ rows
             before, length = length, float(np.linalg.norm(w))
         return length
 

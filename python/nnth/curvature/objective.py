@@ -108,6 +108,16 @@ class Objective:
             h = self._values(z)
         return h, h @ layers[-1][0].T + layers[-1][1]
 
+    def hidden(self, theta: Array) -> Iterator[tuple[Array, Array]]:
+        """Yield values s(z^l) and slopes s'(z^l) `(m, n_l)` of the hidden layers, in order."""
+        h = self.x
+        for w, b in self.shape.layers(theta)[:-1]:
+            z = h @ w.T
+            z += b
+            h, slope = np.empty_like(z), np.empty_like(z)
+            self._evaluate(z, h, slope)
+            yield h, slope
+
     def gradient(
         self, theta: Array, examples: NDArray[np.intp] | None = None
     ) -> tuple[float, Array]:
@@ -120,6 +130,11 @@ class Objective:
             total += self._add_gradient(layers, moves, x[rows], y[rows])
         gradient /= len(x)
         return total / len(x), gradient
+
+    def value(self, theta: Array) -> float:
+        """Return L alone."""
+        outputs = self.outputs(theta)
+        return self.loss.value_and_slope(outputs, self.y)[0] / len(self.x)
 
     def at(self, theta: Array) -> Curvature:
         """Return the curvature at theta, ready for products with many vectors."""

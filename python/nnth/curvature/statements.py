@@ -9,6 +9,7 @@ import numpy as np
 from nnth.curvature.class_statements import CLASS_STATEMENTS
 from nnth.curvature.hessian import hessian
 from nnth.curvature.losses import softmax
+from nnth.curvature.scan import sharpness_scan
 from nnth.curvature.sharpness import sharpness
 from nnth.curvature.training import Point, TrainingSetup
 from nnth.statement import Check, Run, Statement
@@ -131,7 +132,28 @@ def edge_of_stability(run: Run) -> list[Statement]:
     ]  # fmt: skip
 
 
+def large_rates(run: Run) -> list[Statement]:
+    """ReLU networks come back from rates up to about 12/lambda_0, three times the model's limit.
+
+    Lewkowycz et al. (2020), section 1, for which there is no theorem: starts differ.
+    """
+    rates, limits = (4.0, 6.0, 9.0, 12.0, 16.0, 24.0, 36.0), []
+    for start in range(2 if run.quick else 5):
+        setup = TrainingSetup(
+            data="clusters:0.5:4:20", points=100, widths=(96, 96, 96), act="relu", loss="squared",
+            steps=60, seed=run.seed + start,
+        )  # fmt: skip
+        found = sharpness_scan(setup, eta_lambda0=rates)
+        back = np.isin(found["phase"], ("lazy", "catapult"))
+        limits.append(float(found["eta_lambda0"][back].max(initial=0.0)))
+    said = "largest eta lambda_0 from which ReLU networks come back, about 12: mean over starts"
+    return [
+        Statement(SHARPNESS, f"{said}, half of that", 6.0, float(np.mean(limits)), relation=">="),
+        Statement(SHARPNESS, f"{said}, twice that", 24.0, float(np.mean(limits)), relation="<="),
+    ]  # fmt: skip
+
+
 STATEMENTS: Final[tuple[Check, ...]] = (
-    fisher_information, ranks, outliers, stable_space, edge_of_stability,
+    fisher_information, ranks, outliers, stable_space, edge_of_stability, large_rates,
     *CLASS_STATEMENTS,
 )  # fmt: skip

@@ -7,10 +7,8 @@ import math
 import os
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Generic, Literal, TypeVar
 
@@ -18,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnth.activation import Activation, activation
-from nnth.blas import blas_threads
 from nnth.checks import whole
 from nnth.curvature.checkpoint import read_checkpoint, write_checkpoint
 from nnth.curvature.losses import LOSSES, Array, Loss
 from nnth.curvature.objective import Curvature, Objective, Shape, network_of, shape_of, theta_of
 from nnth.examples import Examples, Source, load_examples
+from nnth.files import File, file_of
 from nnth.memory import require_memory
 from nnth.network import Network, parse_widths, random_network
 from nnth.network_files import load_network
@@ -34,7 +32,6 @@ T = TypeVar("T")
 
 DEFAULT_STEPS: Final = 1000
 _BATCH_STREAM: Final = 2**35  # and one more an epoch
-_WORTH_THREADS: Final = 128 * 128  # weights of a layer, from which on threads pay
 _SAVE_EVERY: Final = 1.0  # seconds
 
 
@@ -172,9 +169,10 @@ class Training:
         self.act: Activation = activation(net.activation)
         self.theta: Floats = theta_of(net)
         self.objective = Objective(self.shape, self.act, setup.loss, data.x, data.y)
-        self._trained = self.objective
+        # In the precision of the training.
+        self.trained = self.objective
         if setup.dtype != "float64":
-            self._trained = Objective(
+            self.trained = Objective(
                 self.shape, self.act, setup.loss, data.x, data.y, np.dtype(setup.dtype)
             )
         self._order: tuple[int, NDArray[np.intp]] | None = None
@@ -184,10 +182,10 @@ class Training:
         setup = self.setup
         net = setup.net
         return {
-            "data": self.examples.name,
+            "data": self.examples.source,
             "points": len(self.examples.x),
             "centre": setup.centre,
-            "net": os.fspath(net) if net is not None and not isinstance(net, Network) else None,
+            "net": file_of(net),
             "widths": self.shape.sizes[1:-1],
             "act": self.act.name,
             "cw": setup.cw,
@@ -204,6 +202,21 @@ class Training:
     def network(self, theta: Floats) -> Network:
         """Return the network with these parameters."""
         return network_of(self.shape, theta, self.act.name)
+
+    @property
+    def threshold(self) -> float:
+        """The sharpness from which on descent on a quadratic diverges.
+
+        2 (1 + momentum)/eta less the weight decay, which adds itself to every eigenvalue.
+        """
+        setup = self.setup
+        return 2.0 * (1.0 + setup.momentum) / setup.eta - setup.weight_decay
+
+    def ratio(self, sharpness: float) -> float:
+        """Return eta (sharpness + weight_decay)/(2 (1 + momentum)): above 1 descent diverges."""
+        setup = self.setup
+        total = sharpness + setup.weight_decay
+        return setup.eta * total / (2.0 * (1.0 + setup.momentum))
 
     def looks(self, at: Sequence[int] | None) -> list[int]:
         """Return the steps after which it is looked at, in order: the last by default.
@@ -230,7 +243,6 @@ class Training:
         observe: Callable[[Point], T],
         *,
         checkpoint: str | os.PathLike[str] | None = None,
-        threads: int = 0,
         progress: Progress | None = None,
     ) -> Course[T]:
         """Train, and look at the network after some steps; 0 is before the first.
@@ -238,7 +250,7 @@ class Training:
         observe: makes of a Point what is kept of it: with a checkpoint a dataclass of the package
             (`nnth.states`). checkpoint: a .json file that keeps all of it every second, and that
             a training of the same setup goes on from, to the last bit as if it had not
-            stopped. threads: see `blas`.
+            stopped.
 
         Raises ValueError for steps out of range and a checkpoint of another training;
         DivergedError; KeyboardInterrupt saying how far it was.
@@ -264,8 +276,7 @@ class Training:
                 )
         run = _Run(self, state, seen, file)
         try:
-            with self.blas(threads):
-                run.to_the_end(looks, observe, progress)
+            run.to_the_end(looks, observe, progress)
         except KeyboardInterrupt as stop:
             run.save()
             kept_in = "" if file is None else f", kept in {file}"
@@ -276,11 +287,6 @@ class Training:
             ) from None
         return Course([seen[step] for step in looks], looks, run.state.theta.astype(np.float64))
 
-    def blas(self, threads: int) -> AbstractContextManager[None]:
-        """Let matrices be multiplied on so many threads, 0 for all; small ones on one."""
-        largest = max(a * b for a, b in pairwise(self.shape.sizes))
-        return blas_threads(threads if largest >= _WORTH_THREADS else 1)
-
     def at_rate(self, eta: float) -> Training:
         """Return the same training at another learning rate."""
         net = self.network(self.theta)
@@ -288,13 +294,13 @@ class Training:
 
     def start(self) -> State:
         """Return the state before the first step."""
-        dtype = self._trained.dtype
+        dtype = self.trained.dtype
         return State(0, self.theta.astype(dtype), np.zeros((), dtype))
 
     def next_state(self, state: State) -> State:
         """One step of gradient descent. Raises DivergedError."""
         setup = self.setup
-        value, gradient = self._trained.gradient(state.theta, self._batch(state.step))
+        value, gradient = self.trained.gradient(state.theta, self._batch(state.step))
         if not math.isfinite(value):
             raise DivergedError(
                 f"eta must be smaller than {setup.eta:g}: the loss is {value:g} after "
@@ -324,7 +330,11 @@ class Training:
         content = hashlib.sha256()
         for array in (self.examples.x, self.examples.y, self.theta):
             content.update(np.ascontiguousarray(array).tobytes())
-        settings = {**self.parameters(), "seed": self.setup.seed, "content": content.hexdigest()}
+        settings = {
+            name: value.name if isinstance(value, File) else value
+            for name, value in self.parameters().items()
+        }
+        settings |= {"seed": self.setup.seed, "content": content.hexdigest()}
         del settings["steps"]
         return settings
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from nnth.blas import serial_blas
 from nnth.checks import whole
-from nnth.data import Data, data_of, file_name, target_vector
+from nnth.data import Data, data_of, target_vector
 from nnth.diagonal.convex import (
     Interpolation,
     Program,
@@ -22,6 +22,7 @@ from nnth.diagonal.convex import (
     smallest_scale,
 )
 from nnth.diagonal.flow import Flow, gradient_flow
+from nnth.files import file_of
 from nnth.plot import Lines
 from nnth.random import normals
 from nnth.table import Meta, Table
@@ -149,7 +150,7 @@ def diagonal(
     if x is not None and y is not None:
         inputs = data_of(x, "x")
         targets = target_vector(y, len(inputs))
-        parameters: dict[str, Any] = {"x": file_name(x), "y": file_name(y)}
+        parameters: dict[str, Any] = {"x": file_of(x), "y": file_of(y)}
     else:
         inputs, targets = sparse_regression(n, d, sparsity, seed)
         parameters = {"n": n, "d": d, "sparsity": sparsity}

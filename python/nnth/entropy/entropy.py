@@ -10,12 +10,13 @@ import numpy as np
 
 from nnth.blas import serial_blas
 from nnth.checks import moderate, whole
-from nnth.data import Data, data_of, file_name
+from nnth.data import Data, data_of
 from nnth.data_kernel import Kernel, kernel_of
 from nnth.entropy.body import Body, Box, Lipschitz
 from nnth.entropy.ellipsoid import Ellipsoid, ball, of_axes, power_law
 from nnth.entropy.finite import FiniteSet
 from nnth.entropy.theorems import carl_ratios, converse, of_entropy
+from nnth.files import file_of
 from nnth.network import parse_widths, random_network
 from nnth.plot import Lines
 from nnth.random import normals
@@ -112,10 +113,10 @@ def entropy(
         rows_of_values = data_of(functions, "functions")
         moderate("functions", rows_of_values, _LARGEST)
         body = FiniteSet(rows_of_values, norm == "l2", seed)
-        parameters |= {"functions": file_name(functions), "norm": norm}
+        parameters |= {"functions": file_of(functions), "norm": norm}
         begin()
     elif kind == "nets":
-        made = {"widths": widths, "networks": networks, "x": file_name(x), "norm": norm}
+        made = {"widths": widths, "networks": networks, "x": file_of(x), "norm": norm}
         places = _places(x, d, points, seed)
         moderate("x", places, _LARGEST)
         parameters |= made | {"n0": places.shape[1], "points": len(places)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypedDict, Unpack
@@ -13,6 +12,7 @@ from nnth.activation import activation
 from nnth.checks import whole
 from nnth.data import Data, data_of
 from nnth.ensemble import in_parts
+from nnth.files import File, file_of
 from nnth.gp.sampler import MAX_NETS, LayerSample, sample_layers
 from nnth.gp.table import asked_quantities, gp_table
 from nnth.gp.vertex import Vertex, four_point_vertex
@@ -62,7 +62,7 @@ class GpEnsemble:
     shapes: tuple[tuple[int, ...], ...]
     equal: bool
     x: Floats
-    file: str | None
+    file: File
     norm: float | None
     rho: float | None
     cb: float
@@ -211,7 +211,6 @@ def gp_nets(act: str = "relu", **nets: Unpack[GpNets]) -> GpEnsemble:
             raise ValueError(f"{name} must be finite and at least 0, not {value:g}")
     shapes, equal = _shapes(nets.get("width"), nets.get("depth"), nets.get("widths"))
     inputs, norm, rho = nets.get("inputs"), nets.get("norm"), nets.get("rho")
-    file = os.fspath(inputs) if isinstance(inputs, str | os.PathLike) else None
     if inputs is None:
         norm = 1.0 if norm is None else float(norm)
         rho = 0.5 if rho is None else float(rho)
@@ -240,7 +239,9 @@ def gp_nets(act: str = "relu", **nets: Unpack[GpNets]) -> GpEnsemble:
     if samples > MAX_NETS:
         raise ValueError(f"samples must be at most 2**32, not {samples}")
     seed = whole("seed", nets.get("seed", 0), 0)
-    return GpEnsemble(chosen.name, shapes, equal, x, file, norm, rho, cb, cw, samples, seed)
+    return GpEnsemble(
+        chosen.name, shapes, equal, x, file_of(inputs), norm, rho, cb, cw, samples, seed
+    )
 
 
 def draw(

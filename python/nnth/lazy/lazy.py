@@ -13,8 +13,9 @@ from nnth import _core
 from nnth.activation import activation
 from nnth.blas import serial_blas
 from nnth.checks import moderate, whole
-from nnth.data import Data, data_of, file_name, target_vector
+from nnth.data import Data, data_of, target_vector
 from nnth.ensemble import MAX_SAMPLES
+from nnth.files import file_of
 from nnth.gradient_flow import StiffFlowError
 from nnth.gram import gram
 from nnth.lazy.theorem import (
@@ -210,8 +211,8 @@ def lazy(
         ) from None
     rows = _rows(sizes, measures)
     parameters = {
-        "act": chosen.name, "widths": tuple(sizes), "inputs": file_name(inputs),
-        "y": file_name(y), "p": len(x), "n0": x.shape[1],
+        "act": chosen.name, "widths": tuple(sizes), "inputs": file_of(inputs),
+        "y": file_of(y), "p": len(x), "n0": x.shape[1],
         "second_layer": second_layer, "normalise": normalise, "time": time, "delta": delta,
         "samples": samples,
     }  # fmt: skip

@@ -9,7 +9,8 @@ from typing import Any, Final
 import numpy as np
 
 from nnth.blas import serial_blas
-from nnth.data import Data, file_name
+from nnth.data import Data
+from nnth.files import file_of
 from nnth.linear_nets.evidence import (
     Interpolant,
     Posterior,
@@ -110,7 +111,7 @@ def bayes(
         if progress is not None:
             progress(done, total)
     parameters: dict[str, Any] = {
-        "x": file_name(x), "y": file_name(y), **shape, "p": data.p, "n0": data.n0,
+        "x": file_of(x), "y": file_of(y), **shape, "p": data.p, "n0": data.n0,
         "norm2": data.norm2, "samples": samples,
     }  # fmt: skip
     table = {name: [row[name] for row in rows] for name in COLUMNS}

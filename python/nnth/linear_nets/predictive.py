@@ -11,7 +11,8 @@ import numpy as np
 
 from nnth import _core
 from nnth.blas import serial_blas
-from nnth.data import Data, data_of, file_name, targets_of
+from nnth.data import Data, data_of, targets_of
+from nnth.files import file_of
 from nnth.linear_nets.evidence import Interpolant, Posterior, interpolant_of
 from nnth.linear_nets.nets import architectures, scales_of
 from nnth.plot import Lines
@@ -160,7 +161,7 @@ def bayes_predictive(
             for name, column in part.items():
                 columns.setdefault(name, []).extend(column)
     parameters: dict[str, Any] = {
-        "x": file_name(x), "y": file_name(y), "x_new": file_name(x_new), "y_new": file_name(y_new),
+        "x": file_of(x), "y": file_of(y), "x_new": file_of(x_new), "y_new": file_of(y_new),
         **shape, "p": data.p, "n0": data.n0, "norm2": data.norm2,
     }  # fmt: skip
     table = Table(columns, Meta("bayes", parameters))

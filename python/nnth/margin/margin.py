@@ -10,7 +10,8 @@ import numpy as np
 
 from nnth.blas import serial_blas
 from nnth.checks import whole
-from nnth.data import Data, data_of, file_name, target_vector
+from nnth.data import Data, data_of, target_vector
+from nnth.files import file_of
 from nnth.margin.classifier import Classifier, classifier
 from nnth.margin.flow import Loss, log_time_flow, time_times_loss
 from nnth.plot import Lines
@@ -154,7 +155,7 @@ def margin(
         raise ValueError("x and y must both be given, or neither")
     if x is not None and y is not None:
         inputs, labels = _labelled(x, y)
-        parameters: dict[str, Any] = {"x": file_name(x), "y": file_name(y)}
+        parameters: dict[str, Any] = {"x": file_of(x), "y": file_of(y)}
     else:
         inputs, labels = separable_data(n, d, seed)
         parameters = {"n": n, "d": d}

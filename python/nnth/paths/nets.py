@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from nnth.checks import whole
 from nnth.data import Data, load_data
+from nnth.files import File, file_of
 from nnth.network import parse_widths
 from nnth.paths.laws import path_laws
 from nnth.paths.moments import Law, input_vector, layer_sizes
@@ -62,6 +63,7 @@ class PathNets:
     n_out: int
     law: WeightLaw
     x: Array | None
+    file: File
     linear: bool
     samples: int
     sampler: Sampler
@@ -98,8 +100,13 @@ class PathNets:
         return path_laws(n0=self.n0, widths=self.widths).dead
 
     def parameters(self) -> dict[str, Any]:
-        """What a table's record says of the networks; widths as in "64*10,32"."""
+        """What a table's record says of the networks; widths as in "64*10,32".
+
+        Of an input with more than 100 coordinates it has the file, if it is of one.
+        """
         runs = [(n, len(list(group))) for n, group in groupby(self.widths)]
+        short = self.x is not None and self.n0 <= 100
+        from_file = None if self.file.name is None else self.file
         return {
             "n0": self.n0,
             "widths": ",".join(f"{n}*{count}" if count > 1 else str(n) for n, count in runs),
@@ -107,7 +114,7 @@ class PathNets:
             "inverse_widths": self.inverse_widths,
             "n_out": self.n_out,
             "mu": self.law.name,
-            "x": None if self.x is None or self.n0 > 100 else self.x,
+            "x": self.x if short else from_file,
             "linear": self.linear,
             "samples": self.samples,
             "sampler": self.sampler if self.samples else None,
@@ -124,12 +131,12 @@ def path_nets(**nets: Unpack[Nets]) -> PathNets:
     Raises ValueError for what is out of range, for "law" where weights are not Gaussian, and for
     samples of networks that cannot be drawn: linear ones, and laws of which moments are known.
     """
-    x = nets.get("x")
+    x, file = nets.get("x"), File(None)
     if isinstance(x, str | os.PathLike):
         rows = load_data(x)
         if len(rows) != 1:
             raise ValueError(f"x must have one row, the input, not {len(rows)} as in {x}")
-        x = rows[0]
+        file, x = file_of(x), rows[0]
     n0 = nets.get("n0")
     if n0 is None:
         n0 = 2 if x is None else int(np.size(x))
@@ -164,4 +171,4 @@ def path_nets(**nets: Unpack[Nets]) -> PathNets:
     if sampler is None:
         sampler = "law" if law.is_gaussian else "dense"
     seed = nets.get("seed", 0)
-    return PathNets(n0, hidden, outputs, law, point, linear, samples, sampler, seed)
+    return PathNets(n0, hidden, outputs, law, point, file, linear, samples, sampler, seed)

@@ -13,8 +13,9 @@ from typing import Any, Final, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nnth.data import Data, data_of, file_name
+from nnth.data import Data, data_of
 from nnth.ensemble import in_parts
+from nnth.files import file_of
 from nnth.paths.moments import ntk_moments, ntk_off_diagonal
 from nnth.paths.nets import Nets, PathNets, path_nets
 from nnth.paths.samplers import GramSample, sample_grams
@@ -70,7 +71,7 @@ def path_spectrum(
     Raises ValueError as `nnth.paths`; for linear networks and several outputs.
     Source: Tropp (2012), Theorems 1.1 and 1.4, for the matrix bounds.
     """
-    data, name = data_of(inputs, "inputs"), file_name(inputs)
+    data, name = data_of(inputs, "inputs"), file_of(inputs)
     drawn = _checked(nets, data.shape[1])
     if len(data) > MAX_INPUTS:
         raise ValueError(f"inputs must have at most {MAX_INPUTS} rows, not {len(data)}")

@@ -10,7 +10,8 @@ import numpy as np
 from nnth.activation import activation
 from nnth.blas import serial_blas
 from nnth.checks import whole
-from nnth.data import Data, data_of, file_name, targets_of
+from nnth.data import Data, data_of, targets_of
+from nnth.files import file_of
 from nnth.gradient_descent import MAX_SAMPLES, Nets, trained_outputs
 from nnth.gram import gram_rows
 from nnth.kernel import Ntk, core_network, variances
@@ -143,8 +144,8 @@ def predict(
             progress,
         )
     parameters: dict[str, Any] = {
-        "x": file_name(x), "y": file_name(y),
-        "x_test": file_name(x_test), "y_test": file_name(y_test),
+        "x": file_of(x), "y": file_of(y),
+        "x_test": file_of(x_test), "y_test": file_of(y_test),
         "labels": labels, "act": chosen.name, "depth": depth, "cb": cb, "cw": cw, "kernel": kernel,
         "ntk": ntk, "noise": noise, "target_noise": target_noise if noise else None, "eta": eta,
         "inputs": len(inputs), "tests": len(tests),

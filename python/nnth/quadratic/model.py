@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from nnth.blas import serial_blas
 from nnth.checks import whole
 from nnth.damage import damage_named
+from nnth.files import remember_content
 from nnth.random import normals
 from nnth.typing import Floats
 
@@ -107,6 +108,7 @@ def load_model(path: str | os.PathLike[str]) -> QuadraticModel:
     if file.suffix != ".npz":
         raise ValueError(f"model must be a .npz file, not {file}")
     with file.open("rb") as stream, damage_named(f"model {file} cannot be read"):
+        remember_content(file, stream)
         arrays = _read(stream)
     return quadratic_model(*arrays, where=f"model {file}: ")
 

@@ -12,7 +12,8 @@ import numpy as np
 
 from nnth import _core
 from nnth.blas import serial_blas
-from nnth.data import Data, file_name
+from nnth.data import Data
+from nnth.files import File, file_of
 from nnth.gradient_flow import StiffFlowError, flow
 from nnth.network import Network
 from nnth.plot import Lines, Panels
@@ -132,11 +133,11 @@ def quadratic(
         ) from None
     rows += _residual_rows(solution, flows, moments[-1], epsilons)
     parameters: dict[str, Any] = {
-        "model": os.fspath(model) if isinstance(model, str | os.PathLike) else None,
-        "net": os.fspath(net) if isinstance(net, str | os.PathLike) else None,
+        "model": file_of(model),
+        "net": File("random") if net == "random" else file_of(net),
         "act": small.act.name if small else None,
         "widths": small.sizes[1:-1] if small else None,
-        "inputs": file_name(inputs), "y": file_name(y), "p": problem.p, "n": problem.n,
+        "inputs": file_of(inputs), "y": file_of(y), "p": problem.p, "n": problem.n,
     }  # fmt: skip
     drawn = model is None and not (isinstance(net, Network | os.PathLike) or inputs is not None)
     meta = Meta("quadratic", parameters, seed=seed if drawn or net == "random" else None)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from nnth.activation import activation
 from nnth.blas import factoring, serial_blas
 from nnth.checks import whole
-from nnth.data import Data, data_of, file_name, target_vector
+from nnth.data import Data, data_of, target_vector
+from nnth.files import file_of
 from nnth.gradient_descent import Nets, relative_loss, trained_outputs
 from nnth.gram import gram
 from nnth.kernel import Ntk
@@ -96,7 +97,7 @@ def descent_rates(
         if width > MAX_WIDTH:
             raise ValueError(f"width must be at most {MAX_WIDTH}, not {width}")
     matrix, noise, parameters = _tangent_kernel(x, act, depth, cb, cw, ntk, threads)
-    parameters = {"inputs": file_name(inputs), "y": file_name(y), **parameters}
+    parameters = {"inputs": file_of(inputs), "y": file_of(y), **parameters}
     if width is not None:
         parameters |= {"width": width, "samples": samples}
     with factoring(len(matrix)):
@@ -177,7 +178,7 @@ def noisy_descent(
     samples, steps = whole("samples", samples, 2), _checked_steps(steps)
     x = data_of(inputs, "inputs")
     matrix, rounding, parameters = _tangent_kernel(x, act, depth, cb, cw, ntk, threads)
-    parameters = {"inputs": file_name(inputs), **parameters}
+    parameters = {"inputs": file_of(inputs), **parameters}
     every = np.asarray(np.linalg.eigvalsh(matrix), dtype=np.float64)
     every = every[_not_zero(every, rounding)]
     last = len(every) - 1
@@ -252,7 +253,7 @@ def _tangent_kernel(
         raise ValueError("act must have a finite tangent kernel: this one jumps")
     parameters = dict(made.meta.parameters)
     parameters["points"] = parameters.pop("inputs")
-    del parameters["file"]
+    del parameters["file"], parameters["sha256"]
     trace = float(np.trace(matrix))
     noise = max(len(matrix) * np.finfo(float).eps, made.error) * trace
     return matrix, noise, parameters

@@ -13,8 +13,9 @@ from nnth import _core
 from nnth.activation import Activation, activation
 from nnth.blas import serial_blas
 from nnth.checks import whole
-from nnth.data import Data, data_of, file_name, target_vector
+from nnth.data import Data, data_of, target_vector
 from nnth.ensemble import MAX_SAMPLES
+from nnth.files import file_of
 from nnth.gradient_descent import relative_loss
 from nnth.network import MAX_WIDTH
 from nnth.plot import Lines
@@ -177,7 +178,7 @@ def training_scalings(
             f"{len(measured)} of {len(REGIMES) * len(sizes)} trainings were done"
         ) from None
     parameters = {
-        "act": chosen.name, "widths": tuple(sizes), "inputs": file_name(inputs), "y": file_name(y),
+        "act": chosen.name, "widths": tuple(sizes), "inputs": file_of(inputs), "y": file_of(y),
         "points": points, "dimension": dimension, "steps": steps, "samples": samples,
     }  # fmt: skip
     return _table(sizes, measured, _has_kinks(chosen), Meta("rates", parameters, seed=seed))

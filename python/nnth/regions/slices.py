@@ -21,6 +21,7 @@ from nnth import _core
 from nnth.checks import whole
 from nnth.data import Data, data_of
 from nnth.ensemble import MAX_SAMPLES, Ensemble, Shape, Tasks, ensemble
+from nnth.files import file_of
 from nnth.network import Network
 from nnth.random import normals, uniforms
 from nnth.regions.bounds import expected_regions
@@ -201,7 +202,6 @@ def regions_through(
     two of them nor its ends are rounded, and a point given twice is a segment of one region.
     Raises ValueError for arguments out of range.
     """
-    file = os.fspath(points) if isinstance(points, os.PathLike) else None
     nets = ensemble(net, **shape)
     data = path_points(points, nets)
     if len(data) < 2:
@@ -221,7 +221,7 @@ def regions_through(
         "expected": [_expected_on_segment(nets, a, b) for a, b in pairwise(data)],
         "length": [_distance(a, b) for a, b in pairwise(data)],
     }
-    parameters = nets.parameters() | {"through": file}
+    parameters = nets.parameters() | {"through": file_of(points)}
     return Table(columns, Meta("regions", parameters, seed=None if nets.given else nets.seed))
 
 
@@ -249,7 +249,6 @@ def regions_on_plane(
     Raises ValueError for points on a line, and where a side or a height is not from 1e-300 to
     1e300.
     """
-    file = os.fspath(points) if isinstance(points, os.PathLike) else None
     nets = ensemble(net, **shape)
     where = plane_through(
         path_points(points, nets), check_domain(domain, box), from_zero=domain == "space"
@@ -266,7 +265,7 @@ def regions_on_plane(
     parameters = nets.parameters() | {
         "domain": domain,
         "box": box if domain == "box" else None,
-        "through": file,
+        "through": file_of(points),
         "along": "plane",
     }
     return one_row(columns | cell_columns(counts), parameters, nets)

@@ -11,8 +11,9 @@ import numpy as np
 
 from nnth.blas import factoring, serial_blas
 from nnth.checks import moderate, whole
-from nnth.data import Data, data_of, file_name, targets_of
+from nnth.data import Data, data_of, targets_of
 from nnth.data_kernel import kernel_of
+from nnth.files import file_of
 from nnth.kernel import Ntk
 from nnth.plot import Lines
 from nnth.rkhs.learning_curve import drawn_errors, expected_error
@@ -148,7 +149,7 @@ def rkhs_fit(
     data = inputs if tests is None else np.concatenate((inputs, tests))
     rows = chosen.rows(data, len(inputs), threads=threads, progress=progress)
     parameters = {
-        "x": file_name(x), "y": file_name(y), "at": file_name(at), "y_at": file_name(y_at),
+        "x": file_of(x), "y": file_of(y), "at": file_of(at), "y_at": file_of(y_at),
         **chosen.parameters, "ridge": ridge, "inputs": len(inputs), "n0": inputs.shape[1],
     }  # fmt: skip
     with factoring(len(targets)):
@@ -226,7 +227,7 @@ def rkhs_learning_curve(
         "deviation": mean / theory - 1.0,
     }
     parameters = {
-        "x": file_name(x), "y": file_name(y), **chosen.parameters, "ridge": ridge,
+        "x": file_of(x), "y": file_of(y), **chosen.parameters, "ridge": ridge,
         "samples": samples, "inputs": len(inputs), "n0": inputs.shape[1],
     }  # fmt: skip
     order = np.argsort(columns["points"])

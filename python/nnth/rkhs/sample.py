@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from nnth.blas import factoring, serial_blas
 from nnth.checks import whole
-from nnth.data import Data, data_of, file_name
+from nnth.data import Data, data_of
 from nnth.data_kernel import kernel_of
+from nnth.files import file_of
 from nnth.kernel import Ntk
 from nnth.memory import require_memory
 from nnth.plot import Lines
@@ -188,7 +189,7 @@ def rkhs_sample(
     subsets = sampled(_draws(chances, vectors, seed, report), samples)
     sizes = np.array([float(len(subset)) for subset in subsets])
     parameters = {
-        "x": file_name(x), **chosen.parameters, "scale": scale, "size": size, "samples": samples,
+        "x": file_of(x), **chosen.parameters, "scale": scale, "size": size, "samples": samples,
         "inputs": len(inputs), "n0": inputs.shape[1],
         "expected_size": float(chances.sum()), "mean_size": float(sizes.mean()),
         "size_stderr": math.sqrt(float((chances * (1.0 - chances)).sum()) / samples),

@@ -9,8 +9,9 @@ import numpy as np
 
 from nnth.blas import factoring, serial_blas
 from nnth.checks import whole
-from nnth.data import Data, data_of, file_name
+from nnth.data import Data, data_of
 from nnth.data_kernel import Kernel, RadialKernel, kernel_of
+from nnth.files import file_of
 from nnth.kernel import Ntk
 from nnth.plot import Lines
 from nnth.random import normals
@@ -94,7 +95,7 @@ def rkhs_spectrum(
     found = levels_of(chosen, radius, d, levels)
     counts = multiplicities(d, levels)
     parameters: dict[str, Any] = {**chosen.parameters, "d": d, "levels": levels, "norm": radius}
-    parameters |= {"x": file_name(x), "points": points or None, "trace": found.trace}
+    parameters |= {"x": file_of(x), "points": points or None, "trace": found.trace}
     if points:
         data = normals(seed, 0, points * d, threads=threads).reshape(points, d)
     slope = decay(chosen, d)

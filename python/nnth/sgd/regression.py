@@ -11,7 +11,8 @@ import numpy as np
 from nnth import _core
 from nnth.blas import serial_blas
 from nnth.checks import moderate, whole
-from nnth.data import Data, data_of, file_name, target_vector
+from nnth.data import Data, data_of, target_vector
+from nnth.files import file_of
 from nnth.random import normals
 from nnth.sgd.rows import Relation, table_of
 from nnth.statistics import mean_of, note_on_z, skewness
@@ -113,7 +114,7 @@ def regression_relations(
     if x is not None and y is not None:
         inputs = data_of(x, "x")
         problem = _Problem(inputs, target_vector(y, len(inputs)))
-        parameters: dict[str, Any] = {"x": file_name(x), "y": file_name(y)}
+        parameters: dict[str, Any] = {"x": file_of(x), "y": file_of(y)}
     else:
         n, d = whole("n", n), whole("d", d)
         drawn = normals(seed, _INPUT_STREAM, n * d).reshape(n, d)

@@ -1,0 +1,153 @@
+"""A row alone is enough to be made again: it has a hash of every file that was read for it."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nnth import TrainingSetup, collapse, gram, quadratic, random_model, random_network, regions
+from nnth.files import File, file_of
+from nnth.table import Meta
+from nnth_cli import main as program
+
+TRAINING = "--points 12 --widths 3 --steps 2 --data xy.npz"
+
+# A call of every command and option that reads files, and the parameters with a hash.
+CALLS = {
+    "gram x.npy --depth 2": "file:x.npy",
+    "predict --x x.npy --y y.npy --x-test u.npy --y-test v.npy --times 1": (
+        "x:x.npy y:y.npy x_test:u.npy y_test:v.npy"
+    ),
+    "gp --inputs u.npy --samples 20 --width 4 --depth 1": "inputs:u.npy",
+    "rates --inputs x.npy --y y.npy --depth 1": "inputs:x.npy y:y.npy",
+    "rates --inputs x.npy --gradient-noise 0.1 --depth 1 --samples 9": "inputs:x.npy",
+    "rates --training --inputs x.npy --y y.npy --width 4,8 --samples 2 --steps 2": (
+        "inputs:x.npy y:y.npy"
+    ),
+    "regions --net net.npz": "net:net.npz",
+    "regions --through u.npy --widths 4 --n0 3": "through:u.npy",
+    "paths --width 4 --depth 1 --inputs u.npy --samples 20": "inputs:u.npy",
+    "paths --width 4 --depth 1 --n0 200 --x long.npy --samples 20": "x:long.npy",
+    "quadratic --model model.npz --times 1": "model:model.npz",
+    "quadratic --net net.npz --inputs x.npy --y y.npy --times 1": (
+        "net:net.npz inputs:x.npy y:y.npy"
+    ),
+    "lazy --inputs small.npy --y y.npy --width 8,16 --samples 2": "inputs:small.npy y:y.npy",
+    f"classes {TRAINING}": "data:xy.npz",
+    f"collapse {TRAINING}": "data:xy.npz",
+    f"hessian {TRAINING} --top 2": "data:xy.npz",
+    f"sharpness {TRAINING}": "data:xy.npz",
+    f"sharpness {TRAINING} --scan --eta-lambda0 1": "data:xy.npz",
+    "hessian --net net.npz --data xy.npz --top 2 --loss squared": "data:xy.npz net:net.npz",
+    "bayes --x wide.npy --y u1.npy --width 9 --sigma2 1": "x:wide.npy y:u1.npy",
+    "diagonal --x x.npy --y y.npy --alpha 1": "x:x.npy y:y.npy",
+    "margin --x x.npy --y signs.npy --log-t 1": "x:x.npy y:signs.npy",
+    "sgd --x x.npy --y noisy.npy --steps 300": "x:x.npy y:noisy.npy",
+    "rkhs spectrum --kernel ntk --d 3 --levels 3 --x x.npy": "x:x.npy",
+    "rkhs fit --x x.npy --y y.npy --at u.npy --y-at v.npy --ridge 0.1": (
+        "x:x.npy y:y.npy at:u.npy y_at:v.npy"
+    ),
+    "rkhs sample --x x.npy --samples 5": "x:x.npy",
+    "entropy --set functions --functions x.npy": "functions:x.npy",
+    "entropy --set nets --x x.npy --networks 4 --widths 3": "x:x.npy",
+}  # fmt: skip
+
+# The same commands without a file have the column too: rows of both may stand in one table.
+WITHOUT = [
+    "gp --samples 20 --width 4 --depth 1", "regions --widths 4", "collapse --points 8 --widths 3",
+    "lazy --width 8,16 --p 3 --samples 2", "quadratic --p 4 --n 2 --times 1",
+    "rkhs spectrum --kernel ntk --d 3 --levels 3",
+]  # fmt: skip
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in, with small data."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(program, "_abandon_output", lambda: None)
+    random = np.random.default_rng(0)
+    x = random.normal(size=(6, 3))
+    arrays = {
+        "x": x, "y": x.sum(axis=1), "u": x[:2] + 0.1, "v": x[:2].sum(axis=1), "u1": x[:2, 0],
+        "noisy": random.normal(size=6), "signs": np.sign(x[:, 0]), "long": np.ones((1, 200)),
+        "wide": random.normal(size=(2, 5)),
+        "small": 0.5 * x / np.linalg.norm(x, axis=1, keepdims=True),
+    }  # fmt: skip
+    for name, array in arrays.items():
+        np.save(f"{name}.npy", array)
+    np.savez("xy.npz", X=random.normal(size=(12, 3)), y=np.arange(12) % 2)
+    net = random_network(3, (4,), n_out=1)
+    np.savez("net.npz", W1=net.weights[0], b1=net.biases[0], W2=net.weights[1], b2=net.biases[1])
+    model = random_model(4, 2)
+    np.savez("model.npz", Phi=model.phi, Psi=model.psi, y=model.y, theta0=model.theta0)
+    return tmp_path
+
+
+def rows_of(words: str, capfd: pytest.CaptureFixture[str]) -> list[dict[str, str]]:
+    code = program.run(program.get_command(program.app), [*words.split(), "--format", "csv"])
+    out, err = capfd.readouterr()
+    assert code == 0, err
+    return list(csv.DictReader(io.StringIO(out)))
+
+
+def digest(name: str) -> str:
+    return hashlib.sha256(Path(name).read_bytes()).hexdigest()[:16]
+
+
+@pytest.mark.parametrize("words", CALLS)
+def test_rows_have_the_hashes_of_all_files(
+    words: str, files: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    if "--loss squared" in words:  # of a network with one output
+        np.savez("xy.npz", X=np.load("x.npy"), y=np.load("y.npy"))
+    pairs = (pair.split(":") for pair in CALLS[words].split())
+    expected = " ".join(f"{name}:{digest(file)}" for name, file in pairs)
+    for row in rows_of(words, capfd):
+        assert row["sha256"] == expected
+        assert list(row)[-3:] == ["sha256", "seed", "version"]
+
+
+@pytest.mark.parametrize("words", WITHOUT)
+def test_without_a_file_the_column_is_empty(
+    words: str, files: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert {row["sha256"] for row in rows_of(words, capfd)} == {""}
+
+
+def test_the_hash_is_of_what_was_read(files: Path) -> None:
+    first = gram("x.npy").summary()
+    before = digest("x.npy")
+    np.save("x.npy", np.load("u.npy"))
+    assert first.meta.parameters["sha256"] == f"file:{before}"
+    assert file_of("./x.npy") == File("./x.npy", before)  # of the last reading
+    assert gram("./x.npy").summary().meta.parameters["sha256"] == f"file:{digest('x.npy')}"
+    assert digest("x.npy") != before
+    assert gram(np.load("x.npy")).summary().meta.parameters["sha256"] is None
+
+
+def test_images_and_labels_have_one_hash(files: Path) -> None:
+    for kind, sizes in (("images-idx3", (4, 2, 2)), ("labels-idx1", (4,))):
+        head = bytes([0, 0, 8, len(sizes)]) + b"".join(n.to_bytes(4, "big") for n in sizes)
+        content = bytes(i % 2 for i in range(int(np.prod(sizes))))
+        Path(f"a-{kind}-ubyte").write_bytes(head + content)
+    both = Path("a-images-idx3-ubyte").read_bytes() + Path("a-labels-idx1-ubyte").read_bytes()
+    setup = TrainingSetup(data="a-images-idx3-ubyte", widths=(2,), steps=0)
+    expected = hashlib.sha256(both).hexdigest()[:16]
+    assert collapse(setup).summary().meta.parameters["sha256"] == f"data:{expected}"
+
+
+def test_a_named_network_is_no_file_and_records_are_kept() -> None:
+    assert regions("telgarsky:2").meta.parameters["sha256"] is None
+    assert quadratic(net="random", times=(1.0,)).table.meta.parameters["sha256"] is None
+    meta = Meta("gram", {"x": File("x.npy", "0" * 16), "y": File(None), "depth": 2})
+    assert dict(meta.parameters) == {
+        "x": "x.npy", "y": None, "depth": 2, "sha256": f"x:{'0' * 16}"
+    }  # fmt: skip
+    again = pickle.loads(pickle.dumps(meta))
+    assert again == meta
