@@ -97,8 +97,8 @@ py::tuple correlations(const OwnedMap& owned, const Array& k, const Array& k_err
     PythonMonitor monitor(std::move(progress));
     std::vector<VariancePoint> at;
     for (py::ssize_t i = 0; i < k.size(); ++i) {
-        at.push_back({k.data()[i], k_error.data()[i], cb.data()[i], cw.data()[i],
-                      chi_perp.data()[i]});
+        at.push_back(
+            {k.data()[i], k_error.data()[i], cb.data()[i], cw.data()[i], chi_perp.data()[i]});
     }
     std::vector<double> c, chi, error;
     {
@@ -117,7 +117,8 @@ py::dict balance_of(const OwnedMap& owned, int threads) {
     Balance found;
     {
         const py::gil_scoped_release release;
-        found = balance(*owned.expectation, owned.map->least(), owned.map->most(), threads, monitor);
+        found =
+            balance(*owned.expectation, owned.map->least(), owned.map->most(), threads, monitor);
     }
     std::vector<std::tuple<double, double, double, bool>> points;
     for (const BalancedPoint& at : found.points) {

@@ -15,13 +15,15 @@ namespace nnth::kernel {
 namespace {
 
 constexpr int kNodes = 32;
-constexpr double kWidest = 1.0;    // of a panel, in log K
-constexpr double kNarrowest = 0.02;
-constexpr double kInterpolation = 1e-15;  // error of an interpolant that is good enough, over E[s^2]
-constexpr double kLebesgue = 4.0;         // how much it enlarges the errors of 32 values, at most
-constexpr double kRounding = 8.0 * std::numeric_limits<double>::epsilon();  // of sums of the size
-constexpr double kShort = 1e-3;           // an interval this wide in log K says where a zero is
-constexpr double kBeyond = 64.0;          // the bounds look as far beyond a panel
+constexpr double kWidest = 1.0;  // of a panel, in log K
+constexpr double kNarrowest = 0.1;
+constexpr double kInterpolation =
+    1e-15;                         // error of an interpolant that is good enough, over E[s^2]
+constexpr double kLebesgue = 4.0;  // how much it enlarges the errors of 32 values, at most
+constexpr double kRounding = 4.0 * std::numeric_limits<double>::epsilon();  // of sums of the size
+constexpr int kTried = 64;        // variances that are tried between signs
+constexpr double kShort = 1e-3;   // an interval this wide in log K says where a zero is
+constexpr double kBeyond = 64.0;  // the bounds look as far beyond a panel
 
 // K (g' - E[s'^2]) with what rounding and quadrature may have added.
 struct Excess {
@@ -166,8 +168,7 @@ class Isolation {
         std::ranges::sort(edges);
         for (std::size_t i = 1; i < edges.size(); ++i) {
             if (edges[i] <= edges[i - 1]) continue;
-            const double value =
-                chebyshev_value(panel.series, 0.5 * (edges[i - 1] + edges[i]));
+            const double value = chebyshev_value(panel.series, 0.5 * (edges[i - 1] + edges[i]));
             const Sign sign = value > panel.error    ? Sign::positive
                               : value < -panel.error ? Sign::negative
                                                      : Sign::unknown;
@@ -190,38 +191,70 @@ class Isolation {
             const Segment& here = segments_[i];
             above = above || here.sign == Sign::positive;
             below = below || here.sign == Sign::negative;
+            const bool first = i == 0, last = i + 1 == segments_.size();
             if (here.sign != Sign::unknown) {
-                // Intervals around zeros are wider than rounding, but for a jump of an edge.
-                const bool crosses = i > 0 && segments_[i - 1].sign != Sign::unknown;
-                if (crosses) out.points.push_back({here.low, here.low, here.low, false});
-                continue;
-            }
-            if (i == 0 || i + 1 == segments_.size()) {
-                out.unresolved.push_back({here.low, here.high});
-                continue;
-            }
-            const bool crosses = segments_[i - 1].sign != segments_[i + 1].sign;
-            if (!crosses && std::log(here.high / here.low) > kShort) {
+                // Panels that meet in a zero leave no interval between the signs.
+                if (!first && segments_[i - 1].sign != Sign::unknown) {
+                    out.points.push_back({here.low, here.low, here.low, false});
+                }
+            } else if (first || last) {
                 out.unresolved.push_back({here.low, here.high});
             } else {
-                out.points.push_back({crosses ? zero_in(here) : nearest_in(here), here.low,
-                                      here.high, !crosses});
+                look_into(here, segments_[i - 1].sign, segments_[i + 1].sign, out);
             }
         }
         out.sign = above == below ? 0 : above ? 1 : -1;
     }
 
-    double excess(double k) const { return excess_of(expectation_.one(k), k).value; }
-
-    double zero_in(const Segment& at) const {
-        const auto f = [this](double k) { return excess(k); };
-        const double left = f(at.low), right = f(at.high);
-        if ((left < 0.0) == (right < 0.0)) return 0.5 * (at.low + at.high);
-        return bracketed_zero(f, at.low, left, at.high, right);
+    Sign sign_at(double k) const {
+        const Excess at = excess_of(expectation_.one(k), k);
+        return at.value > at.error    ? Sign::positive
+               : at.value < -at.error ? Sign::negative
+                                      : Sign::unknown;
     }
 
-    // Where |F| is least, by values that lie above one another's errors no more.
-    double nearest_in(const Segment& at) const { return std::sqrt(at.low * at.high); }
+    // What lies in an interval between signs. Single values are more certain than interpolants: two
+    // zeros close to one another may be told apart by the sign between them.
+    void look_into(const Segment& at, Sign left, Sign right, Balance& out) const {
+        const std::size_t found = out.points.size();
+        double from = at.low;
+        Sign sign = left;
+        for (int i = 1; i <= kTried; ++i) {
+            const bool end = i == kTried;
+            const double k = end ? at.high : at.low + (at.high - at.low) * i / kTried;
+            const Sign here = end ? right : sign_at(k);
+            if (here == Sign::unknown) continue;
+            if (here != sign) out.points.push_back(zero_between(from, sign, k, here));
+            from = k, sign = here;
+        }
+        if (out.points.size() > found) return;
+        if (std::log(at.high / at.low) > kShort) {
+            out.unresolved.push_back({at.low, at.high});
+        } else {
+            out.points.push_back({std::sqrt(at.low * at.high), at.low, at.high, true});
+        }
+    }
+
+    BalancedPoint zero_between(double low, Sign left, double high, Sign right) const {
+        const auto f = [this](double k) { return excess_of(expectation_.one(k), k).value; };
+        const double at_low = f(low), at_high = f(high);
+        const bool crosses = at_low * at_high < 0.0;
+        const double k =
+            crosses ? bracketed_zero(f, low, at_low, high, at_high) : 0.5 * (low + high);
+        return {k, last_of(left, low, k), last_of(right, high, k), false};
+    }
+
+    // The last variance from `from` towards `zero` at which the sign is certain, to a tenth of its
+    // distance from there.
+    double last_of(Sign sign, double from, double zero) const {
+        double unknown = zero;
+        while (std::fabs(unknown - from) > 0.1 * std::fabs(zero - from)) {
+            const double middle = 0.5 * (from + unknown);
+            if (middle == from || middle == unknown) break;
+            (sign_at(middle) == sign ? from : unknown) = middle;
+        }
+        return from;
+    }
 
     Expectation& expectation_;
     double least_, most_;

@@ -20,14 +20,14 @@ constexpr double kAtOne = 1e-12;     // a chi_perp this near to 1 is 1
 constexpr double kRounding = 1e-15;  // of sums of energies
 constexpr double kUnbiased = 1e-30;  // F(0) below this is 0
 
-constexpr std::size_t kFewTerms = 256, kManyTerms = 2048;
-constexpr double kSmoothTail = 1e-20;  // k^2 a_k^2 below this share is left out
+constexpr std::size_t kFewTerms = 128, kManyTerms = 2048;
+constexpr double kSmoothTail = 1e-18;  // k^2 a_k^2 below this share is left out
 constexpr double kLeftOut = 1e-13;     // of the equation, by the terms of a kink that are left out
 
-constexpr int kNodes = 20;         // on a panel
-constexpr double kWidth = 0.75;    // of a panel, in log K
+constexpr int kNodes = 20;            // on a panel
+constexpr double kWidth = 0.75;       // of a panel, in log K
 constexpr double kTabulated = 1e-13;  // error of an interpolation that is good enough
-constexpr double kStep = 1e-4;     // in log K, of a difference quotient that carries errors only
+constexpr double kStep = 1e-4;        // in log K, of a difference quotient that carries errors only
 
 // a_k^2 for k = 0, 1, ... at one variance, and their sum over all k.
 struct Energies {
@@ -35,23 +35,28 @@ struct Energies {
     double rest = 0.0;  // of the terms left out; 0 where it is rounding
 };
 
-bool smooth(const std::vector<double>& energies, double square) {
-    double most = 0.0;
-    for (std::size_t k = energies.size() - 16; k < energies.size(); ++k) {
-        most = std::max(most, energies[k]);
+// The number of terms after which all are negligible.
+std::size_t needed(const std::vector<double>& energies, double square) {
+    std::size_t k = energies.size();
+    while (k > 2) {
+        const auto n = static_cast<double>(k);
+        if (n * n * energies[k - 1] > kSmoothTail * square) break;
+        --k;
     }
-    const auto n = static_cast<double>(energies.size());
-    return n * n * most <= kSmoothTail * square;
+    return k;
 }
 
 Energies energies_at(const PanelExpectation& panels, double k) {
     const OneInput s = panels.one(k);
     Energies out;
-    for (std::size_t terms : {kFewTerms, kManyTerms}) {
+    for (std::size_t terms = kFewTerms; terms <= kManyTerms; terms *= 2) {
         const HermiteSeries series = panels.series(k, terms, s);
         out.values.clear();
         for (double a : series.coefficients()) out.values.push_back(a * a);
-        if (smooth(out.values, s.square)) return out;
+        const std::size_t enough = needed(out.values, s.square);
+        if (enough + 16 > terms) continue;
+        out.values.resize(enough);
+        return out;
     }
     double known = 0.0;
     for (double value : out.values) known += value;
@@ -99,9 +104,7 @@ class Table {
         energies_ = std::move(at_nodes);
         std::size_t terms = 0;
         for (const Energies& e : energies_) terms = std::max(terms, e.values.size());
-        for (Energies& e : energies_) {
-            if (e.values.size() != terms) return;  // smooth in a part of it
-        }
+        for (Energies& e : energies_) e.values.resize(terms, 0.0);
         const Energies found = at(nodes().back());
         double error = 0.0;
         for (double x : {1.0, 0.5, 0.1, 0.03}) {
@@ -204,8 +207,8 @@ class Finder {
         };
         const double least = std::numeric_limits<double>::epsilon();
         const double at_least = excess(least);
-        const double x = at_least > 0.0 ? bracketed_zero(excess, least, at_least, 1.0, -at_zero)
-                                        : least;
+        const double x =
+            at_least > 0.0 ? bracketed_zero(excess, least, at_least, 1.0, -at_zero) : least;
         const Sums sums = sums_at(e, x);
         if (at_least <= 0.0 || factor * sums.left_out > kLeftOut) return directly(v);
         const double shifted = sums_at(energies(v.k * (1.0 + kStep)), x).fall / (1.0 + kStep);
@@ -222,9 +225,7 @@ class Finder {
             return expectation_.two(v.k, v.k, Correlation::from_minus(x), s, s);
         };
         const double factor = v.cw * s.square / v.k;
-        const auto excess = [&](double x) {
-            return factor * at(x).correlation.minus / x - 1.0;
-        };
+        const auto excess = [&](double x) { return factor * at(x).correlation.minus / x - 1.0; };
         double low = std::numeric_limits<double>::epsilon(), high = 0.5;
         const double at_low = excess(low), at_high = excess(high);
         if (!(at_low > 0.0)) return {1.0, std::min(1.0, v.chi_perp), std::sqrt(low)};

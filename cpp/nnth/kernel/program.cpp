@@ -206,7 +206,7 @@ NNTH_INLINE void unary(const Instruction& instruction, Slot& a) {
 
 template <int Order>
 NNTH_INLINE Slot& run(const Instruction* begin, const Instruction* end, const double* z,
-                            Stack& stack) {
+                      Stack& stack) {
     Slot* top = stack.data() - 1;
     for (const Instruction* i = begin; i != end; ++i) {
         switch (i->op) {

@@ -56,9 +56,9 @@ struct Jets {
     double* second = nullptr;
 };
 
-// The Taylor polynomials of a function on both sides of 0: coefficients of 1, z, z^2, ..., which hold
-// for |z| < radius to rounding, the first two derivatives included. Where the terms of an expression
-// cancel, as in softplus(z) - log(2), its program cannot tell how it vanishes; they do.
+// The Taylor polynomials of a function on both sides of 0: coefficients of 1, z, z^2, ..., which
+// hold for |z| < radius to rounding, the first two derivatives included. Where the terms of an
+// expression cancel, as in softplus(z) - log(2), its program cannot tell how it vanishes; they do.
 struct NearZero {
     double radius = 0.0;
     std::vector<double> left, right;
@@ -69,8 +69,8 @@ class Program {
     static constexpr int kMaxStack = 16;
 
     // With `near_zero`, values for |z| < radius are those of its polynomials. Throws
-    // std::invalid_argument unless the program is a well-formed function: operands are there when an
-    // operation needs them, one value is left, and the stack stays within kMaxStack; and for
+    // std::invalid_argument unless the program is a well-formed function: operands are there when
+    // an operation needs them, one value is left, and the stack stays within kMaxStack; and for
     // polynomials without a coefficient.
     explicit Program(std::vector<Instruction> instructions,
                      std::optional<NearZero> near_zero = std::nullopt);
