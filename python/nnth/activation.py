@@ -143,7 +143,7 @@ def _written(text: str) -> Activation:
     known = recognised(plain)
     if known is not None:
         return replace(known, name=text, expression=text, instead=known.expression)
-    near = near_zero(parse(text))
+    near = near_zero(tuple(parse(text)))
     return plain if near is None else replace(plain, near_zero=near)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
 
 from nnth import _core
-from nnth.expression import Program
+from nnth.pieces import Code, switches
 from nnth.taylor import Expansion, NoExpansionError, expansion
 from nnth.typing import Floats
 
@@ -21,18 +22,26 @@ _TAIL: Final = 8  # coefficients that say where a series may be cut
 _LEAST_TERMS: Final = 12
 _POLYNOMIAL: Final = 1.0  # the radius for what has no further coefficients
 _ACCURATE: Final = 1e-13
+_MEETING: Final = 1e-12  # how near polynomials come to the program where its digits do not cancel
+_NOISE: Final = 1e-14  # and where they do
+_LEAST_RADIUS: Final = 1e-6
 _FRACTIONS: Final = np.ldexp(1.0, -np.arange(61)) * 0.97
 
 
-def near_zero(program: Program) -> NearZero | None:
+@lru_cache(maxsize=256)
+def near_zero(code: Code) -> NearZero | None:
     """Return the Taylor polynomials of a program beside 0, None where it does as well by itself.
 
-    They hold to rounding for |z| < radius, their first two derivatives included. None as well where
-    there is no expansion in whole powers, as for abs(z)**0.5. Accuracy: a program does as well
-    where value and slope agree with its polynomials to 1e-13. Cost: 1 to 10 ms.
+    They hold to rounding for |z| < radius, their first two derivatives included, which is at most
+    half the way to where the next piece begins. None as well where there is no expansion in whole
+    powers, as for abs(z)**0.5. Accuracy: a program does as well where value and slope agree with
+    its polynomials to 1e-13. Cost: 1 to 10 ms.
     """
+    places = switches(code)
+    if places is None:
+        return None
     try:
-        sides = [expansion(program, side) for side in (-1, 1)]
+        sides = [expansion(code, side) for side in (-1, 1)]
     except NoExpansionError:
         return None
     if any(side.order.denominator != 1 or side.order < 0 for side in sides):
@@ -40,8 +49,14 @@ def near_zero(program: Program) -> NearZero | None:
     if any(side.terms and len(side.terms) < _LEAST_TERMS for side in sides):
         return None
     left, right = (_coefficients(a, sign) for a, sign in zip(sides, (-1, 1), strict=True))
-    radius = 0.5 * min(_radius(left), _radius(right))
-    if _does_as_well(_core.Activation(program, None, 0.0), radius, left, right):
+    radius = 0.5 * min([_radius(left), _radius(right), *(abs(z) for z in places if z)])
+    core = _core.Activation(code, None, 0.0)
+    # The terms that are known do not tell of later ones, as of z + z**40.
+    while not _meet(core, radius, left, right):
+        radius *= 0.5
+        if radius < _LEAST_RADIUS:
+            return None
+    if _does_as_well(core, radius, left, right):
         return None
     return radius, _cut(left, radius), _cut(right, radius)
 
@@ -53,7 +68,7 @@ def _coefficients(a: Expansion, side: int) -> list[float]:
 
 
 def _leads(c: Sequence[float]) -> list[tuple[int, int, float]]:
-    """The order of a derivative, and its first term: that of z^m, and its size over z^(m - order)."""
+    """For each derivative its order, and of its first term the m of z^m and the size at z = 1."""
     found = []
     for order in range(3):
         m = next((n for n in range(order, len(c)) if c[n]), None)
@@ -82,6 +97,22 @@ def _cut(c: list[float], radius: float) -> list[float]:
             if term > 0.01 * _ROUNDING * lead:
                 needed = max(needed, n + 1)
     return c[:needed]
+
+
+def _meet(
+    core: _core.Activation, radius: float, left: Sequence[float], right: Sequence[float]
+) -> bool:
+    """Whether polynomials and program agree where the polynomials end, but for cancellation."""
+    z = radius * np.array([0.6, 0.8, 0.99])
+    for side, c in ((-1.0, left), (1.0, right)):
+        series = np.polynomial.Polynomial(c)
+        with np.errstate(all="ignore"):
+            value, slope, _ = core.evaluate(side * z)
+        size = np.abs(series(side * z)) + np.abs(z * series.deriv()(side * z))
+        apart = np.abs(value - series(side * z)) + np.abs(z * (slope - series.deriv()(side * z)))
+        if not (apart <= _MEETING * size + _NOISE).all():
+            return False
+    return True
 
 
 def _does_as_well(

@@ -5,17 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from decimal import Decimal
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 
 from nnth.activation import CATALOGUE, Activation, activation
 from nnth.expression import parse
+from nnth.pieces import conditions
 from nnth.smoothness import joints
 from nnth.taylor import Expansion, NoExpansionError, expansion
 
-# The values of functions that may be the same are compared here first.
+# The values of functions that may be the same are compared here first; those of functions that are
+# made of pieces also further out than joints are looked for.
 _POINTS: Final = np.concatenate([s * np.geomspace(1e-3, 1e3, 61) for s in (-1.0, 1.0)])
+_FAR_POINTS: Final = np.concatenate([s * np.geomspace(1e3, 1e300, 2000) for s in (-1.0, 1.0)])
 _NEAR: Final = 1e-9
 _SAME_PLACE: Final = 1e-12
 _SAME: Final = Decimal("1e-30")  # coefficients
@@ -29,16 +33,21 @@ def recognised(act: Activation) -> Activation | None:
     expansion at one point, to 30 digits of 31 coefficients: there they are the same. Parameters are
     read off the values. Cost: 1 ms, and 20 ms where the values agree.
     """
+    points = np.concatenate((_POINTS, _FAR_POINTS)) if _has_pieces(act) else _POINTS
     with np.errstate(all="ignore"):
-        values = act.core.evaluate(_POINTS)[0]
+        values = act.core.evaluate(points)[0]
         for known in _candidates(act):
-            others = known.core.evaluate(_POINTS)[0]
+            others = known.core.evaluate(points)[0]
             both = np.isfinite(values) & np.isfinite(others)
-            size = np.maximum(np.abs(others), np.abs(_POINTS) * 1e-6)
+            size = np.maximum(np.abs(others), np.minimum(np.abs(points), 1.0) * 1e-6)
             near = bool((np.abs(values - others) <= _NEAR * size)[both].all())
             if near and _same(act.expression, known.expression):
                 return known
     return None
+
+
+def _has_pieces(act: Activation) -> bool:
+    return next(conditions(tuple(parse(act.expression))), None) is not None
 
 
 def _candidates(act: Activation) -> Iterator[Activation]:
@@ -77,7 +86,7 @@ def _points_between(edges: list[float]) -> list[float]:
     """A number within each of the intervals that the edges leave."""
     if not edges:
         return [0.0]
-    inner = [0.5 * (a + b) for a, b in zip(edges, edges[1:], strict=False)]
+    inner = [0.5 * (a + b) for a, b in pairwise(edges)]
     return [edges[0] - 0.5, *inner, edges[-1] + 0.5]
 
 

@@ -3,47 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
 from nnth import _core
 from nnth.expression import Program, parse
+from nnth.near_zero import near_zero
+from nnth.pieces import breaks, switches
 from nnth.taylor import Expansion, NoExpansionError, expansion
 
-REACH: Final = 1024.0  # joints are looked for up to this |z|
-_OPERANDS: Final = {
-    "constant": 0, "z": 0, "where": 3,
-    **dict.fromkeys(("add", "subtract", "multiply", "divide", "maximum", "minimum"), 2),
-}  # fmt: skip
-_SIGNS: Final = ("abs", "sign", "step")
 _PLACE: Final = 4e-16  # how well a joint is located, relative
-_ROUNDING: Final = Decimal("1e-30")  # what is left of equal coefficients
-_SHORT: Final = 12  # a joint whose digits end here is taken to be that number
+_ROUNDING: Final = Decimal("1e-25")  # of equal coefficients, in 28 digits
 
 
 @lru_cache(maxsize=256)
 def joints(expression: str) -> tuple[float, ...] | None:
-    """Return the z with |z| <= 1024 at which an expression may not be analytic, ascending.
+    """Return the z at which an expression may not be analytic, ascending.
 
-    They are where what a comparison, max, min, abs, sign or step depends on changes its sign, and
-    where the function or its slope is seen not to be smooth (poles and branch points included).
-    None where there are too many to be found, or it oscillates too fast.
+    They are its switches (`nnth.pieces`) and where the function or its slope is seen not to be
+    smooth, poles and branch points included, up to |z| = 1024, or 64 where it oscillates too fast
+    to be followed as far. None where that is still too far.
     """
-    program = parse(expression)
-    found = set()
-    try:
-        for argument in (*_conditions(program), program):
-            steps = [*argument, ("step", 0.0)] if argument is not program else program
-            found |= set(_core.Activation(steps, None, 0.0).breaks(REACH))
-    except ValueError:
-        return None
-    places: list[float] = []
-    for z in sorted(_short(z) for z in found):
-        if not places or z - places[-1] > 16.0 * _PLACE * abs(z):
-            places.append(z)
-    return tuple(places)
+    code = tuple(parse(expression))
+    changes = switches(code)
+    seen = breaks([_core.Activation(code, None, 0.0, near_zero(code))])
+    return None if changes is None or seen is None else tuple(sorted({*changes, *seen}))
 
 
 @lru_cache(maxsize=256)
@@ -84,30 +69,6 @@ def slopes(expression: str) -> tuple[float, float] | None:
         if side.terms and (side.order != 1 or any(side.terms[1:])):
             return None
     return -float(left.coefficient(1)), float(right.coefficient(1))
-
-
-def _conditions(program: Program) -> Iterator[Program]:
-    """The programs on whose sign a piece depends."""
-    starts: list[int] = []
-    for at, (name, _) in enumerate(program):
-        count = _OPERANDS.get(name, 1)
-        begins = starts[len(starts) - count :] if count else [at]
-        condition: Program = []
-        if name in _SIGNS:
-            condition = program[begins[0] : at]
-        elif name in ("maximum", "minimum"):
-            condition = [*program[begins[0] : at], ("subtract", 0.0)]
-        elif name == "where":
-            condition = program[begins[0] : begins[1]]
-        if ("z", 0.0) in condition:
-            yield condition
-        del starts[len(starts) - count :]
-        starts.append(begins[0])
-
-
-def _short(z: float) -> float:
-    short = round(z, _SHORT)
-    return short if abs(short - z) <= 4.0 * _PLACE * abs(z) else z
 
 
 def _order_at(program: Program, z: float) -> float:

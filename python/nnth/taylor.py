@@ -16,7 +16,7 @@ from decimal import Decimal, localcontext
 from fractions import Fraction
 from typing import Final
 
-from nnth.expression import Program
+from nnth.expression import Instruction
 
 TERMS: Final = 32  # of a series; cancelled sums have less
 _DIGITS: Final = 80
@@ -28,6 +28,7 @@ _PI: Final = Decimal(
     "3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862803482534"
 )
 _FAR: Final = Decimal(10**12)  # sines of larger numbers have not enough digits left
+_LARGE: Final = Decimal(10**6)  # exponentials of larger numbers leave the range
 _ERF_IS_ONE: Final = 12  # erfc(12) is below 1e-63
 _SIMPLE: Final = 10**4  # exponents that are fractions with at most this denominator are exact
 
@@ -66,7 +67,7 @@ class Expansion:
 
 
 def expansion(
-    program: Program, side: int, at: Decimal = _ZERO, aside: float = 0.0
+    program: Sequence[Instruction], side: int, at: Decimal = _ZERO, aside: float = 0.0
 ) -> Expansion:
     """Return the expansion of a program on one side, +1 or -1, of a point.
 
@@ -145,11 +146,15 @@ def _constant(value: Decimal) -> Expansion:
 
 def _stripped(order: Fraction, terms: Sequence[Decimal]) -> Expansion:
     first = next((n for n, term in enumerate(terms) if term), None)
-    return Expansion(Fraction(0), ()) if first is None else Expansion(order + first, (*terms[first:],))
+    return (
+        Expansion(Fraction(0), ()) if first is None else Expansion(order + first, (*terms[first:],))
+    )
 
 
 def _scaled(a: Expansion, factor: Decimal | int) -> Expansion:
-    return Expansion(a.order, tuple(factor * term for term in a.terms)) if factor else _constant(_ZERO)
+    return (
+        Expansion(a.order, tuple(factor * term for term in a.terms)) if factor else _constant(_ZERO)
+    )
 
 
 def _add(a: Expansion, b: Expansion) -> Expansion:
@@ -242,6 +247,8 @@ def _integrated(first: Decimal, slope: Sequence[Decimal], a: Sequence[Decimal]) 
 
 def _exp(a: Expansion) -> Expansion:
     x = _dense(a)
+    if abs(x[0]) > _LARGE:
+        raise NoExpansionError
     present = [(k, k * term) for k, term in enumerate(x) if term and k]
     terms = [x[0].exp()]
     for n in range(1, len(x)):

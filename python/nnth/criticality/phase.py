@@ -49,7 +49,8 @@ def phase(
 
     Returns a Table, a row a fixed point, those of one pair in ascending order: cw, cb, k_star,
     chi_par, chi_perp, xi_q = -1/log |chi_par| and xi_c = -1/log chi_c (layers over which a
-    perturbation of the variance, negative where it grows, and of the correlation falls by e), phase ("ordered", "critical", "chaotic", by chi_perp; "no fixed point"), stability ("stable",
+    perturbation of the variance, negative where it grows, and of the correlation falls by e),
+    phase ("ordered", "critical", "chaotic", by chi_perp; "no fixed point"), stability ("stable",
     "unstable", "marginal" where |chi_par| = 1, "neutral" where every K is fixed and k_star nan),
     residual (C_b + C_w E[s^2] - K*, relative to K*), error (estimated, of k_star, relative),
     c_star, chi_c and c_error (estimated, of c_star, absolute). c* = 1 and chi_c = chi_perp where
@@ -116,8 +117,9 @@ def _correlations(
     progress: Progress | None,
 ) -> tuple[Floats, Floats, Floats]:
     """Return c*, chi there and the error of c*, NaN where no correlation is singled out."""
-    point = (rows[name] for name in ("k_star", "error", "cb", "cw", "chi_perp"))
-    c_star, chi_c, error = found.correlations(*point, threads, progress)
+    c_star, chi_c, error = found.correlations(
+        rows["k_star"], rows["error"], rows["cb"], rows["cw"], rows["chi_perp"], threads, progress
+    )
     sides = slopes(act.expression) if every.any() else None
     if sides is not None and sides[0] == sides[1]:  # s(z) = a z keeps every correlation
         c_star[every] = chi_c[every] = error[every] = np.nan

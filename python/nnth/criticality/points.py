@@ -199,7 +199,9 @@ def _scale_invariant(found: _core.VarianceMap) -> tuple[list[CriticalPoint], str
     nan = np.nan
     if np.ptp(slopes) > 1e-9 * slopes.max():
         note = "E[s s''] = 0: every K* is critical, with C_w = 1/E[s'^2], C_b = K* - C_w E[s^2]"
-        return [CriticalPoint(nan, nan, nan, "family", "neutral", 1.0, 1.0, nan, note=note, error=nan)], ""
+        return [
+            CriticalPoint(nan, nan, nan, "family", "neutral", 1.0, 1.0, nan, note=note, error=nan)
+        ], ""
     square, slope, curvature = squares[4], slopes[4], curvatures[4]
     cb = k[4] - square / slope
     if cb < -1e-12 * k[4]:

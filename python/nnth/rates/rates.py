@@ -157,8 +157,9 @@ def _notes(seen: Moments | None, shape: Shape, layers: int) -> list[str]:
     """A note for each layer and kind.
 
     For s(z) = b z above 0 and a z below it E s'^2 = E s^2/z^2 = (a^2 + b^2)/2 at any norm of a
-    layer's input, by the symmetry of each neuron's weights (Hanin & Nica 2018). A ReLU layer without biases
-    is dead with probability 2^-n; derivatives by biases see slopes at 0, which are 1/2.
+    layer's input, by the symmetry of each neuron's weights (Hanin & Nica 2018). A ReLU layer
+    without biases is dead with probability 2^-n; derivatives by biases see slopes at 0, which are
+    1/2.
     """
     sides = slopes(shape.act.expression)
     exact = sides is not None
