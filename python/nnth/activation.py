@@ -33,6 +33,11 @@ class Activation:
     near_zero: tuple[float, list[float], list[float]] | None = field(default=None, repr=False)
     core: _core.Activation = field(init=False, repr=False, compare=False)
 
+    @property
+    def is_relu(self) -> bool:
+        """Whether the function is max(z, 0)."""
+        return self.form == "leaky_relu" and self.parameter == 0.0
+
     def __post_init__(self) -> None:
         program = parse(self.expression if self.instead is None else self.instead)
         core = _core.Activation(program, self.form, self.parameter, self.near_zero)

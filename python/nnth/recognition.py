@@ -39,7 +39,7 @@ def recognised(act: Activation) -> Activation | None:
         for known in _candidates(act):
             others = known.core.evaluate(points)[0]
             both = np.isfinite(values) & np.isfinite(others)
-            size = np.maximum(np.abs(others), np.minimum(np.abs(points), 1.0) * 1e-6)
+            size = np.maximum(np.abs(others), np.minimum(np.abs(points), 1.0) * 1e-3)
             near = bool((np.abs(values - others) <= _NEAR * size)[both].all())
             if near and _same(act.expression, known.expression):
                 return known

@@ -21,9 +21,10 @@ constexpr double kInterpolation =
     1e-15;                         // error of an interpolant that is good enough, over E[s^2]
 constexpr double kLebesgue = 4.0;  // how much it enlarges the errors of 32 values, at most
 constexpr double kRounding = 4.0 * std::numeric_limits<double>::epsilon();  // of sums of the size
-constexpr int kTried = 64;        // variances that are tried between signs
-constexpr double kShort = 1e-3;   // an interval this wide in log K says where a zero is
-constexpr double kBeyond = 64.0;  // the bounds look as far beyond a panel
+constexpr double kCutOff = 1e-17;  // what tails that are left off may hide, over E[s^2]
+constexpr int kTried = 64;         // variances that are tried between signs
+constexpr double kShort = 1e-3;    // an interval this wide in log K says where a zero is
+constexpr double kBeyond = 64.0;   // the bounds look as far beyond a panel
 
 // K (g' - E[s'^2]) with what rounding and quadrature may have added.
 struct Excess {
@@ -33,7 +34,7 @@ struct Excess {
 Excess excess_of(const OneInput& s, double k) {
     const double size = k * (std::fabs(s.curvature) + s.slope_square);
     const double error = kRounding + s.square_error + s.slope_error;
-    return {k * (s.curvature - s.slope_square), size * error};
+    return {k * (s.curvature - s.slope_square), size * error + kCutOff * s.square};
 }
 
 struct Panel {
