@@ -153,9 +153,6 @@ def test_networks_of_relus_are_networks_of_relus() -> None:
 @pytest.mark.parametrize("command", KERNELS)
 def test_kernels(command: str, files: Path, capfd: pytest.CaptureFixture[str]) -> None:
     for one, other in PAIRS:
-        # Infinite widths only: eta would have to be smaller.
-        if growing(one) and "--inputs" in command:
-            continue
         agree(*(rows_of(command, act, capfd) for act in (one, other)), KERNELS[command])
 
 
