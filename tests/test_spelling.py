@@ -67,7 +67,7 @@ TRAININGS = {
     "hessian --points 8 --widths 4 --steps 3 --at 0,3": 1e-6,
     "classes --data clusters:0.3:3:4 --points 12 --widths 4 --steps 3": 1e-8,
     "collapse --points 12 --widths 4 --steps 9 --at 0,9": 1e-7,
-    "sharpness --points 20 --widths 4 --steps 9 --at 0,9": 1e-4,
+    "sharpness --points 20 --widths 4 --steps 9 --at 0,9 --eta 0.01": 1e-4,
     "rates --training --width 4,8 --samples 2 --steps 5": 1e-8,
 }
 # Estimates, which need not agree, and what is divided by them.
