@@ -5,6 +5,7 @@ import io
 import itertools
 import math
 import subprocess
+import warnings
 from pathlib import Path
 
 import mpmath as mp
@@ -184,7 +185,9 @@ def zeros_of_quartic(first: str) -> list[mp.mpf]:
             for j, y in enumerate(second):
                 if (i + j) % 2 == 0:
                     c[(i + j) // 2] += x * y * moments[i + j]
-        roots = mp.polyroots(c[::-1], maxsteps=200, extraprec=200)
+        with warnings.catch_warnings():  # newer releases would have the order the other way
+            warnings.simplefilter("ignore", DeprecationWarning)
+            roots = mp.polyroots(c[::-1], maxsteps=200, extraprec=200)
         return sorted(mp.re(r) for r in roots if abs(mp.im(r)) < mp.mpf("1e-25") and mp.re(r) > 0)
 
 
