@@ -5,6 +5,7 @@ import io
 import itertools
 import math
 import subprocess
+import warnings
 from pathlib import Path
 
 import mpmath as mp
@@ -111,7 +112,8 @@ def test_scale_invariant_activations_fix_every_variance(act: str) -> None:
     [
         ("softplus", "chi_par is above chi_perp at every K"),
         ("sigmoid", "C_b = -4 would be negative at K* = 0"),
-        ("step", "chi_perp is infinite"),
+        ("step", "chi_perp is infinite: the activation jumps"),
+        ("relu_power:0.4", "chi_perp is infinite: the activation is continuous, but too steep"),
         ("cos", "chi_par is below chi_perp"),
         ("exp", "chi_par is above chi_perp"),
         ("z+1", "C_b = -1 would be negative"),
@@ -163,6 +165,92 @@ def test_kinks_at_zeros_make_every_variance_critical_for_its_own_pair(act: str) 
     assert "every K* is critical" in table["note"][0]
     with pytest.raises(ValueError, match="has a family"):
         critical_decay(act)
+
+
+# E[s s''] of a polynomial of degree 4 is one of degree 3 in K, times K^0.
+
+
+def quartic(first: str) -> str:
+    return f"{first}-1.0307524934780634*z+z**2+0.26299556396765833*z**3-0.05*z**4"
+
+
+def zeros_of_quartic(first: str) -> list[mp.mpf]:
+    """The K > 0 with E[s s''] = 0 to 40 digits."""
+    with mp.workdps(40):
+        a = [mp.mpf(c) for c in (first, "-1.0307524934780634", "1", "0.26299556396765833", "-0.05")]
+        second = [(n + 2) * (n + 1) * a[n + 2] for n in range(3)]
+        moments = {n: mp.mpf(1) if n == 0 else mp.fac2(n - 1) for n in range(0, 8, 2)}
+        c = [mp.mpf(0)] * 4
+        for i, x in enumerate(a):
+            for j, y in enumerate(second):
+                if (i + j) % 2 == 0:
+                    c[(i + j) // 2] += x * y * moments[i + j]
+        with warnings.catch_warnings():  # newer releases would have the order the other way
+            warnings.simplefilter("ignore", DeprecationWarning)
+            roots = mp.polyroots(c[::-1], maxsteps=200, extraprec=200)
+        return sorted(mp.re(r) for r in roots if abs(mp.im(r)) < mp.mpf("1e-25") and mp.re(r) > 0)
+
+
+@pytest.mark.parametrize(
+    ("constant", "near"),
+    [("0.0224", 2), ("0.022499", 2), ("0.02249999999", 2), ("0.022499999999000004", 2)],
+)
+def test_zeros_close_to_one_another_are_found_apart(constant: str, near: int) -> None:
+    table = critical(quartic(constant))
+    exact = zeros_of_quartic(constant)
+    found = np.sort(table["k_star"])
+    assert len([k for k in exact if 0.5 < k < 2]) == near
+    here = found[(found > 0.5) & (found < 2)].tolist()
+    assert len(here) == near
+    for k in here:
+        nearest = min(exact, key=lambda x: abs(x - k))
+        error = table["error"][table["k_star"] == k][0]
+        assert abs(k - nearest) <= error * k
+        assert error < 1e-6
+    assert len(set(table["note"])) == 1
+
+
+@pytest.mark.parametrize("constant", ["0.0225", "0.02250000000001", "0.02249999999999999"])
+def test_a_touching_zero_is_said(constant: str) -> None:
+    table = critical(quartic(constant))
+    (row,) = np.flatnonzero((table["k_star"] > 0.5) & (table["k_star"] < 2))
+    assert "touches 0" in table["note"][row]
+    assert abs(table["k_star"][row] - 1.0) <= table["error"][row] < 1e-5
+
+
+def test_where_zeros_have_merged_there_is_none() -> None:
+    table = critical(quartic("0.0226"))
+    assert not ((table["k_star"] > 0.5) & (table["k_star"] < 2)).any()
+
+
+@pytest.mark.parametrize("act", ["gelu", "silu", "mish", SEVERAL])
+def test_k_star_is_within_its_error_of_mpmath(act: str) -> None:
+    # E[s s''] in high precision changes its sign between the ends of the interval.
+    functions = {
+        "gelu": lambda z: z * mp.ncdf(z),
+        "silu": lambda z: z / (1 + mp.exp(-z)),
+        "mish": lambda z: z * mp.tanh(mp.log1p(mp.exp(z))),
+        SEVERAL: lambda z: z - z**2 * mp.exp(-z) if z > 0 else z + z**2 * mp.exp(z),
+    }
+    s = functions[act]
+    table = critical(act)
+    with mp.workdps(30):
+
+        def excess(k: mp.mpf) -> mp.mpf:
+            q = mp.sqrt(k)
+            edges = [q * x for x in (-13, -9, -6, -4, -2, -1, 0, 1, 2, 4, 6, 9, 13)]
+
+            def integrand(z: mp.mpf) -> mp.mpf:
+                return s(z) * mp.diff(s, z, 2) * mp.npdf(z, 0, q) if z else mp.mpf(0)
+
+            return mp.quad(integrand, edges)
+
+        for k, error in zip(table["k_star"].tolist(), table["error"].tolist(), strict=True):
+            if k == 0.0:
+                continue
+            assert error < 1e-11
+            low, high = (excess(mp.mpf(k) * (1 + side * mp.mpf(error))) for side in (-1, 1))
+            assert low * high < 0
 
 
 # Decay.
@@ -354,8 +442,116 @@ def test_chi_at_a_fixed_point_is_the_kernels() -> None:
     layer = kernel("tanh", depth=1, cw=2.5, cb=0.1, norm=(k - 0.1) / 2.5)
     assert layer["k_aa"] == pytest.approx([k, k], rel=1e-12)
     assert table["chi_perp"][0] == pytest.approx(layer["chi_perp"][0], rel=1e-12)
-    assert table["xi_c"][0] == pytest.approx(-1 / math.log(layer["chi_perp"][0]), rel=1e-10)
     assert table["phase"][0] == "chaotic"
+
+
+# Correlations.
+
+
+@pytest.mark.parametrize(
+    ("cw", "cb", "c_star", "xi_c"),
+    [
+        # Poole et al. (2016), fig. 2, and Schoenholz et al. (2017), fig. 5, by 200-point
+        # Gauss-Hermite sums of their equations, which have 3 digits left at C_w = 16.
+        (2.5, 0.05, 0.44680423, 11.796),
+        (6.25, 0.09, 0.12210373, 5.109),
+        (16.0, 0.09, 0.02967, 3.633),
+        (1.3, 0.05, 1.0, 7.8340692685),
+    ],
+)
+def test_published_correlations_and_depth_scales(
+    cw: float, cb: float, c_star: float, xi_c: float
+) -> None:
+    table = phase("tanh", cw=cw, cb=cb)
+    assert table["c_star"] == pytest.approx([c_star], abs=5e-8 if cw < 16 else 3e-5)
+    assert table["xi_c"] == pytest.approx([xi_c], rel=1e-4 if cw < 16 else 2e-3)
+    assert table["c_error"][0] < 1e-12
+
+
+def test_c_star_and_chi_of_tanh_by_a_rule_of_its_own() -> None:
+    nodes, weights = np.polynomial.hermite_e.hermegauss(120)
+    weights = weights / weights.sum()
+    table = phase("tanh", cw=[2.5, 4.0], cb=[0.02, 0.3])
+    for k, c, chi, cw, cb in zip(
+        *(table[n].tolist() for n in ("k_star", "c_star", "chi_c", "cw", "cb")), strict=True
+    ):
+        x, y = np.meshgrid(nodes, nodes)
+        w = np.outer(weights, weights)
+        a = math.sqrt(k) * x
+        b = math.sqrt(k) * (c * x + math.sqrt(1 - c * c) * y)
+        # tanh has poles at i pi/2: 120 points give 9 digits at K = 2.
+        assert (cb + cw * (w * np.tanh(a) * np.tanh(b)).sum()) / k == pytest.approx(c, abs=1e-7)
+        slopes = (1 - np.tanh(a) ** 2) * (1 - np.tanh(b) ** 2)
+        assert cw * (w * slopes).sum() == pytest.approx(chi, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("act", "cw", "cb"),
+    [
+        ("tanh", 1.2, 0.001), ("erf", 3.0, 0.1), ("erf", 2.0, 0.02), ("hard_tanh", 1.8, 0.05),
+        ("sin", 2.0, 0.1), ("gelu", 2.2, 0.02), ("step", 1.0, 0.3),
+        ("relu(z)-0.3*relu(z-2)", 2.2, 0.0),
+        ("sigmoid(z)-0.5", 40.0, 0.1), ("cos", 3.0, 0.0), ("max(min(z,1),-0.5)", 1.71, 0.01),
+        ("2*sigmoid(3*z)-1+0.1*step(z)", 1.0, 0.01), ("elu", 1.3, 0.0),
+    ],
+)  # fmt: skip
+def test_c_star_is_fixed_by_the_kernels_of_two_inputs(act: str, cw: float, cb: float) -> None:
+    table = phase(act, cw=cw, cb=cb)
+    seen = 0
+    for k, c, chi, error, perp in zip(
+        *(table[n].tolist() for n in ("k_star", "c_star", "chi_c", "c_error", "chi_perp")),
+        strict=True,
+    ):
+        if not perp > 1.0 or k == 0.0:
+            continue
+        seen += 1
+        layer = kernel(act, depth=1, cw=cw, cb=cb, norm=(k - cb) / cw, rho=(c * k - cb) / (k - cb))
+        # |F(c) - c| = (1 - chi) |c - c*|, and what the kernel is off by.
+        slack = 2.0 * error + layer["error"][1] + 4e-15
+        assert abs(layer["corr"][1] - c) <= slack
+        assert 0.0 <= c < 1.0
+        assert chi < 1.0
+        if c > 0.0:
+            product = (layer["theta_ab"][1] - layer["k_ab"][1]) / layer["k_ab"][0]
+            assert chi == pytest.approx(product, rel=1e-7)
+    assert seen
+
+
+def test_the_correlation_depth_diverges_on_both_sides_of_the_edge() -> None:
+    # The edge at C_b = 0.05 is at C_w = 1.7609546396 (Schoenholz et al. 2017).
+    edge = 1.76095463962
+    for step in (1e-2, 1e-4, 1e-6):
+        table = phase("tanh", cw=[edge - step, edge + step], cb=0.05)
+        below, above = table["xi_c"]
+        assert table["phase"].tolist() == ["ordered", "chaotic"]
+        # chi - 1 is s step below; above 1 - c* is of first order and 1 - chi(c*) the same.
+        assert above == pytest.approx(below, rel=0.1)
+        # chi_perp rises by 0.214 a unit of C_w there: a difference quotient of the rows.
+        assert below * step == pytest.approx(4.67, rel=0.05)
+        assert 0.0 < 1.0 - table["c_star"][1] < 20.0 * step
+
+
+@pytest.mark.parametrize(
+    ("act", "cw", "cb", "c_star"),
+    [
+        ("tanh", 0.9, 0.0, [1.0]), ("tanh", 2.0, 0.0, [math.nan, 0.0]), ("relu", 2.0, 0.0, [1.0]),
+        ("linear", 1.0, 0.0, [math.nan]), ("linear", 0.5, 0.1, [1.0]),
+        ("relu", 3.0, 0.1, [math.nan]),
+    ],
+)  # fmt: skip
+def test_correlations_at_the_ends(act: str, cw: float, cb: float, c_star: list[float]) -> None:
+    table = phase(act, cw=cw, cb=cb)
+    assert table["c_star"] == pytest.approx(c_star, nan_ok=True, abs=1e-15)
+    ordered = table["c_star"] == 1.0
+    assert (table["chi_c"][ordered] == table["chi_perp"][ordered]).all()
+
+
+def test_a_row_does_not_depend_on_the_other_rows() -> None:
+    grid = phase("tanh", cw=np.linspace(1.5, 3.0, 7), cb=np.linspace(0.01, 0.4, 5))
+    row = phase("tanh", cw=np.linspace(1.5, 3.0, 7)[4], cb=np.linspace(0.01, 0.4, 5)[2])
+    here = (grid["cw"] == row["cw"][0]) & (grid["cb"] == row["cb"][0])
+    for name in ("k_star", "c_star", "chi_c", "xi_c", "c_error"):
+        assert grid[name][here].tolist() == row[name].tolist()
 
 
 @pytest.mark.threads

@@ -3,11 +3,14 @@
 #include <limits>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "bind.hpp"
 #include "nnth/kernel/activation.hpp"
+#include "nnth/kernel/balance.hpp"
+#include "nnth/kernel/correlation_points.hpp"
 #include "nnth/kernel/fixed_points.hpp"
 #include "nnth/kernel/variance_map.hpp"
 
@@ -19,6 +22,7 @@ using namespace nnth::bind;
 
 // A map with the expectation it keeps a reference to.
 struct OwnedMap {
+    Activation activation;
     std::unique_ptr<Expectation> expectation;
     std::unique_ptr<VarianceMap> map;
 };
@@ -26,7 +30,7 @@ struct OwnedMap {
 std::unique_ptr<OwnedMap> make_map(const Activation& activation, double least, double most,
                                    int threads) {
     PythonMonitor monitor(py::none{});
-    auto out = std::make_unique<OwnedMap>();
+    auto out = std::make_unique<OwnedMap>(OwnedMap{activation, nullptr, nullptr});
     const py::gil_scoped_release release;
     out->expectation = make_expectation(activation, Method::automatic, 0);
     out->map = std::make_unique<VarianceMap>(*out->expectation, least, most, threads, monitor);
@@ -87,6 +91,50 @@ py::dict fixed_point_columns(const OwnedMap& owned, const Array& cw, const Array
     return out;
 }
 
+// The stable correlation at each fixed point of the variance; arrays of one length.
+py::tuple correlations(const OwnedMap& owned, const Array& k, const Array& k_error, const Array& cb,
+                       const Array& cw, const Array& chi_perp, int threads, py::object progress) {
+    PythonMonitor monitor(std::move(progress));
+    std::vector<VariancePoint> at;
+    for (py::ssize_t i = 0; i < k.size(); ++i) {
+        at.push_back(
+            {k.data()[i], k_error.data()[i], cb.data()[i], cw.data()[i], chi_perp.data()[i]});
+    }
+    std::vector<double> c, chi, error;
+    {
+        const py::gil_scoped_release release;
+        for (const CorrelationPoint& point :
+             correlation_points(owned.activation, *owned.expectation, at, threads, monitor)) {
+            c.push_back(point.c), chi.push_back(point.chi), error.push_back(point.error);
+        }
+    }
+    return py::make_tuple(to_array(std::move(c), {k.size()}), to_array(std::move(chi), {k.size()}),
+                          to_array(std::move(error), {k.size()}));
+}
+
+py::dict balance_of(const OwnedMap& owned, int threads) {
+    PythonMonitor monitor(py::none{});
+    Balance found;
+    {
+        const py::gil_scoped_release release;
+        found =
+            balance(*owned.expectation, owned.map->least(), owned.map->most(), threads, monitor);
+    }
+    std::vector<std::tuple<double, double, double, bool>> points;
+    for (const BalancedPoint& at : found.points) {
+        points.emplace_back(at.k, at.low, at.high, at.touches);
+    }
+    std::vector<std::pair<double, double>> unresolved;
+    for (const Unresolved& at : found.unresolved) unresolved.emplace_back(at.low, at.high);
+    py::dict out;
+    out["points"] = py::cast(points);
+    out["unresolved"] = py::cast(unresolved);
+    out["always"] = found.always;
+    out["sign"] = found.sign;
+    out["proven"] = found.proven;
+    return out;
+}
+
 py::dict recursion_columns(const OwnedMap& owned, double cb, double cw, double first,
                            std::size_t layers, py::object progress) {
     PythonMonitor monitor(std::move(progress));
@@ -117,9 +165,9 @@ void bind_criticality(py::module_& module) {
         .def_property_readonly("least", [](const OwnedMap& m) { return m.map->least(); })
         .def_property_readonly("most", [](const OwnedMap& m) { return m.map->most(); })
         .def_property_readonly("jumps", [](const OwnedMap& m) { return m.map->jumps(); })
-        .def_property_readonly("always_balanced",
-                               [](const OwnedMap& m) { return m.map->always_balanced(); })
-        .def("balanced", [](const OwnedMap& m) { return m.map->balanced(); })
+        .def("balance", &balance_of, py::arg("threads"))
+        .def("correlations", &correlations, py::arg("k"), py::arg("k_error"), py::arg("cb"),
+             py::arg("cw"), py::arg("chi_perp"), py::arg("threads"), py::arg("progress"))
         .def("exact", &exact, py::arg("k"))
         .def("fixed_points", &fixed_point_columns, py::arg("cw"), py::arg("cb"), py::arg("threads"),
              py::arg("progress"))

@@ -4,6 +4,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -18,11 +19,19 @@ namespace {
 
 using namespace nnth::bind;
 
+// Radius, and coefficients of 1, z, z^2, ... left and right of 0.
+using NearZeroValues = std::tuple<double, std::vector<double>, std::vector<double>>;
+
 Activation make_activation(const std::vector<std::pair<std::string, double>>& instructions,
-                           const std::optional<std::string>& form, double parameter) {
+                           const std::optional<std::string>& form, double parameter,
+                           const std::optional<NearZeroValues>& near_zero) {
     std::vector<Instruction> program;
     for (const auto& [name, value] : instructions) program.push_back({op_from_name(name), value});
-    Activation activation{Program(std::move(program)), std::nullopt};
+    std::optional<NearZero> near;
+    if (near_zero) {
+        near = NearZero{std::get<0>(*near_zero), std::get<1>(*near_zero), std::get<2>(*near_zero)};
+    }
+    Activation activation{Program(std::move(program), std::move(near)), std::nullopt};
     if (form) activation.form = FormName{*form, parameter};
     return activation;
 }
@@ -55,6 +64,15 @@ std::vector<double> breaks(const Activation& activation, double reach) {
     const Resolution resolution(activation.program, reach);
     std::vector<double> at;
     for (const Break& found : resolution.breaks()) at.push_back(found.at);
+    return at;
+}
+
+std::vector<double> jumps(const Activation& activation, double reach) {
+    const Resolution resolution(activation.program, reach);
+    std::vector<double> at;
+    for (const Break& found : resolution.breaks()) {
+        if (found.jumps()) at.push_back(found.at);
+    }
     return at;
 }
 
@@ -135,12 +153,13 @@ void bind_kernel(py::module_& module) {
         .value("pdlt", Ntk::pdlt);
     py::class_<Activation>(module, "Activation")
         .def(py::init(&make_activation), py::arg("instructions"), py::arg("form"),
-             py::arg("parameter"))
+             py::arg("parameter"), py::arg("near_zero") = py::none())
         .def_property_readonly("has_form", [](const Activation& a) { return a.form.has_value(); })
         .def("evaluate", &evaluate, py::arg("z"))
         .def("evaluate_into", &evaluate_into, py::arg("z").noconvert(),
              py::arg("value").noconvert(), py::arg("slope").noconvert())
-        .def("breaks", &breaks, py::arg("reach"));
+        .def("breaks", &breaks, py::arg("reach"))
+        .def("jumps", &jumps, py::arg("reach"));
     py::class_<Network>(module, "Network")
         .def(py::init([](double cb, double cw, int depth, Ntk ntk) {
                  const Network network{cb, cw, depth, ntk};

@@ -1,7 +1,7 @@
 """The compiled core. Mirrors cpp/bindings/, a section a file; shapes in brackets."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, TypeAlias, overload
+from typing import Any, ClassVar, TypeAlias, TypedDict, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,7 +30,11 @@ class Ntk:
 
 class Activation:
     def __init__(
-        self, instructions: Sequence[tuple[str, float]], form: str | None, parameter: float
+        self,
+        instructions: Sequence[tuple[str, float]],
+        form: str | None,
+        parameter: float,
+        near_zero: tuple[float, Sequence[float], Sequence[float]] | None = None,
     ) -> None: ...
     @property
     def has_form(self) -> bool: ...
@@ -39,6 +43,7 @@ class Activation:
         self, z: Floats, value: Floats, slope: Floats | None
     ) -> None: ...
     def breaks(self, reach: float) -> list[float]: ...
+    def jumps(self, reach: float) -> list[float]: ...
 
 class Network:
     def __init__(self, cb: float, cw: float, depth: int, ntk: Ntk) -> None: ...
@@ -54,6 +59,13 @@ def kernel(
 ) -> Layers: ...
 
 # criticality.cpp; what the columns mean is in nnth/kernel/fixed_points.hpp
+class Balance(TypedDict):  # of nnth/kernel/balance.hpp
+    points: list[tuple[float, float, float, bool]]  # k, low, high, touches
+    unresolved: list[tuple[float, float]]
+    always: bool
+    sign: int
+    proven: bool
+
 class VarianceMap:
     def __init__(self, activation: Activation, least: float, most: float, threads: int) -> None: ...
     @property
@@ -62,9 +74,17 @@ class VarianceMap:
     def most(self) -> float: ...
     @property
     def jumps(self) -> bool: ...
-    @property
-    def always_balanced(self) -> bool: ...
-    def balanced(self) -> list[float]: ...
+    def balance(self, threads: int) -> Balance: ...
+    def correlations(  # arrays of one length; c, chi and the error of c
+        self,
+        k: ArrayLike,
+        k_error: ArrayLike,
+        cb: ArrayLike,
+        cw: ArrayLike,
+        chi_perp: ArrayLike,
+        threads: int,
+        progress: Progress | None,
+    ) -> tuple[Floats, Floats, Floats]: ...
     def exact(self, k: ArrayLike) -> tuple[Floats, Floats, Floats]: ...  # E s^2, E s'^2, dE s^2/dK
     def fixed_points(  # columns cw, cb, k_star, chi_par, chi_perp, residual, error; every: list
         self, cw: ArrayLike, cb: ArrayLike, threads: int, progress: Progress | None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Final
 
 from nnth import _core
@@ -19,6 +20,8 @@ class Activation:
     `name` is as the user wrote it, `expression` the function of z. `form` names the closed form of
     its Gaussian expectations with `parameter`, where there is one. `critical` is the pair (C_b,
     C_w) at which perturbations neither grow nor fade (chi_par = chi_perp = 1), where one is known.
+    `core` is what the core computes with: the expression, or `instead` of it another one of the
+    same function; with the polynomials `near_zero` where its terms cancel at 0 (`nnth.near_zero`).
     """
 
     name: str
@@ -26,10 +29,18 @@ class Activation:
     form: str | None = None
     parameter: float = 0.0
     critical: tuple[float, float] | None = None
+    instead: str | None = field(default=None, repr=False)
+    near_zero: tuple[float, list[float], list[float]] | None = field(default=None, repr=False)
     core: _core.Activation = field(init=False, repr=False, compare=False)
 
+    @property
+    def is_relu(self) -> bool:
+        """Whether the function is max(z, 0)."""
+        return self.form == "leaky_relu" and self.parameter == 0.0
+
     def __post_init__(self) -> None:
-        core = _core.Activation(parse(self.expression), self.form, self.parameter)
+        program = parse(self.expression if self.instead is None else self.instead)
+        core = _core.Activation(program, self.form, self.parameter, self.near_zero)
         object.__setattr__(self, "core", core)
 
 
@@ -104,7 +115,8 @@ def activation(act: str) -> Activation:
 
     `act`: a name of CATALOGUE (`"gelu"`), with a parameter where it takes one (`"leaky_relu:0.1"`,
     `"relu_power:3"`, `"elu:1"`), or an expression in z (`"z*sigmoid(1.702*z)"`, see
-    `nnth.expression.parse`). "gaussian" is exp(-z^2).
+    `nnth.expression.parse`). "gaussian" is exp(-z^2). An expression of a function of the catalogue,
+    as `"2*sigmoid(2*z)-1"` of tanh, is that activation, but for its name.
 
     Raises ValueError, naming the nearest name, when `act` is none of these.
     """
@@ -116,9 +128,28 @@ def activation(act: str) -> Activation:
         hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(CATALOGUE)}"
         raise ValueError(f"act must be a known activation or an expression in z, not {act!r}{hint}")
     try:
-        return Activation(act, act)
+        return _written(act)
     except ExpressionError as error:
         raise ValueError(f"act {error}") from None
+
+
+@lru_cache(maxsize=64)
+def _written(text: str) -> Activation:
+    """Return the activation of an expression, with what is known of its function.
+
+    That does not depend on how it is written: a function of the catalogue has its closed form, its
+    critical pair and its program under any other expression as well, and a function that vanishes
+    at 0, or a derivative of which does, keeps its digits there.
+    """
+    plain = Activation(text, text)
+    from nnth.near_zero import near_zero  # what they import takes time that names do without
+    from nnth.recognition import recognised
+
+    known = recognised(plain)
+    if known is not None:
+        return replace(known, name=text, expression=text, instead=known.expression)
+    near = near_zero(tuple(parse(text)))
+    return plain if near is None else replace(plain, near_zero=near)
 
 
 def _parameter(name: str, text: str) -> float:

@@ -223,7 +223,7 @@ def _is_whole(text: str) -> bool:
 
 def require_relu(net: Network) -> None:
     """Raise ValueError for a network of another activation."""
-    if net.activation != "relu":
+    if not activation(net.activation).is_relu:
         raise ValueError(
             "activation must be relu, which linear regions and paths need, not "
             f"{net.activation[:40]!r}"

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nnth.activation import CATALOGUE
+from nnth.activation import CATALOGUE, activation
 from nnth.damage import damage_named
 from nnth.files import remember_content
 from nnth.network import Network
@@ -74,9 +74,17 @@ def _activation(named: str | None, act: str | None) -> str:
         return "relu" if act is None else act
     if named.lower() in CATALOGUE:
         named = named.lower()
-    if act is not None and act != named:
+    if act is not None and act != named and not _same_function(act, named):
         raise ValueError(f"its activation is {named[:40]!r}, not {act!r}")
     return named
+
+
+def _same_function(one: str, other: str) -> bool:
+    try:
+        a, b = activation(one), activation(other)
+    except ValueError:
+        return False
+    return (a.instead or a.expression) == (b.instead or b.expression)
 
 
 def _text(array: NDArray[Any]) -> str:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nnth import _core
 from nnth.data_kernel import Kernel, NetworkKernel, RadialKernel
+from nnth.smoothness import polynomial, roughness
 from nnth.typing import Floats
 
 _EPS: Final = float(np.finfo(float).eps)
@@ -20,10 +21,6 @@ _SPARE_NODES: Final = 80  # beyond the degree of the polynomials, for the kernel
 _MOST_NODES: Final = 6000
 _LEAST_SCALE: Final = 0.001  # of a radial kernel: 1/S^2 terms are summed
 _DIGIT: Final = 0.1  # the relative error of an eigenvalue of which at least a digit is known
-
-
-# The order of the first derivative that jumps somewhere, of the activations that have one.
-_ROUGHNESS: Final = {"relu": 1, "leaky_relu": 1, "abs": 1, "hard_tanh": 1, "selu": 1}
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,27 +166,21 @@ def radial_levels(scale: float, d: int, levels: int) -> Levels:
 def decay(kernel: Kernel, d: int) -> float:
     """Return the power of the level with which eigenvalues decay, NaN where it is not known.
 
-    It is -inf for kernels whose eigenvalues decay faster than any power.
+    It is -inf for kernels whose eigenvalues decay faster than any power, and NaN for polynomials,
+    which have none from a level on.
 
-    A kernel whose first odd power of the angle is th^a has mu_k ~ k^(1 - d - a): a derivative of
-    order p that jumps gives a = 2p + 1 (nngp) or 2p - 1 (ntk), at any depth.
+    A kernel whose first power of the angle that is not smooth on the sphere is th^a has mu_k ~
+    k^(1 - d - a) (Bietti & Bach 2021, theorem 1), as has th^a log th for even a. Where the p-th
+    derivative of the activation is the first that jumps, or it has a term |z - z_0|^p, a = 2p + 1
+    (nngp) or 2p - 1 (ntk) at any depth, but for nngp and p < 1/2: then 1 - cos th' ~ th^(2p + 1) is
+    larger than th^2, a layer takes th to a power of it, and a = 2 (p + 1/2)^L after L of them.
     """
     if isinstance(kernel, RadialKernel):
         return -math.inf
-    name, parameter = kernel.act.name.partition(":")[0], kernel.act.parameter
-    if name == "leaky_relu" and parameter == 1.0:
-        return math.nan
-    if name in _ROUGHNESS:
-        order = float(_ROUGHNESS[name])
-    elif name == "elu":  # exp(z) - 1 meets z with its first derivative, and not its second
-        order = 2.0 if kernel.act.name in ("elu", "elu:1") else 1.0
-    elif name == "relu_power":
-        order = parameter if kernel.act.form else math.nan
-    elif name == "step":  # a jump takes the root of the angle at every layer
-        order = 0.0 if kernel.depth == 1 else math.nan
-    elif name in ("erf", "tanh", "sin", "cos", "exp", "gaussian", "gelu", "silu", "softplus",
-                  "sigmoid", "mish"):  # fmt: skip
-        return -math.inf
-    else:
-        return math.nan
-    return 1.0 - d - (2.0 * order + (1.0 if kernel.kind == "nngp" else -1.0))
+    order = roughness(kernel.act.expression)
+    if math.isinf(order):
+        return math.nan if polynomial(kernel.act.expression) else -math.inf
+    if kernel.kind == "ntk":
+        return 1.0 - d - (2.0 * order - 1.0) if order > 0.5 else math.nan
+    power = 2.0 * order + 1.0 if order >= 0.5 else 2.0 * (order + 0.5) ** kernel.depth
+    return 1.0 - d - power

@@ -35,9 +35,11 @@ def critical(
     K* = C_b + C_w E[s^2],  chi_par = (C_w/2) E[(s^2)''] = 1,  chi_perp = C_w E[s'^2] = 1,
     z ~ N(0, K*): the K* with E[s s''] = 0, C_w = 1/E[s'^2], where C_b is not negative.
 
-    A row is a critical point, or one row says what fails. universality: scale-invariant (every K is
-    fixed), K* = 0, or half-stable (K* > 0, stable from one side). |K^l - K*| falls as coefficient
-    times decay; the distance of nearby inputs as l^-p_perp. With --depth a row is a layer.
+    A row is a critical point, with a bound on what it is off (error), or one row says what fails,
+    for K from 1e-14 to 1e8 (k_least and k_most of the row). universality: scale-invariant (every K
+    is fixed), K* = 0, or half-stable (K* > 0, stable from one side). |K^l - K*| falls as
+    coefficient times decay; the distance of nearby inputs as l^-p_perp. With --depth a row is a
+    layer.
 
     \b
     Source: Roberts, Yaida & Hanin (2022), ch. 5; Schoenholz et al. (2017).

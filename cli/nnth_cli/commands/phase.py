@@ -24,7 +24,9 @@ def phase(
     \b
     K* = C_b + C_w E[s(z)^2],   z ~ N(0, K*)
     chi_par  = (C_w/2) E[(s^2)''],  xi_q = -1/log |chi_par|    (K stays near K* if |chi_par| < 1)
-    chi_perp = C_w E[s'^2],         xi_c = -1/log chi_perp     (ordered < 1 < chaotic)
+    chi_perp = C_w E[s'^2]                                     (ordered < 1 < chaotic)
+    c_star   = (C_b + C_w E[s(z_a) s(z_b)])/K*, correlation c_star of z_a, z_b ~ N(0, K*)
+    chi_c    = C_w E[s'(z_a) s'(z_b)],  xi_c = -1/log chi_c    (c_star = 1 if chi_perp <= 1)
 
     A row is a fixed point, stable or not; a pair without any has one row that says so. None from 0
     to 1e8 (or k_most of the row) is missed. --plot draws the phases of the least

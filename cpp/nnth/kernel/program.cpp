@@ -205,8 +205,8 @@ NNTH_INLINE void unary(const Instruction& instruction, Slot& a) {
 }
 
 template <int Order>
-NNTH_INLINE const Slot& run(const Instruction* begin, const Instruction* end, const double* z,
-                            Stack& stack) {
+NNTH_INLINE Slot& run(const Instruction* begin, const Instruction* end, const double* z,
+                      Stack& stack) {
     Slot* top = stack.data() - 1;
     for (const Instruction* i = begin; i != end; ++i) {
         switch (i->op) {
@@ -239,19 +239,52 @@ NNTH_INLINE const Slot& run(const Instruction* begin, const Instruction* end, co
     return *top;
 }
 
-NNTH_MULTIVERSION const Slot& run0(const Instruction* begin, const Instruction* end,
-                                   const double* z, Stack& stack) {
+NNTH_MULTIVERSION Slot& run0(const Instruction* begin, const Instruction* end, const double* z,
+                             Stack& stack) {
     return run<0>(begin, end, z, stack);
 }
 
-NNTH_MULTIVERSION const Slot& run1(const Instruction* begin, const Instruction* end,
-                                   const double* z, Stack& stack) {
+NNTH_MULTIVERSION Slot& run1(const Instruction* begin, const Instruction* end, const double* z,
+                             Stack& stack) {
     return run<1>(begin, end, z, stack);
 }
 
-NNTH_MULTIVERSION const Slot& run2(const Instruction* begin, const Instruction* end,
-                                   const double* z, Stack& stack) {
+NNTH_MULTIVERSION Slot& run2(const Instruction* begin, const Instruction* end, const double* z,
+                             Stack& stack) {
     return run<2>(begin, end, z, stack);
+}
+
+// Horner's rule for a polynomial and, divided by their factorials, its first two derivatives.
+NNTH_MULTIVERSION void polynomial(const double* c, std::size_t count, const double* z, Slot& out) {
+    double f0[kBlock], f1[kBlock] = {}, f2[kBlock] = {};
+    std::fill(f0, f0 + kBlock, c[count - 1]);
+    for (std::size_t k = count - 1; k-- > 0;) {
+        for (std::size_t i = 0; i < kBlock; ++i) {
+            f2[i] = f2[i] * z[i] + f1[i];
+            f1[i] = f1[i] * z[i] + f0[i];
+            f0[i] = f0[i] * z[i] + c[k];
+        }
+    }
+    for (std::size_t i = 0; i < kBlock; ++i) {
+        out.f0[i] = f0[i], out.f1[i] = f1[i], out.f2[i] = 2.0 * f2[i];
+    }
+}
+
+// Puts in place of `top` what the polynomials have where |z| < radius: at 0 the mean of both sides.
+void replace_near_zero(const NearZero& near, const double* z, Slot& top) {
+    const auto inside = [&](double x) { return std::fabs(x) < near.radius; };
+    if (std::none_of(z, z + kBlock, inside)) return;
+    double clamped[kBlock];
+    for (std::size_t i = 0; i < kBlock; ++i) clamped[i] = inside(z[i]) ? z[i] : 0.0;
+    Slot left, right;
+    polynomial(near.left.data(), near.left.size(), clamped, left);
+    polynomial(near.right.data(), near.right.size(), clamped, right);
+    for (std::size_t i = 0; i < kBlock; ++i) {
+        if (!inside(z[i])) continue;
+        top.f0[i] = choose(z[i], right.f0[i], left.f0[i]);
+        top.f1[i] = choose(z[i], right.f1[i], left.f1[i]);
+        top.f2[i] = choose(z[i], right.f2[i], left.f2[i]);
+    }
 }
 
 }  // namespace
@@ -265,7 +298,11 @@ Op op_from_name(const std::string& name) {
     return found->op;
 }
 
-Program::Program(std::vector<Instruction> instructions) : instructions_(std::move(instructions)) {
+Program::Program(std::vector<Instruction> instructions, std::optional<NearZero> near_zero)
+    : instructions_(std::move(instructions)), near_zero_(std::move(near_zero)) {
+    if (near_zero_ && (near_zero_->left.empty() || near_zero_->right.empty())) {
+        throw std::invalid_argument("near_zero must have a coefficient on either side");
+    }
     int height = 0;
     for (const Instruction& instruction : instructions_) {
         height -= operands(instruction.op);
@@ -290,7 +327,8 @@ void Program::evaluate(const double* z, std::size_t n, const Jets& out) const {
         const std::size_t count = std::min(kBlock, n - at);
         std::copy_n(z + at, count, padded);
         std::fill(padded + count, padded + kBlock, z[at]);
-        const Slot& top = step(begin, end, padded, stack);
+        Slot& top = step(begin, end, padded, stack);
+        if (near_zero_) replace_near_zero(*near_zero_, padded, top);
         std::copy_n(top.f0, count, out.value + at);
         if (out.first) std::copy_n(top.f1, count, out.first + at);
         if (out.second) std::copy_n(top.f2, count, out.second + at);

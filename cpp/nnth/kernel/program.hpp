@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -55,13 +56,24 @@ struct Jets {
     double* second = nullptr;
 };
 
+// The Taylor polynomials of a function on both sides of 0: coefficients of 1, z, z^2, ..., which
+// hold for |z| < radius to rounding, the first two derivatives included. Where the terms of an
+// expression cancel, as in softplus(z) - log(2), its program cannot tell how it vanishes; they do.
+struct NearZero {
+    double radius = 0.0;
+    std::vector<double> left, right;
+};
+
 class Program {
   public:
     static constexpr int kMaxStack = 16;
 
-    // Throws std::invalid_argument unless the program is a well-formed function: operands are there
-    // when an operation needs them, one value is left, and the stack stays within kMaxStack.
-    explicit Program(std::vector<Instruction> instructions);
+    // With `near_zero`, values for |z| < radius are those of its polynomials. Throws
+    // std::invalid_argument unless the program is a well-formed function: operands are there when
+    // an operation needs them, one value is left, and the stack stays within kMaxStack; and for
+    // polynomials without a coefficient.
+    explicit Program(std::vector<Instruction> instructions,
+                     std::optional<NearZero> near_zero = std::nullopt);
 
     // Values at the n points z; where out.first (and out.second) are given, derivatives too. At a
     // kink or jump the derivative is the mean of both sides, the delta of a jump left out.
@@ -69,6 +81,7 @@ class Program {
 
   private:
     std::vector<Instruction> instructions_;
+    std::optional<NearZero> near_zero_;
 };
 
 }  // namespace nnth::kernel

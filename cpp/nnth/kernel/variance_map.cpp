@@ -4,8 +4,6 @@
 #include <limits>
 #include <stdexcept>
 
-#include "nnth/numerics/bracket.hpp"
-
 namespace nnth::kernel {
 
 namespace {
@@ -16,15 +14,7 @@ enum : std::size_t { kLogRatio, kGrowth, kSlope, kFunctions };
 
 constexpr double kTolerance = 1e-15;
 constexpr double kRounding = 4.0 * std::numeric_limits<double>::epsilon();
-constexpr double kNoise = 1e-12;  // differences of g' and E[s'^2] below this, relative, are 0
-
-constexpr double kStraight = 1e-10;  // and g' that turns by less is monotone
-
-// g' - E[s'^2] as a share of their sum.
-double excess_of(const OneInput& s) {
-    const double sum = std::fabs(s.curvature) + s.slope_square;
-    return sum > 0.0 ? (s.curvature - s.slope_square) / sum : 0.0;
-}
+constexpr double kStraight = 1e-10;  // g' that turns by less is monotone
 
 // d g'/d log K over g/K, from G = K g'/g: with d log(g/K)/d log K = G - 1 it is G' + G (G - 1).
 ChebyshevSeries bend_of(const ChebyshevTable::Panel& panel) {
@@ -114,36 +104,6 @@ VarianceMap::Value VarianceMap::at(double k) const {
     const double slope =
         jumps_ ? std::numeric_limits<double>::infinity() : (f[kSlope] - 1.0) * ratio;
     return {k * ratio, slope, (f[kGrowth] - 1.0) * ratio, error_};
-}
-
-std::vector<double> VarianceMap::balanced() const {
-    std::vector<double> out;
-    if (jumps_) return out;
-    const auto excess = [this](double k) { return excess_of(expectation_.one(k)); };
-    for (const ChebyshevTable::Panel& panel : table_.front().panels()) {
-        ChebyshevSeries difference = panel.series(kGrowth);
-        const ChebyshevSeries slope = panel.series(kSlope);
-        for (std::size_t k = 0; k < slope.size(); ++k) difference[k] -= slope[k];
-        for (double t : chebyshev_zeros(difference, kNoise)) {
-            const double near = std::exp(panel.from_unit(t));
-            // Where both sides are noise, as far out for what tends to ReLU, there is no zero.
-            const double below = excess(0.8 * near), above = excess(1.25 * near);
-            if (std::fabs(below) < kNoise || std::fabs(above) < kNoise) continue;
-            double a = 0.999999 * near, b = 1.000001 * near, at_a = excess(a), at_b = excess(b);
-            if ((at_a < 0.0) == (at_b < 0.0)) continue;
-            const double k = bracketed_zero(excess, a, at_a, b, at_b);
-            if (out.empty() || k > 1.0000001 * out.back()) out.push_back(k);
-        }
-    }
-    return out;
-}
-
-bool VarianceMap::always_balanced() const {
-    if (jumps_) return false;
-    for (double k = least_; k < most_; k *= 1.7) {
-        if (std::fabs(excess_of(expectation_.one(k))) > kNoise) return false;
-    }
-    return true;
 }
 
 }  // namespace nnth::kernel

@@ -42,12 +42,6 @@ class VarianceMap {
     // Variances between which g' is monotone, from least() to most().
     const std::vector<double>& turning_points() const { return turning_points_; }
 
-    // The K > 0 at which g' = E[s'^2], that is E[s s''] = 0; sharpened by the expectation itself.
-    std::vector<double> balanced() const;
-
-    // Whether g' = E[s'^2] at every K.
-    bool always_balanced() const;
-
   private:
     bool usable(double k) const;
     // The last usable point from `good` towards `end`.

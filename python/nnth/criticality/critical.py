@@ -33,13 +33,17 @@ def critical(act: str = "tanh", *, threads: int = 0) -> Table:
     (|K^l - K*| ~ coefficient times decay at large l, on the side that tends to K*), p_perp (the
     squared distance of two nearby inputs falls as l^-p_perp, relative to theirs), xi_q and xi_c
     (depth scales -1/log chi, infinite here), residual (of K* = C_b + C_w E[s^2], relative to K*),
-    note.
+    note, error (bound, up to the estimates of rounding and quadrature, on what k_star and cw are
+    off, relative, and cb over k_star).
 
     Range: 0 and variances from 1e-14 to 1e8, or where the activation's own range ends, as k_least
-    and k_most of the record say. A K* > 0 at which E[s s''] touches 0 without a change of sign is
-    not found. Accuracy: K* and C_w to 1e-12, C_b to 1e-12 K*; `coefficient` and p_perp to 1e-8, nan
-    with a note where the decay is not resolved. Cost: 10 to 200 ms, and seconds for activations
-    that oscillate fast.
+    and k_most of the record say. Within it the sign of E[s s''] is certain but for intervals of
+    which each has a row: it is interpolated in log K, of which it is an analytic function, with a
+    bound on the error. Zeros that near a double one are found apart as long as it exceeds some
+    1e-15 of its terms between them; where it comes to 0 within that and turns back the note says
+    so. Accuracy: `error`, about 1e-13 for K*, more for zeros close to one another; `coefficient`
+    and p_perp to 1e-8, nan with a note where the decay is not resolved. Cost: 50 to 500 ms, and
+    seconds for activations that oscillate fast.
 
     Raises ValueError for an unknown activation.
 
@@ -48,11 +52,11 @@ def critical(act: str = "tanh", *, threads: int = 0) -> Table:
     chosen = activation(act)
     begin()
     found = variance_map(chosen, threads=threads)
-    points, failure = critical_points(chosen, found)
+    points, failure = critical_points(chosen, found, threads=threads)
     meta = Meta("critical", {"act": chosen.name, "k_least": found.least, "k_most": found.most})
     if not points:
         nan = np.nan
-        points = [CriticalPoint(nan, nan, nan, "none", "", nan, nan, nan, note=failure)]
+        points = [CriticalPoint(nan, nan, nan, "none", "", nan, nan, nan, note=failure, error=nan)]
     scale = [np.nan if np.isnan(p.cw) else np.inf for p in points]
     columns: dict[str, Any] = {
         "cb": [p.cb for p in points],
@@ -69,6 +73,7 @@ def critical(act: str = "tanh", *, threads: int = 0) -> Table:
         "xi_c": scale,
         "residual": [p.residual for p in points],
         "note": [p.note for p in points],
+        "error": [p.error for p in points],
     }
     return Table(columns, meta)
 
@@ -109,7 +114,7 @@ def critical_decay(
         raise ValueError(f"norm must be finite and at least 0, not {norm:g}")
     begin()
     found = variance_map(chosen, threads=threads)
-    points, failure = critical_points(chosen, found)
+    points, failure = critical_points(chosen, found, threads=threads)
     if not points:
         raise ValueError(f"act must have a critical point, and {chosen.name} has none: {failure}")
     point = points[0]

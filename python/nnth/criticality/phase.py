@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nnth import _core
-from nnth.activation import activation
+from nnth.activation import Activation, activation
 from nnth.blas import serial_blas
 from nnth.criticality.points import critical_points, variance_map
 from nnth.plot import SYMBOLS, HeatMap, Lines
+from nnth.smoothness import slopes
 from nnth.table import Meta, Table
 from nnth.typing import Floats, Progress
 from nnth.work import begin
@@ -37,7 +38,9 @@ def phase(
 
     K* = C_b + C_w E[s(z)^2], z ~ N(0, K*); chi_par = (C_w/2) E[(s^2)''] and chi_perp = C_w
     E[s'^2] there. Variances tend to K* when |chi_par| < 1, and nearby inputs to each other when
-    chi_perp < 1 (ordered), away from each other when chi_perp > 1 (chaotic).
+    chi_perp < 1 (ordered), away from each other when chi_perp > 1 (chaotic). The correlation of two
+    inputs tends to c* = (C_b + C_w E[s(z_a) s(z_b)])/K*, z_a and z_b of variance K* and correlation
+    c*, and |c - c*| falls by chi_c = C_w E[s'(z_a) s'(z_b)] a layer.
 
     act: name, `name:parameter` or expression in z (see `nnth.activation.activation`).
     cw, cb: `(n,)` and `(k,)`, finite, >= 0; the grid has all pairs, at most 10^7.
@@ -45,17 +48,22 @@ def phase(
     progress: called with the weight variances done and in all, a few times a second.
 
     Returns a Table, a row a fixed point, those of one pair in ascending order: cw, cb, k_star,
-    chi_par, chi_perp, xi_q = -1/log |chi_par| and xi_c = -1/log chi_perp (layers over which a
-    perturbation of the variance and of the correlation falls by e; negative where it grows),
+    chi_par, chi_perp, xi_q = -1/log |chi_par| and xi_c = -1/log chi_c (layers over which a
+    perturbation of the variance, negative where it grows, and of the correlation falls by e),
     phase ("ordered", "critical", "chaotic", by chi_perp; "no fixed point"), stability ("stable",
     "unstable", "marginal" where |chi_par| = 1, "neutral" where every K is fixed and k_star nan),
-    residual (C_b + C_w E[s^2] - K*, relative to K*), error (estimated, of k_star, relative).
+    residual (C_b + C_w E[s^2] - K*, relative to K*), error (estimated, of k_star, relative),
+    c_star, chi_c and c_error (estimated, of c_star, absolute). c* = 1 and chi_c = chi_perp where
+    chi_perp <= 1. Where chi_perp > 1 there is one stable c* in [0, 1), and none elsewhere, as the
+    correlation after a layer is a power series in that before with coefficients >= 0. It is NaN at
+    K* = 0 then, beside which every correlation stays as it is, as it is for linear networks.
 
     Range: 0 and variances up to 1e8, or k_most of the record where E[s^2] overflows before or the
     activation oscillates too fast. None is missed there: between its turning points, which are
     found first, the map has at most one. Accuracy: 1e-12, less where chi_par is near 1, as `error`
-    says. Cost: 10 ms to 1 s at first, then 2 us a fixed point, and 10 to 50 us a fixed point and
-    core where E[s^2] has no closed form.
+    says; c* to 1e-13/(1 - chi_c), as `c_error` says. Cost: 50 ms to 1 s at first, then 2 us a fixed
+    point, 10 to 50 us a fixed point and core where E[s^2] has no closed form, and 10 us and core
+    for c*; 10 ms for c* > 0.98 of an activation with kinks.
 
     Raises ValueError for an unknown activation and values out of range.
 
@@ -72,6 +80,7 @@ def phase(
     rows = found.fixed_points(weights, biases, threads, progress)
     every = np.asarray(rows["every"])
     chi_par, chi_perp = rows["chi_par"], rows["chi_perp"]
+    c_star, chi_c, c_error = _correlations(chosen, found, rows, every, threads, progress)
     columns: dict[str, Any] = {
         "cw": rows["cw"],
         "cb": rows["cb"],
@@ -79,21 +88,42 @@ def phase(
         "chi_par": chi_par,
         "chi_perp": chi_perp,
         "xi_q": _depth_scale(np.abs(chi_par)),
-        "xi_c": _depth_scale(chi_perp),
+        "xi_c": _depth_scale(chi_c),
         "phase": _phases(chi_perp),
         "stability": _stabilities(chi_par, every),
         "residual": rows["residual"],
         "error": np.where(every, 0.0, rows["error"]),
+        "c_star": c_star,
+        "chi_c": chi_c,
+        "c_error": c_error,
     }
     parameters = {"act": chosen.name, "k_most": found.most}
     table = Table(columns, Meta("phase", parameters))
-    points, _ = critical_points(chosen, found)
+    points, _ = critical_points(chosen, found, threads=threads)
     marks = tuple(
         (f"critical, {p.universality.replace('K* = 0', _AT_ZERO)}", p.cw, p.cb)
         for p in points
         if weights.min() <= p.cw <= weights.max() and biases.min() <= p.cb <= biases.max()
     )
     return table.with_plot(_picture(table, weights, biases, found, marks))
+
+
+def _correlations(
+    act: Activation,
+    found: _core.VarianceMap,
+    rows: dict[str, Any],
+    every: NDArray[np.bool_],
+    threads: int,
+    progress: Progress | None,
+) -> tuple[Floats, Floats, Floats]:
+    """Return c*, chi there and the error of c*, NaN where no correlation is singled out."""
+    c_star, chi_c, error = found.correlations(
+        rows["k_star"], rows["error"], rows["cb"], rows["cw"], rows["chi_perp"], threads, progress
+    )
+    sides = slopes(act.expression) if every.any() else None
+    if sides is not None and sides[0] == sides[1]:  # s(z) = a z keeps every correlation
+        c_star[every] = chi_c[every] = error[every] = np.nan
+    return c_star, chi_c, error
 
 
 def _axis(name: str, values: ArrayLike) -> Floats:

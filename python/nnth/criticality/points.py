@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -20,6 +20,8 @@ _NODES: Final = 12  # of the fits around a critical variance
 _MODERATE: Final = 0.02  # they reach to where the map departs from K by this share
 _SEEN: Final = 1e-12  # a departure below this is rounding
 _BASIS: Final = 1e-6  # coefficients below this share of the largest are 0
+_ROUNDING: Final = 1e-15  # of what one evaluation gives
+_REACH: Final = 64.0  # jumps are named up to this |z|
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class CriticalPoint:
         0, infinite where what it adds falls faster than any power. next_a is nan where a power
         between x and x^2 comes first.
     p_perp: the squared distance of two nearby inputs falls as l^-p_perp, relative to theirs.
+    error: of k_star and C_w, relative, and of C_b over k_star.
     """
 
     cb: float
@@ -49,6 +52,7 @@ class CriticalPoint:
     next_a: float = np.nan
     p_perp: float = np.nan
     note: str = ""
+    error: float = _ROUNDING
 
     @property
     def decay(self) -> str:
@@ -103,37 +107,80 @@ def variance_map(act: Activation, *, threads: int = 0) -> _core.VarianceMap:
     return _core.VarianceMap(act.core, LEAST_VARIANCE, MOST_VARIANCE, threads)
 
 
-def critical_points(act: Activation, found: _core.VarianceMap) -> tuple[list[CriticalPoint], str]:
-    """Return the critical points, those that networks can use first, and what fails at others."""
+def critical_points(
+    act: Activation, found: _core.VarianceMap, *, threads: int = 0
+) -> tuple[list[CriticalPoint], str]:
+    """Return the critical points, those that networks can use first, and what fails at others.
+
+    Zeros of E[s s''] are isolated with a bound on its error (`nnth/kernel/balance.hpp`): between
+    them its sign is certain, but for what the failure says is not resolved.
+    """
     if found.jumps:
-        return [], "chi_perp is infinite: the activation jumps"
-    if found.always_balanced:
+        return [], f"chi_perp is infinite: {_why_infinite(act)}"
+    balance = found.balance(threads)
+    if balance["always"]:
         return _scale_invariant(found)
     points: list[CriticalPoint] = []
     failures: list[str] = []
-    for k in [0.0, *found.balanced()]:
-        (square,), (slope,), (curvature,) = found.exact(np.array([k]))
+    for k, low, high, touches in [(0.0, 0.0, 0.0, False), *balance["points"]]:
+        squares, slopes, curvatures = found.exact(np.array([k, low, high]))
+        square, slope, curvature = squares[0], slopes[0], curvatures[0]
         if k == 0.0:
             if slope <= 0.0 or abs(curvature - slope) > 1e-9 * slope:
                 continue
             slope = _slope_square_at_zero(act)
         cw = 1.0 / slope
         cb = k - cw * square
-        if cb < -1e-12 * max(k, cw * square):
+        error = _ROUNDING if k == 0.0 else _error(np.array([k, low, high]), squares, slopes)
+        if cb < -max(1e-12, error) * max(k, cw * square):
             failures.append(f"C_b = {cb:.6g} would be negative at K* = {k:.6g}")
             continue
         cb = 0.0 if k == 0.0 else max(cb, 0.0)
         if k == 0.0:
             points.append(_at_zero(act, found, cw, curvature / slope))
-        else:
-            points.append(_half_stable(found, cb, cw, k, curvature / slope))
+            continue
+        note = ""
+        if touches:
+            note = (
+                "E[s s''] touches 0 within its error: a double zero, none, or two from "
+                f"K = {low:.12g} to {high:.12g}"
+            )
+        point = _half_stable(found, cb, cw, k, curvature / slope)
+        points.append(replace(point, error=error, note=note))
     if not points and not failures:
-        _, (slope,), (curvature,) = found.exact(np.array([1.0]))
-        order = "above" if curvature > slope else "below"
-        failures.append(f"chi_par is {order} chi_perp at every K: E[s s''] is never 0")
+        failures.append(_failure(found, balance))
     rank = {"stable": 0, "from below": 1, "from above": 1, "neutral": 1, "unstable": 2}
     points.sort(key=lambda point: rank[point.stability])
     return points, "; ".join(failures)
+
+
+def _error(k: Floats, square: Floats, slope: Floats) -> float:
+    """How far K*, C_w and C_b may be off, from their values at both ends of K*'s interval."""
+    cw = 1.0 / slope
+    cb = k - cw * square
+    apart = (np.abs(k - k[0]) / k[0], np.abs(cw - cw[0]) / cw[0], np.abs(cb - cb[0]) / k[0])
+    return _ROUNDING + float(max(part.max() for part in apart))
+
+
+def _why_infinite(act: Activation) -> str:
+    jumps = act.core.jumps(_REACH)
+    if jumps:
+        return "the activation jumps"
+    return "the activation is continuous, but too steep for E[s'^2] to be finite"
+
+
+def _failure(found: _core.VarianceMap, balance: _core.Balance) -> str:
+    """Say that no zero of E[s s''] was found, where that is certain, and where it is not."""
+    reach = f"K from {found.least:.3g} to {found.most:.3g}"
+    order = {1: "above", -1: "below", 0: "on both sides of"}[balance["sign"]]
+    text = f"chi_par is {order} chi_perp at every {reach}: E[s s''] does not change its sign"
+    ranges = [f"{low:.3g} to {high:.3g}" for low, high in balance["unresolved"]]
+    if ranges:
+        text = (
+            f"none found: chi_par is {order} chi_perp at {reach}, but where E[s s''] is not "
+            f"resolved from 0, K from {' and '.join(ranges)}"
+        )
+    return text if balance["proven"] else f"{text} (by interpolation, without a bound)"
 
 
 def _slope_square_at_zero(act: Activation) -> float:
@@ -152,15 +199,18 @@ def _scale_invariant(found: _core.VarianceMap) -> tuple[list[CriticalPoint], str
     nan = np.nan
     if np.ptp(slopes) > 1e-9 * slopes.max():
         note = "E[s s''] = 0: every K* is critical, with C_w = 1/E[s'^2], C_b = K* - C_w E[s^2]"
-        return [CriticalPoint(nan, nan, nan, "family", "neutral", 1.0, 1.0, nan, note=note)], ""
+        return [
+            CriticalPoint(nan, nan, nan, "family", "neutral", 1.0, 1.0, nan, note=note, error=nan)
+        ], ""
     square, slope, curvature = squares[4], slopes[4], curvatures[4]
     cb = k[4] - square / slope
     if cb < -1e-12 * k[4]:
         return [], f"C_b = {cb:.6g} would be negative"
     residual = abs(cb) / k[4]
+    error = _ROUNDING + float(np.ptp(slopes) / slope)
     point = CriticalPoint(
         0.0, 1.0 / slope, nan, "scale-invariant", "neutral", curvature / slope, 1.0, residual,
-        note="every K is fixed",
+        note="every K is fixed", error=error,
     )  # fmt: skip
     return [point], ""
 

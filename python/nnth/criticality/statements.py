@@ -88,7 +88,25 @@ def depth_scales(run: Run) -> list[Statement]:
     gap = 0.5 * layers["gap"] / layers["k_aa"]
     rate = float(np.log(gap[99] / gap[149])) / 50.0
     text = f"1 - correlation falls as exp(-l/xi_c), tanh at C_w = {cw}, C_b = {cb}: 1/xi_c"
-    return [Statement(LECTURE, text, 1.0 / float(found["xi_c"][0]), rate, error=1e-6)]
+    ordered = Statement(LECTURE, text, 1.0 / float(found["xi_c"][0]), rate, error=1e-6)
+    return [ordered, *_chaotic(run)]
+
+
+def _chaotic(run: Run) -> list[Statement]:
+    """Where inputs lose one another their correlation tends to a c* < 1, over another depth."""
+    cw, cb = 2.5, 0.05
+    found = phase("tanh", cw=[cw], cb=[cb], threads=run.threads)
+    norm = (float(found["k_star"][0]) - cb) / cw
+    layers = kernel("tanh", depth=200, cb=cb, cw=cw, norm=norm, rho=0.9)
+    c_star = float(layers["corr"][-1])
+    away = np.abs(layers["corr"] - c_star)
+    rate = float(np.log(away[60] / away[100])) / 40.0
+    text = f"correlations tend to c* < 1, tanh at C_w = {cw}, C_b = {cb}: c*"
+    depth = f"|correlation - c*| falls as exp(-l/xi_c), tanh at C_w = {cw}, C_b = {cb}: 1/xi_c"
+    return [
+        Statement(LECTURE, text, float(found["c_star"][0]), c_star, error=1e-6),
+        Statement(LECTURE, depth, 1.0 / float(found["xi_c"][0]), rate, error=1e-4),
+    ]
 
 
 def _by_sums(act: str, cb: float, cw: float, k: float) -> tuple[float, float, float]:

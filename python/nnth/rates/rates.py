@@ -15,6 +15,7 @@ from nnth.memory import require_memory
 from nnth.network import MAX_WIDTH
 from nnth.plot import Lines
 from nnth.rates.sampling import Moments, Shape, sample_moments
+from nnth.smoothness import slopes
 from nnth.statistics import joined, note_on_z, z_score
 from nnth.table import Meta, Table
 from nnth.typing import Floats, Progress
@@ -168,12 +169,14 @@ def _of_kinds(standard: Floats, shape: Shape) -> Floats:
 def _notes(seen: Moments | None, shape: Shape, layers: int) -> list[str]:
     """A note for each layer and kind.
 
-    For s(z) = z above 0 and a z below it E s'^2 = E s^2/z^2 = (1 + a^2)/2 at any norm of a layer's
-    input, by the symmetry of each neuron's weights (Hanin & Nica 2018). A ReLU layer without biases
-    is dead with probability 2^-n; derivatives by biases see slopes at 0, which are 1/2.
+    For s(z) = b z above 0 and a z below it E s'^2 = E s^2/z^2 = (a^2 + b^2)/2 at any norm of a
+    layer's input, by the symmetry of each neuron's weights (Hanin & Nica 2018). A ReLU layer
+    without biases is dead with probability 2^-n; derivatives by biases see slopes at 0, which are
+    1/2.
     """
-    exact = shape.act.form == "leaky_relu"
-    may_die = exact and shape.act.parameter == 0.0 and shape.cb == 0.0
+    sides = slopes(shape.act.expression)
+    exact = sides is not None
+    may_die = sides is not None and 0.0 in sides and shape.cb == 0.0
     dead = len(shape.widths) * 2.0**-shape.n0 if may_die else 0.0
     notes = []
     for layer in range(layers):

@@ -68,9 +68,11 @@ def rkhs_spectrum(
     that it is below a tenth of the eigenvalue, which is 0 or not known in doubles otherwise.
     `slope` is d log mu/d log(k + (d - 2)/2) from level k - 2, as every other eigenvalue of a
     network of one layer without biases is 0; `theory_slope` its limit -d - 2p (nngp) or 2 - d - 2p
-    (ntk), where the p-th is the first derivative of the activation that jumps (of one layer
-    without biases for levels of the other parity than p alone), -inf for smooth ones, NaN where it
-    is not known.
+    (ntk), where the p-th is the first derivative of the activation that jumps, found from its
+    expansions wherever pieces of it meet for |z| <= 1024 (64, if it oscillates fast; of one layer
+    without biases for levels of the other parity than p alone, if the only jump is at 0); 1 - d -
+    2 (p + 1/2)^L for nngp with p < 1/2, as for a jump; -inf for analytic activations, NaN for
+    polynomials and where it is not known.
 
     Accuracy: 1e-14 absolute with closed forms, 1e-12 with tables, better with d; relative 1e-13 for
     radial basis functions. Cost: some ms, and O(m^3) with data.
