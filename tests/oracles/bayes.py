@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import mpmath as mp
@@ -12,20 +13,20 @@ def integral(beta: mp.mpf, x: mp.mpf, widths: Sequence[int]) -> mp.mpf:
 
     Along Re s = c, where the integrand is least on the real axis, to the right of all poles.
     """
-    halves = [mp.mpf(n) / 2 for n in widths]
+    halves = [(mp.mpf(n) / 2, count) for n, count in Counter(widths).items()]
 
     def log_of(s: mp.mpc) -> mp.mpc:
         value = mp.loggamma(beta + s) - s * mp.log(x)
-        for h in halves:
-            value += mp.loggamma(h + s) - mp.loggamma(h) - s * mp.log(h)
+        for h, count in halves:
+            value += count * (mp.loggamma(h + s) - mp.loggamma(h) - s * mp.log(h))
         return value
 
     def derivative(s: mp.mpf) -> mp.mpf:
         return mp.digamma(beta + s) - mp.log(x) + sum(
-            mp.digamma(h + s) - mp.log(h) for h in halves
+            count * (mp.digamma(h + s) - mp.log(h)) for h, count in halves
         )  # fmt: skip
 
-    pole = -min([beta, *halves])
+    pole = -min([beta, *(h for h, _ in halves)])
     low, high = pole + mp.mpf("1e-3"), pole + 1
     while derivative(high) < 0:
         high = pole + 2 * (high - pole)
@@ -36,7 +37,8 @@ def integral(beta: mp.mpf, x: mp.mpf, widths: Sequence[int]) -> mp.mpf:
         low, high = (middle, high) if derivative(middle) < 0 else (low, middle)
     c = (low + high) / 2
     top = mp.re(log_of(c))
-    width = 1 / mp.sqrt(mp.polygamma(1, beta + c) + sum(mp.polygamma(1, h + c) for h in halves))
+    bend = mp.polygamma(1, beta + c) + sum(n * mp.polygamma(1, h + c) for h, n in halves)
+    width = 1 / mp.sqrt(bend)
     line = mp.quad(
         lambda t: mp.re(mp.exp(log_of(mp.mpc(c, t)) - top)),
         [width * k for k in (0, 1, 2, 4, 8, 16, 32, 64, 128)],

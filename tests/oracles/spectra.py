@@ -78,7 +78,12 @@ def marchenko_pastur(alpha: float, x: float) -> float:
     if x < low:
         return atom
     s = 0.0 if x >= high else math.acos((x - 1 - alpha) / (2 * math.sqrt(alpha)))
-    density = lambda a: (  # noqa: E731 - a formula
-        2 * math.sin(a) ** 2 / (math.pi * (1 + alpha + 2 * math.sqrt(alpha) * math.cos(a)))
-    )
+
+    def density(a: float) -> float:
+        near = math.cos(a / 2) ** 2  # x = (1 - sqrt(alpha))^2 + 4 sqrt(alpha) near
+        if alpha == 1.0:
+            return 2 * math.sin(a / 2) ** 2 / math.pi
+        edge = (1 - math.sqrt(alpha)) ** 2
+        return 2 * math.sin(a) ** 2 / (math.pi * (edge + 4 * math.sqrt(alpha) * near))
+
     return atom + quad(density, s, math.pi, epsabs=1e-14, epsrel=1e-13, limit=200)[0]
