@@ -128,6 +128,17 @@ def test_bad_values_are_named_and_nothing_is_written(
         assert sorted(files.iterdir()) == before, said
 
 
+@pytest.mark.parametrize("threads", [2**31, 2**63, 10**30])
+@pytest.mark.parametrize("command", program.names_of_commands())
+def test_threads_that_are_no_int_of_the_core_are_refused(
+    command: str, threads: int, files: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    code = run(*command.split(), *CALLS[command][0].split(), "--threads", str(threads))
+    out, err = capfd.readouterr()
+    assert (code, out) == (2, "")
+    assert err == f"nnth: error: threads must be below 2^31, not {threads}\n"
+
+
 @pytest.mark.threads
 @pytest.mark.parametrize(("command", "words"), [(c, w) for c in CALLS for w in CALLS[c]])
 def test_threads_change_no_byte(

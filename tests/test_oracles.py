@@ -124,6 +124,7 @@ def test_spectra_of_the_sphere() -> None:
 def test_the_mass_of_marchenko_and_pastur() -> None:
     assert spectra.marchenko_pastur(0.3, 9.0) == pytest.approx(1.0, abs=1e-13)
     assert spectra.marchenko_pastur(4.0, 0.5) == pytest.approx(0.75, abs=1e-13)
+    assert spectra.marchenko_pastur(1 + 1e-6, 9.0) == pytest.approx(1.0, abs=1e-13)
 
 
 def test_evidence_of_the_linear_model() -> None:

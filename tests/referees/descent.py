@@ -59,7 +59,7 @@ def valley(draw: Draw) -> Case:
 def sgd_regression(draw: Draw) -> Case:
     n, d = draw.whole(3, 8), draw.whole(1, 2)
     x, y = draw.rng.normal(size=(n, d)), draw.rng.normal(size=n)
-    batch, scheme = draw.whole(1, n), draw.pick(("bernoulli", "with", "without"))
+    batch, scheme = draw.whole(1, n - 1), draw.pick(("bernoulli", "with", "without"))
     rate = draw.uniform(0.05, 0.5) / float((x**2).sum(axis=1).max())
     words = ["sgd", "--x", draw.save("x.npy", x), "--y", draw.save("y.npy", y), "--scheme", scheme]
     words += ["--batch", str(batch), "--rate", text(rate), "--steps", "2000", "--relations", "covariance"]

@@ -62,7 +62,7 @@ def _files(draw: Draw) -> None:
         case 2:
             x[2] = 0.0
         case 3:
-            x *= draw.pick((1e-160, 1e-20, 1e20, 1e150, 1e300))
+            x *= draw.pick((1e-160, 1e-20, 1e20, 1e150, 1e290))
         case 4:
             x[0] *= 1e12
         case 5:

@@ -23,12 +23,13 @@ MAY_BE_INFINITE = {
     "product": {"asymptotic", "depth_first", "width_first"},
     "rkhs spectrum": {"slope", "theory_slope"},
     "rkhs fit": {"loo_error"},
+    "gram": {"condition", "trace", "max_eigenvalue", "min_eigenvalue"},
 }
 # What a row is asked, not what it answers: these may be infinite.
 ASKED = {"time", "eps", "log_t", "alpha", "delta", "eta", "level", "norm", "width", "depth"}
 LARGEST_Z = 7.0  # of a sample that sees what it is asked for: one in 4e11
 MOST_BYTES = 2e9
-REFUSAL_SECONDS = 2.0
+REFUSAL_SECONDS = 4.0  # the first imports are among them
 
 
 def of_call(outcome: Outcome, command: str, *, may_refuse: bool) -> Iterator[str]:
@@ -58,20 +59,27 @@ def of_call(outcome: Outcome, command: str, *, may_refuse: bool) -> Iterator[str
             yield "refuses, and prints rows"
         if not may_refuse:
             yield f"refuses what is right: {outcome.err.strip()}"
-        if not _names_an_option(outcome.err, command):
+        if not _names_what_was_typed(outcome, command):
             yield f"names no option: {outcome.err.strip()}"
         if outcome.seconds > REFUSAL_SECONDS:
             yield f"refuses after {outcome.seconds:.1f} s of CPU"
 
 
-def _names_an_option(message: str, command: str) -> bool:
-    said = message.lower().replace("_", "-")
-    for option in program.load(command).params:
-        names = [*option.opts, *option.secondary_opts, option.name]
-        if any(re.search(rf"(?<![a-z]){re.escape(n.strip('-').replace('_', '-'))}(?![a-z])", said)
-               for n in names):  # fmt: skip
-            return True
-    return "option" in said or "argument" in said
+def _names_what_was_typed(outcome: Outcome, command: str) -> bool:
+    """Whether the message has the name of an option of the command, or a value that was typed."""
+    said = outcome.err.lower().replace("_", "-")
+    names = [
+        name.strip("-").replace("_", "-")
+        for option in program.load(command).params
+        for name in (*option.opts, *option.secondary_opts, option.name)
+    ]
+    typed = [word.rpartition("=")[2].lower() for word in outcome.words if len(word) > 4]
+    return (
+        any(re.search(rf"(?<![a-z]){re.escape(name)}s?(?![a-z])", said) for name in names)
+        or any(len(value) > 4 and value in said for value in typed)
+        or "option" in said
+        or "argument" in said
+    )
 
 
 def of_rows(rows: list[Row], command: str) -> Iterator[str]:
