@@ -136,7 +136,7 @@ def test_threads_that_are_no_int_of_the_core_are_refused(
     code = run(*command.split(), *CALLS[command][0].split(), "--threads", str(threads))
     out, err = capfd.readouterr()
     assert (code, out) == (2, "")
-    assert err == f"nnth: error: threads must be below 2^31, not {threads}\n"
+    assert err == f"nnth: error: --threads must be below 2^31, not {threads}\n"
 
 
 @pytest.mark.threads
