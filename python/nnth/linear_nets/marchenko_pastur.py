@@ -14,6 +14,7 @@ from nnth import _core
 from nnth.blas import factoring, serial_blas
 from nnth.checks import whole
 from nnth.linear_nets.nets import check_seed
+from nnth.memory import require_memory
 from nnth.plot import Bars, Lines
 from nnth.random import normals
 from nnth.table import Meta, Table
@@ -28,6 +29,7 @@ MAX_DENSE: Final = 2**26  # entries of a matrix that is drawn
 MAX_VALUES: Final = 2**27  # eigenvalues kept
 RATIOS: Final = (1e-9, 1e9)  # of p/n0
 _BISECTIONS: Final = 60
+_ROW: Final = 400  # bytes of a row: numbers, and the text that is printed
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,7 @@ def mp(
     """
     alpha, p, n0 = _sizes(alpha, p, n0)
     law = MarchenkoPastur(alpha)
-    whole("points", points, least=2)
+    require_memory(_ROW * whole("points", points, least=2), "points must be fewer: their rows")
     x = _grid(law, points) if levels is None else law.quantile(_levels(levels))
     if sampler not in ("law", "dense"):
         raise ValueError(f"sampler must be law or dense, not {sampler!r}")
