@@ -22,7 +22,7 @@ Row = Mapping[str, Any]
 Kind = Literal["printed", "quoted", "recalled", "derived"]
 
 SOURCES = {
-    "Roberts, Yaida & Hanin 2022": "The Principles of Deep Learning Theory, Cambridge University Press",
+    "Roberts, Yaida & Hanin 2022": "The Principles of Deep Learning Theory, Cambridge",
     "Schoenholz et al. 2017": "Deep information propagation, ICLR, arXiv:1611.01232",
     "Poole et al. 2016": "Exponential expressivity ... through transient chaos, NeurIPS",
     "Pennington et al. 2017": "Resurrecting the sigmoid in deep learning, NeurIPS",
@@ -51,7 +51,7 @@ SOURCES = {
     "Wei & Schwab 2019": "How noise affects the Hessian spectrum ..., arXiv:1910.00195",
     "Woodworth et al. 2020": "Kernel and rich regimes in overparametrized models, COLT",
     "Chizat et al. 2019": "On lazy training in differentiable programming, NeurIPS",
-    "Kolmogorov & Tikhomirov 1959": "Epsilon-entropy and epsilon-capacity of sets in functional spaces",
+    "Kolmogorov & Tikhomirov 1959": "Epsilon-entropy and epsilon-capacity of sets",
     "Cohen, DeVore et al. 2022": "Optimal stable nonlinear approximation, Found. Comput. Math. 22",
 }
 
@@ -122,7 +122,7 @@ SCHOENHOLZ = "Schoenholz et al. 2017"
 POOLE = "Poole et al. 2016"
 ORDERED = "phase --act tanh --cw 1.3 --cb 0.05"
 
-# (C_w, C_b, c*, chi at c*, xi_c): c* and chi by iterating the correlation with Gauss-Legendre rules.
+# (C_w, C_b, c*, chi at c*, xi_c): c* and chi by iterating the correlation, with `oracles.phase`.
 CHAOTIC = (
     (SCHOENHOLZ, 2.5, 0.05, 0.44680423, 0.918717, 11.796),
     (POOLE, 6.25, 0.09, 0.12210375, 0.822229, 5.109),
@@ -140,8 +140,8 @@ DEPTH_SCALES = [
           "xi_c", 7.8340692685, 5e-10),
     Entry(SCHOENHOLZ, "sec. 3", "c* = 1 in the ordered phase", ORDERED, "c_star", 1.0, 1e-12),
     *(Entry(source, "eq. 9" if source == SCHOENHOLZ else "sec. 2.2, Fig. 2",
-            f"c* < 1 in the chaotic phase, at ({cw}, {cb})", f"phase --act tanh --cw {cw} --cb {cb}",
-            "c_star", c, 1e-7)
+            f"c* < 1 in the chaotic phase, at ({cw}, {cb})",
+            f"phase --act tanh --cw {cw} --cb {cb}", "c_star", c, 1e-7)
       for source, cw, cb, c, _, _ in CHAOTIC),
     *(Entry(source, "eq. 9" if source == SCHOENHOLZ else "sec. 2.2, Fig. 2",
             f"chi at c*, at ({cw}, {cb})", f"phase --act tanh --cw {cw} --cb {cb}", "chi_c", chi,
@@ -167,7 +167,7 @@ KERNELS = [
     Entry("Xiao et al. 2020", "sec. 3", "ReLU: correlations of the tangent kernel tend to 1/4, as "
           "1/l with logarithms", "kernel --act relu --depth 3000", _ratio, 0.25, 2e-3, "recalled",
           where={"layer": 3001}),
-    Entry("Hayou et al. 2019", "prop. 4", "tanh at the edge of chaos: they tend to 1/3, as log(l)/l",
+    Entry("Hayou et al. 2019", "prop. 4", "tanh at the edge of chaos: they tend to 1/3",
           "kernel --act tanh --cw 1.76095463962 --cb 0.05 --depth 3000", _ratio, 1 / 3, 3e-3,
           "recalled", where={"layer": 3001}),
     Entry("Hayou et al. 2019", "prop. 3", "ReLU: 1 - c ~ 9 pi^2/(2 l^2), with a correction in "
@@ -229,8 +229,8 @@ PATHS = [
           where={"quantity": "dzdx", "order": 4}),
     Entry("Hanin & Nica 2020", "thm. 1", "E Theta = 2 (L + 1) |x|^2/n0", NTK_RATIO, "exact", 22.0,
           1e-10, where={"order": 1}),
-    Entry("Hanin & Nica 2020", "thm. 1", "E Theta^2/(E Theta)^2 - 1 is of order T: 11/3 T at depths "
-          "that are large, 3.673e-3 at T = 1e-3 and depth 10", NTK_RATIO,
+    Entry("Hanin & Nica 2020", "thm. 1", "E Theta^2/(E Theta)^2 - 1 is of order T: 11/3 T at large "
+          "depths, 3.673e-3 at T = 1e-3", NTK_RATIO,
           lambda row: row["exact"] / 22.0**2 - 1, 3.673e-3, 4e-4, where={"order": 2}),
     Entry("Hanin & Nica 2020", "sec. 2", "log |product of 21 matrices| has mean sum (psi(32) + "
           "log(2/64))/2", "product --n0 64 --width 64 --depth 20 --samples 0", "exact",
@@ -282,8 +282,8 @@ CIRCLE = "rkhs spectrum --kernel ntk --d 2"
 DEEP_STEP = "rkhs spectrum --kernel nngp --act step --cw 2 --d 3 --levels 200 --depth"
 
 DECAYS = [
-    *(Entry("Bietti & Mairal 2019", "prop. 5", f"eigenvalue {k} of the tangent kernel on the circle",
-            CIRCLE, "eigenvalue", value, 5e-12, where={"level": k})
+    *(Entry("Bietti & Mairal 2019", "prop. 5", f"eigenvalue {k} of the NTK on the circle", CIRCLE,
+             "eigenvalue", value, 5e-12, where={"level": k})
       for k, value in ((0, 0.607927101854), (1, 0.5), (2, 0.15761073011))),
     Entry("Bietti & Bach 2021", "cor. 3", "NTK of ReLU: eigenvalues fall as k^-d",
           "rkhs spectrum --kernel ntk --d 10", "theory_slope", -10.0),
@@ -325,14 +325,14 @@ TRAINING = [
     Entry("Cohen et al. 2021", "sec. 3.1", "sharpness hovers at 2/eta",
           "sharpness --steps 3000 --at 2000,3000", "ratio", 1.0, 0.05, "recalled",
           where={"step": 3000}, slow=True),
-    Entry("Gur-Ari et al. 2018", "sec. 2", "the gradient is in the space of the top 10 eigenvectors",
+    Entry("Gur-Ari et al. 2018", "sec. 2", "the gradient lies in the top 10 eigenvectors",
           "hessian --data digits --points 1000 --widths 64,64 --act relu --batch 16 --steps 200 "
           "--top 10", "gradient_share", 1.0, 0.05, "recalled", where={"index": 10}, slow=True),
     Entry("Papyan et al. 2020", "thm. 1", "cosines of class means tend to -1/(C - 1)",
           "collapse --steps 10000 --at 10000", "value", -1 / 3, 5e-3,
           where={"metric": "nc2_cosine_means"}, slow=True),
-    Entry("Soudry et al. 2018", "Fig. 1", "of (0.5, 1.5), (1.5, 0.5) and their opposites the margin "
-          "is sqrt(2)", MARGIN, "margin", math.sqrt(2), 1e-14, "recalled", files=TOY),
+    Entry("Soudry et al. 2018", "Fig. 1", "of (0.5, 1.5), (1.5, 0.5) and their opposites the "
+          "margin is sqrt(2)", MARGIN, "margin", math.sqrt(2), 1e-14, "recalled", files=TOY),
     Entry("Soudry et al. 2018", "thm. 3", "|w|/log t -> |w_hat| = 1/margin", MARGIN, "norm_limit",
           math.sqrt(0.5), 1e-14, files=TOY),
     Entry("Yaida 2019", "eqs. 5-8", "<theta.grad L> = (eta/2) <tr C>, to 5 standard errors",
@@ -344,7 +344,7 @@ TRAINING = [
           "sgd --system circle --steps 50", "limit", 0.8, 1e-12, where={"case": "no memory"}),
     Entry("Woodworth et al. 2020", "thm. 1", "the flow ends at the minimum of Q",
           "diagonal --alpha 1e-8,1,100", "difference", 0.0, 1e-9),
-    Entry("Woodworth et al. 2020", "thm. 2", "at small alpha that is the interpolant of least l1 norm",
+    Entry("Woodworth et al. 2020", "thm. 2", "at small alpha: the interpolant of least l1 norm",
           "diagonal --alpha 1e-8,1,100", "distance_l1", 0.0, 1e-2, where={"alpha": 1e-8}),
     *(Entry("Chizat et al. 2019", "sec. 2", f"lazy: {what} goes as n^{power:g}",
             "rates --training --width 64,256,1024", "exponent", power, 0.1, "recalled",
@@ -359,4 +359,14 @@ TRAINING = [
           where={"n": 26}),
 ]  # fmt: skip
 
-ENTRIES = [*ROBERTS, *DEPTH_SCALES, *KERNELS, *REGIONS, *PATHS, *BAYES, *MEDIANS, *DECAYS, *TRAINING]
+ENTRIES = [
+    *ROBERTS,
+    *DEPTH_SCALES,
+    *KERNELS,
+    *REGIONS,
+    *PATHS,
+    *BAYES,
+    *MEDIANS,
+    *DECAYS,
+    *TRAINING,
+]

@@ -3,11 +3,11 @@
     python tests/referee.py [--minutes 60] [--seed 1] [--only NAME,...] [--case N]
 
 Each case is a function of the seed and its number: options of a command, with data where it takes
-any. It runs in this process, through the program's own entry. Of every call `referees.rules` asks
-what holds for all: the exit code, one line that names an option where it is refused, rows that are
-well formed, no number that is not one beside an error that calls it exact, no z that its own columns
-deny, and an end in good time; and the call again, with other threads, must give the same bytes. Of
-most, the numbers are compared with `oracles`, which share no code with the package, to the error that
+any. It runs in this process, through the program's own entry. `referees.rules` has what holds for
+every call: its exit code, one line that names an option where it is refused, rows that are well
+formed, no infinite or missing number beside an error that calls it exact, no z that its own columns
+deny, and an end in good time; and with other threads the call must give the same bytes. The numbers
+of most calls are compared with `oracles`, which share no code with the package, to the error that
 the row states. A finding is printed with a command line that shows it, in the folder that has its
 data, and with the case, which makes it again. The exit code is 1 if there is any.
 """
@@ -103,7 +103,12 @@ def main() -> int:
         found = play(given.seed, given.case, FOLDER / f"{given.seed}-{given.case}", names)
         print(*found, sep="\n")
         return bool(found)
-    end, number, wrong, played = time.monotonic() + 60 * given.minutes, given.first, 0, Counter[str]()
+    end, number, wrong, played = (
+        time.monotonic() + 60 * given.minutes,
+        given.first,
+        0,
+        Counter[str](),
+    )
     while time.monotonic() < end:
         folder = FOLDER / f"{given.seed}-{number}"
         (FOLDER / "now.txt").parent.mkdir(parents=True, exist_ok=True)

@@ -244,7 +244,9 @@ def test_the_command_ends_with_1_and_a_proof(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("loss", ["exponential", "logistic"])
 @pytest.mark.parametrize("size", [1e-90, 1e-3, 1e6, 1e90])
-def test_the_flow_of_data_in_other_units_is_the_same_in_another_time(loss: str, size: float) -> None:
+def test_the_flow_of_data_in_other_units_is_the_same_in_another_time(
+    loss: str, size: float
+) -> None:
     """w(c x, t) = w(x, c^2 t)/c: a tolerance that knows no unit loses all digits at 1e6 already."""
     z = np.array([[1.0, 0.3], [0.4, -0.2], [0.7, 0.9], [2.0, 0.1]])
     times = [5.0, 50.0, 500.0]

@@ -128,7 +128,7 @@ def test_the_mass_of_marchenko_and_pastur() -> None:
 
 
 def test_evidence_of_the_linear_model() -> None:
-    # No hidden layer: theta ~ N(0, 1/n0), so the evidence is Gaussian in the P directions of the data.
+    # No hidden layer: theta ~ N(0, 1/n0), and the evidence is Gaussian.
     known = -0.5 * 50 * 2 - 10 * math.log(2 * math.pi / 50)
     assert float(bayes.log_evidence(2.0, 20, 50, [])) == pytest.approx(known, rel=1e-12)
     assert float(bayes.perp_norm2(2.0, 20, 50, [])) == pytest.approx(30 / 50, rel=1e-12)
@@ -183,7 +183,9 @@ def test_derivatives_of_a_loss() -> None:
     numeric = (f(theta + 1e-5 * e).real - f(theta - 1e-5 * e).real) / 2e-5
     assert slope @ e == pytest.approx(numeric, rel=1e-8)
     second = training.hessian(f, theta)
-    change = (training.gradient(f, theta + 1e-5 * e) - training.gradient(f, theta - 1e-5 * e)) / 2e-5
+    change = (
+        training.gradient(f, theta + 1e-5 * e) - training.gradient(f, theta - 1e-5 * e)
+    ) / 2e-5
     assert second @ e == pytest.approx(change, rel=1e-7, abs=1e-9)
 
 
@@ -200,7 +202,7 @@ def test_a_simplex_is_collapsed() -> None:
 def test_sgd_at_rest() -> None:
     s, _ = training.valley(0.1, 1.0, [0.2, 1.0], np.eye(2))
     assert s == pytest.approx([0.1 / (2 * (1 - 0.02)), 0.1 / (2 * 0.9)], rel=1e-12)
-    # One parameter: Sigma (1 - (1 - eta h)^2) = eta^2 C, C = (E x^4 Sigma + E x^2 r^2 - h^2 Sigma)/b.
+    # One parameter: Sigma (1 - (1 - eta h)^2) = eta^2 C, C = E x^4 Sigma + E x^2 r^2 - h^2 Sigma.
     x, y = np.array([[1.0], [2.0]]), np.array([1.0, 0.0])
     sigma = training.regression_covariance(x, y, 0.1, 1, "with")[0, 0]
     h, r = 2.5, y - x[:, 0] * (1 / 5)

@@ -65,11 +65,20 @@ def test_a_published_number_is_what_the_command_gives(
 
 # What a reader would look for first.
 LEAST = {
-    "Roberts, Yaida & Hanin 2022": 10, "Schoenholz et al. 2017": 5, "Poole et al. 2016": 4,
-    "Hanin & Rolnick 2019": 4, "Montufar et al. 2014": 2, "Montufar 2017": 1,
-    "Serra et al. 2018": 2, "Telgarsky 2015": 1, "Hanin & Nica 2018": 3, "Hanin & Nica 2020": 3,
-    "Hanin & Zlokapa 2022": 5, "Gavish & Donoho 2014": 5, "Bietti & Bach 2021": 5,
-}  # fmt: skip
+    "Roberts, Yaida & Hanin 2022": 10,
+    "Schoenholz et al. 2017": 5,
+    "Poole et al. 2016": 4,
+    "Hanin & Rolnick 2019": 4,
+    "Montufar et al. 2014": 2,
+    "Montufar 2017": 1,
+    "Serra et al. 2018": 2,
+    "Telgarsky 2015": 1,
+    "Hanin & Nica 2018": 3,
+    "Hanin & Nica 2020": 3,
+    "Hanin & Zlokapa 2022": 5,
+    "Gavish & Donoho 2014": 5,
+    "Bietti & Bach 2021": 5,
+}
 
 
 def test_every_source_is_used_and_no_entry_is_there_twice() -> None:
@@ -87,5 +96,7 @@ def test_every_entry_can_fail() -> None:
         assert entry.says
         if isinstance(entry.value, float | int):
             # 0 to a tolerance says something only of a number that could be far from it.
-            assert entry.tolerance < max(1.0, abs(entry.value)) or entry.tolerance == 5.0, entry.name
+            assert entry.tolerance < max(1.0, abs(entry.value)) or entry.tolerance == 5.0, (
+                entry.name
+            )
             assert entry.tolerance >= 0.0

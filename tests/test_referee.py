@@ -46,7 +46,10 @@ def _outcome(out: str = "", err: str = "", code: int = 0, seconds: float = 0.1) 
         (_outcome(code=2, err="nnth: error: something is amiss\n"), "names no option"),
         (_outcome(code=2, err="nnth: error: depth must be 1\n", seconds=9.0), "refuses after"),
         (_outcome(code=2, err="nnth: error: depth must be 1\n"), "refuses what is right"),
-        (_outcome(code=1, err="nnth: error: KeyError: 'x' (NNTH_TRACEBACK=1 shows where)\n"), "bug"),
+        (
+            _outcome(code=1, err="nnth: error: KeyError: 'x' (NNTH_TRACEBACK=1 shows where)\n"),
+            "bug",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_call_is_said(outcome: Outcome, said: str) -> None:

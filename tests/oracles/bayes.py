@@ -22,9 +22,11 @@ def integral(beta: mp.mpf, x: mp.mpf, widths: Sequence[int]) -> mp.mpf:
         return value
 
     def derivative(s: mp.mpf) -> mp.mpf:
-        return mp.digamma(beta + s) - mp.log(x) + sum(
-            count * (mp.digamma(h + s) - mp.log(h)) for h, count in halves
-        )  # fmt: skip
+        return (
+            mp.digamma(beta + s)
+            - mp.log(x)
+            + sum(count * (mp.digamma(h + s) - mp.log(h)) for h, count in halves)
+        )
 
     pole = -min([beta, *(h for h, _ in halves)])
     low, high = pole + mp.mpf("1e-3"), pole + 1

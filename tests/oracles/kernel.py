@@ -2,9 +2,9 @@
 
     E[f(z_a) g(z_b)],  z_a = sqrt(K_aa) x,  z_b = K_ab/sqrt(K_aa) x + sqrt(K_bb - K_ab^2/K_aa) y
 
-with x, y standard normal: Gauss-Legendre on panels in y, and around it on panels in x. Panels end at
-the points where the activation or its derivative jumps, and halve in width towards them, so that the
-rule does not see what is there. Nothing here uses a closed form of an expectation.
+with x, y standard normal: Gauss-Legendre on panels in y, and around it on panels in x. Panels end
+where the activation or its derivative jumps, and halve in width towards these points, so that on
+each panel the integrand is smooth. Nothing here uses a closed form of an expectation.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ REACH = 11.0  # of a standard normal: what lies beyond has the probability 4e-28
 class Function:
     """s and s' where it exists; `kinks`: where s' jumps; `jumps`: where s does, and by how much.
 
-    `growth`: s grows no faster than exp(growth |z|), so that its mass lies growth sqrt(K) further out.
+    `growth`: s grows no faster than exp(growth |z|), and its mass lies growth sqrt(K) further out.
     """
 
     value: Map
@@ -79,9 +79,7 @@ ACTIVATIONS = {
     "abs": Function(np.abs, np.sign, kinks=(0.0,)),
     "relu_power:2": _power(2.0),
     "relu_power:1.5": _power(1.5),
-    "step": Function(
-        lambda z: (z > 0) * 1.0, np.zeros_like, jumps=((0.0, 1.0),)
-    ),
+    "step": Function(lambda z: (z > 0) * 1.0, np.zeros_like, jumps=((0.0, 1.0),)),
     "linear": Function(lambda z: z, np.ones_like),
     "erf": Function(erf, lambda z: 2 / math.sqrt(math.pi) * np.exp(-z * z)),
     "tanh": Function(np.tanh, lambda z: 1 / np.cosh(z) ** 2),
@@ -90,9 +88,7 @@ ACTIVATIONS = {
     "exp": Function(np.exp, np.exp, growth=1.0),
     "gaussian": Function(lambda z: np.exp(-z * z), lambda z: -2 * z * np.exp(-z * z)),
     "gelu": Function(lambda z: z * ndtr(z), lambda z: ndtr(z) + z * _density(z)),
-    "silu": Function(
-        lambda z: z * expit(z), lambda z: expit(z) * (1 + z * expit(-z))
-    ),
+    "silu": Function(lambda z: z * expit(z), lambda z: expit(z) * (1 + z * expit(-z))),
     "softplus": Function(_softplus, expit),
     "sigmoid": Function(expit, lambda z: expit(z) * expit(-z)),
     "elu:1": _elu(1.0),
@@ -105,7 +101,7 @@ ACTIVATIONS = {
     "hard_tanh": Function(
         lambda z: np.clip(z, -1.0, 1.0), lambda z: (np.abs(z) < 1) * 1.0, kinks=(-1.0, 1.0)
     ),
-}  # fmt: skip
+}
 
 
 def panels(
@@ -113,8 +109,8 @@ def panels(
 ) -> tuple[Floats, Floats]:
     """Nodes and weights on [-reach, reach] for the standard normal law.
 
-    Panels end at `edges`, are at most `widest` wide, and around each (place, width) of `marks` halve
-    until they are narrower than the width.
+    Panels end at `edges`, are at most `widest` wide, and around each (place, width) of `marks`
+    halve until they are narrower than the width.
     """
     ends = {-reach, reach, *(e for e in edges if abs(e) < reach)}
     for place, width in marks:
@@ -221,7 +217,7 @@ def recursion(
     rows = []
     for layer in range(depth + 1):
         ka, kb, kab = k
-        squares = one(lambda z: act.value(z) ** 2 * (z * z / ka - 1), act, ka)
+        squares = one(lambda z, k=ka: act.value(z) ** 2 * (z * z / k - 1), act, ka)
         perp = math.inf if act.jumps else one(lambda z: act.slope(z) ** 2, act, ka)
         rows.append(Layer(*k, *theta, cw * squares / (2 * ka), cw * perp))
         if layer == depth:
@@ -276,8 +272,9 @@ def hermite(act: Function, variance: float, terms: int) -> list[float]:
     """a_k = E[s(q z) h_k(z)], h_k normalised, z standard normal."""
     q = math.sqrt(variance)
     marks = [(e / q, 0.1 / q) for e in {0.0, *act.edges}]
-    x, w = panels(REACH + 2 * act.growth * q + math.sqrt(4 * terms),
-                  [e / q for e in act.edges], marks, 0.25)  # fmt: skip
+    x, w = panels(
+        REACH + 2 * act.growth * q + math.sqrt(4 * terms), [e / q for e in act.edges], marks, 0.25
+    )
     values = act.value(q * x)
     before, now, out = np.zeros_like(x), np.ones_like(x), []
     for k in range(terms):

@@ -45,8 +45,8 @@ def diagonal(x: Floats, y: Floats, alpha: float, theta0: Floats) -> Floats:
     """argmin Q(beta) subject to X beta = y, over the null space of X.
 
     Q = sum_i w_i q(beta_i/w_i), q(z) = 2 - sqrt(4 + z^2) + z asinh(z/2), w = alpha^2 theta_0^2;
-    its gradient is asinh(beta/(2 w)) and its Hessian 1/sqrt(beta^2 + 4 w^2) (Woodworth et al. 2020).
-    Newton's method with halved steps.
+    its gradient is asinh(beta/(2 w)) and its Hessian 1/sqrt(beta^2 + 4 w^2): Woodworth et al.
+    (2020). Newton's method with halved steps.
     """
     w = alpha**2 * theta0**2
     basis = null_space(x)
@@ -84,8 +84,9 @@ def least_weighted(x: Floats, y: Floats, theta0: Floats) -> Floats:
 
 
 def box_entropy(sides: Sequence[float], n: int) -> Fraction:
-    """The least radius of 2^n sup-norm balls that cover prod [-b_j, b_j]: prod ceil(b_j/eps) <= 2^n.
+    """The least radius of 2^n sup-norm balls that cover prod [-b_j, b_j].
 
+    That is the least eps with prod ceil(b_j/eps) <= 2^n.
     The product falls only where eps is some b_j/k; k <= 2^n are all there are.
     """
     exact = [Fraction(b) for b in sides]

@@ -4,8 +4,8 @@
 
 with a fair coin xi_j for the gate of each hidden neuron (Hanin & Nica, 2018: the gates of a random
 network may be replaced by coins that are independent of the weights). The k-th power is expanded
-into products of k paths; the mean of a product is a product of moments of single weights, and of 1/2
-for each gate in it. Exact in rational numbers; the cost is (number of paths)^k.
+into products of k paths; the mean of a product is a product of moments of single weights, and of
+1/2 for each gate in it. Exact in rational numbers; the cost is (number of paths)^k.
 """
 
 from __future__ import annotations
@@ -28,12 +28,14 @@ Edge = tuple[int, int, int]  # layer, from, to
 Gate = tuple[int, int]
 
 
-def paths(shape: Sequence[int], start: int | None, end: int) -> Iterator[tuple[tuple[Edge, ...], tuple[Gate, ...], int]]:
+def paths(
+    shape: Sequence[int], start: int | None, end: int
+) -> Iterator[tuple[tuple[Edge, ...], tuple[Gate, ...], int]]:
     """Edges, gates and first neuron of all paths that end in output `end`, from input `start`."""
     first = range(shape[0]) if start is None else [start]
     for neurons in itertools.product(first, *(range(n) for n in shape[1:-1]), [end]):
-        edges = tuple((l, a, b) for l, (a, b) in enumerate(itertools.pairwise(neurons)))
-        gates = tuple((l, neurons[l]) for l in range(1, len(shape) - 1))
+        edges = tuple((i, a, b) for i, (a, b) in enumerate(itertools.pairwise(neurons)))
+        gates = tuple((i, neurons[i]) for i in range(1, len(shape) - 1))
         yield edges, gates, neurons[0]
 
 

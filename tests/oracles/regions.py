@@ -1,11 +1,12 @@
 """Regions of ReLU networks along segments, and on planes, in rational numbers.
 
-Cells of the plane and of space are those of `region_oracle`, which decides each sign by Fourier-Motzkin
-elimination; here are the restrictions of a network to a segment and to an affine plane.
+Cells of the plane and of space are those of `region_oracle`, which decides each sign by
+Fourier-Motzkin elimination; here are the restrictions of a network to a segment and to a plane.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
@@ -43,7 +44,7 @@ def along(
             z = [_apply(row, b, inputs) for row, b in zip(rows, bias, strict=True)]
             zeros = {-b / slope for slope, b in z if slope}
             ends = [low, *sorted(t for t in zeros if low < t < high), high]
-            for left, right in zip(ends[:-1], ends[1:], strict=True):
+            for left, right in itertools.pairwise(ends):
                 middle = (left + right) / 2
                 on = [(s, b) if s * middle + b > 0 else (Fraction(0), Fraction(0)) for s, b in z]
                 split.append((left, right, on))
@@ -53,7 +54,7 @@ def along(
         tuple(_apply(row, b, inputs)[0] for row, b in zip(rows, bias, strict=True))
         for _, _, inputs in pieces
     ]
-    linear = 1 + sum(x != y for x, y in zip(slopes[:-1], slopes[1:], strict=True))
+    linear = 1 + sum(x != y for x, y in itertools.pairwise(slopes))
     return len(pieces), linear
 
 

@@ -63,6 +63,7 @@ def eigenvalue(kernel: Callable[[mp.mpf], mp.mpf], d: int, k: int) -> mp.mpf:
 
 def multiplicity(d: int, k: int) -> int:
     """Dimension of the harmonics of degree k: homogeneous polynomials less those times |x|^2."""
+
     def polynomials(j: int) -> int:
         return math.comb(j + d - 1, d - 1) if j >= 0 else 0
 

@@ -1,4 +1,4 @@
-"""What is measured of trained networks, from the definitions: Hessians, collapse, predictions, SGD."""
+"""What is measured of trained networks, by definition: Hessians, collapse, predictions, SGD."""
 
 from __future__ import annotations
 
@@ -81,7 +81,9 @@ def collapse(h: Floats, labels: NDArray[np.int64], w: Floats, b: Floats) -> dict
     means = np.array([g.mean(axis=0) for g in groups])
     center = means.mean(axis=0)
     m = means - center
-    within = sum((g - mu).T @ (g - mu) / len(g) for g, mu in zip(groups, means, strict=True)) / count
+    within = (
+        sum((g - mu).T @ (g - mu) / len(g) for g, mu in zip(groups, means, strict=True)) / count
+    )
     between = m.T @ m / count
     values, vectors = np.linalg.eigh(between)
     keep = np.argsort(values)[::-1][: count - 1]
@@ -89,10 +91,12 @@ def collapse(h: Floats, labels: NDArray[np.int64], w: Floats, b: Floats) -> dict
     out = {"nc1": float(np.trace(within @ inverse)) / count}
     for name, rows in (("means", m), ("classifiers", w)):
         norms = np.array([math.sqrt(r @ r) for r in rows])
-        cosines = np.array([
-            float(rows[i] @ rows[j]) / (norms[i] * norms[j])
-            for i, j in itertools.combinations(range(count), 2)
-        ])  # fmt: skip
+        cosines = np.array(
+            [
+                float(rows[i] @ rows[j]) / (norms[i] * norms[j])
+                for i, j in itertools.combinations(range(count), 2)
+            ]
+        )
         out[f"nc2_norm_{name}"] = float(norms.std() / norms.mean())
         out[f"nc2_angle_{name}"] = float(np.abs(cosines + 1 / (count - 1)).mean())
         out[f"nc2_equiangle_{name}"] = float(cosines.std())
@@ -109,13 +113,23 @@ def collapse(h: Floats, labels: NDArray[np.int64], w: Floats, b: Floats) -> dict
 
 
 def flow(
-    t: Floats, t_star: Floats, k: Floats, k_star: Floats, k_diagonal: Floats, y: Floats,
-    time: float, eta: float, ridge: float, *, noisy: bool = True,
-) -> tuple[Floats, Floats, Floats]:  # fmt: skip
+    t: Floats,
+    t_star: Floats,
+    k: Floats,
+    k_star: Floats,
+    k_diagonal: Floats,
+    y: Floats,
+    time: float,
+    eta: float,
+    ridge: float,
+    *,
+    noisy: bool = True,
+) -> tuple[Floats, Floats, Floats]:
     """Mean at the test points, their variance, and mean at the training points, after `time`.
 
-    A = T_* g(T + ridge), g(T) = T^-1 (1 - exp(-eta T t)); variance K_** + A (K + ridge) A' - 2 A K_*',
-    where each network has noise of its own in its targets, or with K in place of K + ridge.
+    A = T_* g(T + ridge), g(T) = T^-1 (1 - exp(-eta T t)); variance K_** + A (K + ridge) A' -
+    2 A K_*', where each network has noise of its own in its targets; without `noisy` K stands in
+    place of K + ridge.
     Source: Lee et al. (2019), eqs. 14-15.
     """
     m = len(t)
@@ -158,9 +172,7 @@ def valley(
     return s, changes
 
 
-def regression_covariance(
-    x: Floats, y: Floats, rate: float, batch: int, scheme: str
-) -> Floats:
+def regression_covariance(x: Floats, y: Floats, rate: float, batch: int, scheme: str) -> Floats:
     """Sigma of SGD on (1/2m) sum (x.theta - y)^2 at rest, by iterating the second moment.
 
     The covariance of the batch gradient is that of each scheme at every theta, averaged over

@@ -31,9 +31,23 @@ Row = dict[str, Any]
 
 # Numbers at which arithmetic breaks first.
 EXTREMES = (
-    0.0, -0.0, 1.0, -1.0, 1e-320, 1e-300, 1e-160, 1e-16, 1e-8, 1e8, 1e16, 1e160, 1e300,
-    math.inf, -math.inf, math.nan,
-)  # fmt: skip
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    1e-320,
+    1e-300,
+    1e-160,
+    1e-16,
+    1e-8,
+    1e8,
+    1e16,
+    1e160,
+    1e300,
+    math.inf,
+    -math.inf,
+    math.nan,
+)
 
 
 @dataclass(frozen=True)
@@ -181,9 +195,14 @@ def run(words: Sequence[str], folder: Path, *, cpu_limit: float = 20.0) -> Outco
     ended = time.process_time()
     out, err = said
     return Outcome(
-        tuple(words), code, out, err, ended - begun, max(0.0, ended - interrupted[0]),
+        tuple(words),
+        code,
+        out,
+        err,
+        ended - begun,
+        max(0.0, ended - interrupted[0]),
         _peak() - peak,
-    )  # fmt: skip
+    )
 
 
 def _peak() -> float:
@@ -195,7 +214,7 @@ def _captured(folder: Path) -> Iterator[list[str]]:
     """Standard output and error in files, those of libraries too, with `folder` to work in."""
     said: list[str] = []
     place = Path.cwd()
-    files = [open(folder / name, "wb", buffering=0) for name in (".out", ".err")]  # noqa: SIM115
+    files = [(folder / name).open("wb", buffering=0) for name in (".out", ".err")]
     saved_streams, saved = (sys.stdout, sys.stderr), [os.dup(1), os.dup(2)]
     for stream in saved_streams:
         stream.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 
@@ -9,6 +10,7 @@ import mpmath as mp
 import numpy as np
 from oracles import catapult as two_numbers
 from oracles import optima, training
+
 from referees.calls import Case, Draw, Outcome, text
 from referees.rules import close
 
@@ -28,10 +30,21 @@ def catapult(draw: Draw) -> Case:
                 error = row["error"]
                 if not math.isfinite(error) or not math.isfinite(row["z"]):
                     continue
-                yield from close(f"z - y after {row['step']:g}", row["z"] - y, z - mp.mpf(y),
-                                 error * abs(float(z - y)), relative=1e-14, absolute=3e-16 * (abs(y) + abs(float(z))))  # fmt: skip
-                yield from close(f"lambda after {row['step']:g}", row["lambda"], curvature,
-                                 error * abs(float(curvature)), relative=1e-14)  # fmt: skip
+                yield from close(
+                    f"z - y after {row['step']:g}",
+                    row["z"] - y,
+                    z - mp.mpf(y),
+                    error * abs(float(z - y)),
+                    relative=1e-14,
+                    absolute=3e-16 * (abs(y) + abs(float(z))),
+                )
+                yield from close(
+                    f"lambda after {row['step']:g}",
+                    row["lambda"],
+                    curvature,
+                    error * abs(float(curvature)),
+                    relative=1e-14,
+                )
 
     return Case(words, judge)
 
@@ -50,8 +63,14 @@ def valley(draw: Draw) -> Case:
         for row in outcome.rows:
             want = wants[row["relation"]][max(0, int(row["i"]))]
             size = max(map(abs, wants[row["relation"]]))
-            yield from close(f"{row['relation']} {row['i']:g}", row["rhs"], want, 0.0, relative=1e-9,
-                             absolute=1e-12 * (size if math.isfinite(size) else 1.0))  # fmt: skip
+            yield from close(
+                f"{row['relation']} {row['i']:g}",
+                row["rhs"],
+                want,
+                0.0,
+                relative=1e-9,
+                absolute=1e-12 * (size if math.isfinite(size) else 1.0),
+            )
 
     return Case(words, judge)
 
@@ -62,14 +81,29 @@ def sgd_regression(draw: Draw) -> Case:
     batch, scheme = draw.whole(1, n - 1), draw.pick(("bernoulli", "with", "without"))
     rate = draw.uniform(0.05, 0.5) / float((x**2).sum(axis=1).max())
     words = ["sgd", "--x", draw.save("x.npy", x), "--y", draw.save("y.npy", y), "--scheme", scheme]
-    words += ["--batch", str(batch), "--rate", text(rate), "--steps", "2000", "--relations", "covariance"]
+    words += [
+        "--batch",
+        str(batch),
+        "--rate",
+        text(rate),
+        "--steps",
+        "2000",
+        "--relations",
+        "covariance",
+    ]
 
     def judge(outcome: Outcome) -> Iterator[str]:
         sigma = training.regression_covariance(x, y, rate, batch, scheme)
         for row in outcome.rows:
             i, j = int(row["i"]), int(row["j"])
-            yield from close(f"Sigma_{i}{j}", row["rhs"], sigma[i, j], 0.0, relative=1e-8,
-                             absolute=1e-9 * float(np.abs(sigma).max()) + 1e-25)  # fmt: skip
+            yield from close(
+                f"Sigma_{i}{j}",
+                row["rhs"],
+                sigma[i, j],
+                0.0,
+                relative=1e-8,
+                absolute=1e-9 * float(np.abs(sigma).max()) + 1e-25,
+            )
 
     return Case(words, judge)
 
@@ -79,7 +113,15 @@ def diagonal(draw: Draw) -> Case:
     x = draw.rng.normal(size=(n, d))
     y, theta0 = x @ draw.rng.normal(size=d), draw.rng.uniform(0.5, 2, size=d)
     alpha = draw.log(1e-3, 30)
-    words = ["diagonal", "--x", draw.save("x.npy", x), "--y", draw.save("y.npy", y), "--alpha", text(alpha)]
+    words = [
+        "diagonal",
+        "--x",
+        draw.save("x.npy", x),
+        "--y",
+        draw.save("y.npy", y),
+        "--alpha",
+        text(alpha),
+    ]
     words += ["--theta0", ",".join(map(text, theta0)), "--solution", "beta.npz"]
 
     def judge(outcome: Outcome) -> Iterator[str]:
@@ -135,8 +177,10 @@ def hessian(draw: Draw) -> Case:
     classes, n0 = draw.whole(2, 3), draw.whole(1, 2)
     name, act = draw.pick((("tanh", np.tanh), ("sin", np.sin), ("linear", lambda z: z)))
     shape = [n0, *[draw.whole(1, 3) for _ in range(draw.whole(1, 2))], classes]
-    layers = [(draw.rng.normal(size=(m, n)), draw.rng.normal(size=m) * 0.3)
-              for n, m in zip(shape[:-1], shape[1:], strict=True)]  # fmt: skip
+    layers = [
+        (draw.rng.normal(size=(m, n)), draw.rng.normal(size=m) * 0.3)
+        for n, m in itertools.pairwise(shape)
+    ]
     x, labels, data = _examples(draw, classes, n0)
     kind = draw.pick(("cross-entropy", "squared"))
     words = ["hessian", "--net", draw.save_net("net.npz", layers), "--data", data, "--act", name]
@@ -151,8 +195,14 @@ def hessian(draw: Draw) -> Case:
         for row in outcome.rows:
             i = int(row["index"])
             want = values[-i] if i > 0 else values[-i - 1]
-            yield from close(f"eigenvalue {i}", row["eigenvalue"], want, row["residual"], relative=0.0,
-                             absolute=1e-8 * float(np.abs(values).max()))  # fmt: skip
+            yield from close(
+                f"eigenvalue {i}",
+                row["eigenvalue"],
+                want,
+                row["residual"],
+                relative=0.0,
+                absolute=1e-8 * float(np.abs(values).max()),
+            )
             yield from close("loss", row["loss"], f(theta).real, 0.0, relative=1e-12)
 
     return Case(words, judge)
@@ -160,8 +210,10 @@ def hessian(draw: Draw) -> Case:
 
 def collapse(draw: Draw) -> Case:
     classes, n0, width = draw.whole(2, 4), draw.whole(1, 3), draw.whole(4, 6)
-    layers = [(draw.rng.normal(size=(width, n0)), draw.rng.normal(size=width)),
-              (draw.rng.normal(size=(classes, width)), draw.rng.normal(size=classes))]  # fmt: skip
+    layers = [
+        (draw.rng.normal(size=(width, n0)), draw.rng.normal(size=width)),
+        (draw.rng.normal(size=(classes, width)), draw.rng.normal(size=classes)),
+    ]
     x, labels, data = _examples(draw, classes, n0)
     words = ["collapse", "--net", draw.save_net("net.npz", layers), "--data", data, "--act", "tanh"]
 
@@ -169,16 +221,24 @@ def collapse(draw: Draw) -> Case:
         h = np.tanh(x @ layers[0][0].T + layers[0][1])
         wants = training.collapse(h, labels, *layers[1])
         for row in outcome.rows:
-            yield from close(str(row["metric"]), row["value"], wants[row["metric"]], 0.0, relative=1e-7,
-                             absolute=1e-12)  # fmt: skip
+            yield from close(
+                str(row["metric"]),
+                row["value"],
+                wants[row["metric"]],
+                0.0,
+                relative=1e-7,
+                absolute=1e-12,
+            )
 
     return Case(words, judge)
 
 
 def classes(draw: Draw) -> Case:
     count, n0, width = draw.whole(2, 4), draw.whole(1, 3), draw.whole(2, 5)
-    layers = [(draw.rng.normal(size=(width, n0)), draw.rng.normal(size=width)),
-              (draw.rng.normal(size=(count, width)), draw.rng.normal(size=count))]  # fmt: skip
+    layers = [
+        (draw.rng.normal(size=(width, n0)), draw.rng.normal(size=width)),
+        (draw.rng.normal(size=(count, width)), draw.rng.normal(size=count)),
+    ]
     x, _, data = _examples(draw, count, n0)
     words = ["classes", "--net", draw.save_net("net.npz", layers), "--data", data, "--act", "tanh"]
 
@@ -187,10 +247,13 @@ def classes(draw: Draw) -> Case:
         theta = training.flat(layers)
         g = np.zeros((len(theta), len(theta)))
         for row in x:
+
             def f(t: np.ndarray, c: int, row: np.ndarray = row) -> complex:  # type: ignore[type-arg]
                 return training.outputs(training.shaped(t, layers), row[None], np.tanh)[0, c]
 
-            jacobian = np.array([training.gradient(lambda t, c=c: f(t, c), theta) for c in range(count)])
+            jacobian = np.array(
+                [training.gradient(lambda t, c=c: f(t, c), theta) for c in range(count)]
+            )
             p = np.exp(training.outputs(layers, row[None], np.tanh)[0])
             p /= p.sum()
             g += jacobian.T @ (np.diag(p) - np.outer(p, p)) @ jacobian / len(x)
@@ -199,8 +262,13 @@ def classes(draw: Draw) -> Case:
         total = math.fsum(r["trace"] for name, r in parts.items() if name != "G")
         yield from close("the sum of the traces", total, np.trace(g), 0.0, relative=1e-10)
         if whole is not None:
-            yield from close("largest eigenvalue of G", whole["eigenvalue"], np.linalg.eigvalsh(g)[-1], 0.0,
-                             relative=1e-8)  # fmt: skip
+            yield from close(
+                "largest eigenvalue of G",
+                whole["eigenvalue"],
+                np.linalg.eigvalsh(g)[-1],
+                0.0,
+                relative=1e-8,
+            )
 
     return Case(words, judge)
 
@@ -213,34 +281,64 @@ def quadratic(draw: Draw) -> Case:
         for row in outcome.rows:
             if str(row["quantity"]).startswith("residual"):
                 continue  # of the first order: what is left is its error
-            if math.isfinite(row["deviation"]) and math.isfinite(row["error"]) and not row["note"]:
-                if abs(row["deviation"]) > 1e-4:
-                    yield f"{row['quantity']}: theory and flow differ by {row['deviation']:.2g}"
+            sure = math.isfinite(row["error"]) and not row["note"]
+            if sure and math.isfinite(row["deviation"]) and abs(row["deviation"]) > 1e-4:
+                yield f"{row['quantity']}: theory and flow differ by {row['deviation']:.2g}"
 
     return Case(words, judge)
 
 
 def lazy(draw: Draw) -> Case:
-    words = ["lazy", "--width", draw.pick(("16", "64,256")), "--p", str(draw.whole(1, 4)), "--samples", "2"]
+    words = [
+        "lazy",
+        "--width",
+        draw.pick(("16", "64,256")),
+        "--p",
+        str(draw.whole(1, 4)),
+        "--samples",
+        "2",
+    ]
     words += ["--seed", str(draw.whole(0, 10**6)), "--act", draw.pick(("tanh", "sin", "erf"))]
     return Case(words)
 
 
 def sharpness(draw: Draw) -> Case:
     eta, momentum = draw.log(0.01, 0.5), draw.pick((0.0, 0.5))
-    words = ["sharpness", "--points", "20", "--widths", "4", "--steps", str(draw.whole(1, 30)), "--eta", text(eta)]
+    words = [
+        "sharpness",
+        "--points",
+        "20",
+        "--widths",
+        "4",
+        "--steps",
+        str(draw.whole(1, 30)),
+        "--eta",
+        text(eta),
+    ]
     words += ["--momentum", text(momentum), "--seed", str(draw.whole(0, 999))]
 
     def judge(outcome: Outcome) -> Iterator[str]:
         for row in outcome.rows:
-            yield from close("threshold", row["threshold"], 2 * (1 + momentum) / eta, 0.0, relative=1e-14)
-            yield from close("ratio", row["ratio"], row["sharpness"] / row["threshold"], 0.0, relative=1e-12)
+            yield from close(
+                "threshold", row["threshold"], 2 * (1 + momentum) / eta, 0.0, relative=1e-14
+            )
+            yield from close(
+                "ratio", row["ratio"], row["sharpness"] / row["threshold"], 0.0, relative=1e-12
+            )
 
     return Case(words, judge)
 
 
 CASES = {
-    "catapult": catapult, "valley": valley, "sgd regression": sgd_regression, "diagonal": diagonal,
-    "margin": margin, "hessian": hessian, "collapse": collapse, "classes": classes,
-    "quadratic": quadratic, "lazy": lazy, "sharpness": sharpness,
-}  # fmt: skip
+    "catapult": catapult,
+    "valley": valley,
+    "sgd regression": sgd_regression,
+    "diagonal": diagonal,
+    "margin": margin,
+    "hessian": hessian,
+    "collapse": collapse,
+    "classes": classes,
+    "quadratic": quadratic,
+    "lazy": lazy,
+    "sharpness": sharpness,
+}

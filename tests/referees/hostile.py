@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from referees.calls import EXTREMES, Case, Draw, text
 
 from nnth_cli import main as program
+from referees.calls import EXTREMES, Case, Draw, text
 
 # A small call of each command, with the files of `_files`, that hostile values are put into.
 CALLS = {
@@ -42,13 +42,65 @@ CALLS = {
 # Options that write where they should not, or start others.
 LEFT_OUT = {"--install-completion", "--show-completion", "--help", "--plot", "--append", "--output"}
 WHOLE = ("0", "1", "2", "-1", "3", "1000000000", "9223372036854775808", "1" + "0" * 30, "1.5", "")
-LISTS = ("0", "1,2", "2,1", "1,1", "0:3", "lin:0:1:3", "log:1:8:3", "log:0:1:3", "inf", "nan,1",
-         "1e300", "1e-300", ",", "3:1", "1:2:0", "-1,0")  # fmt: skip
-ACTS = ("relu", "tanh", "step", "z**2", "z**3", "exp", "1", "z", "0*z", "1/z", "abs(z)**0.3", "1e200*z",
-        "exp(z**2/16)", "sin(1e6*z)", "where(z > 0, 1, -1)", "log(z)", "relu_power:0.6", "leaky_relu:1e9",
-        "elu:-3", "z z", "tanh(")  # fmt: skip
-TEXTS = ("", "nonsense", "é", "x.npy", "missing.npy", "box:1,2", "ball:0", "power:1e300", "rbf:0", "rbf:1e-200",
-         "rbf:1e200", "telgarsky:3", "clusters:0", "clusters:1:1:1", "lipschitz:0,1", "axes:1,0")  # fmt: skip
+LISTS = (
+    "0",
+    "1,2",
+    "2,1",
+    "1,1",
+    "0:3",
+    "lin:0:1:3",
+    "log:1:8:3",
+    "log:0:1:3",
+    "inf",
+    "nan,1",
+    "1e300",
+    "1e-300",
+    ",",
+    "3:1",
+    "1:2:0",
+    "-1,0",
+)
+ACTS = (
+    "relu",
+    "tanh",
+    "step",
+    "z**2",
+    "z**3",
+    "exp",
+    "1",
+    "z",
+    "0*z",
+    "1/z",
+    "abs(z)**0.3",
+    "1e200*z",
+    "exp(z**2/16)",
+    "sin(1e6*z)",
+    "where(z > 0, 1, -1)",
+    "log(z)",
+    "relu_power:0.6",
+    "leaky_relu:1e9",
+    "elu:-3",
+    "z z",
+    "tanh(",
+)
+TEXTS = (
+    "",
+    "nonsense",
+    "é",
+    "x.npy",
+    "missing.npy",
+    "box:1,2",
+    "ball:0",
+    "power:1e300",
+    "rbf:0",
+    "rbf:1e-200",
+    "rbf:1e200",
+    "telgarsky:3",
+    "clusters:0",
+    "clusters:1:1:1",
+    "lipschitz:0,1",
+    "axes:1,0",
+)
 
 
 def _files(draw: Draw) -> None:
@@ -97,9 +149,10 @@ def hostile(draw: Draw) -> Case:
     _files(draw)
     words = [*command.split(), *CALLS[command].split()]
     options = [
-        o for o in program.load(command).params
+        o
+        for o in program.load(command).params
         if o.param_type_name == "option" and not LEFT_OUT & set(o.opts)
-    ]  # fmt: skip
+    ]
     for option in draw.random.sample(options, draw.pick((1, 1, 1, 2, 3))):
         name = next(o for o in option.opts if o.startswith("--"))
         if option.is_flag:

@@ -9,6 +9,7 @@ import mpmath as mp
 import numpy as np
 from oracles import kernel as oracle
 from oracles import optima, spectra, training
+
 from referees.calls import Case, Draw, Outcome, run, text, vector
 from referees.rules import close
 
@@ -26,8 +27,16 @@ def kernel(draw: Draw) -> Case:
     words += ["--cb", text(cb), "--cw", text(cw)]
     if draw.chance(0.5):
         norm = draw.log(1e-6, most / cw)
-        rho = draw.pick((-1.0, 1.0, 0.0, -1 + draw.log(1e-12, 1e-2), 1 - draw.log(1e-12, 1e-2),
-                         draw.uniform(-1, 1)))  # fmt: skip
+        rho = draw.pick(
+            (
+                -1.0,
+                1.0,
+                0.0,
+                -1 + draw.log(1e-12, 1e-2),
+                1 - draw.log(1e-12, 1e-2),
+                draw.uniform(-1, 1),
+            )
+        )
         words += ["--norm", text(norm), f"--rho={text(rho)}"]
         first = (norm, norm, rho * norm)
     else:
@@ -37,8 +46,10 @@ def kernel(draw: Draw) -> Case:
         sign = draw.pick((-1.0, 1.0))
         b = [sign * v + t * size * draw.uniform(-1, 1) for v in a]
         words += [f"--x-a={vector(a)}", f"--x-b={vector(b)}"]
-        first = tuple(math.fsum(u * v for u, v in zip(p, q, strict=True)) / 3
-                      for p, q in ((a, a), (b, b), (a, b)))  # fmt: skip
+        first = tuple(
+            math.fsum(u * v for u, v in zip(p, q, strict=True)) / 3
+            for p, q in ((a, a), (b, b), (a, b))
+        )
     method = draw.pick(("auto", "auto", "quadrature"))
     if method != "auto":
         words += ["--method", method]
@@ -53,17 +64,35 @@ def kernel(draw: Draw) -> Case:
             for column in ("k_aa", "k_bb", "k_ab"):
                 scale = math.sqrt(abs(want.k_aa * want.k_bb))
                 error = row["error"] * scale
-                yield from close(column, row[column], getattr(want, column), error,
-                                 relative=0.0, absolute=own * scale)  # fmt: skip
+                yield from close(
+                    column,
+                    row[column],
+                    getattr(want, column),
+                    error,
+                    relative=0.0,
+                    absolute=own * scale,
+                )
             if act.jumps:
                 continue
             for column in ("theta_aa", "theta_bb", "theta_ab"):
                 scale = math.sqrt(abs(want.theta_aa * want.theta_bb))
-                yield from close(column, row[column], getattr(want, column), row["error"] * scale,
-                                 relative=0.0, absolute=max(own, 3e-7 if near else 0.0) * scale)  # fmt: skip
+                yield from close(
+                    column,
+                    row[column],
+                    getattr(want, column),
+                    row["error"] * scale,
+                    relative=0.0,
+                    absolute=max(own, 3e-7 if near else 0.0) * scale,
+                )
             for column in ("chi_par", "chi_perp"):
-                yield from close(column, row[column], getattr(want, column), row["error"],
-                                 relative=1e-8, absolute=1e-8 * cw)  # fmt: skip
+                yield from close(
+                    column,
+                    row[column],
+                    getattr(want, column),
+                    row["error"],
+                    relative=1e-8,
+                    absolute=1e-8 * cw,
+                )
         yield from _swapped(draw, words, rows)
 
     return Case(words, judge)
@@ -77,11 +106,19 @@ def _swapped(draw: Draw, words: list[str], rows: list) -> Iterator[str]:  # type
     ]
     others = run([*swapped, "--format", "csv"], draw.folder).rows
     for row, other in zip(rows, others, strict=True):
-        for one, two in (("k_ab", "k_ab"), ("theta_ab", "theta_ab"), ("k_aa", "k_bb"),
-                         ("theta_aa", "theta_bb"), ("corr", "corr"), ("gap", "gap")):  # fmt: skip
-            size = math.sqrt(abs(row[one.replace("ab", "aa")] * row[one.replace("ab", "bb")])) if (
-                one[:2] in ("k_", "th")
-            ) else abs(row[one])
+        for one, two in (
+            ("k_ab", "k_ab"),
+            ("theta_ab", "theta_ab"),
+            ("k_aa", "k_bb"),
+            ("theta_aa", "theta_bb"),
+            ("corr", "corr"),
+            ("gap", "gap"),
+        ):
+            size = (
+                math.sqrt(abs(row[one.replace("ab", "aa")] * row[one.replace("ab", "bb")]))
+                if (one[:2] in ("k_", "th"))
+                else abs(row[one])
+            )
             error = (row["error"] + other["error"]) * size
             if one == "gap":  # its accuracy is stated in the docstring
                 error += 1e-15 * size / math.sqrt(max(1e-16, 1 - row["corr"]))
@@ -94,7 +131,15 @@ def extreme_kernel(draw: Draw) -> Case:
     name = draw.pick(list(oracle.ACTIVATIONS))
     norm = draw.pick((0.0, 1e-320, 1e-300, 1e-150, 1e-20, 1e20, 1e150, 1e154, 1e300))
     rho = draw.pick((-1.0, -0.999999, 0.0, 0.5, 1.0))
-    words = ["kernel", "--act", name, "--depth", str(draw.whole(1, 4)), "--cw", text(draw.pick((1, 1e-3, 2, 1e3)))]
+    words = [
+        "kernel",
+        "--act",
+        name,
+        "--depth",
+        str(draw.whole(1, 4)),
+        "--cw",
+        text(draw.pick((1, 1e-3, 2, 1e3))),
+    ]
     words += ["--cb", draw.pick(("0", "0.1", "1e-300")), "--norm", text(norm), f"--rho={text(rho)}"]
 
     def judge(outcome: Outcome) -> Iterator[str]:
@@ -104,11 +149,21 @@ def extreme_kernel(draw: Draw) -> Case:
             ) * (1 + 1e-12 + row["error"]):
                 yield f"K_ab {row['k_ab']!r} is above sqrt(K_aa K_bb), layer {row['layer']:g}"
             for one, two in (("k_aa", "k_bb"), ("theta_aa", "theta_bb")):
-                yield from close(f"{one} of equal norms", row[one], row[two], row["error"] * row[one],
-                                 relative=1e-14)  # fmt: skip
+                yield from close(
+                    f"{one} of equal norms",
+                    row[one],
+                    row[two],
+                    row["error"] * row[one],
+                    relative=1e-14,
+                )
             if rho == 1.0:
-                yield from close("k_ab at rho = 1", row["k_ab"], row["k_aa"],
-                                 row["error"] * row["k_aa"], relative=1e-14)  # fmt: skip
+                yield from close(
+                    "k_ab at rho = 1",
+                    row["k_ab"],
+                    row["k_aa"],
+                    row["error"] * row["k_aa"],
+                    relative=1e-14,
+                )
 
     return Case(words, judge, hostile=True)
 
@@ -138,10 +193,12 @@ def gram(draw: Draw) -> Case:
             scale = np.sqrt(np.outer(want.diagonal(), want.diagonal()))
             worst = float(np.max(np.abs(matrix - want) / scale))
             if not worst <= row["error"] + 3e-7:
-                yield f"{row['kernel']} is off by {worst:.2g} of the diagonal; error {row['error']:g}"
+                yield f"{row['kernel']} is off by {worst:.2g}; error {row['error']:g}"
             values = np.linalg.eigvalsh(matrix)
             yield from close("trace", row["trace"], np.trace(matrix), 0.0, relative=1e-13)
-            yield from close("max_eigenvalue", row["max_eigenvalue"], values[-1], 0.0, relative=1e-12)
+            yield from close(
+                "max_eigenvalue", row["max_eigenvalue"], values[-1], 0.0, relative=1e-12
+            )
 
     return Case(words, judge)
 
@@ -180,13 +237,17 @@ def predict(draw: Draw) -> Case:
             i = int(row["point"])
             own = 1e-12 * condition
             yield from close("mean", row["mean"], mean[i], row["error"], absolute=own)
-            yield from close("variance", row["variance"], variance[i], row["variance_error"], absolute=own)
+            yield from close(
+                "variance", row["variance"], variance[i], row["variance_error"], absolute=own
+            )
 
     return Case(words, judge)
 
 
 def phase(draw: Draw) -> Case:
-    name = draw.pick(("tanh", "erf", "sin", "relu", "gelu", "sigmoid", "softplus", "hard_tanh", "elu:1"))
+    name = draw.pick(
+        ("tanh", "erf", "sin", "relu", "gelu", "sigmoid", "softplus", "hard_tanh", "elu:1")
+    )
     act = oracle.ACTIVATIONS[name]
     cw, cb = draw.pick((1.0, 2.0, draw.log(0.1, 9))), draw.pick((0.0, draw.log(1e-4, 2)))
     words = ["phase", "--act", name, "--cw", text(cw), "--cb", text(cb)]
@@ -232,7 +293,9 @@ def critical(draw: Draw) -> Case:
             perp = cw * oracle.one(lambda z: act.slope(z) ** 2, act, k)
             yield from close("chi_perp at the critical point", perp, 1.0, 0.0, relative=1e-9)
             par = oracle.one(lambda z, k=k: act.value(z) ** 2 * (z * z / k - 1), act, k)
-            yield from close("chi_par at the critical point", cw * par / (2 * k), 1.0, 0.0, relative=1e-8)
+            yield from close(
+                "chi_par at the critical point", cw * par / (2 * k), 1.0, 0.0, relative=1e-8
+            )
 
     return Case(words, judge)
 
@@ -243,7 +306,16 @@ def gp(draw: Draw) -> Case:
     widths = [draw.whole(2, 400) for _ in range(draw.whole(1, 3))]
     norm, cb, cw = draw.log(0.1, 4), draw.pick((0.0, 0.2)), draw.pick((1.0, 2.0))
     words = ["gp", "--act", name, "--widths", ",".join(map(str, widths)), "--norm", text(norm)]
-    words += ["--cb", text(cb), "--cw", text(cw), "--samples", "0", "--quantities", "excess_kurtosis"]
+    words += [
+        "--cb",
+        text(cb),
+        "--cw",
+        text(cw),
+        "--samples",
+        "0",
+        "--quantities",
+        "excess_kurtosis",
+    ]
 
     def judge(outcome: Outcome) -> Iterator[str]:
         v = oracle.vertex(act, norm, widths, cb=cb, cw=cw)
@@ -252,10 +324,18 @@ def gp(draw: Draw) -> Case:
             layer = int(row["layer"])
             if (row["input_a"], row["input_b"]) == (0.0, 0.0):
                 if layer > 1:
-                    k_layer = oracle.recursion(act, (norm, norm, norm), depth=layer - 1, cb=cb, cw=cw)
+                    k_layer = oracle.recursion(
+                        act, (norm, norm, norm), depth=layer - 1, cb=cb, cw=cw
+                    )
                     k = k_layer[-1].k_aa
-                yield from close("excess kurtosis", row["theory"], 3 * v[layer - 1] / k**2,
-                                 row["theory_error"], relative=1e-8, absolute=1e-13)  # fmt: skip
+                yield from close(
+                    "excess kurtosis",
+                    row["theory"],
+                    3 * v[layer - 1] / k**2,
+                    row["theory_error"],
+                    relative=1e-8,
+                    absolute=1e-13,
+                )
 
     return Case(words, judge)
 
@@ -270,7 +350,9 @@ def hermite(draw: Draw) -> Case:
         wants = oracle.hermite(act, variance, terms)
         size = math.sqrt(oracle.one(lambda z: act.value(z) ** 2, act, variance))
         for row, want in zip(outcome.rows, wants, strict=True):
-            yield from close(f"a_{row['k']:g}", row["coefficient"], want, row["error"], absolute=1e-10 * size)
+            yield from close(
+                f"a_{row['k']:g}", row["coefficient"], want, row["error"], absolute=1e-10 * size
+            )
 
     return Case(words, judge)
 
@@ -288,8 +370,14 @@ def rkhs_spectrum(draw: Draw) -> Case:
     def judge(outcome: Outcome) -> Iterator[str]:
         row = outcome.rows[level]
         want = float(spectra.eigenvalue(function, d, level))
-        yield from close(f"eigenvalue {level}", row["eigenvalue"], want, row["error"], relative=1e-7,
-                         absolute=1e-10)  # fmt: skip
+        yield from close(
+            f"eigenvalue {level}",
+            row["eigenvalue"],
+            want,
+            row["error"],
+            relative=1e-7,
+            absolute=1e-10,
+        )
         yield from close("multiplicity", row["multiplicity"], spectra.multiplicity(d, level), 0.0)
 
     return Case(words, judge)
@@ -310,7 +398,11 @@ def rkhs_fit(draw: Draw) -> Case:
         alpha, condition = inverse @ y, np.linalg.cond(full)
         own = 1e-13 * condition
         yield from close("rkhs_norm2", row["rkhs_norm2"], alpha @ k @ alpha, 0.0, relative=own)
-        log = -0.5 * (y @ alpha) - 0.5 * np.linalg.slogdet(full)[1] - points / 2 * math.log(2 * math.pi)
+        log = (
+            -0.5 * (y @ alpha)
+            - 0.5 * np.linalg.slogdet(full)[1]
+            - points / 2 * math.log(2 * math.pi)
+        )
         yield from close("log_marginal", row["log_marginal"], log, 0.0, relative=own, absolute=own)
         left = ((alpha / inverse.diagonal()) ** 2).mean()
         yield from close("loo_error", row["loo_error"], left, 0.0, relative=10 * own)
@@ -326,7 +418,16 @@ def rkhs_fit(draw: Draw) -> Case:
 def rkhs_sample(draw: Draw) -> Case:
     points, n0 = draw.whole(2, 8), draw.whole(1, 3)
     x, scale = draw.rng.normal(size=(points, n0)), draw.log(0.1, 10)
-    words = ["rkhs", "sample", "--x", draw.save("x.npy", x), "--kernel", "rbf:1", "--scale", text(scale)]
+    words = [
+        "rkhs",
+        "sample",
+        "--x",
+        draw.save("x.npy", x),
+        "--kernel",
+        "rbf:1",
+        "--scale",
+        text(scale),
+    ]
     words += ["--samples", "200", "--seed", str(draw.whole(0, 99))]
 
     def judge(outcome: Outcome) -> Iterator[str]:
@@ -347,8 +448,12 @@ def entropy(draw: Draw) -> Case:
     kind = draw.pick(("box", "lipschitz", "axes", "interval"))
     sides = sorted((draw.log(0.1, 10) for _ in range(draw.whole(1, 3))), reverse=True)
     bits = list(range(draw.whole(1, 6)))
-    shown = {"box": "box:" + vector(sides), "axes": "axes:" + vector(sides),
-             "lipschitz": f"lipschitz:{text(sides[0])},2", "interval": f"interval:{text(sides[0])}"}  # fmt: skip
+    shown = {
+        "box": "box:" + vector(sides),
+        "axes": "axes:" + vector(sides),
+        "lipschitz": f"lipschitz:{text(sides[0])},2",
+        "interval": f"interval:{text(sides[0])}",
+    }
     words = ["entropy", "--set", shown[kind], "--bits", ",".join(map(str, bits))]
 
     def judge(outcome: Outcome) -> Iterator[str]:
@@ -364,10 +469,14 @@ def entropy(draw: Draw) -> Case:
                 yield from close("exact", row["exact"], sides[0] * 2 / (n + 1), 0.0, relative=1e-14)
             if kind == "axes":
                 want = optima.ellipsoid_lower(sides, n)
-                if row["lower"] < want * (1 - 1e-12) or row["upper"] > max(sides[0], 6 * want) * (1 + 1e-12):
+                if row["lower"] < want * (1 - 1e-12) or row["upper"] > max(sides[0], 6 * want) * (
+                    1 + 1e-12
+                ):
                     yield f"[{row['lower']}, {row['upper']}] beside volumes' {want}"
                 width = sides[n] if n < len(sides) else 0.0
-                yield from close("kolmogorov_width", row["kolmogorov_width"], width, 0.0, relative=1e-14)
+                yield from close(
+                    "kolmogorov_width", row["kolmogorov_width"], width, 0.0, relative=1e-14
+                )
             if n and not math.isnan(row["exact"]):
                 earlier = outcome.rows[n - 1]["kolmogorov_width"]
                 above, below = max(above, n * row["exact"]), max(below, n * earlier)
@@ -377,8 +486,16 @@ def entropy(draw: Draw) -> Case:
 
 
 CASES = {
-    "kernel": kernel, "extreme kernel": extreme_kernel, "gram": gram, "predict": predict,
-    "phase": phase, "critical": critical, "gp": gp, "hermite": hermite,
-    "rkhs spectrum": rkhs_spectrum, "rkhs fit": rkhs_fit, "rkhs sample": rkhs_sample,
+    "kernel": kernel,
+    "extreme kernel": extreme_kernel,
+    "gram": gram,
+    "predict": predict,
+    "phase": phase,
+    "critical": critical,
+    "gp": gp,
+    "hermite": hermite,
+    "rkhs spectrum": rkhs_spectrum,
+    "rkhs fit": rkhs_fit,
+    "rkhs sample": rkhs_sample,
     "entropy": entropy,
-}  # fmt: skip
+}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import itertools
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
@@ -13,6 +13,7 @@ from oracles import bayes as evidence
 from oracles import paths as sums
 from oracles import regions as cells
 from oracles import spectra
+
 from referees.calls import Case, Draw, Outcome, text
 from referees.rules import close
 
@@ -24,7 +25,7 @@ def _net(draw: Draw, n0: int, widths: list[int]) -> Layers:
     shape = [n0, *widths, 1]
     integers, biased = draw.chance(0.5), draw.chance(0.6)
     layers = []
-    for n, m in zip(shape[:-1], shape[1:], strict=True):
+    for n, m in itertools.pairwise(shape):
         if integers:
             w, b = draw.rng.integers(-2, 3, (m, n)), draw.rng.integers(-2, 3, m)
         else:
@@ -62,26 +63,43 @@ def regions_through(draw: Draw) -> Case:
     widths = [draw.whole(1, 3 if plane else 5) for _ in range(draw.whole(1, 2))]
     layers = _net(draw, n0, widths)
     rows = 3 if plane else draw.whole(2, 4)
-    points = draw.rng.normal(size=(rows, n0)) if draw.chance(0.5) else draw.rng.integers(-2, 3, (rows, n0))
+    points = (
+        draw.rng.normal(size=(rows, n0))
+        if draw.chance(0.5)
+        else draw.rng.integers(-2, 3, (rows, n0))
+    )
     points = points * 1.0
     if draw.chance(0.4):
         points[draw.whole(0, rows - 1)] = 0.0
     differences = points[1:] - points[:-1]
-    if not (differences != 0).any(axis=1).all() or np.linalg.matrix_rank(points[1:] - points[0]) < (2 if plane else 1):
+    if not (differences != 0).any(axis=1).all() or np.linalg.matrix_rank(points[1:] - points[0]) < (
+        2 if plane else 1
+    ):
         points = draw.rng.normal(size=(rows, n0))
-    words = ["regions", "--net", draw.save_net("net.npz", layers), "--through", draw.save("p.npy", points)]
+    words = [
+        "regions",
+        "--net",
+        draw.save_net("net.npz", layers),
+        "--through",
+        draw.save("p.npy", points),
+    ]
     words += ["--along", "plane"] if plane else []
 
     def judge(outcome: Outcome) -> Iterator[str]:
         if plane:
             want = cells.on_plane(*_parts(layers), points)
             row = outcome.rows[0]
-            for name, value in (("activation_regions", len(want.cells)), ("linear_regions", want.linear_regions)):
+            for name, value in (
+                ("activation_regions", len(want.cells)),
+                ("linear_regions", want.linear_regions),
+            ):
                 yield from close(name, row[name], value, 0.0, relative=0.0)
             return
         for row, a, b in zip(outcome.rows, points[:-1], points[1:], strict=True):
             every, linear = cells.along(*_parts(layers), a, b)
-            yield from close("activation_regions", row["activation_regions"], every, 0.0, relative=0.0)
+            yield from close(
+                "activation_regions", row["activation_regions"], every, 0.0, relative=0.0
+            )
             yield from close("linear_regions", row["linear_regions"], linear, 0.0, relative=0.0)
 
     return Case(words, judge)
@@ -99,7 +117,7 @@ def region_bounds(draw: Draw) -> Case:
             if not isinstance(row["value"], float):
                 yield f"{row['bound']} is {row['value']!r}"
             elif row["kind"] == "upper" and row["value"] < row["activation_regions"]:
-                yield f"{row['bound']}, {row['value']}, is below the count {row['activation_regions']}"
+                yield f"{row['bound']}, {row['value']}, is below {row['activation_regions']}"
 
     return Case(words, judge)
 
@@ -139,7 +157,15 @@ def paths_ntk(draw: Draw) -> Case:
 def paths_gaussian(draw: Draw) -> Case:
     n0, widths = draw.whole(1, 50), [draw.whole(1, 60) for _ in range(draw.whole(1, 6))]
     order, samples = draw.pick((2, 4, 6, 8)), draw.pick((0, 500))
-    words = ["paths", "--n0", str(n0), "--widths", ",".join(map(str, widths)), "--samples", str(samples)]
+    words = [
+        "paths",
+        "--n0",
+        str(n0),
+        "--widths",
+        ",".join(map(str, widths)),
+        "--samples",
+        str(samples),
+    ]
     words += ["--orders", str(order), "--quantities", "dzdx", "--seed", str(draw.whole(0, 10**6))]
 
     def judge(outcome: Outcome) -> Iterator[str]:
@@ -152,7 +178,15 @@ def paths_gaussian(draw: Draw) -> Case:
 def product(draw: Draw) -> Case:
     n0, widths = draw.whole(1, 200), [draw.whole(1, 200) for _ in range(draw.whole(1, 5))]
     sigma2 = draw.log(0.1, 4)
-    words = ["product", "--n0", str(n0), "--widths", ",".join(map(str, widths)), "--sigma2", text(sigma2)]
+    words = [
+        "product",
+        "--n0",
+        str(n0),
+        "--widths",
+        ",".join(map(str, widths)),
+        "--sigma2",
+        text(sigma2),
+    ]
     words += ["--samples", draw.pick(("0", "2000")), "--seed", str(draw.whole(0, 10**6))]
 
     def judge(outcome: Outcome) -> Iterator[str]:
@@ -169,7 +203,9 @@ def product(draw: Draw) -> Case:
         for row in outcome.rows:
             want = wants[row["quantity"]]
             size = max(1.0, abs(float(want))) if row["quantity"] == "log_norm" else abs(float(want))
-            yield from close(str(row["quantity"]), row["exact"], want, row["error"] * size, relative=1e-13)
+            yield from close(
+                str(row["quantity"]), row["exact"], want, row["error"] * size, relative=1e-13
+            )
 
     return Case(words, judge)
 
@@ -177,13 +213,27 @@ def product(draw: Draw) -> Case:
 def mp_law(draw: Draw) -> Case:
     alpha = draw.pick((1.0, draw.log(0.01, 50), 1 + draw.log(1e-9, 0.1)))
     levels = sorted(draw.uniform(max(0.0, 1 - 1 / alpha), 1.0) for _ in range(3))
-    words = ["mp", "--alpha", text(alpha), "--samples", "0", "--levels", ",".join(map(text, levels))]
+    words = [
+        "mp",
+        "--alpha",
+        text(alpha),
+        "--samples",
+        "0",
+        "--levels",
+        ",".join(map(text, levels)),
+    ]
 
     def judge(outcome: Outcome) -> Iterator[str]:
         for row, level in zip(outcome.rows, levels, strict=True):
             mass = spectra.marchenko_pastur(alpha, row["x"])
-            yield from close(f"the mass below the quantile of {level}", mass, level, 0.0, relative=0.0,
-                             absolute=1e-9)  # fmt: skip
+            yield from close(
+                f"the mass below the quantile of {level}",
+                mass,
+                level,
+                0.0,
+                relative=0.0,
+                absolute=1e-9,
+            )
 
     return Case(words, judge)
 
@@ -199,8 +249,14 @@ def bayes(draw: Draw) -> Case:
         row = outcome.rows[0]
         want = float(evidence.log_evidence(norm2, p, n0, widths, sigma2))
         size = max(1.0, abs(want))
-        yield from close("log_evidence", row["log_evidence"], want, row["error"] * size, relative=0.0,
-                         absolute=1e-9 * size)  # fmt: skip
+        yield from close(
+            "log_evidence",
+            row["log_evidence"],
+            want,
+            row["error"] * size,
+            relative=0.0,
+            absolute=1e-9 * size,
+        )
         perp = float(evidence.perp_norm2(norm2, p, n0, widths, sigma2))
         yield from close("perp_norm2", row["perp_norm2"], perp, row["error"] * perp, relative=1e-8)
 
@@ -208,7 +264,13 @@ def bayes(draw: Draw) -> Case:
 
 
 CASES = {
-    "regions": regions, "regions through": regions_through, "region bounds": region_bounds,
-    "paths": paths, "paths ntk": paths_ntk, "paths gaussian": paths_gaussian, "product": product,
-    "mp": mp_law, "bayes": bayes,
-}  # fmt: skip
+    "regions": regions,
+    "regions through": regions_through,
+    "region bounds": region_bounds,
+    "paths": paths,
+    "paths ntk": paths_ntk,
+    "paths gaussian": paths_gaussian,
+    "product": product,
+    "mp": mp_law,
+    "bayes": bayes,
+}

@@ -102,10 +102,12 @@ def _of_row(row: Row, command: str) -> Iterator[str]:
             yield f"{name} is {error}"
         elif error < 1e-3 and not remark:
             infinite = [
-                n for n in _measured(row)
-                if isinstance(row[n], float) and math.isinf(row[n])
+                n
+                for n in _measured(row)
+                if isinstance(row[n], float)
+                and math.isinf(row[n])
                 and n not in ASKED | MAY_BE_INFINITE.get(command, set())
-            ]  # fmt: skip
+            ]
             if infinite:
                 yield f"{', '.join(infinite)} infinite beside {name} {error:g}"
             if command in ("kernel", "gram", "hermite") and any(
@@ -154,4 +156,5 @@ def close(
         return
     allowed = error + relative * abs(want) + absolute
     if not abs(got - want) <= allowed:
-        yield f"{name} is {got!r}, the oracle has {want!r}: off by {abs(got - want):.2g}, {allowed:.2g} allowed"
+        off = f"off by {abs(got - want):.2g}, {allowed:.2g} allowed"
+        yield f"{name} is {got!r}, the oracle has {want!r}: {off}"

@@ -61,7 +61,9 @@ def log_time_flow(
         solver.step()
         tell()
         if solver.status == "failed":
-            raise ArithmeticError(f"the flow could not be followed beyond log t = {solver.t - later:.6g}")
+            raise ArithmeticError(
+                f"the flow could not be followed beyond log t = {solver.t - later:.6g}"
+            )
         between = solver.dense_output()
         while len(found) < len(times) and times[len(found)] <= solver.t:
             tau = times[len(found)]
