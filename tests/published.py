@@ -7,6 +7,8 @@
     recalled   from memory of the source; confirmed by a computation that shares no code with nnth
     derived    a formula or definition of the source, evaluated in that way
 
+`place` is from memory where the kind is not `printed`: it says where to look, and may err.
+
 `tolerance` is half a unit of the last printed digit, or what the source's own statement leaves open
 (a limit not yet reached, a mean over random networks), which `says` then tells.
 """
@@ -110,7 +112,7 @@ ROBERTS = [
     Entry(PDLT, "sec. 5.4, ReLU", "excess kurtosis 3 V/(n K^2) = 15 (l - 1)/n",
           "gp --act relu --width 100 --depth 10 --samples 0 --quantities excess_kurtosis",
           "theory", 1.5, 1e-12, where={"layer": 11}),
-    Entry(PDLT, "eq. 5.113", "tanh: V/(n K^2) n/l -> 2/3, from below as log(l)/l",
+    Entry(PDLT, "sec. 5.4, tanh", "tanh: V/(n K^2) n/l -> 2/3, from below as log(l)/l",
           "gp --act tanh --width 300 --depth 300 --samples 0 --quantities excess_kurtosis",
           lambda row: row["theory"] / 3, 2 / 3, 1e-2, "recalled", where={"layer": 300}),
     Entry(PDLT, "sec. 9.2, tanh", "the tangent kernel grows as l lambda_b/(p_perp + 1) = l/2",

@@ -65,7 +65,9 @@ def test_coefficients_of_relu_in_hermite_functions() -> None:
 def test_the_four_point_vertex_of_relu_grows_by_15_a_layer() -> None:
     # Roberts, Yaida & Hanin (2022): 3 V/K^2 = 15 (l - 1)/n at criticality.
     v = kernel.vertex(kernel.ACTIVATIONS["relu"], 1.0, [100] * 10, cb=0.0, cw=2.0)
-    assert 3 * v[10] / 4 == pytest.approx(1.5, rel=1e-12)  # K = C_w |x|^2/n_0 = 2
+    variance, k = v[10]
+    assert k == pytest.approx(2.0, rel=1e-13)  # C_w |x|^2/n_0
+    assert 3 * variance / k**2 == pytest.approx(1.5, rel=1e-12)
 
 
 def test_fixed_points_of_tanh() -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,7 +140,8 @@ def two(f: Map, g: Map, act: Function, ka: float, kb: float, kab: float) -> floa
     """E[f(z_a) g(z_b)] of f, g with the edges of `act`; ka, kb > 0."""
     qa, qb = math.sqrt(ka), math.sqrt(kb)
     rho = max(-1.0, min(1.0, kab / (qa * qb)))
-    rest = (1 - rho) * (1 + rho)
+    # Exactly, as kernels of near-parallel inputs have a slope of 1/sqrt(rest) in it.
+    rest = float(1 - Fraction(kab) ** 2 / (Fraction(ka) * Fraction(kb)))
     if rest <= 0.0:
         return one(lambda z: f(z) * g(math.copysign(qb / qa, rho) * z), _both(act, qb / qa), ka)
     # x is drawn for the input of larger variance, so that y sees the narrower one of the features.
@@ -251,20 +253,21 @@ def gram(
 
 def vertex(
     act: Function, norm: float, widths: Sequence[int], *, cb: float, cw: float
-) -> list[float]:
-    """Var(Khat^(l+1) given the layers before)/1, the four-point vertex, for one input.
+) -> list[tuple[float, float]]:
+    """The variance of Khat_aa to first order, and K_aa, of layers 1, 2, ... for one input.
 
     V^1 = 0,  V^(l+1) = (C_w^2/n_l) Var[s^2] + chi_par^2 V^l. Source: Roberts, Yaida & Hanin (2022),
-    eq. 4.90 with their normalisation of K, a sum of the terms that each layer contributes.
+    ch. 4, with their normalisation of K, a sum of the terms that each layer contributes.
     """
-    k, v, out = cb + cw * norm, 0.0, [0.0]
+    k, v = cb + cw * norm, 0.0
+    out = [(v, k)]
     for width in widths:
         square = one(lambda z: act.value(z) ** 2, act, k)
         fourth = one(lambda z: act.value(z) ** 4, act, k)
         chi = cw * one(lambda z, k=k: act.value(z) ** 2 * (z * z / k - 1), act, k) / (2 * k)
         v = cw * cw * (fourth - square * square) / width + chi * chi * v
         k = cb + cw * square
-        out.append(v)
+        out.append((v, k))
     return out
 
 
