@@ -33,6 +33,16 @@ def test_the_flow_ends_at_the_program_from_1e_8_to_100() -> None:
         assert set(table["status"].tolist()) == {"ok"}
 
 
+def test_a_flow_that_its_solver_gives_up_says_so_in_its_row_alone() -> None:
+    """One point 10^12 times as large as the others: LSODA warns, which would be an error here."""
+    x, _ = problem(6, 3, 0)
+    x[0] *= 1e12
+    y = 3e8 * x.sum(axis=1)
+    table = nnth.diagonal(x, y, alpha=[0.1, 1.0]).summary()
+    assert set(table["status"].tolist()) == {"the flow has not settled"}
+    assert table["residual"].max() < 1e-12
+
+
 def test_plain_parameters_flow_to_the_same_end() -> None:
     """theta itself by an explicit method that knows of no invariant: off by its tolerance."""
     x, y = problem(3, 6, 1)

@@ -171,6 +171,39 @@ def test_no_cell_is_a_python_object(
         assert not OF_PYTHON.search(out + err), out + err
 
 
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("output", "gram data.npz --depth 1 -o data.npz"),
+        ("solution", "hessian --data data.npz --widths 3 --steps 1 --solution data.npz"),
+        ("solution", "diagonal --x data.npz --y y.npy --solution ./data.npz"),
+        ("append", "hessian --data data.csv --widths 3 --steps 1 --append data.csv"),
+    ],
+)
+def test_what_is_read_is_not_written_over(
+    option: str, words: str, files: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    np.savez("data.npz", X=np.eye(6, 3), y=np.array([0, 1, 0, 1, 0, 1]))
+    np.savetxt("data.csv", np.eye(6, 3)[:, [0, 1, 2, 2]], delimiter=",")
+    before = [Path(name).read_bytes() for name in ("data.npz", "data.csv")]
+    assert run(*words.split()) == 2
+    out, err = capfd.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith(f"nnth: error: --{option} must not be a file to read: ")
+    assert [Path(name).read_bytes() for name in ("data.npz", "data.csv")] == before
+
+
+@pytest.mark.parametrize("threads", [2**31, 2**63, 10**30])
+@pytest.mark.parametrize("command", program.names_of_commands())
+def test_threads_that_are_no_int_of_the_core_are_refused(
+    command: str, threads: int, files: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    code = run(*command.split(), *CALLS[command][0].split(), "--threads", str(threads))
+    out, err = capfd.readouterr()
+    assert (code, out) == (2, "")
+    assert err == f"nnth: error: --threads must be below 2^31, not {threads}\n"
+
+
 @pytest.mark.threads
 @pytest.mark.parametrize(("command", "words"), [(c, w) for c in CALLS for w in CALLS[c]])
 def test_threads_change_no_byte(

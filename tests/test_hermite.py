@@ -278,3 +278,11 @@ def test_the_picture_of_duals_has_each_series_by_itself() -> None:
     seen = few & (np.abs(table["difference"]) > table["error"])
     assert rho.tolist() == table["rho"][seen].tolist()
     assert left.tolist() == np.abs(table["difference"][seen]).tolist()
+
+
+def test_terms_that_are_no_int_of_the_core_are_refused() -> None:
+    for terms in (2**63, 10**30):
+        with pytest.raises(ValueError, match=r"terms must be below 2\^63"):
+            hermite_dual(terms=terms)
+        with pytest.raises(ValueError, match=r"terms must be below 2\^63"):
+            hermite(terms=terms)

@@ -699,3 +699,10 @@ def test_files(tmp_path: Path) -> None:
     read = nnth.bayes(tmp_path / "x.csv", tmp_path / "y.csv", samples=0)
     assert read["log_evidence"] == pytest.approx(nnth.bayes(x, y, samples=0)["log_evidence"])
     assert read.meta.parameters["x"] == str(tmp_path / "x.csv")
+
+
+def test_points_of_the_law_that_no_memory_holds_are_refused() -> None:
+    with pytest.raises(MemoryError, match="points must be fewer: their rows take"):
+        nnth.mp(0.5, points=10**15)
+    with pytest.raises(ValueError, match=r"points must be below 2\^63"):
+        nnth.mp(0.5, points=10**30)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import combinations
 from pathlib import Path
 
@@ -239,3 +240,28 @@ def test_the_command_ends_with_1_and_a_proof(tmp_path: Path) -> None:
     assert len(done.stdout.splitlines()) == 2
     with np.load(tmp_path / "a.npz") as arrays:
         assert arrays["duals"] == pytest.approx([2 / 3, 1 / 3], rel=1e-14)
+
+
+@pytest.mark.parametrize("loss", ["exponential", "logistic"])
+@pytest.mark.parametrize("size", [1e-90, 1e-3, 1e6, 1e90])
+def test_the_flow_of_data_in_other_units_is_the_same_in_another_time(
+    loss: str, size: float
+) -> None:
+    """w(c x, t) = w(x, c^2 t)/c: a tolerance that knows no unit loses all digits at 1e6 already."""
+    z = np.array([[1.0, 0.3], [0.4, -0.2], [0.7, 0.9], [2.0, 0.1]])
+    times = [5.0, 50.0, 500.0]
+    shifted = [tau + 2.0 * math.log(size) for tau in times]
+    if shifted[0] <= 0.0:
+        times = [tau - 2.0 * math.log(size) for tau in times]
+        shifted = [tau + 2.0 * math.log(size) for tau in times]
+    there = log_time_flow(size * z, loss, times, lambda: None)
+    here = log_time_flow(z, loss, shifted, lambda: None)
+    # The promise is 1e-9 of the part of w beside w_hat log t, which is of the size of 1 here.
+    assert size * there == pytest.approx(here, rel=1e-10, abs=1e-10)
+
+
+def test_data_whose_squares_leave_the_range_of_doubles_are_refused() -> None:
+    x = np.array([[1.0, 0.3], [0.4, -0.2]])
+    for size in (1e-151, 1e151):
+        with pytest.raises(ValueError, match="x must have its largest number between"):
+            nnth.margin(size * x, np.array([1.0, 1.0]))

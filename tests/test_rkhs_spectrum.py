@@ -220,3 +220,8 @@ def test_levels_without_a_closed_form_from_hermite_coefficients(act: str, cw: fl
     exact = [cw * math.fsum(a * a * p) for p in polynomials]
     table = rkhs_spectrum("nngp", act, cw=cw, d=3, levels=3)
     assert table["eigenvalue"] == pytest.approx(exact, abs=1e-12)
+
+
+def test_points_whose_matrix_no_memory_holds_are_refused() -> None:
+    with pytest.raises(MemoryError, match="points must be fewer: their kernel matrix would take"):
+        rkhs_spectrum(d=3, levels=2, points=10**12)

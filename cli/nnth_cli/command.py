@@ -20,6 +20,10 @@ if TYPE_CHECKING:  # commands import the package when they are called
     from nnth.table import Table
 
 
+# Options that name a file of results.
+_WRITTEN = frozenset({"output", "append", "plot", "solution", "save_samples", "cells"})
+
+
 class Work(TypedDict):
     """What long computations take: threads, and a function that is told of progress."""
 
@@ -101,6 +105,7 @@ def command(
         common = [p for p in _common(random, plotted) if p.name not in names]
 
         def run(**values: Any) -> None:
+            _check_not_overwritten(values)
             shared = {p.name: values.pop(p.name) for p in common}
             destination = Destination(
                 **{name: shared.get(name) for name in ("format", "output", "append", "plot")},
@@ -129,6 +134,27 @@ def command(
         return run
 
     return made
+
+
+def _check_not_overwritten(values: Mapping[str, Any]) -> None:
+    """Raise ValueError where a file of results is one that the command reads.
+
+    A network may be trained further and kept in its own file.
+    """
+    files = {name: Path(v) for name, v in values.items() if isinstance(v, str | Path)}
+    there = {name: path for name, path in files.items() if _exists(path)}
+    for name in _WRITTEN & there.keys():
+        for other in there.keys() - _WRITTEN:
+            if there[name].samefile(there[other]):
+                option = name.replace("_", "-")
+                raise ValueError(f"--{option} must not be a file to read: {there[name]}")
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a text that is no name of a file, being too long
+        return False
 
 
 def given(compute: Callable[..., Table], values: Mapping[str, Any]) -> frozenset[str]:

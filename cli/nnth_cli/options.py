@@ -123,7 +123,9 @@ def check_seed(option: typer.CallbackParam, value: int | None) -> int | None:
 
 def check_threads(threads: int) -> int:
     if threads < 0:
-        raise ValueError(f"threads must be at least 0, not {threads}")
+        raise ValueError(f"--threads must be at least 0, not {threads}")
+    if threads >= 2**31:  # an int of the core; loops start no more than they have work for
+        raise ValueError(f"--threads must be below 2^31, not {threads}")
     return threads
 
 

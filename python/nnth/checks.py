@@ -10,13 +10,18 @@ from nnth.typing import Floats
 
 
 def whole(name: str, value: int, least: int = 1) -> int:
-    """Return `value` as an int; raises ValueError, naming it, when it is not one >= `least`."""
+    """Return `value` as an int from `least` to 2^63 - 1, which the core takes.
+
+    Raises ValueError, naming it, when it is none.
+    """
     try:
         number = operator.index(value)
     except TypeError:
         raise ValueError(f"{name} must be a whole number, not {value!r}") from None
     if number < least:
         raise ValueError(f"{name} must be at least {least}, not {number}")
+    if number >= 2**63:
+        raise ValueError(f"{name} must be below 2^63, not {number}")
     return number
 
 

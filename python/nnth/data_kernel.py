@@ -15,6 +15,7 @@ from nnth.kernel import Ntk, core_network, variances
 from nnth.typing import Floats, Progress
 from nnth.work import begin
 
+_FAR: Final = 1e10  # |x|^2/S^2 at which the expansion of squares keeps 6 digits
 _EPS: Final = float(np.finfo(float).eps)
 
 
@@ -47,8 +48,11 @@ class RadialKernel:
         require_room(rows, len(data), 1)
         begin()
         # From the centre distances are differences of the smallest numbers.
-        centred = (data - data.mean(axis=0)) / self.scale
-        squares = np.einsum("ij,ij->i", centred, centred)
+        with np.errstate(over="ignore", invalid="ignore"):
+            centred = (data - data.mean(axis=0)) / self.scale
+            squares = np.einsum("ij,ij->i", centred, centred)
+        if not squares.max() < _FAR:
+            return self._by_differences(data, rows)
         matrix = centred[:rows] @ centred.T
         matrix -= 0.5 * squares[:rows, None]
         matrix -= 0.5 * squares
@@ -57,6 +61,19 @@ class RadialKernel:
         matrix[np.arange(rows), np.arange(rows)] = 1.0
         error = _EPS * (1.0 + data.shape[1] ** 0.5) * (1.0 + float(squares.max()))
         return KernelRows(matrix, np.ones(len(data)), error)
+
+    def _by_differences(self, data: Floats, rows: int) -> KernelRows:
+        """Return the same at any size of the data: from each row's differences, which are slower.
+
+        A distance that overflows is infinite, and the kernel 0. Otherwise the exponent t has a
+        relative error of d/2 + 3 roundings, and t exp(-t) is below 1.
+        """
+        matrix = np.empty((rows, len(data)))
+        with np.errstate(over="ignore"):
+            for i in range(rows):
+                apart = (data - data[i]) / self.scale
+                np.exp(-0.5 * np.einsum("ij,ij->i", apart, apart), out=matrix[i])
+        return KernelRows(matrix, np.ones(len(data)), _EPS * (0.5 * data.shape[1] + 3.0))
 
 
 @dataclass(frozen=True, eq=False)

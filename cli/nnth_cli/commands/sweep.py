@@ -288,8 +288,8 @@ def _check_together(
 ) -> None:
     if jobs < 0:
         raise ValueError(f"--jobs must be at least 0, not {jobs}")
-    if threads is not None and threads < 0:
-        raise ValueError(f"--threads must be at least 0, not {threads}")
+    if threads is not None:
+        options.check_threads(threads)
     if jobs and scheduler is not None:
         raise ValueError("--jobs and --scheduler must not both be given")
     if split is not None and split < 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -65,7 +66,10 @@ def gradient_flow(
     solver = LSODA(slope, 0.0, np.zeros(2 * d), 1e300, jac=jacobian, rtol=_TOLERANCE, atol=moving)
     most = float(np.abs(y).max())
     for _ in range(_MOST_STEPS):
-        solver.step()
+        with warnings.catch_warnings():
+            # Where it cannot go on it warns, and its status says so too: the row has that.
+            warnings.simplefilter("ignore", UserWarning)
+            solver.step()
         tell()
         beta = beta_of(solver.y)
         residual = float(np.abs(x @ beta - y).max())

@@ -30,6 +30,7 @@ MAX_POINTS: Final = 10_000_000
 MAX_VALUES: Final = 2**27  # eigenvalues kept
 RATIOS: Final = (1e-9, 1e9)  # of p/n0
 _BISECTIONS: Final = 60
+_ROW: Final = 400  # bytes of a row: numbers, and the text that is printed
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,15 @@ def log_time_flow(
     e^(z_i.w))) for the logistic one, which keeps all numbers of the size of tau. By Radau IIA of
     order five with the analytic Jacobian: some hundreds of steps to log t = 10^6. log_times:
     ascending. `tell` is called at every step.
+
+    The flow of z/c is c w in the time c^2 t, so that tolerances are those of data of size 1.
     """
     from scipy.integrate import Radau
 
+    unit = float(np.ldexp(1.0, int(np.frexp(np.abs(z).max())[1])))
+    z = z / unit
+    later = 2.0 * math.log(unit)
+    times = [tau + later for tau in log_times]
     logistic = loss == "logistic"
 
     def weights(tau: float, w: Floats) -> Floats:
@@ -47,20 +53,22 @@ def log_time_flow(
             strength = strength * 0.5 * (1.0 + np.tanh(0.5 * (z @ w)))
         return -(z.T * strength) @ z
 
-    begin = min(math.log(_START / float(np.sum(z * z))), log_times[0] - 1.0)
+    begin = min(math.log(_START / float(np.sum(z * z))), times[0] - 1.0)
     first = slope(begin, np.zeros(z.shape[1]))  # t times the slope of a straight line
-    solver = Radau(slope, begin, first, log_times[-1], jac=jacobian, rtol=_RELATIVE, atol=_ABSOLUTE)
+    solver = Radau(slope, begin, first, times[-1], jac=jacobian, rtol=_RELATIVE, atol=_ABSOLUTE)
     found: list[Floats] = []
-    while len(found) < len(log_times):
+    while len(found) < len(times):
         solver.step()
         tell()
         if solver.status == "failed":
-            raise ArithmeticError(f"the flow could not be followed beyond log t = {solver.t:.6g}")
+            raise ArithmeticError(
+                f"the flow could not be followed beyond log t = {solver.t - later:.6g}"
+            )
         between = solver.dense_output()
-        while len(found) < len(log_times) and log_times[len(found)] <= solver.t:
-            tau = log_times[len(found)]
+        while len(found) < len(times) and times[len(found)] <= solver.t:
+            tau = times[len(found)]
             found.append(solver.y.copy() if tau == solver.t else between(tau))
-    return np.array(found)
+    return np.array(found) / unit
 
 
 def time_times_loss(z: Floats, w: Floats, tau: float, loss: Loss) -> float:

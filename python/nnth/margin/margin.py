@@ -23,6 +23,8 @@ from nnth.work import begin
 LOSSES: Final[tuple[Loss, ...]] = ("exponential", "logistic")
 LOG_TIMES: Final = (10.0, 100.0, 1e3, 1e4, 1e5, 1e6)
 MOST_LOG_TIME: Final = 1e8
+LEAST_SIZE: Final = 1e-150  # of the largest number of x
+MOST_SIZE: Final = 1e150
 NOT_SEPARABLE: Final = "not separable"
 
 _EXPECTED: Final = 1500  # steps of a flow or two
@@ -78,10 +80,11 @@ class MarginFlow:
 def max_margin(x: Data, y: Data) -> Classifier:
     """Return the classifier w.x of largest margin, argmin |w|^2 subject to y_i w.x_i >= 1.
 
-    There is no bias; for one give x a column of ones. x: `(m, d)`, y: `(m,)` of -1 and 1, arrays or
-    files. Where no w separates the data, `separable` is False and `duals` prove it: a >= 0 of sum 1
-    with sum_i a_i y_i x_i = 0, to `error`. Where the duals of points on the margin are not unique,
-    as for points that are there twice, those are taken that gradient flow picks.
+    There is no bias; for one give x a column of ones. x: `(m, d)`, its largest number from 1e-150
+    to 1e150, y: `(m,)` of -1 and 1, arrays or files. Where no w separates the data, `separable` is
+    False and `duals` prove it: a >= 0 of sum 1 with sum_i a_i y_i x_i = 0, to `error`. Where the
+    duals of points on the margin are not unique, as for points that are there twice, those are
+    taken that gradient flow picks.
 
     Accuracy: w to `error`, some 1e-15, and the duals to that times the condition number of the
     support vectors. Cost: non-negative least squares, O(d m) a support vector.
@@ -123,8 +126,8 @@ def margin(
 
     The row of log t = inf is a line in 1/log t through the last two times, from 1000 on.
 
-    x: `(m, d)`, y: `(m,)` of -1 and 1, arrays or files. Without them n points of d normals are
-        drawn, and labelled by a random w.
+    x: `(m, d)`, its largest number from 1e-150 to 1e150, y: `(m,)` of -1 and 1, arrays or files.
+        Without them n points of d normals are drawn, and labelled by a random w.
     bias: give x a column of ones. loss: "exponential", "logistic" or "both".
     log_times: ascending, above 0, to 1e8.
     progress: called with steps done and in all, some hundreds a loss.
@@ -199,6 +202,12 @@ def _labelled(x: Data, y: Data) -> tuple[Floats, Floats]:
     wrong = np.flatnonzero(np.abs(labels) != 1.0)
     if wrong.size:
         raise ValueError(f"y must be -1 or 1, not {labels[wrong[0]]:g} at row {wrong[0]}")
+    largest = float(np.abs(inputs).max())
+    if largest and not LEAST_SIZE <= largest <= MOST_SIZE:  # squares of it and its inverse occur
+        raise ValueError(
+            f"x must have its largest number between {LEAST_SIZE:g} and {MOST_SIZE:g} but for the "
+            f"sign, not {largest:g}"
+        )
     return inputs, labels
 
 

@@ -13,6 +13,7 @@ from nnth.data import Data, data_of
 from nnth.data_kernel import Kernel, RadialKernel, kernel_of
 from nnth.files import file_of
 from nnth.kernel import Ntk
+from nnth.memory import require_memory
 from nnth.plot import Lines
 from nnth.random import normals
 from nnth.sphere import Levels, decay, default_norm, in_floats, levels_of, multiplicities
@@ -93,6 +94,7 @@ def rkhs_spectrum(
         raise ValueError(f"points must not be given where x is, and is {points}")
     data = None if x is None else data_of(x, "x")
     d = _dimension(d, data)
+    require_memory(8 * points * points, "points must be fewer: their kernel matrix would")
     begin()
     found = levels_of(chosen, radius, d, levels)
     counts = multiplicities(d, levels)

@@ -1,0 +1,160 @@
+"""What holds for every call and every row, whatever the command computes."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from nnth_cli import main as program
+from referees.calls import Outcome, Row
+
+# Columns that bound the error of the numbers beside them, and what they are no bound of.
+ERRORS = {"error", "theory_error", "variance_error", "identity_error"}
+# What a row says of itself; empty where there is nothing to say.
+REMARKS = ("note", "status", "phase", "outcome", "picture")
+# Where a number need not be finite in a row with an error that is: it is not defined there, or is a
+# limit that is infinite.
+MAY_BE_INFINITE = {
+    "kernel": {"theta_aa", "theta_bb", "theta_ab", "chi_perp"},
+    "phase": {"xi_q", "xi_c", "k_star"},
+    "critical": {"xi_q", "xi_c", "distance", "asymptote", "next_order"},
+    "product": {"asymptotic", "depth_first", "width_first"},
+    "rkhs spectrum": {"slope", "theory_slope"},
+    "rkhs fit": {"loo_error"},
+    "gram": {"condition", "trace", "max_eigenvalue", "min_eigenvalue"},
+}
+# What a row is asked, not what it answers: these may be infinite.
+ASKED = {"time", "eps", "log_t", "alpha", "delta", "eta", "level", "norm", "width", "depth"}
+LARGEST_Z = 7.0  # of a sample that sees what it is asked for: one in 4e11
+MOST_BYTES = 2e9
+REFUSAL_SECONDS = 4.0  # the first imports are among them
+
+
+def of_call(outcome: Outcome, command: str, *, may_refuse: bool) -> Iterator[str]:
+    """What is wrong with the way a command ended, whatever it was asked."""
+    if outcome.code not in (0, 1, 2, 130):
+        yield f"exit code {outcome.code}: {outcome.err[-300:]}"
+        return
+    if outcome.code == 130:
+        if outcome.late > 10.0:
+            yield f"does not hear an interrupt for {outcome.late:.1f} s of CPU"
+        return
+    if outcome.grown > MOST_BYTES:
+        yield f"takes {outcome.grown / 1e9:.1f} GB"
+    if outcome.code == 0:
+        if outcome.err:
+            yield f"says on standard error: {outcome.err[:300]!r}"
+        return
+    # A command that prints its rows and then says that they are not as they should be.
+    one_line = re.fullmatch(r"nnth: [^\n]+\n", outcome.err)
+    if not one_line or (not outcome.out and not outcome.err.startswith("nnth: error: ")):
+        yield f"exit code {outcome.code} with {outcome.err[:300]!r}"
+        return
+    if "NNTH_TRACEBACK" in outcome.err:
+        yield f"a bug: {outcome.err.strip()}"
+    if outcome.code == 2:
+        if outcome.out:
+            yield "refuses, and prints rows"
+        if not may_refuse:
+            yield f"refuses what is right: {outcome.err.strip()}"
+        if not _names_what_was_typed(outcome, command):
+            yield f"names no option: {outcome.err.strip()}"
+        if outcome.seconds > REFUSAL_SECONDS:
+            yield f"refuses after {outcome.seconds:.1f} s of CPU"
+
+
+def _names_what_was_typed(outcome: Outcome, command: str) -> bool:
+    """Whether the message has the name of an option of the command, or a value that was typed."""
+    said = outcome.err.lower().replace("_", "-")
+    names = [
+        name.strip("-").replace("_", "-")
+        for option in program.load(command).params
+        for name in (*option.opts, *option.secondary_opts, option.name)
+    ]
+    typed = [word.rpartition("=")[2].lower() for word in outcome.words if len(word) > 4]
+    return (
+        any(re.search(rf"(?<![a-z]){re.escape(name)}s?(?![a-z])", said) for name in names)
+        or any(len(value) > 4 and value in said for value in typed)
+        or "option" in said
+        or "argument" in said
+    )
+
+
+def of_rows(rows: list[Row], command: str) -> Iterator[str]:
+    """What is wrong with the rows of a command, by themselves."""
+    if not rows:
+        yield "no rows"
+    for number, row in enumerate(rows):
+        if found := list(_of_row(row, command)):
+            yield from (f"row {number}: {finding}" for finding in found)
+            return  # others of the same table say the same
+
+
+def _of_row(row: Row, command: str) -> Iterator[str]:
+    remark = any(row.get(name) not in ("", "ok", None) for name in REMARKS)
+    for name in ERRORS & row.keys():
+        error = row[name]
+        if not isinstance(error, float):
+            yield f"{name} is {error!r}"
+        elif error < 0:
+            yield f"{name} is {error}"
+        elif error < 1e-3 and not remark:
+            infinite = [
+                n
+                for n in _measured(row)
+                if isinstance(row[n], float)
+                and math.isinf(row[n])
+                and n not in ASKED | MAY_BE_INFINITE.get(command, set())
+            ]
+            if infinite:
+                yield f"{', '.join(infinite)} infinite beside {name} {error:g}"
+            if command in ("kernel", "gram", "hermite") and any(
+                isinstance(row[n], float) and math.isnan(row[n]) for n in _measured(row)
+            ):
+                yield f"a number is NaN beside {name} {error:g}"
+    for name, value in row.items():
+        if isinstance(value, str) and re.search(r"np\.|array\(|<function|Fraction\(", value):
+            yield f"{name} is {value!r}"
+        if name.endswith("stderr") and isinstance(value, float) and value < 0:
+            yield f"{name} is {value}"
+    yield from _of_z(row)
+
+
+def _of_z(row: Row) -> Iterator[str]:
+    if not {"z", "mean", "stderr"} <= row.keys() or not isinstance(row["z"], float):
+        return
+    theory = next((row[n] for n in ("exact", "theory") if n in row), None)
+    z, mean, stderr = row["z"], row["mean"], row["stderr"]
+    if not all(isinstance(v, float) for v in (theory, mean, stderr)) or "exponent" in row:
+        return
+    if all(map(math.isfinite, (theory, mean, stderr, z))) and stderr > 0:
+        # The z may take in the error of the theory, so that it is at most this.
+        if abs(z) > 1.001 * abs(mean - theory) / stderr + 1e-9:
+            yield f"z is {z:g}, of ({mean!r} - {theory!r})/{stderr!r}"
+        if abs(z) > LARGEST_Z and row.get("note", "") == "":
+            yield f"z is {z:g} beside an empty note"
+
+
+def _measured(row: Row) -> list[str]:
+    """The columns before those that only say how the row was made: up to the last remark."""
+    names = list(row)
+    ends = [names.index(n) for n in (*ERRORS, *REMARKS) if n in row]
+    return names[: max(ends)] if ends else names
+
+
+def close(
+    name: str, got: Any, want: Any, error: float, *, relative: float = 1e-9, absolute: float = 0.0
+) -> Iterator[str]:
+    """A finding if `got` is further from `want` than its error and the oracle's own."""
+    if not isinstance(got, float):
+        yield f"{name} is {got!r}, not {want!r}"
+        return
+    want = float(want)
+    if got == want or (math.isnan(got) and math.isnan(want)):
+        return
+    allowed = error + relative * abs(want) + absolute
+    if not abs(got - want) <= allowed:
+        off = f"off by {abs(got - want):.2g}, {allowed:.2g} allowed"
+        yield f"{name} is {got!r}, the oracle has {want!r}: {off}"
