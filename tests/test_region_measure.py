@@ -30,7 +30,7 @@ def volume(forms: Sequence[Sequence[Fraction]], dim: int) -> Fraction:
     V = 1/d sum_i b_i V_i over the facets, V_i the volume of facet i in the variables but x_j over
     |a_ij|. Exact; bounded polyhedra only.
     """
-    kept = {}
+    kept: dict[tuple[Fraction, ...], Fraction] = {}
     for form in forms:
         slopes = form[:-1]
         size = next((abs(a) for a in slopes if a), None)

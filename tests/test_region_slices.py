@@ -211,7 +211,9 @@ def test_the_mean_of_the_points_may_be_on_a_boundary() -> None:
     line = Network(
         weights=(np.array([[3.0, 0.0]]), np.ones((1, 1))), biases=(np.array([-1.0]), np.zeros(1))
     )
-    assert math.isnan(regions_on_plane([[0.0, 0], [1, 0], [0, 1]], line)["zero_cell_sides"][0])
+    assert math.isnan(
+        regions_on_plane([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]], line)["zero_cell_sides"][0]
+    )
 
 
 @pytest.mark.parametrize("scale", [1e-290, 1e-160, 1e-5, 1e5, 1e160, 1e290])
@@ -222,8 +224,8 @@ def test_units_do_not_matter(scale: float) -> None:
     net = random_network(4, (6, 5), seed=4)
     scaled = Network(weights=net.weights, biases=tuple(b * unit for b in net.biases))
     for name in ("activation_regions", "linear_regions", "vertices", "zero_cell_sides"):
-        expected = regions_on_plane(points, net)[name]
-        assert regions_on_plane(points * unit, scaled)[name] == expected
+        plain = regions_on_plane(points, net)[name]
+        assert regions_on_plane(points * unit, scaled)[name] == plain
     expected = regions_through(points, net)
     found = regions_through(points * unit, scaled)
     assert found["activation_regions"].tolist() == expected["activation_regions"].tolist()

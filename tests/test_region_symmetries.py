@@ -99,8 +99,8 @@ def test_rotations_that_are_signed_permutations(n: Net, box: float | None, seed:
     turn = signed_permutation(dim, rng)
     at = rng.integers(-4, 5, size=dim) / 8
     turned = Net((n.weights[0] @ turn, *n.weights[1:]), n.biases)
-    expected = count(n, box, (turn @ at).tolist())
-    found = count(turned, box, at.tolist())
+    expected = count(n, box, [float(x) for x in turn @ at])
+    found = count(turned, box, [float(x) for x in at])
     assert figures(found) == figures(expected)
     same_measure(found, expected)
     against_oracle(n, box, count(n, box))

@@ -310,7 +310,7 @@ def ntk_moments(  # keys: mean, log_mean, second, log_second, relative_variance
 # regions.cpp
 class RegionNetwork:  # on the whole space, or a slice x = origin + (ends - start) s
     def __init__(self, weights: Sequence[Floats], biases: Sequence[Floats]) -> None: ...
-    def on_slice(  # s = chart (t, 1); origin, start [n0]; ends [n0, d]; chart [d, d + 1], or [0]: s = t
+    def on_slice(  # s = chart (t, 1), or t: chart [d, d + 1], or [0]; ends [n0, d]
         self, origin: Floats, ends: Floats, start: Floats, chart: Floats
     ) -> RegionNetwork: ...
 
