@@ -6,10 +6,11 @@
 // NNTH_MULTIVERSION marks a hot leaf: a function that loops over plain pointers, with no OpenMP
 // region inside. On x86-64 it is compiled three times (SSE2; AVX2; AVX-512) and the loader picks
 // the widest the CPU has; elsewhere it is compiled once. A build with a lower NNTH_CPU_LEVEL is
-// without the wider ones, and computes on any CPU what a wheel computes on an older one. Contraction is off and IEEE arithmetic is
-// the same at every width, so the versions return the same bits. It needs a loader with ifunc,
-// which glibc has and musl and macOS have not. The compilers are the oldest it was tried on. The
-// sanitizers are not ready yet when the loader chooses.
+// without the wider ones, and computes on any CPU what a wheel computes on an older one.
+// Contraction is off and IEEE arithmetic is the same at every width, so the versions return the
+// same bits. It needs a loader with ifunc, which glibc has and musl and macOS have not. The
+// compilers are the oldest it was tried on. The sanitizers are not ready yet when the loader
+// chooses.
 #if !defined(NNTH_CPU_LEVEL)
 #define NNTH_CPU_LEVEL 4
 #endif
