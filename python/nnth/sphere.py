@@ -183,7 +183,7 @@ def decay(kernel: Kernel, d: int) -> float:
     elif name == "elu":  # exp(z) - 1 meets z with its first derivative, and not its second
         order = 2.0 if kernel.act.name in ("elu", "elu:1") else 1.0
     elif name == "relu_power":
-        order = parameter if kernel.act.form else math.nan
+        order = parameter if parameter.is_integer() else math.nan
     elif name == "step":  # a jump takes the root of the angle at every layer
         order = 0.0 if kernel.depth == 1 else math.nan
     elif name in ("erf", "tanh", "sin", "cos", "exp", "gaussian", "gelu", "silu", "softplus",

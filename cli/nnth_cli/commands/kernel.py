@@ -49,7 +49,8 @@ def kernel(
     One row a layer 1..L+1: K and the neural tangent kernel Th of both inputs, their correlation,
     the gap K_aa + K_bb - 2 K_ab, the susceptibilities chi of K_aa, and the estimated relative
     error of the row. Closed forms where there are any, else quadrature split at kinks;
-    Gauss-Hermite suits smooth activations only.
+    Gauss-Hermite suits smooth activations only, and its error is the difference to these. Th_aa
+    is infinite where the activation jumps, or has slopes without a mean square as |z|**0.5.
 
     \b
     Activations: relu leaky_relu:a abs relu_power:p step linear erf tanh sin cos

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "nnth/kernel/parallel_slope.hpp"
 #include "nnth/numerics/multiversion.hpp"
 
 namespace nnth::kernel {
@@ -50,10 +51,12 @@ NNTH_MULTIVERSION double square_about(double centre, const double* weight, const
 }  // namespace
 
 PairIntegrator::PairIntegrator(const Program& program, const Resolution& resolution,
-                               const Rule& rule, const Input& b, const Correlation& rho)
+                               const Rule& rule, bool coarse, const Input& b,
+                               const Correlation& rho)
     : program_(program),
       resolution_(resolution),
       rule_(rule),
+      coarse_(coarse),
       b_(b),
       mean_slope_(b.q * rho.rho),
       spread_(b.q * rho.sine()) {
@@ -62,6 +65,10 @@ PairIntegrator::PairIntegrator(const Program& program, const Resolution& resolut
     } else {
         inner_edges_.start(b.extent);
         plain_grid_.make(inner_edges_.panels(), rule_);
+        for (const SingularSlope& law : resolution_.singular_slopes()) {
+            const SlopeCut cut = slope_cut(law, {law.at, spread_}, {false, coarse_});
+            rises_.push_back(cut.rise(program_));
+        }
     }
 }
 
@@ -73,6 +80,7 @@ std::vector<PairSums> PairIntegrator::run(const std::vector<Input>& a, bool gaps
     for (std::size_t k = 0; k < a.size(); ++k) {
         s[k].evaluate(program_, outer.x, 0.0, a[k].q, false);
         s[k].settle();
+        for (const SlopeCut& cut : outer_cuts(a[k])) cut.clear(outer.x, s[k]);
     }
     for (std::size_t i = 0; i < outer.size(); ++i) {
         const Average inner = average(outer.x[i]);
@@ -90,17 +98,32 @@ std::vector<PairSums> PairIntegrator::run(const std::vector<Input>& a, bool gaps
             out[k].sum += w * square(value);
         }
     }
-    add_jumps(a, out);
+    add_kinks(a, out);
     return out;
 }
 
-// A jump of s_a is a delta in its derivative.
-void PairIntegrator::add_jumps(const std::vector<Input>& a, std::vector<PairSums>& out) {
-    for (const Break& at : resolution_.breaks()) {
-        for (std::size_t k = 0; at.jumps() && k < a.size(); ++k) {
+std::vector<SlopeCut> PairIntegrator::outer_cuts(const Input& a) const {
+    const double narrow = mean_slope_ == 0.0 ? 1.0 : spread_ / std::fabs(mean_slope_);
+    return slope_cuts(resolution_, {0.0, a.q}, a.extent, {false, coarse_, narrow});
+}
+
+// What the grid does not see of s_a': the deltas of its jumps, and its integral beside a kink where
+// it is infinite.
+void PairIntegrator::add_kinks(const std::vector<Input>& a, std::vector<PairSums>& out) {
+    for (std::size_t k = 0; k < a.size(); ++k) {
+        if (spread_ == 0.0) {
+            if (resolution_.breaks().empty()) continue;
+            out[k].slope = parallel_slope(program_, resolution_, rule_, coarse_, a[k].q,
+                                          mean_slope_, std::max(a[k].extent, b_.extent));
+            continue;
+        }
+        for (const Break& at : resolution_.breaks()) {
             const double x = at.at / a[k].q;
-            if (std::fabs(x) > a[k].extent) continue;
+            if (!at.jumps() || std::fabs(x) > a[k].extent) continue;
             out[k].slope += at.jump() * normal_pdf(x) / a[k].q * average(x).slope;
+        }
+        for (const SlopeCut& cut : outer_cuts(a[k])) {
+            out[k].slope += cut.density * cut.rise(program_) * average(cut.at).slope;
         }
     }
 }
@@ -116,6 +139,9 @@ const std::vector<double>& PairIntegrator::outer_panels(const std::vector<Input>
         if (deviation < kSharedRatio * last) continue;
         for (double z : resolution_.edges()) outer_edges_.add(z / deviation, false);
         last = deviation;
+    }
+    for (const Input& input : a) {
+        for (const SlopeCut& cut : outer_cuts(input)) cut.add_edges(outer_edges_);
     }
     if (mean_slope_ != 0.0) add_smoothed_edges();
     return outer_edges_.panels();
@@ -151,6 +177,7 @@ PairIntegrator::Average PairIntegrator::average(double x) {
     const double mean = mean_slope_ * x;
     inner_ = &inner_grid(mean);
     samples_.evaluate(program_, inner_->x, mean, spread_, false);
+    for (const SlopeCut& cut : inner_cuts_) cut.clear(inner_->x, samples_);
     const auto mean_of = [this](const std::vector<double>& f) {
         return dot(inner_->weight.data(), f.data(), inner_->size());
     };
@@ -163,6 +190,9 @@ PairIntegrator::Average PairIntegrator::average(double x) {
         if (!at.jumps() || spread_ == 0.0) continue;
         out.slope += at.jump() * normal_pdf((at.at - mean) / spread_) / spread_;
     }
+    for (const SlopeCut& cut : inner_cuts_) {
+        out.slope += cut.density * rises_[cut.law - resolution_.singular_slopes().data()];
+    }
     return out;
 }
 
@@ -171,8 +201,11 @@ const Grid& PairIntegrator::inner_grid(double mean) {
     const double reach = b_.extent * spread_;
     const auto begin = std::ranges::upper_bound(z, mean - reach);
     const auto end = std::ranges::lower_bound(z, mean + reach);
+    inner_cuts_.clear();
     if (begin >= end) return plain_grid_;
+    inner_cuts_ = slope_cuts(resolution_, {mean, spread_}, b_.extent, {false, coarse_});
     inner_edges_.start(b_.extent);
+    for (const SlopeCut& cut : inner_cuts_) cut.add_edges(inner_edges_);
     for (auto at = begin; at != end; ++at) inner_edges_.add((*at - mean) / spread_, false);
     for (const Break& at : resolution_.breaks()) {
         inner_edges_.add((at.at - mean) / spread_, true);

@@ -6,6 +6,7 @@
 #include "nnth/kernel/expectation.hpp"
 #include "nnth/kernel/grid.hpp"
 #include "nnth/kernel/resolution.hpp"
+#include "nnth/kernel/slope_cut.hpp"
 
 namespace nnth::kernel {
 
@@ -27,9 +28,9 @@ class PairIntegrator {
         double q, extent;
     };
 
-    // The references must outlive the integrator.
+    // The references must outlive the integrator. `coarse` goes with the rule of fewer points.
     PairIntegrator(const Program& program, const Resolution& resolution, const Rule& rule,
-                   const Input& b, const Correlation& rho);
+                   bool coarse, const Input& b, const Correlation& rho);
 
     // One PairSums for each a. Without `gaps`, gap and sum are left at 0, at a quarter of the cost
     // where there are many.
@@ -41,14 +42,15 @@ class PairIntegrator {
     };
 
     const std::vector<double>& outer_panels(const std::vector<Input>& a);
+    std::vector<SlopeCut> outer_cuts(const Input& a) const;
+    void add_kinks(const std::vector<Input>& a, std::vector<PairSums>& out);
     void add_smoothed_edges();
     const Grid& inner_grid(double mean);
     Average average(double x);
-    void add_jumps(const std::vector<Input>& a, std::vector<PairSums>& out);
-
     const Program& program_;
     const Resolution& resolution_;
     const Rule& rule_;
+    const bool coarse_;
     const Input b_;
     const double mean_slope_;  // of E[z_b | x] in x
     const double spread_;      // standard deviation of z_b given x
@@ -56,6 +58,8 @@ class PairIntegrator {
     Grid plain_grid_, grid_;
     const Grid* inner_ = nullptr;  // where the inner samples were taken last
     Samples samples_;
+    std::vector<SlopeCut> inner_cuts_;  // of the inner grid
+    std::vector<double> rises_;         // over them, one for each singular slope
 };
 
 }  // namespace nnth::kernel

@@ -7,6 +7,7 @@
 
 #include "nnth/kernel/grid.hpp"
 #include "nnth/kernel/pair_sums.hpp"
+#include "nnth/kernel/slope_cut.hpp"
 
 namespace nnth::kernel {
 
@@ -38,11 +39,11 @@ double square_beside_zero(const Program& program) {
     return square < std::numeric_limits<double>::min() ? 0.0 : square;
 }
 
-double deviation(double k) {
+}  // namespace
+
+double PanelExpectation::deviation(double k) {
     return std::max(std::sqrt(k), kSmallestDeviation);
 }
-
-}  // namespace
 
 PanelExpectation::PanelExpectation(Program program)
     : program_(std::move(program)),
@@ -77,16 +78,19 @@ double PanelExpectation::extent(double q, double negligible) const {
     });
 }
 
-OneInput PanelExpectation::sum_one(double q, double extent, const Rule& rule) const {
+OneInput PanelExpectation::sum_one(double q, double extent, bool coarse) const {
     Edges edges;
     edges.start(extent);
     for (double z : resolution_->edges()) edges.add(z / q, false);
     for (const Break& at : resolution_->breaks()) edges.add(at.at / q, true);
+    const std::vector<SlopeCut> cuts = slope_cuts(*resolution_, {0.0, q}, extent, {true, coarse});
+    for (const SlopeCut& cut : cuts) cut.add_edges(edges);
     Grid grid;
-    grid.make(edges.panels(), rule);
+    grid.make(edges.panels(), coarse ? coarse_ : fine_);
     Samples s;
     s.evaluate(program_, grid.x, 0.0, q, true);
     s.settle();
+    for (const SlopeCut& cut : cuts) cut.clear(grid.x, s);
     OneInput out{0.0, 0.0, 0.0, 0.0};
     // E[(s^2)'']/2 is E[s'^2 + s s''] and, by Stein's lemma, E[x s s']/q: whichever cancels less.
     Signed direct, stein;
@@ -108,21 +112,37 @@ OneInput PanelExpectation::sum_one(double q, double extent, const Rule& rule) co
         const double from_jump = jump == 0.0 ? 0.0 : 0.5 * jump * x / q * density;
         direct.add(density * (at.right * at.right_slope - at.left * at.left_slope) + from_jump);
         stein.add(from_jump);
-        if (at.jumps() || at.steep) out.slope_square = std::numeric_limits<double>::infinity();
+        if (at.jumps()) out.slope_square = std::numeric_limits<double>::infinity();
     }
-    out.curvature = direct.size < stein.size ? direct.total : stein.total;
+    for (const SlopeCut& cut : cuts) {
+        const double part = cut.density * cut.law->square(cut.distance);
+        out.slope_square += part;
+        out.slope_error += part * cut.law->square_error(cut.distance);
+        stein.add(cut.density * cut.at / q * cut.half_square_rise(program_));
+    }
+    if (!cuts.empty()) out.slope_error /= out.slope_square;
+    // Beside an infinite slope s'^2 and s s'' are not integrable one by one.
+    out.curvature = cuts.empty() && direct.size < stein.size ? direct.total : stein.total;
     return out;
 }
 
 OneInput PanelExpectation::one(double k) const {
     const double q = deviation(k);
     const double reach = extent(q, kNegligible);
-    OneInput out = sum_one(q, reach, fine_);
-    const OneInput coarse = sum_one(q, reach, coarse_);
+    OneInput out = sum_one(q, reach, false);
+    const OneInput coarse = sum_one(q, reach, true);
     out.square_error = kRounding + relative_difference(out.square, coarse.square);
     if (k == 0.0) out.square = square_beside_zero(program_);
-    out.slope_error = kRounding + relative_difference(out.slope_square, coarse.slope_square);
+    out.slope_error += kRounding + relative_difference(out.slope_square, coarse.slope_square);
+    if (std::isinf(out.slope_square)) out.slope_error = 0.0;
     return out;
+}
+
+bool PanelExpectation::infinite_slope(double k) const {
+    const double q = deviation(k), reach = q * extent(q, kNegligible);
+    return std::ranges::any_of(resolution_->breaks(), [&](const Break& at) {
+        return (at.jumps() || at.steep) && std::fabs(at.at) <= reach;
+    });
 }
 
 // By Price's theorem the product falls short of that of parallel inputs by the slope times the
@@ -149,12 +169,12 @@ TwoInput PanelExpectation::two(double k_a, double k_b, const Correlation& rho, c
         return two_nearly_parallel(k_a, k_b, rho, a, b);
     }
     const double q_a = deviation(k_a), q_b = deviation(k_b);
-    const auto sums = [&](const Rule& rule) {
-        PairIntegrator integrator(program_, *resolution_, rule, {q_b, extent(q_b, kNegligible)},
-                                  rho);
+    const auto sums = [&](bool coarsely) {
+        PairIntegrator integrator(program_, *resolution_, coarsely ? coarse_ : fine_, coarsely,
+                                  {q_b, extent(q_b, kNegligible)}, rho);
         return integrator.run({{q_a, extent(q_a, kNegligible)}}, true).front();
     };
-    const PairSums fine = sums(fine_), coarse = sums(coarse_);
+    const PairSums fine = sums(false), coarse = sums(true);
     const auto correlation = [&](const PairSums& s) {
         return correlation_of(a.square, b.square, s.product, s.gap, s.sum);
     };
@@ -180,7 +200,7 @@ std::vector<PairSums> PanelExpectation::sums(const std::vector<double>& k_a, dou
     std::vector<PairIntegrator::Input> a;
     for (double k : k_a) a.push_back({deviation(k), extent(deviation(k), kNegligible)});
     const PairIntegrator::Input b{deviation(k_b), extent(deviation(k_b), kNegligible)};
-    return PairIntegrator(program_, *resolution_, coarse_, b, rho).run(a, gaps);
+    return PairIntegrator(program_, *resolution_, coarse_, true, b, rho).run(a, gaps);
 }
 
 // h_k grows like exp(x^2/4) up to x = 2 sqrt(k): what a tail adds to E[s h_k] is bounded by the

@@ -112,15 +112,10 @@ class Probe {
     std::array<Samples, kChecks> checks_;      // row i: T_k at the i-th check
 };
 
-// How narrow a panel at z may become, which is how well a break there is located.
-double finest(double z) {
-    return std::max(kSpacing * std::fabs(z), kFinest);
-}
-
 // Whether z is one of the breaks, for all that can be told.
 bool beside(const std::vector<double>& breaks, double z) {
     return std::ranges::any_of(breaks,
-                               [z](double at) { return std::fabs(z - at) <= 8.0 * finest(at); });
+                               [z](double at) { return std::fabs(z - at) <= 8.0 * Resolution::finest(at); });
 }
 
 // The sizes of a function and its derivative.
@@ -154,7 +149,7 @@ class Search {
             return std::nullopt;
         }
         const double middle = 0.5 * (a + b);
-        if (std::fabs(b - a) <= finest(middle)) {
+        if (std::fabs(b - a) <= Resolution::finest(middle)) {
             if (!known(middle)) return middle;
             ends.push_back({b, sizes_});  // an algebraic singularity: panels stay graded to it
             return std::nullopt;
@@ -181,7 +176,7 @@ class Search {
         const double slope_noise = rounding * largest(curvature.data(), kPoints);
         // A break known beside an end may lie a little inside, as it may lie on any end.
         const auto margin = [this](double end) {
-            return known(end) ? 8.0 * finest(end) : kArgumentRounding * std::fabs(end);
+            return known(end) ? 8.0 * Resolution::finest(end) : kArgumentRounding * std::fabs(end);
         };
         const double margin_a = margin(a), margin_b = margin(b);
         std::array<bool, kChecks> near_end;
@@ -211,18 +206,6 @@ bool continuous(const double (&f)[2], const double (&slope)[2], double distance)
     return !(std::fabs(f[1] - f[0]) > rounding + smooth_change);
 }
 
-// Whether on either side the slope grows towards z like distance^-1/2 or faster.
-bool steep(const Program& program, double z) {
-    const double near = std::max(std::fabs(z) * 0x1p-40, kFinest), far = 16.0 * near;
-    const double at[4] = {z - near, z - far, z + near, z + far};
-    double value[4], slope[4];
-    program.evaluate(at, 4, {value, slope});
-    const auto grows = [](double close, double away) {
-        return std::fabs(close) > 3.99 * std::fabs(away) && std::fabs(away) > 0.0;
-    };
-    return grows(slope[0], slope[1]) || grows(slope[2], slope[3]);
-}
-
 // The one-sided limits at z; they are made equal where they differ by rounding only.
 Break limits_at(const Program& program, double z) {
     const double aside = std::max(std::fabs(z) * 0x1p-50, kFinest);
@@ -235,7 +218,7 @@ Break limits_at(const Program& program, double z) {
     if (continuous(slope, curvature, 2.0 * aside)) {
         slope[0] = slope[1] = 0.5 * (slope[0] + slope[1]);
     }
-    return {z, value[0], value[1], slope[0], slope[1], steep(program, z)};
+    return {z, value[0], value[1], slope[0], slope[1], false};
 }
 
 // 0, 1, 2, 4, ..., reach, with the breaks known so far on this side; all with the sign of `side`.
@@ -253,6 +236,10 @@ std::vector<double> first_edges(double side, double reach, const std::vector<dou
 }
 
 }  // namespace
+
+double Resolution::finest(double z) {
+    return std::max(kSpacing * std::fabs(z), kFinest);
+}
 
 Resolution::Resolution(const Program& program, double reach) : reach_(reach) {
     static const Probe probe;
@@ -295,8 +282,24 @@ Resolution::Resolution(const Program& program, double reach) : reach_(reach) {
         const Sizes &left = ends[i - 1].sizes, &right = ends[i + 1].sizes;
         Search across(program, probe, found,
                       {std::max(left.value, right.value), std::max(left.slope, right.slope)});
-        if (!across.smooth(z - half, z + half)) breaks_.push_back(limits_at(program, z));
+        if (!across.smooth(z - half, z + half)) add_break(program, z);
     }
+}
+
+void Resolution::add_break(const Program& program, double z) {
+    const std::vector<SingularSlope> singular = nnth::kernel::singular_slopes(program, z);
+    Break found = limits_at(program, z);
+    for (const SingularSlope& slope : singular) {
+        (slope.side < 0.0 ? found.left : found.right) = slope.limit;
+        found.steep = found.steep || !slope.square_integrable();
+        singular_slopes_.push_back(slope);
+    }
+    // The law that gave the limits leaves their rounding.
+    const double size = std::max(std::fabs(found.left), std::fabs(found.right));
+    if (!singular.empty() && std::fabs(found.jump()) <= kJumpTolerance * std::max(size, 1.0)) {
+        found.left = found.right = 0.5 * (found.left + found.right);
+    }
+    breaks_.push_back(found);
 }
 
 }  // namespace nnth::kernel
