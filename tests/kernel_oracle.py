@@ -22,8 +22,9 @@ DIGITS = 30
 
 @dataclass(frozen=True)
 class Oracle:
-    """`one(k)` gives E[s^2], E[s'^2] and dE[s^2]/dk, nan where it is not known; `two(k_a, k_b, rho)`
-    E[s_a s_b], E[s_a' s_b'].
+    """`one(k)` gives E[s^2], E[s'^2] and dE[s^2]/dk, the last nan where it is not known.
+
+    `two(k_a, k_b, rho)` gives E[s_a s_b] and E[s_a' s_b'].
     """
 
     one: One
@@ -157,11 +158,13 @@ def averaged(average: Average, kinks: tuple[float, ...], singular: float | None 
     def one(k: Number) -> tuple[Number, Number, Number]:
         q = mp.sqrt(k)
         at = [c / q for c in cuts]
-        square = integral(lambda x: average(q * x, mp.mpf(0))[0] ** 2, at)
         if singular is None:
+            square = integral(lambda x: average(q * x, mp.mpf(0))[0] ** 2, at)
             slope = integral(lambda x: average(q * x, mp.mpf(0))[1] ** 2, at)
         else:
-            slope = singular_square(q, cuts[0], mp.mpf(singular))
+            p = mp.mpf(singular)
+            square = absolute_moment(-cuts[0], q, 2 * p)
+            slope = p * p * absolute_moment(-cuts[0], q, 2 * p - 2)
         return square, slope, mp.nan
 
     def two(k_a: Number, k_b: Number, rho: Number) -> tuple[Number, Number]:
@@ -172,18 +175,13 @@ def averaged(average: Average, kinks: tuple[float, ...], singular: float | None 
                 centre, step = c / (q_b * rho), width / abs(q_b * rho)
                 at += [centre + i * step for i in (-9, -7, -5, -3, -1.5, 0, 1.5, 3, 5, 7, 9)]
         inner = lambda x: average(q_b * rho * x, width)  # noqa: E731
+        if singular is not None:
+            return singular_products(q_a, cuts[0], mp.mpf(singular), inner)
         value = integral(lambda x: average(q_a * x, mp.mpf(0))[0] * inner(x)[0], at)
-        if singular is None:
-            slope = integral(lambda x: average(q_a * x, mp.mpf(0))[1] * inner(x)[1], at)
-            return value, slope
-        return value, singular_product(q_a, cuts[0], mp.mpf(singular), lambda x: inner(x)[1])
+        slope = integral(lambda x: average(q_a * x, mp.mpf(0))[1] * inner(x)[1], at)
+        return value, slope
 
     return Oracle(one, two)
-
-
-def singular_square(q: Number, c: Number, p: Number) -> Number:
-    """Return E[(p |z - c|^(p-1))^2]: a moment of a shifted Gaussian, by Kummer's function."""
-    return p * p * absolute_moment(-c, q, 2 * p - 2)
 
 
 def absolute_moment(m: Number, w: Number, p: Number) -> Number:
@@ -204,19 +202,27 @@ def signed_moment(m: Number, w: Number, p: Number) -> Number:
     )  # fmt: skip
 
 
-def singular_product(
-    q: Number, c: Number, p: Number, other: Callable[[Number], Number]
-) -> Number:
-    """Return E[s'(q x) other(x)] for s = |z - c|^p, in t = |z - c|^p, which takes out the pole."""
-    total = mp.mpf(0)
-    for side in (-1, 1):
-        def f(t: Number, side: int = side) -> Number:
-            x = (c + side * t ** (1 / p)) / q
-            return side * other(x) * phi(x) / q
+def singular_products(
+    q: Number, c: Number, p: Number, other: Callable[[Number], tuple[Number, Number]]
+) -> tuple[Number, Number]:
+    """Return E[s(q x) u(x)] and E[s'(q x) v(x)] for s = |z - c|^p and u, v = other(x).
 
-        far = (12 * q + abs(c)) ** p
-        total += mp.quad(f, [far * i / 16 for i in range(17)])  # tanh-sinh: 1/p is not whole
-    return total
+    In t = |z - c|^p the slope is no pole any more; tanh-sinh follows t^(1/p) at 0.
+    """
+    value, slope = mp.mpf(0), mp.mpf(0)
+    for side in (-1, 1):
+
+        def at(t: Number, side: int = side) -> tuple[Number, Number, Number]:
+            d = t ** (1 / p)
+            x = (c + side * d) / q
+            u, v = other(x)
+            return u * phi(x) / q, side * v * phi(x) / q, d
+
+        grid = [((11 * q + abs(c)) * mp.mpf(i) / 16) ** p for i in range(17)]
+        slope += mp.quad(lambda t: at(t)[1], grid)
+        # s dz = t dt/(p t^(1 - 1/p))
+        value += mp.quad(lambda t: at(t)[0] * t ** (1 / p) / p, grid)
+    return value, slope
 
 
 def shifted_power(c: float, p: float) -> Oracle:

@@ -21,7 +21,8 @@ double difference(const Layer& found, const Layer& exact) {
         if (value == right) return;
         const double apart = std::fabs(value - right);
         // Against a number that has left the range of doubles any other is wrong.
-        most = std::max(most, std::isfinite(apart) && std::isfinite(scale) ? apart / scale : infinity);
+        most =
+            std::max(most, std::isfinite(apart) && std::isfinite(scale) ? apart / scale : infinity);
     };
     const auto scale_of = [](double a, double b, double value) {
         const double mean = geometric_mean(a, b);

@@ -234,7 +234,8 @@ Route choose_route(const MapContext& context, int threads, Monitor& monitor) {
     if (static_cast<double>(m * (m - 1) / 2) <= few)
         return {"pairwise", nullptr, pairwise_map(context, monitor)};
     if (composable(context)) {
-        auto inner = tabular ? table_map(context, threads, monitor) : pairwise_map(context, monitor);
+        auto inner =
+            tabular ? table_map(context, threads, monitor) : pairwise_map(context, monitor);
         auto map = composed_map(context, *inner, threads, monitor);
         if (map->error() <= kComposedError) return {"composed", std::move(inner), std::move(map)};
         return {tabular ? "table" : "pairwise", nullptr, std::move(inner)};

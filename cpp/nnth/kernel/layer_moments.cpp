@@ -218,7 +218,7 @@ OneMoments LayerMoments::one(double k, bool coarse) const {
     edges.start(reach);
     add_edges(edges, q);
     const std::vector<SlopeCut> cuts =
-        slope_cuts(panels_.resolution(), {0.0, q}, reach, {true, coarse});
+        slope_cuts(panels_.resolution(), {0.0, q}, reach, {CutFor::square, coarse});
     for (const SlopeCut& cut : cuts) cut.add_edges(edges);
     Grid grid;
     grid.make(edges.panels(), coarse ? coarse_ : fine_);

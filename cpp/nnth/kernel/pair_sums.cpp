@@ -66,8 +66,8 @@ PairIntegrator::PairIntegrator(const Program& program, const Resolution& resolut
         inner_edges_.start(b.extent);
         plain_grid_.make(inner_edges_.panels(), rule_);
         for (const SingularSlope& law : resolution_.singular_slopes()) {
-            const SlopeCut cut = slope_cut(law, {law.at, spread_}, {false, coarse_});
-            rises_.push_back(cut.rise(program_));
+            const SlopeCut cut = slope_cut(law, {law.at, spread_}, inner_use());
+            moments_.push_back(law.moments(program_, cut.distance));
         }
     }
 }
@@ -104,7 +104,7 @@ std::vector<PairSums> PairIntegrator::run(const std::vector<Input>& a, bool gaps
 
 std::vector<SlopeCut> PairIntegrator::outer_cuts(const Input& a) const {
     const double narrow = mean_slope_ == 0.0 ? 1.0 : spread_ / std::fabs(mean_slope_);
-    return slope_cuts(resolution_, {0.0, a.q}, a.extent, {false, coarse_, narrow});
+    return slope_cuts(resolution_, {0.0, a.q}, a.extent, {CutFor::slope, coarse_, narrow});
 }
 
 // What the grid does not see of s_a': the deltas of its jumps, and its integral beside a kink where
@@ -123,7 +123,8 @@ void PairIntegrator::add_kinks(const std::vector<Input>& a, std::vector<PairSums
             out[k].slope += at.jump() * normal_pdf(x) / a[k].q * average(x).slope;
         }
         for (const SlopeCut& cut : outer_cuts(a[k])) {
-            out[k].slope += cut.density * cut.rise(program_) * average(cut.at).slope;
+            const auto moments = cut.law->moments(program_, cut.distance);
+            out[k].slope += cut.slope(moments) * average(cut.at).slope;
         }
     }
 }
@@ -191,7 +192,7 @@ PairIntegrator::Average PairIntegrator::average(double x) {
         out.slope += at.jump() * normal_pdf((at.at - mean) / spread_) / spread_;
     }
     for (const SlopeCut& cut : inner_cuts_) {
-        out.slope += cut.density * rises_[cut.law - resolution_.singular_slopes().data()];
+        out.slope += cut.slope(moments_[cut.law - resolution_.singular_slopes().data()]);
     }
     return out;
 }
@@ -203,7 +204,7 @@ const Grid& PairIntegrator::inner_grid(double mean) {
     const auto end = std::ranges::lower_bound(z, mean + reach);
     inner_cuts_.clear();
     if (begin >= end) return plain_grid_;
-    inner_cuts_ = slope_cuts(resolution_, {mean, spread_}, b_.extent, {false, coarse_});
+    inner_cuts_ = slope_cuts(resolution_, {mean, spread_}, b_.extent, inner_use());
     inner_edges_.start(b_.extent);
     for (const SlopeCut& cut : inner_cuts_) cut.add_edges(inner_edges_);
     for (auto at = begin; at != end; ++at) inner_edges_.add((*at - mean) / spread_, false);

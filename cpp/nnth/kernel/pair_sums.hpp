@@ -1,6 +1,7 @@
 // Two-input Gaussian expectations by an outer and an inner grid.
 #pragma once
 
+#include <array>
 #include <vector>
 
 #include "nnth/kernel/expectation.hpp"
@@ -43,6 +44,7 @@ class PairIntegrator {
 
     const std::vector<double>& outer_panels(const std::vector<Input>& a);
     std::vector<SlopeCut> outer_cuts(const Input& a) const;
+    CutFor inner_use() const { return {CutFor::rounded_slope, coarse_}; }
     void add_kinks(const std::vector<Input>& a, std::vector<PairSums>& out);
     void add_smoothed_edges();
     const Grid& inner_grid(double mean);
@@ -58,8 +60,8 @@ class PairIntegrator {
     Grid plain_grid_, grid_;
     const Grid* inner_ = nullptr;  // where the inner samples were taken last
     Samples samples_;
-    std::vector<SlopeCut> inner_cuts_;  // of the inner grid
-    std::vector<double> rises_;         // over them, one for each singular slope
+    std::vector<SlopeCut> inner_cuts_;            // of the inner grid
+    std::vector<std::array<double, 3>> moments_;  // of each singular slope, over its cut
 };
 
 }  // namespace nnth::kernel

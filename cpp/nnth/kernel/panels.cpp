@@ -83,7 +83,8 @@ OneInput PanelExpectation::sum_one(double q, double extent, bool coarse) const {
     edges.start(extent);
     for (double z : resolution_->edges()) edges.add(z / q, false);
     for (const Break& at : resolution_->breaks()) edges.add(at.at / q, true);
-    const std::vector<SlopeCut> cuts = slope_cuts(*resolution_, {0.0, q}, extent, {true, coarse});
+    const std::vector<SlopeCut> cuts =
+        slope_cuts(*resolution_, {0.0, q}, extent, {CutFor::square, coarse});
     for (const SlopeCut& cut : cuts) cut.add_edges(edges);
     Grid grid;
     grid.make(edges.panels(), coarse ? coarse_ : fine_);

@@ -80,11 +80,11 @@ class Line {
             const double x = kinks_[i], h = widths_[i], density = normal_pdf(x);
             const Law below[2] = {law(x, -1.0, h, 0), law(x, -1.0, h, 1)};
             const Law above[2] = {law(x, 1.0, h, 0), law(x, 1.0, h, 1)};
-            double part = h == 0.0 ? 0.0
-                                   : integral(below[0], below[1], h) + integral(above[0], above[1], h);
+            double part =
+                h == 0.0 ? 0.0 : integral(below[0], below[1], h) + integral(above[0], above[1], h);
             if (std::isfinite(part)) {  // else it outweighs what meets from both sides
-                for (const double across : {across_limit(below[0], above[1]),
-                                            across_limit(above[0], below[1])}) {
+                for (const double across :
+                     {across_limit(below[0], above[1]), across_limit(above[0], below[1])}) {
                     if (across != 0.0) part = across;
                 }
             }
@@ -111,7 +111,7 @@ class Line {
             for (double q : q_) {
                 if (!together(x, law.at / q)) continue;
                 const Normal z{0.0, std::fabs(q)};
-                width = std::min(width, slope_cut(law, z, {true, coarse_}).width);
+                width = std::min(width, slope_cut(law, z, {CutFor::square, coarse_}).width);
             }
         }
         return std::isinf(width) ? 0.0 : width;
@@ -131,8 +131,8 @@ class Line {
         return {0.0, 0.0, slope};
     }
 
-    // Slopes that are infinite on opposite sides of the kink meet where the correlation is less than
-    // 1: with a strength that grows as it goes to 1, if their product is not integrable.
+    // Slopes that are infinite on opposite sides of the kink meet where the correlation is less
+    // than 1: with a strength that grows as it goes to 1, if their product is not integrable.
     static double across_limit(const Law& a, const Law& b) {
         const double product = a.coefficient * b.coefficient;
         return product != 0.0 && a.power + b.power < -1.0 ? std::copysign(kInfinity, product) : 0.0;

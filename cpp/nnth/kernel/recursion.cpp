@@ -103,8 +103,8 @@ class Step {
     }
 
     // The slopes' expectation moves with the variances as the bend says. In the correlation it is a
-    // power series whose coefficients sum to at most `slope`, its value for parallel inputs, so that
-    // its derivative is at most what it lacks of that, divided by 1 - |rho|.
+    // power series whose coefficients sum to at most `slope`, its value for parallel inputs, so
+    // that its derivative is at most what it lacks of that, divided by 1 - |rho|.
     double theta_error(const Errors& errors, const Layer& to, double kernel_error) const {
         const double slope = geometric_mean(a_.slope_square, b_.slope_square);
         const double before = geometric_mean(from_.theta_aa, from_.theta_bb);

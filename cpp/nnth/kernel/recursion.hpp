@@ -52,7 +52,8 @@ struct Affine {
 Affine affine_map(double cb, double cw, double square_a, double square_b, const Correlation& rho);
 
 // The kernels of one layer. Errors are estimates, relative to K_aa, K_bb, Theta_aa, Theta_bb and to
-// the geometric means of these for K_ab and Theta_ab; to Theta_ab itself where the mean is infinite.
+// the geometric means of these for K_ab and Theta_ab; to Theta_ab itself where the mean is
+// infinite.
 struct Layer {
     double k_aa, k_bb;
     Correlation rho;  // K_ab/sqrt(K_aa K_bb)

@@ -24,7 +24,9 @@ constexpr double kCheckTolerance = 1e-11;      // of the polynomial at those fur
 constexpr double kArgumentRounding = 0x1p-51;  // of a sample's z, relative
 constexpr double kFinest = 0x1p-60;            // panels are not halved beyond this width,
 constexpr double kSpacing = 0x1p-50;           // nor beyond this fraction of their distance from 0
-constexpr double kJumpTolerance = 1e-10;       // one-sided limits closer than this are the same
+constexpr double kHidden = 0x1p-45;       // panels this narrow, relatively, hide an infinite slope
+constexpr double kHiddenApart = 0x1p-36;  // of which there is one within this relative distance
+constexpr double kJumpTolerance = 1e-10;  // one-sided limits closer than this are the same
 constexpr std::size_t kMaxBreaks = 64;
 
 using Samples = std::array<double, kPoints>;
@@ -114,8 +116,8 @@ class Probe {
 
 // Whether z is one of the breaks, for all that can be told.
 bool beside(const std::vector<double>& breaks, double z) {
-    return std::ranges::any_of(breaks,
-                               [z](double at) { return std::fabs(z - at) <= 8.0 * Resolution::finest(at); });
+    return std::ranges::any_of(
+        breaks, [z](double at) { return std::fabs(z - at) <= 8.0 * Resolution::finest(at); });
 }
 
 // The sizes of a function and its derivative.
@@ -284,19 +286,44 @@ Resolution::Resolution(const Program& program, double reach) : reach_(reach) {
                       {std::max(left.value, right.value), std::max(left.slope, right.slope)});
         if (!across.smooth(z - half, z + half)) add_break(program, z);
     }
+    add_hidden_breaks(program);
+}
+
+// Towards an infinite slope off 0 the spacing of numbers spoils samples before panels are as narrow
+// as they may be, and halving ends without a break. Such panels show by their width.
+void Resolution::add_hidden_breaks(const Program& program) {
+    for (std::size_t i = 1; i < edges_.size(); ++i) {
+        double z = 0.5 * (edges_[i - 1] + edges_[i]);
+        if (edges_[i] - edges_[i - 1] > kHidden * std::fabs(z) ||
+            std::fabs(z) < kFinest / kHidden) {
+            continue;
+        }
+        const bool known = std::ranges::any_of(breaks_, [z](const Break& at) {
+            return std::fabs(at.at - z) <= kHiddenApart * std::fabs(z);
+        });
+        if (!known && !nnth::kernel::singular_slopes(program, z).empty()) add_break(program, z);
+    }
+    std::ranges::sort(breaks_, {}, &Break::at);
 }
 
 void Resolution::add_break(const Program& program, double z) {
     const std::vector<SingularSlope> singular = nnth::kernel::singular_slopes(program, z);
     Break found = limits_at(program, z);
+    if (!singular.empty()) {
+        // Beside an infinite slope the function is not yet near its limit at any ordinary distance.
+        const double sides[2] = {std::nextafter(z, -1e308), std::nextafter(z, 1e308)};
+        double value[2];
+        program.evaluate(sides, 2, {value});
+        found.left = value[0], found.right = value[1];
+    }
     for (const SingularSlope& slope : singular) {
         (slope.side < 0.0 ? found.left : found.right) = slope.limit;
         found.steep = found.steep || !slope.square_integrable();
         singular_slopes_.push_back(slope);
     }
     // The law that gave the limits leaves their rounding.
-    const double size = std::max(std::fabs(found.left), std::fabs(found.right));
-    if (!singular.empty() && std::fabs(found.jump()) <= kJumpTolerance * std::max(size, 1.0)) {
+    const double size = std::max({std::fabs(found.left), std::fabs(found.right), 1.0});
+    if (!singular.empty() && std::fabs(found.jump()) <= kJumpTolerance * size) {
         found.left = found.right = 0.5 * (found.left + found.right);
     }
     breaks_.push_back(found);

@@ -47,6 +47,7 @@ class Resolution {
 
   private:
     void add_break(const Program& program, double z);
+    void add_hidden_breaks(const Program& program);
 
     double reach_;
     std::vector<double> edges_;

@@ -1,19 +1,22 @@
 #include "nnth/kernel/singular_slope.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 #include <optional>
+
+#include "nnth/numerics/quadrature.hpp"
 
 namespace nnth::kernel {
 
 namespace {
 
-constexpr double kLeastPower = 1e-3;  // a slope that grows by less, such as a logarithm, is no power
-constexpr double kChange = 1e-5;      // and one that changes by less, relatively, does not grow
-constexpr int kNeighbours = 16;       // floating-point numbers to either side, among which a kink is
-constexpr int kMostMultiple = 4;      // a base of order up to this may be raised to an exponent
+constexpr double kLeastPower =
+    1e-3;                          // a slope that grows by less, such as a logarithm, is no power
+constexpr double kChange = 1e-5;   // and one that changes by less, relatively, does not grow
+constexpr int kNeighbours = 1024;  // floating-point numbers to either side, among which a kink is
+constexpr double kLeastShare = 0x1p-40;  // of a distance, below which d s'(d) adds nothing
+constexpr int kMostMultiple = 4;         // a base of order up to this may be raised to an exponent
 
 // Distances 2^-first, 2^-(first + step), 2^-(first + 2 step), in units of the kink's own size.
 struct Ladder {
@@ -31,11 +34,13 @@ double unit_of(double at) {
     return at == 0.0 ? 1.0 : std::ldexp(1.0, std::ilogb(at));
 }
 
-// The slope's singular point among the floating-point numbers near z, and whether it is one.
-bool locate(const Program& program, double& at) {
-    if (at == 0.0) return true;
+enum class Located { nowhere, on_a_number, between };
+
+// The slope's singular point among the floating-point numbers near `at`.
+Located locate(const Program& program, double& at) {
+    if (at == 0.0) return Located::on_a_number;
     constexpr int count = 2 * kNeighbours + 1;
-    std::array<double, count> z, value, slope;
+    std::vector<double> z(count), value(count), slope(count);
     z[kNeighbours] = at;
     for (int i = 1; i <= kNeighbours; ++i) {
         z[kNeighbours + i] = std::nextafter(z[kNeighbours + i - 1], HUGE_VAL);
@@ -46,10 +51,11 @@ bool locate(const Program& program, double& at) {
     for (int i = 0; i < count; ++i) {
         if (!std::isfinite(slope[i])) {
             at = z[i];
-            return true;
+            return Located::on_a_number;
         }
         if (std::fabs(slope[i]) > std::fabs(slope[steepest])) steepest = i;
     }
+    if (steepest == 0 || steepest == count - 1) return Located::nowhere;
     // A kink that looks the same from both sides, where the slope itself is their mean.
     for (int other : {steepest - 2, steepest + 2}) {
         if (other < 0 || other >= count) continue;
@@ -57,12 +63,12 @@ bool locate(const Program& program, double& at) {
             const int middle = (steepest + other) / 2;
             if (std::fabs(slope[middle]) < 0.5 * std::fabs(slope[steepest])) {
                 at = z[middle];
-                return true;
+                return Located::on_a_number;
             }
         }
     }
     at = z[steepest];
-    return false;
+    return Located::between;
 }
 
 // The exponent that the program could have there and that is nearest to `power`, if it is near.
@@ -103,7 +109,8 @@ std::optional<SingularSlope> singular_side(const Program& program, double at, do
     }
     const auto law = [&](int i) { return std::pow(d[i], out.power); };
     out.coefficient = first / (law(1) - law(0));
-    out.constant = at == 0.0 && ladder.first == kAtZero.first ? 0.0 : s[1] - out.coefficient * law(1);
+    out.constant =
+        at == 0.0 && ladder.first == kAtZero.first ? 0.0 : s[1] - out.coefficient * law(1);
     out.cut = std::ldexp(unit, -ladder.cut);
     out.coarse_cut = std::ldexp(unit, -ladder.coarse_cut);
     const double risen = d[2] * (out.coefficient * law(2) / (out.power + 1.0) + out.constant);
@@ -112,6 +119,27 @@ std::optional<SingularSlope> singular_side(const Program& program, double at, do
 }
 
 }  // namespace
+
+std::array<double, 3> SingularSlope::moments(const Program& program, double h) const {
+    static const Rule rule = gauss_legendre(16);
+    const double end = at + side * h;
+    double value;
+    program.evaluate(&end, 1, {&value});
+    std::array<double, 3> out{side * (value - limit), 0.0, 0.0};
+    const std::size_t n = rule.nodes.size();
+    std::vector<double> z(n), values(n), slopes(n);
+    for (double to = h; to > kLeastShare * h; to *= 0.5) {
+        for (std::size_t i = 0; i < n; ++i) z[i] = at + side * to * (0.75 + 0.25 * rule.nodes[i]);
+        program.evaluate(z.data(), n, {values.data(), slopes.data()});
+        for (std::size_t i = 0; i < n; ++i) {
+            if (!std::isfinite(slopes[i])) continue;
+            const double d = side * (z[i] - at), part = 0.25 * to * rule.weights[i] * slopes[i] * d;
+            out[1] += part;
+            out[2] += part * d;
+        }
+    }
+    return out;
+}
 
 bool SingularSlope::square_integrable() const {
     return 2.0 * power + 1.0 > 4.0 * power_error;
@@ -130,16 +158,22 @@ double SingularSlope::fourth_power(double h) const {
 }
 
 double SingularSlope::square_error(double h) const {
-    return 2.0 * power_error * (1.0 / (2.0 * power + 1.0) + std::fabs(std::log(h)));
+    // Samples just outside the cut are taken at distances that are rounded to the spacing at `at`.
+    const double rounding = 0x1p-53 * std::fabs(at) / h;
+    return 2.0 * power_error * (1.0 / (2.0 * power + 1.0) + std::fabs(std::log(h))) +
+           2.0 * std::fabs(power) * rounding;
 }
 
 std::vector<SingularSlope> singular_slopes(const Program& program, double& at) {
     double kink = at;
-    const bool exact = locate(program, kink);
+    const Located found_at = locate(program, kink);
     std::vector<SingularSlope> out;
+    if (found_at == Located::nowhere) return out;
+    const Ladder& ladder = kink == 0.0                        ? kAtZero
+                           : found_at == Located::on_a_number ? kAside
+                                                              : kBetween;
     for (double side : {-1.0, 1.0}) {
-        auto found = singular_side(program, kink, side,
-                                   kink == 0.0 ? kAtZero : (exact ? kAside : kBetween));
+        auto found = singular_side(program, kink, side, ladder);
         if (!found && kink == 0.0) found = singular_side(program, kink, side, kAtZeroShallow);
         if (found) out.push_back(*found);
     }

@@ -1,6 +1,7 @@
 // Slopes that grow without bound towards a kink.
 #pragma once
 
+#include <array>
 #include <vector>
 
 #include "nnth/kernel/program.hpp"
@@ -9,8 +10,8 @@ namespace nnth::kernel {
 
 // On one side of a kink s'(z) = coefficient d^power + constant + ..., d the distance from it, with
 // -1 < power < 0: no rule of points sees how much of E[s'^2] lies below its innermost one, which is
-// d^(2 power + 1) of it. Within `cut` of the kink integrals are taken by this law instead. What they
-// leave out falls with the cut, so that the larger `coarse_cut` tells how much it is.
+// d^(2 power + 1) of it. Within `cut` of the kink integrals are taken by this law instead. What
+// they leave out falls with the cut, so that the larger `coarse_cut` tells how much it is.
 struct SingularSlope {
     double at;
     double side;   // -1 below the kink, 1 above
@@ -22,10 +23,13 @@ struct SingularSlope {
     // The integral of s'^2 over distances below h; infinite for power <= -1/2.
     double square(double h) const;
 
+    // The integrals of s' d^j over distances d below h, j = 0, 1, 2; the first from values of s.
+    std::array<double, 3> moments(const Program& program, double h) const;
+
     // That of s'^4, to leading order; infinite for power <= -1/4.
     double fourth_power(double h) const;
 
-    // What the error of the power may make of it, relative.
+    // What the errors of the power and of distances may make of it, relative.
     double square_error(double h) const;
 
     bool square_integrable() const;

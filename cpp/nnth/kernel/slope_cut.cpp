@@ -11,14 +11,21 @@ namespace {
 // spacing of numbers around its kink, the spacing is what limits.
 constexpr double kFine = 0x1p-40, kCoarse = 0x1p-30, kFineAside = 0x1p-10, kCoarseAside = 0x1p-6;
 constexpr double kSpacing = 0x1p-46;
+constexpr double kFineRounded = 0x1p-17, kCoarseRounded = 0x1p-14;
 constexpr double kFineSlope = 0x1p-60, kCoarseSlope = 0x1p-54;
 
 double distance_of(const SingularSlope& law, double deviation, const CutFor& use) {
     const double scale = std::min(use.narrow, 1.0) * deviation;
     double cut = use.coarse ? law.coarse_cut : law.cut;
+    if (use.integrand == CutFor::rounded_slope) {
+        cut = scale * (use.coarse ? kCoarseRounded : kFineRounded);
+        return std::max(cut, kSpacing * std::fabs(law.at));
+    }
     if (law.at == 0.0) {
         // The integral of s' is known from s: panels need not go on as far as for that of s'^2.
-        if (!use.square) cut = std::max(cut, use.coarse ? kCoarseSlope : kFineSlope);
+        if (use.integrand == CutFor::slope) {
+            cut = std::max(cut, use.coarse ? kCoarseSlope : kFineSlope);
+        }
         return std::min(cut, scale * (use.coarse ? kCoarse : kFine));
     }
     const double narrow = std::min(cut, scale * (use.coarse ? kCoarseAside : kFineAside));
@@ -44,19 +51,16 @@ void SlopeCut::clear(const std::vector<double>& x, Samples& samples) const {
     std::fill(samples.curvature.begin() + from, samples.curvature.begin() + to, 0.0);
 }
 
-double SlopeCut::end_value(const Program& program) const {
-    const double z = law->at + law->side * distance;
-    double value;
-    program.evaluate(&z, 1, {&value});
-    return value;
-}
-
-double SlopeCut::rise(const Program& program) const {
-    return law->side * (end_value(program) - law->limit);
+double SlopeCut::slope(const std::array<double, 3>& moments) const {
+    const double step = law->side * width / distance;  // of x, for a unit of distance
+    return density *
+           (moments[0] - at * step * moments[1] + 0.5 * (at * at - 1.0) * step * step * moments[2]);
 }
 
 double SlopeCut::half_square_rise(const Program& program) const {
-    const double value = end_value(program);
+    const double z = law->at + law->side * distance;
+    double value;
+    program.evaluate(&z, 1, {&value});
     return 0.5 * law->side * (value - law->limit) * (value + law->limit);
 }
 
@@ -75,7 +79,8 @@ std::vector<SlopeCut> slope_cuts(const Resolution& resolution, const Normal& z, 
                                  const CutFor& use) {
     std::vector<SlopeCut> out;
     for (const SingularSlope& law : resolution.singular_slopes()) {
-        if (std::fabs(law.at - z.mean) < extent * z.deviation) out.push_back(slope_cut(law, z, use));
+        if (std::fabs(law.at - z.mean) < extent * z.deviation)
+            out.push_back(slope_cut(law, z, use));
     }
     return out;
 }

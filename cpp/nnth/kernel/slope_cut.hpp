@@ -1,6 +1,7 @@
 // What a grid leaves to the law of a slope that is infinite at a kink.
 #pragma once
 
+#include <array>
 #include <vector>
 
 #include "nnth/kernel/grid.hpp"
@@ -29,17 +30,17 @@ struct SlopeCut {
     // Sets slopes and curvatures within the interval to 0; x ascends.
     void clear(const std::vector<double>& x, Samples& samples) const;
 
-    // The integrals over the interval of s' and of s s', which are differences of s and s^2/2.
-    double rise(const Program& program) const;
+    // The integral over the interval of s' times the density, from those of s' d^j, and that of s
+    // s', which is a difference of s^2/2.
+    double slope(const std::array<double, 3>& moments) const;
     double half_square_rise(const Program& program) const;
-
-  private:
-    double end_value(const Program& program) const;
 };
 
-// What is integrated: s'^2, which needs the law, or s' times what varies on the scale `narrow`, in x.
+// What is integrated. s'^2, which needs the law; s' of a variable whose points are near to exact at
+// a kink at 0, times what varies on the scale `narrow`, in x; s' of one whose points are rounded to
+// the spacing of numbers around its mean.
 struct CutFor {
-    bool square;
+    enum Integrand { square, slope, rounded_slope } integrand;
     bool coarse;
     double narrow = 1.0;
 };
