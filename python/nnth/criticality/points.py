@@ -114,7 +114,8 @@ def critical_points(act: Activation, found: _core.VarianceMap) -> tuple[list[Cri
     for k in [0.0, *found.balanced()]:
         (square,), (slope,), (curvature,) = found.exact(np.array([k]))
         if k == 0.0:
-            if slope <= 0.0 or abs(curvature - slope) > 1e-9 * slope:
+            # A slope that is infinite at 0 makes both infinite there.
+            if not 0.0 < slope < np.inf or abs(curvature - slope) > 1e-9 * slope:
                 continue
             slope = _slope_square_at_zero(act)
         cw = 1.0 / slope
