@@ -134,8 +134,8 @@ def gram_errors(
 def test_gram_errors_are_errors(act: str, shared: bool) -> None:
     rng = np.random.default_rng(5)
     x = rng.normal(size=(7, 3))
-    # Nearly parallel and nearly opposite rows; an infinite slope turns the rounding of their cosine,
-    # which the error does not contain, into 1e-16/angle of Theta.
+    # Nearly parallel and nearly opposite rows; an infinite slope turns the rounding of their
+    # cosine, which the error does not contain, into 1e-16/angle of Theta.
     if act not in SINGULAR_ORACLES:
         x[1] = x[0] + 1e-5 * x[2]
         x[3] = -x[0] + 1e-4 * x[2]
