@@ -199,5 +199,5 @@ def test_parameters_and_defaults() -> None:
     assert activation("leaky_relu").parameter == 0.01
     assert activation(" leaky_relu:-0.3 ").parameter == -0.3
     assert activation("relu_power:3").form == "relu_power"
-    assert activation("relu_power:2.5").form is None
+    assert activation("relu_power:2.5").form == "relu_power"
     assert activation("relu_power:1").critical == activation("relu").critical

@@ -130,11 +130,7 @@ py::dict kernel(const Activation& activation, Method method, int nodes, const Ne
     std::vector<Layer> layers;
     {
         const py::gil_scoped_release release;
-        const auto expectation = make_expectation(activation, method, nodes);
-        for (double norm : {inputs.s_a, inputs.s_b}) {
-            prepare(*expectation, network, norm, monitor);
-        }
-        layers = kernel_recursion(*expectation, network, inputs, monitor);
+        layers = kernel_layers(activation, method, nodes, network, inputs, monitor);
     }
     return to_columns(layers);
 }

@@ -56,9 +56,8 @@ def _leaky_relu(name: str, slope: float) -> Activation:
 def _relu_power(name: str, power: float) -> Activation:
     if not 0.0 < power <= 20.0:
         raise ValueError(f"act relu_power must have a power above 0 and at most 20, not {power:g}")
-    form = "relu_power" if power == int(power) else None
     critical = (0.0, 2.0) if power == 1.0 else None
-    return Activation(name, f"relu(z)**{power!r}", form, power, critical=critical)
+    return Activation(name, f"relu(z)**{power!r}", "relu_power", power, critical=critical)
 
 
 def _elu(name: str, scale: float) -> Activation:

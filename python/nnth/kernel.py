@@ -58,20 +58,26 @@ def kernel(
     Returns a Table of depth + 1 rows: layer (1..L+1), k_aa, k_bb, k_ab,
     corr = k_ab/sqrt(k_aa k_bb), gap = k_aa + k_bb - 2 k_ab, theta_aa, theta_bb, theta_ab,
     chi_par = (C_w/2) E[(s^2)''] and chi_perp = C_w E[s'^2] at k_aa, error, status. `error`
-    estimates the relative error of the row's kernels (of k_ab and theta_ab, relative to the
-    geometric mean of the diagonals), quadrature and rounding carried through the layers. `status`
-    is "ok"; "zero" where a variance is 0: E[s^2] is then its limit at variance 0+ and the
-    correlation is taken as 0 (step: K_aa = C_w/2, K_ab = C_w/4); "infinite" where Theta_aa is, the
-    activation having jumps, whose derivatives are delta functions, or slopes without a mean square;
-    "overflow" and "underflow" from the layer on where numbers leave the range of doubles.
+    estimates the relative error of the row's kernels, quadrature and rounding carried through the
+    layers: that of k_ab and theta_ab is relative to the geometric mean of the diagonals, or to
+    theta_ab itself where theta_aa is infinite. `status` is "ok"; "zero" where a variance is 0:
+    E[s^2] is then its limit at variance 0+ and the correlation is taken as 0 (step: K_aa = C_w/2,
+    K_ab = C_w/4); "infinite" where Theta_aa is, the activation having jumps, whose derivatives are
+    delta functions, or slopes without a mean square; "overflow" and "underflow" from the layer on
+    where numbers leave the range of doubles.
+
+    A slope that is infinite at a kink, as that of |z|^p with p < 1, has E[s'^2] = inf for p <= 1/2:
+    theta_aa, theta_bb and chi_perp are infinite and theta_ab is finite for -1 < corr < 1. For
+    p > 1/2 what lies below the innermost point of the quadrature is taken from the power law there.
 
     Accuracy: the reference values of the tests are met to 4e-12 and mostly to 1e-14 at depth 50,
     closed form or not, kinked or smooth, for variances from 1e-16 to 1e8, and by closed forms for
-    all variances that are doubles; `error` is larger, 1e-13
-    to 1e-10 there, and Gauss-Hermite's, the difference to half as many nodes, is blind to what both
-    rules miss, jumps above all. `gap` keeps its digits for near-parallel inputs (relative error
-    about 1e-16/sqrt(1 - corr)). Cost: 1 us a layer for closed forms, 1 to 50 ms for quadrature,
-    nodes^2 evaluations for Gauss-Hermite.
+    all variances that are doubles; `error` is larger, 1e-13 to 1e-10 there. A slope that is
+    infinite at a kink off 0 costs digits: 1e-7 remain, as `error` says. `error` of Gauss-Hermite is
+    measured: it is the difference to "auto" plus the error of that, since the rule cannot see what
+    lies between its nodes. `gap` keeps its digits for near-parallel inputs (relative error about
+    1e-16/sqrt(1 - corr)). Cost: 1 us a layer for closed forms, 1 to 50 ms for quadrature, nodes^2
+    evaluations and the cost of "auto" for Gauss-Hermite.
 
     Raises ValueError for an unknown activation, arguments out of range, and norm or rho beside x_a
     and x_b.

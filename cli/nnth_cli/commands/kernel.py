@@ -49,7 +49,8 @@ def kernel(
     One row a layer 1..L+1: K and the neural tangent kernel Th of both inputs, their correlation,
     the gap K_aa + K_bb - 2 K_ab, the susceptibilities chi of K_aa, and the estimated relative
     error of the row. Closed forms where there are any, else quadrature split at kinks;
-    Gauss-Hermite suits smooth activations only.
+    Gauss-Hermite suits smooth activations only, and its error is the difference to these. Th_aa
+    is infinite where the activation jumps, or has slopes without a mean square as |z|**0.5.
 
     An input of zeros at C_b = 0 is the limit of small inputs that are orthogonal to the other one:
     its correlation is 0, and for step K_aa = C_w/2 and K_ab = C_w/4 in layer 2. The derivative of a

@@ -1,5 +1,8 @@
 #include "nnth/kernel/activation.hpp"
 
+#include <algorithm>
+#include <cmath>
+#include <limits>
 #include <stdexcept>
 
 #include "nnth/kernel/closed_form.hpp"
@@ -7,6 +10,35 @@
 #include "nnth/kernel/panels.hpp"
 
 namespace nnth::kernel {
+
+namespace {
+
+// The largest of the errors that Layer::error stands for, where `exact` has the right numbers.
+double difference(const Layer& found, const Layer& exact) {
+    constexpr double infinity = std::numeric_limits<double>::infinity();
+    double most = 0.0;
+    const auto compare = [&](double value, double right, double scale) {
+        if (value == right) return;
+        const double apart = std::fabs(value - right);
+        // Against a number that has left the range of doubles any other is wrong.
+        most =
+            std::max(most, std::isfinite(apart) && std::isfinite(scale) ? apart / scale : infinity);
+    };
+    const auto scale_of = [](double a, double b, double value) {
+        const double mean = geometric_mean(a, b);
+        return std::isfinite(mean) ? mean : std::fabs(value);
+    };
+    compare(found.k_aa, exact.k_aa, exact.k_aa);
+    compare(found.k_bb, exact.k_bb, exact.k_bb);
+    compare(found.k_ab(), exact.k_ab(), scale_of(exact.k_aa, exact.k_bb, exact.k_ab()));
+    compare(found.theta_aa, exact.theta_aa, exact.theta_aa);
+    compare(found.theta_bb, exact.theta_bb, exact.theta_bb);
+    compare(found.theta_ab, exact.theta_ab,
+            scale_of(exact.theta_aa, exact.theta_bb, exact.theta_ab));
+    return most;
+}
+
+}  // namespace
 
 std::unique_ptr<Expectation> make_expectation(const Activation& activation, Method method,
                                               int nodes) {
@@ -20,6 +52,29 @@ std::unique_ptr<Expectation> make_expectation(const Activation& activation, Meth
             "method must not be closed for an activation without a closed form");
     }
     return std::make_unique<PanelExpectation>(activation.program);
+}
+
+namespace {
+
+std::vector<Layer> layers_by(Method method, const Activation& activation, int nodes,
+                             const Network& network, const Inputs& inputs, Monitor& monitor) {
+    const auto expectation = make_expectation(activation, method, nodes);
+    for (double norm : {inputs.s_a, inputs.s_b}) prepare(*expectation, network, norm, monitor);
+    return kernel_recursion(*expectation, network, inputs, monitor);
+}
+
+}  // namespace
+
+std::vector<Layer> kernel_layers(const Activation& activation, Method method, int nodes,
+                                 const Network& network, const Inputs& inputs, Monitor& monitor) {
+    std::vector<Layer> layers = layers_by(method, activation, nodes, network, inputs, monitor);
+    if (method != Method::gauss_hermite) return layers;
+    const std::vector<Layer> exact =
+        layers_by(Method::automatic, activation, nodes, network, inputs, monitor);
+    for (std::size_t l = 0; l < layers.size(); ++l) {
+        layers[l].error = difference(layers[l], exact[l]) + exact[l].error;
+    }
+    return layers;
 }
 
 bool homogeneous(const Activation& activation) {

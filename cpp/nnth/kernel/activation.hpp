@@ -4,9 +4,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "nnth/kernel/expectation.hpp"
 #include "nnth/kernel/program.hpp"
+#include "nnth/kernel/recursion.hpp"
+#include "nnth/numerics/monitor.hpp"
 
 namespace nnth::kernel {
 
@@ -28,6 +31,11 @@ enum class Method { automatic, closed, quadrature, gauss_hermite };
 // method is `closed` and the activation has no closed form.
 std::unique_ptr<Expectation> make_expectation(const Activation& activation, Method method,
                                               int nodes);
+
+// The layers of kernel_recursion() by one method. Gauss-Hermite knows nothing of its error: it is
+// measured, layer by layer, as the difference to the automatic method plus the error of that.
+std::vector<Layer> kernel_layers(const Activation& activation, Method method, int nodes,
+                                 const Network& network, const Inputs& inputs, Monitor& monitor);
 
 // Whether correlations evolve alike for all norms when C_b = 0.
 bool homogeneous(const Activation& activation);

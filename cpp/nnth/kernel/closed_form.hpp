@@ -13,7 +13,7 @@ namespace nnth::kernel {
 // GELUs is the exception near rho = -1, where it is good to rounding of sqrt(k_a k_b) only.)
 //
 //   "leaky_relu"  max(z, a z); a = 0 is relu, a = -1 abs, a = 1 linear. Cho & Saul (2009), eq. 6
-//   "relu_power"  max(z, 0)^a, a whole number >= 1. Cho & Saul (2009), eqs. 3-7
+//   "relu_power"  max(z, 0)^a, 0 < a <= 20. Cho & Saul (2009), eqs. 3-7, for whole a
 //   "step"        1 for z > 0, else 0. Cho & Saul (2009), eq. 6
 //   "erf"         Williams (1997), eq. 11
 //   "sin", "cos", "exp"   characteristic functions of the Gaussian

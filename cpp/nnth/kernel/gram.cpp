@@ -224,17 +224,19 @@ Route choose_route(const MapContext& context, int threads, Monitor& monitor) {
     const std::size_t m = context.diagonals.inputs;
     const bool closed = context.activation.form.has_value();
     // Kinks off 0 meet at different angles for different norms: no table in the norms resolves
-    // that.
+    // that. Nor does one in the angle resolve its broken powers, which an infinite slope makes.
     const auto* panels = dynamic_cast<const PanelExpectation*>(&context.expectation);
-    const bool tabular = panels && (context.diagonals.shared || !panels->breaks_off_zero());
+    const bool tabular = panels && !panels->singular_slopes() &&
+                         (context.diagonals.shared || !panels->breaks_off_zero());
     const double few = closed ? kFewClosedPairs : kFewQuadraturePairs * table_cost(context);
     if (static_cast<double>(m * (m - 1) / 2) <= few)
         return {"pairwise", nullptr, pairwise_map(context, monitor)};
     if (composable(context)) {
-        auto inner = closed ? pairwise_map(context, monitor) : table_map(context, threads, monitor);
+        auto inner =
+            tabular ? table_map(context, threads, monitor) : pairwise_map(context, monitor);
         auto map = composed_map(context, *inner, threads, monitor);
         if (map->error() <= kComposedError) return {"composed", std::move(inner), std::move(map)};
-        return {closed ? "pairwise" : "table", nullptr, std::move(inner)};
+        return {tabular ? "table" : "pairwise", nullptr, std::move(inner)};
     }
     if (has_layered_map(context.activation))
         return {"layered", nullptr, layered_map(context, threads, monitor)};

@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "nnth/kernel/grid.hpp"
 
 namespace nnth::kernel {
 
@@ -47,10 +50,6 @@ OneInput sum_one(const Program& program, const Rule& rule, double k) {
     return out;
 }
 
-struct PairSums {
-    double product = 0.0, gap = 0.0, slope = 0.0;
-};
-
 PairSums sum_two(const Program& program, const Rule& rule, double k_a, double k_b,
                  const Correlation& rho) {
     const std::size_t n = rule.nodes.size();
@@ -64,7 +63,7 @@ PairSums sum_two(const Program& program, const Rule& rule, double k_a, double k_
             z[j] = q_b * (rho.rho * rule.nodes[i] + spread * rule.nodes[j]);
         }
         program.evaluate(z.data(), n, {value.data(), slope.data()});
-        PairSums inner;
+        PairSums inner;  // its sum is not needed
         for (std::size_t j = 0; j < n; ++j) {
             const double w = rule.weights[j], difference = value_a[i] - value[j];
             inner.product += w * value[j];
@@ -81,33 +80,58 @@ PairSums sum_two(const Program& program, const Rule& rule, double k_a, double k_
 }  // namespace
 
 HermiteExpectation::HermiteExpectation(Program program, int nodes)
-    : program_(std::move(program)),
-      rule_(without_zero_weights(gauss_hermite(checked(nodes)))),
-      half_rule_(without_zero_weights(gauss_hermite(nodes / 2))) {}
+    : panels_(std::move(program)), rule_(without_zero_weights(gauss_hermite(checked(nodes)))) {}
 
 OneInput HermiteExpectation::one(double k) const {
-    OneInput out = sum_one(program_, rule_, k);
-    const OneInput half = sum_one(program_, half_rule_, k);
-    out.square_error = relative_difference(out.square, half.square);
-    out.slope_error = relative_difference(out.slope_square, half.slope_square);
+    OneInput out = sum_one(panels_.program(), rule_, k);
+    if (panels_.infinite_slope(k)) out.slope_square = std::numeric_limits<double>::infinity();
     return out;
 }
 
 TwoInput HermiteExpectation::two(double k_a, double k_b, const Correlation& rho, const OneInput& a,
                                  const OneInput& b) const {
-    const PairSums sums = sum_two(program_, rule_, k_a, k_b, rho);
-    const PairSums half = sum_two(program_, half_rule_, k_a, k_b, rho);
+    const PairSums sums = sum_two(panels_.program(), rule_, k_a, k_b, rho);
     // Taking the gap where rho is large is the same rule, in the form in which it keeps a
     // correlation below 1 whether or not it has converged.
     TwoInput out{correlation_of(a.square, b.square, sums.product, sums.gap), sums.slope, 0.0, 0.0};
-    const Correlation other = correlation_of(a.square, b.square, half.product, half.gap);
-    const double nearest = std::min(out.correlation.minus, out.correlation.plus);
-    if (nearest > 0.0) {
-        out.correlation_error = std::fabs(out.correlation.rho - other.rho) / nearest;
-    }
-    const double scale = geometric_mean(a.slope_square, b.slope_square);
-    if (scale > 0.0) out.slope_error = std::fabs(sums.slope - half.slope) / scale;
+    if (panels_.jumps()) out.slope_product += jump_slopes(k_a, k_b, rho);
     return out;
+}
+
+// E[s'(mean + spread w)], the deltas of jumps left out.
+double HermiteExpectation::mean_slope(double mean, double spread) const {
+    const std::size_t n = rule_.nodes.size();
+    std::vector<double> z(n), value(n), slope(n);
+    for (std::size_t i = 0; i < n; ++i) z[i] = mean + spread * rule_.nodes[i];
+    panels_.program().evaluate(z.data(), n, {value.data(), slope.data()});
+    double total = 0.0;
+    for (std::size_t i = 0; i < n; ++i) total += rule_.weights[i] * slope[i];
+    return total;
+}
+
+// What the deltas add to E[s_a' s_b']: each with the slope of the other input given where it is,
+// and with each other.
+double HermiteExpectation::jump_slopes(double k_a, double k_b, const Correlation& rho) const {
+    constexpr double infinity = std::numeric_limits<double>::infinity();
+    const double q_a = PanelExpectation::deviation(k_a), q_b = PanelExpectation::deviation(k_b);
+    const double sine = rho.sine();
+    double total = 0.0;
+    for (const Break& at : panels_.resolution().breaks()) {
+        if (!at.jumps()) continue;
+        const double x = at.at / q_a, y = at.at / q_b;
+        const double on_a = at.jump() * normal_pdf(x) / q_a;
+        total += on_a * mean_slope(q_b * rho.rho * x, q_b * sine);
+        total += at.jump() * normal_pdf(y) / q_b * mean_slope(q_a * rho.rho * y, q_a * sine);
+        for (const Break& other : panels_.resolution().breaks()) {
+            if (!other.jumps()) continue;
+            const double apart = other.at / q_b - rho.rho * x;
+            const double density = sine > 0.0     ? normal_pdf(apart / sine) / (q_b * sine)
+                                   : apart == 0.0 ? infinity
+                                                  : 0.0;
+            total += on_a * other.jump() * density;
+        }
+    }
+    return total;
 }
 
 }  // namespace nnth::kernel

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "nnth/kernel/expectation.hpp"
+#include "nnth/kernel/panels.hpp"
 #include "nnth/kernel/program.hpp"
 #include "nnth/numerics/quadrature.hpp"
 
@@ -9,8 +10,10 @@ namespace nnth::kernel {
 
 // Gauss-Hermite with the same n nodes for every activation and kernel: geometric convergence for
 // smooth activations of moderate variance, algebraic for kinks (E[relu^2] and the like are off by
-// O(1/n)), none worth the name for jumps, whose deltas it does not see. Errors are the difference
-// to the rule of half as many nodes. Cost: n evaluations of s for one input, n^2 for two.
+// O(1/n)) and slower for jumps. The rule says nothing of its own error, and the one of half as many
+// nodes is as blind to what lies between the nodes: errors are given as 0, and kernel_layers()
+// measures them. What a jump puts into the slope is known and added: a delta, which makes E[s'^2]
+// infinite. Cost: n evaluations of s for one input, n^2 for two.
 class HermiteExpectation final : public Expectation {
   public:
     static constexpr int kMostNodes = 10000;  // a layer then takes a second
@@ -18,13 +21,18 @@ class HermiteExpectation final : public Expectation {
     // Throws std::invalid_argument unless nodes is from 2 to kMostNodes.
     HermiteExpectation(Program program, int nodes);
 
+    void prepare(double k) override { panels_.prepare(k); }
+
     OneInput one(double k) const override;
     TwoInput two(double k_a, double k_b, const Correlation& rho, const OneInput& a,
                  const OneInput& b) const override;
 
   private:
-    Program program_;
-    Rule rule_, half_rule_;
+    double jump_slopes(double k_a, double k_b, const Correlation& rho) const;
+    double mean_slope(double mean, double spread) const;
+
+    PanelExpectation panels_;  // knows the kinks and jumps
+    Rule rule_;
 };
 
 }  // namespace nnth::kernel

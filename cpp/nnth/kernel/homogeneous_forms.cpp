@@ -5,8 +5,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "nnth/kernel/arc_cosine.hpp"
 #include "nnth/kernel/closed_form_families.hpp"
-#include "nnth/numerics/quadrature.hpp"
 #include "nnth/numerics/text.hpp"
 
 namespace nnth::kernel {
@@ -15,6 +15,12 @@ namespace {
 
 using std::numbers::inv_pi;
 using std::numbers::pi;
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kSqrtPi = 1.7724538509055160273;
+
+// Of the arc-cosine kernels of any power, and of powers of a variance.
+constexpr double kPowerError = 4e-15;
 
 // sin x - x cos x on [0, pi], relatively accurate near 0, where it is x^3/3.
 double sine_less_arc(double x) {
@@ -73,94 +79,52 @@ class LeakyReluForm final : public Expectation {
     double alpha_, beta_;
 };
 
-// max(z, 0)^p: E[s s'] = (k_a k_b)^(p/2) J_p(theta)/(2 pi) with the arc-cosine kernels J_p of Cho &
-// Saul (2009), eqs. 3-7, and dJ_p/d cos theta = p^2 J_(p-1).
+// max(z, 0)^p: E[s s] = (k_a k_b)^(p/2) J_p and, by d/d rho, E[s' s'] = p^2 (k_a k_b)^((p-1)/2)
+// J_(p-1), with the arc-cosine kernels J. For p <= 1/2 the second is infinite for parallel inputs,
+// where it grows like (1 - rho)^(p - 1/2), and for p < 1/2 for opposite ones; both are the limits.
 class ReluPowerForm final : public Expectation {
   public:
-    explicit ReluPowerForm(int power) : power_(power), rule_(gauss_legendre(40)) {
-        double_factorial_ = 1.0;
-        for (int i = 2 * power - 1; i > 1; i -= 2) double_factorial_ *= i;
+    explicit ReluPowerForm(double power)
+        : power_(power), value_(power), slope_(power - 1.0), square_(moment(power)) {
+        const double p = power, gamma = std::tgamma(p + 1.0);
+        slope_factor_ = gamma * gamma * std::pow(2.0, p - 2.0) / (kSqrtPi * std::tgamma(p + 0.5));
+        slope_square_ = p > 0.5 ? p * p * moment(p - 1.0) : kInfinity;
     }
 
     OneInput one(double k) const override {
-        const double p = power_;
-        const double lower = 0.5 * double_factorial_ / (2.0 * p - 1.0) * std::pow(k, p - 1.0);
-        return {lower * (2.0 * p - 1.0) * k, p * p * lower, p * (2.0 * p - 1.0) * lower, kFormError,
-                kFormError};
+        const double square = square_ * std::pow(k, power_);
+        return {square, slope_square_ * std::pow(k, power_ - 1.0),
+                power_ * square_ * std::pow(k, power_ - 1.0), kPowerError, kPowerError};
     }
 
     TwoInput two(double k_a, double k_b, const Correlation& rho, const OneInput&,
                  const OneInput&) const override {
-        const double theta = rho.angle();
-        const double top = pi * double_factorial_;  // J_p(0)
-        const double p = power_;
-        TwoInput out{Correlation{}, 0.0, kFormError, kFormError};
-        if (theta < 0.5 * pi) {
-            const double fall = p * p * integral(0.0, theta, [this](double t) {
-                                    return arc_cosine(power_ - 1, t) * std::sin(t);
-                                });
-            out.correlation = Correlation::from_minus(fall / top);
-        } else {
-            out.correlation = Correlation::from_rho(arc_cosine(power_, theta) / top);
-        }
-        out.slope_product = p * p * std::pow(geometric_mean(k_a, k_b), p - 1.0) *
-                            arc_cosine(power_ - 1, theta) * 0.5 * inv_pi;
+        const double h = 0.5 * rho.minus, c = 0.5 * rho.plus;
+        const double fall = value_.fall(h, c);
+        TwoInput out{Correlation::from_minus(fall), 0.0, kPowerError, kPowerError};
+        if (fall > 0.5)
+            out.correlation = Correlation::from_rho(value_.value(h, c) / value_.value(0.0, 1.0));
+        out.slope_product =
+            slope_factor_ * slope_.value(h, c) * std::pow(geometric_mean(k_a, k_b), power_ - 1.0);
         return out;
     }
 
   private:
-    template <class F>
-    double integral(double from, double to, F f) const {
-        const double middle = 0.5 * (from + to), half = 0.5 * (to - from);
-        double total = 0.0;
-        for (std::size_t i = 0; i < rule_.nodes.size(); ++i) {
-            total += rule_.weights[i] * f(middle + half * rule_.nodes[i]);
-        }
-        return half * total;
+    // E[max(x, 0)^(2 q)] of a standard normal x, q > -1/2.
+    static double moment(double q) {
+        return std::pow(2.0, q - 1.0) * std::tgamma(q + 0.5) / kSqrtPi;
     }
 
-    // J_p(theta). Up to pi/2 by a recurrence whose terms are all positive; beyond, where they
-    // cancel, by Cauchy's formula for repeated integration,
-    // J_p(theta) = (p!)^2/(p-2)! int_theta^pi J_1(t) (cos theta - cos t)^(p-2) sin t dt.
-    double arc_cosine(int p, double theta) const {
-        if (p == 0) return pi - theta;
-        if (p == 1) return sine_less_arc(pi - theta);
-        if (theta <= 0.5 * pi) return recurrence(p, theta);
-        double factor = 1.0;
-        for (int i = 2; i <= p; ++i) factor *= double(i) * i;
-        for (int i = 2; i <= p - 2; ++i) factor /= i;
-        return factor * integral(theta, pi, [p, theta](double t) {
-                   const double gap =
-                       2.0 * std::sin(0.5 * (t + theta)) * std::sin(0.5 * (t - theta));
-                   return sine_less_arc(pi - t) * std::pow(gap, p - 2) * std::sin(t);
-               });
-    }
-
-    // J_p = (2p - 1) cos J_(p-1) + (p - 1)^2 sin^2 J_(p-2), the recurrence of Legendre functions.
-    static double recurrence(int p, double theta) {
-        const double c = std::cos(theta), s = std::sin(theta);
-        double before = pi - theta, value = sine_less_arc(pi - theta);
-        for (int i = 2; i <= p; ++i) {
-            const double next =
-                (2.0 * i - 1.0) * c * value + (i - 1.0) * (i - 1.0) * s * s * before;
-            before = value;
-            value = next;
-        }
-        return value;
-    }
-
-    int power_;
-    double double_factorial_;  // (2p - 1)!!
-    Rule rule_;
+    double power_;
+    ArcCosine value_, slope_;
+    double square_, slope_square_, slope_factor_;
 };
 
 // 1 for z > 0, else 0: the probability (pi - theta)/(2 pi) that both are positive (Sheppard 1899).
 // The derivative is a delta, so the slopes' square has no expectation.
 class StepForm final : public Expectation {
   public:
-    OneInput one(double) const override {
-        return {0.5, std::numeric_limits<double>::infinity(), 0.0, kFormError, 0.0};
-    }
+    OneInput one(double) const override { return {0.5, kInfinity, 0.0, kFormError, 0.0}; }
 
     TwoInput two(double k_a, double k_b, const Correlation& rho, const OneInput&,
                  const OneInput&) const override {
@@ -183,11 +147,11 @@ Form leaky_relu_form(double slope) {
 }
 
 Form relu_power_form(double power) {
-    if (!(power >= 1.0 && power <= 20.0 && power == std::floor(power))) {
-        throw std::invalid_argument(
-            "relu_power's closed form needs a whole power from 1 to 20, not " + shortest(power));
+    if (!(power > 0.0 && power <= 20.0)) {
+        throw std::invalid_argument("relu_power's power must be above 0 and at most 20, not " +
+                                    shortest(power));
     }
-    return std::make_unique<ReluPowerForm>(static_cast<int>(power));
+    return std::make_unique<ReluPowerForm>(power);
 }
 
 Form step_form() {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "nnth/kernel/grid.hpp"
+#include "nnth/kernel/slope_cut.hpp"
 #include "nnth/numerics/lanes.hpp"
 #include "nnth/numerics/vmath.hpp"
 
@@ -209,16 +210,21 @@ OneMoments LayerMoments::one(double k, bool coarse) const {
     Edges edges;
     edges.start(reach);
     add_edges(edges, q);
+    const std::vector<SlopeCut> cuts =
+        slope_cuts(panels_.resolution(), {0.0, q}, reach, {CutFor::square, coarse});
+    for (const SlopeCut& cut : cuts) cut.add_edges(edges);
     Grid grid;
     grid.make(edges.panels(), coarse ? coarse_ : fine_);
     Samples s;
     s.evaluate(panels_.program(), grid.x, 0.0, q, true);
     s.settle();
+    for (const SlopeCut& cut : cuts) cut.clear(grid.x, s);
     OneMoments out{};
     for (std::size_t i = 0; i < grid.size(); ++i) {
         out.square += grid.weight[i] * s.value[i] * s.value[i];
         out.slope += grid.weight[i] * s.slope[i] * s.slope[i];
     }
+    for (const SlopeCut& cut : cuts) out.slope += cut.density * cut.law->square(cut.distance);
     Signed bend, bend_smooth, slope, slope_smooth;
     for (std::size_t i = 0; i < grid.size(); ++i) {
         const double w = grid.weight[i], x = grid.x[i];
@@ -229,6 +235,10 @@ OneMoments LayerMoments::one(double k, bool coarse) const {
         bend_smooth.add(w * (slope2 + s.value[i] * s.curvature[i]) * hermite2(x));
         slope.add(w * slope2 * hermite2(x));
         slope_smooth.add(w * s.slope[i] * s.curvature[i] * x);
+    }
+    for (const SlopeCut& cut : cuts) {
+        slope.add(cut.density * cut.law->square(cut.distance) * hermite2(cut.at));
+        out.slope_var += cut.density * cut.law->fourth_power(cut.distance);
     }
     bend = scaled(bend, 0.25 / (k * k)), slope = scaled(slope, 0.5 / k);
     const auto& breaks = panels_.resolution().breaks();

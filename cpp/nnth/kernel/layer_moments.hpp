@@ -16,7 +16,7 @@ struct OneMoments {
     double bend;            // d^2 E[s^2]/dk^2
     double bend_rounding;   // absolute
     double slope;           // E[s'^2]; infinite when s jumps, and the next two NaN
-    double slope_var;       // Var[s'^2]
+    double slope_var;       // Var[s'^2], infinite for |z|^p with p <= 3/4
     double slope_response;  // d E[s'^2]/dk
 };
 

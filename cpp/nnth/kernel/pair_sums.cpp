@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "nnth/kernel/parallel_slope.hpp"
 #include "nnth/numerics/multiversion.hpp"
 
 namespace nnth::kernel {
@@ -13,9 +14,6 @@ namespace {
 // Inputs whose deviations differ by less than this share the smooth edges of their panels: what is
 // resolved with margin for one is resolved for the other.
 constexpr double kSharedRatio = 1.3;
-
-// Jumps closer than this, relatively, are one: each is found to about 1e-15.
-constexpr double kSameJump = 1e-14;
 
 // Sums are kept apart by lane, so that they vectorise in an order of addition that is fixed.
 constexpr std::size_t kLanes = 8;
@@ -54,10 +52,12 @@ NNTH_MULTIVERSION double square_about(double centre, const double* weight, const
 }  // namespace
 
 PairIntegrator::PairIntegrator(const Program& program, const Resolution& resolution,
-                               const Rule& rule, const Input& b, const Correlation& rho)
+                               const Rule& rule, bool coarse, const Input& b,
+                               const Correlation& rho)
     : program_(program),
       resolution_(resolution),
       rule_(rule),
+      coarse_(coarse),
       b_(b),
       mean_slope_(b.q * rho.rho),
       spread_(b.q * rho.sine()) {
@@ -66,6 +66,10 @@ PairIntegrator::PairIntegrator(const Program& program, const Resolution& resolut
     } else {
         inner_edges_.start(b.extent);
         plain_grid_.make(inner_edges_.panels(), rule_);
+        for (const SingularSlope& law : resolution_.singular_slopes()) {
+            const SlopeCut cut = slope_cut(law, {law.at, spread_}, inner_use());
+            moments_.push_back(law.moments(program_, cut.distance));
+        }
     }
 }
 
@@ -77,6 +81,7 @@ std::vector<PairSums> PairIntegrator::run(const std::vector<Input>& a, bool gaps
     for (std::size_t k = 0; k < a.size(); ++k) {
         s[k].evaluate(program_, outer.x, 0.0, a[k].q, false);
         s[k].settle();
+        for (const SlopeCut& cut : outer_cuts(a[k])) cut.clear(outer.x, s[k]);
     }
     for (std::size_t i = 0; i < outer.size(); ++i) {
         const Average inner = average(outer.x[i]);
@@ -94,40 +99,35 @@ std::vector<PairSums> PairIntegrator::run(const std::vector<Input>& a, bool gaps
             out[k].sum += w * square(value);
         }
     }
-    add_jumps(a, out);
+    add_kinks(a, out);
     return out;
 }
 
-// A jump of s_a is a delta in its derivative.
-void PairIntegrator::add_jumps(const std::vector<Input>& a, std::vector<PairSums>& out) {
-    for (std::size_t k = 0; spread_ == 0.0 && k < a.size(); ++k) {
-        const double met = jumps_met(a[k]);
-        if (met != 0.0) out[k].slope = std::copysign(std::numeric_limits<double>::infinity(), met);
-    }
-    for (const Break& at : resolution_.breaks()) {
-        for (std::size_t k = 0; at.jumps() && k < a.size(); ++k) {
-            const double x = at.at / a[k].q;
-            if (std::fabs(x) > a[k].extent) continue;
-            out[k].slope += at.jump() * normal_pdf(x) / a[k].q * average(x).slope;
-        }
-    }
+std::vector<SlopeCut> PairIntegrator::outer_cuts(const Input& a) const {
+    const double narrow = mean_slope_ == 0.0 ? 1.0 : spread_ / std::fabs(mean_slope_);
+    return slope_cuts(resolution_, {0.0, a.q}, a.extent, {CutFor::slope, coarse_, narrow});
 }
 
-// Where z_b is known once z_a is and both are at a jump, their deltas meet: the sum over these of
-// the jumps' product and the density, whose sign is that of the infinite slope.
-double PairIntegrator::jumps_met(const Input& a) const {
-    double met = 0.0;
-    for (const Break& of_a : resolution_.breaks()) {
-        for (const Break& of_b : resolution_.breaks()) {
-            const double x = of_a.at / a.q;
-            if (!of_a.jumps() || !of_b.jumps() || std::fabs(x) > a.extent) continue;
-            const double apart = std::fabs(mean_slope_ * x - of_b.at);
-            if (apart <= kSameJump * std::fabs(of_b.at)) {
-                met += of_a.jump() * of_b.jump() * normal_pdf(x);
-            }
+// What the grid does not see of s_a': the deltas of its jumps, and its integral beside a kink where
+// it is infinite.
+void PairIntegrator::add_kinks(const std::vector<Input>& a, std::vector<PairSums>& out) {
+    for (std::size_t k = 0; k < a.size(); ++k) {
+        if (spread_ == 0.0) {
+            if (resolution_.breaks().empty()) continue;
+            out[k].slope = parallel_slope(program_, resolution_, rule_, coarse_, a[k].q,
+                                          mean_slope_, std::max(a[k].extent, b_.extent));
+            continue;
+        }
+        for (const Break& at : resolution_.breaks()) {
+            const double x = at.at / a[k].q;
+            if (!at.jumps() || std::fabs(x) > a[k].extent) continue;
+            out[k].slope += at.jump() * normal_pdf(x) / a[k].q * average(x).slope;
+        }
+        for (const SlopeCut& cut : outer_cuts(a[k])) {
+            const auto moments = cut.law->moments(program_, cut.distance);
+            out[k].slope += cut.slope(moments) * average(cut.at).slope;
         }
     }
-    return met;
 }
 
 const std::vector<double>& PairIntegrator::outer_panels(const std::vector<Input>& a) {
@@ -141,6 +141,9 @@ const std::vector<double>& PairIntegrator::outer_panels(const std::vector<Input>
         if (deviation < kSharedRatio * last) continue;
         for (double z : resolution_.edges()) outer_edges_.add(z / deviation, false);
         last = deviation;
+    }
+    for (const Input& input : a) {
+        for (const SlopeCut& cut : outer_cuts(input)) cut.add_edges(outer_edges_);
     }
     if (mean_slope_ != 0.0) add_smoothed_edges();
     return outer_edges_.panels();
@@ -176,6 +179,7 @@ PairIntegrator::Average PairIntegrator::average(double x) {
     const double mean = mean_slope_ * x;
     inner_ = &inner_grid(mean);
     samples_.evaluate(program_, inner_->x, mean, spread_, false);
+    for (const SlopeCut& cut : inner_cuts_) cut.clear(inner_->x, samples_);
     const auto mean_of = [this](const std::vector<double>& f) {
         return dot(inner_->weight.data(), f.data(), inner_->size());
     };
@@ -188,6 +192,9 @@ PairIntegrator::Average PairIntegrator::average(double x) {
         if (!at.jumps() || spread_ == 0.0) continue;
         out.slope += at.jump() * normal_pdf((at.at - mean) / spread_) / spread_;
     }
+    for (const SlopeCut& cut : inner_cuts_) {
+        out.slope += cut.slope(moments_[cut.law - resolution_.singular_slopes().data()]);
+    }
     return out;
 }
 
@@ -196,8 +203,11 @@ const Grid& PairIntegrator::inner_grid(double mean) {
     const double reach = b_.extent * spread_;
     const auto begin = std::ranges::upper_bound(z, mean - reach);
     const auto end = std::ranges::lower_bound(z, mean + reach);
+    inner_cuts_.clear();
     if (begin >= end) return plain_grid_;
+    inner_cuts_ = slope_cuts(resolution_, {mean, spread_}, b_.extent, inner_use());
     inner_edges_.start(b_.extent);
+    for (const SlopeCut& cut : inner_cuts_) cut.add_edges(inner_edges_);
     for (auto at = begin; at != end; ++at) inner_edges_.add((*at - mean) / spread_, false);
     for (const Break& at : resolution_.breaks()) {
         inner_edges_.add((at.at - mean) / spread_, true);

@@ -1,11 +1,13 @@
 // Two-input Gaussian expectations by an outer and an inner grid.
 #pragma once
 
+#include <array>
 #include <vector>
 
 #include "nnth/kernel/expectation.hpp"
 #include "nnth/kernel/grid.hpp"
 #include "nnth/kernel/resolution.hpp"
+#include "nnth/kernel/slope_cut.hpp"
 
 namespace nnth::kernel {
 
@@ -27,9 +29,9 @@ class PairIntegrator {
         double q, extent;
     };
 
-    // The references must outlive the integrator.
+    // The references must outlive the integrator. `coarse` goes with the rule of fewer points.
     PairIntegrator(const Program& program, const Resolution& resolution, const Rule& rule,
-                   const Input& b, const Correlation& rho);
+                   bool coarse, const Input& b, const Correlation& rho);
 
     // One PairSums for each a. Without `gaps`, gap and sum are left at 0, at a quarter of the cost
     // where there are many.
@@ -41,15 +43,16 @@ class PairIntegrator {
     };
 
     const std::vector<double>& outer_panels(const std::vector<Input>& a);
+    std::vector<SlopeCut> outer_cuts(const Input& a) const;
+    CutFor inner_use() const { return {CutFor::rounded_slope, coarse_}; }
+    void add_kinks(const std::vector<Input>& a, std::vector<PairSums>& out);
     void add_smoothed_edges();
     const Grid& inner_grid(double mean);
     Average average(double x);
-    void add_jumps(const std::vector<Input>& a, std::vector<PairSums>& out);
-    double jumps_met(const Input& a) const;
-
     const Program& program_;
     const Resolution& resolution_;
     const Rule& rule_;
+    const bool coarse_;
     const Input b_;
     const double mean_slope_;  // of E[z_b | x] in x
     const double spread_;      // standard deviation of z_b given x
@@ -57,6 +60,8 @@ class PairIntegrator {
     Grid plain_grid_, grid_;
     const Grid* inner_ = nullptr;  // where the inner samples were taken last
     Samples samples_;
+    std::vector<SlopeCut> inner_cuts_;            // of the inner grid
+    std::vector<std::array<double, 3>> moments_;  // of each singular slope, over its cut
 };
 
 }  // namespace nnth::kernel

@@ -7,6 +7,7 @@
 
 #include "nnth/kernel/grid.hpp"
 #include "nnth/kernel/pair_sums.hpp"
+#include "nnth/kernel/slope_cut.hpp"
 
 namespace nnth::kernel {
 
@@ -38,11 +39,11 @@ double square_beside_zero(const Program& program) {
     return square < std::numeric_limits<double>::min() ? 0.0 : square;
 }
 
-double deviation(double k) {
+}  // namespace
+
+double PanelExpectation::deviation(double k) {
     return std::max(std::sqrt(k), kSmallestDeviation);
 }
-
-}  // namespace
 
 PanelExpectation::PanelExpectation(Program program)
     : program_(std::move(program)),
@@ -81,17 +82,21 @@ double PanelExpectation::extent(double q, double negligible) const {
     });
 }
 
-OneInput PanelExpectation::sum_one(double q, double extent, const Rule& rule,
+OneInput PanelExpectation::sum_one(double q, double extent, bool coarse,
                                    const Resolution& resolution) const {
     Edges edges;
     edges.start(extent);
     for (double z : resolution.edges()) edges.add(z / q, false);
     for (const Break& at : resolution.breaks()) edges.add(at.at / q, true);
+    const std::vector<SlopeCut> cuts =
+        slope_cuts(resolution, {0.0, q}, extent, {CutFor::square, coarse});
+    for (const SlopeCut& cut : cuts) cut.add_edges(edges);
     Grid grid;
-    grid.make(edges.panels(), rule);
+    grid.make(edges.panels(), coarse ? coarse_ : fine_);
     Samples s;
     s.evaluate(program_, grid.x, 0.0, q, true);
     s.settle();
+    for (const SlopeCut& cut : cuts) cut.clear(grid.x, s);
     OneInput out{0.0, 0.0, 0.0, 0.0};
     // E[(s^2)'']/2 is E[s'^2 + s s''] and, by Stein's lemma, E[x s s']/q: whichever cancels less.
     Signed direct, stein;
@@ -114,9 +119,18 @@ OneInput PanelExpectation::sum_one(double q, double extent, const Rule& rule,
         const double from_jump = jump == 0.0 ? 0.0 : 0.5 * jump * x / q * density;
         direct.add(density * (at.right * at.right_slope - at.left * at.left_slope) + from_jump);
         stein.add(from_jump);
-        if (at.jumps() || at.steep) out.slope_square = std::numeric_limits<double>::infinity();
+        if (at.jumps()) out.slope_square = std::numeric_limits<double>::infinity();
     }
-    out.curvature = direct.size < stein.size ? direct.total : stein.total;
+    for (const SlopeCut& cut : cuts) {
+        const double part = cut.density * cut.law->square(cut.distance);
+        out.slope_square += part;
+        out.scaled_slope_square += part * cut.at * cut.at;
+        out.slope_error += part * cut.law->square_error(cut.distance);
+        stein.add(cut.density * cut.at / q * cut.half_square_rise(program_));
+    }
+    if (!cuts.empty()) out.slope_error /= out.slope_square;
+    // Beside an infinite slope s'^2 and s s'' are not integrable one by one.
+    out.curvature = cuts.empty() && direct.size < stein.size ? direct.total : stein.total;
     out.scaled_slope_square *= q * q;
     return out;
 }
@@ -125,12 +139,20 @@ OneInput PanelExpectation::one(double k) const {
     const double q = deviation(k);
     const double reach = extent(q, kNegligible);
     const auto resolution = resolution_to(q * reach);
-    OneInput out = sum_one(q, reach, fine_, *resolution);
-    const OneInput coarse = sum_one(q, reach, coarse_, *resolution);
+    OneInput out = sum_one(q, reach, false, *resolution);
+    const OneInput coarse = sum_one(q, reach, true, *resolution);
     out.square_error = kRounding + relative_difference(out.square, coarse.square);
     if (k == 0.0) out.square = square_beside_zero(program_);
-    out.slope_error = kRounding + relative_difference(out.slope_square, coarse.slope_square);
+    out.slope_error += kRounding + relative_difference(out.slope_square, coarse.slope_square);
+    if (std::isinf(out.slope_square)) out.slope_error = 0.0;
     return out;
+}
+
+bool PanelExpectation::infinite_slope(double k) const {
+    const double q = deviation(k), reach = q * extent(q, kNegligible);
+    return std::ranges::any_of(resolution_to(reach)->breaks(), [&](const Break& at) {
+        return (at.jumps() || at.steep) && std::fabs(at.at) <= reach;
+    });
 }
 
 // By Price's theorem the product falls short of that of parallel inputs by the slope times the
@@ -160,10 +182,12 @@ TwoInput PanelExpectation::two(double k_a, double k_b, const Correlation& rho, c
     const PairIntegrator::Input in_a{q_a, extent(q_a, kNegligible)};
     const PairIntegrator::Input in_b{q_b, extent(q_b, kNegligible)};
     const auto resolution = resolution_to(std::max(q_a * in_a.extent, q_b * in_b.extent));
-    const auto sums = [&](const Rule& rule) {
-        return PairIntegrator(program_, *resolution, rule, in_b, rho).run({in_a}, true).front();
+    const auto sums = [&](bool coarsely) {
+        PairIntegrator integrator(program_, *resolution, coarsely ? coarse_ : fine_, coarsely, in_b,
+                                  rho);
+        return integrator.run({in_a}, true).front();
     };
-    const PairSums fine = sums(fine_), coarse = sums(coarse_);
+    const PairSums fine = sums(false), coarse = sums(true);
     const auto correlation = [&](const PairSums& s) {
         return correlation_of(a.square, b.square, s.product, s.gap, s.sum);
     };
@@ -189,7 +213,7 @@ std::vector<PairSums> PanelExpectation::sums(const std::vector<double>& k_a, dou
     std::vector<PairIntegrator::Input> a;
     for (double k : k_a) a.push_back({deviation(k), extent(deviation(k), kNegligible)});
     const PairIntegrator::Input b{deviation(k_b), extent(deviation(k_b), kNegligible)};
-    return PairIntegrator(program_, *resolution_, coarse_, b, rho).run(a, gaps);
+    return PairIntegrator(program_, *resolution_, coarse_, true, b, rho).run(a, gaps);
 }
 
 // h_k grows like exp(x^2/4) up to x = 2 sqrt(k): what a tail adds to E[s h_k] is bounded by the

@@ -52,13 +52,20 @@ class PanelExpectation final : public Expectation {
     // Whether the activation jumps, so that its slope has deltas.
     bool jumps() const;
 
+    // Whether its slope is infinite at a kink; and whether E[s'^2] is at variance k.
+    bool singular_slopes() const { return !resolution_->singular_slopes().empty(); }
+    bool infinite_slope(double k) const;
+
+    // sqrt(k), or a stand-in for 0.
+    static double deviation(double k);
+
     // Whether it has kinks or jumps elsewhere than at 0.
     bool breaks_off_zero() const;
 
   private:
     TwoInput two_nearly_parallel(double k_a, double k_b, const Correlation& rho, const OneInput& a,
                                  const OneInput& b) const;
-    OneInput sum_one(double q, double extent, const Rule& rule, const Resolution& resolution) const;
+    OneInput sum_one(double q, double extent, bool coarse, const Resolution& resolution) const;
     double extent(double q, double negligible) const;
 
     // A resolution out to z at least: the one prepared, or one of its own beyond that. Sums without

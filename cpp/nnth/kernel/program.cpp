@@ -335,4 +335,13 @@ void Program::evaluate(const double* z, std::size_t n, const Jets& out) const {
     }
 }
 
+std::vector<double> Program::exponents() const {
+    std::vector<double> out;
+    for (const Instruction& instruction : instructions_) {
+        if (instruction.op == Op::power) out.push_back(instruction.value);
+        if (instruction.op == Op::sqrt) out.push_back(0.5);
+    }
+    return out;
+}
+
 }  // namespace nnth::kernel

@@ -79,6 +79,9 @@ class Program {
     // kink or jump the derivative is the mean of both sides, the delta of a jump left out.
     void evaluate(const double* z, std::size_t n, const Jets& out) const;
 
+    // The exponents of all powers in it, 1/2 for a square root.
+    std::vector<double> exponents() const;
+
   private:
     std::vector<Instruction> instructions_;
     std::optional<NearZero> near_zero_;

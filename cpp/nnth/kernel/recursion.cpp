@@ -28,7 +28,7 @@ void require_variance(const char* name, double value) {
 }
 
 // Estimated errors of one layer: relative for the variances and for Theta (to sqrt(Theta_aa
-// Theta_bb)), absolute for the correlation.
+// Theta_bb), or to Theta_ab where that is infinite), absolute for the correlation.
 struct Errors {
     double k_a = kRounding, k_b = kRounding, rho = 0.0, theta = kRounding;
 
@@ -135,20 +135,37 @@ class Step {
         return std::isfinite(moved) ? moved : 0.0;
     }
 
-    // The slopes' expectation moves with the variances as the bend says, and with the correlation
-    // as the angle does, by 1/sqrt(nearest end).
+    // The slopes' expectation moves with the variances as the bend says. In the correlation it is a
+    // power series whose coefficients sum to at most `slope`, its value for parallel inputs, so
+    // that its derivative is at most what it lacks of that, divided by 1 - |rho|.
     double theta_error(const Errors& errors, const Layer& to, double kernel_error) const {
         const double slope = geometric_mean(a_.slope_square, b_.slope_square);
         const double before = geometric_mean(from_.theta_aa, from_.theta_bb);
         const double after = geometric_mean(to.theta_aa, to.theta_bb);
-        if (!(after > 0.0) || !std::isfinite(after) || !std::isfinite(slope)) return kernel_error;
         const double end = nearest_end(from_.rho);
-        const double turn = end > 0.0 ? errors.rho / std::sqrt(end) : 0.0;
-        const double moved = errors.theta +
-                             std::max({a_.slope_error, b_.slope_error, pair_.slope_error}) +
-                             0.5 * bend() * (errors.k_a + errors.k_b) + turn;
+        const double moved = std::max({a_.slope_error, b_.slope_error, pair_.slope_error}) +
+                             0.5 * bend() * (errors.k_a + errors.k_b);
+        const double turn = end > 0.0 ? errors.rho / end : 0.0;
+        if (std::isinf(after)) return unbounded_theta_error(errors, to, kernel_error, moved + turn);
+        if (!(after > 0.0) || !std::isfinite(after) || !std::isfinite(slope)) return kernel_error;
+        const double lack = slope > 0.0 ? 1.0 - std::fabs(pair_.slope_product) / slope : 0.0;
         const double carried = std::min(1.0, network_.cw * slope * before / after);
-        return kRounding + carried * moved + (1.0 - carried) * kernel_error;
+        return kRounding + carried * (errors.theta + moved + turn * std::max(0.0, lack)) +
+               (1.0 - carried) * kernel_error;
+    }
+
+    // Where the diagonals of Theta are infinite Theta_ab is its own measure.
+    double unbounded_theta_error(const Errors& errors, const Layer& to, double kernel_error,
+                                 double moved) const {
+        const double after = std::fabs(to.theta_ab), slope = std::fabs(pair_.slope_product);
+        if (!(after > 0.0) || !std::isfinite(after)) return kernel_error;
+        const double diagonal = geometric_mean(from_.theta_aa, from_.theta_bb);
+        const double before = std::fabs(from_.theta_ab);
+        const double scale = std::isfinite(diagonal) ? diagonal : before;
+        const double term = ntk_term(network_, geometric_mean(a_.square, b_.square),
+                                     geometric_mean(to.k_aa, to.k_bb));
+        const double carried = network_.cw * slope * (errors.theta * scale + moved * before);
+        return kRounding + (carried + kernel_error * term) / after;
     }
 
     const Network& network_;

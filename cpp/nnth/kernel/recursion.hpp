@@ -38,7 +38,7 @@ struct Inputs {
 enum class Status {
     ok,
     zero,       // a variance is 0: its correlation is taken as 0
-    infinite,   // Theta is infinite: the activation jumps
+    infinite,   // Theta is: the activation jumps, or its slope has no mean square
     overflow,   // a variance left the range of doubles: nothing further is known
     underflow,  // a variance lost digits below the range of normal doubles
 };
@@ -55,7 +55,8 @@ struct Affine {
 Affine affine_map(double cb, double cw, const Variances& square, const Correlation& rho);
 
 // The kernels of one layer. Errors are estimates, relative to K_aa, K_bb, Theta_aa, Theta_bb and to
-// the geometric means of these for K_ab and Theta_ab.
+// the geometric means of these for K_ab and Theta_ab; to Theta_ab itself where the mean is
+// infinite.
 struct Layer {
     double k_aa, k_bb;
     Correlation rho;  // K_ab/sqrt(K_aa K_bb)

@@ -24,7 +24,9 @@ constexpr double kCheckTolerance = 1e-11;      // of the polynomial at those fur
 constexpr double kArgumentRounding = 0x1p-51;  // of a sample's z, relative
 constexpr double kFinest = 0x1p-60;            // panels are not halved beyond this width,
 constexpr double kSpacing = 0x1p-50;           // nor beyond this fraction of their distance from 0
-constexpr double kJumpTolerance = 1e-10;       // one-sided limits closer than this are the same
+constexpr double kHidden = 0x1p-45;       // panels this narrow, relatively, hide an infinite slope
+constexpr double kHiddenApart = 0x1p-36;  // of which there is one within this relative distance
+constexpr double kJumpTolerance = 1e-10;  // one-sided limits closer than this are the same
 constexpr std::size_t kMaxBreaks = 64;
 
 using Samples = std::array<double, kPoints>;
@@ -112,15 +114,10 @@ class Probe {
     std::array<Samples, kChecks> checks_;      // row i: T_k at the i-th check
 };
 
-// How narrow a panel at z may become, which is how well a break there is located.
-double finest(double z) {
-    return std::max(kSpacing * std::fabs(z), kFinest);
-}
-
 // Whether z is one of the breaks, for all that can be told.
 bool beside(const std::vector<double>& breaks, double z) {
-    return std::ranges::any_of(breaks,
-                               [z](double at) { return std::fabs(z - at) <= 8.0 * finest(at); });
+    return std::ranges::any_of(
+        breaks, [z](double at) { return std::fabs(z - at) <= 8.0 * Resolution::finest(at); });
 }
 
 // The sizes of a function and its derivative.
@@ -154,7 +151,7 @@ class Search {
             return std::nullopt;
         }
         const double middle = 0.5 * (a + b);
-        if (std::fabs(b - a) <= finest(middle)) {
+        if (std::fabs(b - a) <= Resolution::finest(middle)) {
             if (!known(middle)) return middle;
             ends.push_back({b, sizes_});  // an algebraic singularity: panels stay graded to it
             return std::nullopt;
@@ -181,7 +178,7 @@ class Search {
         const double slope_noise = rounding * largest(curvature.data(), kPoints);
         // A break known beside an end may lie a little inside, as it may lie on any end.
         const auto margin = [this](double end) {
-            return known(end) ? 8.0 * finest(end) : kArgumentRounding * std::fabs(end);
+            return known(end) ? 8.0 * Resolution::finest(end) : kArgumentRounding * std::fabs(end);
         };
         const double margin_a = margin(a), margin_b = margin(b);
         std::array<bool, kChecks> near_end;
@@ -211,18 +208,6 @@ bool continuous(const double (&f)[2], const double (&slope)[2], double distance)
     return !(std::fabs(f[1] - f[0]) > rounding + smooth_change);
 }
 
-// Whether on either side the slope grows towards z like distance^-1/2 or faster.
-bool steep(const Program& program, double z) {
-    const double near = std::max(std::fabs(z) * 0x1p-40, kFinest), far = 16.0 * near;
-    const double at[4] = {z - near, z - far, z + near, z + far};
-    double value[4], slope[4];
-    program.evaluate(at, 4, {value, slope});
-    const auto grows = [](double close, double away) {
-        return std::fabs(close) > 3.99 * std::fabs(away) && std::fabs(away) > 0.0;
-    };
-    return grows(slope[0], slope[1]) || grows(slope[2], slope[3]);
-}
-
 // The one-sided limits at z; they are made equal where they differ by rounding only.
 Break limits_at(const Program& program, double z) {
     const double aside = std::max(std::fabs(z) * 0x1p-50, kFinest);
@@ -235,7 +220,7 @@ Break limits_at(const Program& program, double z) {
     if (continuous(slope, curvature, 2.0 * aside)) {
         slope[0] = slope[1] = 0.5 * (slope[0] + slope[1]);
     }
-    return {z, value[0], value[1], slope[0], slope[1], steep(program, z)};
+    return {z, value[0], value[1], slope[0], slope[1], false};
 }
 
 // 0, 1, 2, 4, ..., reach, with the breaks known so far on this side; all with the sign of `side`.
@@ -253,6 +238,10 @@ std::vector<double> first_edges(double side, double reach, const std::vector<dou
 }
 
 }  // namespace
+
+double Resolution::finest(double z) {
+    return std::max(kSpacing * std::fabs(z), kFinest);
+}
 
 Resolution::Resolution(const Program& program, double reach) : reach_(reach) {
     static const Probe probe;
@@ -295,8 +284,49 @@ Resolution::Resolution(const Program& program, double reach) : reach_(reach) {
         const Sizes &left = ends[i - 1].sizes, &right = ends[i + 1].sizes;
         Search across(program, probe, found,
                       {std::max(left.value, right.value), std::max(left.slope, right.slope)});
-        if (!across.smooth(z - half, z + half)) breaks_.push_back(limits_at(program, z));
+        if (!across.smooth(z - half, z + half)) add_break(program, z);
     }
+    add_hidden_breaks(program);
+}
+
+// Towards an infinite slope off 0 the spacing of numbers spoils samples before panels are as narrow
+// as they may be, and halving ends without a break. Such panels show by their width.
+void Resolution::add_hidden_breaks(const Program& program) {
+    for (std::size_t i = 1; i < edges_.size(); ++i) {
+        double z = 0.5 * (edges_[i - 1] + edges_[i]);
+        if (edges_[i] - edges_[i - 1] > kHidden * std::fabs(z) ||
+            std::fabs(z) < kFinest / kHidden) {
+            continue;
+        }
+        const bool known = std::ranges::any_of(breaks_, [z](const Break& at) {
+            return std::fabs(at.at - z) <= kHiddenApart * std::fabs(z);
+        });
+        if (!known && !nnth::kernel::singular_slopes(program, z).empty()) add_break(program, z);
+    }
+    std::ranges::sort(breaks_, {}, &Break::at);
+}
+
+void Resolution::add_break(const Program& program, double z) {
+    const std::vector<SingularSlope> singular = nnth::kernel::singular_slopes(program, z);
+    Break found = limits_at(program, z);
+    if (!singular.empty()) {
+        // Beside an infinite slope the function is not yet near its limit at any ordinary distance.
+        const double sides[2] = {std::nextafter(z, -1e308), std::nextafter(z, 1e308)};
+        double value[2];
+        program.evaluate(sides, 2, {value});
+        found.left = value[0], found.right = value[1];
+    }
+    for (const SingularSlope& slope : singular) {
+        (slope.side < 0.0 ? found.left : found.right) = slope.limit;
+        found.steep = found.steep || !slope.square_integrable();
+        singular_slopes_.push_back(slope);
+    }
+    // The law that gave the limits leaves their rounding.
+    const double size = std::max({std::fabs(found.left), std::fabs(found.right), 1.0});
+    if (!singular.empty() && std::fabs(found.jump()) <= kJumpTolerance * size) {
+        found.left = found.right = 0.5 * (found.left + found.right);
+    }
+    breaks_.push_back(found);
 }
 
 }  // namespace nnth::kernel

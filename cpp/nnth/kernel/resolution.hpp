@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "nnth/kernel/program.hpp"
+#include "nnth/kernel/singular_slope.hpp"
 
 namespace nnth::kernel {
 
@@ -36,14 +37,22 @@ class Resolution {
     // kMaxPanels panels there (it oscillates too fast).
     Resolution(const Program& program, double reach);
 
+    // How narrow panels at z may become, which is how well a kink there is located.
+    static double finest(double z);
+
     double reach() const { return reach_; }
     const std::vector<double>& edges() const { return edges_; }  // ascending, 0 among them
     const std::vector<Break>& breaks() const { return breaks_; }
+    const std::vector<SingularSlope>& singular_slopes() const { return singular_slopes_; }
 
   private:
+    void add_break(const Program& program, double z);
+    void add_hidden_breaks(const Program& program);
+
     double reach_;
     std::vector<double> edges_;
     std::vector<Break> breaks_;
+    std::vector<SingularSlope> singular_slopes_;
 };
 
 }  // namespace nnth::kernel

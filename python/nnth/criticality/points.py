@@ -126,7 +126,8 @@ def critical_points(
         squares, slopes, curvatures = found.exact(np.array([k, low, high]))
         square, slope, curvature = squares[0], slopes[0], curvatures[0]
         if k == 0.0:
-            if slope <= 0.0 or abs(curvature - slope) > 1e-9 * slope:
+            # A slope that is infinite at 0 makes both infinite there.
+            if not 0.0 < slope < np.inf or abs(curvature - slope) > 1e-9 * slope:
                 continue
             slope = _slope_square_at_zero(act)
         cw = 1.0 / slope
