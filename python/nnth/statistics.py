@@ -33,8 +33,10 @@ def mean_and_stderr(values: ArrayLike, axis: int = 0) -> tuple[Floats, Floats]:
     mean = np.asarray(array.mean(axis=axis))
     if count < 2:
         return mean, np.full(mean.shape, math.nan)
+    largest = np.abs(array).max(initial=0.0)
+    unit = 2.0**600 if largest > 2.0**500 else 1.0  # else squares may be beyond all doubles
     with np.errstate(invalid="ignore"):  # infinite values have no deviation
-        deviation = np.asarray(array.std(axis=axis, ddof=1))
+        deviation = np.asarray((array / unit).std(axis=axis, ddof=1)) * unit
     return mean, deviation / math.sqrt(count)
 
 

@@ -37,8 +37,9 @@ def interpolation(x: Floats, y: Floats) -> Interpolation:
     left, values, right = np.linalg.svd(x, full_matrices=False)
     rank = int(np.count_nonzero(values > values[0] * max(x.shape) * EPSILON))
     seen = left[:, :rank].T @ y
-    missing = float(np.linalg.norm(y - left[:, :rank] @ seen))
-    size = float(np.linalg.norm(y))
+    unit = np.abs(y).max()  # in which squares are doubles
+    missing = float(np.linalg.norm((y - left[:, :rank] @ seen) / unit))
+    size = float(np.linalg.norm(y / unit))
     if missing > _CONSISTENT * size:
         raise ValueError(
             "y must be fitted exactly by some beta, X beta = y: least squares leave "
