@@ -143,7 +143,7 @@ def test_the_package_does_not_hide_the_standard_library() -> None:
 
 def test_values_whose_squares_are_no_doubles_have_a_standard_error() -> None:
     values = np.array([1.0, 2.0, 4.0])
-    mean, stderr = statistics.mean_of(values * 1e200)
-    one, of_one = statistics.mean_of(values)
+    mean, stderr = mean_of(values * 1e200)
+    one, of_one = mean_of(values)
     assert mean == pytest.approx(one * 1e200, rel=1e-15)
     assert stderr == pytest.approx(of_one * 1e200, rel=1e-15)
