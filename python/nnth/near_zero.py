@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
@@ -25,6 +26,8 @@ _ACCURATE: Final = 1e-13
 _MEETING: Final = 1e-12  # how near polynomials come to the program where its digits do not cancel
 _NOISE: Final = 1e-14  # and where they do
 _LEAST_RADIUS: Final = 1e-6
+_LEAST_SIZE: Final = 1e-30
+_LEAST_DOUBLE: Final = Decimal("1e-300")
 _FRACTIONS: Final = np.ldexp(1.0, -np.arange(61)) * 0.97
 
 
@@ -48,6 +51,8 @@ def near_zero(code: Code) -> NearZero | None:
         return None
     if any(side.terms and len(side.terms) < _LEAST_TERMS for side in sides):
         return None
+    if not any(_may_cancel(side) for side in sides):
+        return None
     left, right = (_coefficients(a, sign) for a, sign in zip(sides, (-1, 1), strict=True))
     radius = 0.5 * min([_radius(left), _radius(right), *(abs(z) for z in places if z)])
     core = _core.Activation(code, None, 0.0)
@@ -56,9 +61,21 @@ def near_zero(code: Code) -> NearZero | None:
         radius *= 0.5
         if radius < _LEAST_RADIUS:
             return None
+    # Below this a function is its neighbours' tail, of which expansions keep too few digits.
+    if max(abs(np.polynomial.Polynomial(c)(radius)) for c in (left, right)) < _LEAST_SIZE:
+        return None
     if _does_as_well(core, radius, left, right):
         return None
     return radius, _cut(left, radius), _cut(right, radius)
+
+
+def _may_cancel(a: Expansion) -> bool:
+    """Whether the value, slope or curvature is exactly 0 at 0, and nothing there is no double.
+
+    Where none is 0 its size at 0 is that of its terms, or it is as small as the tail of a Gaussian.
+    """
+    first = [abs(a.coefficient(n)) for n in range(min(3, int(a.known)))]
+    return 0 in first and not any(0 < c < _LEAST_DOUBLE for c in first)
 
 
 def _coefficients(a: Expansion, side: int) -> list[float]:
@@ -103,7 +120,7 @@ def _meet(
     core: _core.Activation, radius: float, left: Sequence[float], right: Sequence[float]
 ) -> bool:
     """Whether polynomials and program agree where the polynomials end, but for cancellation."""
-    z = radius * np.array([0.6, 0.8, 0.99])
+    z = radius * np.linspace(0.6, 0.99, 40)
     for side, c in ((-1.0, left), (1.0, right)):
         series = np.polynomial.Polynomial(c)
         with np.errstate(all="ignore"):

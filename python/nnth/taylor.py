@@ -30,6 +30,7 @@ _PI: Final = Decimal(
 _FAR: Final = Decimal(10**12)  # sines of larger numbers have not enough digits left
 _LARGE: Final = Decimal(10**6)  # exponentials of larger numbers leave the range
 _ERF_IS_ONE: Final = 12  # erfc(12) is below 1e-63
+_FAR_TAIL: Final = 1000  # of the normal distribution: 1e-217150 is beyond it
 _SIMPLE: Final = 10**4  # exponents that are fractions with at most this denominator are exact
 
 
@@ -308,8 +309,22 @@ def _erf_of(x: Decimal) -> Decimal:
 
 
 def _normal_cdf(a: Expansion) -> Expansion:
-    half = Decimal("0.5")
-    return _scaled(_add(_erf(_scaled(a, half.sqrt())), _constant(_ONE)), half)
+    x = _dense(a)
+    half_square = _scaled(_power(a, Fraction(2)), -Decimal("0.5"))
+    density = _scaled(_exp(half_square), 1 / (2 * _PI).sqrt())
+    return _stripped(Fraction(0), _integrated(_normal_cdf_of(x[0]), _dense(density), x))
+
+
+def _normal_cdf_of(x: Decimal) -> Decimal:
+    """Phi(x), in its tail by Laplace's continued fraction: 1 + erf would have no digits there."""
+    if x > -2:
+        return (1 + _erf_of(x / Decimal(2).sqrt())) / 2
+    if x < -_FAR_TAIL:
+        raise NoExpansionError
+    fraction = -x
+    for n in range(int(20000 / (x * x)) + 60, 0, -1):  # its error is about exp(-2 |x| sqrt(2 n))
+        fraction = -x + n / fraction
+    return (-x * x / 2).exp() / (2 * _PI).sqrt() / fraction
 
 
 def _sine_and_cosine(a: Expansion) -> tuple[Expansion, Expansion]:
