@@ -14,8 +14,8 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import cache
 from itertools import accumulate
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -232,17 +232,18 @@ def intersections(g: float, others: Array, box: float) -> Array:
     Accuracy 1e-13, by Gauss-Legendre panels: r = g sinh(t) up to R, then r = R/cos(psi), where the
     circle has an angle 2 pi - 8 psi within the square.
     """
+    nodes, rule = _legendre()
     ratios = np.asarray(others, dtype=np.float64)[:, None] / g
     side = box / g  # all lengths in units of g from here on
     reach = math.asinh(side)
     panels = max(1, math.ceil(reach / 2.0))  # the integrand is analytic for |Im t| < pi/2
     width = reach / panels
-    t = (width * (np.arange(panels)[:, None] + _NODES)).ravel()
+    t = (width * (np.arange(panels)[:, None] + nodes)).ravel()
     r = np.sinh(t)
-    disc = (r / np.hypot(r, ratios) * _ellipse(r, ratios)) @ np.tile(width * _WEIGHTS, panels)
-    psi = math.pi / 4.0 * _NODES
+    disc = (r / np.hypot(r, ratios) * _ellipse(r, ratios)) @ np.tile(width * rule, panels)
+    psi = math.pi / 4.0 * nodes
     r = side / np.cos(psi)
-    weights = (1.0 - 4.0 / math.pi * psi) * np.tan(psi) * (math.pi / 4.0) * _WEIGHTS
+    weights = (1.0 - 4.0 / math.pi * psi) * np.tan(psi) * (math.pi / 4.0) * rule
     inner = r / np.hypot(r, 1.0) * r / np.hypot(r, ratios) * _ellipse(r, ratios)
     corners: Array = inner @ weights
     total: Array = disc + corners
@@ -272,17 +273,19 @@ def zero_cell_sides_expected(n: int) -> float:
     if n == 1:
         return 1.0
     # With a = pi (1 - u): pi (1 - u)^(n-2) sin(pi u), below 1e-21 of its mass where cut.
+    nodes, weights = _legendre()
     cut = min(0.5, 60.0 / n)
-    u = cut / 4.0 * (np.arange(4)[:, None] + _NODES)
+    u = cut / 4.0 * (np.arange(4)[:, None] + nodes)
     values = np.exp((n - 2) * np.log1p(-u)) * np.sin(math.pi * u)
-    integral = math.pi * cut / 4.0 * float(np.sum(values @ _WEIGHTS))
+    integral = math.pi * cut / 4.0 * float(np.sum(values @ weights))
     return math.comb(n, 2) * integral + unbounded
 
 
-# Gauss-Legendre on [0, 1].
-_LEGENDRE: Final = np.polynomial.legendre.leggauss(24)
-_NODES: Final[Array] = 0.5 * (_LEGENDRE[0] + 1.0)
-_WEIGHTS: Final[Array] = 0.5 * _LEGENDRE[1]
+@cache
+def _legendre() -> tuple[Array, Array]:
+    """Return the nodes and weights of the Gauss-Legendre rule of 24 points on [0, 1]."""
+    nodes, weights = np.polynomial.legendre.leggauss(24)
+    return 0.5 * (nodes + 1.0), 0.5 * weights
 
 
 def _binomials(n: int, d: int) -> list[int]:
