@@ -109,6 +109,7 @@ _DEFAULTS: Final = {"leaky_relu": 0.01, "relu_power": 2.0, "elu": 1.0}
 CATALOGUE: Final = tuple(_MAKERS)
 
 
+@lru_cache(maxsize=64)  # every network asks, and parsing takes as long as counting a small one
 def activation(act: str) -> Activation:
     """Return the activation named or written in `act`.
 
@@ -132,7 +133,6 @@ def activation(act: str) -> Activation:
         raise ValueError(f"act {error}") from None
 
 
-@lru_cache(maxsize=64)
 def _written(text: str) -> Activation:
     """Return the activation of an expression, with what is known of its function.
 
