@@ -111,6 +111,12 @@ def variance_maps(threads: int) -> Any:
     ]
 
 
+def correlations(threads: int) -> Any:
+    found = variance_map().fixed_points([2.0, 4.0], [0.0, 0.1], threads, None)
+    names = ("k_star", "error", "cb", "cw", "chi_perp")
+    return variance_map().correlations(*(found[name] for name in names), threads, None)
+
+
 @cache
 def arrangement(threads: int) -> _core.ArrangementCounts:
     rng = np.random.default_rng(2)
@@ -128,9 +134,14 @@ def region_network(inputs: int = 2, width: int = 8) -> _core.RegionNetwork:
     )
 
 
+def on_slice(network: _core.RegionNetwork) -> _core.RegionNetwork:
+    """The plane of the first two inputs."""
+    return network.on_slice(np.zeros(3), np.eye(3)[:, :2], np.zeros(3), np.zeros(0))
+
+
 def regions(threads: int) -> Any:
     return [
-        _core.count_regions(region_network(2, 24), (-3.0, 3.0), [0.1, 0.2], threads, None),
+        _core.count_regions(region_network(2, 24), (-3.0, 3.0), [1, 2, 10], threads, None),
         _core.count_regions(region_network(2), None, None, threads, None),
         _core.count_regions(region_network(3, 12), None, None, threads, None),
         _core.count_regions(region_network(4, 6), (-1.0, 1.0), None, threads, None),
@@ -185,6 +196,7 @@ CALLS: dict[str, Call] = {
     "Activation.evaluate": lambda _: through_layers(lambda a: activation(a).core.evaluate(X)),
     "Activation.evaluate_into": lambda _: evaluated_into(),
     "Activation.breaks": lambda _: through_layers(lambda a: activation(a).core.breaks(1e3)),
+    "Activation.jumps": lambda _: through_layers(lambda a: activation(a).core.jumps(1e3)),
     "Network": lambda _: type(network(3)).__name__,
     "Inputs": lambda _: type(_core.Inputs(1.0, 2.0, 0.5)).__name__,
     "kernel": lambda _: through_layers(kernels),
@@ -193,8 +205,8 @@ CALLS: dict[str, Call] = {
     "VarianceMap.least": lambda _: variance_map().least,
     "VarianceMap.most": lambda _: variance_map().most,
     "VarianceMap.jumps": lambda _: variance_map().jumps,
-    "VarianceMap.always_balanced": lambda _: variance_map().always_balanced,
-    "VarianceMap.balanced": lambda _: variance_map().balanced(),
+    "VarianceMap.balance": lambda threads: variance_map().balance(threads),
+    "VarianceMap.correlations": correlations,
     "VarianceMap.exact": lambda _: variance_map().exact([1e-3, 1.0, 999.0, 1e4]),
     "VarianceMap.fixed_points": lambda threads: variance_map().fixed_points(
         [0.5, 1.0, 2.0, 4.0], [0.0, 0.1, 1.0], threads, None
@@ -274,7 +286,7 @@ CALLS: dict[str, Call] = {
     # regions.cpp
     "RegionNetwork": lambda _: type(region_network()).__name__,
     "RegionNetwork.on_slice": lambda threads: _core.count_regions(
-        region_network(3, 12).on_slice(np.zeros(3), np.eye(3)[:, :2]), None, None, threads, None
+        on_slice(region_network(3, 12)), None, None, threads, None
     ),
     "count_regions": regions,
     "region_cells": lambda _: _core.region_cells(region_network(), (-3.0, 3.0), 100, None),

@@ -25,6 +25,7 @@ _POLYNOMIAL: Final = 1.0  # the radius for what has no further coefficients
 _ACCURATE: Final = 1e-13
 _MEETING: Final = 1e-12  # how near polynomials come to the program where its digits do not cancel
 _NOISE: Final = 1e-14  # and where they do
+_NOISE_WITHIN: Final = 1e-10  # nearer to 0, where they may meet no bump of the function
 _LEAST_RADIUS: Final = 1e-6
 _LEAST_SIZE: Final = 1e-30
 _LEAST_DOUBLE: Final = Decimal("1e-300")
@@ -51,7 +52,7 @@ def near_zero(code: Code) -> NearZero | None:
         return None
     if any(side.terms and len(side.terms) < _LEAST_TERMS for side in sides):
         return None
-    if not any(_may_cancel(side) for side in sides):
+    if any(_underflows(side) for side in sides):
         return None
     left, right = (_coefficients(a, sign) for a, sign in zip(sides, (-1, 1), strict=True))
     radius = 0.5 * min([_radius(left), _radius(right), *(abs(z) for z in places if z)])
@@ -69,13 +70,10 @@ def near_zero(code: Code) -> NearZero | None:
     return radius, _cut(left, radius), _cut(right, radius)
 
 
-def _may_cancel(a: Expansion) -> bool:
-    """Whether the value, slope or curvature is exactly 0 at 0, and nothing there is no double.
-
-    Where none is 0 its size at 0 is that of its terms, or it is as small as the tail of a Gaussian.
-    """
+def _underflows(a: Expansion) -> bool:
+    """Whether the value, slope or curvature at 0 is too small for a double, but not 0."""
     first = [abs(a.coefficient(n)) for n in range(min(3, int(a.known)))]
-    return 0 in first and not any(0 < c < _LEAST_DOUBLE for c in first)
+    return any(0 < c < _LEAST_DOUBLE for c in first)
 
 
 def _coefficients(a: Expansion, side: int) -> list[float]:
@@ -120,14 +118,15 @@ def _meet(
     core: _core.Activation, radius: float, left: Sequence[float], right: Sequence[float]
 ) -> bool:
     """Whether polynomials and program agree where the polynomials end, but for cancellation."""
-    z = radius * np.linspace(0.6, 0.99, 40)
+    z = radius * np.concatenate(([0.6, 0.8, 0.99], np.linspace(0.01, 1.0, 60)))
+    noise = np.where(np.arange(z.size) < 3, _NOISE, _NOISE_WITHIN)
     for side, c in ((-1.0, left), (1.0, right)):
         series = np.polynomial.Polynomial(c)
         with np.errstate(all="ignore"):
             value, slope, _ = core.evaluate(side * z)
         size = np.abs(series(side * z)) + np.abs(z * series.deriv()(side * z))
         apart = np.abs(value - series(side * z)) + np.abs(z * (slope - series.deriv()(side * z)))
-        if not (apart <= _MEETING * size + _NOISE).all():
+        if not (apart <= _MEETING * size + noise).all():
             return False
     return True
 
