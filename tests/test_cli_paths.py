@@ -127,7 +127,7 @@ def test_what_is_wrong_is_named_and_leaves_no_file(
 
 
 def test_samples_that_would_not_fit_are_refused_before_work(tmp_path: Path) -> None:
-    done = call("--save-samples", "a.npy", "--samples", 10**12, "-o", "r.csv", cwd=tmp_path)
+    done = call("--save-samples", "a.npy", "--samples", 2**38, "-o", "r.csv", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert "not enough memory. samples must be fewer" in done.stderr
     assert list(tmp_path.iterdir()) == []

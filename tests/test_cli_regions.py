@@ -109,8 +109,8 @@ def test_lines_and_planes_of_many_inputs() -> None:
     shape = ("--n0", 50, "--widths", "9,9", "--samples", 2, "--lines", 3)
     (row,) = rows_of(call(*shape, "--along", "line", "--domain", "box", "--box", 2))
     table = regions_along("line", n0=50, widths=(9, 9), samples=2, lines=3, domain="box", box=2.0)
-    for name in table:
-        assert row[name] == table.to_csv().splitlines()[1].split(",")[list(table).index(name)]
+    (expected,) = csv.DictReader(table.to_csv().splitlines())
+    assert {name: row[name] for name in table} == {name: expected[name] for name in table}
     (row,) = rows_of(call(*shape, "--along", "plane"))
     assert (row["along"], row["lines"], row["boundary_density"]) == ("plane", "3", "nan")
 

@@ -74,7 +74,7 @@ MORE = {
     "kernel": ["--act relu --x-a 1,2 --x-b 3,-1 --ntk bias --depth 2"],
     "catapult": ["--sweep --m 30 --samples 2"],
     "hermite": ["--act step --terms 3"],
-    "paths": ["--width 4 --depth 2 --mu gauss --orders 2,4 --samples 20"],
+    "paths": ["--width 4 --depth 2 --mu uniform --orders 2,4 --samples 20"],
     "sgd": ["--system valley --steps 2000"],
     "entropy": ["--set power:2", "--set ball:2"],
     "verify": ["regions --quick"],
@@ -82,7 +82,7 @@ MORE = {
 
 # What Python and NumPy write of their own objects.
 OF_PYTHON = re.compile(
-    r"\bnp\.|\bnumpy\b|\barray\(|\bdtype[=(]|\bFraction\(|\bobject at 0x|<(class|function) "
+    r"\bnp\.|\bnumpy\b|\barray\(|\bdtype\(|\bFraction\(|\bobject at 0x|<(class|function) "
 )
 
 
