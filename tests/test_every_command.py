@@ -77,7 +77,6 @@ MORE = {
     "paths": ["--width 4 --depth 2 --mu uniform --orders 2,4 --samples 20"],
     "sgd": ["--system valley --steps 2000"],
     "entropy": ["--set power:2", "--set ball:2"],
-    "verify": ["regions --quick"],
 }
 
 # What Python and NumPy write of their own objects.
