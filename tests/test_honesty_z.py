@@ -185,7 +185,7 @@ def dishonest(case: Case, seeds: range) -> list[str]:
     ]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("name", CASES)
 def test_z_over_two_hundred_seeds_is_normal_or_the_row_says_why_not(name: str) -> None:
     assert dishonest(CASES[name], range(200)) == []

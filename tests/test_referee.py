@@ -18,7 +18,7 @@ def test_a_case_of_each_kind_is_clean(name: str, tmp_path: Path) -> None:
     assert not found, "\n".join(map(str, found))
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("name", CASES)
 def test_more_cases_of_each_kind_are_clean(name: str, tmp_path: Path) -> None:
     for number in range(100, 120):
