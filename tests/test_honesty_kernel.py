@@ -81,7 +81,7 @@ def test_kernel_errors_are_errors() -> None:
     assert {method for method, _, _ in found} == {"auto", "quadrature", "gauss-hermite"}
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_kernel_errors_are_errors_in_every_case() -> None:
     """And of Gauss-Hermite, where it is measured, not absurdly large: within 30 in the median."""
     found = check(CASES)
