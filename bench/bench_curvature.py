@@ -83,7 +83,7 @@ def jobs(case: Case, folder: Path) -> tuple[Job, ...]:
 def write_problem(case: Case, folder: Path) -> Path:
     """The trained net and its data, as peers/curvature_peers.py reads them, and a vector."""
     training = case.setup.training()
-    theta = training.course([training.steps], lambda point: None, threads=THREADS).theta
+    theta = training.course([training.steps], lambda point: None).theta
     arrays = {"X": training.examples.x, "y": training.examples.labels}
     for i, (weights, biases) in enumerate(training.shape.layers(theta), start=1):
         arrays |= {f"W{i}": weights, f"b{i}": biases}
