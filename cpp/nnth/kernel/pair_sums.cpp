@@ -104,7 +104,9 @@ std::vector<PairSums> PairIntegrator::run(const std::vector<Input>& a, bool gaps
 }
 
 std::vector<SlopeCut> PairIntegrator::outer_cuts(const Input& a) const {
-    const double narrow = mean_slope_ == 0.0 ? 1.0 : spread_ / std::fabs(mean_slope_);
+    // Of inputs that are parallel the slopes are not taken from the grid (add_kinks).
+    const bool plain = mean_slope_ == 0.0 || spread_ == 0.0;
+    const double narrow = plain ? 1.0 : spread_ / std::fabs(mean_slope_);
     return slope_cuts(resolution_, {0.0, a.q}, a.extent, {CutFor::slope, coarse_, narrow});
 }
 

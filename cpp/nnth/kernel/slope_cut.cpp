@@ -36,6 +36,7 @@ double distance_of(const SingularSlope& law, double deviation, const CutFor& use
 
 void SlopeCut::add_edges(Edges& edges) const {
     edges.add(at, true);
+    if (!(width > 0.0)) return;
     edges.add(at + law->side * width, true);
     for (double x = 2.0 * width; x < std::min(finest, 1.0); x *= 2.0) {
         edges.add(at + law->side * x, false);

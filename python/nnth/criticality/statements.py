@@ -97,10 +97,10 @@ def _chaotic(run: Run) -> list[Statement]:
     cw, cb = 2.5, 0.05
     found = phase("tanh", cw=[cw], cb=[cb], threads=run.threads)
     norm = (float(found["k_star"][0]) - cb) / cw
-    layers = kernel("tanh", depth=200, cb=cb, cw=cw, norm=norm, rho=0.9)
+    layers = kernel("tanh", depth=400, cb=cb, cw=cw, norm=norm, rho=0.9)
     c_star = float(layers["corr"][-1])
     away = np.abs(layers["corr"] - c_star)
-    rate = float(np.log(away[60] / away[100])) / 40.0
+    rate = float(np.log(away[150] / away[200])) / 50.0
     text = f"correlations tend to c* < 1, tanh at C_w = {cw}, C_b = {cb}: c*"
     depth = f"|correlation - c*| falls as exp(-l/xi_c), tanh at C_w = {cw}, C_b = {cb}: 1/xi_c"
     return [
