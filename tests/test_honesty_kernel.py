@@ -129,7 +129,11 @@ def gram_errors(
                 yield actual_error({n: float(v) for n, v in found.items()}, exact), made.error
 
 
-@pytest.mark.parametrize("act", ORACLES)
+# Expressions go pair by pair, and one with a singular slope takes minutes.
+@pytest.mark.parametrize(
+    "act",
+    [pytest.param(a, marks=pytest.mark.nightly) if a == "abs(z)**0.6" else a for a in ORACLES],
+)
 @pytest.mark.parametrize("shared", [True, False])
 def test_gram_errors_are_errors(act: str, shared: bool) -> None:
     rng = np.random.default_rng(5)
