@@ -702,7 +702,7 @@ def test_files(tmp_path: Path) -> None:
 
 
 def test_points_of_the_law_that_no_memory_holds_are_refused() -> None:
-    with pytest.raises(ValueError, match="points must be at most 10000000, not 10{15}"):
+    with pytest.raises(ValueError, match=r"points must be at most 10000000, not 10{15}"):
         nnth.mp(0.5, points=10**15)
     with pytest.raises(ValueError, match=r"points must be below 2\^63"):
         nnth.mp(0.5, points=10**30)

@@ -68,8 +68,8 @@ def test_one_net_has_whole_numbers_and_the_promised_columns() -> None:
     assert math.isnan(value(table, "z"))
     assert value(table, "layer_regions") == "2081"
     assert dict(table.meta.parameters) == {
-        "net": None, "sha256": None, "n0": 2, "widths": (64,), "n_out": 1, "cw": 2.0, "bias_var": 1.0,
-        "samples": 1, "domain": "space", "box": None, "at": None,
+        "net": None, "sha256": None, "n0": 2, "widths": (64,), "n_out": 1, "cw": 2.0,
+        "bias_var": 1.0, "samples": 1, "domain": "space", "box": None, "at": None,
     }  # fmt: skip
     assert table.meta.seed == 3
 
