@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.subprocess]
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NNTH = Path(sys.executable).with_name("nnth")

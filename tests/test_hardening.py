@@ -12,7 +12,10 @@ import numpy as np
 import pytest
 from processes import NNTH, interrupted
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="mounts and limits of Linux")
+pytestmark = [
+    pytest.mark.subprocess,
+    pytest.mark.skipif(sys.platform != "linux", reason="mounts and limits of Linux"),
+]
 
 # A shell whose mounts nobody else sees, and that go with it.
 PRIVATE = ["unshare", "--map-root-user", "--mount"]
