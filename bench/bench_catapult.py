@@ -109,10 +109,14 @@ def compare(m: int, args: argparse.Namespace) -> None:
         f"ratio {ratio['ratio']:.3g} ({ratio['ratio_low']:.3g} to {ratio['ratio_high']:.3g})"
     )
     row = {
-        "width": m, "nets": args.nets, "threads": args.threads,
-        "nnth_per_second": rates["nnth"], "numpy_per_second": rates["numpy"],
-        **ratio, **machine(),
-    }  # fmt: skip
+        "width": m,
+        "nets": args.nets,
+        "threads": args.threads,
+        "nnth_per_second": rates["nnth"],
+        "numpy_per_second": rates["numpy"],
+        **ratio,
+        **machine(),
+    }
     append(Path(__file__).with_suffix(".csv"), [row])
 
 

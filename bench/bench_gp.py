@@ -129,13 +129,18 @@ def compare(act: str, args: argparse.Namespace) -> None:
         raise SystemExit(f"NumPy's mean kernel is {z:.1f} deviations off for {act}")
     median = {name: statistics.median(values) for name, values in times.items()}
     row = {
-        "act": act, "width": n, "inputs": m, "depth": depth,
-        "nets_per_second": 1 / median["nnth"], "numpy_nets_per_second": 1 / median["numpy"],
+        "act": act,
+        "width": n,
+        "inputs": m,
+        "depth": depth,
+        "nets_per_second": 1 / median["nnth"],
+        "numpy_nets_per_second": 1 / median["numpy"],
         **spread("ratio", ratios(times["numpy"], times["nnth"])),
         "ns_a_neuron": 1e9 * median["nnth"] / numbers,
         "normals_share": median["normals"] / median["nnth"],
-        "rounds": args.rounds, **machine(),
-    }  # fmt: skip
+        "rounds": args.rounds,
+        **machine(),
+    }
     print(shown(row), flush=True)
     append(Path(__file__).with_suffix(".csv"), [row])
 

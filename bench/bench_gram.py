@@ -58,9 +58,21 @@ QUICK = (Case("relu", 0.0, 2.0, 200, 5), Case("gelu", *GELU, 100, 3), Case("tanh
 
 def command(python: str, script: Path, inputs: Path, case: Case, save: Path) -> list[str]:
     return [
-        python, str(script), str(inputs), "--paced", "--save", str(save), "--act", case.act,
-        "--depth", str(case.depth), "--cb", repr(case.cb), "--cw", repr(case.cw),
-    ]  # fmt: skip
+        python,
+        str(script),
+        str(inputs),
+        "--paced",
+        "--save",
+        str(save),
+        "--act",
+        case.act,
+        "--depth",
+        str(case.depth),
+        "--cb",
+        repr(case.cb),
+        "--cw",
+        repr(case.cw),
+    ]
 
 
 def disagreement(ours: Path, theirs: Path) -> float:

@@ -69,9 +69,13 @@ def ours(job: Job, threads: int, seed: int, seconds: float) -> tuple[float, floa
             deviation = np.sqrt((g.ntk_second[0, 0] - g.ntk_mean[0, 0] ** 2) / samples)
             return float((g.ntk_mean[0, 0] - (job.depth + 1)) / deviation)
         q = sample_paths(
-            ["dzdx", "ntk"], widths=widths, sampler=job.name, samples=samples,  # type: ignore[arg-type]
-            seed=seed, threads=threads,
-        )["ntk"]  # fmt: skip
+            ["dzdx", "ntk"],
+            widths=widths,
+            sampler=job.name,
+            samples=samples,  # type: ignore[arg-type]
+            seed=seed,
+            threads=threads,
+        )["ntk"]
         return float((q.mean[0] - 2 * (job.depth + 1)) / q.stderr[0])
 
     samples = 64

@@ -98,14 +98,19 @@ def compare(depth: int, args: argparse.Namespace) -> None:
     times = in_turn(work, args.rounds)
     median = {name: statistics.median(values) for name, values in times.items()}
     row = {
-        "depth": depth, "inputs": args.inputs, "tests": args.tests,
-        "seconds": median["nnth"], "scipy_seconds": median["scipy"],
+        "depth": depth,
+        "inputs": args.inputs,
+        "tests": args.tests,
+        "seconds": median["nnth"],
+        "scipy_seconds": median["scipy"],
         **spread("ratio", ratios(times["scipy"], times["nnth"])),
         "kernel_seconds": median["nnth_kernel"],
         "kernel_ratio": statistics.median(ratios(times["numpy_kernel"], times["nnth_kernel"])),
         "difference": difference,
-        "rounds": args.rounds, **machine(), "scipy": scipy.__version__,
-    }  # fmt: skip
+        "rounds": args.rounds,
+        **machine(),
+        "scipy": scipy.__version__,
+    }
     print(shown(row), flush=True)
     append(Path(__file__).with_suffix(".csv"), [row])
 

@@ -56,11 +56,15 @@ def main() -> None:
     times = in_turn(work, args.rounds, time.process_time)
     lapack_alone = [a + b for a, b in zip(times["factor"], times["inverse"], strict=True)]
     row = {
-        "inputs": args.inputs, "tests": args.tests,
+        "inputs": args.inputs,
+        "tests": args.tests,
         **{f"{name}_seconds": statistics.median(values) for name, values in times.items()},
         **spread("ratio", ratios(times["fit"], lapack_alone)),
-        "difference": difference, "rounds": args.rounds, **machine(), "scipy": scipy.__version__,
-    }  # fmt: skip
+        "difference": difference,
+        "rounds": args.rounds,
+        **machine(),
+        "scipy": scipy.__version__,
+    }
     print(shown(row), flush=True)
     append(Path(__file__).with_suffix(".csv"), [row])
 

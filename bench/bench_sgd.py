@@ -67,12 +67,15 @@ def main() -> None:
             if off > 0.02:
                 raise SystemExit(f"{name}'s covariance is {off:.1%} off")
     row = {
-        "d": args.d, "batch": args.batch, "points": args.points,
+        "d": args.d,
+        "batch": args.batch,
+        "points": args.points,
         "steps_per_second": statistics.median(rates["nnth"]),
         "numpy_steps_per_second": statistics.median(rates["numpy"]),
         **spread("ratio", ratios(rates["nnth"], rates["numpy"])),
-        "rounds": args.rounds, **machine(),
-    }  # fmt: skip
+        "rounds": args.rounds,
+        **machine(),
+    }
     print(shown(row))
     append(Path(__file__).with_suffix(".csv"), [row])
 

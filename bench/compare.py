@@ -44,12 +44,22 @@ def at_least_one(text: str) -> int:
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", type=known, default=list(COMPARISONS), metavar="NAME,...",
-                        help=f"of {', '.join(COMPARISONS)}")  # fmt: skip
+    parser.add_argument(
+        "--only",
+        type=known,
+        default=list(COMPARISONS),
+        metavar="NAME,...",
+        help=f"of {', '.join(COMPARISONS)}",
+    )
     parser.add_argument("--rounds", type=at_least_one, default=3)
     parser.add_argument("--quick", action="store_true", help="small sizes: does all of it work?")
-    parser.add_argument("--environments", type=Path, default=HERE.parent / "build" / "peers",
-                        metavar="FOLDER", help="of the peers (default: build/peers)")  # fmt: skip
+    parser.add_argument(
+        "--environments",
+        type=Path,
+        default=HERE.parent / "build" / "peers",
+        metavar="FOLDER",
+        help="of the peers (default: build/peers)",
+    )
     parser.add_argument("--no-install", action="store_true", help="make no environment")
     parser.add_argument("--csv", type=Path, default=HERE / "compare.csv")
     return parser.parse_args()

@@ -41,9 +41,13 @@ class Contender:
     def __init__(self, command: list[str], threads: int | None = None) -> None:
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
-            text=True, env=environment(threads),
-        )  # fmt: skip
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            env=environment(threads),
+        )
 
     def ask(self, **request: Any) -> dict[str, Any]:
         """The answer to a request; ContenderError where the process ends instead."""
@@ -76,9 +80,11 @@ class Contender:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()

@@ -68,20 +68,29 @@ class Contest:
     def _row(self, ours: Side) -> dict[str, Any]:
         return {
             **dict.fromkeys(COLUMNS),
-            "comparison": self.comparison, "case": self.case, "unit": self.unit,
-            "nnth_threads": ours.threads, **spread("nnth_seconds", ours.seconds),
-            "nnth_extra_mb": ours.extra_mb, "rounds": len(ours.seconds),
-        }  # fmt: skip
+            "comparison": self.comparison,
+            "case": self.case,
+            "unit": self.unit,
+            "nnth_threads": ours.threads,
+            **spread("nnth_seconds", ours.seconds),
+            "nnth_extra_mb": ours.extra_mb,
+            "rounds": len(ours.seconds),
+        }
 
     def _against(self, ours: Side, peer: Side) -> dict[str, Any]:
         differs = self.differences[peer.name]
         return {
-            "peer": peer.name, "peer_version": peer.version, "peer_threads": peer.threads,
-            **spread("peer_seconds", peer.seconds), "peer_extra_mb": peer.extra_mb,
+            "peer": peer.name,
+            "peer_version": peer.version,
+            "peer_threads": peer.threads,
+            **spread("peer_seconds", peer.seconds),
+            "peer_extra_mb": peer.extra_mb,
             **spread("ratio", ratios(peer.seconds, ours.seconds)),
-            "agreement": differs.value, "tolerance": differs.most, "compared": differs.of,
+            "agreement": differs.value,
+            "tolerance": differs.most,
+            "compared": differs.of,
             "status": "agrees" if differs.agrees else "DIFFERS",
-        }  # fmt: skip
+        }
 
 
 COLUMNS = (

@@ -48,9 +48,13 @@ class Problem:
 
 def about(problem: Problem, request: dict[str, Any]) -> dict[str, Any]:
     return {
-        "seconds": [], "peer": "nnth", "threads": 1, "parameters": problem.shape.size,
-        "loss": problem.curvature.value, "versions": {"nnth": nnth.__version__},
-    }  # fmt: skip
+        "seconds": [],
+        "peer": "nnth",
+        "threads": 1,
+        "parameters": problem.shape.size,
+        "loss": problem.curvature.value,
+        "versions": {"nnth": nnth.__version__},
+    }
 
 
 def timed(request: dict[str, Any], work: Callable[[], Any]) -> tuple[list[float], Any]:
@@ -99,9 +103,7 @@ def top(problem: Problem, request: dict[str, Any]) -> dict[str, Any]:
     seconds, found = timed(request, run)
     if np.any(found.residuals > tolerance * np.abs(found.values)):
         raise SystemExit(f"residuals of {found.residuals} are too large for {found.values}")
-    return {
-        "seconds": seconds, "eigenvalues": found.values.tolist(), "products": found.products
-    }  # fmt: skip
+    return {"seconds": seconds, "eigenvalues": found.values.tolist(), "products": found.products}
 
 
 def density(problem: Problem, request: dict[str, Any]) -> dict[str, Any]:
@@ -111,9 +113,13 @@ def density(problem: Problem, request: dict[str, Any]) -> dict[str, Any]:
 
     def run() -> Any:
         return spectral_density(
-            problem.curvature.hessian, problem.shape.size, probes=probes, steps=steps, seed=seed,
+            problem.curvature.hessian,
+            problem.shape.size,
+            probes=probes,
+            steps=steps,
+            seed=seed,
             stream=STREAM,
-        )  # fmt: skip
+        )
 
     seconds, found = timed(request, run)
     nodes, weights = found.nodes, found.weights
@@ -122,8 +128,12 @@ def density(problem: Problem, request: dict[str, Any]) -> dict[str, Any]:
     }
     ends = {"bottom": float(nodes.min()), "top": float(nodes.max())}
     return {
-        "seconds": seconds, **ends, **moments, "nodes": nodes.tolist(), "weights": weights.tolist()
-    }  # fmt: skip
+        "seconds": seconds,
+        **ends,
+        **moments,
+        "nodes": nodes.tolist(),
+        "weights": weights.tolist(),
+    }
 
 
 JOBS = {"about": about, "gd_step": gd_step, "hvp": hvp, "top": top, "density": density}

@@ -21,8 +21,16 @@ class Environment:
 ENVIRONMENTS = {
     # 0.6.5 is the last; it fails on jax since 0.4.26, and imports TensorFlow without pinning it.
     "neural-tangents": Environment(
-        ("neural-tangents==0.6.5", "jax==0.4.25", "jaxlib==0.4.25", "numpy==1.26.4",
-         "scipy==1.12.0", "ml-dtypes==0.5.4", "tensorflow==2.21.0", "tf2jax==0.3.6"),
+        (
+            "neural-tangents==0.6.5",
+            "jax==0.4.25",
+            "jaxlib==0.4.25",
+            "numpy==1.26.4",
+            "scipy==1.12.0",
+            "ml-dtypes==0.5.4",
+            "tensorflow==2.21.0",
+            "tf2jax==0.3.6",
+        ),
         "neural_tangents",
     ),
     "scikit-ntk": Environment(
@@ -38,7 +46,7 @@ ENVIRONMENTS = {
         ("hessian-eigenthings==1.0.0a5", "torch==2.13.0", "numpy==2.4.6"), "hessian_eigenthings"
     ),
     "mpmath": Environment(("mpmath==1.4.1",), "mpmath"),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -61,9 +69,16 @@ def prepare(name: str, environment: Environment, folder: Path, install: bool = T
         shutil.rmtree(place, ignore_errors=True)
         for command in (
             [sys.executable, "-m", "venv", str(place)],
-            [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-             *environment.requirements],
-        ):  # fmt: skip
+            [
+                str(python),
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                *environment.requirements,
+            ],
+        ):
             done = subprocess.run(command, capture_output=True, text=True)
             if done.returncode:
                 return Peer(name, None, f"does not install: {error_line(done.stderr)}")

@@ -15,8 +15,13 @@ from contender import HERE
 from contest import duration
 
 BEGIN, END = "<!-- bench/readme_table.py begins -->", "<!-- bench/readme_table.py ends -->"
-NAMES = {"gram": "Gram matrices", "regions": "regions", "paths": "random ReLU nets",
-         "meijer": "Meijer G", "curvature": "curvature"}  # fmt: skip
+NAMES = {
+    "gram": "Gram matrices",
+    "regions": "regions",
+    "paths": "random ReLU nets",
+    "meijer": "Meijer G",
+    "curvature": "curvature",
+}
 Row = dict[str, str]
 
 

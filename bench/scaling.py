@@ -73,10 +73,13 @@ def measured(jobs: Sequence[Job], rounds: int) -> list[Timed]:
 def curves(timed: Sequence[Timed]) -> list[Curve]:
     names = dict.fromkeys(t.job.series for t in timed)
     return [
-        Curve(name, [t.job.size for t in timed if t.job.series == name],
-              [t.rounds for t in timed if t.job.series == name])
+        Curve(
+            name,
+            [t.job.size for t in timed if t.job.series == name],
+            [t.rounds for t in timed if t.job.series == name],
+        )
         for name in names
-    ]  # fmt: skip
+    ]
 
 
 # Gram matrices
@@ -132,8 +135,17 @@ def regions(rounds: int, quick: bool) -> list[Panel]:
     }
     jobs = [regions_job(name, *shape) for name, shapes in kinds.items() for shape in shapes]
     timed = measured(jobs, rounds)
-    return [Panel("regions", "activation regions", "time of a count [s]", timed, curves(timed), 1.0,
-                  r"$\propto$ regions")]  # fmt: skip
+    return [
+        Panel(
+            "regions",
+            "activation regions",
+            "time of a count [s]",
+            timed,
+            curves(timed),
+            1.0,
+            r"$\propto$ regions",
+        )
+    ]
 
 
 # Random nets
@@ -177,11 +189,27 @@ def nets(rounds: int, quick: bool) -> list[Panel]:
     by_depth = measured([nets_job(k, width, n, n) for k in KINDS for n in depths], rounds)
     fixed_width, fixed_depth = f"$n = {width}$", f"$L = {depth}$"
     return [
-        Panel("width", "width $n$", label, by_width, curves(by_width), 2.0, r"$\propto n^2$",
-              fixed_depth),
-        Panel("depth", "depth $L$", label, by_depth, curves(by_depth), 1.0, r"$\propto L$",
-              fixed_width),
-    ]  # fmt: skip
+        Panel(
+            "width",
+            "width $n$",
+            label,
+            by_width,
+            curves(by_width),
+            2.0,
+            r"$\propto n^2$",
+            fixed_depth,
+        ),
+        Panel(
+            "depth",
+            "depth $L$",
+            label,
+            by_depth,
+            curves(by_depth),
+            1.0,
+            r"$\propto L$",
+            fixed_width,
+        ),
+    ]
 
 
 # Threads
@@ -203,8 +231,9 @@ def threads(rounds: int, quick: bool) -> list[Panel]:
     timed = measured(jobs, rounds)
     alone = {t.job.series: t.rounds for t in timed if t.job.size == 1}
     gained = [Timed(t.job, ratios(alone[t.job.series], t.rounds)) for t in timed]
-    return [Panel("threads", "threads", "times as fast", timed, curves(gained), 1.0, "ideal",
-                  log=False)]  # fmt: skip
+    return [
+        Panel("threads", "threads", "times as fast", timed, curves(gained), 1.0, "ideal", log=False)
+    ]
 
 
 SUBJECTS = {"gram": gram, "regions": regions, "nets": nets, "threads": threads}
@@ -220,8 +249,13 @@ def known(text: str) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", type=known, default=list(SUBJECTS), metavar="NAME,...",
-                        help=f"of {', '.join(SUBJECTS)}")  # fmt: skip
+    parser.add_argument(
+        "--only",
+        type=known,
+        default=list(SUBJECTS),
+        metavar="NAME,...",
+        help=f"of {', '.join(SUBJECTS)}",
+    )
     parser.add_argument("--folder", type=Path, default=Path("build/scaling"))
     parser.add_argument("--format", choices=["png", "svg"], default="png")
     parser.add_argument("--rounds", type=int, default=3)

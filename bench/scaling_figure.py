@@ -93,9 +93,15 @@ def guide_on_logarithms(axes: Axes, panel: Panel) -> None:
     y = 1.5 * factor * x**panel.power
     axes.plot(x, y, color=DARK_GREY, linewidth=0.8)
     axes.annotate(
-        panel.guide, np.sqrt([x[0] * x[1], y[0] * y[1]]), xytext=(-3, 3), fontsize=7,
-        textcoords="offset points", color=DARK_GREY, ha="right", va="bottom",
-    )  # fmt: skip
+        panel.guide,
+        np.sqrt([x[0] * x[1], y[0] * y[1]]),
+        xytext=(-3, 3),
+        fontsize=7,
+        textcoords="offset points",
+        color=DARK_GREY,
+        ha="right",
+        va="bottom",
+    )
 
 
 def guide_from_one(axes: Axes, panel: Panel) -> None:

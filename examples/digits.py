@@ -27,11 +27,18 @@ def main() -> None:
         for depth in (1, 3, 10):
             accuracy = [
                 nnth.predict(
-                    learnt, known, tested, asked, act,
-                    labels=True, depth=depth, kernel=kernel, noise=NOISE,
+                    learnt,
+                    known,
+                    tested,
+                    asked,
+                    act,
+                    labels=True,
+                    depth=depth,
+                    kernel=kernel,
+                    noise=NOISE,
                 ).summary()["accuracy"][0]
                 for kernel in ("nngp", "ntk")
-            ]  # fmt: skip
+            ]
             print(f"{act:6} {depth:5}  {accuracy[0]:.3f}  {accuracy[1]:.3f}")
     flow = nnth.predict(
         learnt, known, tested, asked, "relu", labels=True, depth=3, noise=NOISE, times=TIMES

@@ -64,10 +64,15 @@ def expression(data: bytes) -> None:
 def files(data: bytes) -> None:
     """Bytes as a file of each kind that is read."""
     readers: list[tuple[str, Callable[[Path], object]]] = [
-        ("npy", nnth.load_data), ("npz", nnth.load_data), ("csv", nnth.load_data),
-        ("csv", load_targets), ("npy", load_targets), ("npz", nnth.load_network),
-        ("safetensors", nnth.load_network), ("npz", load_model),
-    ]  # fmt: skip
+        ("npy", nnth.load_data),
+        ("npz", nnth.load_data),
+        ("csv", nnth.load_data),
+        ("csv", load_targets),
+        ("npy", load_targets),
+        ("npz", nnth.load_network),
+        ("safetensors", nnth.load_network),
+        ("npz", load_model),
+    ]
     suffix, read = readers[data[0] % len(readers) if data else 0]
     path = Path(f"input.{suffix}")
     path.write_bytes(data[1:])
@@ -187,9 +192,7 @@ def main() -> None:
 def prepared(folder: str) -> str:
     """A folder with the files that VALUES names."""
     x = np.random.default_rng(0).normal(size=(6, 3))
-    arrays: dict[str, Any] = {
-        "W1": x, "b1": x[:, 0], "W2": x.T[:1], "b2": np.zeros(1)
-    }  # fmt: skip
+    arrays: dict[str, Any] = {"W1": x, "b1": x[:, 0], "W2": x.T[:1], "b2": np.zeros(1)}
     np.save(Path(folder, "x.npy"), x)
     np.save(Path(folder, "y.npy"), x.sum(axis=1))
     np.savez(Path(folder, "net.npz"), **arrays)

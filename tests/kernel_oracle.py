@@ -93,9 +93,10 @@ def erf() -> Oracle:
         return 4 / mp.pi / mp.sqrt((1 + 2 * a) * (1 + 2 * b) - 4 * product(a, b, rho) ** 2)
 
     return closed(
-        lambda a, b, rho: 2 / mp.pi * mp.asin(argument(a, b, rho)), slope,
+        lambda a, b, rho: 2 / mp.pi * mp.asin(argument(a, b, rho)),
+        slope,
         lambda k: 4 / mp.pi / ((1 + 2 * k) * mp.sqrt(1 + 4 * k)),
-    )  # fmt: skip
+    )
 
 
 def exponentials(sign_far: int) -> Oracle:
@@ -126,7 +127,7 @@ def gaussian() -> Oracle:
         lambda a, b, rho: 1 / mp.sqrt(determinant(a, b, rho)),
         lambda a, b, rho: 4 * product(a, b, rho) / determinant(a, b, rho) ** mp.mpf(1.5),
         lambda k: -2 / (1 + 4 * k) ** mp.mpf(1.5),
-    )  # fmt: skip
+    )
 
 
 # The average of s(m + w y) and of s'(m + w y) over a standard normal y; for w = 0 the values at m.
@@ -189,17 +190,23 @@ def absolute_moment(m: Number, w: Number, p: Number) -> Number:
     if p <= -1:
         return mp.inf
     return (
-        (w * mp.sqrt(2)) ** p * mp.gamma((1 + p) / 2) / mp.sqrt(mp.pi)
+        (w * mp.sqrt(2)) ** p
+        * mp.gamma((1 + p) / 2)
+        / mp.sqrt(mp.pi)
         * mp.hyp1f1(-p / 2, 0.5, -m * m / (2 * w * w))
-    )  # fmt: skip
+    )
 
 
 def signed_moment(m: Number, w: Number, p: Number) -> Number:
     """Return E[sign(m + w y) |m + w y|^p], p > -2 (eq. 18 there)."""
     return (
-        w**p * mp.power(2, (p + 1) / 2) * mp.gamma(1 + p / 2) / mp.sqrt(mp.pi) * (m / w)
+        w**p
+        * mp.power(2, (p + 1) / 2)
+        * mp.gamma(1 + p / 2)
+        / mp.sqrt(mp.pi)
+        * (m / w)
         * mp.hyp1f1((1 - p) / 2, 1.5, -m * m / (2 * w * w))
-    )  # fmt: skip
+    )
 
 
 def singular_products(

@@ -61,9 +61,12 @@ def leaky_relu(draw: random.Random) -> tuple[str, oracle.Oracle]:
 
 def step(draw: random.Random) -> tuple[str, oracle.Oracle]:
     return draw.choice(
-        [("step", oracle.powers(0, 1, 0)), ("sign(z)", oracle.powers(0, 1, -1)),
-         ("step(z) + 2*step(-z)", oracle.powers(0, 1, 2))]
-    )  # fmt: skip
+        [
+            ("step", oracle.powers(0, 1, 0)),
+            ("sign(z)", oracle.powers(0, 1, -1)),
+            ("step(z) + 2*step(-z)", oracle.powers(0, 1, 2)),
+        ]
+    )
 
 
 def fixed(name: str, value: oracle.Oracle) -> Make:
@@ -123,16 +126,19 @@ def make_case(make: Make, deepest: int, decades: float, draw: random.Random) -> 
     # Powers above 1 grow or vanish doubly exponentially with depth.
     steep = any(act.endswith(f"{p}") or f"**{p} " in act for p in (1.3, 1.5, 2.0, 2.5, 3.0))
     case = {
-        "act": act, "norm_a": norm_a, "norm_b": norm_b,
+        "act": act,
+        "norm_a": norm_a,
+        "norm_b": norm_b,
         "rho": correlation(draw, mild=slow),
         "cb": draw.choice([0.0, 0.2, 10 ** draw.uniform(-2, 1)]),
         "cw": draw.choice([1.0, 10 ** draw.uniform(-1, 0.7)]),
         "depth": draw.randint(1, 3 if steep else deepest),
-    }  # fmt: skip
+    }
     # Near rho = 1 what is small is lost by subtraction, as deep as 20 layers.
     with mp.workdps(oracle.DIGITS if slow else 3 * oracle.DIGITS):
-        rows = oracle.layers(value, *(case[n] for n in ("cb", "cw", "norm_a", "norm_b", "rho")),
-                             case["depth"])  # fmt: skip
+        rows = oracle.layers(
+            value, *(case[n] for n in ("cb", "cw", "norm_a", "norm_b", "rho")), case["depth"]
+        )
         last = rows[-1]
         case["last"] = [mp.nstr(getattr(last, name), 25) for name in NAMES]
     return case

@@ -48,9 +48,17 @@ DIGITS = 25
 AGREE = 23  # digits in which the two runs of a case must agree
 ROWS = (1, 2, 3, 5, 11, 21, 51)
 COLUMNS = (
-    "k_aa", "k_bb", "k_ab", "corr", "gap",
-    "theta_aa", "theta_bb", "theta_ab", "chi_par", "chi_perp",
-)  # fmt: skip
+    "k_aa",
+    "k_bb",
+    "k_ab",
+    "corr",
+    "gap",
+    "theta_aa",
+    "theta_bb",
+    "theta_ab",
+    "chi_par",
+    "chi_perp",
+)
 HERE = Path(__file__).resolve().parent
 
 
@@ -916,8 +924,15 @@ def recurse(case: Case, effort: Effort) -> Run:
         if layer in case.rows:
             corr = arb(1) if same else st.c / (st.a * st.b).sqrt()
             run.rows[layer] = (
-                st.a, st.b, st.c, corr, st.gap, *th, cw * one.de, times(one.d, cw),
-            )  # fmt: skip
+                st.a,
+                st.b,
+                st.c,
+                corr,
+                st.gap,
+                *th,
+                cw * one.de,
+                times(one.d, cw),
+            )
         if layer == case.depth + 1:
             break
         other = one if equal else engine.single(st.b)
@@ -1139,12 +1154,19 @@ def kinked_cases() -> list[Case]:
     selected = (("hard_tanh", 0.1, 1.5), ("elu", 0.0, 1.2), ("selu", 0.0, 1.0))
     for act, cb, cw in selected:
         plan = [
-            (1.0, 1.0, 0.5, 50), (1.0, 1.0, NEAR, 50 if act == "hard_tanh" else 20),
-            (1.0, 1.0, -0.4, 20), (1.0, 1.0, 0.99, 20),
-            (100.0, 100.0, 0.99, 20), (1e4, 1e4, NEAR, 20), (1e4, 1e4, 0.5, 20),
-            (1e8, 1e8, 0.5, 20), (1e8, 1e8, NEAR, 20), (1e-8, 1e-8, 0.5, 20),
-            (1.0, 4.0, 0.5, 20), (1.0, 1.000001, NEAR, 20),
-        ]  # fmt: skip
+            (1.0, 1.0, 0.5, 50),
+            (1.0, 1.0, NEAR, 50 if act == "hard_tanh" else 20),
+            (1.0, 1.0, -0.4, 20),
+            (1.0, 1.0, 0.99, 20),
+            (100.0, 100.0, 0.99, 20),
+            (1e4, 1e4, NEAR, 20),
+            (1e4, 1e4, 0.5, 20),
+            (1e8, 1e8, 0.5, 20),
+            (1e8, 1e8, NEAR, 20),
+            (1e-8, 1e-8, 0.5, 20),
+            (1.0, 4.0, 0.5, 20),
+            (1.0, 1.000001, NEAR, 20),
+        ]
         for na, nb, rho, depth in plan:
             out.append(Case(act, cb, cw, depth, na, nb, rho, "kinked"))
     return out
@@ -1203,19 +1225,28 @@ def text(x: arb) -> str:
 def record(case: Case, fine: Run, agree: float, cross: float) -> dict[str, Any]:
     return {
         "act": case.act,
-        "cb": case.cb, "cw": case.cw, "depth": case.depth,
-        "norm_a": case.norm_a, "norm_b": case.norm_b,
-        "rho": case.rho, "rho_hex": case.rho.hex(),
+        "cb": case.cb,
+        "cw": case.cw,
+        "depth": case.depth,
+        "norm_a": case.norm_a,
+        "norm_b": case.norm_b,
+        "rho": case.rho,
+        "rho_hex": case.rho.hex(),
         "ntk": case.ntk,
         "engine": case.engine,
         "digits": round(min(agree, 99.0), 1),
         "digits_other_engine": None if math.isinf(cross) else round(cross, 1),
         "rows": [
-            [layer, *("0" if tiny_zero(case, name, x, row) else text(x)
-                      for name, x in zip(COLUMNS, row, strict=True))]
+            [
+                layer,
+                *(
+                    "0" if tiny_zero(case, name, x, row) else text(x)
+                    for name, x in zip(COLUMNS, row, strict=True)
+                ),
+            ]
             for layer, row in sorted(fine.rows.items())
         ],
-    }  # fmt: skip
+    }
 
 
 def tiny_zero(case: Case, name: str, x: arb, row: tuple[arb, ...]) -> bool:

@@ -77,10 +77,23 @@ def test_a_break_is_found_wherever_it_is(at: float, jump: bool) -> None:
 
 @pytest.mark.parametrize(
     "act",
-    ["tanh(50*z)", "sigmoid(1000*z)", "tanh(1e4*(z-0.3))", "tanh(1e6*z)", "exp(-(z-0.3)**2)",
-     "exp(-10000*(z-0.5)**2)", "sin(20*z)", "z**3", "1/(1+z**2)", "1/(1+1e8*(z-3)**2)",
-     "Phi(30*(z-0.7))", "log(1+exp(z))", "sqrt(1+z*z)", "atan(1e5*(z-0.7))"],
-)  # fmt: skip
+    [
+        "tanh(50*z)",
+        "sigmoid(1000*z)",
+        "tanh(1e4*(z-0.3))",
+        "tanh(1e6*z)",
+        "exp(-(z-0.3)**2)",
+        "exp(-10000*(z-0.5)**2)",
+        "sin(20*z)",
+        "z**3",
+        "1/(1+z**2)",
+        "1/(1+1e8*(z-3)**2)",
+        "Phi(30*(z-0.7))",
+        "log(1+exp(z))",
+        "sqrt(1+z*z)",
+        "atan(1e5*(z-0.7))",
+    ],
+)
 def test_smooth_expressions_have_no_breaks_however_steep(act: str) -> None:
     assert activation(act).core.breaks(64.0) == []
 
@@ -178,8 +191,10 @@ def test_what_cannot_be_integrated_is_refused(act: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("act", "message"),
     [
-        ("rleu", "act must be a known activation or an expression in z, not 'rleu'; "
-                 "did you mean relu?"),
+        (
+            "rleu",
+            "act must be a known activation or an expression in z, not 'rleu'; did you mean relu?",
+        ),
         ("", "act must be an expression in z, not ''"),
         ("relu:0.1", "act relu takes no parameter, not '0.1'"),
         ("leaky_relu:x", "act leaky_relu's parameter must be a finite number, not 'x'"),
@@ -188,7 +203,7 @@ def test_what_cannot_be_integrated_is_refused(act: str, message: str) -> None:
         ("relu_power:21", "act relu_power must have a power above 0 and at most 20, not 21"),
         ("tanh(y)", "act must not contain 'y'; the variable is z"),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_activation_is_refused(act: str, message: str) -> None:
     with pytest.raises(ValueError, match="act ") as error:
         activation(act)

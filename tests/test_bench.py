@@ -174,8 +174,11 @@ def test_a_difference_a_failure_and_an_absence_are_told_apart() -> None:
     one.absent["q"] = "does not install: ERROR: no"
     rows = one.rows()
     assert [(r["nnth_threads"], r["peer"], r["status"]) for r in rows] == [
-        (1, "p", "agrees"), (1, "q", "absent"), (2, "p", "agrees"), (2, "q", "absent")
-    ]  # fmt: skip
+        (1, "p", "agrees"),
+        (1, "q", "absent"),
+        (2, "p", "agrees"),
+        (2, "q", "absent"),
+    ]
     assert (rows[0]["ratio"], rows[0]["ratio_low"], rows[0]["ratio_high"]) == (3.0, 2.0, 4.0)
     assert contest.sound(rows)
     assert "does not install: ERROR: no" in contest.table(rows)

@@ -128,7 +128,10 @@ def test_the_program_starts_with_one_thread_that_sleeps_while_it_waits() -> None
     around = {n: v for n, v in os.environ.items() if not n.endswith(("_NUM_THREADS", "_TIMEOUT"))}
     for given, one in (({}, "1"), ({"OPENBLAS_NUM_THREADS": "2"}, "2")):
         done = subprocess.run(
-            [sys.executable, "-c", program], capture_output=True, text=True, check=True,
+            [sys.executable, "-c", program],
+            capture_output=True,
+            text=True,
+            check=True,
             env=around | given,
-        )  # fmt: skip
+        )
         assert done.stdout.split()[-1] == one

@@ -119,8 +119,10 @@ def test_outcomes_come_with_their_step_and_never_as_nan() -> None:
         for i, rate in enumerate(table["eta_lambda0"].tolist())
     }
     assert {rate: end[0] for rate, end in ends.items()} == {
-        0.5: "converged", 3.0: "converged", 4.5: "diverged",
-    }  # fmt: skip
+        0.5: "converged",
+        3.0: "converged",
+        4.5: "diverged",
+    }
     diverging = table["eta_lambda0"] == 4.5
     assert int(table["step"][diverging].max()) == ends[4.5][1] - 1
     for name in ("z", "lambda", "loss", "error", "deviation"):
@@ -130,8 +132,9 @@ def test_outcomes_come_with_their_step_and_never_as_nan() -> None:
 
 def test_small_networks_die_and_that_is_no_fit() -> None:
     sweep = catapult_phases(eta_lambda0=(1.0, 4.5), m=1, samples=200)
-    dead = dict(zip(zip(sweep["eta_lambda0"], sweep["model"], strict=True), sweep["dead"],
-                    strict=True))  # fmt: skip
+    dead = dict(
+        zip(zip(sweep["eta_lambda0"], sweep["model"], strict=True), sweep["dead"], strict=True)
+    )
     # One neuron is shut at first with probability 1/2: 200 signs, five deviations.
     assert abs(dead[1.0, "frozen gates"] - 0.5) < 5 * 0.5 / math.sqrt(200)
     assert dead[4.5, "relu"] > dead[4.5, "frozen gates"]
@@ -169,8 +172,10 @@ def test_frozen_networks_follow_the_recursion_in_a_sweep() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    rate=st.floats(2.001, 3.999), z0=st.floats(0.01, 5.0), m=st.integers(20, 10**6),
-)  # fmt: skip
+    rate=st.floats(2.001, 3.999),
+    z0=st.floats(0.01, 5.0),
+    m=st.integers(20, 10**6),
+)
 def test_in_the_catapult_lambda_never_increases(rate: float, z0: float, m: int) -> None:
     if 2.0 * z0 / math.sqrt(m) > 1.0:  # no network starts there
         return

@@ -270,9 +270,10 @@ def test_the_identity_holds_where_all_is_learnt(scale: float) -> None:
     point = point_of(setup_of(steps=300, eta=0.5))
     net = point.network
     sharp = Network(
-        (*net.weights[:-1], scale * net.weights[-1]), (*net.biases[:-1], scale * net.biases[-1]),
+        (*net.weights[:-1], scale * net.weights[-1]),
+        (*net.biases[:-1], scale * net.biases[-1]),
         "tanh",
-    )  # fmt: skip
+    )
     table = nnth.classes(TrainingSetup(data=unbalanced(), net=sharp)).summary()
     assert table["identity_error"].max() < 1e-13
     assert np.isfinite(table["trace"]).all()

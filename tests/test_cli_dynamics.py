@@ -71,8 +71,10 @@ def test_lazy_over_widths(tmp_path: Path) -> None:
         call("lazy", "--width", "16,32", "--samples", 2, "--plot", "a.pdf", cwd=tmp_path)
     )
     assert [row["quantity"] for row in rows[:3]] == [
-        "lambda_0", "kernel deviation", "second-layer deviation",
-    ]  # fmt: skip
+        "lambda_0",
+        "kernel deviation",
+        "second-layer deviation",
+    ]
     assert len(rows) == 20
     assert (tmp_path / "a.pdf").stat().st_size > 1000
 

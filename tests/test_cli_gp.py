@@ -20,9 +20,19 @@ def test_a_pipe_gets_rows_with_what_made_them() -> None:
     rows = rows_of(call(*arguments))
     assert [*rows[0]][:6] == ["width", "layer", "quantity", "observable", "input_a", "input_b"]
     assert [*rows[0]][15:] == [
-        "act", "widths", "depth", "cb", "cw", "inputs", "norm", "rho", "samples", "sha256", "seed",
+        "act",
+        "widths",
+        "depth",
+        "cb",
+        "cw",
+        "inputs",
+        "norm",
+        "rho",
+        "samples",
+        "sha256",
+        "seed",
         "version",
-    ]  # fmt: skip
+    ]
     last = rows[-1]
     assert (last["width"], last["layer"], last["quantity"]) == ("32", "2", "excess_kurtosis")
     assert (last["act"], last["samples"], last["seed"]) == ("tanh", "500", "3")
@@ -33,9 +43,16 @@ def test_a_pipe_gets_rows_with_what_made_them() -> None:
 def test_inputs_from_a_file(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", [[1.0, 2.0], [0.5, 0.5], [-1.0, 0.3]])
     done = call(
-        "--inputs", "x.npy", "--widths", "16,8", "--quantities", "covariance,correction",
-        "--samples", 300, cwd=tmp_path,
-    )  # fmt: skip
+        "--inputs",
+        "x.npy",
+        "--widths",
+        "16,8",
+        "--quantities",
+        "covariance,correction",
+        "--samples",
+        300,
+        cwd=tmp_path,
+    )
     rows = rows_of(done)
     assert len(rows) == 6 * (3 + 2)
     assert {row["inputs"] for row in rows} == {"x.npy"}
@@ -77,9 +94,14 @@ def test_what_is_wrong_is_named_and_leaves_no_file(
 
 @pytest.mark.parametrize(
     "arguments",
-    ["--width 8,64 --depth 5", "--width 16", "--samples 0", "--quantities observable_variance",
-     "--quantities covariance --width 8"],
-)  # fmt: skip
+    [
+        "--width 8,64 --depth 5",
+        "--width 16",
+        "--samples 0",
+        "--quantities observable_variance",
+        "--quantities covariance --width 8",
+    ],
+)
 def test_pictures(arguments: str, tmp_path: Path) -> None:
     path = tmp_path / "r.svg"
     done = call("--samples", 200, *arguments.split(), "--plot", path)

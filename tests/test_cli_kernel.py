@@ -22,9 +22,19 @@ pytestmark = pytest.mark.subprocess
 NNTH = str(processes.NNTH)
 
 RESULTS = (
-    "layer", "k_aa", "k_bb", "k_ab", "corr", "gap", "theta_aa", "theta_bb", "theta_ab",
-    "chi_par", "chi_perp", "error",
-)  # fmt: skip
+    "layer",
+    "k_aa",
+    "k_bb",
+    "k_ab",
+    "corr",
+    "gap",
+    "theta_aa",
+    "theta_bb",
+    "theta_ab",
+    "chi_par",
+    "chi_perp",
+    "error",
+)
 
 
 @pytest.fixture
@@ -184,8 +194,9 @@ def test_threads_leave_the_same_file(act: str, x: Path) -> None:
     written = []
     for threads in (1, 2):
         out = x.with_name(f"{threads}.npz")
-        rows_of(call("gram", x, "--act", act, "--cw", 1, "--depth", 1, "--threads", threads,
-                     "-o", out))  # fmt: skip
+        rows_of(
+            call("gram", x, "--act", act, "--cw", 1, "--depth", 1, "--threads", threads, "-o", out)
+        )
         with np.load(out) as back:
             written.append({name: back[name].tobytes() for name in back})
     assert written[0] == written[1]
@@ -253,8 +264,9 @@ LONG: list[tuple[str, tuple[int, int], list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("shape", "arguments"), [case[1:] for case in LONG],
-                         ids=[case[0] for case in LONG])  # fmt: skip
+@pytest.mark.parametrize(
+    ("shape", "arguments"), [case[1:] for case in LONG], ids=[case[0] for case in LONG]
+)
 def test_an_interrupt_is_answered_at_once_and_leaves_no_file(
     shape: tuple[int, int], arguments: list[str], tmp_path: Path
 ) -> None:

@@ -31,9 +31,20 @@ def test_bayes_in_a_pipe_is_what_the_package_returns() -> None:
     rows = rows_of(call("bayes", *DESCRIBED, "--width", 30, "--depth", "0:3", "--sigma2", "0.5,1"))
     table = nnth.bayes(norm2=2.0, p=20, n0=50, width=30, depth=[0, 1, 2], sigma2=[0.5, 1.0])
     assert list(rows[0])[:13] == [
-        "depth", "sigma2", "nu", "lambda_post", "log_evidence", "log_z", "sigma2_star",
-        "sigma2_star_asymptotic", "perp_norm2", "perp_norm2_limit", "check", "check_stderr", "ess",
-    ]  # fmt: skip
+        "depth",
+        "sigma2",
+        "nu",
+        "lambda_post",
+        "log_evidence",
+        "log_z",
+        "sigma2_star",
+        "sigma2_star_asymptotic",
+        "perp_norm2",
+        "perp_norm2_limit",
+        "check",
+        "check_stderr",
+        "ess",
+    ]
     assert [row["log_evidence"] for row in rows] == [
         repr(v) for v in table["log_evidence"].tolist()
     ]
@@ -62,14 +73,37 @@ def test_bayes_on_files_predicts_and_draws(folder: Path) -> None:
     table = nnth.bayes(folder / "x.npy", folder / "y.npy", width=20)
     assert float(row["log_evidence"]) == pytest.approx(table["log_evidence"][0], rel=1e-12)
     picture = folder / "band.png"
-    rows = rows_of(call(
-        "bayes", *data, "--depth", 2, "--predict", folder / "new.csv", "--predict-y",
-        folder / "v.npy", "--levels", "0.1,0.9", "--plot", picture,
-    ))  # fmt: skip
+    rows = rows_of(
+        call(
+            "bayes",
+            *data,
+            "--depth",
+            2,
+            "--predict",
+            folder / "new.csv",
+            "--predict-y",
+            folder / "v.npy",
+            "--levels",
+            "0.1,0.9",
+            "--plot",
+            picture,
+        )
+    )
     assert list(rows[0])[:13] == [
-        "depth", "sigma2", "point", "mean", "std", "perp", "q10", "q90", "kurtosis", "y",
-        "log_density", "log_gaussian", "note",
-    ]  # fmt: skip
+        "depth",
+        "sigma2",
+        "point",
+        "mean",
+        "std",
+        "perp",
+        "q10",
+        "q90",
+        "kurtosis",
+        "y",
+        "log_density",
+        "log_gaussian",
+        "note",
+    ]
     assert len(rows) == 3
     assert picture.stat().st_size > 10_000
     evidence = folder / "evidence.svg"
@@ -93,8 +127,12 @@ def test_mp_and_product_in_a_pipe(tmp_path: Path) -> None:
     )
     assert list(rows[0])[:5] == ["quantity", "exact", "mean", "stderr", "z"]
     assert [row["quantity"] for row in rows] == [
-        "norm", "norm2", "norm4", "log_norm", "log_norm_variance",
-    ]  # fmt: skip
+        "norm",
+        "norm2",
+        "norm4",
+        "log_norm",
+        "log_norm_variance",
+    ]
     assert (rows[0]["width_first"], rows[0]["depth_first"]) == ("1.0", "0.0")
     many = rows_of(
         call("product", "--depth", "0:7:3", "--samples", 0, "--plot", tmp_path / "c.pdf")
@@ -150,8 +188,11 @@ def test_files_that_do_not_fit(folder: Path) -> None:
 def test_a_sweep_in_parts_has_the_bits_of_the_whole(tmp_path: Path) -> None:
     options = ("--depth", 40, "--width", 8, "--samples", 1000, "--seed", 3)
     whole = rows_of(call("product", *options))
-    parts = rows_of(call("sweep", "product", *options, "--split", 3, "-o", tmp_path / "a.csv",
-                    "--format", "csv"))  # fmt: skip
+    parts = rows_of(
+        call(
+            "sweep", "product", *options, "--split", 3, "-o", tmp_path / "a.csv", "--format", "csv"
+        )
+    )
     assert [row["mean"] for row in parts] == [row["mean"] for row in whole]
 
 

@@ -44,9 +44,20 @@ def test_other_laws_are_drawn_densely() -> None:
 
 def test_theory_alone_and_fractions() -> None:
     rows = rows_of(
-        call("--n0", 1, "--widths", "8*2,4", "--samples", 0, "--exact", "--orders", "2,4",
-             "--quantities", "dzdx")
-    )  # fmt: skip
+        call(
+            "--n0",
+            1,
+            "--widths",
+            "8*2,4",
+            "--samples",
+            0,
+            "--exact",
+            "--orders",
+            "2,4",
+            "--quantities",
+            "dzdx",
+        )
+    )
     fourth = 12 * Fraction(13, 8) ** 2 * Fraction(9, 4)
     assert [row["fraction"] for row in rows] == ["2", str(fourth)]
     assert (rows[0]["mean"], rows[0]["seed"], rows[0]["sampler"]) == ("nan", "", "")
@@ -92,8 +103,10 @@ def test_modes(tmp_path: Path) -> None:
     shape = ("--width", 16, "--depth", 2, "--samples", 300)
     bounds = rows_of(call(*shape, "--inputs", "x.npy", "--delta", "0.1", cwd=tmp_path))
     assert [(row["bound"], row["valid"]) for row in bounds] == [
-        ("trace", "true"), ("trace, one-sided", "true"), ("lecture", "false"),
-    ]  # fmt: skip
+        ("trace", "true"),
+        ("trace, one-sided", "true"),
+        ("lecture", "false"),
+    ]
     assert (bounds[0]["inputs"], bounds[0]["m"], bounds[0]["n0"]) == ("x.npy", "4", "6")
     (row,) = rows_of(call("--width", 16, "--depth", 1, "--rho", 0.5, "--samples", 300))
     assert float(row["limit"]) == pytest.approx(0.471166, abs=1e-6)
@@ -136,9 +149,22 @@ def test_samples_that_would_not_fit_are_refused_before_work(tmp_path: Path) -> N
 def test_a_loop_over_depths_appends(tmp_path: Path) -> None:
     for depth in (1, 2, 4):
         done = call(
-            "--n0", 1, "--width", 32, "--depth", depth, "--quantities", "dzdx", "--orders", 4,
-            "--samples", 100, "--append", "r.csv", cwd=tmp_path,
-        )  # fmt: skip
+            "--n0",
+            1,
+            "--width",
+            32,
+            "--depth",
+            depth,
+            "--quantities",
+            "dzdx",
+            "--orders",
+            4,
+            "--samples",
+            100,
+            "--append",
+            "r.csv",
+            cwd=tmp_path,
+        )
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     with (tmp_path / "r.csv").open() as stream:
         rows = list(csv.DictReader(stream))
@@ -167,9 +193,14 @@ def test_a_picture_needs_no_row_of_its_own(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    ["--laws --mu rademacher --samples 200 --width 8", "--samples 0", "--rho 0.5,0 --samples 50",
-     "--inputs x.npy --samples 50", "--width 1 --depth 30 --samples 100"],
-)  # fmt: skip
+    [
+        "--laws --mu rademacher --samples 200 --width 8",
+        "--samples 0",
+        "--rho 0.5,0 --samples 50",
+        "--inputs x.npy --samples 50",
+        "--width 1 --depth 30 --samples 100",
+    ],
+)
 def test_pictures_of_what_there_is(arguments: str, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.eye(3))
     done = call(*arguments.split(), "--plot", "r.svg", cwd=tmp_path)

@@ -32,8 +32,13 @@ def test_predict_in_a_pipe_is_what_the_package_returns(files: list[str]) -> None
         *(Path(files[i]) for i in (1, 3, 5, 7)), times=(0.0, 0.1, 1.0, 10.0, np.inf), noise=0.1
     ).summary()
     assert tuple(rows[0])[:6] == (
-        "time", "train_error", "test_error", "variance", "net_error", "nll",
-    )  # fmt: skip
+        "time",
+        "train_error",
+        "test_error",
+        "variance",
+        "net_error",
+        "nll",
+    )
     assert [float(row["time"]) for row in rows] == [0.0, 0.1, 1.0, 10.0, np.inf]
     # Two processes: LAPACK's last bits may differ with the alignment of memory.
     for name in ("train_error", "test_error", "variance", "nll"):
@@ -101,8 +106,11 @@ def test_hermite_in_a_pipe_is_what_the_package_returns() -> None:
     assert rows[0]["odd_part"] == "polynomial of degree 1"
     dual = rows_of(call("hermite", "--dual", "--terms", "2,4", "--rho", "0,0.5,1"))
     assert [(row["terms"], row["rho"]) for row in dual[:4]] == [
-        ("2", "0.0"), ("2", "0.5"), ("2", "1.0"), ("4", "0.0"),
-    ]  # fmt: skip
+        ("2", "0.0"),
+        ("2", "0.5"),
+        ("2", "1.0"),
+        ("4", "0.0"),
+    ]
 
 
 def test_hermite_refuses() -> None:

@@ -32,9 +32,17 @@ def test_a_new_users_first_command() -> None:
     rows = rows_of(call("--act", "relu", "--width", 32, "--depth", 3, "--samples", 50))
     assert len(rows) == 20
     assert list(rows[0])[:10] == [
-        "layer", "quantity", "parametrisation", "mean", "stderr", "theory", "z", "eta", "error",
+        "layer",
+        "quantity",
+        "parametrisation",
+        "mean",
+        "stderr",
+        "theory",
+        "z",
+        "eta",
+        "error",
         "note",
-    ]  # fmt: skip
+    ]
     assert (rows[0]["theory"], rows[1]["theory"], rows[2]["theory"]) == ("128.0", "4.0", "8.0")
     assert (rows[0]["act"], rows[0]["width"], rows[0]["seed"]) == ("relu", "32", "0")
     table = rates("relu", width=32, depth=3, samples=50)
@@ -47,13 +55,30 @@ def test_a_new_users_first_command() -> None:
         (["--depth", 3, "--samples", 5, "--plot", "a.png"], 20, "eta"),
         (["--inputs", "x.npy", "--plot", "a.png"], 5, "measured"),
         (["--inputs", "x.npy", "--y", "y.npy", "--width", 16, "--steps", 9], 5, "net_loss"),
-        (["--inputs", "x.npy", "--gradient-noise", 0.5, "--samples", 10, "--steps", 50,
-          "--plot", "a.pdf"], 3, "stationary"),
+        (
+            [
+                "--inputs",
+                "x.npy",
+                "--gradient-noise",
+                0.5,
+                "--samples",
+                10,
+                "--steps",
+                50,
+                "--plot",
+                "a.pdf",
+            ],
+            3,
+            "stationary",
+        ),
         (["--training", "--width", "16,32", "--samples", 3, "--plot", "a.svg"], 46, "exponent"),
-        (["--training", "--width", "16,32", "--samples", 3, "--inputs", "x.npy", "--y", "y.npy"],
-         46, "note"),
+        (
+            ["--training", "--width", "16,32", "--samples", 3, "--inputs", "x.npy", "--y", "y.npy"],
+            46,
+            "note",
+        ),
     ],
-)  # fmt: skip
+)
 def test_modes(arguments: list[object], rows: int, column: str, folder: Path) -> None:
     table = rows_of(call(*arguments, cwd=folder))
     assert len(table) == rows

@@ -22,9 +22,18 @@ refusal = partial(processes.refusal, "regions")
 
 
 RESULTS = (
-    "activation_regions", "linear_regions", "bounded", "unbounded", "vertices", "edges",
-    "mean_sides", "zero_cell_sides", "exact_signs", "expected", "upper_bound",
-)  # fmt: skip
+    "activation_regions",
+    "linear_regions",
+    "bounded",
+    "unbounded",
+    "vertices",
+    "edges",
+    "mean_sides",
+    "zero_cell_sides",
+    "exact_signs",
+    "expected",
+    "upper_bound",
+)
 
 
 @pytest.fixture
@@ -45,8 +54,10 @@ def test_the_promised_columns_come_first() -> None:
     assert tuple(row)[: len(RESULTS)] == RESULTS
     assert {"stderr", "z", "zero_cell_measure", "layer_regions"} <= set(row)
     assert (row["activation_regions"], row["expected"], row["upper_bound"]) == (
-        "2081", "2081.0", "2081"
-    )  # fmt: skip
+        "2081",
+        "2081.0",
+        "2081",
+    )
     assert (row["n0"], row["widths"], row["seed"], row["domain"]) == ("2", "64", "0", "space")
 
 
@@ -96,8 +107,14 @@ def test_a_point(net: Path) -> None:
 def test_bounds_have_a_row_a_statement() -> None:
     rows = rows_of(call("--widths", "16,16", "--bounds"))
     assert [row["bound"] for row in rows] == [
-        "Montufar 2014", "Serra 2018", "Montufar 2017", "2^N", "3^N", "Hanin-Rolnick", "Kac-Rice",
-    ]  # fmt: skip
+        "Montufar 2014",
+        "Serra 2018",
+        "Montufar 2017",
+        "2^N",
+        "3^N",
+        "Hanin-Rolnick",
+        "Kac-Rice",
+    ]
     found = {row["bound"]: row for row in rows}
     assert found["3^N"]["value"] == str(3**32)
     assert len({row["activation_regions"] for row in rows}) == 1

@@ -36,8 +36,12 @@ def test_the_spectrum_in_a_pipe_is_what_the_package_returns(train: Path) -> None
     rows = rows_of(call("rkhs", "spectrum", "--kernel", "nngp", "--d", 5, "--levels", 6))
     table = rkhs_spectrum("nngp", d=5, levels=6)
     assert tuple(rows[0])[:5] == (
-        "level", "eigenvalue", "multiplicity", "cumulative_trace", "reliable",
-    )  # fmt: skip
+        "level",
+        "eigenvalue",
+        "multiplicity",
+        "cumulative_trace",
+        "reliable",
+    )
     assert [float(row["eigenvalue"]) for row in rows] == table["eigenvalue"].tolist()
     assert rows[0]["d"] == "5"
     beside = rows_of(call("rkhs", "spectrum", "--x", train, "--levels", 2))

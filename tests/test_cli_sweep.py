@@ -112,11 +112,13 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 def test_rows_are_those_of_the_command() -> None:
-    rows = rows_of(sweep("kernel", "--vary", "act=relu,erf", "--vary", "rho=0:1:0.5",
-                         "--depth", 2))  # fmt: skip
+    rows = rows_of(sweep("kernel", "--vary", "act=relu,erf", "--vary", "rho=0:1:0.5", "--depth", 2))
     assert [(row["act"], row["rho"]) for row in rows[::3]] == [
-        ("relu", "0.0"), ("relu", "0.5"), ("erf", "0.0"), ("erf", "0.5"),
-    ]  # fmt: skip
+        ("relu", "0.0"),
+        ("relu", "0.5"),
+        ("erf", "0.0"),
+        ("erf", "0.5"),
+    ]
     one = [NNTH, "kernel", "--act", "erf", "--rho", "0.5", "--depth", "2"]
     alone = subprocess.run(one, capture_output=True, text=True, check=True).stdout
     assert list(rows[0]) == [*alone.partition("\n")[0].split(","), *MARKS]
@@ -161,11 +163,25 @@ def test_options_that_step_together_and_a_file(tmp_path: Path, here: Call) -> No
     assert here("grid.toml") == ""
     rows = rows_of((tmp_path / "runs.csv").read_text())
     assert [(row["n0"], row["width"], row["bias_var"]) for row in rows] == [
-        ("1", "4", "1.0"), ("1", "4", "2.0"), ("2", "3", "1.0"), ("2", "3", "2.0"),
-    ]  # fmt: skip
+        ("1", "4", "1.0"),
+        ("1", "4", "2.0"),
+        ("2", "3", "1.0"),
+        ("2", "3", "2.0"),
+    ]
     assert {row["samples"] for row in rows} == {"2"}
-    same = here("regions", "--vary", "n0=1,2", "--vary", "width=4,3", "--vary", "bias-var=1:3",
-                 "--zip", "n0,width", "--samples", 2)  # fmt: skip
+    same = here(
+        "regions",
+        "--vary",
+        "n0=1,2",
+        "--vary",
+        "width=4,3",
+        "--vary",
+        "bias-var=1:3",
+        "--zip",
+        "n0,width",
+        "--samples",
+        2,
+    )
     assert same == (tmp_path / "runs.csv").read_text()
     other = rows_of(here("grid.toml", "--samples", 1, "-o", "b.csv", "--format", "csv"))
     assert {row["samples"] for row in other} == {"1"}
@@ -282,8 +298,9 @@ def test_a_worker_that_is_killed_loses_no_point(undisturbed: list[str], tmp_path
 
 
 def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
-    process = start("paths", "--vary", "depth=1,2", "--samples", 10**10, "--jobs", 2,
-                    "-o", tmp_path / "a.csv")  # fmt: skip
+    process = start(
+        "paths", "--vary", "depth=1,2", "--samples", 10**10, "--jobs", 2, "-o", tmp_path / "a.csv"
+    )
     wait_for(lambda: len(children_of(process)) == 2)
     workers = children_of(process)
     time.sleep(0.5)
@@ -342,11 +359,13 @@ def test_two_sweeps_on_one_file_exclude_each_other(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [("paths", "--widths", "8,8", "--samples", "5000", "--seed", "3"),
-     ("gp", "--width", "8,16", "--depth", "1", "--samples", "1500", "--seed", "3"),
-     ("regions", "--widths", "6,6", "--samples", "9", "--seed", "3")],
+    [
+        ("paths", "--widths", "8,8", "--samples", "5000", "--seed", "3"),
+        ("gp", "--width", "8,16", "--depth", "1", "--samples", "1500", "--seed", "3"),
+        ("regions", "--widths", "6,6", "--samples", "9", "--seed", "3"),
+    ],
     ids=["paths", "gp", "regions"],
-)  # fmt: skip
+)
 def test_a_split_sample_has_the_bits_of_a_whole_one(
     command: tuple[str, ...], tmp_path: Path, here: Call
 ) -> None:
@@ -452,10 +471,37 @@ def test_what_is_wrong_is_named_before_any_work(
 
 def test_a_picture_of_columns(tmp_path: Path, here: Call, refused: Call) -> None:
     pytest.importorskip("matplotlib")
-    grid = ("paths", "--vary", "depth=2:8:2", "--vary", "width=8,16", "--quantities", "dzdx",
-            "--orders", "4", "--samples", "2000", "-o", "r.csv")  # fmt: skip
-    figure = ("--plot", "r.svg", "--plot-x", "depth", "--plot-y", "mean", "--plot-by", "width",
-              "--plot-error", "stderr", "--plot-theory", "exact", "--plot-log", "y")  # fmt: skip
+    grid = (
+        "paths",
+        "--vary",
+        "depth=2:8:2",
+        "--vary",
+        "width=8,16",
+        "--quantities",
+        "dzdx",
+        "--orders",
+        "4",
+        "--samples",
+        "2000",
+        "-o",
+        "r.csv",
+    )
+    figure = (
+        "--plot",
+        "r.svg",
+        "--plot-x",
+        "depth",
+        "--plot-y",
+        "mean",
+        "--plot-by",
+        "width",
+        "--plot-error",
+        "stderr",
+        "--plot-theory",
+        "exact",
+        "--plot-log",
+        "y",
+    )
     assert here(*grid, *figure) == ""
     shown = (tmp_path / "r.svg").read_text()
     assert shown.startswith("<?xml")

@@ -12,9 +12,17 @@ from nnth.gram import gram
 from nnth.kernel import kernel
 
 FORMS = (
-    "relu", "leaky_relu:-0.5", "abs", "relu_power:2", "erf", "gelu",
-    "sin", "cos", "exp", "gaussian",
-)  # fmt: skip
+    "relu",
+    "leaky_relu:-0.5",
+    "abs",
+    "relu_power:2",
+    "erf",
+    "gelu",
+    "sin",
+    "cos",
+    "exp",
+    "gaussian",
+)
 
 
 @pytest.mark.parametrize("rho", [-0.99, -0.9, -0.6, 0.2, 0.9])
@@ -160,8 +168,10 @@ def test_the_sine_of_vectors_has_its_digits_at_any_angle() -> None:
     for y in (3 * x, x + 1e-15 * x[::-1], x * (1 + 1e-16), 0.1 * x, -7 * x):
         with mp.workdps(60):
             a, b = ([mp.mpf(c) for c in v] for v in (x, y))
-            aa, bb, ab = (mp.fsum(p * q for p, q in zip(u, v, strict=True))
-                          for u, v in ((a, a), (b, b), (a, b)))  # fmt: skip
+            aa, bb, ab = (
+                mp.fsum(p * q for p, q in zip(u, v, strict=True))
+                for u, v in ((a, a), (b, b), (a, b))
+            )
             apart = (mp.sqrt(aa) - mp.sqrt(bb)) ** 2
             expected = float((2 * (mp.sqrt(aa * bb) - ab) if ab > 0 else aa + bb - 2 * ab) / 7)
             apart = float(apart / 7) if ab > 0 else 0.0
@@ -196,8 +206,10 @@ def test_matrices_by_forms_at_any_variance(act: str, scale: float, cb: float) ->
             exact = {}
             for u, v in k:
                 value, slope = by_mpmath(act, k[u, u], k[v, v], k[u, v])
-                exact[u, v] = (cb + mp.mpf(1.3) * value,
-                               cb + mp.mpf(1.3) * (value + slope * k[u, v]))  # fmt: skip
+                exact[u, v] = (
+                    cb + mp.mpf(1.3) * value,
+                    cb + mp.mpf(1.3) * (value + slope * k[u, v]),
+                )
             for which, matrix in enumerate((made.nngp, made.ntk)):
                 size = mp.sqrt(exact[i, i][which] * exact[j, j][which])
                 off = abs(mp.mpf(float(matrix[i, j])) - exact[i, j][which])

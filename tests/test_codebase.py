@@ -82,9 +82,12 @@ def test_waiting_is_asleep_and_the_environment_is_as_before() -> None:
     for given, policy in ((None, "PASSIVE"), ("active", "ACTIVE")):
         settings = {} if given is None else {"OMP_WAIT_POLICY": given}
         done = subprocess.run(
-            [sys.executable, "-c", program], capture_output=True, text=True, check=True,
+            [sys.executable, "-c", program],
+            capture_output=True,
+            text=True,
+            check=True,
             env={**around, "OMP_DISPLAY_ENV": "true", **settings},
-        )  # fmt: skip
+        )
         assert done.stdout == f"{given}\n"
         if "OPENMP DISPLAY" in done.stderr:  # a build without OpenMP says nothing
             assert f"OMP_WAIT_POLICY = '{policy}'" in done.stderr

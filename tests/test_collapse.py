@@ -21,10 +21,18 @@ from nnth.network import Network
 from nnth.plot import Lines
 
 METRICS = [
-    "nc1", "nc2_norm_means", "nc2_norm_classifiers", "nc2_angle_means", "nc2_angle_classifiers",
-    "nc3", "nc4", "nc2_equiangle_means", "nc2_equiangle_classifiers", "nc2_cosine_means",
+    "nc1",
+    "nc2_norm_means",
+    "nc2_norm_classifiers",
+    "nc2_angle_means",
+    "nc2_angle_classifiers",
+    "nc3",
+    "nc4",
+    "nc2_equiangle_means",
+    "nc2_equiangle_classifiers",
+    "nc2_cosine_means",
     "nc2_cosine_classifiers",
-]  # fmt: skip
+]
 
 
 def collapse_metrics(h: Any, labels: Any, w: Any, b: Any) -> dict[str, float]:
@@ -81,10 +89,12 @@ def test_the_formulas(count: int, d: int) -> None:
         lengths = [math.sqrt(v @ v) for v in vectors]
         spread = np.std(lengths) / np.mean(lengths)
         assert metrics[f"nc2_norm_{name}"] == pytest.approx(spread, rel=1e-12)
-        cosines = np.array([
-            vectors[c] @ vectors[e] / lengths[c] / lengths[e]
-            for c, e in combinations(range(count), 2)
-        ])  # fmt: skip
+        cosines = np.array(
+            [
+                vectors[c] @ vectors[e] / lengths[c] / lengths[e]
+                for c, e in combinations(range(count), 2)
+            ]
+        )
         off = np.abs(cosines + 1.0 / (count - 1)).mean()
         assert metrics[f"nc2_angle_{name}"] == pytest.approx(off, rel=1e-12)
         assert metrics[f"nc2_equiangle_{name}"] == pytest.approx(np.std(cosines), rel=1e-12)
@@ -116,8 +126,15 @@ def test_classes_count_alike_in_the_disagreement() -> None:
         assert abs(one.value - more[name].value) <= one.error + more[name].error, name
 
 
-OF_MEANS = ("nc1", "nc2_norm_means", "nc2_angle_means", "nc3", "nc4", "nc2_equiangle_means",
-            "nc2_cosine_means")  # fmt: skip
+OF_MEANS = (
+    "nc1",
+    "nc2_norm_means",
+    "nc2_angle_means",
+    "nc3",
+    "nc4",
+    "nc2_equiangle_means",
+    "nc2_cosine_means",
+)
 
 
 @pytest.mark.parametrize("sizes", [(2, 2), (3, 7, 11)])
@@ -156,10 +173,12 @@ def exactly(h: Any, labels: Any, w: Any, b: Any) -> dict[str, Any]:
     count, d = w.shape
     rows = [[mpf(float(x)) for x in row] for row in h]
     means = [
-        [fsum(rows[i][j] for i in np.flatnonzero(labels == c)) / int(sum(labels == c))
-         for j in range(d)]
+        [
+            fsum(rows[i][j] for i in np.flatnonzero(labels == c)) / int(sum(labels == c))
+            for j in range(d)
+        ]
         for c in range(count)
-    ]  # fmt: skip
+    ]
     centre = [fsum(mean[j] for mean in means) / count for j in range(d)]
     m = matrix([[mean[j] - centre[j] for j in range(d)] for mean in means])
     weights = matrix([[mpf(float(x)) for x in row] for row in w])
@@ -226,8 +245,9 @@ def test_it_is_measured_on_the_last_features() -> None:
     random = np.random.default_rng(2)
     net = Network(
         (random.standard_normal((6, 4)), random.standard_normal((3, 6))),
-        (random.standard_normal(6), random.standard_normal(3)), "tanh",
-    )  # fmt: skip
+        (random.standard_normal(6), random.standard_normal(3)),
+        "tanh",
+    )
     x, labels = random.standard_normal((20, 4)), np.arange(20) % 3
     found = nnth.collapse(TrainingSetup(data=(x, labels), net=net))
     h = np.tanh(x @ net.weights[0].T + net.biases[0])

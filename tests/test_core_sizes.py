@@ -15,9 +15,19 @@ ONE = np.ones(2)
 
 def sampled_nets(start: int, samples: int, threads: int = 1) -> object:
     return _core.sample_nets(
-        activation("tanh").core, 0.0, 1.0, [1.0], [4], np.zeros(3), [], 1, start, samples, threads,
+        activation("tanh").core,
+        0.0,
+        1.0,
+        [1.0],
+        [4],
+        np.zeros(3),
+        [],
+        1,
+        start,
+        samples,
+        threads,
         None,
-    )  # fmt: skip
+    )
 
 
 # Products that are 0 or small modulo 2^64, and sums beyond it.

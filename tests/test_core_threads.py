@@ -94,9 +94,19 @@ def nets(act: str, threads: int) -> Any:
     kernel = X[:3] @ X[:3].T / 5.0
     observables, pairs = np.zeros(2 * 3 * 3), np.zeros(2 * 3)
     return _core.sample_nets(
-        activation(act).core, 0.0, 4.0, kernel.ravel(), [8, 16], observables, pairs,
-        1, 5, 100, threads, None,
-    )  # fmt: skip
+        activation(act).core,
+        0.0,
+        4.0,
+        kernel.ravel(),
+        [8, 16],
+        observables,
+        pairs,
+        1,
+        5,
+        100,
+        threads,
+        None,
+    )
 
 
 @cache
@@ -164,9 +174,19 @@ QUANTITIES = [("z", [1, 2]), ("jacobian", [1]), ("ntk", [1, 2])]
 
 def paths(threads: int, *, dense: bool, start: int = 0) -> Any:
     return _core.sample_paths(
-        [1.0, -2.0, 0.5], [30, 20, 10], 3, "gaussian", QUANTITIES, dense, 1, start, 600, 10,
-        threads, None,
-    )  # fmt: skip
+        [1.0, -2.0, 0.5],
+        [30, 20, 10],
+        3,
+        "gaussian",
+        QUANTITIES,
+        dense,
+        1,
+        start,
+        600,
+        10,
+        threads,
+        None,
+    )
 
 
 def path_grams(threads: int) -> Any:

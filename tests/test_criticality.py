@@ -398,9 +398,20 @@ def test_relu_phases() -> None:
 
 @pytest.mark.parametrize(
     "act",
-    ["tanh", "gelu", "silu", "mish", "exp", "gaussian", "cos", SEVERAL, "z*z*exp(-z*z/9)",
-     "3*sin(2*z)+z", "tanh(100*(z-3))"],
-)  # fmt: skip
+    [
+        "tanh",
+        "gelu",
+        "silu",
+        "mish",
+        "exp",
+        "gaussian",
+        "cos",
+        SEVERAL,
+        "z*z*exp(-z*z/9)",
+        "3*sin(2*z)+z",
+        "tanh(100*(z-3))",
+    ],
+)
 def test_no_fixed_point_is_missed(act: str) -> None:
     """Against the sign changes of C_b + C_w g(K) - K on a fine grid."""
     weights, biases = np.geomspace(0.05, 30, 25), np.array([0.0, 1e-3, 0.1, 1.0])
@@ -488,13 +499,21 @@ def test_c_star_and_chi_of_tanh_by_a_rule_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("act", "cw", "cb"),
     [
-        ("tanh", 1.2, 0.001), ("erf", 3.0, 0.1), ("erf", 2.0, 0.02), ("hard_tanh", 1.8, 0.05),
-        ("sin", 2.0, 0.1), ("gelu", 2.2, 0.02), ("step", 1.0, 0.3),
+        ("tanh", 1.2, 0.001),
+        ("erf", 3.0, 0.1),
+        ("erf", 2.0, 0.02),
+        ("hard_tanh", 1.8, 0.05),
+        ("sin", 2.0, 0.1),
+        ("gelu", 2.2, 0.02),
+        ("step", 1.0, 0.3),
         ("relu(z)-0.3*relu(z-2)", 2.2, 0.0),
-        ("sigmoid(z)-0.5", 40.0, 0.1), ("cos", 3.0, 0.0), ("max(min(z,1),-0.5)", 1.71, 0.01),
-        ("2*sigmoid(3*z)-1+0.1*step(z)", 1.0, 0.01), ("elu", 1.3, 0.0),
+        ("sigmoid(z)-0.5", 40.0, 0.1),
+        ("cos", 3.0, 0.0),
+        ("max(min(z,1),-0.5)", 1.71, 0.01),
+        ("2*sigmoid(3*z)-1+0.1*step(z)", 1.0, 0.01),
+        ("elu", 1.3, 0.0),
     ],
-)  # fmt: skip
+)
 def test_c_star_is_fixed_by_the_kernels_of_two_inputs(act: str, cw: float, cb: float) -> None:
     table = phase(act, cw=cw, cb=cb)
     seen = 0
@@ -534,11 +553,14 @@ def test_the_correlation_depth_diverges_on_both_sides_of_the_edge() -> None:
 @pytest.mark.parametrize(
     ("act", "cw", "cb", "c_star"),
     [
-        ("tanh", 0.9, 0.0, [1.0]), ("tanh", 2.0, 0.0, [math.nan, 0.0]), ("relu", 2.0, 0.0, [1.0]),
-        ("linear", 1.0, 0.0, [math.nan]), ("linear", 0.5, 0.1, [1.0]),
+        ("tanh", 0.9, 0.0, [1.0]),
+        ("tanh", 2.0, 0.0, [math.nan, 0.0]),
+        ("relu", 2.0, 0.0, [1.0]),
+        ("linear", 1.0, 0.0, [math.nan]),
+        ("linear", 0.5, 0.1, [1.0]),
         ("relu", 3.0, 0.1, [math.nan]),
     ],
-)  # fmt: skip
+)
 def test_correlations_at_the_ends(act: str, cw: float, cb: float, c_star: list[float]) -> None:
     table = phase(act, cw=cw, cb=cb)
     assert table["c_star"] == pytest.approx(c_star, nan_ok=True, abs=1e-15)

@@ -71,10 +71,12 @@ def test_the_program_by_a_general_method() -> None:
     found = nnth.diagonal(x, y, alpha=[0.3], theta0=theta0)
     log_w = 2.0 * np.log(0.3 * theta0)
     other = minimize(
-        lambda beta: penalty(beta, log_w), np.linalg.pinv(x) @ y, method="SLSQP",
+        lambda beta: penalty(beta, log_w),
+        np.linalg.pinv(x) @ y,
+        method="SLSQP",
         constraints={"type": "eq", "fun": lambda beta: x @ beta - y},
         options={"ftol": 1e-15, "maxiter": 500},
-    )  # fmt: skip
+    )
     assert found.beta[0] == pytest.approx(other.x, abs=1e-5)
     assert found.summary()["q"][0] == pytest.approx(other.fun, rel=1e-9)
 
@@ -192,8 +194,15 @@ def test_the_command(tmp_path: Path) -> None:
     more = ("--alpha", "1e-6,1", "--theta0", "1,1,2,1,1", "--solution", target, "--plot", picture)
     rows = rows_of(call("diagonal", *data, *more))
     assert tuple(rows[0])[:8] == (
-        "alpha", "difference", "q", "l1", "distance_l1", "distance_l2", "newton_steps", "residual",
-    )  # fmt: skip
+        "alpha",
+        "difference",
+        "q",
+        "l1",
+        "distance_l1",
+        "distance_l2",
+        "newton_steps",
+        "residual",
+    )
     assert [float(row["alpha"]) for row in rows] == [1e-6, 1.0]
     assert {row["theta0"] for row in rows} == {"1.0,1.0,2.0,1.0,1.0"}
     with np.load(target) as arrays:

@@ -183,11 +183,18 @@ def test_the_two_theorems_hold_of_known_widths(body: Box | Lipschitz | Ellipsoid
 
 FUNCTIONS = np.random.default_rng(11).normal(size=(30, 3))
 SETS: list[dict[str, Any]] = [
-    {"set": "interval:1"}, {"set": "ball:1"}, {"set": "ball:3"}, {"set": "box:1,0.5,0.3"},
-    {"set": "lipschitz:2,3"}, {"set": "power:1"}, {"set": "power:0.1"}, {"set": "axes:3,2,2,0.1"},
-    {"set": "sphere", "d": 4}, {"set": "functions", "functions": FUNCTIONS},
+    {"set": "interval:1"},
+    {"set": "ball:1"},
+    {"set": "ball:3"},
+    {"set": "box:1,0.5,0.3"},
+    {"set": "lipschitz:2,3"},
+    {"set": "power:1"},
+    {"set": "power:0.1"},
+    {"set": "axes:3,2,2,0.1"},
+    {"set": "sphere", "d": 4},
+    {"set": "functions", "functions": FUNCTIONS},
     {"set": "functions", "functions": FUNCTIONS, "norm": "sup"},
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("arguments", SETS, ids=str)
@@ -344,9 +351,15 @@ def test_refusals(arguments: dict[str, object], message: str) -> None:
 def test_the_command(tmp_path: Path) -> None:
     rows = rows_of(call("entropy", "--set", "lipschitz:1,1", "--bits", "0,3"))
     assert tuple(rows[0])[:8] == (
-        "n", "lower", "upper", "asymptotic", "exact", "kolmogorov_width", "stable_width_lower",
+        "n",
+        "lower",
+        "upper",
+        "asymptotic",
+        "exact",
+        "kolmogorov_width",
+        "stable_width_lower",
         "stable_width_upper",
-    )  # fmt: skip
+    )
     assert [row["exact"] for row in rows] == ["1.0", "0.25"]
     np.save(tmp_path / "f.npy", RNG.normal(size=(20, 5)))
     options = ("--set", "functions", "--functions", tmp_path / "f.npy", "--bits", "0,2,5")

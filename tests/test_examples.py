@@ -97,9 +97,12 @@ def test_the_evidence_of_a_data_set(tmp_path: Path) -> None:
 
 def test_the_curvature_of_a_network_that_reads_digits() -> None:
     done = subprocess.run(
-        [sys.executable, EXAMPLES / "curvature.py"], capture_output=True, text=True, check=True,
+        [sys.executable, EXAMPLES / "curvature.py"],
+        capture_output=True,
+        text=True,
+        check=True,
         timeout=120,
-    )  # fmt: skip
+    )
     rows = [[float(word) for word in line.split()] for line in done.stdout.splitlines()[1:-1]]
     _, loss, outliers, _, in_top_space, overlap, of_classes, nc1 = zip(*rows, strict=True)
     assert outliers[:3] == (9.0, 9.0, 9.0)

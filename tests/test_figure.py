@@ -98,8 +98,9 @@ def test_kernels_are_lines_over_layers() -> None:
     assert all(tick == round(tick) for tick in axes.get_xticks())
     both = figure(nnth.kernel("tanh", depth=9, method="all", nodes=5))
     assert [x for x in legend(both) if "gauss-hermite" in x] == [
-        "$K_{ab}$, gauss-hermite", r"$\Theta_{ab}$, gauss-hermite",
-    ]  # fmt: skip
+        "$K_{ab}$, gauss-hermite",
+        r"$\Theta_{ab}$, gauss-hermite",
+    ]
 
 
 def test_matrices_and_their_spectra() -> None:
@@ -220,8 +221,9 @@ def test_phases() -> None:
     assert drawn[0][0] == r"edge of chaos, $\chi_\perp = 1$"
     assert drawn[1][1:] == (np.array([1.0]), np.array([0.0]))  # tanh's critical point
     assert (axes.get_xlabel(), axes.get_ylabel()) == (
-        "weight variance $C_w$", "bias variance $C_b$",
-    )  # fmt: skip
+        "weight variance $C_w$",
+        "bias variance $C_b$",
+    )
     assert "chi_\\perp" in bar.get_ylabel()
 
 
@@ -246,8 +248,11 @@ def test_finite_widths_beside_their_theory() -> None:
     (axes,) = made.axes
     seen, theory = points(axes), lines(axes)
     assert len(seen) == len(theory) == 3
-    asked = (("excess_kurtosis", "", 2), ("excess_kurtosis", "", 3),
-             ("observable_variance", "act^2", 2))  # fmt: skip
+    asked = (
+        ("excess_kurtosis", "", 2),
+        ("excess_kurtosis", "", 3),
+        ("observable_variance", "act^2", 2),
+    )
     for (quantity, observable, layer), (_, x, y, error), (_, _, line) in zip(
         asked, seen, theory, strict=True
     ):
@@ -264,9 +269,14 @@ def test_finite_widths_beside_their_theory() -> None:
 @pytest.mark.parametrize("width", [16, (8, 16)])
 @pytest.mark.parametrize(
     ("quantity", "symbol"),
-    [("covariance", "z_{i;b}"), ("cross_covariance", "z_{j;b}"), ("correction", "K_{ab}"),
-     ("excess_kurtosis", "Gaussian"), ("observable_variance", "Gaussian")],
-)  # fmt: skip
+    [
+        ("covariance", "z_{i;b}"),
+        ("cross_covariance", "z_{j;b}"),
+        ("correction", "K_{ab}"),
+        ("excess_kurtosis", "Gaussian"),
+        ("observable_variance", "Gaussian"),
+    ],
+)
 def test_every_quantity_at_finite_width(
     quantity: str, symbol: str, width: Any, samples: int
 ) -> None:
@@ -397,8 +407,13 @@ def test_tangent_kernels_of_several_inputs() -> None:
 
 
 def test_a_sweep_in_groups() -> None:
-    columns = {"width": [16, 8, 16, 8], "depth": [2, 2, 4, 4], "mean": [1.0, 2.0, 3.0, 4.0],
-               "stderr": [0.1, 0.2, 0.3, 0.4], "exact": [1.0, 2.1, 2.9, 4.2]}  # fmt: skip
+    columns = {
+        "width": [16, 8, 16, 8],
+        "depth": [2, 2, 4, 4],
+        "mean": [1.0, 2.0, 3.0, 4.0],
+        "stderr": [0.1, 0.2, 0.3, 0.4],
+        "exact": [1.0, 2.1, 2.9, 4.2],
+    }
     picture = Picture("depth", "mean", "width", "stderr", "exact", False, True)
     made = figure(picture.of(Table(columns, Meta("sweep paths"))))
     (axes,) = made.axes
@@ -432,8 +447,11 @@ def test_verdicts() -> None:
 
 # The layout: nothing is hidden, cut or on top of anything else.
 
-MANY = {"x": np.tile(np.arange(3.0), 30), "rho": np.repeat(np.arange(30) / 30, 3),
-        "y": RNG.random(90)}  # fmt: skip
+MANY = {
+    "x": np.tile(np.arange(3.0), 30),
+    "rho": np.repeat(np.arange(30) / 30, 3),
+    "y": RNG.random(90),
+}
 
 
 @pytest.mark.parametrize(
@@ -485,22 +503,28 @@ def test_nothing_is_cut_or_covered(make: Callable[[], Table]) -> None:
 # Machado, Oliveira & Fernandes (2009), severity 1, on linear RGB.
 SIGHTS = {
     "all": np.eye(3),
-    "protanopia": np.array([
-        [0.152286, 1.052583, -0.204868],
-        [0.114503, 0.786281, 0.099216],
-        [-0.003882, -0.048116, 1.051998],
-    ]),
-    "deuteranopia": np.array([
-        [0.367322, 0.860646, -0.227968],
-        [0.280085, 0.672501, 0.047413],
-        [-0.011820, 0.042940, 0.968881],
-    ]),
-}  # fmt: skip
-TO_XYZ = np.array([
-    [0.4124564, 0.3575761, 0.1804375],
-    [0.2126729, 0.7151522, 0.0721750],
-    [0.0193339, 0.1191920, 0.9503041],
-])  # fmt: skip
+    "protanopia": np.array(
+        [
+            [0.152286, 1.052583, -0.204868],
+            [0.114503, 0.786281, 0.099216],
+            [-0.003882, -0.048116, 1.051998],
+        ]
+    ),
+    "deuteranopia": np.array(
+        [
+            [0.367322, 0.860646, -0.227968],
+            [0.280085, 0.672501, 0.047413],
+            [-0.011820, 0.042940, 0.968881],
+        ]
+    ),
+}
+TO_XYZ = np.array(
+    [
+        [0.4124564, 0.3575761, 0.1804375],
+        [0.2126729, 0.7151522, 0.0721750],
+        [0.0193339, 0.1191920, 0.9503041],
+    ]
+)
 
 
 def lab(colour: Any, sight: Floats) -> Floats:

@@ -56,14 +56,17 @@ CALLS = {
     "rkhs sample --x x.npy --samples 5": "x:x.npy",
     "entropy --set functions --functions x.npy": "functions:x.npy",
     "entropy --set nets --x x.npy --networks 4 --widths 3": "x:x.npy",
-}  # fmt: skip
+}
 
 # The same commands without a file have the column too: rows of both may stand in one table.
 WITHOUT = [
-    "gp --samples 20 --width 4 --depth 1", "regions --widths 4", "collapse --points 8 --widths 3",
-    "lazy --width 8,16 --p 3 --samples 2", "quadratic --p 4 --n 2 --times 1",
+    "gp --samples 20 --width 4 --depth 1",
+    "regions --widths 4",
+    "collapse --points 8 --widths 3",
+    "lazy --width 8,16 --p 3 --samples 2",
+    "quadratic --p 4 --n 2 --times 1",
     "rkhs spectrum --kernel ntk --d 3 --levels 3",
-]  # fmt: skip
+]
 
 
 @pytest.fixture
@@ -74,11 +77,17 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     random = np.random.default_rng(0)
     x = random.normal(size=(6, 3))
     arrays = {
-        "x": x, "y": x.sum(axis=1), "u": x[:2] + 0.1, "v": x[:2].sum(axis=1), "u1": x[:2, 0],
-        "noisy": random.normal(size=6), "signs": np.sign(x[:, 0]), "long": np.ones((1, 200)),
+        "x": x,
+        "y": x.sum(axis=1),
+        "u": x[:2] + 0.1,
+        "v": x[:2].sum(axis=1),
+        "u1": x[:2, 0],
+        "noisy": random.normal(size=6),
+        "signs": np.sign(x[:, 0]),
+        "long": np.ones((1, 200)),
         "wide": random.normal(size=(2, 5)),
         "small": 0.5 * x / np.linalg.norm(x, axis=1, keepdims=True),
-    }  # fmt: skip
+    }
     for name, array in arrays.items():
         np.save(f"{name}.npy", array)
     np.savez("xy.npz", X=random.normal(size=(12, 3)), y=np.arange(12) % 2)
@@ -146,8 +155,6 @@ def test_a_named_network_is_no_file_and_records_are_kept() -> None:
     assert regions("telgarsky:2").meta.parameters["sha256"] is None
     assert quadratic(net="random", times=(1.0,)).table.meta.parameters["sha256"] is None
     meta = Meta("gram", {"x": File("x.npy", "0" * 16), "y": File(None), "depth": 2})
-    assert dict(meta.parameters) == {
-        "x": "x.npy", "y": None, "depth": 2, "sha256": f"x:{'0' * 16}"
-    }  # fmt: skip
+    assert dict(meta.parameters) == {"x": "x.npy", "y": None, "depth": 2, "sha256": f"x:{'0' * 16}"}
     again = pickle.loads(pickle.dumps(meta))
     assert again == meta

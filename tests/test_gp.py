@@ -348,9 +348,22 @@ def rows_of(table: Table, quantity: str, **values: Any) -> NDArray[np.bool_]:
 def test_the_table() -> None:
     table = gp(act="tanh", width=[64, 8, 32, 8], depth=2, samples=4000, seed=2)
     assert table.columns == (
-        "width", "layer", "quantity", "observable", "input_a", "input_b", "mean", "stderr",
-        "theory", "limit", "z", "slope", "slope_stderr", "theory_error", "note",
-    )  # fmt: skip
+        "width",
+        "layer",
+        "quantity",
+        "observable",
+        "input_a",
+        "input_b",
+        "mean",
+        "stderr",
+        "theory",
+        "limit",
+        "z",
+        "slope",
+        "slope_stderr",
+        "theory_error",
+        "note",
+    )
     assert list(dict.fromkeys(table["width"].tolist())) == [8, 32, 64]
     # Two inputs, three pairs; layers 1..3, of which the first is exactly Gaussian.
     counts = {"covariance": 9, "cross_covariance": 9, "correction": 6, "excess_kurtosis": 4}

@@ -140,9 +140,14 @@ def errors(case: Case, x: Matrix, result: Gram, chosen: list[tuple[int, int]]) -
     worst = np.zeros(3)
     for i, j in chosen:
         rows = kernel(
-            case.act, depth=case.depth, cb=case.cb, cw=case.cw, x_a=x[i], x_b=x[j],
+            case.act,
+            depth=case.depth,
+            cb=case.cb,
+            cw=case.cw,
+            x_a=x[i],
+            x_b=x[j],
             **case.given({}),
-        )  # fmt: skip
+        )
         last = {name: rows[name][-1] for name in rows if rows[name].dtype.kind == "f"}
         worst[2] = max(worst[2], last["error"])
         k_scale = np.sqrt(last["k_aa"] * last["k_bb"])
@@ -165,9 +170,14 @@ def assert_diagonals(case: Case, x: Matrix, result: Gram) -> None:
     units = 4e-15 * case.depth if case.spread == "shared" else 1e-15
     for i in range(0, len(x), 3):
         rows = kernel(
-            case.act, depth=case.depth, cb=case.cb, cw=case.cw, x_a=x[i], x_b=x[i],
+            case.act,
+            depth=case.depth,
+            cb=case.cb,
+            cw=case.cw,
+            x_a=x[i],
+            x_b=x[i],
             **case.given({}),
-        )  # fmt: skip
+        )
         assert nngp[i, i] == pytest.approx(rows["k_aa"][-1], rel=units, abs=0)
         assert ntk[i, i] == pytest.approx(rows["theta_aa"][-1], rel=units, abs=0)
 
@@ -477,9 +487,15 @@ def test_the_summary_is_of_the_matrices() -> None:
     result = gram(x, "gelu", depth=2)
     table = result.summary()
     assert table.columns == (
-        "kernel", "trace", "min_eigenvalue", "max_eigenvalue", "condition", "error", "route",
+        "kernel",
+        "trace",
+        "min_eigenvalue",
+        "max_eigenvalue",
+        "condition",
+        "error",
+        "route",
         "eigenvalue_error",
-    )  # fmt: skip
+    )
     assert table["kernel"].tolist() == ["nngp", "ntk"]
     for row, matrix in enumerate((result.nngp, result.ntk)):
         assert matrix is not None

@@ -134,12 +134,17 @@ def test_energies_add_up_to_the_mean_square(act: str) -> None:
         ("z**3 - z + 1", "none", "polynomial of degree 0", "polynomial of degree 3", "expression"),
         # Polynomials in disguise.
         ("relu(z) - relu(-z)", "odd", "zero", "polynomial of degree 1", "values"),
-        ("sin(z)**2 + cos(z)**2 + z", "none", "polynomial of degree 0", "polynomial of degree 1",
-         "values"),
+        (
+            "sin(z)**2 + cos(z)**2 + z",
+            "none",
+            "polynomial of degree 0",
+            "polynomial of degree 1",
+            "values",
+        ),
         ("abs(z)**3*abs(z)", "even", "polynomial of degree 4", "zero", "values"),
         ("tanh(z) - tanh(z) + z", "odd", "zero", "polynomial of degree 1", "values"),
     ],
-)  # fmt: skip
+)
 def test_parity_and_polynomials(act: str, parity: str, even: str, odd: str, proof: str) -> None:
     said = hermite(act, terms=1).meta.parameters
     found = [said[name] for name in ("parity", "even_part", "odd_part", "proof")]

@@ -116,8 +116,9 @@ def test_known_eigenvalues_have_their_density_and_no_error() -> None:
         lambda v: a @ v, 200, top=2, bottom=1, tolerance=1e-10, **DRAWN
     )
     known: Any = {
-        "values": np.r_[top.values, bottom.values], "vectors": np.r_[top.vectors, bottom.vectors]
-    }  # fmt: skip
+        "values": np.r_[top.values, bottom.values],
+        "vectors": np.r_[top.vectors, bottom.vectors],
+    }
     grid = np.array([-3.0, 4.0, 9.0])
     for stream in range(20):
         density = spectral_density(lambda v: a @ v, 200, steps=50, seed=0, stream=stream, **known)
@@ -196,9 +197,20 @@ def test_overlaps_are_those_of_consecutive_and_last_top_spaces() -> None:
 def spectra_of(top: list[float], classes: int) -> HessianSpectra:
     values, none = np.array(top), np.empty(0)
     spectrum = Spectrum(
-        0, 1.0, 1.0, values, 0 * values, 0 * values, none, none, none, np.eye(len(top))[:1],
-        np.empty((0, 0)), np.empty((0, 0)), 1,
-    )  # fmt: skip
+        0,
+        1.0,
+        1.0,
+        values,
+        0 * values,
+        0 * values,
+        none,
+        none,
+        none,
+        np.eye(len(top))[:1],
+        np.empty((0, 0)),
+        np.empty((0, 0)),
+        1,
+    )
     network: Any = None
     return HessianSpectra([spectrum], network, classes, 100, Meta("hessian"))
 

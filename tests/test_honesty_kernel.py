@@ -123,9 +123,14 @@ def gram_errors(
                 rho = inner / mp.sqrt(norm_a * norm_b)
                 last = oracle.layers(ORACLES[act], cb, cw, norm_a, norm_b, rho, depth)[-1]
                 exact = {name: getattr(last, name) for name in NAMES}
-                found = {"k_aa": made.nngp[i, i], "k_bb": made.nngp[j, j], "k_ab": made.nngp[i, j],
-                         "theta_aa": made.ntk[i, i], "theta_bb": made.ntk[j, j],
-                         "theta_ab": made.ntk[i, j]}  # fmt: skip
+                found = {
+                    "k_aa": made.nngp[i, i],
+                    "k_bb": made.nngp[j, j],
+                    "k_ab": made.nngp[i, j],
+                    "theta_aa": made.ntk[i, i],
+                    "theta_bb": made.ntk[j, j],
+                    "theta_ab": made.ntk[i, j],
+                }
                 yield actual_error({n: float(v) for n, v in found.items()}, exact), made.error
 
 
@@ -156,16 +161,25 @@ def fixed_point(one: oracle.One, cb: float, cw: float, near: float) -> mp.mpf:
 
 
 POINTS = (
-    "relu_power:0.51", "relu_power:0.3", "relu_power:1.7", "abs(z)**0.6", "erf", "gaussian",
-    "1*erf(z)", "cos(z)*1",
-)  # fmt: skip
+    "relu_power:0.51",
+    "relu_power:0.3",
+    "relu_power:1.7",
+    "abs(z)**0.6",
+    "erf",
+    "gaussian",
+    "1*erf(z)",
+    "cos(z)*1",
+)
 
 
 @pytest.mark.parametrize("act", POINTS)
 def test_phase_errors_are_errors(act: str) -> None:
     rng = np.random.default_rng(3)
-    one = {**ORACLES, "relu_power:0.3": oracle.powers(0.3, 1, 0),
-           "relu_power:1.7": oracle.powers(1.7, 1, 0)}[act].one  # fmt: skip
+    one = {
+        **ORACLES,
+        "relu_power:0.3": oracle.powers(0.3, 1, 0),
+        "relu_power:1.7": oracle.powers(1.7, 1, 0),
+    }[act].one
     cw, cb = 10 ** rng.uniform(-1.5, 0.7, 4), 10 ** rng.uniform(-2, 0.5, 3)
     table = phase(act, cw=cw, cb=cb)
     seen = 0
@@ -213,8 +227,15 @@ SINGULAR: dict[str, Callable[[float], str]] = {
 def test_expressions_with_singular_slopes_have_all_their_digits(shape: str, p: float) -> None:
     """E[s'^2] = p^2 E|z|^(2p-2): of p = 0.501 more than half lies below 2^-350."""
     right, left = {"right": (1, 0), "even": (1, 1), "odd": (1, -1), "root": (1, 1)}[shape]
-    case = {"act": SINGULAR[shape](p), "norm_a": 0.7, "norm_b": 2.5, "rho": 0.3,
-            "cb": 0.2, "cw": 1.1, "depth": 2}  # fmt: skip
+    case = {
+        "act": SINGULAR[shape](p),
+        "norm_a": 0.7,
+        "norm_b": 2.5,
+        "rho": 0.3,
+        "cb": 0.2,
+        "cw": 1.1,
+        "depth": 2,
+    }
     network = _core.Network(case["cb"], case["cw"], case["depth"], _core.Ntk.ntk)
     inputs = _core.Inputs(case["norm_a"], case["norm_b"], case["rho"])
     found = _core.kernel(activation(str(case["act"])).core, _core.Method.auto, 2, network, inputs)

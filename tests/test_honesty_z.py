@@ -50,8 +50,9 @@ CASES = {
         ("width", "layer", "quantity", "observable", "input_a", "input_b"),
     ),
     "gp, heavy tails": Case(
-        lambda seed: nnth.gp("relu_power:2", cb=0.0, cw=1.0, width=24, samples=300, seed=seed,
-                             threads=1),
+        lambda seed: nnth.gp(
+            "relu_power:2", cb=0.0, cw=1.0, width=24, samples=300, seed=seed, threads=1
+        ),
         ("width", "layer", "quantity", "observable", "input_a", "input_b"),
     ),
     "rates": Case(
@@ -73,8 +74,9 @@ CASES = {
         ("mode",),
     ),
     "lazy": Case(
-        lambda seed: nnth.lazy(widths=(8, 16), p=2, n0=3, samples=4, time=1.0, seed=seed,
-                               threads=1),
+        lambda seed: nnth.lazy(
+            widths=(8, 16), p=2, n0=3, samples=4, time=1.0, seed=seed, threads=1
+        ),
         ("width", "quantity"),
     ),
     "paths": Case(
@@ -86,9 +88,11 @@ CASES = {
         ("rho",),
     ),
     "paths --rho, deep": Case(
-        lambda seed: nnth.path_angles([-1.0, 0.3], n0=2, widths=(8, 8), samples=300, seed=seed,
-                                       threads=1),
-        ("rho",), ("z", "z_product"),
+        lambda seed: nnth.path_angles(
+            [-1.0, 0.3], n0=2, widths=(8, 8), samples=300, seed=seed, threads=1
+        ),
+        ("rho",),
+        ("z", "z_product"),
     ),
     "product": Case(
         lambda seed: nnth.product(4, width=6, depth=(1, 3), samples=300, seed=seed, threads=1),
@@ -98,25 +102,39 @@ CASES = {
         lambda seed: nnth.regions(n0=2, widths=(4,), samples=40, seed=seed, threads=1), ()
     ),
     "regions in a box": Case(
-        lambda seed: nnth.regions(n0=1, widths=(6,), samples=40, domain="box", box=1.0, seed=seed,
-                                  threads=1), ()
+        lambda seed: nnth.regions(
+            n0=1, widths=(6,), samples=40, domain="box", box=1.0, seed=seed, threads=1
+        ),
+        (),
     ),
     "regions, deep": Case(
         lambda seed: nnth.regions(n0=1, widths=(6, 6), samples=40, seed=seed, threads=1), ()
     ),
     "regions --along": Case(
-        lambda seed: nnth.regions_along("line", n0=4, widths=(8,), samples=40, lines=2,
-                                        domain="box", box=1.0, seed=seed, threads=1), ()
+        lambda seed: nnth.regions_along(
+            "line",
+            n0=4,
+            widths=(8,),
+            samples=40,
+            lines=2,
+            domain="box",
+            box=1.0,
+            seed=seed,
+            threads=1,
+        ),
+        (),
     ),
     "rkhs sample": Case(
         lambda seed: nnth.rkhs_sample(X, samples=200, seed=seed, threads=1).summary(),
-        ("item",), ("z", "pair_z"),
+        ("item",),
+        ("z", "pair_z"),
     ),
     "predict": Case(_predict(points=False), ("time",)),
     "predict --points": Case(_predict(points=True), ("time", "point", "output")),
     "sgd": Case(
-        lambda seed: nnth.regression_relations(X[:, :2], Y[:, 0], rate=0.1, batch=2, steps=256 * 40,
-                                               seed=seed, threads=1),
+        lambda seed: nnth.regression_relations(
+            X[:, :2], Y[:, 0], rate=0.1, batch=2, steps=256 * 40, seed=seed, threads=1
+        ),
         ("relation", "case", "i", "j"),
     ),
     "sgd --system net": Case(
@@ -132,7 +150,7 @@ CASES = {
     "sgd --system circle": Case(
         lambda seed: nnth.circle_relations(places=8, steps=8, seed=seed, threads=1), ("case",)
     ),
-}  # fmt: skip
+}
 
 
 def ks_chance(z: np.ndarray) -> float:

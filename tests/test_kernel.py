@@ -163,9 +163,11 @@ def test_the_kernel_is_symmetric_bounded_and_blind_to_rotations(
 
 @settings(max_examples=60, deadline=None)
 @given(
-    slope=st.floats(-2, 2), norm=st.floats(1e-6, 1e6), factor=st.floats(1e-6, 1e6),
+    slope=st.floats(-2, 2),
+    norm=st.floats(1e-6, 1e6),
+    factor=st.floats(1e-6, 1e6),
     rho=st.floats(-1, 1),
-)  # fmt: skip
+)
 def test_scale_equivariance_without_bias(
     slope: float, norm: float, factor: float, rho: float
 ) -> None:
@@ -285,9 +287,14 @@ def test_method_all_puts_the_methods_of_a_layer_side_by_side() -> None:
     closed, quadrature = (table["k_ab"][i::3] for i in (0, 1))
     np.testing.assert_allclose(closed, quadrature, rtol=1e-13)
     assert table.meta.parameters["nodes"] == 60
-    assert list(kernel("tanh", depth=1, method="all")["method"]) == [
-        "quadrature", "gauss-hermite",
-    ] * 2  # fmt: skip
+    assert (
+        list(kernel("tanh", depth=1, method="all")["method"])
+        == [
+            "quadrature",
+            "gauss-hermite",
+        ]
+        * 2
+    )
 
 
 def status(table: Table) -> list[str]:
@@ -396,9 +403,14 @@ def test_a_step_has_an_infinite_tangent_kernel_on_the_diagonal_only() -> None:
 
 GELU_K = (3 + math.sqrt(17)) / 2
 CRITICAL = {
-    "relu": 0.7, "leaky_relu:0.1": 3.0, "abs": 1.0, "linear": 1.0, "relu_power:1": 2.0,
-    "gelu": GELU_K, "silu": 14.320173618025799,
-}  # fmt: skip
+    "relu": 0.7,
+    "leaky_relu:0.1": 3.0,
+    "abs": 1.0,
+    "linear": 1.0,
+    "relu_power:1": 2.0,
+    "gelu": GELU_K,
+    "silu": 14.320173618025799,
+}
 
 
 @pytest.mark.parametrize("act", CRITICAL)
@@ -482,17 +494,23 @@ def test_vectors_nearly_parallel_keep_the_digits_of_the_gap(angle: float) -> Non
         ({"x_a": [[1.0]], "x_b": [1.0]}, "x_a must be a vector, not an array of shape (1, 1)"),
         ({"x_a": [1.0], "x_b": [math.nan]}, "x_b must hold finite numbers, not nan"),
         ({"ntk": "jacot"}, "ntk must be ntk, bias or pdlt, not 'jacot'"),
-        ({"method": "magic"}, "method must be one of auto, closed, quadrature, gauss-hermite, all, "
-                              "not 'magic'"),
+        (
+            {"method": "magic"},
+            "method must be one of auto, closed, quadrature, gauss-hermite, all, not 'magic'",
+        ),
         ({"method": "gauss-hermite", "nodes": 1}, "nodes must be from 2 to 10000, not 1"),
-        ({"act": "tanh", "method": "closed"},
-         "method must be auto, quadrature or gauss-hermite for act tanh, which has no closed form, "
-         "not 'closed'"),
+        (
+            {"act": "tanh", "method": "closed"},
+            "method must be auto, quadrature or gauss-hermite for act tanh, which has no closed "
+            "form, not 'closed'",
+        ),
         ({"act": "sigmoid"}, "cw must be given: no critical pair is known for act sigmoid"),
-        ({"act": "rleu"}, "act must be a known activation or an expression in z, not 'rleu'; did "
-                          "you mean relu?"),
+        (
+            {"act": "rleu"},
+            "act must be a known activation or an expression in z, not 'rleu'; did you mean relu?",
+        ),
     ],
-)  # fmt: skip
+)
 def test_bad_arguments_are_named_with_the_rule_and_the_value(
     arguments: dict[str, Any], message: str
 ) -> None:
@@ -504,11 +522,30 @@ def test_the_table_says_what_made_it() -> None:
     table = kernel("leaky_relu:0.1", depth=4, norm=2.0, rho=-0.25)
     assert table.meta.command == "kernel"
     assert table.meta.parameters == {
-        "act": "leaky_relu:0.1", "depth": 4, "cb": 0.0, "cw": 2 / 1.01, "norm": 2.0, "rho": -0.25,
-        "x_a": None, "x_b": None, "ntk": "ntk", "method": "auto", "nodes": None,
-    }  # fmt: skip
+        "act": "leaky_relu:0.1",
+        "depth": 4,
+        "cb": 0.0,
+        "cw": 2 / 1.01,
+        "norm": 2.0,
+        "rho": -0.25,
+        "x_a": None,
+        "x_b": None,
+        "ntk": "ntk",
+        "method": "auto",
+        "nodes": None,
+    }
     assert list(table["layer"]) == [1, 2, 3, 4, 5]
     assert list(table.columns)[:12] == [
-        "layer", "k_aa", "k_bb", "k_ab", "corr", "gap", "theta_aa", "theta_bb", "theta_ab",
-        "chi_par", "chi_perp", "error",
-    ]  # fmt: skip
+        "layer",
+        "k_aa",
+        "k_bb",
+        "k_ab",
+        "corr",
+        "gap",
+        "theta_aa",
+        "theta_bb",
+        "theta_ab",
+        "chi_par",
+        "chi_perp",
+        "error",
+    ]

@@ -73,8 +73,14 @@ def test_files_of_every_kind_hold_the_same(tmp_path: Path) -> None:
         assert np.array_equal(found.x, x)
         assert found.labels is not None
         assert found.labels.tolist() == [2, 0, 2, 1]  # in ascending order of -2, 3, 7
-    np.savetxt(tmp_path / "set.csv", np.c_[x, labels], delimiter=",", fmt="%.17g", header="a,b,c,y",
-               comments="")  # fmt: skip
+    np.savetxt(
+        tmp_path / "set.csv",
+        np.c_[x, labels],
+        delimiter=",",
+        fmt="%.17g",
+        header="a,b,c,y",
+        comments="",
+    )
     found = load_examples(str(tmp_path / "set.csv"))
     assert np.array_equal(found.x, x)
     assert found.labels is not None

@@ -22,15 +22,27 @@ from nnth.activation import activation
 Floats = NDArray[np.float64]
 
 EXPRESSIONS = (
-    "abs(z-0.5)", "z^2-1", "log(1+z^2)", "cos(2*z)+0.5", "sigmoid(z)-sigmoid(z)^2",
-    "z*exp(-z^2)", "max(min(z, 2), -1)", "where(abs(z) > 1, 1, 0)",
-)  # fmt: skip
+    "abs(z-0.5)",
+    "z^2-1",
+    "log(1+z^2)",
+    "cos(2*z)+0.5",
+    "sigmoid(z)-sigmoid(z)^2",
+    "z*exp(-z^2)",
+    "max(min(z, 2), -1)",
+    "where(abs(z) > 1, 1, 0)",
+)
 ACTS = (*CATALOGUE, *EXPRESSIONS)
 # Equal at z and -z; the fourth of the second row to rounding only.
 EVEN = (
-    "abs", "cos", "gaussian",
-    "z^2-1", "log(1+z^2)", "cos(2*z)+0.5", "sigmoid(z)-sigmoid(z)^2", "abs(z)+0.3",
-)  # fmt: skip
+    "abs",
+    "cos",
+    "gaussian",
+    "z^2-1",
+    "log(1+z^2)",
+    "cos(2*z)+0.5",
+    "sigmoid(z)-sigmoid(z)^2",
+    "abs(z)+0.3",
+)
 ODD = ("linear", "erf", "tanh", "sin", "hard_tanh", "z*exp(-z^2)", "z^3")
 NTK: tuple[Any, ...] = ("ntk", "bias", "pdlt")
 DEPTH = 3
@@ -131,8 +143,9 @@ def test_the_same_input_twice_is_one_input(act: str, method: str, ntk: str) -> N
 def test_jumps_that_meet_make_an_infinite_slope_whatever_the_norms() -> None:
     """E[s'(z_a) s'(z_b)] of z_b = t z_a has both deltas at z = 0, or for t = -1 at z and -z."""
     for method, t in itertools.product(("closed", "quadrature"), (2.0, -1.0, -3.0)):
-        table = kernel("step", depth=1, cb=0.0, cw=1.0, x_a=[1.0, 2.0], x_b=[t, 2 * t],
-                       method=method)  # type: ignore[arg-type]  # fmt: skip
+        table = kernel(
+            "step", depth=1, cb=0.0, cw=1.0, x_a=[1.0, 2.0], x_b=[t, 2 * t], method=method
+        )  # type: ignore[arg-type]
         assert table["theta_ab"][1] == math.copysign(math.inf, t)  # the sign of Theta^1_ab
     even = kernel("where(abs(z) > 1, 1, 0)", depth=1, cb=0.0, cw=1.0, rho=-1.0)
     assert even["theta_ab"][1] == math.inf  # slopes and Theta^1_ab are both negative
@@ -236,9 +249,18 @@ def test_kernels_depend_on_inner_products_only(act: str, ntk: str) -> None:
 
 @pytest.mark.parametrize(
     ("act", "power"),
-    [("relu", 1), ("leaky_relu:0.1", 1), ("abs", 1), ("linear", 1), ("relu_power:2", 2),
-     ("relu_power:3", 3), ("step", 0), ("max(z, 0)", 1), ("abs(z)", 1)],
-)  # fmt: skip
+    [
+        ("relu", 1),
+        ("leaky_relu:0.1", 1),
+        ("abs", 1),
+        ("linear", 1),
+        ("relu_power:2", 2),
+        ("relu_power:3", 3),
+        ("step", 0),
+        ("max(z, 0)", 1),
+        ("abs(z)", 1),
+    ],
+)
 @pytest.mark.parametrize("scale", [2.0**-20, 2.0**20, 2.0**-300, 2.0**300])
 def test_homogeneous_activations_scale(act: str, power: int, scale: float) -> None:
     """Inputs c x have K^2 = c^(2 p) times as large, the correlation unchanged."""

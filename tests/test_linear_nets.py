@@ -329,9 +329,14 @@ def test_infinite_effective_depth_is_the_best_prior_as_p_grows_and_not_at_fixed_
     for p in (10, 100, 1000, 10_000):
         width = 100 * p
         table = nnth.bayes(
-            norm2=2.0, p=p, n0=2 * p, width=width, depth=[round(100 * math.sqrt(p)) * 100],
-            sigma2=1.0, samples=0,
-        )  # fmt: skip
+            norm2=2.0,
+            p=p,
+            n0=2 * p,
+            width=width,
+            depth=[round(100 * math.sqrt(p)) * 100],
+            sigma2=1.0,
+            samples=0,
+        )
         apart.append(table["perp_norm2"][0] / table["perp_norm2_star"][0] - 1.0)
         evidence.append((table["best_bound"][0] - table["log_evidence"][0]) / p)
     assert np.abs(apart[-1]) < 2e-3

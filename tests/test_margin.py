@@ -140,9 +140,14 @@ def test_the_flow_in_plain_time() -> None:
 
     for loss, slope in (("exponential", exponential), ("logistic", logistic)):
         plain = solve_ivp(
-            slope, (0.0, np.exp(4.0)), np.zeros(3), "DOP853", rtol=1e-11, atol=1e-12,
+            slope,
+            (0.0, np.exp(4.0)),
+            np.zeros(3),
+            "DOP853",
+            rtol=1e-11,
+            atol=1e-12,
             t_eval=np.exp([-2.0, 1.0, 4.0]),
-        )  # fmt: skip
+        )
         flow = log_time_flow(z, loss, [-2.0, 1.0, 4.0], lambda: None)
         assert flow == pytest.approx(plain.y.T, abs=2e-8)
 
@@ -213,9 +218,13 @@ def test_the_command(tmp_path: Path) -> None:
         call("margin", *data, "--log-t", "10,1e3,1e4", "--solution", target, "--plot", picture)
     )
     assert tuple(rows[0])[:6] == (
-        "loss", "log_t", "norm_over_log_t", "direction_error_times_log_t", "t_loss",
+        "loss",
+        "log_t",
+        "norm_over_log_t",
+        "direction_error_times_log_t",
+        "t_loss",
         "margin_gap_times_log_t",
-    )  # fmt: skip
+    )
     assert [row["log_t"] for row in rows] == ["10.0", "1000.0", "10000.0", "inf"] * 2
     with np.load(target) as arrays:
         assert sorted(arrays) == ["duals", "w", "w_exponential", "w_logistic"]

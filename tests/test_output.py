@@ -280,9 +280,12 @@ def test_figures_are_drawn_in_every_form(tmp_path: Path, suffix: str) -> None:
         by="method",
     )
     columns: dict[str, Any] = {
-        "n": [1, 2, 1, 2], "mean": [1.0, 0.5, 1.1, 0.4], "se": [0.1] * 4,
-        "exact": [1.0, 0.5, 1.0, np.nan], "method": ["a", "a", "b", "b"],
-    }  # fmt: skip
+        "n": [1, 2, 1, 2],
+        "mean": [1.0, 0.5, 1.1, 0.4],
+        "se": [0.1] * 4,
+        "exact": [1.0, 0.5, 1.0, np.nan],
+        "method": ["a", "a", "b", "b"],
+    }
     table = Table(columns, Meta("kernel", {"act": "z*$x"}), plot=plot)
     path = tmp_path / f"f.{suffix}"
     Destination(plot=path, quiet=True, format="csv").deliver(table)
@@ -313,9 +316,11 @@ def test_a_series_has_the_rows_it_asks_for(tmp_path: Path) -> None:
     measured: dict[str, Any] = {"y": "mean", "points": True, "theory": "exact"}
     series = tuple(Series(label=k, where=(("kind", k),), **measured) for k in ("first", "other"))
     columns: dict[str, Any] = {
-        "n": [4, 16, 64] * 2, "mean": np.linspace(1.0, 2.0, 6), "exact": [1.0] * 6,
+        "n": [4, 16, 64] * 2,
+        "mean": np.linspace(1.0, 2.0, 6),
+        "exact": [1.0] * 6,
         "kind": ["first"] * 3 + ["other"] * 3,
-    }  # fmt: skip
+    }
     plot = Plot(x="n", series=series, log_x=True)
     table = Table(columns, Meta("gp"), plot=plot)
     Destination(plot=tmp_path / "f.svg").deliver(table)

@@ -139,9 +139,16 @@ def test_every_weight_and_every_coin(
         }
         for quantity in QUANTITIES:
             found = path_moments(
-                quantity, 2 * k, n0=n0, widths=widths, n_out=n_out, mu=law, x=x, linear=linear,
+                quantity,
+                2 * k,
+                n0=n0,
+                widths=widths,
+                n_out=n_out,
+                mu=law,
+                x=x,
+                linear=linear,
                 exact=True,
-            )  # fmt: skip
+            )
             assert found.fractions == (truth[quantity],)
             core = path_moments(
                 quantity, 2 * k, n0=n0, widths=widths, n_out=n_out, mu=law, x=x, linear=linear
@@ -150,9 +157,14 @@ def test_every_weight_and_every_coin(
         for parameters in ("w-hat", "w"):
             if n_out == 1 and k <= 2:
                 ntk = ntk_moments(
-                    n0=n0, widths=widths, mu=law, x=x, parameters=parameters, linear=linear,
+                    n0=n0,
+                    widths=widths,
+                    mu=law,
+                    x=x,
+                    parameters=parameters,
+                    linear=linear,
                     exact=True,
-                )  # fmt: skip
+                )
                 assert ntk.fractions is not None
                 assert ntk.fractions[k - 1] == truth[parameters]
                 assert within((ntk.mean, ntk.second)[k - 1], truth[parameters])

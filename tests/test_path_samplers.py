@@ -159,11 +159,17 @@ def test_jacobian_of_one_output_is_the_gradient() -> None:
 def test_jacobians_of_several_outputs(n0: int, n_out: int, widths: list[int]) -> None:
     law, dense = (
         sample_paths(
-            ["jacobian"], n0=n0, n_out=n_out, widths=widths, sampler=s, samples=30_000, seed=seed,
+            ["jacobian"],
+            n0=n0,
+            n_out=n_out,
+            widths=widths,
+            sampler=s,
+            samples=30_000,
+            seed=seed,
             keep=30_000,
         )["jacobian"]
         for s, seed in (("law", 1), ("dense", 2))
-    )  # fmt: skip
+    )
     assert stats.ks_2samp(law.values, dense.values).pvalue > LEAST_P
     # E |J|^2 is the sum of 2/n0 over outputs and inputs.
     for q in (law, dense):
@@ -262,9 +268,16 @@ def same(a: PathSample, b: PathSample) -> bool:
 def test_threads_and_ranges_do_not_change_a_bit(sampler: Any) -> None:
     def run(start: int, samples: int, threads: int) -> PathSample:
         return sample_paths(
-            list(QUANTITIES), n0=2, widths=[5, 30, 9], sampler=sampler, samples=samples,
-            start=start, threads=threads, keep=samples, seed=7,
-        )  # fmt: skip
+            list(QUANTITIES),
+            n0=2,
+            widths=[5, 30, 9],
+            sampler=sampler,
+            samples=samples,
+            start=start,
+            threads=threads,
+            keep=samples,
+            seed=7,
+        )
 
     whole = run(256, 5000, 1)
     assert same(whole, run(256, 5000, 2))
@@ -285,13 +298,26 @@ def test_gram_threads_and_ranges_do_not_change_a_bit(sampler: Any) -> None:
 
     def run(start: int, samples: int, threads: int) -> Any:
         return sample_grams(
-            x, widths=[7, 5], sampler=sampler, samples=samples, start=start, threads=threads,
+            x,
+            widths=[7, 5],
+            sampler=sampler,
+            samples=samples,
+            start=start,
+            threads=threads,
             keep=samples,
-        )  # fmt: skip
+        )
 
     whole, parts = run(3, 1000, 1), run(3, 333, 2).merge(run(336, 667, 7))
-    for name in ("nngp_mean", "nngp_second", "ntk_mean", "ntk_second", "nngp_largest",
-                 "ntk_largest", "nngp", "ntk"):  # fmt: skip
+    for name in (
+        "nngp_mean",
+        "nngp_second",
+        "ntk_mean",
+        "ntk_second",
+        "nngp_largest",
+        "ntk_largest",
+        "nngp",
+        "ntk",
+    ):
         assert np.array_equal(getattr(whole, name), getattr(parts, name)), name
     assert whole.ntk_mean == pytest.approx(whole.ntk.mean(axis=0), rel=1e-12)
     assert whole.ntk_largest == pytest.approx(np.linalg.eigvalsh(whole.ntk)[:, -1], abs=1e-12)

@@ -56,14 +56,28 @@ def test_closed_forms() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mu", "sampler"), [("gaussian", "law"), ("gaussian", "dense"), ("rademacher", "dense"),
-                        ("uniform", "dense"), ("laplace", "dense")],
-)  # fmt: skip
+    ("mu", "sampler"),
+    [
+        ("gaussian", "law"),
+        ("gaussian", "dense"),
+        ("rademacher", "dense"),
+        ("uniform", "dense"),
+        ("laplace", "dense"),
+    ],
+)
 def test_samples_agree_with_the_exact_moments(mu: str, sampler: Any) -> None:
     table = paths(
-        n0=3, n_out=2, widths=(12, 8), mu=mu, sampler=sampler, samples=20_000, seed=4,
-        x=(0.5, -1.0, 2.0), orders=(2, 4), quantities=("dzdx", "z", "normz", "jacobian"),
-    )  # fmt: skip
+        n0=3,
+        n_out=2,
+        widths=(12, 8),
+        mu=mu,
+        sampler=sampler,
+        samples=20_000,
+        seed=4,
+        x=(0.5, -1.0, 2.0),
+        orders=(2, 4),
+        quantities=("dzdx", "z", "normz", "jacobian"),
+    )
     ntk = paths(n0=3, widths=(12, 8), mu=mu, sampler=sampler, samples=20_000, quantities=("ntk",))
     for z in (*table["z"], *ntk["z"]):
         assert abs(z) < 4.0  # of 10 correlated numbers, heavy tails and a fixed seed
@@ -93,8 +107,10 @@ def test_z_of_second_moments_is_standard_normal_over_seeds() -> None:
 def test_log_moments_are_those_of_the_sample() -> None:
     table = paths(n0=3, n_out=4, widths=(20,) * 3, samples=40_000, orders=(2,), seed=1)
     one = paths(n0=3, widths=(20,) * 3, samples=40_000, orders=(2,), quantities=("jacobian",))
-    for row in (*(row_of(table, name, 2) for name in ("dzdx", "z", "normz")),
-                row_of(one, "jacobian", 2)):  # fmt: skip
+    for row in (
+        *(row_of(table, name, 2) for name in ("dzdx", "z", "normz")),
+        row_of(one, "jacobian", 2),
+    ):
         error = math.sqrt(row["log_var_exact"] / 40_000)
         assert abs(row["log_mean"] - row["log_mean_exact"]) < 4 * error
         assert row["log_var"] == pytest.approx(row["log_var_exact"], rel=0.06)
@@ -255,8 +271,12 @@ def test_bounds_hold_and_the_invalid_one_says_why() -> None:
     inputs = np.random.default_rng(0).normal(size=(6, 9))
     table = path_spectrum(inputs, widths=(24,), samples=1500, deltas=(0.2, 0.05))
     assert table["bound"].tolist()[:5] == [
-        "trace", "trace, one-sided", "lecture", "frozen, Chernoff", "frozen, Bernstein",
-    ]  # fmt: skip
+        "trace",
+        "trace, one-sided",
+        "lecture",
+        "frozen, Chernoff",
+        "frozen, Bernstein",
+    ]
     for row in range(len(table)):
         valid = bool(table["valid"][row])
         assert valid == (table["bound"][row] != "lecture")

@@ -51,9 +51,20 @@ def test_the_law_is_that_of_the_formulas(
 ) -> None:
     x, y, u, _ = data()
     found = predict(
-        x, y, u, act=act, depth=depth, cb=0.1, cw=1.5, ntk=ntk, kernel=kernel, noise=noise,
-        target_noise=own, times=TIMES, eta=2.0,
-    )  # fmt: skip
+        x,
+        y,
+        u,
+        act=act,
+        depth=depth,
+        cb=0.1,
+        cw=1.5,
+        ntk=ntk,
+        kernel=kernel,
+        noise=noise,
+        target_noise=own,
+        times=TIMES,
+        eta=2.0,
+    )
     errors = noise if own == "own" else 0.0
     kernels = gram(np.concatenate((x, u)), act, depth=depth, cb=0.1, cw=1.5, ntk=ntk)
     assert kernels.nngp is not None
@@ -85,9 +96,20 @@ def test_ensembles_have_the_variance_of_their_targets(kernel: Any) -> None:
     seen = {}
     for own in ("own", "none"):
         found = predict(
-            x, y, u, act="tanh", cb=0.1, cw=1.5, kernel=kernel, noise=0.5, target_noise=own,
-            times=(2.0,), width=128, samples=500, step=1.0,
-        )  # fmt: skip
+            x,
+            y,
+            u,
+            act="tanh",
+            cb=0.1,
+            cw=1.5,
+            kernel=kernel,
+            noise=0.5,
+            target_noise=own,
+            times=(2.0,),
+            width=128,
+            samples=500,
+            step=1.0,
+        )
         sim = found.simulation
         assert sim is not None
         # A variance of 500 is good to sqrt(2/500) = 6 %, and widths of 128 to a few percent.
@@ -149,9 +171,14 @@ def simulated(**more: Any) -> Prediction:
     x, y, u, v = data(m=6, tests=4, outputs=1)
     y, v = 3.0 * y, 3.0 * v
     arguments: dict[str, Any] = {
-        "act": "tanh", "cb": 0.3, "cw": 1.5, "times": (0.0, 0.5, 3.0), "width": 512, "samples": 300,
+        "act": "tanh",
+        "cb": 0.3,
+        "cw": 1.5,
+        "times": (0.0, 0.5, 3.0),
+        "width": 512,
+        "samples": 300,
         "seed": 11,
-    } | more  # fmt: skip
+    } | more
     return predict(x, y, u, v, **arguments)
 
 

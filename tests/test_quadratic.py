@@ -60,10 +60,16 @@ def resonant() -> QuadraticModel:
 
 @pytest.mark.parametrize(
     "model",
-    [random_model(20, 5), random_model(6, 10), random_model(4, 4, seed=1), degenerate(),
-     resonant(), rank_deficient(6, 9, 3)],
+    [
+        random_model(20, 5),
+        random_model(6, 10),
+        random_model(4, 4, seed=1),
+        degenerate(),
+        resonant(),
+        rank_deficient(6, 9, 3),
+    ],
     ids=["few points", "many points", "square", "degenerate", "resonant", "rank deficient"],
-)  # fmt: skip
+)
 def test_closed_form_against_flow(model: QuadraticModel) -> None:
     solution = Solution(model)
     times = [0.1, 1.0, 7.0]

@@ -35,9 +35,8 @@ def test_legendre_is_exact_to_degree_2n_less_1_and_no_further(n: int) -> None:
     if n <= 12:  # further on the error of degree 2n is below rounding
         error = 2.0 / (2 * n + 1) - math.fsum(weights * nodes ** (2 * n))
         exact = (
-            2.0 ** (2 * n + 1) * math.factorial(n) ** 4
-            / ((2 * n + 1) * math.factorial(2 * n) ** 2)
-        )  # fmt: skip
+            2.0 ** (2 * n + 1) * math.factorial(n) ** 4 / ((2 * n + 1) * math.factorial(2 * n) ** 2)
+        )
         assert error == pytest.approx(exact, rel=1e-6, abs=1e-14)
 
 

@@ -97,9 +97,8 @@ def test_backpropagation_of_the_dense_networks_is_a_derivative() -> None:
         return float((w2 @ np.tanh(w1 @ x + b1) + b2)[0])
 
     of_w = [
-        output(w1 + step * e, b1) - output(w1 - step * e, b1)
-        for e in np.eye(12).reshape(12, 4, 3)
-    ]  # fmt: skip
+        output(w1 + step * e, b1) - output(w1 - step * e, b1) for e in np.eye(12).reshape(12, 4, 3)
+    ]
     of_b = [output(w1, b1 + step * e) - output(w1, b1 - step * e) for e in np.eye(4)]
     (found,) = dense(3, (4,), 0.4, 1.7, 1)
     assert found[0, 0] == pytest.approx(np.sum(np.square(of_w)) / (4 * step**2), rel=1e-7)
@@ -339,9 +338,7 @@ def test_the_line_of_the_picture_goes_through_the_theory() -> None:
 
 def test_the_law_of_z_over_seeds() -> None:
     """Standard normal but for the skewness of a chi-square: 100 seeds know its spread to 7 %."""
-    z = np.array(
-        [noisy_descent(inputs(), samples=500, steps=20, seed=s)["z"] for s in range(100)]
-    )  # fmt: skip
+    z = np.array([noisy_descent(inputs(), samples=500, steps=20, seed=s)["z"] for s in range(100)])
     assert np.abs(z.mean(axis=0)).max() < 0.35
     assert z.std(axis=0) == pytest.approx(np.ones(3), abs=0.22)
 
@@ -462,7 +459,7 @@ def test_the_fit_of_a_power() -> None:
             "inputs must be smaller: the tangent kernel of relu_power:3 leaves the range",
         ),
     ],
-)  # fmt: skip
+)
 def test_what_would_be_ignored_or_lost_is_refused(call: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()

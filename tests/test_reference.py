@@ -18,11 +18,31 @@ TABLE: dict[str, Any] = json.loads(PATH.read_text())
 CASES: list[dict[str, Any]] = TABLE["cases"]
 ROWS = (1, 2, 3, 5, 11, 21, 51)
 ACTIVATIONS = {
-    "relu", "leaky_relu:0.1", "leaky_relu:-0.5", "abs", "linear", "relu_power:2", "relu_power:3",
-    "step", "erf", "sin", "cos", "exp", "gaussian", "gelu",
-    "tanh", "silu", "softplus", "sigmoid", "z*sigmoid(1.702*z)", "z*tanh(log(1+exp(z)))",
-    "z*(1+erf(z/sqrt(2)))/2", "hard_tanh", "elu", "selu",
-}  # fmt: skip
+    "relu",
+    "leaky_relu:0.1",
+    "leaky_relu:-0.5",
+    "abs",
+    "linear",
+    "relu_power:2",
+    "relu_power:3",
+    "step",
+    "erf",
+    "sin",
+    "cos",
+    "exp",
+    "gaussian",
+    "gelu",
+    "tanh",
+    "silu",
+    "softplus",
+    "sigmoid",
+    "z*sigmoid(1.702*z)",
+    "z*tanh(log(1+exp(z)))",
+    "z*(1+erf(z/sqrt(2)))/2",
+    "hard_tanh",
+    "elu",
+    "selu",
+}
 
 
 def rows(case: dict[str, Any]) -> dict[int, dict[str, mp.mpf]]:
@@ -166,7 +186,9 @@ KINKED: dict[str, tuple[Function, Function | None, list[float]]] = {
     "step": (lambda z: (z > 0) * 1.0, None, [0.0]),
     "relu_power:2": (lambda z: np.maximum(z, 0.0) ** 2, lambda z: 2 * np.maximum(z, 0.0), [0.0]),
     "relu_power:3": (
-        lambda z: np.maximum(z, 0.0) ** 3, lambda z: 3 * np.maximum(z, 0.0) ** 2, [0.0],
+        lambda z: np.maximum(z, 0.0) ** 3,
+        lambda z: 3 * np.maximum(z, 0.0) ** 2,
+        [0.0],
     ),
     "hard_tanh": (lambda z: np.clip(z, -1, 1), lambda z: (np.abs(z) < 1) * 1.0, [-1.0, 1.0]),
     "elu": (
@@ -175,13 +197,15 @@ KINKED: dict[str, tuple[Function, Function | None, list[float]]] = {
         [0.0],
     ),
     "selu": (
-        lambda z: 1.0507009873554805
-        * np.where(z > 0, z, 1.6732632423543772 * np.expm1(np.minimum(z, 0))),
-        lambda z: 1.0507009873554805
-        * np.where(z > 0, 1.0, 1.6732632423543772 * np.exp(np.minimum(z, 0))),
+        lambda z: (
+            1.0507009873554805 * np.where(z > 0, z, 1.6732632423543772 * np.expm1(np.minimum(z, 0)))
+        ),
+        lambda z: (
+            1.0507009873554805 * np.where(z > 0, 1.0, 1.6732632423543772 * np.exp(np.minimum(z, 0)))
+        ),
         [0.0],
     ),
-}  # fmt: skip
+}
 
 
 def panels(

@@ -37,9 +37,16 @@ Rational = list[list[Fraction]]
 
 ORDERS = list(itertools.permutations(range(3)))
 FIELDS = [
-    "activation_regions", "linear_regions", "bounded", "unbounded", "vertices", "edges", "sides",
-    "zero_cell_sides", "layer_regions",
-]  # fmt: skip
+    "activation_regions",
+    "linear_regions",
+    "bounded",
+    "unbounded",
+    "vertices",
+    "edges",
+    "sides",
+    "zero_cell_sides",
+    "layer_regions",
+]
 
 
 def few(examples: int) -> settings:

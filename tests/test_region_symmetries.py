@@ -27,9 +27,16 @@ Floats = NDArray[np.float64]
 Layers = list[tuple[Floats, Floats]]
 
 FIELDS = [
-    "activation_regions", "linear_regions", "bounded", "unbounded", "vertices", "edges", "sides",
-    "zero_cell_sides", "layer_regions",
-]  # fmt: skip
+    "activation_regions",
+    "linear_regions",
+    "bounded",
+    "unbounded",
+    "vertices",
+    "edges",
+    "sides",
+    "zero_cell_sides",
+    "layer_regions",
+]
 
 # measure.hpp: a relative error below 1e-10 on either side.
 MEASURE = 2e-10

@@ -39,9 +39,18 @@ from nnth.regions.slices import random_slices
 Floats = NDArray[np.float64]
 
 PROMISED = (
-    "activation_regions", "linear_regions", "bounded", "unbounded", "vertices", "edges",
-    "mean_sides", "zero_cell_sides", "exact_signs", "expected", "upper_bound",
-)  # fmt: skip
+    "activation_regions",
+    "linear_regions",
+    "bounded",
+    "unbounded",
+    "vertices",
+    "edges",
+    "mean_sides",
+    "zero_cell_sides",
+    "exact_signs",
+    "expected",
+    "upper_bound",
+)
 
 
 def value(table: Table, name: str) -> Any:
@@ -68,9 +77,18 @@ def test_one_net_has_whole_numbers_and_the_promised_columns() -> None:
     assert math.isnan(value(table, "z"))
     assert value(table, "layer_regions") == "2081"
     assert dict(table.meta.parameters) == {
-        "net": None, "sha256": None, "n0": 2, "widths": (64,), "n_out": 1, "cw": 2.0,
-        "bias_var": 1.0, "samples": 1, "domain": "space", "box": None, "at": None,
-    }  # fmt: skip
+        "net": None,
+        "sha256": None,
+        "n0": 2,
+        "widths": (64,),
+        "n_out": 1,
+        "cw": 2.0,
+        "bias_var": 1.0,
+        "samples": 1,
+        "domain": "space",
+        "box": None,
+        "at": None,
+    }
     assert table.meta.seed == 3
 
 
@@ -385,8 +403,13 @@ def test_a_path_has_the_pieces_of_a_fine_grid() -> None:
     points = rng.integers(-3, 4, size=(6, 3)).astype(float)
     table = regions_through(points, net)
     assert table.columns == (
-        "segment", "activation_regions", "linear_regions", "exact_signs", "expected", "length"
-    )  # fmt: skip
+        "segment",
+        "activation_regions",
+        "linear_regions",
+        "exact_signs",
+        "expected",
+        "length",
+    )
     assert table["segment"].tolist() == [1, 2, 3, 4, 5]
     expected = [patterns_on(net, a, b, 2000) for a, b in itertools.pairwise(points)]
     assert table["activation_regions"].tolist() == expected

@@ -172,10 +172,15 @@ def test_slopes_are_those_of_the_first_derivative_that_jumps(act: str) -> None:
     ("act", "depth", "slope"),
     [
         # Bietti & Bach (2021): a jump takes the root of the angle at every layer.
-        ("step", 1, -3.0), ("step", 2, -2.5), ("step", 3, -2.25), ("where(z>0,1,0)", 2, -2.5),
-        ("relu_power:1.5", 1, -6.0), ("relu(z)*sqrt(relu(z))", 1, -6.0), ("abs(z)*z", 1, -7.0),
+        ("step", 1, -3.0),
+        ("step", 2, -2.5),
+        ("step", 3, -2.25),
+        ("where(z>0,1,0)", 2, -2.5),
+        ("relu_power:1.5", 1, -6.0),
+        ("relu(z)*sqrt(relu(z))", 1, -6.0),
+        ("abs(z)*z", 1, -7.0),
     ],
-)  # fmt: skip
+)
 def test_slopes_follow_from_the_function(act: str, depth: int, slope: float) -> None:
     table = rkhs_spectrum("nngp", act, d=3, depth=depth, levels=60, cw=1.0)
     assert table["theory_slope"][0] == slope
@@ -187,12 +192,15 @@ def test_slopes_follow_from_the_function(act: str, depth: int, slope: float) -> 
 @pytest.mark.parametrize(
     ("kernel", "act", "slope"),
     [
-        ("nngp", "z*tanh(softplus(z))", -math.inf), ("ntk", "z*sigmoid(1.7*z)", -math.inf),
-        ("ntk", "max(min(z,1),-1)", -3.0), ("nngp", "where(z>0,z,exp(z)-1)", -7.0),
-        ("ntk", "relu(z)**3", -7.0), ("nngp", "z**2+z", math.nan),
+        ("nngp", "z*tanh(softplus(z))", -math.inf),
+        ("ntk", "z*sigmoid(1.7*z)", -math.inf),
+        ("ntk", "max(min(z,1),-1)", -3.0),
+        ("nngp", "where(z>0,z,exp(z)-1)", -7.0),
+        ("ntk", "relu(z)**3", -7.0),
+        ("nngp", "z**2+z", math.nan),
         ("nngp", "log(exp(z))", math.nan),
     ],
-)  # fmt: skip
+)
 def test_slopes_do_not_depend_on_how_an_activation_is_written(
     kernel: str, act: str, slope: float
 ) -> None:

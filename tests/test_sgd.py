@@ -113,8 +113,9 @@ def test_relations_hold_and_a_wrong_constant_would_not() -> None:
     # 1/m in place of 1/(m - 1), or M in place of M - g g^T, would be hundreds of deviations off.
     assert (table["stderr"][at] / table["rhs"][at]).max() < 0.003
     assert (table["stderr"][table["relation"] == "covariance"]).max() < 1e-3
-    covariances = [table["rhs"][(table["relation"] == "covariance") & (table["case"] == s)]
-                   for s in SCHEMES]  # fmt: skip
+    covariances = [
+        table["rhs"][(table["relation"] == "covariance") & (table["case"] == s)] for s in SCHEMES
+    ]
     assert np.abs(covariances[0] / covariances[2] - 1.0).min() > 0.02
 
 
@@ -172,9 +173,10 @@ def test_the_valley_s_exact_sides_by_integrals(noise: float) -> None:
             # The exponent of the integrand over that of the normal density, in units of s.
             a = 0.5 + c * s
             ratio *= (
-                math.inf if a <= 0.0
+                math.inf
+                if a <= 0.0
                 else quad(lambda x, a=a: math.exp(-a * x * x), -math.inf, math.inf)[0]
-            ) / math.sqrt(2.0 * math.pi)  # fmt: skip
+            ) / math.sqrt(2.0 * math.pi)
         expected = float(CURVATURES[i]) * (ratio - 1.0)
         grows.append(math.isinf(expected))
         assert table["rhs"][row] == pytest.approx(expected, rel=1e-7)

@@ -183,8 +183,9 @@ def closed(bias: float = -1.0, second: float = -1.0) -> Network:
     """A ReLU network on the plane whose gates are closed near 0, and whose output is 0.5."""
     return Network(
         (0.1 * np.ones((3, 2)), np.ones((3, 3)), np.ones((1, 3))),
-        (np.full(3, bias), np.full(3, second), np.array([0.5])), "relu",
-    )  # fmt: skip
+        (np.full(3, bias), np.full(3, second), np.array([0.5])),
+        "relu",
+    )
 
 
 @pytest.mark.parametrize("change", [{}, {"momentum": 0.9}, {"weight_decay": 0.1}, {"batch": 3}])
@@ -233,9 +234,14 @@ def test_the_limit_of_relu_networks_is_readable_from_the_table() -> None:
     limits = []
     for seed in range(3):
         setup = TrainingSetup(
-            data="digits", points=100, widths=(96, 96, 96), act="relu", loss="squared",
-            steps=80, seed=seed,
-        )  # fmt: skip
+            data="digits",
+            points=100,
+            widths=(96, 96, 96),
+            act="relu",
+            loss="squared",
+            steps=80,
+            seed=seed,
+        )
         table = sharpness_scan(setup, eta_lambda0=(2.0, 6.0, 9.0, 12.0, 16.0, 32.0))
         assert table["phase"][0] == "lazy"
         assert set(table["phase"][1:3]) == {"catapult"}
@@ -251,9 +257,14 @@ def test_weight_decay_is_part_of_the_threshold() -> None:
     net = Network(closed().weights, closed().biases, "0*z")  # whose output is a bias
     for eta, momentum in ((1.3, 0.0), (1.4, 0.0), (1.9, 0.5), (2.1, 0.5)):
         setup = TrainingSetup(
-            data=(x, x[:, 0] + 0.3), net=net, loss="squared", steps=600, eta=eta,
-            weight_decay=0.5, momentum=momentum,
-        )  # fmt: skip
+            data=(x, x[:, 0] + 0.3),
+            net=net,
+            loss="squared",
+            steps=600,
+            eta=eta,
+            weight_decay=0.5,
+            momentum=momentum,
+        )
         table = sharpness(setup, at=(0, 600)).summary()
         ratio = eta * 1.5 / (2.0 * (1.0 + momentum))
         assert table["ratio"] == pytest.approx([ratio, ratio], rel=1e-12)
@@ -272,10 +283,31 @@ def test_bad_rates_are_named(rates: Any) -> None:
 
 def test_a_trained_network_is_saved_and_looked_at_again(tmp_path: Path) -> None:
     words = ["--points", 30, "--widths", "5", "--loss", "squared"]
-    first = call("sharpness", *words, "--data", "clusters:0.3", "--steps", 50, "--at", "50",
-                 "--save-net", "net.npz", cwd=tmp_path)  # fmt: skip
-    again = call("sharpness", "--net", "net.npz", "--data", "clusters:0.3", "--points", 30,
-                 "--loss", "squared", cwd=tmp_path)  # fmt: skip
+    first = call(
+        "sharpness",
+        *words,
+        "--data",
+        "clusters:0.3",
+        "--steps",
+        50,
+        "--at",
+        "50",
+        "--save-net",
+        "net.npz",
+        cwd=tmp_path,
+    )
+    again = call(
+        "sharpness",
+        "--net",
+        "net.npz",
+        "--data",
+        "clusters:0.3",
+        "--points",
+        30,
+        "--loss",
+        "squared",
+        cwd=tmp_path,
+    )
     one, other = rows_of(first)[-1], rows_of(again)[-1]
     assert other["act"] == "tanh"
     for name in ("loss", "sharpness", "accuracy"):

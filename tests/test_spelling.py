@@ -73,8 +73,16 @@ TRAININGS = {
 # Estimates, which need not agree, and what is divided by them.
 # Deviations and the gradient of a fit are differences of numbers that agree: rounding alone.
 _ESTIMATES = (
-    "error", "residual", "z", "status", "act", "note", "condition", "deviation", "gradient"
-)  # fmt: skip
+    "error",
+    "residual",
+    "z",
+    "status",
+    "act",
+    "note",
+    "condition",
+    "deviation",
+    "gradient",
+)
 
 
 def growing(act: str) -> bool:
@@ -186,9 +194,7 @@ def test_phases(one: str, other: str) -> None:
     weights = [0.2, 0.9] if growing(one) else [0.9, 1.7, 2.6]
     tables = [phase(act, cw=weights, cb=[0.0, 0.05]) for act in (one, other)]
     # Beyond K = 1e3 some expressions overflow.
-    first, second = (
-        {name: t[name][~(t["k_star"] > 1e3)] for name in t} for t in tables
-    )  # fmt: skip
+    first, second = ({name: t[name][~(t["k_star"] > 1e3)] for name in t} for t in tables)
     for name in ("phase", "stability"):
         assert first[name].tolist() == second[name].tolist()
     for name in ("cw", "cb", "k_star", "chi_par", "chi_perp", "c_star", "chi_c", "xi_c"):

@@ -172,9 +172,18 @@ def test_rows_are_the_commands_with_marks(path: Path) -> None:
     fill(journal(path), "bC")
     rows = records(path)
     assert list(rows[0]) == [
-        "layer", "k_ab", "note", "act", "depth", "seed", "version", "width", "point",
-        "point_rows", "failure",
-    ]  # fmt: skip
+        "layer",
+        "k_ab",
+        "note",
+        "act",
+        "depth",
+        "seed",
+        "version",
+        "width",
+        "point",
+        "point_rows",
+        "failure",
+    ]
     assert [row["point"] for row in rows] == ["kernel:b"] * 2 + ["kernel:C"]
     assert float(rows[0]["k_ab"]) == 1 / 3
     assert [str(row["point_rows"]) for row in rows] == ["2", "2", "1"]
@@ -251,16 +260,20 @@ def overwrite(text: str) -> Callable[[Path], object]:
 FOREIGN = {
     "other.csv": ("layer,k_ab\n1,2\n", "it has no point, point_rows, failure"),
     "note.csv": ("a line without an end", "it has no point"),
-    "regions.csv": ("n,version,width,point,point_rows,failure\n1,0,2,regions:a,1,\n",
-                    "it has points of regions"),
+    "regions.csv": (
+        "n,version,width,point,point_rows,failure\n1,0,2,regions:a,1,\n",
+        "it has points of regions",
+    ),
     "varied.csv": ("n,version,point,point_rows,failure\n", "it has no column width, which is"),
-    "middle.csv": ("n,version,width,act,point,point_rows,failure\n1,0,2,a,kernel:a,2,\n"
-                   "1,0,2,b,kernel:b,1,\n", "it has 1 of the 2 rows of point kernel:a"),
+    "middle.csv": (
+        "n,version,width,act,point,point_rows,failure\n1,0,2,a,kernel:a,2,\n1,0,2,b,kernel:b,1,\n",
+        "it has 1 of the 2 rows of point kernel:a",
+    ),
     "other.jsonl": ('{"a": 1}\n', "a line of it is not a record of a sweep"),
     "note.jsonl": ("text\n", "a line of it is not a record of a sweep"),
     "text.jsonl": ("text", "its only line is not whole"),
     "record.jsonl": ('{"a": 1}', "its only line is not whole"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", FOREIGN)

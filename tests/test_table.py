@@ -86,9 +86,15 @@ def test_json_lines_have_types() -> None:
     )
     record = json.loads(made.to_jsonl())
     assert record == {
-        "x": 0.5, "n": 3, "ok": True, "s": "a",
-        "cb": None, "v": [1], "seed": None, "version": made.meta.version,
-    }  # fmt: skip
+        "x": 0.5,
+        "n": 3,
+        "ok": True,
+        "s": "a",
+        "cb": None,
+        "v": [1],
+        "seed": None,
+        "version": made.meta.version,
+    }
     assert list(record) == list(made.record_columns)
 
 
@@ -100,8 +106,11 @@ def test_seeds_and_marks_may_differ_from_row_to_row() -> None:
         f'2,6,{table.meta.version},"a,b",'
     )
     assert json.loads(table.to_jsonl(marks=marks).splitlines()[0]) == {
-        "x": 1, "seed": 5, "version": table.meta.version, **marks,
-    }  # fmt: skip
+        "x": 1,
+        "seed": 5,
+        "version": table.meta.version,
+        **marks,
+    }
     with pytest.raises(ValueError, match="'seed' cannot name a parameter"):
         Table({}, Meta("x", {"seed": 1}))
 

@@ -302,8 +302,19 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.subprocess
 def test_a_killed_training_goes_on(tmp_path: Path) -> None:
-    words = ["sharpness", "--points", "60", "--steps", "8000", "--at", "0:8000:200",
-             "--checkpoint", "c.json", "--seed", "4"]  # fmt: skip
+    words = [
+        "sharpness",
+        "--points",
+        "60",
+        "--steps",
+        "8000",
+        "--at",
+        "0:8000:200",
+        "--checkpoint",
+        "c.json",
+        "--seed",
+        "4",
+    ]
     whole = subprocess.run(
         [NNTH, *words[:-4], "--seed", "4"], cwd=tmp_path, capture_output=True, check=True
     )

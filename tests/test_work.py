@@ -88,9 +88,12 @@ class _Foreign:
 
 def test_states_are_read_back_to_the_bit() -> None:
     state = {
-        "floats": np.array([[1 / 3, np.nan, -0.0]]), "whole": 2**70, "none": None,
-        "tuple": (1, [2.5, "x", True]), "counts": nnth.count_regions(nnth.random_network(2, (4,))),
-    }  # fmt: skip
+        "floats": np.array([[1 / 3, np.nan, -0.0]]),
+        "whole": 2**70,
+        "none": None,
+        "tuple": (1, [2.5, "x", True]),
+        "counts": nnth.count_regions(nnth.random_network(2, (4,))),
+    }
     back = from_json(json.loads(json.dumps(as_json(state))))
     assert back["floats"].tobytes() == state["floats"].tobytes()  # type: ignore[attr-defined]
     del back["floats"], state["floats"]
@@ -160,13 +163,18 @@ def test_an_exception_of_the_work_is_raised_and_workers_end() -> None:
 
 def test_the_last_parameter_varies_fastest_and_some_step_together() -> None:
     assert list(grid({"a": [1, 2], "b": "xy"})) == [
-        {"a": 1, "b": "x"}, {"a": 1, "b": "y"}, {"a": 2, "b": "x"}, {"a": 2, "b": "y"},
-    ]  # fmt: skip
+        {"a": 1, "b": "x"},
+        {"a": 1, "b": "y"},
+        {"a": 2, "b": "x"},
+        {"a": 2, "b": "y"},
+    ]
     points = list(grid({"a": [1, 2], "b": "xy", "c": [3, 4]}, [["c", "a"]]))
     assert points == [
-        {"a": 1, "b": "x", "c": 3}, {"a": 1, "b": "y", "c": 3},
-        {"a": 2, "b": "x", "c": 4}, {"a": 2, "b": "y", "c": 4},
-    ]  # fmt: skip
+        {"a": 1, "b": "x", "c": 3},
+        {"a": 1, "b": "y", "c": 3},
+        {"a": 2, "b": "x", "c": 4},
+        {"a": 2, "b": "y", "c": 4},
+    ]
     assert list(grid({})) == [{}]
 
 

@@ -78,8 +78,10 @@ def main() -> None:
             bad = not max(off, diagonal) < TOLERANCE
             failed |= bad
             what = f"{case['act']} cb={case['cb']} cw={case['cw']} norm_b={case['norm_b']}"
-            print(f"{script:26} {what:50} diagonal {diagonal:.1e} off {off:.1e}"
-                  f"{'  WRONG' if bad else ''}")  # fmt: skip
+            print(
+                f"{script:26} {what:50} diagonal {diagonal:.1e} off {off:.1e}"
+                f"{'  WRONG' if bad else ''}"
+            )
     sys.exit(1 if failed else 0)
 
 

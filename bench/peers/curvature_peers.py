@@ -159,9 +159,14 @@ class HessianEigenthings(Torch):
 
         def run(steps: int) -> Any:
             return lanczos(
-                self.operator, k=count, max_iter=steps, tol=tolerance, which="LA",
-                reorthogonalize=True, seed=0,
-            )  # fmt: skip
+                self.operator,
+                k=count,
+                max_iter=steps,
+                tol=tolerance,
+                which="LA",
+                reorthogonalize=True,
+                seed=0,
+            )
 
         steps = self._steps.get((count, tolerance), 2 * count)
         while (count, tolerance) not in self._steps:
@@ -181,10 +186,12 @@ class HessianEigenthings(Torch):
         found = spectral_density(self.operator, num_runs=probes, lanczos_steps=steps, seed=seed)
         nodes, weights = found.raw_eigenvalues, found.raw_weights
         return {
-            "bottom": float(nodes.min()), "top": float(nodes.max()),
+            "bottom": float(nodes.min()),
+            "top": float(nodes.max()),
             **moments(found.grid, found.density),
-            "nodes": nodes.tolist(), "weights": weights.tolist(),
-        }  # fmt: skip
+            "nodes": nodes.tolist(),
+            "weights": weights.tolist(),
+        }
 
 
 def moments(grid: torch.Tensor, density: torch.Tensor) -> dict[str, float]:
@@ -233,10 +240,13 @@ def answer(peer: Any, name: str, request: dict[str, Any]) -> dict[str, Any]:
         package = PACKAGES.get(name, name)
         versions = {p: importlib.metadata.version(p) for p in (package, "torch", "numpy")}
         return {
-            "seconds": [], "peer": name, "threads": torch.get_num_threads(),
-            "parameters": peer.problem.size, "loss": float(peer.problem.loss().detach()),
+            "seconds": [],
+            "peer": name,
+            "threads": torch.get_num_threads(),
+            "parameters": peer.problem.size,
+            "loss": float(peer.problem.loss().detach()),
             "versions": versions | {"python": platform.python_version()},
-        }  # fmt: skip
+        }
     if job == "gd_step" and name == "torch":
         return gradient_step(peer.problem, request)
     if job == "hvp":

@@ -142,20 +142,32 @@ def main() -> None:
     outputs = sum(matrix.nbytes for matrix in out) / 2**20
     record = {
         "peer": "neural-tangents",
-        "act": args.act, "depth": args.depth, "cb": args.cb, "cw": args.cw,
-        "m": x.shape[0], "n0": x.shape[1], "kernel": args.kernel, "jit": args.jit,
+        "act": args.act,
+        "depth": args.depth,
+        "cb": args.cb,
+        "cw": args.cw,
+        "m": x.shape[0],
+        "n0": x.shape[1],
+        "kernel": args.kernel,
+        "jit": args.jit,
         "dtype": str(out[0].dtype),
-        "seconds_min": min(seconds), "seconds_median": statistics.median(seconds),
-        "seconds": seconds, "warm_up_seconds": warm_up, "import_seconds": import_seconds,
-        "peak_rss_mb": peak_rss_mb(), "extra_mb": peak_rss_mb() - before - outputs,
+        "seconds_min": min(seconds),
+        "seconds_median": statistics.median(seconds),
+        "seconds": seconds,
+        "warm_up_seconds": warm_up,
+        "import_seconds": import_seconds,
+        "peak_rss_mb": peak_rss_mb(),
+        "extra_mb": peak_rss_mb() - before - outputs,
         "cpus": len(os.sched_getaffinity(0)),
         "tensorflow_loaded": full,
         "versions": {
             "python": platform.python_version(),
-            **{p: importlib.metadata.version(p)
-               for p in ("neural-tangents", "jax", "jaxlib", "numpy", "scipy")},
+            **{
+                p: importlib.metadata.version(p)
+                for p in ("neural-tangents", "jax", "jaxlib", "numpy", "scipy")
+            },
         },
-    }  # fmt: skip
+    }
     print(json.dumps(record))
 
 

@@ -64,19 +64,30 @@ def main() -> None:
     outputs = out.nbytes / 2**20
     record = {
         "peer": "scikit-ntk",
-        "act": args.act, "depth": args.depth, "cb": args.cb, "cw": args.cw,
-        "m": x.shape[0], "n0": x.shape[1], "kernel": "ntk",
+        "act": args.act,
+        "depth": args.depth,
+        "cb": args.cb,
+        "cw": args.cw,
+        "m": x.shape[0],
+        "n0": x.shape[1],
+        "kernel": "ntk",
         "dtype": str(out.dtype),
-        "seconds_min": min(seconds), "seconds_median": statistics.median(seconds),
-        "seconds": seconds, "warm_up_seconds": warm_up, "import_seconds": import_seconds,
-        "peak_rss_mb": peak_rss_mb(), "extra_mb": peak_rss_mb() - before - outputs,
+        "seconds_min": min(seconds),
+        "seconds_median": statistics.median(seconds),
+        "seconds": seconds,
+        "warm_up_seconds": warm_up,
+        "import_seconds": import_seconds,
+        "peak_rss_mb": peak_rss_mb(),
+        "extra_mb": peak_rss_mb() - before - outputs,
         "cpus": len(os.sched_getaffinity(0)),
         "versions": {
             "python": platform.python_version(),
-            **{p: importlib.metadata.version(p)
-               for p in ("scikit-ntk", "scikit-learn", "numpy", "scipy")},
+            **{
+                p: importlib.metadata.version(p)
+                for p in ("scikit-ntk", "scikit-learn", "numpy", "scipy")
+            },
         },
-    }  # fmt: skip
+    }
     print(json.dumps(record))
 
 

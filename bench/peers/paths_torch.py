@@ -110,14 +110,22 @@ def main() -> None:
     best = max(rates, key=lambda b: rates[b])
     mean = total[2] / total[0]
     record = {
-        "peer": "torch", "method": args.method, "dtype": args.dtype,
-        "width": args.width, "depth": args.depth, "inputs": args.inputs,
-        "threads": torch.get_num_threads(), "batch": best, "nets_per_second": rates[best],
-        "rates": rates, "nets": total[0], "square_derivative": total[1] / total[0],
+        "peer": "torch",
+        "method": args.method,
+        "dtype": args.dtype,
+        "width": args.width,
+        "depth": args.depth,
+        "inputs": args.inputs,
+        "threads": torch.get_num_threads(),
+        "batch": best,
+        "nets_per_second": rates[best],
+        "rates": rates,
+        "nets": total[0],
+        "square_derivative": total[1] / total[0],
         "kernel": mean,
         "kernel_stderr": math.sqrt(max(total[3] / total[0] - mean**2, 0.0) / total[0]),
         "versions": {"torch": torch.__version__, "python": platform.python_version()},
-    }  # fmt: skip
+    }
     print(json.dumps(record))
 
 

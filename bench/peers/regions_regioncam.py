@@ -71,12 +71,14 @@ def main() -> None:
         "regions": regions,
         "seconds_best": sum(best) / len(best),
         "cores_used": processor / wall,
-        "before_mb": before, "peak_mb": after, "extra_mb": after - before,
+        "before_mb": before,
+        "peak_mb": after,
+        "extra_mb": after - before,
         "versions": {
             "python": platform.python_version(),
             **{p: importlib.metadata.version(p) for p in ("regioncam", "numpy")},
         },
-    }  # fmt: skip
+    }
     print(json.dumps(record))
 
 

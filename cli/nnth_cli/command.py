@@ -190,11 +190,13 @@ def _spread(compute: Callable[..., Table]) -> Callable[..., Table]:
             continue
         parameters += [
             inspect.Parameter(
-                field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default,
+                field.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=field.default,
                 annotation=field.type,
             )
             for field in fields(groups[p.name])
-        ]  # fmt: skip
+        ]
     spread.__name__, spread.__doc__ = compute.__name__, compute.__doc__
     spread.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return spread

@@ -13,10 +13,35 @@ from typer.main import get_command
 
 # Each is a function of its own name in a module of its own name, imported only when needed.
 COMMANDS = (
-    "kernel", "gram", "predict", "rkhs", "entropy", "critical", "phase", "gp", "hermite", "rates",
-    "catapult", "quadratic", "lazy", "hessian", "classes", "collapse", "sharpness", "regions",
-    "paths", "diagonal", "margin", "sgd", "mp", "product", "bayes", "sweep", "verify", "lectures",
-)  # fmt: skip
+    "kernel",
+    "gram",
+    "predict",
+    "rkhs",
+    "entropy",
+    "critical",
+    "phase",
+    "gp",
+    "hermite",
+    "rates",
+    "catapult",
+    "quadratic",
+    "lazy",
+    "hessian",
+    "classes",
+    "collapse",
+    "sharpness",
+    "regions",
+    "paths",
+    "diagonal",
+    "margin",
+    "sgd",
+    "mp",
+    "product",
+    "bayes",
+    "sweep",
+    "verify",
+    "lectures",
+)
 
 # Those that are groups: their module has a function for each of their own commands.
 GROUPS = {"rkhs": ("spectrum", "fit", "sample")}

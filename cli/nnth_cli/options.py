@@ -100,10 +100,27 @@ def grid(help: str) -> Any:
 def names_of_activations() -> list[str]:
     """Those of `nnth.CATALOGUE`, which would bring NumPy to every press of the tab key."""
     return [
-        "relu", "leaky_relu", "abs", "relu_power", "step", "linear", "erf", "tanh", "sin", "cos",
-        "exp", "gaussian", "gelu", "silu", "softplus", "sigmoid", "elu", "selu", "mish",
+        "relu",
+        "leaky_relu",
+        "abs",
+        "relu_power",
+        "step",
+        "linear",
+        "erf",
+        "tanh",
+        "sin",
+        "cos",
+        "exp",
+        "gaussian",
+        "gelu",
+        "silu",
+        "softplus",
+        "sigmoid",
+        "elu",
+        "selu",
+        "mish",
         "hard_tanh",
-    ]  # fmt: skip
+    ]
 
 
 def equal_layers(width: int | None, depth: int | None, default_depth: int) -> str:

@@ -117,11 +117,23 @@ class TrainingOptions:
 
         given: dict[str, Any] = {} if self.widths is None else {"widths": self.widths}
         return TrainingSetup(
-            data=self.data, points=self.points, centre=self.centre, net=self.net, act=self.act,
-            cw=self.cw, bias_var=self.bias_var, loss=self.loss, eta=self.eta, steps=self.steps,
-            batch=self.batch, momentum=self.momentum, weight_decay=self.weight_decay,
-            dtype=self.dtype, seed=call.seed, **given,
-        )  # fmt: skip
+            data=self.data,
+            points=self.points,
+            centre=self.centre,
+            net=self.net,
+            act=self.act,
+            cw=self.cw,
+            bias_var=self.bias_var,
+            loss=self.loss,
+            eta=self.eta,
+            steps=self.steps,
+            batch=self.batch,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+            dtype=self.dtype,
+            seed=call.seed,
+            **given,
+        )
 
     @property
     def looks(self) -> list[int] | None:

@@ -108,8 +108,12 @@ def run_in_terminal(command: str, directory: Path) -> tuple[int, str]:
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
             ["bash", "-o", "pipefail", "-c", command],
-            stdin=subprocess.DEVNULL, stdout=other, stderr=errors, cwd=directory, env=environment,
-        )  # fmt: skip
+            stdin=subprocess.DEVNULL,
+            stdout=other,
+            stderr=errors,
+            cwd=directory,
+            env=environment,
+        )
         os.close(other)
         printed = b""
         try:

@@ -43,9 +43,13 @@ def flow_steps(
     method: Any = Radau if stiff else DOP853
     with np.errstate(over="ignore", invalid="ignore"):
         solver = method(
-        lambda _, state: slope(state), 0.0, start, end, rtol=max(tolerance, 3e-14),
-        atol=tolerance * size if size > 0.0 else 1e-300,
-    )  # fmt: skip
+            lambda _, state: slope(state),
+            0.0,
+            start,
+            end,
+            rtol=max(tolerance, 3e-14),
+            atol=tolerance * size if size > 0.0 else 1e-300,
+        )
     for _ in range(most_steps):
         try:
             with np.errstate(over="ignore", invalid="ignore"):
@@ -83,9 +87,14 @@ def flow(
     for i, time in enumerate(times):
         if time > now:
             for _, after in flow_steps(
-                slope, state, time - now, tolerance=tolerance, size=size, stiff=stiff,
+                slope,
+                state,
+                time - now,
+                tolerance=tolerance,
+                size=size,
+                stiff=stiff,
                 most_steps=left,
-            ):  # fmt: skip
+            ):
                 state = after
                 left -= 1
             now = time

@@ -15,9 +15,11 @@ Code = tuple[Instruction, ...]
 # Breaks are looked for up to the first |z|; to the second where there are too many.
 REACHES: Final = (1024.0, 64.0)
 _OPERANDS: Final = {
-    "constant": 0, "z": 0, "where": 3,
+    "constant": 0,
+    "z": 0,
+    "where": 3,
     **dict.fromkeys(("add", "subtract", "multiply", "divide", "maximum", "minimum"), 2),
-}  # fmt: skip
+}
 _SIGNS: Final = ("abs", "sign", "step")
 _PLACE: Final = 4e-16  # how well a break is located, relative
 _SHORT: Final = 12  # one whose digits end here is taken to be that number

@@ -17,31 +17,33 @@ Bars: TypeAlias = tuple[str, NDArray[Any], NDArray[Any], NDArray[Any]]
 _MOST_BARS: Final = 60  # of a histogram: more are thinner than their error bars
 
 # Columns and options, in the words and the letters of an axis.
-SYMBOLS: Final[Mapping[str, str]] = MappingProxyType({
-    "activation_regions": "activation regions",
-    "cb": "bias variance $C_b$",
-    "chi_par": r"$\chi_\parallel$",
-    "chi_perp": r"$\chi_\perp$",
-    "corr": r"correlation $K_{ab}/\sqrt{K_{aa} K_{bb}}$",
-    "cw": "weight variance $C_w$",
-    "depth": "depth $L$",
-    "gap": "$K_{aa} + K_{bb} - 2 K_{ab}$",
-    "inverse_widths": r"$\sum_\ell 1/n_\ell$",
-    "k": "$K$",
-    "k_aa": "$K_{aa}$",
-    "k_ab": "$K_{ab}$",
-    "k_bb": "$K_{bb}$",
-    "k_star": r"$K^\star$",
-    "layer": r"layer $\ell$",
-    "linear_regions": "linear regions",
-    "n0": "input dimension $n_0$",
-    "rho": r"cosine $\rho$",
-    "theta_aa": r"$\Theta_{aa}$",
-    "theta_ab": r"$\Theta_{ab}$",
-    "theta_bb": r"$\Theta_{bb}$",
-    "time": "time $t$",
-    "width": "width $n$",
-})  # fmt: skip
+SYMBOLS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "activation_regions": "activation regions",
+        "cb": "bias variance $C_b$",
+        "chi_par": r"$\chi_\parallel$",
+        "chi_perp": r"$\chi_\perp$",
+        "corr": r"correlation $K_{ab}/\sqrt{K_{aa} K_{bb}}$",
+        "cw": "weight variance $C_w$",
+        "depth": "depth $L$",
+        "gap": "$K_{aa} + K_{bb} - 2 K_{ab}$",
+        "inverse_widths": r"$\sum_\ell 1/n_\ell$",
+        "k": "$K$",
+        "k_aa": "$K_{aa}$",
+        "k_ab": "$K_{ab}$",
+        "k_bb": "$K_{bb}$",
+        "k_star": r"$K^\star$",
+        "layer": r"layer $\ell$",
+        "linear_regions": "linear regions",
+        "n0": "input dimension $n_0$",
+        "rho": r"cosine $\rho$",
+        "theta_aa": r"$\Theta_{aa}$",
+        "theta_ab": r"$\Theta_{ab}$",
+        "theta_bb": r"$\Theta_{bb}$",
+        "time": "time $t$",
+        "width": "width $n$",
+    }
+)
 
 
 def symbol(column: str) -> str:

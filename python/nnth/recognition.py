@@ -60,8 +60,10 @@ def _candidates(act: Activation) -> Iterator[Activation]:
     # Digits beyond the fifteenth are rounding.
     power = float(f"{math.log2(two):.14g}")
     parameters = (
-        ("leaky_relu", -below), ("elu", below / math.expm1(-1.0)), ("relu_power", power),
-    )  # fmt: skip
+        ("leaky_relu", -below),
+        ("elu", below / math.expm1(-1.0)),
+        ("relu_power", power),
+    )
     for name, value in parameters:
         if name != "relu_power" or 0.0 < power <= 20.0:
             yield activation(f"{name}:{float(f'{value:.14g}')!r}")

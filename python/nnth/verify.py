@@ -19,9 +19,24 @@ from nnth.work import begin
 
 # Packages whose module `statements` lists its checks as STATEMENTS; in order of the course.
 THEORIES: Final = (
-    "gp", "criticality", "rates", "hermite", "lazy", "predict", "rkhs", "quadratic", "catapult",
-    "curvature", "diagonal", "margin", "sgd", "entropy", "paths", "regions", "linear_nets",
-)  # fmt: skip
+    "gp",
+    "criticality",
+    "rates",
+    "hermite",
+    "lazy",
+    "predict",
+    "rkhs",
+    "quadratic",
+    "catapult",
+    "curvature",
+    "diagonal",
+    "margin",
+    "sgd",
+    "entropy",
+    "paths",
+    "regions",
+    "linear_nets",
+)
 
 _FARTHEST: Final = 1000.0  # deviations, in a picture
 
@@ -80,9 +95,18 @@ def _checks(theory: str) -> Sequence[Callable[[Run], Sequence[Statement]]]:
 def _table(found: Sequence[tuple[str, Statement]], theories: Sequence[str], run: Run) -> Table:
     rows = [row for wing, statement in found for row in _rows(wing, statement)]
     columns = (
-        "lecture", "statement", "claim", "theory", "measured", "stderr", "z", "verdict", "relation",
-        "error", "wing",
-    )  # fmt: skip
+        "lecture",
+        "statement",
+        "claim",
+        "theory",
+        "measured",
+        "stderr",
+        "z",
+        "verdict",
+        "relation",
+        "error",
+        "wing",
+    )
     failures = sum((row[2] == "theory") != (row[7] == "holds") for row in rows)
     return Table(
         {name: [row[i] for row in rows] for i, name in enumerate(columns)},
@@ -125,6 +149,15 @@ def _rows(wing: str, said: Statement) -> Iterator[tuple[str | float, ...]]:
         claims.append(("notes", said.notes, said.z_notes, said.notes_hold))
     for claim, value, z, holds in claims:
         yield (
-            said.lecture, said.statement, claim, value, said.measured, said.stderr, z,
-            "holds" if holds else "fails", said.relation, said.error, wing,
-        )  # fmt: skip
+            said.lecture,
+            said.statement,
+            claim,
+            value,
+            said.measured,
+            said.stderr,
+            z,
+            "holds" if holds else "fails",
+            said.relation,
+            said.error,
+            wing,
+        )

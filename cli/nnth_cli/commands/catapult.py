@@ -87,9 +87,15 @@ def catapult(
         "eta_lambda0": (
             None if eta_lambda0 is None else options.parse_numbers("--eta-lambda0", eta_lambda0)
         ),
-        "lambda0": lambda0, "z0": z0, "y": y, "kappa": kappa, "m": m, "d": d, "samples": samples,
+        "lambda0": lambda0,
+        "z0": z0,
+        "y": y,
+        "kappa": kappa,
+        "m": m,
+        "d": d,
+        "samples": samples,
         "seed": call.seed,
-    }  # fmt: skip
+    }
     if steps is not None:
         asked["steps"] = steps
     from nnth.catapult import catapult as trajectories

@@ -30,9 +30,16 @@ _USED_BY = {
 
 def names_of_sets() -> list[str]:
     return [
-        "interval", "box:1,0.5", "ball:3", "lipschitz:1,1", "axes:2,1", "power:1", "sphere",
-        "functions", "nets",
-    ]  # fmt: skip
+        "interval",
+        "box:1,0.5",
+        "ball:3",
+        "lipschitz:1,1",
+        "axes:2,1",
+        "power:1",
+        "sphere",
+        "functions",
+        "nets",
+    ]
 
 
 @command()

@@ -84,9 +84,17 @@ def gp(
     """
     names = None if quantities is None else [name.strip() for name in quantities.split(",")]
     nets: Any = {
-        "width": width, "depth": depth, "widths": widths, "inputs": inputs,
-        "norm": norm, "rho": rho, "cb": cb, "cw": cw, "samples": samples, "seed": call.seed,
-    }  # fmt: skip
+        "width": width,
+        "depth": depth,
+        "widths": widths,
+        "inputs": inputs,
+        "norm": norm,
+        "rho": rho,
+        "cb": cb,
+        "cw": cw,
+        "samples": samples,
+        "seed": call.seed,
+    }
     from nnth.gp.gp import gp as compute
 
     return compute(act, quantities=names, **call.work, **nets)

@@ -78,7 +78,17 @@ def lazy(
     from nnth.lazy import lazy as compute
 
     return compute(
-        act, widths=widths, inputs=inputs, y=y, p=p, n0=n0,
-        second_layer=second_layer, normalise=normalise, time=time, delta=delta, samples=samples,
-        seed=call.seed, **call.work,
-    )  # fmt: skip
+        act,
+        widths=widths,
+        inputs=inputs,
+        y=y,
+        p=p,
+        n0=n0,
+        second_layer=second_layer,
+        normalise=normalise,
+        time=time,
+        delta=delta,
+        samples=samples,
+        seed=call.seed,
+        **call.work,
+    )

@@ -150,9 +150,16 @@ def paths(
     if widths is None:
         widths = options.equal_layers(width, depth, 10)
     nets: Any = {
-        "n0": n0, "widths": widths, "n_out": n_out, "mu": mu_moments or mu or "gaussian",
-        "x": x, "linear": linear, "samples": samples, "sampler": sampler, "seed": call.seed,
-    }  # fmt: skip
+        "n0": n0,
+        "widths": widths,
+        "n_out": n_out,
+        "mu": mu_moments or mu or "gaussian",
+        "x": x,
+        "linear": linear,
+        "samples": samples,
+        "sampler": sampler,
+        "seed": call.seed,
+    }
     powers = None if orders is None else options.parse_whole_numbers("--orders", orders)
     names = None if quantities is None else [name.strip() for name in quantities.split(",")]
     from nnth.paths.distribution import KEPT, distribution_picture, distribution_table

@@ -109,8 +109,10 @@ def predict(
     """
     call.check_target("--solution", solution, (".npz",))
     needs = (
-        ("--width", ("--samples",)), ("--step", ("--samples",)), ("--target-noise", ("--noise",)),
-    )  # fmt: skip
+        ("--width", ("--samples",)),
+        ("--step", ("--samples",)),
+        ("--target-noise", ("--noise",)),
+    )
     call.check_together(needs=needs)
     at = options.parse_numbers("--times", times, infinite=True)
     if call.plot is not None and not points and sum(0.0 < time < math.inf for time in at) < 2:

@@ -48,6 +48,12 @@ def product(
     from nnth.linear_nets import product as compute
 
     return compute(
-        n0, widths, width=width, depth=depths, sigma2=sigma2, samples=samples, seed=call.seed,
+        n0,
+        widths,
+        width=width,
+        depth=depths,
+        sigma2=sigma2,
+        samples=samples,
+        seed=call.seed,
         **call.work,
-    )  # fmt: skip
+    )

@@ -101,9 +101,15 @@ def quadratic(
     """
     call.check_target("--solution", solution, (".npz",))
     asked: dict[str, Any] = {
-        "model": model, "p": p, "n": n, "net": net, "act": act, "widths": widths,
-        "inputs": inputs, "y": y,
-    }  # fmt: skip
+        "model": model,
+        "p": p,
+        "n": n,
+        "net": net,
+        "act": act,
+        "widths": widths,
+        "inputs": inputs,
+        "y": y,
+    }
     for name, text in (("eps", eps), ("times", times)):
         if text is not None:
             asked[name] = options.parse_numbers(f"--{name}", text, infinite=name == "times")
@@ -116,8 +122,12 @@ def quadratic(
                 "--solution must be of a model whose theta^I has a limit: here the residual of the "
                 "linear model stays and Phi has a null space"
             )
-        write_arrays(solution, {
-            "theta_f": found.theta_f, "theta_i_par": found.theta_i_par,
-            "theta_i_perp": found.theta_i_perp,
-        })  # fmt: skip
+        write_arrays(
+            solution,
+            {
+                "theta_f": found.theta_f,
+                "theta_i_par": found.theta_i_par,
+                "theta_i_perp": found.theta_i_perp,
+            },
+        )
     return found.table

@@ -118,9 +118,14 @@ def regions(
     if widths is None and net is None:
         widths = options.equal_layers(width, depth, 1)
     shape: Any = {
-        "n0": n0, "widths": widths, "n_out": n_out, "cw": cw, "bias_var": bias_var,
-        "samples": samples, "seed": call.seed,
-    }  # fmt: skip
+        "n0": n0,
+        "widths": widths,
+        "n_out": n_out,
+        "cw": cw,
+        "bias_var": bias_var,
+        "samples": samples,
+        "seed": call.seed,
+    }
     where: Any = {"domain": domain, "box": 1.0 if box is None else box}
     from nnth.regions import pictures, slices
     from nnth.regions.bounds_table import region_bounds

@@ -34,9 +34,14 @@ def draw_lines(axes: Any, plot: Lines) -> None:
             continue
         style = {"marker": marker} if seen == 1 and not theory else {}
         axes.plot(
-            x, y, linestyle="-" if theory else dashes, color=colour, label=label or None,
-            rasterized=len(x) > _VECTOR_POINTS, **style,
-        )  # fmt: skip
+            x,
+            y,
+            linestyle="-" if theory else dashes,
+            color=colour,
+            label=label or None,
+            rasterized=len(x) > _VECTOR_POINTS,
+            **style,
+        )
     for i, (x, low, high) in enumerate(plot.bands):
         axes.fill_between(x, low, high, color=look(i, count)[0], alpha=0.2, linewidth=0)
     own = 0 if plot.pairs else len(plot.lines)
@@ -44,9 +49,16 @@ def draw_lines(axes: Any, plot: Lines) -> None:
         colour, _, marker = look(own + i, count)
         size = float(np.clip(np.sqrt(_MANY_POINTS / max(1, len(x))), 0.3, 1.0))
         axes.errorbar(
-            x, y, error, fmt=marker, color=colour, label=label or None, markersize=3.2 * size,
-            elinewidth=0.8, rasterized=len(x) > _VECTOR_POINTS,
-        )  # fmt: skip
+            x,
+            y,
+            error,
+            fmt=marker,
+            color=colour,
+            label=label or None,
+            markersize=3.2 * size,
+            elinewidth=0.8,
+            rasterized=len(x) > _VECTOR_POINTS,
+        )
     for i, (label, value) in enumerate(plot.marks):
         colour, dashes, _ = look(own + len(plot.points) + i, count)
         axes.axvline(value, linestyle=dashes, color=colour, label=label)

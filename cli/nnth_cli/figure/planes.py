@@ -109,9 +109,16 @@ def draw_heat_map(figure: Any, axes: Any, picture: HeatMap) -> None:
         axes.plot(x, y, linestyle=DASHES[i], color=_CURVES[i], label=label)
     for i, (label, across, up) in enumerate(picture.marks):
         axes.plot(
-            across, up, MARKERS[i % len(MARKERS)], color=COLOURS[5], markeredgecolor="black",
-            markeredgewidth=0.6, markersize=4.5, label=label, clip_on=False,
-        )  # fmt: skip
+            across,
+            up,
+            MARKERS[i % len(MARKERS)],
+            color=COLOURS[5],
+            markeredgecolor="black",
+            markeredgewidth=0.6,
+            markersize=4.5,
+            label=label,
+            clip_on=False,
+        )
     if values.mask.any() and picture.missing:
         axes.plot([], [], "s", color=GREY, markersize=6, label=picture.missing)
 

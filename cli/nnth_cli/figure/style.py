@@ -10,9 +10,14 @@ HEIGHT: Final = 2.3  # without legend and note
 # the first are farthest apart; with them go dashes and markers, for prints without colours.
 COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#000000", "#CC79A7", "#E69F00", "#56B4E9")
 DASHES: Final[tuple[Any, ...]] = (
-    "-", (0, (4, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5)), (0, (9, 2)), (0, (3, 1, 1, 1, 1, 1)),
+    "-",
+    (0, (4, 1.5)),
+    (0, (1, 1)),
+    (0, (6, 1.5, 1, 1.5)),
+    (0, (9, 2)),
+    (0, (3, 1, 1, 1, 1, 1)),
     (0, (1, 2.5)),
-)  # fmt: skip
+)
 MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
 GREY: Final = "#D8D8D8"  # where there is nothing
 

@@ -42,8 +42,12 @@ class Picture:
 
     def of(self, table: Table) -> Table:
         """The table in order of x, and how it is drawn. Raises ValueError for texts as numbers."""
-        for option, name in (("x", self.x), ("y", self.y), ("error", self.error),
-                             ("theory", self.theory)):  # fmt: skip
+        for option, name in (
+            ("x", self.x),
+            ("y", self.y),
+            ("error", self.error),
+            ("theory", self.theory),
+        ):
             if name is not None and table[name].dtype.kind not in "fiu":
                 raise ValueError(f"--plot-{option} {name} must be a column of numbers")
         order = np.lexsort((table[self.x], self._rank(table)))

@@ -65,8 +65,9 @@ class Runner:
         if self.parts is None:
             mine = self.points[number - 1 :: count]
             return [Task(p, self.threads) for p in mine if p not in self.journal]
-        tasks = [Task(p, self.threads, (i, self.split)) for p in self.points
-                 for i in range(self.split)]  # fmt: skip
+        tasks = [
+            Task(p, self.threads, (i, self.split)) for p in self.points for i in range(self.split)
+        ]
         return [
             task
             for task in tasks[number - 1 :: count]

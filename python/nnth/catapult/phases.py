@@ -121,9 +121,15 @@ def _of_recursion(
 
 
 def _of_nets(
-    start: Start, rates: Rates, steps: int, seed: int, first: int, count: int, threads: int,
+    start: Start,
+    rates: Rates,
+    steps: int,
+    seed: int,
+    first: int,
+    count: int,
+    threads: int,
     progress: Progress | None,
-) -> Endings:  # fmt: skip
+) -> Endings:
     assert start.m is not None
 
     def tell(done: int, total: int) -> None:  # items are networks at some rates
@@ -131,9 +137,18 @@ def _of_nets(
             progress(count * done // max(total, 1), count)
 
     found = _core.catapult_nets(
-        start.m, start.x, start.y, rates.values, rates.of_curvature, steps, seed, first, count,
-        threads, tell,
-    )  # fmt: skip
+        start.m,
+        start.x,
+        start.y,
+        rates.values,
+        rates.of_curvature,
+        steps,
+        seed,
+        first,
+        count,
+        threads,
+        tell,
+    )
     return Endings({name: found[name] for name in _FIELDS})
 
 
@@ -223,9 +238,23 @@ def _picture(columns: dict[str, Any], start: Start) -> Panels:
     marks = tuple(edge for edge in edges if x.min() <= edge[1] <= x.max())
     label = "$\\eta\\lambda_0$"
     note = "" if start.m is None else "medians over networks, with deciles; dead ones left out"
-    return Panels(panels=(
-        Lines(lines=tuple(peaks), marks=marks, log_y=True, x_label=label,
-              y_label="largest loss", note=note),
-        Lines(lines=tuple(finals), bands=tuple(bands), marks=marks, x_label=label,
-              y_label="final curvature $\\eta\\lambda$", note=note),
-    ))  # fmt: skip
+    return Panels(
+        panels=(
+            Lines(
+                lines=tuple(peaks),
+                marks=marks,
+                log_y=True,
+                x_label=label,
+                y_label="largest loss",
+                note=note,
+            ),
+            Lines(
+                lines=tuple(finals),
+                bands=tuple(bands),
+                marks=marks,
+                x_label=label,
+                y_label="final curvature $\\eta\\lambda$",
+                note=note,
+            ),
+        )
+    )

@@ -51,9 +51,14 @@ class Start:
     def parameters(self) -> dict[str, Any]:
         """What a table's record says of it."""
         return {
-            "lambda0": self.lambda0, "z0": self.z0, "y": self.y, "kappa": self.kappa, "m": self.m,
-            "d": self.d, "samples": None if self.m is None else self.samples,
-        }  # fmt: skip
+            "lambda0": self.lambda0,
+            "z0": self.z0,
+            "y": self.y,
+            "kappa": self.kappa,
+            "m": self.m,
+            "d": self.d,
+            "samples": None if self.m is None else self.samples,
+        }
 
 
 @dataclass(frozen=True)

@@ -35,15 +35,21 @@ def recursion(run: Run) -> list[Statement]:
     text = "lambda + eta kappa r (eta lambda r - 4 z), a step at y = 1, frozen gates"
     return [
         Statement(
-            "11/7", text, first + eta * kappa * r * (eta * first * r - 4.0 * z), after,
+            "11/7",
+            text,
+            first + eta * kappa * r * (eta * first * r - 4.0 * z),
+            after,
             error=_ROUNDING * first,
             notes=first + eta * kappa * r * r * (eta * first - 4.0 / r),
         ),
         Statement(
-            "11/7", f"the recursion is exact for frozen gates: lambda after {last} steps",
-            float(table["lambda"][ours][-1]), float(table["lambda"][net][-1]), error=_ROUNDING,
+            "11/7",
+            f"the recursion is exact for frozen gates: lambda after {last} steps",
+            float(table["lambda"][ours][-1]),
+            float(table["lambda"][net][-1]),
+            error=_ROUNDING,
         ),
-    ]  # fmt: skip
+    ]
 
 
 def thresholds(_: Run) -> list[Statement]:
@@ -75,11 +81,21 @@ def peaks(_: Run) -> list[Statement]:
     # Steps are whole, and the height depends on where they fall.
     spread = 1.0 / math.log(widths[-1] / widths[0])
     return [
-        Statement("11/7", "T_1 grows as log m/(2 log(eta lambda_0 - 1)), at 2.5", theory, step,
-                  error=spread),
-        Statement("11/7", "the peak |z| goes as m^1/2, at eta lambda_0 = 2.5", 0.5, height,
-                  error=math.log(rate - 1.0) * spread),
-    ]  # fmt: skip
+        Statement(
+            "11/7",
+            "T_1 grows as log m/(2 log(eta lambda_0 - 1)), at 2.5",
+            theory,
+            step,
+            error=spread,
+        ),
+        Statement(
+            "11/7",
+            "the peak |z| goes as m^1/2, at eta lambda_0 = 2.5",
+            0.5,
+            height,
+            error=math.log(rate - 1.0) * spread,
+        ),
+    ]
 
 
 def curvature(run: Run) -> list[Statement]:
@@ -102,11 +118,18 @@ def curvature(run: Run) -> list[Statement]:
     text = "in the catapult lambda never increases, frozen gates, y = 0"
     return [
         Statement("11/7", text, 0.0, rise, error=_ROUNDING, relation="<="),
-        Statement("11/7", "and ends with eta lambda below 2", 2.0, highest, error=1e-6,
-                  relation="<="),
-        Statement("11/7", "ReLU ends with more of it than frozen gates, at eta lambda_0 = 2.5",
-                  final[2.5, "frozen gates"], final[2.5, "relu"], error=0.01, relation=">="),
-    ]  # fmt: skip
+        Statement(
+            "11/7", "and ends with eta lambda below 2", 2.0, highest, error=1e-6, relation="<="
+        ),
+        Statement(
+            "11/7",
+            "ReLU ends with more of it than frozen gates, at eta lambda_0 = 2.5",
+            final[2.5, "frozen gates"],
+            final[2.5, "relu"],
+            error=0.01,
+            relation=">=",
+        ),
+    ]
 
 
 def _outcome(rate: float, m: float) -> dict[str, Any]:

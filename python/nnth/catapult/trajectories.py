@@ -110,9 +110,18 @@ def catapult(
                 progress(i * total + done, count * total)
 
         courses, ends = _core.catapult_courses(
-            start.m, start.x, start.y, rate, rates.of_curvature, steps, seed, 0, start.samples,
-            threads, part,
-        )  # fmt: skip
+            start.m,
+            start.x,
+            start.y,
+            rate,
+            rates.of_curvature,
+            steps,
+            seed,
+            0,
+            start.samples,
+            threads,
+            part,
+        )
         for sample in range(start.samples):
             asked = rate if rates.of_curvature else None
             _append(columns, _courses(start, asked, courses, ends, sample))
@@ -173,25 +182,58 @@ def _courses(
             error = np.full(count, math.nan)
         eta = float(ends["eta"][sample, model])
         first = eta * float(curvature[0]) if asked is None else asked
-        out.append(_rows(
-            start, first, model, sample, z, curvature, eta, flipped,
-            deviation, int(ends["ending"][sample, model]), int(ends["step"][sample, model]), error,
-        ))  # fmt: skip
+        out.append(
+            _rows(
+                start,
+                first,
+                model,
+                sample,
+                z,
+                curvature,
+                eta,
+                flipped,
+                deviation,
+                int(ends["ending"][sample, model]),
+                int(ends["step"][sample, model]),
+                error,
+            )
+        )
     return out
 
 
 def _rows(
-    start: Start, first: float, model: int, sample: int, z: Floats, curvature: Floats, eta: float,
-    flipped: Floats, deviation: Floats, ending: int, step: int, error: Floats,
-) -> Parts:  # fmt: skip
+    start: Start,
+    first: float,
+    model: int,
+    sample: int,
+    z: Floats,
+    curvature: Floats,
+    eta: float,
+    flipped: Floats,
+    deviation: Floats,
+    ending: int,
+    step: int,
+    error: Floats,
+) -> Parts:
     count = len(z)
     phase = "dead" if curvature[0] == 0.0 else phase_of(first)
     columns: dict[str, Any] = {
-        "step": np.arange(count), "z": z, "lambda": curvature, "loss": 0.5 * (z - start.y) ** 2,
-        "phase": phase, "model": MODELS[model], "sample": sample, "eta": eta, "eta_lambda0": first,
-        "flipped": flipped, "deviation": deviation, "outcome": ENDINGS[ending],
-        "outcome_step": step, "error": error, "note": _note(start, z, curvature, first, ending),
-    }  # fmt: skip
+        "step": np.arange(count),
+        "z": z,
+        "lambda": curvature,
+        "loss": 0.5 * (z - start.y) ** 2,
+        "phase": phase,
+        "model": MODELS[model],
+        "sample": sample,
+        "eta": eta,
+        "eta_lambda0": first,
+        "flipped": flipped,
+        "deviation": deviation,
+        "outcome": ENDINGS[ending],
+        "outcome_step": step,
+        "error": error,
+        "note": _note(start, z, curvature, first, ending),
+    }
     return {name: [np.broadcast_to(value, count)] for name, value in columns.items()}
 
 
@@ -248,12 +290,23 @@ def _picture(columns: dict[str, Any], start: Start, rates: Rates) -> Panels:
     if len(rates.values) > most:
         note = "; ".join(filter(None, [note, f"the first {most} rates are drawn"]))
     edge = ("$\\eta\\lambda = 2$", np.array([0.0, last]), np.array([2.0, 2.0]))
-    return Panels(panels=(
-        Lines(lines=tuple(losses), log_y=True, x_label="step $t$",
-              y_label="loss $(z - y)^2/2$", note=note),
-        Lines(lines=(*curvatures, edge), x_label="step $t$",
-              y_label="curvature $\\eta\\lambda$", note=note),
-    ))  # fmt: skip
+    return Panels(
+        panels=(
+            Lines(
+                lines=tuple(losses),
+                log_y=True,
+                x_label="step $t$",
+                y_label="loss $(z - y)^2/2$",
+                note=note,
+            ),
+            Lines(
+                lines=(*curvatures, edge),
+                x_label="step $t$",
+                y_label="curvature $\\eta\\lambda$",
+                note=note,
+            ),
+        )
+    )
 
 
 def _within(x: Floats, y: Floats, low: float, high: float) -> tuple[Floats, Floats]:

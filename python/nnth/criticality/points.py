@@ -210,9 +210,17 @@ def _scale_invariant(found: _core.VarianceMap) -> tuple[list[CriticalPoint], str
     residual = abs(cb) / k[4]
     error = _ROUNDING + float(np.ptp(slopes) / slope)
     point = CriticalPoint(
-        0.0, 1.0 / slope, nan, "scale-invariant", "neutral", curvature / slope, 1.0, residual,
-        note="every K is fixed", error=error,
-    )  # fmt: skip
+        0.0,
+        1.0 / slope,
+        nan,
+        "scale-invariant",
+        "neutral",
+        curvature / slope,
+        1.0,
+        residual,
+        note="every K is fixed",
+        error=error,
+    )
     return [point], ""
 
 
@@ -241,9 +249,18 @@ def _at_zero(act: Activation, found: _core.VarianceMap, cw: float, chi_par: floa
         if kinks:
             # C_w g - K ~ -exp(-z^2/(2 K)), z the kink nearest to 0: z^2/(2 K) grows as log l.
             return CriticalPoint(
-                0.0, cw, 0.0, "K* = 0", "stable" if near < 0.0 else "unstable", chi_par, 1.0, 0.0,
-                order=np.inf, a=min(kinks) ** 2 / 2.0, note="linear up to a kink",
-            )  # fmt: skip
+                0.0,
+                cw,
+                0.0,
+                "K* = 0",
+                "stable" if near < 0.0 else "unstable",
+                chi_par,
+                1.0,
+                0.0,
+                order=np.inf,
+                a=min(kinks) ** 2 / 2.0,
+                note="linear up to a kink",
+            )
         series, finer = (_series(departure, reach, power, n) for n in (_NODES, _NODES + 4))
         found_leading = _leading(series, reach**power)
         if found_leading and np.isclose(series[found_leading], finer[found_leading], 1e-6, 0.0):
@@ -252,9 +269,16 @@ def _at_zero(act: Activation, found: _core.VarianceMap, cw: float, chi_par: floa
             reach /= 4.0
     if leading is None:
         return CriticalPoint(
-            0.0, cw, 0.0, "K* = 0", "stable" if near < 0.0 else "unstable", chi_par, 1.0, 0.0,
+            0.0,
+            cw,
+            0.0,
+            "K* = 0",
+            "stable" if near < 0.0 else "unstable",
+            chi_par,
+            1.0,
+            0.0,
             note="the decay is not resolved",
-        )  # fmt: skip
+        )
     r, a, next_a = leading * power, float(series[leading]), np.nan
     stability = "stable" if a < 0.0 else "unstable"
     scaled = np.abs(series) * reach ** (power * np.arange(len(series)))
@@ -266,9 +290,19 @@ def _at_zero(act: Activation, found: _core.VarianceMap, cw: float, chi_par: floa
     if a < 0.0 and (lower < 1e-4 * scaled[leading]).all():
         p_perp = float(turned[leading] / (r * a))
     return CriticalPoint(
-        0.0, cw, 0.0, "K* = 0", stability, chi_par, 1.0, 0.0,
-        order=r, a=a, next_a=next_a, p_perp=p_perp,
-    )  # fmt: skip
+        0.0,
+        cw,
+        0.0,
+        "K* = 0",
+        stability,
+        chi_par,
+        1.0,
+        0.0,
+        order=r,
+        a=a,
+        next_a=next_a,
+        p_perp=p_perp,
+    )
 
 
 def _falls_faster(near: float, half: float, far: float, farther: float) -> bool:
@@ -292,9 +326,19 @@ def _half_stable(
     b = float(perp.deriv(1)(0.0)) / width
     (here,), _, _ = found.exact(np.array([k]))
     return CriticalPoint(
-        cb, cw, k, "half-stable", "from below" if a > 0.0 else "from above", chi_par, 1.0,
-        (cb + cw * here - k) / k, order=1.0, a=a, next_a=next_a, p_perp=b / a,
-    )  # fmt: skip
+        cb,
+        cw,
+        k,
+        "half-stable",
+        "from below" if a > 0.0 else "from above",
+        chi_par,
+        1.0,
+        (cb + cw * here - k) / k,
+        order=1.0,
+        a=a,
+        next_a=next_a,
+        p_perp=b / a,
+    )
 
 
 def _moderate_reach(departure: Callable[[Floats], Floats], least: float, most: float) -> float:

@@ -63,9 +63,13 @@ def require_seen(
 
 
 def write_checkpoint(
-    file: Path, settings: Mapping[str, Any], step: int, theta: Array, velocity: Array,
+    file: Path,
+    settings: Mapping[str, Any],
+    step: int,
+    theta: Array,
+    velocity: Array,
     seen: Mapping[int, Any],
-) -> None:  # fmt: skip
+) -> None:
     """Write a checkpoint: a kill or a power cut leaves the one before or this, and never half."""
     kept = Checkpoint(dict(settings), step, theta, velocity, list(seen), list(seen.values()))
     text = json.dumps(as_json(kept))

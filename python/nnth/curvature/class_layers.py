@@ -80,9 +80,15 @@ def layers_at(point: Point) -> LayerSizes:
             sizes.append((float(matrix.trace()), float(np.linalg.norm(matrix)), top))
             errors.append(error)
     return LayerSizes(
-        point.step, point.loss, point.accuracy, [row[0] for row in rows],
-        [row[1] for row in rows], [row[2] for row in rows], np.array(sizes), np.array(errors),
-    )  # fmt: skip
+        point.step,
+        point.loss,
+        point.accuracy,
+        [row[0] for row in rows],
+        [row[1] for row in rows],
+        [row[2] for row in rows],
+        np.array(sizes),
+        np.array(errors),
+    )
 
 
 def feature_parts(h: Floats, weights: Weights) -> dict[str, Floats]:

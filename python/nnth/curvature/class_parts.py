@@ -141,12 +141,14 @@ class ClassParts:
         signals = [curvature.error_signals(self.weights.errors(d)) for d in range(self.count)]
         self.rows = [
             _Rows(
-                c, chosen, [h[chosen] for h in inputs],
+                c,
+                chosen,
+                [h[chosen] for h in inputs],
                 [np.stack([of[layer][chosen] for of in signals]) for layer in range(len(inputs))],
             )
             for c in range(self.count)
             for chosen in [np.flatnonzero(labels == c)]
-        ]  # fmt: skip
+        ]
 
     def gauss_newton(self, v: Floats) -> Floats:
         """Return G v by the R-operator, which knows nothing of parts."""

@@ -103,18 +103,26 @@ def sizes_at(point: Point, leading: int, tell: Tell) -> PartSizes:
         found, _ = extreme_eigenpairs(product, size, top=leading, seed=seed, stream=_EIGEN_STREAM)
         eigenvalues[name] = found.values
     return PartSizes(
-        point.step, point.loss, point.accuracy, error,
-        {"G": parts.trace(), **parts.traces()}, frobenius_norms(parts, tell), eigenvalues,
-    )  # fmt: skip
+        point.step,
+        point.loss,
+        point.accuracy,
+        error,
+        {"G": parts.trace(), **parts.traces()},
+        frobenius_norms(parts, tell),
+        eigenvalues,
+    )
 
 
 def outliers_at(point: Point, top: int) -> Outliers:
     """Return the leading eigenvalues of G and the parts they come from."""
     parts, error = parts_at(point)
     found, _ = extreme_eigenpairs(
-        parts.gauss_newton, parts.shape.size, top=top, seed=point.training.setup.seed,
+        parts.gauss_newton,
+        parts.shape.size,
+        top=top,
+        seed=point.training.setup.seed,
         stream=_EIGEN_STREAM,
-    )  # fmt: skip
+    )
     forms = [parts.forms(u) for u in found.vectors]
     shares = np.array([[form[part] for part in PARTS] for form in forms])
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -133,15 +141,20 @@ def picture_of_sizes(seen: list[PartSizes]) -> Lines:
                 (_label(name), steps, np.array([one.traces[name] for one in seen]))
                 for name in ("G", *PARTS)
             ),
-            log_x=bool(steps[0]), log_y=True, x_label="step", y_label="trace",
-        )  # fmt: skip
+            log_x=bool(steps[0]),
+            log_y=True,
+            x_label="step",
+            y_label="trace",
+        )
     values = seen[0].eigenvalues
     index = {name: np.arange(1.0, len(own) + 1) for name, own in values.items()}
     return Lines(
         lines=((_label("G"), index["G"], _positive(values["G"])),),
         points=tuple((_label(name), index[name], _positive(values[name]), None) for name in PARTS),
-        log_y=True, x_label="index", y_label=r"eigenvalue $\lambda$",
-    )  # fmt: skip
+        log_y=True,
+        x_label="index",
+        y_label=r"eigenvalue $\lambda$",
+    )
 
 
 def picture_of_outliers(one: Outliers) -> Panels:
@@ -156,24 +169,29 @@ def picture_of_outliers(one: Outliers) -> Panels:
     def bars(heights: Floats, foot: Floats) -> Floats:
         return np.asarray(np.c_[foot, heights, heights, foot].ravel())
 
-    return Panels(panels=(
-        Lines(
-            points=tuple(
-                (part, index, np.where(most == i, _positive(one.values), np.nan), None)
-                for i, part in enumerate(PARTS)
+    return Panels(
+        panels=(
+            Lines(
+                points=tuple(
+                    (part, index, np.where(most == i, _positive(one.values), np.nan), None)
+                    for i, part in enumerate(PARTS)
+                ),
+                log_y=True,
+                x_label="index",
+                y_label=r"eigenvalue $\lambda$ of $G$",
+                note="Left: coloured by the part that an eigenvector is most of.",
             ),
-            log_y=True, x_label="index", y_label=r"eigenvalue $\lambda$ of $G$",
-            note="Left: coloured by the part that an eigenvector is most of.",
-        ),
-        Lines(
-            lines=tuple(("", sides, bars(height, between)) for height in heaps[1:]),
-            bands=tuple(
-                (sides, bars(foot, foot), bars(height, foot))
-                for height, foot in zip(heaps[1:], heaps, strict=False)
+            Lines(
+                lines=tuple(("", sides, bars(height, between)) for height in heaps[1:]),
+                bands=tuple(
+                    (sides, bars(foot, foot), bars(height, foot))
+                    for height, foot in zip(heaps[1:], heaps, strict=False)
+                ),
+                x_label="index",
+                y_label=r"shares $u^\top G_{\rm part}\, u/\lambda$",
             ),
-            x_label="index", y_label=r"shares $u^\top G_{\rm part}\, u/\lambda$",
-        ),
-    ))  # fmt: skip
+        )
+    )
 
 
 def _label(part: str) -> str:

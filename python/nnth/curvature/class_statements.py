@@ -34,21 +34,29 @@ def three_levels(run: Run) -> list[Statement]:
     rounding = IDENTITY * parts.trace()
     return [
         Statement(
-            LECTURE, "tr G = tr (class + cross + within + diag), at means weighted by p_i(c')",
-            sum(parts.traces().values()), parts.trace(), error=rounding,
+            LECTURE,
+            "tr G = tr (class + cross + within + diag), at means weighted by p_i(c')",
+            sum(parts.traces().values()),
+            parts.trace(),
+            error=rounding,
             notes=_trace_at_plain_means(parts),
         ),
         Statement(
-            LECTURE, "tr G = sum_icc' w_icc' |g_icc'|^2, over all classes c' and not the label",
-            float(np.vdot(parts.weights.examples, parts.squares)), parts.trace(), error=rounding,
+            LECTURE,
+            "tr G = sum_icc' w_icc' |g_icc'|^2, over all classes c' and not the label",
+            float(np.vdot(parts.weights.examples, parts.squares)),
+            parts.trace(),
+            error=rounding,
             notes=float(own.mean()),
         ),
         Statement(LECTURE, "|G v - the parts times v|/|G v|", IDENTITY, error, relation="<="),
         Statement(
-            LECTURE, "rank of G_cross of C = 4 classes is C (C - 2)", _CLASSES * (_CLASSES - 2),
+            LECTURE,
+            "rank of G_cross of C = 4 classes is C (C - 2)",
+            _CLASSES * (_CLASSES - 2),
             float(np.linalg.matrix_rank(parts.cross_gram, hermitian=True, tol=rounding)),
         ),
-    ]  # fmt: skip
+    ]
 
 
 def outliers(run: Run) -> list[Statement]:
@@ -59,14 +67,20 @@ def outliers(run: Run) -> list[Statement]:
     of_classes, of_pairs = found.shares[:, PARTS.index("class")], found.shares[:, :2].sum(axis=1)
     return [
         Statement(
-            LECTURE, "u^T G_class u/lambda of the C = 4 leading eigenvectors of G, mean", 0.5,
-            float(of_classes[:_CLASSES].mean()), relation=">=",
+            LECTURE,
+            "u^T G_class u/lambda of the C = 4 leading eigenvectors of G, mean",
+            0.5,
+            float(of_classes[:_CLASSES].mean()),
+            relation=">=",
         ),
         Statement(
-            LECTURE, "u^T (G_class + G_cross) u/lambda of the C (C - 1) leading, mean", 0.9,
-            float(of_pairs.mean()), relation=">=",
+            LECTURE,
+            "u^T (G_class + G_cross) u/lambda of the C (C - 1) leading, mean",
+            0.9,
+            float(of_pairs.mean()),
+            relation=">=",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def simplex(run: Run) -> list[Statement]:
@@ -79,20 +93,25 @@ def simplex(run: Run) -> list[Statement]:
     )
     return [
         Statement(
-            LECTURE, "mean cosine of centred class means, C = 4, is -1/(C - 1)",
-            -1.0 / (_CLASSES - 1), end["nc2_cosine_means"], error=0.01, notes=0.0,
+            LECTURE,
+            "mean cosine of centred class means, C = 4, is -1/(C - 1)",
+            -1.0 / (_CLASSES - 1),
+            end["nc2_cosine_means"],
+            error=0.01,
+            notes=0.0,
         ),
         *(
             Statement(
-                LECTURE, f"{name} falls in training: after it, over that before", left,
-                end[name] / start[name], relation="<=",
+                LECTURE,
+                f"{name} falls in training: after it, over that before",
+                left,
+                end[name] / start[name],
+                relation="<=",
             )
             for name, left in _LEFT.items()
         ),
-        Statement(
-            LECTURE, "nc4, where nearest mean and classifier differ, is 0", 0.0, end["nc4"]
-        ),
-    ]  # fmt: skip
+        Statement(LECTURE, "nc4, where nearest mean and classifier differ, is 0", 0.0, end["nc4"]),
+    ]
 
 
 def _trace_at_plain_means(parts: ClassParts) -> float:

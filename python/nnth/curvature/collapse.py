@@ -22,10 +22,14 @@ from nnth.work import begin
 LOOKS: Final = 12  # between the first step and the last
 
 _DRAWN: Final = {
-    "nc1": "NC1", "nc2_norm_means": r"NC2 $|\mu_c|$", "nc2_norm_classifiers": "NC2 $|w_c|$",
-    "nc2_angle_means": r"NC2 angles of $\mu_c$", "nc2_angle_classifiers": "NC2 angles of $w_c$",
-    "nc3": "NC3", "nc4": "NC4",
-}  # fmt: skip
+    "nc1": "NC1",
+    "nc2_norm_means": r"NC2 $|\mu_c|$",
+    "nc2_norm_classifiers": "NC2 $|w_c|$",
+    "nc2_angle_means": r"NC2 angles of $\mu_c$",
+    "nc2_angle_classifiers": "NC2 angles of $w_c$",
+    "nc3": "NC3",
+    "nc4": "NC4",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,12 +58,18 @@ class CollapsePath:
         """Return a row a step and metric, with its columns as `nnth.collapse` states them."""
         rows = [
             (
-                name, metric.value, self._limit(name), one.step, one.loss, one.accuracy,
-                metric.error, metric.note,
+                name,
+                metric.value,
+                self._limit(name),
+                one.step,
+                one.loss,
+                one.accuracy,
+                metric.error,
+                metric.note,
             )
             for one in self.seen
             for name, metric in one.metrics.items()
-        ]  # fmt: skip
+        ]
         names = ("metric", "value", "limit", "step", "loss", "accuracy", "error", "note")
         columns = {name: [row[i] for row in rows] for i, name in enumerate(names)}
         return Table(columns, self.meta, plot=self._picture())

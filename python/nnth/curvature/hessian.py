@@ -149,9 +149,11 @@ class HessianSpectra:
         if not spectrum.nodes.size:
             order = np.arange(1, len(spectrum.top) + 1, dtype=float)
             return Lines(
-                points=(("", order, spectrum.top, None),), x_label="index",
-                y_label=r"eigenvalue $\lambda$", note=note,
-            )  # fmt: skip
+                points=(("", order, spectrum.top, None),),
+                x_label="index",
+                y_label=r"eigenvalue $\lambda$",
+                note=note,
+            )
         estimate = spectrum.density(self.parameters)
         grid, density, stderr = _curve(estimate)
         alone = 1.0 / (self.parameters * estimate.width * math.sqrt(2.0 * math.pi))
@@ -162,9 +164,11 @@ class HessianSpectra:
             lines=((r"density $\pm$ two standard errors", grid, seen),),
             bands=((grid, np.where(np.isnan(seen), np.nan, low), seen + 2.0 * stderr),),
             points=(("eigenvalues", both, np.full(len(both), alone), None),),
-            log_y=True, y_label="spectral density",
-            x_label=rf"$\lambda$ of the loss Hessian, step {spectrum.step}", note=note,
-        )  # fmt: skip
+            log_y=True,
+            y_label="spectral density",
+            x_label=rf"$\lambda$ of the loss Hessian, step {spectrum.step}",
+            note=note,
+        )
 
 
 @serial_blas
@@ -242,8 +246,13 @@ def hessian(
         return _spectrum(point, count, bottom, probes, lanczos_steps, tolerance, kept)
 
     course = training.course(looks, look, checkpoint=checkpoint, progress=progress)
-    own = {"top": count, "bottom": bottom, "probes": probes, "lanczos_steps": lanczos_steps,
-           "tolerance": tolerance}  # fmt: skip
+    own = {
+        "top": count,
+        "bottom": bottom,
+        "probes": probes,
+        "lanczos_steps": lanczos_steps,
+        "tolerance": tolerance,
+    }
     meta = Meta("hessian", training.parameters() | own, seed=setup.seed)
     return HessianSpectra(course.seen, training.network(course.theta), classes, size, meta)
 
@@ -254,22 +263,41 @@ def _spectrum(
     curvature, training = point.curvature, point.training
     size, seed = training.shape.size, training.setup.seed
     high, low = extreme_eigenpairs(
-        curvature.hessian, size, top=top, bottom=bottom, tolerance=tolerance, seed=seed,
+        curvature.hessian,
+        size,
+        top=top,
+        bottom=bottom,
+        tolerance=tolerance,
+        seed=seed,
         stream=_EIGEN_STREAM,
-    )  # fmt: skip
+    )
     density = SpectralDensity(np.empty(0), np.empty((0, 0)), np.empty((0, 0)), size)
     if probes:
         density = spectral_density(
-            curvature.hessian, size, probes=probes, steps=steps,
-            values=np.r_[high.values, low.values], vectors=np.r_[high.vectors, low.vectors],
-            seed=seed, stream=_PROBE_STREAM,
-        )  # fmt: skip
+            curvature.hessian,
+            size,
+            probes=probes,
+            steps=steps,
+            values=np.r_[high.values, low.values],
+            vectors=np.r_[high.vectors, low.vectors],
+            seed=seed,
+            stream=_PROBE_STREAM,
+        )
     return Spectrum(
-        point.step, point.loss, point.accuracy,
-        high.values, high.residuals, _shares(curvature.gradient, high.vectors),
-        low.values, low.residuals, _shares(curvature.gradient, low.vectors),
-        high.vectors[:kept].copy(), density.nodes, density.weights, high.products,
-    )  # fmt: skip
+        point.step,
+        point.loss,
+        point.accuracy,
+        high.values,
+        high.residuals,
+        _shares(curvature.gradient, high.vectors),
+        low.values,
+        low.residuals,
+        _shares(curvature.gradient, low.vectors),
+        high.vectors[:kept].copy(),
+        density.nodes,
+        density.weights,
+        high.products,
+    )
 
 
 def _shares(gradient: Floats, vectors: Floats) -> Floats:

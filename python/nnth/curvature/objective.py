@@ -81,9 +81,14 @@ class Objective:
     """
 
     def __init__(
-        self, shape: Shape, act: Activation, loss: Loss, x: Floats, y: Floats,
+        self,
+        shape: Shape,
+        act: Activation,
+        loss: Loss,
+        x: Floats,
+        y: Floats,
         dtype: DTypeLike = np.float64,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.shape, self.act, self.loss = shape, act, LOSSES[loss]
         self.x, self.y = (np.ascontiguousarray(a, dtype=dtype) for a in (x, y))
         self.dtype = np.dtype(dtype)
@@ -141,9 +146,12 @@ class Objective:
         return Curvature(self, theta)
 
     def _add_gradient(
-        self, layers: list[tuple[Array, Array]], moves: list[tuple[Array, Array]], x: Array,
+        self,
+        layers: list[tuple[Array, Array]],
+        moves: list[tuple[Array, Array]],
+        x: Array,
         y: Array,
-    ) -> float:  # fmt: skip
+    ) -> float:
         n = len(x)
         inputs = [x]
         for layer, (w, b) in enumerate(layers):

@@ -153,10 +153,12 @@ def _without_gradient(training: Training, state: State) -> Iterator[Array]:
     if not (setup.momentum or setup.weight_decay):
         return
     # v' = m v + decay theta, theta' = theta - eta v', of the pair (theta, v).
-    step = np.array([
-        [1.0 - setup.eta * setup.weight_decay, -setup.eta * setup.momentum],
-        [setup.weight_decay, setup.momentum],
-    ])  # fmt: skip
+    step = np.array(
+        [
+            [1.0 - setup.eta * setup.weight_decay, -setup.eta * setup.momentum],
+            [setup.weight_decay, setup.momentum],
+        ]
+    )
     for count in _AHEAD:
         of_theta, of_velocity = np.linalg.matrix_power(step, count)[0]
         if abs(of_theta) + abs(of_velocity) < _GONE:

@@ -21,9 +21,28 @@ from nnth.work import begin
 
 # Beyond 12, where ReLU networks come to their limit.
 SCAN: Final = (
-    0.25, 0.5, 1.0, 1.5, 1.9, 2.1, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 8.0, 10.0, 11.0, 12.0, 13.0,
-    14.0, 16.0, 20.0,
-)  # fmt: skip
+    0.25,
+    0.5,
+    1.0,
+    1.5,
+    1.9,
+    2.1,
+    2.5,
+    3.0,
+    3.5,
+    4.0,
+    4.5,
+    5.0,
+    6.0,
+    8.0,
+    10.0,
+    11.0,
+    12.0,
+    13.0,
+    14.0,
+    16.0,
+    20.0,
+)
 
 _DRAWN: Final = ("lazy", "catapult", "dead", "undecided")
 
@@ -194,9 +213,12 @@ def _picture(columns: dict[str, Any], training: Training, lambda0: float) -> Pan
             if rows.any()
         ]
         return Lines(
-            points=tuple(points), marks=tuple(marks), log_y=log, x_label=r"$\eta\lambda_0$",
+            points=tuple(points),
+            marks=tuple(marks),
+            log_y=log,
+            x_label=r"$\eta\lambda_0$",
             y_label=label,
-        )  # fmt: skip
+        )
 
     return Panels(
         panels=(

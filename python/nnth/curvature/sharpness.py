@@ -55,12 +55,11 @@ class SharpnessPath:
         order = ("step", "loss", "sharpness", "ratio", "residual", "accuracy")
         columns |= {"ratio": ratio}
         return Table(
-            {name: columns[name] for name in order} | {
-                "threshold": np.full(len(ratio), self.threshold)
-            },
+            {name: columns[name] for name in order}
+            | {"threshold": np.full(len(ratio), self.threshold)},
             self.meta,
             plot=self._picture(columns),
-        )  # fmt: skip
+        )
 
     def _picture(self, columns: dict[str, Floats]) -> Panels:
         step = columns["step"].astype(float)
@@ -74,14 +73,17 @@ class SharpnessPath:
                 Lines(
                     lines=((text, step, level),),
                     points=(("", step, columns["sharpness"], None),),
-                    x_label="step", y_label=r"sharpness $\lambda_{\max}$",
+                    x_label="step",
+                    y_label=r"sharpness $\lambda_{\max}$",
                 ),
                 Lines(
-                    points=(("", step, columns["loss"], None),), log_y=True,
-                    x_label="step", y_label="loss $L$",
+                    points=(("", step, columns["loss"], None),),
+                    log_y=True,
+                    x_label="step",
+                    y_label="loss $L$",
                 ),
             )
-        )  # fmt: skip
+        )
 
 
 @serial_blas
@@ -140,7 +142,11 @@ def _look(point: Point) -> Sharpness:
 def largest(product: Product, point: Point) -> tuple[float, float]:
     """Return the largest eigenvalue of the Hessian or the Gauss-Newton matrix, and its residual."""
     found, _ = extreme_eigenpairs(
-        product, point.training.shape.size, top=1, tolerance=_TOLERANCE,
-        seed=point.training.setup.seed, stream=_STREAM,
-    )  # fmt: skip
+        product,
+        point.training.shape.size,
+        top=1,
+        tolerance=_TOLERANCE,
+        seed=point.training.setup.seed,
+        stream=_STREAM,
+    )
     return float(found.values[0]), float(found.residuals[0])

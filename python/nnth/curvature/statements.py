@@ -44,11 +44,14 @@ def fisher_information(run: Run) -> list[Statement]:
     v = vectors[:, -1]
     return [
         Statement(
-            HESSIAN, "v.G v for the top eigenvector of the Fisher information F (notes: -F^-1)",
-            float(values[-1]), float(v @ curvature.gauss_newton(v)), error=1e-12 * values[-1],
+            HESSIAN,
+            "v.G v for the top eigenvector of the Fisher information F (notes: -F^-1)",
+            float(values[-1]),
+            float(v @ curvature.gauss_newton(v)),
+            error=1e-12 * values[-1],
             notes=-1.0 / float(values[-1]),
         )
-    ]  # fmt: skip
+    ]
 
 
 def ranks(run: Run) -> list[Statement]:
@@ -64,14 +67,20 @@ def ranks(run: Run) -> list[Statement]:
     bound = float(m * (classes - 1))
     return [
         Statement(
-            HESSIAN, "rank of the Gauss-Newton matrix, m (C - 1), of 4 examples and 3 classes",
-            bound, rank(_dense(curvature.gauss_newton, size)), notes=float(min(m, size)),
+            HESSIAN,
+            "rank of the Gauss-Newton matrix, m (C - 1), of 4 examples and 3 classes",
+            bound,
+            rank(_dense(curvature.gauss_newton, size)),
+            notes=float(min(m, size)),
         ),
         Statement(
-            HESSIAN, "rank of the Hessian itself, which is more", bound + 1.0,
-            rank(_dense(curvature.hessian, size)), relation=">=",
+            HESSIAN,
+            "rank of the Hessian itself, which is more",
+            bound + 1.0,
+            rank(_dense(curvature.hessian, size)),
+            relation=">=",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def outliers(run: Run) -> list[Statement]:
@@ -80,14 +89,19 @@ def outliers(run: Run) -> list[Statement]:
     chance = float(found["chance"][0])
     return [
         Statement(
-            HESSIAN, "outliers, C - 1 of two clusters of variance 0.05 at the start", 1.0,
+            HESSIAN,
+            "outliers, C - 1 of two clusters of variance 0.05 at the start",
+            1.0,
             float(found["outliers"][0]),
         ),
         Statement(
-            HESSIAN, "|P g|^2/|g|^2 in the top direction, against 100 times chance",
-            100.0 * chance, float(found["gradient_share"][0]), relation=">=",
+            HESSIAN,
+            "|P g|^2/|g|^2 in the top direction, against 100 times chance",
+            100.0 * chance,
+            float(found["gradient_share"][0]),
+            relation=">=",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def stable_space(run: Run) -> list[Statement]:
@@ -102,14 +116,21 @@ def stable_space(run: Run) -> list[Statement]:
     chance = float(found["chance"][last & (found["index"] == 3)][0])
     return [
         Statement(
-            HESSIAN, "overlap of top spaces, k = C - 1 = 3, in the second half of the training",
-            0.5, float(found["overlap"][last][0]), relation=">=",
+            HESSIAN,
+            "overlap of top spaces, k = C - 1 = 3, in the second half of the training",
+            0.5,
+            float(found["overlap"][last][0]),
+            relation=">=",
         ),
         Statement(
-            HESSIAN, "|P g|^2/|g|^2 in the top C - 1 directions, trained in batches, against 10 "
-            "times chance", 10.0 * chance, share, relation=">=",
+            HESSIAN,
+            "|P g|^2/|g|^2 in the top C - 1 directions, trained in batches, against 10 "
+            "times chance",
+            10.0 * chance,
+            share,
+            relation=">=",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def edge_of_stability(run: Run) -> list[Statement]:
@@ -122,14 +143,20 @@ def edge_of_stability(run: Run) -> list[Statement]:
     found = sharpness(setup, at=[0, *late]).summary()
     return [
         Statement(
-            SHARPNESS, "sharpness eta/2 in the last quarter of gradient descent, squared loss",
-            1.0, float(found["ratio"][1:].mean()), error=0.03,
+            SHARPNESS,
+            "sharpness eta/2 in the last quarter of gradient descent, squared loss",
+            1.0,
+            float(found["ratio"][1:].mean()),
+            error=0.03,
         ),
         Statement(
-            SHARPNESS, "the loss there over the loss at its begin", 1.0,
-            float(found["loss"][-1] / found["loss"][1]), relation="<=",
+            SHARPNESS,
+            "the loss there over the loss at its begin",
+            1.0,
+            float(found["loss"][-1] / found["loss"][1]),
+            relation="<=",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def large_rates(run: Run) -> list[Statement]:
@@ -140,9 +167,14 @@ def large_rates(run: Run) -> list[Statement]:
     rates, limits = (4.0, 6.0, 9.0, 12.0, 16.0, 24.0, 36.0), []
     for start in range(2 if run.quick else 5):
         setup = TrainingSetup(
-            data="clusters:0.5:4:20", points=100, widths=(96, 96, 96), act="relu", loss="squared",
-            steps=60, seed=run.seed + start,
-        )  # fmt: skip
+            data="clusters:0.5:4:20",
+            points=100,
+            widths=(96, 96, 96),
+            act="relu",
+            loss="squared",
+            steps=60,
+            seed=run.seed + start,
+        )
         found = sharpness_scan(setup, eta_lambda0=rates)
         back = np.isin(found["phase"], ("lazy", "catapult"))
         limits.append(float(found["eta_lambda0"][back].max(initial=0.0)))
@@ -150,10 +182,15 @@ def large_rates(run: Run) -> list[Statement]:
     return [
         Statement(SHARPNESS, f"{said}, half of that", 6.0, float(np.mean(limits)), relation=">="),
         Statement(SHARPNESS, f"{said}, twice that", 24.0, float(np.mean(limits)), relation="<="),
-    ]  # fmt: skip
+    ]
 
 
 STATEMENTS: Final[tuple[Check, ...]] = (
-    fisher_information, ranks, outliers, stable_space, edge_of_stability, large_rates,
+    fisher_information,
+    ranks,
+    outliers,
+    stable_space,
+    edge_of_stability,
+    large_rates,
     *CLASS_STATEMENTS,
-)  # fmt: skip
+)

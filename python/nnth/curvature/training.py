@@ -117,9 +117,13 @@ class TrainingSetup:
             cw = 1.0 if act.critical is None else act.critical[1]
         widths = parse_widths(self.widths) if isinstance(self.widths, str) else self.widths
         drawn = random_network(
-            found.x.shape[1], widths, n_out=found.y.shape[1], cw=cw, bias_var=self.bias_var,
+            found.x.shape[1],
+            widths,
+            n_out=found.y.shape[1],
+            cw=cw,
+            bias_var=self.bias_var,
             seed=self.seed,
-        )  # fmt: skip
+        )
         return Network(drawn.weights, drawn.biases, act.name)
 
 
@@ -380,9 +384,13 @@ class _Run:
         """Keep what there is, where a file is given."""
         if self.file is not None:
             write_checkpoint(
-                self.file, self.training.settings(), self.state.step, self.state.theta,
-                self.state.velocity, self.seen,
-            )  # fmt: skip
+                self.file,
+                self.training.settings(),
+                self.state.step,
+                self.state.theta,
+                self.state.velocity,
+                self.seen,
+            )
         self._saved = time.monotonic()
 
 

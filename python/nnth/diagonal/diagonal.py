@@ -81,8 +81,12 @@ class DiagonalPath:
         return Lines(
             lines=tuple(("", grid, path[:, i]) for i in shown),
             points=tuple(
-                ("gradient flow" if i == shown[0] else "", self.alpha[order],
-                 self.beta_flow[order, i], None)
+                (
+                    "gradient flow" if i == shown[0] else "",
+                    self.alpha[order],
+                    self.beta_flow[order, i],
+                    None,
+                )
                 for i in shown
             ),
             pairs=True,
@@ -91,7 +95,7 @@ class DiagonalPath:
             y_label=r"coefficient $\beta_i$",
             theory="convex program",
             note="from least absolute values to least squares" + left,
-        )  # fmt: skip
+        )
 
 
 @serial_blas
@@ -207,9 +211,13 @@ def _log_shape(theta0: ArrayLike, d: int) -> tuple[Floats, float | tuple[float, 
 
 
 def _columns(
-    scales: Floats, found: Sequence[tuple[Floats, int, Flow]],
-    limits: tuple[tuple[Floats, float], Floats], x: Floats, y: Floats, log_shape: Floats,
-) -> dict[str, Any]:  # fmt: skip
+    scales: Floats,
+    found: Sequence[tuple[Floats, int, Flow]],
+    limits: tuple[tuple[Floats, float], Floats],
+    x: Floats,
+    y: Floats,
+    log_shape: Floats,
+) -> dict[str, Any]:
     (beta_l1, error_l1), beta_l2 = limits
     norm = np.linalg.norm
     most = float(np.abs(y).max())

@@ -30,9 +30,21 @@ MAX_RATE: Final = 100.0  # whose powers of bits are doubles
 _LARGEST: Final = 1e100  # of values and inputs, whose squares are summed
 _LEVELS: Final = 400  # of the sphere, as many as doubles tell
 _PARAMETERS: Final = (
-    "functions", "norm", "kernel", "act", "depth", "cb", "cw", "ntk", "d", "widths", "networks",
-    "x", "n0", "points",
-)  # fmt: skip
+    "functions",
+    "norm",
+    "kernel",
+    "act",
+    "depth",
+    "cb",
+    "cw",
+    "ntk",
+    "d",
+    "widths",
+    "networks",
+    "x",
+    "n0",
+    "points",
+)
 _SETS: Final = "interval, box, ball, lipschitz, axes, power, sphere, functions or nets"
 
 

@@ -51,11 +51,22 @@ def johnson_lindenstrauss(run: Run) -> list[Statement]:
     # the exponent (Cramer), and there are 2^(2n)/2 pairs.
     exact = 4.0 * math.log(2.0) / (e - math.log1p(e))
     return [
-        Statement(LECTURE, "dimensions a bit that random projections need, e = 3/5, <= 26",
-                  float(DIMENSIONS_A_BIT), exact, relation="<="),
-        Statement(LECTURE, "chance that one changes a square by more than 3/5 <= the lemma's",
-                  chance, outside, stderr=math.sqrt(chance / tests), relation="<="),
-    ]  # fmt: skip
+        Statement(
+            LECTURE,
+            "dimensions a bit that random projections need, e = 3/5, <= 26",
+            float(DIMENSIONS_A_BIT),
+            exact,
+            relation="<=",
+        ),
+        Statement(
+            LECTURE,
+            "chance that one changes a square by more than 3/5 <= the lemma's",
+            chance,
+            outside,
+            stderr=math.sqrt(chance / tests),
+            relation="<=",
+        ),
+    ]
 
 
 def covers(run: Run) -> list[Statement]:
@@ -76,11 +87,17 @@ def widths(run: Run) -> list[Statement]:
     # p/(n ln 2) over 1/(n + 1).
     carl = carl_ratios(body, [1000], 1.0)[1000]
     return [
-        Statement(LECTURE, "eps_n/d_n of axes 1/j -> 1/ln 2", 1.0 / math.log(2.0), ratio,
-                  error=0.01),
-        Statement(LECTURE, "sup k eps_k/sup k d_(k-1) of axes 1/j <= 6/ln 2", 6.0 / math.log(2.0),
-                  carl, relation="<="),
-    ]  # fmt: skip
+        Statement(
+            LECTURE, "eps_n/d_n of axes 1/j -> 1/ln 2", 1.0 / math.log(2.0), ratio, error=0.01
+        ),
+        Statement(
+            LECTURE,
+            "sup k eps_k/sup k d_(k-1) of axes 1/j <= 6/ln 2",
+            6.0 / math.log(2.0),
+            carl,
+            relation="<=",
+        ),
+    ]
 
 
 STATEMENTS: Final[tuple[Check, ...]] = (lipschitz, johnson_lindenstrauss, covers, widths)

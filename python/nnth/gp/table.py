@@ -238,10 +238,17 @@ def _kurtosis_block(limit: Vertex, seen: _Seen, layer: int, beyond: Beyond) -> _
     relative, error = (x[layer] for x in _relative_vertex(limit))
     theory, i = 3.0 * relative, np.arange(len(relative))
     return _Block(
-        (layer + 1, "excess_kurtosis", ""), i, i, theory, theory * error, 0.0 * theory,
-        3.0 * beyond.relative[layer], *seen.kurtosis.at(layer), seen.share[layer - 1, :, 1],
+        (layer + 1, "excess_kurtosis", ""),
+        i,
+        i,
+        theory,
+        theory * error,
         0.0 * theory,
-    )  # fmt: skip
+        3.0 * beyond.relative[layer],
+        *seen.kurtosis.at(layer),
+        seen.share[layer - 1, :, 1],
+        0.0 * theory,
+    )
 
 
 def _observable_blocks(limit: Vertex, seen: _Seen, layer: int, beyond: Beyond) -> Iterator[_Block]:
@@ -251,10 +258,18 @@ def _observable_blocks(limit: Vertex, seen: _Seen, layer: int, beyond: Beyond) -
     for f, name in enumerate(OBSERVABLES):
         theory = limit.observable_variance[layer, :, f]
         yield _Block(
-            (layer + 1, "observable_variance", name), i, i, theory, theory * error, 0.0 * error,
-            beyond.observables[layer, :, f], mean[:, f], stderr[:, f], seen.share[layer, :, f],
+            (layer + 1, "observable_variance", name),
+            i,
+            i,
+            theory,
+            theory * error,
             0.0 * error,
-        )  # fmt: skip
+            beyond.observables[layer, :, f],
+            mean[:, f],
+            stderr[:, f],
+            seen.share[layer, :, f],
+            0.0 * error,
+        )
 
 
 def _slope(widths: Sequence[int], blocks: Sequence[_Block]) -> tuple[Floats, Floats, list[str]]:

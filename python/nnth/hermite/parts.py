@@ -27,8 +27,17 @@ _EVEN_FUNCTIONS: Final = {"cos", "abs"}
 # Analytic, and of a polynomial that is not constant never algebraic: essential singularity at
 # infinity, infinitely many poles, or logarithmic branch points.
 _TRANSCENDENTAL: Final = {
-    "exp", "expm1", "tanh", "sigmoid", "softplus", "erf", "normal_cdf", "sin", "cos", "atan",
-}  # fmt: skip
+    "exp",
+    "expm1",
+    "tanh",
+    "sigmoid",
+    "softplus",
+    "erf",
+    "normal_cdf",
+    "sin",
+    "cos",
+    "atan",
+}
 
 
 @dataclass(frozen=True)

@@ -54,16 +54,24 @@ _UNIT: Final = 1e-9
 
 # The power of the width with which each goes, where the theory has one.
 EXPONENTS: Final = {
-    "lambda_0": 0.0, "kernel deviation": -0.5, "second-layer deviation": -0.5,
-    "weight movement": -0.5, "radius": 0.0, "kernel movement": -1.0, "least eigenvalue": 0.0,
-    "loss over bound": math.nan, "final loss": math.nan, "width needed": 0.0,
-}  # fmt: skip
+    "lambda_0": 0.0,
+    "kernel deviation": -0.5,
+    "second-layer deviation": -0.5,
+    "weight movement": -0.5,
+    "radius": 0.0,
+    "kernel movement": -1.0,
+    "least eigenvalue": 0.0,
+    "loss over bound": math.nan,
+    "final loss": math.nan,
+    "width needed": 0.0,
+}
 _FALLS: Final = "K falls below lambda_0/2: the bound says nothing"
 _NARROW: Final = "narrower than the theorem asks: it promises nothing"
 _DRAWN: Final = {
-    "weight movement": "$\\max_i|w_i - w_i(0)|$", "kernel movement": "$\\max_t|K_t - K_0|$",
+    "weight movement": "$\\max_i|w_i - w_i(0)|$",
+    "kernel movement": "$\\max_t|K_t - K_0|$",
     "kernel deviation": "$|K_0 - \\mathrm{E}K_0|$",
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -211,11 +219,18 @@ def lazy(
         ) from None
     rows = _rows(sizes, measures)
     parameters = {
-        "act": chosen.name, "widths": tuple(sizes), "inputs": file_of(inputs),
-        "y": file_of(y), "p": len(x), "n0": x.shape[1],
-        "second_layer": second_layer, "normalise": normalise, "time": time, "delta": delta,
+        "act": chosen.name,
+        "widths": tuple(sizes),
+        "inputs": file_of(inputs),
+        "y": file_of(y),
+        "p": len(x),
+        "n0": x.shape[1],
+        "second_layer": second_layer,
+        "normalise": normalise,
+        "time": time,
+        "delta": delta,
         "samples": samples,
-    }  # fmt: skip
+    }
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     meta = Meta("lazy", parameters, seed=seed)
     return Table(columns, meta, plot=_picture(rows, sizes, shown))
@@ -258,8 +273,10 @@ class _Limit:
         of_first, of_second = self._bernstein(self._first, n), self._bernstein(self._second, n)
         with np.errstate(over="ignore", invalid="ignore"):
             ratio = course.loss * np.exp(lambda_0 * course.time) / loss if loss > 0.0 else [0.0]
-        apart = [float(np.max(np.abs(np.linalg.eigvalsh(a - b)))) for a, b in (
-            (course.first, self._first), (course.second, self._second))]  # fmt: skip
+        apart = [
+            float(np.max(np.abs(np.linalg.eigvalsh(a - b))))
+            for a, b in ((course.first, self._first), (course.second, self._second))
+        ]
         bound = movement_bound(lambda_0, m, n, loss) if positive else math.inf
         narrow = "" if n > needed else _NARROW
         slope, lemmas = smooth.why_slope, smooth.why_slope or smooth.why_bend
@@ -272,10 +289,15 @@ class _Limit:
             Measure("kernel movement", kernel, kernel_bound(movement, m), "<=", lemmas),
             Measure("least eigenvalue", least, 0.5, ">=", lemmas or narrow),
             Measure("loss over bound", float(np.max(ratio)), 1.0, "<=", stays),
-            Measure("final loss", float(course.loss[-1]) / loss if loss > 0.0 else 0.0,
-                    math.exp(-lambda_0 * end), "<=", stays),
+            Measure(
+                "final loss",
+                float(course.loss[-1]) / loss if loss > 0.0 else 0.0,
+                math.exp(-lambda_0 * end),
+                "<=",
+                stays,
+            ),
             Measure("width needed", needed, math.nan, "", lemmas or narrow),
-        ]  # fmt: skip
+        ]
 
     def _bernstein(self, mean: Floats, n: int) -> float:
         share = self._m / n
@@ -298,15 +320,24 @@ def _rows(sizes: Sequence[int], measures: dict[int, list[list[Measure]]]) -> lis
             mean, error = mean_of(of_width)
             z = float(z_score(exponent - theory, stderr))
             on_z = "" if math.isnan(z) else joined(ASYMPTOTIC, note_on_z(len(nets)))
-            rows.append({
-                "width": n, "quantity": quantity, "mean": mean, "stderr": error,
-                "bound": float(np.mean([net.bound for net in nets])),
-                "relation": nets[0].relation, "used": max(map(_used, nets)),
-                "holds": float(np.mean([net.holds for net in nets])),
-                "hypothesis": float(np.mean(kept)), "exponent": exponent,
-                "exponent_stderr": stderr, "exponent_theory": theory,
-                "z": z, "note": joined(said, on_z),
-            })  # fmt: skip
+            rows.append(
+                {
+                    "width": n,
+                    "quantity": quantity,
+                    "mean": mean,
+                    "stderr": error,
+                    "bound": float(np.mean([net.bound for net in nets])),
+                    "relation": nets[0].relation,
+                    "used": max(map(_used, nets)),
+                    "holds": float(np.mean([net.holds for net in nets])),
+                    "hypothesis": float(np.mean(kept)),
+                    "exponent": exponent,
+                    "exponent_stderr": stderr,
+                    "exponent_theory": theory,
+                    "z": z,
+                    "note": joined(said, on_z),
+                }
+            )
     order = {n: i for i, n in enumerate(sizes)}
     return sorted(rows, key=lambda row: order[row["width"]])
 
@@ -386,11 +417,32 @@ def _picture(
     for quantity, label in _DRAWN.items():
         of = [row for row in rows if row["quantity"] == quantity]
         bounds.append(("", x, np.array([row["bound"] for row in of])))
-        points.append((label, x, np.array([row["mean"] for row in of]),
-                       np.array([row["stderr"] for row in of])))  # fmt: skip
-    return Panels(panels=(
-        Lines(lines=tuple(lines), log_y=True, x_label="$\\eta\\lambda_0 t/m$",
-              y_label="loss $L(t)/L(0)$", note="losses of the first network of each width"),
-        Lines(lines=tuple(bounds), points=tuple(points), pairs=True, log_x=True, log_y=True,
-              theory="bound", x_label="width $n$", y_label="norm"),
-    ))  # fmt: skip
+        points.append(
+            (
+                label,
+                x,
+                np.array([row["mean"] for row in of]),
+                np.array([row["stderr"] for row in of]),
+            )
+        )
+    return Panels(
+        panels=(
+            Lines(
+                lines=tuple(lines),
+                log_y=True,
+                x_label="$\\eta\\lambda_0 t/m$",
+                y_label="loss $L(t)/L(0)$",
+                note="losses of the first network of each width",
+            ),
+            Lines(
+                lines=tuple(bounds),
+                points=tuple(points),
+                pairs=True,
+                log_x=True,
+                log_y=True,
+                theory="bound",
+                x_label="width $n$",
+                y_label="norm",
+            ),
+        )
+    )

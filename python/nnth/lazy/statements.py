@@ -34,12 +34,15 @@ def bernstein(run: Run) -> list[Statement]:
     share = float(far.mean())
     return [
         Statement(
-            "10/10", "P(|K - E K| >= 2 U^1/2), one point, step activation",
-            bernstein_probability(t, 1, variance, largest), share,
+            "10/10",
+            "P(|K - E K| >= 2 U^1/2), one point, step activation",
+            bernstein_probability(t, 1, variance, largest),
+            share,
             stderr=math.sqrt(share * (1.0 - share) / nets),
-            notes=math.exp(-t * t / (variance + largest * t / 3.0)), relation="<=",
+            notes=math.exp(-t * t / (variance + largest * t / 3.0)),
+            relation="<=",
         )
-    ]  # fmt: skip
+    ]
 
 
 def opposite(run: Run) -> list[Statement]:
@@ -67,10 +70,14 @@ def narrow(_: Run) -> list[Statement]:
     end = flow(lambda w: -np.cos(w) * (np.sin(w) - y), np.array([w0]), [4000.0])[0, 0]
     return [
         Statement(
-            "10/12", "min K/lambda_0, one neuron sin(w), n = 1 > 16 m^2 L(0)/lambda_0^2",
-            (1.0 - y * y) / lambda_0, math.cos(end) ** 2 / lambda_0, error=1e-6, notes=0.5,
+            "10/12",
+            "min K/lambda_0, one neuron sin(w), n = 1 > 16 m^2 L(0)/lambda_0^2",
+            (1.0 - y * y) / lambda_0,
+            math.cos(end) ** 2 / lambda_0,
+            error=1e-6,
+            notes=0.5,
         )
-    ]  # fmt: skip
+    ]
 
 
 def wide(run: Run) -> list[Statement]:

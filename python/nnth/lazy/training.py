@@ -116,10 +116,15 @@ class LazyNet:
             kernel = self.kernel(slope)
             moved = np.einsum("an,an->n", self._along(c), c)
             apart = np.linalg.eigvalsh(kernel - first)
-            steps.append((
-                time, self._loss(value), float(np.linalg.eigvalsh(kernel)[0]),
-                float(np.max(np.abs(apart))), float(np.sqrt(np.max(moved))),
-            ))  # fmt: skip
+            steps.append(
+                (
+                    time,
+                    self._loss(value),
+                    float(np.linalg.eigvalsh(kernel)[0]),
+                    float(np.max(np.abs(apart))),
+                    float(np.sqrt(np.max(moved))),
+                )
+            )
             told(time / end)
         times, losses, least, change, movement = map(np.array, zip(*steps, strict=True))
         return Course(times, losses, least, change, movement, first, second)

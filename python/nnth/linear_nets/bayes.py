@@ -32,11 +32,27 @@ from nnth.typing import Progress
 from nnth.work import begin, sampled
 
 COLUMNS: Final = (
-    "depth", "sigma2", "nu", "lambda_post", "log_evidence", "log_z", "sigma2_star",
-    "sigma2_star_asymptotic", "perp_norm2", "perp_norm2_limit", "check", "check_stderr", "ess",
-    "log_evidence_star", "perp_norm2_star", "best_bound", "perp_check", "perp_check_stderr",
-    "error", "note",
-)  # fmt: skip
+    "depth",
+    "sigma2",
+    "nu",
+    "lambda_post",
+    "log_evidence",
+    "log_z",
+    "sigma2_star",
+    "sigma2_star_asymptotic",
+    "perp_norm2",
+    "perp_norm2_limit",
+    "check",
+    "check_stderr",
+    "ess",
+    "log_evidence_star",
+    "perp_norm2_star",
+    "best_bound",
+    "perp_check",
+    "perp_check_stderr",
+    "error",
+    "note",
+)
 _RUNS: Final = 2**32  # streams between the samples of two rows
 _FEW: Final = 100.0  # effective samples, below which a standard error says little
 
@@ -111,9 +127,14 @@ def bayes(
         if progress is not None:
             progress(done, total)
     parameters: dict[str, Any] = {
-        "x": file_of(x), "y": file_of(y), **shape, "p": data.p, "n0": data.n0,
-        "norm2": data.norm2, "samples": samples,
-    }  # fmt: skip
+        "x": file_of(x),
+        "y": file_of(y),
+        **shape,
+        "p": data.p,
+        "n0": data.n0,
+        "norm2": data.norm2,
+        "samples": samples,
+    }
     table = {name: [row[name] for row in rows] for name in COLUMNS}
     meta = Meta("bayes", parameters, seed if samples else None)
     return Table(table, meta, plot=_picture(rows, f"P = {data.p}, n0 = {data.n0}"))
@@ -151,11 +172,16 @@ def _draws(
     def draw(tilt: float) -> LogProducts:
         return sampled(
             lambda first, count: log_products(
-                layers, tilt, seed=seed, start=start + first, samples=count, threads=threads,
+                layers,
+                tilt,
+                seed=seed,
+                start=start + first,
+                samples=count,
+                threads=threads,
                 progress=progress,
             ),
             samples,
-        )  # fmt: skip
+        )
 
     return draw
 

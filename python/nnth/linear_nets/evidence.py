@@ -67,9 +67,14 @@ def interpolant_of(x: Data, y: Data) -> Interpolant:
         norm2 = float(along @ along)
     _check_norm(norm2)
     return Interpolant(
-        norm2, p, n0, 2.0 * math.fsum(np.log(values)), float(values[0] / values[-1]),
-        along @ basis, basis,
-    )  # fmt: skip
+        norm2,
+        p,
+        n0,
+        2.0 * math.fsum(np.log(values)),
+        float(values[0] / values[-1]),
+        along @ basis,
+        basis,
+    )
 
 
 def interpolant_without_data(norm2: float, p: int, n0: int) -> Interpolant:

@@ -177,10 +177,15 @@ def mp(
     if levels is not None:
         columns["level"] = np.asarray(levels, dtype=np.float64)
     parameters: dict[str, Any] = {
-        "alpha": alpha, "p": p, "n0": n0, "samples": samples,
-        "sampler": sampler if samples else None, "lower_edge": law.edges[0],
-        "upper_edge": law.edges[1], "atom": law.atom,
-    }  # fmt: skip
+        "alpha": alpha,
+        "p": p,
+        "n0": n0,
+        "samples": samples,
+        "sampler": sampler if samples else None,
+        "lower_edge": law.edges[0],
+        "upper_edge": law.edges[1],
+        "atom": law.atom,
+    }
     if found is not None:
         parameters |= {
             "ks": ks_distance(found, law, p),

@@ -161,17 +161,27 @@ def bayes_predictive(
             for name, column in part.items():
                 columns.setdefault(name, []).extend(column)
     parameters: dict[str, Any] = {
-        "x": file_of(x), "y": file_of(y), "x_new": file_of(x_new), "y_new": file_of(y_new),
-        **shape, "p": data.p, "n0": data.n0, "norm2": data.norm2,
-    }  # fmt: skip
+        "x": file_of(x),
+        "y": file_of(y),
+        "x_new": file_of(x_new),
+        "y_new": file_of(y_new),
+        **shape,
+        "p": data.p,
+        "n0": data.n0,
+        "norm2": data.norm2,
+    }
     table = Table(columns, Meta("bayes", parameters))
     return table.with_plot(_picture(table, len(points), names, values is not None))
 
 
 def _rows(
-    posterior: Posterior, scale: float, mean: Floats, perp: Floats, where: Floats,
+    posterior: Posterior,
+    scale: float,
+    mean: Floats,
+    perp: Floats,
+    where: Floats,
     levels: dict[str, float],
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     count, length = len(mean), math.sqrt(posterior.data.norm2)
     std = perp * math.sqrt(posterior.tau_mean())
     law = Scale(posterior)

@@ -91,20 +91,37 @@ def product(
 
             def draw(first: int, count: int, layers: Layers = layers, run: int = i * _RUNS) -> Any:
                 return log_products(
-                    layers, 0.0, seed=seed, start=run + first, samples=count, threads=threads,
+                    layers,
+                    0.0,
+                    seed=seed,
+                    start=run + first,
+                    samples=count,
+                    threads=threads,
                     progress=progress,
-                )  # fmt: skip
+                )
 
             logs = shift + sampled(draw, samples).values  # log |theta|^2
         drawn.append(logs)
         rows += [_row(name, layers, math.log(scale), logs) for name in QUANTITIES]
     names = (
-        "quantity", "exact", "mean", "stderr", "z", "depth", "asymptotic", "width_first",
-        "depth_first", "error", "note",
-    )  # fmt: skip
+        "quantity",
+        "exact",
+        "mean",
+        "stderr",
+        "z",
+        "depth",
+        "asymptotic",
+        "width_first",
+        "depth_first",
+        "error",
+        "note",
+    )
     parameters = {
-        "n0": n0, **shape, "sigma2": scale, "samples": samples,
-    }  # fmt: skip
+        "n0": n0,
+        **shape,
+        "sigma2": scale,
+        "samples": samples,
+    }
     meta = Meta("product", parameters, seed if samples else None)
     columns = {name: [row[name] for row in rows] for name in names}
     if len(nets) > 1:

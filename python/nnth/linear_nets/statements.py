@@ -114,14 +114,20 @@ def best_priors(
         # Both limits are approached as 1/P.
         Statement(
             LECTURE,
-            f"|theta_perp|^2 at sigma_*^2, P = {p}", limit, *perp, 3.0 * limit / p, data.nu,
+            f"|theta_perp|^2 at sigma_*^2, P = {p}",
+            limit,
+            *perp,
+            3.0 * limit / p,
+            data.nu,
         ),
         Statement(
             LECTURE,
             f"sigma_*^2 = nu^(1/(L+1)), L = 3, P = {p}",
-            star, math.exp(best.log_scale), error=3.0 * star / p,
+            star,
+            math.exp(best.log_scale),
+            error=3.0 * star / p,
         ),
-    ]  # fmt: skip
+    ]
 
 
 def evidence_by_sampling(
@@ -172,24 +178,34 @@ def infinite_effective_depth() -> list[Statement]:
         Statement(
             LECTURE,
             f"|theta_perp|^2 at sigma^2 = 1, lambda = {lam:g}, P = {p}",
-            limit, perp, error=4.0 * limit * (1.0 / p + 1.0 / lam), notes=2.0 * limit,
+            limit,
+            perp,
+            error=4.0 * limit * (1.0 / p + 1.0 / lam),
+            notes=2.0 * limit,
         ),
         Statement(
             LECTURE,
             f"log evidence over P falls short of its bound, lambda = {lam:g}, P = {p}",
-            0.0, (bound - float(deep["log_evidence"][0])) / p, error=10.0 / p,
+            0.0,
+            (bound - float(deep["log_evidence"][0])) / p,
+            error=10.0 / p,
         ),
         Statement(
             LECTURE,
             "|theta_perp|^2 at sigma^2 = 1, infinite depth, P = 10",
-            fixed, float(few["perp_norm2"][0]), error=4.0 * fixed / float(few["lambda_post"][0]),
+            fixed,
+            float(few["perp_norm2"][0]),
+            error=4.0 * fixed / float(few["lambda_post"][0]),
         ),
         Statement(
             LECTURE,
             "log evidence gained by a layer, infinite depth, P = 10, n = 1000",
-            -1.0 / 4000, slope, error=1e-2 / 4000, notes=0.0,
+            -1.0 / 4000,
+            slope,
+            error=1e-2 / 4000,
+            notes=0.0,
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _weighted(

@@ -72,17 +72,26 @@ def classifier(z: Floats) -> Classifier:
         duals[on_margin] = softened
         support, regular = on_margin.copy(), True
     return Classifier(
-        w=w / scale, duals=duals / scale**2, support=support, on_margin=on_margin,
-        separable=True, regular=regular, error=error,
-    )  # fmt: skip
+        w=w / scale,
+        duals=duals / scale**2,
+        support=support,
+        on_margin=on_margin,
+        separable=True,
+        regular=regular,
+        error=error,
+    )
 
 
 def _inseparable(z: Floats, duals: Floats, scale: float) -> Classifier:
     return Classifier(
-        w=np.full(z.shape[1], np.nan), duals=duals, support=duals > 0.0,
-        on_margin=np.zeros(len(z), dtype=np.bool_), separable=False, regular=False,
+        w=np.full(z.shape[1], np.nan),
+        duals=duals,
+        support=duals > 0.0,
+        on_margin=np.zeros(len(z), dtype=np.bool_),
+        separable=False,
+        regular=False,
         error=float(np.linalg.norm(duals @ z)) / scale,
-    )  # fmt: skip
+    )
 
 
 def _on_support(z: Floats, support: NDArray[np.bool_]) -> tuple[Floats, Floats, float]:

@@ -70,10 +70,15 @@ class MarginFlow:
                 lines.append(("", tau, line))
                 points.append((f"{text}, {loss}", tau, value, None))
         return Lines(
-            lines=tuple(lines), points=tuple(points), pairs=True, log_x=True, log_y=True,
-            theory=r"limit$\,/\log t$", x_label=r"$\log t$",
+            lines=tuple(lines),
+            points=tuple(points),
+            pairs=True,
+            log_x=True,
+            log_y=True,
+            theory=r"limit$\,/\log t$",
+            x_label=r"$\log t$",
             y_label="distance from the limit",
-        )  # fmt: skip
+        )
 
 
 @serial_blas
@@ -212,10 +217,18 @@ def _labelled(x: Data, y: Data) -> tuple[Floats, Floats]:
 
 
 _NAMES: Final = (
-    "loss", "log_t", "norm_over_log_t", "direction_error_times_log_t", "t_loss",
-    "margin_gap_times_log_t", "norm_limit", "direction_error_limit", "t_loss_limit",
-    "margin_gap_limit", "offset",
-)  # fmt: skip
+    "loss",
+    "log_t",
+    "norm_over_log_t",
+    "direction_error_times_log_t",
+    "t_loss",
+    "margin_gap_times_log_t",
+    "norm_limit",
+    "direction_error_limit",
+    "t_loss_limit",
+    "margin_gap_limit",
+    "offset",
+)
 
 
 def _columns(found: Classifier, rows: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
@@ -255,8 +268,12 @@ def _row(z: Floats, found: Classifier, loss: Loss, tau: float, w: Floats) -> tup
     offset = float(np.linalg.norm(w - span.T @ (span @ w)))
     if len(span) == z.shape[1]:
         offset = 0.0
-    measured = (size / tau, tau * float(np.linalg.norm(turned)),
-                time_times_loss(z, w, tau, loss), tau * gap)  # fmt: skip
+    measured = (
+        size / tau,
+        tau * float(np.linalg.norm(turned)),
+        time_times_loss(z, w, tau, loss),
+        tau * gap,
+    )
     if not found.regular:
         return (loss, tau, *measured, norm, np.nan, norm**2, np.nan, offset)
     logs = np.log(duals)

@@ -30,10 +30,13 @@ def limits(run: Run) -> list[Statement]:
             theory, measured = float(table[limit][i]), float(table[name][i])
             statements.append(
                 Statement(
-                    LECTURE, f"{text}, {table['loss'][i]} loss", theory, measured,
+                    LECTURE,
+                    f"{text}, {table['loss'][i]} loss",
+                    theory,
+                    measured,
                     error=_LEFT * max(1.0, abs(theory)),
                 )
-            )  # fmt: skip
+            )
     return statements
 
 
@@ -50,12 +53,16 @@ def support_vectors(run: Run) -> list[Statement]:
     others = float(margins[result.found.duals == 0.0].min())
     return [
         Statement(
-            LECTURE, "support vectors, of margin 1: as many as a_i > 0", positive, on_margin,
+            LECTURE,
+            "support vectors, of margin 1: as many as a_i > 0",
+            positive,
+            on_margin,
             notes=zero,
         ),
-        Statement(LECTURE, "the least margin of the other points is above 1", 1.0, others,
-                  relation=">="),
-    ]  # fmt: skip
+        Statement(
+            LECTURE, "the least margin of the other points is above 1", 1.0, others, relation=">="
+        ),
+    ]
 
 
 STATEMENTS: Final[tuple[Check, ...]] = (limits, support_vectors)

@@ -100,10 +100,16 @@ def distribution_table(nets: PathNets, sample: PathSample | None) -> Table:
     for law in laws:
         far = math.nan if exact is None else float(np.max(np.abs(exact.cdf - law.at(exact.v))))
         rows.append(
-            _row(law.name, ks_distance(values, law.at), far, law.log_mean, law.log_var,
-                 law.quantiles())
+            _row(
+                law.name,
+                ks_distance(values, law.at),
+                far,
+                law.log_mean,
+                law.log_var,
+                law.quantiles(),
+            )
             | {"dead": dead if law.name == "exact" else 0.0}
-        )  # fmt: skip
+        )
     for row in rows:
         tested = values.size and row["law"] != "sample"
         row["ks_95"] = 1.358 / math.sqrt(values.size) if tested else math.nan

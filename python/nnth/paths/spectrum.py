@@ -321,9 +321,13 @@ def _picture(largest: Array, rows: Sequence[dict[str, Any]]) -> Lines:
     if positive.size:
         low, high = float(positive[0]), float(positive[-1])
         bars = histogram(
-            f"{largest.size} networks", positive, low, high * 1.000000001, log=True,
+            f"{largest.size} networks",
+            positive,
+            low,
+            high * 1.000000001,
+            log=True,
             count=largest.size,
-        )  # fmt: skip
+        )
     delta = rows[0]["delta"]
     named = {"trace": "trace bound", "lecture": "the notes' bound, invalid"}
     marks = tuple(

@@ -138,9 +138,13 @@ def largest_eigenvalue(run: Run) -> list[Statement]:
     where it was tried, so that there is nothing to show failing.
     """
     table = path_spectrum(
-        normals(run.seed, 0, 12).reshape(4, 3), deltas=(0.1,), widths="16*8",
-        samples=run.nets(20_000), seed=run.seed, threads=run.threads,
-    )  # fmt: skip
+        normals(run.seed, 0, 12).reshape(4, 3),
+        deltas=(0.1,),
+        widths="16*8",
+        samples=run.nets(20_000),
+        seed=run.seed,
+        threads=run.threads,
+    )
     row = table["bound"].tolist().index("trace")
     share, count = float(table["exceeded"][row]), run.nets(20_000)
     return [
@@ -168,9 +172,13 @@ def _sample(
     run: Run, quantity: str, orders: Sequence[int], samples: int, **nets: Any
 ) -> QuantitySample:
     drawn = sample_paths(
-        [quantity], {quantity: orders}, samples=run.nets(samples), seed=run.seed,
-        threads=run.threads, **nets,
-    )  # fmt: skip
+        [quantity],
+        {quantity: orders},
+        samples=run.nets(samples),
+        seed=run.seed,
+        threads=run.threads,
+        **nets,
+    )
     return drawn[quantity]
 
 

@@ -144,15 +144,28 @@ def predict(
             progress,
         )
     parameters: dict[str, Any] = {
-        "x": file_of(x), "y": file_of(y),
-        "x_test": file_of(x_test), "y_test": file_of(y_test),
-        "labels": labels, "act": chosen.name, "depth": depth, "cb": cb, "cw": cw, "kernel": kernel,
-        "ntk": ntk, "noise": noise, "target_noise": target_noise if noise else None, "eta": eta,
-        "inputs": len(inputs), "tests": len(tests),
-        "n0": inputs.shape[1], "outputs": targets.shape[1],
-        "width": width if samples else None, "samples": samples or None,
+        "x": file_of(x),
+        "y": file_of(y),
+        "x_test": file_of(x_test),
+        "y_test": file_of(y_test),
+        "labels": labels,
+        "act": chosen.name,
+        "depth": depth,
+        "cb": cb,
+        "cw": cw,
+        "kernel": kernel,
+        "ntk": ntk,
+        "noise": noise,
+        "target_noise": target_noise if noise else None,
+        "eta": eta,
+        "inputs": len(inputs),
+        "tests": len(tests),
+        "n0": inputs.shape[1],
+        "outputs": targets.shape[1],
+        "width": width if samples else None,
+        "samples": samples or None,
         "step": step if samples else None,
-    }  # fmt: skip
+    }
     return Prediction(
         times=when,
         mean=np.stack([law.mean for law in laws]),
@@ -186,9 +199,17 @@ def _simulate(
     order = np.argsort(times, kind="stable")
     steps = _steps(times[order], flow, step)
     sorted_outputs = trained_outputs(
-        nets, inputs, targets, tests, steps,
-        noise=flow.noise, own_errors=own_errors, samples=samples, seed=seed, progress=progress,
-    )  # fmt: skip
+        nets,
+        inputs,
+        targets,
+        tests,
+        steps,
+        noise=flow.noise,
+        own_errors=own_errors,
+        samples=samples,
+        seed=seed,
+        progress=progress,
+    )
     outputs = np.empty_like(sorted_outputs)
     outputs[order] = sorted_outputs
     expected = np.empty((len(times), len(tests), targets.shape[1]))

@@ -19,9 +19,16 @@ def kernel_method(run: Run) -> list[Statement]:
     tests = normals(run.seed, 1, 3).reshape(1, 3)
     width = 256
     table = predict(
-        x, np.sin(x[:, 0]), tests, act="erf", depth=1, times=[1.0], samples=run.nets(4000),
-        width=width, seed=run.seed,
-    ).points()  # fmt: skip
+        x,
+        np.sin(x[:, 0]),
+        tests,
+        act="erf",
+        depth=1,
+        times=[1.0],
+        samples=run.nets(4000),
+        width=width,
+        seed=run.seed,
+    ).points()
     mean, variance = float(table["mean"][0]), float(table["variance"][0])
     count = run.nets(4000)
     text = f"of trained outputs = that of kernel regression, erf, n = {width}, t = 1"

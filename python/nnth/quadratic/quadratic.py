@@ -35,9 +35,11 @@ _STIFF: Final = 3000.0  # so many, and implicit steps are less work
 # The difference of two tolerances is the error of the second, many times over.
 _TOLERANCES: Final = {False: (1e-10, 1e-13), True: (1e-8, 1e-11)}
 _LABELS: Final = {
-    "theta_f": "$|\\theta^F - \\theta_0|$", "theta_i_par": "$|\\theta^I_\\parallel|$",
-    "theta_i_perp": "$|\\theta^I_\\perp|$", "features": "$|\\Delta\\Phi^\\epsilon|/\\epsilon$",
-}  # fmt: skip
+    "theta_f": "$|\\theta^F - \\theta_0|$",
+    "theta_i_par": "$|\\theta^I_\\parallel|$",
+    "theta_i_perp": "$|\\theta^I_\\perp|$",
+    "features": "$|\\Delta\\Phi^\\epsilon|/\\epsilon$",
+}
 
 
 @dataclass(frozen=True)
@@ -137,8 +139,11 @@ def quadratic(
         "net": File("random") if net == "random" else file_of(net),
         "act": small.act.name if small else None,
         "widths": small.sizes[1:-1] if small else None,
-        "inputs": file_of(inputs), "y": file_of(y), "p": problem.p, "n": problem.n,
-    }  # fmt: skip
+        "inputs": file_of(inputs),
+        "y": file_of(y),
+        "p": problem.p,
+        "n": problem.n,
+    }
     drawn = model is None and not (isinstance(net, Network | os.PathLike) or inputs is not None)
     meta = Meta("quadratic", parameters, seed=seed if drawn or net == "random" else None)
     columns = {name: [row[name] for row in rows] for name in rows[0]}
@@ -168,8 +173,9 @@ class _Flows:
         self.measured: dict[tuple[str, float], tuple[Floats, float] | None] = {}
         self.orders = self._orders()
 
-    def _integrate(self, slope: Callable[[Floats], Floats], start: Floats, times: Sequence[float],
-                   size: float) -> tuple[Floats, Floats] | None:  # fmt: skip
+    def _integrate(
+        self, slope: Callable[[Floats], Floats], start: Floats, times: Sequence[float], size: float
+    ) -> tuple[Floats, Floats] | None:
         """States at the times, and the change that a looser tolerance makes: both `(times, k)`."""
         if self._times[-1] * self._fastest > _LATE:
             self.why = "not integrated: its rates lie too far apart"
@@ -217,9 +223,18 @@ class _Flows:
 
 def _row(quantity: str, **values: Any) -> dict[str, Any]:
     empty = dict.fromkeys(
-        ("theory", "flow", "deviation", "error", "notes", "notes_deviation", "slope",
-         "slope_theory"), math.nan,
-    )  # fmt: skip
+        (
+            "theory",
+            "flow",
+            "deviation",
+            "error",
+            "notes",
+            "notes_deviation",
+            "slope",
+            "slope_theory",
+        ),
+        math.nan,
+    )
     return {"quantity": quantity, "time": math.inf, "eps": 0.0} | empty | {"note": ""} | values
 
 
@@ -231,9 +246,11 @@ def _order_rows(solution: Solution, flows: _Flows, times: Sequence[float]) -> li
         drifting = math.isinf(time) and solution.drifts
         change = solution.moved(time)
         theory = {
-            "theta_f": change, "theta_i_par": first.par, "theta_i_perp": first.perp,
+            "theta_f": change,
+            "theta_i_par": first.par,
+            "theta_i_perp": first.perp,
             "features": solution.features(time).ravel(),
-        }  # fmt: skip
+        }
         notes = {"features": -theory["features"], "theta_i_perp": solution.notes_perp(time)}
         if math.isinf(time):
             notes["theta_i_par"] = solution.notes_theta_i()
@@ -311,11 +328,20 @@ def _residual_rows(
         slope = _slope(epsilons, sizes)
         for eps, size, error in zip(epsilons, sizes, errors, strict=True):
             law = sizes[0] * (eps / epsilons[0]) ** power
-            rows.append(_row(
-                name, time=time, eps=eps, theory=law, flow=size, error=error, slope=slope,
-                slope_theory=power, deviation=size / law - 1.0 if law > 0.0 else math.nan,
-                note=flows.why,
-            ))  # fmt: skip
+            rows.append(
+                _row(
+                    name,
+                    time=time,
+                    eps=eps,
+                    theory=law,
+                    flow=size,
+                    error=error,
+                    slope=slope,
+                    slope_theory=power,
+                    deviation=size / law - 1.0 if law > 0.0 else math.nan,
+                    note=flows.why,
+                )
+            )
     return rows
 
 
@@ -352,9 +378,11 @@ def _norms(solution: Solution, time: float) -> dict[str, float]:
     """What is drawn over time."""
     first = solution.theta_i(time)
     vectors = {
-        "theta_f": solution.moved(time), "theta_i_par": first.par, "theta_i_perp": first.perp,
+        "theta_f": solution.moved(time),
+        "theta_i_par": first.par,
+        "theta_i_perp": first.perp,
         "features": solution.features(time),
-    }  # fmt: skip
+    }
     return {name: float(np.linalg.norm(vector)) for name, vector in vectors.items()}
 
 
@@ -379,9 +407,25 @@ def _picture(columns: dict[str, Any], solution: Solution) -> Panels:
         laws.append(("", every["eps"][rows], every["theory"][rows]))
         label = f"{name} $\\propto\\epsilon^{power:.0f}$"
         sizes.append((label, every["eps"][rows], every["flow"][rows], None))
-    return Panels(panels=(
-        Lines(lines=tuple(lines), points=tuple(points), pairs=True, log_x=True, log_y=True,
-              x_label="time $\\eta t$", y_label="norm"),
-        Lines(lines=tuple(laws), points=tuple(sizes), pairs=True, log_x=True, log_y=True,
-              x_label="$\\epsilon$", y_label="residual"),
-    ))  # fmt: skip
+    return Panels(
+        panels=(
+            Lines(
+                lines=tuple(lines),
+                points=tuple(points),
+                pairs=True,
+                log_x=True,
+                log_y=True,
+                x_label="time $\\eta t$",
+                y_label="norm",
+            ),
+            Lines(
+                lines=tuple(laws),
+                points=tuple(sizes),
+                pairs=True,
+                log_x=True,
+                log_y=True,
+                x_label="$\\epsilon$",
+                y_label="residual",
+            ),
+        )
+    )

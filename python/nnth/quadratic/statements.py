@@ -72,15 +72,20 @@ def residuals(run: Run) -> list[Statement]:
     net = quadratic(net="random", seed=run.seed).table
     asked = (
         ("theta^F + eps theta^I is right to eps^2", model, "residual", 2.0),
-        ("with the notes' theta^I, without an orthogonal part, to eps", model, "residual of notes",
-         1.0),
+        (
+            "with the notes' theta^I, without an orthogonal part, to eps",
+            model,
+            "residual of notes",
+            1.0,
+        ),
         ("of a tanh network that is to go eps of its way: eps^2", net, "residual of net", 2.0),
-    )  # fmt: skip
+    )
     return [
-        Statement("11/2", text, power, float(table["slope"][table["quantity"] == name][0]),
-                  error=_SLOPE)
+        Statement(
+            "11/2", text, power, float(table["slope"][table["quantity"] == name][0]), error=_SLOPE
+        )
         for text, table, name, power in asked
-    ]  # fmt: skip
+    ]
 
 
 def _end(model: QuadraticModel, eps: float) -> Floats:

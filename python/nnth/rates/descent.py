@@ -120,8 +120,11 @@ def descent_rates(
         "converges": factor < 1.0,
     }
     for name, value in (
-        ("lambda_min", least), ("lambda_max", most), ("bound", bound), ("optimum", optimum),
-    ):  # fmt: skip
+        ("lambda_min", least),
+        ("lambda_max", most),
+        ("bound", bound),
+        ("optimum", optimum),
+    ):
         columns[name] = np.full(len(eta), value)
     columns["rank"] = np.full(len(eta), np.count_nonzero(seen))
     if width is not None and samples is not None:
@@ -303,9 +306,15 @@ def _measured_factors(
 
 
 def _trained(
-    nets: Nets, x: Floats, y: Floats, etas: Floats, steps: int, samples: int, seed: int,
+    nets: Nets,
+    x: Floats,
+    y: Floats,
+    etas: Floats,
+    steps: int,
+    samples: int,
+    seed: int,
     progress: Progress | None,
-) -> dict[str, list[float]]:  # fmt: skip
+) -> dict[str, list[float]]:
     """What becomes of the loss of networks, a value a rate."""
     columns: dict[str, list[float]] = {"net_loss": [], "net_peak": [], "diverged": []}
     for i, eta in enumerate(etas.tolist()):
@@ -318,9 +327,16 @@ def _trained(
         try:
             with np.errstate(over="ignore", invalid="ignore"):
                 outputs = trained_outputs(
-                    nets, x, y[:, None], x, course,
-                    noise=0.0, samples=samples, seed=seed, progress=tell,
-                )  # fmt: skip
+                    nets,
+                    x,
+                    y[:, None],
+                    x,
+                    course,
+                    noise=0.0,
+                    samples=samples,
+                    seed=seed,
+                    progress=tell,
+                )
         except KeyboardInterrupt:
             said = f"networks were trained at {i} of {len(etas)} rates"
             raise KeyboardInterrupt(said) from None

@@ -209,8 +209,12 @@ def _table(theory: Floats, error: float, seen: Moments | None, shape: Shape, met
         "parametrisation": [form for _, form in KINDS] * layers,
     }
     for name, values in (
-        ("mean", mean), ("stderr", stderr), ("theory", theory), ("z", z), ("eta", eta),
-    ):  # fmt: skip
+        ("mean", mean),
+        ("stderr", stderr),
+        ("theory", theory),
+        ("z", z),
+        ("eta", eta),
+    ):
         columns[name] = values.ravel()
     columns["error"] = np.full(layers * kinds, error)
     columns["note"] = _notes(seen, shape, layers)

@@ -145,9 +145,12 @@ def sample_moments(
         variance = np.maximum(square - total * total / samples, 0.0) / (samples - 1)
     share = np.divide(largest, samples * mean, out=np.zeros_like(near), where=mean > 0.0)
     return Moments(
-        samples, mean, np.sqrt(variance / samples), share,
+        samples,
+        mean,
+        np.sqrt(variance / samples),
+        share,
         _skewness(*(sums / samples for sums in (total / unit, square / unit / unit, cube))),
-    )  # fmt: skip
+    )
 
 
 def _skewness(first: Array, second: Array, third: Array) -> Array:

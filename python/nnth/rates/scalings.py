@@ -70,22 +70,58 @@ class Regime:
 
 # Mean field in the parameters A = a/n, w at one rate for both is that of a at n^2 times the rate.
 REGIMES: Final = {
-    "lazy": Regime(0.5, 0.0, 0.0, {
-        "output": 0.0, "features": -0.5, "weights": -0.5, "ntk": -1.0, "loss": 0.0,
-        "eta_lambda": 0.0, "first_step": 0.0,
-    }),
-    "mean field": Regime(1.0, 1.0, 1.0, {
-        "output": -0.5, "features": 0.0, "weights": 0.0, "ntk": 0.0, "loss": 0.0,
-        "eta_lambda": 0.0, "first_step": 0.0,
-    }),
-    "frozen": Regime(1.0, 0.0, 0.0, {
-        "output": -0.5, "features": -1.0, "weights": -1.0, "ntk": -1.5, "eta_lambda": -1.0,
-        "first_step": -1.0,
-    }),
-    "mean field at rate 1": Regime(1.0, 2.0, 0.0, {
-        "output": -0.5, "eta_lambda": 1.0, "first_step": 2.0,
-    }),
-}  # fmt: skip
+    "lazy": Regime(
+        0.5,
+        0.0,
+        0.0,
+        {
+            "output": 0.0,
+            "features": -0.5,
+            "weights": -0.5,
+            "ntk": -1.0,
+            "loss": 0.0,
+            "eta_lambda": 0.0,
+            "first_step": 0.0,
+        },
+    ),
+    "mean field": Regime(
+        1.0,
+        1.0,
+        1.0,
+        {
+            "output": -0.5,
+            "features": 0.0,
+            "weights": 0.0,
+            "ntk": 0.0,
+            "loss": 0.0,
+            "eta_lambda": 0.0,
+            "first_step": 0.0,
+        },
+    ),
+    "frozen": Regime(
+        1.0,
+        0.0,
+        0.0,
+        {
+            "output": -0.5,
+            "features": -1.0,
+            "weights": -1.0,
+            "ntk": -1.5,
+            "eta_lambda": -1.0,
+            "first_step": -1.0,
+        },
+    ),
+    "mean field at rate 1": Regime(
+        1.0,
+        2.0,
+        0.0,
+        {
+            "output": -0.5,
+            "eta_lambda": 1.0,
+            "first_step": 2.0,
+        },
+    ),
+}
 QUANTITIES: Final = tuple(REGIMES["lazy"].exponents)
 
 
@@ -178,9 +214,15 @@ def training_scalings(
             f"{len(measured)} of {len(REGIMES) * len(sizes)} trainings were done"
         ) from None
     parameters = {
-        "act": chosen.name, "widths": tuple(sizes), "inputs": file_of(inputs), "y": file_of(y),
-        "points": points, "dimension": dimension, "steps": steps, "samples": samples,
-    }  # fmt: skip
+        "act": chosen.name,
+        "widths": tuple(sizes),
+        "inputs": file_of(inputs),
+        "y": file_of(y),
+        "points": points,
+        "dimension": dimension,
+        "steps": steps,
+        "samples": samples,
+    }
     return _table(sizes, measured, _has_kinks(chosen), Meta("rates", parameters, seed=seed))
 
 
@@ -343,11 +385,20 @@ def _table(
             z = float(z_score(exponent - theory, stderr))
             note = note or joined(ASYMPTOTIC, _drift(sizes, logs), note_on_z(logs.shape[1]))
             for n, m, e in zip(widths, mean, error, strict=True):
-                rows.append({
-                    "regime": name, "width": n, "quantity": quantity, "mean": m, "stderr": e,
-                    "exponent": exponent, "exponent_stderr": stderr, "theory": theory, "z": z,
-                    "note": note,
-                })  # fmt: skip
+                rows.append(
+                    {
+                        "regime": name,
+                        "width": n,
+                        "quantity": quantity,
+                        "mean": m,
+                        "stderr": e,
+                        "exponent": exponent,
+                        "exponent_stderr": stderr,
+                        "theory": theory,
+                        "z": z,
+                        "note": note,
+                    }
+                )
             if quantity in _DRAWN.get(name, ()) and np.isfinite(exponent):
                 # A line of the exponent in theory, through the largest width.
                 label = f"{_SYMBOLS[quantity]}, {name}: $n^{{{theory:g}}}$"
@@ -355,7 +406,12 @@ def _table(
                 points.append((label, sizes, mean, error))
     columns = {column: [row[column] for row in rows] for column in rows[0]}
     plot = Lines(
-        lines=tuple(lines), points=tuple(points), pairs=True, log_x=True, log_y=True,
-        x_label="width $n$", y_label="relative change in training",
-    )  # fmt: skip
+        lines=tuple(lines),
+        points=tuple(points),
+        pairs=True,
+        log_x=True,
+        log_y=True,
+        x_label="width $n$",
+        y_label="relative change in training",
+    )
     return Table(columns, meta, plot=plot)

@@ -65,11 +65,15 @@ def susceptibilities(
     )
     return [
         Statement(
-            "L7", f"{text}, {act} at K = {k:g}", float(layer[name][0]), *mean_of(seen),
-            error=10.0 * _STEP**2, notes=float(notes),
+            "L7",
+            f"{text}, {act} at K = {k:g}",
+            float(layer[name][0]),
+            *mean_of(seen),
+            error=10.0 * _STEP**2,
+            notes=float(notes),
         )
         for text, name, seen, notes in stated
-    ]  # fmt: skip
+    ]
 
 
 def effective_jacobian(
@@ -85,9 +89,16 @@ def effective_jacobian(
     nets = Nets(activation("relu"), depth, width, 0.0, 2.0, "ntk", False)
     x, y, step = np.ones((1, width)), np.full((1, 1), 100.0), 1e-6
     before, after = trained_outputs(
-        nets, x, y, x, [(step, 0), (step, 1)],
-        noise=0.0, samples=samples, seed=seed, progress=None,
-    )  # fmt: skip
+        nets,
+        x,
+        y,
+        x,
+        [(step, 0), (step, 1)],
+        noise=0.0,
+        samples=samples,
+        seed=seed,
+        progress=None,
+    )
     moved = ((before - after) / (step * (before - y))).ravel()
     theory = 2.0 * (depth + 1)
     text = "a step moves z by sum_j eta_j (dz/dtheta_j)^2, relu, eta_j = 2/n"

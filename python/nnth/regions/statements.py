@@ -58,11 +58,20 @@ def telgarsky(run: Run) -> list[Statement]:
     inside = regions_through([[0.0], [1.0]], network, threads=run.threads)["linear_regions"][0]
     counted = count_regions(network, threads=run.threads).linear_regions
     return [
-        Statement(LECTURE, f"2^k pieces on [0, 1] of k = {k} tents, {3 * k - 1} neurons", 2.0**k,
-                  float(inside)),
-        Statement(LECTURE, f"2^k + 2 pieces on the line of k = {k} tents", 2.0**k + 2.0, counted,
-                  notes=2.0 * 2.0**k),
-    ]  # fmt: skip
+        Statement(
+            LECTURE,
+            f"2^k pieces on [0, 1] of k = {k} tents, {3 * k - 1} neurons",
+            2.0**k,
+            float(inside),
+        ),
+        Statement(
+            LECTURE,
+            f"2^k + 2 pieces on the line of k = {k} tents",
+            2.0**k + 2.0,
+            counted,
+            notes=2.0 * 2.0**k,
+        ),
+    ]
 
 
 def random_networks(run: Run) -> list[Statement]:
@@ -83,9 +92,14 @@ def random_networks(run: Run) -> list[Statement]:
         (2, (32, 32), math.inf, "1 + N + C(N, 2) regions of the plane, widths 32,32", 0.03),
     ):
         table = regions(
-            n0=n0, widths=widths, samples=run.nets(4000), seed=run.seed, threads=run.threads,
-            domain="space" if math.isinf(box) else "box", box=1.0,
-        )  # fmt: skip
+            n0=n0,
+            widths=widths,
+            samples=run.nets(4000),
+            seed=run.seed,
+            threads=run.threads,
+            domain="space" if math.isinf(box) else "box",
+            box=1.0,
+        )
         theory = float(table["expected"][0])
         found.append(
             Statement(
@@ -107,9 +121,14 @@ def density(run: Run) -> list[Statement]:
     """
     widths, half, g = (32, 32, 32), 0.05, math.sqrt(0.5)
     table = regions(
-        n0=1, widths=widths, domain="box", box=half, samples=run.nets(20_000), seed=run.seed,
+        n0=1,
+        widths=widths,
+        domain="box",
+        box=half,
+        samples=run.nets(20_000),
+        seed=run.seed,
         threads=run.threads,
-    )  # fmt: skip
+    )
     bound = 1.0 + 2.0 * half * sum(widths) / (math.pi * g)
     text = f"E regions in [a, b] <= 1 + |a - b| N/(pi g), widths 32*3, b = -a = {half}"
     return [

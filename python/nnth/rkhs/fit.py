@@ -149,9 +149,15 @@ def rkhs_fit(
     data = inputs if tests is None else np.concatenate((inputs, tests))
     rows = chosen.rows(data, len(inputs), threads=threads, progress=progress)
     parameters = {
-        "x": file_of(x), "y": file_of(y), "at": file_of(at), "y_at": file_of(y_at),
-        **chosen.parameters, "ridge": ridge, "inputs": len(inputs), "n0": inputs.shape[1],
-    }  # fmt: skip
+        "x": file_of(x),
+        "y": file_of(y),
+        "at": file_of(at),
+        "y_at": file_of(y_at),
+        **chosen.parameters,
+        "ridge": ridge,
+        "inputs": len(inputs),
+        "n0": inputs.shape[1],
+    }
     with factoring(len(targets)):
         found = regression(rows, targets, ridge)
     return KernelFit(inputs, targets, tests, answers, found, Meta("rkhs fit", parameters))
@@ -227,9 +233,14 @@ def rkhs_learning_curve(
         "deviation": mean / theory - 1.0,
     }
     parameters = {
-        "x": file_of(x), "y": file_of(y), **chosen.parameters, "ridge": ridge,
-        "samples": samples, "inputs": len(inputs), "n0": inputs.shape[1],
-    }  # fmt: skip
+        "x": file_of(x),
+        "y": file_of(y),
+        **chosen.parameters,
+        "ridge": ridge,
+        "samples": samples,
+        "inputs": len(inputs),
+        "n0": inputs.shape[1],
+    }
     order = np.argsort(columns["points"])
     at = columns["points"][order].astype(np.float64)
     plot = Lines(

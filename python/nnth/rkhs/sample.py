@@ -189,12 +189,18 @@ def rkhs_sample(
     subsets = sampled(_draws(chances, vectors, seed, report), samples)
     sizes = np.array([float(len(subset)) for subset in subsets])
     parameters = {
-        "x": file_of(x), **chosen.parameters, "scale": scale, "size": size, "samples": samples,
-        "inputs": len(inputs), "n0": inputs.shape[1],
-        "expected_size": float(chances.sum()), "mean_size": float(sizes.mean()),
+        "x": file_of(x),
+        **chosen.parameters,
+        "scale": scale,
+        "size": size,
+        "samples": samples,
+        "inputs": len(inputs),
+        "n0": inputs.shape[1],
+        "expected_size": float(chances.sum()),
+        "mean_size": float(sizes.mean()),
         "size_stderr": math.sqrt(float((chances * (1.0 - chances)).sum()) / samples),
         "log_normaliser": float(np.log1p(values).sum()),
-    }  # fmt: skip
+    }
     marginal = (vectors * chances) @ vectors.T
     return Determinantal(values, vectors, marginal, subsets, Meta("rkhs sample", parameters, seed))
 

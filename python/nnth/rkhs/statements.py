@@ -25,14 +25,25 @@ def sphere(run: Run) -> list[Statement]:
     # The levels from 100 on: every other mu_k = c (k + 1/2)^-3 (1 + O(k^-2)), N = 2 (k + 1/2).
     rest = float(table["eigenvalue"][98]) * 98.5**3 / 99.5
     return [
-        Statement(LECTURE, "mu_2 of the tangent kernel of ReLU on S^2", 5.0 / 64.0,
-                  float(values[2]), error=float(error[2])),
-        Statement(LECTURE, "mu_4 of the same", 1.0 / 192.0, float(values[4]),
-                  error=float(error[4])),
+        Statement(
+            LECTURE,
+            "mu_2 of the tangent kernel of ReLU on S^2",
+            5.0 / 64.0,
+            float(values[2]),
+            error=float(error[2]),
+        ),
+        Statement(
+            LECTURE, "mu_4 of the same", 1.0 / 192.0, float(values[4]), error=float(error[4])
+        ),
         Statement(LECTURE, text, 2.0, float(table["cumulative_trace"][-1]) + rest, error=5e-6),
-        Statement(LECTURE, "power of k in mu_k -> -d - 2, NNGP of ReLU, d = 4, 3 layers", -6.0,
-                  float(decay["slope"][-1]), error=0.01),
-    ]  # fmt: skip
+        Statement(
+            LECTURE,
+            "power of k in mu_k -> -d - 2, NNGP of ReLU, d = 4, 3 layers",
+            -6.0,
+            float(decay["slope"][-1]),
+            error=0.01,
+        ),
+    ]
 
 
 def semi_definite(run: Run) -> list[Statement]:
@@ -42,10 +53,16 @@ def semi_definite(run: Run) -> list[Statement]:
     # The notes ask for a'Ka > 0 of every a that is not 0: the rank would be 3.
     rank = float(np.linalg.matrix_rank(points @ points.T))
     return [
-        Statement(LECTURE, "a'Ka >= 0, K = x.y on 3 points of the plane", 0.0, least,
-                  error=1e-15, relation=">="),
+        Statement(
+            LECTURE,
+            "a'Ka >= 0, K = x.y on 3 points of the plane",
+            0.0,
+            least,
+            error=1e-15,
+            relation=">=",
+        ),
         Statement(LECTURE, "its rank (a'Ka > 0 would need 3)", 2.0, rank, notes=3.0),
-    ]  # fmt: skip
+    ]
 
 
 def space(run: Run) -> list[Statement]:
@@ -57,9 +74,15 @@ def space(run: Run) -> list[Statement]:
     inverse = sum(float(v * v * n * v * v) for v, n in zip(values, counts, strict=True))
     norm = math.fsum((values**2 / values * counts).tolist())
     return [
-        Statement(LECTURE, "|K(x, .)|^2 = K(x, x) in T^(1/2) L^2 (T^-1 L^2), rbf:1 on S^2", 1.0,
-                  norm, error=1e-12, notes=inverse),
-    ]  # fmt: skip
+        Statement(
+            LECTURE,
+            "|K(x, .)|^2 = K(x, x) in T^(1/2) L^2 (T^-1 L^2), rbf:1 on S^2",
+            1.0,
+            norm,
+            error=1e-12,
+            notes=inverse,
+        ),
+    ]
 
 
 def representer(run: Run) -> list[Statement]:
@@ -69,10 +92,15 @@ def representer(run: Run) -> list[Statement]:
     largest = float(np.abs(found.prediction).max())
     bound = math.sqrt(float(found.norm2[0]))
     return [
-        Statement(LECTURE, "derivative of the objective along K(z, .) of other points z", 0.0,
-                  float(found.gradient[0]), error=1e-13),
+        Statement(
+            LECTURE,
+            "derivative of the objective along K(z, .) of other points z",
+            0.0,
+            float(found.gradient[0]),
+            error=1e-13,
+        ),
         Statement(LECTURE, "|f(z)| <= |f| sqrt K(z, z)", bound, largest, relation="<="),
-    ]  # fmt: skip
+    ]
 
 
 def determinantal(run: Run) -> list[Statement]:
@@ -82,13 +110,27 @@ def determinantal(run: Run) -> list[Statement]:
     record, table = found.summary().meta.parameters, found.summary()
     first = {name: float(table[name][0]) for name in ("inclusion", "frequency", "stderr")}
     return [
-        Statement(LECTURE, "E|S| = sum l/(1 + l) of a determinantal process",
-                  record["expected_size"], record["mean_size"], record["size_stderr"]),
-        Statement(LECTURE, "P(i in S) = L (1 + L)^-1_ii", first["inclusion"],
-                  first["frequency"], first["stderr"]),
-    ]  # fmt: skip
+        Statement(
+            LECTURE,
+            "E|S| = sum l/(1 + l) of a determinantal process",
+            record["expected_size"],
+            record["mean_size"],
+            record["size_stderr"],
+        ),
+        Statement(
+            LECTURE,
+            "P(i in S) = L (1 + L)^-1_ii",
+            first["inclusion"],
+            first["frequency"],
+            first["stderr"],
+        ),
+    ]
 
 
 STATEMENTS: Final[tuple[Check, ...]] = (
-    sphere, semi_definite, space, representer, determinantal,
-)  # fmt: skip
+    sphere,
+    semi_definite,
+    space,
+    representer,
+    determinantal,
+)

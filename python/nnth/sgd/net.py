@@ -96,10 +96,16 @@ def net_relations(
         left, right = pull / count, 0.5 * rate * square / count
         path = (first - (theta**2).sum(axis=1)) / (2.0 * rate * count)
         rows.append(
-            Relation("path", f"steps {start} to {end}", float(left.mean()), float(right.mean()),
-                     mean_of(left - right)[1], limit=float((right + path).mean()),
-                     note=_NOTE)
-        )  # fmt: skip
+            Relation(
+                "path",
+                f"steps {start} to {end}",
+                float(left.mean()),
+                float(right.mean()),
+                mean_of(left - right)[1],
+                limit=float((right + path).mean()),
+                note=_NOTE,
+            )
+        )
         start = end
     settings = {"system": "net", "width": width, "rate": rate, "batch": batch, "decay": decay}
     over = np.array(ends, dtype=np.float64)
@@ -109,8 +115,10 @@ def net_relations(
     picture = Lines(
         lines=((r"$(\eta/2)\,\langle |g_B|^2 \rangle$", over, rhs),),
         points=((r"$\langle \theta\cdot g_B \rangle$", over, lhs, error),),
-        log_x=True, x_label="end of the window, steps", y_label="mean over the window",
-    )  # fmt: skip
+        log_x=True,
+        x_label="end of the window, steps",
+        y_label="mean over the window",
+    )
     return table_of(rows, Meta("sgd", {**settings, "steps": steps}, seed), picture=picture)
 
 

@@ -136,11 +136,23 @@ def regression_relations(
         if burn_in > _MOST_BURN_IN:
             raise ValueError(f"rate must be larger: at {eta:g} the start is kept {burn_in} steps")
         means = _core.sgd_chains(
-            problem.x, problem.residuals, scheme, batch, eta, burn_in, steps // CHAINS, CHAINS,
-            seed, threads, tell,
-        )  # fmt: skip
-        rows += [row for row in _rows(problem.hessian, sigma, eta, scheme, means)
-                 if row.relation in relations]  # fmt: skip
+            problem.x,
+            problem.residuals,
+            scheme,
+            batch,
+            eta,
+            burn_in,
+            steps // CHAINS,
+            CHAINS,
+            seed,
+            threads,
+            tell,
+        )
+        rows += [
+            row
+            for row in _rows(problem.hessian, sigma, eta, scheme, means)
+            if row.relation in relations
+        ]
     settings = {"rate": eta, "batch": batch, "steps": steps}
     return table_of(rows, Meta("sgd", {"system": "regression", **parameters, **settings}, seed))
 

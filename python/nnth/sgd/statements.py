@@ -39,11 +39,14 @@ def descent_of_the_trace(run: Run) -> list[Statement]:
         "curvature": "so does not every lambda_i",
     }
     return [
-        _stated(table, i, f"{texts[relation]}, i = {table['i'][i]}"
-                if relation != "trace" else texts[relation])
+        _stated(
+            table,
+            i,
+            f"{texts[relation]}, i = {table['i'][i]}" if relation != "trace" else texts[relation],
+        )
         for i, relation in enumerate(table["relation"].tolist())
         if relation != "curvature" or table["i"][i] == 0
-    ]  # fmt: skip
+    ]
 
 
 def circle(run: Run) -> list[Statement]:

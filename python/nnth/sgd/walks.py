@@ -77,10 +77,18 @@ def valley_relations(
     for i in range(len(CURVATURES)):
         mean, error = mean_of(squares[:, i])
         rows.append(
-            Relation("variance", "valley", mean, float(variance[i]), error, i,
-                     limit=0.5 * rate * noise, notes=0.25 * rate * noise,
-                     note=note_on_z(_WALKERS, float(skewness(squares[:, i]))))
-        )  # fmt: skip
+            Relation(
+                "variance",
+                "valley",
+                mean,
+                float(variance[i]),
+                error,
+                i,
+                limit=0.5 * rate * noise,
+                notes=0.25 * rate * noise,
+                note=note_on_z(_WALKERS, float(skewness(squares[:, i]))),
+            )
+        )
     rows += _changes_of_curvature(rate, noise, variance, changes)
     settings = {"system": "valley", "rate": rate, "gradient_noise": noise, "steps": steps}
     return table_of(rows, Meta("sgd", settings, seed))
@@ -135,9 +143,7 @@ def _changes_of_curvature(
         note = note_on_z(_WALKERS, float(skewness(values)))
         if factor <= _NO_VARIANCE:
             error, note = math.nan, "no stderr, no z: what is averaged has an infinite variance"
-        rows.append(
-            Relation(relation, "valley", mean, exact, error, i, limit=first, note=note)
-        )  # fmt: skip
+        rows.append(Relation(relation, "valley", mean, exact, error, i, limit=first, note=note))
     return rows
 
 

@@ -138,8 +138,10 @@ def stacked(tables: Sequence[Table], points: Sequence[Mapping[str, Any]]) -> Tab
             columns[name] = np.concatenate([table[name] for table in tables])
             continue
         values = [table.constants.get(name) for table in tables]
-        if all(name in table.constants and value == values[0] for table, value in
-               zip(tables, values, strict=True)):  # fmt: skip
+        if all(
+            name in table.constants and value == values[0]
+            for table, value in zip(tables, values, strict=True)
+        ):
             same[name] = values[0]
         else:
             columns[name] = _repeated([_cell(value) for value in values], tables)
