@@ -114,7 +114,8 @@ TESTS = {
 
 def tests_of(path: str) -> list[str]:
     names = next(names for start, names in TESTS.items() if path.startswith(start))
-    return [f"tests/test_{name}.py" for name in names.split()]
+    files = [next((ROOT / "tests").glob(f"*/test_{name}.py")) for name in names.split()]
+    return [str(file.relative_to(ROOT)) for file in files]
 
 
 def known_alike() -> set[tuple[str, str, str]]:

@@ -11,7 +11,7 @@ import pytest
 
 pytestmark = [pytest.mark.slow, pytest.mark.subprocess]
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 NNTH = Path(sys.executable).with_name("nnth")
 MARKS = ("width", "point", "point_rows", "failure")  # what `nnth sweep` adds
 

@@ -11,7 +11,7 @@ import pytest
 
 from nnth.memory import available_memory, require_memory
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 GIB = 2**30
 
 

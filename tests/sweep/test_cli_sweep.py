@@ -529,7 +529,7 @@ def test_an_unknown_column_is_found_with_the_first_point(tmp_path: Path, refused
 def cluster() -> Iterator[tuple[str, list[int]]]:
     """The address of a dask scheduler with two worker processes, and their process ids."""
     pytest.importorskip("distributed")
-    script = [sys.executable, str(Path(__file__).with_name("local_cluster.py"))]
+    script = [sys.executable, str(Path(__file__).parents[1].joinpath("local_cluster.py"))]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(script, text=True, **pipes) as process:  # type: ignore[call-overload]
         address, *pids = process.stdout.readline().split()

@@ -19,7 +19,7 @@ import pytest
 pytestmark = pytest.mark.subprocess
 
 NNTH = [str(Path(sys.executable).with_name("nnth"))]
-SHELL = [sys.executable, str(Path(__file__).with_name("shell_app.py"))]
+SHELL = [sys.executable, str(Path(__file__).parents[1].joinpath("shell_app.py"))]
 
 
 def call(

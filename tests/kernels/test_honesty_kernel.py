@@ -19,7 +19,7 @@ from nnth.activation import activation
 from nnth.criticality import critical_decay, phase
 from nnth.gram import gram
 
-STORED = json.loads((Path(__file__).parent / "reference" / "honesty.json").read_text())
+STORED = json.loads((Path(__file__).parents[1] / "reference" / "honesty.json").read_text())
 NAMES = STORED["names"]
 CASES = STORED["cases"]
 EVERY = 7  # of the cases one is in the fast suite; a prime, so that each family has some

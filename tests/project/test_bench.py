@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-BENCH = Path(__file__).parents[1] / "bench"
+BENCH = Path(__file__).parents[2] / "bench"
 pytestmark = pytest.mark.skipif(not BENCH.exists(), reason="a source distribution has no bench")
 
 

@@ -10,7 +10,7 @@ from nnth_cli.main import COMMANDS
 
 pytestmark = pytest.mark.subprocess
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 PAGES = {path: path.read_text() for path in sorted(DOCS.rglob("*.md"))}
 
 

@@ -13,7 +13,7 @@ import pytest
 import nnth
 from nnth import _core
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CORE = sorted((ROOT / "cpp" / "nnth").rglob("*.?pp"))
 LISTS = {"__init__.py"}  # may name every theory
 ALLOWED = {"_core", "__version__"}

@@ -13,7 +13,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-PATH = Path(__file__).resolve().parent / "reference" / "kernel.json"
+PATH = Path(__file__).resolve().parents[1] / "reference" / "kernel.json"
 TABLE: dict[str, Any] = json.loads(PATH.read_text())
 CASES: list[dict[str, Any]] = TABLE["cases"]
 ROWS = (1, 2, 3, 5, 11, 21, 51)

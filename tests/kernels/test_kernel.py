@@ -20,7 +20,7 @@ from nnth.activation import CATALOGUE, activation
 from nnth.kernel import Ntk, kernel
 from nnth.table import Table
 
-REFERENCE = json.loads((Path(__file__).parent / "reference" / "kernel.json").read_text())
+REFERENCE = json.loads((Path(__file__).parents[1] / "reference" / "kernel.json").read_text())
 NAMES = REFERENCE["columns"][1:]
 DIAGONAL = {"k_ab": ("k_aa", "k_bb"), "theta_ab": ("theta_aa", "theta_bb")}
 ACTS = sorted({case["act"] for case in REFERENCE["cases"]})
