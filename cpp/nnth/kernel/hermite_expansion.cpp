@@ -21,7 +21,7 @@ constexpr double kDivergent = 1e-3;
 
 void check(double variance, std::size_t terms) {
     if (!(variance > 0.0) || !std::isfinite(variance)) {
-        throw std::invalid_argument("norm must be positive and finite, not " + shortest(variance));
+        throw std::invalid_argument("variance must be positive and finite, not " + shortest(variance));
     }
     if (terms < 1 || terms > kMaxHermiteTerms) {
         throw std::invalid_argument("terms must be from 1 to " + std::to_string(kMaxHermiteTerms) +
