@@ -44,7 +44,7 @@ CALLS = {
         "--points 20 --widths 4 --steps 9 --at 0,9",
         "--points 20 --widths 4 --steps 5 --scan --eta-lambda0 1,3",
     ],
-    "mp": ["--p 8 --n0 5 --points 9 --samples 2"],
+    "mp": ["--points 8 --n0 5 --rows 9 --samples 2"],
     "product": ["--n0 4 --width 3 --depth 1,2 --samples 99"],
     "bayes": ["--norm2 2 --p 4 --n0 9 --width 20 --depth 1,2 --sigma2 1"],
     "diagonal": ["--n 3 --d 5 --sparsity 1 --alpha 0.1,1"],

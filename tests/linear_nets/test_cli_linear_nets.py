@@ -115,12 +115,12 @@ def test_bayes_on_files_predicts_and_draws(folder: Path) -> None:
 
 def test_mp_and_product_in_a_pipe(tmp_path: Path) -> None:
     rows = rows_of(
-        call("mp", "--alpha", 2, "--points", 5, "--samples", 2, "--plot", tmp_path / "a.png")
+        call("mp", "--alpha", 2, "--rows", 5, "--samples", 2, "--plot", tmp_path / "a.png")
     )
     assert list(rows[0])[:4] == ["x", "pdf", "cdf", "empirical"]
     assert (len(rows), rows[0]["x"], rows[0]["cdf"], rows[0]["atom"]) == (6, "0.0", "0.5", "0.5")
     assert float(rows[0]["ks"]) < 0.005
-    (row,) = rows_of(call("mp", "--p", 30, "--n0", 60, "--levels", 0.5, "--sampler", "dense"))
+    (row,) = rows_of(call("mp", "--points", 30, "--n0", 60, "--levels", 0.5, "--sampler", "dense"))
     assert float(row["cdf"]) == pytest.approx(0.5, abs=1e-12)
     rows = rows_of(
         call("product", "--widths", "8*3,4", "--samples", 500, "--plot", tmp_path / "b.png")
@@ -143,9 +143,10 @@ def test_mp_and_product_in_a_pipe(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("mp",), "alpha must be given, or p and n0"),
+        (("mp", "--points", 5), "points and n0 must both be given"),
+        (("mp", "--alpha", 1, "--points", 5), "--alpha and --points must not both be given"),
         (("mp", "--alpha", -1), "alpha must be from"),
-        (("mp", "--alpha", 1, "--points", 3, "--levels", 0.5), "--points and --levels"),
+        (("mp", "--rows", 101, "--levels", 0.5), "--rows and --levels must not both be given"),
         (("mp", "--alpha", 1, "--levels", 2), "levels must be above 0 and below 1"),
         (("mp", "--alpha", 1, "--samples", -1), "samples must be at least 0"),
         (("product", "--widths", "3", "--depth", 2), "widths must not come with"),
@@ -201,7 +202,7 @@ def test_a_sweep_in_parts_has_the_bits_of_the_whole(tmp_path: Path) -> None:
     [
         ("bayes", *DESCRIBED, "--depth", 100_000, "--samples", 1_000_000),
         ("product", "--depth", 100_000, "--samples", 1_000_000),
-        ("mp", "--p", 20_000, "--n0", 20_000),
+        ("mp", "--points", 20_000, "--n0", 20_000),
     ],
 )
 def test_an_interrupt_is_answered(work: tuple[object, ...]) -> None:

@@ -589,16 +589,23 @@ def test_spectra_have_the_moments_of_wishart_matrices(n: int) -> None:
 def test_spectra_are_close_to_the_law_in_both_samplers() -> None:
     for p, n0 in ((200, 400), (400, 200), (150, 150)):
         for sampler in ("law", "dense"):
-            table = nnth.mp(p=p, n0=n0, samples=3, sampler=sampler)  # type: ignore[arg-type]
+            table = nnth.mp(points=p, n0=n0, samples=3, sampler=sampler)  # type: ignore[arg-type]
             seen = table.meta.parameters
             # Eigenvalues keep to the law within O(1/p); p independent ones would be 0.05 off.
             assert seen["ks"] < 3.0 / p
             assert seen["atom"] == max(0.0, 1.0 - n0 / p)
             assert np.abs(table["empirical"] - table["cdf"]).max() < 3.0 / p
             assert seen["largest"] == pytest.approx(seen["upper_edge"], rel=0.05)
-    wrong = nnth.mp(p=400, n0=800, samples=2)
+    wrong = nnth.mp(points=400, n0=800, samples=2)
     other = MarchenkoPastur(0.52).cdf(wrong["x"])
     assert np.abs(wrong["empirical"] - other).max() > 0.007  # a slightly wrong law shows
+
+
+def test_sizes_by_default_and_by_points() -> None:
+    bare, same = nnth.mp(rows=3, samples=2), nnth.mp(points=500, n0=1000, rows=3, samples=2)
+    assert bare.meta.parameters == same.meta.parameters
+    assert (bare.meta.parameters["points"], bare.meta.parameters["alpha"]) == (500, 0.5)
+    assert bare["empirical"].tolist() == same["empirical"].tolist()
 
 
 def test_quantiles_and_atoms() -> None:
@@ -607,7 +614,7 @@ def test_quantiles_and_atoms() -> None:
     assert table["cdf"] == pytest.approx([0.5, 0.5, 0.75], abs=1e-13)
     assert table["empirical"][0] == 0.5
     assert table["level"].tolist() == [0.3, 0.5, 0.75]
-    grid = nnth.mp(2.0, points=11, samples=0)
+    grid = nnth.mp(2.0, rows=11, samples=0)
     assert grid["x"][0] == 0.0
     assert len(grid) == 12
     assert np.isnan(grid["empirical"]).all()
@@ -678,15 +685,17 @@ def test_others_refuse() -> None:
         with pytest.raises(ValueError, match="levels must be"):
             nnth.bayes_predictive(x, y, np.ones((1, 4)), levels=levels)
     for call, message in (
-        (lambda: nnth.mp(), "alpha must be given, or p and n0"),
-        (lambda: nnth.mp(0.5, p=3, n0=4), "alpha must be given, or p and n0"),
-        (lambda: nnth.mp(p=3), "alpha must be given, or p and n0"),
+        (lambda: nnth.mp(0.5, points=3, n0=4), "alpha must not come with points and n0"),
+        (lambda: nnth.mp(points=3), "points and n0 must both be given"),
         (lambda: nnth.mp(0.0), "alpha must be from 1e-09 to 1e"),
         (lambda: nnth.mp(math.nan), "alpha must be from"),
-        (lambda: nnth.mp(0.5, points=1), "points must be at least 2"),
+        (lambda: nnth.mp(0.5, rows=1), "rows must be at least 2"),
         (lambda: nnth.mp(0.5, levels=(0.5, 1.0)), "levels must be above 0 and below 1, not 1"),
-        (lambda: nnth.mp(p=30_000, n0=30_000), "must not both be above 20000"),
-        (lambda: nnth.mp(p=10_000, n0=10_000, sampler="dense"), "p n0 must be at most"),
+        (lambda: nnth.mp(points=30_000, n0=30_000), "must not both be above 20000"),
+        (
+            lambda: nnth.mp(points=10_000, n0=10_000, sampler="dense"),
+            "points times n0 must be at most",
+        ),
         (lambda: nnth.product(0), "n0 must be at least 1"),
         (lambda: nnth.product(sigma2=-1.0), "sigma2 must be positive"),
         (lambda: nnth.product(samples=2**28), "samples must be at most"),
@@ -706,8 +715,8 @@ def test_files(tmp_path: Path) -> None:
     assert read.meta.parameters["x"] == str(tmp_path / "x.csv")
 
 
-def test_points_of_the_law_that_no_memory_holds_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"points must be at most 10000000, not 10{15}"):
-        nnth.mp(0.5, points=10**15)
-    with pytest.raises(ValueError, match=r"points must be below 2\^63"):
-        nnth.mp(0.5, points=10**30)
+def test_rows_of_the_law_that_no_memory_holds_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"rows must be at most 10000000, not 10{15}"):
+        nnth.mp(0.5, rows=10**15)
+    with pytest.raises(ValueError, match=r"rows must be below 2\^63"):
+        nnth.mp(0.5, rows=10**30)

@@ -28,7 +28,7 @@ CALLS = {
     "collapse": "--data data.npz --widths 4 --steps 3 --at 0,3",
     "hessian": "--data data.npz --widths 3 --steps 3",
     "sharpness": "--data data.npz --widths 4 --steps 3 --at 0,3",
-    "mp": "--p 8 --n0 5 --points 9 --samples 2",
+    "mp": "--points 8 --n0 5 --rows 9 --samples 2",
     "product": "--n0 4 --width 3 --depth 1,2 --samples 99",
     "bayes": "--norm2 2 --p 4 --n0 9 --width 20 --depth 1,2 --samples 50",
     "diagonal": "--x x.npy --y y.npy --alpha 0.1,1",
