@@ -70,13 +70,22 @@ def names_of_activations() -> list[str]:
     ]
 
 
+def layers_asked(call: "Call", widths: str | None, width: Any, depth: Any) -> dict[str, Any]:
+    """Return the arguments `widths`, or `width` and `depth`, of a function of several networks.
+
+    Raises ValueError, naming the options, if both are given.
+    """
+    call.check_together(conflicts=(("--widths", "--width"), ("--widths", "--depth")))
+    return {"width": width, "depth": depth} if widths is None else {"widths": widths}
+
+
 def hidden_layers(call: "Call", widths: str | None, width: int, depth: int) -> str:
     """Return what --width and --depth, or --widths, say: the widths of the hidden layers.
 
-    Raises ValueError, naming the option, if both are given.
+    Raises ValueError, naming the options, if both are given.
     """
-    call.check_together(conflicts=(("--widths", "--width"), ("--widths", "--depth")))
-    if widths is not None:
+    if "widths" in layers_asked(call, widths, width, depth):
+        assert widths is not None
         return widths
     from nnth.checks import whole
 
