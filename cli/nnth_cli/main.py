@@ -46,6 +46,7 @@ COMMANDS = (
 # Commands that are groups: their module has a function for each subcommand, and the first one runs
 # when none is named, unless the group is one of NO_DEFAULT.
 GROUPS: dict[str, tuple[str, ...]] = {
+    "bayes": ("evidence", "predict"),
     "hermite": ("coefficients", "dual"),
     "rkhs": ("spectrum", "fit", "sample"),
 }

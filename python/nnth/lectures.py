@@ -180,7 +180,7 @@ COURSE: Final = (
     (
         "12/7",
         "Bayesian interpolation with deep linear networks, over depth",
-        "nnth bayes --norm2 2 --p 20 --n0 50 --width 200 --depth 0:30",
+        "nnth bayes --norm2 2 --points 20 --n0 50 --width 200 --depth 0:30",
     ),
 )
 

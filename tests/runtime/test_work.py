@@ -235,7 +235,6 @@ NEEDED: dict[str, dict[str, str]] = {
     "phase": {"cw": "1", "cb": "0"},
     "gp": {"samples": "0"},
     "mp": {"samples": "0"},
-    "bayes": {"norm2": "1", "p": "2", "n0": "4"},
 }
 
 
