@@ -70,6 +70,11 @@ def names_of_activations() -> list[str]:
     ]
 
 
+def names_in(text: str | None) -> list[str] | None:
+    """Return the names that a text separates by commas; None stands for all."""
+    return None if text is None else [name.strip() for name in text.split(",")]
+
+
 def layers_asked(call: "Call", widths: str | None, width: Any, depth: Any) -> dict[str, Any]:
     """Return the arguments `widths`, or `width` and `depth`, of a function of several networks.
 

@@ -25,7 +25,7 @@ CALLS = {
     ],
     "critical": ["--act tanh --depth 20"],
     "phase": ["--act tanh --cw 0.5:3:4 --cb 0:0.5:3"],
-    "gp": ["--samples 200 --width 4,6 --depth 2", "--samples 300 --widths 5,6 --inputs x.npy"],
+    "gp": ["--samples 200 --width 4,6 --depth 2", "--samples 300 --widths 5,6 --x x.npy"],
     "hermite coefficients": ["--act gelu --terms 5"],
     "hermite dual": ["--act tanh --terms 2,4"],
     "rates": ["--depth 2 --width 8 --samples 4", "--training --width 4,8 --samples 2 --steps 5"],

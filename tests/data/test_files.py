@@ -24,7 +24,7 @@ CALLS = {
     "predict --x x.npy --y y.npy --x-test u.npy --y-test v.npy --times 1": (
         "x:x.npy y:y.npy x_test:u.npy y_test:v.npy"
     ),
-    "gp --inputs u.npy --samples 20 --width 4 --depth 1": "inputs:u.npy",
+    "gp --x u.npy --samples 20 --width 4 --depth 1": "x:u.npy",
     "rates --inputs x.npy --y y.npy --depth 1": "inputs:x.npy y:y.npy",
     "rates --inputs x.npy --gradient-noise 0.1 --depth 1 --samples 9": "inputs:x.npy",
     "rates --training --inputs x.npy --y y.npy --width 4,8 --samples 2 --steps 2": (
