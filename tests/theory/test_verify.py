@@ -10,7 +10,7 @@ from typer.main import get_command
 import nnth
 from nnth.statement import Run, Statement
 from nnth.verify import THEORIES
-from nnth_cli.main import COMMANDS, GROUPS, app, load, run
+from nnth_cli.main import COMMANDS, app, full_name, load, run
 
 # Where the notes err and a number shows it: by theory the lecture, and words of the statement.
 ERRATA = {
@@ -155,10 +155,9 @@ def test_the_course_in_order_with_commands_that_exist() -> None:
     assert course.columns == ("lecture", "system", "command")
     named = set()
     for line in course["command"]:
-        program, name, *arguments = shlex.split(line)
+        program, *words = shlex.split(line)
         assert program == "nnth"
-        named.add(name)
-        if name in GROUPS:
-            name = f"{name} {arguments.pop(0)}"
+        named.add(words[0])
+        name, arguments = full_name(words)
         load(name).make_context(name, arguments)  # raises for options that are not there
     assert named == set(COMMANDS) - {"sweep", "verify", "lectures"}  # a lecture may be "-"
