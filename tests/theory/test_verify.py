@@ -85,7 +85,7 @@ def test_every_theorem_holds_and_every_error_fails(theory: str) -> None:
     ):
         assert (claim == "theory") == (verdict == "holds"), statement
     assert found.meta.parameters["failures"] == 0
-    assert set(found["wing"].tolist()) == {theory}
+    assert set(found["topic"].tolist()) == {theory}
     rows = list(zip(found["lecture"], found["statement"], found["claim"], strict=True))
     for lecture, words in ERRATA.get(theory, []):  # each stands below what is right
         claims = [claim for day, said, claim in rows if day == lecture and words in said]
