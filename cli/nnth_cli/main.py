@@ -48,6 +48,7 @@ COMMANDS = (
 GROUPS: dict[str, tuple[str, ...]] = {
     "bayes": ("evidence", "predict"),
     "hermite": ("coefficients", "dual"),
+    "paths": ("moments", "distribution", "spectrum", "angles"),
     "rkhs": ("spectrum", "fit", "sample"),
 }
 NO_DEFAULT = frozenset({"rkhs"})

@@ -30,7 +30,13 @@ CALLS = {
     "hermite dual": ["--act tanh --terms 2,4"],
     "rates": ["--depth 2 --width 8 --samples 4", "--training --width 4,8 --samples 2 --steps 5"],
     "regions": ["--widths 6,6", "--n0 3 --widths 7,6 --samples 3 --seed 5"],
-    "paths": ["--width 5 --depth 2 --samples 40", "--width 5 --sampler dense --samples 300"],
+    "paths moments": [
+        "--width 5 --depth 2 --samples 40",
+        "--width 5 --sampler dense --samples 300",
+    ],
+    "paths distribution": ["--width 5 --depth 2 --samples 300"],
+    "paths spectrum": ["--width 5 --depth 2 --points 3 --n0 4 --samples 300"],
+    "paths angles": ["--width 5 --depth 2 --rho 0,0.5 --samples 300"],
     "catapult": ["--eta-lambda0 1,3 --m 30 --samples 3 --steps 4"],
     "quadratic": ["--p 6 --n 2 --times 1,inf --eps 0.1"],
     "lazy": ["--width 8,16 --p 3 --samples 2"],
@@ -76,7 +82,7 @@ MORE = {
     "kernel": ["--act relu --x-a 1,2 --x-b 3,-1 --ntk bias --depth 2"],
     "catapult": ["--sweep --m 30 --samples 2"],
     "hermite coefficients": ["--act step --terms 3"],
-    "paths": ["--width 4 --depth 2 --mu uniform --orders 2,4 --samples 20"],
+    "paths moments": ["--width 4 --depth 2 --mu uniform --orders 2,4 --samples 20"],
     "sgd": ["--system valley --steps 2000"],
     "entropy": ["--set power:2", "--set ball:2"],
 }
@@ -235,7 +241,7 @@ LONG = {
     "hessian": "--data clusters:1:10:20 --points 4000 --widths 256,256 --steps 100000",
     "sharpness": "--data clusters:1:10:20 --points 4000 --widths 256,256 --steps 100000",
     "regions": "--widths 1000,1000,1000 --samples 1000",
-    "paths": "--sampler dense --width 512 --depth 50 --samples 10000000",
+    "paths moments": "--sampler dense --width 512 --depth 50 --samples 10000000",
     "sweep": "paths --vary width=5:500:400 --samples 10000000000",
 }
 

@@ -32,7 +32,7 @@ CALLS = {
     ),
     "regions --net net.npz": "net:net.npz",
     "regions --through u.npy --widths 4 --n0 3": "through:u.npy",
-    "paths --width 4 --depth 1 --inputs u.npy --samples 20": "inputs:u.npy",
+    "paths spectrum --width 4 --depth 1 --x u.npy --samples 20": "x:u.npy",
     "paths --width 4 --depth 1 --n0 200 --x long.npy --samples 20": "x:long.npy",
     "quadratic --model model.npz --times 1": "model:model.npz",
     "quadratic --net net.npz --inputs x.npy --y y.npy --times 1": (
