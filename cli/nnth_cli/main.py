@@ -49,6 +49,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "bayes": ("evidence", "predict"),
     "hermite": ("coefficients", "dual"),
     "paths": ("moments", "distribution", "spectrum", "angles"),
+    "regions": ("count", "along", "through", "bounds"),
     "rkhs": ("spectrum", "fit", "sample"),
 }
 NO_DEFAULT = frozenset({"rkhs"})

@@ -31,7 +31,7 @@ CALLS = {
         "inputs:x.npy y:y.npy"
     ),
     "regions --net net.npz": "net:net.npz",
-    "regions --through u.npy --widths 4 --n0 3": "through:u.npy",
+    "regions through u.npy --widths 4": "through:u.npy",
     "paths spectrum --width 4 --depth 1 --x u.npy --samples 20": "x:u.npy",
     "paths --width 4 --depth 1 --n0 200 --x long.npy --samples 20": "x:long.npy",
     "quadratic --model model.npz --times 1": "model:model.npz",

@@ -222,11 +222,11 @@ def _nets(
     seed: int,
     progress: Callable[[int, int], object] | None,
 ) -> Floats:
-    random_network(places.shape[1], widths, bias_var=0.0)  # which checks the widths
+    random_network(places.shape[1], widths, cb=0.0)  # which checks the widths
     begin()
     values = np.empty((networks, len(places)))
     for sample in range(networks):
-        net = random_network(places.shape[1], widths, bias_var=0.0, seed=seed, sample=sample)
+        net = random_network(places.shape[1], widths, cb=0.0, seed=seed, sample=sample)
         values[sample] = net(places)[:, 0]
         if progress is not None:
             progress(sample + 1, networks)

@@ -85,5 +85,5 @@ def _small_net(
             a * (b + 1) for a, b in zip((*sizes, 1), (x.shape[1], *sizes), strict=True)
         )
         check_size(parameters, len(x))
-        found = random_network(x.shape[1], sizes, cw=1.0, bias_var=0.0, seed=seed)
+        found = random_network(x.shape[1], sizes, cw=1.0, cb=0.0, seed=seed)
     return small_net(found, chosen, x, targets)
