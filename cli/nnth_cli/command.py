@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields, is_dataclass
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -15,6 +16,7 @@ from nnth_cli import options
 from nnth_cli.files import check_target
 from nnth_cli.output import Destination
 from nnth_cli.progress import Bar, interrupted_at_once, progress_bar
+from nnth_cli.wording import as_typed, options_of
 
 if TYPE_CHECKING:  # commands import the package when they are called
     from nnth.table import Table
@@ -88,7 +90,7 @@ def command(
     plotted: bool = True,
     failed: Callable[[Table], str] | None = None,
 ) -> Callable[[Callable[..., Table]], Callable[..., None]]:
-    """Make a command of a function that returns a Table, which stays its attribute `compute`.
+    """Make a command of a function that returns a Table, which becomes its attribute `compute`.
 
     The function has a keyword `call: Call` and options of its own; the common ones follow them. One
     of the same name, such as an `output` that is no table, takes the place of a common one. A
@@ -99,7 +101,7 @@ def command(
     """
 
     def made(compute: Callable[..., Table]) -> Callable[..., None]:
-        compute = _spread(compute)
+        compute = _named(_spread(compute))
         own = [p for p in inspect.signature(compute).parameters.values() if p.name != "call"]
         names = {p.name for p in own}
         common = [p for p in _common(random, plotted) if p.name not in names]
@@ -134,6 +136,19 @@ def command(
         return run
 
     return made
+
+
+def _named(compute: Callable[..., Table]) -> Callable[..., Table]:
+    """The same function, whose errors name options as they are typed."""
+    parameters = inspect.signature(compute).parameters.values()
+    typed = options_of(p for p in parameters if p.name != "call")
+
+    @wraps(compute)
+    def named(*, call: Call, **values: Any) -> Table:
+        with as_typed(typed, values):
+            return compute(**values, call=call)
+
+    return named
 
 
 def _check_not_overwritten(values: Mapping[str, Any]) -> None:

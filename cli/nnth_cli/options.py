@@ -134,7 +134,7 @@ def equal_layers(width: int | None, depth: int | None, default_depth: int) -> st
 # Checked for every command, also where nothing is random and one thread is enough.
 def check_seed(option: typer.CallbackParam, value: int | None) -> int | None:
     if value is not None and not 0 <= value < 2**64:
-        raise ValueError(f"{option.name} must be in [0, 2**64), not {value}")
+        raise ValueError(f"{option.opts[0]} must be in [0, 2**64), not {value}")
     return value
 
 

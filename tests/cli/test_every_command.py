@@ -148,9 +148,7 @@ def test_bad_values_are_named_and_nothing_is_written(
         said = f"nnth {command} {' '.join(words)}\n{err}"
         assert code == 2, said
         assert re.fullmatch(r"nnth: error: [^\n]+\n", err), said
-        plain = name.strip("-")
-        shown = [plain, plain.replace("-", "_"), value] if value else [plain]
-        assert any(word in err for word in shown), said
+        assert name in err, said
         assert not OF_PYTHON.search(err), said
         assert out == "", said
         assert sorted(files.iterdir()) == before, said
