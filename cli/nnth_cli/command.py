@@ -145,7 +145,9 @@ def _named(compute: Callable[..., Table]) -> Callable[..., Table]:
 
     @wraps(compute)
     def named(*, call: Call, **values: Any) -> Table:
-        with as_typed(typed, values):
+        # The package takes several networks, or layers of one width, as `widths`.
+        by_width = "width" in typed and values.get("widths") is None
+        with as_typed(typed | {"widths": typed["width"]} if by_width else typed, values):
             return compute(**values, call=call)
 
     return named

@@ -126,9 +126,11 @@ def names_of_activations() -> list[str]:
 def equal_layers(width: int | None, depth: int | None, default_depth: int) -> str:
     """What --width and --depth mean, as --widths says it. Raises ValueError, naming the option."""
     from nnth.checks import whole
+    from nnth.network import MAX_LAYERS, MAX_WIDTH
 
-    layers = whole("depth", default_depth if depth is None else depth)
-    return f"{whole('width', 64 if width is None else width)}*{layers}"
+    neurons = whole("width", 64 if width is None else width, most=MAX_WIDTH)
+    layers = whole("depth", default_depth if depth is None else depth, most=MAX_LAYERS)
+    return f"{neurons}*{layers}"
 
 
 # Checked for every command, also where nothing is random and one thread is enough.

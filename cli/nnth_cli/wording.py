@@ -7,11 +7,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, get_args
 
 
 @contextmanager
-def as_typed(options: Mapping[str, str], values: Mapping[str, Any]) -> Iterator[None]:
+def as_typed(
+    options: Mapping[str, str], values: Mapping[str, Any] = MappingProxyType({})
+) -> Iterator[None]:
     """Let errors that leave this block name the options of a command instead of its parameters.
 
     options: `options_of` it. values: of its parameters, among which are names of files.
@@ -22,8 +25,9 @@ def as_typed(options: Mapping[str, str], values: Mapping[str, Any]) -> Iterator[
         if error.filename is not None:
             error.filename = _after_its_option(str(error.filename), options, values)
         raise
-    except (ValueError, MemoryError) as error:
-        if error.args == (str(error),):  # one that is no more than a message
+    except Exception as error:
+        ours = isinstance(error, ValueError | MemoryError) or type(error).__module__[:4] == "nnth"
+        if ours and error.args == (str(error),):  # one that is no more than a message
             error.args = (_after_its_option(worded(str(error), options), options, values),)
         raise
 

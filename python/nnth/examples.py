@@ -8,6 +8,7 @@ import os
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeAlias
@@ -18,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from nnth.checks import whole
 from nnth.data import as_data, as_targets, load_data, load_pair
 from nnth.files import File, file_of, remember_content
+from nnth.memory import require_memory
 from nnth.random import normals
 from nnth.typing import Floats
 
@@ -133,8 +135,10 @@ def _of_file(file: Path) -> Examples:
 
 def _shipped(name: str) -> Examples:
     if name not in _SHIPPED:
-        known = ", ".join((*_SHIPPED, "clusters:VARIANCE"))
-        raise ValueError(f"data must be one of {known}, or a file, not {name!r}")
+        known = (*_SHIPPED, "clusters:VARIANCE")
+        near = get_close_matches(name, known, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ValueError(f"data must be one of {', '.join(known)}, or a file, not {name!r}{hint}")
     if find_spec("sklearn") is None:
         raise ValueError(f"data {name} needs scikit-learn: pip install 'nnth[data]'")
     from sklearn import datasets
@@ -162,6 +166,9 @@ def _clusters(name: str, points: int | None, seed: int) -> Examples:
             f"dimension of at least 1, not {name!r}"
         )
     count = whole("points", _CLUSTER_POINTS if points is None else points, classes)
+    # Inputs twice while they are made, targets, labels.
+    require_memory(8 * count * (2 * dimension + classes + 2), "points must be fewer: they")
+    require_memory(8 * classes * (dimension + classes), f"data {name} must be smaller: its centres")
     if rest:
         centres = normals(seed, _CENTRE_STREAM, classes * dimension).reshape(classes, dimension)
     else:

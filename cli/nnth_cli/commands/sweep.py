@@ -320,12 +320,13 @@ def _grid_of(
         name, mark, text = word.partition("=")
         if not mark:
             raise ValueError(f"--vary must be NAME=VALUES, not {word!r}")
-        if (found := target.find(name.strip())) in texts:
+        if (found := target.find(name.strip(), "--vary")) in texts:
             raise ValueError(f"--vary must have {found} once, not twice")
         texts[found] = text
     for name, values in plan.vary.items():
-        texts.setdefault(target.find(name), values)
-    fixed = {target.find(name): value for name, value in plan.options.items()} | plan.given
+        texts.setdefault(target.find(name, "vary"), values)
+    given = {target.find(name, "options"): value for name, value in plan.options.items()}
+    fixed = given | plan.given
     varied = {}
     for name, values in texts.items():
         if name in fixed:
@@ -336,8 +337,9 @@ def _grid_of(
             if listed
             else parse_values(f"--vary {name}", str(values), whole=target.is_whole(name))
         )
-    groups = [group.split(",") for group in zip] or plan.together
-    return fixed, varied, [[target.find(name.strip()) for name in group] for group in groups]
+    where, groups = ("--zip", [g.split(",") for g in zip]) if zip else ("zip", plan.together)
+    together = [[target.find(name.strip(), where) for name in group] for group in groups]
+    return fixed, varied, together
 
 
 def _report_of(bar: Bar | None) -> "Callable[[int, int, int], None] | None":

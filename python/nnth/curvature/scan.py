@@ -105,7 +105,9 @@ def sharpness_scan(
     start = Point(training, 0, training.theta)
     rows: list[dict[str, Any]] = []
     try:
-        lambda0, _ = largest(start.curvature.gauss_newton, start)
+        with np.errstate(over="ignore", invalid="ignore"):
+            training.require_finite(start.loss, 0)
+            lambda0, _ = largest(start.curvature.gauss_newton, start)
         if not lambda0 > 0.0:
             raise ValueError("net must have a tangent kernel at the start, and that is 0")
         for i, rate in enumerate(rates):
