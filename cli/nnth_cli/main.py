@@ -188,6 +188,9 @@ def end_in_order() -> None:
 
 def conclude(code: int) -> NoReturn:
     """Ends the process with this exit code."""
+    for number in (signal.SIGINT, *ENDING):  # one that comes now would find no one to catch it
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     if code - 128 in (signal.SIGINT, *ENDING) and sys.platform != "win32":
         # A shell leaves its loop as well when a program ends by the signal itself; $? is the same.
         signal.signal(code - 128, signal.SIG_DFL)
@@ -202,6 +205,14 @@ def run(command: Any, arguments: Sequence[str]) -> int:
     what was done where the work said so; 141 when the reader of standard output has left, quietly.
     With NNTH_TRACEBACK in the environment errors pass through.
     """
+    try:
+        return _run(command, arguments)
+    except KeyboardInterrupt:  # while an error, or a first interrupt, was being told
+        _abandon_output()
+        return _interrupted()
+
+
+def _run(command: Any, arguments: Sequence[str]) -> int:
     try:
         code = _call(command, arguments)
         if sys.stdout is not None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _PLAN = "nnth.plan"  # in the context: what is swept, and its options as they were given
 _TARGET = "nnth.target"
+_MAX_JOBS = 1024  # processes of one machine
 
 
 def names_of_commands() -> list[str]:
@@ -225,11 +226,14 @@ def sweep(
     )
     share = (1, 1) if shard is None else _parse_shard(shard)
     from nnth_cli.sweep.picture import Picture
-    from nnth_cli.sweep.points import Options, points_of
+    from nnth_cli.sweep.points import MAX_POINTS, Options, points_of
 
     target = Options(plan.command)
     fixed, varied, together = _grid_of(plan, target, vary or [], zip or [])
     points = points_of(target, fixed, varied, together, sweep_seed)
+    if split is not None and split * len(points) > MAX_POINTS:
+        most = MAX_POINTS // len(points)
+        raise ValueError(f"--split must be at most {most} for {len(points)} points, not {split}")
     picture = None
     columns = {"x": plot_x, "y": plot_y, "by": plot_by, "error": plot_error, "theory": plot_theory}
     if plot is None:
@@ -286,8 +290,8 @@ def _check_together(
     output: Path | None,
     threads: int | None,
 ) -> None:
-    if jobs < 0:
-        raise ValueError(f"--jobs must be at least 0, not {jobs}")
+    if not 0 <= jobs <= _MAX_JOBS:
+        raise ValueError(f"--jobs must be from 0 to {_MAX_JOBS}, not {jobs}")
     if threads is not None:
         options.check_threads(threads)
     if jobs and scheduler is not None:

@@ -74,7 +74,7 @@ class Options:
     def find(self, given: str, where: str) -> str:
         """The name of an option, given as on the command line or as its column.
 
-        Raises ValueError, saying where it is given, if there is none, or none that a point may have.
+        Raises ValueError, saying where it is, if there is none, or none that a point may have.
         """
         name = given.lstrip("-").replace("-", "_")
         for known in self.names:

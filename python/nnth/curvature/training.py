@@ -50,10 +50,10 @@ class TrainingSetup:
         activation `act` (tanh), W ~ N(0, cw/fan-in), b ~ N(0, bias_var); cw is the critical one of
         the activation, and must be given where none is known.
     loss: "cross-entropy", for classes, or "squared", (1/2)|f - y|^2; means over the examples.
-    steps: of the training, at most 10^9; 1000, or 0 where a net is given. eta: the learning rate. batch: examples
-        a step, without replacement, the last of an epoch being what is left; all by default.
-        momentum: v' = momentum v + g, theta' = theta - eta v'. weight_decay: adds itself times
-        theta to g; the loss and its curvature are without.
+    steps: of the training, at most 10^9; 1000, or 0 where a net is given. eta: the learning rate.
+        batch: examples a step, without replacement, the last of an epoch being what is left; all
+        by default. momentum: v' = momentum v + g, theta' = theta - eta v'. weight_decay: adds
+        itself times theta to g; the loss and its curvature are without.
     dtype: of the training; what is measured is in float64.
     seed: of network, data and batches.
     """

@@ -17,6 +17,7 @@ from nnth.entropy.ellipsoid import Ellipsoid, ball, of_axes, power_law
 from nnth.entropy.finite import FiniteSet
 from nnth.entropy.theorems import carl_ratios, converse, of_entropy
 from nnth.files import file_of
+from nnth.memory import require_memory
 from nnth.network import parse_widths, random_network
 from nnth.plot import Lines
 from nnth.random import normals
@@ -210,6 +211,8 @@ def _places(x: Data | None, d: int, points: int, seed: int) -> Floats:
     if x is not None:
         return data_of(x, "x")
     d, points = whole("d", d, 1), whole("points", points)
+    name = "d" if d > points else "points"
+    require_memory(16 * points * d, f"{name} must be smaller: the inputs")
     places = normals(seed, 2**63, points * d).reshape(points, d)
     lengths = np.sqrt(np.einsum("ij,ij->i", places, places))
     return np.asarray(places * (math.sqrt(d) / lengths)[:, None])
@@ -222,6 +225,7 @@ def _nets(
     seed: int,
     progress: Callable[[int, int], object] | None,
 ) -> Floats:
+    require_memory(8 * networks * len(places), "networks must be fewer: their values")
     random_network(places.shape[1], widths, bias_var=0.0)  # which checks the widths
     begin()
     values = np.empty((networks, len(places)))

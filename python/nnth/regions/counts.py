@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from nnth import _core
 from nnth.ensemble import Ensemble, Shape, Tasks, ensemble
 from nnth.memory import require_memory
-from nnth.network import Network, require_relu
+from nnth.network import Network, require_relu, require_weights
 from nnth.regions.arrangement import arrangement
 from nnth.regions.bounds import (
     expected_regions,
@@ -294,6 +294,8 @@ def count_all(
     progress: Progress | None,
 ) -> list[RegionCounts]:
     """Return the counts of each network, as `count_regions` has them."""
+    if nets.given is None:
+        require_weights((nets.n0, *nets.widths, nets.n_out))
     _point(at, nets.n0)
     if len(nets.widths) > 1 or domain == "box":
         _check_reach(nets.n0, nets.widths)
