@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bounded import bounded
 from processes import interrupted
 
 from nnth_cli import main as program
@@ -233,3 +234,40 @@ def test_an_interrupt_at_any_time_is_quick_and_leaves_nothing(command: str, file
     assert out == ""
     assert re.fullmatch(r"(nnth: interrupted: [^\n]+\n)?", err), err
     assert set(files.iterdir()) == before
+
+
+# Numbers at the ends of the doubles, and beside what options allow.
+EXTREME_NUMBERS = ("inf", "-inf", "1e300", "-1e300", "1e-300", "0", "-1", "0.5", "2.5", "1e308")
+
+
+def takes_numbers(option: Any) -> bool:
+    if option.param_type_name == "argument" or option.is_flag:
+        return False
+    return "Float" in type(option.type).__name__ or (option.metavar or "")[:1] in ("X", "A", "R")
+
+
+@pytest.mark.parametrize("command", program.names_of_commands())
+def test_extreme_numbers_are_refused_by_name_or_handled(
+    command: str, files: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for option in filter(takes_numbers, program.load(command).params):
+        name = next(o for o in option.opts if o.startswith("--"))
+        for call in [*CALLS[command], *MORE.get(command, [])]:
+            for value in EXTREME_NUMBERS:
+                words = [*command.split(), *call.split(), f"{name}={value}", "--format", "csv"]
+                with bounded() as interrupts:
+                    code = run(*words)
+                out, err = capfd.readouterr()
+                said = f"nnth {' '.join(words)}\n{err}"
+                if interrupts:
+                    assert code in (0, 130), said
+                elif code:
+                    assert code in (1, 2), said
+                    assert re.fullmatch(r"nnth: error: [^\n]+\n", err), said
+                    assert name in err, said
+                    assert out == "", said
+                else:
+                    assert code == 0, said
+                    assert err == "", said
+                assert not OF_PYTHON.search(err), said
+                assert "TRACEBACK" not in err, said

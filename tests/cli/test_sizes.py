@@ -12,12 +12,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from bounded import ROOM, bounded
 from processes import NNTH, PATIENCE, processor_time
 from test_every_command import CALLS, MORE, run
 
@@ -30,9 +29,7 @@ SIZES = (10**9, 10**12, 10**18)
 # What any number is right for: streams are named by them.
 ANY = {"--seed", "--sweep-seed", "--threads"}
 
-_ROOM = 4 * 2**30  # bytes that a call may take, on a machine with any memory
-_LONG = 0.3  # seconds of processor time after which a call is interrupted
-_PROMPT = 0.5  # within which it then ends
+_PROMPT = 0.5  # seconds of processor time within which an interrupted command ends
 
 
 def is_size(option: Any) -> bool:
@@ -71,31 +68,6 @@ def test_there_are_sizes_in_many_commands() -> None:
     assert "--bits" in sizes_of("entropy")
 
 
-@contextmanager
-def limits() -> Iterator[list[float]]:
-    """Room for no more than small work, and an interrupt after some processor time.
-
-    The list has the processor time at which the interrupt came, if it did.
-    """
-    interrupts: list[float] = []
-
-    def interrupt(*_: object) -> None:
-        interrupts.append(time.process_time())
-        raise KeyboardInterrupt
-
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    before = signal.signal(signal.SIGPROF, interrupt)
-    try:
-        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + _ROOM, hard))
-        signal.setitimer(signal.ITIMER_PROF, _LONG)
-        yield interrupts
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0.0)
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-        signal.signal(signal.SIGPROF, before)
-
-
 @pytest.mark.parametrize("command", program.names_of_commands())
 def test_hopeless_sizes_are_refused_by_name_or_end_when_interrupted(
     command: str, files: Path, capfd: pytest.CaptureFixture[str]
@@ -108,7 +80,7 @@ def test_hopeless_sizes_are_refused_by_name_or_end_when_interrupted(
             for size in SIZES:
                 called = [*command.split(), *words, option, str(size)]
                 begun = time.process_time()
-                with limits() as interrupts:
+                with bounded() as interrupts:
                     code = run(*called, "--threads", "1", "--format", "csv")
                     ended = time.process_time()
                 err = capfd.readouterr().err
@@ -138,7 +110,7 @@ def test_hopeless_work_ends_at_once_when_it_is_interrupted(command: str, files: 
             stderr=subprocess.PIPE,
             text=True,
             cwd=files,
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (2 * _ROOM, 2 * _ROOM)),
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (2 * ROOM, 2 * ROOM)),
         )
         try:
             worked = 0.0

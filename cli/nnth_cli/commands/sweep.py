@@ -13,6 +13,7 @@ from nnth_cli import options
 from nnth_cli.files import check_target
 from nnth_cli.output import Destination, on_terminal, write_out
 from nnth_cli.progress import Bar, progress_bar
+from nnth_cli.wording import as_typed
 
 if TYPE_CHECKING:
     from nnth.table import Table
@@ -266,7 +267,8 @@ def sweep(
             threads = 1 if jobs or scheduler else 0
         check = _check_of(picture, tuple(varied))
         runner = Runner(journal, points, parts, split or 1, threads, check, share)
-        _run(runner, jobs=jobs, scheduler=scheduler, output=output, quiet=quiet)
+        with as_typed({"scheduler": "--scheduler"}):
+            _run(runner, jobs=jobs, scheduler=scheduler, output=output, quiet=quiet)
         if output is None or format is not None or picture is not None:
             printed = output is None or format is not None
             _show(runner, target, tuple(varied), destination, picture, printed=printed)

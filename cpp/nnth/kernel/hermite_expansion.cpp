@@ -39,7 +39,7 @@ HermiteExpansion hermite_expansion(const Program& program, double variance, std:
     const bool settled = std::isfinite(s.square) && s.square_error < kDivergent;
     if (!settled || !expectation.follows(variance)) {
         throw std::invalid_argument(
-            "act must have a finite E[s^2] within 39 standard deviations at norm " +
+            "act and norm must make E[s^2] finite within 39 standard deviations, not norm " +
             shortest(variance));
     }
     const HermiteSeries fine = expectation.series(variance, terms, s);

@@ -326,9 +326,11 @@ class Training:
                 f"{'cw, bias_var, act' if self.setup.net is None else 'net'} and data must give a "
                 f"finite loss at the start, not {loss:g}"
             )
-        raise DivergedError(
-            f"eta must be smaller than {self.setup.eta:g}: the loss is {loss:g} after {step} steps"
-        )
+        eta, decay = self.setup.eta, self.setup.weight_decay
+        rule = f"eta must be smaller than {eta:g}"
+        if decay:
+            rule = f"eta and weight_decay must be smaller than {eta:g} and {decay:g}"
+        raise DivergedError(f"{rule}: the loss is {loss:g} after {step} steps")
 
     def _batch(self, step: int) -> NDArray[np.intp] | None:
         """The examples of a step: those of an epoch are a permutation, of a stream of its own."""
