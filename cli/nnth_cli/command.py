@@ -105,6 +105,7 @@ def command(
         own = [p for p in inspect.signature(compute).parameters.values() if p.name != "call"]
         names = {p.name for p in own}
         common = [p for p in _common(random, plotted) if p.name not in names]
+        typed = options_of(common)
 
         def run(**values: Any) -> None:
             _check_not_overwritten(values)
@@ -123,7 +124,8 @@ def command(
                     alone=True,
                 )
                 table = compute(**values, call=call)
-            destination.deliver(table)
+            with as_typed(typed, shared):
+                destination.deliver(table)
             if failed is not None and (said := failed(table)):
                 typer.echo(f"nnth: {said}", err=True)
                 raise typer.Exit(1)

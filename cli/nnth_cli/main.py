@@ -244,6 +244,8 @@ def explain(error: Exception) -> tuple[int, str]:
     if hasattr(error, "format_message"):  # Click's, wherever this version of Typer keeps Click
         message = error.format_message()
         message = message[:1].lower() + message[1:].rstrip(".")
+        if kind.__name__ == "NoSuchOption":
+            message = _no_such_option(error)
         code = getattr(error, "exit_code", 2)
     elif isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
@@ -260,6 +262,16 @@ def explain(error: Exception) -> tuple[int, str]:
     else:
         code, message = 1, f"{kind.__name__}: {error} (NNTH_TRACEBACK=1 shows where)"
     return code, " ".join(message.split())
+
+
+def _no_such_option(error: Any) -> str:
+    """What is said of an option that there is not: which is the nearest."""
+    from difflib import get_close_matches
+
+    names = [name for p in error.ctx.command.get_params(error.ctx) for name in p.opts]
+    near = get_close_matches(error.option_name, [n for n in names if n.startswith("--")], n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return f"no such option: {error.option_name}{hint}"
 
 
 def _interrupted() -> int:

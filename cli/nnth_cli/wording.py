@@ -49,7 +49,10 @@ def worded(message: str, options: Mapping[str, str]) -> str:
     one = "|".join(sorted(map(re.escape, options), key=len, reverse=True))
     several = rf"(?:{one})(?:(?:, | and | or | times )(?:{one}))*(?=[ ,;:]|$)"
     beginning = rf"^{several}"
-    beside = rf"(?<=\bor ){several}(?= be )|(?<=\bwith ){several}|(?:(?<=\bwhere )|(?<=\bas )){several}(?= is\b| are\b)"
+    beside = (
+        rf"(?<=\bwith ){several}|(?<=\bor ){several}(?= be )"
+        rf"|(?:(?<=\bwhere )|(?<=\bas )){several}(?= is\b| are\b)"
+    )
     no_words = "|".join(name for name in options if "_" in name)
     anywhere = rf"(?<![\w.'-])(?:{no_words})(?![\w.'-])" if no_words else r"(?!)"
     name = re.compile(rf"\b(?:{one})\b")

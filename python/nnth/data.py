@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TextIO, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -142,7 +143,36 @@ def _read_csv(binary: BinaryIO) -> NDArray[np.float64]:
         if not any(line.strip() for line in stream) and names:
             raise ValueError("it holds no numbers")
         stream.seek(0)
-        return np.loadtxt(stream, delimiter=",", ndmin=2, skiprows=int(names))
+        try:
+            data = np.loadtxt(stream, delimiter=",", ndmin=2, skiprows=int(names))
+        except ValueError:
+            data = None
+        if data is None or not np.isfinite(data).all():
+            stream.seek(0)
+            _refuse_csv(stream, names)
+        if data is None:
+            raise ValueError("its lines are no rows of numbers")
+        return data
+
+
+def _refuse_csv(stream: TextIO, names: bool) -> None:
+    """Raise ValueError for the first fault of a CSV file, with its line as an editor counts it."""
+    first: tuple[int, int] | None = None  # the first line of numbers, and how many there are
+    for line, text in enumerate(stream, 1):
+        content = text.partition("#")[0].strip()  # comments, which NumPy leaves out as well
+        if not content or (names and line == 1):
+            continue
+        fields = [field.strip() for field in content.split(",")]
+        for i, field in enumerate(fields, 1):
+            if not _is_number(field) or not math.isfinite(float(field)):
+                raise ValueError(f"line {line}, field {i} must be a finite number, not {field!r}")
+        if first is None:
+            first = line, len(fields)
+        elif len(fields) != first[1]:
+            raise ValueError(
+                f"line {line} must have {first[1]} fields, as line {first[0]} has, not "
+                f"{len(fields)}"
+            )
 
 
 def _is_number(cell: str) -> bool:

@@ -113,7 +113,9 @@ def entropy(
         raise ValueError(f"norm must be l2 or sup, not {norm!r}")
     if not 0.0 < rate <= MAX_RATE:
         raise ValueError(f"rate must be positive and at most {MAX_RATE:g}, not {rate:g}")
-    kind, _, text = set.partition(":")
+    kind, colon, text = set.partition(":")
+    if colon and not text.strip():
+        raise ValueError(f"set {kind}: must have numbers after the colon, or no colon")
     parameters: dict[str, Any] = {"set": set, **dict.fromkeys(_PARAMETERS)}
     random = False
     if kind == "sphere":

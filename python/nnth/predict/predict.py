@@ -238,8 +238,8 @@ def _steps(times: Floats, flow: KernelFlow, step: float) -> list[tuple[float, in
     stretches = np.diff(ends, prepend=0.0)
     if stretches.sum() / longest > MAX_STEPS:
         raise ValueError(
-            f"samples must be 0, or times shorter or noise larger: training to {times[-1]:g} takes "
-            f"{stretches.sum() / longest:.2g} steps, and at most {MAX_STEPS} are taken"
+            f"samples must be 0, or times and noise be such that a training to {times[-1]:g} takes "
+            f"at most {MAX_STEPS} steps, not {stretches.sum() / longest:.2g}"
         )
     counts = np.maximum(np.ceil(stretches / longest).astype(int), stretches > 0.0)
     return [(float(s) / max(int(n), 1), int(n)) for s, n in zip(stretches, counts, strict=True)]
