@@ -37,9 +37,9 @@ class Work(TypedDict):
 class Call:
     """How a command is called, beside the options of its own.
 
-    given: names of its options that are not at their defaults, as `--bias-var`; `--plot` too. plot:
-    where a figure goes, if one is asked for. alone: whether it is all that this process does; a
-    sweep calls many.
+    given: names of the options that the user gave, at their defaults or not, as `--cb`; `--plot`
+    too. plot: where a figure goes, if one is asked for. alone: whether it is all that this process
+    does; a sweep calls many.
     """
 
     given: frozenset[str]
@@ -107,7 +107,7 @@ def command(
         common = [p for p in _common(random, plotted) if p.name not in names]
         typed = options_of(common)
 
-        def run(**values: Any) -> None:
+        def run(context: typer.Context, **values: Any) -> None:
             _check_not_overwritten(values)
             shared = {p.name: values.pop(p.name) for p in common}
             destination = Destination(
@@ -116,7 +116,7 @@ def command(
             )
             with progress_bar(compute.__name__, quiet=shared["quiet"]) as progress:
                 call = Call(
-                    given=given(compute, values | {"plot": shared.get("plot")}),
+                    given=options_given(context),
                     seed=shared["seed"] or 0,
                     threads=shared["threads"],
                     plot=destination.plot,
@@ -130,7 +130,10 @@ def command(
                 typer.echo(f"nnth: {said}", err=True)
                 raise typer.Exit(1)
 
-        parameters = [*own, *common]
+        context = inspect.Parameter(
+            "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
+        )
+        parameters = [context, *own, *common]
         run.__name__, run.__doc__ = compute.__name__, compute.__doc__
         run.__annotations__ = {p.name: p.annotation for p in parameters}
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -176,14 +179,23 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def given(compute: Callable[..., Table], values: Mapping[str, Any]) -> frozenset[str]:
-    """Return the names of options that are not at the defaults of the function."""
-    own = inspect.signature(compute).parameters
+def options_given(context: Any) -> frozenset[str]:
+    """Return the names of the options that were given on the command line, as `--cb`."""
     return frozenset(
-        f"--{name.replace('_', '-')}"
-        for name, value in values.items()
-        if value != (own[name].default if name in own else None)
+        option_name(parameter)
+        for parameter in context.command.params
+        if _was_given(context, parameter.name)
     )
+
+
+def option_name(parameter: Any) -> str:
+    """Return the name of a parameter as users type it, as `--x-test`, or `FILE` of an argument."""
+    return next((name for name in parameter.opts if name.startswith("--")), parameter.metavar or "")
+
+
+def _was_given(context: Any, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _spread(compute: Callable[..., Table]) -> Callable[..., Table]:

@@ -27,7 +27,8 @@ CALLS = {
     "critical": ["--act tanh --depth 20"],
     "phase": ["--act tanh --cw 0.5:3:4 --cb 0:0.5:3"],
     "gp": ["--samples 200 --width 4,6 --depth 2", "--samples 300 --widths 5,6 --inputs x.npy"],
-    "hermite": ["--act gelu --terms 5", "--act tanh --dual --terms 2,4"],
+    "hermite coefficients": ["--act gelu --terms 5"],
+    "hermite dual": ["--act tanh --terms 2,4"],
     "rates": ["--depth 2 --width 8 --samples 4", "--training --width 4,8 --samples 2 --steps 5"],
     "regions": ["--widths 6,6", "--n0 3 --widths 7,6 --samples 3 --seed 5"],
     "paths": ["--width 5 --depth 2 --samples 40", "--width 5 --sampler dense --samples 300"],
@@ -74,7 +75,7 @@ MORE = {
     ],
     "kernel": ["--act relu --x-a 1,2 --x-b 3,-1 --ntk bias --depth 2"],
     "catapult": ["--sweep --m 30 --samples 2"],
-    "hermite": ["--act step --terms 3"],
+    "hermite coefficients": ["--act step --terms 3"],
     "paths": ["--width 4 --depth 2 --mu uniform --orders 2,4 --samples 20"],
     "sgd": ["--system valley --steps 2000"],
     "entropy": ["--set power:2", "--set ball:2"],
@@ -209,7 +210,7 @@ LONG = {
     "critical": "--act z*sigmoid(1.702*z) --depth 10000000",
     "phase": "--act sin(3*z)+z --cw 0.1:8:3000 --cb 0:3:3000",
     "gp": "--samples 1000000000 --depth 20",
-    "hermite": "--act tanh(300*(z-3))+sin(40*z) --dual --terms 10000",
+    "hermite dual": "--act tanh(300*(z-3))+sin(40*z) --terms 10000",
     "rates": "--training --width 400,800 --samples 20000 --steps 5000",
     "catapult": "--sweep --m 4096 --samples 200000",
     "lazy": "--width 4096,65536 --p 100 --samples 10000",
@@ -228,7 +229,7 @@ LONG = {
 def test_an_interrupt_at_any_time_is_quick_and_leaves_nothing(command: str, files: Path) -> None:
     np.save(files / "big.npy", np.random.default_rng(1).normal(size=(1500, 20)))
     before = set(files.iterdir())
-    words = [command, *LONG[command].split(), "-o", output_of(command), "--quiet"]
+    words = [*command.split(), *LONG[command].split(), "-o", output_of(command), "--quiet"]
     after = random.Random(command).uniform(0.0, 1.5)  # from the first imports on
     out, err = interrupted(*words, cwd=files, after=after)
     assert out == ""

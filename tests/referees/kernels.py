@@ -338,7 +338,7 @@ def hermite(draw: Draw) -> Case:
     name = draw.pick([n for n in oracle.ACTIVATIONS if n != "exp"])
     act, variance = oracle.ACTIVATIONS[name], draw.log(0.05, 8)
     terms = draw.whole(1, 12)
-    words = ["hermite", "--act", name, "--terms", str(terms), "--norm", text(variance)]
+    words = ["hermite", "--act", name, "--terms", str(terms), "--variance", text(variance)]
 
     def judge(outcome: Outcome) -> Iterator[str]:
         wants = oracle.hermite(act, variance, terms)

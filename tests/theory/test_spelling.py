@@ -205,7 +205,7 @@ def test_phases(one: str, other: str) -> None:
 @pytest.mark.parametrize(("one", "other"), PAIRS)
 def test_hermite_coefficients(one: str, other: str) -> None:
     norm = 0.1 if growing(one) else 1.0
-    first, second = (hermite(act, terms=12, norm=norm) for act in (one, other))
+    first, second = (hermite(act, terms=12, variance=norm) for act in (one, other))
     off = first["error"] + second["error"] + 1e-15 * math.sqrt(first["energy"].sum())
     assert (np.abs(first["coefficient"] - second["coefficient"]) <= off).all()
     for name in ("parity", "even_part", "odd_part", "positive_definite"):

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from nnth.table import Table
     from nnth_cli.sweep.journal import Journal
     from nnth_cli.sweep.picture import Picture
+    from nnth_cli.sweep.plan import Plan
     from nnth_cli.sweep.points import Options
     from nnth_cli.sweep.runner import Runner
-    from nnth_cli.sweep.values import Plan
 
 _PLAN = "nnth.plan"  # in the context: what is swept, and its options as they were given
 _TARGET = "nnth.target"
@@ -36,7 +36,7 @@ def names_of_commands() -> list[str]:
 
 
 def completed_names(incomplete: str) -> list[str]:
-    """What may come first; `rkhs` for all of a group, as shells complete one word."""
+    """Return what may come first: of the commands of a group its name, as shells complete words."""
     return list(dict.fromkeys(name.partition(" ")[0] for name in names_of_commands()))
 
 
@@ -52,10 +52,11 @@ class Command(TyperCommand):
         return own + [parameter for parameter in target.params if parameter.name not in names]
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        from nnth_cli.main import GROUPS, load
+        from nnth_cli.main import full_name, load
 
-        if len(args) > 1 and args[1] in GROUPS.get(args[0], ()):  # one of a group, as `rkhs fit`
-            args = [" ".join(args[:2]), *args[2:]]
+        if args:
+            name, rest = full_name(args)  # `rkhs fit` is one word from here on
+            args = [name, *rest]
         plan = _plan_of(args[0]) if args and not args[0].startswith("-") else None
         if plan is None:
             if args and args[0] not in ctx.help_option_names and not ctx.resilient_parsing:
@@ -82,9 +83,15 @@ class Command(TyperCommand):
 
 
 def _plan_of(first: str) -> "Plan":
-    from nnth_cli.sweep.values import Plan, read_plan
+    from nnth_cli.sweep.plan import Plan, read_plan
 
-    return read_plan(Path(first)) if Path(first).suffix == ".toml" else Plan(first)
+    if Path(first).suffix != ".toml":
+        return Plan(first)
+    from nnth_cli.main import full_name
+
+    plan = read_plan(Path(first))
+    plan.command = full_name(plan.command.split() or [""])[0]
+    return plan
 
 
 def sweep(
@@ -319,7 +326,7 @@ def _grid_of(
     plan: "Plan", target: "Options", vary: Sequence[str], zip: Sequence[str]
 ) -> tuple[dict[str, Any], dict[str, list[str]], list[list[str]]]:
     """What is fixed, what is varied and what steps together, by the names of options."""
-    from nnth_cli.sweep.values import parse_values
+    from nnth_cli.values import parse_values
 
     texts: dict[str, str | list[str]] = {}
     for word in vary:

@@ -11,7 +11,7 @@ from typing import Any
 from nnth.sweep.sweep import grid, identity, point_seed
 from nnth.table import Parameter, Table
 from nnth.work import draw_part, from_parts, rehearse
-from nnth_cli.command import Call, given
+from nnth_cli.command import Call, option_name
 from nnth_cli.main import explain, function_of, load
 
 # What the sweep does for all points at once; not what a point is.
@@ -70,6 +70,7 @@ class Options:
         self._by_name = {p.name: p for p in self._click.params if p.name not in SHARED}
         self._defaults = {name: p.get_default(self._context) for name, p in self._by_name.items()}
         self.names: tuple[str, ...] = tuple(self._by_name)
+        self.typed = {name: option_name(p) for name, p in self._by_name.items()}
 
     def find(self, given: str, where: str) -> str:
         """The name of an option, given as on the command line or as its column.
@@ -186,16 +187,26 @@ def _with_rows(table: Table) -> Table | Failure:
 
 
 def _table(point: Point, threads: int) -> Table:
-    compute, defaults = _computation(point.command)
-    options = {**defaults, **point.given}
+    computation = _computation(point.command)
+    options = {**computation.defaults, **point.given}
     seed = options.pop("seed") or 0
-    call = Call(given=given(compute, options), seed=seed, threads=threads)
-    table: Table = compute(**options, call=call)
+    given = frozenset(computation.typed[name] for name in point.given)
+    table: Table = computation.function(
+        **options, call=Call(given=given, seed=seed, threads=threads)
+    )
     return table
 
 
+@dataclass(frozen=True)
+class Computation:
+    """What a command computes: a function of its options, their defaults, and their typed names."""
+
+    function: Any
+    defaults: dict[str, Any]
+    typed: dict[str, str]
+
+
 @lru_cache(maxsize=8)
-def _computation(name: str) -> tuple[Any, dict[str, Any]]:
-    """What a command computes, as a function of its options, and their defaults as it gets them."""
-    computation = function_of(name).compute
-    return computation, Options(name).parsed_defaults()
+def _computation(name: str) -> Computation:
+    options = Options(name)
+    return Computation(function_of(name).compute, options.parsed_defaults(), options.typed)
