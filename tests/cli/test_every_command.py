@@ -247,6 +247,7 @@ def takes_numbers(option: Any) -> bool:
     return "Float" in type(option.type).__name__ or (option.metavar or "")[:1] in ("X", "A", "R")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", program.names_of_commands())
 def test_extreme_numbers_are_refused_by_name_or_handled(
     command: str, files: Path, capfd: pytest.CaptureFixture[str]
