@@ -561,7 +561,7 @@ def test_a_scheduler_that_is_not_there_is_named(refused: Call) -> None:
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
         done = call("kernel", "--vary", "rho=0", "--scheduler", address)
     assert done.returncode == 1
-    silence = f"nnth: error: scheduler {address} does not answer: Connection refused\n"
+    silence = f"nnth: error: --scheduler {address} does not answer: Connection refused\n"
     assert done.stderr == silence
     for address in ("127.0.0.1", "foo://x"):
         message = refused("kernel", "--vary", "rho=0", "--scheduler", address)
