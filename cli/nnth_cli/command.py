@@ -13,6 +13,7 @@ import typer
 
 from nnth_cli import options
 from nnth_cli.files import check_target
+from nnth_cli.inputs import check_standard_input, targets_carried
 from nnth_cli.output import Destination
 from nnth_cli.progress import Bar, interrupted_at_once, progress_bar
 
@@ -36,8 +37,8 @@ class Call:
     """How a command is called, beside the options of its own.
 
     given: names of the options that the user gave, at their defaults or not, as `--cb`; `--plot`
-    too. plot: where a figure goes, if one is asked for. alone: whether it is all that this process
-    does; a sweep calls many.
+    too, and `--y` where --x carries targets. plot: where a figure goes, if one is asked for. alone:
+    whether it is all that this process does; a sweep calls many.
     """
 
     given: frozenset[str]
@@ -107,20 +108,23 @@ def command(
         def run(context: typer.Context, **values: Any) -> None:
             _check_not_overwritten(values)
             shared = {p.name: values.pop(p.name) for p in common}
+            typed = {str(p.name): option_name(p) for p in context.command.params}
+            check_standard_input(values, typed)
             destination = Destination(
                 **{name: shared.get(name) for name in ("format", "output", "append", "plot")},
                 quiet=shared["quiet"],
             )
+            carried = targets_carried(values)
             with progress_bar(compute.__name__, quiet=shared["quiet"]) as progress:
                 call = Call(
-                    given=options_given(context),
+                    given=options_given(context).union(typed[name] for name in carried),
                     seed=shared["seed"] or 0,
                     threads=shared["threads"],
                     plot=destination.plot,
                     progress=progress,
                     alone=True,
                 )
-                table = compute(**values, call=call)
+                table = compute(**values | carried, call=call)
             destination.deliver(table)
             if failed is not None and (said := failed(table)):
                 typer.echo(f"nnth: {said}", err=True)
