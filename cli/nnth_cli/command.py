@@ -87,6 +87,7 @@ def command(
     *,
     random: bool = True,
     plotted: bool = True,
+    keys: tuple[str, ...] = (),
     failed: Callable[[Table], str] | None = None,
 ) -> Callable[[Callable[..., Table]], Callable[..., None]]:
     """Make a command of a function that returns a Table, which stays its attribute `compute`.
@@ -95,8 +96,9 @@ def command(
     of the same name, such as an `output` that is no table, takes the place of a common one. A
     parameter that is a dataclass of options, which several commands share, stands for its fields.
 
-    random: whether --seed says anything. plotted: whether there is a --plot. failed: says what in a
-    table is not as it should be, if anything; the exit code is then 1.
+    random: whether --seed says anything. plotted: whether there is a --plot. keys: columns that
+    tell the rows of a wide table apart on a terminal; the first ones that do, if none are named.
+    failed: says what in a table is not as it should be, if anything; the exit code is then 1.
     """
 
     def made(compute: Callable[..., Table]) -> Callable[..., None]:
@@ -113,6 +115,7 @@ def command(
             destination = Destination(
                 **{name: shared.get(name) for name in ("format", "output", "append", "plot")},
                 quiet=shared["quiet"],
+                keys=keys,
             )
             carried = targets_carried(values)
             with progress_bar(compute.__name__, quiet=shared["quiet"]) as progress:

@@ -23,7 +23,8 @@ class Destination:
     `output` is replaced as a whole, `append` gets more rows, `plot` becomes a figure. The table is
     also printed: as a Rich table on a terminal; in a pipe as CSV, unless a file gets the rows.
     `format` prints it in any case, in that format. With `quiet` a terminal shows no table that a
-    file gets. Raises ValueError naming the option that cannot be served.
+    file gets. `keys` are the columns that tell rows apart on a terminal. Raises ValueError naming
+    the option that cannot be served.
     """
 
     format: Format | None = None
@@ -31,6 +32,7 @@ class Destination:
     append: Path | None = None
     plot: Path | None = None
     quiet: bool = False
+    keys: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.output is not None:
@@ -67,7 +69,7 @@ class Destination:
 
     def show(self, table: "Table", form: Format) -> None:
         """Prints the table."""
-        write_out(_as_text(table, form))
+        write_out(_as_text(table, form, self.keys))
 
     def _printed(self) -> Format | None:
         if self.format is not None:
@@ -121,7 +123,7 @@ def on_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty()
 
 
-def _as_text(table: "Table", form: Format) -> str:
+def _as_text(table: "Table", form: Format, keys: tuple[str, ...]) -> str:
     match form:
         case "csv":
             return table.to_csv()
@@ -130,7 +132,7 @@ def _as_text(table: "Table", form: Format) -> str:
         case "table":
             from nnth_cli.terminal import rendered
 
-            return rendered(table)
+            return rendered(table, keys)
 
 
 def _check_installed(option: str, path: Path, module: str, *, extra: str) -> None:
