@@ -113,7 +113,10 @@ def command(
             typed = {str(p.name): option_name(p) for p in context.command.params}
             check_standard_input(values, typed)
             destination = Destination(
-                **{name: shared.get(name) for name in ("format", "output", "append", "plot")},
+                **{
+                    name: shared.get(name)
+                    for name in ("format", "output", "append", "columns", "plot")
+                },
                 quiet=shared["quiet"],
                 keys=keys,
             )
@@ -226,6 +229,7 @@ def _common(random: bool, plotted: bool) -> Iterable[inspect.Parameter]:
         "format": (options.Format, None),
         "output": (options.Output, None),
         "append": (options.Append, None),
+        "columns": (options.Columns, None),
         "plot": (options.Plot, None),
         "seed": (options.Seed, 0) if random else (options.UnusedSeed, None),
         "threads": (options.Threads, 0),

@@ -22,7 +22,7 @@ _ROW = "row"
 _LEFT_OUT = "\ue000"  # of Unicode's private use, which stands in no table
 
 
-def rendered(table: Table, keys: Sequence[str] = ()) -> str:
+def rendered(table: Table, keys: Sequence[str] = (), columns: Sequence[str] | None = None) -> str:
     """Return the table as text for standard output.
 
     Columns that have one value in all rows stand in the caption. Where the others do not fit side
@@ -32,8 +32,12 @@ def rendered(table: Table, keys: Sequence[str] = ()) -> str:
 
     Args:
         table: The table.
-        keys: The columns that tell rows apart; the first ones that do, if none are named.
+        keys: The columns that tell rows apart; if none are named, some that do.
+        columns: What to print instead of all columns, in this order, also where it is the same in
+            all rows; parameters may be among them.
     """
+    if columns is not None:
+        table = _selected(table, columns)
     terminal = sys.stdout is not None and sys.stdout.isatty()
     console = Console(
         force_terminal=terminal,
@@ -47,12 +51,20 @@ def rendered(table: Table, keys: Sequence[str] = ()) -> str:
             _print(console, _record(table))
             same: dict[str, str] = {}
         else:
-            same = _same_in_all_rows(table)
+            same = _same_in_all_rows(table) if columns is None else {}
             _print_blocks(console, table, [name for name in table if name not in same], keys)
         if said := [f"{name}={value}" for name, value in same.items() if value]:
             console.print(_wrapped(["in every row:", *said], console.width), style="dim")
         console.print(_wrapped(table.caption().split("  "), console.width), style="dim")
     return captured.get()
+
+
+def _selected(table: Table, columns: Sequence[str]) -> Table:
+    constants = {name: for_people(value) for name, value in table.constants.items()}
+    chosen = {
+        name: table[name] if name in table else [constants[name]] * len(table) for name in columns
+    }
+    return Table(chosen, table.meta)
 
 
 def _wrapped(items: Sequence[str], width: int) -> str:

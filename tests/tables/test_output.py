@@ -56,6 +56,61 @@ def test_arrays_are_written_whole(tmp_path: Path) -> None:
         assert back["nngp"].tolist() == [[1, 0], [0, 1]]
 
 
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_chosen_columns_are_written_in_their_order(
+    table: Table, tmp_path: Path, suffix: str
+) -> None:
+    if suffix == "parquet":
+        pytest.importorskip("pyarrow")
+    chosen = ("act", "corr", "x", "cb", "layer", "seed")
+    path = tmp_path / f"t.{suffix}"
+    Destination(output=path, columns=chosen).deliver(table)
+    if suffix == "csv":
+        assert path.read_text() == (
+            'act,corr,x,cb,layer,seed\nrelu,0.5,"1.0,2.0",,1,3\n'
+            'relu,0.3333333333333333,"1.0,2.0",,2,3\n'
+        )
+        return
+    if suffix == "jsonl":
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+    else:
+        import pyarrow.parquet as pq
+
+        rows = pq.read_table(path).to_pylist()
+    assert [list(row) for row in rows] == [list(chosen)] * 2
+    assert list(rows[1].values()) == ["relu", 1 / 3, [1.0, 2.0], None, 2, 3]
+
+
+def test_chosen_columns_are_shown_in_their_order(
+    table: Table, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Destination(format="table", columns=("seed", "corr", "act")).deliver(table)
+    lines = [line.split() for line in capfd.readouterr().out.splitlines()]
+    assert lines[0] == ["seed", "corr", "act"]
+    assert lines[2:4] == [["3", "0.5", "relu"], ["3", "0.333333", "relu"]]
+
+
+def test_an_unknown_column_is_refused_and_nothing_written(table: Table, tmp_path: Path) -> None:
+    for name, hint in (("cor", "did you mean corr"), ("q", "there is layer, corr, status, act")):
+        with pytest.raises(ValueError, match=rf"^--columns .* there is no '{name}'; {hint}"):
+            Destination(output=tmp_path / "t.csv", columns=("layer", name)).deliver(table)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_chosen_columns_must_be_those_of_the_file_to_append_to(
+    table: Table, tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"t.{suffix}"
+    for _ in range(2):
+        Destination(append=path, columns=("corr", "layer")).deliver(table)
+    assert len(path.read_text().splitlines()) == (5 if suffix == "csv" else 4)
+    with pytest.raises(ValueError, match="its columns are others: it has no act"):
+        Destination(append=path, columns=("corr", "layer", "act"))  # before any work
+    with pytest.raises(ValueError, match="another order"):
+        Destination(append=path, columns=("layer", "corr"))
+
+
 def test_a_failed_write_leaves_the_old_file_alone(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("old")

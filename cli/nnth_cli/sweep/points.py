@@ -16,7 +16,7 @@ from nnth_cli.inputs import is_standard_input, targets_carried
 from nnth_cli.main import explain, function_of, load
 
 # What the sweep does for all points at once; not what a point is.
-SHARED = ("format", "output", "append", "plot", "threads", "quiet")
+SHARED = ("format", "output", "append", "columns", "plot", "threads", "quiet")
 
 MAX_POINTS = 10_000_000
 
