@@ -34,6 +34,21 @@ def numbers(help: str, *, whole: bool = False, infinite: bool = False) -> Any:
     return typer.Option(help=help, parser=parsed, metavar="N,N,..." if whole else "X,X,...")
 
 
+class Names(tuple[str, ...]):
+    """Names given as `layer,corr`."""
+
+
+def parse_names(text: str) -> Names:
+    """Return names separated by commas; anything else is a usage error that shows it."""
+    names = Names(word.strip() for word in text.split(","))
+    if not all(names):
+        raise typer.BadParameter(f"must be names separated by commas, not {text!r}")
+    for name in names:
+        if names.count(name) > 1:
+            raise typer.BadParameter(f"must name {name} once, not in {text!r} twice")
+    return names
+
+
 def with_default(option: Any, default: str) -> Any:
     """Return the description of an option with its default in words, where none is in the code.
 
@@ -250,9 +265,11 @@ Append: TypeAlias = Annotated[
     ),
 ]
 Columns: TypeAlias = Annotated[
-    str | None,
+    Any,
     typer.Option(
-        help="Columns to print or write, in this order. [default: all]", metavar="NAME,..."
+        parser=parse_names,
+        help="Columns to print or write, in this order. [default: all]",
+        metavar="NAME,...",
     ),
 ]
 Plot: TypeAlias = Annotated[

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import random
 import re
 from collections.abc import Iterator
@@ -273,3 +275,19 @@ def test_extreme_numbers_are_refused_by_name_or_handled(
                     assert err == "", said
                 assert not OF_PYTHON.search(err), said
                 assert "TRACEBACK" not in err, said
+
+
+@pytest.mark.parametrize("command", program.names_of_commands())
+def test_columns_are_chosen_in_any_order(
+    command: str, files: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = [*command.split(), *CALLS[command][0].split(), "--format", "csv"]
+    assert run(*words) == 0
+    rows = list(csv.DictReader(io.StringIO(capfd.readouterr().out)))
+    marks = ("point", "point_rows", "failure") if command == "sweep" else ()
+    names = [name for name in rows[0] if name not in marks]
+    chosen = [*names[:-4:-1], names[0]]  # parameters, version among them, and a result
+    assert run(*words, "--columns", ",".join(chosen)) == 0
+    found = list(csv.DictReader(io.StringIO(capfd.readouterr().out)))
+    assert found == [{name: row[name] for name in chosen} for row in rows]
+    assert list(found[0]) == chosen

@@ -122,6 +122,56 @@ def test_rows_have_the_hashes_of_all_files(
         assert list(row)[-3:] == ["sha256", "seed", "version"]
 
 
+def test_standard_input_has_a_hash(
+    files: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = b"a,b\n1,2\n3,4\n0,1\n"
+    for command, name in (("gram - --depth 1", "file"), ("rkhs sample --x - --samples 5", "x")):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
+        for row in rows_of(command, capfd):
+            assert row[name] == "-"
+            assert row["sha256"] == f"{name}:{hashlib.sha256(content).hexdigest()[:16]}"
+
+
+def test_inputs_known_by_name_bring_their_targets(
+    files: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rows = rows_of("sgd --x clusters:0.1 --steps 300 --batch 9", capfd)
+    assert (rows[0]["x"], rows[0]["y"], rows[0]["sha256"]) == ("clusters:0.1", "clusters:0.1", "")
+    assert rows_of("sgd --x clusters:0.1 --y clusters:0.1 --steps 300 --batch 9", capfd) == rows
+    swept = rows_of("sweep sgd --x clusters:0.1 --steps 300 --seed 0 --vary batch=9", capfd)
+    assert [row["rhs"] for row in swept] == [row["rhs"] for row in rows]
+
+
+def test_an_archive_brings_its_targets(files: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    np.savez("pair.npz", x=np.load("x.npy"), y=np.load("y.npy"))
+    (row,) = rows_of("diagonal --x pair.npz --alpha 1", capfd)
+    assert row["sha256"] == f"x:{digest('pair.npz')} y:{digest('pair.npz')}"
+    (same,) = rows_of("diagonal --x x.npy --y y.npy --alpha 1", capfd)
+    assert row["q"] == same["q"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("rkhs fit --x - --y -", "--x and --y must not both be -: standard input is read once"),
+        ("sweep rkhs sample --x - --vary depth=1,2", "--x must not be - in a sweep, whose points"),
+        ("rkhs sample --x digitz", "not 'digitz'; did you mean digits?"),
+        ("rkhs sample --x bad.csv", "bad.csv: line 3, field 2 must be a finite number, and is 'o'"),
+    ],
+)
+def test_what_is_no_data_is_one_line(
+    words: str, message: str, files: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Path("bad.csv").write_text("a,b\n1,2\n3,o\n")
+    assert program.run(program.get_command(program.app), words.split()) == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.startswith("nnth: error: ")
+    assert err.count("\n") == 1
+    assert message in err
+
+
 @pytest.mark.parametrize("words", WITHOUT)
 def test_without_a_file_the_column_is_empty(
     words: str, files: Path, capfd: pytest.CaptureFixture[str]
