@@ -741,7 +741,7 @@ TRAINING = [
         "Lewkowycz et al. 2020",
         "sec. 3.2",
         "linear networks diverge above 4/lambda_0; in wide ones at 5 at the latest",
-        "sharpness --scan --act linear --widths 64,64 --points 60 --eta-lambda0 3.5,8 --steps 300",
+        "sharpness scan --act linear --width 64 --points 60 --eta-lambda0 3.5,8 --steps 300",
         "phase",
         "divergent",
         kind="recalled",
@@ -752,7 +752,7 @@ TRAINING = [
         "sec. 3.2",
         "ReLU networks diverge above about 12/lambda_0: a "
         "network that is at loss 1e100 and more is no catapult",
-        "sharpness --scan --act relu --widths 64,64 --points 60 --eta-lambda0 64 --steps 100",
+        "sharpness scan --act relu --width 64 --points 60 --eta-lambda0 64 --steps 100",
         "phase",
         "divergent",
         kind="recalled",
@@ -774,8 +774,7 @@ TRAINING = [
         "Gur-Ari et al. 2018",
         "sec. 2",
         "the gradient lies in the top 10 eigenvectors",
-        "hessian --data digits --points 1000 --widths 64,64 --act relu --batch 16 --steps 200 "
-        "--top 10",
+        "hessian --data digits --points 1000 --width 64 --act relu --batch 16 --steps 200 --top 10",
         "gradient_share",
         1.0,
         0.05,

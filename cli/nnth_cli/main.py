@@ -47,6 +47,8 @@ COMMANDS = (
 # when none is named, unless the group is one of NO_DEFAULT.
 GROUPS: dict[str, tuple[str, ...]] = {
     "hermite": ("coefficients", "dual"),
+    "classes": ("parts", "outliers", "layers"),
+    "sharpness": ("path", "scan"),
     "rkhs": ("spectrum", "fit", "sample"),
 }
 NO_DEFAULT = frozenset({"rkhs"})

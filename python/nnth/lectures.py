@@ -63,9 +63,9 @@ COURSE: Final = (
     (
         "10/5",
         "three levels of the Gauss-Newton matrix: classes, pairs of classes, examples",
-        "nnth classes --top 12",
+        "nnth classes outliers",
     ),
-    ("10/5", "the same of features and of errors, layer by layer", "nnth classes --layers"),
+    ("10/5", "the same of features and of errors, layer by layer", "nnth classes layers"),
     (
         "10/5",
         "neural collapse: class means become a simplex, and the classifier its transpose",
@@ -76,7 +76,7 @@ COURSE: Final = (
         "the edge of stability: gradient descent sharpens the loss to 2/eta",
         "nnth sharpness --steps 3000",
     ),
-    ("10/5", "large learning rates: lazy, catapult, divergent", "nnth sharpness --scan"),
+    ("10/5", "large learning rates: lazy, catapult, divergent", "nnth sharpness scan"),
     ("10/10", "the tangent kernel of two inputs", "nnth kernel --act tanh --depth 3 --rho 0.9"),
     (
         "10/10",

@@ -34,16 +34,15 @@ CALLS = {
     "catapult": ["--eta-lambda0 1,3 --m 30 --samples 3 --steps 4"],
     "quadratic": ["--p 6 --n 2 --times 1,inf --eps 0.1"],
     "lazy": ["--width 8,16 --p 3 --samples 2"],
-    "classes": [
-        "--data clusters:0.3:3:4 --points 12 --widths 4 --steps 3",
-        "--data clusters:0.3:3:4 --points 12 --widths 4 --steps 3 --at 0,3 --top 2",
+    "classes parts": ["--data clusters:0.3:3:4 --points 12 --widths 4 --steps 3"],
+    "classes outliers": [
+        "--data clusters:0.3:3:4 --points 12 --widths 4 --steps 3 --at 0,3 --top 2"
     ],
+    "classes layers": ["--data clusters:0.3:3:4 --points 12 --width 4 --depth 1 --steps 3"],
     "collapse": ["--points 12 --widths 4 --steps 9 --at 0,9"],
     "hessian": ["--points 8 --widths 4 --steps 3 --at 0,3", "--points 8 --widths 4 --probes 2"],
-    "sharpness": [
-        "--points 20 --widths 4 --steps 9 --at 0,9",
-        "--points 20 --widths 4 --steps 5 --scan --eta-lambda0 1,3",
-    ],
+    "sharpness path": ["--points 20 --widths 4 --steps 9 --at 0,9"],
+    "sharpness scan": ["--points 20 --widths 4 --steps 5 --eta-lambda0 1,3"],
     "mp": ["--p 8 --n0 5 --points 9 --samples 2"],
     "product": ["--n0 4 --width 3 --depth 1,2 --samples 99"],
     "bayes": ["--norm2 2 --p 4 --n0 9 --width 20 --depth 1,2 --sigma2 1"],
@@ -115,7 +114,7 @@ def bad_values(option: Any) -> list[str]:
     kind = type(option.type).__name__
     if kind == "Choice":
         return ["nonsense", ""]
-    if option.metavar in ("FILE", "NAME"):
+    if option.metavar in ("FILE", "FILE.npz", "FILE|NAME", "NAME"):
         return ["missing/file.npz"]
     number = ["x", "nan"]
     return [*number, "-1"] if "Int" in kind or "N" in (option.metavar or "") else number
@@ -175,7 +174,7 @@ def test_no_cell_is_a_python_object(
     ("option", "words"),
     [
         ("output", "gram data.npz --depth 1 -o data.npz"),
-        ("solution", "hessian --data data.npz --widths 3 --steps 1 --solution data.npz"),
+        ("save", "hessian --data data.npz --widths 3 --steps 1 --save data.npz"),
         ("solution", "diagonal --x data.npz --y y.npy --solution ./data.npz"),
         ("append", "hessian --data data.csv --widths 3 --steps 1 --append data.csv"),
     ],
@@ -229,10 +228,10 @@ LONG = {
     "rates": "--training --width 400,800 --samples 20000 --steps 5000",
     "catapult": "--sweep --m 4096 --samples 200000",
     "lazy": "--width 4096,65536 --p 100 --samples 10000",
-    "classes": "--data clusters:1:10:20 --points 4000 --widths 256,256 --steps 100000",
+    "classes parts": "--data clusters:1:10:20 --points 4000 --widths 256,256 --steps 100000",
     "collapse": "--data clusters:1:10:20 --points 4000 --widths 256,256 --steps 100000",
     "hessian": "--data clusters:1:10:20 --points 4000 --widths 256,256 --steps 100000",
-    "sharpness": "--data clusters:1:10:20 --points 4000 --widths 256,256 --steps 100000",
+    "sharpness path": "--data clusters:1:10:20 --points 4000 --widths 256,256 --steps 100000",
     "regions": "--widths 1000,1000,1000 --samples 1000",
     "paths": "--sampler dense --width 512 --depth 50 --samples 10000000",
     "sweep": "paths --vary width=5:500:400 --samples 10000000000",

@@ -17,17 +17,20 @@ CALLS = {
     "critical": "--act tanh",
     "phase": "--act tanh --cw 0.5:3:3 --cb 0.1",
     "gp": "--samples 20 --width 4,6 --depth 2",
-    "hermite": "--act gelu --terms 5",
+    "hermite coefficients": "--act gelu --terms 5",
     "rates": "--depth 2 --width 8 --samples 4",
     "regions": "--widths 4,3",
     "paths": "--width 5 --depth 2 --samples 40",
     "catapult": "--eta-lambda0 1,3 --steps 4",
     "quadratic": "--p 6 --n 2 --times 1,inf --eps 0.1",
     "lazy": "--width 8,16 --p 2 --samples 2",
-    "classes": "--data data.npz --widths 4 --steps 3",
+    "classes parts": "--data data.npz --widths 4 --steps 3",
+    "classes outliers": "--data data.npz --widths 4 --steps 3 --top 2",
+    "classes layers": "--data data.npz --widths 4 --steps 3",
     "collapse": "--data data.npz --widths 4 --steps 3 --at 0,3",
     "hessian": "--data data.npz --widths 3 --steps 3",
-    "sharpness": "--data data.npz --widths 4 --steps 3 --at 0,3",
+    "sharpness path": "--data data.npz --widths 4 --steps 3 --at 0,3",
+    "sharpness scan": "--data data.npz --widths 4 --steps 3 --eta-lambda0 1,3",
     "mp": "--p 8 --n0 5 --points 9 --samples 2",
     "product": "--n0 4 --width 3 --depth 1,2 --samples 99",
     "bayes": "--norm2 2 --p 4 --n0 9 --width 20 --depth 1,2 --samples 50",
@@ -137,7 +140,7 @@ def _value(draw: Draw, option: Any) -> str:
         return str(draw.pick(WHOLE))
     if "Float" in kind:
         return text(draw.pick(EXTREMES))
-    if metavar == "FILE":
+    if metavar.startswith("FILE"):
         return str(draw.pick(("x.npy", "y.npy", "data.npz", "missing.npy")))
     if "," in metavar or ":" in metavar or metavar in ("N", "L", "X"):
         return str(draw.pick((*LISTS, *map(text, EXTREMES), *WHOLE)))

@@ -94,7 +94,7 @@ def entropy(
     4 delta; carl, sup_(1 <= k <= n) k^r eps_k over sup k^r d_(k-1), of the upper bounds of eps_k
     over the lower ones of d_(k-1), which is bounded (Carl's inequality); `status`: "exact" or
     "bracket". Of functions and nets in l2 also jl_dimension, jl_least and jl_most: squared
-    distances of 2^n centres after a random projection over those before, of which the lemma says
+    distances of 2^n centers after a random projection over those before, of which the lemma says
     [0.4, 1.6] for some projection.
 
     Accuracy: boxes in rational arithmetic; bounds to 1e-12. A bracket of nets is that of the drawn
