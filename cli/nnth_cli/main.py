@@ -47,6 +47,7 @@ COMMANDS = (
 # when none is named, unless the group is one of NO_DEFAULT.
 GROUPS: dict[str, tuple[str, ...]] = {
     "hermite": ("coefficients", "dual"),
+    "critical": ("points", "decay"),
     "classes": ("parts", "outliers", "layers"),
     "sharpness": ("path", "scan"),
     "rkhs": ("spectrum", "fit", "sample"),

@@ -362,31 +362,6 @@ def vector(help: str) -> Any:
     return typer.Option(help=help, parser=parse_vector, metavar="X,X,...")
 
 
-class Grid(tuple[float, ...]):
-    """Numbers given as `0.5:3:6` (from, to, how many), or a single one."""
-
-
-def parse_grid(text: str) -> Grid:
-    """Equally spaced numbers with both ends; anything else is a usage error that shows it."""
-    words = text.split(":")
-    try:
-        first, last = float(words[0]), float(words[-2 if len(words) == 3 else 0])
-        count = int(words[2]) if len(words) == 3 else 1
-    except ValueError:
-        count = 0
-    if len(words) not in (1, 3) or count < 1 or not (math.isfinite(first) and math.isfinite(last)):
-        raise typer.BadParameter(f"must be a number or a:b:n, as in 0.5:3:6, not {text!r}")
-    if not (first < last if count > 1 else first == last):
-        raise typer.BadParameter(f"must rise from a to b over n numbers, not {text!r}")
-    step = (last - first) / max(count - 1, 1)
-    return Grid([*(first + i * step for i in range(count - 1)), last])
-
-
-def grid(help: str) -> Any:
-    """The description of an option whose value is a grid of numbers."""
-    return typer.Option(help=help, parser=parse_grid, metavar="A:B:N")
-
-
 OldWidth: TypeAlias = Annotated[
     int | None, typer.Option(help="Width of each hidden layer. [default: 64]", metavar="N")
 ]

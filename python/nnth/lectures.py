@@ -18,13 +18,13 @@ COURSE: Final = (
         "random networks of finite width tend to a Gaussian process",
         "nnth gp --act tanh --width 64,256 --depth 3",
     ),
-    ("9/19", "critical initialisation: K*, chi_par = chi_perp = 1", "nnth critical --act gelu"),
+    ("9/19", "critical initialization: K*, chi_par = chi_perp = 1", "nnth critical --act gelu"),
     (
         "9/19",
         "ordered and chaotic phases, and the edge between",
-        "nnth phase --act tanh --cw 0.5:3:50 --cb 0:0.5:50",
+        "nnth phase --act tanh --cw lin:0.5:3:50 --cb lin:0:0.5:50",
     ),
-    ("9/19", "K^l = 1/(2l) of tanh at criticality", "nnth critical --act tanh --depth 1000"),
+    ("9/19", "K^l = 1/(2l) of tanh at criticality", "nnth critical decay --act tanh --depth 1000"),
     (
         "9/21",
         "collective observables have a variance of order 1/n",

@@ -18,13 +18,14 @@ from nnth_cli import main as program
 # samples, or walks enough cells to be divided.
 CALLS = {
     "kernel": ["--act tanh --depth 3 --method all"],
-    "gram": ["x.npy --act gelu --depth 2", "x.npy --act elu:2 --depth 3"],
+    "gram": ["x.npy --act gelu --depth 2", "--x x.npy --act elu:2 --depth 3"],
     "predict": [
-        "--x x.npy --y y.npy --x-test u.npy --noise 0.1 --times 0,1,inf",
-        "--x x.npy --y y.npy --x-test u.npy --times 1 --samples 3 --width 8 --points",
+        "--x x.npy --y y.npy --x-test u.npy --ridge 0.1 --times 0,1,inf",
+        "--x x.npy --y y.npy --x-test u.npy --times 1 --samples 3 --width 8 --by-point",
     ],
-    "critical": ["--act tanh --depth 20"],
-    "phase": ["--act tanh --cw 0.5:3:4 --cb 0:0.5:3"],
+    "critical points": ["--act tanh"],
+    "critical decay": ["--act tanh --depth 20"],
+    "phase": ["--act tanh --cw lin:0.5:3:4 --cb lin:0:0.5:3"],
     "gp": ["--samples 200 --width 4,6 --depth 2", "--samples 300 --widths 5,6 --inputs x.npy"],
     "hermite coefficients": ["--act gelu --terms 5"],
     "hermite dual": ["--act tanh --terms 2,4"],
@@ -103,10 +104,6 @@ def run(*words: str) -> int:
     return program.run(program.get_command(program.app), words)
 
 
-def output_of(command: str) -> str:
-    return "rows.npz" if command == "gram" else "rows.csv"
-
-
 def bad_values(option: Any) -> list[str]:
     """Values that no option of this kind can have."""
     if option.param_type_name == "argument" or option.is_flag:
@@ -141,7 +138,7 @@ def test_bad_values_are_named_and_nothing_is_written(
 ) -> None:
     before = sorted(files.iterdir())
     for _, name, value in (bad for bad in BAD if bad[0] == command):
-        output = [] if name in ("--output", "--append") else ["-o", output_of(command)]
+        output = [] if name in ("--output", "--append") else ["-o", "rows.csv"]
         words = [*CALLS[command][0].split(), *output, name, value]
         code = run(*command.split(), *words)
         out, err = capfd.readouterr()
@@ -173,7 +170,7 @@ def test_no_cell_is_a_python_object(
 @pytest.mark.parametrize(
     ("option", "words"),
     [
-        ("output", "gram data.npz --depth 1 -o data.npz"),
+        ("save", "gram data.npz --depth 1 --save data.npz"),
         ("save", "hessian --data data.npz --widths 3 --steps 1 --save data.npz"),
         ("solution", "diagonal --x data.npz --y y.npy --solution ./data.npz"),
         ("append", "hessian --data data.csv --widths 3 --steps 1 --append data.csv"),
@@ -221,8 +218,8 @@ LONG = {
     "kernel": "--act tanh --method quadrature --depth 2000000 --rho 0.3 --cb 0.2 --cw 1.3",
     "gram": "big.npy --act hard_tanh --depth 1000",
     "predict": "--x big.npy --y big.npy --x-test big.npy --times log:1:100:50 --samples 100000",
-    "critical": "--act z*sigmoid(1.702*z) --depth 10000000",
-    "phase": "--act sin(3*z)+z --cw 0.1:8:3000 --cb 0:3:3000",
+    "critical decay": "--act z*sigmoid(1.702*z) --depth 10000000",
+    "phase": "--act sin(3*z)+z --cw lin:0.1:8:3000 --cb lin:0:3:3000",
     "gp": "--samples 1000000000 --depth 20",
     "hermite dual": "--act tanh(300*(z-3))+sin(40*z) --terms 10000",
     "rates": "--training --width 400,800 --samples 20000 --steps 5000",
@@ -243,7 +240,7 @@ LONG = {
 def test_an_interrupt_at_any_time_is_quick_and_leaves_nothing(command: str, files: Path) -> None:
     np.save(files / "big.npy", np.random.default_rng(1).normal(size=(1500, 20)))
     before = set(files.iterdir())
-    words = [*command.split(), *LONG[command].split(), "-o", output_of(command), "--quiet"]
+    words = [*command.split(), *LONG[command].split(), "-o", "rows.csv", "--quiet"]
     after = random.Random(command).uniform(0.0, 1.5)  # from the first imports on
     out, err = interrupted(*words, cwd=files, after=after)
     assert out == ""

@@ -107,7 +107,7 @@ def test_extremes_come_to_no_warning_of_a_library(
 
 # Commands on data, which is scaled by some powers of ten.
 ON_DATA = [
-    "predict --x x.npy --y y.npy --x-test x.npy --times 1,inf --noise 0.1",
+    "predict --x x.npy --y y.npy --x-test x.npy --times 1,inf --ridge 0.1",
     "predict --x x.npy --y y.npy --x-test x.npy --times 1 --samples 3 --width 4",
     "rkhs fit --x x.npy --y y.npy --kernel rbf:1 --ridge 0.1",
     "rkhs fit --x x.npy --y y.npy --kernel ntk --ridge 0.1",

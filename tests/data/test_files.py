@@ -20,7 +20,7 @@ TRAINING = "--points 12 --widths 3 --steps 2 --data xy.npz"
 
 # A call of every command and option that reads files, and the parameters with a hash.
 CALLS = {
-    "gram x.npy --depth 2": "file:x.npy",
+    "gram x.npy --depth 2": "x:x.npy",
     "predict --x x.npy --y y.npy --x-test u.npy --y-test v.npy --times 1": (
         "x:x.npy y:y.npy x_test:u.npy y_test:v.npy"
     ),
@@ -43,7 +43,7 @@ CALLS = {
     f"collapse {TRAINING}": "data:xy.npz",
     f"hessian {TRAINING} --top 2": "data:xy.npz",
     f"sharpness {TRAINING}": "data:xy.npz",
-    f"sharpness {TRAINING} --scan --eta-lambda0 1": "data:xy.npz",
+    f"sharpness scan {TRAINING} --eta-lambda0 1": "data:xy.npz",
     "hessian --net net.npz --data xy.npz --top 2 --loss squared": "data:xy.npz net:net.npz",
     "bayes --x wide.npy --y u1.npy --width 9 --sigma2 1": "x:wide.npy y:u1.npy",
     "diagonal --x x.npy --y y.npy --alpha 1": "x:x.npy y:y.npy",
@@ -133,9 +133,9 @@ def test_the_hash_is_of_what_was_read(files: Path) -> None:
     first = gram("x.npy").summary()
     before = digest("x.npy")
     np.save("x.npy", np.load("u.npy"))
-    assert first.meta.parameters["sha256"] == f"file:{before}"
+    assert first.meta.parameters["sha256"] == f"x:{before}"
     assert file_of("./x.npy") == File("./x.npy", before)  # of the last reading
-    assert gram("./x.npy").summary().meta.parameters["sha256"] == f"file:{digest('x.npy')}"
+    assert gram("./x.npy").summary().meta.parameters["sha256"] == f"x:{digest('x.npy')}"
     assert digest("x.npy") != before
     assert gram(np.load("x.npy")).summary().meta.parameters["sha256"] is None
 

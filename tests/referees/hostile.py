@@ -12,10 +12,11 @@ from referees.calls import EXTREMES, Case, Draw, text
 # A small call of each command, with the files of `_files`, that hostile values are put into.
 CALLS = {
     "kernel": "--act tanh --depth 3",
-    "gram": "x.npy --act gelu --depth 2 -o k.npz",
-    "predict": "--x x.npy --y y.npy --x-test u.npy --noise 0.1 --times 0,1,inf",
-    "critical": "--act tanh",
-    "phase": "--act tanh --cw 0.5:3:3 --cb 0.1",
+    "gram": "x.npy --act gelu --depth 2 --save k.npz",
+    "predict": "--x x.npy --y y.npy --x-test u.npy --ridge 0.1 --times 0,1,inf",
+    "critical points": "--act tanh",
+    "critical decay": "--act tanh --depth 5",
+    "phase": "--act tanh --cw lin:0.5:3:3 --cb 0.1",
     "gp": "--samples 20 --width 4,6 --depth 2",
     "hermite coefficients": "--act gelu --terms 5",
     "rates": "--depth 2 --width 8 --samples 4",

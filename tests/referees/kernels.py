@@ -213,7 +213,7 @@ def predict(draw: Draw) -> Case:
     times = draw.pick((["0"], ["0.7"], ["5"], ["inf"], ["1e4"]))
     words = ["predict", "--x", draw.save("x.npy", x), "--y", draw.save("y.npy", y), "--x-test"]
     words += [draw.save("u.npy", u), "--depth", str(depth), "--kernel", kind, "--points"]
-    words += ["--noise", text(noise), "--eta", text(eta), "--times", ",".join(times)]
+    words += ["--ridge", text(noise), "--eta", text(eta), "--times", ",".join(times)]
 
     def matrix(which: str, a: np.ndarray, b: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
         k = spectra.relu_kernel(which, depth)

@@ -57,7 +57,7 @@ KERNELS = {
     "gp --width 8 --depth 2 --samples 20 {variances}": 1e-9,
     "rates --depth 2 --width 6 --samples 3 {variances}": 1e-10,
     "rates --inputs x.npy --depth 1 {variances}": 1e-9,
-    "predict --x x.npy --y y.npy --x-test u.npy --noise 0.1 --times 1,inf {variances}": 1e-9,
+    "predict --x x.npy --y y.npy --x-test u.npy --ridge 0.1 --times 1,inf {variances}": 1e-9,
     "rkhs fit --x x.npy --y y.npy --kernel ntk --ridge 0.1 {variances}": 1e-9,
     "rkhs sample --x x.npy --kernel nngp --samples 20 {variances}": 1e-9,
 }
