@@ -634,8 +634,8 @@ MEDIANS = [
     ),
 ]
 
-CIRCLE = "rkhs spectrum --kernel ntk --d 2"
-DEEP_STEP = "rkhs spectrum --kernel nngp --act step --cw 2 --d 3 --levels 200 --depth"
+CIRCLE = "rkhs spectrum --kernel ntk --n0 2"
+DEEP_STEP = "rkhs spectrum --kernel nngp --act step --cw 2 --n0 3 --levels 200 --depth"
 
 DECAYS = [
     *(
@@ -655,7 +655,7 @@ DECAYS = [
         "Bietti & Bach 2021",
         "cor. 3",
         "NTK of ReLU: eigenvalues fall as k^-d",
-        "rkhs spectrum --kernel ntk --d 10",
+        "rkhs spectrum --kernel ntk --n0 10",
         "theory_slope",
         -10.0,
     ),
@@ -663,7 +663,7 @@ DECAYS = [
         "Bietti & Bach 2021",
         "cor. 3",
         "... and do, at levels of 200",
-        "rkhs spectrum --kernel ntk --d 3 --depth 2 --levels 200",
+        "rkhs spectrum --kernel ntk --n0 3 --depth 2 --levels 200",
         "slope",
         -3.0,
         0.03,
@@ -673,7 +673,7 @@ DECAYS = [
         "Bietti & Bach 2021",
         "cor. 3",
         "NNGP of ReLU: as k^(-d-2), at any depth",
-        "rkhs spectrum --kernel nngp --d 3 --depth 3",
+        "rkhs spectrum --kernel nngp --n0 3 --depth 3",
         "theory_slope",
         -5.0,
     ),
@@ -681,7 +681,7 @@ DECAYS = [
         "Bietti & Bach 2021",
         "cor. 3",
         "... and do, at levels of 200",
-        "rkhs spectrum --kernel nngp --d 3 --depth 3 --levels 200",
+        "rkhs spectrum --kernel nngp --n0 3 --depth 3 --levels 200",
         "slope",
         -5.0,
         0.03,

@@ -50,7 +50,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "critical": ("points", "decay"),
     "classes": ("parts", "outliers", "layers"),
     "sharpness": ("path", "scan"),
-    "rkhs": ("spectrum", "fit", "sample"),
+    "rkhs": ("spectrum", "fit", "curve", "sample"),
 }
 NO_DEFAULT = frozenset({"rkhs"})
 

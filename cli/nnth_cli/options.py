@@ -70,6 +70,11 @@ def names_of_activations() -> list[str]:
     ]
 
 
+def names_of_kernels() -> list[str]:
+    """Return the kernels of inputs; rbf:1 stands for all radial ones."""
+    return ["nngp", "ntk", "rbf:1"]
+
+
 def hidden_layers(call: "Call", widths: str | None, width: int, depth: int) -> str:
     """Return what --width and --depth, or --widths, say: the widths of the hidden layers.
 
@@ -150,6 +155,14 @@ Ntk: TypeAlias = Annotated[
     typer.Option(
         help="Convention of the tangent kernel: ntk scales weights and biases by their variances; "
         "bias leaves biases unscaled; pdlt uses the learning rates of Roberts et al."
+    ),
+]
+Kernel: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        autocompletion=names_of_kernels,
+        help="Kernel: nngp or ntk of a network, or rbf:S, exp(-|x - y|^2/(2 S^2)).",
+        metavar="nngp|ntk|rbf:S",
     ),
 ]
 Norm: TypeAlias = Annotated[float, typer.Option(help="|x|^2/n0 of the inputs.", metavar="X")]

@@ -96,7 +96,7 @@ COURSE: Final = (
     (
         "10/31",
         "kernels on the sphere: eigenvalues, and the space H_K = T^(1/2) L^2",
-        "nnth rkhs spectrum --kernel ntk --act relu --d 3 --depth 1 --levels 20",
+        "nnth rkhs spectrum --kernel ntk --act relu --n0 3 --depth 1 --levels 20",
     ),
     (
         "10/31",
@@ -145,7 +145,7 @@ COURSE: Final = (
     (
         "11/28",
         "the space of a kernel as a model class",
-        "nnth entropy --set sphere --kernel ntk --d 3",
+        "nnth entropy --set sphere --kernel ntk --n0 3",
     ),
     (
         "11/28",

@@ -50,8 +50,9 @@ CALLS = {
     "diagonal": ["--n 3 --d 5 --sparsity 1 --alpha 0.1,1"],
     "margin": ["--n 8 --d 2 --log-t 1,10"],
     "sgd": ["--d 2 --n 6 --steps 2000"],
-    "rkhs spectrum": ["--kernel ntk --d 4 --levels 5"],
+    "rkhs spectrum": ["--kernel ntk --n0 4 --levels 5"],
     "rkhs fit": ["--x x.npy --y y.npy --kernel ntk --ridge 0.1"],
+    "rkhs curve": ["--x x.npy --y y.npy --kernel ntk --ridge 0.1 --sizes 2,3 --samples 3"],
     "rkhs sample": ["--x x.npy --kernel nngp --samples 50"],
     "entropy": ["--set interval"],
     "verify": ["hermite --quick"],
@@ -77,7 +78,7 @@ MORE = {
     "hermite coefficients": ["--act step --terms 3"],
     "paths": ["--width 4 --depth 2 --mu uniform --orders 2,4 --samples 20"],
     "sgd": ["--system valley --steps 2000"],
-    "entropy": ["--set power:2", "--set ball:2"],
+    "entropy": ["--set power:2", "--set ball:2", "--set nets --width 4 --samples 9 --points 5"],
 }
 
 # What Python and NumPy write of their own objects.

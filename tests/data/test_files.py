@@ -49,13 +49,13 @@ CALLS = {
     "diagonal --x x.npy --y y.npy --alpha 1": "x:x.npy y:y.npy",
     "margin --x x.npy --y signs.npy --log-t 1": "x:x.npy y:signs.npy",
     "sgd --x x.npy --y noisy.npy --steps 300": "x:x.npy y:noisy.npy",
-    "rkhs spectrum --kernel ntk --d 3 --levels 3 --x x.npy": "x:x.npy",
-    "rkhs fit --x x.npy --y y.npy --at u.npy --y-at v.npy --ridge 0.1": (
-        "x:x.npy y:y.npy at:u.npy y_at:v.npy"
+    "rkhs spectrum --kernel ntk --n0 3 --levels 3 --x x.npy": "x:x.npy",
+    "rkhs fit --x x.npy --y y.npy --x-test u.npy --y-test v.npy --ridge 0.1": (
+        "x:x.npy y:y.npy x_test:u.npy y_test:v.npy"
     ),
     "rkhs sample --x x.npy --samples 5": "x:x.npy",
     "entropy --set functions --functions x.npy": "functions:x.npy",
-    "entropy --set nets --x x.npy --networks 4 --widths 3": "x:x.npy",
+    "entropy --set nets --x x.npy --samples 4 --widths 3": "x:x.npy",
 }
 
 # The same commands without a file have the column too: rows of both may stand in one table.
@@ -65,7 +65,7 @@ WITHOUT = [
     "collapse --points 8 --widths 3",
     "lazy --width 8,16 --p 3 --samples 2",
     "quadratic --p 4 --n 2 --times 1",
-    "rkhs spectrum --kernel ntk --d 3 --levels 3",
+    "rkhs spectrum --kernel ntk --n0 3 --levels 3",
 ]
 
 

@@ -38,8 +38,9 @@ CALLS = {
     "diagonal": "--x x.npy --y y.npy --alpha 0.1,1",
     "margin": "--x x.npy --y labels.npy --log-t 1,10",
     "sgd": "--d 2 --n 6 --steps 2000",
-    "rkhs spectrum": "--kernel ntk --d 4 --levels 5",
+    "rkhs spectrum": "--kernel ntk --n0 4 --levels 5",
     "rkhs fit": "--x x.npy --y y.npy --kernel rbf:1 --ridge 0.1",
+    "rkhs curve": "--x x.npy --y y.npy --kernel rbf:1 --ridge 0.1 --sizes 2,3 --samples 3",
     "rkhs sample": "--x x.npy --kernel rbf:1 --samples 50",
     "entropy": "--set interval --bits 0,1,4",
 }

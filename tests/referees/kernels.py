@@ -356,7 +356,7 @@ def rkhs_spectrum(draw: Draw) -> Case:
     kind = draw.pick(("ntk", "nngp", "rbf"))
     width = draw.log(0.3, 3)
     shown = f"rbf:{text(width)}" if kind == "rbf" else kind
-    words = ["rkhs", "spectrum", "--kernel", shown, "--d", str(d), "--levels", "6"]
+    words = ["rkhs", "spectrum", "--kernel", shown, "--n0", str(d), "--levels", "6"]
     words += [] if kind == "rbf" else ["--depth", str(depth)]
     function = spectra.rbf(width) if kind == "rbf" else spectra.relu_kernel(kind, depth)
     level = draw.whole(0, 5)
