@@ -85,6 +85,11 @@ def names_of_activations() -> list[str]:
     ]
 
 
+def names_of_kernels() -> list[str]:
+    """Return the kernels of inputs; rbf:1 stands for all radial ones."""
+    return ["nngp", "ntk", "rbf:1"]
+
+
 def hidden_layers(call: "Call", widths: str | None, width: int, depth: int) -> str:
     """Return what --width and --depth, or --widths, say: the widths of the hidden layers.
 
@@ -170,6 +175,14 @@ Ntk: TypeAlias = Annotated[
     typer.Option(
         help="Convention of the tangent kernel: ntk scales weights and biases by their variances; "
         "bias leaves biases unscaled; pdlt uses the learning rates of Roberts et al."
+    ),
+]
+Kernel: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        autocompletion=names_of_kernels,
+        help="Kernel: nngp or ntk of a network, or rbf:S, exp(-|x - y|^2/(2 S^2)).",
+        metavar="nngp|ntk|rbf:S",
     ),
 ]
 Norm: TypeAlias = Annotated[float, typer.Option(help="|x|^2/n0 of the inputs.", metavar="X")]
@@ -379,31 +392,6 @@ def parse_numbers(
 def vector(help: str) -> Any:
     """The description of an option whose value is a vector."""
     return typer.Option(help=help, parser=parse_vector, metavar="X,X,...")
-
-
-class Grid(tuple[float, ...]):
-    """Numbers given as `0.5:3:6` (from, to, how many), or a single one."""
-
-
-def parse_grid(text: str) -> Grid:
-    """Equally spaced numbers with both ends; anything else is a usage error that shows it."""
-    words = text.split(":")
-    try:
-        first, last = float(words[0]), float(words[-2 if len(words) == 3 else 0])
-        count = int(words[2]) if len(words) == 3 else 1
-    except ValueError:
-        count = 0
-    if len(words) not in (1, 3) or count < 1 or not (math.isfinite(first) and math.isfinite(last)):
-        raise typer.BadParameter(f"must be a number or a:b:n, as in 0.5:3:6, not {text!r}")
-    if not (first < last if count > 1 else first == last):
-        raise typer.BadParameter(f"must rise from a to b over n numbers, not {text!r}")
-    step = (last - first) / max(count - 1, 1)
-    return Grid([*(first + i * step for i in range(count - 1)), last])
-
-
-def grid(help: str) -> Any:
-    """The description of an option whose value is a grid of numbers."""
-    return typer.Option(help=help, parser=parse_grid, metavar="A:B:N")
 
 
 OldWidth: TypeAlias = Annotated[

@@ -20,7 +20,7 @@ TRAINING = "--points 12 --widths 3 --steps 2 --data xy.npz"
 
 # A call of every command and option that reads files, and the parameters with a hash.
 CALLS = {
-    "gram x.npy --depth 2": "file:x.npy",
+    "gram x.npy --depth 2": "x:x.npy",
     "predict --x x.npy --y y.npy --x-test u.npy --y-test v.npy --times 1": (
         "x:x.npy y:y.npy x_test:u.npy y_test:v.npy"
     ),
@@ -43,19 +43,19 @@ CALLS = {
     f"collapse {TRAINING}": "data:xy.npz",
     f"hessian {TRAINING} --top 2": "data:xy.npz",
     f"sharpness {TRAINING}": "data:xy.npz",
-    f"sharpness {TRAINING} --scan --eta-lambda0 1": "data:xy.npz",
+    f"sharpness scan {TRAINING} --eta-lambda0 1": "data:xy.npz",
     "hessian --net net.npz --data xy.npz --top 2 --loss squared": "data:xy.npz net:net.npz",
     "bayes --x wide.npy --y u1.npy --width 9 --sigma2 1": "x:wide.npy y:u1.npy",
     "diagonal --x x.npy --y y.npy --alpha 1": "x:x.npy y:y.npy",
     "margin --x x.npy --y signs.npy --log-t 1": "x:x.npy y:signs.npy",
     "sgd --x x.npy --y noisy.npy --steps 300": "x:x.npy y:noisy.npy",
-    "rkhs spectrum --kernel ntk --d 3 --levels 3 --x x.npy": "x:x.npy",
-    "rkhs fit --x x.npy --y y.npy --at u.npy --y-at v.npy --ridge 0.1": (
-        "x:x.npy y:y.npy at:u.npy y_at:v.npy"
+    "rkhs spectrum --kernel ntk --n0 3 --levels 3 --x x.npy": "x:x.npy",
+    "rkhs fit --x x.npy --y y.npy --x-test u.npy --y-test v.npy --ridge 0.1": (
+        "x:x.npy y:y.npy x_test:u.npy y_test:v.npy"
     ),
     "rkhs sample --x x.npy --samples 5": "x:x.npy",
     "entropy --set functions --functions x.npy": "functions:x.npy",
-    "entropy --set nets --x x.npy --networks 4 --widths 3": "x:x.npy",
+    "entropy --set nets --x x.npy --samples 4 --widths 3": "x:x.npy",
 }
 
 # The same commands without a file have the column too: rows of both may stand in one table.
@@ -65,7 +65,7 @@ WITHOUT = [
     "collapse --points 8 --widths 3",
     "lazy --width 8,16 --p 3 --samples 2",
     "quadratic --p 4 --n 2 --times 1",
-    "rkhs spectrum --kernel ntk --d 3 --levels 3",
+    "rkhs spectrum --kernel ntk --n0 3 --levels 3",
 ]
 
 
@@ -183,9 +183,9 @@ def test_the_hash_is_of_what_was_read(files: Path) -> None:
     first = gram("x.npy").summary()
     before = digest("x.npy")
     np.save("x.npy", np.load("u.npy"))
-    assert first.meta.parameters["sha256"] == f"file:{before}"
+    assert first.meta.parameters["sha256"] == f"x:{before}"
     assert file_of("./x.npy") == File("./x.npy", before)  # of the last reading
-    assert gram("./x.npy").summary().meta.parameters["sha256"] == f"file:{digest('x.npy')}"
+    assert gram("./x.npy").summary().meta.parameters["sha256"] == f"x:{digest('x.npy')}"
     assert digest("x.npy") != before
     assert gram(np.load("x.npy")).summary().meta.parameters["sha256"] is None
 

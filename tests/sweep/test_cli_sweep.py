@@ -437,7 +437,7 @@ def test_failures_become_rows_and_are_tried_again_when_asked(tmp_path: Path) -> 
         ("--vary rho=0 kernel", "the command to sweep must come first, before --vary"),
         ("sweep --vary rho=0", "there is no command 'sweep' to sweep"),
         ("kernel --vary rho=0 stray", "got unexpected extra arguments (stray)"),
-        ("gram --vary depth=1,2", "missing argument 'FILE'"),
+        ("gram x.npy --x x.npy --vary depth=1,2", "--x and FILE must not both be given"),
         ("gram x.npy --vary depth=1,2", "x.npy: No such file or directory"),
         ("paths --vary depth=1,2 --save-samples s.npy", "--save-samples must not be given in a"),
         ("missing.toml", "missing.toml: No such file or directory"),
