@@ -868,7 +868,7 @@ TRAINING = [
             "Chizat et al. 2019",
             "sec. 2",
             f"lazy: {what} goes as n^{power:g}",
-            "rates --training --width 64,256,1024",
+            "rates training --width 64,256,1024",
             "exponent",
             power,
             0.1,

@@ -47,6 +47,7 @@ COMMANDS = (
 # when none is named, unless the group is one of NO_DEFAULT.
 GROUPS: dict[str, tuple[str, ...]] = {
     "hermite": ("coefficients", "dual"),
+    "rates": ("layers", "descent", "noise", "training"),
     "rkhs": ("spectrum", "fit", "sample"),
 }
 NO_DEFAULT = frozenset({"rkhs"})

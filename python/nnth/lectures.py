@@ -43,7 +43,7 @@ COURSE: Final = (
     (
         "L7",
         "gradient descent below and above 2/lambda_max, and with noise",
-        "nnth rates --inputs x.npy --act relu --depth 3",
+        "nnth rates descent --x iris --act relu --depth 3",
     ),
     (
         "Pathologies",
@@ -53,7 +53,7 @@ COURSE: Final = (
     (
         "Pathologies",
         "lazy and mean-field training: what moves with the width",
-        "nnth rates --training --width 64,256,1024",
+        "nnth rates training --width 64,256,1024",
     ),
     (
         "10/3",

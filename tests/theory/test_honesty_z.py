@@ -55,21 +55,21 @@ CASES = {
         ),
         ("width", "layer", "quantity", "observable", "input_a", "input_b"),
     ),
-    "rates": Case(
+    "rates layers": Case(
         lambda seed: nnth.rates("relu", width=8, depth=3, samples=100, seed=seed, threads=1),
-        ("layer", "quantity", "parametrisation"),
+        ("layer", "quantity", "parametrization"),
     ),
     "rates tanh": Case(
         lambda seed: nnth.rates("tanh", width=8, depth=3, samples=100, seed=seed, threads=1),
-        ("layer", "quantity", "parametrisation"),
+        ("layer", "quantity", "parametrization"),
     ),
-    "rates --training": Case(
+    "rates training": Case(
         lambda seed: nnth.training_scalings(
-            widths=(4, 8, 16), steps=3, samples=30, seed=seed, threads=1
+            width=(4, 8, 16), steps=3, samples=30, seed=seed, threads=1
         ),
         ("regime", "width", "quantity"),
     ),
-    "rates --gradient-noise": Case(
+    "rates noise": Case(
         lambda seed: nnth.noisy_descent(X, samples=200, steps=20, seed=seed, threads=1),
         ("mode",),
     ),
@@ -209,7 +209,7 @@ def test_z_over_two_hundred_seeds_is_normal_or_the_row_says_why_not(name: str) -
     assert dishonest(CASES[name], range(200)) == []
 
 
-SLOW_CASES = ("lazy", "rates --training", "rates tanh")
+SLOW_CASES = ("lazy", "rates training", "rates tanh")
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name not in SLOW_CASES])
@@ -255,7 +255,7 @@ def test_far_z_of_heavy_tails_have_a_note(seed: int) -> None:
 
 
 def test_exponents_of_small_widths_have_a_note() -> None:
-    table = nnth.training_scalings(widths=(2, 4, 8, 16), steps=5, samples=100, threads=1)
+    table = nnth.training_scalings(width=(2, 4, 8, 16), steps=5, samples=100, threads=1)
     far = np.abs(table["z"]) > 4.5
     assert far.any()
     assert (np.char.find(table["note"][far], "theory is of large widths") >= 0).all()
