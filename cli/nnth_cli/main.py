@@ -48,6 +48,7 @@ COMMANDS = (
 GROUPS: dict[str, tuple[str, ...]] = {
     "hermite": ("coefficients", "dual"),
     "rates": ("layers", "descent", "noise", "training"),
+    "sgd": ("regression", "valley", "circle", "net"),
     "rkhs": ("spectrum", "fit", "sample"),
 }
 NO_DEFAULT = frozenset({"rkhs"})

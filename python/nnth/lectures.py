@@ -129,14 +129,14 @@ COURSE: Final = (
     (
         "11/16",
         "relations that SGD keeps at rest, and its exact covariance in regression",
-        "nnth sgd --d 2",
+        "nnth sgd --n0 2",
     ),
     (
         "11/16",
         "noise makes valleys wider: the trace of the Hessian falls",
-        "nnth sgd --system valley",
+        "nnth sgd valley",
     ),
-    ("11/16", "a walk on the circle stays where its steps are small", "nnth sgd --system circle"),
+    ("11/16", "a walk on the circle stays where its steps are small", "nnth sgd circle"),
     (
         "11/28",
         "entropy numbers, Kolmogorov and stable widths",

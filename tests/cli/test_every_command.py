@@ -52,7 +52,10 @@ CALLS = {
     "bayes": ["--norm2 2 --p 4 --n0 9 --width 20 --depth 1,2 --sigma2 1"],
     "diagonal": ["--n 3 --d 5 --sparsity 1 --alpha 0.1,1"],
     "margin": ["--n 8 --d 2 --log-t 1,10"],
-    "sgd": ["--d 2 --n 6 --steps 2000"],
+    "sgd regression": ["--n0 2 --points 6 --steps 2000"],
+    "sgd valley": ["--steps 200"],
+    "sgd circle": ["--places 8 --steps 200"],
+    "sgd net": ["--width 2 --steps 128"],
     "rkhs spectrum": ["--kernel ntk --d 4 --levels 5"],
     "rkhs fit": ["--x x.npy --y y.npy --kernel ntk --ridge 0.1"],
     "rkhs sample": ["--x x.npy --kernel nngp --samples 50"],
@@ -79,7 +82,6 @@ MORE = {
     "catapult": ["--sweep --m 30 --samples 2"],
     "hermite coefficients": ["--act step --terms 3"],
     "paths": ["--width 4 --depth 2 --mu uniform --orders 2,4 --samples 20"],
-    "sgd": ["--system valley --steps 2000"],
     "entropy": ["--set power:2", "--set ball:2"],
 }
 

@@ -25,11 +25,9 @@ CALLS = {
         "x:x.npy y:y.npy x_test:u.npy y_test:v.npy"
     ),
     "gp --inputs u.npy --samples 20 --width 4 --depth 1": "inputs:u.npy",
-    "rates --inputs x.npy --y y.npy --depth 1": "inputs:x.npy y:y.npy",
-    "rates --inputs x.npy --gradient-noise 0.1 --depth 1 --samples 9": "inputs:x.npy",
-    "rates --training --inputs x.npy --y y.npy --width 4,8 --samples 2 --steps 2": (
-        "inputs:x.npy y:y.npy"
-    ),
+    "rates descent --x x.npy --y y.npy --depth 1": "x:x.npy y:y.npy",
+    "rates noise --x x.npy --gradient-noise 0.1 --depth 1 --samples 9": "x:x.npy",
+    "rates training --x x.npy --y y.npy --width 4,8 --samples 2 --steps 2": "x:x.npy y:y.npy",
     "regions --net net.npz": "net:net.npz",
     "regions --through u.npy --widths 4 --n0 3": "through:u.npy",
     "paths --width 4 --depth 1 --inputs u.npy --samples 20": "inputs:u.npy",
@@ -60,6 +58,10 @@ CALLS = {
 
 # The same commands without a file have the column too: rows of both may stand in one table.
 WITHOUT = [
+    "rates descent --points 4 --n0 3",
+    "rates noise --points 4 --n0 3 --samples 9",
+    "rates training --width 4,8 --samples 2 --steps 2",
+    "sgd --steps 300",
     "gp --samples 20 --width 4 --depth 1",
     "regions --widths 4",
     "collapse --points 8 --widths 3",

@@ -51,7 +51,7 @@ def catapult(draw: Draw) -> Case:
 
 def valley(draw: Draw) -> Case:
     rate, noise = draw.uniform(0.01, 0.9), draw.pick((1.0, draw.log(1e-3, 1e3)))
-    words = ["sgd", "--system", "valley", "--steps", "3", "--rate", text(rate)]
+    words = ["sgd", "valley", "--steps", "3", "--eta", text(rate)]
     words += ["--gradient-noise", text(noise), "--seed", str(draw.whole(0, 99))]
     # The three walls of the command: lambda_i = c_i exp(v_i.theta).
     curvatures = [0.2, 1.0, 0.5]
@@ -80,11 +80,13 @@ def sgd_regression(draw: Draw) -> Case:
     x, y = draw.rng.normal(size=(n, d)), draw.rng.normal(size=n)
     batch, scheme = draw.whole(1, n - 1), draw.pick(("bernoulli", "with", "without"))
     rate = draw.uniform(0.05, 0.5) / float((x**2).sum(axis=1).max())
-    words = ["sgd", "--x", draw.save("x.npy", x), "--y", draw.save("y.npy", y), "--scheme", scheme]
+    words = ["sgd", "regression", "--x", draw.save("x.npy", x), "--y", draw.save("y.npy", y)]
     words += [
+        "--scheme",
+        scheme,
         "--batch",
         str(batch),
-        "--rate",
+        "--eta",
         text(rate),
         "--steps",
         "2000",

@@ -131,23 +131,21 @@ CASES = {
     ),
     "predict": Case(_predict(points=False), ("time",)),
     "predict --points": Case(_predict(points=True), ("time", "point", "output")),
-    "sgd": Case(
+    "sgd regression": Case(
         lambda seed: nnth.regression_relations(
-            X[:, :2], Y[:, 0], rate=0.1, batch=2, steps=256 * 40, seed=seed, threads=1
+            X[:, :2], Y[:, 0], eta=0.1, batch=2, steps=256 * 40, seed=seed, threads=1
         ),
         ("relation", "case", "i", "j"),
     ),
-    "sgd --system net": Case(
-        lambda seed: nnth.net_relations(width=2, steps=128, seed=seed), ("case",)
-    ),
-    "sgd --system valley": Case(
+    "sgd net": Case(lambda seed: nnth.net_relations(width=2, steps=128, seed=seed), ("case",)),
+    "sgd valley": Case(
         lambda seed: nnth.valley_relations(steps=4, seed=seed, threads=1), ("relation", "i")
     ),
-    "sgd --system valley, loud": Case(
+    "sgd valley, loud": Case(
         lambda seed: nnth.valley_relations(gradient_noise=60.0, steps=4, seed=seed, threads=1),
         ("relation", "i"),
     ),
-    "sgd --system circle": Case(
+    "sgd circle": Case(
         lambda seed: nnth.circle_relations(places=8, steps=8, seed=seed, threads=1), ("case",)
     ),
 }

@@ -130,7 +130,7 @@ def descent_rates(
         shape = (parameters["cb"], parameters["cw"], ntk, False)
         nets = Nets(activation(act), depth, width, *shape)
         columns |= _trained(nets, inputs, targets, eta, steps, samples, seed, progress)
-    meta = Meta("rates", parameters | {"steps": steps}, seed=seed)
+    meta = Meta("rates descent", parameters | {"steps": steps}, seed=seed)
     return Table(columns, meta, plot=_factor_picture(eta, measured, least, most))
 
 
@@ -225,7 +225,7 @@ def noisy_descent(
             "note": [note_on_z(samples, skew)] * len(rows),
         },
         Meta(
-            "rates",
+            "rates noise",
             parameters | {"gradient_noise": noise, "samples": samples, "steps": steps},
             seed=seed,
         ),

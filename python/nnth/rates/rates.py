@@ -112,7 +112,7 @@ def rates(
         work: dict[str, Any] = {"seed": seed, "threads": threads, "progress": progress}
         seen = sample_moments(shape, _batch_with_sums, near, samples=samples, **work)
     parameters = {"act": chosen.name, "width": width, "depth": depth, "cb": cb, "cw": cw}
-    meta = Meta("rates", parameters | {"norm": norm, "samples": samples}, seed=seed)
+    meta = Meta("rates layers", parameters | {"norm": norm, "samples": samples}, seed=seed)
     return _table(theory, error, seen, shape, meta)
 
 

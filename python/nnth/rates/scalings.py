@@ -221,7 +221,9 @@ def training_scalings(
         "steps": steps,
         "samples": samples,
     }
-    return _table(sizes, measured, _has_kinks(chosen), Meta("rates", parameters, seed=seed))
+    return _table(
+        sizes, measured, _has_kinks(chosen), Meta("rates training", parameters, seed=seed)
+    )
 
 
 def _has_kinks(act: Activation) -> bool:
