@@ -47,6 +47,7 @@ COMMANDS = (
 # when none is named, unless the group is one of NO_DEFAULT.
 GROUPS: dict[str, tuple[str, ...]] = {
     "hermite": ("coefficients", "dual"),
+    "catapult": ("trajectory", "phases"),
     "rates": ("layers", "descent", "noise", "training"),
     "sgd": ("regression", "valley", "circle", "net"),
     "rkhs": ("spectrum", "fit", "sample"),

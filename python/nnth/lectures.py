@@ -115,7 +115,11 @@ COURSE: Final = (
     ),
     ("11/2", "a real network to second order", "nnth quadratic --net random --widths 4"),
     ("11/7", "large learning rates on one data point: lazy, catapult, divergent", "nnth catapult"),
-    ("11/7", "the same over rates, of ReLU networks", "nnth catapult --sweep --m 256 --samples 50"),
+    (
+        "11/7",
+        "the same over rates, of ReLU networks",
+        "nnth catapult phases --width 256 --samples 50",
+    ),
     (
         "11/9",
         "diagonal linear networks: gradient flow solves a convex program, from l1 to l2",

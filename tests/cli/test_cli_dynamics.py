@@ -21,7 +21,20 @@ def test_three_phases_in_a_picture(tmp_path: Path) -> None:
 
 
 def test_one_trajectory_by_the_options_of_the_recursion() -> None:
-    words = ["--eta", 1.5, "--lambda0", 2, "--z0", 0.5, "--y", 0.25, "--kappa", 0.01, "--steps", 1]
+    words = [
+        "--eta",
+        1.5,
+        "--lambda0",
+        2,
+        "--z0",
+        0.5,
+        "--target",
+        0.25,
+        "--kappa",
+        0.01,
+        "--steps",
+        1,
+    ]
     rows = rows_of(call("catapult", *words))
     r, eta, kappa, lam, z = 0.25, 1.5, 0.01, 2.0, 0.5
     assert float(rows[1]["z"]) == pytest.approx(0.25 + r * (1 - eta * lam + kappa * eta**2 * z * r))
@@ -31,9 +44,9 @@ def test_one_trajectory_by_the_options_of_the_recursion() -> None:
     assert (rows[0]["eta"], rows[0]["phase"], len(rows)) == ("1.5", "catapult", 2)
 
 
-def test_a_sweep_with_networks(tmp_path: Path) -> None:
-    words = ["--sweep", "--m", 64, "--samples", 20, "--eta-lambda0", "1:4:1", "--plot", "a.png"]
-    rows = rows_of(call("catapult", *words, cwd=tmp_path))
+def test_phases_of_networks(tmp_path: Path) -> None:
+    words = ["--width", 64, "--samples", 20, "--eta-lambda0", "1:4:1", "--plot", "a.png"]
+    rows = rows_of(call("catapult", "phases", *words, cwd=tmp_path))
     assert [row["model"] for row in rows] == ["recursion", "frozen gates", "relu"] * 3
     assert (tmp_path / "a.png").stat().st_size > 1000
 
@@ -83,11 +96,13 @@ def test_lazy_over_widths(tmp_path: Path) -> None:
     ("words", "said"),
     [
         (["catapult", "--eta", "0"], "eta must be above 0"),
-        (["catapult", "--eta", "1,x"], "--eta must be numbers"),
-        (["catapult", "--eta-lambda0", "3:1:4"], "the range 3:1:4 has no values"),
-        (["catapult", "--eta", "1", "--eta-lambda0", "1"], "must not both be given"),
-        (["catapult", "--d", "3"], "d must come with m"),
-        (["catapult", "--m", "3", "--z0", "1"], "z0 must not be given with m"),
+        (["catapult", "--eta", "1,x"], "'--eta': must be finite numbers"),
+        (
+            ["catapult", "--eta-lambda0", "3:1:4"],
+            "'--eta-lambda0': the list: the range 3:1:4 has no values",
+        ),
+        (["catapult", "--eta", "1", "--eta-lambda0", "0.5,3,4.5"], "must not both be given"),
+        (["catapult", "--samples", "1", "--z0", "1"], "z0 must not be given with networks"),
         (["quadratic", "--model", "none.npz"], "none.npz"),
         (["quadratic", "--times", "1,soon"], "--times must be numbers"),
         (["quadratic", "--act", "tanh"], "act must not be given without net"),
@@ -110,7 +125,10 @@ def test_bad_input_is_one_line(words: list[str], said: str, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("words", "after"),
     [
-        (["catapult", "--sweep", "--m", "100000", "--samples", "50", "--steps", "1000000"], None),
+        (
+            ["catapult", "phases", "--width", "100000", "--samples", "50", "--steps", "1000000"],
+            None,
+        ),
         (["lazy", "--width", "100000", "--samples", "50"], None),
         (["quadratic", "--p", "300", "--n", "250"], 1.5),  # it reports no progress
     ],

@@ -36,7 +36,7 @@ TOO_LARGE = [
     "sgd circle --steps 1000000000",
     "sgd circle --places 1000000000",
     "sgd net --steps 1000000000",
-    "catapult --m 1000000000",
+    "catapult --width 1000000000",
     "catapult --samples 1000000000000000000",
     "quadratic --p 1000000000",
     "predict --x x.npy --y y.npy --x-test x.npy --times 1 --samples 1000000000000000000",

@@ -19,8 +19,16 @@ def catapult(draw: Draw) -> Case:
     eta, lambda0 = draw.log(0.05, 6), draw.pick((1.0, draw.log(0.2, 3)))
     z0, y = draw.pick((1.0, -2.0, draw.uniform(-3, 3))), draw.pick((0.0, draw.uniform(-1, 1)))
     kappa, steps = draw.log(1e-5, 0.1), draw.whole(1, 40)
-    words = ["catapult", "--eta", text(eta), "--lambda0", text(lambda0), f"--z0={text(z0)}"]
-    words += [f"--y={text(y)}", "--kappa", text(kappa), "--steps", str(steps)]
+    words = [
+        "catapult",
+        "trajectory",
+        "--eta",
+        text(eta),
+        "--lambda0",
+        text(lambda0),
+        f"--z0={text(z0)}",
+    ]
+    words += [f"--target={text(y)}", "--kappa", text(kappa), "--steps", str(steps)]
 
     def judge(outcome: Outcome) -> Iterator[str]:
         with mp.workdps(60):
@@ -332,7 +340,7 @@ def sharpness(draw: Draw) -> Case:
 
 
 CASES = {
-    "catapult": catapult,
+    "catapult trajectory": catapult,
     "valley": valley,
     "sgd regression": sgd_regression,
     "diagonal": diagonal,
