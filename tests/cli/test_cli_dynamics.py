@@ -108,9 +108,9 @@ def test_lazy_over_widths(tmp_path: Path) -> None:
         (["quadratic", "--act", "tanh"], "act must not be given without net"),
         (["quadratic", "--solution", "s.npy"], "--solution"),
         (["quadratic", "--net", "nets.npz"], "nets.npz"),
-        (["lazy", "--width", "8,4"], "widths must be ascending"),
-        (["lazy", "--width", "8,x"], "--width must be whole numbers"),
-        (["lazy", "--normalise"], "normalise must come with inputs"),
+        (["lazy", "--width", "8,4"], "width must be ascending"),
+        (["lazy", "--width", "8,x"], "'--width': must be integers"),
+        (["lazy", "--normalize"], "normalize must come with x"),
         (["lazy", "--delta", "2"], "delta must be between 0 and 1"),
     ],
 )

@@ -37,7 +37,7 @@ CALLS = {
     "catapult trajectory": ["--eta-lambda0 1,3 --width 30 --samples 3 --steps 4"],
     "catapult phases": ["--width 30 --samples 2 --eta-lambda0 1,3"],
     "quadratic": ["--p 6 --n 2 --times 1,inf --eps 0.1"],
-    "lazy": ["--width 8,16 --p 3 --samples 2"],
+    "lazy": ["--width 8,16 --points 3 --samples 2 --times 1,2"],
     "classes": [
         "--data clusters:0.3:3:4 --points 12 --widths 4 --steps 3",
         "--data clusters:0.3:3:4 --points 12 --widths 4 --steps 3 --at 0,3 --top 2",
@@ -234,7 +234,7 @@ LONG = {
     "hermite dual": "--act tanh(300*(z-3))+sin(40*z) --terms 10000",
     "rates training": "--width 400,800 --samples 20000 --steps 5000",
     "catapult phases": "--width 4096 --samples 200000",
-    "lazy": "--width 4096,65536 --p 100 --samples 10000",
+    "lazy": "--width 4096,65536 --points 100 --samples 10000",
     "classes": "--data clusters:1:10:20 --points 4000 --widths 256,256 --steps 100000",
     "collapse": "--data clusters:1:10:20 --points 4000 --widths 256,256 --steps 100000",
     "hessian": "--data clusters:1:10:20 --points 4000 --widths 256,256 --steps 100000",

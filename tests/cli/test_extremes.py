@@ -115,7 +115,7 @@ ON_DATA = [
     "entropy --set functions --functions x.npy --bits 0,1",
     "entropy --set functions --functions x.npy --bits 0,1 --norm sup",
     "entropy --set nets --x x.npy --widths 4 --networks 5 --bits 0,1",
-    "lazy --inputs x.npy --y y.npy --width 4,8 --samples 2 --normalise --time 1",
+    "lazy --x x.npy --y y.npy --width 4,8 --samples 2 --normalize --times 1",
 ]
 
 

@@ -36,7 +36,7 @@ CALLS = {
     "quadratic --net net.npz --inputs x.npy --y y.npy --times 1": (
         "net:net.npz inputs:x.npy y:y.npy"
     ),
-    "lazy --inputs small.npy --y y.npy --width 8,16 --samples 2": "inputs:small.npy y:y.npy",
+    "lazy --x small.npy --y y.npy --width 8,16 --samples 2": "x:small.npy y:y.npy",
     f"classes {TRAINING}": "data:xy.npz",
     f"collapse {TRAINING}": "data:xy.npz",
     f"hessian {TRAINING} --top 2": "data:xy.npz",
@@ -65,7 +65,7 @@ WITHOUT = [
     "gp --samples 20 --width 4 --depth 1",
     "regions --widths 4",
     "collapse --points 8 --widths 3",
-    "lazy --width 8,16 --p 3 --samples 2",
+    "lazy --width 8,16 --points 3 --samples 2",
     "quadratic --p 4 --n 2 --times 1",
     "rkhs spectrum --kernel ntk --d 3 --levels 3",
 ]

@@ -303,7 +303,7 @@ def lazy(draw: Draw) -> Case:
         "lazy",
         "--width",
         draw.pick(("16", "64,256")),
-        "--p",
+        "--points",
         str(draw.whole(1, 4)),
         "--samples",
         "2",

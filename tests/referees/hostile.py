@@ -27,7 +27,7 @@ CALLS = {
     "catapult trajectory": "--eta-lambda0 1,3 --steps 4",
     "catapult phases": "--eta-lambda0 1,3 --width 3 --samples 2 --steps 4",
     "quadratic": "--p 6 --n 2 --times 1,inf --eps 0.1",
-    "lazy": "--width 8,16 --p 2 --samples 2",
+    "lazy": "--width 8,16 --points 2 --samples 2",
     "classes": "--data data.npz --widths 4 --steps 3",
     "collapse": "--data data.npz --widths 4 --steps 3 --at 0,3",
     "hessian": "--data data.npz --widths 3 --steps 3",

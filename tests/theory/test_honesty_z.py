@@ -74,10 +74,8 @@ CASES = {
         ("mode",),
     ),
     "lazy": Case(
-        lambda seed: nnth.lazy(
-            widths=(8, 16), p=2, n0=3, samples=4, time=1.0, seed=seed, threads=1
-        ),
-        ("width", "quantity"),
+        lambda seed: nnth.lazy(width=(8, 16), p=2, n0=3, samples=4, time=1.0, seed=seed, threads=1),
+        ("time", "width", "quantity"),
     ),
     "paths": Case(
         lambda seed: nnth.paths(n0=2, widths=(8, 8), samples=400, seed=seed, threads=1),
