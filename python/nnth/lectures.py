@@ -111,9 +111,9 @@ COURSE: Final = (
     (
         "11/2",
         "quadratic models: the first order of their gradient flow",
-        "nnth quadratic --p 20 --n 5",
+        "nnth quadratic --parameters 20 --points 5",
     ),
-    ("11/2", "a real network to second order", "nnth quadratic --net random --widths 4"),
+    ("11/2", "a real network to second order", "nnth quadratic --net random --points 3"),
     ("11/7", "large learning rates on one data point: lazy, catapult, divergent", "nnth catapult"),
     (
         "11/7",

@@ -54,7 +54,7 @@ def test_phases_of_networks(tmp_path: Path) -> None:
 def test_a_model_and_its_solution(tmp_path: Path) -> None:
     model = random_model(6, 2)
     np.savez(tmp_path / "m.npz", Phi=model.phi, Psi=model.psi, y=model.y, theta0=model.theta0)
-    words = ["--model", "m.npz", "--eps", "0.01,0.02", "--times", "1,inf", "--solution", "s.npz"]
+    words = ["--model", "m.npz", "--eps", "0.01,0.02", "--times", "1,inf", "--save", "s.npz"]
     rows = rows_of(call("quadratic", *words, "--plot", "a.png", cwd=tmp_path))
     assert [row["time"] for row in rows[:8]] == ["1.0"] * 4 + ["inf"] * 4
     found = quadratic(model, eps=(0.01,))
@@ -68,14 +68,14 @@ def test_no_solution_is_written_where_there_is_none(tmp_path: Path) -> None:
     phi = np.array([[1.0, 2.0], [0.0, 0.0], [0.0, 0.0]])
     psi = random_model(3, 2).psi
     np.savez(tmp_path / "m.npz", Phi=phi, Psi=psi, y=np.ones(2), theta0=np.ones(3))
-    done = call("quadratic", "--model", "m.npz", "--solution", "s.npz", cwd=tmp_path)
+    done = call("quadratic", "--model", "m.npz", "--save", "s.npz", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert "has a limit" in done.stderr
     assert not (tmp_path / "s.npz").exists()
 
 
 def test_a_network_as_a_quadratic_model() -> None:
-    rows = rows_of(call("quadratic", "--net", "random", "--widths", 4, "--n", 2, "--eps", 0.01))
+    rows = rows_of(call("quadratic", "--net", "random", "--width", 4, "--points", 2, "--eps", 0.01))
     assert rows[-1]["quantity"] == "net beside model"
 
 
@@ -104,9 +104,13 @@ def test_lazy_over_widths(tmp_path: Path) -> None:
         (["catapult", "--eta", "1", "--eta-lambda0", "0.5,3,4.5"], "must not both be given"),
         (["catapult", "--samples", "1", "--z0", "1"], "z0 must not be given with networks"),
         (["quadratic", "--model", "none.npz"], "none.npz"),
-        (["quadratic", "--times", "1,soon"], "--times must be numbers"),
-        (["quadratic", "--act", "tanh"], "act must not be given without net"),
-        (["quadratic", "--solution", "s.npy"], "--solution"),
+        (["quadratic", "--times", "1,soon"], "'--times': must be numbers"),
+        (["quadratic", "--act", "tanh"], "--act must come with --net"),
+        (["quadratic", "--net", "random", "--parameters", "3"], "--net and --parameters must not"),
+        (["quadratic", "--model", "m.npz", "--points", "3"], "--model and --points must not"),
+        (["quadratic", "--net", "net.npz", "--widths", "4"], "--net and --widths must not"),
+        (["quadratic", "--net", "random", "--widths", "4", "--depth", "2"], "--widths and --depth"),
+        (["quadratic", "--save", "s.npy"], "--save must end in .npz"),
         (["quadratic", "--net", "nets.npz"], "nets.npz"),
         (["lazy", "--width", "8,4"], "width must be ascending"),
         (["lazy", "--width", "8,x"], "'--width': must be integers"),
@@ -130,7 +134,7 @@ def test_bad_input_is_one_line(words: list[str], said: str, tmp_path: Path) -> N
             None,
         ),
         (["lazy", "--width", "100000", "--samples", "50"], None),
-        (["quadratic", "--p", "300", "--n", "250"], 1.5),  # it reports no progress
+        (["quadratic", "--parameters", "300", "--points", "250"], 1.5),  # it reports no progress
     ],
     ids=["catapult", "lazy", "quadratic"],
 )

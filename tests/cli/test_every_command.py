@@ -36,7 +36,7 @@ CALLS = {
     "paths": ["--width 5 --depth 2 --samples 40", "--width 5 --sampler dense --samples 300"],
     "catapult trajectory": ["--eta-lambda0 1,3 --width 30 --samples 3 --steps 4"],
     "catapult phases": ["--width 30 --samples 2 --eta-lambda0 1,3"],
-    "quadratic": ["--p 6 --n 2 --times 1,inf --eps 0.1"],
+    "quadratic": ["--parameters 6 --points 2 --times 1,inf --eps 0.1"],
     "lazy": ["--width 8,16 --points 3 --samples 2 --times 1,2"],
     "classes": [
         "--data clusters:0.3:3:4 --points 12 --widths 4 --steps 3",

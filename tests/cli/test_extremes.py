@@ -38,7 +38,7 @@ TOO_LARGE = [
     "sgd net --steps 1000000000",
     "catapult --width 1000000000",
     "catapult --samples 1000000000000000000",
-    "quadratic --p 1000000000",
+    "quadratic --parameters 1000000000",
     "predict --x x.npy --y y.npy --x-test x.npy --times 1 --samples 1000000000000000000",
 ]
 
@@ -58,7 +58,7 @@ EXTREME = [
     "rkhs spectrum --kernel ntk --d 4 --levels 5 --norm 1e308",
     "rkhs sample --x x.npy --kernel nngp --scale 1e308",
     "margin --n 8 --d 2 --log-t 5e-324",
-    "quadratic --p 6 --n 2 --times 1e308 --eps 0.1",
+    "quadratic --parameters 6 --points 2 --times 1e308 --eps 0.1",
 ]
 
 

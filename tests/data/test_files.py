@@ -33,9 +33,7 @@ CALLS = {
     "paths --width 4 --depth 1 --inputs u.npy --samples 20": "inputs:u.npy",
     "paths --width 4 --depth 1 --n0 200 --x long.npy --samples 20": "x:long.npy",
     "quadratic --model model.npz --times 1": "model:model.npz",
-    "quadratic --net net.npz --inputs x.npy --y y.npy --times 1": (
-        "net:net.npz inputs:x.npy y:y.npy"
-    ),
+    "quadratic --net net.npz --x x.npy --y y.npy --times 1": "net:net.npz x:x.npy y:y.npy",
     "lazy --x small.npy --y y.npy --width 8,16 --samples 2": "x:small.npy y:y.npy",
     f"classes {TRAINING}": "data:xy.npz",
     f"collapse {TRAINING}": "data:xy.npz",
@@ -66,7 +64,7 @@ WITHOUT = [
     "regions --widths 4",
     "collapse --points 8 --widths 3",
     "lazy --width 8,16 --points 3 --samples 2",
-    "quadratic --p 4 --n 2 --times 1",
+    "quadratic --parameters 4 --points 2 --times 1",
     "rkhs spectrum --kernel ntk --d 3 --levels 3",
 ]
 
@@ -155,7 +153,7 @@ def test_images_and_labels_have_one_hash(files: Path) -> None:
 
 def test_a_named_network_is_no_file_and_records_are_kept() -> None:
     assert regions("telgarsky:2").meta.parameters["sha256"] is None
-    assert quadratic(net="random", times=(1.0,)).table.meta.parameters["sha256"] is None
+    assert quadratic(net="random", points=3, times=(1.0,)).table.meta.parameters["sha256"] is None
     meta = Meta("gram", {"x": File("x.npy", "0" * 16), "y": File(None), "depth": 2})
     assert dict(meta.parameters) == {"x": "x.npy", "y": None, "depth": 2, "sha256": f"x:{'0' * 16}"}
     again = pickle.loads(pickle.dumps(meta))

@@ -284,8 +284,8 @@ def classes(draw: Draw) -> Case:
 
 
 def quadratic(draw: Draw) -> Case:
-    words = ["quadratic", "--p", str(draw.whole(4, 9)), "--n", str(draw.whole(1, 3))]
-    words += ["--seed", str(draw.whole(0, 10**6))]
+    words = ["quadratic", "--parameters", str(draw.whole(4, 9))]
+    words += ["--points", str(draw.whole(1, 3)), "--seed", str(draw.whole(0, 10**6))]
 
     def judge(outcome: Outcome) -> Iterator[str]:
         for row in outcome.rows:

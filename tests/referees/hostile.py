@@ -26,7 +26,7 @@ CALLS = {
     "paths": "--width 5 --depth 2 --samples 40",
     "catapult trajectory": "--eta-lambda0 1,3 --steps 4",
     "catapult phases": "--eta-lambda0 1,3 --width 3 --samples 2 --steps 4",
-    "quadratic": "--p 6 --n 2 --times 1,inf --eps 0.1",
+    "quadratic": "--parameters 6 --points 2 --times 1,inf --eps 0.1",
     "lazy": "--width 8,16 --points 2 --samples 2",
     "classes": "--data data.npz --widths 4 --steps 3",
     "collapse": "--data data.npz --widths 4 --steps 3 --at 0,3",

@@ -63,7 +63,7 @@ KERNELS = {
 }
 TRAININGS = {
     "lazy --width 8,16 --points 3 --samples 2": 1e-7,
-    "quadratic --net random --widths 4 --n 2 --times 1 --eps 0.1": 1e-6,
+    "quadratic --net random --widths 4 --points 2 --times 1 --eps 0.1": 1e-6,
     "hessian --points 8 --widths 4 --steps 3 --at 0,3": 1e-6,
     "classes --data clusters:0.3:3:4 --points 12 --widths 4 --steps 3": 1e-8,
     "collapse --points 12 --widths 4 --steps 9 --at 0,9": 1e-7,
