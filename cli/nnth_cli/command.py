@@ -71,6 +71,10 @@ class Call:
             raise ValueError(f"{option} must not be given in a sweep: all points would write to it")
         check_target(option, path, suffixes)
 
+    def check_data(self, *sizes: str) -> None:
+        """Raise ValueError for --y without --x, and for sizes of random data beside --x."""
+        self.check_together(conflicts=[("--x", size) for size in sizes], needs=[("--y", ("--x",))])
+
     def check_together(
         self,
         conflicts: Iterable[tuple[str, str]] = (),

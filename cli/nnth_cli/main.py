@@ -51,6 +51,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "classes": ("parts", "outliers", "layers"),
     "sharpness": ("path", "scan"),
     "rkhs": ("spectrum", "fit", "curve", "sample"),
+    "catapult": ("trajectory", "phases"),
+    "rates": ("layers", "descent", "noise", "training"),
+    "sgd": ("regression", "valley", "circle", "net"),
 }
 NO_DEFAULT = frozenset({"rkhs"})
 

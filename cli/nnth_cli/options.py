@@ -220,6 +220,9 @@ Samples: TypeAlias = Annotated[
     int,
     typer.Option(help="Number of random networks drawn; 0 for the theory alone.", metavar="N"),
 ]
+SampledNetworks: TypeAlias = Annotated[
+    int, typer.Option(help="Number of random networks drawn.", metavar="N")
+]
 Ridge: TypeAlias = Annotated[
     float, typer.Option(help="Ridge, the variance of the noise of the targets.", metavar="X")
 ]
