@@ -108,6 +108,11 @@ Correlation correlation_of(double square_a, double square_b, double product, dou
 Correlation correlation_of(const Variances& squares, double product, double gap, double sum);
 Correlation correlation_of(const Variances& squares, double product, double gap);
 
+// The same from E[(s_a - r s_b)^2] and E[(s_a + r s_b)^2] with r = |s_a|/|s_b|, which are |s_a|^2
+// times 2 (1 -+ rho).
+Correlation correlation_of_scaled(double square_a, double square_b, double product, double gap,
+                                  double sum);
+
 // The same when only the product and the gap are at hand.
 Correlation correlation_of(double square_a, double square_b, double product, double gap);
 

@@ -182,14 +182,17 @@ TwoInput PanelExpectation::two(double k_a, double k_b, const Correlation& rho, c
     const PairIntegrator::Input in_a{q_a, extent(q_a, kNegligible)};
     const PairIntegrator::Input in_b{q_b, extent(q_b, kNegligible)};
     const auto resolution = resolution_to(std::max(q_a * in_a.extent, q_b * in_b.extent));
+    // Gaps of functions of one size: where sizes differ theirs would hide a small 1 - rho.
+    const double ratio =
+        a.square == b.square || !(b.square > 0.0) ? 1.0 : std::sqrt(a.square / b.square);
     const auto sums = [&](bool coarsely) {
         PairIntegrator integrator(program_, *resolution, coarsely ? coarse_ : fine_, coarsely, in_b,
                                   rho);
-        return integrator.run({in_a}, true).front();
+        return integrator.run({in_a}, true, ratio).front();
     };
     const PairSums fine = sums(false), coarse = sums(true);
     const auto correlation = [&](const PairSums& s) {
-        return correlation_of(a.square, b.square, s.product, s.gap, s.sum);
+        return correlation_of_scaled(a.square, b.square, s.product, s.gap, s.sum);
     };
     TwoInput out{correlation(fine), fine.slope, 0.0, 0.0};
     const Correlation other = correlation(coarse);
@@ -201,10 +204,12 @@ TwoInput PanelExpectation::two(double k_a, double k_b, const Correlation& rho, c
         // s_a - s_b is a difference of rounded values: half the digits of sqrt(nearest) are lost.
         out.correlation_error = kRounding / std::sqrt(nearest) + moved / nearest;
     }
-    const double scale = geometric_mean(a.slope_square, b.slope_square);
-    out.slope_error = kRounding + (std::isfinite(scale) && scale > 0.0
-                                       ? std::fabs(fine.slope - coarse.slope) / scale
-                                       : relative_difference(fine.slope, coarse.slope));
+    const double diagonal = geometric_mean(a.slope_square, b.slope_square);
+    const double scale =
+        std::isfinite(diagonal) && diagonal > 0.0 ? diagonal : std::fabs(fine.slope);
+    const double moved = fine.slope == coarse.slope ? 0.0 : std::fabs(fine.slope - coarse.slope);
+    out.slope_error = kRounding;
+    if (scale > 0.0) out.slope_error += (moved + kRounding * fine.slope_size) / scale;
     return out;
 }
 
