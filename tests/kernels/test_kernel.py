@@ -359,9 +359,10 @@ def test_huge_inputs_see_tanh_as_a_sign_and_silu_as_a_ramp(norm: float) -> None:
 
 
 def test_exp_overflows_where_it_does_and_says_so() -> None:
-    """K = 1, e^2, e^(2 e^2) = 2.6e6, and then no double."""
+    """K = 1, e^2, e^(2 e^2) = 2.6e6, whose chi_par = 2 e^(2 K) is none, and then no double."""
     table = kernel("exp", depth=6, cb=0.0, cw=1.0)
-    assert status(table) == ["ok"] * 3 + ["overflow"] * 4
+    assert status(table) == ["ok"] * 2 + ["overflow"] * 5
+    assert np.isinf(table["chi_par"][2])
     np.testing.assert_allclose(table["k_aa"][:3], [1, math.exp(2), math.exp(2 * math.exp(2))])
     assert np.isinf(table["k_aa"][3])
     assert np.isnan(table["k_aa"][4:]).all()

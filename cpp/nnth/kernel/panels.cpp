@@ -24,6 +24,11 @@ constexpr double kRounding = 4e-16;
 // Below this 1 -+ rho the digits of s_a -+ s_b are gone.
 constexpr double kNearlyParallel = 1e-17;
 
+// Where the Gaussian cannot be followed to the end of what it is to average: E[s^2] is infinite, or
+// lies too far out.
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr OneInput kUnknown{kNan, kNan, kNan, kNan, kNan, kNan};
+
 bool nearly_parallel(const Correlation& rho) {
     const double end = std::min(rho.minus, rho.plus);
     return end > 0.0 && end < kNearlyParallel;
@@ -69,7 +74,7 @@ double PanelExpectation::extent(double q, double negligible) const {
     Grid grid;
     Samples samples;
     double first = 0.0, square = 0.0;
-    return followed_extent([&](const std::vector<double>& panel) {
+    const double found = followed_extent([&](const std::vector<double>& panel) {
         grid.make(panel, coarse_);
         samples.evaluate(program_, grid.x, 0.0, q, false);
         double more_first = 0.0, more_square = 0.0;
@@ -78,8 +83,11 @@ double PanelExpectation::extent(double q, double negligible) const {
             more_square += grid.weight[i] * samples.value[i] * samples.value[i];
         }
         first += more_first, square += more_square;
-        return more_first <= negligible * first && more_square <= negligible * square;
+        // What is 0 so far may have all its mass further out, as relu(z - 2) at a small variance.
+        return first > 0.0 && more_first <= negligible * first &&
+               more_square <= negligible * square;
     });
+    return first > 0.0 ? found : kLeastExtent;
 }
 
 OneInput PanelExpectation::sum_one(double q, double extent, bool coarse,
@@ -124,7 +132,8 @@ OneInput PanelExpectation::sum_one(double q, double extent, bool coarse,
     for (const SlopeCut& cut : cuts) {
         const double part = cut.density * cut.law->square(cut.distance);
         out.slope_square += part;
-        out.scaled_slope_square += part * cut.at * cut.at;
+        // Of a kink at 0 nothing, even where the integral of s'^2 is infinite.
+        if (cut.at != 0.0) out.scaled_slope_square += part * cut.at * cut.at;
         out.slope_error += part * cut.law->square_error(cut.distance);
         stein.add(cut.density * cut.at / q * cut.half_square_rise(program_));
     }
@@ -138,6 +147,7 @@ OneInput PanelExpectation::sum_one(double q, double extent, bool coarse,
 OneInput PanelExpectation::one(double k) const {
     const double q = deviation(k);
     const double reach = extent(q, kNegligible);
+    if (reach >= kMostExtent) return kUnknown;
     const auto resolution = resolution_to(q * reach);
     OneInput out = sum_one(q, reach, false, *resolution);
     const OneInput coarse = sum_one(q, reach, true, *resolution);
