@@ -249,7 +249,7 @@ Route choose_route(const MapContext& context, int threads, Monitor& monitor) {
     const double few = closed ? kFewClosedPairs : kFewQuadraturePairs * table_cost(context);
     if (static_cast<double>(m * (m - 1) / 2) <= few)
         return {"pairwise", nullptr, pairwise_map(context)};
-    if (composable(context)) {
+    if (composable(context) && !(panels && panels->singular_slopes())) {
         auto inner = tabular ? table_map(context, threads, monitor) : pairwise_map(context);
         const double error = tabular ? inner->error() : sampled_error(context, monitor);
         auto map = composed_map(context, *inner, error, threads, monitor);
