@@ -221,6 +221,35 @@ def test_errors_hold_where_all_mass_lies_far_out(norm: float) -> None:
     assert math.isinf(found["theta_aa"][1])
 
 
+CANCELLING: dict[str, Callable[[mp.mpf], mp.mpf]] = {
+    "tanh(z)-z+z**3/3": lambda z: mp.tanh(z) - z + z**3 / 3,
+    "sqrt(1+z**2)-1": lambda z: mp.sqrt(1 + z * z) - 1,
+    "exp(abs(z)**0.6)-1": lambda z: mp.exp(abs(z) ** mp.mpf(0.6)) - 1,
+    "(1+z**2)**0.3-1": lambda z: (1 + z * z) ** mp.mpf(0.3) - 1,
+    "1/(1+z**2)-1+z**2": lambda z: 1 / (1 + z * z) - 1 + z * z,
+}
+
+
+@pytest.mark.parametrize("act", CANCELLING)
+@pytest.mark.parametrize("norm", [1e-12, 1e-6, 2e-3, 0.1])
+def test_errors_know_of_terms_that_cancel(act: str, norm: float) -> None:
+    """Where no Taylor polynomial stands in: beyond its radius, or with fractional powers."""
+    network = _core.Network(0.0, 1.0, 1, _core.Ntk.ntk)
+    core = activation(act).core
+    found = _core.kernel(core, _core.Method.auto, 2, network, _core.Inputs(norm, norm, 0.5))
+    ends = [0, *(mp.mpf(10) ** e for e in range(-8, 1, 2)), 3, 6, 12]
+    with mp.workdps(70):
+        q = mp.sqrt(mp.mpf(norm))
+    total = mp.mpf(0)
+    for side in (-1, 1):
+        with mp.workdps(70):
+            values = lambda x, side=side: CANCELLING[act](side * q * x) ** 2 * mp.npdf(x)  # noqa: E731
+            total += mp.quad(values, ends)
+    with mp.workdps(30):
+        assert abs(found["k_aa"][1] - total) <= found["error"][1] * total
+    assert found["error"][1] <= 1e-10
+
+
 def fixed_point(one: oracle.One, cb: float, cw: float, near: float) -> mp.mpf:
     return mp.findroot(lambda k: cb + cw * one(k)[0] - k, mp.mpf(near))
 

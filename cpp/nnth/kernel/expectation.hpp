@@ -43,6 +43,9 @@ struct OneInput {
     // E[(z s'(z))^2], for the error that independent errors of two variances make. 0 where pair()
     // takes their difference from its argument.
     double scaled_slope_square = 0;
+    // The rounding of s and of s', root mean squares relative to theirs: more than the rounding of
+    // a number where terms of s cancel.
+    double noise = 0, slope_noise = 0;
 };
 
 // For (z_a, z_b) jointly Gaussian. Errors are estimates.

@@ -29,6 +29,37 @@ constexpr double kNearlyParallel = 1e-17;
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr OneInput kUnknown{kNan, kNan, kNan, kNan, kNan, kNan};
 
+// The rounding of s shows in how it changes between z and a number beside it, at this relative
+// distance: by more than its derivatives say, whose third adds less than rounding does.
+constexpr double kBeside = 0x1p-36;
+constexpr double kBesideKink = 0x1p-16;  // unless an infinite slope off 0 is as near as this
+
+// Sets `noise` and `slope_noise` from samples and the weights of a grid.
+void measure_noise(const Program& program, const Resolution& resolution, const Grid& grid,
+                   const Samples& s, OneInput& out) {
+    const std::size_t n = grid.size();
+    std::vector<double> z(n), value(n), slope(n);
+    for (std::size_t i = 0; i < n; ++i) z[i] = s.z[i] * (1.0 + kBeside);
+    program.evaluate(z.data(), n, {value.data(), slope.data()});
+    double square = 0.0, slope_square = 0.0, of_values = 0.0, of_slopes = 0.0;
+    for (std::size_t i = 0; i < n; ++i) {
+        const bool at_kink =
+            std::ranges::any_of(resolution.singular_slopes(), [&](const SingularSlope& law) {
+                return std::fabs(s.z[i] - law.at) < kBesideKink * std::fabs(law.at);
+            });
+        if (at_kink || s.slope[i] == 0.0) continue;
+        const double step = z[i] - s.z[i], w = grid.weight[i];
+        const double bend = 0.5 * step * s.curvature[i];
+        const double off = value[i] - s.value[i] - step * (s.slope[i] + bend);
+        const double slope_off = slope[i] - s.slope[i] - step * s.curvature[i];
+        square += w * s.value[i] * s.value[i], slope_square += w * s.slope[i] * s.slope[i];
+        if (std::isfinite(off)) of_values += w * off * off;
+        if (std::isfinite(slope_off)) of_slopes += w * slope_off * slope_off;
+    }
+    out.noise = square > 0.0 ? std::sqrt(of_values / square) : 0.0;
+    out.slope_noise = slope_square > 0.0 ? std::sqrt(of_slopes / slope_square) : 0.0;
+}
+
 bool nearly_parallel(const Correlation& rho) {
     const double end = std::min(rho.minus, rho.plus);
     return end > 0.0 && end < kNearlyParallel;
@@ -106,6 +137,7 @@ OneInput PanelExpectation::sum_one(double q, double extent, bool coarse,
     s.settle();
     for (const SlopeCut& cut : cuts) cut.clear(grid.x, s);
     OneInput out{0.0, 0.0, 0.0, 0.0};
+    if (!coarse) measure_noise(program_, resolution, grid, s, out);
     // E[(s^2)'']/2 is E[s'^2 + s s''] and, by Stein's lemma, E[x s s']/q: whichever cancels less.
     Signed direct, stein;
     for (std::size_t i = 0; i < grid.size(); ++i) {
@@ -151,9 +183,11 @@ OneInput PanelExpectation::one(double k) const {
     const auto resolution = resolution_to(q * reach);
     OneInput out = sum_one(q, reach, false, *resolution);
     const OneInput coarse = sum_one(q, reach, true, *resolution);
-    out.square_error = kRounding + relative_difference(out.square, coarse.square);
+    out.square_error =
+        std::max(kRounding, 2.0 * out.noise) + relative_difference(out.square, coarse.square);
     if (k == 0.0) out.square = square_beside_zero(program_);
-    out.slope_error += kRounding + relative_difference(out.slope_square, coarse.slope_square);
+    out.slope_error += std::max(kRounding, 2.0 * out.slope_noise) +
+                       relative_difference(out.slope_square, coarse.slope_square);
     if (std::isinf(out.slope_square)) out.slope_error = 0.0;
     return out;
 }
@@ -212,14 +246,16 @@ TwoInput PanelExpectation::two(double k_a, double k_b, const Correlation& rho, c
             std::fabs(out.correlation.minus < 1.0 ? out.correlation.minus - other.minus
                                                   : out.correlation.plus - other.plus);
         // s_a - s_b is a difference of rounded values: half the digits of sqrt(nearest) are lost.
-        out.correlation_error = kRounding / std::sqrt(nearest) + moved / nearest;
+        const double rounding = std::max(kRounding, a.noise + b.noise);
+        out.correlation_error = rounding / std::sqrt(nearest) + moved / nearest;
     }
     const double diagonal = geometric_mean(a.slope_square, b.slope_square);
     const double scale =
         std::isfinite(diagonal) && diagonal > 0.0 ? diagonal : std::fabs(fine.slope);
     const double moved = fine.slope == coarse.slope ? 0.0 : std::fabs(fine.slope - coarse.slope);
+    const double rounding = std::max(kRounding, a.slope_noise + b.slope_noise);
     out.slope_error = kRounding;
-    if (scale > 0.0) out.slope_error += (moved + kRounding * fine.slope_size) / scale;
+    if (scale > 0.0) out.slope_error += (moved + rounding * fine.slope_size) / scale;
     return out;
 }
 
