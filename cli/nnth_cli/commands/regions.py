@@ -208,7 +208,7 @@ def along(
 @command()
 def through(
     nets: NetOptions,
-    file: Annotated[
+    through: Annotated[
         Path | None,
         typer.Argument(
             help="A data file or a named data set, a row a point. [default: points drawn at "
@@ -242,12 +242,12 @@ def through(
     """
     call.check_together([("FILE", "--points")])
     of_nets = nets.arguments(call, n0)
-    if file is None:
+    if through is None:
         of_nets["points"] = points
     from nnth.regions import pictures, slices
 
-    place = pictures.path_place(file, **of_nets) if call.plot is not None else None
-    table = slices.regions_through(file, **call.work, **of_nets)
+    place = pictures.path_place(through, **of_nets) if call.plot is not None else None
+    table = slices.regions_through(through, **call.work, **of_nets)
     return shown(call, table, place, "gradient", None)
 
 

@@ -217,16 +217,17 @@ def _sizes(alpha: float | None, points: int | None, n0: int | None) -> tuple[flo
     if points is not None and n0 is not None:
         if alpha is not None:
             raise ValueError("alpha must not come with points and n0, which say it")
-        return _checked(whole("points", points) / whole("n0", n0)), points, n0
-    alpha = _checked(ALPHA if alpha is None else alpha)
+        ratio = whole("points", points) / whole("n0", n0)
+        return _checked("points and n0 must have a ratio", ratio), points, n0
+    alpha = _checked("alpha must be", ALPHA if alpha is None else alpha)
     if alpha <= 1.0:
         return alpha, SIZE, round(SIZE / alpha)
     return alpha, round(SIZE * alpha), SIZE
 
 
-def _checked(alpha: float) -> float:
+def _checked(rule: str, alpha: float) -> float:
     if not RATIOS[0] <= alpha <= RATIOS[1]:
-        raise ValueError(f"alpha must be from {RATIOS[0]:g} to {RATIOS[1]:g}, not {alpha:g}")
+        raise ValueError(f"{rule} from {RATIOS[0]:g} to {RATIOS[1]:g}, not {alpha:g}")
     return float(alpha)
 
 

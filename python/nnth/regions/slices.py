@@ -532,6 +532,9 @@ def _scales(nets: Ensemble) -> Sequence[float]:
     """Return g_1, ..., g_L for one input: g_l^2 = (cb/cw) sum_(j < l) (2/cw)^j."""
     law = nets.law or {}
     cw, cb = law["cw"], law["cb"]
-    sums = np.cumsum(np.power(2.0 / cw, np.arange(len(nets.widths))))
-    scales: list[float] = (math.sqrt(cb / cw) * np.sqrt(sums)).tolist()
+    if cw == 0.0:  # nothing depends on the input
+        return [math.inf] * len(nets.widths)
+    with np.errstate(over="ignore"):
+        sums = np.cumsum(np.power(2.0 / cw, np.arange(len(nets.widths))))
+        scales: list[float] = (math.sqrt(cb / cw) * np.sqrt(sums)).tolist()
     return scales
