@@ -195,7 +195,8 @@ PairIntegrator::Average PairIntegrator::average(double x) {
         out.slope += at.jump() * normal_pdf((at.at - mean) / spread_) / spread_;
     }
     for (const SlopeCut& cut : inner_cuts_) {
-        out.slope += cut.slope(moments_[cut.law - resolution_.singular_slopes().data()]);
+        out.slope += cut.slope(
+            moments_[static_cast<std::size_t>(cut.law - resolution_.singular_slopes().data())]);
     }
     return out;
 }

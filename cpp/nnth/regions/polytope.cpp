@@ -245,10 +245,10 @@ void Polytope<D>::add_cut_vertex(std::span<const FacetId> shared, const Hyperpla
                                  ExactSigns& exact, Polytope& plus, Polytope& minus) const {
     std::array<const Hyperplane*, D> meeting;
     std::array<std::size_t, D> chosen{};
-    Buffer<const Hyperplane*> through;
+    std::vector<const Hyperplane*> through;
     through.reserve(facets_.size());
     for (const Hyperplane& plane : facets_) {
-        if (contains(shared, facet_id(plane.facet))) through.push(&plane);
+        if (contains(shared, facet_id(plane.facet))) through.push_back(&plane);
     }
     Basis basis;
     const auto choose = [&] {
