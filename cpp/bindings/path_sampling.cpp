@@ -25,9 +25,9 @@ py::dict moments_dict(const Moments& moments) {
     std::vector<double> mean(n), stderr_of(n), log_mean(n), share(n);
     for (std::size_t k = 0; k < n; ++k) {
         const Moments::Power result = moments.result(k);
-        mean[k] = to_double(result.mean);
-        stderr_of[k] = to_double(result.stderr_);
-        log_mean[k] = log_of(result.mean);
+        mean[k] = result.mean.value();
+        stderr_of[k] = result.stderr_.value();
+        log_mean[k] = result.mean.log();
         share[k] = result.max_share;
     }
     const auto array = [n](std::vector<double>& values) {
@@ -41,8 +41,8 @@ py::dict moments_dict(const Moments& moments) {
     dict["stderr"] = array(stderr_of);
     dict["log_of_mean"] = array(log_mean);
     dict["max_share"] = array(share);
-    dict["log_least"] = log_of(moments.least());
-    dict["log_largest"] = log_of(moments.largest());
+    dict["log_least"] = moments.least().log();
+    dict["log_largest"] = moments.largest().log();
     dict["log_mean"] = moments.log_mean();
     dict["log_variance"] = moments.log_variance();
     return dict;
@@ -143,8 +143,7 @@ py::array_t<double> totals(const Sums& state) {
         std::vector<py::ssize_t>(state.shape(), state.shape() + state.ndim() - 1));
     const auto size = static_cast<py::ssize_t>(OrderlessSum::state_size);
     for (py::ssize_t i = 0; i < n; ++i) {
-        out.mutable_data()[i] =
-            to_double(OrderlessSum::from_state(state.data() + i * size).total());
+        out.mutable_data()[i] = OrderlessSum::from_state(state.data() + i * size).total().value();
     }
     return out;
 }

@@ -5,8 +5,10 @@
 #include <stdexcept>
 #include <string>
 
+#include "nnth/numerics/array_size.hpp"
 #include "nnth/numerics/lanes.hpp"
 #include "nnth/numerics/normal.hpp"
+#include "nnth/numerics/text.hpp"
 #include "nnth/numerics/vmath.hpp"
 #include "nnth/paths/draws.hpp"
 
@@ -15,7 +17,6 @@ namespace nnth::paths {
 namespace {
 
 constexpr double kKeepBytes = 128e6;  // weights beyond this are generated again on the way back
-constexpr double kMostBytes = 8e9;    // of one thread
 
 // Where the columns of a matrix lie in the stream, and in memory.
 struct Columns {
@@ -202,7 +203,8 @@ DenseNet::DenseNet(const Net& net, std::vector<std::vector<double>> inputs,
         layer.pitch = signs ? (layer.width + 127) / 128 * 128 : padded(layer.width);
         layer.draws_per_column =
             signs ? 2 * ((layer.width + 127) / 128) : (layer.width + 1) / 2 * 2;
-        activations += 24.0 * static_cast<double>(inputs_) * static_cast<double>(layer.pitch);
+        const auto m = static_cast<double>(inputs_);
+        activations += 24.0 * m * static_cast<double>(layer.pitch) + 16.0 * m * m;
         if (l == 0) continue;
         layer.first_draw = draw;
         draw += layer.draws_per_column * layers_[l - 1].width;
@@ -215,11 +217,14 @@ DenseNet::DenseNet(const Net& net, std::vector<std::vector<double>> inputs,
         most = std::max(most, size);
     }
     stored_ = bytes <= kKeepBytes;
-    if ((stored_ ? bytes : most) + activations > kMostBytes || weights_ > 1e18) {
-        throw std::invalid_argument("widths must be smaller for a dense net: one takes " +
-                                    std::to_string(((stored_ ? bytes : most) + activations) / 1e9) +
-                                    " GB");
+    if (weights_ > 1e18) {
+        throw std::invalid_argument("widths must be smaller for a dense net: one has " +
+                                    shortest(weights_) + " weights");
     }
+    const double back = 8.0 * static_cast<double>(differentiated_) * static_cast<double>(inputs_) *
+                        static_cast<double>(layers_.front().pitch);
+    bytes_ = (stored_ ? bytes : most) + activations + back;
+    require_memory("widths must be smaller for a dense net: one", bytes_);
     for (Layer& layer : layers_) {
         layer.h.assign(inputs_ * layer.pitch, 0.0);
         layer.gate.assign(inputs_ * layer.pitch, 0.0);
@@ -229,8 +234,8 @@ DenseNet::DenseNet(const Net& net, std::vector<std::vector<double>> inputs,
     }
     Layer& first = layers_.front();
     for (std::size_t a = 0; a < inputs_; ++a) {
-        std::copy(inputs[a].begin(), inputs[a].end(), first.h.begin() + a * first.pitch);
-        std::fill_n(first.gate.begin() + a * first.pitch, first.width, 1.0);
+        std::copy(inputs[a].begin(), inputs[a].end(), &first.h[a * first.pitch]);
+        std::fill_n(&first.gate[a * first.pitch], first.width, 1.0);
     }
     for (std::size_t i = 0; i < first.width; ++i) {
         first.active.push_back(static_cast<std::uint32_t>(i));

@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "nnth/numerics/array_size.hpp"
 #include "nnth/numerics/lanes.hpp"
 #include "nnth/numerics/random.hpp"
 #include "nnth/paths/draws.hpp"
@@ -12,8 +13,6 @@
 namespace nnth::paths {
 
 namespace {
-
-constexpr double kMostBytes = 8e9;  // of one thread
 
 // out_b = [z_b > 0] (y_b + sum_k coefficients[k][b] h_k).
 NNTH_MULTIVERSION void gated(const double* z, const double* y, const double* h,
@@ -51,7 +50,7 @@ std::size_t keep_active(double* z, std::size_t m, std::size_t width, std::size_t
     std::size_t count = 0;
     for (std::size_t j = 0; j < width; ++j) {
         active[count] = static_cast<std::uint32_t>(j);
-        count += most[j] > 0.0 ? 1 : 0;
+        count += most[j] > 0.0 ? 1u : 0u;
     }
     active.resize(count);
     const std::size_t kept = padded(active.size());
@@ -91,10 +90,8 @@ GramSampler::GramSampler(const Net& net, const std::vector<std::vector<double>>&
         numbers += static_cast<double>(inputs_) * static_cast<double>(layer.pitch);
     }
     const double all = static_cast<double>(inputs_) * static_cast<double>(pitch_);
-    if (8.0 * (numbers + 4.0 * all) > kMostBytes) {
-        throw std::invalid_argument("widths must be smaller for Gram matrices: one net takes " +
-                                    std::to_string(8e-9 * (numbers + 4.0 * all)) + " GB");
-    }
+    bytes_ = 8.0 * (numbers + 4.0 * all);
+    require_memory("widths must be smaller for Gram matrices: one net", bytes_);
     for (Layer& layer : layers_) {
         if (&layer != &layers_.front()) layer.z.assign(inputs_ * layer.pitch, 0.0);
     }

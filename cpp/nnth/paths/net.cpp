@@ -59,7 +59,7 @@ void check(const Net& net) {
 Scaled gain(const Net& net, std::size_t layers) {
     Scaled product{1.0, 0};
     for (std::size_t l = 0; l < layers; ++l) {
-        product = product * normalised({2.0 / static_cast<double>(net.width(l)), 0});
+        product = normalised(product * Scaled{2.0 / static_cast<double>(net.width(l))});
     }
     return product;
 }
