@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "bind.hpp"
@@ -163,6 +164,13 @@ py::array_t<double> half_binomials(std::uint64_t n, std::uint64_t seed, std::siz
     return to_array(std::move(out), {static_cast<py::ssize_t>(count)});
 }
 
+std::pair<std::int32_t, py::array_t<double>> half_binomial_law(std::uint64_t n) {
+    const HalfBinomial table(n);
+    std::vector<double> p = table.probabilities();
+    const auto count = static_cast<py::ssize_t>(p.size());
+    return {table.least(), to_array(std::move(p), {count})};
+}
+
 py::array_t<double> chi_squares(double degrees, std::uint64_t seed, std::size_t count) {
     std::vector<double> out(count), normals(count);
     std::vector<std::uint64_t> words(count);
@@ -191,6 +199,7 @@ void bind_path_sampling(py::module_& module) {
     module.def("merge_sums", &merged_sums, py::arg("a"), py::arg("b"));
     module.def("totals", &totals, py::arg("state"));
     module.def("half_binomials", &half_binomials, py::arg("n"), py::arg("seed"), py::arg("count"));
+    module.def("half_binomial_law", &half_binomial_law, py::arg("n"));
     module.def("chi_squares", &chi_squares, py::arg("degrees"), py::arg("seed"), py::arg("count"));
     module.def("merge_moments", &merged, py::arg("a"), py::arg("b"));
     module.def(

@@ -65,19 +65,12 @@ std::size_t keep_active(double* z, std::size_t m, std::size_t width, std::size_t
 
 GramSampler::GramSampler(const Net& net, const std::vector<std::vector<double>>& inputs)
     : net_(net), inputs_(inputs.size()), rows_(inputs.size()) {
-    if (inputs_ == 0) throw std::invalid_argument("x must hold at least one input");
     if (net.weights != Weights::gaussian) {
         throw std::invalid_argument(
             "sampler must be dense unless mu is gaussian: the samplers by law rest on the rotation "
             "invariance of Gaussian weights");
     }
-    for (const std::vector<double>& x : inputs) {
-        if (x.size() != inputs.front().size()) {
-            throw std::invalid_argument("x must hold inputs of one length");
-        }
-        net_.x = x;
-        check(net_);
-    }
+    check_with(inputs, net_);
     double numbers = 0.0;
     layers_.resize(net_.depth() + 1);
     for (std::size_t l = 0; l < layers_.size(); ++l) {

@@ -121,4 +121,14 @@ double HalfBinomial::decide(std::uint64_t word, Stream& more) const {
     return u < fraction_[i] ? slots_[i].own : slots_[i].alias;
 }
 
+std::vector<double> HalfBinomial::probabilities() const {
+    std::vector<double> p(slots_.size());
+    for (std::size_t i = 0; i < slots_.size(); ++i) {
+        const double own = std::ldexp(slots_[i].threshold + fraction_[i], bits_ - 32);
+        p[static_cast<std::size_t>(slots_[i].own - least())] += std::ldexp(own, -bits_);
+        p[static_cast<std::size_t>(slots_[i].alias - least())] += std::ldexp(1.0 - own, -bits_);
+    }
+    return p;
+}
+
 }  // namespace nnth::paths
