@@ -147,7 +147,7 @@ PathSample sample_paths(const Net& net, const std::vector<Asked>& asked, Sampler
                 double* y = &value[k * kGroup];
                 double* e = &exponent[k * kGroup];
                 for (std::size_t i = 0; i < n && first - run.start + i < keep; ++i) {
-                    const Scaled scaled = normalised({y[i], static_cast<std::int64_t>(e[i])});
+                    const Scaled scaled{y[i], static_cast<std::int64_t>(e[i])};
                     const std::size_t at = k * keep + (first - run.start + i);
                     const bool root = squared(quantities[k]);
                     const std::int64_t odd = root ? scaled.exponent & 1 : 0;
