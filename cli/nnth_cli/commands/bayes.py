@@ -35,8 +35,8 @@ def bayes(
     ] = None,
     p: Annotated[int | None, typer.Option(help="Number of data points.", metavar="N")] = None,
     n0: Annotated[int | None, typer.Option(help="Their dimension, above P.", metavar="N")] = None,
-    width: options.Width = None,
-    depth: options.Depths = None,
+    width: options.OldWidth = None,
+    depth: options.OldDepths = None,
     widths: options.Widths = None,
     sigma2: Annotated[
         str,

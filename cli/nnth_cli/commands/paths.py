@@ -32,12 +32,12 @@ def paths(
         int | None,
         typer.Option(help="Dimension of the input. [default: that of --x, or 2]", metavar="N"),
     ] = None,
-    width: options.Width = None,
+    width: options.OldWidth = None,
     depth: Annotated[
         int | None, typer.Option(help="Number of hidden layers, L. [default: 10]", metavar="L")
     ] = None,
     widths: options.Widths = None,
-    n_out: options.OutputDimension = None,
+    n_out: options.OldOutputDimension = None,
     mu: Annotated[
         str | None,
         typer.Option(

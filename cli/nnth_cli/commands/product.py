@@ -14,8 +14,8 @@ if TYPE_CHECKING:  # commands import the package when they are called
 @command()
 def product(
     n0: Annotated[int, typer.Option(help="Dimension of the input.", metavar="N")] = 64,
-    width: options.Width = None,
-    depth: options.Depths = None,
+    width: options.OldWidth = None,
+    depth: options.OldDepths = None,
     widths: options.Widths = None,
     sigma2: Annotated[
         float, typer.Option(help="Entries of W_l have variance sigma2/n_(l-1).", metavar="X")

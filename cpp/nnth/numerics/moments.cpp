@@ -233,8 +233,9 @@ void Moments::add(double* value, double* exponent, std::size_t n) {
     const auto reference = static_cast<std::int64_t>(most);
     for (std::size_t k = 0; k < powers_.size(); ++k) {
         power_sums(relative, padded, powers_[k], &sum, &square);
-        sums_[2 * k].add(sum, powers_[k] * reference);
-        sums_[2 * k + 1].add(square, 2 * powers_[k] * reference);
+        const std::int64_t scale = powers_[k] * reference;
+        sums_[2 * k].add(sum, scale);
+        sums_[2 * k + 1].add(square, 2 * scale);
     }
     for (std::size_t i = 0; i < n; ++i) {
         if (value[i] == 0.0) continue;

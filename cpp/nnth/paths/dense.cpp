@@ -207,13 +207,14 @@ DenseNet::DenseNet(const Net& net, std::vector<std::vector<double>> inputs,
     }
     stored_ = bytes <= kKeepBytes;
     if (weights_ > 1e18) {
-        throw std::invalid_argument("widths must be smaller for a dense net: one has " +
-                                    shortest(weights_) + " weights");
+        throw std::invalid_argument(
+            "widths, n0 and n_out must be smaller for a dense net: one has " + shortest(weights_) +
+            " weights");
     }
     const double back = 8.0 * static_cast<double>(differentiated_) * static_cast<double>(inputs_) *
                         static_cast<double>(layers_.front().pitch);
     bytes_ = (stored_ ? bytes : most) + activations + back;
-    require_memory("widths must be smaller for a dense net: one", bytes_);
+    require_memory("widths, n0 and n_out must be smaller for a dense net: one", bytes_);
     for (Layer& layer : layers_) {
         layer.h.assign(inputs_ * layer.pitch, 0.0);
         layer.gate.assign(inputs_ * layer.pitch, 0.0);
