@@ -300,7 +300,7 @@ def test_columns_are_chosen_in_any_order(
     words = [*command.split(), *CALLS[command][0].split(), "--format", "csv"]
     assert run(*words) == 0
     rows = list(csv.DictReader(io.StringIO(capfd.readouterr().out)))
-    marks = ("point", "point_rows", "failure") if command == "sweep" else ()
+    marks = ("sweep_point", "point_rows", "failure") if command == "sweep" else ()
     names = [name for name in rows[0] if name not in marks]
     chosen = [*names[:-4:-1], names[0]]  # parameters, version among them, and a result
     assert run(*words, "--columns", ",".join(chosen)) == 0

@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.subprocess]
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NNTH = Path(sys.executable).with_name("nnth")
-MARKS = ("width", "point", "point_rows", "failure")  # what `nnth sweep` adds
+MARKS = ("width", "sweep_point", "point_rows", "failure")  # what `nnth sweep` adds
 
 
 def run(*command: object, **environment: str) -> None:

@@ -25,7 +25,7 @@ from nnth_cli.main import app, run
 pytestmark = pytest.mark.subprocess
 
 NNTH = str(Path(sys.executable).with_name("nnth"))
-MARKS = ["point", "point_rows", "failure"]
+MARKS = ["sweep_point", "point_rows", "failure"]
 
 # Eight points of some 50 ms each, two rows a point.
 PATHS = (
@@ -200,7 +200,7 @@ def test_thousands_of_points(tmp_path: Path) -> None:
     sweep("kernel", "--vary", "rho=0:1:0.0005", "-o", "k.csv", cwd=tmp_path)
     rows = rows_of((tmp_path / "k.csv").read_text())
     assert len(rows) == 2000 * 11
-    assert len({row["point"] for row in rows}) == 2000
+    assert len({row["sweep_point"] for row in rows}) == 2000
 
 
 # The same rows, whatever computes them and whatever ends it.
@@ -456,7 +456,7 @@ def test_what_is_wrong_is_named_before_any_work(
     arguments: str, message: str, tmp_path: Path, refused: Call
 ) -> None:
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
-    header = "layer,corr,act,depth,seed,version,rho,point,point_rows,failure\n"
+    header = "layer,corr,act,depth,seed,version,rho,sweep_point,point_rows,failure\n"
     (tmp_path / "kernel.csv").write_text(header + "1,1,relu,1,,0,0.0,kernel:0,1,\n")
     before = {path: path.read_text() for path in tmp_path.iterdir()}
     given = arguments.split()

@@ -96,7 +96,7 @@ def test_bytes_that_are_no_text_are_no_sweep(tmp_path: Path) -> None:
 
 
 def test_a_points_key_is_of_what_it_computes() -> None:
-    options = Options("paths")
+    options = Options("paths moments")
 
     def key(**raw: Any) -> str:
         return options.point(raw, 0).key
@@ -114,7 +114,7 @@ def test_a_points_key_is_of_what_it_computes() -> None:
 
 
 def test_the_grid_around_a_point_does_not_change_it() -> None:
-    options = Options("paths")
+    options = Options("paths moments")
     small = points_of(options, {"depth": "3"}, {"width": ["16"]}, [], 0)
     large = points_of(options, {}, {"depth": ["2", "3"], "width": ["8", "16"]}, [], 0)
     assert small[0].key == large[3].key
@@ -181,11 +181,11 @@ def test_rows_are_the_commands_with_marks(path: Path) -> None:
         "seed",
         "version",
         "width",
-        "point",
+        "sweep_point",
         "point_rows",
         "failure",
     ]
-    assert [row["point"] for row in rows] == ["kernel:b"] * 2 + ["kernel:C"]
+    assert [row["sweep_point"] for row in rows] == ["kernel:b"] * 2 + ["kernel:C"]
     assert float(rows[0]["k_ab"]) == 1 / 3
     assert [str(row["point_rows"]) for row in rows] == ["2", "2", "1"]
     assert [row["failure"] or "" for row in rows] == ["", "", "it is C, no more"]
@@ -228,7 +228,9 @@ def test_failures_are_dropped_to_be_tried_again(path: Path, names: str) -> None:
     made.drop_failures()
     assert made.failed == set()
     fill(made, names.lower())
-    assert {row["point"] for row in records(path)} == {f"kernel:{name}" for name in names.lower()}
+    assert {row["sweep_point"] for row in records(path)} == {
+        f"kernel:{name}" for name in names.lower()
+    }
     assert not any(row["failure"] for row in records(path))
 
 
@@ -259,15 +261,19 @@ def overwrite(text: str) -> Callable[[Path], object]:
 
 
 FOREIGN = {
-    "other.csv": ("layer,k_ab\n1,2\n", "it has no point, point_rows, failure"),
-    "note.csv": ("a line without an end", "it has no point"),
+    "other.csv": ("layer,k_ab\n1,2\n", "it has no sweep_point, point_rows, failure"),
+    "note.csv": ("a line without an end", "it has no sweep_point"),
     "regions.csv": (
-        "n,version,width,point,point_rows,failure\n1,0,2,regions:a,1,\n",
+        "n,version,width,sweep_point,point_rows,failure\n1,0,2,regions:a,1,\n",
         "it has points of regions",
     ),
-    "varied.csv": ("n,version,point,point_rows,failure\n", "it has no column width, which is"),
+    "varied.csv": (
+        "n,version,sweep_point,point_rows,failure\n",
+        "it has no column width, which is",
+    ),
     "middle.csv": (
-        "n,version,width,act,point,point_rows,failure\n1,0,2,a,kernel:a,2,\n1,0,2,b,kernel:b,1,\n",
+        "n,version,width,act,sweep_point,point_rows,failure\n"
+        "1,0,2,a,kernel:a,2,\n1,0,2,b,kernel:b,1,\n",
         "it has 1 of the 2 rows of point kernel:a",
     ),
     "other.jsonl": ('{"a": 1}\n', "a line of it is not a record of a sweep"),

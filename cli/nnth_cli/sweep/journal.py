@@ -15,7 +15,7 @@ from nnth_cli.sweep.shared_lines import SharedLines
 
 # What a row has beside the command's record: its point, the number of the point's rows, and what
 # went wrong. Last, as a row that is not whole does not have them.
-MARKS = ("point", "point_rows", "failure")
+MARKS = ("sweep_point", "point_rows", "failure")
 
 
 class OtherColumnsError(ValueError):
@@ -142,7 +142,7 @@ class Journal(SharedLines):
                 f"its columns are not those of {self.shown}: it has {' and '.join(says)}"
             )
         marks = {name: point.parameters.get(name) for name in extra}
-        marks |= {"point": point.key, "point_rows": len(table), "failure": None}
+        marks |= {"sweep_point": point.key, "point_rows": len(table), "failure": None}
         if not self._is_csv:
             return table.to_jsonl(marks=marks, columns=record)
         text = table.to_csv(header=False, marks=marks, columns=record)
@@ -153,7 +153,7 @@ class Journal(SharedLines):
         return "".join(_csv_line([row[i] for i in places]) for row in csv.reader(io.StringIO(text)))
 
     def _failure(self, point: Point, reason: str) -> dict[str, Any]:
-        marks = {"point": point.key, "point_rows": 1, "failure": " ".join(reason.split())}
+        marks = {"sweep_point": point.key, "point_rows": 1, "failure": " ".join(reason.split())}
         return {**point.parameters, "version": __version__, **marks}
 
     # Reading.
@@ -189,7 +189,7 @@ class Journal(SharedLines):
         with self.locked():
             by_point: dict[str, list[tuple[str, dict[str, Any]]]] = {}
             for text, cells in self._all():
-                by_point.setdefault(cells["point"], []).append((text, cells))
+                by_point.setdefault(cells["sweep_point"], []).append((text, cells))
         return self.columns or [], [row for key in keys for row in by_point.get(key, ())]
 
     def _all(self) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -225,7 +225,7 @@ class Journal(SharedLines):
 
     def _mark_of(self, cells: Mapping[str, Any]) -> tuple[str, int]:
         try:
-            key, total = str(cells["point"]), int(cells["point_rows"])
+            key, total = str(cells["sweep_point"]), int(cells["point_rows"])
         except (KeyError, ValueError):
             raise self._foreign("a row of it does not say its point") from None
         command = key.partition(":")[0]
