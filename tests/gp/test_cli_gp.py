@@ -73,9 +73,9 @@ def test_a_loop_appends(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         ("--width 16,a", "width must be whole numbers, as in 16,32, not 'a'"),
-        ("--widths 8 --depth 2", "depth must not be given where widths are, and is 2"),
+        ("--widths 8 --depth 2", "--depth must not be given where --widths are, and is 2"),
         ("--inputs no.npy", "no.npy: No such file or directory"),
-        ("--inputs no.npy --rho 0.1", "rho must not be given where inputs are"),
+        ("--inputs no.npy --rho 0.1", "--rho must not be given where --inputs are"),
         ("--quantities kurtosis", "quantities must be of covariance"),
         ("--act sigmoid", "cw must be given: no critical pair is known for act sigmoid"),
         ("--samples 1", "samples must be 0 or at least 2, not 1"),

@@ -152,7 +152,7 @@ def test_mp_and_product_in_a_pipe(tmp_path: Path) -> None:
         (("product", "--depth", "2.5"), "--depth must be whole numbers"),
         (("product", "--depth", "5:5"), "--depth: the range 5:5 has no values"),
         (("product", "--sigma2", 0), "sigma2 must be positive, not 0"),
-        (("bayes",), "x and y must be given, or norm2, p and n0"),
+        (("bayes",), "--x and --y must be given, or --norm2, --p and --n0 instead"),
         (("bayes", *DESCRIBED, "--sigma2", "1,x"), "--sigma2 must be numbers"),
         (("bayes", *DESCRIBED, "--sigma2", "nan"), "--sigma2 must be numbers"),
         (("bayes", *DESCRIBED, "--predict", "new.npy"), "--predict must come with --x"),
@@ -173,7 +173,7 @@ def test_files_that_do_not_fit(folder: Path) -> None:
     assert "--x and --y must be given with --predict" in refusal(
         "bayes", "--x", x, "--predict", new
     )
-    assert "x and y must both be given" in refusal("bayes", "--x", x)
+    assert "--x and --y must both be given" in refusal("bayes", "--x", x)
     assert "one number for each of 5" in refusal("bayes", "--x", x, "--y", two)
     assert "x_new must have as many" in refusal("bayes", "--x", x, "--y", y, "--predict", wide)
     assert "--predict and --samples" in refusal(

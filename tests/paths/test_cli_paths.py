@@ -129,7 +129,7 @@ def test_modes(tmp_path: Path) -> None:
         ("--inputs x.npy", "x.npy: No such file or directory"),
         ("--delta 0.1", "--delta must come with --inputs"),
         ("--save-samples a.csv", "--save-samples must end in .npy, not 'a.csv'"),
-        ("--save-samples a.npy --samples 0", "--save-samples must come with samples"),
+        ("--save-samples a.npy --samples 0", "--save-samples must come with --samples"),
     ],
 )
 def test_what_is_wrong_is_named_and_leaves_no_file(
@@ -142,7 +142,7 @@ def test_what_is_wrong_is_named_and_leaves_no_file(
 def test_samples_that_would_not_fit_are_refused_before_work(tmp_path: Path) -> None:
     done = call("--save-samples", "a.npy", "--samples", 2**38, "-o", "r.csv", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
-    assert "not enough memory. samples must be fewer" in done.stderr
+    assert "not enough memory. --samples must be fewer" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
