@@ -14,6 +14,7 @@ import typer
 
 from nnth_cli import options
 from nnth_cli.files import check_target
+from nnth_cli.inputs import check_standard_input, targets_carried
 from nnth_cli.output import Destination
 from nnth_cli.progress import Bar, interrupted_at_once, progress_bar
 from nnth_cli.wording import as_typed, options_of
@@ -23,7 +24,7 @@ if TYPE_CHECKING:  # commands import the package when they are called
 
 
 # Options that name a file of results.
-_WRITTEN = frozenset({"output", "append", "plot", "solution", "save_samples", "cells"})
+_WRITTEN = frozenset({"output", "append", "plot", "save", "solution", "save_samples", "cells"})
 
 
 class Work(TypedDict):
@@ -38,8 +39,8 @@ class Call:
     """How a command is called, beside the options of its own.
 
     given: names of the options that the user gave, at their defaults or not, as `--cb`; `--plot`
-    too. plot: where a figure goes, if one is asked for. alone: whether it is all that this process
-    does; a sweep calls many.
+    too, and `--y` where --x carries targets. plot: where a figure goes, if one is asked for. alone:
+    whether it is all that this process does; a sweep calls many.
     """
 
     given: frozenset[str]
@@ -88,6 +89,7 @@ def command(
     *,
     random: bool = True,
     plotted: bool = True,
+    keys: tuple[str, ...] = (),
     failed: Callable[[Table], str] | None = None,
 ) -> Callable[[Callable[..., Table]], Callable[..., None]]:
     """Make a command of a function that returns a Table, which becomes its attribute `compute`.
@@ -96,8 +98,9 @@ def command(
     of the same name, such as an `output` that is no table, takes the place of a common one. A
     parameter that is a dataclass of options, which several commands share, stands for its fields.
 
-    random: whether --seed says anything. plotted: whether there is a --plot. failed: says what in a
-    table is not as it should be, if anything; the exit code is then 1.
+    random: whether --seed says anything. plotted: whether there is a --plot. keys: columns that
+    tell the rows of a wide table apart on a terminal; the first ones that do, if none are named.
+    failed: says what in a table is not as it should be, if anything; the exit code is then 1.
     """
 
     def made(compute: Callable[..., Table]) -> Callable[..., None]:
@@ -105,25 +108,31 @@ def command(
         own = [p for p in inspect.signature(compute).parameters.values() if p.name != "call"]
         names = {p.name for p in own}
         common = [p for p in _common(random, plotted) if p.name not in names]
-        typed = options_of(common)
 
         def run(context: typer.Context, **values: Any) -> None:
             _check_not_overwritten(values)
             shared = {p.name: values.pop(p.name) for p in common}
+            typed = {str(p.name): option_name(p) for p in context.command.params}
+            check_standard_input(values, typed)
             destination = Destination(
-                **{name: shared.get(name) for name in ("format", "output", "append", "plot")},
+                **{
+                    name: shared.get(name)
+                    for name in ("format", "output", "append", "columns", "plot")
+                },
                 quiet=shared["quiet"],
+                keys=keys,
             )
+            carried = targets_carried(values)
             with progress_bar(compute.__name__, quiet=shared["quiet"]) as progress:
                 call = Call(
-                    given=options_given(context),
+                    given=options_given(context).union(typed[name] for name in carried),
                     seed=shared["seed"] or 0,
                     threads=shared["threads"],
                     plot=destination.plot,
                     progress=progress,
                     alone=True,
                 )
-                table = compute(**values, call=call)
+                table = compute(**values | carried, call=call)
             with as_typed(typed, shared):
                 destination.deliver(table)
             if failed is not None and (said := failed(table)):
@@ -238,6 +247,7 @@ def _common(random: bool, plotted: bool) -> Iterable[inspect.Parameter]:
         "format": (options.Format, None),
         "output": (options.Output, None),
         "append": (options.Append, None),
+        "columns": (options.Columns, None),
         "plot": (options.Plot, None),
         "seed": (options.Seed, 0) if random else (options.UnusedSeed, None),
         "threads": (options.Threads, 0),

@@ -67,7 +67,7 @@ def append_rows(
     """
     import fcntl  # POSIX only, as is the promise of safe appending
 
-    style = _Csv(path, columns) if path.suffix.lower() == ".csv" else _JsonLines(path, columns)
+    style = _style_of(path, columns)
     with system_errors_naming(path), path.open("a+b", buffering=0) as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         size = _sound_size(stream, style, warn)
@@ -76,6 +76,16 @@ def append_rows(
         except BaseException:
             stream.truncate(size)
             raise
+
+
+def check_header(path: Path, columns: Sequence[str]) -> None:
+    """Raises ValueError when a file of rows is there already and has other columns."""
+    if not path.exists():
+        return
+    with path.open("rb") as stream:
+        first = stream.readline()
+    if first:
+        _style_of(path, columns).check(first.decode(errors="replace"))
 
 
 def write_all(stream: BinaryIO, data: bytes) -> None:
@@ -123,6 +133,10 @@ class _JsonLines:
 
     def is_row(self, line: str) -> bool:
         return _object(line) is not None
+
+
+def _style_of(path: Path, columns: Sequence[str]) -> _Csv | _JsonLines:
+    return _Csv(path, columns) if path.suffix.lower() == ".csv" else _JsonLines(path, columns)
 
 
 def _sound_size(stream: BinaryIO, style: _Csv | _JsonLines, warn: Callable[[str], None]) -> int:

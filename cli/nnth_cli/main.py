@@ -47,7 +47,10 @@ COMMANDS = (
 # when none is named, unless the group is one of NO_DEFAULT.
 GROUPS: dict[str, tuple[str, ...]] = {
     "hermite": ("coefficients", "dual"),
-    "rkhs": ("spectrum", "fit", "sample"),
+    "critical": ("points", "decay"),
+    "classes": ("parts", "outliers", "layers"),
+    "sharpness": ("path", "scan"),
+    "rkhs": ("spectrum", "fit", "curve", "sample"),
 }
 NO_DEFAULT = frozenset({"rkhs"})
 
