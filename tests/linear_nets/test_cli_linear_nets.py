@@ -178,7 +178,7 @@ def test_files_that_do_not_fit(folder: Path) -> None:
     assert "--x must come with --y" in refusal("bayes", "predict", "--x", x, "--x-test", new)
     assert "--x and --y must both be given" in refusal("bayes", "--x", x)
     assert "one number for each of 5" in refusal("bayes", "--x", x, "--y", two)
-    assert "x_test must have as many" in refusal(
+    assert "--x-test must have as many" in refusal(
         "bayes", "predict", "--x", x, "--y", y, "--x-test", wide
     )
     target = folder / "out.csv"
