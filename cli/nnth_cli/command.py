@@ -126,7 +126,8 @@ def command(
                 quiet=shared["quiet"],
                 keys=keys,
             )
-            carried = targets_carried(values)
+            with as_typed(typed, values):
+                carried = targets_carried(values)
             with progress_bar(compute.__name__, quiet=shared["quiet"]) as progress:
                 call = Call(
                     given=options_given(context).union(typed[name] for name in carried),

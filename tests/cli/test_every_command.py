@@ -116,6 +116,8 @@ def bad_values(option: Any) -> list[str]:
         return ["nonsense", ""]
     if option.metavar in ("FILE", "FILE.npz", "FILE|NAME", "NAME"):
         return ["missing/file.npz"]
+    if option.name == "columns":
+        return ["no_column", ""]
     number = ["x", "nan"]
     return [*number, "-1"] if "Int" in kind or "N" in (option.metavar or "") else number
 
