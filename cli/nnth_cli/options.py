@@ -34,6 +34,21 @@ def numbers(help: str, *, whole: bool = False, infinite: bool = False) -> Any:
     return typer.Option(help=help, parser=parsed, metavar="N,N,..." if whole else "X,X,...")
 
 
+class Names(tuple[str, ...]):
+    """Names given as `layer,corr`."""
+
+
+def parse_names(text: str) -> Names:
+    """Return names separated by commas; anything else is a usage error that shows it."""
+    names = Names(word.strip() for word in text.split(","))
+    if not all(names):
+        raise typer.BadParameter(f"must be names separated by commas, not {text!r}")
+    for name in names:
+        if names.count(name) > 1:
+            raise typer.BadParameter(f"must name {name} once, not in {text!r} twice")
+    return names
+
+
 def with_default(option: Any, default: str) -> Any:
     """Return the description of an option with its default in words, where none is in the code.
 
@@ -83,15 +98,20 @@ def hidden_layers(call: "Call", widths: str | None, width: int, depth: int) -> s
     call.check_together(conflicts=(("--widths", "--width"), ("--widths", "--depth")))
     if widths is not None:
         return widths
-    from nnth.checks import whole
+    return _equal_layers(width, depth)
 
-    return f"{whole('width', width)}*{whole('depth', depth)}"
+
+def _equal_layers(width: int, depth: int) -> str:
+    from nnth.checks import whole
+    from nnth.network import MAX_LAYERS, MAX_WIDTH
+
+    return f"{whole('width', width, most=MAX_WIDTH)}*{whole('depth', depth, most=MAX_LAYERS)}"
 
 
 # Checked for every command, also where nothing is random and one thread is enough.
 def check_seed(option: typer.CallbackParam, value: int | None) -> int | None:
     if value is not None and not 0 <= value < 2**64:
-        raise ValueError(f"{option.name} must be in [0, 2**64), not {value}")
+        raise ValueError(f"{option.opts[0]} must be in [0, 2**64), not {value}")
     return value
 
 
@@ -200,6 +220,9 @@ Samples: TypeAlias = Annotated[
     int,
     typer.Option(help="Number of random networks drawn; 0 for the theory alone.", metavar="N"),
 ]
+SampledNetworks: TypeAlias = Annotated[
+    int, typer.Option(help="Number of random networks drawn.", metavar="N")
+]
 Ridge: TypeAlias = Annotated[
     float, typer.Option(help="Ridge, the variance of the noise of the targets.", metavar="X")
 ]
@@ -258,9 +281,11 @@ Append: TypeAlias = Annotated[
     ),
 ]
 Columns: TypeAlias = Annotated[
-    str | None,
+    Any,
     typer.Option(
-        help="Columns to print or write, in this order. [default: all]", metavar="NAME,..."
+        parser=parse_names,
+        help="Columns to print or write, in this order. [default: all]",
+        metavar="NAME,...",
     ),
 ]
 Plot: TypeAlias = Annotated[
@@ -303,10 +328,7 @@ Quiet: TypeAlias = Annotated[
 
 def equal_layers(width: int | None, depth: int | None, default_depth: int) -> str:
     """What --width and --depth mean, as --widths says it. Raises ValueError, naming the option."""
-    from nnth.checks import whole
-
-    layers = whole("depth", default_depth if depth is None else depth)
-    return f"{whole('width', 64 if width is None else width)}*{layers}"
+    return _equal_layers(64 if width is None else width, default_depth if depth is None else depth)
 
 
 # Descriptions of 0.1, until the commands that use them have those above.

@@ -85,6 +85,13 @@ def test_files_of_every_kind_hold_the_same(tmp_path: Path) -> None:
     assert np.array_equal(found.x, x)
     assert found.labels is not None
     assert found.labels.tolist() == [2, 0, 2, 1]
+    np.save(tmp_path / "set.npy", np.c_[x, labels])
+    (tmp_path / "set.tsv").write_text((tmp_path / "set.csv").read_text().replace(",", "\t"))
+    for name in ("set.npy", "set.tsv"):
+        found = load_examples(tmp_path / name)
+        assert np.array_equal(found.x, x)
+        assert found.labels is not None
+        assert found.labels.tolist() == [2, 0, 2, 1]
     assert load_examples((x, labels)).labels.tolist() == [2, 0, 2, 1]  # type: ignore[union-attr]
     assert load_examples((x, labels + 0.5)).classes == 0
     assert np.array_equal(load_examples((x, np.c_[labels, labels])).y[:, 1], labels)
@@ -128,13 +135,13 @@ def test_damaged_idx_files_are_refused(content: bytes, said: str, tmp_path: Path
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        ("digitz", "data must be one of digits, iris, .*, not 'digitz'"),
+        ("digitz", "data must be .* digits, iris, .*, not 'digitz'; did you mean digits"),
         ("clusters", "data must be clusters:VARIANCE"),
         ("clusters:x", "data must be clusters:VARIANCE"),
         ("clusters:-1", "with a variance of at least 0"),
         ("clusters:1:1:2", "two classes or more"),
         ("clusters:1:2", "data must be clusters:VARIANCE or"),
-        ("set.txt", r"a file ending in .npz, .csv or -idx3-ubyte, not set.txt"),
+        ("set.txt", r"a file ending in .npy, .npz, .csv, .* or -idx3-ubyte, not set.txt"),
         ((np.eye(2), np.ones(3)), "data has 2 inputs and 3 targets"),
         ((np.eye(2), np.ones(2)), "y must hold two classes or more, not 1 alone"),
         ((np.eye(2) * np.nan, np.ones(2)), "x must hold finite numbers"),

@@ -8,6 +8,7 @@ import typer
 from nnth_cli import options
 from nnth_cli.command import Call, command
 from nnth_cli.output import write_arrays
+from nnth_cli.wording import as_typed
 
 if TYPE_CHECKING:
     from nnth.table import Table
@@ -53,7 +54,8 @@ def gram(
 
     data = x if file is None else file
     assert data is not None
-    result = compute(data, act, depth=depth, cb=cb, cw=cw, kernel=kernel, ntk=ntk, **call.work)
+    with as_typed({} if file is None else {"x": "FILE"}):
+        result = compute(data, act, depth=depth, cb=cb, cw=cw, kernel=kernel, ntk=ntk, **call.work)
     if save is not None:
         matrices = {"nngp": result.nngp, "ntk": result.ntk}
         write_arrays(save, {name: a for name, a in matrices.items() if a is not None})

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from nnth.table import Table
 
 
-@command(random=False)
+@command(random=False, keys=("cw", "cb", "k_star"))
 def phase(
     act: options.Act = "tanh",
     cw: Annotated[

@@ -17,6 +17,7 @@ from nnth.entropy.ellipsoid import Ellipsoid, ball, of_axes, power_law
 from nnth.entropy.finite import FiniteSet
 from nnth.entropy.theorems import carl_ratios, converse, of_entropy
 from nnth.files import file_of
+from nnth.memory import require_memory
 from nnth.network import parse_widths, random_network
 from nnth.plot import Lines
 from nnth.random import normals
@@ -112,7 +113,9 @@ def entropy(
     if not 0.0 < exponent <= MAX_EXPONENT:
         rule = f"positive and at most {MAX_EXPONENT:g}"
         raise ValueError(f"exponent must be {rule}, not {exponent:g}")
-    kind, _, text = set.partition(":")
+    kind, colon, text = set.partition(":")
+    if colon and not text.strip():
+        raise ValueError(f"set {kind}: must have numbers after the colon, or no colon")
     parameters: dict[str, Any] = {"set": set, **dict.fromkeys(_PARAMETERS)}
     random = False
     if kind == "sphere":
@@ -209,10 +212,12 @@ def _places(x: Data | None, n0: int, points: int, seed: int) -> Floats:
     """Return where networks are evaluated."""
     if x is not None:
         return data_of(x, "x")
-    d, points = whole("n0", n0, 1), whole("points", points)
-    places = normals(seed, 2**63, points * d).reshape(points, d)
+    n0, points = whole("n0", n0), whole("points", points)
+    name = "n0" if n0 > points else "points"
+    require_memory(16 * points * n0, f"{name} must be smaller: the inputs")
+    places = normals(seed, 2**63, points * n0).reshape(points, n0)
     lengths = np.sqrt(np.einsum("ij,ij->i", places, places))
-    return np.asarray(places * (math.sqrt(d) / lengths)[:, None])
+    return np.asarray(places * (math.sqrt(n0) / lengths)[:, None])
 
 
 def _nets(
@@ -222,6 +227,7 @@ def _nets(
     seed: int,
     progress: Callable[[int, int], object] | None,
 ) -> Floats:
+    require_memory(8 * samples * len(places), "samples must be fewer: their values")
     random_network(places.shape[1], widths, bias_var=0.0)  # which checks the widths
     begin()
     values = np.empty((samples, len(places)))
