@@ -112,9 +112,9 @@ def test_norm_and_rho_have_defaults_of_their_own() -> None:
         (["--x-a", "1,2", "--x-b", "1,2,3"], "--x-a and --x-b must have one length, not 2 and 3"),
         (["--x-a", "1,2"], "--x-a and --x-b must both be given"),
         (["--x-b", "1,2"], "--x-a and --x-b must both be given"),
-        (["--x-a", "1,2", "--x-b", "2,1", "--rho", "0.5"], "rho must not be given"),
-        (["--x-a", "1,2", "--x-b", "2,1", "--norm", "1"], "norm must not be given"),
-        (["--x-a", "1", "--norm", "2"], "norm must not be given"),
+        (["--x-a", "1,2", "--x-b", "2,1", "--rho", "0.5"], "--x-a and --rho must not both"),
+        (["--x-a", "1,2", "--x-b", "2,1", "--norm", "1"], "--x-a and --norm must not both"),
+        (["--x-a", "1", "--norm", "2"], "--x-a and --norm must not both"),
         (["--method", "gauss-hermite", "--nodes", "0"], "nodes"),
     ],
 )
