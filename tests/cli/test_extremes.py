@@ -57,7 +57,7 @@ EXTREME = [
     "rates --cw 1e300 --depth 2 --width 8",
     "rkhs spectrum --kernel ntk --d 4 --levels 5 --norm 1e308",
     "rkhs sample --x x.npy --kernel nngp --scale 1e308",
-    "margin --n 8 --d 2 --log-t 5e-324",
+    "margin --points 8 --n0 2 --log-times 5e-324",
     "quadratic --parameters 6 --points 2 --times 1e308 --eps 0.1",
 ]
 
