@@ -634,8 +634,8 @@ MEDIANS = [
     ),
 ]
 
-CIRCLE = "rkhs spectrum --kernel ntk --d 2"
-DEEP_STEP = "rkhs spectrum --kernel nngp --act step --cw 2 --d 3 --levels 200 --depth"
+CIRCLE = "rkhs spectrum --kernel ntk --n0 2"
+DEEP_STEP = "rkhs spectrum --kernel nngp --act step --cw 2 --n0 3 --levels 200 --depth"
 
 DECAYS = [
     *(
@@ -655,7 +655,7 @@ DECAYS = [
         "Bietti & Bach 2021",
         "cor. 3",
         "NTK of ReLU: eigenvalues fall as k^-d",
-        "rkhs spectrum --kernel ntk --d 10",
+        "rkhs spectrum --kernel ntk --n0 10",
         "theory_slope",
         -10.0,
     ),
@@ -663,7 +663,7 @@ DECAYS = [
         "Bietti & Bach 2021",
         "cor. 3",
         "... and do, at levels of 200",
-        "rkhs spectrum --kernel ntk --d 3 --depth 2 --levels 200",
+        "rkhs spectrum --kernel ntk --n0 3 --depth 2 --levels 200",
         "slope",
         -3.0,
         0.03,
@@ -673,7 +673,7 @@ DECAYS = [
         "Bietti & Bach 2021",
         "cor. 3",
         "NNGP of ReLU: as k^(-d-2), at any depth",
-        "rkhs spectrum --kernel nngp --d 3 --depth 3",
+        "rkhs spectrum --kernel nngp --n0 3 --depth 3",
         "theory_slope",
         -5.0,
     ),
@@ -681,7 +681,7 @@ DECAYS = [
         "Bietti & Bach 2021",
         "cor. 3",
         "... and do, at levels of 200",
-        "rkhs spectrum --kernel nngp --d 3 --depth 3 --levels 200",
+        "rkhs spectrum --kernel nngp --n0 3 --depth 3 --levels 200",
         "slope",
         -5.0,
         0.03,
@@ -741,7 +741,7 @@ TRAINING = [
         "Lewkowycz et al. 2020",
         "sec. 3.2",
         "linear networks diverge above 4/lambda_0; in wide ones at 5 at the latest",
-        "sharpness --scan --act linear --widths 64,64 --points 60 --eta-lambda0 3.5,8 --steps 300",
+        "sharpness scan --act linear --width 64 --points 60 --eta-lambda0 3.5,8 --steps 300",
         "phase",
         "divergent",
         kind="recalled",
@@ -752,7 +752,7 @@ TRAINING = [
         "sec. 3.2",
         "ReLU networks diverge above about 12/lambda_0: a "
         "network that is at loss 1e100 and more is no catapult",
-        "sharpness --scan --act relu --widths 64,64 --points 60 --eta-lambda0 64 --steps 100",
+        "sharpness scan --act relu --width 64 --points 60 --eta-lambda0 64 --steps 100",
         "phase",
         "divergent",
         kind="recalled",
@@ -774,8 +774,7 @@ TRAINING = [
         "Gur-Ari et al. 2018",
         "sec. 2",
         "the gradient lies in the top 10 eigenvectors",
-        "hessian --data digits --points 1000 --widths 64,64 --act relu --batch 16 --steps 200 "
-        "--top 10",
+        "hessian --data digits --points 1000 --width 64 --act relu --batch 16 --steps 200 --top 10",
         "gradient_share",
         1.0,
         0.05,

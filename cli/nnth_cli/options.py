@@ -34,6 +34,21 @@ def numbers(help: str, *, whole: bool = False, infinite: bool = False) -> Any:
     return typer.Option(help=help, parser=parsed, metavar="N,N,..." if whole else "X,X,...")
 
 
+class Names(tuple[str, ...]):
+    """Names given as `layer,corr`."""
+
+
+def parse_names(text: str) -> Names:
+    """Return names separated by commas; anything else is a usage error that shows it."""
+    names = Names(word.strip() for word in text.split(","))
+    if not all(names):
+        raise typer.BadParameter(f"must be names separated by commas, not {text!r}")
+    for name in names:
+        if names.count(name) > 1:
+            raise typer.BadParameter(f"must name {name} once, not in {text!r} twice")
+    return names
+
+
 def with_default(option: Any, default: str) -> Any:
     """Return the description of an option with its default in words, where none is in the code.
 
@@ -70,6 +85,11 @@ def names_of_activations() -> list[str]:
     ]
 
 
+def names_of_kernels() -> list[str]:
+    """Return the kernels of inputs; rbf:1 stands for all radial ones."""
+    return ["nngp", "ntk", "rbf:1"]
+
+
 def hidden_layers(call: "Call", widths: str | None, width: int, depth: int) -> str:
     """Return what --width and --depth, or --widths, say: the widths of the hidden layers.
 
@@ -78,15 +98,20 @@ def hidden_layers(call: "Call", widths: str | None, width: int, depth: int) -> s
     call.check_together(conflicts=(("--widths", "--width"), ("--widths", "--depth")))
     if widths is not None:
         return widths
-    from nnth.checks import whole
+    return _equal_layers(width, depth)
 
-    return f"{whole('width', width)}*{whole('depth', depth)}"
+
+def _equal_layers(width: int, depth: int) -> str:
+    from nnth.checks import whole
+    from nnth.network import MAX_LAYERS, MAX_WIDTH
+
+    return f"{whole('width', width, most=MAX_WIDTH)}*{whole('depth', depth, most=MAX_LAYERS)}"
 
 
 # Checked for every command, also where nothing is random and one thread is enough.
 def check_seed(option: typer.CallbackParam, value: int | None) -> int | None:
     if value is not None and not 0 <= value < 2**64:
-        raise ValueError(f"{option.name} must be in [0, 2**64), not {value}")
+        raise ValueError(f"{option.opts[0]} must be in [0, 2**64), not {value}")
     return value
 
 
@@ -150,6 +175,14 @@ Ntk: TypeAlias = Annotated[
     typer.Option(
         help="Convention of the tangent kernel: ntk scales weights and biases by their variances; "
         "bias leaves biases unscaled; pdlt uses the learning rates of Roberts et al."
+    ),
+]
+Kernel: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        autocompletion=names_of_kernels,
+        help="Kernel: nngp or ntk of a network, or rbf:S, exp(-|x - y|^2/(2 S^2)).",
+        metavar="nngp|ntk|rbf:S",
     ),
 ]
 Norm: TypeAlias = Annotated[float, typer.Option(help="|x|^2/n0 of the inputs.", metavar="X")]
@@ -248,9 +281,11 @@ Append: TypeAlias = Annotated[
     ),
 ]
 Columns: TypeAlias = Annotated[
-    str | None,
+    Any,
     typer.Option(
-        help="Columns to print or write, in this order. [default: all]", metavar="NAME,..."
+        parser=parse_names,
+        help="Columns to print or write, in this order. [default: all]",
+        metavar="NAME,...",
     ),
 ]
 Plot: TypeAlias = Annotated[
@@ -293,10 +328,7 @@ Quiet: TypeAlias = Annotated[
 
 def equal_layers(width: int | None, depth: int | None, default_depth: int) -> str:
     """What --width and --depth mean, as --widths says it. Raises ValueError, naming the option."""
-    from nnth.checks import whole
-
-    layers = whole("depth", default_depth if depth is None else depth)
-    return f"{whole('width', 64 if width is None else width)}*{layers}"
+    return _equal_layers(64 if width is None else width, default_depth if depth is None else depth)
 
 
 # Descriptions of 0.1, until the commands that use them have those above.
@@ -363,31 +395,6 @@ def parse_numbers(
 def vector(help: str) -> Any:
     """The description of an option whose value is a vector."""
     return typer.Option(help=help, parser=parse_vector, metavar="X,X,...")
-
-
-class Grid(tuple[float, ...]):
-    """Numbers given as `0.5:3:6` (from, to, how many), or a single one."""
-
-
-def parse_grid(text: str) -> Grid:
-    """Equally spaced numbers with both ends; anything else is a usage error that shows it."""
-    words = text.split(":")
-    try:
-        first, last = float(words[0]), float(words[-2 if len(words) == 3 else 0])
-        count = int(words[2]) if len(words) == 3 else 1
-    except ValueError:
-        count = 0
-    if len(words) not in (1, 3) or count < 1 or not (math.isfinite(first) and math.isfinite(last)):
-        raise typer.BadParameter(f"must be a number or a:b:n, as in 0.5:3:6, not {text!r}")
-    if not (first < last if count > 1 else first == last):
-        raise typer.BadParameter(f"must rise from a to b over n numbers, not {text!r}")
-    step = (last - first) / max(count - 1, 1)
-    return Grid([*(first + i * step for i in range(count - 1)), last])
-
-
-def grid(help: str) -> Any:
-    """The description of an option whose value is a grid of numbers."""
-    return typer.Option(help=help, parser=parse_grid, metavar="A:B:N")
 
 
 OldWidth: TypeAlias = Annotated[

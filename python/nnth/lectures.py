@@ -18,13 +18,13 @@ COURSE: Final = (
         "random networks of finite width tend to a Gaussian process",
         "nnth gp --act tanh --width 64,256 --depth 3",
     ),
-    ("9/19", "critical initialisation: K*, chi_par = chi_perp = 1", "nnth critical --act gelu"),
+    ("9/19", "critical initialization: K*, chi_par = chi_perp = 1", "nnth critical --act gelu"),
     (
         "9/19",
         "ordered and chaotic phases, and the edge between",
-        "nnth phase --act tanh --cw 0.5:3:50 --cb 0:0.5:50",
+        "nnth phase --act tanh --cw lin:0.5:3:50 --cb lin:0:0.5:50",
     ),
-    ("9/19", "K^l = 1/(2l) of tanh at criticality", "nnth critical --act tanh --depth 1000"),
+    ("9/19", "K^l = 1/(2l) of tanh at criticality", "nnth critical decay --act tanh --depth 1000"),
     (
         "9/21",
         "collective observables have a variance of order 1/n",
@@ -63,9 +63,9 @@ COURSE: Final = (
     (
         "10/5",
         "three levels of the Gauss-Newton matrix: classes, pairs of classes, examples",
-        "nnth classes --top 12",
+        "nnth classes outliers",
     ),
-    ("10/5", "the same of features and of errors, layer by layer", "nnth classes --layers"),
+    ("10/5", "the same of features and of errors, layer by layer", "nnth classes layers"),
     (
         "10/5",
         "neural collapse: class means become a simplex, and the classifier its transpose",
@@ -76,7 +76,7 @@ COURSE: Final = (
         "the edge of stability: gradient descent sharpens the loss to 2/eta",
         "nnth sharpness --steps 3000",
     ),
-    ("10/5", "large learning rates: lazy, catapult, divergent", "nnth sharpness --scan"),
+    ("10/5", "large learning rates: lazy, catapult, divergent", "nnth sharpness scan"),
     ("10/10", "the tangent kernel of two inputs", "nnth kernel --act tanh --depth 3 --rho 0.9"),
     (
         "10/10",
@@ -96,7 +96,7 @@ COURSE: Final = (
     (
         "10/31",
         "kernels on the sphere: eigenvalues, and the space H_K = T^(1/2) L^2",
-        "nnth rkhs spectrum --kernel ntk --act relu --d 3 --depth 1 --levels 20",
+        "nnth rkhs spectrum --kernel ntk --act relu --n0 3 --depth 1 --levels 20",
     ),
     (
         "10/31",
@@ -149,7 +149,7 @@ COURSE: Final = (
     (
         "11/28",
         "the space of a kernel as a model class",
-        "nnth entropy --set sphere --kernel ntk --d 3",
+        "nnth entropy --set sphere --kernel ntk --n0 3",
     ),
     (
         "11/28",

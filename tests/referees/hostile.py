@@ -12,12 +12,13 @@ from referees.calls import EXTREMES, Case, Draw, text
 # A small call of each command, with the files of `_files`, that hostile values are put into.
 CALLS = {
     "kernel": "--act tanh --depth 3",
-    "gram": "x.npy --act gelu --depth 2 -o k.npz",
-    "predict": "--x x.npy --y y.npy --x-test u.npy --noise 0.1 --times 0,1,inf",
-    "critical": "--act tanh",
-    "phase": "--act tanh --cw 0.5:3:3 --cb 0.1",
+    "gram": "x.npy --act gelu --depth 2 --save k.npz",
+    "predict": "--x x.npy --y y.npy --x-test u.npy --ridge 0.1 --times 0,1,inf",
+    "critical points": "--act tanh",
+    "critical decay": "--act tanh --depth 5",
+    "phase": "--act tanh --cw lin:0.5:3:3 --cb 0.1",
     "gp": "--samples 20 --width 4,6 --depth 2",
-    "hermite": "--act gelu --terms 5",
+    "hermite coefficients": "--act gelu --terms 5",
     "rates layers": "--depth 2 --width 8 --samples 4",
     "rates descent": "--x x.npy --y y.npy --samples 1 --width 4 --steps 9",
     "rates noise": "--x x.npy --samples 20 --steps 30",
@@ -28,10 +29,13 @@ CALLS = {
     "catapult phases": "--eta-lambda0 1,3 --width 3 --samples 2 --steps 4",
     "quadratic": "--parameters 6 --points 2 --times 1,inf --eps 0.1",
     "lazy": "--width 8,16 --points 2 --samples 2",
-    "classes": "--data data.npz --widths 4 --steps 3",
+    "classes parts": "--data data.npz --widths 4 --steps 3",
+    "classes outliers": "--data data.npz --widths 4 --steps 3 --top 2",
+    "classes layers": "--data data.npz --widths 4 --steps 3",
     "collapse": "--data data.npz --widths 4 --steps 3 --at 0,3",
     "hessian": "--data data.npz --widths 3 --steps 3",
-    "sharpness": "--data data.npz --widths 4 --steps 3 --at 0,3",
+    "sharpness path": "--data data.npz --widths 4 --steps 3 --at 0,3",
+    "sharpness scan": "--data data.npz --widths 4 --steps 3 --eta-lambda0 1,3",
     "mp": "--p 8 --n0 5 --points 9 --samples 2",
     "product": "--n0 4 --width 3 --depth 1,2 --samples 99",
     "bayes": "--norm2 2 --p 4 --n0 9 --width 20 --depth 1,2 --samples 50",
@@ -41,8 +45,9 @@ CALLS = {
     "sgd valley": "--steps 20",
     "sgd circle": "--places 8 --steps 20",
     "sgd net": "--width 2 --steps 64",
-    "rkhs spectrum": "--kernel ntk --d 4 --levels 5",
+    "rkhs spectrum": "--kernel ntk --n0 4 --levels 5",
     "rkhs fit": "--x x.npy --y y.npy --kernel rbf:1 --ridge 0.1",
+    "rkhs curve": "--x x.npy --y y.npy --kernel rbf:1 --ridge 0.1 --sizes 2,3 --samples 3",
     "rkhs sample": "--x x.npy --kernel rbf:1 --samples 50",
     "entropy": "--set interval --bits 0,1,4",
 }
@@ -144,7 +149,7 @@ def _value(draw: Draw, option: Any) -> str:
         return str(draw.pick(WHOLE))
     if "Float" in kind:
         return text(draw.pick(EXTREMES))
-    if metavar == "FILE":
+    if metavar.startswith("FILE"):
         return str(draw.pick(("x.npy", "y.npy", "data.npz", "missing.npy")))
     if "," in metavar or ":" in metavar or metavar in ("N", "L", "X"):
         return str(draw.pick((*LISTS, *map(text, EXTREMES), *WHOLE)))

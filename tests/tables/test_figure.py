@@ -150,7 +150,7 @@ def test_no_eigenvalue_of_rounding_is_drawn() -> None:
 
 
 def test_errors_over_time() -> None:
-    law = predict(X, Y, X_TEST, Y_TEST, times=(0.0, 0.1, 1.0, 3.0), noise=0.01, samples=4, width=16)
+    law = predict(X, Y, X_TEST, Y_TEST, times=(0.0, 0.1, 1.0, 3.0), ridge=0.01, samples=4, width=16)
     table = law.summary()
     (axes,) = figure(table).axes
     names = ("net_error", "variance", "test_error", "train_error")
@@ -166,7 +166,7 @@ def test_errors_over_time() -> None:
 
 def test_outputs_over_inputs_of_one_dimension() -> None:
     y = np.sin(3.0 * LINE[:, 0])
-    law = predict(LINE, y, LINE_TEST, times=(1.0, 4.0), noise=0.1, samples=3, width=16)
+    law = predict(LINE, y, LINE_TEST, times=(1.0, 4.0), ridge=0.1, samples=3, width=16)
     (axes,) = figure(law.points()).axes
     ((_, x, mean),) = lines(axes)
     np.testing.assert_array_equal(x, LINE_TEST[:, 0])
@@ -185,7 +185,7 @@ def test_outputs_over_inputs_of_one_dimension() -> None:
 
 
 def test_outputs_against_targets() -> None:
-    law = predict(X, Y, X_TEST, Y_TEST, noise=0.1)
+    law = predict(X, Y, X_TEST, Y_TEST, ridge=0.1)
     (axes,) = figure(law.points()).axes
     ((_, x, y, error),) = points(axes)
     np.testing.assert_array_equal(x, Y_TEST)

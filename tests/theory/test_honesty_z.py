@@ -37,7 +37,7 @@ class Case:
 def _predict(points: bool) -> Callable[[int], Table]:
     def table(seed: int) -> Table:
         found = nnth.predict(
-            X, Y, U, U[:, :1], noise=0.1, times=(0.0, 1.0), width=8, samples=60, seed=seed
+            X, Y, U, U[:, :1], ridge=0.1, times=(0.0, 1.0), width=8, samples=60, seed=seed
         )
         return found.points() if points else found.summary()
 

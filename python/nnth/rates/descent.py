@@ -265,8 +265,7 @@ def _tangent_kernel(
     if not np.isfinite(matrix).all():
         raise ValueError("act must have a finite tangent kernel: this one jumps")
     parameters = dict(made.meta.parameters)
-    parameters["points"] = parameters.pop("inputs")
-    del parameters["file"], parameters["sha256"]
+    del parameters["x"], parameters["sha256"]
     trace = float(np.trace(matrix))
     noise = max(len(matrix) * np.finfo(float).eps, made.error) * trace
     return matrix, noise, parameters
