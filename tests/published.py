@@ -538,8 +538,8 @@ PATHS = [
 ]
 
 HZ = "Hanin & Zlokapa 2022"
-EVIDENCE = "bayes --norm2 2 --p 20 --n0 50 --width 200 --samples 0"
-GROWING = "bayes --norm2 1 --p 100 --n0 200 --width 1000 --samples 0"
+EVIDENCE = "bayes --norm2 2 --points 20 --n0 50 --width 200 --samples 0"
+GROWING = "bayes --norm2 1 --points 100 --n0 200 --width 1000 --samples 0"
 
 BAYES = [
     *(

@@ -46,6 +46,7 @@ COMMANDS = (
 # Commands that are groups: their module has a function for each subcommand, and the first one runs
 # when none is named, unless the group is one of NO_DEFAULT.
 GROUPS: dict[str, tuple[str, ...]] = {
+    "bayes": ("evidence", "predict"),
     "hermite": ("coefficients", "dual"),
     "critical": ("points", "decay"),
     "rates": ("layers", "descent", "noise", "training"),
@@ -54,6 +55,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "sharpness": ("path", "scan"),
     "sgd": ("regression", "valley", "circle", "net"),
     "rkhs": ("spectrum", "fit", "curve", "sample"),
+    "paths": ("moments", "distribution", "spectrum", "angles"),
 }
 NO_DEFAULT = frozenset({"rkhs"})
 

@@ -164,9 +164,13 @@ COURSE: Final = (
     (
         "11/30",
         "the law of (dz/dx)^2 beside log-normal ones",
-        "nnth paths --width 64 --depth 20 --laws",
+        "nnth paths distribution --width 64 --depth 20",
     ),
-    ("11/30", "the tangent kernel off the diagonal", "nnth paths --rho 0.5,0 --width 64 --depth 1"),
+    (
+        "11/30",
+        "the tangent kernel off the diagonal",
+        "nnth paths angles --rho 0.5,0 --width 64 --depth 1",
+    ),
     ("12/5", "linear regions of random ReLU networks, counted", "nnth regions --n0 2 --width 64"),
     ("12/5", "bounds on their number", "nnth regions --n0 2 --widths 16,16 --bounds"),
     (
@@ -184,7 +188,7 @@ COURSE: Final = (
     (
         "12/7",
         "Bayesian interpolation with deep linear networks, over depth",
-        "nnth bayes --norm2 2 --p 20 --n0 50 --width 200 --depth 0:30",
+        "nnth bayes --norm2 2 --points 20 --n0 50 --width 200 --depth 0:30",
     ),
 )
 

@@ -24,13 +24,13 @@ CALLS = {
     "predict --x x.npy --y y.npy --x-test u.npy --y-test v.npy --times 1": (
         "x:x.npy y:y.npy x_test:u.npy y_test:v.npy"
     ),
-    "gp --inputs u.npy --samples 20 --width 4 --depth 1": "inputs:u.npy",
+    "gp --x u.npy --samples 20 --width 4 --depth 1": "x:u.npy",
     "rates descent --x x.npy --y y.npy --depth 1": "x:x.npy y:y.npy",
     "rates noise --x x.npy --gradient-noise 0.1 --depth 1 --samples 9": "x:x.npy",
     "rates training --x x.npy --y y.npy --width 4,8 --samples 2 --steps 2": "x:x.npy y:y.npy",
     "regions --net net.npz": "net:net.npz",
     "regions --through u.npy --widths 4 --n0 3": "through:u.npy",
-    "paths --width 4 --depth 1 --inputs u.npy --samples 20": "inputs:u.npy",
+    "paths spectrum --width 4 --depth 1 --x u.npy --samples 20": "x:u.npy",
     "paths --width 4 --depth 1 --n0 200 --x long.npy --samples 20": "x:long.npy",
     "quadratic --model model.npz --times 1": "model:model.npz",
     "quadratic --net net.npz --x x.npy --y y.npy --times 1": "net:net.npz x:x.npy y:y.npy",
@@ -128,7 +128,7 @@ def test_standard_input_has_a_hash(
     files: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = b"a,b\n1,2\n3,4\n0,1\n"
-    for command, name in (("gram - --depth 1", "file"), ("rkhs sample --x - --samples 5", "x")):
+    for command, name in (("gram - --depth 1", "x"), ("rkhs sample --x - --samples 5", "x")):
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
         for row in rows_of(command, capfd):
             assert row[name] == "-"

@@ -182,7 +182,7 @@ def test_bad_input() -> None:
         nnth.diagonal(np.vstack([x, x]), np.concatenate([y, y + 1.0]))
     with pytest.raises(ValueError, match="y must not be 0"):
         nnth.diagonal(x, 0.0 * y)
-    with pytest.raises(ValueError, match="x and y must both"):
+    with pytest.raises(ValueError, match="x and y must be given together"):
         nnth.diagonal(x)
     with pytest.raises(ValueError, match="y must be one number for each of 3"):
         nnth.diagonal(x, y[:2])

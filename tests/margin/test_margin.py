@@ -203,7 +203,7 @@ def test_bad_input() -> None:
         nnth.margin(x, y, log_times=(0.0, 5.0))
     with pytest.raises(ValueError, match="loss must be"):
         nnth.margin(x, y, loss="hinge")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="x and y must both"):
+    with pytest.raises(ValueError, match="x and y must be given together"):
         nnth.margin(x)
     with pytest.raises(ValueError, match="points must be at least 1"):
         nnth.margin(points=0)
@@ -238,7 +238,8 @@ def test_the_command(tmp_path: Path) -> None:
     assert float(with_bias[0]["margin"]) == pytest.approx(nnth.max_margin(column, y).margin)
     assert "--x and --n0 must not" in refusal("margin", *data, "--n0", 2)
     assert "--y must come with --x" in refusal("margin", *data[2:])
-    assert "x and y must both be given" in refusal("margin", *data[:2])
+    np.save(tmp_path / "x.npy", x)
+    assert "--x and --y must be given together" in refusal("margin", "--x", tmp_path / "x.npy")
 
 
 def test_the_command_ends_with_1_and_a_proof(tmp_path: Path) -> None:

@@ -151,7 +151,7 @@ def diagonal(
         if not LEAST_ALPHA <= value <= MOST_ALPHA:
             raise ValueError(f"alpha must be from {LEAST_ALPHA:g} to {MOST_ALPHA:g}, not {value:g}")
     if (x is None) != (y is None):
-        raise ValueError("x and y must both be given, or neither")
+        raise ValueError("x and y must be given together")
     if x is not None and y is not None:
         inputs = data_of(x, "x")
         targets = target_vector(y, len(inputs))

@@ -162,7 +162,7 @@ def margin(
     if loss not in (*LOSSES, "both"):
         raise ValueError(f"loss must be exponential, logistic or both, not {loss}")
     if (x is None) != (y is None):
-        raise ValueError("x and y must both be given, or neither")
+        raise ValueError("x and y must be given together")
     if x is not None and y is not None:
         inputs, labels = _labeled(x, y)
     else:
