@@ -61,8 +61,8 @@ CALLS = {
     "product": ["--n0 4 --width 3 --depth 1,2 --samples 99"],
     "bayes evidence": ["--norm2 2 --points 4 --n0 9 --width 20 --depth 1,2 --sigma2 1"],
     "bayes predict": ["--points 4 --n0 9 --width 20 --depth 1,2"],
-    "diagonal": ["--n 3 --d 5 --sparsity 1 --alpha 0.1,1"],
-    "margin": ["--n 8 --d 2 --log-t 1,10"],
+    "diagonal": ["--points 3 --n0 5 --sparsity 1 --alpha 0.1,1"],
+    "margin": ["--points 8 --n0 2 --log-times 1,10"],
     "sgd regression": ["--n0 2 --points 6 --steps 2000"],
     "sgd valley": ["--steps 200"],
     "sgd circle": ["--places 8 --steps 200"],
@@ -175,7 +175,7 @@ def test_no_cell_is_a_python_object(
     [
         ("save", "gram data.npz --depth 1 --save data.npz"),
         ("save", "hessian --data data.npz --widths 3 --steps 1 --save data.npz"),
-        ("solution", "diagonal --x data.npz --y y.npy --solution ./data.npz"),
+        ("save", "diagonal --x data.npz --y y.npy --save ./data.npz"),
         ("append", "hessian --data data.csv --widths 3 --steps 1 --append data.csv"),
     ],
 )

@@ -43,7 +43,7 @@ CALLS = {
     "hessian --net net.npz --data xy.npz --top 2 --loss squared": "data:xy.npz net:net.npz",
     "bayes --x wide.npy --y u1.npy --width 9 --sigma2 1": "x:wide.npy y:u1.npy",
     "diagonal --x x.npy --y y.npy --alpha 1": "x:x.npy y:y.npy",
-    "margin --x x.npy --y signs.npy --log-t 1": "x:x.npy y:signs.npy",
+    "margin --x x.npy --y signs.npy --log-times 1": "x:x.npy y:signs.npy",
     "sgd --x x.npy --y noisy.npy --steps 300": "x:x.npy y:noisy.npy",
     "rkhs spectrum --kernel ntk --n0 3 --levels 3 --x x.npy": "x:x.npy",
     "rkhs fit --x x.npy --y y.npy --x-test u.npy --y-test v.npy --ridge 0.1": (
@@ -56,6 +56,8 @@ CALLS = {
 
 # The same commands without a file have the column too: rows of both may stand in one table.
 WITHOUT = [
+    "diagonal --points 3 --n0 5 --sparsity 1 --alpha 1",
+    "margin --points 8 --n0 2 --log-times 1",
     "rates descent --points 4 --n0 3",
     "rates noise --points 4 --n0 3 --samples 9",
     "rates training --width 4,8 --samples 2 --steps 2",
@@ -126,7 +128,7 @@ def test_standard_input_has_a_hash(
     files: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = b"a,b\n1,2\n3,4\n0,1\n"
-    for command, name in (("gram - --depth 1", "file"), ("rkhs sample --x - --samples 5", "x")):
+    for command, name in (("gram - --depth 1", "x"), ("rkhs sample --x - --samples 5", "x")):
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
         for row in rows_of(command, capfd):
             assert row[name] == "-"
