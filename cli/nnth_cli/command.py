@@ -117,13 +117,14 @@ def command(
                     name: shared.get(name)
                     for name in ("format", "output", "append", "columns", "plot")
                 },
+                asked="--format" in (given := options_given(context)),
                 quiet=shared["quiet"],
                 keys=keys,
             )
             carried = targets_carried(values)
             with progress_bar(compute.__name__, quiet=shared["quiet"]) as progress:
                 call = Call(
-                    given=options_given(context).union(typed[name] for name in carried),
+                    given=given.union(typed[name] for name in carried),
                     seed=shared["seed"] or 0,
                     threads=shared["threads"],
                     plot=destination.plot,
