@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields, is_dataclass
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -16,6 +17,7 @@ from nnth_cli.files import check_target
 from nnth_cli.inputs import check_standard_input, targets_carried
 from nnth_cli.output import Destination
 from nnth_cli.progress import Bar, interrupted_at_once, progress_bar
+from nnth_cli.wording import as_typed, options_of
 
 if TYPE_CHECKING:  # commands import the package when they are called
     from nnth.table import Table
@@ -90,7 +92,7 @@ def command(
     keys: tuple[str, ...] = (),
     failed: Callable[[Table], str] | None = None,
 ) -> Callable[[Callable[..., Table]], Callable[..., None]]:
-    """Make a command of a function that returns a Table, which stays its attribute `compute`.
+    """Make a command of a function that returns a Table, which becomes its attribute `compute`.
 
     The function has a keyword `call: Call` and options of its own; the common ones follow them. One
     of the same name, such as an `output` that is no table, takes the place of a common one. A
@@ -102,15 +104,15 @@ def command(
     """
 
     def made(compute: Callable[..., Table]) -> Callable[..., None]:
-        compute = _spread(compute)
+        compute = _named(_spread(compute))
         own = [p for p in inspect.signature(compute).parameters.values() if p.name != "call"]
         names = {p.name for p in own}
         common = [p for p in _common(random, plotted) if p.name not in names]
+        typed = options_of(own)
 
         def run(context: typer.Context, **values: Any) -> None:
             _check_not_overwritten(values)
             shared = {p.name: values.pop(p.name) for p in common}
-            typed = {str(p.name): option_name(p) for p in context.command.params}
             check_standard_input(values, typed)
             destination = Destination(
                 **{
@@ -121,7 +123,8 @@ def command(
                 quiet=shared["quiet"],
                 keys=keys,
             )
-            carried = targets_carried(values)
+            with as_typed(typed, values):
+                carried = targets_carried(values)
             with progress_bar(compute.__name__, quiet=shared["quiet"]) as progress:
                 call = Call(
                     given=given.union(typed[name] for name in carried),
@@ -132,7 +135,8 @@ def command(
                     alone=True,
                 )
                 table = compute(**values | carried, call=call)
-            destination.deliver(table)
+            with as_typed(options_of(common), shared):
+                destination.deliver(table)
             if failed is not None and (said := failed(table)):
                 typer.echo(f"nnth: {said}", err=True)
                 raise typer.Exit(1)
@@ -148,6 +152,21 @@ def command(
         return run
 
     return made
+
+
+def _named(compute: Callable[..., Table]) -> Callable[..., Table]:
+    """The same function, whose errors name options as they are typed."""
+    parameters = inspect.signature(compute).parameters.values()
+    typed = options_of(p for p in parameters if p.name != "call")
+
+    @wraps(compute)
+    def named(*, call: Call, **values: Any) -> Table:
+        # The package takes several networks, or layers of one width, as `widths`.
+        by_width = "width" in typed and values.get("widths") is None
+        with as_typed(typed | {"widths": typed["width"]} if by_width else typed, values):
+            return compute(**values, call=call)
+
+    return named
 
 
 def _check_not_overwritten(values: Mapping[str, Any]) -> None:

@@ -29,18 +29,28 @@ def check_target(option: str, path: Path, suffixes: Sequence[str]) -> None:
 def replaced(path: Path) -> Iterator[BinaryIO]:
     """A binary file to write, which takes the place of `path` when the block ends well.
 
-    Otherwise `path` stays as it was and nothing is left beside it.
+    Otherwise `path` stays as it was and nothing is left beside it. Errors of the system name it.
     """
     target = path.resolve()  # a symbolic link stays one
     draft = target.with_name(f".{target.name}.{os.urandom(6).hex()}")
     try:
-        with draft.open("xb") as stream:
+        with system_errors_naming(path), draft.open("xb") as stream:
             if target.exists():
                 draft.chmod(stat.S_IMODE(target.stat().st_mode))
             yield stream
         draft.replace(target)
     except BaseException:
         draft.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def system_errors_naming(path: Path) -> Iterator[None]:
+    """Has errors of the system within name this file: writes, as to a full disk, name none."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = str(path)
         raise
 
 
@@ -58,7 +68,7 @@ def append_rows(
     import fcntl  # POSIX only, as is the promise of safe appending
 
     style = _style_of(path, columns)
-    with path.open("a+b", buffering=0) as stream:
+    with system_errors_naming(path), path.open("a+b", buffering=0) as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         size = _sound_size(stream, style, warn)
         try:

@@ -246,6 +246,9 @@ def end_in_order() -> None:
 
 def conclude(code: int) -> NoReturn:
     """Ends the process with this exit code."""
+    for number in (signal.SIGINT, *ENDING):  # one that comes now would find no one to catch it
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     if code - 128 in (signal.SIGINT, *ENDING) and sys.platform != "win32":
         # A shell leaves its loop as well when a program ends by the signal itself; $? is the same.
         signal.signal(code - 128, signal.SIG_DFL)
@@ -260,6 +263,14 @@ def run(command: Any, arguments: Sequence[str]) -> int:
     what was done where the work said so; 141 when the reader of standard output has left, quietly.
     With NNTH_TRACEBACK in the environment errors pass through.
     """
+    try:
+        return _run(command, arguments)
+    except KeyboardInterrupt:  # while an error, or a first interrupt, was being told
+        _abandon_output()
+        return _interrupted()
+
+
+def _run(command: Any, arguments: Sequence[str]) -> int:
     try:
         code = _call(command, arguments)
         if sys.stdout is not None:
@@ -291,6 +302,8 @@ def explain(error: Exception) -> tuple[int, str]:
     if hasattr(error, "format_message"):  # Click's, wherever this version of Typer keeps Click
         message = error.format_message()
         message = message[:1].lower() + message[1:].rstrip(".")
+        if kind.__name__ == "NoSuchOption":
+            message = _no_such_option(error)
         code = getattr(error, "exit_code", 2)
     elif isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
@@ -307,6 +320,16 @@ def explain(error: Exception) -> tuple[int, str]:
     else:
         code, message = 1, f"{kind.__name__}: {error} (NNTH_TRACEBACK=1 shows where)"
     return code, " ".join(message.split())
+
+
+def _no_such_option(error: Any) -> str:
+    """What is said of an option that there is not: which is the nearest."""
+    from difflib import get_close_matches
+
+    names = [name for p in error.ctx.command.get_params(error.ctx) for name in p.opts]
+    near = get_close_matches(error.option_name, [n for n in names if n.startswith("--")], n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return f"no such option: {error.option_name}{hint}"
 
 
 def _interrupted() -> int:

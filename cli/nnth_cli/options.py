@@ -93,9 +93,14 @@ def hidden_layers(call: "Call", widths: str | None, width: int, depth: int) -> s
     call.check_together(conflicts=(("--widths", "--width"), ("--widths", "--depth")))
     if widths is not None:
         return widths
-    from nnth.checks import whole
+    return _equal_layers(width, depth)
 
-    return f"{whole('width', width)}*{whole('depth', depth)}"
+
+def _equal_layers(width: int, depth: int) -> str:
+    from nnth.checks import whole
+    from nnth.network import MAX_LAYERS, MAX_WIDTH
+
+    return f"{whole('width', width, most=MAX_WIDTH)}*{whole('depth', depth, most=MAX_LAYERS)}"
 
 
 # Checked for every command, also where nothing is random and one thread is enough.
@@ -322,10 +327,7 @@ Quiet: TypeAlias = Annotated[
 
 def equal_layers(width: int | None, depth: int | None, default_depth: int) -> str:
     """What --width and --depth mean, as --widths says it. Raises ValueError, naming the option."""
-    from nnth.checks import whole
-
-    layers = whole("depth", default_depth if depth is None else depth)
-    return f"{whole('width', 64 if width is None else width)}*{layers}"
+    return _equal_layers(64 if width is None else width, default_depth if depth is None else depth)
 
 
 # Descriptions of 0.1, until the commands that use them have those above.

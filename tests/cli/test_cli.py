@@ -179,7 +179,7 @@ def test_a_traceback_is_there_for_those_who_ask() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["kernel", "--dept", "3"], "no such option"),
+        (["kernel", "--dept", "3"], "no such option: --dept; did you mean --depth?"),
         (["kernel", "--depth", "x"], "invalid value for '--depth': 'x' is not a valid int"),
         (
             ["kernel", "--ntk", "foo"],

@@ -423,14 +423,14 @@ def test_failures_become_rows_and_are_tried_again_when_asked(tmp_path: Path) -> 
         ("kernel --vary act=relu,nonsense", "nonsense"),
         ("paths --vary width=4,0", "width must be at least 1, not 0"),
         ("regions --n0 9 --vary widths=4;4,4", "n0 must be at most 6"),
-        ("kernel --vary rh=0", "kernel has no option 'rh'; it has rho"),
+        ("kernel --vary rh=0", "--vary must have options of kernel, not 'rh'; it has rho"),
         ("kernel --dept 3 --vary rho=0", "no such option: --dept"),
         ("kernel --vary rho=0 --append a.csv", "no such option: --append"),
         ("kernel --vary rho=0 --vary rho=1", "--vary must have rho once, not twice"),
         ("kernel --vary rho=0 --rho 1", "rho must not be both given and varied"),
         ("kernel --vary rho=0,0.0", "--vary must not give a point twice, as it does rho 0.0"),
         ("kernel --vary rho", "--vary must be NAME=VALUES, not 'rho'"),
-        ("kernel --vary threads=1,2", "threads must not be varied"),
+        ("kernel --vary threads=1,2", "--vary must not have threads"),
         ("kernel --vary rho=0,1 --vary depth=1 --zip rho,depth", "one number of values, not"),
         ("kernel --vary rho=0 --zip rho,act", "act must be varied, to step together"),
         ("kernle --vary rho=0", "there is no command 'kernle' to sweep; there is kernel"),
@@ -441,7 +441,7 @@ def test_failures_become_rows_and_are_tried_again_when_asked(tmp_path: Path) -> 
         ("gram x.npy --vary depth=1,2", "x.npy: No such file or directory"),
         ("paths --vary depth=1,2 --save-samples s.npy", "--save-samples must not be given in a"),
         ("missing.toml", "missing.toml: No such file or directory"),
-        ("kernel --vary rho=0 --jobs -1", "--jobs must be at least 0, not -1"),
+        ("kernel --vary rho=0 --jobs -1", "--jobs must be from 0 to 1024, not -1"),
         ("kernel --vary rho=0 --shard 3/2", "--shard must be I/N with I from 1 to N, not '3/2'"),
         ("kernel --vary rho=0 --jobs 1 --scheduler a", "--jobs and --scheduler must not both"),
         ("kernel --vary rho=0 --plot a.png", "--plot-y must be given with --plot"),
@@ -561,7 +561,7 @@ def test_a_scheduler_that_is_not_there_is_named(refused: Call) -> None:
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
         done = call("kernel", "--vary", "rho=0", "--scheduler", address)
     assert done.returncode == 1
-    silence = f"nnth: error: scheduler {address} does not answer: Connection refused\n"
+    silence = f"nnth: error: --scheduler {address} does not answer: Connection refused\n"
     assert done.stderr == silence
     for address in ("127.0.0.1", "foo://x"):
         message = refused("kernel", "--vary", "rho=0", "--scheduler", address)

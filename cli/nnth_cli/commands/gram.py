@@ -8,6 +8,7 @@ import typer
 from nnth_cli import options
 from nnth_cli.command import Call, command
 from nnth_cli.output import write_arrays
+from nnth_cli.wording import as_typed
 
 if TYPE_CHECKING:
     from nnth.table import Table
@@ -57,7 +58,8 @@ def gram(
     call.check_target("--output", output, (".npz",))
     from nnth.gram import gram as compute
 
-    result = compute(file, act, depth=depth, cb=cb, cw=cw, kernel=kernel, ntk=ntk, **call.work)
+    with as_typed({"x": "FILE"}):
+        result = compute(file, act, depth=depth, cb=cb, cw=cw, kernel=kernel, ntk=ntk, **call.work)
     if output is not None:
         matrices = {"nngp": result.nngp, "ntk": result.ntk}
         write_arrays(output, {name: a for name, a in matrices.items() if a is not None})

@@ -11,6 +11,7 @@ import typer
 from nnth_cli import options
 from nnth_cli.command import Call, command
 from nnth_cli.output import write_arrays
+from nnth_cli.wording import as_typed
 
 if TYPE_CHECKING:
     from nnth.table import Table
@@ -172,18 +173,19 @@ def fit(
     network: dict[str, Any] = {"depth": depth, "cb": cb, "cw": cw, "ntk": ntk}
     with call.interrupted_at_once():
         if curve is not None:
-            return rkhs_learning_curve(
-                x,
-                y,
-                kernel,
-                act,
-                sizes=options.parse_whole_numbers("--curve", curve),
-                ridge=ridge,
-                samples=20 if samples is None else samples,
-                seed=call.seed,
-                **network,
-                **call.work,
-            )
+            with as_typed({"sizes": "--curve"}):
+                return rkhs_learning_curve(
+                    x,
+                    y,
+                    kernel,
+                    act,
+                    sizes=options.parse_whole_numbers("--curve", curve),
+                    ridge=ridge,
+                    samples=20 if samples is None else samples,
+                    seed=call.seed,
+                    **network,
+                    **call.work,
+                )
         found = rkhs_fit(x, y, kernel, act, ridge=ridge, at=at, y_at=y_at, **network, **call.work)
     if solution is not None:
         write_arrays(solution, found.arrays())

@@ -14,6 +14,7 @@ from nnth_cli.command import options_given
 from nnth_cli.files import check_target
 from nnth_cli.output import Destination, check_columns, on_terminal, write_out
 from nnth_cli.progress import Bar, progress_bar
+from nnth_cli.wording import as_typed
 
 if TYPE_CHECKING:
     from nnth.table import Table
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _PLAN = "nnth.plan"  # in the context: what is swept, and its options as they were given
 _TARGET = "nnth.target"
+_MAX_JOBS = 1024  # processes of one machine
 
 
 def names_of_commands() -> list[str]:
@@ -237,11 +239,14 @@ def sweep(
     _check_together(jobs=jobs, scheduler=scheduler, split=split, shard=shard, output=output)
     share = (1, 1) if shard is None else _parse_shard(shard)
     from nnth_cli.sweep.picture import Picture
-    from nnth_cli.sweep.points import Options, points_of
+    from nnth_cli.sweep.points import MAX_POINTS, Options, points_of
 
     target = Options(plan.command)
     fixed, varied, together = _grid_of(plan, target, vary or [], zip or [])
     points = points_of(target, fixed, varied, together, sweep_seed)
+    if split is not None and split * len(points) > MAX_POINTS:
+        most = MAX_POINTS // len(points)
+        raise ValueError(f"--split must be at most {most} for {len(points)} points, not {split}")
     picture = None
     drawn = {"x": plot_x, "y": plot_y, "by": plot_by, "error": plot_error, "theory": plot_theory}
     if plot is None:
@@ -276,7 +281,8 @@ def sweep(
             threads = 1 if jobs or scheduler else 0
         check = _check_of(picture, tuple(varied), columns)
         runner = Runner(journal, points, parts, split or 1, threads, check, share)
-        _run(runner, jobs=jobs, scheduler=scheduler, output=output, quiet=quiet)
+        with as_typed({"scheduler": "--scheduler"}):
+            _run(runner, jobs=jobs, scheduler=scheduler, output=output, quiet=quiet)
         asked = output is None or "--format" in options_given(context)
         if asked or picture is not None:
             _show(runner, target, tuple(varied), destination, picture, printed=asked)
@@ -299,8 +305,8 @@ def _check_together(
     shard: str | None,
     output: Path | None,
 ) -> None:
-    if jobs < 0:
-        raise ValueError(f"--jobs must be at least 0, not {jobs}")
+    if not 0 <= jobs <= _MAX_JOBS:
+        raise ValueError(f"--jobs must be from 0 to {_MAX_JOBS}, not {jobs}")
     if jobs and scheduler is not None:
         raise ValueError("--jobs and --scheduler must not both be given")
     if split is not None and split < 1:
@@ -331,12 +337,13 @@ def _grid_of(
         name, mark, text = word.partition("=")
         if not mark:
             raise ValueError(f"--vary must be NAME=VALUES, not {word!r}")
-        if (found := target.find(name.strip())) in texts:
+        if (found := target.find(name.strip(), "--vary")) in texts:
             raise ValueError(f"--vary must have {found} once, not twice")
         texts[found] = text
     for name, values in plan.vary.items():
-        texts.setdefault(target.find(name), values)
-    fixed = {target.find(name): value for name, value in plan.options.items()} | plan.given
+        texts.setdefault(target.find(name, "vary"), values)
+    given = {target.find(name, "options"): value for name, value in plan.options.items()}
+    fixed = given | plan.given
     varied = {}
     for name, values in texts.items():
         if name in fixed:
@@ -347,8 +354,9 @@ def _grid_of(
             if listed
             else parse_values(f"--vary {name}", str(values), whole=target.is_whole(name))
         )
-    groups = [group.split(",") for group in zip] or plan.together
-    return fixed, varied, [[target.find(name.strip()) for name in group] for group in groups]
+    where, groups = ("--zip", [g.split(",") for g in zip]) if zip else ("zip", plan.together)
+    together = [[target.find(name.strip(), where) for name in group] for group in groups]
+    return fixed, varied, together
 
 
 def _report_of(bar: Bar | None) -> "Callable[[int, int, int], None] | None":

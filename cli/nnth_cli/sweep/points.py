@@ -75,19 +75,21 @@ class Options:
         self.names: tuple[str, ...] = tuple(self._by_name)
         self.typed = {name: option_name(p) for name, p in self._by_name.items()}
 
-    def find(self, given: str) -> str:
+    def find(self, given: str, where: str) -> str:
         """The name of an option, given as on the command line or as its column.
 
-        Raises ValueError if there is none, or none that a point may have.
+        Raises ValueError, saying where it is, if there is none, or none that a point may have.
         """
         name = given.lstrip("-").replace("-", "_")
         for known in self.names:
             if name == known:
                 return known
         if name in SHARED:
-            raise ValueError(f"{given} must not be varied: it does not change what is computed")
+            raise ValueError(f"{where} must not have {given}: it does not change what is computed")
         near = get_close_matches(name, self.names) or self.names
-        raise ValueError(f"{self.command} has no option {given!r}; it has {', '.join(near)}")
+        raise ValueError(
+            f"{where} must have options of {self.command}, not {given!r}; it has {', '.join(near)}"
+        )
 
     def is_whole(self, name: str) -> bool:
         """Whether the values of an option are whole numbers."""

@@ -216,9 +216,9 @@ DenseNet::DenseNet(const Net& net, std::vector<std::vector<double>> inputs,
     }
     stored_ = bytes <= kKeepBytes;
     if ((stored_ ? bytes : most) + activations > kMostBytes || weights_ > 1e18) {
-        throw std::invalid_argument("widths must be smaller for a dense net: one takes " +
-                                    std::to_string(((stored_ ? bytes : most) + activations) / 1e9) +
-                                    " GB");
+        throw std::invalid_argument(
+            "widths, n0 and n_out must be smaller for a dense net: one takes " +
+            std::to_string(((stored_ ? bytes : most) + activations) / 1e9) + " GB");
     }
     for (Layer& layer : layers_) {
         layer.h.assign(inputs_ * layer.pitch, 0.0);

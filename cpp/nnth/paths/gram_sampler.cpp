@@ -92,8 +92,9 @@ GramSampler::GramSampler(const Net& net, const std::vector<std::vector<double>>&
     }
     const double all = static_cast<double>(inputs_) * static_cast<double>(pitch_);
     if (8.0 * (numbers + 4.0 * all) > kMostBytes) {
-        throw std::invalid_argument("widths must be smaller for Gram matrices: one net takes " +
-                                    std::to_string(8e-9 * (numbers + 4.0 * all)) + " GB");
+        throw std::invalid_argument(
+            "widths, n0 and n_out must be smaller for Gram matrices: one net takes " +
+            std::to_string(8e-9 * (numbers + 4.0 * all)) + " GB");
     }
     for (Layer& layer : layers_) {
         if (&layer != &layers_.front()) layer.z.assign(inputs_ * layer.pitch, 0.0);

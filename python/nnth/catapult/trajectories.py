@@ -256,7 +256,7 @@ def _append(columns: Parts, parts: Sequence[Parts] | list[Parts]) -> None:
 def _require_memory(start: Start, rates: Rates, steps: int) -> None:
     courses = 1 if start.m is None else len(MODELS) * start.samples
     rows = len(rates.values) * courses * (steps + 1)
-    what = f"steps must be fewer, or a sweep of rates, which keeps none: {rows} rows"
+    what = f"samples or steps must be fewer, or a sweep of rates, which keeps none: {rows} rows"
     require_memory(rows * _BYTES_A_ROW, what, share=_SHARE_OF_MEMORY)
 
 

@@ -17,6 +17,7 @@ from nnth.curvature.checkpoint import require_seen
 from nnth.curvature.density import SpectralDensity, spectral_density
 from nnth.curvature.lanczos import extreme_eigenpairs
 from nnth.curvature.training import Point, TrainingSetup
+from nnth.memory import require_memory
 from nnth.network import Network
 from nnth.plot import Lines, Panels
 from nnth.table import Meta, Table
@@ -223,19 +224,21 @@ def hessian(
     if count + whole("bottom", bottom, 0) > size:
         raise ValueError(f"top and bottom must be at most {size} together, the parameters")
     whole("probes", probes, 0)
-    whole("lanczos_steps", lanczos_steps)
+    krylov = min(whole("lanczos_steps", lanczos_steps), size - count - bottom)
     if not 0.0 < tolerance < 1.0:
         raise ValueError(f"tolerance must be above 0 and below 1, not {tolerance:g}")
     looks = training.looks(at)
-    training.require_memory(max(4 * (count + bottom), lanczos_steps if probes else 0))
+    training.require_memory(max(4 * (count + bottom), krylov if probes else 0))
+    require_memory(
+        32 * len(looks) * probes * krylov, "probes must be fewer: their nodes and weights"
+    )
     require_seen(
         checkpoint,
         training.settings(),
         lambda one: (
             isinstance(one, Spectrum)
             and (len(one.top), len(one.bottom)) == (count, bottom)
-            and one.nodes.shape
-            == (probes, min(lanczos_steps, size - count - bottom) if probes else 0)
+            and one.nodes.shape == (probes, krylov if probes else 0)
         ),
         "hessian with the same options",
     )

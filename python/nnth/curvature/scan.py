@@ -105,7 +105,9 @@ def sharpness_scan(
     start = Point(training, 0, training.theta)
     rows: list[dict[str, Any]] = []
     try:
-        lambda0, _ = largest(start.curvature.gauss_newton, start)
+        with np.errstate(over="ignore", invalid="ignore"):
+            training.require_finite(start.loss, 0)
+            lambda0, _ = largest(start.curvature.gauss_newton, start)
         if not lambda0 > 0.0:
             raise ValueError("net must have a tangent kernel at the start, and that is 0")
         for i, rate in enumerate(rates):
@@ -182,9 +184,7 @@ def _row(descent: _Descent, rate: float, lambda0: float) -> dict[str, Any]:
             "sharpness": sharp,
             "ratio": run.ratio(sharp),
             "eta_lambda": eta * largest(end.curvature.gauss_newton, end)[0],
-            "correlation": float(
-                end.theta @ theta / (np.linalg.norm(end.theta) * np.linalg.norm(theta))
-            ),
+            "correlation": _cosine(end.theta, theta),
         }
     return row | {
         "diverged_step": descent.diverged_step,
@@ -194,6 +194,11 @@ def _row(descent: _Descent, rate: float, lambda0: float) -> dict[str, Any]:
         "residual": residual,
         "note": note,
     }
+
+
+def _cosine(a: Array, b: Array) -> float:
+    lengths = float(np.linalg.norm(a)) * float(np.linalg.norm(b))
+    return float(a @ b) / lengths if lengths else math.nan
 
 
 def _picture(columns: dict[str, Any], training: Training, lambda0: float) -> Panels:

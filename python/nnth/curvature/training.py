@@ -22,6 +22,7 @@ from nnth.curvature.losses import LOSSES, Array, Loss
 from nnth.curvature.objective import Curvature, Objective, Shape, network_of, shape_of, theta_of
 from nnth.examples import Examples, Source, load_examples
 from nnth.files import File, file_of
+from nnth.kernel import variances
 from nnth.memory import require_memory
 from nnth.network import Network, parse_widths, random_network
 from nnth.network_files import load_network
@@ -31,6 +32,7 @@ from nnth.typing import Floats, Progress
 T = TypeVar("T")
 
 DEFAULT_STEPS: Final = 1000
+MOST_STEPS: Final = 10**9  # a day's work or more of the smallest network
 _BATCH_STREAM: Final = 2**35  # and one more an epoch
 _SAVE_EVERY: Final = 1.0  # seconds
 
@@ -46,12 +48,12 @@ class TrainingSetup:
     data, points: see `nnth.load_examples`; centre: with the mean of the inputs at 0.
     net: a Network or file to begin with, or to look at; else one is drawn, of hidden `widths` and
         activation `act` (tanh), W ~ N(0, cw/fan-in), b ~ N(0, bias_var); cw is the critical one of
-        the activation, or 1 where none is known.
+        the activation, and must be given where none is known.
     loss: "cross-entropy", for classes, or "squared", (1/2)|f - y|^2; means over the examples.
-    steps: of the training, 1000, or 0 where a net is given. eta: the learning rate. batch: examples
-        a step, without replacement, the last of an epoch being what is left; all by default.
-        momentum: v' = momentum v + g, theta' = theta - eta v'. weight_decay: adds itself times
-        theta to g; the loss and its curvature are without.
+    steps: of the training, at most 10^9; 1000, or 0 where a net is given. eta: the learning rate.
+        batch: examples a step, without replacement, the last of an epoch being what is left; all
+        by default. momentum: v' = momentum v + g, theta' = theta - eta v'. weight_decay: adds
+        itself times theta to g; the loss and its curvature are without.
     dtype: of the training; what is measured is in float64.
     seed: of network, data and batches.
     """
@@ -89,7 +91,7 @@ class TrainingSetup:
         if self.batch is not None and whole("batch", self.batch) > len(found.x):
             raise ValueError(f"batch must be at most {len(found.x)} examples, not {self.batch}")
         default = DEFAULT_STEPS if self.net is None else 0
-        steps = default if self.steps is None else whole("steps", self.steps, 0)
+        steps = default if self.steps is None else whole("steps", self.steps, 0, MOST_STEPS)
         return Training(self, found, net, steps)
 
     def _check(self) -> None:
@@ -112,9 +114,7 @@ class TrainingSetup:
         if self.net is not None:
             return load_network(self.net, self.act)
         act = activation("tanh" if self.act is None else self.act)
-        cw = self.cw
-        if cw is None:
-            cw = 1.0 if act.critical is None else act.critical[1]
+        cw = variances(act, None, None)[1] if self.cw is None else self.cw
         widths = parse_widths(self.widths) if isinstance(self.widths, str) else self.widths
         drawn = random_network(
             found.x.shape[1],
@@ -305,11 +305,7 @@ class Training:
         """One step of gradient descent. Raises DivergedError."""
         setup = self.setup
         value, gradient = self.trained.gradient(state.theta, self._batch(state.step))
-        if not math.isfinite(value):
-            raise DivergedError(
-                f"eta must be smaller than {setup.eta:g}: the loss is {value:g} after "
-                f"{state.step} steps"
-            )
+        self.require_finite(value, state.step)
         if setup.weight_decay:
             gradient += setup.weight_decay * state.theta
         if setup.momentum:
@@ -317,6 +313,24 @@ class Training:
         velocity = gradient if setup.momentum else state.velocity
         theta = state.theta - setup.eta * gradient
         return State(state.step + 1, theta, velocity, value)
+
+    def require_finite(self, loss: float, step: int) -> None:
+        """Raise DivergedError for a loss that is no number; ValueError where it is that of a start.
+
+        No rate would make it one there.
+        """
+        if math.isfinite(loss):
+            return
+        if step == 0:
+            raise ValueError(
+                f"{'cw, bias_var, act' if self.setup.net is None else 'net'} and data must give a "
+                f"finite loss at the start, not {loss:g}"
+            )
+        eta, decay = self.setup.eta, self.setup.weight_decay
+        rule = f"eta must be smaller than {eta:g}"
+        if decay:
+            rule = f"eta and weight_decay must be smaller than {eta:g} and {decay:g}"
+        raise DivergedError(f"{rule}: the loss is {loss:g} after {step} steps")
 
     def _batch(self, step: int) -> NDArray[np.intp] | None:
         """The examples of a step: those of an epoch are a permutation, of a stream of its own."""
@@ -370,7 +384,9 @@ class _Run:
             while True:
                 if self.state.step in remaining:
                     theta = self.state.theta.astype(np.float64)
-                    self.seen[self.state.step] = observe(Point(training, self.state.step, theta))
+                    point = Point(training, self.state.step, theta)
+                    training.require_finite(point.loss, point.step)
+                    self.seen[self.state.step] = observe(point)
                 if time.monotonic() - self._saved > _SAVE_EVERY:
                     self.save()
                 if self.state.step >= training.steps:
@@ -378,6 +394,8 @@ class _Run:
                 self.state = training.next_state(self.state)
                 if progress is not None and self.state.step % 8 == 0:
                     progress(self.state.step, training.steps)
+        if not np.isfinite(self.state.theta).all():
+            training.require_finite(math.nan, self.state.step)
         self.save()
 
     def save(self) -> None:

@@ -17,6 +17,7 @@ from nnth.entropy.ellipsoid import Ellipsoid, ball, of_axes, power_law
 from nnth.entropy.finite import FiniteSet
 from nnth.entropy.theorems import carl_ratios, converse, of_entropy
 from nnth.files import file_of
+from nnth.memory import require_memory
 from nnth.network import parse_widths, random_network
 from nnth.plot import Lines
 from nnth.random import normals
@@ -112,7 +113,9 @@ def entropy(
         raise ValueError(f"norm must be l2 or sup, not {norm!r}")
     if not 0.0 < rate <= MAX_RATE:
         raise ValueError(f"rate must be positive and at most {MAX_RATE:g}, not {rate:g}")
-    kind, _, text = set.partition(":")
+    kind, colon, text = set.partition(":")
+    if colon and not text.strip():
+        raise ValueError(f"set {kind}: must have numbers after the colon, or no colon")
     parameters: dict[str, Any] = {"set": set, **dict.fromkeys(_PARAMETERS)}
     random = False
     if kind == "sphere":
@@ -210,6 +213,8 @@ def _places(x: Data | None, d: int, points: int, seed: int) -> Floats:
     if x is not None:
         return data_of(x, "x")
     d, points = whole("d", d, 1), whole("points", points)
+    name = "d" if d > points else "points"
+    require_memory(16 * points * d, f"{name} must be smaller: the inputs")
     places = normals(seed, 2**63, points * d).reshape(points, d)
     lengths = np.sqrt(np.einsum("ij,ij->i", places, places))
     return np.asarray(places * (math.sqrt(d) / lengths)[:, None])
@@ -222,6 +227,7 @@ def _nets(
     seed: int,
     progress: Callable[[int, int], object] | None,
 ) -> Floats:
+    require_memory(8 * networks * len(places), "networks must be fewer: their values")
     random_network(places.shape[1], widths, bias_var=0.0)  # which checks the widths
     begin()
     values = np.empty((networks, len(places)))

@@ -214,7 +214,10 @@ def _sizes(alpha: float | None, p: int | None, n0: int | None) -> tuple[float, i
         alpha = p / n0
     assert alpha is not None
     if not RATIOS[0] <= alpha <= RATIOS[1]:
-        raise ValueError(f"alpha must be from {RATIOS[0]:g} to {RATIOS[1]:g}, not {alpha:g}")
+        name = "alpha" if p is None else "p and n0"
+        ratio = "" if p is None else "have a ratio "
+        rule = f"{ratio or 'be '}from {RATIOS[0]:g} to {RATIOS[1]:g}"
+        raise ValueError(f"{name} must {rule}, not {alpha:g}")
     if p is None or n0 is None:
         p, n0 = (SIZE, round(SIZE / alpha)) if alpha <= 1.0 else (round(SIZE * alpha), SIZE)
     return float(alpha), p, n0

@@ -236,10 +236,12 @@ def _steps(times: Floats, flow: KernelFlow, step: float) -> list[tuple[float, in
     slowest = max(flow.smallest, _LEAST)
     ends = np.where(np.isinf(times), np.maximum(_CONVERGED / slowest, _last_finite(times)), times)
     stretches = np.diff(ends, prepend=0.0)
-    if stretches.sum() / longest > MAX_STEPS:
+    with np.errstate(over="ignore"):
+        steps = float(stretches.sum() / longest)
+    if steps > MAX_STEPS:
         raise ValueError(
-            f"samples must be 0, or times shorter or noise larger: training to {times[-1]:g} takes "
-            f"{stretches.sum() / longest:.2g} steps, and at most {MAX_STEPS} are taken"
+            f"samples must be 0, or times and noise be such that a training to {times[-1]:g} takes "
+            f"at most {MAX_STEPS} steps, not {steps:.2g}"
         )
     counts = np.maximum(np.ceil(stretches / longest).astype(int), stretches > 0.0)
     return [(float(s) / max(int(n), 1), int(n)) for s, n in zip(stretches, counts, strict=True)]

@@ -23,6 +23,7 @@ from nnth.work import begin
 
 MAX_LEVELS: Final = 2000
 MAX_DIMENSION: Final = 100_000
+MOST_NORM: Final = 1e300  # beyond, squares of lengths are no doubles
 _STEEPEST: Final = -100.0  # of a power that is drawn
 
 
@@ -117,8 +118,8 @@ def _norm_of(kernel: Kernel, norm: float | None) -> float | None:
     """Return |x|^2/n_0 of a network's inputs; None for a radial kernel, on the unit sphere."""
     if norm is None:
         return default_norm(kernel)
-    if not 0.0 < norm < math.inf:
-        raise ValueError(f"norm must be positive and finite, not {norm:g}")
+    if not 0.0 < norm <= MOST_NORM:
+        raise ValueError(f"norm must be positive and at most {MOST_NORM:g}, not {norm:g}")
     return norm
 
 

@@ -13,6 +13,7 @@ from nnth.blas import serial_blas
 from nnth.checks import moderate, whole
 from nnth.data import Data, data_of, target_vector
 from nnth.files import file_of
+from nnth.memory import require_matrix
 from nnth.random import normals
 from nnth.sgd.rows import Relation, table_of
 from nnth.statistics import mean_of, note_on_z, skewness
@@ -117,6 +118,7 @@ def regression_relations(
         parameters: dict[str, Any] = {"x": file_of(x), "y": file_of(y)}
     else:
         n, d = whole("n", n), whole("d", d)
+        require_matrix(n, d)
         drawn = normals(seed, _INPUT_STREAM, n * d).reshape(n, d)
         problem = _Problem(drawn, normals(seed, _NOISE_STREAM, n))
         parameters = {"n": n, "d": d}
