@@ -85,13 +85,32 @@ def names_of_activations() -> list[str]:
     ]
 
 
+def names_of_kernels() -> list[str]:
+    """Return the kernels of inputs; rbf:1 stands for all radial ones."""
+    return ["nngp", "ntk", "rbf:1"]
+
+
+def names_in(text: str | None) -> list[str] | None:
+    """Return the names that a text separates by commas; None stands for all."""
+    return None if text is None else [name.strip() for name in text.split(",")]
+
+
+def layers_asked(call: "Call", widths: str | None, width: Any, depth: Any) -> dict[str, Any]:
+    """Return the arguments `widths`, or `width` and `depth`, of a function of several networks.
+
+    Raises ValueError, naming the options, if both are given.
+    """
+    call.check_together(conflicts=(("--widths", "--width"), ("--widths", "--depth")))
+    return {"width": width, "depth": depth} if widths is None else {"widths": widths}
+
+
 def hidden_layers(call: "Call", widths: str | None, width: int, depth: int) -> str:
     """Return what --width and --depth, or --widths, say: the widths of the hidden layers.
 
-    Raises ValueError, naming the option, if both are given.
+    Raises ValueError, naming the options, if both are given.
     """
-    call.check_together(conflicts=(("--widths", "--width"), ("--widths", "--depth")))
-    if widths is not None:
+    if "widths" in layers_asked(call, widths, width, depth):
+        assert widths is not None
         return widths
     return _equal_layers(width, depth)
 
@@ -187,6 +206,14 @@ Ntk: TypeAlias = Annotated[
         "bias leaves biases unscaled; pdlt uses the learning rates of Roberts et al."
     ),
 ]
+Kernel: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        autocompletion=names_of_kernels,
+        help="Kernel: nngp or ntk of a network, or rbf:S, exp(-|x - y|^2/(2 S^2)).",
+        metavar="nngp|ntk|rbf:S",
+    ),
+]
 Norm: TypeAlias = Annotated[float, typer.Option(help="|x|^2/n0 of the inputs.", metavar="X")]
 Rho: TypeAlias = Annotated[
     float, typer.Option(help="Cosine of the angle between the two inputs.", metavar="X")
@@ -221,6 +248,9 @@ Points: TypeAlias = Annotated[
 Samples: TypeAlias = Annotated[
     int,
     typer.Option(help="Number of random networks drawn; 0 for the theory alone.", metavar="N"),
+]
+SampledNetworks: TypeAlias = Annotated[
+    int, typer.Option(help="Number of random networks drawn.", metavar="N")
 ]
 Ridge: TypeAlias = Annotated[
     float, typer.Option(help="Ridge, the variance of the noise of the targets.", metavar="X")
@@ -394,31 +424,6 @@ def parse_numbers(
 def vector(help: str) -> Any:
     """The description of an option whose value is a vector."""
     return typer.Option(help=help, parser=parse_vector, metavar="X,X,...")
-
-
-class Grid(tuple[float, ...]):
-    """Numbers given as `0.5:3:6` (from, to, how many), or a single one."""
-
-
-def parse_grid(text: str) -> Grid:
-    """Equally spaced numbers with both ends; anything else is a usage error that shows it."""
-    words = text.split(":")
-    try:
-        first, last = float(words[0]), float(words[-2 if len(words) == 3 else 0])
-        count = int(words[2]) if len(words) == 3 else 1
-    except ValueError:
-        count = 0
-    if len(words) not in (1, 3) or count < 1 or not (math.isfinite(first) and math.isfinite(last)):
-        raise typer.BadParameter(f"must be a number or a:b:n, as in 0.5:3:6, not {text!r}")
-    if not (first < last if count > 1 else first == last):
-        raise typer.BadParameter(f"must rise from a to b over n numbers, not {text!r}")
-    step = (last - first) / max(count - 1, 1)
-    return Grid([*(first + i * step for i in range(count - 1)), last])
-
-
-def grid(help: str) -> Any:
-    """The description of an option whose value is a grid of numbers."""
-    return typer.Option(help=help, parser=parse_grid, metavar="A:B:N")
 
 
 OldWidth: TypeAlias = Annotated[

@@ -57,7 +57,7 @@ class Examples:
         labels = None if self.labels is None else self.labels[:points]
         return replace(self, x=self.x[:points], y=self.y[:points], labels=labels)
 
-    def centred(self) -> Examples:
+    def centered(self) -> Examples:
         """Return the same with the mean of the inputs at 0."""
         return replace(self, x=self.x - self.x.mean(axis=0))
 

@@ -69,7 +69,7 @@ FULL = "mount -t tmpfs -o size={size} none disk; {before}; {command}; echo code 
         ("64k", "nnth kernel --depth 3000 -o disk/a.csv"),
         ("64k", "nnth kernel --depth 3000 -o disk/a.jsonl"),
         ("64k", "nnth kernel --depth 3000 -o disk/a.parquet"),
-        ("32k", "nnth gram x.npy -o disk/a.npz"),
+        ("32k", "nnth gram x.npy --save disk/a.npz"),
         ("4k", "nnth kernel --depth 9 --plot disk/a.png -o a.csv"),
         ("4k", "nnth kernel --depth 9 --plot disk/a.pdf -o a.csv"),
         ("4k", "nnth kernel --depth 9 --plot disk/a.svg -o a.csv"),
@@ -144,7 +144,7 @@ def test_a_file_is_no_folder(here: Path) -> None:
     ("command", "limit"),
     [
         # What is refused for its size.
-        ("gram large.npy -o a.npz", 1_500_000),
+        ("gram large.npy --save a.npz", 1_500_000),
         ("predict --x large.npy --y y.npy --x-test u.npy -o a.csv", 1_500_000),
         ("regions --width 100000 --depth 2 -o a.csv", 2_000_000),
         # What is found out in the middle of work.
@@ -167,7 +167,9 @@ def test_memory_that_runs_out_is_one_line_and_leaves_nothing(
 
 def test_matrices_are_kept_where_memory_ends_with_their_eigenvalues(here: Path) -> None:
     np.save(here / "x.npy", np.linspace(-1.0, 1.0, 16_000).reshape(-1, 2))
-    command = "ulimit -v 1000000; nnth gram x.npy --kernel nngp -o a.npz --threads 1; echo code $?"
+    command = (
+        "ulimit -v 1000000; nnth gram x.npy --kernel nngp --save a.npz --threads 1; echo code $?"
+    )
     done = shell(command, here)
     assert done.stdout == "code 1\n"
     assert done.stderr == "nnth: error: not enough memory.\n"

@@ -19,7 +19,7 @@ ERRATA = {
         ("10/3", "rank of the Gauss-Newton matrix"),
         ("10/5", "at means weighted by p_i(c')"),
         ("10/5", "over all classes c' and not the label"),
-        ("10/5", "mean cosine of centred class means"),
+        ("10/5", "mean cosine of centered class means"),
     ],
     "gp": [
         ("9/19", "K' = C_w K"),
@@ -59,7 +59,7 @@ ERRATA = {
         ("10/31", "|K(x, .)|^2 = K(x, x) in T^(1/2) L^2"),
     ],
     "entropy": [
-        ("11/28", "radius with which the centres of a maximal packing"),
+        ("11/28", "radius with which the centers of a maximal packing"),
     ],
     "paths": [
         ("11/30", "mean of log (dz/dx)^2"),

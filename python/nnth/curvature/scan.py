@@ -20,29 +20,7 @@ from nnth.typing import Progress
 from nnth.work import begin
 
 # Beyond 12, where ReLU networks come to their limit.
-SCAN: Final = (
-    0.25,
-    0.5,
-    1.0,
-    1.5,
-    1.9,
-    2.1,
-    2.5,
-    3.0,
-    3.5,
-    4.0,
-    4.5,
-    5.0,
-    6.0,
-    8.0,
-    10.0,
-    11.0,
-    12.0,
-    13.0,
-    14.0,
-    16.0,
-    20.0,
-)
+SCAN: Final = (0.25, 0.5, 1.0, 1.9, 2.1, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0, 20.0)
 
 _DRAWN: Final = ("lazy", "catapult", "dead", "undecided")
 
@@ -120,7 +98,7 @@ def sharpness_scan(
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"{len(rows)} of {len(rates)} rates were tried") from None
     columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    parameters = training.parameters() | {"scan": True, "lambda0": lambda0}
+    parameters = training.parameters() | {"lambda0": lambda0}
     del parameters["eta"]
     meta = Meta("sharpness", parameters, seed=setup.seed)
     return Table(columns, meta, plot=_picture(columns, training, lambda0))

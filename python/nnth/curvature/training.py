@@ -1,4 +1,4 @@
-"""Networks in training: what is trained on what and how, and what is looked at on the way."""
+"""Networks in training: their data, their descent, and what is evaluated on the way."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ class DivergedError(Exception):
 class TrainingSetup:
     """A network, its data, and how it is trained.
 
-    data, points: see `nnth.load_examples`; centre: with the mean of the inputs at 0.
-    net: a Network or file to begin with, or to look at; else one is drawn, of hidden `widths` and
-        activation `act` (tanh), W ~ N(0, cw/fan-in), b ~ N(0, bias_var); cw is the critical one of
-        the activation, and must be given where none is known.
+    data, points: see `nnth.load_examples`; center: with the mean of the inputs at 0.
+    net: a Network or file to start from, or to evaluate; else one is drawn, of hidden `widths` and
+        activation `act` (tanh), W ~ N(0, cw/fan-in), b ~ N(0, cb); by default the critical pair
+        of the activation, or cb = 0 beside cw.
     loss: "cross-entropy", for classes, or "squared", (1/2)|f - y|^2; means over the examples.
     steps: of the training, at most 10^9; 1000, or 0 where a net is given. eta: the learning rate.
         batch: examples a step, without replacement, the last of an epoch being what is left; all
@@ -60,12 +60,12 @@ class TrainingSetup:
 
     data: Source = "clusters:0.25"
     points: int | None = None
-    centre: bool = False
+    center: bool = False
     net: Network | str | os.PathLike[str] | None = None
     widths: Sequence[int] | str = (32, 32)
     act: str | None = None
+    cb: float | None = None
     cw: float | None = None
-    bias_var: float = 0.0
     loss: Loss = "cross-entropy"
     eta: float = 0.1
     steps: int | None = None
@@ -81,7 +81,7 @@ class TrainingSetup:
         found = load_examples(self.data, points=self.points, seed=self.seed)
         if self.loss == "cross-entropy" and not found.classes:
             raise ValueError("loss must be squared where targets are no classes")
-        found = found.centred() if self.centre else found
+        found = found.centered() if self.center else found
         net = self._network(found)
         if (net.n0, net.n_out) != (found.x.shape[1], found.y.shape[1]):
             raise ValueError(
@@ -114,14 +114,14 @@ class TrainingSetup:
         if self.net is not None:
             return load_network(self.net, self.act)
         act = activation("tanh" if self.act is None else self.act)
-        cw = variances(act, None, None)[1] if self.cw is None else self.cw
+        cb, cw = variances(act, self.cb, self.cw)
         widths = parse_widths(self.widths) if isinstance(self.widths, str) else self.widths
         drawn = random_network(
             found.x.shape[1],
             widths,
             n_out=found.y.shape[1],
             cw=cw,
-            bias_var=self.bias_var,
+            bias_var=cb,
             seed=self.seed,
         )
         return Network(drawn.weights, drawn.biases, act.name)
@@ -138,7 +138,7 @@ class State:
 
 
 class Point:
-    """A network in training, looked at: its step, parameters, loss and curvature."""
+    """A network in training at one of its steps: its step, parameters, loss and curvature."""
 
     def __init__(self, training: Training, step: int, theta: Floats) -> None:
         self.training, self.step, self.theta = training, step, theta
@@ -185,15 +185,16 @@ class Training:
         """Return what makes it again, for the record of a table."""
         setup = self.setup
         net = setup.net
+        cb, cw = variances(self.act, setup.cb, setup.cw) if net is None else (None, None)
         return {
             "data": self.examples.source,
             "points": len(self.examples.x),
-            "centre": setup.centre,
+            "center": setup.center,
             "net": file_of(net),
             "widths": self.shape.sizes[1:-1],
             "act": self.act.name,
-            "cw": setup.cw,
-            "bias_var": setup.bias_var,
+            "cb": cb,
+            "cw": cw,
             "loss_function": setup.loss,
             "eta": setup.eta,
             "steps": self.steps,
@@ -222,15 +223,15 @@ class Training:
         total = sharpness + setup.weight_decay
         return setup.eta * total / (2.0 * (1.0 + setup.momentum))
 
-    def looks(self, at: Sequence[int] | None) -> list[int]:
-        """Return the steps after which it is looked at, in order: the last by default.
+    def evaluation_steps(self, at: Sequence[int] | None) -> list[int]:
+        """Return the evaluation steps, sorted: the last step by default.
 
         Raises ValueError for steps out of range.
         """
-        looks = [self.steps] if at is None else sorted({whole("at", step, 0) for step in at})
-        if not looks or looks[-1] > self.steps:
+        steps = [self.steps] if at is None else sorted({whole("at", step, 0) for step in at})
+        if not steps or steps[-1] > self.steps:
             raise ValueError(f"at must be one or more of 0 to {self.steps}, the steps, not {at}")
-        return looks
+        return steps
 
     def require_memory(self, vectors: int) -> None:
         """Refuse what does not fit: the curvature at a point, and so many vectors of parameters.
@@ -249,7 +250,7 @@ class Training:
         checkpoint: str | os.PathLike[str] | None = None,
         progress: Progress | None = None,
     ) -> Course[T]:
-        """Train, and look at the network after some steps; 0 is before the first.
+        """Train, and evaluate the network after some steps; 0 is before the first.
 
         observe: makes of a Point what is kept of it: with a checkpoint a dataclass of the package
             (`nnth.states`). checkpoint: a .json file that keeps all of it every second, and that
@@ -259,7 +260,7 @@ class Training:
         Raises ValueError for steps out of range and a checkpoint of another training;
         DivergedError; KeyboardInterrupt saying how far it was.
         """
-        looks = self.looks(at)
+        steps = self.evaluation_steps(at)
         file = None if checkpoint is None else Path(checkpoint)
         state = self.start()
         seen: dict[int, T] = {}
@@ -272,7 +273,7 @@ class Training:
                     f"steps must be at least {state.step}, where checkpoint {file} is, not "
                     f"{self.steps}"
                 )
-            missed = [step for step in looks if step < state.step and step not in seen]
+            missed = [step for step in steps if step < state.step and step not in seen]
             if missed:
                 raise ValueError(
                     f"checkpoint {file} is at step {state.step}, and nothing was measured at "
@@ -280,7 +281,7 @@ class Training:
                 )
         run = _Run(self, state, seen, file)
         try:
-            run.to_the_end(looks, observe, progress)
+            run.to_the_end(steps, observe, progress)
         except KeyboardInterrupt as stop:
             run.save()
             kept_in = "" if file is None else f", kept in {file}"
@@ -289,7 +290,7 @@ class Training:
             raise KeyboardInterrupt(
                 f"{run.state.step} of {self.steps} steps were trained{kept_in}"
             ) from None
-        return Course([seen[step] for step in looks], looks, run.state.theta.astype(np.float64))
+        return Course([seen[step] for step in steps], steps, run.state.theta.astype(np.float64))
 
     def at_rate(self, eta: float) -> Training:
         """Return the same training at another learning rate."""
@@ -376,10 +377,10 @@ class _Run:
         self._saved = time.monotonic()
 
     def to_the_end(
-        self, looks: Sequence[int], observe: Callable[[Point], Any], progress: Progress | None
+        self, steps: Sequence[int], observe: Callable[[Point], Any], progress: Progress | None
     ) -> None:
         """Train until the last step."""
-        training, remaining = self.training, set(looks) - set(self.seen)
+        training, remaining = self.training, set(steps) - set(self.seen)
         with np.errstate(over="ignore", invalid="ignore"):
             while True:
                 if self.state.step in remaining:
