@@ -67,7 +67,7 @@ Examples:
 
 \b
 Environment:
-  NNTH_THREADS, NNTH_FORMAT, NNTH_SEED: defaults of --threads, --format, --seed
+  NNTH_THREADS, NNTH_FORMAT, NNTH_SEED: defaults of options of these names
   NNTH_TRACEBACK=1: show where in the program an error arose
 """
 
