@@ -206,7 +206,7 @@ def separable_data(n: int, d: int, seed: int) -> tuple[Floats, Floats]:
 
 
 def _labelled(x: Data, y: Data) -> tuple[Floats, Floats]:
-    """Return inputs and labels, -1 or 1; the two classes of a named set are these in their order."""
+    """Return inputs, and labels -1 or 1: the first and the second class of a named set of two."""
     inputs = data_of(x, "x")
     labels = target_vector(y, len(inputs))
     if isinstance(y, str | os.PathLike) and is_named(os.fspath(y)) and set(labels) == {0.0, 1.0}:
