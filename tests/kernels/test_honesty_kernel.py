@@ -239,12 +239,12 @@ def test_errors_know_of_terms_that_cancel(act: str, norm: float) -> None:
     found = _core.kernel(core, _core.Method.auto, 2, network, _core.Inputs(norm, norm, 0.5))
     ends = [0, *(mp.mpf(10) ** e for e in range(-8, 1, 2)), 3, 6, 12]
     with mp.workdps(50):
-        q = mp.sqrt(mp.mpf(norm))
-    total = mp.mpf(0)
-    for side in (-1, 1):
-        with mp.workdps(50):
-            values = lambda x, side=side: CANCELLING[act](side * q * x) ** 2 * mp.npdf(x)  # noqa: E731
-            total += mp.quad(values, ends)
+        q, value = mp.sqrt(mp.mpf(norm)), CANCELLING[act]
+        unit = value(q) ** 2  # mpmath integrates to an absolute accuracy
+        total = unit * sum(
+            mp.quad(lambda x, q=side * q: value(q * x) ** 2 / unit * mp.npdf(x), ends)
+            for side in (-1, 1)
+        )
     with mp.workdps(30):
         assert abs(found["k_aa"][1] - total) <= found["error"][1] * total
     assert found["error"][1] <= 1e-10
