@@ -555,9 +555,7 @@ def test_rows_are_those_of_the_whole_matrices(act: str, cb: float, rows: int) ->
         assert np.array_equal(part, full[:rows])
         assert np.array_equal(diagonal, full.diagonal())
     assert first.route == whole.route
-    assert (
-        0.0 < first.error <= whole.error
-    )  # the largest of fewer pairs, where these have their own
+    assert 0.0 < first.error <= whole.error  # that of the rows' own pairs
     ntk_alone = gram_rows(x, rows, chosen, network, "ntk", threads=2)
     assert ntk_alone.nngp is None
     assert np.array_equal(ntk_alone.ntk, first.ntk)
