@@ -25,8 +25,8 @@ from measure import cpu_model
 NNTH = str(Path(sys.executable).with_name("nnth"))
 COMMANDS = (
     "gram x.npy",
-    "rkhs spectrum --kernel nngp --d 10 --points 2000",
-    "predict --x u.npy --y y.npy --x-test v.npy --noise 0.1 --times 0,1,10",
+    "rkhs spectrum --kernel nngp --n0 10 --points 2000",
+    "predict --x u.npy --y y.npy --x-test v.npy --ridge 0.1 --times 0,1,10",
     "diagonal --n 30 --d 100",
     "lazy",
 )

@@ -38,11 +38,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--act", default="tanh")
     args = parser.parse_args()
-    grid, rows = timed("phase", "--act", args.act, "--cw", "0.5:3:200", "--cb", "0:0.5:200")
+    grid, rows = timed("phase", "--act", args.act, "--cw", "lin:0.5:3:200", "--cb", "lin:0:0.5:200")
     worst = max(abs(float(row["residual"])) for row in rows if row["phase"] != "no fixed point")
     if worst > 1e-13:
         raise SystemExit(f"a fixed point is off by {worst}")
-    layers, rows = timed("critical", "--act", "tanh", "--depth", "1000000")
+    layers, rows = timed("critical", "decay", "--act", "tanh", "--depth", "1000000")
     if abs(float(rows[-1]["k"]) * 2 * 1_000_001 - 1) > 1e-5:
         raise SystemExit(f"layer 1000001 has K = {rows[-1]['k']}")
     row: dict[str, Any] = {

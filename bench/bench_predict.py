@@ -80,7 +80,7 @@ def compare(depth: int, args: argparse.Namespace) -> None:
     )
 
     def ours() -> tuple[Array, Array]:
-        law = predict(x, y, tests, depth=depth, kernel="nngp", noise=NOISE, threads=1)
+        law = predict(x, y, tests, depth=depth, kernel="nngp", ridge=NOISE, threads=1)
         return law.mean[0, :, 0], law.variance[0]
 
     work: dict[str, Callable[[], object]] = {

@@ -49,7 +49,9 @@ def main() -> None:
         raise SystemExit(f"the coefficients differ by {difference:.1g} of the largest")
     work: dict[str, Callable[[], object]] = {
         "fit": lambda: rkhs_fit(x, y, f"rbf:{SCALE}", ridge=RIDGE, threads=1),
-        "fit_and_predict": lambda: rkhs_fit(x, y, f"rbf:{SCALE}", ridge=RIDGE, at=tests, threads=1),
+        "fit_and_predict": lambda: rkhs_fit(
+            x, y, f"rbf:{SCALE}", ridge=RIDGE, x_test=tests, threads=1
+        ),
         "factor": lambda: lapack.dpotrf(matrix.T, lower=1),
         "inverse": lambda: lapack.dpotri(factor, lower=1),
     }

@@ -23,7 +23,7 @@ for kernel in rbf:2 rbf:5 nngp ntk; do
 done
 
 echo "Learning curve, rbf:5"
-nnth rkhs fit --x data.npz --y data.npz --kernel rbf:5 --ridge 0.5 --curve 10,30,100,300 | cut -d, -f1-5
+nnth rkhs curve --x data.npz --y data.npz --kernel rbf:5 --ridge 0.5 --sizes 10,30,100,300 | cut -d, -f1-5
 
 echo "Spectrum of the tangent kernel: the sphere, and the directions of patients"
 nnth rkhs spectrum --x data.npz --levels 3 | cut -d, -f1-3,9-11
@@ -32,4 +32,4 @@ echo "Eight patients unlike one another, and how often each of the first five is
 nnth rkhs sample --x data.npz --kernel rbf:5 --size 8 --samples 5000 | cut -d, -f1-5 | head -6
 
 echo "Random networks on the patients, as a class of functions"
-nnth entropy --set nets --x data.npz --widths 32 --networks 512 --bits 0,3,6 | cut -d, -f1-3,9,10
+nnth entropy --set nets --x data.npz --widths 32 --samples 512 --bits 0,3,6 | cut -d, -f1-3,9,10

@@ -13,7 +13,7 @@ from sklearn.datasets import load_digits
 import nnth
 
 LEARNT = 1200
-NOISE = 0.01  # variance of the noise of a target
+RIDGE = 0.01  # variance of the noise of a target
 TIMES = (0.0, 1e-3, 1e-2, 0.1, 1.0, 10.0, np.inf)
 
 
@@ -35,13 +35,13 @@ def main() -> None:
                     labels=True,
                     depth=depth,
                     kernel=kernel,
-                    noise=NOISE,
+                    ridge=RIDGE,
                 ).summary()["accuracy"][0]
                 for kernel in ("nngp", "ntk")
             ]
             print(f"{act:6} {depth:5}  {accuracy[0]:.3f}  {accuracy[1]:.3f}")
     flow = nnth.predict(
-        learnt, known, tested, asked, "relu", labels=True, depth=3, noise=NOISE, times=TIMES
+        learnt, known, tested, asked, "relu", labels=True, depth=3, ridge=RIDGE, times=TIMES
     )
     table = flow.summary()
     print(

@@ -21,9 +21,9 @@ digits="--x train.npz --y train.npz --x-test test.npz --y-test test.npz --labels
 
 echo "Gaussian-process regression, by depth"
 for depth in 1 3 10 30; do
-    nnth predict $digits --kernel nngp --noise 0.01 --depth $depth --append depths.csv
+    nnth predict $digits --kernel nngp --ridge 0.01 --depth $depth --append depths.csv
 done
 cut -d, -f1-7 depths.csv
 
 echo "Gradient flow"
-nnth predict $digits --noise 0.01 --depth 3 --times 0,log:0.001:10:5,inf | cut -d, -f1-7
+nnth predict $digits --ridge 0.01 --depth 3 --times 0,log:0.001:10:5,inf | cut -d, -f1-7

@@ -1,6 +1,10 @@
 """What holds for all tests."""
 
+import os
 import signal
+
+# Workers of pytest-xdist are as many as the cores; more threads of the BLAS would only wait.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def pytest_configure() -> None:

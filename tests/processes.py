@@ -11,6 +11,11 @@ import time
 from pathlib import Path
 
 NNTH = Path(sys.executable).with_name("nnth")
+# The program, which tells that it has started, as progress that is written over.
+_STARTED = (
+    "import os, signal; from nnth_cli import start; signal.signal(signal.SIGINT, signal.SIG_DFL); "
+    "os.write(2, b'\\r'); start.main()"
+)
 PATIENCE = 120.0  # seconds to wait for what comes at once where the machine is idle
 
 
@@ -46,21 +51,25 @@ def interrupted(
 ) -> tuple[str, str]:
     """What `nnth` prints, to both streams, when a signal comes after its first report of progress.
 
-    after: instead, seconds after its start, at whatever it then does. The work must be longer than
-    any test, so that it cannot have ended before. What it does after the signal has to take less
-    than 4 s of processor time, which other work on the machine does not change.
+    after: instead, seconds after its first line, at whatever it then does; what comes before that
+    line is Python's. The work must be longer than any test, so that it cannot have ended before.
+    What it does after the signal has to take less than 4 s of processor time, which other work on
+    the machine does not change.
     """
     terminal, other_end = pty.openpty()  # on which progress is shown
+    program = [NNTH] if after is None else [sys.executable, "-c", _STARTED]
     process = subprocess.Popen(
-        [NNTH, *map(str, arguments)], stdout=subprocess.PIPE, stderr=other_end, text=True, cwd=cwd
+        [*program, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=other_end,
+        text=True,
+        cwd=cwd,
     )
     os.close(other_end)
     try:
-        if after is None:
-            ready, _, _ = select.select([terminal], [], [], PATIENCE)
-            assert ready, "there was no progress"
-        else:
-            time.sleep(after)
+        ready, _, _ = select.select([terminal], [], [], PATIENCE)
+        assert ready, "there was no progress"
+        time.sleep(after or 0.0)
         assert process.poll() is None, "the process ended before it was interrupted"
         process.send_signal(number)
         used = processor_time(process.pid)

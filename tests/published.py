@@ -538,8 +538,8 @@ PATHS = [
 ]
 
 HZ = "Hanin & Zlokapa 2022"
-EVIDENCE = "bayes --norm2 2 --p 20 --n0 50 --width 200 --samples 0"
-GROWING = "bayes --norm2 1 --p 100 --n0 200 --width 1000 --samples 0"
+EVIDENCE = "bayes --norm2 2 --points 20 --n0 50 --width 200 --samples 0"
+GROWING = "bayes --norm2 1 --points 100 --n0 200 --width 1000 --samples 0"
 
 BAYES = [
     *(
@@ -634,8 +634,8 @@ MEDIANS = [
     ),
 ]
 
-CIRCLE = "rkhs spectrum --kernel ntk --d 2"
-DEEP_STEP = "rkhs spectrum --kernel nngp --act step --cw 2 --d 3 --levels 200 --depth"
+CIRCLE = "rkhs spectrum --kernel ntk --n0 2"
+DEEP_STEP = "rkhs spectrum --kernel nngp --act step --cw 2 --n0 3 --levels 200 --depth"
 
 DECAYS = [
     *(
@@ -655,7 +655,7 @@ DECAYS = [
         "Bietti & Bach 2021",
         "cor. 3",
         "NTK of ReLU: eigenvalues fall as k^-d",
-        "rkhs spectrum --kernel ntk --d 10",
+        "rkhs spectrum --kernel ntk --n0 10",
         "theory_slope",
         -10.0,
     ),
@@ -663,7 +663,7 @@ DECAYS = [
         "Bietti & Bach 2021",
         "cor. 3",
         "... and do, at levels of 200",
-        "rkhs spectrum --kernel ntk --d 3 --depth 2 --levels 200",
+        "rkhs spectrum --kernel ntk --n0 3 --depth 2 --levels 200",
         "slope",
         -3.0,
         0.03,
@@ -673,7 +673,7 @@ DECAYS = [
         "Bietti & Bach 2021",
         "cor. 3",
         "NNGP of ReLU: as k^(-d-2), at any depth",
-        "rkhs spectrum --kernel nngp --d 3 --depth 3",
+        "rkhs spectrum --kernel nngp --n0 3 --depth 3",
         "theory_slope",
         -5.0,
     ),
@@ -681,7 +681,7 @@ DECAYS = [
         "Bietti & Bach 2021",
         "cor. 3",
         "... and do, at levels of 200",
-        "rkhs spectrum --kernel nngp --d 3 --depth 3 --levels 200",
+        "rkhs spectrum --kernel nngp --n0 3 --depth 3 --levels 200",
         "slope",
         -5.0,
         0.03,
@@ -741,7 +741,7 @@ TRAINING = [
         "Lewkowycz et al. 2020",
         "sec. 3.2",
         "linear networks diverge above 4/lambda_0; in wide ones at 5 at the latest",
-        "sharpness --scan --act linear --widths 64,64 --points 60 --eta-lambda0 3.5,8 --steps 300",
+        "sharpness scan --act linear --width 64 --points 60 --eta-lambda0 3.5,8 --steps 300",
         "phase",
         "divergent",
         kind="recalled",
@@ -752,7 +752,7 @@ TRAINING = [
         "sec. 3.2",
         "ReLU networks diverge above about 12/lambda_0: a "
         "network that is at loss 1e100 and more is no catapult",
-        "sharpness --scan --act relu --widths 64,64 --points 60 --eta-lambda0 64 --steps 100",
+        "sharpness scan --act relu --width 64 --points 60 --eta-lambda0 64 --steps 100",
         "phase",
         "divergent",
         kind="recalled",
@@ -774,8 +774,7 @@ TRAINING = [
         "Gur-Ari et al. 2018",
         "sec. 2",
         "the gradient lies in the top 10 eigenvectors",
-        "hessian --data digits --points 1000 --widths 64,64 --act relu --batch 16 --steps 200 "
-        "--top 10",
+        "hessian --data digits --points 1000 --width 64 --act relu --batch 16 --steps 200 --top 10",
         "gradient_share",
         1.0,
         0.05,
@@ -828,7 +827,7 @@ TRAINING = [
         "Wei & Schwab 2019",
         "eq. 7",
         "<theta^2> = eta a/(2 (1 - eta lambda)) at eta = 0.1, lambda = 0.2",
-        "sgd --system valley --steps 100",
+        "sgd valley --steps 100",
         "rhs",
         0.05 / 0.98,
         1e-15,
@@ -838,7 +837,7 @@ TRAINING = [
         "Wei & Schwab 2019",
         "sec. 4",
         "a martingale on the circle stays as 1/step^2: 4/5",
-        "sgd --system circle --steps 50",
+        "sgd circle --steps 50",
         "limit",
         0.8,
         1e-12,
@@ -868,7 +867,7 @@ TRAINING = [
             "Chizat et al. 2019",
             "sec. 2",
             f"lazy: {what} goes as n^{power:g}",
-            "rates --training --width 64,256,1024",
+            "rates training --width 64,256,1024",
             "exponent",
             power,
             0.1,

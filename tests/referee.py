@@ -27,6 +27,8 @@ from referees import descent, hostile, kernels, networks
 from referees.calls import Case, Draw, Outcome, run
 from referees.rules import of_call, of_rows
 
+from nnth_cli.main import full_name
+
 CASES = {**kernels.CASES, **networks.CASES, **descent.CASES, **hostile.CASES}
 # Of every case drawn: as many are hostile as there are of five others.
 NAMES = [*CASES, *["hostile"] * 5]
@@ -65,7 +67,7 @@ def play(seed: int, number: int, folder: Path, names: Sequence[str] = NAMES) -> 
 
 
 def _command_of(words: Sequence[str]) -> str:
-    return " ".join(words[:2]) if words[0] == "rkhs" else words[0]
+    return full_name(words)[0]
 
 
 def _judged(case: Case, command: str, outcome: Outcome, draw: Draw) -> Iterator[str]:

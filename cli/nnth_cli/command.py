@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields, is_dataclass
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -13,15 +14,17 @@ import typer
 
 from nnth_cli import options
 from nnth_cli.files import check_target
+from nnth_cli.inputs import check_standard_input, targets_carried
 from nnth_cli.output import Destination
 from nnth_cli.progress import Bar, interrupted_at_once, progress_bar
+from nnth_cli.wording import as_typed, options_of
 
 if TYPE_CHECKING:  # commands import the package when they are called
     from nnth.table import Table
 
 
 # Options that name a file of results.
-_WRITTEN = frozenset({"output", "append", "plot", "solution", "save_samples", "cells"})
+_WRITTEN = frozenset({"output", "append", "plot", "save", "solution", "cells"})
 
 
 class Work(TypedDict):
@@ -35,9 +38,9 @@ class Work(TypedDict):
 class Call:
     """How a command is called, beside the options of its own.
 
-    given: names of its options that are not at their defaults, as `--bias-var`; `--plot` too. plot:
-    where a figure goes, if one is asked for. alone: whether it is all that this process does; a
-    sweep calls many.
+    given: names of the options that the user gave, at their defaults or not, as `--cb`; `--plot`
+    too, and `--y` where --x carries targets. plot: where a figure goes, if one is asked for. alone:
+    whether it is all that this process does; a sweep calls many.
     """
 
     given: frozenset[str]
@@ -68,6 +71,10 @@ class Call:
             raise ValueError(f"{option} must not be given in a sweep: all points would write to it")
         check_target(option, path, suffixes)
 
+    def check_data(self, *sizes: str) -> None:
+        """Raise ValueError for --y without --x, and for sizes of random data beside --x."""
+        self.check_together(conflicts=[("--x", size) for size in sizes], needs=[("--y", ("--x",))])
+
     def check_together(
         self,
         conflicts: Iterable[tuple[str, str]] = (),
@@ -86,47 +93,61 @@ def command(
     *,
     random: bool = True,
     plotted: bool = True,
+    keys: tuple[str, ...] = (),
     failed: Callable[[Table], str] | None = None,
 ) -> Callable[[Callable[..., Table]], Callable[..., None]]:
-    """Make a command of a function that returns a Table, which stays its attribute `compute`.
+    """Make a command of a function that returns a Table, which becomes its attribute `compute`.
 
     The function has a keyword `call: Call` and options of its own; the common ones follow them. One
     of the same name, such as an `output` that is no table, takes the place of a common one. A
     parameter that is a dataclass of options, which several commands share, stands for its fields.
 
-    random: whether --seed says anything. plotted: whether there is a --plot. failed: says what in a
-    table is not as it should be, if anything; the exit code is then 1.
+    random: whether --seed says anything. plotted: whether there is a --plot. keys: columns that
+    tell the rows of a wide table apart on a terminal; the first ones that do, if none are named.
+    failed: says what in a table is not as it should be, if anything; the exit code is then 1.
     """
 
     def made(compute: Callable[..., Table]) -> Callable[..., None]:
-        compute = _spread(compute)
+        compute = _named(_spread(compute))
         own = [p for p in inspect.signature(compute).parameters.values() if p.name != "call"]
         names = {p.name for p in own}
         common = [p for p in _common(random, plotted) if p.name not in names]
 
-        def run(**values: Any) -> None:
+        def run(context: typer.Context, **values: Any) -> None:
             _check_not_overwritten(values)
             shared = {p.name: values.pop(p.name) for p in common}
+            typed = {str(p.name): option_name(p) for p in context.command.params}
+            check_standard_input(values, typed)
             destination = Destination(
-                **{name: shared.get(name) for name in ("format", "output", "append", "plot")},
+                **{
+                    name: shared.get(name)
+                    for name in ("format", "output", "append", "columns", "plot")
+                },
                 quiet=shared["quiet"],
+                keys=keys,
             )
+            with as_typed(typed, values):
+                carried = targets_carried(values)
             with progress_bar(compute.__name__, quiet=shared["quiet"]) as progress:
                 call = Call(
-                    given=given(compute, values | {"plot": shared.get("plot")}),
+                    given=options_given(context).union(typed[name] for name in carried),
                     seed=shared["seed"] or 0,
                     threads=shared["threads"],
                     plot=destination.plot,
                     progress=progress,
                     alone=True,
                 )
-                table = compute(**values, call=call)
-            destination.deliver(table)
+                table = compute(**values | carried, call=call)
+            with as_typed(typed, shared):
+                destination.deliver(table)
             if failed is not None and (said := failed(table)):
                 typer.echo(f"nnth: {said}", err=True)
                 raise typer.Exit(1)
 
-        parameters = [*own, *common]
+        context = inspect.Parameter(
+            "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
+        )
+        parameters = [context, *own, *common]
         run.__name__, run.__doc__ = compute.__name__, compute.__doc__
         run.__annotations__ = {p.name: p.annotation for p in parameters}
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -134,6 +155,21 @@ def command(
         return run
 
     return made
+
+
+def _named(compute: Callable[..., Table]) -> Callable[..., Table]:
+    """The same function, whose errors name options as they are typed."""
+    parameters = inspect.signature(compute).parameters.values()
+    typed = options_of(p for p in parameters if p.name != "call")
+
+    @wraps(compute)
+    def named(*, call: Call, **values: Any) -> Table:
+        # The package takes several networks, or layers of one width, as `widths`.
+        by_width = "width" in typed and values.get("widths") is None
+        with as_typed(typed | {"widths": typed["width"]} if by_width else typed, values):
+            return compute(**values, call=call)
+
+    return named
 
 
 def _check_not_overwritten(values: Mapping[str, Any]) -> None:
@@ -157,14 +193,23 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def given(compute: Callable[..., Table], values: Mapping[str, Any]) -> frozenset[str]:
-    """Return the names of options that are not at the defaults of the function."""
-    own = inspect.signature(compute).parameters
+def options_given(context: Any) -> frozenset[str]:
+    """Return the names of the options that were given on the command line, as `--cb`."""
     return frozenset(
-        f"--{name.replace('_', '-')}"
-        for name, value in values.items()
-        if value != (own[name].default if name in own else None)
+        option_name(parameter)
+        for parameter in context.command.params
+        if _was_given(context, parameter.name)
     )
+
+
+def option_name(parameter: Any) -> str:
+    """Return the name of a parameter as users type it, as `--x-test`, or `FILE` of an argument."""
+    return next((name for name in parameter.opts if name.startswith("--")), parameter.metavar or "")
+
+
+def _was_given(context: Any, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _spread(compute: Callable[..., Table]) -> Callable[..., Table]:
@@ -207,6 +252,7 @@ def _common(random: bool, plotted: bool) -> Iterable[inspect.Parameter]:
         "format": (options.Format, None),
         "output": (options.Output, None),
         "append": (options.Append, None),
+        "columns": (options.Columns, None),
         "plot": (options.Plot, None),
         "seed": (options.Seed, 0) if random else (options.UnusedSeed, None),
         "threads": (options.Threads, 0),

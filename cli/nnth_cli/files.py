@@ -29,18 +29,28 @@ def check_target(option: str, path: Path, suffixes: Sequence[str]) -> None:
 def replaced(path: Path) -> Iterator[BinaryIO]:
     """A binary file to write, which takes the place of `path` when the block ends well.
 
-    Otherwise `path` stays as it was and nothing is left beside it.
+    Otherwise `path` stays as it was and nothing is left beside it. Errors of the system name it.
     """
     target = path.resolve()  # a symbolic link stays one
     draft = target.with_name(f".{target.name}.{os.urandom(6).hex()}")
     try:
-        with draft.open("xb") as stream:
+        with system_errors_naming(path), draft.open("xb") as stream:
             if target.exists():
                 draft.chmod(stat.S_IMODE(target.stat().st_mode))
             yield stream
         draft.replace(target)
     except BaseException:
         draft.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def system_errors_naming(path: Path) -> Iterator[None]:
+    """Has errors of the system within name this file: writes, as to a full disk, name none."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = str(path)
         raise
 
 
@@ -57,8 +67,8 @@ def append_rows(
     """
     import fcntl  # POSIX only, as is the promise of safe appending
 
-    style = _Csv(path, columns) if path.suffix.lower() == ".csv" else _JsonLines(path, columns)
-    with path.open("a+b", buffering=0) as stream:
+    style = _style_of(path, columns)
+    with system_errors_naming(path), path.open("a+b", buffering=0) as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         size = _sound_size(stream, style, warn)
         try:
@@ -66,6 +76,16 @@ def append_rows(
         except BaseException:
             stream.truncate(size)
             raise
+
+
+def check_header(path: Path, columns: Sequence[str]) -> None:
+    """Raises ValueError when a file of rows is there already and has other columns."""
+    if not path.exists():
+        return
+    with path.open("rb") as stream:
+        first = stream.readline()
+    if first:
+        _style_of(path, columns).check(first.decode(errors="replace"))
 
 
 def write_all(stream: BinaryIO, data: bytes) -> None:
@@ -113,6 +133,10 @@ class _JsonLines:
 
     def is_row(self, line: str) -> bool:
         return _object(line) is not None
+
+
+def _style_of(path: Path, columns: Sequence[str]) -> _Csv | _JsonLines:
+    return _Csv(path, columns) if path.suffix.lower() == ".csv" else _JsonLines(path, columns)
 
 
 def _sound_size(stream: BinaryIO, style: _Csv | _JsonLines, warn: Callable[[str], None]) -> int:

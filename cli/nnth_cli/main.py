@@ -43,8 +43,21 @@ COMMANDS = (
     "lectures",
 )
 
-# Those that are groups: their module has a function for each of their own commands.
-GROUPS = {"rkhs": ("spectrum", "fit", "sample")}
+# Commands that are groups: their module has a function for each subcommand, and the first one runs
+# when none is named, unless the group is one of NO_DEFAULT.
+GROUPS: dict[str, tuple[str, ...]] = {
+    "bayes": ("evidence", "predict"),
+    "hermite": ("coefficients", "dual"),
+    "critical": ("points", "decay"),
+    "classes": ("parts", "outliers", "layers"),
+    "sharpness": ("path", "scan"),
+    "rkhs": ("spectrum", "fit", "curve", "sample"),
+    "catapult": ("trajectory", "phases"),
+    "rates": ("layers", "descent", "noise", "training"),
+    "sgd": ("regression", "valley", "circle", "net"),
+    "paths": ("moments", "distribution", "spectrum", "angles"),
+}
+NO_DEFAULT = frozenset({"rkhs"})
 
 EXAMPLES = """
 \b
@@ -56,7 +69,7 @@ Examples:
 NNTH_TRACEBACK=1 in the environment shows where in the program an error arose.
 """
 
-HELP_NAMES = {"help_option_names": ["--help", "-h"]}
+SETTINGS = {"help_option_names": ["--help", "-h"], "max_content_width": 100}
 
 # What a shell reports for a program that one of these signals ended.
 INTERRUPTED = 128 + signal.SIGINT
@@ -68,7 +81,7 @@ ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(sig
 
 
 class Group(TyperGroup):
-    """Commands under one name, which says what there is where a name is missing or wrong."""
+    """Commands under one name; a missing or unknown name is an error that lists the names."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if not args and not self.invoke_without_command and not ctx.resilient_parsing:
@@ -88,8 +101,46 @@ class Group(TyperGroup):
         return ", ".join(names or self.list_commands(ctx))
 
 
+class DefaultGroup(Group):
+    """A group whose first command runs when none is named, and takes the options given then.
+
+    `nnth regions --n0 2` is `nnth regions count --n0 2`; the help of the group lists its commands,
+    and then is the help of the first.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args[:1] and args[0] in ctx.help_option_names:
+            return super().parse_args(ctx, args)
+        if args[0].startswith("-") if args else not ctx.resilient_parsing:
+            args = [self.list_commands(ctx)[0], *args]
+        return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        found = super().shell_complete(ctx, incomplete)
+        return (
+            found + self._first(ctx).shell_complete(ctx, incomplete)
+            if incomplete[:1] == "-"
+            else found
+        )
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        self.format_commands(ctx, formatter)
+        first = self._first(ctx)
+        with formatter.section(f"Options of {ctx.info_name} {first.name}, the default"):
+            shown = (parameter.get_help_record(ctx) for parameter in first.get_params(ctx))
+            formatter.write_dl([record for record in shown if record is not None])
+
+    def _first(self, ctx: Any) -> Any:
+        return self.get_command(ctx, self.list_commands(ctx)[0])
+
+
 class Commands(Group):
     """The group of all commands, each loaded when it is called or its help is asked for."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args[:1] == ["help"]:  # nnth help COMMAND
+            args = [*args[1:], "--help"]
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
@@ -99,28 +150,29 @@ class Commands(Group):
 
 
 def load(name: str) -> Any:
-    """The command of this name, from its own module, or the group; `rkhs fit` is one of a group."""
-    made = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None)
+    """Return the Click command of a name; `rkhs` is a group, `rkhs fit` one of its commands."""
+    kind = DefaultGroup if name in GROUPS and name not in NO_DEFAULT else Group
+    made = typer.Typer(cls=kind, add_completion=False, rich_markup_mode=None)
     if name in GROUPS:
         for own in GROUPS[name]:
-            made.command(own, context_settings=HELP_NAMES)(function_of(f"{name} {own}"))
+            made.command(own, context_settings=SETTINGS)(function_of(f"{name} {own}"))
         made.callback(help=_module_of(name).__doc__)(lambda: None)
         group = get_command(made)
-        group.context_settings.update(HELP_NAMES)
+        group.context_settings.update(SETTINGS)
         return group
-    kind = getattr(_module_of(name), "Command", None)  # reads its arguments in its own way
+    command = getattr(_module_of(name), "Command", None)  # reads its arguments in its own way
     own = name.rpartition(" ")[2]
-    made.command(own, cls=kind, context_settings=HELP_NAMES)(function_of(name))
+    made.command(own, cls=command, context_settings=SETTINGS)(function_of(name))
     return get_command(made)
 
 
 def function_of(name: str) -> Any:
-    """The function of a command, or of one of a group."""
+    """Return the function of a command, or of a command of a group."""
     return getattr(_module_of(name), name.rpartition(" ")[2])
 
 
 def names_of_commands() -> list[str]:
-    """All commands; instead of a group those that it has, as `rkhs fit`."""
+    """Return the names of all commands; those of groups with their subcommand, as `rkhs fit`."""
     return [
         full
         for name in COMMANDS
@@ -128,11 +180,25 @@ def names_of_commands() -> list[str]:
     ]
 
 
+def full_name(words: Sequence[str]) -> tuple[str, list[str]]:
+    """Split words into the full name of a command and the rest: `regions --n0 2` is of its default.
+
+    The name of what is no command, or of a group without default, is the first word.
+    """
+    name, rest = words[0], list(words[1:])
+    own = GROUPS.get(name, ())
+    if rest and rest[0] in own:
+        return f"{name} {rest[0]}", rest[1:]
+    if own and name not in NO_DEFAULT:
+        return f"{name} {own[0]}", rest
+    return name, rest
+
+
 def _module_of(name: str) -> Any:
     return import_module(f"nnth_cli.commands.{name.partition(' ')[0]}")
 
 
-app = typer.Typer(cls=Commands, rich_markup_mode=None, context_settings=HELP_NAMES, epilog=EXAMPLES)
+app = typer.Typer(cls=Commands, rich_markup_mode=None, context_settings=SETTINGS, epilog=EXAMPLES)
 
 
 def print_version(wanted: bool) -> None:
@@ -188,6 +254,9 @@ def end_in_order() -> None:
 
 def conclude(code: int) -> NoReturn:
     """Ends the process with this exit code."""
+    for number in (signal.SIGINT, *ENDING):  # one that comes now would find no one to catch it
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     if code - 128 in (signal.SIGINT, *ENDING) and sys.platform != "win32":
         # A shell leaves its loop as well when a program ends by the signal itself; $? is the same.
         signal.signal(code - 128, signal.SIG_DFL)
@@ -202,6 +271,14 @@ def run(command: Any, arguments: Sequence[str]) -> int:
     what was done where the work said so; 141 when the reader of standard output has left, quietly.
     With NNTH_TRACEBACK in the environment errors pass through.
     """
+    try:
+        return _run(command, arguments)
+    except KeyboardInterrupt:  # while an error, or a first interrupt, was being told
+        _abandon_output()
+        return _interrupted()
+
+
+def _run(command: Any, arguments: Sequence[str]) -> int:
     try:
         code = _call(command, arguments)
         if sys.stdout is not None:
@@ -233,6 +310,8 @@ def explain(error: Exception) -> tuple[int, str]:
     if hasattr(error, "format_message"):  # Click's, wherever this version of Typer keeps Click
         message = error.format_message()
         message = message[:1].lower() + message[1:].rstrip(".")
+        if kind.__name__ == "NoSuchOption":
+            message = _no_such_option(error)
         code = getattr(error, "exit_code", 2)
     elif isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
@@ -249,6 +328,16 @@ def explain(error: Exception) -> tuple[int, str]:
     else:
         code, message = 1, f"{kind.__name__}: {error} (NNTH_TRACEBACK=1 shows where)"
     return code, " ".join(message.split())
+
+
+def _no_such_option(error: Any) -> str:
+    """What is said of an option that there is not: which is the nearest."""
+    from difflib import get_close_matches
+
+    names = [name for p in error.ctx.command.get_params(error.ctx) for name in p.opts]
+    near = get_close_matches(error.option_name, [n for n in names if n.startswith("--")], n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return f"no such option: {error.option_name}{hint}"
 
 
 def _interrupted() -> int:

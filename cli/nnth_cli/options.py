@@ -1,12 +1,351 @@
 """The options that commands share, each under one name, and the parsers of their values."""
 
 import math
+from copy import copy
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 
 from nnth_cli import output
+
+if TYPE_CHECKING:
+    from nnth_cli.command import Call
+
+
+class Numbers(tuple[float, ...]):
+    """Numbers given as a list or ranges: `1,0,-2.5`, `0:20`, `log:1:1000:4`."""
+
+
+def numbers(help: str, *, whole: bool = False, infinite: bool = False) -> Any:
+    """Describe an option whose value is several numbers.
+
+    whole: they are integers. infinite: inf may be one of them.
+    """
+
+    def parsed(text: str) -> Numbers:
+        from nnth_cli.values import parse_numbers
+
+        try:
+            return Numbers(parse_numbers(text, whole=whole, infinite=infinite))
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+
+    return typer.Option(help=help, parser=parsed, metavar="N,N,..." if whole else "X,X,...")
+
+
+class Names(tuple[str, ...]):
+    """Names given as `layer,corr`."""
+
+
+def parse_names(text: str) -> Names:
+    """Return names separated by commas; anything else is a usage error that shows it."""
+    names = Names(word.strip() for word in text.split(","))
+    if not all(names):
+        raise typer.BadParameter(f"must be names separated by commas, not {text!r}")
+    for name in names:
+        if names.count(name) > 1:
+            raise typer.BadParameter(f"must name {name} once, not in {text!r} twice")
+    return names
+
+
+def with_default(option: Any, default: str) -> Any:
+    """Return the description of an option with its default in words, where none is in the code.
+
+    `option` is the annotation of a shared option, as `options.Points`.
+    """
+    described = copy(option.__metadata__[0])
+    described.help = f"{described.help} [default: {default}]"
+    return described
+
+
+def names_of_activations() -> list[str]:
+    """Those of `nnth.CATALOGUE`, which would bring NumPy to every press of the tab key."""
+    return [
+        "relu",
+        "leaky_relu",
+        "abs",
+        "relu_power",
+        "step",
+        "linear",
+        "erf",
+        "tanh",
+        "sin",
+        "cos",
+        "exp",
+        "gaussian",
+        "gelu",
+        "silu",
+        "softplus",
+        "sigmoid",
+        "elu",
+        "selu",
+        "mish",
+        "hard_tanh",
+    ]
+
+
+def names_of_kernels() -> list[str]:
+    """Return the kernels of inputs; rbf:1 stands for all radial ones."""
+    return ["nngp", "ntk", "rbf:1"]
+
+
+def names_in(text: str | None) -> list[str] | None:
+    """Return the names that a text separates by commas; None stands for all."""
+    return None if text is None else [name.strip() for name in text.split(",")]
+
+
+def layers_asked(call: "Call", widths: str | None, width: Any, depth: Any) -> dict[str, Any]:
+    """Return the arguments `widths`, or `width` and `depth`, of a function of several networks.
+
+    Raises ValueError, naming the options, if both are given.
+    """
+    call.check_together(conflicts=(("--widths", "--width"), ("--widths", "--depth")))
+    return {"width": width, "depth": depth} if widths is None else {"widths": widths}
+
+
+def hidden_layers(call: "Call", widths: str | None, width: int, depth: int) -> str:
+    """Return what --width and --depth, or --widths, say: the widths of the hidden layers.
+
+    Raises ValueError, naming the options, if both are given.
+    """
+    if "widths" in layers_asked(call, widths, width, depth):
+        assert widths is not None
+        return widths
+    return _equal_layers(width, depth)
+
+
+def _equal_layers(width: int, depth: int) -> str:
+    from nnth.checks import whole
+    from nnth.network import MAX_LAYERS, MAX_WIDTH
+
+    return f"{whole('width', width, most=MAX_WIDTH)}*{whole('depth', depth, most=MAX_LAYERS)}"
+
+
+# Checked for every command, also where nothing is random and one thread is enough.
+def check_seed(option: typer.CallbackParam, value: int | None) -> int | None:
+    if value is not None and not 0 <= value < 2**64:
+        raise ValueError(f"{option.opts[0]} must be in [0, 2**64), not {value}")
+    return value
+
+
+def check_threads(threads: int) -> int:
+    if threads < 0:
+        raise ValueError(f"--threads must be at least 0, not {threads}")
+    if threads >= 2**31:  # an int of the core; loops start no more than they have work for
+        raise ValueError(f"--threads must be below 2^31, not {threads}")
+    return threads
+
+
+Act: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        autocompletion=names_of_activations,
+        help="Activation: a name, with its parameter as in leaky_relu:0.1, or an expression "
+        "in z such as 'z*sigmoid(1.702*z)' or 'exp(-z^2/2)'.",
+        metavar="NAME",
+    ),
+]
+Depth: TypeAlias = Annotated[int, typer.Option(help="Number of hidden layers, L.", metavar="L")]
+Depths: TypeAlias = Annotated[
+    Any, numbers("Numbers of hidden layers, L, as in 1 or 0,1,2 or log:1:1000:4.", whole=True)
+]
+Width: TypeAlias = Annotated[int, typer.Option(help="Width of each hidden layer.", metavar="N")]
+WidthList: TypeAlias = Annotated[
+    Any,
+    numbers("Widths to compare, each the width of all hidden layers.", whole=True),
+]
+Widths: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        help="Widths of the hidden layers, as in 64,32 or 64*10, instead of --width and --depth.",
+        metavar="N,N,...",
+    ),
+]
+InputDimension: TypeAlias = Annotated[
+    int, typer.Option("--n0", help="Dimension of the input.", metavar="N")
+]
+OutputDimension: TypeAlias = Annotated[
+    int, typer.Option("--n-out", help="Dimension of the output.", metavar="N")
+]
+BiasVariance: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        "--cb",
+        help="Bias variance C_b. [default: critical for --act, or 0 beside --cw]",
+        metavar="X",
+    ),
+]
+WeightVariance: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        "--cw",
+        help="Weight variance C_w, divided by the fan-in. [default: critical for --act]",
+        metavar="X",
+    ),
+]
+Ntk: TypeAlias = Annotated[
+    Literal["ntk", "bias", "pdlt"],
+    typer.Option(
+        help="Convention of the tangent kernel: ntk scales weights and biases by their variances; "
+        "bias leaves biases unscaled; pdlt uses the learning rates of Roberts et al."
+    ),
+]
+Kernel: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        autocompletion=names_of_kernels,
+        help="Kernel: nngp or ntk of a network, or rbf:S, exp(-|x - y|^2/(2 S^2)).",
+        metavar="nngp|ntk|rbf:S",
+    ),
+]
+Norm: TypeAlias = Annotated[float, typer.Option(help="|x|^2/n0 of the inputs.", metavar="X")]
+Rho: TypeAlias = Annotated[
+    float, typer.Option(help="Cosine of the angle between the two inputs.", metavar="X")
+]
+
+X: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--x",
+        help="Inputs, a row a data point: a .npy, .npz, .csv, .tsv or .parquet file, - for CSV "
+        "on standard input, or a named data set, as digits.",
+        metavar="FILE|NAME",
+    ),
+]
+Y: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--y",
+        help="Targets of --x, a row a data point. [default: those that --x carries]",
+        metavar="FILE|NAME",
+    ),
+]
+XTest: TypeAlias = Annotated[
+    Path | None, typer.Option("--x-test", help="Test inputs, as --x.", metavar="FILE|NAME")
+]
+YTest: TypeAlias = Annotated[
+    Path | None, typer.Option("--y-test", help="Targets of --x-test.", metavar="FILE|NAME")
+]
+Points: TypeAlias = Annotated[
+    int, typer.Option(help="Number of data points drawn at random, without --x.", metavar="N")
+]
+Samples: TypeAlias = Annotated[
+    int,
+    typer.Option(help="Number of random networks drawn; 0 for the theory alone.", metavar="N"),
+]
+SampledNetworks: TypeAlias = Annotated[
+    int, typer.Option(help="Number of random networks drawn.", metavar="N")
+]
+Ridge: TypeAlias = Annotated[
+    float, typer.Option(help="Ridge, the variance of the noise of the targets.", metavar="X")
+]
+Eta: TypeAlias = Annotated[float, typer.Option(help="Learning rate.", metavar="X")]
+Etas: TypeAlias = Annotated[Any, numbers("Learning rates.")]
+EtaLambda0: TypeAlias = Annotated[
+    Any,
+    numbers(
+        "Learning rates times lambda_0, the largest eigenvalue of the tangent kernel at the start, "
+        "over the number of examples."
+    ),
+]
+Batch: TypeAlias = Annotated[int, typer.Option(help="Examples in a batch.", metavar="N")]
+Steps: TypeAlias = Annotated[int, typer.Option(help="Number of training steps.", metavar="N")]
+WeightDecay: TypeAlias = Annotated[
+    float,
+    typer.Option(
+        help="L2 penalty: adds weight_decay * theta to the gradient.",
+        metavar="X",
+    ),
+]
+Times: TypeAlias = Annotated[
+    Any, numbers("Times of the gradient flow, as in 0,1,10,inf or log:0.1:100:20.", infinite=True)
+]
+Save: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--save", help="Write the arrays to an .npz file, whole or not at all.", metavar="FILE.npz"
+    ),
+]
+
+
+Format: TypeAlias = Annotated[
+    output.Format | None,
+    typer.Option(
+        help="Print in this form. [default: table on a terminal, csv in a pipe]",
+        metavar="table|csv|jsonl",
+        envvar="NNTH_FORMAT",
+    ),
+]
+Output: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        help="Write the rows to a .csv, .jsonl or .parquet file, whole or not at all; "
+        "a pipe then gets nothing without --format.",
+        metavar="FILE",
+    ),
+]
+Append: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        help="Add the rows to a .csv or .jsonl file of the same columns, under a lock.",
+        metavar="FILE",
+    ),
+]
+Columns: TypeAlias = Annotated[
+    Any,
+    typer.Option(
+        parser=parse_names,
+        help="Columns to print or write, in this order. [default: all]",
+        metavar="NAME,...",
+    ),
+]
+Plot: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(help="Draw the result to a .png, .svg or .pdf file.", metavar="FILE"),
+]
+Seed: TypeAlias = Annotated[
+    int,
+    typer.Option(
+        help="Seed of the random numbers; the same seed gives the same result.",
+        metavar="N",
+        envvar="NNTH_SEED",
+        callback=check_seed,
+    ),
+]
+UnusedSeed: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        help="Accepted by every command; nothing here is random.",
+        metavar="N",
+        callback=check_seed,
+    ),
+]
+Threads: TypeAlias = Annotated[
+    int,
+    typer.Option(
+        help="Threads to use, 0 for all. Only the rounding of large matrices depends on it.",
+        metavar="N",
+        envvar="NNTH_THREADS",
+        callback=check_threads,
+    ),
+]
+Quiet: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--quiet", help="Hide the progress bar, and do not print a table that is written to a file."
+    ),
+]
+
+
+def equal_layers(width: int | None, depth: int | None, default_depth: int) -> str:
+    """What --width and --depth mean, as --widths says it. Raises ValueError, naming the option."""
+    return _equal_layers(64 if width is None else width, default_depth if depth is None else depth)
+
+
+# Descriptions of 0.1, until the commands that use them have those above.
 
 
 class Vector(tuple[float, ...]):
@@ -49,7 +388,7 @@ def parse_numbers(
 
     infinite: inf may be one. Raises ValueError, naming the option.
     """
-    from nnth_cli.sweep.values import parse_values
+    from nnth_cli.values import parse_values
 
     numbers: list[float] = []
     for word in parse_values(option, text, whole=whole):
@@ -72,101 +411,10 @@ def vector(help: str) -> Any:
     return typer.Option(help=help, parser=parse_vector, metavar="X,X,...")
 
 
-class Grid(tuple[float, ...]):
-    """Numbers given as `0.5:3:6` (from, to, how many), or a single one."""
-
-
-def parse_grid(text: str) -> Grid:
-    """Equally spaced numbers with both ends; anything else is a usage error that shows it."""
-    words = text.split(":")
-    try:
-        first, last = float(words[0]), float(words[-2 if len(words) == 3 else 0])
-        count = int(words[2]) if len(words) == 3 else 1
-    except ValueError:
-        count = 0
-    if len(words) not in (1, 3) or count < 1 or not (math.isfinite(first) and math.isfinite(last)):
-        raise typer.BadParameter(f"must be a number or a:b:n, as in 0.5:3:6, not {text!r}")
-    if not (first < last if count > 1 else first == last):
-        raise typer.BadParameter(f"must rise from a to b over n numbers, not {text!r}")
-    step = (last - first) / max(count - 1, 1)
-    return Grid([*(first + i * step for i in range(count - 1)), last])
-
-
-def grid(help: str) -> Any:
-    """The description of an option whose value is a grid of numbers."""
-    return typer.Option(help=help, parser=parse_grid, metavar="A:B:N")
-
-
-def names_of_activations() -> list[str]:
-    """Those of `nnth.CATALOGUE`, which would bring NumPy to every press of the tab key."""
-    return [
-        "relu",
-        "leaky_relu",
-        "abs",
-        "relu_power",
-        "step",
-        "linear",
-        "erf",
-        "tanh",
-        "sin",
-        "cos",
-        "exp",
-        "gaussian",
-        "gelu",
-        "silu",
-        "softplus",
-        "sigmoid",
-        "elu",
-        "selu",
-        "mish",
-        "hard_tanh",
-    ]
-
-
-def equal_layers(width: int | None, depth: int | None, default_depth: int) -> str:
-    """What --width and --depth mean, as --widths says it. Raises ValueError, naming the option."""
-    from nnth.checks import whole
-
-    layers = whole("depth", default_depth if depth is None else depth)
-    return f"{whole('width', 64 if width is None else width)}*{layers}"
-
-
-# Checked for every command, also where nothing is random and one thread is enough.
-def check_seed(option: typer.CallbackParam, value: int | None) -> int | None:
-    if value is not None and not 0 <= value < 2**64:
-        raise ValueError(f"{option.name} must be in [0, 2**64), not {value}")
-    return value
-
-
-def check_threads(threads: int) -> int:
-    if threads < 0:
-        raise ValueError(f"--threads must be at least 0, not {threads}")
-    if threads >= 2**31:  # an int of the core; loops start no more than they have work for
-        raise ValueError(f"--threads must be below 2^31, not {threads}")
-    return threads
-
-
-Act: TypeAlias = Annotated[
-    str,
-    typer.Option(
-        autocompletion=names_of_activations,
-        help="Activation: a name, with its parameter as in leaky_relu:0.1, or an expression "
-        "in z such as 'z*sigmoid(1.702*z)' or 'exp(-z^2/2)'.",
-        metavar="NAME",
-    ),
-]
-Depth: TypeAlias = Annotated[int, typer.Option(help="Number of hidden layers, L.", metavar="L")]
-Width: TypeAlias = Annotated[
+OldWidth: TypeAlias = Annotated[
     int | None, typer.Option(help="Width of each hidden layer. [default: 64]", metavar="N")
 ]
-Widths: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        help="Widths of the hidden layers, as in 64,32 or 64*10; not with --width and --depth.",
-        metavar="N,N,...",
-    ),
-]
-Depths: TypeAlias = Annotated[
+OldDepths: TypeAlias = Annotated[
     str | None,
     typer.Option(
         help="Number of hidden layers, L: one, or several as in 0,1,2 or 0:20 or log:1:1000:4. "
@@ -174,27 +422,9 @@ Depths: TypeAlias = Annotated[
         metavar="L,L,...",
     ),
 ]
-OutputDimension: TypeAlias = Annotated[
+OldOutputDimension: TypeAlias = Annotated[
     int | None, typer.Option(help="Dimension of the output. [default: 1]", metavar="N")
 ]
-BiasVariance: TypeAlias = Annotated[
-    float | None,
-    typer.Option(
-        help="Bias variance C_b. [default: critical for --act, or 0 beside --cw]", metavar="X"
-    ),
-]
-WeightVariance: TypeAlias = Annotated[
-    float | None,
-    typer.Option(help="Weight variance C_w. [default: critical for --act]", metavar="X"),
-]
-Ntk: TypeAlias = Annotated[
-    Literal["ntk", "bias", "pdlt"],
-    typer.Option(
-        help="Tangent kernel of biases and weights with variances in the forward pass (ntk), "
-        "biases trained as they are (bias), or the rates of Roberts et al. (pdlt)."
-    ),
-]
-
 Inputs: TypeAlias = Annotated[
     Path | None,
     typer.Option(
@@ -207,62 +437,4 @@ Targets: TypeAlias = Annotated[
 ]
 Solution: TypeAlias = Annotated[
     Path | None, typer.Option(help="Write the arrays to an .npz file.", metavar="FILE")
-]
-
-
-Format: TypeAlias = Annotated[
-    output.Format | None,
-    typer.Option(
-        help="Print in this form. [default: table on a terminal, csv in a pipe]",
-        metavar="table|csv|jsonl",
-    ),
-]
-Output: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(
-        "--output",
-        "-o",
-        help="Write the rows to a .csv, .jsonl or .parquet file, whole or not at all; "
-        "a pipe then gets nothing without --format.",
-        metavar="FILE",
-    ),
-]
-Append: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(
-        help="Add the rows to a .csv or .jsonl file of the same columns, under a lock.",
-        metavar="FILE",
-    ),
-]
-Plot: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(help="Draw the result to a .png, .svg or .pdf file.", metavar="FILE"),
-]
-Seed: TypeAlias = Annotated[
-    int,
-    typer.Option(
-        help="Seed of the random numbers; the same seed, the same result.",
-        metavar="N",
-        callback=check_seed,
-    ),
-]
-UnusedSeed: TypeAlias = Annotated[
-    int | None,
-    typer.Option(
-        help="Accepted by every command; nothing here is random.",
-        metavar="N",
-        callback=check_seed,
-    ),
-]
-Threads: TypeAlias = Annotated[
-    int,
-    typer.Option(
-        help="Threads to use, 0 for all. Only the rounding of large matrices depends on it.",
-        metavar="N",
-        callback=check_threads,
-    ),
-]
-Quiet: TypeAlias = Annotated[
-    bool,
-    typer.Option("--quiet", help="No progress bar, and no table of what a file gets."),
 ]

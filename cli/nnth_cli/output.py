@@ -2,13 +2,13 @@
 
 import errno
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from nnth_cli.files import append_rows, check_target, replaced, write_all
+from nnth_cli.files import append_rows, check_header, check_target, replaced, write_all
 
 if TYPE_CHECKING:  # commands import the package when they are called
     from nnth.table import Table
@@ -23,7 +23,8 @@ class Destination:
     `output` is replaced as a whole, `append` gets more rows, `plot` becomes a figure. The table is
     also printed: as a Rich table on a terminal; in a pipe as CSV, unless a file gets the rows.
     `format` prints it in any case, in that format. With `quiet` a terminal shows no table that a
-    file gets. Raises ValueError naming the option that cannot be served.
+    file gets. `keys` are the columns that tell rows apart on a terminal, `columns` those to print
+    and write, in order. Raises ValueError naming the option that cannot be served.
     """
 
     format: Format | None = None
@@ -31,6 +32,8 @@ class Destination:
     append: Path | None = None
     plot: Path | None = None
     quiet: bool = False
+    keys: tuple[str, ...] = ()
+    columns: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.output is not None:
@@ -41,18 +44,27 @@ class Destination:
             check_target("--append", self.append, (".csv", ".jsonl"))
             if self.output is not None and self.output.resolve() == self.append.resolve():
                 raise ValueError(f"--output and --append must not both be {self.append}")
+            if self.columns is not None:
+                check_header(self.append, self.columns)
         if self.plot is not None:
             check_target("--plot", self.plot, (".png", ".svg", ".pdf"))
             _check_installed("--plot", self.plot, "matplotlib", extra="plot")
 
     def deliver(self, table: "Table") -> None:
         """Writes the files, then prints: a reader that leaves early, as `head`, loses no file."""
+        if self.columns is not None:
+            check_columns(self.columns, table.record_columns)
+        names = table.record_columns if self.columns is None else self.columns
         if self.output is not None:
-            write_table(self.output, table)
+            write_table(self.output, table, names)
         if self.append is not None:
             as_csv = self.append.suffix.lower() == ".csv"
-            rows = table.to_csv(header=False) if as_csv else table.to_jsonl()
-            append_rows(self.append, rows, columns=table.record_columns, warn=_warn)
+            rows = (
+                table.to_csv(header=False, columns=names)
+                if as_csv
+                else table.to_jsonl(columns=names)
+            )
+            append_rows(self.append, rows, columns=names, warn=_warn)
         self.draw(table)
         if (printed := self._printed()) is not None:
             self.show(table, printed)
@@ -67,7 +79,16 @@ class Destination:
 
     def show(self, table: "Table", form: Format) -> None:
         """Prints the table."""
-        write_out(_as_text(table, form))
+        match form:
+            case "csv":
+                text = table.to_csv(columns=self.columns)
+            case "jsonl":
+                text = table.to_jsonl(columns=self.columns)
+            case "table":
+                from nnth_cli.terminal import rendered
+
+                text = rendered(table, self.keys, self.columns)
+        write_out(text)
 
     def _printed(self) -> Format | None:
         if self.format is not None:
@@ -78,18 +99,29 @@ class Destination:
         return None if in_file else "csv"
 
 
-def write_table(path: Path, table: "Table") -> None:
+def write_table(path: Path, table: "Table", columns: Sequence[str] | None = None) -> None:
     """Writes the table to a .csv, .jsonl or .parquet file, whole or not at all."""
     with replaced(path) as stream:
         match path.suffix.lower():
             case ".csv":
-                write_all(stream, table.to_csv().encode())
+                write_all(stream, table.to_csv(columns=columns).encode())
             case ".jsonl":
-                write_all(stream, table.to_jsonl().encode())
+                write_all(stream, table.to_jsonl(columns=columns).encode())
             case ".parquet":
                 from nnth_cli.parquet import write_parquet
 
-                write_parquet(table, stream)
+                write_parquet(table, stream, columns)
+
+
+def check_columns(wanted: Sequence[str], known: Sequence[str]) -> None:
+    """Raises ValueError for a wanted column that is not known."""
+    for name in wanted:
+        if name not in known:
+            from difflib import get_close_matches
+
+            near = get_close_matches(name, known)
+            there = f"did you mean {' or '.join(near)}?" if near else f"there is {', '.join(known)}"
+            raise ValueError(f"--columns must name columns: there is no {name!r}; {there}")
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
@@ -98,14 +130,6 @@ def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
 
     with replaced(path) as stream:
         np.savez(stream, **arrays)
-
-
-def write_array(path: Path, array: Any) -> None:
-    """Writes one array to an .npy file, whole or not at all."""
-    import numpy as np
-
-    with replaced(path) as stream:
-        np.save(stream, array, allow_pickle=False)
 
 
 def write_out(text: str) -> None:
@@ -119,18 +143,6 @@ def write_out(text: str) -> None:
 
 def on_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty()
-
-
-def _as_text(table: "Table", form: Format) -> str:
-    match form:
-        case "csv":
-            return table.to_csv()
-        case "jsonl":
-            return table.to_jsonl()
-        case "table":
-            from nnth_cli.terminal import rendered
-
-            return rendered(table)
 
 
 def _check_installed(option: str, path: Path, module: str, *, extra: str) -> None:

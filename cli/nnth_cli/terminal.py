@@ -2,26 +2,43 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from nnth.table import Table
+from nnth.table import Column, Table, for_people
 
 _GAP = 2  # characters between two columns
 _TEXT_WIDTH = 48  # longer texts are folded
 _NARROW_TEXT = 20  # where columns do not fit side by side, down to this
+_MOST_ROWS = 200
+_MOST_KEYS = 6
+_FIRST = ("verdict", "z", "note")  # what readers of a wide table look for, after its keys
+_NO_KEYS = (*_FIRST, "status")
+_ROW = "row"
+_LEFT_OUT = "\ue000"  # of Unicode's private use, which stands in no table
 
 
-def rendered(table: Table) -> str:
-    """The table as text for standard output: every row and every column.
+def rendered(table: Table, keys: Sequence[str] = (), columns: Sequence[str] | None = None) -> str:
+    """Return the table as text for standard output.
 
-    Where the columns do not fit side by side they continue in further blocks, each of which
-    repeats the first column. Coloured on a terminal, unless NO_COLOR is set.
+    Columns that have one value in all rows stand in the caption. Where the others do not fit side
+    by side they continue in further blocks, each of which repeats the columns that tell rows apart.
+    One row is printed as a name and a value a line. Of more than 200 rows the middle is left out.
+    Colored on a terminal, unless NO_COLOR is set.
+
+    Args:
+        table: The table.
+        keys: The columns that tell rows apart; if none are named, some that do.
+        columns: What to print instead of all columns, in this order, also where it is the same in
+            all rows; parameters may be among them.
     """
-    terminal = sys.stdout.isatty()
+    if columns is not None:
+        table = _selected(table, columns)
+    terminal = sys.stdout is not None and sys.stdout.isatty()
     console = Console(
         force_terminal=terminal,
         color_system="auto" if terminal and not os.environ.get("NO_COLOR") else None,
@@ -29,29 +46,168 @@ def rendered(table: Table) -> str:
         highlight=False,
         emoji=False,
     )
-    cells = {name: table.cells(name) for name in table}
     with console.capture() as captured:
-        for block in _blocks(cells, console.width):
-            console.print(_block(table, {name: cells[name] for name in block}))
-            console.print()
-        console.print(table.caption(), style="dim")
+        if len(table) == 1:
+            _print(console, _record(table))
+            same: dict[str, str] = {}
+        else:
+            same = _same_in_all_rows(table) if columns is None else {}
+            _print_blocks(console, table, [name for name in table if name not in same], keys)
+        if said := [f"{name}={value}" for name, value in same.items() if value]:
+            console.print(_wrapped(["in every row:", *said], console.width), style="dim")
+        console.print(_wrapped(table.caption().split("  "), console.width), style="dim")
     return captured.get()
 
 
-def _blocks(cells: dict[str, list[str]], width: int) -> Iterator[list[str]]:
-    """Names of the columns of each block, packed in order into the width."""
-    names = list(cells)
-    for text in (_TEXT_WIDTH, _NARROW_TEXT):
-        room = {name: _GAP + min(_width(name, cells[name]), text) for name in names}
-        if sum(room.values()) <= width:
+def _selected(table: Table, columns: Sequence[str]) -> Table:
+    constants = {name: for_people(value) for name, value in table.constants.items()}
+    chosen = {
+        name: table[name] if name in table else [constants[name]] * len(table) for name in columns
+    }
+    return Table(chosen, table.meta)
+
+
+def _wrapped(items: Sequence[str], width: int) -> str:
+    """The items two spaces apart, in lines that end between items."""
+    lines = [items[0]]
+    for item in items[1:]:
+        if len(lines[-1]) + _GAP + len(item) <= width:
+            lines[-1] += " " * _GAP + item
+        else:
+            lines.append(item)
+    return "\n".join(lines)
+
+
+def _record(table: Table) -> RichTable:
+    """The only row of a table; texts that are empty are left out."""
+    record = RichTable(box=None, show_header=False, pad_edge=False, padding=(0, _GAP, 0, 0))
+    record.add_column(no_wrap=True, style="bold")
+    record.add_column(overflow="fold")
+    for name in table:
+        if value := for_people(table[name][0].item()):
+            record.add_row(name, value)
+    return record
+
+
+def _same_in_all_rows(table: Table) -> dict[str, str]:
+    """The columns of one value, and that; none where there would be no others."""
+    if not len(table):
+        return {}
+    same = {name: for_people(table[name][0].item()) for name in table if _is_same(table[name])}
+    return same if len(same) < len(table.columns) else {}
+
+
+def _is_same(column: Column) -> bool:
+    if column.dtype.kind == "f" and np.isnan(column[0]):
+        return bool(np.isnan(column).all())
+    return bool((column == column[0]).all())
+
+
+def _print_blocks(
+    console: Console, table: Table, names: Sequence[str], keys: Sequence[str]
+) -> None:
+    count = len(table)
+    shown = np.arange(count)
+    if count > _MOST_ROWS:
+        shown = np.r_[: _MOST_ROWS // 2, count - _MOST_ROWS // 2 : count]
+    cells = {name: [for_people(v) for v in table[name][shown].tolist()] for name in names}
+    if count > _MOST_ROWS:
+        for column in cells.values():
+            column.insert(_MOST_ROWS // 2, _LEFT_OUT)
+    left_out = f"... {count - _MOST_ROWS} more rows (-o FILE for all)"
+    for block in _blocks(table, cells, _keys(table, names, keys), console.width):
+        _print(console, _block(table, {name: cells[name] for name in block}), left_out)
+
+
+def _print(console: Console, drawn: RichTable, left_out: str = "") -> None:
+    with console.capture() as captured:
+        console.print(drawn)
+    for line in captured.get().splitlines():
+        console.out(left_out if _LEFT_OUT in line else line.rstrip(), highlight=False)
+    console.print()
+
+
+def _keys(table: Table, names: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """Return the columns to repeat: those wanted, or else such as tell all rows apart.
+
+    These are the first column, or columns of integers and texts, or the first few columns. Where
+    none of them do, the first column is returned.
+    """
+    if found := [name for name in wanted if name in names]:
+        return found
+    discrete = [n for n in names if table[n].dtype.kind != "f" and n not in _NO_KEYS]
+    for candidates in (names[:1], discrete, names[:_MOST_KEYS]):
+        found = _refining(table, candidates)
+        if len(found) <= _MOST_KEYS and _groups(table, found) == len(table):
+            return found
+    return list(names[:1])
+
+
+def _refining(table: Table, candidates: Sequence[str]) -> list[str]:
+    """The candidates that each tell rows apart which those before do not, until all are told."""
+    found: list[str] = []
+    groups = 1
+    for name in candidates:
+        if groups < (now := _groups(table, [*found, name])):
+            found.append(name)
+            groups = now
+        if groups == len(table):
             break
-    block = names[:1]
-    for name in names[1:]:
-        if len(block) > 1 and sum(room[other] for other in [*block, name]) > width:
+    for name in list(found):
+        others = [other for other in found if other != name]
+        if others and _groups(table, others) == groups:
+            found = others
+    return found
+
+
+def _groups(table: Table, names: Sequence[str]) -> int:
+    """The number of rows that differ in these columns."""
+    places = np.zeros(len(table), dtype=np.int64)
+    for name in names:
+        values = np.unique(table[name], return_inverse=True)[1]
+        places = np.unique(places * (values.max(initial=0) + 1) + values, return_inverse=True)[1]
+    return int(places.max(initial=-1)) + 1
+
+
+def _blocks(
+    table: Table, cells: dict[str, list[str]], keys: Sequence[str], width: int
+) -> Iterator[list[str]]:
+    """Names of the columns of each block, packed into the width.
+
+    Keys that would take more than half of it stand in the first blocks alone; each then begins with
+    the number of the row, which is added to the cells.
+    """
+    room: dict[str, int] = {}
+    for text in (_TEXT_WIDTH, _NARROW_TEXT):
+        room = {
+            name: _GAP + (min(needed, text) if table[name].dtype.kind == "U" else needed)
+            for name, needed in ((name, _width(name, column)) for name, column in cells.items())
+        }
+        if sum(room.values()) - _GAP <= width:
+            yield list(cells)
+            return
+    first = [name for name in _FIRST if name in cells and name not in keys]
+    rest = [name for name in cells if name not in keys and name not in first]
+    repeated, following = list(keys), [*first, *rest]
+    if sum(room[name] for name in keys) > width // 2:
+        repeated, following = [_ROW], [*keys, *following]
+        cells[_ROW] = _numbers(len(table))
+        room[_ROW] = _GAP + _width(_ROW, cells[_ROW])
+    block = list(repeated)
+    for name in following:
+        if len(block) > len(repeated) and sum(room[n] for n in [*block, name]) - _GAP > width:
             yield block
-            block = names[:1]
+            block = list(repeated)
         block.append(name)
     yield block
+
+
+def _numbers(count: int) -> list[str]:
+    if count <= _MOST_ROWS:
+        return [str(row) for row in range(1, count + 1)]
+    half = _MOST_ROWS // 2
+    ends = [*range(1, half + 1), *range(count - half + 1, count + 1)]
+    return [*map(str, ends[:half]), _LEFT_OUT, *map(str, ends[half:])]
 
 
 def _width(name: str, column: list[str]) -> int:
@@ -66,7 +222,7 @@ def _block(table: Table, cells: dict[str, list[str]]) -> RichTable:
         padding=(0, _GAP - 1, 0, 0),
     )
     for name in cells:
-        is_text = table[name].dtype.kind == "U"
+        is_text = name != _ROW and table[name].dtype.kind == "U"
         block.add_column(
             name,
             justify="left" if is_text else "right",

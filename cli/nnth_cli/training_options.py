@@ -1,4 +1,4 @@
-"""The options of commands that train a network or look at a given one."""
+"""The options of commands that train a network or evaluate a given one."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,136 +14,132 @@ if TYPE_CHECKING:
     from nnth.curvature.training import TrainingSetup
     from nnth.network import Network
 
-_OF_A_DRAWN_NET = ("--widths", "--cw", "--bias-var")
+_OF_A_DRAWN_NET = ("--width", "--depth", "--widths", "--cb", "--cw")
+
+
+def evaluation_steps(default: str) -> Any:
+    """Describe the option --at, of this default."""
+    return options.numbers(
+        "Training steps after which the network is evaluated, as in 0,100,1000 or 0:1000:50. "
+        f"[default: {default}]",
+        whole=True,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingOptions:
-    """Data, network, loss and descent, as `nnth.curvature.training.TrainingSetup` takes them."""
+class DescentOptions:
+    """Data, network, loss and descent, as `nnth.TrainingSetup` takes them, without its rate."""
 
     data: Annotated[
         str,
         typer.Option(
-            help="Examples: digits, iris, wine, breast_cancer or diabetes of scikit-learn, "
-            "clusters:VARIANCE, clusters:VARIANCE:CLASSES:DIMENSION, or a file .npz (X, y), .csv "
-            "(y last) or -images-idx3-ubyte[.gz].",
+            help="Labeled examples: digits, iris, wine, breast_cancer or diabetes of "
+            "scikit-learn, clusters:VARIANCE, clusters:VARIANCE:CLASSES:N0, or a file: .npz (X, "
+            "y), .csv (y last) or -images-idx3-ubyte[.gz].",
             metavar="NAME|FILE",
         ),
     ] = "clusters:0.25"
     points: Annotated[
         int | None,
-        typer.Option(help="Only the first so many. [default: all, of clusters 200]", metavar="N"),
+        typer.Option(
+            help="Use only the first N examples. [default: all; 200 for clusters]", metavar="N"
+        ),
     ] = None
-    centre: Annotated[bool, typer.Option("--centre", help="Subtract the mean input.")] = False
+    center: Annotated[
+        bool, typer.Option("--center", help="Subtract the mean of the inputs from each.")
+    ] = False
     net: Annotated[
         Path | None,
         typer.Option(
-            help="A network, .npz or .safetensors, in place of a random one; without --steps it "
-            "is looked at as it is.",
+            help="Start from this network, a .npz or .safetensors file, instead of a random one; "
+            "without --steps it is evaluated as it is.",
             metavar="FILE",
         ),
     ] = None
-    widths: Annotated[
-        str | None,
-        typer.Option(
-            help="Widths of the hidden layers, as in 64,32 or 64*10. [default: 32,32]",
-            metavar="N,N,...",
-        ),
-    ] = None
+    width: options.Width = 32
+    depth: options.Depth = 2
+    widths: options.Widths = None
     act: Annotated[
-        str | None,
-        typer.Option(
-            autocompletion=options.names_of_activations,
-            help="Activation: a name or an expression in z. [default: tanh; of --net its own]",
-            metavar="NAME",
-        ),
+        str | None, options.with_default(options.Act, "tanh; with --net that of the network")
     ] = None
+    cb: options.BiasVariance = None
     cw: options.WeightVariance = None
-    bias_var: Annotated[float, typer.Option(help="Bias variance C_b.", metavar="X")] = 0.0
     loss: Annotated[
         Literal["cross-entropy", "squared"],
-        typer.Option(help="Mean over the examples; squared is (1/2)|f - y|^2, y one-hot."),
+        typer.Option(
+            help="Loss, averaged over the examples; squared is (1/2)|f - y|^2 with one-hot y."
+        ),
     ] = "cross-entropy"
-    eta: Annotated[float, typer.Option(help="Learning rate.", metavar="X")] = 0.1
-    steps: Annotated[
-        int | None,
-        typer.Option(help="Steps of gradient descent. [default: 1000, 0 with --net]", metavar="N"),
-    ] = None
+    steps: Annotated[int | None, options.with_default(options.Steps, "1000; 0 with --net")] = None
     batch: Annotated[
         int | None,
-        typer.Option(
-            help="Examples a step, without replacement in an epoch. [default: all]", metavar="N"
-        ),
+        options.with_default(options.Batch, "all; a smaller batch is drawn without replacement"),
     ] = None
-    momentum: Annotated[float, typer.Option(help="Of v' = momentum v + g.", metavar="X")] = 0.0
-    weight_decay: Annotated[
-        float, typer.Option(help="Added to the gradient times theta.", metavar="X")
+    momentum: Annotated[
+        float, typer.Option(help="Momentum coefficient: v <- momentum v + g.", metavar="X")
     ] = 0.0
+    weight_decay: options.WeightDecay = 0.0
     dtype: Annotated[
         Literal["float64", "float32"],
-        typer.Option(help="Of the training; what is measured is in float64."),
+        typer.Option(help="Precision of training; measurements always use float64."),
     ] = "float64"
-    at: Annotated[
-        str | None,
-        typer.Option(
-            help="Steps after which it is measured, as in 0,100,1000 or 0:1000:50 or "
-            "log:1:1000:7. [default: the last]",
-            metavar="N,N,...",
-        ),
-    ] = None
-    checkpoint: Annotated[
-        Path | None,
-        typer.Option(
-            help="Keep the training in a .json file, and go on from it if it is there.",
-            metavar="FILE",
-        ),
-    ] = None
-    save_net: Annotated[
-        Path | None,
-        typer.Option(help="Write the trained network to an .npz file.", metavar="FILE"),
-    ] = None
 
     @classmethod
     def option(cls, name: str) -> Any:
-        """The description of one of these options, for a command with another default."""
+        """Return the description of one of these options, for a command with another default."""
         return get_type_hints(cls, include_extras=True)[name].__metadata__[0]
 
-    def setup(self, call: Call) -> "TrainingSetup":
-        """The setup, with the files it writes and what does not go together checked."""
-        call.check_target("--checkpoint", self.checkpoint, (".json",))
-        call.check_target("--save-net", self.save_net, (".npz",))
+    def setup(self, call: Call, **more: Any) -> "TrainingSetup":
+        """Return the setup; `more` are its arguments that are no options here."""
         call.check_together(conflicts=[("--net", name) for name in _OF_A_DRAWN_NET])
         from nnth.curvature.training import TrainingSetup
 
-        given: dict[str, Any] = {} if self.widths is None else {"widths": self.widths}
         return TrainingSetup(
             data=self.data,
             points=self.points,
-            centre=self.centre,
+            center=self.center,
             net=self.net,
+            widths=options.hidden_layers(call, self.widths, self.width, self.depth),
             act=self.act,
+            cb=self.cb,
             cw=self.cw,
-            bias_var=self.bias_var,
             loss=self.loss,
-            eta=self.eta,
             steps=self.steps,
             batch=self.batch,
             momentum=self.momentum,
             weight_decay=self.weight_decay,
             dtype=self.dtype,
             seed=call.seed,
-            **given,
+            **more,
         )
 
-    @property
-    def looks(self) -> list[int] | None:
-        """The steps of --at."""
-        if self.at is None:
-            return None
-        return [int(step) for step in options.parse_numbers("at", self.at, whole=True)]
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions(DescentOptions):
+    """A training at one learning rate, evaluated after some steps, and the files it writes."""
+
+    eta: options.Eta = 0.1
+    at: Annotated[Any, evaluation_steps("the last")] = None
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep the state of the training in a .json file, and resume from it if it exists.",
+            metavar="FILE",
+        ),
+    ] = None
+    save_net: Annotated[
+        Path | None,
+        typer.Option(help="Write the trained network to an .npz file.", metavar="FILE.npz"),
+    ] = None
+
+    def setup(self, call: Call, **more: Any) -> "TrainingSetup":
+        """Return the setup, after the files to write are checked."""
+        call.check_target("--checkpoint", self.checkpoint, (".json",))
+        call.check_target("--save-net", self.save_net, (".npz",))
+        return super().setup(call, eta=self.eta, **more)
 
     def write_net(self, net: "Network") -> None:
-        """Write the trained network where --save-net says, if it does."""
+        """Write the trained network to the file of --save-net, if it is given."""
         if self.save_net is not None:
             layers = enumerate(zip(net.weights, net.biases, strict=True), 1)
             arrays: dict[str, Any] = {

@@ -120,11 +120,11 @@ def activation(act: str) -> Activation:
 
     Raises ValueError, naming the nearest name, when `act` is none of these.
     """
-    name, _, parameter = act.strip().partition(":")
+    name, colon, parameter = act.strip().partition(":")
     if name in _MAKERS:
-        return _MAKERS[name](act.strip(), _parameter(name, parameter))
-    if act.isidentifier() and act != "z":
-        near = difflib.get_close_matches(act, CATALOGUE, n=1)
+        return _MAKERS[name](act.strip(), _parameter(name, parameter if colon else None))
+    if name.isidentifier() and name != "z":
+        near = difflib.get_close_matches(name.lower(), CATALOGUE, n=1)
         hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(CATALOGUE)}"
         raise ValueError(f"act must be a known activation or an expression in z, not {act!r}{hint}")
     try:
@@ -151,11 +151,13 @@ def _written(text: str) -> Activation:
     return plain if near is None else replace(plain, near_zero=near)
 
 
-def _parameter(name: str, text: str) -> float:
-    if not text:
+def _parameter(name: str, text: str | None) -> float:
+    if text is None:
         return _DEFAULTS.get(name, 0.0)
     if name not in _DEFAULTS:
         raise ValueError(f"act {name} takes no parameter, not {text!r}")
+    if not text.strip():
+        raise ValueError(f"act {name}: must have a number after the colon, or no colon")
     try:
         value = float(text)
     except ValueError:

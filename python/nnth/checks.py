@@ -9,8 +9,8 @@ import numpy as np
 from nnth.typing import Floats
 
 
-def whole(name: str, value: int, least: int = 1) -> int:
-    """Return `value` as an int from `least` to 2^63 - 1, which the core takes.
+def whole(name: str, value: int, least: int = 1, most: int = 2**63 - 1) -> int:
+    """Return `value` as an int from `least` to `most`, by default what the core takes.
 
     Raises ValueError, naming it, when it is none.
     """
@@ -20,8 +20,9 @@ def whole(name: str, value: int, least: int = 1) -> int:
         raise ValueError(f"{name} must be a whole number, not {value!r}") from None
     if number < least:
         raise ValueError(f"{name} must be at least {least}, not {number}")
-    if number >= 2**63:
-        raise ValueError(f"{name} must be below 2^63, not {number}")
+    if number > most:
+        bound = "below 2^63" if most == 2**63 - 1 else f"at most {most}"
+        raise ValueError(f"{name} must be {bound}, not {number}")
     return number
 
 

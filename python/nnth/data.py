@@ -1,9 +1,10 @@
-"""Data sets from files: .npy, .npz and .csv, a row a data point. Never pickle."""
+"""Data sets from arrays, files, standard input, or known by name. Never pickle."""
 
 from __future__ import annotations
 
 import io
 import os
+import sys
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
@@ -11,37 +12,111 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nnth.damage import damage_named
-from nnth.files import remember_content
+from nnth.files import remember_content, remember_name
+from nnth.named_data import may_be_named, named_set
 
 Data: TypeAlias = ArrayLike | str | os.PathLike[str]
 
-SUFFIXES = (".npy", ".npz", ".csv")
+SUFFIXES = (".npy", ".npz", ".csv", ".tsv", ".parquet")
+STANDARD_INPUT = "-"
 
 
 def load_data(path: str | os.PathLike[str]) -> NDArray[np.float64]:
-    """Return the data set in a file as an array `(m, n_0)` of finite float64.
+    """Return a data set as an array `(m, n_0)` of finite float64.
+
+    Args:
+        path: A file; `-` for CSV on standard input; or the name of a data set that
+            `nnth.load_examples` knows, whose inputs are returned. Clusters are those of seed 0.
 
     `.npy` holds one array; `.npz` one array, or several of which one is named `x` or `X`; `.csv`
-    numbers separated by commas, with or without a line of names first.
+    and `.tsv` numbers between commas or tabs, with or without a line of names first; `.parquet`
+    columns of numbers, for which pyarrow must be installed.
 
-    Raises ValueError when the file is of another kind, holds objects (a pickle), is not a matrix of
-    finite numbers, or is damaged; OSError when it cannot be read.
+    Raises:
+        ValueError: When the file is of another kind, holds objects (a pickle), is not a matrix of
+            finite numbers, or is damaged. The message names line and field of a text, counted from
+            1 with the line of names.
+        OSError: When it cannot be read.
     """
-    return as_data(_load(Path(path), "x"), str(path))
+    return data_of(path, "path")
 
 
 def data_of(values: Data, name: str) -> NDArray[np.float64]:
-    """Return a data set `(m, n_0)` from an array or a file, as `as_data` and `load_data` do."""
-    return load_data(values) if isinstance(values, str | os.PathLike) else as_data(values, name)
+    """Return a data set `(m, n_0)` from an array, or from what `load_data` reads.
+
+    name: names the argument in errors.
+    """
+    if not isinstance(values, str | os.PathLike):
+        return as_data(values, name)
+    text = os.fspath(values)
+    if is_named(text):
+        found = named_set(text, name)
+        remember_name(text)
+        return found.x
+    return as_data(read_file(text, "x", name), text)
 
 
 def load_targets(path: str | os.PathLike[str]) -> NDArray[np.float64]:
-    """Return the targets in a file as an array `(m, outputs)` of finite float64.
+    """Return targets as an array `(m, outputs)` of finite float64.
 
-    As `load_data`, but for `.npz` files of several arrays, where that named `y` is taken, and for
-    vectors, which become a column. Raises as `load_data` does.
+    As `load_data`, but for `.npz` files of several arrays, where that named `y` is taken, for
+    vectors, which become a column, and for data sets known by name, whose targets are returned: the
+    numbers of the classes, 0, 1, ..., where there are classes. Raises as `load_data` does.
     """
-    return as_targets(_load(Path(path), "y"), str(path))
+    return targets_of(path, "path")
+
+
+def targets_of(values: Data | None, name: str, *, x: Data | None = None) -> NDArray[np.float64]:
+    """Return targets `(m, outputs)` from an array, or from what `load_targets` reads.
+
+    Args:
+        values: The targets. None stands for those that x carries, which is the name of a data set
+            or an `.npz` file with an array y.
+        name: Names the argument in errors.
+        x: The inputs.
+    """
+    if values is None:
+        return _carried(x, name)
+    if not isinstance(values, str | os.PathLike):
+        return as_targets(values, name)
+    text = os.fspath(values)
+    if is_named(text):
+        found = named_set(text, name)
+        remember_name(text)
+        return found.y[:, None]
+    return as_targets(read_file(text, "y", name), text)
+
+
+def target_vector(
+    values: Data | None, inputs: int, *, x: Data | None = None
+) -> NDArray[np.float64]:
+    """Return one target for each input `(inputs,)`, as `targets_of` reads them.
+
+    Raises ValueError for another number of them, and for several outputs.
+    """
+    targets = targets_of(values, "y", x=x)
+    if targets.shape != (inputs, 1):
+        raise ValueError(
+            f"y must be one number for each of {inputs} inputs, not of shape {targets.shape}"
+        )
+    return targets[:, 0]
+
+
+def carries_targets(x: Data | None) -> bool:
+    """Return whether inputs carry targets: the name of a data set, or an `.npz` with an array y."""
+    if not isinstance(x, str | os.PathLike):
+        return False
+    text = os.fspath(x)
+    if is_named(text):
+        return True
+    if Path(text).suffix.lower() != ".npz":
+        return False
+    with (
+        open(text, "rb") as stream,  # noqa: PTH123 (errors shall have the name as it was given)
+        damage_named(f"{text} cannot be read as data"),
+        np.load(stream, allow_pickle=False) as held,
+    ):
+        return not isinstance(held, np.ndarray) and not {"y", "Y"}.isdisjoint(held.files)
 
 
 def load_pair(path: str | os.PathLike[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -49,9 +124,14 @@ def load_pair(path: str | os.PathLike[str]) -> tuple[NDArray[np.float64], NDArra
 
     Raises as `load_data` does.
     """
-    file, shown = Path(path), str(path)
-    x, y = (_load(file, name, alone=False) for name in ("x", "y"))
+    shown = os.fspath(path)
+    x, y = (read_file(shown, name, "path", alone=False) for name in ("x", "y"))
     return as_data(x, shown), as_targets(y, shown)
+
+
+def is_named(text: str) -> bool:
+    """Return whether a text names a data set, known or not, instead of a file."""
+    return text != STANDARD_INPUT and may_be_named(text)
 
 
 def as_targets(values: ArrayLike, name: str) -> NDArray[np.float64]:
@@ -61,23 +141,6 @@ def as_targets(values: ArrayLike, name: str) -> NDArray[np.float64]:
     """
     array = np.asarray(values)
     return as_data(array[:, None] if array.ndim == 1 else array, name)
-
-
-def targets_of(values: Data, name: str) -> NDArray[np.float64]:
-    """Return targets `(m, outputs)` from an array or a file."""
-    return (
-        load_targets(values) if isinstance(values, str | os.PathLike) else as_targets(values, name)
-    )
-
-
-def target_vector(values: Data, inputs: int) -> NDArray[np.float64]:
-    """Return one target for each input `(inputs,)`, from an array or a file; raises ValueError."""
-    targets = targets_of(values, "y")
-    if targets.shape != (inputs, 1):
-        raise ValueError(
-            f"y must be one number for each of {inputs} inputs, not of shape {targets.shape}"
-        )
-    return targets[:, 0]
 
 
 def as_data(values: ArrayLike, name: str) -> NDArray[np.float64]:
@@ -107,17 +170,57 @@ def as_data(values: ArrayLike, name: str) -> NDArray[np.float64]:
     return data
 
 
-def _load(file: Path, preferred: str, *, alone: bool = True) -> NDArray[Any]:
-    """The array of a file; of several that of the name preferred, as is one that is not `alone`."""
-    if file.suffix not in SUFFIXES:
+def read_file(text: str, preferred: str, name: str, *, alone: bool = True) -> NDArray[Any]:
+    """Return the array in a file, or the numbers on standard input.
+
+    Args:
+        text: The name of the file, or `-`.
+        preferred: The name of the array to take from several in an `.npz` file.
+        name: Names the argument in errors.
+        alone: Whether an `.npz` file of a single array may have it under any name.
+    """
+    if text == STANDARD_INPUT:
+        return _read_standard_input()
+    suffix = Path(text).suffix.lower()
+    if suffix not in SUFFIXES:
         raise ValueError(
-            f"{file} must end in {', '.join(SUFFIXES)}, not {file.suffix or 'nothing'}"
+            f"{name} must end in {', '.join(SUFFIXES)}, not {suffix or 'nothing'}: {text}"
         )
-    with file.open("rb") as stream, damage_named(f"{file} cannot be read as data"):
-        remember_content(file, stream)
-        if file.suffix == ".csv":
-            return _read_csv(stream)
-        return _read_numpy(stream, preferred, alone=alone)
+    with open(text, "rb") as stream:  # noqa: PTH123 (errors shall have the name as it was given)
+        remember_content(text, stream)
+        if suffix in (".csv", ".tsv"):
+            from nnth.tabular import read_text
+
+            return read_text(stream.read(), text, delimiter="," if suffix == ".csv" else "\t")
+        with damage_named(f"{text} cannot be read as data"):
+            if suffix == ".parquet":
+                from nnth.tabular import read_parquet
+
+                return read_parquet(stream.read(), text)
+            return _read_numpy(stream, preferred, alone=alone)
+
+
+def _carried(x: Data | None, name: str) -> NDArray[np.float64]:
+    if not carries_targets(x):
+        raise ValueError(
+            f"{name} must be given, except with inputs that carry targets: a named data set, or "
+            "an .npz file with an array y"
+        )
+    assert isinstance(x, str | os.PathLike)
+    text = os.fspath(x)
+    if is_named(text):
+        return targets_of(text, name)
+    return as_targets(read_file(text, "y", name, alone=False), text)
+
+
+def _read_standard_input() -> NDArray[np.float64]:
+    from nnth.tabular import read_text
+
+    if sys.stdin is None:
+        raise OSError("standard input is closed")
+    content = sys.stdin.buffer.read()
+    remember_content(STANDARD_INPUT, io.BytesIO(content))
+    return read_text(content, f"{STANDARD_INPUT} (standard input)")
 
 
 def _read_numpy(stream: BinaryIO, preferred: str, *, alone: bool) -> NDArray[np.generic]:
@@ -131,23 +234,3 @@ def _read_numpy(stream: BinaryIO, preferred: str, *, alone: bool) -> NDArray[np.
         raise ValueError(f"it must hold {kind} named {preferred}, not {', '.join(names)}")
     array: NDArray[np.generic] = loaded[found[0] if found else names[0]]
     return array
-
-
-def _read_csv(binary: BinaryIO) -> NDArray[np.float64]:
-    with io.TextIOWrapper(
-        binary, "utf-8-sig"
-    ) as stream:  # a byte order mark would hide the first number
-        # Names are no numbers: a line with some of both is data with a fault in it.
-        names = not any(map(_is_number, stream.readline().split(",")))
-        if not any(line.strip() for line in stream) and names:
-            raise ValueError("it holds no numbers")
-        stream.seek(0)
-        return np.loadtxt(stream, delimiter=",", ndmin=2, skiprows=int(names))
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True

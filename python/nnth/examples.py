@@ -8,26 +8,27 @@ import os
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, BinaryIO, Final, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nnth.checks import whole
-from nnth.data import as_data, as_targets, load_data, load_pair
-from nnth.files import File, file_of, remember_content
-from nnth.random import normals
+from nnth.data import (
+    STANDARD_INPUT,
+    SUFFIXES,
+    as_data,
+    as_targets,
+    data_of,
+    is_named,
+    load_pair,
+)
+from nnth.files import File, file_of, remember_content, remember_name
+from nnth.named_data import named_set
 from nnth.typing import Floats
 
 Source: TypeAlias = "str | os.PathLike[str] | tuple[ArrayLike, ArrayLike]"
-
-# The sets that scikit-learn ships.
-_SHIPPED: Final = ("digits", "iris", "wine", "breast_cancer", "diabetes")
-_CLUSTER_STREAM: Final = 2**34
-_CENTRE_STREAM: Final = 2**34 + 1
-_CLUSTER_POINTS: Final = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +48,7 @@ class Examples:
     @property
     def source(self) -> File:
         """The file they were read from, or the name of the set."""
-        given = self.name is None or _is_named(self.name)
-        return File(self.name) if given else file_of(self.name)
+        return file_of(self.name)
 
     def first(self, points: int) -> Examples:
         """Return the first examples; raises ValueError where there are fewer."""
@@ -57,7 +57,7 @@ class Examples:
         labels = None if self.labels is None else self.labels[:points]
         return replace(self, x=self.x[:points], y=self.y[:points], labels=labels)
 
-    def centred(self) -> Examples:
+    def centered(self) -> Examples:
         """Return the same with the mean of the inputs at 0."""
         return replace(self, x=self.x - self.x.mean(axis=0))
 
@@ -68,13 +68,14 @@ def load_examples(data: Source, *, points: int | None = None, seed: int = 0) -> 
     Names: `digits` (pixels from 0 to 1), `iris`, `wine`, `breast_cancer` and, for regression,
     `diabetes` (columns of mean 0 and variance 1), which scikit-learn ships; and
     `clusters:VARIANCE`, two Gaussian clusters in the plane around (-1, -1) and (1, 1), or
-    `clusters:VARIANCE:CLASSES:DIMENSION`, around centres drawn from N(0, 1) in every coordinate,
-    the examples of the classes in turn.
+    `clusters:VARIANCE:CLASSES:N0`, around centers drawn from N(0, 1) in every coordinate, the
+    examples of the classes in turn.
 
-    Files: `.npz` with X and y (or x and y); `.csv`, the last column being y; IDX files as those of
-    MNIST, plain or `.gz`: that of the images, beside which that of the labels lies (`-images-idx3-`
-    for `-labels-idx1-`), pixels from 0 to 1. Whole numbers in one column y are labels, which stand
-    for themselves in ascending order; other targets are for regression.
+    Files: `.npz` with X and y (or x and y); `.npy`, `.csv`, `.tsv` and `.parquet`, and `-` for CSV
+    on standard input, the last column being y; IDX files as those of MNIST, plain or `.gz`: that of
+    the images, beside which that of the labels lies (`-images-idx3-` for `-labels-idx1-`), pixels
+    from 0 to 1. Whole numbers in one column y are labels, which stand for themselves in ascending
+    order; other targets are for regression.
 
     points: only the first so many; of clusters as many, 200 by default. seed: of the clusters.
 
@@ -83,20 +84,17 @@ def load_examples(data: Source, *, points: int | None = None, seed: int = 0) -> 
     """
     if isinstance(data, tuple):
         found = _of_arrays(*data, None)
-    elif isinstance(data, str) and data.partition(":")[0] == "clusters":
-        return _clusters(data, points, seed)
-    elif isinstance(data, str) and _is_named(data):
-        found = _shipped(data)
+    elif is_named(os.fspath(data)) and "idx" not in os.fspath(data):
+        found = _of_name(os.fspath(data), points, seed)
     else:
-        found = _of_file(Path(data))
+        found = _of_file(os.fspath(data))
     return found if points is None else found.first(points)
 
 
-def _is_named(data: str) -> bool:
-    """Whether a text is the name of a set, and not of a file."""
-    if data.partition(":")[0] == "clusters":
-        return True
-    return not Path(data).suffix and "idx" not in data
+def _of_name(name: str, points: int | None, seed: int) -> Examples:
+    x, y, classes = named_set(name, "data", points=points, seed=seed)
+    remember_name(name)
+    return _of_labels(x, y, name) if classes else Examples(x, y[:, None], None, 0, name)
 
 
 def _of_arrays(x: ArrayLike, y: ArrayLike, name: str | None) -> Examples:
@@ -116,60 +114,21 @@ def _of_labels(x: Floats, y: NDArray[Any], name: str | None) -> Examples:
     return Examples(x, one_hot, labels.astype(np.intp), len(values), name)
 
 
-def _of_file(file: Path) -> Examples:
+def _of_file(name: str) -> Examples:
+    file = Path(name)
     if "idx" in file.name:
-        return _of_labels(*_read_idx(file), str(file))
-    if file.suffix == ".npz":
-        return _of_arrays(*load_pair(file), str(file))
-    if file.suffix != ".csv":
+        return _of_labels(*_read_idx(file), name)
+    if name != STANDARD_INPUT and file.suffix.lower() not in SUFFIXES:
         raise ValueError(
-            f"data must be a name, or a file ending in .npz, .csv or -idx3-ubyte, not {file}"
+            f"data must be the name of a data set, - for standard input, or a file ending in "
+            f"{', '.join(SUFFIXES)} or -idx3-ubyte, not {name}"
         )
-    table = load_data(file)
+    if file.suffix.lower() == ".npz":
+        return _of_arrays(*load_pair(name), name)
+    table = data_of(name, "data")
     if table.shape[1] < 2:
-        raise ValueError(f"{file} must have a column of inputs and, last, one of targets")
-    return _of_arrays(table[:, :-1], table[:, -1], str(file))
-
-
-def _shipped(name: str) -> Examples:
-    if name not in _SHIPPED:
-        known = ", ".join((*_SHIPPED, "clusters:VARIANCE"))
-        raise ValueError(f"data must be one of {known}, or a file, not {name!r}")
-    if find_spec("sklearn") is None:
-        raise ValueError(f"data {name} needs scikit-learn: pip install 'nnth[data]'")
-    from sklearn import datasets
-
-    x, y = getattr(datasets, f"load_{name}")(return_X_y=True)
-    if name == "digits":
-        return _of_labels(x / 16.0, y, name)
-    x = (x - x.mean(axis=0)) / x.std(axis=0)
-    if name == "diabetes":
-        return Examples(x, ((y - y.mean()) / y.std())[:, None], None, 0, name)
-    return _of_labels(x, y, name)
-
-
-def _clusters(name: str, points: int | None, seed: int) -> Examples:
-    form = "clusters:VARIANCE or clusters:VARIANCE:CLASSES:DIMENSION"
-    try:
-        _, variance, *rest = name.split(":")
-        spread = float(variance)
-        classes, dimension = (int(word) for word in rest) if rest else (2, 2)
-    except ValueError:
-        raise ValueError(f"data must be {form}, not {name!r}") from None
-    if not 0.0 <= spread < math.inf or classes < 2 or dimension < 1:
-        raise ValueError(
-            f"data must be {form}, with a variance of at least 0, two classes or more, and a "
-            f"dimension of at least 1, not {name!r}"
-        )
-    count = whole("points", _CLUSTER_POINTS if points is None else points, classes)
-    if rest:
-        centres = normals(seed, _CENTRE_STREAM, classes * dimension).reshape(classes, dimension)
-    else:
-        centres = np.array([[-1.0, -1.0], [1.0, 1.0]])
-    labels = np.arange(count) % classes
-    noise = normals(seed, _CLUSTER_STREAM, count * dimension).reshape(count, dimension)
-    x = centres[labels] + math.sqrt(spread) * noise
-    return Examples(x, np.eye(classes)[labels], labels, classes, name)
+        raise ValueError(f"{name} must have a column of inputs and, last, one of targets")
+    return _of_arrays(table[:, :-1], table[:, -1], name)
 
 
 def _read_idx(images: Path) -> tuple[Floats, NDArray[np.uint8]]:

@@ -10,7 +10,8 @@ from typing import Any, BinaryIO, Final
 
 _DIGITS: Final = 16  # of SHA-256, 64 bits: enough to tell files apart
 
-_digests: dict[str, str] = {}  # of the files read so far, by name; of the last reading
+# Of the files read so far, by name, at the last reading; None for the name of a data set.
+_digests: dict[str, str | None] = {}
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class File:
 
 
 def file_of(values: Any) -> File:
-    """Return the file that data were read from: a path, or a text that is one; else none."""
+    """Return the file that data were read from (a path or `-`), the name of their set, or none."""
     if not isinstance(values, str | os.PathLike):
         return File(None)
     name = os.fspath(values)
@@ -46,3 +47,8 @@ def remember_content(path: str | os.PathLike[str], *streams: BinaryIO) -> None:
             content.update(block)
         stream.seek(0)
     _digests[str(Path(path))] = content.hexdigest()[:_DIGITS]
+
+
+def remember_name(name: str) -> None:
+    """Keep the name of a data set that was used, which no file was read for."""
+    _digests[str(Path(name))] = None

@@ -112,8 +112,8 @@ def gram(
         raise ValueError(f"kernel must be nngp, ntk or both, not {kernel!r}")
     inputs, dimension = data.shape
     made = gram_rows(data, inputs, chosen, network, kernel, threads=threads, progress=progress)
-    parameters: dict[str, Any] = {"file": file_of(x), "act": chosen.name, "depth": depth}
-    parameters |= {"cb": cb, "cw": cw, "ntk": ntk, "inputs": inputs, "n0": dimension}
+    parameters: dict[str, Any] = {"x": file_of(x), "act": chosen.name, "depth": depth}
+    parameters |= {"cb": cb, "cw": cw, "ntk": ntk, "points": inputs, "n0": dimension}
     return Gram(made.nngp, made.ntk, made.error, made.route, Meta("gram", parameters))
 
 

@@ -166,7 +166,7 @@ def _methods(act: Activation, method: str) -> list[str]:
 
 def _vector(name: str, values: ArrayLike | None) -> NDArray[np.float64]:
     if values is None:
-        raise ValueError(f"{name} must be given where the other input is")
+        raise ValueError("x_a and x_b must both be given, or neither")
     vector = np.asarray(values, dtype=np.float64)
     if vector.ndim != 1 or vector.size == 0:
         raise ValueError(f"{name} must be a vector, not an array of shape {vector.shape}")

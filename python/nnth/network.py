@@ -142,7 +142,7 @@ def random_network(
     for name, value in (("cw", cw), ("bias_var", bias_var)):
         if not 0.0 <= value < math.inf:
             raise ValueError(f"{name} must be finite and at least 0, not {value:g}")
-    _require_memory(sizes)
+    require_weights(sizes)
     weights, biases, draw = [], [], 0
     for columns, rows in pairwise(sizes):
         drawn = normals(seed, sample, rows * columns, draw).reshape(rows, columns)
@@ -230,9 +230,12 @@ def require_relu(net: Network) -> None:
         )
 
 
-def _require_memory(sizes: Sequence[int]) -> None:
+def require_weights(sizes: Sequence[int]) -> None:
+    """Raise MemoryError, naming the largest of n_0, ..., n_(L+1), where weights do not fit."""
     needed = 8 * sum(rows * (columns + 1) for columns, rows in pairwise(sizes))
-    what = "widths must be smaller: their weights, twice while they are drawn,"
+    largest = max(sizes)
+    name = "n0" if sizes[0] == largest else "n_out" if sizes[-1] == largest else "widths"
+    what = f"{name} must be smaller: the weights, twice while they are drawn,"
     require_memory(2 * needed, what)
 
 

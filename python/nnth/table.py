@@ -141,33 +141,51 @@ class Table:
         return f"<Table {self.meta.command}: {len(self)} rows, columns {', '.join(self.columns)}>"
 
     def to_csv(
-        self, *, header: bool = True, marks: Mapping[str, Parameter] = MappingProxyType({})
+        self,
+        *,
+        header: bool = True,
+        marks: Mapping[str, Parameter] = MappingProxyType({}),
+        columns: Sequence[str] | None = None,
     ) -> str:
         """The table as comma-separated text, a line a record, each ended by a newline.
 
-        Results come first, then parameters, seed and version, repeated in every row. Floats are
-        written in the shortest form that reads back to the same bits, with `nan`, `inf` and
-        `-inf`; bools as `true` and `false`; None is empty; the numbers of a vector are joined by
-        commas within quotes. `marks` are more of what is the same in every row; they come last.
+        Results come first, then parameters, seed and version, repeated in every row; or those of
+        `columns`, in that order. Floats are written in the shortest form that reads back to the
+        same bits, with `nan`, `inf` and `-inf`; bools as `true` and `false`; None is empty; the
+        numbers of a vector are joined by commas within quotes. `marks` are more of what is the same
+        in every row; they come last.
         """
-        columns = [_texts(self[name]) for name in self]
-        constants = [in_csv(value) for value in (*self.constants.values(), *marks.values())]
-        rows = zip(*columns, *(repeat(text, len(self)) for text in constants), strict=True)
-        lines = [",".join(row) for row in rows]
+        names = self.record_columns if columns is None else columns
+        constants = {**self.constants, **marks}
+        cells = [
+            _texts(self[name]) if name in self else repeat(in_csv(constants[name]), len(self))
+            for name in (*names, *marks)
+        ]
+        lines = [",".join(row) for row in zip(*cells, strict=True)]
         if header:
-            lines.insert(0, ",".join((*self.record_columns, *marks)))
+            lines.insert(0, ",".join((*names, *marks)))
         return "".join(f"{line}\n" for line in lines)
 
-    def to_jsonl(self, *, marks: Mapping[str, Parameter] = MappingProxyType({})) -> str:
+    def to_jsonl(
+        self,
+        *,
+        marks: Mapping[str, Parameter] = MappingProxyType({}),
+        columns: Sequence[str] | None = None,
+    ) -> str:
         """The table as JSON lines, an object a record, with the keys and order of the CSV.
 
         JSON has no number that is not finite: these are the strings "NaN", "Infinity" and
         "-Infinity" (the convention of protocol buffers, read back by `float`). None is null.
         """
-        constants = {name: in_json(value) for name, value in {**self.constants, **marks}.items()}
-        columns = [map(in_json, self[name].tolist()) for name in self]
-        rows = zip(*columns, strict=True)
-        records = (dict(zip(self, row, strict=True)) | constants for row in rows)
+        names = [*(self.record_columns if columns is None else columns), *marks]
+        constants = {**self.constants, **marks}
+        cells = [
+            map(in_json, self[name].tolist())
+            if name in self
+            else repeat(in_json(constants[name]), len(self))
+            for name in names
+        ]
+        records = (dict(zip(names, row, strict=True)) for row in zip(*cells, strict=True))
         return "".join(f"{json.dumps(record, allow_nan=False)}\n" for record in records)
 
     def cells(self, name: str) -> list[str]:

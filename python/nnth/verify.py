@@ -61,7 +61,7 @@ def verify(
     |measured - theory| is beyond `error` (infinite where it is and nothing is random); `verdict`:
     "holds" where |z| <= 5, or for a bound where z is so on its wrong side, else "fails"; `relation`
     of the measurement to the number, =, <= or >=; `error`, the most that rounding or orders left
-    out may be; `wing`, the theory. `failures` of the record counts the rows that are
+    out may be; `topic`, the theory. `failures` of the record counts the rows that are
     not as they should be: theory that fails, or notes that hold.
 
     Cost: 10 s where quick, a minute in full, on two cores.
@@ -93,7 +93,7 @@ def _checks(theory: str) -> Sequence[Callable[[Run], Sequence[Statement]]]:
 
 
 def _table(found: Sequence[tuple[str, Statement]], theories: Sequence[str], run: Run) -> Table:
-    rows = [row for wing, statement in found for row in _rows(wing, statement)]
+    rows = [row for topic, statement in found for row in _rows(topic, statement)]
     columns = (
         "lecture",
         "statement",
@@ -105,7 +105,7 @@ def _table(found: Sequence[tuple[str, Statement]], theories: Sequence[str], run:
         "verdict",
         "relation",
         "error",
-        "wing",
+        "topic",
     )
     failures = sum((row[2] == "theory") != (row[7] == "holds") for row in rows)
     return Table(
@@ -143,7 +143,7 @@ def _picture(found: Sequence[tuple[str, Statement]]) -> Lines:
     )
 
 
-def _rows(wing: str, said: Statement) -> Iterator[tuple[str | float, ...]]:
+def _rows(topic: str, said: Statement) -> Iterator[tuple[str | float, ...]]:
     claims = [("theory", said.theory, said.z, said.holds)]
     if not math.isnan(said.notes):
         claims.append(("notes", said.notes, said.z_notes, said.notes_hold))
@@ -159,5 +159,5 @@ def _rows(wing: str, said: Statement) -> Iterator[tuple[str | float, ...]]:
             "holds" if holds else "fails",
             said.relation,
             said.error,
-            wing,
+            topic,
         )

@@ -195,6 +195,17 @@ def test_what_cannot_be_integrated_is_refused(act: str, message: str) -> None:
             "rleu",
             "act must be a known activation or an expression in z, not 'rleu'; did you mean relu?",
         ),
+        (
+            "SILU",
+            "act must be a known activation or an expression in z, not 'SILU'; did you mean silu?",
+        ),
+        (
+            "leaky_rel:0.1",
+            "act must be a known activation or an expression in z, not 'leaky_rel:0.1'; did you "
+            "mean leaky_relu?",
+        ),
+        ("leaky_relu:", "act leaky_relu: must have a number after the colon, or no colon"),
+        ("relu:", "act relu takes no parameter, not ''"),
         ("", "act must be an expression in z, not ''"),
         ("relu:0.1", "act relu takes no parameter, not '0.1'"),
         ("leaky_relu:x", "act leaky_relu's parameter must be a finite number, not 'x'"),

@@ -179,7 +179,7 @@ def test_a_traceback_is_there_for_those_who_ask() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["kernel", "--dept", "3"], "no such option"),
+        (["kernel", "--dept", "3"], "no such option: --dept; did you mean --depth?"),
         (["kernel", "--depth", "x"], "invalid value for '--depth': 'x' is not a valid int"),
         (
             ["kernel", "--ntk", "foo"],
@@ -191,8 +191,8 @@ def test_a_traceback_is_there_for_those_who_ask() -> None:
         ),
         (["kernel", "-o", "a.txt"], "--output must end in .csv, .jsonl or .parquet, not 'a.txt'"),
         (["kernel", "stray"], "got unexpected extra argument"),
-        (["gram"], "missing argument 'FILE'"),
-        (["gram", "x.npy", "-o", "a.csv"], "--output must end in .npz, not 'a.csv'"),
+        (["gram", "x.npy", "--x", "x.npy"], "--x and FILE must not both be given"),
+        (["gram", "x.npy", "--save", "a.csv"], "--save must end in .npz, not 'a.csv'"),
         (["kernle"], "there is no command 'kernle'; there is kernel"),
         (["--nothing"], "no such option"),
     ],
@@ -390,7 +390,7 @@ def test_kernel_refuses_bad_input(arguments: list[str]) -> None:
 def test_gram_writes_matrices_and_prints_a_summary(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.eye(4, 3) + 1)
     out = tmp_path / "k.npz"
-    done = call(NNTH, "gram", tmp_path / "x.npy", "--depth", 2, "-o", out)
+    done = call(NNTH, "gram", tmp_path / "x.npy", "--depth", 2, "--save", out)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(list(csv.DictReader(done.stdout.splitlines()))) >= 1
     with np.load(out) as back:

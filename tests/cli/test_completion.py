@@ -30,7 +30,7 @@ LINES = [
     ("nnth gp --format ", ("table", "csv", "jsonl")),
     ("nnth paths --mu ra", ("rademacher",)),
     ("nnth sweep ", tuple(name for name in COMMANDS if name != "sweep")),
-    ("nnth rkhs ", ("spectrum", "fit", "sample")),
+    ("nnth rkhs ", ("spectrum", "fit", "curve", "sample")),
     ("nnth rkhs spectrum --ke", ("--kernel",)),
     ("nnth entropy --set sp", ("sphere",)),
     ("nnth sweep kernel --ac", ("--act",)),

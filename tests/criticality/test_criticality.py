@@ -590,13 +590,13 @@ def test_the_promised_columns_come_first(tmp_path: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(call("critical", "--act", "gelu").stdout)))
     assert list(rows[0])[:6] == ["cb", "cw", "k_star", "chi_par", "chi_perp", "universality"]
     picture = tmp_path / "phase.png"
-    done = call("phase", "--cw", "0.5:3:20", "--cb", "0:0.5:20", "--plot", picture)
+    done = call("phase", "--cw", "lin:0.5:3:20", "--cb", "lin:0:0.5:20", "--plot", picture)
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     promised = ["cw", "cb", "k_star", "chi_par", "chi_perp", "xi_q", "xi_c", "phase"]
     assert list(rows[0])[:8] == promised
     assert {row["phase"] for row in rows} == {"ordered", "chaotic"}
     assert picture.stat().st_size > 10_000
-    done = call("critical", "--depth", 100, "--plot", tmp_path / "depth.svg")
+    done = call("critical", "decay", "--depth", 100, "--plot", tmp_path / "depth.svg")
     assert len(done.stdout.splitlines()) == 102
     assert (tmp_path / "depth.svg").exists()
 
@@ -605,17 +605,17 @@ def test_the_promised_columns_come_first(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["critical", "--act", "tanhh"], "did you mean tanh?"),
-        (["critical", "--norm", "2"], "--norm must come with --depth"),
-        (["critical", "--plot", "x.png"], "--plot must come with --depth"),
-        (["critical", "--depth", "0"], "depth must be at least 1, not 0"),
-        (["critical", "--depth", "5", "--norm", "-1"], "norm must be finite and at least 0"),
-        (["critical", "--act", "softplus", "--depth", "5"], "softplus has none: chi_par is above"),
-        (["phase", "--cw", "1:2"], "must be a number or a:b:n"),
+        (["critical", "--norm", "2"], "o such option: --norm"),
+        (["critical", "points", "--plot", "x.png"], "o such option: --plot"),
+        (["critical", "decay", "--depth", "0"], "depth must be at least 1, not 0"),
+        (["critical", "decay", "--norm", "-1"], "norm must be finite and at least 0"),
+        (["critical", "decay", "--act", "softplus"], "softplus has none: chi_par is above"),
+        (["phase", "--cw", "lin:1:2"], "must be finite numbers, as in 1,2,4"),
         (["phase", "--cw", "1", "--cb", "0", "--plot", "x.png"], "with several --cw or --cb"),
-        (["phase", "--cw", "3:1:5"], "must rise from a to b"),
+        (["phase", "--cw", "3:1:5"], "the range 3:1:5 has no values"),
         (["phase", "--cw", "-1"], "cw must be finite and at least 0, not -1"),
-        (["phase", "--cb", "0:nan:5"], "must be a number or a:b:n"),
-        (["phase", "--cw", "0:1:10000", "--cb", "0:1:10000"], "at most 10000000 pairs"),
+        (["phase", "--cb", "lin:0:nan:5"], "must be finite numbers, as in 1,2,4"),
+        (["phase", "--cw", "lin:0:1:10000", "--cb", "lin:0:1:10000"], "at most 10000000 pairs"),
     ],
 )
 def test_bad_input_is_named(arguments: list[str], message: str, tmp_path: Path) -> None:

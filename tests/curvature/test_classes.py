@@ -373,7 +373,7 @@ def test_pictures() -> None:
     assert [len(line[1]) for line in drawn.panels[1].lines] == [3] * 4
 
 
-def test_several_looks_and_a_checkpoint_to_go_on_from(tmp_path: Path) -> None:
+def test_several_evaluations_and_a_checkpoint_to_go_on_from(tmp_path: Path) -> None:
     file = tmp_path / "c.json"
     straight = nnth.classes(setup_of(), at=(0, 20, 40))
     nnth.classes(setup_of(steps=20), at=(0, 20), checkpoint=file)
@@ -440,14 +440,15 @@ def test_the_command(tmp_path: Path) -> None:
     rows = rows_of(call(*words, "--steps", 40, "--save-net", net, "--plot", picture))
     assert tuple(rows[0])[:3] == ("part", "trace", "frobenius")
     assert picture.stat().st_size > 10_000
-    looked = rows_of(call("classes", "--net", net, "--data", tmp_path / "data.npz"))
-    assert [row["trace"] for row in looked] == [row["trace"] for row in rows]
-    assert [row["step"] for row in looked] == ["0"] * 5
-    top = rows_of(call(*words, "--steps", 9, "--top", 3, "--plot", picture))
+    evaluated = rows_of(call("classes", "--net", net, "--data", tmp_path / "data.npz"))
+    assert [row["trace"] for row in evaluated] == [row["trace"] for row in rows]
+    assert [row["step"] for row in evaluated] == ["0"] * 5
+    outliers = (words[0], "outliers", *words[1:])
+    top = rows_of(call(*outliers, "--steps", 9, "--top", 3, "--plot", picture))
     assert [row["index"] for row in top] == ["1", "2", "3"]
-    layers = rows_of(call(*words, "--steps", 9, "--layers", "--at", "0,9", "--plot", picture))
+    layers = (words[0], "layers", *words[1:])
+    layers = rows_of(call(*layers, "--steps", 9, "--at", "0,9", "--plot", picture))
     assert len(layers) == 2 * (3 * 3 + 3 * 5)
-    assert "--top and --layers must not" in refusal(*words, "--top", 1, "--layers")
     assert "loss must be cross-entropy" in refusal(*words, "--loss", "squared")
 
 

@@ -13,7 +13,7 @@ from mpmath import fsum, matrix, mpf, sqrt, workdps
 from processes import call, refusal, rows_of
 
 import nnth
-from nnth.curvature.collapse import default_looks
+from nnth.curvature.collapse import default_steps
 from nnth.curvature.collapse_metrics import Metric
 from nnth.curvature.collapse_metrics import collapse_metrics as metrics_of
 from nnth.curvature.training import TrainingSetup
@@ -47,10 +47,10 @@ def test_a_perfect_simplex_has_collapsed(count: int, d: int) -> None:
     right = np.linalg.svd(simplex)[2][: count - 1]
     turned = np.linalg.qr(random.standard_normal((d, d)))[0][:, : count - 1]
     corners = simplex @ right.T @ turned.T
-    centre = random.standard_normal(d)
+    center = random.standard_normal(d)
     labels = np.repeat(np.arange(count), np.arange(1, count + 1))
-    h = 3.0 * corners[labels] + centre
-    metrics = collapse_metrics(h, labels, 0.7 * corners, -0.7 * corners @ centre)
+    h = 3.0 * corners[labels] + center
+    metrics = collapse_metrics(h, labels, 0.7 * corners, -0.7 * corners @ center)
     assert list(metrics) == METRICS
     for name, value in metrics.items():
         limit = -1.0 / (count - 1) if "cosine" in name else 0.0
@@ -80,12 +80,12 @@ def test_the_formulas(count: int, d: int) -> None:
     w, b = random.standard_normal((count, d)), random.standard_normal(count)
     metrics = collapse_metrics(h, labels, w, b)
     means = np.array([h[labels == c].mean(axis=0) for c in range(count)])
-    centre = means.mean(axis=0)
-    between = sum(np.outer(mu - centre, mu - centre) for mu in means) / count
+    center = means.mean(axis=0)
+    between = sum(np.outer(mu - center, mu - center) for mu in means) / count
     within = sum(np.cov(h[labels == c].T, bias=True).reshape(d, d) for c in range(count)) / count
     inverse = np.linalg.pinv(between, rcond=1e-12)
     assert metrics["nc1"] == pytest.approx(np.trace(within @ inverse) / count, rel=1e-10)
-    for name, vectors in (("means", means - centre), ("classifiers", w)):
+    for name, vectors in (("means", means - center), ("classifiers", w)):
         lengths = [math.sqrt(v @ v) for v in vectors]
         spread = np.std(lengths) / np.mean(lengths)
         assert metrics[f"nc2_norm_{name}"] == pytest.approx(spread, rel=1e-12)
@@ -99,7 +99,7 @@ def test_the_formulas(count: int, d: int) -> None:
         assert metrics[f"nc2_angle_{name}"] == pytest.approx(off, rel=1e-12)
         assert metrics[f"nc2_equiangle_{name}"] == pytest.approx(np.std(cosines), rel=1e-12)
         assert metrics[f"nc2_cosine_{name}"] == pytest.approx(np.mean(cosines), rel=1e-12)
-    m = (means - centre).T
+    m = (means - center).T
     distance = w.T / np.linalg.norm(w) - m / np.linalg.norm(m)
     assert metrics["nc3"] == pytest.approx(np.linalg.norm(distance) ** 2, rel=1e-12)
     nearest = [np.argmin([np.linalg.norm(point - mu) for mu in means]) for point in h]
@@ -179,8 +179,8 @@ def exactly(h: Any, labels: Any, w: Any, b: Any) -> dict[str, Any]:
         ]
         for c in range(count)
     ]
-    centre = [fsum(mean[j] for mean in means) / count for j in range(d)]
-    m = matrix([[mean[j] - centre[j] for j in range(d)] for mean in means])
+    center = [fsum(mean[j] for mean in means) / count for j in range(d)]
+    m = matrix([[mean[j] - center[j] for j in range(d)] for mean in means])
     weights = matrix([[mpf(float(x)) for x in row] for row in w])
     found: dict[str, Any] = {}
     for name, of in (("means", m), ("classifiers", weights)):
@@ -263,11 +263,11 @@ def test_it_is_measured_on_the_last_features() -> None:
 
 
 def test_steps_at_which_it_is_measured() -> None:
-    assert default_looks(0) == [0]
-    assert default_looks(1) == [0, 1]
-    assert default_looks(5) == [0, 1, 2, 3, 4, 5]
-    looks = default_looks(10_000)
-    assert (looks[:3], looks[-1], len(looks)) == ([0, 1, 2], 10_000, 13)
+    assert default_steps(0) == [0]
+    assert default_steps(1) == [0, 1]
+    assert default_steps(5) == [0, 1, 2, 3, 4, 5]
+    steps = default_steps(10_000)
+    assert (steps[:3], steps[-1], len(steps)) == ([0, 1, 2], 10_000, 13)
 
 
 @pytest.mark.parametrize(
@@ -333,10 +333,10 @@ def test_the_command(tmp_path: Path) -> None:
     rows = rows_of(call(*words, "--steps", 60, "--save-net", net, "--plot", picture))
     assert tuple(rows[0])[:2] == ("metric", "value")
     assert [row["metric"] for row in rows[:11]] == METRICS
-    assert sorted({int(row["step"]) for row in rows}) == default_looks(60)
+    assert sorted({int(row["step"]) for row in rows}) == default_steps(60)
     assert picture.stat().st_size > 10_000
-    looked = rows_of(call("collapse", "--net", net, "--points", 40))
-    assert [row["value"] for row in looked] == [row["value"] for row in rows[-11:]]
+    evaluated = rows_of(call("collapse", "--net", net, "--points", 40))
+    assert [row["value"] for row in evaluated] == [row["value"] for row in rows[-11:]]
     at = rows_of(call(*words, "--steps", 9, "--at", "3,9"))
     assert [row["step"] for row in at] == ["3"] * 11 + ["9"] * 11
     assert "data must have classes" in refusal(

@@ -19,26 +19,26 @@ def idx(array: np.ndarray) -> bytes:
     return head + array.astype(np.uint8).tobytes()
 
 
-def test_the_lectures_clusters_are_around_their_centres() -> None:
+def test_the_lectures_clusters_are_around_their_centers() -> None:
     found = load_examples("clusters:0.04", points=2000, seed=5)
     assert found.x.shape == (2000, 2)
     assert found.classes == 2
     assert found.y.tolist() == np.eye(2)[found.labels].tolist()
-    for label, centre in enumerate((-1.0, 1.0)):
+    for label, center in enumerate((-1.0, 1.0)):
         cluster = found.x[found.labels == label]
         # 1000 points each: means within 5 x 0.2/sqrt(1000), variances within 5 x 0.04 sqrt(2/2000)
-        assert np.abs(cluster.mean(axis=0) - centre).max() < 0.032
+        assert np.abs(cluster.mean(axis=0) - center).max() < 0.032
         assert np.abs(cluster.var(axis=0) - 0.04).max() < 0.0064
     assert np.array_equal(found.x, load_examples("clusters:0.04", points=2000, seed=5).x)
     assert not np.array_equal(found.x, load_examples("clusters:0.04", points=2000, seed=6).x)
 
 
-def test_other_clusters_have_random_centres() -> None:
+def test_other_clusters_have_random_centers() -> None:
     found = load_examples("clusters:0:5:7", points=12, seed=2)
     assert found.labels is not None
     assert found.labels.tolist() == [0, 1, 2, 3, 4] * 2 + [0, 1]
-    centres = normals(2, 2**34 + 1, 35).reshape(5, 7)
-    assert np.array_equal(found.x, centres[found.labels])
+    centers = normals(2, 2**34 + 1, 35).reshape(5, 7)
+    assert np.array_equal(found.x, centers[found.labels])
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_sets_of_scikit_learn(name: str, shape: tuple[int, int], classes: int) -
         assert (found.x.min(), found.x.max()) == (0.0, 1.0)
     else:
         assert np.allclose(found.x.std(axis=0), 1.0)
-    assert np.abs(found.centred().x.mean(axis=0)).max() < 1e-12
+    assert np.abs(found.centered().x.mean(axis=0)).max() < 1e-12
     assert len(load_examples(name, points=50).x) == 50
 
 
@@ -85,6 +85,13 @@ def test_files_of_every_kind_hold_the_same(tmp_path: Path) -> None:
     assert np.array_equal(found.x, x)
     assert found.labels is not None
     assert found.labels.tolist() == [2, 0, 2, 1]
+    np.save(tmp_path / "set.npy", np.c_[x, labels])
+    (tmp_path / "set.tsv").write_text((tmp_path / "set.csv").read_text().replace(",", "\t"))
+    for name in ("set.npy", "set.tsv"):
+        found = load_examples(tmp_path / name)
+        assert np.array_equal(found.x, x)
+        assert found.labels is not None
+        assert found.labels.tolist() == [2, 0, 2, 1]
     assert load_examples((x, labels)).labels.tolist() == [2, 0, 2, 1]  # type: ignore[union-attr]
     assert load_examples((x, labels + 0.5)).classes == 0
     assert np.array_equal(load_examples((x, np.c_[labels, labels])).y[:, 1], labels)
@@ -128,13 +135,13 @@ def test_damaged_idx_files_are_refused(content: bytes, said: str, tmp_path: Path
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        ("digitz", "data must be one of digits, iris, .*, not 'digitz'"),
+        ("digitz", "data must be .* digits, iris, .*, not 'digitz'; did you mean digits"),
         ("clusters", "data must be clusters:VARIANCE"),
         ("clusters:x", "data must be clusters:VARIANCE"),
         ("clusters:-1", "with a variance of at least 0"),
         ("clusters:1:1:2", "two classes or more"),
         ("clusters:1:2", "data must be clusters:VARIANCE or"),
-        ("set.txt", r"a file ending in .npz, .csv or -idx3-ubyte, not set.txt"),
+        ("set.txt", r"a file ending in .npy, .npz, .csv, .* or -idx3-ubyte, not set.txt"),
         ((np.eye(2), np.ones(3)), "data has 2 inputs and 3 targets"),
         ((np.eye(2), np.ones(2)), "y must hold two classes or more, not 1 alone"),
         ((np.eye(2) * np.nan, np.ones(2)), "x must hold finite numbers"),

@@ -19,7 +19,7 @@ from nnth.curvature.training import State
 def test_the_setup_of_the_lecture_settles_at_the_edge_of_stability() -> None:
     """Cohen et al. (2021): 300 digits, tanh 64-32-32-10, squared loss, full-batch descent."""
     setup = TrainingSetup(
-        data="digits", points=300, centre=True, loss="squared", eta=0.25, steps=6000, cw=1.0
+        data="digits", points=300, center=True, loss="squared", eta=0.25, steps=6000, cw=1.0
     )
     table = sharpness(setup, at=[0, 480, *range(1440, 6001, 120)]).summary()
     ratio, loss = table["ratio"], table["loss"]
@@ -37,7 +37,7 @@ def test_the_setup_of_the_lecture_settles_at_the_edge_of_stability() -> None:
 @pytest.mark.parametrize("eta", [0.3, 0.4, 0.6])
 def test_other_rates_settle_there_too(eta: float) -> None:
     setup = TrainingSetup(
-        data="digits", points=300, centre=True, loss="squared", eta=eta, steps=4000, cw=1.0
+        data="digits", points=300, center=True, loss="squared", eta=eta, steps=4000, cw=1.0
     )
     ratio = sharpness(setup, at=range(3000, 4001, 50)).summary()["ratio"]
     assert abs(ratio.mean() - 1.0) < 0.03
@@ -281,7 +281,7 @@ def test_bad_rates_are_named(rates: Any) -> None:
         sharpness_scan(TrainingSetup(points=8, widths=(3,)), eta_lambda0=rates)
 
 
-def test_a_trained_network_is_saved_and_looked_at_again(tmp_path: Path) -> None:
+def test_a_trained_network_is_saved_and_evaluated_again(tmp_path: Path) -> None:
     words = ["--points", 30, "--widths", "5", "--loss", "squared"]
     first = call(
         "sharpness",
@@ -318,8 +318,14 @@ def test_the_command_says_what_does_not_go_together(tmp_path: Path) -> None:
     assert "--net and --widths must not both be given" in refusal(
         "sharpness", "--net", "n.npz", "--widths", "4", cwd=tmp_path
     )
-    assert "--scan and --eta must not both be given" in refusal("sharpness", "--scan", "--eta", 1)
-    assert "--eta-lambda0 must come with --scan" in refusal("sharpness", "--eta-lambda0", 1)
-    assert "at must be" in refusal("hessian", "--at", "0.5")
+    assert "--net and --depth must not both be given" in refusal(
+        "classes", "outliers", "--net", "n.npz", "--depth", 2, cwd=tmp_path
+    )
+    assert "--widths and --width must not both be given" in refusal(
+        "hessian", "--widths", "4", "--width", 32
+    )
+    assert "no such option: --eta" in refusal("sharpness", "scan", "--eta", 1).lower()
+    assert "no such option: --eta-lambda0" in refusal("sharpness", "--eta-lambda0", 1).lower()
+    assert "'--at': must be integers" in refusal("hessian", "--at", "0.5")
     wrong = refusal("hessian", "--checkpoint", "c.txt")
     assert "--checkpoint must end in .json, not 'c.txt'" in wrong

@@ -246,7 +246,13 @@ def test_divergence_is_an_error_that_says_when() -> None:
         training.course([10**6], lambda point: point.loss)
 
 
-def look(point: Point) -> dict[str, Any]:
+def test_a_loss_that_is_no_number_at_the_start_is_bad_input() -> None:
+    training = TrainingSetup(act="log(z)", cw=1.0, widths=(6,), steps=3).training()
+    with pytest.raises(ValueError, match="cb, cw, act and data must give a finite loss"):
+        training.course([3], lambda point: point.loss)
+
+
+def evaluate(point: Point) -> dict[str, Any]:
     return {"step": point.step, "loss": point.loss, "accuracy": point.accuracy}
 
 
@@ -256,7 +262,7 @@ def test_a_training_goes_on_from_its_checkpoint_to_the_last_bit(
 ) -> None:
     setup = TrainingSetup(widths=(6,), points=30, batch=7, momentum=0.9, steps=60, dtype="float32")
     at = [0, 16, 17, 40, 60]
-    whole = setup.training().course(at, look)
+    whole = setup.training().course(at, evaluate)
     file = tmp_path / "kept.json"
 
     def interrupt(step: int, _: int) -> None:
@@ -265,24 +271,24 @@ def test_a_training_goes_on_from_its_checkpoint_to_the_last_bit(
     def stop(point: Point) -> dict[str, Any]:
         if point.step >= stop_at:
             raise KeyboardInterrupt
-        return look(point)
+        return evaluate(point)
 
     with pytest.raises(KeyboardInterrupt, match=rf"\d+ of 60 steps were trained, kept in {file}"):
         setup.training().course(at, stop, checkpoint=file)
     with pytest.raises(KeyboardInterrupt, match=r"\d+ of 60 steps"):
-        setup.training().course(at, look, checkpoint=file, progress=interrupt)
-    again = setup.training().course(at, look, checkpoint=file)
+        setup.training().course(at, evaluate, checkpoint=file, progress=interrupt)
+    again = setup.training().course(at, evaluate, checkpoint=file)
     assert again.seen == whole.seen
     assert again.theta.tobytes() == whole.theta.tobytes()
     longer = TrainingSetup(**{**setup.__dict__, "steps": 80})
-    more = longer.training().course([*at, 80], look, checkpoint=file)
-    assert more.theta.tobytes() == longer.training().course([80], look).theta.tobytes()
+    more = longer.training().course([*at, 80], evaluate, checkpoint=file)
+    assert more.theta.tobytes() == longer.training().course([80], evaluate).theta.tobytes()
 
 
 def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "kept.json"
     setup = TrainingSetup(widths=(6,), points=30, steps=9)
-    setup.training().course([9], look, checkpoint=file)
+    setup.training().course([9], evaluate, checkpoint=file)
     for change, said in (
         ({"eta": 0.2}, "with eta 0.1, not 0.2"),
         ({"seed": 1}, "with seed 0, not 1"),
@@ -290,14 +296,14 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
     ):
         other = TrainingSetup(**{**setup.__dict__, **change})  # type: ignore[arg-type]
         with pytest.raises(ValueError, match=said):
-            other.training().course([other.steps or 0], look, checkpoint=file)
+            other.training().course([other.steps or 0], evaluate, checkpoint=file)
     with pytest.raises(ValueError, match="nothing was measured at 3"):
-        setup.training().course([3, 9], look, checkpoint=file)
+        setup.training().course([3, 9], evaluate, checkpoint=file)
     text = file.read_text()
     for damaged in ("", text[:100], "[1, 2]", '{"class": "os:system", "fields": {}}'):
         file.write_text(damaged)
         with pytest.raises(ValueError, match=f"checkpoint {file}"):
-            setup.training().course([9], look, checkpoint=file)
+            setup.training().course([9], evaluate, checkpoint=file)
 
 
 @pytest.mark.subprocess
@@ -339,16 +345,19 @@ def test_what_does_not_fit_is_refused() -> None:
         ({"batch": 201}, "batch must be at most 200 examples, not 201"),
         ({"batch": 0}, "batch must be at least 1, not 0"),
         ({"steps": -1}, "steps must be at least 0, not -1"),
+        ({"steps": 10**9 + 1}, "steps must be at most 1000000000, not 1000000001"),
+        ({"act": "z**3+1"}, "cw must be given: no critical pair is known for act z"),
+        ({"data": "iri"}, "did you mean iris"),
         ({"net": random_network(3, (4,))}, "net must map 2 inputs to 2 outputs.* not 3 to 1"),
         ({"data": (np.eye(3), np.eye(3) + 0.5)}, "loss must be squared where targets are no"),
     ):
         with pytest.raises(ValueError, match=said):
             TrainingSetup(**change).training()  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"at must be one or more of 0 to 5, the steps, not \[6\]"):
-        TrainingSetup(steps=5).training().looks([6])
+        TrainingSetup(steps=5).training().evaluation_steps([6])
 
 
-def test_a_given_network_is_looked_at_as_it_is(tmp_path: Path) -> None:
+def test_a_given_network_is_evaluated_as_it_is(tmp_path: Path) -> None:
     net = random_network(2, (5,), n_out=2, cw=1.0, seed=3)
     file = tmp_path / "net.npz"
     arrays = {"W1": net.weights[0], "b1": net.biases[0], "W2": net.weights[1], "b2": net.biases[1]}

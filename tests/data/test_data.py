@@ -1,5 +1,7 @@
 """Data sets from files: what is read, and what is refused in one line that names file and value."""
 
+import hashlib
+import io
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +11,8 @@ import numpy as np
 import pytest
 
 from nnth import load_data
-from nnth.data import load_targets
+from nnth.data import carries_targets, load_targets, targets_of
+from nnth.files import File, file_of
 
 X = np.array([[1.0, -2.5, 3.0], [0.0, 1e-300, 7.0]])
 
@@ -68,6 +71,10 @@ def test_a_compressed_archive_is_read(tmp_path: Path) -> None:
         ("größe,b\n1,2\n", [[1, 2]]),
         ("\ufeff1,2\n3,4\n", [[1, 2], [3, 4]]),  # as spreadsheets save it
         ("#a,b\n1,2\n", [[1, 2]]),
+        ("# a note\n# a,b\n1,2 # and another\n", [[1, 2]]),
+        ("\n\na,b\n1,2\n", [[1, 2]]),
+        ('"a, of b",c\n"1","2"\n', [[1, 2]]),
+        ("1,2\r3,4\r", [[1, 2], [3, 4]]),
     ],
 )
 def test_csv_is_numbers_with_or_without_names(
@@ -87,6 +94,16 @@ def as_text(text: str) -> Callable[[Path], object]:
 
 def as_bytes(data: bytes) -> Callable[[Path], object]:
     return lambda path: path.write_bytes(data)
+
+
+def as_parquet(**columns: Any) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        pa = pytest.importorskip("pyarrow")
+        kinds = {name: pa.float64() if not values else None for name, values in columns.items()}
+        arrays = {name: pa.array(values, type=kinds[name]) for name, values in columns.items()}
+        pa.parquet.write_table(pa.table(arrays), path)
+
+    return write
 
 
 def truncated(path: Path) -> None:
@@ -130,19 +147,39 @@ BAD: list[tuple[str, Callable[[Path], object], str]] = [
     ("x.npz", truncated_archive, "cannot be read as data"),
     ("x.npz", corrupt_archive, "cannot be read as data"),
     ("x.npz", as_bytes(b"PK\x03\x04 and no more"), "cannot be read as data"),
-    ("x.csv", as_text("1,2\n3\n"), "cannot be read as data"),
-    ("x.csv", as_text("a,b\n1,2\n3,4,5\n"), "cannot be read as data"),
-    ("x.csv", as_text("a,b\n1,two\n"), "two"),
-    ("x.csv", as_text("1,2\n3,nan\n"), "not nan at row 1, column 1"),
-    ("x.csv", as_text("1,2\n,4\n"), "cannot be read as data"),
-    ("x.csv", as_text("1,\n3,4\n"), "cannot be read as data"),  # not a line of names
-    ("x.csv", as_text("1,two\n3,4\n"), "two"),
-    ("x.csv", as_text("a,b\n"), "it holds no numbers"),
-    ("x.csv", as_text("\n\n"), "it holds no numbers"),
-    ("x.csv", as_text(""), "it holds no numbers"),
-    ("x.csv", as_bytes(b"a,b\n1,\xff\n"), "cannot be read as data"),
-    ("x.txt", as_text("1,2\n"), "must end in .npy, .npz, .csv, not .txt"),
-    ("x", as_text("1,2\n"), "must end in .npy, .npz, .csv, not nothing"),
+    ("x.csv", as_text("1,2\n3\n"), ": line 2 must have as many fields as line 1, 2, not 1"),
+    (
+        "x.csv",
+        as_text("a,b\n1,2\n3,4,5\n"),
+        ": line 3 must have as many fields as line 2, 2, not 3",
+    ),
+    ("x.csv", as_text("a,b\n1,two\n"), ": line 2, field 2 must be a finite number, and is 'two'"),
+    ("x.csv", as_text("1,2\n3,nan\n"), ": line 2, field 2 must be a finite number, and is 'nan'"),
+    ("x.csv", as_text("1,2\n,4\n"), ": line 2, field 1 must be a finite number, and is empty"),
+    (
+        "x.csv",
+        as_text("1,\n3,4\n"),
+        ": line 1, field 2 must be a finite number, and is empty",
+    ),  # not a line of names
+    ("x.csv", as_text("1,two\n3,4\n"), ": line 1, field 2 must be a finite number, and is 'two'"),
+    ("x.csv", as_text("a,b\n"), "must hold numbers, and holds none"),
+    ("x.csv", as_text("\n\n"), "must hold numbers, and holds none"),
+    ("x.csv", as_text(""), "must hold numbers, and holds none"),
+    ("x.csv", as_bytes(b"a,b\n1,\xff\n"), ": line 2 must be text in UTF-8, and is not"),
+    ("x.txt", as_text("1,2\n"), "must end in .npy, .npz, .csv, .tsv, .parquet, not .txt"),
+    ("x.csv", as_text("a,b\n\n1,2\n\n# more\n3,1e999\n"), ": line 6, field 2 must be a finite"),
+    ("x.csv", as_text("a,b\r\n1,2\r\n3,x\r\n"), ": line 3, field 2 must be a finite"),
+    ("x.csv", as_text("1,2\n3,1_000\n"), ": line 2, field 2 must be a finite"),
+    ("x.csv", as_bytes(b"1,2\n3,4\0\n"), ": line 2 must be text, and holds a zero byte"),
+    ("x.csv", as_text('"a","b"\n"1","2"\n"3","\n'), ": line 3, field 2 must be a finite"),
+    ("x.csv", as_text("1\t2\n3\t4\n"), ": line 2, field 1 must be a finite number, and is '3\\t4'"),
+    ("x.tsv", as_text("a\tb\n1\t2,5\n"), ": line 2, field 2 must be a finite number, and is '2,5'"),
+    ("x.parquet", as_text("no parquet"), "cannot be read as data"),
+    ("x.parquet", as_parquet(a=[1, 2], b=["u", "v"]), "column 'b' must hold numbers, not string"),
+    ("x.parquet", as_parquet(a=[1.0, None]), "column 'a' must hold numbers, and row 2 of it is"),
+    ("x.parquet", as_parquet(a=[[1.0], [2.0]]), "column 'a' must hold numbers, not list"),
+    ("x.parquet", as_parquet(a=[]), "it holds no numbers"),
+    ("x.parquet", as_parquet(a=[1.0, float("nan")]), "not nan at row 1, column 0"),
 ]
 
 
@@ -198,3 +235,82 @@ def test_what_numpy_cannot_make_sense_of_is_damage(tmp_path: Path) -> None:
     for name in ("a.npy", "b.npz"):
         with pytest.raises(ValueError, match=f"{name} cannot be read as data: [^\n]+$"):
             load_data(tmp_path / name)
+
+
+def test_tabs_separate_the_fields_of_a_tsv(tmp_path: Path) -> None:
+    (tmp_path / "x.TSV").write_text("a\tb, c\n1\t2\n3\t4e-3\n")
+    assert load_data(tmp_path / "x.TSV").tolist() == [[1, 2], [3, 4e-3]]
+
+
+def test_parquet_holds_columns_of_numbers_of_any_type(tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    columns = {
+        "a": pa.array([1, 2], type=pa.uint8()),
+        "b": pa.array([0.5, -2.0], type=pa.float32()),
+        "c": pa.array([True, False]),
+        "__index_level_0__": pa.array(["u", "v"]),  # the index of a data frame
+    }
+    pa.parquet.write_table(pa.table(columns), tmp_path / "x.parquet")
+    assert load_data(tmp_path / "x.parquet").tolist() == [[1, 0.5, 1], [2, -2, 0]]
+
+
+def test_pyarrow_is_asked_for_where_it_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "x.parquet").write_bytes(b"PAR1")
+    monkeypatch.setattr("nnth.tabular.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"pip install 'nnth\[parquet\]'"):
+        load_data(tmp_path / "x.parquet")
+
+
+def test_standard_input_is_csv(monkeypatch: pytest.MonkeyPatch) -> None:
+    def given(text: str) -> None:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+
+    given("a,b\n1,2\n3,4\n")
+    assert load_data("-").tolist() == [[1, 2], [3, 4]]
+    assert file_of("-") == File("-", hashlib.sha256(b"a,b\n1,2\n3,4\n").hexdigest()[:16])
+    given("1,2\n3,x\n")
+    with pytest.raises(
+        ValueError, match=r"^- \(standard input\): line 2, field 2 must be a finite"
+    ):
+        load_data("-")
+
+
+def test_a_set_known_by_name_has_inputs_and_targets() -> None:
+    digits = pytest.importorskip("sklearn.datasets").load_digits()
+    assert np.array_equal(load_data("digits"), digits.data / 16.0)
+    assert np.array_equal(load_targets(Path("digits"))[:, 0], digits.target)
+    assert np.array_equal(targets_of(None, "y", x="digits")[:, 0], digits.target)
+    assert file_of("digits") == File("digits")
+    assert load_data("clusters:0.1:3:5").shape == (200, 5)
+    assert set(load_targets("clusters:0.1:3:5")[:, 0]) == {0.0, 1.0, 2.0}
+    diabetes = load_targets("diabetes")
+    assert abs(diabetes.mean()) < 1e-12
+    assert abs(diabetes.std() - 1.0) < 1e-12
+
+
+def test_an_archive_carries_targets_if_it_has_some(tmp_path: Path) -> None:
+    save_npz(tmp_path / "both.npz", X=X, y=np.array([1.0, 2.0]))
+    save_npz(tmp_path / "one.npz", x=X)
+    np.save(tmp_path / "x.npy", X)
+    assert targets_of(None, "y", x=tmp_path / "both.npz").tolist() == [[1.0], [2.0]]
+    for inputs in (tmp_path / "one.npz", tmp_path / "x.npy", "-", X, None):
+        assert not carries_targets(inputs)
+        with pytest.raises(ValueError, match=r"^y must be given, except with inputs that carry"):
+            targets_of(None, "y", x=inputs)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("digitz", "; did you mean digits\\?"),
+        ("breastcancer", "; did you mean breast_cancer\\?"),
+        ("mnist", "'mnist'$"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_nearest_right_one(name: str, hint: str) -> None:
+    with pytest.raises(
+        ValueError, match=f"^path must be a file .* clusters:VARIANCE, not .*{hint}"
+    ):
+        load_data(name)

@@ -20,52 +20,52 @@ TRAINING = "--points 12 --widths 3 --steps 2 --data xy.npz"
 
 # A call of every command and option that reads files, and the parameters with a hash.
 CALLS = {
-    "gram x.npy --depth 2": "file:x.npy",
+    "gram x.npy --depth 2": "x:x.npy",
     "predict --x x.npy --y y.npy --x-test u.npy --y-test v.npy --times 1": (
         "x:x.npy y:y.npy x_test:u.npy y_test:v.npy"
     ),
-    "gp --inputs u.npy --samples 20 --width 4 --depth 1": "inputs:u.npy",
-    "rates --inputs x.npy --y y.npy --depth 1": "inputs:x.npy y:y.npy",
-    "rates --inputs x.npy --gradient-noise 0.1 --depth 1 --samples 9": "inputs:x.npy",
-    "rates --training --inputs x.npy --y y.npy --width 4,8 --samples 2 --steps 2": (
-        "inputs:x.npy y:y.npy"
-    ),
+    "gp --x u.npy --samples 20 --width 4 --depth 1": "x:u.npy",
+    "rates descent --x x.npy --y y.npy --depth 1": "x:x.npy y:y.npy",
+    "rates noise --x x.npy --gradient-noise 0.1 --depth 1 --samples 9": "x:x.npy",
+    "rates training --x x.npy --y y.npy --width 4,8 --samples 2 --steps 2": "x:x.npy y:y.npy",
     "regions --net net.npz": "net:net.npz",
     "regions --through u.npy --widths 4 --n0 3": "through:u.npy",
-    "paths --width 4 --depth 1 --inputs u.npy --samples 20": "inputs:u.npy",
+    "paths spectrum --width 4 --depth 1 --x u.npy --samples 20": "x:u.npy",
     "paths --width 4 --depth 1 --n0 200 --x long.npy --samples 20": "x:long.npy",
     "quadratic --model model.npz --times 1": "model:model.npz",
-    "quadratic --net net.npz --inputs x.npy --y y.npy --times 1": (
-        "net:net.npz inputs:x.npy y:y.npy"
-    ),
-    "lazy --inputs small.npy --y y.npy --width 8,16 --samples 2": "inputs:small.npy y:y.npy",
+    "quadratic --net net.npz --x x.npy --y y.npy --times 1": "net:net.npz x:x.npy y:y.npy",
+    "lazy --x small.npy --y y.npy --width 8,16 --samples 2": "x:small.npy y:y.npy",
     f"classes {TRAINING}": "data:xy.npz",
     f"collapse {TRAINING}": "data:xy.npz",
     f"hessian {TRAINING} --top 2": "data:xy.npz",
     f"sharpness {TRAINING}": "data:xy.npz",
-    f"sharpness {TRAINING} --scan --eta-lambda0 1": "data:xy.npz",
+    f"sharpness scan {TRAINING} --eta-lambda0 1": "data:xy.npz",
     "hessian --net net.npz --data xy.npz --top 2 --loss squared": "data:xy.npz net:net.npz",
     "bayes --x wide.npy --y u1.npy --width 9 --sigma2 1": "x:wide.npy y:u1.npy",
     "diagonal --x x.npy --y y.npy --alpha 1": "x:x.npy y:y.npy",
     "margin --x x.npy --y signs.npy --log-t 1": "x:x.npy y:signs.npy",
     "sgd --x x.npy --y noisy.npy --steps 300": "x:x.npy y:noisy.npy",
-    "rkhs spectrum --kernel ntk --d 3 --levels 3 --x x.npy": "x:x.npy",
-    "rkhs fit --x x.npy --y y.npy --at u.npy --y-at v.npy --ridge 0.1": (
-        "x:x.npy y:y.npy at:u.npy y_at:v.npy"
+    "rkhs spectrum --kernel ntk --n0 3 --levels 3 --x x.npy": "x:x.npy",
+    "rkhs fit --x x.npy --y y.npy --x-test u.npy --y-test v.npy --ridge 0.1": (
+        "x:x.npy y:y.npy x_test:u.npy y_test:v.npy"
     ),
     "rkhs sample --x x.npy --samples 5": "x:x.npy",
     "entropy --set functions --functions x.npy": "functions:x.npy",
-    "entropy --set nets --x x.npy --networks 4 --widths 3": "x:x.npy",
+    "entropy --set nets --x x.npy --samples 4 --widths 3": "x:x.npy",
 }
 
 # The same commands without a file have the column too: rows of both may stand in one table.
 WITHOUT = [
+    "rates descent --points 4 --n0 3",
+    "rates noise --points 4 --n0 3 --samples 9",
+    "rates training --width 4,8 --samples 2 --steps 2",
+    "sgd --steps 300",
     "gp --samples 20 --width 4 --depth 1",
     "regions --widths 4",
     "collapse --points 8 --widths 3",
-    "lazy --width 8,16 --p 3 --samples 2",
-    "quadratic --p 4 --n 2 --times 1",
-    "rkhs spectrum --kernel ntk --d 3 --levels 3",
+    "lazy --width 8,16 --points 3 --samples 2",
+    "quadratic --parameters 4 --points 2 --times 1",
+    "rkhs spectrum --kernel ntk --n0 3 --levels 3",
 ]
 
 
@@ -122,6 +122,56 @@ def test_rows_have_the_hashes_of_all_files(
         assert list(row)[-3:] == ["sha256", "seed", "version"]
 
 
+def test_standard_input_has_a_hash(
+    files: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = b"a,b\n1,2\n3,4\n0,1\n"
+    for command, name in (("gram - --depth 1", "file"), ("rkhs sample --x - --samples 5", "x")):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
+        for row in rows_of(command, capfd):
+            assert row[name] == "-"
+            assert row["sha256"] == f"{name}:{hashlib.sha256(content).hexdigest()[:16]}"
+
+
+def test_inputs_known_by_name_bring_their_targets(
+    files: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rows = rows_of("sgd --x clusters:0.1 --steps 300 --batch 9", capfd)
+    assert (rows[0]["x"], rows[0]["y"], rows[0]["sha256"]) == ("clusters:0.1", "clusters:0.1", "")
+    assert rows_of("sgd --x clusters:0.1 --y clusters:0.1 --steps 300 --batch 9", capfd) == rows
+    swept = rows_of("sweep sgd --x clusters:0.1 --steps 300 --seed 0 --vary batch=9", capfd)
+    assert [row["rhs"] for row in swept] == [row["rhs"] for row in rows]
+
+
+def test_an_archive_brings_its_targets(files: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    np.savez("pair.npz", x=np.load("x.npy"), y=np.load("y.npy"))
+    (row,) = rows_of("diagonal --x pair.npz --alpha 1", capfd)
+    assert row["sha256"] == f"x:{digest('pair.npz')} y:{digest('pair.npz')}"
+    (same,) = rows_of("diagonal --x x.npy --y y.npy --alpha 1", capfd)
+    assert row["q"] == same["q"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("rkhs fit --x - --y -", "--x and --y must not both be -: standard input is read once"),
+        ("sweep rkhs sample --x - --vary depth=1,2", "--x must not be - in a sweep, whose points"),
+        ("rkhs sample --x digitz", "not 'digitz'; did you mean digits?"),
+        ("rkhs sample --x bad.csv", "bad.csv: line 3, field 2 must be a finite number, and is 'o'"),
+    ],
+)
+def test_what_is_no_data_is_one_line(
+    words: str, message: str, files: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Path("bad.csv").write_text("a,b\n1,2\n3,o\n")
+    assert program.run(program.get_command(program.app), words.split()) == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.startswith("nnth: error: ")
+    assert err.count("\n") == 1
+    assert message in err
+
+
 @pytest.mark.parametrize("words", WITHOUT)
 def test_without_a_file_the_column_is_empty(
     words: str, files: Path, capfd: pytest.CaptureFixture[str]
@@ -133,9 +183,9 @@ def test_the_hash_is_of_what_was_read(files: Path) -> None:
     first = gram("x.npy").summary()
     before = digest("x.npy")
     np.save("x.npy", np.load("u.npy"))
-    assert first.meta.parameters["sha256"] == f"file:{before}"
+    assert first.meta.parameters["sha256"] == f"x:{before}"
     assert file_of("./x.npy") == File("./x.npy", before)  # of the last reading
-    assert gram("./x.npy").summary().meta.parameters["sha256"] == f"file:{digest('x.npy')}"
+    assert gram("./x.npy").summary().meta.parameters["sha256"] == f"x:{digest('x.npy')}"
     assert digest("x.npy") != before
     assert gram(np.load("x.npy")).summary().meta.parameters["sha256"] is None
 
@@ -153,7 +203,7 @@ def test_images_and_labels_have_one_hash(files: Path) -> None:
 
 def test_a_named_network_is_no_file_and_records_are_kept() -> None:
     assert regions("telgarsky:2").meta.parameters["sha256"] is None
-    assert quadratic(net="random", times=(1.0,)).table.meta.parameters["sha256"] is None
+    assert quadratic(net="random", points=3, times=(1.0,)).table.meta.parameters["sha256"] is None
     meta = Meta("gram", {"x": File("x.npy", "0" * 16), "y": File(None), "depth": 2})
     assert dict(meta.parameters) == {"x": "x.npy", "y": None, "depth": 2, "sha256": f"x:{'0' * 16}"}
     again = pickle.loads(pickle.dumps(meta))

@@ -124,7 +124,7 @@ def test_the_ball_of_the_space_of_a_kernel() -> None:
     radial = nnth.entropy("sphere", kernel="rbf:1", bits=[5])
     assert radial["lower"][0] < radial["upper"][0]
     with pytest.raises(ValueError, match="axes are known"):
-        nnth.entropy("sphere", act="gelu", d=2, bits=[1000])
+        nnth.entropy("sphere", act="gelu", n0=2, bits=[1000])
 
 
 def test_the_best_of_k_balls_is_in_the_bracket_of_the_farthest_first() -> None:
@@ -191,19 +191,19 @@ SETS: list[dict[str, Any]] = [
     {"set": "power:1"},
     {"set": "power:0.1"},
     {"set": "axes:3,2,2,0.1"},
-    {"set": "sphere", "d": 4},
+    {"set": "sphere", "n0": 4},
     {"set": "functions", "functions": FUNCTIONS},
-    {"set": "functions", "functions": FUNCTIONS, "norm": "sup"},
+    {"set": "functions", "functions": FUNCTIONS, "metric": "sup"},
 ]
 
 
 @pytest.mark.parametrize("arguments", SETS, ids=str)
-@pytest.mark.parametrize("rate", [0.5, 1.0, 3.0])
-def test_carl_is_of_the_row_s_own_columns(arguments: dict[str, Any], rate: float) -> None:
-    table = nnth.entropy(**arguments, bits=range(13), rate=rate)
+@pytest.mark.parametrize("exponent", [0.5, 1.0, 3.0])
+def test_carl_is_of_the_row_s_own_columns(arguments: dict[str, Any], exponent: float) -> None:
+    table = nnth.entropy(**arguments, bits=range(13), exponent=exponent)
     k = np.arange(1.0, 13.0)
-    above = np.maximum.accumulate(k**rate * table["upper"][1:])
-    below = np.maximum.accumulate(k**rate * table["kolmogorov_lower"][:-1])
+    above = np.maximum.accumulate(k**exponent * table["upper"][1:])
+    below = np.maximum.accumulate(k**exponent * table["kolmogorov_lower"][:-1])
     assert math.isnan(table["carl"][0])
     assert table["carl"][1:] == pytest.approx(above / below, rel=1e-15)
 
@@ -298,18 +298,18 @@ def test_power_laws_of_any_power(power: float) -> None:
         assert table["exact"].tolist() == [1.0, 0.5, pytest.approx(2.0**-40)]
 
 
-@pytest.mark.parametrize("norm", ["l2", "sup"])
+@pytest.mark.parametrize("metric", ["l2", "sup"])
 @pytest.mark.parametrize("functions", [np.ones((3, 2)), np.zeros((3, 2)), np.ones((1, 4))])
-def test_one_function_has_no_entropy(functions: np.ndarray, norm: str) -> None:
-    table = nnth.entropy("functions", functions=functions, norm=norm, bits=[0, 1, 40])
+def test_one_function_has_no_entropy(functions: np.ndarray, metric: str) -> None:
+    table = nnth.entropy("functions", functions=functions, metric=metric, bits=[0, 1, 40])
     assert table["exact"].tolist() == [0.0] * 3
     assert table["stable_width_upper"].tolist() == [0.0] * 3
     assert table["kolmogorov_upper"][0] == pytest.approx(functions.max(), rel=1e-15)
 
 
 def test_random_networks_as_a_class() -> None:
-    table = nnth.entropy("nets", bits=[0, 2, 5], networks=64, widths="16,16", d=4, seed=2)
-    again = nnth.entropy("nets", bits=[5], networks=64, widths="16,16", d=4, seed=2)
+    table = nnth.entropy("nets", bits=[0, 2, 5], samples=64, widths="16,16", n0=4, seed=2)
+    again = nnth.entropy("nets", bits=[5], samples=64, widths="16,16", n0=4, seed=2)
     assert table["upper"][2] == again["upper"][0]
     assert (table["lower"] <= table["upper"]).all()
     assert (np.diff(table["upper"]) < 0.0).all()
@@ -319,7 +319,7 @@ def test_random_networks_as_a_class() -> None:
     # E f^2 = 2 at |x|^2 = n_0: the largest of 64 norms is above, their mean is not far.
     assert 2.0 < table["kolmogorov_upper"][0] ** 2 < 40.0
     assert 1.0 < table["kolmogorov_lower"][0] ** 2 < 3.0
-    sup = nnth.entropy("nets", bits=[0], networks=64, widths="16,16", d=4, seed=2, norm="sup")
+    sup = nnth.entropy("nets", bits=[0], samples=64, widths="16,16", n0=4, seed=2, metric="sup")
     assert sup["status"].tolist() == ["exact"]
     assert "jl_least" not in sup
 
@@ -333,14 +333,14 @@ def test_random_networks_as_a_class() -> None:
         ({"set": "power:-1"}, "set power must have 1 above 0"),
         ({"set": "power:1e-10"}, "set power:p must have p of at least 1e-09, not 1e-10"),
         ({"set": "lipschitz:1e300,1e300"}, "must have a product in the doubles"),
-        ({"set": "sphere", "d": 10**9}, "d must be smaller, not 1000000000"),
+        ({"set": "sphere", "n0": 10**9}, "n0 must be smaller, not 1000000000"),
         ({"bits": [-1]}, "bits must be at least 0, not -1"),
         ({"bits": [2000]}, "bits must be from 0 to 1000, not 2000"),
         ({"bits": []}, "bits must be from 0 to 1000, not none"),
         ({"set": "functions"}, "functions must be given"),
-        ({"norm": "l1"}, "norm must be l2 or sup, not 'l1'"),
-        ({"rate": 0.0}, "rate must be positive"),
-        ({"set": "nets", "networks": 1}, "networks must be at least 2, not 1"),
+        ({"metric": "l1"}, "metric must be l2 or sup, not 'l1'"),
+        ({"exponent": 0.0}, "exponent must be positive"),
+        ({"set": "nets", "samples": 1}, "samples must be at least 2, not 1"),
     ],
 )
 def test_refusals(arguments: dict[str, object], message: str) -> None:
@@ -367,5 +367,5 @@ def test_the_command(tmp_path: Path) -> None:
     assert [row["status"] for row in rows] == ["bracket", "bracket", "exact"]
     done = call("entropy", "--set", "power:1", "--plot", tmp_path / "power.png")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "--d must come with --set sphere or nets, not ball:3" in refusal("entropy", "--d", 2)
-    assert "--bits must be whole numbers" in refusal("entropy", "--bits", "a")
+    assert "--n0 must come with --set sphere or nets, not ball:3" in refusal("entropy", "--n0", 3)
+    assert "'--bits': must be integers" in refusal("entropy", "--bits", "a")

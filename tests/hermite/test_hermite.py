@@ -44,14 +44,16 @@ def erf(k: int) -> mp.mpf:
 
 
 @pytest.mark.parametrize(
-    ("act", "exact", "norm"),
+    ("act", "exact", "variance"),
     [("relu", relu, 1.0), ("abs", absolute, 1.0), ("step", step, 1.0), ("erf", erf, 2.0)],
 )
 @pytest.mark.parametrize("terms", [12, 1000])
-def test_closed_forms(act: str, exact: Callable[[int], mp.mpf], norm: float, terms: int) -> None:
+def test_closed_forms(
+    act: str, exact: Callable[[int], mp.mpf], variance: float, terms: int
+) -> None:
     with mp.workdps(30):
         expected = np.array([float(exact(k)) for k in range(terms)])
-    table = hermite(act, terms=terms, norm=norm)
+    table = hermite(act, terms=terms, variance=variance)
     # `error` is an estimate: four roundings of sqrt(E[s^2]) and what two rules differ by.
     assert (np.abs(table["coefficient"] - expected) <= table["error"]).all()
     assert table["error"].max() < 4e-15  # E[s^2] is at most 1
@@ -81,12 +83,12 @@ ACTS: dict[str, Callable[[mp.mpf], mp.mpf]] = {
 
 
 @pytest.mark.parametrize(
-    ("act", "norm"), [*((act, 1.0) for act in ACTS), ("gelu", 9.0), ("tanh", 9.0)]
+    ("act", "variance"), [*((act, 1.0) for act in ACTS), ("gelu", 9.0), ("tanh", 9.0)]
 )
-def test_other_activations_by_mpmath(act: str, norm: float) -> None:
-    table = hermite(act, terms=32, norm=norm)
+def test_other_activations_by_mpmath(act: str, variance: float) -> None:
+    table = hermite(act, terms=32, variance=variance)
     for k in (1, 2, 31):
-        exact = by_mpmath(ACTS[act], float(np.sqrt(norm)), k)
+        exact = by_mpmath(ACTS[act], float(np.sqrt(variance)), k)
         assert abs(table["coefficient"][k] - exact) <= table["error"][k] + 1e-20
     assert table["error"].max() < 1e-14  # E[s^2] is at most 9
 
@@ -227,7 +229,7 @@ def test_polynomials_have_kernels_of_finite_rank(kernel: str) -> None:
 
 @pytest.mark.parametrize("act", ["relu", "tanh", "step", "mish", "z**3 - z"])
 def test_the_series_is_within_its_bound(act: str) -> None:
-    table = hermite_dual(act, terms=(1, 3, 10, 100), norm=1.3)
+    table = hermite_dual(act, terms=(1, 3, 10, 100), variance=1.3)
     assert len(table) == 4 * 41
     missing = np.abs(table["difference"])
     assert (missing <= table["bound"] + table["error"]).all()
@@ -253,10 +255,10 @@ def test_the_dual_of_relu_is_the_arc_cosine_kernel() -> None:
     [
         ({"terms": 0}, "terms must be at least 1, not 0"),
         ({"terms": 10001}, "terms must be from 1 to 10000, not 10001"),
-        ({"norm": 0.0}, "norm must be positive and finite, not 0"),
-        ({"norm": np.inf}, "norm must be positive and finite, not inf"),
-        ({"act": "exp(z**2/4)"}, r"act must have a finite E\[s\^2\]"),
-        ({"act": "1/z"}, r"act must have a finite E\[s\^2\]"),
+        ({"variance": 0.0}, "variance must be positive and finite, not 0"),
+        ({"variance": np.inf}, "variance must be positive and finite, not inf"),
+        ({"act": "exp(z**2/4)"}, r"act and variance must make E\[s\^2\] finite"),
+        ({"act": "1/z"}, r"act and variance must make E\[s\^2\] finite"),
         ({"act": "(z/20)**201"}, "act must not be a polynomial of degree above 200, as 201"),
         ({"act": "tahn"}, "did you mean tanh"),
     ],

@@ -104,14 +104,14 @@ def test_norm_and_rho_have_defaults_of_their_own() -> None:
         (["--cw", "-1"], "cw must be finite and at least 0, not -1"),
         (["--cw", "1", "--cb", "-0.5"], "cb must be finite and at least 0, not -0.5"),
         (["--cw", "nan"], "cw must be finite and at least 0, not nan"),
-        (["--cb", "1"], "cw must be given where cb is, and cb is 1"),
+        (["--cb", "1"], "--cw must be given where --cb is, and cb is 1"),
         (["--rho", "1.5"], "rho must be within [-1, 1], not 1.5"),
         (["--rho", "nan"], "rho must be within [-1, 1], not nan"),
         (["--norm", "-1"], "norm must be finite and at least 0, not -1"),
         (["--norm", "inf"], "norm must be finite and at least 0, not inf"),
-        (["--x-a", "1,2", "--x-b", "1,2,3"], "x_a and x_b must have one length, not 2 and 3"),
-        (["--x-a", "1,2"], "x_b must be given"),
-        (["--x-b", "1,2"], "x_a must be given"),
+        (["--x-a", "1,2", "--x-b", "1,2,3"], "--x-a and --x-b must have one length, not 2 and 3"),
+        (["--x-a", "1,2"], "--x-a and --x-b must both be given"),
+        (["--x-b", "1,2"], "--x-a and --x-b must both be given"),
         (["--x-a", "1,2", "--x-b", "2,1", "--rho", "0.5"], "rho must not be given"),
         (["--x-a", "1,2", "--x-b", "2,1", "--norm", "1"], "norm must not be given"),
         (["--x-a", "1", "--norm", "2"], "norm must not be given"),
@@ -162,7 +162,7 @@ def test_gram_writes_what_the_function_returns(suffix: str, x: Path) -> None:
     }
     write[suffix]()
     arguments = ["--act", "gelu", "--depth", 4, "--cb", 0.1, "--cw", 1.5, "--ntk", "pdlt"]
-    rows = rows_of(call("gram", file, *arguments, "-o", out))
+    rows = rows_of(call("gram", file, *arguments, "--save", out))
     result = gram(np.load(x), "gelu", depth=4, cb=0.1, cw=1.5, ntk="pdlt")
     with np.load(out) as back:
         assert set(back) == {"nngp", "ntk"}
@@ -183,7 +183,7 @@ def test_gram_writes_what_the_function_returns(suffix: str, x: Path) -> None:
 @pytest.mark.parametrize("name", ["nngp", "ntk"])
 def test_gram_writes_one_matrix_where_one_is_asked_for(name: str, x: Path) -> None:
     out = x.with_name("k.npz")
-    (row,) = rows_of(call("gram", x, "--kernel", name, "-o", out))
+    (row,) = rows_of(call("gram", x, "--kernel", name, "--save", out))
     assert row["kernel"] == name
     with np.load(out) as back:
         assert list(back) == [name]
@@ -195,7 +195,20 @@ def test_threads_leave_the_same_file(act: str, x: Path) -> None:
     for threads in (1, 2):
         out = x.with_name(f"{threads}.npz")
         rows_of(
-            call("gram", x, "--act", act, "--cw", 1, "--depth", 1, "--threads", threads, "-o", out)
+            call(
+                "gram",
+                x,
+                "--act",
+                act,
+                "--cw",
+                1,
+                "--depth",
+                1,
+                "--threads",
+                threads,
+                "--save",
+                out,
+            )
         )
         with np.load(out) as back:
             written.append({name: back[name].tobytes() for name in back})
@@ -227,7 +240,7 @@ def test_gram_names_the_file_and_what_is_wrong_with_it(
 ) -> None:
     write(tmp_path / name)
     before = set(tmp_path.iterdir())
-    said = refusal("gram", tmp_path / name, "-o", tmp_path / "k.npz")
+    said = refusal("gram", tmp_path / name, "--save", tmp_path / "k.npz")
     assert message in said
     assert str(tmp_path / name) in said
     assert set(tmp_path.iterdir()) == before
@@ -242,15 +255,17 @@ def test_gram_names_the_file_and_what_is_wrong_with_it(
         (["--threads", "-1"], "threads must be at least 0, not -1"),
         (["--kernel", "all"], "'--kernel'"),
         (["--act", "exp", "--cw", "1", "--depth", "9"], "depth must be at most "),
-        (["-o", "k.csv"], "--output must end in .npz, not 'k.csv'"),
-        (["-o", "no/k.npz"], "there is no folder"),
+        (["--save", "k.csv"], "--save must end in .npz, not 'k.csv'"),
+        (["--save", "no/k.npz"], "there is no folder"),
+        (["-o", "k.npz"], "--output must end in .csv, .jsonl"),
+        (["--x", "x.npy"], "--x and FILE must not both be given"),
     ],
 )
 def test_gram_names_what_is_wrong_and_leaves_no_file(
     arguments: list[str], message: str, x: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(x.parent)
-    output = [] if "-o" in arguments else ["-o", "k.npz"]
+    output = [] if "--save" in arguments else ["--save", "k.npz"]
     assert message in refusal("gram", x, *arguments, *output)
     assert list(x.parent.iterdir()) == [x]
 
@@ -271,7 +286,7 @@ def test_an_interrupt_is_answered_at_once_and_leaves_no_file(
     shape: tuple[int, int], arguments: list[str], tmp_path: Path
 ) -> None:
     np.save(tmp_path / "x.npy", np.random.default_rng(0).standard_normal(shape))
-    out, err = interrupted("gram", tmp_path / "x.npy", *arguments, "-o", tmp_path / "k.npz")
+    out, err = interrupted("gram", tmp_path / "x.npy", *arguments, "--save", tmp_path / "k.npz")
     assert (out, err) == ("", "")
     assert list(tmp_path.iterdir()) == [tmp_path / "x.npy"]
 
@@ -280,7 +295,7 @@ def test_an_interrupt_is_answered_among_the_eigenvalues_too(tmp_path: Path) -> N
     out = tmp_path / "k.npz"
     np.save(tmp_path / "x.npy", np.random.default_rng(0).standard_normal((3000, 3)))
     command = [NNTH, "gram", str(tmp_path / "x.npy"), "--depth", "1", "--threads", "1"]
-    command += ["-o", str(out)]
+    command += ["--save", str(out)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     while not out.exists() and process.poll() is None:
         time.sleep(0.01)

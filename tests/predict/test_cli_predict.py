@@ -27,9 +27,9 @@ def files(tmp_path: Path) -> list[str]:
 
 
 def test_predict_in_a_pipe_is_what_the_package_returns(files: list[str]) -> None:
-    rows = rows_of(call("predict", *files, "--times", "0,log:0.1:10:3,inf", "--noise", 0.1))
+    rows = rows_of(call("predict", *files, "--times", "0,log:0.1:10:3,inf", "--ridge", 0.1))
     table = predict(
-        *(Path(files[i]) for i in (1, 3, 5, 7)), times=(0.0, 0.1, 1.0, 10.0, np.inf), noise=0.1
+        *(Path(files[i]) for i in (1, 3, 5, 7)), times=(0.0, 0.1, 1.0, 10.0, np.inf), ridge=0.1
     ).summary()
     assert tuple(rows[0])[:6] == (
         "time",
@@ -48,8 +48,8 @@ def test_predict_in_a_pipe_is_what_the_package_returns(files: list[str]) -> None
 
 def test_predict_writes_every_point(files: list[str], tmp_path: Path) -> None:
     target = tmp_path / "law.npz"
-    more = ("--times", "0,1", "--samples", 3, "--width", 8, "--solution", target)
-    rows = rows_of(call("predict", *files, *more, "--points"))
+    more = ("--times", "0,1", "--samples", 3, "--width", 8, "--save", target)
+    rows = rows_of(call("predict", *files, *more, "--by-point"))
     assert len(rows) == 2 * 4
     with np.load(target) as law:
         assert sorted(law) == [
@@ -69,7 +69,7 @@ def test_pictures(files: list[str], tmp_path: Path) -> None:
     flow, series = tmp_path / "flow.svg", tmp_path / "series.png"
     call("predict", *files, "--times", "0,log:0.1:10:5", "--samples", 2, "--plot", flow)
     assert "one network, test" in flow.read_text()
-    call("hermite", "--act", "relu", "--dual", "--plot", series)
+    call("hermite", "dual", "--act", "relu", "--plot", series)
     assert series.stat().st_size > 10_000
     for act in ("tanh", "linear"):
         done = call("hermite", "--act", act, "--plot", tmp_path / "energy.pdf")
@@ -79,15 +79,18 @@ def test_pictures(files: list[str], tmp_path: Path) -> None:
 def test_predict_refuses_before_it_works(files: list[str], tmp_path: Path) -> None:
     assert "--width must come with --samples" in refusal("predict", *files, "--width", 8)
     assert "--plot must come with two" in refusal("predict", *files, "--plot", tmp_path / "a.png")
-    assert "--times must be numbers" in refusal("predict", *files, "--times", "0,x")
-    assert "--times must be numbers" in refusal("predict", *files, "--times", "1,soon")
+    assert "'--times': must be numbers" in refusal("predict", *files, "--times", "0,x")
+    assert "'--times': must be numbers" in refusal("predict", *files, "--times", "1,soon")
     assert "times must be" in refusal("predict", *files, "--times", "1,-2")
-    assert "must end in .npz" in refusal("predict", *files, "--solution", tmp_path / "law.csv")
-    assert "--x-test" in refusal("predict", *files[:4])
+    assert "must end in .npz" in refusal("predict", *files, "--save", tmp_path / "law.csv")
+    assert "--y-test must come with --x-test" in refusal("predict", *files[:4], *files[6:])
+    assert "--target-noise must come with --ridge" in refusal(
+        "predict", *files, "--target-noise", "own"
+    )
     twice = np.ones((10, 3))
     np.save(files[1], twice)
     target = tmp_path / "law.npz"
-    assert "noise must be above" in refusal("predict", *files, "--solution", target)
+    assert "ridge must be above" in refusal("predict", *files, "--save", target)
     assert not target.exists()
 
 
@@ -98,13 +101,13 @@ def test_an_interrupt_ends_a_training(files: list[str]) -> None:
 
 
 def test_hermite_in_a_pipe_is_what_the_package_returns() -> None:
-    rows = rows_of(call("hermite", "--act", "gelu", "--terms", 12, "--norm", 2))
-    table = hermite("gelu", terms=12, norm=2.0)
+    rows = rows_of(call("hermite", "--act", "gelu", "--terms", 12, "--variance", 2))
+    table = hermite("gelu", terms=12, variance=2.0)
     assert tuple(rows[0])[:6] == ("k", "coefficient", "energy", "cumulative", "error", "status")
     for name in ("coefficient", "energy", "cumulative", "error"):
         assert [float(row[name]) for row in rows] == table[name].tolist()
     assert rows[0]["odd_part"] == "polynomial of degree 1"
-    dual = rows_of(call("hermite", "--dual", "--terms", "2,4", "--rho", "0,0.5,1"))
+    dual = rows_of(call("hermite", "dual", "--terms", "2,4", "--rho", "0,0.5,1"))
     assert [(row["terms"], row["rho"]) for row in dual[:4]] == [
         ("2", "0.0"),
         ("2", "0.5"),
@@ -114,7 +117,7 @@ def test_hermite_in_a_pipe_is_what_the_package_returns() -> None:
 
 
 def test_hermite_refuses() -> None:
-    assert "--terms must be one number" in refusal("hermite", "--terms", "2,4")
-    assert "--rho must come with --dual" in refusal("hermite", "--rho", "0.5")
-    assert "--terms must be whole numbers" in refusal("hermite", "--terms", "many")
-    assert "rho must be in [-1, 1], not 2" in refusal("hermite", "--dual", "--rho", "2")
+    assert "'--terms': '2,4' is not a valid" in refusal("hermite", "--terms", "2,4")
+    assert "o such option: --rho" in refusal("hermite", "--rho", "0.5")
+    assert "'--terms': must be integers" in refusal("hermite", "dual", "--terms", "many")
+    assert "rho must be in [-1, 1], not 2" in refusal("hermite", "dual", "--rho", "2")

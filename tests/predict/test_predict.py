@@ -60,7 +60,7 @@ def test_the_law_is_that_of_the_formulas(
         cw=1.5,
         ntk=ntk,
         kernel=kernel,
-        noise=noise,
+        ridge=noise,
         target_noise=own,
         times=TIMES,
         eta=2.0,
@@ -80,7 +80,7 @@ def test_the_law_is_that_of_the_formulas(
 
 def test_the_last_layer_alone_ends_at_the_posterior() -> None:
     x, y, u, _ = data()
-    found = predict(x, y, u, act="gelu", depth=2, kernel="nngp", noise=0.3)
+    found = predict(x, y, u, act="gelu", depth=2, kernel="nngp", ridge=0.3)
     k = gram(np.concatenate((x, u)), "gelu", depth=2, kernel="nngp").nngp
     assert k is not None
     within, across = k[:8, :8] + 0.3 * np.eye(8), k[8:, :8]
@@ -103,7 +103,7 @@ def test_ensembles_have_the_variance_of_their_targets(kernel: Any) -> None:
             cb=0.1,
             cw=1.5,
             kernel=kernel,
-            noise=0.5,
+            ridge=0.5,
             target_noise=own,
             times=(2.0,),
             width=128,
@@ -151,12 +151,12 @@ def test_errors_grow_with_the_condition_and_are_not_exceeded() -> None:
 def test_a_singular_kernel_is_refused_and_never_mended() -> None:
     x, y, u, _ = data()
     x[1] = x[0]
-    with pytest.raises(ValueError, match=r"noise must be above .* singular to rounding"):
+    with pytest.raises(ValueError, match=r"ridge must be above .* singular to rounding"):
         predict(x, y, u)
-    with pytest.raises(ValueError, match=r"noise must be above .* and noise is 1e-18"):
-        predict(x, y, u, noise=1e-18)
+    with pytest.raises(ValueError, match=r"ridge must be above .* and ridge is 1e-18"):
+        predict(x, y, u, ridge=1e-18)
     assert np.isfinite(predict(x, y, u, times=(10.0,)).mean).all()  # before the end there is a law
-    assert np.isfinite(predict(x, y, u, noise=0.1).mean).all()
+    assert np.isfinite(predict(x, y, u, ridge=0.1).mean).all()
     with pytest.raises(ValueError, match="its tangent kernel is infinite"):
         predict(x, y, u, act="step", cw=1.0)
     assert np.isfinite(predict(*data()[:3], act="step", cw=1.0, kernel="nngp").mean).all()
@@ -186,10 +186,10 @@ def simulated(**more: Any) -> Prediction:
     "more",
     [
         {"ntk": "ntk"},
-        {"ntk": "bias", "noise": 0.2},
+        {"ntk": "bias", "ridge": 0.2},
         {"ntk": "pdlt"},
         {"ntk": "ntk", "depth": 2, "width": 128, "samples": 150},
-        {"kernel": "nngp", "noise": 0.2, "times": (0.0, 0.5, np.inf)},
+        {"kernel": "nngp", "ridge": 0.2, "times": (0.0, 0.5, np.inf)},
         {"act": "relu", "cb": 0.0, "cw": 2.0},
     ],
 )
@@ -218,7 +218,7 @@ def test_what_is_left_is_of_order_one_over_the_width() -> None:
 def test_the_condition_is_that_of_the_regularised_kernel() -> None:
     x, y, u, _ = data()
     noise = 2.0  # of the size of the eigenvalues
-    found = predict(x, y, u, cb=0.1, cw=1.5, noise=noise, times=(1.0, np.inf)).summary()
+    found = predict(x, y, u, cb=0.1, cw=1.5, ridge=noise, times=(1.0, np.inf)).summary()
     kernel = gram(x, "relu", depth=1, cb=0.1, cw=1.5).ntk
     assert kernel is not None
     mu = np.linalg.eigvalsh(kernel) + noise
@@ -282,10 +282,10 @@ def test_the_summary_is_made_of_the_points() -> None:
 def test_class_numbers_become_centred_targets() -> None:
     x, _, u, _ = data()
     y, v = np.array([3, 7, 3, 9, 9, 7, 3, 9]), np.array([3, 3, 7, 9, 9])
-    found = predict(x, y, u, v, labels=True, noise=0.1)
+    found = predict(x, y, u, v, labels=True, ridge=0.1)
     one_hot = (y[:, None] == np.array([3, 7, 9])) - 1.0 / 3.0
     assert (found.y == one_hot).all()
-    assert (found.mean == predict(x, one_hot, u, noise=0.1).mean).all()
+    assert (found.mean == predict(x, one_hot, u, ridge=0.1).mean).all()
     right = found.mean[0].argmax(axis=1) == np.array([0, 0, 1, 2, 2])
     assert found.summary()["accuracy"].tolist() == [right.mean()]
 
@@ -313,7 +313,7 @@ def test_files(tmp_path: Path) -> None:
         ({"labels": True}, "y must be one column of class numbers with labels, not 2"),
         ({"y": np.full(8, 0.5), "labels": True}, "y must hold whole numbers with labels, not 0.5"),
         ({"y": np.ones(8), "labels": True}, "y must hold at least two classes with labels, not"),
-        ({"noise": -1.0}, "noise must be finite and at least 0, not -1"),
+        ({"ridge": -1.0}, "ridge must be finite and at least 0, not -1"),
         ({"eta": 0.0}, "eta must be positive and finite, not 0"),
         ({"times": (1.0, -2.0)}, "times must be at least 0, not -2"),
         ({"times": (np.nan,)}, "times must be at least 0, not nan"),
@@ -322,10 +322,26 @@ def test_files(tmp_path: Path) -> None:
         ({"step": 1.5}, "step must be above 0 and at most 1, not 1.5"),
         ({"width": 0}, "width must be at least 1, not 0"),
         ({"kernel": "both"}, "kernel must be nngp or ntk, not 'both'"),
-        ({"times": (1e9,), "samples": 2}, "samples must be 0, or times shorter or noise larger"),
+        ({"times": (1e9,), "samples": 2}, "samples must be 0, or times shorter or ridge larger"),
     ],
 )
 def test_bad_input(change: dict[str, Any], message: str) -> None:
     x, y, u, _ = data()
     with pytest.raises(ValueError, match=message):
         predict(**({"x": x, "y": y, "x_test": u} | change))
+
+
+def test_every_fifth_point_is_for_tests_where_none_are_given() -> None:
+    random = np.random.default_rng(3)
+    x, y = random.standard_normal((13, 3)), random.standard_normal(13)
+    learned = [0, 1, 2, 3, 5, 6, 7, 8, 10, 11, 12]
+    found = predict(x, y, ridge=0.1)
+    given = predict(x[learned], y[learned], x[[4, 9]], y[[4, 9]], ridge=0.1)
+    assert found.mean.tobytes() == given.mean.tobytes()
+    assert found.summary()["test_error"].tolist() == given.summary()["test_error"].tolist()
+    with pytest.raises(ValueError, match="x must have at least 5 rows without x_test"):
+        predict(x[:4], y[:4])
+    with pytest.raises(ValueError, match="y_test must come with x_test"):
+        predict(x, y, None, y)
+    with pytest.raises(ValueError, match="y must be given where x does not carry targets"):
+        predict(x)

@@ -34,19 +34,19 @@ def test_the_core_knows_no_python_prints_nothing_and_reads_no_environment(path: 
 
 
 @pytest.mark.parametrize("path", CORE, ids=lambda path: path.name)
-def test_a_wing_of_the_core_stands_on_numerics_alone(path: Path) -> None:
-    wing = path.parent.name
+def test_a_package_of_the_core_uses_numerics_alone(path: Path) -> None:
+    package = path.parent.name
     used = set(re.findall(r'#include "nnth/(\w+)/', path.read_text()))
-    assert used <= {wing, "numerics"}
+    assert used <= {package, "numerics"}
 
 
 @pytest.mark.parametrize("path", PACKAGE, ids=lambda path: str(path.relative_to(ROOT / "python")))
-def test_a_theory_stands_on_the_shared_floor_and_never_on_another(path: Path) -> None:
+def test_a_theory_uses_shared_modules_and_never_another_theory(path: Path) -> None:
     theories = {p.name for p in (ROOT / "python" / "nnth").iterdir() if p.is_dir()}
-    wing = path.parent.name if path.parent.name != "nnth" else ""
+    package = path.parent.name if path.parent.name != "nnth" else ""
     imports = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.ImportFrom)]
     used = {(n.module or "").split(".")[1] for n in imports if (n.module or "").startswith("nnth.")}
-    assert path.name in LISTS or not (used & theories) - {wing}
+    assert path.name in LISTS or not (used & theories) - {package}
     assert not [
         a.name for n in imports for a in n.names if a.name.startswith("_") and a.name not in ALLOWED
     ]

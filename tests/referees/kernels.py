@@ -213,7 +213,7 @@ def predict(draw: Draw) -> Case:
     times = draw.pick((["0"], ["0.7"], ["5"], ["inf"], ["1e4"]))
     words = ["predict", "--x", draw.save("x.npy", x), "--y", draw.save("y.npy", y), "--x-test"]
     words += [draw.save("u.npy", u), "--depth", str(depth), "--kernel", kind, "--points"]
-    words += ["--noise", text(noise), "--eta", text(eta), "--times", ",".join(times)]
+    words += ["--ridge", text(noise), "--eta", text(eta), "--times", ",".join(times)]
 
     def matrix(which: str, a: np.ndarray, b: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
         k = spectra.relu_kernel(which, depth)
@@ -338,7 +338,7 @@ def hermite(draw: Draw) -> Case:
     name = draw.pick([n for n in oracle.ACTIVATIONS if n != "exp"])
     act, variance = oracle.ACTIVATIONS[name], draw.log(0.05, 8)
     terms = draw.whole(1, 12)
-    words = ["hermite", "--act", name, "--terms", str(terms), "--norm", text(variance)]
+    words = ["hermite", "--act", name, "--terms", str(terms), "--variance", text(variance)]
 
     def judge(outcome: Outcome) -> Iterator[str]:
         wants = oracle.hermite(act, variance, terms)
@@ -356,7 +356,7 @@ def rkhs_spectrum(draw: Draw) -> Case:
     kind = draw.pick(("ntk", "nngp", "rbf"))
     width = draw.log(0.3, 3)
     shown = f"rbf:{text(width)}" if kind == "rbf" else kind
-    words = ["rkhs", "spectrum", "--kernel", shown, "--d", str(d), "--levels", "6"]
+    words = ["rkhs", "spectrum", "--kernel", shown, "--n0", str(d), "--levels", "6"]
     words += [] if kind == "rbf" else ["--depth", str(depth)]
     function = spectra.rbf(width) if kind == "rbf" else spectra.relu_kernel(kind, depth)
     level = draw.whole(0, 5)

@@ -19,7 +19,8 @@ REMARKS = ("note", "status", "phase", "outcome", "picture")
 MAY_BE_INFINITE = {
     "kernel": {"theta_aa", "theta_bb", "theta_ab", "chi_perp"},
     "phase": {"xi_q", "xi_c", "k_star"},
-    "critical": {"xi_q", "xi_c", "distance", "asymptote", "next_order"},
+    "critical points": {"xi_q", "xi_c"},
+    "critical decay": {"distance", "asymptote", "next_order"},
     "product": {"asymptotic", "depth_first", "width_first"},
     "rkhs spectrum": {"slope", "theory_slope"},
     "rkhs fit": {"loo_error"},

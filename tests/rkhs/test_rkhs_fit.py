@@ -37,7 +37,7 @@ def network(kind: str, a: Floats, b: Floats) -> Floats:
 def test_against_high_precision() -> None:
     """All numbers to 1e-10 of those in 50 digits, of a matrix with condition 1e6."""
     x, y, ridge = X[:12, :1], Y[:12, :1], 1e-5
-    found = nnth.rkhs_fit(x, y, "rbf:0.8", ridge=ridge, at=U[:, :1])
+    found = nnth.rkhs_fit(x, y, "rbf:0.8", ridge=ridge, x_test=U[:, :1])
     with mp.workdps(50):
 
         def k(a: float, b: float) -> mp.mpf:
@@ -87,7 +87,7 @@ def test_the_condition_is_computed_and_not_estimated(m: int) -> None:
 @pytest.mark.parametrize("kernel", ["rbf:1.3", "nngp", "ntk"])
 def test_every_number_by_direct_algebra(kernel: str) -> None:
     found = nnth.rkhs_fit(
-        X, Y, kernel, "erf", ridge=RIDGE, at=U, y_at=np.ones((6, 2)), depth=2, cw=1.0
+        X, Y, kernel, "erf", ridge=RIDGE, x_test=U, y_test=np.ones((6, 2)), depth=2, cw=1.0
     )
     if kernel.startswith("rbf"):
         matrix, cross, own = radial(X, X, 1.3), radial(X, U, 1.3), radial(U, U, 1.3)
@@ -123,7 +123,7 @@ def test_every_number_by_direct_algebra(kernel: str) -> None:
 
 def test_the_representer_theorem() -> None:
     """With the sections of other points allowed as well the minimiser does not take them."""
-    found = nnth.rkhs_fit(X, Y, "rbf:1.3", ridge=RIDGE, at=U)
+    found = nnth.rkhs_fit(X, Y, "rbf:1.3", ridge=RIDGE, x_test=U)
     every = np.concatenate((X, U))
     inner = radial(every, every, 1.3)
     values = inner[:30]
@@ -137,7 +137,7 @@ def test_the_representer_theorem() -> None:
 def test_two_points_by_hand() -> None:
     """x.y is linear regression: K = [[2, 0], [0, 2]] of a linear layer, C_w/n_0 x.y = 2 x.y."""
     x, y = np.eye(2), np.array([3.0, -1.0])
-    found = nnth.rkhs_fit(x, y, "nngp", "linear", ridge=2.0, cw=2.0, at=np.ones((1, 2)))
+    found = nnth.rkhs_fit(x, y, "nngp", "linear", ridge=2.0, cw=2.0, x_test=np.ones((1, 2)))
     # Two layers of weights: K = 2 (2 x.y/2) = 2 x.y; alpha = y/4.
     assert found.alpha[:, 0] == pytest.approx([0.75, -0.25], rel=1e-14)
     assert found.solution.norm2[0] == pytest.approx(2.0 * (0.75**2 + 0.25**2), rel=1e-14)
@@ -174,7 +174,7 @@ def test_learning_curves_of_data() -> None:
     table = nnth.rkhs_learning_curve(
         x, y, "ntk", "relu", sizes=[40, 10], ridge=0.5, samples=30, seed=2
     )
-    assert table["points"].tolist() == [40, 10]
+    assert table["size"].tolist() == [40, 10]
     assert np.abs(table["deviation"]).max() < 0.15
     assert table["theory"][0] < table["theory"][1]
     again = nnth.rkhs_learning_curve(x, y, "ntk", "relu", sizes=[10], ridge=0.5, samples=30, seed=2)
@@ -187,9 +187,9 @@ def test_learning_curves_of_data() -> None:
     [
         ({"ridge": -1.0}, "ridge must be finite and at least 0, not -1"),
         ({"y": Y[:4]}, "y must have a row for each of 30 inputs, not 4"),
-        ({"y_at": Y}, "y_at must come with at"),
-        ({"at": U[:, :2]}, "at must have the 3 columns of x, not 2"),
-        ({"at": U, "y_at": Y}, r"y_at must be of shape \(6, 2\), not \(30, 2\)"),
+        ({"y_test": Y}, "y_test must come with x_test"),
+        ({"x_test": U[:, :2]}, "x_test must have the 3 columns of x, not 2"),
+        ({"x_test": U, "y_test": Y}, r"y_test must be of shape \(6, 2\), not \(30, 2\)"),
         ({"x": np.ones((30, 3)), "ridge": 0.0}, "ridge must be above about .* singular"),
         ({"kernel": "rbf:50", "ridge": 0.0}, "ridge must be above about .* singular"),
     ],
@@ -215,7 +215,7 @@ def test_refusals_of_a_curve(arguments: dict[str, object], message: str) -> None
 
 def test_files_hold_what_the_package_returns(tmp_path: Path) -> None:
     np.savez(tmp_path / "train.npz", x=X, y=Y)
-    found = nnth.rkhs_fit(tmp_path / "train.npz", tmp_path / "train.npz", ridge=RIDGE, at=U)
+    found = nnth.rkhs_fit(tmp_path / "train.npz", tmp_path / "train.npz", ridge=RIDGE, x_test=U)
     arrays = found.arrays()
     assert set(arrays) == {"alpha", "fitted", "left_out", "prediction", "variance"}
     assert arrays["alpha"].shape == (30, 2)
@@ -224,7 +224,7 @@ def test_files_hold_what_the_package_returns(tmp_path: Path) -> None:
 
 def test_pictures() -> None:
     line = np.linspace(-2.0, 2.0, 9)[:, None]
-    one = nnth.rkhs_fit(X[:, :1], Y[:, 0], "rbf:1", ridge=RIDGE, at=line)
+    one = nnth.rkhs_fit(X[:, :1], Y[:, 0], "rbf:1", ridge=RIDGE, x_test=line)
     drawn = one.summary().plot
     assert isinstance(drawn, Lines)
     assert drawn.lines[0][2].tolist() == one.solution.prediction[:, 0].tolist()

@@ -29,7 +29,7 @@ def test_every_subset_has_its_probability() -> None:
             chi_square += (counts.get(subset, 0) - expected) ** 2 / expected
     # 31 degrees of freedom: above 75 with a probability of 2e-5.
     assert chi_square < 75.0
-    assert found.log_normaliser == pytest.approx(np.log(total), rel=1e-12)
+    assert found.log_normalizer == pytest.approx(np.log(total), rel=1e-12)
     marginal = ell @ np.linalg.inv(np.eye(5) + ell)
     assert found.marginal == pytest.approx(marginal, abs=1e-13)
     assert found.expected_size == pytest.approx(np.trace(marginal), rel=1e-12)

@@ -423,25 +423,25 @@ def test_failures_become_rows_and_are_tried_again_when_asked(tmp_path: Path) -> 
         ("kernel --vary act=relu,nonsense", "nonsense"),
         ("paths --vary width=4,0", "width must be at least 1, not 0"),
         ("regions --n0 9 --vary widths=4;4,4", "n0 must be at most 6"),
-        ("kernel --vary rh=0", "kernel has no option 'rh'; it has rho"),
+        ("kernel --vary rh=0", "--vary must have options of kernel, not 'rh'; it has rho"),
         ("kernel --dept 3 --vary rho=0", "no such option: --dept"),
         ("kernel --vary rho=0 --append a.csv", "no such option: --append"),
         ("kernel --vary rho=0 --vary rho=1", "--vary must have rho once, not twice"),
         ("kernel --vary rho=0 --rho 1", "rho must not be both given and varied"),
         ("kernel --vary rho=0,0.0", "--vary must not give a point twice, as it does rho 0.0"),
         ("kernel --vary rho", "--vary must be NAME=VALUES, not 'rho'"),
-        ("kernel --vary threads=1,2", "threads must not be varied"),
+        ("kernel --vary threads=1,2", "--vary must not have threads"),
         ("kernel --vary rho=0,1 --vary depth=1 --zip rho,depth", "one number of values, not"),
         ("kernel --vary rho=0 --zip rho,act", "act must be varied, to step together"),
         ("kernle --vary rho=0", "there is no command 'kernle' to sweep; there is kernel"),
         ("--vary rho=0 kernel", "the command to sweep must come first, before --vary"),
         ("sweep --vary rho=0", "there is no command 'sweep' to sweep"),
         ("kernel --vary rho=0 stray", "got unexpected extra arguments (stray)"),
-        ("gram --vary depth=1,2", "missing argument 'FILE'"),
+        ("gram x.npy --x x.npy --vary depth=1,2", "--x and FILE must not both be given"),
         ("gram x.npy --vary depth=1,2", "x.npy: No such file or directory"),
-        ("paths --vary depth=1,2 --save-samples s.npy", "--save-samples must not be given in a"),
+        ("paths --vary depth=1,2 --save s.npz", "--save must not be given in a"),
         ("missing.toml", "missing.toml: No such file or directory"),
-        ("kernel --vary rho=0 --jobs -1", "--jobs must be at least 0, not -1"),
+        ("kernel --vary rho=0 --jobs -1", "--jobs must be from 0 to 1024, not -1"),
         ("kernel --vary rho=0 --shard 3/2", "--shard must be I/N with I from 1 to N, not '3/2'"),
         ("kernel --vary rho=0 --jobs 1 --scheduler a", "--jobs and --scheduler must not both"),
         ("kernel --vary rho=0 --plot a.png", "--plot-y must be given with --plot"),
@@ -561,7 +561,7 @@ def test_a_scheduler_that_is_not_there_is_named(refused: Call) -> None:
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
         done = call("kernel", "--vary", "rho=0", "--scheduler", address)
     assert done.returncode == 1
-    silence = f"nnth: error: scheduler {address} does not answer: Connection refused\n"
+    silence = f"nnth: error: --scheduler {address} does not answer: Connection refused\n"
     assert done.stderr == silence
     for address in ("127.0.0.1", "foo://x"):
         message = refused("kernel", "--vary", "rho=0", "--scheduler", address)
@@ -571,3 +571,45 @@ def test_a_scheduler_that_is_not_there_is_named(refused: Call) -> None:
 def test_help_has_examples_and_the_commands_options() -> None:
     assert "nnth sweep regions --vary width=16,32,64" in sweep("--help")
     assert "--mu-moments" in sweep("paths", "--help")
+
+
+# Chosen columns.
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_chosen_columns_are_in_the_file_in_their_order(suffix: str, here: Call) -> None:
+    words = ("kernel", "--depth", 1, "--columns", "corr,act,layer", "-o", f"rows.{suffix}")
+    for values in ("0.1,0.2", "0.1,0.2,0.3"):  # the second goes on with what the first has done
+        here(*words, "--vary", f"rho={values}")
+    text = Path(f"rows.{suffix}").read_text()
+    names = ["corr", "act", "layer", "rho", *MARKS]
+    rows = rows_of(text) if suffix == "csv" else [json.loads(line) for line in text.splitlines()]
+    assert [list(row) for row in rows] == [names] * 6
+    assert [float(row["corr"]) for row in rows[::2]] == [0.1, 0.2, 0.3]
+    shown = here(*words, "--vary", "rho=0.2,0.1", "--format", "csv")
+    assert shown.splitlines()[:2] == ["corr,act,layer", "0.2,relu,1"]
+
+
+def test_only_chosen_columns_are_printed(here: Call) -> None:
+    words = ("kernel", "--depth", 1, "--vary", "rho=0.5,1", "--columns", "rho,act")
+    assert here(*words) == "rho,act\n" + 2 * "0.5,relu\n" + 2 * "1.0,relu\n"
+    assert here(*words, "--format", "jsonl").splitlines()[2] == '{"rho": 1.0, "act": "relu"}'
+    assert here(*words, "--format", "table").split()[:2] == ["rho", "act"]
+
+
+def test_columns_that_are_not_there_are_refused(refused: Call) -> None:
+    words = ("kernel", "--depth", 1, "--vary", "rho=0.5,1", "-o", "rows.csv")
+    assert "there is no 'cor'; did you mean corr?" in refused(*words, "--columns", "cor,layer")
+    assert not Path("rows.csv").exists()
+
+
+def test_a_file_with_other_columns_is_refused(
+    here: Call, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nnth_cli.main._abandon_output", lambda: None)
+    words = ["kernel", "--depth", "1", "--vary", "rho=0.5,1", "-o", "rows.csv"]
+    here(*words)
+    before = Path("rows.csv").read_bytes()
+    assert run(get_command(app), ["sweep", *words, "--columns", "corr"]) == 2
+    assert "its columns are not those of --columns" in capfd.readouterr().err
+    assert Path("rows.csv").read_bytes() == before

@@ -15,8 +15,9 @@ from nnth.table import Meta, Table
 from nnth_cli.sweep.journal import Journal, OtherColumnsError
 from nnth_cli.sweep.locks import SweepBusyError, sweep_of
 from nnth_cli.sweep.parts import Parts
+from nnth_cli.sweep.plan import read_plan
 from nnth_cli.sweep.points import Options, Point, points_of
-from nnth_cli.sweep.values import parse_values, read_plan
+from nnth_cli.values import parse_values
 
 OPTIONS = ("act", "depth", "width")
 

@@ -150,7 +150,7 @@ def test_no_eigenvalue_of_rounding_is_drawn() -> None:
 
 
 def test_errors_over_time() -> None:
-    law = predict(X, Y, X_TEST, Y_TEST, times=(0.0, 0.1, 1.0, 3.0), noise=0.01, samples=4, width=16)
+    law = predict(X, Y, X_TEST, Y_TEST, times=(0.0, 0.1, 1.0, 3.0), ridge=0.01, samples=4, width=16)
     table = law.summary()
     (axes,) = figure(table).axes
     names = ("net_error", "variance", "test_error", "train_error")
@@ -166,7 +166,7 @@ def test_errors_over_time() -> None:
 
 def test_outputs_over_inputs_of_one_dimension() -> None:
     y = np.sin(3.0 * LINE[:, 0])
-    law = predict(LINE, y, LINE_TEST, times=(1.0, 4.0), noise=0.1, samples=3, width=16)
+    law = predict(LINE, y, LINE_TEST, times=(1.0, 4.0), ridge=0.1, samples=3, width=16)
     (axes,) = figure(law.points()).axes
     ((_, x, mean),) = lines(axes)
     np.testing.assert_array_equal(x, LINE_TEST[:, 0])
@@ -185,7 +185,7 @@ def test_outputs_over_inputs_of_one_dimension() -> None:
 
 
 def test_outputs_against_targets() -> None:
-    law = predict(X, Y, X_TEST, Y_TEST, noise=0.1)
+    law = predict(X, Y, X_TEST, Y_TEST, ridge=0.1)
     (axes,) = figure(law.points()).axes
     ((_, x, y, error),) = points(axes)
     np.testing.assert_array_equal(x, Y_TEST)
@@ -313,7 +313,7 @@ def test_learning_rates() -> None:
     (axes,) = figure(table).axes
     seen, theory = points(axes), lines(axes)
     assert [label for label, *_ in seen][1] == r"$\sum_i (\partial z/\partial b_i)^2$"
-    biases = _rows(table, quantity="biases", parametrisation="standard") & (table["layer"] > 0)
+    biases = _rows(table, quantity="biases", parametrization="standard") & (table["layer"] > 0)
     np.testing.assert_array_equal(seen[1][2], table["mean"][biases])
     np.testing.assert_allclose(seen[1][3], table["stderr"][biases], rtol=1e-9)
     np.testing.assert_array_equal(theory[1][2], table["theory"][biases])
@@ -332,7 +332,7 @@ def test_noise_and_training() -> None:
     np.testing.assert_array_equal(eigenvalue, table["eigenvalue"])
     np.testing.assert_array_equal(mean, table["mean"])
     np.testing.assert_allclose(error, table["stderr"], rtol=1e-9)
-    table = training_scalings(widths=[16, 32], samples=3, steps=5)
+    table = training_scalings(width=[16, 32], samples=3, steps=5)
     (axes,) = figure(table).axes
     lazy = _rows(table, regime="lazy", quantity="features")
     (label, width, mean, error), *others = points(axes)
@@ -466,7 +466,7 @@ MANY = {
         lambda: nnth.gp(act="tanh", width=(8, 16), depth=5, samples=50),
         lambda: hermite_dual("tanh", terms=(2, 4, 8, 16, 32)),
         lambda: rates("tanh", width=16, depth=30, samples=5),
-        lambda: training_scalings(widths=[16, 32], samples=3, steps=5),
+        lambda: training_scalings(width=[16, 32], samples=3, steps=5),
         lambda: descent_rates(X, depth=1),
         lambda: path_spectrum(np.eye(3), widths="16", samples=100),
         lambda: Picture("x", "y", "rho", None, None, False, False).of(

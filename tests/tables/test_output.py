@@ -1,6 +1,7 @@
 """Destinations: files whole or not at all, rows added under a lock, tables and figures drawn."""
 
 import csv
+import itertools
 import json
 import os
 import stat
@@ -53,6 +54,61 @@ def test_arrays_are_written_whole(tmp_path: Path) -> None:
     write_arrays(tmp_path / "k.npz", {"nngp": np.eye(2)})
     with np.load(tmp_path / "k.npz") as back:
         assert back["nngp"].tolist() == [[1, 0], [0, 1]]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_chosen_columns_are_written_in_their_order(
+    table: Table, tmp_path: Path, suffix: str
+) -> None:
+    if suffix == "parquet":
+        pytest.importorskip("pyarrow")
+    chosen = ("act", "corr", "x", "cb", "layer", "seed")
+    path = tmp_path / f"t.{suffix}"
+    Destination(output=path, columns=chosen).deliver(table)
+    if suffix == "csv":
+        assert path.read_text() == (
+            'act,corr,x,cb,layer,seed\nrelu,0.5,"1.0,2.0",,1,3\n'
+            'relu,0.3333333333333333,"1.0,2.0",,2,3\n'
+        )
+        return
+    if suffix == "jsonl":
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+    else:
+        import pyarrow.parquet as pq
+
+        rows = pq.read_table(path).to_pylist()
+    assert [list(row) for row in rows] == [list(chosen)] * 2
+    assert list(rows[1].values()) == ["relu", 1 / 3, [1.0, 2.0], None, 2, 3]
+
+
+def test_chosen_columns_are_shown_in_their_order(
+    table: Table, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Destination(format="table", columns=("seed", "corr", "act")).deliver(table)
+    lines = [line.split() for line in capfd.readouterr().out.splitlines()]
+    assert lines[0] == ["seed", "corr", "act"]
+    assert lines[2:4] == [["3", "0.5", "relu"], ["3", "0.333333", "relu"]]
+
+
+def test_an_unknown_column_is_refused_and_nothing_written(table: Table, tmp_path: Path) -> None:
+    for name, hint in (("cor", "did you mean corr"), ("q", "there is layer, corr, status, act")):
+        with pytest.raises(ValueError, match=rf"^--columns .* there is no '{name}'; {hint}"):
+            Destination(output=tmp_path / "t.csv", columns=("layer", name)).deliver(table)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_chosen_columns_must_be_those_of_the_file_to_append_to(
+    table: Table, tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"t.{suffix}"
+    for _ in range(2):
+        Destination(append=path, columns=("corr", "layer")).deliver(table)
+    assert len(path.read_text().splitlines()) == (5 if suffix == "csv" else 4)
+    with pytest.raises(ValueError, match="its columns are others: it has no act"):
+        Destination(append=path, columns=("corr", "layer", "act"))  # before any work
+    with pytest.raises(ValueError, match="another order"):
+        Destination(append=path, columns=("layer", "corr"))
 
 
 def test_a_failed_write_leaves_the_old_file_alone(tmp_path: Path) -> None:
@@ -245,9 +301,116 @@ def test_a_long_text_is_folded_not_cut(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     text = "".join(f"{n:03}" for n in range(50))
-    Destination(format="table").deliver(Table({"text": [text]}, Meta("verify")))
-    folded = capfd.readouterr().out.splitlines()[2:]
-    assert text in "".join(line.strip() for line in folded)
+    for texts in ([text], [text, ""]):
+        Destination(format="table").deliver(Table({"text": texts}, Meta("verify")))
+        folded = capfd.readouterr().out.splitlines()
+        assert text in "".join(line.removeprefix("text").strip() for line in folded)
+
+
+def shown_in(width: int, monkeypatch: pytest.MonkeyPatch, table: Table, *keys: str) -> list[str]:
+    """The table as lines of a terminal of this width, in blocks that empty lines end."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    from nnth_cli.terminal import rendered
+
+    text = rendered(table, keys)
+    assert all(len(line) <= width for line in text.splitlines())
+    return [line.rstrip() for line in text.splitlines()]
+
+
+def blocks_of(lines: list[str]) -> list[list[str]]:
+    """The headers of the blocks of a table, as words."""
+    return [above.split() for above, rule in itertools.pairwise(lines) if rule[:1] == "─"]
+
+
+def test_what_is_the_same_in_all_rows_stands_in_the_caption(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    columns: dict[str, Any] = {
+        "n": [1, 2, 3],
+        "z": [np.nan] * 3,
+        "exact": [0.25] * 3,
+        "seen": [1.0, np.nan, np.nan],
+        "note": [""] * 3,
+        "status": ["ok"] * 3,
+    }
+    lines = shown_in(80, monkeypatch, Table(columns, Meta("kernel", {"act": "relu"})))
+    assert blocks_of(lines) == [["n", "seen"]]
+    assert lines[-2] == "in every row:  z=nan  exact=0.25  status=ok"
+    assert lines[-1].startswith("kernel  act=relu")
+
+
+def test_the_columns_that_tell_rows_apart_are_in_every_block(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    count = 6
+    columns: dict[str, Any] = {
+        "width": [4, 4, 4, 8, 8, 8],
+        "mean": np.arange(count) / 7,
+        "quantity": ["a", "b", "c"] * 2,
+        **{f"column_{i}": np.arange(count) + i / 7 for i in range(9)},
+        "note": ["", "x", "", "y", "", ""],
+        "z": np.arange(count) / 3,
+    }
+    table = Table(columns, Meta("gp"))
+    blocks = blocks_of(shown_in(60, monkeypatch, table))
+    assert len(blocks) > 2
+    assert all(block[:2] == ["width", "quantity"] for block in blocks)
+    assert blocks[0][2:4] == ["z", "note"]
+    assert sorted(name for block in blocks for name in block[2:]) == sorted(
+        set(columns) - {"width", "quantity"}
+    )
+    wanted = blocks_of(shown_in(60, monkeypatch, table, "mean"))
+    assert all(block[0] == "mean" for block in wanted)
+    assert blocks_of(shown_in(250, monkeypatch, table)) == [list(columns)]
+
+
+def test_rows_are_numbered_where_what_tells_them_apart_takes_much_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    columns: dict[str, Any] = {
+        "a_long_name_of_a_key": [1, 1, 2, 2],
+        "another_long_name": [1, 2, 1, 2],
+        **{f"column_{i}": np.arange(4) + i / 7 for i in range(5)},
+    }
+    lines = shown_in(50, monkeypatch, Table(columns, Meta("gp")))
+    blocks = blocks_of(lines)
+    assert all(block[0] == "row" for block in blocks)
+    assert [name for block in blocks for name in block[1:]] == list(columns)
+    assert sum(line.split()[:1] == ["4"] for line in lines) == len(blocks)
+
+
+def test_one_row_has_a_name_and_a_value_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    columns: dict[str, Any] = {"regions": [2081], "z": [np.nan], "note": [""], "kind": ["exact"]}
+    lines = shown_in(80, monkeypatch, Table(columns, Meta("regions")))
+    assert lines[:4] == ["regions  2081", "z        nan", "kind     exact", ""]
+
+
+@pytest.mark.parametrize("count", [200, 201, 1000])
+def test_of_many_rows_the_middle_is_left_out(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = np.arange(count)
+    lines = shown_in(80, monkeypatch, Table({"n": rows, "half": rows / 2}, Meta("kernel")))
+    numbers = [int(line.split()[0]) for line in lines if line.strip()[:1].isdigit()]
+    if count == 200:
+        assert numbers == list(range(200))
+        assert not any("more rows" in line for line in lines)
+    else:
+        assert numbers == [*range(100), *range(count - 100, count)]
+        assert lines[102] == f"... {count - 200} more rows (-o FILE for all)"
+
+
+def test_csv_on_a_terminal_has_all_rows(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("nnth_cli.output.on_terminal", lambda: True)
+    Destination(format="csv").deliver(wide(rows=1000))
+    assert capfd.readouterr().out.count("\n") == 1001
+
+
+@pytest.mark.parametrize("rows", [0, 2])
+def test_a_table_without_differences_is_a_table(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = shown_in(80, monkeypatch, Table({"a": np.ones(rows), "b": np.ones(rows)}, Meta("mp")))
+    assert blocks_of(lines) == [["a", "b"]]
+    assert lines.count("1  1") == rows
 
 
 def test_square_brackets_are_not_markup(capfd: pytest.CaptureFixture[str]) -> None:

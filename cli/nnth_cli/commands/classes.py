@@ -1,7 +1,7 @@
-"""`nnth classes`: what of a network's curvature comes from its classes."""
+"""The parts of the Gauss-Newton matrix that come from classes, pairs of them, and examples."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,30 +16,26 @@ _IN_A_FIGURE = 20
 
 @dataclass(frozen=True, kw_only=True)
 class ClassOptions(TrainingOptions):
-    """Those of training, on data of several classes."""
+    """Options of training, on data of several classes."""
 
     data: Annotated[str, TrainingOptions.option("data")] = "clusters:0.1:4:10"
 
 
 @command()
-def classes(
+def parts(
     training: ClassOptions,
-    top: Annotated[
-        int, typer.Option(help="Rows are so many leading eigenvectors of G.", metavar="N")
-    ] = 0,
-    layers: Annotated[
-        bool, typer.Option("--layers", help="Rows are parts of features and errors of all layers.")
-    ] = False,
     leading: Annotated[
         int | None,
         typer.Option(
-            help="Leading eigenvalues of every part in a figure. [default: 20]", metavar="N"
+            help="Number of leading eigenvalues of every part in the figure of --plot. "
+            "[default: 20]",
+            metavar="N",
         ),
     ] = None,
     *,
     call: Call,
 ) -> "Table":
-    """The parts of the Gauss-Newton matrix that come from classes, pairs of them, and examples.
+    """The size of each part of the Gauss-Newton matrix.
 
     \b
     G = (1/m) sum_i J_i^T (diag p - p p^T) J_i,   p = softmax(f(x_i))
@@ -49,36 +45,71 @@ def classes(
     within = sum_icc' w_icc' (g_icc' - g_cc')(g_icc' - g_cc')^T
     diag   = sum_ic w_icc g_icc g_icc^T                        c' = c here alone
 
-    A row is a part: trace, Frobenius norm, its share of tr G, its largest eigenvalue. The parts are
-    compared with G every time, on random vectors, and `identity_error` is what is between: above
-    1e-12 it is an error of the program. Classes may have any sizes.
-
-    With --top a row is an eigenvector u of G, and columns are shares u^T G_part u/u^T G u: which
-    outliers come from which part. With --layers rows are parts of H^l = (1/m) sum_i h_i^l h_i^l^T
-    (features: at class means, and within) and of the errors that come back to every layer (as G).
-    --plot draws the leading eigenvalues of all parts, or the traces of several steps --at.
+    A row is a part: trace, Frobenius norm, its fraction of tr G (share), its largest eigenvalue.
+    `identity_error` is the difference between G and the sum of its parts on random vectors; above
+    1e-12 the command fails. Classes may have any sizes. --plot draws the leading eigenvalues of all
+    parts, or with several steps --at the traces.
 
     \b
     Source: Papyan (2020), arXiv:2008.11865.
-    Example: nnth classes
-             nnth classes --top 12 --plot outliers.png
-             nnth classes --data digits --widths 64,64 --at 0,10,100,1000 --layers
-             nnth classes --net net.npz --data data.npz --act relu
+    Example: nnth classes parts --plot parts.png
+             nnth classes parts --data iris --at 0,10,100,1000
     """
-    call.check_together(
-        conflicts=[("--top", "--layers"), ("--leading", "--top"), ("--leading", "--layers")]
-    )
-    setup = training.setup(call)
-    from nnth.curvature.classes import classes as compute
+    if "--leading" not in call.given:
+        leading = _IN_A_FIGURE if call.plot else 1
+    return _measured(training, call, leading=leading)
 
-    found = compute(
-        setup,
-        at=training.looks,
-        top=top,
-        layers=layers,
-        leading=(_IN_A_FIGURE if call.plot else 1) if leading is None else leading,
-        checkpoint=training.checkpoint,
-        **call.work,
-    )
+
+@command()
+def outliers(
+    training: ClassOptions,
+    top: Annotated[
+        int, typer.Option(help="Number of leading eigenvectors of G.", metavar="N")
+    ] = 12,
+    *,
+    call: Call,
+) -> "Table":
+    """The part that each leading eigenvector of the matrix comes from.
+
+    \b
+    G = class + cross + within + diag, as `nnth classes parts --help` defines them
+    share of a part = u^T G_part u/u^T G u,   G u = lambda u
+
+    A row is an eigenvector u of G, the largest eigenvalue first: its eigenvalue with the residual
+    that bounds its error, the shares of all parts, and the part of the largest share. The outliers
+    of the spectrum come from classes and from pairs of classes.
+
+    \b
+    Source: Papyan (2020), arXiv:2008.11865.
+    Example: nnth classes outliers --top 12 --plot outliers.png
+    """
+    return _measured(training, call, top=top)
+
+
+@command()
+def layers(training: ClassOptions, *, call: Call) -> "Table":
+    """The parts of features and of errors in every layer.
+
+    \b
+    H^l     = (1/m) sum_i h_i^l h_i^l^T = class + within: at class means, and about them
+    Delta^l = the matrix G for the pull-back of p - e_c' to z^l = class + cross + within + diag
+
+    A row is a layer and a part of its features H or of its errors Delta: trace, Frobenius norm,
+    fraction of the whole trace (share), largest eigenvalue. --plot draws the shares over the
+    layers.
+
+    \b
+    Source: Papyan (2020), arXiv:2008.11865.
+    Example: nnth classes layers
+             nnth classes layers --data digits --width 64 --points 300 --at 0,10,100
+    """
+    return _measured(training, call, layers=True)
+
+
+def _measured(training: ClassOptions, call: Call, **own: Any) -> "Table":
+    setup = training.setup(call)
+    from nnth.curvature.classes import classes
+
+    found = classes(setup, at=training.at, checkpoint=training.checkpoint, **own, **call.work)
     training.write_net(found.network)
     return found.summary()

@@ -1,8 +1,6 @@
-"""`nnth critical`: critical initialisation of an activation."""
+"""Critical initialization of an activation: its critical points, and the variance along depth."""
 
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from nnth_cli import options
 from nnth_cli.command import Call, command
@@ -11,45 +9,51 @@ if TYPE_CHECKING:
     from nnth.table import Table
 
 
-@command(random=False)
-def critical(
-    act: options.Act = "tanh",
-    depth: Annotated[
-        int | None,
-        typer.Option(
-            help="Print the variance through L hidden layers at the first critical point, beside "
-            "its asymptote, instead.",
-            metavar="L",
-        ),
-    ] = None,
-    norm: Annotated[
-        float | None,
-        typer.Option(help="|x|^2/n0 of the input, with --depth. [default: 1]", metavar="X"),
-    ] = None,
-    *,
-    call: Call,
-) -> "Table":
-    """Critical points of an activation, and the way there.
+@command(random=False, plotted=False)
+def points(act: options.Act = "tanh", *, call: Call) -> "Table":
+    """Critical points of an activation.
 
     \b
     K* = C_b + C_w E[s^2],  chi_par = (C_w/2) E[(s^2)''] = 1,  chi_perp = C_w E[s'^2] = 1,
     z ~ N(0, K*): the K* with E[s s''] = 0, C_w = 1/E[s'^2], where C_b is not negative.
 
-    A row is a critical point, with a bound on what it is off (error), or one row says what fails,
-    for K from 1e-14 to 1e8 (k_least and k_most of the row). universality: scale-invariant (every K
-    is fixed), K* = 0, or half-stable (K* > 0, stable from one side). |K^l - K*| falls as
-    coefficient times decay; the distance of nearby inputs as l^-p_perp. With --depth a row is a
-    layer.
+    A row is a critical point, with a bound on its error, or one row says what fails, for K from
+    1e-14 to 1e8 (k_least and k_most of the row). universality: scale-invariant (every K is fixed),
+    K* = 0, or half-stable (K* > 0, stable from one side). |K^l - K*| falls as coefficient times
+    decay; the distance of nearby inputs as l^-p_perp.
 
     \b
     Source: Roberts, Yaida & Hanin (2022), ch. 5; Schoenholz et al. (2017).
-    Example: nnth critical --act gelu --format table
-             nnth critical --act tanh --depth 1000000 | tail -1
+    Example: nnth critical points --act gelu
     """
-    call.check_together(needs=(("--norm", ("--depth",)), ("--plot", ("--depth",))))
-    from nnth.criticality.critical import critical as compute
+    from nnth.criticality.critical import critical
+
+    return critical(act, threads=call.threads)
+
+
+@command(random=False)
+def decay(
+    act: options.Act = "tanh",
+    depth: options.Depth = 100,
+    norm: options.Norm = 1.0,
+    *,
+    call: Call,
+) -> "Table":
+    """The variance through the layers at the first critical point.
+
+    \b
+    K^1 = C_b + C_w |x|^2/n0,   K^(l+1) = C_b + C_w E[s(z)^2],  z ~ N(0, K^l)
+
+    A row is a layer, 1 to L + 1: the variance K^l beside its asymptote to leading and to next
+    order, its distance from K*, chi_par and chi_perp at K^l, and the error of the row, with C_b and
+    C_w those of the first row of `nnth critical points`. --plot draws the variance and its
+    asymptotes.
+
+    \b
+    Source: Roberts, Yaida & Hanin (2022), sections 5.3 and 5.4.
+    Example: nnth critical decay --act tanh --depth 1000 --plot decay.png
+             nnth critical decay --act tanh --depth 1000000 | tail -1
+    """
     from nnth.criticality.critical import critical_decay
 
-    if depth is None:
-        return compute(act, threads=call.threads)
-    return critical_decay(act, depth=depth, norm=1.0 if norm is None else norm, **call.work)
+    return critical_decay(act, depth=depth, norm=norm, **call.work)

@@ -8,6 +8,7 @@ import typer
 from nnth_cli import options
 from nnth_cli.command import Call, command
 from nnth_cli.output import write_arrays
+from nnth_cli.wording import as_typed
 
 if TYPE_CHECKING:
     from nnth.table import Table
@@ -16,50 +17,47 @@ if TYPE_CHECKING:
 @command(random=False)
 def gram(
     file: Annotated[
-        Path, typer.Argument(help="Data: .npy, .npz or .csv, a row a data point.", metavar="FILE")
-    ],
+        Path | None, typer.Argument(help="The inputs, instead of --x.", metavar="FILE")
+    ] = None,
+    x: options.X = Path("wine"),
     act: options.Act = "relu",
     depth: options.Depth = 10,
     cb: options.BiasVariance = None,
     cw: options.WeightVariance = None,
     kernel: Annotated[
-        Literal["nngp", "ntk", "both"], typer.Option(help="Which matrices.")
+        Literal["nngp", "ntk", "both"], typer.Option(help="Kernel whose matrix is computed.")
     ] = "both",
     ntk: options.Ntk = "ntk",
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help="Write the matrices nngp and ntk to an .npz file, whole or not at all; "
-            "the summary is printed all the same.",
-            metavar="FILE",
-        ),
-    ] = None,
+    save: options.Save = None,
     *,
     call: Call,
 ) -> "Table":
     """Kernel matrices of a data set, and their spectrum.
 
     \b
-    nngp_ij = K^(L+1)(x_i, x_j)      the covariance of the outputs at initialisation
+    nngp_ij = K^(L+1)(x_i, x_j)      the covariance of the outputs at initialization
     ntk_ij  = Th^(L+1)(x_i, x_j)     the kernel of gradient descent
 
-    with the recursions that `nnth kernel --help` shows. The matrices go to --output; what is
-    printed, or added by --append, is their summary: trace, extreme eigenvalues, condition number.
-    --plot draws the matrices, and all eigenvalues above rounding by rank. `nnth kernel --help` says
-    how a row of zeros at C_b = 0 and activations that jump are taken.
+    with the recursions that `nnth kernel --help` shows. A row is a matrix: trace, extreme
+    eigenvalues, condition number. --save writes the matrices nngp and ntk. --plot draws the
+    matrices, and all eigenvalues above rounding by rank. `nnth kernel --help` says how a row of
+    zeros at C_b = 0 and activations that jump are treated.
 
     \b
     Source: Lee et al. (2018); Jacot et al. (2018).
-    Example: nnth gram data.npy --act relu --depth 5 -o kernels.npz
+    Example: nnth gram digits --act relu --depth 5 --save kernels.npz
+             nnth gram --x iris --act tanh --plot kernels.png
     """
-    call.check_target("--output", output, (".npz",))
+    call.check_together(conflicts=[("--x", "FILE")])
+    call.check_target("--save", save, (".npz",))
     from nnth.gram import gram as compute
 
-    result = compute(file, act, depth=depth, cb=cb, cw=cw, kernel=kernel, ntk=ntk, **call.work)
-    if output is not None:
+    data = x if file is None else file
+    assert data is not None
+    with as_typed({} if file is None else {"x": "FILE"}):
+        result = compute(data, act, depth=depth, cb=cb, cw=cw, kernel=kernel, ntk=ntk, **call.work)
+    if save is not None:
         matrices = {"nngp": result.nngp, "ntk": result.ntk}
-        write_arrays(output, {name: a for name, a in matrices.items() if a is not None})
+        write_arrays(save, {name: a for name, a in matrices.items() if a is not None})
     with call.interrupted_at_once():
         return result.summary(threads=call.threads)

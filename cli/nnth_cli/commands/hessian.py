@@ -1,4 +1,4 @@
-"""`nnth hessian`: the spectrum of the loss Hessian of a network in training, or a given one."""
+"""`nnth hessian`: the spectrum of the loss Hessian of a network in training, or of a given one."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,57 +19,62 @@ def hessian(
     top: Annotated[
         int | None,
         typer.Option(
-            help="Largest eigenvalues. [default: twice the classes, at least 10]", metavar="N"
+            help="Number of largest eigenvalues. [default: twice the classes, at least 10]",
+            metavar="N",
         ),
     ] = None,
-    bottom: Annotated[int, typer.Option(help="Smallest eigenvalues.", metavar="N")] = 1,
+    bottom: Annotated[int, typer.Option(help="Number of smallest eigenvalues.", metavar="N")] = 1,
     probes: Annotated[
         int | None,
         typer.Option(
-            help="Random vectors of the spectral density. [default: 0, 1 with --plot]", metavar="N"
+            help="Number of random vectors for the spectral density. [default: 0; 1 with --plot]",
+            metavar="N",
         ),
     ] = None,
     lanczos_steps: Annotated[
-        int, typer.Option(help="Hessian-vector products a probe.", metavar="N")
+        int, typer.Option(help="Hessian-vector products per random vector.", metavar="N")
     ] = 100,
     tolerance: Annotated[
         float,
-        typer.Option(help="Of the residuals, as a part of the largest eigenvalue.", metavar="X"),
+        typer.Option(
+            help="Largest residual |H v - lambda v| allowed, divided by the largest eigenvalue.",
+            metavar="X",
+        ),
     ] = 1e-6,
-    solution: options.Solution = None,
+    save: options.Save = None,
     *,
     call: Call,
 ) -> "Table":
-    """Eigenvalues of the loss Hessian: outliers, bulk, and the gradient in them.
+    """Spectrum of the loss Hessian, and the gradient in its top space.
 
     \b
     L(theta) = (1/m) sum_i l(f(x_i; theta), y_i),   H = d^2 L/d theta^2
 
-    A row is an eigenvalue, the largest (index 1, 2, ...) and the smallest (-1, ...), with the
-    residual |H v - lambda v| that bounds its error, and the share of the gradient in the space of
-    the eigenvectors from the end to this one, beside what chance would give. `outliers` counts the
-    eigenvalues above the largest ratio of neighbours, which is `gap`; `picture` says whether that
-    is 1.5 or more, and whether they are as many as the lecture has, C - 1 of C classes. With
-    several steps --at, `overlap` is that of the space of the first C - 1 eigenvectors with the look
-    before.
+    A row is an eigenvalue: the largest have the indices 1, 2, ..., the smallest -1, -2, ... Its
+    residual |H v - lambda v| bounds its error. gradient_share is the fraction |P g|^2/|g|^2 of the
+    gradient in the space of the eigenvectors of the indices 1 to this one (or -1 to this one), and
+    chance that of a random vector. `outliers` counts the eigenvalues above the largest ratio of
+    neighbors, which is `gap`; `picture` says whether the gap is at least 1.5, and whether there
+    are C - 1 outliers for C classes, as the lecture has it. With several steps --at, `overlap`
+    compares the space of the first C - 1 eigenvectors with that of the evaluation before.
 
-    --plot draws the spectral density: that of the eigenvalues found, and of all others by
-    stochastic Lanczos quadrature, within two standard errors; --solution keeps eigenvalues,
-    eigenvectors and density.
+    --plot draws the spectral density: the eigenvalues found exactly, and all others by stochastic
+    Lanczos quadrature, within two standard errors. --save writes eigenvalues, eigenvectors and
+    density.
 
     \b
     Source: Sagun et al. (2017); Gur-Ari, Roberts & Dyer (2018); Pearlmutter (1994).
-    Example: nnth hessian --data clusters:0.05
-             nnth hessian --data digits --widths 64,64 --batch 64 --at 0,100,1000 --plot h.png
-             nnth hessian --net net.npz --data data.npz --act relu
+    Example: nnth hessian --data clusters:0.05 --at 0,100,1000
+             nnth hessian --data digits --width 64 --batch 64 --steps 200 --plot hessian.png
+             nnth hessian --data iris --loss squared --center --save hessian.npz
     """
-    call.check_target("--solution", solution, (".npz",))
+    call.check_target("--save", save, (".npz",))
     setup = training.setup(call)
     from nnth.curvature.hessian import hessian as compute
 
     found = compute(
         setup,
-        at=training.looks,
+        at=training.at,
         top=top,
         bottom=bottom,
         probes=(1 if call.plot else 0) if probes is None else probes,
@@ -79,6 +84,6 @@ def hessian(
         **call.work,
     )
     training.write_net(found.network)
-    if solution is not None:
-        write_arrays(solution, found.arrays())
+    if save is not None:
+        write_arrays(save, found.arrays())
     return found.summary()

@@ -8,6 +8,7 @@ import typer
 from nnth_cli import options
 from nnth_cli.command import Call, command
 from nnth_cli.output import write_arrays
+from nnth_cli.wording import as_typed
 
 if TYPE_CHECKING:
     from nnth.table import Table
@@ -78,7 +79,8 @@ def margin(
 
     chosen = {"n": n, "d": d, "log_times": log_t}
     asked: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
-    found = compute(x, y, bias=bias, loss=loss, **asked, seed=call.seed, progress=call.progress)
+    with as_typed({"log_times": "--log-t"}):
+        found = compute(x, y, bias=bias, loss=loss, **asked, seed=call.seed, progress=call.progress)
     if solution is not None:
         write_arrays(solution, found.arrays())
     return found.summary()

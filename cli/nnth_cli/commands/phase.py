@@ -9,13 +9,13 @@ if TYPE_CHECKING:
     from nnth.table import Table
 
 
-@command(random=False)
+@command(random=False, keys=("cw", "cb", "k_star"))
 def phase(
     act: options.Act = "tanh",
     cw: Annotated[
-        Any, options.grid("Weight variances C_w: n of them from a to b, or a single one.")
-    ] = "0.1:4:40",
-    cb: Annotated[Any, options.grid("Bias variances C_b.")] = "0:1:41",
+        Any, options.numbers("Weight variances C_w, as in 1,2 or lin:0.5:3:200.")
+    ] = "lin:0.25:4:16",
+    cb: Annotated[Any, options.numbers("Bias variances C_b.")] = "lin:0:1:11",
     *,
     call: Call,
 ) -> "Table":
@@ -28,17 +28,17 @@ def phase(
     c_star   = (C_b + C_w E[s(z_a) s(z_b)])/K*, correlation c_star of z_a, z_b ~ N(0, K*)
     chi_c    = C_w E[s'(z_a) s'(z_b)],  xi_c = -1/log chi_c    (c_star = 1 if chi_perp <= 1)
 
-    A row is a fixed point, stable or not; a pair without any has one row that says so. None from 0
-    to 1e8 (or k_most of the row) is missed. --plot draws the phases of the least
-    stable one with the edge of chaos.
+    A row is a fixed point of a pair of variances, stable or not; a pair without any has one row
+    that says so. No fixed point from 0 to 1e8 (or k_most of the row) is missed. --plot draws the
+    phase of the least stable fixed point, with the edge of chaos.
 
     \b
     Source: Poole et al. (2016); Schoenholz et al. (2017).
-    Example: nnth phase --act tanh --cw 0.5:3:200 --cb 0:0.5:200 --plot tanh.png -o tanh.csv
+    Example: nnth phase --cw lin:0.5:3:100 --cb lin:0:0.5:100 --plot tanh.png -o tanh.csv
              nnth phase --act relu_power:2 --cw 0.5 --cb 0.1
     """
-    if call.plot is not None and len(cw) * len(cb) == 1:
-        raise ValueError("--plot must come with several --cw or --cb, as 0.5:3:60")
+    if call.plot is not None and len(set(cw)) * len(set(cb)) == 1:
+        raise ValueError("--plot must come with several --cw or --cb, as lin:0.5:3:60")
     from nnth.criticality.phase import phase as compute
 
     return compute(act, cw=cw, cb=cb, **call.work)

@@ -23,12 +23,12 @@ def regions(
     n0: Annotated[
         int | None, typer.Option(help="Dimension of the input. [default: 2]", metavar="N")
     ] = None,
-    width: options.Width = None,
+    width: options.OldWidth = None,
     depth: Annotated[
         int | None, typer.Option(help="Number of hidden layers, L. [default: 1]", metavar="L")
     ] = None,
     widths: options.Widths = None,
-    n_out: options.OutputDimension = None,
+    n_out: options.OldOutputDimension = None,
     cw: Annotated[
         float | None, typer.Option(help="Weight variance C_w. [default: 2]", metavar="X")
     ] = None,

@@ -1,6 +1,6 @@
-"""Kernels and their Hilbert spaces: spectra, regression, determinantal samples.
+"""Kernels and their Hilbert spaces: spectra, regression, learning curves, determinantal samples.
 
-Each has formula, source and an example in its own --help.
+Each command shows its formula, source and examples in its own --help.
 """
 
 from pathlib import Path
@@ -16,26 +16,6 @@ if TYPE_CHECKING:
     from nnth.table import Table
 
 
-def names_of_kernels() -> list[str]:
-    return ["nngp", "ntk", "rbf:1"]
-
-
-Kernel = Annotated[
-    str,
-    typer.Option(
-        autocompletion=names_of_kernels,
-        help="nngp or ntk, of a network; rbf:S is exp(-|x - y|^2/(2 S^2)).",
-        metavar="nngp|ntk|rbf:S",
-    ),
-]
-
-
-def data(help: str) -> typer.models.OptionInfo:
-    """The description of an option whose value is a data file."""
-    option: typer.models.OptionInfo = typer.Option(help=help, metavar="FILE")
-    return option
-
-
 def _check_kernel(call: Call, kernel: str) -> None:
     """Raise ValueError for options of a network beside a kernel that has none."""
     network = sorted(call.given & {"--act", "--depth", "--cb", "--cw", "--ntk"})
@@ -45,50 +25,43 @@ def _check_kernel(call: Call, kernel: str) -> None:
 
 @command()
 def spectrum(
-    kernel: Kernel = "ntk",
+    kernel: options.Kernel = "ntk",
     act: options.Act = "relu",
-    d: Annotated[
-        int | None, typer.Option(help="Dimension of the inputs. [default: 3, or --x's]")
+    n0: Annotated[
+        int | None,
+        options.with_default(options.InputDimension, "3; with --x the dimension of its inputs"),
     ] = None,
     depth: options.Depth = 1,
     levels: Annotated[int, typer.Option(help="Number of levels, from 0 on.", metavar="K")] = 20,
     cb: options.BiasVariance = None,
     cw: options.WeightVariance = None,
     ntk: options.Ntk = "ntk",
-    norm: Annotated[
-        float | None,
-        typer.Option(help="|x|^2/n0 of a network's inputs. [default: 1/C_w]", metavar="X"),
-    ] = None,
-    x: Annotated[
-        Path | None,
-        data("Data whose kernel matrix stands beside: .npy, .npz or .csv, a row a data point."),
-    ] = None,
-    points: Annotated[
-        int, typer.Option(help="Instead of --x, so many uniform points.", metavar="N")
-    ] = 0,
+    norm: Annotated[float | None, options.with_default(options.Norm, "1/C_w")] = None,
+    x: options.X = None,
+    points: options.Points = 0,
     *,
     call: Call,
 ) -> "Table":
-    """Eigenvalues of a kernel on the sphere S^(d-1), by degree of the spherical harmonics.
+    """Eigenvalues of a kernel on the sphere S^(d-1), by degree.
 
     \b
     mu_k = Gamma(d/2)/(sqrt(pi) Gamma((d-1)/2))
            int_0^pi K(cos th) P_k(cos th) sin^(d-2) th dth,  N(d, k) times
     N(d, k) = (2k + d - 2)/k C(k + d - 3, k - 1),  sum_k mu_k N(d, k) = K(x, x)
 
-    P_k are the Gegenbauer polynomials with P_k(1) = 1. A row is a level: eigenvalue, multiplicity,
-    the trace so far, whether at least a digit of the eigenvalue is sure (those that are 0, and
-    those below what doubles tell, are not `reliable`), its error, and the power of k with which
-    eigenvalues decay beside its limit: -d - 2 for the NNGP kernel and -d for the tangent kernel of
-    ReLU, at any depth.
+    P_k are the Gegenbauer polynomials with P_k(1) = 1, and d is --n0. A row is a level, the degree
+    k of the spherical harmonics: eigenvalue, multiplicity, the trace up to it, its error, and the
+    power of k with which eigenvalues decay beside its limit: -d - 2 for the NNGP kernel and -d for
+    the tangent kernel of ReLU, at any depth. An eigenvalue is `reliable` if its error is below a
+    tenth of it, which excludes those that are 0.
 
     With --x or --points the eigenvalues of the matrix K(x_i, x_j)/m, for the directions of the
     data, stand beside them: mean and extremes of the group of each level. --plot draws both.
 
     \b
     Source: Smola, Ovari & Williamson (2000); Bietti & Bach (2021).
-    Example: nnth rkhs spectrum --kernel ntk --act relu --d 3 --depth 1 --levels 5
-             nnth rkhs spectrum --kernel nngp --d 10 --points 2000 --plot spectrum.png
+    Example: nnth rkhs spectrum --kernel ntk --act relu --n0 3 --depth 1 --levels 5
+             nnth rkhs spectrum --kernel nngp --n0 10 --points 1000 --plot spectrum.png
     """
     _check_kernel(call, kernel)
     from nnth.rkhs.spectrum import rkhs_spectrum
@@ -97,7 +70,7 @@ def spectrum(
         return rkhs_spectrum(
             kernel,
             act,
-            d=d,
+            n0=n0,
             depth=depth,
             levels=levels,
             cb=cb,
@@ -111,32 +84,20 @@ def spectrum(
         )
 
 
-@command()
+@command(random=False)
 def fit(
-    x: Annotated[Path, data("Inputs: .npy, .npz or .csv, a row a data point.")],
-    y: Annotated[Path, data("Their targets: a column or a matrix; of an .npz the array y.")],
-    kernel: Kernel = "rbf:1",
+    x: options.X = Path("diabetes"),
+    y: options.Y = None,
+    kernel: options.Kernel = "rbf:4",
     act: options.Act = "relu",
-    ridge: Annotated[
-        float, typer.Option(help="The ridge, and the variance of the noise.", metavar="X")
-    ] = 1e-3,
-    at: Annotated[Path | None, data("Test inputs.")] = None,
-    y_at: Annotated[Path | None, data("Their targets, for the test error.")] = None,
+    ridge: options.Ridge = 0.5,
+    x_test: options.XTest = None,
+    y_test: options.YTest = None,
     depth: options.Depth = 1,
     cb: options.BiasVariance = None,
     cw: options.WeightVariance = None,
     ntk: options.Ntk = "ntk",
-    curve: Annotated[
-        str | None,
-        typer.Option(help="Sizes of training sets: rows are a learning curve.", metavar="N,N,..."),
-    ] = None,
-    samples: Annotated[
-        int | None, typer.Option(help="Training sets of the curve. [default: 20]", metavar="N")
-    ] = None,
-    solution: Annotated[
-        Path | None,
-        data("Write alpha, fitted, left_out, prediction and variance to an .npz file."),
-    ] = None,
+    save: options.Save = None,
     *,
     call: Call,
 ) -> "Table":
@@ -149,96 +110,146 @@ def fit(
     log_marginal = -y' alpha/2 - log det(K + ridge)/2 - (m/2) log(2 pi)
 
     A row is an output: squared norm in the space of the kernel, log marginal likelihood with noise
-    of variance --ridge, mean square error of each point left out, training error; with --at the
-    mean variance there, with --y-at the test error; effective dimension tr K (K + ridge)^-1, the
-    largest derivative of the objective along any K(z, .) (0 by the representer theorem), residual
-    and condition of the linear system, and the error of a prediction. --plot draws targets against
-    predictions without them, and of one input f with its standard deviation.
-
-    With --curve a row is a number of points: the mean error, over --samples training sets drawn
-    from the data, on the rest of them, beside its expectation from the spectrum of the data.
+    of variance --ridge, mean square error of leave-one-out predictions (loo_error), training error;
+    with --x-test the mean variance there, with --y-test the test error; effective dimension
+    tr K (K + ridge)^-1, the largest derivative of the objective along any K(z, .) (0 by the
+    representer theorem), residual and condition of the linear system, and the error of a
+    prediction. --plot draws targets against leave-one-out predictions, or for inputs of one
+    dimension with --x-test the function f with its standard deviation.
 
     \b
-    Source: Kimeldorf & Wahba (1971); Rasmussen & Williams (2006); LeJeune et al. (2024).
-    Example: nnth rkhs fit --x x.npy --y y.npy --kernel rbf:2 --ridge 0.1 --at u.npy
-             nnth rkhs fit --x x.npy --y y.npy --kernel ntk --ridge 0.1 --curve 10,30,100
+    Source: Kimeldorf & Wahba (1971); Rasmussen & Williams (2006).
+    Example: nnth rkhs fit --x diabetes --kernel ntk --ridge 1
+             nnth rkhs fit --x wine --kernel rbf:3 --ridge 0.1 --plot fit.png --save fit.npz
     """
-    call.check_target("--solution", solution, (".npz",))
-    conflicts = [("--curve", other) for other in ("--at", "--y-at", "--solution")]
-    call.check_together(conflicts, needs=(("--samples", ("--curve",)),))
+    call.check_target("--save", save, (".npz",))
+    call.check_together(needs=[("--y-test", ("--x-test",))])
     _check_kernel(call, kernel)
-    from nnth.rkhs.fit import rkhs_fit, rkhs_learning_curve
+    from nnth.rkhs.fit import rkhs_fit
 
+    assert x is not None
     network: dict[str, Any] = {"depth": depth, "cb": cb, "cw": cw, "ntk": ntk}
+    tests: dict[str, Any] = {"x_test": x_test, "y_test": y_test}
     with call.interrupted_at_once():
-        if curve is not None:
-            return rkhs_learning_curve(
-                x,
-                y,
-                kernel,
-                act,
-                sizes=options.parse_whole_numbers("--curve", curve),
-                ridge=ridge,
-                samples=20 if samples is None else samples,
-                seed=call.seed,
-                **network,
-                **call.work,
-            )
-        found = rkhs_fit(x, y, kernel, act, ridge=ridge, at=at, y_at=y_at, **network, **call.work)
-    if solution is not None:
-        write_arrays(solution, found.arrays())
+        found = rkhs_fit(x, y, kernel, act, ridge=ridge, **tests, **network, **call.work)
+    if save is not None:
+        write_arrays(save, found.arrays())
     return found.summary()
 
 
 @command()
-def sample(
-    x: Annotated[Path, data("Points to choose from: .npy, .npz or .csv, a row a data point.")],
-    kernel: Kernel = "rbf:1",
+def curve(
+    x: options.X = Path("diabetes"),
+    y: options.Y = None,
+    kernel: options.Kernel = "rbf:4",
     act: options.Act = "relu",
-    scale: Annotated[
-        float | None, typer.Option(help="L is scale times the kernel. [default: 1]", metavar="X")
+    ridge: options.Ridge = 0.5,
+    sizes: Annotated[
+        Any,
+        options.numbers(
+            "Sizes of the training sets. [default: 1/32, 1/16, 1/8, 1/4 and 1/2 of the points]",
+            whole=True,
+        ),
     ] = None,
-    size: Annotated[
-        float | None,
-        typer.Option(help="Instead of --scale, the expected number of points.", metavar="X"),
-    ] = None,
-    samples: Annotated[int, typer.Option(help="Number of sets to draw.", metavar="N")] = 1000,
+    samples: Annotated[
+        int, typer.Option(help="Number of training sets drawn of each size.", metavar="N")
+    ] = 20,
     depth: options.Depth = 1,
     cb: options.BiasVariance = None,
     cw: options.WeightVariance = None,
     ntk: options.Ntk = "ntk",
-    solution: Annotated[
-        Path | None, data("Write the sets and the marginal kernel to an .npz file.")
-    ] = None,
     *,
     call: Call,
 ) -> "Table":
-    """Determinantal samples: sets of data points that a kernel keeps apart.
+    """Learning curve of kernel ridge regression, beside theory.
+
+    \b
+    ridge = mu (n/m - t)/(1 - t),  t = (1/m) sum_j a_j/(a_j + mu),  a_j the eigenvalues of K
+
+    A row is a size n of training sets: the mean error, over --samples sets drawn from the m data
+    points, on the points that are left out, with its standard error, beside the expectation from
+    the spectrum of the data, and their relative deviation. --plot draws both.
+
+    \b
+    Source: LeJeune et al. (2024); Bordelon, Canatar & Pehlevan (2020).
+    Example: nnth rkhs curve --x diabetes --kernel ntk --ridge 1 --sizes 10,30,100,300
+             nnth rkhs curve --plot curve.png
+    """
+    _check_kernel(call, kernel)
+    from nnth.rkhs.fit import rkhs_learning_curve
+
+    assert x is not None
+    with call.interrupted_at_once():
+        return rkhs_learning_curve(
+            x,
+            y,
+            kernel,
+            act,
+            sizes=sizes,
+            ridge=ridge,
+            samples=samples,
+            depth=depth,
+            cb=cb,
+            cw=cw,
+            ntk=ntk,
+            seed=call.seed,
+            **call.work,
+        )
+
+
+@command()
+def sample(
+    x: options.X = Path("iris"),
+    kernel: options.Kernel = "rbf:1",
+    act: options.Act = "relu",
+    scale: Annotated[
+        float, typer.Option(help="Factor c of the kernel: L = c K.", metavar="X")
+    ] = 1.0,
+    size: Annotated[
+        float | None,
+        typer.Option(
+            help="Expected number of points in a set, which determines the factor, instead of "
+            "--scale.",
+            metavar="X",
+        ),
+    ] = None,
+    samples: Annotated[int, typer.Option(help="Number of sets drawn.", metavar="N")] = 1000,
+    depth: options.Depth = 1,
+    cb: options.BiasVariance = None,
+    cw: options.WeightVariance = None,
+    ntk: options.Ntk = "ntk",
+    save: options.Save = None,
+    *,
+    call: Call,
+) -> "Table":
+    """Determinantal samples: sets of points that the kernel spreads out.
 
     \b
     P(S) = det L_S/det(1 + L),  L_ij = scale K(x_i, x_j)
     P(i, j, .. in S) = det M_ij..,  M = L (1 + L)^-1
-    E|S| = sum l/(1 + l),  log_normaliser = sum log(1 + l),  l the eigenvalues of L
+    E|S| = sum l/(1 + l),  log_normalizer = sum log(1 + l),  l the eigenvalues of L
 
-    A row is a point: the exact chance that it is in S, its frequency among the sets with standard
-    error and z, and the same of the pair with the point that it shuns most. Expected and mean size
-    and the log-normaliser are in every row's record. --plot draws frequencies against chances.
+    A row is a point: the exact probability that it is in S, its frequency among the sets with
+    standard error and z, and the same of the pair with its partner, the point least often in S
+    together with it. Expected and mean size and log_normalizer are in every row's record. --plot
+    draws frequencies against probabilities. --save writes the sets and the matrix M.
 
     \b
     Source: Hough, Krishnapur, Peres & Virag (2006); Kulesza & Taskar (2012), algorithm 1.
-    Example: nnth rkhs sample --x x.npy --kernel rbf:1 --size 10 --samples 10000
+    Example: nnth rkhs sample --x iris --kernel rbf:1 --size 10 --samples 2000
     """
-    call.check_target("--solution", solution, (".npz",))
+    call.check_target("--save", save, (".npz",))
     call.check_together(conflicts=[("--scale", "--size")])
     _check_kernel(call, kernel)
     from nnth.rkhs.sample import rkhs_sample
 
+    assert x is not None
     with call.interrupted_at_once():
         found = rkhs_sample(
             x,
             kernel,
             act,
-            scale=scale,
+            scale=scale if size is None else None,
             size=size,
             samples=samples,
             depth=depth,
@@ -248,6 +259,6 @@ def sample(
             seed=call.seed,
             **call.work,
         )
-    if solution is not None:
-        write_arrays(solution, found.arrays())
+    if save is not None:
+        write_arrays(save, found.arrays())
     return found.summary()

@@ -1,57 +1,75 @@
-"""`nnth sharpness`: the edge of stability, and gradient descent at large learning rates."""
+"""Sharpness of the loss in training: the edge of stability, and large learning rates."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
-
-import typer
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from nnth_cli import options
 from nnth_cli.command import Call, command
-from nnth_cli.training_options import TrainingOptions
+from nnth_cli.training_options import DescentOptions, TrainingOptions, evaluation_steps
 
 if TYPE_CHECKING:
     from nnth.table import Table
 
+_DATA = "clusters:2:10:20"  # sharpens within seconds
+
+Loss = Annotated[Literal["cross-entropy", "squared"], DescentOptions.option("loss")]
+
 
 @dataclass(frozen=True, kw_only=True)
-class SharpnessTraining(TrainingOptions):
-    """What sharpens within seconds."""
+class PathOptions(TrainingOptions):
+    """Options of a training that comes to the edge of stability."""
 
-    data: Annotated[str, TrainingOptions.option("data")] = "clusters:2:10:20"
-    loss: Annotated[Literal["cross-entropy", "squared"], TrainingOptions.option("loss")] = "squared"
-    eta: Annotated[float, TrainingOptions.option("eta")] = 0.25
+    data: Annotated[str, DescentOptions.option("data")] = _DATA
+    loss: Loss = "squared"
+    eta: options.Eta = 0.25
+    at: Annotated[Any, evaluation_steps("about 60 at equal distances")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScanOptions(DescentOptions):
+    """Options of trainings that differ in their learning rate."""
+
+    data: Annotated[str, DescentOptions.option("data")] = _DATA
+    loss: Loss = "squared"
+    steps: options.Steps = 300
 
 
 @command()
-def sharpness(
-    training: SharpnessTraining,
-    scan: Annotated[
-        bool, typer.Option("--scan", help="One start at several learning rates, a row a rate.")
-    ] = False,
-    eta_lambda0: Annotated[
-        str | None,
-        typer.Option(
-            help="Rates times lambda_0, the largest eigenvalue of the tangent kernel over the "
-            "number of examples, as in 1,2,4 or 0.5:8:0.5; with --scan. [default: 0.25 to 20]",
-            metavar="X,X,...",
-        ),
-    ] = None,
-    *,
-    call: Call,
-) -> "Table":
-    """The edge of stability: sharpness times eta/2 along gradient descent.
+def path(training: PathOptions, *, call: Call) -> "Table":
+    """Sharpness times eta/2 along gradient descent: the edge of stability.
 
     \b
     sharpness = lambda_max(d^2 L/d theta^2)
     threshold = 2 (1 + momentum)/eta - weight_decay
     ratio     = eta (sharpness + weight_decay)/(2 (1 + momentum))
 
-    A row is a look: loss, sharpness with the residual that bounds its error, and the ratio, above 1
-    of which descent on a quadratic diverges. It rises to 1 and stays there, while the loss goes on
-    falling, in jumps.
+    A row is an evaluation step: loss, sharpness with the residual that bounds its error, and the
+    ratio, above 1 of which descent on a quadratic diverges. The ratio rises to 1 and stays there,
+    while the loss goes on falling, in jumps.
 
-    With --scan a row is a learning rate and what became of it:
+    \b
+    Source: Cohen et al. (2021).
+    Example: nnth sharpness path --steps 3000 --plot edge.png
+             nnth sharpness path --data digits --points 300 --center --steps 1000
+    """
+    setup = training.setup(call)
+    from nnth.curvature.sharpness import sharpness
+
+    found = sharpness(setup, at=training.at, checkpoint=training.checkpoint, **call.work)
+    training.write_net(found.network)
+    return found.summary()
+
+
+@command()
+def scan(
+    training: ScanOptions,
+    eta_lambda0: options.EtaLambda0 = "0.25,0.5,1,1.9,2.1,3,4,5,6,8,12,20",
+    *,
+    call: Call,
+) -> "Table":
+    """How trainings from one start end at several learning rates.
+
+    A row is a learning rate and the phase of its training:
 
     \b
     lazy       the loss fell below 0.9 of its start and of the best constant output's, stayed there
@@ -59,35 +77,20 @@ def sharpness(
     catapult   the same, after it had risen above its start
     dead       the output no longer depends on the input and no gradient can change that
     divergent  the loss rose above 1e10 times its start or overflowed
-    undecided  none of these yet: `note` says what lacks
+    undecided  none of these yet: `note` says which condition is missing
 
     A phase is decided after `decided_step` and for good: more --steps do not change it. The largest
     rate that is lazy or catapult is the limit, of wide ReLU networks about 12/lambda_0. Further
-    columns: the last loss, the largest (peak_loss), accuracy, sharpness and ratio; eta_lambda, eta
-    times the tangent kernel's largest eigenvalue at the end; the correlation of the parameters with
-    the start.
+    columns: the last loss, the largest (peak_loss), accuracy, sharpness and ratio, as `nnth
+    sharpness path --help` defines them; eta_lambda, eta times the largest eigenvalue of the tangent
+    kernel at the end; the correlation of the parameters with those at the start.
 
     \b
-    Source: Cohen et al. (2021); Lewkowycz et al. (2020).
-    Example: nnth sharpness --steps 3000 --plot edge.png
-             nnth sharpness --data digits --points 300 --centre --steps 6000
-             nnth sharpness --scan --plot rates.png
-             nnth sharpness --scan --act relu --data digits --points 200 --widths 128*3 --steps 100
+    Source: Lewkowycz et al. (2020).
+    Example: nnth sharpness scan --plot rates.png
+             nnth sharpness scan --act relu --data digits --points 200 --depth 3 --steps 50
     """
     setup = training.setup(call)
-    call.check_together(
-        conflicts=[("--scan", name) for name in ("--eta", "--at", "--checkpoint", "--save-net")],
-        needs=[("--eta-lambda0", ("--scan",))],
-    )
-    from nnth import curvature
+    from nnth.curvature.scan import sharpness_scan
 
-    if scan:
-        rates: Sequence[float] = curvature.SCAN
-        if eta_lambda0 is not None:
-            rates = options.parse_numbers("eta_lambda0", eta_lambda0)
-        return curvature.sharpness_scan(setup, eta_lambda0=rates, **call.work)
-    found = curvature.sharpness(
-        setup, at=training.looks, checkpoint=training.checkpoint, **call.work
-    )
-    training.write_net(found.network)
-    return found.summary()
+    return sharpness_scan(setup, eta_lambda0=eta_lambda0, **call.work)

@@ -1,6 +1,6 @@
 """`nnth sweep`: any other command over a grid of its options."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,19 +11,21 @@ from typer.core import TyperCommand
 
 from nnth_cli import options
 from nnth_cli.files import check_target
-from nnth_cli.output import Destination, on_terminal, write_out
+from nnth_cli.output import Destination, check_columns, on_terminal, write_out
 from nnth_cli.progress import Bar, progress_bar
+from nnth_cli.wording import as_typed
 
 if TYPE_CHECKING:
     from nnth.table import Table
     from nnth_cli.sweep.journal import Journal
     from nnth_cli.sweep.picture import Picture
+    from nnth_cli.sweep.plan import Plan
     from nnth_cli.sweep.points import Options
     from nnth_cli.sweep.runner import Runner
-    from nnth_cli.sweep.values import Plan
 
 _PLAN = "nnth.plan"  # in the context: what is swept, and its options as they were given
 _TARGET = "nnth.target"
+_MAX_JOBS = 1024  # processes of one machine
 
 
 def names_of_commands() -> list[str]:
@@ -34,7 +36,7 @@ def names_of_commands() -> list[str]:
 
 
 def completed_names(incomplete: str) -> list[str]:
-    """What may come first; `rkhs` for all of a group, as shells complete one word."""
+    """Return what may come first: of the commands of a group its name, as shells complete words."""
     return list(dict.fromkeys(name.partition(" ")[0] for name in names_of_commands()))
 
 
@@ -50,10 +52,11 @@ class Command(TyperCommand):
         return own + [parameter for parameter in target.params if parameter.name not in names]
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        from nnth_cli.main import GROUPS, load
+        from nnth_cli.main import full_name, load
 
-        if len(args) > 1 and args[1] in GROUPS.get(args[0], ()):  # one of a group, as `rkhs fit`
-            args = [" ".join(args[:2]), *args[2:]]
+        if args:
+            name, rest = full_name(args)  # `rkhs fit` is one word from here on
+            args = [name, *rest]
         plan = _plan_of(args[0]) if args and not args[0].startswith("-") else None
         if plan is None:
             if args and args[0] not in ctx.help_option_names and not ctx.resilient_parsing:
@@ -80,9 +83,15 @@ class Command(TyperCommand):
 
 
 def _plan_of(first: str) -> "Plan":
-    from nnth_cli.sweep.values import Plan, read_plan
+    from nnth_cli.sweep.plan import Plan, read_plan
 
-    return read_plan(Path(first)) if Path(first).suffix == ".toml" else Plan(first)
+    if Path(first).suffix != ".toml":
+        return Plan(first)
+    from nnth_cli.main import full_name
+
+    plan = read_plan(Path(first))
+    plan.command = full_name(plan.command.split() or [""])[0]
+    return plan
 
 
 def sweep(
@@ -157,6 +166,7 @@ def sweep(
         ),
     ] = None,
     format: options.Format = None,
+    columns: options.Columns = None,
     plot: options.Plot = None,
     plot_x: Annotated[
         str | None,
@@ -219,21 +229,24 @@ def sweep(
     output = plan.output if output is None else output
     if output is not None:
         check_target("--output", output, (".csv", ".jsonl"))
-    destination = Destination(format=format, plot=plot, quiet=quiet)
+    destination = Destination(format=format, columns=columns, plot=plot, quiet=quiet)
     _check_together(
         jobs=jobs, scheduler=scheduler, split=split, shard=shard, output=output, threads=threads
     )
     share = (1, 1) if shard is None else _parse_shard(shard)
     from nnth_cli.sweep.picture import Picture
-    from nnth_cli.sweep.points import Options, points_of
+    from nnth_cli.sweep.points import MAX_POINTS, Options, points_of
 
     target = Options(plan.command)
     fixed, varied, together = _grid_of(plan, target, vary or [], zip or [])
     points = points_of(target, fixed, varied, together, sweep_seed)
+    if split is not None and split * len(points) > MAX_POINTS:
+        most = MAX_POINTS // len(points)
+        raise ValueError(f"--split must be at most {most} for {len(points)} points, not {split}")
     picture = None
-    columns = {"x": plot_x, "y": plot_y, "by": plot_by, "error": plot_error, "theory": plot_theory}
+    drawn = {"x": plot_x, "y": plot_y, "by": plot_by, "error": plot_error, "theory": plot_theory}
     if plot is None:
-        for name, value in {**columns, "log": plot_log}.items():
+        for name, value in {**drawn, "log": plot_log}.items():
             if value is not None:
                 raise ValueError(f"--plot-{name} must come with --plot")
     else:
@@ -248,7 +261,9 @@ def sweep(
     from nnth_cli.sweep.runner import Runner
 
     with _file_of(output, format) as path, sweep_of(path, shard=shard is not None):
-        journal = Journal(path, plan.command, options=target.names, varied=tuple(varied))
+        journal = Journal(
+            path, plan.command, options=target.names, varied=tuple(varied), chosen=columns
+        )
         journal.look()
         if picture is not None and journal.decided:
             picture.check(journal.columns or ())
@@ -260,9 +275,10 @@ def sweep(
             parts.look()
         if threads is None:
             threads = 1 if jobs or scheduler else 0
-        check = _check_of(picture, tuple(varied))
+        check = _check_of(picture, tuple(varied), columns)
         runner = Runner(journal, points, parts, split or 1, threads, check, share)
-        _run(runner, jobs=jobs, scheduler=scheduler, output=output, quiet=quiet)
+        with as_typed({"scheduler": "--scheduler"}):
+            _run(runner, jobs=jobs, scheduler=scheduler, output=output, quiet=quiet)
         if output is None or format is not None or picture is not None:
             printed = output is None or format is not None
             _show(runner, target, tuple(varied), destination, picture, printed=printed)
@@ -286,8 +302,8 @@ def _check_together(
     output: Path | None,
     threads: int | None,
 ) -> None:
-    if jobs < 0:
-        raise ValueError(f"--jobs must be at least 0, not {jobs}")
+    if not 0 <= jobs <= _MAX_JOBS:
+        raise ValueError(f"--jobs must be from 0 to {_MAX_JOBS}, not {jobs}")
     if threads is not None:
         options.check_threads(threads)
     if jobs and scheduler is not None:
@@ -313,19 +329,20 @@ def _grid_of(
     plan: "Plan", target: "Options", vary: Sequence[str], zip: Sequence[str]
 ) -> tuple[dict[str, Any], dict[str, list[str]], list[list[str]]]:
     """What is fixed, what is varied and what steps together, by the names of options."""
-    from nnth_cli.sweep.values import parse_values
+    from nnth_cli.values import parse_values
 
     texts: dict[str, str | list[str]] = {}
     for word in vary:
         name, mark, text = word.partition("=")
         if not mark:
             raise ValueError(f"--vary must be NAME=VALUES, not {word!r}")
-        if (found := target.find(name.strip())) in texts:
+        if (found := target.find(name.strip(), "--vary")) in texts:
             raise ValueError(f"--vary must have {found} once, not twice")
         texts[found] = text
     for name, values in plan.vary.items():
-        texts.setdefault(target.find(name), values)
-    fixed = {target.find(name): value for name, value in plan.options.items()} | plan.given
+        texts.setdefault(target.find(name, "vary"), values)
+    given = {target.find(name, "options"): value for name, value in plan.options.items()}
+    fixed = given | plan.given
     varied = {}
     for name, values in texts.items():
         if name in fixed:
@@ -336,8 +353,9 @@ def _grid_of(
             if listed
             else parse_values(f"--vary {name}", str(values), whole=target.is_whole(name))
         )
-    groups = [group.split(",") for group in zip] or plan.together
-    return fixed, varied, [[target.find(name.strip()) for name in group] for group in groups]
+    where, groups = ("--zip", [g.split(",") for g in zip]) if zip else ("zip", plan.together)
+    together = [[target.find(name.strip(), where) for name in group] for group in groups]
+    return fixed, varied, together
 
 
 def _report_of(bar: Bar | None) -> "Callable[[int, int, int], None] | None":
@@ -361,10 +379,16 @@ def _file_of(output: Path | None, form: str | None) -> Iterator[Path]:
         yield Path(folder) / ("rows.jsonl" if form == "jsonl" else "rows.csv")
 
 
-def _check_of(picture: "Picture | None", varied: Sequence[str]) -> "Callable[[Table], None]":
+def _check_of(
+    picture: "Picture | None", varied: Sequence[str], columns: Sequence[str] | None
+) -> "Callable[[Table], None]":
     def check(table: "Table") -> None:
+        known = (*table.record_columns, *varied)
+        if columns is not None:
+            check_columns(columns, known)
+            known = (*columns, *varied)
         if picture is not None:
-            picture.check((*table.record_columns, *varied))
+            picture.check(known)
 
     return check
 
@@ -418,8 +442,23 @@ def _show(
         destination.draw(table)
     if not printed:
         return
-    if journal.form == form:
+    if destination.columns is not None and form != "table":
+        write_out(_chosen_rows(destination.columns, [cells for _, cells in rows], form))
+    elif journal.form == form:
         opening = ",".join(columns) + "\n" if form == "csv" else ""
         write_out(opening + "".join(text for text, _ in rows))
     elif table is not None:
         destination.show(table, form)
+
+
+def _chosen_rows(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], form: str) -> str:
+    """Rows of a file as CSV or JSON lines of these columns; failed points have none."""
+    import json
+
+    from nnth.table import in_csv
+
+    good = [row for row in rows if not row["failure"]]
+    if form == "jsonl":
+        return "".join(json.dumps({name: row[name] for name in columns}) + "\n" for row in good)
+    lines = [columns, *([in_csv(row[name]) for name in columns] for row in good)]
+    return "".join(",".join(line) + "\n" for line in lines)

@@ -25,21 +25,28 @@ class OtherColumnsError(ValueError):
 class Journal(SharedLines):
     """Rows of points in a .csv or .jsonl file, which is readable at any time.
 
-    `done` and `failed` are keys of points. The columns are those of the first table, then
-    varied parameters that it does not have, then MARKS. Failures that come before any table stand
-    in a file of parameters and MARKS, which is made anew when there is one.
+    `done` and `failed` are keys of points. The columns are those of the first table, or those that
+    are chosen, then varied parameters that are not among these, then MARKS. Failures that come
+    before any table stand in a file of parameters and MARKS, which is made anew when there is one.
 
     Raises ValueError, the file untouched, when it is not one of a sweep of this command.
     """
 
     def __init__(
-        self, path: Path, command: str, *, options: Sequence[str], varied: Sequence[str]
+        self,
+        path: Path,
+        command: str,
+        *,
+        options: Sequence[str],
+        varied: Sequence[str],
+        chosen: Sequence[str] | None = None,
     ) -> None:
         super().__init__(path)
         self.shown = path
         self._command = command
         self._options = options
         self._varied = varied
+        self._chosen = chosen
         self.form = "csv" if path.suffix.lower() == ".csv" else "jsonl"
         self._is_csv = self.form == "csv"
         self.forget()
@@ -106,7 +113,10 @@ class Journal(SharedLines):
         for name in MARKS:
             if name in record:
                 raise ValueError(f"{name} is a column of {self._command} and of the sweep")
-        return [*record, *(name for name in self._varied if name not in record), *MARKS]
+        return self._with_marks(record if self._chosen is None else self._chosen)
+
+    def _with_marks(self, names: Sequence[str]) -> list[str]:
+        return [*names, *(name for name in self._varied if name not in names), *MARKS]
 
     def _decide(self, table: Table) -> None:
         """Fixes the columns, and gives failures that are there already a row of them."""
@@ -120,6 +130,8 @@ class Journal(SharedLines):
 
     def _rows(self, point: Point, table: Table) -> str:
         columns, record = self.columns or [], table.record_columns
+        if self._chosen is not None:
+            record = tuple(name for name in columns if name in record)
         extra = [name for name in columns if name not in record and name not in MARKS]
         strange = [name for name in extra if name not in self._options]
         missing = [name for name in record if name not in columns]
@@ -132,8 +144,8 @@ class Journal(SharedLines):
         marks = {name: point.parameters.get(name) for name in extra}
         marks |= {"point": point.key, "point_rows": len(table), "failure": None}
         if not self._is_csv:
-            return table.to_jsonl(marks=marks)
-        text = table.to_csv(header=False, marks=marks)
+            return table.to_jsonl(marks=marks, columns=record)
+        text = table.to_csv(header=False, marks=marks, columns=record)
         order = [*record, *marks]
         if order == columns:
             return text
@@ -208,6 +220,7 @@ class Journal(SharedLines):
         if not self.decided and not cells["failure"]:
             self.columns, self.decided = list(cells), True
             self._check_varied()
+            self._check_chosen()
         return cells
 
     def _mark_of(self, cells: Mapping[str, Any]) -> tuple[str, int]:
@@ -228,14 +241,24 @@ class Journal(SharedLines):
             raise self._foreign(says)
         own = {*self._options, "version", *MARKS}
         self.columns = columns
-        self.decided = any(name not in own for name in columns)
+        whole_rows = self._chosen is not None and columns == self._with_marks(self._chosen)
+        self.decided = whole_rows or any(name not in own for name in columns)
         if self.decided:
             self._check_varied()
+            self._check_chosen()
 
     def _check_varied(self) -> None:
         missing = [name for name in self._varied if name not in (self.columns or ())]
         if missing:
             raise self._foreign(f"it has no column {', '.join(missing)}, which is varied")
+
+    def _check_chosen(self) -> None:
+        if self._chosen is not None:
+            expected = self._with_marks(self._chosen)
+            if (self.columns if self._is_csv else sorted(self.columns or ())) != (
+                expected if self._is_csv else sorted(expected)
+            ):
+                raise self._foreign("its columns are not those of --columns")
 
     def _foreign(self, reason: str) -> ValueError:
         return ValueError(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from nnth import __version__
 from nnth.plot import Plot, Series, symbol
 from nnth.table import Column, Meta, Table
 from nnth_cli.sweep.journal import MARKS
@@ -100,7 +101,7 @@ def table_of_rows(
     parameters = {n: None if v == "" else v for n, v in same.items() if n not in apart}
     seed = same.get("seed")
     seed = None if seed is None or seed == "" else int(seed)
-    version = str(same.get("version", ""))
+    version = str(same.get("version", "" if "version" in columns else __version__))
     varying = {name: _column(values) for name, values in cells.items() if name not in same}
     return Table(varying, Meta(f"sweep {command}", parameters, seed=seed, version=version))
 

@@ -11,11 +11,12 @@ from typing import Any
 from nnth.sweep.sweep import grid, identity, point_seed
 from nnth.table import Parameter, Table
 from nnth.work import draw_part, from_parts, rehearse
-from nnth_cli.command import Call, given
+from nnth_cli.command import Call, option_name
+from nnth_cli.inputs import is_standard_input, targets_carried
 from nnth_cli.main import explain, function_of, load
 
 # What the sweep does for all points at once; not what a point is.
-SHARED = ("format", "output", "append", "plot", "threads", "quiet")
+SHARED = ("format", "output", "append", "columns", "plot", "threads", "quiet")
 
 MAX_POINTS = 10_000_000
 
@@ -70,20 +71,23 @@ class Options:
         self._by_name = {p.name: p for p in self._click.params if p.name not in SHARED}
         self._defaults = {name: p.get_default(self._context) for name, p in self._by_name.items()}
         self.names: tuple[str, ...] = tuple(self._by_name)
+        self.typed = {name: option_name(p) for name, p in self._by_name.items()}
 
-    def find(self, given: str) -> str:
+    def find(self, given: str, where: str) -> str:
         """The name of an option, given as on the command line or as its column.
 
-        Raises ValueError if there is none, or none that a point may have.
+        Raises ValueError, saying where it is, if there is none, or none that a point may have.
         """
         name = given.lstrip("-").replace("-", "_")
         for known in self.names:
             if name == known:
                 return known
         if name in SHARED:
-            raise ValueError(f"{given} must not be varied: it does not change what is computed")
+            raise ValueError(f"{where} must not have {given}: it does not change what is computed")
         near = get_close_matches(name, self.names) or self.names
-        raise ValueError(f"{self.command} has no option {given!r}; it has {', '.join(near)}")
+        raise ValueError(
+            f"{where} must have options of {self.command}, not {given!r}; it has {', '.join(near)}"
+        )
 
     def is_whole(self, name: str) -> bool:
         """Whether the values of an option are whole numbers."""
@@ -106,6 +110,12 @@ class Options:
     def point(self, raw: Mapping[str, Any], sweep_seed: int) -> Point:
         """The point of these texts; its seed is made of the sweep's unless it is given."""
         options = self.read(raw)
+        for name, value in options.items():
+            if is_standard_input(value):
+                raise ValueError(
+                    f"{self.typed[name]} must not be - in a sweep, whose points would all read "
+                    "standard input"
+                )
         chosen = {n: v for n, v in options.items() if v != self._defaults[n]}
         given = {name: options[name] for name in self.names if name in raw}
         if "seed" in options and "seed" not in raw:
@@ -184,16 +194,27 @@ def _with_rows(table: Table) -> Table | Failure:
 
 
 def _table(point: Point, threads: int) -> Table:
-    compute, defaults = _computation(point.command)
-    options = {**defaults, **point.given}
+    computation = _computation(point.command)
+    options = {**computation.defaults, **point.given}
     seed = options.pop("seed") or 0
-    call = Call(given=given(compute, options), seed=seed, threads=threads)
-    table: Table = compute(**options, call=call)
+    carried = targets_carried(options)
+    given = frozenset(computation.typed[name] for name in (*point.given, *carried))
+    table: Table = computation.function(
+        **options | carried, call=Call(given=given, seed=seed, threads=threads)
+    )
     return table
 
 
+@dataclass(frozen=True)
+class Computation:
+    """What a command computes: a function of its options, their defaults, and their typed names."""
+
+    function: Any
+    defaults: dict[str, Any]
+    typed: dict[str, str]
+
+
 @lru_cache(maxsize=8)
-def _computation(name: str) -> tuple[Any, dict[str, Any]]:
-    """What a command computes, as a function of its options, and their defaults as it gets them."""
-    computation = function_of(name).compute
-    return computation, Options(name).parsed_defaults()
+def _computation(name: str) -> Computation:
+    options = Options(name)
+    return Computation(function_of(name).compute, options.parsed_defaults(), options.typed)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from nnth_cli.files import write_all
+from nnth_cli.files import system_errors_naming, write_all
 from nnth_cli.sweep.locks import DRAFT, is_at
 
 _SYNC_SECONDS = 0.05  # what a loss of power may take back; a killed process loses nothing
@@ -68,7 +68,10 @@ class SharedLines(ABC):
         """Adds a block, within `locked`."""
         assert self._stream is not None
         try:
-            with open(self._stream, "ab", buffering=0, closefd=False) as stream:
+            with (
+                system_errors_naming(self.path),
+                open(self._stream, "ab", buffering=0, closefd=False) as stream,
+            ):
                 write_all(stream, block)
         except BaseException:
             os.ftruncate(self._stream, self._end)
@@ -87,7 +90,7 @@ class SharedLines(ABC):
         """Makes the file with this at its start, unless another process has made it."""
         draft = self._draft()
         try:
-            with draft.open("xb") as stream:
+            with system_errors_naming(self.path), draft.open("xb") as stream:
                 write_all(stream, opening)
                 os.fsync(stream.fileno())
             with suppress(FileExistsError):
@@ -102,7 +105,10 @@ class SharedLines(ABC):
         try:
             os.fchmod(fresh, self.path.stat().st_mode & 0o7777)
             fcntl.flock(fresh, fcntl.LOCK_EX)
-            with open(fresh, "ab", buffering=0, closefd=False) as stream:
+            with (
+                system_errors_naming(self.path),
+                open(fresh, "ab", buffering=0, closefd=False) as stream,
+            ):
                 write_all(stream, content)
             os.fsync(fresh)
             draft.replace(self.path)

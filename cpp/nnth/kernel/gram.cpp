@@ -145,8 +145,9 @@ class DiagonalRecursion {
             out_.k[i] = network_.cb + network_.cw * out_.norm[i];
             out_.theta[i] = ntk_term(network_, out_.norm[i], out_.k[i]);
             if (std::isfinite(out_.k[i])) continue;
-            throw std::invalid_argument("x must have smaller rows: |x|^2/n0 of row " +
-                                        std::to_string(i) + " leaves the range of doubles");
+            throw std::invalid_argument(
+                "x must have smaller rows, or cb and cw be smaller: the kernel of row " +
+                std::to_string(i) + " leaves the range of doubles");
         }
         for (std::size_t l = 0; l + 1 < out_.layers; ++l) {
             const double* k = out_.k_at(l);

@@ -21,7 +21,8 @@ constexpr double kDivergent = 1e-3;
 
 void check(double variance, std::size_t terms) {
     if (!(variance > 0.0) || !std::isfinite(variance)) {
-        throw std::invalid_argument("norm must be positive and finite, not " + shortest(variance));
+        throw std::invalid_argument("variance must be positive and finite, not " +
+                                    shortest(variance));
     }
     if (terms < 1 || terms > kMaxHermiteTerms) {
         throw std::invalid_argument("terms must be from 1 to " + std::to_string(kMaxHermiteTerms) +
@@ -39,7 +40,8 @@ HermiteExpansion hermite_expansion(const Program& program, double variance, std:
     const bool settled = std::isfinite(s.square) && s.square_error < kDivergent;
     if (!settled || !expectation.follows(variance)) {
         throw std::invalid_argument(
-            "act must have a finite E[s^2] within 39 standard deviations at norm " +
+            "act and variance must make E[s^2] finite within 39 standard deviations, not "
+            "variance " +
             shortest(variance));
     }
     const HermiteSeries fine = expectation.series(variance, terms, s);

@@ -83,7 +83,9 @@ def write_checkpoint(
             stream.flush()
             os.fsync(stream.fileno())
         draft.replace(file)
-    except BaseException:
+    except BaseException as error:
         if draft is not None:
             draft.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            error.filename = str(file)  # writes, as to a full disk, name none
         raise

@@ -133,7 +133,7 @@ def outliers_at(point: Point, top: int) -> Outliers:
 
 
 def picture_of_sizes(seen: list[PartSizes]) -> Lines:
-    """Return the leading eigenvalues of one look, or the traces of several."""
+    """Return the leading eigenvalues of one evaluation, or the traces of several."""
     if len(seen) > 1:
         steps = np.array([one.step for one in seen], dtype=float)
         return Lines(
@@ -158,7 +158,7 @@ def picture_of_sizes(seen: list[PartSizes]) -> Lines:
 
 
 def picture_of_outliers(one: Outliers) -> Panels:
-    """Return the eigenvalues of a look, by the part most of them is, and all shares, stacked."""
+    """Return the eigenvalues of an evaluation, by their largest part, and all shares, stacked."""
     index = np.arange(1.0, len(one.values) + 1)
     most = one.shares.argmax(axis=1)
     heaps = np.cumsum(np.c_[np.zeros(len(index)), one.shares], axis=1).T

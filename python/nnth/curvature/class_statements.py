@@ -94,7 +94,7 @@ def simplex(run: Run) -> list[Statement]:
     return [
         Statement(
             LECTURE,
-            "mean cosine of centred class means, C = 4, is -1/(C - 1)",
+            "mean cosine of centered class means, C = 4, is -1/(C - 1)",
             -1.0 / (_CLASSES - 1),
             end["nc2_cosine_means"],
             error=0.01,

@@ -36,7 +36,7 @@ _SHARE_OF_MEMORY: Final = 0.8
 class ClassStructure:
     """What was measured in the course of a training, and its network: `nnth.classes` has it.
 
-    seen: of every look. network: the trained one.
+    seen: of every evaluation. network: the trained one.
     """
 
     seen: Sequence[PartSizes | Outliers | LayerSizes]
@@ -44,7 +44,7 @@ class ClassStructure:
     meta: Meta
 
     def summary(self) -> Table:
-        """Return the rows of all looks, with their columns as `nnth.classes` states them."""
+        """Return the rows of all evaluations, with their columns as `nnth.classes` states them."""
         blocks = [one.rows() for one in self.seen]
         columns = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
         return Table(columns, self.meta, plot=self._picture())
@@ -86,8 +86,8 @@ def classes(
 
     for classes of any sizes: with m examples in all, and not n a class, the weights are the same.
 
-    setup: what is trained, or looked at; with the loss cross-entropy. at: steps after which it is
-        looked at, the last by default.
+    setup: the training, or the network to evaluate; with the loss cross-entropy. at: evaluation
+        steps, the last by default.
     top: rows are the leading eigenvectors u of G, so many, with u^T G_part u/u^T G u of all parts.
     layers: rows are parts of features and errors of every layer, H^l = (1/m) sum_i h_i^l h_i^l^T,
         l = 0 (the input), ..., L, which is sum_c (m_c/m) mu_c mu_c^T (class) and the second moment
@@ -122,7 +122,7 @@ def classes(
     if top and layers:
         raise ValueError("top and layers must not both be given")
     whole("leading", leading)
-    looks = training.looks(at)
+    steps = training.evaluation_steps(at)
     _require_memory(training)
     eigenvalues = min(leading, training.shape.size)
 
@@ -139,15 +139,15 @@ def classes(
     require_seen(checkpoint, training.settings(), fits, "classes with the same options")
     begin()
 
-    def look(point: Point) -> PartSizes | Outliers | LayerSizes:
+    def evaluate(point: Point) -> PartSizes | Outliers | LayerSizes:
         if layers:
             return layers_at(point)
         if top:
             return outliers_at(point, top)
         return sizes_at(point, eigenvalues, progress or (lambda _, __: None))
 
-    course = training.course(looks, look, checkpoint=checkpoint, progress=progress)
-    own: dict[str, Any] = {"top": top, "layers": layers}
+    course = training.course(steps, evaluate, checkpoint=checkpoint, progress=progress)
+    own: dict[str, Any] = {"top": top} if top else {}
     meta = Meta("classes", training.parameters() | own, seed=setup.seed)
     network = training.network(course.theta)
     return ClassStructure(seen=course.seen, network=network, meta=meta)

@@ -19,7 +19,7 @@ from nnth.table import Meta, Table
 from nnth.typing import Progress
 from nnth.work import begin
 
-LOOKS: Final = 12  # between the first step and the last
+EVALUATIONS: Final = 12  # between the first step and the last
 
 _DRAWN: Final = {
     "nc1": "NC1",
@@ -46,7 +46,7 @@ class Collapse:
 class CollapsePath:
     """Metrics of neural collapse in the course of a training: `nnth.collapse` has them.
 
-    seen: of every look. network: the trained one. classes: their number C.
+    seen: of every evaluation. network: the trained one. classes: their number C.
     """
 
     seen: Sequence[Collapse]
@@ -115,8 +115,8 @@ def collapse(
         nc2_equiangle_means, nc2_equiangle_classifiers    std of those cosines
         nc2_cosine_means, nc2_cosine_classifiers          their mean, of limit -1/(C - 1)
 
-    setup: what is trained, or looked at; with classes, under either loss. at: steps after which it
-        is looked at; by default 0, 12 in equal ratios from 1 on, and the last.
+    setup: the training, or the network to evaluate; with classes, under either loss. at: evaluation
+        steps; by default 0, 12 in equal ratios from 1 on, and the last.
     checkpoint: a .json file to go on from. threads: says nothing: the BLAS has one.
 
     Its `summary()` has a row a step and metric: metric, value, limit, step, loss, accuracy, error,
@@ -126,7 +126,7 @@ def collapse(
 
     Accuracy: `error` bounds what rounding may be in the value, given h, W and b; of nc1 it grows
     with the condition number of S_B, of nc4 it is the share of examples within rounding of a tie.
-    Cost: O(m d C) a look.
+    Cost: O(m d C) an evaluation.
 
     Raises ValueError for arguments out of range, data without classes, or a class without examples;
     DivergedError; KeyboardInterrupt saying what was done.
@@ -142,7 +142,7 @@ def collapse(
         raise ValueError(
             f"points must leave examples of every class, and of class {missing[0]} there is none"
         )
-    looks = training.looks(default_looks(training.steps) if at is None else at)
+    steps = training.evaluation_steps(default_steps(training.steps) if at is None else at)
     require_seen(
         checkpoint,
         training.settings(),
@@ -154,18 +154,18 @@ def collapse(
     )
     begin()
 
-    def look(point: Point) -> Collapse:
+    def evaluate(point: Point) -> Collapse:
         (w, b), h = training.shape.layers(point.theta)[-1], point.curvature.layer_inputs()[-1]
         return Collapse(point.step, point.loss, point.accuracy, collapse_metrics(h, labels, w, b))
 
-    course = training.course(looks, look, checkpoint=checkpoint, progress=progress)
+    course = training.course(steps, evaluate, checkpoint=checkpoint, progress=progress)
     meta = Meta("collapse", training.parameters(), seed=setup.seed)
     return CollapsePath(
         seen=course.seen, network=training.network(course.theta), classes=count, meta=meta
     )
 
 
-def default_looks(steps: int) -> list[int]:
+def default_steps(steps: int) -> list[int]:
     """Return 0, the last step, and up to 12 between in equal ratios."""
-    between = np.rint(np.geomspace(1, max(steps, 1), LOOKS)).astype(int).tolist()
+    between = np.rint(np.geomspace(1, max(steps, 1), EVALUATIONS)).astype(int).tolist()
     return sorted({0, *(step for step in between if step <= steps)})

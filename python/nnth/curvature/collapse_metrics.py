@@ -42,9 +42,9 @@ def collapse_metrics(
     Source: Papyan, Han, Donoho (2020), PNAS 117, 24652.
     """
     classes = _Classes.of(h, labels, len(w))
-    centred, limit = classes.centred, -1.0 / (len(w) - 1)
+    centered, limit = classes.centered, -1.0 / (len(w) - 1)
     vectors = {
-        "means": _Vectors(centred, classes.error, _COINCIDE if classes.coincide else _CENTRAL),
+        "means": _Vectors(centered, classes.error, _COINCIDE if classes.coincide else _CENTRAL),
         "classifiers": _Vectors(w, 0.0, _WEIGHTLESS),
     }
     metrics = {"nc1": _variability(classes)}
@@ -75,7 +75,7 @@ class _Classes:
     h: Floats
     labels: NDArray[np.intp]
     means: Floats
-    centred: Floats
+    centered: Floats
     own: Floats
     error: float
 
@@ -98,7 +98,7 @@ class _Classes:
     @property
     def matrix_error(self) -> float:
         """What M may be off by in norm."""
-        return math.sqrt(len(self.centred)) * self.error
+        return math.sqrt(len(self.centered)) * self.error
 
     @cached_property
     def alike(self) -> NDArray[np.intp]:
@@ -162,7 +162,7 @@ def _variability(classes: _Classes) -> Metric:
     """tr(S_W S_B^+)/C = sum_k u_k^T S_W u_k/s_k^2 of the singular vectors u_k of M, but C - 1."""
     if classes.coincide:
         return _undefined(_COINCIDE)
-    means, own = classes.centred, classes.own
+    means, own = classes.centered, classes.own
     _, values, right = np.linalg.svd(means, full_matrices=False)
     off = classes.matrix_error + 10.0 * max(means.shape) * _UNIT * values[0]
     kept = np.flatnonzero(values > off)[: len(means) - 1]
@@ -180,10 +180,10 @@ def _variability(classes: _Classes) -> Metric:
 
 def _duality(classes: _Classes, w: Floats) -> Metric:
     """|W^T/|W|_F - M/|M|_F|_F^2."""
-    size_w, size_m = float(np.linalg.norm(w)), float(np.linalg.norm(classes.centred))
+    size_w, size_m = float(np.linalg.norm(w)), float(np.linalg.norm(classes.centered))
     if classes.coincide or not size_w:
         return _undefined(_COINCIDE if classes.coincide else "all weights are 0")
-    value = float(np.sum((w / size_w - classes.centred / size_m) ** 2))
+    value = float(np.sum((w / size_w - classes.centered / size_m) ** 2))
     summed = (w.size + 4.0) * _UNIT
     moved = 2.0 * classes.matrix_error / size_m + 2.0 * summed
     return Metric(value, 2.0 * math.sqrt(value) * moved + moved**2 + summed * value)

@@ -17,6 +17,7 @@ from nnth.curvature.checkpoint import require_seen
 from nnth.curvature.density import SpectralDensity, spectral_density
 from nnth.curvature.lanczos import extreme_eigenpairs
 from nnth.curvature.training import Point, TrainingSetup
+from nnth.memory import require_memory
 from nnth.network import Network
 from nnth.plot import Lines, Panels
 from nnth.table import Meta, Table
@@ -187,20 +188,19 @@ def hessian(
 ) -> HessianSpectra:
     """Return extreme eigenvalues and spectral density of the loss Hessian in a training.
 
-    setup: what is trained, or looked at. at: steps after which it is looked at, the last by
-        default.
+    setup: the training, or the network to evaluate. at: evaluation steps, the last by default.
     top, bottom: eigenvalues at either end, by default twice the number of classes (at least 10)
         and 1. tolerance: of their residuals, as a part of the largest.
     probes: of the spectral density, none by default, of `lanczos_steps` products each. They are
         orthogonal to the eigenvectors found, whose eigenvalues the density has exactly.
-    checkpoint: a .json file to go on from; it keeps the top C - 1 eigenvectors of every look.
+    checkpoint: a .json file to go on from; it keeps the top C - 1 eigenvectors of every evaluation.
     threads: says nothing: the BLAS has one, so that results are the same to the last bit.
 
     Its `summary()` has a row a step and eigenvalue: index, 1 for the largest, 2, ..., and -1 for
     the smallest, -2, ...; eigenvalue; residual |H v - lambda v|, which bounds its error;
     gradient_share, |P g|^2/|g|^2 of the gradient in the space of the eigenvectors from the end to
     this one; chance, the same of a random vector, index/P; overlap, tr(P P')/k of the space of the
-    first k = C - 1 eigenvectors of C classes with that of the look before (NaN of the first),
+    first k = C - 1 eigenvectors of C classes with that of the evaluation before (NaN of the first),
     overlap_last, with the last; step, loss, accuracy; outliers, the i eigenvalues above the largest
     ratio of neighbours, `gap` = lambda_i/lambda_(i+1), both positive; classes; picture: "outliers
     as classes" where these are C - 1 (of a squared loss also C) above a gap of 1.5 or more, "other
@@ -209,7 +209,7 @@ def hessian(
     Accuracy: products are exact to rounding. An eigenvalue is within `residual` of one of the
     Hessian's. The density is smoothed by a hundredth of the length of the bulk or more and has a
     standard error, from one probe as well; beside that quadrature is exact to 1e-12.
-    Cost: two to three gradients a product; 20 to 100 products a look for the eigenvalues.
+    Cost: two to three gradients a product; 20 to 100 products an evaluation for the eigenvalues.
 
     Raises ValueError for arguments out of range, DivergedError where the loss is no number,
     LanczosError where eigenvalues do not converge; KeyboardInterrupt saying what was done.
@@ -223,29 +223,31 @@ def hessian(
     if count + whole("bottom", bottom, 0) > size:
         raise ValueError(f"top and bottom must be at most {size} together, the parameters")
     whole("probes", probes, 0)
-    whole("lanczos_steps", lanczos_steps)
+    krylov = min(whole("lanczos_steps", lanczos_steps), size - count - bottom)
     if not 0.0 < tolerance < 1.0:
         raise ValueError(f"tolerance must be above 0 and below 1, not {tolerance:g}")
-    looks = training.looks(at)
-    training.require_memory(max(4 * (count + bottom), lanczos_steps if probes else 0))
+    steps = training.evaluation_steps(at)
+    training.require_memory(max(4 * (count + bottom), krylov if probes else 0))
+    require_memory(
+        32 * len(steps) * probes * krylov, "probes must be fewer: their nodes and weights"
+    )
     require_seen(
         checkpoint,
         training.settings(),
         lambda one: (
             isinstance(one, Spectrum)
             and (len(one.top), len(one.bottom)) == (count, bottom)
-            and one.nodes.shape
-            == (probes, min(lanczos_steps, size - count - bottom) if probes else 0)
+            and one.nodes.shape == (probes, krylov if probes else 0)
         ),
         "hessian with the same options",
     )
     kept = min(count, classes - 1) if classes else count
     begin()
 
-    def look(point: Point) -> Spectrum:
+    def evaluate(point: Point) -> Spectrum:
         return _spectrum(point, count, bottom, probes, lanczos_steps, tolerance, kept)
 
-    course = training.course(looks, look, checkpoint=checkpoint, progress=progress)
+    course = training.course(steps, evaluate, checkpoint=checkpoint, progress=progress)
     own = {
         "top": count,
         "bottom": bottom,

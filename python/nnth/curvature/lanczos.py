@@ -21,7 +21,7 @@ _ROUNDING: Final = 3e-15  # of the largest |eigenvalue|: what products and sums 
 
 
 class LanczosError(Exception):
-    """Eigenvalues have not converged in the steps allowed."""
+    """Eigenvalues have not converged in the steps allowed, or leave the range of doubles."""
 
 
 class Krylov:
@@ -71,6 +71,8 @@ class Krylov:
         v[...] = self._next
         w = self._product(v)
         self.alpha.append(float(v @ w))
+        if not np.isfinite(w).all():
+            raise LanczosError("products with the matrix leave the range of doubles")
         w -= self.alpha[-1] * v
         if k:
             w -= self.beta[-1] * self._basis[k - 1]

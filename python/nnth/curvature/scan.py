@@ -20,29 +20,7 @@ from nnth.typing import Progress
 from nnth.work import begin
 
 # Beyond 12, where ReLU networks come to their limit.
-SCAN: Final = (
-    0.25,
-    0.5,
-    1.0,
-    1.5,
-    1.9,
-    2.1,
-    2.5,
-    3.0,
-    3.5,
-    4.0,
-    4.5,
-    5.0,
-    6.0,
-    8.0,
-    10.0,
-    11.0,
-    12.0,
-    13.0,
-    14.0,
-    16.0,
-    20.0,
-)
+SCAN: Final = (0.25, 0.5, 1.0, 1.9, 2.1, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0, 20.0)
 
 _DRAWN: Final = ("lazy", "catapult", "dead", "undecided")
 
@@ -105,7 +83,9 @@ def sharpness_scan(
     start = Point(training, 0, training.theta)
     rows: list[dict[str, Any]] = []
     try:
-        lambda0, _ = largest(start.curvature.gauss_newton, start)
+        with np.errstate(over="ignore", invalid="ignore"):
+            training.require_finite(start.loss, 0)
+            lambda0, _ = largest(start.curvature.gauss_newton, start)
         if not lambda0 > 0.0:
             raise ValueError("net must have a tangent kernel at the start, and that is 0")
         for i, rate in enumerate(rates):
@@ -118,7 +98,7 @@ def sharpness_scan(
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"{len(rows)} of {len(rates)} rates were tried") from None
     columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    parameters = training.parameters() | {"scan": True, "lambda0": lambda0}
+    parameters = training.parameters() | {"lambda0": lambda0}
     del parameters["eta"]
     meta = Meta("sharpness", parameters, seed=setup.seed)
     return Table(columns, meta, plot=_picture(columns, training, lambda0))
@@ -182,9 +162,7 @@ def _row(descent: _Descent, rate: float, lambda0: float) -> dict[str, Any]:
             "sharpness": sharp,
             "ratio": run.ratio(sharp),
             "eta_lambda": eta * largest(end.curvature.gauss_newton, end)[0],
-            "correlation": float(
-                end.theta @ theta / (np.linalg.norm(end.theta) * np.linalg.norm(theta))
-            ),
+            "correlation": _cosine(end.theta, theta),
         }
     return row | {
         "diverged_step": descent.diverged_step,
@@ -194,6 +172,11 @@ def _row(descent: _Descent, rate: float, lambda0: float) -> dict[str, Any]:
         "residual": residual,
         "note": note,
     }
+
+
+def _cosine(a: Array, b: Array) -> float:
+    lengths = float(np.linalg.norm(a)) * float(np.linalg.norm(b))
+    return float(a @ b) / lengths if lengths else math.nan
 
 
 def _picture(columns: dict[str, Any], training: Training, lambda0: float) -> Panels:

@@ -21,14 +21,14 @@ from nnth.work import begin
 
 VECTORS: Final = 40  # of Lanczos, about
 
-_LOOKS: Final = 60
+_EVALUATIONS: Final = 60
 _TOLERANCE: Final = 1e-4  # of the residual; the eigenvalue is good to its square
 _STREAM: Final = 2**37
 
 
 @dataclass(frozen=True)
 class Sharpness:
-    """What is kept of a look: the largest eigenvalue of the Hessian with its residual."""
+    """The result of an evaluation: the largest eigenvalue of the Hessian with its residual."""
 
     step: int
     loss: float
@@ -47,7 +47,7 @@ class SharpnessPath:
     meta: Meta
 
     def summary(self) -> Table:
-        """Return a row a look, with its columns as `nnth.sharpness` states them."""
+        """Return a row an evaluation, with its columns as `nnth.sharpness` states them."""
         names = ("step", "loss", "sharpness", "residual", "accuracy")
         columns = {name: np.array([getattr(one, name) for one in self.seen]) for name in names}
         decay = self.meta.parameters["weight_decay"]
@@ -102,27 +102,29 @@ def sharpness(
         by default 60 at equal distances. checkpoint: a .json file to go on from. threads: says
         nothing: the BLAS has one, so that results are the same to the last bit.
 
-    Its `summary()` has a row a look: step; loss; sharpness, lambda_max of the Hessian; ratio,
-    eta (sharpness + weight_decay)/(2(1 + momentum)), above 1 of which descent on a quadratic
+    Its `summary()` has a row an evaluation: step; loss; sharpness, lambda_max of the Hessian;
+    ratio, eta (sharpness + weight_decay)/(2(1 + momentum)), above 1 of which descent on a quadratic
     diverges; residual |H v - lambda v|, which bounds the error of the sharpness; accuracy;
     threshold, 2(1 + momentum)/eta - weight_decay, the sharpness where the ratio is 1: weight decay
     adds itself to every eigenvalue of what descends, and the loss is without it. Gradient descent
     sharpens the loss until the ratio is about 1, and there it hovers: the edge of stability.
 
-    Accuracy: `residual`, at most 1e-4 of the sharpness. Cost: 10 to 20 Hessian-vector products a
-    look. Raises ValueError for arguments out of range, DivergedError where the loss is no number;
+    Accuracy: `residual`, at most 1e-4 of the sharpness. Cost: 10 to 20 Hessian-vector products an
+    evaluation.
+
+    Raises ValueError for arguments out of range, DivergedError where the loss is no number;
     KeyboardInterrupt saying what was done.
 
     Source: Cohen, Kaur, Li, Kolter, Talwalkar (2021), arXiv:2103.00065.
     """
     training = setup.training()
-    looks = training.looks(_evenly(training.steps) if at is None else at)
+    steps = training.evaluation_steps(_evenly(training.steps) if at is None else at)
     training.require_memory(VECTORS)
     require_seen(
         checkpoint, training.settings(), lambda one: isinstance(one, Sharpness), "sharpness"
     )
     begin()
-    course = training.course(looks, _look, checkpoint=checkpoint, progress=progress)
+    course = training.course(steps, _evaluate, checkpoint=checkpoint, progress=progress)
     meta = Meta("sharpness", training.parameters(), seed=setup.seed)
     network = training.network(course.theta)
     return SharpnessPath(course.seen, network, training.threshold, meta)
@@ -130,11 +132,11 @@ def sharpness(
 
 def _evenly(steps: int) -> list[int]:
     """About 60 steps at equal distances, the first and the last among them."""
-    every = max(1, round(steps / _LOOKS))
+    every = max(1, round(steps / _EVALUATIONS))
     return sorted({*range(0, steps + 1, every), steps})
 
 
-def _look(point: Point) -> Sharpness:
+def _evaluate(point: Point) -> Sharpness:
     value, residual = largest(point.curvature.hessian, point)
     return Sharpness(point.step, point.loss, point.accuracy, value, residual)
 

@@ -1,4 +1,4 @@
-"""Networks in training: what is trained on what and how, and what is looked at on the way."""
+"""Networks in training: their data, their descent, and what is evaluated on the way."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from nnth.curvature.losses import LOSSES, Array, Loss
 from nnth.curvature.objective import Curvature, Objective, Shape, network_of, shape_of, theta_of
 from nnth.examples import Examples, Source, load_examples
 from nnth.files import File, file_of
+from nnth.kernel import variances
 from nnth.memory import require_memory
 from nnth.network import Network, parse_widths, random_network
 from nnth.network_files import load_network
@@ -31,6 +32,7 @@ from nnth.typing import Floats, Progress
 T = TypeVar("T")
 
 DEFAULT_STEPS: Final = 1000
+MOST_STEPS: Final = 10**9  # a day's work or more of the smallest network
 _BATCH_STREAM: Final = 2**35  # and one more an epoch
 _SAVE_EVERY: Final = 1.0  # seconds
 
@@ -43,27 +45,27 @@ class DivergedError(Exception):
 class TrainingSetup:
     """A network, its data, and how it is trained.
 
-    data, points: see `nnth.load_examples`; centre: with the mean of the inputs at 0.
-    net: a Network or file to begin with, or to look at; else one is drawn, of hidden `widths` and
-        activation `act` (tanh), W ~ N(0, cw/fan-in), b ~ N(0, bias_var); cw is the critical one of
-        the activation, or 1 where none is known.
+    data, points: see `nnth.load_examples`; center: with the mean of the inputs at 0.
+    net: a Network or file to start from, or to evaluate; else one is drawn, of hidden `widths` and
+        activation `act` (tanh), W ~ N(0, cw/fan-in), b ~ N(0, cb); by default the critical pair
+        of the activation, or cb = 0 beside cw.
     loss: "cross-entropy", for classes, or "squared", (1/2)|f - y|^2; means over the examples.
-    steps: of the training, 1000, or 0 where a net is given. eta: the learning rate. batch: examples
-        a step, without replacement, the last of an epoch being what is left; all by default.
-        momentum: v' = momentum v + g, theta' = theta - eta v'. weight_decay: adds itself times
-        theta to g; the loss and its curvature are without.
+    steps: of the training, at most 10^9; 1000, or 0 where a net is given. eta: the learning rate.
+        batch: examples a step, without replacement, the last of an epoch being what is left; all
+        by default. momentum: v' = momentum v + g, theta' = theta - eta v'. weight_decay: adds
+        itself times theta to g; the loss and its curvature are without.
     dtype: of the training; what is measured is in float64.
     seed: of network, data and batches.
     """
 
     data: Source = "clusters:0.25"
     points: int | None = None
-    centre: bool = False
+    center: bool = False
     net: Network | str | os.PathLike[str] | None = None
     widths: Sequence[int] | str = (32, 32)
     act: str | None = None
+    cb: float | None = None
     cw: float | None = None
-    bias_var: float = 0.0
     loss: Loss = "cross-entropy"
     eta: float = 0.1
     steps: int | None = None
@@ -79,7 +81,7 @@ class TrainingSetup:
         found = load_examples(self.data, points=self.points, seed=self.seed)
         if self.loss == "cross-entropy" and not found.classes:
             raise ValueError("loss must be squared where targets are no classes")
-        found = found.centred() if self.centre else found
+        found = found.centered() if self.center else found
         net = self._network(found)
         if (net.n0, net.n_out) != (found.x.shape[1], found.y.shape[1]):
             raise ValueError(
@@ -89,7 +91,7 @@ class TrainingSetup:
         if self.batch is not None and whole("batch", self.batch) > len(found.x):
             raise ValueError(f"batch must be at most {len(found.x)} examples, not {self.batch}")
         default = DEFAULT_STEPS if self.net is None else 0
-        steps = default if self.steps is None else whole("steps", self.steps, 0)
+        steps = default if self.steps is None else whole("steps", self.steps, 0, MOST_STEPS)
         return Training(self, found, net, steps)
 
     def _check(self) -> None:
@@ -112,16 +114,14 @@ class TrainingSetup:
         if self.net is not None:
             return load_network(self.net, self.act)
         act = activation("tanh" if self.act is None else self.act)
-        cw = self.cw
-        if cw is None:
-            cw = 1.0 if act.critical is None else act.critical[1]
+        cb, cw = variances(act, self.cb, self.cw)
         widths = parse_widths(self.widths) if isinstance(self.widths, str) else self.widths
         drawn = random_network(
             found.x.shape[1],
             widths,
             n_out=found.y.shape[1],
             cw=cw,
-            bias_var=self.bias_var,
+            bias_var=cb,
             seed=self.seed,
         )
         return Network(drawn.weights, drawn.biases, act.name)
@@ -138,7 +138,7 @@ class State:
 
 
 class Point:
-    """A network in training, looked at: its step, parameters, loss and curvature."""
+    """A network in training at one of its steps: its step, parameters, loss and curvature."""
 
     def __init__(self, training: Training, step: int, theta: Floats) -> None:
         self.training, self.step, self.theta = training, step, theta
@@ -185,15 +185,16 @@ class Training:
         """Return what makes it again, for the record of a table."""
         setup = self.setup
         net = setup.net
+        cb, cw = variances(self.act, setup.cb, setup.cw) if net is None else (None, None)
         return {
             "data": self.examples.source,
             "points": len(self.examples.x),
-            "centre": setup.centre,
+            "center": setup.center,
             "net": file_of(net),
             "widths": self.shape.sizes[1:-1],
             "act": self.act.name,
-            "cw": setup.cw,
-            "bias_var": setup.bias_var,
+            "cb": cb,
+            "cw": cw,
             "loss_function": setup.loss,
             "eta": setup.eta,
             "steps": self.steps,
@@ -222,15 +223,15 @@ class Training:
         total = sharpness + setup.weight_decay
         return setup.eta * total / (2.0 * (1.0 + setup.momentum))
 
-    def looks(self, at: Sequence[int] | None) -> list[int]:
-        """Return the steps after which it is looked at, in order: the last by default.
+    def evaluation_steps(self, at: Sequence[int] | None) -> list[int]:
+        """Return the evaluation steps, sorted: the last step by default.
 
         Raises ValueError for steps out of range.
         """
-        looks = [self.steps] if at is None else sorted({whole("at", step, 0) for step in at})
-        if not looks or looks[-1] > self.steps:
+        steps = [self.steps] if at is None else sorted({whole("at", step, 0) for step in at})
+        if not steps or steps[-1] > self.steps:
             raise ValueError(f"at must be one or more of 0 to {self.steps}, the steps, not {at}")
-        return looks
+        return steps
 
     def require_memory(self, vectors: int) -> None:
         """Refuse what does not fit: the curvature at a point, and so many vectors of parameters.
@@ -249,7 +250,7 @@ class Training:
         checkpoint: str | os.PathLike[str] | None = None,
         progress: Progress | None = None,
     ) -> Course[T]:
-        """Train, and look at the network after some steps; 0 is before the first.
+        """Train, and evaluate the network after some steps; 0 is before the first.
 
         observe: makes of a Point what is kept of it: with a checkpoint a dataclass of the package
             (`nnth.states`). checkpoint: a .json file that keeps all of it every second, and that
@@ -259,7 +260,7 @@ class Training:
         Raises ValueError for steps out of range and a checkpoint of another training;
         DivergedError; KeyboardInterrupt saying how far it was.
         """
-        looks = self.looks(at)
+        steps = self.evaluation_steps(at)
         file = None if checkpoint is None else Path(checkpoint)
         state = self.start()
         seen: dict[int, T] = {}
@@ -272,7 +273,7 @@ class Training:
                     f"steps must be at least {state.step}, where checkpoint {file} is, not "
                     f"{self.steps}"
                 )
-            missed = [step for step in looks if step < state.step and step not in seen]
+            missed = [step for step in steps if step < state.step and step not in seen]
             if missed:
                 raise ValueError(
                     f"checkpoint {file} is at step {state.step}, and nothing was measured at "
@@ -280,7 +281,7 @@ class Training:
                 )
         run = _Run(self, state, seen, file)
         try:
-            run.to_the_end(looks, observe, progress)
+            run.to_the_end(steps, observe, progress)
         except KeyboardInterrupt as stop:
             run.save()
             kept_in = "" if file is None else f", kept in {file}"
@@ -289,7 +290,7 @@ class Training:
             raise KeyboardInterrupt(
                 f"{run.state.step} of {self.steps} steps were trained{kept_in}"
             ) from None
-        return Course([seen[step] for step in looks], looks, run.state.theta.astype(np.float64))
+        return Course([seen[step] for step in steps], steps, run.state.theta.astype(np.float64))
 
     def at_rate(self, eta: float) -> Training:
         """Return the same training at another learning rate."""
@@ -305,11 +306,7 @@ class Training:
         """One step of gradient descent. Raises DivergedError."""
         setup = self.setup
         value, gradient = self.trained.gradient(state.theta, self._batch(state.step))
-        if not math.isfinite(value):
-            raise DivergedError(
-                f"eta must be smaller than {setup.eta:g}: the loss is {value:g} after "
-                f"{state.step} steps"
-            )
+        self.require_finite(value, state.step)
         if setup.weight_decay:
             gradient += setup.weight_decay * state.theta
         if setup.momentum:
@@ -317,6 +314,24 @@ class Training:
         velocity = gradient if setup.momentum else state.velocity
         theta = state.theta - setup.eta * gradient
         return State(state.step + 1, theta, velocity, value)
+
+    def require_finite(self, loss: float, step: int) -> None:
+        """Raise DivergedError for a loss that is no number; ValueError where it is that of a start.
+
+        No rate would make it one there.
+        """
+        if math.isfinite(loss):
+            return
+        if step == 0:
+            raise ValueError(
+                f"{'cb, cw, act' if self.setup.net is None else 'net'} and data must give a "
+                f"finite loss at the start, not {loss:g}"
+            )
+        eta, decay = self.setup.eta, self.setup.weight_decay
+        rule = f"eta must be smaller than {eta:g}"
+        if decay:
+            rule = f"eta and weight_decay must be smaller than {eta:g} and {decay:g}"
+        raise DivergedError(f"{rule}: the loss is {loss:g} after {step} steps")
 
     def _batch(self, step: int) -> NDArray[np.intp] | None:
         """The examples of a step: those of an epoch are a permutation, of a stream of its own."""
@@ -362,15 +377,17 @@ class _Run:
         self._saved = time.monotonic()
 
     def to_the_end(
-        self, looks: Sequence[int], observe: Callable[[Point], Any], progress: Progress | None
+        self, steps: Sequence[int], observe: Callable[[Point], Any], progress: Progress | None
     ) -> None:
         """Train until the last step."""
-        training, remaining = self.training, set(looks) - set(self.seen)
+        training, remaining = self.training, set(steps) - set(self.seen)
         with np.errstate(over="ignore", invalid="ignore"):
             while True:
                 if self.state.step in remaining:
                     theta = self.state.theta.astype(np.float64)
-                    self.seen[self.state.step] = observe(Point(training, self.state.step, theta))
+                    point = Point(training, self.state.step, theta)
+                    training.require_finite(point.loss, point.step)
+                    self.seen[self.state.step] = observe(point)
                 if time.monotonic() - self._saved > _SAVE_EVERY:
                     self.save()
                 if self.state.step >= training.steps:
@@ -378,6 +395,8 @@ class _Run:
                 self.state = training.next_state(self.state)
                 if progress is not None and self.state.step % 8 == 0:
                     progress(self.state.step, training.steps)
+        if not np.isfinite(self.state.theta).all():
+            training.require_finite(math.nan, self.state.step)
         self.save()
 
     def save(self) -> None:

@@ -23,6 +23,7 @@ from nnth.diagonal.convex import (
 )
 from nnth.diagonal.flow import Flow, gradient_flow
 from nnth.files import file_of
+from nnth.memory import require_matrix
 from nnth.plot import Lines
 from nnth.random import normals
 from nnth.table import Meta, Table
@@ -193,6 +194,7 @@ def sparse_regression(n: int, d: int, sparsity: int, seed: int) -> tuple[Floats,
     n, d, sparsity = whole("n", n), whole("d", d), whole("sparsity", sparsity)
     if sparsity > d:
         raise ValueError(f"sparsity must be at most d = {d}, not {sparsity}")
+    require_matrix(n, d)
     x = normals(seed, _INPUT_STREAM, n * d).reshape(n, d)
     return x, x[:, :sparsity] @ normals(seed, _WEIGHT_STREAM, sparsity)
 

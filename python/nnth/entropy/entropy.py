@@ -17,6 +17,7 @@ from nnth.entropy.ellipsoid import Ellipsoid, ball, of_axes, power_law
 from nnth.entropy.finite import FiniteSet
 from nnth.entropy.theorems import carl_ratios, converse, of_entropy
 from nnth.files import file_of
+from nnth.memory import require_memory
 from nnth.network import parse_widths, random_network
 from nnth.plot import Lines
 from nnth.random import normals
@@ -26,23 +27,22 @@ from nnth.typing import Floats
 from nnth.work import begin
 
 MAX_BITS: Final = 1000
-MAX_RATE: Final = 100.0  # whose powers of bits are doubles
+MAX_EXPONENT: Final = 100.0  # whose powers of bits are doubles
 _LARGEST: Final = 1e100  # of values and inputs, whose squares are summed
 _LEVELS: Final = 400  # of the sphere, as many as doubles tell
 _PARAMETERS: Final = (
     "functions",
-    "norm",
+    "metric",
     "kernel",
     "act",
     "depth",
     "cb",
     "cw",
     "ntk",
-    "d",
-    "widths",
-    "networks",
-    "x",
     "n0",
+    "widths",
+    "samples",
+    "x",
     "points",
 )
 _SETS: Final = "interval, box, ball, lipschitz, axes, power, sphere, functions or nets"
@@ -54,18 +54,18 @@ def entropy(
     *,
     bits: Sequence[int] = (0, 1, 2, 4, 8, 16, 32, 64),
     functions: Data | None = None,
-    norm: str = "l2",
+    metric: str = "l2",
     kernel: str = "ntk",
     act: str = "relu",
-    d: int = 3,
+    n0: int = 3,
     depth: int = 1,
     cb: float | None = None,
     cw: float | None = None,
     widths: str = "64",
-    networks: int = 1000,
+    samples: int = 1000,
     x: Data | None = None,
     points: int = 200,
-    rate: float = 1.0,
+    exponent: float = 1.0,
     seed: int = 0,
     progress: Callable[[int, int], object] | None = None,
 ) -> Table:
@@ -78,14 +78,14 @@ def entropy(
     set: "interval:R", [-R, R]; "box:b1,b2,.." in the sup norm; "ball:d"; "axes:b1,b2,..", an
         ellipsoid in l2; "power:p", that with b_j = j^-p; "lipschitz:A,T", functions on [0, T] with
         constant A and f(0) = 0 in the sup norm; "sphere", the unit ball of the Hilbert space of a
-        kernel (kernel, act, depth, cb, cw as in `nnth.rkhs_spectrum`) in L2 of S^(d-1);
-        "functions", the rows of `functions`; "nets", so many random ReLU `networks` of `widths`,
-        as functions on x.
-    bits: n, each 0 to 1000. functions: `(functions, points)` or a file. norm: of functions and
-        nets, "l2" (root mean square over points) or "sup".
-    x: `(points, n_0)` or a file, where nets are evaluated; by default so many uniform points of the
-        sphere |x|^2 = d. Nets have weight variance 2 and no biases.
-    rate: r of Carl's inequality, above 0, to 100.
+        kernel (kernel, act, depth, cb, cw as in `nnth.rkhs_spectrum`) in L2 of S^(n0 - 1);
+        "functions", the rows of `functions`; "nets", the functions on x of random ReLU networks of
+        `widths`, as many as `samples`.
+    bits: n, each 0 to 1000. functions: `(functions, points)` or a file. metric: of functions
+        and nets, "l2" (root mean square over points) or "sup".
+    x: `(points, n_0)` or a file, where nets are evaluated; by default uniform points of the sphere
+        |x|^2 = n0, as many as `points`. Nets have weight variance 2 and no biases.
+    exponent: r of Carl's inequality, above 0, to 100.
 
     Returns a Table, a row an n: n, lower, upper, asymptotic, exact (NaN where it is not known),
     kolmogorov_width, stable_width_lower, stable_width_upper; kolmogorov_lower and kolmogorov_upper;
@@ -94,7 +94,7 @@ def entropy(
     4 delta; carl, sup_(1 <= k <= n) k^r eps_k over sup k^r d_(k-1), of the upper bounds of eps_k
     over the lower ones of d_(k-1), which is bounded (Carl's inequality); `status`: "exact" or
     "bracket". Of functions and nets in l2 also jl_dimension, jl_least and jl_most: squared
-    distances of 2^n centres after a random projection over those before, of which the lemma says
+    distances of 2^n centers after a random projection over those before, of which the lemma says
     [0.4, 1.6] for some projection.
 
     Accuracy: boxes in rational arithmetic; bounds to 1e-12. A bracket of nets is that of the drawn
@@ -108,43 +108,46 @@ def entropy(
     if not numbers or max(numbers) > MAX_BITS:
         said = max(numbers) if numbers else "none"
         raise ValueError(f"bits must be from 0 to {MAX_BITS}, not {said}")
-    if norm not in ("l2", "sup"):
-        raise ValueError(f"norm must be l2 or sup, not {norm!r}")
-    if not 0.0 < rate <= MAX_RATE:
-        raise ValueError(f"rate must be positive and at most {MAX_RATE:g}, not {rate:g}")
-    kind, _, text = set.partition(":")
+    if metric not in ("l2", "sup"):
+        raise ValueError(f"metric must be l2 or sup, not {metric!r}")
+    if not 0.0 < exponent <= MAX_EXPONENT:
+        rule = f"positive and at most {MAX_EXPONENT:g}"
+        raise ValueError(f"exponent must be {rule}, not {exponent:g}")
+    kind, colon, text = set.partition(":")
+    if colon and not text.strip():
+        raise ValueError(f"set {kind}: must have numbers after the colon, or no colon")
     parameters: dict[str, Any] = {"set": set, **dict.fromkeys(_PARAMETERS)}
     random = False
     if kind == "sphere":
         chosen = kernel_of(kernel, act, depth=depth, cb=cb, cw=cw)
-        parameters |= {**chosen.parameters, "d": whole("d", d, 2)}
-        body: Body = _sphere(chosen, d)
+        parameters |= {**chosen.parameters, "n0": whole("n0", n0, 2)}
+        body: Body = _sphere(chosen, n0)
     elif kind == "functions":
         if functions is None:
             raise ValueError("functions must be given for the set functions")
         rows_of_values = data_of(functions, "functions")
         moderate("functions", rows_of_values, _LARGEST)
-        body = FiniteSet(rows_of_values, norm == "l2", seed)
-        parameters |= {"functions": file_of(functions), "norm": norm}
+        body = FiniteSet(rows_of_values, metric == "l2", seed)
+        parameters |= {"functions": file_of(functions), "metric": metric}
         begin()
     elif kind == "nets":
-        made = {"widths": widths, "networks": networks, "x": file_of(x), "norm": norm}
-        places = _places(x, d, points, seed)
+        made = {"widths": widths, "samples": samples, "x": file_of(x), "metric": metric}
+        places = _places(x, n0, points, seed)
         moderate("x", places, _LARGEST)
         parameters |= made | {"n0": places.shape[1], "points": len(places)}
-        values = _nets(places, parse_widths(widths), whole("networks", networks, 2), seed, progress)
-        body, random = FiniteSet(values, norm == "l2", seed), True
+        values = _nets(places, parse_widths(widths), whole("samples", samples, 2), seed, progress)
+        body, random = FiniteSet(values, metric == "l2", seed), True
     else:
         body = _known(kind, text)
         begin()
     finite = isinstance(body, FiniteSet)
-    ratios = carl_ratios(body, numbers, rate)
+    ratios = carl_ratios(body, numbers, exponent)
     rows = [_row(body, n) | {"carl": ratios[n]} for n in numbers]
     if isinstance(body, FiniteSet) and body.hilbert:
         rows = [row | _measured(body, row["n"]) for row in rows]
     columns = {name: [row[name] for row in rows] for name in rows[0]}
-    parameters["rate"] = rate
-    used = seed if random or (finite and norm == "l2") else None
+    parameters["exponent"] = exponent
+    used = seed if random or (finite and metric == "l2") else None
     return Table(columns, Meta("entropy", parameters, used), plot=_picture(columns))
 
 
@@ -196,7 +199,7 @@ def _sphere(chosen: Kernel, d: int) -> Ellipsoid:
     rest = math.sqrt(max(float(unknown.max(initial=0.0)), float(found.values[order[-1]])))
     kept = order[np.sqrt(found.values[order]) > rest] if unknown.size else order[:-1]
     if not kept.size:
-        raise ValueError(f"d must be smaller, not {d}: no eigenvalue is more than its error there")
+        raise ValueError(f"n0 must be smaller, not {d}: no eigenvalue is more than its error there")
     return Ellipsoid(
         np.sqrt(found.values[kept]),
         np.cumsum(counts[kept]),
@@ -205,31 +208,34 @@ def _sphere(chosen: Kernel, d: int) -> Ellipsoid:
     )
 
 
-def _places(x: Data | None, d: int, points: int, seed: int) -> Floats:
+def _places(x: Data | None, n0: int, points: int, seed: int) -> Floats:
     """Return where networks are evaluated."""
     if x is not None:
         return data_of(x, "x")
-    d, points = whole("d", d, 1), whole("points", points)
-    places = normals(seed, 2**63, points * d).reshape(points, d)
+    n0, points = whole("n0", n0), whole("points", points)
+    name = "n0" if n0 > points else "points"
+    require_memory(16 * points * n0, f"{name} must be smaller: the inputs")
+    places = normals(seed, 2**63, points * n0).reshape(points, n0)
     lengths = np.sqrt(np.einsum("ij,ij->i", places, places))
-    return np.asarray(places * (math.sqrt(d) / lengths)[:, None])
+    return np.asarray(places * (math.sqrt(n0) / lengths)[:, None])
 
 
 def _nets(
     places: Floats,
     widths: Sequence[int],
-    networks: int,
+    samples: int,
     seed: int,
     progress: Callable[[int, int], object] | None,
 ) -> Floats:
+    require_memory(8 * samples * len(places), "samples must be fewer: their values")
     random_network(places.shape[1], widths, bias_var=0.0)  # which checks the widths
     begin()
-    values = np.empty((networks, len(places)))
-    for sample in range(networks):
+    values = np.empty((samples, len(places)))
+    for sample in range(samples):
         net = random_network(places.shape[1], widths, bias_var=0.0, seed=seed, sample=sample)
         values[sample] = net(places)[:, 0]
         if progress is not None:
-            progress(sample + 1, networks)
+            progress(sample + 1, samples)
     return values
 
 

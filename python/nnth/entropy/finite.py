@@ -31,7 +31,7 @@ def projected_dimension(points: int) -> int:
 class FiniteSet:
     """Functions `(functions, points)` by their values, in L2 of the points' mean or the sup norm.
 
-    The farthest-first radius rho after k centres (Gonzalez 1985) brackets the best of k balls:
+    The farthest-first radius rho after k centers (Gonzalez 1985) brackets the best of k balls:
     k + 1 functions are rho apart and two of them share a ball, so it is in [rho/2, rho]. Centres
     are found as they are asked for.
     """
@@ -57,7 +57,7 @@ class FiniteSet:
         return Bracket(radius / 2.0, radius)
 
     def least(self, n: int) -> float:
-        """Return the lower bound of eps_n; 0 for centres whose search takes 10^9 differences."""
+        """Return the lower bound of eps_n; 0 for centers whose search takes 10^9 differences."""
         known = max(_CHEAP // self.vectors.size, 1)
         return self.entropy(n).lower if 2**n <= known else 0.0
 
@@ -94,19 +94,19 @@ class FiniteSet:
         return Bracket(0.0, min(self.kolmogorov(n).upper, self.entropy(0).upper))
 
     def distortion(self, n: int) -> tuple[int, float, float]:
-        """Return the least and largest ratio of squared distances of 2^n centres, projected.
+        """Return the least and largest ratio of squared distances of 2^n centers, projected.
 
-        By a Gaussian matrix to the dimension that the lemma asks for; of the first 400 centres.
+        By a Gaussian matrix to the dimension that the lemma asks for; of the first 400 centers.
         Returns dimension, least and largest; NaN where there is no pair.
         """
-        centres = self.vectors[self._cover.centres(min(2**n, _MOST_PAIRS))]
-        k, size = centres.shape
+        centers = self.vectors[self._cover.centers(min(2**n, _MOST_PAIRS))]
+        k, size = centers.shape
         if k < 2:
             return 0, math.nan, math.nan
         m = projected_dimension(2**n)
         matrix = normals(self.seed, n, size * m).reshape(size, m) / math.sqrt(m)
         upper = np.triu_indices(k, 1)
-        before, after = (_squares(vectors)[upper] for vectors in (centres, centres @ matrix))
+        before, after = (_squares(vectors)[upper] for vectors in (centers, centers @ matrix))
         apart = before > 0.0
         if not apart.any():
             return m, math.nan, math.nan
@@ -123,13 +123,13 @@ class _FarthestFirst:
         self._nearest = self._distances(vectors[self._centres[0]])
         self._radii = [float(self._nearest.max())]
 
-    def centres(self, count: int) -> NDArray[np.intp]:
-        """Return the first `count` centres, fewer where these leave nothing."""
+    def centers(self, count: int) -> NDArray[np.intp]:
+        """Return the first `count` centers, fewer where these leave nothing."""
         self._grow(count)
         return np.array(self._centres[:count])
 
     def radius(self, count: int) -> float:
-        """Return the largest distance of a vector from the first `count` centres."""
+        """Return the largest distance of a vector from the first `count` centers."""
         self._grow(count)
         return self._radii[min(count, len(self._radii)) - 1]
 
@@ -148,7 +148,7 @@ class _FarthestFirst:
 
 
 def _squares(vectors: Floats) -> Floats:
-    """Return squared distances of all pairs, from the centre, where they lose least."""
-    centred = vectors - vectors.mean(axis=0)
-    sizes = np.einsum("ij,ij->i", centred, centred)
-    return np.asarray(np.maximum(sizes[:, None] + sizes - 2.0 * centred @ centred.T, 0.0))
+    """Return squared distances of all pairs, from the center, where they lose least."""
+    centered = vectors - vectors.mean(axis=0)
+    sizes = np.einsum("ij,ij->i", centered, centered)
+    return np.asarray(np.maximum(sizes[:, None] + sizes - 2.0 * centered @ centered.T, 0.0))

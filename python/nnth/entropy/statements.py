@@ -33,8 +33,8 @@ def lipschitz(run: Run) -> list[Statement]:
         # Flat on [0, eps], then a corner at each multiple of eps: values are multiples of eps.
         values = np.concatenate(([0.0, 0.0], np.cumsum(turns) * eps))
         zigzags.append(np.interp(times, np.arange(n + 2) * eps, values))
-    centres = np.array(zigzags)
-    largest = max(float(np.abs(centres - one).max(axis=1).min()) for one in drawn)
+    centers = np.array(zigzags)
+    largest = max(float(np.abs(centers - one).max(axis=1).min()) for one in drawn)
     text = f"2^{n} balls of radius A T/(n + 1) cover Lipschitz functions: the farthest <= it"
     return [Statement(LECTURE, text, eps, largest, error=1e-14, relation="<=")]
 
@@ -73,10 +73,10 @@ def covers(run: Run) -> list[Statement]:
     """Balls of twice the radius of a maximal packing cover, and those of the radius do not."""
     # Centres less than 4 apart on a line: no other ball of radius 1 fits between them.
     gap = 3.9
-    centres = np.arange(0.0, 20.0, gap)
-    line = np.linspace(0.0, float(centres[-1]), 2001)
-    farthest = float(np.abs(line[:, None] - centres).min(axis=1).max())
-    text = "radius with which the centres of a maximal packing by balls of radius 1 cover a line"
+    centers = np.arange(0.0, 20.0, gap)
+    line = np.linspace(0.0, float(centers[-1]), 2001)
+    farthest = float(np.abs(line[:, None] - centers).min(axis=1).max())
+    text = "radius with which the centers of a maximal packing by balls of radius 1 cover a line"
     return [Statement(LECTURE, text, gap / 2.0, farthest, error=0.01, notes=1.0)]
 
 

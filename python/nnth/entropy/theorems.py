@@ -16,7 +16,7 @@ _MOST_BITS: Final = 60  # a dimension: below exp(-40) R no delta is tried
 def of_entropy(body: Body, n: int) -> float:
     """Return 3 eps_floor(n/26) >= delta_n; NaN where distances are not those of a Hilbert space.
 
-    The centres of 2^k balls go to R^(26k) with distances kept up to a factor of 2, by a map that is
+    The centers of 2^k balls go to R^(26k) with distances kept up to a factor of 2, by a map that is
     1-Lipschitz, and back by one that is 2-Lipschitz; both extend (Kirszbraun): |f - M a f| <= eps +
     2 eps.
     """

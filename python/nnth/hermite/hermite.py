@@ -21,13 +21,13 @@ from nnth.work import begin
 _COSINES: Final = tuple(np.linspace(-1.0, 1.0, 41).tolist())
 
 
-def hermite(act: str = "relu", *, terms: int = 20, norm: float = 1.0) -> Table:
+def hermite(act: str = "relu", *, terms: int = 20, variance: float = 1.0) -> Table:
     """Return the Hermite expansion of an activation at one variance of its argument.
 
     s(q z) = sum_k a_k h_k(z), a_k = E[s(q z) h_k(z)], z ~ N(0, 1), with h_k = He_k/sqrt(k!), which
-    are orthonormal, and q^2 = norm.
+    are orthonormal, and q^2 = variance.
 
-    act: as in `nnth.kernel`. terms: coefficients a_0..a_(terms - 1), 1 to 10^4. norm: q^2 > 0.
+    act: as in `nnth.kernel`. terms: coefficients a_0..a_(terms - 1), 1 to 10^4. variance: q^2 > 0.
 
     Returns a Table of `terms` rows: k, coefficient = a_k, energy = a_k^2, cumulative, the share of
     E[s(q z)^2] up to k, error, the estimated absolute error of a_k, and status: "ok"; "rounding"
@@ -50,7 +50,7 @@ def hermite(act: str = "relu", *, terms: int = 20, norm: float = 1.0) -> Table:
     """
     chosen = activation(act)
     terms = whole("terms", terms)
-    found = _core.hermite(chosen.core, norm, terms)
+    found = _core.hermite(chosen.core, variance, terms)
     begin()  # that took less than a millisecond, and has checked
     coefficient, error = found["coefficients"], found["errors"]
     split = parts(chosen)
@@ -66,7 +66,7 @@ def hermite(act: str = "relu", *, terms: int = 20, norm: float = 1.0) -> Table:
         "error": error,
         "status": status,
     }
-    parameters = {"act": chosen.name, "terms": terms, "norm": norm, **_statements(split)}
+    parameters = {"act": chosen.name, "terms": terms, "variance": variance, **_statements(split)}
     return Table(columns, Meta("hermite", parameters), plot=_energies(columns))
 
 
@@ -74,14 +74,14 @@ def hermite_dual(
     act: str = "relu",
     *,
     terms: int | Sequence[int] = (2, 4, 8, 16),
-    norm: float = 1.0,
+    variance: float = 1.0,
     rho: Sequence[float] | None = None,
 ) -> Table:
     """Return the dual activation as a power series cut short, against the exact one.
 
-    E[s(z_a) s(z_b)] = sum_k a_k^2 rho^k for z_a, z_b ~ N(0, norm) with correlation rho (Mehler).
+    E[s(z_a) s(z_b)] = sum_k a_k^2 rho^k for z_a, z_b ~ N(0, variance) of correlation rho (Mehler).
 
-    act, norm: as in `hermite`. terms: one number of terms N or several. rho: cosines in [-1, 1]; by
+    act, variance: as in `hermite`. terms: one number of terms N or several. rho: in [-1, 1]; by
         default 41 over all of it.
 
     Returns a Table, a row for each N and rho: terms, rho, series = sum of k < N, exact, as
@@ -105,10 +105,10 @@ def hermite_dual(
             raise ValueError(f"rho must be in [-1, 1], not {value:g}")
     if not cosines.size:
         raise ValueError("rho must hold a number, and is empty")
-    found = _core.hermite(chosen.core, norm, max(asked))
+    found = _core.hermite(chosen.core, variance, max(asked))
     begin()
     a, a_error = found["coefficients"], found["errors"]
-    exact, exact_error = _exact(chosen, norm, cosines)
+    exact, exact_error = _exact(chosen, variance, cosines)
     rounding = 4.0 * np.finfo(float).eps * found["square"]
     rows: dict[str, list[Any]] = {name: [] for name in ("series", "bound", "error")}
     for n in asked:
@@ -131,7 +131,7 @@ def hermite_dual(
         "bound": columns["bound"],
         "error": columns["error"],
     }
-    parameters = {"act": chosen.name, "norm": norm, **_statements(parts(chosen))}
+    parameters = {"act": chosen.name, "variance": variance, **_statements(parts(chosen))}
     return Table(columns, Meta("hermite", parameters), plot=_duals(asked, columns))
 
 
@@ -190,13 +190,17 @@ def _proven_zeros(split: Parts, terms: int) -> NDArray[np.bool_]:
     return zero
 
 
-def _exact(act: Activation, norm: float, cosines: Floats) -> tuple[Floats, Floats]:
+def _exact(act: Activation, variance: float, cosines: Floats) -> tuple[Floats, Floats]:
     """E[s(z_a) s(z_b)] and its estimated error: the second kernel of C_b = 0, C_w = 1."""
     network = core_network(0.0, 1.0, 1, "ntk")
     exact, error = np.empty((2, len(cosines)))
     for i, rho in enumerate(cosines.tolist()):
         layers = _core.kernel(
-            act.core, _core.Method.__members__["auto"], 0, network, _core.Inputs(norm, norm, rho)
+            act.core,
+            _core.Method.__members__["auto"],
+            0,
+            network,
+            _core.Inputs(variance, variance, rho),
         )
         exact[i], error[i] = layers["k_ab"][1], layers["error"][1] * layers["k_aa"][1]
     return exact, error

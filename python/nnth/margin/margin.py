@@ -14,6 +14,7 @@ from nnth.data import Data, data_of, target_vector
 from nnth.files import file_of
 from nnth.margin.classifier import Classifier, classifier
 from nnth.margin.flow import Loss, log_time_flow, time_times_loss
+from nnth.memory import require_matrix
 from nnth.plot import Lines
 from nnth.random import normals
 from nnth.table import Meta, Table
@@ -197,6 +198,7 @@ def margin(
 def separable_data(n: int, d: int, seed: int) -> tuple[Floats, Floats]:
     """Return n points of d normals, and on which side of a random plane through 0 they are."""
     n, d = whole("n", n), whole("d", d)
+    require_matrix(n, d)
     x = normals(seed, _INPUT_STREAM, n * d).reshape(n, d)
     return x, np.where(x @ normals(seed, _TEACHER_STREAM, d) > 0.0, 1.0, -1.0)
 

@@ -43,14 +43,14 @@ class KernelFlow:
     """The kernels of training and test inputs, in the eigenvectors of the kernel of training.
 
     kernels: rows of the training inputs, these first, then the test inputs. tangent: whether it is
-    the tangent kernel that trains, or the NNGP kernel. y: `(m, outputs)`. noise: what is added to
+    the tangent kernel that trains, or the NNGP kernel. y: `(m, outputs)`. ridge: what is added to
     the kernel that trains. of_targets: the variance of the errors of each network's own targets.
 
     Raises ValueError for infinite kernels.
     """
 
     def __init__(
-        self, kernels: GramRows, tangent: bool, y: Floats, noise: float, of_targets: float
+        self, kernels: GramRows, tangent: bool, y: Floats, ridge: float, of_targets: float
     ) -> None:
         m = len(y)
         nngp, trained = kernels.nngp, kernels.ntk if tangent else kernels.nngp
@@ -61,7 +61,7 @@ class KernelFlow:
             raise ValueError(
                 "kernel must be nngp for an activation that jumps: its tangent kernel is infinite"
             )
-        self.noise = noise
+        self.ridge = ridge
         self._of_targets = of_targets
         self._kernel = trained[:, :m]
         with factoring(m):
@@ -82,29 +82,29 @@ class KernelFlow:
 
     @property
     def smallest(self) -> float:
-        """The smallest eigenvalue of T + noise."""
-        return float(self._values[0]) + self.noise
+        """The smallest eigenvalue of T + ridge."""
+        return float(self._values[0]) + self.ridge
 
     @property
     def largest(self) -> float:
-        """The largest eigenvalue of T + noise."""
-        return float(self._values[-1]) + self.noise
+        """The largest eigenvalue of T + ridge."""
+        return float(self._values[-1]) + self.ridge
 
     def require_regular(self) -> None:
-        """Raise ValueError when T + noise is singular to rounding."""
+        """Raise ValueError when T + ridge is singular to rounding."""
         if self.smallest <= self._noise_floor:
             raise ValueError(
-                f"noise must be above {self._noise_floor:.2g}, or times finite: the kernel of the "
+                f"ridge must be above {self._noise_floor:.2g}, or times finite: the kernel of the "
                 f"training inputs is singular to rounding (eigenvalues from {self._values[0]:.2g} "
-                f"to {self._values[-1]:.2g}), and noise is {self.noise:g}"
+                f"to {self._values[-1]:.2g}), and ridge is {self.ridge:g}"
             )
 
     def law(self, gains: Callable[[Floats], Floats]) -> Law:
-        """Return the law when a mode of eigenvalue mu of T + noise has gain gains(mu).
+        """Return the law when a mode of eigenvalue mu of T + ridge has gain gains(mu).
 
         An eigenvalue of T below 0 is rounding, of one that is 0 to it: such a mode would grow.
         """
-        mu = np.maximum(self._values, 0.0) + self.noise
+        mu = np.maximum(self._values, 0.0) + self.ridge
         g = gains(mu)
         learnt = g[:, None] * self._modes
         a = self._across * g  # A in the eigenvectors
@@ -115,9 +115,9 @@ class KernelFlow:
         variance = self._prior + np.sum(a * (inner - 2.0 * cross), axis=1)
         train_mean = self._vectors @ (self._values[:, None] * learnt)
         dual = self._vectors @ learnt
-        # (T + noise) dual = y - what is still to be learnt.
+        # (T + ridge) dual = y - what is still to be learnt.
         left = self._vectors @ ((1.0 - mu * g)[:, None] * self._modes)
-        residual = self._kernel @ dual + self.noise * dual + left - self._y
+        residual = self._kernel @ dual + self.ridge * dual + left - self._y
         error, variance_error = self._errors(g, dual, a, inner - cross)
         norm = float(np.linalg.norm(self._y))
         return Law(

@@ -24,6 +24,7 @@ from nnth.typing import Floats
 TargetNoise: TypeAlias = Literal["own", "none"]
 
 MAX_STEPS: Final = 200_000
+_EVERY: Final = 5  # one point in so many is for tests where none are given
 _LEAST: Final = 1e-300  # eigenvalue, of which times are the inverse
 _CONVERGED: Final = 20.0  # exp(-20) is left of the slowest mode where networks are trained to inf
 
@@ -31,8 +32,8 @@ _CONVERGED: Final = 20.0  # exp(-20) is left of the slowest mode where networks 
 @serial_blas
 def predict(
     x: Data,
-    y: Data,
-    x_test: Data,
+    y: Data | None = None,
+    x_test: Data | None = None,
     y_test: Data | None = None,
     act: str = "relu",
     *,
@@ -42,7 +43,7 @@ def predict(
     cw: float | None = None,
     ntk: Ntk = "ntk",
     kernel: Literal["nngp", "ntk"] = "ntk",
-    noise: float = 0.0,
+    ridge: float = 0.0,
     target_noise: TargetNoise = "own",
     times: Sequence[float] = (np.inf,),
     eta: float = 1.0,
@@ -62,7 +63,7 @@ def predict(
 
     K the NNGP kernel at initialisation and T the kernel of training: the tangent kernel where all
     layers are trained ("ntk"), K where only the last is ("nngp"). Then t = inf is Gaussian-process
-    regression: mean K_* K^-1 y, cov K_** - K_* K^-1 K_*^T. With noise s^2 the loss is joined by
+    regression: mean K_* K^-1 y, cov K_** - K_* K^-1 K_*^T. With ridge s^2 the loss is joined by
     (s^2/2) |p - p_0|^2, p being the parameters over the roots of their rates: T + s^2 replaces T in
     g. With target_noise "own" every network's targets have errors N(0, s^2) of its own, and
 
@@ -74,9 +75,11 @@ def predict(
     without the noise of an observation.
 
     x, x_test: `(m, n_0)`, `(m_test, n_0)`; y, y_test: `(m, outputs)` or `(m,)`; arrays or the paths
-        of files. labels: y and y_test are class numbers, and the targets one-hot less 1/classes.
+        of files. Without x_test every fifth point of x, with its target, is a test point and not
+        used for training. labels: y and y_test are class numbers, and the targets one-hot less
+        1/classes.
     act, depth, cb, cw, ntk: as in `nnth.kernel`.
-    noise: s^2 >= 0. target_noise: "own" errors of each network's targets, or "none". times: t >= 0,
+    ridge: s^2 >= 0. target_noise: "own" errors of each network's targets, or "none". times: t >= 0,
         inf among them if wanted; eta > 0.
     samples: networks of `width` to train, 0 or at least 2. They take gradient descent steps of at
         most step/(largest eigenvalue of T + s^2), 0 < step <= 1, and are compared with infinitely
@@ -95,14 +98,14 @@ def predict(
 
     Raises ValueError for arguments out of range, shapes that do not fit, an infinite tangent kernel
     (step), and a kernel that is singular to rounding where times hold inf: nothing is added to its
-    diagonal but `noise`.
+    diagonal but `ridge`.
 
     Source: Lee et al. (2018), eqs. 8-9; Jacot et al. (2018); Lee et al. (2019), eqs. 14-15; for the
     noise, Matthews et al. (2017).
     """
     inputs, targets, tests, answers = _data(x, y, x_test, y_test, labels)
     when = _times(times)
-    for name, value, positive in (("noise", noise, False), ("eta", eta, True)):
+    for name, value, positive in (("ridge", ridge, False), ("eta", eta, True)):
         if not 0.0 <= value < np.inf or (positive and value == 0.0):
             rule = "positive and finite" if positive else "finite and at least 0"
             raise ValueError(f"{name} must be {rule}, not {value:g}")
@@ -123,7 +126,7 @@ def predict(
         progress=progress,
     )
     own = target_noise == "own"
-    flow = KernelFlow(kernels, kernel == "ntk", targets, noise, noise if own else 0.0)
+    flow = KernelFlow(kernels, kernel == "ntk", targets, ridge, ridge if own else 0.0)
     with np.errstate(over="ignore"):  # no double is as long as that, and inf is what it comes to
         elapsed = eta * when
     if np.isinf(elapsed).any():
@@ -155,10 +158,10 @@ def predict(
         "cw": cw,
         "kernel": kernel,
         "ntk": ntk,
-        "noise": noise,
-        "target_noise": target_noise if noise else None,
+        "ridge": ridge,
+        "target_noise": target_noise if ridge else None,
         "eta": eta,
-        "inputs": len(inputs),
+        "points": len(inputs),
         "tests": len(tests),
         "n0": inputs.shape[1],
         "outputs": targets.shape[1],
@@ -172,7 +175,7 @@ def predict(
         variance=np.stack([law.variance for law in laws]),
         train_mean=np.stack([law.train_mean for law in laws]),
         laws=laws,
-        noise=noise,
+        ridge=ridge,
         x=inputs,
         y=targets,
         x_test=tests,
@@ -204,7 +207,7 @@ def _simulate(
         targets,
         tests,
         steps,
-        noise=flow.noise,
+        noise=flow.ridge,
         own_errors=own_errors,
         samples=samples,
         seed=seed,
@@ -236,10 +239,12 @@ def _steps(times: Floats, flow: KernelFlow, step: float) -> list[tuple[float, in
     slowest = max(flow.smallest, _LEAST)
     ends = np.where(np.isinf(times), np.maximum(_CONVERGED / slowest, _last_finite(times)), times)
     stretches = np.diff(ends, prepend=0.0)
-    if stretches.sum() / longest > MAX_STEPS:
+    with np.errstate(over="ignore"):
+        steps = float(stretches.sum() / longest)
+    if steps > MAX_STEPS:
         raise ValueError(
-            f"samples must be 0, or times shorter or noise larger: training to {times[-1]:g} takes "
-            f"{stretches.sum() / longest:.2g} steps, and at most {MAX_STEPS} are taken"
+            f"samples must be 0, or times shorter or ridge larger: training to {times[-1]:g} takes "
+            f"{steps:.2g} steps, and at most {MAX_STEPS} are taken"
         )
     counts = np.maximum(np.ceil(stretches / longest).astype(int), stretches > 0.0)
     return [(float(s) / max(int(n), 1), int(n)) for s, n in zip(stretches, counts, strict=True)]
@@ -258,11 +263,16 @@ def _step_gain(mu: Floats, steps: Sequence[tuple[float, int]]) -> Floats:
 
 
 def _data(
-    x: Data, y: Data, x_test: Data, y_test: Data | None, labels: bool
+    x: Data, y: Data | None, x_test: Data | None, y_test: Data | None, labels: bool
 ) -> tuple[Floats, Floats, Floats, Floats | None]:
-    inputs, tests = data_of(x, "x"), data_of(x_test, "x_test")
-    targets = targets_of(y, "y")
-    answers = None if y_test is None else targets_of(y_test, "y_test")
+    if y is None:
+        raise ValueError("y must be given where x does not carry targets")
+    inputs, targets = data_of(x, "x"), targets_of(y, "y")
+    if x_test is None:
+        inputs, targets, tests, answers = _divided(inputs, targets, y_test)
+    else:
+        tests = data_of(x_test, "x_test")
+        answers = None if y_test is None else targets_of(y_test, "y_test")
     if inputs.shape[1] != tests.shape[1]:
         raise ValueError(
             f"x_test must have as many columns as x, {inputs.shape[1]}, not {tests.shape[1]}"
@@ -282,6 +292,19 @@ def _data(
         targets = _one_hot(targets, classes)
         answers = None if answers is None else _one_hot(answers, classes)
     return inputs, targets, tests, answers
+
+
+def _divided(
+    x: Floats, y: Floats, y_test: Data | None
+) -> tuple[Floats, Floats, Floats, Floats | None]:
+    """Return inputs and targets for training, and every fifth of both for tests."""
+    if y_test is not None:
+        raise ValueError("y_test must come with x_test")
+    if len(x) < _EVERY or len(y) != len(x):
+        least = f"at least {_EVERY} rows without x_test, and y as many"
+        raise ValueError(f"x must have {least}, not {len(x)} and {len(y)}")
+    tested = np.arange(len(x)) % _EVERY == _EVERY - 1
+    return x[~tested], y[~tested], x[tested], y[tested]
 
 
 def _classes(targets: Floats, answers: Floats | None) -> Floats:

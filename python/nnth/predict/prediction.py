@@ -37,7 +37,7 @@ class Prediction:
 
     mean: `(times, m_test, outputs)`; variance: `(times, m_test)`, the same for every output;
     train_mean: `(times, m, outputs)`. `laws` has the errors. x, x_test: the inputs; y, y_test:
-    the targets (classes centred: one-hot less 1/classes); `simulation` where networks were trained.
+    the targets (of classes one-hot less 1/classes); `simulation` where networks were trained.
     """
 
     times: Floats
@@ -45,7 +45,7 @@ class Prediction:
     variance: Floats
     train_mean: Floats
     laws: tuple[Law, ...]
-    noise: float
+    ridge: float
     x: Floats
     y: Floats
     x_test: Floats
@@ -60,7 +60,7 @@ class Prediction:
         time; train_error and test_error, the mean square error of the mean prediction; accuracy,
         the share of test points whose class has the largest mean (with labels); variance, its mean
         over test points; net_error = test_error + variance, the expected error of one network; nll,
-        the mean negative log density of a test value under N(mean, variance + noise); condition,
+        the mean negative log density of a test value under N(mean, variance + ridge); condition,
         residual, error, variance_error (see `predict`); status: "ok", or "rounding" where the
         smallest predictive variance is not above its error, so that nll cannot be trusted.
 
@@ -106,7 +106,7 @@ class Prediction:
         return Table(columns, self.meta, plot=self._outputs())
 
     def arrays(self) -> dict[str, Floats]:
-        """Return what `nnth predict -o` writes: times, mean, variance and, simulated, sim_*."""
+        """Return what `nnth predict --save` writes: times, mean, variance and, simulated, sim_*."""
         arrays = {"times": self.times, "mean": self.mean, "variance": self.variance}
         if self.simulation is not None:
             arrays["sim_mean"] = self.simulation.mean
@@ -120,7 +120,7 @@ class Prediction:
             "time": float(self.times[i]),
             "train_error": float(np.mean((self.train_mean[i] - self.y) ** 2)),
         }
-        spread = variance + self.noise
+        spread = variance + self.ridge
         if self.y_test is not None:
             square = (mean - self.y_test) ** 2
             row["test_error"] = float(np.mean(square))

@@ -341,7 +341,8 @@ def _ellipse(r: Array, ratios: Array) -> Array:
 
     By the arithmetic-geometric mean (Abramowitz & Stegun 17.6); the second axis is the longer.
     """
-    b, a = np.broadcast_arrays(1.0 / np.hypot(r, 1.0), ratios / np.hypot(r, ratios))
+    shorter, longer = np.broadcast_arrays(1.0 / np.hypot(r, 1.0), ratios / np.hypot(r, ratios))
+    a, b = np.ones_like(longer), shorter / longer  # whose squares are doubles
     area = 0.5 * (a * a + b * b)
     power = 1.0
     while np.any(a - b > 1e-8 * a):  # the next term of the sum would be below 1e-17
@@ -349,5 +350,5 @@ def _ellipse(r: Array, ratios: Array) -> Array:
         a, b = 0.5 * (a + b), np.sqrt(a * b)
         area = area - power * c * c
         power *= 2.0
-    mean: Array = area / (0.5 * (a + b))
+    mean: Array = longer * (area / (0.5 * (a + b)))
     return mean

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from nnth import _core
 from nnth.ensemble import Ensemble, Shape, Tasks, ensemble
 from nnth.memory import require_memory
-from nnth.network import Network, require_relu
+from nnth.network import Network, require_relu, require_weights
 from nnth.regions.arrangement import arrangement
 from nnth.regions.bounds import (
     expected_regions,
@@ -36,6 +36,7 @@ Domain = Literal["space", "box"]
 
 MAX_N0: Final = 6  # of deep networks, and in boxes
 MAX_REGIONS: Final = 10**10  # estimated, for n0 >= 3: hours of work
+MOST_BOX: Final = 1e300  # beyond, the lengths of its diagonals are no doubles
 MAX_SMALL: Final = 50_000
 
 
@@ -158,6 +159,8 @@ def count_core(
 
 
 def _homogeneous(point: Sequence[float | Fraction]) -> list[int]:
+    if not any(point):  # the usual one, whose fractions would be a tenth of a small count's time
+        return [0] * len(point) + [1]
     exact = [x.as_integer_ratio() for x in point]
     last = math.lcm(*(denominator for _, denominator in exact))
     return [*(numerator * (last // denominator) for numerator, denominator in exact), last]
@@ -234,6 +237,8 @@ def check_domain(domain: str, box: float) -> tuple[float, float] | None:
         raise ValueError(f"domain must be space or box, not {domain!r}")
     if not 0.0 < box < math.inf:
         raise ValueError(f"box must be finite and above 0, not {box:g}")
+    if box > MOST_BOX:
+        raise ValueError(f"box must be at most {MOST_BOX:g}, not {box:g}")
     return None if domain == "space" else (-float(box), float(box))
 
 
@@ -294,6 +299,8 @@ def count_all(
     progress: Progress | None,
 ) -> list[RegionCounts]:
     """Return the counts of each network, as `count_regions` has them."""
+    if nets.given is None:
+        require_weights((nets.n0, *nets.widths, nets.n_out))
     _point(at, nets.n0)
     if len(nets.widths) > 1 or domain == "box":
         _check_reach(nets.n0, nets.widths)

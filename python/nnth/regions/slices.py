@@ -430,6 +430,9 @@ def _scales(nets: Ensemble) -> Sequence[float]:
     """Return g_1, ..., g_L for one input: g_l^2 = (bias_var/cw) sum_(j < l) (2/cw)^j."""
     law = nets.law or {}
     cw, bias_var = law["cw"], law["bias_var"]
-    sums = np.cumsum(np.power(2.0 / cw, np.arange(len(nets.widths))))
-    scales: list[float] = (math.sqrt(bias_var / cw) * np.sqrt(sums)).tolist()
+    if cw == 0.0:  # nothing depends on the input
+        return [math.inf] * len(nets.widths)
+    with np.errstate(over="ignore"):
+        sums = np.cumsum(np.power(2.0 / cw, np.arange(len(nets.widths))))
+        scales: list[float] = (math.sqrt(bias_var / cw) * np.sqrt(sums)).tolist()
     return scales

@@ -30,13 +30,14 @@ _LARGEST: Final = 1e100  # of targets, whose squares are divided by eigenvalues
 class KernelFit:
     """Kernel ridge regression on a data set; see `rkhs_fit`.
 
-    x, y: the data; at, y_at: test points and their targets, where given. solution: the arrays.
+    x, y: the data; x_test, y_test: test points and their targets, where given. solution: the
+    arrays.
     """
 
     x: Floats
     y: Floats
-    at: Floats | None
-    y_at: Floats | None
+    x_test: Floats | None
+    y_test: Floats | None
     solution: Regression
     meta: Meta
 
@@ -55,9 +56,9 @@ class KernelFit:
             "loo_error": np.mean((found.left_out - self.y) ** 2, axis=0),
             "train_error": np.mean((found.fitted - self.y) ** 2, axis=0),
         }
-        if self.at is not None:
-            if self.y_at is not None:
-                columns["test_error"] = np.mean((found.prediction - self.y_at) ** 2, axis=0)
+        if self.x_test is not None:
+            if self.y_test is not None:
+                columns["test_error"] = np.mean((found.prediction - self.y_test) ** 2, axis=0)
             columns["variance"] = np.full(outputs, found.variance.mean())
             columns["variance_error"] = np.full(outputs, found.variance_error)
         columns |= {
@@ -73,15 +74,15 @@ class KernelFit:
         """Return alpha, fitted and left_out, and where there are tests prediction and variance."""
         found = self.solution
         arrays = {"alpha": found.alpha, "fitted": found.fitted, "left_out": found.left_out}
-        if self.at is not None:
+        if self.x_test is not None:
             arrays |= {"prediction": found.prediction, "variance": found.variance}
         return arrays
 
     def _picture(self) -> Lines:
         found = self.solution
-        if self.at is not None and self.at.shape[1] == 1:
-            order = np.argsort(self.at[:, 0])
-            t, mean = self.at[order, 0], found.prediction[order, 0]
+        if self.x_test is not None and self.x_test.shape[1] == 1:
+            order = np.argsort(self.x_test[:, 0])
+            t, mean = self.x_test[order, 0], found.prediction[order, 0]
             deviation = np.sqrt(np.maximum(found.variance[order], 0.0))
             return Lines(
                 lines=((r"$f(x) \pm$ s.d.", t, mean),),
@@ -102,13 +103,13 @@ class KernelFit:
 @serial_blas
 def rkhs_fit(
     x: Data,
-    y: Data,
+    y: Data | None = None,
     kernel: str = "rbf:1",
     act: str = "relu",
     *,
     ridge: float = 1e-3,
-    at: Data | None = None,
-    y_at: Data | None = None,
+    x_test: Data | None = None,
+    y_test: Data | None = None,
     depth: int = 1,
     cb: float | None = None,
     cw: float | None = None,
@@ -122,14 +123,14 @@ def rkhs_fit(
     + ridge)^-1 y. It is the mean of a Gaussian process of covariance K whose values are seen with
     noise of variance `ridge`; its variance at z is K(z, z) - k_z' (K + ridge)^-1 k_z.
 
-    x: `(m, n_0)`; y: `(m,)` or `(m, outputs)`; at, y_at: test points and their targets; arrays or
-        files. kernel: "rbf:S", or "nngp" or "ntk" of a network (act, depth, cb, cw, ntk as in
-        `nnth.kernel`). ridge: finite, at least 0.
+    x: `(m, n_0)`; y: `(m,)` or `(m, outputs)`; x_test, y_test: test points and their
+        targets; arrays or files. kernel: "rbf:S", or "nngp" or "ntk" of a network (act, depth, cb,
+        cw, ntk as in `nnth.kernel`). ridge: finite, at least 0.
 
     Returns a KernelFit. `summary()` has a row an output: rkhs_norm2 = alpha' K alpha; log_marginal,
     the log density of y; loo_error, the mean square error at each point of the function fitted
-    without it, alpha_i/((K + ridge)^-1)_ii; train_error; with `at` test_error (with y_at), the mean
-    `variance` of f and variance_error, an estimate of the largest error of one;
+    without it, alpha_i/((K + ridge)^-1)_ii; train_error; with x_test test_error (with y_test), the
+    mean `variance` of f and variance_error, an estimate of the largest error of one;
     effective_dimension, tr K (K + ridge)^-1; gradient, the largest derivative of the objective
     along any K(z, .) of a training or test point, over that at f = 0, 0 by the representer theorem;
     residual of the linear system over the largest target; condition, |A|_1 |A^-1|_1 of A = K +
@@ -142,8 +143,8 @@ def rkhs_fit(
 
     Source: Kimeldorf & Wahba (1971); Rasmussen & Williams (2006), eqs. 2.25-2.30, 5.10-5.12.
     """
-    inputs, targets = data_of(x, "x"), targets_of(y, "y")
-    tests, answers = _tests(inputs, targets, at, y_at)
+    inputs, targets = _data(x, y)
+    tests, answers = _tests(inputs, targets, x_test, y_test)
     _check(inputs, targets, ridge)
     chosen = kernel_of(kernel, act, depth=depth, cb=cb, cw=cw, ntk=ntk)
     data = inputs if tests is None else np.concatenate((inputs, tests))
@@ -151,11 +152,11 @@ def rkhs_fit(
     parameters = {
         "x": file_of(x),
         "y": file_of(y),
-        "at": file_of(at),
-        "y_at": file_of(y_at),
+        "x_test": file_of(x_test),
+        "y_test": file_of(y_test),
         **chosen.parameters,
         "ridge": ridge,
-        "inputs": len(inputs),
+        "points": len(inputs),
         "n0": inputs.shape[1],
     }
     with factoring(len(targets)):
@@ -166,11 +167,11 @@ def rkhs_fit(
 @serial_blas
 def rkhs_learning_curve(
     x: Data,
-    y: Data,
+    y: Data | None = None,
     kernel: str = "rbf:1",
     act: str = "relu",
     *,
-    sizes: Sequence[int],
+    sizes: Sequence[int] | None = None,
     ridge: float = 1e-3,
     samples: int = 20,
     depth: int = 1,
@@ -186,10 +187,11 @@ def rkhs_learning_curve(
     Training sets are drawn from the data, and the error is that on the rest. Beside it stands its
     expectation from the spectrum of K and the power of the targets in its eigenvectors.
 
-    x, y, kernel, act, depth, cb, cw, ntk: as in `rkhs_fit`. sizes: of training sets, 1 to m - 1.
-    ridge: above 0. samples: training sets, at least 2.
+    x, y, kernel, act, depth, cb, cw, ntk: as in `rkhs_fit`. sizes: of training sets, 1 to m - 1;
+    by default m/32, m/16, m/8, m/4 and m/2. ridge: above 0. samples: training
+    sets of each size, at least 2.
 
-    Returns a Table, a row a size: points, test_error (mean over training sets and outputs), stderr,
+    Returns a Table, a row a size: size, test_error (mean over training sets and outputs), stderr,
     theory, deviation = test_error/theory - 1. The theory takes the eigenvectors for a rotation of
     no preferred direction: on data it is good to some percent where they are spread over many
     points, and less where few points are far from all others.
@@ -199,10 +201,12 @@ def rkhs_learning_curve(
 
     Source: LeJeune et al. (2024); for m -> inf Sollich (2002), Bordelon et al. (2020).
     """
-    inputs, targets = data_of(x, "x"), targets_of(y, "y")
+    inputs, targets = _data(x, y)
     _check(inputs, targets, ridge)
     if ridge == 0.0:
         raise ValueError("ridge must be above 0 for a learning curve, not 0")
+    if sizes is None:
+        sizes = sorted({max(1, len(inputs) >> halvings) for halvings in range(1, 6)})
     sizes = [whole("sizes", size) for size in sizes]
     if not sizes or max(sizes) >= len(inputs):
         said = max(sizes) if sizes else "none"
@@ -226,7 +230,7 @@ def rkhs_learning_curve(
     theory = np.array([expected_error(spectrum, power, size, ridge) for size in sizes])
     mean, stderr = mean_and_stderr(errors)
     columns = {
-        "points": np.array(sizes),
+        "size": np.array(sizes),
         "test_error": mean,
         "stderr": stderr,
         "theory": theory,
@@ -238,11 +242,11 @@ def rkhs_learning_curve(
         **chosen.parameters,
         "ridge": ridge,
         "samples": samples,
-        "inputs": len(inputs),
+        "points": len(inputs),
         "n0": inputs.shape[1],
     }
-    order = np.argsort(columns["points"])
-    at = columns["points"][order].astype(np.float64)
+    order = np.argsort(columns["size"])
+    at = columns["size"][order].astype(np.float64)
     plot = Lines(
         lines=(("from the spectrum", at, theory[order]),),
         points=(("drawn", at, mean[order], stderr[order]),),
@@ -251,23 +255,31 @@ def rkhs_learning_curve(
         x_label="training points $n$",
         y_label="error $E$",
     )
-    return Table(columns, Meta("rkhs fit", parameters, seed), plot=plot)
+    return Table(columns, Meta("rkhs curve", parameters, seed), plot=plot)
+
+
+def _data(x: Data, y: Data | None) -> tuple[Floats, Floats]:
+    if y is None:
+        raise ValueError("y must be given where x does not carry targets")
+    return data_of(x, "x"), targets_of(y, "y")
 
 
 def _tests(
-    inputs: Floats, targets: Floats, at: Data | None, y_at: Data | None
+    inputs: Floats, targets: Floats, x_test: Data | None, y_test: Data | None
 ) -> tuple[Floats | None, Floats | None]:
-    if at is None:
-        if y_at is not None:
-            raise ValueError("y_at must come with at, the points whose targets they are")
+    if x_test is None:
+        if y_test is not None:
+            raise ValueError("y_test must come with x_test")
         return None, None
-    tests = data_of(at, "at")
+    tests = data_of(x_test, "x_test")
     if tests.shape[1] != inputs.shape[1]:
-        raise ValueError(f"at must have the {inputs.shape[1]} columns of x, not {tests.shape[1]}")
-    answers = None if y_at is None else targets_of(y_at, "y_at")
+        raise ValueError(
+            f"x_test must have the {inputs.shape[1]} columns of x, not {tests.shape[1]}"
+        )
+    answers = None if y_test is None else targets_of(y_test, "y_test")
     if answers is not None and answers.shape != (len(tests), targets.shape[1]):
         raise ValueError(
-            f"y_at must be of shape {(len(tests), targets.shape[1])}, not {answers.shape}"
+            f"y_test must be of shape {(len(tests), targets.shape[1])}, not {answers.shape}"
         )
     return tests, answers
 

@@ -52,7 +52,7 @@ class Determinantal:
         return float((self.eigenvalues / (1.0 + self.eigenvalues)).sum())
 
     @property
-    def log_normaliser(self) -> float:
+    def log_normalizer(self) -> float:
         """log det(1 + L)."""
         return float(np.log1p(self.eigenvalues).sum())
 
@@ -147,7 +147,7 @@ def rkhs_sample(
     L (1 + L)^-1_ii; frequency among the sets, its standard error (of the exact chance) and z; its
     partner, the point it shuns most, with pair_inclusion, M_ii M_jj - M_ij^2 of the marginal kernel
     M, pair_frequency and pair_z; note, why a z is not normal. The record has expected_size,
-    mean_size with its standard error size_stderr, and log_normaliser, log det(1 + L).
+    mean_size with its standard error size_stderr, and log_normalizer, log det(1 + L).
 
     Cost: an eigendecomposition O(m^3), and O(m |S|^2) a set. LAPACK's last bits may depend on its
     threads, and so a set: rarely, or where eigenvalues coincide. The law does not.
@@ -194,12 +194,12 @@ def rkhs_sample(
         "scale": scale,
         "size": size,
         "samples": samples,
-        "inputs": len(inputs),
+        "points": len(inputs),
         "n0": inputs.shape[1],
         "expected_size": float(chances.sum()),
         "mean_size": float(sizes.mean()),
         "size_stderr": math.sqrt(float((chances * (1.0 - chances)).sum()) / samples),
-        "log_normaliser": float(np.log1p(values).sum()),
+        "log_normalizer": float(np.log1p(values).sum()),
     }
     marginal = (vectors * chances) @ vectors.T
     return Determinantal(values, vectors, marginal, subsets, Meta("rkhs sample", parameters, seed))

@@ -23,6 +23,7 @@ from nnth.work import begin
 
 MAX_LEVELS: Final = 2000
 MAX_DIMENSION: Final = 100_000
+MOST_NORM: Final = 1e300  # beyond, squares of lengths are no doubles
 _STEEPEST: Final = -100.0  # of a power that is drawn
 
 
@@ -31,7 +32,7 @@ def rkhs_spectrum(
     kernel: str = "ntk",
     act: str = "relu",
     *,
-    d: int | None = None,
+    n0: int | None = None,
     depth: int = 1,
     levels: int = 20,
     cb: float | None = None,
@@ -54,13 +55,13 @@ def rkhs_spectrum(
 
     kernel: "nngp" or "ntk" of a network (act, depth, cb, cw, ntk: as in `nnth.kernel`), or "rbf:S",
         exp(-|x - y|^2/(2 S^2)) on the unit sphere.
-    d: dimension of the inputs, at least 2; 3 by default, or that of the data. levels: 1 to 2000,
+    n0: dimension d of the inputs, at least 2; 3 by default, or that of the data. levels: 1 to 2000,
         from k = 0 on.
     norm: |x|^2/n_0 of the inputs of a network; by default 1/C_w, so that the kernel of the first
         layer is C_b + cos(th).
     x: `(m, d)` or a file: data whose rows are put onto the sphere, without their lengths; or points
-        >= 1: so many uniform ones, from the seed. The m eigenvalues of K(x, x)/m stand beside the
-        levels (Nystrom), in groups of N(d, k), levels in the order of their eigenvalues.
+        >= 1: the number of uniform ones, drawn from the seed. The m eigenvalues of K(x, x)/m stand
+        beside the levels (Nystrom), in groups of N(d, k), levels in the order of their eigenvalues.
 
     Returns a Table, a row a level: level, eigenvalue, multiplicity, cumulative_trace (sum of mu_j
     N(d, j) over reliable levels up to this one; in all it is `trace`, K(x, x)), reliable, error,
@@ -93,12 +94,12 @@ def rkhs_spectrum(
     if points and x is not None:
         raise ValueError(f"points must not be given where x is, and is {points}")
     data = None if x is None else data_of(x, "x")
-    d = _dimension(d, data)
+    d = _dimension(n0, data)
     require_memory(8 * points * points, "points must be fewer: their kernel matrix would")
     begin()
     found = levels_of(chosen, radius, d, levels)
     counts = multiplicities(d, levels)
-    parameters: dict[str, Any] = {**chosen.parameters, "d": d, "levels": levels, "norm": radius}
+    parameters: dict[str, Any] = {**chosen.parameters, "n0": d, "levels": levels, "norm": radius}
     parameters |= {"x": file_of(x), "points": points or None, "trace": found.trace}
     if points:
         data = normals(seed, 0, points * d, threads=threads).reshape(points, d)
@@ -108,7 +109,7 @@ def rkhs_spectrum(
     if data is not None:
         spectrum = _nystrom(chosen, data, radius, threads, progress)
         columns |= _groups(spectrum, found, counts)
-        parameters["inputs"] = len(data)
+        parameters["points"] = len(data)
     meta = Meta("rkhs spectrum", parameters, seed if points else None)
     return Table(columns, meta, plot=_picture(found, counts, slope, spectrum))
 
@@ -117,24 +118,24 @@ def _norm_of(kernel: Kernel, norm: float | None) -> float | None:
     """Return |x|^2/n_0 of a network's inputs; None for a radial kernel, on the unit sphere."""
     if norm is None:
         return default_norm(kernel)
-    if not 0.0 < norm < math.inf:
-        raise ValueError(f"norm must be positive and finite, not {norm:g}")
+    if not 0.0 < norm <= MOST_NORM:
+        raise ValueError(f"norm must be positive and at most {MOST_NORM:g}, not {norm:g}")
     return norm
 
 
-def _dimension(d: int | None, data: Floats | None) -> int:
+def _dimension(n0: int | None, data: Floats | None) -> int:
     if data is None:
-        d = whole("d", 3 if d is None else d, 2)
+        d = whole("n0", 3 if n0 is None else n0, 2)
     else:
         lengths = np.sqrt(np.einsum("ij,ij->i", data, data))
         if not lengths.all():
             row = int(np.argmin(lengths))
             raise ValueError(f"x must have no row that is 0, which has no direction, as row {row}")
-        if d not in (None, data.shape[1]):
-            raise ValueError(f"d must be the dimension of x, {data.shape[1]}, not {d}")
+        if n0 not in (None, data.shape[1]):
+            raise ValueError(f"n0 must be the dimension of x, {data.shape[1]}, not {n0}")
         d = whole("the dimension of x", data.shape[1], 2)
     if d > MAX_DIMENSION:
-        raise ValueError(f"d must be at most {MAX_DIMENSION}, not {d}")
+        raise ValueError(f"n0 must be at most {MAX_DIMENSION}, not {d}")
     return d
 
 

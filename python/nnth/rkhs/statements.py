@@ -20,7 +20,7 @@ def sphere(run: Run) -> list[Statement]:
     """mu_k of the tangent kernel of one ReLU layer on S^2, and how eigenvalues decay."""
     table = rkhs_spectrum("ntk", levels=100)
     values, error = table["eigenvalue"], table["error"]
-    decay = rkhs_spectrum("nngp", d=4, levels=60, depth=3)
+    decay = rkhs_spectrum("nngp", n0=4, levels=60, depth=3)
     text = "mu_k N(3, k) summed = K(x, x), tangent kernel of ReLU"
     # The levels from 100 on: every other mu_k = c (k + 1/2)^-3 (1 + O(k^-2)), N = 2 (k + 1/2).
     rest = float(table["eigenvalue"][98]) * 98.5**3 / 99.5
@@ -88,7 +88,7 @@ def space(run: Run) -> list[Statement]:
 def representer(run: Run) -> list[Statement]:
     """The minimiser over H_K is a sum of K(x_i, .), and its values are bounded by its norm."""
     x, tests = normals(run.seed, 0, 60).reshape(20, 3), normals(run.seed, 1, 60).reshape(20, 3)
-    found = rkhs_fit(x, np.sin(x[:, 0]), "rbf:1", ridge=0.01, at=tests).solution
+    found = rkhs_fit(x, np.sin(x[:, 0]), "rbf:1", ridge=0.01, x_test=tests).solution
     largest = float(np.abs(found.prediction).max())
     bound = math.sqrt(float(found.norm2[0]))
     return [

@@ -1,78 +1,10 @@
-"""The values of a varied parameter, from the text of --vary or from a TOML file."""
+"""A sweep as a TOML file or the command line describes it."""
 
-import math
-import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
 from typing import Any
-
-MAX_VALUES = 10_000_000
-
-_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
-_RANGE = re.compile(rf"({_NUMBER}):({_NUMBER})(?::({_NUMBER}))?")
-_LOG_RANGE = re.compile(rf"log:({_NUMBER}):({_NUMBER}):(\d+)")
-
-
-def parse_values(name: str, text: str, *, whole: bool) -> list[str]:
-    """The values that a text such as `16,32`, `0:20`, `0:1:0.1` or `log:1:1000:10` lists.
-
-    They are separated by commas, or by semicolons where values have commas in them. A range
-    `lo:hi:step` is half-open, as in Python, and exact in decimal; `log:lo:hi:n` has n values, the
-    ends included, in equal steps of the logarithm, rounded (and equal ones left out) if `whole`.
-    Raises ValueError, naming them `name`, for ranges without values.
-    """
-    mark = ";" if ";" in text else ","
-    words = [word.strip() for word in text.split(mark)]
-    if mark == ";" and not words[-1]:
-        del words[-1]  # `a,b;` is one value
-    values: list[str] = []
-    for word in words:
-        if match := _LOG_RANGE.fullmatch(word):
-            values += _log_range(name, word, *match.groups(), whole=whole)
-        elif match := _RANGE.fullmatch(word):
-            values += _range(name, word, *match.groups())
-        else:
-            values.append(word)
-    return values
-
-
-def _range(name: str, word: str, *ends: str | None) -> list[str]:
-    low, high, step = (Decimal(end or "1") for end in ends)
-    if step == 0:
-        raise ValueError(f"{name}: the step of a range must not be 0, as in {word}")
-    count = int(((high - low) / step).to_integral_value(ROUND_CEILING))
-    if count < 1:
-        raise ValueError(f"{name}: the range {word} has no values")
-    _check_count(name, count)
-    return [_plain(low + i * step) for i in range(count)]
-
-
-def _log_range(name: str, word: str, *ends: str, whole: bool) -> list[str]:
-    low, high, count = float(ends[0]), float(ends[1]), int(ends[2])
-    if not (0.0 < low < math.inf and 0.0 < high < math.inf):
-        raise ValueError(f"{name}: the ends of a log range must be above 0, as in {word}")
-    if count < 2:
-        raise ValueError(f"{name}: a log range must have at least 2 values, as in {word}")
-    _check_count(name, count)
-    ratio = high / low
-    # Twelve digits hide the rounding of the powers: 1, 10, 100 are these.
-    values = [f"{low * ratio ** (i / (count - 1)):.12g}" for i in range(count)]
-    if whole:
-        values = [str(round(float(value))) for value in values]
-    return list(dict.fromkeys(values))
-
-
-def _plain(value: Decimal) -> str:
-    text = format(value, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def _check_count(name: str, count: int) -> None:
-    if count > MAX_VALUES:
-        raise ValueError(f"{name} must have at most {MAX_VALUES} values, not {count}")
 
 
 @dataclass

@@ -1,0 +1,85 @@
+"""Errors name options as they are typed: the argument `log_times` of Python is `--log-times`."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, get_args
+
+
+@contextmanager
+def as_typed(
+    options: Mapping[str, str], values: Mapping[str, Any] = MappingProxyType({})
+) -> Iterator[None]:
+    """Let errors that leave this block name the options of a command instead of its parameters.
+
+    options: `options_of` it. values: of its parameters, among which are names of files.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None:
+            error.filename = _after_its_option(str(error.filename), options, values)
+        raise
+    except Exception as error:
+        ours = isinstance(error, ValueError | MemoryError) or type(error).__module__[:4] == "nnth"
+        if ours and error.args == (str(error),):  # one that is no more than a message
+            error.args = (_after_its_option(worded(str(error), options), options, values),)
+        raise
+
+
+def options_of(parameters: Iterable[inspect.Parameter]) -> dict[str, str]:
+    """Return what is typed for each parameter: `--x-test` for `x_test`, `FILE` for an argument."""
+    return {parameter.name: _option_of(parameter) for parameter in parameters}
+
+
+def worded(message: str, options: Mapping[str, str]) -> str:
+    """Return a message of the package with its arguments named as they are typed.
+
+    Messages begin with the argument or arguments that they are about ("cw and depth must ..."), and
+    name others where they say what comes with them ("... must not be given with inputs"). Names
+    that are no English words, as `x_test`, are replaced wherever they are.
+    """
+    if not options:
+        return message
+    one = "|".join(sorted(map(re.escape, options), key=len, reverse=True))
+    several = rf"(?:{one})(?:(?:, | and | or | times )(?:{one}))*(?=[ ,;:]|$)"
+    beginning = rf"^{several}"
+    beside = (
+        rf"(?<=\bwith ){several}|(?<=\bor ){several}(?= be | instead)"
+        rf"|(?:(?<=\bwhere )|(?<=\bas )){several}(?= is\b| are\b)"
+    )
+    no_words = "|".join(name for name in options if "_" in name)
+    anywhere = rf"(?<![\w.'-])(?:{no_words})(?![\w.'-])" if no_words else r"(?!)"
+    name = re.compile(rf"\b(?:{one})\b")
+
+    def typed(found: re.Match[str]) -> str:
+        return name.sub(lambda one: options[one[0]], found[0])
+
+    return re.sub(f"{beginning}|{beside}|{anywhere}", typed, message)
+
+
+def _after_its_option(text: str, options: Mapping[str, str], values: Mapping[str, Any]) -> str:
+    """The text, after an option if it begins with the file that this is given."""
+    for name, value in values.items():
+        file = str(value) if isinstance(value, str | Path) else ""
+        if file and re.match(rf"{re.escape(file)}(?=[ :]|$)", text):
+            return f"{options[name]} {text}"
+    return text
+
+
+def _option_of(parameter: inspect.Parameter) -> str:
+    described: Any = next((d for d in get_args(parameter.annotation) if _is_description(d)), None)
+    if described is not None and type(described).__name__ == "ArgumentInfo":
+        return str(described.metavar or parameter.name.upper())
+    declared = [word for word in getattr(described, "param_decls", None) or () if word[0] == "-"]
+    usual = f"--{parameter.name.replace('_', '-')}"
+    return next((word for word in declared if word.startswith("--")), usual)
+
+
+def _is_description(found: object) -> bool:
+    return type(found).__name__ in ("ArgumentInfo", "OptionInfo")

@@ -1,0 +1,22 @@
+"""What tests of all commands share."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nnth_cli import main as program
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in, with small data."""
+    x = np.random.default_rng(0).normal(size=(6, 3))
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "y.npy", x.sum(axis=1))
+    np.save(tmp_path / "u.npy", x[:2] + 0.1)
+    np.save(tmp_path / "triangle.npy", x[:3])
+    monkeypatch.chdir(tmp_path)
+    # What is left in a buffer of the tests' own output is no concern of the program here.
+    monkeypatch.setattr(program, "_abandon_output", lambda: None)
+    return tmp_path
