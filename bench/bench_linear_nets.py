@@ -95,7 +95,7 @@ def main() -> None:
     row["meijerg_us"] = 1e6 * general
     depths = list(range(1000))
     seconds, table = timed(
-        lambda: nnth.bayes(norm2=2.0, p=20, n0=50, width=200, depth=depths, samples=0), 3
+        lambda: nnth.bayes(norm2=2.0, points=20, n0=50, width=200, depth=depths, samples=0), 3
     )
     row["bayes_row_us"] = 1e6 * seconds / len(table)
     for depth in (10, 1000):

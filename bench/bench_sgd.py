@@ -35,7 +35,7 @@ def main() -> None:
     y = random.normal(size=args.points)
     residuals = x @ np.linalg.lstsq(x, y, rcond=None)[0] - y
     rate = 0.5 / float((x**2).sum(axis=1).max())
-    exact = sgd_covariance(x, y, rate=rate, batch=args.batch)
+    exact = sgd_covariance(x, y, eta=rate, batch=args.batch)
 
     def ours(steps: int) -> np.ndarray:
         means = _core.sgd_chains(

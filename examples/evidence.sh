@@ -24,7 +24,7 @@ echo "The five depths and prior variances of most evidence"
 head -1 evidence.csv | cut -d, -f1-5
 tail -n +2 evidence.csv | sort -t, -k5,5gr | head -5 | cut -d, -f1-5
 
-nnth bayes $data --depth 60 --predict tested.npz --predict-y tested.npz \
+nnth bayes predict $data --depth 60 --x-test tested.npz --y-test tested.npz \
     --plot predictions.png -o predictions.csv
 echo "Predictions at depth 60, sigma2 = 1"
 head -4 predictions.csv | cut -d, -f1-11

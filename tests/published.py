@@ -538,8 +538,8 @@ PATHS = [
 ]
 
 HZ = "Hanin & Zlokapa 2022"
-EVIDENCE = "bayes --norm2 2 --p 20 --n0 50 --width 200 --samples 0"
-GROWING = "bayes --norm2 1 --p 100 --n0 200 --width 1000 --samples 0"
+EVIDENCE = "bayes --norm2 2 --points 20 --n0 50 --width 200 --samples 0"
+GROWING = "bayes --norm2 1 --points 100 --n0 200 --width 1000 --samples 0"
 
 BAYES = [
     *(
@@ -827,7 +827,7 @@ TRAINING = [
         "Wei & Schwab 2019",
         "eq. 7",
         "<theta^2> = eta a/(2 (1 - eta lambda)) at eta = 0.1, lambda = 0.2",
-        "sgd --system valley --steps 100",
+        "sgd valley --steps 100",
         "rhs",
         0.05 / 0.98,
         1e-15,
@@ -837,7 +837,7 @@ TRAINING = [
         "Wei & Schwab 2019",
         "sec. 4",
         "a martingale on the circle stays as 1/step^2: 4/5",
-        "sgd --system circle --steps 50",
+        "sgd circle --steps 50",
         "limit",
         0.8,
         1e-12,
@@ -867,7 +867,7 @@ TRAINING = [
             "Chizat et al. 2019",
             "sec. 2",
             f"lazy: {what} goes as n^{power:g}",
-            "rates --training --width 64,256,1024",
+            "rates training --width 64,256,1024",
             "exponent",
             power,
             0.1,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # commands import the package when they are called
 
 
 # Options that name a file of results.
-_WRITTEN = frozenset({"output", "append", "plot", "save", "solution", "save_samples", "cells"})
+_WRITTEN = frozenset({"output", "append", "plot", "save", "solution", "cells"})
 
 
 class Work(TypedDict):
@@ -70,6 +70,10 @@ class Call:
         if not self.alone:
             raise ValueError(f"{option} must not be given in a sweep: all points would write to it")
         check_target(option, path, suffixes)
+
+    def check_data(self, *sizes: str) -> None:
+        """Raise ValueError for --y without --x, and for sizes of random data beside --x."""
+        self.check_together(conflicts=[("--x", size) for size in sizes], needs=[("--y", ("--x",))])
 
     def check_together(
         self,

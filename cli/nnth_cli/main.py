@@ -46,11 +46,16 @@ COMMANDS = (
 # Commands that are groups: their module has a function for each subcommand, and the first one runs
 # when none is named, unless the group is one of NO_DEFAULT.
 GROUPS: dict[str, tuple[str, ...]] = {
+    "bayes": ("evidence", "predict"),
     "hermite": ("coefficients", "dual"),
     "critical": ("points", "decay"),
     "classes": ("parts", "outliers", "layers"),
     "sharpness": ("path", "scan"),
     "rkhs": ("spectrum", "fit", "curve", "sample"),
+    "catapult": ("trajectory", "phases"),
+    "rates": ("layers", "descent", "noise", "training"),
+    "sgd": ("regression", "valley", "circle", "net"),
+    "paths": ("moments", "distribution", "spectrum", "angles"),
 }
 NO_DEFAULT = frozenset({"rkhs"})
 

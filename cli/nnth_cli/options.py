@@ -90,13 +90,27 @@ def names_of_kernels() -> list[str]:
     return ["nngp", "ntk", "rbf:1"]
 
 
+def names_in(text: str | None) -> list[str] | None:
+    """Return the names that a text separates by commas; None stands for all."""
+    return None if text is None else [name.strip() for name in text.split(",")]
+
+
+def layers_asked(call: "Call", widths: str | None, width: Any, depth: Any) -> dict[str, Any]:
+    """Return the arguments `widths`, or `width` and `depth`, of a function of several networks.
+
+    Raises ValueError, naming the options, if both are given.
+    """
+    call.check_together(conflicts=(("--widths", "--width"), ("--widths", "--depth")))
+    return {"width": width, "depth": depth} if widths is None else {"widths": widths}
+
+
 def hidden_layers(call: "Call", widths: str | None, width: int, depth: int) -> str:
     """Return what --width and --depth, or --widths, say: the widths of the hidden layers.
 
-    Raises ValueError, naming the option, if both are given.
+    Raises ValueError, naming the options, if both are given.
     """
-    call.check_together(conflicts=(("--widths", "--width"), ("--widths", "--depth")))
-    if widths is not None:
+    if "widths" in layers_asked(call, widths, width, depth):
+        assert widths is not None
         return widths
     return _equal_layers(width, depth)
 
@@ -219,6 +233,9 @@ Points: TypeAlias = Annotated[
 Samples: TypeAlias = Annotated[
     int,
     typer.Option(help="Number of random networks drawn; 0 for the theory alone.", metavar="N"),
+]
+SampledNetworks: TypeAlias = Annotated[
+    int, typer.Option(help="Number of random networks drawn.", metavar="N")
 ]
 Ridge: TypeAlias = Annotated[
     float, typer.Option(help="Ridge, the variance of the noise of the targets.", metavar="X")

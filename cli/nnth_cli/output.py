@@ -132,14 +132,6 @@ def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
         np.savez(stream, **arrays)
 
 
-def write_array(path: Path, array: Any) -> None:
-    """Writes one array to an .npy file, whole or not at all."""
-    import numpy as np
-
-    with replaced(path) as stream:
-        np.save(stream, array, allow_pickle=False)
-
-
 def write_out(text: str) -> None:
     """Writes to standard output, which may be closed."""
     if sys.stdout is None:

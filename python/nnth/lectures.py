@@ -43,7 +43,7 @@ COURSE: Final = (
     (
         "L7",
         "gradient descent below and above 2/lambda_max, and with noise",
-        "nnth rates --inputs x.npy --act relu --depth 3",
+        "nnth rates descent --x iris --act relu --depth 3",
     ),
     (
         "Pathologies",
@@ -53,7 +53,7 @@ COURSE: Final = (
     (
         "Pathologies",
         "lazy and mean-field training: what moves with the width",
-        "nnth rates --training --width 64,256,1024",
+        "nnth rates training --width 64,256,1024",
     ),
     (
         "10/3",
@@ -111,11 +111,15 @@ COURSE: Final = (
     (
         "11/2",
         "quadratic models: the first order of their gradient flow",
-        "nnth quadratic --p 20 --n 5",
+        "nnth quadratic --parameters 20 --points 5",
     ),
-    ("11/2", "a real network to second order", "nnth quadratic --net random --widths 4"),
+    ("11/2", "a real network to second order", "nnth quadratic --net random --points 3"),
     ("11/7", "large learning rates on one data point: lazy, catapult, divergent", "nnth catapult"),
-    ("11/7", "the same over rates, of ReLU networks", "nnth catapult --sweep --m 256 --samples 50"),
+    (
+        "11/7",
+        "the same over rates, of ReLU networks",
+        "nnth catapult phases --width 256 --samples 50",
+    ),
     (
         "11/9",
         "diagonal linear networks: gradient flow solves a convex program, from l1 to l2",
@@ -129,14 +133,14 @@ COURSE: Final = (
     (
         "11/16",
         "relations that SGD keeps at rest, and its exact covariance in regression",
-        "nnth sgd --d 2",
+        "nnth sgd --n0 2",
     ),
     (
         "11/16",
         "noise makes valleys wider: the trace of the Hessian falls",
-        "nnth sgd --system valley",
+        "nnth sgd valley",
     ),
-    ("11/16", "a walk on the circle stays where its steps are small", "nnth sgd --system circle"),
+    ("11/16", "a walk on the circle stays where its steps are small", "nnth sgd circle"),
     (
         "11/28",
         "entropy numbers, Kolmogorov and stable widths",
@@ -160,9 +164,13 @@ COURSE: Final = (
     (
         "11/30",
         "the law of (dz/dx)^2 beside log-normal ones",
-        "nnth paths --width 64 --depth 20 --laws",
+        "nnth paths distribution --width 64 --depth 20",
     ),
-    ("11/30", "the tangent kernel off the diagonal", "nnth paths --rho 0.5,0 --width 64 --depth 1"),
+    (
+        "11/30",
+        "the tangent kernel off the diagonal",
+        "nnth paths angles --rho 0.5,0 --width 64 --depth 1",
+    ),
     ("12/5", "linear regions of random ReLU networks, counted", "nnth regions --n0 2 --width 64"),
     ("12/5", "bounds on their number", "nnth regions --n0 2 --widths 16,16 --bounds"),
     (
@@ -180,7 +188,7 @@ COURSE: Final = (
     (
         "12/7",
         "Bayesian interpolation with deep linear networks, over depth",
-        "nnth bayes --norm2 2 --p 20 --n0 50 --width 200 --depth 0:30",
+        "nnth bayes --norm2 2 --points 20 --n0 50 --width 200 --depth 0:30",
     ),
 )
 

@@ -35,7 +35,7 @@ def exact(eta: float, z: float, lam: float, y: float, kappa: float, steps: int) 
 @pytest.mark.parametrize("y", [0.0, 0.7])
 @pytest.mark.parametrize("eta", [0.5, 1.5, 2.0, 2.3, 3.1, 3.7, 3.95, 4.05, 5.0])
 def test_trajectories_are_those_of_sixty_digits(eta: float, y: float) -> None:
-    table = catapult(eta, z0=1.3, lambda0=1.0, kappa=0.01, y=y, steps=150)
+    table = catapult(eta, z0=1.3, lambda0=1.0, kappa=0.01, target=y, steps=150)
     for i, (r, at) in enumerate(exact(eta, 1.3, 1.0, y, 0.01, len(table))):
         if abs(r) < 1e-280:  # the halves of a number of 106 bits underflow
             break
@@ -93,7 +93,7 @@ def steps_of_a_net(
 @pytest.mark.parametrize("y", [0.0, 1.5])
 def test_networks_are_those_with_all_their_weights(model: int, name: str, y: float) -> None:
     m, d, eta, steps = 50, 3, 2.2, 25
-    table = catapult(eta, m=m, d=d, y=y, steps=steps, samples=3)
+    table = catapult(eta, width=m, n0=d, target=y, steps=steps, samples=3)
     for sample in range(3):
         rows = (table["model"] == name) & (table["sample"] == sample)
         plain = np.array(steps_of_a_net(eta, m, d, y, steps, model == 1, sample))
@@ -107,7 +107,7 @@ def test_networks_are_those_with_all_their_weights(model: int, name: str, y: flo
 @pytest.mark.parametrize("rate", [0.5, 1.9, 2.5, 3.5, 3.99, 4.2])
 @pytest.mark.parametrize("y", [0.0, 1.0])
 def test_the_recursion_is_exact_for_frozen_gates_over_sixty_steps(rate: float, y: float) -> None:
-    table = catapult(eta_lambda0=rate, m=300, samples=5, y=y, steps=60)
+    table = catapult(eta_lambda0=rate, width=300, samples=5, target=y, steps=60)
     assert table["deviation"][table["model"] == "frozen gates"].max() <= 1e-12
     assert table["deviation"][table["model"] == "relu"].max() > 1e-3 or rate < 2.0
 
@@ -131,7 +131,7 @@ def test_outcomes_come_with_their_step_and_never_as_nan() -> None:
 
 
 def test_small_networks_die_and_that_is_no_fit() -> None:
-    sweep = catapult_phases(eta_lambda0=(1.0, 4.5), m=1, samples=200)
+    sweep = catapult_phases(eta_lambda0=(1.0, 4.5), width=1, samples=200)
     dead = dict(
         zip(zip(sweep["eta_lambda0"], sweep["model"], strict=True), sweep["dead"], strict=True)
     )
@@ -141,7 +141,7 @@ def test_small_networks_die_and_that_is_no_fit() -> None:
     assert np.isfinite(sweep["converged"]).all()
     shares = sweep["converged"] + sweep["diverged"] + sweep["dead"] + sweep["unsettled"]
     assert shares == pytest.approx(np.ones(len(sweep)))
-    table = catapult(eta_lambda0=1.0, m=1, samples=20)
+    table = catapult(eta_lambda0=1.0, width=1, samples=20)
     still = table["outcome"] == "dead"
     assert still.any()
     assert not table["lambda"][still & (table["step"] == 0) & (table["outcome_step"] == 0)].any()
@@ -163,7 +163,7 @@ def test_phases_of_a_sweep() -> None:
 
 
 def test_frozen_networks_follow_the_recursion_in_a_sweep() -> None:
-    sweep = catapult_phases(eta_lambda0=(1.0, 2.5, 3.2), m=500, samples=30)
+    sweep = catapult_phases(eta_lambda0=(1.0, 2.5, 3.2), width=500, samples=30)
     rows = {name: sweep["model"] == name for name in ("recursion", "frozen gates")}
     for name in ("converged", "settled_step", "peak_loss", "final_eta_lambda"):
         ours, net = (sweep[name][at] for at in rows.values())
@@ -187,11 +187,11 @@ def test_in_the_catapult_lambda_never_increases(rate: float, z0: float, m: int) 
 @pytest.mark.threads
 def test_the_same_bits_for_any_number_of_threads() -> None:
     tables = [
-        catapult_phases(eta_lambda0=(1.0, 3.0), m=40, samples=20, threads=k).to_csv()
+        catapult_phases(eta_lambda0=(1.0, 3.0), width=40, samples=20, threads=k).to_csv()
         for k in (1, 2, 7)
     ]
     assert tables[0] == tables[1] == tables[2]
-    courses = [catapult(3.0, m=40, samples=5, threads=k).to_csv() for k in (1, 3)]
+    courses = [catapult(3.0, width=40, samples=5, threads=k).to_csv() for k in (1, 3)]
     assert courses[0] == courses[1]
 
 
@@ -208,7 +208,7 @@ def test_interrupts_reach_a_long_training() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt, match="0 of 2 networks were drawn"):
-        catapult_phases(eta=1e-6, m=100_000, d=1, samples=2, steps=10**7, progress=stop)
+        catapult_phases(eta=1e-6, width=100_000, n0=1, samples=2, steps=10**7, progress=stop)
 
 
 @pytest.mark.parametrize(
@@ -221,17 +221,19 @@ def test_interrupts_reach_a_long_training() -> None:
         ({"eta": 1.0, "eta_lambda0": 1.0}, "must not both be given"),
         ({"lambda0": -1.0}, "lambda0 must be above 0"),
         ({"z0": math.inf}, "z0 must be finite"),
-        ({"y": math.nan}, "y must be finite"),
+        ({"target": math.nan}, "target must be finite"),
         ({"kappa": 0.0}, "kappa must be above 0"),
         ({"steps": 0}, "steps must be at least 1"),
-        ({"m": 0}, "m must be at least 1"),
-        ({"m": 5, "lambda0": 1.0}, "lambda0 must not be given with m"),
-        ({"d": 5}, "d must come with m"),
-        ({"samples": 5}, "samples must come with m"),
-        ({"m": 5, "samples": 0}, "samples must be at least 1"),
+        ({"width": 0}, "width must be at least 1"),
+        ({"width": 10**8}, "width must be at most 10000000, not 100000000"),
+        ({"n0": 0}, "n0 must be at least 1"),
+        ({"samples": -1}, "samples must be at least 0, not -1"),
+        ({"samples": 5, "lambda0": 1.0}, "lambda0 must not be given with networks"),
+        ({"samples": 1, "z0": 1.0}, "z0 must not be given with networks"),
+        ({"samples": 1, "width": 10**6, "n0": 10**6}, r"width \* n0 must be at most 1e\+09"),
         ({"threads": -1}, "threads must be at least 0"),
         ({"seed": -1}, "seed must be in"),
-        ({"m": 5, "seed": 2**64}, "seed must be in"),
+        ({"samples": 5, "seed": 2**64}, "seed must be in"),
     ],
 )
 @pytest.mark.parametrize("function", [catapult, catapult_phases])
@@ -242,9 +244,9 @@ def test_bad_arguments(function: Any, arguments: dict[str, Any], said: str) -> N
 
 def test_what_would_not_fit_is_refused_at_once() -> None:
     with pytest.raises(MemoryError, match="steps must be fewer"):
-        catapult(1.0, m=5, samples=10**6, steps=10**6)
+        catapult(1.0, width=5, samples=10**6, steps=10**6)
     with pytest.raises(MemoryError, match="samples must be fewer"):
-        catapult_phases(m=5, samples=10**9)
+        catapult_phases(width=5, samples=10**9)
 
 
 def test_a_start_that_no_network_has_says_so() -> None:
@@ -252,7 +254,7 @@ def test_a_start_that_no_network_has_says_so() -> None:
     assert catapult(1.0)["note"][0] == ""
     assert phase_of(2.0) == "catapult"
     assert math.isnan(peak_time(1.5, 100.0))
-    assert catapult(3.0, z0=0.5, y=0.5)["outcome"][0] == "converged"  # nothing to learn
+    assert catapult(3.0, z0=0.5, target=0.5)["outcome"][0] == "converged"  # nothing to learn
 
 
 @pytest.mark.parametrize("check", STATEMENTS)

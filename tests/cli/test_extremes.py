@@ -25,18 +25,18 @@ TOO_LARGE = [
     "paths --samples 1000000000000000000",
     "product --samples 1000000000",
     "product --depth 1000000000",
-    "mp --points 1000000000",
-    "mp --p 1000000000 --n0 1000000000 --samples 2",
+    "mp --rows 1000000000",
+    "mp --points 1000000000 --n0 1000000000 --samples 2",
     "lazy --width 1000000000",
     "entropy --bits 1000000000",
     "entropy --set sphere --n0 1000000000",
     "rkhs sample --x x.npy --samples 1000000000000000000",
-    "rates --inputs x.npy --gradient-noise 1 --samples 1000000000000000",
-    "sgd --system valley --steps 1000000000",
-    "sgd --system circle --steps 1000000000",
-    "sgd --system circle --places 1000000000",
-    "sgd --system net --steps 1000000000",
-    "catapult --m 1000000000",
+    "rates noise --x x.npy --gradient-noise 1 --samples 1000000000000000",
+    "sgd valley --steps 1000000000",
+    "sgd circle --steps 1000000000",
+    "sgd circle --places 1000000000",
+    "sgd net --steps 1000000000",
+    "catapult --width 1000000000",
     "hessian --probes 1000000000000",
     "hessian --points 1000000000000",
     "sharpness --steps 1000000000000000000",
@@ -44,7 +44,7 @@ TOO_LARGE = [
     "sweep paths --vary width=3,4 --split 1000000000",
     "sweep paths --vary width=3,4 --jobs 1000000",
     "catapult --samples 1000000000000000000",
-    "quadratic --p 1000000000",
+    "quadratic --parameters 1000000000",
     "predict --x x.npy --y y.npy --x-test x.npy --times 1 --samples 1000000000000000000",
 ]
 
@@ -57,8 +57,8 @@ EXTREME = [
     "entropy --set sphere --n0 4 --cw 5e-324",
     "predict --x twice.npy --y y.npy --x-test x.npy --times 1000",
     "predict --x x.npy --y y.npy --x-test x.npy --times 1e308 --eta 10",
-    "sgd --system valley --gradient-noise 1000 --rate 0.99 --steps 2",
-    "sgd --d 2 --n 6 --rate 1e300",
+    "sgd valley --gradient-noise 1000 --eta 0.99 --steps 2",
+    "sgd --n0 2 --points 6 --eta 1e300",
     "gp --norm 1e308 --samples 10",
     "rates --cw 1e300 --depth 2 --width 8",
     "rkhs spectrum --kernel ntk --n0 4 --levels 5 --norm 1e308",
@@ -70,7 +70,7 @@ EXTREME = [
     "regions --bounds --widths 6,6 --domain box --box 1e300",
     "regions --along line --lines 3 --n0 5 --widths 6 --domain box --cw 0",
     "margin --n 8 --d 2 --log-t 5e-324",
-    "quadratic --p 6 --n 2 --times 1e308 --eps 0.1",
+    "quadratic --parameters 6 --points 2 --times 1e308 --eps 0.1",
 ]
 
 
@@ -127,7 +127,7 @@ ON_DATA = [
     "entropy --set functions --functions x.npy --bits 0,1",
     "entropy --set functions --functions x.npy --bits 0,1 --metric sup",
     "entropy --set nets --x x.npy --widths 4 --samples 5 --bits 0,1",
-    "lazy --inputs x.npy --y y.npy --width 4,8 --samples 2 --normalise --time 1",
+    "lazy --x x.npy --y y.npy --width 4,8 --samples 2 --normalize --times 1",
 ]
 
 

@@ -24,21 +24,17 @@ CALLS = {
     "predict --x x.npy --y y.npy --x-test u.npy --y-test v.npy --times 1": (
         "x:x.npy y:y.npy x_test:u.npy y_test:v.npy"
     ),
-    "gp --inputs u.npy --samples 20 --width 4 --depth 1": "inputs:u.npy",
-    "rates --inputs x.npy --y y.npy --depth 1": "inputs:x.npy y:y.npy",
-    "rates --inputs x.npy --gradient-noise 0.1 --depth 1 --samples 9": "inputs:x.npy",
-    "rates --training --inputs x.npy --y y.npy --width 4,8 --samples 2 --steps 2": (
-        "inputs:x.npy y:y.npy"
-    ),
+    "gp --x u.npy --samples 20 --width 4 --depth 1": "x:u.npy",
+    "rates descent --x x.npy --y y.npy --depth 1": "x:x.npy y:y.npy",
+    "rates noise --x x.npy --gradient-noise 0.1 --depth 1 --samples 9": "x:x.npy",
+    "rates training --x x.npy --y y.npy --width 4,8 --samples 2 --steps 2": "x:x.npy y:y.npy",
     "regions --net net.npz": "net:net.npz",
     "regions --through u.npy --widths 4 --n0 3": "through:u.npy",
-    "paths --width 4 --depth 1 --inputs u.npy --samples 20": "inputs:u.npy",
+    "paths spectrum --width 4 --depth 1 --x u.npy --samples 20": "x:u.npy",
     "paths --width 4 --depth 1 --n0 200 --x long.npy --samples 20": "x:long.npy",
     "quadratic --model model.npz --times 1": "model:model.npz",
-    "quadratic --net net.npz --inputs x.npy --y y.npy --times 1": (
-        "net:net.npz inputs:x.npy y:y.npy"
-    ),
-    "lazy --inputs small.npy --y y.npy --width 8,16 --samples 2": "inputs:small.npy y:y.npy",
+    "quadratic --net net.npz --x x.npy --y y.npy --times 1": "net:net.npz x:x.npy y:y.npy",
+    "lazy --x small.npy --y y.npy --width 8,16 --samples 2": "x:small.npy y:y.npy",
     f"classes {TRAINING}": "data:xy.npz",
     f"collapse {TRAINING}": "data:xy.npz",
     f"hessian {TRAINING} --top 2": "data:xy.npz",
@@ -60,11 +56,15 @@ CALLS = {
 
 # The same commands without a file have the column too: rows of both may stand in one table.
 WITHOUT = [
+    "rates descent --points 4 --n0 3",
+    "rates noise --points 4 --n0 3 --samples 9",
+    "rates training --width 4,8 --samples 2 --steps 2",
+    "sgd --steps 300",
     "gp --samples 20 --width 4 --depth 1",
     "regions --widths 4",
     "collapse --points 8 --widths 3",
-    "lazy --width 8,16 --p 3 --samples 2",
-    "quadratic --p 4 --n 2 --times 1",
+    "lazy --width 8,16 --points 3 --samples 2",
+    "quadratic --parameters 4 --points 2 --times 1",
     "rkhs spectrum --kernel ntk --n0 3 --levels 3",
 ]
 
@@ -203,7 +203,7 @@ def test_images_and_labels_have_one_hash(files: Path) -> None:
 
 def test_a_named_network_is_no_file_and_records_are_kept() -> None:
     assert regions("telgarsky:2").meta.parameters["sha256"] is None
-    assert quadratic(net="random", times=(1.0,)).table.meta.parameters["sha256"] is None
+    assert quadratic(net="random", points=3, times=(1.0,)).table.meta.parameters["sha256"] is None
     meta = Meta("gram", {"x": File("x.npy", "0" * 16), "y": File(None), "depth": 2})
     assert dict(meta.parameters) == {"x": "x.npy", "y": None, "depth": 2, "sha256": f"x:{'0' * 16}"}
     again = pickle.loads(pickle.dumps(meta))

@@ -25,7 +25,7 @@ def test_a_pipe_gets_rows_with_what_made_them() -> None:
         "depth",
         "cb",
         "cw",
-        "inputs",
+        "x",
         "norm",
         "rho",
         "samples",
@@ -43,7 +43,7 @@ def test_a_pipe_gets_rows_with_what_made_them() -> None:
 def test_inputs_from_a_file(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", [[1.0, 2.0], [0.5, 0.5], [-1.0, 0.3]])
     done = call(
-        "--inputs",
+        "--x",
         "x.npy",
         "--widths",
         "16,8",
@@ -55,7 +55,7 @@ def test_inputs_from_a_file(tmp_path: Path) -> None:
     )
     rows = rows_of(done)
     assert len(rows) == 6 * (3 + 2)
-    assert {row["inputs"] for row in rows} == {"x.npy"}
+    assert {row["x"] for row in rows} == {"x.npy"}
     assert {row["widths"] for row in rows} == {"16,8"}
 
 
@@ -72,10 +72,10 @@ def test_a_loop_appends(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("--width 16,a", "width must be whole numbers, as in 16,32, not 'a'"),
-        ("--widths 8 --depth 2", "depth must not be given where widths are, and is 2"),
-        ("--inputs no.npy", "no.npy: No such file or directory"),
-        ("--inputs no.npy --rho 0.1", "rho must not be given where inputs are"),
+        ("--width 16,a", "must be integers, as in 1,2,4"),
+        ("--widths 8 --depth 2", "--widths and --depth must not both be given"),
+        ("--x no.npy", "no.npy: No such file or directory"),
+        ("--x no.npy --rho 0.5", "--x and --rho must not both be given"),
         ("--quantities kurtosis", "quantities must be of covariance"),
         ("--act sigmoid", "cw must be given: no critical pair is known for act sigmoid"),
         ("--samples 1", "samples must be 0 or at least 2, not 1"),

@@ -359,13 +359,46 @@ def test_huge_inputs_see_tanh_as_a_sign_and_silu_as_a_ramp(norm: float) -> None:
 
 
 def test_exp_overflows_where_it_does_and_says_so() -> None:
-    """K = 1, e^2, e^(2 e^2) = 2.6e6, and then no double."""
+    """K = 1, e^2, e^(2 e^2) = 2.6e6, whose chi_par = 2 e^(2 K) is none, and then no double."""
     table = kernel("exp", depth=6, cb=0.0, cw=1.0)
-    assert status(table) == ["ok"] * 3 + ["overflow"] * 4
+    assert status(table) == ["ok"] * 2 + ["overflow"] * 5
+    assert np.isinf(table["chi_par"][2])
     np.testing.assert_allclose(table["k_aa"][:3], [1, math.exp(2), math.exp(2 * math.exp(2))])
     assert np.isinf(table["k_aa"][3])
     assert np.isnan(table["k_aa"][4:]).all()
     assert np.isnan(table["theta_ab"][3:]).all()
+
+
+@pytest.mark.parametrize(
+    ("act", "cb", "cw", "norm", "depth", "overflows"),
+    [
+        ("exp", 0.1, 1.0, 0.0, 4, 3),  # chi_par and chi_perp of layer 4
+        ("exp", 1e-300, 1e-3, 1e150, 1, 0),
+        ("exp", 0.0, 1.0, 354.7, 1, 0),  # chi_par alone
+        ("exp(z**2/5)", 0.0, 1.0, 0.5, 2, 1),  # E[s^2] is infinite from K = 5/4 on
+        ("linear", 0.0, 1.0, 1e308, 1, 0),  # gap alone
+    ],
+)
+def test_a_row_with_a_number_that_is_no_double_says_so(
+    act: str, cb: float, cw: float, norm: float, depth: int, overflows: int
+) -> None:
+    table = kernel(act, cb=cb, cw=cw, norm=norm, depth=depth, rho=-0.5)
+    assert status(table) == ["ok"] * overflows + ["overflow"] * (depth + 1 - overflows)
+    columns = ("chi_par", "chi_perp", "gap", "theta_aa", "theta_ab", "k_ab")
+    for row in range(depth + 1):
+        assert all(np.isfinite(table[c][row]) for c in columns) == (row < overflows)
+
+
+def test_what_a_small_weight_variance_may_bring_back_is_not_called_infinite() -> None:
+    """E[s^2] = e^712 is no double and 1e-3 of it is one: not known. Nothing of it is left at 0."""
+    table = kernel("exp", cb=356.0, cw=1e-3, norm=1.0, depth=1)
+    assert np.isnan([table["chi_par"][0], table["chi_perp"][0], table["k_aa"][1]]).all()
+    table = kernel("exp", cb=400.0, cw=0.0, norm=1.0, depth=2)
+    for name in ("k_aa", "k_ab", "theta_aa", "theta_ab"):
+        assert list(table[name]) == [400.0] * 3
+    assert list(table["chi_par"]) == [0.0] * 3
+    assert status(table) == ["ok"] * 3
+    assert max(table["error"]) < 1e-14
 
 
 def test_linear_underflows_where_it_does_and_says_so() -> None:

@@ -48,7 +48,7 @@ def test_flow_is_that_of_all_weights() -> None:
     d = p.x.shape[1]
     w0 = normals(5, 2, n * d).reshape(n, d)
     v = 2.0 * uniforms(5, 2**33 + 2, n) - 1.0
-    course = LazyNet(p, n, 5, 2).course(end, lambda _: None)
+    course = LazyNet(p, n, 5, 2).course([end], lambda _: None)
 
     def residual(w: np.ndarray) -> np.ndarray:
         return v @ np.tanh(w @ p.x.T) / math.sqrt(n) - p.y
@@ -98,7 +98,7 @@ def test_bernstein_there_and_back(probability: float) -> None:
 
 def test_bernstein_covers_what_networks_do() -> None:
     # 95 % are promised; all are there.
-    table = lazy(widths=(32, 128), samples=40, time=0.1, p=3)
+    table = lazy(width=(32, 128), samples=40, times=(0.1,), points=3)
     for quantity in ("kernel deviation", "second-layer deviation"):
         assert (value(table, quantity, "holds") == 1.0).all()
         exponent, stderr = (value(table, quantity, c)[0] for c in ("exponent", "exponent_stderr"))
@@ -109,13 +109,13 @@ def test_the_mean_kernel_is_that_of_many_neurons() -> None:
     # Within five deviations of three entries of order one; E v^2 is 1/3 or 1.
     n = 20_000
     for law in ("uniform", "rademacher"):
-        table = lazy(widths=(n,), samples=2, time=1e-3, second_layer=law, p=3)
+        table = lazy(width=(n,), samples=2, times=(1e-3,), second_layer=law, points=3)
         for quantity in ("kernel deviation", "second-layer deviation"):
             assert value(table, quantity, "mean")[0] < 5.0 * 3.0 / math.sqrt(n)
 
 
 def test_bounds_hold_where_their_hypotheses_do() -> None:
-    table = lazy(widths=(16, 64, 256), samples=6)
+    table = lazy(width=(16, 64, 256), samples=6)
     assert list(dict.fromkeys(table["quantity"])) == list(EXPONENTS)
     asked = table["hypothesis"] == 1.0
     bounded = np.isfinite(table["bound"]) & asked
@@ -130,10 +130,22 @@ def test_bounds_hold_where_their_hypotheses_do() -> None:
     assert (np.diff(movement) < 0.0).all()
 
 
+def test_each_of_several_times_is_as_by_itself() -> None:
+    """A time is the end of a step of the flow; maxima are over steps, which others lie between."""
+    both = lazy(width=(16, 64), samples=3, times=(1.0, 4.0))
+    assert both["time"].tolist() == [1.0] * 20 + [4.0] * 20
+    for time in (1.0, 4.0):
+        alone, rows = lazy(width=(16, 64), samples=3, times=(time,)), both["time"] == time
+        for name in ("mean", "bound", "used", "exponent"):
+            np.testing.assert_allclose(both[name][rows], alone[name], rtol=1e-3)
+    early, late = (value(both, "final loss", "mean")[at] for at in (slice(2), slice(2, 4)))
+    assert (late < 0.1 * early).all()
+
+
 def test_a_width_that_suffices() -> None:
     x = np.eye(2)
     y = np.array([0.05, -0.05])
-    table = lazy(inputs=x, y=y, widths=(20_000,), samples=2, second_layer="rademacher", time=2.0)
+    table = lazy(x=x, y=y, width=(20_000,), samples=2, second_layer="rademacher", times=(2.0,))
     needed = value(table, "width needed", "mean")[0]
     assert needed < 20_000
     assert value(table, "least eigenvalue", "hypothesis")[0] == 1.0
@@ -142,13 +154,13 @@ def test_a_width_that_suffices() -> None:
 
 
 def test_what_fails_is_labelled() -> None:
-    relu = lazy("relu", widths=(64,), samples=2)
+    relu = lazy("relu", width=(64,), samples=2)
     assert set(value(relu, "kernel movement", "note")) == {"|s''| is not bounded"}
     assert set(value(relu, "weight movement", "note")) == {""}
-    erf = lazy("erf", widths=(64,), samples=2, time=1.0)
+    erf = lazy("erf", width=(64,), samples=2, times=(1.0,))
     assert "|s'| comes to 1.128, above 1" in value(erf, "weight movement", "note")[0]
     x = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
-    odd = lazy("tanh", inputs=x, y=np.array([1.0, 2.0, 1.0]), widths=(64,), samples=2)
+    odd = lazy("tanh", x=x, y=np.array([1.0, 2.0, 1.0]), width=(64,), samples=2)
     assert value(odd, "lambda_0", "mean")[0] == 0.0
     assert value(odd, "loss over bound", "note")[0] == "K(0) is singular: rows 0 and 2 are parallel"
     assert value(odd, "final loss", "mean")[0] > 0.1  # it cannot be both 1 and -1
@@ -177,32 +189,38 @@ def test_data(tmp_path: Path) -> None:
     x, y = np.random.default_rng(0).standard_normal((3, 5)), np.ones(3)
     np.save(tmp_path / "x.npy", x)
     np.save(tmp_path / "y.npy", y)
-    few: dict[str, Any] = {"widths": (8,), "samples": 2, "time": 0.1}
-    table = lazy(inputs=tmp_path / "x.npy", y=tmp_path / "y.npy", normalise=True, **few)
-    unit = lazy(inputs=x / np.linalg.norm(x, axis=1, keepdims=True), y=y, **few)
+    few: dict[str, Any] = {"width": (8,), "samples": 2, "times": (0.1,)}
+    table = lazy(x=tmp_path / "x.npy", y=tmp_path / "y.npy", normalize=True, **few)
+    unit = lazy(x=x / np.linalg.norm(x, axis=1, keepdims=True), y=y, **few)
     assert table["mean"].tolist() == unit["mean"].tolist()
-    with pytest.raises(ValueError, match=r"norm at most 1, not .* normalise"):
-        lazy(inputs=x, y=y, **few)
+    with pytest.raises(ValueError, match=r"norm at most 1, not .* normalize"):
+        lazy(x=x, y=y, **few)
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"widths": ()}, "widths must be ascending"),
-        ({"widths": (64, 32)}, "widths must be ascending"),
-        ({"widths": (0,)}, "widths must be at least 1"),
-        ({"widths": (10**7,)}, "widths must be at most"),
+        ({"width": ()}, "width must be ascending"),
+        ({"width": (64, 32)}, "width must be ascending"),
+        ({"width": (0,)}, "width must be at least 1"),
+        ({"width": (10**7,)}, "width must be at most"),
         ({"samples": 1}, "samples must be at least 2"),
-        ({"time": 0.0}, "time must be above 0"),
-        ({"time": math.nan}, "time must be above 0"),
+        ({"times": (0.0,)}, "times must be ascending, above 0 and at most 1000, not 0"),
+        ({"times": (math.nan,)}, "times must be ascending, .* not nan"),
+        (
+            {"times": (1.0, math.inf)},
+            "times must be ascending, above 0 and at most 1000, not 1,inf",
+        ),
+        ({"times": (2.0, 1.0)}, "times must be ascending, .* not 2,1"),
+        ({"times": ()}, "times must be ascending, .* not none"),
         ({"delta": 1.0}, "delta must be between"),
         ({"second_layer": "normal"}, "second_layer must be uniform"),
-        ({"p": 0}, "p must be at least 1"),
-        ({"normalise": True}, "normalise must come with inputs"),
-        ({"inputs": np.eye(2)}, "must be given together"),
-        ({"inputs": np.eye(2), "y": np.ones(2), "p": 3}, "p must not be given"),
-        ({"inputs": np.zeros((2, 2)), "y": np.ones(2)}, "zero rows"),
-        ({"inputs": np.eye(2), "y": np.ones(3)}, "y must be one number for each"),
+        ({"points": 0}, "points must be at least 1"),
+        ({"points": 10**5, "n0": 10**5}, "points times n0 must be at most"),
+        ({"normalize": True}, "normalize must come with x"),
+        ({"x": np.eye(2)}, "must be given together"),
+        ({"x": np.zeros((2, 2)), "y": np.ones(2)}, "zero rows"),
+        ({"x": np.eye(2), "y": np.ones(3)}, "y must be one number for each"),
         ({"act": "thanh"}, "did you mean tanh"),
         ({"act": "step"}, "act must not jump"),
         ({"threads": -1}, "threads must be at least 0"),
@@ -219,7 +237,7 @@ def test_interrupts_say_what_was_done() -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt, match="0 of 10 networks were trained"):
-        lazy(widths=(64, 128), progress=stop)
+        lazy(width=(64, 128), progress=stop)
 
 
 @pytest.mark.parametrize("check", STATEMENTS)

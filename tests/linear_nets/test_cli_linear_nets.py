@@ -12,7 +12,7 @@ import nnth
 
 pytestmark = pytest.mark.subprocess
 
-DESCRIBED = ("--norm2", 2, "--p", 20, "--n0", 50)
+DESCRIBED = ("--norm2", 2, "--points", 20, "--n0", 50)
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_bayes_in_a_pipe_is_what_the_package_returns() -> None:
     rows = rows_of(call("bayes", *DESCRIBED, "--width", 30, "--depth", "0:3", "--sigma2", "0.5,1"))
-    table = nnth.bayes(norm2=2.0, p=20, n0=50, width=30, depth=[0, 1, 2], sigma2=[0.5, 1.0])
+    table = nnth.bayes(norm2=2.0, points=20, n0=50, width=30, depth=[0, 1, 2], sigma2=[0.5, 1.0])
     assert list(rows[0])[:13] == [
         "depth",
         "sigma2",
@@ -49,7 +49,7 @@ def test_bayes_in_a_pipe_is_what_the_package_returns() -> None:
         repr(v) for v in table["log_evidence"].tolist()
     ]
     assert [row["check"] for row in rows] == [repr(v) for v in table["check"].tolist()]
-    assert (rows[0]["p"], rows[0]["n0"], rows[0]["seed"]) == ("20", "50", "0")
+    assert (rows[0]["points"], rows[0]["n0"], rows[0]["seed"]) == ("20", "50", "0")
     again = rows_of(
         call(
             "bayes",
@@ -69,19 +69,20 @@ def test_bayes_in_a_pipe_is_what_the_package_returns() -> None:
 
 def test_bayes_on_files_predicts_and_draws(folder: Path) -> None:
     data = ("--x", folder / "x.npy", "--y", folder / "y.npy", "--width", 20)
-    (row,) = rows_of(call("bayes", *data))
-    table = nnth.bayes(folder / "x.npy", folder / "y.npy", width=20)
+    (row,) = rows_of(call("bayes", *data, "--depth", 1))
+    table = nnth.bayes(folder / "x.npy", folder / "y.npy", width=20, depth=1)
     assert float(row["log_evidence"]) == pytest.approx(table["log_evidence"][0], rel=1e-12)
     picture = folder / "band.png"
     rows = rows_of(
         call(
             "bayes",
+            "predict",
             *data,
             "--depth",
             2,
-            "--predict",
+            "--x-test",
             folder / "new.csv",
-            "--predict-y",
+            "--y-test",
             folder / "v.npy",
             "--levels",
             "0.1,0.9",
@@ -115,12 +116,12 @@ def test_bayes_on_files_predicts_and_draws(folder: Path) -> None:
 
 def test_mp_and_product_in_a_pipe(tmp_path: Path) -> None:
     rows = rows_of(
-        call("mp", "--alpha", 2, "--points", 5, "--samples", 2, "--plot", tmp_path / "a.png")
+        call("mp", "--alpha", 2, "--rows", 5, "--samples", 2, "--plot", tmp_path / "a.png")
     )
     assert list(rows[0])[:4] == ["x", "pdf", "cdf", "empirical"]
     assert (len(rows), rows[0]["x"], rows[0]["cdf"], rows[0]["atom"]) == (6, "0.0", "0.5", "0.5")
     assert float(rows[0]["ks"]) < 0.005
-    (row,) = rows_of(call("mp", "--p", 30, "--n0", 60, "--levels", 0.5, "--sampler", "dense"))
+    (row,) = rows_of(call("mp", "--points", 30, "--n0", 60, "--levels", 0.5, "--sampler", "dense"))
     assert float(row["cdf"]) == pytest.approx(0.5, abs=1e-12)
     rows = rows_of(
         call("product", "--widths", "8*3,4", "--samples", 500, "--plot", tmp_path / "b.png")
@@ -143,21 +144,24 @@ def test_mp_and_product_in_a_pipe(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("mp",), "alpha must be given, or p and n0"),
+        (("mp", "--points", 5), "points and n0 must both be given"),
+        (("mp", "--alpha", 1, "--points", 5), "--alpha and --points must not both be given"),
         (("mp", "--alpha", -1), "alpha must be from"),
-        (("mp", "--alpha", 1, "--points", 3, "--levels", 0.5), "--points and --levels"),
+        (("mp", "--rows", 101, "--levels", 0.5), "--rows and --levels must not both be given"),
         (("mp", "--alpha", 1, "--levels", 2), "levels must be above 0 and below 1"),
         (("mp", "--alpha", 1, "--samples", -1), "samples must be at least 0"),
-        (("product", "--widths", "3", "--depth", 2), "widths must not come with"),
-        (("product", "--depth", "2.5"), "--depth must be whole numbers"),
-        (("product", "--depth", "5:5"), "--depth: the range 5:5 has no values"),
+        (("product", "--widths", "3", "--depth", 2), "--widths and --depth must not both be given"),
+        (("product", "--depth", "2.5"), "must be integers, as in 1,2,4"),
+        (("product", "--depth", "5:5"), "the range 5:5 has no values"),
         (("product", "--sigma2", 0), "sigma2 must be positive, not 0"),
-        (("bayes",), "x and y must be given, or norm2, p and n0"),
-        (("bayes", *DESCRIBED, "--sigma2", "1,x"), "--sigma2 must be numbers"),
-        (("bayes", *DESCRIBED, "--sigma2", "nan"), "--sigma2 must be numbers"),
-        (("bayes", *DESCRIBED, "--predict", "new.npy"), "--predict must come with --x"),
-        (("bayes", *DESCRIBED, "--levels", "0.5"), "--levels must come with --predict"),
-        (("bayes", "--norm2", 2, "--p", 50, "--n0", 50), "must be 1 <= P < n0"),
+        (("bayes", *DESCRIBED, "--sigma2", "1,x"), "must be finite numbers"),
+        (("bayes", *DESCRIBED, "--sigma2", "nan"), "must be finite numbers"),
+        (("bayes", *DESCRIBED, "--x", "x.npy"), "--x and --points must not both be given"),
+        (("bayes", "--y", "y.npy"), "--y must come with --x"),
+        (("bayes", "--points", 50), "must be 1 <= points < n0"),
+        (("bayes", "predict", "--x-test", "new.npy"), "--x-test must come with --x"),
+        (("bayes", "predict", "--points", 50), "points must be below n0, not 50 and 50"),
+        (("bayes", "predict", "--n0", 10**9), "n0 must be at most 4096"),
         (("bayes", "--x", "no.npy", "--y", "no.npy"), "no.npy"),
     ],
 )
@@ -170,14 +174,12 @@ def test_files_that_do_not_fit(folder: Path) -> None:
     wide, two = folder / "wide.npy", folder / "two.npy"
     np.save(wide, np.ones((3, 4)))
     np.save(two, np.ones((5, 2)))
-    assert "--x and --y must be given with --predict" in refusal(
-        "bayes", "--x", x, "--predict", new
-    )
+    assert "--x must come with --x-test" in refusal("bayes", "predict", "--x", x, "--y", y)
+    assert "x must come with y" in refusal("bayes", "predict", "--x", x, "--x-test", new)
     assert "x and y must both be given" in refusal("bayes", "--x", x)
     assert "one number for each of 5" in refusal("bayes", "--x", x, "--y", two)
-    assert "x_new must have as many" in refusal("bayes", "--x", x, "--y", y, "--predict", wide)
-    assert "--predict and --samples" in refusal(
-        "bayes", "--x", x, "--y", y, "--predict", new, "--samples", 5
+    assert "x_test must have as many" in refusal(
+        "bayes", "predict", "--x", x, "--y", y, "--x-test", wide
     )
     target = folder / "out.csv"
     np.save(x, np.ones((5, 9)))
@@ -201,7 +203,7 @@ def test_a_sweep_in_parts_has_the_bits_of_the_whole(tmp_path: Path) -> None:
     [
         ("bayes", *DESCRIBED, "--depth", 100_000, "--samples", 1_000_000),
         ("product", "--depth", 100_000, "--samples", 1_000_000),
-        ("mp", "--p", 20_000, "--n0", 20_000),
+        ("mp", "--points", 20_000, "--n0", 20_000),
     ],
 )
 def test_an_interrupt_is_answered(work: tuple[object, ...]) -> None:

@@ -22,6 +22,7 @@ from nnth.linear_nets.marchenko_pastur import MarchenkoPastur
 from nnth.linear_nets.nets import Layers, layers_of
 from nnth.linear_nets.predictive import Scale
 from nnth.linear_nets.statements import STATEMENTS
+from nnth.random import normals
 from nnth.statement import Run
 
 Groups = Sequence[tuple[float, int]]  # shapes n/2 and how many
@@ -243,7 +244,9 @@ def test_the_linear_model_is_a_gaussian() -> None:
 @pytest.mark.parametrize(("p", "n0", "width"), [(1, 2, 3), (20, 50, 64), (10_000, 20_000, 30_000)])
 def test_evidence_and_posterior_to_eleven_digits(p: int, n0: int, width: int, depth: int) -> None:
     sigma2 = 0.999
-    table = nnth.bayes(norm2=1.3, p=p, n0=n0, width=width, depth=[depth], sigma2=sigma2, samples=0)
+    table = nnth.bayes(
+        norm2=1.3, points=p, n0=n0, width=width, depth=[depth], sigma2=sigma2, samples=0
+    )
     with mp.workdps(40):
         x = mp.mpf(1.3) * n0 / (2 * mp.mpf(sigma2) ** (depth + 1))
         half = mp.mpf(p) / 2
@@ -286,7 +289,13 @@ def test_evidence_is_that_of_networks() -> None:
 
 def test_the_importance_sample_agrees_where_the_prior_is_far_off() -> None:
     table = nnth.bayes(
-        norm2=2.0, p=20, n0=50, width=64, depth=[1, 20, 500], sigma2=[0.5, 1.0, 2.0], samples=2000
+        norm2=2.0,
+        points=20,
+        n0=50,
+        width=64,
+        depth=[1, 20, 500],
+        sigma2=[0.5, 1.0, 2.0],
+        samples=2000,
     )
     assert (table["ess"] > 100).all()
     apart = np.abs(table["check"] - table["log_evidence"])
@@ -315,7 +324,9 @@ def test_limits_are_approached_as_one_over_p() -> None:
     apart, stars = [], []
     sizes = np.array([100, 1000, 10_000])
     for p in sizes.tolist():
-        table = nnth.bayes(norm2=2.0, p=p, n0=2 * p, width=3 * p, depth=[4], sigma2=1.1, samples=0)
+        table = nnth.bayes(
+            norm2=2.0, points=p, n0=2 * p, width=3 * p, depth=[4], sigma2=1.1, samples=0
+        )
         apart.append(table["perp_norm2"][0] / table["perp_norm2_limit"][0] - 1.0)
         stars.append(table["sigma2_star"][0] / table["sigma2_star_asymptotic"][0] - 1.0)
     for values in (apart, stars):
@@ -330,7 +341,7 @@ def test_infinite_effective_depth_is_the_best_prior_as_p_grows_and_not_at_fixed_
         width = 100 * p
         table = nnth.bayes(
             norm2=2.0,
-            p=p,
+            points=p,
             n0=2 * p,
             width=width,
             depth=[round(100 * math.sqrt(p)) * 100],
@@ -347,11 +358,11 @@ def test_infinite_effective_depth_is_the_best_prior_as_p_grows_and_not_at_fixed_
     # At fixed P and L -> infinity <s> -> 1/2 + O(1/n): |theta_perp|^2 tends to (n0 - P) times
     # |theta_*|^2/(P - 1), not over P, and the evidence falls by 1/(4 n) a layer.
     p, n0, n = 10, 20, 10_000
-    deep = nnth.bayes(norm2=2.0, p=p, n0=n0, width=n, depth=[10**6, 2 * 10**6], samples=0)
+    deep = nnth.bayes(norm2=2.0, points=p, n0=n0, width=n, depth=[10**6, 2 * 10**6], samples=0)
     assert deep["perp_norm2"][-1] == pytest.approx((n0 - p) * 2.0 / (p - 1), rel=5e-3)
     slope = (deep["log_evidence"][1] - deep["log_evidence"][0]) / 10**6
     assert slope == pytest.approx(-1 / (4 * n), rel=0.05)
-    shallow = nnth.bayes(norm2=2.0, p=p, n0=n0, width=200, depth=list(range(200)), samples=0)
+    shallow = nnth.bayes(norm2=2.0, points=p, n0=n0, width=200, depth=list(range(200)), samples=0)
     peak = int(np.argmax(shallow["log_evidence"]))
     assert 0 < peak < 199
 
@@ -359,7 +370,9 @@ def test_infinite_effective_depth_is_the_best_prior_as_p_grows_and_not_at_fixed_
 @pytest.mark.parametrize("sigma2", [1e-100, 1e-10, 1e10, 1e100])
 def test_far_ends_of_the_prior(sigma2: float) -> None:
     """A prior far too small or large: exact sums of what is left of the integral."""
-    table = nnth.bayes(norm2=1.0, p=1, n0=2, width=1, depth=[0, 1, 3], sigma2=sigma2, samples=50)
+    table = nnth.bayes(
+        norm2=1.0, points=1, n0=2, width=1, depth=[0, 1, 3], sigma2=sigma2, samples=50
+    )
     assert np.isfinite(table["log_evidence"]).all()
     apart = np.abs(table["check"] - table["log_evidence"])
     assert (apart <= 6 * table["check_stderr"] + table["error"]).all()
@@ -589,16 +602,23 @@ def test_spectra_have_the_moments_of_wishart_matrices(n: int) -> None:
 def test_spectra_are_close_to_the_law_in_both_samplers() -> None:
     for p, n0 in ((200, 400), (400, 200), (150, 150)):
         for sampler in ("law", "dense"):
-            table = nnth.mp(p=p, n0=n0, samples=3, sampler=sampler)  # type: ignore[arg-type]
+            table = nnth.mp(points=p, n0=n0, samples=3, sampler=sampler)  # type: ignore[arg-type]
             seen = table.meta.parameters
             # Eigenvalues keep to the law within O(1/p); p independent ones would be 0.05 off.
             assert seen["ks"] < 3.0 / p
             assert seen["atom"] == max(0.0, 1.0 - n0 / p)
             assert np.abs(table["empirical"] - table["cdf"]).max() < 3.0 / p
             assert seen["largest"] == pytest.approx(seen["upper_edge"], rel=0.05)
-    wrong = nnth.mp(p=400, n0=800, samples=2)
+    wrong = nnth.mp(points=400, n0=800, samples=2)
     other = MarchenkoPastur(0.52).cdf(wrong["x"])
     assert np.abs(wrong["empirical"] - other).max() > 0.007  # a slightly wrong law shows
+
+
+def test_sizes_by_default_and_by_points() -> None:
+    bare, same = nnth.mp(rows=3, samples=2), nnth.mp(points=500, n0=1000, rows=3, samples=2)
+    assert bare.meta.parameters == same.meta.parameters
+    assert (bare.meta.parameters["points"], bare.meta.parameters["alpha"]) == (500, 0.5)
+    assert bare["empirical"].tolist() == same["empirical"].tolist()
 
 
 def test_quantiles_and_atoms() -> None:
@@ -607,10 +627,24 @@ def test_quantiles_and_atoms() -> None:
     assert table["cdf"] == pytest.approx([0.5, 0.5, 0.75], abs=1e-13)
     assert table["empirical"][0] == 0.5
     assert table["level"].tolist() == [0.3, 0.5, 0.75]
-    grid = nnth.mp(2.0, points=11, samples=0)
+    grid = nnth.mp(2.0, rows=11, samples=0)
     assert grid["x"][0] == 0.0
     assert len(grid) == 12
     assert np.isnan(grid["empirical"]).all()
+
+
+def test_data_that_are_drawn_are_those_of_a_linear_function() -> None:
+    table = nnth.bayes_predictive(points=4, n0=7, width=20, depth=[0, 2], seed=3)
+    inputs = normals(3, 0, 14 * 7).reshape(14, 7)
+    targets = inputs @ normals(3, 1, 7) / math.sqrt(7)
+    (x, x_test), (y, y_test) = np.split(inputs, [4]), np.split(targets, [4])
+    given = nnth.bayes_predictive(x, y, x_test, y_test, width=20, depth=[0, 2])
+    for name in ("mean", "std", "q05", "y", "log_density"):
+        assert table[name] == pytest.approx(given[name], rel=1e-12)
+    assert len(table) == 20
+    assert (table.meta.seed, given.meta.seed) == (3, None)
+    other = nnth.bayes_predictive(points=4, n0=7, width=20, depth=[0, 2], seed=4)
+    assert not set(other["mean"]) & set(table["mean"])
 
 
 # --- statements -----------------------------------------------------------------------------------
@@ -630,28 +664,34 @@ def test_statements_hold_and_the_notes_do_not() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({}, "x and y must be given, or norm2, p and n0 instead"),
-        ({"norm2": 1.0, "p": 5}, "x and y must be given"),
-        ({"norm2": 1.0, "p": 5, "n0": 5}, "must be 1 <= P < n0"),
-        ({"norm2": 1.0, "p": 0, "n0": 5}, "must be 1 <= P < n0"),
-        ({"norm2": 0.0, "p": 2, "n0": 5}, "norm2 = |theta_*|^2 must be from"),
-        ({"norm2": math.nan, "p": 2, "n0": 5}, "norm2 = |theta_*|^2 must be from"),
-        ({"norm2": 1.0, "p": 2, "n0": 5, "sigma2": 0.0}, "sigma2 must be positive, not 0"),
-        ({"norm2": 1.0, "p": 2, "n0": 5, "sigma2": [1.0, -2.0]}, "sigma2 must be positive"),
-        ({"norm2": 1.0, "p": 2, "n0": 5, "sigma2": math.nan}, "sigma2 must be positive"),
-        ({"norm2": 1.0, "p": 2, "n0": 5, "sigma2": math.inf}, "sigma2 must be from"),
-        ({"norm2": 1.0, "p": 2, "n0": 5, "sigma2": []}, "sigma2 must hold a number"),
-        ({"norm2": 1.0, "p": 2, "n0": 5, "depth": []}, "depth must hold a number"),
-        ({"norm2": 1.0, "p": 2, "n0": 5, "depth": [-1]}, "depth must be at least 0, not -1"),
-        ({"norm2": 1.0, "p": 2, "n0": 5, "width": 0}, "width must be at least 1, not 0"),
-        ({"norm2": 1.0, "p": 2, "n0": 5, "widths": [3, 0]}, "widths must be at least 1, not 0"),
-        ({"norm2": 1.0, "p": 2, "n0": 5, "widths": [3], "depth": [1]}, "must not come with"),
-        ({"norm2": 1.0, "p": 2, "n0": 5, "samples": -1}, "samples must be at least 0"),
-        ({"norm2": 1.0, "p": 2, "n0": 5, "seed": -1}, "seed must be in [0, 2**64), not -1"),
+        ({}, "x and y must be given, or norm2, points and n0 instead"),
+        ({"norm2": 1.0, "points": 5}, "x and y must be given"),
+        ({"norm2": 1.0, "points": 5, "n0": 5}, "must be 1 <= points < n0"),
+        ({"norm2": 1.0, "points": 0, "n0": 5}, "must be 1 <= points < n0"),
+        ({"norm2": 0.0, "points": 2, "n0": 5}, "norm2 = |theta_*|^2 must be from"),
+        ({"norm2": math.nan, "points": 2, "n0": 5}, "norm2 = |theta_*|^2 must be from"),
+        ({"norm2": 1.0, "points": 2, "n0": 5, "sigma2": 0.0}, "sigma2 must be positive, not 0"),
+        ({"norm2": 1.0, "points": 2, "n0": 5, "sigma2": [1.0, -2.0]}, "sigma2 must be positive"),
+        ({"norm2": 1.0, "points": 2, "n0": 5, "sigma2": math.nan}, "sigma2 must be positive"),
+        ({"norm2": 1.0, "points": 2, "n0": 5, "sigma2": math.inf}, "sigma2 must be from"),
+        ({"norm2": 1.0, "points": 2, "n0": 5, "sigma2": []}, "sigma2 must hold a number"),
+        ({"norm2": 1.0, "points": 2, "n0": 5, "depth": []}, "depth must hold a number"),
+        ({"norm2": 1.0, "points": 2, "n0": 5, "depth": [-1]}, "depth must be at least 0, not -1"),
+        ({"norm2": 1.0, "points": 2, "n0": 5, "width": 0}, "width must be at least 1, not 0"),
+        (
+            {"norm2": 1.0, "points": 2, "n0": 5, "widths": [3, 0]},
+            "widths must be at least 1, not 0",
+        ),
+        ({"norm2": 1.0, "points": 2, "n0": 5, "widths": [3], "depth": [1]}, "must not come with"),
+        ({"norm2": 1.0, "points": 2, "n0": 5, "samples": -1}, "samples must be at least 0"),
+        ({"norm2": 1.0, "points": 2, "n0": 5, "seed": -1}, "seed must be in [0, 2**64), not -1"),
         ({"x": np.eye(2, 4) * 1e-170, "y": [1, 2]}, "norm2 = |theta_*|^2 must be from"),
         ({"x": np.eye(2, 4)}, "x and y must both be given"),
-        ({"x": np.eye(2, 4), "y": [1, 2], "p": 2}, "p must not come with x and y"),
-        ({"x": np.eye(4), "y": [1, 2, 3, 4]}, "fewer rows than columns, P < n0, not 4 rows of 4"),
+        ({"x": np.eye(2, 4), "y": [1, 2], "points": 2}, "points must not come with x and y"),
+        (
+            {"x": np.eye(4), "y": [1, 2, 3, 4]},
+            "fewer rows than columns, points < n0, not 4 rows of 4",
+        ),
         ({"x": np.ones((2, 4)), "y": [1, 1]}, "x must have independent rows"),
         ({"x": [[1, 2, 3], [1, 2, 3 + 1e-16]], "y": [1, 1]}, "x must have independent rows"),
         ({"x": np.eye(2, 4), "y": [0, 0]}, "y must not be 0 everywhere"),
@@ -669,8 +709,8 @@ def test_bayes_refuses(arguments: dict[str, object], message: str) -> None:
 def test_others_refuse() -> None:
     x, y = np.eye(2, 4), [1.0, 2.0]
     for arguments, message in (
-        ((x, y, np.ones((3, 5))), "x_new must have as many columns as x, 4, not 5"),
-        ((x, y, np.ones((3, 4)), [1.0, 2.0]), "y_new must be one number for each of 3 points"),
+        ((x, y, np.ones((3, 5))), "x_test must have as many columns as x, 4, not 5"),
+        ((x, y, np.ones((3, 4)), [1.0, 2.0]), "y_test must be one number for each of 3 points"),
     ):
         with pytest.raises(ValueError, match=message):
             nnth.bayes_predictive(*arguments)
@@ -678,15 +718,17 @@ def test_others_refuse() -> None:
         with pytest.raises(ValueError, match="levels must be"):
             nnth.bayes_predictive(x, y, np.ones((1, 4)), levels=levels)
     for call, message in (
-        (lambda: nnth.mp(), "alpha must be given, or p and n0"),
-        (lambda: nnth.mp(0.5, p=3, n0=4), "alpha must be given, or p and n0"),
-        (lambda: nnth.mp(p=3), "alpha must be given, or p and n0"),
+        (lambda: nnth.mp(0.5, points=3, n0=4), "alpha must not come with points and n0"),
+        (lambda: nnth.mp(points=3), "points and n0 must both be given"),
         (lambda: nnth.mp(0.0), "alpha must be from 1e-09 to 1e"),
         (lambda: nnth.mp(math.nan), "alpha must be from"),
-        (lambda: nnth.mp(0.5, points=1), "points must be at least 2"),
+        (lambda: nnth.mp(0.5, rows=1), "rows must be at least 2"),
         (lambda: nnth.mp(0.5, levels=(0.5, 1.0)), "levels must be above 0 and below 1, not 1"),
-        (lambda: nnth.mp(p=30_000, n0=30_000), "must not both be above 20000"),
-        (lambda: nnth.mp(p=10_000, n0=10_000, sampler="dense"), "p n0 must be at most"),
+        (lambda: nnth.mp(points=30_000, n0=30_000), "must not both be above 20000"),
+        (
+            lambda: nnth.mp(points=10_000, n0=10_000, sampler="dense"),
+            "points times n0 must be at most",
+        ),
         (lambda: nnth.product(0), "n0 must be at least 1"),
         (lambda: nnth.product(sigma2=-1.0), "sigma2 must be positive"),
         (lambda: nnth.product(samples=2**28), "samples must be at most"),
@@ -706,8 +748,8 @@ def test_files(tmp_path: Path) -> None:
     assert read.meta.parameters["x"] == str(tmp_path / "x.csv")
 
 
-def test_points_of_the_law_that_no_memory_holds_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"points must be at most 10000000, not 10{15}"):
-        nnth.mp(0.5, points=10**15)
-    with pytest.raises(ValueError, match=r"points must be below 2\^63"):
-        nnth.mp(0.5, points=10**30)
+def test_rows_of_the_law_that_no_memory_holds_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"rows must be at most 10000000, not 10{15}"):
+        nnth.mp(0.5, rows=10**15)
+    with pytest.raises(ValueError, match=r"rows must be below 2\^63"):
+        nnth.mp(0.5, rows=10**30)

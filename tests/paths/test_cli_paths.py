@@ -95,20 +95,20 @@ def test_the_same_for_any_number_of_threads() -> None:
     assert len({call("--samples", 20_000, "--threads", n).stdout for n in (1, 2)}) == 1
 
 
-def test_modes(tmp_path: Path) -> None:
-    laws = rows_of(call("--width", 20, "--laws"))
+def test_subcommands(tmp_path: Path) -> None:
+    laws = rows_of(call("distribution", "--width", 20))
     assert [row["law"] for row in laws] == ["sample", "exact", "lognormal-chi2", "lognormal"]
     assert float(laws[1]["ks"]) < float(laws[3]["ks"])
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(4, 6)))
     shape = ("--width", 16, "--depth", 2, "--samples", 300)
-    bounds = rows_of(call(*shape, "--inputs", "x.npy", "--delta", "0.1", cwd=tmp_path))
+    bounds = rows_of(call("spectrum", *shape, "--x", "x.npy", "--delta", "0.1", cwd=tmp_path))
     assert [(row["bound"], row["valid"]) for row in bounds] == [
         ("trace", "true"),
         ("trace, one-sided", "true"),
         ("lecture", "false"),
     ]
-    assert (bounds[0]["inputs"], bounds[0]["m"], bounds[0]["n0"]) == ("x.npy", "4", "6")
-    (row,) = rows_of(call("--width", 16, "--depth", 1, "--rho", 0.5, "--samples", 300))
+    assert (bounds[0]["x"], bounds[0]["points"], bounds[0]["n0"]) == ("x.npy", "4", "6")
+    (row,) = rows_of(call("angles", "--width", 16, "--depth", 1, "--rho", 0.5, "--samples", 300))
     assert float(row["limit"]) == pytest.approx(0.471166, abs=1e-6)
 
 
@@ -121,15 +121,23 @@ def test_modes(tmp_path: Path) -> None:
         ("--mu-moments 1,3 --mu gaussian", "--mu and --mu-moments must not both be given"),
         ("--mu-moments gaussian", "--mu-moments must be numbers"),
         ("--x 0,0", "x must not be 0"),
-        ("--x 1,nan", "must be finite numbers separated by commas"),
+        ("--x 1,nan", "must be finite numbers, as in 1,2,4"),
         ("--orders 3", "orders must be even except for ntk, not 3"),
-        ("--orders 2,x", "--orders must be whole numbers, as in 2,4, not '2,x' (at 'x')"),
+        (
+            "--orders 2,x",
+            "must be integers, as in 1,2,4",
+        ),
         ("--linear --plot a.png", "--linear and --plot must not both be given"),
-        ("--inputs x.npy --rho 0", "--inputs and --rho must not both be given"),
-        ("--inputs x.npy", "x.npy: No such file or directory"),
-        ("--delta 0.1", "--delta must come with --inputs"),
-        ("--save-samples a.csv", "--save-samples must end in .npy, not 'a.csv'"),
-        ("--save-samples a.npy --samples 0", "--save-samples must come with samples"),
+        ("spectrum --x x.npy --points 10", "--x and --points must not both be given"),
+        ("spectrum --x x.npy --n0 10", "--x and --n0 must not both be given"),
+        ("spectrum --x x.npy", "x.npy: No such file or directory"),
+        ("spectrum --delta 1", "delta must be between 0 and 1, not 1"),
+        ("angles --rho 2", "rho must be in [-1, 1], not 2"),
+        ("--linear --samples 10000", "samples must be 0 for linear networks, not 10000"),
+        ("--save a.csv", "--save must end in .npz, not 'a.csv'"),
+        ("--save a.npz --samples 0", "--save must come with samples"),
+        ("--save a.npz --mu-moments 1,3", "there is nothing that can be drawn"),
+        ("distribution --save a.npz --samples 0", "--save must come with samples"),
     ],
 )
 def test_what_is_wrong_is_named_and_leaves_no_file(
@@ -140,7 +148,7 @@ def test_what_is_wrong_is_named_and_leaves_no_file(
 
 
 def test_samples_that_would_not_fit_are_refused_before_work(tmp_path: Path) -> None:
-    done = call("--save-samples", "a.npy", "--samples", 2**38, "-o", "r.csv", cwd=tmp_path)
+    done = call("--save", "a.npz", "--samples", 2**38, "-o", "r.csv", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert "not enough memory. samples must be fewer" in done.stderr
     assert list(tmp_path.iterdir()) == []
@@ -174,10 +182,10 @@ def test_a_loop_over_depths_appends(tmp_path: Path) -> None:
 
 
 def test_samples_are_saved(tmp_path: Path) -> None:
-    rows = rows_of(call("--samples", 1000, "--save-samples", "s.npy", cwd=tmp_path))
-    values = np.load(tmp_path / "s.npy")
-    assert values.dtype.names == ("dzdx", "z", "normz", "jacobian", "ntk")
-    assert values.shape == (1000,)
+    rows = rows_of(call("--samples", 1000, "--save", "s.npz", cwd=tmp_path))
+    values = np.load(tmp_path / "s.npz")
+    assert values.files == ["dzdx", "z", "normz", "jacobian", "ntk"]
+    assert {values[name].shape for name in values.files} == {(1000,)}
     for row in rows:
         mean = np.mean(values[row["quantity"]] ** int(row["order"]))
         assert mean == pytest.approx(float(row["mean"]), rel=1e-9)
@@ -194,10 +202,10 @@ def test_a_picture_needs_no_row_of_its_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        "--laws --mu rademacher --samples 200 --width 8",
+        "distribution --mu rademacher --samples 200 --width 8",
         "--samples 0",
-        "--rho 0.5,0 --samples 50",
-        "--inputs x.npy --samples 50",
+        "angles --rho 0.5,0 --samples 50",
+        "spectrum --x x.npy --samples 50",
         "--width 1 --depth 30 --samples 100",
     ],
 )
@@ -218,6 +226,6 @@ def test_an_interrupt_says_what_was_done_and_leaves_no_file(tmp_path: Path) -> N
 
 
 def test_help_has_formula_source_and_example() -> None:
-    said = call("--help").stdout
+    said = call("moments", "--help").stdout
     for word in ("12/n0^2 exp(5 T)", "Source: Hanin & Nica", "Example: nnth paths", "--mu-moments"):
         assert word in said

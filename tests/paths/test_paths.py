@@ -14,6 +14,7 @@ from nnth import ntk_moments, path_angles, path_distribution, path_spectrum, pat
 from nnth.paths.distribution import ks_distance, laws_of
 from nnth.paths.paths import asked_moments, draw, in_parts, kept_values, path_nets
 from nnth.plot import Lines
+from nnth.random import normals
 
 PROMISED = ("quantity", "order", "exact", "mean", "stderr", "z", "asymptotic")
 
@@ -269,7 +270,7 @@ def test_the_distance_of_laws() -> None:
 
 def test_bounds_hold_and_the_invalid_one_says_why() -> None:
     inputs = np.random.default_rng(0).normal(size=(6, 9))
-    table = path_spectrum(inputs, widths=(24,), samples=1500, deltas=(0.2, 0.05))
+    table = path_spectrum(inputs, widths=(24,), samples=1500, delta=(0.2, 0.05))
     assert table["bound"].tolist()[:5] == [
         "trace",
         "trace, one-sided",
@@ -290,7 +291,7 @@ def test_bounds_hold_and_the_invalid_one_says_why() -> None:
 def test_the_trace_bound_of_one_input_is_chebyshevs() -> None:
     x = np.array([[1.0, 2.0, -1.0]])
     found = ntk_moments(n0=3, widths=(8, 8), x=x[0])
-    table = path_spectrum(x, widths=(8, 8), deltas=(0.25,), samples=0)
+    table = path_spectrum(x, widths=(8, 8), delta=(0.25,), samples=0)
     expected = found.mean * (1 + 2 * math.sqrt(found.relative_variance))
     assert table["value"][0] == pytest.approx(expected, rel=1e-14)
     assert np.isnan(table["measured"]).all()
@@ -305,7 +306,7 @@ def test_matrix_bounds_have_their_chance() -> None:
         eps = value / mu - 1
         return m * math.exp((eps - (1 + eps) * math.log1p(eps)) * mu / r)
 
-    deep = path_spectrum(x, widths=(8, 8), deltas=(delta,), samples=0)
+    deep = path_spectrum(x, widths=(8, 8), delta=(delta,), samples=0)
     assert deep["bound"].tolist() == ["trace", "trace, one-sided", "lecture"]
     found = ntk_moments(n0=2, widths=(8, 8), x=x[0])
     deviation = math.sqrt(found.relative_variance)
@@ -316,13 +317,25 @@ def test_matrix_bounds_have_their_chance() -> None:
     assert chernoff(deep["value"][2], 2 * 8 / 3, r) == pytest.approx(delta, rel=1e-9)
 
     # E K = 2 x_a.x_b P(both gates open): eigenvalues 2 +- 2/3; R = 4/(n n0) lambda_max(X X^T).
-    shallow = path_spectrum(x, widths=(8,), deltas=(delta,), samples=0)
+    shallow = path_spectrum(x, widths=(8,), delta=(delta,), samples=0)
     value = dict(zip(shallow["bound"].tolist(), shallow["value"].tolist(), strict=True))
     mu, r = 8 / 3, 4 / 16 * 3
     assert chernoff(value["frozen, Chernoff"], mu, r) == pytest.approx(delta, rel=1e-9)
     t = value["frozen, Bernstein"] - mu
     tail = m * math.exp(-(t**2) / 2 / (r * mu + r * t / 3))
     assert tail == pytest.approx(delta, rel=1e-9)
+
+
+def test_inputs_that_are_drawn_are_those_of_the_seed() -> None:
+    drawn = path_spectrum(points=3, n0=5, widths=(8, 8), samples=40, seed=2)
+    x = normals(2, 2**41, 15).reshape(3, 5)
+    given = path_spectrum(x, widths=(8, 8), samples=40, seed=2)
+    for name in ("value", "measured", "exceeded"):
+        assert drawn[name].tolist() == given[name].tolist()
+    theory = path_spectrum(points=3, n0=5, widths=(8, 8), samples=0, seed=2)
+    assert theory["value"].tolist() == drawn["value"].tolist()
+    assert (theory.meta.seed, theory.meta.parameters["points"]) == (2, 3)
+    assert path_spectrum(x, widths=(8, 8), samples=0).meta.seed is None
 
 
 def test_dead_networks_have_no_place_on_a_logarithmic_axis() -> None:
@@ -347,9 +360,12 @@ def test_off_the_diagonal_the_product_is_false() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: path_spectrum([[1.0, 0.0], [0.0, 0.0]]), "inputs must not be 0, and row 1 is"),
-        (lambda: path_spectrum([[1.0]], deltas=(1.0,)), "delta must be between 0 and 1"),
-        (lambda: path_spectrum([[1.0]], n0=2), "n0 must be that of the inputs, 1, not 2"),
+        (lambda: path_spectrum([[1.0, 0.0], [0.0, 0.0]]), "x must not be 0, and row 1 is"),
+        (lambda: path_spectrum([[1.0]], points=1), "points must not come with x"),
+        (lambda: path_spectrum(points=1001), "points must be at most 1000, not 1001"),
+        (lambda: path_spectrum(n0=10**9), "n0 must be at most 10000 where inputs are drawn"),
+        (lambda: path_spectrum([[1.0]], delta=(1.0,)), "delta must be between 0 and 1"),
+        (lambda: path_spectrum([[1.0]], n0=2), "n0 must be that of x, 1, not 2"),
         (lambda: path_angles((1.5,)), r"rho must be in \[-1, 1\], not 1.5"),
         (lambda: path_angles((0.5,), n0=1), "n0 must be at least 2"),
         (lambda: path_angles((0.5,), n_out=2), "n_out must be 1"),

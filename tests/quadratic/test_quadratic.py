@@ -191,7 +191,7 @@ def test_the_expansion_of_a_network_is_right_to_second_order() -> None:
 
 
 def test_a_network_goes_as_its_expansion_says() -> None:
-    table = quadratic(net="random", widths="5", n=2, eps=(0.001, 0.002)).table
+    table = quadratic(net="random", widths="5", points=2, eps=(0.001, 0.002)).table
     for name in ("residual of net", "net beside model"):
         assert abs(table["slope"][table["quantity"] == name][0] - 2.0) < 0.02
 
@@ -258,17 +258,17 @@ def test_an_archive_that_points_before_its_beginning_is_damaged(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"p": 0}, "p must be at least 1"),
-        ({"n": 0}, "n must be at least 1"),
+        ({"parameters": 0}, "parameters must be at least 1"),
+        ({"points": 0}, "points must be at least 1"),
+        ({"net": "random", "points": 0}, "points must be at least 1"),
         ({"eps": (0.0,)}, "eps must be above 0"),
         ({"eps": (math.inf,)}, "eps must be above 0"),
         ({"eps": ()}, "eps must be ascending"),
         ({"times": (2.0, 1.0)}, "times must be ascending"),
         ({"times": (-1.0,)}, "times must be above 0"),
-        ({"act": "tanh"}, "act must not be given without net"),
-        ({"net": "random", "p": 3}, "p must not be given with net"),
-        ({"net": "random", "inputs": np.ones((2, 2))}, "must be given together"),
-        ({"model": random_model(3, 2), "n": 3}, "n must not be given with model"),
+        ({"x": np.ones((2, 2)), "y": np.ones(2)}, "x must come with net"),
+        ({"net": "random", "x": np.ones((2, 2))}, "x and y must be given together"),
+        ({"model": random_model(3, 2), "net": "random"}, "model and net must not both be given"),
         ({"net": random_network(2, (3,), n_out=2)}, "must have one output"),
         ({"threads": -1}, "threads must be at least 0"),
     ],
@@ -280,7 +280,7 @@ def test_bad_arguments(arguments: dict[str, Any], said: str) -> None:
 
 def test_models_too_large_are_refused() -> None:
     with pytest.raises(MemoryError, match="n p"):
-        quadratic(p=10_000, n=10)
+        quadratic(parameters=10_000, points=10)
 
 
 def test_extremes() -> None:
@@ -288,9 +288,9 @@ def test_extremes() -> None:
     assert "not integrated" in wild["note"][wild["quantity"] == "residual"][0]
     early = quadratic(eps=[0.01], times=[1e-100]).table
     assert early["theory"][0] == pytest.approx(early["flow"][0], rel=1e-12)
-    assert "kinks" in quadratic(net="random", act="relu", n=1, eps=[0.01]).table["note"][0]
+    assert "kinks" in quadratic(net="random", act="relu", points=1, eps=[0.01]).table["note"][0]
     # One of each; and a model with nothing to learn from.
-    assert np.isfinite(quadratic(p=1, n=1, eps=[0.01]).table["theory"]).all()
+    assert np.isfinite(quadratic(parameters=1, points=1, eps=[0.01]).table["theory"]).all()
     flat = quadratic_model(np.zeros((3, 2)), np.zeros((2, 3, 3)), np.ones(2), np.ones(3))
     table = quadratic(flat, eps=[0.1], times=[1.0]).table
     assert (table["theory"][table["eps"] == 0.0] == 0.0).all()

@@ -1,4 +1,4 @@
-"""`nnth rates` run as a process: modes, columns, bad input, files, pictures, interrupts."""
+"""`nnth rates` run as a process: subcommands, columns, bad input, files, pictures, interrupts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_new_users_first_command() -> None:
     assert list(rows[0])[:10] == [
         "layer",
         "quantity",
-        "parametrisation",
+        "parametrization",
         "mean",
         "stderr",
         "theory",
@@ -52,65 +52,46 @@ def test_a_new_users_first_command() -> None:
 @pytest.mark.parametrize(
     ("arguments", "rows", "column"),
     [
-        (["--depth", 3, "--samples", 5, "--plot", "a.png"], 20, "eta"),
-        (["--inputs", "x.npy", "--plot", "a.png"], 5, "measured"),
-        (["--inputs", "x.npy", "--y", "y.npy", "--width", 16, "--steps", 9], 5, "net_loss"),
+        ("layers --depth 3 --samples 5 --plot a.png", 20, "eta"),
+        ("descent --x x.npy --plot a.png", 5, "measured"),
+        ("descent --x x.npy --y y.npy --samples 2 --width 16 --steps 9", 5, "net_loss"),
+        ("descent --points 4 --n0 3", 5, "rank"),
         (
-            [
-                "--inputs",
-                "x.npy",
-                "--gradient-noise",
-                0.5,
-                "--samples",
-                10,
-                "--steps",
-                50,
-                "--plot",
-                "a.pdf",
-            ],
+            "noise --x x.npy --gradient-noise 0.5 --samples 10 --steps 50 --plot a.pdf",
             3,
             "stationary",
         ),
-        (["--training", "--width", "16,32", "--samples", 3, "--plot", "a.svg"], 46, "exponent"),
-        (
-            ["--training", "--width", "16,32", "--samples", 3, "--inputs", "x.npy", "--y", "y.npy"],
-            46,
-            "note",
-        ),
+        ("training --width 16,32 --samples 3 --plot a.svg", 46, "exponent"),
+        ("training --width 16,32 --samples 3 --x x.npy --y y.npy", 46, "note"),
     ],
 )
-def test_modes(arguments: list[object], rows: int, column: str, folder: Path) -> None:
-    table = rows_of(call(*arguments, cwd=folder))
+def test_subcommands(arguments: str, rows: int, column: str, folder: Path) -> None:
+    table = rows_of(call(*arguments.split(), cwd=folder))
     assert len(table) == rows
     assert column in table[0]
     if "--plot" in arguments:
-        assert (folder / str(arguments[-1])).stat().st_size > 1000
+        assert (folder / arguments.split()[-1]).stat().st_size > 1000
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--width", "3,4"], "--width must be one number without --training, not 3,4"),
-        (["--width", "3,x"], "--width must be whole numbers, as in 2,4, not '3,x' (at 'x')"),
-        (["--samples", "-1"], "samples must be at least 0, not -1"),
-        (["--gradient-noise", "1"], "--gradient-noise must come with --inputs"),
-        (["--y", "y.npy"], "--y must come with --inputs"),
-        (["--steps", "5"], "--steps must come with --inputs or --training"),
-        (["--training", "--cw", "2"], "--training and --cw must not both be given"),
-        (["--training", "--inputs", "x.npy"], "--training must come with --y where --inputs is"),
-        (["--inputs", "none.npy"], "none.npy"),
-        (
-            ["--inputs", "x.npy", "--samples", "3"],
-            "--samples must come with --gradient-noise or --width",
-        ),
-        (
-            ["--inputs", "x.npy", "--width", "8", "--gradient-noise", "1"],
-            "--gradient-noise and --width must not",
-        ),
+        ("--width 3,4", "'--width': '3,4' is not a valid int"),
+        ("training --width 3,x", "'--width': must be integers, as in 1,2,4 or 0:20"),
+        ("training --width 64", "width must be two or more, ascending, not 64"),
+        ("--samples -1", "samples must be at least 0, not -1"),
+        ("--x x.npy", "no such option: --x"),
+        ("noise --gradient-noise 0", "must be from 1e-50 to 1e50, not 0"),
+        ("descent --y y.npy", "--y must come with --x"),
+        ("descent --x x.npy --points 20", "--x and --points must not both be given"),
+        ("noise --x x.npy --n0 10", "--x and --n0 must not both be given"),
+        ("training --x x.npy --n0 4", "--x and --n0 must not both be given"),
+        ("training --x x.npy", "x and y must be given together"),
+        ("descent --x none.npy", "none.npy"),
     ],
 )
-def test_bad_input_is_named(arguments: list[str], message: str, folder: Path) -> None:
-    done = call(*arguments, "--append", "rows.csv", cwd=folder)
+def test_bad_input_is_named(arguments: str, message: str, folder: Path) -> None:
+    done = call(*arguments.split(), "--append", "rows.csv", cwd=folder)
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
@@ -128,17 +109,14 @@ def test_a_loop_appends(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--width", "500", "--depth", "20", "--samples", "1000000"], "networks were drawn"),
-        (["--training", "--samples", "100000"], "trainings were done"),
-        (
-            ["--inputs", "x.npy", "--gradient-noise", "1", "--samples", "1000000"],
-            "steps were taken",
-        ),
-        (["--inputs", "x.npy", "--width", "4096", "--steps", "20000"], " of 5 rates"),
+        ("--width 500 --depth 20 --samples 1000000", "networks were drawn"),
+        ("training --samples 100000", "trainings were done"),
+        ("noise --x x.npy --samples 1000000", "steps were taken"),
+        ("descent --x x.npy --samples 5 --width 4096 --steps 20000", " of 5 rates"),
     ],
 )
-def test_an_interrupt_ends_it_at_once(arguments: list[str], said: str, folder: Path) -> None:
-    out, err = interrupted("rates", *arguments, cwd=folder)
+def test_an_interrupt_ends_it_at_once(arguments: str, said: str, folder: Path) -> None:
+    out, err = interrupted("rates", *arguments.split(), cwd=folder)
     assert out == ""
     assert said in err
     assert err.count("\n") == 1

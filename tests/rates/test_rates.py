@@ -40,15 +40,15 @@ def pick(table: Table, column: str, **where: object) -> np.ndarray:
 def test_the_contributions_add_up_to_the_tangent_kernel(act: str, cb: float, cw: float) -> None:
     table = rates(act, depth=7, cb=cb, cw=cw, norm=1.3, samples=0)
     layers = kernel(act, depth=7, cb=cb, cw=cw, norm=1.3, rho=1.0)
-    total = sum(pick(table, "theory", layer=0, parametrisation="ntk"))
+    total = sum(pick(table, "theory", layer=0, parametrization="ntk"))
     assert total == pytest.approx(layers["theta_aa"][-1], rel=1e-12)
     # Theta of biases as they are and of weights over sqrt n: the convention "bias".
     plain = kernel(act, depth=7, cb=cb, cw=cw, norm=1.3, rho=1.0, ntk="bias")["theta_aa"][-1]
-    biases = pick(table, "theory", layer=0, quantity="biases", parametrisation="standard")
-    weights = pick(table, "theory", layer=0, quantity="weights", parametrisation="ntk")
+    biases = pick(table, "theory", layer=0, quantity="biases", parametrization="standard")
+    weights = pick(table, "theory", layer=0, quantity="weights", parametrization="ntk")
     assert biases + weights == pytest.approx(plain, rel=1e-12)
     for quantity in ("weights", "biases"):
-        each = pick(table, "theory", quantity=quantity, parametrisation="standard")
+        each = pick(table, "theory", quantity=quantity, parametrization="standard")
         assert each[0] == pytest.approx(each[1:].sum(), rel=1e-14)
 
 
@@ -122,7 +122,7 @@ def test_the_picture_has_each_kind_and_the_weights_a_neuron() -> None:
     table = rates("tanh", width=8, depth=3, cb=0.3, cw=1.5, samples=0)
     kinds = itertools.product(("standard", "ntk"), ("weights", "biases"))
     for (_, layer, shown), (form, kind) in zip(table.plot.lines, kinds, strict=True):
-        theory = pick(table, "theory", quantity=kind, parametrisation=form)[1:]
+        theory = pick(table, "theory", quantity=kind, parametrization=form)[1:]
         scale = 8.0 if (form, kind) == ("standard", "weights") else 1.0
         assert layer.tolist() == [1, 2, 3, 4]
         assert shown * scale == pytest.approx(theory, rel=1e-15)
@@ -145,9 +145,9 @@ def test_relu_is_exact_at_any_width() -> None:
     table = rates("relu", width=8, depth=3, samples=20_000, seed=1)
     z = table["z"][np.isfinite(table["z"])]
     assert np.abs(z).max() < 4.0  # 14 numbers, half of them dependent
-    weights = pick(table, "theory", quantity="weights", parametrisation="standard")
+    weights = pick(table, "theory", quantity="weights", parametrization="standard")
     assert weights[1:] == pytest.approx(np.full(4, 16.0 / 2), rel=1e-13)
-    stderr = pick(table, "stderr", layer=1, quantity="weights", parametrisation="standard")
+    stderr = pick(table, "stderr", layer=1, quantity="weights", parametrization="standard")
     assert stderr[0] < 0.02 * weights[1]  # a factor 2 in a layer would show as 50 deviations
 
 
@@ -155,7 +155,7 @@ def test_biases_of_relu_add_l_and_weights_of_tanh_do_not() -> None:
     """eta_b = O(1/L), and eta_W = O(1/(L n)) for ReLU but O(1/n) for tanh at C_w = 1."""
     sums = {
         (act, depth): pick(
-            rates(act, depth=depth, samples=0), "theory", layer=0, parametrisation="standard"
+            rates(act, depth=depth, samples=0), "theory", layer=0, parametrization="standard"
         )
         for act in ("relu", "tanh")
         for depth in (200, 400)
@@ -171,11 +171,11 @@ def test_biases_of_relu_add_l_and_weights_of_tanh_do_not() -> None:
 def test_without_weights_there_is_still_the_last_layer(cw: float) -> None:
     """tanh of N(0, cb): by (K - C_b)/C_w this would be 0/0, or lost to rounding."""
     table = rates("tanh", width=64, depth=2, cb=1.0, cw=cw, samples=400)
-    (theory,) = pick(table, "theory", layer=3, quantity="weights", parametrisation="standard")
+    (theory,) = pick(table, "theory", layer=3, quantity="weights", parametrization="standard")
     x, w = np.polynomial.hermite_e.hermegauss(80)
     mean_square = w @ np.tanh(x) ** 2 / np.sqrt(2 * np.pi)
     assert theory == pytest.approx(64 * mean_square, rel=1e-9)  # of 80 nodes
-    z = pick(table, "z", layer=3, quantity="weights", parametrisation="standard")
+    z = pick(table, "z", layer=3, quantity="weights", parametrization="standard")
     assert abs(z[0]) < 4
 
 
@@ -240,7 +240,7 @@ def test_descent_of_linear_regression_leaves_its_null_space() -> None:
     x[3] = x[0]
     assert descent_rates(x)["rank"][0] == 11
     assert np.isnan(descent_rates(x, y=np.zeros(12))["measured"]).all()
-    with pytest.raises(ValueError, match="inputs must have a tangent kernel that is not 0"):
+    with pytest.raises(ValueError, match="x must have a tangent kernel that is not 0"):
         descent_rates(np.zeros((3, 2)))
 
 
@@ -347,7 +347,7 @@ def test_the_law_of_z_over_seeds() -> None:
 
 
 def test_exponents_and_the_explosion() -> None:
-    table = training_scalings(widths=(128, 256, 512, 1024), samples=24)
+    table = training_scalings(width=(128, 256, 512, 1024), samples=24)
     for name, regime in REGIMES.items():
         for quantity, exponent in regime.exponents.items():
             found = pick(table, "exponent", regime=name, quantity=quantity)[0]
@@ -360,7 +360,7 @@ def test_exponents_and_the_explosion() -> None:
 
 
 def test_the_lines_of_theory_go_through_the_largest_width() -> None:
-    picture = training_scalings(widths=(8, 16, 64), samples=3, steps=5).plot
+    picture = training_scalings(width=(8, 16, 64), samples=3, steps=5).plot
     assert len(picture.lines) == len(picture.points) > 3
     for (_, n, theory), (label, sizes, mean, _) in zip(picture.lines, picture.points, strict=True):
         assert n.tolist() == sizes.tolist() == [8, 16, 64]
@@ -371,17 +371,17 @@ def test_the_lines_of_theory_go_through_the_largest_width() -> None:
 
 def test_a_kink_makes_the_lazy_kernel_move_by_the_root() -> None:
     """abs turns a share n^-1/2 of its slopes; smooth activations average that out."""
-    table = training_scalings("abs", widths=(256, 1024, 4096), samples=12, steps=25)
+    table = training_scalings("abs", width=(256, 1024, 4096), samples=12, steps=25)
     found = pick(table, "exponent", regime="lazy", quantity="ntk")[0]
     assert found == pytest.approx(-0.5, abs=0.15)  # of large widths
     assert pick(table, "theory", regime="lazy", quantity="ntk")[0] == -0.5
 
 
 def test_what_diverges_or_stands_still_is_said() -> None:
-    table = training_scalings("exp", widths=(16, 32), samples=3)
+    table = training_scalings("exp", width=(16, 32), samples=3)
     assert len(table) == 46
     assert "training diverges" in pick(table, "note", regime="mean field", quantity="loss")
-    still = training_scalings("step", widths=(16, 32), samples=3)
+    still = training_scalings("step", width=(16, 32), samples=3)
     assert set(pick(still, "note", quantity="features", regime="lazy")) == {"does not move"}
     assert np.isnan(pick(still, "exponent", quantity="features")).all()
 
@@ -446,17 +446,13 @@ def test_the_fit_of_a_power() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: descent_rates(inputs(), samples=3), "samples must come with width"),
+        (lambda: descent_rates(y=np.ones(12)), "y must come with x"),
         (lambda: descent_rates(inputs(), y=np.ones(12), seed=-1), r"seed must be in \[0, 2\*\*64"),
         (lambda: noisy_descent(inputs(), samples=2.5), "samples must be a whole number, not 2.5"),
         (lambda: noisy_descent(inputs(), steps=2.5), "steps must be a whole number, not 2.5"),
         (
-            lambda: training_scalings(inputs=inputs(), y=np.ones(12), points=3),
-            "points and inputs must not both be given",
-        ),
-        (
-            lambda: training_scalings("relu_power:3", inputs=1e150 * inputs(), y=np.ones(12)),
-            "inputs must be smaller: the tangent kernel of relu_power:3 leaves the range",
+            lambda: training_scalings("relu_power:3", x=1e150 * inputs(), y=np.ones(12)),
+            "x must be smaller: the tangent kernel of relu_power:3 leaves the range",
         ),
     ],
 )
@@ -465,11 +461,17 @@ def test_what_would_be_ignored_or_lost_is_refused(call: Callable[[], object], me
         call()
 
 
+@pytest.mark.parametrize("compute", [training_scalings, descent_rates, noisy_descent])
+def test_more_points_than_memory_holds_are_refused(compute: Callable[..., object]) -> None:
+    with pytest.raises(MemoryError, match="points must be fewer: their matrices take"):
+        compute(points=10**7)
+
+
 def test_what_cannot_move_is_said_not_to() -> None:
     """tanh of 0 is 0; one ReLU neuron is dead on one point, as half of them are."""
-    zero = training_scalings(inputs=np.zeros((2, 3)), y=np.ones(2), widths=(4, 8), samples=3)
+    zero = training_scalings(x=np.zeros((2, 3)), y=np.ones(2), width=(4, 8), samples=3)
     dead = training_scalings(
-        "relu", inputs=inputs()[:1], y=np.ones(1), widths=(1, 2), samples=20, steps=5
+        "relu", x=inputs()[:1], y=np.ones(1), width=(1, 2), samples=20, steps=5
     )
     for table in (zero, dead):
         assert set(pick(table, "note", quantity="features", regime="lazy")) == {"does not move"}
@@ -478,17 +480,17 @@ def test_what_cannot_move_is_said_not_to() -> None:
     # Its exponent is 0 in every network, and in theory.
     assert (pick(zero, "z", quantity="loss") == 0.0).all()
     # A loss beyond the squares of doubles is still relative.
-    huge = training_scalings(inputs=inputs()[:2], y=np.full(2, 1e200), widths=(4, 8), samples=3)
+    huge = training_scalings(x=inputs()[:2], y=np.full(2, 1e200), width=(4, 8), samples=3)
     assert np.isfinite(pick(huge, "mean", quantity="first_step", regime="frozen")).all()
 
 
 def test_bad_training_is_named() -> None:
-    with pytest.raises(ValueError, match="widths must be two or more, ascending, not 64"):
-        training_scalings(widths=(64,))
+    with pytest.raises(ValueError, match="width must be two or more, ascending, not 64"):
+        training_scalings(width=(64,))
     with pytest.raises(ValueError, match="samples must be at least 2, not 1"):
         training_scalings(samples=1)
-    with pytest.raises(ValueError, match="inputs and y must be given together"):
-        training_scalings(inputs=inputs())
+    with pytest.raises(ValueError, match="x and y must be given together"):
+        training_scalings(x=inputs())
 
 
 # What the notes say.

@@ -19,8 +19,16 @@ def catapult(draw: Draw) -> Case:
     eta, lambda0 = draw.log(0.05, 6), draw.pick((1.0, draw.log(0.2, 3)))
     z0, y = draw.pick((1.0, -2.0, draw.uniform(-3, 3))), draw.pick((0.0, draw.uniform(-1, 1)))
     kappa, steps = draw.log(1e-5, 0.1), draw.whole(1, 40)
-    words = ["catapult", "--eta", text(eta), "--lambda0", text(lambda0), f"--z0={text(z0)}"]
-    words += [f"--y={text(y)}", "--kappa", text(kappa), "--steps", str(steps)]
+    words = [
+        "catapult",
+        "trajectory",
+        "--eta",
+        text(eta),
+        "--lambda0",
+        text(lambda0),
+        f"--z0={text(z0)}",
+    ]
+    words += [f"--target={text(y)}", "--kappa", text(kappa), "--steps", str(steps)]
 
     def judge(outcome: Outcome) -> Iterator[str]:
         with mp.workdps(60):
@@ -51,7 +59,7 @@ def catapult(draw: Draw) -> Case:
 
 def valley(draw: Draw) -> Case:
     rate, noise = draw.uniform(0.01, 0.9), draw.pick((1.0, draw.log(1e-3, 1e3)))
-    words = ["sgd", "--system", "valley", "--steps", "3", "--rate", text(rate)]
+    words = ["sgd", "valley", "--steps", "3", "--eta", text(rate)]
     words += ["--gradient-noise", text(noise), "--seed", str(draw.whole(0, 99))]
     # The three walls of the command: lambda_i = c_i exp(v_i.theta).
     curvatures = [0.2, 1.0, 0.5]
@@ -80,11 +88,13 @@ def sgd_regression(draw: Draw) -> Case:
     x, y = draw.rng.normal(size=(n, d)), draw.rng.normal(size=n)
     batch, scheme = draw.whole(1, n - 1), draw.pick(("bernoulli", "with", "without"))
     rate = draw.uniform(0.05, 0.5) / float((x**2).sum(axis=1).max())
-    words = ["sgd", "--x", draw.save("x.npy", x), "--y", draw.save("y.npy", y), "--scheme", scheme]
+    words = ["sgd", "regression", "--x", draw.save("x.npy", x), "--y", draw.save("y.npy", y)]
     words += [
+        "--scheme",
+        scheme,
         "--batch",
         str(batch),
-        "--rate",
+        "--eta",
         text(rate),
         "--steps",
         "2000",
@@ -274,8 +284,8 @@ def classes(draw: Draw) -> Case:
 
 
 def quadratic(draw: Draw) -> Case:
-    words = ["quadratic", "--p", str(draw.whole(4, 9)), "--n", str(draw.whole(1, 3))]
-    words += ["--seed", str(draw.whole(0, 10**6))]
+    words = ["quadratic", "--parameters", str(draw.whole(4, 9))]
+    words += ["--points", str(draw.whole(1, 3)), "--seed", str(draw.whole(0, 10**6))]
 
     def judge(outcome: Outcome) -> Iterator[str]:
         for row in outcome.rows:
@@ -293,7 +303,7 @@ def lazy(draw: Draw) -> Case:
         "lazy",
         "--width",
         draw.pick(("16", "64,256")),
-        "--p",
+        "--points",
         str(draw.whole(1, 4)),
         "--samples",
         "2",
@@ -330,7 +340,7 @@ def sharpness(draw: Draw) -> Case:
 
 
 CASES = {
-    "catapult": catapult,
+    "catapult trajectory": catapult,
     "valley": valley,
     "sgd regression": sgd_regression,
     "diagonal": diagonal,

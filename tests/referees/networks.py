@@ -242,7 +242,7 @@ def bayes(draw: Draw) -> Case:
     p, n0 = draw.whole(1, 20), draw.whole(21, 60)
     widths = [draw.whole(1, 300)] * draw.whole(1, 3)
     norm2, sigma2 = draw.log(1e-3, 100), draw.log(0.2, 5)
-    words = ["bayes", "--norm2", text(norm2), "--p", str(p), "--n0", str(n0), "--samples", "0"]
+    words = ["bayes", "--norm2", text(norm2), "--points", str(p), "--n0", str(n0), "--samples", "0"]
     words += ["--widths", ",".join(map(str, widths)), "--sigma2", text(sigma2)]
 
     def judge(outcome: Outcome) -> Iterator[str]:

@@ -55,7 +55,7 @@ def test_the_covariance_by_all_batches(scheme: str) -> None:
         )
         mean = sum(p * (a @ mean + c) for p, a, c in maps)
     assert mean == pytest.approx(0.0, abs=1e-15)
-    found = nnth.sgd_covariance(x, y, rate=rate, batch=b, scheme=scheme)  # type: ignore[arg-type]
+    found = nnth.sgd_covariance(x, y, eta=rate, batch=b, scheme=scheme)  # type: ignore[arg-type]
     assert found == pytest.approx(second, rel=1e-11, abs=1e-15)
 
 
@@ -107,7 +107,7 @@ def test_a_chain_without_noise_is_gradient_descent(d: int) -> None:
 
 
 def test_relations_hold_and_a_wrong_constant_would_not() -> None:
-    table = nnth.regression_relations(d=2, n=10, steps=10**7, seed=1)
+    table = nnth.regression_relations(points=10, n0=2, steps=10**7, seed=1)
     assert np.abs(table["z"]).max() < 4.5  # of 27 rows
     at = table["relation"] == "trace"
     # 1/m in place of 1/(m - 1), or M in place of M - g g^T, would be hundreds of deviations off.
@@ -121,9 +121,9 @@ def test_relations_hold_and_a_wrong_constant_would_not() -> None:
 
 @pytest.mark.threads
 def test_threads_and_seed() -> None:
-    one = nnth.regression_relations(d=3, steps=10**6, seed=5, threads=1)
-    assert one.to_csv() == nnth.regression_relations(d=3, steps=10**6, seed=5, threads=3).to_csv()
-    other = nnth.regression_relations(d=3, steps=10**6, seed=6)
+    one = nnth.regression_relations(n0=3, steps=10**6, seed=5, threads=1)
+    assert one.to_csv() == nnth.regression_relations(n0=3, steps=10**6, seed=5, threads=3).to_csv()
+    other = nnth.regression_relations(n0=3, steps=10**6, seed=6)
     assert other["lhs"].tolist() != one["lhs"].tolist()
 
 
@@ -135,7 +135,7 @@ def test_the_valley() -> None:
     assert table["lhs"][rows["trace", -1]] < 0.0
     assert np.abs(table["lhs"][:3] - table["notes"][:3]).min() > 100.0 * table["stderr"][:3].max()
     # Leading order: a hundredth of the rate is a hundredth as far from it.
-    small = nnth.valley_relations(rate=0.01, steps=2)
+    small = nnth.valley_relations(eta=0.01, steps=2)
     assert small["rhs"] == pytest.approx(small["limit"], rel=0.03)
     assert small["rhs"] != pytest.approx(small["limit"], rel=1e-4)
 
@@ -162,7 +162,7 @@ def test_the_valley_s_exact_sides_by_integrals(noise: float) -> None:
     from nnth.sgd.walks import CURVATURES, DIRECTIONS
 
     rate = 0.1
-    table = nnth.valley_relations(rate=rate, gradient_noise=noise, steps=2)
+    table = nnth.valley_relations(eta=rate, gradient_noise=noise, steps=2)
     variance = rate * noise / (2.0 * (1.0 - rate * CURVATURES))
     grows = []
     for i, row in enumerate(np.flatnonzero(table["relation"] == "curvature")):
@@ -190,10 +190,10 @@ def test_the_valley_s_exact_sides_by_integrals(noise: float) -> None:
 def test_the_valley_at_any_rate_and_noise() -> None:
     """Walkers start at rest, so that small rates take no longer; nothing is NaN or warns."""
     for rate, noise in ((1e-9, 1.0), (1.0 - 1e-9, 1000.0), (0.999, 1e-3), (0.1, 1000.0)):
-        table = nnth.valley_relations(rate=rate, gradient_noise=noise, steps=2)
+        table = nnth.valley_relations(eta=rate, gradient_noise=noise, steps=2)
         assert not np.isnan(table["rhs"]).any()
         assert np.abs(table["z"][:3]).max() < 5.0  # of the variances, which are at rest
-    small = nnth.valley_relations(rate=1e-9, steps=2)
+    small = nnth.valley_relations(eta=1e-9, steps=2)
     assert small["rhs"][3:] == pytest.approx(small["limit"][3:], rel=1e-6)  # not lost in 1 - 1
 
 
@@ -202,8 +202,8 @@ def test_the_path_of_a_net() -> None:
     assert table["lhs"] == pytest.approx(table["limit"], rel=1e-9, abs=1e-12)  # along any path
     assert np.abs(table["z"][2:5]).max() > 10.0  # on its way
     assert abs(table["z"][-1]) < np.abs(table["z"][:-1]).max()
-    with pytest.raises(OverflowError, match="rate must be smaller"):
-        nnth.net_relations(rate=50.0, steps=64)
+    with pytest.raises(OverflowError, match="eta must be smaller"):
+        nnth.net_relations(eta=50.0, steps=64)
 
 
 def test_the_gradient_of_the_net_by_differences() -> None:
@@ -230,13 +230,17 @@ def test_the_gradient_of_the_net_by_differences() -> None:
 def test_bad_input() -> None:
     x, y = problem(6, 2)
     for arguments, said in (
-        ({"rate": 0.0}, "rate must be above 0"),
-        ({"rate": 50.0}, "rate must be smaller: at 50 variances grow by"),
+        ({"eta": 0.0}, "eta must be above 0"),
+        ({"eta": 50.0}, "eta must be smaller: at 50 variances grow by"),
         ({"batch": 7}, "batch must be from 1 to the 6 points"),
         ({"batch": 6}, "batch must be below the 6 points for noise"),
         ({"steps": 10}, "steps must be at least 256"),
         ({"relations": ["trace", "tracee"]}, "relations must be of gradient"),
-        ({"schemes": []}, "schemes must be of bernoulli"),
+        (
+            {"scheme": "with"},
+            "scheme must be bernoulli, with replacement, .* or all",
+        ),
+        ({"relations": []}, "relations must be of gradient, trace, matrix, covariance, not none"),
     ):
         with pytest.raises(ValueError, match=said):
             nnth.regression_relations(x, y, **arguments)
@@ -245,11 +249,11 @@ def test_bad_input() -> None:
     with pytest.raises(ValueError, match="y must not be fitted exactly"):
         nnth.regression_relations(x, x @ [1.0, 2.0])
     with pytest.raises(ValueError, match="x must have at most 48 columns"):
-        nnth.sgd_covariance(np.ones((60, 49)), np.ones(60), rate=0.1, batch=1)
+        nnth.sgd_covariance(np.ones((60, 49)), np.ones(60), eta=0.1, batch=1)
     with pytest.raises(ValueError, match="places must be at least 8"):
         nnth.circle_relations(places=4)
-    with pytest.raises(ValueError, match="rate must be above 0 and below 1"):
-        nnth.valley_relations(rate=1.0)
+    with pytest.raises(ValueError, match="eta must be above 0 and below 1"):
+        nnth.valley_relations(eta=1.0)
     with pytest.raises(ValueError, match="scheme must be"):
         _core.sgd_chains(x, y, "all", 2, 0.1, 0, 1, 1, 0, 1, None)
     with pytest.raises(ValueError, match="dimensions must be from 1 to 64"):
@@ -265,13 +269,14 @@ def test_the_command(tmp_path: Path) -> None:
     assert tuple(rows[0])[:8] == ("relation", "case", "i", "j", "lhs", "rhs", "stderr", "z")
     assert [(row["i"], row["j"]) for row in rows] == [("0", "0"), ("0", "1"), ("1", "1")]
     rate = 0.5 / (x**2).sum(axis=1).max()
-    exact = nnth.sgd_covariance(x, y, rate=rate, batch=4, scheme="without replacement")
+    exact = nnth.sgd_covariance(x, y, eta=rate, batch=4, scheme="without replacement")
     assert [float(row["rhs"]) for row in rows] == [exact[0, 0], exact[0, 1], exact[1, 1]]
+    assert {(row["points"], row["n0"]) for row in rows} == {("8", "2")}
     assert "lhs = rhs" in (tmp_path / "sides.svg").read_text()
-    assert "--width says nothing of --system circle" in refusal(
-        "sgd", "--system", "circle", "--width", 3
-    )
-    assert "--x and --d must not" in refusal("sgd", *data, "--d", 2)
+    assert "no such option: --width" in refusal("sgd", "circle", "--width", 3)
+    assert "--x and --n0 must not" in refusal("sgd", *data, "--n0", 2)
+    assert "--y must come with --x" in refusal("sgd", *data[2:])
+    assert "n0 must be at most 48, not 49" in refusal("sgd", "--n0", 49)
 
 
 @pytest.mark.subprocess

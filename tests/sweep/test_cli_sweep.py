@@ -439,7 +439,7 @@ def test_failures_become_rows_and_are_tried_again_when_asked(tmp_path: Path) -> 
         ("kernel --vary rho=0 stray", "got unexpected extra arguments (stray)"),
         ("gram x.npy --x x.npy --vary depth=1,2", "--x and FILE must not both be given"),
         ("gram x.npy --vary depth=1,2", "x.npy: No such file or directory"),
-        ("paths --vary depth=1,2 --save-samples s.npy", "--save-samples must not be given in a"),
+        ("paths --vary depth=1,2 --save s.npz", "--save must not be given in a"),
         ("missing.toml", "missing.toml: No such file or directory"),
         ("kernel --vary rho=0 --jobs -1", "--jobs must be from 0 to 1024, not -1"),
         ("kernel --vary rho=0 --shard 3/2", "--shard must be I/N with I from 1 to N, not '3/2'"),

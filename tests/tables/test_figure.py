@@ -313,7 +313,7 @@ def test_learning_rates() -> None:
     (axes,) = figure(table).axes
     seen, theory = points(axes), lines(axes)
     assert [label for label, *_ in seen][1] == r"$\sum_i (\partial z/\partial b_i)^2$"
-    biases = _rows(table, quantity="biases", parametrisation="standard") & (table["layer"] > 0)
+    biases = _rows(table, quantity="biases", parametrization="standard") & (table["layer"] > 0)
     np.testing.assert_array_equal(seen[1][2], table["mean"][biases])
     np.testing.assert_allclose(seen[1][3], table["stderr"][biases], rtol=1e-9)
     np.testing.assert_array_equal(theory[1][2], table["theory"][biases])
@@ -332,7 +332,7 @@ def test_noise_and_training() -> None:
     np.testing.assert_array_equal(eigenvalue, table["eigenvalue"])
     np.testing.assert_array_equal(mean, table["mean"])
     np.testing.assert_allclose(error, table["stderr"], rtol=1e-9)
-    table = training_scalings(widths=[16, 32], samples=3, steps=5)
+    table = training_scalings(width=[16, 32], samples=3, steps=5)
     (axes,) = figure(table).axes
     lazy = _rows(table, regime="lazy", quantity="features")
     (label, width, mean, error), *others = points(axes)
@@ -466,7 +466,7 @@ MANY = {
         lambda: nnth.gp(act="tanh", width=(8, 16), depth=5, samples=50),
         lambda: hermite_dual("tanh", terms=(2, 4, 8, 16, 32)),
         lambda: rates("tanh", width=16, depth=30, samples=5),
-        lambda: training_scalings(widths=[16, 32], samples=3, steps=5),
+        lambda: training_scalings(width=[16, 32], samples=3, steps=5),
         lambda: descent_rates(X, depth=1),
         lambda: path_spectrum(np.eye(3), widths="16", samples=100),
         lambda: Picture("x", "y", "rho", None, None, False, False).of(

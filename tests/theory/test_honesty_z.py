@@ -55,29 +55,27 @@ CASES = {
         ),
         ("width", "layer", "quantity", "observable", "input_a", "input_b"),
     ),
-    "rates": Case(
+    "rates layers": Case(
         lambda seed: nnth.rates("relu", width=8, depth=3, samples=100, seed=seed, threads=1),
-        ("layer", "quantity", "parametrisation"),
+        ("layer", "quantity", "parametrization"),
     ),
     "rates tanh": Case(
         lambda seed: nnth.rates("tanh", width=8, depth=3, samples=100, seed=seed, threads=1),
-        ("layer", "quantity", "parametrisation"),
+        ("layer", "quantity", "parametrization"),
     ),
-    "rates --training": Case(
+    "rates training": Case(
         lambda seed: nnth.training_scalings(
-            widths=(4, 8, 16), steps=3, samples=30, seed=seed, threads=1
+            width=(4, 8, 16), steps=3, samples=30, seed=seed, threads=1
         ),
         ("regime", "width", "quantity"),
     ),
-    "rates --gradient-noise": Case(
+    "rates noise": Case(
         lambda seed: nnth.noisy_descent(X, samples=200, steps=20, seed=seed, threads=1),
         ("mode",),
     ),
     "lazy": Case(
-        lambda seed: nnth.lazy(
-            widths=(8, 16), p=2, n0=3, samples=4, time=1.0, seed=seed, threads=1
-        ),
-        ("width", "quantity"),
+        lambda seed: nnth.lazy(width=(8, 16), p=2, n0=3, samples=4, time=1.0, seed=seed, threads=1),
+        ("time", "width", "quantity"),
     ),
     "paths": Case(
         lambda seed: nnth.paths(n0=2, widths=(8, 8), samples=400, seed=seed, threads=1),
@@ -131,23 +129,21 @@ CASES = {
     ),
     "predict": Case(_predict(points=False), ("time",)),
     "predict --points": Case(_predict(points=True), ("time", "point", "output")),
-    "sgd": Case(
+    "sgd regression": Case(
         lambda seed: nnth.regression_relations(
-            X[:, :2], Y[:, 0], rate=0.1, batch=2, steps=256 * 40, seed=seed, threads=1
+            X[:, :2], Y[:, 0], eta=0.1, batch=2, steps=256 * 40, seed=seed, threads=1
         ),
         ("relation", "case", "i", "j"),
     ),
-    "sgd --system net": Case(
-        lambda seed: nnth.net_relations(width=2, steps=128, seed=seed), ("case",)
-    ),
-    "sgd --system valley": Case(
+    "sgd net": Case(lambda seed: nnth.net_relations(width=2, steps=128, seed=seed), ("case",)),
+    "sgd valley": Case(
         lambda seed: nnth.valley_relations(steps=4, seed=seed, threads=1), ("relation", "i")
     ),
-    "sgd --system valley, loud": Case(
+    "sgd valley, loud": Case(
         lambda seed: nnth.valley_relations(gradient_noise=60.0, steps=4, seed=seed, threads=1),
         ("relation", "i"),
     ),
-    "sgd --system circle": Case(
+    "sgd circle": Case(
         lambda seed: nnth.circle_relations(places=8, steps=8, seed=seed, threads=1), ("case",)
     ),
 }
@@ -209,7 +205,7 @@ def test_z_over_two_hundred_seeds_is_normal_or_the_row_says_why_not(name: str) -
     assert dishonest(CASES[name], range(200)) == []
 
 
-SLOW_CASES = ("lazy", "rates --training", "rates tanh")
+SLOW_CASES = ("lazy", "rates training", "rates tanh")
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name not in SLOW_CASES])
@@ -255,7 +251,7 @@ def test_far_z_of_heavy_tails_have_a_note(seed: int) -> None:
 
 
 def test_exponents_of_small_widths_have_a_note() -> None:
-    table = nnth.training_scalings(widths=(2, 4, 8, 16), steps=5, samples=100, threads=1)
+    table = nnth.training_scalings(width=(2, 4, 8, 16), steps=5, samples=100, threads=1)
     far = np.abs(table["z"]) > 4.5
     assert far.any()
     assert (np.char.find(table["note"][far], "theory is of large widths") >= 0).all()

@@ -56,19 +56,19 @@ KERNELS = {
     "gram x.npy --depth 2 {variances}": 1e-11,
     "gp --width 8 --depth 2 --samples 20 {variances}": 1e-9,
     "rates --depth 2 --width 6 --samples 3 {variances}": 1e-10,
-    "rates --inputs x.npy --depth 1 {variances}": 1e-9,
+    "rates descent --x x.npy --depth 1 {variances}": 1e-9,
     "predict --x x.npy --y y.npy --x-test u.npy --ridge 0.1 --times 1,inf {variances}": 1e-9,
     "rkhs fit --x x.npy --y y.npy --kernel ntk --ridge 0.1 {variances}": 1e-9,
     "rkhs sample --x x.npy --kernel nngp --samples 20 {variances}": 1e-9,
 }
 TRAININGS = {
-    "lazy --width 8,16 --p 3 --samples 2": 1e-7,
-    "quadratic --net random --widths 4 --n 2 --times 1 --eps 0.1": 1e-6,
+    "lazy --width 8,16 --points 3 --samples 2": 1e-7,
+    "quadratic --net random --widths 4 --points 2 --times 1 --eps 0.1": 1e-6,
+    "rates training --width 4,8 --samples 2 --steps 5": 1e-8,
     "hessian --points 8 --widths 4 --steps 3 --at 0,3 --cw 1": 1e-6,
     "classes --data clusters:0.3:3:4 --points 12 --widths 4 --steps 3 --cw 1": 1e-8,
     "collapse --points 12 --widths 4 --steps 9 --at 0,9 --cw 1": 1e-7,
     "sharpness --points 20 --widths 4 --steps 9 --at 0,9 --eta 0.01 --cw 1": 1e-4,
-    "rates --training --width 4,8 --samples 2 --steps 5": 1e-8,
 }
 # Estimates, which need not agree, and what is divided by them.
 # Deviations and the gradient of a fit are differences of numbers that agree: rounding alone.

@@ -1,4 +1,4 @@
-"""`nnth bayes`: the evidence of deep linear networks that interpolate a data set."""
+"""Bayesian interpolation with deep linear networks, exactly."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,63 +11,43 @@ from nnth_cli.command import Call, command
 if TYPE_CHECKING:  # commands import the package when they are called
     from nnth.table import Table
 
-
-def data(help: str) -> typer.models.OptionInfo:
-    """The description of an option whose value is a data file."""
-    option: typer.models.OptionInfo = typer.Option(help=help, metavar="FILE")
-    return option
+Sigma2 = Annotated[
+    Any,
+    options.numbers("Prior variances of the weights times their fan-in."),
+]
+# Data are given, or described.
+_CONFLICTS = (("--x", "--points"), ("--x", "--n0"), ("--x", "--norm2"))
 
 
 @command()
-def bayes(
-    x: Annotated[
-        Path | None,
-        data("Inputs: .npy, .npz or .csv, a row a data point, fewer rows than columns."),
-    ] = None,
-    y: Annotated[Path | None, data("Their targets, one a row; of an .npz the array y.")] = None,
+def evidence(
+    x: options.X = None,
+    y: options.Y = None,
     norm2: Annotated[
-        float | None,
+        float,
         typer.Option(
-            help="Without data: |theta_*|^2, the squared norm of the interpolant; with --p and "
-            "--n0.",
-            metavar="X",
+            help="|theta_*|^2, the squared norm of the interpolant, without --x.", metavar="X"
         ),
-    ] = None,
-    p: Annotated[int | None, typer.Option(help="Number of data points.", metavar="N")] = None,
-    n0: Annotated[int | None, typer.Option(help="Their dimension, above P.", metavar="N")] = None,
-    width: options.OldWidth = None,
-    depth: options.OldDepths = None,
+    ] = 2.0,
+    points: Annotated[
+        int, typer.Option(help="Number of data points P, without --x.", metavar="N")
+    ] = 20,
+    n0: options.InputDimension = 50,
+    width: options.Width = 64,
+    depth: options.Depths = "0,1,3,10,30,100",
     widths: options.Widths = None,
-    sigma2: Annotated[
-        str,
-        typer.Option(
-            help="Prior variance of the weights times their fan-in: one, or several as in 0.5,1,2 "
-            "or log:0.1:10:9.",
-            metavar="X,X,...",
-        ),
-    ] = "1",
+    sigma2: Sigma2 = "1",
     samples: Annotated[
-        int | None,
+        int,
         typer.Option(
-            help="Of the importance sampling beside; 0 for none. [default: 1000]", metavar="N"
+            help="Samples of the importance sampling that checks the evidence; 0 for none.",
+            metavar="N",
         ),
-    ] = None,
-    predict: Annotated[
-        Path | None, data("Predict at the rows of this file instead, a row each.")
-    ] = None,
-    predict_y: Annotated[
-        Path | None, data("With --predict: values at which to take the density.")
-    ] = None,
-    levels: Annotated[
-        options.Vector | None,
-        options.vector(
-            "With --predict: levels of the quantiles. [default: 0.05,0.25,0.5,0.75,0.95]"
-        ),
-    ] = None,
+    ] = 1000,
     *,
     call: Call,
 ) -> "Table":
-    """Bayesian interpolation with deep linear networks, exactly.
+    """Evidence and posterior over depths and prior variances.
 
     \b
     f(x) = W_(L+1) ... W_1 x = theta'x,  W_l ~ N(0, sigma2/n_(l-1)),  f(x_i) = y_i,  P < n0
@@ -82,45 +62,93 @@ def bayes(
     normalise it (log_z), the sigma2 of largest evidence, |theta_perp|^2 and their limits for large
     P, and the evidence by importance sampling (check, with standard error and effective sample
     size). best_bound is the evidence of the best scale of theta: no prior exceeds it, and infinite
-    effective depth at sigma2 = 1 attains it as P grows, without a look at the data.
+    effective depth at sigma2 = 1 attains it as P grows, without using the data.
 
-    With --predict a row is a point: mean, std, quantiles, excess kurtosis, log density. --plot
-    draws the evidence against depth (or sigma2), or the predictive bands.
+    Without --x the data are described by --norm2, --points and --n0 alone. --plot draws the
+    evidence against depth, or against sigma2 if there is one depth.
 
     \b
     Source: Hanin & Zlokapa (2022).
-    Example: nnth bayes --norm2 2 --p 20 --n0 50 --width 200 --depth 0:30 --sigma2 0.5,1,2
-             nnth bayes --x x.npy --y y.npy --width 100 --depth log:1:10000:20 --plot evidence.png
-             nnth bayes --x x.npy --y y.npy --depth 3 --predict new.npy
+    Example: nnth bayes --width 200 --depth 0:30 --sigma2 0.5,1,2 --plot evidence.png
+             nnth bayes --norm2 1 --points 100 --n0 200 --depth log:1:10000:20
     """
-    call.check_together(
-        [("--predict", "--samples")],
-        [("--predict-y", ("--predict",)), ("--levels", ("--predict",)), ("--predict", ("--x",))],
-    )
-    nets: Any = {
-        "widths": widths,
-        "width": width,
-        "depth": None if depth is None else options.parse_numbers("--depth", depth, whole=True),
-        "sigma2": options.parse_numbers("--sigma2", sigma2),
-    }
-    if predict is not None:
-        from nnth.linear_nets import bayes_predictive
-        from nnth.linear_nets.predictive import LEVELS
+    layers = options.layers_asked(call, widths, width, depth)
+    call.check_together(_CONFLICTS, [("--y", ("--x",))])
+    described: Any = {"norm2": norm2, "points": points, "n0": n0} if x is None else {}
+    from nnth.linear_nets import bayes
 
-        if x is None or y is None:
-            raise ValueError("--x and --y must be given with --predict")
-        with call.interrupted_at_once():
-            return bayes_predictive(x, y, predict, predict_y, levels=levels or LEVELS, **nets)
-    from nnth.linear_nets import bayes as compute
-
-    return compute(
+    return bayes(
         x,
         y,
-        norm2=norm2,
-        p=p,
-        n0=n0,
-        samples=1000 if samples is None else samples,
+        **described,
+        **layers,
+        sigma2=sigma2,
+        samples=samples,
         seed=call.seed,
         **call.work,
-        **nets,
     )
+
+
+@command()
+def predict(
+    x: options.X = None,
+    y: options.Y = None,
+    x_test: Annotated[
+        Path | None,
+        options.with_default(options.XTest, "10 points drawn at random, without --x"),
+    ] = None,
+    y_test: options.YTest = None,
+    points: options.Points = 20,
+    n0: options.InputDimension = 50,
+    width: options.Width = 64,
+    depth: options.Depths = "1",
+    widths: options.Widths = None,
+    sigma2: Sigma2 = "1",
+    levels: Annotated[
+        Any, options.numbers("Levels in (0, 1) of the quantiles, a column each.")
+    ] = "0.05,0.25,0.5,0.75,0.95",
+    *,
+    call: Call,
+) -> "Table":
+    """Predictions at test points, and their exact quantiles.
+
+    \b
+    f(x) = theta_*'x + |x_perp| sqrt(tau) g,  g ~ N(0, 1),  given f(x_i) = y_i
+    f(x) = W_(L+1) ... W_1 x,  W_l ~ N(0, sigma2/n_(l-1))
+
+    theta_* is the interpolant of least norm, x_perp the part of x outside the span of the data,
+    and tau the random scale of theta given the data. A row is a depth, a sigma2 and a test point:
+    mean, std, quantiles, excess kurtosis, and at y, which is --y-test or the mean, the log density
+    beside that of a Gaussian. Without --x, inputs are drawn with N(0, 1) entries and targets are
+    theta'x with theta ~ N(0, 1/n0). --plot draws the means with the band of the quantiles.
+
+    \b
+    Source: Hanin & Zlokapa (2022).
+    Example: nnth bayes predict --width 10 --depth 3 --plot predictions.png
+    """
+    layers = options.layers_asked(call, widths, width, depth)
+    call.check_together(
+        _CONFLICTS,
+        [
+            ("--y", ("--x",)),
+            ("--x", ("--x-test",)),
+            ("--x-test", ("--x",)),
+            ("--y-test", ("--x-test",)),
+        ],
+    )
+    drawn: Any = {"points": points, "n0": n0} if x is None else {}
+    from nnth.linear_nets import bayes_predictive
+
+    # LAPACK does not listen to interrupts; no file is half-written while it runs.
+    with call.interrupted_at_once():
+        return bayes_predictive(
+            x,
+            y,
+            x_test,
+            y_test,
+            **drawn,
+            **layers,
+            sigma2=sigma2,
+            levels=levels,
+            seed=call.seed,
+        )

@@ -15,46 +15,25 @@ if TYPE_CHECKING:
 @command()
 def gp(
     act: options.Act = "relu",
-    width: Annotated[
-        str | None,
-        typer.Option(
-            help="Widths to compare, each of all hidden layers. [default: 16,32,64,128,256]",
-            metavar="N,N,...",
-        ),
-    ] = None,
-    depth: Annotated[
-        int | None, typer.Option(help="Number of hidden layers, L. [default: 2]", metavar="L")
-    ] = None,
+    width: options.WidthList = "16,32,64,128,256",
+    depth: options.Depth = 2,
     widths: options.Widths = None,
-    inputs: Annotated[
-        Path | None,
-        typer.Option(
-            help="A .npy, .npz or .csv file, a row an input; not with --norm and --rho.",
-            metavar="FILE",
-        ),
+    x: Annotated[
+        Path | None, options.with_default(options.X, "two inputs, by --norm and --rho")
     ] = None,
-    norm: Annotated[
-        float | None, typer.Option(help="|x|^2/n0 of two inputs. [default: 1]", metavar="X")
-    ] = None,
-    rho: Annotated[
-        float | None, typer.Option(help="Cosine between them. [default: 0.5]", metavar="X")
-    ] = None,
+    norm: options.Norm = 1.0,
+    rho: options.Rho = 0.5,
     cb: options.BiasVariance = None,
     cw: options.WeightVariance = None,
     quantities: Annotated[
         str | None,
         typer.Option(
-            help="Of covariance, cross_covariance, correction, excess_kurtosis and "
-            "observable_variance. [default: all]",
+            help="Quantities to compute, of covariance, cross_covariance, correction, "
+            "excess_kurtosis and observable_variance. [default: all]",
             metavar="NAME,NAME,...",
         ),
     ] = None,
-    samples: Annotated[
-        int | None,
-        typer.Option(
-            help="Random networks of each width; 0 for theory alone. [default: 10000]", metavar="N"
-        ),
-    ] = None,
+    samples: options.Samples = 10_000,
     *,
     call: Call,
 ) -> "Table":
@@ -71,8 +50,8 @@ def gp(
     correction G/n alone; the excess kurtosis 3 V/(n K^2); and the variance of the average over a
     layer's neurons of z^2, s(z)^2 (act^2) or s'(z)^2 (slope^2). `mean` is of the sample, z
     measures it against `theory`, and `slope` is the power of the width it goes with, -1 in theory.
-    Networks are drawn layer by layer, exactly in law and without a weight. The note says where
-    the sample is fine enough to see beyond the first order. Of two inputs that are parallel,
+    Networks are drawn layer by layer from their exact distribution, without weights. The note says
+    where the sample is fine enough to see beyond the first order. For two inputs that are parallel,
     opposite or nearly so, sqrt(1 - rho^2) < 0.01, the first order is not known and `theory` is NaN.
     --plot draws the first quantities against width, or of one width against layer. Activations:
     those of `nnth kernel`.
@@ -82,19 +61,19 @@ def gp(
     Example: nnth gp --act tanh --depth 3
              nnth gp --width 64,256,1024 --quantities excess_kurtosis --plot kurtosis.png
     """
-    names = None if quantities is None else [name.strip() for name in quantities.split(",")]
-    nets: Any = {
-        "width": width,
-        "depth": depth,
-        "widths": widths,
-        "inputs": inputs,
-        "norm": norm,
-        "rho": rho,
-        "cb": cb,
-        "cw": cw,
-        "samples": samples,
-        "seed": call.seed,
-    }
+    layers = options.layers_asked(call, widths, width, depth)
+    call.check_together([("--x", "--norm"), ("--x", "--rho")])
+    inputs: Any = {"norm": norm, "rho": rho} if x is None else {"x": x}
     from nnth.gp.gp import gp as compute
 
-    return compute(act, quantities=names, **call.work, **nets)
+    return compute(
+        act,
+        quantities=options.names_in(quantities),
+        **layers,
+        **inputs,
+        cb=cb,
+        cw=cw,
+        samples=samples,
+        seed=call.seed,
+        **call.work,
+    )

@@ -1,6 +1,5 @@
 """`nnth lazy`: the theorem that a wide network's tangent kernel sends its loss to zero."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -15,41 +14,24 @@ if TYPE_CHECKING:
 @command()
 def lazy(
     act: options.Act = "tanh",
-    width: Annotated[
-        str, typer.Option(help="Widths, ascending.", metavar="N,N,...")
-    ] = "64,256,1024,4096",
-    inputs: Annotated[
-        Path | None,
-        typer.Option(
-            help="Data, a row a point of norm at most 1. [default: random]", metavar="FILE"
-        ),
-    ] = None,
-    y: Annotated[
-        Path | None, typer.Option(help="Targets of --inputs, one a row.", metavar="FILE")
-    ] = None,
-    normalise: Annotated[
-        bool, typer.Option("--normalise", help="Divide each row of --inputs by its norm.")
+    width: options.WidthList = "64,256,1024,4096",
+    x: options.X = None,
+    y: options.Y = None,
+    points: options.Points = 4,
+    n0: options.InputDimension = 10,
+    normalize: Annotated[
+        bool, typer.Option("--normalize", help="Divide each row of --x by its norm.")
     ] = False,
-    p: Annotated[
-        int | None,
-        typer.Option(help="Random data points on the unit sphere. [default: 4]", metavar="N"),
-    ] = None,
-    n0: Annotated[
-        int | None, typer.Option(help="Their dimension. [default: 10]", metavar="N")
-    ] = None,
     second_layer: Annotated[
         Literal["uniform", "rademacher"],
-        typer.Option(help="Law of the fixed output weights: on [-1, 1], or +-1."),
+        typer.Option(help="Distribution of the fixed output weights: on [-1, 1], or +-1."),
     ] = "uniform",
-    time: Annotated[
-        float,
-        typer.Option(help="Length of the training, in units of m/(eta lambda_0).", metavar="X"),
-    ] = 10.0,
+    times: options.Times = "10",
     delta: Annotated[
         float,
         typer.Option(help="Probability with which the Bernstein bounds may fail.", metavar="X"),
     ] = 0.05,
-    samples: Annotated[int, typer.Option(help="Networks of each width.", metavar="N")] = 5,
+    samples: options.SampledNetworks = 5,
     *,
     call: Call,
 ) -> "Table":
@@ -63,30 +45,30 @@ def lazy(
              while K >= lambda_0/2: for ever, if n > 128 m^4 L_0/lambda_0^4
     matrix Bernstein  P(|K_0 - E K_0| >= t) <= 2 m exp(-(t^2/2)/(U + B t/3))
 
-    A row is a width and a quantity: its mean over networks, its bound, the largest share of the
-    bound that is used, the share of networks that keep the bound and that in which what it asks
-    (`hypothesis`) is so, and the power of the width with which it goes. Bounds whose hypothesis
-    fails say so in `note`. --plot draws losses beside their bound, and what falls with the width.
+    A row is a time, in units of m/(eta lambda_0), a width and a quantity: its mean over networks,
+    its bound, the largest fraction of the bound that is reached, the fraction of networks that keep
+    the bound and that in which its hypothesis holds, and the exponent of the width. Bounds whose
+    hypothesis fails say so in `note`. --plot draws losses beside their bound, and what falls with
+    the width. Rows of --x have norms of at most 1.
 
     \b
     Source: Du et al. (2019); Tropp (2012).
     Example: nnth lazy --width 64,256,1024 --plot lazy.png
-             nnth lazy --inputs data.npy --y targets.npy --normalise
-             nnth lazy --p 2 --second-layer rademacher --width 1024,65536
+             nnth lazy --points 2 --second-layer rademacher --width 1024,16384 --times 1,10
     """
-    widths = options.parse_whole_numbers("--width", width)
+    call.check_data("--points", "--n0")
     from nnth.lazy import lazy as compute
 
     return compute(
         act,
-        widths=widths,
-        inputs=inputs,
+        width=width,
+        x=x,
         y=y,
-        p=p,
+        points=points,
         n0=n0,
+        normalize=normalize,
         second_layer=second_layer,
-        normalise=normalise,
-        time=time,
+        times=times,
         delta=delta,
         samples=samples,
         seed=call.seed,

@@ -1,6 +1,6 @@
 """`nnth mp`: the Marchenko-Pastur law, beside spectra of random matrices."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -14,24 +14,44 @@ if TYPE_CHECKING:  # commands import the package when they are called
 @command()
 def mp(
     alpha: Annotated[
-        float | None, typer.Option(help="The ratio P/n0, or --p and --n0 instead.", metavar="X")
+        float | None,
+        typer.Option(
+            help="The ratio P/n0 of data points to dimensions. [default: that of --points and "
+            "--n0, or 0.5]",
+            metavar="X",
+        ),
     ] = None,
-    p: Annotated[int | None, typer.Option(help="Rows of X: data points.", metavar="N")] = None,
-    n0: Annotated[int | None, typer.Option(help="Columns of X: dimensions.", metavar="N")] = None,
     points: Annotated[
         int | None,
-        typer.Option(help="Rows, from the one edge to the other. [default: 101]", metavar="N"),
+        typer.Option(
+            help="Number of data points drawn at random, P. [default: 500, or more where --alpha "
+            "is above 1]",
+            metavar="N",
+        ),
     ] = None,
+    n0: Annotated[
+        int | None,
+        options.with_default(options.InputDimension, "500, or more where --alpha is below 1"),
+    ] = None,
+    rows: Annotated[
+        int,
+        typer.Option(
+            help="Rows of the table, at equal distances from the lower to the upper edge.",
+            metavar="N",
+        ),
+    ] = 101,
     levels: Annotated[
-        options.Vector | None,
-        options.vector("A row at the quantile of each of these levels instead."),
+        Any,
+        options.numbers("Levels in (0, 1); a row at the quantile of each, instead of --rows."),
     ] = None,
     samples: Annotated[
-        int, typer.Option(help="Random matrices; 0 for theory alone.", metavar="N")
+        int, typer.Option(help="Random matrices drawn; 0 for the theory alone.", metavar="N")
     ] = 10,
     sampler: Annotated[
         Literal["law", "dense"],
-        typer.Option(help="Draw a bidiagonal matrix with the same eigenvalues, or all of X."),
+        typer.Option(
+            help="law draws a bidiagonal matrix with the same eigenvalues; dense draws all of X."
+        ),
     ] = "law",
     *,
     call: Call,
@@ -43,27 +63,27 @@ def mp(
     pdf(x) = sqrt((l+ - x)(x - l-))/(2 pi alpha x) on [l-, l+],  l+- = (1 +- sqrt alpha)^2
     and an atom of mass 1 - 1/alpha at 0 where alpha > 1
 
-    A row is a point x: the density, the mass up to x, and the share of the eigenvalues of random
+    A row is a point x: the density, the mass up to x, and the fraction of the eigenvalues of random
     matrices up to x, with its standard error over matrices. The caption, and further columns, have
     the edges, the atom, the Kolmogorov-Smirnov distance of all eigenvalues from the law, and the
     mean smallest and largest eigenvalue. Matrices have 500 rows or columns (whichever are fewer),
-    or those of --p and --n0. --plot draws the density over the histogram.
+    or the sizes --points and --n0. --plot draws the density over the histogram.
 
     \b
     Source: Marchenko & Pastur (1967); Dumitriu & Edelman (2002), for the sampler.
     Example: nnth mp --alpha 0.5 --plot mp.png
-             nnth mp --p 4000 --n0 2000 --samples 1 --levels 0.25,0.6,0.9
+             nnth mp --points 4000 --n0 2000 --samples 1 --levels 0.25,0.6,0.9
     """
-    call.check_together([("--points", "--levels")])
+    call.check_together([("--rows", "--levels"), ("--alpha", "--points"), ("--alpha", "--n0")])
     from nnth.linear_nets import mp as compute
 
-    # A large matrix would not listen to an interrupt, and nothing is half-written before.
+    # LAPACK does not listen to interrupts; no file is half-written while it runs.
     with call.interrupted_at_once():
         return compute(
             alpha,
-            p=p,
+            points=points,
             n0=n0,
-            points=101 if points is None else points,
+            rows=rows,
             levels=levels,
             samples=samples,
             sampler=sampler,

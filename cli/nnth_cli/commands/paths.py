@@ -1,5 +1,6 @@
-"""`nnth paths`: moments of random ReLU networks, exact and sampled."""
+"""Random ReLU networks at finite width, exact and sampled."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -7,202 +8,281 @@ import typer
 
 from nnth_cli import options
 from nnth_cli.command import Call, command
-from nnth_cli.output import write_array
+from nnth_cli.output import write_arrays
 
 if TYPE_CHECKING:
     from nnth.table import Table
 
 Sampler = Literal["law", "dense"]
+FILES = (".npy", ".npz", ".csv", ".tsv", ".parquet")
 
 
 def names_of_laws() -> list[str]:
     return ["gaussian", "rademacher", "uniform", "laplace"]
 
 
-def parse_input(text: str) -> Path | options.Vector:
-    """The name of a data file, or a vector."""
-    if Path(text).suffix in (".npy", ".npz", ".csv"):
+def parse_input(text: str) -> Path | options.Numbers:
+    """Return the name of a data file, or the coordinates of an input."""
+    from nnth_cli.values import parse_numbers
+
+    if text == "-" or Path(text).suffix in FILES:
         return Path(text)
-    return options.parse_vector(text)
+    try:
+        return options.Numbers(parse_numbers(text))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
-@command()
-def paths(
-    n0: Annotated[
-        int | None,
-        typer.Option(help="Dimension of the input. [default: that of --x, or 2]", metavar="N"),
-    ] = None,
-    width: options.OldWidth = None,
-    depth: Annotated[
-        int | None, typer.Option(help="Number of hidden layers, L. [default: 10]", metavar="L")
-    ] = None,
-    widths: options.Widths = None,
-    n_out: options.OldOutputDimension = None,
+@dataclass(frozen=True, kw_only=True)
+class NetOptions:
+    """Hidden layers, weights, and how the networks are drawn."""
+
+    width: options.Width = 64
+    depth: options.Depth = 10
+    widths: options.Widths = None
     mu: Annotated[
-        str | None,
+        str,
         typer.Option(
-            help="Law of the weights: gaussian, rademacher, uniform or laplace. "
-            "[default: gaussian]",
+            help="Distribution of the weights: gaussian, rademacher, uniform or laplace.",
             metavar="NAME",
             autocompletion=names_of_laws,
         ),
-    ] = None,
+    ] = "gaussian"
     mu_moments: Annotated[
         str | None,
         typer.Option(
-            help="Its moments of order 2, 4, ... instead, as in 1,3,15,105 or 1,9/5; not sampled.",
+            help="Moments of orders 2, 4, ... of the weights, as in 1,3,15,105 or 1,9/5, instead "
+            "of --mu; nothing is sampled then.",
             metavar="X,X,...",
         ),
+    ] = None
+    sampler: Annotated[
+        Sampler | None,
+        typer.Option(
+            help="law samples the layer norms directly (Gaussian weights only); dense samples "
+            "every weight. [default: law for gaussian weights, else dense]"
+        ),
+    ] = None
+
+    def arguments(self, call: Call, samples: int, *, linear: bool = False) -> dict[str, Any]:
+        """Return the arguments of functions of `nnth.paths`, checked for conflicts."""
+        call.check_together([("--mu", "--mu-moments")])
+        moments = self.mu_moments
+        if moments is not None and "," not in moments and moments.strip() != "1":
+            raise ValueError(f"--mu-moments must be numbers, as in 1,3,15,105, not {moments!r}")
+        cannot_be_drawn = linear or moments is not None
+        return {
+            "widths": options.hidden_layers(call, self.widths, self.width, self.depth),
+            "mu": moments or self.mu,
+            "samples": 0 if cannot_be_drawn and "--samples" not in call.given else samples,
+            "sampler": self.sampler,
+            "seed": call.seed,
+        }
+
+
+def check_save(call: Call, save: Path | None, samples: int) -> None:
+    """Raise ValueError for a file of samples that cannot be written, or would be empty."""
+    call.check_target("--save", save, (".npz",))
+    if save is not None and samples == 0:
+        raise ValueError("--save must come with samples, not with --samples 0")
+
+
+@command()
+def moments(
+    nets: NetOptions,
+    n0: Annotated[
+        int | None, options.with_default(options.InputDimension, "that of --x, or 2")
     ] = None,
+    n_out: options.OutputDimension = 1,
     x: Annotated[
         Any,
         typer.Option(
-            help="The input: numbers, or a .npy, .npz or .csv file with one row. "
-            "[default: all ones, |x|^2 = n0]",
+            help="The input: its coordinates, or a data file with one row. [default: all ones, "
+            "|x|^2 = n0]",
             parser=parse_input,
             metavar="X,X,...|FILE",
         ),
     ] = None,
     linear: Annotated[
-        bool, typer.Option("--linear", help="Without activations; not sampled.")
+        bool,
+        typer.Option(
+            "--linear", help="Leave out the activations; the theory alone, without samples."
+        ),
     ] = False,
     quantities: Annotated[
         str | None,
         typer.Option(
-            help="Of dzdx, z, normz, jacobian, ntk and ntk_standard (for the parameters W). "
-            "[default: all but the last]",
+            help="Quantities to compute, of dzdx, z, normz, jacobian, ntk and ntk_standard (the "
+            "tangent kernel of the parameters W). [default: all but the last]",
             metavar="NAME,NAME,...",
         ),
     ] = None,
     orders: Annotated[
-        str | None,
-        typer.Option(
-            help="Powers, even but for ntk. [default: 2,4,6,8; of ntk 1,2]", metavar="N,N,..."
+        Any,
+        options.numbers(
+            "Orders of the moments; even, except for ntk. [default: 2,4,6,8; for ntk 1,2]",
+            whole=True,
         ),
     ] = None,
-    samples: Annotated[
-        int | None,
-        typer.Option(help="Random networks; 0 for theory alone. [default: 10000]", metavar="N"),
-    ] = None,
-    sampler: Annotated[
-        Sampler | None,
-        typer.Option(
-            help="Draw what Gaussian weights do to norms (law), or every weight (dense). "
-            "[default: law where mu is gaussian]"
-        ),
-    ] = None,
+    samples: options.Samples = 10_000,
     exact: Annotated[
-        bool, typer.Option("--exact", help="The exact moments as fractions too.")
+        bool, typer.Option("--exact", help="Add the exact moments as fractions.")
     ] = False,
-    laws: Annotated[
-        bool,
-        typer.Option("--laws", help="The law of (dz/dx)^2 beside log-normal ones, a row each."),
-    ] = False,
-    inputs: Annotated[
-        Path | None,
-        typer.Option(
-            help="The largest eigenvalue of the tangent kernel over the rows of a .npy, .npz or "
-            ".csv file, and its bounds, a row each.",
-            metavar="FILE",
-        ),
-    ] = None,
-    delta: Annotated[
-        options.Vector | None,
-        options.vector("Chances that a bound of --inputs fails. [default: 0.1,0.01]"),
-    ] = None,
-    rho: Annotated[
-        options.Vector | None,
-        options.vector("The tangent kernel of two inputs of these cosines, a row each."),
-    ] = None,
-    save_samples: Annotated[
-        Path | None,
-        typer.Option(
-            help="Write the sampled values to a .npy file, a field a quantity.", metavar="FILE"
-        ),
-    ] = None,
+    save: options.Save = None,
     *,
     call: Call,
 ) -> "Table":
-    """Moments of random ReLU nets, exact and sampled.
+    """Moments at finite width, exact and sampled.
 
     \b
-    z = W_(L+1) s(W_L ... s(W_1 x)),  W_l = sqrt(2/n_(l-1)) times entries of law mu
+    z = W_(L+1) s(W_L ... s(W_1 x)),  W_l = sqrt(2/n_(l-1)) times entries of distribution mu
     E (dz/dx)^2 = 2/n0,   E (dz/dx)^4 -> 12/n0^2 exp(5 T),   T = sum over l of 1/n_l
     E Theta = 2 (L+1) |x|^2/n0,   Theta the tangent kernel of z at x
 
     A row is a quantity (dzdx, z, normz = |z|, jacobian = Frobenius norm of dz/dx, ntk = Theta) and
-    a power. `exact` holds at these widths and for this mu; `mean` is of random networks, with
+    an order. `exact` holds at these widths and for this mu; `mean` is of random networks, with
     stderr and z; `asymptotic` is the limit of large widths at fixed T. Tails are heavy: the note
-    says where a sample this size cannot see the moment, so that mean, stderr and z mean nothing.
-    --plot is the histogram of log (dz/dx)^2 with its law and the log-normal ones.
+    says where a sample of this size cannot see the moment, so that mean, stderr and z mean nothing.
+    --save writes the sampled values, an array a quantity. --plot draws the histogram of
+    log (dz/dx)^2 with its exact and log-normal distributions.
 
     \b
-    Source: Hanin & Nica (2018, 2019); Hanin (2018); Tropp (2012), for --inputs.
+    Source: Hanin & Nica (2018, 2019); Hanin (2018).
     Example: nnth paths --width 64 --depth 20
              nnth paths --n0 16 --widths 64,64 --mu rademacher --sampler dense
     """
-    call.check_target("--save-samples", save_samples, (".npy",))
-    call.check_together(_CONFLICTS, (("--delta", ("--inputs",)),))
-    if save_samples is not None and samples == 0:
-        raise ValueError("--save-samples must come with samples, not with --samples 0")
-    if mu_moments is not None and "," not in mu_moments and mu_moments.strip() != "1":
-        raise ValueError(f"--mu-moments must be numbers, as in 1,3,15,105, not {mu_moments!r}")
-    if widths is None:
-        widths = options.equal_layers(width, depth, 10)
-    nets: Any = {
-        "n0": n0,
-        "widths": widths,
-        "n_out": n_out,
-        "mu": mu_moments or mu or "gaussian",
-        "x": x,
-        "linear": linear,
-        "samples": samples,
-        "sampler": sampler,
-        "seed": call.seed,
-    }
-    powers = None if orders is None else options.parse_whole_numbers("--orders", orders)
-    names = None if quantities is None else [name.strip() for name in quantities.split(",")]
-    from nnth.paths.distribution import KEPT, distribution_picture, distribution_table
+    check_save(call, save, samples)
+    call.check_together([("--linear", "--plot")])
+    shape: Any = nets.arguments(call, samples, linear=linear)
+    shape |= {"n0": n0, "n_out": n_out, "x": x, "linear": linear}
+    from nnth.paths.distribution import KEPT, distribution_picture
     from nnth.paths.nets import path_nets
     from nnth.paths.paths import asked_moments, draw, kept_values, path_table
-    from nnth.paths.spectrum import DELTAS, path_angles, path_spectrum
 
-    if inputs is not None:
-        return path_spectrum(inputs, deltas=delta or DELTAS, **call.work, **nets)
-    if rho is not None:
-        return path_angles(rho, **call.work, **nets)
-    drawn = path_nets(**nets)
-    asked = asked_moments(drawn, names, powers)
-    law: dict[str, tuple[int, ...]] = {"dzdx": (2,)}
-    sampled = law if laws else asked if call.plot is None else law | asked
-    keep = drawn.samples if save_samples else KEPT if laws or call.plot else 0
+    drawn = path_nets(**shape)
+    asked = asked_moments(drawn, options.names_in(quantities), orders)
+    sampled = asked if call.plot is None else {"dzdx": (2,), **asked}
+    keep = drawn.samples if save else KEPT if call.plot else 0
     sample = draw(drawn, sampled, keep=keep, **call.work)
-    if laws:
-        table = distribution_table(drawn, sample)
-    else:
-        table = path_table(drawn, asked, sample, exact=exact)
+    table = path_table(drawn, asked, sample, exact=exact)
     if call.plot is not None:
         table = table.with_plot(distribution_picture(drawn, sample))
-    if save_samples is not None:
+    if save is not None:
         if sample is None:
-            raise ValueError(f"--save-samples {save_samples}: there is nothing that can be drawn")
-        write_array(save_samples, kept_values(sample))
+            raise ValueError(f"--save {save}: there is nothing that can be drawn")
+        write_arrays(save, kept_values(sample))
     return table
 
 
-# What says the same, or nothing to the other.
-_CONFLICTS = (
-    *(("--widths", name) for name in ("--width", "--depth")),
-    ("--mu", "--mu-moments"),
-    *(
-        (mode, name)
-        for mode in ("--laws", "--inputs", "--rho")
-        for name in ("--quantities", "--orders", "--exact", "--linear")
-    ),
-    *((mode, name) for mode in ("--inputs", "--rho") for name in ("--x", "--save-samples")),
-    *((mode, "--n-out") for mode in ("--inputs", "--rho")),
-    *(("--laws", name) for name in ("--x", "--inputs", "--rho")),
-    ("--inputs", "--rho"),
-    ("--inputs", "--n0"),
-    ("--linear", "--plot"),
-)
+@command()
+def distribution(
+    nets: NetOptions,
+    n0: options.InputDimension = 2,
+    samples: options.Samples = 10_000,
+    save: options.Save = None,
+    *,
+    call: Call,
+) -> "Table":
+    """The distribution of (dz/dx)^2, beside log-normal ones.
+
+    \b
+    (dz/dx)^2 = (2/n0) chi^2_1 prod_l (2/n_l) chi^2_(B_l) for Gaussian weights
+    -> (2/n0) chi^2_1 exp N(-b/2, b),  b = 5 sum over l of 1/n_l  (+ 2 k4/n_1 for others)
+
+    A row is a distribution: that of the sample, the exact one (of Gaussian weights), its log-normal
+    limit, and the limit without the factor chi^2_1 of the output, which lecture notes have. ks is
+    the Kolmogorov-Smirnov distance of the sample from it and ks_95 what the true one exceeds once
+    in twenty; distance is to the exact one; then mean and variance of log (dz/dx)^2, quantiles of
+    (dz/dx)^2, and the probability of 0. --save writes the sampled values. --plot draws the
+    histogram of log (dz/dx)^2 with these distributions.
+
+    \b
+    Source: Hanin & Nica (2018).
+    Example: nnth paths distribution --depth 20 --samples 100000 --plot distribution.png
+    """
+    check_save(call, save, samples)
+    shape: Any = nets.arguments(call, samples) | {"n0": n0}
+    from nnth.paths.distribution import KEPT, distribution_picture, distribution_table
+    from nnth.paths.nets import path_nets
+    from nnth.paths.paths import draw, kept_values
+
+    drawn = path_nets(**shape)
+    keep = drawn.samples if save else KEPT
+    sample = draw(drawn, {"dzdx": (2,)}, keep=keep, **call.work)
+    table = distribution_table(drawn, sample)
+    if call.plot is not None:
+        table = table.with_plot(distribution_picture(drawn, sample))
+    if save is not None:
+        if sample is None:
+            raise ValueError(f"--save {save}: there is nothing that can be drawn")
+        write_arrays(save, kept_values(sample))
+    return table
+
+
+@command()
+def spectrum(
+    nets: NetOptions,
+    x: options.X = None,
+    points: options.Points = 10,
+    n0: options.InputDimension = 10,
+    delta: Annotated[
+        Any, options.numbers("Probabilities in (0, 1) with which a bound may fail.")
+    ] = "0.1,0.01",
+    samples: options.Samples = 1000,
+    *,
+    call: Call,
+) -> "Table":
+    """The largest eigenvalue of the tangent kernel, and bounds.
+
+    \b
+    lambda_max(Theta) <= Tr Theta <= sum_a E Theta_aa (1 + sqrt(Var Theta_aa/delta)/E Theta_aa)
+
+    with probability 1 - delta, by Chebyshev; Theta is the tangent kernel over the inputs --x. A row
+    is a delta and a bound: its value, the quantile 1 - delta of random networks (`measured`), the
+    fraction of networks that exceed the bound, and whether its proof is valid: the matrix Chernoff
+    bound of lecture notes is not. For one layer and Gaussian weights there are matrix bounds of
+    the kernel with a frozen output layer too. Without --x, inputs are drawn with N(0, 1) entries.
+    --plot draws the histogram of the largest eigenvalue with the bounds.
+
+    \b
+    Source: Hanin & Nica (2019); Tropp (2012).
+    Example: nnth paths spectrum --points 4 --width 256 --depth 5 --plot spectrum.png
+    """
+    call.check_together([("--x", "--points"), ("--x", "--n0")])
+    shape: Any = nets.arguments(call, samples)
+    if x is None:
+        shape |= {"points": points, "n0": n0}
+    from nnth.paths.spectrum import path_spectrum
+
+    return path_spectrum(x, delta=delta, **call.work, **shape)
+
+
+@command()
+def angles(
+    nets: NetOptions,
+    n0: options.InputDimension = 2,
+    rho: Annotated[
+        Any, options.numbers("Cosines of the angle between the two inputs, a row each.")
+    ] = "lin:-1:1:9",
+    samples: options.Samples = 1000,
+    *,
+    call: Call,
+) -> "Table":
+    """The tangent kernel of two inputs over their angle.
+
+    \b
+    Theta_ab/E Theta_aa at infinite width, by arc-cosine kernels, for |x_a|^2 = |x_b|^2 = n0
+
+    A row is a cosine: `limit`, the value at infinite width; `mean` of random networks at these
+    widths, with stderr and z = (mean - limit)/stderr, which for one layer and Gaussian weights is
+    standard normal and else shows terms of order 1/n; and `product`, a formula of lecture notes
+    that is false, with z_product. --plot draws all three over rho.
+
+    \b
+    Source: Cho & Saul (2009); Jacot et al. (2018).
+    Example: nnth paths angles --rho 0.5,0 --width 32 --depth 1 --samples 100000
+    """
+    shape: Any = nets.arguments(call, samples) | {"n0": n0}
+    from nnth.paths.spectrum import path_angles
+
+    return path_angles(rho, **call.work, **shape)

@@ -1,6 +1,6 @@
 """`nnth product`: the norm of a product of Gaussian matrices."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:  # commands import the package when they are called
 
 @command()
 def product(
-    n0: Annotated[int, typer.Option(help="Dimension of the input.", metavar="N")] = 64,
-    width: options.OldWidth = None,
-    depth: options.OldDepths = None,
+    n0: options.InputDimension = 64,
+    width: options.Width = 64,
+    depth: options.Depths = "10",
     widths: options.Widths = None,
     sigma2: Annotated[
         float, typer.Option(help="Entries of W_l have variance sigma2/n_(l-1).", metavar="X")
     ] = 1.0,
     samples: Annotated[
-        int, typer.Option(help="Products to draw; 0 for theory alone.", metavar="N")
+        int, typer.Option(help="Products drawn; 0 for the theory alone.", metavar="N")
     ] = 100_000,
     *,
     call: Call,
@@ -44,14 +44,12 @@ def product(
     Example: nnth product --width 32 --depth 10
              nnth product --n0 16 --width 16 --depth 0:33:4 --plot moments.png
     """
-    depths: Any = None if depth is None else options.parse_numbers("--depth", depth, whole=True)
+    layers = options.layers_asked(call, widths, width, depth)
     from nnth.linear_nets import product as compute
 
     return compute(
         n0,
-        widths,
-        width=width,
-        depth=depths,
+        **layers,
         sigma2=sigma2,
         samples=samples,
         seed=call.seed,

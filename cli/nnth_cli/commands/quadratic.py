@@ -23,14 +23,10 @@ def quadratic(
             metavar="FILE",
         ),
     ] = None,
-    p: Annotated[
-        int | None,
-        typer.Option("--p", help="Parameters of a random model. [default: 20]", metavar="N"),
-    ] = None,
-    n: Annotated[
-        int | None,
-        typer.Option("--n", help="Data points. [default: 5; 3 with --net]", metavar="N"),
-    ] = None,
+    parameters: Annotated[
+        int, typer.Option(help="Number of parameters of a random model.", metavar="N")
+    ] = 20,
+    points: options.Points = 5,
     net: Annotated[
         str | None,
         typer.Option(
@@ -38,42 +34,20 @@ def quadratic(
             metavar="random|FILE",
         ),
     ] = None,
-    act: Annotated[
-        str | None,
-        typer.Option(help="Activation of --net, as elsewhere. [default: tanh]", metavar="NAME"),
-    ] = None,
-    widths: Annotated[
-        str | None,
-        typer.Option(help="Hidden widths of --net random. [default: 4]", metavar="N,N,..."),
-    ] = None,
-    inputs: Annotated[
-        Path | None,
-        typer.Option(help="Data of --net, a row a point. [default: random]", metavar="FILE"),
-    ] = None,
-    y: Annotated[
-        Path | None, typer.Option(help="Targets of --inputs, one a row.", metavar="FILE")
-    ] = None,
+    act: options.Act = "tanh",
+    width: options.Width = 4,
+    depth: options.Depth = 1,
+    widths: options.Widths = None,
+    x: options.X = None,
+    y: options.Y = None,
     eps: Annotated[
-        str | None,
-        typer.Option(
-            help="Values of eps for the residual. [default: 0.001,0.002,0.004,0.008]",
-            metavar="X,X,...",
-        ),
-    ] = None,
+        Any, options.numbers("Values of eps at which the residual is measured.")
+    ] = "0.001,0.002,0.004,0.008",
     times: Annotated[
-        str | None,
-        typer.Option(
-            help="Times eta t, as 0.1,1,inf. [default: by the rates of the linear flow, and inf]",
-            metavar="X,X,...",
-        ),
+        Any,
+        options.with_default(options.Times, "by the rates of the linear flow, and inf"),
     ] = None,
-    solution: Annotated[
-        Path | None,
-        typer.Option(
-            help="Write theta_f, theta_i_par and theta_i_perp at t = inf to a .npz file.",
-            metavar="FILE",
-        ),
-    ] = None,
+    save: options.Save = None,
     *,
     call: Call,
 ) -> "Table":
@@ -87,43 +61,45 @@ def quadratic(
     Y^I_a = -theta_*.Psi_a theta_*/2,   K S + S K = r_0 r_0^T
 
     A row is a quantity at a time: theta^F - theta_0, the parts of theta^I in the span of Phi and
-    orthogonal to it, the change of features, each from its closed form (theory) and from the flow
-    integrated; `notes` is what lecture notes have where that is something else. Rows of residuals
-    are theta - theta^F - eps theta^I at an eps, with their slope (2), and those of the notes (1).
-    With --net the model is a network's expansion and eps the share of its way to y; its own flow
-    stands beside it.
+    orthogonal to it, and the change of features, each from its closed form (theory) and from the
+    integrated flow; `notes` is what lecture notes have where they differ. Rows of residuals are
+    theta - theta^F - eps theta^I at an eps, with their exponent in eps (2), and those of the notes
+    (1). With --net the model is the expansion of a network, on --x and --y or on random inputs; eps
+    is the fraction of its way to y, and rows of its own flow are added. --save keeps theta_f,
+    theta_i_par and theta_i_perp at t = inf.
 
     \b
     Source: Roberts, Yaida & Hanin (2022), ch. 11; Zhu et al. (2022).
-    Example: nnth quadratic --p 20 --n 5 --plot residual.png
-             nnth quadratic --model model.npz --times 0.1,1,inf --solution solution.npz
-             nnth quadratic --net random --act tanh --widths 4
+    Example: nnth quadratic --parameters 20 --points 5 --plot residual.png
+             nnth quadratic --times 0.1,1,inf --save solution.npz
+             nnth quadratic --net random --act tanh --width 4 --points 3
     """
-    call.check_target("--solution", solution, (".npz",))
-    asked: dict[str, Any] = {
-        "model": model,
-        "p": p,
-        "n": n,
-        "net": net,
-        "act": act,
-        "widths": widths,
-        "inputs": inputs,
-        "y": y,
-    }
-    for name, text in (("eps", eps), ("times", times)):
-        if text is not None:
-            asked[name] = options.parse_numbers(f"--{name}", text, infinite=name == "times")
+    call.check_target("--save", save, (".npz",))
+    _check_kind(call, net)
     from nnth.quadratic import quadratic as compute
 
-    found = compute(**asked, seed=call.seed, **call.work)
-    if solution is not None:
+    found = compute(
+        model,
+        parameters=parameters,
+        points=points,
+        net=net,
+        act=act,
+        widths=options.hidden_layers(call, widths, width, depth),
+        x=x,
+        y=y,
+        eps=eps,
+        times=times,
+        seed=call.seed,
+        **call.work,
+    )
+    if save is not None:
         if found.theta_i_perp is None:
             raise ValueError(
-                "--solution must be of a model whose theta^I has a limit: here the residual of the "
+                "--save must be of a model whose theta^I has a limit: here the residual of the "
                 "linear model stays and Phi has a null space"
             )
         write_arrays(
-            solution,
+            save,
             {
                 "theta_f": found.theta_f,
                 "theta_i_par": found.theta_i_par,
@@ -131,3 +107,17 @@ def quadratic(
             },
         )
     return found.table
+
+
+_OF_RANDOM_NET = ("--width", "--depth", "--widths")
+_OF_NET = ("--act", *_OF_RANDOM_NET, "--x", "--y")
+
+
+def _check_kind(call: Call, net: str | None) -> None:
+    """Raise ValueError for options of another kind of model than the one that is asked for."""
+    conflicts = [("--model", name) for name in ("--parameters", "--points", "--net", *_OF_NET)]
+    conflicts.append(("--net", "--parameters"))
+    if net not in (None, "random"):
+        conflicts += [("--net", name) for name in _OF_RANDOM_NET]
+    call.check_together(conflicts, needs=[(name, ("--net",)) for name in _OF_NET])
+    call.check_data("--points")

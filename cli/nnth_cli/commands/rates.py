@@ -1,8 +1,6 @@
-"""`nnth rates`: learning rates of wide networks, and what they make of training."""
+"""Learning rates: by layer, on data, with noise, in training."""
 
-from collections.abc import Collection
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,151 +12,193 @@ if TYPE_CHECKING:
 
 
 @command()
-def rates(
-    act: Annotated[
-        str | None,
-        typer.Option(
-            help="Activation, as elsewhere. [default: tanh; relu on data]", metavar="NAME"
-        ),
-    ] = None,
-    width: Annotated[
-        str | None,
-        typer.Option(
-            help="Width of every layer; with --training several, as in 64,128,256; with --inputs "
-            "of networks to be trained too. [default: 64; 64,128,256,512,1024; none]",
-            metavar="N",
-        ),
-    ] = None,
-    depth: Annotated[
-        int | None,
-        typer.Option(help="Number of hidden layers, L. [default: 10; 1 on data]", metavar="L"),
-    ] = None,
+def layers(
+    act: options.Act = "tanh",
+    width: options.Width = 64,
+    depth: options.Depth = 10,
     cb: options.BiasVariance = None,
     cw: options.WeightVariance = None,
-    norm: Annotated[
-        float | None, typer.Option(help="|x|^2/n of the input. [default: 1]", metavar="X")
-    ] = None,
-    inputs: Annotated[
-        Path | None,
-        typer.Option(
-            help="Gradient descent on the tangent kernel of the rows of a .npy, .npz or .csv file, "
-            "a row a rate; with --training the data.",
-            metavar="FILE",
-        ),
-    ] = None,
-    y: Annotated[
-        Path | None,
-        typer.Option(
-            help="Targets of --inputs, one a row; --training needs them. [default: random]",
-            metavar="FILE",
-        ),
-    ] = None,
-    gradient_noise: Annotated[
-        float | None,
-        typer.Option(
-            help="With --inputs: the variance left by noise of this standard deviation in the "
-            "gradients, a row a mode.",
-            metavar="X",
-        ),
-    ] = None,
-    training: Annotated[
-        bool,
-        typer.Option("--training", help="Lazy against mean-field training, over widths."),
-    ] = False,
-    samples: Annotated[
-        int | None,
-        typer.Option(
-            help="Random networks; chains with --gradient-noise. [default: 200; 2000 chains; 32 in "
-            "training, 5 with --inputs]",
-            metavar="N",
-        ),
-    ] = None,
-    steps: Annotated[
-        int | None,
-        typer.Option(
-            help="Steps of gradient descent. [default: 2000, with --width 200; 1000 with "
-            "--gradient-noise; 50 in training]",
-            metavar="N",
-        ),
-    ] = None,
+    norm: options.Norm = 1.0,
+    samples: options.Samples = 200,
     *,
     call: Call,
 ) -> "Table":
-    """Learning rates: by layer, on data, in training.
+    """What each layer adds to the tangent kernel, and the rates it bears.
 
     \b
     sum_i (dz/db^l_i)^2 = G^l,   sum_ij (dz/dW^l_ij)^2 = G^l |h^(l-1)|^2,   G^l = prod chi_perp
-    r' = (1 - eta Th) r falls iff eta < 2/lambda_max, fastest at 2/(lambda_min + lambda_max)
-    f = n^-p sum_i a_i s(w_i.x):  p = 1/2 lazy, p = 1 (at the rate n eta_0) mean field
 
-    Without more, a row is what the weights or biases of a layer add to the tangent kernel, in the
-    standard and the NTK parametrisation, at infinite width (theory) and in random networks (mean);
-    layer 0 has the sums, and eta = 1/sum. With --inputs a row is a rate of gradient descent on a
-    data set, or with --gradient-noise a mode; `notes` is what lecture notes have instead. With
-    --training a row is a regime, a width and a quantity, with the exponent of the width fitted and
-    in theory.
+    A row is what the weights or the biases of one layer add to the tangent kernel, in the standard
+    or the NTK parametrization, at infinite width (theory) and in random networks (mean). Layer 0
+    has the sums over all layers, and eta = 1/sum. The input has the width of the hidden layers.
 
     \b
-    Source: Jacot et al. (2018); Roberts, Yaida & Hanin (2022), ch. 9; Chizat et al. (2019).
+    Source: Jacot et al. (2018); Roberts, Yaida & Hanin (2022), ch. 9.
     Example: nnth rates --act relu --width 64 --depth 10
-             nnth rates --inputs data.npy --y targets.npy --act relu --depth 3 --width 256
-             nnth rates --training --width 64,256,1024 --plot movement.png
+             nnth rates layers --act tanh --depth 30 --plot layers.png
     """
-    call.check_together(_CONFLICTS, _NEEDS)
-    _check_data(call.given)
-    widths = None if width is None else options.parse_whole_numbers("--width", width)
-    chosen = {"act": act, "depth": depth, "cb": cb, "cw": cw, "norm": norm}
-    chosen |= {"gradient_noise": gradient_noise, "samples": samples, "steps": steps}
-    asked: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
-    asked |= {"seed": call.seed, **call.work}
-    if training:
-        from nnth.rates.scalings import training_scalings
+    from nnth.rates.rates import rates
 
-        if widths is not None:
-            asked["widths"] = widths
-        return training_scalings(**asked, inputs=inputs, y=y)
-    if inputs is not None:
-        from nnth.rates.descent import descent_rates, noisy_descent
-
-        if gradient_noise is not None:
-            return noisy_descent(inputs, **asked)
-        return descent_rates(inputs, y=y, width=_one(widths, width), **asked)
-    from nnth.rates.rates import rates as contributions
-
-    if widths is not None:
-        asked["width"] = _one(widths, width)
-    return contributions(**asked)
+    return rates(
+        act,
+        width=width,
+        depth=depth,
+        cb=cb,
+        cw=cw,
+        norm=norm,
+        samples=samples,
+        seed=call.seed,
+        **call.work,
+    )
 
 
-# What says nothing to the other.
-_CONFLICTS = (
-    *(("--training", name) for name in ("--depth", "--cb", "--cw", "--norm", "--gradient-noise")),
-    ("--inputs", "--norm"),
-    *(("--gradient-noise", name) for name in ("--width", "--y")),
-)
+@command()
+def descent(
+    x: options.X = None,
+    y: options.Y = None,
+    points: options.Points = 20,
+    n0: options.InputDimension = 10,
+    act: options.Act = "relu",
+    depth: options.Depth = 1,
+    cb: options.BiasVariance = None,
+    cw: options.WeightVariance = None,
+    width: options.Width = 64,
+    samples: options.Samples = 0,
+    steps: options.Steps = 2000,
+    *,
+    call: Call,
+) -> "Table":
+    """Convergence of gradient descent on data, around the best rate.
 
-# What is of no use without the other.
-_NEEDS = (
-    ("--gradient-noise", ("--inputs",)),
-    ("--y", ("--inputs",)),
-    ("--steps", ("--inputs", "--training")),
-)
+    \b
+    r' = (1 - eta Theta) r falls iff eta < 2/lambda_max, fastest at 2/(lambda_min + lambda_max)
+
+    A row is a learning rate: the factor by which the residual r of the infinitely wide network
+    falls in a step, in theory and measured over the last tenth of the steps. With --samples, random
+    networks of finite width take the same steps: their last and their largest loss, relative to the
+    first, and the fraction that diverged. Targets that are not given are standard normal. `notes`
+    is what lecture notes have instead.
+
+    \b
+    Source: Nesterov (2004), section 1.2.3; Jacot et al. (2018).
+    Example: nnth rates descent --points 40 --n0 8 --act relu --depth 3
+             nnth rates descent --x iris --width 256 --samples 5 --steps 200
+    """
+    call.check_data("--points", "--n0")
+    from nnth.rates.descent import descent_rates
+
+    return descent_rates(
+        x,
+        act,
+        y=y,
+        points=points,
+        n0=n0,
+        depth=depth,
+        cb=cb,
+        cw=cw,
+        width=width,
+        samples=samples,
+        steps=steps,
+        seed=call.seed,
+        **call.work,
+    )
 
 
-def _check_data(given: Collection[str]) -> None:
-    if "--inputs" not in given:
-        return
-    if "--training" in given and "--y" not in given:
-        raise ValueError("--training must come with --y where --inputs is given")
-    if "--samples" in given and not {"--gradient-noise", "--width", "--training"}.intersection(
-        given
-    ):
-        raise ValueError(
-            "--samples must come with --gradient-noise or --width where --inputs is given"
-        )
+@command()
+def noise(
+    x: options.X = None,
+    points: options.Points = 20,
+    n0: options.InputDimension = 10,
+    act: options.Act = "relu",
+    depth: options.Depth = 1,
+    cb: options.BiasVariance = None,
+    cw: options.WeightVariance = None,
+    gradient_noise: Annotated[
+        float,
+        typer.Option(
+            help="Standard deviation of the noise in each component of the gradient.", metavar="X"
+        ),
+    ] = 1.0,
+    samples: Annotated[
+        int, typer.Option(help="Number of chains of each mode.", metavar="N")
+    ] = 2000,
+    steps: options.Steps = 1000,
+    *,
+    call: Call,
+) -> "Table":
+    """The variance that noisy gradient descent leaves in each mode.
+
+    \b
+    u' = (1 - eta lambda) u + eta s xi,   E u^2 -> eta s^2/(lambda (2 - eta lambda))
+
+    A row is an eigenvalue of the tangent kernel of the data, the smallest, the middle and the
+    largest, at the best rate eta = 2/(lambda_min + lambda_max): the stationary variance of its
+    mode, the variance after these steps (theory), and the mean over simulated chains. `notes` is
+    the bound that lecture notes have instead.
+
+    \b
+    Source: Mandt, Hoffman & Blei (2017), eq. 13.
+    Example: nnth rates noise --gradient-noise 0.5
+             nnth rates noise --x iris --depth 2 --plot noise.png
+    """
+    call.check_data("--points", "--n0")
+    from nnth.rates.descent import noisy_descent
+
+    return noisy_descent(
+        x,
+        act,
+        points=points,
+        n0=n0,
+        gradient_noise=gradient_noise,
+        depth=depth,
+        cb=cb,
+        cw=cw,
+        samples=samples,
+        steps=steps,
+        seed=call.seed,
+        **call.work,
+    )
 
 
-def _one(widths: list[int] | None, text: str | None) -> int | None:
-    if widths is not None and len(widths) > 1:
-        raise ValueError(f"--width must be one number without --training, not {text}")
-    return None if widths is None else widths[0]
+@command()
+def training(
+    act: options.Act = "tanh",
+    width: options.WidthList = "64,128,256,512,1024",
+    x: options.X = None,
+    y: options.Y = None,
+    points: options.Points = 6,
+    n0: options.InputDimension = 4,
+    samples: options.SampledNetworks = 32,
+    steps: options.Steps = 50,
+    *,
+    call: Call,
+) -> "Table":
+    """Lazy against mean-field training, over widths.
+
+    \b
+    f = n^-p sum_i a_i s(w_i.x):  p = 1/2 lazy, p = 1 (at the rate n eta_0) mean field
+
+    A row is a regime, a width and a quantity: how far features, weights and the tangent kernel move
+    in training, and how the loss falls, with the exponent of the width, fitted to all widths and in
+    theory. Two-layer networks are trained on random data on the unit sphere, drawn anew for each
+    network, or on --x.
+
+    \b
+    Source: Chizat, Oyallon & Bach (2019); Mei, Montanari & Nguyen (2018); Jacot et al. (2018).
+    Example: nnth rates training --width 64,256,1024 --plot movement.png
+    """
+    call.check_data("--points", "--n0")
+    from nnth.rates.scalings import training_scalings
+
+    return training_scalings(
+        act,
+        width=width,
+        x=x,
+        y=y,
+        points=points,
+        n0=n0,
+        steps=steps,
+        samples=samples,
+        seed=call.seed,
+        **call.work,
+    )

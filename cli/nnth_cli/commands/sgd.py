@@ -1,6 +1,6 @@
-"""`nnth sgd`: relations that stochastic gradient descent keeps at rest, and where noise leads."""
+"""Stochastic gradient descent at rest, and where its noise leads."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -12,71 +12,34 @@ if TYPE_CHECKING:
 
 
 @command()
-def sgd(
-    system: Annotated[
-        Literal["regression", "net", "valley", "circle"],
-        typer.Option(help="What SGD goes on: see above."),
-    ] = "regression",
-    x: options.Inputs = None,
-    y: options.Targets = None,
-    n: Annotated[
-        int | None,
-        typer.Option("--n", help="Points drawn for regression. [default: 20]", metavar="N"),
+def regression(
+    x: options.X = None,
+    y: options.Y = None,
+    points: options.Points = 20,
+    n0: options.InputDimension = 2,
+    eta: Annotated[
+        float | None, options.with_default(options.Eta, "1/2 over the largest |x|^2")
     ] = None,
-    d: Annotated[
-        int | None, typer.Option("--d", help="Their dimension, to 48. [default: 2]", metavar="N")
-    ] = None,
+    batch: options.Batch = 4,
     scheme: Annotated[
-        Literal["bernoulli", "with", "without", "all"] | None,
+        Literal["bernoulli", "with", "without", "all"],
         typer.Option(
-            help="Batches in regression: every point by itself, or with or without replacement. "
-            "[default: all]"
+            help="How batches are drawn: every example by itself (bernoulli), or with or without "
+            "replacement."
         ),
-    ] = None,
+    ] = "all",
     relations: Annotated[
-        str | None,
+        str,
         typer.Option(
-            help="Of regression: gradient, trace, matrix, covariance. [default: all]",
+            help="Relations to test, of gradient, trace, matrix and covariance.",
             metavar="NAME,...",
         ),
-    ] = None,
-    rate: Annotated[
-        float | None,
-        typer.Option(
-            help="Learning rate eta. [default: 1/2 over the largest |x|^2; 0.1 elsewhere]",
-            metavar="X",
-        ),
-    ] = None,
-    batch: Annotated[
-        int | None,
-        typer.Option(help="Size of a batch, or its mean. [default: 4]", metavar="N"),
-    ] = None,
-    steps: Annotated[
-        int | None,
-        typer.Option(
-            help="Steps of regression in all; of each of 4096 walkers, of 32 nets. [default: 10^7; "
-            "1000, 2000 on the circle; 16384]",
-            metavar="N",
-        ),
-    ] = None,
-    width: Annotated[
-        int | None, typer.Option(help="Width of the net. [default: 8]", metavar="N")
-    ] = None,
-    decay: Annotated[
-        float | None, typer.Option(help="Weight decay of the net. [default: 0.01]", metavar="X")
-    ] = None,
-    gradient_noise: Annotated[
-        float | None,
-        typer.Option(help="In the valley: a, noise of covariance a H. [default: 1]", metavar="X"),
-    ] = None,
-    places: Annotated[
-        int | None,
-        typer.Option(help="On the circle: pi/dt, places below pi. [default: 32]", metavar="N"),
-    ] = None,
+    ] = "gradient,trace,matrix,covariance",
+    steps: options.Steps = 10_000_000,
     *,
     call: Call,
 ) -> "Table":
-    """Stochastic gradient descent at rest: both sides of what its fluctuations keep.
+    """Relations between fluctuations and gradients, on linear regression.
 
     \b
     gradient:    <d_i L> = 0
@@ -84,68 +47,126 @@ def sgd(
     matrix:      <delta_i d_j L + delta_j d_i L> = eta <g_B g_B^T>_ij
     covariance:  <delta_i delta_j> = Sigma_ij,  of  vec Sigma = K vec Sigma + eta^2 vec C
 
-    regression: these, on linear regression, simulated, for three kinds of batches; Sigma is exact.
-    net: along any path mean[theta.g_B] - (eta/2) mean[|g_B|^2] = (|theta_0|^2 - |theta_T|^2)/(2 eta
-    T), window by window; z says whether the net is at rest.
-    valley: L = sum lambda_i theta_i^2 with noise a H: theta_i^2 = eta a/(2 (1 - eta lambda_i)), and
-    tr H falls by (eta^2 a/4) |grad tr H|^2 a step, though a single lambda_i may rise.
-    circle: a walk of steps +-dt below pi and +-2 dt above, with and without a velocity.
-
-    A row has the two sides lhs and rhs, the standard error of their difference and z; i and j are
-    of which parameters (-1: of none); `limit` is the number for small steps, where it is another,
-    `notes` what lecture notes have instead, and `note` why z is not that of a standard normal
-    variable: in the valley large noise leaves a mean curvature without a variance. On the net
-    `limit` is lhs by the ends of the path. --plot draws one side against the other, or both over
-    the windows of the net.
+    A row has the two sides of one relation, lhs and rhs, for one kind of batches: averages over
+    simulated chains that share the steps, but for Sigma, which is exact; the standard error of
+    their difference and z. i and j are the parameters (-1: none). --plot draws one side against the
+    other. Inputs have at most 48 dimensions.
 
     \b
-    Source: Yaida (2019), eqs. 5-8; Wei & Schwab (2019).
-    Example: nnth sgd --d 10 --n 100 --steps 100000000 --relations trace,covariance
-             nnth sgd --x x.npy --y y.npy --batch 8 --scheme without
-             nnth sgd --system circle --places 64
+    Source: Yaida (2019), eqs. 5-8.
+    Example: nnth sgd --n0 10 --points 100 --relations trace,covariance
+             nnth sgd regression --x diabetes --batch 8 --scheme without --steps 1000000
     """
-    _check_options(system, call)
-    asked: dict[str, Any] = {"rate": rate, "batch": batch, "steps": steps, "width": width}
-    asked |= {"decay": decay, "gradient_noise": gradient_noise, "places": places, "n": n, "d": d}
-    asked = {name: value for name, value in asked.items() if value is not None}
-    asked |= {"seed": call.seed, "progress": call.progress}
-    match system:
-        case "net":
-            from nnth.sgd.net import net_relations
-
-            return net_relations(**asked)
-        case "valley":
-            from nnth.sgd.walks import valley_relations
-
-            return valley_relations(**asked, threads=call.threads)
-        case "circle":
-            from nnth.sgd.walks import circle_relations
-
-            return circle_relations(**asked, threads=call.threads)
+    call.check_data("--points", "--n0")
     from nnth.sgd.regression import SCHEMES, regression_relations
 
-    if scheme not in (None, "all"):
-        asked["schemes"] = [name for name in SCHEMES if name.split()[0] == scheme]
-    if relations is not None:
-        asked["relations"] = relations.split(",")
-    return regression_relations(x, y, **asked, threads=call.threads)
+    full: dict[str, Any] = {name.split()[0]: name for name in SCHEMES}
+    return regression_relations(
+        x,
+        y,
+        points=points,
+        n0=n0,
+        eta=eta,
+        batch=batch,
+        scheme=full.get(scheme, "all"),
+        relations=relations.split(","),
+        steps=steps,
+        seed=call.seed,
+        **call.work,
+    )
 
 
-# The options that each system takes, beside --steps.
-_OPTIONS: Final = {
-    "regression": ("--x", "--y", "--n", "--d", "--scheme", "--relations", "--rate", "--batch"),
-    "net": ("--width", "--decay", "--rate", "--batch"),
-    "valley": ("--gradient-noise", "--rate"),
-    "circle": ("--places",),
-}
+@command()
+def valley(
+    eta: options.Eta = 0.1,
+    gradient_noise: Annotated[
+        float, typer.Option(help="Strength a of the noise, whose covariance is a H.", metavar="X")
+    ] = 1.0,
+    steps: options.Steps = 1000,
+    *,
+    call: Call,
+) -> "Table":
+    """Noise in a valley with unequal walls makes it wider.
+
+    \b
+    L = sum_i lambda_i theta_i^2,  noise of covariance a H:
+    <theta_i^2> = eta a/(2 (1 - eta lambda_i)),   tr H falls by (eta^2 a/4) |grad tr H|^2 in a step
+
+    A row is a relation with its two sides, lhs simulated by 4096 walkers and rhs exact, the
+    standard error of their difference and z: the variance of each theta_i, the mean change of each
+    lambda_i in a step (one of them rises) and that of the trace of H. `limit` is the leading order
+    for small eta, and `notes` what lecture notes have instead. `note` says where large noise leaves
+    a mean curvature without a variance, so that z says nothing.
+
+    \b
+    Source: Wei & Schwab (2019); Yaida (2019).
+    Example: nnth sgd valley --eta 0.05
+    """
+    from nnth.sgd.walks import valley_relations
+
+    return valley_relations(
+        eta=eta, gradient_noise=gradient_noise, steps=steps, seed=call.seed, **call.work
+    )
 
 
-def _check_options(system: str, call: Call) -> None:
-    every = {name for names in _OPTIONS.values() for name in names}
-    for name in sorted(call.given & every):
-        if name not in _OPTIONS[system]:
-            raise ValueError(f"{name} says nothing of --system {system}")
-    call.check_together(
-        conflicts=(("--x", "--n"), ("--x", "--d")),
-        needs=(("--x", ("--y",)), ("--y", ("--x",))),
+@command()
+def circle(
+    places: Annotated[
+        int, typer.Option(help="Number of places below pi, which is pi/dt.", metavar="N")
+    ] = 32,
+    steps: options.Steps = 2000,
+    *,
+    call: Call,
+) -> "Table":
+    """A walk on a circle stays where its steps are small.
+
+    A walk takes steps of +-dt below pi and of +-2 dt above, with and without a velocity. A row is a
+    walk: the probability of being below pi, simulated by 4096 walkers (lhs) and of the exact
+    stationary distribution (rhs), the standard error and z; `limit` is the value as dt -> 0, and
+    `notes` what lecture notes have instead.
+
+    \b
+    Source: Yaida (2019).
+    Example: nnth sgd circle --places 64
+    """
+    from nnth.sgd.walks import circle_relations
+
+    return circle_relations(places=places, steps=steps, seed=call.seed, **call.work)
+
+
+@command()
+def net(
+    width: options.Width = 8,
+    eta: options.Eta = 0.1,
+    batch: options.Batch = 4,
+    weight_decay: options.WeightDecay = 0.01,
+    steps: options.Steps = 16384,
+    *,
+    call: Call,
+) -> "Table":
+    """Whether SGD on a small network has become stationary.
+
+    \b
+    mean[theta.g_B] - (eta/2) mean[|g_B|^2] = (|theta_0|^2 - |theta_T|^2)/(2 eta T)
+
+    The relation holds along any path; in a stationary state both sides are 0. A row is a window of
+    the steps, as long as all before it: lhs = mean[theta.g_B], rhs = (eta/2) mean[|g_B|^2], the
+    standard error of their difference over 32 networks with one hidden layer, and z, which is large
+    until the networks are at rest; `limit` is lhs by the ends of the path. --plot draws both sides
+    over the windows.
+
+    \b
+    Source: Yaida (2019), eq. 8.
+    Example: nnth sgd net --width 8 --steps 4096 --plot path.png
+    """
+    from nnth.sgd.net import net_relations
+
+    return net_relations(
+        width=width,
+        eta=eta,
+        batch=batch,
+        weight_decay=weight_decay,
+        steps=steps,
+        seed=call.seed,
+        progress=call.progress,
     )

@@ -24,9 +24,10 @@ double difference(const Layer& found, const Layer& exact) {
         most =
             std::max(most, std::isfinite(apart) && std::isfinite(scale) ? apart / scale : infinity);
     };
-    const auto scale_of = [](double a, double b, double value) {
+    const double kernels = geometric_mean(exact.k_aa, exact.k_bb);
+    const auto scale_of = [kernels](double a, double b, double value) {
         const double mean = geometric_mean(a, b);
-        return std::isfinite(mean) ? mean : std::fabs(value);
+        return std::isfinite(mean) ? mean : std::max(std::fabs(value), kernels);
     };
     compare(found.k_aa, exact.k_aa, exact.k_aa);
     compare(found.k_bb, exact.k_bb, exact.k_bb);

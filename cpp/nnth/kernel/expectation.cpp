@@ -43,6 +43,15 @@ Correlation correlation_of(const Variances& squares, double product, double gap)
     return of(squares, product, gap, nullptr);
 }
 
+Correlation correlation_of_scaled(double square_a, double square_b, double product, double gap,
+                                  double sum) {
+    if (square_a == 0.0 || square_b == 0.0) return Correlation::from_rho(0.0);
+    const double norm = geometric_mean(square_a, square_b);
+    if (product > 0.5 * norm) return Correlation::from_minus(0.5 * gap / square_a);
+    if (product < -0.5 * norm) return Correlation::from_plus(0.5 * sum / square_a);
+    return Correlation::from_rho(std::clamp(product / norm, -1.0, 1.0));
+}
+
 Correlation correlation_of(double square_a, double square_b, double product, double gap) {
     return correlation_of(Variances{square_a, square_b}, product, gap);
 }

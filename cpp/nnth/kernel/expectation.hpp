@@ -43,6 +43,9 @@ struct OneInput {
     // E[(z s'(z))^2], for the error that independent errors of two variances make. 0 where pair()
     // takes their difference from its argument.
     double scaled_slope_square = 0;
+    // The rounding of s and of s', root mean squares relative to theirs: more than the rounding of
+    // a number where terms of s cancel.
+    double noise = 0, slope_noise = 0;
 };
 
 // For (z_a, z_b) jointly Gaussian. Errors are estimates.
@@ -107,6 +110,11 @@ Correlation correlation_of(double square_a, double square_b, double product, dou
 // The same where E[s_a^2] - E[s_b^2] is known to more digits than either shows.
 Correlation correlation_of(const Variances& squares, double product, double gap, double sum);
 Correlation correlation_of(const Variances& squares, double product, double gap);
+
+// The same from E[(s_a - r s_b)^2] and E[(s_a + r s_b)^2] with r = |s_a|/|s_b|, which are |s_a|^2
+// times 2 (1 -+ rho).
+Correlation correlation_of_scaled(double square_a, double square_b, double product, double gap,
+                                  double sum);
 
 // The same when only the product and the gap are at hand.
 Correlation correlation_of(double square_a, double square_b, double product, double gap);

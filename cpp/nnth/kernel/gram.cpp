@@ -10,6 +10,7 @@
 
 #include "nnth/kernel/pair_map.hpp"
 #include "nnth/kernel/panels.hpp"
+#include "nnth/numerics/double_double.hpp"
 #include "nnth/numerics/lanes.hpp"
 #include "nnth/numerics/parallel.hpp"
 
@@ -20,11 +21,18 @@ namespace {
 // Up to this many pairs a table costs more than it saves.
 constexpr double kFewClosedPairs = 500.0, kFewQuadraturePairs = 12.0;
 
-// Beyond this |rho| the small 1 -+ rho is computed from the difference of the vectors.
-constexpr double kCloseCosine = 0.999;
-
 // Rows a tile of products takes at once, and its columns: as many as stay in registers.
 constexpr std::size_t kTileRows = 4, kTileColumns = 2 * lanes;
+
+// Products are summed in runs of this many terms, and the runs' sums are added up, so that the
+// rounding of many terms stays small.
+constexpr std::size_t kRun = 32;
+
+// The most that this makes of x_a . x_b, relative to |x_a| |x_b|: a unit of rounding an addition.
+double error_of_products(std::size_t dimension) {
+    const std::size_t additions = std::min(dimension, kRun) + dimension / kRun + 1;
+    return 0x1p-53 * static_cast<double>(additions + 4);  // and of the norms, which divide them
+}
 
 // products[i][j] = x_i . y_j for 4 rows and 16 columns; y is [dimension][16]. In lanes, since left
 // to itself the compiler lays them across the dimension of a tile this small, and shuffles more
@@ -32,14 +40,19 @@ constexpr std::size_t kTileRows = 4, kTileColumns = 2 * lanes;
 NNTH_MULTIVERSION void multiply_tile(const double* x, std::size_t stride, const double* y,
                                      std::size_t dimension, double* products) {
     Lanes low[kTileRows] = {}, high[kTileRows] = {};
-    for (std::size_t d = 0; d < dimension; ++d, y += kTileColumns) {
-        Lanes y_low, y_high;
-        load(y_low, y);
-        load(y_high, y + lanes);
-        for (std::size_t i = 0; i < kTileRows; ++i) {
-            low[i] += x[i * stride + d] * y_low;
-            high[i] += x[i * stride + d] * y_high;
+    for (std::size_t d = 0; d < dimension;) {
+        Lanes run_low[kTileRows] = {}, run_high[kTileRows] = {};
+        for (const std::size_t end = std::min(dimension, d + kRun); d < end; ++d) {
+            Lanes y_low, y_high;
+            load(y_low, y);
+            load(y_high, y + lanes);
+            for (std::size_t i = 0; i < kTileRows; ++i) {
+                run_low[i] += x[i * stride + d] * y_low;
+                run_high[i] += x[i * stride + d] * y_high;
+            }
+            y += kTileColumns;
         }
+        for (std::size_t i = 0; i < kTileRows; ++i) low[i] += run_low[i], high[i] += run_high[i];
     }
     for (std::size_t i = 0; i < kTileRows; ++i) {
         store(products + i * PairMap::kMostPairs, low[i]);
@@ -96,8 +109,11 @@ std::vector<double> norms(const DataSet& data) {
     std::vector<double> out(data.inputs);
     for (std::size_t i = 0; i < data.inputs; ++i) {
         const double* x = data.x + i * data.dimension;
-        for (std::size_t d = 0; d < data.dimension; ++d) out[i] += x[d] * x[d];
-        out[i] /= static_cast<double>(data.dimension);
+        DoubleDouble square;
+        for (std::size_t d = 0; d < data.dimension; ++d) {
+            square = square + double_double::product(x[d], x[d]);
+        }
+        out[i] = square.hi / static_cast<double>(data.dimension);
     }
     return out;
 }
@@ -105,8 +121,10 @@ std::vector<double> norms(const DataSet& data) {
 // All inputs, a layer at a time. Where they share a norm the first stands for all.
 class DiagonalRecursion {
   public:
-    DiagonalRecursion(Expectation& expectation, const Network& network, std::vector<double> norm)
+    DiagonalRecursion(Expectation& expectation, const Network& network, const DataSet& data)
         : expectation_(expectation), network_(network) {
+        std::vector<double> norm = norms(data);
+        out_.product_error = error_of_products(data.dimension);
         out_.inputs = norm.size();
         out_.layers = static_cast<std::size_t>(network.depth) + 1;
         const auto [least, most] = std::ranges::minmax(norm);
@@ -156,7 +174,7 @@ class DiagonalRecursion {
         const OneInput s = expectation_.one(out_.k[at]);
         out_.square[at] = s.square;
         out_.slope[at] = s.slope_square;
-        out_.k[next] = network_.cb + network_.cw * s.square;
+        out_.k[next] = network_.cb + times_weight(network_.cw, s.square);
         const double carried =
             out_.theta[i] == 0.0 ? 0.0 : network_.cw * s.slope_square * out_.theta[i];
         out_.theta[i] = ntk_term(network_, s.square, out_.k[next]) + carried;
@@ -232,18 +250,18 @@ Route choose_route(const MapContext& context, int threads, Monitor& monitor) {
     const double few = closed ? kFewClosedPairs : kFewQuadraturePairs * table_cost(context);
     const std::size_t pairs = m * (m - 1) / 2;
     if (static_cast<double>(pairs) <= few)
-        return {"pairwise", nullptr, pairwise_map(context, monitor)};
-    if (composable(context)) {
-        auto inner =
-            tabular ? table_map(context, threads, monitor) : pairwise_map(context, monitor);
-        auto map = composed_map(context, *inner, threads, monitor);
+        return {"pairwise", nullptr, pairwise_map(context)};
+    if (composable(context) && !(panels && panels->singular_slopes())) {
+        auto inner = tabular ? table_map(context, threads, monitor) : pairwise_map(context);
+        const double error = tabular ? inner->error() : sampled_error(context, monitor);
+        auto map = composed_map(context, *inner, error, threads, monitor);
         if (map->error() <= kComposedError) return {"composed", std::move(inner), std::move(map)};
         return {tabular ? "table" : "pairwise", nullptr, std::move(inner)};
     }
     if (has_layered_map(context.activation))
         return {"layered", nullptr, layered_map(context, threads, monitor)};
     if (tabular) return {"table", nullptr, table_map(context, threads, monitor)};
-    return {"pairwise", nullptr, pairwise_map(context, monitor)};
+    return {"pairwise", nullptr, pairwise_map(context)};
 }
 
 // One block of the matrices and its mirror image, as far as that lies in the rows.
@@ -258,8 +276,10 @@ class Block {
           k_(PairMap::kMostPairs * PairMap::kMostPairs),
           theta_(PairMap::kMostPairs * PairMap::kMostPairs) {}
 
-    void compute(std::size_t a, std::size_t a_count, std::size_t b, std::size_t b_count,
-                 double* nngp, double* ntk, Pulse& pulse) {
+    // Returns the largest error that the map has found pair by pair.
+    double compute(std::size_t a, std::size_t a_count, std::size_t b, std::size_t b_count,
+                   double* nngp, double* ntk, Pulse& pulse) {
+        double error = 0.0;
         products_.compute(a, a_count, b, b_count);
         for (std::size_t i = 0; i < a_count; ++i) {
             const std::size_t first = a == b ? i + 1 : 0;  // the upper half of a diagonal block
@@ -269,12 +289,14 @@ class Block {
                 rho_[j] = inputs.rho, difference_[j] = inputs.difference;
             }
             const std::size_t at = i * PairMap::kMostPairs + first;
-            map_.apply({a + i, b + first, b_count - first, rho_ + first, difference_ + first},
-                       &k_[at], &theta_[at], pulse);
+            error = largest_error(error, map_.apply({a + i, b + first, b_count - first,
+                                                     rho_ + first, difference_ + first},
+                                                    &k_[at], &theta_[at], pulse));
             for (std::size_t j = first; j < b_count; ++j) require_number(a + i, b + j, i, j);
         }
         if (nngp) write(k_, a, a_count, b, b_count, nngp);
         if (ntk) write(theta_, a, a_count, b, b_count, ntk);
+        return error;
     }
 
   private:
@@ -356,23 +378,26 @@ GramReport gram(const Activation& activation, const Network& network, const Data
     check(network);
     const auto expectation = make_expectation(activation, Method::automatic, 0);
     Preparation preparation(monitor);
-    Diagonals diagonals = DiagonalRecursion(*expectation, network, norms(data))
-                              .run(ntk != nullptr, threads, preparation);
+    Diagonals diagonals =
+        DiagonalRecursion(*expectation, network, data).run(ntk != nullptr, threads, preparation);
     const MapContext context{activation, *expectation, network, diagonals};
     const Route route = choose_route(context, threads, preparation);
     const std::size_t m = data.inputs, block = route.map->block();
     const BlockGrid grid{(rows + block - 1) / block, (m + block - 1) / block};
+    std::vector<double> errors(grid.count());
     parallel_for(grid.count(), threads, monitor, [&](std::size_t number, Pulse& pulse) {
         const auto [row, column] = grid.at(number);
         const std::size_t a = row * block, b = column * block;
-        Block(data, rows, diagonals, *route.map)
-            .compute(a, std::min(block, rows - a), b, std::min(block, m - b), nngp, ntk, pulse);
+        errors[number] =
+            Block(data, rows, diagonals, *route.map)
+                .compute(a, std::min(block, rows - a), b, std::min(block, m - b), nngp, ntk, pulse);
     });
     for (std::size_t i = 0; i < rows; ++i) {
         if (nngp) nngp[i * m + i] = diagonals.last_k()[i];
         if (ntk) ntk[i * m + i] = diagonals.theta[i];
     }
-    const double error = largest_error(diagonals.error, route.map->error());
+    double error = largest_error(diagonals.error, route.map->error());
+    for (double found : errors) error = largest_error(error, found);
     const double* k = diagonals.last_k();
     return {error, route.name, {k, k + m}, std::move(diagonals.theta)};
 }

@@ -16,8 +16,8 @@ constexpr double kGaussianPanel = 3.0;
 double normal_pdf(double x);
 
 // How many standard deviations a Gaussian must be followed outwards. `add` sums what is asked for
-// over a panel, and says whether that was negligible beside the sums; from the middle outwards it
-// is given panels until both of the last are.
+// over a panel, and says whether that was negligible beside the sums, which 0 beside 0 is not; from
+// the middle outwards it is given panels until both of the last are.
 constexpr double kLeastExtent = 9.0;   // the Gaussian beyond weighs 2e-19
 constexpr double kMostExtent = 39.0;   // and beyond this it underflows
 constexpr double kNegligible = 1e-17;  // a tail that adds less, relatively, is left off

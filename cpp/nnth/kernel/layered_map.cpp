@@ -163,10 +163,7 @@ const LayeredForm* find_form(const Activation& activation) {
 class LayeredMap final : public PairMap {
   public:
     LayeredMap(const MapContext& context, const LayeredForm& form, int threads, Monitor& monitor)
-        : context_(context),
-          form_(form),
-          term_(context.network),
-          exact_(pairwise_map(context, monitor)) {
+        : context_(context), form_(form), term_(context.network), exact_(pairwise_map(context)) {
         const Diagonals& d = context.diagonals;
         for (auto& part : constants_) part.resize((d.layers - 1) * d.inputs);
         parallel_for(d.layers - 1, threads, monitor, [&](std::size_t l) {
@@ -182,10 +179,10 @@ class LayeredMap final : public PairMap {
             const double k = *std::max_element(d.k_at(l), d.k_at(l + 1));
             local[l] += kRoundingOfArgument * std::min(1.0 + k, kMostGain);
         }
-        error_ = exact_->error() + carried_error(context, local);
+        error_ = sampled_error(context, monitor) + carried_error(context, local);
     }
 
-    void apply(const Pairs& pairs, double* k, double* theta, Monitor& monitor) const override {
+    double apply(const Pairs& pairs, double* k, double* theta, Monitor& monitor) const override {
         const Diagonals& d = context_.diagonals;
         const Network& network = context_.network;
         double gain[PairMap::kMostPairs] = {};
@@ -203,11 +200,13 @@ class LayeredMap final : public PairMap {
             form_.step(network, term_, a, &constants_[0][b], &constants_[1][b], &constants_[2][b],
                        pairs.count, k, theta, gain);
         }
+        double error = 0.0;
         for (std::size_t j = 0; j < pairs.count; ++j) {
             const double apart = std::min(pairs.rho[j].minus, pairs.rho[j].plus);
             if (apart > kCarefully && gain[j] <= kMostGain) continue;
-            exact_->apply(pairs.one(j), k + j, theta + j, monitor);
+            error = largest_error(error, exact_->apply(pairs.one(j), k + j, theta + j, monitor));
         }
+        return error;
     }
 
     double error() const override { return error_; }

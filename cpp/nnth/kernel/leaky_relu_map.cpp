@@ -66,7 +66,10 @@ NNTH_MULTIVERSION void leaky_step(const LayerConstants& layer, const NtkTerm& te
 class LeakyReluMap final : public PairMap {
   public:
     LeakyReluMap(const MapContext& context, Monitor& monitor)
-        : context_(context), term_(context.network), exact_(pairwise_map(context, monitor)) {
+        : context_(context),
+          term_(context.network),
+          exact_(pairwise_map(context)),
+          error_(sampled_error(context, monitor)) {
         const double slope = context.activation.form->parameter;
         odd_ = 0.25 * (1.0 + slope) * (1.0 + slope);
         even_ = 0.25 * (1.0 - slope) * (1.0 - slope);
@@ -74,7 +77,7 @@ class LeakyReluMap final : public PairMap {
         for (double k : context.diagonals.k) root_.push_back(std::sqrt(k));
     }
 
-    void apply(const Pairs& pairs, double* k, double* theta, Monitor& monitor) const override {
+    double apply(const Pairs& pairs, double* k, double* theta, Monitor& monitor) const override {
         const Diagonals& d = context_.diagonals;
         const Network& network = context_.network;
         if (d.k[pairs.a] == 0.0) return exact_->apply(pairs, k, theta, monitor);
@@ -88,19 +91,22 @@ class LeakyReluMap final : public PairMap {
                        minus, theta);
         }
         const double* root = &root_[(d.layers - 1) * d.inputs];
+        double error = 0.0;
         for (std::size_t j = 0; j < pairs.count; ++j) {
             k[j] = root[pairs.a] * root[pairs.b + j] * (1.0 - minus[j]);
             if (d.k[pairs.b + j] != 0.0 && pairs.rho[j].plus > kCarefully) continue;
-            exact_->apply(pairs.one(j), k + j, theta + j, monitor);
+            error = largest_error(error, exact_->apply(pairs.one(j), k + j, theta + j, monitor));
         }
+        return error;
     }
 
-    double error() const override { return exact_->error(); }
+    double error() const override { return error_; }
 
   private:
     MapContext context_;
     NtkTerm term_;
     std::unique_ptr<PairMap> exact_;
+    double error_;
     double odd_, even_;
     std::vector<double> norm_, root_;  // sqrt(E[s^2]) and sqrt(K), as in Diagonals
 };

@@ -20,6 +20,7 @@ struct Diagonals {
     std::vector<double> square, slope;  // [layers - 1][inputs] E[s^2] and E[s'^2]
     std::vector<double> theta;          // [inputs] at the last layer
     double error = 0.0;                 // relative, of k and theta at the last layer
+    double product_error = 0.0;         // of x_a . x_b, relative to |x_a| |x_b|
     bool shared = false;                // all norms are equal to rounding
 
     const double* k_at(std::size_t layer) const { return &k[layer * inputs]; }
@@ -29,6 +30,9 @@ struct Diagonals {
 // Norms within this of each other, relatively, are taken as equal: they differ by the rounding of
 // the sum of squares only.
 constexpr double kSharedNorm = 1e-14;
+
+// Beyond this |rho| the small 1 -+ rho is computed from the difference of the vectors.
+constexpr double kCloseCosine = 0.999;
 
 // What all maps of one Gram matrix need; outlives them.
 struct MapContext {
@@ -52,6 +56,9 @@ struct NtkTerm {
 // grows by at most chi_perp K/K' a layer, for the slope E[s_a' s_b'] is largest for parallel
 // inputs.
 double carried_error(const MapContext& context, const std::vector<double>& local);
+
+// The error of the correlation of two inputs.
+double rho_error(const Diagonals& diagonals, const Correlation& rho);
 
 // Pairs closer to parallel than this, or to anti-parallel, are worth the layers' own recursion
 // where a map does not carry 1 - rho, or 1 + rho.
@@ -77,11 +84,12 @@ class PairMap {
     virtual ~PairMap() = default;
 
     // K_ab and Theta_ab at the last layer. Called by many threads, each with a monitor of its own,
-    // which is asked where a pair may take long.
-    virtual void apply(const Pairs& pairs, double* k, double* theta, Monitor& monitor) const = 0;
+    // which is asked where a pair may take long. Returns the largest error of those pairs that go
+    // by the layers' recursion, 0 if none does.
+    virtual double apply(const Pairs& pairs, double* k, double* theta, Monitor& monitor) const = 0;
 
-    // Estimated error, relative to sqrt(K_aa K_bb) and sqrt(Theta_aa Theta_bb); NaN where it is not
-    // known.
+    // Estimated error of the others, relative to sqrt(K_aa K_bb) and sqrt(Theta_aa Theta_bb); NaN
+    // where it is not known.
     virtual double error() const = 0;
 
     // Inputs along the side of a block of work that lasts some milliseconds.
@@ -89,7 +97,11 @@ class PairMap {
 };
 
 // Each pair by the layers' recursion: for few pairs, or forms without a faster map.
-std::unique_ptr<PairMap> pairwise_map(const MapContext& context, Monitor& monitor);
+std::unique_ptr<PairMap> pairwise_map(const MapContext& context);
+
+// The largest error of the layers' recursion at some angles that stand for all: for maps that
+// compute the same in another way.
+double sampled_error(const MapContext& context, Monitor& monitor);
 
 // Whether layered_map() knows the closed form.
 bool has_layered_map(const Activation& activation);
@@ -107,7 +119,7 @@ std::unique_ptr<PairMap> table_map(const MapContext& context, int threads, Monit
 
 // All layers in one function of the angle, tabulated from `inner`: for inputs that share a norm, or
 // where the correlation does not depend on norms. Its cost does not grow with depth.
-std::unique_ptr<PairMap> composed_map(const MapContext& context, const PairMap& inner, int threads,
-                                      Monitor& monitor);
+std::unique_ptr<PairMap> composed_map(const MapContext& context, const PairMap& inner,
+                                      double inner_error, int threads, Monitor& monitor);
 
 }  // namespace nnth::kernel

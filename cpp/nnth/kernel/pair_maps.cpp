@@ -14,38 +14,30 @@ namespace {
 
 class PairwiseMap final : public PairMap {
   public:
-    PairwiseMap(const MapContext& context, Monitor& monitor) : context_(context) {
-        const auto [least, most] = std::ranges::minmax(context.diagonals.norm);
-        for (double norm : {least, most}) {
-            for (double rho : {0.999, 0.5, -0.5, -0.999}) {
-                const Inputs inputs{norm, most, Correlation::from_rho(rho)};
-                const auto layers =
-                    kernel_recursion(context.expectation, context.network, inputs, monitor);
-                error_ = largest_error(error_, layers.back().error);
-            }
-        }
-    }
+    explicit PairwiseMap(const MapContext& context) : context_(context) {}
 
-    void apply(const Pairs& pairs, double* k, double* theta, Monitor& monitor) const override {
+    double apply(const Pairs& pairs, double* k, double* theta, Monitor& monitor) const override {
         const auto& norm = context_.diagonals.norm;
+        double error = 0.0;
         for (std::size_t j = 0; j < pairs.count; ++j) {
-            const Inputs inputs{norm[pairs.a], norm[pairs.b + j], pairs.rho[j],
-                                pairs.difference[j]};
+            const Inputs inputs{norm[pairs.a], norm[pairs.b + j], pairs.rho[j], pairs.difference[j],
+                                rho_error(context_.diagonals, pairs.rho[j])};
             const Layer last =
                 kernel_recursion(context_.expectation, context_.network, inputs, monitor).back();
             k[j] = last.k_ab();
             theta[j] = last.theta_ab;
+            error = largest_error(error, last.error);
         }
+        return error;
     }
 
-    double error() const override { return error_; }
+    double error() const override { return 0.0; }
 
     // By quadrature a pair takes milliseconds a layer.
     std::size_t block() const override { return context_.activation.form ? 16 : 1; }
 
   private:
     MapContext context_;
-    double error_ = 0.0;
 };
 
 constexpr double kComposedTolerance = 1e-14;
@@ -71,9 +63,10 @@ NNTH_MULTIVERSION void scale(double k_a, const double* k_b, const double* values
 // its like. Both scale with sqrt(K_aa K_bb), by homogeneity or because all norms are one.
 class ComposedMap final : public PairMap {
   public:
-    ComposedMap(const MapContext& context, const PairMap& inner, int threads, Monitor& monitor)
+    ComposedMap(const MapContext& context, const PairMap& inner, double inner_error, int threads,
+                Monitor& monitor)
         : diagonals_(context.diagonals),
-          inner_error_(inner.error()),
+          inner_error_(inner_error),
           table_(0.0, std::numbers::pi, 2, kComposedTolerance, threads, monitor,
                  [&](double theta, double* out) {
                      const auto& norm = context.diagonals.norm;
@@ -89,12 +82,14 @@ class ComposedMap final : public PairMap {
                      for (int i = 0; i < 2; ++i) out[i] = k > 0.0 ? out[i] / k : 0.0;
                  }) {}
 
-    void apply(const Pairs& pairs, double* k, double* theta, Monitor& /*monitor*/) const override {
+    double apply(const Pairs& pairs, double* k, double* theta,
+                 Monitor& /*monitor*/) const override {
         double angle[PairMap::kMostPairs], values[2 * PairMap::kMostPairs];
         angles(pairs.rho, pairs.count, angle);
         table_.evaluate(angle, pairs.count, values);
         const double* last = diagonals_.last_k();
         scale(last[pairs.a], last + pairs.b, values, pairs.count, k, theta);
+        return 0.0;
     }
 
     double error() const override { return inner_error_ + table_.tail() + kClenshawRounding; }
@@ -137,13 +132,33 @@ void first_layer(const MapContext& context, const Pairs& pairs, double* minus, d
     }
 }
 
-std::unique_ptr<PairMap> pairwise_map(const MapContext& context, Monitor& monitor) {
-    return std::make_unique<PairwiseMap>(context, monitor);
+double rho_error(const Diagonals& diagonals, const Correlation& rho) {
+    if (std::fabs(rho.rho) < kCloseCosine) return diagonals.product_error;
+    return kLayerRounding * std::min(rho.minus, rho.plus);
 }
 
-std::unique_ptr<PairMap> composed_map(const MapContext& context, const PairMap& inner, int threads,
-                                      Monitor& monitor) {
-    return std::make_unique<ComposedMap>(context, inner, threads, monitor);
+std::unique_ptr<PairMap> pairwise_map(const MapContext& context) {
+    return std::make_unique<PairwiseMap>(context);
+}
+
+double sampled_error(const MapContext& context, Monitor& monitor) {
+    const auto [least, most] = std::ranges::minmax(context.diagonals.norm);
+    double error = 0.0;
+    for (double norm : {least, most}) {
+        for (double rho : {0.999, 0.5, -0.5, -0.999}) {
+            const Inputs inputs{norm, most, Correlation::from_rho(rho), norm - most,
+                                context.diagonals.product_error};
+            const auto layers =
+                kernel_recursion(context.expectation, context.network, inputs, monitor);
+            error = largest_error(error, layers.back().error);
+        }
+    }
+    return error;
+}
+
+std::unique_ptr<PairMap> composed_map(const MapContext& context, const PairMap& inner,
+                                      double inner_error, int threads, Monitor& monitor) {
+    return std::make_unique<ComposedMap>(context, inner, inner_error, threads, monitor);
 }
 
 }  // namespace nnth::kernel

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 
 #include "nnth/kernel/parallel_slope.hpp"
@@ -34,22 +35,108 @@ NNTH_MULTIVERSION double dot(const double* weight, const double* f, std::size_t 
     return total(lanes);
 }
 
-// E[(centre + f)^2].
-NNTH_MULTIVERSION double square_about(double centre, const double* weight, const double* f,
-                                      std::size_t n) {
+// Likewise of |f|.
+NNTH_MULTIVERSION double size(const double* weight, const double* f, std::size_t n) {
+    double lanes[kLanes] = {};
+    std::size_t i = 0;
+    for (; i + kLanes <= n; i += kLanes) {
+        for (std::size_t j = 0; j < kLanes; ++j) lanes[j] += weight[i + j] * std::fabs(f[i + j]);
+    }
+    for (; i < n; ++i) lanes[0] += weight[i] * std::fabs(f[i]);
+    return total(lanes);
+}
+
+// E[(centre + ratio f)^2].
+NNTH_MULTIVERSION double weighed_square(double centre, double ratio, const double* weight,
+                                        const double* f, std::size_t n) {
     double lanes[kLanes] = {};
     std::size_t i = 0;
     for (; i + kLanes <= n; i += kLanes) {
         for (std::size_t j = 0; j < kLanes; ++j) {
-            const double sum = centre + f[i + j];
+            const double sum = centre + ratio * f[i + j];
             lanes[j] += weight[i + j] * (sum * sum);
         }
     }
-    for (; i < n; ++i) lanes[0] += weight[i] * ((centre + f[i]) * (centre + f[i]));
+    for (; i < n; ++i) {
+        const double sum = centre + ratio * f[i];
+        lanes[0] += weight[i] * (sum * sum);
+    }
     return total(lanes);
 }
 
+// Of kinks with an infinite slope, in deviations.
+constexpr double kFineWidth = 0x1p-4, kCoarseWidth = 0x1p-3;
+constexpr double kApart = 0.5;           // and of the distance to the next kink
+constexpr double kLeastShare = 0x1p-56;  // of a width, below which distances add nothing
+
+bool steep(const Resolution& resolution, const Break& kink) {
+    return std::ranges::any_of(resolution.singular_slopes(),
+                               [&](const SingularSlope& law) { return law.at == kink.at; });
+}
+
 }  // namespace
+
+KinkMoments::KinkMoments(const Program& program, const Resolution& resolution, const Break& kink,
+                         double deviation, double width)
+    : kink_(kink.at), level_(0.5 * (kink.left + kink.right)), width_(width) {
+    double power = width;
+    for (int j = 0; j < kTerms; ++j, power *= width) one_[j] = j % 2 ? 0.0 : 2.0 * power / (j + 1);
+    add_side(program, resolution, -1.0, kink.left, deviation);
+    add_side(program, resolution, 1.0, kink.right, deviation);
+}
+
+void KinkMoments::add_side(const Program& program, const Resolution& resolution, double side,
+                           double limit, double deviation) {
+    static const Rule rule = gauss_legendre(16);
+    const std::size_t n = rule.nodes.size();
+    const double far = width_ * deviation;
+    std::vector<double> edges{far};
+    for (double d = 0.5 * far; d > kLeastShare * far; d *= 0.5) edges.push_back(d);
+    for (double z : resolution.edges()) {
+        const double d = side * (z - kink_);
+        if (d > kLeastShare * far && d < far) edges.push_back(d);
+    }
+    std::ranges::sort(edges, std::greater{});
+    std::vector<double> z(n), value(n), slope(n);
+    for (std::size_t i = 1; i < edges.size(); ++i) {
+        const double middle = 0.5 * (edges[i - 1] + edges[i]);
+        const double half = 0.5 * (edges[i - 1] - edges[i]);
+        for (std::size_t k = 0; k < n; ++k) z[k] = kink_ + side * (middle + half * rule.nodes[k]);
+        program.evaluate(z.data(), n, {value.data(), slope.data()});
+        for (std::size_t k = 0; k < n; ++k) {
+            if (!std::isfinite(value[k]) || !std::isfinite(slope[k])) continue;
+            const double t = (z[k] - kink_) / deviation, above = value[k] - level_;
+            double weight = half / deviation * rule.weights[k];
+            for (int j = 0; j < kTerms; ++j, weight *= t) {
+                first_[j] += weight * above;
+                second_[j] += weight * above * above;
+                if (j > 0) slope_[j] += weight * slope[k];
+            }
+        }
+    }
+    // The integral of s' itself is a difference of s.
+    const double end = kink_ + side * far;
+    double at_end;
+    program.evaluate(&end, 1, {&at_end});
+    slope_[0] += side * (at_end - limit) / deviation;
+}
+
+KinkMoments::Average KinkMoments::at(double x) const {
+    Average out{level_, 0.0, 0.0, 0.0, 0.0, 0.0};
+    // The density at x + t is that at x times the sum of (-t)^j He_j(x)/j!.
+    double before = 0.0, term = normal_pdf(x);
+    for (int j = 0; j < kTerms; ++j) {
+        out.weight += term * one_[j];
+        out.first += term * first_[j];
+        out.second += term * second_[j];
+        out.slope += term * slope_[j];
+        out.slope_size += std::fabs(term * slope_[j]);
+        const double next = -(x * term + before) / (j + 1);
+        before = term;
+        term = next;
+    }
+    return out;
+}
 
 PairIntegrator::PairIntegrator(const Program& program, const Resolution& resolution,
                                const Rule& rule, bool coarse, const Input& b,
@@ -66,14 +153,35 @@ PairIntegrator::PairIntegrator(const Program& program, const Resolution& resolut
     } else {
         inner_edges_.start(b.extent);
         plain_grid_.make(inner_edges_.panels(), rule_);
-        for (const SingularSlope& law : resolution_.singular_slopes()) {
-            const SlopeCut cut = slope_cut(law, {law.at, spread_}, inner_use());
-            moments_.push_back(law.moments(program_, cut.distance));
-        }
+        make_kinks();
     }
 }
 
-std::vector<PairSums> PairIntegrator::run(const std::vector<Input>& a, bool gaps) {
+void PairIntegrator::make_kinks() {
+    for (const Break& kink : resolution_.breaks()) {
+        if (!steep(resolution_, kink)) continue;
+        double width = coarse_ ? kCoarseWidth : kFineWidth;
+        for (const Break& other : resolution_.breaks()) {
+            if (&other == &kink) continue;
+            width = std::min(width, kApart * std::fabs(other.at - kink.at) / spread_);
+        }
+        kinks_.emplace_back(program_, resolution_, kink, spread_, width);
+    }
+}
+
+// E[(centre + ratio s_b)^2] over the inner grid.
+double PairIntegrator::square_about(double centre, double ratio) const {
+    double out =
+        weighed_square(centre, ratio, inner_->weight.data(), samples_.value.data(), inner_->size());
+    for (const KinkMoments::Average& kink : at_kinks_) {
+        const double sum = centre + ratio * kink.level;
+        out +=
+            sum * sum * kink.weight + 2.0 * sum * ratio * kink.first + ratio * ratio * kink.second;
+    }
+    return out;
+}
+
+std::vector<PairSums> PairIntegrator::run(const std::vector<Input>& a, bool gaps, double ratio) {
     std::vector<PairSums> out(a.size());
     Grid outer;
     outer.make(outer_panels(a), rule_);
@@ -90,13 +198,10 @@ std::vector<PairSums> PairIntegrator::run(const std::vector<Input>& a, bool gaps
             const double value = s[k].value[i];
             out[k].product += w * value * inner.value;
             out[k].slope += w * s[k].slope[i] * inner.slope;
+            out[k].slope_size += w * std::fabs(s[k].slope[i]) * inner.slope_size;
             if (!gaps) continue;
-            const auto square = [&](double centre) {
-                return square_about(centre, inner_->weight.data(), samples_.value.data(),
-                                    inner_->size());
-            };
-            out[k].gap += w * square(-value);
-            out[k].sum += w * square(value);
+            out[k].gap += w * square_about(-value, ratio);
+            out[k].sum += w * square_about(value, ratio);
         }
     }
     add_kinks(a, out);
@@ -118,16 +223,20 @@ void PairIntegrator::add_kinks(const std::vector<Input>& a, std::vector<PairSums
             if (resolution_.breaks().empty()) continue;
             out[k].slope = parallel_slope(program_, resolution_, rule_, coarse_, a[k].q,
                                           mean_slope_, std::max(a[k].extent, b_.extent));
+            out[k].slope_size = std::fabs(out[k].slope);
             continue;
         }
+        const auto add_term = [&sums = out[k]](double slope, const Average& inner) {
+            sums.slope += slope * inner.slope;
+            sums.slope_size += std::fabs(slope) * inner.slope_size;
+        };
         for (const Break& at : resolution_.breaks()) {
             const double x = at.at / a[k].q;
             if (!at.jumps() || std::fabs(x) > a[k].extent) continue;
-            out[k].slope += at.jump() * normal_pdf(x) / a[k].q * average(x).slope;
+            add_term(at.jump() * normal_pdf(x) / a[k].q, average(x));
         }
         for (const SlopeCut& cut : outer_cuts(a[k])) {
-            const auto moments = cut.law->moments(program_, cut.distance);
-            out[k].slope += cut.slope(moments) * average(cut.at).slope;
+            add_term(cut.slope(cut.law->moments(program_, cut.distance)), average(cut.at));
         }
     }
 }
@@ -135,18 +244,28 @@ void PairIntegrator::add_kinks(const std::vector<Input>& a, std::vector<PairSums
 const std::vector<double>& PairIntegrator::outer_panels(const std::vector<Input>& a) {
     outer_edges_.start(std::ranges::max(a, {}, &Input::extent).extent);
     std::vector<double> q;
-    for (const Input& input : a) q.push_back(input.q);
+    std::vector<SlopeCut> cuts;
+    for (const Input& input : a) {
+        q.push_back(input.q);
+        for (const SlopeCut& cut : outer_cuts(input)) cuts.push_back(cut);
+    }
+    const auto within_cut = [&](double x) {
+        return std::ranges::any_of(cuts, [x](const SlopeCut& cut) {
+            const double along = cut.law->side * (x - cut.at);
+            return along > 0.0 && along < cut.width;
+        });
+    };
     std::ranges::sort(q);
     double last = 0.0;
     for (double deviation : q) {
         for (const Break& at : resolution_.breaks()) outer_edges_.add(at.at / deviation, true);
         if (deviation < kSharedRatio * last) continue;
-        for (double z : resolution_.edges()) outer_edges_.add(z / deviation, false);
+        for (double z : resolution_.edges()) {
+            if (!within_cut(z / deviation)) outer_edges_.add(z / deviation, false);
+        }
         last = deviation;
     }
-    for (const Input& input : a) {
-        for (const SlopeCut& cut : outer_cuts(input)) cut.add_edges(outer_edges_);
-    }
+    for (const SlopeCut& cut : cuts) cut.add_edges(outer_edges_);
     if (mean_slope_ != 0.0) add_smoothed_edges();
     return outer_edges_.panels();
 }
@@ -181,22 +300,28 @@ PairIntegrator::Average PairIntegrator::average(double x) {
     const double mean = mean_slope_ * x;
     inner_ = &inner_grid(mean);
     samples_.evaluate(program_, inner_->x, mean, spread_, false);
-    for (const SlopeCut& cut : inner_cuts_) cut.clear(inner_->x, samples_);
     const auto mean_of = [this](const std::vector<double>& f) {
         return dot(inner_->weight.data(), f.data(), inner_->size());
     };
-    Average out{mean_of(samples_.value), mean_of(samples_.slope)};
+    const auto of_grid = [&]() -> Average {
+        return {mean_of(samples_.value), mean_of(samples_.slope),
+                size(inner_->weight.data(), samples_.slope.data(), inner_->size())};
+    };
+    Average out = of_grid();
     if (!std::isfinite(out.value) || !std::isfinite(out.slope)) {
         samples_.settle();
-        out = {mean_of(samples_.value), mean_of(samples_.slope)};
+        out = of_grid();
     }
     for (const Break& at : resolution_.breaks()) {
         if (!at.jumps() || spread_ == 0.0) continue;
-        out.slope += at.jump() * normal_pdf((at.at - mean) / spread_) / spread_;
+        const double delta = at.jump() * normal_pdf((at.at - mean) / spread_) / spread_;
+        out.slope += delta;
+        out.slope_size += std::fabs(delta);
     }
-    for (const SlopeCut& cut : inner_cuts_) {
-        out.slope += cut.slope(
-            moments_[static_cast<std::size_t>(cut.law - resolution_.singular_slopes().data())]);
+    for (const KinkMoments::Average& kink : at_kinks_) {
+        out.value += kink.level * kink.weight + kink.first;
+        out.slope += kink.slope;
+        out.slope_size += kink.slope_size;
     }
     return out;
 }
@@ -206,16 +331,34 @@ const Grid& PairIntegrator::inner_grid(double mean) {
     const double reach = b_.extent * spread_;
     const auto begin = std::ranges::upper_bound(z, mean - reach);
     const auto end = std::ranges::lower_bound(z, mean + reach);
-    inner_cuts_.clear();
+    at_kinks_.clear();
     if (begin >= end) return plain_grid_;
-    inner_cuts_ = slope_cuts(resolution_, {mean, spread_}, b_.extent, inner_use());
     inner_edges_.start(b_.extent);
-    for (const SlopeCut& cut : inner_cuts_) cut.add_edges(inner_edges_);
-    for (auto at = begin; at != end; ++at) inner_edges_.add((*at - mean) / spread_, false);
-    for (const Break& at : resolution_.breaks()) {
-        inner_edges_.add((at.at - mean) / spread_, true);
+    std::vector<double> inside;  // ends of what is not taken from the grid
+    for (const KinkMoments& kink : kinks_) {
+        const double x = (kink.kink() - mean) / spread_;
+        if (std::fabs(x) >= b_.extent) continue;
+        at_kinks_.push_back(kink.at(x));
+        for (double end : {x - kink.width(), x + kink.width()}) {
+            inner_edges_.add(end, true);
+            inside.push_back(end);
+        }
     }
+    const auto add = [&](double z, bool fixed) {
+        const double x = (z - mean) / spread_;
+        for (std::size_t i = 0; i < inside.size(); i += 2) {
+            if (x > inside[i] && x < inside[i + 1]) return;
+        }
+        inner_edges_.add(x, fixed);
+    };
+    for (auto at = begin; at != end; ++at) add(*at, false);
+    for (const Break& at : resolution_.breaks()) add(at.at, true);
     grid_.make(inner_edges_.panels(), rule_);
+    for (std::size_t i = 0; i < inside.size(); i += 2) {
+        const auto from = std::ranges::lower_bound(grid_.x, inside[i]) - grid_.x.begin();
+        const auto to = std::ranges::upper_bound(grid_.x, inside[i + 1]) - grid_.x.begin();
+        std::fill(grid_.weight.begin() + from, grid_.weight.begin() + to, 0.0);
+    }
     return grid_;
 }
 

@@ -12,10 +12,44 @@
 namespace nnth::kernel {
 
 struct PairSums {
-    double product = 0.0;  // E[s_a s_b]
-    double gap = 0.0;      // E[(s_a - s_b)^2]
-    double sum = 0.0;      // E[(s_a + s_b)^2]
-    double slope = 0.0;    // E[s_a' s_b'], the deltas of jumps included
+    double product = 0.0;     // E[s_a s_b]
+    double gap = 0.0;         // E[(s_a - r s_b)^2], with a ratio r that the caller chooses
+    double sum = 0.0;         // E[(s_a + r s_b)^2]
+    double slope = 0.0;       // E[s_a' s_b'], the deltas of jumps included
+    double slope_size = 0.0;  // the sum of the sizes of its terms, of which its rounding is a part
+};
+
+// What lies beside a kink with an infinite slope on either side, at distances up to `width`
+// deviations: integrals of s', s - level and (s - level)^2 times powers of the distance, in
+// deviations, from which their averages follow by the Taylor series of the Gaussian density around
+// the kink. Points would be rounded to the spacing of the numbers around the mean, which a slope
+// that grows like 1/d^0.9 shows, and panels would have to go on to the kink at every mean.
+class KinkMoments {
+  public:
+    static constexpr int kTerms = 12;  // of the series: 9^12 width^12/12! of it is left out
+    using Terms = std::array<double, kTerms>;
+
+    struct Average {
+        double level;
+        double weight, first, second;  // E[1], E[s - level] and E[(s - level)^2] within the width
+        double slope, slope_size;      // E[s'], and the sum of the sizes of its terms
+    };
+
+    KinkMoments(const Program& program, const Resolution& resolution, const Break& kink,
+                double deviation, double width);
+
+    double kink() const { return kink_; }
+    double width() const { return width_; }
+
+    // For a standard normal variable that is `x` at the kink.
+    Average at(double x) const;
+
+  private:
+    void add_side(const Program& program, const Resolution& resolution, double side, double limit,
+                  double deviation);
+
+    double kink_, level_, width_;
+    Terms one_{}, first_{}, second_{}, slope_{};
 };
 
 // z_a = q_a x and z_b = q_b (rho x + s w), with x and w independent standard normals and
@@ -34,17 +68,18 @@ class PairIntegrator {
                    bool coarse, const Input& b, const Correlation& rho);
 
     // One PairSums for each a. Without `gaps`, gap and sum are left at 0, at a quarter of the cost
-    // where there are many.
-    std::vector<PairSums> run(const std::vector<Input>& a, bool gaps);
+    // where there are many. `ratio` is the r of these.
+    std::vector<PairSums> run(const std::vector<Input>& a, bool gaps, double ratio = 1.0);
 
   private:
     struct Average {  // over w, x given
-        double value = 0.0, slope = 0.0;
+        double value = 0.0, slope = 0.0, slope_size = 0.0;
     };
 
     const std::vector<double>& outer_panels(const std::vector<Input>& a);
     std::vector<SlopeCut> outer_cuts(const Input& a) const;
-    CutFor inner_use() const { return {CutFor::rounded_slope, coarse_}; }
+    void make_kinks();
+    double square_about(double centre, double ratio) const;
     void add_kinks(const std::vector<Input>& a, std::vector<PairSums>& out);
     void add_smoothed_edges();
     const Grid& inner_grid(double mean);
@@ -60,8 +95,8 @@ class PairIntegrator {
     Grid plain_grid_, grid_;
     const Grid* inner_ = nullptr;  // where the inner samples were taken last
     Samples samples_;
-    std::vector<SlopeCut> inner_cuts_;            // of the inner grid
-    std::vector<std::array<double, 3>> moments_;  // of each singular slope, over its cut
+    std::vector<KinkMoments> kinks_;              // those with an infinite slope
+    std::vector<KinkMoments::Average> at_kinks_;  // of the inner grid
 };
 
 }  // namespace nnth::kernel

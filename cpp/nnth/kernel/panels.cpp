@@ -24,6 +24,42 @@ constexpr double kRounding = 4e-16;
 // Below this 1 -+ rho the digits of s_a -+ s_b are gone.
 constexpr double kNearlyParallel = 1e-17;
 
+// Where the Gaussian cannot be followed to the end of what it is to average: E[s^2] is infinite, or
+// lies too far out.
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr OneInput kUnknown{kNan, kNan, kNan, kNan, kNan, kNan};
+
+// The rounding of s shows in how it changes between z and a number beside it, at this relative
+// distance: by more than its derivatives say, whose third adds less than rounding does.
+constexpr double kBeside = 0x1p-36;
+constexpr double kBesideKink = 0x1p-16;  // unless an infinite slope off 0 is as near as this
+
+// Sets `noise` and `slope_noise` from samples and the weights of a grid.
+void measure_noise(const Program& program, const Resolution& resolution, const Grid& grid,
+                   const Samples& s, OneInput& out) {
+    const std::size_t n = grid.size();
+    std::vector<double> z(n), value(n), slope(n);
+    for (std::size_t i = 0; i < n; ++i) z[i] = s.z[i] * (1.0 + kBeside);
+    program.evaluate(z.data(), n, {value.data(), slope.data()});
+    double square = 0.0, slope_square = 0.0, of_values = 0.0, of_slopes = 0.0;
+    for (std::size_t i = 0; i < n; ++i) {
+        const bool at_kink =
+            std::ranges::any_of(resolution.singular_slopes(), [&](const SingularSlope& law) {
+                return std::fabs(s.z[i] - law.at) < kBesideKink * std::fabs(law.at);
+            });
+        if (at_kink || s.slope[i] == 0.0) continue;
+        const double step = z[i] - s.z[i], w = grid.weight[i];
+        const double bend = 0.5 * step * s.curvature[i];
+        const double off = value[i] - s.value[i] - step * (s.slope[i] + bend);
+        const double slope_off = slope[i] - s.slope[i] - step * s.curvature[i];
+        square += w * s.value[i] * s.value[i], slope_square += w * s.slope[i] * s.slope[i];
+        if (std::isfinite(off)) of_values += w * off * off;
+        if (std::isfinite(slope_off)) of_slopes += w * slope_off * slope_off;
+    }
+    out.noise = square > 0.0 ? std::sqrt(of_values / square) : 0.0;
+    out.slope_noise = slope_square > 0.0 ? std::sqrt(of_slopes / slope_square) : 0.0;
+}
+
 bool nearly_parallel(const Correlation& rho) {
     const double end = std::min(rho.minus, rho.plus);
     return end > 0.0 && end < kNearlyParallel;
@@ -69,7 +105,7 @@ double PanelExpectation::extent(double q, double negligible) const {
     Grid grid;
     Samples samples;
     double first = 0.0, square = 0.0;
-    return followed_extent([&](const std::vector<double>& panel) {
+    const double found = followed_extent([&](const std::vector<double>& panel) {
         grid.make(panel, coarse_);
         samples.evaluate(program_, grid.x, 0.0, q, false);
         double more_first = 0.0, more_square = 0.0;
@@ -78,8 +114,11 @@ double PanelExpectation::extent(double q, double negligible) const {
             more_square += grid.weight[i] * samples.value[i] * samples.value[i];
         }
         first += more_first, square += more_square;
-        return more_first <= negligible * first && more_square <= negligible * square;
+        // What is 0 so far may have all its mass further out, as relu(z - 2) at a small variance.
+        return first > 0.0 && more_first <= negligible * first &&
+               more_square <= negligible * square;
     });
+    return first > 0.0 ? found : kLeastExtent;
 }
 
 OneInput PanelExpectation::sum_one(double q, double extent, bool coarse,
@@ -98,6 +137,7 @@ OneInput PanelExpectation::sum_one(double q, double extent, bool coarse,
     s.settle();
     for (const SlopeCut& cut : cuts) cut.clear(grid.x, s);
     OneInput out{0.0, 0.0, 0.0, 0.0};
+    if (!coarse) measure_noise(program_, resolution, grid, s, out);
     // E[(s^2)'']/2 is E[s'^2 + s s''] and, by Stein's lemma, E[x s s']/q: whichever cancels less.
     Signed direct, stein;
     for (std::size_t i = 0; i < grid.size(); ++i) {
@@ -124,7 +164,8 @@ OneInput PanelExpectation::sum_one(double q, double extent, bool coarse,
     for (const SlopeCut& cut : cuts) {
         const double part = cut.density * cut.law->square(cut.distance);
         out.slope_square += part;
-        out.scaled_slope_square += part * cut.at * cut.at;
+        // Of a kink at 0 nothing, even where the integral of s'^2 is infinite.
+        if (cut.at != 0.0) out.scaled_slope_square += part * cut.at * cut.at;
         out.slope_error += part * cut.law->square_error(cut.distance);
         stein.add(cut.density * cut.at / q * cut.half_square_rise(program_));
     }
@@ -138,12 +179,15 @@ OneInput PanelExpectation::sum_one(double q, double extent, bool coarse,
 OneInput PanelExpectation::one(double k) const {
     const double q = deviation(k);
     const double reach = extent(q, kNegligible);
+    if (reach >= kMostExtent) return kUnknown;
     const auto resolution = resolution_to(q * reach);
     OneInput out = sum_one(q, reach, false, *resolution);
     const OneInput coarse = sum_one(q, reach, true, *resolution);
-    out.square_error = kRounding + relative_difference(out.square, coarse.square);
+    out.square_error =
+        std::max(kRounding, 2.0 * out.noise) + relative_difference(out.square, coarse.square);
     if (k == 0.0) out.square = square_beside_zero(program_);
-    out.slope_error += kRounding + relative_difference(out.slope_square, coarse.slope_square);
+    out.slope_error += std::max(kRounding, 2.0 * out.slope_noise) +
+                       relative_difference(out.slope_square, coarse.slope_square);
     if (std::isinf(out.slope_square)) out.slope_error = 0.0;
     return out;
 }
@@ -182,14 +226,17 @@ TwoInput PanelExpectation::two(double k_a, double k_b, const Correlation& rho, c
     const PairIntegrator::Input in_a{q_a, extent(q_a, kNegligible)};
     const PairIntegrator::Input in_b{q_b, extent(q_b, kNegligible)};
     const auto resolution = resolution_to(std::max(q_a * in_a.extent, q_b * in_b.extent));
+    // Gaps of functions of one size: where sizes differ theirs would hide a small 1 - rho.
+    const double ratio =
+        a.square == b.square || !(b.square > 0.0) ? 1.0 : std::sqrt(a.square / b.square);
     const auto sums = [&](bool coarsely) {
         PairIntegrator integrator(program_, *resolution, coarsely ? coarse_ : fine_, coarsely, in_b,
                                   rho);
-        return integrator.run({in_a}, true).front();
+        return integrator.run({in_a}, true, ratio).front();
     };
     const PairSums fine = sums(false), coarse = sums(true);
     const auto correlation = [&](const PairSums& s) {
-        return correlation_of(a.square, b.square, s.product, s.gap, s.sum);
+        return correlation_of_scaled(a.square, b.square, s.product, s.gap, s.sum);
     };
     TwoInput out{correlation(fine), fine.slope, 0.0, 0.0};
     const Correlation other = correlation(coarse);
@@ -199,12 +246,16 @@ TwoInput PanelExpectation::two(double k_a, double k_b, const Correlation& rho, c
             std::fabs(out.correlation.minus < 1.0 ? out.correlation.minus - other.minus
                                                   : out.correlation.plus - other.plus);
         // s_a - s_b is a difference of rounded values: half the digits of sqrt(nearest) are lost.
-        out.correlation_error = kRounding / std::sqrt(nearest) + moved / nearest;
+        const double rounding = std::max(kRounding, a.noise + b.noise);
+        out.correlation_error = rounding / std::sqrt(nearest) + moved / nearest;
     }
-    const double scale = geometric_mean(a.slope_square, b.slope_square);
-    out.slope_error = kRounding + (std::isfinite(scale) && scale > 0.0
-                                       ? std::fabs(fine.slope - coarse.slope) / scale
-                                       : relative_difference(fine.slope, coarse.slope));
+    const double diagonal = geometric_mean(a.slope_square, b.slope_square);
+    const double scale =
+        std::isfinite(diagonal) && diagonal > 0.0 ? diagonal : std::fabs(fine.slope);
+    const double moved = fine.slope == coarse.slope ? 0.0 : std::fabs(fine.slope - coarse.slope);
+    const double rounding = std::max(kRounding, a.slope_noise + b.slope_noise);
+    out.slope_error = kRounding;
+    if (scale > 0.0) out.slope_error += (moved + rounding * fine.slope_size) / scale;
     return out;
 }
 

@@ -13,7 +13,7 @@ namespace nnth::kernel {
 
 namespace {
 
-constexpr double kRounding = 4.0 * std::numeric_limits<double>::epsilon();
+constexpr double kRounding = kLayerRounding;
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kSmallestNormal = std::numeric_limits<double>::min();
 constexpr double kSmallest = std::numeric_limits<double>::denorm_min();
@@ -28,11 +28,15 @@ void require_variance(const char* name, double value) {
 }
 
 // Estimated errors of one layer: relative for the variances and for Theta (to sqrt(Theta_aa
-// Theta_bb), or to Theta_ab where that is infinite), absolute for the correlation.
+// Theta_bb), or where that is infinite to the larger of Theta_ab and sqrt(K_aa K_bb)), absolute for
+// the correlation.
 struct Errors {
     double k_a = kRounding, k_b = kRounding, rho = 0.0, theta = kRounding;
 
-    double largest() const { return std::max({k_a, k_b, 0.5 * (k_a + k_b) + rho, theta}); }
+    double largest() const {
+        return largest_error(largest_error(k_a, k_b),
+                             largest_error(0.5 * (k_a + k_b) + rho, theta));
+    }
 };
 
 Layer layer_of(const Affine& map) {
@@ -85,6 +89,8 @@ class Step {
     Errors carry(const Errors& errors, const Layer& to) const {
         Errors out;
         const double cw = network_.cw;
+        if (cw == 0.0)
+            return out;  // what is not a double before it is multiplied by 0 is 0 after it
         const auto variance = [&](const OneInput& s, double k, double next, double error) {
             if (next == 0.0) return 0.0;
             return kRounding +
@@ -107,7 +113,9 @@ class Step {
 
   private:
     double theta(double square, double k, double slope, double before) const {
-        return ntk_term(network_, square, k) + (before == 0.0 ? 0.0 : network_.cw * slope * before);
+        const double carried =
+            before == 0.0 || network_.cw == 0.0 ? 0.0 : network_.cw * slope * before;
+        return ntk_term(network_, square, k) + carried;
     }
 
     // How far the map of variances is from a proportion, where angles do not depend on variances:
@@ -154,10 +162,11 @@ class Step {
                (1.0 - carried) * kernel_error;
     }
 
-    // Where the diagonals of Theta are infinite Theta_ab is its own measure.
+    // Where the diagonals of Theta are infinite Theta_ab is its own measure, or K's is, the larger.
     double unbounded_theta_error(const Errors& errors, const Layer& to, double kernel_error,
                                  double moved) const {
-        const double after = std::fabs(to.theta_ab), slope = std::fabs(pair_.slope_product);
+        const double slope = std::fabs(pair_.slope_product);
+        const double after = std::max(std::fabs(to.theta_ab), geometric_mean(to.k_aa, to.k_bb));
         if (!(after > 0.0) || !std::isfinite(after)) return kernel_error;
         const double diagonal = geometric_mean(from_.theta_aa, from_.theta_bb);
         const double before = std::fabs(from_.theta_ab);
@@ -185,12 +194,29 @@ Layer first_layer(const Network& network, const Inputs& inputs) {
     return out;
 }
 
+Errors first_errors(const Network& network, const Inputs& inputs, const Layer& first) {
+    Errors out;
+    out.rho = nearest_end(first.rho) * kRounding;
+    const double norm = geometric_mean(first.k_aa, first.k_bb);
+    if (norm > 0.0) {
+        const double moved = network.cw * geometric_mean(inputs.s_a, inputs.s_b) * inputs.rho_error;
+        out.rho += moved / norm;
+        out.theta += inputs.rho_error;
+    }
+    return out;
+}
+
 bool finite(const Layer& layer) {
     return std::isfinite(layer.k_aa) && std::isfinite(layer.k_bb) && std::isfinite(layer.rho.rho);
 }
 
-// What became of the numbers at this layer; `before` is the status of the layer below.
-Status status_of(const Layer& layer, const Layer* below, bool jumps) {
+// Where E[s'^2] is infinite by its nature.
+struct Steep {
+    bool here = false, below = false;  // at this layer; at one below it
+};
+
+// What became of the numbers at this layer; `below` is the layer before it.
+Status status_of(const Layer& layer, const Layer* below, const Steep& steep) {
     const auto vanished = [](double k, double k_below) {
         return k < kSmallestNormal && (k > 0.0 || k_below > 0.0);
     };
@@ -200,12 +226,15 @@ Status status_of(const Layer& layer, const Layer* below, bool jumps) {
         return Status::underflow;
     }
     if (layer.k_aa == 0.0 || layer.k_bb == 0.0) return Status::zero;
-    if (jumps) return Status::infinite;
-    if (!std::isfinite(layer.theta_aa) || !std::isfinite(layer.theta_bb) ||
-        !std::isfinite(layer.theta_ab)) {
-        return Status::overflow;
+    const bool susceptible =
+        std::isfinite(layer.chi_par) && (steep.here || std::isfinite(layer.chi_perp));
+    if (!susceptible || !std::isfinite(layer.gap())) return Status::overflow;
+    if (below && (steep.here || (steep.below && std::isinf(layer.theta_aa)))) {
+        return Status::infinite;
     }
-    return Status::ok;
+    const bool tangent = std::isfinite(layer.theta_aa) && std::isfinite(layer.theta_bb) &&
+                         std::isfinite(layer.theta_ab);
+    return tangent ? Status::ok : Status::overflow;
 }
 
 Layer lost() {
@@ -234,10 +263,15 @@ void check(const Network& network) {
     require_variance("cw", network.cw);
 }
 
+double times_weight(double cw, double expectation) {
+    if (cw == 0.0) return 0.0;
+    return std::isinf(expectation) && cw < 1.0 ? kNan : cw * expectation;
+}
+
 double ntk_term(const Network& network, double square, double k) {
     switch (network.ntk) {
         case Ntk::bias:
-            return 1.0 + network.cw * square;
+            return 1.0 + times_weight(network.cw, square);
         case Ntk::pdlt:
             return 1.0 + square;
         default:
@@ -246,7 +280,12 @@ double ntk_term(const Network& network, double square, double k) {
 }
 
 Affine affine_map(double cb, double cw, const Variances& square, const Correlation& rho) {
-    const Variances k{cb + cw * square.a, cb + cw * square.b, cw * square.difference};
+    if (cw == 0.0) {
+        return {{cb, cb, 0.0},
+                cb > 0.0 ? Correlation::from_minus(0.0) : Correlation::from_rho(0.0)};
+    }
+    const Variances k{cb + times_weight(cw, square.a), cb + times_weight(cw, square.b),
+                      cw * square.difference};
     if (cb == 0.0) return {k, k.a > 0.0 && k.b > 0.0 ? rho : Correlation::from_rho(0.0)};
     // sqrt(K_a K_b) (1 -+ rho') as sums of positive terms: with m = sqrt(square.a square.b),
     // sqrt(K_a K_b) - cb - cw m = cb cw (sqrt(square.a) - sqrt(square.b))^2 / (their sum).
@@ -268,24 +307,28 @@ Inputs inputs_from_vectors(const double* x_a, const double* x_b, std::size_t n0)
     // In units of powers of two near the largest coordinates no square leaves the range of doubles.
     const int unit_a = exponent_of_largest(x_a, n0), unit_b = exponent_of_largest(x_b, n0);
     const double to_a = std::ldexp(1.0, -unit_a), to_b = std::ldexp(1.0, -unit_b);
-    double aa = 0.0, bb = 0.0, ab = 0.0;
-    for (std::size_t i = 0; i < n0; ++i) {
-        const double a = to_a * x_a[i], b = to_b * x_b[i];
-        aa += a * a, bb += b * b, ab += a * b;
-    }
+    const auto sum = [n0](const auto& term) {
+        DoubleDouble total;
+        for (std::size_t i = 0; i < n0; ++i) total = total + term(i);
+        return total.hi;
+    };
+    const auto a = [&](std::size_t i) { return to_a * x_a[i]; };
+    const auto b = [&](std::size_t i) { return to_b * x_b[i]; };
+    const double aa = sum([&](std::size_t i) { return double_double::product(a(i), a(i)); });
+    const double bb = sum([&](std::size_t i) { return double_double::product(b(i), b(i)); });
+    const double ab = sum([&](std::size_t i) { return double_double::product(a(i), b(i)); });
     const double n = static_cast<double>(n0);
     Inputs out{std::ldexp(aa, 2 * unit_a) / n, std::ldexp(bb, 2 * unit_b) / n,
                Correlation::from_rho(0.0)};
     if (aa == 0.0 || bb == 0.0) return out;
     if (unit_a == unit_b) {
-        double difference = 0.0;
-        for (std::size_t i = 0; i < n0; ++i) {
-            const double a = to_a * x_a[i], b = to_b * x_b[i];
-            difference += (a - b) * (a + b);
-        }
+        const double difference = sum([&](std::size_t i) {
+            return double_double::sum(a(i), -b(i)) * double_double::sum(a(i), b(i));
+        });
         out.difference = std::ldexp(difference, 2 * unit_a) / n;
     }
     const double rho = ab / geometric_mean(aa, bb);
+    out.rho_error = kRounding;
     if (std::fabs(rho) < 0.5) {
         out.rho = Correlation::from_rho(rho);
         return out;
@@ -294,18 +337,19 @@ Inputs inputs_from_vectors(const double* x_a, const double* x_b, std::size_t n0)
     // twice: first without rounding the product, then what the rounding of its length has left.
     const double length = ab / aa;
     const auto left = [&](std::size_t i) {
-        const DoubleDouble part = double_double::product(length, to_a * x_a[i]);
-        return (to_b * x_b[i] - part.hi) - part.lo;
+        const DoubleDouble part = double_double::product(length, a(i));
+        return (b(i) - part.hi) - part.lo;
     };
-    double along = 0.0, rest = 0.0;
-    for (std::size_t i = 0; i < n0; ++i) along += left(i) * (to_a * x_a[i]);
-    for (std::size_t i = 0; i < n0; ++i) {
-        const double across = left(i) - along / aa * (to_a * x_a[i]);
-        rest += across * across;
-    }
+    const double along =
+        sum([&](std::size_t i) { return double_double::product(left(i), a(i)); }) / aa;
+    const double rest = sum([&](std::size_t i) {
+        const double across = left(i) - along * a(i);
+        return double_double::product(across, across);
+    });
     const double sine_square = std::min(1.0, rest / bb);
     const double near = sine_square / (1.0 + std::sqrt(1.0 - sine_square));
     out.rho = rho > 0.0 ? Correlation::from_minus(near) : Correlation::from_plus(near);
+    out.rho_error = kRounding * near;
     return out;
 }
 
@@ -319,7 +363,7 @@ void prepare(Expectation& expectation, const Network& network, double norm, Moni
         expectation.prepare(k);
         if (l == depth) return;
         monitor.check(l, depth);
-        k = network.cb + network.cw * expectation.one(k).square;
+        k = network.cb + times_weight(network.cw, expectation.one(k).square);
     }
 }
 
@@ -335,7 +379,8 @@ std::vector<Layer> kernel_recursion(const Expectation& expectation, const Networ
     check(inputs);
     std::vector<Layer> layers;
     Layer layer = first_layer(network, inputs);
-    Errors errors;
+    Errors errors = first_errors(network, inputs, layer);
+    Steep steep;
     for (int l = 1; l <= network.depth + 1; ++l) {
         if (!finite(layer)) {
             layers.resize(static_cast<std::size_t>(network.depth) + 1, lost());
@@ -344,10 +389,16 @@ std::vector<Layer> kernel_recursion(const Expectation& expectation, const Networ
             break;
         }
         const OneInput at = expectation.one(layer.k_aa);
-        layer.chi_par = network.cw * at.curvature;
-        layer.chi_perp = network.cw * at.slope_square;
-        const bool jumps = l > 1 && std::isinf(at.slope_square) && std::isfinite(at.square);
-        layer.status = status_of(layer, layers.empty() ? nullptr : &layers.back(), jumps);
+        steep.here = std::isinf(at.slope_square) && std::isfinite(at.square);
+        // At variance 0 an infinite susceptibility is a limit.
+        const auto susceptibility = [&](double expectation, bool infinite) {
+            return infinite || layer.k_aa == 0.0 ? network.cw * expectation
+                                                 : times_weight(network.cw, expectation);
+        };
+        layer.chi_par = susceptibility(at.curvature, false);
+        layer.chi_perp = susceptibility(at.slope_square, steep.here && network.cw > 0.0);
+        layer.status = status_of(layer, layers.empty() ? nullptr : &layers.back(), steep);
+        steep.below = steep.below || steep.here;
         layer.error = errors.largest();
         if (layer.status == Status::underflow) {
             const double k = std::min(layer.k_aa, layer.k_bb);

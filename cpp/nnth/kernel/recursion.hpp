@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstddef>
+#include <limits>
 #include <vector>
 
 #include "nnth/kernel/expectation.hpp"
@@ -27,19 +28,22 @@ struct Network {
     Ntk ntk = Ntk::ntk;
 };
 
-// Two inputs: |x|^2/n0 of each, the correlation (cosine) between them, and the difference s_a -
-// s_b, which of vectors has digits that the rounded squares have lost.
+// Two inputs: |x|^2/n0 of each, the correlation (cosine) between them, the difference s_a - s_b,
+// which of vectors has digits that the rounded squares have lost, and the error of the correlation
+// (absolute, as of 1 - rho and 1 + rho), 0 where it is given.
 struct Inputs {
     double s_a, s_b;
     Correlation rho;
     double difference = s_a - s_b;
+    double rho_error = 0.0;
 };
 
 enum class Status {
     ok,
     zero,       // a variance is 0: its correlation is taken as 0
     infinite,   // Theta is: the activation jumps, or its slope has no mean square
-    overflow,   // a variance left the range of doubles: nothing further is known
+    overflow,   // a number left the range of doubles; where it is a variance, nothing further is
+                // known
     underflow,  // a variance lost digits below the range of normal doubles
 };
 
@@ -55,8 +59,8 @@ struct Affine {
 Affine affine_map(double cb, double cw, const Variances& square, const Correlation& rho);
 
 // The kernels of one layer. Errors are estimates, relative to K_aa, K_bb, Theta_aa, Theta_bb and to
-// the geometric means of these for K_ab and Theta_ab; to Theta_ab itself where the mean is
-// infinite.
+// the geometric means of these for K_ab and Theta_ab; where the latter mean is infinite, to the
+// larger of Theta_ab and sqrt(K_aa K_bb).
 struct Layer {
     double k_aa, k_bb;
     Correlation rho;  // K_ab/sqrt(K_aa K_bb)
@@ -84,10 +88,17 @@ std::vector<Layer> kernel_recursion(const Expectation& expectation, const Networ
 std::vector<Layer> kernel_recursion(const Expectation& expectation, const Network& network,
                                     const Inputs& inputs);
 
+// The rounding that one layer, or a sum of inputs' products in twice the digits, makes of a number.
+constexpr double kLayerRounding = 4.0 * std::numeric_limits<double>::epsilon();
+
 // The larger of two errors; NaN where one of them is, for then the larger is not known.
 inline double largest_error(double a, double b) {
     return std::isnan(a) || a > b ? a : b;
 }
+
+// C_w times an expectation. One that left the range of doubles may be within it when multiplied by
+// less than 1: NaN.
+double times_weight(double cw, double expectation);
 
 // What a layer adds to Theta in a convention beside C_w D Theta; also Theta^1. `square` is the
 // entry of E[s s] (of S at the first layer) and k that of the kernel made of it.

@@ -11,23 +11,17 @@ namespace {
 // spacing of numbers around its kink, the spacing is what limits.
 constexpr double kFine = 0x1p-40, kCoarse = 0x1p-30, kFineAside = 0x1p-10, kCoarseAside = 0x1p-6;
 constexpr double kSpacing = 0x1p-46;
-constexpr double kFineRounded = 0x1p-17, kCoarseRounded = 0x1p-14;
-constexpr double kFineSlope = 0x1p-60, kCoarseSlope = 0x1p-54;
+// Of s' times what is taken as constant over the cut, d^(power + 2) is left out, relatively.
+constexpr double kFineSlope = -53.0, kCoarseSlope = -49.0;
 
 double distance_of(const SingularSlope& law, double deviation, const CutFor& use) {
     const double scale = std::min(use.narrow, 1.0) * deviation;
     double cut = use.coarse ? law.coarse_cut : law.cut;
-    if (use.integrand == CutFor::rounded_slope) {
-        cut = scale * (use.coarse ? kCoarseRounded : kFineRounded);
-        return std::max(cut, kSpacing * std::fabs(law.at));
-    }
-    if (law.at == 0.0) {
+    if (law.at == 0.0 && use.integrand == CutFor::slope) {
         // The integral of s' is known from s: panels need not go on as far as for that of s'^2.
-        if (use.integrand == CutFor::slope) {
-            cut = std::max(cut, use.coarse ? kCoarseSlope : kFineSlope);
-        }
-        return std::min(cut, scale * (use.coarse ? kCoarse : kFine));
+        return scale * std::exp2((use.coarse ? kCoarseSlope : kFineSlope) / (law.power + 2.0));
     }
+    if (law.at == 0.0) return std::min(cut, scale * (use.coarse ? kCoarse : kFine));
     const double narrow = std::min(cut, scale * (use.coarse ? kCoarseAside : kFineAside));
     return std::max(narrow, kSpacing * std::fabs(law.at));
 }

@@ -36,11 +36,10 @@ struct SlopeCut {
     double half_square_rise(const Program& program) const;
 };
 
-// What is integrated. s'^2, which needs the law; s' of a variable whose points are near to exact at
-// a kink at 0, times what varies on the scale `narrow`, in x; s' of one whose points are rounded to
-// the spacing of numbers around its mean.
+// What is integrated: s'^2, which needs the law, or s' times what varies on the scale `narrow`, in
+// x.
 struct CutFor {
-    enum Integrand { square, slope, rounded_slope } integrand;
+    enum Integrand { square, slope } integrand;
     bool coarse;
     double narrow = 1.0;
 };

@@ -62,7 +62,7 @@ NNTH_MULTIVERSION void angles_of(const double* minus, std::size_t count, double*
 class TableMap final : public PairMap {
   public:
     TableMap(const MapContext& context, int threads, Monitor& monitor)
-        : context_(context), term_(context.network), exact_(pairwise_map(context, monitor)) {
+        : context_(context), term_(context.network), exact_(pairwise_map(context)) {
         const auto& panels = dynamic_cast<const PanelExpectation&>(context.expectation);
         jumps_ = panels.jumps();
         const Diagonals& d = context.diagonals;
@@ -87,20 +87,22 @@ class TableMap final : public PairMap {
             inputs_.push_back(std::move(inputs));
             local.push_back(4e-16 + tables_.back().tail);
         }
-        error_ = exact_->error() + carried_error(context, local);
+        error_ = sampled_error(context, monitor) + carried_error(context, local);
     }
 
-    void apply(const Pairs& pairs, double* k, double* theta, Monitor& monitor) const override {
+    double apply(const Pairs& pairs, double* k, double* theta, Monitor& monitor) const override {
         const Diagonals& d = context_.diagonals;
         if (d.k[pairs.a] == 0.0) return exact_->apply(pairs, k, theta, monitor);
         double minus[PairMap::kMostPairs];
         first_layer(context_, pairs, minus, theta);
         for (std::size_t l = 0; l < tables_.size(); ++l) step(l, pairs, minus, theta);
+        double error = 0.0;
         for (std::size_t j = 0; j < pairs.count; ++j) {
             k[j] = geometric_mean(d.last_k()[pairs.a], d.last_k()[pairs.b + j]) * (1.0 - minus[j]);
             if (d.k[pairs.b + j] != 0.0 && pairs.rho[j].plus > kCarefully) continue;
-            exact_->apply(pairs.one(j), k + j, theta + j, monitor);
+            error = largest_error(error, exact_->apply(pairs.one(j), k + j, theta + j, monitor));
         }
+        return error;
     }
 
     double error() const override { return error_; }

@@ -29,7 +29,7 @@ from nnth.table import Meta, Table
 from nnth.typing import Floats, Progress
 from nnth.work import begin
 
-DEFAULT_SWEEP: Final = tuple(i / 10 for i in range(2, 47))  # of eta lambda_0
+DEFAULT_RATES: Final = tuple(i / 10 for i in range(2, 47))  # of eta lambda_0
 
 _FIELDS: Final = ("ending", "step", "eta", "z", "lambda", "peak", "peak_step")
 _SHARE_OF_MEMORY: Final = 0.3
@@ -54,11 +54,11 @@ def catapult_phases(
     eta_lambda0: float | Sequence[float] | None = None,
     lambda0: float | None = None,
     z0: float | None = None,
-    y: float = 0.0,
+    target: float = 0.0,
     kappa: float | None = None,
-    m: int | None = None,
-    d: int | None = None,
-    samples: int | None = None,
+    width: int = 1024,
+    n0: int = 10,
+    samples: int = 0,
     steps: int = 1000,
     seed: int = 0,
     threads: int = 0,
@@ -71,27 +71,29 @@ def catapult_phases(
 
     Returns a Table, a row a rate and model: eta_lambda0 (the median over networks, where eta is
     given), eta (the median, where eta_lambda0 is), phase (by eta_lambda0, for y = 0), model,
-    nets; converged, diverged, dead, unsettled, shares of the networks; settled_step and
+    nets; converged, diverged, dead, unsettled, fractions of the networks; settled_step and
     diverged_step, medians over those that do, inf where none does; peak_loss (inf where it
     diverges) and peak_step, medians over those that have a loss to lose, peak_step over those that
-    do not diverge (-1 where all do); peak_theory = log m/(2 log(eta lambda_0 - 1)), and
-    peak_from_start, the same with 1/q_0 for m, q_0 = kappa (eta z_0)^2, in the catapult phase, nan
+    do not diverge (-1 where all do); peak_theory = log n/(2 log(eta lambda_0 - 1)), and
+    peak_from_start, the same with 1/q_0 for n, q_0 = kappa (eta z_0)^2, in the catapult phase, nan
     elsewhere; final_eta_lambda, final_low and final_high, median and deciles over networks that are
     not dead, inf for those that diverge, 0 where all are dead. A dead network's loss is y^2/2
     whatever its data: that is no fit, and in no median.
 
-    Cost: 0.3 ns a neuron, step and rate; m = 1024: 40,000 trainings of up to 100 steps a second on
-    one thread. Raises ValueError for arguments out of range; MemoryError, before any work, for
-    more trainings than would fit; KeyboardInterrupt saying what was done.
+    Cost: 0.3 ns a neuron, step and rate; at width 1024 40,000 trainings of up to 100 steps a
+    second on one thread.
+
+    Raises ValueError for arguments out of range; MemoryError, before any work, for more trainings
+    than would fit; KeyboardInterrupt saying what was done.
 
     Source: Lewkowycz et al. (2020), arXiv:2003.02218, section 2.
     """
-    start = start_of(lambda0, z0, y, kappa, m, d, samples)
-    rates = rates_of(eta, eta_lambda0, DEFAULT_SWEEP)
+    start = start_of(lambda0, z0, target, kappa, width, n0, samples)
+    rates = rates_of(eta, eta_lambda0, DEFAULT_RATES)
     steps = steps_of(steps)
     check_run(seed, threads)
     _require_memory(start, rates)
-    if start.m is None:
+    if not start.samples:
         begin()
         found = _of_recursion(start, rates, steps, threads, progress)
     else:
@@ -104,7 +106,7 @@ def catapult_phases(
         ).fields
     columns = _columns(start, rates, found)
     parameters = rates.parameter | start.parameters() | {"steps": steps}
-    meta = Meta("catapult", {"sweep": True} | parameters, seed=None if start.m is None else seed)
+    meta = Meta("catapult phases", parameters, seed=seed if start.samples else None)
     return Table(columns, meta, plot=_picture(columns, start))
 
 
@@ -115,7 +117,7 @@ def _of_recursion(
     assert start.z0 is not None
     values = np.array(rates.values) / (start.lambda0 if rates.of_curvature else 1.0)
     found = _core.catapult_outcomes(
-        values, start.kappa, start.y, start.z0, start.lambda0, steps, threads, progress
+        values, start.kappa, start.target, start.z0, start.lambda0, steps, threads, progress
     )
     return {name: found[name][None, :, None] for name in _FIELDS}
 
@@ -130,16 +132,15 @@ def _of_nets(
     threads: int,
     progress: Progress | None,
 ) -> Endings:
-    assert start.m is not None
 
     def tell(done: int, total: int) -> None:  # items are networks at some rates
         if progress is not None:
             progress(count * done // max(total, 1), count)
 
     found = _core.catapult_nets(
-        start.m,
+        start.width,
         start.x,
-        start.y,
+        start.target,
         rates.values,
         rates.of_curvature,
         steps,
@@ -153,7 +154,7 @@ def _of_nets(
 
 
 def _columns(start: Start, rates: Rates, found: dict[str, Any]) -> dict[str, Any]:
-    models = MODELS if start.m is not None else MODELS[:1]
+    models = MODELS if start.samples else MODELS[:1]
     rows: list[dict[str, Any]] = []
     for i, rate in enumerate(rates.values):
         for k, model in enumerate(models):
@@ -170,12 +171,12 @@ def _row(start: Start, rates: Rates, rate: float, model: str, of: dict[str, Any]
     if rates.of_curvature:
         first = rate
     else:
-        first = rate * (start.lambda0 if start.lambda0 is not None else start.kappa * start.m)  # type: ignore[operator]
+        first = rate * (start.lambda0 if start.lambda0 is not None else start.kappa * start.width)
     final = np.where(kinds["diverged"], math.inf, of["eta"] * of["lambda"])[alive]
     peak = np.where(kinds["diverged"], math.inf, 0.5 * of["peak"] ** 2)[alive]
-    m = 1.0 / start.kappa if start.m is None else float(start.m)
-    # Of a network E z_0^2 = kappa m/2.
-    square = start.z0**2 if start.z0 is not None else 0.5 * start.kappa * m
+    n = 1.0 / start.kappa if not start.samples else float(start.width)
+    # Of a network E z_0^2 = kappa n/2.
+    square = start.z0**2 if start.z0 is not None else 0.5 * start.kappa * n
     q = start.kappa * eta**2 * square
     return {
         "eta_lambda0": first,
@@ -189,9 +190,9 @@ def _row(start: Start, rates: Rates, rate: float, model: str, of: dict[str, Any]
         "unsettled": float(kinds["unsettled"].mean()),
         "settled_step": _median(of["step"][kinds["converged"]]),
         "diverged_step": _median(of["step"][kinds["diverged"]]),
-        "peak_loss": _median(peak) if alive.any() else 0.5 * start.y**2,
+        "peak_loss": _median(peak) if alive.any() else 0.5 * start.target**2,
         "peak_step": int(_median(of["peak_step"][went])) if went.any() else -1,
-        "peak_theory": peak_time(first, m),
+        "peak_theory": peak_time(first, n),
         "peak_from_start": peak_time(first, 1.0 / q if q > 0.0 else math.inf),
         "final_eta_lambda": _quantile(final, 0.5),
         "final_low": _quantile(final, _LOW),
@@ -200,7 +201,7 @@ def _row(start: Start, rates: Rates, rate: float, model: str, of: dict[str, Any]
 
 
 def _quantile(values: Floats, share: float) -> float:
-    """Return a value of the sample itself, as some are infinite; 0 without any."""
+    """Return a quantile without interpolation, as values may be infinite; 0 for an empty sample."""
     if not len(values):
         return 0.0
     return float(np.sort(values)[math.ceil(share * len(values)) - 1])
@@ -211,7 +212,7 @@ def _median(values: Any) -> float:
 
 
 def _require_memory(start: Start, rates: Rates) -> None:
-    trainings = len(rates.values) * (1 if start.m is None else len(MODELS) * start.samples)
+    trainings = len(rates.values) * (len(MODELS) * start.samples or 1)
     needed = 4 * 8 * len(_FIELDS) * trainings
     what = f"samples must be fewer: the ends of {trainings} trainings"
     require_memory(needed, what, share=_SHARE_OF_MEMORY)
@@ -237,7 +238,7 @@ def _picture(columns: dict[str, Any], start: Start) -> Panels:
     x = every["eta_lambda0"]
     marks = tuple(edge for edge in edges if x.min() <= edge[1] <= x.max())
     label = "$\\eta\\lambda_0$"
-    note = "" if start.m is None else "medians over networks, with deciles; dead ones left out"
+    note = "" if not start.samples else "medians over networks, with deciles; dead ones left out"
     return Panels(
         panels=(
             Lines(

@@ -22,42 +22,39 @@ _MOST_NEURONS: Final = 10_000_000
 _MOST_STEPS: Final = 10_000_000
 _MOST_SAMPLES: Final = 2**32
 _FEW_RATES: Final = 6
-_DEFAULT_WIDTH: Final = 1024  # whose kappa the recursion has
 
 
 @dataclass(frozen=True)
 class Start:
     """Where gradient descent on one data point begins.
 
-    y: the target. kappa: |x|^2/(m d). lambda0, z0: the state of the recursion; None with networks.
-    m, d: the networks' width and input dimension; None without. samples: of the networks.
+    kappa: |x|^2/(width n0). lambda0, z0: the state of the recursion; None with networks. width, n0:
+    the networks' width and input dimension. samples: their number; 0 for the recursion alone.
     """
 
-    y: float
+    target: float
     kappa: float
     lambda0: float | None
     z0: float | None
-    m: int | None
-    d: int | None
+    width: int
+    n0: int
     samples: int
 
     @property
     def x(self) -> Floats:
-        """The input of the networks, of equal entries: only |x|^2/d = kappa m is felt."""
-        assert self.m is not None
-        assert self.d is not None
-        return np.full(self.d, math.sqrt(self.kappa * self.m))
+        """The input of the networks, of equal entries: only |x|^2/n0 = kappa width matters."""
+        return np.full(self.n0, math.sqrt(self.kappa * self.width))
 
     def parameters(self) -> dict[str, Any]:
         """What a table's record says of it."""
         return {
             "lambda0": self.lambda0,
             "z0": self.z0,
-            "y": self.y,
+            "target": self.target,
             "kappa": self.kappa,
-            "m": self.m,
-            "d": self.d,
-            "samples": None if self.m is None else self.samples,
+            "width": self.width if self.samples else None,
+            "n0": self.n0 if self.samples else None,
+            "samples": self.samples,
         }
 
 
@@ -80,30 +77,27 @@ class Rates:
 def start_of(
     lambda0: float | None,
     z0: float | None,
-    y: float,
+    target: float,
     kappa: float | None,
-    m: int | None,
-    d: int | None,
-    samples: int | None,
+    width: int,
+    n0: int,
+    samples: int,
 ) -> Start:
     """Return the start that is asked for; raises ValueError, naming the argument."""
-    if m is None:
-        for name, value in (("d", d), ("samples", samples)):
-            if value is not None:
-                raise ValueError(f"{name} must come with m, and is {value}")
+    target = _finite("target", target)
+    width, n0 = _at_most("width", width, _MOST_NEURONS), _at_most("n0", n0, _MOST_NEURONS)
+    samples = _at_most("samples", samples, _MOST_SAMPLES - 1, least=0)
+    kappa = 1.0 / width if kappa is None else _positive("kappa", kappa)
+    if not samples:
         lambda0 = 1.0 if lambda0 is None else _positive("lambda0", lambda0)
         z0 = 1.0 if z0 is None else _finite("z0", z0)
-        kappa = 1.0 / _DEFAULT_WIDTH if kappa is None else _positive("kappa", kappa)
-        return Start(_finite("y", y), kappa, lambda0, z0, None, None, 1)
+        return Start(target, kappa, lambda0, z0, width, n0, 0)
     for name, given in (("lambda0", lambda0), ("z0", z0)):
         if given is not None:
-            raise ValueError(f"{name} must not be given with m, whose networks have their own")
-    m, d = _at_most("m", m, _MOST_NEURONS), _at_most("d", 10 if d is None else d, _MOST_NEURONS)
-    if m * d > 100 * _MOST_NEURONS:
-        raise ValueError(f"m d must be at most {100 * _MOST_NEURONS:g}, not {m * d}")
-    samples = _at_most("samples", 1 if samples is None else samples, _MOST_SAMPLES - 1)
-    kappa = 1.0 / m if kappa is None else _positive("kappa", kappa)
-    return Start(_finite("y", y), kappa, None, None, m, d, samples)
+            raise ValueError(f"{name} must not be given with networks, which have their own")
+    if width * n0 > 100 * _MOST_NEURONS:
+        raise ValueError(f"width * n0 must be at most {100 * _MOST_NEURONS:g}, not {width * n0}")
+    return Start(target, kappa, None, None, width, n0, samples)
 
 
 def rates_of(
@@ -137,21 +131,21 @@ def check_run(seed: int, threads: int) -> None:
 
 
 def phase_of(eta_lambda0: float) -> str:
-    """Return the phase at y = 0 of a start with eta lambda_0 (Lewkowycz et al. 2020)."""
+    """Return the phase at target 0 of a start with eta lambda_0 (Lewkowycz et al. 2020)."""
     if eta_lambda0 < 2.0:
         return "lazy"
     return "catapult" if eta_lambda0 < 4.0 else "divergent"
 
 
-def peak_time(eta_lambda0: float, m: float) -> float:
-    """Return log m/(2 log(eta lambda_0 - 1)), when the loss peaks in the catapult phase; else nan.
+def peak_time(eta_lambda0: float, width: float) -> float:
+    """Return log n/(2 log(eta lambda_0 - 1)), when the loss peaks in the catapult phase; else nan.
 
-    It is when |z|, growing from order 1 by eta lambda_0 - 1 a step, comes to m^(1/2). With 1/q_0
-    for m, q_0 = kappa (eta z_0)^2, it begins where a network does.
+    It is when |z|, growing from order 1 by eta lambda_0 - 1 a step, comes to n^(1/2). With 1/q_0
+    for n, q_0 = kappa (eta z_0)^2, it begins where a network does.
     """
-    if not 2.0 < eta_lambda0 < 4.0 or not m > 0.0 or math.isinf(m):
+    if not 2.0 < eta_lambda0 < 4.0 or not width > 0.0 or math.isinf(width):
         return math.nan
-    return max(math.log(m), 0.0) / (2.0 * math.log(eta_lambda0 - 1.0))
+    return max(math.log(width), 0.0) / (2.0 * math.log(eta_lambda0 - 1.0))
 
 
 def _finite(name: str, value: float) -> float:
@@ -166,8 +160,8 @@ def _positive(name: str, value: float) -> float:
     return float(value)
 
 
-def _at_most(name: str, value: int, most: int) -> int:
-    number = whole(name, value)
+def _at_most(name: str, value: int, most: int, *, least: int = 1) -> int:
+    number = whole(name, value, least)
     if number > most:
         raise ValueError(f"{name} must be at most {most}, not {number}")
     return number

@@ -26,7 +26,7 @@ def recursion(run: Run) -> list[Statement]:
     first sign: 4/(z - y) times r^2 for 4 z/(z - y). At y = 1 these are apart.
     """
     eta, m = 2.5, 64
-    table = catapult(eta, m=m, y=1.0, steps=60, seed=run.seed)
+    table = catapult(eta, width=m, target=1.0, samples=1, steps=60, seed=run.seed)
     ours, net = (table["model"] == name for name in ("recursion", "frozen gates"))
     z, first, kappa = float(table["z"][net][0]), float(table["lambda"][net][0]), 1.0 / m
     r = z - 1.0
@@ -100,13 +100,13 @@ def peaks(_: Run) -> list[Statement]:
 
 def curvature(run: Run) -> list[Statement]:
     """Return what becomes of lambda in the catapult phase: with frozen gates, and of ReLU."""
-    table = catapult(eta_lambda0=(2.1, 2.5, 3.0, 3.5, 3.9), m=256, samples=4, seed=run.seed)
+    table = catapult(eta_lambda0=(2.1, 2.5, 3.0, 3.5, 3.9), width=256, samples=4, seed=run.seed)
     net = np.flatnonzero(table["model"] == "frozen gates")
     same = np.diff(table["step"][net]) == 1
     rise = float(np.max(np.diff(table["lambda"][net])[same]))
     samples = run.nets(200)
     sweep = catapult_phases(
-        eta_lambda0=(2.5, 3.0), m=256, samples=samples, seed=run.seed, threads=run.threads
+        eta_lambda0=(2.5, 3.0), width=256, samples=samples, seed=run.seed, threads=run.threads
     )
     final = {
         (rate, model): float(value)

@@ -41,11 +41,11 @@ def catapult(
     eta_lambda0: float | Sequence[float] | None = None,
     lambda0: float | None = None,
     z0: float | None = None,
-    y: float = 0.0,
+    target: float = 0.0,
     kappa: float | None = None,
-    m: int | None = None,
-    d: int | None = None,
-    samples: int | None = None,
+    width: int = 1024,
+    n0: int = 10,
+    samples: int = 0,
     steps: int = 60,
     seed: int = 0,
     threads: int = 0,
@@ -53,29 +53,31 @@ def catapult(
 ) -> Table:
     """Return the steps of gradient descent on one data point: output, curvature, loss.
 
-    A network z = m^(-1/2) sum_i v_i relu(u_i.x/d^(1/2)) whose gates stay as they are obeys, on the
-    loss (z - y)^2/2, with r = z - y, kappa = |x|^2/(m d) and its tangent kernel lambda, exactly
+    A network z = n^(-1/2) sum_i v_i relu(u_i.x/n0^(1/2)) of width n whose gates stay as they are
+    obeys, on the loss (z - y)^2/2, with r = z - y, kappa = |x|^2/(n n0) and its tangent kernel
+    lambda, exactly
 
         r' = r (1 - eta lambda + kappa eta^2 z r)
         lambda' = lambda + eta kappa r (eta lambda r - 4 z)
 
-    For y = 0 it is lazy below eta lambda_0 = 2; up to 4 the loss grows, to order m at most, until
+    For y = 0 it is lazy below eta lambda_0 = 2; up to 4 the loss grows, to order n at most, until
     lambda, which only falls, lets it fall: the catapult; beyond, it diverges. For other y the
-    threshold is 4 + O(1/m), of either sign. A network whose gates are free departs from this.
+    threshold is 4 + O(1/n), of either sign. A network whose gates are free departs from this.
 
     eta: learning rates, one or more, ascending; or eta_lambda0 in units of 1/lambda of each start;
         by default eta_lambda0 = 0.5, 3, 4.5, a rate a phase.
-    lambda0, z0: the start of the recursion, by default 1 and 1. kappa: above 0; by default 1/1024.
-        Networks have lambda_0 >= 2 kappa^(1/2) |z_0|; a `note` says where a start has not.
-    m: width of networks that are drawn, v_i and the entries of u_i ~ N(0, 1), and trained with
-        frozen and with free gates, beside the recursion from their own z_0 and lambda_0.
-        d: input dimension, 10. samples: networks, 1. kappa: then 1/m by default, |x|^2 = d.
+    target: y. kappa: above 0, by default 1/width, |x|^2 = n0.
+    samples: number of networks that are drawn, v_i and the entries of u_i ~ N(0, 1), and trained
+        with frozen and with free gates, beside the recursion from their own z_0 and lambda_0; 0 for
+        the recursion alone. width, n0: of the hidden layer and of the input.
+    lambda0, z0: the start of the recursion without networks, by default 1 and 1. Networks have
+        lambda_0 >= 2 kappa^(1/2) |z_0|; a `note` says where a start has not.
     steps: 1 to 10^7. seed: network s is stream s of it. threads: 0 = all; the result is the same.
     progress: called with the work done and in all.
 
     Returns a Table, a row a step of each rate, sample and model: step (0 is the start), z, lambda,
     loss, phase (by eta lambda_0, for y = 0), model ("recursion", "frozen gates", "relu"), sample,
-    eta, eta_lambda0, flipped (share of gates that are not as at first), deviation (of z - y and
+    eta, eta_lambda0, flipped (fraction of gates that are not as at first), deviation (of z - y and
     lambda from the recursion, relative to the largest |z - y| so far and to lambda; inf where that
     has diverged), outcome, outcome_step, error, note. Outcomes: "converged", at the first step with
     eta lambda < 2 and |z - y| below 1e-6 of the first; "diverged", at the first with |z - y| above
@@ -92,7 +94,7 @@ def catapult(
 
     Source: Lewkowycz et al. (2020), arXiv:2003.02218; Zhu et al. (2022), arXiv:2205.11787.
     """
-    start = start_of(lambda0, z0, y, kappa, m, d, samples)
+    start = start_of(lambda0, z0, target, kappa, width, n0, samples)
     rates = rates_of(eta, eta_lambda0, DEFAULT_RATES)
     steps = steps_of(steps)
     check_run(seed, threads)
@@ -101,7 +103,7 @@ def catapult(
     columns: Parts = {}
     count = len(rates.values)
     for i, rate in enumerate(rates.values):
-        if start.m is None:
+        if not start.samples:
             _append(columns, [_recursion(start, rate, rates.of_curvature, steps)])
             continue
 
@@ -110,9 +112,9 @@ def catapult(
                 progress(i * total + done, count * total)
 
         courses, ends = _core.catapult_courses(
-            start.m,
+            start.width,
             start.x,
-            start.y,
+            start.target,
             rate,
             rates.of_curvature,
             steps,
@@ -127,7 +129,7 @@ def catapult(
             _append(columns, _courses(start, asked, courses, ends, sample))
     arrays = {name: np.concatenate(values) for name, values in columns.items()}
     parameters = rates.parameter | start.parameters() | {"steps": steps}
-    meta = Meta("catapult", parameters, seed=None if start.m is None else seed)
+    meta = Meta("catapult trajectory", parameters, seed=seed if start.samples else None)
     return Table(arrays, meta, plot=_picture(arrays, start, rates))
 
 
@@ -135,7 +137,9 @@ def _recursion(start: Start, rate: float, of_curvature: bool, steps: int) -> Par
     assert start.lambda0 is not None
     assert start.z0 is not None
     eta = rate / start.lambda0 if of_curvature else rate
-    found = _core.catapult_trajectory(eta, start.kappa, start.y, start.z0, start.lambda0, steps)
+    found = _core.catapult_trajectory(
+        eta, start.kappa, start.target, start.z0, start.lambda0, steps
+    )
     ending, step = int(found["ending"][0]), int(found["step"][0])
     zero = np.zeros(len(found["z"]))
     first = rate if of_curvature else eta * start.lambda0
@@ -170,7 +174,7 @@ def _courses(
         both = min(count, known)  # where the recursion has not diverged
         deviation = np.full(count, math.inf)
         with np.errstate(all="ignore"):
-            size = np.maximum.accumulate(np.abs(own["z"][:both] - start.y))
+            size = np.maximum.accumulate(np.abs(own["z"][:both] - start.target))
             of_z = np.abs(z[:both] - own["z"][:both]) / np.where(size > 0.0, size, 1.0)
             at = own["lambda"][:both]
             of_lambda = np.abs(curvature[:both] - at) / np.where(at != 0.0, np.abs(at), 1.0)
@@ -221,7 +225,7 @@ def _rows(
         "step": np.arange(count),
         "z": z,
         "lambda": curvature,
-        "loss": 0.5 * (z - start.y) ** 2,
+        "loss": 0.5 * (z - start.target) ** 2,
         "phase": phase,
         "model": MODELS[model],
         "sample": sample,
@@ -238,10 +242,10 @@ def _rows(
 
 
 def _note(start: Start, z: Floats, curvature: Floats, first: float, ending: int) -> str:
-    if start.m is None and curvature[0] < 2.0 * math.sqrt(start.kappa) * abs(z[0]):
+    if not start.samples and curvature[0] < 2.0 * math.sqrt(start.kappa) * abs(z[0]):
         return "no network starts here: lambda0 is below 2 sqrt(kappa) |z0|"
-    if start.y != 0.0 and (first < 4.0) == (ENDINGS[ending] == "diverged"):
-        return "y is not 0: the threshold is 4 + O(1/m), of either sign"
+    if start.target != 0.0 and (first < 4.0) == (ENDINGS[ending] == "diverged"):
+        return "the target is not 0: the threshold is 4 + O(1/width), of either sign"
     return ""
 
 
@@ -254,9 +258,9 @@ def _append(columns: Parts, parts: Sequence[Parts] | list[Parts]) -> None:
 
 
 def _require_memory(start: Start, rates: Rates, steps: int) -> None:
-    courses = 1 if start.m is None else len(MODELS) * start.samples
+    courses = len(MODELS) * start.samples or 1
     rows = len(rates.values) * courses * (steps + 1)
-    what = f"samples or steps must be fewer, or a sweep of rates, which keeps none: {rows} rows"
+    what = f"steps must be fewer, or the phases be asked for, which keep none: {rows} rows"
     require_memory(rows * _BYTES_A_ROW, what, share=_SHARE_OF_MEMORY)
 
 
@@ -264,7 +268,7 @@ def _picture(columns: dict[str, Any], start: Start, rates: Rates) -> Panels:
     """Loss and curvature of the first network against the steps."""
     losses: list[tuple[str, Floats, Floats]] = []
     curvatures: list[tuple[str, Floats, Floats]] = []
-    models = MODELS if start.m is not None else MODELS[:1]
+    models = MODELS if start.samples else MODELS[:1]
     most = max(1, _MOST_CURVES // len(models))
     shown = rates.values[:most]
     first = columns["sample"] == 0
@@ -286,7 +290,7 @@ def _picture(columns: dict[str, Any], start: Start, rates: Rates) -> Panels:
             curvatures.append((label, *_within(step, curvature, 0.0, _MOST_CURVATURE)))
     last = max(float(x[-1]) for _, x, _ in losses)  # where a loss is still in the picture
     curvatures = [(label, x[x <= last], y[x <= last]) for label, x, y in curvatures]
-    note = "" if start.m is None or start.samples == 1 else "network 0 is drawn"
+    note = "" if start.samples <= 1 else "network 0 is drawn"
     if len(rates.values) > most:
         note = "; ".join(filter(None, [note, f"the first {most} rates are drawn"]))
     edge = ("$\\eta\\lambda = 2$", np.array([0.0, last]), np.array([2.0, 2.0]))

@@ -35,17 +35,17 @@ _LARGEST: Final = 1e70  # whose fourth powers are doubles
 class GpNets(TypedDict, total=False):
     """What the networks are like and how they are drawn; each may be left out.
 
-    width: one or several, of all hidden layers alike, or text as
-    "16,32"; 16 to 256. depth: hidden layers, 2. widths: of the hidden layers one by one, instead
-    of both. inputs: `(m, n_0)`, a row an input, or a data file; two by default with norm =
-    |x|^2/n_0, 1, and cosine rho, 0.5; not 0 where cb is. cb, cw: bias and weight variance, the
-    critical pair of act. samples: networks of each width, 10,000; 0 for theory alone. seed: 0.
+    width: one or several, each of all hidden layers; by default 16 to 256. depth: hidden layers, 2.
+    widths: of the hidden layers one by one, instead of both. x: `(m, n_0)`, a row an input, or a
+    data file; two by default with norm = |x|^2/n_0, 1, and cosine rho, 0.5; not 0 where cb is.
+    cb, cw: bias and weight variance, the critical pair of act. samples: networks of each width,
+    10,000; 0 for theory alone. seed: 0.
     """
 
-    width: int | Sequence[int] | str | None
+    width: int | Sequence[int] | None
     depth: int | None
     widths: Sequence[int] | str | None
-    inputs: Data | None
+    x: Data | None
     norm: float | None
     rho: float | None
     cb: float | None
@@ -79,7 +79,7 @@ class GpEnsemble:
             "depth": depth,
             "cb": self.cb,
             "cw": self.cw,
-            "inputs": self.file,
+            "x": self.file,
             "norm": self.norm,
             "rho": self.rho,
             "samples": self.samples,
@@ -203,7 +203,7 @@ def gp_nets(act: str = "relu", **nets: Unpack[GpNets]) -> GpEnsemble:
     """Return the networks that are asked for, checked.
 
     Raises ValueError for what is out of range, for `widths` beside `width` or `depth`, and for
-    `inputs` beside `norm` or `rho`.
+    `x` beside `norm` or `rho`.
     """
     chosen = activation(act)
     cb, cw = variances(chosen, nets.get("cb"), nets.get("cw"))
@@ -211,28 +211,28 @@ def gp_nets(act: str = "relu", **nets: Unpack[GpNets]) -> GpEnsemble:
         if not (value >= 0.0 and np.isfinite(value)):
             raise ValueError(f"{name} must be finite and at least 0, not {value:g}")
     shapes, equal = _shapes(nets.get("width"), nets.get("depth"), nets.get("widths"))
-    inputs, norm, rho = nets.get("inputs"), nets.get("norm"), nets.get("rho")
-    if inputs is None:
+    given, norm, rho = nets.get("x"), nets.get("norm"), nets.get("rho")
+    if given is None:
         norm = 1.0 if norm is None else float(norm)
         rho = 0.5 if rho is None else float(rho)
         x = _two_inputs(norm, rho)
     else:
         for name, number in (("norm", norm), ("rho", rho)):
             if number is not None:
-                raise ValueError(f"{name} must not be given where inputs are, and is {number:g}")
-        x = data_of(inputs, "inputs")
+                raise ValueError(f"{name} must not be given where x is, and is {number:g}")
+        x = data_of(given, "x")
     if len(x) > MAX_INPUTS:
-        raise ValueError(f"inputs must have at most {MAX_INPUTS} rows, not {len(x)}")
+        raise ValueError(f"x must have at most {MAX_INPUTS} rows, not {len(x)}")
     entries = (len(shapes[0]) + 1) * len(x) * (len(x) + 1) // 2
     if entries > MAX_ENTRIES:
         raise ValueError(
-            f"inputs and depth must make at most {MAX_ENTRIES} entries of kernels, not {entries}"
+            f"x and depth must make at most {MAX_ENTRIES} entries of kernels, not {entries}"
         )
     if cb == 0.0:
         if norm == 0.0:
             raise ValueError("norm must be above 0 where cb is 0, not 0")
         for row in np.flatnonzero(~x.any(axis=1)).tolist():
-            raise ValueError(f"inputs must not be 0 where cb is 0, and row {row} is")
+            raise ValueError(f"x must not be 0 where cb is 0, and row {row} is")
     samples = nets.get("samples")
     samples = SAMPLES if samples is None else whole("samples", samples, 0)
     if samples == 1:
@@ -241,7 +241,7 @@ def gp_nets(act: str = "relu", **nets: Unpack[GpNets]) -> GpEnsemble:
         raise ValueError(f"samples must be at most 2**32, not {samples}")
     seed = whole("seed", nets.get("seed", 0), 0)
     return GpEnsemble(
-        chosen.name, shapes, equal, x, file_of(inputs), norm, rho, cb, cw, samples, seed
+        chosen.name, shapes, equal, x, file_of(given), norm, rho, cb, cw, samples, seed
     )
 
 
@@ -283,7 +283,7 @@ def draw(
 
 
 def _shapes(
-    width: int | Sequence[int] | str | None,
+    width: int | Sequence[int] | None,
     depth: int | None,
     widths: Sequence[int] | str | None,
 ) -> tuple[tuple[tuple[int, ...], ...], bool]:
@@ -298,22 +298,9 @@ def _shapes(
     layers = whole("depth", DEPTH if depth is None else depth)
     if layers > MAX_DEPTH:
         raise ValueError(f"depth must be at most {MAX_DEPTH}, not {layers}")
-    if width is None:
-        sizes: tuple[int, ...] = WIDTHS
-    elif isinstance(width, str):
-        sizes = _checked("width", [_number(word) for word in width.split(",")])
-    else:
-        sizes = _checked("width", [width] if isinstance(width, int) else width)
+    asked = WIDTHS if width is None else [width] if isinstance(width, int) else width
+    sizes = _checked("width", asked)
     return tuple((n,) * layers for n in sorted(set(sizes))), True
-
-
-def _number(word: str) -> int:
-    try:
-        return int(word)
-    except ValueError:
-        raise ValueError(
-            f"width must be whole numbers, as in 16,32, not {word.strip()!r}"
-        ) from None
 
 
 def _checked(name: str, sizes: Sequence[int]) -> tuple[int, ...]:

@@ -100,14 +100,14 @@ class Measure:
 def lazy(
     act: str = "tanh",
     *,
-    widths: Sequence[int] = (64, 256, 1024, 4096),
-    inputs: Data | None = None,
+    width: Sequence[int] = (64, 256, 1024, 4096),
+    x: Data | None = None,
     y: Data | None = None,
-    p: int | None = None,
-    n0: int | None = None,
+    points: int = 4,
+    n0: int = 10,
+    normalize: bool = False,
     second_layer: SecondLayer = "uniform",
-    normalise: bool = False,
-    time: float = 10.0,
+    times: Sequence[float] = (10.0,),
     delta: float = 0.05,
     samples: int = 5,
     seed: int = 0,
@@ -122,22 +122,22 @@ def lazy(
     of D changes K by 2 m D at most (lemma 1); so n > 128 m^4 L(0)/lambda_0^4 suffices for all
     times.
 
-    act: as in `nnth.kernel`; the theorem is of |s'|, |s''| <= 1. widths: one or more, ascending, to
+    act: as in `nnth.kernel`; the theorem is of |s'|, |s''| <= 1. width: one or more, ascending, to
         10^6.
-    inputs, y: data `(m, d)` of norms at most 1, and `(m,)`, or files; together. Else `p`, 4,
-        on the unit sphere in `n0`, 10, and y ~ N(0, 1), from the seed. normalise: divide
-        each row by its norm.
+    x, y: data `(m, n0)` of norms at most 1, and `(m,)`, or files; together. normalize: divide each
+        row of x by its norm. points, n0: without x, `points` inputs on the unit sphere of this
+        dimension and y ~ N(0, 1), from the seed.
     second_layer: v_i uniform on [-1, 1], or "rademacher", +-1.
-    time: how long, in units of m/(eta lambda_0). delta: of the matrix Bernstein bounds, the
-        probability that they fail. samples: networks of each width, 2 or more; wider ones have the
-        neurons of narrower ones.
+    times: up to which networks are trained, ascending, above 0 and to 1000, in units of
+        m/(eta lambda_0). delta: probability with which the matrix Bernstein bounds may fail.
+    samples: networks of each width, 2 or more; wider ones have the neurons of narrower ones.
     progress: called with the work done and in all.
 
-    Returns a Table, a row a width and quantity: width, quantity, mean, stderr, bound (its mean; nan
-    for none), relation, used (the largest share of the bound, or of the quantity where it is a
-    lower bound), holds (share of networks that keep it), hypothesis (share in which what the bound
-    asks is so), exponent (mean over networks of the slope against log width), exponent_stderr,
-    exponent_theory, z, note. Quantities:
+    Returns a Table, a row a time, width and quantity: time, width, quantity, mean, stderr, bound
+    (its mean; nan for none), relation, used (the largest fraction of the bound that is reached, or
+    of the quantity where it is a lower bound), holds (fraction of networks that keep it),
+    hypothesis (fraction in which what the bound assumes is so), exponent (mean over networks of the
+    slope against log width), exponent_stderr, exponent_theory, z, note. Quantities:
 
     "lambda_0", smallest eigenvalue of K(0), at least that of E K less its Bernstein bound; "kernel
     deviation", |K(0) - E K|, and "second-layer deviation", of n^(-1) sum_i s(w_i.x_a) s(w_i.x_b),
@@ -148,7 +148,8 @@ def lazy(
     L exp(eta lambda_0 t/m)/L(0); "final loss", over L(0); "width needed", of which the
     hypothesis is that the network is wider.
 
-    Accuracy: flows to 1e-8 a step, to 1e-4 where s' jumps; bounds count as kept up to 1e-6. E K is
+    Accuracy: flows to 1e-8 a step, to 1e-4 where s' jumps; what is largest over all times is the
+    largest at the steps; bounds count as kept up to 1e-6. E K is
     exact for activations with closed forms and else of 1e-13. Cost: some 20 ns a neuron, point and
     evaluation, of which there are about 20 lambda_max/lambda_0 and at least 200.
 
@@ -158,35 +159,39 @@ def lazy(
     Source: Du, Zhai, Poczos & Singh (2019), arXiv:1810.02054; Tropp (2012), theorem 1.4.
     """
     chosen = activation(act)
-    sizes = [whole("widths", width) for width in widths]
+    sizes = [whole("width", n) for n in width]
     if not sizes or sizes != sorted(set(sizes)):
-        raise ValueError(f"widths must be ascending, not {','.join(map(str, sizes)) or 'none'}")
+        raise ValueError(f"width must be ascending, not {','.join(map(str, sizes)) or 'none'}")
     if sizes[-1] > _MAX_WIDTH:
-        raise ValueError(f"widths must be at most {_MAX_WIDTH}, not {sizes[-1]}")
+        raise ValueError(f"width must be at most {_MAX_WIDTH}, not {sizes[-1]}")
     if second_layer not in SECOND_MOMENT:
         raise ValueError(f"second_layer must be uniform or rademacher, not {second_layer!r}")
     samples = whole("samples", samples, 2)
     if samples >= MAX_SAMPLES:
         raise ValueError(f"samples must be below {MAX_SAMPLES}, not {samples}")
-    if not 0.0 < time <= 1000.0:
-        raise ValueError(f"time must be above 0 and at most 1000, not {time:g}")
+    ends = [float(time) for time in times]
+    if not ends or not all(0.0 < time <= 1000.0 for time in ends) or ends != sorted(set(ends)):
+        raise ValueError(
+            "times must be ascending, above 0 and at most 1000, not "
+            f"{','.join(f'{time:g}' for time in ends) or 'none'}"
+        )
     if not 0.0 < delta < 1.0:
         raise ValueError(f"delta must be between 0 and 1, not {delta:g}")
     smooth = smoothness(chosen)
     if math.isinf(smooth.slope):
         raise ValueError(f"act must not jump, for a tangent kernel that is finite, as {act} does")
-    x, targets = _data(inputs, y, p, n0, normalise, seed)
-    if len(x) * sizes[-1] > _MOST_NUMBERS:
+    inputs, targets = _data(x, y, points, n0, normalize, seed)
+    if len(inputs) * sizes[-1] > _MOST_NUMBERS:
         raise ValueError(
-            f"widths times data must be at most {_MOST_NUMBERS}, not {len(x) * sizes[-1]}"
+            f"width times points must be at most {_MOST_NUMBERS}, not {len(inputs) * sizes[-1]}"
         )
     _core.thread_count(threads)
     begin()
     problem = Problem(
-        chosen, x, targets, second_layer, KINKED if math.isinf(smooth.bend) else SMOOTH
+        chosen, inputs, targets, second_layer, KINKED if math.isinf(smooth.bend) else SMOOTH
     )
     limit = _Limit(problem, delta)
-    measures: dict[int, list[list[Measure]]] = {}
+    measures: dict[int, list[list[list[Measure]]]] = {}  # by width, network and time
     shown: dict[int, tuple[Course, float]] = {}
     total = sum(sizes) * samples
     done = 0
@@ -200,15 +205,20 @@ def lazy(
                         progress(round(_GRAIN * (before + n * share)), _GRAIN * total)
 
                 net = LazyNet(problem, n, seed, sample)
-                lambda_0, end = limit.horizon(net, time)
+                lambda_0, unit = limit.horizon(net)
                 try:
-                    course = net.course(end, tell)
+                    course = net.course([time / unit for time in ends], tell)
                 except StiffFlowError as stiff:
                     raise StiffFlowError(
                         f"the flow of network {sample} of width {n} was given up: {stiff}; "
-                        "a shorter time may do"
+                        "shorter times may do"
                     ) from None
-                measures[n].append(limit.measures(course, n, lambda_0, end))
+                measures[n].append(
+                    [
+                        limit.measures(course.until(i), n, lambda_0, time / unit)
+                        for i, time in enumerate(ends)
+                    ]
+                )
                 if sample == 0:
                     shown[n] = (course, lambda_0)
                 done += n
@@ -217,23 +227,27 @@ def lazy(
         raise KeyboardInterrupt(
             f"{count} of {len(sizes) * samples} networks were trained"
         ) from None
-    rows = _rows(sizes, measures)
+    rows = [
+        row
+        for i, time in enumerate(ends)
+        for row in _rows(time, sizes, {n: [net[i] for net in measures[n]] for n in sizes})
+    ]
     parameters = {
         "act": chosen.name,
-        "widths": tuple(sizes),
-        "inputs": file_of(inputs),
+        "width": tuple(sizes),
+        "x": file_of(x),
         "y": file_of(y),
-        "p": len(x),
-        "n0": x.shape[1],
+        "points": len(inputs),
+        "n0": inputs.shape[1],
+        "normalize": normalize,
         "second_layer": second_layer,
-        "normalise": normalise,
-        "time": time,
+        "times": tuple(ends),
         "delta": delta,
         "samples": samples,
     }
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     meta = Meta("lazy", parameters, seed=seed)
-    return Table(columns, meta, plot=_picture(rows, sizes, shown))
+    return Table(columns, meta, plot=_picture(rows[-len(EXPONENTS) * len(sizes) :], sizes, shown))
 
 
 class _Limit:
@@ -254,13 +268,13 @@ class _Limit:
         where = f": rows {pair[0]} and {pair[1]} are parallel" if pair is not None else ""
         self._singular = f"K(0) is singular{where}"
 
-    def horizon(self, net: LazyNet, time: float) -> tuple[float, float]:
-        """lambda_0 of a network, 0 for a singular kernel, and the end of its flow."""
+    def horizon(self, net: LazyNet) -> tuple[float, float]:
+        """lambda_0 of a network, 0 for a singular kernel, and the rate in whose units times are."""
         kernel = net.start()[0]
         least, trace = float(np.linalg.eigvalsh(kernel)[0]), float(np.trace(kernel))
         if least > _SINGULAR * trace:
-            return least, time / least
-        return 0.0, time * self._m / trace if trace > 0.0 else time
+            return least, least
+        return 0.0, trace / self._m if trace > 0.0 else 1.0
 
     def measures(self, course: Course, n: int, lambda_0: float, end: float) -> list[Measure]:
         """What became of a network, against its bounds."""
@@ -305,7 +319,9 @@ class _Limit:
         return bernstein_radius(self._delta, self._m, share * size, share)
 
 
-def _rows(sizes: Sequence[int], measures: dict[int, list[list[Measure]]]) -> list[dict[str, Any]]:
+def _rows(
+    time: float, sizes: Sequence[int], measures: dict[int, list[list[Measure]]]
+) -> list[dict[str, Any]]:
     rows = []
     for k, quantity in enumerate(EXPONENTS):
         values = np.array([[net[k].value for net in measures[n]] for n in sizes])
@@ -322,6 +338,7 @@ def _rows(sizes: Sequence[int], measures: dict[int, list[list[Measure]]]) -> lis
             on_z = "" if math.isnan(z) else joined(ASYMPTOTIC, note_on_z(len(nets)))
             rows.append(
                 {
+                    "time": time,
                     "width": n,
                     "quantity": quantity,
                     "mean": mean,
@@ -359,44 +376,40 @@ def _exponent(sizes: Floats, values: Floats) -> tuple[float, float]:
 
 
 def _data(
-    inputs: Data | None,
+    x: Data | None,
     y: Data | None,
-    p: int | None,
-    n0: int | None,
-    normalise: bool,
+    points: int,
+    n0: int,
+    normalize: bool,
     seed: int,
 ) -> tuple[Floats, Floats]:
-    if (inputs is None) != (y is None):
-        raise ValueError("inputs and y must be given together")
-    if inputs is None or y is None:
-        if normalise:
-            raise ValueError("normalise must come with inputs: random ones have norm 1")
-        count = whole("p", 4 if p is None else p)
-        d = whole("n0", 10 if n0 is None else n0)
-        if count * d > _MOST_NUMBERS:
-            raise ValueError(f"p times n0 must be at most {_MOST_NUMBERS}")
-        draws = normals(seed, _DATA_STREAM, count * (d + 1))
-        x = draws[: count * d].reshape(count, d)
-        return x / np.linalg.norm(x, axis=1, keepdims=True), draws[count * d :]
-    for name, value in (("p", p), ("n0", n0)):
-        if value is not None:
-            raise ValueError(f"{name} must not be given with inputs, and is {value}")
-    x = data_of(inputs, "inputs")
-    targets = target_vector(y, len(x))
-    for name, values in (("inputs", x), ("y", targets)):
+    if (x is None) != (y is None):
+        raise ValueError("x and y must be given together")
+    if x is None or y is None:
+        if normalize:
+            raise ValueError("normalize must come with x: random inputs have norm 1")
+        points, n0 = whole("points", points), whole("n0", n0)
+        if points * n0 > _MOST_NUMBERS:
+            raise ValueError(f"points times n0 must be at most {_MOST_NUMBERS}, not {points * n0}")
+        draws = normals(seed, _DATA_STREAM, points * (n0 + 1))
+        inputs = draws[: points * n0].reshape(points, n0)
+        return inputs / np.linalg.norm(inputs, axis=1, keepdims=True), draws[points * n0 :]
+    inputs = data_of(x, "x")
+    targets = target_vector(y, len(inputs))
+    for name, values in (("x", inputs), ("y", targets)):
         moderate(name, values, _LARGEST)
-    norms = np.linalg.norm(x, axis=1)
+    norms = np.linalg.norm(inputs, axis=1)
     if not norms.all():
-        raise ValueError(f"inputs must not hold zero rows, as row {int(np.argmin(norms))} is")
-    if normalise:
-        x = x / norms[:, None]
+        raise ValueError(f"x must not hold zero rows, as row {int(np.argmin(norms))} is")
+    if normalize:
+        inputs = inputs / norms[:, None]
     elif norms.max() > 1.0 + _UNIT:
         row = int(np.argmax(norms))
         raise ValueError(
-            f"inputs must have rows of norm at most 1, not {norms[row]:g} as row {row}; normalise "
+            f"x must have rows of norm at most 1, not {norms[row]:g} as row {row}; normalize "
             "divides each by its norm"
         )
-    return x, targets
+    return inputs, targets
 
 
 def _picture(

@@ -83,7 +83,7 @@ def narrow(_: Run) -> list[Statement]:
 def wide(run: Run) -> list[Statement]:
     """Return the lemmas on random data: how much of each bound is used, and powers of the width."""
     # So wide, and so many, that five standard errors of a power are below 1/2.
-    table = lazy(widths=(256, 1024, 4096, 16384), samples=5 if run.quick else 20, seed=run.seed)
+    table = lazy(width=(256, 1024, 4096, 16384), samples=5 if run.quick else 20, seed=run.seed)
     found = []
     for text, quantity in (
         ("lemma 1: |K - K_0| <= 2 m D, share of it that is used", "kernel movement"),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
@@ -44,6 +44,7 @@ class Course:
 
     loss: L. least: smallest eigenvalue of K. kernel: |K - K(0)|. movement: the largest |w_i -
     w_i(0)|. first: K(0) `(m, m)`; second: the second layer's part of the tangent kernel at t = 0.
+    stops: the number of steps up to each of the times that were asked for.
     """
 
     time: Floats
@@ -53,6 +54,13 @@ class Course:
     movement: Floats
     first: Floats
     second: Floats
+    stops: tuple[int, ...]
+
+    def until(self, i: int) -> Course:
+        """Return what happened up to the time number i of those that were asked for."""
+        names = ("time", "loss", "least", "kernel", "movement")
+        steps = {name: getattr(self, name)[: self.stops[i]] for name in names}
+        return replace(self, **steps, stops=self.stops[: i + 1])
 
 
 class LazyNet:
@@ -84,8 +92,8 @@ class LazyNet:
         second = np.einsum("an,bn->ab", value, value) / self._n
         return self.kernel(slope), second, self._loss(value)
 
-    def course(self, end: float, told: Callable[[float], object]) -> Course:
-        """Gradient flow up to a time, in units of m/eta.
+    def course(self, ends: Sequence[float], told: Callable[[float], object]) -> Course:
+        """Gradient flow up to the last of some ascending times, in units of m/eta.
 
         w_i moves in the span of the data, w_i = w_i(0) + sum_a c_ai x_a; the state is c `(m, n)`:
         dc_ai/dt = -n^(-1/2) v_i s'(w_i.x_a) r_a. `told` hears the share that is done.
@@ -103,31 +111,36 @@ class LazyNet:
             slope *= self._v
             return slope.ravel()
 
-        # An entry of c is of order n^(-1/2).
-        for time, state in flow_steps(
-            slope_of,
-            np.zeros(m * self._n),
-            end,
-            tolerance=self._problem.tolerance,
-            size=self._scale,
-        ):
+        def measured(time: float, state: Floats) -> tuple[float, float, float, float, float]:
             c = state.reshape(m, self._n)
             value, slope = self._activations(self._preactivations(state))
             kernel = self.kernel(slope)
             moved = np.einsum("an,an->n", self._along(c), c)
             apart = np.linalg.eigvalsh(kernel - first)
-            steps.append(
-                (
-                    time,
-                    self._loss(value),
-                    float(np.linalg.eigvalsh(kernel)[0]),
-                    float(np.max(np.abs(apart))),
-                    float(np.sqrt(np.max(moved))),
-                )
+            return (
+                time,
+                self._loss(value),
+                float(np.linalg.eigvalsh(kernel)[0]),
+                float(np.max(np.abs(apart))),
+                float(np.sqrt(np.max(moved))),
             )
-            told(time / end)
+
+        after, now, stops = np.zeros(m * self._n), 0.0, []
+        for end in ends:  # each is the end of a step
+            for time, state in flow_steps(
+                slope_of,
+                after,
+                end - now,
+                tolerance=self._problem.tolerance,
+                size=self._scale,  # an entry of c is of order n^(-1/2)
+            ):
+                after = state
+                steps.append(measured(now + time, state))
+                told((now + time) / ends[-1])
+            now = end
+            stops.append(len(steps))
         times, losses, least, change, movement = map(np.array, zip(*steps, strict=True))
-        return Course(times, losses, least, change, movement, first, second)
+        return Course(times, losses, least, change, movement, first, second, tuple(stops))
 
     def _along(self, c: Floats) -> Floats:
         """sum_a c_ai x_a.x_b: `(m, n)`."""

@@ -53,6 +53,7 @@ COLUMNS: Final = (
     "error",
     "note",
 )
+DEPTHS: Final = (0, 1, 3, 10, 30, 100)
 _RUNS: Final = 2**32  # streams between the samples of two rows
 _FEW: Final = 100.0  # effective samples, below which a standard error says little
 
@@ -63,7 +64,7 @@ def bayes(
     y: Data | None = None,
     *,
     norm2: float | None = None,
-    p: int | None = None,
+    points: int | None = None,
     n0: int | None = None,
     widths: Sequence[int] | str | None = None,
     width: int | None = None,
@@ -85,10 +86,10 @@ def bayes(
         I_b(x) = (1/2 pi i) int Gamma(b + s) x^(-s) prod_l Gamma(n_l/2 + s)/Gamma(n_l/2)
                  (n_l/2)^(-s) ds,  a Meijer G^{L+1,0}_{0,L+1}.
 
-    x: `(P, n_0)`, y: `(P,)`, arrays or paths of files; or norm2 = |theta_*|^2, p and n0, where X'X
-        counts as 1.
-    widths: n_1, ..., n_L, as numbers or "64*10"; or width (64) and depths (1), a row each, depth 0
-        being the linear model. sigma2: one or several, a row each.
+    x: `(P, n_0)`, y: `(P,)`, arrays or paths of files; or norm2 = |theta_*|^2, points = P and n0,
+        where X'X counts as 1.
+    widths: n_1, ..., n_L, as numbers or "64*10"; or width (64) and depths (0, 1, 3, 10, 30, 100),
+        a row each, depth 0 being the linear model. sigma2: one or several, a row each.
     samples: of the importance sampling beside, 0 for none. seed: sample s of row i is a function of
         (seed, i, s). threads: 0 = all; the result is the same.
 
@@ -110,8 +111,8 @@ def bayes(
 
     Source: Hanin & Zlokapa (2022), theorems 1, 3, 6.
     """
-    data = data_or_description(x, y, norm2, p, n0)
-    nets, shape = architectures(widths, width, depth)
+    data = data_or_description(x, y, norm2, points, n0)
+    nets, shape = architectures(widths, width, depth, DEPTHS)
     scales = scales_of(sigma2)
     check_sample(samples, seed)
     begin()
@@ -130,7 +131,7 @@ def bayes(
         "x": file_of(x),
         "y": file_of(y),
         **shape,
-        "p": data.p,
+        "points": data.p,
         "n0": data.n0,
         "norm2": data.norm2,
         "samples": samples,
@@ -141,10 +142,10 @@ def bayes(
 
 
 def data_or_description(
-    x: Data | None, y: Data | None, norm2: float | None, p: int | None, n0: int | None
+    x: Data | None, y: Data | None, norm2: float | None, points: int | None, n0: int | None
 ) -> Interpolant:
     """Return the interpolant of the data, or of what is said of them; raises ValueError."""
-    described = {"norm2": norm2, "p": p, "n0": n0}
+    described = {"norm2": norm2, "points": points, "n0": n0}
     given = [name for name, value in described.items() if value is not None]
     if x is not None or y is not None:
         if x is None or y is None:
@@ -152,9 +153,9 @@ def data_or_description(
         if given:
             raise ValueError(f"{given[0]} must not come with x and y, which say it")
         return interpolant_of(x, y)
-    if norm2 is None or p is None or n0 is None:
-        raise ValueError("x and y must be given, or norm2, p and n0 instead")
-    return interpolant_without_data(norm2, p, n0)
+    if norm2 is None or points is None or n0 is None:
+        raise ValueError("x and y must be given, or norm2, points and n0 instead")
+    return interpolant_without_data(norm2, points, n0)
 
 
 def _share_of(progress: Progress | None, before: int, share: int, total: int) -> Progress | None:

@@ -53,7 +53,7 @@ def interpolant_of(x: Data, y: Data) -> Interpolant:
     targets = target_vector(y, len(inputs))
     p, n0 = inputs.shape
     if p >= n0:
-        raise ValueError(f"x must have fewer rows than columns, P < n0, not {p} rows of {n0}")
+        raise ValueError(f"x must have fewer rows than columns, points < n0, not {p} rows of {n0}")
     if not targets.any():
         raise ValueError("y must not be 0 everywhere: theta_* = 0 has no finite evidence")
     left, values, basis = np.linalg.svd(inputs, full_matrices=False)
@@ -80,7 +80,7 @@ def interpolant_of(x: Data, y: Data) -> Interpolant:
 def interpolant_without_data(norm2: float, p: int, n0: int) -> Interpolant:
     """Return the interpolant of data that are only described, X'X = 1. Raises ValueError."""
     if not 1 <= p < n0 <= MAX_INPUT:
-        raise ValueError(f"p and n0 must be 1 <= P < n0 <= {MAX_INPUT}, not {p} and {n0}")
+        raise ValueError(f"points and n0 must be 1 <= points < n0 <= {MAX_INPUT}, not {p} and {n0}")
     _check_norm(norm2)
     return Interpolant(norm2, p, n0)
 

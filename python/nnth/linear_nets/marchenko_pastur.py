@@ -23,10 +23,11 @@ from nnth.work import begin, sampled
 
 Sampler = Literal["law", "dense"]
 
+ALPHA: Final = 0.5
 SIZE: Final = 500  # of the smaller dimension, where only alpha is given
 MAX_SIZE: Final = 20_000  # of it, where spectra are drawn: they cost its square
 MAX_DENSE: Final = 2**26  # entries of a matrix that is drawn
-MAX_POINTS: Final = 10_000_000
+MAX_ROWS: Final = 10_000_000
 MAX_VALUES: Final = 2**27  # eigenvalues kept
 RATIOS: Final = (1e-9, 1e9)  # of p/n0
 _BISECTIONS: Final = 60
@@ -113,9 +114,9 @@ class Spectra:
 def mp(
     alpha: float | None = None,
     *,
-    p: int | None = None,
+    points: int | None = None,
     n0: int | None = None,
-    points: int = 101,
+    rows: int = 101,
     levels: Sequence[float] | None = None,
     samples: int = 10,
     sampler: Sampler = "law",
@@ -126,14 +127,14 @@ def mp(
     """Return the Marchenko-Pastur law, beside the spectra of random matrices X X^T/n0.
 
     Density sqrt((l+ - x)(x - l-))/(2 pi alpha x) between l+- = (1 +- sqrt alpha)^2, atom
-    (1 - 1/alpha)_+ at 0; X of shape `(p, n0)` with independent N(0, 1) entries, alpha = p/n0.
+    (1 - 1/alpha)_+ at 0; X of shape `(P, n0)` with independent N(0, 1) entries, alpha = P/n0.
 
-    alpha: from 1e-9 to 1e9; or p and n0 instead. With alpha alone matrices have 500 rows or
-        columns, whichever are fewer, and the others to suit.
-    points: rows, from the one edge to the other, at least 2. levels: numbers in (0, 1), a row at
-        the quantile of each instead.
+    alpha: from 1e-9 to 1e9, by default 0.5; or points = P and n0 instead. With alpha alone matrices
+        have 500 rows or columns, whichever are fewer, and the others to suit.
+    rows: rows of the table, from the one edge to the other, at least 2. levels: numbers in (0, 1),
+        a row at the quantile of each instead.
     samples: matrices, 0 for theory alone. sampler: "law" draws bidiagonal matrices with the same
-        eigenvalues, in O(p^2), exactly in law; "dense" draws X, in O(p^2 n0), by LAPACK.
+        eigenvalues, in O(P^2), exactly in law; "dense" draws X, in O(P^2 n0), by LAPACK.
     seed: matrix s is a function of (seed, s). threads: 0 = all; the result is the same for "law".
 
     Returns a Table: x; pdf, without the atom; cdf; empirical, the share of all eigenvalues up to
@@ -141,26 +142,30 @@ def mp(
     edges, the atom, ks, the Kolmogorov-Smirnov distance of all eigenvalues from the law, and the
     mean smallest and largest eigenvalue.
 
-    Accuracy: cdf 1e-15. The law is that of large matrices; at p it is off by O(1/p), which ks
+    Accuracy: cdf 1e-15. The law is that of large matrices; at P it is off by O(1/P), which ks
     shows: eigenvalues repel, so that they keep to it far better than independent numbers would.
-    Cost: 40 ms for a matrix with p = 2000 by its law. Raises ValueError for arguments out of range.
+    Cost: 40 ms for a matrix with P = 2000 by its law. Raises ValueError for arguments out of range.
 
     Source: Marchenko & Pastur (1967); Silverstein (1985) and Dumitriu & Edelman (2002) for "law".
     """
-    alpha, p, n0 = _sizes(alpha, p, n0)
+    alpha, p, n0 = _sizes(alpha, points, n0)
     law = MarchenkoPastur(alpha)
-    if whole("points", points, least=2) > MAX_POINTS:
-        raise ValueError(f"points must be at most {MAX_POINTS}, not {points}")
-    x = _grid(law, points) if levels is None else law.quantile(_levels(levels))
+    if whole("rows", rows, least=2) > MAX_ROWS:
+        raise ValueError(f"rows must be at most {MAX_ROWS}, not {rows}")
+    x = _grid(law, rows) if levels is None else law.quantile(_levels(levels))
     if sampler not in ("law", "dense"):
         raise ValueError(f"sampler must be law or dense, not {sampler!r}")
     check_seed(seed)
     size = min(p, n0)
     if whole("samples", samples, least=0):
         if size > MAX_SIZE:
-            raise ValueError(f"p and n0 must not both be above {MAX_SIZE} with samples, not {size}")
+            raise ValueError(
+                f"points and n0 must not both be above {MAX_SIZE} with samples, not {size}"
+            )
         if sampler == "dense" and p * n0 > MAX_DENSE:
-            raise ValueError(f"p n0 must be at most {MAX_DENSE} with sampler dense, not {p * n0}")
+            raise ValueError(
+                f"points times n0 must be at most {MAX_DENSE} with sampler dense, not {p * n0}"
+            )
         if samples * size > MAX_VALUES:
             raise ValueError(f"samples must be at most {MAX_VALUES // size} here, not {samples}")
 
@@ -178,7 +183,7 @@ def mp(
         columns["level"] = np.asarray(levels, dtype=np.float64)
     parameters: dict[str, Any] = {
         "alpha": alpha,
-        "p": p,
+        "points": p,
         "n0": n0,
         "samples": samples,
         "sampler": sampler if samples else None,
@@ -206,21 +211,24 @@ def ks_distance(found: Spectra, law: MarchenkoPastur, p: int) -> float:
     return float(max(np.max(steps[1:] - at), np.max(at - steps[:-1])))
 
 
-def _sizes(alpha: float | None, p: int | None, n0: int | None) -> tuple[float, int, int]:
-    if (alpha is None) == (p is None and n0 is None) or (p is None) != (n0 is None):
-        raise ValueError("alpha must be given, or p and n0 instead")
-    if p is not None and n0 is not None:
-        whole("p", p), whole("n0", n0)
-        alpha = p / n0
-    assert alpha is not None
+def _sizes(alpha: float | None, points: int | None, n0: int | None) -> tuple[float, int, int]:
+    if (points is None) != (n0 is None):
+        raise ValueError("points and n0 must both be given")
+    if points is not None and n0 is not None:
+        if alpha is not None:
+            raise ValueError("alpha must not come with points and n0, which say it")
+        ratio = whole("points", points) / whole("n0", n0)
+        return _checked("points and n0 must have a ratio", ratio), points, n0
+    alpha = _checked("alpha must be", ALPHA if alpha is None else alpha)
+    if alpha <= 1.0:
+        return alpha, SIZE, round(SIZE / alpha)
+    return alpha, round(SIZE * alpha), SIZE
+
+
+def _checked(rule: str, alpha: float) -> float:
     if not RATIOS[0] <= alpha <= RATIOS[1]:
-        name = "alpha" if p is None else "p and n0"
-        ratio = "" if p is None else "have a ratio "
-        rule = f"{ratio or 'be '}from {RATIOS[0]:g} to {RATIOS[1]:g}"
-        raise ValueError(f"{name} must {rule}, not {alpha:g}")
-    if p is None or n0 is None:
-        p, n0 = (SIZE, round(SIZE / alpha)) if alpha <= 1.0 else (round(SIZE * alpha), SIZE)
-    return float(alpha), p, n0
+        raise ValueError(f"{rule} from {RATIOS[0]:g} to {RATIOS[1]:g}, not {alpha:g}")
+    return float(alpha)
 
 
 def _levels(levels: Sequence[float]) -> Floats:
@@ -233,8 +241,8 @@ def _levels(levels: Sequence[float]) -> Floats:
     return asked
 
 
-def _grid(law: MarchenkoPastur, points: int) -> Floats:
-    grid = np.linspace(*law.edges, points)
+def _grid(law: MarchenkoPastur, rows: int) -> Floats:
+    grid = np.linspace(*law.edges, rows)
     return np.concatenate(([0.0], grid)) if law.atom else grid
 
 

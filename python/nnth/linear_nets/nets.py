@@ -68,12 +68,15 @@ def layers_of(widths: Sequence[int]) -> Layers:
 
 
 def architectures(
-    widths: Sequence[int] | str | None, width: int | None, depth: int | Sequence[int] | None
+    widths: Sequence[int] | str | None,
+    width: int | None,
+    depth: int | Sequence[int] | None,
+    depths: Sequence[int] = (1,),
 ) -> tuple[list[Layers], dict[str, Any]]:
     """Return the architectures asked for, in order, and the parameters width and widths.
 
-    widths: those of one architecture; or width and depths, an architecture each; by default width
-        64 and depth 1.
+    widths: those of one architecture; or width, by default 64, and one depth or several, by default
+        `depths`, an architecture each.
     Raises ValueError for both, and for what is out of range.
     """
     if widths is not None:
@@ -89,13 +92,13 @@ def architectures(
     n = whole("width", 64 if width is None else width)
     if n > MAX_WIDTH:
         raise ValueError(f"width must be at most {MAX_WIDTH}, not {n}")
-    depths = [1] if depth is None else [depth] if isinstance(depth, int) else list(depth)
-    if not depths:
+    asked = depths if depth is None else [depth] if isinstance(depth, int) else list(depth)
+    if not asked:
         raise ValueError("depth must hold a number, and is empty")
-    for value in depths:
+    for value in asked:
         if whole("depth", value, least=0) > MAX_DEPTH:
             raise ValueError(f"depth must be at most {MAX_DEPTH}, not {value}")
-    found_at = [Layers((n,), (value,)) if value else Layers((), ()) for value in depths]
+    found_at = [Layers((n,), (value,)) if value else Layers((), ()) for value in asked]
     return found_at, {"width": n, "widths": None}
 
 

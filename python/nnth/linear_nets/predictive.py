@@ -11,16 +11,22 @@ import numpy as np
 
 from nnth import _core
 from nnth.blas import serial_blas
+from nnth.checks import whole
 from nnth.data import Data, data_of, targets_of
 from nnth.files import file_of
 from nnth.linear_nets.evidence import Interpolant, Posterior, interpolant_of
-from nnth.linear_nets.nets import architectures, scales_of
+from nnth.linear_nets.nets import architectures, check_seed, scales_of
 from nnth.plot import Lines
+from nnth.random import normals
 from nnth.table import Meta, Table
 from nnth.typing import Floats
 from nnth.work import begin
 
 LEVELS: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
+POINTS: Final = 20  # drawn, where there are no data
+INPUT: Final = 50  # their dimension
+TESTED: Final = 10  # drawn beside them, to predict at
+MAX_DRAWN: Final = 4096  # dimensions: the singular values of more take minutes
 _FARTHEST: Final = 350.0  # of v: r^2 stays in the range of numbers
 _STEPS: Final = 60
 _LOST: Final = 1e-6  # of a logarithm: a density off by more is no density
@@ -101,16 +107,19 @@ class Scale:
 
 @serial_blas
 def bayes_predictive(
-    x: Data,
-    y: Data,
-    x_new: Data,
-    y_new: Data | None = None,
+    x: Data | None = None,
+    y: Data | None = None,
+    x_test: Data | None = None,
+    y_test: Data | None = None,
     *,
+    points: int | None = None,
+    n0: int | None = None,
     widths: Sequence[int] | str | None = None,
     width: int | None = None,
     depth: int | Sequence[int] | None = None,
     sigma2: float | Sequence[float] = 1.0,
     levels: Sequence[float] = LEVELS,
+    seed: int = 0,
 ) -> Table:
     """Return what deep linear networks that interpolate a data set predict at new points.
 
@@ -120,9 +129,12 @@ def bayes_predictive(
 
         p_(P+1)(|theta_*|^2 + ((f - theta_*'x)/|x_perp|)^2)/(|x_perp| p_P(|theta_*|^2)).
 
-    x, y, widths, width, depth, sigma2: as in `nnth.bayes`. x_new: points `(m, n_0)`; y_new: values
-        `(m,)` at which the density is taken, by default the means. levels: of the quantiles, in
-        (0, 1): 0.05 is the column q05.
+    x: `(P, n_0)`, y: `(P,)`, arrays or paths of files. x_test: points `(m, n_0)`; y_test: values
+        `(m,)` at which the density is taken, by default the means.
+    points, n0: without x, P (by default 20) points of n_0 (50) dimensions, and ten to predict at,
+        are drawn with N(0, 1) entries, and the targets of all are theta'x, theta ~ N(0, 1/n_0).
+    widths, width, sigma2: as in `nnth.bayes`. depth: one or several, by default 1. levels: of the
+        quantiles, in (0, 1): 0.05 is the column q05. seed: of the data that are drawn.
 
     Returns a Table, a row a depth, sigma2 and point: depth, sigma2, point (its row, from 0), mean,
     std, perp = |x_perp|, a column q.. a level, kurtosis (excess, 0 for a Gaussian), y (where the
@@ -136,23 +148,29 @@ def bayes_predictive(
 
     Source: Hanin & Zlokapa (2022), section 3.
     """
+    given, drawn = {"x": x, "y": y, "x_test": x_test, "y_test": y_test}, x is None
+    if drawn:
+        for name, value in given.items():
+            if value is not None:
+                raise ValueError(f"{name} must come with x")
+        sizes = POINTS if points is None else points, INPUT if n0 is None else n0
+        x, y, x_test, y_test = _drawn_data(*sizes, seed)
+    elif points is not None or n0 is not None:
+        raise ValueError(f"{'n0' if points is None else 'points'} must not come with x")
+    if x is None or y is None or x_test is None:
+        raise ValueError(f"x must come with {'y' if y is None else 'x_test'}")
     data = interpolant_of(x, y)
-    points = data_of(x_new, "x_new")
-    if points.shape[1] != data.n0:
-        raise ValueError(f"x_new must have as many columns as x, {data.n0}, not {points.shape[1]}")
-    values = None if y_new is None else targets_of(y_new, "y_new")
-    if values is not None and values.shape != (len(points), 1):
-        raise ValueError(
-            f"y_new must be one number for each of {len(points)} points, not of shape "
-            f"{values.shape}"
-        )
+    tested = data_of(x_test, "x_test")
+    if tested.shape[1] != data.n0:
+        raise ValueError(f"x_test must have as many columns as x, {data.n0}, not {tested.shape[1]}")
+    values = None if y_test is None else _targets(y_test, len(tested))
     nets, shape = architectures(widths, width, depth)
     scales, names = scales_of(sigma2), _names(levels)
     begin()
     assert data.theta is not None
-    mean = points @ data.theta
-    perp = _outside(points, data)
-    where = mean if values is None else values[:, 0]
+    mean = tested @ data.theta
+    perp = _outside(tested, data)
+    where = mean if values is None else values
     columns: dict[str, list[Any]] = {}
     for layers in nets:
         for scale in scales:
@@ -161,17 +179,36 @@ def bayes_predictive(
             for name, column in part.items():
                 columns.setdefault(name, []).extend(column)
     parameters: dict[str, Any] = {
-        "x": file_of(x),
-        "y": file_of(y),
-        "x_new": file_of(x_new),
-        "y_new": file_of(y_new),
+        **{name: file_of(value) for name, value in given.items()},
         **shape,
-        "p": data.p,
+        "points": data.p,
         "n0": data.n0,
         "norm2": data.norm2,
     }
-    table = Table(columns, Meta("bayes", parameters))
-    return table.with_plot(_picture(table, len(points), names, values is not None))
+    table = Table(columns, Meta("bayes", parameters, seed if drawn else None))
+    return table.with_plot(_picture(table, len(tested), names, values is not None))
+
+
+def _targets(y_test: Data, points: int) -> Floats:
+    targets = targets_of(y_test, "y_test")
+    if targets.shape != (points, 1):
+        raise ValueError(
+            f"y_test must be one number for each of {points} points, not of shape {targets.shape}"
+        )
+    return targets[:, 0]
+
+
+def _drawn_data(points: int, n0: int, seed: int) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return inputs and targets, and inputs and targets to test at, of a linear function."""
+    if not whole("points", points) < whole("n0", n0):
+        raise ValueError(f"points must be below n0, not {points} and {n0}")
+    if n0 > MAX_DRAWN:
+        raise ValueError(f"n0 must be at most {MAX_DRAWN} where data are drawn, not {n0}")
+    check_seed(seed)
+    inputs = normals(seed, 0, (points + TESTED) * n0).reshape(-1, n0)
+    theta = normals(seed, 1, n0) / math.sqrt(n0)
+    targets = inputs @ theta
+    return inputs[:points], targets[:points], inputs[points:], targets[points:]
 
 
 def _rows(

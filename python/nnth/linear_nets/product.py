@@ -58,8 +58,9 @@ def product(
         E log|theta|^2 = sum_l [psi(n_l/2) - log(n_l/2)] + (L+1) log sigma2,
         Var log|theta|^2 = sum_l psi'(n_l/2).
 
-    n0: the input dimension, from 1. widths: n_1, ..., n_L, as numbers or "64*10"; or width and
-        depth, several depths if wanted: rows of each. depth 0 is a single Gaussian vector.
+    n0: the input dimension, from 1. widths: n_1, ..., n_L, as numbers or "64*10"; or width,
+        by default 64, and depth, by default 10, or several depths: rows of each. depth 0 is a
+        single Gaussian vector.
     samples: norms drawn, in O(L) each and exactly in law; 0 for theory alone. seed, threads: as
         elsewhere; norm s at the i-th depth is a function of (seed, i, s).
 
@@ -77,7 +78,7 @@ def product(
     """
     if whole("n0", n0) > MAX_INPUT:
         raise ValueError(f"n0 must be at most {MAX_INPUT}, not {n0}")
-    nets, shape = architectures(widths, width, depth)
+    nets, shape = architectures(widths, width, depth, (10,))
     (scale,) = _one(scales_of(sigma2))
     check_sample(samples, seed)
     begin()

@@ -136,7 +136,7 @@ def evidence_by_sampling(
     """Return the log evidence by the Meijer G function, and by sampling networks' scales."""
     table = bayes(
         norm2=2.0,
-        p=20,
+        points=20,
         n0=50,
         width=64,
         depth=[1, 20],
@@ -166,11 +166,11 @@ def infinite_effective_depth() -> list[Statement]:
     more costs 1/(4 n) of log evidence: it is largest at a finite depth, not at infinity.
     """
     p, n = 10_000, 10**6
-    deep = bayes(norm2=2.0, p=p, n0=2 * p, width=n, depth=[10**6], samples=0)
+    deep = bayes(norm2=2.0, points=p, n0=2 * p, width=n, depth=[10**6], samples=0)
     limit = float(deep["nu"][0]) / 2.0
-    few = bayes(norm2=2.0, p=10, n0=20, width=1000, depth=[10**7], samples=0)
+    few = bayes(norm2=2.0, points=10, n0=20, width=1000, depth=[10**7], samples=0)
     fixed = float(few["nu"][0]) / 2.0 * 10 / 9
-    far = bayes(norm2=2.0, p=10, n0=20, width=1000, depth=[10**6, 2 * 10**6], samples=0)
+    far = bayes(norm2=2.0, points=10, n0=20, width=1000, depth=[10**6, 2 * 10**6], samples=0)
     slope = float(np.diff(far["log_evidence"])[0]) / 10**6
     lam = float(deep["lambda_post"][0])
     perp, bound = float(deep["perp_norm2"][0]), float(deep["best_bound"][0])

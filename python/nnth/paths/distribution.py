@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnth.paths.laws import CHI2_LOG_MEAN, CHI2_LOG_VARIANCE, path_laws, path_log_cdf
-from nnth.paths.nets import Nets, PathNets, path_nets
+from nnth.paths.nets import NetsOfAnyInput, PathNets, path_nets
 from nnth.paths.paths import draw
 from nnth.paths.samplers import PathSample
 from nnth.plot import Lines, histogram
@@ -60,11 +60,11 @@ class LogLaw:
 
 
 def path_distribution(
-    *, threads: int = 0, progress: Progress | None = None, **nets: Unpack[Nets]
+    *, threads: int = 0, progress: Progress | None = None, **nets: Unpack[NetsOfAnyInput]
 ) -> Table:
     """Return the laws that (dz_q/dx_p)^2 has and is said to have, beside a sample.
 
-    Arguments as in `nnth.paths`.
+    Arguments as in `nnth.paths`, without x, of which (dz_q/dx_p)^2 does not depend.
 
     Returns a Table, a row a law: law, "sample", "exact" (for Gaussian weights), "lognormal-chi2"
     ((2/n0) chi^2_1 exp N(-b/2, b)) and "lognormal" (exp N(-b/2, b)); `ks`, the Kolmogorov-Smirnov

@@ -31,27 +31,31 @@ MAX_SAMPLES: Final = 2**39  # groups of 256, of which sums hold 2^31
 CONTINUOUS: Final = ("gaussian", "uniform", "laplace")
 
 
-class Nets(TypedDict, total=False):
+class NetsOfAnyInput(TypedDict, total=False):
     """What the networks are like and how they are drawn; each may be left out.
 
-    n0: dimension of the input, the length of x or else 2. widths: of the hidden layers, or text as
+    n0: dimension of the input, that of x or else 2. widths: of the hidden layers, or text as
     "64*10,32"; ten of 64. n_out: dimension of the output, 1. mu: law of the entries of W-hat, by
-    its name or its even moments (`nnth.weight_law`); "gaussian". x: the input `(n0,)`, or a data
-    file with one row; all ones, so that |x|^2 = n0. linear: without activations. samples: networks,
-    10,000; 0 where only moments of mu are known or the network is linear. sampler: "law" draws what
-    Gaussian weights do to norms, O(L) numbers a network, exactly in law; "dense" draws every
-    weight; "law" where mu is Gaussian. seed: 0.
+    its name or its even moments (`nnth.weight_law`); "gaussian". linear: without activations.
+    samples: networks, 10,000; 0 where only moments of mu are known or the network is linear.
+    sampler: "law" draws what Gaussian weights do to norms, O(L) numbers a network, exactly in law;
+    "dense" draws every weight; "law" where mu is Gaussian. seed: 0.
     """
 
     n0: int | None
     widths: Sequence[int] | str | None
     n_out: int | None
     mu: Law
-    x: Data | None
     linear: bool
     samples: int | None
     sampler: Sampler | None
     seed: int
+
+
+class Nets(NetsOfAnyInput, total=False):
+    """The same with x: the input `(n0,)`, or a data file with one row; all ones if left out."""
+
+    x: Data | None
 
 
 @dataclass(frozen=True, eq=False)

@@ -165,17 +165,13 @@ def draw(
     return in_parts(part, nets.samples, progress, _so_far)
 
 
-def kept_values(sample: PathSample) -> NDArray[Any]:
-    """Return the kept values, a structured array with a field a quantity: |q|, and Theta for ntk.
+def kept_values(sample: PathSample) -> dict[str, Array]:
+    """Return the kept values of each quantity: |q|, and Theta for ntk.
 
     Those of one network are in one place, but where "law" draws dzdx, or the Jacobian of several
     outputs: their networks are others.
     """
-    fields = [(name, np.float64) for name in sample.quantities]
-    values = np.empty(len(next(iter(sample.quantities.values())).values), dtype=fields)
-    for name, quantity in sample.quantities.items():
-        values[name] = quantity.values
-    return values
+    return {name: quantity.values for name, quantity in sample.quantities.items()}
 
 
 def _so_far(sample: PathSample) -> str:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nnth.checks import whole
 from nnth.data import Data, data_of
 from nnth.ensemble import in_parts
 from nnth.files import file_of
 from nnth.paths.moments import ntk_moments, ntk_off_diagonal
-from nnth.paths.nets import Nets, PathNets, path_nets
+from nnth.paths.nets import NetsOfAnyInput, PathNets, path_nets
 from nnth.paths.samplers import GramSample, sample_grams
 from nnth.plot import Lines, histogram
 from nnth.random import normals
@@ -29,9 +31,13 @@ from nnth.work import begin
 Array = NDArray[np.float64]
 
 DELTAS: Final = (0.1, 0.01)
+POINTS: Final = 10  # inputs drawn, where none are given
+INPUT: Final = 10  # their dimension
 MAX_INPUTS: Final = 1000
+MAX_DRAWN: Final = 10_000  # dimensions of inputs that are drawn
 _CURVE: Final = 101  # points of the theory in a picture
-_FROZEN: Final = 2**32  # streams beyond those of networks
+_FROZEN: Final = 2**40  # streams beyond those of networks
+_INPUTS: Final = 2**41
 
 _TRACE: Final = (
     "lambda_max <= Tr Theta, whose mean and deviation are at most the sums of Theta_aa's"
@@ -47,17 +53,19 @@ _FROZEN_NOTE: Final = (
 
 
 def path_spectrum(
-    inputs: Data,
+    x: Data | None = None,
     *,
-    deltas: Sequence[float] = DELTAS,
+    points: int | None = None,
+    delta: Sequence[float] = DELTAS,
     threads: int = 0,
     progress: Progress | None = None,
-    **nets: Unpack[Nets],
+    **nets: Unpack[NetsOfAnyInput],
 ) -> Table:
     """Return bounds of the largest eigenvalue of the tangent kernel over inputs, and what it is.
 
-    inputs: `(m, n0)`, m <= 1000, or a data file; no row 0. deltas: in (0, 1). The others as in
-    `nnth.paths`, with n_out = 1 and without x.
+    x: `(m, n0)`, m <= 1000, or a data file; no row 0. points: without x, number of inputs that are
+    drawn with N(0, 1) entries, by default 10, of n0 dimensions, by default 10. delta: in (0, 1).
+    The others as in `nnth.paths`, with n_out = 1.
 
     Returns a Table, a row a delta and statement: delta; bound (its name), value, which the
     eigenvalue exceeds with probability at most delta where `valid`; `measured`, the quantile
@@ -71,16 +79,11 @@ def path_spectrum(
     Raises ValueError as `nnth.paths`; for linear networks and several outputs.
     Source: Tropp (2012), Theorems 1.1 and 1.4, for the matrix bounds.
     """
-    data, name = data_of(inputs, "inputs"), file_of(inputs)
-    drawn = _checked(nets, data.shape[1])
-    if len(data) > MAX_INPUTS:
-        raise ValueError(f"inputs must have at most {MAX_INPUTS} rows, not {len(data)}")
-    for i, row in enumerate(data):
-        if not row.any():
-            raise ValueError(f"inputs must not be 0, and row {i} is")
-    for delta in deltas:
-        if not 0.0 < delta < 1.0:
-            raise ValueError(f"delta must be between 0 and 1, not {delta:g}")
+    data = _inputs(x, points, nets)
+    drawn = _checked({**nets, "n0": data.shape[1]})
+    for chance in delta:
+        if not 0.0 < chance < 1.0:
+            raise ValueError(f"delta must be between 0 and 1, not {chance:g}")
     sample = _grams(drawn, data, threads, progress)
     largest = np.empty(0) if sample is None else np.sort(sample.ntk_largest)
     moments = [ntk_moments(n0=drawn.n0, widths=drawn.widths, mu=drawn.law, x=row) for row in data]
@@ -88,21 +91,24 @@ def path_spectrum(
     spreads = np.sqrt([found.relative_variance for found in moments])
     frozen = _frozen(drawn, data)
     rows = []
-    for delta in deltas:
-        quick = (delta, largest)
-        chebyshev = float(np.sum(means * (1.0 + spreads / math.sqrt(delta))))
-        cantelli = float(np.sum(means * (1.0 + spreads * math.sqrt(1.0 / delta - 1.0))))
+    for chance in delta:
+        quick = (chance, largest)
+        chebyshev = float(np.sum(means * (1.0 + spreads / math.sqrt(chance))))
+        cantelli = float(np.sum(means * (1.0 + spreads * math.sqrt(1.0 / chance - 1.0))))
         rows.append(_bound(*quick, "trace", chebyshev, True, "Chebyshev", _TRACE))
         rows.append(_bound(*quick, "trace, one-sided", cantelli, True, "Cantelli", _TRACE))
-        wrong = _lecture(data, drawn, means, spreads, delta)
+        wrong = _lecture(data, drawn, means, spreads, chance)
         rows.append(_bound(*quick, "lecture", wrong, False, "lecture", f"invalid: {_WHY}"))
         if len(drawn.widths) == 1 and drawn.law.is_gaussian:
-            for kind, bound in _frozen_bounds(data, drawn.widths[0], delta):
+            for kind, bound in _frozen_bounds(data, drawn.widths[0], chance):
                 source = f"Tropp (2012), Theorem {'1.1' if kind == 'Chernoff' else '1.4'}"
-                kernel = (delta, frozen, f"frozen, {kind}")
+                kernel = (chance, frozen, f"frozen, {kind}")
                 rows.append(_bound(*kernel, bound, True, source, _FROZEN_NOTE))
     columns = {column: [row[column] for row in rows] for column in rows[0]}
-    meta = drawn.meta(inputs=name, m=len(data))
+    # Inputs that are drawn are those of the seed, also where no network is.
+    meta = drawn.meta(x=file_of(x), points=len(data))
+    if x is None:
+        meta = replace(meta, seed=drawn.seed)
     return Table(columns, meta, plot=_picture(largest, rows))
 
 
@@ -111,12 +117,11 @@ def path_angles(
     *,
     threads: int = 0,
     progress: Progress | None = None,
-    **nets: Unpack[Nets],
+    **nets: Unpack[NetsOfAnyInput],
 ) -> Table:
     """Return the tangent kernel of two inputs with |x|^2 = n0 at given cosines, off the diagonal.
 
-    rho: cosines, `(k,)` or one, in [-1, 1]. The others as in `nnth.paths`, n0 >= 2, n_out = 1, and
-    without x.
+    rho: cosines, `(k,)` or one, in [-1, 1]. The others as in `nnth.paths`, n0 >= 2, n_out = 1.
 
     Returns a Table, a row a cosine: rho; `limit`, Theta_ab/E Theta_aa at infinite width;
     `product`, the notes' formula, false: the cosine times the product over layers of P(both gates
@@ -132,7 +137,7 @@ def path_angles(
     for cosine in cosines.tolist():
         if not -1.0 <= cosine <= 1.0:
             raise ValueError(f"rho must be in [-1, 1], not {cosine:g}")
-    drawn = _checked(nets, None)
+    drawn = _checked(nets)
     if drawn.n0 < 2:
         raise ValueError(f"n0 must be at least 2 for two inputs, not {drawn.n0}")
     depth = len(drawn.widths)
@@ -187,14 +192,31 @@ def path_angles(
     return Table({**columns, "note": notes}, drawn.meta(), plot=plot)
 
 
-def _checked(nets: Nets, n0: int | None) -> PathNets:
-    if nets.get("x") is not None:
-        raise ValueError("x must not be given: the inputs are others")
-    given = nets.get("n0")
-    if n0 is not None:
-        if given is not None and given != n0:
-            raise ValueError(f"n0 must be that of the inputs, {n0}, not {given}")
-        nets = {**nets, "n0": n0}
+def _inputs(x: Data | None, points: int | None, nets: NetsOfAnyInput) -> Array:
+    """Return the inputs that are given, or drawn, checked."""
+    n0 = nets.get("n0")
+    if x is None:
+        m = whole("points", POINTS if points is None else points)
+        n0 = whole("n0", INPUT if n0 is None else n0)
+        if m > MAX_INPUTS:
+            raise ValueError(f"points must be at most {MAX_INPUTS}, not {m}")
+        if n0 > MAX_DRAWN:
+            raise ValueError(f"n0 must be at most {MAX_DRAWN} where inputs are drawn, not {n0}")
+        return normals(whole("seed", nets.get("seed", 0), 0), _INPUTS, m * n0).reshape(m, n0)
+    if points is not None:
+        raise ValueError("points must not come with x")
+    data = data_of(x, "x")
+    if n0 is not None and n0 != data.shape[1]:
+        raise ValueError(f"n0 must be that of x, {data.shape[1]}, not {n0}")
+    if len(data) > MAX_INPUTS:
+        raise ValueError(f"x must have at most {MAX_INPUTS} rows, not {len(data)}")
+    for i, row in enumerate(data):
+        if not row.any():
+            raise ValueError(f"x must not be 0, and row {i} is")
+    return data
+
+
+def _checked(nets: NetsOfAnyInput) -> PathNets:
     drawn = path_nets(**nets)
     if drawn.linear:
         raise ValueError("linear must be false: the kernels are those of ReLU networks")

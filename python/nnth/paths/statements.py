@@ -139,7 +139,7 @@ def largest_eigenvalue(run: Run) -> list[Statement]:
     """
     table = path_spectrum(
         normals(run.seed, 0, 12).reshape(4, 3),
-        deltas=(0.1,),
+        delta=(0.1,),
         widths="16*8",
         samples=run.nets(20_000),
         seed=run.seed,

@@ -126,13 +126,13 @@ def _read(stream: BinaryIO) -> list[NDArray[Any]]:
 
 
 @serial_blas
-def random_model(p: int, n: int, *, seed: int = 0) -> QuadraticModel:
-    """Return a random model: entries of Phi ~ N(0, 1/p), Psi symmetric of norm about 2.
+def random_model(parameters: int, points: int, *, seed: int = 0) -> QuadraticModel:
+    """Return a random model of p parameters and n points: Phi ~ N(0, 1/p), Psi of norm about 2.
 
     Psi_a = (G + G^T)/(2 p)^(1/2) with standard normal G; y and theta0 ~ N(0, 1). Array i of Phi,
     Psi, y, theta0 is stream i of the seed.
     """
-    p, n = whole("p", p), whole("n", n)
+    p, n = whole("parameters", parameters), whole("points", points)
     check_size(p, n)
     phi = normals(seed, 0, p * n).reshape(p, n) / np.sqrt(p)
     g = normals(seed, 1, n * p * p).reshape(n, p, p)
@@ -144,6 +144,6 @@ def check_size(p: int, n: int) -> None:
     """Raise MemoryError, with the size, for models whose Psi is too large."""
     if n * p * p > _MOST_NUMBERS:
         raise MemoryError(
-            f"p and n must be smaller: Psi has n p^2 = {n * p * p} numbers, of which "
+            f"parameters and points must be fewer: Psi has n p^2 = {n * p * p} numbers, of which "
             f"{_MOST_NUMBERS} are allowed"
         )

@@ -59,12 +59,12 @@ class QuadraticSolution:
 def quadratic(
     model: QuadraticModel | str | os.PathLike[str] | None = None,
     *,
-    p: int | None = None,
-    n: int | None = None,
+    parameters: int = 20,
+    points: int = 5,
     net: Network | str | os.PathLike[str] | None = None,
-    act: str | None = None,
-    widths: Sequence[int] | str | None = None,
-    inputs: Data | None = None,
+    act: str = "tanh",
+    widths: Sequence[int] | str = (4,),
+    x: Data | None = None,
     y: Data | None = None,
     eps: Sequence[float] = DEFAULT_EPS,
     times: Sequence[float] | None = None,
@@ -79,12 +79,13 @@ def quadratic(
     are in units of 1/eta.
 
     model: a QuadraticModel, or an .npz file of Phi `(p, n)`, Psi `(n, p, p)`, y and theta0. By
-        default a random one with p parameters, 20, and n data points, 5.
+        default a random one with these numbers of `parameters` and of data `points`.
     net: instead a network of one output, expanded to second order where it starts: a Network or its
-        file, or "random" with hidden `widths` (4), weights N(0, 1/fan-in) and biases 0. act: its
-        activation, tanh. inputs, y: data `(n, n_0)` and `(n,)`, or files; by default n, 3, on the
-        unit sphere in 3 dimensions, y ~ N(0, 1). eps is then the share of the way from its outputs
-        to y that it is to go, and theta = (parameters - first ones)/eps.
+        file, or "random" with hidden `widths`, weights N(0, 1/fan-in) and biases 0. act: its
+        activation. x, y: its data `(n, n_0)` and `(n,)`, or files; by default `points` inputs on
+        the unit sphere, of a random network in 3 dimensions, and y ~ N(0, 1). eps is then the
+        fraction of the way from its outputs to y that it is to go, and theta = (parameters - first
+        ones)/eps.
     eps: above 0, for the residual. times: above 0, ascending, inf for the limit; by default
         1/k_max, 1/(k_max k_min)^(1/2), 1/k_min of the rates k of the linear flow, and inf. The
         residual is taken at the last.
@@ -116,7 +117,7 @@ def quadratic(
     """
     epsilons = _ascending("eps", eps, infinite=False)
     asked = None if times is None else _ascending("times", times, infinite=True)
-    problem, small = problem_of(model, p, n, net, act, widths, inputs, y, seed)
+    problem, small = problem_of(model, parameters, points, net, act, widths, x, y, seed)
     _core.thread_count(threads)
     begin()
     solution = Solution(problem)
@@ -134,18 +135,18 @@ def quadratic(
             f"{len(flows.measured) // kinds} of {len(epsilons)} flows were integrated"
         ) from None
     rows += _residual_rows(solution, flows, moments[-1], epsilons)
-    parameters: dict[str, Any] = {
+    made_of: dict[str, Any] = {
         "model": file_of(model),
         "net": File("random") if net == "random" else file_of(net),
         "act": small.act.name if small else None,
         "widths": small.sizes[1:-1] if small else None,
-        "inputs": file_of(inputs),
+        "x": file_of(x),
         "y": file_of(y),
-        "p": problem.p,
-        "n": problem.n,
+        "parameters": problem.p,
+        "points": problem.n,
     }
-    drawn = model is None and not (isinstance(net, Network | os.PathLike) or inputs is not None)
-    meta = Meta("quadratic", parameters, seed=seed if drawn or net == "random" else None)
+    drawn = model is None and not (isinstance(net, Network | os.PathLike) or x is not None)
+    meta = Meta("quadratic", made_of, seed=seed if drawn or net == "random" else None)
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     table = Table(columns, meta, plot=_picture(columns, solution))
     last = solution.theta_i(math.inf)

@@ -69,7 +69,7 @@ def relabelled(run: Run) -> list[Statement]:
 def residuals(run: Run) -> list[Statement]:
     """Return the powers of eps with which predictions fail, of a random model and of a network."""
     model = quadratic(random_model(20, 5, seed=run.seed)).table
-    net = quadratic(net="random", seed=run.seed).table
+    net = quadratic(net="random", points=3, seed=run.seed).table
     asked = (
         ("theta^F + eps theta^I is right to eps^2", model, "residual", 2.0),
         (

@@ -26,22 +26,25 @@ from nnth.typing import Floats, Progress
 MOST_STEPS: Final = 20_000
 _NOISE_STREAM: Final = 2**33
 _RESIDUAL_STREAM: Final = 2**34
+_INPUT_STREAM: Final = 2**35
 _LEAST: Final = 1e-300  # an eigenvalue: 2/lambda is a double
 
 
 @serial_blas
 def descent_rates(
-    inputs: Data,
+    x: Data | None = None,
     act: str = "relu",
     *,
     y: Data | None = None,
+    points: int = 20,
+    n0: int = 10,
     depth: int = 1,
     cb: float | None = None,
     cw: float | None = None,
     ntk: Ntk = "ntk",
-    width: int | None = None,
-    samples: int | None = None,
-    steps: int | None = None,
+    width: int = 64,
+    samples: int = 0,
+    steps: int = 2000,
     seed: int = 0,
     threads: int = 0,
     progress: Progress | None = None,
@@ -53,12 +56,12 @@ def descent_rates(
     max(|1 - eta lambda_min|, |1 - eta lambda_max|) a step, which is least, (kappa - 1)/(kappa + 1),
     at eta = 2/(lambda_min + lambda_max).
 
-    inputs, act, depth, cb, cw, ntk, threads: as x and the others of `nnth.gram`; "linear" for
-    linear regression, whose kernel is X X^T but for a factor.
-    y: targets, `(m,)` or a file; by default normal, from the seed.
-    width: of networks that are trained as well, `samples` of them, by default 5; None for none.
-    steps: of gradient descent, 2 to 20,000, from the residual -y, and for networks from f - y; 2000
-        or, with a width, 200.
+    x, act, depth, cb, cw, ntk, threads: as in `nnth.gram`; "linear" for linear regression, whose
+        kernel is X X^T but for a factor.
+    y: targets, `(m,)` or a file; by default normal, from the seed. Only with x.
+    points, n0: without x, this many standard normal inputs of this dimension.
+    samples: number of random networks of this width that are trained as well; 0 for none.
+    steps: of gradient descent, 2 to 20,000, from the residual -y, and for networks from f - y.
     progress: called with the work done and in all.
 
     Returns a Table, a row a rate: rate ("half the optimum", "optimum", 0.99 and 1.01 of the bound,
@@ -66,11 +69,11 @@ def descent_rates(
     (the factor of the last tenth of the steps), deviation (measured - factor), notes (1 - eta
     lambda_min, which lecture notes give for every eta), converges (whether factor < 1),
     lambda_min, lambda_max, bound, optimum, rank (of the kernel: a residual in its null space stays,
-    and is left out of all that is said). With a width: net_loss and net_peak, the last and the
-    largest loss in units of the first, medians over networks, and diverged, the share of networks
-    whose loss ended above the first; that of a dead network stays. Networks of finite width have
-    tangent kernels of their own, which may bend away from a rate a little above their bound; see
-    `nnth.predict`.
+    and is left out of all that is said), net_loss and net_peak, the last and the largest loss of
+    the networks in units of the first, medians over networks, and diverged, the fraction of
+    networks whose loss ended above the first, NaN without networks; the loss of a dead network
+    stays. Networks of finite width have tangent kernels of their own, which may bend away from a
+    rate a little above their bound; see `nnth.predict`.
 
     Accuracy: eigenvalues to 1e-15 lambda_max and the error of the kernel. `measured` comes to
     `factor` as other modes die out: slowly where eigenvalues crowd at one end, and not in a few
@@ -82,24 +85,19 @@ def descent_rates(
 
     Source: Nesterov (2004), section 1.2.3; Jacot et al. (2018).
     """
-    if steps is None:
-        steps = 2000 if width is None else 200
     steps = _checked_steps(steps)
-    x = data_of(inputs, "inputs")
-    targets = normals(seed, _RESIDUAL_STREAM, len(x))
+    if y is not None and x is None:
+        raise ValueError("y must come with x")
+    inputs = _inputs(x, points, n0, seed)
+    targets = normals(seed, _RESIDUAL_STREAM, len(inputs))
     if y is not None:
-        targets = target_vector(y, len(x))
-    if width is None:
-        if samples is not None:
-            raise ValueError(f"samples must come with width, and is {samples}")
-    else:
-        width, samples = whole("width", width), whole("samples", 5 if samples is None else samples)
-        if width > MAX_WIDTH:
-            raise ValueError(f"width must be at most {MAX_WIDTH}, not {width}")
-    matrix, noise, parameters = _tangent_kernel(x, act, depth, cb, cw, ntk, threads)
-    parameters = {"inputs": file_of(inputs), "y": file_of(y), **parameters}
-    if width is not None:
-        parameters |= {"width": width, "samples": samples}
+        targets = target_vector(y, len(inputs))
+    width, samples = whole("width", width), whole("samples", samples, 0)
+    if width > MAX_WIDTH:
+        raise ValueError(f"width must be at most {MAX_WIDTH}, not {width}")
+    matrix, noise, parameters = _tangent_kernel(inputs, act, depth, cb, cw, ntk, threads)
+    parameters = {"x": file_of(x), "y": file_of(y), **parameters}
+    parameters |= {"width": width, "samples": samples}
     with factoring(len(matrix)):
         eigenvalues, vectors = np.linalg.eigh(matrix)
     seen = _not_zero(eigenvalues, noise)
@@ -108,7 +106,7 @@ def descent_rates(
     names = ["half the optimum", "optimum", "below the bound", "above the bound", "twice the bound"]
     eta = np.array([0.5 * optimum, optimum, 0.99 * bound, 1.01 * bound, 2.0 * bound])
     factor = _factor(eta, least, most)
-    tell = progress if width is None else None  # networks take longer
+    tell = None if samples else progress  # networks take longer
     measured = _measured_factors(matrix, vectors[:, ~seen], eta, -targets, steps, tell)
     columns: dict[str, Any] = {
         "rate": names,
@@ -127,19 +125,22 @@ def descent_rates(
     ):
         columns[name] = np.full(len(eta), value)
     columns["rank"] = np.full(len(eta), np.count_nonzero(seen))
-    if width is not None and samples is not None:
+    columns |= {name: np.full(len(eta), np.nan) for name in ("net_loss", "net_peak", "diverged")}
+    if samples:
         shape = (parameters["cb"], parameters["cw"], ntk, False)
         nets = Nets(activation(act), depth, width, *shape)
-        columns |= _trained(nets, x, targets, eta, steps, samples, seed, progress)
-    meta = Meta("rates", parameters | {"steps": steps}, seed=seed)
+        columns |= _trained(nets, inputs, targets, eta, steps, samples, seed, progress)
+    meta = Meta("rates descent", parameters | {"steps": steps}, seed=seed)
     return Table(columns, meta, plot=_factor_picture(eta, measured, least, most))
 
 
 @serial_blas
 def noisy_descent(
-    inputs: Data,
+    x: Data | None = None,
     act: str = "relu",
     *,
+    points: int = 20,
+    n0: int = 10,
     gradient_noise: float = 1.0,
     depth: int = 1,
     cb: float | None = None,
@@ -157,7 +158,7 @@ def noisy_descent(
     variance tends to eta s^2/(lambda (2 - eta lambda)), not to 0. Here eta is the optimum
     2/(lambda_min + lambda_max).
 
-    inputs, act, depth, cb, cw, ntk, threads: as x and the others of `nnth.gram`.
+    x, act, depth, cb, cw, ntk, threads: as in `nnth.gram`. points, n0: as in `descent_rates`.
     gradient_noise: its standard deviation s in each coordinate, 1e-50 to 1e50.
     samples: chains a mode, at least 2. steps: of each chain from u = 0, 2 to 20,000.
 
@@ -179,9 +180,9 @@ def noisy_descent(
     if not 1e-50 <= gradient_noise <= 1e50:
         raise ValueError(f"gradient_noise must be from 1e-50 to 1e50, not {gradient_noise:g}")
     samples, steps = whole("samples", samples, 2), _checked_steps(steps)
-    x = data_of(inputs, "inputs")
-    matrix, rounding, parameters = _tangent_kernel(x, act, depth, cb, cw, ntk, threads)
-    parameters = {"inputs": file_of(inputs), **parameters}
+    inputs = _inputs(x, points, n0, seed)
+    matrix, rounding, parameters = _tangent_kernel(inputs, act, depth, cb, cw, ntk, threads)
+    parameters = {"x": file_of(x), **parameters}
     every = np.asarray(np.linalg.eigvalsh(matrix), dtype=np.float64)
     every = every[_not_zero(every, rounding)]
     last = len(every) - 1
@@ -224,12 +225,21 @@ def noisy_descent(
             "note": [note_on_z(samples, skew)] * len(rows),
         },
         Meta(
-            "rates",
+            "rates noise",
             parameters | {"gradient_noise": noise, "samples": samples, "steps": steps},
             seed=seed,
         ),
         plot=plot,
     )
+
+
+def _inputs(x: Data | None, points: int, n0: int, seed: int) -> Floats:
+    """Return the given data, or random ones of these sizes."""
+    if x is not None:
+        return data_of(x, "x")
+    points, n0 = whole("points", points), whole("n0", n0)
+    require_memory(8 * points * (n0 + points), "points must be fewer: their matrices")
+    return normals(seed, _INPUT_STREAM, points * n0).reshape(points, n0)
 
 
 def _checked_steps(steps: int) -> int:
@@ -265,7 +275,7 @@ def _not_zero(eigenvalues: Floats, noise: float) -> NDArray[np.bool_]:
     """Which eigenvalues are more than rounding, and the least have an inverse in doubles."""
     if not eigenvalues[-1] > max(noise, _LEAST):
         raise ValueError(
-            f"inputs must have a tangent kernel that is not 0: its largest eigenvalue is "
+            f"x must have a tangent kernel that is not 0: its largest eigenvalue is "
             f"{eigenvalues[-1]:.3g}"
         )
     return np.asarray(eigenvalues > noise)

@@ -58,9 +58,9 @@ def rates(
     """Return what the weights and biases of each layer add to the tangent kernel of an input.
 
     With a rate eta_j for parameter j the kernel is sum_j eta_j (dz/dtheta_j)^2. In the standard
-    parametrisation the biases of layer l add G^l = sum_i (dz/dz^l_i)^2 and the weights G^l
+    parametrization the biases of layer l add G^l = sum_i (dz/dz^l_i)^2 and the weights G^l
     |h^(l-1)|^2; at infinite width G^l = prod_(k=l..L) chi_perp(K^k) and |h^l|^2 = n E[s^2]. In the
-    NTK parametrisation b = sqrt(C_b) b-hat, W = sqrt(C_w/n) W-hat they add C_b G^l and (C_w/n) G^l
+    NTK parametrization b = sqrt(C_b) b-hat, W = sqrt(C_w/n) W-hat they add C_b G^l and (C_w/n) G^l
     |h^(l-1)|^2.
 
     act, cb, cw: as in `nnth.kernel`. width: n of the input and every hidden layer; depth: hidden
@@ -69,8 +69,8 @@ def rates(
     threads: for the random numbers, 0 = all; the result is the same. progress: called with networks
     done and in all.
 
-    Returns a Table, a row a layer 1..L+1, kind and parametrisation ("standard", "ntk"), and rows of
-    layer 0 for the sums over all layers: layer, quantity ("weights", "biases"), parametrisation,
+    Returns a Table, a row a layer 1..L+1, kind and parametrization ("standard", "ntk"), and rows of
+    layer 0 for the sums over all layers: layer, quantity ("weights", "biases"), parametrization,
     mean, stderr, theory (infinite width), z, eta (for layer 0: 1/theory, the order of the rate at
     which this kind of parameters alone moves the output by what it is off), error (estimated, of
     theory, relative), note: whether theory is the mean at every width or the limit of large ones,
@@ -112,7 +112,7 @@ def rates(
         work: dict[str, Any] = {"seed": seed, "threads": threads, "progress": progress}
         seen = sample_moments(shape, _batch_with_sums, near, samples=samples, **work)
     parameters = {"act": chosen.name, "width": width, "depth": depth, "cb": cb, "cw": cw}
-    meta = Meta("rates", parameters | {"norm": norm, "samples": samples}, seed=seed)
+    meta = Meta("rates layers", parameters | {"norm": norm, "samples": samples}, seed=seed)
     return _table(theory, error, seen, shape, meta)
 
 
@@ -162,7 +162,7 @@ def _batch_with_sums(batch: Floats) -> Floats:
 
 
 def _of_kinds(standard: Floats, shape: Shape) -> Floats:
-    """What is known in the standard parametrisation `(layers, 2)`, for all kinds."""
+    """What is known in the standard parametrization `(layers, 2)`, for all kinds."""
     return np.concatenate([standard, standard * (shape.cw / shape.n0, shape.cb)], axis=1)
 
 
@@ -206,7 +206,7 @@ def _table(theory: Floats, error: float, seen: Moments | None, shape: Shape, met
     columns: dict[str, Any] = {
         "layer": np.repeat(np.arange(layers), kinds),
         "quantity": [kind for kind, _ in KINDS] * layers,
-        "parametrisation": [form for _, form in KINDS] * layers,
+        "parametrization": [form for _, form in KINDS] * layers,
     }
     for name, values in (
         ("mean", mean),

@@ -17,6 +17,7 @@ from nnth.data import Data, data_of, target_vector
 from nnth.ensemble import MAX_SAMPLES
 from nnth.files import file_of
 from nnth.gradient_descent import relative_loss
+from nnth.memory import require_memory
 from nnth.network import MAX_WIDTH
 from nnth.plot import Lines
 from nnth.random import normals
@@ -129,11 +130,11 @@ QUANTITIES: Final = tuple(REGIMES["lazy"].exponents)
 def training_scalings(
     act: str = "tanh",
     *,
-    widths: Sequence[int] = (64, 128, 256, 512, 1024),
-    inputs: Data | None = None,
+    width: Sequence[int] = (64, 128, 256, 512, 1024),
+    x: Data | None = None,
     y: Data | None = None,
-    points: int | None = None,
-    dimension: int | None = None,
+    points: int = 6,
+    n0: int = 4,
     steps: int = 50,
     samples: int = 32,
     seed: int = 0,
@@ -149,9 +150,9 @@ def training_scalings(
     w at the rate eta_0 for both, as lecture notes have it, the kernel is of order n and the loss
     explodes.
 
-    act: as in `nnth.kernel`. widths: two or more, ascending. inputs, y: data `(m, n_0)` and
-    `(m,)`, or files; together, or else `points` x on the unit sphere of this `dimension`, by
-    default 6 and 4, and y ~ N(0, 1), drawn anew for each sample, and the same at all widths.
+    act: as in `nnth.kernel`. width: two or more, ascending. x, y: data `(m, n_0)` and
+    `(m,)`, or files, together. points, n0: without them, `points` inputs on the unit sphere of this
+    dimension, and y ~ N(0, 1), drawn anew for each sample, and the same at all widths.
     steps, samples: at least 1 and 2. seed: sample s is stream s of it, of which wider networks
     take more. threads: that draw weights, 0 = all; the result is the same. progress: called with
     the work done and in all.
@@ -177,23 +178,20 @@ def training_scalings(
     Source: Chizat, Oyallon & Bach (2019); Mei, Montanari & Nguyen (2018); Jacot et al. (2018).
     """
     chosen = activation(act)
-    sizes = [whole("widths", width) for width in widths]
+    sizes = [whole("width", n) for n in width]
     if len(sizes) < 2 or sizes != sorted(set(sizes)):
-        raise ValueError(f"widths must be two or more, ascending, not {','.join(map(str, sizes))}")
+        raise ValueError(f"width must be two or more, ascending, not {','.join(map(str, sizes))}")
     if sizes[-1] > MAX_WIDTH:
-        raise ValueError(f"widths must be at most {MAX_WIDTH}, not {sizes[-1]}")
+        raise ValueError(f"width must be at most {MAX_WIDTH}, not {sizes[-1]}")
     steps, samples = whole("steps", steps), whole("samples", samples, 2)
     if samples >= MAX_SAMPLES:
         raise ValueError(f"samples must be below {MAX_SAMPLES}, not {samples}")
-    given = _given_data(inputs, y)
+    given = _given_data(x, y)
     if given is None:
-        points = whole("points", 6 if points is None else points)
-        dimension = whole("dimension", 4 if dimension is None else dimension)
+        points, n0 = whole("points", points), whole("n0", n0)
+        require_memory(8 * 3 * points * (points + n0), "points must be fewer: their matrices")
     else:
-        for name, value in (("points", points), ("dimension", dimension)):
-            if value is not None:
-                raise ValueError(f"{name} and inputs must not both be given")
-        points, dimension = given[0].shape[1:]
+        points, n0 = given[0].shape[1:]
     _core.thread_count(threads)
     begin()
     measured: dict[tuple[str, int], dict[str, Floats]] = {}
@@ -202,8 +200,8 @@ def training_scalings(
         for n in sizes:
             for name, regime in REGIMES.items():
                 parts = []
-                for nets in _batches(n, samples, max(points, dimension)):
-                    data = _data(points, dimension, seed, nets) if given is None else given
+                for nets in _batches(n, samples, max(points, n0)):
+                    data = _data(points, n0, seed, nets) if given is None else given
                     parts.append(train(chosen, regime, n, data, steps, seed, nets, threads))
                     done += n * len(nets)
                     if progress is not None:
@@ -215,15 +213,17 @@ def training_scalings(
         ) from None
     parameters = {
         "act": chosen.name,
-        "widths": tuple(sizes),
-        "inputs": file_of(inputs),
+        "width": tuple(sizes),
+        "x": file_of(x),
         "y": file_of(y),
         "points": points,
-        "dimension": dimension,
+        "n0": n0,
         "steps": steps,
         "samples": samples,
     }
-    return _table(sizes, measured, _has_kinks(chosen), Meta("rates", parameters, seed=seed))
+    return _table(
+        sizes, measured, _has_kinks(chosen), Meta("rates training", parameters, seed=seed)
+    )
 
 
 def _has_kinks(act: Activation) -> bool:
@@ -252,9 +252,9 @@ def train(
     order that depends on theirs.
     """
     x, y = data
-    dimension = x.shape[2]
-    draws = np.stack([normals(seed, s, n * (dimension + 1), threads=threads) for s in nets])
-    each = draws.reshape(-1, n, dimension + 1).transpose(0, 2, 1)
+    n0 = x.shape[2]
+    draws = np.stack([normals(seed, s, n * (n0 + 1), threads=threads) for s in nets])
+    each = draws.reshape(-1, n, n0 + 1).transpose(0, 2, 1)
     a, w = each[:, 0].copy(), each[:, 1:].copy()
     a0, w0 = a.copy(), w.copy()
     gram = np.einsum("spd,sqd->spq", x, x)
@@ -280,8 +280,7 @@ def train(
         h, f, kernel0 = h0, f0, kernel(h0, slope)
         if not np.isfinite(kernel0).all():
             raise ValueError(
-                f"inputs must be smaller: the tangent kernel of {act.name} leaves the range of "
-                "doubles"
+                f"x must be smaller: the tangent kernel of {act.name} leaves the range of doubles"
             )
         found = {
             "output": np.sqrt(np.mean(f0**2, axis=1)),
@@ -325,20 +324,20 @@ def _batches(n: int, samples: int, numbers: int) -> Iterator[range]:
         yield range(start, min(start + size, samples))
 
 
-def _data(points: int, dimension: int, seed: int, nets: range) -> DataSets:
-    count = points * (dimension + 1)
+def _data(points: int, n0: int, seed: int, nets: range) -> DataSets:
+    count = points * (n0 + 1)
     draws = np.stack([normals(seed, _DATA_STREAM + s, count) for s in nets])
-    x = draws[:, : points * dimension].reshape(-1, points, dimension)
-    return x / np.linalg.norm(x, axis=2, keepdims=True), draws[:, points * dimension :]
+    x = draws[:, : points * n0].reshape(-1, points, n0)
+    return x / np.linalg.norm(x, axis=2, keepdims=True), draws[:, points * n0 :]
 
 
-def _given_data(inputs: Data | None, y: Data | None) -> DataSets | None:
-    if (inputs is None) != (y is None):
-        raise ValueError("inputs and y must be given together")
-    if inputs is None or y is None:
+def _given_data(x: Data | None, y: Data | None) -> DataSets | None:
+    if (x is None) != (y is None):
+        raise ValueError("x and y must be given together")
+    if x is None or y is None:
         return None
-    x = data_of(inputs, "inputs")
-    return x[None], target_vector(y, len(x))[None]
+    inputs = data_of(x, "x")
+    return inputs[None], target_vector(y, len(inputs))[None]
 
 
 def _note(quantity: str, values: Floats) -> str:

@@ -109,7 +109,7 @@ def effective_jacobian(
 def weight_rates(*, samples: int = 200, seed: int = 0, threads: int = 0) -> list[Statement]:
     """Return the powers of width and depth that the rate of all weights goes as.
 
-    eta_W = 1/sum (dz/dW)^2 = O(1/(L n)) in the standard parametrisation, the notes having
+    eta_W = 1/sum (dz/dW)^2 = O(1/(L n)) in the standard parametrization, the notes having
     O(1/(L sqrt n)); and without the 1/L for tanh at C_w = 1, where K^l = 1/(2 l). Powers of random
     networks, of the width from 64 to 1024 at L = 4, and of L + 1 from 8 to 32 at width 1024.
     """
@@ -193,7 +193,7 @@ def mean_field_rates(*, samples: int = 32, seed: int = 0, threads: int = 0) -> l
     rate n eta_0: both as n^0. Networks of width 512 to 4096 that take a step.
     """
     table = training_scalings(
-        widths=(512, 1024, 2048, 4096), steps=1, samples=samples, seed=seed, threads=threads
+        width=(512, 1024, 2048, 4096), steps=1, samples=samples, seed=seed, threads=threads
     )
     right, wrong = "rate n eta_0 for f = (1/n) sum a s(w.x)", "rate O(1) in the notes' parameters"
     asked = (

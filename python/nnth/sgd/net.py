@@ -32,9 +32,9 @@ _NOTE: Final = "z tests whether the networks are at rest, which they come to wit
 def net_relations(
     *,
     width: int = 8,
-    rate: float = 0.1,
+    eta: float = 0.1,
     batch: int = 4,
-    decay: float = 0.01,
+    weight_decay: float = 0.01,
     steps: int = 16384,
     seed: int = 0,
     progress: Progress | None = None,
@@ -47,11 +47,11 @@ def net_relations(
 
     which is 0 to the statistics in a stationary state (Yaida 2019, eq. 8): z is that of a state of
     rest, from 32 networks f = a.tanh(W x + c) that start from weights of their own. The loss is
-    (1/2)(f - y)^2 + (decay/2) |theta|^2, on 32 points of 4 normals with normal targets.
+    (1/2)(f - y)^2 + (weight_decay/2) |theta|^2, on 32 points of 4 normals with normal targets.
 
-    width: of the hidden layer, 1 to 256. rate: eta. batch: points drawn with replacement. decay: of
-    weights, at least 0; without it a state of rest may not exist. steps: 64 to 10^6, in windows of
-    which each is as long as all before.
+    width: of the hidden layer, 1 to 256. eta: learning rate. batch: points drawn with replacement.
+    weight_decay: at least 0; without it a state of rest may not exist. steps: 64 to 10^6, in
+    windows of which each is as long as all before.
 
     Returns a Table, a row a window: relation "path", case its steps, lhs = mean[theta.g_B], rhs =
     (eta/2) mean[|g_B|^2], stderr of their difference over networks, z; limit is rhs plus what the
@@ -67,8 +67,10 @@ def net_relations(
     for name, value, most in limits:
         if value > most:
             raise ValueError(f"{name} must be at most {most}, not {value}")
-    if not (0.0 < rate <= 1e3 and 0.0 <= decay <= 1e3):
-        raise ValueError(f"rate and decay must be from 0 to 1000, not {rate:g} and {decay:g}")
+    if not (0.0 < eta <= 1e3 and 0.0 <= weight_decay <= 1e3):
+        raise ValueError(
+            f"eta and weight_decay must be from 0 to 1000, not {eta:g} and {weight_decay:g}"
+        )
     begin()
     data = normals(seed, _DATA_STREAM, _POINTS * (_INPUTS + 1)).reshape(_POINTS, _INPUTS + 1)
     x, y = np.hstack([data[:, :-1], np.ones((_POINTS, 1))]), data[:, -1]
@@ -84,17 +86,17 @@ def net_relations(
         first, pull, square = (theta**2).sum(axis=1), np.zeros(_NETS), np.zeros(_NETS)
         for step in range(start, end):
             with np.errstate(over="ignore", invalid="ignore"):  # said below
-                g = _gradient(theta, x, y, width, _batch(seed, step, batch), decay)
+                g = _gradient(theta, x, y, width, _batch(seed, step, batch), weight_decay)
                 pull += (theta * g).sum(axis=1)
                 square += (g * g).sum(axis=1)
-                theta = theta - rate * g
+                theta = theta - eta * g
             if progress is not None and step % 16 == 0:
                 progress(step, steps)
         if not (np.abs(theta).max() < 1e100):
-            raise OverflowError(f"rate must be smaller: networks diverge at {rate:g}")
+            raise OverflowError(f"eta must be smaller: networks diverge at {eta:g}")
         count = end - start
-        left, right = pull / count, 0.5 * rate * square / count
-        path = (first - (theta**2).sum(axis=1)) / (2.0 * rate * count)
+        left, right = pull / count, 0.5 * eta * square / count
+        path = (first - (theta**2).sum(axis=1)) / (2.0 * eta * count)
         rows.append(
             Relation(
                 "path",
@@ -107,7 +109,7 @@ def net_relations(
             )
         )
         start = end
-    settings = {"system": "net", "width": width, "rate": rate, "batch": batch, "decay": decay}
+    settings = {"width": width, "eta": eta, "batch": batch, "weight_decay": weight_decay}
     over = np.array(ends, dtype=np.float64)
     lhs, rhs, error = (
         np.array([getattr(row, name) for row in rows]) for name in ("lhs", "rhs", "stderr")
@@ -119,7 +121,7 @@ def net_relations(
         x_label="end of the window, steps",
         y_label="mean over the window",
     )
-    return table_of(rows, Meta("sgd", {**settings, "steps": steps}, seed), picture=picture)
+    return table_of(rows, Meta("sgd net", {**settings, "steps": steps}, seed), picture=picture)
 
 
 def _batch(seed: int, step: int, batch: int) -> NDArray[np.intp]:
@@ -129,7 +131,7 @@ def _batch(seed: int, step: int, batch: int) -> NDArray[np.intp]:
 
 
 def _gradient(
-    theta: Floats, x: Floats, y: Floats, width: int, chosen: NDArray[np.intp], decay: float
+    theta: Floats, x: Floats, y: Floats, width: int, chosen: NDArray[np.intp], weight_decay: float
 ) -> Floats:
     inner = width * x.shape[1]
     w, a = theta[:, :inner].reshape(len(theta), width, -1), theta[:, inner:]
@@ -139,4 +141,4 @@ def _gradient(
     of_a = (errors[:, None, :] @ hidden)[:, 0]
     back = errors[:, :, None] * a[:, None, :] * (1.0 - hidden**2)
     of_w = np.swapaxes(back, 1, 2) @ inputs
-    return np.hstack([of_w.reshape(len(theta), -1), of_a]) + decay * theta
+    return np.hstack([of_w.reshape(len(theta), -1), of_a]) + weight_decay * theta

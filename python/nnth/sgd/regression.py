@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from nnth.blas import serial_blas
 from nnth.checks import moderate, whole
 from nnth.data import Data, data_of, target_vector
 from nnth.files import file_of
-from nnth.memory import require_matrix
+from nnth.memory import require_memory
 from nnth.random import normals
 from nnth.sgd.rows import Relation, table_of
 from nnth.statistics import mean_of, note_on_z, skewness
@@ -38,7 +38,7 @@ _MOST_BURN_IN: Final = 10**9
 
 @serial_blas
 def sgd_covariance(
-    x: Data, y: Data, *, rate: float, batch: int, scheme: Scheme = "with replacement"
+    x: Data, y: Data, *, eta: float, batch: int, scheme: Scheme = "with replacement"
 ) -> Floats:
     """Return the covariance of theta under SGD on linear regression, exactly `(d, d)`.
 
@@ -51,8 +51,9 @@ def sgd_covariance(
 
     linear in Sigma, as M is quadratic in delta: it is solved for, at any rate that is stable.
 
-    x: `(m, d)` of rank d, d <= 48; y: `(m,)`, which no theta fits exactly. rate: eta. batch: b, the
-    mean size, from 1 to m. Cost: O(d^6). Accuracy: rounding times the condition number.
+    x: `(m, d)` of rank d, d <= 48; y: `(m,)`, which no theta fits exactly. eta: learning rate.
+    batch: b, the mean size, from 1 to m. Cost: O(d^6). Accuracy: rounding times the condition
+    number.
 
     Raises ValueError for arguments out of range, and for rates at which the variance grows.
 
@@ -60,8 +61,8 @@ def sgd_covariance(
     """
     inputs = data_of(x, "x")
     problem = _Problem(inputs, target_vector(y, len(inputs)))
-    problem.check(rate, batch, scheme)
-    return problem.covariance(rate, batch, scheme)[0]
+    problem.check(eta, batch, scheme)
+    return problem.covariance(eta, batch, scheme)[0]
 
 
 @serial_blas
@@ -69,11 +70,11 @@ def regression_relations(
     x: Data | None = None,
     y: Data | None = None,
     *,
-    n: int = 20,
-    d: int = 2,
-    rate: float | None = None,
+    points: int = 20,
+    n0: int = 2,
+    eta: float | None = None,
     batch: int = 4,
-    schemes: Sequence[Scheme] = SCHEMES,
+    scheme: Scheme | Literal["all"] = "all",
     relations: Sequence[str] = RELATIONS,
     steps: int = 10**7,
     seed: int = 0,
@@ -89,9 +90,10 @@ def regression_relations(
         matrix:      <delta_i d_j L + delta_j d_i L> = eta <g_B g_B^T>_ij
         covariance:  <delta_i delta_j> = Sigma_ij, the exact one of `nnth.sgd_covariance`.
 
-    x, y: as there. Without them x is of n rows of d normals and y of normals.
-    rate: eta; by default 1/2 over the largest |x_k|^2. batch: mean size, from 1 to the points.
-    schemes: of "bernoulli", "with replacement", "without replacement". relations: of the four.
+    x, y: as there. points, n0: without them, `points` standard normal inputs of this dimension with
+    standard normal targets.
+    eta: learning rate; by default 1/2 over the largest |x_k|^2. batch: mean size, from 1 to points.
+    scheme: "bernoulli", "with replacement", "without replacement" or "all". relations: of the four.
     steps: in all, shared by 256 chains, each of which forgets its start before they count.
     threads: 0 = all; the result is the same. progress: called with work done and in all.
 
@@ -109,26 +111,30 @@ def regression_relations(
     steps, batch = whole("steps", steps, CHAINS), whole("batch", batch)
     if steps > MOST_STEPS:
         raise ValueError(f"steps must be at most {MOST_STEPS:.0e}, not {steps}")
-    for kind, given, known in (("schemes", schemes, SCHEMES), ("relations", relations, RELATIONS)):
-        if not given or not set(given) <= set(known):
-            raise ValueError(f"{kind} must be of {', '.join(known)}, not {', '.join(given)}")
+    if scheme not in (*SCHEMES, "all"):
+        raise ValueError(f"scheme must be {', '.join(SCHEMES)} or all, not {scheme}")
+    if not relations or not set(relations) <= set(RELATIONS):
+        raise ValueError(
+            f"relations must be of {', '.join(RELATIONS)}, not {', '.join(relations) or 'none'}"
+        )
     if x is not None and y is not None:
         inputs = data_of(x, "x")
         problem = _Problem(inputs, target_vector(y, len(inputs)))
-        parameters: dict[str, Any] = {"x": file_of(x), "y": file_of(y)}
     else:
-        n, d = whole("n", n), whole("d", d)
-        require_matrix(n, d)
-        drawn = normals(seed, _INPUT_STREAM, n * d).reshape(n, d)
-        problem = _Problem(drawn, normals(seed, _NOISE_STREAM, n))
-        parameters = {"n": n, "d": d}
-    eta = 0.5 / float((problem.x**2).sum(axis=1).max()) if rate is None else float(rate)
-    for scheme in schemes:
-        problem.check(eta, batch, scheme)
-    laws = [problem.covariance(eta, batch, scheme) for scheme in schemes]
+        points, n0 = whole("points", points), whole("n0", n0)
+        if n0 > MOST_DIMENSIONS:
+            raise ValueError(f"n0 must be at most {MOST_DIMENSIONS}, not {n0}")
+        require_memory(8 * points * (n0 + 1), "points must be fewer: they")
+        drawn = normals(seed, _INPUT_STREAM, points * n0).reshape(points, n0)
+        problem = _Problem(drawn, normals(seed, _NOISE_STREAM, points))
+    eta = 0.5 / float((problem.x**2).sum(axis=1).max()) if eta is None else float(eta)
+    schemes = SCHEMES if scheme == "all" else (scheme,)
+    for each in schemes:
+        problem.check(eta, batch, each)
+    laws = [problem.covariance(eta, batch, each) for each in schemes]
     begin()
     rows: list[Relation] = []
-    for i, (scheme, (sigma, decay)) in enumerate(zip(schemes, laws, strict=True)):
+    for i, (each, (sigma, decay)) in enumerate(zip(schemes, laws, strict=True)):
 
         def tell(done: int, total: int, i: int = i) -> None:
             if progress is not None:
@@ -136,11 +142,11 @@ def regression_relations(
 
         burn_in = math.ceil(_FORGOTTEN / -math.log(decay))
         if burn_in > _MOST_BURN_IN:
-            raise ValueError(f"rate must be larger: at {eta:g} the start is kept {burn_in} steps")
+            raise ValueError(f"eta must be larger: at {eta:g} the start is kept {burn_in} steps")
         means = _core.sgd_chains(
             problem.x,
             problem.residuals,
-            scheme,
+            each,
             batch,
             eta,
             burn_in,
@@ -152,11 +158,20 @@ def regression_relations(
         )
         rows += [
             row
-            for row in _rows(problem.hessian, sigma, eta, scheme, means)
+            for row in _rows(problem.hessian, sigma, eta, each, means)
             if row.relation in relations
         ]
-    settings = {"rate": eta, "batch": batch, "steps": steps}
-    return table_of(rows, Meta("sgd", {"system": "regression", **parameters, **settings}, seed))
+    parameters = {
+        "x": file_of(x),
+        "y": file_of(y),
+        "points": len(problem.x),
+        "n0": problem.x.shape[1],
+        "scheme": scheme,
+        "eta": eta,
+        "batch": batch,
+        "steps": steps,
+    }
+    return table_of(rows, Meta("sgd regression", parameters, seed))
 
 
 class _Problem:
@@ -177,15 +192,15 @@ class _Problem:
             raise ValueError("y must not be fitted exactly: SGD comes to rest there")
         self.hessian = x.T @ x / m
 
-    def check(self, rate: float, batch: int, scheme: str) -> None:
+    def check(self, eta: float, batch: int, scheme: str) -> None:
         m = len(self.x)
-        if not (rate > 0.0 and math.isfinite(rate)):
-            raise ValueError(f"rate must be above 0, not {rate:g}")
+        if not (eta > 0.0 and math.isfinite(eta)):
+            raise ValueError(f"eta must be above 0, not {eta:g}")
         # The mean of theta itself grows beyond 2 over the largest eigenvalue of H.
-        growth = rate * float(np.linalg.eigvalsh(self.hessian)[-1]) - 1.0
+        growth = eta * float(np.linalg.eigvalsh(self.hessian)[-1]) - 1.0
         if not growth < 1.0:
             raise ValueError(
-                f"rate must be smaller: at {rate:g} variances grow by {growth * growth:.4g} a step "
+                f"eta must be smaller: at {eta:g} variances grow by {growth * growth:.4g} a step "
                 "whatever the batches are"
             )
         if not 1 <= whole("batch", batch) <= m:
@@ -195,21 +210,21 @@ class _Problem:
         if batch == m and scheme != "with replacement":
             raise ValueError(f"batch must be below the {m} points for noise, {scheme}")
 
-    def covariance(self, rate: float, batch: int, scheme: Scheme) -> tuple[Floats, float]:
+    def covariance(self, eta: float, batch: int, scheme: Scheme) -> tuple[Floats, float]:
         """Sigma, and the factor by which what is left of the start falls a step, at the slowest."""
         (m, d), h = self.x.shape, self.hessian
         strength, mean_too = _noise_of(m, batch, scheme)
         pairs = (self.x[:, :, None] * self.x[:, None, :]).reshape(m, d * d)
         fourth = pairs.T @ pairs / m
-        drift = np.eye(d) - rate * h
+        drift = np.eye(d) - eta * h
         noise = fourth - (np.kron(h, h) if mean_too else 0.0)
-        step = np.kron(drift, drift) + rate**2 * strength * noise
+        step = np.kron(drift, drift) + eta**2 * strength * noise
         size = float(np.abs(np.linalg.eigvalsh(step)).max())
         if not size < 1.0:
             raise ValueError(
-                f"rate must be smaller: at {rate:g} variances grow by {size:.4g} a step, {scheme}"
+                f"eta must be smaller: at {eta:g} variances grow by {size:.4g} a step, {scheme}"
             )
-        source = rate**2 * strength * (pairs.T @ self.residuals**2 / m)
+        source = eta**2 * strength * (pairs.T @ self.residuals**2 / m)
         sigma = np.linalg.solve(np.eye(d * d) - step, source).reshape(d, d)
         slowest = max(size, float(np.abs(np.linalg.eigvalsh(drift)).max()))
         return (sigma + sigma.T) / 2.0, slowest
@@ -227,7 +242,7 @@ def _noise_of(points: int, batch: int, scheme: Scheme) -> tuple[float, bool]:
 
 
 def _rows(
-    h: Floats, sigma: Floats, rate: float, scheme: str, means: tuple[Floats, Floats, Floats]
+    h: Floats, sigma: Floats, eta: float, scheme: str, means: tuple[Floats, Floats, Floats]
 ) -> Iterator[Relation]:
     delta, squares, gradients = means
     d = len(h)
@@ -236,11 +251,11 @@ def _rows(
     for i in range(d):
         yield _relation("gradient", scheme, slopes[:, i], 0.0, i)
     traces = np.trace(pulls, axis1=1, axis2=2)
-    noise = 0.5 * rate * np.trace(gradients, axis1=1, axis2=2)
+    noise = 0.5 * eta * np.trace(gradients, axis1=1, axis2=2)
     yield _relation("trace", scheme, traces, noise)
     both = [(i, j) for i in range(d) for j in range(i, d)]
     for i, j in both:
-        left, right = pulls[:, i, j] + pulls[:, j, i], rate * gradients[:, i, j]
+        left, right = pulls[:, i, j] + pulls[:, j, i], eta * gradients[:, i, j]
         yield _relation("matrix", scheme, left, right, i, j)
     for i, j in both:
         yield _relation("covariance", scheme, squares[:, i, j], float(sigma[i, j]), i, j)

@@ -16,7 +16,7 @@ LECTURE: Final = "11/16"
 def fluctuation_relations(run: Run) -> list[Statement]:
     """Lemma (i), (ii) and the exact covariance on linear regression, for three kinds of batches."""
     table = regression_relations(
-        d=1, n=10, steps=run.nets(10**8), seed=run.seed, threads=run.threads
+        points=10, n0=1, steps=run.nets(10**8), seed=run.seed, threads=run.threads
     )
     texts = {
         "gradient": "<grad L> = 0",

@@ -30,7 +30,7 @@ MOST_STEPS: Final = 10**6
 
 def valley_relations(
     *,
-    rate: float = 0.1,
+    eta: float = 0.1,
     gradient_noise: float = 1.0,
     steps: int = 1000,
     seed: int = 0,
@@ -52,11 +52,11 @@ def valley_relations(
 
     and infinite where an f_ij is 0 or less: large noise carries theta^ up a steep wall.
 
-    rate: eta, below 1, as eta lambda_i is to be. gradient_noise: a, 0.001 to 1000. steps: of 4096
-    walkers, 2 to 10^6, which start from their law at rest.
+    eta: learning rate, below 1, as eta lambda_i is to be. gradient_noise: a, 0.001 to 1000. steps:
+    of 4096 walkers, 2 to 10^6, which start from their stationary distribution.
 
     Returns a Table, a row a relation: "variance" of each i, "curvature", the mean change of each
-    lambda_i in a step, and "trace", of tr H; rhs is exact at this rate, limit its leading order in
+    lambda_i in a step, and "trace", of tr H; rhs is exact at this eta, limit its leading order in
     eta, notes what lecture notes have for variances. z is NaN, with a note, where an f_ij is at
     most 1/2, so that what is averaged has no variance and stderr says nothing.
 
@@ -64,15 +64,15 @@ def valley_relations(
 
     Source: Wei & Schwab (2019); Yaida (2019).
     """
-    if not 0.0 < rate < 1.0:  # 1 over the largest curvature
-        raise ValueError(f"rate must be above 0 and below 1, not {rate:g}")
+    if not 0.0 < eta < 1.0:  # 1 over the largest curvature
+        raise ValueError(f"eta must be above 0 and below 1, not {eta:g}")
     noise = float(gradient_noise)
     if not 1e-3 <= noise <= 1e3:
         raise ValueError(f"gradient_noise must be from 0.001 to 1000, not {noise:g}")
     steps = _checked_steps(steps)
     begin()
-    variance = rate * noise / (2.0 * (1.0 - rate * CURVATURES))
-    squares, changes = _valley_means(rate, noise, variance, steps, seed, threads, progress)
+    variance = eta * noise / (2.0 * (1.0 - eta * CURVATURES))
+    squares, changes = _valley_means(eta, noise, variance, steps, seed, threads, progress)
     rows = []
     for i in range(len(CURVATURES)):
         mean, error = mean_of(squares[:, i])
@@ -84,18 +84,18 @@ def valley_relations(
                 float(variance[i]),
                 error,
                 i,
-                limit=0.5 * rate * noise,
-                notes=0.25 * rate * noise,
+                limit=0.5 * eta * noise,
+                notes=0.25 * eta * noise,
                 note=note_on_z(_WALKERS, float(skewness(squares[:, i]))),
             )
         )
-    rows += _changes_of_curvature(rate, noise, variance, changes)
-    settings = {"system": "valley", "rate": rate, "gradient_noise": noise, "steps": steps}
-    return table_of(rows, Meta("sgd", settings, seed))
+    rows += _changes_of_curvature(eta, noise, variance, changes)
+    settings = {"eta": eta, "gradient_noise": noise, "steps": steps}
+    return table_of(rows, Meta("sgd valley", settings, seed))
 
 
 def _valley_means(
-    rate: float,
+    eta: float,
     noise: float,
     variance: Floats,
     steps: int,
@@ -104,14 +104,14 @@ def _valley_means(
     progress: Progress | None,
 ) -> tuple[Floats, Floats]:
     """Return means of theta_i^2 and of what a step adds to lambda_i, `(walkers, 3)` each."""
-    decay = 1.0 - 2.0 * rate * CURVATURES
-    kick = rate * np.sqrt(2.0 * noise * CURVATURES)
+    decay = 1.0 - 2.0 * eta * CURVATURES
+    kick = eta * np.sqrt(2.0 * noise * CURVATURES)
     theta = np.sqrt(variance) * normals(seed, 1, _WALKERS * len(variance)).reshape(_WALKERS, -1)
     squares, changes = np.zeros_like(theta), np.zeros_like(theta)
     for step in range(steps):
         square = theta**2
         squares += square
-        push = -rate * (square @ _SLOPES)  # of theta^, in a step
+        push = -eta * (square @ _SLOPES)  # of theta^, in a step
         with np.errstate(over="ignore"):  # a curvature may leave the doubles, and is infinite then
             changes += CURVATURES * np.expm1(push @ DIRECTIONS.T)
         xi = normals(seed, 0, theta.size, step * theta.size, threads=threads)
@@ -122,15 +122,15 @@ def _valley_means(
 
 
 def _changes_of_curvature(
-    rate: float, noise: float, variance: Floats, changes: Floats
+    eta: float, noise: float, variance: Floats, changes: Floats
 ) -> list[Relation]:
     """Return the rows of the mean changes of each lambda_i and of tr H = 2 sum lambda_i."""
     # E exp(-c theta^2) = (1 + 2 c s)^(-1/2) for theta ~ N(0, s), of every wall by itself; infinite
     # unless 1 + 2 c s > 0, and its square unless 1 + 4 c s > 0, a factor above 1/2.
-    parts = 2.0 * rate * (DIRECTIONS @ _SLOPES.T) * variance
+    parts = 2.0 * eta * (DIRECTIONS @ _SLOPES.T) * variance
     logs = np.log1p(parts, out=np.full_like(parts, -math.inf), where=parts > -1.0).sum(axis=1)
     expected, least = CURVATURES * np.expm1(-0.5 * logs), 1.0 + parts.min(axis=1)
-    leading = -0.5 * rate**2 * noise * (_SLOPES @ _SLOPES.sum(axis=0))
+    leading = -0.5 * eta**2 * noise * (_SLOPES @ _SLOPES.sum(axis=0))
     asked = [
         ("curvature", i, changes[:, i], float(expected[i]), float(least[i]), float(leading[i]))
         for i in range(len(expected))
@@ -196,7 +196,7 @@ def circle_relations(
         rows.append(
             Relation("mass below pi", case, mean, exact, error, limit=limit, notes=notes, note=note)
         )
-    return table_of(rows, Meta("sgd", {"system": "circle", "places": places, "steps": steps}, seed))
+    return table_of(rows, Meta("sgd circle", {"places": places, "steps": steps}, seed))
 
 
 def circle_law(places: int, turn: float) -> tuple[float, Floats]:
