@@ -249,7 +249,8 @@ Route choose_route(const MapContext& context, int threads, Monitor& monitor) {
     const bool tabular = panels && !panels->singular_slopes() &&
                          (context.diagonals.shared || !panels->breaks_off_zero());
     const double few = closed ? kFewClosedPairs : kFewQuadraturePairs * table_cost(context);
-    if (static_cast<double>(m * (m - 1) / 2) <= few)
+    const std::size_t pairs = m * (m - 1) / 2;
+    if (static_cast<double>(pairs) <= few)
         return {"pairwise", nullptr, pairwise_map(context)};
     if (composable(context) && !(panels && panels->singular_slopes())) {
         auto inner = tabular ? table_map(context, threads, monitor) : pairwise_map(context);
