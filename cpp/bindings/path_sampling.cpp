@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "bind.hpp"
@@ -25,9 +26,9 @@ py::dict moments_dict(const Moments& moments) {
     std::vector<double> mean(n), stderr_of(n), log_mean(n), share(n);
     for (std::size_t k = 0; k < n; ++k) {
         const Moments::Power result = moments.result(k);
-        mean[k] = to_double(result.mean);
-        stderr_of[k] = to_double(result.stderr_);
-        log_mean[k] = log_of(result.mean);
+        mean[k] = result.mean.value();
+        stderr_of[k] = result.stderr_.value();
+        log_mean[k] = result.mean.log();
         share[k] = result.max_share;
     }
     const auto array = [n](std::vector<double>& values) {
@@ -41,8 +42,8 @@ py::dict moments_dict(const Moments& moments) {
     dict["stderr"] = array(stderr_of);
     dict["log_of_mean"] = array(log_mean);
     dict["max_share"] = array(share);
-    dict["log_least"] = log_of(moments.least());
-    dict["log_largest"] = log_of(moments.largest());
+    dict["log_least"] = moments.least().log();
+    dict["log_largest"] = moments.largest().log();
     dict["log_mean"] = moments.log_mean();
     dict["log_variance"] = moments.log_variance();
     return dict;
@@ -143,8 +144,7 @@ py::array_t<double> totals(const Sums& state) {
         std::vector<py::ssize_t>(state.shape(), state.shape() + state.ndim() - 1));
     const auto size = static_cast<py::ssize_t>(OrderlessSum::state_size);
     for (py::ssize_t i = 0; i < n; ++i) {
-        out.mutable_data()[i] =
-            to_double(OrderlessSum::from_state(state.data() + i * size).total());
+        out.mutable_data()[i] = OrderlessSum::from_state(state.data() + i * size).total().value();
     }
     return out;
 }
@@ -162,6 +162,13 @@ py::array_t<double> half_binomials(std::uint64_t n, std::uint64_t seed, std::siz
         if (out[i] < 0.0) out[i] = table.decide(words[i], more);
     }
     return to_array(std::move(out), {static_cast<py::ssize_t>(count)});
+}
+
+std::pair<std::int32_t, py::array_t<double>> half_binomial_law(std::uint64_t n) {
+    const HalfBinomial table(n);
+    std::vector<double> p = table.probabilities();
+    const auto count = static_cast<py::ssize_t>(p.size());
+    return {table.least(), to_array(std::move(p), {count})};
 }
 
 py::array_t<double> chi_squares(double degrees, std::uint64_t seed, std::size_t count) {
@@ -192,6 +199,7 @@ void bind_path_sampling(py::module_& module) {
     module.def("merge_sums", &merged_sums, py::arg("a"), py::arg("b"));
     module.def("totals", &totals, py::arg("state"));
     module.def("half_binomials", &half_binomials, py::arg("n"), py::arg("seed"), py::arg("count"));
+    module.def("half_binomial_law", &half_binomial_law, py::arg("n"));
     module.def("chi_squares", &chi_squares, py::arg("degrees"), py::arg("seed"), py::arg("count"));
     module.def("merge_moments", &merged, py::arg("a"), py::arg("b"));
     module.def(

@@ -116,6 +116,8 @@ def bad_values(option: Any) -> list[str]:
         return ["nonsense", ""]
     if option.metavar in ("FILE", "FILE.npz", "FILE|NAME", "NAME"):
         return ["missing/file.npz"]
+    if option.name == "columns":
+        return ["no_column", ""]
     number = ["x", "nan"]
     return [*number, "-1"] if "Int" in kind or "N" in (option.metavar or "") else number
 
@@ -249,6 +251,22 @@ def test_an_interrupt_at_any_time_is_quick_and_leaves_nothing(command: str, file
     assert set(files.iterdir()) == before
 
 
+@pytest.mark.parametrize("command", program.names_of_commands())
+def test_columns_are_chosen_in_any_order(
+    command: str, files: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = [*command.split(), *CALLS[command][0].split(), "--format", "csv"]
+    assert run(*words) == 0
+    rows = list(csv.DictReader(io.StringIO(capfd.readouterr().out)))
+    marks = ("point", "point_rows", "failure") if command == "sweep" else ()
+    names = [name for name in rows[0] if name not in marks]
+    chosen = [*names[:-4:-1], names[0]]  # parameters, version among them, and a result
+    assert run(*words, "--columns", ",".join(chosen)) == 0
+    found = list(csv.DictReader(io.StringIO(capfd.readouterr().out)))
+    assert found == [{name: row[name] for name in chosen} for row in rows]
+    assert list(found[0]) == chosen
+
+
 # Numbers at the ends of the doubles, and beside what options allow.
 EXTREME_NUMBERS = ("inf", "-inf", "1e300", "-1e300", "1e-300", "0", "-1", "0.5", "2.5", "1e308")
 
@@ -285,19 +303,3 @@ def test_extreme_numbers_are_refused_by_name_or_handled(
                     assert err == "", said
                 assert not OF_PYTHON.search(err), said
                 assert "TRACEBACK" not in err, said
-
-
-@pytest.mark.parametrize("command", program.names_of_commands())
-def test_columns_are_chosen_in_any_order(
-    command: str, files: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    words = [*command.split(), *CALLS[command][0].split(), "--format", "csv"]
-    assert run(*words) == 0
-    rows = list(csv.DictReader(io.StringIO(capfd.readouterr().out)))
-    marks = ("point", "point_rows", "failure") if command == "sweep" else ()
-    names = [name for name in rows[0] if name not in marks]
-    chosen = [*names[:-4:-1], names[0]]  # parameters, version among them, and a result
-    assert run(*words, "--columns", ",".join(chosen)) == 0
-    found = list(csv.DictReader(io.StringIO(capfd.readouterr().out)))
-    assert found == [{name: row[name] for name in chosen} for row in rows]
-    assert list(found[0]) == chosen

@@ -159,7 +159,7 @@ def test_an_archive_brings_its_targets(files: Path, capfd: pytest.CaptureFixture
         ("rkhs fit --x - --y -", "--x and --y must not both be -: standard input is read once"),
         ("sweep rkhs sample --x - --vary depth=1,2", "--x must not be - in a sweep, whose points"),
         ("rkhs sample --x digitz", "not 'digitz'; did you mean digits?"),
-        ("rkhs sample --x bad.csv", "bad.csv: line 3, field 2 must be a finite number, and is 'o'"),
+        ("rkhs sample --x bad.csv", "bad.csv: line 3, field 2 must be a finite number, not 'o'"),
     ],
 )
 def test_what_is_no_data_is_one_line(

@@ -13,6 +13,7 @@ from processes import call, refusal, rows_of
 from scipy.integrate import solve_ivp
 
 import nnth
+from nnth.data import load_targets
 from nnth.margin.flow import log_time_flow, time_times_loss
 from nnth.margin.margin import separable_data
 
@@ -278,3 +279,17 @@ def test_data_whose_squares_leave_the_range_of_doubles_are_refused() -> None:
     for size in (1e-151, 1e151):
         with pytest.raises(ValueError, match="x must have its largest number between"):
             nnth.margin(size * x, np.array([1.0, 1.0]))
+
+
+def test_a_named_set_of_two_classes_has_labels_of_both_signs() -> None:
+    x, y = nnth.load_data("clusters:0.04"), load_targets("clusters:0.04")[:, 0]
+    named, given = (
+        nnth.max_margin("clusters:0.04", "clusters:0.04"),
+        nnth.max_margin(x, 2.0 * y - 1.0),
+    )
+    assert named.separable
+    assert named.w.tolist() == given.w.tolist()
+    with pytest.raises(ValueError, match="y must be -1 or 1, not 0"):
+        nnth.max_margin("iris", "iris")  # of three classes
+    with pytest.raises(ValueError, match="y must be -1 or 1, not 0"):
+        nnth.max_margin(x, y)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import mpmath as mp
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -83,6 +84,23 @@ def test_active_neurons_are_binomial(n: int) -> None:
     share = np.diff(np.concatenate([[0.0], law.cdf(edges), [1.0]]))
     seen = np.bincount(np.searchsorted(edges, draws), minlength=len(share))[share > 0]
     assert stats.chisquare(seen, share[share > 0] * len(draws)).pvalue > LEAST_P
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 6, 7, 64, 90, 91, 1000, 1001, 10**5, 10**6])
+def test_the_table_of_a_binomial_law_has_its_probabilities(n: int) -> None:
+    least, found = _core.half_binomial_law(n)
+    # By ratios from the mode, at 40 digits; what the table leaves out has a probability of 2e-21.
+    reach = len(found)
+    with mp.workdps(40):
+        exact = {n // 2: mp.binomial(n, n // 2) / mp.mpf(2) ** n}
+        for b in range(n // 2, min(n, n // 2 + reach)):
+            exact[b + 1] = exact[b] * (n - b) / (b + 1)
+        for b in range(n // 2, max(0, n // 2 - reach), -1):
+            exact[b - 1] = exact[b] * b / (n - b + 1)
+        right = np.array([float(exact.get(least + i, 0)) for i in range(reach)])
+    # A slot's share of its own value is a double in [0, 1]; a value has at most 16 slots, whose
+    # shares are added in doubles.
+    assert np.abs(found - right).max() < 64 * 2.0**-53 / len(found)
 
 
 def test_a_draw_that_32_bits_leave_open_is_decided() -> None:

@@ -21,7 +21,7 @@ struct OneMoments {
 };
 
 // The entries of the kernel of two inputs, in this order.
-enum Entry { aa, ab, bb };
+enum Entry : std::size_t { aa, ab, bb };
 using Triple = std::array<double, 3>;
 using TripleSquare = std::array<Triple, 3>;
 

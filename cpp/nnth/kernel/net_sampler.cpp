@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "nnth/numerics/array_size.hpp"
 #include "nnth/numerics/lanes.hpp"
 #include "nnth/numerics/parallel.hpp"
 #include "nnth/numerics/random.hpp"
@@ -19,7 +20,6 @@ namespace nnth::kernel {
 
 namespace {
 
-constexpr double kMostBytes = 8e9;     // of one thread
 constexpr std::uint64_t kOutputs = 2;  // neurons of the output layer
 
 // Neurons and inputs of the nets that are drawn without asking the monitor.
@@ -180,6 +180,11 @@ std::uint64_t tile_size(const RandomNet& net, std::size_t inputs) {
     return tile;
 }
 
+// Of one thread.
+double bytes_of_net(const RandomNet& net, std::size_t inputs) {
+    return 32.0 * double(inputs) * double(std::ranges::max(net.widths));
+}
+
 std::size_t checked_inputs(const RandomNet& net, const Centres& centres, const NetRun& run) {
     const auto refuse = [](const std::string& what) { throw std::invalid_argument(what); };
     const auto m = static_cast<std::size_t>(std::llround(std::sqrt(double(net.first.size()))));
@@ -200,10 +205,7 @@ std::size_t checked_inputs(const RandomNet& net, const Centres& centres, const N
     }
     if (run.count < 1) refuse("samples must be at least 1, not 0");
     if (run.count > UINT64_MAX - run.start) refuse("start + samples must be below 2^64");
-    const double bytes = 32.0 * double(m) * double(std::ranges::max(net.widths));
-    if (bytes > kMostBytes) {
-        refuse("widths must be smaller: one net takes " + shortest(1e-9 * bytes) + " GB");
-    }
+    require_memory("widths must be smaller: one net", bytes_of_net(net, m));
     return m;
 }
 
@@ -233,7 +235,8 @@ NetSums sample_nets(const RandomNet& net, const Centres& centres, const NetRun& 
     const std::uint64_t size = tile_size(net, m);
     const std::uint64_t first = run.start / size, end = run.start + run.count;
     const std::uint64_t tiles = (end - 1) / size - first + 1;
-    parallel_for(tiles, run.threads, monitor, [&](std::size_t item, Pulse& pulse) {
+    const int threads = threads_in_memory(run.threads, bytes_of_net(net, m));
+    parallel_for(tiles, threads, monitor, [&](std::size_t item, Pulse& pulse) {
         const std::uint64_t begin = std::max((first + item) * size, run.start);
         const std::uint64_t rest = size - begin % size;  // of the tile, whose end may be 2^64
         const std::uint64_t last = begin + std::min(rest, end - begin);

@@ -14,12 +14,12 @@ namespace nnth::kernel {
 
 namespace {
 
-constexpr int kPoints = 20;            // Chebyshev samples on a panel
-constexpr int kTail = 3;               // trailing coefficients that must be small
-constexpr int kBetween = kPoints - 1;  // samples half-way between those
-constexpr double kAside = 1.03;        // or nearly: an edge across which one looks is missed
-constexpr int kTowardsEnd = 12;        // samples towards each end, 2^-10, 2^-14, ... from it
-constexpr int kChecks = kBetween + 2 * kTowardsEnd;
+constexpr std::size_t kPoints = 20;            // Chebyshev samples on a panel
+constexpr std::size_t kTail = 3;               // trailing coefficients that must be small
+constexpr std::size_t kBetween = kPoints - 1;  // samples half-way between those
+constexpr double kAside = 1.03;          // or nearly: an edge across which one looks is missed
+constexpr std::size_t kTowardsEnd = 12;  // samples towards each end, 2^-10, 2^-14, ... from it
+constexpr std::size_t kChecks = kBetween + 2 * kTowardsEnd;
 constexpr double kCheckTolerance = 1e-11;      // of the polynomial at those further samples
 constexpr double kArgumentRounding = 0x1p-51;  // of a sample's z, relative
 constexpr double kFinest = 0x1p-60;            // panels are not halved beyond this width,
@@ -31,35 +31,46 @@ constexpr std::size_t kMaxBreaks = 64;
 
 using Samples = std::array<double, kPoints>;
 
-double largest(const double* values, int count) {
+double largest(const double* values, std::size_t count) {
     double most = 0.0;
-    for (int i = 0; i < count; ++i) most = std::max(most, std::fabs(values[i]));
+    for (std::size_t i = 0; i < count; ++i) most = std::max(most, std::fabs(values[i]));
     return most;
 }
 
-bool all_finite(const double* values, int count) {
+bool all_finite(const double* values, std::size_t count) {
     return std::all_of(values, values + count, [](double f) { return std::isfinite(f); });
+}
+
+// T_k(cos(angle)).
+double chebyshev(std::size_t k, double angle) {
+    return std::cos(static_cast<double>(k) * angle);
+}
+
+// Chebyshev points are the cosines of these, at j + 1/2.
+double angle_of(double j) {
+    return std::numbers::pi * j / kPoints;
 }
 
 // Where a panel is sampled: at Chebyshev points, which give its polynomial, and at others, where
 // what is narrower than the distance of those, or hides at an end, would show.
 class Probe {
   public:
-    static constexpr int kSize = kPoints + kChecks;
+    static constexpr std::size_t kSize = kPoints + kChecks;
     using Values = std::array<double, kSize>;
 
     Probe() {
-        for (int j = 0; j < kPoints; ++j) {
-            const double angle = std::numbers::pi * (j + 0.5) / kPoints;
+        for (std::size_t j = 0; j < kPoints; ++j) {
+            const double angle = angle_of(static_cast<double>(j) + 0.5);
             points_[j] = std::cos(angle);
-            for (int k = 0; k < kPoints; ++k) rows_[k][j] = 2.0 / kPoints * std::cos(k * angle);
+            for (std::size_t k = 0; k < kPoints; ++k)
+                rows_[k][j] = 2.0 / kPoints * chebyshev(k, angle);
             rows_[0][j] = 1.0 / kPoints;
         }
-        for (int j = 0; j < kBetween; ++j) {
-            add_check(j, std::numbers::pi * (j + kAside) / kPoints);
+        for (std::size_t j = 0; j < kBetween; ++j) {
+            add_check(j, angle_of(static_cast<double>(j) + kAside));
         }
-        for (int i = 0; i < kTowardsEnd; ++i) {
-            offsets_[i] = std::ldexp(1.0, -10 - 4 * i);
+        for (std::size_t i = 0; i < kTowardsEnd; ++i) {
+            offsets_[i] = std::ldexp(1.0, -10 - 4 * static_cast<int>(i));
             const double angle = 2.0 * std::asin(std::sqrt(offsets_[i]));
             add_check(kBetween + i, std::numbers::pi - angle);
             add_check(kBetween + kTowardsEnd + i, angle);
@@ -69,8 +80,8 @@ class Probe {
     Values arguments(double a, double b) const {
         Values z;
         const double middle = 0.5 * (a + b), half = 0.5 * (b - a);
-        for (int j = 0; j < kPoints + kBetween; ++j) z[j] = middle + half * points_[j];
-        for (int i = 0; i < kTowardsEnd; ++i) {
+        for (std::size_t j = 0; j < kPoints + kBetween; ++j) z[j] = middle + half * points_[j];
+        for (std::size_t i = 0; i < kTowardsEnd; ++i) {
             z[kPoints + kBetween + i] = a + (b - a) * offsets_[i];
             z[kPoints + kBetween + kTowardsEnd + i] = b - (b - a) * offsets_[i];
         }
@@ -82,19 +93,19 @@ class Probe {
     bool polynomial(const Values& f, double size, double noise,
                     const std::array<bool, kChecks>& near_end) const {
         Samples coefficients;
-        for (int k = kPoints - 1; k >= 0; --k) {
+        for (std::size_t k = kPoints; k-- > 0;) {
             double coefficient = 0.0;
-            for (int j = 0; j < kPoints; ++j) coefficient += rows_[k][j] * f[j];
+            for (std::size_t j = 0; j < kPoints; ++j) coefficient += rows_[k][j] * f[j];
             coefficients[k] = coefficient;
             const bool in_tail = k >= kPoints - kTail;
             if (in_tail && std::fabs(coefficient) > Resolution::kTolerance * size + noise) {
                 return false;
             }
         }
-        for (int i = 0; i < kChecks; ++i) {
+        for (std::size_t i = 0; i < kChecks; ++i) {
             if (near_end[i]) continue;
             double value = 0.0;
-            for (int k = 0; k < kPoints; ++k) value += coefficients[k] * checks_[i][k];
+            for (std::size_t k = 0; k < kPoints; ++k) value += coefficients[k] * checks_[i][k];
             if (std::fabs(value - f[kPoints + i]) > kCheckTolerance * size + 8.0 * noise) {
                 return false;
             }
@@ -103,9 +114,9 @@ class Probe {
     }
 
   private:
-    void add_check(int i, double angle) {
+    void add_check(std::size_t i, double angle) {
         if (i < kBetween) points_[kPoints + i] = std::cos(angle);
-        for (int k = 0; k < kPoints; ++k) checks_[i][k] = std::cos(k * angle);
+        for (std::size_t k = 0; k < kPoints; ++k) checks_[i][k] = chebyshev(k, angle);
     }
 
     std::array<double, kPoints + kBetween> points_;
@@ -182,7 +193,7 @@ class Search {
         };
         const double margin_a = margin(a), margin_b = margin(b);
         std::array<bool, kChecks> near_end;
-        for (int i = 0; i < kChecks; ++i) {
+        for (std::size_t i = 0; i < kChecks; ++i) {
             const double at = z[kPoints + i];
             near_end[i] = std::fabs(at - a) <= margin_a || std::fabs(at - b) <= margin_b;
         }

@@ -12,11 +12,11 @@ namespace nnth::kernel {
 namespace {
 
 constexpr double kLeastPower =
-    1e-3;                          // a slope that grows by less, such as a logarithm, is no power
-constexpr double kChange = 1e-5;   // and one that changes by less, relatively, does not grow
-constexpr int kNeighbours = 1024;  // floating-point numbers to either side, among which a kink is
-constexpr double kLeastShare = 0x1p-40;  // of a distance, below which d s'(d) adds nothing
-constexpr int kMostMultiple = 4;         // a base of order up to this may be raised to an exponent
+    1e-3;                         // a slope that grows by less, such as a logarithm, is no power
+constexpr double kChange = 1e-5;  // and one that changes by less, relatively, does not grow
+constexpr std::size_t kNeighbours = 1024;  // numbers to either side, among which a kink is
+constexpr double kLeastShare = 0x1p-40;    // of a distance, below which d s'(d) adds nothing
+constexpr int kMostMultiple = 4;  // a base of order up to this may be raised to an exponent
 
 // Distances 2^-first, 2^-(first + step), 2^-(first + 2 step), in units of the kink's own size.
 struct Ladder {
@@ -39,16 +39,16 @@ enum class Located { nowhere, on_a_number, between };
 // The slope's singular point among the floating-point numbers near `at`.
 Located locate(const Program& program, double& at) {
     if (at == 0.0) return Located::on_a_number;
-    constexpr int count = 2 * kNeighbours + 1;
+    constexpr std::size_t count = 2 * kNeighbours + 1;
     std::vector<double> z(count), value(count), slope(count);
     z[kNeighbours] = at;
-    for (int i = 1; i <= kNeighbours; ++i) {
+    for (std::size_t i = 1; i <= kNeighbours; ++i) {
         z[kNeighbours + i] = std::nextafter(z[kNeighbours + i - 1], HUGE_VAL);
         z[kNeighbours - i] = std::nextafter(z[kNeighbours - i + 1], -HUGE_VAL);
     }
     program.evaluate(z.data(), count, {value.data(), slope.data()});
-    int steepest = 0;
-    for (int i = 0; i < count; ++i) {
+    std::size_t steepest = 0;
+    for (std::size_t i = 0; i < count; ++i) {
         if (!std::isfinite(slope[i])) {
             at = z[i];
             return Located::on_a_number;
@@ -57,10 +57,10 @@ Located locate(const Program& program, double& at) {
     }
     if (steepest == 0 || steepest == count - 1) return Located::nowhere;
     // A kink that looks the same from both sides, where the slope itself is their mean.
-    for (int other : {steepest - 2, steepest + 2}) {
-        if (other < 0 || other >= count) continue;
+    for (const std::size_t other : {steepest - 2, steepest + 2}) {
+        if (other >= count) continue;  // or below 0, which wraps around
         if (std::fabs(slope[other]) > 0.99 * std::fabs(slope[steepest])) {
-            const int middle = (steepest + other) / 2;
+            const std::size_t middle = (steepest + other) / 2;
             if (std::fabs(slope[middle]) < 0.5 * std::fabs(slope[steepest])) {
                 at = z[middle];
                 return Located::on_a_number;

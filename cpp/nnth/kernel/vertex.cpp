@@ -1,6 +1,7 @@
 #include "nnth/kernel/vertex.hpp"
 
 #include <cmath>
+#include <cstddef>
 #include <limits>
 #include <stdexcept>
 #include <string>
@@ -30,12 +31,12 @@ struct LayerAction {
 
 Fluctuation next(const LayerAction& layer, const Fluctuation& from, double inverse_width) {
     Fluctuation to;
-    for (int i = 0; i < 3; ++i) {
-        for (int j = 0; j < 3; ++j) {
+    for (std::size_t i = 0; i < 3; ++i) {
+        for (std::size_t j = 0; j < 3; ++j) {
             double sum = inverse_width * layer.source[i][j];
             double error = kRounding * std::fabs(sum);
-            for (int p = 0; p < 3; ++p) {
-                for (int q = 0; q < 3; ++q) {
+            for (std::size_t p = 0; p < 3; ++p) {
+                for (std::size_t q = 0; q < 3; ++q) {
                     const double a = layer.response[i][p] * layer.response[j][q];
                     sum += a * from.v[p][q];
                     error +=
@@ -45,11 +46,11 @@ Fluctuation next(const LayerAction& layer, const Fluctuation& from, double inver
             to.v[i][j] = sum, to.v_error[i][j] = error;
         }
         double sum = 0.0, error = 0.0;
-        for (int p = 0; p < 3; ++p) {
+        for (std::size_t p = 0; p < 3; ++p) {
             const double a = layer.response[i][p];
             sum += a * from.g[p];
             error += std::fabs(a) * (from.g_error[p] + kRounding * std::fabs(from.g[p]));
-            for (int q = 0; q < 3; ++q) {
+            for (std::size_t q = 0; q < 3; ++q) {
                 const double b = 0.5 * layer.bend[i][p][q];
                 sum += b * from.v[p][q];
                 error += std::fabs(b) * from.v_error[p][q] +
@@ -76,9 +77,9 @@ LayerAction action_of(double cw, const OneInput& a, const OneInput& b, const One
     out.response[bb][bb] = cw * b.curvature;
     out.bend[bb][bb][bb] = cw * more_b.bend;
     out.bend_error[bb][bb][bb] = cw * more_b.bend_rounding;
-    for (int i = 0; i < 3; ++i) {
+    for (std::size_t i = 0; i < 3; ++i) {
         out.response[ab][i] = cw * pair.response[i];
-        for (int j = 0; j < 3; ++j) {
+        for (std::size_t j = 0; j < 3; ++j) {
             out.source[i][j] = cw * cw * pair.covariance[i][j];
             out.bend[ab][i][j] = cw * pair.bend[i][j];
             out.bend_error[ab][i][j] = cw * kRounding * pair.bend_size[i][j];

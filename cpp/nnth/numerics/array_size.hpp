@@ -1,4 +1,4 @@
-// Sizes of results, checked before memory is asked for.
+// Sizes of results and of what makes them, checked before memory is asked for.
 #pragma once
 
 #include <cstddef>
@@ -12,5 +12,15 @@ namespace nnth {
 // names the arguments that the factors are made of, as in "samples and steps".
 std::size_t array_size(const char* what, std::initializer_list<std::uint64_t> factors,
                        std::size_t bytes_each = sizeof(double));
+
+// The samplers of networks take at most 8 GB in all: results and one worker for each thread.
+
+// Throws std::invalid_argument where so many bytes are more; `what` is a rule and its reason, as in
+// "widths must be smaller: one net".
+void require_memory(const char* what, double bytes);
+
+// The threads that have memory for a worker each, beside so many bytes of results: at most
+// `threads` (0 = all), and one at least.
+int threads_in_memory(int threads, double bytes_each, double results = 0.0);
 
 }  // namespace nnth

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -14,6 +15,11 @@ struct Dyadic {
     std::int64_t mantissa = 0;
     std::int64_t exponent = 0;
 };
+
+// The binary digits of a whole number; 0 has none.
+inline std::size_t bit_length(std::uint64_t x) {
+    return static_cast<std::size_t>(64 - std::countl_zero(x));
+}
 
 inline Dyadic dyadic(double finite) {
     if (finite == 0.0) return {};

@@ -1,7 +1,6 @@
 #include "nnth/numerics/integer_matrix.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -109,14 +108,14 @@ std::size_t IntegerMatrix::minor_bits() const {
             const Dyadic& x = at(row, c);
             if (x.mantissa == 0) continue;
             const auto size = static_cast<std::uint64_t>(x.mantissa < 0 ? -x.mantissa : x.mantissa);
-            const auto bits = std::size_t(std::bit_width(size)) + std::size_t(x.exponent);
+            const auto bits = bit_length(size) + static_cast<std::size_t>(x.exponent);
             row_bits[row] = std::max(row_bits[row], bits);
             column_bits[c] = std::max(column_bits[c], bits);
         }
     }
     // A row of a minor of order m is at most sqrt(m) times its greatest entry long.
     const std::size_t order = std::min(rows_, columns_);
-    const std::size_t roots = (order * std::size_t(std::bit_width(order)) + 1) / 2;
+    const std::size_t roots = (order * bit_length(order) + 1) / 2;
     return roots + std::min(sum_of_greatest(row_bits, order), sum_of_greatest(column_bits, order));
 }
 

@@ -15,9 +15,6 @@ namespace nnth {
 
 namespace {
 
-// Exponents beyond these are 0 or infinity in a double.
-constexpr std::int64_t kFar = 5000;
-
 // The leaves below are given arrays padded to whole lanes.
 
 // Moves the exponent of value into exponent, leaving 0 or a value in [1, 2); returns the largest
@@ -119,58 +116,24 @@ NNTH_MULTIVERSION void centred_sums(const double* y, const double* value, std::s
 }
 
 bool less(const Scaled& a, const Scaled& b) {
-    if (a.value == 0.0 || b.value == 0.0) return a.value < b.value;
-    return a.exponent != b.exponent ? a.exponent < b.exponent : a.value < b.value;
+    const double x = a.mantissa.hi, y = b.mantissa.hi;
+    if (x == 0.0 || y == 0.0) return x < y;
+    return a.exponent != b.exponent ? a.exponent < b.exponent : x < y;
 }
 
-// a / b for b not zero.
-Scaled quotient(const Scaled& a, const Scaled& b) {
-    return normalised({a.value / b.value, a.exponent - b.exponent});
-}
-
+// The square root, to the precision of a double.
 Scaled square_root(const Scaled& x) {
     const std::int64_t odd = x.exponent & 1;
-    return normalised({std::sqrt(odd != 0 ? 2.0 * x.value : x.value), (x.exponent - odd) / 2});
-}
-
-// a - b.
-Scaled difference(const Scaled& a, const Scaled& b) {
-    if (b.value == 0.0) return a;
-    if (a.value == 0.0) return {-b.value, b.exponent};
-    const std::int64_t top = std::max(a.exponent, b.exponent);
-    const auto at = [top](const Scaled& x) {
-        return std::ldexp(x.value, static_cast<int>(std::max(x.exponent - top, -kFar)));
-    };
-    return normalised({at(a) - at(b), top});
-}
-
-}  // namespace
-
-Scaled normalised(Scaled x) {
-    if (x.value == 0.0 || !std::isfinite(x.value)) return {x.value, 0};
-    int exponent = 0;
-    const double fraction = std::frexp(x.value, &exponent);
-    return {2.0 * fraction, x.exponent + exponent - 1};
-}
-
-Scaled operator*(const Scaled& a, const Scaled& b) {
-    return normalised({a.value * b.value, a.exponent + b.exponent});
-}
-
-double to_double(const Scaled& x) {
-    return std::ldexp(x.value, static_cast<int>(std::clamp(x.exponent, -kFar, kFar)));
-}
-
-double log_of(const Scaled& x) {
-    if (x.value == 0.0) return -std::numeric_limits<double>::infinity();
-    return std::log(x.value) + std::numbers::ln2 * static_cast<double>(x.exponent);
+    return {std::sqrt(odd != 0 ? 2.0 * x.mantissa.hi : x.mantissa.hi), (x.exponent - odd) / 2};
 }
 
 Scaled power(const Scaled& x, int n) {
     Scaled result{1.0, 0};
-    for (int i = 0; i < n; ++i) result = result * x;
+    for (int i = 0; i < n; ++i) result = normalised(result * x);
     return result;
 }
+
+}  // namespace
 
 void OrderlessSum::raise(std::int64_t top) {
     if (top <= top_) return;
@@ -216,24 +179,14 @@ void OrderlessSum::merge(const OrderlessSum& other) {
 
 Scaled OrderlessSum::total() const {
     if (top_ == kEmpty) return {};
-    double sum = 0.0;
+    DoubleDouble sum;
     for (std::size_t i = kLimbs; i-- > 0;) {
         const auto unit = 32 * static_cast<int>(kLimbs - 1 - i);
-        sum += std::ldexp(static_cast<double>(limb_[i]), unit);
-    }
-    return normalised({sum, 32 * (top_ - static_cast<std::int64_t>(kLimbs - 1))});
-}
-
-DoubleDouble OrderlessSum::precise_total() const {
-    DoubleDouble sum;
-    if (top_ == kEmpty) return sum;
-    for (std::size_t i = kLimbs; i-- > 0;) {
-        const auto unit = 32 * static_cast<int>(top_ - static_cast<std::int64_t>(i));
         const std::int64_t high = limb_[i] >> 32, low = limb_[i] & 0xffffffff;
         sum = sum + DoubleDouble(std::ldexp(static_cast<double>(low), unit));
         sum = sum + DoubleDouble(std::ldexp(static_cast<double>(high), unit + 32));
     }
-    return sum;
+    return normalised({sum, 32 * (top_ - static_cast<std::int64_t>(kLimbs - 1))});
 }
 
 std::array<std::int64_t, OrderlessSum::state_size> OrderlessSum::state() const {
@@ -280,13 +233,14 @@ void Moments::add(double* value, double* exponent, std::size_t n) {
     const auto reference = static_cast<std::int64_t>(most);
     for (std::size_t k = 0; k < powers_.size(); ++k) {
         power_sums(relative, padded, powers_[k], &sum, &square);
-        sums_[2 * k].add(sum, powers_[k] * reference);
-        sums_[2 * k + 1].add(square, 2 * powers_[k] * reference);
+        const std::int64_t scale = powers_[k] * reference;
+        sums_[2 * k].add(sum, scale);
+        sums_[2 * k + 1].add(square, 2 * scale);
     }
     for (std::size_t i = 0; i < n; ++i) {
         if (value[i] == 0.0) continue;
         const Scaled y{value[i], static_cast<std::int64_t>(exponent[i])};
-        if (least_.value == 0.0 || less(y, least_)) least_ = y;
+        if (least_.mantissa.hi == 0.0 || less(y, least_)) least_ = y;
         if (less(largest_, y)) largest_ = y;
     }
 }
@@ -295,7 +249,8 @@ void Moments::merge(const Moments& other) {
     if (powers_ != other.powers_) throw std::invalid_argument("powers must be equal to be merged");
     count_ += other.count_;
     zeros_ += other.zeros_;
-    if (other.least_.value != 0.0 && (least_.value == 0.0 || less(other.least_, least_))) {
+    if (other.least_.mantissa.hi != 0.0 &&
+        (least_.mantissa.hi == 0.0 || less(other.least_, least_))) {
         least_ = other.least_;
     }
     if (less(largest_, other.largest_)) largest_ = other.largest_;
@@ -305,33 +260,32 @@ void Moments::merge(const Moments& other) {
 }
 
 double Moments::log_mean() const {
-    return to_double(log_sum_.total()) / static_cast<double>(count_ - zeros_);
+    return log_sum_.total().value() / static_cast<double>(count_ - zeros_);
 }
 
 double Moments::log_variance() const {
     const auto n = static_cast<double>(count_ - zeros_);
     if (n < 2.0) return std::numeric_limits<double>::quiet_NaN();
-    const DoubleDouble sum = log_sum_.precise_total();
-    const DoubleDouble excess = log_square_.precise_total() - sum * sum / n;
-    return std::max(excess.hi, 0.0) / (n - 1.0);
+    const Scaled sum = log_sum_.total();
+    const Scaled excess = log_square_.total() - sum * sum / Scaled{n};
+    return std::max(excess.value(), 0.0) / (n - 1.0);
 }
 
 Moments::Power Moments::result(std::size_t index) const {
-    const Scaled n = normalised({static_cast<double>(count_), 0});
+    const Scaled n{static_cast<double>(count_)};
     const Scaled sum = sums_[2 * index].total();
-    Power result{powers_[index], quotient(sum, n), {}, 0.0};
+    Power result{powers_[index], sum / n, {}, 0.0};
     if (count_ < 2) {
         result.stderr_ = {std::numeric_limits<double>::infinity(), 0};
     } else {
-        const Scaled square = quotient(sums_[2 * index + 1].total(), n);
-        const Scaled variance = difference(square, result.mean * result.mean);
-        if (variance.value > 0.0) {
-            const Scaled rest = normalised({static_cast<double>(count_ - 1), 0});
-            result.stderr_ = square_root(quotient(variance, rest));
+        const Scaled square = sums_[2 * index + 1].total() / n;
+        const Scaled variance = square - result.mean * result.mean;
+        if (variance.mantissa.hi > 0.0) {
+            result.stderr_ = square_root(variance / Scaled{static_cast<double>(count_ - 1)});
         }
     }
-    if (sum.value > 0.0) {
-        result.max_share = to_double(quotient(power(largest_, powers_[index]), sum));
+    if (sum.mantissa.hi > 0.0) {
+        result.max_share = (power(largest_, powers_[index]) / sum).value();
     }
     return result;
 }
@@ -342,7 +296,7 @@ std::vector<std::int64_t> Moments::state() const {
     state.push_back(static_cast<std::int64_t>(count_));
     state.push_back(static_cast<std::int64_t>(zeros_));
     for (const Scaled& x : {least_, largest_}) {
-        state.push_back(std::bit_cast<std::int64_t>(x.value));
+        state.push_back(std::bit_cast<std::int64_t>(x.mantissa.hi));
         state.push_back(x.exponent);
     }
     const auto append = [&state](const OrderlessSum& sum) {

@@ -8,20 +8,9 @@
 #include <vector>
 
 #include "nnth/numerics/double_double.hpp"
+#include "nnth/numerics/scaled.hpp"
 
 namespace nnth {
-
-// value * 2^exponent. Zero has value 0; `normalised` has the value in [1, 2) otherwise.
-struct Scaled {
-    double value = 0.0;
-    std::int64_t exponent = 0;
-};
-
-Scaled normalised(Scaled x);
-Scaled operator*(const Scaled& a, const Scaled& b);
-double to_double(const Scaled& x);     // 0 or infinity where it leaves the range
-double log_of(const Scaled& x);        // natural logarithm; -infinity of zero
-Scaled power(const Scaled& x, int n);  // n >= 0, correct to n units in the last place
 
 // A sum whose result does not depend on the order of its terms, nor on how partial sums are
 // merged. As in the indexed sums of Demmel & Nguyen (2015), IEEE Trans. Comput. 64, 2060, the real
@@ -35,8 +24,7 @@ class OrderlessSum {
     void add(double value, std::int64_t exponent = 0);  // value finite
     void add(const DoubleDouble& value);
     void merge(const OrderlessSum& other);
-    Scaled total() const;
-    DoubleDouble precise_total() const;  // for sums well within the range of doubles
+    Scaled total() const;  // normalised
 
     std::array<std::int64_t, state_size> state() const;
     static OrderlessSum from_state(const std::int64_t* state);

@@ -5,8 +5,10 @@
 #include <stdexcept>
 #include <string>
 
+#include "nnth/numerics/array_size.hpp"
 #include "nnth/numerics/lanes.hpp"
 #include "nnth/numerics/normal.hpp"
+#include "nnth/numerics/text.hpp"
 #include "nnth/numerics/vmath.hpp"
 #include "nnth/paths/draws.hpp"
 
@@ -15,7 +17,6 @@ namespace nnth::paths {
 namespace {
 
 constexpr double kKeepBytes = 128e6;  // weights beyond this are generated again on the way back
-constexpr double kMostBytes = 8e9;    // of one thread
 
 // Where the columns of a matrix lie in the stream, and in memory.
 struct Columns {
@@ -28,30 +29,28 @@ struct Columns {
     std::size_t pitch;
 };
 
-NNTH_MULTIVERSION void gaussian_columns(const Columns& c, double* out) {
+// Each block of random bits becomes `size` weights.
+template <std::uint64_t size, void (*write)(const PhiloxBlock& x, double* weights)>
+NNTH_INLINE void fill_columns(const Columns& c, double* out) {
     for (std::size_t k = 0; k < c.count; ++k) {
         const std::uint64_t first = c.first_block + c.index[k] * c.blocks;
         double* column = out + k * c.pitch;
         for (std::uint64_t b = 0; b < c.blocks; ++b) {
-            const PhiloxBlock x = block_of(c.seed, c.stream, first + b);
-            const NormalPair z = normal_pair(x.x0, x.x1, x.x2, x.x3);
-            column[2 * b] = z.first;
-            column[2 * b + 1] = z.second;
+            write(block_of(c.seed, c.stream, first + b), column + size * b);
         }
     }
 }
 
-NNTH_MULTIVERSION void uniform_columns(const Columns& c, double* out) {
+NNTH_INLINE void write_gaussian(const PhiloxBlock& x, double* weights) {
+    const NormalPair z = normal_pair(x.x0, x.x1, x.x2, x.x3);
+    weights[0] = z.first;
+    weights[1] = z.second;
+}
+
+NNTH_INLINE void write_uniform(const PhiloxBlock& x, double* weights) {
     constexpr double kWidth = 3.4641016151377545871;  // 2 sqrt(3), for variance 1
-    for (std::size_t k = 0; k < c.count; ++k) {
-        const std::uint64_t first = c.first_block + c.index[k] * c.blocks;
-        double* column = out + k * c.pitch;
-        for (std::uint64_t b = 0; b < c.blocks; ++b) {
-            const PhiloxBlock x = block_of(c.seed, c.stream, first + b);
-            column[2 * b] = kWidth * (uniform_of(x.x0, x.x1) - 0.5);
-            column[2 * b + 1] = kWidth * (uniform_of(x.x2, x.x3) - 0.5);
-        }
-    }
+    weights[0] = kWidth * (uniform_of(x.x0, x.x1) - 0.5);
+    weights[1] = kWidth * (uniform_of(x.x2, x.x3) - 0.5);
 }
 
 // By inversion; the scale 1/sqrt(2) gives variance 1.
@@ -62,34 +61,33 @@ NNTH_INLINE double laplace(double u) {
     return centred < 0.0 ? -size : size;
 }
 
-NNTH_MULTIVERSION void laplace_columns(const Columns& c, double* out) {
-    for (std::size_t k = 0; k < c.count; ++k) {
-        const std::uint64_t first = c.first_block + c.index[k] * c.blocks;
-        double* column = out + k * c.pitch;
-        for (std::uint64_t b = 0; b < c.blocks; ++b) {
-            const PhiloxBlock x = block_of(c.seed, c.stream, first + b);
-            column[2 * b] = laplace(uniform_of(x.x0, x.x1));
-            column[2 * b + 1] = laplace(uniform_of(x.x2, x.x3));
+NNTH_INLINE void write_laplace(const PhiloxBlock& x, double* weights) {
+    weights[0] = laplace(uniform_of(x.x0, x.x1));
+    weights[1] = laplace(uniform_of(x.x2, x.x3));
+}
+
+NNTH_INLINE void write_signs(const PhiloxBlock& x, double* weights) {
+    const std::uint64_t words[2] = {(x.x1 << 32) | x.x0, (x.x3 << 32) | x.x2};
+    for (std::uint64_t w = 0; w < 2; ++w) {
+        for (std::uint64_t j = 0; j < 64; ++j) {
+            const std::uint64_t sign = (words[w] >> j) << 63;
+            weights[64 * w + j] = std::bit_cast<double>(sign | 0x3ff0000000000000);
         }
     }
 }
 
-// 128 signs a block, into columns whose pitch has room for the last block.
+NNTH_MULTIVERSION void gaussian_columns(const Columns& c, double* out) {
+    fill_columns<2, write_gaussian>(c, out);
+}
+NNTH_MULTIVERSION void uniform_columns(const Columns& c, double* out) {
+    fill_columns<2, write_uniform>(c, out);
+}
+NNTH_MULTIVERSION void laplace_columns(const Columns& c, double* out) {
+    fill_columns<2, write_laplace>(c, out);
+}
+// Into columns whose pitch has room for the last block.
 NNTH_MULTIVERSION void sign_columns(const Columns& c, double* out) {
-    for (std::size_t k = 0; k < c.count; ++k) {
-        const std::uint64_t first = c.first_block + c.index[k] * c.blocks;
-        double* column = out + k * c.pitch;
-        for (std::uint64_t b = 0; b < c.blocks; ++b) {
-            const PhiloxBlock x = block_of(c.seed, c.stream, first + b);
-            const std::uint64_t words[2] = {(x.x1 << 32) | x.x0, (x.x3 << 32) | x.x2};
-            for (std::uint64_t w = 0; w < 2; ++w) {
-                for (std::uint64_t j = 0; j < 64; ++j) {
-                    const std::uint64_t sign = (words[w] >> j) << 63;
-                    column[128 * b + 64 * w + j] = std::bit_cast<double>(sign | 0x3ff0000000000000);
-                }
-            }
-        }
-    }
+    fill_columns<128, write_signs>(c, out);
 }
 
 using ColumnsLeaf = void (*)(const Columns& c, double* out);
@@ -182,15 +180,7 @@ std::int64_t divide_by_size(double* v, std::size_t n) {
 DenseNet::DenseNet(const Net& net, std::vector<std::vector<double>> inputs,
                    std::uint64_t differentiated)
     : net_(net), inputs_(inputs.size()), differentiated_(differentiated) {
-    if (inputs_ == 0) throw std::invalid_argument("x must hold at least one input");
-    net_.x = inputs.front();
-    for (const std::vector<double>& x : inputs) {
-        if (x.size() != inputs.front().size()) {
-            throw std::invalid_argument("x must hold inputs of one length");
-        }
-        net_.x = x;
-        check(net_);
-    }
+    check_with(inputs, net_);
     const std::size_t depth = net_.depth();
     const bool signs = net_.weights == Weights::rademacher;
     double bytes = 0.0, most = 0.0, activations = 0.0;
@@ -202,7 +192,8 @@ DenseNet::DenseNet(const Net& net, std::vector<std::vector<double>> inputs,
         layer.pitch = signs ? (layer.width + 127) / 128 * 128 : padded(layer.width);
         layer.draws_per_column =
             signs ? 2 * ((layer.width + 127) / 128) : (layer.width + 1) / 2 * 2;
-        activations += 24.0 * static_cast<double>(inputs_) * static_cast<double>(layer.pitch);
+        const auto m = static_cast<double>(inputs_);
+        activations += 24.0 * m * static_cast<double>(layer.pitch) + 16.0 * m * m;
         if (l == 0) continue;
         layer.first_draw = draw;
         draw += layer.draws_per_column * layers_[l - 1].width;
@@ -215,11 +206,15 @@ DenseNet::DenseNet(const Net& net, std::vector<std::vector<double>> inputs,
         most = std::max(most, size);
     }
     stored_ = bytes <= kKeepBytes;
-    if ((stored_ ? bytes : most) + activations > kMostBytes || weights_ > 1e18) {
+    if (weights_ > 1e18) {
         throw std::invalid_argument(
-            "widths, n0 and n_out must be smaller for a dense net: one takes " +
-            std::to_string(((stored_ ? bytes : most) + activations) / 1e9) + " GB");
+            "widths, n0 and n_out must be smaller for a dense net: one has " + shortest(weights_) +
+            " weights");
     }
+    const double back = 8.0 * static_cast<double>(differentiated_) * static_cast<double>(inputs_) *
+                        static_cast<double>(layers_.front().pitch);
+    bytes_ = (stored_ ? bytes : most) + activations + back;
+    require_memory("widths, n0 and n_out must be smaller for a dense net: one", bytes_);
     for (Layer& layer : layers_) {
         layer.h.assign(inputs_ * layer.pitch, 0.0);
         layer.gate.assign(inputs_ * layer.pitch, 0.0);
@@ -229,8 +224,8 @@ DenseNet::DenseNet(const Net& net, std::vector<std::vector<double>> inputs,
     }
     Layer& first = layers_.front();
     for (std::size_t a = 0; a < inputs_; ++a) {
-        std::copy(inputs[a].begin(), inputs[a].end(), first.h.begin() + a * first.pitch);
-        std::fill_n(first.gate.begin() + a * first.pitch, first.width, 1.0);
+        std::copy(inputs[a].begin(), inputs[a].end(), &first.h[a * first.pitch]);
+        std::fill_n(&first.gate[a * first.pitch], first.width, 1.0);
     }
     for (std::size_t i = 0; i < first.width; ++i) {
         first.active.push_back(static_cast<std::uint32_t>(i));

@@ -37,6 +37,7 @@ class DenseNet {
     Scaled tangent(std::size_t a, std::size_t b, bool standard) const;
 
     double weights() const { return weights_; }  // in all
+    double bytes() const { return bytes_; }      // of memory
 
   private:
     // Row a of a layer's `h`, `gate`, `z` begins at a * pitch; columns of weights likewise. Rows
@@ -70,6 +71,7 @@ class DenseNet {
     std::vector<std::int64_t> back_exponent_;  // [q]
     Scaled gain_;
     double weights_ = 0.0;
+    double bytes_ = 0.0;
     std::uint64_t seed_ = 0;
     std::uint64_t index_ = 0;
 };

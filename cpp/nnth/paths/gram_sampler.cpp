@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "nnth/numerics/array_size.hpp"
 #include "nnth/numerics/lanes.hpp"
 #include "nnth/numerics/random.hpp"
 #include "nnth/paths/draws.hpp"
@@ -12,8 +13,6 @@
 namespace nnth::paths {
 
 namespace {
-
-constexpr double kMostBytes = 8e9;  // of one thread
 
 // out_b = [z_b > 0] (y_b + sum_k coefficients[k][b] h_k).
 NNTH_MULTIVERSION void gated(const double* z, const double* y, const double* h,
@@ -51,7 +50,7 @@ std::size_t keep_active(double* z, std::size_t m, std::size_t width, std::size_t
     std::size_t count = 0;
     for (std::size_t j = 0; j < width; ++j) {
         active[count] = static_cast<std::uint32_t>(j);
-        count += most[j] > 0.0 ? 1 : 0;
+        count += most[j] > 0.0 ? 1u : 0u;
     }
     active.resize(count);
     const std::size_t kept = padded(active.size());
@@ -66,19 +65,12 @@ std::size_t keep_active(double* z, std::size_t m, std::size_t width, std::size_t
 
 GramSampler::GramSampler(const Net& net, const std::vector<std::vector<double>>& inputs)
     : net_(net), inputs_(inputs.size()), rows_(inputs.size()) {
-    if (inputs_ == 0) throw std::invalid_argument("x must hold at least one input");
     if (net.weights != Weights::gaussian) {
         throw std::invalid_argument(
             "sampler must be dense unless mu is gaussian: the samplers by law rest on the rotation "
             "invariance of Gaussian weights");
     }
-    for (const std::vector<double>& x : inputs) {
-        if (x.size() != inputs.front().size()) {
-            throw std::invalid_argument("x must hold inputs of one length");
-        }
-        net_.x = x;
-        check(net_);
-    }
+    check_with(inputs, net_);
     double numbers = 0.0;
     layers_.resize(net_.depth() + 1);
     for (std::size_t l = 0; l < layers_.size(); ++l) {
@@ -91,11 +83,8 @@ GramSampler::GramSampler(const Net& net, const std::vector<std::vector<double>>&
         numbers += static_cast<double>(inputs_) * static_cast<double>(layer.pitch);
     }
     const double all = static_cast<double>(inputs_) * static_cast<double>(pitch_);
-    if (8.0 * (numbers + 4.0 * all) > kMostBytes) {
-        throw std::invalid_argument(
-            "widths, n0 and n_out must be smaller for Gram matrices: one net takes " +
-            std::to_string(8e-9 * (numbers + 4.0 * all)) + " GB");
-    }
+    bytes_ = 8.0 * (numbers + 4.0 * all);
+    require_memory("widths, n0 and n_out must be smaller for Gram matrices: one net", bytes_);
     for (Layer& layer : layers_) {
         if (&layer != &layers_.front()) layer.z.assign(inputs_ * layer.pitch, 0.0);
     }

@@ -34,6 +34,8 @@ class GramSampler {
     // output given the hidden layers, and Theta in the parameters W-hat; each m x m.
     void draw(std::uint64_t seed, std::uint64_t index, double* nngp, double* ntk, Pulse& pulse);
 
+    double bytes() const { return bytes_; }  // of memory
+
   private:
     struct Layer {
         std::size_t width = 0;
@@ -46,6 +48,7 @@ class GramSampler {
     std::size_t inputs_;
     std::vector<Layer> layers_;  // 0..L; of layer 0 the Gram matrix alone
     std::size_t pitch_ = 0;      // the largest
+    double bytes_ = 0.0;
     CorrelatedRows rows_;
     std::vector<double> hidden_, delta_, fresh_;
 };

@@ -11,39 +11,33 @@ namespace nnth::paths {
 
 namespace {
 
-// To the nearest of 64 bits, ties to even. That is the long double of x86, which other machines
-// have not; the table, and with it every sample, is the same bits on all of them.
-DoubleDouble rounded(const DoubleDouble& x) {
-    int exponent = 0;
-    const bool power_of_two = std::fabs(std::frexp(x.hi, &exponent)) == 0.5;
-    const bool below = power_of_two && x.lo != 0.0 && (x.lo < 0.0) != (x.hi < 0.0);
-    const int last = exponent - (below ? 65 : 64);
-    const double low = std::ldexp(std::nearbyint(std::ldexp(x.lo, -last)), last);
-    return double_double::ordered_sum(x.hi, low);
+// a / b to 2^-105 of it.
+DoubleDouble ratio(double a, double b) {
+    const double first = a / b;
+    const DoubleDouble back = double_double::product(first, b);
+    return {first, ((a - back.hi) - back.lo) / b};
 }
 
-// P(B = first + i), normalised over the values kept. By ratios from the mode outwards, to more
-// digits than those of doubles, because their rounding accumulates over thousands of values.
-std::vector<DoubleDouble> probabilities(std::int64_t n, std::int64_t first, std::int64_t last) {
-    const auto size = static_cast<std::size_t>(last - first + 1);
-    std::vector<DoubleDouble> p(size);
+// count * P(B = first + i), normalised over the values kept; zeros follow up to `count`. By ratios
+// from the mode downwards, to more digits than those of doubles, because their rounding accumulates
+// over thousands of values; above n/2 by symmetry.
+std::vector<DoubleDouble> loads(std::int64_t n, std::int64_t first, std::int64_t last,
+                                std::size_t count) {
+    std::vector<DoubleDouble> load(count);
     const std::int64_t mode = n / 2;
-    const auto at = [&](std::int64_t b) -> DoubleDouble& {
-        return p[static_cast<std::size_t>(b - first)];
-    };
-    at(mode) = 1.0;
-    for (std::int64_t b = mode; b < last; ++b) {
-        at(b + 1) =
-            rounded(rounded(at(b) * static_cast<double>(n - b)) / static_cast<double>(b + 1));
+    DoubleDouble p = 1.0, sum;
+    for (std::int64_t b = mode; b >= first; --b) {
+        load[static_cast<std::size_t>(b - first)] = p;
+        sum = sum + p;
+        if (n - b > mode && n - b <= last) {
+            load[static_cast<std::size_t>(n - b - first)] = p;
+            sum = sum + p;
+        }
+        p = p * ratio(static_cast<double>(b), static_cast<double>(n - b + 1));
     }
-    for (std::int64_t b = mode; b > first; --b) {
-        at(b - 1) =
-            rounded(rounded(at(b) * static_cast<double>(b)) / static_cast<double>(n - b + 1));
-    }
-    DoubleDouble sum;
-    for (const DoubleDouble& x : p) sum = rounded(sum + x);
-    for (DoubleDouble& x : p) x = rounded(x / sum);
-    return p;
+    const DoubleDouble factor = DoubleDouble(static_cast<double>(count)) / sum;
+    for (DoubleDouble& x : load) x = x * factor;
+    return load;
 }
 
 bool below_one(const DoubleDouble& x) {
@@ -62,19 +56,19 @@ HalfBinomial::HalfBinomial(std::uint64_t n) {
         static_cast<std::int64_t>(std::ceil(9.5 * 0.5 * std::sqrt(static_cast<double>(n)) + 0.5));
     const std::int64_t first = std::max<std::int64_t>(0, width / 2 - reach);
     const std::int64_t last = std::min(width, width / 2 + reach);
-    std::vector<DoubleDouble> load = probabilities(width, first, last);
 
     bits_ = 1;
-    while ((std::size_t{1} << bits_) < load.size()) ++bits_;
+    while ((std::int64_t{1} << bits_) <= last - first) ++bits_;
     const std::size_t count = std::size_t{1} << bits_;
-    load.resize(count);
+    std::vector<DoubleDouble> load = loads(width, first, last, count);
     slots_.resize(count);
     fraction_.resize(count);
-    for (DoubleDouble& x : load) x = scaled(x, bits_);
 
     // Slots with less than their share are filled up by those with more.
-    std::vector<std::size_t> small, large;
-    for (std::size_t i = 0; i < count; ++i) (below_one(load[i]) ? small : large).push_back(i);
+    std::vector<std::uint32_t> small, large;
+    small.reserve(count);
+    large.reserve(count);
+    for (std::uint32_t i = 0; i < count; ++i) (below_one(load[i]) ? small : large).push_back(i);
     const auto value = [&](std::size_t i) {
         return static_cast<std::int32_t>(std::min(first + static_cast<std::int64_t>(i), last));
     };
@@ -86,10 +80,12 @@ HalfBinomial::HalfBinomial(std::uint64_t n) {
         fraction_[i] = threshold - integer;
     };
     while (!small.empty() && !large.empty()) {
-        const std::size_t s = small.back(), l = large.back();
+        const std::uint32_t s = small.back(), l = large.back();
         small.pop_back();
         set(s, load[s], l);
-        load[l] = rounded(load[l] - rounded(DoubleDouble(1.0) - load[s]));
+        // load[l] += load[s] - 1, where load[l].hi - 1 is exact, as load[l] is at least 1.
+        const DoubleDouble rest = double_double::sum(load[l].hi - 1.0, load[s].hi);
+        load[l] = double_double::ordered_sum(rest.hi, rest.lo + (load[l].lo + load[s].lo));
         if (below_one(load[l])) {
             large.pop_back();
             small.push_back(l);
@@ -123,6 +119,16 @@ double HalfBinomial::decide(std::uint64_t word, Stream& more) const {
     double u;
     more.uniforms(&u, 1);
     return u < fraction_[i] ? slots_[i].own : slots_[i].alias;
+}
+
+std::vector<double> HalfBinomial::probabilities() const {
+    std::vector<double> p(slots_.size());
+    for (std::size_t i = 0; i < slots_.size(); ++i) {
+        const double own = std::ldexp(slots_[i].threshold + fraction_[i], bits_ - 32);
+        p[static_cast<std::size_t>(slots_[i].own - least())] += std::ldexp(own, -bits_);
+        p[static_cast<std::size_t>(slots_[i].alias - least())] += std::ldexp(1.0 - own, -bits_);
+    }
+    return p;
 }
 
 }  // namespace nnth::paths

@@ -28,6 +28,10 @@ class HalfBinomial {
     // The draw that `draw` left open, from the same word and a stream of more bits.
     double decide(std::uint64_t word, Stream& more) const;
 
+    // What is drawn: the least value, and the probabilities of it and of those that follow.
+    std::int32_t least() const { return slots_.front().own; }
+    std::vector<double> probabilities() const;
+
   private:
     struct Slot {
         std::uint32_t threshold;  // below: the slot's own value; above: the alias

@@ -289,15 +289,14 @@ void Law::sample(std::uint64_t seed, std::uint64_t first, std::size_t n, double*
                 for (std::size_t i = 0; i < n; ++i) y[i] = output[i] + free_outputs[i];
                 break;
             case Quantity::normh:  // without the last layer's 2 / n_L
-                factor = normalised(
-                    {scale.value / last_gain.value, scale.exponent - last_gain.exponent});
+                factor = normalised(scale / last_gain);
                 std::fill_n(y, n, 1.0);
                 break;
             case Quantity::jacobian:
                 if (net_.outputs > 1) {
                     for (std::size_t i = 0; i < n; ++i) {
                         const Scaled norm_square = jacobian(seed, first + i, pulse);
-                        y[i] = norm_square.value;
+                        y[i] = norm_square.mantissa.hi;
                         e[i] = static_cast<double>(norm_square.exponent);
                     }
                     continue;
@@ -318,7 +317,7 @@ void Law::sample(std::uint64_t seed, std::uint64_t first, std::size_t n, double*
         }
         const auto shift = static_cast<double>(factor.exponent);
         for (std::size_t i = 0; i < n; ++i) {
-            y[i] *= product[i] * factor.value;
+            y[i] *= product[i] * factor.mantissa.hi;
             e[i] = account[i] + shift;
         }
     }

@@ -56,10 +56,21 @@ void check(const Net& net) {
     }
 }
 
+void check_with(const std::vector<std::vector<double>>& inputs, Net& net) {
+    if (inputs.empty()) throw std::invalid_argument("x must hold at least one input");
+    for (const std::vector<double>& x : inputs) {
+        if (x.size() != inputs.front().size()) {
+            throw std::invalid_argument("x must hold inputs of one length");
+        }
+        net.x = x;
+        check(net);
+    }
+}
+
 Scaled gain(const Net& net, std::size_t layers) {
     Scaled product{1.0, 0};
     for (std::size_t l = 0; l < layers; ++l) {
-        product = product * normalised({2.0 / static_cast<double>(net.width(l)), 0});
+        product = normalised(product * Scaled{2.0 / static_cast<double>(net.width(l))});
     }
     return product;
 }

@@ -32,6 +32,10 @@ struct Net {
 // finite.
 void check(const Net& net);
 
+// The same for several inputs of one length, at least one, instead of net.x, which is then the
+// last.
+void check_with(const std::vector<std::vector<double>>& inputs, Net& net);
+
 // prod_{l=0}^{layers-1} 2 / n_l.
 Scaled gain(const Net& net, std::size_t layers);
 

@@ -58,7 +58,7 @@ std::vector<Blocks> images(const Blocks& state, std::size_t paths) {
 }  // namespace
 
 EvenPartitions even_partitions(int k) {
-    const auto paths = static_cast<std::size_t>(2 * k);
+    const auto paths = 2 * static_cast<std::size_t>(k);
     std::vector<Blocks> all;
     std::array<int, 16> sizes{};
     Blocks labels{};
@@ -90,7 +90,7 @@ EvenPartitions even_partitions(int k) {
 }
 
 Transfer pairing_transfer(const EvenPartitions& states, const std::vector<DoubleDouble>& mu) {
-    const auto paths = static_cast<std::size_t>(2 * states.k);
+    const auto paths = 2 * static_cast<std::size_t>(states.k);
     Transfer transfer{.k = states.k, .neurons = {}, .repeats = {}, .coupling = {}};
     for (const Orbit& to : states.orbits) {
         transfer.neurons.push_back(to.blocks);

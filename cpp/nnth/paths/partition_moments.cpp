@@ -48,13 +48,6 @@ ScaledVector start_at(const PathNetwork& network, const std::vector<double>& x, 
     return y;
 }
 
-// E z_q^(2k) is the row lam = (k) of C y.
-std::vector<DoubleDouble> one_output(const Transfer& transfer) {
-    std::vector<DoubleDouble> end(transfer.states());
-    end[0] = 1.0;
-    return end;
-}
-
 }  // namespace
 
 Scaled derivative_moment(const PathNetwork& network, int k, Monitor& monitor) {
@@ -63,17 +56,16 @@ Scaled derivative_moment(const PathNetwork& network, int k, Monitor& monitor) {
     ScaledVector y{std::vector<DoubleDouble>(transfer.states()), 0};
     y.values[0] = power(DoubleDouble(2.0) / static_cast<double>(network.n0), k);
     y = propagate(transfer, std::move(y), network.widths, network.active, monitor);
-    return finish(transfer, y, one_output(transfer));
+    std::vector<DoubleDouble> end(transfer.states());
+    end[0] = 1.0;  // E z_q^(2k) is the row lam = (k) of C y
+    return finish(transfer, y, end);
 }
 
 Scaled output_moment(const PathNetwork& network, const std::vector<double>& x, int k,
                      Monitor& monitor) {
-    require_network(network, k, kMaxHalfOrder);
-    require_input(network, x);
-    const Transfer transfer = partition_transfer(k, network.mu);
-    const ScaledVector y = propagate(transfer, start_at(network, x, k, monitor), network.widths,
-                                     network.active, monitor);
-    return finish(transfer, y, one_output(transfer));
+    PathNetwork one = network;
+    one.n_out = 1;
+    return norm_moment(one, x, k, monitor);
 }
 
 Scaled norm_moment(const PathNetwork& network, const std::vector<double>& x, int k,

@@ -12,7 +12,7 @@
 
 #include "nnth/numerics/double_double.hpp"
 #include "nnth/numerics/monitor.hpp"
-#include "nnth/paths/scaled.hpp"
+#include "nnth/numerics/scaled.hpp"
 
 namespace nnth::paths {
 

@@ -134,8 +134,8 @@ std::vector<DoubleDouble> monomials(int k, const std::vector<double>& x, Monitor
     std::transform(x.begin(), x.end(), magnitudes.begin(), [](double v) { return std::fabs(v); });
     std::sort(magnitudes.begin(), magnitudes.end());
 
-    std::vector<DoubleDouble> m(all.size());
-    m[0] = 1.0;
+    std::vector<DoubleDouble> m{1.0};
+    m.resize(all.size());
     std::vector<DoubleDouble> power(static_cast<std::size_t>(k) + 1, 1.0), falling = power;
     constexpr std::size_t kBetween = 1 << 14;
     std::size_t asked = 0;

@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "nnth/numerics/array_size.hpp"
 #include "nnth/numerics/parallel.hpp"
 #include "nnth/numerics/worker_pool.hpp"
 #include "nnth/paths/dense.hpp"
@@ -44,13 +45,14 @@ Scaled measured(const DenseNet& net, Quantity q, std::uint64_t outputs) {
             std::vector<Scaled> terms{first};
             for (std::uint64_t i = 1; i < outputs; ++i) {
                 terms.push_back(net.gradient(0, 0, i));
-                if (terms.back().value > 0.0 && (terms.back().exponent > top || first.value == 0.0))
-                    top = terms.back().exponent;
+                const Scaled& term = terms.back();
+                if (term.mantissa.hi > 0.0 && (term.exponent > top || first.mantissa.hi == 0.0))
+                    top = term.exponent;
             }
             double sum = 0.0;
             for (const Scaled& t : terms) {
                 const std::int64_t e = std::clamp<std::int64_t>(t.exponent - top, -4000, 900);
-                sum += std::ldexp(t.value, static_cast<int>(e));
+                sum += std::ldexp(t.mantissa.hi, static_cast<int>(e));
             }
             return normalised({sum, top});
         }
@@ -96,16 +98,18 @@ PathSample sample_paths(const Net& net, const std::vector<Asked>& asked, Sampler
     // begins; an item of work is so many groups.
     std::uint64_t group = kGroup;
     std::uint64_t groups_per_item = 1;
+    const std::uint64_t differentiated = outputs_differentiated(net, asked);
+    int threads = run.threads;
     std::unique_ptr<Law> law;
     if (sampler == Sampler::law) {
         law = std::make_unique<Law>(net, quantities);
         groups_per_item = static_cast<std::uint64_t>(
             std::clamp(400.0 / static_cast<double>(net.depth()), 1.0, 64.0));
     } else {
-        const DenseNet first(net, {net.x}, 0);
+        const DenseNet first(net, {net.x}, differentiated);
+        threads = threads_in_memory(run.threads, first.bytes());
         while (group > 1 && static_cast<double>(group) * first.weights() > kGroupWork) group /= 2;
     }
-    const std::uint64_t differentiated = outputs_differentiated(net, asked);
     const std::uint64_t end = run.start + run.count;
     const std::uint64_t first_group = run.start / group;
     const std::uint64_t groups = run.count == 0 ? 0 : (end - 1) / group - first_group + 1;
@@ -116,7 +120,7 @@ PathSample sample_paths(const Net& net, const std::vector<Asked>& asked, Sampler
                                           differentiated);
     });
     std::mutex merging;
-    parallel_for(items, run.threads, monitor, [&](std::size_t item, Pulse& pulse) {
+    parallel_for(items, threads, monitor, [&](std::size_t item, Pulse& pulse) {
         std::vector<double> value(count * kGroup), exponent(count * kGroup);
         std::vector<Moments> moments = empty;
         const std::uint64_t from = first_group + item * groups_per_item;
@@ -134,7 +138,7 @@ PathSample sample_paths(const Net& net, const std::vector<Asked>& asked, Sampler
                     dense->draw(run.seed, first + i, pulse);
                     for (std::size_t k = 0; k < count; ++k) {
                         const Scaled y = measured(*dense, quantities[k], net.outputs);
-                        value[k * kGroup + i] = y.value;
+                        value[k * kGroup + i] = y.mantissa.hi;
                         exponent[k * kGroup + i] = static_cast<double>(y.exponent);
                     }
                 }
@@ -143,14 +147,14 @@ PathSample sample_paths(const Net& net, const std::vector<Asked>& asked, Sampler
                 double* y = &value[k * kGroup];
                 double* e = &exponent[k * kGroup];
                 for (std::size_t i = 0; i < n && first - run.start + i < keep; ++i) {
-                    const Scaled scaled = normalised({y[i], static_cast<std::int64_t>(e[i])});
+                    const Scaled scaled{y[i], static_cast<std::int64_t>(e[i])};
                     const std::size_t at = k * keep + (first - run.start + i);
                     const bool root = squared(quantities[k]);
                     const std::int64_t odd = root ? scaled.exponent & 1 : 0;
-                    const double v = odd != 0 ? 2.0 * scaled.value : scaled.value;
+                    const double v = scaled.mantissa.hi * (odd != 0 ? 2.0 : 1.0);
                     const std::int64_t half = root ? (scaled.exponent - odd) / 2 : scaled.exponent;
-                    result.values[at] = to_double({root ? std::sqrt(v) : v, half});
-                    result.logarithms[at] = log_of(scaled) * (root ? 0.5 : 1.0);
+                    result.values[at] = Scaled{root ? std::sqrt(v) : v, half}.value();
+                    result.logarithms[at] = scaled.log() * (root ? 0.5 : 1.0);
                 }
                 moments[k].add(y, e, n);
             }
@@ -172,13 +176,9 @@ GramSample sample_grams(const Net& net, const std::vector<std::vector<double>>& 
     }
     const std::size_t m = inputs.size(), entries = m * m;
     const std::uint64_t keep = std::min(run.keep, run.count);
-    constexpr double kMostBytes = 8e9;
-    if (8.0 * (2.0 * static_cast<double>(run.count) +
-               2.0 * static_cast<double>(keep) * static_cast<double>(entries)) >
-        kMostBytes) {
-        throw std::invalid_argument("samples must be fewer for Gram matrices: the results of " +
-                                    std::to_string(run.count) + " do not fit in 8 GB");
-    }
+    const double results = 16.0 * (static_cast<double>(run.count) +
+                                   static_cast<double>(keep) * static_cast<double>(entries));
+    require_memory("samples must be fewer for Gram matrices: what is kept of them", results);
     GramSample result{std::vector<OrderlessSum>(4 * entries), std::vector<double>(run.count),
                       std::vector<double>(run.count), std::vector<double>(keep * entries),
                       std::vector<double>(keep * entries)};
@@ -195,7 +195,11 @@ GramSample sample_grams(const Net& net, const std::vector<std::vector<double>>& 
         }
         return worker;
     });
-    workers.borrow();  // the first is also the check of the arguments
+    const auto bytes_of_worker = [&workers] {  // the first is also the check of the arguments
+        const auto worker = workers.borrow();
+        return worker->law ? worker->law->bytes() : worker->dense->bytes();
+    };
+    const int threads = threads_in_memory(run.threads, bytes_of_worker(), results);
     double work = 0.0;
     for (std::size_t l = 1; l <= net.depth(); ++l) {
         const auto n = static_cast<double>(net.width(l));
@@ -205,7 +209,7 @@ GramSample sample_grams(const Net& net, const std::vector<std::vector<double>>& 
     const auto per_item = static_cast<std::uint64_t>(std::clamp(kGroupWork / work, 1.0, 256.0));
     std::mutex merging;
     parallel_for(
-        (run.count + per_item - 1) / per_item, run.threads, monitor,
+        (run.count + per_item - 1) / per_item, threads, monitor,
         [&](std::size_t item, Pulse& pulse) {
             const auto worker = workers.borrow();
             std::vector<double> kernels[2] = {std::vector<double>(entries),
@@ -218,11 +222,10 @@ GramSample sample_grams(const Net& net, const std::vector<std::vector<double>>& 
                                       pulse);
                 } else {
                     worker->dense->draw(run.seed, run.start + s, pulse);
-                    const Scaled last =
-                        normalised({2.0 / static_cast<double>(net.width(net.depth())), 0});
+                    const Scaled last{2.0 / static_cast<double>(net.width(net.depth()))};
                     for (std::size_t i = 0; i < entries; ++i) {
-                        kernels[0][i] = to_double(last * worker->dense->hidden(i / m, i % m));
-                        kernels[1][i] = to_double(worker->dense->tangent(i / m, i % m, false));
+                        kernels[0][i] = (last * worker->dense->hidden(i / m, i % m)).value();
+                        kernels[1][i] = worker->dense->tangent(i / m, i % m, false).value();
                     }
                 }
                 for (std::size_t k = 0; k < 2; ++k) {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "nnth/paths/check.hpp"
+#include "nnth/paths/transfer.hpp"
 
 namespace nnth::paths {
 
@@ -123,8 +124,7 @@ TangentKernelMoments tangent_kernel_moments(const PathNetwork& network,
     result.mean = {norm * weight / static_cast<double>(network.n0), std::int64_t{2} * exponent};
     if (gain == 2.0) result.mean.exponent += static_cast<std::int64_t>(depth);
     const Scaled square = result.mean * result.mean;
-    const Scaled ratio{result.second.mantissa / square.mantissa,
-                       result.second.exponent - square.exponent};
+    const Scaled ratio = result.second / square;
     result.relative_variance =
         ratio.exponent > 100 || ratio.exponent < -100
             ? ratio.value()

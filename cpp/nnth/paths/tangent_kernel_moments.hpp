@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "nnth/numerics/monitor.hpp"
+#include "nnth/numerics/scaled.hpp"
 #include "nnth/paths/partition_moments.hpp"
-#include "nnth/paths/scaled.hpp"
 
 namespace nnth::paths {
 

@@ -10,15 +10,34 @@
 // (Cumulants and power sums, the usual basis, do cancel where a cumulant is negative.)
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
 #include "nnth/numerics/double_double.hpp"
 #include "nnth/numerics/monitor.hpp"
-#include "nnth/paths/scaled.hpp"
+#include "nnth/numerics/scaled.hpp"
 
 namespace nnth::paths {
+
+// values * 2^exponent, a vector with one common scale.
+struct ScaledVector {
+    std::vector<DoubleDouble> values;
+    std::int64_t exponent = 0;
+
+    // Brings the largest magnitude into [1/2, 1).
+    void normalise() {
+        double largest = 0.0;
+        for (const DoubleDouble& value : values) largest = std::fmax(largest, std::fabs(value.hi));
+        if (largest == 0.0 || !std::isfinite(largest)) return;
+        int shift = 0;
+        std::frexp(largest, &shift);
+        if (shift == 0) return;
+        for (DoubleDouble& value : values) value = scaled(value, -shift);
+        exponent += shift;
+    }
+};
 
 struct Transfer {
     int k = 0;

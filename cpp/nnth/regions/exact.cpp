@@ -29,10 +29,6 @@ std::vector<std::int64_t> integer_scales(const Network& network) {
     return scales;
 }
 
-std::size_t width(std::size_t value) {
-    return static_cast<std::size_t>(std::bit_width(value));
-}
-
 // Bits of the largest entry of an integer row.
 std::size_t row_bits(const Network& network, const std::vector<std::int64_t>& scales) {
     const auto top = [](std::span<const double> values) {
@@ -45,13 +41,13 @@ std::size_t row_bits(const Network& network, const std::vector<std::int64_t>& sc
     const Slice& slice = network.slice();
     const std::int64_t direction = std::max(top(slice.ends), top(slice.start)) + 1;
     const std::int64_t map = std::max(direction + top(slice.chart), top(slice.origin));
-    std::size_t bits = static_cast<std::size_t>(map + scales[0]) + width(slice.dimension) + 1;
+    std::size_t bits = static_cast<std::size_t>(map + scales[0]) + bit_length(slice.dimension) + 1;
     for (std::size_t l = 0; l < network.hidden(); ++l) {
         const Layer& layer = network.layer(l);
         const std::size_t entries = layer.inputs() * layer.stride();
         const std::int64_t growth = top({layer.columns(), entries}) + scales[l + 1] - scales[l];
         const std::int64_t bias = top({layer.biases(), layer.outputs()}) + scales[l + 1];
-        bits = std::max(bits + static_cast<std::size_t>(growth) + width(layer.inputs()),
+        bits = std::max(bits + static_cast<std::size_t>(growth) + bit_length(layer.inputs()),
                         static_cast<std::size_t>(bias)) +
                1;
     }
@@ -160,14 +156,23 @@ ExactSigns::ExactSigns(const Network& network, const Domain& domain, const Patte
       domain_(domain),
       layout_(layout),
       pattern_(pattern),
-      scales_(integer_scales(network)),
       stamps_(network.hidden(), 0),
       row_stamps_(network.hidden(), 0),
       known_(network.hidden()),
       rows_(network.hidden() + 1),
-      recent_(16) {
-    const std::size_t order = network.dimension() + 1;
-    radius_bits_ = order * (row_bits(network, scales_) + width(order)) + beyond_doubles;
+      recent_(16) {}
+
+const std::vector<std::int64_t>& ExactSigns::scales() {
+    if (scales_.empty()) scales_ = integer_scales(network_);
+    return scales_;
+}
+
+std::size_t ExactSigns::radius_bits() {
+    if (radius_bits_ == 0) {
+        const std::size_t order = network_.dimension() + 1;
+        radius_bits_ = order * (row_bits(network_, scales()) + bit_length(order)) + beyond_doubles;
+    }
+    return radius_bits_;
 }
 
 const Integer* ExactSigns::row(std::size_t layer, std::size_t neuron) {
@@ -190,15 +195,16 @@ const Integer* ExactSigns::row(std::size_t layer, std::size_t neuron) {
 
 void ExactSigns::compute_row(std::size_t layer, std::size_t neuron, Integer* found) {
     const std::size_t dimension = network_.dimension();
-    if (layer == 0 && rows_[0].empty()) rows_[0] = slice_rows(network_.slice(), scales_[0]);
+    const std::vector<std::int64_t>& scale = scales();
+    if (layer == 0 && rows_[0].empty()) rows_[0] = slice_rows(network_.slice(), scale[0]);
     const auto is_on = [&](std::size_t i) {
         return layer == 0 || layout_.on(pattern_, layer - 1, i);
     };
     const auto below = [&](std::size_t i) -> const Integer* {
         return layer == 0 ? &rows_[0][i * (dimension + 1)] : row(layer - 1, i);
     };
-    combine(network_.layer(layer), neuron, scales_[layer], scales_[layer + 1], is_on, below,
-            dimension, dimension + 1, found);
+    combine(network_.layer(layer), neuron, scale[layer], scale[layer + 1], is_on, below, dimension,
+            dimension + 1, found);
 }
 
 void ExactSigns::facet_row(const Facet& facet, std::vector<Integer>& found) {
@@ -215,7 +221,7 @@ void ExactSigns::facet_row(const Facet& facet, std::vector<Integer>& found) {
     const std::int64_t scale = std::max<std::int64_t>(0, -end.exponent);
     found[static_cast<std::size_t>(facet.index / 2)].assign({upper ? -1 : 1, 0}, scale);
     found[dimension].assign(end, scale);
-    if (domain_.whole) found[dimension].shift_left(radius_bits_);
+    if (domain_.whole) found[dimension].shift_left(radius_bits());
 }
 
 // The common point of `dimension` hyperplanes: its coordinates are the signed maximal minors of
@@ -291,7 +297,7 @@ double ExactSigns::vertex(std::span<const Facet> facets, std::span<double> posit
     const bool infinite =
         domain_.whole && std::any_of(facets.begin(), facets.end(),
                                      [](const Facet& f) { return f.on_domain_boundary(); });
-    const auto exponent = infinite ? -static_cast<std::int64_t>(radius_bits_) : 0;
+    const auto exponent = infinite ? -static_cast<std::int64_t>(radius_bits()) : 0;
     double error = 0;
     bool origin = true;
     for (std::size_t c = 0; c < dimension; ++c) {

@@ -101,6 +101,12 @@ class ExactSigns {
         ExactPoint point;
     };
 
+    // Both take a look at every weight, and are found when a first sign is asked for: most walks
+    // of small networks ask for none.
+    // Of the slice, then of each layer: rows are integers * 2^-scale.
+    const std::vector<std::int64_t>& scales();
+    std::size_t radius_bits();  // the whole space's radius is 2^radius_bits()
+
     const Integer* row(std::size_t layer, std::size_t neuron);
     void compute_row(std::size_t layer, std::size_t neuron, Integer* row);
     void facet_row(const Facet& facet, std::vector<Integer>& row);
@@ -109,9 +115,8 @@ class ExactSigns {
     const Domain domain_;
     const PatternLayout& layout_;
     const std::uint64_t* pattern_;
-    std::vector<std::int64_t>
-        scales_;               // of the slice, then of each layer: rows are integers * 2^-scale
-    std::size_t radius_bits_;  // the whole space's radius is 2^radius_bits_
+    std::vector<std::int64_t> scales_;
+    std::size_t radius_bits_ = 0;
     std::uint64_t clock_ = 0;
     std::uint64_t decided_ = 0;
     std::vector<std::uint64_t> stamps_;              // of each layer's pattern below

@@ -53,16 +53,15 @@ Faces::Faces(const PatternLayout& layout) : layout_(layout), keys_(128 * layout.
 }
 
 bool Faces::is_on(FacetId id, const std::uint64_t* pattern) const {
-    const auto layer = static_cast<std::size_t>((id >> 32) - 1);
-    return on_domain_boundary(id) ||
-           layout_.on(pattern, layer, static_cast<std::size_t>(id & 0xffffffff));
+    const auto layer = std::size_t{(id >> 32) - 1};
+    return on_domain_boundary(id) || layout_.on(pattern, layer, id & 0xffffffff);
 }
 
 // What changes in the key when a hyperplane's sign becomes 0, or when it is a side of the domain
 // boundary.
 FaceKey Faces::sign_key(FacetId id, const std::uint64_t* pattern) const {
     if (on_domain_boundary(id)) return random_key(keys_.size() + id);
-    const auto layer = static_cast<std::size_t>((id >> 32) - 1);
+    const auto layer = std::size_t{(id >> 32) - 1};
     const std::size_t bit = 64 * layout_.first_word(layer) + (id & 0xffffffff);
     return keys_[2 * bit + (is_on(id, pattern) ? 1 : 0)];
 }

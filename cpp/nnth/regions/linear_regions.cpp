@@ -12,7 +12,7 @@ namespace nnth::regions {
 
 namespace {
 
-constexpr std::size_t chunk_size = std::size_t{1} << 18;
+constexpr std::size_t largest_chunk = std::size_t{1} << 18;
 
 }  // namespace
 
@@ -30,7 +30,8 @@ LinearRegions::LinearRegions(const Network& network, const PatternLayout& layout
 
 void* LinearRegions::allocate(std::size_t size) {
     if (chunk_left_ < size) {
-        const std::size_t needed = std::max(chunk_size, size);
+        const std::size_t needed = std::max(chunk_size_, size);
+        chunk_size_ = std::min(2 * chunk_size_, largest_chunk);
         chunks_.push_back(std::make_unique_for_overwrite<std::byte[]>(needed));
         chunk_next_ = chunks_.back().get();
         chunk_left_ = needed;

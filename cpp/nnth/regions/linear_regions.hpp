@@ -95,6 +95,7 @@ class LinearRegions {
     std::vector<std::unique_ptr<std::byte[]>> chunks_;
     std::byte* chunk_next_ = nullptr;
     std::size_t chunk_left_ = 0;
+    std::size_t chunk_size_ = 1024;  // of the next one: small networks need little
 };
 
 }  // namespace nnth::regions

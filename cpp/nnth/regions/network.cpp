@@ -77,7 +77,8 @@ double norm_of_sums(std::span<const double> columns, std::size_t count, std::siz
         }
         largest_column = std::max(largest_column, column);
     }
-    const double largest_row = *std::max_element(rows.begin(), rows.end());
+    double largest_row = 0;
+    for (const double row : rows) largest_row = std::max(largest_row, row);
     return std::sqrt(largest_column) * std::sqrt(largest_row) * slack;
 }
 

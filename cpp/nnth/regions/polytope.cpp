@@ -245,11 +245,12 @@ void Polytope<D>::add_cut_vertex(std::span<const FacetId> shared, const Hyperpla
                                  ExactSigns& exact, Polytope& plus, Polytope& minus) const {
     std::array<const Hyperplane*, D> meeting;
     std::array<std::size_t, D> chosen{};
-    Buffer<const Hyperplane*> through;
+    std::vector<const Hyperplane*> through;
     through.reserve(facets_.size());
     for (const Hyperplane& plane : facets_) {
-        if (contains(shared, facet_id(plane.facet))) through.push(&plane);
+        if (contains(shared, facet_id(plane.facet))) through.push_back(&plane);
     }
+    if (through.size() < D - 1) throw std::logic_error("an edge must lie on dimension - 1 facets");
     Basis basis;
     const auto choose = [&] {
         for (std::size_t i = 0; i + 1 < D; ++i) meeting[i] = through[chosen[i]];

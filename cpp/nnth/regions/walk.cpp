@@ -340,7 +340,7 @@ void Walk<Cell>::finish(const Node<Cell>& node, Buffer<SideList>& sides) {
     CellRecord* record =
         linear_regions_.add_cell(node.next.values.data(), node.next.stride, pattern_.data());
     std::uint64_t outer = 0;
-    for (const auto& plane : facets) outer += plane.facet.on_domain_boundary() ? 1 : 0;
+    for (const auto& plane : facets) outer += plane.facet.on_domain_boundary() ? 1u : 0u;
     const std::uint64_t inner = facets.size() - outer;
     counts_.sides += inner;
     counts_.outer_sides += outer;

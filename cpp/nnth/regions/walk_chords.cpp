@@ -75,7 +75,7 @@ void Walk<Cell>::add_chords(const Node<Cell>& node, std::uint64_t inner, std::ui
     const std::uint64_t cells = 1 + chords + crossings;
     std::uint64_t outer_facets = 0;
     for (const auto& plane : node.cell.facets())
-        outer_facets += plane.facet.on_domain_boundary() ? 1 : 0;
+        outer_facets += plane.facet.on_domain_boundary() ? 1u : 0u;
     const std::uint64_t outer_ends = outer - outer_facets;
     counts_.layer_cells[node.layer] += cells;
     counts_.bounded += cells - outer_cells;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -10,7 +11,7 @@ import numpy as np
 
 from nnth.blas import serial_blas
 from nnth.checks import whole
-from nnth.data import Data, data_of, target_vector
+from nnth.data import Data, data_of, is_named, target_vector
 from nnth.files import file_of
 from nnth.margin.classifier import Classifier, classifier
 from nnth.margin.flow import Loss, log_time_flow, time_times_loss
@@ -132,7 +133,8 @@ def margin(
 
     The row of log t = inf is a line in 1/log t through the last two times, from 1000 on.
 
-    x: `(m, d)`, its largest number from 1e-150 to 1e150, y: `(m,)` of -1 and 1, arrays or files.
+    x: `(m, d)`, its largest number from 1e-150 to 1e150, y: `(m,)` of -1 and 1, arrays or files,
+        or a data set of two classes by name.
     points, n0: without x, `points` standard normal inputs of this dimension are drawn, and labeled
         by a random w.
     bias: give x a column of ones. loss: "exponential", "logistic" or "both".
@@ -210,8 +212,11 @@ def separable_data(points: int, n0: int, seed: int) -> tuple[Floats, Floats]:
 
 
 def _labeled(x: Data, y: Data) -> tuple[Floats, Floats]:
+    """Return inputs, and labels -1 or 1: the first and the second class of a named set of two."""
     inputs = data_of(x, "x")
     labels = target_vector(y, len(inputs))
+    if isinstance(y, str | os.PathLike) and is_named(os.fspath(y)) and set(labels) == {0.0, 1.0}:
+        labels = 2.0 * labels - 1.0
     wrong = np.flatnonzero(np.abs(labels) != 1.0)
     if wrong.size:
         raise ValueError(f"y must be -1 or 1, not {labels[wrong[0]]:g} at row {wrong[0]}")

@@ -159,6 +159,8 @@ def count_core(
 
 
 def _homogeneous(point: Sequence[float | Fraction]) -> list[int]:
+    if not any(point):  # the usual one, whose fractions would be a tenth of a small count's time
+        return [0] * len(point) + [1]
     exact = [x.as_integer_ratio() for x in point]
     last = math.lcm(*(denominator for _, denominator in exact))
     return [*(numerator * (last // denominator) for numerator, denominator in exact), last]
