@@ -29,7 +29,7 @@ CALLS = {
     "rates noise --x x.npy --gradient-noise 0.1 --depth 1 --samples 9": "x:x.npy",
     "rates training --x x.npy --y y.npy --width 4,8 --samples 2 --steps 2": "x:x.npy y:y.npy",
     "regions --net net.npz": "net:net.npz",
-    "regions --through u.npy --widths 4 --n0 3": "through:u.npy",
+    "regions through u.npy --widths 4": "through:u.npy",
     "paths spectrum --width 4 --depth 1 --x u.npy --samples 20": "x:u.npy",
     "paths --width 4 --depth 1 --n0 200 --x long.npy --samples 20": "x:long.npy",
     "quadratic --model model.npz --times 1": "model:model.npz",
