@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # commands import the package when they are called
 
 
 # Options that name a file of results.
-_WRITTEN = frozenset({"output", "append", "plot", "save", "solution", "cells"})
+_WRITTEN = frozenset({"output", "append", "plot", "save", "cells"})
 
 
 class Work(TypedDict):
@@ -112,17 +112,18 @@ def command(
         own = [p for p in inspect.signature(compute).parameters.values() if p.name != "call"]
         names = {p.name for p in own}
         common = [p for p in _common(random, plotted) if p.name not in names]
+        typed = options_of(own)
 
         def run(context: typer.Context, **values: Any) -> None:
             _check_not_overwritten(values)
             shared = {p.name: values.pop(p.name) for p in common}
-            typed = {str(p.name): option_name(p) for p in context.command.params}
             check_standard_input(values, typed)
             destination = Destination(
                 **{
                     name: shared.get(name)
                     for name in ("format", "output", "append", "columns", "plot")
                 },
+                asked="--format" in (given := options_given(context)),
                 quiet=shared["quiet"],
                 keys=keys,
             )
@@ -130,7 +131,7 @@ def command(
                 carried = targets_carried(values)
             with progress_bar(compute.__name__, quiet=shared["quiet"]) as progress:
                 call = Call(
-                    given=options_given(context).union(typed[name] for name in carried),
+                    given=given.union(typed[name] for name in carried),
                     seed=shared["seed"] or 0,
                     threads=shared["threads"],
                     plot=destination.plot,
@@ -138,7 +139,7 @@ def command(
                     alone=True,
                 )
                 table = compute(**values | carried, call=call)
-            with as_typed(typed, shared):
+            with as_typed(options_of(common), shared):
                 destination.deliver(table)
             if failed is not None and (said := failed(table)):
                 typer.echo(f"nnth: {said}", err=True)

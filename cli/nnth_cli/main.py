@@ -49,12 +49,12 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "bayes": ("evidence", "predict"),
     "hermite": ("coefficients", "dual"),
     "critical": ("points", "decay"),
+    "rates": ("layers", "descent", "noise", "training"),
+    "catapult": ("trajectory", "phases"),
     "classes": ("parts", "outliers", "layers"),
     "sharpness": ("path", "scan"),
-    "rkhs": ("spectrum", "fit", "curve", "sample"),
-    "catapult": ("trajectory", "phases"),
-    "rates": ("layers", "descent", "noise", "training"),
     "sgd": ("regression", "valley", "circle", "net"),
+    "rkhs": ("spectrum", "fit", "curve", "sample"),
     "paths": ("moments", "distribution", "spectrum", "angles"),
     "regions": ("count", "along", "through", "bounds"),
 }
@@ -67,7 +67,9 @@ Examples:
   nnth regions --widths 64,64,64 --plot regions.png
 
 \b
-NNTH_TRACEBACK=1 in the environment shows where in the program an error arose.
+Environment:
+  NNTH_THREADS, NNTH_FORMAT, NNTH_SEED: defaults of options of these names
+  NNTH_TRACEBACK=1: show where in the program an error arose
 """
 
 SETTINGS = {"help_option_names": ["--help", "-h"], "max_content_width": 100}
@@ -97,6 +99,12 @@ class Group(TyperGroup):
             near = get_close_matches(args[0], names)
             ctx.fail(f"there is no command {args[0]!r}; there is {self._names(ctx, near)}")
         return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """List the commands with their first sentences, which Click would cut at the margin."""
+        commands: dict[str, Any] = {n: self.get_command(ctx, n) for n in self.list_commands(ctx)}
+        with formatter.section("Commands"):
+            formatter.write_dl([(n, own.get_short_help_str(10_000)) for n, own in commands.items()])
 
     def _names(self, ctx: Any, names: Sequence[str] = ()) -> str:
         return ", ".join(names or self.list_commands(ctx))

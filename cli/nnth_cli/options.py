@@ -123,18 +123,33 @@ def _equal_layers(width: int, depth: int) -> str:
 
 
 # Checked for every command, also where nothing is random and one thread is enough.
-def check_seed(option: typer.CallbackParam, value: int | None) -> int | None:
+def check_seed(
+    context: typer.Context, option: typer.CallbackParam, value: int | None
+) -> int | None:
     if value is not None and not 0 <= value < 2**64:
-        raise ValueError(f"{option.opts[0]} must be in [0, 2**64), not {value}")
+        raise ValueError(f"{typed_name(context, option)} must be in [0, 2**64), not {value}")
     return value
 
 
-def check_threads(threads: int) -> int:
-    if threads < 0:
-        raise ValueError(f"--threads must be at least 0, not {threads}")
-    if threads >= 2**31:  # an int of the core; loops start no more than they have work for
-        raise ValueError(f"--threads must be below 2^31, not {threads}")
-    return threads
+def check_threads(
+    context: typer.Context, option: typer.CallbackParam, value: int | None
+) -> int | None:
+    name = typed_name(context, option)
+    if value is not None and value < 0:
+        raise ValueError(f"{name} must be at least 0, not {value}")
+    if (
+        value is not None and value >= 2**31
+    ):  # an int of the core, which starts no more than it needs
+        raise ValueError(f"{name} must be below 2^31, not {value}")
+    return value
+
+
+def typed_name(context: typer.Context, option: typer.CallbackParam) -> str:
+    """Return what the value of an option came from, as errors name it: itself, or a variable."""
+    source = context.get_parameter_source(str(option.name))
+    if source is not None and source.name == "ENVIRONMENT":
+        return str(option.envvar)
+    return next(name for name in option.opts if name.startswith("--"))
 
 
 Act: TypeAlias = Annotated[
@@ -366,18 +381,3 @@ def parse_vector(text: str) -> Vector:
 def vector(help: str) -> Any:
     """The description of an option whose value is a vector."""
     return typer.Option(help=help, parser=parse_vector, metavar="X,X,...")
-
-
-Inputs: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(
-        help="Inputs, .npy, .npz or .csv, a row a data point. [default: drawn]", metavar="FILE"
-    ),
-]
-Targets: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(help="Their targets, one a row; of an .npz the array y.", metavar="FILE"),
-]
-Solution: TypeAlias = Annotated[
-    Path | None, typer.Option(help="Write the arrays to an .npz file.", metavar="FILE")
-]

@@ -22,12 +22,14 @@ class Destination:
 
     `output` is replaced as a whole, `append` gets more rows, `plot` becomes a figure. The table is
     also printed: as a Rich table on a terminal; in a pipe as CSV, unless a file gets the rows.
-    `format` prints it in any case, in that format. With `quiet` a terminal shows no table that a
+    `format` prints it in any case, in that format, or with `asked=False` where it would be printed
+    without. With `quiet` a terminal shows no table that a
     file gets. `keys` are the columns that tell rows apart on a terminal, `columns` those to print
     and write, in order. Raises ValueError naming the option that cannot be served.
     """
 
     format: Format | None = None
+    asked: bool = True
     output: Path | None = None
     append: Path | None = None
     plot: Path | None = None
@@ -91,11 +93,11 @@ class Destination:
         write_out(text)
 
     def _printed(self) -> Format | None:
-        if self.format is not None:
-            return self.format
         in_file = self.output is not None or self.append is not None
+        if self.format is not None and (self.asked or not in_file):
+            return self.format
         if on_terminal():
-            return None if in_file and self.quiet else "table"
+            return None if in_file and self.quiet else self.format or "table"
         return None if in_file else "csv"
 
 

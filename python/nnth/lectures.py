@@ -128,7 +128,7 @@ COURSE: Final = (
     (
         "11/14",
         "gradient flow on separable data tends to the largest margin, as 1/log t",
-        "nnth margin --n 30 --d 3",
+        "nnth margin --points 30 --n0 3",
     ),
     (
         "11/16",

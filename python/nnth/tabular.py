@@ -120,16 +120,16 @@ def _check_fields(text: str, shown: str, delimiter: str, before: int) -> None:
         for place, field in enumerate(row, 1):
             number = _number(field)
             if number is None or not math.isfinite(number):
-                said = f"is {field.strip()[:40]!r}" if field.strip() else "is empty"
                 raise ValueError(
-                    f"{shown}: line {line}, field {place} must be a finite number, and {said}"
+                    f"{shown}: line {line}, field {place} must be a finite number, not "
+                    f"{field.strip()[:40]!r}"
                 )
         if not width:
             first, width = line, len(row)
         elif len(row) != width:
             raise ValueError(
-                f"{shown}: line {line} must have as many fields as line {first}, {width}, "
-                f"not {len(row)}"
+                f"{shown}: line {line} must have {width} fields, as line {first} has, not "
+                f"{len(row)}"
             )
 
 

@@ -64,8 +64,8 @@ CALLS = {
     "product": ["--n0 4 --width 3 --depth 1,2 --samples 99"],
     "bayes evidence": ["--norm2 2 --points 4 --n0 9 --width 20 --depth 1,2 --sigma2 1"],
     "bayes predict": ["--points 4 --n0 9 --width 20 --depth 1,2"],
-    "diagonal": ["--n 3 --d 5 --sparsity 1 --alpha 0.1,1"],
-    "margin": ["--n 8 --d 2 --log-t 1,10"],
+    "diagonal": ["--points 3 --n0 5 --sparsity 1 --alpha 0.1,1"],
+    "margin": ["--points 8 --n0 2 --log-times 1,10"],
     "sgd regression": ["--n0 2 --points 6 --steps 2000"],
     "sgd valley": ["--steps 200"],
     "sgd circle": ["--places 8 --steps 200"],
@@ -120,8 +120,8 @@ def bad_values(option: Any) -> list[str]:
         return ["nonsense", ""]
     if option.metavar in ("FILE", "FILE.npz", "FILE|NAME", "NAME"):
         return ["missing/file.npz"]
-    if "--columns" in option.opts:
-        return ["nonsense", ""]
+    if option.name == "columns":
+        return ["no_column", ""]
     number = ["x", "nan"]
     return [*number, "-1"] if "Int" in kind or "N" in (option.metavar or "") else number
 
@@ -179,7 +179,7 @@ def test_no_cell_is_a_python_object(
     [
         ("save", "gram data.npz --depth 1 --save data.npz"),
         ("save", "hessian --data data.npz --widths 3 --steps 1 --save data.npz"),
-        ("solution", "diagonal --x data.npz --y y.npy --solution ./data.npz"),
+        ("save", "diagonal --x data.npz --y y.npy --save ./data.npz"),
         ("append", "hessian --data data.csv --widths 3 --steps 1 --append data.csv"),
     ],
 )
@@ -255,6 +255,22 @@ def test_an_interrupt_at_any_time_is_quick_and_leaves_nothing(command: str, file
     assert set(files.iterdir()) == before
 
 
+@pytest.mark.parametrize("command", program.names_of_commands())
+def test_columns_are_chosen_in_any_order(
+    command: str, files: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = [*command.split(), *CALLS[command][0].split(), "--format", "csv"]
+    assert run(*words) == 0
+    rows = list(csv.DictReader(io.StringIO(capfd.readouterr().out)))
+    marks = ("sweep_point", "point_rows", "failure") if command == "sweep" else ()
+    names = [name for name in rows[0] if name not in marks]
+    chosen = [*names[:-4:-1], names[0]]  # parameters, version among them, and a result
+    assert run(*words, "--columns", ",".join(chosen)) == 0
+    found = list(csv.DictReader(io.StringIO(capfd.readouterr().out)))
+    assert found == [{name: row[name] for name in chosen} for row in rows]
+    assert list(found[0]) == chosen
+
+
 # Numbers at the ends of the doubles, and beside what options allow.
 EXTREME_NUMBERS = ("inf", "-inf", "1e300", "-1e300", "1e-300", "0", "-1", "0.5", "2.5", "1e308")
 
@@ -291,19 +307,3 @@ def test_extreme_numbers_are_refused_by_name_or_handled(
                     assert err == "", said
                 assert not OF_PYTHON.search(err), said
                 assert "TRACEBACK" not in err, said
-
-
-@pytest.mark.parametrize("command", program.names_of_commands())
-def test_columns_are_chosen_in_any_order(
-    command: str, files: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    words = [*command.split(), *CALLS[command][0].split(), "--format", "csv"]
-    assert run(*words) == 0
-    rows = list(csv.DictReader(io.StringIO(capfd.readouterr().out)))
-    marks = ("sweep_point", "point_rows", "failure") if command == "sweep" else ()
-    names = [name for name in rows[0] if name not in marks]
-    chosen = [*names[:-4:-1], names[0]]  # parameters, version among them, and a result
-    assert run(*words, "--columns", ",".join(chosen)) == 0
-    found = list(csv.DictReader(io.StringIO(capfd.readouterr().out)))
-    assert found == [{name: row[name] for name in chosen} for row in rows]
-    assert list(found[0]) == chosen

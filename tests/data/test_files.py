@@ -43,7 +43,7 @@ CALLS = {
     "hessian --net net.npz --data xy.npz --top 2 --loss squared": "data:xy.npz net:net.npz",
     "bayes --x wide.npy --y u1.npy --width 9 --sigma2 1": "x:wide.npy y:u1.npy",
     "diagonal --x x.npy --y y.npy --alpha 1": "x:x.npy y:y.npy",
-    "margin --x x.npy --y signs.npy --log-t 1": "x:x.npy y:signs.npy",
+    "margin --x x.npy --y signs.npy --log-times 1": "x:x.npy y:signs.npy",
     "sgd --x x.npy --y noisy.npy --steps 300": "x:x.npy y:noisy.npy",
     "rkhs spectrum --kernel ntk --n0 3 --levels 3 --x x.npy": "x:x.npy",
     "rkhs fit --x x.npy --y y.npy --x-test u.npy --y-test v.npy --ridge 0.1": (
@@ -56,6 +56,8 @@ CALLS = {
 
 # The same commands without a file have the column too: rows of both may stand in one table.
 WITHOUT = [
+    "diagonal --points 3 --n0 5 --sparsity 1 --alpha 1",
+    "margin --points 8 --n0 2 --log-times 1",
     "rates descent --points 4 --n0 3",
     "rates noise --points 4 --n0 3 --samples 9",
     "rates training --width 4,8 --samples 2 --steps 2",
@@ -126,11 +128,11 @@ def test_standard_input_has_a_hash(
     files: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = b"a,b\n1,2\n3,4\n0,1\n"
-    for command, name in (("gram - --depth 1", "file"), ("rkhs sample --x - --samples 5", "x")):
+    for command in ("gram - --depth 1", "rkhs sample --x - --samples 5"):
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
         for row in rows_of(command, capfd):
-            assert row[name] == "-"
-            assert row["sha256"] == f"{name}:{hashlib.sha256(content).hexdigest()[:16]}"
+            assert row["x"] == "-"
+            assert row["sha256"] == f"x:{hashlib.sha256(content).hexdigest()[:16]}"
 
 
 def test_inputs_known_by_name_bring_their_targets(
@@ -157,7 +159,7 @@ def test_an_archive_brings_its_targets(files: Path, capfd: pytest.CaptureFixture
         ("rkhs fit --x - --y -", "--x and --y must not both be -: standard input is read once"),
         ("sweep rkhs sample --x - --vary depth=1,2", "--x must not be - in a sweep, whose points"),
         ("rkhs sample --x digitz", "not 'digitz'; did you mean digits?"),
-        ("rkhs sample --x bad.csv", "bad.csv: line 3, field 2 must be a finite number, and is 'o'"),
+        ("rkhs sample --x bad.csv", "bad.csv: line 3, field 2 must be a finite number, not 'o'"),
     ],
 )
 def test_what_is_no_data_is_one_line(

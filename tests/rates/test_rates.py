@@ -463,7 +463,7 @@ def test_what_would_be_ignored_or_lost_is_refused(call: Callable[[], object], me
 
 @pytest.mark.parametrize("compute", [training_scalings, descent_rates, noisy_descent])
 def test_more_points_than_memory_holds_are_refused(compute: Callable[..., object]) -> None:
-    with pytest.raises(MemoryError, match="points must be fewer: their matrices take"):
+    with pytest.raises(MemoryError, match="points and n0 must be smaller: the matrices take"):
         compute(points=10**7)
 
 

@@ -47,7 +47,7 @@ CALLS = {
     "bayes evidence": "--norm2 2 --points 4 --n0 9 --width 20 --depth 1,2 --samples 50",
     "bayes predict": "--points 4 --n0 9 --width 20 --depth 1,2",
     "diagonal": "--x x.npy --y y.npy --alpha 0.1,1",
-    "margin": "--x x.npy --y labels.npy --log-t 1,10",
+    "margin": "--x x.npy --y labels.npy --log-times 1,10",
     "sgd regression": "--n0 2 --points 6 --steps 2000",
     "sgd valley": "--steps 20",
     "sgd circle": "--places 8 --steps 20",

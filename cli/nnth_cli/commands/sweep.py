@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperCommand
 
 from nnth_cli import options
+from nnth_cli.command import options_given
 from nnth_cli.files import check_target
 from nnth_cli.output import Destination, check_columns, on_terminal, write_out
 from nnth_cli.progress import Bar, progress_bar
@@ -123,7 +124,10 @@ def sweep(
     sweep_seed: Annotated[
         int,
         typer.Option(
-            help="What the points' seeds are made of.", metavar="N", callback=options.check_seed
+            help="What the points' seeds are made of.",
+            metavar="N",
+            envvar="NNTH_SEED",
+            callback=options.check_seed,
         ),
     ] = 0,
     jobs: Annotated[
@@ -193,6 +197,8 @@ def sweep(
             help="Threads of each process, 0 for all; the result is the same. "
             "[default: 0, with --jobs and --scheduler 1]",
             metavar="N",
+            envvar="NNTH_THREADS",
+            callback=options.check_threads,
         ),
     ] = None,
     quiet: options.Quiet = False,
@@ -230,9 +236,7 @@ def sweep(
     if output is not None:
         check_target("--output", output, (".csv", ".jsonl"))
     destination = Destination(format=format, columns=columns, plot=plot, quiet=quiet)
-    _check_together(
-        jobs=jobs, scheduler=scheduler, split=split, shard=shard, output=output, threads=threads
-    )
+    _check_together(jobs=jobs, scheduler=scheduler, split=split, shard=shard, output=output)
     share = (1, 1) if shard is None else _parse_shard(shard)
     from nnth_cli.sweep.picture import Picture
     from nnth_cli.sweep.points import MAX_POINTS, Options, points_of
@@ -279,9 +283,9 @@ def sweep(
         runner = Runner(journal, points, parts, split or 1, threads, check, share)
         with as_typed({"scheduler": "--scheduler"}):
             _run(runner, jobs=jobs, scheduler=scheduler, output=output, quiet=quiet)
-        if output is None or format is not None or picture is not None:
-            printed = output is None or format is not None
-            _show(runner, target, tuple(varied), destination, picture, printed=printed)
+        asked = output is None or "--format" in options_given(context)
+        if asked or picture is not None:
+            _show(runner, target, tuple(varied), destination, picture, printed=asked)
     if failed := runner.failed:
         said = "and their rows say why; --retry computes them again"
         if output is None:
@@ -300,12 +304,9 @@ def _check_together(
     split: int | None,
     shard: str | None,
     output: Path | None,
-    threads: int | None,
 ) -> None:
     if not 0 <= jobs <= _MAX_JOBS:
         raise ValueError(f"--jobs must be from 0 to {_MAX_JOBS}, not {jobs}")
-    if threads is not None:
-        options.check_threads(threads)
     if jobs and scheduler is not None:
         raise ValueError("--jobs and --scheduler must not both be given")
     if split is not None and split < 1:

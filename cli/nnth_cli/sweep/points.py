@@ -68,6 +68,8 @@ class Options:
         self.command = name
         self._click = load(name)
         self._context = self._click.context_class(self._click, info_name=name)
+        for parameter in self._click.params:
+            parameter.envvar = None  # points are the same wherever they are computed
         self._by_name = {p.name: p for p in self._click.params if p.name not in SHARED}
         self._defaults = {name: p.get_default(self._context) for name, p in self._by_name.items()}
         self.names: tuple[str, ...] = tuple(self._by_name)
