@@ -114,8 +114,8 @@ def carries_targets(x: Data | None) -> bool:
     with (
         open(text, "rb") as stream,  # noqa: PTH123 (errors shall have the name as it was given)
         damage_named(f"{text} cannot be read as data"),
-        np.load(stream, allow_pickle=False) as held,
     ):
+        held = np.load(stream, allow_pickle=False)
         return not isinstance(held, np.ndarray) and not {"y", "Y"}.isdisjoint(held.files)
 
 
