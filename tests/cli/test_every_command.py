@@ -114,6 +114,8 @@ def bad_values(option: Any) -> list[str]:
     kind = type(option.type).__name__
     if kind == "Choice":
         return ["nonsense", ""]
+    if "--columns" in option.opts:  # a single letter may be a column
+        return ["nonsense"]
     if option.metavar in ("FILE", "FILE.npz", "FILE|NAME", "NAME"):
         return ["missing/file.npz"]
     if option.name == "columns":
