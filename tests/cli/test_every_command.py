@@ -36,7 +36,10 @@ CALLS = {
     "rates descent": ["--x x.npy --steps 9", "--x x.npy --y y.npy --samples 2 --steps 9"],
     "rates noise": ["--x x.npy --samples 20 --steps 30"],
     "rates training": ["--width 4,8 --samples 2 --steps 5"],
-    "regions": ["--widths 6,6", "--n0 3 --widths 7,6 --samples 3 --seed 5"],
+    "regions count": ["--widths 6,6", "--n0 3 --widths 7,6 --samples 3 --seed 5"],
+    "regions along": ["line --lines 3 --n0 5 --widths 6 --domain box"],
+    "regions through": ["--points 4 --n0 3 --widths 6,6"],
+    "regions bounds": ["--widths 6,6", "--n0 3 --widths 6 --samples 2"],
     "paths moments": [
         "--width 5 --depth 2 --samples 40",
         "--width 5 --sampler dense --samples 300",
@@ -80,16 +83,17 @@ CALLS = {
 
 # Other ways to call them, whose rows have columns of their own.
 MORE = {
-    "regions": [
-        "--bounds --widths 6,6 --domain box",
-        "--bounds --n0 3 --widths 6 --samples 2",
-        "--along line --lines 3 --n0 5 --widths 6 --domain box",
-        "--along plane --lines 2 --n0 5 --widths 6 --samples 2",
-        "--through x.npy --n0 3 --widths 6",
-        "--along plane --through triangle.npy --n0 3 --widths 6 --domain box",
-        "--n0 4 --widths 5 --domain box --at 0.1,0.2,0,0",
+    "regions count": [
+        "--n0 4 --widths 5 --domain box --point 0.1,0.2,0,0",
         "--net telgarsky:3",
     ],
+    "regions along": [
+        "plane --lines 2 --n0 5 --widths 6 --samples 2",
+        "plane --through triangle.npy --widths 6 --domain box",
+        "line --through u.npy --widths 6",
+    ],
+    "regions through": ["x.npy --widths 6"],
+    "regions bounds": ["--widths 6,6 --domain box"],
     "kernel": ["--act relu --x-a 1,2 --x-b 3,-1 --ntk bias --depth 2"],
     "catapult phases": ["--target 0.5"],
     "hermite coefficients": ["--act step --terms 3"],
@@ -234,7 +238,7 @@ LONG = {
     "collapse": "--data clusters:1:10:20 --points 4000 --widths 256,256 --steps 100000",
     "hessian": "--data clusters:1:10:20 --points 4000 --widths 256,256 --steps 100000",
     "sharpness path": "--data clusters:1:10:20 --points 4000 --widths 256,256 --steps 100000",
-    "regions": "--widths 1000,1000,1000 --samples 1000",
+    "regions count": "--widths 1000,1000,1000 --samples 1000",
     "paths moments": "--sampler dense --width 512 --depth 50 --samples 10000000",
     "sweep": "paths --vary width=5:500:400 --samples 10000000000",
 }

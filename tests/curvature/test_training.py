@@ -91,7 +91,7 @@ def problem(
     x = dice.normal(size=(m, SIZES[0]))
     labels = dice.integers(0, SIZES[-1], m)
     y = np.eye(SIZES[-1])[labels]
-    theta = theta_of(random_network(4, (7, 5), n_out=3, cw=1.5, bias_var=0.3, seed=1))
+    theta = theta_of(random_network(4, (7, 5), n_out=3, cw=1.5, cb=0.3, seed=1))
     objective = Objective(SHAPE, activation(act), loss, x, y, dtype)
     return objective, theta, x, y
 

@@ -29,7 +29,7 @@ CALLS = {
     "rates noise --x x.npy --gradient-noise 0.1 --depth 1 --samples 9": "x:x.npy",
     "rates training --x x.npy --y y.npy --width 4,8 --samples 2 --steps 2": "x:x.npy y:y.npy",
     "regions --net net.npz": "net:net.npz",
-    "regions --through u.npy --widths 4 --n0 3": "through:u.npy",
+    "regions through u.npy --widths 4": "through:u.npy",
     "paths spectrum --width 4 --depth 1 --x u.npy --samples 20": "x:u.npy",
     "paths --width 4 --depth 1 --n0 200 --x long.npy --samples 20": "x:long.npy",
     "quadratic --model model.npz --times 1": "model:model.npz",
@@ -128,11 +128,11 @@ def test_standard_input_has_a_hash(
     files: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = b"a,b\n1,2\n3,4\n0,1\n"
-    for command, name in (("gram - --depth 1", "x"), ("rkhs sample --x - --samples 5", "x")):
+    for command in ("gram - --depth 1", "rkhs sample --x - --samples 5"):
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
         for row in rows_of(command, capfd):
-            assert row[name] == "-"
-            assert row["sha256"] == f"{name}:{hashlib.sha256(content).hexdigest()[:16]}"
+            assert row["x"] == "-"
+            assert row["sha256"] == f"x:{hashlib.sha256(content).hexdigest()[:16]}"
 
 
 def test_inputs_known_by_name_bring_their_targets(

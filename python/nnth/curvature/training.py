@@ -121,7 +121,7 @@ class TrainingSetup:
             widths,
             n_out=found.y.shape[1],
             cw=cw,
-            bias_var=cb,
+            cb=cb,
             seed=self.seed,
         )
         return Network(drawn.weights, drawn.biases, act.name)
