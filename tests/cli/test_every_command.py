@@ -176,6 +176,16 @@ def test_no_cell_is_a_python_object(
         assert not OF_PYTHON.search(out + err), out + err
 
 
+@pytest.mark.parametrize("command", sorted({*program.names_of_commands()} - {"sweep", "verify"}))
+def test_a_command_runs_without_options(
+    command: str, files: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(files.iterdir())
+    assert run(*command.split(), "--format", "csv") == 0, capfd.readouterr().err
+    assert len(capfd.readouterr().out.splitlines()) > 1
+    assert sorted(files.iterdir()) == before
+
+
 @pytest.mark.parametrize(
     ("option", "words"),
     [
