@@ -118,6 +118,8 @@ def bad_values(option: Any) -> list[str]:
     kind = type(option.type).__name__
     if kind == "Choice":
         return ["nonsense", ""]
+    if "--columns" in option.opts:  # a single letter may be a column
+        return ["nonsense"]
     if option.metavar in ("FILE", "FILE.npz", "FILE|NAME", "NAME"):
         return ["missing/file.npz"]
     if option.name == "columns":
@@ -172,6 +174,16 @@ def test_no_cell_is_a_python_object(
         assert code == 0, err
         assert out
         assert not OF_PYTHON.search(out + err), out + err
+
+
+@pytest.mark.parametrize("command", sorted({*program.names_of_commands()} - {"sweep", "verify"}))
+def test_a_command_runs_without_options(
+    command: str, files: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(files.iterdir())
+    assert run(*command.split(), "--format", "csv") == 0, capfd.readouterr().err
+    assert len(capfd.readouterr().out.splitlines()) > 1
+    assert sorted(files.iterdir()) == before
 
 
 @pytest.mark.parametrize(
