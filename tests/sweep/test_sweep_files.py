@@ -96,7 +96,7 @@ def test_bytes_that_are_no_text_are_no_sweep(tmp_path: Path) -> None:
 
 
 def test_a_points_key_is_of_what_it_computes() -> None:
-    options = Options("paths")
+    options = Options("paths moments")
 
     def key(**raw: Any) -> str:
         return options.point(raw, 0).key
@@ -114,7 +114,7 @@ def test_a_points_key_is_of_what_it_computes() -> None:
 
 
 def test_the_grid_around_a_point_does_not_change_it() -> None:
-    options = Options("paths")
+    options = Options("paths moments")
     small = points_of(options, {"depth": "3"}, {"width": ["16"]}, [], 0)
     large = points_of(options, {}, {"depth": ["2", "3"], "width": ["8", "16"]}, [], 0)
     assert small[0].key == large[3].key
