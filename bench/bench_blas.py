@@ -27,7 +27,7 @@ COMMANDS = (
     "gram x.npy",
     "rkhs spectrum --kernel nngp --n0 10 --points 2000",
     "predict --x u.npy --y y.npy --x-test v.npy --ridge 0.1 --times 0,1,10",
-    "diagonal --n 30 --d 100",
+    "diagonal --points 30 --n0 100",
     "lazy",
 )
 BUSY = [sys.executable, "-c", "while True: pass"]

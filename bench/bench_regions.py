@@ -100,7 +100,7 @@ def compare(case: Case, peer: Peer | None, rounds: int, folder: Path) -> Contest
     """Both sides on one case; `peer` is None where regioncam is left out."""
     mine = [sys.executable, str(HERE / "regions_nnth.py"), "--n0", str(case.n0)]
     mine += ["--widths", *map(str, case.widths), "--nets", str(case.nets), "--save", str(folder)]
-    mine += ["--cw", str(CW), "--bias-var", str(BIAS_VAR), "--seed", str(SEED), "--box", str(BOX)]
+    mine += ["--cw", str(CW), "--cb", str(BIAS_VAR), "--seed", str(SEED), "--box", str(BOX)]
     mine += ["--repeats", str(case.repeats)]
     one, two = (Runs("nnth", count, [*mine, "--threads", str(count)]) for count in (1, 2))
     networks = [folder / f"{net}.npz" for net in range(case.nets)]

@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--n0", type=int, default=2)
     parser.add_argument("--widths", type=int, nargs="+", default=[64])
     parser.add_argument("--cw", type=float, default=2.0)
-    parser.add_argument("--bias-var", type=float, default=1.0)
+    parser.add_argument("--cb", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--nets", type=int, default=1, help="samples 0, 1, ... of the seed")
     parser.add_argument("--box", type=float, default=10.0, help="half the side of the box")
@@ -44,7 +44,7 @@ def main() -> None:
 
     def sampled(widths: tuple[int, ...], sample: int) -> Any:
         return random_network(
-            args.n0, widths, cw=args.cw, bias_var=args.bias_var, seed=args.seed, sample=sample
+            args.n0, widths, cw=args.cw, cb=args.cb, seed=args.seed, sample=sample
         )
 
     def count(network: Any) -> int:

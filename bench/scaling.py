@@ -112,7 +112,7 @@ def gram(rounds: int, quick: bool) -> list[Panel]:
 
 
 def regions_job(series: str, n0: int, widths: tuple[int, ...], threads: int = 1) -> Job:
-    net = random_network(n0, widths, cw=2.0, bias_var=1.0, seed=0)
+    net = random_network(n0, widths, cw=2.0, cb=1.0, seed=0)
 
     def count() -> int:
         found = count_regions(net, domain="box", box=10.0, threads=threads)

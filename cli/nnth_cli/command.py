@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # commands import the package when they are called
 
 
 # Options that name a file of results.
-_WRITTEN = frozenset({"output", "append", "plot", "save", "solution", "cells"})
+_WRITTEN = frozenset({"output", "append", "plot", "save", "cells"})
 
 
 class Work(TypedDict):

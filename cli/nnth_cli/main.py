@@ -49,13 +49,14 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "bayes": ("evidence", "predict"),
     "hermite": ("coefficients", "dual"),
     "critical": ("points", "decay"),
+    "rates": ("layers", "descent", "noise", "training"),
+    "catapult": ("trajectory", "phases"),
     "classes": ("parts", "outliers", "layers"),
     "sharpness": ("path", "scan"),
-    "rkhs": ("spectrum", "fit", "curve", "sample"),
-    "catapult": ("trajectory", "phases"),
-    "rates": ("layers", "descent", "noise", "training"),
     "sgd": ("regression", "valley", "circle", "net"),
+    "rkhs": ("spectrum", "fit", "curve", "sample"),
     "paths": ("moments", "distribution", "spectrum", "angles"),
+    "regions": ("count", "along", "through", "bounds"),
 }
 NO_DEFAULT = frozenset({"rkhs"})
 

@@ -383,44 +383,6 @@ def parse_vector(text: str) -> Vector:
     return Vector(numbers)
 
 
-def parse_whole_numbers(option: str, text: str) -> list[int]:
-    """Whole numbers separated by commas. Raises ValueError, naming the option."""
-    numbers = []
-    for word in text.split(","):
-        try:
-            numbers.append(int(word))
-        except ValueError:
-            raise ValueError(
-                f"{option} must be whole numbers, as in 2,4, not {text!r} (at {word.strip()!r})"
-            ) from None
-    return numbers
-
-
-def parse_numbers(
-    option: str, text: str, *, whole: bool = False, infinite: bool = False
-) -> list[float]:
-    """Numbers as `nnth sweep` takes them: a list, lo:hi:step or log:lo:hi:n; whole ones as ints.
-
-    infinite: inf may be one. Raises ValueError, naming the option.
-    """
-    from nnth_cli.values import parse_values
-
-    numbers: list[float] = []
-    for word in parse_values(option, text, whole=whole):
-        try:
-            number = int(word) if whole else float(word)
-        except ValueError:
-            number = math.nan
-        if not (math.isfinite(number) or (infinite and number == math.inf)):
-            kind = "whole numbers" if whole else "numbers"
-            raise ValueError(
-                f"{option} must be {kind}, as in 1,2,4 or 0:20 or log:1:1000:4, not {text!r} (at "
-                f"{word!r})"
-            )
-        numbers.append(number)
-    return numbers
-
-
 def vector(help: str) -> Any:
     """The description of an option whose value is a vector."""
     return typer.Option(help=help, parser=parse_vector, metavar="X,X,...")
@@ -429,27 +391,6 @@ def vector(help: str) -> Any:
 OldWidth: TypeAlias = Annotated[
     int | None, typer.Option(help="Width of each hidden layer. [default: 64]", metavar="N")
 ]
-OldDepths: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        help="Number of hidden layers, L: one, or several as in 0,1,2 or 0:20 or log:1:1000:4. "
-        "[default: 1]",
-        metavar="L,L,...",
-    ),
-]
 OldOutputDimension: TypeAlias = Annotated[
     int | None, typer.Option(help="Dimension of the output. [default: 1]", metavar="N")
-]
-Inputs: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(
-        help="Inputs, .npy, .npz or .csv, a row a data point. [default: drawn]", metavar="FILE"
-    ),
-]
-Targets: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(help="Their targets, one a row; of an .npz the array y.", metavar="FILE"),
-]
-Solution: TypeAlias = Annotated[
-    Path | None, typer.Option(help="Write the arrays to an .npz file.", metavar="FILE")
 ]

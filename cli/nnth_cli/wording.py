@@ -50,7 +50,7 @@ def worded(message: str, options: Mapping[str, str]) -> str:
     several = rf"(?:{one})(?:(?:, | and | or | times )(?:{one}))*(?=[ ,;:]|$)"
     beginning = rf"^{several}"
     beside = (
-        rf"(?<=\bwith ){several}|(?<=\bor ){several}(?= be )"
+        rf"(?<=\bwith ){several}|(?<=\bor ){several}(?= be | instead)"
         rf"|(?:(?<=\bwhere )|(?<=\bas )){several}(?= is\b| are\b)"
     )
     no_words = "|".join(name for name in options if "_" in name)

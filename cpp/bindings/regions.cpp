@@ -56,7 +56,8 @@ Integer to_integer(const py::int_& value) {
     constexpr std::int64_t chunk_bits = 32;
     const py::int_ zero(0), bits(chunk_bits), mask((std::int64_t{1} << chunk_bits) - 1);
     const bool negative = value < zero;
-    py::object rest = negative ? py::object(-value) : py::object(value);
+    py::object rest = value;
+    if (negative) rest = -value;
     const Integer one(1);
     Integer result;
     for (std::int64_t shift = 0; rest.cast<bool>(); shift += chunk_bits) {

@@ -66,6 +66,7 @@ from nnth.regions import (
     region_bounds,
     regions,
     regions_along,
+    regions_on_line,
     regions_on_plane,
     regions_through,
 )
@@ -172,6 +173,7 @@ __all__ = [
     "region_bounds",
     "regions",
     "regions_along",
+    "regions_on_line",
     "regions_on_plane",
     "regions_through",
     "regression_relations",

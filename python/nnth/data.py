@@ -111,7 +111,8 @@ def carries_targets(x: Data | None) -> bool:
         return True
     if Path(text).suffix.lower() != ".npz":
         return False
-    with damage_named(f"{text} cannot be read as data"), np.load(text, allow_pickle=False) as held:
+    damaged = damage_named(f"{text} cannot be read as data")
+    with Path(text).open("rb") as stream, damaged, np.load(stream, allow_pickle=False) as held:
         return not isinstance(held, np.ndarray) and not {"y", "Y"}.isdisjoint(held.files)
 
 

@@ -43,7 +43,7 @@ class Shape(TypedDict, total=False):
     """What random networks are like; each may be left out.
 
     n0: dimension of the input, 2. widths: of the hidden layers, (64,), or text as "64*10,32".
-    n_out: dimension of the output, 1. cw, bias_var: W_l ~ N(0, cw/n_(l-1)), b_l ~ N(0, bias_var),
+    n_out: dimension of the output, 1. cw, cb: W_l ~ N(0, cw/n_(l-1)), b_l ~ N(0, cb),
     2 and 1. samples: networks, 1. seed: 0; sample s is stream s of the seed.
     """
 
@@ -51,20 +51,20 @@ class Shape(TypedDict, total=False):
     widths: Sequence[int] | str | None
     n_out: int | None
     cw: float | None
-    bias_var: float | None
+    cb: float | None
     samples: int | None
     seed: int
 
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Networks of one shape: `samples` random ones (cw, bias_var, seed), or the one `given`."""
+    """Networks of one shape: `samples` random ones (cw, cb, seed), or the one `given`."""
 
     n0: int
     widths: tuple[int, ...]
     n_out: int
     cw: float | None
-    bias_var: float | None
+    cb: float | None
     samples: int
     seed: int
     net: File
@@ -79,17 +79,17 @@ class Ensemble:
             self.widths,
             n_out=self.n_out,
             cw=0.0 if self.cw is None else self.cw,
-            bias_var=0.0 if self.bias_var is None else self.bias_var,
+            cb=0.0 if self.cb is None else self.cb,
             seed=self.seed,
             sample=sample,
         )
 
     @property
     def law(self) -> dict[str, float] | None:
-        """The variances cw and bias_var of random networks; None for a given one."""
-        if self.given is not None or self.cw is None or self.bias_var is None:
+        """The variances cw and cb of random networks; None for a given one."""
+        if self.given is not None or self.cw is None or self.cb is None:
             return None
-        return {"cw": self.cw, "bias_var": self.bias_var}
+        return {"cw": self.cw, "cb": self.cb}
 
     def parameters(self) -> dict[str, Any]:
         """What a table's record says of the networks."""
@@ -99,7 +99,7 @@ class Ensemble:
             "widths": self.widths,
             "n_out": self.n_out,
             "cw": self.cw,
-            "bias_var": self.bias_var,
+            "cb": self.cb,
             "samples": self.samples,
         }
 
@@ -135,7 +135,7 @@ def ensemble(
         parse_widths(widths) if isinstance(widths, str) else tuple(map(_width, widths)),
         whole("n_out", _either(shape.get("n_out"), 1)),
         float(_either(shape.get("cw"), 2.0)),
-        float(_either(shape.get("bias_var"), 1.0)),
+        float(_either(shape.get("cb"), 1.0)),
         samples,
         seed,
         File(None),

@@ -109,7 +109,7 @@ class _Descent:
                 (nets.width,) * nets.depth,
                 n_out=y.shape[1],
                 cw=nets.cw,
-                bias_var=nets.cb,
+                cb=nets.cb,
                 seed=seed,
                 sample=sample,
             )

@@ -62,10 +62,11 @@ def kernel(
     layers: that of k_ab and theta_ab is relative to the geometric mean of the diagonals, or where
     theta_aa is infinite to the larger of theta_ab and sqrt(k_aa k_bb). `status` is "ok"; "zero"
     where a variance is 0: E[s^2] is then its limit at variance 0+ and the correlation is taken as 0
-    (step: K_aa = C_w/2, K_ab = C_w/4); "infinite" where Theta_aa is, the activation having jumps, whose derivatives are
-    delta functions, or slopes without a mean square; "underflow" from the layer on where numbers
-    leave the range of doubles, and "overflow" where one does: theta, gap, chi_par or chi_perp is
-    then infinite, or NaN where it is not known, and from a variance on all numbers are NaN.
+    (step: K_aa = C_w/2, K_ab = C_w/4); "infinite" where Theta_aa is, the activation having jumps,
+    whose derivatives are delta functions, or slopes without a mean square; "underflow" from the
+    layer on where numbers leave the range of doubles, and "overflow" where one does: theta, gap,
+    chi_par or chi_perp is then infinite, or NaN where it is not known, and from a variance on all
+    numbers are NaN.
 
     A slope that is infinite at a kink, as that of |z|^p with p < 1, has E[s'^2] = inf for p <= 1/2:
     theta_aa, theta_bb and chi_perp are infinite and theta_ab is finite for -1 < corr < 1. For

@@ -128,7 +128,7 @@ COURSE: Final = (
     (
         "11/14",
         "gradient flow on separable data tends to the largest margin, as 1/log t",
-        "nnth margin --n 30 --d 3",
+        "nnth margin --points 30 --n0 3",
     ),
     (
         "11/16",
@@ -172,7 +172,7 @@ COURSE: Final = (
         "nnth paths angles --rho 0.5,0 --width 64 --depth 1",
     ),
     ("12/5", "linear regions of random ReLU networks, counted", "nnth regions --n0 2 --width 64"),
-    ("12/5", "bounds on their number", "nnth regions --n0 2 --widths 16,16 --bounds"),
+    ("12/5", "bounds on their number", "nnth regions bounds --n0 2 --widths 16,16"),
     (
         "12/5",
         "Telgarsky's network: 2^k pieces from 3k - 1 neurons",

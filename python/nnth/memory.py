@@ -23,12 +23,6 @@ def require_memory(needed: int, what: str, *, share: float = 0.9) -> None:
         )
 
 
-def require_matrix(n: int, d: int) -> None:
-    """Raise MemoryError, naming the larger, where n inputs of d numbers, and a copy, do not fit."""
-    name = "n" if n >= d else "d"
-    require_memory(16 * n * d, f"{name} must be smaller: the inputs, {n} of {d} numbers,")
-
-
 def available_memory() -> int | None:
     """Return the bytes this process may still take without swapping; None where that is unknown.
 

@@ -114,20 +114,20 @@ def random_network(
     *,
     n_out: int = 1,
     cw: float = 2.0,
-    bias_var: float = 1.0,
+    cb: float = 1.0,
     seed: int = 0,
     sample: int = 0,
 ) -> Network:
-    """Return a ReLU network with Gaussian weights: W_l ~ N(0, cw/n_(l-1)), b_l ~ N(0, bias_var).
+    """Return a ReLU network with Gaussian weights: W_l ~ N(0, cw/n_(l-1)), b_l ~ N(0, cb).
 
     n0, n_out: dimensions of input and output, at least 1; widths: of the hidden layers, at least
         one, each at least 1.
-    cw, bias_var: finite, >= 0, the same on every layer, the output's included.
+    cw, cb: finite, >= 0, the same on every layer, the output's included.
     seed, sample: integers in [0, 2**64). Samples of a seed are independent.
 
     The network is a function of (seed, sample): its numbers are sqrt(variance) times draws 0, 1,
     2, ... of `nnth.normals(seed, sample)`, in the order W_1 row by row, b_1, W_2, b_2, ...; weights
-    are the same whatever bias_var is. With bias_var = 0 the biases are 0.0.
+    are the same whatever cb is. With cb = 0 the biases are 0.0.
 
     Cost: 3 ns a weight. Raises ValueError for arguments out of range; MemoryError, with the size,
     before any work when the weights would not fit.
@@ -139,7 +139,7 @@ def random_network(
     )
     if len(sizes) < 3:
         raise ValueError("widths must hold at least one hidden layer, not none")
-    for name, value in (("cw", cw), ("bias_var", bias_var)):
+    for name, value in (("cw", cw), ("cb", cb)):
         if not 0.0 <= value < math.inf:
             raise ValueError(f"{name} must be finite and at least 0, not {value:g}")
     require_weights(sizes)
@@ -149,7 +149,7 @@ def random_network(
         weights.append(math.sqrt(cw / columns) * drawn)
         draw += rows * columns
         # A zero variance times a negative draw would be -0.0.
-        scale = math.sqrt(bias_var)
+        scale = math.sqrt(cb)
         biases.append(scale * normals(seed, sample, rows, draw) if scale else np.zeros(rows))
         draw += rows
     return Network(tuple(weights), tuple(biases))

@@ -187,7 +187,7 @@ def test_a_traceback_is_there_for_those_who_ask() -> None:
         ),
         (
             ["kernel", "--x-a", "1,nan"],
-            "invalid value for '--x-a': must be finite numbers separated",
+            "invalid value for '--x-a': must be finite numbers, as in 1,2,4",
         ),
         (["kernel", "-o", "a.txt"], "--output must end in .csv, .jsonl or .parquet, not 'a.txt'"),
         (["kernel", "stray"], "got unexpected extra argument"),

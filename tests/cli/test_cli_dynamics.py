@@ -114,7 +114,7 @@ def test_lazy_over_widths(tmp_path: Path) -> None:
         (["quadratic", "--net", "nets.npz"], "nets.npz"),
         (["lazy", "--width", "8,4"], "width must be ascending"),
         (["lazy", "--width", "8,x"], "'--width': must be integers"),
-        (["lazy", "--normalize"], "normalize must come with x"),
+        (["lazy", "--normalize"], "--normalize must come with --x"),
         (["lazy", "--delta", "2"], "delta must be between 0 and 1"),
     ],
 )

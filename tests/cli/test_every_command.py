@@ -36,7 +36,10 @@ CALLS = {
     "rates descent": ["--x x.npy --steps 9", "--x x.npy --y y.npy --samples 2 --steps 9"],
     "rates noise": ["--x x.npy --samples 20 --steps 30"],
     "rates training": ["--width 4,8 --samples 2 --steps 5"],
-    "regions": ["--widths 6,6", "--n0 3 --widths 7,6 --samples 3 --seed 5"],
+    "regions count": ["--widths 6,6", "--n0 3 --widths 7,6 --samples 3 --seed 5"],
+    "regions along": ["line --lines 3 --n0 5 --widths 6 --domain box"],
+    "regions through": ["--points 4 --n0 3 --widths 6,6"],
+    "regions bounds": ["--widths 6,6", "--n0 3 --widths 6 --samples 2"],
     "paths moments": [
         "--width 5 --depth 2 --samples 40",
         "--width 5 --sampler dense --samples 300",
@@ -61,8 +64,8 @@ CALLS = {
     "product": ["--n0 4 --width 3 --depth 1,2 --samples 99"],
     "bayes evidence": ["--norm2 2 --points 4 --n0 9 --width 20 --depth 1,2 --sigma2 1"],
     "bayes predict": ["--points 4 --n0 9 --width 20 --depth 1,2"],
-    "diagonal": ["--n 3 --d 5 --sparsity 1 --alpha 0.1,1"],
-    "margin": ["--n 8 --d 2 --log-t 1,10"],
+    "diagonal": ["--points 3 --n0 5 --sparsity 1 --alpha 0.1,1"],
+    "margin": ["--points 8 --n0 2 --log-times 1,10"],
     "sgd regression": ["--n0 2 --points 6 --steps 2000"],
     "sgd valley": ["--steps 200"],
     "sgd circle": ["--places 8 --steps 200"],
@@ -80,16 +83,17 @@ CALLS = {
 
 # Other ways to call them, whose rows have columns of their own.
 MORE = {
-    "regions": [
-        "--bounds --widths 6,6 --domain box",
-        "--bounds --n0 3 --widths 6 --samples 2",
-        "--along line --lines 3 --n0 5 --widths 6 --domain box",
-        "--along plane --lines 2 --n0 5 --widths 6 --samples 2",
-        "--through x.npy --n0 3 --widths 6",
-        "--along plane --through triangle.npy --n0 3 --widths 6 --domain box",
-        "--n0 4 --widths 5 --domain box --at 0.1,0.2,0,0",
+    "regions count": [
+        "--n0 4 --widths 5 --domain box --point 0.1,0.2,0,0",
         "--net telgarsky:3",
     ],
+    "regions along": [
+        "plane --lines 2 --n0 5 --widths 6 --samples 2",
+        "plane --through triangle.npy --widths 6 --domain box",
+        "line --through u.npy --widths 6",
+    ],
+    "regions through": ["x.npy --widths 6"],
+    "regions bounds": ["--widths 6,6 --domain box"],
     "kernel": ["--act relu --x-a 1,2 --x-b 3,-1 --ntk bias --depth 2"],
     "catapult phases": ["--target 0.5"],
     "hermite coefficients": ["--act step --terms 3"],
@@ -116,6 +120,8 @@ def bad_values(option: Any) -> list[str]:
         return ["nonsense", ""]
     if option.metavar in ("FILE", "FILE.npz", "FILE|NAME", "NAME"):
         return ["missing/file.npz"]
+    if option.name == "columns":
+        return ["no_column", ""]
     number = ["x", "nan"]
     return [*number, "-1"] if "Int" in kind or "N" in (option.metavar or "") else number
 
@@ -173,7 +179,7 @@ def test_no_cell_is_a_python_object(
     [
         ("save", "gram data.npz --depth 1 --save data.npz"),
         ("save", "hessian --data data.npz --widths 3 --steps 1 --save data.npz"),
-        ("solution", "diagonal --x data.npz --y y.npy --solution ./data.npz"),
+        ("save", "diagonal --x data.npz --y y.npy --save ./data.npz"),
         ("append", "hessian --data data.csv --widths 3 --steps 1 --append data.csv"),
     ],
 )
@@ -230,7 +236,7 @@ LONG = {
     "collapse": "--data clusters:1:10:20 --points 4000 --widths 256,256 --steps 100000",
     "hessian": "--data clusters:1:10:20 --points 4000 --widths 256,256 --steps 100000",
     "sharpness path": "--data clusters:1:10:20 --points 4000 --widths 256,256 --steps 100000",
-    "regions": "--widths 1000,1000,1000 --samples 1000",
+    "regions count": "--widths 1000,1000,1000 --samples 1000",
     "paths moments": "--sampler dense --width 512 --depth 50 --samples 10000000",
     "sweep": "paths --vary width=5:500:400 --samples 10000000000",
 }

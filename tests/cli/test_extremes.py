@@ -66,10 +66,10 @@ EXTREME = [
     "hessian --points 8 --widths 4 --steps 2 --act log(z) --cw 1",
     "hessian --points 8 --widths 4 --steps 2 --act z**3+1",
     "sharpness --points 8 --widths 4,4 --steps 2 --act relu --cw 1e308",
-    "sharpness --scan --points 20 --widths 4,4 --steps 2 --act relu --cw 1e308",
-    "regions --bounds --widths 6,6 --domain box --box 1e300",
-    "regions --along line --lines 3 --n0 5 --widths 6 --domain box --cw 0",
-    "margin --n 8 --d 2 --log-t 5e-324",
+    "sharpness scan --points 20 --widths 4,4 --steps 2 --act relu --cw 1e308",
+    "regions bounds --widths 6,6 --domain box --box 1e300",
+    "regions along line --lines 3 --n0 5 --widths 6 --domain box --cw 0",
+    "margin --points 8 --n0 2 --log-times 5e-324",
     "quadratic --parameters 6 --points 2 --times 1e308 --eps 0.1",
 ]
 

@@ -63,7 +63,7 @@ def calls_of(command: str, option: str) -> list[list[str]]:
 
 def test_there_are_sizes_in_many_commands() -> None:
     assert sum(len(sizes_of(command)) for command in program.names_of_commands()) > 90
-    assert "--width" in sizes_of("paths")
+    assert "--width" in sizes_of("paths moments")
     assert "--widths" in sizes_of("hessian")
     assert "--bits" in sizes_of("entropy")
 

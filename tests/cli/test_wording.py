@@ -29,6 +29,7 @@ NAMES = {
             "cw must be given where cb is, and cb is 1",
             "--cw must be given where --cb is, and cb is 1",
         ),
+        ("x must be given, or cw and cb instead", "--x must be given, or --cw and --cb instead"),
         ("depth must not be given with inputs", "--depth must not be given with --inputs"),
         ("act must suit x_test as it is", "act must suit --x-test as it is"),
         # No names of arguments, though they look like it.

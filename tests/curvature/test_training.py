@@ -91,7 +91,7 @@ def problem(
     x = dice.normal(size=(m, SIZES[0]))
     labels = dice.integers(0, SIZES[-1], m)
     y = np.eye(SIZES[-1])[labels]
-    theta = theta_of(random_network(4, (7, 5), n_out=3, cw=1.5, bias_var=0.3, seed=1))
+    theta = theta_of(random_network(4, (7, 5), n_out=3, cw=1.5, cb=0.3, seed=1))
     objective = Objective(SHAPE, activation(act), loss, x, y, dtype)
     return objective, theta, x, y
 
@@ -246,6 +246,12 @@ def test_divergence_is_an_error_that_says_when() -> None:
         training.course([10**6], lambda point: point.loss)
 
 
+def test_a_loss_that_is_no_number_at_the_start_is_bad_input() -> None:
+    training = TrainingSetup(act="log(z)", cw=1.0, widths=(6,), steps=3).training()
+    with pytest.raises(ValueError, match="cb, cw, act and data must give a finite loss"):
+        training.course([3], lambda point: point.loss)
+
+
 def evaluate(point: Point) -> dict[str, Any]:
     return {"step": point.step, "loss": point.loss, "accuracy": point.accuracy}
 
@@ -339,6 +345,9 @@ def test_what_does_not_fit_is_refused() -> None:
         ({"batch": 201}, "batch must be at most 200 examples, not 201"),
         ({"batch": 0}, "batch must be at least 1, not 0"),
         ({"steps": -1}, "steps must be at least 0, not -1"),
+        ({"steps": 10**9 + 1}, "steps must be at most 1000000000, not 1000000001"),
+        ({"act": "z**3+1"}, "cw must be given: no critical pair is known for act z"),
+        ({"data": "iri"}, "did you mean iris"),
         ({"net": random_network(3, (4,))}, "net must map 2 inputs to 2 outputs.* not 3 to 1"),
         ({"data": (np.eye(3), np.eye(3) + 0.5)}, "loss must be squared where targets are no"),
     ):

@@ -299,6 +299,8 @@ def test_an_archive_carries_targets_if_it_has_some(tmp_path: Path) -> None:
         assert not carries_targets(inputs)
         with pytest.raises(ValueError, match=r"^y must be given, except with inputs that carry"):
             targets_of(None, "y", x=inputs)
+    with pytest.raises(FileNotFoundError, match="missing"):
+        carries_targets(tmp_path / "missing.npz")
 
 
 @pytest.mark.parametrize(

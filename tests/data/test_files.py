@@ -29,7 +29,7 @@ CALLS = {
     "rates noise --x x.npy --gradient-noise 0.1 --depth 1 --samples 9": "x:x.npy",
     "rates training --x x.npy --y y.npy --width 4,8 --samples 2 --steps 2": "x:x.npy y:y.npy",
     "regions --net net.npz": "net:net.npz",
-    "regions --through u.npy --widths 4 --n0 3": "through:u.npy",
+    "regions through u.npy --widths 4": "through:u.npy",
     "paths spectrum --width 4 --depth 1 --x u.npy --samples 20": "x:u.npy",
     "paths --width 4 --depth 1 --n0 200 --x long.npy --samples 20": "x:long.npy",
     "quadratic --model model.npz --times 1": "model:model.npz",
@@ -43,7 +43,7 @@ CALLS = {
     "hessian --net net.npz --data xy.npz --top 2 --loss squared": "data:xy.npz net:net.npz",
     "bayes --x wide.npy --y u1.npy --width 9 --sigma2 1": "x:wide.npy y:u1.npy",
     "diagonal --x x.npy --y y.npy --alpha 1": "x:x.npy y:y.npy",
-    "margin --x x.npy --y signs.npy --log-t 1": "x:x.npy y:signs.npy",
+    "margin --x x.npy --y signs.npy --log-times 1": "x:x.npy y:signs.npy",
     "sgd --x x.npy --y noisy.npy --steps 300": "x:x.npy y:noisy.npy",
     "rkhs spectrum --kernel ntk --n0 3 --levels 3 --x x.npy": "x:x.npy",
     "rkhs fit --x x.npy --y y.npy --x-test u.npy --y-test v.npy --ridge 0.1": (
@@ -56,6 +56,8 @@ CALLS = {
 
 # The same commands without a file have the column too: rows of both may stand in one table.
 WITHOUT = [
+    "diagonal --points 3 --n0 5 --sparsity 1 --alpha 1",
+    "margin --points 8 --n0 2 --log-times 1",
     "rates descent --points 4 --n0 3",
     "rates noise --points 4 --n0 3 --samples 9",
     "rates training --width 4,8 --samples 2 --steps 2",

@@ -145,7 +145,7 @@ def test_networks_of_other_activations_are_read_evaluated_and_have_no_regions(
 
 
 def test_a_random_network_is_the_documented_function_of_its_draws() -> None:
-    net = random_network(3, (5, 2), n_out=2, cw=1.5, bias_var=0.3, seed=11, sample=4)
+    net = random_network(3, (5, 2), n_out=2, cw=1.5, cb=0.3, seed=11, sample=4)
     z = iter(normals(11, 4, 5 * 4 + 2 * 6 + 2 * 3).tolist())
     for w, b in zip(net.weights, net.biases, strict=True):
         scale = math.sqrt(1.5 / w.shape[1])
@@ -157,7 +157,7 @@ def test_a_random_network_is_the_documented_function_of_its_draws() -> None:
 
 def test_without_bias_variance_biases_are_plus_zero_and_weights_the_same() -> None:
     with_biases = random_network(2, [4, 3], seed=1)
-    without = random_network(2, [4, 3], seed=1, bias_var=0.0)
+    without = random_network(2, [4, 3], seed=1, cb=0.0)
     for a, b in zip(with_biases.weights, without.weights, strict=True):
         assert a.tolist() == b.tolist()
     for b in without.biases:
@@ -166,7 +166,7 @@ def test_without_bias_variance_biases_are_plus_zero_and_weights_the_same() -> No
 
 
 def test_a_random_network_has_the_variances_asked_for() -> None:
-    net = random_network(50, (400, 300), cw=3.0, bias_var=0.25, seed=2)
+    net = random_network(50, (400, 300), cw=3.0, cb=0.25, seed=2)
     # A sample variance of m normals scatters by sqrt(2/m): 1 % for W1, 0.4 % for W2, 8 % for b2.
     assert np.var(net.weights[0]) * 50 == pytest.approx(3.0, rel=0.04)
     assert np.var(net.weights[1]) * 400 == pytest.approx(3.0, rel=0.02)
@@ -182,7 +182,7 @@ def test_a_random_network_has_the_variances_asked_for() -> None:
         ({"widths": (3, 0)}, "widths must be at least 1, not 0"),
         ({"n_out": 0}, "n_out must be at least 1, not 0"),
         ({"cw": -1.0}, "cw must be finite and at least 0, not -1"),
-        ({"bias_var": math.nan}, "bias_var must be finite and at least 0, not nan"),
+        ({"cb": math.nan}, "cb must be finite and at least 0, not nan"),
         ({"seed": -1}, "seed must be in"),
     ],
 )

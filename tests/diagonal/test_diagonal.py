@@ -25,7 +25,11 @@ def problem(m: int, d: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 def test_the_flow_ends_at_the_program_from_1e_8_to_100() -> None:
     """The promise is 1e-8; what is left is rounding, of beta and of its condition number."""
-    for data in ({}, {"n": 6, "d": 30, "sparsity": 30}, {"n": 3, "d": 4, "sparsity": 1}):
+    for data in (
+        {},
+        {"points": 6, "n0": 30, "sparsity": 30},
+        {"points": 3, "n0": 4, "sparsity": 1},
+    ):
         table = nnth.diagonal(seed=3, **data).summary()
         assert (table["alpha"].min(), table["alpha"].max()) == (1e-8, 100.0)
         assert table["difference"].max() < 1e-11
@@ -170,7 +174,7 @@ def test_bad_input() -> None:
         ({"alpha": [math.nan]}, "alpha must be from"),
         ({"alpha": []}, "alpha must be one number or several"),
         ({"theta0": [1.0, 0.0, 1.0, 1.0, 1.0]}, "theta0 must be from 1e-6"),
-        ({"theta0": [1.0, 2.0]}, "theta0 must be one number or d = 5"),
+        ({"theta0": [1.0, 2.0]}, "theta0 must be one number or one for each of 5 columns"),
     ):
         with pytest.raises(ValueError, match=said):
             nnth.diagonal(x, y, **arguments)
@@ -178,12 +182,14 @@ def test_bad_input() -> None:
         nnth.diagonal(np.vstack([x, x]), np.concatenate([y, y + 1.0]))
     with pytest.raises(ValueError, match="y must not be 0"):
         nnth.diagonal(x, 0.0 * y)
-    with pytest.raises(ValueError, match="x and y must both"):
+    with pytest.raises(ValueError, match="x and y must be given together"):
         nnth.diagonal(x)
     with pytest.raises(ValueError, match="y must be one number for each of 3"):
         nnth.diagonal(x, y[:2])
-    with pytest.raises(ValueError, match="sparsity must be at most d = 2, not 3"):
-        nnth.diagonal(d=2)
+    with pytest.raises(ValueError, match="sparsity must be at most n0 = 2, not 3"):
+        nnth.diagonal(n0=2)
+    with pytest.raises(MemoryError, match="points or n0 must be less: their matrices take"):
+        nnth.diagonal(n0=10**7)
 
 
 def test_the_command(tmp_path: Path) -> None:
@@ -191,7 +197,7 @@ def test_the_command(tmp_path: Path) -> None:
     np.savez(tmp_path / "data.npz", x=x, y=y)
     data = ("--x", tmp_path / "data.npz", "--y", tmp_path / "data.npz")
     target, picture = tmp_path / "beta.npz", tmp_path / "path.svg"
-    more = ("--alpha", "1e-6,1", "--theta0", "1,1,2,1,1", "--solution", target, "--plot", picture)
+    more = ("--alpha", "1e-6,1", "--theta0", "1,1,2,1,1", "--save", target, "--plot", picture)
     rows = rows_of(call("diagonal", *data, *more))
     assert tuple(rows[0])[:8] == (
         "alpha",
@@ -211,14 +217,14 @@ def test_the_command(tmp_path: Path) -> None:
     assert [float(row["l1"]) for row in rows] == pytest.approx(l1, rel=1e-12)
     assert "gradient flow" in picture.read_text()
     assert "--x and --sparsity must not" in refusal("diagonal", *data, "--sparsity", 2)
-    assert "--x must come with --y" in refusal("diagonal", *data[:2])
-    assert "must end in .npz" in refusal("diagonal", "--solution", tmp_path / "beta.csv")
+    assert "--y must come with --x" in refusal("diagonal", *data[2:])
+    assert "--save must end in .npz" in refusal("diagonal", "--save", tmp_path / "beta.csv")
     assert "alpha must be from" in refusal("diagonal", "--alpha", "-1")
 
 
 @pytest.mark.subprocess
 def test_an_interrupt_ends_the_flow() -> None:
-    out, _ = interrupted("diagonal", "--n", 300, "--d", 600)
+    out, _ = interrupted("diagonal", "--points", 300, "--n0", 600)
     assert out == ""
 
 

@@ -193,7 +193,7 @@ def test_every_route_agrees_with_the_recursion_pair_by_pair(case: Case) -> None:
     k_error, theta_error, own_error = errors(case, x, result, pairs(ROWS))
     assert max(k_error, theta_error) <= case.tolerance
     assert max(k_error, theta_error) <= result.error + own_error
-    assert result.error <= 10 * case.tolerance
+    assert result.error <= 20 * case.tolerance  # the rounding of cosines is bounded, not estimated
     for matrix in both(result):
         assert np.array_equal(matrix, matrix.T)
     assert_diagonals(case, x, result)
@@ -554,7 +554,8 @@ def test_rows_are_those_of_the_whole_matrices(act: str, cb: float, rows: int) ->
     ):
         assert np.array_equal(part, full[:rows])
         assert np.array_equal(diagonal, full.diagonal())
-    assert (first.error, first.route) == (whole.error, whole.route)
+    assert first.route == whole.route
+    assert 0.0 < first.error <= whole.error  # that of the rows' own pairs
     ntk_alone = gram_rows(x, rows, chosen, network, "ntk", threads=2)
     assert ntk_alone.nngp is None
     assert np.array_equal(ntk_alone.ntk, first.ntk)

@@ -231,20 +231,20 @@ CANCELLING: dict[str, Callable[[mp.mpf], mp.mpf]] = {
 
 
 @pytest.mark.parametrize("act", CANCELLING)
-@pytest.mark.parametrize("norm", [1e-12, 1e-6, 2e-3, 0.1])
+@pytest.mark.parametrize("norm", [1e-12, 2e-3])
 def test_errors_know_of_terms_that_cancel(act: str, norm: float) -> None:
     """Where no Taylor polynomial stands in: beyond its radius, or with fractional powers."""
     network = _core.Network(0.0, 1.0, 1, _core.Ntk.ntk)
     core = activation(act).core
     found = _core.kernel(core, _core.Method.auto, 2, network, _core.Inputs(norm, norm, 0.5))
     ends = [0, *(mp.mpf(10) ** e for e in range(-8, 1, 2)), 3, 6, 12]
-    with mp.workdps(70):
-        q = mp.sqrt(mp.mpf(norm))
-    total = mp.mpf(0)
-    for side in (-1, 1):
-        with mp.workdps(70):
-            values = lambda x, side=side: CANCELLING[act](side * q * x) ** 2 * mp.npdf(x)  # noqa: E731
-            total += mp.quad(values, ends)
+    with mp.workdps(50):
+        q, value = mp.sqrt(mp.mpf(norm)), CANCELLING[act]
+        unit = value(q) ** 2  # mpmath integrates to an absolute accuracy
+        total = unit * sum(
+            mp.quad(lambda x, q=side * q: value(q * x) ** 2 / unit * mp.npdf(x), ends)
+            for side in (-1, 1)
+        )
     with mp.workdps(30):
         assert abs(found["k_aa"][1] - total) <= found["error"][1] * total
     assert found["error"][1] <= 1e-10

@@ -144,7 +144,7 @@ def test_mp_and_product_in_a_pipe(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("mp", "--points", 5), "points and n0 must both be given"),
+        (("mp", "--points", 5), "--points and --n0 must both be given"),
         (("mp", "--alpha", 1, "--points", 5), "--alpha and --points must not both be given"),
         (("mp", "--alpha", -1), "alpha must be from"),
         (("mp", "--rows", 101, "--levels", 0.5), "--rows and --levels must not both be given"),
@@ -175,10 +175,10 @@ def test_files_that_do_not_fit(folder: Path) -> None:
     np.save(wide, np.ones((3, 4)))
     np.save(two, np.ones((5, 2)))
     assert "--x must come with --x-test" in refusal("bayes", "predict", "--x", x, "--y", y)
-    assert "x must come with y" in refusal("bayes", "predict", "--x", x, "--x-test", new)
-    assert "x and y must both be given" in refusal("bayes", "--x", x)
+    assert "--x must come with --y" in refusal("bayes", "predict", "--x", x, "--x-test", new)
+    assert "--x and --y must both be given" in refusal("bayes", "--x", x)
     assert "one number for each of 5" in refusal("bayes", "--x", x, "--y", two)
-    assert "x_test must have as many" in refusal(
+    assert "--x-test must have as many" in refusal(
         "bayes", "predict", "--x", x, "--y", y, "--x-test", wide
     )
     target = folder / "out.csv"

@@ -155,7 +155,7 @@ def test_the_flow_in_plain_time() -> None:
 
 def test_the_flow_tends_to_its_limits() -> None:
     """The promise is 1e-6: of log t = 10^6 itself 1/log t is left, of the line through two less."""
-    table = nnth.margin(n=12, d=3, seed=4).summary()
+    table = nnth.margin(points=12, n0=3, seed=4).summary()
     last = np.isinf(table["log_t"])
     assert np.count_nonzero(last) == 2
     for name, limit, near in (
@@ -204,10 +204,12 @@ def test_bad_input() -> None:
         nnth.margin(x, y, log_times=(0.0, 5.0))
     with pytest.raises(ValueError, match="loss must be"):
         nnth.margin(x, y, loss="hinge")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="x and y must both"):
+    with pytest.raises(ValueError, match="x and y must be given together"):
         nnth.margin(x)
-    with pytest.raises(ValueError, match="n must be at least 1"):
-        nnth.margin(n=0)
+    with pytest.raises(ValueError, match="points must be at least 1"):
+        nnth.margin(points=0)
+    with pytest.raises(MemoryError, match="points or n0 must be less: their matrices take"):
+        nnth.margin(n0=10**7)
 
 
 def test_the_command(tmp_path: Path) -> None:
@@ -216,7 +218,7 @@ def test_the_command(tmp_path: Path) -> None:
     data = ("--x", tmp_path / "data.npz", "--y", tmp_path / "data.npz")
     target, picture = tmp_path / "svm.npz", tmp_path / "margin.svg"
     rows = rows_of(
-        call("margin", *data, "--log-t", "10,1e3,1e4", "--solution", target, "--plot", picture)
+        call("margin", *data, "--log-times", "10,1e3,1e4", "--save", target, "--plot", picture)
     )
     assert tuple(rows[0])[:6] == (
         "loss",
@@ -232,18 +234,20 @@ def test_the_command(tmp_path: Path) -> None:
         assert arrays["w"].tolist() == nnth.max_margin(x, y).w.tolist()
         assert arrays["w_logistic"].shape == (3, 2)
     assert picture.stat().st_size > 10_000
-    with_bias = rows_of(call("margin", *data, "--bias", "--loss", "logistic", "--log-t", 10))
+    with_bias = rows_of(call("margin", *data, "--bias", "--loss", "logistic", "--log-times", 10))
     column = np.hstack([x, np.ones((6, 1))])
     assert float(with_bias[0]["margin"]) == pytest.approx(nnth.max_margin(column, y).margin)
-    assert "--x and --n must not" in refusal("margin", *data, "--n", 2)
-    assert "--x must come with --y" in refusal("margin", *data[:2])
+    assert "--x and --n0 must not" in refusal("margin", *data, "--n0", 2)
+    assert "--y must come with --x" in refusal("margin", *data[2:])
+    np.save(tmp_path / "x.npy", x)
+    assert "--x and --y must be given together" in refusal("margin", "--x", tmp_path / "x.npy")
 
 
 def test_the_command_ends_with_1_and_a_proof(tmp_path: Path) -> None:
     np.savetxt(tmp_path / "x.csv", [[1.0], [2.0]], delimiter=",")
     np.savetxt(tmp_path / "y.csv", [1.0, -1.0])
     data = ("--x", tmp_path / "x.csv", "--y", tmp_path / "y.csv")
-    done = call("margin", *data, "--solution", tmp_path / "a.npz")
+    done = call("margin", *data, "--save", tmp_path / "a.npz")
     assert done.returncode == 1
     assert done.stderr.startswith("nnth: no w separates the data: sum_i a_i y_i x_i = 0 to ")
     assert done.stderr.count("\n") == 1

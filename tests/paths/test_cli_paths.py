@@ -135,9 +135,9 @@ def test_subcommands(tmp_path: Path) -> None:
         ("angles --rho 2", "rho must be in [-1, 1], not 2"),
         ("--linear --samples 10000", "samples must be 0 for linear networks, not 10000"),
         ("--save a.csv", "--save must end in .npz, not 'a.csv'"),
-        ("--save a.npz --samples 0", "--save must come with samples"),
+        ("--save a.npz --samples 0", "--save must come with --samples"),
         ("--save a.npz --mu-moments 1,3", "there is nothing that can be drawn"),
-        ("distribution --save a.npz --samples 0", "--save must come with samples"),
+        ("distribution --save a.npz --samples 0", "--save must come with --samples"),
     ],
 )
 def test_what_is_wrong_is_named_and_leaves_no_file(
@@ -150,7 +150,7 @@ def test_what_is_wrong_is_named_and_leaves_no_file(
 def test_samples_that_would_not_fit_are_refused_before_work(tmp_path: Path) -> None:
     done = call("--save", "a.npz", "--samples", 2**38, "-o", "r.csv", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
-    assert "not enough memory. samples must be fewer" in done.stderr
+    assert "not enough memory. --samples must be fewer" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

@@ -157,7 +157,7 @@ def test_a_flow_that_takes_too_long_says_so() -> None:
 @pytest.mark.parametrize("act", ["tanh", "gelu", "z**3 + sin(z)"])
 @pytest.mark.parametrize("widths", [(4,), (3, 2)])
 def test_networks_by_finite_differences(act: str, widths: tuple[int, ...]) -> None:
-    net = random_network(2, widths, cw=1.0, bias_var=0.1, seed=1)
+    net = random_network(2, widths, cw=1.0, cb=0.1, seed=1)
     x = np.random.default_rng(0).standard_normal((3, 2))
     small = small_net(net, activation(act), x, np.zeros(3))
     theta, size, p = small.start, 1e-5, len(small.start)
@@ -175,7 +175,7 @@ def test_networks_by_finite_differences(act: str, widths: tuple[int, ...]) -> No
 
 
 def test_the_expansion_of_a_network_is_right_to_second_order() -> None:
-    net = random_network(3, (4,), cw=1.0, bias_var=0.0, seed=0)
+    net = random_network(3, (4,), cw=1.0, cb=0.0, seed=0)
     x = np.random.default_rng(1).standard_normal((3, 3))
     small = small_net(net, activation("tanh"), x, np.ones(3))
     assert small.outputs(small.start) == pytest.approx(

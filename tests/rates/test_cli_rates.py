@@ -86,7 +86,7 @@ def test_subcommands(arguments: str, rows: int, column: str, folder: Path) -> No
         ("descent --x x.npy --points 20", "--x and --points must not both be given"),
         ("noise --x x.npy --n0 10", "--x and --n0 must not both be given"),
         ("training --x x.npy --n0 4", "--x and --n0 must not both be given"),
-        ("training --x x.npy", "x and y must be given together"),
+        ("training --x x.npy", "--x and --y must be given together"),
         ("descent --x none.npy", "none.npy"),
     ],
 )

@@ -252,7 +252,7 @@ def test_wide_networks_descend_as_their_kernel_does() -> None:
     x, y, few = inputs()[:6], np.arange(6.0) - 2.5, 40
     table = descent_rates(x, "tanh", y=y, width=2048, samples=1, steps=few)
     theta = gram(x, "tanh", depth=1).ntk
-    net = random_network(5, (2048,), cw=1.0, bias_var=0.0)
+    net = random_network(5, (2048,), cw=1.0, cb=0.0)
     start = np.tanh(x @ net.weights[0].T) @ net.weights[1][0] - y
     residual = np.linalg.matrix_power(np.eye(6) - table["eta"][0] * theta, few) @ start
     expected = residual @ residual / (start @ start)
@@ -463,7 +463,7 @@ def test_what_would_be_ignored_or_lost_is_refused(call: Callable[[], object], me
 
 @pytest.mark.parametrize("compute", [training_scalings, descent_rates, noisy_descent])
 def test_more_points_than_memory_holds_are_refused(compute: Callable[..., object]) -> None:
-    with pytest.raises(MemoryError, match="points must be fewer: their matrices take"):
+    with pytest.raises(MemoryError, match="points and n0 must be smaller: the matrices take"):
         compute(points=10**7)
 
 

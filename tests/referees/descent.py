@@ -132,7 +132,7 @@ def diagonal(draw: Draw) -> Case:
         "--alpha",
         text(alpha),
     ]
-    words += ["--theta0", ",".join(map(text, theta0)), "--solution", "beta.npz"]
+    words += ["--theta0", ",".join(map(text, theta0)), "--save", "beta.npz"]
 
     def judge(outcome: Outcome) -> Iterator[str]:
         want = optima.diagonal(x, y, alpha, theta0)
@@ -158,7 +158,7 @@ def margin(draw: Draw) -> Case:
     if draw.chance(0.3):
         y[draw.whole(0, n - 1)] *= -1
     words = ["margin", "--x", draw.save("x.npy", x), "--y", draw.save("y.npy", y)]
-    words += ["--log-t", "10", "--loss", draw.pick(("exponential", "logistic"))]
+    words += ["--log-times", "10", "--loss", draw.pick(("exponential", "logistic"))]
 
     def judge(outcome: Outcome) -> Iterator[str]:
         best = optima.max_margin(x, y)

@@ -177,7 +177,7 @@ def gram(draw: Draw) -> Case:
         x[-1] = draw.pick((-1.0, 1.0, 2.0, -1.0)) * x[0]
     cb, cw = draw.pick((0.0, 0.3)), draw.pick((1.0, 1.7))
     words = ["gram", draw.save("x.npy", x), "--act", name, "--depth", "1", "--cb", text(cb)]
-    words += ["--cw", text(cw), "-o", "k.npz"]
+    words += ["--cw", text(cw), "--save", "k.npz"]
 
     def judge(outcome: Outcome) -> Iterator[str]:
         nngp, tangent = oracle.gram(act, x, depth=1, cb=cb, cw=cw)
@@ -212,7 +212,7 @@ def predict(draw: Draw) -> Case:
     noise, eta = draw.pick((0.0, 0.01, 0.5)), draw.pick((1.0, 0.3))
     times = draw.pick((["0"], ["0.7"], ["5"], ["inf"], ["1e4"]))
     words = ["predict", "--x", draw.save("x.npy", x), "--y", draw.save("y.npy", y), "--x-test"]
-    words += [draw.save("u.npy", u), "--depth", str(depth), "--kernel", kind, "--points"]
+    words += [draw.save("u.npy", u), "--depth", str(depth), "--kernel", kind, "--by-point"]
     words += ["--ridge", text(noise), "--eta", text(eta), "--times", ",".join(times)]
 
     def matrix(which: str, a: np.ndarray, b: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]

@@ -76,14 +76,9 @@ def regions_through(draw: Draw) -> Case:
         2 if plane else 1
     ):
         points = draw.rng.normal(size=(rows, n0))
-    words = [
-        "regions",
-        "--net",
-        draw.save_net("net.npz", layers),
-        "--through",
-        draw.save("p.npy", points),
-    ]
-    words += ["--along", "plane"] if plane else []
+    file = draw.save("p.npy", points)
+    words = ["along", "plane", "--through", file] if plane else ["through", file]
+    words = ["regions", *words, "--net", draw.save_net("net.npz", layers)]
 
     def judge(outcome: Outcome) -> Iterator[str]:
         if plane:
@@ -107,7 +102,7 @@ def regions_through(draw: Draw) -> Case:
 
 def region_bounds(draw: Draw) -> Case:
     n0, widths = draw.whole(1, 3), [draw.whole(1, 6) for _ in range(draw.whole(1, 3))]
-    words = ["regions", "--bounds", "--n0", str(n0), "--widths", ",".join(map(str, widths))]
+    words = ["regions", "bounds", "--n0", str(n0), "--widths", ",".join(map(str, widths))]
     words += ["--seed", str(draw.whole(0, 99))]
     if draw.chance(0.4):
         words += ["--domain", "box", "--box", text(draw.log(0.1, 10))]

@@ -98,14 +98,14 @@ def test_a_net_from_a_file_and_by_name(net: Path) -> None:
 
 
 def test_a_point(net: Path) -> None:
-    (here,) = rows_of(call("--net", net, "--at", "0.5,-1"))
-    table = regions(random_network(2, (9, 5), seed=7), at=(0.5, -1))
-    assert here["at"] == "0.5,-1.0"
+    (here,) = rows_of(call("--net", net, "--point", "0.5,-1"))
+    table = regions(random_network(2, (9, 5), seed=7), point=(0.5, -1))
+    assert here["point"] == "0.5,-1.0"
     assert float(here["zero_cell_measure"]) == table["zero_cell_measure"][0]
 
 
 def test_bounds_have_a_row_a_statement() -> None:
-    rows = rows_of(call("--widths", "16,16", "--bounds"))
+    rows = rows_of(call("bounds", "--widths", "16,16"))
     assert [row["bound"] for row in rows] == [
         "Montufar 2014",
         "Serra 2018",
@@ -121,29 +121,31 @@ def test_bounds_have_a_row_a_statement() -> None:
 
 
 def test_lines_and_planes_of_many_inputs() -> None:
-    (row,) = rows_of(call("--n0", 784, "--width", 20, "--along", "line", "--lines", 5))
+    (row,) = rows_of(call("along", "line", "--n0", 784, "--width", 20, "--lines", 5))
     assert (row["activation_regions"], row["expected"]) == ("21.0", "21.0")
     shape = ("--n0", 50, "--widths", "9,9", "--samples", 2, "--lines", 3)
-    (row,) = rows_of(call(*shape, "--along", "line", "--domain", "box", "--box", 2))
+    (row,) = rows_of(call("along", "line", *shape, "--domain", "box", "--box", 2))
     table = regions_along("line", n0=50, widths=(9, 9), samples=2, lines=3, domain="box", box=2.0)
     (expected,) = csv.DictReader(table.to_csv().splitlines())
     assert {name: row[name] for name in table} == {name: expected[name] for name in table}
-    (row,) = rows_of(call(*shape, "--along", "plane"))
+    (row,) = rows_of(call("along", "plane", *shape))
     assert (row["along"], row["lines"], row["boundary_density"]) == ("plane", "3", "nan")
 
 
 def test_a_path_has_a_row_a_segment(tmp_path: Path) -> None:
     points = np.random.default_rng(0).normal(size=(4, 30))
     np.save(tmp_path / "a.npy", points)
-    rows = rows_of(call("--n0", 30, "--width", 12, "--through", "a.npy", cwd=tmp_path))
+    rows = rows_of(call("through", "a.npy", "--width", 12, cwd=tmp_path))
     table = regions_through(points, n0=30, widths=(12,))
     assert [int(row["activation_regions"]) for row in rows] == table["activation_regions"].tolist()
     assert [row["segment"] for row in rows] == ["1", "2", "3"]
     assert {row["through"] for row in rows} == {"a.npy"}
     np.save(tmp_path / "b.npy", points[:3])
-    arguments = ("--n0", 30, "--width", 12, "--through", "b.npy", "--along", "plane")
-    (row,) = rows_of(call(*arguments, cwd=tmp_path))
-    assert row["activation_regions"] == str(1 + 12 + 66)
+    (row,) = rows_of(call("along", "plane", "--width", 12, "--through", "b.npy", cwd=tmp_path))
+    assert (row["activation_regions"], row["n0"]) == (str(1 + 12 + 66), "30")
+    np.save(tmp_path / "c.npy", points[:2])
+    (row,) = rows_of(call("along", "line", "--width", 12, "--through", "c.npy", cwd=tmp_path))
+    assert (row["activation_regions"], row["expected"]) == ("13", "13.0")
 
 
 @pytest.mark.parametrize(
@@ -155,15 +157,18 @@ def test_a_path_has_a_row_a_segment(tmp_path: Path) -> None:
         ("--net telgarsky:3 --n0 1", "--net and --n0 must not both be given"),
         ("--net telgarsky:3 --cw 1", "--net and --cw must not both be given"),
         ("--net telgarsky:3 --samples 2", "--net and --samples must not both be given"),
-        ("--bounds --along line", "--bounds and --along must not both be given"),
-        ("--bounds --plot a.png", "--bounds and --plot must not both be given"),
-        ("--along line --at 1,2", "--along and --at must not both be given"),
-        ("--through a.npy --along line", "--through and --along line must not both be given"),
-        ("--through a.npy --domain box", "--through and --domain box must not both be given"),
-        ("--through a.npy --cells a.npz", "--cells must come with --along plane where"),
-        ("--through a.npy", "a.npy: No such file or directory"),
-        ("--box 3", "--box must come with --domain box, not with --domain space"),
-        ("--lines 3", "--lines must come with --along"),
+        ("bounds --plot a.png", "--plot"),
+        ("along line --point 1,2", "--point"),
+        ("along square", "'square' is not one of 'line', 'plane'"),
+        ("along --through a.npy --lines 100", "--through and --lines must not both be given"),
+        ("along --through a.npy --samples 1", "--through and --samples must not both be given"),
+        ("through a.npy --points 10", "FILE and --points must not both be given"),
+        ("through --domain box", "--domain"),
+        ("through --points 1", "points must be at least 2, not 1"),
+        ("through a.npy", "a.npy: No such file or directory"),
+        ("along --through a.npy", "a.npy: No such file or directory"),
+        ("--box 3", "--box must come with --domain box"),
+        ("--lines 3", "--lines"),
         ("--color layer", "--color must come with --plot"),
         ("--color hue --plot a.png", "'--color'"),
         ("--domain ball", "'--domain'"),
@@ -173,17 +178,17 @@ def test_a_path_has_a_row_a_segment(tmp_path: Path) -> None:
         ("--width 0", "width must be at least 1, not 0"),
         ("--widths 3,x", "widths must be whole numbers, as in 64,32 or 64*10,32, not 'x'"),
         ("--cw -1", "cw must be finite and at least 0, not -1"),
-        ("--bias-var inf", "bias_var must be finite and at least 0, not inf"),
+        ("--cb inf", "cb must be finite and at least 0, not inf"),
         ("--samples 0", "samples must be at least 1, not 0"),
         ("--threads -1", "threads must be at least 0, not -1"),
-        ("--at 1,2,3", "at must have 2 coordinates, as n0 is 2, not 3"),
+        ("--point 1,2,3", "--point must have 2 coordinates, as --n0 is 2, not 3"),
         ("--n0 784 --widths 9,9", "n0 must be at most 6 for an exact count, not 784: about"),
-        ("--n0 784 --widths 9,9", "--along line and --along plane"),
-        ("--n0 1 --along plane", "n0 must be at least 2 for a plane, not 1"),
+        ("--n0 784 --widths 9,9", "nnth regions along line and along plane"),
+        ("along plane --n0 1", "n0 must be at least 2 for a plane, not 1"),
         ("--n0 3 --widths 4,4 --plot a.png", "n0 must be 1 or 2 for a picture or cells, not 3"),
         ("--net missing.npz", "missing.npz: No such file or directory"),
         ("--net tent", "net must be a file ending in .npz or .safetensors, or a name"),
-        ("--cells a.npy", "--cells must end in .npz, not 'a.npy'"),
+        ("--save a.npy", "--save must end in .npz, not 'a.npy'"),
     ],
 )
 def test_what_is_wrong_is_named_and_leaves_no_file(
@@ -218,13 +223,13 @@ def test_a_loop_over_widths_appends(tmp_path: Path) -> None:
 
 
 def test_cells_are_written(tmp_path: Path) -> None:
-    call("--widths", "7,7", "--domain", "box", "--box", 2, "--cells", "c.npz", cwd=tmp_path)
+    call("--widths", "7,7", "--domain", "box", "--box", 2, "--save", "c.npz", cwd=tmp_path)
     found = cells(random_network(2, (7, 7)), 2.0)
     with np.load(tmp_path / "c.npz") as back:
         assert set(back) == set(found.arrays())
         for name, array in found.arrays().items():
             assert np.array_equal(back[name], array)
-    arguments = ("--n0", 40, "--width", 7, "--along", "plane", "--lines", 1, "--cells", "s.npz")
+    arguments = ("along", "plane", "--n0", 40, "--width", 7, "--lines", 1, "--save", "s.npz")
     rows_of(call(*arguments, cwd=tmp_path))
     with np.load(tmp_path / "s.npz") as back:
         assert back["directions"].shape == (40, 2)
@@ -255,14 +260,18 @@ def test_pictures_of_the_plane(kind: str, tmp_path: Path) -> None:
         "--n0 1 --widths 8,8",
         "--n0 1 --width 8 --n-out 3 --domain box",
         "--net telgarsky:4",
-        "--n0 30 --width 8 --along plane --lines 1",
-        "--n0 30 --width 8 --along line --lines 1 --domain box",
-        "--n0 5 --width 8 --through p.npy",
-        "--n0 5 --width 8 --through p.npy --along plane --domain box",
+        "along plane --n0 30 --width 8 --lines 1",
+        "along line --n0 30 --width 8 --lines 1 --domain box",
+        "through p.npy --width 8",
+        "along plane --width 8 --through p.npy --domain box",
+        "along line --width 8 --through two.npy",
+        "through --points 3 --n0 4 --width 8",
     ],
 )
 def test_pictures_of_what_there_is(arguments: str, tmp_path: Path) -> None:
-    np.save(tmp_path / "p.npy", np.random.default_rng(0).normal(size=(3, 5)))
+    points = np.random.default_rng(0).normal(size=(3, 5))
+    np.save(tmp_path / "p.npy", points)
+    np.save(tmp_path / "two.npy", points[:2])
     done = call(*arguments.split(), "--plot", "r.svg", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "r.svg").read_bytes().startswith(b"<?xml")
@@ -279,8 +288,8 @@ def test_an_interrupt_says_what_was_done_and_leaves_no_file(tmp_path: Path) -> N
 
 
 def test_help_has_formula_source_and_example() -> None:
-    said = call("--help").stdout
-    for word in ("C(N, i)", "Source: Zaslavsky (1975)", "Example: nnth regions", "--through FILE"):
+    said = call("count", "--help").stdout
+    for word in ("C(N, i)", "Source: Zaslavsky (1975)", "Example: nnth regions", "--point X,X,..."):
         assert word in said
 
 

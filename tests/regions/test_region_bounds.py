@@ -122,7 +122,7 @@ def test_hanin_and_rolnick() -> None:
         (lambda: rb.patterns_upper(-1), "neurons must be at least 0, not -1"),
         (lambda: rb.hanin_rolnick_upper(2, 3, t=0.0), "t must be finite and above 0, not 0"),
         (lambda: expected_regions(2, [3], cw=0.0), "cw must be finite and above 0, not 0"),
-        (lambda: expected_regions(2, [3], bias_var=-1.0), "bias_var must be finite and at least 0"),
+        (lambda: expected_regions(2, [3], cb=-1.0), "cb must be finite and at least 0"),
         (lambda: expected_regions(2, [3], box=math.inf), "box must be finite and above 0, not inf"),
         (lambda: rb.zero_cell_sides_expected(0), "n must be at least 1, not 0"),
     ],
@@ -156,26 +156,25 @@ def mean_and_error(samples: Sequence[Any]) -> tuple[Any, Any]:
     return values.mean(axis=0), values.std(axis=0) / math.sqrt(len(values))
 
 
-@pytest.mark.parametrize(("cw", "bias_var", "radius"), [(2.0, 1.0, 1.0), (1.0, 0.3, 2.0)])
-def test_breaks_on_a_line_layer_by_layer(cw: float, bias_var: float, radius: float) -> None:
+@pytest.mark.parametrize(("cw", "cb", "radius"), [(2.0, 1.0, 1.0), (1.0, 0.3, 2.0)])
+def test_breaks_on_a_line_layer_by_layer(cw: float, cb: float, radius: float) -> None:
     widths, nets = (100, 100, 100), 80
     samples = [
         breaks_along(
             [-radius],
             [radius],
-            random_network(1, widths, cw=cw, bias_var=bias_var, seed=1, sample=s),
+            random_network(1, widths, cw=cw, cb=cb, seed=1, sample=s),
         )
         for s in range(nets)
     ]
     mean, error = mean_and_error(samples)
     expected = [
-        expected_regions(1, widths[: depth + 1], cw=cw, bias_var=bias_var, box=radius)
-        for depth in range(3)
+        expected_regions(1, widths[: depth + 1], cw=cw, cb=cb, box=radius) for depth in range(3)
     ]
     # Standard errors are 0.5 to 2 %. The layers differ by 10 to 20 %, and by more for a wrong g.
     assert np.all(np.abs(mean - np.diff([1.0, *expected])) < 3.5 * error)
     assert np.all(error < 0.02 * mean)
-    assert expected_regions(1, widths, cw=cw, bias_var=bias_var) == 301.0
+    assert expected_regions(1, widths, cw=cw, cb=cb) == 301.0
 
 
 def test_one_layer_on_a_line_is_exact_at_any_width() -> None:
@@ -198,7 +197,7 @@ def test_neurons_meet_the_sides_of_a_square_as_often_as_they_should() -> None:
     corners = radius * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1], [-1, -1]])
     samples = []
     for s in range(150):
-        net = random_network(2, widths, cw=1.5, bias_var=0.7, seed=4, sample=s)
+        net = random_network(2, widths, cw=1.5, cb=0.7, seed=4, sample=s)
         samples.append(
             sum(np.array(breaks_along(a, b, net)) for a, b in itertools.pairwise(corners))
         )
@@ -213,14 +212,14 @@ def test_without_biases_a_circle_around_zero_meets_every_neuron_twice() -> None:
     corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1], [-1, -1]])
     samples = []
     for s in range(150):
-        net = random_network(2, (60, 60), bias_var=0.0, seed=5, sample=s)
+        net = random_network(2, (60, 60), cb=0.0, seed=5, sample=s)
         samples.append(sum(sum(breaks_along(a, b, net)) for a, b in itertools.pairwise(corners)))
     mean, error = mean_and_error(samples)
-    assert abs(mean - expected_regions(2, (60, 60), bias_var=0.0)) < 3.5 * error
+    assert abs(mean - expected_regions(2, (60, 60), cb=0.0)) < 3.5 * error
     assert error < 0.02 * 240
-    assert expected_regions(2, (60, 60), bias_var=0.0, box=3.0) == 240.0
-    assert expected_regions(1, (5, 5), bias_var=0.0) == 2.0
-    assert expected_regions(3, (5,), bias_var=0.0, box=1.0) == 2.0 * (1 + 4 + 6)
+    assert expected_regions(2, (60, 60), cb=0.0, box=3.0) == 240.0
+    assert expected_regions(1, (5, 5), cb=0.0) == 2.0
+    assert expected_regions(3, (5,), cb=0.0, box=1.0) == 2.0 * (1 + 4 + 6)
 
 
 def test_one_scale_has_a_closed_form() -> None:
@@ -347,8 +346,8 @@ def test_large_boxes_hold_what_the_plane_holds() -> None:
         whole = expected_regions(n0, widths)
         assert whole == rb.zaslavsky(sum(widths), n0)
         assert expected_regions(n0, widths, box=1e12) == pytest.approx(whole, rel=1e-9)
-        assert expected_regions(n0, widths, bias_var=1e-30) == whole
-        assert expected_regions(n0, widths, bias_var=1e-30, box=1e-3) == pytest.approx(whole, 1e-9)
+        assert expected_regions(n0, widths, cb=1e-30) == whole
+        assert expected_regions(n0, widths, cb=1e-30, box=1e-3) == pytest.approx(whole, 1e-9)
         assert expected_regions(n0, widths, box=1e-12) == pytest.approx(1.0, abs=1e-9)
 
 

@@ -75,7 +75,7 @@ def exact_volume(n: Net, box: float, at: Sequence[float]) -> Fraction | None:
 
 def counted(n: Net, box: float | None, at: Sequence[float]) -> RegionCounts:
     where: dict[str, Any] = {} if box is None else {"domain": "box", "box": box}
-    return count_regions(Network(weights=n.weights, biases=n.biases), at=at, **where)
+    return count_regions(Network(weights=n.weights, biases=n.biases), point=at, **where)
 
 
 def measured(n: Net, box: float | None, at: Sequence[float]) -> float:
@@ -132,7 +132,9 @@ def test_cells_of_a_box_add_up_to_it(dim: int, width: int) -> None:
     for x in rng.uniform(-2.0, 2.0, size=(20_000, dim)):
         pattern = tuple(w @ x + b > 0)
         if pattern not in found:
-            found[pattern] = count_regions(network, domain="box", box=2.0, at=x).zero_cell_measure
+            found[pattern] = count_regions(
+                network, domain="box", box=2.0, point=x
+            ).zero_cell_measure
             total += found[pattern]
     # Cells that 20,000 points miss are a few ten-thousandths of the box together.
     missed = count - len(found)

@@ -187,7 +187,7 @@ def test_boxes_are_on_the_plane_itself(data: st.DataObject) -> None:
 @pytest.mark.parametrize("widths", [(5,), (12,), (6, 5), (5, 4, 6)])
 def test_networks_without_biases_have_cones_on_planes_through_0(widths: tuple[int, ...]) -> None:
     """N lines through 0 make 2 N cones, in any order of the points, which are data and 0."""
-    net = random_network(7, widths, bias_var=0.0, seed=2)
+    net = random_network(7, widths, cb=0.0, seed=2)
     points = np.zeros((3, 7))
     points[1:] = np.random.default_rng(1).normal(size=(2, 7))
     tables = [regions_on_plane(points[list(order)], net) for order in ORDERS]
@@ -204,14 +204,14 @@ def test_networks_without_biases_have_cones_on_planes_through_0(widths: tuple[in
 
 
 def test_a_plane_of_two_inputs_is_all_of_them() -> None:
-    net = random_network(2, (8, 8), bias_var=0.0, seed=1)
+    net = random_network(2, (8, 8), cb=0.0, seed=1)
     table = regions_on_plane(np.random.default_rng(0).normal(size=(3, 2)), net)
     assert table["activation_regions"][0] == count_regions(net).activation_regions
     assert table["vertices"][0] == 1
 
 
 def test_the_mean_of_the_points_may_be_on_a_boundary() -> None:
-    net = random_network(2, (5,), bias_var=0.0, seed=1)
+    net = random_network(2, (5,), cb=0.0, seed=1)
     around = [[3.0, 1.0], [-1.0, 2.0], [-2.0, -3.0]]
     assert math.isnan(regions_on_plane(around, net)["zero_cell_sides"][0])
     # A third of the sum of the points is on the line x_1 = 1/3, and no double is.
@@ -242,7 +242,7 @@ def test_units_do_not_matter(scale: float) -> None:
 def test_differences_beyond_doubles() -> None:
     """From -1.7e308 to 1.7e308 the line is as any other, but its length is infinite."""
     end = np.array([1.7e308, 1.1e308, -1.3e308])
-    net = random_network(3, (9, 5), bias_var=0.0, seed=1)
+    net = random_network(3, (9, 5), cb=0.0, seed=1)
     table = regions_through(np.stack([end, -end]), net)
     assert table["activation_regions"].tolist() == [2]
     assert table["length"].tolist() == [math.inf]
@@ -259,7 +259,7 @@ def test_differences_beyond_doubles() -> None:
 def test_lengths_and_expectations_of_small_and_large_segments() -> None:
     shape: dict[str, Any] = {"n0": 3, "widths": (20,)}
     for scale in (1e-200, 1e200):
-        table = regions_through([[scale, 0.0, 0.0], [0.0, scale, 0.0]], bias_var=0.0, **shape)
+        table = regions_through([[scale, 0.0, 0.0], [0.0, scale, 0.0]], cb=0.0, **shape)
         assert table["length"][0] == pytest.approx(scale * math.sqrt(2.0), rel=1e-15)
         assert table["expected"][0] == pytest.approx(1.0 + 20.0 * 0.5, rel=1e-14)  # a right angle
 
@@ -316,7 +316,7 @@ def test_files_of_integers_and_short_floats(tmp_path: Path) -> None:
 
 
 def test_pictures_and_cells_are_of_the_plane_that_is_counted() -> None:
-    net = random_network(5, (5,), bias_var=0.0, seed=3)
+    net = random_network(5, (5,), cb=0.0, seed=3)
     points = np.zeros((3, 5))
     points[1:] = np.random.default_rng(0).normal(size=(2, 5))
     spot = place(net, along="plane", through=points)

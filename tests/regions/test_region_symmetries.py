@@ -71,7 +71,7 @@ def net_of(layers: Layers) -> Net:
 
 def count(n: Net, box: float | None = None, at: Sequence[float] | None = None) -> RegionCounts:
     where: dict[str, Any] = {} if box is None else {"domain": "box", "box": box}
-    return count_regions(Network(weights=n.weights, biases=n.biases), at=at, **where)
+    return count_regions(Network(weights=n.weights, biases=n.biases), point=at, **where)
 
 
 def figures(counted: RegionCounts | Counts, *without: str) -> dict[str, Any]:

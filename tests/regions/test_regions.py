@@ -26,14 +26,16 @@ from nnth import (
     region_bounds,
     regions,
     regions_along,
+    regions_on_line,
     regions_on_plane,
     regions_through,
 )
 from nnth.ensemble import ensemble
 from nnth.network import telgarsky
 from nnth.plot import Lines, Tessellation
+from nnth.random import normals
 from nnth.regions.bounds import expected_regions, zaslavsky
-from nnth.regions.pictures import MAX_CELLS, Place, place
+from nnth.regions.pictures import MAX_CELLS, Place, path_place, place
 from nnth.regions.slices import random_slices
 
 Floats = NDArray[np.float64]
@@ -83,11 +85,11 @@ def test_one_net_has_whole_numbers_and_the_promised_columns() -> None:
         "widths": (64,),
         "n_out": 1,
         "cw": 2.0,
-        "bias_var": 1.0,
+        "cb": 1.0,
         "samples": 1,
         "domain": "space",
         "box": None,
-        "at": None,
+        "point": None,
     }
     assert table.meta.seed == 3
 
@@ -113,11 +115,11 @@ def test_the_zero_cell_is_left_out_where_the_point_is_on_a_boundary() -> None:
     table = regions(one_layer([[1, 0]], [0]))
     assert math.isnan(value(table, "zero_cell_sides"))
     assert math.isnan(value(table, "zero_cell_measure"))
-    assert value(regions(one_layer([[1, 0]], [0]), at=(1, 0)), "zero_cell_sides") == 1
+    assert value(regions(one_layer([[1, 0]], [0]), point=(1, 0)), "zero_cell_sides") == 1
 
 
 def test_nets_without_biases_have_the_bound_of_central_arrangements() -> None:
-    table = regions(widths=(16,), bias_var=0.0, samples=3)
+    table = regions(widths=(16,), cb=0.0, samples=3)
     assert value(table, "upper_bound") == value(table, "expected") == 32
     assert value(table, "activation_regions") == 32
     assert value(table, "z") == 0.0
@@ -148,8 +150,8 @@ def test_means_agree_with_the_expectation(
 
 def test_variances_scale_the_expectation() -> None:
     shape: dict[str, Any] = {"widths": (40,), "domain": "box", "samples": 150}
-    for cw, bias_var in ((2.0, 0.25), (0.5, 1.0), (6.0, 1.0)):
-        table = regions(cw=cw, bias_var=bias_var, **shape)
+    for cw, cb in ((2.0, 0.25), (0.5, 1.0), (6.0, 1.0)):
+        table = regions(cw=cw, cb=cb, **shape)
         assert abs(value(table, "z")) < 4
         assert value(table, "expected") != pytest.approx(value(regions(**shape), "expected"))
 
@@ -187,10 +189,10 @@ def test_a_net_in_a_file(tmp_path: Path) -> None:
         ({"domain": "ball"}, "domain must be space or box, not 'ball'"),
         ({"box": math.inf, "domain": "box"}, "box must be finite and above 0, not inf"),
         ({"samples": 0}, "samples must be at least 1, not 0"),
-        ({"at": (1.0,)}, "at must have 2 coordinates"),
-        ({"at": (1.0, math.nan)}, "at must hold finite numbers, not nan"),
+        ({"point": (1.0,)}, "point must have 2 coordinates"),
+        ({"point": (1.0, math.nan)}, "point must hold finite numbers, not nan"),
         ({"n0": 784, "widths": (64, 64)}, "n0 must be at most 6 for an exact count, not 784"),
-        ({"n0": 6, "widths": (99, 99)}, "about .* regions; --along line and --along plane"),
+        ({"n0": 6, "widths": (99, 99)}, "about .* regions; nnth regions along line and"),
     ],
 )
 def test_refusals(arguments: dict[str, Any], message: str) -> None:
@@ -438,6 +440,79 @@ def test_a_point_given_twice_is_one_piece() -> None:
     assert (table["expected"][0], table["length"][0]) == (1.0, 0.0)
 
 
+def test_points_that_are_drawn_are_those_of_the_seed() -> None:
+    table = regions_through(points=4, n0=3, widths=(6, 6), seed=5)
+    points = normals(5, 2**64 - 1, 12).reshape(4, 3)
+    given = regions_through(points, n0=3, widths=(6, 6), seed=5)
+    for name in table:
+        assert table[name].tolist() == given[name].tolist()
+    assert table.meta.parameters["points"] == 4
+    # A given network is fixed, and the points are not.
+    net = random_network(3, (6, 6), seed=5)
+    assert regions_through(points, net).meta.seed is None
+    assert regions_through(None, net).meta.seed == 0
+
+
+def test_the_line_through_two_points_has_the_pieces_of_its_segments() -> None:
+    rng = np.random.default_rng(3)
+    for seed in range(5):
+        net = random_network(6, (9, 7), seed=seed)
+        first, second = rng.normal(size=(2, 6))
+        middle, u = (first + second) / 2, (second - first) / np.linalg.norm(second - first)
+        for radius in (0.5, 3.0):
+            line = regions_on_line([first, second], net, domain="box", box=radius)
+            path = regions_through([middle - radius * u, middle + radius * u], net)
+            for name in ("activation_regions", "linear_regions"):
+                assert value(line, name) == path[name][0]
+        whole = regions_on_line([first, second], net)
+        far = regions_through([middle - 1e4 * u, middle + 1e4 * u], net)
+        assert value(whole, "activation_regions") == far["activation_regions"][0]
+        assert value(whole, "vertices") == value(whole, "activation_regions") - 1
+        assert value(regions_on_line([second, first], net), "vertices") == value(whole, "vertices")
+
+
+def test_the_line_holds_its_points_exactly() -> None:
+    # The hyperplane 4 x - y = 1 holds both points, so that the neuron is 0 on all of their line.
+    points = [[1.0, 3.0], [2.0, 7.0]]
+    weight, out = np.array([[4.0, -1.0]]), np.ones((1, 1))
+    on = Network((weight, out), (np.array([-1.0]), np.zeros(1)))
+    assert value(regions_on_line(points, on), "activation_regions") == 1
+    # Parallel at a distance of one rounding it does not cut the line; turned by as much it does.
+    beside = Network((weight, out), (np.array([-1.0 - 2.0**-52]), np.zeros(1)))
+    assert value(regions_on_line(points, beside), "activation_regions") == 1
+    turned = Network((weight - np.array([[0.0, 2.0**-50]]), out), (np.array([-1.0]), np.zeros(1)))
+    assert value(regions_on_line(points, turned), "activation_regions") == 2
+
+
+def test_lines_through_points_over_random_nets_agree_with_their_expectation() -> None:
+    points = np.array([[0.2, 1.0, 0.0, -1.0], [1.0, 2.0, -1.0, 0.5]])
+    counts = [
+        value(regions_on_line(points, net, domain="box", box=1.5), "activation_regions")
+        for net in (random_network(4, (20,), seed=2, sample=s) for s in range(300))
+    ]
+    boxed = regions_on_line(points, widths=(20,), domain="box", box=1.5)
+    error = np.std(counts, ddof=1) / math.sqrt(len(counts))
+    assert abs(np.mean(counts) - value(boxed, "expected")) < 4 * error
+    assert error < 0.2  # so that a factor of 1.1 would show
+    whole = regions_on_line(points, widths=(20,))
+    assert value(whole, "activation_regions") == value(whole, "expected") == 21
+    assert math.isnan(value(regions_on_line(points, widths=(20,), cb=0.0), "expected"))
+    assert math.isnan(value(regions_on_line(points, random_network(4, (3,))), "expected"))
+
+
+@pytest.mark.parametrize(
+    ("points", "message"),
+    [
+        ([[1.0, 2.0]], "through must hold 2 points for a line, not 1"),
+        ([[1.0, 2.0], [1.0, 2.0]], "points at a distance from 1e-300 to 1e300, not 0"),
+        ([[-1e308, 0.0], [1e308, 0.0]], "points at a distance from 1e-300 to 1e300, not"),
+    ],
+)
+def test_lines_that_are_none(points: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        regions_on_line(points)
+
+
 def test_the_plane_through_three_points() -> None:
     net = random_network(2, (8, 8), seed=1)
     whole = regions_on_plane([[0.0, 0], [1, 0.3], [0.2, 1]], net)
@@ -451,7 +526,6 @@ def test_the_plane_through_three_points() -> None:
     ("points", "message"),
     [
         ([[1.0, 2.0]], "at least 2 points, not 1"),
-        ([[1.0], [2.0]], "points of 2 coordinates, as n0 is 2, not 1"),
         ([[1.0, 2.0], [math.nan, 0.0]], "not nan at row 1"),
         ([1.0, 2.0], "not of shape"),
     ],
@@ -459,6 +533,12 @@ def test_the_plane_through_three_points() -> None:
 def test_paths_that_are_none(points: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         regions_through(points)
+    with pytest.raises(ValueError, match="points of 2 coordinates, as n0 is 2, not 1"):
+        regions_through([[1.0], [2.0]], n0=2)
+    with pytest.raises(ValueError, match="points of 2 coordinates, as n0 is 2, not 1"):
+        regions_through([[1.0], [2.0]], random_network(2, (3,)))
+    with pytest.raises(ValueError, match="points must not come with through"):
+        regions_through([[1.0], [2.0]], points=3)
     with pytest.raises(ValueError, match="samples must be 1 where through is given, not 2"):
         regions_through([[1.0, 2.0], [2.0, 3.0]], samples=2)
     with pytest.raises(ValueError, match="not on a line"):
@@ -594,12 +674,18 @@ def test_a_line_is_drawn_as_its_function() -> None:
     assert inner == [(i / 16, i % 2) for i in range(17)]
     net = random_network(40, (6, 6), seed=2)
     path = np.random.default_rng(0).normal(size=(3, 40))
-    along = place(net, through=path).picture()
+    along = path_place(path, net).picture()
     assert isinstance(along, Lines)
     ((_, x, y),) = along.lines
     assert (x[0], x[-1]) == (0.0, 2.0)
     ends = [float(np.interp(t, x, y)) for t in (0, 1, 2)]
     assert ends == pytest.approx(net(path)[:, 0], rel=1e-9)
+    picture = place(net, along="line", through=path[:2]).picture()
+    assert isinstance(picture, Lines)
+    ((_, t, y),) = picture.lines
+    middle, u = path[:2].mean(axis=0), np.diff(path[:2], axis=0)[0]
+    inputs = middle + t[:, None] * u / np.linalg.norm(u)
+    assert y == pytest.approx(net(inputs)[:, 0], rel=1e-9)
 
 
 def test_a_net_without_boundaries_has_a_picture() -> None:

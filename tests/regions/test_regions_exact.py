@@ -38,7 +38,7 @@ def figures(counted: RegionCounts) -> dict[str, Any]:
 
 
 def check(n: Net, box: float | None = None, at: tuple[float, ...] | None = None) -> None:
-    got = figures(count(n, box) if at is None else count(n, box, at=at))
+    got = figures(count(n, box) if at is None else count(n, box, point=at))
     expected = figures(faces(*n, box=box).counts(at))
     if n.weights[0].shape[1] > 2:
         core = {"activation_regions", "linear_regions", "bounded", "unbounded", "layer_regions"}

@@ -143,7 +143,7 @@ def test_a_norm_is_that_of_the_network() -> None:
         ({"n0": 1}, "n0 must be at least 2, not 1"),
         ({"levels": 0}, "levels must be at least 1, not 0"),
         ({"levels": 3000}, "levels must be at most 2000, not 3000"),
-        ({"norm": 0.0}, "norm must be positive and finite, not 0"),
+        ({"norm": 0.0}, "norm must be positive and at most 1e\\+300, not 0"),
         ({"kernel": "rbf:1", "norm": 1.0}, "norm must not be given for kernel rbf:1"),
         ({"points": 3, "x": np.eye(3)}, "points must not be given where x is"),
         ({"x": np.eye(3), "n0": 4}, "n0 must be the dimension of x, 3, not 4"),

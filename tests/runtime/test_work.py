@@ -66,7 +66,7 @@ def test_a_rehearsal_checks_and_does_no_work(monkeypatch: pytest.MonkeyPatch) ->
         ("norm must be finite", lambda: nnth.kernel(norm=-1.0)),
         ("orders must be even", lambda: nnth.paths(orders=[3])),
         ("n0 must be at most 6", lambda: nnth.regions(n0=9, widths="9,9")),
-        ("at must have 2 coordinates", lambda: nnth.regions(at=[1.0])),
+        ("point must have 2 coordinates", lambda: nnth.regions(point=[1.0])),
     ]
     for message, compute in refused:
         with pytest.raises(ValueError, match=message):

@@ -158,11 +158,11 @@ def test_a_table_begins_with_what_is_varied(here: Call) -> None:
 def test_options_that_step_together_and_a_file(tmp_path: Path, here: Call) -> None:
     (tmp_path / "grid.toml").write_text(
         'command = "regions"\noutput = "runs.csv"\nzip = [["n0", "width"]]\n'
-        'options = { samples = 2 }\n[vary]\nn0 = [1, 2]\nwidth = [4, 3]\nbias_var = "1:3"\n'
+        'options = { samples = 2 }\n[vary]\nn0 = [1, 2]\nwidth = [4, 3]\ncb = "1:3"\n'
     )
     assert here("grid.toml") == ""
     rows = rows_of((tmp_path / "runs.csv").read_text())
-    assert [(row["n0"], row["width"], row["bias_var"]) for row in rows] == [
+    assert [(row["n0"], row["width"], row["cb"]) for row in rows] == [
         ("1", "4", "1.0"),
         ("1", "4", "2.0"),
         ("2", "3", "1.0"),
@@ -176,7 +176,7 @@ def test_options_that_step_together_and_a_file(tmp_path: Path, here: Call) -> No
         "--vary",
         "width=4,3",
         "--vary",
-        "bias-var=1:3",
+        "cb=1:3",
         "--zip",
         "n0,width",
         "--samples",

@@ -81,11 +81,11 @@ CASES = {
         lambda seed: nnth.paths(n0=2, widths=(8, 8), samples=400, seed=seed, threads=1),
         ("quantity", "order"),
     ),
-    "paths --rho": Case(
+    "paths angles": Case(
         lambda seed: nnth.path_angles(0.3, n0=2, widths=(8,), samples=300, seed=seed, threads=1),
         ("rho",),
     ),
-    "paths --rho, deep": Case(
+    "paths angles, deep": Case(
         lambda seed: nnth.path_angles(
             [-1.0, 0.3], n0=2, widths=(8, 8), samples=300, seed=seed, threads=1
         ),
@@ -108,7 +108,7 @@ CASES = {
     "regions, deep": Case(
         lambda seed: nnth.regions(n0=1, widths=(6, 6), samples=40, seed=seed, threads=1), ()
     ),
-    "regions --along": Case(
+    "regions along": Case(
         lambda seed: nnth.regions_along(
             "line",
             n0=4,

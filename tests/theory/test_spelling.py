@@ -64,11 +64,11 @@ KERNELS = {
 TRAININGS = {
     "lazy --width 8,16 --points 3 --samples 2": 1e-7,
     "quadratic --net random --widths 4 --points 2 --times 1 --eps 0.1": 1e-6,
-    "rates training --width 4,8 --samples 2 --steps 5": 1e-8,
     "hessian --points 8 --widths 4 --steps 3 --at 0,3 --cw 1": 1e-6,
     "classes --data clusters:0.3:3:4 --points 12 --widths 4 --steps 3 --cw 1": 1e-8,
     "collapse --points 12 --widths 4 --steps 9 --at 0,9 --cw 1": 1e-7,
     "sharpness --points 20 --widths 4 --steps 9 --at 0,9 --eta 0.01 --cw 1": 1e-4,
+    "rates training --width 4,8 --samples 2 --steps 5": 1e-8,
 }
 # Estimates, which need not agree, and what is divided by them.
 # Deviations and the gradient of a fit are differences of numbers that agree: rounding alone.

@@ -1,4 +1,4 @@
-"""Large learning rates on one data point: lazy, catapult, divergent."""
+"""Large learning rates: lazy, catapult, divergent."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any

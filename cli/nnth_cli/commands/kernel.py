@@ -1,6 +1,7 @@
 """`nnth kernel`: the kernels of two inputs, layer by layer."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from itertools import product
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -18,24 +19,19 @@ def kernel(
     cb: options.BiasVariance = None,
     cw: options.WeightVariance = None,
     x_a: Annotated[
-        options.Vector | None, options.vector("First input; with --x-b, not --norm and --rho.")
+        Any, options.numbers("First input; with --x-b, instead of --norm and --rho.")
     ] = None,
-    x_b: Annotated[options.Vector | None, options.vector("Second input.")] = None,
-    norm: Annotated[
-        float | None, typer.Option(help="|x|^2/n0 of both inputs. [default: 1]", metavar="X")
-    ] = None,
-    rho: Annotated[
-        float | None, typer.Option(help="Cosine between the inputs. [default: 0.5]", metavar="X")
-    ] = None,
+    x_b: Annotated[Any, options.numbers("Second input.")] = None,
+    norm: options.Norm = 1.0,
+    rho: options.Rho = 0.5,
     ntk: options.Ntk = "ntk",
     method: Annotated[
         Literal["auto", "closed", "quadrature", "gauss-hermite", "all"],
-        typer.Option(help="How expectations are computed; all compares them."),
+        typer.Option(help="Method for expectations; all compares the methods."),
     ] = "auto",
     nodes: Annotated[
-        int | None,
-        typer.Option(help="Nodes of the Gauss-Hermite rule. [default: 100]", metavar="N"),
-    ] = None,
+        int, typer.Option(help="Number of nodes of the Gauss-Hermite rule.", metavar="N")
+    ] = 100,
     *,
     call: Call,
 ) -> "Table":
@@ -46,11 +42,12 @@ def kernel(
     K^(l+1)_ab = C_b + C_w E[s(z_a) s(z_b)],  z ~ N(0, K^l)
     Th^(l+1)   = K^(l+1) + C_w E[s'(z_a) s'(z_b)] Th^l,  Th^1 = K^1
 
-    One row a layer 1..L+1: K and the neural tangent kernel Th of both inputs, their correlation,
-    the gap K_aa + K_bb - 2 K_ab, the susceptibilities chi of K_aa, and the estimated relative
-    error of the row. Closed forms where there are any, else quadrature split at kinks;
-    Gauss-Hermite suits smooth activations only, and its error is the difference to these. Th_aa
-    is infinite where the activation jumps, or has slopes without a mean square as |z|**0.5.
+    A row is a layer, 1 to L + 1: K and the neural tangent kernel Th of both inputs, their
+    correlation, the gap K_aa + K_bb - 2 K_ab, the susceptibilities chi of K_aa, and the estimated
+    relative error of the row. Expectations have a closed form, or are integrated by quadrature that
+    is split at kinks; the Gauss-Hermite rule suits smooth activations only, and its error is the
+    difference from these. Th_aa is infinite if the activation jumps, or if the mean square of its
+    derivative is infinite, as for |z|**0.5.
 
     An input of zeros at C_b = 0 is the limit of small inputs that are orthogonal to the other one:
     its correlation is 0, and for step K_aa = C_w/2 and K_ab = C_w/4 in layer 2. The derivative of a
@@ -68,8 +65,10 @@ def kernel(
     Source: Cho & Saul (2009); Poole et al. (2016); Jacot et al. (2018).
     Example: nnth kernel --act tanh --depth 50 --rho 0.9 --plot tanh.png
     """
+    call.check_together(conflicts=product(("--x-a", "--x-b"), ("--norm", "--rho")))
     from nnth.kernel import kernel as compute
 
+    by_angle = x_a is None and x_b is None
     return compute(
         act,
         depth=depth,
@@ -77,9 +76,9 @@ def kernel(
         cw=cw,
         x_a=x_a,
         x_b=x_b,
-        norm=norm,
-        rho=rho,
+        norm=norm if by_angle else None,
+        rho=rho if by_angle else None,
         ntk=ntk,
         method=method,
-        nodes=nodes,
+        nodes=nodes if "--nodes" in call.given else None,
     )

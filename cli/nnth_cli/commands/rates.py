@@ -23,7 +23,7 @@ def layers(
     *,
     call: Call,
 ) -> "Table":
-    """What each layer adds to the tangent kernel, and the rates it bears.
+    """What each layer adds to the tangent kernel.
 
     \b
     sum_i (dz/db^l_i)^2 = G^l,   sum_ij (dz/dW^l_ij)^2 = G^l |h^(l-1)|^2,   G^l = prod chi_perp

@@ -55,7 +55,7 @@ def regression(
     \b
     Source: Yaida (2019), eqs. 5-8.
     Example: nnth sgd --n0 10 --points 100 --relations trace,covariance
-             nnth sgd regression --x diabetes --batch 8 --scheme without --steps 1000000
+             nnth sgd regression --x iris --batch 8 --scheme without --steps 100000
     """
     call.check_data("--points", "--n0")
     from nnth.sgd.regression import SCHEMES, regression_relations

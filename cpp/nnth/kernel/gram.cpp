@@ -28,10 +28,11 @@ constexpr std::size_t kTileRows = 4, kTileColumns = 2 * lanes;
 // rounding of many terms stays small.
 constexpr std::size_t kRun = 32;
 
-// The most that this makes of x_a . x_b, relative to |x_a| |x_b|: a unit of rounding an addition.
+// The most that this makes of the cosine of x_a and x_b: a unit of rounding for each addition in a
+// run and each run, and three for the norms and the division by them.
 double error_of_products(std::size_t dimension) {
-    const std::size_t additions = std::min(dimension, kRun) + dimension / kRun + 1;
-    return 0x1p-53 * static_cast<double>(additions + 4);  // and of the norms, which divide them
+    const std::size_t runs = dimension > kRun ? (dimension + kRun - 1) / kRun : 0;
+    return 0x1p-53 * static_cast<double>(std::min(dimension, kRun) + runs + 3);
 }
 
 // products[i][j] = x_i . y_j for 4 rows and 16 columns; y is [dimension][16]. In lanes, since left
@@ -248,7 +249,8 @@ Route choose_route(const MapContext& context, int threads, Monitor& monitor) {
     const bool tabular = panels && !panels->singular_slopes() &&
                          (context.diagonals.shared || !panels->breaks_off_zero());
     const double few = closed ? kFewClosedPairs : kFewQuadraturePairs * table_cost(context);
-    if (static_cast<double>(m * (m - 1) / 2) <= few)
+    const std::size_t pairs = m * (m - 1) / 2;
+    if (static_cast<double>(pairs) <= few)
         return {"pairwise", nullptr, pairwise_map(context)};
     if (composable(context) && !(panels && panels->singular_slopes())) {
         auto inner = tabular ? table_map(context, threads, monitor) : pairwise_map(context);

@@ -20,7 +20,7 @@ struct Diagonals {
     std::vector<double> square, slope;  // [layers - 1][inputs] E[s^2] and E[s'^2]
     std::vector<double> theta;          // [inputs] at the last layer
     double error = 0.0;                 // relative, of k and theta at the last layer
-    double product_error = 0.0;         // of x_a . x_b, relative to |x_a| |x_b|
+    double product_error = 0.0;         // of the cosine of two inputs, from their product
     bool shared = false;                // all norms are equal to rounding
 
     const double* k_at(std::size_t layer) const { return &k[layer * inputs]; }

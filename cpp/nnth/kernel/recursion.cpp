@@ -173,7 +173,9 @@ class Step {
         const double scale = std::isfinite(diagonal) ? diagonal : before;
         const double term = ntk_term(network_, geometric_mean(a_.square, b_.square),
                                      geometric_mean(to.k_aa, to.k_bb));
-        const double carried = network_.cw * slope * (errors.theta * scale + moved * before);
+        // Of a Theta of 0, as that of an input of zeros, nothing is carried however steep s is.
+        const double off = errors.theta * scale + moved * before;
+        const double carried = off == 0.0 ? 0.0 : network_.cw * slope * off;
         return kRounding + (carried + kernel_error * term) / after;
     }
 

@@ -260,7 +260,7 @@ def _append(columns: Parts, parts: Sequence[Parts] | list[Parts]) -> None:
 def _require_memory(start: Start, rates: Rates, steps: int) -> None:
     courses = len(MODELS) * start.samples or 1
     rows = len(rates.values) * courses * (steps + 1)
-    what = f"steps must be fewer, or the phases be asked for, which keep none: {rows} rows"
+    what = f"samples or steps must be fewer, or the phases be asked for: {rows} rows"
     require_memory(rows * _BYTES_A_ROW, what, share=_SHARE_OF_MEMORY)
 
 

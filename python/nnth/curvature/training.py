@@ -121,7 +121,7 @@ class TrainingSetup:
             widths,
             n_out=found.y.shape[1],
             cw=cw,
-            bias_var=cb,
+            cb=cb,
             seed=self.seed,
         )
         return Network(drawn.weights, drawn.biases, act.name)
@@ -324,7 +324,7 @@ class Training:
             return
         if step == 0:
             raise ValueError(
-                f"{'cw, bias_var, act' if self.setup.net is None else 'net'} and data must give a "
+                f"{'cb, cw, act' if self.setup.net is None else 'net'} and data must give a "
                 f"finite loss at the start, not {loss:g}"
             )
         eta, decay = self.setup.eta, self.setup.weight_decay

@@ -53,7 +53,7 @@ class Program:
     """argmin sum_i w_i q(beta_i/w_i) subject to X beta = y, for w as it is made smaller.
 
     log_shape: log theta_0^2 `(d,)`, so that log w = log_scale + log_shape. The dual, D(mu) = sum
-    2 w cosh(V mu) - c^T mu with beta = 2 w sinh(V mu), is minimised by Newton's method, damped.
+    2 w cosh(V mu) - c^T mu with beta = 2 w sinh(V mu), is minimized by Newton's method, damped.
     """
 
     equations: Interpolation
@@ -168,7 +168,7 @@ class Program:
 def smallest_scale(equations: Interpolation, log_shape: Floats) -> tuple[Floats, float]:
     """Return the limit of the program as w -> 0, and its error, the last change on the way.
 
-    It minimises |beta|_1, and where many do, sum |beta_i| (log(|beta_i|/theta_0i^2) - 1) among
+    It minimizes |beta|_1, and where many do, sum |beta_i| (log(|beta_i|/theta_0i^2) - 1) among
     them. It is followed to w = exp(-20,000) unless it settles before.
     """
     program = Program(equations, log_shape)

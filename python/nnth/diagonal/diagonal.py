@@ -23,7 +23,7 @@ from nnth.diagonal.convex import (
 )
 from nnth.diagonal.flow import Flow, gradient_flow
 from nnth.files import file_of
-from nnth.memory import require_matrix
+from nnth.memory import require_memory
 from nnth.plot import Lines
 from nnth.random import normals
 from nnth.table import Meta, Table
@@ -42,7 +42,7 @@ _GRID: Final = 121  # scales in a picture
 
 @dataclass(frozen=True, kw_only=True)
 class DiagonalPath:
-    """What gradient flow picks at each scale of the initialisation: `nnth.diagonal` has it.
+    """What gradient flow picks at each scale of the initialization: `nnth.diagonal` has it.
 
     alpha `(k,)`; beta `(k, d)`, of the convex program, and beta_flow `(k, d)`, of the flow; beta_l1
     and beta_l2 `(d,)`, the limits as alpha -> 0 and infinity.
@@ -92,7 +92,7 @@ class DiagonalPath:
             ),
             pairs=True,
             log_x=True,
-            x_label=r"scale of the initialisation $\alpha$",
+            x_label=r"scale of the initialization $\alpha$",
             y_label=r"coefficient $\beta_i$",
             theory="convex program",
             note="from least absolute values to least squares" + left,
@@ -106,8 +106,8 @@ def diagonal(
     *,
     alpha: Sequence[float] = ALPHAS,
     theta0: ArrayLike = 1.0,
-    n: int = 20,
-    d: int = 40,
+    points: int = 20,
+    n0: int = 40,
     sparsity: int = 3,
     seed: int = 0,
     progress: Progress | None = None,
@@ -124,9 +124,9 @@ def diagonal(
     (log(|beta_i|/theta_0i^2) - 1) among them) to the least sum beta_i^2/theta_0i^2 (alpha ->
     infinity). The program is solved by its dual, and beside it the flow is integrated.
 
-    x: `(m, d)`, y: `(m,)`, arrays or files, with X beta = y for some beta. Without them a sparse
-        regression is drawn: x of n rows of d normals, and y = X b with `sparsity` normal
-        coefficients b, the others 0.
+    x: `(m, d)`, y: `(m,)`, arrays or files, with X beta = y for some beta.
+    points, n0, sparsity: without x a sparse regression is drawn, `points` standard normal inputs of
+        dimension n0, and y = X b with `sparsity` normal coefficients b, the others 0.
     alpha: scales, each from 1e-60 to 1e6. theta0: one number or d, none 0.
     progress: called with scales done and in all, and often in between.
 
@@ -151,14 +151,12 @@ def diagonal(
         if not LEAST_ALPHA <= value <= MOST_ALPHA:
             raise ValueError(f"alpha must be from {LEAST_ALPHA:g} to {MOST_ALPHA:g}, not {value:g}")
     if (x is None) != (y is None):
-        raise ValueError("x and y must both be given, or neither")
+        raise ValueError("x and y must be given together")
     if x is not None and y is not None:
         inputs = data_of(x, "x")
         targets = target_vector(y, len(inputs))
-        parameters: dict[str, Any] = {"x": file_of(x), "y": file_of(y)}
     else:
-        inputs, targets = sparse_regression(n, d, sparsity, seed)
-        parameters = {"n": n, "d": d, "sparsity": sparsity}
+        inputs, targets = sparse_regression(points, n0, sparsity, seed)
     log_shape, shape = _log_shape(theta0, inputs.shape[1])
     equations = interpolation(inputs, targets)
     begin()
@@ -176,6 +174,14 @@ def diagonal(
         size = float(np.abs(beta).max())
         flow = gradient_flow(inputs, targets, log_scale + log_shape, size, tell)
         found.append((beta, program.steps, flow))
+    parameters = {
+        "x": file_of(x),
+        "y": file_of(y),
+        "points": len(inputs),
+        "n0": inputs.shape[1],
+        "sparsity": sparsity if x is None else None,
+        "theta0": shape,
+    }
     return DiagonalPath(
         alpha=scales,
         beta=np.array([beta for beta, _, _ in found]),
@@ -183,19 +189,19 @@ def diagonal(
         beta_l1=limits[0][0],
         beta_l2=limits[1],
         columns=_columns(scales, found, limits, inputs, targets, log_shape),
-        meta=Meta("diagonal", {**parameters, "theta0": shape}, seed=seed if x is None else None),
+        meta=Meta("diagonal", parameters, seed=seed if x is None else None),
         equations=equations,
         log_shape=log_shape,
     )
 
 
-def sparse_regression(n: int, d: int, sparsity: int, seed: int) -> tuple[Floats, Floats]:
-    """Return x `(n, d)` of normals and y = X b `(n,)`, b with `sparsity` normal entries."""
-    n, d, sparsity = whole("n", n), whole("d", d), whole("sparsity", sparsity)
-    if sparsity > d:
-        raise ValueError(f"sparsity must be at most d = {d}, not {sparsity}")
-    require_matrix(n, d)
-    x = normals(seed, _INPUT_STREAM, n * d).reshape(n, d)
+def sparse_regression(points: int, n0: int, sparsity: int, seed: int) -> tuple[Floats, Floats]:
+    """Return x `(points, n0)` of normals and y = X b, b with `sparsity` normal entries."""
+    points, n0, sparsity = whole("points", points), whole("n0", n0), whole("sparsity", sparsity)
+    if sparsity > n0:
+        raise ValueError(f"sparsity must be at most n0 = {n0}, not {sparsity}")
+    require_memory(8 * n0 * (points + n0), "points or n0 must be less: their matrices")
+    x = normals(seed, _INPUT_STREAM, points * n0).reshape(points, n0)
     return x, x[:, :sparsity] @ normals(seed, _WEIGHT_STREAM, sparsity)
 
 
@@ -203,7 +209,9 @@ def _log_shape(theta0: ArrayLike, d: int) -> tuple[Floats, float | tuple[float, 
     """log theta_0^2 `(d,)`, and theta_0 as a record has it."""
     values = np.asarray(theta0, dtype=np.float64)
     if values.size not in (1, d) or values.ndim > 1:
-        raise ValueError(f"theta0 must be one number or d = {d}, not of shape {values.shape}")
+        raise ValueError(
+            f"theta0 must be one number or one for each of {d} columns, not of shape {values.shape}"
+        )
     values = values.ravel()
     for value in values.tolist():
         if not 1e-6 <= abs(value) <= 1e6:

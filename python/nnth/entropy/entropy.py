@@ -228,11 +228,11 @@ def _nets(
     progress: Callable[[int, int], object] | None,
 ) -> Floats:
     require_memory(8 * samples * len(places), "samples must be fewer: their values")
-    random_network(places.shape[1], widths, bias_var=0.0)  # which checks the widths
+    random_network(places.shape[1], widths, cb=0.0)  # which checks the widths
     begin()
     values = np.empty((samples, len(places)))
     for sample in range(samples):
-        net = random_network(places.shape[1], widths, bias_var=0.0, seed=seed, sample=sample)
+        net = random_network(places.shape[1], widths, cb=0.0, seed=seed, sample=sample)
         values[sample] = net(places)[:, 0]
         if progress is not None:
             progress(sample + 1, samples)

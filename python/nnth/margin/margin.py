@@ -15,7 +15,7 @@ from nnth.data import Data, data_of, is_named, target_vector
 from nnth.files import file_of
 from nnth.margin.classifier import Classifier, classifier
 from nnth.margin.flow import Loss, log_time_flow, time_times_loss
-from nnth.memory import require_matrix
+from nnth.memory import require_memory
 from nnth.plot import Lines
 from nnth.random import normals
 from nnth.table import Meta, Table
@@ -101,7 +101,7 @@ def max_margin(x: Data, y: Data) -> Classifier:
 
     Source: Lawson & Hanson (1974), chapter 23.
     """
-    inputs, labels = _labelled(x, y)
+    inputs, labels = _labeled(x, y)
     return classifier(labels[:, None] * inputs)
 
 
@@ -110,8 +110,8 @@ def margin(
     x: Data | None = None,
     y: Data | None = None,
     *,
-    n: int = 20,
-    d: int = 5,
+    points: int = 20,
+    n0: int = 5,
     bias: bool = False,
     loss: Loss | Literal["both"] = "both",
     log_times: Sequence[float] = LOG_TIMES,
@@ -134,8 +134,9 @@ def margin(
     The row of log t = inf is a line in 1/log t through the last two times, from 1000 on.
 
     x: `(m, d)`, its largest number from 1e-150 to 1e150, y: `(m,)` of -1 and 1, arrays or files,
-    or a data set of two classes by name.
-        Without them n points of d normals are drawn, and labelled by a random w.
+        or a data set of two classes by name.
+    points, n0: without x, `points` standard normal inputs of this dimension are drawn, and labeled
+        by a random w.
     bias: give x a column of ones. loss: "exponential", "logistic" or "both".
     log_times: ascending, above 0, to 1e8.
     progress: called with steps done and in all, some hundreds a loss.
@@ -163,16 +164,21 @@ def margin(
     if loss not in (*LOSSES, "both"):
         raise ValueError(f"loss must be exponential, logistic or both, not {loss}")
     if (x is None) != (y is None):
-        raise ValueError("x and y must both be given, or neither")
+        raise ValueError("x and y must be given together")
     if x is not None and y is not None:
-        inputs, labels = _labelled(x, y)
-        parameters: dict[str, Any] = {"x": file_of(x), "y": file_of(y)}
+        inputs, labels = _labeled(x, y)
     else:
-        inputs, labels = separable_data(n, d, seed)
-        parameters = {"n": n, "d": d}
+        inputs, labels = separable_data(points, n0, seed)
+    parameters = {
+        "x": file_of(x),
+        "y": file_of(y),
+        "points": len(inputs),
+        "n0": inputs.shape[1],
+        "bias": bias,
+    }
     if bias:
         inputs = np.hstack([inputs, np.ones((len(inputs), 1))])
-    meta = Meta("margin", {**parameters, "bias": bias}, seed=seed if x is None else None)
+    meta = Meta("margin", parameters, seed=seed if x is None else None)
     begin()
     z = np.ascontiguousarray(labels[:, None] * inputs)
     found = classifier(z)
@@ -197,15 +203,15 @@ def margin(
     )
 
 
-def separable_data(n: int, d: int, seed: int) -> tuple[Floats, Floats]:
-    """Return n points of d normals, and on which side of a random plane through 0 they are."""
-    n, d = whole("n", n), whole("d", d)
-    require_matrix(n, d)
-    x = normals(seed, _INPUT_STREAM, n * d).reshape(n, d)
-    return x, np.where(x @ normals(seed, _TEACHER_STREAM, d) > 0.0, 1.0, -1.0)
+def separable_data(points: int, n0: int, seed: int) -> tuple[Floats, Floats]:
+    """Return normal points `(points, n0)`, and their sides of a random plane through 0."""
+    points, n0 = whole("points", points), whole("n0", n0)
+    require_memory(8 * 3 * n0 * (points + n0), "points or n0 must be less: their matrices")
+    x = normals(seed, _INPUT_STREAM, points * n0).reshape(points, n0)
+    return x, np.where(x @ normals(seed, _TEACHER_STREAM, n0) > 0.0, 1.0, -1.0)
 
 
-def _labelled(x: Data, y: Data) -> tuple[Floats, Floats]:
+def _labeled(x: Data, y: Data) -> tuple[Floats, Floats]:
     """Return inputs, and labels -1 or 1: the first and the second class of a named set of two."""
     inputs = data_of(x, "x")
     labels = target_vector(y, len(inputs))

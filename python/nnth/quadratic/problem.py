@@ -77,7 +77,7 @@ def _small_net(
             a * (b + 1) for a, b in zip((*sizes, 1), (inputs.shape[1], *sizes), strict=True)
         )
         check_size(count, len(inputs))
-        found = random_network(inputs.shape[1], sizes, cw=1.0, bias_var=0.0, seed=seed)
+        found = random_network(inputs.shape[1], sizes, cw=1.0, cb=0.0, seed=seed)
     return small_net(found, chosen, inputs, targets)
 
 

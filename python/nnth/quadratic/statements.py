@@ -53,7 +53,7 @@ def first_order(run: Run) -> list[Statement]:
     return [*found, Statement("11/2", text, 1.0, along, error=1e-5, notes=-1.0)]
 
 
-def relabelled(run: Run) -> list[Statement]:
+def relabeled(run: Run) -> list[Statement]:
     """Return the linear model trained on y + eps Y^I beside theta^F + eps theta^I_par: the same."""
     model, eps = random_model(20, 5, seed=run.seed), 0.1
     solution = Solution(model)
@@ -93,4 +93,4 @@ def _end(model: QuadraticModel, eps: float) -> Floats:
     return np.asarray(flow(lambda theta: model.slope(theta, eps), model.theta0, [end])[0])
 
 
-STATEMENTS: Final[Sequence[Check]] = (first_order, relabelled, residuals)
+STATEMENTS: Final[Sequence[Check]] = (first_order, relabeled, residuals)

@@ -238,7 +238,7 @@ def _inputs(x: Data | None, points: int, n0: int, seed: int) -> Floats:
     if x is not None:
         return data_of(x, "x")
     points, n0 = whole("points", points), whole("n0", n0)
-    require_memory(8 * points * (n0 + points), "points must be fewer: their matrices")
+    require_memory(8 * points * (n0 + points), "points and n0 must be smaller: the matrices")
     return normals(seed, _INPUT_STREAM, points * n0).reshape(points, n0)
 
 

@@ -189,7 +189,9 @@ def training_scalings(
     given = _given_data(x, y)
     if given is None:
         points, n0 = whole("points", points), whole("n0", n0)
-        require_memory(8 * 3 * points * (points + n0), "points must be fewer: their matrices")
+        require_memory(
+            8 * 3 * points * (points + n0), "points and n0 must be smaller: the matrices"
+        )
     else:
         points, n0 = given[0].shape[1:]
     _core.thread_count(threads)

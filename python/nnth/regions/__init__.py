@@ -4,7 +4,12 @@ from nnth.regions.arrangement import Arrangement, arrangement
 from nnth.regions.bounds_table import region_bounds
 from nnth.regions.cells import Cells, cells
 from nnth.regions.counts import RegionCounts, count_regions, regions
-from nnth.regions.slices import regions_along, regions_on_plane, regions_through
+from nnth.regions.slices import (
+    regions_along,
+    regions_on_line,
+    regions_on_plane,
+    regions_through,
+)
 
 __all__ = [
     "Arrangement",
@@ -16,6 +21,7 @@ __all__ = [
     "region_bounds",
     "regions",
     "regions_along",
+    "regions_on_line",
     "regions_on_plane",
     "regions_through",
 ]

@@ -145,30 +145,30 @@ def expected_regions(
     widths: Sequence[int],
     *,
     cw: float = 2.0,
-    bias_var: float = 1.0,
+    cb: float = 1.0,
     box: float | None = None,
 ) -> float:
     """Return the expected number of regions of a ReLU network with Gaussian weights.
 
-    Weights are N(0, cw/n_(l-1)), biases N(0, bias_var) on every layer, as `random_network` draws
+    Weights are N(0, cw/n_(l-1)), biases N(0, cb) on every layer, as `random_network` draws
     them. At a point x a neuron of layer l and its gradient have, as widths grow, the law of the
     affine function w.x + b with w ~ N(0, A_l), b ~ N(0, B_l),
 
-        A_l = (cw/n0) (cw/2)^(l-1),  B_l = bias_var sum_(j < l) (cw/2)^j,  g_l = sqrt(B_l/A_l),
+        A_l = (cw/n0) (cw/2)^(l-1),  B_l = cb sum_(j < l) (cw/2)^j,  g_l = sqrt(B_l/A_l),
 
     and that law alone decides the Kac-Rice integrals below; N is the number of hidden neurons.
 
-    R^n0: sum_(i <= n0) C(N, i), or 2 sum_(i < n0) C(N - 1, i) if bias_var = 0.
+    R^n0: sum_(i <= n0) C(N, i), or 2 sum_(i < n0) C(N - 1, i) if cb = 0.
     n0 = 1, [-R, R]: 1 + sum_l n_l (2/pi) atan(R/g_l).
     n0 = 2, [-R, R]^2: 1 + (boundary crossings)/2 + intersections (`crossings` of each neuron,
         `intersections` of each pair).
-    bias_var = 0 in a box: as in R^n0, every region being a cone.
+    cb = 0 in a box: as in R^n0, every region being a cone.
 
-    n0 >= 1; widths of the hidden layers; cw finite, > 0; bias_var finite, >= 0; box: R, finite,
+    n0 >= 1; widths of the hidden layers; cw finite, > 0; cb finite, >= 0; box: R, finite,
         > 0, or None for R^n0.
 
     Returns a float, infinite above 1.8e308. It is NaN, as no formula is at hand, in a box for
-    n0 >= 3 with bias_var > 0, and where a deep network is so narrow that the limit of large widths
+    n0 >= 3 with cb > 0, and where a deep network is so narrow that the limit of large widths
     exceeds `serra_2018_upper`.
 
     Accuracy: exact at any width for one hidden layer, to rounding, 1e-12 in the plane. Deeper it is
@@ -182,20 +182,20 @@ def expected_regions(
     """
     n0, widths = _shape(n0, widths)
     _positive("cw", cw)
-    if not 0.0 <= bias_var < math.inf:
-        raise ValueError(f"bias_var must be finite and at least 0, not {bias_var:g}")
+    if not 0.0 <= cb < math.inf:
+        raise ValueError(f"cb must be finite and at least 0, not {cb:g}")
     if box is not None:
         _positive("box", box)
     neurons = sum(widths)
-    if bias_var == 0.0:
+    if cb == 0.0:
         expected = _as_float(zaslavsky_central(neurons, n0))
     elif box is None:
         expected = _as_float(zaslavsky(neurons, n0))
     elif n0 == 1:
-        g = _scales(n0, len(widths), cw, bias_var)
+        g = _scales(n0, len(widths), cw, cb)
         expected = 1.0 + float(np.sum(np.asarray(widths) * (2.0 / math.pi) * np.arctan(box / g)))
     elif n0 == 2:
-        g = _scales(n0, len(widths), cw, bias_var)
+        g = _scales(n0, len(widths), cw, cb)
         expected = 1.0 + _plane_box(np.asarray(widths, dtype=np.float64), g, box)
     else:
         return math.nan
@@ -316,11 +316,11 @@ def _as_float(count: int | Fraction) -> float:
         return math.inf
 
 
-def _scales(n0: int, depth: int, cw: float, bias_var: float) -> Array:
-    """Return g_1, ..., g_L: g_l^2 = (n0 bias_var/cw) sum_(j < l) (2/cw)^j, infinite above 1e154."""
+def _scales(n0: int, depth: int, cw: float, cb: float) -> Array:
+    """Return g_1, ..., g_L: g_l^2 = (n0 cb/cw) sum_(j < l) (2/cw)^j, infinite above 1e154."""
     with np.errstate(over="ignore", under="ignore"):
         sums = np.cumsum(np.power(2.0 / cw, np.arange(depth)))
-    scales: Array = math.sqrt(bias_var) * math.sqrt(n0 / cw) * np.sqrt(sums)
+    scales: Array = math.sqrt(cb) * math.sqrt(n0 / cw) * np.sqrt(sums)
     return scales
 
 

@@ -58,7 +58,7 @@ class RegionCounts:
     vertices, edges, sides: of the complex of activation regions; a side is counted once for each
         region that it bounds. A box's own corners and sides count too; in the whole space, what is
         at infinity does not.
-    zero_cell_sides: sides of the region around the point `at`; None where that is on a boundary.
+    zero_cell_sides: sides of the region around `point`; None where that is on a boundary.
     zero_cell_measure: that region's length, area or volume, infinite if unbounded, NaN if none;
         with a relative error below 1e-10.
     exact_signs: signs that needed exact arithmetic, floating point being in doubt.
@@ -95,7 +95,7 @@ def count_regions(
     *,
     domain: Domain = "space",
     box: float = 1.0,
-    at: ArrayLike | None = None,
+    point: ArrayLike | None = None,
     threads: int = 0,
     progress: Progress | None = None,
 ) -> RegionCounts:
@@ -103,7 +103,7 @@ def count_regions(
 
     domain: "space" for R^n0, or "box" for [-box, box]^n0.
     box: half the side of the box, finite, > 0.
-    at: the point `(n0,)` whose region is looked at, 0 by default.
+    point: the point `(n0,)` whose region is measured, 0 by default.
     threads: 0 = all; the result is the same for any number.
     progress: called with the parts of the domain that are done, and their number, a few times a
         second from this thread.
@@ -128,12 +128,12 @@ def count_regions(
     """
     require_relu(network)
     limits = check_domain(domain, box)
-    point = _point(at, network.n0)
+    around = _point(point, network.n0)
     one_layer = network.depth == 1 and domain == "space"
     if network.n0 >= 3 and one_layer and not _is_small(network):
         return _count_arrangement(network, threads, progress)
     _check_reach(network.n0, network.widths)
-    return count_core(core_network(network), limits, point, threads=threads, progress=progress)
+    return count_core(core_network(network), limits, around, threads=threads, progress=progress)
 
 
 @lru_cache(maxsize=1)  # one for all slices of a network: its norms are worth keeping
@@ -152,7 +152,7 @@ def count_core(
 ) -> RegionCounts:
     """Return the counts of the core's network, on its slice, in limits[0] <= t_j <= limits[1].
 
-    point: the coordinates t, exactly, of the point whose region is looked at.
+    point: the coordinates t, exactly, of the point whose region is measured.
     """
     at = None if point is None else _homogeneous(point)
     return RegionCounts(**_core.count_regions(core, limits, at, threads, progress))
@@ -171,7 +171,7 @@ def regions(
     *,
     domain: Domain = "space",
     box: float = 1.0,
-    at: ArrayLike | None = None,
+    point: ArrayLike | None = None,
     threads: int = 0,
     progress: Progress | None = None,
     **shape: Unpack[Shape],
@@ -179,8 +179,8 @@ def regions(
     """Return the numbers of regions of a network, or their means over random ones, in one row.
 
     net: a Network, file or name (see `nnth.ensemble.ensemble`), or None for random networks of the
-        given `n0`, `widths`, `n_out`, `cw`, `bias_var`, `samples`, `seed` (`nnth.ensemble.Shape`).
-    domain, box, at, threads, progress: as in `nnth.count_regions`.
+        given `n0`, `widths`, `n_out`, `cw`, `cb`, `samples`, `seed` (`nnth.ensemble.Shape`).
+    domain, box, point, threads, progress: as in `nnth.count_regions`.
 
     Returns a Table of one row: activation_regions, linear_regions, bounded, unbounded, vertices,
     edges, mean_sides, zero_cell_sides, exact_signs, expected, upper_bound, stderr, z, note,
@@ -204,7 +204,7 @@ def regions(
     """
     nets = ensemble(net, **shape)
     check_domain(domain, box)
-    counts = count_all(nets, domain, box, at, threads, progress)
+    counts = count_all(nets, domain, box, point, threads, progress)
     found = [float(number(c.activation_regions)) for c in counts]
     mean, stderr = mean_of(np.array(found))
     expected = expected_count(nets, domain, box)
@@ -218,7 +218,7 @@ def regions(
     parameters = nets.parameters() | {
         "domain": domain,
         "box": box if domain == "box" else None,
-        "at": None if at is None else _point(at, nets.n0),
+        "point": None if point is None else _point(point, nets.n0),
     }
     return one_row(columns | cell_columns(counts), parameters, nets)
 
@@ -257,7 +257,7 @@ def _check_reach(n0: int, widths: Sequence[int]) -> None:
     rule = f"at most {MAX_N0}" if n0 > MAX_N0 else "smaller"
     raise OutOfReachError(
         f"n0 must be {rule} for an exact count, not {n0}: about {about} regions; "
-        "--along line and --along plane count on random slices"
+        "nnth regions along line and along plane count on random slices"
     )
 
 
@@ -294,14 +294,14 @@ def count_all(
     nets: Ensemble,
     domain: Domain,
     box: float,
-    at: ArrayLike | None,
+    point: ArrayLike | None,
     threads: int,
     progress: Progress | None,
 ) -> list[RegionCounts]:
     """Return the counts of each network, as `count_regions` has them."""
     if nets.given is None:
         require_weights((nets.n0, *nets.widths, nets.n_out))
-    _point(at, nets.n0)
+    _point(point, nets.n0)
     if len(nets.widths) > 1 or domain == "box":
         _check_reach(nets.n0, nets.widths)
     require_room(nets.samples, len(nets.widths), "samples")
@@ -315,7 +315,7 @@ def count_all(
                         nets.network(sample),
                         domain=domain,
                         box=box,
-                        at=at,
+                        point=point,
                         threads=threads,
                         progress=tasks.part,
                     )
@@ -331,13 +331,13 @@ def require_room(counts: int, depth: int, name: str) -> None:
     require_memory(counts * (800 + 40 * depth), f"{name} must be fewer: their counts")
 
 
-def _point(at: ArrayLike | None, n0: int) -> list[float]:
-    point = np.zeros(n0) if at is None else np.asarray(at, dtype=np.float64)
-    if point.shape != (n0,):
-        raise ValueError(f"at must have {n0} coordinates, as n0 is {n0}, not {point.size}")
-    if not np.isfinite(point).all():
-        raise ValueError(f"at must hold finite numbers, not {point[~np.isfinite(point)][0]}")
-    return [float(x) for x in point]
+def _point(point: ArrayLike | None, n0: int) -> list[float]:
+    found = np.zeros(n0) if point is None else np.asarray(point, dtype=np.float64)
+    if found.shape != (n0,):
+        raise ValueError(f"point must have {n0} coordinates, as n0 is {n0}, not {found.size}")
+    if not np.isfinite(found).all():
+        raise ValueError(f"point must hold finite numbers, not {found[~np.isfinite(found)][0]}")
+    return [float(x) for x in found]
 
 
 def _is_small(network: Network) -> bool:
@@ -362,7 +362,7 @@ def expected_count(nets: Ensemble, domain: Domain, box: float) -> float:
 
 def _upper(nets: Ensemble, counts: Sequence[RegionCounts]) -> int:
     bound = best_upper(nets.n0, nets.widths)
-    if len(nets.widths) == 1 and (nets.bias_var == 0.0 or _central(nets.given)):
+    if len(nets.widths) == 1 and (nets.cb == 0.0 or _central(nets.given)):
         bound = min(bound, zaslavsky_central(nets.widths[0], nets.n0))
     return bound
 

@@ -21,7 +21,8 @@ from nnth.regions.slices import (
     Along,
     Slice,
     core_slice,
-    path_points,
+    line_through,
+    nets_and_points,
     plane_through,
     random_slices,
     segments,
@@ -76,7 +77,7 @@ class Place:
         if color not in _LABELS:
             raise ValueError(f"color must be {', '.join(_LABELS)}, not {color!r}")
         if len(self.slices) > 1 or self.names == ("point",):
-            note = "the points given are at 0, 1, 2, ..."
+            note = "the points are at 0, 1, 2, ..."
             pieces = [
                 cells_of(self.network, where, (0.0, 1.0), threads=threads) for where in self.slices
             ]
@@ -107,17 +108,17 @@ def place(
 ) -> Place:
     """Return the place of the picture that goes with a count: of the first network and slice.
 
-    Arguments as in `nnth.regions`, `regions_along` and `regions_through`.
-    Raises ValueError for n0 above 2 without `along` and `through`.
+    Arguments as in `nnth.regions` and `regions_along`; through: as in `regions_on_line` and
+    `regions_on_plane`. Raises ValueError for n0 above 2 without `along`.
     """
-    nets = ensemble(net, **shape)
     limits = check_domain(domain, box)
-    network = nets.network(0)
     if through is not None:
-        points = path_points(through, nets)
+        nets, data = nets_and_points(through, net, None, shape)
         if along == "plane":
-            return Place(network, (plane_through(points, limits),), ("$t_1$", "$t_2$"))
-        return Place(network, tuple(segments(points)), ("point",))
+            return Place(nets.network(0), (plane_through(data, limits),), ("$t_1$", "$t_2$"))
+        return Place(nets.network(0), (line_through(data, limits),), ("$t$",))
+    nets = ensemble(net, **shape)
+    network = nets.network(0)
     if along is not None:
         slices = random_slices(along, nets, 0, 1, None if limits is None else limits[1])
         names = ("$t$",) if along == "line" else ("$t_1$", "$t_2$")
@@ -125,12 +126,24 @@ def place(
     if nets.n0 > 2:
         raise ValueError(
             f"n0 must be 1 or 2 for a picture or cells, not {nets.n0}; "
-            "--along line and --along plane give a slice"
+            "nnth regions along line and along plane have a slice"
         )
     whole = Slice.along(np.zeros(nets.n0), np.eye(nets.n0), limits)
     names = ("$x$",) if nets.n0 == 1 else ("$x_1$", "$x_2$")
     first = f"the first of {nets.samples} networks" if nets.samples > 1 else ""
     return Place(network, (whole,), names, first)
+
+
+def path_place(
+    through: Data | None = None,
+    net: Network | str | os.PathLike[str] | None = None,
+    *,
+    points: int | None = None,
+    **shape: Unpack[Shape],
+) -> Place:
+    """Return the place of the picture of a path; arguments as in `regions_through`."""
+    nets, data = nets_and_points(through, net, points, shape)
+    return Place(nets.network(0), tuple(segments(data)), ("point",))
 
 
 def tessellation(

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any, Literal, Unpack
+from typing import Any, Final, Literal, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,8 @@ from nnth import _core
 from nnth.checks import whole
 from nnth.data import Data, data_of
 from nnth.ensemble import MAX_SAMPLES, Ensemble, Shape, Tasks, ensemble
-from nnth.files import file_of
+from nnth.files import File, file_of
+from nnth.memory import require_memory
 from nnth.network import Network
 from nnth.random import normals, uniforms
 from nnth.regions.bounds import expected_regions
@@ -48,6 +49,9 @@ from nnth.work import begin, sampled
 Array = NDArray[np.float64]
 Along = Literal["line", "plane"]
 
+POINTS: Final = 10  # of a path, where none are given
+_POINTS_STREAM: Final = 2**64 - 1
+
 
 @dataclass(frozen=True, eq=False)
 class Slice:
@@ -58,7 +62,7 @@ class Slice:
 
     origin, start: `(n0,)`; ends: `(n0, d)`, d = 1 or 2. chart: `(d, d + 1)`, or None for s = t.
     limits: limits[0] <= t_j <= limits[1], or None for all t.
-    point: the coordinates t of the point whose region is looked at.
+    point: the coordinates t of the point whose region is measured.
     """
 
     origin: Array
@@ -181,17 +185,20 @@ def regions_along(
 
 
 def regions_through(
-    points: Data,
+    through: Data | None = None,
     net: Network | str | os.PathLike[str] | None = None,
     *,
+    points: int | None = None,
     threads: int = 0,
     progress: Progress | None = None,
     **shape: Unpack[Shape],
 ) -> Table:
     """Return the numbers of regions along the segments between points, a row a segment.
 
-    points: `(m, n0)`, m >= 2, finite; or the path of a file that `nnth.load_data` reads.
-    net, threads, progress and the shape (of one sample): as in `nnth.regions`.
+    through: `(m, n0)`, m >= 2, finite; or the path of a file that `nnth.load_data` reads.
+    points: without `through`, number of points, by default 10, drawn with N(0, 1) coordinates.
+    net, threads, progress and the shape (of one sample): as in `nnth.regions`; n0 is by default
+        that of the points.
 
     Returns a Table of m - 1 rows: segment (1..m-1), activation_regions and linear_regions that
     the open segment has, exact_signs, expected, length. `expected` is the mean over random
@@ -202,8 +209,7 @@ def regions_through(
     two of them nor its ends are rounded, and a point given twice is a segment of one region.
     Raises ValueError for arguments out of range.
     """
-    nets = ensemble(net, **shape)
-    data = path_points(points, nets)
+    nets, data = nets_and_points(through, net, points, shape)
     if len(data) < 2:
         raise ValueError(f"through must hold at least 2 points, not {len(data)}")
     begin()
@@ -221,12 +227,42 @@ def regions_through(
         "expected": [_expected_on_segment(nets, a, b) for a, b in pairwise(data)],
         "length": [_distance(a, b) for a, b in pairwise(data)],
     }
-    parameters = nets.parameters() | {"through": file_of(points)}
-    return Table(columns, Meta("regions", parameters, seed=None if nets.given else nets.seed))
+    parameters = nets.parameters() | {"through": file_of(through), "points": len(data)}
+    fixed = nets.given is not None and through is not None
+    return Table(columns, Meta("regions", parameters, seed=None if fixed else nets.seed))
+
+
+def regions_on_line(
+    through: Data,
+    net: Network | str | os.PathLike[str] | None = None,
+    *,
+    domain: Domain = "space",
+    box: float = 1.0,
+    threads: int = 0,
+    progress: Progress | None = None,
+    **shape: Unpack[Shape],
+) -> Table:
+    """Return the numbers of regions on the line through two points, in one row.
+
+    through: `(2, n0)`, two points; or a file. The coordinate on the line is the length from the
+    middle of the points, towards the second: a box is a segment around the middle. Else as
+    `nnth.regions`; n0 is by default that of the points, the region around the point is the one
+    around the middle, and `expected` is the mean over random networks as in `regions_through`, NaN
+    for a given network, and on the whole line for networks without biases.
+
+    Accuracy: counts are exact for the line that holds the points as their doubles have them. A box
+    is a segment of length 2 R up to rounding. Raises ValueError where the distance of the points is
+    not from 1e-300 to 1e300.
+    """
+    nets, data = nets_and_points(through, net, None, shape)
+    limits = check_domain(domain, box)
+    where = line_through(data, limits)
+    expected = _expected_on_line(nets, data, None if limits is None else box)
+    return _on_slice("line", where, nets, file_of(through), box, expected, threads, progress)
 
 
 def regions_on_plane(
-    points: Data,
+    through: Data,
     net: Network | str | os.PathLike[str] | None = None,
     *,
     domain: Domain = "space",
@@ -237,10 +273,11 @@ def regions_on_plane(
 ) -> Table:
     """Return the numbers of regions on the plane through three points, in one row.
 
-    points: `(3, n0)`, not on a line; or a file. Coordinates on the plane are lengths from the mean
+    through: `(3, n0)`, not on a line; or a file. Coordinates on the plane are lengths from the mean
     of the points, the first axis along the second point minus the first: so a box turns with the
     order of the points, and what is counted on the whole plane does not depend on it. Else as
-    `nnth.regions`; the region looked at is the one around the mean, and `expected` is NaN.
+    `nnth.regions`; n0 is by default that of the points, the region around the point is the one
+    around the mean, and `expected` is NaN.
 
     Accuracy: counts are exact for the plane that holds the points as their doubles have them,
     which may hold 0; whether they are on a line is decided exactly too. A box is a square up to
@@ -249,24 +286,36 @@ def regions_on_plane(
     Raises ValueError for points on a line, and where a side or a height is not from 1e-300 to
     1e300.
     """
-    nets = ensemble(net, **shape)
-    where = plane_through(
-        path_points(points, nets), check_domain(domain, box), from_zero=domain == "space"
-    )
+    nets, data = nets_and_points(through, net, None, shape)
+    where = plane_through(data, check_domain(domain, box), from_zero=domain == "space")
+    return _on_slice("plane", where, nets, file_of(through), box, math.nan, threads, progress)
+
+
+def _on_slice(
+    along: Along,
+    where: Slice,
+    nets: Ensemble,
+    through: File,
+    box: float,
+    expected: float,
+    threads: int,
+    progress: Progress | None,
+) -> Table:
+    """Return the counts of one network on the line or plane through given points, in one row."""
     begin()
-    with Tasks(1, "plane", progress) as tasks:
+    with Tasks(1, along, progress) as tasks:
         counts = [count_slice(nets.network(0), where, threads=threads, progress=tasks.part)]
     columns = count_columns(counts) | {
-        "expected": math.nan,
-        "upper_bound": number(best_upper(2, nets.widths)),
+        "expected": expected,
+        "upper_bound": number(best_upper(where.dimension, nets.widths)),
         "stderr": math.nan,
         "z": math.nan,
     }
     parameters = nets.parameters() | {
-        "domain": domain,
-        "box": box if domain == "box" else None,
-        "through": file_of(points),
-        "along": "plane",
+        "domain": "space" if where.limits is None else "box",
+        "box": None if where.limits is None else box,
+        "through": through,
+        "along": along,
     }
     return one_row(columns | cell_columns(counts), parameters, nets)
 
@@ -324,6 +373,19 @@ def segments(points: Array) -> Iterator[Slice]:
         yield Slice(a, b[:, None], (0.0, 1.0), a, None, (0.0,))
 
 
+def line_through(points: Array, limits: tuple[float, float] | None) -> Slice:
+    """Return the line through two points, in lengths from their middle; see regions_on_line."""
+    if len(points) != 2:
+        raise ValueError(f"through must hold 2 points for a line, not {len(points)}")
+    length = _distance(points[0], points[1])
+    if not 1e-300 <= length <= 1e300:
+        raise ValueError(
+            f"through must hold points at a distance from 1e-300 to 1e300, not {length:g}"
+        )
+    chart = np.array([[1.0 / length, 0.5]])
+    return Slice(points[0], points[1][:, None], limits, points[0], chart, (0.0,))
+
+
 def plane_through(
     points: Array, limits: tuple[float, float] | None, *, from_zero: bool = False
 ) -> Slice:
@@ -352,17 +414,42 @@ def plane_through(
     return Slice(origin, ends, limits, points[0], chart, point)
 
 
-def path_points(points: Data, nets: Ensemble) -> Array:
-    """Return the points as `(m, n0)`; raise ValueError where they are not."""
+def nets_and_points(
+    through: Data | None,
+    net: Network | str | os.PathLike[str] | None,
+    points: int | None,
+    shape: Shape,
+) -> tuple[Ensemble, Array]:
+    """Return the network, and the points `(m, n0)` of a line, a plane or a path.
+
+    Raises ValueError for several networks, and points that are not of as many coordinates as the
+    network has inputs, which by default are as many.
+    """
+    if through is None:
+        nets = ensemble(net, **shape)
+        data = _drawn_points(nets, POINTS if points is None else points)
+    elif points is not None:
+        raise ValueError("points must not come with through")
+    else:
+        data = data_of(through, "through")
+        if net is None and shape.get("n0") is None:
+            shape = {**shape, "n0": data.shape[1]}
+        nets = ensemble(net, **shape)
     if nets.samples > 1:
         raise ValueError(f"samples must be 1 where through is given, not {nets.samples}")
-    data = data_of(points, "through")
     if data.shape[1] != nets.n0:
         raise ValueError(
             f"through must hold points of {nets.n0} coordinates, as n0 is {nets.n0}, not "
             f"{data.shape[1]}"
         )
-    return data
+    return nets, data
+
+
+def _drawn_points(nets: Ensemble, points: int) -> Array:
+    """Return points with N(0, 1) coordinates, of a stream that no network and no slice has."""
+    count = whole("points", points, least=2)
+    require_memory(16 * count * nets.n0, "points and n0 must be smaller: the points")
+    return normals(nets.seed, _POINTS_STREAM, count * nets.n0).reshape(count, nets.n0)
 
 
 def _expected(nets: Ensemble, along: Along, radius: float | None) -> float:
@@ -411,6 +498,21 @@ def _expected_on_segment(nets: Ensemble, first: Array, second: Array) -> float:
     return total
 
 
+def _expected_on_line(nets: Ensemble, points: Array, radius: float | None) -> float:
+    """Return the mean over random networks on the line through two points, or a part of it."""
+    if nets.law is None:
+        return math.nan
+    if nets.law["cw"] == 0.0:  # nothing depends on the input
+        return 1.0
+    if radius is None:
+        # The line is seen at an angle of pi from any distance above 0.
+        return 1.0 + sum(nets.widths) if nets.law["cb"] > 0.0 else math.nan
+    first, second = points
+    middle = 0.5 * first + 0.5 * second
+    half = (0.5 * second - 0.5 * first) * (2.0 / _distance(first, second)) * radius
+    return _expected_on_segment(nets, middle - half, middle + half)
+
+
 def _distance(first: Array, second: Array) -> float:
     """Return the distance of two points, whose squares may overflow or be 0."""
     a, b, unit = _scaled(first, second)
@@ -427,12 +529,12 @@ def _scaled(first: Array, second: Array) -> tuple[Array, Array, int]:
 
 
 def _scales(nets: Ensemble) -> Sequence[float]:
-    """Return g_1, ..., g_L for one input: g_l^2 = (bias_var/cw) sum_(j < l) (2/cw)^j."""
+    """Return g_1, ..., g_L for one input: g_l^2 = (cb/cw) sum_(j < l) (2/cw)^j."""
     law = nets.law or {}
-    cw, bias_var = law["cw"], law["bias_var"]
+    cw, cb = law["cw"], law["cb"]
     if cw == 0.0:  # nothing depends on the input
         return [math.inf] * len(nets.widths)
     with np.errstate(over="ignore"):
         sums = np.cumsum(np.power(2.0 / cw, np.arange(len(nets.widths))))
-        scales: list[float] = (math.sqrt(bias_var / cw) * np.sqrt(sums)).tolist()
+        scales: list[float] = (math.sqrt(cb / cw) * np.sqrt(sums)).tolist()
     return scales

@@ -107,7 +107,7 @@ def regression_relations(
     Source: Yaida (2019), eqs. 5-8.
     """
     if (x is None) != (y is None):
-        raise ValueError("x and y must both be given, or neither")
+        raise ValueError("x and y must be given together")
     steps, batch = whole("steps", steps, CHAINS), whole("batch", batch)
     if steps > MOST_STEPS:
         raise ValueError(f"steps must be at most {MOST_STEPS:.0e}, not {steps}")
