@@ -57,7 +57,7 @@ EXTREME = [
     "entropy --set sphere --n0 4 --cw 5e-324",
     "predict --x twice.npy --y y.npy --x-test x.npy --times 1000",
     "predict --x x.npy --y y.npy --x-test x.npy --times 1e308 --eta 10",
-    "sgd valley --gradient-noise 1000 --eta 0.99 --steps 2",
+    "sgd valley --noise-strength 1000 --eta 0.99 --steps 2",
     "sgd --n0 2 --points 6 --eta 1e300",
     "gp --norm 1e308 --samples 10",
     "rates --cw 1e300 --depth 2 --width 8",

@@ -60,7 +60,7 @@ def catapult(draw: Draw) -> Case:
 def valley(draw: Draw) -> Case:
     rate, noise = draw.uniform(0.01, 0.9), draw.pick((1.0, draw.log(1e-3, 1e3)))
     words = ["sgd", "valley", "--steps", "3", "--eta", text(rate)]
-    words += ["--gradient-noise", text(noise), "--seed", str(draw.whole(0, 99))]
+    words += ["--noise-strength", text(noise), "--seed", str(draw.whole(0, 99))]
     # The three walls of the command: lambda_i = c_i exp(v_i.theta).
     curvatures = [0.2, 1.0, 0.5]
     directions = np.array([[1.0, 0.2], [-1.0, 0.5], [-0.5, -1.0]])

@@ -162,7 +162,7 @@ def test_the_valley_s_exact_sides_by_integrals(noise: float) -> None:
     from nnth.sgd.walks import CURVATURES, DIRECTIONS
 
     rate = 0.1
-    table = nnth.valley_relations(eta=rate, gradient_noise=noise, steps=2)
+    table = nnth.valley_relations(eta=rate, noise_strength=noise, steps=2)
     variance = rate * noise / (2.0 * (1.0 - rate * CURVATURES))
     grows = []
     for i, row in enumerate(np.flatnonzero(table["relation"] == "curvature")):
@@ -190,7 +190,7 @@ def test_the_valley_s_exact_sides_by_integrals(noise: float) -> None:
 def test_the_valley_at_any_rate_and_noise() -> None:
     """Walkers start at rest, so that small rates take no longer; nothing is NaN or warns."""
     for rate, noise in ((1e-9, 1.0), (1.0 - 1e-9, 1000.0), (0.999, 1e-3), (0.1, 1000.0)):
-        table = nnth.valley_relations(eta=rate, gradient_noise=noise, steps=2)
+        table = nnth.valley_relations(eta=rate, noise_strength=noise, steps=2)
         assert not np.isnan(table["rhs"]).any()
         assert np.abs(table["z"][:3]).max() < 5.0  # of the variances, which are at rest
     small = nnth.valley_relations(eta=1e-9, steps=2)

@@ -140,7 +140,7 @@ CASES = {
         lambda seed: nnth.valley_relations(steps=4, seed=seed, threads=1), ("relation", "i")
     ),
     "sgd valley, loud": Case(
-        lambda seed: nnth.valley_relations(gradient_noise=60.0, steps=4, seed=seed, threads=1),
+        lambda seed: nnth.valley_relations(noise_strength=60.0, steps=4, seed=seed, threads=1),
         ("relation", "i"),
     ),
     "sgd circle": Case(

@@ -79,7 +79,7 @@ def regression(
 @command()
 def valley(
     eta: options.Eta = 0.1,
-    gradient_noise: Annotated[
+    noise_strength: Annotated[
         float, typer.Option(help="Strength a of the noise, whose covariance is a H.", metavar="X")
     ] = 1.0,
     steps: options.Steps = 1000,
@@ -105,7 +105,7 @@ def valley(
     from nnth.sgd.walks import valley_relations
 
     return valley_relations(
-        eta=eta, gradient_noise=gradient_noise, steps=steps, seed=call.seed, **call.work
+        eta=eta, noise_strength=noise_strength, steps=steps, seed=call.seed, **call.work
     )
 
 

@@ -32,7 +32,7 @@ MOST_STEPS: Final = 10**6
 def valley_relations(
     *,
     eta: float = 0.1,
-    gradient_noise: float = 1.0,
+    noise_strength: float = 1.0,
     steps: int = 1000,
     seed: int = 0,
     threads: int = 0,
@@ -53,7 +53,7 @@ def valley_relations(
 
     and infinite where an f_ij is 0 or less: large noise carries theta^ up a steep wall.
 
-    eta: learning rate, below 1, as eta lambda_i is to be. gradient_noise: a, 0.001 to 1000. steps:
+    eta: learning rate, below 1, as eta lambda_i is to be. noise_strength: a, 0.001 to 1000. steps:
     of 4096 walkers, 2 to 10^6, which start from their stationary distribution.
 
     Returns a Table, a row a relation: "variance" of each i, "curvature", the mean change of each
@@ -67,9 +67,9 @@ def valley_relations(
     """
     if not 0.0 < eta < 1.0:  # 1 over the largest curvature
         raise ValueError(f"eta must be above 0 and below 1, not {eta:g}")
-    noise = float(gradient_noise)
+    noise = float(noise_strength)
     if not 1e-3 <= noise <= 1e3:
-        raise ValueError(f"gradient_noise must be from 0.001 to 1000, not {noise:g}")
+        raise ValueError(f"noise_strength must be from 0.001 to 1000, not {noise:g}")
     steps = _checked_steps(steps)
     begin()
     variance = eta * noise / (2.0 * (1.0 - eta * CURVATURES))
@@ -91,7 +91,7 @@ def valley_relations(
             )
         )
     rows += _changes_of_curvature(eta, noise, variance, changes)
-    settings = {"eta": eta, "gradient_noise": noise, "steps": steps}
+    settings = {"eta": eta, "noise_strength": noise, "steps": steps}
     return table_of(rows, Meta("sgd valley", settings, seed))
 
 
