@@ -34,9 +34,10 @@ class DescentOptions:
         str,
         typer.Option(
             help="Labeled examples: digits, iris, wine, breast_cancer or diabetes of "
-            "scikit-learn, clusters:VARIANCE, clusters:VARIANCE:CLASSES:N0, or a file: .npz (X, "
-            "y), .csv (y last) or -images-idx3-ubyte[.gz].",
-            metavar="NAME|FILE",
+            "scikit-learn, clusters:VARIANCE, clusters:VARIANCE:CLASSES:N0, or a file: .npz (X "
+            "and y), .npy, .csv, .tsv or .parquet (y last), - for CSV on standard input, or "
+            "-images-idx3-ubyte[.gz].",
+            metavar="FILE|NAME",
         ),
     ] = "clusters:0.25"
     points: Annotated[

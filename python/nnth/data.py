@@ -112,7 +112,8 @@ def carries_targets(x: Data | None) -> bool:
     if Path(text).suffix.lower() != ".npz":
         return False
     damaged = damage_named(f"{text} cannot be read as data")
-    with Path(text).open("rb") as stream, damaged, np.load(stream, allow_pickle=False) as held:
+    with Path(text).open("rb") as stream, damaged:
+        held = np.load(stream, allow_pickle=False)
         return not isinstance(held, np.ndarray) and not {"y", "Y"}.isdisjoint(held.files)
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from nnth.table import Meta, Table
 
-# Lecture, system, command. Commands run as they stand, but for names of data files.
+# Lecture, system, command. Commands run as they stand.
 COURSE: Final = (
     (
         "9/14",
@@ -33,7 +33,7 @@ COURSE: Final = (
     (
         "9/21",
         "Gaussian-process regression: the prior, and the posterior given data",
-        "nnth predict --x x.npy --y y.npy --x-test u.npy --kernel nngp",
+        "nnth predict --x diabetes --kernel nngp --ridge 0.5",
     ),
     (
         "L7",
@@ -48,7 +48,7 @@ COURSE: Final = (
     (
         "Pathologies",
         "wide networks train as kernel regression",
-        "nnth predict --x x.npy --y y.npy --x-test u.npy --times 0,1,10",
+        "nnth predict --x diabetes --times log:1e-4:1:9",
     ),
     (
         "Pathologies",
@@ -86,7 +86,7 @@ COURSE: Final = (
     (
         "10/10",
         "kernel matrices of a data set and their least eigenvalues",
-        "nnth gram x.npy --act relu --depth 3",
+        "nnth gram wine --act relu --depth 3",
     ),
     (
         "10/12",
@@ -101,12 +101,12 @@ COURSE: Final = (
     (
         "10/31",
         "the representer theorem: regression, and a Gaussian process given data",
-        "nnth rkhs fit --x x.npy --y y.npy --kernel rbf:1 --ridge 0.1",
+        "nnth rkhs fit --x diabetes --kernel rbf:4 --ridge 0.5",
     ),
     (
         "10/31",
         "determinantal processes of a kernel",
-        "nnth rkhs sample --x x.npy --kernel rbf:1 --size 10",
+        "nnth rkhs sample --x iris --kernel rbf:1 --size 10",
     ),
     (
         "11/2",

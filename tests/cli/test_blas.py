@@ -13,12 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.linalg
-from test_every_command import CALLS, files, run
+from test_every_command import CALLS, run
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from nnth.blas import WORTH_THREADS, factoring, serial_blas
-
-__all__ = ["files"]  # a fixture
 
 LINEAR_ALGEBRA = {
     np.linalg: ("eigh", "eigvalsh", "svd", "lstsq", "solve", "norm", "matrix_rank"),

@@ -7,6 +7,7 @@ import io
 import random
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,8 @@ def bad_values(option: Any) -> list[str]:
     kind = type(option.type).__name__
     if kind == "Choice":
         return ["nonsense", ""]
+    if "--columns" in option.opts:  # a single letter may be a column
+        return ["nonsense"]
     if option.metavar in ("FILE", "FILE.npz", "FILE|NAME", "NAME"):
         return ["missing/file.npz"]
     if option.name == "columns":
@@ -172,6 +175,16 @@ def test_no_cell_is_a_python_object(
         assert code == 0, err
         assert out
         assert not OF_PYTHON.search(out + err), out + err
+
+
+@pytest.mark.parametrize("command", sorted({*program.names_of_commands()} - {"sweep", "verify"}))
+def test_a_command_runs_without_options(
+    command: str, files: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(files.iterdir())
+    assert run(*command.split(), "--format", "csv") == 0, capfd.readouterr().err
+    assert len(capfd.readouterr().out.splitlines()) > 1
+    assert sorted(files.iterdir()) == before
 
 
 @pytest.mark.parametrize(
@@ -307,3 +320,22 @@ def test_extreme_numbers_are_refused_by_name_or_handled(
                     assert err == "", said
                 assert not OF_PYTHON.search(err), said
                 assert "TRACEBACK" not in err, said
+
+
+@pytest.mark.parametrize("command", program.names_of_commands())
+def test_tables_fit_a_terminal_and_their_rows_can_be_told_apart(
+    command: str,
+    files: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run(*command.split(), *CALLS[command][0].split(), "--format", "table") == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    headers = [above.split() for above, rule in pairwise(lines) if rule[:1] == "─"]
+    assert len({header[0] for header in headers}) <= 1
+    names = [name for header in headers for name in header]
+    repeated = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    assert all(names.count(name) == len(headers) for name in repeated)
+    assert all(header[: len(repeated)] == repeated for header in headers)

@@ -117,9 +117,17 @@ def test_every_command_has_an_example() -> None:
         assert all(line.startswith("nnth ") for line in found), found
 
 
-@pytest.mark.slow
+LONG = ("verify",)  # all theorems, even in short
+
+
 @pytest.mark.subprocess
-@pytest.mark.parametrize("name", LEAVES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.nightly if name in LONG else pytest.mark.slow)
+        for name in LEAVES
+    ],
+)
 def test_examples_run_as_they_stand(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

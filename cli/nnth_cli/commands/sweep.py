@@ -227,7 +227,7 @@ def sweep(
 
     \b
     Example: nnth sweep paths --vary depth=2:33:2 --vary width=32,64 -o paths.csv --jobs 4
-             nnth sweep paths --samples 100000000 --split 64 --jobs 8
+             nnth sweep paths --samples 20000000 --split 16 --jobs 4
              nnth sweep kernel --vary rho=0:1:0.1 --act tanh --plot tanh.png \\
                  --plot-x layer --plot-y corr --plot-by rho
     """

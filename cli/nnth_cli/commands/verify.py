@@ -43,7 +43,7 @@ def verify(
     \b
     Source: `nnth lectures` has the course; the help of each command its literature.
     Example: nnth verify --quick
-             nnth verify paths regions --seed 3 --format csv
+             nnth verify hermite linear_nets --seed 3 --format csv
     """
     from nnth.verify import verify as compute
 

@@ -14,6 +14,7 @@ from typing import Any, Final, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nnth.blas import serial_blas
 from nnth.checks import whole
 from nnth.data import Data, data_of
 from nnth.ensemble import in_parts
@@ -52,6 +53,7 @@ _FROZEN_NOTE: Final = (
 )
 
 
+@serial_blas
 def path_spectrum(
     x: Data | None = None,
     *,

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnth import _core
+from nnth.blas import serial_blas
 from nnth.checks import whole
 from nnth.data import Data, data_of
 from nnth.ensemble import MAX_SAMPLES, Ensemble, Shape, Tasks, ensemble
@@ -98,6 +99,7 @@ class Slice:
         return centre
 
 
+@serial_blas
 def regions_along(
     along: Along,
     net: Network | str | os.PathLike[str] | None = None,
@@ -184,6 +186,7 @@ def regions_along(
     return one_row(columns | cell_columns(every) | {"boundary_density": density}, parameters, nets)
 
 
+@serial_blas
 def regions_through(
     through: Data | None = None,
     net: Network | str | os.PathLike[str] | None = None,

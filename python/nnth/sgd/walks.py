@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nnth.blas import serial_blas
 from nnth.checks import whole
 from nnth.random import normals, uniforms
 from nnth.sgd.rows import Relation, table_of
@@ -147,6 +148,7 @@ def _changes_of_curvature(
     return rows
 
 
+@serial_blas
 def circle_relations(
     *,
     places: int = 32,
