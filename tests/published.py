@@ -591,7 +591,7 @@ MEDIANS = [
         GD,
         "abstract",
         "the threshold is 2.858 times the median singular value",
-        "mp --alpha 1 --levels 0.5 --samples 0",
+        "mp --alpha 1 --quantiles 0.5 --samples 0",
         _omega(1.0),
         2.858,
         5e-4,
@@ -602,7 +602,7 @@ MEDIANS = [
             GD,
             "table IV",
             f"omega({beta:g}) = {value}, of which three digits after the point hold",
-            f"mp --alpha {beta} --levels 0.5 --samples 0",
+            f"mp --alpha {beta} --quantiles 0.5 --samples 0",
             _omega(beta),
             value,
             5e-4,
@@ -621,7 +621,7 @@ MEDIANS = [
             GD,
             "eq. 10",
             f"the median at beta = {beta:g}, by quadrature of the density",
-            f"mp --alpha {beta} --levels 0.5 --samples 0",
+            f"mp --alpha {beta} --quantiles 0.5 --samples 0",
             "x",
             value,
             1e-11,
@@ -635,7 +635,7 @@ MEDIANS = [
 ]
 
 CIRCLE = "rkhs spectrum --kernel ntk --n0 2"
-DEEP_STEP = "rkhs spectrum --kernel nngp --act step --cw 2 --n0 3 --levels 200 --depth"
+DEEP_STEP = "rkhs spectrum --kernel nngp --act step --cw 2 --n0 3 --quantiles 200 --depth"
 
 DECAYS = [
     *(
@@ -663,7 +663,7 @@ DECAYS = [
         "Bietti & Bach 2021",
         "cor. 3",
         "... and do, at levels of 200",
-        "rkhs spectrum --kernel ntk --n0 3 --depth 2 --levels 200",
+        "rkhs spectrum --kernel ntk --n0 3 --depth 2 --quantiles 200",
         "slope",
         -3.0,
         0.03,
@@ -681,7 +681,7 @@ DECAYS = [
         "Bietti & Bach 2021",
         "cor. 3",
         "... and do, at levels of 200",
-        "rkhs spectrum --kernel nngp --n0 3 --depth 3 --levels 200",
+        "rkhs spectrum --kernel nngp --n0 3 --depth 3 --quantiles 200",
         "slope",
         -5.0,
         0.03,

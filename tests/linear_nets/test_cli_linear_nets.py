@@ -84,7 +84,7 @@ def test_bayes_on_files_predicts_and_draws(folder: Path) -> None:
             folder / "new.csv",
             "--y-test",
             folder / "v.npy",
-            "--levels",
+            "--quantiles",
             "0.1,0.9",
             "--plot",
             picture,
@@ -121,7 +121,9 @@ def test_mp_and_product_in_a_pipe(tmp_path: Path) -> None:
     assert list(rows[0])[:4] == ["x", "pdf", "cdf", "empirical"]
     assert (len(rows), rows[0]["x"], rows[0]["cdf"], rows[0]["atom"]) == (6, "0.0", "0.5", "0.5")
     assert float(rows[0]["ks"]) < 0.005
-    (row,) = rows_of(call("mp", "--points", 30, "--n0", 60, "--levels", 0.5, "--sampler", "dense"))
+    (row,) = rows_of(
+        call("mp", "--points", 30, "--n0", 60, "--quantiles", 0.5, "--sampler", "dense")
+    )
     assert float(row["cdf"]) == pytest.approx(0.5, abs=1e-12)
     rows = rows_of(
         call("product", "--widths", "8*3,4", "--samples", 500, "--plot", tmp_path / "b.png")
@@ -147,8 +149,11 @@ def test_mp_and_product_in_a_pipe(tmp_path: Path) -> None:
         (("mp", "--points", 5), "--points and --n0 must both be given"),
         (("mp", "--alpha", 1, "--points", 5), "--alpha and --points must not both be given"),
         (("mp", "--alpha", -1), "alpha must be from"),
-        (("mp", "--rows", 101, "--levels", 0.5), "--rows and --levels must not both be given"),
-        (("mp", "--alpha", 1, "--levels", 2), "levels must be above 0 and below 1"),
+        (
+            ("mp", "--rows", 101, "--quantiles", 0.5),
+            "--rows and --quantiles must not both be given",
+        ),
+        (("mp", "--alpha", 1, "--quantiles", 2), "--quantiles must be above 0 and below 1"),
         (("mp", "--alpha", 1, "--samples", -1), "samples must be at least 0"),
         (("product", "--widths", "3", "--depth", 2), "--widths and --depth must not both be given"),
         (("product", "--depth", "2.5"), "must be integers, as in 1,2,4"),

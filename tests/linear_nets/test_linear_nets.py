@@ -433,7 +433,9 @@ def test_predictions_are_those_of_weighted_networks() -> None:
     assert data.theta is not None
     assert x @ data.theta == pytest.approx(y, rel=1e-12)
     assert data.theta == pytest.approx(np.linalg.lstsq(x, y, rcond=None)[0], rel=1e-11)
-    table = nnth.bayes_predictive(x, y, new, widths=widths, sigma2=sigma2, levels=(0.1, 0.9, 0.999))
+    table = nnth.bayes_predictive(
+        x, y, new, widths=widths, sigma2=sigma2, quantiles=(0.1, 0.9, 0.999)
+    )
     perp = table["perp"][0]
     values = new[0] @ data.theta + perp * np.sqrt(tau) * rng.standard_normal(count)
     order = np.argsort(values)
@@ -622,7 +624,7 @@ def test_sizes_by_default_and_by_points() -> None:
 
 
 def test_quantiles_and_atoms() -> None:
-    table = nnth.mp(2.0, levels=(0.3, 0.5, 0.75), samples=3)
+    table = nnth.mp(2.0, quantiles=(0.3, 0.5, 0.75), samples=3)
     assert table["x"][:2].tolist() == [0.0, 0.0]
     assert table["cdf"] == pytest.approx([0.5, 0.5, 0.75], abs=1e-13)
     assert table["empirical"][0] == 0.5
@@ -715,15 +717,18 @@ def test_others_refuse() -> None:
         with pytest.raises(ValueError, match=message):
             nnth.bayes_predictive(*arguments)
     for levels in ((0.0,), (0.5, 0.5), (), (1.2,), (math.nan,)):
-        with pytest.raises(ValueError, match="levels must be"):
-            nnth.bayes_predictive(x, y, np.ones((1, 4)), levels=levels)
+        with pytest.raises(ValueError, match="quantiles must be"):
+            nnth.bayes_predictive(x, y, np.ones((1, 4)), quantiles=levels)
     for call, message in (
         (lambda: nnth.mp(0.5, points=3, n0=4), "alpha must not come with points and n0"),
         (lambda: nnth.mp(points=3), "points and n0 must both be given"),
         (lambda: nnth.mp(0.0), "alpha must be from 1e-09 to 1e"),
         (lambda: nnth.mp(math.nan), "alpha must be from"),
         (lambda: nnth.mp(0.5, rows=1), "rows must be at least 2"),
-        (lambda: nnth.mp(0.5, levels=(0.5, 1.0)), "levels must be above 0 and below 1, not 1"),
+        (
+            lambda: nnth.mp(0.5, quantiles=(0.5, 1.0)),
+            "quantiles must be above 0 and below 1, not 1",
+        ),
         (lambda: nnth.mp(points=30_000, n0=30_000), "must not both be above 20000"),
         (
             lambda: nnth.mp(points=10_000, n0=10_000, sampler="dense"),

@@ -214,7 +214,7 @@ def mp_law(draw: Draw) -> Case:
         text(alpha),
         "--samples",
         "0",
-        "--levels",
+        "--quantiles",
         ",".join(map(text, levels)),
     ]
 

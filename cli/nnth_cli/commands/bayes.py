@@ -104,7 +104,7 @@ def predict(
     depth: options.Depths = "1",
     widths: options.Widths = None,
     sigma2: Sigma2 = "1",
-    levels: Annotated[
+    quantiles: Annotated[
         Any, options.numbers("Levels in (0, 1) of the quantiles, a column each.")
     ] = "0.05,0.25,0.5,0.75,0.95",
     *,
@@ -149,6 +149,6 @@ def predict(
             **drawn,
             **layers,
             sigma2=sigma2,
-            levels=levels,
+            quantiles=quantiles,
             seed=call.seed,
         )

@@ -40,7 +40,7 @@ def mp(
             metavar="N",
         ),
     ] = 101,
-    levels: Annotated[
+    quantiles: Annotated[
         Any,
         options.numbers("Levels in (0, 1); a row at the quantile of each, instead of --rows."),
     ] = None,
@@ -72,9 +72,9 @@ def mp(
     \b
     Source: Marchenko & Pastur (1967); Dumitriu & Edelman (2002), for the sampler.
     Example: nnth mp --alpha 0.5 --plot mp.png
-             nnth mp --points 4000 --n0 2000 --samples 1 --levels 0.25,0.6,0.9
+             nnth mp --points 4000 --n0 2000 --samples 1 --quantiles 0.25,0.6,0.9
     """
-    call.check_together([("--rows", "--levels"), ("--alpha", "--points"), ("--alpha", "--n0")])
+    call.check_together([("--rows", "--quantiles"), ("--alpha", "--points"), ("--alpha", "--n0")])
     from nnth.linear_nets import mp as compute
 
     # LAPACK does not listen to interrupts; no file is half-written while it runs.
@@ -84,7 +84,7 @@ def mp(
             points=points,
             n0=n0,
             rows=rows,
-            levels=levels,
+            quantiles=quantiles,
             samples=samples,
             sampler=sampler,
             seed=call.seed,

@@ -117,7 +117,7 @@ def mp(
     points: int | None = None,
     n0: int | None = None,
     rows: int = 101,
-    levels: Sequence[float] | None = None,
+    quantiles: Sequence[float] | None = None,
     samples: int = 10,
     sampler: Sampler = "law",
     seed: int = 0,
@@ -131,8 +131,8 @@ def mp(
 
     alpha: from 1e-9 to 1e9, by default 0.5; or points = P and n0 instead. With alpha alone matrices
         have 500 rows or columns, whichever are fewer, and the others to suit.
-    rows: rows of the table, from the one edge to the other, at least 2. levels: numbers in (0, 1),
-        a row at the quantile of each instead.
+    rows: rows of the table, from the one edge to the other, at least 2. quantiles: levels in
+        (0, 1); a row at the quantile of each instead.
     samples: matrices, 0 for theory alone. sampler: "law" draws bidiagonal matrices with the same
         eigenvalues, in O(P^2), exactly in law; "dense" draws X, in O(P^2 n0), by LAPACK.
     seed: matrix s is a function of (seed, s). threads: 0 = all; the result is the same for "law".
@@ -152,7 +152,7 @@ def mp(
     law = MarchenkoPastur(alpha)
     if whole("rows", rows, least=2) > MAX_ROWS:
         raise ValueError(f"rows must be at most {MAX_ROWS}, not {rows}")
-    x = _grid(law, rows) if levels is None else law.quantile(_levels(levels))
+    x = _grid(law, rows) if quantiles is None else law.quantile(_levels(quantiles))
     if sampler not in ("law", "dense"):
         raise ValueError(f"sampler must be law or dense, not {sampler!r}")
     check_seed(seed)
@@ -179,8 +179,8 @@ def mp(
     shares = np.full((1, len(x)), np.nan) if found is None else _shares(found, x, p)
     columns: dict[str, Any] = {"x": x, "pdf": law.density(x), "cdf": law.cdf(x)}
     columns["empirical"], columns["stderr"] = mean_and_stderr(shares)
-    if levels is not None:
-        columns["level"] = np.asarray(levels, dtype=np.float64)
+    if quantiles is not None:
+        columns["level"] = np.asarray(quantiles, dtype=np.float64)
     parameters: dict[str, Any] = {
         "alpha": alpha,
         "points": p,
@@ -231,13 +231,13 @@ def _checked(rule: str, alpha: float) -> float:
     return float(alpha)
 
 
-def _levels(levels: Sequence[float]) -> Floats:
-    asked = np.asarray(levels, dtype=np.float64).reshape(-1)
+def _levels(quantiles: Sequence[float]) -> Floats:
+    asked = np.asarray(quantiles, dtype=np.float64).reshape(-1)
     if not asked.size:
-        raise ValueError("levels must hold a number, and is empty")
+        raise ValueError("quantiles must hold a number, and is empty")
     wrong = asked[~((asked > 0.0) & (asked < 1.0))]
     if wrong.size:
-        raise ValueError(f"levels must be above 0 and below 1, not {wrong[0]:g}")
+        raise ValueError(f"quantiles must be above 0 and below 1, not {wrong[0]:g}")
     return asked
 
 

@@ -118,7 +118,7 @@ def bayes_predictive(
     width: int | None = None,
     depth: int | Sequence[int] | None = None,
     sigma2: float | Sequence[float] = 1.0,
-    levels: Sequence[float] = LEVELS,
+    quantiles: Sequence[float] = LEVELS,
     seed: int = 0,
 ) -> Table:
     """Return what deep linear networks that interpolate a data set predict at new points.
@@ -133,8 +133,8 @@ def bayes_predictive(
         `(m,)` at which the density is taken, by default the means.
     points, n0: without x, P (by default 20) points of n_0 (50) dimensions, and ten to predict at,
         are drawn with N(0, 1) entries, and the targets of all are theta'x, theta ~ N(0, 1/n_0).
-    widths, width, sigma2: as in `nnth.bayes`. depth: one or several, by default 1. levels: of the
-        quantiles, in (0, 1): 0.05 is the column q05. seed: of the data that are drawn.
+    widths, width, sigma2: as in `nnth.bayes`. depth: one or several, by default 1. quantiles: their
+        levels in (0, 1): 0.05 is the column q05. seed: of the data that are drawn.
 
     Returns a Table, a row a depth, sigma2 and point: depth, sigma2, point (its row, from 0), mean,
     std, perp = |x_perp|, a column q.. a level, kurtosis (excess, 0 for a Gaussian), y (where the
@@ -165,7 +165,7 @@ def bayes_predictive(
         raise ValueError(f"x_test must have as many columns as x, {data.n0}, not {tested.shape[1]}")
     values = None if y_test is None else _targets(y_test, len(tested))
     nets, shape = architectures(widths, width, depth)
-    scales, names = scales_of(sigma2), _names(levels)
+    scales, names = scales_of(sigma2), _names(quantiles)
     begin()
     assert data.theta is not None
     mean = tested @ data.theta
@@ -175,7 +175,9 @@ def bayes_predictive(
     for layers in nets:
         for scale in scales:
             posterior = Posterior(data, layers, math.log(scale))
-            part = _rows(posterior, scale, mean, perp, where, dict(zip(names, levels, strict=True)))
+            part = _rows(
+                posterior, scale, mean, perp, where, dict(zip(names, quantiles, strict=True))
+            )
             for name, column in part.items():
                 columns.setdefault(name, []).extend(column)
     parameters: dict[str, Any] = {
@@ -217,7 +219,7 @@ def _rows(
     mean: Floats,
     perp: Floats,
     where: Floats,
-    levels: dict[str, float],
+    quantiles: dict[str, float],
 ) -> dict[str, Any]:
     count, length = len(mean), math.sqrt(posterior.data.norm2)
     std = perp * math.sqrt(posterior.tau_mean())
@@ -231,7 +233,7 @@ def _rows(
         "std": std,
         "perp": perp,
     }
-    for name, level in levels.items():
+    for name, level in quantiles.items():
         with np.errstate(invalid="ignore"):  # nothing times what is infinite
             apart = perp * length * law.quantile(level)
         part[name] = mean + np.where(spanned, 0.0, apart)
@@ -276,15 +278,15 @@ def _outside(points: Floats, data: Interpolant) -> Floats:
     return np.where(perp <= bound, 0.0, perp)
 
 
-def _names(levels: Sequence[float]) -> list[str]:
+def _names(quantiles: Sequence[float]) -> list[str]:
     names = []
-    for level in levels:
+    for level in quantiles:
         if not 0.0 < level < 1.0:
-            raise ValueError(f"levels must be above 0 and below 1, not {level:g}")
+            raise ValueError(f"quantiles must be above 0 and below 1, not {level:g}")
         digits = f"{100.0 * level:.10f}".rstrip("0").rstrip(".")
         names.append("q" + digits.replace(".", "_").zfill(2))
     if len(set(names)) != len(names) or not names:
-        raise ValueError(f"levels must be different numbers, not {tuple(levels)}")
+        raise ValueError(f"quantiles must be different numbers, not {tuple(quantiles)}")
     return names
 
 
