@@ -19,7 +19,7 @@ Sigma2 = Annotated[
 _CONFLICTS = (("--x", "--points"), ("--x", "--n0"), ("--x", "--norm2"))
 
 
-@command()
+@command(keys=("depth", "sigma2"))
 def evidence(
     x: options.X = None,
     y: options.Y = None,
@@ -89,7 +89,7 @@ def evidence(
     )
 
 
-@command()
+@command(keys=("depth", "sigma2", "point"))
 def predict(
     x: options.X = None,
     y: options.Y = None,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from nnth.table import Table
 
 
-@command()
+@command(keys=("width", "layer", "quantity", "observable", "input_a", "input_b"))
 def gp(
     act: options.Act = "relu",
     width: options.WidthList = "16,32,64,128,256",

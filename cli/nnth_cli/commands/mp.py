@@ -11,7 +11,7 @@ if TYPE_CHECKING:  # commands import the package when they are called
     from nnth.table import Table
 
 
-@command()
+@command(keys=("x",))
 def mp(
     alpha: Annotated[
         float | None,

@@ -87,7 +87,7 @@ def check_save(call: Call, save: Path | None, samples: int) -> None:
         raise ValueError("--save must come with samples, not with --samples 0")
 
 
-@command()
+@command(keys=("quantity", "order"))
 def moments(
     nets: NetOptions,
     n0: Annotated[
@@ -174,7 +174,7 @@ def moments(
     return table
 
 
-@command()
+@command(keys=("law",))
 def distribution(
     nets: NetOptions,
     n0: options.InputDimension = 2,
@@ -219,7 +219,7 @@ def distribution(
     return table
 
 
-@command()
+@command(keys=("delta", "bound"))
 def spectrum(
     nets: NetOptions,
     x: options.X = None,
@@ -257,7 +257,7 @@ def spectrum(
     return path_spectrum(x, delta=delta, **call.work, **shape)
 
 
-@command()
+@command(keys=("rho",))
 def angles(
     nets: NetOptions,
     n0: options.InputDimension = 2,

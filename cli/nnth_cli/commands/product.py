@@ -11,7 +11,7 @@ if TYPE_CHECKING:  # commands import the package when they are called
     from nnth.table import Table
 
 
-@command()
+@command(keys=("depth", "quantity"))
 def product(
     n0: options.InputDimension = 64,
     width: options.Width = 64,

@@ -205,7 +205,7 @@ def along(
     return shown(call, table, place, color, save)
 
 
-@command()
+@command(keys=("segment",))
 def through(
     nets: NetOptions,
     through: Annotated[
@@ -251,7 +251,7 @@ def through(
     return shown(call, table, place, "gradient", None)
 
 
-@command(plotted=False)
+@command(plotted=False, keys=("bound",))
 def bounds(
     nets: NetOptions,
     n0: options.InputDimension = 2,
