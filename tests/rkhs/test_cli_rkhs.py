@@ -81,14 +81,16 @@ def test_a_sweep_of_one_of_the_group(tmp_path: Path) -> None:
     words = ("sweep", "rkhs", "spectrum", "--vary", "n0=3,4", "--levels", 2)
     rows = rows_of(call(*words))
     assert [row["n0"] for row in rows] == ["3", "3", "4", "4"]
-    assert rows[0]["point"].startswith("rkhs spectrum:")
+    assert rows[0]["sweep_point"].startswith("rkhs spectrum:")
     target = tmp_path / "runs.csv"
     for _ in range(2):  # the second time there is nothing to do
         assert call(*words, "-o", target).returncode == 0
         assert len(target.read_text().splitlines()) == 5
     plan = tmp_path / "plan.toml"
     plan.write_text('command = "rkhs spectrum"\noptions = { levels = 2 }\nvary = { n0 = [3, 4] }\n')
-    assert [row["point"] for row in rows_of(call("sweep", plan))] == [r["point"] for r in rows]
+    assert [row["sweep_point"] for row in rows_of(call("sweep", plan))] == [
+        r["sweep_point"] for r in rows
+    ]
     assert "there is no command 'rkhs' to sweep; there is" in refusal("sweep", "rkhs")
 
 
