@@ -243,7 +243,7 @@ LONG = {
     "gp": "--samples 1000000000 --depth 20",
     "hermite dual": "--act tanh(300*(z-3))+sin(40*z) --terms 10000",
     "rates training": "--width 400,800 --samples 20000 --steps 5000",
-    "catapult phases": "--width 4096 --samples 200000",
+    "catapult phases": "--width 4096 --samples 20000",
     "lazy": "--width 4096,65536 --points 100 --samples 10000",
     "classes parts": "--data clusters:1:10:20 --points 4000 --widths 256,256 --steps 100000",
     "collapse": "--data clusters:1:10:20 --points 4000 --widths 256,256 --steps 100000",

@@ -83,7 +83,7 @@ def test_a_full_disk_is_one_line_and_keeps_what_was_there(
     before = f"echo old > {name}" if old else ":"
     after = f"; cat {name}" if old else ""
     done = shell(FULL.format(size=size, before=before, command=command) + after, here)
-    option = "--plot" if "--plot" in command else "--output"
+    option = next((name for name in ("--plot", "--save") if name in command), "--output")
     assert done.stderr == f"nnth: error: {option} {name}: No space left on device\n"
     assert done.stdout == "code 1\n" + (f"{name[5:]}\nold\n" if old else "")
 
