@@ -635,7 +635,7 @@ MEDIANS = [
 ]
 
 CIRCLE = "rkhs spectrum --kernel ntk --n0 2"
-DEEP_STEP = "rkhs spectrum --kernel nngp --act step --cw 2 --n0 3 --quantiles 200 --depth"
+DEEP_STEP = "rkhs spectrum --kernel nngp --act step --cw 2 --n0 3 --levels 200 --depth"
 
 DECAYS = [
     *(
@@ -663,7 +663,7 @@ DECAYS = [
         "Bietti & Bach 2021",
         "cor. 3",
         "... and do, at levels of 200",
-        "rkhs spectrum --kernel ntk --n0 3 --depth 2 --quantiles 200",
+        "rkhs spectrum --kernel ntk --n0 3 --depth 2 --levels 200",
         "slope",
         -3.0,
         0.03,
@@ -681,7 +681,7 @@ DECAYS = [
         "Bietti & Bach 2021",
         "cor. 3",
         "... and do, at levels of 200",
-        "rkhs spectrum --kernel nngp --n0 3 --depth 3 --quantiles 200",
+        "rkhs spectrum --kernel nngp --n0 3 --depth 3 --levels 200",
         "slope",
         -5.0,
         0.03,

@@ -508,7 +508,7 @@ def test_the_summary_is_of_the_matrices() -> None:
         assert table["condition"][row] == pytest.approx(np.linalg.cond(matrix), rel=1e-8)
     assert table["error"].tolist() == [result.error] * 2
     assert table["route"].tolist() == [result.route] * 2
-    assert table.meta.parameters["inputs"] == 50
+    assert table.meta.parameters["points"] == 50
     assert table.meta.parameters["n0"] == 8
 
 

@@ -228,7 +228,7 @@ TwoInput PanelExpectation::two(double k_a, double k_b, const Correlation& rho, c
     const auto resolution = resolution_to(std::max(q_a * in_a.extent, q_b * in_b.extent));
     // Gaps of functions of one size: where sizes differ theirs would hide a small 1 - rho.
     const double ratio =
-        a.square == b.square || !(b.square > 0.0) ? 1.0 : std::sqrt(a.square / b.square);
+        a.square == b.square || !(b.square > 0.0) ? 1.0 : std::sqrt(a.square) / std::sqrt(b.square);
     const auto sums = [&](bool coarsely) {
         PairIntegrator integrator(program_, *resolution, coarsely ? coarse_ : fine_, coarsely, in_b,
                                   rho);
