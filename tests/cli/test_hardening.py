@@ -165,6 +165,7 @@ def test_memory_that_runs_out_is_one_line_and_leaves_nothing(
     assert sorted(here.iterdir()) == before
 
 
+@pytest.mark.slow
 def test_matrices_are_kept_where_memory_ends_with_their_eigenvalues(here: Path) -> None:
     np.save(here / "x.npy", np.linspace(-1.0, 1.0, 16_000).reshape(-1, 2))
     command = (

@@ -247,7 +247,7 @@ def test_statements_hold_and_those_of_the_notes_fail(check: Any) -> None:
         assert math.isnan(row.notes) or not row.notes_hold, row
 
 
-@pytest.mark.parametrize("quick", [True, False])
+@pytest.mark.parametrize("quick", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_statements_of_powers_tell_them_from_powers_half_off(quick: bool) -> None:
     powers = [one for one in wide(Run(quick, 0, 1)) if "this power of n" in one.statement]
     assert len(powers) == 2

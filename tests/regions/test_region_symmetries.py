@@ -98,7 +98,7 @@ def signed_permutation(dim: int, rng: np.random.Generator) -> Floats:
     return matrix
 
 
-@some(60)
+@some(30)
 @given(SMALL | LARGER, BOXES, SEEDS)
 def test_rotations_that_are_signed_permutations(n: Net, box: float | None, seed: int) -> None:
     rng = np.random.default_rng(seed)
