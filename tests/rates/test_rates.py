@@ -240,7 +240,7 @@ def test_descent_of_linear_regression_leaves_its_null_space() -> None:
     x[3] = x[0]
     assert descent_rates(x)["rank"][0] == 11
     assert np.isnan(descent_rates(x, y=np.zeros(12))["measured"]).all()
-    with pytest.raises(ValueError, match="x must have a tangent kernel that is not 0"):
+    with pytest.raises(ValueError, match="x, cb and cw must have a tangent kernel that is not 0"):
         descent_rates(np.zeros((3, 2)))
 
 

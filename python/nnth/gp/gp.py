@@ -102,7 +102,7 @@ class GpEnsemble:
         diagonal = np.eye(len(self.x), dtype=bool)
         outside = ~(k <= _LARGEST) | (diagonal & (k < 1.0 / _LARGEST))
         for layer, a, b in np.argwhere(outside).tolist():
-            given = "inputs" if self.norm is None else "norm"
+            given = "x" if self.norm is None else "norm"
             raise ValueError(
                 f"{given}, cb, cw and depth must keep kernels in {1.0 / _LARGEST:g}..{_LARGEST:g}, "
                 f"not {k[layer, a, b]:g} as in layer {layer + 1}"

@@ -275,7 +275,7 @@ def _not_zero(eigenvalues: Floats, noise: float) -> NDArray[np.bool_]:
     """Which eigenvalues are more than rounding, and the least have an inverse in doubles."""
     if not eigenvalues[-1] > max(noise, _LEAST):
         raise ValueError(
-            f"x must have a tangent kernel that is not 0: its largest eigenvalue is "
+            f"x, cb and cw must have a tangent kernel that is not 0: its largest eigenvalue is "
             f"{eigenvalues[-1]:.3g}"
         )
     return np.asarray(eigenvalues > noise)

@@ -31,22 +31,22 @@ def expected_error(spectrum: Floats, power: Floats, points: int, ridge: float) -
     p = points / m
 
     def moved(mu: float) -> float:
-        t = float((spectrum / (spectrum + mu)).mean())
-        return mu * (p - t) / (1.0 - t) - ridge
+        rest = float((mu / (spectrum + mu)).mean())  # 1 - t
+        return mu * (p - 1.0 + rest) / rest - ridge
 
     low, high = ridge, ridge / p + float(spectrum.sum()) / p
     for _ in range(_STEPS):
         middle = 0.5 * (low + high)
         low, high = (middle, high) if moved(middle) < 0.0 else (low, middle)
     mu = 0.5 * (low + high)
-    t = float((spectrum / (spectrum + mu)).mean())
-    slope = (p - 1.0) / (1.0 - t) ** 2  # h'
-    weights = 1.0 / (spectrum + mu) ** 2
-    fixed = ridge / mu - mu * slope * float((spectrum * weights).mean())
-    of_squares = -(mu**2) * slope * float((spectrum**2 * weights).mean()) / fixed
-    of_one = -(mu**2) * slope * float(weights.mean()) / fixed
-    left = float((power * weights).sum())
-    return (mu**2 + of_squares - ridge**2 * (1.0 + of_one)) * left / (m - points)
+    # In units of mu, in which no number leaves the range of doubles.
+    fitted, rest = spectrum / (spectrum + mu), mu / (spectrum + mu)
+    slope = (p - 1.0) / float(rest.mean()) ** 2  # h'
+    fixed = ridge / mu - slope * float((fitted * rest).mean())
+    of_squares = -slope * float((fitted**2).mean()) / fixed
+    of_one = -slope * float((rest**2).mean()) / fixed
+    left = float((power * rest**2).sum())
+    return (1.0 + of_squares - (ridge / mu) ** 2 * (1.0 + of_one)) * left / (m - points)
 
 
 def drawn_errors(
