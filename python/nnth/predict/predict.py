@@ -243,8 +243,8 @@ def _steps(times: Floats, flow: KernelFlow, step: float) -> list[tuple[float, in
         steps = float(stretches.sum() / longest)
     if steps > MAX_STEPS:
         raise ValueError(
-            f"samples must be 0, or times and ridge be such that training to {times[-1]:g} takes "
-            f"at most {MAX_STEPS} steps, not {steps:.2g}"
+            f"samples must be 0, or times, eta and ridge be such that training takes at most "
+            f"{MAX_STEPS} steps, not {steps:.2g}"
         )
     counts = np.maximum(np.ceil(stretches / longest).astype(int), stretches > 0.0)
     return [(float(s) / max(int(n), 1), int(n)) for s, n in zip(stretches, counts, strict=True)]

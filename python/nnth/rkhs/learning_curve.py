@@ -29,6 +29,8 @@ def expected_error(spectrum: Floats, power: Floats, points: int, ridge: float) -
     """
     m = len(spectrum)
     p = points / m
+    scale = max(ridge, float(spectrum.sum()))  # in its units no number leaves the range of doubles
+    spectrum, ridge = spectrum / scale, ridge / scale
 
     def moved(mu: float) -> float:
         rest = float((mu / (spectrum + mu)).mean())  # 1 - t
@@ -39,7 +41,6 @@ def expected_error(spectrum: Floats, power: Floats, points: int, ridge: float) -
         middle = 0.5 * (low + high)
         low, high = (middle, high) if moved(middle) < 0.0 else (low, middle)
     mu = 0.5 * (low + high)
-    # In units of mu, in which no number leaves the range of doubles.
     fitted, rest = spectrum / (spectrum + mu), mu / (spectrum + mu)
     slope = (p - 1.0) / float(rest.mean()) ** 2  # h'
     fixed = ridge / mu - slope * float((fitted * rest).mean())
