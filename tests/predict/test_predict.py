@@ -322,7 +322,10 @@ def test_files(tmp_path: Path) -> None:
         ({"step": 1.5}, "step must be above 0 and at most 1, not 1.5"),
         ({"width": 0}, "width must be at least 1, not 0"),
         ({"kernel": "both"}, "kernel must be nngp or ntk, not 'both'"),
-        ({"times": (1e9,), "samples": 2}, "samples must be 0, or times, eta and ridge be such"),
+        (
+            {"times": (1e9,), "samples": 2},
+            "samples must be 0, or times, eta, ridge and step be such",
+        ),
     ],
 )
 def test_bad_input(change: dict[str, Any], message: str) -> None:

@@ -243,7 +243,7 @@ def _steps(times: Floats, flow: KernelFlow, step: float) -> list[tuple[float, in
         steps = float(stretches.sum() / longest)
     if steps > MAX_STEPS:
         raise ValueError(
-            f"samples must be 0, or times, eta and ridge be such that training takes at most "
+            f"samples must be 0, or times, eta, ridge and step be such that training takes at most "
             f"{MAX_STEPS} steps, not {steps:.2g}"
         )
     counts = np.maximum(np.ceil(stretches / longest).astype(int), stretches > 0.0)
