@@ -88,16 +88,14 @@ class Group(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if not args and not self.invoke_without_command and not ctx.resilient_parsing:
-            ctx.fail(f"{ctx.info_name} must be followed by one of {self._names(ctx)}")
+            names = ", ".join(self.list_commands(ctx))
+            ctx.fail(f"{ctx.info_name} must be followed by one of {names}")
         return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         names = self.list_commands(ctx)
         if args[0] not in names and not ctx.resilient_parsing:
-            from difflib import get_close_matches
-
-            near = get_close_matches(args[0], names)
-            ctx.fail(f"there is no command {args[0]!r}; there is {self._names(ctx, near)}")
+            ctx.fail(f"there is no command {args[0]!r}; {suggestion(args[0], names)}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
@@ -106,8 +104,14 @@ class Group(TyperGroup):
         with formatter.section("Commands"):
             formatter.write_dl([(n, own.get_short_help_str(10_000)) for n, own in commands.items()])
 
-    def _names(self, ctx: Any, names: Sequence[str] = ()) -> str:
-        return ", ".join(names or self.list_commands(ctx))
+
+def suggestion(word: str, names: Sequence[str]) -> str:
+    """Return what may have been meant by a word that is none of these names, or all of them."""
+    from difflib import get_close_matches
+
+    if near := get_close_matches(word, names):
+        return f"did you mean {' or '.join(near)}?"
+    return f"there is {', '.join(names)}"
 
 
 class DefaultGroup(Group):

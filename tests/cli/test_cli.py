@@ -193,7 +193,7 @@ def test_a_traceback_is_there_for_those_who_ask() -> None:
         (["kernel", "stray"], "got unexpected extra argument"),
         (["gram", "x.npy", "--x", "x.npy"], "--x and FILE must not both be given"),
         (["gram", "x.npy", "--save", "a.csv"], "--save must end in .npz, not 'a.csv'"),
-        (["kernle"], "there is no command 'kernle'; there is kernel"),
+        (["kernle"], "there is no command 'kernle'; did you mean kernel?"),
         (["--nothing"], "no such option"),
     ],
 )
@@ -205,7 +205,7 @@ def test_wrong_usage_is_one_line_and_code_2(arguments: list[str], message: str) 
 
 def test_near_names_are_suggested() -> None:
     assert "--depth" in one_line(call(NNTH, "kernel", "--dept", 3)).replace("--dept ", "")
-    assert one_line(call(NNTH, "grm")) == "there is no command 'grm'; there is gram"
+    assert one_line(call(NNTH, "grm")) == "there is no command 'grm'; did you mean gram?"
 
 
 def test_shells_may_complete_names() -> None:

@@ -433,7 +433,7 @@ def test_failures_become_rows_and_are_tried_again_when_asked(tmp_path: Path) -> 
         ("kernel --vary threads=1,2", "--vary must not have threads"),
         ("kernel --vary rho=0,1 --vary depth=1 --zip rho,depth", "one number of values, not"),
         ("kernel --vary rho=0 --zip rho,act", "act must be varied, to step together"),
-        ("kernle --vary rho=0", "there is no command 'kernle' to sweep; there is kernel"),
+        ("kernle --vary rho=0", "there is no command 'kernle' to sweep; did you mean kernel?"),
         ("--vary rho=0 kernel", "the command to sweep must come first, before --vary"),
         ("sweep --vary rho=0", "there is no command 'sweep' to sweep"),
         ("kernel --vary rho=0 stray", "got unexpected extra arguments (stray)"),

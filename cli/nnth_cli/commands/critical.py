@@ -1,4 +1,4 @@
-"""Critical initialization of an activation: its critical points, and the variance along depth."""
+"""Critical initialization: its points, and variance along depth."""
 
 from typing import TYPE_CHECKING
 

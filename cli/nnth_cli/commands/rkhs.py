@@ -1,4 +1,4 @@
-"""Kernels and their Hilbert spaces: spectra, regression, learning curves, determinantal samples.
+"""Kernels and their Hilbert spaces: spectra, regression, samples.
 
 Each command shows its formula, source and examples in its own --help.
 """

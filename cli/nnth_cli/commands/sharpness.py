@@ -1,4 +1,4 @@
-"""Sharpness of the loss in training: the edge of stability, and large learning rates."""
+"""Sharpness in training: edge of stability, large learning rates."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal

@@ -53,7 +53,7 @@ class Command(TyperCommand):
         return own + [parameter for parameter in target.params if parameter.name not in names]
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        from nnth_cli.main import full_name, load
+        from nnth_cli.main import full_name, load, suggestion
 
         if args:
             name, rest = full_name(args)  # `rkhs fit` is one word from here on
@@ -64,10 +64,8 @@ class Command(TyperCommand):
                 ctx.fail(f"the command to sweep must come first, before {args[0]}")
             return super().parse_args(ctx, args)
         if plan.command not in names_of_commands():
-            from difflib import get_close_matches
-
-            near = get_close_matches(plan.command, names_of_commands()) or names_of_commands()
-            ctx.fail(f"there is no command {plan.command!r} to sweep; there is {', '.join(near)}")
+            hint = suggestion(plan.command, names_of_commands())
+            ctx.fail(f"there is no command {plan.command!r} to sweep; {hint}")
         own = super().get_params(ctx)
         ctx.meta[_TARGET] = load(plan.command)
         ctx.meta[_PLAN] = plan

@@ -250,8 +250,7 @@ Route choose_route(const MapContext& context, int threads, Monitor& monitor) {
                          (context.diagonals.shared || !panels->breaks_off_zero());
     const double few = closed ? kFewClosedPairs : kFewQuadraturePairs * table_cost(context);
     const std::size_t pairs = m * (m - 1) / 2;
-    if (static_cast<double>(pairs) <= few)
-        return {"pairwise", nullptr, pairwise_map(context)};
+    if (static_cast<double>(pairs) <= few) return {"pairwise", nullptr, pairwise_map(context)};
     if (composable(context) && !(panels && panels->singular_slopes())) {
         auto inner = tabular ? table_map(context, threads, monitor) : pairwise_map(context);
         const double error = tabular ? inner->error() : sampled_error(context, monitor);

@@ -339,19 +339,19 @@ const Grid& PairIntegrator::inner_grid(double mean) {
         const double x = (kink.kink() - mean) / spread_;
         if (std::fabs(x) >= b_.extent) continue;
         at_kinks_.push_back(kink.at(x));
-        for (double end : {x - kink.width(), x + kink.width()}) {
-            inner_edges_.add(end, true);
-            inside.push_back(end);
+        for (double side : {x - kink.width(), x + kink.width()}) {
+            inner_edges_.add(side, true);
+            inside.push_back(side);
         }
     }
-    const auto add = [&](double z, bool fixed) {
-        const double x = (z - mean) / spread_;
+    const auto add = [&](double at, bool fixed) {
+        const double x = (at - mean) / spread_;
         for (std::size_t i = 0; i < inside.size(); i += 2) {
             if (x > inside[i] && x < inside[i + 1]) return;
         }
         inner_edges_.add(x, fixed);
     };
-    for (auto at = begin; at != end; ++at) add(*at, false);
+    for (auto edge = begin; edge != end; ++edge) add(*edge, false);
     for (const Break& at : resolution_.breaks()) add(at.at, true);
     grid_.make(inner_edges_.panels(), rule_);
     for (std::size_t i = 0; i < inside.size(); i += 2) {

@@ -393,9 +393,9 @@ std::vector<Layer> kernel_recursion(const Expectation& expectation, const Networ
         const OneInput at = expectation.one(layer.k_aa);
         steep.here = std::isinf(at.slope_square) && std::isfinite(at.square);
         // At variance 0 an infinite susceptibility is a limit.
-        const auto susceptibility = [&](double expectation, bool infinite) {
-            return infinite || layer.k_aa == 0.0 ? network.cw * expectation
-                                                 : times_weight(network.cw, expectation);
+        const auto susceptibility = [&](double mean, bool infinite) {
+            return infinite || layer.k_aa == 0.0 ? network.cw * mean
+                                                 : times_weight(network.cw, mean);
         };
         layer.chi_par = susceptibility(at.curvature, false);
         layer.chi_perp = susceptibility(at.slope_square, steep.here && network.cw > 0.0);
