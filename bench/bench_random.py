@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 
 
 def box_muller(u: Array) -> Array:
-    """Box-Muller as one writes it in NumPy; log, cos and sin are NumPy's, vectorised or libm's."""
+    """Box-Muller as one writes it in NumPy; log, cos and sin are NumPy's, vectorized or libm's."""
     half = u.size // 2
     r = np.sqrt(-2.0 * np.log(u[:half]))
     angle = 2.0 * np.pi * u[half:]

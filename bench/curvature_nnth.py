@@ -4,7 +4,7 @@
 
 `top` asks for residuals of a tenth of `tolerance` times the largest eigenvalue, and checks that
 each is at most `tolerance` times its own, as the peers' are. `density` is the quadrature itself,
-with full reorthogonalisation: its `top` and `bottom` are the extreme nodes.
+with full reorthogonalization: its `top` and `bottom` are the extreme nodes.
 """
 
 import argparse

@@ -57,15 +57,15 @@ def draw(panels: Sequence[Panel], path: Path, note: str) -> None:
 
 def plot(axes: Axes, panel: Panel) -> None:
     for i, curve in enumerate(panel.curves):
-        colour, dashes, marker = look(i, len(panel.curves))
+        color, dashes, marker = look(i, len(panel.curves))
         middle = np.array([statistics.median(values) for values in curve.rounds])
         low = middle - np.array([min(values) for values in curve.rounds])
         high = np.array([max(values) for values in curve.rounds]) - middle
         axes.errorbar(
-            curve.sizes, middle, yerr=[low, high], fmt="none", ecolor=colour, elinewidth=0.6
+            curve.sizes, middle, yerr=[low, high], fmt="none", ecolor=color, elinewidth=0.6
         )
         axes.plot(
-            curve.sizes, middle, label=curve.label, color=colour, linestyle=dashes, marker=marker
+            curve.sizes, middle, label=curve.label, color=color, linestyle=dashes, marker=marker
         )
     axes.set_xlabel(panel.x_label)
     axes.set_ylabel(panel.y_label)

@@ -29,7 +29,7 @@ def features(x: np.ndarray) -> np.ndarray:
 
 
 def patients() -> tuple[np.ndarray, np.ndarray]:
-    """Features and standardised targets, in random order."""
+    """Features and standardized targets, in random order."""
     data = load_diabetes()
     order = np.random.default_rng(0).permutation(len(data.target))
     target = (data.target - data.target.mean()) / data.target.std()

@@ -25,17 +25,17 @@ def main(source: str, target: str) -> None:
         figure = Figure(figsize=(WIDTH, 1.2 * HEIGHT), layout="constrained")
         axes = figure.add_subplot()
         for i, width in enumerate(widths):
-            colour, _, marker = look(i, len(widths))
+            color, _, marker = look(i, len(widths))
             here = [row for row in rows if row["widths"].split("*")[0] == width]
             here.sort(key=lambda row: int(row["depth"]))
             t, exact, mean, stderr = (
                 np.array([float(row[name]) for row in here])
                 for name in ("inverse_widths", "exact", "mean", "stderr")
             )
-            axes.plot(t, exact, color=colour)
+            axes.plot(t, exact, color=color)
             # Where the note says that the sample does not see the moment its marker is hollow.
             seen = np.array([row["note"] == "" for row in here])
-            style = {"fmt": marker, "color": colour}
+            style = {"fmt": marker, "color": color}
             axes.errorbar(t[seen], mean[seen], stderr[seen], label=f"$n = {width}$", **style)
             axes.errorbar(t[~seen], mean[~seen], stderr[~seen], mfc="white", **style)
         axes.plot([], [], color="0.3", label="exact")

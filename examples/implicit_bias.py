@@ -2,7 +2,7 @@
 
     pip install '.[data]' && python examples/implicit_bias.py
 
-Zeros and ones of scikit-learn's digits (8 x 8 pixels), pixels centred and in units of 1/16. Of the
+Zeros and ones of scikit-learn's digits (8 x 8 pixels), pixels centered and in units of 1/16. Of the
 functions beta . x with the values +-1 on the first 20 images a diagonal linear network finds one
 that depends on its start: few pixels, or all of them. Gradient descent on a loss that is never 0
 finds the largest margin between all images, however slowly.

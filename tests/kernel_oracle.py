@@ -173,8 +173,8 @@ def averaged(average: Average, kinks: tuple[float, ...], singular: float | None 
         at = [c / q_a for c in cuts]
         if rho != 0:
             for c in cuts:
-                centre, step = c / (q_b * rho), width / abs(q_b * rho)
-                at += [centre + i * step for i in (-9, -7, -5, -3, -1.5, 0, 1.5, 3, 5, 7, 9)]
+                center, step = c / (q_b * rho), width / abs(q_b * rho)
+                at += [center + i * step for i in (-9, -7, -5, -3, -1.5, 0, 1.5, 3, 5, 7, 9)]
         inner = lambda x: average(q_b * rho * x, width)  # noqa: E731
         if singular is not None:
             return singular_products(q_a, cuts[0], mp.mpf(singular), inner)

@@ -674,10 +674,10 @@ def piece_moment(terms: Sequence[Term], lo: arb | None, hi: arb | None, mu: Any,
     sd = var.sqrt()
     out = mu * 0
     for coef, power, rate in terms:
-        centre = mu + rate * var
+        center = mu + rate * var
         weight = (rate * mu + rate * rate * var / 2).exp() if rate else mu * 0 + 1
-        l_std = None if lo is None else (lo - centre) / sd
-        h_std = None if hi is None else (hi - centre) / sd
+        l_std = None if lo is None else (lo - center) / sd
+        h_std = None if hi is None else (hi - center) / sd
         if l_std is None and h_std is None:
             prob = mu * 0 + 1
         elif l_std is None:
@@ -693,7 +693,7 @@ def piece_moment(terms: Sequence[Term], lo: arb | None, hi: arb | None, mu: Any,
                 edge = edge + phi(l_std)
             if h_std is not None:
                 edge = edge - phi(h_std)
-            value = centre * prob + sd * edge
+            value = center * prob + sd * edge
         out = out + coef * weight * value
     return out
 

@@ -91,7 +91,7 @@ TESTS = {
     "python/nnth/pieces": "taylor",
     "python/nnth/smoothness": "taylor",
     "python/nnth/recognition": "taylor",
-    "python/nnth/examples": "labelled_examples",
+    "python/nnth/examples": "labeled_examples",
     "python/nnth/paths/": "path_moments paths path_samplers",
     "python/nnth/regions/arrangement": "arrangement",
     "python/nnth/regions/bounds_table": "regions",

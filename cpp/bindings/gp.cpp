@@ -71,16 +71,16 @@ py::array_t<std::int64_t> states(const std::vector<OrderlessSum>& sums) {
 }
 
 py::tuple nets(const Activation& activation, double cb, double cw, const Array& first,
-               const std::vector<std::uint64_t>& widths, const Array& observable_centres,
-               const Array& pair_centres, std::uint64_t seed, std::uint64_t start,
+               const std::vector<std::uint64_t>& widths, const Array& observable_centers,
+               const Array& pair_centers, std::uint64_t seed, std::uint64_t start,
                std::uint64_t samples, int threads, py::object progress) {
     const RandomNet net{activation.program, cb, cw, to_vector(first), widths};
-    const Centres centres{to_vector(observable_centres), to_vector(pair_centres)};
+    const Centers centers{to_vector(observable_centers), to_vector(pair_centers)};
     PythonMonitor monitor(std::move(progress));
     NetSums sums;
     {
         const py::gil_scoped_release release;
-        sums = sample_nets(net, centres, {seed, start, samples, threads}, monitor);
+        sums = sample_nets(net, centers, {seed, start, samples, threads}, monitor);
     }
     const auto count = static_cast<py::ssize_t>(sums.largest.size());
     return py::make_tuple(states(sums.observables), states(sums.pairs), states(sums.cross),
@@ -119,8 +119,8 @@ void bind_gp(py::module_& module) {
     module.def("vertices", &vertex, py::arg("activation"), py::arg("network"), py::arg("x"),
                py::arg("inverse_widths"), py::arg("threads"), py::arg("progress"));
     module.def("sample_nets", &nets, py::arg("activation"), py::arg("cb"), py::arg("cw"),
-               py::arg("first"), py::arg("widths"), py::arg("observable_centres"),
-               py::arg("pair_centres"), py::arg("seed"), py::arg("start"), py::arg("samples"),
+               py::arg("first"), py::arg("widths"), py::arg("observable_centers"),
+               py::arg("pair_centers"), py::arg("seed"), py::arg("start"), py::arg("samples"),
                py::arg("threads"), py::arg("progress"));
     module.def("one_moments", &one_moments, py::arg("activation"), py::arg("k"));
     module.def("two_moments", &two_moments, py::arg("activation"), py::arg("k_a"), py::arg("k_b"),

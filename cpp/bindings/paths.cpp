@@ -48,7 +48,7 @@ py::dict ntk_moments(const PathNetwork& network, const Array& x, bool weights,
     {
         const py::gil_scoped_release release;
         found = tangent_kernel_moments(
-            network, input, weights ? Parameters::weights : Parameters::normalised, monitor);
+            network, input, weights ? Parameters::weights : Parameters::normalized, monitor);
     }
     using namespace py::literals;
     return py::dict("mean"_a = found.mean.value(), "log_mean"_a = found.mean.log(),

@@ -30,7 +30,7 @@ std::array<double, 2> normals_of(const Words& x) {
 }
 
 // Draws [start, start + count) by a fill of Stream, in pieces shared out among the threads; the
-// array is left uninitialised by NumPy, so the threads are the first to touch its pages.
+// array is left uninitialized by NumPy, so the threads are the first to touch its pages.
 template <class T>
 py::array_t<T> draws(void (Stream::*fill)(T*, std::size_t), std::uint64_t seed,
                      std::uint64_t stream, std::uint64_t start, std::size_t count, int threads) {

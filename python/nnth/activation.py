@@ -142,9 +142,9 @@ def _written(text: str) -> Activation:
     """
     plain = Activation(text, text)
     from nnth.near_zero import near_zero  # what they import takes time that names do without
-    from nnth.recognition import recognised
+    from nnth.recognition import recognized
 
-    known = recognised(plain)
+    known = recognized(plain)
     if known is not None:
         return replace(known, name=text, expression=text, instead=known.expression)
     near = near_zero(tuple(parse(text)))

@@ -1,6 +1,6 @@
 """How many threads the BLAS uses: one, and more only for matrices that are large enough to gain.
 
-Small products and factorisations are slower on several threads, and 3 to 40 times slower where
+Small products and factorizations are slower on several threads, and 3 to 40 times slower where
 other work shares the processors, since a thread of the BLAS waits for the others at full speed.
 So every public function that multiplies or factors matrices is a `serial_blas`, and factors a
 matrix that may be large under `factoring(rows)`.

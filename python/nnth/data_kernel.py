@@ -47,13 +47,13 @@ class RadialKernel:
         """Return rows of its matrix on a data set."""
         require_room(rows, len(data), 1)
         begin()
-        # From the centre distances are differences of the smallest numbers.
+        # From the center distances are differences of the smallest numbers.
         with np.errstate(over="ignore", invalid="ignore"):
-            centred = (data - data.mean(axis=0)) / self.scale
-            squares = np.einsum("ij,ij->i", centred, centred)
+            centered = (data - data.mean(axis=0)) / self.scale
+            squares = np.einsum("ij,ij->i", centered, centered)
         if not squares.max() < _FAR:
             return self._by_differences(data, rows)
-        matrix = centred[:rows] @ centred.T
+        matrix = centered[:rows] @ centered.T
         matrix -= 0.5 * squares[:rows, None]
         matrix -= 0.5 * squares
         np.minimum(matrix, 0.0, out=matrix)

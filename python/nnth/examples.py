@@ -1,4 +1,4 @@
-"""Labelled examples: known by name, from files, or arrays."""
+"""Labeled examples: known by name, from files, or arrays."""
 
 from __future__ import annotations
 

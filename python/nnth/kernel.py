@@ -120,7 +120,7 @@ def kernel(
         name: _core.kernel(chosen.core, _core.Method.__members__[name], nodes, network, inputs)
         for name in methods
     }
-    return _table(results, parameters, depth, labelled=method == "all")
+    return _table(results, parameters, depth, labeled=method == "all")
 
 
 def variances(act: Activation, cb: float | None, cw: float | None) -> tuple[float, float]:
@@ -177,7 +177,7 @@ def _vector(name: str, values: ArrayLike | None) -> NDArray[np.float64]:
 
 
 def _table(
-    results: dict[str, _core.Layers], parameters: dict[str, Any], depth: int, *, labelled: bool
+    results: dict[str, _core.Layers], parameters: dict[str, Any], depth: int, *, labeled: bool
 ) -> Table:
     """Return the rows of all methods, those of one layer next to each other."""
     count = len(results)
@@ -186,15 +186,15 @@ def _table(
     }
     for name in next(iter(results.values())):
         columns[name] = np.stack([np.asarray(r[name]) for r in results.values()], axis=1).ravel()
-    if labelled:
+    if labeled:
         columns["method"] = list(results) * (depth + 1)
     # Between methods only the two-input kernels differ by more than a line's width.
-    drawn = ("k_ab", "theta_ab") if labelled else _DRAWN
+    drawn = ("k_ab", "theta_ab") if labeled else _DRAWN
     plot = Plot(
         x="layer",
         y_label="kernels $K^{(\\ell)}$, $\\Theta^{(\\ell)}$",
         series=tuple(Series(y=name) for name in drawn),
         log_y=all(np.all(np.asarray(columns[name]) > 0.0) for name in drawn),
-        by="method" if labelled else None,
+        by="method" if labeled else None,
     )
     return Table(columns, Meta("kernel", parameters), plot=plot)

@@ -10,7 +10,7 @@ from nnth.table import Meta, Table
 COURSE: Final = (
     (
         "9/14",
-        "networks at initialisation: K' = C_b + C_w E[s(z_a) s(z_b)]",
+        "networks at initialization: K' = C_b + C_w E[s(z_a) s(z_b)]",
         "nnth kernel --act relu --depth 50",
     ),
     (

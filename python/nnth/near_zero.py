@@ -62,7 +62,7 @@ def near_zero(code: Code) -> NearZero | None:
         radius *= 0.5
         if radius < _LEAST_RADIUS:
             return None
-    # Below this a function is its neighbours' tail, of which expansions keep too few digits.
+    # Below this a function is its neighbors' tail, of which expansions keep too few digits.
     if max(abs(np.polynomial.Polynomial(c)(radius)) for c in (left, right)) < _LEAST_SIZE:
         return None
     if _does_as_well(core, radius, left, right):

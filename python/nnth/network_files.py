@@ -159,7 +159,7 @@ def _read_safetensors(stream: BinaryIO, act: str | None) -> Network:
 def _read_parameter(
     name: str, tensors: Mapping[str, _Tensor], dimensions: int, stream: BinaryIO
 ) -> NDArray[Any]:
-    if len(tensors[name].shape) != dimensions:  # a convolution's, a normalisation's
+    if len(tensors[name].shape) != dimensions:  # a convolution's, a normalization's
         raise ValueError(
             f"{name} must be that of a Linear layer, with {dimensions} dimension(s), not of shape "
             f"{list(tensors[name].shape)}"

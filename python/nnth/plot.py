@@ -56,7 +56,7 @@ class Series:
     """One column against the plot's x: a line for theory, points for what was measured.
 
     `y`, `error` and `theory` are column names. `error` is the half-length of the error bars and
-    `theory` the prediction, a line of the same colour; only points have them. Without a `label`
+    `theory` the prediction, a line of the same color; only points have them. Without a `label`
     the column's symbol is the label. `where` names columns and the values they must have: other
     rows are left out.
     """
@@ -98,8 +98,8 @@ class Lines:
     """Theory as lines and measurements as points, where they are not columns of the table.
 
     lines: a label, x and y `(n,)` each. points: a label, x, y `(n,)` and half-lengths of error bars
-    `(n,)`, or None. `pairs` says that points i have the colour of line i, which without a label is
-    their `theory`; else they come in colours of their own. bands: x, low and high, around line i.
+    `(n,)`, or None. `pairs` says that points i have the color of line i, which without a label is
+    their `theory`; else they come in colors of their own. bands: x, low and high, around line i.
     bars: a label, edges `(k + 1,)`, heights and half-lengths of error bars `(k,)`. marks: a label
     and an x each. `linear` is the y around 0 up to which a logarithmic axis with both signs is
     linear. `note` is a line below.
@@ -150,7 +150,7 @@ class HeatMap:
     x: `(n,)`, y: `(k,)`, ascending; values: `(k, n)`, nan where there is none (`missing` says why).
     curves: a label, x and y each, broken by nan; marks: a label, x and y each. A `matrix` is a
     square with its first row on top; else values are signed around 0, and beyond `limit` all are of
-    one colour. `note` is a line below.
+    one color. `note` is a line below.
     """
 
     x: NDArray[Any]

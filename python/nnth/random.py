@@ -37,7 +37,7 @@ def normals(
     """Draws start, ..., start + count - 1 of a stream, standard normal.
 
     normal(2b) = r cos(theta) and normal(2b + 1) = r sin(theta), with r = sqrt(-2 log u) and theta
-    = 2 pi v of 64 random bits each. The tail is as fine as the centre; the largest |z| is 9.493,
+    = 2 pi v of 64 random bits each. The tail is as fine as the center; the largest |z| is 9.493,
     which a normal exceeds with probability 2e-21.
 
     `seed`, `stream`, `start`: integers in [0, 2**64). `count`: at least 0, and start + count at

@@ -26,7 +26,7 @@ _SAME: Final = Decimal("1e-30")  # coefficients
 _PARAMETERS: Final = ("leaky_relu", "elu", "relu_power")
 
 
-def recognised(act: Activation) -> Activation | None:
+def recognized(act: Activation) -> Activation | None:
     """Return the activation of the catalogue that is the same function, None where there is none.
 
     Both have the same joints, and between any two of them, where both are analytic, the same Taylor

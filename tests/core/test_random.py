@@ -162,8 +162,8 @@ def test_uniforms_fill_their_cells() -> None:
 
 def correlations(z: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float:
     """The largest correlation between two rows, in standard errors."""
-    normalised = (z - z.mean(axis=1, keepdims=True)) / z.std(axis=1, keepdims=True)
-    c = normalised @ normalised.T / z.shape[1]
+    normalized = (z - z.mean(axis=1, keepdims=True)) / z.std(axis=1, keepdims=True)
+    c = normalized @ normalized.T / z.shape[1]
     return float(np.abs(c[np.triu_indices(len(z), 1)]).max() * math.sqrt(z.shape[1]))
 
 

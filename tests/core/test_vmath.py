@@ -1,4 +1,4 @@
-"""The vectorised elementary functions against 40 digits of mpmath, in units in the last place."""
+"""The vectorized elementary functions against 40 digits of mpmath, in units in the last place."""
 
 import hashlib
 import math
@@ -159,7 +159,7 @@ def test_atan2_at_the_corners_of_the_quadrant() -> None:
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_lane_does_not_know_its_neighbours(name: str) -> None:
+def test_a_lane_does_not_know_its_neighbors(name: str) -> None:
     x = np.concatenate(RANGES[name])
     alone = np.array([_core.vmath(name, x[i : i + 1])[0] for i in range(x.size)])
     np.testing.assert_array_equal(_core.vmath(name, x), alone)

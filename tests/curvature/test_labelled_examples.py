@@ -1,4 +1,4 @@
-"""Labelled examples: by name, from files, as arrays."""
+"""Labeled examples: by name, from files, as arrays."""
 
 from __future__ import annotations
 

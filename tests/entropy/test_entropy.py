@@ -244,13 +244,13 @@ def test_the_converse_is_the_supremum_of_what_is_forbidden(body: Any, n: int) ->
 def _enclosing(points: np.ndarray) -> float:
     """Radius of the least disc around points of the plane, by all pairs and triples."""
     best = 0.0 if len(points) == 1 else math.inf
-    centres = [(a + b) / 2.0 for a, b in combinations(points, 2)]
+    centers = [(a + b) / 2.0 for a, b in combinations(points, 2)]
     for a, b, c in combinations(points, 3):
         system = 2.0 * np.array([b - a, c - a])
         if abs(np.linalg.det(system)) > 1e-12:
-            centres.append(np.linalg.solve(system, [b @ b - a @ a, c @ c - a @ a]))
-    for centre in centres:
-        best = min(best, float(np.sqrt(((points - centre) ** 2).sum(1)).max()))
+            centers.append(np.linalg.solve(system, [b @ b - a @ a, c @ c - a @ a]))
+    for center in centers:
+        best = min(best, float(np.sqrt(((points - center) ** 2).sum(1)).max()))
     return best
 
 

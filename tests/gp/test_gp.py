@@ -241,8 +241,8 @@ def test_nets_by_law_are_nets_with_weights() -> None:
         assert np.abs(z).max() < MOST_Z, name
 
     agree("kernel", kernels.mean(axis=0), kernels.std(axis=0) / math.sqrt(count))
-    centred = (observables - observables.mean(axis=0)) ** 2
-    agree("observable", centred.mean(axis=0), centred.std(axis=0) / math.sqrt(count))
+    centered = (observables - observables.mean(axis=0)) ** 2
+    agree("observable", centered.mean(axis=0), centered.std(axis=0) / math.sqrt(count))
     # The fourth moment of outputs, from sampled ones: E z_1^2 z_2^2 = E Khat^2 for two neurons.
     square = cross[-1] ** 2
     last = sample.kernel_variance().value[-1] + sample.kernel().value[-1].diagonal() ** 2

@@ -331,7 +331,7 @@ def test_one_zero_input_has_no_correlation() -> None:
 
 @pytest.mark.parametrize("act", ["tanh", "silu", "gelu", "erf", "sin", "elu", "mish", "hard_tanh"])
 @pytest.mark.parametrize("norm", [1e-16, 1e-30, 1e-200])
-def test_tiny_inputs_see_the_activation_linearised(act: str, norm: float) -> None:
+def test_tiny_inputs_see_the_activation_linearized(act: str, norm: float) -> None:
     """The corrections are of relative order sqrt(norm), 1e-8 at most."""
     left, right = (float(activation(act).core.evaluate([z])[1][0]) for z in (-1e-12, 1e-12))
     assert left == pytest.approx(right, abs=1e-11)  # no kink at 0

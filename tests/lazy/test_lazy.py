@@ -153,7 +153,7 @@ def test_a_width_that_suffices() -> None:
     assert value(table, "width needed", "hypothesis")[0] == 1.0
 
 
-def test_what_fails_is_labelled() -> None:
+def test_what_fails_is_labeled() -> None:
     relu = lazy("relu", width=(64,), samples=2)
     assert set(value(relu, "kernel movement", "note")) == {"|s''| is not bounded"}
     assert set(value(relu, "weight movement", "note")) == {""}

@@ -307,7 +307,7 @@ def test_the_importance_sample_agrees_where_the_prior_is_far_off() -> None:
     assert np.abs(z).max() < 4
 
 
-def test_the_best_prior_maximises_the_evidence_and_stays_below_the_bound() -> None:
+def test_the_best_prior_maximizes_the_evidence_and_stays_below_the_bound() -> None:
     for widths in ((), (30,), (64,) * 9, (10, 20)):
         best = posterior(3.0, 12, 40, widths).best()
         at = math.exp(best.log_scale)

@@ -257,7 +257,7 @@ def vertex(
     """The variance of Khat_aa to first order, and K_aa, of layers 1, 2, ... for one input.
 
     V^1 = 0,  V^(l+1) = (C_w^2/n_l) Var[s^2] + chi_par^2 V^l. Source: Roberts, Yaida & Hanin (2022),
-    ch. 4, with their normalisation of K, a sum of the terms that each layer contributes.
+    ch. 4, with their normalization of K, a sum of the terms that each layer contributes.
     """
     k, v = cb + cw * norm, 0.0
     out = [(v, k)]
@@ -272,7 +272,7 @@ def vertex(
 
 
 def hermite(act: Function, variance: float, terms: int) -> list[float]:
-    """a_k = E[s(q z) h_k(z)], h_k normalised, z standard normal."""
+    """a_k = E[s(q z) h_k(z)], h_k normalized, z standard normal."""
     q = math.sqrt(variance)
     marks = [(e / q, 0.1 / q) for e in {0.0, *act.edges}]
     x, w = panels(

@@ -30,7 +30,7 @@ def along(
 ) -> tuple[int, int]:
     """The numbers of activation and of linear regions on the segment from `start` to `end`.
 
-    Pieces of [0, 1] are split, layer by layer, where an affine pre-activation is 0; neighbours with
+    Pieces of [0, 1] are split, layer by layer, where an affine pre-activation is 0; neighbors with
     one slope of the outputs are one linear region.
     """
     a = exact(start)

@@ -215,7 +215,7 @@ def test_what_is_left_is_of_order_one_over_the_width() -> None:
     assert narrow[-1] > 8.0
 
 
-def test_the_condition_is_that_of_the_regularised_kernel() -> None:
+def test_the_condition_is_that_of_the_regularized_kernel() -> None:
     x, y, u, _ = data()
     noise = 2.0  # of the size of the eigenvalues
     found = predict(x, y, u, cb=0.1, cw=1.5, ridge=noise, times=(1.0, np.inf)).summary()
@@ -279,7 +279,7 @@ def test_the_summary_is_made_of_the_points() -> None:
         assert table["max_z"][i] == pytest.approx(np.abs(points["z"][rows]).max())
 
 
-def test_class_numbers_become_centred_targets() -> None:
+def test_class_numbers_become_centered_targets() -> None:
     x, _, u, _ = data()
     y, v = np.array([3, 7, 3, 9, 9, 7, 3, 9]), np.array([3, 3, 7, 9, 9])
     found = predict(x, y, u, v, labels=True, ridge=0.1)

@@ -415,7 +415,7 @@ def test_training_is_gradient_descent() -> None:
             assert found["weights"][0] == pytest.approx(moved, rel=1e-6)
 
 
-def test_lazy_training_follows_the_linearised_network() -> None:
+def test_lazy_training_follows_the_linearized_network() -> None:
     """f after T steps is y + (1 - eta Theta)^T (f_0 - y) up to n^-1/2."""
     n = 4096
     x, y = inputs()[:6] / 2.0, np.arange(6.0) - 2.5

@@ -226,7 +226,7 @@ def test_braid_arrangement(d: int) -> None:
     weights = braid(d)
     found = arrangement(weights, np.zeros(len(weights)))
     assert (found.regions, found.rank) == (factorial(d), d - 1)
-    # A facet between permutations that differ by a neighbouring pair; chi(t) = t(t-1)...(t-d+1).
+    # A facet between permutations that differ by a neighboring pair; chi(t) = t(t-1)...(t-d+1).
     assert found.facets == factorial(d) * (d - 1) // 2
     stirling = np.poly(np.arange(d))
     assert found.whitney == tuple(round(abs(x)) for x in stirling[:-1])
@@ -249,7 +249,7 @@ def test_a_grid_with_diagonals() -> None:
     signs = [(0, 1, 1), (0, 1, -1), (1, 0, 1), (1, 0, -1), (1, 1, 0), (1, -1, 0), (1, 1, 1)]
     diagonals = np.array(signs, dtype=float)
     weights = np.vstack([weights, diagonals])
-    biases = np.concatenate([biases, -diagonals.sum(axis=1)])  # all through the centre
+    biases = np.concatenate([biases, -diagonals.sum(axis=1)])  # all through the center
     assert arrangement(weights, biases) == slow(weights, biases)
     weights, biases = grid(5, 3)
     weights = np.vstack([weights, diagonals])

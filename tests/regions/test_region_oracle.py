@@ -222,7 +222,7 @@ def test_lines_through_the_corners_of_a_box() -> None:
 @exhaustive
 @given(nets((1,), width=5, depth=4), BOXES)
 def test_the_line_by_sorted_breakpoints(n: Net, box: float | None) -> None:
-    """Another route in one dimension: between neighbours, halve where a neuron changes sign."""
+    """Another route in one dimension: between neighbors, halve where a neuron changes sign."""
     radius = None if box is None else Fraction(box)
     points: list[Fraction] = []
     activations = []
@@ -367,7 +367,7 @@ def test_a_cell_is_what_a_forward_pass_sees(n: Net, box: float | None) -> None:
 @exhaustive
 @given(nets((2,), width=5, depth=4) | nets((2,), width=3, depth=8), BOXES)
 def test_linear_regions_by_walking_over_edges(n: Net, box: float | None) -> None:
-    """Gradients as differences of forward passes inside a cell, neighbours by equal edges."""
+    """Gradients as differences of forward passes inside a cell, neighbors by equal edges."""
     c = faces(*n, box=box)
     gradients = []
     for cell in c.cells:

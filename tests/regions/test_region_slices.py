@@ -325,7 +325,7 @@ def test_pictures_and_cells_are_of_the_plane_that_is_counted() -> None:
     (where,) = spot.slices
     assert isinstance(where, Slice)
     found = cells_of(net, where, (-4.0, 4.0))
-    inputs = found.origin + found.centres @ found.directions.T
-    values = np.einsum("iod,id->io", found.maps[:, :, :-1], found.centres) + found.maps[:, :, -1]
+    inputs = found.origin + found.centers @ found.directions.T
+    values = np.einsum("iod,id->io", found.maps[:, :, :-1], found.centers) + found.maps[:, :, -1]
     assert values == pytest.approx(net(inputs), rel=1e-9, abs=1e-12)
     assert found.origin == pytest.approx(points.mean(axis=0), abs=1e-15)

@@ -307,7 +307,7 @@ def test_lines_meet_the_ball_in_all_ways_alike(n0: int) -> None:
 
 
 @pytest.mark.parametrize("n0", [2, 3])
-def test_crofton_measures_a_hyperplane_through_the_centre(n0: int) -> None:
+def test_crofton_measures_a_hyperplane_through_the_center(n0: int) -> None:
     """A diameter of the disc per area is 2/(pi R); a disc of the ball per volume 3/(4 R)."""
     net = one_layer([[1.0] + [0.0] * (n0 - 1)], [0.0])
     lines = 4000
@@ -555,15 +555,15 @@ NETS = {
 
 
 def checked_cells(net: Network, found: Cells) -> None:
-    inputs = found.origin + found.centres @ found.directions.T
-    values = np.einsum("iod,id->io", found.maps[:, :, :-1], found.centres) + found.maps[:, :, -1]
+    inputs = found.origin + found.centers @ found.directions.T
+    values = np.einsum("iod,id->io", found.maps[:, :, :-1], found.centers) + found.maps[:, :, -1]
     assert values == pytest.approx(net(inputs), rel=1e-9, abs=1e-9)
     state, pattern = inputs, []
     for w, b in zip(net.weights[:-1], net.biases[:-1], strict=True):
         z = state @ w.T + b
         pattern.append(z > 0)
         state = np.maximum(z, 0)
-    # A centre may be closer to the side of a tiny cell than z's rounding.
+    # A center may be closer to the side of a tiny cell than z's rounding.
     agree = (np.concatenate(pattern, axis=1) == found.patterns).all(axis=1)
     assert agree[found.areas > 1e-9].all()
     assert (found.active == found.patterns.sum(axis=1)).all()

@@ -122,7 +122,7 @@ def test_every_number_by_direct_algebra(kernel: str) -> None:
 
 
 def test_the_representer_theorem() -> None:
-    """With the sections of other points allowed as well the minimiser does not take them."""
+    """With the sections of other points allowed as well the minimizer does not take them."""
     found = nnth.rkhs_fit(X, Y, "rbf:1.3", ridge=RIDGE, x_test=U)
     every = np.concatenate((X, U))
     inner = radial(every, every, 1.3)

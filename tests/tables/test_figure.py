@@ -35,7 +35,7 @@ from matplotlib.container import ErrorbarContainer  # noqa: E402
 from matplotlib.style import context  # noqa: E402
 
 from nnth_cli.figure import draw, figure_of  # noqa: E402
-from nnth_cli.figure.style import COLOURS, DASHES, MARKERS, STYLE  # noqa: E402
+from nnth_cli.figure.style import COLORS, DASHES, MARKERS, STYLE  # noqa: E402
 
 Floats = NDArray[np.float64]
 
@@ -527,9 +527,9 @@ TO_XYZ = np.array(
 )
 
 
-def lab(colour: Any, sight: Floats) -> Floats:
-    """CIE 1976 L*a*b* of an sRGB colour as it is seen."""
-    rgb = np.array(mpl.colors.to_rgb(colour))
+def lab(color: Any, sight: Floats) -> Floats:
+    """CIE 1976 L*a*b* of an sRGB color as it is seen."""
+    rgb = np.array(mpl.colors.to_rgb(color))
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     t = TO_XYZ @ np.clip(sight @ linear, 0.0, 1.0) / TO_XYZ.sum(axis=1)
     f = np.where(t > (6 / 29) ** 3, np.cbrt(t), t / (3 * (6 / 29) ** 2) + 4 / 29)
@@ -537,18 +537,18 @@ def lab(colour: Any, sight: Floats) -> Floats:
 
 
 @pytest.mark.parametrize("sight", SIGHTS)
-def test_colours_are_told_apart(sight: str) -> None:
+def test_colors_are_told_apart(sight: str) -> None:
     """A difference of 2.3 is just noticeable; 17 is one of 7 hues apart, 35 a dark from a light."""
-    seen = [lab(colour, SIGHTS[sight]) for colour in COLOURS]
+    seen = [lab(color, SIGHTS[sight]) for color in COLORS]
     assert min(np.linalg.norm(a - b) for a, b in combinations(seen, 2)) > 17.0
     assert min(np.linalg.norm(a - b) for a, b in pairwise(seen)) > 35.0
     assert min(np.linalg.norm(a - b) for a, b in combinations(seen[:4], 2)) > 35.0
     scale = [lab(mpl.colormaps["viridis"](x), SIGHTS[sight])[0] for x in np.linspace(0, 0.88, 30)]
-    assert np.diff(scale).min() > 0.5  # many colours get lighter one by one, in grey as well
+    assert np.diff(scale).min() > 0.5  # many colors get lighter one by one, in grey as well
 
 
 def test_a_grey_print_tells_lines_and_points_apart() -> None:
-    assert len(COLOURS) == len(set(COLOURS)) == len(set(DASHES)) == len(set(MARKERS))
+    assert len(COLORS) == len(set(COLORS)) == len(set(DASHES)) == len(set(MARKERS))
     (axes,) = figure(nnth.kernel("tanh", depth=5)).axes
     drawn = [line for line in axes.lines if len(line.get_xdata())]
     assert len({str(line._dash_pattern) for line in drawn}) == len(drawn) == 4

@@ -59,7 +59,7 @@ def evidence(
     theta_* is the interpolant of least norm, theta_perp what the data leave open. A row is a depth
     and a sigma2 (depth 0 is the linear model): nu = |theta_*|^2 n0/P, the effective depth
     lambda_post = P sum 1/n_l, the log density of Y (log_evidence), the same as Hanin and Zlokapa
-    normalise it (log_z), the sigma2 of largest evidence, |theta_perp|^2 and their limits for large
+    normalize it (log_z), the sigma2 of largest evidence, |theta_perp|^2 and their limits for large
     P, and the evidence by importance sampling (check, with standard error and effective sample
     size). best_bound is the evidence of the best scale of theta: no prior exceeds it, and infinite
     effective depth at sigma2 = 1 attains it as P grows, without using the data.

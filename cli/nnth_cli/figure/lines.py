@@ -28,7 +28,7 @@ def draw_lines(axes: Any, plot: Lines) -> None:
         _draw_bars(axes, *plot.bars)
     theory = plot.pairs and any(line[0] == "" for line in plot.lines)
     for i, (label, x, y) in enumerate(plot.lines):
-        colour, dashes, marker = look(i, count)
+        color, dashes, marker = look(i, count)
         seen = np.count_nonzero(np.isfinite(np.asarray(y, dtype=float)))
         if not seen:
             continue
@@ -37,7 +37,7 @@ def draw_lines(axes: Any, plot: Lines) -> None:
             x,
             y,
             linestyle="-" if theory else dashes,
-            color=colour,
+            color=color,
             label=label or None,
             rasterized=len(x) > _VECTOR_POINTS,
             **style,
@@ -46,24 +46,24 @@ def draw_lines(axes: Any, plot: Lines) -> None:
         axes.fill_between(x, low, high, color=look(i, count)[0], alpha=0.2, linewidth=0)
     own = 0 if plot.pairs else len(plot.lines)
     for i, (label, x, y, error) in enumerate(plot.points):
-        colour, _, marker = look(own + i, count)
+        color, _, marker = look(own + i, count)
         size = float(np.clip(np.sqrt(_MANY_POINTS / max(1, len(x))), 0.3, 1.0))
         axes.errorbar(
             x,
             y,
             error,
             fmt=marker,
-            color=colour,
+            color=color,
             label=label or None,
             markersize=3.2 * size,
             elinewidth=0.8,
             rasterized=len(x) > _VECTOR_POINTS,
         )
     for i, (label, value) in enumerate(plot.marks):
-        colour, dashes, _ = look(own + len(plot.points) + i, count)
-        axes.axvline(value, linestyle=dashes, color=colour, label=label)
+        color, dashes, _ = look(own + len(plot.points) + i, count)
+        axes.axvline(value, linestyle=dashes, color=color, label=label)
     if theory:
-        axes.plot([], [], color="0.3", label=plot.theory)  # one name for the lines of all colours
+        axes.plot([], [], color="0.3", label=plot.theory)  # one name for the lines of all colors
     _set_scales(axes, plot)
     if plot.bars is not None:
         axes.set_ylim(bottom=0.0)

@@ -9,24 +9,24 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import BoundaryNorm, ListedColormap, Normalize
 
 from nnth.plot import HeatMap, Tessellation
-from nnth_cli.figure.style import COLOURS, DASHES, GREY, MARKERS
+from nnth_cli.figure.style import COLORS, DASHES, GRAY, MARKERS
 
 # Beyond so many shapes a vector graphic gets them as an image.
 _VECTOR_SHAPES = 12_000
 _AMOUNTS = ListedColormap(mpl.colormaps["viridis"](np.linspace(0.15, 1.0, 256)))
 _STEPS = "YlGnBu_r"  # the last layer, which cuts most cells, is light
 _CURVES = ("#000000", "#009E73")
-_NAMES = 60  # soft colours for names without order
+_NAMES = 60  # soft colors for names without order
 
 
 def draw_tessellation(figure: Any, axes: Any, picture: Tessellation) -> None:
-    """Draws filled polygons, their edges the thinner and lighter the deeper, and a colour bar."""
+    """Draws filled polygons, their edges the thinner and lighter the deeper, and a color bar."""
     count = len(picture.values)
     as_image = count > _VECTOR_SHAPES
     splits = np.split(picture.corners, picture.first[1:-1])
     fill = PolyCollection(splits, linewidths=0, antialiaseds=False, rasterized=as_image)
     if picture.scale == "names":
-        palette = _soft_colours()
+        palette = _soft_colors()
         fill.set_facecolor(palette[(picture.values * _NAMES).astype(int) % _NAMES])
     else:
         fill.set_array(picture.values)
@@ -76,18 +76,18 @@ def draw_tessellation(figure: Any, axes: Any, picture: Tessellation) -> None:
 
 
 def draw_heat_map(figure: Any, axes: Any, picture: HeatMap) -> None:
-    """Draws the amount, in two colours that meet at 0 unless it is a matrix, and what is on it."""
+    """Draws the amount, in two colors that meet at 0 unless it is a matrix, and what is on it."""
     values = np.ma.masked_invalid(picture.values)
-    colours: dict[str, Any] = {"cmap": "viridis"}
+    colors: dict[str, Any] = {"cmap": "viridis"}
     cut = False
     if not picture.matrix:
         size = max(float(np.abs(values).max()) if values.count() else 0.0, 1e-12)
         cut = size > picture.limit
         size = min(size, picture.limit)
-        colours = {"cmap": "RdBu_r", "vmin": -size, "vmax": size}
-    axes.set_facecolor(GREY)
+        colors = {"cmap": "RdBu_r", "vmin": -size, "vmax": size}
+    axes.set_facecolor(GRAY)
     drawn = axes.pcolormesh(
-        picture.x, picture.y, values, shading="nearest", rasterized=True, **colours
+        picture.x, picture.y, values, shading="nearest", rasterized=True, **colors
     )
     axes.grid(False)
     if picture.matrix:
@@ -112,7 +112,7 @@ def draw_heat_map(figure: Any, axes: Any, picture: HeatMap) -> None:
             across,
             up,
             MARKERS[i % len(MARKERS)],
-            color=COLOURS[5],
+            color=COLORS[5],
             markeredgecolor="black",
             markeredgewidth=0.6,
             markersize=4.5,
@@ -120,7 +120,7 @@ def draw_heat_map(figure: Any, axes: Any, picture: HeatMap) -> None:
             clip_on=False,
         )
     if values.mask.any() and picture.missing:
-        axes.plot([], [], "s", color=GREY, markersize=6, label=picture.missing)
+        axes.plot([], [], "s", color=GRAY, markersize=6, label=picture.missing)
 
 
 def _set_scale(fill: Any, picture: Tessellation) -> None:
@@ -140,7 +140,7 @@ def _set_scale(fill: Any, picture: Tessellation) -> None:
     fill.set_norm(Normalize(low, high))
 
 
-def _soft_colours() -> Any:
+def _soft_colors() -> Any:
     golden = 0.6180339887498949
     hues = [(i * golden) % 1.0 for i in range(_NAMES)]
     return np.array(

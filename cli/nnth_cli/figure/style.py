@@ -1,4 +1,4 @@
-"""The one style of all figures: a journal's column, told apart without colours as well."""
+"""The one style of all figures: a journal's column, told apart without colors as well."""
 
 from typing import Any, Final
 
@@ -6,9 +6,9 @@ import matplotlib as mpl
 
 WIDTH: Final = 3.4  # inches: a column, so that nothing is scaled and 7 points stay 7 points
 HEIGHT: Final = 2.3  # without legend and note
-# Okabe & Ito (2008), told apart under every common form of colour blindness, in an order in which
-# the first are farthest apart; with them go dashes and markers, for prints without colours.
-COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#000000", "#CC79A7", "#E69F00", "#56B4E9")
+# Okabe & Ito (2008), told apart under every common form of color blindness, in an order in which
+# the first are farthest apart; with them go dashes and markers, for prints without colors.
+COLORS: Final = ("#0072B2", "#D55E00", "#009E73", "#000000", "#CC79A7", "#E69F00", "#56B4E9")
 DASHES: Final[tuple[Any, ...]] = (
     "-",
     (0, (4, 1.5)),
@@ -19,7 +19,7 @@ DASHES: Final[tuple[Any, ...]] = (
     (0, (1, 2.5)),
 )
 MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
-GREY: Final = "#D8D8D8"  # where there is nothing
+GRAY: Final = "#D8D8D8"  # where there is nothing
 
 STYLE: Final[dict[str, Any]] = {
     "axes.formatter.useoffset": False,
@@ -60,8 +60,8 @@ STYLE: Final[dict[str, Any]] = {
 
 
 def look(i: int, count: int) -> tuple[Any, Any, str]:
-    """Colour, dashes and marker of the i-th of so many; more than the palette go dark to light."""
+    """Color, dashes and marker of the i-th of so many; more than the palette go dark to light."""
     dashes, marker = DASHES[i % len(DASHES)], MARKERS[i % len(MARKERS)]
-    if count <= len(COLOURS):
-        return COLOURS[i], dashes, marker
+    if count <= len(COLORS):
+        return COLORS[i], dashes, marker
     return mpl.colormaps["viridis"](0.88 * i / (count - 1)), dashes, marker

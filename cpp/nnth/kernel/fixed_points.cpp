@@ -70,7 +70,7 @@ class Finder {
                     bracketed_zero(f, pieces_[i - 1], lack[i - 1], pieces_[i], lack[i]);
                 out.points.push_back(sharpened(k, pieces_[i - 1], pieces_[i], cb));
             }
-            // Neighbours that cannot be told apart are one, and those next to 0 are K = 0.
+            // Neighbors that cannot be told apart are one, and those next to 0 are K = 0.
             const bool again = i > 0 ? lack[i - 1] == 0.0 : zero_is_one;
             if (lack[i] == 0.0 && !again) out.points.push_back(at(pieces_[i], cb));
         }

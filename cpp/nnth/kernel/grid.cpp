@@ -14,7 +14,7 @@ namespace nnth::kernel {
 
 namespace {
 
-// A panel narrower than this fraction of both its neighbours is merged with one of them.
+// A panel narrower than this fraction of both its neighbors is merged with one of them.
 constexpr double kNarrow = 0.25;
 
 constexpr double kInvSqrt2Pi = 0.5 * std::numbers::sqrt2 * std::numbers::inv_sqrtpi;
@@ -107,11 +107,11 @@ void Grid::lay(const std::vector<double>& panels, const Rule& rule) {
           x.data(), weight.data());
 }
 
-void Samples::evaluate(const Program& program, const std::vector<double>& x, double centre,
+void Samples::evaluate(const Program& program, const std::vector<double>& x, double center,
                        double scale, bool second) {
     const std::size_t n = x.size();
     z.resize(n), value.resize(n), slope.resize(n);
-    for (std::size_t i = 0; i < n; ++i) z[i] = centre + scale * x[i];
+    for (std::size_t i = 0; i < n; ++i) z[i] = center + scale * x[i];
     if (second) curvature.resize(n);
     program.evaluate(z.data(), n,
                      {value.data(), slope.data(), second ? curvature.data() : nullptr});

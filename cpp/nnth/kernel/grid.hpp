@@ -38,10 +38,10 @@ class Edges {
     // Starts anew with panels for the Gaussian on [-extent, extent].
     void start(double extent);
 
-    // A fixed edge is kept whatever its neighbours: a kink, or an end of the smoothing around one.
+    // A fixed edge is kept whatever its neighbors: a kink, or an end of the smoothing around one.
     void add(double at, bool fixed);
 
-    // Ascending. A panel much narrower than both its neighbours comes of two sources putting an
+    // Ascending. A panel much narrower than both its neighbors comes of two sources putting an
     // edge in nearly the same place; one of the two is left out.
     const std::vector<double>& panels();
 
@@ -73,8 +73,8 @@ struct Grid {
 struct Samples {
     std::vector<double> z, value, slope, curvature;
 
-    // At centre + scale x for every x.
-    void evaluate(const Program& program, const std::vector<double>& x, double centre, double scale,
+    // At center + scale x for every x.
+    void evaluate(const Program& program, const std::vector<double>& x, double center, double scale,
                   bool second);
 
     // Throws std::invalid_argument, naming z, where a value or slope is not a number; and where

@@ -40,7 +40,7 @@ double hermite4(double x) {
 // less its mean, by itself and times s_b; and what He_q would sum to without cancelling.
 struct Inner {
     static constexpr std::size_t kHermite = 5;
-    double hermite[kHermite], size[kHermite], square, centred, skew;
+    double hermite[kHermite], size[kHermite], square, centered, skew;
 };
 
 // density_j = weight_j exp(-t_j^2/2)/(sqrt(2 pi) sine), t_j = (y_j - mean)/sine.
@@ -56,7 +56,7 @@ NNTH_MULTIVERSION void condition(const double* y, const double* weight, std::siz
 
 NNTH_MULTIVERSION void inner_sums(const double* s, const double* t, const double* density,
                                   std::size_t n, double mean_square, Inner* out) {
-    Lanes hermite[Inner::kHermite]{}, size[Inner::kHermite]{}, square{}, centred{}, skew{};
+    Lanes hermite[Inner::kHermite]{}, size[Inner::kHermite]{}, square{}, centered{}, skew{};
     for (std::size_t j = 0; j < n; j += lanes) {
         Lanes value, at, p;
         load(value, s + j);
@@ -71,7 +71,7 @@ NNTH_MULTIVERSION void inner_sums(const double* s, const double* t, const double
         }
         const Lanes apart = value * value - mean_square;
         square += ps * value;
-        centred += p * apart;
+        centered += p * apart;
         skew += ps * apart;
     }
     for (std::size_t q = 0; q < Inner::kHermite; ++q) {
@@ -79,7 +79,7 @@ NNTH_MULTIVERSION void inner_sums(const double* s, const double* t, const double
         out->size[q] = total(size[q]);
     }
     out->square = total(square);
-    out->centred = total(centred);
+    out->centered = total(centered);
     out->skew = total(skew);
 }
 
@@ -129,7 +129,7 @@ ProductSums sum_product(const Side& a, Side b, const Correlation& rho) {
         }
         const double apart = value * value - a.mean_square;
         out.squares += w * value * inner.square;
-        out.squares_covariance += a.grid.weight[i] * apart * inner.centred;
+        out.squares_covariance += a.grid.weight[i] * apart * inner.centered;
         out.skew_a += w * apart * inner.hermite[0];
         out.skew_b += w * inner.skew;
     }

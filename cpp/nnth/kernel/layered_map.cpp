@@ -1,4 +1,4 @@
-// Closed forms layer after layer, vectorised over pairs.
+// Closed forms layer after layer, vectorized over pairs.
 #include <algorithm>
 #include <array>
 #include <cmath>

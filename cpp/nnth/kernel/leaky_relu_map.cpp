@@ -1,4 +1,4 @@
-// max(z, a z) layer after layer, vectorised over pairs.
+// max(z, a z) layer after layer, vectorized over pairs.
 #include <cmath>
 #include <numbers>
 #include <vector>

@@ -45,7 +45,7 @@ NNTH_MULTIVERSION double square_sum(const double* v, std::size_t pitch) {
     return total(sum);
 }
 
-// What one net says, in the order of NetSums and Centres, without powers.
+// What one net says, in the order of NetSums and Centers, without powers.
 struct NetValues {
     std::vector<double> observables, pairs, cross;
 };
@@ -139,17 +139,17 @@ class Drawer {
     NetValues values_;
 };
 
-// Sums of the powers 1..`powers` of values less their centres, over the nets of a tile.
+// Sums of the powers 1..`powers` of values less their centers, over the nets of a tile.
 class TileSums {
   public:
     TileSums(std::size_t values, std::size_t powers) : powers_(powers), sums_(values * powers) {}
 
     void clear() { std::ranges::fill(sums_, 0.0); }
 
-    void add(const std::vector<double>& values, const double* centres) {
+    void add(const std::vector<double>& values, const double* centers) {
         double* to = sums_.data();
         for (std::size_t i = 0; i < values.size(); ++i) {
-            const double d = centres ? values[i] - centres[i] : values[i];
+            const double d = centers ? values[i] - centers[i] : values[i];
             double power = d;
             for (std::size_t p = 0; p < powers_; ++p, power *= d) *to++ += power;
         }
@@ -185,7 +185,7 @@ double bytes_of_net(const RandomNet& net, std::size_t inputs) {
     return 32.0 * double(inputs) * double(std::ranges::max(net.widths));
 }
 
-std::size_t checked_inputs(const RandomNet& net, const Centres& centres, const NetRun& run) {
+std::size_t checked_inputs(const RandomNet& net, const Centers& centers, const NetRun& run) {
     const auto refuse = [](const std::string& what) { throw std::invalid_argument(what); };
     const auto m = static_cast<std::size_t>(std::llround(std::sqrt(double(net.first.size()))));
     if (m == 0 || m * m != net.first.size()) refuse("the first kernel must be square");
@@ -199,9 +199,9 @@ std::size_t checked_inputs(const RandomNet& net, const Centres& centres, const N
             refuse(std::string(name) + " must be finite and at least 0, not " + shortest(value));
         }
     }
-    if (centres.observables.size() != depth * m * kObservables ||
-        centres.pairs.size() != depth * pairs_of(m)) {
-        refuse("centres must be one for each layer and input or pair");
+    if (centers.observables.size() != depth * m * kObservables ||
+        centers.pairs.size() != depth * pairs_of(m)) {
+        refuse("centers must be one for each layer and input or pair");
     }
     if (run.count < 1) refuse("samples must be at least 1, not 0");
     if (run.count > UINT64_MAX - run.start) refuse("start + samples must be below 2^64");
@@ -211,9 +211,9 @@ std::size_t checked_inputs(const RandomNet& net, const Centres& centres, const N
 
 }  // namespace
 
-NetSums sample_nets(const RandomNet& net, const Centres& centres, const NetRun& run,
+NetSums sample_nets(const RandomNet& net, const Centers& centers, const NetRun& run,
                     Monitor& monitor) {
-    const std::size_t m = checked_inputs(net, centres, run), depth = net.widths.size();
+    const std::size_t m = checked_inputs(net, centers, run), depth = net.widths.size();
     const std::size_t observables = depth * m * kObservables, pairs = depth * pairs_of(m);
     const std::size_t cross = (depth + 1) * (m + pairs_of(m));
     NetSums result;
@@ -245,11 +245,11 @@ NetSums sample_nets(const RandomNet& net, const Centres& centres, const NetRun& 
         worker->largest.assign(observables, 0.0);
         for (std::uint64_t s = begin; s < last; ++s) {
             const NetValues& values = worker->drawer.draw(run.seed, s, pulse);
-            worker->observables.add(values.observables, centres.observables.data());
-            worker->pairs.add(values.pairs, centres.pairs.data());
+            worker->observables.add(values.observables, centers.observables.data());
+            worker->pairs.add(values.pairs, centers.pairs.data());
             worker->cross.add(values.cross, nullptr);
             for (std::size_t i = 0; i < observables; ++i) {
-                const double d = std::fabs(values.observables[i] - centres.observables[i]);
+                const double d = std::fabs(values.observables[i] - centers.observables[i]);
                 worker->largest[i] = std::max(worker->largest[i], d);
             }
         }

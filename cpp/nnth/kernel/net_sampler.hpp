@@ -29,7 +29,7 @@ struct RandomNet {
 
 // About which values power sums are taken, so that small variances keep their digits: any, the
 // same for all ranges of one run. [layer][input][observable], and [layer][pair] of E[s_a s_b].
-struct Centres {
+struct Centers {
     std::vector<double> observables, pairs;
 };
 
@@ -42,7 +42,7 @@ struct NetRun {
 };
 
 // Sums over nets. Averages over a layer's neurons of f = z^2, s(z)^2, s'(z)^2 and of s(z_a) s(z_b),
-// a < b, are taken less their centres. Pairs are (0, 1), (0, 2), ..., (1, 2), ...
+// a < b, are taken less their centers. Pairs are (0, 1), (0, 2), ..., (1, 2), ...
 struct NetSums {
     static constexpr std::size_t kObservables = 3, kPowers = 4;
 
@@ -51,7 +51,7 @@ struct NetSums {
     // (z_0;a z_1;b + z_1;a z_0;b)/2 of the first two neurons, by power 1..2; all layers 1..L+1,
     // entries a <= b row by row. 0 in layers of one neuron.
     std::vector<OrderlessSum> cross;
-    std::vector<double> largest;  // [hidden layer][a][f]: the largest distance from the centre
+    std::vector<double> largest;  // [hidden layer][a][f]: the largest distance from the center
 };
 
 // Tiles of so many nets, or of a power of two less where nets are large, counted from net 0, are
@@ -61,7 +61,7 @@ constexpr std::uint64_t kNetTile = 32;
 // The same bits for any number of threads. Throws std::invalid_argument for what is out of range or
 // does not fit together, std::range_error where a kernel leaves the range of doubles, Cancelled
 // when the monitor says stop. Memory does not grow with run.count.
-NetSums sample_nets(const RandomNet& net, const Centres& centres, const NetRun& run,
+NetSums sample_nets(const RandomNet& net, const Centers& centers, const NetRun& run,
                     Monitor& monitor);
 
 }  // namespace nnth::kernel

@@ -106,7 +106,7 @@ double sampled_error(const MapContext& context, Monitor& monitor);
 // Whether layered_map() knows the closed form.
 bool has_layered_map(const Activation& activation);
 
-// Layer after layer by a vectorised closed form.
+// Layer after layer by a vectorized closed form.
 std::unique_ptr<PairMap> layered_map(const MapContext& context, int threads, Monitor& monitor);
 
 // Its variant for piecewise linear activations, which carries 1 - rho: their slopes' expectation

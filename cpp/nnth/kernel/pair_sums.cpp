@@ -16,7 +16,7 @@ namespace {
 // resolved with margin for one is resolved for the other.
 constexpr double kSharedRatio = 1.3;
 
-// Sums are kept apart by lane, so that they vectorise in an order of addition that is fixed.
+// Sums are kept apart by lane, so that they vectorize in an order of addition that is fixed.
 constexpr std::size_t kLanes = 8;
 
 double total(const double (&lanes)[kLanes]) {
@@ -46,19 +46,19 @@ NNTH_MULTIVERSION double size(const double* weight, const double* f, std::size_t
     return total(lanes);
 }
 
-// E[(centre + ratio f)^2].
-NNTH_MULTIVERSION double weighed_square(double centre, double ratio, const double* weight,
+// E[(center + ratio f)^2].
+NNTH_MULTIVERSION double weighed_square(double center, double ratio, const double* weight,
                                         const double* f, std::size_t n) {
     double lanes[kLanes] = {};
     std::size_t i = 0;
     for (; i + kLanes <= n; i += kLanes) {
         for (std::size_t j = 0; j < kLanes; ++j) {
-            const double sum = centre + ratio * f[i + j];
+            const double sum = center + ratio * f[i + j];
             lanes[j] += weight[i + j] * (sum * sum);
         }
     }
     for (; i < n; ++i) {
-        const double sum = centre + ratio * f[i];
+        const double sum = center + ratio * f[i];
         lanes[0] += weight[i] * (sum * sum);
     }
     return total(lanes);
@@ -169,12 +169,12 @@ void PairIntegrator::make_kinks() {
     }
 }
 
-// E[(centre + ratio s_b)^2] over the inner grid.
-double PairIntegrator::square_about(double centre, double ratio) const {
+// E[(center + ratio s_b)^2] over the inner grid.
+double PairIntegrator::square_about(double center, double ratio) const {
     double out =
-        weighed_square(centre, ratio, inner_->weight.data(), samples_.value.data(), inner_->size());
+        weighed_square(center, ratio, inner_->weight.data(), samples_.value.data(), inner_->size());
     for (const KinkMoments::Average& kink : at_kinks_) {
-        const double sum = centre + ratio * kink.level;
+        const double sum = center + ratio * kink.level;
         out +=
             sum * sum * kink.weight + 2.0 * sum * ratio * kink.first + ratio * ratio * kink.second;
     }

@@ -79,7 +79,7 @@ class PairIntegrator {
     const std::vector<double>& outer_panels(const std::vector<Input>& a);
     std::vector<SlopeCut> outer_cuts(const Input& a) const;
     void make_kinks();
-    double square_about(double centre, double ratio) const;
+    double square_about(double center, double ratio) const;
     void add_kinks(const std::vector<Input>& a, std::vector<PairSums>& out);
     void add_smoothed_edges();
     const Grid& inner_grid(double mean);

@@ -59,7 +59,7 @@ struct Taylor {
 // inner function the infinite slope of an outer one.
 NNTH_INLINE double times(double a, double b) {
     const double least = std::min(std::fabs(a), std::fabs(b)), product = a * b;
-    return least == 0.0 ? 0.0 : product;  // one comparison: this must vectorise
+    return least == 0.0 ? 0.0 : product;  // one comparison: this must vectorize
 }
 
 // Faa di Bruno: (g o a)' = g' a', (g o a)'' = g'' a'^2 + g' a''.

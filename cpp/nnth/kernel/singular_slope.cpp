@@ -14,9 +14,9 @@ namespace {
 constexpr double kLeastPower =
     1e-3;                         // a slope that grows by less, such as a logarithm, is no power
 constexpr double kChange = 1e-5;  // and one that changes by less, relatively, does not grow
-constexpr std::size_t kNeighbours = 1024;  // numbers to either side, among which a kink is
-constexpr double kLeastShare = 0x1p-40;    // of a distance, below which d s'(d) adds nothing
-constexpr int kMostMultiple = 4;  // a base of order up to this may be raised to an exponent
+constexpr std::size_t kNeighbors = 1024;  // numbers to either side, among which a kink is
+constexpr double kLeastShare = 0x1p-40;   // of a distance, below which d s'(d) adds nothing
+constexpr int kMostMultiple = 4;          // a base of order up to this may be raised to an exponent
 
 // Distances 2^-first, 2^-(first + step), 2^-(first + 2 step), in units of the kink's own size.
 struct Ladder {
@@ -39,12 +39,12 @@ enum class Located { nowhere, on_a_number, between };
 // The slope's singular point among the floating-point numbers near `at`.
 Located locate(const Program& program, double& at) {
     if (at == 0.0) return Located::on_a_number;
-    constexpr std::size_t count = 2 * kNeighbours + 1;
+    constexpr std::size_t count = 2 * kNeighbors + 1;
     std::vector<double> z(count), value(count), slope(count);
-    z[kNeighbours] = at;
-    for (std::size_t i = 1; i <= kNeighbours; ++i) {
-        z[kNeighbours + i] = std::nextafter(z[kNeighbours + i - 1], HUGE_VAL);
-        z[kNeighbours - i] = std::nextafter(z[kNeighbours - i + 1], -HUGE_VAL);
+    z[kNeighbors] = at;
+    for (std::size_t i = 1; i <= kNeighbors; ++i) {
+        z[kNeighbors + i] = std::nextafter(z[kNeighbors + i - 1], HUGE_VAL);
+        z[kNeighbors - i] = std::nextafter(z[kNeighbors - i + 1], -HUGE_VAL);
     }
     program.evaluate(z.data(), count, {value.data(), slope.data()});
     std::size_t steepest = 0;

@@ -1,4 +1,4 @@
-// Eight doubles that stay in registers, for leaf loops that compilers do not vectorise as they are.
+// Eight doubles that stay in registers, for leaf loops that compilers do not vectorize as they are.
 #pragma once
 
 #include <cstddef>

@@ -98,16 +98,16 @@ NNTH_MULTIVERSION double sum_of(const double* y, std::size_t n) {
     return total_in_order(sums);
 }
 
-// Sums of y - centre and of its square, over the logarithms y of the values that are not 0.
-NNTH_MULTIVERSION void centred_sums(const double* y, const double* value, std::size_t n,
-                                    double centre, double* sum, double* square) {
+// Sums of y - center and of its square, over the logarithms y of the values that are not 0.
+NNTH_MULTIVERSION void centered_sums(const double* y, const double* value, std::size_t n,
+                                     double center, double* sum, double* square) {
     Lanes sums{}, squares{};
     const Lanes zero{};
     for (std::size_t i = 0; i < n; i += lanes) {
         Lanes p, v;
         load(p, y + i);
         load(v, value + i);
-        p = v == zero ? zero : p - centre;
+        p = v == zero ? zero : p - center;
         sums += p;
         squares += p * p;
     }
@@ -129,7 +129,7 @@ Scaled square_root(const Scaled& x) {
 
 Scaled power(const Scaled& x, int n) {
     Scaled result{1.0, 0};
-    for (int i = 0; i < n; ++i) result = normalised(result * x);
+    for (int i = 0; i < n; ++i) result = normalized(result * x);
     return result;
 }
 
@@ -186,7 +186,7 @@ Scaled OrderlessSum::total() const {
         sum = sum + DoubleDouble(std::ldexp(static_cast<double>(low), unit));
         sum = sum + DoubleDouble(std::ldexp(static_cast<double>(high), unit + 32));
     }
-    return normalised({sum, 32 * (top_ - static_cast<std::int64_t>(kLimbs - 1))});
+    return normalized({sum, 32 * (top_ - static_cast<std::int64_t>(kLimbs - 1))});
 }
 
 std::array<std::int64_t, OrderlessSum::state_size> OrderlessSum::state() const {
@@ -224,10 +224,10 @@ void Moments::add(double* value, double* exponent, std::size_t n) {
     double sum, square;
     logarithms(value, exponent, relative, padded);
     const auto positive = static_cast<double>(padded) - zeros;
-    const DoubleDouble centre = sum_of(relative, padded) / positive;
-    centred_sums(relative, value, padded, centre.hi, &sum, &square);
-    log_sum_.add(centre * positive + sum);
-    log_square_.add(centre * centre * positive + centre * 2.0 * sum + square);
+    const DoubleDouble center = sum_of(relative, padded) / positive;
+    centered_sums(relative, value, padded, center.hi, &sum, &square);
+    log_sum_.add(center * positive + sum);
+    log_square_.add(center * center * positive + center * 2.0 * sum + square);
 
     relative_to(most, value, exponent, relative, padded);
     const auto reference = static_cast<std::int64_t>(most);

@@ -24,7 +24,7 @@ class OrderlessSum {
     void add(double value, std::int64_t exponent = 0);  // value finite
     void add(const DoubleDouble& value);
     void merge(const OrderlessSum& other);
-    Scaled total() const;  // normalised
+    Scaled total() const;  // normalized
 
     std::array<std::int64_t, state_size> state() const;
     static OrderlessSum from_state(const std::int64_t* state);

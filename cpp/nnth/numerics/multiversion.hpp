@@ -29,7 +29,7 @@
 #endif
 
 // NNTH_INLINE marks what such a leaf calls in its loop. The compiler must inline it, because a
-// call would neither vectorise nor follow its caller to the caller's CPU level.
+// call would neither vectorize nor follow its caller to the caller's CPU level.
 #if defined(__GNUC__)
 #define NNTH_INLINE [[gnu::always_inline]] inline
 #else

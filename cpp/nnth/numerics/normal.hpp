@@ -34,7 +34,7 @@ struct NormalPair {
 //     r = sqrt(-2 log u),   theta = (q + w - 1/2) pi / 2
 //     first = r cos(theta),   second = r sin(theta)
 //
-// All 64 bits of u count, however small it is, so the tail is as fine as the centre: the largest
+// All 64 bits of u count, however small it is, so the tail is as fine as the center: the largest
 // |z| is sqrt(130 log 2) = 9.493, beyond which a normal falls with probability 2.3e-21, once in
 // 4e20 draws. Below that the law is exact but for the grid of (u, v), the rounding of u to a double
 // (which is felt most near u = 1, where r is small), and that of the formula, a few units in the

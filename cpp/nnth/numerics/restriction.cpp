@@ -21,15 +21,15 @@ bool through_origin(const Hyperplanes& rows, std::size_t planes) {
 void Restrictor::restrict_to(const Hyperplanes& rows, std::size_t row, std::size_t end,
                              Hyperplanes& result) {
     eliminate(rows, row, end, false, result);
-    normalise(result, row);
+    normalize(result, row);
 }
 
 void Restrictor::decone(const Hyperplanes& rows, Hyperplanes& result) {
     eliminate(rows, 0, rows.count, true, result);
-    normalise(result, 0);
+    normalize(result, 0);
 }
 
-void Restrictor::normalise(Hyperplanes& rows, std::size_t row) {
+void Restrictor::normalize(Hyperplanes& rows, std::size_t row) {
     keep_those_with_normal(rows);
     for (std::size_t plane = 0; plane < fields_.size(); ++plane) divide_by_lead(rows, plane);
     keep_distinct(rows, row);

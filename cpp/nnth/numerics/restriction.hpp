@@ -92,7 +92,7 @@ class Restrictor {
 
     // Brings leads to 1, leaves out rows without normal and rows that are there already. Sets
     // `first` to the number kept of the rows [0, row).
-    void normalise(Hyperplanes& rows, std::size_t row);
+    void normalize(Hyperplanes& rows, std::size_t row);
 
     // For lines in the plane: calls found(LinePoints) for each of the lines [begin, rows.count),
     // cut by the lines before it and, where `after`, those after it. The same as restricting to

@@ -10,7 +10,7 @@
 
 namespace nnth {
 
-// mantissa * 2^exponent. Products and quotients leave the mantissa as it comes; `normalised` brings
+// mantissa * 2^exponent. Products and quotients leave the mantissa as it comes; `normalized` brings
 // it near 1, which products of many numbers need.
 struct Scaled {
     static constexpr std::int64_t far = 5000;  // exponents beyond it are 0 or infinity in a double
@@ -40,7 +40,7 @@ struct Scaled {
 };
 
 // The same number with a mantissa in [1, 2) in absolute value, unless it is 0 or infinite.
-inline Scaled normalised(const Scaled& x) {
+inline Scaled normalized(const Scaled& x) {
     if (x.mantissa.hi == 0.0 || !std::isfinite(x.mantissa.hi)) return {x.mantissa, 0};
     int exponent = 0;
     const double fraction = std::frexp(x.mantissa.hi, &exponent);
@@ -63,7 +63,7 @@ inline Scaled operator-(const Scaled& a, const Scaled& b) {
     const auto in_units = [unit](const Scaled& x) {
         return scaled(x.mantissa, static_cast<int>(std::max(x.exponent - unit, -Scaled::far)));
     };
-    return normalised({in_units(a) - in_units(b), unit});
+    return normalized({in_units(a) - in_units(b), unit});
 }
 
 }  // namespace nnth

@@ -1,4 +1,4 @@
-// erf and erfc, written to be vectorised; see vmath.hpp for the terms of use.
+// erf and erfc, written to be vectorized; see vmath.hpp for the terms of use.
 #pragma once
 
 #include <cmath>

@@ -1,4 +1,4 @@
-// exp, expm1, tanh and sigmoid, written to be vectorised; see vmath.hpp for the terms of use.
+// exp, expm1, tanh and sigmoid, written to be vectorized; see vmath.hpp for the terms of use.
 #pragma once
 
 #include <cmath>

@@ -1,4 +1,4 @@
-// log and log1p, written to be vectorised; see vmath.hpp for the terms of use.
+// log and log1p, written to be vectorized; see vmath.hpp for the terms of use.
 #pragma once
 
 #include <cmath>

@@ -1,4 +1,4 @@
-// Elementary functions the compiler vectorises: exp, log, sincos, atan, erf and their relatives.
+// Elementary functions the compiler vectorizes: exp, log, sincos, atan, erf and their relatives.
 //
 //     NNTH_MULTIVERSION void squash(double* x, std::size_t n) {
 //         for (std::size_t i = 0; i < n; ++i) x[i] = vmath::tanh(x[i]);
@@ -12,7 +12,7 @@
 // Accuracy: every result within 2 units in the last place of the exact value, over the whole range
 // and relative to the value: near 0, and in the tails of erfc down to the subnormals
 // (tests/test_vmath.py measures them). Not correctly rounded, and not always monotone between
-// neighbouring doubles. +-0, infinities and nan go in and come out as IEEE 754 and C have them,
+// neighboring doubles. +-0, infinities and nan go in and come out as IEEE 754 and C have them,
 // except sincos, which is nan beyond 10^6, and atan2, which has the first quadrant only. Floating
 // point flags are not maintained. Rounding must be to nearest, and subnormals must not be flushed.
 #pragma once

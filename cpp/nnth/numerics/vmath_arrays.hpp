@@ -1,4 +1,4 @@
-// The functions of vmath.hpp over arrays, vectorised as in the loops of the core.
+// The functions of vmath.hpp over arrays, vectorized as in the loops of the core.
 #pragma once
 
 #include <cstddef>

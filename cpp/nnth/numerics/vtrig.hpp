@@ -1,4 +1,4 @@
-// sincos, atan and atan2, written to be vectorised; see vmath.hpp for the terms of use.
+// sincos, atan and atan2, written to be vectorized; see vmath.hpp for the terms of use.
 #pragma once
 
 #include <cmath>

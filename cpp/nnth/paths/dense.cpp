@@ -56,9 +56,9 @@ NNTH_INLINE void write_uniform(const PhiloxBlock& x, double* weights) {
 // By inversion; the scale 1/sqrt(2) gives variance 1.
 NNTH_INLINE double laplace(double u) {
     constexpr double kScale = 0.70710678118654752440;
-    const double centred = u - 0.5;
-    const double size = -kScale * vmath::detail::log_normal(1.0 - 2.0 * std::abs(centred));
-    return centred < 0.0 ? -size : size;
+    const double centered = u - 0.5;
+    const double size = -kScale * vmath::detail::log_normal(1.0 - 2.0 * std::abs(centered));
+    return centered < 0.0 ? -size : size;
 }
 
 NNTH_INLINE void write_laplace(const PhiloxBlock& x, double* weights) {
@@ -355,28 +355,28 @@ Scaled DenseNet::output(std::size_t a, std::uint64_t outputs) const {
     for (std::uint64_t q = 0; q < outputs; ++q) {
         sum += last.h[a * last.pitch + q] * last.h[a * last.pitch + q];
     }
-    return gain_ * normalised({sum, 2 * last.exponent});
+    return gain_ * normalized({sum, 2 * last.exponent});
 }
 
 Scaled DenseNet::hidden(std::size_t a, std::size_t b) const {
     const Layer& layer = layers_[layers_.size() - 2];
     return gain(net_, net_.depth()) *
-           normalised({layer.products[a * inputs_ + b], 2 * layer.exponent});
+           normalized({layer.products[a * inputs_ + b], 2 * layer.exponent});
 }
 
 Scaled DenseNet::derivative(std::size_t a, std::uint64_t q, std::size_t p) const {
     const double d = back_[q][a * layers_.front().pitch + p];
-    return gain_ * normalised({d * d, 2 * back_exponent_[q]});
+    return gain_ * normalized({d * d, 2 * back_exponent_[q]});
 }
 
 Scaled DenseNet::gradient(std::size_t a, std::size_t b, std::uint64_t q) const {
     const std::size_t pitch = layers_.front().pitch;
-    return gain_ * normalised({dot(&back_[q][a * pitch], &back_[q][b * pitch], pitch),
+    return gain_ * normalized({dot(&back_[q][a * pitch], &back_[q][b * pitch], pitch),
                                2 * back_exponent_[q]});
 }
 
 Scaled DenseNet::tangent(std::size_t a, std::size_t b, bool standard) const {
-    // Every term has the gain of the whole net; in the standard parametrisation that of its own
+    // Every term has the gain of the whole net; in the standard parametrization that of its own
     // layer is left out. Exponents of h below and of delta above a layer add up to about the same.
     const std::size_t at = a * inputs_ + b;
     const std::int64_t reference = layers_.back().exponent;
@@ -387,7 +387,7 @@ Scaled DenseNet::tangent(std::size_t a, std::size_t b, bool standard) const {
         sum += own * std::ldexp(layers_[l - 1].products[at] * layers_[l].delta_products[at],
                                 static_cast<int>(std::clamp<std::int64_t>(2 * e, -4000, 4000)));
     }
-    return gain_ * normalised({sum, 2 * reference});
+    return gain_ * normalized({sum, 2 * reference});
 }
 
 }  // namespace nnth::paths

@@ -29,7 +29,7 @@ class DenseNet {
     // Of the net drawn last: sums over outputs below `outputs` of z_q^2; <h^L_a, h^L_b>; (dz_q /
     // dx_p)^2 at input a; <dz_q/dx_a, dz_q/dx_b>; and the tangent kernel of z_1,
     // sum_l f_l <h^{l-1}_a, h^{l-1}_b> <dz_1/dz^l_a, dz_1/dz^l_b>, f_l = 2 / n_{l-1}, or 1 for the
-    // standard parametrisation.
+    // standard parametrization.
     Scaled output(std::size_t a, std::uint64_t outputs) const;
     Scaled hidden(std::size_t a, std::size_t b) const;
     Scaled derivative(std::size_t a, std::uint64_t q, std::size_t p) const;

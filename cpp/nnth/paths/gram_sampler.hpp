@@ -22,7 +22,7 @@ namespace nnth::paths {
 //
 // because W is known on the span of H, where it must give Z, and is fresh beyond. The tangent
 // kernel is Theta_ab = sum_l (2 / n_{l-1}) <h^{l-1}_a, h^{l-1}_b> <d^l_a, d^l_b>. Factors R, S and
-// the generalised inverse come from a Cholesky decomposition that leaves out dependent columns:
+// the generalized inverse come from a Cholesky decomposition that leaves out dependent columns:
 // G is singular where n < m, neurons die or inputs repeat.
 class GramSampler {
   public:

@@ -18,7 +18,7 @@ DoubleDouble ratio(double a, double b) {
     return {first, ((a - back.hi) - back.lo) / b};
 }
 
-// count * P(B = first + i), normalised over the values kept; zeros follow up to `count`. By ratios
+// count * P(B = first + i), normalized over the values kept; zeros follow up to `count`. By ratios
 // from the mode downwards, to more digits than those of doubles, because their rounding accumulates
 // over thousands of values; above n/2 by symmetry.
 std::vector<DoubleDouble> loads(std::int64_t n, std::int64_t first, std::int64_t last,

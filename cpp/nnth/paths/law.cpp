@@ -18,7 +18,7 @@ constexpr std::size_t kTile = Law::tile;
 constexpr std::size_t kPairCost = 100;  // of two layers of a net, in nanoseconds
 
 // How a net spends its stream, in blocks of two draws (random.hpp): three for the ends of the net,
-// then three for every two layers. What the vectorised tries leave open is finished with draws
+// then three for every two layers. What the vectorized tries leave open is finished with draws
 // from the far half of the stream, a range for each variable.
 enum HeadBlock : std::uint64_t { kOutput, kEnds, kEndsWords, kLayers };
 enum LayerBlock : std::uint64_t { kForward, kWords, kBackward, kPerPair };
@@ -208,7 +208,7 @@ Scaled Law::jacobian(std::uint64_t seed, std::uint64_t net, Pulse& pulse) const 
     if (rank > 0) multiply_by_gaussian(static_cast<double>(std::max(net_.inputs(), net_.outputs)));
     double sum = 0.0;
     for (std::size_t i = 0; i < rank * k; ++i) sum += product[i] * product[i];
-    return gain(net_, depth + 1) * normalised({sum, 2 * exponent});
+    return gain(net_, depth + 1) * normalized({sum, 2 * exponent});
 }
 
 void Law::sample(std::uint64_t seed, std::uint64_t first, std::size_t n, double* value,
@@ -270,9 +270,9 @@ void Law::sample(std::uint64_t seed, std::uint64_t first, std::size_t n, double*
     nets.chi_squares(1.0, ends[1], nets.words[0], 16, kBackwardChi, free_outputs);
 
     const double norm = square_norm(net_.x);
-    const Scaled first_gain = normalised({2.0 / fan_in(0), 0});
-    const Scaled last_gain = normalised({2.0 / fan_in(depth), 0});
-    const Scaled scale = normalised({norm, 0}) * first_gain;  // z^2 = scale * product * g^2
+    const Scaled first_gain = normalized({2.0 / fan_in(0), 0});
+    const Scaled last_gain = normalized({2.0 / fan_in(depth), 0});
+    const Scaled scale = normalized({norm, 0}) * first_gain;  // z^2 = scale * product * g^2
     for (std::size_t k = 0; k < quantities_.size(); ++k) {
         double* y = value + k * kTile;
         double* e = exponent + k * kTile;
@@ -289,7 +289,7 @@ void Law::sample(std::uint64_t seed, std::uint64_t first, std::size_t n, double*
                 for (std::size_t i = 0; i < n; ++i) y[i] = output[i] + free_outputs[i];
                 break;
             case Quantity::normh:  // without the last layer's 2 / n_L
-                factor = normalised(scale / last_gain);
+                factor = normalized(scale / last_gain);
                 std::fill_n(y, n, 1.0);
                 break;
             case Quantity::jacobian:

@@ -70,7 +70,7 @@ void check_with(const std::vector<std::vector<double>>& inputs, Net& net) {
 Scaled gain(const Net& net, std::size_t layers) {
     Scaled product{1.0, 0};
     for (std::size_t l = 0; l < layers; ++l) {
-        product = normalised(product * Scaled{2.0 / static_cast<double>(net.width(l))});
+        product = normalized(product * Scaled{2.0 / static_cast<double>(net.width(l))});
     }
     return product;
 }

@@ -42,7 +42,7 @@ void enumerate(std::size_t at, std::size_t paths, std::size_t blocks, std::size_
     labels[at] = 0;
 }
 
-// The swap of the first pair, and the exchanges of neighbouring pairs: they generate all.
+// The swap of the first pair, and the exchanges of neighboring pairs: they generate all.
 std::vector<Blocks> images(const Blocks& state, std::size_t paths) {
     std::vector<Blocks> found(1, state);
     std::swap(found[0][0], found[0][1]);

@@ -54,7 +54,7 @@ Scaled measured(const DenseNet& net, Quantity q, std::uint64_t outputs) {
                 const std::int64_t e = std::clamp<std::int64_t>(t.exponent - top, -4000, 900);
                 sum += std::ldexp(t.mantissa.hi, static_cast<int>(e));
             }
-            return normalised({sum, top});
+            return normalized({sum, top});
         }
         case Quantity::ntk:
             return net.tangent(0, 0, false);

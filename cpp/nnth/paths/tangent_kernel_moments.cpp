@@ -48,9 +48,9 @@ struct State {
     Meetings b, c;
     std::int64_t exponent = 0;
 
-    void normalise() {
+    void normalize() {
         ScaledVector all{{crossed, fourth, b[0], b[1], b[2], c[0], c[1], c[2]}, exponent};
-        all.normalise();
+        all.normalize();
         const auto& v = all.values;
         *this = {v[0], v[1], {v[2], v[3], v[4]}, {v[5], v[6], v[7]}, all.exponent};
     }
@@ -100,8 +100,8 @@ TangentKernelMoments tangent_kernel_moments(const PathNetwork& network,
         const auto width = static_cast<double>(before);
         Layer layer;
         layer.variance = DoubleDouble(2.0) / width;
-        layer.marked = parameters == Parameters::normalised ? layer.variance : DoubleDouble(1.0);
-        weight = weight + DoubleDouble(parameters == Parameters::normalised ? 2.0 : width);
+        layer.marked = parameters == Parameters::normalized ? layer.variance : DoubleDouble(1.0);
+        weight = weight + DoubleDouble(parameters == Parameters::normalized ? 2.0 : width);
         layer.mu4 = network.mu[2];
         if (l < depth) {
             const auto n = static_cast<double>(network.widths[l]);
@@ -114,7 +114,7 @@ TangentKernelMoments tangent_kernel_moments(const PathNetwork& network,
             layer.joint = 1.0;
         }
         state.advance(layer);
-        state.normalise();
+        state.normalize();
         constexpr std::size_t kBetween = 1 << 14;
         if (l % kBetween == kBetween - 1 && !monitor.should_continue(l, depth + 1))
             throw Cancelled();

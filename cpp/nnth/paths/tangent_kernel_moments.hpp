@@ -11,7 +11,7 @@ namespace nnth::paths {
 
 // What the kernel is the squared gradient with respect to.
 enum class Parameters {
-    normalised,  // W-hat, the entries of variance one: layers count alike
+    normalized,  // W-hat, the entries of variance one: layers count alike
     weights,     // W itself: a layer counts as the width before it
 };
 

@@ -37,7 +37,7 @@ ScaledVector product(const ScaledVector& a, const ScaledVector& b, std::size_t s
             }
         }
     }
-    c.normalise();
+    c.normalize();
     return c;
 }
 
@@ -71,7 +71,7 @@ ScaledVector couple(const Transfer& transfer, const ScaledVector& y) {
 ScaledVector propagate(const Transfer& transfer, ScaledVector y,
                        const std::vector<std::int64_t>& widths, double active, Monitor& monitor) {
     const std::size_t size = transfer.states();
-    y.normalise();
+    y.normalize();
     std::size_t unasked = 0;
     const auto ask = [&](std::size_t work, std::size_t layer) {
         constexpr std::size_t kBetween = 100'000;  // products of entries, some ten milliseconds
@@ -88,13 +88,13 @@ ScaledVector propagate(const Transfer& transfer, ScaledVector y,
         for (std::size_t s = 0; s < size * size; ++s) {
             layer.values[s] = chosen[s / size] * layer.values[s];
         }
-        layer.normalise();
+        layer.normalize();
         // While there is one layer left or more, take it, or pair layers: a squaring costs `size`
         // steps and halves their number.
         for (std::size_t layers = end - begin; layers > 0;) {
             if (layers % 2 == 1 || layers < 2 * size) {
                 y = apply(layer, y);
-                y.normalise();
+                y.normalize();
                 --layers;
                 ask(size * size, begin);
             } else {

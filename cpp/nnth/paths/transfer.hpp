@@ -27,7 +27,7 @@ struct ScaledVector {
     std::int64_t exponent = 0;
 
     // Brings the largest magnitude into [1/2, 1).
-    void normalise() {
+    void normalize() {
         double largest = 0.0;
         for (const DoubleDouble& value : values) largest = std::fmax(largest, std::fabs(value.hi));
         if (largest == 0.0 || !std::isfinite(largest)) return;

@@ -220,7 +220,7 @@ UniformTask uniform_task(std::size_t hyperplanes, std::size_t rank, bool central
 
 // The dual of the matroid of n hyperplanes in R^r, the first r being x_i = 0, and the hyperplane at
 // infinity: from (I | A) to (-A^T | I), up to signs. Its last element is taken to infinity, which
-// leaves n hyperplanes in R^(n-r-1), to be normalised. A matroid is uniform if its dual is (Oxley
+// leaves n hyperplanes in R^(n-r-1), to be normalized. A matroid is uniform if its dual is (Oxley
 // 2011, Example 2.1.4).
 Hyperplanes dual(const Hyperplanes& rows, std::size_t planes) {
     const std::size_t rank = rows.dim, others = rows.count - rank, dim = others - 1;
@@ -259,7 +259,7 @@ bool proven_uniform(const Block& block, const Fields& fields, int threads, Monit
             return std::all_of(rows.values.begin(), rows.values.end(),
                                [](Residue x) { return x != 0; });
         }
-        restrictor.normalise(rows, 0);
+        restrictor.normalize(rows, 0);
         if (rows.count != task.hyperplanes) return false;
     }
     try {
@@ -362,7 +362,7 @@ std::vector<Block> blocks(const Reduced& reduced, std::size_t n, const Fields& f
                 }
             }
         }
-        Restrictor(fields).normalise(block.rows, 0);
+        Restrictor(fields).normalize(block.rows, 0);
         block.central = through_origin(block.rows, fields.size());
         result.push_back(std::move(block));
     }

@@ -15,7 +15,7 @@
 namespace nnth::regions {
 
 // The first splits of the domain make a tree, whose leaves are walked by themselves. What a thread
-// finishes it joins to its neighbours as far as these are finished, so that the sides kept are
+// finishes it joins to its neighbors as far as these are finished, so that the sides kept are
 // those around the parts in work.
 template <typename Cell>
 class DividedWalk {

@@ -99,11 +99,11 @@ void Faces::match(const FaceKey& facet, CellRecord* record, LinearRegions& linea
         ++record->references;
         return;
     }
-    CellRecord* neighbour = found->second;
+    CellRecord* neighbor = found->second;
     open_.erase(found);
-    linear_regions.meet(record, neighbour);
-    --neighbour->references;
-    linear_regions.release(neighbour);
+    linear_regions.meet(record, neighbor);
+    --neighbor->references;
+    linear_regions.release(neighbor);
 }
 
 template <std::size_t D>

@@ -1,4 +1,4 @@
-// The faces of a complex of polytopes, each counted once, and neighbours across facets.
+// The faces of a complex of polytopes, each counted once, and neighbors across facets.
 #pragma once
 
 #include <cstddef>
@@ -45,15 +45,15 @@ class Faces {
   public:
     explicit Faces(const PatternLayout& layout);
 
-    // Takes note of the faces of a cell, and joins it to the neighbours that are known.
+    // Takes note of the faces of a cell, and joins it to the neighbors that are known.
     template <std::size_t D>
     void add(const Polytope<D>& cell, const std::uint64_t* pattern, CellRecord* record,
              LinearRegions& linear_regions);
 
-    // Adds another set of faces, joining cells that are neighbours across it.
+    // Adds another set of faces, joining cells that are neighbors across it.
     void merge(const Faces& other, LinearRegions& linear_regions);
 
-    // Facets off the domain boundary whose neighbour is missing: none when all cells are here.
+    // Facets off the domain boundary whose neighbor is missing: none when all cells are here.
     std::size_t unmatched() const { return open_.size(); }
     FaceCounts counts() const;
 

@@ -1,8 +1,8 @@
 // Linear regions from activation regions, while the cells are walked: where two halves of a cell
-// meet again along their cut, the cells on either side are neighbours in pairs.
+// meet again along their cut, the cells on either side are neighbors in pairs.
 //
 // Along a line the cells of the two sides have the same vertices (no edge ends in the middle of
-// another), so the k-th side on one hand and the k-th on the other are the same edge: neighbours
+// another), so the k-th side on one hand and the k-th on the other are the same edge: neighbors
 // are found by counting, without geometry. What is kept is the boundary of the cells walked so far,
 // not the cells.
 #pragma once
@@ -17,7 +17,7 @@
 
 namespace nnth::regions {
 
-// What is known of a cell as long as one of its sides has not met its neighbour.
+// What is known of a cell as long as one of its sides has not met its neighbor.
 struct CellRecord {
     CellRecord* parent;        // in the forest of cells of one linear region; itself for a root
     std::uint32_t references;  // sides and children that point here

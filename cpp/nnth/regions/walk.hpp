@@ -3,7 +3,7 @@
 // A cell of the layers below is split by the neurons of the next layer whose sign changes on it,
 // one after another; where none is left, the pattern of that layer is known and the next layer's
 // affine map with it. Memory is that of one path from the root, and the sides of cells that wait
-// for their neighbours.
+// for their neighbors.
 #pragma once
 
 #include <algorithm>
@@ -103,7 +103,7 @@ template <typename Cell>
 class Walk {
   public:
     static constexpr std::size_t dimension = Cell::dimension;
-    // On lines and in planes neighbours are found along cuts, in space by their common facets.
+    // On lines and in planes neighbors are found along cuts, in space by their common facets.
     static constexpr bool joins_halves = dimension <= 2;
 
     enum class Step { finished, deeper, split };

@@ -29,7 +29,7 @@ std::size_t Walk<Cell>::boundary_cell(const Node<Cell>& node, std::uint64_t sign
     return boundary_.count++;
 }
 
-// Cells inside have no neighbours but each other, and differ from them: a neuron that matters
+// Cells inside have no neighbors but each other, and differ from them: a neuron that matters
 // changes the gradient where it is crossed. Only those on the boundary need records.
 template <typename Cell>
 bool Walk<Cell>::count_chords(const Node<Cell>& node, Buffer<SideList>& sides) {

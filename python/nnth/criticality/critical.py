@@ -1,4 +1,4 @@
-"""Critical initialisation: where a deep network neither blows up nor forgets its inputs."""
+"""Critical initialization: where a deep network neither blows up nor forgets its inputs."""
 
 from __future__ import annotations
 

@@ -161,7 +161,7 @@ def picture_of_layers(one: LayerSizes) -> Panels:
     panels = []
     for of in ("features", "errors"):
         lines = []
-        for part in PARTS:  # of features some are not there, and keep the colours in their places
+        for part in PARTS:  # of features some are not there, and keep the colors in their places
             rows = (columns["of"] == of) & (columns["part"] == part)
             layer, share = columns["layer"][rows].astype(float), columns["share"][rows]
             lines.append((part, layer, share))

@@ -179,7 +179,7 @@ def picture_of_outliers(one: Outliers) -> Panels:
                 log_y=True,
                 x_label="index",
                 y_label=r"eigenvalue $\lambda$ of $G$",
-                note="Left: coloured by the part that an eigenvector is most of.",
+                note="Left: colored by the part that an eigenvector is most of.",
             ),
             Lines(
                 lines=tuple(("", sides, bars(height, between)) for height in heaps[1:]),

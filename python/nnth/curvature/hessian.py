@@ -202,7 +202,7 @@ def hessian(
     this one; chance, the same of a random vector, index/P; overlap, tr(P P')/k of the space of the
     first k = C - 1 eigenvectors of C classes with that of the evaluation before (NaN of the first),
     overlap_last, with the last; step, loss, accuracy; outliers, the i eigenvalues above the largest
-    ratio of neighbours, `gap` = lambda_i/lambda_(i+1), both positive; classes; picture: "outliers
+    ratio of neighbors, `gap` = lambda_i/lambda_(i+1), both positive; classes; picture: "outliers
     as classes" where these are C - 1 (of a squared loss also C) above a gap of 1.5 or more, "other
     outliers" or "no gap" where the lecture's picture is not there.
 

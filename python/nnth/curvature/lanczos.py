@@ -27,7 +27,7 @@ class LanczosError(Exception):
 class Krylov:
     """An orthonormal basis of a Krylov space, and the operator in it: tridiagonal.
 
-    Every vector is orthogonalised against all before, twice where once is not enough (Daniel,
+    Every vector is orthogonalized against all before, twice where once is not enough (Daniel,
     Gragg, Kaufman, Stewart, 1976), so that the theory of exact arithmetic holds to rounding. Where
     the space is exhausted, which beta = 0 says, a random vector begins another.
 
@@ -76,7 +76,7 @@ class Krylov:
         w -= self.alpha[-1] * v
         if k:
             w -= self.beta[-1] * self._basis[k - 1]
-        length = self._orthogonalise(w, k + 1)
+        length = self._orthogonalize(w, k + 1)
         if length > _ROUNDING * self._scale() and k + 1 < self._most:
             self.beta.append(length)
             self._next = w / length
@@ -107,10 +107,10 @@ class Krylov:
         v = normals(self._seed, self._stream, self._size, self._drawn * self._size)
         self._drawn += 1
         v /= np.linalg.norm(v)
-        self._orthogonalise(v, self.steps)
+        self._orthogonalize(v, self.steps)
         return v / np.linalg.norm(v)
 
-    def _orthogonalise(self, w: Floats, count: int) -> float:
+    def _orthogonalize(self, w: Floats, count: int) -> float:
         """Take from w what lies in the first vectors and `without`, in place; return its length."""
         before, length = math.inf, float(np.linalg.norm(w))
         while length < 0.7 * before and length > 0.0 and count + len(self._without):
@@ -151,7 +151,7 @@ def extreme_eigenpairs(
         its residual, and most are as near as its square. most: products, 1000 by default. watch:
         is told of every product. seed, stream: of the vector to begin with.
 
-    Lanczos with full reorthogonalisation and no restarts: k products, O(k^2 size) beside them, and
+    Lanczos with full reorthogonalization and no restarts: k products, O(k^2 size) beside them, and
     k vectors kept. An eigenvalue that is there more than once may be found once: its others come
     from rounding.
 

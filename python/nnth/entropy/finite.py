@@ -32,7 +32,7 @@ class FiniteSet:
     """Functions `(functions, points)` by their values, in L2 of the points' mean or the sup norm.
 
     The farthest-first radius rho after k centers (Gonzalez 1985) brackets the best of k balls:
-    k + 1 functions are rho apart and two of them share a ball, so it is in [rho/2, rho]. Centres
+    k + 1 functions are rho apart and two of them share a ball, so it is in [rho/2, rho]. Centers
     are found as they are asked for.
     """
 
@@ -115,18 +115,18 @@ class FiniteSet:
 
 
 class _FarthestFirst:
-    """Centres of a set of vectors, each the farthest from those before, and what they leave."""
+    """Centers of a set of vectors, each the farthest from those before, and what they leave."""
 
     def __init__(self, vectors: Floats, hilbert: bool) -> None:
         self._vectors, self._hilbert = vectors, hilbert
-        self._centres = [int(self._distances(vectors.mean(axis=0)).argmin())]
-        self._nearest = self._distances(vectors[self._centres[0]])
+        self._centers = [int(self._distances(vectors.mean(axis=0)).argmin())]
+        self._nearest = self._distances(vectors[self._centers[0]])
         self._radii = [float(self._nearest.max())]
 
     def centers(self, count: int) -> NDArray[np.intp]:
         """Return the first `count` centers, fewer where these leave nothing."""
         self._grow(count)
-        return np.array(self._centres[:count])
+        return np.array(self._centers[:count])
 
     def radius(self, count: int) -> float:
         """Return the largest distance of a vector from the first `count` centers."""
@@ -134,9 +134,9 @@ class _FarthestFirst:
         return self._radii[min(count, len(self._radii)) - 1]
 
     def _grow(self, count: int) -> None:
-        while len(self._centres) < count and self._radii[-1] > 0.0:
+        while len(self._centers) < count and self._radii[-1] > 0.0:
             farthest = int(self._nearest.argmax())
-            self._centres.append(farthest)
+            self._centers.append(farthest)
             self._nearest = np.minimum(self._nearest, self._distances(self._vectors[farthest]))
             self._radii.append(float(self._nearest.max()))
 

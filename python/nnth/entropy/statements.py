@@ -71,7 +71,7 @@ def johnson_lindenstrauss(run: Run) -> list[Statement]:
 
 def covers(run: Run) -> list[Statement]:
     """Balls of twice the radius of a maximal packing cover, and those of the radius do not."""
-    # Centres less than 4 apart on a line: no other ball of radius 1 fits between them.
+    # Centers less than 4 apart on a line: no other ball of radius 1 fits between them.
     gap = 3.9
     centers = np.arange(0.0, 20.0, gap)
     line = np.linspace(0.0, float(centers[-1]), 2001)

@@ -52,8 +52,8 @@ class LayerSample:
     seed: int
     start: int
     samples: int
-    observable_centres: Floats
-    pair_centres: Floats
+    observable_centers: Floats
+    pair_centers: Floats
     observable_sums: Sums
     pair_sums: Sums
     cross_sums: Sums
@@ -71,7 +71,7 @@ class LayerSample:
                 f"not {other.start} of {other.seed}"
             )
         same = (self.widths, self.cb, self.cw) == (other.widths, other.cb, other.cw)
-        for name in ("first", "observable_centres", "pair_centres"):
+        for name in ("first", "observable_centers", "pair_centers"):
             same = same and np.array_equal(getattr(self, name), getattr(other, name))
         if not same:
             raise ValueError("other must be a sample of the same nets")
@@ -100,7 +100,7 @@ class LayerSample:
         i = np.arange(m)
         mean, variance = pair[..., 0], pair[..., 1] - pair[..., 0] ** 2
         for to, on, off in (
-            (value, self.observable_centres[..., 1] + square[..., 1, 0], self.pair_centres + mean),
+            (value, self.observable_centers[..., 1] + square[..., 1, 0], self.pair_centers + mean),
             (stderr, self._stderr(square[..., 1, 1]), self._stderr(variance)),
         ):
             to[1:, i, i] = self.cw * on
@@ -164,7 +164,7 @@ class LayerSample:
 
     def largest_share(self) -> Floats:
         """Return what one net contributes at most to the variance of an observable `(L, m, 3)`."""
-        total = _core.totals(self.observable_sums).reshape(*self.observable_centres.shape, 4)
+        total = _core.totals(self.observable_sums).reshape(*self.observable_centers.shape, 4)
         with np.errstate(divide="ignore", invalid="ignore"):
             share: Floats = self.largest**2 / total[..., 1]
         return np.where(total[..., 1] > 0.0, share, 0.0)
@@ -176,8 +176,8 @@ class LayerSample:
         return np.concatenate([np.zeros((1, self.inputs)), found])
 
     def _moments(self) -> Floats:
-        """Return of each observable mean less centre and central moments 2, 3, 4: `(.., 3, 4)`."""
-        sums = _core.totals(self.observable_sums).reshape(*self.observable_centres.shape, 4)
+        """Return of each observable mean less center and central moments 2, 3, 4: `(.., 3, 4)`."""
+        sums = _core.totals(self.observable_sums).reshape(*self.observable_centers.shape, 4)
         s1, s2, s3, s4 = np.moveaxis(sums / self.samples, -1, 0)
         second = np.maximum(s2 - s1**2, 0.0)
         third = s3 - 3.0 * s1 * s2 + 2.0 * s1**3
@@ -250,7 +250,7 @@ def sample_layers(
         limit = four_point_vertex(data, act, widths=sizes, cb=cb, cw=cw, threads=threads)
     depth, m = len(sizes), len(data)
     a, b = np.triu_indices(m, 1)
-    centres = np.nan_to_num(limit.observable_mean, posinf=0.0)
+    centers = np.nan_to_num(limit.observable_mean, posinf=0.0)
     pairs = (limit.kernel[1:, a, b] - cb) / cw if cw else np.zeros((depth, a.size))
     observables, products, cross, largest = _core.sample_nets(
         chosen.core,
@@ -258,7 +258,7 @@ def sample_layers(
         cw,
         limit.kernel[0],
         sizes,
-        centres,
+        centers,
         pairs,
         seed,
         (sizes[0] << 32) + start,
@@ -274,12 +274,12 @@ def sample_layers(
         seed=seed,
         start=start,
         samples=samples,
-        observable_centres=centres,
-        pair_centres=pairs,
+        observable_centers=centers,
+        pair_centers=pairs,
         observable_sums=observables,
         pair_sums=products,
         cross_sums=cross,
-        largest=largest.reshape(centres.shape),
+        largest=largest.reshape(centers.shape),
     )
 
 

@@ -95,7 +95,7 @@ def bayes(
 
     Returns a Table, a row a depth and sigma2: depth, sigma2; nu = |theta_*|^2 n_0/P; lambda_post =
     P sum 1/n_l, the effective depth; log_evidence, the log density of Y; log_z = log_evidence + P
-    log(2 pi) + log det(X'X)/2, Z of the source; sigma2_star, which maximises the evidence, and its
+    log(2 pi) + log det(X'X)/2, Z of the source; sigma2_star, which maximizes the evidence, and its
     limit nu^(1/(L+1)); perp_norm2 = E|theta_perp|^2 and its limit at large P and n at fixed ratios;
     check, check_stderr, ess: log_evidence by importance sampling, its standard error, effective
     sample size; log_evidence_star and perp_norm2_star, at sigma2_star; best_bound, which no prior

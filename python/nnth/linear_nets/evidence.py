@@ -138,7 +138,7 @@ class Posterior:
 
     @property
     def log_z(self) -> float:
-        """log Z_infinity as Hanin & Zlokapa normalise it: (2 pi)^P p_P."""
+        """log Z_infinity as Hanin & Zlokapa normalize it: (2 pi)^P p_P."""
         return self.log_density + self.data.p * math.log(2.0 * math.pi)
 
     @property

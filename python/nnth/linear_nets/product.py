@@ -244,8 +244,8 @@ def _law_picture(hidden: Layers, n0: int, log_scale: float, logs: Floats | None)
     bars = None
     if logs is not None:
         bars = histogram(f"{logs.size} products", 0.5 * logs, float(v[0]), float(v[-1]))
-    centre = 0.5 * (shift - total)
-    normal = np.exp(-((v - centre) ** 2) / total) / math.sqrt(math.pi * total)
+    center = 0.5 * (shift - total)
+    normal = np.exp(-((v - center) ** 2) / total) / math.sqrt(math.pi * total)
     return Lines(
         lines=(("exact", v, exact), (r"$N(-T/2,\, T/2)$, large widths", v, normal)),
         bars=bars,

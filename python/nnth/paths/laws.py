@@ -129,7 +129,7 @@ def path_log_cdf(
     assert laws.log_variance is not None
     deviation = math.sqrt(laws.log_variance)
     v = np.asarray(log_values, dtype=np.float64)
-    centred = (v - laws.log_mean).ravel()
+    centered = (v - laws.log_mean).ravel()
     reach = 80.0 + 16.0 * deviation
     step = math.pi / reach
     t: Array = np.asarray(step * (np.arange(math.ceil(26.0 / step)) + 0.5), dtype=np.float64)
@@ -141,10 +141,10 @@ def path_log_cdf(
         layer = _chi2_transform(int(active[0]), weights, t) * (2 / n) ** (1j * t)
         phi = phi * layer**count
     amplitude = phi / t
-    found = np.empty(centred.size)
+    found = np.empty(centered.size)
     block = 4096  # of points, which stay in the cache
-    for begin in range(0, centred.size, block):
-        part = np.clip(centred[begin : begin + block], -reach, reach)
+    for begin in range(0, centered.size, block):
+        part = np.clip(centered[begin : begin + block], -reach, reach)
         turn = np.exp(-1j * part * step)
         total = np.zeros(part.size, dtype=np.complex128)  # of amplitude_j turn^j, by Horner
         for value in amplitude[::-1].tolist():

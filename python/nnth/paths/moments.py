@@ -135,7 +135,7 @@ def path_asymptotics(
     the product over the boxes (i, j) of lam of (n_0 + a)(n_out + a), a = 2(j-1) - (i-1), with
     c_lam = k(k-1)/2 + 2 sum a (linear: sum a), and d(2 lam) the dimension of the representation of
     the symmetric group: the pairings of 2k paths change by switches between two pairs, at rates
-    that zonal polynomials diagonalise. k4 does not enter it to this order.
+    that zonal polynomials diagonalize. k4 does not enter it to this order.
 
     Arguments and result as in `path_moments`. The relative error is O(k^3 T/n + k^2 k4/n_L).
 

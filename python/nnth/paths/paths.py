@@ -84,7 +84,7 @@ def paths(
     The note says when a sample does not see a moment, so that mean is too small and stderr too: a
     single network is a tenth of the sum, or fewer are drawn than exp(D + 2 s) (Chatterjee and
     Diaconis 2018), where D and s are mean and deviation of log(q^order/E q^order) under the law in
-    which networks count as q^order, from the exact moments of neighbouring orders.
+    which networks count as q^order, from the exact moments of neighboring orders.
 
     Accuracy: `exact` to a unit in the last place. Cost: that of the sample, some 10 ns a layer and
     network for "law", 3 ns a weight for "dense"; memory does not grow with samples.
@@ -244,7 +244,7 @@ class _Theory:
         """Return log of the networks without which the moment is not seen, D + 2 s; NaN if unknown.
 
         With kappa(k) = log E q^(k step): D = k kappa' - kappa and s = k sqrt(kappa''), by
-        differences of neighbours.
+        differences of neighbors.
         """
         here, below = self.logs.get(order), order - self.step
         before = 0.0 if below == 0 else self.logs.get(below)

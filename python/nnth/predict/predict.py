@@ -61,7 +61,7 @@ def predict(
 
         mean(x_*) = A y,   cov = K_** + A K A^T - A K_*^T - K_* A^T,
 
-    K the NNGP kernel at initialisation and T the kernel of training: the tangent kernel where all
+    K the NNGP kernel at initialization and T the kernel of training: the tangent kernel where all
     layers are trained ("ntk"), K where only the last is ("nngp"). Then t = inf is Gaussian-process
     regression: mean K_* K^-1 y, cov K_** - K_* K^-1 K_*^T. With ridge s^2 the loss is joined by
     (s^2/2) |p - p_0|^2, p being the parameters over the roots of their rates: T + s^2 replaces T in

@@ -132,7 +132,7 @@ def _faces(component: _core.Component) -> _Faces:
     central = component.central and n > r
     whitney = _uniform_whitney(n, r, central)
     # A flat of dimension k lies on r - k hyperplanes, the others cut it as they do R^k; the lines
-    # of a central arrangement are cut at the centre alone.
+    # of a central arrangement are cut at the center alone.
     return _Faces(
         whitney,
         vertices=1 if central else comb(n, r),

@@ -80,11 +80,11 @@ class Cells:
         return areas
 
     @cached_property
-    def centres(self) -> Array:
+    def centers(self) -> Array:
         """The mean of each cell's corners, `(cells, d)`: a point inside."""
         sums = np.add.reduceat(self.corners, self.first[:-1], axis=0)
-        centres: Array = sums / np.diff(self.first)[:, None]
-        return centres
+        centers: Array = sums / np.diff(self.first)[:, None]
+        return centers
 
     @cached_property
     def gradient_norms(self) -> Array:
@@ -188,7 +188,7 @@ def cells_of(
         **found,
         widths=network.widths,
         limits=limits,
-        origin=where.centre,
+        origin=where.center,
         directions=where.directions,
     )
 

@@ -71,7 +71,7 @@ class Place:
         the regions where the others are far away. The note says what is left out.
 
         color: "gradient" for the Frobenius norm of the Jacobian in the slice's coordinates, "layer"
-        for the last layer that cut, "pattern" for a colour a pattern, "active" for the number of
+        for the last layer that cut, "pattern" for a color a pattern, "active" for the number of
         neurons that are on. A function on a line is drawn with its breakpoints.
         """
         if color not in _LABELS:
@@ -171,7 +171,7 @@ def curve(pieces: Sequence[Cells], *, x_label: str = "x", note: str = "") -> Lin
     """Return the function on intervals of a line, [i, i + 1] standing for the i-th if several."""
     xs, ys, layers = [], [], []
     for i, cells in enumerate(pieces):
-        order = np.argsort(cells.centres[:, 0], kind="stable")
+        order = np.argsort(cells.centers[:, 0], kind="stable")
         left = cells.first[:-1][order]
         maps = cells.maps[order]
         ends = np.append(left, left[-1] + 1)

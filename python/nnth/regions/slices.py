@@ -91,12 +91,12 @@ class Slice:
         return differences if self.chart is None else differences @ self.chart[:, :-1]
 
     @property
-    def centre(self) -> Array:
+    def center(self) -> Array:
         """The input at t = 0, rounded: `(n0,)`."""
         if self.chart is None:
             return self.origin
-        centre: Array = self.origin + (self.ends - self.start[:, None]) @ self.chart[:, -1]
-        return centre
+        center: Array = self.origin + (self.ends - self.start[:, None]) @ self.chart[:, -1]
+        return center
 
 
 @serial_blas

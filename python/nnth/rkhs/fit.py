@@ -119,7 +119,7 @@ def rkhs_fit(
 ) -> KernelFit:
     """Return the regression of data in the Hilbert space H_K of a kernel.
 
-    f minimises (1/2) sum (y_i - f(x_i))^2 + (ridge/2) |f|^2: f = sum alpha_i K(x_i, .), alpha = (K
+    f minimizes (1/2) sum (y_i - f(x_i))^2 + (ridge/2) |f|^2: f = sum alpha_i K(x_i, .), alpha = (K
     + ridge)^-1 y. It is the mean of a Gaussian process of covariance K whose values are seen with
     noise of variance `ridge`; its variance at z is K(z, z) - k_z' (K + ridge)^-1 k_z.
 
@@ -138,7 +138,7 @@ def rkhs_fit(
 
     Accuracy: a step of iterative refinement; alpha, norms and log densities lose the digits that
     `condition` says, predictions far fewer. Cost: the kernels, O(m^3) three times a Cholesky
-    factorisation, O(tests m^2); memory two matrices.
+    factorization, O(tests m^2); memory two matrices.
     Raises ValueError for arguments out of range and for a matrix that is singular to rounding.
 
     Source: Kimeldorf & Wahba (1971); Rasmussen & Williams (2006), eqs. 2.25-2.30, 5.10-5.12.

@@ -86,7 +86,7 @@ def space(run: Run) -> list[Statement]:
 
 
 def representer(run: Run) -> list[Statement]:
-    """The minimiser over H_K is a sum of K(x_i, .), and its values are bounded by its norm."""
+    """The minimizer over H_K is a sum of K(x_i, .), and its values are bounded by its norm."""
     x, tests = normals(run.seed, 0, 60).reshape(20, 3), normals(run.seed, 1, 60).reshape(20, 3)
     found = rkhs_fit(x, np.sin(x[:, 0]), "rbf:1", ridge=0.01, x_test=tests).solution
     largest = float(np.abs(found.prediction).max())

@@ -48,7 +48,7 @@ def table_of(rows: Sequence[Relation], meta: Meta, *, picture: Lines | None = No
 
 
 def _sides(rows: Sequence[Relation]) -> Lines:
-    """One side against the other, a colour a case, each in units of the largest of its relation."""
+    """One side against the other, a color a case, each in units of the largest of its relation."""
     rows = [row for row in rows if math.isfinite(row.lhs) and math.isfinite(row.rhs)]
     largest: dict[str, float] = {}
     for row in rows:
