@@ -68,6 +68,7 @@ def test_there_are_sizes_in_many_commands() -> None:
     assert "--bits" in sizes_of("entropy")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", program.names_of_commands())
 def test_hopeless_sizes_are_refused_by_name_or_end_when_interrupted(
     command: str, files: Path, capfd: pytest.CaptureFixture[str]

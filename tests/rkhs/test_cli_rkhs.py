@@ -22,7 +22,7 @@ def train(tmp_path: Path) -> Path:
 
 def test_the_group_says_what_there_is() -> None:
     assert "rkhs must be followed by one of spectrum, fit, curve, sample" in refusal("rkhs")
-    assert "no command 'spectra'; there is spectrum" in refusal("rkhs", "spectra")
+    assert "no command 'spectra'; did you mean spectrum?" in refusal("rkhs", "spectra")
     shown = call("rkhs", "--help").stdout
     assert all(name in shown for name in ("spectrum", "fit", "curve", "sample"))
     assert "Funk" not in shown
@@ -91,7 +91,7 @@ def test_a_sweep_of_one_of_the_group(tmp_path: Path) -> None:
     assert [row["sweep_point"] for row in rows_of(call("sweep", plan))] == [
         r["sweep_point"] for r in rows
     ]
-    assert "there is no command 'rkhs' to sweep; there is" in refusal("sweep", "rkhs")
+    assert "there is no command 'rkhs' to sweep; did you mean rkhs fit" in refusal("sweep", "rkhs")
 
 
 def test_pictures(train: Path, tmp_path: Path) -> None:

@@ -568,6 +568,7 @@ with open(path, "wb") as stream:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
 def test_the_same_table_gives_the_same_bytes(kind: str, tmp_path: Path) -> None:
     """In other processes, whatever their hashes, hour, time zone and matplotlibrc."""

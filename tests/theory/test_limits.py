@@ -336,7 +336,7 @@ def test_matrices_hold_the_kernels_of_pairs(act: str, ntk: str, equal_norms: boo
 
 
 @pytest.mark.parametrize("equal_norms", [True, False])
-@pytest.mark.parametrize("act", GRAMS)
+@pytest.mark.parametrize("act", GRAMS[:6])
 def test_rows_may_be_permuted_and_inputs_rotated(act: str, equal_norms: bool) -> None:
     x = points(equal_norms)
     rng = np.random.default_rng(9)

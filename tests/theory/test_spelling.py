@@ -44,7 +44,11 @@ PAIRS = [
     ("z**3/(1+z**2)", "z-z/(1+z*z)"),
     ("relu(z)**3", "z*z*relu(z)"),
 ]
-# Of those a few, for commands that train.
+# Those whose many fixed points take seconds to find are left to the slow tests there.
+FIXED_POINTS = [
+    pytest.param(*pair, marks=pytest.mark.slow if "sin(z)-z" in pair else ()) for pair in PAIRS
+]
+# Of the pairs a few, for commands that train.
 TRAINED = [PAIRS[i] for i in (0, 3, 7, 12, 20, 23)]
 
 # Commands by what follows their name, and how far numbers may be apart, over the largest of their
@@ -171,7 +175,7 @@ def test_trainings(command: str, files: Path, capfd: pytest.CaptureFixture[str])
         agree(*(rows_of(command, act, capfd) for act in (one, other)), TRAININGS[command])
 
 
-@pytest.mark.parametrize(("one", "other"), PAIRS)
+@pytest.mark.parametrize(("one", "other"), FIXED_POINTS)
 def test_critical_points(one: str, other: str) -> None:
     first, second = critical(one), critical(other)
     for name in ("universality", "stability", "decay"):
@@ -189,7 +193,7 @@ def test_critical_points(one: str, other: str) -> None:
     ]
 
 
-@pytest.mark.parametrize(("one", "other"), PAIRS)
+@pytest.mark.parametrize(("one", "other"), FIXED_POINTS)
 def test_phases(one: str, other: str) -> None:
     weights = [0.2, 0.9] if growing(one) else [0.9, 1.7, 2.6]
     tables = [phase(act, cw=weights, cb=[0.0, 0.05]) for act in (one, other)]
