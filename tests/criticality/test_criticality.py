@@ -408,8 +408,8 @@ def test_relu_phases() -> None:
         "cos",
         SEVERAL,
         "z*z*exp(-z*z/9)",
-        "3*sin(2*z)+z",
-        "tanh(100*(z-3))",
+        pytest.param("3*sin(2*z)+z", marks=pytest.mark.slow),
+        pytest.param("tanh(100*(z-3))", marks=pytest.mark.slow),
     ],
 )
 def test_no_fixed_point_is_missed(act: str) -> None:

@@ -199,6 +199,7 @@ def test_a_picture_needs_no_row_of_its_own(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -65,6 +65,7 @@ def test_predict_writes_every_point(files: list[str], tmp_path: Path) -> None:
         assert [float(row["sim_mean"]) for row in rows] == law["sim_mean"].ravel().tolist()
 
 
+@pytest.mark.slow
 def test_pictures(files: list[str], tmp_path: Path) -> None:
     flow, series = tmp_path / "flow.svg", tmp_path / "series.png"
     call("predict", *files, "--times", "0,log:0.1:10:5", "--samples", 2, "--plot", flow)

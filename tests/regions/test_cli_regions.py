@@ -239,6 +239,7 @@ def test_cells_are_written(tmp_path: Path) -> None:
 OPENINGS = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", list(OPENINGS))
 def test_pictures_of_the_plane(kind: str, tmp_path: Path) -> None:
     path = tmp_path / f"r.{kind}"
@@ -251,6 +252,7 @@ def test_pictures_of_the_plane(kind: str, tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [

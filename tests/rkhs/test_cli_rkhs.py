@@ -94,6 +94,7 @@ def test_a_sweep_of_one_of_the_group(tmp_path: Path) -> None:
     assert "there is no command 'rkhs' to sweep; did you mean rkhs fit" in refusal("sweep", "rkhs")
 
 
+@pytest.mark.slow
 def test_pictures(train: Path, tmp_path: Path) -> None:
     pictures = {
         "levels.svg": ("spectrum", "--levels", 30),
