@@ -61,6 +61,8 @@ def kernel(draw: Draw) -> Case:
         for row, want in zip(rows, wants, strict=True):
             # The oracle subtracts to find how near inputs are to parallel.
             own = 3e-7 if near and (act.kinks or act.jumps) else 1e-9
+            if near and act.jumps:  # each layer takes the root of how near they are
+                own = max(own, 4e-16 ** (0.5 ** (row["layer"] - 1)))
             for column in ("k_aa", "k_bb", "k_ab"):
                 scale = math.sqrt(abs(want.k_aa * want.k_bb))
                 error = row["error"] * scale

@@ -167,6 +167,13 @@ def test_the_learning_curve_of_a_rotation_without_direction() -> None:
         assert np.mean(errors) == pytest.approx(theory, abs=5.0 * stderr)
 
 
+def test_a_learning_curve_of_targets_that_are_0_has_no_deviation() -> None:
+    x = RNG.normal(size=(8, 2))
+    table = nnth.rkhs_learning_curve(x, np.zeros(8), "ntk", "relu", sizes=[3], samples=3)
+    assert table["test_error"].tolist() == table["theory"].tolist() == [0.0]
+    assert np.isnan(table["deviation"]).all()
+
+
 def test_learning_curves_of_data() -> None:
     angles = np.linspace(0.0, 2.0 * np.pi, 120, endpoint=False)
     x = np.stack((np.cos(angles), np.sin(angles)), axis=1)

@@ -192,9 +192,9 @@ def rkhs_learning_curve(
     sets of each size, at least 2.
 
     Returns a Table, a row a size: size, test_error (mean over training sets and outputs), stderr,
-    theory, deviation = test_error/theory - 1. The theory takes the eigenvectors for a rotation of
-    no preferred direction: on data it is good to some percent where they are spread over many
-    points, and less where few points are far from all others.
+    theory, deviation = test_error/theory - 1 (NaN where the theory is 0). The theory takes the
+    eigenvectors for a rotation of no preferred direction: on data it is good to some percent where
+    they are spread over many points, and less where few points are far from all others.
 
     Cost: an eigendecomposition O(m^3), and O(points^3 + m points) a set.
     Raises ValueError for arguments out of range.
@@ -234,7 +234,8 @@ def rkhs_learning_curve(
         "test_error": mean,
         "stderr": stderr,
         "theory": theory,
-        "deviation": mean / theory - 1.0,
+        "deviation": np.divide(mean, theory, out=np.full_like(mean, np.nan), where=theory > 0.0)
+        - 1.0,
     }
     parameters = {
         "x": file_of(x),
