@@ -54,7 +54,8 @@ def diagonal(x: Floats, y: Floats, alpha: float, theta0: Floats) -> Floats:
 
     def value(beta: Floats) -> float:
         ratio = beta / w
-        return float((w * (2 - np.hypot(2, ratio) + ratio * np.arcsinh(ratio / 2))).sum())
+        fall = ratio**2 / (2 + np.hypot(2, ratio))  # hypot(2, ratio) - 2, without cancellation
+        return float((w * (ratio * np.arcsinh(ratio / 2) - fall)).sum())
 
     beta = start
     for _ in range(200):
