@@ -52,8 +52,9 @@ def mean_of(values: Floats) -> tuple[float, float]:
 def variance_and_stderr(values: ArrayLike, axis: int = 0) -> tuple[Floats, Floats]:
     """Return the unbiased variance of independent values and its standard error.
 
-    stderr = sqrt((m_4 - m_2^2)/n) with the central moments m_k of the sample: to leading order in
-    1/n. values: any shape, the n values along `axis`. Both are NaN for one value.
+    stderr = sqrt((m_4 - m_2^2)/n + 2 m_2^2/(n (n - 1))) with the central moments m_k of the sample.
+    The second term is all that is left of two values with equal chances, of which m_4 = m_2^2.
+    values: any shape, the n values along `axis`. Both are NaN for one value.
     """
     array = np.asarray(values, dtype=np.float64)
     count = array.shape[axis]
@@ -62,7 +63,16 @@ def variance_and_stderr(values: ArrayLike, axis: int = 0) -> tuple[Floats, Float
         none = np.full(squares.shape[:axis] + squares.shape[axis + 1 :], math.nan)
         return none, none.copy()
     variance = squares.sum(axis=axis) / (count - 1)
-    return np.asarray(variance), np.asarray(squares.std(axis=axis)) / math.sqrt(count)
+    spread = squares.var(axis=axis)
+    return np.asarray(variance), stderr_of_variance(squares.mean(axis=axis), spread, count)
+
+
+def stderr_of_variance(second: Floats, spread: Floats, count: int) -> Floats:
+    """Return the standard error of the variance of `count` values, as `variance_and_stderr`.
+
+    second: the central moment m_2 of the values. spread: m_4 - m_2^2.
+    """
+    return np.asarray(np.sqrt((spread + 2.0 * second**2 / (count - 1)) / count))
 
 
 def beyond(difference: ArrayLike, error: ArrayLike) -> Floats:

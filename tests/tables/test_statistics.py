@@ -38,11 +38,20 @@ def test_means_and_variances_with_their_errors() -> None:
     variance, error = variance_and_stderr(values)
     assert variance == pytest.approx(values.var(axis=0, ddof=1))
     fourth = ((values - mean) ** 4).mean(axis=0)
-    assert error == pytest.approx(np.sqrt((fourth - values.var(axis=0) ** 2) / 7))
+    spread = fourth - values.var(axis=0) ** 2
+    assert error == pytest.approx(np.sqrt((spread + 2 * values.var(axis=0) ** 2 / 6) / 7))
     for statistic in (mean_and_stderr, variance_and_stderr):
         assert np.isnan(statistic(values[:1])[1]).all()
     assert mean_of(np.array([1.0, math.inf]))[0] == math.inf
     assert math.isnan(mean_of(np.array([1.0, math.inf]))[1])
+
+
+def test_the_error_of_the_variance_of_two_values_with_equal_chances_is_not_0() -> None:
+    """Their fourth moment is the square of the second: what is left is of order 1/n, as it is off."""
+    found = [variance_and_stderr(RNG.integers(0, 2, size=20)) for _ in range(4000)]
+    variances, errors = np.array(found, dtype=np.float64).T
+    assert errors.min() > 0.0
+    assert variances.std() < errors.mean() < 2.0 * variances.std()
 
 
 def test_the_error_of_a_variance_is_its_deviation_over_samples() -> None:

@@ -15,6 +15,7 @@ from nnth.checks import whole
 from nnth.data import as_data
 from nnth.gp.vertex import Vertex, four_point_vertex
 from nnth.kernel import variances
+from nnth.statistics import stderr_of_variance
 from nnth.typing import Floats, Progress
 
 Sums = NDArray[np.int64]
@@ -190,7 +191,7 @@ class LayerSample:
             return np.full_like(moments[..., 1], np.nan), np.full_like(moments[..., 1], np.inf)
         value: Floats = moments[..., 1] * (self.samples / (self.samples - 1))
         spread = np.maximum(moments[..., 3] - moments[..., 1] ** 2, 0.0)
-        return value, np.sqrt(spread / self.samples)
+        return value, stderr_of_variance(moments[..., 1], spread, self.samples)
 
     def _stderr(self, variance: Floats) -> Floats:
         if self.samples < 2:
