@@ -47,7 +47,7 @@ def test_means_and_variances_with_their_errors() -> None:
 
 
 def test_the_error_of_the_variance_of_two_values_with_equal_chances_is_not_0() -> None:
-    """Their fourth moment is the square of the second: what is left is of order 1/n, as it is off."""
+    """Their fourth moment is the square of the second: all that is left is of order 1/n."""
     found = [variance_and_stderr(RNG.integers(0, 2, size=20)) for _ in range(4000)]
     variances, errors = np.array(found, dtype=np.float64).T
     assert errors.min() > 0.0
