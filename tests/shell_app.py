@@ -70,7 +70,7 @@ def fail(kind: str, output: options.Output = None) -> None:
 
 
 @app.command()
-def vector(x: Annotated[options.Vector, options.vector("Numbers.")]) -> None:
+def vector(x: Annotated[options.Numbers, options.numbers("Numbers.")]) -> None:
     """Prints a vector as Python reads it."""
     typer.echo(repr(tuple(x)))
 

@@ -1,6 +1,5 @@
 """The options that commands share, each under one name, and the parsers of their values."""
 
-import math
 from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
@@ -353,31 +352,3 @@ Quiet: TypeAlias = Annotated[
         "--quiet", help="Hide the progress bar, and do not print a table that is written to a file."
     ),
 ]
-
-
-# Descriptions of 0.1, until the commands that use them have those above.
-
-
-class Vector(tuple[float, ...]):
-    """Numbers given as `1,0,-2.5`."""
-
-
-def parse_vector(text: str) -> Vector:
-    """Finite numbers separated by commas; anything else is a usage error that shows it."""
-    numbers = []
-    for word in text.split(","):
-        try:
-            number = float(word)
-        except ValueError:
-            number = math.nan
-        if not math.isfinite(number):
-            raise typer.BadParameter(
-                f"must be finite numbers separated by commas, not {text!r} (at {word.strip()!r})"
-            )
-        numbers.append(number)
-    return Vector(numbers)
-
-
-def vector(help: str) -> Any:
-    """The description of an option whose value is a vector."""
-    return typer.Option(help=help, parser=parse_vector, metavar="X,X,...")

@@ -48,7 +48,9 @@ def parse_numbers(text: str, *, whole: bool = False, infinite: bool = False) -> 
     Raises ValueError, which shows the rule and the text, for anything else.
     """
     numbers: list[float] = []
-    for word in parse_values("the list", text, whole=whole):
+    # Semicolons part lists, each a value of its own, in a sweep alone.
+    words = [text] if ";" in text else parse_values("the list", text, whole=whole)
+    for word in words:
         try:
             number = int(word) if whole else float(word)
         except (ValueError, OverflowError):

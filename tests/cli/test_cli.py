@@ -230,7 +230,9 @@ def test_vectors_are_read(text: str, numbers: tuple[float, ...]) -> None:
 @pytest.mark.parametrize("text", ["", "1,,2", "1;2", "inf", "1,"])
 def test_what_is_not_a_vector_is_refused(text: str) -> None:
     message = one_line(call(SHELL, "vector", "--x", text))
-    assert message.startswith("invalid value for '--x': must be finite numbers separated by commas")
+    assert message.startswith(
+        "invalid value for '--x': must be finite numbers, as in 1,2,4 or 0:20 or log:1:1000:4, not "
+    )
     assert repr(text) in message
 
 
