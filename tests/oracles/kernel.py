@@ -30,6 +30,8 @@ class Function:
     """s and s' where it exists; `kinks`: where s' jumps; `jumps`: where s does, and by how much.
 
     `growth`: s grows no faster than exp(growth |z|), and its mass lies growth sqrt(K) further out.
+    `finest`: the width in z of the panels beside a kink. It is small where s or s' has a fractional
+    power there, which no polynomial comes near.
     """
 
     value: Map
@@ -37,6 +39,7 @@ class Function:
     kinks: tuple[float, ...] = ()
     jumps: tuple[tuple[float, float], ...] = ()
     growth: float = 0.0
+    finest: float = 0.1
 
     @property
     def edges(self) -> tuple[float, ...]:
@@ -70,6 +73,7 @@ def _power(p: float) -> Function:
         lambda z: np.maximum(z, 0.0) ** p,
         lambda z: np.where(z > 0, p * np.maximum(z, 0.0) ** (p - 1), 0.0),
         kinks=(0.0,),
+        finest=0.1 if p == round(p) else 1e-8,
     )
 
 
@@ -131,7 +135,7 @@ def panels(
 def one(f: Map, act: Function, k: float) -> float:
     """E[f(z)] for z of variance k > 0."""
     q = math.sqrt(k)
-    marks = [(e / q, 0.1 / q) for e in {0.0, *act.edges}]
+    marks = [(e / q, act.finest / q) for e in {0.0, *act.edges}]
     x, w = panels(REACH + 2 * act.growth * q, [e / q for e in act.edges], marks, 0.5)
     return math.fsum(w * f(q * x))
 
@@ -148,15 +152,15 @@ def two(f: Map, g: Map, act: Function, ka: float, kb: float, kab: float) -> floa
     slope, width = rho * qb, math.sqrt(rest) * qb
     reach = REACH + 2 * act.growth * max(qa, qb)
     points = {0.0, *act.edges}
-    marks = [(e / qa, 0.1 / qa) for e in points]
+    marks = [(e / qa, act.finest / qa) for e in points]
     if slope:
         marks += [(e / slope, 0.25 * width / abs(slope)) for e in points]
-        marks += [(e / slope, 0.1 / abs(slope)) for e in points]
+        marks += [(e / slope, act.finest / abs(slope)) for e in points]
     marks = [(place, size) for place, size in marks if abs(place) < reach]
     x, w = panels(reach, [e / qa for e in act.edges], marks, 1.0)
     inner = np.empty(len(x))
     for i, mean in enumerate(slope * x):
-        at = [((e - mean) / width, 0.1 / width) for e in points]
+        at = [((e - mean) / width, act.finest / width) for e in points]
         at = [(place, size) for place, size in at if abs(place) < reach]
         y, v = panels(reach, [(e - mean) / width for e in act.edges], at, 1.5)
         inner[i] = v @ g(mean + width * y)
@@ -166,7 +170,7 @@ def two(f: Map, g: Map, act: Function, ka: float, kb: float, kab: float) -> floa
 def _both(act: Function, ratio: float) -> Function:
     """The activation with edges where those of s(+-ratio z) are, for one-dimensional integrals."""
     edges = {sign * e / scale for e in act.edges for sign in (1, -1) for scale in (1.0, ratio)}
-    return Function(act.value, act.slope, tuple(sorted(edges)), (), act.growth * max(1.0, ratio))
+    return Function(act.value, act.slope, tuple(sorted(edges)), (), act.growth * max(1.0, ratio), act.finest)
 
 
 def slopes(act: Function, ka: float, kb: float, kab: float) -> float:
@@ -274,7 +278,7 @@ def vertex(
 def hermite(act: Function, variance: float, terms: int) -> list[float]:
     """a_k = E[s(q z) h_k(z)], h_k normalized, z standard normal."""
     q = math.sqrt(variance)
-    marks = [(e / q, 0.1 / q) for e in {0.0, *act.edges}]
+    marks = [(e / q, act.finest / q) for e in {0.0, *act.edges}]
     x, w = panels(
         REACH + 2 * act.growth * q + math.sqrt(4 * terms), [e / q for e in act.edges], marks, 0.25
     )
