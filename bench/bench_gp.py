@@ -26,8 +26,8 @@ from measure import append, machine, ratios, shown, spread
 from numpy.typing import NDArray
 
 from nnth import _core, four_point_vertex, normals, sample_layers
-from nnth.activation import activation
-from nnth.gp.vertex import Vertex
+from nnth._activations.activation import activation
+from nnth._gp.vertex import Vertex
 
 Array = NDArray[np.float64]
 MOST_Z = 5.0

@@ -25,7 +25,7 @@ from environments import Peer
 from scipy.special import stdtrit
 
 import nnth
-from nnth.paths.samplers import sample_grams, sample_paths
+from nnth._paths.samplers import sample_grams, sample_paths
 
 PEERS = {"torch": "paths_torch.py"}
 MOST_Z = 5.0  # of a mean tangent kernel, on either side

@@ -21,7 +21,7 @@ import numpy as np
 from measure import append, machine, repeated, shown, spread
 
 from nnth import ntk_moments, path_moments
-from nnth.paths.moments import MAX_ORDER, QUANTITIES
+from nnth._paths.moments import MAX_ORDER, QUANTITIES
 
 N0 = 16
 

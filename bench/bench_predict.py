@@ -27,9 +27,9 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
 from nnth import predict
-from nnth.activation import activation
-from nnth.gram import gram_rows
-from nnth.kernel import core_network
+from nnth._activations.activation import activation
+from nnth._kernels.gram import gram_rows
+from nnth._kernels.kernel import core_network
 
 Array = NDArray[np.float64]
 NOISE = 0.01

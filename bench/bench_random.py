@@ -19,7 +19,7 @@ import numpy as np
 from measure import append, in_turn, machine, shown
 from numpy.typing import NDArray
 
-from nnth.random import normals, uniforms
+from nnth._runtime.random import normals, uniforms
 
 Array = NDArray[np.float64]
 

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from peers.serving import serve
 
 import nnth
-from nnth.activation import activation
-from nnth.curvature.density import spectral_density
-from nnth.curvature.lanczos import extreme_eigenpairs
-from nnth.curvature.objective import Objective, Shape
+from nnth._activations.activation import activation
+from nnth._curvature.density import spectral_density
+from nnth._curvature.lanczos import extreme_eigenpairs
+from nnth._curvature.objective import Objective, Shape
 
 Floats = NDArray[np.float64]
 STREAM = 2**40  # of the vectors: those of small numbers are networks, of the same seed

@@ -14,8 +14,8 @@ import numpy as np
 from peers.serving import peak_rss_mb
 
 import nnth
-from nnth.network import random_network
-from nnth.regions.counts import count_regions
+from nnth._networks.network import random_network
+from nnth._regions.counts import count_regions
 
 
 def save(path: Path, network: Any, hidden: int) -> None:

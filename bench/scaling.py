@@ -23,9 +23,9 @@ from scaling_figure import Curve, Panel, draw
 
 import nnth
 from nnth import _core
-from nnth.network import random_network
-from nnth.paths.samplers import sample_grams, sample_paths
-from nnth.regions.counts import count_regions
+from nnth._networks.network import random_network
+from nnth._paths.samplers import sample_grams, sample_paths
+from nnth._regions.counts import count_regions
 
 ENOUGH_SECONDS = 0.05  # of a timing
 MOST_Z = 5.0

@@ -26,11 +26,11 @@ import atheris
 import numpy as np
 
 import nnth
-from nnth.activation import activation
-from nnth.data import load_targets
-from nnth.expression import CONSTANTS, FUNCTIONS
-from nnth.quadratic import load_model
-from nnth.work import rehearse
+from nnth._activations.activation import activation
+from nnth._activations.expression import CONSTANTS, FUNCTIONS
+from nnth._data.data import load_targets
+from nnth._quadratic import load_model
+from nnth._runtime.work import rehearse
 from nnth_cli import main as program
 
 TOKENS = (

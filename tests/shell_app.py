@@ -31,7 +31,7 @@ def rows(
     destination = Destination(format=format, output=output, append=append, plot=plot, quiet=quiet)
     import numpy as np
 
-    from nnth.table import Meta, Table
+    from nnth._tables.table import Meta, Table
 
     with progress_bar("rows", quiet=quiet) as progress:
         begun = time.monotonic()

@@ -20,7 +20,7 @@ from nnth_cli.progress import Bar, interrupted_at_once, progress_bar
 from nnth_cli.wording import as_typed, options_of
 
 if TYPE_CHECKING:  # commands import the package when they are called
-    from nnth.table import Table
+    from nnth._tables.table import Table
 
 
 # Options that name a file of results.

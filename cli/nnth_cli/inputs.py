@@ -18,7 +18,7 @@ def targets_carried(values: Mapping[str, Any]) -> dict[str, Any]:
     found = {}
     for x, y in _PAIRS:
         if values.get(x) is not None and y in values and values[y] is None:
-            from nnth.data import carries_targets
+            from nnth._data.data import carries_targets
 
             if carries_targets(values[x]):
                 found[y] = values[x]

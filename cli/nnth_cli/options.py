@@ -115,8 +115,8 @@ def hidden_layers(call: "Call", widths: str | None, width: int, depth: int) -> s
 
 
 def _equal_layers(width: int, depth: int) -> str:
-    from nnth.checks import whole
-    from nnth.network import MAX_LAYERS, MAX_WIDTH
+    from nnth._networks.network import MAX_LAYERS, MAX_WIDTH
+    from nnth._runtime.checks import whole
 
     return f"{whole('width', width, most=MAX_WIDTH)}*{whole('depth', depth, most=MAX_LAYERS)}"
 

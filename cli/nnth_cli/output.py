@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from nnth_cli.files import append_rows, check_header, check_target, replaced, write_all
 
 if TYPE_CHECKING:  # commands import the package when they are called
-    from nnth.table import Table
+    from nnth._tables.table import Table
 
 Format = Literal["table", "csv", "jsonl"]
 

@@ -6,7 +6,7 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nnth.table import Table
+from nnth._tables.table import Table
 
 
 def write_parquet(table: Table, stream: BinaryIO, columns: Sequence[str] | None = None) -> None:

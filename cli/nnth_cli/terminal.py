@@ -9,7 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from nnth.table import Column, Table, for_people
+from nnth._tables.table import Column, Table, for_people
 
 _GAP = 2  # characters between two columns
 _TEXT_WIDTH = 48  # longer texts are folded

@@ -11,8 +11,8 @@ from nnth_cli.command import Call
 from nnth_cli.output import write_arrays
 
 if TYPE_CHECKING:
-    from nnth.curvature.training import TrainingSetup
-    from nnth.network import Network
+    from nnth._curvature.training import TrainingSetup
+    from nnth._networks.network import Network
 
 _OF_A_DRAWN_NET = ("--width", "--depth", "--widths", "--cb", "--cw")
 
@@ -93,7 +93,7 @@ class DescentOptions:
     def setup(self, call: Call, **more: Any) -> "TrainingSetup":
         """Return the setup; `more` are its arguments that are no options here."""
         call.check_together(conflicts=[("--net", name) for name in _OF_A_DRAWN_NET])
-        from nnth.curvature.training import TrainingSetup
+        from nnth._curvature.training import TrainingSetup
 
         return TrainingSetup(
             data=self.data,

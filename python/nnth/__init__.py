@@ -1,55 +1,40 @@
 """The theory of neural networks as functions: each returns a Table with its error stated.
 
-`__init__.pyi` is the list of public names. Each is imported when it is first asked for, so that
-`import nnth` takes little more than NumPy does, and a command no theory but its own.
+The stub `__init__.pyi` lists the public names. A name is imported from its private module when it
+is first used, so that `import nnth` takes little longer than `import numpy`.
 """
 
 import ast
 import os
-import sys
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-_LIST = ast.parse(Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
-_HOMES = {
-    name.name: str(line.module)
-    for line in _LIST.body
-    if isinstance(line, ast.ImportFrom)
-    for name in line.names
+# GNU OpenMP reads the variable when the core is loaded. By default its threads wait at full speed;
+# where other programs share the cores, that makes a parallel loop ten times slower.
+_policy_is_set = "OMP_WAIT_POLICY" in os.environ
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+import_module("nnth._core")
+if not _policy_is_set:
+    del os.environ["OMP_WAIT_POLICY"]
+
+_MODULES = {
+    alias.name: statement.module
+    for statement in ast.parse(Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8")).body
+    if isinstance(statement, ast.ImportFrom)
+    for alias in statement.names
 }
 
-__all__ = sorted(_HOMES)
+__all__ = sorted(_MODULES)
 
 
-class _Package(ModuleType):
-    """This package, in which `gram` is the function and never its module, `nnth.gram`."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in _HOMES:
-            raise AttributeError(f"module 'nnth' has no attribute {name!r}")
-        value = getattr(import_module(_HOMES[name]), name)
-        super().__setattr__(name, value)
-        return value
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        # An import of nnth.gram, from anywhere, ends in binding the module to this name.
-        if not (name in _HOMES and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-    def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *_HOMES})
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module 'nnth' has no attribute {name!r}")
+    value = getattr(import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value
 
 
-sys.modules[__name__].__class__ = _Package
-
-# OpenMP reads this as it is loaded, with the core. Its threads would wait for one another at full
-# speed, and where other work shares the cores a loop takes ten times as long for that.
-_waiting = "OMP_WAIT_POLICY"
-if _waiting in os.environ:
-    import_module("nnth._core")
-else:
-    os.environ[_waiting] = "passive"
-    import_module("nnth._core")
-    del os.environ[_waiting]
+def __dir__() -> list[str]:
+    return __all__

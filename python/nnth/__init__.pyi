@@ -1,10 +1,13 @@
 """The theory of neural networks as functions: each returns a Table with its error stated."""
 
+from nnth._activations.activation import CATALOGUE
+from nnth._catapult import catapult, catapult_phases
 from nnth._core import __version__
-from nnth.activation import CATALOGUE
-from nnth.catapult import catapult, catapult_phases
-from nnth.criticality import critical, critical_decay, phase
-from nnth.curvature import (
+from nnth._course.lectures import lectures
+from nnth._course.statement import Statement
+from nnth._course.verify import verify
+from nnth._criticality import critical, critical_decay, phase
+from nnth._curvature import (
     ClassStructure,
     CollapsePath,
     HessianSpectra,
@@ -16,21 +19,20 @@ from nnth.curvature import (
     sharpness,
     sharpness_scan,
 )
-from nnth.data import load_data
-from nnth.diagonal import DiagonalPath, diagonal
-from nnth.entropy import entropy
-from nnth.examples import Examples, load_examples
-from nnth.gp import LayerSample, Vertex, four_point_vertex, gp, sample_layers
-from nnth.gram import Gram, gram
-from nnth.hermite import hermite, hermite_dual
-from nnth.kernel import kernel
-from nnth.lazy import lazy
-from nnth.lectures import lectures
-from nnth.linear_nets import MarchenkoPastur, bayes, bayes_predictive, mp, product
-from nnth.margin import Classifier, MarginFlow, margin, max_margin
-from nnth.network import Network, named_network, random_network
-from nnth.network_files import load_network
-from nnth.paths import (
+from nnth._data.data import load_data
+from nnth._data.examples import Examples, load_examples
+from nnth._diagonal import DiagonalPath, diagonal
+from nnth._entropy import entropy
+from nnth._gp import LayerSample, Vertex, four_point_vertex, gp, sample_layers
+from nnth._hermite import hermite, hermite_dual
+from nnth._kernels.gram import Gram, gram
+from nnth._kernels.kernel import kernel
+from nnth._lazy import lazy
+from nnth._linear_nets import MarchenkoPastur, bayes, bayes_predictive, mp, product
+from nnth._margin import Classifier, MarginFlow, margin, max_margin
+from nnth._networks.network import Network, named_network, random_network
+from nnth._networks.network_files import load_network
+from nnth._paths import (
     WeightLaw,
     ntk_moments,
     ntk_off_diagonal,
@@ -46,17 +48,16 @@ from nnth.paths import (
     sample_paths,
     weight_law,
 )
-from nnth.predict import Prediction, predict
-from nnth.quadratic import (
+from nnth._predict import Prediction, predict
+from nnth._quadratic import (
     QuadraticModel,
     QuadraticSolution,
     load_model,
     quadratic,
     random_model,
 )
-from nnth.random import normals, uniforms
-from nnth.rates import descent_rates, noisy_descent, rates, training_scalings
-from nnth.regions import (
+from nnth._rates import descent_rates, noisy_descent, rates, training_scalings
+from nnth._regions import (
     Arrangement,
     Cells,
     RegionCounts,
@@ -70,7 +71,7 @@ from nnth.regions import (
     regions_on_plane,
     regions_through,
 )
-from nnth.rkhs import (
+from nnth._rkhs import (
     Determinantal,
     KernelFit,
     rkhs_fit,
@@ -78,17 +79,16 @@ from nnth.rkhs import (
     rkhs_sample,
     rkhs_spectrum,
 )
-from nnth.sgd import (
+from nnth._runtime.random import normals, uniforms
+from nnth._sgd import (
     circle_relations,
     net_relations,
     regression_relations,
     sgd_covariance,
     valley_relations,
 )
-from nnth.statement import Statement
-from nnth.sweep import sweep
-from nnth.table import Table
-from nnth.verify import verify
+from nnth._sweep import sweep
+from nnth._tables.table import Table
 
 __all__ = [
     "CATALOGUE",

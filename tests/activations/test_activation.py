@@ -7,9 +7,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from problems import CATALOGUE, NASTY, Exact, product, square
 
-from nnth.activation import CATALOGUE as NAMES
-from nnth.activation import activation
-from nnth.kernel import kernel
+from nnth._activations.activation import CATALOGUE as NAMES
+from nnth._activations.activation import activation
+from nnth._kernels.kernel import kernel
 
 
 def test_the_catalogue_is_covered() -> None:

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from nnth.activation import activation
-from nnth.expression import FUNCTIONS, MAX_LENGTH, ExpressionError, parse
+from nnth._activations.activation import activation
+from nnth._activations.expression import FUNCTIONS, MAX_LENGTH, ExpressionError, parse
 
 Z = np.array([-7.25, -1.5, -0.3, 0.2, 0.9, 2.0, 5.5])
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from nnth import CATALOGUE
-from nnth.activation import activation
-from nnth.expression import parse
-from nnth.near_zero import near_zero
-from nnth.smoothness import joints, polynomial, roughness, slopes
-from nnth.taylor import NoExpansionError, expansion
+from nnth._activations.activation import activation
+from nnth._activations.expression import parse
+from nnth._activations.near_zero import near_zero
+from nnth._activations.smoothness import joints, polynomial, roughness, slopes
+from nnth._activations.taylor import NoExpansionError, expansion
 
 # Expressions and the same in mpmath.
 SMOOTH = {

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nnth import _core, catapult, catapult_phases, normals
-from nnth.catapult.start import peak_time, phase_of
-from nnth.catapult.statements import STATEMENTS
-from nnth.statement import Run
+from nnth._catapult.start import peak_time, phase_of
+from nnth._catapult.statements import STATEMENTS
+from nnth._course.statement import Run
 
 
 def exact(eta: float, z: float, lam: float, y: float, kappa: float, steps: int) -> list[Any]:

@@ -16,7 +16,7 @@ import scipy.linalg
 from test_every_command import CALLS, run
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from nnth.blas import WORTH_THREADS, factoring, serial_blas
+from nnth._runtime.blas import WORTH_THREADS, factoring, serial_blas
 
 LINEAR_ALGEBRA = {
     np.linalg: ("eigh", "eigvalsh", "svd", "lstsq", "solve", "norm", "matrix_rank"),

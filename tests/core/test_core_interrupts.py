@@ -38,7 +38,7 @@ import signal
 import numpy as np
 
 from nnth import _core
-from nnth.activation import activation
+from nnth._activations.activation import activation
 
 
 class HeardError(Exception):

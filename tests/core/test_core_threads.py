@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from nnth import _core
-from nnth.activation import activation
+from nnth._activations.activation import activation
 
 pytestmark = pytest.mark.threads
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nnth import _core
-from nnth.random import normals, uniforms
+from nnth._runtime.random import normals, uniforms
 
 LOW = 2**32 - 1
 U64 = st.integers(0, 2**64 - 1)

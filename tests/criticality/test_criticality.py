@@ -15,8 +15,8 @@ import pytest
 from processes import call
 
 from nnth import CATALOGUE, critical, critical_decay, kernel, phase
-from nnth.activation import activation
-from nnth.criticality.points import critical_points, variance_map
+from nnth._activations.activation import activation
+from nnth._criticality.points import critical_points, variance_map
 
 NNTH = str(processes.NNTH)
 

@@ -13,13 +13,13 @@ import pytest
 from processes import call, refusal, rows_of
 
 import nnth
-from nnth.curvature import class_gram, class_parts
-from nnth.curvature.class_parts import ClassParts, IdentityError
-from nnth.curvature.class_spectra import Outliers, PartSizes
-from nnth.curvature.losses import LOSSES
-from nnth.curvature.training import Point, TrainingSetup
-from nnth.network import Network
-from nnth.work import rehearse
+from nnth._curvature import class_gram, class_parts
+from nnth._curvature.class_parts import ClassParts, IdentityError
+from nnth._curvature.class_spectra import Outliers, PartSizes
+from nnth._curvature.losses import LOSSES
+from nnth._curvature.training import Point, TrainingSetup
+from nnth._networks.network import Network
+from nnth._runtime.work import rehearse
 
 PARTS = ("class", "cross", "within", "diag")
 
@@ -423,8 +423,8 @@ def test_bad_input() -> None:
 def test_what_does_not_fit_is_refused_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """23 examples, 3 classes, 5 + 4 + 3 neurons, P = 64: 3 C m 12 + 2 C^2 (P + m C) numbers."""
     needed = 8 * (3 * 3 * 23 * 12 + 2 * 9 * (64 + 69))
-    monkeypatch.setattr("nnth.memory.available_memory", lambda: 10**6)
-    module = import_module("nnth.curvature.classes")  # the function has its name
+    monkeypatch.setattr("nnth._runtime.memory.available_memory", lambda: 10**6)
+    module = import_module("nnth._curvature.classes")  # the function has its name
     monkeypatch.setattr(module, "_SHARE_OF_MEMORY", (needed + 1) / 1e6)
     rehearse(lambda: nnth.classes(setup_of()))
     monkeypatch.setattr(module, "_SHARE_OF_MEMORY", (needed - 1) / 1e6)

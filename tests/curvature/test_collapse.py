@@ -13,12 +13,12 @@ from mpmath import fsum, matrix, mpf, sqrt, workdps
 from processes import call, refusal, rows_of
 
 import nnth
-from nnth.curvature.collapse import default_steps
-from nnth.curvature.collapse_metrics import Metric
-from nnth.curvature.collapse_metrics import collapse_metrics as metrics_of
-from nnth.curvature.training import TrainingSetup
-from nnth.network import Network
-from nnth.plot import Lines
+from nnth._curvature.collapse import default_steps
+from nnth._curvature.collapse_metrics import Metric
+from nnth._curvature.collapse_metrics import collapse_metrics as metrics_of
+from nnth._curvature.training import TrainingSetup
+from nnth._networks.network import Network
+from nnth._tables.plot import Lines
 
 METRICS = [
     "nc1",

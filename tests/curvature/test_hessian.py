@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from nnth import TrainingSetup, hessian, sharpness
-from nnth.curvature.density import spectral_density
-from nnth.curvature.hessian import HessianSpectra, Spectrum
-from nnth.curvature.lanczos import Krylov, LanczosError, extreme_eigenpairs
-from nnth.table import Meta
+from nnth._curvature.density import spectral_density
+from nnth._curvature.hessian import HessianSpectra, Spectrum
+from nnth._curvature.lanczos import Krylov, LanczosError, extreme_eigenpairs
+from nnth._tables.table import Meta
 
 
 def matrix(values: Any, seed: int = 0) -> Any:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnth.examples import load_examples
-from nnth.random import normals
+from nnth._data.examples import load_examples
+from nnth._runtime.random import normals
 
 
 def idx(array: np.ndarray) -> bytes:

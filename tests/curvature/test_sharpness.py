@@ -12,8 +12,8 @@ import pytest
 from processes import call, refusal, rows_of
 
 from nnth import Network, TrainingSetup, hessian, sharpness, sharpness_scan
-from nnth.curvature.phases import is_dead
-from nnth.curvature.training import State
+from nnth._curvature.phases import is_dead
+from nnth._curvature.training import State
 
 
 def test_the_setup_of_the_lecture_settles_at_the_edge_of_stability() -> None:

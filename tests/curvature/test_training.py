@@ -26,10 +26,10 @@ from nnth import (
     sharpness,
     sharpness_scan,
 )
-from nnth.activation import activation
-from nnth.curvature.losses import Loss, softmax
-from nnth.curvature.objective import Objective, Shape, theta_of
-from nnth.curvature.training import DivergedError, Point, Training
+from nnth._activations.activation import activation
+from nnth._curvature.losses import Loss, softmax
+from nnth._curvature.objective import Objective, Shape, theta_of
+from nnth._curvature.training import DivergedError, Point, Training
 
 SIZES = (4, 7, 5, 3)
 SHAPE = Shape(SIZES)
@@ -373,9 +373,9 @@ def test_a_given_network_is_evaluated_as_it_is(tmp_path: Path) -> None:
 def test_what_does_not_fit_in_memory_is_refused_before_work(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("nnth.memory.available_memory", lambda: 10**6)
+    monkeypatch.setattr("nnth._runtime.memory.available_memory", lambda: 10**6)
     for compute in (hessian, sharpness, sharpness_scan):
         with pytest.raises(MemoryError, match=r"points or widths must be fewer: .* GiB"):
             compute(TrainingSetup(points=2000, widths=(64,)))
-    monkeypatch.setattr("nnth.memory.available_memory", lambda: 10**9)
+    monkeypatch.setattr("nnth._runtime.memory.available_memory", lambda: 10**9)
     hessian(TrainingSetup(points=20, widths=(4,), steps=0))

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from nnth import load_data
-from nnth.data import carries_targets, load_targets, targets_of
-from nnth.files import File, file_of
+from nnth._data.data import carries_targets, load_targets, targets_of
+from nnth._data.files import File, file_of
 
 X = np.array([[1.0, -2.5, 3.0], [0.0, 1e-300, 7.0]])
 
@@ -258,7 +258,7 @@ def test_pyarrow_is_asked_for_where_it_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "x.parquet").write_bytes(b"PAR1")
-    monkeypatch.setattr("nnth.tabular.find_spec", lambda name: None)
+    monkeypatch.setattr("nnth._data.tabular.find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"pip install 'nnth\[parquet\]'"):
         load_data(tmp_path / "x.parquet")
 

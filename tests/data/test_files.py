@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from nnth import TrainingSetup, collapse, gram, quadratic, random_model, random_network, regions
-from nnth.files import File, file_of
-from nnth.table import Meta
+from nnth._data.files import File, file_of
+from nnth._tables.table import Meta
 from nnth_cli import main as program
 
 TRAINING = "--points 12 --widths 3 --steps 2 --data xy.npz"

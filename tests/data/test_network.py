@@ -21,7 +21,7 @@ from nnth import (
     random_network,
     regions,
 )
-from nnth.network import parse_widths, telgarsky
+from nnth._networks.network import parse_widths, telgarsky
 
 W = (np.array([[1.0, -2.0], [0.5, 3.0], [0.0, 1.0]]), np.array([[1.0, -1.0, 2.0]]))
 B = (np.array([0.0, -1.0, 2.0]), np.array([0.25]))

@@ -13,8 +13,8 @@ from scipy.integrate import DOP853
 from scipy.optimize import linprog, minimize
 
 import nnth
-from nnth.diagonal.convex import Program, interpolation, penalty, smallest_scale
-from nnth.diagonal.diagonal import sparse_regression
+from nnth._diagonal.convex import Program, interpolation, penalty, smallest_scale
+from nnth._diagonal.diagonal import sparse_regression
 
 
 def problem(m: int, d: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -13,10 +13,10 @@ import pytest
 from processes import call, refusal, rows_of
 
 import nnth
-from nnth.entropy.body import Box, Lipschitz
-from nnth.entropy.ellipsoid import Ellipsoid, ball, of_axes, power_law
-from nnth.entropy.finite import FiniteSet
-from nnth.entropy.theorems import carl_ratios, converse, of_entropy
+from nnth._entropy.body import Box, Lipschitz
+from nnth._entropy.ellipsoid import Ellipsoid, ball, of_axes, power_law
+from nnth._entropy.finite import FiniteSet
+from nnth._entropy.theorems import carl_ratios, converse, of_entropy
 
 RNG = np.random.default_rng(7)
 KNOWN = [

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from nnth import _core
-from nnth.activation import activation
-from nnth.gp.gp import GpEnsemble, draw, gp, gp_nets
-from nnth.gp.sampler import LayerSample, sample_layers
-from nnth.gp.vertex import four_point_vertex
-from nnth.kernel import kernel
-from nnth.table import Table
+from nnth._activations.activation import activation
+from nnth._gp.gp import GpEnsemble, draw, gp, gp_nets
+from nnth._gp.sampler import LayerSample, sample_layers
+from nnth._gp.vertex import four_point_vertex
+from nnth._kernels.kernel import kernel
+from nnth._tables.table import Table
 
 # Seeds are fixed: a right law fails a bound of four standard errors once in 16,000 looks.
 MOST_Z = 4.0

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from nnth import Table
-from nnth.gram import gram
-from nnth.kernel import kernel
+from nnth._kernels.gram import gram
+from nnth._kernels.kernel import kernel
 
 FORMS = (
     "relu",

@@ -11,9 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from nnth import Gram, gram, kernel
-from nnth.activation import activation
-from nnth.gram import gram_rows
-from nnth.kernel import core_network
+from nnth._activations.activation import activation
+from nnth._kernels.gram import gram_rows
+from nnth._kernels.kernel import core_network
 
 Matrix = NDArray[np.float64]
 Spread = Literal["shared", "mild", "extreme"]
@@ -432,7 +432,7 @@ def test_bad_arguments_are_named(change: dict[str, Any], message: str) -> None:
 def test_matrices_that_do_not_fit_are_refused_with_their_size(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("nnth.memory.available_memory", lambda: 2**30)
+    monkeypatch.setattr("nnth._runtime.memory.available_memory", lambda: 2**30)
     calls: list[tuple[int, int]] = []
     with pytest.raises(MemoryError) as refusal:
         gram(np.ones((10_000, 1)), progress=lambda done, total: calls.append((done, total)))

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from nnth import _core
-from nnth.activation import activation
-from nnth.criticality import critical_decay, phase
-from nnth.gram import gram
+from nnth._activations.activation import activation
+from nnth._criticality import critical_decay, phase
+from nnth._kernels.gram import gram
 
 STORED = json.loads((Path(__file__).parents[1] / "reference" / "honesty.json").read_text())
 NAMES = STORED["names"]

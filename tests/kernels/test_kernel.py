@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from nnth import _core
-from nnth.activation import CATALOGUE, activation
-from nnth.kernel import Ntk, kernel
-from nnth.table import Table
+from nnth._activations.activation import CATALOGUE, activation
+from nnth._kernels.kernel import Ntk, kernel
+from nnth._tables.table import Table
 
 REFERENCE = json.loads((Path(__file__).parents[1] / "reference" / "kernel.json").read_text())
 NAMES = REFERENCE["columns"][1:]

@@ -12,10 +12,11 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from nnth import lazy, normals, uniforms
-from nnth.activation import activation
-from nnth.lazy.lazy import EXPONENTS
-from nnth.lazy.statements import STATEMENTS, wide
-from nnth.lazy.theorem import (
+from nnth._activations.activation import activation
+from nnth._course.statement import Run
+from nnth._lazy.lazy import EXPONENTS
+from nnth._lazy.statements import STATEMENTS, wide
+from nnth._lazy.theorem import (
     bernstein_probability,
     bernstein_radius,
     kernel_bound,
@@ -25,9 +26,8 @@ from nnth.lazy.theorem import (
     smoothness,
     width_needed,
 )
-from nnth.lazy.training import LazyNet, Problem
-from nnth.statement import Run
-from nnth.table import Table
+from nnth._lazy.training import LazyNet, Problem
+from nnth._tables.table import Table
 
 
 def problem(m: int = 3, d: int = 4, act: str = "tanh") -> Problem:

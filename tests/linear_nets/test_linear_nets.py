@@ -17,13 +17,13 @@ from scipy import integrate, special, stats
 
 import nnth
 from nnth import _core
-from nnth.linear_nets.evidence import Posterior, interpolant_of, interpolant_without_data
-from nnth.linear_nets.marchenko_pastur import MarchenkoPastur
-from nnth.linear_nets.nets import Layers, layers_of
-from nnth.linear_nets.predictive import Scale
-from nnth.linear_nets.statements import STATEMENTS
-from nnth.random import normals
-from nnth.statement import Run
+from nnth._course.statement import Run
+from nnth._linear_nets.evidence import Posterior, interpolant_of, interpolant_without_data
+from nnth._linear_nets.marchenko_pastur import MarchenkoPastur
+from nnth._linear_nets.nets import Layers, layers_of
+from nnth._linear_nets.predictive import Scale
+from nnth._linear_nets.statements import STATEMENTS
+from nnth._runtime.random import normals
 
 Groups = Sequence[tuple[float, int]]  # shapes n/2 and how many
 

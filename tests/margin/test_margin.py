@@ -13,9 +13,9 @@ from processes import call, refusal, rows_of
 from scipy.integrate import solve_ivp
 
 import nnth
-from nnth.data import load_targets
-from nnth.margin.flow import log_time_flow, time_times_loss
-from nnth.margin.margin import separable_data
+from nnth._data.data import load_targets
+from nnth._margin.flow import log_time_flow, time_times_loss
+from nnth._margin.margin import separable_data
 
 
 def brute_force(z: np.ndarray) -> np.ndarray:

@@ -170,7 +170,9 @@ def two(f: Map, g: Map, act: Function, ka: float, kb: float, kab: float) -> floa
 def _both(act: Function, ratio: float) -> Function:
     """The activation with edges where those of s(+-ratio z) are, for one-dimensional integrals."""
     edges = {sign * e / scale for e in act.edges for sign in (1, -1) for scale in (1.0, ratio)}
-    return Function(act.value, act.slope, tuple(sorted(edges)), (), act.growth * max(1.0, ratio), act.finest)
+    return Function(
+        act.value, act.slope, tuple(sorted(edges)), (), act.growth * max(1.0, ratio), act.finest
+    )
 
 
 def slopes(act: Function, ka: float, kb: float, kab: float) -> float:

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from nnth.paths.laws import layer_log_moments, path_laws, path_log_cdf
-from nnth.paths.moments import (
+from nnth._paths.laws import layer_log_moments, path_laws, path_log_cdf
+from nnth._paths.moments import (
     QUANTITIES,
     lognormal_variance,
     ntk_moments,
@@ -24,8 +24,8 @@ from nnth.paths.moments import (
     path_asymptotics,
     path_moments,
 )
-from nnth.paths.rational import even_partitions
-from nnth.paths.weight_law import LAWS, WeightLaw, weight_law
+from nnth._paths.rational import even_partitions
+from nnth._paths.weight_law import LAWS, WeightLaw, weight_law
 
 # Half a unit in the last place for the rounding of the result; the sums have 2^-80.
 ROUNDED = 2.0**-53 * (1 + 1e-6)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import special, stats
 
 from nnth import _core
-from nnth.paths.samplers import QUANTITIES, PathSample, QuantitySample, sample_grams, sample_paths
+from nnth._paths.samplers import QUANTITIES, PathSample, QuantitySample, sample_grams, sample_paths
 
 # Seeds are fixed. A right law fails one of these with probability 1e-4 a look, once in a hundred
 # choices of all the seeds; a wrong constant in any formula is tens of deviations off.

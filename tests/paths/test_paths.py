@@ -11,10 +11,10 @@ import pytest
 from scipy import stats
 
 from nnth import ntk_moments, path_angles, path_distribution, path_spectrum, paths, sample_paths
-from nnth.paths.distribution import ks_distance, laws_of
-from nnth.paths.paths import asked_moments, draw, in_parts, kept_values, path_nets
-from nnth.plot import Lines
-from nnth.random import normals
+from nnth._paths.distribution import ks_distance, laws_of
+from nnth._paths.paths import asked_moments, draw, in_parts, kept_values, path_nets
+from nnth._runtime.random import normals
+from nnth._tables.plot import Lines
 
 PROMISED = ("quantity", "order", "exact", "mean", "stderr", "z", "asymptotic")
 

@@ -12,13 +12,13 @@ import pytest
 from scipy.linalg import expm, solve_continuous_lyapunov
 
 from nnth import QuadraticModel, load_model, quadratic, random_model, random_network
-from nnth.activation import activation
-from nnth.gradient_flow import StiffFlowError, flow
-from nnth.quadratic.expansion import small_net
-from nnth.quadratic.model import quadratic_model
-from nnth.quadratic.solution import Solution
-from nnth.quadratic.statements import STATEMENTS
-from nnth.statement import Run
+from nnth._activations.activation import activation
+from nnth._course.statement import Run
+from nnth._networks.gradient_flow import StiffFlowError, flow
+from nnth._quadratic.expansion import small_net
+from nnth._quadratic.model import quadratic_model
+from nnth._quadratic.solution import Solution
+from nnth._quadratic.statements import STATEMENTS
 
 
 def both_orders(model: QuadraticModel, times: list[float]) -> np.ndarray:

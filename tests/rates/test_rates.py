@@ -19,11 +19,11 @@ from nnth import (
     rates,
     training_scalings,
 )
-from nnth.activation import activation
-from nnth.rates.sampling import Shape, layer_sums
-from nnth.rates.scalings import REGIMES, train
-from nnth.rates.statements import decaying_noise, fitted_power, susceptibilities
-from nnth.table import Table
+from nnth._activations.activation import activation
+from nnth._rates.sampling import Shape, layer_sums
+from nnth._rates.scalings import REGIMES, train
+from nnth._rates.statements import decaying_noise, fitted_power, susceptibilities
+from nnth._tables.table import Table
 
 
 def pick(table: Table, column: str, **where: object) -> np.ndarray:

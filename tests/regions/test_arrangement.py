@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from nnth.regions.arrangement import Arrangement, arrangement
+from nnth._regions.arrangement import Arrangement, arrangement
 
 Array = NDArray[np.float64]
 Row = tuple[Fraction, ...]  # a row of (weights, bias)

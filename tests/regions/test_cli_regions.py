@@ -13,7 +13,7 @@ import pytest
 from processes import interrupted, rows_of
 
 from nnth import random_network, regions, regions_along, regions_through
-from nnth.regions.cells import cells
+from nnth._regions.cells import cells
 
 pytestmark = pytest.mark.subprocess
 

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nnth import Network, random_network
-from nnth.regions import bounds as rb
-from nnth.regions.bounds import expected_regions, intersections
+from nnth._regions import bounds as rb
+from nnth._regions.bounds import expected_regions, intersections
 
 SHAPES = st.tuples(st.integers(1, 7), st.lists(st.integers(1, 6), min_size=1, max_size=4))
 

@@ -19,18 +19,18 @@ from numpy.typing import NDArray
 from region_nets import KINDS, Net, nets
 from region_oracle import Complex, Counts, faces
 
-from nnth.network import Network, random_network
-from nnth.regions.cells import cells_of
-from nnth.regions.counts import RegionCounts, count_regions
-from nnth.regions.pictures import place
-from nnth.regions.slices import (
+from nnth._networks.network import Network, random_network
+from nnth._regions.cells import cells_of
+from nnth._regions.counts import RegionCounts, count_regions
+from nnth._regions.pictures import place
+from nnth._regions.slices import (
     Slice,
     count_slice,
     plane_through,
     regions_on_plane,
     regions_through,
 )
-from nnth.regions.triangle import Triangle
+from nnth._regions.triangle import Triangle
 
 Floats = NDArray[np.float64]
 Rational = list[list[Fraction]]

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from region_nets import KINDS, Net, gaussian, nets
 from region_oracle import Counts, faces
 
-from nnth.network import Network
-from nnth.regions.counts import RegionCounts, count_regions
-from nnth.regions.slices import regions_on_plane, regions_through
+from nnth._networks.network import Network
+from nnth._regions.counts import RegionCounts, count_regions
+from nnth._regions.slices import regions_on_plane, regions_through
 
 Floats = NDArray[np.float64]
 Layers = list[tuple[Floats, Floats]]

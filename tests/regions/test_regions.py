@@ -30,13 +30,13 @@ from nnth import (
     regions_on_plane,
     regions_through,
 )
-from nnth.ensemble import ensemble
-from nnth.network import telgarsky
-from nnth.plot import Lines, Tessellation
-from nnth.random import normals
-from nnth.regions.bounds import expected_regions, zaslavsky
-from nnth.regions.pictures import MAX_CELLS, Place, path_place, place
-from nnth.regions.slices import random_slices
+from nnth._networks.ensemble import ensemble
+from nnth._networks.network import telgarsky
+from nnth._regions.bounds import expected_regions, zaslavsky
+from nnth._regions.pictures import MAX_CELLS, Place, path_place, place
+from nnth._regions.slices import random_slices
+from nnth._runtime.random import normals
+from nnth._tables.plot import Lines, Tessellation
 
 Floats = NDArray[np.float64]
 
@@ -203,7 +203,7 @@ def test_refusals(arguments: dict[str, Any], message: str) -> None:
 def test_counts_that_would_not_fit_are_refused_before_the_work(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("nnth.memory.available_memory", lambda: 2**30)
+    monkeypatch.setattr("nnth._runtime.memory.available_memory", lambda: 2**30)
     with pytest.raises(MemoryError, match=r"samples must be fewer: their counts take 3\.\d GiB"):
         regions(widths=(2,), samples=2**22)
     with pytest.raises(MemoryError, match=r"samples and lines must be fewer: their counts take"):
@@ -660,7 +660,7 @@ def test_values_of_pictures(color: Any) -> None:
 
 
 def test_a_box_with_too_many_cells_is_shown_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules["nnth.regions.pictures"], "MAX_CELLS", 50)
+    monkeypatch.setattr(sys.modules["nnth._regions.pictures"], "MAX_CELLS", 50)
     picture = place(widths=(30,), domain="box", box=4.0).picture()
     assert isinstance(picture, Tessellation)
     assert len(picture.values) <= 50 < MAX_CELLS
@@ -712,7 +712,7 @@ def test_arrangements_and_cells_agree(seed: int, monkeypatch: pytest.MonkeyPatch
     net = Network((rows, outputs), (biases, np.zeros(2)))
     by_cells = count_regions(net)
     # The package's `regions` is the function.
-    monkeypatch.setattr(sys.modules["nnth.regions.counts"], "MAX_SMALL", 0)
+    monkeypatch.setattr(sys.modules["nnth._regions.counts"], "MAX_SMALL", 0)
     by_arrangement = count_regions(net)
     for name in ("activation_regions", "linear_regions", "bounded", "layer_regions"):
         assert getattr(by_arrangement, name) == getattr(by_cells, name)

@@ -16,8 +16,8 @@ from region_nets import RADII, WILD, Floats, Net, gaussian, net, nets, one_layer
 from region_oracle import Counts, faces
 
 from nnth import _core
-from nnth.network import Network
-from nnth.regions.counts import RegionCounts, count_regions
+from nnth._networks.network import Network
+from nnth._regions.counts import RegionCounts, count_regions
 
 BOXES = st.none() | RADII
 FIELDS = [field.name for field in dataclasses.fields(Counts)]

@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 import nnth
-from nnth.plot import Lines
-from nnth.rkhs.learning_curve import expected_error
+from nnth._rkhs.learning_curve import expected_error
+from nnth._tables.plot import Lines
 
 Floats = NDArray[np.float64]
 

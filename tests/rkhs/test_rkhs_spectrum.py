@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from nnth import hermite, rkhs_spectrum
-from nnth.plot import Lines
-from nnth.sphere import gegenbauer, multiplicities
+from nnth._kernels.sphere import gegenbauer, multiplicities
+from nnth._tables.plot import Lines
 
 
 def test_one_relu_layer_in_space() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nnth.memory import available_memory, require_memory
+from nnth._runtime.memory import available_memory, require_memory
 
 ROOT = Path(__file__).parents[2]
 GIB = 2**30
@@ -28,7 +28,7 @@ def test_what_is_available_lies_between_free_and_total() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_AS as Linux has it")
 def test_a_limit_of_the_address_space_is_a_limit() -> None:
     program = (
-        "import resource; from nnth.memory import available_memory\n"
+        "import resource; from nnth._runtime.memory import available_memory\n"
         f"resource.setrlimit(resource.RLIMIT_AS, ({2 * GIB}, {2 * GIB}))\n"
         "before = available_memory(); taken = bytearray(2**28); after = available_memory()\n"
         "print(before, after)"
@@ -90,7 +90,7 @@ def test_macos_counts_free_and_inactive_pages(monkeypatch: pytest.MonkeyPatch, f
 
 
 def test_more_than_the_share_is_refused_with_the_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nnth.memory.available_memory", lambda: 2 * GIB)
+    monkeypatch.setattr("nnth._runtime.memory.available_memory", lambda: 2 * GIB)
     require_memory(GIB, "rows must be fewer: 3 rows", share=0.5)
     with pytest.raises(MemoryError) as refusal:
         require_memory(GIB + 1, "rows must be fewer: 3 rows", share=0.5)

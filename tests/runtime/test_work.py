@@ -15,10 +15,10 @@ import pytest
 
 import nnth
 from nnth import Table
-from nnth.states import as_json, from_json
-from nnth.sweep.sweep import grid, point_seed
-from nnth.sweep.workers import Lost, in_processes
-from nnth.work import begin, draw_part, from_parts, rehearse, sampled
+from nnth._data.states import as_json, from_json
+from nnth._runtime.work import begin, draw_part, from_parts, rehearse, sampled
+from nnth._sweep.sweep import grid, point_seed
+from nnth._sweep.workers import Lost, in_processes
 from nnth_cli.main import names_of_commands
 
 SAMPLED: dict[str, Callable[[], Table]] = {

@@ -12,8 +12,8 @@ from processes import call, interrupted, refusal, rows_of
 
 import nnth
 from nnth import _core
-from nnth.sgd.regression import SCHEMES
-from nnth.sgd.walks import circle_law
+from nnth._sgd.regression import SCHEMES
+from nnth._sgd.walks import circle_law
 
 
 def problem(m: int, d: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -159,7 +159,7 @@ def test_the_valley_s_exact_sides_by_integrals(noise: float) -> None:
     """E exp(-c theta^2) of each wall by itself: infinite where the integrand grows."""
     from scipy.integrate import quad
 
-    from nnth.sgd.walks import CURVATURES, DIRECTIONS
+    from nnth._sgd.walks import CURVATURES, DIRECTIONS
 
     rate = 0.1
     table = nnth.valley_relations(eta=rate, noise_strength=noise, steps=2)
@@ -207,7 +207,7 @@ def test_the_path_of_a_net() -> None:
 
 
 def test_the_gradient_of_the_net_by_differences() -> None:
-    from nnth.sgd.net import _gradient
+    from nnth._sgd.net import _gradient
 
     random = np.random.default_rng(0)
     x, y = random.standard_normal((6, 3)), random.standard_normal(6)

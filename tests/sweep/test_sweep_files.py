@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnth.table import Meta, Table
+from nnth._tables.table import Meta, Table
 from nnth_cli.sweep.journal import Journal, OtherColumnsError
 from nnth_cli.sweep.locks import SweepBusyError, sweep_of
 from nnth_cli.sweep.parts import Parts

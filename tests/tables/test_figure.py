@@ -15,18 +15,18 @@ import pytest
 from numpy.typing import NDArray
 
 import nnth
-from nnth.criticality import critical_decay, phase
-from nnth.hermite import hermite, hermite_dual
-from nnth.network import random_network
-from nnth.paths import path_angles, path_spectrum
-from nnth.paths.distribution import KEPT, distribution_picture
-from nnth.paths.nets import path_nets
-from nnth.paths.paths import draw as draw_paths
-from nnth.plot import HeatMap, Lines, Panels, histogram
-from nnth.predict import predict
-from nnth.rates import descent_rates, noisy_descent, rates, training_scalings
-from nnth.regions.pictures import place
-from nnth.table import Meta, Table
+from nnth._criticality import critical_decay, phase
+from nnth._hermite import hermite, hermite_dual
+from nnth._networks.network import random_network
+from nnth._paths import path_angles, path_spectrum
+from nnth._paths.distribution import KEPT, distribution_picture
+from nnth._paths.nets import path_nets
+from nnth._paths.paths import draw as draw_paths
+from nnth._predict import predict
+from nnth._rates import descent_rates, noisy_descent, rates, training_scalings
+from nnth._regions.pictures import place
+from nnth._tables.plot import HeatMap, Lines, Panels, histogram
+from nnth._tables.table import Meta, Table
 from nnth_cli.sweep.picture import Picture
 
 mpl = pytest.importorskip("matplotlib")

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnth.plot import Plot, Series
-from nnth.table import Meta, Table
+from nnth._tables.plot import Plot, Series
+from nnth._tables.table import Meta, Table
 from nnth_cli.files import append_rows, replaced
 from nnth_cli.output import Destination, write_arrays, write_table
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import nnth
-from nnth.statement import Statement
-from nnth.statistics import (
+from nnth._course.statement import Statement
+from nnth._tables.statistics import (
     beyond,
     fitted_power,
     joined,

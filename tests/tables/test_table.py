@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nnth.plot import Plot, Series
-from nnth.table import Meta, Table
+from nnth._tables.plot import Plot, Series
+from nnth._tables.table import Meta, Table
 
 META = Meta("kernel", {"act": "relu", "depth": 2, "cb": None, "x_a": (1.0, -2.5)}, seed=7)
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import nnth
-from nnth.table import Table
+from nnth._tables.table import Table
 
 X = np.random.default_rng(0).normal(size=(5, 3))
 Y = np.sin(X[:, :1])

@@ -17,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 
 from nnth import CATALOGUE, Table, _core, gram, kernel, predict, rates
-from nnth.activation import activation
+from nnth._activations.activation import activation
 
 Floats = NDArray[np.float64]
 

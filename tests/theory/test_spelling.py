@@ -142,7 +142,7 @@ def agree(one: list[dict[str, str]], other: list[dict[str, str]], tolerance: flo
 
 
 def test_there_are_at_least_twenty_pairs_of_equal_functions() -> None:
-    from nnth.activation import activation
+    from nnth._activations.activation import activation
 
     z = np.linspace(-3.0, 3.0, 301)
     for one, other in PAIRS:
@@ -230,7 +230,7 @@ def test_spectra_and_their_slopes(kind: str, one: str, other: str) -> None:
 def test_the_default_variances_are_the_same_or_asked_for(
     one: str, other: str, files: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    from nnth.activation import activation
+    from nnth._activations.activation import activation
 
     pairs = {act: activation(act).critical for act in (one, other)}
     known = {pair for pair in pairs.values() if pair is not None}

@@ -8,8 +8,8 @@ import pytest
 from typer.main import get_command
 
 import nnth
-from nnth.statement import Run, Statement
-from nnth.verify import THEORIES
+from nnth._course.statement import Run, Statement
+from nnth._course.verify import THEORIES
 from nnth_cli.main import COMMANDS, app, full_name, load, run
 
 # Where the notes err and a number shows it: by theory the lecture, and words of the statement.
@@ -134,7 +134,7 @@ def test_what_fails_is_said_and_ends_with_1(
             Statement("1", "an error that holds", 1.0, 1.0, stderr=0.1, notes=1.1),
         ]
 
-    monkeypatch.setattr(import_module("nnth.paths.statements"), "STATEMENTS", (wrong,))
+    monkeypatch.setattr(import_module("nnth._paths.statements"), "STATEMENTS", (wrong,))
     table = nnth.verify(["paths"])
     assert table["claim"].tolist() == ["theory", "theory", "notes"]
     assert table["verdict"].tolist() == ["fails", "holds", "holds"]

@@ -9,7 +9,7 @@ from nnth_cli import options
 from nnth_cli.command import Call, command
 
 if TYPE_CHECKING:  # commands import the package when they are called
-    from nnth.table import Table
+    from nnth._tables.table import Table
 
 Sigma2 = Annotated[
     Any,
@@ -75,7 +75,7 @@ def evidence(
     layers = options.layers_asked(call, widths, width, depth)
     call.check_together(_CONFLICTS, [("--y", ("--x",))])
     described: Any = {"norm2": norm2, "points": points, "n0": n0} if x is None else {}
-    from nnth.linear_nets import bayes
+    from nnth._linear_nets import bayes
 
     return bayes(
         x,
@@ -137,7 +137,7 @@ def predict(
         ],
     )
     drawn: Any = {"points": points, "n0": n0} if x is None else {}
-    from nnth.linear_nets import bayes_predictive
+    from nnth._linear_nets import bayes_predictive
 
     # LAPACK does not listen to interrupts; no file is half-written while it runs.
     with call.interrupted_at_once():

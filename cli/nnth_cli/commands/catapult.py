@@ -9,7 +9,7 @@ from nnth_cli import options
 from nnth_cli.command import Call, command
 
 if TYPE_CHECKING:
-    from nnth.table import Table
+    from nnth._tables.table import Table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +74,7 @@ def trajectory(
     Example: nnth catapult --plot phases.png
              nnth catapult trajectory --eta-lambda0 3 --width 1024 --samples 1 --steps 30
     """
-    from nnth.catapult import catapult
+    from nnth._catapult import catapult
 
     return catapult(**start.arguments(call, eta, eta_lambda0), steps=steps)
 
@@ -102,6 +102,6 @@ def phases(
     Source: Lewkowycz et al. (2020), section 2.
     Example: nnth catapult phases --width 256 --samples 50 --plot phases.png
     """
-    from nnth.catapult import catapult_phases
+    from nnth._catapult import catapult_phases
 
     return catapult_phases(**start.arguments(call, eta, eta_lambda0), steps=steps)

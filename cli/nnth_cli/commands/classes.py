@@ -9,7 +9,7 @@ from nnth_cli.command import Call, command
 from nnth_cli.training_options import TrainingOptions
 
 if TYPE_CHECKING:
-    from nnth.table import Table
+    from nnth._tables.table import Table
 
 _IN_A_FIGURE = 20
 
@@ -108,7 +108,7 @@ def layers(training: ClassOptions, *, call: Call) -> "Table":
 
 def _measured(training: ClassOptions, call: Call, **own: Any) -> "Table":
     setup = training.setup(call)
-    from nnth.curvature.classes import classes
+    from nnth._curvature.classes import classes
 
     found = classes(setup, at=training.at, checkpoint=training.checkpoint, **own, **call.work)
     training.write_net(found.network)

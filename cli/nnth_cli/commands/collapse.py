@@ -8,7 +8,7 @@ from nnth_cli.command import Call, command
 from nnth_cli.training_options import TrainingOptions, evaluation_steps
 
 if TYPE_CHECKING:
-    from nnth.table import Table
+    from nnth._tables.table import Table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ def collapse(training: CollapseOptions, *, call: Call) -> "Table":
              nnth collapse --data digits --widths 128,64 --batch 100 --steps 500
     """
     setup = training.setup(call)
-    from nnth.curvature.collapse import collapse as compute
+    from nnth._curvature.collapse import collapse as compute
 
     found = compute(setup, at=training.at, checkpoint=training.checkpoint, **call.work)
     training.write_net(found.network)

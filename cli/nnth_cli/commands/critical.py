@@ -6,7 +6,7 @@ from nnth_cli import options
 from nnth_cli.command import Call, command
 
 if TYPE_CHECKING:
-    from nnth.table import Table
+    from nnth._tables.table import Table
 
 
 @command(random=False, plotted=False)
@@ -26,7 +26,7 @@ def points(act: options.Act = "tanh", *, call: Call) -> "Table":
     Source: Roberts, Yaida & Hanin (2022), ch. 5; Schoenholz et al. (2017).
     Example: nnth critical points --act gelu
     """
-    from nnth.criticality.critical import critical
+    from nnth._criticality.critical import critical
 
     return critical(act, threads=call.threads)
 
@@ -54,6 +54,6 @@ def decay(
     Example: nnth critical decay --act tanh --depth 1000 --plot decay.png
              nnth critical decay --act tanh --depth 1000000 | tail -1
     """
-    from nnth.criticality.critical import critical_decay
+    from nnth._criticality.critical import critical_decay
 
     return critical_decay(act, depth=depth, norm=norm, **call.work)

@@ -9,7 +9,7 @@ from nnth_cli.command import Call, command
 from nnth_cli.output import write_arrays
 
 if TYPE_CHECKING:
-    from nnth.table import Table
+    from nnth._tables.table import Table
 
 
 @command()
@@ -57,7 +57,7 @@ def diagonal(
     """
     call.check_target("--save", save, (".npz",))
     call.check_data("--points", "--n0", "--sparsity")
-    from nnth.diagonal.diagonal import diagonal as compute
+    from nnth._diagonal.diagonal import diagonal as compute
 
     # The integrator and LAPACK would not listen, and nothing is half-written before they are done.
     with call.interrupted_at_once():

@@ -9,7 +9,7 @@ from nnth_cli import options
 from nnth_cli.command import Call, command
 
 if TYPE_CHECKING:
-    from nnth.table import Table
+    from nnth._tables.table import Table
 
 # The sets that an option applies to.
 _USED_BY = {
@@ -126,7 +126,7 @@ def entropy(
             raise ValueError(f"{option} must come with --set {' or '.join(kinds)}, not {set}")
     call.check_together(conflicts=[("--x", "--points"), ("--x", "--n0")])
     hidden = options.hidden_layers(call, widths, width, depth)
-    from nnth.entropy.entropy import entropy as compute
+    from nnth._entropy.entropy import entropy as compute
 
     with call.interrupted_at_once():
         return compute(

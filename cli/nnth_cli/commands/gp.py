@@ -9,7 +9,7 @@ from nnth_cli import options
 from nnth_cli.command import Call, command
 
 if TYPE_CHECKING:
-    from nnth.table import Table
+    from nnth._tables.table import Table
 
 
 @command(keys=("width", "layer", "quantity", "observable", "input_a", "input_b"))
@@ -64,7 +64,7 @@ def gp(
     layers = options.layers_asked(call, widths, width, depth)
     call.check_together([("--x", "--norm"), ("--x", "--rho")])
     inputs: Any = {"norm": norm, "rho": rho} if x is None else {"x": x}
-    from nnth.gp.gp import gp as compute
+    from nnth._gp.gp import gp as compute
 
     return compute(
         act,

@@ -11,7 +11,7 @@ from nnth_cli.output import write_arrays
 from nnth_cli.wording import as_typed
 
 if TYPE_CHECKING:
-    from nnth.table import Table
+    from nnth._tables.table import Table
 
 
 @command(random=False)
@@ -50,7 +50,7 @@ def gram(
     """
     call.check_together(conflicts=[("--x", "FILE")])
     call.check_target("--save", save, (".npz",))
-    from nnth.gram import gram as compute
+    from nnth._kernels.gram import gram as compute
 
     data = x if file is None else file
     assert data is not None

@@ -8,7 +8,7 @@ from nnth_cli import options
 from nnth_cli.command import Call, command
 
 if TYPE_CHECKING:
-    from nnth.table import Table
+    from nnth._tables.table import Table
 
 
 Variance = Annotated[
@@ -40,7 +40,7 @@ def coefficients(
     Source: Daniely, Frostig & Singer (2016); Gneiting (2013).
     Example: nnth hermite --act gelu --terms 10
     """
-    from nnth.hermite.hermite import hermite
+    from nnth._hermite.hermite import hermite
 
     return hermite(act, terms=terms, variance=variance)
 
@@ -67,6 +67,6 @@ def dual(
     Source: Daniely, Frostig & Singer (2016).
     Example: nnth hermite dual --act relu --terms 2,4,8 --plot dual.png
     """
-    from nnth.hermite.hermite import hermite_dual
+    from nnth._hermite.hermite import hermite_dual
 
     return hermite_dual(act, terms=terms, variance=variance, rho=rho)

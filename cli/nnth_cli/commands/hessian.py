@@ -10,7 +10,7 @@ from nnth_cli.output import write_arrays
 from nnth_cli.training_options import TrainingOptions
 
 if TYPE_CHECKING:
-    from nnth.table import Table
+    from nnth._tables.table import Table
 
 
 @command()
@@ -70,7 +70,7 @@ def hessian(
     """
     call.check_target("--save", save, (".npz",))
     setup = training.setup(call)
-    from nnth.curvature.hessian import hessian as compute
+    from nnth._curvature.hessian import hessian as compute
 
     found = compute(
         setup,

@@ -9,7 +9,7 @@ from nnth_cli import options
 from nnth_cli.command import Call, command
 
 if TYPE_CHECKING:
-    from nnth.table import Table
+    from nnth._tables.table import Table
 
 
 @command(random=False)
@@ -66,7 +66,7 @@ def kernel(
     Example: nnth kernel --act tanh --depth 50 --rho 0.9 --plot tanh.png
     """
     call.check_together(conflicts=product(("--x-a", "--x-b"), ("--norm", "--rho")))
-    from nnth.kernel import kernel as compute
+    from nnth._kernels.kernel import kernel as compute
 
     by_angle = x_a is None and x_b is None
     return compute(

@@ -8,7 +8,7 @@ from nnth_cli import options
 from nnth_cli.command import Call, command
 
 if TYPE_CHECKING:
-    from nnth.table import Table
+    from nnth._tables.table import Table
 
 
 @command()
@@ -57,7 +57,7 @@ def lazy(
              nnth lazy --points 2 --second-layer rademacher --width 1024,16384 --times 1,10
     """
     call.check_data("--points", "--n0")
-    from nnth.lazy import lazy as compute
+    from nnth._lazy import lazy as compute
 
     return compute(
         act,

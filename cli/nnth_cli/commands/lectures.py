@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from nnth_cli.command import Call, command
 
 if TYPE_CHECKING:
-    from nnth.table import Table
+    from nnth._tables.table import Table
 
 
 @command(random=False, plotted=False)
@@ -22,6 +22,6 @@ def lectures(
     Example: nnth lectures
              nnth lectures --format csv | cut -d, -f1,2
     """
-    from nnth.lectures import lectures as compute
+    from nnth._course.lectures import lectures as compute
 
     return compute()

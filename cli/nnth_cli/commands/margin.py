@@ -9,7 +9,7 @@ from nnth_cli.command import Call, command
 from nnth_cli.output import write_arrays
 
 if TYPE_CHECKING:
-    from nnth.table import Table
+    from nnth._tables.table import Table
 
 
 def not_separable(table: "Table") -> str:
@@ -66,7 +66,7 @@ def margin(
     """
     call.check_target("--save", save, (".npz",))
     call.check_data("--points", "--n0")
-    from nnth.margin.margin import margin as compute
+    from nnth._margin.margin import margin as compute
 
     found = compute(
         x,

@@ -8,7 +8,7 @@ from nnth_cli import options
 from nnth_cli.command import Call, command
 
 if TYPE_CHECKING:  # commands import the package when they are called
-    from nnth.table import Table
+    from nnth._tables.table import Table
 
 
 @command(keys=("x",))
@@ -75,7 +75,7 @@ def mp(
              nnth mp --points 4000 --n0 2000 --samples 1 --quantiles 0.25,0.6,0.9
     """
     call.check_together([("--rows", "--quantiles"), ("--alpha", "--points"), ("--alpha", "--n0")])
-    from nnth.linear_nets import mp as compute
+    from nnth._linear_nets import mp as compute
 
     # LAPACK does not listen to interrupts; no file is half-written while it runs.
     with call.interrupted_at_once():

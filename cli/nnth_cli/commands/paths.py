@@ -11,7 +11,7 @@ from nnth_cli.command import Call, command
 from nnth_cli.output import write_arrays
 
 if TYPE_CHECKING:
-    from nnth.table import Table
+    from nnth._tables.table import Table
 
 Sampler = Literal["law", "dense"]
 FILES = (".npy", ".npz", ".csv", ".tsv", ".parquet")
@@ -155,9 +155,9 @@ def moments(
     call.check_together([("--linear", "--plot")])
     shape: Any = nets.arguments(call, samples, linear=linear)
     shape |= {"n0": n0, "n_out": n_out, "x": x, "linear": linear}
-    from nnth.paths.distribution import KEPT, distribution_picture
-    from nnth.paths.nets import path_nets
-    from nnth.paths.paths import asked_moments, draw, kept_values, path_table
+    from nnth._paths.distribution import KEPT, distribution_picture
+    from nnth._paths.nets import path_nets
+    from nnth._paths.paths import asked_moments, draw, kept_values, path_table
 
     drawn = path_nets(**shape)
     asked = asked_moments(drawn, options.names_in(quantities), orders)
@@ -202,9 +202,9 @@ def distribution(
     """
     check_save(call, save, samples)
     shape: Any = nets.arguments(call, samples) | {"n0": n0}
-    from nnth.paths.distribution import KEPT, distribution_picture, distribution_table
-    from nnth.paths.nets import path_nets
-    from nnth.paths.paths import draw, kept_values
+    from nnth._paths.distribution import KEPT, distribution_picture, distribution_table
+    from nnth._paths.nets import path_nets
+    from nnth._paths.paths import draw, kept_values
 
     drawn = path_nets(**shape)
     keep = drawn.samples if save else KEPT
@@ -252,7 +252,7 @@ def spectrum(
     shape: Any = nets.arguments(call, samples)
     if x is None:
         shape |= {"points": points, "n0": n0}
-    from nnth.paths.spectrum import path_spectrum
+    from nnth._paths.spectrum import path_spectrum
 
     return path_spectrum(x, delta=delta, **call.work, **shape)
 
@@ -283,6 +283,6 @@ def angles(
     Example: nnth paths angles --rho 0.5,0 --width 32 --depth 1 --samples 100000
     """
     shape: Any = nets.arguments(call, samples) | {"n0": n0}
-    from nnth.paths.spectrum import path_angles
+    from nnth._paths.spectrum import path_angles
 
     return path_angles(rho, **call.work, **shape)

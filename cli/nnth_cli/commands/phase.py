@@ -6,7 +6,7 @@ from nnth_cli import options
 from nnth_cli.command import Call, command
 
 if TYPE_CHECKING:
-    from nnth.table import Table
+    from nnth._tables.table import Table
 
 
 @command(random=False, keys=("cw", "cb", "k_star"))
@@ -39,6 +39,6 @@ def phase(
     """
     if call.plot is not None and len(set(cw)) * len(set(cb)) == 1:
         raise ValueError("--plot must come with several --cw or --cb, as lin:0.5:3:60")
-    from nnth.criticality.phase import phase as compute
+    from nnth._criticality.phase import phase as compute
 
     return compute(act, cw=cw, cb=cb, **call.work)

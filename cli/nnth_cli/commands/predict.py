@@ -11,7 +11,7 @@ from nnth_cli.command import Call, command
 from nnth_cli.output import write_arrays
 
 if TYPE_CHECKING:
-    from nnth.table import Table
+    from nnth._tables.table import Table
 
 
 @command()
@@ -104,7 +104,7 @@ def predict(
     call.check_together(needs=needs)
     if call.plot is not None and not by_point:
         _check_times_of_a_plot(times)
-    from nnth.predict.predict import predict as compute
+    from nnth._predict.predict import predict as compute
 
     assert x is not None
 

@@ -8,7 +8,7 @@ from nnth_cli import options
 from nnth_cli.command import Call, command
 
 if TYPE_CHECKING:  # commands import the package when they are called
-    from nnth.table import Table
+    from nnth._tables.table import Table
 
 
 @command(keys=("depth", "quantity"))
@@ -45,7 +45,7 @@ def product(
              nnth product --n0 16 --width 16 --depth 0:33:4 --plot moments.png
     """
     layers = options.layers_asked(call, widths, width, depth)
-    from nnth.linear_nets import product as compute
+    from nnth._linear_nets import product as compute
 
     return compute(
         n0,

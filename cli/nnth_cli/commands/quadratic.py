@@ -10,7 +10,7 @@ from nnth_cli.command import Call, command
 from nnth_cli.output import write_arrays
 
 if TYPE_CHECKING:
-    from nnth.table import Table
+    from nnth._tables.table import Table
 
 
 @command()
@@ -76,7 +76,7 @@ def quadratic(
     """
     call.check_target("--save", save, (".npz",))
     _check_kind(call, net)
-    from nnth.quadratic import quadratic as compute
+    from nnth._quadratic import quadratic as compute
 
     found = compute(
         model,

@@ -8,7 +8,7 @@ from nnth_cli import options
 from nnth_cli.command import Call, command
 
 if TYPE_CHECKING:
-    from nnth.table import Table
+    from nnth._tables.table import Table
 
 
 @command()
@@ -37,7 +37,7 @@ def layers(
     Example: nnth rates --act relu --width 64 --depth 10
              nnth rates layers --act tanh --depth 30 --plot layers.png
     """
-    from nnth.rates.rates import rates
+    from nnth._rates.rates import rates
 
     return rates(
         act,
@@ -85,7 +85,7 @@ def descent(
              nnth rates descent --x iris --width 256 --samples 5 --steps 200
     """
     call.check_data("--points", "--n0")
-    from nnth.rates.descent import descent_rates
+    from nnth._rates.descent import descent_rates
 
     return descent_rates(
         x,
@@ -142,7 +142,7 @@ def noise(
              nnth rates noise --x iris --depth 2 --plot noise.png
     """
     call.check_data("--points", "--n0")
-    from nnth.rates.descent import noisy_descent
+    from nnth._rates.descent import noisy_descent
 
     return noisy_descent(
         x,
@@ -188,7 +188,7 @@ def training(
     Example: nnth rates training --width 64,256,1024 --plot movement.png
     """
     call.check_data("--points", "--n0")
-    from nnth.rates.scalings import training_scalings
+    from nnth._rates.scalings import training_scalings
 
     return training_scalings(
         act,

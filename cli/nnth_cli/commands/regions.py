@@ -11,8 +11,8 @@ from nnth_cli.command import Call, command
 from nnth_cli.output import write_arrays
 
 if TYPE_CHECKING:
-    from nnth.regions.pictures import Place
-    from nnth.table import Table
+    from nnth._regions.pictures import Place
+    from nnth._tables.table import Table
 
 Along = Literal["line", "plane"]
 Domain = Annotated[
@@ -128,8 +128,8 @@ def count(
     call.check_target("--save", save, (".npz",))
     call.check_together(needs=[("--color", ("--plot",))])
     of_nets, of_place = nets.sampled(call, n0, samples), where(call, domain, box)
-    from nnth.regions import pictures
-    from nnth.regions.counts import regions
+    from nnth._regions import pictures
+    from nnth._regions.counts import regions
 
     place = None
     if call.plot is not None or save is not None:
@@ -190,7 +190,7 @@ def along(
     )
     of_nets = nets.sampled(call, n0, samples)
     of_place = where(call, domain, box)
-    from nnth.regions import pictures, slices
+    from nnth._regions import pictures, slices
 
     place = None
     if call.plot is not None or save is not None:
@@ -244,7 +244,7 @@ def through(
     of_nets = nets.arguments(call, n0)
     if through is None:
         of_nets["points"] = points
-    from nnth.regions import pictures, slices
+    from nnth._regions import pictures, slices
 
     place = pictures.path_place(through, **of_nets) if call.plot is not None else None
     table = slices.regions_through(through, **call.work, **of_nets)
@@ -279,6 +279,6 @@ def bounds(
     """
     of_nets = nets.sampled(call, n0, samples)
     of_place = where(call, domain, box)
-    from nnth.regions.bounds_table import region_bounds
+    from nnth._regions.bounds_table import region_bounds
 
     return region_bounds(**of_place, **call.work, **of_nets)

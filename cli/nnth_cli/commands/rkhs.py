@@ -13,7 +13,7 @@ from nnth_cli.command import Call, command
 from nnth_cli.output import write_arrays
 
 if TYPE_CHECKING:
-    from nnth.table import Table
+    from nnth._tables.table import Table
 
 
 def _check_kernel(call: Call, kernel: str) -> None:
@@ -64,7 +64,7 @@ def spectrum(
              nnth rkhs spectrum --kernel nngp --n0 10 --points 1000 --plot spectrum.png
     """
     _check_kernel(call, kernel)
-    from nnth.rkhs.spectrum import rkhs_spectrum
+    from nnth._rkhs.spectrum import rkhs_spectrum
 
     with call.interrupted_at_once():
         return rkhs_spectrum(
@@ -125,7 +125,7 @@ def fit(
     call.check_target("--save", save, (".npz",))
     call.check_together(needs=[("--y-test", ("--x-test",))])
     _check_kernel(call, kernel)
-    from nnth.rkhs.fit import rkhs_fit
+    from nnth._rkhs.fit import rkhs_fit
 
     assert x is not None
     network: dict[str, Any] = {"depth": depth, "cb": cb, "cw": cw, "ntk": ntk}
@@ -176,7 +176,7 @@ def curve(
              nnth rkhs curve --plot curve.png
     """
     _check_kernel(call, kernel)
-    from nnth.rkhs.fit import rkhs_learning_curve
+    from nnth._rkhs.fit import rkhs_learning_curve
 
     assert x is not None
     with call.interrupted_at_once():
@@ -241,7 +241,7 @@ def sample(
     call.check_target("--save", save, (".npz",))
     call.check_together(conflicts=[("--scale", "--size")])
     _check_kernel(call, kernel)
-    from nnth.rkhs.sample import rkhs_sample
+    from nnth._rkhs.sample import rkhs_sample
 
     assert x is not None
     with call.interrupted_at_once():

@@ -8,7 +8,7 @@ from nnth_cli import options
 from nnth_cli.command import Call, command
 
 if TYPE_CHECKING:
-    from nnth.table import Table
+    from nnth._tables.table import Table
 
 
 @command()
@@ -58,7 +58,7 @@ def regression(
              nnth sgd regression --x iris --batch 8 --scheme without --steps 100000
     """
     call.check_data("--points", "--n0")
-    from nnth.sgd.regression import SCHEMES, regression_relations
+    from nnth._sgd.regression import SCHEMES, regression_relations
 
     full: dict[str, Any] = {name.split()[0]: name for name in SCHEMES}
     return regression_relations(
@@ -102,7 +102,7 @@ def valley(
     Source: Wei & Schwab (2019); Yaida (2019).
     Example: nnth sgd valley --eta 0.05
     """
-    from nnth.sgd.walks import valley_relations
+    from nnth._sgd.walks import valley_relations
 
     return valley_relations(
         eta=eta, noise_strength=noise_strength, steps=steps, seed=call.seed, **call.work
@@ -129,7 +129,7 @@ def circle(
     Source: Yaida (2019).
     Example: nnth sgd circle --places 64
     """
-    from nnth.sgd.walks import circle_relations
+    from nnth._sgd.walks import circle_relations
 
     return circle_relations(places=places, steps=steps, seed=call.seed, **call.work)
 
@@ -159,7 +159,7 @@ def net(
     Source: Yaida (2019), eq. 8.
     Example: nnth sgd net --width 8 --steps 4096 --plot path.png
     """
-    from nnth.sgd.net import net_relations
+    from nnth._sgd.net import net_relations
 
     return net_relations(
         width=width,

@@ -8,7 +8,7 @@ from nnth_cli.command import Call, command
 from nnth_cli.training_options import DescentOptions, TrainingOptions, evaluation_steps
 
 if TYPE_CHECKING:
-    from nnth.table import Table
+    from nnth._tables.table import Table
 
 _DATA = "clusters:2:10:20"  # sharpens within seconds
 
@@ -53,7 +53,7 @@ def path(training: PathOptions, *, call: Call) -> "Table":
              nnth sharpness path --data digits --points 300 --center --steps 1000
     """
     setup = training.setup(call)
-    from nnth.curvature.sharpness import sharpness
+    from nnth._curvature.sharpness import sharpness
 
     found = sharpness(setup, at=training.at, checkpoint=training.checkpoint, **call.work)
     training.write_net(found.network)
@@ -91,6 +91,6 @@ def scan(
              nnth sharpness scan --act relu --data digits --points 200 --depth 3 --steps 50
     """
     setup = training.setup(call)
-    from nnth.curvature.scan import sharpness_scan
+    from nnth._curvature.scan import sharpness_scan
 
     return sharpness_scan(setup, eta_lambda0=eta_lambda0, **call.work)

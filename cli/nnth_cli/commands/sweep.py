@@ -17,7 +17,7 @@ from nnth_cli.progress import Bar, progress_bar
 from nnth_cli.wording import as_typed
 
 if TYPE_CHECKING:
-    from nnth.table import Table
+    from nnth._tables.table import Table
     from nnth_cli.sweep.journal import Journal
     from nnth_cli.sweep.picture import Picture
     from nnth_cli.sweep.plan import Plan
@@ -454,7 +454,7 @@ def _chosen_rows(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], form
     """Rows of a file as CSV or JSON lines of these columns; failed points have none."""
     import json
 
-    from nnth.table import in_csv
+    from nnth._tables.table import in_csv
 
     good = [row for row in rows if not row["failure"]]
     if form == "jsonl":

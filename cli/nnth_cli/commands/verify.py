@@ -7,7 +7,7 @@ import typer
 from nnth_cli.command import Call, command
 
 if TYPE_CHECKING:
-    from nnth.table import Table
+    from nnth._tables.table import Table
 
 
 def _failed(table: "Table") -> str:
@@ -45,6 +45,6 @@ def verify(
     Example: nnth verify --quick
              nnth verify hermite linear_nets --seed 3 --format csv
     """
-    from nnth.verify import verify as compute
+    from nnth._course.verify import verify as compute
 
     return compute(theories or (), quick=quick, seed=call.seed, **call.work)

@@ -8,8 +8,8 @@ import matplotlib.style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from nnth.plot import HeatMap, Lines, Panels, Plot, Series, Tessellation
-from nnth.table import Table
+from nnth._tables.plot import HeatMap, Lines, Panels, Plot, Series, Tessellation
+from nnth._tables.table import Table
 from nnth_cli.figure.lines import draw_lines, lines_of
 from nnth_cli.figure.planes import draw_heat_map, draw_tessellation
 from nnth_cli.figure.style import HEIGHT, STYLE, WIDTH

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from nnth.plot import Lines, Plot, symbol
-from nnth.table import Column, Table
+from nnth._tables.plot import Lines, Plot, symbol
+from nnth._tables.table import Column, Table
 from nnth_cli.figure.style import look
 
 # Which a logarithmic axis has at the values themselves, if they are not nearer than this.

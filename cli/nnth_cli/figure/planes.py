@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import BoundaryNorm, ListedColormap, Normalize
 
-from nnth.plot import HeatMap, Tessellation
+from nnth._tables.plot import HeatMap, Tessellation
 from nnth_cli.figure.style import COLORS, DASHES, GRAY, MARKERS
 
 # Beyond so many shapes a vector graphic gets them as an image.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nnth import __version__
-from nnth.table import Table, in_csv, in_json
+from nnth._tables.table import Table, in_csv, in_json
 from nnth_cli.sweep.points import Point
 from nnth_cli.sweep.shared_lines import SharedLines
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from nnth.states import as_json, from_json
+from nnth._data.states import as_json, from_json
 from nnth_cli.sweep.points import Point
 from nnth_cli.sweep.shared_lines import SharedLines
 

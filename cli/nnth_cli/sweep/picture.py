@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from nnth import __version__
-from nnth.plot import Plot, Series, symbol
-from nnth.table import Column, Meta, Table
+from nnth._tables.plot import Plot, Series, symbol
+from nnth._tables.table import Column, Meta, Table
 from nnth_cli.sweep.journal import MARKS
 
 

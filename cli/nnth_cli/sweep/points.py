@@ -8,9 +8,9 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from nnth.sweep.sweep import grid, identity, point_seed
-from nnth.table import Parameter, Table
-from nnth.work import draw_part, from_parts, rehearse
+from nnth._runtime.work import draw_part, from_parts, rehearse
+from nnth._sweep.sweep import grid, identity, point_seed
+from nnth._tables.table import Parameter, Table
 from nnth_cli.command import Call, option_name
 from nnth_cli.inputs import is_standard_input, targets_carried
 from nnth_cli.main import explain, function_of, load
@@ -158,8 +158,8 @@ def points_of(
 def rehearse_points(points: Iterable[Point]) -> None:
     """Runs each command as far as its checks; raises what they raise, naming the point.
 
-    A command whose package function does not mark where its checks end (`nnth.work.begin`) is run
-    once, to its end, and no more.
+    A command whose package function does not mark where its checks end
+    (`nnth._runtime.work.begin`) is run once, to its end.
     """
     for point in points:
         try:

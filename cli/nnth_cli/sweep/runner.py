@@ -8,8 +8,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, TypeAlias, TypeVar
 
-from nnth.sweep.workers import Lost, in_processes
-from nnth.table import Table
+from nnth._sweep.workers import Lost, in_processes
+from nnth._tables.table import Table
 from nnth_cli.sweep.journal import Journal, OtherColumnsError
 from nnth_cli.sweep.parts import Parts
 from nnth_cli.sweep.points import Failure, Point, Task, merge_point, run_task
@@ -25,7 +25,7 @@ Report: TypeAlias = Callable[[int, int, int], None]  # tasks done, in all; point
 def engine_of(jobs: int, scheduler: str | None) -> Engine[Any, Any]:
     """Worker processes, a dask cluster, or this process."""
     if scheduler is not None:
-        from nnth.sweep.cluster import on_cluster
+        from nnth._sweep.cluster import on_cluster
 
         if find_spec("distributed") is not None:
             import_module("distributed")  # which sets levels of its own

@@ -1,0 +1,1 @@
+"""Activation functions: expressions, the catalogue, and facts that are computed from them."""

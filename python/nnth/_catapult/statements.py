@@ -1,0 +1,147 @@
+"""What the lecture on large learning rates says, beside what is measured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from nnth import _core
+from nnth._catapult.phases import catapult_phases
+from nnth._catapult.trajectories import catapult
+from nnth._course.statement import Check, Run, Statement
+from nnth._tables.statistics import log_slopes
+
+_DIVERGED: Final = 3  # of nnth._catapult.start.ENDINGS
+_WIDTH: Final = 1_000_000.0
+_ROUNDING: Final = 1e-13
+
+
+def recursion(run: Run) -> list[Statement]:
+    """Return the recursion beside a network with frozen gates, after a step and after sixty.
+
+    lambda' = lambda + eta kappa r (eta lambda r - 4 z), where the notes have r for z after the
+    first sign: 4/(z - y) times r^2 for 4 z/(z - y). At y = 1 these are apart.
+    """
+    eta, m = 2.5, 64
+    table = catapult(eta, width=m, target=1.0, samples=1, steps=60, seed=run.seed)
+    ours, net = (table["model"] == name for name in ("recursion", "frozen gates"))
+    z, first, kappa = float(table["z"][net][0]), float(table["lambda"][net][0]), 1.0 / m
+    r = z - 1.0
+    after = float(table["lambda"][net][1])
+    last = int(table["step"][net][-1])
+    text = "lambda + eta kappa r (eta lambda r - 4 z), a step at y = 1, frozen gates"
+    return [
+        Statement(
+            "11/7",
+            text,
+            first + eta * kappa * r * (eta * first * r - 4.0 * z),
+            after,
+            error=_ROUNDING * first,
+            notes=first + eta * kappa * r * r * (eta * first - 4.0 / r),
+        ),
+        Statement(
+            "11/7",
+            f"the recursion is exact for frozen gates: lambda after {last} steps",
+            float(table["lambda"][ours][-1]),
+            float(table["lambda"][net][-1]),
+            error=_ROUNDING,
+        ),
+    ]
+
+
+def thresholds(_: Run) -> list[Statement]:
+    """Return where the phases meet at y = 0: eta lambda_0 at which the loss grows, and diverges."""
+
+    def grows(rate: float) -> bool:
+        return bool(_outcome(rate, _WIDTH)["peak_step"][0] > 0)
+
+    def diverges(rate: float) -> bool:
+        return bool(_outcome(rate, _WIDTH)["ending"][0] == _DIVERGED)
+
+    # |r| grows in the first step from eta lambda_0 = 2 + q_0, q_0 = kappa (eta z_0)^2.
+    edge, end = _bisected(grows, 1.5, 2.5), _bisected(diverges, 3.5, 4.5)
+    return [
+        Statement(
+            "11/7", "lazy below eta lambda_0 = 2: the loss never grows", 2.0, edge, error=5e-6
+        ),
+        Statement("11/7", "divergent above eta lambda_0 = 4, at y = 0", 4.0, end, error=2e-6),
+    ]
+
+
+def peaks(_: Run) -> list[Statement]:
+    """Return how the peak goes with the width: its time as log m, its height |z| as m^(1/2)."""
+    rate, widths = 2.5, 10.0 ** np.arange(3, 16)
+    found = [_outcome(rate, m) for m in widths]
+    step = float(log_slopes(widths, [float(f["peak_step"][0]) for f in found]))
+    height = float(log_slopes(widths, [math.log(f["peak"][0]) for f in found]))
+    theory = 0.5 / math.log(rate - 1.0)
+    # Steps are whole, and the height depends on where they fall.
+    spread = 1.0 / math.log(widths[-1] / widths[0])
+    return [
+        Statement(
+            "11/7",
+            "T_1 grows as log m/(2 log(eta lambda_0 - 1)), at 2.5",
+            theory,
+            step,
+            error=spread,
+        ),
+        Statement(
+            "11/7",
+            "the peak |z| goes as m^1/2, at eta lambda_0 = 2.5",
+            0.5,
+            height,
+            error=math.log(rate - 1.0) * spread,
+        ),
+    ]
+
+
+def curvature(run: Run) -> list[Statement]:
+    """Return what becomes of lambda in the catapult phase: with frozen gates, and of ReLU."""
+    table = catapult(eta_lambda0=(2.1, 2.5, 3.0, 3.5, 3.9), width=256, samples=4, seed=run.seed)
+    net = np.flatnonzero(table["model"] == "frozen gates")
+    same = np.diff(table["step"][net]) == 1
+    rise = float(np.max(np.diff(table["lambda"][net])[same]))
+    samples = run.nets(200)
+    sweep = catapult_phases(
+        eta_lambda0=(2.5, 3.0), width=256, samples=samples, seed=run.seed, threads=run.threads
+    )
+    final = {
+        (rate, model): float(value)
+        for rate, model, value in zip(
+            sweep["eta_lambda0"], sweep["model"], sweep["final_eta_lambda"], strict=True
+        )
+    }
+    highest = float(np.max(sweep["final_high"]))
+    text = "in the catapult lambda never increases, frozen gates, y = 0"
+    return [
+        Statement("11/7", text, 0.0, rise, error=_ROUNDING, relation="<="),
+        Statement(
+            "11/7", "and ends with eta lambda below 2", 2.0, highest, error=1e-6, relation="<="
+        ),
+        Statement(
+            "11/7",
+            "ReLU ends with more of it than frozen gates, at eta lambda_0 = 2.5",
+            final[2.5, "frozen gates"],
+            final[2.5, "relu"],
+            error=0.01,
+            relation=">=",
+        ),
+    ]
+
+
+def _outcome(rate: float, m: float) -> dict[str, Any]:
+    return _core.catapult_outcomes([rate], 1.0 / m, 0.0, 1.0, 1.0, 100_000, 1, None)
+
+
+def _bisected(above: Callable[[float], bool], low: float, high: float) -> float:
+    """Where a property begins, to 1e-9."""
+    while high - low > 1e-9:
+        middle = 0.5 * (low + high)
+        low, high = (low, middle) if above(middle) else (middle, high)
+    return 0.5 * (low + high)
+
+
+STATEMENTS: Final[Sequence[Check]] = (recursion, thresholds, peaks, curvature)

@@ -1,0 +1,138 @@
+"""What lectures say of classes in curvature and in features, beside trained networks."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from nnth._course.statement import Check, Run, Statement
+from nnth._curvature.class_parts import IDENTITY, PARTS, ClassParts
+from nnth._curvature.class_spectra import Outliers, parts_at
+from nnth._curvature.classes import classes
+from nnth._curvature.collapse import collapse
+from nnth._curvature.training import TrainingSetup
+
+LECTURE: Final = "10/5"
+
+_CLASSES: Final = 4
+_DATA: Final = f"clusters:0.05:{_CLASSES}:20"
+# What is left of a metric after training, at most: means in random directions are near a simplex.
+_LEFT: Final = {"nc1": 0.5, "nc2_angle_means": 1.0, "nc2_angle_classifiers": 0.5, "nc3": 0.5}
+
+
+def three_levels(run: Run) -> list[Statement]:
+    """The parts sum to G with means weighted by probabilities, and not with plain averages."""
+    steps = 30
+    training = TrainingSetup(
+        data=f"clusters:0.5:{_CLASSES}:10", steps=steps, seed=run.seed
+    ).training()
+    (point,) = training.course([steps], lambda point: point).seen
+    parts, error = parts_at(point)
+    labels = parts.weights.labels
+    own = parts.squares[np.arange(len(labels)), labels]
+    rounding = IDENTITY * parts.trace()
+    return [
+        Statement(
+            LECTURE,
+            "tr G = tr (class + cross + within + diag), at means weighted by p_i(c')",
+            sum(parts.traces().values()),
+            parts.trace(),
+            error=rounding,
+            notes=_trace_at_plain_means(parts),
+        ),
+        Statement(
+            LECTURE,
+            "tr G = sum_icc' w_icc' |g_icc'|^2, over all classes c' and not the label",
+            float(np.vdot(parts.weights.examples, parts.squares)),
+            parts.trace(),
+            error=rounding,
+            notes=float(own.mean()),
+        ),
+        Statement(LECTURE, "|G v - the parts times v|/|G v|", IDENTITY, error, relation="<="),
+        Statement(
+            LECTURE,
+            "rank of G_cross of C = 4 classes is C (C - 2)",
+            _CLASSES * (_CLASSES - 2),
+            float(np.linalg.matrix_rank(parts.cross_gram, hermitian=True, tol=rounding)),
+        ),
+    ]
+
+
+def outliers(run: Run) -> list[Statement]:
+    """Of a trained network the leading C eigenvectors are of classes, C (C - 2) more of pairs."""
+    setup = TrainingSetup(data=_DATA, steps=300 if run.quick else 1000, seed=run.seed)
+    (found,) = classes(setup, top=_CLASSES * (_CLASSES - 1)).seen
+    assert isinstance(found, Outliers)
+    of_classes, of_pairs = found.shares[:, PARTS.index("class")], found.shares[:, :2].sum(axis=1)
+    return [
+        Statement(
+            LECTURE,
+            "u^T G_class u/lambda of the C = 4 leading eigenvectors of G, mean",
+            0.5,
+            float(of_classes[:_CLASSES].mean()),
+            relation=">=",
+        ),
+        Statement(
+            LECTURE,
+            "u^T (G_class + G_cross) u/lambda of the C (C - 1) leading, mean",
+            0.9,
+            float(of_pairs.mean()),
+            relation=">=",
+        ),
+    ]
+
+
+def simplex(run: Run) -> list[Statement]:
+    """Class means become a simplex around their mean, and the classifier its transpose."""
+    steps = 300 if run.quick else 3000
+    setup = TrainingSetup(data=_DATA, steps=steps, eta=0.5, weight_decay=5e-4, seed=run.seed)
+    start, end = (
+        {name: metric.value for name, metric in one.metrics.items()}
+        for one in collapse(setup, at=(0, steps)).seen
+    )
+    return [
+        Statement(
+            LECTURE,
+            "mean cosine of centered class means, C = 4, is -1/(C - 1)",
+            -1.0 / (_CLASSES - 1),
+            end["nc2_cosine_means"],
+            error=0.01,
+            notes=0.0,
+        ),
+        *(
+            Statement(
+                LECTURE,
+                f"{name} falls in training: after it, over that before",
+                left,
+                end[name] / start[name],
+                relation="<=",
+            )
+            for name, left in _LEFT.items()
+        ),
+        Statement(LECTURE, "nc4, where nearest mean and classifier differ, is 0", 0.0, end["nc4"]),
+    ]
+
+
+def _trace_at_plain_means(parts: ClassParts) -> float:
+    """What the traces of the parts sum to where the means are plain averages over examples."""
+    weights, curvature, count = parts.weights, parts.curvature, parts.count
+    total = float(np.vdot(weights.examples, parts.squares))
+    examples = weights.one_hot.sum(axis=0)
+    for c in range(count):
+        others = [d for d in range(count) if d != c]
+        means = {
+            d: curvature.pull_back(weights.errors(d) * weights.one_hot[:, [c]]) / examples[c]
+            for d in others
+        }
+        mean = sum(means.values()) / len(others)
+        total += float(weights.classes[c] * (mean @ mean))
+        for d in others:
+            beside = means[d] - mean
+            # |g - plain mean|^2 about the weighted mean, of w_cc' in all.
+            own = means[d] @ means[d] - 2.0 * means[d] @ parts.pair_means[c, d]
+            total += float(weights.pairs[c, d] * (beside @ beside + own))
+    return total
+
+
+CLASS_STATEMENTS: Final[tuple[Check, ...]] = (three_levels, outliers, simplex)

@@ -1,0 +1,196 @@
+"""What lectures say of the curvature of trained networks, beside networks that are trained."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from nnth._course.statement import Check, Run, Statement
+from nnth._curvature.class_statements import CLASS_STATEMENTS
+from nnth._curvature.hessian import hessian
+from nnth._curvature.losses import softmax
+from nnth._curvature.scan import sharpness_scan
+from nnth._curvature.sharpness import sharpness
+from nnth._curvature.training import Point, TrainingSetup
+
+HESSIAN: Final = "10/3"
+SHARPNESS: Final = "10/5"
+
+_ZERO: Final = 1e-10  # of the largest eigenvalue: below it another is 0
+
+
+def _dense(product: object, size: int) -> np.ndarray:
+    rows = [product(unit) for unit in np.eye(size)]  # type: ignore[operator]
+    return np.array(rows)
+
+
+def fisher_information(run: Run) -> list[Statement]:
+    """The Gauss-Newton matrix of cross-entropy is the Fisher information of the softmax model."""
+    training = TrainingSetup(
+        data="clusters:1:3:4", points=12, widths=(5,), seed=run.seed
+    ).training()
+    curvature = Point(training, 0, training.theta).curvature
+    p = softmax(curvature.outputs)
+    classes = training.examples.classes
+    fisher = np.zeros((training.shape.size, training.shape.size))
+    for i in range(len(p)):
+        for c in range(classes):  # labels drawn from the model itself
+            signal = np.zeros_like(p)
+            signal[i] = p[i] - np.eye(classes)[c]
+            g = curvature.pull_back(signal)
+            fisher += p[i, c] * np.outer(g, g) / len(p)
+    values, vectors = np.linalg.eigh(fisher)
+    v = vectors[:, -1]
+    return [
+        Statement(
+            HESSIAN,
+            "v.G v for the top eigenvector of the Fisher information F (notes: -F^-1)",
+            float(values[-1]),
+            float(v @ curvature.gauss_newton(v)),
+            error=1e-12 * values[-1],
+            notes=-1.0 / float(values[-1]),
+        )
+    ]
+
+
+def ranks(run: Run) -> list[Statement]:
+    """The Gauss-Newton matrix has rank m (C - 1) at most; the Hessian may have more."""
+    m, classes = 4, 3
+    training = TrainingSetup(data="clusters:1:3:4", points=m, widths=(6,), seed=run.seed).training()
+    curvature, size = Point(training, 0, training.theta).curvature, training.shape.size
+
+    def rank(matrix: np.ndarray) -> float:
+        values = np.abs(np.linalg.eigvalsh(0.5 * (matrix + matrix.T)))
+        return float(np.count_nonzero(values > _ZERO * values.max()))
+
+    bound = float(m * (classes - 1))
+    return [
+        Statement(
+            HESSIAN,
+            "rank of the Gauss-Newton matrix, m (C - 1), of 4 examples and 3 classes",
+            bound,
+            rank(_dense(curvature.gauss_newton, size)),
+            notes=float(min(m, size)),
+        ),
+        Statement(
+            HESSIAN,
+            "rank of the Hessian itself, which is more",
+            bound + 1.0,
+            rank(_dense(curvature.hessian, size)),
+            relation=">=",
+        ),
+    ]
+
+
+def outliers(run: Run) -> list[Statement]:
+    """Two clusters apart have one outlier, and the gradient lies in its direction."""
+    found = hessian(TrainingSetup(data="clusters:0.05", steps=0, seed=run.seed)).summary()
+    chance = float(found["chance"][0])
+    return [
+        Statement(
+            HESSIAN,
+            "outliers, C - 1 of two clusters of variance 0.05 at the start",
+            1.0,
+            float(found["outliers"][0]),
+        ),
+        Statement(
+            HESSIAN,
+            "|P g|^2/|g|^2 in the top direction, against 100 times chance",
+            100.0 * chance,
+            float(found["gradient_share"][0]),
+            relation=">=",
+        ),
+    ]
+
+
+def stable_space(run: Run) -> list[Statement]:
+    """With the noise of batches the top space stands still and holds the gradient."""
+    steps = 400 if run.quick else 1000
+    setup = TrainingSetup(
+        data="clusters:2:4:10", batch=16, steps=steps, widths=(16, 16), seed=run.seed
+    )
+    found = hessian(setup, at=(0, steps // 2, steps), top=8, tolerance=1e-4).summary()
+    last = found["step"] == steps
+    share = float(found["gradient_share"][last & (found["index"] == 3)][0])
+    chance = float(found["chance"][last & (found["index"] == 3)][0])
+    return [
+        Statement(
+            HESSIAN,
+            "overlap of top spaces, k = C - 1 = 3, in the second half of the training",
+            0.5,
+            float(found["overlap"][last][0]),
+            relation=">=",
+        ),
+        Statement(
+            HESSIAN,
+            "|P g|^2/|g|^2 in the top C - 1 directions, trained in batches, against 10 "
+            "times chance",
+            10.0 * chance,
+            share,
+            relation=">=",
+        ),
+    ]
+
+
+def edge_of_stability(run: Run) -> list[Statement]:
+    """Sharpness rises to 2/eta and hovers there, the loss falling all the same."""
+    steps = 2000 if run.quick else 6000
+    setup = TrainingSetup(
+        data="clusters:2:10:20", loss="squared", eta=0.35, steps=steps, seed=run.seed
+    )
+    late = range(3 * steps // 4, steps + 1, steps // 40)
+    found = sharpness(setup, at=[0, *late]).summary()
+    return [
+        Statement(
+            SHARPNESS,
+            "sharpness eta/2 in the last quarter of gradient descent, squared loss",
+            1.0,
+            float(found["ratio"][1:].mean()),
+            error=0.03,
+        ),
+        Statement(
+            SHARPNESS,
+            "the loss there over the loss at its begin",
+            1.0,
+            float(found["loss"][-1] / found["loss"][1]),
+            relation="<=",
+        ),
+    ]
+
+
+def large_rates(run: Run) -> list[Statement]:
+    """ReLU networks come back from rates up to about 12/lambda_0, three times the model's limit.
+
+    Lewkowycz et al. (2020), section 1, for which there is no theorem: starts differ.
+    """
+    rates, limits = (4.0, 6.0, 9.0, 12.0, 16.0, 24.0, 36.0), []
+    for start in range(2 if run.quick else 5):
+        setup = TrainingSetup(
+            data="clusters:0.5:4:20",
+            points=100,
+            widths=(96, 96, 96),
+            act="relu",
+            loss="squared",
+            steps=60,
+            seed=run.seed + start,
+        )
+        found = sharpness_scan(setup, eta_lambda0=rates)
+        back = np.isin(found["phase"], ("lazy", "catapult"))
+        limits.append(float(found["eta_lambda0"][back].max(initial=0.0)))
+    said = "largest eta lambda_0 from which ReLU networks come back, about 12: mean over starts"
+    return [
+        Statement(SHARPNESS, f"{said}, half of that", 6.0, float(np.mean(limits)), relation=">="),
+        Statement(SHARPNESS, f"{said}, twice that", 24.0, float(np.mean(limits)), relation="<="),
+    ]
+
+
+STATEMENTS: Final[tuple[Check, ...]] = (
+    fisher_information,
+    ranks,
+    outliers,
+    stable_space,
+    edge_of_stability,
+    large_rates,
+    *CLASS_STATEMENTS,
+)

@@ -1,0 +1,420 @@
+"""Networks in training: their data, their descent, and what is evaluated on the way."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, Generic, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnth._activations.activation import Activation, activation
+from nnth._curvature.checkpoint import read_checkpoint, write_checkpoint
+from nnth._curvature.losses import LOSSES, Array, Loss
+from nnth._curvature.objective import Curvature, Objective, Shape, network_of, shape_of, theta_of
+from nnth._data.examples import Examples, Source, load_examples
+from nnth._data.files import File, file_of
+from nnth._kernels.kernel import variances
+from nnth._networks.network import Network, parse_widths, random_network
+from nnth._networks.network_files import load_network
+from nnth._runtime.checks import whole
+from nnth._runtime.memory import require_memory
+from nnth._runtime.random import uniforms
+from nnth._runtime.typing import Floats, Progress
+
+T = TypeVar("T")
+
+DEFAULT_STEPS: Final = 1000
+MOST_STEPS: Final = 10**9  # a day's work or more of the smallest network
+_BATCH_STREAM: Final = 2**35  # and one more an epoch
+_SAVE_EVERY: Final = 1.0  # seconds
+
+
+class DivergedError(Exception):
+    """The loss of a training is no longer a finite number."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSetup:
+    """A network, its data, and how it is trained.
+
+    data, points: see `nnth.load_examples`; center: with the mean of the inputs at 0.
+    net: a Network or file to start from, or to evaluate; else one is drawn, of hidden `widths` and
+        activation `act` (tanh), W ~ N(0, cw/fan-in), b ~ N(0, cb); by default the critical pair
+        of the activation, or cb = 0 beside cw.
+    loss: "cross-entropy", for classes, or "squared", (1/2)|f - y|^2; means over the examples.
+    steps: of the training, at most 10^9; 1000, or 0 where a net is given. eta: the learning rate.
+        batch: examples a step, without replacement, the last of an epoch being what is left; all
+        by default. momentum: v' = momentum v + g, theta' = theta - eta v'. weight_decay: adds
+        itself times theta to g; the loss and its curvature are without.
+    dtype: of the training; what is measured is in float64.
+    seed: of network, data and batches.
+    """
+
+    data: Source = "clusters:0.25"
+    points: int | None = None
+    center: bool = False
+    net: Network | str | os.PathLike[str] | None = None
+    widths: Sequence[int] | str = (32, 32)
+    act: str | None = None
+    cb: float | None = None
+    cw: float | None = None
+    loss: Loss = "cross-entropy"
+    eta: float = 0.1
+    steps: int | None = None
+    batch: int | None = None
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    dtype: Literal["float64", "float32"] = "float64"
+    seed: int = 0
+
+    def training(self) -> Training:
+        """Return it ready to be trained. Raises ValueError for what does not fit together."""
+        self._check()
+        found = load_examples(self.data, points=self.points, seed=self.seed)
+        if self.loss == "cross-entropy" and not found.classes:
+            raise ValueError("loss must be squared where targets are no classes")
+        found = found.centered() if self.center else found
+        net = self._network(found)
+        if (net.n0, net.n_out) != (found.x.shape[1], found.y.shape[1]):
+            raise ValueError(
+                f"net must map {found.x.shape[1]} inputs to {found.y.shape[1]} outputs, as the "
+                f"data, not {net.n0} to {net.n_out}"
+            )
+        if self.batch is not None and whole("batch", self.batch) > len(found.x):
+            raise ValueError(f"batch must be at most {len(found.x)} examples, not {self.batch}")
+        default = DEFAULT_STEPS if self.net is None else 0
+        steps = default if self.steps is None else whole("steps", self.steps, 0, MOST_STEPS)
+        return Training(self, found, net, steps)
+
+    def _check(self) -> None:
+        if self.loss not in LOSSES:
+            raise ValueError(f"loss must be one of {', '.join(LOSSES)}, not {self.loss!r}")
+        if self.dtype not in ("float64", "float32"):
+            raise ValueError(f"dtype must be float64 or float32, not {self.dtype!r}")
+        if not 0.0 < self.eta < math.inf:
+            raise ValueError(f"eta must be above 0 and finite, not {self.eta:g}")
+        if not 0.0 <= self.momentum < 1.0:
+            raise ValueError(f"momentum must be at least 0 and below 1, not {self.momentum:g}")
+        if not 0.0 <= self.weight_decay < math.inf:
+            raise ValueError(
+                f"weight_decay must be at least 0 and finite, not {self.weight_decay:g}"
+            )
+
+    def _network(self, found: Examples) -> Network:
+        if isinstance(self.net, Network):
+            return self.net
+        if self.net is not None:
+            return load_network(self.net, self.act)
+        act = activation("tanh" if self.act is None else self.act)
+        cb, cw = variances(act, self.cb, self.cw)
+        widths = parse_widths(self.widths) if isinstance(self.widths, str) else self.widths
+        drawn = random_network(
+            found.x.shape[1],
+            widths,
+            n_out=found.y.shape[1],
+            cw=cw,
+            cb=cb,
+            seed=self.seed,
+        )
+        return Network(drawn.weights, drawn.biases, act.name)
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """Where a training is; loss is that of the step before."""
+
+    step: int
+    theta: Array
+    velocity: Array
+    loss: float = math.nan
+
+
+class Point:
+    """A network in training at one of its steps: its step, parameters, loss and curvature."""
+
+    def __init__(self, training: Training, step: int, theta: Floats) -> None:
+        self.training, self.step, self.theta = training, step, theta
+
+    @cached_property
+    def curvature(self) -> Curvature:
+        """Loss, gradient and their products, in float64."""
+        return self.training.objective.at(self.theta)
+
+    @property
+    def loss(self) -> float:
+        """L(theta), without weight decay."""
+        return self.curvature.value
+
+    @property
+    def accuracy(self) -> float:
+        """The share of examples whose largest output is their class's; NaN without classes."""
+        return accuracy(self.curvature.outputs, self.training.examples)
+
+    @property
+    def network(self) -> Network:
+        """The network itself."""
+        return self.training.network(self.theta)
+
+
+class Training:
+    """A network on its data before its training: `TrainingSetup.training` makes it."""
+
+    def __init__(self, setup: TrainingSetup, data: Examples, net: Network, steps: int) -> None:
+        self.setup, self.examples, self.steps = setup, data, steps
+        self.shape: Shape = shape_of(net)
+        self.act: Activation = activation(net.activation)
+        self.theta: Floats = theta_of(net)
+        self.objective = Objective(self.shape, self.act, setup.loss, data.x, data.y)
+        # In the precision of the training.
+        self.trained = self.objective
+        if setup.dtype != "float64":
+            self.trained = Objective(
+                self.shape, self.act, setup.loss, data.x, data.y, np.dtype(setup.dtype)
+            )
+        self._order: tuple[int, NDArray[np.intp]] | None = None
+
+    def parameters(self) -> dict[str, Any]:
+        """Return what makes it again, for the record of a table."""
+        setup = self.setup
+        net = setup.net
+        cb, cw = variances(self.act, setup.cb, setup.cw) if net is None else (None, None)
+        return {
+            "data": self.examples.source,
+            "points": len(self.examples.x),
+            "center": setup.center,
+            "net": file_of(net),
+            "widths": self.shape.sizes[1:-1],
+            "act": self.act.name,
+            "cb": cb,
+            "cw": cw,
+            "loss_function": setup.loss,
+            "eta": setup.eta,
+            "steps": self.steps,
+            "batch": setup.batch,
+            "momentum": setup.momentum,
+            "weight_decay": setup.weight_decay,
+            "dtype": setup.dtype,
+        }
+
+    def network(self, theta: Floats) -> Network:
+        """Return the network with these parameters."""
+        return network_of(self.shape, theta, self.act.name)
+
+    @property
+    def threshold(self) -> float:
+        """The sharpness from which on descent on a quadratic diverges.
+
+        2 (1 + momentum)/eta less the weight decay, which adds itself to every eigenvalue.
+        """
+        setup = self.setup
+        return 2.0 * (1.0 + setup.momentum) / setup.eta - setup.weight_decay
+
+    def ratio(self, sharpness: float) -> float:
+        """Return eta (sharpness + weight_decay)/(2 (1 + momentum)): above 1 descent diverges."""
+        setup = self.setup
+        total = sharpness + setup.weight_decay
+        return setup.eta * total / (2.0 * (1.0 + setup.momentum))
+
+    def evaluation_steps(self, at: Sequence[int] | None) -> list[int]:
+        """Return the evaluation steps, sorted: the last step by default.
+
+        Raises ValueError for steps out of range.
+        """
+        steps = [self.steps] if at is None else sorted({whole("at", step, 0) for step in at})
+        if not steps or steps[-1] > self.steps:
+            raise ValueError(f"at must be one or more of 0 to {self.steps}, the steps, not {at}")
+        return steps
+
+    def require_memory(self, vectors: int) -> None:
+        """Refuse what does not fit: the curvature at a point, and so many vectors of parameters.
+
+        Raises MemoryError before any work.
+        """
+        neurons = len(self.examples.x) * sum(self.shape.sizes)
+        needed = 8 * (4 * neurons + (vectors + 6) * self.shape.size)
+        require_memory(needed, "points or widths must be fewer: curvature and eigenvectors")
+
+    def course(
+        self,
+        at: Sequence[int],
+        observe: Callable[[Point], T],
+        *,
+        checkpoint: str | os.PathLike[str] | None = None,
+        progress: Progress | None = None,
+    ) -> Course[T]:
+        """Train, and evaluate the network after some steps; 0 is before the first.
+
+        observe: makes of a Point what is kept of it: with a checkpoint a dataclass of the package
+            (`nnth.states`). checkpoint: a .json file that keeps all of it every second, and that
+            a training of the same setup goes on from, to the last bit as if it had not
+            stopped.
+
+        Raises ValueError for steps out of range and a checkpoint of another training;
+        DivergedError; KeyboardInterrupt saying how far it was.
+        """
+        steps = self.evaluation_steps(at)
+        file = None if checkpoint is None else Path(checkpoint)
+        state = self.start()
+        seen: dict[int, T] = {}
+        if file is not None and file.exists():
+            kept = read_checkpoint(file, self.settings())
+            state = State(kept.step, kept.theta, kept.velocity)
+            seen = dict(zip(kept.seen_at, kept.seen, strict=True))
+            if state.step > self.steps:
+                raise ValueError(
+                    f"steps must be at least {state.step}, where checkpoint {file} is, not "
+                    f"{self.steps}"
+                )
+            missed = [step for step in steps if step < state.step and step not in seen]
+            if missed:
+                raise ValueError(
+                    f"checkpoint {file} is at step {state.step}, and nothing was measured at "
+                    f"{missed[0]}"
+                )
+        run = _Run(self, state, seen, file)
+        try:
+            run.to_the_end(steps, observe, progress)
+        except KeyboardInterrupt as stop:
+            run.save()
+            kept_in = "" if file is None else f", kept in {file}"
+            if stop.args:
+                raise
+            raise KeyboardInterrupt(
+                f"{run.state.step} of {self.steps} steps were trained{kept_in}"
+            ) from None
+        return Course([seen[step] for step in steps], steps, run.state.theta.astype(np.float64))
+
+    def at_rate(self, eta: float) -> Training:
+        """Return the same training at another learning rate."""
+        net = self.network(self.theta)
+        return Training(replace(self.setup, eta=eta), self.examples, net, self.steps)
+
+    def start(self) -> State:
+        """Return the state before the first step."""
+        dtype = self.trained.dtype
+        return State(0, self.theta.astype(dtype), np.zeros((), dtype))
+
+    def next_state(self, state: State) -> State:
+        """One step of gradient descent. Raises DivergedError."""
+        setup = self.setup
+        value, gradient = self.trained.gradient(state.theta, self._batch(state.step))
+        self.require_finite(value, state.step)
+        if setup.weight_decay:
+            gradient += setup.weight_decay * state.theta
+        if setup.momentum:
+            gradient += setup.momentum * state.velocity
+        velocity = gradient if setup.momentum else state.velocity
+        theta = state.theta - setup.eta * gradient
+        return State(state.step + 1, theta, velocity, value)
+
+    def require_finite(self, loss: float, step: int) -> None:
+        """Raise DivergedError for a loss that is no number; ValueError where it is that of a start.
+
+        No rate would make it one there.
+        """
+        if math.isfinite(loss):
+            return
+        if step == 0:
+            raise ValueError(
+                f"{'cb, cw, act' if self.setup.net is None else 'net'} and data must give a "
+                f"finite loss at the start, not {loss:g}"
+            )
+        eta, decay = self.setup.eta, self.setup.weight_decay
+        rule = f"eta must be smaller than {eta:g}"
+        if decay:
+            rule = f"eta and weight_decay must be smaller than {eta:g} and {decay:g}"
+        raise DivergedError(f"{rule}: the loss is {loss:g} after {step} steps")
+
+    def _batch(self, step: int) -> NDArray[np.intp] | None:
+        """The examples of a step: those of an epoch are a permutation, of a stream of its own."""
+        size, points = self.setup.batch, len(self.examples.x)
+        if size is None or size == points:
+            return None
+        epoch, place = divmod(step, -(-points // size))
+        if self._order is None or self._order[0] != epoch:
+            draws = uniforms(self.setup.seed, _BATCH_STREAM + epoch, points)
+            self._order = epoch, np.argsort(draws, kind="stable")
+        return self._order[1][place * size : (place + 1) * size]
+
+    def settings(self) -> dict[str, Any]:
+        """What a checkpoint must agree in."""
+        content = hashlib.sha256()
+        for array in (self.examples.x, self.examples.y, self.theta):
+            content.update(np.ascontiguousarray(array).tobytes())
+        settings = {
+            name: value.name if isinstance(value, File) else value
+            for name, value in self.parameters().items()
+        }
+        settings |= {"seed": self.setup.seed, "content": content.hexdigest()}
+        del settings["steps"]
+        return settings
+
+
+@dataclass(frozen=True, eq=False)
+class Course(Generic[T]):
+    """What was seen of a training, after which steps, and the parameters at its end."""
+
+    seen: list[T]
+    steps: list[int]
+    theta: Floats
+
+
+class _Run:
+    """A training on its way."""
+
+    def __init__(
+        self, training: Training, state: State, seen: dict[int, Any], file: Path | None
+    ) -> None:
+        self.training, self.state, self.seen, self.file = training, state, seen, file
+        self._saved = time.monotonic()
+
+    def to_the_end(
+        self, steps: Sequence[int], observe: Callable[[Point], Any], progress: Progress | None
+    ) -> None:
+        """Train until the last step."""
+        training, remaining = self.training, set(steps) - set(self.seen)
+        with np.errstate(over="ignore", invalid="ignore"):
+            while True:
+                if self.state.step in remaining:
+                    theta = self.state.theta.astype(np.float64)
+                    point = Point(training, self.state.step, theta)
+                    training.require_finite(point.loss, point.step)
+                    self.seen[self.state.step] = observe(point)
+                if time.monotonic() - self._saved > _SAVE_EVERY:
+                    self.save()
+                if self.state.step >= training.steps:
+                    break
+                self.state = training.next_state(self.state)
+                if progress is not None and self.state.step % 8 == 0:
+                    progress(self.state.step, training.steps)
+        if not np.isfinite(self.state.theta).all():
+            training.require_finite(math.nan, self.state.step)
+        self.save()
+
+    def save(self) -> None:
+        """Keep what there is, where a file is given."""
+        if self.file is not None:
+            write_checkpoint(
+                self.file,
+                self.training.settings(),
+                self.state.step,
+                self.state.theta,
+                self.state.velocity,
+                self.seen,
+            )
+        self._saved = time.monotonic()
+
+
+def accuracy(outputs: Array, data: Examples) -> float:
+    """Return the share of outputs whose largest is that of the label; NaN without classes."""
+    if data.labels is None:
+        return math.nan
+    return float(np.mean(outputs.argmax(axis=1) == data.labels))

@@ -1,0 +1,1 @@
+"""Data sets, input files and their errors."""

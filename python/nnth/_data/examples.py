@@ -1,0 +1,161 @@
+"""Labeled examples: known by name, from files, or arrays."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import os
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nnth._data.data import (
+    STANDARD_INPUT,
+    SUFFIXES,
+    as_data,
+    as_targets,
+    data_of,
+    is_named,
+    load_pair,
+)
+from nnth._data.files import File, file_of, remember_content, remember_name
+from nnth._data.named_data import named_set
+from nnth._runtime.checks import whole
+from nnth._runtime.typing import Floats
+
+Source: TypeAlias = "str | os.PathLike[str] | tuple[ArrayLike, ArrayLike]"
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Inputs x `(m, n_0)` and what is to be learnt from them.
+
+    y: `(m, outputs)`, one-hot where there are classes. labels: `(m,)` of 0, ..., classes - 1, or
+    None for regression, where `classes` is 0. name: as the set was asked for; of arrays None.
+    """
+
+    x: Floats
+    y: Floats
+    labels: NDArray[np.intp] | None
+    classes: int
+    name: str | None
+
+    @property
+    def source(self) -> File:
+        """The file they were read from, or the name of the set."""
+        return file_of(self.name)
+
+    def first(self, points: int) -> Examples:
+        """Return the first examples; raises ValueError where there are fewer."""
+        if whole("points", points) > len(self.x):
+            raise ValueError(f"points must be at most {len(self.x)}, which there are, not {points}")
+        labels = None if self.labels is None else self.labels[:points]
+        return replace(self, x=self.x[:points], y=self.y[:points], labels=labels)
+
+    def centered(self) -> Examples:
+        """Return the same with the mean of the inputs at 0."""
+        return replace(self, x=self.x - self.x.mean(axis=0))
+
+
+def load_examples(data: Source, *, points: int | None = None, seed: int = 0) -> Examples:
+    """Return the examples that are named, in a file, or given as arrays (x, y).
+
+    Names: `digits` (pixels from 0 to 1), `iris`, `wine`, `breast_cancer` and, for regression,
+    `diabetes` (columns of mean 0 and variance 1), which scikit-learn ships; and
+    `clusters:VARIANCE`, two Gaussian clusters in the plane around (-1, -1) and (1, 1), or
+    `clusters:VARIANCE:CLASSES:N0`, around centers drawn from N(0, 1) in every coordinate, the
+    examples of the classes in turn.
+
+    Files: `.npz` with X and y (or x and y); `.npy`, `.csv`, `.tsv` and `.parquet`, and `-` for CSV
+    on standard input, the last column being y; IDX files as those of MNIST, plain or `.gz`: that of
+    the images, beside which that of the labels lies (`-images-idx3-` for `-labels-idx1-`), pixels
+    from 0 to 1. Whole numbers in one column y are labels, which stand for themselves in ascending
+    order; other targets are for regression.
+
+    points: only the first so many; of clusters as many, 200 by default. seed: of the clusters.
+
+    Raises ValueError for names that are not known and files that hold something else, or a class
+    alone; OSError when a file cannot be read.
+    """
+    if isinstance(data, tuple):
+        found = _of_arrays(*data, None)
+    elif is_named(os.fspath(data)) and "idx" not in os.fspath(data):
+        found = _of_name(os.fspath(data), points, seed)
+    else:
+        found = _of_file(os.fspath(data))
+    return found if points is None else found.first(points)
+
+
+def _of_name(name: str, points: int | None, seed: int) -> Examples:
+    x, y, classes = named_set(name, "data", points=points, seed=seed)
+    remember_name(name)
+    return _of_labels(x, y, name) if classes else Examples(x, y[:, None], None, 0, name)
+
+
+def _of_arrays(x: ArrayLike, y: ArrayLike, name: str | None) -> Examples:
+    inputs, targets = as_data(x, name or "x"), as_targets(y, name or "y")
+    if len(inputs) != len(targets):
+        raise ValueError(f"{name or 'data'} has {len(inputs)} inputs and {len(targets)} targets")
+    if targets.shape[1] == 1 and np.all(targets == np.rint(targets)):
+        return _of_labels(inputs, targets[:, 0], name)
+    return Examples(inputs, targets, None, 0, name)
+
+
+def _of_labels(x: Floats, y: NDArray[Any], name: str | None) -> Examples:
+    values, labels = np.unique(y, return_inverse=True)
+    if len(values) < 2:
+        raise ValueError(f"{name or 'y'} must hold two classes or more, not {values[0]:g} alone")
+    one_hot = np.eye(len(values))[labels]
+    return Examples(x, one_hot, labels.astype(np.intp), len(values), name)
+
+
+def _of_file(name: str) -> Examples:
+    file = Path(name)
+    if "idx" in file.name:
+        return _of_labels(*_read_idx(file), name)
+    if name != STANDARD_INPUT and file.suffix.lower() not in SUFFIXES:
+        raise ValueError(
+            f"data must be the name of a data set, - for standard input, or a file ending in "
+            f"{', '.join(SUFFIXES)} or -idx3-ubyte, not {name}"
+        )
+    if file.suffix.lower() == ".npz":
+        return _of_arrays(*load_pair(name), name)
+    table = data_of(name, "data")
+    if table.shape[1] < 2:
+        raise ValueError(f"{name} must have a column of inputs and, last, one of targets")
+    return _of_arrays(table[:, :-1], table[:, -1], name)
+
+
+def _read_idx(images: Path) -> tuple[Floats, NDArray[np.uint8]]:
+    """Pixels from 0 to 1, a row an image, and labels, from a pair of IDX files."""
+    beside = images.with_name(images.name.replace("images", "labels").replace("idx3", "idx1"))
+    if beside == images:
+        raise ValueError(f"{images} must be the file of the images, with images in its name")
+    pixels, labels = _idx_array(images, 3), _idx_array(beside, 1)
+    with images.open("rb") as first, beside.open("rb") as second:
+        remember_content(images, first, second)
+    if len(pixels) != len(labels):
+        raise ValueError(f"{images} has {len(pixels)} images and {beside} {len(labels)} labels")
+    return pixels.reshape(len(pixels), -1) / 255.0, labels
+
+
+def _idx_array(file: Path, dimensions: int) -> NDArray[np.uint8]:
+    """LeCun's format: two zeros, 8 for bytes, the number of dimensions, sizes, and the bytes."""
+    read: Callable[..., BinaryIO] = gzip.open if file.suffix == ".gz" else open  # type: ignore[assignment]
+    try:
+        with read(file, "rb") as stream:
+            content = stream.read()
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"{file} cannot be read: {error}") from None
+    if content[:4] != bytes([0, 0, 8, dimensions]):
+        raise ValueError(f"{file} must be an IDX file of bytes with {dimensions} dimension(s)")
+    start = 4 + 4 * dimensions
+    sizes = [int.from_bytes(content[i : i + 4], "big") for i in range(4, start, 4)]
+    if math.prod(sizes) != len(content) - start or not math.prod(sizes):
+        raise ValueError(f"{file} must hold as many bytes as its header says, {sizes}")
+    return np.frombuffer(content, np.uint8, offset=start).reshape(sizes)

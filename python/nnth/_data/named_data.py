@@ -1,0 +1,102 @@
+"""Data sets that are known by name: those that scikit-learn ships, and Gaussian clusters."""
+
+from __future__ import annotations
+
+import math
+from difflib import get_close_matches
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnth._runtime.checks import whole
+from nnth._runtime.memory import require_memory
+from nnth._runtime.random import normals
+from nnth._runtime.typing import Floats
+
+# The sets that scikit-learn ships.
+SHIPPED: Final = ("digits", "iris", "wine", "breast_cancer", "diabetes")
+
+_CLUSTER_STREAM: Final = 2**34
+_CENTER_STREAM: Final = 2**34 + 1
+_CLUSTER_POINTS: Final = 200
+
+
+class NamedSet(NamedTuple):
+    """Inputs x `(m, n_0)`, and labels or targets y `(m,)` of these.
+
+    classes: how many, where y holds their numbers; 0 for regression.
+    """
+
+    x: Floats
+    y: Floats
+    classes: int
+
+
+def may_be_named(text: str) -> bool:
+    """Return whether a text is to be read as the name of a data set, and not of a file."""
+    return text.partition(":")[0] == "clusters" or (not Path(text).suffix and "/" not in text)
+
+
+def named_set(text: str, argument: str, *, points: int | None = None, seed: int = 0) -> NamedSet:
+    """Return the data set of a name; `nnth.load_examples` lists them.
+
+    Args:
+        text: The name.
+        argument: Names what was given in errors.
+        points: The number of points of clusters, 200 by default. Other sets come whole.
+        seed: The seed of the clusters.
+
+    Raises:
+        ValueError: For a name that is not known, and where scikit-learn is not installed.
+    """
+    if text.partition(":")[0] == "clusters":
+        return _clusters(text, argument, points, seed)
+    if text not in SHIPPED:
+        near = get_close_matches(text, (*SHIPPED, "clusters:VARIANCE"), cutoff=0.5)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ValueError(
+            f"{argument} must be a file with a suffix, - for standard input, or one of the data "
+            f"sets {', '.join(SHIPPED)} and clusters:VARIANCE, not {text!r}{hint}"
+        )
+    if find_spec("sklearn") is None:
+        raise ValueError(f"{argument} {text} needs scikit-learn: pip install 'nnth[data]'")
+    from sklearn import datasets
+
+    x, y = getattr(datasets, f"load_{text}")(return_X_y=True)
+    if text == "digits":
+        return NamedSet(x / 16.0, y.astype(np.float64), 10)
+    x = (x - x.mean(axis=0)) / x.std(axis=0)
+    if text == "diabetes":
+        return NamedSet(x, (y - y.mean()) / y.std(), 0)
+    return NamedSet(x, y.astype(np.float64), len(np.unique(y)))
+
+
+def _clusters(text: str, argument: str, points: int | None, seed: int) -> NamedSet:
+    form = "clusters:VARIANCE or clusters:VARIANCE:CLASSES:N0"
+    try:
+        _, variance, *rest = text.split(":")
+        spread = float(variance)
+        classes, dimension = (int(word) for word in rest) if rest else (2, 2)
+    except ValueError:
+        raise ValueError(f"{argument} must be {form}, not {text!r}") from None
+    if not 0.0 <= spread < math.inf or classes < 2 or dimension < 1:
+        raise ValueError(
+            f"{argument} must be {form}, with a variance of at least 0, two classes or more, and a "
+            f"dimension of at least 1, not {text!r}"
+        )
+    count = whole("points", _CLUSTER_POINTS if points is None else points, classes)
+    # Inputs twice while they are made, targets, labels.
+    require_memory(8 * count * (2 * dimension + classes + 2), "points must be fewer: they")
+    if rest:
+        require_memory(
+            8 * classes * (dimension + classes), f"{argument} {text} must be smaller: its centers"
+        )
+        centers = normals(seed, _CENTER_STREAM, classes * dimension).reshape(classes, dimension)
+    else:
+        centers = np.array([[-1.0, -1.0], [1.0, 1.0]])
+    labels: NDArray[np.intp] = np.arange(count) % classes
+    noise = normals(seed, _CLUSTER_STREAM, count * dimension).reshape(count, dimension)
+    return NamedSet(centers[labels] + math.sqrt(spread) * noise, labels.astype(np.float64), classes)

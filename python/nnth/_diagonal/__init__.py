@@ -1,0 +1,5 @@
+"""Diagonal linear networks: gradient flow beside the convex program that it solves."""
+
+from nnth._diagonal.diagonal import DiagonalPath, diagonal
+
+__all__ = ["DiagonalPath", "diagonal"]

@@ -1,0 +1,248 @@
+"""The even and the odd part of an activation, each zero, a polynomial, or neither.
+
+What the expression proves is taken from it; the rest is read off values, to a stated tolerance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final, Literal
+
+import numpy as np
+
+from nnth._activations.activation import Activation
+from nnth._activations.expression import parse
+
+MAX_DEGREE: Final = 200  # E[z^(2d)] leaves the range of doubles at d = 151
+
+# A part that is a polynomial by its values has at most this degree.
+MAX_DEGREE_SEEN: Final = 64
+_POINTS: Final = 1024
+_RADII: Final = tuple(4.0**i for i in range(1, 13))
+_NOISE: Final = 1e-13  # of Chebyshev coefficients, relative to the largest value
+
+_ODD_FUNCTIONS: Final = {"tanh", "erf", "sin", "atan", "sign"}
+_EVEN_FUNCTIONS: Final = {"cos", "abs"}
+# Analytic, and of a polynomial that is not constant never algebraic: essential singularity at
+# infinity, infinitely many poles, or logarithmic branch points.
+_TRANSCENDENTAL: Final = {
+    "exp",
+    "expm1",
+    "tanh",
+    "sigmoid",
+    "softplus",
+    "erf",
+    "normal_cdf",
+    "sin",
+    "cos",
+    "atan",
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A function: a polynomial of this degree, -1 for zero; or none, where degree is None."""
+
+    degree: int | None
+
+    def __str__(self) -> str:
+        match self.degree:
+            case None:
+                return "not a polynomial"
+            case -1:
+                return "zero"
+            case _:
+                return f"polynomial of degree {self.degree}"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The even and the odd part of an activation.
+
+    `even_proof` and `odd_proof` say what the part was found from. "expression": it follows from the
+    expression. "values": a polynomial has no Chebyshev coefficient of a degree from its own + 1 to
+    1023 above 1e-13 of the largest value, on none of the intervals [-4^i, 4^i], i = 1..12, where
+    values are finite; what is not a polynomial has one of a degree above 64 on one of them.
+    """
+
+    even: Part
+    odd: Part
+    even_proof: Literal["expression", "values"]
+    odd_proof: Literal["expression", "values"]
+
+    @property
+    def parity(self) -> Literal["even", "odd", "none"]:
+        """Of the activation."""
+        if self.odd.degree == -1:
+            return "even"
+        return "odd" if self.even.degree == -1 else "none"
+
+    @property
+    def proof(self) -> str:
+        """What all of it was found from."""
+        both = {self.even_proof, self.odd_proof}
+        return "expression" if both == {"expression"} else "values"
+
+
+@dataclass(frozen=True)
+class _Fact:
+    """What is known of an expression.
+
+    polynomial: exact coefficients, lowest first and the last not 0, or None. parity: 1 even, -1
+    odd, 0 not known. transcendental: known to be no algebraic function.
+    """
+
+    polynomial: tuple[Fraction, ...] | None = None
+    parity: int = 0
+    transcendental: bool = False
+
+
+def parts(act: Activation) -> Parts:
+    """Return the even and the odd part of an activation, and how they were found.
+
+    Cost: some milliseconds where values are looked at. Raises ValueError for a polynomial of degree
+    above 200.
+    """
+    fact = _fact(parse(act.expression))
+    if fact.polynomial is not None:
+        even, odd = (Part(_last(fact.polynomial, first)) for first in (0, 1))
+        return Parts(even, odd, "expression", "expression")
+    seen_even, seen_odd = _seen(act)
+    if fact.parity == 0:
+        return Parts(seen_even, seen_odd, "values", "values")
+    whole = Part(None) if fact.transcendental else (seen_even if fact.parity > 0 else seen_odd)
+    proof: Literal["expression", "values"] = "expression" if fact.transcendental else "values"
+    if fact.parity > 0:
+        return Parts(whole, Part(-1), proof, "expression")
+    return Parts(Part(-1), whole, "expression", proof)
+
+
+def _seen(act: Activation) -> tuple[Part, Part]:
+    """The even and the odd part by their values."""
+    angle = (np.arange(_POINTS) + 0.5) * (np.pi / _POINTS)
+    nodes = np.cos(angle)
+    nodes[_POINTS // 2 :] = -nodes[: _POINTS // 2][::-1]  # 0 is not among them
+    turn = np.exp(-0.5j * np.pi / _POINTS * np.arange(_POINTS))
+    degrees = [-1, -1]
+    for radius in _RADII:
+        values = act.core.evaluate(radius * nodes)[0]
+        if not np.isfinite(values).all():
+            break
+        values /= max(float(np.abs(values).max()), np.finfo(float).tiny)
+        transform = np.fft.rfft(np.concatenate((values, values[::-1])))[:_POINTS]
+        coefficients = np.abs((turn * transform).real) / _POINTS
+        for first in (0, 1):
+            large = np.flatnonzero(coefficients[first::2] > _NOISE)
+            if large.size:
+                degrees[first] = max(degrees[first], 2 * int(large[-1]) + first)
+    even, odd = (Part(None if degree > MAX_DEGREE_SEEN else degree) for degree in degrees)
+    return even, odd
+
+
+def _fact(program: list[tuple[str, float]]) -> _Fact:
+    stack: list[_Fact] = []
+    for name, value in program:
+        match name:
+            case "constant":
+                stack.append(_polynomial([Fraction(value)]))
+            case "z":
+                stack.append(_polynomial([Fraction(0), Fraction(1)]))
+            case "power":
+                stack.append(_power(stack.pop(), value))
+            case "negate":
+                stack.append(_product(stack.pop(), _polynomial([Fraction(-1)])))
+            case "add" | "subtract" | "multiply" | "divide":
+                b, a = stack.pop(), stack.pop()
+                stack.append(_binary(name, a, b))
+            case "maximum" | "minimum" | "where":
+                operands = [stack.pop() for _ in range(3 if name == "where" else 2)]
+                stack.append(_Fact(parity=int(all(o.parity == 1 for o in operands))))
+            case _:
+                stack.append(_function(name, stack.pop()))
+    return stack.pop()
+
+
+def _polynomial(coefficients: list[Fraction]) -> _Fact:
+    while coefficients and coefficients[-1] == 0:
+        coefficients.pop()
+    _check_degree(len(coefficients) - 1)
+    even, odd = (any(coefficients[first::2]) for first in (0, 1))
+    return _Fact(tuple(coefficients), parity=0 if even and odd else -1 if odd else 1)
+
+
+def _check_degree(degree: int) -> None:
+    if degree > MAX_DEGREE:
+        raise ValueError(f"act must not be a polynomial of degree above {MAX_DEGREE}, as {degree}")
+
+
+def _binary(name: str, a: _Fact, b: _Fact) -> _Fact:
+    if name == "divide":
+        if b.polynomial is not None and len(b.polynomial) == 1:
+            return _product(a, _polynomial([1 / b.polynomial[0]]))
+        rational = b.polynomial is not None and len(b.polynomial) > 0
+        return _Fact(parity=a.parity * b.parity, transcendental=a.transcendental and rational)
+    if name == "multiply":
+        return _product(a, b)
+    return _sum(a, b, 1 if name == "add" else -1)
+
+
+def _sum(a: _Fact, b: _Fact, sign: int) -> _Fact:
+    if a.polynomial is not None and b.polynomial is not None:
+        total = [Fraction(0)] * max(len(a.polynomial), len(b.polynomial))
+        for i, value in enumerate(a.polynomial):
+            total[i] += value
+        for i, value in enumerate(b.polynomial):
+            total[i] += sign * value
+        return _polynomial(total)
+    if a.polynomial == ():
+        return b if sign > 0 else _product(b, _polynomial([Fraction(-1)]))
+    if b.polynomial == ():
+        return a
+    # Two transcendental terms may cancel.
+    one = (a.transcendental and b.polynomial is not None) or (
+        b.transcendental and a.polynomial is not None
+    )
+    return _Fact(parity=a.parity if a.parity == b.parity else 0, transcendental=one)
+
+
+def _product(a: _Fact, b: _Fact) -> _Fact:
+    if a.polynomial is not None and b.polynomial is not None:
+        product = [Fraction(0)] * max(len(a.polynomial) + len(b.polynomial) - 1, 0)
+        for i, left in enumerate(a.polynomial):
+            for j, right in enumerate(b.polynomial):
+                product[i + j] += left * right
+        return _polynomial(product)
+    one = (a.transcendental and bool(b.polynomial)) or (b.transcendental and bool(a.polynomial))
+    return _Fact(parity=a.parity * b.parity, transcendental=one)
+
+
+def _power(base: _Fact, exponent: float) -> _Fact:
+    whole = exponent == int(exponent)
+    if base.polynomial is not None and whole and exponent >= 0:
+        _check_degree((len(base.polynomial) - 1) * int(exponent))
+        result = _polynomial([Fraction(1)])
+        for _ in range(int(exponent)):
+            result = _product(result, base)
+        return result
+    if exponent == 0:
+        return _polynomial([Fraction(1)])
+    parity = base.parity
+    if parity == -1:
+        parity = 0 if not whole else 1 if int(exponent) % 2 == 0 else -1
+    return _Fact(parity=parity, transcendental=base.transcendental)
+
+
+def _function(name: str, argument: _Fact) -> _Fact:
+    parity = argument.parity
+    if name in _EVEN_FUNCTIONS:
+        parity = abs(parity)
+    elif name not in _ODD_FUNCTIONS:
+        parity = max(parity, 0)
+    varies = argument.polynomial is not None and len(argument.polynomial) > 1
+    return _Fact(parity=parity, transcendental=varies and name in _TRANSCENDENTAL)
+
+
+def _last(polynomial: tuple[Fraction, ...], first: int) -> int:
+    """The degree of the even (first = 0) or odd (1) part, -1 where there is none."""
+    return max((k for k in range(first, len(polynomial), 2) if polynomial[k]), default=-1)

@@ -1,0 +1,164 @@
+"""The classifier of largest margin, exactly, or a proof that no classifier separates the data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnth._runtime.typing import Floats
+
+EPSILON: Final = float(np.finfo(np.float64).eps)
+_ON_THE_MARGIN: Final = 1e-9  # of |z_i| |w|: how far above 1 rounding may put a support vector
+_SEPARATED: Final = 1e-12  # the least margin, in units of the largest |x_i|, that is told from none
+_MOST_CHANGES: Final = 200
+_MOST_ITERATIONS: Final = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classifier:
+    """argmin |w|^2 subject to y_i w.x_i >= 1, w = sum_i a_i y_i x_i: `nnth.max_margin` has it.
+
+    w `(d,)`, NaN where no w separates the data; duals a `(m,)`, at least 0: then they are of sum 1
+    and prove it, as sum_i a_i y_i x_i = 0. support `(m,)`: which points have a_i > 0. on_margin
+    `(m,)`: which have y_i w.x_i = 1. error: of w, relative; of the 0 in units of the largest |x_i|
+    where data are not separable. regular: whether all points on the margin are support vectors, as
+    for almost all data.
+    """
+
+    w: Floats
+    duals: Floats
+    support: NDArray[np.bool_]
+    on_margin: NDArray[np.bool_]
+    separable: bool
+    regular: bool
+    error: float
+
+    @property
+    def margin(self) -> float:
+        """1/|w|, the distance of the nearest point from the boundary; NaN without one."""
+        return 1.0 / float(np.linalg.norm(self.w))
+
+
+def classifier(z: Floats) -> Classifier:
+    """Return the classifier of largest margin for z_i = y_i x_i `(m, d)`.
+
+    Least distance programming by non-negative least squares (Lawson & Hanson 1974, chapter 23):
+    with u >= 0 that makes |(Z^T u, sum u - 1)| least, r the residual, w = -r_(1..d)/r_(d+1); and
+    r = 0 exactly where sum u_i z_i = 0 with sum u_i = 1, the certificate of Gordan (1873). What it
+    finds is the support; w and the duals are then of the linear equations on it, refined.
+    """
+    from scipy.optimize import nnls
+
+    scale = float(np.linalg.norm(z, axis=1).max())
+    if scale == 0.0:
+        return _inseparable(z, np.full(len(z), 1.0 / len(z)), 1.0)
+    unit = z / scale
+    system = np.vstack([unit.T, np.ones(len(z))])
+    target = np.zeros(z.shape[1] + 1)
+    target[-1] = 1.0
+    u, left = nnls(system, target, maxiter=100 * max(z.shape))
+    if left < _SEPARATED:
+        return _inseparable(z, u / u.sum(), scale)
+    w, duals, error = _on_support(unit, u > 0.0)
+    sizes = np.linalg.norm(unit, axis=1) * np.linalg.norm(w)
+    on_margin = unit @ w <= 1.0 + _ON_THE_MARGIN * np.maximum(sizes, 1.0)
+    support = duals > 0.0
+    regular = bool(np.array_equal(on_margin, support))
+    if not regular and (softened := _softest_duals(unit[on_margin], w)) is not None:
+        duals = np.zeros(len(z))
+        duals[on_margin] = softened
+        support, regular = on_margin.copy(), True
+    return Classifier(
+        w=w / scale,
+        duals=duals / scale**2,
+        support=support,
+        on_margin=on_margin,
+        separable=True,
+        regular=regular,
+        error=error,
+    )
+
+
+def _inseparable(z: Floats, duals: Floats, scale: float) -> Classifier:
+    return Classifier(
+        w=np.full(z.shape[1], np.nan),
+        duals=duals,
+        support=duals > 0.0,
+        on_margin=np.zeros(len(z), dtype=np.bool_),
+        separable=False,
+        regular=False,
+        error=float(np.linalg.norm(duals @ z)) / scale,
+    )
+
+
+def _on_support(z: Floats, support: NDArray[np.bool_]) -> tuple[Floats, Floats, float]:
+    """w, duals and the relative error of w, from a support that is right but for rounding."""
+    support = support.copy()
+    for _ in range(_MOST_CHANGES):
+        w, some, error = _least_norm(z[support])
+        duals = np.zeros(len(z))
+        duals[support] = some
+        if some.min() <= 0.0:
+            support[np.flatnonzero(support)[some.argmin()]] = False
+            continue
+        margins = z @ w
+        worst = int(margins.argmin())
+        slack = 64.0 * EPSILON * max(1.0, float(np.linalg.norm(z[worst]) * np.linalg.norm(w)))
+        if margins[worst] >= 1.0 - slack or support[worst]:
+            return w, duals, error
+        support[worst] = True
+    raise ValueError(
+        f"x and y must be separable or not by more than rounding: the margin is some "
+        f"{1.0 / float(np.linalg.norm(w)):.1g} of the largest |x_i|"
+    )
+
+
+def _least_norm(rows: Floats) -> tuple[Floats, Floats, float]:
+    """The least w with rows @ w = 1 and its coefficients in the rows, refined; its last change."""
+    from scipy.linalg import qr, solve_triangular
+
+    q, r = qr(rows.T, mode="economic")
+    w, duals, change = np.zeros(rows.shape[1]), np.zeros(len(rows)), np.inf
+    exact = rows.astype(np.longdouble)
+    for _ in range(3):
+        missing = (1.0 - exact @ w.astype(np.longdouble)).astype(np.float64)
+        step = q @ solve_triangular(r, missing, trans="T")
+        w = w + step
+        change = float(np.linalg.norm(step) / np.linalg.norm(w))
+    for _ in range(3):
+        rest = (w - duals.astype(np.longdouble) @ exact).astype(np.float64)
+        duals = duals + solve_triangular(r, q.T @ rest)
+    return w, duals, max(change, EPSILON)
+
+
+def _softest_duals(rows: Floats, w: Floats) -> Floats | None:
+    """The duals a > 0 on the margin that gradient flow picks, least sum a (log a - 1).
+
+    a_i = exp(-z_i.r) with r that makes sum exp(-z_i.r) + w.r least, by Newton's method; None where
+    some dual has to be 0, so that there is no such r.
+    """
+    _, values, right = np.linalg.svd(rows, full_matrices=False)
+    basis = right[values > values[0] * max(rows.shape) * EPSILON].T
+    seen, pull = rows @ basis, w @ basis
+    r = np.zeros(basis.shape[1])
+    for _ in range(_MOST_ITERATIONS):
+        a = np.exp(-seen @ r)
+        gradient = pull - a @ seen
+        step = -np.linalg.lstsq(seen.T @ (a[:, None] * seen), gradient, rcond=None)[0]
+        slope, part = float(step @ gradient), 1.0
+        while part > 1e-9:
+            with np.errstate(over="ignore", invalid="ignore"):
+                there = float(step @ (pull - np.exp(-seen @ (r + part * step)) @ seen))
+            if abs(there) <= (1.0 - 0.1 * part) * abs(slope):
+                break
+            part /= 2.0
+        r = r + part * step
+        a = np.exp(-seen @ r)
+        if float(a.min()) < 1e-9 * float(a.max()):
+            return None
+        if float(np.abs(seen @ step).max()) <= 1e-13:
+            return np.asarray(a)
+    return None

@@ -1,0 +1,297 @@
+"""Gradient flow on separable data: it finds the classifier of largest margin, as 1/log t."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+
+from nnth._data.data import Data, data_of, is_named, target_vector
+from nnth._data.files import file_of
+from nnth._margin.classifier import Classifier, classifier
+from nnth._margin.flow import Loss, log_time_flow, time_times_loss
+from nnth._runtime.blas import serial_blas
+from nnth._runtime.checks import whole
+from nnth._runtime.memory import require_memory
+from nnth._runtime.random import normals
+from nnth._runtime.typing import Floats, Progress
+from nnth._runtime.work import begin
+from nnth._tables.plot import Lines
+from nnth._tables.table import Meta, Table
+
+LOSSES: Final[tuple[Loss, ...]] = ("exponential", "logistic")
+LOG_TIMES: Final = (10.0, 100.0, 1e3, 1e4, 1e5, 1e6)
+MOST_LOG_TIME: Final = 1e8
+LEAST_SIZE: Final = 1e-150  # of the largest number of x
+MOST_SIZE: Final = 1e150
+NOT_SEPARABLE: Final = "not separable"
+
+_EXPECTED: Final = 1500  # steps of a flow or two
+_LATE: Final = 1000.0  # log t from where on what is left goes as 1/log t
+_INPUT_STREAM: Final = 0
+_TEACHER_STREAM: Final = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class MarginFlow:
+    """The classifier of largest margin, and the flow to it: `nnth.margin` has it.
+
+    found: the classifier. flow: of each loss w `(times, d)`, none where data are not separable.
+    """
+
+    found: Classifier
+    flow: Mapping[Loss, Floats]
+    columns: Mapping[str, Any]
+    meta: Meta
+
+    def summary(self) -> Table:
+        """Return a row a loss and time, with its columns as `nnth.margin` states them."""
+        return Table(self.columns, self.meta, plot=self._picture())
+
+    def arrays(self) -> dict[str, Floats]:
+        """Return w and duals, and of each loss w_exponential or w_logistic, a row a time."""
+        flows = {f"w_{loss}": w for loss, w in self.flow.items()}
+        return {"w": self.found.w, "duals": self.found.duals, **flows}
+
+    def _picture(self) -> Lines | None:
+        if not self.flow:
+            return None
+        columns = {name: np.asarray(values) for name, values in self.columns.items()}
+        lines, points = [], []
+        for loss in self.flow:
+            rows = (columns["loss"] == loss) & np.isfinite(columns["log_t"])
+            tau = columns["log_t"][rows]
+            for name, text in (("direction_error", "direction"), ("margin_gap", "margin")):
+                limit = columns[f"{name}_limit"][rows][-1]
+                with np.errstate(over="ignore"):  # what is no double is not drawn
+                    line = limit / tau
+                    value = columns[f"{name}_times_log_t"][rows] / tau
+                lines.append(("", tau, line))
+                points.append((f"{text}, {loss}", tau, value, None))
+        return Lines(
+            lines=tuple(lines),
+            points=tuple(points),
+            pairs=True,
+            log_x=True,
+            log_y=True,
+            theory=r"limit$\,/\log t$",
+            x_label=r"$\log t$",
+            y_label="distance from the limit",
+        )
+
+
+@serial_blas
+def max_margin(x: Data, y: Data) -> Classifier:
+    """Return the classifier w.x of largest margin, argmin |w|^2 subject to y_i w.x_i >= 1.
+
+    There is no bias; for one give x a column of ones. x: `(m, d)`, its largest number from 1e-150
+    to 1e150, y: `(m,)` of -1 and 1, arrays or files. Where no w separates the data, `separable` is
+    False and `duals` prove it: a >= 0 of sum 1 with sum_i a_i y_i x_i = 0, to `error`. Where the
+    duals of points on the margin are not unique, as for points that are there twice, those are
+    taken that gradient flow picks.
+
+    Accuracy: w to `error`, some 1e-15, and the duals to that times the condition number of the
+    support vectors. Cost: non-negative least squares, O(d m) a support vector.
+
+    Raises ValueError for arguments out of range, and where the margin is below 1e-12 of the largest
+    |x_i| but no proof is found that there is none.
+
+    Source: Lawson & Hanson (1974), chapter 23.
+    """
+    inputs, labels = _labeled(x, y)
+    return classifier(labels[:, None] * inputs)
+
+
+@serial_blas
+def margin(
+    x: Data | None = None,
+    y: Data | None = None,
+    *,
+    points: int = 20,
+    n0: int = 5,
+    bias: bool = False,
+    loss: Loss | Literal["both"] = "both",
+    log_times: Sequence[float] = LOG_TIMES,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> MarginFlow:
+    """Return gradient flow of a linear classifier beside the largest margin, which it tends to.
+
+    On sum_i l(y_i w.x_i), l(u) = e^-u or log(1 + e^-u), w(0) = 0, and data that some w separates,
+    w = w_hat log t + rho(t), where w_hat = argmin |w|^2 subject to y_i w.x_i >= 1 is sum_i a_i y_i
+    x_i over the support vectors, and y_i rho.x_i -> -log a_i on them. Hence
+
+        |w|/log t -> |w_hat| = 1/margin,    t L -> sum_i a_i = |w_hat|^2,
+        log t |w/|w| - w_hat/|w_hat|| -> |P rho|/|w_hat|,  P orthogonal to w_hat,
+        log t (margin - min_i y_i w.x_i/|w|) -> margin (max_i log a_i - sum_i a_i log a_i/|w_hat|^2)
+
+    over the support. Where the support vectors do not span the space, rho has a part outside of
+    their span that the way decides: `offset`, of the flow, and it is in the limit of the direction.
+
+    The row of log t = inf is a line in 1/log t through the last two times, from 1000 on.
+
+    x: `(m, d)`, its largest number from 1e-150 to 1e150, y: `(m,)` of -1 and 1, arrays or files,
+        or a data set of two classes by name.
+    points, n0: without x, `points` standard normal inputs of this dimension are drawn, and labeled
+        by a random w.
+    bias: give x a column of ones. loss: "exponential", "logistic" or "both".
+    log_times: ascending, above 0, to 1e8.
+    progress: called with steps done and in all, some hundreds a loss.
+
+    Returns a MarginFlow; the columns of its summary: loss, log_t, norm_over_log_t,
+    direction_error_times_log_t, t_loss, margin_gap_times_log_t, and their limits norm_limit,
+    direction_error_limit, t_loss_limit, margin_gap_limit; offset; margin; support, the number of
+    support vectors; error, of w_hat, relative; status: "ok"; "a dual on the margin is 0", for data
+    in special position, whose rho grows as log log t, and there are no limits but of the norm; "not
+    separable", one row of NaN, and `arrays()` has the duals that prove it.
+
+    Accuracy: w_hat to 1e-14; the flow to 1e-9 of rho + 1e-16 log t; limits are come to as 1/log t,
+    those of t L as a power of t. Cost: some hundreds of steps O(m d^2 + d^3) a loss.
+
+    Raises ValueError as `max_margin` does; KeyboardInterrupt within a step.
+
+    Source: Soudry et al. (2018), theorem 3 and section 3.
+    """
+    times = [float(value) for value in log_times]
+    if not times or times != sorted(set(times)) or not 0.0 < times[0] <= times[-1] <= MOST_LOG_TIME:
+        raise ValueError(
+            f"log_times must ascend within (0, {MOST_LOG_TIME:g}], not "
+            f"{','.join(f'{value:g}' for value in times) or 'none'}"
+        )
+    if loss not in (*LOSSES, "both"):
+        raise ValueError(f"loss must be exponential, logistic or both, not {loss}")
+    if (x is None) != (y is None):
+        raise ValueError("x and y must be given together")
+    if x is not None and y is not None:
+        inputs, labels = _labeled(x, y)
+    else:
+        inputs, labels = separable_data(points, n0, seed)
+    parameters = {
+        "x": file_of(x),
+        "y": file_of(y),
+        "points": len(inputs),
+        "n0": inputs.shape[1],
+        "bias": bias,
+    }
+    if bias:
+        inputs = np.hstack([inputs, np.ones((len(inputs), 1))])
+    meta = Meta("margin", parameters, seed=seed if x is None else None)
+    begin()
+    z = np.ascontiguousarray(labels[:, None] * inputs)
+    found = classifier(z)
+    flow: dict[Loss, Floats] = {}
+    steps = 0
+
+    def tell() -> None:
+        nonlocal steps
+        steps += 1
+        if progress is not None:
+            progress(min(steps, _EXPECTED - 1), _EXPECTED)
+
+    if found.separable:
+        for name in LOSSES if loss == "both" else (loss,):
+            flow[name] = log_time_flow(z, name, times, tell)
+    rows = []
+    for kind, path in flow.items():
+        of_loss = [_row(z, found, kind, tau, w) for tau, w in zip(times, path, strict=True)]
+        rows += of_loss + _extrapolated(of_loss)
+    return MarginFlow(
+        found=found, flow=flow, columns=_columns(found, rows or [_no_row()]), meta=meta
+    )
+
+
+def separable_data(points: int, n0: int, seed: int) -> tuple[Floats, Floats]:
+    """Return normal points `(points, n0)`, and their sides of a random plane through 0."""
+    points, n0 = whole("points", points), whole("n0", n0)
+    require_memory(8 * 3 * n0 * (points + n0), "points or n0 must be less: their matrices")
+    x = normals(seed, _INPUT_STREAM, points * n0).reshape(points, n0)
+    return x, np.where(x @ normals(seed, _TEACHER_STREAM, n0) > 0.0, 1.0, -1.0)
+
+
+def _labeled(x: Data, y: Data) -> tuple[Floats, Floats]:
+    """Return inputs, and labels -1 or 1: the first and the second class of a named set of two."""
+    inputs = data_of(x, "x")
+    labels = target_vector(y, len(inputs))
+    if isinstance(y, str | os.PathLike) and is_named(os.fspath(y)) and set(labels) == {0.0, 1.0}:
+        labels = 2.0 * labels - 1.0
+    wrong = np.flatnonzero(np.abs(labels) != 1.0)
+    if wrong.size:
+        raise ValueError(f"y must be -1 or 1, not {labels[wrong[0]]:g} at row {wrong[0]}")
+    largest = float(np.abs(inputs).max())
+    if largest and not LEAST_SIZE <= largest <= MOST_SIZE:  # squares of it and its inverse occur
+        raise ValueError(
+            f"x must have its largest number between {LEAST_SIZE:g} and {MOST_SIZE:g} but for the "
+            f"sign, not {largest:g}"
+        )
+    return inputs, labels
+
+
+_NAMES: Final = (
+    "loss",
+    "log_t",
+    "norm_over_log_t",
+    "direction_error_times_log_t",
+    "t_loss",
+    "margin_gap_times_log_t",
+    "norm_limit",
+    "direction_error_limit",
+    "t_loss_limit",
+    "margin_gap_limit",
+    "offset",
+)
+
+
+def _columns(found: Classifier, rows: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
+    status = "ok" if found.regular else "a dual on the margin is 0"
+    columns = {name: [row[i] for row in rows] for i, name in enumerate(_NAMES)}
+    return columns | {
+        "margin": [found.margin] * len(rows),
+        "support": [int(np.count_nonzero(found.support))] * len(rows),
+        "error": [found.error] * len(rows),
+        "status": [status if found.separable else NOT_SEPARABLE] * len(rows),
+    }
+
+
+def _extrapolated(rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """The row of log t = inf, if any, through the last two: all is a line in 1/log t by then."""
+    if len(rows) < 2 or rows[-2][1] < _LATE:
+        return []
+    (loss, before, *earlier), (_, last, *later) = rows[-2][:6], rows[-1][:6]
+    limit = [(last * b - before * a) / (last - before) for a, b in zip(earlier, later, strict=True)]
+    return [(loss, np.inf, *limit, *rows[-1][6:])]
+
+
+def _no_row() -> tuple[Any, ...]:
+    return ("", *[np.nan] * (len(_NAMES) - 1))
+
+
+def _row(z: Floats, found: Classifier, loss: Loss, tau: float, w: Floats) -> tuple[Any, ...]:
+    """What is measured of w(t), and its limits."""
+    norm = float(np.linalg.norm(found.w))
+    size = float(np.linalg.norm(w))
+    turned = w / size - found.w / norm
+    gap = 1.0 / norm - float((z @ w).min()) / size
+    rows, duals = z[found.on_margin], found.duals[found.on_margin]
+    # The part of w outside of the span of the support vectors.
+    _, values, right = np.linalg.svd(rows, full_matrices=False)
+    span = right[values > values[0] * 1e-10]
+    offset = float(np.linalg.norm(w - span.T @ (span @ w)))
+    if len(span) == z.shape[1]:
+        offset = 0.0
+    measured = (
+        size / tau,
+        tau * float(np.linalg.norm(turned)),
+        time_times_loss(z, w, tau, loss),
+        tau * gap,
+    )
+    if not found.regular:
+        return (loss, tau, *measured, norm, np.nan, norm**2, np.nan, offset)
+    logs = np.log(duals)
+    rho = np.linalg.lstsq(rows, -logs, rcond=1e-10)[0]
+    across = rho - found.w * float(found.w @ rho) / norm**2
+    direction = float(np.hypot(np.linalg.norm(across), offset)) / norm
+    gap_limit = (float(logs.max()) - float(duals @ logs) / norm**2) / norm
+    return (loss, tau, *measured, norm, direction, norm**2, gap_limit, offset)

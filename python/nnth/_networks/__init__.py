@@ -1,0 +1,1 @@
+"""Networks of given or random weights: their files, ensembles, and training."""

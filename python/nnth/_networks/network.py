@@ -1,0 +1,254 @@
+"""Fully connected networks as data: drawn at random, read from files, or known by name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nnth._activations.activation import activation
+from nnth._runtime.checks import whole
+from nnth._runtime.memory import require_memory
+from nnth._runtime.random import normals
+
+Array = NDArray[np.float64]
+
+MAX_LAYERS: Final = 100_000  # each is at least a row of Python objects
+MAX_WIDTH: Final = 10_000_000
+
+
+@dataclass(
+    frozen=True, eq=False
+)  # arrays have no one truth value, so networks are told by identity
+class Network:
+    """A fully connected network z^l = W_l s(z^(l-1)) + b_l, z^1 = W_1 x + b_1.
+
+    weights: W_1, ..., W_(L+1), the last the output layer's, W_l of shape `(n_l, n_(l-1))`.
+    biases: b_1, ..., b_(L+1), b_l of shape `(n_l,)`.
+    activation: s, as `nnth.activation` takes it. Linear regions and paths need "relu".
+
+    The arrays are kept as read-only C-contiguous float64 copies. Raises ValueError, naming the
+    array, for shapes that do not fit, numbers that are not finite and real, no hidden layer, and
+    an activation that is not known.
+    """
+
+    weights: tuple[Array, ...]
+    biases: tuple[Array, ...]
+    activation: str = "relu"
+
+    def __post_init__(self) -> None:
+        activation(self.activation)
+        if len(self.weights) != len(self.biases):
+            raise ValueError(
+                f"weights and biases must be as many, not {len(self.weights)} and "
+                f"{len(self.biases)}"
+            )
+        if len(self.weights) < 2:
+            raise ValueError(
+                "weights must hold at least one hidden layer and the output layer, not "
+                f"{len(self.weights)} of them"
+            )
+        weights = tuple(_array(f"W{i}", w, 2) for i, w in enumerate(self.weights, 1))
+        biases = tuple(_array(f"b{i}", b, 1) for i, b in enumerate(self.biases, 1))
+        for i, (previous, w) in enumerate(pairwise(weights), 2):
+            if w.shape[1] != previous.shape[0]:
+                raise ValueError(
+                    f"W{i} must have {previous.shape[0]} columns, as W{i - 1} has rows, not shape "
+                    f"{w.shape}"
+                )
+        for i, (w, b) in enumerate(zip(weights, biases, strict=True), 1):
+            if b.shape[0] != w.shape[0]:
+                raise ValueError(
+                    f"b{i} must have {w.shape[0]} numbers, as W{i} has rows, not shape {b.shape}"
+                )
+        object.__setattr__(self, "weights", weights)
+        object.__setattr__(self, "biases", biases)
+
+    @property
+    def n0(self) -> int:
+        """Dimension of the input."""
+        return int(self.weights[0].shape[1])
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Widths of the hidden layers."""
+        return tuple(len(w) for w in self.weights[:-1])
+
+    @property
+    def n_out(self) -> int:
+        """Dimension of the output."""
+        return len(self.weights[-1])
+
+    @property
+    def depth(self) -> int:
+        """Number of hidden layers L."""
+        return len(self.weights) - 1
+
+    def __call__(self, x: ArrayLike) -> Array:
+        """Return the outputs z^(L+1): `(n_out,)` for x `(n_0,)`, `(m, n_out)` for x `(m, n_0)`.
+
+        Raises ValueError for another shape.
+        """
+        values = np.asarray(x, dtype=np.float64)
+        if values.ndim not in (1, 2) or values.shape[-1] != self.n0:
+            raise ValueError(
+                f"x must have shape ({self.n0},) or (m, {self.n0}), not {values.shape}"
+            )
+        core = activation(self.activation).core
+        for w, b in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            z = np.ascontiguousarray(values @ w.T + b)
+            values = np.empty_like(z)
+            core.evaluate_into(z, values, None)
+        output: Array = values @ self.weights[-1].T + self.biases[-1]
+        return output
+
+
+def random_network(
+    n0: int,
+    widths: Sequence[int],
+    *,
+    n_out: int = 1,
+    cw: float = 2.0,
+    cb: float = 1.0,
+    seed: int = 0,
+    sample: int = 0,
+) -> Network:
+    """Return a ReLU network with Gaussian weights: W_l ~ N(0, cw/n_(l-1)), b_l ~ N(0, cb).
+
+    n0, n_out: dimensions of input and output, at least 1; widths: of the hidden layers, at least
+        one, each at least 1.
+    cw, cb: finite, >= 0, the same on every layer, the output's included.
+    seed, sample: integers in [0, 2**64). Samples of a seed are independent.
+
+    The network is a function of (seed, sample): its numbers are sqrt(variance) times draws 0, 1,
+    2, ... of `nnth.normals(seed, sample)`, in the order W_1 row by row, b_1, W_2, b_2, ...; weights
+    are the same whatever cb is. With cb = 0 the biases are 0.0.
+
+    Cost: 3 ns a weight. Raises ValueError for arguments out of range; MemoryError, with the size,
+    before any work when the weights would not fit.
+    """
+    sizes = (
+        whole("n0", n0),
+        *(whole("widths", width) for width in widths),
+        whole("n_out", n_out),
+    )
+    if len(sizes) < 3:
+        raise ValueError("widths must hold at least one hidden layer, not none")
+    for name, value in (("cw", cw), ("cb", cb)):
+        if not 0.0 <= value < math.inf:
+            raise ValueError(f"{name} must be finite and at least 0, not {value:g}")
+    require_weights(sizes)
+    weights, biases, draw = [], [], 0
+    for columns, rows in pairwise(sizes):
+        drawn = normals(seed, sample, rows * columns, draw).reshape(rows, columns)
+        weights.append(math.sqrt(cw / columns) * drawn)
+        draw += rows * columns
+        # A zero variance times a negative draw would be -0.0.
+        scale = math.sqrt(cb)
+        biases.append(scale * normals(seed, sample, rows, draw) if scale else np.zeros(rows))
+        draw += rows
+    return Network(tuple(weights), tuple(biases))
+
+
+def telgarsky(k: int) -> Network:
+    """Return the tent map composed k times: 2^k linear pieces on [0, 1] from 3k - 1 neurons.
+
+    tent(x) = 2 s(x) - 4 s(x - 1/2), which s = ReLU makes 0 outside [0, 1]. A tent is two neurons,
+    s(x) and s(x - 1/2), and one more to pass s(tent) on; the last tent is the output, without. So
+    the hidden widths are 2, 1, 2, 1, ..., 2: 2k - 1 hidden layers, 2k with the output. All weights
+    are small dyadic numbers, and so the breaks j/2^k in [0, 1] are exact.
+
+    On the line there are two pieces more, where the network is 0: 2^k + 2. For k = 1 nothing cuts
+    the slope beyond x = 1, and there are 3.
+
+    k: 1 to 1000. Raises ValueError otherwise. Source: Telgarsky (2015), arXiv:1509.08101.
+    """
+    if not 1 <= k <= 1000:
+        raise ValueError(f"k of telgarsky must be from 1 to 1000, not {k}")
+    split = (np.array([[1.0], [1.0]]), np.array([0.0, -0.5]))
+    join = (np.array([[2.0, -4.0]]), np.array([0.0]))
+    layers = [split, join] * k
+    return Network(tuple(w for w, _ in layers), tuple(b for _, b in layers))
+
+
+# Makes a network from the number after its name.
+_NAMED: Final[dict[str, Callable[[int], Network]]] = {"telgarsky": telgarsky}
+
+
+def named_network(name: str) -> Network:
+    """Return a network known by name: `telgarsky:K` is `nnth._networks.network.telgarsky(K)`.
+
+    Raises ValueError, with what is known, for other names.
+    """
+    kind, _, number = name.strip().partition(":")
+    if kind not in _NAMED or not _is_whole(number):
+        known = ", ".join(f"{known}:K with a whole number K" for known in _NAMED)
+        raise ValueError(f"a network's name must be one of {known}, not {name!r}")
+    return _NAMED[kind](int(number))
+
+
+def parse_widths(text: str) -> tuple[int, ...]:
+    """Return the hidden widths written in `text`: "64*10,32" is ten layers of 64 and one of 32.
+
+    Raises ValueError when a part is not WIDTH or WIDTH*LAYERS in whole numbers of at least 1, and
+    for widths above 10^7 or more than 10^5 layers.
+    """
+    widths: list[int] = []
+    for part in text.split(","):
+        numbers = [number.strip() for number in part.split("*")]
+        if len(numbers) > 2 or not all(map(_is_whole, numbers)):
+            raise ValueError(
+                f"widths must be whole numbers, as in 64,32 or 64*10,32, not {part.strip()!r}"
+            )
+        width = int(numbers[0])
+        layers = int(numbers[1]) if len(numbers) == 2 else 1
+        if not 1 <= width <= MAX_WIDTH:
+            raise ValueError(f"widths must be from 1 to {MAX_WIDTH}, not {width}")
+        if not 1 <= layers <= MAX_LAYERS - len(widths):
+            raise ValueError(
+                f"widths must have from 1 to {MAX_LAYERS} layers, not {len(widths) + layers}"
+            )
+        widths += [width] * layers
+    return tuple(widths)
+
+
+def _is_whole(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 18  # int() takes 1_0, +1 and more
+
+
+def require_relu(net: Network) -> None:
+    """Raise ValueError for a network of another activation."""
+    if not activation(net.activation).is_relu:
+        raise ValueError(
+            "activation must be relu, which linear regions and paths need, not "
+            f"{net.activation[:40]!r}"
+        )
+
+
+def require_weights(sizes: Sequence[int]) -> None:
+    """Raise MemoryError, naming the largest of n_0, ..., n_(L+1), where weights do not fit."""
+    needed = 8 * sum(rows * (columns + 1) for columns, rows in pairwise(sizes))
+    largest = max(sizes)
+    name = "n0" if sizes[0] == largest else "n_out" if sizes[-1] == largest else "widths"
+    what = f"{name} must be smaller: the weights, twice while they are drawn,"
+    require_memory(2 * needed, what)
+
+
+def _array(name: str, values: ArrayLike, dimensions: int) -> Array:
+    array = np.asarray(values)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must hold real numbers, not values of type {array.dtype}")
+    if array.ndim != dimensions or array.size == 0:
+        kind = "a matrix" if dimensions == 2 else "a vector"
+        raise ValueError(f"{name} must be {kind} with a row a neuron, not of shape {array.shape}")
+    with np.errstate(over="ignore"):  # a long double that becomes infinite is refused below
+        copy = np.array(array, dtype=np.float64, order="C")
+    if not np.isfinite(copy).all():
+        raise ValueError(f"{name} must hold finite numbers, not {copy[~np.isfinite(copy)][0]}")
+    copy.flags.writeable = False
+    return copy

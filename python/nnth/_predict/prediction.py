@@ -1,0 +1,249 @@
+"""What regression with the kernels of infinite width returns, and its tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nnth._predict.kernel_flow import Law
+from nnth._runtime.typing import Floats
+from nnth._tables.plot import Lines
+from nnth._tables.statistics import ASYMPTOTIC, joined, mean_of, note_on_z, skewness, z_score
+from nnth._tables.table import Meta, Table
+
+
+@dataclass(frozen=True, eq=False)
+class Simulation:
+    """Finite networks beside the theory: arrays `(times, m_test, outputs)` over the networks.
+
+    `expected` and `expected_variance` `(times, m_test)` are of infinite width after the same steps;
+    `net_error` is the mean of (f - target)^2 over test points and outputs, `(times, networks)`, the
+    target being the expected mean where there is none.
+    """
+
+    mean: Floats
+    stderr: Floats
+    variance: Floats
+    expected: Floats
+    expected_variance: Floats
+    net_error: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """The law of trained networks on test points, at each of `times`.
+
+    mean: `(times, m_test, outputs)`; variance: `(times, m_test)`, the same for every output;
+    train_mean: `(times, m, outputs)`. `laws` has the errors. x, x_test: the inputs; y, y_test:
+    the targets (of classes one-hot less 1/classes); `simulation` where networks were trained.
+    """
+
+    times: Floats
+    mean: Floats
+    variance: Floats
+    train_mean: Floats
+    laws: tuple[Law, ...]
+    ridge: float
+    x: Floats
+    y: Floats
+    x_test: Floats
+    y_test: Floats | None
+    labels: bool
+    simulation: Simulation | None
+    meta: Meta
+
+    def summary(self) -> Table:
+        """Return a row a time, as `nnth predict` prints them.
+
+        time; train_error and test_error, the mean square error of the mean prediction; accuracy,
+        the share of test points whose class has the largest mean (with labels); variance, its mean
+        over test points; net_error = test_error + variance, the expected error of one network; nll,
+        the mean negative log density of a test value under N(mean, variance + ridge); condition,
+        residual, error, variance_error (see `predict`); status: "ok", or "rounding" where the
+        smallest predictive variance is not above its error, so that nll cannot be trusted.
+
+        With samples: sim_net_error, the mean over the networks, with sim_stderr, z and a note on z;
+        max_deviation of the mean outputs and max_z, the largest |z| among them; step_error, the
+        largest difference between the means of gradient flow and of the steps that were taken.
+        """
+        rows = [self._row(i) for i in range(len(self.times))]
+        columns = {name: [row[name] for row in rows] for name in rows[0]}
+        return Table(columns, self.meta, plot=self._picture(columns))
+
+    def points(self) -> Table:
+        """Return a row a time, test point and output: mean, variance, target, what was simulated.
+
+        With samples: sim_mean, sim_stderr, z, sim_variance, note; z is against infinitely wide
+        networks trained with the same steps.
+        """
+        times, points, outputs = self.mean.shape
+        each = points * outputs
+        columns: dict[str, Any] = {
+            "time": np.repeat(self.times, each),
+            "point": np.tile(np.repeat(np.arange(points), outputs), times),
+            "output": np.tile(np.arange(outputs), times * points),
+            "mean": self.mean.ravel(),
+            "variance": np.repeat(self.variance.ravel(), outputs),
+            "error": np.repeat([law.error for law in self.laws], each),
+            "variance_error": np.repeat(
+                [law.variance_error for law in self.laws], points * outputs
+            ),
+        }
+        if self.y_test is not None:
+            columns["target"] = np.tile(self.y_test.ravel(), times)
+        if self.simulation is not None:
+            sim = self.simulation
+            columns["sim_mean"] = sim.mean.ravel()
+            columns["sim_stderr"] = sim.stderr.ravel()
+            columns["z"] = z_score(sim.mean - sim.expected, sim.stderr).ravel()
+            columns["sim_variance"] = sim.variance.ravel()
+            # At the start outputs are symmetric about 0 at every width.
+            on_z = note_on_z(sim.net_error.shape[1])
+            notes = [joined(ASYMPTOTIC if time > 0.0 else "", on_z) for time in self.times]
+            columns["note"] = np.repeat(notes, each)
+        return Table(columns, self.meta, plot=self._outputs())
+
+    def arrays(self) -> dict[str, Floats]:
+        """Return what `nnth predict --save` writes: times, mean, variance and, simulated, sim_*."""
+        arrays = {"times": self.times, "mean": self.mean, "variance": self.variance}
+        if self.simulation is not None:
+            arrays["sim_mean"] = self.simulation.mean
+            arrays["sim_stderr"] = self.simulation.stderr
+            arrays["sim_variance"] = self.simulation.variance
+        return arrays
+
+    def _row(self, i: int) -> dict[str, Any]:
+        law, mean, variance = self.laws[i], self.mean[i], self.variance[i]
+        row = {
+            "time": float(self.times[i]),
+            "train_error": float(np.mean((self.train_mean[i] - self.y) ** 2)),
+        }
+        spread = variance + self.ridge
+        if self.y_test is not None:
+            square = (mean - self.y_test) ** 2
+            row["test_error"] = float(np.mean(square))
+            if self.labels:
+                hits = mean.argmax(axis=1) == self.y_test.argmax(axis=1)
+                row["accuracy"] = float(np.mean(hits))
+        row["variance"] = float(np.mean(variance))
+        if self.y_test is not None:
+            row["net_error"] = row["test_error"] + row["variance"]
+            row["nll"] = np.nan
+            if (spread > 0.0).all():
+                logs = np.log(2.0 * np.pi * spread)[:, None] + square / spread[:, None]
+                row["nll"] = 0.5 * float(np.mean(logs))
+        row |= {"condition": law.condition, "residual": law.residual, "error": law.error}
+        row["variance_error"] = law.variance_error
+        certain = float(spread.min()) > law.variance_error
+        if self.simulation is not None:
+            row |= self._simulated(self.simulation, i)
+        return {**row, "status": "ok" if certain else "rounding"}
+
+    def _simulated(self, sim: Simulation, i: int) -> dict[str, Any]:
+        target = sim.expected[i] if self.y_test is None else self.y_test
+        theory = np.mean((sim.expected[i] - target) ** 2) + np.mean(sim.expected_variance[i])
+        error = sim.net_error[i]
+        mean, stderr = mean_of(error)
+        deviation = sim.mean[i] - sim.expected[i]
+        return {
+            "sim_net_error": mean,
+            "sim_stderr": stderr,
+            "z": float(z_score(mean - theory, stderr)),
+            "max_deviation": float(np.abs(deviation).max()),
+            "max_z": float(np.abs(z_score(deviation, sim.stderr[i])).max()),
+            "step_error": float(np.abs(sim.expected[i] - self.mean[i]).max()),
+            "note": joined(ASYMPTOTIC, note_on_z(len(error), float(skewness(error)))),
+        }
+
+    def _picture(self, columns: dict[str, list[Any]]) -> Lines | None:
+        drawn = np.isfinite(self.times) & (self.times > 0.0)
+        if np.count_nonzero(drawn) < 2:
+            return None
+        names = {
+            "net_error": "one network, test",
+            "variance": "variance $\\mathrm{Var}\\,f(t)$",
+            "test_error": "mean $\\mathrm{E}\\,f(t)$, test",
+            "train_error": "mean, training",
+        }
+        order = np.argsort(self.times[drawn], kind="stable")
+        t = self.times[drawn][order]
+        found = {n: np.asarray(columns[n])[drawn][order] for n in names if n in columns}
+        points: tuple[Any, ...] = ()
+        if self.simulation is not None:
+            mean, error = (
+                np.asarray(columns[n])[drawn][order] for n in ("sim_net_error", "sim_stderr")
+            )
+            points = ((f"{self.simulation.net_error.shape[1]} networks", t, mean, error),)
+        return Lines(
+            lines=tuple((names[name], t, y) for name, y in found.items()),
+            points=points,
+            pairs=True,
+            log_x=True,
+            log_y=all((y > 0.0).all() for y in found.values()),
+            x_label="time $t$",
+            y_label="mean square error",
+        )
+
+    def _outputs(self) -> Lines:
+        """The outputs at the last time: over inputs of one dimension, else against targets."""
+        i = int(np.argmax(self.times))
+        mean, spread = self.mean[i], np.sqrt(np.maximum(self.variance[i], 0.0))
+        outputs = mean.shape[1]
+        note = "one standard deviation of a network's output"
+        time = "\\infty" if np.isinf(self.times[i]) else f"{self.times[i]:g}"
+        y_label = f"output $f(x)$ at $t = {time}$"
+        if self.x.shape[1] > 1:
+            return self._against_targets(mean, spread, y_label, f"error bars: {note}")
+        at = self.x_test[:, 0]
+        order = np.argsort(at, kind="stable")
+        points: list[Any] = [
+            ("" if k else "data", self.x[:, 0], self.y[:, k], None) for k in range(outputs)
+        ]
+        if (sim := self.simulation) is not None:
+            count = sim.net_error.shape[1]
+            points += [
+                (
+                    "" if k else f"{count} networks",
+                    at,
+                    *(a[i, :, k] for a in (sim.mean, sim.stderr)),
+                )
+                for k in range(outputs)
+            ]
+        return Lines(
+            lines=tuple(
+                ("mean" if outputs == 1 else f"mean of output {k}", at[order], mean[order, k])
+                for k in range(outputs)
+            ),
+            bands=tuple(
+                (at[order], (mean[:, k] - spread)[order], (mean[:, k] + spread)[order])
+                for k in range(outputs)
+            ),
+            points=tuple(points),
+            pairs=True,
+            x_label="input $x$",
+            y_label=y_label,
+            note=f"band: {note}",
+        )
+
+    def _against_targets(self, mean: Floats, spread: Floats, y_label: str, note: str) -> Lines:
+        """Means and standard deviations against targets; without any, against test points."""
+        outputs = mean.shape[1]
+        x = np.tile(np.arange(float(len(mean)))[:, None], outputs)
+        lines: tuple[Any, ...] = ()
+        x_label = "test point"
+        if self.y_test is not None:
+            x, x_label = self.y_test, "target"
+            ends = np.array([x.min(), x.max()])
+            lines = (("output = target", ends, ends),)
+        return Lines(
+            lines=lines,
+            points=tuple(
+                ("mean" if outputs == 1 else f"mean of output {k}", x[:, k], mean[:, k], spread)
+                for k in range(outputs)
+            ),
+            x_label=x_label,
+            y_label=y_label,
+            note=note,
+        )

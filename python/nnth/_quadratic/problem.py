@@ -1,0 +1,89 @@
+"""The problem that is asked for: a model from a file, a random one, or a network's expansion."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from nnth._activations.activation import activation
+from nnth._data.data import Data, data_of, target_vector
+from nnth._networks.network import Network, parse_widths, random_network
+from nnth._networks.network_files import load_network
+from nnth._quadratic.expansion import SmallNet, small_net
+from nnth._quadratic.model import QuadraticModel, check_size, load_model, random_model
+from nnth._runtime.checks import whole
+from nnth._runtime.memory import require_memory
+from nnth._runtime.random import normals
+from nnth._runtime.typing import Floats
+
+_DATA_STREAM: Final = 2**33
+_DIMENSION: Final = 3  # of the random inputs of a random network
+
+
+def problem_of(
+    model: QuadraticModel | str | os.PathLike[str] | None,
+    parameters: int,
+    points: int,
+    net: Network | str | os.PathLike[str] | None,
+    act: str,
+    widths: Sequence[int] | str,
+    x: Data | None,
+    y: Data | None,
+    seed: int,
+) -> tuple[QuadraticModel, SmallNet | None]:
+    """Return the model, and the network it is of; raises ValueError for arguments that clash."""
+    if model is not None and net is not None:
+        raise ValueError("model and net must not both be given")
+    if (x is None) != (y is None):
+        raise ValueError("x and y must be given together")
+    if net is not None:
+        small = _small_net(net, act, widths, x, y, points, seed)
+        return small.model(), small
+    if x is not None:
+        raise ValueError("x must come with net")
+    if model is None:
+        return random_model(parameters, points, seed=seed), None
+    found = model if isinstance(model, QuadraticModel) else load_model(model)
+    check_size(found.p, found.n)
+    return found, None
+
+
+def _small_net(
+    net: Network | str | os.PathLike[str],
+    act: str,
+    widths: Sequence[int] | str,
+    x: Data | None,
+    y: Data | None,
+    points: int,
+    seed: int,
+) -> SmallNet:
+    chosen = activation(act)
+    found: Network | None = None
+    if isinstance(net, Network):
+        found = net
+    elif os.fspath(net) != "random":
+        found = load_network(net)
+    if x is not None and y is not None:
+        inputs = data_of(x, "x")
+        targets = target_vector(y, len(inputs))
+    else:
+        inputs, targets = _random_data(points, _DIMENSION if found is None else found.n0, seed)
+    if found is None:
+        sizes = parse_widths(widths) if isinstance(widths, str) else tuple(widths)
+        count = sum(
+            a * (b + 1) for a, b in zip((*sizes, 1), (inputs.shape[1], *sizes), strict=True)
+        )
+        check_size(count, len(inputs))
+        found = random_network(inputs.shape[1], sizes, cw=1.0, cb=0.0, seed=seed)
+    return small_net(found, chosen, inputs, targets)
+
+
+def _random_data(points: int, n0: int, seed: int) -> tuple[Floats, Floats]:
+    points = whole("points", points)
+    require_memory(8 * points * (n0 + 1), "points must be fewer: they")
+    draws = normals(seed, _DATA_STREAM, points * (n0 + 1))
+    inputs = draws[: points * n0].reshape(points, n0)
+    return inputs / np.linalg.norm(inputs, axis=1, keepdims=True), draws[points * n0 :]

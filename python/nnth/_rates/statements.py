@@ -1,0 +1,254 @@
+"""What lectures say of learning rates, beside what is measured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from nnth._activations.activation import activation
+from nnth._course.statement import Check, Statement
+from nnth._kernels.kernel import kernel, variances
+from nnth._networks.gradient_descent import Nets, trained_outputs
+from nnth._rates.descent import descent_rates
+from nnth._rates.rates import rates
+from nnth._rates.sampling import Shape, sample_moments
+from nnth._rates.scalings import training_scalings
+from nnth._runtime.checks import whole
+from nnth._runtime.random import normals
+from nnth._runtime.typing import Floats
+from nnth._tables.statistics import fitted_power, mean_of
+
+_STEP: Final = 1e-4  # of differences: they are off by its square
+
+
+def susceptibilities(
+    act: str = "tanh",
+    *,
+    cb: float | None = None,
+    cw: float | None = None,
+    k: float = 0.5,
+    neurons: int = 400_000,
+    seed: int = 0,
+    threads: int = 0,
+) -> list[Statement]:
+    """Return what a layer does to a change of the variance K, and to the distance of two inputs.
+
+    chi_par = (C_w/2) E[(s^2)''] = dK'/dK and chi_perp = C_w E[s'^2]; the notes of lecture 7 recall
+    them as (C_w/2) E[s^2 s^2] and C_w E[s^2]. Measured on a layer of so many random neurons, the
+    two inputs at a cosine of nearly 1.
+
+    act, cb, cw: as in `nnth.kernel`. k: the variance K, above 0. neurons: at least 2.
+    Accuracy: `error`, of differences, for smooth activations; those with kinks are off by 1e-4.
+    Source: Roberts, Yaida & Hanin (2022), eqs. 5.9 and 5.19.
+    """
+    chosen = activation(act)
+    cb, cw = variances(chosen, cb, cw)
+    # A layer K^1 = k and no more: norm and C_b are of another network.
+    layer = kernel(act, depth=1, cb=0.0, cw=cw, norm=k / cw, rho=1.0)
+    u, v = (normals(seed, stream, neurons, threads=threads) for stream in (0, 1))
+
+    def value(z: Floats) -> Floats:
+        return np.asarray(chosen.core.evaluate(z)[0])
+
+    size = math.sqrt(k)
+    up, down = (value(math.sqrt(1.0 + e) * size * u) ** 2 for e in (_STEP, -_STEP))
+    par = cw * (up - down) / (2.0 * _STEP * k)
+    one, other = value(size * (u + _STEP * v)), value(size * (u - _STEP * v))
+    perp = cw * (one - other) ** 2 / (4.0 * _STEP**2 * k)
+    square = value(size * u) ** 2
+    stated = (
+        ("dK'/dK = chi_par = (C_w/2) E[(s^2)'']", "chi_par", par, cw / 2 * np.mean(square**2)),
+        ("distances grow by chi_perp = C_w E[s'^2]", "chi_perp", perp, cw * np.mean(square)),
+    )
+    return [
+        Statement(
+            "L7",
+            f"{text}, {act} at K = {k:g}",
+            float(layer[name][0]),
+            *mean_of(seen),
+            error=10.0 * _STEP**2,
+            notes=float(notes),
+        )
+        for text, name, seen, notes in stated
+    ]
+
+
+def effective_jacobian(
+    *, width: int = 64, depth: int = 4, samples: int = 400, seed: int = 0
+) -> list[Statement]:
+    """Return how far a step of gradient descent moves the output, the rates being those of NTK.
+
+    Output and target differ by r; a small step at rates e eta_j moves the output by -e r sum_j
+    eta_j (dz/dtheta_j)^2, so that the effective Jacobian is sqrt(eta_j) dz/dtheta_j. The notes'
+    eta_j dz/dtheta_j would put eta_j^2 there. For ReLU without biases at C_w = 2, eta_j = 2/n and
+    |x|^2 = n_0 the mean is 2 (L + 1) at every width; measured on random networks that take a step.
+    """
+    nets = Nets(activation("relu"), depth, width, 0.0, 2.0, "ntk", False)
+    x, y, step = np.ones((1, width)), np.full((1, 1), 100.0), 1e-6
+    before, after = trained_outputs(
+        nets,
+        x,
+        y,
+        x,
+        [(step, 0), (step, 1)],
+        noise=0.0,
+        samples=samples,
+        seed=seed,
+        progress=None,
+    )
+    moved = ((before - after) / (step * (before - y))).ravel()
+    theory = 2.0 * (depth + 1)
+    text = "a step moves z by sum_j eta_j (dz/dtheta_j)^2, relu, eta_j = 2/n"
+    # A step is off by a part step * Theta, which large networks' outliers multiply.
+    return [Statement("L7", text, theory, *mean_of(moved), error=1e-3, notes=2.0 / width * theory)]
+
+
+def weight_rates(*, samples: int = 200, seed: int = 0, threads: int = 0) -> list[Statement]:
+    """Return the powers of width and depth that the rate of all weights goes as.
+
+    eta_W = 1/sum (dz/dW)^2 = O(1/(L n)) in the standard parametrization, the notes having
+    O(1/(L sqrt n)); and without the 1/L for tanh at C_w = 1, where K^l = 1/(2 l). Powers of random
+    networks, of the width from 64 to 1024 at L = 4, and of L + 1 from 8 to 32 at width 1024.
+    """
+    widths, layers = (64, 128, 256, 512, 1024), (8, 16, 32)
+    by_width, by_depth = [(n, 4) for n in widths], [(1024, count - 1) for count in layers]
+    asked = (
+        ("relu", "n", by_width, widths, -0.5),
+        ("tanh", "n", by_width, widths, -0.5),
+        ("relu", "L + 1", by_depth, layers, math.nan),  # the notes are right here
+        ("tanh", "L + 1 (tends to 0)", by_depth, layers, -1.0),
+    )
+    found = []
+    for act, name, nets, sizes, notes in asked:
+        theory, power, stderr = _power_of_rate(act, nets, sizes, samples, seed, threads)
+        # Sums at finite width are off by a relative O(L/n), up to 1/30 here; for ReLU by nothing.
+        error = 0.0 if act == "relu" else 0.02
+        text = f"eta_W goes as this power of {name}, {act}"
+        found.append(Statement("L7", text, theory, power, stderr, error, notes))
+    return found
+
+
+def convergence_factor(*, points: int = 8, steps: int = 2000, seed: int = 0) -> list[Statement]:
+    """Return the factor a step of gradient descent at 0.99 of the bound, and past it.
+
+    max(|1 - eta lambda_min|, |1 - eta lambda_max|); the notes have 1 - eta lambda_min always.
+    Measured on the tangent kernel of a ReLU layer, for normal inputs in 64 dimensions: nearly
+    orthogonal, so that 1 - eta lambda_min is far from 0.98 and dies out in these steps.
+    """
+    x = normals(seed, 0, 64 * whole("points", points)).reshape(points, 64)
+    table = descent_rates(x, "relu", steps=steps, seed=seed)
+    return [
+        Statement(
+            "L7",
+            f"max(|1 - eta lambda_min|, |1 - eta lambda_max|), {table['rate'][i]} 2/lambda_max",
+            float(table["factor"][i]),
+            float(table["measured"][i]),
+            error=1e-9,
+            notes=float(table["notes"][i]),
+        )
+        for i in (2, 3)
+    ]
+
+
+def decaying_noise(
+    *, power: float = 0.5, steps: int = 10_000, samples: int = 2000, seed: int = 0
+) -> list[Statement]:
+    """Return where noisy gradient descent at falling rates is, and where the notes' bound is.
+
+    u' = (1 - eta_t) u + eta_t xi, lambda = 1, eta_t = (t + 1)^-power/2, xi ~ N(0, 1): its variance
+    obeys v' = (1 - eta_t)^2 v + eta_t^2 and vanishes as eta_t/2, also where the sum of eta_t^2 is
+    infinite, as for power 1/2: that it is finite, as the notes ask, is needed for almost sure
+    convergence alone. They prove it by the triangle inequality, which leaves E|u'| <= (1 - eta_t)
+    E|u| + eta_t E|xi|: that stays at E|xi| = (2/pi)^(1/2).
+
+    power: in (0, 1]. Both chains start at 0.
+    """
+    if not 0.0 < power <= 1.0:
+        raise ValueError(f"power must be above 0 and at most 1, not {power:g}")
+    u, bound = np.zeros(samples), np.zeros(samples)
+    variance = expected = 0.0
+    for t in range(steps):
+        eta = 0.5 * (t + 1.0) ** -power
+        kick = eta * normals(seed, t, samples)
+        u = (1.0 - eta) * u + kick
+        bound = (1.0 - eta) * bound + np.abs(kick)
+        variance = (1.0 - eta) ** 2 * variance + eta**2
+        expected = (1.0 - eta) * expected + eta * math.sqrt(2.0 / math.pi)
+    moment = f"E u^2 of noisy descent vanishes, eta_t ~ t^-{power:g}, {steps} steps"
+    limit = f"its bound by the triangle inequality stays at E|xi|/lambda, {steps} steps"
+    return [  # of the first the notes say the same, but for its condition
+        Statement("L7", moment, variance, *mean_of(u**2)),
+        Statement("L7", limit, expected, *mean_of(bound), notes=0.0),
+    ]
+
+
+def mean_field_rates(*, samples: int = 32, seed: int = 0, threads: int = 0) -> list[Statement]:
+    """Return how eta lambda_max and the loss of mean-field networks go with width, at two rates.
+
+    Output weights of variance 1/n^2 at a rate O(1), as in the notes: eta lambda_max as n, and the
+    loss grows in one step by (eta lambda_max - 1)^2, as n^2. f = (1/n) sum_i a_i s(w_i.x) at the
+    rate n eta_0: both as n^0. Networks of width 512 to 4096 that take a step.
+    """
+    table = training_scalings(
+        width=(512, 1024, 2048, 4096), steps=1, samples=samples, seed=seed, threads=threads
+    )
+    right, wrong = "rate n eta_0 for f = (1/n) sum a s(w.x)", "rate O(1) in the notes' parameters"
+    asked = (
+        ("mean field", "eta_lambda", f"{right}: eta lambda_max goes as this power of n", math.nan),
+        ("mean field at rate 1", "eta_lambda", f"{wrong}: eta lambda_max does", 0.0),
+        ("mean field at rate 1", "first_step", f"{wrong}: the loss after a step does", 0.0),
+    )
+    found = []
+    for regime, quantity, text, notes in asked:
+        row = np.flatnonzero((table["regime"] == regime) & (table["quantity"] == quantity))[0]
+        theory, power, stderr = (
+            float(table[name][row]) for name in ("theory", "exponent", "exponent_stderr")
+        )
+        # eta lambda_max is 50 at the least, so that (eta lambda_max - 1)^2 is nearly a power of it;
+        # that of a random kernel lies above its limit by a relative O(1/n).
+        error = 0.04 if quantity == "first_step" else 0.003
+        found.append(Statement("Pathologies", text, theory, power, stderr, error, notes))
+    return found
+
+
+def _power_of_rate(
+    act: str,
+    nets: Sequence[tuple[int, int]],
+    sizes: Sequence[int],
+    samples: int,
+    seed: int,
+    threads: int,
+) -> tuple[float, float, float]:
+    """Return the power of `sizes` that the rate of all weights goes as: theory, sample, stderr."""
+    chosen = activation(act)
+    cb, cw = variances(chosen, None, None)
+    limits, logs, errors = [], [], []
+    for i, (n, depth) in enumerate(nets):
+        limit = float(rates(act, width=n, depth=depth, samples=0)["theory"][0])
+        seen = sample_moments(
+            Shape(chosen, n, (n,) * depth, 1.0, cb, cw),
+            lambda batch: batch[:, :, 0].sum(axis=1),
+            np.array(limit),
+            samples=samples,
+            seed=(seed + i) % 2**64,
+            threads=threads,
+        )
+        limits.append(-math.log(limit))
+        logs.append(-math.log(float(seen.mean)))
+        errors.append(float(seen.stderr / seen.mean))
+    across = np.array(sizes, dtype=np.float64)
+    power, stderr = fitted_power(across, logs, errors)
+    return float(fitted_power(across, limits, errors)[0]), float(power), float(stderr)
+
+
+STATEMENTS: Final[tuple[Check, ...]] = (
+    lambda run: susceptibilities(neurons=run.nets(4_000_000), seed=run.seed, threads=run.threads),
+    lambda run: effective_jacobian(samples=run.nets(4000), seed=run.seed),
+    lambda run: weight_rates(samples=run.nets(2000), seed=run.seed, threads=run.threads),
+    lambda run: convergence_factor(seed=run.seed),
+    lambda run: decaying_noise(samples=run.nets(20_000), seed=run.seed),
+    lambda run: mean_field_rates(samples=run.nets(320), seed=run.seed, threads=run.threads),
+)

@@ -1,0 +1,191 @@
+"""What lectures say of numbers of linear regions, beside exact counts."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+
+from nnth._course.statement import Check, Run, Statement
+from nnth._networks.network import named_network, random_network
+from nnth._regions.bounds import (
+    lecture_upper,
+    zaslavsky,
+    zero_cell_sides_expected,
+)
+from nnth._regions.counts import best_upper, count_regions, regions
+from nnth._regions.slices import regions_through
+from nnth._tables.statistics import mean_of
+
+LECTURE: Final = "12/5"
+
+
+def arrangements(run: Run) -> list[Statement]:
+    """One layer cuts as hyperplanes in general position: sum_(i <= n0) C(n, i) (Zaslavsky 1975)."""
+    found = []
+    for n0, n in ((1, 50), (2, 40), (3, 16)):
+        network = random_network(n0, (n,), seed=run.seed)
+        counted = count_regions(network, threads=run.threads).activation_regions
+        text = f"sum_(i <= n0) C(n, i) regions, n0 = {n0}, n = {n}"
+        found.append(Statement(LECTURE, text, zaslavsky(n, n0), counted))
+    return found
+
+
+def bounds(run: Run) -> list[Statement]:
+    """No network has more regions than the bounds: 3^N of the lecture, and far sharper ones."""
+    widths = (8, 8)
+    found = []
+    for name, bound in (
+        ("3^N", lecture_upper(sum(widths))),
+        ("the bound of Serra et al. (2018)", best_upper(2, widths)),
+    ):
+        most = max(
+            count_regions(
+                random_network(2, widths, seed=run.seed, sample=i), threads=1
+            ).activation_regions
+            for i in range(run.nets(1000))
+        )
+        text = f"regions <= {name}, the most of {run.nets(1000)} networks, n0 = 2, widths 8,8"
+        found.append(Statement(LECTURE, text, bound, most, relation="<="))
+    return found
+
+
+def telgarsky(run: Run) -> list[Statement]:
+    """The tent map composed k times has 2^k pieces on [0, 1], two more on the line; not 2 2^k."""
+    k = 16
+    network = named_network(f"telgarsky:{k}")
+    inside = regions_through([[0.0], [1.0]], network, threads=run.threads)["linear_regions"][0]
+    counted = count_regions(network, threads=run.threads).linear_regions
+    return [
+        Statement(
+            LECTURE,
+            f"2^k pieces on [0, 1] of k = {k} tents, {3 * k - 1} neurons",
+            2.0**k,
+            float(inside),
+        ),
+        Statement(
+            LECTURE,
+            f"2^k + 2 pieces on the line of k = {k} tents",
+            2.0**k + 2.0,
+            counted,
+            notes=2.0 * 2.0**k,
+        ),
+    ]
+
+
+def random_networks(run: Run) -> list[Statement]:
+    """Random networks have about as many regions as one layer of all their neurons would.
+
+    Exactly so for one layer; for more in the limit of large widths, which `error` allows for.
+    """
+    found = []
+    for n0, widths, box, text, error in (
+        (1, (64,), 1.0, "1 + (2/pi) n atan(R/g) pieces on [-R, R], width 64", 0.0),
+        (
+            1,
+            (64, 64),
+            1.0,
+            "1 + sum_l (2/pi) n_l atan(R/g_l) pieces on [-R, R], widths 64,64",
+            0.03,
+        ),
+        (2, (32, 32), math.inf, "1 + N + C(N, 2) regions of the plane, widths 32,32", 0.03),
+    ):
+        table = regions(
+            n0=n0,
+            widths=widths,
+            samples=run.nets(4000),
+            seed=run.seed,
+            threads=run.threads,
+            domain="space" if math.isinf(box) else "box",
+            box=1.0,
+        )
+        theory = float(table["expected"][0])
+        found.append(
+            Statement(
+                LECTURE,
+                f"on average {text}",
+                theory,
+                float(table["activation_regions"][0]),
+                float(table["stderr"][0]),
+                error=error * theory,
+            )
+        )
+    return found
+
+
+def density(run: Run) -> list[Statement]:
+    """E regions in [a, b] <= C |a - b| neurons: C = 1/(pi g), the most that a neuron's Cauchy has.
+
+    g = (bias variance/C_w)^(1/2); one more for the first region.
+    """
+    widths, half, g = (32, 32, 32), 0.05, math.sqrt(0.5)
+    table = regions(
+        n0=1,
+        widths=widths,
+        domain="box",
+        box=half,
+        samples=run.nets(20_000),
+        seed=run.seed,
+        threads=run.threads,
+    )
+    bound = 1.0 + 2.0 * half * sum(widths) / (math.pi * g)
+    text = f"E regions in [a, b] <= 1 + |a - b| N/(pi g), widths 32*3, b = -a = {half}"
+    return [
+        Statement(
+            LECTURE,
+            text,
+            bound,
+            float(table["activation_regions"][0]),
+            float(table["stderr"][0]),
+            relation="<=",
+        )
+    ]
+
+
+def zero_cell(run: Run) -> list[Statement]:
+    """The open problem of the lecture: sides of the polygon around 0, n0 = 2, one layer."""
+    n, samples = 16, run.nets(20_000)
+    cells = [
+        count_regions(random_network(2, (n,), seed=run.seed, sample=i), threads=1)
+        for i in range(samples)
+    ]
+    sides = np.array([float(cell.zero_cell_sides or 0) for cell in cells])
+    small = [
+        count_regions(random_network(2, (6,), seed=run.seed, sample=i), threads=1)
+        for i in range(samples)
+    ]
+    unbounded = sum(math.isinf(cell.zero_cell_measure) for cell in small) / samples
+    chance = 6.0 / 2.0**5
+    return [
+        Statement(
+            LECTURE,
+            f"E sides of the polygon around 0, {n} neurons",
+            zero_cell_sides_expected(n),
+            *mean_of(sides),
+        ),
+        Statement(
+            LECTURE,
+            "E sides of the polygon around 0 -> pi^2/2, a million neurons",
+            math.pi**2 / 2.0,
+            zero_cell_sides_expected(10**6),
+            error=1e-5,
+        ),
+        Statement(
+            LECTURE,
+            "P(polygon around 0 is unbounded) = n/2^(n-1), 6 neurons",
+            chance,
+            unbounded,
+            math.sqrt(chance * (1.0 - chance) / samples),
+        ),
+    ]
+
+
+STATEMENTS: Final[tuple[Check, ...]] = (
+    arrangements,
+    bounds,
+    telgarsky,
+    random_networks,
+    density,
+    zero_cell,
+)

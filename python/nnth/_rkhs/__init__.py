@@ -1,0 +1,14 @@
+"""Kernels and their Hilbert spaces: spectra on the sphere, regression, determinantal samples."""
+
+from nnth._rkhs.fit import KernelFit, rkhs_fit, rkhs_learning_curve
+from nnth._rkhs.sample import Determinantal, rkhs_sample
+from nnth._rkhs.spectrum import rkhs_spectrum
+
+__all__ = [
+    "Determinantal",
+    "KernelFit",
+    "rkhs_fit",
+    "rkhs_learning_curve",
+    "rkhs_sample",
+    "rkhs_spectrum",
+]

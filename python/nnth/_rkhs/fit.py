@@ -1,0 +1,293 @@
+"""Regression in the Hilbert space of a kernel, on data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from nnth._data.data import Data, data_of, targets_of
+from nnth._data.files import file_of
+from nnth._kernels.data_kernel import kernel_of
+from nnth._kernels.kernel import Ntk
+from nnth._rkhs.learning_curve import drawn_errors, expected_error
+from nnth._rkhs.regression import Regression, regression
+from nnth._runtime.blas import factoring, serial_blas
+from nnth._runtime.checks import moderate, whole
+from nnth._runtime.typing import Floats, Progress
+from nnth._runtime.work import sampled
+from nnth._tables.plot import Lines
+from nnth._tables.statistics import mean_and_stderr
+from nnth._tables.table import Meta, Table
+
+_LARGEST: Final = 1e100  # of targets, whose squares are divided by eigenvalues
+
+
+@dataclass(frozen=True, eq=False)
+class KernelFit:
+    """Kernel ridge regression on a data set; see `rkhs_fit`.
+
+    x, y: the data; x_test, y_test: test points and their targets, where given. solution: the
+    arrays.
+    """
+
+    x: Floats
+    y: Floats
+    x_test: Floats | None
+    y_test: Floats | None
+    solution: Regression
+    meta: Meta
+
+    @property
+    def alpha(self) -> Floats:
+        """Coefficients `(m, outputs)` of f = sum_i alpha_i K(x_i, .)."""
+        return self.solution.alpha
+
+    def summary(self) -> Table:
+        """Return a row for each output, as `nnth rkhs fit` prints them."""
+        found, outputs = self.solution, self.y.shape[1]
+        columns: dict[str, Any] = {
+            "output": np.arange(outputs),
+            "rkhs_norm2": found.norm2,
+            "log_marginal": found.log_marginal,
+            "loo_error": np.mean((found.left_out - self.y) ** 2, axis=0),
+            "train_error": np.mean((found.fitted - self.y) ** 2, axis=0),
+        }
+        if self.x_test is not None:
+            if self.y_test is not None:
+                columns["test_error"] = np.mean((found.prediction - self.y_test) ** 2, axis=0)
+            columns["variance"] = np.full(outputs, found.variance.mean())
+            columns["variance_error"] = np.full(outputs, found.variance_error)
+        columns |= {
+            "effective_dimension": np.full(outputs, found.effective_dimension),
+            "gradient": found.gradient,
+            "residual": found.residual,
+            "condition": np.full(outputs, found.condition),
+            "error": found.error,
+        }
+        return Table(columns, self.meta, plot=self._picture())
+
+    def arrays(self) -> dict[str, Floats]:
+        """Return alpha, fitted and left_out, and where there are tests prediction and variance."""
+        found = self.solution
+        arrays = {"alpha": found.alpha, "fitted": found.fitted, "left_out": found.left_out}
+        if self.x_test is not None:
+            arrays |= {"prediction": found.prediction, "variance": found.variance}
+        return arrays
+
+    def _picture(self) -> Lines:
+        found = self.solution
+        if self.x_test is not None and self.x_test.shape[1] == 1:
+            order = np.argsort(self.x_test[:, 0])
+            t, mean = self.x_test[order, 0], found.prediction[order, 0]
+            deviation = np.sqrt(np.maximum(found.variance[order], 0.0))
+            return Lines(
+                lines=((r"$f(x) \pm$ s.d.", t, mean),),
+                bands=((t, mean - deviation, mean + deviation),),
+                points=(("data", self.x[:, 0], self.y[:, 0], None),),
+                x_label="$x$",
+                y_label="$f(x)$",
+            )
+        ends = np.array([self.y.min(), self.y.max()])
+        return Lines(
+            lines=(("prediction = target", ends, ends),),
+            points=(("left out", self.y.ravel(), found.left_out.ravel(), None),),
+            x_label="target $y_i$",
+            y_label="prediction without it, $f_{-i}(x_i)$",
+        )
+
+
+@serial_blas
+def rkhs_fit(
+    x: Data,
+    y: Data | None = None,
+    kernel: str = "rbf:1",
+    act: str = "relu",
+    *,
+    ridge: float = 1e-3,
+    x_test: Data | None = None,
+    y_test: Data | None = None,
+    depth: int = 1,
+    cb: float | None = None,
+    cw: float | None = None,
+    ntk: Ntk = "ntk",
+    threads: int = 0,
+    progress: Progress | None = None,
+) -> KernelFit:
+    """Return the regression of data in the Hilbert space H_K of a kernel.
+
+    f minimizes (1/2) sum (y_i - f(x_i))^2 + (ridge/2) |f|^2: f = sum alpha_i K(x_i, .), alpha = (K
+    + ridge)^-1 y. It is the mean of a Gaussian process of covariance K whose values are seen with
+    noise of variance `ridge`; its variance at z is K(z, z) - k_z' (K + ridge)^-1 k_z.
+
+    x: `(m, n_0)`; y: `(m,)` or `(m, outputs)`; x_test, y_test: test points and their
+        targets; arrays or files. kernel: "rbf:S", or "nngp" or "ntk" of a network (act, depth, cb,
+        cw, ntk as in `nnth.kernel`). ridge: finite, at least 0.
+
+    Returns a KernelFit. `summary()` has a row an output: rkhs_norm2 = alpha' K alpha; log_marginal,
+    the log density of y; loo_error, the mean square error at each point of the function fitted
+    without it, alpha_i/((K + ridge)^-1)_ii; train_error; with x_test test_error (with y_test), the
+    mean `variance` of f and variance_error, an estimate of the largest error of one;
+    effective_dimension, tr K (K + ridge)^-1; gradient, the largest derivative of the objective
+    along any K(z, .) of a training or test point, over that at f = 0, 0 by the representer theorem;
+    residual of the linear system over the largest target; condition, |A|_1 |A^-1|_1 of A = K +
+    ridge; error, an estimate of that of a prediction.
+
+    Accuracy: a step of iterative refinement; alpha, norms and log densities lose the digits that
+    `condition` says, predictions far fewer. Cost: the kernels, O(m^3) three times a Cholesky
+    factorization, O(tests m^2); memory two matrices.
+    Raises ValueError for arguments out of range and for a matrix that is singular to rounding.
+
+    Source: Kimeldorf & Wahba (1971); Rasmussen & Williams (2006), eqs. 2.25-2.30, 5.10-5.12.
+    """
+    inputs, targets = _data(x, y)
+    tests, answers = _tests(inputs, targets, x_test, y_test)
+    _check(inputs, targets, ridge)
+    chosen = kernel_of(kernel, act, depth=depth, cb=cb, cw=cw, ntk=ntk)
+    data = inputs if tests is None else np.concatenate((inputs, tests))
+    rows = chosen.rows(data, len(inputs), threads=threads, progress=progress)
+    parameters = {
+        "x": file_of(x),
+        "y": file_of(y),
+        "x_test": file_of(x_test),
+        "y_test": file_of(y_test),
+        **chosen.parameters,
+        "ridge": ridge,
+        "points": len(inputs),
+        "n0": inputs.shape[1],
+    }
+    with factoring(len(targets)):
+        found = regression(rows, targets, ridge)
+    return KernelFit(inputs, targets, tests, answers, found, Meta("rkhs fit", parameters))
+
+
+@serial_blas
+def rkhs_learning_curve(
+    x: Data,
+    y: Data | None = None,
+    kernel: str = "rbf:1",
+    act: str = "relu",
+    *,
+    sizes: Sequence[int] | None = None,
+    ridge: float = 1e-3,
+    samples: int = 20,
+    depth: int = 1,
+    cb: float | None = None,
+    cw: float | None = None,
+    ntk: Ntk = "ntk",
+    seed: int = 0,
+    threads: int = 0,
+    progress: Progress | None = None,
+) -> Table:
+    """Return the error of kernel ridge regression by the number of points that it is fitted to.
+
+    Training sets are drawn from the data, and the error is that on the rest. Beside it stands its
+    expectation from the spectrum of K and the power of the targets in its eigenvectors.
+
+    x, y, kernel, act, depth, cb, cw, ntk: as in `rkhs_fit`. sizes: of training sets, 1 to m - 1;
+    by default m/32, m/16, m/8, m/4 and m/2. ridge: above 0. samples: training
+    sets of each size, at least 2.
+
+    Returns a Table, a row a size: size, test_error (mean over training sets and outputs), stderr,
+    theory, deviation = test_error/theory - 1 (NaN where the theory is 0). The theory takes the
+    eigenvectors for a rotation of no preferred direction: on data it is good to some percent where
+    they are spread over many points, and less where few points are far from all others.
+
+    Cost: an eigendecomposition O(m^3), and O(points^3 + m points) a set.
+    Raises ValueError for arguments out of range.
+
+    Source: LeJeune et al. (2024); for m -> inf Sollich (2002), Bordelon et al. (2020).
+    """
+    inputs, targets = _data(x, y)
+    _check(inputs, targets, ridge)
+    if ridge == 0.0:
+        raise ValueError("ridge must be above 0 for a learning curve, not 0")
+    if sizes is None:
+        sizes = sorted({max(1, len(inputs) >> halvings) for halvings in range(1, 6)})
+    sizes = [whole("sizes", size) for size in sizes]
+    if not sizes or max(sizes) >= len(inputs):
+        said = max(sizes) if sizes else "none"
+        raise ValueError(f"sizes must be from 1 to {len(inputs) - 1}, below the inputs, not {said}")
+    samples = whole("samples", samples, 2)
+    chosen = kernel_of(kernel, act, depth=depth, cb=cb, cw=cw, ntk=ntk)
+    matrix = chosen.rows(inputs, len(inputs), threads=threads).matrix
+    done = 0
+
+    def report() -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(done, samples)
+
+    errors = np.array(sampled(drawn_errors(matrix, targets, sizes, ridge, seed, report), samples))
+    with factoring(len(matrix)):
+        spectrum, vectors = np.linalg.eigh(matrix)
+    power = np.mean((vectors.T @ targets) ** 2, axis=1)  # over outputs, as the errors are
+    spectrum = np.maximum(spectrum, 0.0)
+    theory = np.array([expected_error(spectrum, power, size, ridge) for size in sizes])
+    mean, stderr = mean_and_stderr(errors)
+    columns = {
+        "size": np.array(sizes),
+        "test_error": mean,
+        "stderr": stderr,
+        "theory": theory,
+        "deviation": np.divide(mean, theory, out=np.full_like(mean, np.nan), where=theory > 0.0)
+        - 1.0,
+    }
+    parameters = {
+        "x": file_of(x),
+        "y": file_of(y),
+        **chosen.parameters,
+        "ridge": ridge,
+        "samples": samples,
+        "points": len(inputs),
+        "n0": inputs.shape[1],
+    }
+    order = np.argsort(columns["size"])
+    at = columns["size"][order].astype(np.float64)
+    plot = Lines(
+        lines=(("from the spectrum", at, theory[order]),),
+        points=(("drawn", at, mean[order], stderr[order]),),
+        log_x=True,
+        log_y=True,
+        x_label="training points $n$",
+        y_label="error $E$",
+    )
+    return Table(columns, Meta("rkhs curve", parameters, seed), plot=plot)
+
+
+def _data(x: Data, y: Data | None) -> tuple[Floats, Floats]:
+    if y is None:
+        raise ValueError("y must be given where x does not carry targets")
+    return data_of(x, "x"), targets_of(y, "y")
+
+
+def _tests(
+    inputs: Floats, targets: Floats, x_test: Data | None, y_test: Data | None
+) -> tuple[Floats | None, Floats | None]:
+    if x_test is None:
+        if y_test is not None:
+            raise ValueError("y_test must come with x_test")
+        return None, None
+    tests = data_of(x_test, "x_test")
+    if tests.shape[1] != inputs.shape[1]:
+        raise ValueError(
+            f"x_test must have the {inputs.shape[1]} columns of x, not {tests.shape[1]}"
+        )
+    answers = None if y_test is None else targets_of(y_test, "y_test")
+    if answers is not None and answers.shape != (len(tests), targets.shape[1]):
+        raise ValueError(
+            f"y_test must be of shape {(len(tests), targets.shape[1])}, not {answers.shape}"
+        )
+    return tests, answers
+
+
+def _check(inputs: Floats, targets: Floats, ridge: float) -> None:
+    if len(targets) != len(inputs):
+        raise ValueError(f"y must have a row for each of {len(inputs)} inputs, not {len(targets)}")
+    moderate("y", targets, _LARGEST)
+    if not 0.0 <= ridge < math.inf:
+        raise ValueError(f"ridge must be finite and at least 0, not {ridge:g}")

@@ -1,0 +1,1 @@
+"""Checks, memory limits, threads, random streams and sampling in parts."""

@@ -1,0 +1,122 @@
+"""How a computation is run: as a whole, only as far as its checks, or a part of its sample.
+
+A computation says in two places what it is made of: `begin()` where its checks end and its work
+begins, and `sampled(draw, samples)` where it draws networks. Whoever runs it may then stop it at
+the first (`rehearse`), let it draw a part of the networks (`draw_part`), perhaps on another
+machine, and have its result from all parts (`from_parts`), the same to the last bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import Any, TypeVar
+
+R = TypeVar("R")
+S = TypeVar("S")
+
+
+class _ChecksPassedError(BaseException):
+    """Ends a rehearsal; no Exception, so that nobody takes it for an error."""
+
+
+@dataclass
+class _Rehearsal:
+    pass
+
+
+@dataclass
+class _Part:
+    index: int
+    count: int
+    drawn: list[Any] = field(default_factory=list)
+
+
+@dataclass
+class _Parts:
+    samples: Iterator[Any]
+
+
+_way: ContextVar[_Rehearsal | _Part | _Parts | None] = ContextVar("_way", default=None)
+
+
+def begin() -> None:
+    """Mark where the checks of a computation's input end and its work begins."""
+    if isinstance(_way.get(), _Rehearsal):
+        raise _ChecksPassedError
+
+
+def sampled(draw: Callable[[int, int], S], samples: int, *, tile: int = 1) -> S:
+    """Return draw(0, samples): the sample of networks 0, ..., samples - 1.
+
+    draw: takes a first network and a number of them, at least 1. What it returns has
+        `merge` (see `Mergeable`), or is a list. Dataclasses of numbers, strings, arrays and such
+        dataclasses can be kept in a file until all parts are there (`nnth._data.states`).
+    tile: parts begin at its multiples.
+
+    It implies `begin()`.
+    """
+    begin()
+    match _way.get():
+        case _Part() as part:
+            tiles = -(-samples // tile)
+            first = tile * (tiles * part.index // part.count)
+            last = min(samples, tile * (tiles * (part.index + 1) // part.count))
+            if first < last:
+                part.drawn.append(draw(first, last - first))
+                return part.drawn[-1]  # type: ignore[no-any-return]
+            part.drawn.append(None)
+            return draw(0, 1)  # stands in for a part of nothing
+        case _Parts() as parts:
+            return next(parts.samples)  # type: ignore[no-any-return]
+        case _:
+            return draw(0, samples)
+
+
+def rehearse(computation: Callable[[], R]) -> R | None:
+    """Run a computation as far as its checks, and return None; its result if it has no `begin`.
+
+    Raises what the checks raise.
+    """
+    with _run(_Rehearsal()):
+        try:
+            return computation()
+        except _ChecksPassedError:
+            return None
+
+
+def draw_part(computation: Callable[[], object], index: int, count: int) -> list[Any]:
+    """Return what part `index` of `count` draws: for each `sampled` of the computation, in order.
+
+    None stands for a range of no networks; nothing is in the list of a computation that does not
+    sample.
+    """
+    part = _Part(index, count)
+    with _run(part):
+        computation()
+    return part.drawn
+
+
+def from_parts(computation: Callable[[], R], parts: Sequence[Sequence[Any]]) -> R:
+    """Return the computation's result from what all parts drew, in order of their index."""
+    samples = (reduce(_merged, drawn) for drawn in zip(*parts, strict=True))
+    with _run(_Parts(samples)):
+        return computation()
+
+
+@contextmanager
+def _run(way: _Rehearsal | _Part | _Parts) -> Iterator[None]:
+    token = _way.set(way)
+    try:
+        yield
+    finally:
+        _way.reset(token)
+
+
+def _merged(one: Any, next_one: Any) -> Any:
+    if one is None or next_one is None:
+        return next_one if one is None else one
+    return one + next_one if isinstance(one, list) else one.merge(next_one)

@@ -1,0 +1,111 @@
+"""Tasks on a dask distributed cluster (the extra `cluster`)."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
+from importlib.util import find_spec
+from itertools import islice
+from typing import Any, TypeVar
+
+from nnth import __version__
+from nnth._sweep.workers import Lost
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_PATIENCE = 10  # seconds to wait for the scheduler, and for a first worker
+
+
+class ClusterError(Exception):
+    """There is no scheduler, or it has no workers."""
+
+
+def on_cluster(
+    work: Callable[[T], R], tasks: Iterable[T], address: str
+) -> Iterator[tuple[T, R | Lost]]:
+    """Yield each task with work(task), as they are done on the workers of a dask scheduler.
+
+    work: an importable function of a package that the workers have too, in the same version. An
+        exception that it raises is raised here.
+    address: of the scheduler, as in tcp://127.0.0.1:8786.
+
+    A task whose worker is killed is given to another; when that has happened a few times (dask's
+    `allowed-failures`, 3) its result is Lost. A few tasks a thread are under way at a time. When
+    the iterator is closed, what has not begun is given up.
+
+    Raises ValueError without dask distributed and where workers have another nnth, ClusterError
+    where there is no scheduler or no worker.
+    """
+    if find_spec("distributed") is None:
+        raise ValueError("scheduler needs dask distributed: pip install 'nnth[cluster]'")
+    _require_scheduler(address)
+    distributed: Any = import_module("distributed")
+
+    try:
+        client = distributed.Client(address, timeout=_PATIENCE, set_as_default=False)
+    except (OSError, TimeoutError) as error:
+        raise ClusterError(f"scheduler {address} does not answer: {error}") from None
+    with client:
+        _require_workers(client, address)
+        threads = sum(client.nthreads().values())
+        waiting = iter(tasks)
+        under_way = {}
+        results: Any = distributed.as_completed(loop=client.loop)
+
+        def submit(count: int) -> None:
+            for task in islice(waiting, count):
+                future = client.submit(work, task, pure=False)
+                under_way[future.key] = task
+                results.add(future)
+
+        submit(max(8, 4 * threads))
+        try:
+            while under_way:
+                future = next(results)
+                task = under_way.pop(future.key)
+                submit(1)
+                try:
+                    # Computed again, here, if its worker has died with the result.
+                    result: R | Lost = future.result()
+                except distributed.KilledWorker:
+                    result = Lost("its workers on the cluster were killed")
+                yield task, result
+        finally:
+            client.cancel([*results.futures], force=True)
+
+
+def _require_scheduler(address: str) -> None:
+    """Ask at the address ourselves: dask would ask again for many seconds, and log what it does."""
+    addressing: Any = import_module("distributed.comm.addressing")
+    try:
+        host, port = addressing.get_address_host_port(address, strict=True)
+    except ValueError:
+        raise ValueError(
+            f"scheduler must be an address as in tcp://127.0.0.1:8786, not {address!r}"
+        ) from None
+    try:
+        socket.create_connection((host, port), timeout=_PATIENCE).close()
+    except OSError as error:
+        raise ClusterError(f"scheduler {address} does not answer: {error.strerror}") from None
+
+
+def _require_workers(client: Any, address: str) -> None:
+    try:
+        client.wait_for_workers(1, timeout=_PATIENCE)
+    except TimeoutError:
+        raise ClusterError(f"scheduler {address} has no workers") from None
+    try:
+        versions = client.run(_version)
+    except ImportError as error:
+        raise ValueError(f"scheduler {address}: its workers have no nnth: {error}") from None
+    for worker, version in versions.items():
+        if version != __version__:
+            raise ValueError(
+                f"scheduler {address}: worker {worker} must have nnth {__version__}, not {version}"
+            )
+
+
+def _version() -> str:
+    return __version__

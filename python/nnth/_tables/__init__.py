@@ -1,0 +1,1 @@
+"""Tables of results, the descriptions of their figures, and statistics of samples."""

@@ -1,6 +1,0 @@
-"""Gradient descent at large learning rates on one data point: lazy, catapult, divergent."""
-
-from nnth.catapult.phases import catapult_phases
-from nnth.catapult.trajectories import catapult
-
-__all__ = ["catapult", "catapult_phases"]

@@ -1,5 +1,0 @@
-"""Diagonal linear networks: gradient flow beside the convex program that it solves."""
-
-from nnth.diagonal.diagonal import DiagonalPath, diagonal
-
-__all__ = ["DiagonalPath", "diagonal"]

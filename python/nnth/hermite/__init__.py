@@ -1,5 +1,0 @@
-"""Hermite expansions of activations, and the power series of their kernels."""
-
-from nnth.hermite.hermite import hermite, hermite_dual
-
-__all__ = ["hermite", "hermite_dual"]

@@ -1,6 +1,0 @@
-"""The largest margin, and gradient flow to it in the logarithm of time."""
-
-from nnth.margin.classifier import Classifier
-from nnth.margin.margin import MarginFlow, margin, max_margin
-
-__all__ = ["Classifier", "MarginFlow", "margin", "max_margin"]

@@ -1,5 +1,0 @@
-"""A computation over a grid of its parameters, here, in worker processes or on a cluster."""
-
-from nnth.sweep.sweep import sweep
-
-__all__ = ["sweep"]
