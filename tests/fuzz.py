@@ -30,7 +30,7 @@ from nnth._activations.activation import activation
 from nnth._activations.expression import CONSTANTS, FUNCTIONS
 from nnth._data.data import load_targets
 from nnth._quadratic import load_model
-from nnth._runtime.work import rehearse
+from nnth._runtime.work import dry_run
 from nnth_cli import main as program
 
 TOKENS = (
@@ -97,7 +97,7 @@ def options(data: bytes) -> None:
     if {"--install-completion", "--jobs", "--scheduler", "-j"} & set(words):
         return
     with captured() as said:
-        code = rehearse(lambda: program.run(program.get_command(program.app), words))
+        code = dry_run(lambda: program.run(program.get_command(program.app), words))
     check(words, code, said.getvalue().decode())
 
 

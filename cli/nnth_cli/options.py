@@ -116,9 +116,11 @@ def hidden_layers(call: "Call", widths: str | None, width: int, depth: int) -> s
 
 def _equal_layers(width: int, depth: int) -> str:
     from nnth._networks.network import MAX_LAYERS, MAX_WIDTH
-    from nnth._runtime.checks import whole
+    from nnth._runtime.checks import check_integer
 
-    return f"{whole('width', width, most=MAX_WIDTH)}*{whole('depth', depth, most=MAX_LAYERS)}"
+    check_integer("width", width, maximum=MAX_WIDTH)
+    check_integer("depth", depth, maximum=MAX_LAYERS)
+    return f"{width}*{depth}"
 
 
 # Checked for every command, also where nothing is random and one thread is enough.

@@ -1,6 +1,6 @@
 """The theory of neural networks as functions: each returns a Table with its error stated."""
 
-from nnth._activations.activation import CATALOGUE
+from nnth._activations.activation import CATALOGUE, activation
 from nnth._catapult import catapult, catapult_phases
 from nnth._core import __version__
 from nnth._course.lectures import lectures
@@ -118,6 +118,7 @@ __all__ = [
     "Vertex",
     "WeightLaw",
     "__version__",
+    "activation",
     "arrangement",
     "bayes",
     "bayes_predictive",

@@ -19,7 +19,7 @@ from nnth._curvature.class_spectra import Outliers, PartSizes
 from nnth._curvature.losses import LOSSES
 from nnth._curvature.training import Point, TrainingSetup
 from nnth._networks.network import Network
-from nnth._runtime.work import rehearse
+from nnth._runtime.work import dry_run
 
 PARTS = ("class", "cross", "within", "diag")
 
@@ -383,7 +383,7 @@ def test_several_evaluations_and_a_checkpoint_to_go_on_from(tmp_path: Path) -> N
     json.loads(file.read_text())
     for other in ({"layers": True}, {"top": 2}, {"leading": 2}):
         with pytest.raises(ValueError, match=r"c\.json must be of classes with the same options"):
-            rehearse(
+            dry_run(
                 lambda own=other: nnth.classes(setup_of(), at=(0, 20, 40), checkpoint=file, **own)
             )
     assert np.array_equal(straight.network.weights[0], point_of(setup_of()).network.weights[0])
@@ -417,7 +417,7 @@ def test_bad_input() -> None:
         ("at must be", {"at": [41]}, {}),
     ):
         with pytest.raises(ValueError, match=message):
-            rehearse(lambda own=own, changes=changes: nnth.classes(setup_of(**changes), **own))
+            dry_run(lambda own=own, changes=changes: nnth.classes(setup_of(**changes), **own))
 
 
 def test_what_does_not_fit_is_refused_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -426,10 +426,10 @@ def test_what_does_not_fit_is_refused_before_any_work(monkeypatch: pytest.Monkey
     monkeypatch.setattr("nnth._runtime.memory.available_memory", lambda: 10**6)
     module = import_module("nnth._curvature.classes")  # the function has its name
     monkeypatch.setattr(module, "_SHARE_OF_MEMORY", (needed + 1) / 1e6)
-    rehearse(lambda: nnth.classes(setup_of()))
+    dry_run(lambda: nnth.classes(setup_of()))
     monkeypatch.setattr(module, "_SHARE_OF_MEMORY", (needed - 1) / 1e6)
     with pytest.raises(MemoryError, match="points must be fewer than 23: vectors of 3 classes"):
-        rehearse(lambda: nnth.classes(setup_of()))
+        dry_run(lambda: nnth.classes(setup_of()))
 
 
 def test_the_command(tmp_path: Path) -> None:

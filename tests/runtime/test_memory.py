@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nnth._runtime.memory import available_memory, require_memory
+from nnth._runtime.memory import available_memory, check_memory
 
 ROOT = Path(__file__).parents[2]
 GIB = 2**30
@@ -91,9 +91,9 @@ def test_macos_counts_free_and_inactive_pages(monkeypatch: pytest.MonkeyPatch, f
 
 def test_more_than_the_share_is_refused_with_the_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nnth._runtime.memory.available_memory", lambda: 2 * GIB)
-    require_memory(GIB, "rows must be fewer: 3 rows", share=0.5)
+    check_memory(GIB, "rows must be fewer: 3 rows", share=0.5)
     with pytest.raises(MemoryError) as refusal:
-        require_memory(GIB + 1, "rows must be fewer: 3 rows", share=0.5)
+        check_memory(GIB + 1, "rows must be fewer: 3 rows", share=0.5)
     assert str(refusal.value) == (
         "rows must be fewer: 3 rows take 1.0 GiB and 2.0 GiB are available"
     )
@@ -102,7 +102,7 @@ def test_more_than_the_share_is_refused_with_the_sizes(monkeypatch: pytest.Monke
 def test_nothing_is_refused_where_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "plan9")
     assert available_memory() is None
-    require_memory(2**80, "all")
+    check_memory(2**80, "all")
 
 
 def test_every_part_asks_the_same_place() -> None:

@@ -16,7 +16,7 @@ import pytest
 import nnth
 from nnth import Table
 from nnth._data.states import as_json, from_json
-from nnth._runtime.work import begin, draw_part, from_parts, rehearse, sampled
+from nnth._runtime.work import dry_run, from_parts, sample_in_parts, sample_part, validated
 from nnth._sweep.sweep import grid, point_seed
 from nnth._sweep.workers import Lost, in_processes
 from nnth_cli.main import names_of_commands
@@ -37,7 +37,7 @@ SAMPLED: dict[str, Callable[[], Table]] = {
 @pytest.mark.parametrize("count", [2, 7])
 def test_parts_give_the_bits_of_the_whole(name: str, count: int) -> None:
     compute = SAMPLED[name]
-    kept = [json.dumps(as_json(draw_part(compute, i, count))) for i in range(count)]
+    kept = [json.dumps(as_json(sample_part(compute, i, count))) for i in range(count)]
     merged = from_parts(compute, [from_json(json.loads(text)) for text in kept])
     assert merged.to_csv() == compute().to_csv()
 
@@ -45,9 +45,9 @@ def test_parts_give_the_bits_of_the_whole(name: str, count: int) -> None:
 @pytest.mark.parametrize("samples", [1, 255, 256, 257, 1000])
 def test_parts_are_of_whole_tiles_and_cover_all(samples: int) -> None:
     def compute() -> list[int]:
-        return sampled(lambda first, n: list(range(first, first + n)), samples, tile=256)
+        return sample_in_parts(lambda first, n: list(range(first, first + n)), samples, tile=256)
 
-    parts = [draw_part(compute, i, 3) for i in range(3)]
+    parts = [sample_part(compute, i, 3) for i in range(3)]
     assert from_parts(compute, parts) == list(range(samples)) == compute()
     starts = [drawn[0] for (drawn,) in parts if drawn]
     assert all(start % 256 == 0 for start in starts)
@@ -56,10 +56,10 @@ def test_parts_are_of_whole_tiles_and_cover_all(samples: int) -> None:
 
 def test_a_rehearsal_checks_and_does_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nnth._core.kernel", None)
-    assert rehearse(lambda: nnth.kernel("relu", depth=3)) is None
-    assert rehearse(lambda: nnth.paths(samples=2**39)) is None
-    assert rehearse(lambda: nnth.regions(widths="5000", samples=10)) is None
-    assert rehearse(lambda: nnth.gram(np.eye(3))) is None
+    assert dry_run(lambda: nnth.kernel("relu", depth=3)) is None
+    assert dry_run(lambda: nnth.paths(samples=2**39)) is None
+    assert dry_run(lambda: nnth.regions(widths="5000", samples=10)) is None
+    assert dry_run(lambda: nnth.gram(np.eye(3))) is None
     refused: list[tuple[str, Callable[[], Any]]] = [
         ("rho must be within", lambda: nnth.kernel(rho=1.5)),
         ("depth must be at least 1", lambda: nnth.kernel(depth=0)),
@@ -70,15 +70,15 @@ def test_a_rehearsal_checks_and_does_no_work(monkeypatch: pytest.MonkeyPatch) ->
     ]
     for message, compute in refused:
         with pytest.raises(ValueError, match=message):
-            rehearse(compute)
+            dry_run(compute)
 
 
 def test_a_computation_without_a_mark_runs_to_its_end() -> None:
-    assert rehearse(lambda: 7) == 7
+    assert dry_run(lambda: 7) == 7
 
 
 def test_a_mark_means_nothing_outside_a_rehearsal() -> None:
-    begin()
+    validated()
 
 
 @dataclass
@@ -105,8 +105,9 @@ def test_states_are_of_this_package_alone() -> None:
         as_json(_Foreign(1))
     with pytest.raises(ValueError, match="must be made of dataclasses of nnth, not os:system"):
         from_json({"class": "os:system", "fields": {}})
-    with pytest.raises(ValueError, match=r"not nnth\.table:in_csv"):
-        from_json({"class": "nnth.table:in_csv", "fields": {}})
+    for module in ("nnth._tables.table", "nnth.of_another_version"):
+        with pytest.raises(ValueError, match=rf"not {module}:in_csv"):
+            from_json({"class": f"{module}:in_csv", "fields": {}})
 
 
 # Worker processes.

@@ -122,7 +122,7 @@ def test_matrices_and_their_spectra() -> None:
 
 
 def test_a_large_matrix_is_drawn_as_means_of_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules["nnth.gram"], "_DRAWN_ROWS", 4)
+    monkeypatch.setattr(sys.modules["nnth._kernels.gram"], "_DRAWN_ROWS", 4)
     kernels = nnth.gram(X[:11], "step", cw=2.0, depth=1)
     plot = kernels.summary().plot
     assert isinstance(plot, Panels)

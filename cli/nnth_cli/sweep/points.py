@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from nnth._runtime.work import draw_part, from_parts, rehearse
+from nnth._runtime.work import dry_run, from_parts, sample_part
 from nnth._sweep.sweep import grid, identity, point_seed
 from nnth._tables.table import Parameter, Table
 from nnth_cli.command import Call, option_name
@@ -159,11 +159,11 @@ def rehearse_points(points: Iterable[Point]) -> None:
     """Runs each command as far as its checks; raises what they raise, naming the point.
 
     A command whose package function does not mark where its checks end
-    (`nnth._runtime.work.begin`) is run once, to its end.
+    (`nnth._runtime.work.validated`) is run once, to its end.
     """
     for point in points:
         try:
-            ran_to_its_end = rehearse(partial(_table, point, 0)) is not None
+            ran_to_its_end = dry_run(partial(_table, point, 0)) is not None
         except ValueError as error:
             said = ", ".join(f"{name} {value}" for name, value in point.shown.items())
             raise ValueError(f"{error} (at {said})") from None
@@ -176,7 +176,7 @@ def run_task(task: Task) -> Table | list[Any] | Failure:
     compute = partial(_table, task.point, task.threads)
     try:
         if task.part is not None:
-            drawn = draw_part(compute, *task.part)
+            drawn = sample_part(compute, *task.part)
             return drawn or Failure(f"{task.point.command} draws no sample that could be split")
         return _with_rows(compute())
     except Exception as error:

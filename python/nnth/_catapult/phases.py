@@ -23,9 +23,9 @@ from nnth._catapult.start import (
     steps_of,
 )
 from nnth._networks.ensemble import in_parts
-from nnth._runtime.memory import require_memory
+from nnth._runtime.memory import check_memory
 from nnth._runtime.typing import Floats, Progress
-from nnth._runtime.work import begin
+from nnth._runtime.work import validated
 from nnth._tables.plot import Lines, Panels
 from nnth._tables.table import Meta, Table
 
@@ -94,7 +94,7 @@ def catapult_phases(
     check_run(seed, threads)
     _require_memory(start, rates)
     if not start.samples:
-        begin()
+        validated()
         found = _of_recursion(start, rates, steps, threads, progress)
     else:
         found = in_parts(
@@ -215,7 +215,7 @@ def _require_memory(start: Start, rates: Rates) -> None:
     trainings = len(rates.values) * (len(MODELS) * start.samples or 1)
     needed = 4 * 8 * len(_FIELDS) * trainings
     what = f"samples must be fewer: the ends of {trainings} trainings"
-    require_memory(needed, what, share=_SHARE_OF_MEMORY)
+    check_memory(needed, what, share=_SHARE_OF_MEMORY)
 
 
 def _picture(columns: dict[str, Any], start: Start) -> Panels:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from nnth import _core
-from nnth._runtime.checks import whole
+from nnth._runtime.checks import check_integer
 from nnth._runtime.typing import Floats
 
 MODELS: Final = ("recursion", "frozen gates", "relu")  # in the order of the core
@@ -161,7 +161,7 @@ def _positive(name: str, value: float) -> float:
 
 
 def _at_most(name: str, value: int, most: int, *, least: int = 1) -> int:
-    number = whole(name, value, least)
+    number = check_integer(name, value, least)
     if number > most:
         raise ValueError(f"{name} must be at most {most}, not {number}")
     return number

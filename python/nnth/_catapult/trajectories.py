@@ -21,9 +21,9 @@ from nnth._catapult.start import (
     start_of,
     steps_of,
 )
-from nnth._runtime.memory import require_memory
+from nnth._runtime.memory import check_memory
 from nnth._runtime.typing import Floats, Progress
-from nnth._runtime.work import begin
+from nnth._runtime.work import validated
 from nnth._tables.plot import Lines, Panels
 from nnth._tables.table import Meta, Table
 
@@ -99,7 +99,7 @@ def catapult(
     steps = steps_of(steps)
     check_run(seed, threads)
     _require_memory(start, rates, steps)
-    begin()
+    validated()
     columns: Parts = {}
     count = len(rates.values)
     for i, rate in enumerate(rates.values):
@@ -261,7 +261,7 @@ def _require_memory(start: Start, rates: Rates, steps: int) -> None:
     courses = len(MODELS) * start.samples or 1
     rows = len(rates.values) * courses * (steps + 1)
     what = f"samples or steps must be fewer, or the phases be asked for: {rows} rows"
-    require_memory(rows * _BYTES_A_ROW, what, share=_SHARE_OF_MEMORY)
+    check_memory(rows * _BYTES_A_ROW, what, share=_SHARE_OF_MEMORY)
 
 
 def _picture(columns: dict[str, Any], start: Start, rates: Rates) -> Panels:

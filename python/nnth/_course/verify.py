@@ -13,7 +13,7 @@ import numpy as np
 from nnth._course.statement import DEVIATIONS, Run, Statement
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.typing import Progress
-from nnth._runtime.work import begin
+from nnth._runtime.work import validated
 from nnth._tables.plot import Lines
 from nnth._tables.table import Meta, Table
 
@@ -73,7 +73,7 @@ def verify(
             raise ValueError(f"there is no theory {name!r} to verify; there is {', '.join(near)}")
     wanted = [name for name in THEORIES if not theories or name in theories]
     run = Run(quick, seed, threads)
-    begin()
+    validated()
     checks = [(name, check) for name in wanted for check in _checks(name)]
     found: list[tuple[str, Statement]] = []
     try:
@@ -88,7 +88,7 @@ def verify(
 
 def _checks(theory: str) -> Sequence[Callable[[Run], Sequence[Statement]]]:
     checks: Sequence[Callable[[Run], Sequence[Statement]]]
-    checks = import_module(f"nnth.{theory}.statements").STATEMENTS
+    checks = import_module(f"nnth._{theory}.statements").STATEMENTS
     return checks
 
 

@@ -11,7 +11,7 @@ from nnth._criticality.points import CriticalPoint, critical_points, variance_ma
 from nnth._kernels.kernel import MAX_DEPTH
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.typing import Progress
-from nnth._runtime.work import begin
+from nnth._runtime.work import validated
 from nnth._tables.plot import Plot, Series
 from nnth._tables.table import Meta, Table
 
@@ -50,7 +50,7 @@ def critical(act: str = "tanh", *, threads: int = 0) -> Table:
     Source: Roberts, Yaida & Hanin (2022), ch. 5; Schoenholz et al. (2017), for depth scales.
     """
     chosen = activation(act)
-    begin()
+    validated()
     found = variance_map(chosen, threads=threads)
     points, failure = critical_points(chosen, found, threads=threads)
     meta = Meta("critical", {"act": chosen.name, "k_least": found.least, "k_most": found.most})
@@ -112,7 +112,7 @@ def critical_decay(
         raise ValueError(f"depth must be {rule}, not {depth}")
     if not (0.0 <= norm < np.inf):
         raise ValueError(f"norm must be finite and at least 0, not {norm:g}")
-    begin()
+    validated()
     found = variance_map(chosen, threads=threads)
     points, failure = critical_points(chosen, found, threads=threads)
     if not points:

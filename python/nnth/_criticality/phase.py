@@ -13,7 +13,7 @@ from nnth._activations.smoothness import slopes
 from nnth._criticality.points import critical_points, variance_map
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.typing import Floats, Progress
-from nnth._runtime.work import begin
+from nnth._runtime.work import validated
 from nnth._tables.plot import SYMBOLS, HeatMap, Lines
 from nnth._tables.table import Meta, Table
 
@@ -75,7 +75,7 @@ def phase(
         raise ValueError(
             f"cw and cb must make at most {MOST_POINTS} pairs, not {len(weights) * len(biases)}"
         )
-    begin()
+    validated()
     found = variance_map(chosen, threads=threads)
     rows = found.fixed_points(weights, biases, threads, progress)
     every = np.asarray(rows["every"])

@@ -22,10 +22,10 @@ from nnth._curvature.class_spectra import (
 from nnth._curvature.training import Point, Training, TrainingSetup
 from nnth._networks.network import Network
 from nnth._runtime.blas import serial_blas
-from nnth._runtime.checks import whole
-from nnth._runtime.memory import require_memory
+from nnth._runtime.checks import check_integer
+from nnth._runtime.memory import check_memory
 from nnth._runtime.typing import Progress
-from nnth._runtime.work import begin
+from nnth._runtime.work import validated
 from nnth._tables.plot import Drawing
 from nnth._tables.table import Meta, Table
 
@@ -117,11 +117,11 @@ def classes(
     if setup.loss != "cross-entropy":
         raise ValueError(f"loss must be cross-entropy, whose G has these parts, not {setup.loss}")
     training = setup.training()
-    if whole("top", top, 0) > training.shape.size:
+    if check_integer("top", top, 0) > training.shape.size:
         raise ValueError(f"top must be at most {training.shape.size}, the parameters, not {top}")
     if top and layers:
         raise ValueError("top and layers must not both be given")
-    whole("leading", leading)
+    check_integer("leading", leading)
     steps = training.evaluation_steps(at)
     _require_memory(training)
     eigenvalues = min(leading, training.shape.size)
@@ -137,7 +137,7 @@ def classes(
         return False
 
     require_seen(checkpoint, training.settings(), fits, "classes with the same options")
-    begin()
+    validated()
 
     def evaluate(point: Point) -> PartSizes | Outliers | LayerSizes:
         if layers:
@@ -160,4 +160,4 @@ def _require_memory(training: Training) -> None:
     vectors = 3 * count * points * neurons
     needed = 8 * (vectors + 2 * count**2 * (training.shape.size + points * count))
     what = f"points must be fewer than {points}: vectors of {count} classes"
-    require_memory(needed, what, share=_SHARE_OF_MEMORY)
+    check_memory(needed, what, share=_SHARE_OF_MEMORY)

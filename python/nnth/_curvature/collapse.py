@@ -15,7 +15,7 @@ from nnth._curvature.training import Point, TrainingSetup
 from nnth._networks.network import Network
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.typing import Progress
-from nnth._runtime.work import begin
+from nnth._runtime.work import validated
 from nnth._tables.plot import Lines
 from nnth._tables.table import Meta, Table
 
@@ -152,7 +152,7 @@ def collapse(
         ),
         "collapse",
     )
-    begin()
+    validated()
 
     def evaluate(point: Point) -> Collapse:
         (w, b), h = training.shape.layers(point.theta)[-1], point.curvature.layer_inputs()[-1]

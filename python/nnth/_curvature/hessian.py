@@ -17,10 +17,10 @@ from nnth._curvature.lanczos import extreme_eigenpairs
 from nnth._curvature.training import Point, TrainingSetup
 from nnth._networks.network import Network
 from nnth._runtime.blas import serial_blas
-from nnth._runtime.checks import whole
-from nnth._runtime.memory import require_memory
+from nnth._runtime.checks import check_integer
+from nnth._runtime.memory import check_memory
 from nnth._runtime.typing import Floats, Progress
-from nnth._runtime.work import begin
+from nnth._runtime.work import validated
 from nnth._tables.plot import Lines, Panels
 from nnth._tables.table import Meta, Table
 
@@ -219,18 +219,16 @@ def hessian(
     """
     training = setup.training()
     classes, size = training.examples.classes, training.shape.size
-    count = max(10, 2 * classes) if top is None else whole("top", top)
-    if count + whole("bottom", bottom, 0) > size:
+    count = max(10, 2 * classes) if top is None else check_integer("top", top)
+    if count + check_integer("bottom", bottom, 0) > size:
         raise ValueError(f"top and bottom must be at most {size} together, the parameters")
-    whole("probes", probes, 0)
-    krylov = min(whole("lanczos_steps", lanczos_steps), size - count - bottom)
+    check_integer("probes", probes, 0)
+    krylov = min(check_integer("lanczos_steps", lanczos_steps), size - count - bottom)
     if not 0.0 < tolerance < 1.0:
         raise ValueError(f"tolerance must be above 0 and below 1, not {tolerance:g}")
     steps = training.evaluation_steps(at)
-    training.require_memory(max(4 * (count + bottom), krylov if probes else 0))
-    require_memory(
-        32 * len(steps) * probes * krylov, "probes must be fewer: their nodes and weights"
-    )
+    training.check_memory(max(4 * (count + bottom), krylov if probes else 0))
+    check_memory(32 * len(steps) * probes * krylov, "probes must be fewer: their nodes and weights")
     require_seen(
         checkpoint,
         training.settings(),
@@ -242,7 +240,7 @@ def hessian(
         "hessian with the same options",
     )
     kept = min(count, classes - 1) if classes else count
-    begin()
+    validated()
 
     def evaluate(point: Point) -> Spectrum:
         return _spectrum(point, count, bottom, probes, lanczos_steps, tolerance, kept)

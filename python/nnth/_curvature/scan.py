@@ -15,7 +15,7 @@ from nnth._curvature.sharpness import VECTORS, largest
 from nnth._curvature.training import DivergedError, Point, State, Training, TrainingSetup
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.typing import Progress
-from nnth._runtime.work import begin
+from nnth._runtime.work import validated
 from nnth._tables.plot import Lines, Panels
 from nnth._tables.table import Meta, Table
 
@@ -78,8 +78,8 @@ def sharpness_scan(
     if any(b <= a for a, b in pairwise(rates)):
         raise ValueError(f"eta_lambda0 must be ascending, not {eta_lambda0}")
     training = setup.training()
-    training.require_memory(VECTORS)
-    begin()
+    training.check_memory(VECTORS)
+    validated()
     start = Point(training, 0, training.theta)
     rows: list[dict[str, Any]] = []
     try:

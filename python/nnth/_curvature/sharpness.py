@@ -15,7 +15,7 @@ from nnth._curvature.training import Point, TrainingSetup
 from nnth._networks.network import Network
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.typing import Floats, Progress
-from nnth._runtime.work import begin
+from nnth._runtime.work import validated
 from nnth._tables.plot import Lines, Panels
 from nnth._tables.table import Meta, Table
 
@@ -119,11 +119,11 @@ def sharpness(
     """
     training = setup.training()
     steps = training.evaluation_steps(_evenly(training.steps) if at is None else at)
-    training.require_memory(VECTORS)
+    training.check_memory(VECTORS)
     require_seen(
         checkpoint, training.settings(), lambda one: isinstance(one, Sharpness), "sharpness"
     )
-    begin()
+    validated()
     course = training.course(steps, _evaluate, checkpoint=checkpoint, progress=progress)
     meta = Meta("sharpness", training.parameters(), seed=setup.seed)
     network = training.network(course.theta)

@@ -24,8 +24,8 @@ from nnth._data.files import File, file_of
 from nnth._kernels.kernel import variances
 from nnth._networks.network import Network, parse_widths, random_network
 from nnth._networks.network_files import load_network
-from nnth._runtime.checks import whole
-from nnth._runtime.memory import require_memory
+from nnth._runtime.checks import check_integer
+from nnth._runtime.memory import check_memory
 from nnth._runtime.random import uniforms
 from nnth._runtime.typing import Floats, Progress
 
@@ -88,10 +88,10 @@ class TrainingSetup:
                 f"net must map {found.x.shape[1]} inputs to {found.y.shape[1]} outputs, as the "
                 f"data, not {net.n0} to {net.n_out}"
             )
-        if self.batch is not None and whole("batch", self.batch) > len(found.x):
+        if self.batch is not None and check_integer("batch", self.batch) > len(found.x):
             raise ValueError(f"batch must be at most {len(found.x)} examples, not {self.batch}")
         default = DEFAULT_STEPS if self.net is None else 0
-        steps = default if self.steps is None else whole("steps", self.steps, 0, MOST_STEPS)
+        steps = default if self.steps is None else check_integer("steps", self.steps, 0, MOST_STEPS)
         return Training(self, found, net, steps)
 
     def _check(self) -> None:
@@ -228,19 +228,21 @@ class Training:
 
         Raises ValueError for steps out of range.
         """
-        steps = [self.steps] if at is None else sorted({whole("at", step, 0) for step in at})
+        steps = (
+            [self.steps] if at is None else sorted({check_integer("at", step, 0) for step in at})
+        )
         if not steps or steps[-1] > self.steps:
             raise ValueError(f"at must be one or more of 0 to {self.steps}, the steps, not {at}")
         return steps
 
-    def require_memory(self, vectors: int) -> None:
+    def check_memory(self, vectors: int) -> None:
         """Refuse what does not fit: the curvature at a point, and so many vectors of parameters.
 
         Raises MemoryError before any work.
         """
         neurons = len(self.examples.x) * sum(self.shape.sizes)
         needed = 8 * (4 * neurons + (vectors + 6) * self.shape.size)
-        require_memory(needed, "points or widths must be fewer: curvature and eigenvectors")
+        check_memory(needed, "points or widths must be fewer: curvature and eigenvectors")
 
     def course(
         self,

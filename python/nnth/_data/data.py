@@ -11,9 +11,9 @@ from typing import Any, BinaryIO, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nnth._data.damage import damage_named
 from nnth._data.files import remember_content, remember_name
 from nnth._data.named_data import may_be_named, named_set
+from nnth._data.read_errors import reraise_as_value_error
 
 Data: TypeAlias = ArrayLike | str | os.PathLike[str]
 
@@ -111,7 +111,7 @@ def carries_targets(x: Data | None) -> bool:
         return True
     if Path(text).suffix.lower() != ".npz":
         return False
-    damaged = damage_named(f"{text} cannot be read as data")
+    damaged = reraise_as_value_error(f"{text} cannot be read as data")
     with Path(text).open("rb") as stream, damaged:
         held = np.load(stream, allow_pickle=False)
         return not isinstance(held, np.ndarray) and not {"y", "Y"}.isdisjoint(held.files)
@@ -190,7 +190,7 @@ def read_file(text: str, preferred: str, name: str, *, alone: bool = True) -> ND
             from nnth._data.tabular import read_text
 
             return read_text(stream.read(), text, delimiter="," if suffix == ".csv" else "\t")
-        with damage_named(f"{text} cannot be read as data"):
+        with reraise_as_value_error(f"{text} cannot be read as data"):
             if suffix == ".parquet":
                 from nnth._data.tabular import read_parquet
 

@@ -25,7 +25,7 @@ from nnth._data.data import (
 )
 from nnth._data.files import File, file_of, remember_content, remember_name
 from nnth._data.named_data import named_set
-from nnth._runtime.checks import whole
+from nnth._runtime.checks import check_integer
 from nnth._runtime.typing import Floats
 
 Source: TypeAlias = "str | os.PathLike[str] | tuple[ArrayLike, ArrayLike]"
@@ -52,7 +52,7 @@ class Examples:
 
     def first(self, points: int) -> Examples:
         """Return the first examples; raises ValueError where there are fewer."""
-        if whole("points", points) > len(self.x):
+        if check_integer("points", points) > len(self.x):
             raise ValueError(f"points must be at most {len(self.x)}, which there are, not {points}")
         labels = None if self.labels is None else self.labels[:points]
         return replace(self, x=self.x[:points], y=self.y[:points], labels=labels)

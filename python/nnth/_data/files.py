@@ -19,8 +19,8 @@ class File:
     """The name of a file that was read, as a record keeps it, and the hash of its content.
 
     name: None where data were given as arrays, or not at all. digest: the first 16 digits of the
-    SHA-256 of the content; None where nothing was read. The Meta of a table keeps the names among its
-    parameters, in place, and the digests of all files in `sha256`, the last parameter.
+    SHA-256 of the content; None where nothing was read. The Meta of a table keeps the names among
+    its parameters, in place, and the digests of all files in `sha256`, the last parameter.
     """
 
     name: str | None

@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nnth._runtime.checks import whole
-from nnth._runtime.memory import require_memory
+from nnth._runtime.checks import check_integer
+from nnth._runtime.memory import check_memory
 from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats
 
@@ -87,11 +87,11 @@ def _clusters(text: str, argument: str, points: int | None, seed: int) -> NamedS
             f"{argument} must be {form}, with a variance of at least 0, two classes or more, and a "
             f"dimension of at least 1, not {text!r}"
         )
-    count = whole("points", _CLUSTER_POINTS if points is None else points, classes)
+    count = check_integer("points", _CLUSTER_POINTS if points is None else points, classes)
     # Inputs twice while they are made, targets, labels.
-    require_memory(8 * count * (2 * dimension + classes + 2), "points must be fewer: they")
+    check_memory(8 * count * (2 * dimension + classes + 2), "points must be fewer: they")
     if rest:
-        require_memory(
+        check_memory(
             8 * classes * (dimension + classes), f"{argument} {text} must be smaller: its centers"
         )
         centers = normals(seed, _CENTER_STREAM, classes * dimension).reshape(classes, dimension)

@@ -50,7 +50,10 @@ def from_json(value: Any) -> Any:
         data = base64.b64decode(value["array"])
         return np.frombuffer(data, np.dtype(value["dtype"])).reshape(value["shape"]).copy()
     module, _, name = str(value.get("class", "")).partition(":")
-    kind = getattr(import_module(module), name, None) if _is_ours(module) else None
+    try:
+        kind = getattr(import_module(module), name, None) if _is_ours(module) else None
+    except ModuleNotFoundError:
+        kind = None
     if not (isinstance(kind, type) and is_dataclass(kind)):
         raise ValueError(f"state must be made of dataclasses of nnth, not {module}:{name}")
     return kind(**{key: from_json(item) for key, item in value["fields"].items()})

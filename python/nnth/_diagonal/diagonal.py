@@ -22,11 +22,11 @@ from nnth._diagonal.convex import (
 )
 from nnth._diagonal.flow import Flow, gradient_flow
 from nnth._runtime.blas import serial_blas
-from nnth._runtime.checks import whole
-from nnth._runtime.memory import require_memory
+from nnth._runtime.checks import check_integer
+from nnth._runtime.memory import check_memory
 from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats, Progress
-from nnth._runtime.work import begin
+from nnth._runtime.work import validated
 from nnth._tables.plot import Lines
 from nnth._tables.table import Meta, Table
 
@@ -159,7 +159,7 @@ def diagonal(
         inputs, targets = sparse_regression(points, n0, sparsity, seed)
     log_shape, shape = _log_shape(theta0, inputs.shape[1])
     equations = interpolation(inputs, targets)
-    begin()
+    validated()
     limits = smallest_scale(equations, log_shape), largest_scale(equations, log_shape)
     found: list[tuple[Floats, int, Flow]] = []
     for i, value in enumerate(scales.tolist()):
@@ -197,10 +197,14 @@ def diagonal(
 
 def sparse_regression(points: int, n0: int, sparsity: int, seed: int) -> tuple[Floats, Floats]:
     """Return x `(points, n0)` of normals and y = X b, b with `sparsity` normal entries."""
-    points, n0, sparsity = whole("points", points), whole("n0", n0), whole("sparsity", sparsity)
+    points, n0, sparsity = (
+        check_integer("points", points),
+        check_integer("n0", n0),
+        check_integer("sparsity", sparsity),
+    )
     if sparsity > n0:
         raise ValueError(f"sparsity must be at most n0 = {n0}, not {sparsity}")
-    require_memory(8 * n0 * (points + n0), "points or n0 must be less: their matrices")
+    check_memory(8 * n0 * (points + n0), "points or n0 must be less: their matrices")
     x = normals(seed, _INPUT_STREAM, points * n0).reshape(points, n0)
     return x, x[:, :sparsity] @ normals(seed, _WEIGHT_STREAM, sparsity)
 

@@ -18,11 +18,11 @@ from nnth._kernels.data_kernel import Kernel, kernel_of
 from nnth._kernels.sphere import decay, default_norm, in_floats, levels_of, multiplicities
 from nnth._networks.network import parse_widths, random_network
 from nnth._runtime.blas import serial_blas
-from nnth._runtime.checks import moderate, whole
-from nnth._runtime.memory import require_memory
+from nnth._runtime.checks import check_integer, check_magnitude
+from nnth._runtime.memory import check_memory
 from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats
-from nnth._runtime.work import begin
+from nnth._runtime.work import validated
 from nnth._tables.plot import Lines
 from nnth._tables.table import Meta, Table
 
@@ -104,7 +104,7 @@ def entropy(
     Source: Kolmogorov & Tikhomirov (1959); Carl (1981); Carl & Stephani (1990), eq. 1.3.2; Donoho
     (2000); Gonzalez (1985); DeVore, Howard & Micchelli (1989); Cohen et al. (2022).
     """
-    numbers = [whole("bits", n, 0) for n in bits]
+    numbers = [check_integer("bits", n, 0) for n in bits]
     if not numbers or max(numbers) > MAX_BITS:
         said = max(numbers) if numbers else "none"
         raise ValueError(f"bits must be from 0 to {MAX_BITS}, not {said}")
@@ -120,26 +120,28 @@ def entropy(
     random = False
     if kind == "sphere":
         chosen = kernel_of(kernel, act, depth=depth, cb=cb, cw=cw)
-        parameters |= {**chosen.parameters, "n0": whole("n0", n0, 2)}
+        parameters |= {**chosen.parameters, "n0": check_integer("n0", n0, 2)}
         body: Body = _sphere(chosen, n0)
     elif kind == "functions":
         if functions is None:
             raise ValueError("functions must be given for the set functions")
         rows_of_values = data_of(functions, "functions")
-        moderate("functions", rows_of_values, _LARGEST)
+        check_magnitude("functions", rows_of_values, _LARGEST)
         body = FiniteSet(rows_of_values, metric == "l2", seed)
         parameters |= {"functions": file_of(functions), "metric": metric}
-        begin()
+        validated()
     elif kind == "nets":
         made = {"widths": widths, "samples": samples, "x": file_of(x), "metric": metric}
         places = _places(x, n0, points, seed)
-        moderate("x", places, _LARGEST)
+        check_magnitude("x", places, _LARGEST)
         parameters |= made | {"n0": places.shape[1], "points": len(places)}
-        values = _nets(places, parse_widths(widths), whole("samples", samples, 2), seed, progress)
+        values = _nets(
+            places, parse_widths(widths), check_integer("samples", samples, 2), seed, progress
+        )
         body, random = FiniteSet(values, metric == "l2", seed), True
     else:
         body = _known(kind, text)
-        begin()
+        validated()
     finite = isinstance(body, FiniteSet)
     ratios = carl_ratios(body, numbers, exponent)
     rows = [_row(body, n) | {"carl": ratios[n]} for n in numbers]
@@ -189,7 +191,7 @@ def _numbers(kind: str, text: str, count: int | None = None) -> tuple[float, ...
 def _sphere(chosen: Kernel, d: int) -> Ellipsoid:
     """Return the unit ball of H_K in L2 of the sphere: axes sqrt(mu_k), each N(d, k) times."""
     norm = default_norm(chosen)
-    begin()
+    validated()
     found = levels_of(chosen, norm, d, _LEVELS)
     counts = in_floats(multiplicities(d, _LEVELS))
     order = np.argsort(-found.values, kind="stable")
@@ -212,9 +214,9 @@ def _places(x: Data | None, n0: int, points: int, seed: int) -> Floats:
     """Return where networks are evaluated."""
     if x is not None:
         return data_of(x, "x")
-    n0, points = whole("n0", n0), whole("points", points)
+    n0, points = check_integer("n0", n0), check_integer("points", points)
     name = "n0" if n0 > points else "points"
-    require_memory(16 * points * n0, f"{name} must be smaller: the inputs")
+    check_memory(16 * points * n0, f"{name} must be smaller: the inputs")
     places = normals(seed, 2**63, points * n0).reshape(points, n0)
     lengths = np.sqrt(np.einsum("ij,ij->i", places, places))
     return np.asarray(places * (math.sqrt(n0) / lengths)[:, None])
@@ -227,9 +229,9 @@ def _nets(
     seed: int,
     progress: Callable[[int, int], object] | None,
 ) -> Floats:
-    require_memory(8 * samples * len(places), "samples must be fewer: their values")
+    check_memory(8 * samples * len(places), "samples must be fewer: their values")
     random_network(places.shape[1], widths, cb=0.0)  # which checks the widths
-    begin()
+    validated()
     values = np.empty((samples, len(places)))
     for sample in range(samples):
         net = random_network(places.shape[1], widths, cb=0.0, seed=seed, sample=sample)

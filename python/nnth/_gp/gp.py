@@ -17,9 +17,9 @@ from nnth._gp.vertex import Vertex, four_point_vertex
 from nnth._kernels.kernel import variances
 from nnth._networks.ensemble import in_parts
 from nnth._networks.network import MAX_WIDTH, parse_widths
-from nnth._runtime.checks import whole
+from nnth._runtime.checks import check_integer
 from nnth._runtime.typing import Floats, Progress
-from nnth._runtime.work import begin
+from nnth._runtime.work import validated
 from nnth._tables.table import Meta, Table
 
 WIDTHS: Final = (16, 32, 64, 128, 256)
@@ -189,7 +189,7 @@ def gp(
     """
     asked = asked_quantities(quantities)
     drawn = gp_nets(act, **nets)
-    begin()
+    validated()
     try:
         limits = drawn.limits(threads=threads, progress=progress)
     except KeyboardInterrupt:
@@ -234,12 +234,12 @@ def gp_nets(act: str = "relu", **nets: Unpack[GpNets]) -> GpEnsemble:
         for row in np.flatnonzero(~x.any(axis=1)).tolist():
             raise ValueError(f"x must not be 0 where cb is 0, and row {row} is")
     samples = nets.get("samples")
-    samples = SAMPLES if samples is None else whole("samples", samples, 0)
+    samples = SAMPLES if samples is None else check_integer("samples", samples, 0)
     if samples == 1:
         raise ValueError("samples must be 0 or at least 2, not 1")
     if samples > MAX_NETS:
         raise ValueError(f"samples must be at most 2**32, not {samples}")
-    seed = whole("seed", nets.get("seed", 0), 0)
+    seed = check_integer("seed", nets.get("seed", 0), 0)
     return GpEnsemble(
         chosen.name, shapes, equal, x, file_of(given), norm, rho, cb, cw, samples, seed
     )
@@ -295,7 +295,7 @@ def _shapes(
         if len(shape) > MAX_DEPTH:
             raise ValueError(f"widths must have at most {MAX_DEPTH} layers, not {len(shape)}")
         return (shape,), False
-    layers = whole("depth", DEPTH if depth is None else depth)
+    layers = check_integer("depth", DEPTH if depth is None else depth)
     if layers > MAX_DEPTH:
         raise ValueError(f"depth must be at most {MAX_DEPTH}, not {layers}")
     asked = WIDTHS if width is None else [width] if isinstance(width, int) else width
@@ -304,7 +304,7 @@ def _shapes(
 
 
 def _checked(name: str, sizes: Sequence[int]) -> tuple[int, ...]:
-    found = tuple(whole(name, n) for n in sizes)
+    found = tuple(check_integer(name, n) for n in sizes)
     if not found:
         raise ValueError(f"{name} must be at least one, not none")
     for n in found:

@@ -14,7 +14,7 @@ from nnth._activations.activation import activation
 from nnth._data.data import as_data
 from nnth._gp.vertex import Vertex, four_point_vertex
 from nnth._kernels.kernel import variances
-from nnth._runtime.checks import whole
+from nnth._runtime.checks import check_integer
 from nnth._runtime.typing import Floats, Progress
 from nnth._tables.statistics import stderr_of_variance
 
@@ -238,8 +238,8 @@ def sample_layers(
     data = as_data(x, "x")
     chosen = activation(act)
     cb, cw = variances(chosen, cb, cw)
-    sizes = tuple(whole("widths", n) for n in widths)
-    samples, start = whole("samples", samples), whole("start", start, 0)
+    sizes = tuple(check_integer("widths", n) for n in widths)
+    samples, start = check_integer("samples", samples), check_integer("start", start, 0)
     if start + samples > MAX_NETS:
         raise ValueError(f"start + samples must be at most 2**32, not {start + samples}")
     if not 0 <= seed < 2**64:

@@ -12,9 +12,9 @@ from nnth import _core
 from nnth._activations.activation import Activation, activation
 from nnth._hermite.parts import Part, Parts, parts
 from nnth._kernels.kernel import core_network
-from nnth._runtime.checks import whole
+from nnth._runtime.checks import check_integer
 from nnth._runtime.typing import Floats
-from nnth._runtime.work import begin
+from nnth._runtime.work import validated
 from nnth._tables.plot import Lines
 from nnth._tables.table import Meta, Table
 
@@ -49,9 +49,9 @@ def hermite(act: str = "relu", *, terms: int = 20, variance: float = 1.0) -> Tab
     definite.
     """
     chosen = activation(act)
-    terms = whole("terms", terms)
+    terms = check_integer("terms", terms)
     found = _core.hermite(chosen.core, variance, terms)
-    begin()  # that took less than a millisecond, and has checked
+    validated()  # that took less than a millisecond, and has checked
     coefficient, error = found["coefficients"], found["errors"]
     split = parts(chosen)
     zero = _proven_zeros(split, terms)
@@ -96,7 +96,7 @@ def hermite_dual(
     Source: Daniely, Frostig & Singer (2016), Lemma 11; O'Donnell (2014), Section 11.2.
     """
     chosen = activation(act)
-    asked = [whole("terms", n) for n in ([terms] if isinstance(terms, int) else terms)]
+    asked = [check_integer("terms", n) for n in ([terms] if isinstance(terms, int) else terms)]
     if not asked:
         raise ValueError("terms must hold a number, and is empty")
     cosines = np.asarray(_COSINES if rho is None else rho, dtype=np.float64).reshape(-1)
@@ -106,7 +106,7 @@ def hermite_dual(
     if not cosines.size:
         raise ValueError("rho must hold a number, and is empty")
     found = _core.hermite(chosen.core, variance, max(asked))
-    begin()
+    validated()
     a, a_error = found["coefficients"], found["errors"]
     exact, exact_error = _exact(chosen, variance, cosines)
     rounding = 4.0 * np.finfo(float).eps * found["square"]

@@ -10,10 +10,10 @@ import numpy as np
 
 from nnth import _core
 from nnth._activations.activation import Activation, activation
-from nnth._kernels.gram import gram_rows, require_room
+from nnth._kernels.gram import check_memory_of_matrices, gram_rows
 from nnth._kernels.kernel import Ntk, core_network, variances
 from nnth._runtime.typing import Floats, Progress
-from nnth._runtime.work import begin
+from nnth._runtime.work import validated
 
 _FAR: Final = 1e10  # |x|^2/S^2 at which the expansion of squares keeps 6 digits
 _EPS: Final = float(np.finfo(float).eps)
@@ -45,8 +45,8 @@ class RadialKernel:
 
     def rows(self, data: Floats, rows: int, **_: Any) -> KernelRows:
         """Return rows of its matrix on a data set."""
-        require_room(rows, len(data), 1)
-        begin()
+        check_memory_of_matrices(rows, len(data), 1)
+        validated()
         # From the center distances are differences of the smallest numbers.
         with np.errstate(over="ignore", invalid="ignore"):
             centered = (data - data.mean(axis=0)) / self.scale

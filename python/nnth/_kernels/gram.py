@@ -15,8 +15,8 @@ from nnth._data.data import Data, data_of
 from nnth._data.files import file_of
 from nnth._kernels.kernel import Ntk, core_network, variances
 from nnth._runtime.blas import factoring, serial_blas
-from nnth._runtime.memory import require_memory
-from nnth._runtime.work import begin
+from nnth._runtime.memory import check_memory
+from nnth._runtime.work import validated
 from nnth._tables.plot import HeatMap, Lines, Panels
 from nnth._tables.table import Meta, Table
 
@@ -144,8 +144,8 @@ def gram_rows(
     data: `(m, n_0)`; rows: 1 to m. Time and memory are those of the entries that are returned.
     Raises as `gram` does.
     """
-    require_room(rows, len(data), 2 if kernel == "both" else 1)
-    begin()
+    check_memory_of_matrices(rows, len(data), 2 if kernel == "both" else 1)
+    validated()
     nngp, ntk = (
         np.empty((rows, len(data))) if kernel in (name, "both") else None
         for name in ("nngp", "ntk")
@@ -156,11 +156,11 @@ def gram_rows(
     return GramRows(nngp, ntk, nngp_diagonal, ntk_diagonal, error, route)
 
 
-def require_room(rows: int, inputs: int, matrices: int) -> None:
+def check_memory_of_matrices(rows: int, inputs: int, matrices: int) -> None:
     """Raise MemoryError, with the size, when matrices `(rows, inputs)` would not fit."""
     needed = 8 * matrices * rows * inputs
     what = f"x must have fewer than {inputs} rows: {matrices} matrices of {rows} x {inputs}"
-    require_memory(needed, what)
+    check_memory(needed, what)
 
 
 def _eigenvalues(matrix: Matrix) -> Matrix:

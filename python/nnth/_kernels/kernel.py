@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from nnth import _core
 from nnth._activations.activation import Activation, activation
-from nnth._runtime.checks import whole
-from nnth._runtime.work import begin
+from nnth._runtime.checks import check_integer
+from nnth._runtime.work import validated
 from nnth._tables.plot import Plot, Series
 from nnth._tables.table import Meta, Table
 
@@ -111,11 +111,11 @@ def kernel(
     by_nodes = "gauss-hermite" in methods
     if nodes is not None and not by_nodes:
         raise ValueError(f"nodes must not be given for method {method}, and is {nodes}")
-    nodes = 100 if nodes is None else whole("nodes", nodes, 0)
+    nodes = 100 if nodes is None else check_integer("nodes", nodes, 0)
     if not 2 <= nodes <= MAX_NODES:
         raise ValueError(f"nodes must be from 2 to {MAX_NODES}, not {nodes}")
     parameters |= {"ntk": ntk, "method": method, "nodes": nodes if by_nodes else None}
-    begin()
+    validated()
     results = {
         name: _core.kernel(chosen.core, _core.Method.__members__[name], nodes, network, inputs)
         for name in methods

@@ -35,10 +35,10 @@ from nnth._lazy.training import (
 from nnth._networks.ensemble import MAX_SAMPLES
 from nnth._networks.gradient_flow import StiffFlowError
 from nnth._runtime.blas import serial_blas
-from nnth._runtime.checks import moderate, whole
+from nnth._runtime.checks import check_integer, check_magnitude
 from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats, Progress
-from nnth._runtime.work import begin
+from nnth._runtime.work import validated
 from nnth._tables.plot import Lines, Panels
 from nnth._tables.statistics import ASYMPTOTIC, joined, log_slopes, mean_of, note_on_z, z_score
 from nnth._tables.table import Meta, Table
@@ -159,14 +159,14 @@ def lazy(
     Source: Du, Zhai, Poczos & Singh (2019), arXiv:1810.02054; Tropp (2012), theorem 1.4.
     """
     chosen = activation(act)
-    sizes = [whole("width", n) for n in width]
+    sizes = [check_integer("width", n) for n in width]
     if not sizes or sizes != sorted(set(sizes)):
         raise ValueError(f"width must be ascending, not {','.join(map(str, sizes)) or 'none'}")
     if sizes[-1] > _MAX_WIDTH:
         raise ValueError(f"width must be at most {_MAX_WIDTH}, not {sizes[-1]}")
     if second_layer not in SECOND_MOMENT:
         raise ValueError(f"second_layer must be uniform or rademacher, not {second_layer!r}")
-    samples = whole("samples", samples, 2)
+    samples = check_integer("samples", samples, 2)
     if samples >= MAX_SAMPLES:
         raise ValueError(f"samples must be below {MAX_SAMPLES}, not {samples}")
     ends = [float(time) for time in times]
@@ -186,7 +186,7 @@ def lazy(
             f"width times points must be at most {_MOST_NUMBERS}, not {len(inputs) * sizes[-1]}"
         )
     _core.thread_count(threads)
-    begin()
+    validated()
     problem = Problem(
         chosen, inputs, targets, second_layer, KINKED if math.isinf(smooth.bend) else SMOOTH
     )
@@ -388,7 +388,7 @@ def _data(
     if x is None or y is None:
         if normalize:
             raise ValueError("normalize must come with x: random inputs have norm 1")
-        points, n0 = whole("points", points), whole("n0", n0)
+        points, n0 = check_integer("points", points), check_integer("n0", n0)
         if points * n0 > _MOST_NUMBERS:
             raise ValueError(f"points times n0 must be at most {_MOST_NUMBERS}, not {points * n0}")
         draws = normals(seed, _DATA_STREAM, points * (n0 + 1))
@@ -397,7 +397,7 @@ def _data(
     inputs = data_of(x, "x")
     targets = target_vector(y, len(inputs))
     for name, values in (("x", inputs), ("y", targets)):
-        moderate(name, values, _LARGEST)
+        check_magnitude(name, values, _LARGEST)
     norms = np.linalg.norm(inputs, axis=1)
     if not norms.all():
         raise ValueError(f"x must not hold zero rows, as row {int(np.argmin(norms))} is")

@@ -27,7 +27,7 @@ from nnth._linear_nets.nets import (
 )
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.typing import Progress
-from nnth._runtime.work import begin, sampled
+from nnth._runtime.work import sample_in_parts, validated
 from nnth._tables.plot import Lines
 from nnth._tables.table import Meta, Table
 
@@ -115,7 +115,7 @@ def bayes(
     nets, shape = architectures(widths, width, depth, DEPTHS)
     scales = scales_of(sigma2)
     check_sample(samples, seed)
-    begin()
+    validated()
     rows: list[dict[str, Any]] = []
     work = [(layers, scale) for layers in nets for scale in scales]
     total, done = sum(layers.depth + 1 for layers, _ in work), 0
@@ -171,7 +171,7 @@ def _draws(
     """Return the function of a tilt that draws the samples of a row."""
 
     def draw(tilt: float) -> LogProducts:
-        return sampled(
+        return sample_in_parts(
             lambda first, count: log_products(
                 layers,
                 tilt,

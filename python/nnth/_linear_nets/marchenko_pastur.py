@@ -13,10 +13,10 @@ from numpy.typing import ArrayLike
 from nnth import _core
 from nnth._linear_nets.nets import check_seed
 from nnth._runtime.blas import factoring, serial_blas
-from nnth._runtime.checks import whole
+from nnth._runtime.checks import check_integer
 from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats, Progress
-from nnth._runtime.work import begin, sampled
+from nnth._runtime.work import sample_in_parts, validated
 from nnth._tables.plot import Bars, Lines
 from nnth._tables.statistics import mean_and_stderr
 from nnth._tables.table import Meta, Table
@@ -150,14 +150,14 @@ def mp(
     """
     alpha, p, n0 = _sizes(alpha, points, n0)
     law = MarchenkoPastur(alpha)
-    if whole("rows", rows, least=2) > MAX_ROWS:
+    if check_integer("rows", rows, minimum=2) > MAX_ROWS:
         raise ValueError(f"rows must be at most {MAX_ROWS}, not {rows}")
     x = _grid(law, rows) if quantiles is None else law.quantile(_levels(quantiles))
     if sampler not in ("law", "dense"):
         raise ValueError(f"sampler must be law or dense, not {sampler!r}")
     check_seed(seed)
     size = min(p, n0)
-    if whole("samples", samples, least=0):
+    if check_integer("samples", samples, minimum=0):
         if size > MAX_SIZE:
             raise ValueError(
                 f"points and n0 must not both be above {MAX_SIZE} with samples, not {size}"
@@ -174,8 +174,8 @@ def mp(
             return Spectra(_core.wishart_spectra(p, n0, seed, first, count, threads, progress))
         return _dense(p, n0, seed, first, count, threads, progress)
 
-    begin()
-    found = sampled(draw, samples) if samples else None
+    validated()
+    found = sample_in_parts(draw, samples) if samples else None
     shares = np.full((1, len(x)), np.nan) if found is None else _shares(found, x, p)
     columns: dict[str, Any] = {"x": x, "pdf": law.density(x), "cdf": law.cdf(x)}
     columns["empirical"], columns["stderr"] = mean_and_stderr(shares)
@@ -217,7 +217,7 @@ def _sizes(alpha: float | None, points: int | None, n0: int | None) -> tuple[flo
     if points is not None and n0 is not None:
         if alpha is not None:
             raise ValueError("alpha must not come with points and n0, which say it")
-        ratio = whole("points", points) / whole("n0", n0)
+        ratio = check_integer("points", points) / check_integer("n0", n0)
         return _checked("points and n0 must have a ratio", ratio), points, n0
     alpha = _checked("alpha must be", ALPHA if alpha is None else alpha)
     if alpha <= 1.0:

@@ -11,7 +11,7 @@ import numpy as np
 
 from nnth import _core
 from nnth._networks.network import MAX_WIDTH, parse_widths
-from nnth._runtime.checks import whole
+from nnth._runtime.checks import check_integer
 from nnth._runtime.typing import Floats, Progress
 
 MAX_DEPTH: Final = 10_000_000
@@ -61,7 +61,7 @@ def layers_of(widths: Sequence[int]) -> Layers:
     """Return the layers of these widths. Raises ValueError for one out of range."""
     counts: dict[int, int] = {}
     for n in widths:
-        if whole("widths", n) > MAX_WIDTH:
+        if check_integer("widths", n) > MAX_WIDTH:
             raise ValueError(f"widths must be at most {MAX_WIDTH}, not {n}")
         counts[n] = counts.get(n, 0) + 1
     return Layers(tuple(counts), tuple(counts.values()))
@@ -89,14 +89,14 @@ def architectures(
         pairs = zip(found.widths, found.counts, strict=True)
         text = ",".join(f"{n}*{m}" if m > 1 else str(n) for n, m in pairs)
         return [found], {"width": None, "widths": text}
-    n = whole("width", 64 if width is None else width)
+    n = check_integer("width", 64 if width is None else width)
     if n > MAX_WIDTH:
         raise ValueError(f"width must be at most {MAX_WIDTH}, not {n}")
     asked = depths if depth is None else [depth] if isinstance(depth, int) else list(depth)
     if not asked:
         raise ValueError("depth must hold a number, and is empty")
     for value in asked:
-        if whole("depth", value, least=0) > MAX_DEPTH:
+        if check_integer("depth", value, minimum=0) > MAX_DEPTH:
             raise ValueError(f"depth must be at most {MAX_DEPTH}, not {value}")
     found_at = [Layers((n,), (value,)) if value else Layers((), ()) for value in asked]
     return found_at, {"width": n, "widths": None}
@@ -157,7 +157,7 @@ def log_products(
 
 def check_sample(samples: int, seed: int) -> None:
     """Raise ValueError for samples below 0 or beyond 2^27, and a seed that is none."""
-    if whole("samples", samples, least=0) > MAX_KEPT:
+    if check_integer("samples", samples, minimum=0) > MAX_KEPT:
         raise ValueError(f"samples must be at most {MAX_KEPT}, not {samples}")
     check_seed(seed)
 

@@ -15,10 +15,10 @@ from nnth._data.files import file_of
 from nnth._linear_nets.evidence import Interpolant, Posterior, interpolant_of
 from nnth._linear_nets.nets import architectures, check_seed, scales_of
 from nnth._runtime.blas import serial_blas
-from nnth._runtime.checks import whole
+from nnth._runtime.checks import check_integer
 from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats
-from nnth._runtime.work import begin
+from nnth._runtime.work import validated
 from nnth._tables.plot import Lines
 from nnth._tables.table import Meta, Table
 
@@ -166,7 +166,7 @@ def bayes_predictive(
     values = None if y_test is None else _targets(y_test, len(tested))
     nets, shape = architectures(widths, width, depth)
     scales, names = scales_of(sigma2), _names(quantiles)
-    begin()
+    validated()
     assert data.theta is not None
     mean = tested @ data.theta
     perp = _outside(tested, data)
@@ -202,7 +202,7 @@ def _targets(y_test: Data, points: int) -> Floats:
 
 def _drawn_data(points: int, n0: int, seed: int) -> tuple[Floats, Floats, Floats, Floats]:
     """Return inputs and targets, and inputs and targets to test at, of a linear function."""
-    if not whole("points", points) < whole("n0", n0):
+    if not check_integer("points", points) < check_integer("n0", n0):
         raise ValueError(f"points must be below n0, not {points} and {n0}")
     if n0 > MAX_DRAWN:
         raise ValueError(f"n0 must be at most {MAX_DRAWN} where data are drawn, not {n0}")

@@ -17,9 +17,9 @@ from nnth._linear_nets.nets import (
     log_products,
     scales_of,
 )
-from nnth._runtime.checks import whole
+from nnth._runtime.checks import check_integer
 from nnth._runtime.typing import Floats, Progress
-from nnth._runtime.work import begin, sampled
+from nnth._runtime.work import sample_in_parts, validated
 from nnth._tables.plot import Lines, histogram
 from nnth._tables.statistics import mean_of, note_on_z, skewness, variance_and_stderr, z_score
 from nnth._tables.table import Meta, Table
@@ -76,12 +76,12 @@ def product(
 
     Source: Hanin & Nica (2020), for the product; Hanin & Zlokapa (2022), for the prior.
     """
-    if whole("n0", n0) > MAX_INPUT:
+    if check_integer("n0", n0) > MAX_INPUT:
         raise ValueError(f"n0 must be at most {MAX_INPUT}, not {n0}")
     nets, shape = architectures(widths, width, depth, (10,))
     (scale,) = _one(scales_of(sigma2))
     check_sample(samples, seed)
-    begin()
+    validated()
     rows: list[dict[str, Any]] = []
     drawn: list[Floats | None] = []
     for i, hidden in enumerate(nets):
@@ -101,7 +101,7 @@ def product(
                     progress=progress,
                 )
 
-            logs = shift + sampled(draw, samples).values  # log |theta|^2
+            logs = shift + sample_in_parts(draw, samples).values  # log |theta|^2
         drawn.append(logs)
         rows += [_row(name, layers, math.log(scale), logs) for name in QUANTITIES]
     names = (

@@ -14,11 +14,11 @@ from nnth._data.files import file_of
 from nnth._margin.classifier import Classifier, classifier
 from nnth._margin.flow import Loss, log_time_flow, time_times_loss
 from nnth._runtime.blas import serial_blas
-from nnth._runtime.checks import whole
-from nnth._runtime.memory import require_memory
+from nnth._runtime.checks import check_integer
+from nnth._runtime.memory import check_memory
 from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats, Progress
-from nnth._runtime.work import begin
+from nnth._runtime.work import validated
 from nnth._tables.plot import Lines
 from nnth._tables.table import Meta, Table
 
@@ -179,7 +179,7 @@ def margin(
     if bias:
         inputs = np.hstack([inputs, np.ones((len(inputs), 1))])
     meta = Meta("margin", parameters, seed=seed if x is None else None)
-    begin()
+    validated()
     z = np.ascontiguousarray(labels[:, None] * inputs)
     found = classifier(z)
     flow: dict[Loss, Floats] = {}
@@ -205,8 +205,8 @@ def margin(
 
 def separable_data(points: int, n0: int, seed: int) -> tuple[Floats, Floats]:
     """Return normal points `(points, n0)`, and their sides of a random plane through 0."""
-    points, n0 = whole("points", points), whole("n0", n0)
-    require_memory(8 * 3 * n0 * (points + n0), "points or n0 must be less: their matrices")
+    points, n0 = check_integer("points", points), check_integer("n0", n0)
+    check_memory(8 * 3 * n0 * (points + n0), "points or n0 must be less: their matrices")
     x = normals(seed, _INPUT_STREAM, points * n0).reshape(points, n0)
     return x, np.where(x @ normals(seed, _TEACHER_STREAM, n0) > 0.0, 1.0, -1.0)
 

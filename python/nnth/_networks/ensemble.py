@@ -18,9 +18,9 @@ from nnth._networks.network import (
     require_relu,
 )
 from nnth._networks.network_files import SUFFIXES, load_network
-from nnth._runtime.checks import whole
+from nnth._runtime.checks import check_integer
 from nnth._runtime.typing import Progress
-from nnth._runtime.work import sampled
+from nnth._runtime.work import sample_in_parts
 
 T = TypeVar("T")
 S = TypeVar("S", bound="Mergeable")
@@ -127,13 +127,13 @@ def ensemble(
             network.n0, network.widths, network.n_out, None, None, 1, seed, source, network
         )
     widths = shape.get("widths") or (64,)
-    samples = whole("samples", _either(shape.get("samples"), 1))
+    samples = check_integer("samples", _either(shape.get("samples"), 1))
     if samples >= MAX_SAMPLES:
         raise ValueError(f"samples must be below {MAX_SAMPLES}, not {samples}")
     return Ensemble(
-        whole("n0", _either(shape.get("n0"), 2)),
+        check_integer("n0", _either(shape.get("n0"), 2)),
         parse_widths(widths) if isinstance(widths, str) else tuple(map(_width, widths)),
-        whole("n_out", _either(shape.get("n_out"), 1)),
+        check_integer("n_out", _either(shape.get("n_out"), 1)),
         float(_either(shape.get("cw"), 2.0)),
         float(_either(shape.get("cb"), 1.0)),
         samples,
@@ -202,7 +202,7 @@ def in_parts(
     def draw_range(first: int, count: int) -> S:
         return _in_parts(part, first, count, progress, so_far, parts)
 
-    return sampled(draw_range, samples, tile=_TILE)
+    return sample_in_parts(draw_range, samples, tile=_TILE)
 
 
 def _in_parts(
@@ -256,7 +256,7 @@ def _is_file(net: str | os.PathLike[str]) -> bool:
 
 
 def _width(value: int) -> int:
-    return whole("widths", value)
+    return check_integer("widths", value)
 
 
 def _either(value: T | None, default: T) -> T:

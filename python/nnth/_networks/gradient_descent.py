@@ -11,7 +11,7 @@ import numpy as np
 from nnth._activations.activation import Activation
 from nnth._kernels.kernel import Ntk
 from nnth._networks.network import random_network
-from nnth._runtime.memory import require_memory
+from nnth._runtime.memory import check_memory
 from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats, Progress
 
@@ -69,7 +69,7 @@ def trained_outputs(
     """
     shape = (len(steps), samples, len(x_test), y.shape[1])
     needed = 8 * int(np.prod(shape, dtype=object))
-    require_memory(needed, "samples must be fewer: their outputs", share=0.5)
+    check_memory(needed, "samples must be fewer: their outputs", share=0.5)
     outputs = np.empty(shape)
     inner = nets.width * (nets.width * max(nets.depth - 1, 0) + x.shape[1] + len(x) * nets.depth)
     together = max(1, min(samples, _BLOCK // max(inner, 1)))

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nnth._activations.activation import activation
-from nnth._runtime.checks import whole
-from nnth._runtime.memory import require_memory
+from nnth._runtime.checks import check_integer
+from nnth._runtime.memory import check_memory
 from nnth._runtime.random import normals
 
 Array = NDArray[np.float64]
@@ -133,9 +133,9 @@ def random_network(
     before any work when the weights would not fit.
     """
     sizes = (
-        whole("n0", n0),
-        *(whole("widths", width) for width in widths),
-        whole("n_out", n_out),
+        check_integer("n0", n0),
+        *(check_integer("widths", width) for width in widths),
+        check_integer("n_out", n_out),
     )
     if len(sizes) < 3:
         raise ValueError("widths must hold at least one hidden layer, not none")
@@ -236,7 +236,7 @@ def require_weights(sizes: Sequence[int]) -> None:
     largest = max(sizes)
     name = "n0" if sizes[0] == largest else "n_out" if sizes[-1] == largest else "widths"
     what = f"{name} must be smaller: the weights, twice while they are drawn,"
-    require_memory(2 * needed, what)
+    check_memory(2 * needed, what)
 
 
 def _array(name: str, values: ArrayLike, dimensions: int) -> Array:

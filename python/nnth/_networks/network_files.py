@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnth._activations.activation import CATALOGUE, activation
-from nnth._data.damage import damage_named
 from nnth._data.files import remember_content
+from nnth._data.read_errors import reraise_as_value_error
 from nnth._networks.network import Network
 
 SUFFIXES: Final = (".npz", ".safetensors")
@@ -50,7 +50,7 @@ def load_network(path: str | os.PathLike[str], act: str | None = None) -> Networ
             f"{file} must end in {' or '.join(SUFFIXES)}, not {file.suffix or 'nothing'}"
         )
     read = _read_npz if file.suffix == ".npz" else _read_safetensors
-    with file.open("rb") as stream, damage_named(f"{file} cannot be read as a network"):
+    with file.open("rb") as stream, reraise_as_value_error(f"{file} cannot be read as a network"):
         remember_content(file, stream)
         return read(stream, act)
 

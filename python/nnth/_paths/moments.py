@@ -22,7 +22,7 @@ from nnth import _core
 from nnth._kernels.kernel import kernel
 from nnth._paths import rational
 from nnth._paths.weight_law import WeightLaw, weight_law
-from nnth._runtime.checks import whole
+from nnth._runtime.checks import check_integer
 from nnth._runtime.typing import Progress
 
 Array = NDArray[np.float64]
@@ -314,7 +314,7 @@ def ntk_off_diagonal(cosine: float, depth: int) -> OffDiagonalNtk:
 
 def _orders(orders: int | Sequence[int], most: int) -> tuple[int, ...]:
     listed = [orders] if isinstance(orders, int) else list(orders)
-    asked = tuple(whole("orders", order) for order in listed)
+    asked = tuple(check_integer("orders", order) for order in listed)
     if not asked:
         raise ValueError("orders must hold at least one order, not none")
     for order in asked:
@@ -325,9 +325,9 @@ def _orders(orders: int | Sequence[int], most: int) -> tuple[int, ...]:
 
 def layer_sizes(n0: int, widths: Sequence[int], n_out: int) -> tuple[int, tuple[int, ...], int]:
     sizes = (
-        whole("n0", n0),
-        tuple(whole("widths", width) for width in widths),
-        whole("n_out", n_out),
+        check_integer("n0", n0),
+        tuple(check_integer("widths", width) for width in widths),
+        check_integer("n_out", n_out),
     )
     for name, value in (
         ("n0", sizes[0]),

@@ -19,7 +19,7 @@ from nnth._paths.laws import path_laws
 from nnth._paths.moments import Law, input_vector, layer_sizes
 from nnth._paths.samplers import Mu
 from nnth._paths.weight_law import LAWS, WeightLaw, weight_law
-from nnth._runtime.checks import whole
+from nnth._runtime.checks import check_integer
 from nnth._tables.table import Meta
 
 Array = NDArray[np.float64]
@@ -148,7 +148,9 @@ def path_nets(**nets: Unpack[Nets]) -> PathNets:
     listed = parse_widths(widths) if isinstance(widths, str) else widths
     n_out = nets.get("n_out")
     n0, hidden, outputs = layer_sizes(
-        whole("n0", n0), (64,) * 10 if listed is None else listed, 1 if n_out is None else n_out
+        check_integer("n0", n0),
+        (64,) * 10 if listed is None else listed,
+        1 if n_out is None else n_out,
     )
     if n0 > MAX_N0:
         raise ValueError(f"n0 must be at most {MAX_N0}, not {n0}")
@@ -159,7 +161,7 @@ def path_nets(**nets: Unpack[Nets]) -> PathNets:
     reason = "for linear networks" if linear else f"where mu is known by its moments, {law.name}"
     drawn = not linear and law.name in LAWS
     samples = nets.get("samples")
-    samples = (SAMPLES if drawn else 0) if samples is None else whole("samples", samples, 0)
+    samples = (SAMPLES if drawn else 0) if samples is None else check_integer("samples", samples, 0)
     if samples > MAX_SAMPLES:
         raise ValueError(f"samples must be at most 2**39, not {samples}")
     if samples and not drawn:

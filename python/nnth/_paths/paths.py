@@ -27,10 +27,10 @@ from nnth._paths.moments import (
 )
 from nnth._paths.nets import Nets, PathNets, path_nets
 from nnth._paths.samplers import PathSample, QuantitySample, sample_paths
-from nnth._runtime.checks import whole
-from nnth._runtime.memory import require_memory
+from nnth._runtime.checks import check_integer
+from nnth._runtime.memory import check_memory
 from nnth._runtime.typing import Progress
-from nnth._runtime.work import begin
+from nnth._runtime.work import validated
 from nnth._tables.statistics import note_on_z, z_score
 from nnth._tables.table import Table
 
@@ -112,7 +112,9 @@ def asked_moments(
     for name in names:
         if name not in KNOWN:
             raise ValueError(f"quantities must be of {', '.join(KNOWN)}, not {name!r}")
-    given = None if orders is None else tuple(dict.fromkeys(whole("orders", o) for o in orders))
+    given = (
+        None if orders is None else tuple(dict.fromkeys(check_integer("orders", o) for o in orders))
+    )
     if given == ():
         raise ValueError("orders must be at least one, not none")
     for order in given or ():
@@ -139,8 +141,8 @@ def draw(
     kept = min(keep, nets.samples)
     needed = 64 * kept * len(asked)  # numbers and their logarithms, copied once and once more
     what = f"samples must be fewer for their values to be kept: those of {kept}"
-    require_memory(needed, what)
-    begin()
+    check_memory(needed, what)
+    validated()
     if not nets.samples:
         return None
 

@@ -21,10 +21,10 @@ from nnth._paths.moments import ntk_moments, ntk_off_diagonal
 from nnth._paths.nets import NetsOfAnyInput, PathNets, path_nets
 from nnth._paths.samplers import GramSample, sample_grams
 from nnth._runtime.blas import serial_blas
-from nnth._runtime.checks import whole
+from nnth._runtime.checks import check_integer
 from nnth._runtime.random import normals
 from nnth._runtime.typing import Progress
-from nnth._runtime.work import begin
+from nnth._runtime.work import validated
 from nnth._tables.plot import Lines, histogram
 from nnth._tables.statistics import ASYMPTOTIC, joined, note_on_z, z_score
 from nnth._tables.table import Table
@@ -198,13 +198,15 @@ def _inputs(x: Data | None, points: int | None, nets: NetsOfAnyInput) -> Array:
     """Return the inputs that are given, or drawn, checked."""
     n0 = nets.get("n0")
     if x is None:
-        m = whole("points", POINTS if points is None else points)
-        n0 = whole("n0", INPUT if n0 is None else n0)
+        m = check_integer("points", POINTS if points is None else points)
+        n0 = check_integer("n0", INPUT if n0 is None else n0)
         if m > MAX_INPUTS:
             raise ValueError(f"points must be at most {MAX_INPUTS}, not {m}")
         if n0 > MAX_DRAWN:
             raise ValueError(f"n0 must be at most {MAX_DRAWN} where inputs are drawn, not {n0}")
-        return normals(whole("seed", nets.get("seed", 0), 0), _INPUTS, m * n0).reshape(m, n0)
+        return normals(check_integer("seed", nets.get("seed", 0), 0), _INPUTS, m * n0).reshape(
+            m, n0
+        )
     if points is not None:
         raise ValueError("points must not come with x")
     data = data_of(x, "x")
@@ -230,7 +232,7 @@ def _checked(nets: NetsOfAnyInput) -> PathNets:
 def _grams(
     nets: PathNets, inputs: Array, threads: int, progress: Progress | None
 ) -> GramSample | None:
-    begin()
+    validated()
     if not nets.samples:
         return None
 

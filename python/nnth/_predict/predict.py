@@ -16,7 +16,7 @@ from nnth._networks.gradient_descent import MAX_SAMPLES, Nets, trained_outputs
 from nnth._predict.kernel_flow import KernelFlow, gain
 from nnth._predict.prediction import Prediction, Simulation
 from nnth._runtime.blas import serial_blas
-from nnth._runtime.checks import whole
+from nnth._runtime.checks import check_integer
 from nnth._runtime.typing import Floats
 from nnth._tables.statistics import mean_and_stderr
 from nnth._tables.table import Meta
@@ -342,8 +342,8 @@ def _times(times: Sequence[float]) -> Floats:
 
 
 def _check_simulation(width: int, samples: int, step: float) -> None:
-    whole("width", width)
-    if whole("samples", samples, least=0) == 1 or samples > MAX_SAMPLES:
+    check_integer("width", width)
+    if check_integer("samples", samples, minimum=0) == 1 or samples > MAX_SAMPLES:
         raise ValueError(f"samples must be 0, or from 2 to {MAX_SAMPLES}, not {samples}")
     if not 0.0 < step <= 1.0:
         raise ValueError(f"step must be above 0 and at most 1, not {step:g}")

@@ -11,10 +11,10 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nnth._data.damage import damage_named
 from nnth._data.files import remember_content
+from nnth._data.read_errors import reraise_as_value_error
 from nnth._runtime.blas import serial_blas
-from nnth._runtime.checks import whole
+from nnth._runtime.checks import check_integer
 from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats
 
@@ -107,7 +107,7 @@ def load_model(path: str | os.PathLike[str]) -> QuadraticModel:
     file = Path(path)
     if file.suffix != ".npz":
         raise ValueError(f"model must be a .npz file, not {file}")
-    with file.open("rb") as stream, damage_named(f"model {file} cannot be read"):
+    with file.open("rb") as stream, reraise_as_value_error(f"model {file} cannot be read"):
         remember_content(file, stream)
         arrays = _read(stream)
     return quadratic_model(*arrays, where=f"model {file}: ")
@@ -132,7 +132,7 @@ def random_model(parameters: int, points: int, *, seed: int = 0) -> QuadraticMod
     Psi_a = (G + G^T)/(2 p)^(1/2) with standard normal G; y and theta0 ~ N(0, 1). Array i of Phi,
     Psi, y, theta0 is stream i of the seed.
     """
-    p, n = whole("parameters", parameters), whole("points", points)
+    p, n = check_integer("parameters", parameters), check_integer("points", points)
     check_size(p, n)
     phi = normals(seed, 0, p * n).reshape(p, n) / np.sqrt(p)
     g = normals(seed, 1, n * p * p).reshape(n, p, p)

@@ -21,7 +21,7 @@ from nnth._quadratic.problem import problem_of
 from nnth._quadratic.solution import Solution
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.typing import Floats, Progress
-from nnth._runtime.work import begin
+from nnth._runtime.work import validated
 from nnth._tables.plot import Lines, Panels
 from nnth._tables.statistics import log_slopes
 from nnth._tables.table import Meta, Table
@@ -119,7 +119,7 @@ def quadratic(
     asked = None if times is None else _ascending("times", times, infinite=True)
     problem, small = problem_of(model, parameters, points, net, act, widths, x, y, seed)
     _core.thread_count(threads)
-    begin()
+    validated()
     solution = Solution(problem)
     moments = asked if asked is not None else _default_times(solution)
     flows = _Flows(problem, small, solution, moments)

@@ -15,8 +15,8 @@ from nnth._kernels.kernel import Ntk
 from nnth._networks.gradient_descent import Nets, relative_loss, trained_outputs
 from nnth._networks.network import MAX_WIDTH
 from nnth._runtime.blas import factoring, serial_blas
-from nnth._runtime.checks import whole
-from nnth._runtime.memory import require_memory
+from nnth._runtime.checks import check_integer
+from nnth._runtime.memory import check_memory
 from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats, Progress
 from nnth._tables.plot import Lines
@@ -92,7 +92,7 @@ def descent_rates(
     targets = normals(seed, _RESIDUAL_STREAM, len(inputs))
     if y is not None:
         targets = target_vector(y, len(inputs))
-    width, samples = whole("width", width), whole("samples", samples, 0)
+    width, samples = check_integer("width", width), check_integer("samples", samples, 0)
     if width > MAX_WIDTH:
         raise ValueError(f"width must be at most {MAX_WIDTH}, not {width}")
     matrix, noise, parameters = _tangent_kernel(inputs, act, depth, cb, cw, ntk, threads)
@@ -179,7 +179,7 @@ def noisy_descent(
     """
     if not 1e-50 <= gradient_noise <= 1e50:
         raise ValueError(f"gradient_noise must be from 1e-50 to 1e50, not {gradient_noise:g}")
-    samples, steps = whole("samples", samples, 2), _checked_steps(steps)
+    samples, steps = check_integer("samples", samples, 2), _checked_steps(steps)
     inputs = _inputs(x, points, n0, seed)
     matrix, rounding, parameters = _tangent_kernel(inputs, act, depth, cb, cw, ntk, threads)
     parameters = {"x": file_of(x), **parameters}
@@ -196,7 +196,7 @@ def noisy_descent(
     stationary = _variance(eigenvalues, eta, noise)
     theory = _variance(eigenvalues, eta, noise, steps)
     needed = 8 * 4 * len(rows) * samples  # u, what is drawn, and squares
-    require_memory(needed, "samples must be fewer: their chains")
+    check_memory(needed, "samples must be fewer: their chains")
     u = np.zeros((len(rows), samples))
     step = 0
     try:
@@ -237,13 +237,13 @@ def _inputs(x: Data | None, points: int, n0: int, seed: int) -> Floats:
     """Return the given data, or random ones of these sizes."""
     if x is not None:
         return data_of(x, "x")
-    points, n0 = whole("points", points), whole("n0", n0)
-    require_memory(8 * points * (n0 + points), "points and n0 must be smaller: the matrices")
+    points, n0 = check_integer("points", points), check_integer("n0", n0)
+    check_memory(8 * points * (n0 + points), "points and n0 must be smaller: the matrices")
     return normals(seed, _INPUT_STREAM, points * n0).reshape(points, n0)
 
 
 def _checked_steps(steps: int) -> int:
-    steps = whole("steps", steps, 0)
+    steps = check_integer("steps", steps, 0)
     if not 2 <= steps <= MOST_STEPS:
         raise ValueError(f"steps must be from 2 to {MOST_STEPS}, not {steps}")
     return steps

@@ -13,10 +13,10 @@ from nnth._kernels.kernel import kernel, variances
 from nnth._networks.ensemble import MAX_SAMPLES
 from nnth._networks.network import MAX_WIDTH
 from nnth._rates.sampling import Moments, Shape, sample_moments
-from nnth._runtime.checks import whole
-from nnth._runtime.memory import require_memory
+from nnth._runtime.checks import check_integer
+from nnth._runtime.memory import check_memory
 from nnth._runtime.typing import Floats, Progress
-from nnth._runtime.work import begin
+from nnth._runtime.work import validated
 from nnth._tables.plot import Lines
 from nnth._tables.statistics import joined, note_on_z, z_score
 from nnth._tables.table import Meta, Table
@@ -87,24 +87,24 @@ def rates(
     """
     chosen = activation(act)
     cb, cw = variances(chosen, cb, cw)
-    width, depth = whole("width", width), whole("depth", depth)
+    width, depth = check_integer("width", width), check_integer("depth", depth)
     if depth > MAX_DEPTH:
         raise ValueError(f"depth must be at most {MAX_DEPTH}, not {depth}")
     if not 1e-100 <= norm <= 1e100:
         raise ValueError(f"norm must be from 1e-100 to 1e100, not {norm:g}")
     if width > MAX_WIDTH:
         raise ValueError(f"width must be at most {MAX_WIDTH}, not {width}")
-    samples = whole("samples", samples, 0)
+    samples = check_integer("samples", samples, 0)
     if samples >= MAX_SAMPLES:
         raise ValueError(f"samples must be below {MAX_SAMPLES}, not {samples}")
-    require_memory(_ROW_BYTES * len(KINDS) * (depth + 2), "depth must be less: its rows")
+    check_memory(_ROW_BYTES * len(KINDS) * (depth + 2), "depth must be less: its rows")
     shape = Shape(chosen, width, (width,) * depth, norm, cb, cw)
     if samples and width * depth > _MAX_NEURONS:
         raise ValueError(
             f"width * depth must be at most {_MAX_NEURONS} to be sampled, not {width * depth}"
         )
     _core.thread_count(threads)
-    begin()
+    validated()
     theory, error = _theory(chosen, width, depth, cb, cw, norm)
     seen = None
     if samples:

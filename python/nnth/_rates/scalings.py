@@ -17,11 +17,11 @@ from nnth._networks.ensemble import MAX_SAMPLES
 from nnth._networks.gradient_descent import relative_loss
 from nnth._networks.network import MAX_WIDTH
 from nnth._runtime.blas import serial_blas
-from nnth._runtime.checks import whole
-from nnth._runtime.memory import require_memory
+from nnth._runtime.checks import check_integer
+from nnth._runtime.memory import check_memory
 from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats, Progress
-from nnth._runtime.work import begin
+from nnth._runtime.work import validated
 from nnth._tables.plot import Lines
 from nnth._tables.statistics import (
     ASYMPTOTIC,
@@ -178,24 +178,22 @@ def training_scalings(
     Source: Chizat, Oyallon & Bach (2019); Mei, Montanari & Nguyen (2018); Jacot et al. (2018).
     """
     chosen = activation(act)
-    sizes = [whole("width", n) for n in width]
+    sizes = [check_integer("width", n) for n in width]
     if len(sizes) < 2 or sizes != sorted(set(sizes)):
         raise ValueError(f"width must be two or more, ascending, not {','.join(map(str, sizes))}")
     if sizes[-1] > MAX_WIDTH:
         raise ValueError(f"width must be at most {MAX_WIDTH}, not {sizes[-1]}")
-    steps, samples = whole("steps", steps), whole("samples", samples, 2)
+    steps, samples = check_integer("steps", steps), check_integer("samples", samples, 2)
     if samples >= MAX_SAMPLES:
         raise ValueError(f"samples must be below {MAX_SAMPLES}, not {samples}")
     given = _given_data(x, y)
     if given is None:
-        points, n0 = whole("points", points), whole("n0", n0)
-        require_memory(
-            8 * 3 * points * (points + n0), "points and n0 must be smaller: the matrices"
-        )
+        points, n0 = check_integer("points", points), check_integer("n0", n0)
+        check_memory(8 * 3 * points * (points + n0), "points and n0 must be smaller: the matrices")
     else:
         points, n0 = given[0].shape[1:]
     _core.thread_count(threads)
-    begin()
+    validated()
     measured: dict[tuple[str, int], dict[str, Floats]] = {}
     total, done = len(REGIMES) * sum(sizes) * samples, 0
     try:

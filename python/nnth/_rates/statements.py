@@ -16,7 +16,7 @@ from nnth._rates.descent import descent_rates
 from nnth._rates.rates import rates
 from nnth._rates.sampling import Shape, sample_moments
 from nnth._rates.scalings import training_scalings
-from nnth._runtime.checks import whole
+from nnth._runtime.checks import check_integer
 from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats
 from nnth._tables.statistics import fitted_power, mean_of
@@ -138,7 +138,7 @@ def convergence_factor(*, points: int = 8, steps: int = 2000, seed: int = 0) -> 
     Measured on the tangent kernel of a ReLU layer, for normal inputs in 64 dimensions: nearly
     orthogonal, so that 1 - eta lambda_min is far from 0.98 and dies out in these steps.
     """
-    x = normals(seed, 0, 64 * whole("points", points)).reshape(points, 64)
+    x = normals(seed, 0, 64 * check_integer("points", points)).reshape(points, 64)
     table = descent_rates(x, "relu", steps=steps, seed=seed)
     return [
         Statement(

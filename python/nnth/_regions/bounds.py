@@ -20,7 +20,7 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
-from nnth._runtime.checks import whole
+from nnth._runtime.checks import check_integer
 
 Array = NDArray[np.float64]
 
@@ -30,13 +30,13 @@ def zaslavsky(n: int, d: int) -> int:
 
     n >= 0, d >= 1. Raises ValueError otherwise. Zaslavsky (1975); Schlaefli for this case.
     """
-    n, d = whole("n", n, 0), whole("d", d)
+    n, d = check_integer("n", n, 0), check_integer("d", d)
     return _binomials(n, d)[-1]
 
 
 def zaslavsky_bounded(n: int, d: int) -> int:
     """Return the bounded ones among `zaslavsky(n, d)` regions: C(n - 1, d)."""
-    n, d = whole("n", n, 0), whole("d", d)
+    n, d = check_integer("n", n, 0), check_integer("d", d)
     return math.comb(n - 1, d) if n else 0
 
 
@@ -45,13 +45,13 @@ def zaslavsky_central(n: int, d: int) -> int:
 
     2 sum_(i < d) C(n - 1, i), and 1 for n = 0. n >= 0, d >= 1. Raises ValueError otherwise.
     """
-    n, d = whole("n", n, 0), whole("d", d)
+    n, d = check_integer("n", n, 0), check_integer("d", d)
     return 2 * _binomials(n - 1, d - 1)[-1] if n else 1
 
 
 def patterns_upper(neurons: int) -> int:
     """Return the number of activation patterns of so many neurons, 2^neurons."""
-    return 1 << whole("neurons", neurons, 0)
+    return 1 << check_integer("neurons", neurons, 0)
 
 
 def lecture_upper(neurons: int) -> int:
@@ -59,7 +59,7 @@ def lecture_upper(neurons: int) -> int:
 
     It is never below `patterns_upper`; a ReLU cuts a convex region in two.
     """
-    return int(3 ** whole("neurons", neurons, 0))
+    return int(3 ** check_integer("neurons", neurons, 0))
 
 
 def montufar_2014_lower(n0: int, widths: Sequence[int]) -> int:
@@ -133,7 +133,7 @@ def hanin_rolnick_upper(n0: int, neurons: int, t: float = 1.0) -> float:
     n0 >= 1, neurons >= 0, t finite and > 0; infinite above 1.8e308. Raises ValueError otherwise.
     Source: Hanin & Rolnick (2019), "Deep ReLU networks have surprisingly few activation patterns".
     """
-    n0, neurons = whole("n0", n0), whole("neurons", neurons, 0)
+    n0, neurons = check_integer("n0", n0), check_integer("neurons", neurons, 0)
     _positive("t", t)
     if neurons < n0:
         return _as_float(1 << neurons)
@@ -268,7 +268,7 @@ def zero_cell_sides_expected(n: int) -> float:
     Accuracy: 1e-14. Raises ValueError for n < 1. Source: derived here; the limit is that of
     Barany, Hug, Reitzner & Schneider (2017), "Random points in halfspheres".
     """
-    n = whole("n", n)
+    n = check_integer("n", n)
     unbounded = math.ldexp(float(n), 1 - n) if n < 2000 else 0.0
     if n == 1:
         return 1.0
@@ -298,10 +298,10 @@ def _binomials(n: int, d: int) -> list[int]:
 
 
 def _shape(n0: int, widths: Sequence[int]) -> tuple[int, tuple[int, ...]]:
-    checked = tuple(whole("widths", width) for width in widths)
+    checked = tuple(check_integer("widths", width) for width in widths)
     if not checked:
         raise ValueError("widths must hold at least one hidden layer, not none")
-    return whole("n0", n0), checked
+    return check_integer("n0", n0), checked
 
 
 def _positive(name: str, value: float) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from nnth import _core
 from nnth._networks.network import Network
 from nnth._regions.slices import Slice, core_slice, count_slice
-from nnth._runtime.memory import require_memory
+from nnth._runtime.memory import check_memory
 from nnth._runtime.typing import Progress
 
 Array = NDArray[np.float64]
@@ -197,4 +197,4 @@ def _require_memory(network: Network, dimension: int, count: int, sides: int) ->
     needed = count * (sum(network.widths) + 8 * network.n_out * (dimension + 1) + 8)
     needed += sides * (8 * dimension + 8)
     what = f"the box must be smaller: its {count} cells, twice while they are found,"
-    require_memory(2 * needed, what)
+    check_memory(2 * needed, what)

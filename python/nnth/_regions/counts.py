@@ -25,9 +25,9 @@ from nnth._regions.bounds import (
     zaslavsky,
     zaslavsky_central,
 )
-from nnth._runtime.memory import require_memory
+from nnth._runtime.memory import check_memory
 from nnth._runtime.typing import Progress
-from nnth._runtime.work import sampled
+from nnth._runtime.work import sample_in_parts
 from nnth._tables.statistics import ASYMPTOTIC, joined, mean_of, note_on_z, skewness, z_score
 from nnth._tables.table import Meta, Table
 
@@ -304,7 +304,7 @@ def count_all(
     _point(point, nets.n0)
     if len(nets.widths) > 1 or domain == "box":
         _check_reach(nets.n0, nets.widths)
-    require_room(nets.samples, len(nets.widths), "samples")
+    check_memory_of_counts(nets.samples, len(nets.widths), "samples")
 
     def count_range(first: int, networks: int) -> list[RegionCounts]:
         counts = []
@@ -323,12 +323,12 @@ def count_all(
                 tasks.finish(counts[-1].activation_regions)
         return counts
 
-    return sampled(count_range, nets.samples)
+    return sample_in_parts(count_range, nets.samples)
 
 
-def require_room(counts: int, depth: int, name: str) -> None:
+def check_memory_of_counts(counts: int, depth: int, name: str) -> None:
     """Raise MemoryError where so many RegionCounts of networks of this depth do not fit."""
-    require_memory(counts * (800 + 40 * depth), f"{name} must be fewer: their counts")
+    check_memory(counts * (800 + 40 * depth), f"{name} must be fewer: their counts")
 
 
 def _point(point: ArrayLike | None, n0: int) -> list[float]:

@@ -29,21 +29,21 @@ from nnth._regions.counts import (
     best_upper,
     cell_columns,
     check_domain,
+    check_memory_of_counts,
     core_network,
     count_columns,
     count_core,
     note_on_count,
     number,
     one_row,
-    require_room,
 )
 from nnth._regions.triangle import Triangle
 from nnth._runtime.blas import serial_blas
-from nnth._runtime.checks import whole
-from nnth._runtime.memory import require_memory
+from nnth._runtime.checks import check_integer
+from nnth._runtime.memory import check_memory
 from nnth._runtime.random import normals, uniforms
 from nnth._runtime.typing import Progress
-from nnth._runtime.work import begin, sampled
+from nnth._runtime.work import sample_in_parts, validated
 from nnth._tables.statistics import mean_of, z_score
 from nnth._tables.table import Meta, Table
 
@@ -145,11 +145,11 @@ def regions_along(
         raise ValueError(f"along must be line or plane, not {along!r}")
     if along == "plane" and nets.n0 < 2:
         raise ValueError(f"n0 must be at least 2 for a plane, not {nets.n0}")
-    lines = whole("lines", lines)
+    lines = check_integer("lines", lines)
     if lines >= MAX_SAMPLES:
         raise ValueError(f"lines must be below {MAX_SAMPLES}, not {lines}")
     radius = box if domain == "box" else None
-    require_room(nets.samples * lines, len(nets.widths), "samples and lines")
+    check_memory_of_counts(nets.samples * lines, len(nets.widths), "samples and lines")
 
     def count_range(first: int, networks: int) -> list[list[RegionCounts]]:
         counts: list[list[RegionCounts]] = []
@@ -163,7 +163,7 @@ def regions_along(
                     tasks.finish(found.activation_regions)
         return counts
 
-    counts = sampled(count_range, nets.samples)
+    counts = sample_in_parts(count_range, nets.samples)
     means = [float(np.mean([c.activation_regions for c in of_net])) for of_net in counts]
     every = [c for of_net in counts for c in of_net]
     several = nets.samples > 1
@@ -215,7 +215,7 @@ def regions_through(
     nets, data = nets_and_points(through, net, points, shape)
     if len(data) < 2:
         raise ValueError(f"through must hold at least 2 points, not {len(data)}")
-    begin()
+    validated()
     network = nets.network(0)
     counts = []
     with Tasks(len(data) - 1, "segment", progress) as tasks:
@@ -305,7 +305,7 @@ def _on_slice(
     progress: Progress | None,
 ) -> Table:
     """Return the counts of one network on the line or plane through given points, in one row."""
-    begin()
+    validated()
     with Tasks(1, along, progress) as tasks:
         counts = [count_slice(nets.network(0), where, threads=threads, progress=tasks.part)]
     columns = count_columns(counts) | {
@@ -450,8 +450,8 @@ def nets_and_points(
 
 def _drawn_points(nets: Ensemble, points: int) -> Array:
     """Return points with N(0, 1) coordinates, of a stream that no network and no slice has."""
-    count = whole("points", points, least=2)
-    require_memory(16 * count * nets.n0, "points and n0 must be smaller: the points")
+    count = check_integer("points", points, minimum=2)
+    check_memory(16 * count * nets.n0, "points and n0 must be smaller: the points")
     return normals(nets.seed, _POINTS_STREAM, count * nets.n0).reshape(count, nets.n0)
 
 

@@ -16,9 +16,9 @@ from nnth._kernels.kernel import Ntk
 from nnth._rkhs.learning_curve import drawn_errors, expected_error
 from nnth._rkhs.regression import Regression, regression
 from nnth._runtime.blas import factoring, serial_blas
-from nnth._runtime.checks import moderate, whole
+from nnth._runtime.checks import check_integer, check_magnitude
 from nnth._runtime.typing import Floats, Progress
-from nnth._runtime.work import sampled
+from nnth._runtime.work import sample_in_parts
 from nnth._tables.plot import Lines
 from nnth._tables.statistics import mean_and_stderr
 from nnth._tables.table import Meta, Table
@@ -207,11 +207,11 @@ def rkhs_learning_curve(
         raise ValueError("ridge must be above 0 for a learning curve, not 0")
     if sizes is None:
         sizes = sorted({max(1, len(inputs) >> halvings) for halvings in range(1, 6)})
-    sizes = [whole("sizes", size) for size in sizes]
+    sizes = [check_integer("sizes", size) for size in sizes]
     if not sizes or max(sizes) >= len(inputs):
         said = max(sizes) if sizes else "none"
         raise ValueError(f"sizes must be from 1 to {len(inputs) - 1}, below the inputs, not {said}")
-    samples = whole("samples", samples, 2)
+    samples = check_integer("samples", samples, 2)
     chosen = kernel_of(kernel, act, depth=depth, cb=cb, cw=cw, ntk=ntk)
     matrix = chosen.rows(inputs, len(inputs), threads=threads).matrix
     done = 0
@@ -222,7 +222,9 @@ def rkhs_learning_curve(
         if progress is not None:
             progress(done, samples)
 
-    errors = np.array(sampled(drawn_errors(matrix, targets, sizes, ridge, seed, report), samples))
+    errors = np.array(
+        sample_in_parts(drawn_errors(matrix, targets, sizes, ridge, seed, report), samples)
+    )
     with factoring(len(matrix)):
         spectrum, vectors = np.linalg.eigh(matrix)
     power = np.mean((vectors.T @ targets) ** 2, axis=1)  # over outputs, as the errors are
@@ -288,6 +290,6 @@ def _tests(
 def _check(inputs: Floats, targets: Floats, ridge: float) -> None:
     if len(targets) != len(inputs):
         raise ValueError(f"y must have a row for each of {len(inputs)} inputs, not {len(targets)}")
-    moderate("y", targets, _LARGEST)
+    check_magnitude("y", targets, _LARGEST)
     if not 0.0 <= ridge < math.inf:
         raise ValueError(f"ridge must be finite and at least 0, not {ridge:g}")

@@ -15,11 +15,11 @@ from nnth._data.files import file_of
 from nnth._kernels.data_kernel import kernel_of
 from nnth._kernels.kernel import Ntk
 from nnth._runtime.blas import factoring, serial_blas
-from nnth._runtime.checks import whole
-from nnth._runtime.memory import require_memory
+from nnth._runtime.checks import check_integer
+from nnth._runtime.memory import check_memory
 from nnth._runtime.random import uniforms
 from nnth._runtime.typing import Floats, Progress
-from nnth._runtime.work import sampled
+from nnth._runtime.work import sample_in_parts
 from nnth._tables.plot import Lines
 from nnth._tables.statistics import beyond, joined, note_on_z, z_score
 from nnth._tables.table import Meta, Table
@@ -156,8 +156,8 @@ def rkhs_sample(
     Source: Macchi (1975); Hough, Krishnapur, Peres & Virag (2006); Kulesza & Taskar (2012), alg. 1.
     """
     inputs = data_of(x, "x")
-    samples = whole("samples", samples, 2)
-    require_memory(_SUBSET_BYTES * samples, "samples must be fewer: their sets")
+    samples = check_integer("samples", samples, 2)
+    check_memory(_SUBSET_BYTES * samples, "samples must be fewer: their sets")
     if scale is not None and size is not None:
         raise ValueError("scale and size must not both be given")
     for name, value in (("scale", scale), ("size", size)):
@@ -186,7 +186,7 @@ def rkhs_sample(
         if progress is not None:
             progress(done, samples)
 
-    subsets = sampled(_draws(chances, vectors, seed, report), samples)
+    subsets = sample_in_parts(_draws(chances, vectors, seed, report), samples)
     sizes = np.array([float(len(subset)) for subset in subsets])
     parameters = {
         "x": file_of(x),

@@ -13,11 +13,11 @@ from nnth._kernels.data_kernel import Kernel, RadialKernel, kernel_of
 from nnth._kernels.kernel import Ntk
 from nnth._kernels.sphere import Levels, decay, default_norm, in_floats, levels_of, multiplicities
 from nnth._runtime.blas import factoring, serial_blas
-from nnth._runtime.checks import whole
-from nnth._runtime.memory import require_memory
+from nnth._runtime.checks import check_integer
+from nnth._runtime.memory import check_memory
 from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats, Progress
-from nnth._runtime.work import begin
+from nnth._runtime.work import validated
 from nnth._tables.plot import Lines
 from nnth._tables.table import Meta, Table
 
@@ -83,20 +83,20 @@ def rkhs_spectrum(
     Source: Smola, Ovari & Williamson (2000); Bietti & Bach (2021), for the slopes of any depth;
     Minh, Niyogi & Yao (2006); Koltchinskii & Gine (2000), for matrices.
     """
-    levels = whole("levels", levels)
+    levels = check_integer("levels", levels)
     if levels > MAX_LEVELS:
         raise ValueError(f"levels must be at most {MAX_LEVELS}, not {levels}")
     chosen = kernel_of(kernel, act, depth=depth, cb=cb, cw=cw, ntk=ntk)
     if norm is not None and isinstance(chosen, RadialKernel):
         raise ValueError(f"norm must not be given for kernel {kernel}, of the unit sphere")
     radius = _norm_of(chosen, norm)
-    points = whole("points", points, 0)
+    points = check_integer("points", points, 0)
     if points and x is not None:
         raise ValueError(f"points must not be given where x is, and is {points}")
     data = None if x is None else data_of(x, "x")
     d = _dimension(n0, data)
-    require_memory(8 * points * points, "points must be fewer: their kernel matrix would")
-    begin()
+    check_memory(8 * points * points, "points must be fewer: their kernel matrix would")
+    validated()
     found = levels_of(chosen, radius, d, levels)
     counts = multiplicities(d, levels)
     parameters: dict[str, Any] = {**chosen.parameters, "n0": d, "levels": levels, "norm": radius}
@@ -125,7 +125,7 @@ def _norm_of(kernel: Kernel, norm: float | None) -> float | None:
 
 def _dimension(n0: int | None, data: Floats | None) -> int:
     if data is None:
-        d = whole("n0", 3 if n0 is None else n0, 2)
+        d = check_integer("n0", 3 if n0 is None else n0, 2)
     else:
         lengths = np.sqrt(np.einsum("ij,ij->i", data, data))
         if not lengths.all():
@@ -133,7 +133,7 @@ def _dimension(n0: int | None, data: Floats | None) -> int:
             raise ValueError(f"x must have no row that is 0, which has no direction, as row {row}")
         if n0 not in (None, data.shape[1]):
             raise ValueError(f"n0 must be the dimension of x, {data.shape[1]}, not {n0}")
-        d = whole("the dimension of x", data.shape[1], 2)
+        d = check_integer("the dimension of x", data.shape[1], 2)
     if d > MAX_DIMENSION:
         raise ValueError(f"n0 must be at most {MAX_DIMENSION}, not {d}")
     return d

@@ -9,28 +9,40 @@ import numpy as np
 from nnth._runtime.typing import Floats
 
 
-def whole(name: str, value: int, least: int = 1, most: int = 2**63 - 1) -> int:
-    """Return `value` as an int from `least` to `most`, by default what the core takes.
+def check_integer(name: str, value: int, minimum: int = 1, maximum: int = 2**63 - 1) -> int:
+    """Return `value` as an int, after checking that it is an integer of the given range.
 
-    Raises ValueError, naming it, when it is none.
+    Args:
+        name: The argument's name, for the error message.
+        value: An int, or any object with `__index__`, such as a NumPy integer.
+        minimum: The least value allowed.
+        maximum: The largest value allowed; by default that of a 64-bit integer of the core.
+
+    Raises:
+        ValueError: If `value` is not an integer, or outside the range.
     """
     try:
         number = operator.index(value)
     except TypeError:
         raise ValueError(f"{name} must be a whole number, not {value!r}") from None
-    if number < least:
-        raise ValueError(f"{name} must be at least {least}, not {number}")
-    if number > most:
-        bound = "below 2^63" if most == 2**63 - 1 else f"at most {most}"
+    if number < minimum:
+        raise ValueError(f"{name} must be at least {minimum}, not {number}")
+    if number > maximum:
+        bound = "below 2^63" if maximum == 2**63 - 1 else f"at most {maximum}"
         raise ValueError(f"{name} must be {bound}, not {number}")
     return number
 
 
-def moderate(name: str, values: Floats, most: float) -> None:
-    """Raise a ValueError, naming it, for an array with an entry beyond +-`most`.
+def check_magnitude(name: str, values: Floats, maximum: float) -> None:
+    """Check that no entry of an array is larger in absolute value than `maximum`.
 
-    For data of which a computation takes powers that are to be doubles.
+    It guards computations that raise the entries to a power, which must not overflow.
+
+    Raises:
+        ValueError: If an entry is larger.
     """
     largest = float(np.abs(values).max(initial=0.0))
-    if largest > most:
-        raise ValueError(f"{name} must have entries of at most {most:g} in size, not {largest:g}")
+    if largest > maximum:
+        raise ValueError(
+            f"{name} must have entries of at most {maximum:g} in size, not {largest:g}"
+        )

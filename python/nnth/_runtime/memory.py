@@ -9,7 +9,7 @@ from typing import Any
 _GIB = 2**30
 
 
-def require_memory(needed: int, what: str, *, share: float = 0.9) -> None:
+def check_memory(needed: int, what: str, *, share: float = 0.9) -> None:
     """Raise MemoryError, with the sizes, for more bytes than this share of what is available.
 
     needed: bytes. what: the rule and the subject of "take ... GiB", such as "samples must be fewer:

@@ -1,9 +1,9 @@
-"""How a computation is run: as a whole, only as far as its checks, or a part of its sample.
+"""Run a computation as a whole, only as far as its checks, or on a part of its sample.
 
-A computation says in two places what it is made of: `begin()` where its checks end and its work
-begins, and `sampled(draw, samples)` where it draws networks. Whoever runs it may then stop it at
-the first (`rehearse`), let it draw a part of the networks (`draw_part`), perhaps on another
-machine, and have its result from all parts (`from_parts`), the same to the last bit.
+A computation calls `validated()` where its checks end and its work begins, and
+`sample_in_parts(draw, samples)` where it draws networks. `nnth sweep` uses these calls: `dry_run`
+stops at the first, `sample_part` draws a part of the networks, perhaps on another machine, and
+`from_parts` computes the result from all parts, the same to the last bit.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ class _Parts:
 _way: ContextVar[_Rehearsal | _Part | _Parts | None] = ContextVar("_way", default=None)
 
 
-def begin() -> None:
+def validated() -> None:
     """Mark where the checks of a computation's input end and its work begins."""
     if isinstance(_way.get(), _Rehearsal):
         raise _ChecksPassedError
 
 
-def sampled(draw: Callable[[int, int], S], samples: int, *, tile: int = 1) -> S:
+def sample_in_parts(draw: Callable[[int, int], S], samples: int, *, tile: int = 1) -> S:
     """Return draw(0, samples): the sample of networks 0, ..., samples - 1.
 
     draw: takes a first network and a number of them, at least 1. What it returns has
@@ -57,9 +57,9 @@ def sampled(draw: Callable[[int, int], S], samples: int, *, tile: int = 1) -> S:
         dataclasses can be kept in a file until all parts are there (`nnth._data.states`).
     tile: parts begin at its multiples.
 
-    It implies `begin()`.
+    It implies `validated()`.
     """
-    begin()
+    validated()
     match _way.get():
         case _Part() as part:
             tiles = -(-samples // tile)
@@ -76,7 +76,7 @@ def sampled(draw: Callable[[int, int], S], samples: int, *, tile: int = 1) -> S:
             return draw(0, samples)
 
 
-def rehearse(computation: Callable[[], R]) -> R | None:
+def dry_run(computation: Callable[[], R]) -> R | None:
     """Run a computation as far as its checks, and return None; its result if it has no `begin`.
 
     Raises what the checks raise.
@@ -88,7 +88,7 @@ def rehearse(computation: Callable[[], R]) -> R | None:
             return None
 
 
-def draw_part(computation: Callable[[], object], index: int, count: int) -> list[Any]:
+def sample_part(computation: Callable[[], object], index: int, count: int) -> list[Any]:
     """Return what part `index` of `count` draws: for each `sampled` of the computation, in order.
 
     None stands for a range of no networks; nothing is in the list of a computation that does not

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from nnth import _core
 from nnth._runtime.blas import serial_blas
-from nnth._runtime.checks import whole
+from nnth._runtime.checks import check_integer
 from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats, Progress
-from nnth._runtime.work import begin
+from nnth._runtime.work import validated
 from nnth._sgd.rows import Relation, table_of
 from nnth._tables.plot import Lines
 from nnth._tables.statistics import mean_of
@@ -62,7 +62,11 @@ def net_relations(
 
     Source: Yaida (2019), eqs. 5-8.
     """
-    width, batch, steps = whole("width", width), whole("batch", batch), whole("steps", steps, 64)
+    width, batch, steps = (
+        check_integer("width", width),
+        check_integer("batch", batch),
+        check_integer("steps", steps, 64),
+    )
     limits = (("width", width, 256), ("batch", batch, 4096), ("steps", steps, MOST_STEPS))
     for name, value, most in limits:
         if value > most:
@@ -71,7 +75,7 @@ def net_relations(
         raise ValueError(
             f"eta and weight_decay must be from 0 to 1000, not {eta:g} and {weight_decay:g}"
         )
-    begin()
+    validated()
     data = normals(seed, _DATA_STREAM, _POINTS * (_INPUTS + 1)).reshape(_POINTS, _INPUTS + 1)
     x, y = np.hstack([data[:, :-1], np.ones((_POINTS, 1))]), data[:, -1]
     inner = width * (_INPUTS + 1)

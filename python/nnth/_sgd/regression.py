@@ -12,11 +12,11 @@ from nnth import _core
 from nnth._data.data import Data, data_of, target_vector
 from nnth._data.files import file_of
 from nnth._runtime.blas import serial_blas
-from nnth._runtime.checks import moderate, whole
-from nnth._runtime.memory import require_memory
+from nnth._runtime.checks import check_integer, check_magnitude
+from nnth._runtime.memory import check_memory
 from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats, Progress
-from nnth._runtime.work import begin
+from nnth._runtime.work import validated
 from nnth._sgd.rows import Relation, table_of
 from nnth._tables.statistics import mean_of, note_on_z, skewness
 from nnth._tables.table import Meta, Table
@@ -108,7 +108,7 @@ def regression_relations(
     """
     if (x is None) != (y is None):
         raise ValueError("x and y must be given together")
-    steps, batch = whole("steps", steps, CHAINS), whole("batch", batch)
+    steps, batch = check_integer("steps", steps, CHAINS), check_integer("batch", batch)
     if steps > MOST_STEPS:
         raise ValueError(f"steps must be at most {MOST_STEPS:.0e}, not {steps}")
     if scheme not in (*SCHEMES, "all"):
@@ -121,10 +121,10 @@ def regression_relations(
         inputs = data_of(x, "x")
         problem = _Problem(inputs, target_vector(y, len(inputs)))
     else:
-        points, n0 = whole("points", points), whole("n0", n0)
+        points, n0 = check_integer("points", points), check_integer("n0", n0)
         if n0 > MOST_DIMENSIONS:
             raise ValueError(f"n0 must be at most {MOST_DIMENSIONS}, not {n0}")
-        require_memory(8 * points * (n0 + 1), "points must be fewer: they")
+        check_memory(8 * points * (n0 + 1), "points must be fewer: they")
         drawn = normals(seed, _INPUT_STREAM, points * n0).reshape(points, n0)
         problem = _Problem(drawn, normals(seed, _NOISE_STREAM, points))
     eta = 0.5 / float((problem.x**2).sum(axis=1).max()) if eta is None else float(eta)
@@ -132,7 +132,7 @@ def regression_relations(
     for each in schemes:
         problem.check(eta, batch, each)
     laws = [problem.covariance(eta, batch, each) for each in schemes]
-    begin()
+    validated()
     rows: list[Relation] = []
     for i, (each, (sigma, decay)) in enumerate(zip(schemes, laws, strict=True)):
 
@@ -180,7 +180,7 @@ class _Problem:
     def __init__(self, x: Floats, y: Floats) -> None:
         self.x = x
         for name, values in (("x", x), ("y", y)):
-            moderate(name, values, _LARGEST)
+            check_magnitude(name, values, _LARGEST)
         m, d = x.shape
         if d > MOST_DIMENSIONS:
             raise ValueError(f"x must have at most {MOST_DIMENSIONS} columns, not {d}")
@@ -203,7 +203,7 @@ class _Problem:
                 f"eta must be smaller: at {eta:g} variances grow by {growth * growth:.4g} a step "
                 "whatever the batches are"
             )
-        if not 1 <= whole("batch", batch) <= m:
+        if not 1 <= check_integer("batch", batch) <= m:
             raise ValueError(f"batch must be from 1 to the {m} points, not {batch}")
         if scheme not in SCHEMES:
             raise ValueError(f"scheme must be of {', '.join(SCHEMES)}, not {scheme}")

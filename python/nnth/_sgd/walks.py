@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnth._runtime.blas import serial_blas
-from nnth._runtime.checks import whole
+from nnth._runtime.checks import check_integer
 from nnth._runtime.random import normals, uniforms
 from nnth._runtime.typing import Floats, Progress
-from nnth._runtime.work import begin
+from nnth._runtime.work import validated
 from nnth._sgd.rows import Relation, table_of
 from nnth._tables.statistics import mean_of, note_on_z, skewness
 from nnth._tables.table import Meta, Table
@@ -71,7 +71,7 @@ def valley_relations(
     if not 1e-3 <= noise <= 1e3:
         raise ValueError(f"noise_strength must be from 0.001 to 1000, not {noise:g}")
     steps = _checked_steps(steps)
-    begin()
+    validated()
     variance = eta * noise / (2.0 * (1.0 - eta * CURVATURES))
     squares, changes = _valley_means(eta, noise, variance, steps, seed, threads, progress)
     rows = []
@@ -171,10 +171,10 @@ def circle_relations(
 
     Raises ValueError for arguments out of range.
     """
-    places, steps = whole("places", places, 8), _checked_steps(steps)
+    places, steps = check_integer("places", places, 8), _checked_steps(steps)
     if places > 512:
         raise ValueError(f"places must be at most 512, not {places}")
-    begin()
+    validated()
     notes = math.sqrt(2.0) / (1.0 + math.sqrt(2.0))
     rows = []
     for walk, (case, turn, limit) in enumerate(
@@ -223,7 +223,7 @@ def circle_law(places: int, turn: float) -> tuple[float, Floats]:
 
 
 def _checked_steps(steps: int) -> int:
-    steps = whole("steps", steps, 2)
+    steps = check_integer("steps", steps, 2)
     if steps > MOST_STEPS:
         raise ValueError(f"steps must be at most {MOST_STEPS}, not {steps}")
     return steps

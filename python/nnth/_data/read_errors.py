@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def damage_named(what: str) -> Iterator[None]:
+def reraise_as_value_error(what: str) -> Iterator[None]:
     """Turn every error of the block, which reads a file, into a ValueError "`what`: the reason".
 
     NumPy and zipfile have no list of what they raise for bytes that make no sense: KeyError,
