@@ -18,6 +18,7 @@ extensions = [
     "myst_nb",  # pages in Markdown, and the tutorial, which is run
     "sphinx.ext.autodoc",
     "sphinx.ext.mathjax",
+    "sphinx.ext.napoleon",  # docstrings in Google style
     "sphinx_copybutton",
     "shown_commands",  # runs the commands that pages show
     "command_options",  # the options of each command, from the command itself
@@ -61,6 +62,8 @@ nb_execution_raise_on_error = True
 nb_execution_timeout = 60
 nb_output_stderr = "error"  # a warning in the tutorial fails the build
 
+default_role = "literal"  # code between single backquotes, as docstrings have it
+napoleon_use_rtype = False
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # docstrings give shapes and ranges
 add_module_names = False

@@ -12,6 +12,7 @@ from sphinx.application import Sphinx
 _ARGUMENT = re.compile(r"^(`?[A-Za-z_]\w*`?(?:, `?[A-Za-z_]\w*`?)*): (.*)")
 _LEAD = re.compile(r"^(Returns|Raises|Accuracy(?:, cost)?:|Cost:|Sources?:)(?=\s)")
 _WITHIN = re.compile(r"(?<=[.)])\s+(?=(?:Raises|Cost:|Accuracy:)\s)")  # a paragraph
+_GOOGLE = re.compile(r"(Args|Returns|Yields|Raises|Examples?|Attributes):$")
 _MARKUP = re.compile(r"([\\*|_])")
 
 
@@ -58,7 +59,8 @@ def _escaped(text: str) -> str:
 
 
 def rewrite(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-    lines[:] = translated(lines)
+    if not any(_GOOGLE.match(line) for line in lines):  # napoleon reads the others
+        lines[:] = translated(lines)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
