@@ -117,7 +117,7 @@ def test_data_that_are_not_separable_are_proved_so(case: str) -> None:
     assert np.linalg.norm((found.duals * y) @ x) <= 1e-14 * size
     assert np.isnan(found.w).all()
     table = nnth.margin(x, y).summary()
-    assert (len(table), table["status"][0]) == (1, "not separable")
+    assert (table.num_rows, table["status"][0]) == (1, "not separable")
 
 
 def test_small_margins_are_found_and_refused_where_none_can_be_told() -> None:
@@ -167,7 +167,7 @@ def test_the_flow_tends_to_its_limits() -> None:
         assert table[name][last] == pytest.approx(table[limit][last], rel=2e-9, abs=2e-9)
         at = table["log_t"] == 1e6
         assert table[name][at] == pytest.approx(table[limit][at], rel=near)
-    assert table["offset"].tolist() == [0.0] * len(table)  # three support vectors of three
+    assert table["offset"].tolist() == [0.0] * table.num_rows  # three support vectors of three
 
 
 def test_what_the_support_does_not_span_is_the_flows() -> None:

@@ -267,7 +267,7 @@ def test_times_in_any_order_give_the_same_rows() -> None:
 def test_the_summary_is_made_of_the_points() -> None:
     found = simulated(width=8, samples=5)
     table, points = found.summary(), found.points()
-    assert len(points) == 3 * 4
+    assert points.num_rows == 3 * 4
     for i, time in enumerate(found.times):
         rows = points["time"] == time
         mean, variance = points["mean"][rows], points["variance"][rows]

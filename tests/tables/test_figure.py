@@ -212,7 +212,7 @@ def test_phases() -> None:
     axes, bar = figure(table).axes
     (mesh,) = (a for a in axes.collections if isinstance(a, QuadMesh))
     values = np.asarray(mesh.get_array())
-    for row in range(len(table)):
+    for row in range(table.num_rows):
         if table["stability"][row] != "stable":
             continue
         i, j = np.searchsorted(cb, table["cb"][row]), np.searchsorted(cw, table["cw"][row])
