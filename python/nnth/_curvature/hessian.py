@@ -22,6 +22,7 @@ from nnth._runtime.memory import check_memory
 from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import validated
 from nnth._tables.plot import Lines, Panels
+from nnth._tables.result import Result
 from nnth._tables.table import Meta, Table
 
 CLEAR_GAP: Final = 1.5  # lambda_i over lambda_(i+1) from which on a gap is called one
@@ -72,7 +73,7 @@ class Spectrum:
 
 
 @dataclass(frozen=True, eq=False)
-class HessianSpectra:
+class HessianSpectra(Result):
     """Spectra of the loss Hessian in the course of a training: `nnth.hessian` has them."""
 
     spectra: list[Spectrum]
@@ -89,7 +90,7 @@ class HessianSpectra:
         return (one_less, self.classes) if squared else (one_less,)
 
     @serial_blas
-    def summary(self) -> Table:
+    def table(self) -> Table:
         """Return a row a step and eigenvalue, with its columns as `nnth.hessian` states them."""
         blocks = [
             self._rows(spectrum, before)
@@ -196,7 +197,7 @@ def hessian(
     checkpoint: a .json file to go on from; it keeps the top C - 1 eigenvectors of every evaluation.
     threads: says nothing: the BLAS has one, so that results are the same to the last bit.
 
-    Its `summary()` has a row a step and eigenvalue: index, 1 for the largest, 2, ..., and -1 for
+    Its `table()` has a row a step and eigenvalue: index, 1 for the largest, 2, ..., and -1 for
     the smallest, -2, ...; eigenvalue; residual |H v - lambda v|, which bounds its error;
     gradient_share, |P g|^2/|g|^2 of the gradient in the space of the eigenvectors from the end to
     this one; chance, the same of a random vector, index/P; overlap, tr(P P')/k of the space of the

@@ -185,7 +185,7 @@ class Table(dict[str, Column]):
                 raise KeyError(f"no column {key!r}; there is {', '.join(near)}")
             return super().__getitem__(key)
         if isinstance(key, list) and all(isinstance(name, str) for name in key):
-            return self._with({name: self[name] for name in key})
+            return self._with({str(name): self[str(name)] for name in key})
         rows = key if isinstance(key, slice) else self._rows(key)
         return self._with({name: array[rows] for name, array in self.items()})
 
