@@ -38,8 +38,9 @@ def save_arrays(file: str | os.PathLike[str], arrays: Mapping[str, ArrayLike]) -
     """Write named arrays to an .npz file, whole or not at all."""
     if Path(file).suffix.lower() != ".npz":
         raise ValueError(f"file must end in .npz, not {os.fspath(file)!r}")
+    named: dict[str, Any] = {name: np.asarray(array) for name, array in arrays.items()}
     with replaced(Path(file)) as stream:
-        np.savez(stream, **{name: np.asarray(array) for name, array in arrays.items()})
+        np.savez(stream, **named)
 
 
 @contextmanager
