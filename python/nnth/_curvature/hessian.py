@@ -16,6 +16,7 @@ from nnth._curvature.density import SpectralDensity, spectral_density
 from nnth._curvature.lanczos import extreme_eigenpairs
 from nnth._curvature.training import Point, TrainingSetup
 from nnth._networks.network import Network
+from nnth._runtime import streams
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.checks import check_integer
 from nnth._runtime.memory import check_memory
@@ -27,8 +28,6 @@ from nnth._tables.table import Meta, Table
 
 CLEAR_GAP: Final = 1.5  # lambda_i over lambda_(i+1) from which on a gap is called one
 
-_EIGEN_STREAM: Final = 2**36
-_PROBE_STREAM: Final = 2**36 + 1  # and the following ones
 _GRID: Final = 1000
 _MOST_PANELS: Final = 3
 _AROUND: Final = np.linspace(-5.0, 5.0, 41)  # widths around an eigenvalue in a picture
@@ -270,7 +269,7 @@ def _spectrum(
         bottom=bottom,
         tolerance=tolerance,
         seed=seed,
-        stream=_EIGEN_STREAM,
+        stream=streams.HESSIAN_START.first,
     )
     density = SpectralDensity(np.empty(0), np.empty((0, 0)), np.empty((0, 0)), size)
     if probes:
@@ -282,7 +281,7 @@ def _spectrum(
             values=np.r_[high.values, low.values],
             vectors=np.r_[high.vectors, low.vectors],
             seed=seed,
-            stream=_PROBE_STREAM,
+            stream=streams.HESSIAN_PROBES.first,
         )
     return Spectrum(
         point.step,

@@ -13,6 +13,7 @@ from nnth._curvature.checkpoint import require_seen
 from nnth._curvature.lanczos import Product, extreme_eigenpairs
 from nnth._curvature.training import Point, TrainingSetup
 from nnth._networks.network import Network
+from nnth._runtime import streams
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import validated
@@ -24,7 +25,6 @@ VECTORS: Final = 40  # of Lanczos, about
 
 _EVALUATIONS: Final = 60
 _TOLERANCE: Final = 1e-4  # of the residual; the eigenvalue is good to its square
-_STREAM: Final = 2**37
 
 
 @dataclass(frozen=True)
@@ -150,6 +150,6 @@ def largest(product: Product, point: Point) -> tuple[float, float]:
         top=1,
         tolerance=_TOLERANCE,
         seed=point.training.setup.seed,
-        stream=_STREAM,
+        stream=streams.SHARPNESS_START.first,
     )
     return float(found.values[0]), float(found.residuals[0])
