@@ -18,12 +18,21 @@ def overlap(one: Streams, other: Streams) -> bool:
     return one.first < other.first + other.count and other.first < one.first + one.count
 
 
+# The streams that a computation does share, with the reason why that is borne.
+KNOWN = {
+    # Targets are drawn only if none are given, which the command line does with named data.
+    "rates descent on given inputs": {("RATES_TARGETS", "CLUSTERS")},
+    # Network 2^34 of a run would be made of the numbers of the clusters of the same seed.
+    "paths on given inputs": {("PATH_NETWORKS", "CLUSTERS"), ("PATH_NETWORKS", "CLUSTER_CENTERS")},
+}
+
+
 @pytest.mark.parametrize("computation", USED_TOGETHER)
 def test_no_two_things_of_a_computation_share_a_stream(computation: str) -> None:
-    names = {value: name for name, value in NAMED.items()}
-    used = USED_TOGETHER[computation]
-    shared = [{names[a], names[b]} for a, b in combinations(used, 2) if overlap(a, b)]
-    assert not shared
+    names = {id(value): name for name, value in NAMED.items()}
+    pairs = combinations(USED_TOGETHER[computation], 2)
+    shared = {(names[id(a)], names[id(b)]) for a, b in pairs if overlap(a, b)}
+    assert shared == KNOWN.get(computation, set())
 
 
 def test_overlap_is_seen_at_both_ends() -> None:
@@ -41,10 +50,10 @@ def test_every_stream_lies_within_the_generator() -> None:
 
 
 def test_every_entry_is_used_by_a_computation_and_by_the_code() -> None:
-    listed = {value for used in USED_TOGETHER.values() for value in used}
+    listed = {id(value) for used in USED_TOGETHER.values() for value in used}
     code = "\n".join(file.read_text(encoding="utf-8") for file in SOURCES)
     for name, value in NAMED.items():
-        assert value in listed, name
+        assert id(value) in listed, name
         # Chains of SGD are numbered in the core, slices by `random_slices`.
         assert name in ("SGD_CHAINS", "SLICES") or f"streams.{name}." in code, name
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 from collections.abc import Callable
 from pathlib import Path
@@ -95,7 +96,7 @@ def test_save_replaces_a_file_as_a_whole_or_not_at_all(
 
     def half(stream: BinaryIO, **arrays: Any) -> None:
         stream.write(before[:100])
-        raise OSError("the disk is full")
+        raise OSError(errno.ENOSPC, "the disk is full")
 
     monkeypatch.setattr(np, "savez", half)
     with pytest.raises(OSError, match="the disk is full"):

@@ -77,6 +77,7 @@ USED_TOGETHER: Final = MappingProxyType(
         "lazy": (SAMPLES, LAZY_OUTPUT_WEIGHTS, LAZY_DATA),
         "lazy on given data": (SAMPLES, LAZY_OUTPUT_WEIGHTS, *_DATA),
         "rates descent": (SAMPLES, RATES_TARGETS, RATES_INPUTS),
+        "rates descent on given inputs": (SAMPLES, RATES_TARGETS, *_DATA),
         "rates noise": (RATES_GRADIENT_NOISE, RATES_INPUTS),
         "rates noise on given data": (RATES_GRADIENT_NOISE, *_DATA),
         "rates training": (SAMPLES, SCALINGS_DATA),
@@ -89,6 +90,7 @@ USED_TOGETHER: Final = MappingProxyType(
         "sgd regression": (SGD_CHAINS, SGD_INPUTS, SGD_TARGET_NOISE),
         "sgd net": (SAMPLES, SGD_NET_DATA, SGD_NET_BATCHES),
         "paths": (PATH_NETWORKS, PATH_FROZEN_WEIGHTS, PATH_INPUTS),
+        "paths on given inputs": (PATH_NETWORKS, PATH_FROZEN_WEIGHTS, *_DATA),
         "regions": (SAMPLES, SLICES, SLICE_POINTS),
         "entropy": (SAMPLES, ENTROPY_POINTS),
     }
