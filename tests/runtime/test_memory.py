@@ -91,9 +91,9 @@ def test_macos_counts_free_and_inactive_pages(monkeypatch: pytest.MonkeyPatch, f
 
 def test_more_than_the_share_is_refused_with_the_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nnth._runtime.memory.available_memory", lambda: 2 * GIB)
-    check_memory(GIB, "rows must be fewer: 3 rows", share=0.5)
+    check_memory(GIB, "rows must be fewer: 3 rows", fraction=0.5)
     with pytest.raises(MemoryError) as refusal:
-        check_memory(GIB + 1, "rows must be fewer: 3 rows", share=0.5)
+        check_memory(GIB + 1, "rows must be fewer: 3 rows", fraction=0.5)
     assert str(refusal.value) == (
         "rows must be fewer: 3 rows take 1.0 GiB and 2.0 GiB are available"
     )
