@@ -418,7 +418,10 @@ def test_a_tangent_kernel_may_overflow_alone(rows: int) -> None:
         ({"ntk": "all"}, "ntk must be ntk, bias or pdlt, not 'all'"),
         ({"threads": -1}, "threads must be at least 0, not -1"),
         ({"act": "rellu"}, "did you mean relu"),
-        ({"x": [1.0, 2.0]}, r"x must be a matrix with a row for each data point, not of shape \(2,\)"),
+        (
+            {"x": [1.0, 2.0]},
+            r"x must be a matrix with a row for each data point, not of shape \(2,\)",
+        ),
         ({"x": np.zeros((0, 3))}, r"not of shape \(0, 3\)"),
         ({"x": [[1.0, np.inf]]}, "x must hold finite numbers, not inf at row 0, column 1"),
         ({"x": [[1j]]}, "x must hold real numbers, not values of type complex128"),
