@@ -292,7 +292,7 @@ def test_the_picture() -> None:
     table = nnth.collapse(
         TrainingSetup(data="clusters:0.5:3:4", widths=(5,), steps=9), at=(0, 4, 9)
     )
-    rows, drawn = table.summary(), table.summary().plot
+    rows, drawn = table.summary(), table.summary().drawing
     assert isinstance(drawn, Lines)
     for i, (_, steps, values) in enumerate(drawn.lines):
         assert steps.tolist() == [4, 9]

@@ -159,7 +159,7 @@ def test_a_table_pickles() -> None:
     plot = Plot(x="x", series=(Series(y="x"),))
     made = Table({"x": [1.0, 2.0]}, META, plot=plot)
     back = pickle.loads(pickle.dumps(made))
-    assert (back.to_csv(), back.plot) == (made.to_csv(), plot)
+    assert (back.to_csv(), back.drawing) == (made.to_csv(), plot)
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def shown(
 ) -> "Table":
     """Return the table with the picture of a place, if one is wanted, and write its cells."""
     if place is not None and call.plot is not None:
-        table = table.with_plot(place.picture(color, threads=call.threads))
+        table = table.with_drawing(place.picture(color, threads=call.threads))
     if place is not None and save is not None:
         write_arrays(save, place.cells(threads=call.threads).arrays())
     return table
