@@ -1,4 +1,4 @@
-"""Draw the fourth moment of dz/dx, which grows as exp(5 L/n), from rows of a loop over `nnth paths`.
+"""Draw the fourth moment of dz/dx, which grows as exp(5 L/n), from rows of `nnth paths`.
 
     sh examples/fourth_moment.sh growth.csv
     python examples/fourth_moment.py growth.csv growth.png
@@ -23,17 +23,18 @@ def main(source: str, target: str) -> None:
     with matplotlib.style.context(["default", "nnth.nnth"]):
         figure = Figure(figsize=(3.4, 2.76), layout="constrained")
         axes = figure.add_subplot()
-        for width, look in zip(widths, mpl.rcParams["axes.prop_cycle"], strict=False):
+        colors = [look["color"] for look in mpl.rcParams["axes.prop_cycle"]]
+        for width, color, marker in zip(widths, colors, "os^DvPX", strict=False):
             here = [row for row in rows if row["widths"].split("*")[0] == width]
             here.sort(key=lambda row: int(row["depth"]))
             t, exact, mean, stderr = (
                 np.array([float(row[name]) for row in here])
                 for name in ("inverse_widths", "exact", "mean", "stderr")
             )
-            axes.plot(t, exact, "-", color=look["color"])
+            axes.plot(t, exact, "-", color=color)
             # Where the note says that the sample does not see the moment the marker is hollow.
             seen = np.array([row["note"] == "" for row in here])
-            style = {"fmt": look["marker"], "color": look["color"]}
+            style = {"fmt": marker, "color": color}
             axes.errorbar(t[seen], mean[seen], stderr[seen], label=f"$n = {width}$", **style)
             axes.errorbar(t[~seen], mean[~seen], stderr[~seen], mfc="none", **style)
         axes.plot([], [], "-", color="0.3", label="exact")

@@ -360,9 +360,13 @@ def test_exponents_and_the_explosion() -> None:
 
 
 def test_the_lines_of_theory_go_through_the_largest_width() -> None:
-    picture = training_scalings(width=(8, 16, 64), samples=3, steps=5).drawing
-    assert len(picture.lines) == len(picture.points) > 3
-    for (_, n, theory), (label, sizes, mean, _) in zip(picture.lines, picture.points, strict=True):
+    movements, curvature = training_scalings(width=(8, 16, 64), samples=3, steps=5).drawing.panels
+    assert len(movements.points) == 6
+    assert [label[:26] for label, *_ in curvature.points] == [r"$\eta\,\lambda_{\max}$, mea"]
+    lines, points = (
+        (*getattr(movements, kind), *getattr(curvature, kind)) for kind in ("lines", "points")
+    )
+    for (_, n, theory), (label, sizes, mean, _) in zip(lines, points, strict=True):
         assert n.tolist() == sizes.tolist() == [8, 16, 64]
         assert theory[-1] == pytest.approx(mean[-1], rel=1e-12)
         power = float(re.search(r"n\^\{(.*?)\}", label)[1])

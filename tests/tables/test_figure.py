@@ -345,11 +345,13 @@ def test_noise_and_training() -> None:
     np.testing.assert_array_equal(mean, table["mean"])
     np.testing.assert_allclose(error, table["stderr"], rtol=1e-9)
     table = training_scalings(width=[16, 32], samples=3, steps=5)
-    (axes,) = figure(table).axes
+    axes, panel = figure(table).axes
     lazy = _rows(table, regime="lazy", quantity="features")
     (label, width, mean, error), *others = points(axes)
+    ((other, *_),) = points(panel)
+    assert other == r"$\eta\,\lambda_{\max}$, mean field at rate 1: $n^{1}$"
     assert label == r"$|\Delta h|/|h|$, lazy: $n^{-0.5}$"
-    assert (width.tolist(), len(others)) == ([16.0, 32.0], 6)
+    assert (width.tolist(), len(others)) == ([16.0, 32.0], 5)
     np.testing.assert_array_equal(mean, table["mean"][lazy])
     np.testing.assert_allclose(error, table["stderr"][lazy], rtol=1e-9)
     _, _, line = lines(axes)[0]

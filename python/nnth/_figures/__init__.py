@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, FigureBase
 
-from nnth._figures.lines import draw_lines, lines_of, meanings_of
+from nnth._figures.lines import HOLLOW, draw_lines, lines_of, meanings_of
 from nnth._figures.planes import draw_heat_map, draw_tessellation
 from nnth._figures.style import Palette, Style, drawing_context, gray
 from nnth._tables.plot import Drawing, HeatMap, Lines, Panels, Plot, Series, Tessellation
@@ -29,7 +29,7 @@ KINDS: Final = ("png", "svg", "pdf")
 _SQUARE = 0.84  # height of a tessellation by the width of its figure
 _PANELS = 2.1  # width of a row of panels by that of one
 _NOTE_SIZE = 6.0  # points
-_NOTE_WIDTH = 23.0  # letters of that size to an inch
+_NOTE_WIDTH = 25.0  # letters of that size to an inch, at most
 _MANY_CELLS = 20_000  # beyond which a picture needs a finer resolution
 _HIDDEN = ("sha256",)  # parameters that no reader of a figure needs
 
@@ -88,7 +88,7 @@ def save(
 
 
 def figure_of(table: Table) -> tuple[Figure, list[str]]:
-    """Return the figure of the table, independent of pyplot, in the current style, and its notes."""
+    """Return the figure of the table and its notes, in the current style, apart from pyplot."""
     drawings = _drawings(table)
     (drawing,) = drawings if len(drawings) == 1 else (None,)
     fine = isinstance(drawing, Tessellation) and len(drawing.values) > _MANY_CELLS
@@ -173,14 +173,17 @@ def _fill_figure(table: Table, figure: Any, drawings: Sequence[Any]) -> tuple[li
         if len(drawings) > 1:
             one.set_title(f"({chr(ord('a') + i)})", loc="left")
     _add_legend(figure, wide=len(drawings) > 1)
-    width = int(_NOTE_WIDTH * figure.bbox.width / figure.dpi)
-    # Wrapped by hand, since matplotlib's own wrapping misleads its layout.
     notes = list(dict.fromkeys(notes))
-    text = "\n".join(fill(note, width) for note in (_parameters(table), *notes))
-    figure.supxlabel(
-        text, x=0.01, ha="left", fontsize=_NOTE_SIZE, color=gray(0.65), parse_math=False
+    below = figure.supxlabel(
+        "", x=0.01, ha="left", fontsize=_NOTE_SIZE, color=gray(0.65), parse_math=False
     )
-    _add_height(figure, _NOTE_SIZE / 60.0 * text.count("\n") + 0.24)
+    # Wrapped by hand, since matplotlib's own wrapping misleads its layout.
+    letters = int(_NOTE_WIDTH * figure.bbox.width / figure.dpi)
+    for width in range(letters, letters // 2, -2):
+        below.set_text("\n".join(fill(one, width) for one in (_parameters(table), *notes)))
+        if (box := below.get_window_extent()).width <= 0.98 * figure.bbox.width:
+            break
+    _add_height(figure, box.height / figure.dpi + 0.04)
     return axes, notes
 
 
@@ -216,6 +219,10 @@ def _add_legend(figure: Any, *, wide: bool) -> None:
             if label not in labels:
                 handles.append(handle)
                 labels.append(label)
+    if HOLLOW in labels:  # the last entry
+        i = labels.index(HOLLOW)
+        handles.append(handles.pop(i))
+        labels.append(labels.pop(i))
     for rows in range(1, len(handles) + 1):
         legend = figure.legend(
             handles,

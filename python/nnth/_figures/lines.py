@@ -12,7 +12,7 @@ from nnth._tables.plot import Lines, Plot, symbol
 from nnth._tables.table import Column, Table
 
 # A logarithmic axis has its ticks at the values themselves if these are few and far apart.
-_MOST_TICKS, _LEAST_RATIO = 8, 1.3
+_MOST_TICKS, _LOGS_APART = 8, 0.26
 _MOST_ENTRIES = 12  # groups named in a legend; of more, every second, third, ... one
 _MANY_POINTS = 40  # more points get smaller markers
 _VECTOR_POINTS = 12_000  # more are an image in a vector graphic
@@ -51,12 +51,13 @@ def draw_lines(axes: Any, plot: Lines, palette: Palette) -> list[str]:
     """
     if plot.bars is not None:
         _draw_bars(axes, *plot.bars)
+    log = np.bool_(plot.log_y and plot.linear is None and (_values(plot, 2) > 0.0).any())
     paired = plot.pairs and any(line[0] == "" for line in plot.lines)
     for i, (label, x, y) in enumerate(plot.lines):
         meaning = _meaning(plot, "lines", i)
         color, dashes, marker = (gray(0.8), "-", "o") if meaning is None else palette[meaning]
-        count = np.count_nonzero(np.isfinite(np.asarray(y, dtype=float)))
-        if not count:
+        values = np.asarray(y, dtype=float)
+        if not (count := np.count_nonzero(np.isfinite(values) & ((values > 0.0) | ~log))):
             continue
         axes.plot(
             x,
@@ -88,7 +89,7 @@ def draw_lines(axes: Any, plot: Lines, palette: Palette) -> list[str]:
         axes.plot([], [], color=gray(0.8), linestyle="-", label=plot.theory)
     if flagged:
         axes.plot([], [], "o", color=gray(0.8), markerfacecolor="none", label=HOLLOW)
-    _set_scales(axes, plot)
+    _set_scales(axes, plot, log=bool(log))
     if plot.bars is not None:
         axes.set_ylim(bottom=0.0)
     return _left_out(axes, plot)
@@ -128,33 +129,45 @@ def _draw_bars(axes: Any, label: str, edges: Any, heights: Any, error: Any) -> N
 
 
 def _left_out(axes: Any, plot: Lines) -> list[str]:
-    """Return a note for each series with values that a logarithmic axis cannot show."""
+    """Return a note for each logarithmic axis that has no place for some of the values."""
     notes = []
     drawn = [*plot.lines, *(points[:3] for points in plot.points)]
     for name, scale, place in (("x", axes.get_xscale(), 1), ("y", axes.get_yscale(), 2)):
-        if scale != "log":
-            continue
-        for series in drawn:
-            y = np.asarray(series[2], dtype=float)
-            values = np.asarray(series[place], dtype=float)[np.isfinite(y)]
-            if (count := int(np.sum(values <= 0.0))) and not (name == "x" and len(values) == count):
-                worst = "0" if values.min() == 0.0 else "0 or below"
-                of = f" of {series[0]}" if series[0] else ""
-                many = "values" if count > 1 else "value"
-                notes.append(f"{count} {many}{of} not on the logarithmic {name} axis: {worst}")
+        left: dict[str, int] = {}
+        for series in drawn if scale == "log" else ():
+            values, y = (np.asarray(series[k], dtype=float) for k in (place, 2))
+            if count := int(np.sum(np.isfinite(y) & (values <= 0.0))):
+                left[series[0]] = left.get(series[0], 0) + count
+        if left:
+            words = [
+                f"{count} of {_plain(label)}" if label else f"{count}"
+                for label, count in left.items()
+            ]
+            where = f"not on the logarithmic {name} axis"
+            notes.append(f"values at or below 0, {where}: {', '.join(words)}")
     return notes
 
 
-def _set_scales(axes: Any, plot: Lines) -> None:
-    drawn = [*plot.lines, *(points[:3] for points in plot.points)]
-    xs = np.concatenate([np.asarray(x, dtype=float) for _, x, _ in drawn] or [np.empty(0)])
-    ys = np.concatenate([np.asarray(y, dtype=float) for _, _, y in drawn] or [np.empty(0)])
+def _plain(label: str) -> str:
+    """Return a label in the letters of a note, which has no mathematics."""
+    return label.translate(str.maketrans("", "", "${}\\"))
+
+
+def _values(plot: Lines, place: int) -> Any:
+    """Return all x (place 1) or y (place 2) of the lines and points."""
+    drawn = [*plot.lines, *plot.points]
+    return np.concatenate([np.asarray(one[place], dtype=float) for one in drawn] or [np.empty(0)])
+
+
+def _set_scales(axes: Any, plot: Lines, *, log: bool) -> None:
+    xs, ys = _values(plot, 1), _values(plot, 2)
     ys = ys[np.isfinite(ys)]
     if plot.log_x:
         axes.set_xscale("log")
         values = np.unique(xs)
         few = 1 < len(values) <= _MOST_TICKS and values[0] > 0
-        if few and np.min(values[1:] / values[:-1]) > _LEAST_RATIO:
+        apart = np.diff(np.log(values)) if few else np.zeros(1)
+        if apart.min() > max(_LOGS_APART, _TICKS_APART * apart.sum()):
             axes.set_xticks(values, [f"{value:g}" for value in values])
             axes.set_xticks([], minor=True)
     else:
@@ -165,7 +178,7 @@ def _set_scales(axes: Any, plot: Lines) -> None:
         low, high = axes.get_ylim()  # between which ticks inside the linear part would crowd
         shown = (y for y in axes.get_yticks() if low <= y <= high)
         axes.set_yticks([y for y in shown if y == 0.0 or abs(y) > plot.linear])
-    elif plot.log_y and (ys > 0.0).any():
+    elif log:
         axes.set_yscale("log")
     elif ys.size and 0.0 < np.ptp(ys) < _FLAT * np.abs(ys).max():
         axes.set_ylim(sorted((0.95 * ys[0], 1.05 * ys[0])))

@@ -9,7 +9,7 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import BoundaryNorm, ListedColormap, Normalize
 from matplotlib.patheffects import withStroke
 
-from nnth._figures.style import gray
+from nnth._figures.style import MARKERS, gray
 from nnth._tables.plot import HeatMap, Tessellation
 
 _VECTOR_SHAPES = 12_000  # more are an image in a vector graphic
@@ -17,7 +17,6 @@ _SEAM = 0.25  # points: each cell is drawn over the gap to its neighbors, which 
 _AMOUNTS = ListedColormap(mpl.colormaps["viridis"](np.linspace(0.15, 1.0, 256)))
 _STEPS = "YlGnBu_r"  # the last layer, which cuts most cells, is light
 _CURVES: Final = (("#000000", "-"), ("#009E73", (0, (4, 1.5))))
-_MARKS: Final = "os^DvPX"
 _MISSING = 0.15  # gray of what has no value
 _NAMES = 60  # soft colors for names without order
 
@@ -120,7 +119,7 @@ def draw_heat_map(axes: Any, picture: HeatMap) -> None:
         axes.plot(
             across,
             up,
-            _MARKS[i % len(_MARKS)],
+            MARKERS[i % len(MARKERS)],
             color="#E69F00",
             markeredgecolor="black",
             markeredgewidth=0.6,

@@ -15,6 +15,7 @@ Style: TypeAlias = str | os.PathLike[str] | Mapping[str, Any]
 SHEETS: Final = {
     f"nnth.{name}": Path(__file__).parent.parent / f"{name}.mplstyle" for name in ("nnth", "dark")
 }
+MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
 _LAST_SHADE = 0.88  # of viridis, the rest being too light on white
 
 
@@ -82,7 +83,7 @@ class Palette:
         own = shipped["axes.prop_cycle"].by_key()
         self.colors: list[Any] = cycle.get("color", own["color"])
         self._dashes = cycle.get("linestyle", own["linestyle"])
-        self._markers = cycle.get("marker", own["marker"])
+        self._markers = cycle.get("marker", MARKERS)
 
     def __getitem__(self, meaning: Any) -> tuple[Any, Any, str]:
         i = self._places[meaning]
