@@ -362,7 +362,7 @@ def test_exponents_and_the_explosion() -> None:
 def test_the_lines_of_theory_go_through_the_largest_width() -> None:
     movements, curvature = training_scalings(width=(8, 16, 64), samples=3, steps=5).drawing.panels
     assert len(movements.points) == 6
-    assert [label[:26] for label, *_ in curvature.points] == [r"$\eta\,\lambda_{\max}$, mea"]
+    assert [label[:22] for label, *_ in curvature.points] == [r"$\eta\,\lambda_{\max}$"]
     lines, points = (
         (*getattr(movements, kind), *getattr(curvature, kind)) for kind in ("lines", "points")
     )
