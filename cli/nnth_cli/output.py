@@ -1,6 +1,7 @@
 """Write a Table to its destinations: the terminal, a pipe, files, a figure."""
 
 import errno
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,6 +61,10 @@ class Destination:
         if self.plot is not None:
             check_target("--plot", self.plot, (".png", ".svg", ".pdf"))
             _check_installed("--plot", self.plot, "matplotlib", extra="plot")
+            if os.environ.get("NNTH_STYLE"):
+                from nnth._figures.style import check_style
+
+                check_style()
 
     def deliver(self, table: "Table") -> None:
         """Write the files, then print, so that `| head` cannot interrupt the writing."""
@@ -84,10 +89,10 @@ class Destination:
         """Write the figure, if --plot is given."""
         if self.plot is not None:
             from nnth._data.saving import replaced
-            from nnth_cli.figure import draw
+            from nnth._figures.style import default_context
 
-            with replaced(self.plot) as stream:
-                draw(table, stream, self.plot.suffix.lower()[1:])
+            with replaced(self.plot) as stream, default_context():
+                table.savefig(stream, format=self.plot.suffix.lower()[1:])
 
     def show(self, table: "Table", form: Format) -> None:
         """Print the table."""
