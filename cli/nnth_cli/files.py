@@ -149,7 +149,9 @@ def _check_columns(path: Path, there: list[str], here: list[str]) -> None:
     differences += [f"it has {', '.join(strange)}"] if strange else []
     if not differences:
         differences = ["they are in another order"]
-    raise ValueError(f"--append {path}: its columns are others: {'; '.join(differences)}")
+    raise ValueError(
+        f"--append {path} must have the columns of the table: {'; '.join(differences)}"
+    )
 
 
 def _object(line: str) -> dict[str, object] | None:

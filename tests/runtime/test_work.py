@@ -103,6 +103,8 @@ def test_states_are_read_back_to_the_bit() -> None:
 def test_states_hold_dataclasses_of_this_package_only() -> None:
     with pytest.raises(TypeError, match="a _Foreign cannot be kept"):
         as_json(_Foreign(1))
+    with pytest.raises(TypeError, match="a Table cannot be kept"):
+        as_json(nnth.kernel("relu", depth=1))
     with pytest.raises(ValueError, match="must be made of dataclasses of nnth, not os:system"):
         from_json({"class": "os:system", "fields": {}})
     for module in ("nnth._tables.table", "nnth.of_another_version"):

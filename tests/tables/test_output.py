@@ -106,7 +106,7 @@ def test_chosen_columns_must_be_the_columns_of_the_file_to_append_to(
     for _ in range(2):
         Destination(append=path, columns=("corr", "layer")).deliver(table)
     assert len(path.read_text().splitlines()) == (5 if suffix == "csv" else 4)
-    with pytest.raises(ValueError, match="its columns are others: it has no act"):
+    with pytest.raises(ValueError, match="must have the columns of the table: it has no act"):
         Destination(append=path, columns=("corr", "layer", "act"))  # before any work
     with pytest.raises(ValueError, match="another order"):
         Destination(append=path, columns=("layer", "corr"))

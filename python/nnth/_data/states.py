@@ -28,7 +28,7 @@ def as_json(value: Any) -> Any:
         return [as_json(item) for item in value]
     if isinstance(value, tuple):
         return {"tuple": [as_json(item) for item in value]}
-    if isinstance(value, dict):
+    if type(value) is dict:  # a Table is a dict too, and would lose its meta
         return {"dict": {str(key): as_json(item) for key, item in value.items()}}
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
         data = base64.b64encode(np.ascontiguousarray(value).tobytes()).decode()
