@@ -1,4 +1,4 @@
-"""The fourth moment of dz/dx grows as exp(5 L/n): draws what a loop over `nnth paths` has appended.
+"""Draw the fourth moment of dz/dx, which grows as exp(5 L/n), from the rows of fourth_moment.sh.
 
     sh examples/fourth_moment.sh growth.csv
     python examples/fourth_moment.py growth.csv growth.png
@@ -33,7 +33,7 @@ def main(source: str, target: str) -> None:
                 for name in ("inverse_widths", "exact", "mean", "stderr")
             )
             axes.plot(t, exact, color=color)
-            # Where the note says that the sample does not see the moment its marker is hollow.
+            # The marker is hollow where the note says that the sample is too small for the moment.
             seen = np.array([row["note"] == "" for row in here])
             style = {"fmt": marker, "color": color}
             axes.errorbar(t[seen], mean[seen], stderr[seen], label=f"$n = {width}$", **style)
