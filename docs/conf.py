@@ -70,6 +70,7 @@ bibtex_reference_style = "round"
 
 default_role = "literal"  # code between single backquotes, as docstrings have it
 napoleon_use_rtype = False
+napoleon_use_ivar = True  # attributes as a list: :members: describes no field a second time
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # docstrings give shapes and ranges
 add_module_names = False

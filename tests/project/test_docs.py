@@ -76,7 +76,7 @@ def test_docstrings_are_restructuredtext(name: str) -> None:
 
     for target in ("py:func", "py:class", "py:meth", "py:attr", "cite:t", "cite:p", "doc", "ref"):
         roles.register_local_role(target, code)
-    config = Config(napoleon_use_rtype=False)
+    config = Config(napoleon_use_rtype=False, napoleon_use_ivar=True)
     for shown, text in docstrings(name):
         if not GOOGLE.search(text):  # house_docstrings translates it
             continue
