@@ -1,4 +1,4 @@
-"""How the site is made: `sphinx-build -W docs build/docs`."""
+"""Configuration of the site, which `sphinx-build -W docs build/docs` builds."""
 
 import sys
 from importlib.util import find_spec
@@ -50,7 +50,7 @@ html_theme_options = {
     "navigation_with_keys": True,
 }
 
-# MathJax as one file that asks for nothing more: formulas are drawn without a network.
+# MathJax as one file that loads no other: formulas are drawn without a network.
 _mathjax = find_spec("sphinx-mathjax-offline")
 assert _mathjax is not None
 assert _mathjax.origin is not None
