@@ -37,7 +37,7 @@ class CommandOptions(SphinxDirective):
 
 
 def described(text: str) -> list[nodes.Node]:
-    """Return the paragraphs of a help text; those that Click does not wrap become literal blocks."""
+    """Return the paragraphs of a help text; paragraphs that Click does not wrap are literal."""
     found: list[nodes.Node] = []
     for paragraph in re.split(r"\n\s*\n", text.strip()):
         if paragraph.lstrip().startswith("\b"):

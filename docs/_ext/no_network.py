@@ -1,4 +1,4 @@
-"""Warn, and so fail the build, if a page would load a script, style, font or picture from the network."""
+"""Warn if a page would load a script, style, font or picture from the network."""
 
 import re
 from pathlib import Path
