@@ -1,6 +1,7 @@
 """Gives a Table to its destinations: the terminal, a pipe, files, a figure."""
 
 import errno
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -51,6 +52,10 @@ class Destination:
         if self.plot is not None:
             check_target("--plot", self.plot, (".png", ".svg", ".pdf"))
             _check_installed("--plot", self.plot, "matplotlib", extra="plot")
+            if os.environ.get("NNTH_STYLE"):
+                from nnth._figures.style import check_style
+
+                check_style()
 
     def deliver(self, table: "Table") -> None:
         """Writes the files, then prints: a reader that leaves early, as `head`, loses no file."""
@@ -75,10 +80,10 @@ class Destination:
         """Writes the figure, if one is asked for."""
         if self.plot is not None:
             from nnth._data.saving import replaced
-            from nnth_cli.figure import draw
+            from nnth._figures.style import default_context
 
-            with replaced(self.plot) as stream:
-                draw(table, stream, self.plot.suffix.lower()[1:])
+            with replaced(self.plot) as stream, default_context():
+                table.savefig(stream, format=self.plot.suffix.lower()[1:])
 
     def show(self, table: "Table", form: Format) -> None:
         """Prints the table."""

@@ -635,7 +635,7 @@ def test_the_input_has_norm_1_unless_it_is_given() -> None:
 def test_the_picture_of_phases_has_the_critical_point_and_the_edge() -> None:
     weights, biases = np.linspace(0.5, 3.0, 6), np.linspace(0.0, 0.5, 6)
     table = phase("tanh", cw=weights, cb=biases)
-    picture = table.plot
+    picture = table.drawing
     ((_, cw, cb),) = picture.marks
     assert (cw, cb) == pytest.approx((1.0, 0.0), abs=1e-9)  # on the border
     (label, x, y), *_ = picture.curves

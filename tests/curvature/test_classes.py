@@ -333,7 +333,7 @@ def test_eigenvalues_for_the_figure() -> None:
 def test_pictures() -> None:
     """What is drawn is of the table, in its place: eigenvalues, traces, shares."""
     found = nnth.classes(setup_of(), leading=5)
-    drawn: Any = found.table().plot
+    drawn: Any = found.table().drawing
     (sizes,) = found.seen
     assert isinstance(sizes, PartSizes)
     assert [label for label, *_ in drawn.points] == [f"$G_{{\\rm {part}}}$" for part in PARTS]
@@ -344,15 +344,15 @@ def test_pictures() -> None:
         assert np.array_equal(values, shown, equal_nan=True)
     assert drawn.lines[0][2].tolist() == sizes.eigenvalues["G"].tolist()
     table = nnth.classes(setup_of(), at=(10, 40)).table()
-    drawn = table.plot
+    drawn = table.drawing
     for i, (_, steps, traces) in enumerate(drawn.lines):
         assert steps.tolist() == [10, 40]
         assert traces.tolist() == table["trace"][[i, i + 5]].tolist()
     assert drawn.log_x
-    drawn = nnth.classes(setup_of(), at=(0, 40)).table().plot
+    drawn = nnth.classes(setup_of(), at=(0, 40)).table().drawing
     assert not drawn.log_x
     table = nnth.classes(setup_of(), top=3).table()
-    drawn = table.plot
+    drawn = table.drawing
     for (part, index, values, _), label in zip(drawn.panels[0].points, PARTS, strict=True):
         assert part == label
         mostly = table["part"] == part
@@ -363,7 +363,7 @@ def test_pictures() -> None:
     shares = np.array([table[part] for part in PARTS])
     assert np.diff(tops, axis=0, prepend=0.0) == pytest.approx(shares, abs=1e-14)
     table = nnth.classes(setup_of(), layers=True).table()
-    drawn = table.plot
+    drawn = table.drawing
     for panel, of in zip(drawn.panels, ("features", "errors"), strict=True):
         for part, layers, values in panel.lines:
             rows = (table["of"] == of) & (table["part"] == part)

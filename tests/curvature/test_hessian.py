@@ -260,7 +260,7 @@ def test_files_and_pictures(tmp_path: Path) -> None:
     density, grid = arrays["density"], arrays["grid"]
     area = np.sum(np.diff(grid) * (density[:, 1:] + density[:, :-1]) / 2.0, axis=1)
     assert np.allclose(area, 1.0, rtol=1e-3)
-    plot: Any = found.table().plot
+    plot: Any = found.table().drawing
     assert [panel.x_label[-6:] for panel in plot.panels] == ["step 0", "step 5"]
     # Where an outlier is, the line is as high as its square, or higher.
     for panel in plot.panels:
@@ -271,7 +271,7 @@ def test_files_and_pictures(tmp_path: Path) -> None:
     _, grid, density = plot.panels[1].lines[0]
     assert np.nanmax(density) == arrays["density"][1].max()
     assert grid.tolist() == arrays["grid"][1].tolist()
-    alone: Any = hessian(TrainingSetup(points=20, widths=(4,), steps=0)).table().plot
+    alone: Any = hessian(TrainingSetup(points=20, widths=(4,), steps=0)).table().drawing
     assert alone.points[0][2].tolist() == sorted(alone.points[0][2].tolist(), reverse=True)
 
 

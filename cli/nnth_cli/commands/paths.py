@@ -166,7 +166,7 @@ def moments(
     sample = draw(drawn, sampled, keep=keep, **call.work)
     table = path_table(drawn, asked, sample, exact=exact)
     if call.plot is not None:
-        table = table.with_plot(distribution_picture(drawn, sample))
+        table = table.with_drawing(distribution_picture(drawn, sample))
     if save is not None:
         if sample is None:
             raise ValueError(f"--save {save}: there is nothing that can be drawn")
@@ -212,7 +212,7 @@ def distribution(
     sample = draw(drawn, {"dzdx": (2,)}, keep=keep, **call.work)
     table = distribution_table(drawn, sample)
     if call.plot is not None:
-        table = table.with_plot(distribution_picture(drawn, sample))
+        table = table.with_drawing(distribution_picture(drawn, sample))
     if save is not None:
         if sample is None:
             raise ValueError(f"--save {save}: there is nothing that can be drawn")

@@ -81,7 +81,7 @@ def shown(
 ) -> "Table":
     """Return the table with the picture of a place, if one is wanted, and write its cells."""
     if place is not None and call.plot is not None:
-        table = table.with_plot(place.picture(color, threads=call.threads))
+        table = table.with_drawing(place.picture(color, threads=call.threads))
     if place is not None and save is not None:
         place.cells(threads=call.threads).save(save)
     return table

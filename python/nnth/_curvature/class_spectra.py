@@ -155,10 +155,11 @@ def picture_of_sizes(seen: list[PartSizes]) -> Lines:
         log_y=True,
         x_label="index",
         y_label=r"eigenvalue $\lambda$",
+        note=f"the {len(index['G'])} largest eigenvalues of each matrix, without those at rounding",
     )
 
 
-def picture_of_outliers(one: Outliers) -> Panels:
+def picture_of_outliers(one: Outliers, note: str) -> Panels:
     """Return the eigenvalues of an evaluation, by their largest part, and all shares, stacked."""
     index = np.arange(1.0, len(one.values) + 1)
     most = one.shares.argmax(axis=1)
@@ -180,10 +181,13 @@ def picture_of_outliers(one: Outliers) -> Panels:
                 log_y=True,
                 x_label="index",
                 y_label=r"eigenvalue $\lambda$ of $G$",
-                note="Left: colored by the part that an eigenvector is most of.",
+                note="; ".join(filter(None, ["(a): each color is the largest part", note])),
             ),
             Lines(
-                lines=tuple(("", sides, bars(height, between)) for height in heaps[1:]),
+                lines=tuple(
+                    (part, sides, bars(height, between))
+                    for part, height in zip(PARTS, heaps[1:], strict=True)
+                ),
                 bands=tuple(
                     (sides, bars(foot, foot), bars(height, foot))
                     for height, foot in zip(heaps[1:], heaps, strict=False)

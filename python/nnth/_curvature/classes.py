@@ -51,13 +51,15 @@ class ClassStructure(Result):
         return Table(columns, self.meta, plot=self._picture())
 
     def _picture(self) -> Drawing:
+        count, last_step = len(self.seen), self.seen[-1].step
+        note = f"step {last_step}, the last of {count} evaluations" if count > 1 else ""
         match self.seen[-1]:
             case PartSizes():
                 return picture_of_sizes([one for one in self.seen if isinstance(one, PartSizes)])
             case Outliers() as last:
-                return picture_of_outliers(last)
+                return picture_of_outliers(last, note)
             case LayerSizes() as last:
-                return picture_of_layers(last)
+                return picture_of_layers(last, note)
 
 
 @serial_blas

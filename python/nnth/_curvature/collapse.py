@@ -95,15 +95,14 @@ class CollapsePath(Result):
         return -1.0 / (self.classes - 1) if metric.startswith("nc2_cosine") else 0.0
 
     def _picture(self) -> Lines:
-        # A logarithmic axis has no 0: neither of a step nor of a metric that has come to its limit.
         later = [one for one in self.seen if one.step] or self.seen
         steps = np.array([max(one.step, 1) for one in later], dtype=float)
         values = {name: np.array([one.metrics[name].value for one in later]) for name in _DRAWN}
-        lines = tuple(
-            (label, steps, np.where(values[name] > 0.0, values[name], np.nan))
-            for name, label in _DRAWN.items()
+        lines = tuple((label, steps, values[name]) for name, label in _DRAWN.items())
+        note = "step 0 has no place on the axis" if len(later) < len(self.seen) else ""
+        return Lines(
+            lines=lines, log_x=True, log_y=True, x_label="step", y_label="metric", note=note
         )
-        return Lines(lines=lines, log_x=True, log_y=True, x_label="step", y_label="metric")
 
 
 @serial_blas

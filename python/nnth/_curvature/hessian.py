@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Final
 
@@ -142,6 +142,9 @@ class HessianSpectra(Result):
     def _picture(self) -> Lines | Panels:
         shown = np.unique(np.linspace(0, len(self.spectra) - 1, _MOST_PANELS).round().astype(int))
         panels = tuple(self._panel(self.spectra[i]) for i in shown)
+        if len(shown) < len(self.spectra):
+            left = f"{len(shown)} of {len(self.spectra)} evaluations are drawn"
+            panels = (replace(panels[0], note=f"{panels[0].note} {left}"), *panels[1:])
         return panels[0] if len(panels) == 1 else Panels(panels=panels)
 
     def _panel(self, spectrum: Spectrum) -> Lines:

@@ -278,7 +278,6 @@ def _picture(columns: dict[str, list[Any]]) -> Lines:
         ("d_n", "kolmogorov_lower", "kolmogorov_upper"),
     ):
         ends = np.array([columns[low], columns[high]])[:, order]
-        ends[ends == 0.0] = np.nan  # a logarithm has no place for it
         known = bool(np.array_equal(ends[0], ends[1], equal_nan=True))
         lines.append((f"${name}$" if known else f"${name} \\leq$", n, ends[1]))
         bands.append((n, ends[0], ends[1]))

@@ -425,11 +425,12 @@ def _picture(
         lines.append((f"$n = {n}$", across, course.loss / max(float(course.loss[0]), 1e-300)))
     at = np.linspace(0.0, longest, 50)
     lines.append(("bound", at, np.exp(-at)))
-    bounds, points = [], []
+    bounds, points, hollow = [], [], []
     x = np.array(sizes, dtype=np.float64)
     for quantity, label in _DRAWN.items():
         of = [row for row in rows if row["quantity"] == quantity]
         bounds.append(("", x, np.array([row["bound"] for row in of])))
+        hollow.append(np.array([row["note"] != "" for row in of]))
         points.append(
             (
                 label,
@@ -443,6 +444,7 @@ def _picture(
             Lines(
                 lines=tuple(lines),
                 log_y=True,
+                theory="bound",
                 x_label="$\\eta\\lambda_0 t/m$",
                 y_label="loss $L(t)/L(0)$",
                 note="losses of the first network of each width",
@@ -450,6 +452,7 @@ def _picture(
             Lines(
                 lines=tuple(bounds),
                 points=tuple(points),
+                hollow=tuple(hollow),
                 pairs=True,
                 log_x=True,
                 log_y=True,

@@ -252,13 +252,13 @@ def _law_picture(hidden: Layers, n0: int, log_scale: float, logs: Floats | None)
         bars=bars,
         x_label=r"$\log|\theta|$",
         y_label="density",
-        note=rf"$T = \sum_\ell 1/n_\ell = {total:.4g}$",
+        note=f"T, the sum of 1/n_l over the layers, is {total:.4g}",
     )
 
 
 def _moments_picture(rows: list[dict[str, Any]]) -> Lines:
     """Return the moments of |theta| against depth: theory as lines, samples as points."""
-    lines, points = [], []
+    lines, points, hollow = [], [], []
     for name in POWERS:
         mine = sorted((row for row in rows if row["quantity"] == name), key=lambda r: r["depth"])
         x = np.array([row["depth"] for row in mine], dtype=np.float64)
@@ -266,11 +266,12 @@ def _moments_picture(rows: list[dict[str, Any]]) -> Lines:
             np.array([row[column] for row in mine]) for column in ("exact", "mean", "stderr")
         )
         lines.append((_LABELS[name], x, y))
-        if np.isfinite(mean).any():
-            points.append(("", x, mean, stderr))
+        points.append(("", x, mean, stderr))
+        hollow.append(np.array([row["note"] != "" for row in mine]))
     return Lines(
         lines=tuple(lines),
         points=tuple(points),
+        hollow=tuple(hollow),
         pairs=True,
         log_y=True,
         x_label="depth $L$",

@@ -187,6 +187,7 @@ def path_angles(
             ("the notes' product, false", at, np.array([theory.product for theory in curve])),
         ),
         points=(("sample", cosines, *sampled),) if drawn.samples else (),
+        hollow=(np.array(notes) != "",),
         x_label=r"cosine $\rho$",
         y_label=r"$\Theta_{ab}/\Theta_{aa}$",
     )

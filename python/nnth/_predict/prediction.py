@@ -172,19 +172,23 @@ class Prediction(Result):
         t = self.times[drawn][order]
         found = {n: np.asarray(columns[n])[drawn][order] for n in names if n in columns}
         points: tuple[Any, ...] = ()
+        hollow: tuple[Any, ...] = ()
         if self.simulation is not None:
             mean, error = (
                 np.asarray(columns[n])[drawn][order] for n in ("sim_net_error", "sim_stderr")
             )
             points = ((f"{self.simulation.net_error.shape[1]} networks", t, mean, error),)
+            hollow = (np.asarray(columns["note"])[drawn][order] != "",)
         return Lines(
             lines=tuple((names[name], t, y) for name, y in found.items()),
             points=points,
+            hollow=hollow,
             pairs=True,
             log_x=True,
             log_y=all((y > 0.0).all() for y in found.values()),
             x_label="time $t$",
             y_label="mean square error",
+            note="" if drawn.all() else "times 0 and inf have no place on the axis",
         )
 
     def _outputs(self) -> Lines:

@@ -428,6 +428,7 @@ def _picture(columns: dict[str, Any], solution: Solution) -> Panels:
                 log_y=True,
                 x_label="time $\\eta t$",
                 y_label="norm",
+                note="points at finite times" if np.isinf(every["time"]).any() else "",
             ),
             Lines(
                 lines=tuple(laws),

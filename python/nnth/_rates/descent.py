@@ -209,8 +209,9 @@ def noisy_descent(
         raise KeyboardInterrupt(f"{step} of {steps} steps were taken") from None
     mean, stderr = mean_and_stderr(u**2, axis=1)
     triangle = _triangle(eigenvalues, eta, noise)
-    plot = _variance_picture(every, eta, noise, steps, (eigenvalues, mean, stderr))
     skew = 8.0**0.5  # of a squared normal variable
+    note = note_on_z(samples, skew)
+    plot = _variance_picture(every, eta, noise, steps, (eigenvalues, mean, stderr), note)
     return Table(
         {
             "mode": list(rows.values()),
@@ -222,7 +223,7 @@ def noisy_descent(
             "stderr": stderr,
             "z": z_score(mean - theory, stderr),
             "notes": triangle,
-            "note": [note_on_z(samples, skew)] * len(rows),
+            "note": [note] * len(rows),
         },
         Meta(
             "rates noise",
@@ -378,6 +379,7 @@ def _factor_picture(eta: Floats, measured: Floats, least: float, most: float) ->
             ("the notes' $-\\eta\\lambda_{\\min}$", grid / bound, -grid * least),
         ),
         points=(("gradient descent", eta[shown] / bound, measured[shown] - 1.0, None),),
+        note="" if shown.all() else f"rates from {shown.sum() + 1} on are beyond the axis",
         linear=2.0 * least / (least + most),
         x_label="rate $\\eta\\lambda_{\\max}/2$",
         y_label="factor a step $-\\,1$",
@@ -385,7 +387,12 @@ def _factor_picture(eta: Floats, measured: Floats, least: float, most: float) ->
 
 
 def _variance_picture(
-    every: Floats, eta: float, noise: float, steps: int, chains: tuple[Floats, Floats, Floats]
+    every: Floats,
+    eta: float,
+    noise: float,
+    steps: int,
+    chains: tuple[Floats, Floats, Floats],
+    note: str,
 ) -> Lines:
     # As fine at either end: eta lambda of one is 2 - eta lambda of the other.
     grid = np.geomspace(every[0], every[-1], 200)
@@ -398,6 +405,7 @@ def _variance_picture(
             ("triangle inequality, as in the notes", grid, _triangle(grid, eta, noise)),
         ),
         points=(("chains", *chains),),
+        hollow=(np.full(len(chains[0]), note != ""),),
         log_x=True,
         log_y=True,
         x_label="eigenvalue $\\lambda$",

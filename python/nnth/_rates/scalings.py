@@ -23,7 +23,7 @@ from nnth._runtime.memory import check_memory
 from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import validated
-from nnth._tables.plot import Lines
+from nnth._tables.plot import Lines, Panels
 from nnth._tables.statistics import (
     ASYMPTOTIC,
     joined,
@@ -368,7 +368,9 @@ def _table(
     meta: Meta,
 ) -> Table:
     rows: list[dict[str, Any]] = []
-    lines, points = [], []
+    lines: dict[bool, list[Any]] = {True: [], False: []}
+    points: dict[bool, list[Any]] = {True: [], False: []}
+    hollow: dict[bool, list[Any]] = {True: [], False: []}
     sizes = np.array(widths, dtype=np.float64)
     for name, regime in REGIMES.items():
         for quantity, theory in regime.exponents.items():
@@ -401,16 +403,26 @@ def _table(
             if quantity in _DRAWN.get(name, ()) and np.isfinite(exponent):
                 # A line of the exponent in theory, through the largest width.
                 label = f"{_SYMBOLS[quantity]}, {name}: $n^{{{theory:g}}}$"
-                lines.append(("", sizes, mean[-1] * (sizes / sizes[-1]) ** theory))
-                points.append((label, sizes, mean, error))
+                moves = quantity in _MOVEMENTS
+                lines[moves].append(("", sizes, mean[-1] * (sizes / sizes[-1]) ** theory))
+                points[moves].append((label, sizes, mean, error))
+                hollow[moves].append(np.full(len(sizes), note != ""))
     columns = {column: [row[column] for row in rows] for column in rows[0]}
-    plot = Lines(
-        lines=tuple(lines),
-        points=tuple(points),
-        pairs=True,
-        log_x=True,
-        log_y=True,
-        x_label="width $n$",
-        y_label="relative change in training",
+    panels = tuple(
+        Lines(
+            lines=tuple(lines[moves]),
+            points=tuple(points[moves]),
+            hollow=tuple(hollow[moves]),
+            pairs=True,
+            log_x=True,
+            log_y=True,
+            x_label="width $n$",
+            y_label=label,
+        )
+        for moves, label in (
+            (True, "relative change in training"),
+            (False, "rate times curvature at the start"),
+        )
+        if points[moves]
     )
-    return Table(columns, meta, plot=plot)
+    return Table(columns, meta, plot=Panels(panels=panels) if panels else None)

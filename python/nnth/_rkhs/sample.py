@@ -92,6 +92,7 @@ class Determinantal(Result):
         plot = Lines(
             lines=(("exact", line, line),),
             points=(("drawn", inclusion, frequency, stderr),),
+            hollow=(np.array(noted[0]) != "",),
             x_label="inclusion $P(i \\in S)$",
             y_label="frequency",
         )

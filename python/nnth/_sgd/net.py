@@ -122,6 +122,7 @@ def net_relations(
     picture = Lines(
         lines=((r"$(\eta/2)\,\langle |g_B|^2 \rangle$", over, rhs),),
         points=((r"$\langle \theta\cdot g_B \rangle$", over, lhs, error),),
+        hollow=(np.array([row.note != "" for row in rows]),),
         log_x=True,
         x_label="end of the window, steps",
         y_label="mean over the window",
