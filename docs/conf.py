@@ -1,4 +1,4 @@
-"""How the site is made: `sphinx-build -W docs build/docs`."""
+"""Configuration of the site, which `sphinx-build -W docs build/docs` builds."""
 
 import sys
 from importlib.util import find_spec
@@ -50,7 +50,7 @@ html_theme_options = {
     "navigation_with_keys": True,
 }
 
-# MathJax as one file that asks for nothing more: formulas are drawn without a network.
+# MathJax as one file that loads no other: formulas are drawn without a network.
 _mathjax = find_spec("sphinx-mathjax-offline")
 assert _mathjax is not None
 assert _mathjax.origin is not None
@@ -71,6 +71,7 @@ bibtex_reference_style = "round"
 
 default_role = "literal"  # code between single backquotes, as docstrings have it
 napoleon_use_rtype = False
+napoleon_use_ivar = True  # attributes as a list: :members: describes no field a second time
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # docstrings give shapes and ranges
 add_module_names = False

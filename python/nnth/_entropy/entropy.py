@@ -132,8 +132,8 @@ def entropy(
         parameters |= {"functions": file_of(functions), "metric": metric}
         validated()
     elif kind == "nets":
-        made = {"widths": widths, "samples": samples, "x": file_of(x), "metric": metric}
         places = _places(x, n0, points, seed)
+        made = {"widths": widths, "samples": samples, "x": file_of(x), "metric": metric}
         check_magnitude("x", places, _LARGEST)
         parameters |= made | {"n0": places.shape[1], "points": len(places)}
         values = _nets(
