@@ -40,12 +40,12 @@ class _Parts:
     samples: Iterator[Any]
 
 
-_way: ContextVar[_DryRun | _Part | _Parts | None] = ContextVar("_way", default=None)
+_mode: ContextVar[_DryRun | _Part | _Parts | None] = ContextVar("_mode", default=None)
 
 
 def validated() -> None:
     """Mark the point where the checks of a computation's input end and its work begins."""
-    if isinstance(_way.get(), _DryRun):
+    if isinstance(_mode.get(), _DryRun):
         raise _ChecksPassedError
 
 
@@ -62,7 +62,7 @@ def sample_in_parts(draw: Callable[[int, int], S], samples: int, *, tile: int = 
         tile: Parts begin at multiples of this number.
     """
     validated()
-    match _way.get():
+    match _mode.get():
         case _Part() as part:
             tiles = -(-samples // tile)
             first = tile * (tiles * part.index // part.count)
@@ -109,12 +109,12 @@ def from_parts(computation: Callable[[], R], parts: Sequence[Sequence[Any]]) -> 
 
 
 @contextmanager
-def _run(way: _DryRun | _Part | _Parts) -> Iterator[None]:
-    token = _way.set(way)
+def _run(mode: _DryRun | _Part | _Parts) -> Iterator[None]:
+    token = _mode.set(mode)
     try:
         yield
     finally:
-        _way.reset(token)
+        _mode.reset(token)
 
 
 def _merged(one: Any, next_one: Any) -> Any:
