@@ -71,7 +71,7 @@ def sample_in_parts(draw: Callable[[int, int], S], samples: int, *, tile: int = 
                 part.drawn.append(draw(first, last - first))
                 return part.drawn[-1]  # type: ignore[no-any-return]
             part.drawn.append(None)
-            return draw(0, 1)  # takes the place of the result of an empty part
+            return draw(0, 1)  # stands in for a part of nothing
         case _Parts() as parts:
             return next(parts.samples)  # type: ignore[no-any-return]
         case _:
