@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from decimal import Decimal
+from fractions import Fraction
 from itertools import pairwise
 from typing import Final
 
 import numpy as np
 
-from nnth._activations.activation import CATALOGUE, Activation, activation
+from nnth._activations.activation import Activation, activation
+from nnth._activations.catalogue import ENTRIES
 from nnth._activations.expression import parse
-from nnth._activations.pieces import conditions
+from nnth._activations.pieces import REACHES, Code, conditions
 from nnth._activations.smoothness import joints
 from nnth._activations.taylor import Expansion, NoExpansionError, expansion
 
@@ -21,9 +22,9 @@ from nnth._activations.taylor import Expansion, NoExpansionError, expansion
 _POINTS: Final = np.concatenate([s * np.geomspace(1e-3, 1e3, 61) for s in (-1.0, 1.0)])
 _FAR_POINTS: Final = np.concatenate([s * np.geomspace(1e3, 1e300, 2000) for s in (-1.0, 1.0)])
 _NEAR: Final = 1e-9
+_ZERO, _ONE = Fraction(0), Fraction(1)
 _SAME_PLACE: Final = 1e-12
 _SAME: Final = Decimal("1e-30")  # coefficients
-_PARAMETERS: Final = ("leaky_relu", "elu", "relu_power")
 
 
 def recognized(act: Activation) -> Activation | None:
@@ -33,7 +34,7 @@ def recognized(act: Activation) -> Activation | None:
     expansion at one point, to 30 digits of 31 coefficients: there they are the same. Parameters are
     read off the values. Cost: 1 ms, and 20 ms where the values agree.
     """
-    points = np.concatenate((_POINTS, _FAR_POINTS)) if _has_pieces(act) else _POINTS
+    points = np.concatenate((_POINTS, _FAR_POINTS)) if _may_change_far_out(act) else _POINTS
     with np.errstate(all="ignore"):
         values = act.core.evaluate(points)[0]
         for known in _candidates(act):
@@ -46,27 +47,48 @@ def recognized(act: Activation) -> Activation | None:
     return None
 
 
-def _has_pieces(act: Activation) -> bool:
-    return next(conditions(tuple(parse(act.expression))), None) is not None
+def _may_change_far_out(act: Activation) -> bool:
+    """Return whether a piece of the function may begin further out than joints are looked for."""
+    roots = map(_root, conditions(tuple(parse(act.expression))))
+    return any(root is None or abs(root) > REACHES[-1] for root in roots)
+
+
+def _root(condition: Code) -> Fraction | None:
+    """Return where a condition of the form a z + b is 0; None for any other program."""
+    stack: list[tuple[Fraction, Fraction]] = []
+    for name, value in condition:
+        if name in ("constant", "z"):
+            stack.append((Fraction(0), Fraction(value)) if name == "constant" else (_ONE, _ZERO))
+        elif name == "negate":
+            a, b = stack.pop()
+            stack.append((-a, -b))
+        elif name in ("add", "subtract"):
+            (c, d), (a, b) = stack.pop(), stack.pop()
+            stack.append((a + c, b + d) if name == "add" else (a - c, b - d))
+        elif name == "multiply" and (stack[-1][0] == 0 or stack[-2][0] == 0):
+            (c, d), (a, b) = stack.pop(), stack.pop()
+            stack.append((a * d + b * c, b * d))
+        else:
+            return None
+    a, b = stack.pop()
+    return -b / a if a else None
 
 
 def _candidates(act: Activation) -> Iterator[Activation]:
-    for name in CATALOGUE:
-        if name not in _PARAMETERS:
+    """Return the single activations of the catalogue, then of each family the member that fits."""
+
+    def value(z: float) -> float:
+        return float(act.core.evaluate([z])[0][0])
+
+    for name, entry in sorted(ENTRIES.items(), key=lambda item: item[1].parameter is not None):
+        if entry.parameter is None:
             yield activation(name)
-    below, one, two = act.core.evaluate(np.array([-1.0, 1.0, 2.0]))[0].tolist()
-    if abs(one - 1.0) > _NEAR or not math.isfinite(below) or not two > 0.0:
-        return
-    # Digits beyond the fifteenth are rounding.
-    power = float(f"{math.log2(two):.14g}")
-    parameters = (
-        ("leaky_relu", -below),
-        ("elu", below / math.expm1(-1.0)),
-        ("relu_power", power),
-    )
-    for name, value in parameters:
-        if name != "relu_power" or 0.0 < power <= 20.0:
-            yield activation(f"{name}:{float(f'{value:.14g}')!r}")
+            continue
+        try:
+            fitted = float(f"{entry.parameter.fit(value):.14g}")  # the digits after it are rounding
+            yield activation(f"{name}:{fitted!r}")
+        except ValueError:  # no member of the family has these values
+            continue
 
 
 def _same(one: str, other: str) -> bool:

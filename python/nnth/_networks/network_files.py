@@ -16,7 +16,8 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nnth._activations.activation import CATALOGUE, activation
+from nnth._activations.activation import activation
+from nnth._activations.catalogue import CATALOGUE
 from nnth._data.files import remember_content
 from nnth._data.read_errors import reraise_as_value_error
 from nnth._networks.network import Network
