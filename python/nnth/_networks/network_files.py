@@ -85,7 +85,7 @@ def _same_function(one: str, other: str) -> bool:
         a, b = activation(one), activation(other)
     except ValueError:
         return False
-    return (a.instead or a.expression) == (b.instead or b.expression)
+    return a.expression == b.expression
 
 
 def _text(array: NDArray[Any]) -> str:
