@@ -76,6 +76,9 @@ CATALOGUE = {
     "hard_tanh": Known(
         lambda z: max(min(z, mp.mpf(1)), mp.mpf(-1)), (-1.0, 1.0), spelling="relu(z+1)-relu(z-1)-1"
     ),
+    "softsign": Known(
+        lambda z: z / (1 + abs(z)), (0.0,), spelling="where(z>0, 1-1/(1+z), 1/(1-z)-1)"
+    ),
 }
 
 

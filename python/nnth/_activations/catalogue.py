@@ -90,6 +90,7 @@ ENTRIES: Final[dict[str, Entry]] = {
     "selu": Entry(_SELU, critical=(0.0, 0.4767710178827529)),
     "mish": Entry("z*tanh(softplus(z))", critical=(0.09452178737066785, 2.013524069719529)),
     "hard_tanh": Entry("max(min(z, 1), -1)", critical=(0.0, 1.0)),
+    "softsign": Entry("z/(1 + abs(z))", critical=(0.0, 1.0)),
 }
 
 CATALOGUE: Final = tuple(ENTRIES)
