@@ -99,7 +99,7 @@ def test_results_beyond_the_limit_are_refused(threads: int) -> None:
 
 @pytest.mark.parametrize("threads", [1, 64])
 def test_the_vectors_of_many_inputs_beyond_the_limit_are_refused(threads: int) -> None:
-    rule = "widths, n0 and n_out must be smaller for Gram matrices: one net takes 2000 GB"
+    rule = "widths, n0 and n_out must be smaller for Gram matrices: one net takes 2000"
     with pytest.raises(ValueError, match=rule):
         _core.sample_grams(np.ones((50, 2)), [10**9], "gaussian", False, 0, 0, 1, 0, threads, stop)
 
