@@ -1,4 +1,4 @@
-"""Which activation of the catalogue an expression is, however it is written."""
+"""Recognize an activation of the catalogue in any expression of it."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from nnth._activations.pieces import REACHES, Code, conditions
 from nnth._activations.smoothness import joints
 from nnth._activations.taylor import Expansion, NoExpansionError, expansion
 
-# The values of functions that may be the same are compared here first; those of functions that are
-# made of pieces also further out than joints are looked for.
+# Values are compared at these points first; those of functions whose pieces may begin beyond the
+# range of `joints` also at the far points.
 _POINTS: Final = np.concatenate([s * np.geomspace(1e-3, 1e3, 61) for s in (-1.0, 1.0)])
 _FAR_POINTS: Final = np.concatenate([s * np.geomspace(1e3, 1e300, 2000) for s in (-1.0, 1.0)])
 _NEAR: Final = 1e-9
 _ZERO, _ONE = Fraction(0), Fraction(1)
 _SAME_PLACE: Final = 1e-12
-_SAME: Final = Decimal("1e-30")  # coefficients
+_SAME: Final = Decimal("1e-30")  # relative difference of equal coefficients
 
 
 def recognized(act: Activation) -> Activation | None:
-    """Return the activation of the catalogue that is the same function, None where there is none.
+    """Return the activation of the catalogue that is the same function, None without one.
 
-    Both have the same joints, and between any two of them, where both are analytic, the same Taylor
-    expansion at one point, to 30 digits of 31 coefficients: there they are the same. Parameters are
-    read off the values. Cost: 1 ms, and 20 ms where the values agree.
+    Between any two joints, where both functions are analytic, they have the same Taylor expansion
+    at one point, to 30 digits of 31 coefficients. The parameter of a family follows from values.
+    Cost: 1 ms, and 20 ms if the values agree.
     """
     points = np.concatenate((_POINTS, _FAR_POINTS)) if _may_change_far_out(act) else _POINTS
     with np.errstate(all="ignore"):
@@ -48,7 +48,7 @@ def recognized(act: Activation) -> Activation | None:
 
 
 def _may_change_far_out(act: Activation) -> bool:
-    """Return whether a piece of the function may begin further out than joints are looked for."""
+    """Return whether a piece of the function may begin beyond the range of `joints`."""
     roots = map(_root, conditions(tuple(parse(act.expression))))
     return any(root is None or abs(root) > REACHES[-1] for root in roots)
 
@@ -107,7 +107,7 @@ def _same(one: str, other: str) -> bool:
 
 
 def _points_between(edges: list[float]) -> list[float]:
-    """A number within each of the intervals that the edges leave."""
+    """Return a number in each of the intervals between and beyond the edges."""
     if not edges:
         return [0.0]
     inner = [0.5 * (a + b) for a, b in pairwise(edges)]
