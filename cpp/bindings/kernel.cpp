@@ -26,6 +26,7 @@ Activation make_activation(const std::vector<std::pair<std::string, double>>& in
                            const std::optional<std::string>& form, double parameter,
                            const std::optional<NearZeroValues>& near_zero) {
     std::vector<Instruction> program;
+    program.reserve(instructions.size());
     for (const auto& [name, value] : instructions) program.push_back({op_from_name(name), value});
     std::optional<NearZero> near;
     if (near_zero) {
@@ -93,6 +94,7 @@ const char* name_of(Status status) {
 
 py::array_t<double> column(const std::vector<Layer>& layers, double (*value)(const Layer&)) {
     std::vector<double> out;
+    out.reserve(layers.size());
     for (const Layer& layer : layers) out.push_back(value(layer));
     const auto n = static_cast<py::ssize_t>(out.size());
     return to_array(std::move(out), {n});
@@ -112,6 +114,7 @@ py::dict to_columns(const std::vector<Layer>& layers) {
     out["chi_perp"] = column(layers, [](const Layer& l) { return l.chi_perp; });
     out["error"] = column(layers, [](const Layer& l) { return l.error; });
     std::vector<std::string> status;
+    status.reserve(layers.size());
     for (const Layer& layer : layers) status.push_back(name_of(layer.status));
     out["status"] = py::cast(status);
     return out;

@@ -22,11 +22,25 @@ def chebyshev_lagrange(n: int, a: float, b: float, x: float) -> Floats: ...
 # kernel.cpp
 Layers: TypeAlias = dict[str, Any]  # column name -> [depth + 1] floats; status: list of str
 
-class Method:
-    __members__: ClassVar[dict[str, Method]]
+class _Enum:
+    @property
+    def name(self) -> str: ...
+    @property
+    def value(self) -> int: ...
+    def __int__(self) -> int: ...
+    def __index__(self) -> int: ...
 
-class Ntk:
+class Method(_Enum):  # and "gauss-hermite", by __members__
+    __members__: ClassVar[dict[str, Method]]
+    auto: ClassVar[Method]
+    closed: ClassVar[Method]
+    quadrature: ClassVar[Method]
+
+class Ntk(_Enum):
     __members__: ClassVar[dict[str, Ntk]]
+    ntk: ClassVar[Ntk]
+    bias: ClassVar[Ntk]
+    pdlt: ClassVar[Ntk]
 
 class Activation:
     def __init__(

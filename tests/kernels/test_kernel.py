@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from nnth import _core
-from nnth._activations.activation import CATALOGUE, activation
+from nnth._activations.activation import activation
+from nnth._activations.catalogue import CATALOGUE
 from nnth._kernels.kernel import Ntk, kernel
 from nnth._tables.table import Table
 

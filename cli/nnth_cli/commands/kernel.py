@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 
 @command(random=False)
+@options.list_activations
 def kernel(
     act: options.Act = "relu",
     depth: options.Depth = 10,
@@ -55,11 +56,7 @@ def kernel(
     product of the deltas (neural-tangents takes the derivative of a jump as 0).
 
     \b
-    Activations: relu leaky_relu:a abs relu_power:p step linear erf tanh sin cos
-    exp gaussian gelu silu softplus sigmoid elu:a selu mish hard_tanh, or an
-    expression in z with + - * / ** (or ^), exp log sqrt abs sign step max min relu
-    tanh sigmoid softplus erf Phi sin cos atan and where(z > c, a, b).
-    gaussian is exp(-z^2).
+    {activations}
 
     \b
     Source: Cho & Saul (2009); Poole et al. (2016); Jacot et al. (2018).

@@ -142,19 +142,22 @@ class GaussianForm final : public Expectation {
     }
 };
 
+template <int sign>
+std::unique_ptr<Expectation> make_wave(double /*parameter*/) {
+    return std::make_unique<WaveForm>(sign);
+}
+
+constexpr NamedForm kForms[] = {
+    {"sin", &make_wave<-1>},
+    {"cos", &make_wave<1>},
+    {"exp", &make_form<ExpForm>},
+    {"gaussian", &make_form<GaussianForm>},
+};
+
 }  // namespace
 
-Form sin_form() {
-    return std::make_unique<WaveForm>(-1.0);
-}
-Form cos_form() {
-    return std::make_unique<WaveForm>(1.0);
-}
-Form exp_form() {
-    return std::make_unique<ExpForm>();
-}
-Form gaussian_form() {
-    return std::make_unique<GaussianForm>();
+std::span<const NamedForm> exponential_forms() {
+    return kForms;
 }
 
 }  // namespace nnth::kernel

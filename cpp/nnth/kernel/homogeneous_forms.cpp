@@ -137,16 +137,14 @@ class StepForm final : public Expectation {
     }
 };
 
-}  // namespace
-
-Form leaky_relu_form(double slope) {
+std::unique_ptr<Expectation> leaky_relu_form(double slope) {
     if (!std::isfinite(slope)) {
         throw std::invalid_argument("leaky_relu's slope must be finite, not " + shortest(slope));
     }
     return std::make_unique<LeakyReluForm>(slope);
 }
 
-Form relu_power_form(double power) {
+std::unique_ptr<Expectation> relu_power_form(double power) {
     if (!(power > 0.0 && power <= 20.0)) {
         throw std::invalid_argument("relu_power's power must be above 0 and at most 20, not " +
                                     shortest(power));
@@ -154,8 +152,16 @@ Form relu_power_form(double power) {
     return std::make_unique<ReluPowerForm>(power);
 }
 
-Form step_form() {
-    return std::make_unique<StepForm>();
+constexpr NamedForm kForms[] = {
+    {"leaky_relu", &leaky_relu_form},
+    {"relu_power", &relu_power_form},
+    {"step", &make_form<StepForm>},
+};
+
+}  // namespace
+
+std::span<const NamedForm> homogeneous_forms() {
+    return kForms;
 }
 
 }  // namespace nnth::kernel

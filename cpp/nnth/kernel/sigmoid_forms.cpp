@@ -169,13 +169,15 @@ class GeluForm final : public PriceForm {
     }
 };
 
+constexpr NamedForm kForms[] = {
+    {"erf", &make_form<ErfForm>},
+    {"gelu", &make_form<GeluForm>},
+};
+
 }  // namespace
 
-Form erf_form() {
-    return std::make_unique<ErfForm>();
-}
-Form gelu_form() {
-    return std::make_unique<GeluForm>();
+std::span<const NamedForm> sigmoid_forms() {
+    return kForms;
 }
 
 }  // namespace nnth::kernel
