@@ -3,9 +3,9 @@
     pip install '.[data]' && python examples/evidence.py
 
 The diabetes data of scikit-learn have 442 patients, ten measurements each, and the progression of
-the disease after a year. Interpolation needs fewer patients than features, so the features are the
-measurements and their products (65, made uncorrelated, as the prior assumes), and 40 patients are
-used for training. The evidence depends on these 40 alone; the others test its choices.
+the disease after a year. Interpolation needs fewer patients than features, so the features are 64
+uncorrelated combinations, as the prior assumes, of the measurements and their products, and 40
+patients are used for training. The evidence depends on these 40 alone; the others test its choices.
 """
 
 import numpy as np

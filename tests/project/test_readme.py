@@ -73,7 +73,8 @@ def test_examples_run(command: str, tmp_path: Path) -> None:
         assert (tmp_path / name).stat().st_size > 20_000
 
 
-def test_the_python_runs() -> None:
+def test_the_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     assert PYTHON is not None
     assert len(PYTHON[1].splitlines()) <= 12
     exec(compile(PYTHON[1], "README.md", "exec"), {})
