@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, FigureBase
 
+from nnth._data.saving import replaced
 from nnth._figures.lines import HOLLOW, draw_lines, lines_of, meanings_of
 from nnth._figures.planes import draw_heat_map, draw_tessellation
 from nnth._figures.style import Palette, Style, drawing_context, gray
@@ -82,7 +83,8 @@ def save(
         stream = io.BytesIO()
         figure.savefig(stream, format=kind, metadata=metadata[str(kind)])
     if isinstance(file, str | os.PathLike):
-        Path(file).write_bytes(stream.getvalue())
+        with replaced(Path(file)) as target:
+            target.write(stream.getvalue())
     else:
         file.write(stream.getvalue())
 

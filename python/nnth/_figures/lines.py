@@ -225,7 +225,7 @@ def lines_of(table: Table, plot: Plot) -> Lines:
 def _groups(table: Table, plot: Plot) -> Iterator[tuple[str, Column]]:
     """Yield the name and the rows of each value of the `by` column; without one, all rows."""
     if plot.by is None:
-        yield "", np.ones(len(table), dtype=bool)
+        yield "", np.ones(table.num_rows, dtype=bool)
         return
     letter = symbol(plot.by).rpartition(" ")[2]
     for value in dict.fromkeys(table[plot.by].tolist()):

@@ -17,6 +17,7 @@ from nnth._linear_nets.nets import (
     log_products,
     scales_of,
 )
+from nnth._runtime import streams
 from nnth._runtime.checks import check_integer
 from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import sample_in_parts, validated
@@ -35,7 +36,7 @@ _LABELS: Final = {
     "log_norm_variance": r"$\mathrm{Var} \log|\theta|$",
 }
 _SEEN: Final = 1.0  # deviations by which a sample must reach beyond what makes the moment
-_RUNS: Final = 2**32  # streams between the samples of two depths
+_RUNS: Final = streams.SAMPLES.count  # streams between the samples of two depths
 
 
 def product(
