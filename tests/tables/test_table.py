@@ -374,11 +374,11 @@ def test_other_things_in_brackets_are_refused(
 def test_a_figure_of_columns_stays_with_a_selection_that_has_them() -> None:
     plot = Plot(x="x", series=(Series(y="y"),))
     made = Table({"x": [1.0, 2.0], "y": [1.0, 2.0], "z": [1.0, 2.0]}, META, plot=plot)
-    assert made[:1].plot is plot
-    assert made[["y", "x"]].plot is plot
-    assert made[["x", "z"]].plot is None
+    assert made[:1].drawing is plot
+    assert made[["y", "x"]].drawing is plot
+    assert made[["x", "z"]].drawing is None
     alone = Table({"x": [1.0, 2.0]}, META, plot=Lines())  # drawn from arrays of all rows
-    assert alone[:1].plot is None
+    assert alone[:1].drawing is None
 
 
 def test_a_table_is_a_mapping_that_cannot_be_changed() -> None:
