@@ -795,7 +795,7 @@ def test_what_a_logarithm_cannot_show_is_named() -> None:
 
 def test_what_is_not_drawn_is_named() -> None:
     found = nnth.hessian(SETUP, at=(0, 1, 2, 3), probes=1)
-    assert "3 of 4 evaluations are drawn" in below(found.table())
+    assert "3 of 4 evaluations are drawn." in below(found.table())
     found = nnth.classes(SETUP, at=(0, 3), layers=True)
     assert "step 3, the last of 2 evaluations" in below(found.table())
     levels = below(nnth.rkhs_spectrum("rbf:1", levels=400))

@@ -183,7 +183,7 @@ class Prediction(Result):
             lines=tuple((names[name], t, y) for name, y in found.items()),
             points=points,
             hollow=hollow,
-            pairs=True,
+            pairs="net_error" in found,  # the first line, which the points estimate
             log_x=True,
             log_y=all((y > 0.0).all() for y in found.values()),
             x_label="time $t$",
