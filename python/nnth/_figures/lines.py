@@ -115,6 +115,7 @@ def _draw_points(
         fmt=marker,
         color=color,
         markerfacecolor=color if filled else "none",
+        markeredgewidth=1.0 if filled else 0.6,
         label=label or None,
         markersize=3.2 * size,
         elinewidth=0.8,

@@ -421,7 +421,7 @@ def _table(
         )
         for moves, label in (
             (True, "relative change in training"),
-            (False, "rate times curvature at the start"),
+            (False, "$\\eta\\,\\lambda_{\\max}$ at the start"),
         )
         if points[moves]
     )
