@@ -9,7 +9,7 @@ import numpy as np
 
 from nnth._predict.kernel_flow import Law
 from nnth._runtime.typing import Floats
-from nnth._tables.plot import Lines
+from nnth._tables.plot import Lines, unreliable
 from nnth._tables.result import Result
 from nnth._tables.statistics import ASYMPTOTIC, joined, mean_of, note_on_z, skewness, z_score
 from nnth._tables.table import Meta, Table
@@ -178,12 +178,12 @@ class Prediction(Result):
                 np.asarray(columns[n])[drawn][order] for n in ("sim_net_error", "sim_stderr")
             )
             points = ((f"{self.simulation.net_error.shape[1]} networks", t, mean, error),)
-            hollow = (np.asarray(columns["note"])[drawn][order] != "",)
+            hollow = (unreliable(columns["note"])[drawn][order],)
         return Lines(
             lines=tuple((names[name], t, y) for name, y in found.items()),
             points=points,
             hollow=hollow,
-            pairs=True,
+            pairs="net_error" in found,  # the first line, which the points estimate
             log_x=True,
             log_y=all((y > 0.0).all() for y in found.values()),
             x_label="time $t$",

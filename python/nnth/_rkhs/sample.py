@@ -20,7 +20,7 @@ from nnth._runtime.memory import check_memory
 from nnth._runtime.random import uniforms
 from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import sample_in_parts
-from nnth._tables.plot import Lines
+from nnth._tables.plot import Lines, unreliable
 from nnth._tables.result import Result
 from nnth._tables.statistics import beyond, joined, note_on_z, z_score
 from nnth._tables.table import Meta, Table
@@ -92,7 +92,7 @@ class Determinantal(Result):
         plot = Lines(
             lines=(("exact", line, line),),
             points=(("drawn", inclusion, frequency, stderr),),
-            hollow=(np.array(noted[0]) != "",),
+            hollow=(unreliable(noted[0]),),
             x_label="inclusion $P(i \\in S)$",
             y_label="frequency",
         )
