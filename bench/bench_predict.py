@@ -29,7 +29,7 @@ from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from nnth import predict
 from nnth._activations.activation import activation
 from nnth._kernels.gram import gram_rows
-from nnth._kernels.kernel import core_network
+from nnth._kernels.kernel import kernel_config
 
 Array = NDArray[np.float64]
 NOISE = 0.01
@@ -76,7 +76,7 @@ def compare(depth: int, args: argparse.Namespace) -> None:
     every, relu, network = (
         np.concatenate((x, tests)),
         activation("relu"),
-        core_network(0.0, 2.0, depth, "ntk"),
+        kernel_config(0.0, 2.0, depth, "ntk"),
     )
 
     def ours() -> tuple[Array, Array]:

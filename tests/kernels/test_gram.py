@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nnth import Gram, gram, kernel
 from nnth._activations.activation import activation
 from nnth._kernels.gram import gram_rows
-from nnth._kernels.kernel import core_network
+from nnth._kernels.kernel import kernel_config
 
 Matrix = NDArray[np.float64]
 Spread = Literal["shared", "mild", "extreme"]
@@ -546,7 +546,7 @@ def test_rows_are_those_of_the_whole_matrices(act: str, cb: float, rows: int) ->
     """Blocks are of 64 inputs or so: rows end within one, at its end, and with all."""
     x = np.random.default_rng(5).standard_normal((70 if act == "tanh" else 150, 3))
     whole = gram(x, act, depth=2, cb=cb, cw=1.3)
-    chosen, network = activation(act), core_network(cb, 1.3, 2, "ntk")
+    chosen, network = activation(act), kernel_config(cb, 1.3, 2, "ntk")
     first = gram_rows(x, rows, chosen, network, "both")
     for part, full, diagonal in (
         (first.nngp, whole.nngp, first.nngp_diagonal),
