@@ -60,4 +60,4 @@ def gram(
         matrices = {"nngp": result.nngp, "ntk": result.ntk}
         write_arrays(save, {name: a for name, a in matrices.items() if a is not None})
     with call.interrupted_at_once():
-        return result.summary(threads=call.threads)
+        return result.table(threads=call.threads)

@@ -134,7 +134,7 @@ def predict(
         )
     if save is not None:
         write_arrays(save, result.arrays())
-    return result.points() if by_point else result.summary()
+    return result.points() if by_point else result.table()
 
 
 def _check_times_of_a_plot(times: Any) -> None:

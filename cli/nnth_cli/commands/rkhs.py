@@ -134,7 +134,7 @@ def fit(
         found = rkhs_fit(x, y, kernel, act, ridge=ridge, **tests, **network, **call.work)
     if save is not None:
         write_arrays(save, found.arrays())
-    return found.summary()
+    return found.table()
 
 
 @command()
@@ -261,4 +261,4 @@ def sample(
         )
     if save is not None:
         write_arrays(save, found.arrays())
-    return found.summary()
+    return found.table()

@@ -97,7 +97,7 @@ class LaplaceKernel(_DistanceKernel):
     def rows(
         self, data: Floats, count: int, *, threads: int = 0, progress: Progress | None = None
     ) -> KernelRows:
-        """Return the rows; the exponent has the relative error of `RadialKernel._by_differences`."""
+        """Return the rows from differences, with errors as in `RadialKernel._by_differences`."""
         check_memory_of_matrices(count, len(data), 1)
         validated()
         matrix = np.empty((count, len(data)))

@@ -140,7 +140,9 @@ def kernel(
     parameters |= {"ntk": ntk, "method": method, "nodes": nodes if by_nodes else None}
     validated()
     results = {
-        name: _core.kernel(chosen.core, _core.Method.__members__[name], nodes, network.config, inputs)
+        name: _core.kernel(
+            chosen.core, _core.Method.__members__[name], nodes, network.config, inputs
+        )
         for name in methods
     }
     return _table(results, parameters, depth, labeled=method == "all")
@@ -163,6 +165,9 @@ class InfiniteNetwork:
         made = {"act": self.act.name, "depth": self.depth, "cb": self.cb, "cw": self.cw}
         return {**made, "ntk": self.ntk}
 
+    def __reduce__(self) -> tuple[Any, ...]:  # objects of the core cannot be pickled
+        return _network_of, (self.act.name, self.depth, self.cb, self.cw, self.ntk)
+
 
 def infinite_network(
     act: str, *, depth: int, cb: float | None = None, cw: float | None = None, ntk: Ntk = "ntk"
@@ -175,6 +180,10 @@ def infinite_network(
     cb, cw = variances(chosen, cb, cw)
     depth = check_integer("depth", depth, minimum=1)
     return InfiniteNetwork(chosen, depth, cb, cw, ntk, kernel_config(cb, cw, depth, ntk))
+
+
+def _network_of(act: str, depth: int, cb: float, cw: float, ntk: Ntk) -> InfiniteNetwork:
+    return infinite_network(act, depth=depth, cb=cb, cw=cw, ntk=ntk)
 
 
 def variances(act: Activation, cb: float | None, cw: float | None) -> tuple[float, float]:

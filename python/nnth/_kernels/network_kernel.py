@@ -23,7 +23,7 @@ Matrices = Literal["nngp", "ntk", "both"]
 
 @dataclass(frozen=True, eq=False)
 class NetworkRows:
-    """The first rows `(count, m)` of kernel matrices, and the whole diagonals `(m,)`; see `Gram`."""
+    """The first rows `(count, m)` of kernel matrices, and whole diagonals `(m,)`; see `Gram`."""
 
     nngp: Floats | None
     ntk: Floats | None
@@ -80,9 +80,7 @@ class NetworkKernel(SphereKernel):
         nngp = self.kind == "nngp"
         matrix = found.nngp if nngp else found.ntk
         assert matrix is not None
-        return KernelRows(
-            matrix, found.nngp_diagonal if nngp else found.ntk_diagonal, found.error
-        )
+        return KernelRows(matrix, found.nngp_diagonal if nngp else found.ntk_diagonal, found.error)
 
     def sphere_norm(self, norm: float | None) -> float | None:
         """Return 1/C_w by default, at which the first layer has the kernel C_b + cos(theta).

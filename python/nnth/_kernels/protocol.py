@@ -26,7 +26,7 @@ class KernelRows:
 
 
 class DataKernel(Protocol):
-    """A positive semi-definite kernel of vectors. Implementations inherit `cross` and `diagonal`."""
+    """A positive semi-definite kernel of vectors; implementations inherit cross and diagonal."""
 
     @property
     def parameters(self) -> dict[str, Any]:

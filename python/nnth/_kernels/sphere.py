@@ -40,7 +40,7 @@ class Levels:
 
 @dataclass(frozen=True, eq=False)
 class AngularValues:
-    """Values of a kernel at angles, its value `top` at angle 0, and their error relative to `top`."""
+    """Values of a kernel at angles, its value `top` at angle 0, and the error relative to it."""
 
     values: Floats
     top: float

@@ -31,7 +31,7 @@ class OutputDistribution:
 
 
 def gain(mu: Floats, time: float) -> Floats:
-    """Return (1 - exp(-mu t))/mu, which times the eigenvalue mu is the learned fraction of a mode."""
+    """Return (1 - exp(-mu t))/mu: 1/mu times the fraction of a mode that is learned at t."""
     if np.isinf(time):
         return 1.0 / mu
     safe = np.where(mu == 0.0, 1.0, mu)

@@ -131,7 +131,7 @@ def predict(
         >>> np.allclose(table["mean"], 0.0)
         True
         >>> table["variance"].round(4)
-        array([0.1989])
+        array([0.3321])
 
     Source: Lee et al. (2018), eqs. 8-9; Jacot et al. (2018); Lee et al. (2019), eqs. 14-15; for
     noise Matthews et al. (2017).

@@ -79,10 +79,10 @@ class Prediction(ArrayResult):
             `nnth.predict`); status: "ok", or "rounding" if the smallest predictive variance is not
             above its error, so that nll is unreliable.
 
-            With samples also sim_net_error, the mean error of the networks, sim_stderr, z, and note,
-            a remark on z; max_deviation and max_z, the largest deviation of the mean outputs, and
-            the largest `|z|`; step_error, the largest difference between the means of gradient flow
-            and of the gradient descent steps that were taken.
+            With samples also sim_net_error, the mean error of the networks, sim_stderr, z, and
+            note, a remark on z; max_deviation and max_z, the largest deviation of the mean outputs
+            and the largest `|z|`; step_error, the largest difference between the means of gradient
+            flow and of the gradient descent steps that were taken.
         """
         rows = [self._row(i) for i in range(len(self.times))]
         columns = {name: [row[name] for row in rows] for name in rows[0]}
@@ -125,7 +125,7 @@ class Prediction(ArrayResult):
         return Table(columns, self.meta, plot=self._outputs())
 
     def arrays(self) -> dict[str, Floats]:
-        """Return times, mean and variance and, with samples, sim_mean, sim_stderr and sim_variance."""
+        """Return times, mean, variance and, with samples, sim_mean, sim_stderr, sim_variance."""
         arrays = {"times": self.times, "mean": self.mean, "variance": self.variance}
         if self.simulation is not None:
             arrays["sim_mean"] = self.simulation.mean
@@ -247,7 +247,7 @@ class Prediction(ArrayResult):
         )
 
     def _against_targets(self, mean: Floats, spread: Floats, y_label: str, note: str) -> Lines:
-        """Return means and standard deviations over targets, or over test points without targets."""
+        """Return means and standard deviations over targets, or else over test points."""
         outputs = mean.shape[1]
         x = np.tile(np.arange(float(len(mean)))[:, None], outputs)
         lines: tuple[Any, ...] = ()

@@ -239,7 +239,7 @@ def rkhs_fit(
         >>> fit = nnth.rkhs_fit(x, np.sin(3.0 * x[:, 0]), "rbf:0.5", ridge=1e-4)
         >>> mean, std = fit.predict([[0.25]], return_std=True)
         >>> mean.round(2), std.round(2)
-        (array([[0.68]]), array([0.]))
+        (array([[0.68]]), array([0.01]))
 
     Source: Kimeldorf and Wahba (1971); Rasmussen and Williams (2006), eqs. 2.25-2.30, 5.10-5.12.
     """
@@ -261,7 +261,9 @@ def rkhs_fit(
     }
     with factoring(len(targets)):
         found = regression(rows, targets, ridge)
-    return KernelFit(inputs, targets, tests, answers, chosen, ridge, found, Meta("rkhs fit", parameters))
+    return KernelFit(
+        inputs, targets, tests, answers, chosen, ridge, found, Meta("rkhs fit", parameters)
+    )
 
 
 @serial_blas

@@ -116,7 +116,9 @@ def _notes(name: str, probabilities: Floats, count: int) -> list[str]:
     """Return notes on frequencies of events so rare, or so likely, that z is not normal."""
     spread = probabilities * (1.0 - probabilities)
     random = spread > 0.0
-    skews = np.where(random, (1.0 - 2.0 * probabilities) / np.sqrt(np.where(random, spread, 1.0)), 0.0)
+    skews = np.where(
+        random, (1.0 - 2.0 * probabilities) / np.sqrt(np.where(random, spread, 1.0)), 0.0
+    )
     notes = [note_on_z(count, skew) for skew in skews.tolist()]
     return [f"{name}: {note}" if note else "" for note in notes]
 
