@@ -5,6 +5,7 @@
 this module; it needs scikit-learn 1.6 or later.
 """
 
+# ruff: noqa: N803  (X and Y are the names of scikit-learn)
 from __future__ import annotations
 
 from typing import Any, Final, Literal
@@ -144,11 +145,9 @@ class NeuralKernel(Kernel):  # type: ignore[misc]
         return False
 
     def __repr__(self) -> str:
-        values = {name: getattr(self, name) for name in ("kernel", "cb", "cw", "ntk")}
-        shown = "".join(
-            f", {name}={value!r}" for name, value in values.items() if value is not None
-        )
-        return f"NeuralKernel({self.act!r}, depth={self.depth}{shown})"
+        shown = {name: getattr(self, name) for name in ("cb", "cw")}
+        variances = "".join(f", {name}={v:.3g}" for name, v in shown.items() if v is not None)
+        return f"NeuralKernel({self.act!r}, depth={self.depth}, kernel={self.kernel!r}{variances})"
 
     def _kernel(self, **changes: float) -> SphereKernel:
         if self.kernel not in ("nngp", "ntk"):

@@ -125,7 +125,7 @@ def test_at_the_ends_of_time() -> None:
     assert k is not None
     assert (found.mean[0] == 0.0).all()
     assert (found.variance[0] == k.diagonal()).all()
-    end = found.distributions[1]  # every network fits every target
+    law = found.distributions[1]  # every network fits every target
     assert np.abs(found.mean[1] - y).max() <= law.error
     assert np.abs(found.variance[1]).max() <= law.variance_error
     row = found.table()

@@ -57,11 +57,11 @@ def test_values_and_gradients_of_relu(kernel: str, depth: int) -> None:
 
 
 def test_gradient_by_quadrature() -> None:
-    """tanh, one layer: dK/dlog C_b by the rule of Price, through E[tanh' tanh'] of nnth.kernel."""
+    """tanh: differences of nnth.kernel, which integrates every pair, in another step."""
     cb, cw, x = 0.2, 1.5, X[:6]
     _, gradient = NeuralKernel("tanh", 1, "nngp", cb, cw)(x, eval_gradient=True)
     for i, j in [(0, 1), (2, 5)]:
-        # dK^2_ij = cb (1 + cw (E[s'_i s'_j] + E[s''_i s_j]/2 + E[s_i s''_j]/2)), dK^1 = cb all over.
+
         def value(shift: float, i: int = i, j: int = j) -> float:
             table = nnth.kernel("tanh", depth=1, cb=shift, cw=cw, x_a=x[i], x_b=x[j])
             return float(table["k_ab"][-1])
@@ -96,7 +96,7 @@ def test_hyperparameters() -> None:
     values, gradient = NeuralKernel()(X, eval_gradient=True)
     assert gradient.shape == (*values.shape, 0)
     assert not kernel.is_stationary()
-    assert repr(kernel) == "NeuralKernel('relu', depth=2, kernel='ntk', cb=0.1, cw=2.0, ntk='ntk')"
+    assert repr(kernel) == "NeuralKernel('relu', depth=2, kernel='ntk', cb=0.1, cw=2)"
     assert pickle.loads(pickle.dumps(kernel)) == kernel
 
 
@@ -120,14 +120,14 @@ def test_gaussian_process_regression() -> None:
 
 def test_hyperparameters_are_optimized_in_a_sum_and_a_product() -> None:
     kernel = ConstantKernel(1.0, "fixed") * NeuralKernel("erf", 1, cb=0.1, cw=2.0)
-    kernel = kernel + WhiteKernel(0.1)
+    kernel = kernel + WhiteKernel(0.01, "fixed")
     model = GaussianProcessRegressor(kernel).fit(X, Y)
     start = model.log_marginal_likelihood(kernel.theta)
     value, gradient = model.log_marginal_likelihood(kernel.theta, eval_gradient=True)
     assert value == pytest.approx(start)
     assert model.log_marginal_likelihood_value_ > start + 1.0
-    for i in range(3):
-        h = np.zeros(3)
+    for i in range(2):
+        h = np.zeros(2)
         h[i] = 1e-4
         change = model.log_marginal_likelihood(kernel.theta + h) - model.log_marginal_likelihood(
             kernel.theta - h

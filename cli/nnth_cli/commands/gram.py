@@ -40,8 +40,8 @@ def gram(
 
     with the recursions that `nnth kernel --help` shows. A row is a matrix: trace, extreme
     eigenvalues, condition number. --save writes the matrices nngp and ntk. --plot draws the
-    matrices, and all eigenvalues above rounding by rank. `nnth kernel --help` says how a row of
-    zeros at C_b = 0 and activations that jump are treated.
+    matrices, and all eigenvalues above rounding by rank. `nnth kernel --help` has the
+    conventions for a row of zeros at C_b = 0 and for activations that jump.
 
     \b
     Source: Lee et al. (2018); Jacot et al. (2018).
@@ -57,7 +57,6 @@ def gram(
     with as_typed({} if file is None else {"x": "FILE"}):
         result = compute(data, act, depth=depth, cb=cb, cw=cw, kernel=kernel, ntk=ntk, **call.work)
     if save is not None:
-        matrices = {"nngp": result.nngp, "ntk": result.ntk}
-        write_arrays(save, {name: a for name, a in matrices.items() if a is not None})
+        write_arrays(save, result.arrays())
     with call.interrupted_at_once():
         return result.table(threads=call.threads)
