@@ -200,12 +200,12 @@ def test_images_and_labels_have_one_hash(files: Path) -> None:
     both = Path("a-images-idx3-ubyte").read_bytes() + Path("a-labels-idx1-ubyte").read_bytes()
     setup = TrainingSetup(data="a-images-idx3-ubyte", widths=(2,), steps=0)
     expected = hashlib.sha256(both).hexdigest()[:16]
-    assert collapse(setup).summary().meta.parameters["sha256"] == f"data:{expected}"
+    assert collapse(setup).table().meta.parameters["sha256"] == f"data:{expected}"
 
 
 def test_a_named_network_is_no_file_and_records_are_kept() -> None:
     assert regions("telgarsky:2").meta.parameters["sha256"] is None
-    assert quadratic(net="random", points=3, times=(1.0,)).table.meta.parameters["sha256"] is None
+    assert quadratic(net="random", points=3, times=(1.0,)).table().meta.parameters["sha256"] is None
     meta = Meta("gram", {"x": File("x.npy", "0" * 16), "y": File(None), "depth": 2})
     assert dict(meta.parameters) == {"x": "x.npy", "y": None, "depth": 2, "sha256": f"x:{'0' * 16}"}
     again = pickle.loads(pickle.dumps(meta))

@@ -478,10 +478,10 @@ def test_progress_grows_to_the_end(case: Case, threads: int) -> None:
     assert shares[-1] == 1.0
 
 
-# The summary.
+# The table.
 
 
-def test_the_summary_is_of_the_matrices() -> None:
+def test_the_table_describes_the_matrices() -> None:
     x = np.random.default_rng(4).standard_normal((50, 8))
     result = gram(x, "gelu", depth=2)
     table = result.table()

@@ -258,7 +258,7 @@ def test_times_in_any_order_give_the_same_rows() -> None:
     up = simulated(width=8, samples=3, times=(0.1, 2.0))
     down = simulated(width=8, samples=3, times=(2.0, 0.1))
     for name in ("test_error", "sim_net_error", "max_deviation"):
-        assert up.table()[name].tolist() == down.summary()[name].tolist()[::-1]
+        assert up.table()[name].tolist() == down.table()[name].tolist()[::-1]
 
 
 # Tables, targets and files.
@@ -267,7 +267,7 @@ def test_times_in_any_order_give_the_same_rows() -> None:
 def test_the_summary_is_made_of_the_points() -> None:
     found = simulated(width=8, samples=5)
     table, points = found.table(), found.points()
-    assert len(points) == 3 * 4
+    assert points.num_rows == 3 * 4
     for i, time in enumerate(found.times):
         rows = points["time"] == time
         mean, variance = points["mean"][rows], points["variance"][rows]
@@ -299,7 +299,7 @@ def test_files(tmp_path: Path) -> None:
     found = predict(train, train, tmp_path / "u.npy", tmp_path / "v.csv")
     expected = predict(x, y, u, v)
     assert (found.mean == expected.mean).all()
-    assert found.table()["test_error"].tolist() == expected.summary()["test_error"].tolist()
+    assert found.table()["test_error"].tolist() == expected.table()["test_error"].tolist()
     assert found.meta.parameters["x"] == str(train)
 
 
@@ -341,7 +341,7 @@ def test_every_fifth_point_is_for_tests_where_none_are_given() -> None:
     found = predict(x, y, ridge=0.1)
     given = predict(x[learned], y[learned], x[[4, 9]], y[[4, 9]], ridge=0.1)
     assert found.mean.tobytes() == given.mean.tobytes()
-    assert found.table()["test_error"].tolist() == given.summary()["test_error"].tolist()
+    assert found.table()["test_error"].tolist() == given.table()["test_error"].tolist()
     with pytest.raises(ValueError, match="x must have at least 5 rows without x_test"):
         predict(x[:4], y[:4])
     with pytest.raises(ValueError, match="y_test must come with x_test"):

@@ -232,19 +232,19 @@ def test_files_hold_what_the_package_returns(tmp_path: Path) -> None:
 def test_pictures() -> None:
     line = np.linspace(-2.0, 2.0, 9)[:, None]
     one = nnth.rkhs_fit(X[:, :1], Y[:, 0], "rbf:1", ridge=RIDGE, x_test=line)
-    drawn = one.table().plot
+    drawn = one.table().drawing
     assert isinstance(drawn, Lines)
     assert drawn.lines[0][2].tolist() == one.solution.prediction[:, 0].tolist()
     middle = (drawn.bands[0][1] + drawn.bands[0][2]) / 2.0
     assert middle == pytest.approx(one.solution.prediction[:, 0], abs=1e-14)
     many = nnth.rkhs_fit(X, Y, ridge=RIDGE)
-    drawn = many.table().plot
+    drawn = many.table().drawing
     assert isinstance(drawn, Lines)
     assert drawn.points[0][2].tolist() == many.solution.left_out.ravel().tolist()
     curve = nnth.rkhs_learning_curve(X, Y, sizes=[9, 3], ridge=RIDGE)
-    assert isinstance(curve.plot, Lines)
-    assert curve.plot.points[0][1].tolist() == [3.0, 9.0]
-    assert curve.plot.lines[0][2].tolist() == curve["theory"][::-1].tolist()
+    assert isinstance(curve.drawing, Lines)
+    assert curve.drawing.points[0][1].tolist() == [3.0, 9.0]
+    assert curve.drawing.lines[0][2].tolist() == curve["theory"][::-1].tolist()
 
 
 @pytest.mark.parametrize("size", [1e6, 1e12, 1e160, 1e308])

@@ -46,8 +46,8 @@ def kernel(
     their correlation, the gap K_aa + K_bb - 2 K_ab, the susceptibilities chi at K_aa, and the
     estimated relative error of the row. Expectations have a closed form, or are integrated by
     quadrature that is split at kinks; the Gauss-Hermite rule suits smooth activations only, and its
-    error is the difference from these. Th_aa is infinite if the activation jumps, or if the mean square of its
-    derivative is infinite, as for |z|**0.5.
+    error is the difference from these. Th_aa is infinite if the activation jumps, or if the mean
+    square of its derivative is infinite, as for |z|**0.5.
 
     An input of zeros at C_b = 0 is the limit of small inputs that are orthogonal to the other one:
     its correlation is 0, and for step K_aa = C_w/2 and K_ab = C_w/4 in layer 2. The derivative of a

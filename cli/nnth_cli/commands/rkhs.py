@@ -10,7 +10,6 @@ import typer
 
 from nnth_cli import options
 from nnth_cli.command import Call, command
-from nnth_cli.output import write_arrays
 
 if TYPE_CHECKING:
     from nnth._tables.table import Table
@@ -134,7 +133,7 @@ def fit(
     with call.interrupted_at_once():
         found = rkhs_fit(x, y, kernel, act, ridge=ridge, **tests, **network, **call.work)
     if save is not None:
-        write_arrays(save, found.arrays())
+        found.save(save)
     return found.table()
 
 
@@ -261,5 +260,5 @@ def sample(
             **call.work,
         )
     if save is not None:
-        write_arrays(save, found.arrays())
+        found.save(save)
     return found.table()

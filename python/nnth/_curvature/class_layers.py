@@ -155,7 +155,7 @@ def _split(signal: Floats, weights: Weights) -> dict[str, Floats]:
     }
 
 
-def picture_of_layers(one: LayerSizes) -> Panels:
+def picture_of_layers(one: LayerSizes, note: str) -> Panels:
     """Return the shares of parts over the layers, of features and of errors."""
     columns = one.rows()
     panels = []
@@ -166,6 +166,11 @@ def picture_of_layers(one: LayerSizes) -> Panels:
             layer, share = columns["layer"][rows].astype(float), columns["share"][rows]
             lines.append((part, layer, share))
         panels.append(
-            Lines(lines=tuple(lines), x_label=r"layer $\ell$", y_label=f"share of the trace, {of}")
+            Lines(
+                lines=tuple(lines),
+                x_label=r"layer $\ell$",
+                y_label=f"share of the trace, {of}",
+                note=note,
+            )
         )
     return Panels(panels=tuple(panels))

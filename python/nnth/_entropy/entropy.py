@@ -18,6 +18,7 @@ from nnth._kernels.data_kernel import named_kernel
 from nnth._kernels.protocol import SphereKernel
 from nnth._kernels.sphere import in_floats, multiplicities
 from nnth._networks.network import parse_widths, random_network
+from nnth._runtime import streams
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.checks import check_integer, check_magnitude
 from nnth._runtime.memory import check_memory
@@ -250,7 +251,7 @@ def _places(x: Data | None, n0: int, points: int, seed: int) -> Floats:
     n0, points = check_integer("n0", n0), check_integer("points", points)
     name = "n0" if n0 > points else "points"
     check_memory(16 * points * n0, f"{name} must be smaller: the inputs")
-    places = normals(seed, 2**63, points * n0).reshape(points, n0)
+    places = normals(seed, streams.ENTROPY_POINTS.first, points * n0).reshape(points, n0)
     lengths = np.sqrt(np.einsum("ij,ij->i", places, places))
     return np.asarray(places * (math.sqrt(n0) / lengths)[:, None])
 
@@ -310,7 +311,6 @@ def _picture(columns: dict[str, list[Any]]) -> Lines:
         ("d_n", "kolmogorov_lower", "kolmogorov_upper"),
     ):
         ends = np.array([columns[low], columns[high]])[:, order]
-        ends[ends == 0.0] = np.nan  # no logarithm
         known = bool(np.array_equal(ends[0], ends[1], equal_nan=True))
         lines.append((f"${name}$" if known else f"${name} \\leq$", n, ends[1]))
         bands.append((n, ends[0], ends[1]))

@@ -14,7 +14,7 @@ from nnth._kernels.network_kernel import Matrices, network_rows
 from nnth._runtime.blas import factoring, serial_blas
 from nnth._runtime.typing import Floats, Progress
 from nnth._tables.plot import HeatMap, Lines, Panels
-from nnth._tables.results import ArrayResult
+from nnth._tables.result import Result
 from nnth._tables.table import Meta, Table
 
 _DRAWN_ROWS = 300  # a larger matrix is drawn as means over blocks
@@ -22,7 +22,7 @@ _SYMBOLS = {"nngp": "$K_{ij}$", "ntk": "$\\Theta_{ij}$"}
 
 
 @dataclass(frozen=True)
-class Gram(ArrayResult):
+class Gram(Result):
     """The kernel matrices of a data set.
 
     Attributes:

@@ -10,7 +10,7 @@ import numpy as np
 from nnth._predict.kernel_flow import OutputDistribution
 from nnth._runtime.typing import Floats
 from nnth._tables.plot import Lines
-from nnth._tables.results import ArrayResult
+from nnth._tables.result import Result
 from nnth._tables.statistics import ASYMPTOTIC, joined, mean_of, note_on_z, skewness, z_score
 from nnth._tables.table import Meta, Table
 
@@ -34,7 +34,7 @@ class Simulation:
 
 
 @dataclass(frozen=True, eq=False)
-class Prediction(ArrayResult):
+class Prediction(Result):
     """The distribution of trained networks on test points, at each of `times`; see `nnth.predict`.
 
     Attributes:
@@ -190,19 +190,23 @@ class Prediction(ArrayResult):
         t = self.times[drawn][order]
         found = {n: np.asarray(columns[n])[drawn][order] for n in names if n in columns}
         points: tuple[Any, ...] = ()
+        hollow: tuple[Any, ...] = ()
         if self.simulation is not None:
             mean, error = (
                 np.asarray(columns[n])[drawn][order] for n in ("sim_net_error", "sim_stderr")
             )
             points = ((f"{self.simulation.net_error.shape[1]} networks", t, mean, error),)
+            hollow = (np.asarray(columns["note"])[drawn][order] != "",)
         return Lines(
             lines=tuple((names[name], t, y) for name, y in found.items()),
             points=points,
+            hollow=hollow,
             pairs=True,
             log_x=True,
             log_y=all((y > 0.0).all() for y in found.values()),
             x_label="time $t$",
             y_label="mean square error",
+            note="" if drawn.all() else "times 0 and inf have no place on the axis",
         )
 
     def _outputs(self) -> Lines:

@@ -22,7 +22,7 @@ from nnth._runtime.checks import check_integer, check_magnitude
 from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import sample_in_parts
 from nnth._tables.plot import Lines
-from nnth._tables.results import ArrayResult
+from nnth._tables.result import Result
 from nnth._tables.statistics import mean_and_stderr
 from nnth._tables.table import Meta, Table
 
@@ -30,7 +30,7 @@ _LARGEST_TARGET: Final = 1e100  # squares of targets over eigenvalues stay in th
 
 
 @dataclass(frozen=True, eq=False)
-class KernelFit(ArrayResult):
+class KernelFit(Result):
     """Kernel ridge regression on a data set; see `nnth.rkhs_fit`.
 
     Attributes:

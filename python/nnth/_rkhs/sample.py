@@ -21,7 +21,7 @@ from nnth._runtime.random import uniforms
 from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import sample_in_parts
 from nnth._tables.plot import Lines
-from nnth._tables.results import ArrayResult
+from nnth._tables.result import Result
 from nnth._tables.statistics import beyond, joined, note_on_z, z_score
 from nnth._tables.table import Meta, Table
 
@@ -33,7 +33,7 @@ _BISECTIONS: Final = 200  # enough for the last bit
 
 
 @dataclass(frozen=True, eq=False)
-class Determinantal(ArrayResult):
+class Determinantal(Result):
     """The determinantal process P(S) = det L_S/det(1 + L), L = scale K, and samples of it.
 
     Attributes:
@@ -96,6 +96,7 @@ class Determinantal(ArrayResult):
         plot = Lines(
             lines=(("exact", line, line),),
             points=(("drawn", inclusion, frequency, stderr),),
+            hollow=(np.array(noted[0]) != "",),
             x_label="inclusion $P(i \\in S)$",
             y_label="frequency",
         )
