@@ -429,9 +429,9 @@ def test_what_does_not_fit_is_refused_before_any_work(monkeypatch: pytest.Monkey
     needed = 8 * (3 * 3 * 23 * 12 + 2 * 9 * (64 + 69))
     monkeypatch.setattr("nnth._runtime.memory.available_memory", lambda: 10**6)
     module = import_module("nnth._curvature.classes")  # the function has its name
-    monkeypatch.setattr(module, "_SHARE_OF_MEMORY", (needed + 1) / 1e6)
+    monkeypatch.setattr(module, "_MEMORY_FRACTION", (needed + 1) / 1e6)
     dry_run(lambda: nnth.classes(setup_of()))
-    monkeypatch.setattr(module, "_SHARE_OF_MEMORY", (needed - 1) / 1e6)
+    monkeypatch.setattr(module, "_MEMORY_FRACTION", (needed - 1) / 1e6)
     with pytest.raises(MemoryError, match="points must be fewer than 23: vectors of 3 classes"):
         dry_run(lambda: nnth.classes(setup_of()))
 

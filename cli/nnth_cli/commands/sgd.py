@@ -58,9 +58,9 @@ def regression(
              nnth sgd regression --x iris --batch 8 --scheme without --steps 100000
     """
     call.check_data("--points", "--n0")
-    from nnth._sgd.regression import SCHEMES, regression_relations
+    from nnth._sgd.regression import regression_relations
 
-    full: dict[str, Any] = {name.split()[0]: name for name in SCHEMES}
+    names: Any = relations.split(",")
     return regression_relations(
         x,
         y,
@@ -68,8 +68,8 @@ def regression(
         n0=n0,
         eta=eta,
         batch=batch,
-        scheme=full.get(scheme, "all"),
-        relations=relations.split(","),
+        scheme=scheme,
+        relations=names,
         steps=steps,
         seed=call.seed,
         **call.work,

@@ -96,7 +96,7 @@ def classes(
         top: If positive, the rows are this number of leading eigenvectors u of G.
         layers: If True, the rows are the parts of features and errors in each layer,
             `H^l = (1/m) sum_i h_i^l h_i^l^T` for l = 0 (the input), ..., L, and Delta^l for
-            l = 1, ..., L + 1, which is G with the pull-back of p_i - e_c' to z^l in place of g_icc'.
+            l = 1, ..., L + 1, which is G with the pull-back of p_i - e_c' to z^l for g_icc'.
         leading: Largest number of eigenvalues per part in the figure; without top and layers.
         checkpoint: A .json file that keeps the state of the training, and from which it resumes.
         threads: Ignored: matrix products use one thread, so that the result does not depend on it.

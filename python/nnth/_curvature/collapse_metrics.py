@@ -109,7 +109,7 @@ class _Classes:
 
 @dataclass(frozen=True, eq=False)
 class _Vectors:
-    """Vectors `(C, d)`, each with an error of norm at most `error`, and the note if one may be 0."""
+    """Vectors `(C, d)`, each with an error of at most `error`, and the note if one may be 0."""
 
     vectors: Floats
     error: float

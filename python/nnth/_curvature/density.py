@@ -50,7 +50,7 @@ class SpectralDensity:
         return float(mean + np.sum(self.known**k) / self.size), float(stderr)
 
     def smoothed(self, grid: Floats, sigma: float) -> tuple[Floats, Floats]:
-        """Return the density at `grid`, each node a Gaussian of width sigma, and standard errors."""
+        """Return the density on a grid, each node a Gaussian of width sigma, and its errors."""
         mean, stderr = self._mean(_gaussian(grid[:, None, None] - self.nodes, sigma))
         known = _gaussian(grid[:, None] - self.known, sigma).sum(axis=1) / self.size
         return mean + known, stderr

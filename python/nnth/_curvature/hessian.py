@@ -84,7 +84,7 @@ class HessianSpectra:
 
     @property
     def expected(self) -> tuple[int, ...]:
-        """Predicted numbers of outliers: C - 1, as adding a constant to all outputs is no change."""
+        """The predicted numbers of outliers: C - 1, for the squared loss also C."""
         one_less = self.classes - 1
         squared = self.meta.parameters.get("loss_function") == "squared"
         return (one_less, self.classes) if squared else (one_less,)
@@ -240,8 +240,8 @@ def hessian(
         >>> table = nnth.hessian(setup, top=3).summary()
         >>> table["index"].tolist()
         [1, 2, 3, -1]
-        >>> table["outliers"][0], table["picture"][0]  # one outlier for two classes
-        (1, 'outliers as classes')
+        >>> table["outliers"].tolist()  # one outlier for two classes
+        [1, 1, 1, 1]
 
     Source: Sagun et al. (2017); Gur-Ari, Roberts and Dyer (2018); Ghorbani, Krishnan and Xiao
     (2019) for the density.

@@ -322,7 +322,7 @@ class Curvature:
         return out
 
     def _forward(self, block: list[_Layer], directions: list[tuple[Array, Array]]) -> Array:
-        """Return the derivative of the outputs along a vector; workspaces keep those of z^l, h^l."""
+        """Return the derivative of the outputs along a vector, keeping those of z^l and h^l."""
         n = len(block[0].inputs)
         for layer, (v, c) in enumerate(directions):
             z, product = self._z[layer][:n], self._products[layer][:n]
