@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from nnth_cli.files import append_rows, check_header, check_target, replaced, write_all
+from nnth_cli.wording import hint
 
 if TYPE_CHECKING:  # commands import the package when they are called
     from nnth._tables.table import Table
@@ -119,11 +120,8 @@ def check_columns(wanted: Sequence[str], known: Sequence[str]) -> None:
     """Raises ValueError for a wanted column that is not known."""
     for name in wanted:
         if name not in known:
-            from difflib import get_close_matches
-
-            near = get_close_matches(name, known)
-            there = f"did you mean {' or '.join(near)}?" if near else f"there is {', '.join(known)}"
-            raise ValueError(f"--columns must name columns: there is no {name!r}; {there}")
+            problem = f"there is no {name!r}; {hint(name, known)}"
+            raise ValueError(f"--columns must name columns: {problem}")
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:

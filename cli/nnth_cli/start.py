@@ -12,8 +12,8 @@ def main() -> None:
     """The entry point of the program."""
     for name, value in BLAS.items():
         os.environ.setdefault(name, value)
-    # A KeyboardInterrupt in an import is a traceback; the signal's own end is 130 in a shell.
-    # `nnth_cli.main.run` listens again. What ignores the signal, in the background, goes on so.
+    # Use the default action of SIGINT until imports are done: the exit code is 130, without a
+    # traceback. `nnth_cli.process.run` handles it after that. If it is ignored, keep ignoring it.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from nnth_cli.main import main as program

@@ -75,7 +75,7 @@ WITHOUT = [
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder to work in, with small data."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(program, "_abandon_output", lambda: None)
+    monkeypatch.setattr("nnth_cli.process._discard_output", lambda: None)
     random = np.random.default_rng(0)
     x = random.normal(size=(6, 3))
     arrays = {

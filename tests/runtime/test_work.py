@@ -240,7 +240,7 @@ NEEDED: dict[str, dict[str, str]] = {
 
 @pytest.mark.parametrize("command", sorted({*names_of_commands()} - NO_MARK))
 def test_commands_mark_where_their_checks_end(command: str) -> None:
-    from nnth_cli.sweep.points import Options, rehearse_points
+    from nnth_cli.sweep.points import Options, check_points
 
     point = Options(command).point(NEEDED.get(command, {}), 0)
     seen: list[str] = []
@@ -250,5 +250,5 @@ def test_commands_mark_where_their_checks_end(command: str) -> None:
             seen.append(command)
             yield point
 
-    rehearse_points(points())
+    check_points(points())
     assert len(seen) == 2

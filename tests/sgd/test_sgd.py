@@ -114,7 +114,8 @@ def test_relations_hold_and_a_wrong_constant_would_not() -> None:
     assert (table["stderr"][at] / table["rhs"][at]).max() < 0.003
     assert (table["stderr"][table["relation"] == "covariance"]).max() < 1e-3
     covariances = [
-        table["rhs"][(table["relation"] == "covariance") & (table["case"] == s)] for s in SCHEMES.values()
+        table["rhs"][(table["relation"] == "covariance") & (table["case"] == s)]
+        for s in SCHEMES.values()
     ]
     assert np.abs(covariances[0] / covariances[2] - 1.0).min() > 0.02
 
