@@ -14,6 +14,7 @@ _ENVIRONMENT = {
     "NNTH_THREADS": "The default of --threads.",
     "NNTH_FORMAT": "The default of --format, the form of printed tables.",
     "NNTH_SEED": "The default of --seed, and of --sweep-seed.",
+    "NNTH_STYLE": "Style of figures: nnth.dark, a style of matplotlib, or a .mplstyle file.",
     "NNTH_TRACEBACK": "If it is set, an error shows where in the program it arose.",
     "NO_COLOR": "If it is set, tables have no color.",
     "COLUMNS": "The width of tables and help, instead of that of the terminal.",

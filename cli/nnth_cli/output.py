@@ -1,14 +1,15 @@
 """Gives a Table to its destinations: the terminal, a pipe, files, a figure."""
 
 import errno
+import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from nnth_cli.files import append_rows, check_header, check_target, replaced, write_all
+from nnth_cli.files import append_rows, check_header, check_target, write_all
 from nnth_cli.wording import hint
 
 if TYPE_CHECKING:  # commands import the package when they are called
@@ -52,6 +53,10 @@ class Destination:
         if self.plot is not None:
             check_target("--plot", self.plot, (".png", ".svg", ".pdf"))
             _check_installed("--plot", self.plot, "matplotlib", extra="plot")
+            if os.environ.get("NNTH_STYLE"):
+                from nnth._figures.style import check_style
+
+                check_style()
 
     def deliver(self, table: "Table") -> None:
         """Writes the files, then prints: a reader that leaves early, as `head`, loses no file."""
@@ -75,10 +80,11 @@ class Destination:
     def draw(self, table: "Table") -> None:
         """Writes the figure, if one is asked for."""
         if self.plot is not None:
-            from nnth_cli.figure import draw
+            from nnth._data.saving import replaced
+            from nnth._figures.style import default_context
 
-            with replaced(self.plot) as stream:
-                draw(table, stream, self.plot.suffix.lower()[1:])
+            with replaced(self.plot) as stream, default_context():
+                table.savefig(stream, format=self.plot.suffix.lower()[1:])
 
     def show(self, table: "Table", form: Format) -> None:
         """Prints the table."""
@@ -104,6 +110,8 @@ class Destination:
 
 def write_table(path: Path, table: "Table", columns: Sequence[str] | None = None) -> None:
     """Writes the table to a .csv, .jsonl or .parquet file, whole or not at all."""
+    from nnth._data.saving import replaced
+
     with replaced(path) as stream:
         match path.suffix.lower():
             case ".csv":
@@ -122,14 +130,6 @@ def check_columns(wanted: Sequence[str], known: Sequence[str]) -> None:
         if name not in known:
             problem = f"there is no {name!r}; {hint(name, known)}"
             raise ValueError(f"--columns must name columns: {problem}")
-
-
-def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
-    """Writes named arrays to an .npz file, whole or not at all."""
-    import numpy as np
-
-    with replaced(path) as stream:
-        np.savez(stream, **arrays)
 
 
 def write_out(text: str) -> None:

@@ -252,7 +252,7 @@ def test_it_is_measured_on_the_last_features() -> None:
     found = nnth.collapse(TrainingSetup(data=(x, labels), net=net))
     h = np.tanh(x @ net.weights[0].T + net.biases[0])
     expected = collapse_metrics(h, labels, net.weights[1], net.biases[1])
-    table = found.summary()
+    table = found.table()
     assert table.columns[:2] == ("metric", "value")
     assert table["metric"].tolist() == METRICS
     assert table["value"] == pytest.approx(list(expected.values()), rel=1e-12)
@@ -288,17 +288,17 @@ def test_networks_collapse_in_training(loss: Any, falling: dict[str, float]) -> 
 
 
 def test_the_picture() -> None:
-    """Steps from the first on, and metrics but where they are 0, which logarithms do not have."""
+    """Metrics at the steps from the first on; step 0 has no logarithm, and a note says so."""
     table = nnth.collapse(
         TrainingSetup(data="clusters:0.5:3:4", widths=(5,), steps=9), at=(0, 4, 9)
     )
-    rows, drawn = table.summary(), table.summary().plot
+    rows, drawn = table.table(), table.table().drawing
     assert isinstance(drawn, Lines)
     for i, (_, steps, values) in enumerate(drawn.lines):
         assert steps.tolist() == [4, 9]
         of_metric = rows["value"][rows["metric"] == METRICS[i]][1:]
-        expected = np.where(of_metric > 0.0, of_metric, np.nan)
-        assert np.array_equal(values, expected, equal_nan=True)
+        assert np.array_equal(values, of_metric, equal_nan=True)
+    assert drawn.note == "step 0 has no place on the axis"
     assert [label for label, *_ in drawn.lines][-2:] == ["NC3", "NC4"]
 
 
@@ -307,8 +307,8 @@ def test_a_checkpoint_to_go_on_from(tmp_path: Path) -> None:
     short = TrainingSetup(data="clusters:0.5:3:4", widths=(5,), steps=7)
     longer = TrainingSetup(data="clusters:0.5:3:4", widths=(5,), steps=20)
     nnth.collapse(short, at=(0, 7), checkpoint=file)
-    resumed = nnth.collapse(longer, at=(0, 7, 20), checkpoint=file).summary()
-    assert resumed.to_csv() == nnth.collapse(longer, at=(0, 7, 20)).summary().to_csv()
+    resumed = nnth.collapse(longer, at=(0, 7, 20), checkpoint=file).table()
+    assert resumed.to_csv() == nnth.collapse(longer, at=(0, 7, 20)).table().to_csv()
     with pytest.raises(ValueError, match="must be of classes with the same options"):
         nnth.classes(longer, at=(0, 7), checkpoint=file)
     nnth.classes(short, at=(7,), checkpoint=tmp_path / "d.json")

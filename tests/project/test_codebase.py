@@ -15,7 +15,16 @@ from nnth import _core
 
 ROOT = Path(__file__).parents[2]
 CORE = sorted((ROOT / "cpp" / "nnth").rglob("*.?pp"))
-SHARED = {"_activations", "_course", "_data", "_kernels", "_networks", "_runtime", "_tables"}
+SHARED = {
+    "_activations",
+    "_course",
+    "_data",
+    "_figures",
+    "_kernels",
+    "_networks",
+    "_runtime",
+    "_tables",
+}
 ALLOWED = {"_core", "__version__"}
 PACKAGE = sorted((ROOT / "python" / "nnth").rglob("*.py"))
 

@@ -209,7 +209,7 @@ def test_slopes_do_not_depend_on_how_an_activation_is_written(
 
 
 def test_the_picture_has_the_power_through_the_last_level() -> None:
-    drawn = rkhs_spectrum("ntk", levels=9).plot
+    drawn = rkhs_spectrum("ntk", levels=9).drawing
     assert isinstance(drawn, Lines)
     (label, level, power), (_, at, values, _) = drawn.lines[0], drawn.points[0]
     assert label == "$k^{-3}$"

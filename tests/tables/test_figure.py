@@ -32,10 +32,9 @@ from nnth_cli.sweep.picture import Picture
 mpl = pytest.importorskip("matplotlib")
 from matplotlib.collections import PolyCollection, QuadMesh  # noqa: E402
 from matplotlib.container import ErrorbarContainer  # noqa: E402
-from matplotlib.style import context  # noqa: E402
 
-from nnth_cli.figure import draw, figure_of  # noqa: E402
-from nnth_cli.figure.style import COLORS, DASHES, MARKERS, STYLE  # noqa: E402
+from nnth._figures import figure_of  # noqa: E402
+from nnth._figures.style import default_context, drawing_context  # noqa: E402
 
 Floats = NDArray[np.float64]
 
@@ -46,7 +45,7 @@ LINE, LINE_TEST = np.linspace(-1.0, 1.0, 6)[:, None], np.linspace(-1.2, 1.2, 13)
 
 
 def figure(table: Table) -> Any:
-    with context(["default", STYLE]):
+    with default_context(), drawing_context():
         made, _ = figure_of(table)
         made.canvas.draw()
     return made
@@ -61,8 +60,11 @@ def lines(axes: Any) -> list[tuple[str, Floats, Floats]]:
 
 
 def points(axes: Any) -> list[tuple[str, Floats, Floats, Floats | None]]:
-    """Label, x, y and half-lengths of the error bars as they are drawn."""
-    found = []
+    """Return label, x, y and half-lengths of the error bars as they are drawn, series by series.
+
+    The hollow points of a series, drawn after the others, are put among them, in the order of x.
+    """
+    found: dict[Any, tuple[str, Floats, Floats, Floats | None]] = {}
     for bar in axes.containers:
         if isinstance(bar, ErrorbarContainer) and bar.lines[0] is not None:
             x, y = (np.asarray(values, float) for values in bar.lines[0].get_data())
@@ -70,8 +72,18 @@ def points(axes: Any) -> list[tuple[str, Floats, Floats, Floats | None]]:
             if bar.has_yerr:
                 ends = np.array(bar.lines[2][0].get_segments())[:, :, 1]
                 half = (ends[:, 1] - ends[:, 0]) / 2.0
-            found.append((_label(bar), x, y, half))
-    return found
+            color = mpl.colors.to_hex(bar.lines[0].get_color())
+            if color in found and not _label(bar):
+                label, *first = found[color]
+                order = np.argsort(np.r_[first[0], x], kind="stable")
+                merged = (
+                    None if a is None or b is None else np.r_[a, b][order]
+                    for a, b in zip(first, (x, y, half), strict=True)
+                )
+                found[color] = (label, *merged)  # type: ignore[assignment]
+            else:
+                found[color] = (_label(bar), x, y, half)
+    return list(found.values())
 
 
 def _label(artist: Any) -> str:
@@ -105,7 +117,7 @@ def test_kernels_are_lines_over_layers() -> None:
 
 def test_matrices_and_their_spectra() -> None:
     kernels = nnth.gram(X, "tanh", depth=2)
-    made = figure(kernels.summary())
+    made = figure(kernels.table())
     panels = [axes for axes in made.axes if axes.get_title(loc="left")]
     assert [axes.get_title(loc="left") for axes in panels] == ["(a)", "(b)", "(c)"]
     matrices = (kernels.nngp, kernels.ntk)
@@ -124,7 +136,7 @@ def test_matrices_and_their_spectra() -> None:
 def test_a_large_matrix_is_drawn_as_means_of_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules["nnth._kernels.gram"], "_DRAWN_ROWS", 4)
     kernels = nnth.gram(X[:11], "step", cw=2.0, depth=1)
-    plot = kernels.summary().plot
+    plot = kernels.table().drawing
     assert isinstance(plot, Panels)
     nngp, ntk, spectra = plot.panels
     assert isinstance(nngp, HeatMap)
@@ -142,7 +154,7 @@ def test_a_large_matrix_is_drawn_as_means_of_blocks(monkeypatch: pytest.MonkeyPa
 
 def test_no_eigenvalue_of_rounding_is_drawn() -> None:
     twice = np.concatenate([X[:5], X[:5]])
-    plot = nnth.gram(twice, "tanh", depth=1).summary().plot
+    plot = nnth.gram(twice, "tanh", depth=1).table().drawing
     assert isinstance(plot, Panels)
     spectra = plot.panels[-1]
     assert isinstance(spectra, Lines)
@@ -151,7 +163,7 @@ def test_no_eigenvalue_of_rounding_is_drawn() -> None:
 
 def test_errors_over_time() -> None:
     law = predict(X, Y, X_TEST, Y_TEST, times=(0.0, 0.1, 1.0, 3.0), ridge=0.01, samples=4, width=16)
-    table = law.summary()
+    table = law.table()
     (axes,) = figure(table).axes
     names = ("net_error", "variance", "test_error", "train_error")
     for name, (_, x, y) in zip(names, lines(axes), strict=True):
@@ -212,7 +224,7 @@ def test_phases() -> None:
     axes, bar = figure(table).axes
     (mesh,) = (a for a in axes.collections if isinstance(a, QuadMesh))
     values = np.asarray(mesh.get_array())
-    for row in range(len(table)):
+    for row in range(table.num_rows):
         if table["stability"][row] != "stable":
             continue
         i, j = np.searchsorted(cb, table["cb"][row]), np.searchsorted(cw, table["cw"][row])
@@ -333,11 +345,13 @@ def test_noise_and_training() -> None:
     np.testing.assert_array_equal(mean, table["mean"])
     np.testing.assert_allclose(error, table["stderr"], rtol=1e-9)
     table = training_scalings(width=[16, 32], samples=3, steps=5)
-    (axes,) = figure(table).axes
+    axes, panel = figure(table).axes
     lazy = _rows(table, regime="lazy", quantity="features")
     (label, width, mean, error), *others = points(axes)
+    ((other, *_),) = points(panel)
+    assert other == r"$\eta\,\lambda_{\max}$, mean field at rate 1: $n^{1}$"
     assert label == r"$|\Delta h|/|h|$, lazy: $n^{-0.5}$"
-    assert (width.tolist(), len(others)) == ([16.0, 32.0], 6)
+    assert (width.tolist(), len(others)) == ([16.0, 32.0], 5)
     np.testing.assert_array_equal(mean, table["mean"][lazy])
     np.testing.assert_allclose(error, table["stderr"][lazy], rtol=1e-9)
     _, _, line = lines(axes)[0]
@@ -348,13 +362,13 @@ def test_regions_of_a_plane_and_of_a_line() -> None:
     table = Table({"x": [0.0]}, Meta("regions"))
     spot = place(widths=(9, 9), domain="box", box=3.0)
     picture: Any = spot.picture("active")
-    axes, bar = figure(table.with_plot(picture)).axes
+    axes, bar = figure(table.with_drawing(picture)).axes
     (cells,) = (a for a in axes.collections if isinstance(a, PolyCollection))
     assert len(cells.get_paths()) == len(picture.values)
     np.testing.assert_array_equal(cells.get_array(), picture.values)
     assert (axes.get_xlabel(), bar.get_ylabel()) == ("$x_1$", "active neurons")
     net = random_network(1, (5, 5), seed=1)
-    made = figure(table.with_plot(place(net).picture()))
+    made = figure(table.with_drawing(place(net).picture()))
     (axes,) = made.axes
     ((_, x, y),) = lines(axes)
     np.testing.assert_allclose(y, net(x[:, None])[:, 0], rtol=1e-9, atol=1e-12)
@@ -366,7 +380,7 @@ def test_regions_of_a_plane_and_of_a_line() -> None:
 def test_laws_of_derivatives() -> None:
     nets = path_nets(n0=1, widths="8*2", samples=400)
     sample = draw_paths(nets, {"dzdx": (2,)}, keep=KEPT)
-    table = Table({"x": [0.0]}, Meta("paths")).with_plot(distribution_picture(nets, sample))
+    table = Table({"x": [0.0]}, Meta("paths")).with_drawing(distribution_picture(nets, sample))
     made = figure(table)
     (axes,) = made.axes
     (steps,) = axes.patches
@@ -458,8 +472,8 @@ MANY = {
     "make",
     [
         lambda: nnth.kernel("tanh", depth=30, method="all", nodes=5),
-        lambda: nnth.gram(X, "tanh", depth=2).summary(),
-        lambda: predict(X, Y, X_TEST, Y_TEST, times=(0.1, 1.0), samples=2, width=8).summary(),
+        lambda: nnth.gram(X, "tanh", depth=2).table(),
+        lambda: predict(X, Y, X_TEST, Y_TEST, times=(0.1, 1.0), samples=2, width=8).table(),
         lambda: predict(X, Y, X_TEST, Y_TEST).points(),
         lambda: phase("silu", cw=np.linspace(0.1, 4, 20), cb=np.linspace(0, 1, 20)),
         lambda: phase("tanh", cw=[1.5], cb=np.linspace(0, 1, 20)),
@@ -536,10 +550,13 @@ def lab(color: Any, sight: Floats) -> Floats:
     return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
 
 
+@pytest.mark.parametrize("page", ["nnth.nnth", "nnth.dark"])
 @pytest.mark.parametrize("sight", SIGHTS)
-def test_colors_are_told_apart(sight: str) -> None:
+def test_colors_differ_to_every_eye(sight: str, page: str) -> None:
     """A difference of 2.3 is just noticeable; 17 is one of 7 hues apart, 35 a dark from a light."""
-    seen = [lab(color, SIGHTS[sight]) for color in COLORS]
+    with default_context(), drawing_context(page):
+        colors = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
+    seen = [lab(color, SIGHTS[sight]) for color in colors]
     assert min(np.linalg.norm(a - b) for a, b in combinations(seen, 2)) > 17.0
     assert min(np.linalg.norm(a - b) for a, b in pairwise(seen)) > 35.0
     assert min(np.linalg.norm(a - b) for a, b in combinations(seen[:4], 2)) > 35.0
@@ -548,7 +565,10 @@ def test_colors_are_told_apart(sight: str) -> None:
 
 
 def test_a_grey_print_tells_lines_and_points_apart() -> None:
-    assert len(COLORS) == len(set(COLORS)) == len(set(DASHES)) == len(set(MARKERS))
+    with default_context(), drawing_context():
+        cycle = mpl.rcParams["axes.prop_cycle"].by_key()
+    assert {len(values) for values in cycle.values()} == {7}
+    assert all(len(set(values)) == 7 for values in cycle.values())
     (axes,) = figure(nnth.kernel("tanh", depth=5)).axes
     drawn = [line for line in axes.lines if len(line.get_xdata())]
     assert len({str(line._dash_pattern) for line in drawn}) == len(drawn) == 4
@@ -561,10 +581,10 @@ def test_a_grey_print_tells_lines_and_points_apart() -> None:
 
 SCRIPT = """
 import sys, nnth
-from nnth_cli.figure import draw
-kind, path = sys.argv[1:]
-with open(path, "wb") as stream:
-    draw(nnth.gram([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]], "tanh", depth=2).summary(), stream, kind)
+from nnth._figures.style import default_context
+with default_context():
+    table = nnth.gram([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]], "tanh", depth=2).table()
+    table.savefig(sys.argv[1])
 """
 
 
@@ -577,7 +597,7 @@ def test_the_same_table_gives_the_same_bytes(kind: str, tmp_path: Path) -> None:
     files = []
     for i, more in enumerate(({"PYTHONHASHSEED": "1"}, other)):
         path = tmp_path / f"{i}.{kind}"
-        command = [sys.executable, "-c", SCRIPT, kind, str(path)]
+        command = [sys.executable, "-c", SCRIPT, str(path)]
         subprocess.run(command, check=True, env={**os.environ, **more})
         files.append(path.read_bytes())
     assert files[0] == files[1]
@@ -590,7 +610,8 @@ def test_files_open_everywhere() -> None:
     files = {}
     for kind in ("png", "svg", "pdf"):
         stream = io.BytesIO()
-        draw(table, stream, kind)
+        with default_context():
+            table.savefig(stream, format=kind)
         files[kind] = stream.getvalue()
     assert b"/FontFile2" in files["pdf"]  # TrueType, embedded
     assert b"/Type3" not in files["pdf"]

@@ -118,4 +118,4 @@ def _table_of(training: ClassOptions, call: Call, **own: Any) -> "Table":
 
     found = classes(setup, at=training.at, checkpoint=training.checkpoint, **own, **call.work)
     training.write_net(found.network)
-    return found.summary()
+    return found.table()

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def _failed(table: "Table") -> str:
     failures = table.meta.parameters["failures"]
-    return failures and f"{failures} of {len(table)} claims have an unexpected verdict"
+    return failures and f"{failures} of {table.num_rows} claims have an unexpected verdict"
 
 
 @command(failed=_failed)

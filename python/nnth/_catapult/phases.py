@@ -238,7 +238,13 @@ def _picture(columns: dict[str, Any], start: Start) -> Panels:
     x = every["eta_lambda0"]
     marks = tuple(edge for edge in edges if x.min() <= edge[1] <= x.max())
     label = "$\\eta\\lambda_0$"
-    note = "" if not start.samples else "medians over networks, with deciles; dead ones left out"
+    note = (
+        ""
+        if not start.samples
+        else (
+            "medians over networks, with deciles; dead networks and infinite medians are left out"
+        )
+    )
     return Panels(
         panels=(
             Lines(

@@ -156,7 +156,7 @@ def _split(signal: Floats, weights: Weights) -> dict[str, Floats]:
     }
 
 
-def picture_of_layers(one: LayerSizes) -> Panels:
+def picture_of_layers(one: LayerSizes, note: str) -> Panels:
     """Return a figure of the fractions of the parts over the layers, for features and errors."""
     columns = one.rows()
     panels = []
@@ -168,7 +168,10 @@ def picture_of_layers(one: LayerSizes) -> Panels:
             lines.append((part, layer, fraction))
         panels.append(
             Lines(
-                lines=tuple(lines), x_label=r"layer $\ell$", y_label=f"fraction of the trace, {of}"
+                lines=tuple(lines),
+                x_label=r"layer $\ell$",
+                y_label=f"fraction of the trace, {of}",
+                note=note,
             )
         )
     return Panels(panels=tuple(panels))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -13,12 +13,11 @@ from nnth._curvature.class_gram import frobenius_norms
 from nnth._curvature.class_parts import PARTS, ClassParts
 from nnth._curvature.lanczos import extreme_eigenpairs
 from nnth._curvature.training import Snapshot
+from nnth._runtime import streams
 from nnth._runtime.typing import Floats
 from nnth._tables.plot import Lines, Panels
 
 OnProgress = Callable[[int, int], object]
-
-_EIGEN_STREAM: Final = 2**37 + 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +99,9 @@ def sizes_at(snapshot: Snapshot, leading: int, on_progress: OnProgress) -> PartS
         def product(v: Floats, name: str = name) -> Floats:
             return parts.gauss_newton(v) if name == "G" else parts.product(name, v)
 
-        found, _ = extreme_eigenpairs(product, size, top=leading, seed=seed, stream=_EIGEN_STREAM)
+        found, _ = extreme_eigenpairs(
+            product, size, top=leading, seed=seed, stream=streams.CLASS_START.first
+        )
         eigenvalues[name] = found.values
     return PartSizes(
         snapshot.step,
@@ -121,7 +122,7 @@ def outliers_at(snapshot: Snapshot, top: int) -> Outliers:
         parts.layout.size,
         top=top,
         seed=snapshot.training.setup.seed,
-        stream=_EIGEN_STREAM,
+        stream=streams.CLASS_START.first,
     )
     forms = [parts.forms(u) for u in found.vectors]
     fractions = np.array([[form[part] for part in PARTS] for form in forms])
@@ -162,10 +163,11 @@ def picture_of_sizes(evaluations: list[PartSizes]) -> Lines:
         log_y=True,
         x_label="index",
         y_label=r"eigenvalue $\lambda$",
+        note=f"the {len(index['G'])} largest eigenvalues of each matrix, without those at rounding",
     )
 
 
-def picture_of_outliers(one: Outliers) -> Panels:
+def picture_of_outliers(one: Outliers, note: str) -> Panels:
     """Return a figure of the eigenvalues, colored by largest part, and the stacked fractions."""
     index = np.arange(1.0, len(one.values) + 1)
     most = one.fractions.argmax(axis=1)
@@ -187,10 +189,13 @@ def picture_of_outliers(one: Outliers) -> Panels:
                 log_y=True,
                 x_label="index",
                 y_label=r"eigenvalue $\lambda$ of $G$",
-                note="Left: colored by the part that an eigenvector is most of.",
+                note="; ".join(filter(None, ["(a): each color is the largest part", note])),
             ),
             Lines(
-                lines=tuple(("", sides, bars(height, between)) for height in heaps[1:]),
+                lines=tuple(
+                    (part, sides, bars(height, between))
+                    for part, height in zip(PARTS, heaps[1:], strict=True)
+                ),
                 bands=tuple(
                     (sides, bars(foot, foot), bars(height, foot))
                     for height, foot in zip(heaps[1:], heaps, strict=False)

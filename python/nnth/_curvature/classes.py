@@ -27,35 +27,38 @@ from nnth._runtime.memory import check_memory
 from nnth._runtime.typing import Progress
 from nnth._runtime.work import validated
 from nnth._tables.plot import Drawing
+from nnth._tables.result import Result
 from nnth._tables.table import Meta, Table
 
 _MEMORY_FRACTION: Final = 0.8
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ClassStructure:
+class ClassStructure(Result):
     """The parts of G at the evaluation steps, and the trained network, from `nnth.classes`."""
 
     evaluations: Sequence[PartSizes | Outliers | LayerSizes]
     network: Network
     meta: Meta
 
-    def summary(self) -> Table:
+    def table(self) -> Table:
         """Return a Table with the rows of all evaluations; `nnth.classes` defines its columns."""
         blocks = [one.rows() for one in self.evaluations]
         columns = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
         return Table(columns, self.meta, plot=self._picture())
 
     def _picture(self) -> Drawing:
+        count, last_step = len(self.evaluations), self.evaluations[-1].step
+        note = f"step {last_step}, the last of {count} evaluations" if count > 1 else ""
         match self.evaluations[-1]:
             case PartSizes():
                 return picture_of_sizes(
                     [one for one in self.evaluations if isinstance(one, PartSizes)]
                 )
             case Outliers() as last:
-                return picture_of_outliers(last)
+                return picture_of_outliers(last, note)
             case LayerSizes() as last:
-                return picture_of_layers(last)
+                return picture_of_layers(last, note)
 
 
 @serial_blas
@@ -103,7 +106,7 @@ def classes(
         progress: Called as progress(done, total) a few times per second.
 
     Returns:
-        A ClassStructure. Its `summary()` is a Table with a row per step and part: part (G, class,
+        A ClassStructure. Its `table()` is a Table with a row per step and part: part (G, class,
         cross, within, diag), trace, frobenius (the norm), fraction (of tr G), eigenvalue (the
         largest), step, loss, accuracy, identity_error. With `top`, a row per step and eigenvector:
         index, eigenvalue, residual `|G u - lambda u|`, which bounds its error, the fractions
@@ -130,7 +133,7 @@ def classes(
         >>> setup = nnth.TrainingSetup(
         ...     data="clusters:0.1:3:4", points=30, widths=(8,), steps=100
         ... )
-        >>> table = nnth.classes(setup).summary()
+        >>> table = nnth.classes(setup).table()
         >>> table["part"].tolist()
         ['G', 'class', 'cross', 'within', 'diag']
         >>> bool(abs(table["fraction"][1:].sum() - 1) < 1e-12)  # the parts sum to G

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nnth._curvature.checkpoint import check_evaluations
 from nnth._curvature.collapse_metrics import Metric, collapse_metrics
@@ -17,6 +18,7 @@ from nnth._runtime.blas import serial_blas
 from nnth._runtime.typing import Progress
 from nnth._runtime.work import validated
 from nnth._tables.plot import Lines
+from nnth._tables.result import Result
 from nnth._tables.table import Meta, Table
 
 EVALUATIONS: Final = 12  # evaluation steps between the first step and the last
@@ -43,7 +45,7 @@ class Collapse:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class CollapsePath:
+class CollapsePath(Result):
     """Metrics of neural collapse at the evaluation steps of a training, from `nnth.collapse`.
 
     `network` is the trained network, and `classes` the number C of classes.
@@ -54,7 +56,7 @@ class CollapsePath:
     classes: int
     meta: Meta
 
-    def summary(self) -> Table:
+    def table(self) -> Table:
         """Return a Table with a row per step and metric; `nnth.collapse` defines its columns."""
         rows = [
             (
@@ -74,6 +76,21 @@ class CollapsePath:
         columns = {name: [row[i] for row in rows] for i, name in enumerate(names)}
         return Table(columns, self.meta, plot=self._picture())
 
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return step, loss, accuracy, and of each metric its values and `METRIC_error`.
+
+        All arrays are `(evaluations,)`.
+        """
+        arrays = {
+            name: np.array([getattr(one, name) for one in self.evaluations])
+            for name in ("step", "loss", "accuracy")
+        }
+        for name in self.evaluations[0].metrics:
+            found = [one.metrics[name] for one in self.evaluations]
+            arrays[name] = np.array([metric.value for metric in found])
+            arrays[f"{name}_error"] = np.array([metric.error for metric in found])
+        return arrays
+
     def _limit(self, metric: str) -> float:
         return -1.0 / (self.classes - 1) if metric.startswith("nc2_cosine") else 0.0
 
@@ -82,11 +99,11 @@ class CollapsePath:
         later = [one for one in self.evaluations if one.step] or self.evaluations
         steps = np.array([max(one.step, 1) for one in later], dtype=float)
         values = {name: np.array([one.metrics[name].value for one in later]) for name in _DRAWN}
-        lines = tuple(
-            (label, steps, np.where(values[name] > 0.0, values[name], np.nan))
-            for name, label in _DRAWN.items()
+        lines = tuple((label, steps, values[name]) for name, label in _DRAWN.items())
+        note = "step 0 has no place on the axis" if len(later) < len(self.evaluations) else ""
+        return Lines(
+            lines=lines, log_x=True, log_y=True, x_label="step", y_label="metric", note=note
         )
-        return Lines(lines=lines, log_x=True, log_y=True, x_label="step", y_label="metric")
 
 
 @serial_blas
@@ -124,7 +141,7 @@ def collapse(
         progress: Called as progress(done, total) a few times per second.
 
     Returns:
-        A CollapsePath. Its `summary()` is a Table with a row per step and metric: metric, value,
+        A CollapsePath. Its `table()` is a Table with a row per step and metric: metric, value,
         limit (-1/(C - 1) for the mean cosines, else 0), step, loss, accuracy, error, note. A
         metric that is undefined is NaN, and `note` gives the reason: all class means coincide, a
         class mean equals the mean of all, or a class has weights 0, to rounding. Among equal
@@ -143,7 +160,7 @@ def collapse(
         >>> setup = nnth.TrainingSetup(
         ...     data="clusters:0.1:3:4", points=30, widths=(8,), steps=200, eta=0.5
         ... )
-        >>> table = nnth.collapse(setup, at=[0, 200]).summary()
+        >>> table = nnth.collapse(setup, at=[0, 200]).table()
         >>> nc1 = table["value"][table["metric"] == "nc1"]
         >>> bool(nc1[1] < nc1[0])  # the variability within classes falls
         True

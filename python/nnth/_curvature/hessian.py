@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Final
 
@@ -16,18 +16,18 @@ from nnth._curvature.density import SpectralDensity, spectral_density
 from nnth._curvature.lanczos import extreme_eigenpairs
 from nnth._curvature.training import Snapshot, TrainingSetup
 from nnth._networks.network import Network
+from nnth._runtime import streams
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.checks import check_integer
 from nnth._runtime.memory import check_memory
 from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import validated
 from nnth._tables.plot import Lines, Panels
+from nnth._tables.result import Result
 from nnth._tables.table import Meta, Table
 
 CLEAR_GAP: Final = 1.5  # the least ratio lambda_i/lambda_(i+1) that separates outliers
 
-_EIGEN_STREAM: Final = 2**36
-_PROBE_STREAM: Final = 2**36 + 1  # and the following ones
 _GRID: Final = 1000
 _MOST_PANELS: Final = 3
 _AROUND: Final = np.linspace(-5.0, 5.0, 41)  # grid around an eigenvalue, in widths
@@ -73,7 +73,7 @@ class Spectrum:
 
 
 @dataclass(frozen=True, eq=False)
-class HessianSpectra:
+class HessianSpectra(Result):
     """Spectra of the loss Hessian at the evaluation steps of a training, from `nnth.hessian`."""
 
     spectra: list[Spectrum]
@@ -90,7 +90,7 @@ class HessianSpectra:
         return (one_less, self.classes) if squared else (one_less,)
 
     @serial_blas
-    def summary(self) -> Table:
+    def table(self) -> Table:
         """Return a Table with a row per step and eigenvalue; `nnth.hessian` defines its columns."""
         blocks = [
             self._rows(spectrum, before)
@@ -143,6 +143,9 @@ class HessianSpectra:
     def _picture(self) -> Lines | Panels:
         shown = np.unique(np.linspace(0, len(self.spectra) - 1, _MOST_PANELS).round().astype(int))
         panels = tuple(self._panel(self.spectra[i]) for i in shown)
+        if len(shown) < len(self.spectra):
+            left = f"{len(shown)} of {len(self.spectra)} evaluations are drawn"
+            panels = (replace(panels[0], note=f"{panels[0].note} {left}"), *panels[1:])
         return panels[0] if len(panels) == 1 else Panels(panels=panels)
 
     def _panel(self, spectrum: Spectrum) -> Lines:
@@ -207,7 +210,7 @@ def hessian(
         progress: Called as progress(done, total) a few times per second.
 
     Returns:
-        A HessianSpectra. Its `summary()` is a Table with a row per step and eigenvalue:
+        A HessianSpectra. Its `table()` is a Table with a row per step and eigenvalue:
 
         - index: 1, 2, ... for the largest, -1, -2, ... for the smallest eigenvalues;
         - eigenvalue, and residual `|H v - lambda v|`, which bounds its error;
@@ -237,7 +240,7 @@ def hessian(
 
     Example:
         >>> setup = nnth.TrainingSetup(data="clusters:0.05", points=40, widths=(8,), steps=0)
-        >>> table = nnth.hessian(setup, top=3).summary()
+        >>> table = nnth.hessian(setup, top=3).table()
         >>> table["index"].tolist()
         [1, 2, 3, -1]
         >>> table["outliers"].tolist()  # one outlier for two classes
@@ -298,7 +301,7 @@ def _spectrum(
         bottom=bottom,
         tolerance=tolerance,
         seed=seed,
-        stream=_EIGEN_STREAM,
+        stream=streams.HESSIAN_START.first,
     )
     density = SpectralDensity(np.empty(0), np.empty((0, 0)), np.empty((0, 0)), size)
     if probes:
@@ -310,7 +313,7 @@ def _spectrum(
             values=np.r_[high.values, low.values],
             vectors=np.r_[high.vectors, low.vectors],
             seed=seed,
-            stream=_PROBE_STREAM,
+            stream=streams.HESSIAN_PROBES.first,
         )
     return Spectrum(
         snapshot.step,

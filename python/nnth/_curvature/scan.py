@@ -217,8 +217,8 @@ def _picture(columns: dict[str, Any], training: Training, lambda0: float) -> Pan
 
     return Panels(
         panels=(
-            panel("loss", "loss at the end", log=True),
-            panel("ratio", "sharpness over its threshold at the end", log=False),
+            panel("loss", "final loss", log=True),
+            panel("ratio", "final sharpness/threshold", log=False),
             panel("correlation", "correlation with the start", log=False),
         )
     )

@@ -13,17 +13,18 @@ from nnth._curvature.checkpoint import check_evaluations
 from nnth._curvature.lanczos import Product, extreme_eigenpairs
 from nnth._curvature.training import Snapshot, TrainingSetup
 from nnth._networks.network import Network
+from nnth._runtime import streams
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import validated
 from nnth._tables.plot import Lines, Panels
+from nnth._tables.result import Result
 from nnth._tables.table import Meta, Table
 
 LANCZOS_VECTORS: Final = 40  # an estimate, for memory
 
 _EVALUATIONS: Final = 60
 _TOLERANCE: Final = 1e-4  # largest relative residual; eigenvalues are accurate to its square
-_STREAM: Final = 2**37
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Sharpness:
 
 
 @dataclass(frozen=True, eq=False)
-class SharpnessPath:
+class SharpnessPath(Result):
     """Sharpness at the evaluation steps of a training, from `nnth.sharpness`."""
 
     evaluations: list[Sharpness]
@@ -46,7 +47,7 @@ class SharpnessPath:
     threshold: float
     meta: Meta
 
-    def summary(self) -> Table:
+    def table(self) -> Table:
         """Return a Table with a row per evaluation; `nnth.sharpness` defines its columns."""
         names = ("step", "loss", "sharpness", "residual", "accuracy")
         columns = {
@@ -115,7 +116,7 @@ def sharpness(
         progress: Called as progress(done, total) a few times per second.
 
     Returns:
-        A SharpnessPath. Its `summary()` is a Table with a row per evaluation: step, loss (without
+        A SharpnessPath. Its `table()` is a Table with a row per evaluation: step, loss (without
         the L2 penalty), sharpness, ratio, residual `|H v - lambda v|`, which bounds the error of
         the sharpness, accuracy, threshold.
 
@@ -129,7 +130,7 @@ def sharpness(
 
     Example:
         >>> setup = nnth.TrainingSetup(points=20, widths=(8,), loss="squared", eta=0.5, steps=20)
-        >>> table = nnth.sharpness(setup, at=[0, 20]).summary()
+        >>> table = nnth.sharpness(setup, at=[0, 20]).table()
         >>> float(table["threshold"][0])  # 2/eta
         4.0
         >>> bool(np.all(table["ratio"] == table["sharpness"] / table["threshold"]))
@@ -169,6 +170,6 @@ def largest(product: Product, snapshot: Snapshot) -> tuple[float, float]:
         top=1,
         tolerance=_TOLERANCE,
         seed=snapshot.training.setup.seed,
-        stream=_STREAM,
+        stream=streams.SHARPNESS_START.first,
     )
     return float(found.values[0]), float(found.residuals[0])

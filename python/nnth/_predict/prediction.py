@@ -10,6 +10,7 @@ import numpy as np
 from nnth._predict.kernel_flow import Law
 from nnth._runtime.typing import Floats
 from nnth._tables.plot import Lines
+from nnth._tables.result import Result
 from nnth._tables.statistics import ASYMPTOTIC, joined, mean_of, note_on_z, skewness, z_score
 from nnth._tables.table import Meta, Table
 
@@ -32,7 +33,7 @@ class Simulation:
 
 
 @dataclass(frozen=True, eq=False)
-class Prediction:
+class Prediction(Result):
     """The law of trained networks on test points, at each of `times`.
 
     mean: `(times, m_test, outputs)`; variance: `(times, m_test)`, the same for every output;
@@ -54,7 +55,7 @@ class Prediction:
     simulation: Simulation | None
     meta: Meta
 
-    def summary(self) -> Table:
+    def table(self) -> Table:
         """Return a row a time, as `nnth predict` prints them.
 
         time; train_error and test_error, the mean square error of the mean prediction; accuracy,
@@ -171,19 +172,23 @@ class Prediction:
         t = self.times[drawn][order]
         found = {n: np.asarray(columns[n])[drawn][order] for n in names if n in columns}
         points: tuple[Any, ...] = ()
+        hollow: tuple[Any, ...] = ()
         if self.simulation is not None:
             mean, error = (
                 np.asarray(columns[n])[drawn][order] for n in ("sim_net_error", "sim_stderr")
             )
             points = ((f"{self.simulation.net_error.shape[1]} networks", t, mean, error),)
+            hollow = (np.asarray(columns["note"])[drawn][order] != "",)
         return Lines(
             lines=tuple((names[name], t, y) for name, y in found.items()),
             points=points,
+            hollow=hollow,
             pairs=True,
             log_x=True,
             log_y=all((y > 0.0).all() for y in found.values()),
             x_label="time $t$",
             y_label="mean square error",
+            note="" if drawn.all() else "times 0 and inf have no place on the axis",
         )
 
     def _outputs(self) -> Lines:

@@ -14,6 +14,7 @@ from nnth._kernels.gram import gram
 from nnth._kernels.kernel import Ntk
 from nnth._networks.gradient_descent import Nets, relative_loss, trained_outputs
 from nnth._networks.network import MAX_WIDTH
+from nnth._runtime import streams
 from nnth._runtime.blas import factoring, serial_blas
 from nnth._runtime.checks import check_integer
 from nnth._runtime.memory import check_memory
@@ -24,9 +25,6 @@ from nnth._tables.statistics import mean_and_stderr, note_on_z, z_score
 from nnth._tables.table import Meta, Table
 
 MOST_STEPS: Final = 20_000
-_NOISE_STREAM: Final = 2**33
-_RESIDUAL_STREAM: Final = 2**34
-_INPUT_STREAM: Final = 2**35
 _LEAST: Final = 1e-300  # an eigenvalue: 2/lambda is a double
 
 
@@ -89,7 +87,7 @@ def descent_rates(
     if y is not None and x is None:
         raise ValueError("y must come with x")
     inputs = _inputs(x, points, n0, seed)
-    targets = normals(seed, _RESIDUAL_STREAM, len(inputs))
+    targets = normals(seed, streams.RATES_TARGETS.first, len(inputs))
     if y is not None:
         targets = target_vector(y, len(inputs))
     width, samples = check_integer("width", width), check_integer("samples", samples, 0)
@@ -201,7 +199,9 @@ def noisy_descent(
     step = 0
     try:
         for step in range(steps):
-            xi = normals(seed, _NOISE_STREAM, u.size, step * u.size, threads=threads)
+            xi = normals(
+                seed, streams.RATES_GRADIENT_NOISE.first, u.size, step * u.size, threads=threads
+            )
             u = decay[:, None] * u + kick * xi.reshape(u.shape)
             if progress is not None:
                 progress(step + 1, steps)
@@ -209,8 +209,9 @@ def noisy_descent(
         raise KeyboardInterrupt(f"{step} of {steps} steps were taken") from None
     mean, stderr = mean_and_stderr(u**2, axis=1)
     triangle = _triangle(eigenvalues, eta, noise)
-    plot = _variance_picture(every, eta, noise, steps, (eigenvalues, mean, stderr))
     skew = 8.0**0.5  # of a squared normal variable
+    note = note_on_z(samples, skew)
+    plot = _variance_picture(every, eta, noise, steps, (eigenvalues, mean, stderr), note)
     return Table(
         {
             "mode": list(rows.values()),
@@ -222,7 +223,7 @@ def noisy_descent(
             "stderr": stderr,
             "z": z_score(mean - theory, stderr),
             "notes": triangle,
-            "note": [note_on_z(samples, skew)] * len(rows),
+            "note": [note] * len(rows),
         },
         Meta(
             "rates noise",
@@ -239,7 +240,7 @@ def _inputs(x: Data | None, points: int, n0: int, seed: int) -> Floats:
         return data_of(x, "x")
     points, n0 = check_integer("points", points), check_integer("n0", n0)
     check_memory(8 * points * (n0 + points), "points and n0 must be smaller: the matrices")
-    return normals(seed, _INPUT_STREAM, points * n0).reshape(points, n0)
+    return normals(seed, streams.RATES_INPUTS.first, points * n0).reshape(points, n0)
 
 
 def _checked_steps(steps: int) -> int:
@@ -378,6 +379,7 @@ def _factor_picture(eta: Floats, measured: Floats, least: float, most: float) ->
             ("the notes' $-\\eta\\lambda_{\\min}$", grid / bound, -grid * least),
         ),
         points=(("gradient descent", eta[shown] / bound, measured[shown] - 1.0, None),),
+        note="" if shown.all() else f"rates from {shown.sum() + 1} on are beyond the axis",
         linear=2.0 * least / (least + most),
         x_label="rate $\\eta\\lambda_{\\max}/2$",
         y_label="factor a step $-\\,1$",
@@ -385,7 +387,12 @@ def _factor_picture(eta: Floats, measured: Floats, least: float, most: float) ->
 
 
 def _variance_picture(
-    every: Floats, eta: float, noise: float, steps: int, chains: tuple[Floats, Floats, Floats]
+    every: Floats,
+    eta: float,
+    noise: float,
+    steps: int,
+    chains: tuple[Floats, Floats, Floats],
+    note: str,
 ) -> Lines:
     # As fine at either end: eta lambda of one is 2 - eta lambda of the other.
     grid = np.geomspace(every[0], every[-1], 200)
@@ -398,6 +405,7 @@ def _variance_picture(
             ("triangle inequality, as in the notes", grid, _triangle(grid, eta, noise)),
         ),
         points=(("chains", *chains),),
+        hollow=(np.full(len(chains[0]), note != ""),),
         log_x=True,
         log_y=True,
         x_label="eigenvalue $\\lambda$",

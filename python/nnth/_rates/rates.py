@@ -227,6 +227,10 @@ def _table(theory: Floats, error: float, seen: Moments | None, shape: Shape, met
             (_LABELS[i], at, mean[1:, i] / shares[i], stderr[1:, i] / shares[i])
             for i in (shown if drawn else [])
         ),
+        hollow=tuple(
+            np.array(columns["note"]).reshape(layers, kinds)[1:, i] != ""
+            for i in (shown if drawn else [])
+        ),
         pairs=True,
         log_y=True,
         x_label="layer $\\ell$",

@@ -38,6 +38,7 @@ from nnth._regions.counts import (
     one_row,
 )
 from nnth._regions.triangle import Triangle
+from nnth._runtime import streams
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.checks import check_integer
 from nnth._runtime.memory import check_memory
@@ -51,7 +52,6 @@ Array = NDArray[np.float64]
 Along = Literal["line", "plane"]
 
 POINTS: Final = 10  # of a path, where none are given
-_POINTS_STREAM: Final = 2**64 - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -452,7 +452,7 @@ def _drawn_points(nets: Ensemble, points: int) -> Array:
     """Return points with N(0, 1) coordinates, of a stream that no network and no slice has."""
     count = check_integer("points", points, minimum=2)
     check_memory(16 * count * nets.n0, "points and n0 must be smaller: the points")
-    return normals(nets.seed, _POINTS_STREAM, count * nets.n0).reshape(count, nets.n0)
+    return normals(nets.seed, streams.SLICE_POINTS.first, count * nets.n0).reshape(count, nets.n0)
 
 
 def _expected(nets: Ensemble, along: Along, radius: float | None) -> float:

@@ -196,6 +196,8 @@ def _groups(spectrum: Floats, found: Levels, counts: list[int]) -> dict[str, Flo
 def _picture(found: Levels, counts: list[int], slope: float, spectrum: Floats | None) -> Lines:
     """Return the eigenvalues by level or, beside those of a matrix, by rank."""
     seen = np.flatnonzero(found.reliable)
+    left = len(found.values) - len(seen)
+    note = f"{left} of {len(found.values)} levels are not above their errors" if left else ""
     if spectrum is None:
         level = seen[seen > 0].astype(np.float64)
         values = found.values[seen][seen > 0]
@@ -210,6 +212,7 @@ def _picture(found: Levels, counts: list[int], slope: float, spectrum: Floats | 
             log_y=True,
             x_label="level $k$",
             y_label="eigenvalue",
+            note="; ".join(filter(None, ["level 0 has no place on the axis", note])),
         )
     order = seen[np.argsort(-found.values[seen], kind="stable")]
     ends = np.minimum(np.cumsum(in_floats(counts)[order]), float(len(spectrum)))
@@ -218,6 +221,8 @@ def _picture(found: Levels, counts: list[int], slope: float, spectrum: Floats | 
     at = np.stack((starts[kept], np.maximum(ends[kept], starts[kept])), axis=1).ravel()
     noise = len(spectrum) * np.finfo(float).eps * spectrum[0]
     shown = spectrum[spectrum > noise]
+    left = len(spectrum) - len(shown)
+    below = f"{left} of {len(spectrum)} eigenvalues of the matrix are at rounding" if left else ""
     return Lines(
         lines=(("sphere", at, np.repeat(found.values[order][kept], 2)),),
         points=(("matrix", np.arange(1.0, len(shown) + 1.0), shown, None),),
@@ -225,4 +230,5 @@ def _picture(found: Levels, counts: list[int], slope: float, spectrum: Floats | 
         log_y=True,
         x_label="rank $i$",
         y_label=r"eigenvalue $\mu_i$",
+        note="; ".join(filter(None, [note, below])),
     )

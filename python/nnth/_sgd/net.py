@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnth import _core
+from nnth._runtime import streams
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.checks import check_integer
 from nnth._runtime.random import normals
@@ -22,8 +23,6 @@ from nnth._tables.table import Meta, Table
 _INPUTS: Final = 4
 _POINTS: Final = 32
 _NETS: Final = 32
-_DATA_STREAM: Final = 2**40
-_BATCH_STREAM: Final = 2**41
 MAX_STEPS: Final = 10**6
 _NOTE: Final = "z tests whether the networks are stationary, which takes time"
 
@@ -95,7 +94,9 @@ def net_relations(
             f"eta and weight_decay must be from 0 to 1000, not {eta:g} and {weight_decay:g}"
         )
     validated()
-    data = normals(seed, _DATA_STREAM, _POINTS * (_INPUTS + 1)).reshape(_POINTS, _INPUTS + 1)
+    data = normals(seed, streams.SGD_NET_DATA.first, _POINTS * (_INPUTS + 1)).reshape(
+        _POINTS, _INPUTS + 1
+    )
     x, y = np.hstack([data[:, :-1], np.ones((_POINTS, 1))]), data[:, -1]
     inner = width * (_INPUTS + 1)
     theta = np.stack([normals(seed, net, inner + width) for net in range(_NETS)])
@@ -140,6 +141,7 @@ def net_relations(
     picture = Lines(
         lines=((r"$(\eta/2)\,\langle |g_B|^2 \rangle$", over, rhs),),
         points=((r"$\langle \theta\cdot g_B \rangle$", over, lhs, error),),
+        hollow=(np.array([row.note != "" for row in rows]),),
         log_x=True,
         x_label="end of the window, steps",
         y_label="mean over the window",
@@ -149,7 +151,8 @@ def net_relations(
 
 def _batch(seed: int, step: int, batch: int) -> NDArray[np.intp]:
     """Return the points `(nets, batch)` of a step, a function of the seed and the step."""
-    words = _core.uniforms(seed, _BATCH_STREAM, step * _NETS * batch, _NETS * batch, 1)
+    stream = streams.SGD_NET_BATCHES.first
+    words = _core.uniforms(seed, stream, step * _NETS * batch, _NETS * batch, 1)
     return np.asarray((words * _POINTS).astype(np.intp).reshape(_NETS, batch))
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from nnth import _core
 from nnth._data.data import Data, data_of, target_vector
 from nnth._data.files import file_of
+from nnth._runtime import streams
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.checks import check_integer, check_magnitude
 from nnth._runtime.memory import check_memory
@@ -36,8 +37,6 @@ MAX_DIMENSIONS: Final = 48  # the exact covariance solves d^2 equations
 MAX_STEPS: Final = 10**13
 
 _LARGEST: Final = 1e70  # fourth powers of inputs must be doubles
-_INPUT_STREAM: Final = 2**40  # chains have the first streams
-_NOISE_STREAM: Final = 2**40 + 1
 _DECAY_EXPONENT: Final = 36.0  # the start is reduced to exp(-36) before steps count
 _MAX_BURN_IN: Final = 10**9
 
@@ -175,8 +174,8 @@ def regression_relations(
         if n0 > MAX_DIMENSIONS:
             raise ValueError(f"n0 must be at most {MAX_DIMENSIONS}, not {n0}")
         check_memory(8 * points * (n0 + 1), "points must be fewer: they")
-        drawn = normals(seed, _INPUT_STREAM, points * n0).reshape(points, n0)
-        problem = _Problem(drawn, normals(seed, _NOISE_STREAM, points))
+        drawn = normals(seed, streams.SGD_INPUTS.first, points * n0).reshape(points, n0)
+        problem = _Problem(drawn, normals(seed, streams.SGD_TARGET_NOISE.first, points))
     eta = 0.5 / float((problem.x**2).sum(axis=1).max()) if eta is None else float(eta)
     schemes = tuple(SCHEMES) if scheme == "all" else (scheme,)
     for each in schemes:

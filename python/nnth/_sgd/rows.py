@@ -55,7 +55,7 @@ def _sides(rows: Sequence[Relation]) -> Lines:
     for row in rows:
         size = max(abs(row.lhs), abs(row.rhs), largest.get(row.relation, 0.0))
         largest[row.relation] = size or 1.0
-    points = []
+    points, hollow = [], []
     for case in dict.fromkeys(row.case for row in rows):
         # The relation "gradient" is left out, as its sides are 0 and have no unit.
         of_case = [row for row in rows if row.case == case and row.relation != "gradient"]
@@ -64,11 +64,14 @@ def _sides(rows: Sequence[Relation]) -> Lines:
             np.array([getattr(row, name) for row in of_case]) / unit
             for name in ("lhs", "rhs", "stderr")
         )
-        points.append((case, rhs, lhs, error))
-    ends = np.array([min([0.0, *(p[1].min() for p in points if p[1].size)]), 1.0])
+        if of_case:
+            points.append((case, rhs, lhs, error))
+            hollow.append(np.array([row.note != "" for row in of_case]))
+    ends = np.array([min([0.0, *(p[1].min() for p in points)]), 1.0])
     return Lines(
         lines=(("lhs = rhs", ends, ends),),
-        points=tuple(point for point in points if point[1].size),
+        points=tuple(points),
+        hollow=tuple(hollow),
         x_label="rhs / largest side of the relation",
         y_label="lhs / largest side of the relation",
     )

@@ -54,7 +54,7 @@ def sweep(
     Example:
         >>> vary = {"act": ["relu", "erf"], "rho": [0.1, 0.2]}
         >>> grid = nnth.sweep(nnth.kernel, vary, {"depth": 2})
-        >>> len(grid), grid["rho"].tolist()[:6]  # three layers at each point
+        >>> grid.num_rows, grid["rho"].tolist()[:6]  # three layers at each point
         (12, [0.1, 0.1, 0.1, 0.2, 0.2, 0.2])
         >>> nnth.sweep(
         ...     nnth.kernel, {"act": ["relu", "erf"], "depth": [1, 2]}, zip=[["act", "depth"]]
@@ -186,7 +186,7 @@ def _repeated(values: list[Any], tables: Sequence[Table]) -> Column:
     if None in values:  # options that are not given become NaN, or an empty text
         text = any(isinstance(value, str) for value in values)
         values = [("" if text else np.nan) if value is None else value for value in values]
-    return np.repeat(np.array(values), [len(table) for table in tables])
+    return np.repeat(np.array(values), [table.num_rows for table in tables])
 
 
 def _cell(value: Any) -> Any:
