@@ -609,7 +609,7 @@ def test_the_promised_columns_come_first(tmp_path: Path) -> None:
         (["critical", "points", "--plot", "x.png"], "o such option: --plot"),
         (["critical", "decay", "--depth", "0"], "depth must be at least 1, not 0"),
         (["critical", "decay", "--norm", "-1"], "norm must be finite and at least 0"),
-        (["critical", "decay", "--act", "softplus"], "softplus has none: chi_par is above"),
+        (["critical", "decay", "--act", "softplus"], "softplus has none: no change of sign"),
         (["phase", "--cw", "lin:1:2"], "must be finite numbers, as in 1,2,4"),
         (["phase", "--cw", "1", "--cb", "0", "--plot", "x.png"], "with several --cw or --cb"),
         (["phase", "--cw", "3:1:5"], "the range 3:1:5 has no values"),
