@@ -37,7 +37,7 @@ def diagonal(
     """Diagonal linear networks and the convex program they solve.
 
     \b
-    beta = theta_+^2 - theta_-^2,  theta_+ = theta_- = alpha theta_0 at t = 0,  loss |X beta - y|^2/2
+    beta = theta_+^2 - theta_-^2, theta_+ = theta_- = alpha theta_0 at t = 0, loss |X beta - y|^2/2
     beta(inf) = argmin Q(beta) subject to X beta = y,   w = alpha^2 theta_0^2
     Q = sum_i w_i q(beta_i/w_i),   q(z) = 2 - sqrt(4 + z^2) + z arcsinh(z/2)
 
