@@ -1,11 +1,12 @@
-"""What training finds among all that fit two classes of handwritten digits.
+"""Which solution training finds among all that fit two classes of handwritten digits.
 
     pip install '.[data]' && python examples/implicit_bias.py
 
-Zeros and ones of scikit-learn's digits (8 x 8 pixels), pixels centered and in units of 1/16. Of the
-functions beta . x with the values +-1 on the first 20 images a diagonal linear network finds one
-that depends on its start: few pixels, or all of them. Gradient descent on a loss that is never 0
-finds the largest margin between all images, however slowly.
+The images are zeros and ones of scikit-learn's digits (8 x 8 pixels), centered, in units of 1/16.
+Many functions beta . x have the values +-1 on the first 20 images. A diagonal linear network finds
+one that depends on its start: one of few pixels from a small start, the least-squares solution from
+a large one. Gradient descent on the logistic loss, which is never 0, tends to the largest margin
+between all images, as 1/log t.
 """
 
 import numpy as np
@@ -22,7 +23,7 @@ def main() -> None:
     x = x - x.mean(axis=0)
     y = 2.0 * digits.target - 1.0
     path = nnth.diagonal(x[:LEARNT], y[:LEARNT], alpha=[1e-8, 1e-4, 1e-2, 1.0, 100.0])
-    table = path.summary()
+    table = path.table()
     print("diagonal network\n alpha  |beta|_1  pixels  accuracy  flow - program")
     for i, alpha in enumerate(path.alpha):
         beta = path.beta_flow[i]
@@ -34,7 +35,7 @@ def main() -> None:
         )
 
     flow = nnth.margin(x, y, loss="logistic")
-    table = flow.summary()
+    table = flow.table()
     print(f"\nlogistic regression\nmargin {flow.found.margin:.4f}, of {table['support'][0]} images")
     print(" log t  margin gap  times log t     limit")
     for i, tau in enumerate(table["log_t"]):

@@ -21,7 +21,7 @@ def test_the_setup_of_the_lecture_settles_at_the_edge_of_stability() -> None:
     setup = TrainingSetup(
         data="digits", points=300, center=True, loss="squared", eta=0.25, steps=6000, cw=1.0
     )
-    table = sharpness(setup, at=[0, 480, *range(1440, 6001, 120)]).summary()
+    table = sharpness(setup, at=[0, 480, *range(1440, 6001, 120)]).table()
     ratio, loss = table["ratio"], table["loss"]
     assert ratio[0] < ratio[1] < 0.8  # it rises
     # The trajectory is chaotic, and another on every BLAS: it stays near 2/eta, within 0.016 where
@@ -39,7 +39,7 @@ def test_other_rates_settle_there_too(eta: float) -> None:
     setup = TrainingSetup(
         data="digits", points=300, center=True, loss="squared", eta=eta, steps=4000, cw=1.0
     )
-    ratio = sharpness(setup, at=range(3000, 4001, 50)).summary()["ratio"]
+    ratio = sharpness(setup, at=range(3000, 4001, 50)).table()["ratio"]
     assert abs(ratio.mean() - 1.0) < 0.03
 
 
@@ -47,23 +47,23 @@ def test_momentum_moves_the_threshold() -> None:
     setup = TrainingSetup(
         data="clusters:2:10:20", loss="squared", eta=0.45, momentum=0.5, steps=3000
     )
-    table = sharpness(setup, at=range(2500, 3001, 50)).summary()
+    table = sharpness(setup, at=range(2500, 3001, 50)).table()
     assert table["threshold"][0] == pytest.approx(20.0 / 3.0)
     assert abs(table["ratio"].mean() - 1.0) < 0.05
 
 
 def test_sharpness_is_the_largest_eigenvalue() -> None:
     setup = TrainingSetup(points=30, widths=(6,), steps=20, loss="squared")
-    table = sharpness(setup, at=(0, 20)).summary()
-    top = hessian(setup, at=(0, 20), top=1, bottom=0, tolerance=1e-10).summary()
+    table = sharpness(setup, at=(0, 20)).table()
+    top = hessian(setup, at=(0, 20), top=1, bottom=0, tolerance=1e-10).table()
     assert np.abs(table["sharpness"] - top["eigenvalue"]).max() <= table["residual"].max()
     assert np.array_equal(table["loss"], top["loss"])
-    assert sharpness(setup).summary()["step"].tolist() == list(range(21))
-    assert len(sharpness(TrainingSetup(points=30, widths=(6,), steps=700)).summary()) == 60
+    assert sharpness(setup).table()["step"].tolist() == list(range(21))
+    assert sharpness(TrainingSetup(points=30, widths=(6,), steps=700)).table().num_rows == 60
 
 
 def test_a_linear_model_has_its_phases_where_theory_has_them() -> None:
-    """With no hidden bend the loss is quadratic near its end: lazy below 2 and no other phase."""
+    """Without hidden layers the loss is quadratic near its end: lazy below 2, no other phase."""
     x = np.linspace(-1.0, 1.0, 9)[:, None]
     setup = TrainingSetup(
         data=(x, 0.5 * x + 0.25), widths=(400,), act="linear", loss="squared", steps=200, seed=2
@@ -87,7 +87,7 @@ def test_rates_are_those_times_lambda0() -> None:
     setup = TrainingSetup(data="clusters:1:3:4", points=20, widths=(5,), loss="squared", steps=3)
     training = setup.training()
     curvature = training.objective.at(training.theta)
-    full = np.array([curvature.gauss_newton(unit) for unit in np.eye(training.shape.size)])
+    full = np.array([curvature.gauss_newton(unit) for unit in np.eye(training.layout.size)])
     lambda0 = np.linalg.eigvalsh(full).max()
     table = sharpness_scan(setup, eta_lambda0=(1.0,))
     assert table["eta"][0] == pytest.approx(1.0 / lambda0, rel=1e-7)
@@ -143,7 +143,7 @@ def test_a_phase_says_what_happened_whatever_the_steps(
                     assert (max(losses) > losses[0]) == (phase == "catapult")
                     assert max(losses[-max(10, decided // 2) :]) < 0.9 * best
                     curvature = training.objective.at(theta)
-                    units = np.eye(training.shape.size)
+                    units = np.eye(training.layout.size)
                     full = np.array([curvature.hessian(unit) for unit in units])
                     assert np.linalg.eigvalsh(0.5 * (full + full.T))[-1] < 2.0 / eta
                     assert columns["loss"][i] < best  # and at the end it is still
@@ -265,7 +265,7 @@ def test_weight_decay_is_part_of_the_threshold() -> None:
             weight_decay=0.5,
             momentum=momentum,
         )
-        table = sharpness(setup, at=(0, 600)).summary()
+        table = sharpness(setup, at=(0, 600)).table()
         ratio = eta * 1.5 / (2.0 * (1.0 + momentum))
         assert table["ratio"] == pytest.approx([ratio, ratio], rel=1e-12)
         assert table["sharpness"] == pytest.approx([1.0, 1.0], rel=1e-12)

@@ -230,7 +230,7 @@ def test_polynomials_have_kernels_of_finite_rank(kernel: str) -> None:
 @pytest.mark.parametrize("act", ["relu", "tanh", "step", "mish", "z**3 - z"])
 def test_the_series_is_within_its_bound(act: str) -> None:
     table = hermite_dual(act, terms=(1, 3, 10, 100), variance=1.3)
-    assert len(table) == 4 * 41
+    assert table.num_rows == 4 * 41
     missing = np.abs(table["difference"])
     assert (missing <= table["bound"] + table["error"]).all()
     assert table["error"].max() < 3e-12
@@ -279,7 +279,7 @@ def test_the_picture_of_duals_has_each_series_by_itself() -> None:
     table = hermite_dual("tanh", terms=(2, 4))
     few = table["terms"] == 2
     assert table["rho"][few].tolist() == np.linspace(-1.0, 1.0, 41).tolist()
-    picture = table.plot
+    picture = table.drawing
     assert [label for label, *_ in picture.points] == ["$N = 2$", "$N = 4$"]
     _, rho, left, _ = picture.points[0]
     seen = few & (np.abs(table["difference"]) > table["error"])

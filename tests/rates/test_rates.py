@@ -27,7 +27,7 @@ from nnth._tables.table import Table
 
 
 def pick(table: Table, column: str, **where: object) -> np.ndarray:
-    rows = np.ones(len(table), dtype=bool)
+    rows = np.ones(table.num_rows, dtype=bool)
     for name, value in where.items():
         rows &= table[name] == value
     return np.asarray(table[column][rows])
@@ -121,7 +121,7 @@ def test_piecewise_linear_activations_have_their_limit_at_every_width(
 def test_the_picture_has_each_kind_and_the_weights_a_neuron() -> None:
     table = rates("tanh", width=8, depth=3, cb=0.3, cw=1.5, samples=0)
     kinds = itertools.product(("standard", "ntk"), ("weights", "biases"))
-    for (_, layer, shown), (form, kind) in zip(table.plot.lines, kinds, strict=True):
+    for (_, layer, shown), (form, kind) in zip(table.drawing.lines, kinds, strict=True):
         theory = pick(table, "theory", quantity=kind, parametrization=form)[1:]
         scale = 8.0 if (form, kind) == ("standard", "weights") else 1.0
         assert layer.tolist() == [1, 2, 3, 4]
@@ -323,13 +323,13 @@ def test_networks_without_a_gradient_do_not_diverge() -> None:
 @pytest.mark.parametrize(("points", "modes"), [(1, 1), (2, 2), (3, 3)])
 def test_a_mode_is_told_once(points: int, modes: int) -> None:
     table = noisy_descent(inputs()[:points], samples=20, steps=10)
-    assert len(table) == len(set(table["eigenvalue"])) == modes
+    assert table.num_rows == len(set(table["eigenvalue"])) == modes
 
 
 def test_the_line_of_the_picture_goes_through_the_theory() -> None:
     """After few steps the slowest modes are far from rest."""
     table = noisy_descent(inputs(), samples=20, steps=5)
-    _, x, y = table.plot.lines[0]
+    _, x, y = table.drawing.lines[0]
     ends = np.array([table["theory"][0], table["theory"][-1]])
     assert (x[0], x[-1]) == (table["eigenvalue"][0], table["eigenvalue"][-1])
     assert y[[0, -1]] == pytest.approx(ends, rel=1e-9)
@@ -360,9 +360,13 @@ def test_exponents_and_the_explosion() -> None:
 
 
 def test_the_lines_of_theory_go_through_the_largest_width() -> None:
-    picture = training_scalings(width=(8, 16, 64), samples=3, steps=5).plot
-    assert len(picture.lines) == len(picture.points) > 3
-    for (_, n, theory), (label, sizes, mean, _) in zip(picture.lines, picture.points, strict=True):
+    movements, curvature = training_scalings(width=(8, 16, 64), samples=3, steps=5).drawing.panels
+    assert len(movements.points) == 6
+    assert [label[:22] for label, *_ in curvature.points] == [r"$\eta\,\lambda_{\max}$"]
+    lines, points = (
+        (*getattr(movements, kind), *getattr(curvature, kind)) for kind in ("lines", "points")
+    )
+    for (_, n, theory), (label, sizes, mean, _) in zip(lines, points, strict=True):
         assert n.tolist() == sizes.tolist() == [8, 16, 64]
         assert theory[-1] == pytest.approx(mean[-1], rel=1e-12)
         power = float(re.search(r"n\^\{(.*?)\}", label)[1])
@@ -379,7 +383,7 @@ def test_a_kink_makes_the_lazy_kernel_move_by_the_root() -> None:
 
 def test_what_diverges_or_stands_still_is_said() -> None:
     table = training_scalings("exp", width=(16, 32), samples=3)
-    assert len(table) == 46
+    assert table.num_rows == 46
     assert "training diverges" in pick(table, "note", regime="mean field", quantity="loss")
     still = training_scalings("step", width=(16, 32), samples=3)
     assert set(pick(still, "note", quantity="features", regime="lazy")) == {"does not move"}

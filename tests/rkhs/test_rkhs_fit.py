@@ -95,7 +95,7 @@ def test_every_number_by_direct_algebra(kernel: str) -> None:
         matrix, cross, own = (network(kernel, a, b) for a, b in ((X, X), (X, U), (U, U)))
     system = matrix + RIDGE * np.eye(30)
     alpha = np.linalg.solve(system, Y)
-    table, row = found.summary(), found.solution
+    table, row = found.table(), found.solution
     assert found.alpha == pytest.approx(alpha, rel=1e-10, abs=1e-10)
     assert table["rkhs_norm2"] == pytest.approx(np.diag(alpha.T @ matrix @ alpha), rel=1e-10)
     sign, log_det = np.linalg.slogdet(system)
@@ -226,25 +226,25 @@ def test_files_hold_what_the_package_returns(tmp_path: Path) -> None:
     arrays = found.arrays()
     assert set(arrays) == {"alpha", "fitted", "left_out", "prediction", "variance"}
     assert arrays["alpha"].shape == (30, 2)
-    assert found.summary().meta.parameters["x"] == str(tmp_path / "train.npz")
+    assert found.table().meta.parameters["x"] == str(tmp_path / "train.npz")
 
 
 def test_pictures() -> None:
     line = np.linspace(-2.0, 2.0, 9)[:, None]
     one = nnth.rkhs_fit(X[:, :1], Y[:, 0], "rbf:1", ridge=RIDGE, x_test=line)
-    drawn = one.summary().plot
+    drawn = one.table().drawing
     assert isinstance(drawn, Lines)
     assert drawn.lines[0][2].tolist() == one.solution.prediction[:, 0].tolist()
     middle = (drawn.bands[0][1] + drawn.bands[0][2]) / 2.0
     assert middle == pytest.approx(one.solution.prediction[:, 0], abs=1e-14)
     many = nnth.rkhs_fit(X, Y, ridge=RIDGE)
-    drawn = many.summary().plot
+    drawn = many.table().drawing
     assert isinstance(drawn, Lines)
     assert drawn.points[0][2].tolist() == many.solution.left_out.ravel().tolist()
     curve = nnth.rkhs_learning_curve(X, Y, sizes=[9, 3], ridge=RIDGE)
-    assert isinstance(curve.plot, Lines)
-    assert curve.plot.points[0][1].tolist() == [3.0, 9.0]
-    assert curve.plot.lines[0][2].tolist() == curve["theory"][::-1].tolist()
+    assert isinstance(curve.drawing, Lines)
+    assert curve.drawing.points[0][1].tolist() == [3.0, 9.0]
+    assert curve.drawing.lines[0][2].tolist() == curve["theory"][::-1].tolist()
 
 
 @pytest.mark.parametrize("size", [1e6, 1e12, 1e160, 1e308])
@@ -252,12 +252,11 @@ def test_inputs_of_any_size_have_a_radial_kernel_to_its_error(size: float) -> No
     """Pairs of near points, `size` apart: squares of 1e12 leave no digit of what is near."""
     x = np.array([[size, 0.0], [size, 0.5], [-size, 0.25], [-size, -0.25], [0.0, 0.1]])
     y = np.array([1.0, -1.0, 2.0, 0.5, 0.3])
-    table = nnth.rkhs_fit(x, y, "rbf:0.7", ridge=0.1)
+    summary = nnth.rkhs_fit(x, y, "rbf:0.7", ridge=0.1).table()
     near = np.exp(-0.25 / (2 * 0.7**2))
     k = np.eye(5)
     k[0, 1] = k[1, 0] = k[2, 3] = k[3, 2] = near
     alpha = np.linalg.solve(k + 0.1 * np.eye(5), y)
     wanted = float(alpha @ k @ alpha)
-    summary = table.summary() if hasattr(table, "summary") else table
     assert summary["rkhs_norm2"][0] == pytest.approx(wanted, rel=1e-13)
     assert summary["error"][0] < 1e-12

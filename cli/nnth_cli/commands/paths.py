@@ -8,7 +8,6 @@ import typer
 
 from nnth_cli import options
 from nnth_cli.command import Call, command
-from nnth_cli.output import write_arrays
 
 if TYPE_CHECKING:
     from nnth._tables.table import Table
@@ -155,6 +154,7 @@ def moments(
     call.check_together([("--linear", "--plot")])
     shape: Any = nets.arguments(call, samples, linear=linear)
     shape |= {"n0": n0, "n_out": n_out, "x": x, "linear": linear}
+    from nnth._data.saving import save_arrays
     from nnth._paths.distribution import KEPT, distribution_picture
     from nnth._paths.nets import path_nets
     from nnth._paths.paths import asked_moments, draw, kept_values, path_table
@@ -166,11 +166,11 @@ def moments(
     sample = draw(drawn, sampled, keep=keep, **call.work)
     table = path_table(drawn, asked, sample, exact=exact)
     if call.plot is not None:
-        table = table.with_plot(distribution_picture(drawn, sample))
+        table = table.with_drawing(distribution_picture(drawn, sample))
     if save is not None:
         if sample is None:
             raise ValueError(f"--save {save}: there is nothing that can be drawn")
-        write_arrays(save, kept_values(sample))
+        save_arrays(save, kept_values(sample))
     return table
 
 
@@ -202,7 +202,8 @@ def distribution(
     """
     check_save(call, save, samples)
     shape: Any = nets.arguments(call, samples) | {"n0": n0}
-    from nnth._paths.distribution import KEPT, distribution_picture, distribution_table
+    from nnth._data.saving import save_arrays
+    from nnth._paths.distribution import KEPT, distribution_table
     from nnth._paths.nets import path_nets
     from nnth._paths.paths import draw, kept_values
 
@@ -210,12 +211,10 @@ def distribution(
     keep = drawn.samples if save else KEPT
     sample = draw(drawn, {"dzdx": (2,)}, keep=keep, **call.work)
     table = distribution_table(drawn, sample)
-    if call.plot is not None:
-        table = table.with_plot(distribution_picture(drawn, sample))
     if save is not None:
         if sample is None:
             raise ValueError(f"--save {save}: there is nothing that can be drawn")
-        write_arrays(save, kept_values(sample))
+        save_arrays(save, kept_values(sample))
     return table
 
 

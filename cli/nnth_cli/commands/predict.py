@@ -8,7 +8,6 @@ import typer
 
 from nnth_cli import options
 from nnth_cli.command import Call, command
-from nnth_cli.output import write_arrays
 
 if TYPE_CHECKING:
     from nnth._tables.table import Table
@@ -65,12 +64,13 @@ def predict(
     *,
     call: Call,
 ) -> "Table":
-    """Regression with infinitely wide networks, over time.
+    """Regression with infinitely wide networks, over training time.
 
     \b
     mean(t) = A y,   A = T_* g(T),   g(T) = T^-1 (1 - exp(-eta T t))
     cov(t)  = K_** + A (K + ridge) A' - A K_*' - K_* A'
-    loss (1/2) sum |f(x_i) - y_i|^2 + (ridge/2) |p - p_0|^2;   T + ridge for T in g
+    loss (1/2) sum |f(x_i) - y_i|^2 + (ridge/2) |p - p_0|^2:
+    T + ridge replaces T in g
 
     K is the NNGP kernel; T is the tangent kernel if all layers are trained, or K if only the last
     is. Every network is trained on targets with errors N(0, ridge) of its own, so that with
@@ -133,8 +133,8 @@ def predict(
             **call.work,
         )
     if save is not None:
-        write_arrays(save, result.arrays())
-    return result.points() if by_point else result.summary()
+        result.save(save)
+    return result.points() if by_point else result.table()
 
 
 def _check_times_of_a_plot(times: Any) -> None:

@@ -8,7 +8,6 @@ import typer
 
 from nnth_cli import options
 from nnth_cli.command import Call, command
-from nnth_cli.output import write_arrays
 
 if TYPE_CHECKING:
     from nnth._regions.pictures import Place
@@ -82,9 +81,9 @@ def shown(
 ) -> "Table":
     """Return the table with the picture of a place, if one is wanted, and write its cells."""
     if place is not None and call.plot is not None:
-        table = table.with_plot(place.picture(color, threads=call.threads))
+        table = table.with_drawing(place.picture(color, threads=call.threads))
     if place is not None and save is not None:
-        write_arrays(save, place.cells(threads=call.threads).arrays())
+        place.cells(threads=call.threads).save(save)
     return table
 
 

@@ -242,7 +242,7 @@ def _require_memory(start: Start, rates: Rates) -> None:
     trainings = len(rates.values) * (len(MODELS) * start.samples or 1)
     needed = 4 * 8 * len(_FIELDS) * trainings
     what = f"samples must be fewer: the outcomes of {trainings} trainings"
-    check_memory(needed, what, share=_MEMORY_FRACTION)
+    check_memory(needed, what, fraction=_MEMORY_FRACTION)
 
 
 def _picture(columns: dict[str, Any], start: Start) -> Panels:
@@ -265,7 +265,13 @@ def _picture(columns: dict[str, Any], start: Start) -> Panels:
     x = every["eta_lambda0"]
     marks = tuple(edge for edge in edges if x.min() <= edge[1] <= x.max())
     label = "$\\eta\\lambda_0$"
-    note = "" if not start.samples else "medians over networks, with deciles; dead ones left out"
+    note = (
+        ""
+        if not start.samples
+        else (
+            "medians over networks, with deciles; dead networks and infinite medians are left out"
+        )
+    )
     return Panels(
         panels=(
             Lines(

@@ -285,7 +285,7 @@ def _require_memory(start: Start, rates: Rates, steps: int) -> None:
     trajectories = len(MODELS) * start.samples or 1
     rows = len(rates.values) * trajectories * (steps + 1)
     what = f"samples or steps must be fewer (catapult phases has no steps): {rows} rows"
-    check_memory(rows * _BYTES_PER_ROW, what, share=_MEMORY_FRACTION)
+    check_memory(rows * _BYTES_PER_ROW, what, fraction=_MEMORY_FRACTION)
 
 
 def _picture(columns: dict[str, Any], start: Start, rates: Rates) -> Panels:

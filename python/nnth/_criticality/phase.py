@@ -124,7 +124,7 @@ def phase(
         for p in points
         if weights.min() <= p.cw <= weights.max() and biases.min() <= p.cb <= biases.max()
     )
-    return table.with_plot(_picture(table, weights, biases, found, marks))
+    return table.with_drawing(_picture(table, weights, biases, found, marks))
 
 
 def _correlations(

@@ -1,4 +1,4 @@
-"""Data sets that are known by name: those that scikit-learn ships, and Gaussian clusters."""
+"""Data sets with a name: the ones that scikit-learn ships, and Gaussian clusters."""
 
 from __future__ import annotations
 
@@ -11,24 +11,19 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nnth._runtime import streams
 from nnth._runtime.checks import check_integer
 from nnth._runtime.memory import check_memory
 from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats
 
-# The sets that scikit-learn ships.
 SHIPPED: Final = ("digits", "iris", "wine", "breast_cancer", "diabetes")
 
-_CLUSTER_STREAM: Final = 2**34
-_CENTER_STREAM: Final = 2**34 + 1
 _CLUSTER_POINTS: Final = 200
 
 
 class NamedSet(NamedTuple):
-    """Inputs x `(m, n_0)`, and labels or targets y `(m,)` of these.
-
-    classes: how many, where y holds their numbers; 0 for regression.
-    """
+    """Inputs x `(m, n_0)`, targets or labels y `(m,)`, and the number of classes or 0."""
 
     x: Floats
     y: Floats
@@ -36,21 +31,21 @@ class NamedSet(NamedTuple):
 
 
 def may_be_named(text: str) -> bool:
-    """Return whether a text is to be read as the name of a data set, and not of a file."""
+    """Return whether a text is taken for the name of a data set, and not for a file."""
     return text.partition(":")[0] == "clusters" or (not Path(text).suffix and "/" not in text)
 
 
 def named_set(text: str, argument: str, *, points: int | None = None, seed: int = 0) -> NamedSet:
-    """Return the data set of a name; `nnth.load_examples` lists them.
+    """Return the data set of a name; `nnth.load_examples` lists the names.
 
     Args:
         text: The name.
-        argument: Names what was given in errors.
-        points: The number of points of clusters, 200 by default. Other sets come whole.
-        seed: The seed of the clusters.
+        argument: The name of the argument, for error messages.
+        points: The number of points of clusters, 200 by default. Other sets are returned whole.
+        seed: The seed of clusters.
 
     Raises:
-        ValueError: For a name that is not known, and where scikit-learn is not installed.
+        ValueError: If the name is unknown, or scikit-learn is needed and not installed.
     """
     if text.partition(":")[0] == "clusters":
         return _clusters(text, argument, points, seed)
@@ -88,15 +83,17 @@ def _clusters(text: str, argument: str, points: int | None, seed: int) -> NamedS
             f"dimension of at least 1, not {text!r}"
         )
     count = check_integer("points", _CLUSTER_POINTS if points is None else points, classes)
-    # Inputs twice while they are made, targets, labels.
+    # The inputs, twice while they are computed, the targets and the labels.
     check_memory(8 * count * (2 * dimension + classes + 2), "points must be fewer: they")
     if rest:
         check_memory(
             8 * classes * (dimension + classes), f"{argument} {text} must be smaller: its centers"
         )
-        centers = normals(seed, _CENTER_STREAM, classes * dimension).reshape(classes, dimension)
+        centers = normals(seed, streams.CLUSTER_CENTERS.first, classes * dimension).reshape(
+            classes, dimension
+        )
     else:
         centers = np.array([[-1.0, -1.0], [1.0, 1.0]])
     labels: NDArray[np.intp] = np.arange(count) % classes
-    noise = normals(seed, _CLUSTER_STREAM, count * dimension).reshape(count, dimension)
+    noise = normals(seed, streams.CLUSTERS.first, count * dimension).reshape(count, dimension)
     return NamedSet(centers[labels] + math.sqrt(spread) * noise, labels.astype(np.float64), classes)

@@ -17,7 +17,7 @@ LECTURE: Final = "11/9"
 def convex_program(run: Run) -> list[Statement]:
     """Return |beta|_1 at the end of the flow and of the program, and the limit of large alpha."""
     path = diagonal(alpha=(1e-8, 1e-2, 1.0, 100.0), seed=run.seed)
-    table = path.summary()
+    table = path.table()
     statements = [
         Statement(
             LECTURE,

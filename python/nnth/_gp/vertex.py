@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from nnth import _core
 from nnth._activations.activation import activation
 from nnth._data.data import Data, data_of
-from nnth._kernels.kernel import core_network, variances
+from nnth._data.saving import ArrayResult
+from nnth._kernels.kernel import kernel_config, variances
 from nnth._runtime.typing import Floats
 
 # What is averaged over the neurons of a layer.
@@ -18,7 +19,7 @@ OBSERVABLES = ("z^2", "act^2", "slope^2")
 
 
 @dataclass(frozen=True, eq=False)
-class Vertex:
+class Vertex(ArrayResult):
     """Kernels of m inputs in layers 1..L+1, and how they fluctuate at finite width, to order 1/n.
 
     kernel: `(L + 1, m, m)`: K, the limit. correction: `(L + 1, m, m)`: E Khat - K. vertex:
@@ -39,6 +40,10 @@ class Vertex:
     observable_mean: Floats
     observable_variance: Floats
     observable_source: Floats
+
+    def arrays(self) -> dict[str, Floats]:
+        """Return every array by the name of its attribute."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def at_width(self, n: float) -> Vertex:
         """Return what this is for layers n times as wide: all but limits divided by n."""
@@ -91,7 +96,7 @@ def four_point_vertex(
     for n in sizes.tolist():
         if not n > 0.0:
             raise ValueError(f"widths must be above 0, not {n:g}")
-    network = core_network(cb, cw, sizes.size, "ntk")
+    network = kernel_config(cb, cw, sizes.size, "ntk")
     one, two = _core.vertices(chosen.core, network, data, 1.0 / sizes, threads, progress)
     return Vertex(
         **{

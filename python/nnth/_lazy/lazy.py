@@ -34,12 +34,13 @@ from nnth._lazy.training import (
 )
 from nnth._networks.ensemble import MAX_SAMPLES
 from nnth._networks.gradient_flow import StiffFlowError
+from nnth._runtime import streams
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.checks import check_integer, check_magnitude
 from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import validated
-from nnth._tables.plot import Lines, Panels
+from nnth._tables.plot import Lines, Panels, unreliable
 from nnth._tables.statistics import ASYMPTOTIC, joined, log_slopes, mean_of, note_on_z, z_score
 from nnth._tables.table import Meta, Table
 
@@ -47,7 +48,6 @@ _MAX_DATA: Final = 1e100  # largest number in x and y, whose squares are summed
 _MAX_WIDTH: Final = 1_000_000
 _MAX_STATE: Final = 20_000_000  # numbers in a network's state; the integrator keeps twenty states
 _PROGRESS_PER_NETWORK: Final = 1000
-_DATA_STREAM: Final = 2**34
 _SINGULAR: Final = 1e-12  # a least eigenvalue below this fraction of the trace is 0
 _BOUND_TOLERANCE: Final = 1e-6  # error of the integration, for bounds that are attained
 _UNIT_NORM_TOLERANCE: Final = 1e-9
@@ -430,7 +430,7 @@ def _data(
         points, n0 = check_integer("points", points), check_integer("n0", n0)
         if points * n0 > _MAX_STATE:
             raise ValueError(f"points times n0 must be at most {_MAX_STATE}, not {points * n0}")
-        draws = normals(seed, _DATA_STREAM, points * (n0 + 1))
+        draws = normals(seed, streams.LAZY_DATA.first, points * (n0 + 1))
         inputs = draws[: points * n0].reshape(points, n0)
         return inputs / np.linalg.norm(inputs, axis=1, keepdims=True), draws[points * n0 :]
     inputs = data_of(x, "x")
@@ -464,11 +464,12 @@ def _picture(
         lines.append((f"$n = {n}$", across, history.loss / max(float(history.loss[0]), 1e-300)))
     at = np.linspace(0.0, longest, 50)
     lines.append(("bound", at, np.exp(-at)))
-    bounds, points = [], []
+    bounds, points, hollow = [], [], []
     x = np.array(sizes, dtype=np.float64)
     for quantity, label in _DRAWN.items():
         of = [row for row in rows if row["quantity"] == quantity]
         bounds.append(("", x, np.array([row["bound"] for row in of])))
+        hollow.append(unreliable(row["note"] for row in of))
         points.append(
             (
                 label,
@@ -482,6 +483,7 @@ def _picture(
             Lines(
                 lines=tuple(lines),
                 log_y=True,
+                theory="bound",
                 x_label="$\\eta\\lambda_0 t/m$",
                 y_label="loss $L(t)/L(0)$",
                 note="losses of the first network of each width",
@@ -489,6 +491,7 @@ def _picture(
             Lines(
                 lines=tuple(bounds),
                 points=tuple(points),
+                hollow=tuple(hollow),
                 pairs=True,
                 log_x=True,
                 log_y=True,

@@ -17,10 +17,11 @@ from nnth._linear_nets.nets import (
     log_products,
     scales_of,
 )
+from nnth._runtime import streams
 from nnth._runtime.checks import check_integer
 from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import sample_in_parts, validated
-from nnth._tables.plot import Lines, histogram
+from nnth._tables.plot import Lines, histogram, unreliable
 from nnth._tables.statistics import mean_of, note_on_z, skewness, variance_and_stderr, z_score
 from nnth._tables.table import Meta, Table
 
@@ -35,7 +36,7 @@ _LABELS: Final = {
     "log_norm_variance": r"$\mathrm{Var} \log|\theta|$",
 }
 _SEEN: Final = 1.0  # deviations by which a sample must reach beyond what makes the moment
-_RUNS: Final = 2**32  # streams between the samples of two depths
+_RUNS: Final = streams.SAMPLES.count  # streams between the samples of two depths
 
 
 def product(
@@ -251,13 +252,13 @@ def _law_picture(hidden: Layers, n0: int, log_scale: float, logs: Floats | None)
         bars=bars,
         x_label=r"$\log|\theta|$",
         y_label="density",
-        note=rf"$T = \sum_\ell 1/n_\ell = {total:.4g}$",
+        note=f"T, the sum of 1/n_l over the layers, is {total:.4g}",
     )
 
 
 def _moments_picture(rows: list[dict[str, Any]]) -> Lines:
     """Return the moments of |theta| against depth: theory as lines, samples as points."""
-    lines, points = [], []
+    lines, points, hollow = [], [], []
     for name in POWERS:
         mine = sorted((row for row in rows if row["quantity"] == name), key=lambda r: r["depth"])
         x = np.array([row["depth"] for row in mine], dtype=np.float64)
@@ -265,11 +266,12 @@ def _moments_picture(rows: list[dict[str, Any]]) -> Lines:
             np.array([row[column] for row in mine]) for column in ("exact", "mean", "stderr")
         )
         lines.append((_LABELS[name], x, y))
-        if np.isfinite(mean).any():
-            points.append(("", x, mean, stderr))
+        points.append(("", x, mean, stderr))
+        hollow.append(unreliable(row["note"] for row in mine))
     return Lines(
         lines=tuple(lines),
         points=tuple(points),
+        hollow=tuple(hollow),
         pairs=True,
         log_y=True,
         x_label="depth $L$",

@@ -17,7 +17,7 @@ _EXTRAPOLATION_ERROR: Final = 1e-7
 
 def limits(run: Run) -> list[Statement]:
     """Return the limits of the flow, extrapolated from log t = 10^5 and 10^6, and in theory."""
-    table = margin(loss="logistic" if run.quick else "both", seed=run.seed).summary()
+    table = margin(loss="logistic" if run.quick else "both", seed=run.seed).table()
     statements = []
     for i in np.flatnonzero(np.isinf(table["log_t"])):
         for text, name in (

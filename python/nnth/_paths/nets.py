@@ -19,6 +19,7 @@ from nnth._paths.laws import path_laws
 from nnth._paths.moments import Law, input_vector, layer_sizes
 from nnth._paths.samplers import Mu
 from nnth._paths.weight_law import LAWS, WeightLaw, weight_law
+from nnth._runtime import streams
 from nnth._runtime.checks import check_integer
 from nnth._tables.table import Meta
 
@@ -27,7 +28,7 @@ Sampler = Literal["law", "dense"]
 
 SAMPLES: Final = 10_000
 MAX_N0: Final = 10_000_000
-MAX_SAMPLES: Final = 2**39  # groups of 256, of which sums hold 2^31
+MAX_SAMPLES: Final = streams.PATH_NETWORKS.count  # groups of 256, of which sums hold 2^31
 CONTINUOUS: Final = ("gaussian", "uniform", "laplace")
 
 

@@ -20,12 +20,13 @@ from nnth._networks.ensemble import in_parts
 from nnth._paths.moments import ntk_moments, ntk_off_diagonal
 from nnth._paths.nets import NetsOfAnyInput, PathNets, path_nets
 from nnth._paths.samplers import GramSample, sample_grams
+from nnth._runtime import streams
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.checks import check_integer
 from nnth._runtime.random import normals
 from nnth._runtime.typing import Progress
 from nnth._runtime.work import validated
-from nnth._tables.plot import Lines, histogram
+from nnth._tables.plot import Lines, histogram, unreliable
 from nnth._tables.statistics import ASYMPTOTIC, joined, note_on_z, z_score
 from nnth._tables.table import Table
 
@@ -37,8 +38,6 @@ INPUT: Final = 10  # their dimension
 MAX_INPUTS: Final = 1000
 MAX_DRAWN: Final = 10_000  # dimensions of inputs that are drawn
 _CURVE: Final = 101  # points of the theory in a picture
-_FROZEN: Final = 2**40  # streams beyond those of networks
-_INPUTS: Final = 2**41
 
 _TRACE: Final = (
     "lambda_max <= Tr Theta, whose mean and deviation are at most the sums of Theta_aa's"
@@ -188,6 +187,7 @@ def path_angles(
             ("the notes' product, false", at, np.array([theory.product for theory in curve])),
         ),
         points=(("sample", cosines, *sampled),) if drawn.samples else (),
+        hollow=(unreliable(notes),),
         x_label=r"cosine $\rho$",
         y_label=r"$\Theta_{ab}/\Theta_{aa}$",
     )
@@ -204,9 +204,9 @@ def _inputs(x: Data | None, points: int | None, nets: NetsOfAnyInput) -> Array:
             raise ValueError(f"points must be at most {MAX_INPUTS}, not {m}")
         if n0 > MAX_DRAWN:
             raise ValueError(f"n0 must be at most {MAX_DRAWN} where inputs are drawn, not {n0}")
-        return normals(check_integer("seed", nets.get("seed", 0), 0), _INPUTS, m * n0).reshape(
-            m, n0
-        )
+        return normals(
+            check_integer("seed", nets.get("seed", 0), 0), streams.PATH_INPUTS.first, m * n0
+        ).reshape(m, n0)
     if points is not None:
         raise ValueError("points must not come with x")
     data = data_of(x, "x")
@@ -335,7 +335,9 @@ def _frozen(nets: PathNets, data: Array) -> Array:
     found = []
     for i in range(min(nets.samples, 1000)):
         count = n * coordinates.shape[1]
-        w = normals(nets.seed, _FROZEN + i, count).reshape(n, coordinates.shape[1])
+        w = normals(nets.seed, streams.PATH_FROZEN_WEIGHTS.first + i, count).reshape(
+            n, coordinates.shape[1]
+        )
         gates = (w @ coordinates.T > 0.0).astype(np.float64)
         found.append(float(np.linalg.eigvalsh(gram * (gates.T @ gates))[-1]))
     return np.sort(found)

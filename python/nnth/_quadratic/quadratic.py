@@ -23,6 +23,7 @@ from nnth._runtime.blas import serial_blas
 from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import validated
 from nnth._tables.plot import Lines, Panels
+from nnth._tables.result import Result
 from nnth._tables.statistics import log_slopes
 from nnth._tables.table import Meta, Table
 
@@ -44,17 +45,26 @@ _LABELS: Final = {
 
 
 @dataclass(frozen=True)
-class QuadraticSolution:
+class QuadraticSolution(Result):
     """The solution of a quadratic model: the rows of `nnth quadratic`, and arrays.
 
     theta_f, theta_i_par and theta_i_perp are theta^F and the parts of theta^I in the span of Phi
     and orthogonal to it, `(P,)` each, at t = inf; theta_i_perp is None where it has no limit.
     """
 
-    table: Table
+    rows: Table
     theta_f: Floats
     theta_i_par: Floats
     theta_i_perp: Floats | None
+
+    def table(self) -> Table:
+        """Return the rows that `nnth quadratic` prints."""
+        return self.rows
+
+    def arrays(self) -> dict[str, Floats]:
+        """Return theta_f, theta_i_par and, unless it drifts, theta_i_perp."""
+        arrays = {"theta_f": self.theta_f, "theta_i_par": self.theta_i_par}
+        return arrays if self.theta_i_perp is None else arrays | {"theta_i_perp": self.theta_i_perp}
 
 
 @serial_blas
@@ -462,6 +472,7 @@ def _picture(columns: dict[str, Any], solution: Solution) -> Panels:
                 log_y=True,
                 x_label="time $\\eta t$",
                 y_label="norm",
+                note="points at finite times" if np.isinf(every["time"]).any() else "",
             ),
             Lines(
                 lines=tuple(laws),

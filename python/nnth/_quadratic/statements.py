@@ -32,8 +32,8 @@ def first_order(run: Run) -> list[Statement]:
     parameters; their orthogonal part has (I - e^(-t Phi Phi^T))(theta_0 - theta_*) for theta^F; and
     their features change with the opposite sign.
     """
-    many = quadratic(random_model(6, 10, seed=run.seed), eps=(0.001,)).table
-    few = quadratic(random_model(20, 5, seed=run.seed), eps=(0.001,)).table
+    many = quadratic(random_model(6, 10, seed=run.seed), eps=(0.001,)).table()
+    few = quadratic(random_model(20, 5, seed=run.seed), eps=(0.001,)).table()
     found = []
     for text, table, quantity in (
         ("|theta^I|, residual and all, 10 points and 6 parameters", many, "theta_i_par"),
@@ -69,8 +69,8 @@ def relabeled(run: Run) -> list[Statement]:
 
 def residuals(run: Run) -> list[Statement]:
     """Return the powers of eps in the errors of predictions, for a model and for a network."""
-    model = quadratic(random_model(20, 5, seed=run.seed)).table
-    net = quadratic(net="random", points=3, seed=run.seed).table
+    model = quadratic(random_model(20, 5, seed=run.seed)).table()
+    net = quadratic(net="random", points=3, seed=run.seed).table()
     cases = (
         ("theta^F + eps theta^I is right to eps^2", model, "residual", 2.0),
         (

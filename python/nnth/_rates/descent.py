@@ -14,19 +14,17 @@ from nnth._kernels.gram import gram
 from nnth._kernels.kernel import Ntk
 from nnth._networks.gradient_descent import Nets, relative_loss, trained_outputs
 from nnth._networks.network import MAX_WIDTH
+from nnth._runtime import streams
 from nnth._runtime.blas import factoring, serial_blas
 from nnth._runtime.checks import check_integer
 from nnth._runtime.memory import check_memory
 from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats, Progress
-from nnth._tables.plot import Lines
+from nnth._tables.plot import Lines, unreliable
 from nnth._tables.statistics import mean_and_stderr, note_on_z, z_score
 from nnth._tables.table import Meta, Table
 
 MAX_STEPS: Final = 20_000
-_NOISE_STREAM: Final = 2**33
-_RESIDUAL_STREAM: Final = 2**34
-_INPUT_STREAM: Final = 2**35
 _MIN_EIGENVALUE: Final = 1e-300  # 2/lambda must be a double
 
 
@@ -112,7 +110,7 @@ def descent_rates(
     if y is not None and x is None:
         raise ValueError("y must come with x")
     inputs = _inputs(x, points, n0, seed)
-    targets = normals(seed, _RESIDUAL_STREAM, len(inputs))
+    targets = normals(seed, streams.RATES_TARGETS.first, len(inputs))
     if y is not None:
         targets = target_vector(y, len(inputs))
     width, samples = check_integer("width", width), check_integer("samples", samples, 0)
@@ -248,7 +246,9 @@ def noisy_descent(
     step = 0
     try:
         for step in range(steps):
-            xi = normals(seed, _NOISE_STREAM, u.size, step * u.size, threads=threads)
+            xi = normals(
+                seed, streams.RATES_GRADIENT_NOISE.first, u.size, step * u.size, threads=threads
+            )
             u = decay[:, None] * u + kick * xi.reshape(u.shape)
             if progress is not None:
                 progress(step + 1, steps)
@@ -256,8 +256,9 @@ def noisy_descent(
         raise KeyboardInterrupt(f"{step} of {steps} steps were taken") from None
     mean, stderr = mean_and_stderr(u**2, axis=1)
     triangle = _triangle(eigenvalues, eta, noise)
-    plot = _variance_picture(every, eta, noise, steps, (eigenvalues, mean, stderr))
     squared_normal_skewness = 8.0**0.5
+    note = note_on_z(samples, squared_normal_skewness)
+    plot = _variance_picture(every, eta, noise, steps, (eigenvalues, mean, stderr), note)
     return Table(
         {
             "mode": list(rows.values()),
@@ -269,7 +270,7 @@ def noisy_descent(
             "stderr": stderr,
             "z": z_score(mean - theory, stderr),
             "lecture_value": triangle,
-            "note": [note_on_z(samples, squared_normal_skewness)] * len(rows),
+            "note": [note] * len(rows),
         },
         Meta(
             "rates noise",
@@ -286,7 +287,7 @@ def _inputs(x: Data | None, points: int, n0: int, seed: int) -> Floats:
         return data_of(x, "x")
     points, n0 = check_integer("points", points), check_integer("n0", n0)
     check_memory(8 * points * (n0 + points), "points and n0 must be smaller: the matrices")
-    return normals(seed, _INPUT_STREAM, points * n0).reshape(points, n0)
+    return normals(seed, streams.RATES_INPUTS.first, points * n0).reshape(points, n0)
 
 
 def _checked_steps(steps: int) -> int:
@@ -427,6 +428,7 @@ def _factor_picture(eta: Floats, measured: Floats, least: float, most: float) ->
             ("the notes' $-\\eta\\lambda_{\\min}$", grid / bound, -grid * least),
         ),
         points=(("gradient descent", eta[shown] / bound, measured[shown] - 1.0, None),),
+        note="" if shown.all() else f"{(~shown).sum()} of {len(eta)} rates are beyond the axis",
         linear=2.0 * least / (least + most),
         x_label="rate $\\eta\\lambda_{\\max}/2$",
         y_label="factor a step $-\\,1$",
@@ -434,7 +436,12 @@ def _factor_picture(eta: Floats, measured: Floats, least: float, most: float) ->
 
 
 def _variance_picture(
-    every: Floats, eta: float, noise: float, steps: int, chains: tuple[Floats, Floats, Floats]
+    every: Floats,
+    eta: float,
+    noise: float,
+    steps: int,
+    chains: tuple[Floats, Floats, Floats],
+    note: str,
 ) -> Lines:
     # Equally fine at both ends, where eta lambda is close to 0 and to 2.
     grid = np.geomspace(every[0], every[-1], 200)
@@ -447,6 +454,7 @@ def _variance_picture(
             ("triangle inequality, as in the notes", grid, _triangle(grid, eta, noise)),
         ),
         points=(("chains", *chains),),
+        hollow=(unreliable([note] * len(chains[0])),),
         log_x=True,
         log_y=True,
         x_label="eigenvalue $\\lambda$",

@@ -17,7 +17,7 @@ from nnth._runtime.checks import check_integer
 from nnth._runtime.memory import check_memory
 from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import validated
-from nnth._tables.plot import Lines
+from nnth._tables.plot import Lines, unreliable
 from nnth._tables.statistics import joined, note_on_z, z_score
 from nnth._tables.table import Meta, Table
 
@@ -249,6 +249,10 @@ def _table(
         lines=tuple(("" if drawn else _LABELS[i], at, theory[1:, i] / units[i]) for i in shown),
         points=tuple(
             (_LABELS[i], at, mean[1:, i] / units[i], stderr[1:, i] / units[i])
+            for i in (shown if drawn else [])
+        ),
+        hollow=tuple(
+            unreliable(columns["note"]).reshape(layers, kinds)[1:, i]
             for i in (shown if drawn else [])
         ),
         pairs=True,

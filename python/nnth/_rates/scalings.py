@@ -16,13 +16,14 @@ from nnth._data.files import file_of
 from nnth._networks.ensemble import MAX_SAMPLES
 from nnth._networks.gradient_descent import relative_loss
 from nnth._networks.network import MAX_WIDTH
+from nnth._runtime import streams
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.checks import check_integer
 from nnth._runtime.memory import check_memory
 from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import validated
-from nnth._tables.plot import Lines
+from nnth._tables.plot import Lines, Panels, unreliable
 from nnth._tables.statistics import (
     ASYMPTOTIC,
     joined,
@@ -37,7 +38,6 @@ from nnth._tables.table import Meta, Table
 # Inputs `(networks or 1, m, n_0)` and targets `(networks or 1, m)`.
 DataSets = tuple[Floats, Floats]
 
-_DATA_STREAM: Final = 2**33
 _NUMBERS_PER_BATCH: Final = 2**14
 _DIVERGED_LOSS: Final = 1e100
 _SYMBOLS: Final = {
@@ -346,7 +346,7 @@ def _batches(n: int, samples: int, numbers: int) -> Iterator[range]:
 
 def _data(points: int, n0: int, seed: int, nets: range) -> DataSets:
     count = points * (n0 + 1)
-    draws = np.stack([normals(seed, _DATA_STREAM + s, count) for s in nets])
+    draws = np.stack([normals(seed, streams.SCALINGS_DATA.first + s, count) for s in nets])
     x = draws[:, : points * n0].reshape(-1, points, n0)
     return x / np.linalg.norm(x, axis=2, keepdims=True), draws[:, points * n0 :]
 
@@ -388,7 +388,9 @@ def _table(
     meta: Meta,
 ) -> Table:
     rows: list[dict[str, Any]] = []
-    lines, points = [], []
+    lines: dict[bool, list[Any]] = {True: [], False: []}
+    points: dict[bool, list[Any]] = {True: [], False: []}
+    hollow: dict[bool, list[Any]] = {True: [], False: []}
     sizes = np.array(widths, dtype=np.float64)
     for name, regime in REGIMES.items():
         for quantity, theory in regime.exponents.items():
@@ -421,16 +423,26 @@ def _table(
             if quantity in _DRAWN.get(name, ()) and np.isfinite(exponent):
                 # The line has the theoretical exponent and goes through the largest width.
                 label = f"{_SYMBOLS[quantity]}, {name}: $n^{{{theory:g}}}$"
-                lines.append(("", sizes, mean[-1] * (sizes / sizes[-1]) ** theory))
-                points.append((label, sizes, mean, error))
+                moves = quantity in _MOVEMENTS
+                lines[moves].append(("", sizes, mean[-1] * (sizes / sizes[-1]) ** theory))
+                points[moves].append((label, sizes, mean, error))
+                hollow[moves].append(unreliable([note] * len(sizes)))
     columns = {column: [row[column] for row in rows] for column in rows[0]}
-    plot = Lines(
-        lines=tuple(lines),
-        points=tuple(points),
-        pairs=True,
-        log_x=True,
-        log_y=True,
-        x_label="width $n$",
-        y_label="relative change in training",
+    panels = tuple(
+        Lines(
+            lines=tuple(lines[moves]),
+            points=tuple(points[moves]),
+            hollow=tuple(hollow[moves]),
+            pairs=True,
+            log_x=True,
+            log_y=True,
+            x_label="width $n$",
+            y_label=label,
+        )
+        for moves, label in (
+            (True, "relative change in training"),
+            (False, "$\\eta\\,\\lambda_{\\max}$ at the start"),
+        )
+        if points[moves]
     )
-    return Table(columns, meta, plot=plot)
+    return Table(columns, meta, plot=Panels(panels=panels) if panels else None)
