@@ -205,7 +205,7 @@ std::size_t checked_inputs(const RandomNet& net, const Centers& centers, const N
     }
     if (run.count < 1) refuse("samples must be at least 1, not 0");
     if (run.count > UINT64_MAX - run.start) refuse("start + samples must be below 2^64");
-    require_memory("widths must be smaller: one net", bytes_of_net(net, m));
+    check_memory("widths must be smaller: one net", bytes_of_net(net, m));
     return m;
 }
 
