@@ -89,8 +89,8 @@ def list_activations(function: F) -> F:
 
 
 def names_of_kernels() -> list[str]:
-    """Return the kernels of inputs; rbf:1 stands for all radial ones."""
-    return ["nngp", "ntk", "rbf:1"]
+    """Return examples of kernels, for completion."""
+    return ["nngp", "ntk", "rbf:1", "laplace:1"]
 
 
 def names_in(text: str | None) -> list[str] | None:
@@ -215,8 +215,9 @@ Kernel: TypeAlias = Annotated[
     str,
     typer.Option(
         autocompletion=names_of_kernels,
-        help="Kernel: nngp or ntk of a network, or rbf:S, exp(-|x - y|^2/(2 S^2)).",
-        metavar="nngp|ntk|rbf:S",
+        help="Kernel: nngp or ntk of a network, rbf:S, exp(-|x - y|^2/(2 S^2)), or laplace:S, "
+        "exp(-|x - y|/S).",
+        metavar="nngp|ntk|rbf:S|laplace:S",
     ),
 ]
 Norm: TypeAlias = Annotated[float, typer.Option(help="|x|^2/n0 of the inputs.", metavar="X")]

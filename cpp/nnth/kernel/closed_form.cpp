@@ -16,8 +16,4 @@ std::unique_ptr<Expectation> closed_form(const std::string& name, double paramet
         "closed_form must be the name of an activation that has one, not '" + name + "'");
 }
 
-bool homogeneous(const std::string& name) {
-    return name == "leaky_relu" || name == "relu_power" || name == "step";
-}
-
 }  // namespace nnth::kernel

@@ -71,7 +71,7 @@ def trained_outputs(
     """
     shape = (len(steps), samples, len(x_test), y.shape[1])
     needed = 8 * int(np.prod(shape, dtype=object))
-    check_memory(needed, "samples must be fewer: their outputs", share=0.5)
+    check_memory(needed, "samples must be fewer: their outputs", fraction=0.5)
     outputs = np.empty(shape)
     inner = nets.width * (nets.width * max(nets.depth - 1, 0) + x.shape[1] + len(x) * nets.depth)
     together = max(1, min(samples, _BLOCK // max(inner, 1)))
