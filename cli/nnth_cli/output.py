@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from nnth_cli.files import append_rows, check_header, check_target, write_all
+from nnth_cli.wording import hint
 
 if TYPE_CHECKING:  # commands import the package when they are called
     from nnth._tables.table import Table
@@ -136,11 +137,8 @@ def check_columns(wanted: Sequence[str], known: Sequence[str]) -> None:
     """Raise ValueError if a wanted column is unknown."""
     for name in wanted:
         if name not in known:
-            from difflib import get_close_matches
-
-            near = get_close_matches(name, known)
-            there = f"did you mean {' or '.join(near)}?" if near else f"there is {', '.join(known)}"
-            raise ValueError(f"--columns must name columns: there is no {name!r}; {there}")
+            problem = f"there is no {name!r}; {hint(name, known)}"
+            raise ValueError(f"--columns must name columns: {problem}")
 
 
 def write_out(text: str) -> None:

@@ -12,9 +12,8 @@ def main() -> None:
     """Run the program."""
     for name, value in BLAS.items():
         os.environ.setdefault(name, value)
-    # Use the default action until imports are done (exit code 130): a KeyboardInterrupt would print
-    # a traceback. `nnth_cli.main.run` handles the signal again. If SIGINT is ignored, as in the
-    # background, it stays ignored.
+    # Use the default action of SIGINT until imports are done: the exit code is 130, without a
+    # traceback. `nnth_cli.process.run` handles it after that. If it is ignored, keep ignoring it.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from nnth_cli.main import main as program

@@ -75,7 +75,7 @@ WITHOUT = [
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a folder with small data files, the current directory of the test."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(program, "_abandon_output", lambda: None)
+    monkeypatch.setattr("nnth_cli.process._discard_output", lambda: None)
     random = np.random.default_rng(0)
     x = random.normal(size=(6, 3))
     arrays = {

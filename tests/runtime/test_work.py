@@ -184,7 +184,7 @@ def test_the_last_parameter_varies_fastest_and_some_step_together() -> None:
 @pytest.mark.parametrize(
     ("together", "message"),
     [
-        ([["a", "b"]], "one number of values, not a 2, b 3"),
+        ([["a", "b"]], "equal numbers of values, not a 2, b 3"),
         ([["a", "d"]], "d must be varied"),
         ([["a", "c"], ["c"]], "c must step together with others once"),
     ],
@@ -212,7 +212,7 @@ PINNED = 7766329903498052
 
 
 def test_a_sweep_of_a_function() -> None:
-    table = nnth.sweep(nnth.kernel, {"act": ["relu", "erf"], "rho": [0.1, 0.2]}, depth=2)
+    table = nnth.sweep(nnth.kernel, {"act": ["relu", "erf"], "rho": [0.1, 0.2]}, {"depth": 2})
     assert table.num_rows == 12
     assert table["rho"].tolist() == ([0.1] * 3 + [0.2] * 3) * 2
     row = nnth.kernel("erf", rho=0.2, depth=2)
@@ -224,14 +224,14 @@ def test_a_sweep_of_a_function() -> None:
 def test_a_sweep_gives_each_point_its_seed() -> None:
     vary = {"widths": ["8", "8*2"], "n0": [1, 2]}
     shape: Any = {"samples": 300, "quantities": ["dzdx"], "orders": [2]}
-    table = nnth.sweep(nnth.paths, vary, **shape)
+    table = nnth.sweep(nnth.paths, vary, shape)
     assert len(set(table["seed"].tolist())) == 4
-    again = nnth.sweep(nnth.paths, {"n0": [2], "widths": ["8"]}, jobs=1, **shape)
+    again = nnth.sweep(nnth.paths, {"n0": [2], "widths": ["8"]}, shape, jobs=1)
     assert again["mean"].tolist() == table["mean"][1:2].tolist()
-    as_given = nnth.sweep(nnth.paths, vary, seed=3, **shape)
+    as_given = nnth.sweep(nnth.paths, vary, shape, sweep_seed=3)
     assert set(as_given["seed"].tolist()).isdisjoint(table["seed"].tolist())
     with pytest.raises(ValueError, match="samples must not be given where it is varied"):
-        nnth.sweep(nnth.paths, {"samples": [1]}, samples=2)
+        nnth.sweep(nnth.paths, {"samples": [1]}, {"samples": 2})
 
 
 # The arguments that commands require; commands that compute nothing themselves are left out.
@@ -244,7 +244,7 @@ NEEDED: dict[str, dict[str, str]] = {
 
 @pytest.mark.parametrize("command", sorted({*names_of_commands()} - NO_MARK))
 def test_commands_mark_where_their_checks_end(command: str) -> None:
-    from nnth_cli.sweep.points import Options, rehearse_points
+    from nnth_cli.sweep.points import Options, check_points
 
     point = Options(command).point(NEEDED.get(command, {}), 0)
     seen: list[str] = []
@@ -254,5 +254,5 @@ def test_commands_mark_where_their_checks_end(command: str) -> None:
             seen.append(command)
             yield point
 
-    rehearse_points(points())
+    check_points(points())
     assert len(seen) == 2
