@@ -84,7 +84,7 @@ GramSampler::GramSampler(const Net& net, const std::vector<std::vector<double>>&
     }
     const double all = static_cast<double>(inputs_) * static_cast<double>(pitch_);
     bytes_ = 8.0 * (numbers + 4.0 * all);
-    require_memory("widths, n0 and n_out must be smaller for Gram matrices: one net", bytes_);
+    check_memory("widths, n0 and n_out must be smaller for Gram matrices: one net", bytes_);
     for (Layer& layer : layers_) {
         if (&layer != &layers_.front()) layer.z.assign(inputs_ * layer.pitch, 0.0);
     }
