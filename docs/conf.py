@@ -62,6 +62,7 @@ myst_heading_anchors = 3
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 60
+nb_execution_in_temp = True  # cells may write files
 nb_output_stderr = "error"  # a warning in the tutorial fails the build
 
 bibtex_bibfiles = ["references.bib"]

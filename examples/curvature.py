@@ -29,7 +29,7 @@ def main() -> None:
         nc1 = metrics["value"][(metrics["metric"] == "nc1") & (metrics["step"] == step)][0]
         print(
             f"{step:6d}{row['loss']:8.4f}{row['outliers']:10d}{row['gap']:7.2f}"
-            f"{row['gradient_share']:19.2f}{row['overlap']:9.2f}{parts['share'][of_class][0]:14.2f}"
+            f"{row['gradient_fraction']:19.2f}{row['overlap']:9.2f}{parts['fraction'][of_class][0]:14.2f}"
             f"{nc1:7.2f}"
         )
     print(f"by chance{spectra['chance'][8]:41.4f}")

@@ -51,9 +51,9 @@ def _lists_values(thing: type) -> bool:
     return isinstance(thing, EnumMeta) or hasattr(thing, "__members__")
 
 
-def network(depth: int, cw: float = 4.0, ntk: str = "ntk") -> _core.Network:
+def network(depth: int, cw: float = 4.0, ntk: str = "ntk") -> _core.KernelConfig:
     """Variances grow by `cw` or half of it with each layer."""
-    return _core.Network(0.0, cw, depth, _core.Ntk.__members__[ntk])
+    return _core.KernelConfig(0.0, cw, depth, _core.Ntk.__members__[ntk])
 
 
 def through_layers(call: Callable[[str], Any]) -> list[Any]:
@@ -217,7 +217,7 @@ CALLS: dict[str, Call] = {
     "Activation.evaluate_into": lambda _: evaluated_into(),
     "Activation.breaks": lambda _: through_layers(lambda a: activation(a).core.breaks(1e3)),
     "Activation.jumps": lambda _: through_layers(lambda a: activation(a).core.jumps(1e3)),
-    "Network": lambda _: type(network(3)).__name__,
+    "KernelConfig": lambda _: type(network(3)).__name__,
     "Inputs": lambda _: type(_core.Inputs(1.0, 2.0, 0.5)).__name__,
     "kernel": lambda _: through_layers(kernels),
     # criticality.cpp

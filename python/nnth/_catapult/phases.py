@@ -215,7 +215,7 @@ def _require_memory(start: Start, rates: Rates) -> None:
     trainings = len(rates.values) * (len(MODELS) * start.samples or 1)
     needed = 4 * 8 * len(_FIELDS) * trainings
     what = f"samples must be fewer: the ends of {trainings} trainings"
-    check_memory(needed, what, share=_SHARE_OF_MEMORY)
+    check_memory(needed, what, fraction=_SHARE_OF_MEMORY)
 
 
 def _picture(columns: dict[str, Any], start: Start) -> Panels:

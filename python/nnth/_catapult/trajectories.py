@@ -261,7 +261,7 @@ def _require_memory(start: Start, rates: Rates, steps: int) -> None:
     courses = len(MODELS) * start.samples or 1
     rows = len(rates.values) * courses * (steps + 1)
     what = f"samples or steps must be fewer, or the phases be asked for: {rows} rows"
-    check_memory(rows * _BYTES_A_ROW, what, share=_SHARE_OF_MEMORY)
+    check_memory(rows * _BYTES_A_ROW, what, fraction=_SHARE_OF_MEMORY)
 
 
 def _picture(columns: dict[str, Any], start: Start, rates: Rates) -> Panels:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nnth import _core
 from nnth._activations.activation import Activation, activation
 from nnth._hermite.parts import Part, Parts, parts
-from nnth._kernels.kernel import core_network
+from nnth._kernels.kernel import kernel_config
 from nnth._runtime.checks import check_integer
 from nnth._runtime.typing import Floats
 from nnth._runtime.work import validated
@@ -192,7 +192,7 @@ def _proven_zeros(split: Parts, terms: int) -> NDArray[np.bool_]:
 
 def _exact(act: Activation, variance: float, cosines: Floats) -> tuple[Floats, Floats]:
     """E[s(z_a) s(z_b)] and its estimated error: the second kernel of C_b = 0, C_w = 1."""
-    network = core_network(0.0, 1.0, 1, "ntk")
+    network = kernel_config(0.0, 1.0, 1, "ntk")
     exact, error = np.empty((2, len(cosines)))
     for i, rho in enumerate(cosines.tolist()):
         layers = _core.kernel(

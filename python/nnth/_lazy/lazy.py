@@ -40,7 +40,7 @@ from nnth._runtime.checks import check_integer, check_magnitude
 from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import validated
-from nnth._tables.plot import Lines, Panels
+from nnth._tables.plot import Lines, Panels, unreliable
 from nnth._tables.statistics import ASYMPTOTIC, joined, log_slopes, mean_of, note_on_z, z_score
 from nnth._tables.table import Meta, Table
 
@@ -430,7 +430,7 @@ def _picture(
     for quantity, label in _DRAWN.items():
         of = [row for row in rows if row["quantity"] == quantity]
         bounds.append(("", x, np.array([row["bound"] for row in of])))
-        hollow.append(np.array([row["note"] != "" for row in of]))
+        hollow.append(unreliable(row["note"] for row in of))
         points.append(
             (
                 label,

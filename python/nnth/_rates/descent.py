@@ -20,7 +20,7 @@ from nnth._runtime.checks import check_integer
 from nnth._runtime.memory import check_memory
 from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats, Progress
-from nnth._tables.plot import Lines
+from nnth._tables.plot import Lines, unreliable
 from nnth._tables.statistics import mean_and_stderr, note_on_z, z_score
 from nnth._tables.table import Meta, Table
 
@@ -379,7 +379,7 @@ def _factor_picture(eta: Floats, measured: Floats, least: float, most: float) ->
             ("the notes' $-\\eta\\lambda_{\\min}$", grid / bound, -grid * least),
         ),
         points=(("gradient descent", eta[shown] / bound, measured[shown] - 1.0, None),),
-        note="" if shown.all() else f"rates from {shown.sum() + 1} on are beyond the axis",
+        note="" if shown.all() else f"{(~shown).sum()} of {len(eta)} rates are beyond the axis",
         linear=2.0 * least / (least + most),
         x_label="rate $\\eta\\lambda_{\\max}/2$",
         y_label="factor a step $-\\,1$",
@@ -405,7 +405,7 @@ def _variance_picture(
             ("triangle inequality, as in the notes", grid, _triangle(grid, eta, noise)),
         ),
         points=(("chains", *chains),),
-        hollow=(np.full(len(chains[0]), note != ""),),
+        hollow=(unreliable([note] * len(chains[0])),),
         log_x=True,
         log_y=True,
         x_label="eigenvalue $\\lambda$",

@@ -17,7 +17,7 @@ from nnth._runtime.checks import check_integer
 from nnth._runtime.memory import check_memory
 from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import validated
-from nnth._tables.plot import Lines
+from nnth._tables.plot import Lines, unreliable
 from nnth._tables.statistics import joined, note_on_z, z_score
 from nnth._tables.table import Meta, Table
 
@@ -228,7 +228,7 @@ def _table(theory: Floats, error: float, seen: Moments | None, shape: Shape, met
             for i in (shown if drawn else [])
         ),
         hollow=tuple(
-            np.array(columns["note"]).reshape(layers, kinds)[1:, i] != ""
+            unreliable(columns["note"]).reshape(layers, kinds)[1:, i]
             for i in (shown if drawn else [])
         ),
         pairs=True,

@@ -23,7 +23,7 @@ from nnth._runtime.memory import check_memory
 from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import validated
-from nnth._tables.plot import Lines, Panels
+from nnth._tables.plot import Lines, Panels, unreliable
 from nnth._tables.statistics import (
     ASYMPTOTIC,
     joined,
@@ -406,7 +406,7 @@ def _table(
                 moves = quantity in _MOVEMENTS
                 lines[moves].append(("", sizes, mean[-1] * (sizes / sizes[-1]) ** theory))
                 points[moves].append((label, sizes, mean, error))
-                hollow[moves].append(np.full(len(sizes), note != ""))
+                hollow[moves].append(unreliable([note] * len(sizes)))
     columns = {column: [row[column] for row in rows] for column in rows[0]}
     panels = tuple(
         Lines(
@@ -421,7 +421,7 @@ def _table(
         )
         for moves, label in (
             (True, "relative change in training"),
-            (False, "rate times curvature at the start"),
+            (False, "$\\eta\\,\\lambda_{\\max}$ at the start"),
         )
         if points[moves]
     )
