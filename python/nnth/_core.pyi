@@ -228,7 +228,7 @@ def catapult_nets(  # fields of Outcome [net, rate, model]
     x: Floats,
     y: float,
     rates: Sequence[float],
-    of_curvature: bool,
+    relative_to_curvature: bool,
     steps: int,
     seed: int,
     start: int,
@@ -236,12 +236,12 @@ def catapult_nets(  # fields of Outcome [net, rate, model]
     threads: int,
     progress: Progress | None,
 ) -> dict[str, Any]: ...
-def catapult_courses(  # fields of Courses [net, model, step], length [net, model]; Outcomes
+def catapult_trajectories(  # fields of Trajectories [net, model, step]; Outcomes [net, model]
     width: int,
     x: Floats,
     y: float,
     rate: float,
-    of_curvature: bool,
+    relative_to_curvature: bool,
     steps: int,
     seed: int,
     start: int,

@@ -275,7 +275,7 @@ CALLS: dict[str, Call] = {
         np.linspace(0.1, 4.5, 60), 0.1, 0.2, 1.0, 1.0, 3000, threads, None
     ),
     "catapult_nets": lambda threads: catapult(_core.catapult_nets, [0.5, 1.5, 3.0], threads),
-    "catapult_courses": lambda threads: catapult(_core.catapult_courses, 2.5, threads),
+    "catapult_trajectories": lambda threads: catapult(_core.catapult_trajectories, 2.5, threads),
     # path_sampling.cpp
     "sample_paths": lambda threads: [paths(threads, dense=dense) for dense in (False, True)],
     "merge_moments": lambda threads: _core.merge_moments(state(threads), state(threads, 768)),
