@@ -425,7 +425,7 @@ def test_failures_become_rows_and_retry_repeats_them(tmp_path: Path) -> None:
         ("kernel --vary act=relu,nonsense", "nonsense"),
         ("paths --vary width=4,0", "width must be at least 1, not 0"),
         ("regions --n0 9 --vary widths=4;4,4", "n0 must be at most 6"),
-        ("kernel --vary rh=0", "--vary must have options of kernel, not 'rh'; it has rho"),
+        ("kernel --vary rh=0", "--vary must have options of kernel, not 'rh'; did you mean rho?"),
         ("kernel --dept 3 --vary rho=0", "no such option: --dept"),
         ("kernel --vary rho=0 --append a.csv", "no such option: --append"),
         ("kernel --vary rho=0 --vary rho=1", "--vary must have rho once, not twice"),
@@ -512,7 +512,7 @@ def test_a_picture_of_columns(tmp_path: Path, here: Call, refused: Call) -> None
     here(*grid, *figure)  # of rows that are there
     assert (tmp_path / "r.svg").read_text() == shown
     message = refused(*grid, "--plot", "a.png", "--plot-y", "men")
-    assert "--plot-y must be a column: there is no 'men'; there is mean" in message
+    assert "--plot-y must be a column: there is no 'men'; did you mean mean" in message
     message = refused(*grid, "--plot", "a.png", "--plot-y", "quantity")
     assert "--plot-y quantity must be a column of numbers" in message
 
