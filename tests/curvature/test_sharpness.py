@@ -177,6 +177,15 @@ def test_a_large_but_finite_loss_is_no_catapult() -> None:
     assert (table["phase"][0], table["loss"][0]) == ("divergent", math.inf)
 
 
+def test_a_batch_that_diverges_decides_the_phase() -> None:
+    """Steps between epochs see a batch only; the loss on all examples decides nonetheless."""
+    setup = TrainingSetup(**SMALL | {"batch": 6}, widths=(12,), steps=40)
+    table = sharpness_scan(setup, eta_lambda0=(0.1, 10.0))
+    assert (table["phase"][1], table["loss"][1]) == ("divergent", math.inf)
+    assert table["decided_step"][1] == table["diverged_step"][1] >= 0
+    assert table["phase"][0] != "divergent"
+
+
 def closed(bias: float = -1.0, second: float = -1.0) -> Network:
     """Return a ReLU network on the plane that is inactive near 0, with the output 0.5."""
     return Network(
