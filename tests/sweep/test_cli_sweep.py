@@ -433,7 +433,7 @@ def test_failures_become_rows_and_retry_repeats_them(tmp_path: Path) -> None:
         ("kernel --vary rho=0,0.0", "--vary must not give a point twice, as it does rho 0.0"),
         ("kernel --vary rho", "--vary must be NAME=VALUES, not 'rho'"),
         ("kernel --vary threads=1,2", "--vary must not have threads"),
-        ("kernel --vary rho=0,1 --vary depth=1 --zip rho,depth", "one number of values, not"),
+        ("kernel --vary rho=0,1 --vary depth=1 --zip rho,depth", "equal numbers of values, not"),
         ("kernel --vary rho=0 --zip rho,act", "act must be varied, to step together"),
         ("kernle --vary rho=0", "there is no command 'kernle' to sweep; did you mean kernel?"),
         ("--vary rho=0 kernel", "the command to sweep must come first, before --vary"),
