@@ -1,8 +1,10 @@
 """The options that commands share, each under one name, and the parsers of their values."""
 
+import textwrap
+from collections.abc import Callable
 from copy import copy
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
 
 import typer
 
@@ -10,6 +12,8 @@ from nnth_cli import output
 
 if TYPE_CHECKING:
     from nnth_cli.command import Call
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Numbers(tuple[float, ...]):
@@ -59,34 +63,34 @@ def with_default(option: Any, default: str) -> Any:
 
 
 def names_of_activations() -> list[str]:
-    """Return the names of `nnth.CATALOGUE`, whose import would delay every completion."""
-    return [
-        "relu",
-        "leaky_relu",
-        "abs",
-        "relu_power",
-        "step",
-        "linear",
-        "erf",
-        "tanh",
-        "sin",
-        "cos",
-        "exp",
-        "gaussian",
-        "gelu",
-        "silu",
-        "softplus",
-        "sigmoid",
-        "elu",
-        "selu",
-        "mish",
-        "hard_tanh",
-    ]
+    """Return the names of the catalogue of activations."""
+    from nnth._activations.catalogue import CATALOGUE  # takes no NumPy
+
+    return list(CATALOGUE)
+
+
+def list_activations(function: F) -> F:
+    """Put the catalogue of activations and the functions of expressions into a docstring."""
+    from nnth._activations.catalogue import ENTRIES
+    from nnth._activations.expression import FUNCTIONS
+
+    names = (
+        name if entry.parameter is None else f"{name}:{entry.parameter.name}"
+        for name, entry in ENTRIES.items()
+    )
+    text = (
+        f"Activations: {' '.join(names)} (gaussian is exp(-z^2)), or an expression in z with "
+        f"+ - * / ** (or ^), pi, e, {' '.join(name for name in FUNCTIONS if name != 'where')} and "
+        "where(z > c, a, b)."
+    )
+    lines = textwrap.wrap(text, 76, break_on_hyphens=False)
+    function.__doc__ = (function.__doc__ or "").replace("{activations}", "\n    ".join(lines))
+    return function
 
 
 def names_of_kernels() -> list[str]:
-    """Return completions of --kernel; rbf:1 stands for all widths."""
-    return ["nngp", "ntk", "rbf:1"]
+    """Return examples of kernels, for completion."""
+    return ["nngp", "ntk", "rbf:1", "laplace:1"]
 
 
 def names_in(text: str | None) -> list[str] | None:
@@ -210,8 +214,9 @@ Kernel: TypeAlias = Annotated[
     str,
     typer.Option(
         autocompletion=names_of_kernels,
-        help="Kernel: nngp or ntk of a network, or rbf:S, exp(-|x - y|^2/(2 S^2)).",
-        metavar="nngp|ntk|rbf:S",
+        help="Kernel: nngp or ntk of a network, rbf:S, exp(-|x - y|^2/(2 S^2)), or laplace:S, "
+        "exp(-|x - y|/S).",
+        metavar="nngp|ntk|rbf:S|laplace:S",
     ),
 ]
 Norm: TypeAlias = Annotated[float, typer.Option(help="|x|^2/n0 of the inputs.", metavar="X")]

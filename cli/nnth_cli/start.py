@@ -1,15 +1,15 @@
-"""Where the program starts: Ctrl-C is quiet even while it is still being imported."""
+"""The entry point of the program, which ends quietly on Ctrl-C even during imports."""
 
 import os
 import signal
 
-# OpenBLAS and MKL read these as they are loaded. The BLAS has one thread until a matrix is large
-# enough for more (`nnth.blas`), and a thread that waits for work sleeps instead of spinning.
+# OpenBLAS and MKL read these variables when they are loaded. The BLAS has one thread, except for
+# large matrices (`nnth._runtime.blas`), and threads that wait for work sleep instead of spinning.
 BLAS = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_THREAD_TIMEOUT": "14"}
 
 
 def main() -> None:
-    """The entry point of the program."""
+    """Run the program."""
     for name, value in BLAS.items():
         os.environ.setdefault(name, value)
     # Use the default action of SIGINT until imports are done: the exit code is 130, without a

@@ -7,7 +7,7 @@
 runs the line in a terminal of its own and shows the command, its output and its picture. Instead of
 a command the body may hold shell lines, each with its own output; all lines of a page share a
 directory. Options: `lines` is the largest number of lines of output to show; `no-output` hides the
-output; `exit` is the expected exit code, 0 by default. Any other exit code, and any text on the
+output; `exit` is the expected exit code, 0 by default. Any other exit code, and any text on
 standard error beside exit code 0, is a warning, and so fails the build.
 
 A picture is drawn twice, for light and for dark pages; the theme shows one of the two.

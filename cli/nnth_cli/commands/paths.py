@@ -203,7 +203,7 @@ def distribution(
     check_save(call, save, samples)
     shape: Any = nets.arguments(call, samples) | {"n0": n0}
     from nnth._data.saving import save_arrays
-    from nnth._paths.distribution import KEPT, distribution_picture, distribution_table
+    from nnth._paths.distribution import KEPT, distribution_table
     from nnth._paths.nets import path_nets
     from nnth._paths.paths import draw, kept_values
 
@@ -211,8 +211,6 @@ def distribution(
     keep = drawn.samples if save else KEPT
     sample = draw(drawn, {"dzdx": (2,)}, keep=keep, **call.work)
     table = distribution_table(drawn, sample)
-    if call.plot is not None:
-        table = table.with_drawing(distribution_picture(drawn, sample))
     if save is not None:
         if sample is None:
             raise ValueError(f"--save {save}: there is nothing that can be drawn")

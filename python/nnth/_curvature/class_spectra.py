@@ -189,7 +189,7 @@ def picture_of_outliers(one: Outliers, note: str) -> Panels:
                 log_y=True,
                 x_label="index",
                 y_label=r"eigenvalue $\lambda$ of $G$",
-                note="; ".join(filter(None, ["(a): each color is the largest part", note])),
+                note="; ".join(filter(None, ["the color is that of the largest part", note])),
             ),
             Lines(
                 lines=tuple(

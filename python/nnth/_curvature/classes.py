@@ -187,4 +187,4 @@ def _require_memory(training: Training) -> None:
     vectors = 3 * count * points * neurons
     needed = 8 * (vectors + 2 * count**2 * (training.layout.size + points * count))
     what = f"points must be fewer than {points}: vectors of {count} classes"
-    check_memory(needed, what, share=_MEMORY_FRACTION)
+    check_memory(needed, what, fraction=_MEMORY_FRACTION)

@@ -144,7 +144,7 @@ class HessianSpectra(Result):
         shown = np.unique(np.linspace(0, len(self.spectra) - 1, _MOST_PANELS).round().astype(int))
         panels = tuple(self._panel(self.spectra[i]) for i in shown)
         if len(shown) < len(self.spectra):
-            left = f"{len(shown)} of {len(self.spectra)} evaluations are drawn"
+            left = f"{len(shown)} of {len(self.spectra)} evaluations are drawn."
             panels = (replace(panels[0], note=f"{panels[0].note} {left}"), *panels[1:])
         return panels[0] if len(panels) == 1 else Panels(panels=panels)
 

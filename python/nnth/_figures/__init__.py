@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, FigureBase
 
+from nnth._data.saving import replaced
 from nnth._figures.lines import HOLLOW, draw_lines, lines_of, meanings_of
 from nnth._figures.planes import draw_heat_map, draw_tessellation
 from nnth._figures.style import Palette, Style, drawing_context, gray
@@ -82,7 +83,8 @@ def save(
         stream = io.BytesIO()
         figure.savefig(stream, format=kind, metadata=metadata[str(kind)])
     if isinstance(file, str | os.PathLike):
-        Path(file).write_bytes(stream.getvalue())
+        with replaced(Path(file)) as target:
+            target.write(stream.getvalue())
     else:
         file.write(stream.getvalue())
 
@@ -167,19 +169,24 @@ def _fill_figure(table: Table, figure: Any, drawings: Sequence[Any]) -> tuple[li
     """Draw a row of panels, one legend above and the notes below; return the axes and the notes."""
     palette = Palette([one for drawing in drawings for one in meanings_of(drawing)])
     axes = list(figure.subplots(1, len(drawings), squeeze=False)[0])
-    notes: list[str] = []
+    places: dict[str, str] = {}  # letters of the panels that have a note
     for i, (one, drawing) in enumerate(zip(axes, drawings, strict=True)):
-        notes += _draw_panel(one, drawing, palette)
+        letter = chr(ord("a") + i)
+        for note in _draw_panel(one, drawing, palette):
+            places[note] = places.get(note, "") + letter
         if len(drawings) > 1:
-            one.set_title(f"({chr(ord('a') + i)})", loc="left")
+            one.set_title(f"({letter})", loc="left")
     _add_legend(figure, wide=len(drawings) > 1)
-    notes = list(dict.fromkeys(notes))
+    notes = [
+        note if len(letters) == len(drawings) else f"({', '.join(letters)}) {note}"
+        for note, letters in places.items()
+    ]
     below = figure.supxlabel(
         "", x=0.01, ha="left", fontsize=_NOTE_SIZE, color=gray(0.65), parse_math=False
     )
     # Wrapped by hand, since matplotlib's own wrapping misleads its layout.
-    letters = int(_NOTE_WIDTH * figure.bbox.width / figure.dpi)
-    for width in range(letters, letters // 2, -2):
+    widest = int(_NOTE_WIDTH * figure.bbox.width / figure.dpi)
+    for width in range(widest, widest // 2, -2):
         below.set_text("\n".join(fill(one, width) for one in (_parameters(table), *notes)))
         if (box := below.get_window_extent()).width <= 0.98 * figure.bbox.width:
             break

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from nnth._figures.style import Palette, gray
-from nnth._tables.plot import Lines, Plot, symbol
+from nnth._tables.plot import Lines, Plot, symbol, unreliable
 from nnth._tables.table import Column, Table
 
 # A logarithmic axis has its ticks at the values themselves if these are few and far apart.
@@ -47,7 +47,7 @@ def draw_lines(axes: Any, plot: Lines, palette: Palette) -> list[str]:
     """Draw lines, points, bars and marks, and return notes on what the axes cannot show.
 
     A line of one point is a marker. Theory is a solid line: in the color of its points, or else in
-    gray. Points of rows with a note are hollow.
+    gray. Points of unreliable rows are hollow.
     """
     if plot.bars is not None:
         _draw_bars(axes, *plot.bars)
@@ -115,6 +115,7 @@ def _draw_points(
         fmt=marker,
         color=color,
         markerfacecolor=color if filled else "none",
+        markeredgewidth=1.0 if filled else 0.6,
         label=label or None,
         markersize=3.2 * size,
         elinewidth=0.8,
@@ -185,7 +186,7 @@ def _set_scales(axes: Any, plot: Lines, *, log: bool) -> None:
 
 
 def lines_of(table: Table, plot: Plot) -> Lines:
-    """Return the columns that the plot names as lines and points, hollow where a row has a note."""
+    """Return the columns of a plot as lines and points, hollow where a row is unreliable."""
     drawn = [(name, rows, one) for name, rows in _groups(table, plot) for one in plot.series]
     groups = len(drawn) // len(plot.series)
     numbers = plot.by is not None and table[plot.by].dtype.kind in "fiu"
@@ -207,7 +208,7 @@ def lines_of(table: Table, plot: Plot) -> Lines:
             lines.append((name, x, y))
             continue
         points.append((name, x, y, None if series.error is None else table[series.error][rows]))
-        hollow.append(table["note"][rows] != "" if noted else None)
+        hollow.append(unreliable(table["note"][rows]) if noted else None)
         if series.theory is not None:
             lines.append(("", x, table[series.theory][rows]))
     return Lines(

@@ -29,7 +29,7 @@ from nnth._runtime import streams
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.typing import Progress
 from nnth._runtime.work import sample_in_parts, validated
-from nnth._tables.plot import Lines
+from nnth._tables.plot import Lines, unreliable
 from nnth._tables.table import Meta, Table
 
 COLUMNS: Final = (
@@ -242,7 +242,7 @@ def _picture(rows: list[dict[str, Any]], data: str) -> Lines:
         label = rf"$\sigma^2 = {value:g}$" if by == "sigma2" else f"$L = {value}$"
         lines.append((label, x, y))
         points.append(("", x, seen, stderr))
-        hollow.append(np.array([row["note"] != "" for row in mine]))
+        hollow.append(unreliable(row["note"] for row in mine))
     ends = np.array([values[0], values[-1]], dtype=np.float64)
     limit = rows[0]["best_bound"]
     lines.append(

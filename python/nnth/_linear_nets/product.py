@@ -21,7 +21,7 @@ from nnth._runtime import streams
 from nnth._runtime.checks import check_integer
 from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import sample_in_parts, validated
-from nnth._tables.plot import Lines, histogram
+from nnth._tables.plot import Lines, histogram, unreliable
 from nnth._tables.statistics import mean_of, note_on_z, skewness, variance_and_stderr, z_score
 from nnth._tables.table import Meta, Table
 
@@ -267,7 +267,7 @@ def _moments_picture(rows: list[dict[str, Any]]) -> Lines:
         )
         lines.append((_LABELS[name], x, y))
         points.append(("", x, mean, stderr))
-        hollow.append(np.array([row["note"] != "" for row in mine]))
+        hollow.append(unreliable(row["note"] for row in mine))
     return Lines(
         lines=tuple(lines),
         points=tuple(points),

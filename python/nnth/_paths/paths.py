@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import Any, Final, Literal, Unpack
 
 import numpy as np
@@ -31,6 +32,7 @@ from nnth._runtime.checks import check_integer
 from nnth._runtime.memory import check_memory
 from nnth._runtime.typing import Progress
 from nnth._runtime.work import validated
+from nnth._tables.plot import Drawing
 from nnth._tables.statistics import note_on_z, z_score
 from nnth._tables.table import Table
 
@@ -216,7 +218,14 @@ def path_table(
                 row["fraction"] = "" if found is None else _in_text(found)
             rows.append(row)
     columns = {column: [row[column] for row in rows] for column in rows[0]}
-    return Table(columns, nets.meta())
+    return Table(columns, nets.meta(), plot=None if nets.linear else partial(_picture, nets))
+
+
+def _picture(nets: PathNets) -> Drawing:
+    """Return the distribution of dz/dx in the sample, which is drawn again."""
+    from nnth._paths.distribution import KEPT, distribution_picture
+
+    return distribution_picture(nets, draw(nets, {"dzdx": (2,)}, keep=KEPT))
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnth._data.data import Data
-from nnth._networks.ensemble import Shape, ensemble
+from nnth._networks.ensemble import Ensemble, Shape, ensemble
 from nnth._networks.network import Network
 from nnth._regions.cells import Cells, cells_of
 from nnth._regions.counts import Domain, RegionCounts, check_domain, count_core
@@ -117,7 +117,11 @@ def place(
         if along == "plane":
             return Place(nets.network(0), (plane_through(data, limits),), ("$t_1$", "$t_2$"))
         return Place(nets.network(0), (line_through(data, limits),), ("$t$",))
-    nets = ensemble(net, **shape)
+    return place_of(ensemble(net, **shape), along, limits)
+
+
+def place_of(nets: Ensemble, along: Along | None, limits: tuple[float, float] | None) -> Place:
+    """Return the place of the picture of an ensemble: its first network, and first slice."""
     network = nets.network(0)
     if along is not None:
         slices = random_slices(along, nets, 0, 1, None if limits is None else limits[1])

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 from typing import Any, Final, Literal, Unpack
 
@@ -36,6 +37,7 @@ from nnth._regions.counts import (
     note_on_count,
     number,
     one_row,
+    picture_of,
 )
 from nnth._regions.triangle import Triangle
 from nnth._runtime import streams
@@ -45,6 +47,7 @@ from nnth._runtime.memory import check_memory
 from nnth._runtime.random import normals, uniforms
 from nnth._runtime.typing import Progress
 from nnth._runtime.work import sample_in_parts, validated
+from nnth._tables.plot import Drawing
 from nnth._tables.statistics import mean_of, z_score
 from nnth._tables.table import Meta, Table
 
@@ -183,7 +186,9 @@ def regions_along(
     }
     parameters = nets.parameters() | {"domain": domain, "box": radius}
     parameters |= {"along": along, "lines": lines}
-    return one_row(columns | cell_columns(every) | {"boundary_density": density}, parameters, nets)
+    columns |= cell_columns(every) | {"boundary_density": density}
+    picture = partial(picture_of, nets, along, check_domain(domain, box), threads)
+    return one_row(columns, parameters, nets).with_drawing(picture)
 
 
 @serial_blas
@@ -232,7 +237,18 @@ def regions_through(
     }
     parameters = nets.parameters() | {"through": file_of(through), "points": len(data)}
     fixed = nets.given is not None and through is not None
-    return Table(columns, Meta("regions", parameters, seed=None if fixed else nets.seed))
+    meta = Meta("regions", parameters, seed=None if fixed else nets.seed)
+    return Table(
+        columns, meta, plot=partial(_picture, nets, tuple(segments(data)), "point", threads)
+    )
+
+
+def _picture(nets: Ensemble, slices: tuple[Slice, ...], along: str, threads: int) -> Drawing:
+    """Return the picture of the first network on the given slices."""
+    from nnth._regions.pictures import Place
+
+    names = {"line": ("$t$",), "plane": ("$t_1$", "$t_2$"), "point": ("point",)}[along]
+    return Place(nets.network(0), slices, names).picture(threads=threads)
 
 
 def regions_on_line(
@@ -320,7 +336,8 @@ def _on_slice(
         "through": through,
         "along": along,
     }
-    return one_row(columns | cell_columns(counts), parameters, nets)
+    picture = partial(_picture, nets, (where,), along, threads)
+    return one_row(columns | cell_columns(counts), parameters, nets).with_drawing(picture)
 
 
 def count_slice(

@@ -16,7 +16,7 @@ from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import validated
 from nnth._sgd.rows import Relation, table_of
-from nnth._tables.plot import Lines
+from nnth._tables.plot import Lines, unreliable
 from nnth._tables.statistics import mean_of
 from nnth._tables.table import Meta, Table
 
@@ -141,7 +141,7 @@ def net_relations(
     picture = Lines(
         lines=((r"$(\eta/2)\,\langle |g_B|^2 \rangle$", over, rhs),),
         points=((r"$\langle \theta\cdot g_B \rangle$", over, lhs, error),),
-        hollow=(np.array([row.note != "" for row in rows]),),
+        hollow=(unreliable(row.note for row in rows),),
         log_x=True,
         x_label="end of the window, steps",
         y_label="mean over the window",

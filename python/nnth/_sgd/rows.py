@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nnth._tables.plot import Lines
+from nnth._tables.plot import Lines, unreliable
 from nnth._tables.statistics import z_score
 from nnth._tables.table import Meta, Table
 
@@ -66,7 +66,7 @@ def _sides(rows: Sequence[Relation]) -> Lines:
         )
         if of_case:
             points.append((case, rhs, lhs, error))
-            hollow.append(np.array([row.note != "" for row in of_case]))
+            hollow.append(unreliable(row.note for row in of_case))
     ends = np.array([min([0.0, *(p[1].min() for p in points)]), 1.0])
     return Lines(
         lines=(("lhs = rhs", ends, ends),),

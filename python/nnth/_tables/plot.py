@@ -4,13 +4,15 @@ Labels may hold mathematics between dollar signs, such as `$K_{ab}$`, in matplot
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from nnth._tables.statistics import ASYMPTOTIC
 
 Bars: TypeAlias = tuple[str, NDArray[Any], NDArray[Any], NDArray[Any]]
 
@@ -51,6 +53,11 @@ def symbol(column: str) -> str:
     return SYMBOLS.get(column, column.replace("_", " "))
 
 
+def unreliable(notes: Iterable[str]) -> NDArray[np.bool_]:
+    """Return which notes on rows doubt the sample, and not only the theory at finite widths."""
+    return np.array([note not in ("", ASYMPTOTIC) for note in notes], dtype=np.bool_)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Series:
     """One column against the x of a Plot: a line for theory, points for measurements.
@@ -74,7 +81,7 @@ class Series:
 
 @dataclass(frozen=True, kw_only=True)
 class Plot:
-    """Columns of the table against one of them; points of rows with a note are hollow.
+    """Columns of the table against one of them; points of unreliable rows are hollow.
 
     Attributes:
         x: Name of the column of the horizontal axis.
@@ -107,7 +114,7 @@ class Lines:
     Attributes:
         lines: A label, x and y `(n,)` of each line.
         points: A label, x, y `(n,)` and half-lengths of error bars `(n,)`, or None, of each series.
-        hollow: Which points of each series are hollow `(n,)`, or None: those of rows with a note.
+        hollow: Which points of each series are hollow `(n,)`, or None: the unreliable ones.
         bands: x, low and high around line i.
         bars: A label, edges `(k + 1,)`, heights and half-lengths of error bars `(k,)`.
         marks: A label and an x of each vertical line.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib.util import find_spec
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Scalar: TypeAlias = float | int | bool | str | None
 Parameter: TypeAlias = Scalar | tuple[Scalar, ...]
 Column: TypeAlias = NDArray[Any]
+Figure: TypeAlias = Drawing | Callable[[], Drawing]  # described now, or when it is drawn
 Selection: TypeAlias = slice | list[str] | list[int] | list[bool] | NDArray[Any]
 
 _NOTEBOOK_ROWS = 60
@@ -108,7 +109,7 @@ class Table(dict[str, Column]):
         >>> len(table) == len(table.columns), table.num_rows
         (True, 5)
         >>> table[table["layer"] > 2]["layer"]
-        array([3, 4])
+        array([3, 4, 5])
         >>> table.meta.parameters["act"]
         'relu'
     """
@@ -116,7 +117,7 @@ class Table(dict[str, Column]):
     __slots__ = ("_meta", "_plot")
 
     def __init__(
-        self, columns: Mapping[str, ArrayLike], meta: Meta, *, plot: Drawing | None = None
+        self, columns: Mapping[str, ArrayLike], meta: Meta, *, plot: Figure | None = None
     ) -> None:
         super().__init__({name: _column(name, values) for name, values in columns.items()})
         self._meta = meta
@@ -152,9 +153,9 @@ class Table(dict[str, Column]):
     @property
     def drawing(self) -> Drawing | None:
         """The description of the figure, or None if it has every float column."""
-        return self._plot
+        return self._plot() if callable(self._plot) else self._plot
 
-    def with_drawing(self, drawing: Drawing) -> Table:
+    def with_drawing(self, drawing: Figure) -> Table:
         """Return the same table with another description of its figure."""
         return Table(self, self._meta, plot=drawing)
 
@@ -452,7 +453,7 @@ def _check_installed(module: str, *, method: str, extra: str) -> None:
         )
 
 
-def _rebuild(columns: dict[str, Column], meta: Meta, plot: Drawing | None) -> Table:
+def _rebuild(columns: dict[str, Column], meta: Meta, plot: Figure | None) -> Table:
     return Table(columns, meta, plot=plot)
 
 
