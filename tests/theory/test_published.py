@@ -56,11 +56,11 @@ def test_a_published_number_is_what_the_command_gives(
     monkeypatch.chdir(tmp_path)
     row = first(rows_of(entry, tmp_path, capfd), entry.where)
     got = row[entry.take] if isinstance(entry.take, str) else entry.take(row)
-    said = f"{entry.source}, {entry.place}: {entry.says} ({entry.kind})"
+    context = f"{entry.source}, {entry.place}: {entry.says} ({entry.kind})"
     if isinstance(entry.value, str):
-        assert got == entry.value, said
+        assert got == entry.value, context
     else:
-        assert abs(got - entry.value) <= entry.tolerance, f"{said}; got {got!r}"
+        assert abs(got - entry.value) <= entry.tolerance, f"{context}; got {got!r}"
 
 
 # What a reader would look for first.
