@@ -32,7 +32,7 @@ def main(source: str, target: str) -> None:
                 for name in ("inverse_widths", "exact", "mean", "stderr")
             )
             axes.plot(t, exact, "-", color=color)
-            # Where the note says that the sample does not see the moment the marker is hollow.
+            # The marker is hollow where the note says that the sample is too small for the moment.
             seen = np.array([row["note"] == "" for row in here])
             style = {"fmt": marker, "color": color}
             axes.errorbar(t[seen], mean[seen], stderr[seen], label=f"$n = {width}$", **style)

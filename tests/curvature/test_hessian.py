@@ -61,7 +61,7 @@ def test_small_spaces_are_spanned_whole() -> None:
 def test_eigenvalues_that_do_not_converge_are_an_error() -> None:
     a = matrix(SPECTRUM)
     with pytest.raises(LanczosError, match=r"have residuals up to .* after 12 products, above"):
-        extreme_eigenpairs(lambda v: a @ v, 200, top=3, tolerance=1e-9, most=12, **DRAWN)
+        extreme_eigenpairs(lambda v: a @ v, 200, top=3, tolerance=1e-9, max_products=12, **DRAWN)
 
 
 def test_densities_have_the_moments_of_the_matrix() -> None:
@@ -156,7 +156,7 @@ def dense(setup: TrainingSetup) -> tuple[Any, Any]:
     """The Hessian at the start as a matrix, and the gradient."""
     training = setup.training()
     curvature = training.objective.at(training.theta)
-    rows = [curvature.hessian(unit) for unit in np.eye(training.shape.size)]
+    rows = [curvature.hessian(unit) for unit in np.eye(training.layout.size)]
     return np.array(rows), curvature.gradient
 
 
@@ -168,9 +168,9 @@ def test_the_table_says_what_a_dense_eigensolver_does() -> None:
     assert table["index"].tolist() == [1, 2, 3, 4, 5, -1, -2]
     expected = np.r_[values[::-1][:5], values[:2]]
     assert np.abs(table["eigenvalue"] - expected).max() < 1e-12
-    shares = (vectors.T @ gradient) ** 2 / (gradient @ gradient)
-    expected = np.r_[np.cumsum(shares[::-1][:5]), np.cumsum(shares[:2])]
-    assert np.abs(table["gradient_share"] - expected).max() < 1e-8
+    fractions = (vectors.T @ gradient) ** 2 / (gradient @ gradient)
+    expected = np.r_[np.cumsum(fractions[::-1][:5]), np.cumsum(fractions[:2])]
+    assert np.abs(table["gradient_fraction"] - expected).max() < 1e-8
     assert table["chance"].tolist() == [abs(i) / len(values) for i in table["index"]]
     ratios = values[::-1][:4] / values[::-1][1:5]
     assert table["outliers"][0] == np.argmax(ratios) + 1

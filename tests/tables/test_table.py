@@ -80,7 +80,7 @@ def test_csv_has_results_then_parameters_seed_and_version() -> None:
     assert made.to_csv(header=False) == "".join(made.to_csv().splitlines(keepends=True)[1:])
 
 
-def test_csv_spells_what_is_not_finite() -> None:
+def test_csv_spells_infinite_numbers_and_nan() -> None:
     rows = read_csv(table(x=[math.nan, math.inf, -math.inf, -0.0]).to_csv())
     assert [row["x"] for row in rows] == ["nan", "inf", "-inf", "-0.0"]
 
@@ -124,7 +124,7 @@ def test_no_seed_is_an_empty_cell() -> None:
     assert read_csv(Table({"x": [1.0]}, Meta("kernel")).to_csv())[0]["seed"] == ""
 
 
-def test_a_parameter_that_is_a_column_is_said_once() -> None:
+def test_a_parameter_that_is_a_column_is_written_once() -> None:
     made = Table({"cw": [1.0, 2.0]}, Meta("phase", {"cw": "1:2:2", "act": "relu"}))
     assert made.record_columns == ("cw", "act", "seed", "version")
 
@@ -178,12 +178,12 @@ def test_a_table_pickles() -> None:
         ({"a b": [1.0]}, "'a b' cannot name"),
     ],
 )
-def test_what_is_not_a_column_is_refused(columns: dict[str, Any], message: str) -> None:
+def test_other_values_of_columns_are_refused(columns: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Table(columns, META)
 
 
-def test_what_is_not_a_parameter_is_refused() -> None:
+def test_other_values_of_parameters_are_refused() -> None:
     with pytest.raises(ValueError, match="parameter x must be"):
         Meta("kernel", {"x": {}})
 
@@ -261,7 +261,7 @@ class Stream:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two lists are equal, NaN being equal to NaN."""
+    """Return whether two lists are equal, with NaN equal to NaN."""
     return all(a == b or (a != a and b != b) for a, b in zip(one, other, strict=True))
 
 

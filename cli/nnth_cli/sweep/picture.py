@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from nnth import __version__
 from nnth._tables.plot import Plot, Series, symbol
 from nnth._tables.table import Column, Meta, Table
 from nnth_cli.sweep.journal import MARKS
+from nnth_cli.wording import hint
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,8 @@ class Picture:
         named = {"x": self.x, "y": self.y, "by": self.by, "error": self.error}
         for option, name in {**named, "theory": self.theory}.items():
             if name is not None and name not in known:
-                near = get_close_matches(name, known) or known
-                raise ValueError(
-                    f"--plot-{option} must be a column: there is no {name!r}; "
-                    f"there is {', '.join(near)}"
-                )
+                problem = f"there is no {name!r}; {hint(name, known)}"
+                raise ValueError(f"--plot-{option} must be a column: {problem}")
 
     def of(self, table: Table) -> Table:
         """Return the table in order of x with its figure. Raise ValueError for a column of text."""

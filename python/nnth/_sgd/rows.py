@@ -1,4 +1,4 @@
-"""What relations of stochastic gradient descent have in common: two sides, measured or exact."""
+"""Rows and figures of relations with two sides, each measured or exact."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from nnth._tables.table import Meta, Table
 
 @dataclass(frozen=True)
 class Relation:
-    """lhs = rhs for one case: `stderr` is of lhs - rhs.
+    """A relation lhs = rhs for one case, with the standard error of lhs - rhs.
 
-    i, j: of which parameters, -1 for none. limit: of both sides for small steps, where it is
-    another number; notes: what lecture notes have instead; NaN for none. note: why z is not that of
-    a standard normal variable.
+    `i` and `j` are the indices of parameters, -1 for none; `limit` is the value of both sides for
+    small steps, and `lecture_value` the number in lecture notes, both NaN for none. `note` gives
+    the reason if z is not approximately standard normal.
     """
 
     relation: str
@@ -31,24 +31,25 @@ class Relation:
     i: int = -1
     j: int = -1
     limit: float = math.nan
-    notes: float = math.nan
+    lecture_value: float = math.nan
     note: str = ""
 
     @property
     def z(self) -> float:
-        """(lhs - rhs)/stderr, as `nnth._tables.statistics.z_score`."""
+        """(lhs - rhs)/stderr."""
         return float(z_score(self.lhs - self.rhs, self.stderr))
 
 
 def table_of(rows: Sequence[Relation], meta: Meta, *, picture: Lines | None = None) -> Table:
-    """Return a row a relation: relation, case, i, j, lhs, rhs, stderr, z, limit, notes, note."""
-    names = ("relation", "case", "i", "j", "lhs", "rhs", "stderr", "z", "limit", "notes", "note")
+    """Return a Table with a row per relation."""
+    ends = ("limit", "lecture_value", "note")
+    names = ("relation", "case", "i", "j", "lhs", "rhs", "stderr", "z", *ends)
     columns: dict[str, Any] = {name: [getattr(row, name) for row in rows] for name in names}
     return Table(columns, meta, plot=picture or _sides(rows))
 
 
 def _sides(rows: Sequence[Relation]) -> Lines:
-    """One side against the other, a color a case, each in units of the largest of its relation."""
+    """Return a figure of lhs against rhs, in units of the largest side of each relation."""
     rows = [row for row in rows if math.isfinite(row.lhs) and math.isfinite(row.rhs)]
     largest: dict[str, float] = {}
     for row in rows:
@@ -56,7 +57,7 @@ def _sides(rows: Sequence[Relation]) -> Lines:
         largest[row.relation] = size or 1.0
     points, hollow = [], []
     for case in dict.fromkeys(row.case for row in rows):
-        # A gradient of 0 has no size of its own.
+        # The relation "gradient" is left out, as its sides are 0 and have no unit.
         of_case = [row for row in rows if row.case == case and row.relation != "gradient"]
         unit = np.array([largest[row.relation] for row in of_case])
         lhs, rhs, error = (
@@ -71,6 +72,6 @@ def _sides(rows: Sequence[Relation]) -> Lines:
         lines=(("lhs = rhs", ends, ends),),
         points=tuple(points),
         hollow=tuple(hollow),
-        x_label="rhs, over the largest of its relation",
-        y_label="lhs, likewise",
+        x_label="rhs / largest side of the relation",
+        y_label="lhs / largest side of the relation",
     )

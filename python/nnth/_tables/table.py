@@ -109,7 +109,7 @@ class Table(dict[str, Column]):
         >>> len(table) == len(table.columns), table.num_rows
         (True, 5)
         >>> table[table["layer"] > 2]["layer"]
-        array([3, 4])
+        array([3, 4, 5])
         >>> table.meta.parameters["act"]
         'relu'
     """
