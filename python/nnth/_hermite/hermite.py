@@ -43,7 +43,8 @@ def hermite(act: str = "relu", *, terms: int = 20, variance: float = 1.0) -> Tab
         "none"); `even_part` and `odd_part` of s, each zero, a polynomial with its degree, or not a
         polynomial; `positive_definite`, the inputs of one norm on which the kernels of one hidden
         layer without biases are strictly positive definite; `proof`, "expression" where all of this
-        follows from the expression, or "values" where some of it is read off values of s.
+        follows from the expression, or from that of the catalogue's function as which it is
+        recognized, or "values" where some of it is read off values of s.
 
     Raises:
         ValueError: An argument is out of range, the activation is unknown, or its E[s^2] is
