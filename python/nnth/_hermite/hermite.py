@@ -239,15 +239,15 @@ def _positive(value: float) -> float:
 
 
 def _energies(columns: dict[str, Any]) -> Lines:
-    seen = (columns["status"] == "ok") & (columns["k"] > 0)
+    shown = (columns["status"] == "ok") & (columns["k"] > 0)
     k, energy = columns["k"], columns["energy"]
     noise = (columns["error"] > 0.0) & (k > 0)
     floor: Any = ("rounding", k[noise], columns["error"][noise] ** 2)
     return Lines(
         lines=(floor,) if (columns["status"] == "rounding").any() else (),
-        points=(("energy", k[seen], energy[seen], None),),
+        points=(("energy", k[shown], energy[shown], None),),
         log_x=True,
-        log_y=bool(seen.any()),
+        log_y=bool(shown.any()),
         x_label="order $k$",
         y_label="energy $a_k^2$",
     )
@@ -260,10 +260,10 @@ def _duals(counts: Sequence[int], columns: dict[str, Any]) -> Lines:
         rows = np.flatnonzero(columns["terms"] == n)
         rows = rows[np.argsort(columns["rho"][rows], kind="stable")]
         rho, error = columns["rho"][rows], columns["error"][rows]
-        left, bound = np.abs(columns["difference"][rows]), columns["bound"][rows]
-        seen = left > error
+        difference, bound = np.abs(columns["difference"][rows]), columns["bound"][rows]
+        shown = difference > error
         lines.append(("", rho, np.where(bound > error, bound, np.nan)))
-        points.append((f"$N = {n}$", rho[seen], left[seen], None))
+        points.append((f"$N = {n}$", rho[shown], difference[shown], None))
     return Lines(
         lines=tuple(lines),
         points=tuple(points),
