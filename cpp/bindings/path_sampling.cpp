@@ -41,7 +41,7 @@ py::dict moments_dict(const Moments& moments) {
     dict["mean"] = array(mean);
     dict["stderr"] = array(stderr_of);
     dict["log_of_mean"] = array(log_mean);
-    dict["max_share"] = array(share);
+    dict["max_fraction"] = array(share);
     dict["log_least"] = moments.least().log();
     dict["log_largest"] = moments.largest().log();
     dict["log_mean"] = moments.log_mean();

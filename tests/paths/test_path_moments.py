@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from nnth._paths.laws import layer_log_moments, path_laws, path_log_cdf
+from nnth._paths.log_moments import layer_log_moments, path_log_moments, path_log_cdf
 from nnth._paths.moments import (
     QUANTITIES,
     lognormal_variance,
@@ -25,7 +25,7 @@ from nnth._paths.moments import (
     path_moments,
 )
 from nnth._paths.rational import even_partitions
-from nnth._paths.weight_law import LAWS, WeightLaw, weight_law
+from nnth._paths.weight_distribution import LAWS, WeightDistribution, weight_distribution
 
 # Half a unit in the last place for the rounding of the result; the sums have 2^-80.
 ROUNDED = 2.0**-53 * (1 + 1e-6)
@@ -222,7 +222,7 @@ def test_one_layer_in_closed_form(n: int) -> None:
 @pytest.mark.parametrize("mu", LAWS)
 def test_fourth_moment_by_its_two_term_recursion(mu: str) -> None:
     widths, x = (5, 3, 8), [Fraction(1), Fraction(-3, 4)]
-    k4 = weight_law(mu).kurtosis
+    k4 = weight_distribution(mu).kurtosis
     a, b = sum(v**2 for v in x) ** 2 / 4, sum(v**4 for v in x) / 4  # over n_0^2
     for n in widths:
         a, b = (1 + Fraction(5, n)) * a + 2 * k4 / n * b, Fraction(2, n) * (3 * a + k4 * b)
@@ -249,7 +249,7 @@ def test_jacobian_with_one_input_and_one_output_is_the_derivative() -> None:
 
 @pytest.mark.parametrize(("k", "states"), [(1, 1), (2, 4), (3, 31), (4, 379)])
 def test_jacobian_by_all_set_partitions(k: int, states: int) -> None:
-    n0, widths, n_out, mu = 3, (2, 5), 4, weight_law("uniform")
+    n0, widths, n_out, mu = 3, (2, 5), 4, weight_distribution("uniform")
     every = even_partitions(2 * k)
     assert len(every) == states
     if k == 4:
@@ -286,12 +286,12 @@ def test_jacobian_by_all_set_partitions(k: int, states: int) -> None:
 
 
 @st.composite
-def laws(draw: st.DrawFn) -> WeightLaw:
+def laws(draw: st.DrawFn) -> WeightDistribution:
     """0 with chance 1 - p - r, +-a and +-b with chances p and r that make the variance one."""
     a = draw(st.fractions(0, 1, max_denominator=9))
     b = draw(st.fractions(1, 5, max_denominator=9).filter(lambda v: v > 1))
     r = (1 - a * a) / (b * b - a * a)  # of +-b; a has the rest
-    return weight_law([r * b**order + (1 - r) * a**order for order in range(2, 17, 2)])
+    return weight_distribution([r * b**order + (1 - r) * a**order for order in range(2, 17, 2)])
 
 
 @settings(max_examples=60, deadline=None)
@@ -309,7 +309,7 @@ def test_two_routes_agree(
     k: int,
     widths: list[int],
     n_out: int,
-    mu: WeightLaw,
+    mu: WeightDistribution,
     x: list[float],
     linear: bool,
 ) -> None:
@@ -365,7 +365,7 @@ def test_a_hundred_thousand_layers(width: int) -> None:
 def test_different_widths_and_laws_with_cumulants_of_both_signs(mu: str) -> None:
     widths = [3_000 + i % 5_000 for i in range(100_000)]
     found = path_moments("dzdx", 4, n0=2, widths=widths, mu=mu)
-    k4 = weight_law(mu).kurtosis
+    k4 = weight_distribution(mu).kurtosis
     a = b = one = 2**200  # x = e_p, so |x|^4 = |x|_4^4; fixed point
     for n in widths:
         twice = 2 * k4.numerator * b // k4.denominator
@@ -525,7 +525,7 @@ def test_logarithmic_moments_of_wide_layers() -> None:
 
 
 def test_laws_of_a_network() -> None:
-    laws = path_laws(n0=3, widths=[4, 4, 7], x=[3.0, 0.0, 4.0])
+    laws = path_log_moments(n0=3, widths=[4, 4, 7], x=[3.0, 0.0, 4.0])
     assert laws.scale == pytest.approx(50 / 3)
     assert laws.log_mean is not None
     assert laws.product_log_mean is not None
@@ -533,9 +533,9 @@ def test_laws_of_a_network() -> None:
         math.log(50 / 3) - 1.2703628454615
     )
     assert laws.dead == pytest.approx(1 - (15 / 16) ** 2 * (127 / 128), rel=1e-15)
-    assert path_laws(n0=3, widths=[1, 5]).dead == pytest.approx(1 - 0.5 * 31 / 32, rel=1e-15)
-    assert path_laws(n0=3, widths=[1000]).dead == pytest.approx(2.0**-1000, rel=1e-13)
-    other = path_laws(n0=3, widths=[4], mu="1,3")
+    assert path_log_moments(n0=3, widths=[1, 5]).dead == pytest.approx(1 - 0.5 * 31 / 32, rel=1e-15)
+    assert path_log_moments(n0=3, widths=[1000]).dead == pytest.approx(2.0**-1000, rel=1e-13)
+    other = path_log_moments(n0=3, widths=[4], mu="1,3")
     assert other.log_mean is None
     assert other.lognormal_variance == 5 / 4
 
@@ -565,24 +565,24 @@ def test_distribution_of_two_layers() -> None:
 
 
 def test_named_laws() -> None:
-    assert [int(m) for m in weight_law("Gaussian").moments[:4]] == [1, 3, 15, 105]
-    assert weight_law("uniform").moment(4) == Fraction(9, 5)
-    assert weight_law("laplace").kurtosis == 3
-    assert set(weight_law("rademacher").moments) == {1}
+    assert [int(m) for m in weight_distribution("Gaussian").moments[:4]] == [1, 3, 15, 105]
+    assert weight_distribution("uniform").moment(4) == Fraction(9, 5)
+    assert weight_distribution("laplace").kurtosis == 3
+    assert set(weight_distribution("rademacher").moments) == {1}
     for name in LAWS:
-        law = weight_law(name)
-        listed = weight_law(",".join(map(str, law.moments)))
+        law = weight_distribution(name)
+        listed = weight_distribution(",".join(map(str, law.moments)))
         assert listed.moments == law.moments
         assert listed.is_gaussian is False
         assert law.order == 16
-    assert weight_law("1, 1.8,27/7").moments == weight_law("uniform").moments[:3]
-    assert weight_law([1, 1.5]).moments == (1, Fraction(3, 2))
+    assert weight_distribution("1, 1.8,27/7").moments == weight_distribution("uniform").moments[:3]
+    assert weight_distribution([1, 1.5]).moments == (1, Fraction(3, 2))
 
 
 @settings(deadline=None)
 @given(laws())
-def test_moments_of_a_law_are_accepted(law: WeightLaw) -> None:
-    assert weight_law(law.moments).moments == law.moments
+def test_moments_of_a_law_are_accepted(law: WeightDistribution) -> None:
+    assert weight_distribution(law.moments).moments == law.moments
 
 
 @pytest.mark.parametrize(
@@ -606,7 +606,7 @@ def test_moments_of_a_law_are_accepted(law: WeightLaw) -> None:
 )
 def test_impossible_laws(mu: str | list[float], message: str) -> None:
     with pytest.raises(ValueError, match=message) as caught:
-        weight_law(mu)
+        weight_distribution(mu)
     assert "\n" not in str(caught.value)
 
 

@@ -386,11 +386,11 @@ def test_grams_by_law_and_dense_have_one_distribution(widths: list[int]) -> None
     assert stats.ks_2samp(law.ntk[:, 3, 3], one["ntk"].values).pvalue > LEAST_P
 
 
-def test_the_largest_share_tells_a_moment_that_was_not_seen() -> None:
+def test_the_largest_fraction_tells_a_moment_that_was_not_seen() -> None:
     q = sample_paths(["dzdx"], {"dzdx": (2, 8)}, widths=[32] * 5, samples=20_000)["dzdx"]
-    assert q.max_share[0] < 0.1
-    assert q.max_share[1] > 2 * q.max_share[0]
-    assert q.largest**8 / 20_000 / q.mean[1] == pytest.approx(q.max_share[1], rel=1e-12)
+    assert q.max_fraction[0] < 0.1
+    assert q.max_fraction[1] > 2 * q.max_fraction[0]
+    assert q.largest**8 / 20_000 / q.mean[1] == pytest.approx(q.max_fraction[1], rel=1e-12)
 
 
 def test_progress_is_told_in_nets() -> None:

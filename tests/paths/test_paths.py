@@ -11,8 +11,8 @@ import pytest
 from scipy import stats
 
 from nnth import ntk_moments, path_angles, path_distribution, path_spectrum, paths, sample_paths
-from nnth._paths.distribution import ks_distance, laws_of
-from nnth._paths.paths import asked_moments, draw, in_parts, kept_values, path_nets
+from nnth._paths.distribution import ks_distance, distributions_of
+from nnth._paths.paths import asked_moments, draw, in_parts, kept_values, path_ensemble
 from nnth._runtime.random import normals
 from nnth._tables.plot import Lines
 
@@ -147,7 +147,7 @@ def test_what_leaves_the_doubles_has_logarithms() -> None:
 
 def test_parts_are_one_sample() -> None:
     shape: dict[str, Any] = {"n0": 3, "widths": (8, 8), "samples": 40_001, "seed": 9}
-    nets = path_nets(**shape)
+    nets = path_ensemble(**shape)
     asked = asked_moments(nets)
     sample = draw(nets, asked, keep=300, threads=2)
     assert sample is not None
@@ -240,7 +240,7 @@ def test_laws_are_told_apart() -> None:
 
 
 def test_laws_have_the_moments_they_say() -> None:
-    for law in laws_of(path_nets(n0=3, widths=(20,) * 10)):
+    for law in distributions_of(path_ensemble(n0=3, widths=(20,) * 10)):
         weights = np.diff(law.cdf)
         middle = (law.v[1:] + law.v[:-1]) / 2
         mean = float(np.sum(weights * middle))
@@ -256,8 +256,8 @@ def test_the_distance_of_a_sample() -> None:
 
 
 def test_the_distance_of_laws() -> None:
-    nets = path_nets(widths=(3, 5), samples=0)
-    exact, _, normal = laws_of(nets)
+    nets = path_ensemble(widths=(3, 5), samples=0)
+    exact, _, normal = distributions_of(nets)
     assert (exact.name, normal.name) == ("exact", "lognormal")
     table = path_distribution(widths=(3, 5), samples=0)
     assert table["law"].tolist() == ["exact", "lognormal-chi2", "lognormal"]

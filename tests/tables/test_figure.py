@@ -20,7 +20,7 @@ from nnth._hermite import hermite, hermite_dual
 from nnth._networks.network import random_network
 from nnth._paths import path_angles, path_spectrum
 from nnth._paths.distribution import KEPT, distribution_picture
-from nnth._paths.nets import path_nets
+from nnth._paths.ensemble import path_ensemble
 from nnth._paths.paths import draw as draw_paths
 from nnth._predict import predict
 from nnth._rates import descent_rates, noisy_descent, rates, training_scalings
@@ -364,7 +364,7 @@ def test_regions_of_a_plane_and_of_a_line() -> None:
 
 
 def test_laws_of_derivatives() -> None:
-    nets = path_nets(n0=1, widths="8*2", samples=400)
+    nets = path_ensemble(n0=1, widths="8*2", samples=400)
     sample = draw_paths(nets, {"dzdx": (2,)}, keep=KEPT)
     table = Table({"x": [0.0]}, Meta("paths")).with_plot(distribution_picture(nets, sample))
     made = figure(table)

@@ -11,7 +11,7 @@ import numpy as np
 from nnth._activations.activation import activation
 from nnth._data.data import Data, data_of
 from nnth._data.files import File, file_of
-from nnth._gp.sampler import MAX_NETS, LayerSample, sample_layers
+from nnth._gp.sampler import MAX_NETWORKS, LayerSample, sample_layers
 from nnth._gp.table import asked_quantities, gp_table
 from nnth._gp.vertex import Vertex, four_point_vertex
 from nnth._kernels.kernel import variances
@@ -141,7 +141,7 @@ def gp(
     quantities: Sequence[str] | None = None,
     threads: int = 0,
     progress: Progress | None = None,
-    **nets: Unpack[GpNets],
+    **networks: Unpack[GpNets],
 ) -> Table:
     """Return how near random networks of finite width are to their Gaussian process limit.
 
@@ -188,7 +188,7 @@ def gp(
     Source: Neal (1996); Lee et al. (2018); Yaida (2020); Roberts, Yaida & Hanin (2022), ch. 4.
     """
     asked = asked_quantities(quantities)
-    drawn = gp_nets(act, **nets)
+    drawn = gp_nets(act, **networks)
     validated()
     try:
         limits = drawn.limits(threads=threads, progress=progress)
@@ -199,19 +199,19 @@ def gp(
     return gp_table(drawn.meta(), widths, limits, samples, asked)
 
 
-def gp_nets(act: str = "relu", **nets: Unpack[GpNets]) -> GpEnsemble:
+def gp_nets(act: str = "relu", **networks: Unpack[GpNets]) -> GpEnsemble:
     """Return the networks that are asked for, checked.
 
     Raises ValueError for what is out of range, for `widths` beside `width` or `depth`, and for
     `x` beside `norm` or `rho`.
     """
     chosen = activation(act)
-    cb, cw = variances(chosen, nets.get("cb"), nets.get("cw"))
+    cb, cw = variances(chosen, networks.get("cb"), networks.get("cw"))
     for name, value in (("cb", cb), ("cw", cw)):
         if not (value >= 0.0 and np.isfinite(value)):
             raise ValueError(f"{name} must be finite and at least 0, not {value:g}")
-    shapes, equal = _shapes(nets.get("width"), nets.get("depth"), nets.get("widths"))
-    given, norm, rho = nets.get("x"), nets.get("norm"), nets.get("rho")
+    shapes, equal = _shapes(networks.get("width"), networks.get("depth"), networks.get("widths"))
+    given, norm, rho = networks.get("x"), networks.get("norm"), networks.get("rho")
     if given is None:
         norm = 1.0 if norm is None else float(norm)
         rho = 0.5 if rho is None else float(rho)
@@ -233,31 +233,31 @@ def gp_nets(act: str = "relu", **nets: Unpack[GpNets]) -> GpEnsemble:
             raise ValueError("norm must be above 0 where cb is 0, not 0")
         for row in np.flatnonzero(~x.any(axis=1)).tolist():
             raise ValueError(f"x must not be 0 where cb is 0, and row {row} is")
-    samples = nets.get("samples")
+    samples = networks.get("samples")
     samples = SAMPLES if samples is None else check_integer("samples", samples, 0)
     if samples == 1:
         raise ValueError("samples must be 0 or at least 2, not 1")
-    if samples > MAX_NETS:
+    if samples > MAX_NETWORKS:
         raise ValueError(f"samples must be at most 2**32, not {samples}")
-    seed = check_integer("seed", nets.get("seed", 0), 0)
+    seed = check_integer("seed", networks.get("seed", 0), 0)
     return GpEnsemble(
         chosen.name, shapes, equal, x, file_of(given), norm, rho, cb, cw, samples, seed
     )
 
 
 def draw(
-    nets: GpEnsemble,
+    networks: GpEnsemble,
     limits: Sequence[Vertex],
     *,
     threads: int = 0,
     progress: Progress | None = None,
 ) -> list[LayerSample] | None:
     """Return the sample of each shape; None of none."""
-    if not nets.samples:
+    if not networks.samples:
         return None
-    work = [sum(shape) for shape in nets.shapes]
+    work = [sum(shape) for shape in networks.shapes]
     found: list[LayerSample] = []
-    for i, (shape, limit) in enumerate(zip(nets.shapes, limits, strict=True)):
+    for i, (shape, limit) in enumerate(zip(networks.shapes, limits, strict=True)):
 
         def part(
             start: int,
@@ -266,7 +266,7 @@ def draw(
             shape: tuple[int, ...] = shape,
             limit: Vertex = limit,
         ) -> LayerSample:
-            return nets.sample(
+            return networks.sample(
                 shape, limit, start=start, samples=count, threads=threads, progress=told
             )
 
@@ -275,9 +275,9 @@ def draw(
                 progress(round(sum(work[:i]) * total + work[i] * done), sum(work) * total)
 
         try:
-            found.append(in_parts(part, nets.samples, tell))
+            found.append(in_parts(part, networks.samples, tell))
         except KeyboardInterrupt as stop:
-            said = f"at width {min(shape)} {stop}" if len(nets.shapes) > 1 else str(stop)
+            said = f"at width {min(shape)} {stop}" if len(networks.shapes) > 1 else str(stop)
             raise KeyboardInterrupt(said) from None
     return found
 

@@ -1,4 +1,4 @@
-"""Random nets of finite width, drawn layer by layer: exactly in law, without a weight."""
+"""Random networks of finite width, drawn layer by layer: exactly in law, without a weight."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from nnth._tables.statistics import stderr_of_variance
 
 Sums = NDArray[np.int64]
 
-# Streams n_1 2^32 and following are those of nets whose first layer has n_1 neurons, so that other
+# Streams n_1 2^32 and following are those of networks whose first layer has n_1 neurons, so that other
 # widths are other draws.
-MAX_NETS: Final = 2**32
+MAX_NETWORKS: Final = 2**32
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,11 +39,11 @@ class Estimate:
 
 @dataclass(frozen=True, eq=False)
 class LayerSample:
-    """Statistics of nets start, ..., start + samples - 1 of a seed, of one shape.
+    """Statistics of networks start, ..., start + samples - 1 of a seed, of one shape.
 
     Khat^l, l = 1..L+1, is the covariance of a layer's preactivations given the layer below; an
     observable is the average over a layer's neurons of z^2, s(z)^2 or s'(z)^2. What is drawn is
-    kept as sums in which the order of the nets does not show.
+    kept as sums in which the order of the networks does not show.
     """
 
     widths: tuple[int, ...]
@@ -61,7 +61,7 @@ class LayerSample:
     largest: Floats
 
     def merge(self, other: LayerSample) -> LayerSample:
-        """Return the sample of both ranges of nets, `other` beginning where this one ends.
+        """Return the sample of both ranges of networks, `other` beginning where this one ends.
 
         The same bits as one run over both, where the ranges meet at a multiple of 32. Raises
         ValueError for samples that do not fit together.
@@ -75,7 +75,7 @@ class LayerSample:
         for name in ("first", "observable_centers", "pair_centers"):
             same = same and np.array_equal(getattr(self, name), getattr(other, name))
         if not same:
-            raise ValueError("other must be a sample of the same nets")
+            raise ValueError("other must be a sample of the same networks")
         return replace(
             self,
             samples=self.samples + other.samples,
@@ -147,7 +147,7 @@ class LayerSample:
         return Estimate(np.concatenate([none, value]), np.concatenate([none, stderr]))
 
     def observable_variance(self) -> Estimate:
-        """Return the variance over nets of the observables `(L, m, 3)`."""
+        """Return the variance over networks of the observables `(L, m, 3)`."""
         return Estimate(*self._variance())
 
     def cross_covariance(self) -> Estimate:
@@ -163,7 +163,7 @@ class LayerSample:
         value[alone] = stderr[alone] = np.nan
         return Estimate(value, stderr)
 
-    def largest_share(self) -> Floats:
+    def largest_fraction(self) -> Floats:
         """Return what one net contributes at most to the variance of an observable `(L, m, 3)`."""
         total = _core.totals(self.observable_sums).reshape(*self.observable_centers.shape, 4)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -214,15 +214,15 @@ def sample_layers(
     progress: Progress | None = None,
     limit: Vertex | None = None,
 ) -> LayerSample:
-    """Return statistics of the layers of random nets: nets start, ..., start + samples - 1.
+    """Return statistics of the layers of random networks: networks start, ..., start + samples - 1.
 
     z^1 = b + W x, z^(l+1) = b + W s(z^l), b ~ N(0, C_b), W ~ N(0, C_w/fan-in). Given a layer the
     neurons of the next are independent and Gaussian over the inputs, with covariance
     Khat_ab = C_b + (C_w/n) sum_j s(z_j;a) s(z_j;b): they are drawn as such, and no weights are.
 
     x: inputs `(m, n_0)`, a row an input. act, cb, cw: as in `nnth.kernel`. widths: n_1..n_L.
-    samples: nets. seed, start: net s is a function of (seed, n_1, s), s in [0, 2^32).
-    threads: 0 means all; the result does not depend on it. progress: called with nets done and in
+    samples: networks. seed, start: net s is a function of (seed, n_1, s), s in [0, 2^32).
+    threads: 0 means all; the result does not depend on it. progress: called with networks done and in
         all, a few times a second.
     limit: what `nnth.four_point_vertex` returns for these, where it is at hand.
 
@@ -240,12 +240,12 @@ def sample_layers(
     cb, cw = variances(chosen, cb, cw)
     sizes = tuple(check_integer("widths", n) for n in widths)
     samples, start = check_integer("samples", samples), check_integer("start", start, 0)
-    if start + samples > MAX_NETS:
+    if start + samples > MAX_NETWORKS:
         raise ValueError(f"start + samples must be at most 2**32, not {start + samples}")
     if not 0 <= seed < 2**64:
         raise ValueError(f"seed must be in [0, 2**64), not {seed}")
     for n in sizes:
-        if n >= MAX_NETS:
+        if n >= MAX_NETWORKS:
             raise ValueError(f"widths must be below 2**32, not {n}")
     if limit is None:
         limit = four_point_vertex(data, act, widths=sizes, cb=cb, cw=cw, threads=threads)
@@ -265,7 +265,7 @@ def sample_layers(
         (sizes[0] << 32) + start,
         samples,
         threads,
-        _in_nets(progress, samples),
+        _in_networks(progress, samples),
     )
     return LayerSample(
         widths=sizes,
@@ -284,7 +284,7 @@ def sample_layers(
     )
 
 
-def _in_nets(progress: Progress | None, samples: int) -> Progress | None:
+def _in_networks(progress: Progress | None, samples: int) -> Progress | None:
     if progress is None:
         return None
     return lambda done, total: progress(samples * done // total, samples)

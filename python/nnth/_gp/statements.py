@@ -107,8 +107,8 @@ def collective_observables(run: Run) -> list[Statement]:
     return found
 
 
-def _sample(run: Run, samples: int, **nets: Any) -> Table:
-    return gp(samples=run.nets(samples), seed=run.seed, threads=run.threads, **nets)
+def _sample(run: Run, samples: int, **networks: Any) -> Table:
+    return gp(samples=run.nets(samples), seed=run.seed, threads=run.threads, **networks)
 
 
 def _row(table: Table, quantity: str, *, layer: int, pair: tuple[int, int]) -> int:

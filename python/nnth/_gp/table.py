@@ -23,7 +23,7 @@ QUANTITIES: Final = (
     "excess_kurtosis",
     "observable_variance",
 )
-_LARGE_SHARE: Final = 0.1
+_LARGE_FRACTION: Final = 0.1
 _UNSEEN: Final = 0.1  # standard errors, below which 1/n^2 is not seen even if it is ten times that
 _SEEN: Final = 3.0  # standard errors from 0, for a point of a fitted slope
 _DRAWN_LAYERS: Final = 3
@@ -195,7 +195,7 @@ class _Seen:
         else:
             self.kernel, self.shift = sample.kernel(), sample.shift(limit.kernel)
             self.cross, self.kurtosis = sample.cross_covariance(), sample.excess_kurtosis()
-            self.observable, self.share = sample.observable_variance(), sample.largest_share()
+            self.observable, self.share = sample.observable_variance(), sample.largest_fraction()
             self.skew = sample.skewness()
 
 
@@ -316,7 +316,7 @@ def _notes_on_z(block: _Block, i: int, samples: int) -> Iterator[str]:
     elif beyond > _UNSEEN * stderr:
         yield f"theory is to the order 1/n: terms of 1/n^2, some {beyond:.1g}, may show in z"
     share = float(block.share[i])
-    if share >= _LARGE_SHARE:
+    if share >= _LARGE_FRACTION:
         yield f"sample does not see this: one network is {share:.0%} of the variance"
     else:
         largest = share * abs(float(block.mean[i])) / stderr

@@ -17,7 +17,7 @@ from nnth._linear_nets.evidence import (
     interpolant_of,
     interpolant_without_data,
 )
-from nnth._linear_nets.nets import (
+from nnth._linear_nets.layers import (
     Layers,
     LogProducts,
     architectures,
@@ -112,12 +112,12 @@ def bayes(
     Source: Hanin & Zlokapa (2022), theorems 1, 3, 6.
     """
     data = data_or_description(x, y, norm2, points, n0)
-    nets, shape = architectures(widths, width, depth, DEPTHS)
+    networks, shape = architectures(widths, width, depth, DEPTHS)
     scales = scales_of(sigma2)
     check_sample(samples, seed)
     validated()
     rows: list[dict[str, Any]] = []
-    work = [(layers, scale) for layers in nets for scale in scales]
+    work = [(layers, scale) for layers in networks for scale in scales]
     total, done = sum(layers.depth + 1 for layers, _ in work), 0
     for layers, scale in work:
         posterior = Posterior(data, layers, math.log(scale))

@@ -12,7 +12,7 @@ import numpy as np
 
 from nnth import _core
 from nnth._data.data import Data, data_of, target_vector
-from nnth._linear_nets.nets import MAX_INPUT, Layers, LogProducts
+from nnth._linear_nets.layers import MAX_INPUT, Layers, LogProducts
 from nnth._runtime.typing import Floats
 from nnth._tables.statistics import mean_of
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nnth import _core
-from nnth._linear_nets.nets import check_seed
+from nnth._linear_nets.layers import check_seed
 from nnth._runtime.blas import factoring, serial_blas
 from nnth._runtime.checks import check_integer
 from nnth._runtime.random import normals

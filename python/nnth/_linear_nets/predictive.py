@@ -13,7 +13,7 @@ from nnth import _core
 from nnth._data.data import Data, data_of, targets_of
 from nnth._data.files import file_of
 from nnth._linear_nets.evidence import Interpolant, Posterior, interpolant_of
-from nnth._linear_nets.nets import architectures, check_seed, scales_of
+from nnth._linear_nets.layers import architectures, check_seed, scales_of
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.checks import check_integer
 from nnth._runtime.random import normals
@@ -164,7 +164,7 @@ def bayes_predictive(
     if tested.shape[1] != data.n0:
         raise ValueError(f"x_test must have as many columns as x, {data.n0}, not {tested.shape[1]}")
     values = None if y_test is None else _targets(y_test, len(tested))
-    nets, shape = architectures(widths, width, depth)
+    networks, shape = architectures(widths, width, depth)
     scales, names = scales_of(sigma2), _names(quantiles)
     validated()
     assert data.theta is not None
@@ -172,7 +172,7 @@ def bayes_predictive(
     perp = _outside(tested, data)
     where = mean if values is None else values
     columns: dict[str, list[Any]] = {}
-    for layers in nets:
+    for layers in networks:
         for scale in scales:
             posterior = Posterior(data, layers, math.log(scale))
             part = _rows(

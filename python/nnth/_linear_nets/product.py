@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from nnth import _core
-from nnth._linear_nets.nets import (
+from nnth._linear_nets.layers import (
     MAX_INPUT,
     Layers,
     architectures,
@@ -78,13 +78,13 @@ def product(
     """
     if check_integer("n0", n0) > MAX_INPUT:
         raise ValueError(f"n0 must be at most {MAX_INPUT}, not {n0}")
-    nets, shape = architectures(widths, width, depth, (10,))
+    networks, shape = architectures(widths, width, depth, (10,))
     (scale,) = _one(scales_of(sigma2))
     check_sample(samples, seed)
     validated()
     rows: list[dict[str, Any]] = []
     drawn: list[Floats | None] = []
-    for i, hidden in enumerate(nets):
+    for i, hidden in enumerate(networks):
         layers = hidden.with_layer(n0)
         shift = layers.depth * math.log(scale)
         logs = None
@@ -125,9 +125,9 @@ def product(
     }
     meta = Meta("product", parameters, seed if samples else None)
     columns = {name: [row[name] for row in rows] for name in names}
-    if len(nets) > 1:
+    if len(networks) > 1:
         return Table(columns, meta, plot=_moments_picture(rows))
-    picture = _law_picture(nets[0], n0, math.log(scale), drawn[0])
+    picture = _law_picture(networks[0], n0, math.log(scale), drawn[0])
     return Table(columns, meta, plot=picture)
 
 

@@ -12,7 +12,7 @@ from nnth._course.statement import Check, Statement
 from nnth._linear_nets.bayes import bayes
 from nnth._linear_nets.evidence import Posterior, interpolant_without_data
 from nnth._linear_nets.marchenko_pastur import MarchenkoPastur
-from nnth._linear_nets.nets import layers_of, log_products
+from nnth._linear_nets.layers import layers_of, log_products
 from nnth._linear_nets.product import product
 from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats

@@ -18,7 +18,7 @@ from fractions import Fraction
 from functools import cache
 from math import comb, factorial, lcm, perm, prod
 
-from nnth._paths.weight_law import WeightLaw
+from nnth._paths.weight_distribution import WeightDistribution
 
 Partition = tuple[int, ...]
 Polynomial = dict[Partition, Fraction]  # in power sums
@@ -34,7 +34,7 @@ def partitions(k: int, largest: int | None = None) -> Iterator[Partition]:
             yield (part, *rest)
 
 
-def cumulants(mu: WeightLaw, order: int) -> list[Fraction]:
+def cumulants(mu: WeightDistribution, order: int) -> list[Fraction]:
     """Return the cumulants k_0 = 0, k_2, k_4, ..., k_order."""
     found = [Fraction(0)]
     for a in range(1, order // 2 + 1):
@@ -127,7 +127,7 @@ def partition_moment(
     n0: int,
     widths: Sequence[int],
     n_out: int,
-    mu: WeightLaw,
+    mu: WeightDistribution,
     x: Sequence[Fraction],
     linear: bool,
 ) -> Fraction:
@@ -210,7 +210,7 @@ def _orbits(states: Sequence[Partition]) -> list[list[Partition]]:
 
 
 def jacobian_moment(
-    k: int, n0: int, widths: Sequence[int], n_out: int, mu: WeightLaw, linear: bool
+    k: int, n0: int, widths: Sequence[int], n_out: int, mu: WeightDistribution, linear: bool
 ) -> Fraction:
     """Return E |dz/dx|_F^2k by set partitions of 2k paths, one of each orbit."""
     orbits = _orbits(even_partitions(2 * k))
@@ -248,7 +248,7 @@ def jacobian_moment(
 def ntk_moments(
     n0: int,
     widths: Sequence[int],
-    mu: WeightLaw,
+    mu: WeightDistribution,
     x: Sequence[Fraction],
     weights: bool,
     linear: bool,

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from nnth._course.statement import Check, Run, Statement
-from nnth._paths.laws import path_laws
+from nnth._paths.log_moments import path_log_moments
 from nnth._paths.moments import ntk_moments, path_moments
 from nnth._paths.samplers import QuantitySample, sample_paths
 from nnth._paths.spectrum import path_angles, path_spectrum
@@ -54,7 +54,7 @@ def logarithm(run: Run) -> list[Statement]:
     widths, n0 = (64,) * 20, 2
     count = run.nets(1_000_000)
     logs = 2.0 * _sample(run, "dzdx", (2,), 1_000_000, n0=n0, widths=widths, keep=count).log_values
-    law, b = path_laws(n0=n0, widths=widths), 5.0 * len(widths) / 64
+    law, b = path_log_moments(n0=n0, widths=widths), 5.0 * len(widths) / 64
     assert law.log_mean is not None  # of Gaussian weights
     assert law.log_variance is not None
     mean, of_mean = mean_of(logs)
@@ -169,7 +169,7 @@ def dead_networks(run: Run) -> list[Statement]:
 
 
 def _sample(
-    run: Run, quantity: str, orders: Sequence[int], samples: int, **nets: Any
+    run: Run, quantity: str, orders: Sequence[int], samples: int, **networks: Any
 ) -> QuantitySample:
     drawn = sample_paths(
         [quantity],
@@ -177,7 +177,7 @@ def _sample(
         samples=run.nets(samples),
         seed=run.seed,
         threads=run.threads,
-        **nets,
+        **networks,
     )
     return drawn[quantity]
 
