@@ -114,7 +114,7 @@ def path_distribution(
     Example:
         >>> table = nnth.path_distribution(width=50, depth=10, samples=0)
         >>> table["distribution"].tolist(), table["log_var"].round(2).tolist()
-        (['exact', 'lognormal-chi2', 'lognormal'], [6.01, 5.93, 1.0])
+        (['exact', 'lognormal-chi2', 'lognormal'], [6.02, 5.93, 1.0])
 
     Source: Hanin and Nica (2018).
     """

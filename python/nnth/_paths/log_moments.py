@@ -172,7 +172,7 @@ def path_log_cdf(
 
     Example:
         >>> float(nnth.path_log_cdf(0.0, n0=1, widths=[50] * 10).round(4))
-        0.6984
+        0.6385
 
     Source: Hanin and Nica (2018), for the distribution.
     """

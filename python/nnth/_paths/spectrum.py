@@ -113,7 +113,7 @@ def path_spectrum(
     Example:
         >>> table = nnth.path_spectrum(np.eye(3), width=32, depth=2, delta=[0.1], samples=0)
         >>> table["bound"].tolist(), table["value"].round(1).tolist()
-        (['trace', 'trace, one-sided', 'lecture'], [17.9, 17.4, 58.5])
+        (['trace', 'trace, one-sided', 'lecture'], [14.8, 14.3, 24.5])
 
     Source: Hanin and Nica (2019); Tropp (2012), theorems 1.1 and 1.4, for the matrix bounds.
     """

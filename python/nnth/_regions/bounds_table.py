@@ -89,7 +89,7 @@ def region_bounds(
     Example:
         >>> table = nnth.region_bounds(widths=[4, 4], n0=2)
         >>> dict(zip(table["bound"].tolist(), table["value"].tolist()))["Serra 2018"]
-        '93'
+        '121'
 
     Source: Zaslavsky (1975); Montufar et al. (2014); Montufar (2017); Serra et al. (2018); Hanin
     and Rolnick (2019).
