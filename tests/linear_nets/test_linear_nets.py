@@ -19,8 +19,8 @@ import nnth
 from nnth import _core
 from nnth._course.statement import Run
 from nnth._linear_nets.evidence import Posterior, interpolant_of, interpolant_without_data
-from nnth._linear_nets.marchenko_pastur import MarchenkoPastur
 from nnth._linear_nets.layers import Layers, layers_of
+from nnth._linear_nets.marchenko_pastur import MarchenkoPastur
 from nnth._linear_nets.predictive import Scale
 from nnth._linear_nets.statements import STATEMENTS
 from nnth._runtime.random import normals

@@ -11,8 +11,9 @@ import pytest
 from scipy import stats
 
 from nnth import ntk_moments, path_angles, path_distribution, path_spectrum, paths, sample_paths
-from nnth._paths.distribution import ks_distance, distributions_of
-from nnth._paths.paths import asked_moments, draw, in_parts, kept_values, path_ensemble
+from nnth._networks.ensemble import in_parts
+from nnth._paths.distribution import distributions_of, ks_distance
+from nnth._paths.paths import asked_moments, draw, kept_values, path_ensemble
 from nnth._runtime.random import normals
 from nnth._tables.plot import Lines
 
@@ -173,7 +174,7 @@ def test_an_interrupt_says_how_far_it_was() -> None:
         in_parts(part, 99_999, None, lambda _: "mean 3", parts=99_999 // 256 + 1)
 
 
-def test_moments_of_a_law_are_enough_for_theory() -> None:
+def test_moments_of_weights_are_enough_for_theory() -> None:
     table = paths(widths="16*3", mu="1,3", samples=None)
     assert sorted(set(table["order"].tolist())) == [1, 2, 4]
     named = paths(widths="16*3", samples=0)
@@ -368,8 +369,7 @@ def test_off_the_diagonal_the_product_is_false() -> None:
         (lambda: path_spectrum([[1.0]], n0=2), "n0 must be that of x, 1, not 2"),
         (lambda: path_angles((1.5,)), r"rho must be in \[-1, 1\], not 1.5"),
         (lambda: path_angles((0.5,), n0=1), "n0 must be at least 2"),
-        (lambda: path_angles((0.5,), n_out=2), "n_out must be 1"),
-        (lambda: path_distribution(linear=True), "linear must be false"),
+        (lambda: distributions_of(path_ensemble(linear=True)), "linear must be false"),
     ],
 )
 def test_modes_name_what_is_wrong(call: Any, message: str) -> None:

@@ -284,7 +284,7 @@ def test_an_interrupt_says_what_was_done_and_leaves_no_file(tmp_path: Path) -> N
     out, err = interrupted("regions", *arguments, cwd=tmp_path)
     assert out == ""
     assert err.startswith("nnth: interrupted: ")
-    assert "of the parts of the net were counted" in err
+    assert "of the parts of the network were counted" in err
     assert err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 

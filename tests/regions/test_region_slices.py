@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from region_nets import KINDS, Net, nets
 from region_oracle import Complex, Counts, faces
 
+from nnth._networks.ensemble import ensemble
 from nnth._networks.network import Network, random_network
 from nnth._regions.cells import cells_of
 from nnth._regions.counts import RegionCounts, count_regions
@@ -319,7 +320,7 @@ def test_pictures_and_cells_are_of_the_plane_that_is_counted() -> None:
     net = random_network(5, (5,), cb=0.0, seed=3)
     points = np.zeros((3, 5))
     points[1:] = np.random.default_rng(0).normal(size=(2, 5))
-    spot = place(net, along="plane", through=points)
+    spot = place(ensemble(net), along="plane", points=points)
     cones = regions_on_plane(points, net)["activation_regions"][0]
     assert len(spot.cells()) == cones == 10
     (where,) = spot.slices

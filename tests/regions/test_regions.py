@@ -220,7 +220,7 @@ def test_an_interrupt_says_what_was_done() -> None:
 
     with pytest.raises(
         KeyboardInterrupt,
-        match=r"2 of 5 nets were counted \(11 activation regions each\), and \d+% of",
+        match=r"2 of 5 networks were counted \(11 activation regions each\), and \d+% of",
     ):
         regions(samples=5, widths=(4,), progress=stop)
     assert all(total == 5000 for _, total in calls)
@@ -539,8 +539,6 @@ def test_paths_that_are_none(points: Any, message: str) -> None:
         regions_through([[1.0], [2.0]], random_network(2, (3,)))
     with pytest.raises(ValueError, match="points must not come with through"):
         regions_through([[1.0], [2.0]], points=3)
-    with pytest.raises(ValueError, match="samples must be 1 where through is given, not 2"):
-        regions_through([[1.0, 2.0], [2.0, 3.0]], samples=2)
     with pytest.raises(ValueError, match="not on a line"):
         regions_on_plane([[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]])
 
@@ -619,14 +617,14 @@ def test_cells_are_of_lines_and_planes() -> None:
     with pytest.raises(ValueError, match="n0 must be 1 or 2 for cells, not 3"):
         cells(random_network(3, (4,)))
     with pytest.raises(ValueError, match="n0 must be 1 or 2 for a picture or cells, not 3"):
-        place(n0=3)
+        place(ensemble(n0=3))
 
 
 # Pictures.
 
 
 def test_a_window_has_all_vertices_where_they_are_together() -> None:
-    spot = place(NETS["grid"])
+    spot = place(ensemble(NETS["grid"]))
     picture = spot.picture("layer")
     assert isinstance(picture, Tessellation)
     assert picture.note.endswith("with 9 of 9 vertices")
@@ -635,7 +633,7 @@ def test_a_window_has_all_vertices_where_they_are_together() -> None:
 
 
 def test_a_window_has_most_vertices_where_some_are_far() -> None:
-    spot = place(widths=(40,), seed=3)
+    spot = place(ensemble(widths=(40,), seed=3))
     picture = spot.picture()
     assert isinstance(picture, Tessellation)
     shown, total = (int(word) for word in picture.note.split() if word.isdigit())
@@ -650,37 +648,37 @@ def test_a_window_has_most_vertices_where_some_are_far() -> None:
 
 @pytest.mark.parametrize("color", ["gradient", "layer", "pattern", "active"])
 def test_values_of_pictures(color: Any) -> None:
-    picture = place(widths=(9, 9), domain="box", box=3.0).picture(color)
+    picture = place(ensemble(widths=(9, 9)), domain="box", box=3.0).picture(color)
     assert isinstance(picture, Tessellation)
     assert np.isfinite(picture.values).all()
     assert len(picture.edges) == 2
     assert picture.note == ""
     with pytest.raises(ValueError, match="color must be gradient, layer, pattern, active"):
-        place().picture("hue")  # type: ignore[arg-type]
+        place(ensemble()).picture("hue")  # type: ignore[arg-type]
 
 
 def test_a_box_with_too_many_cells_is_shown_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules["nnth._regions.pictures"], "MAX_CELLS", 50)
-    picture = place(widths=(30,), domain="box", box=4.0).picture()
+    picture = place(ensemble(widths=(30,)), domain="box", box=4.0).picture()
     assert isinstance(picture, Tessellation)
     assert len(picture.values) <= 50 < MAX_CELLS
     assert picture.note.startswith("the part [-")
 
 
 def test_a_line_is_drawn_as_its_function() -> None:
-    picture = place("telgarsky:4").picture()
+    picture = place(ensemble("telgarsky:4")).picture()
     assert isinstance(picture, Lines)
     inner = sorted((x, y) for _, xs, ys, _ in picture.points for x, y in zip(xs, ys, strict=True))
     assert inner == [(i / 16, i % 2) for i in range(17)]
     net = random_network(40, (6, 6), seed=2)
     path = np.random.default_rng(0).normal(size=(3, 40))
-    along = path_place(path, net).picture()
+    along = path_place(ensemble(net), path).picture()
     assert isinstance(along, Lines)
     ((_, x, y),) = along.lines
     assert (x[0], x[-1]) == (0.0, 2.0)
     ends = [float(np.interp(t, x, y)) for t in (0, 1, 2)]
     assert ends == pytest.approx(net(path)[:, 0], rel=1e-9)
-    picture = place(net, along="line", through=path[:2]).picture()
+    picture = place(ensemble(net), along="line", points=path[:2]).picture()
     assert isinstance(picture, Lines)
     ((_, t, y),) = picture.lines
     middle, u = path[:2].mean(axis=0), np.diff(path[:2], axis=0)[0]
@@ -690,10 +688,10 @@ def test_a_line_is_drawn_as_its_function() -> None:
 
 def test_a_net_without_boundaries_has_a_picture() -> None:
     dead = one_layer([[0.0, 0.0]], [1.0])
-    picture = place(dead).picture()
+    picture = place(ensemble(dead)).picture()
     assert isinstance(picture, Tessellation)
     assert len(picture.values) == 1
-    assert isinstance(Place(dead, place(dead).slices, ("x", "y")).cells(), Cells)
+    assert isinstance(Place(dead, place(ensemble(dead)).slices, ("x", "y")).cells(), Cells)
 
 
 # One hidden layer as an arrangement.

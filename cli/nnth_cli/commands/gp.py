@@ -65,11 +65,12 @@ def gp(
     layers = options.layers_asked(call, widths, width, depth)
     call.check_together([("--x", "--norm"), ("--x", "--rho")])
     inputs: Any = {"norm": norm, "rho": rho} if x is None else {"x": x}
+    names: Any = options.names_in(quantities)
     from nnth._gp.gp import gp as compute
 
     return compute(
         act,
-        quantities=options.names_in(quantities),
+        quantities=names,
         **layers,
         **inputs,
         cb=cb,

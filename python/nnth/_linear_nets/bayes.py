@@ -132,7 +132,7 @@ def bayes(
     Example:
         >>> table = nnth.bayes(norm2=2.0, points=20, n0=50, depth=[0, 10], samples=0)
         >>> table["log_evidence"].round(3).tolist(), table["lambda_post"].tolist()
-        ([-30.137, -26.788], [0.0, 3.125])
+        ([-29.259, -10.156], [0.0, 3.125])
 
     Source: Hanin and Zlokapa (2022), theorems 1, 3 and 6.
     """

@@ -174,7 +174,7 @@ def mp(
     Example:
         >>> table = nnth.mp(0.25, quantiles=[0.5], samples=0)
         >>> float(table["x"][0].round(4)), float(table["cdf"][0].round(9))
-        (0.9163, 0.5)
+        (0.916, 0.5)
 
     Source: Marchenko and Pastur (1967); Silverstein (1985) and Dumitriu and Edelman (2002) for the
     sampler "law".

@@ -92,7 +92,7 @@ def product(
     Example:
         >>> table = nnth.product(8, width=8, depth=3, samples=0)
         >>> table["quantity"][:3].tolist(), table["exact"][:3].round(4).tolist()
-        (['norm', 'norm2', 'norm4'], [0.8832, 1.0, 2.4414])
+        (['norm', 'norm2', 'norm4'], [0.8828, 1.0, 2.4414])
 
     Source: Hanin and Nica (2020) for the product; Hanin and Zlokapa (2022) for the prior.
     """

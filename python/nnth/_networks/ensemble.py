@@ -119,8 +119,8 @@ def ensemble(
         ValueError: If an argument is out of range, or is given although `net` is.
     """
     if net is not None:
-        given = {"n0": n0, "width": width, "depth": depth, "widths": widths, "n_out": n_out}
-        given |= {"cb": cb, "cw": cw, "samples": samples}
+        given: dict[str, object] = {"n0": n0, "width": width, "depth": depth, "widths": widths}
+        given |= {"n_out": n_out, "cb": cb, "cw": cw, "samples": samples}
         for name, value in given.items():
             if value is not None:
                 raise ValueError(f"{name} must not be given where net is, and is {value}")

@@ -123,13 +123,14 @@ def path_ensemble(
             moments of mu are known) come with `samples`.
     """
     file = File(None)
+    vector: Any = x
     if isinstance(x, str | os.PathLike):
         rows = load_data(x)
         if len(rows) != 1:
             raise ValueError(f"x must have one row, the input, not {len(rows)} as in {x}")
-        file, x = file_of(x), rows[0]
+        file, vector = file_of(x), rows[0]
     if n0 is None:
-        n0 = 2 if x is None else int(np.size(x))
+        n0 = 2 if vector is None else int(np.size(vector))
     n0, hidden, outputs = layer_sizes(
         check_integer("n0", n0),
         hidden_widths(widths, width, depth, default=(64, 10)),
@@ -137,7 +138,7 @@ def path_ensemble(
     )
     if n0 > MAX_N0:
         raise ValueError(f"n0 must be at most {MAX_N0}, not {n0}")
-    point = None if x is None else input_vector(x, n0)
+    point = None if vector is None else input_vector(vector, n0)
     weights = weight_distribution(mu)
     reason = "for linear networks" if linear else f"if mu is given by its moments, {weights.name}"
     drawn = not linear and weights.name in NAMES

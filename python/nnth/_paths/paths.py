@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +44,9 @@ from nnth._tables.table import Table
 
 Array = NDArray[np.float64]
 
-QUANTITIES: Final = ("dzdx", "z", "normz", "jacobian", "ntk")
+Quantity: TypeAlias = Literal["dzdx", "z", "normz", "jacobian", "ntk", "ntk_standard"]
+
+QUANTITIES: Final[tuple[Quantity, ...]] = ("dzdx", "z", "normz", "jacobian", "ntk")
 KERNELS: Final = ("ntk", "ntk_standard")
 KNOWN: Final = (*QUANTITIES, "ntk_standard")
 ORDERS: Final = (2, 4, 6, 8)
@@ -66,7 +68,7 @@ def paths(
     n_out: int = 1,
     x: Data | None = None,
     linear: bool = False,
-    quantities: Sequence[str] | None = None,
+    quantities: Sequence[Quantity] | None = None,
     orders: Sequence[int] | None = None,
     samples: int | None = None,
     exact: bool = False,

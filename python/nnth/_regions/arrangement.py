@@ -28,6 +28,10 @@ class Arrangement:
         facets: The number of faces of dimension d - 1.
         whitney: The Whitney numbers `|w_0|, ..., |w_rank|`; the characteristic polynomial is
             `sum_k (-1)^k |w_k| t^(d - k)`.
+
+    Example:
+        >>> nnth.arrangement([[1.0], [1.0]], [0.0, 1.0]).whitney
+        (1, 2)
     """
 
     general_position: bool

@@ -70,6 +70,10 @@ class RegionCounts:
 
     If one hidden layer is counted by its characteristic polynomial, zero_cell_sides and exact_signs
     are None, and zero_cell_measure is NaN.
+
+    Example:
+        >>> nnth.count_regions(nnth.random_network(2, (3,))).layer_regions
+        (7,)
     """
 
     activation_regions: int

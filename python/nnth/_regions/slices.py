@@ -679,10 +679,8 @@ def points_and_dimension(
 def checked_points(networks: Ensemble, data: Array | None, points: int | None) -> Array:
     """Return the points `(m, n0)`, which are random if none are given.
 
-    Raises ValueError unless there is one network, whose inputs have as many coordinates.
+    Raises ValueError unless the inputs of the networks have as many coordinates.
     """
-    if networks.samples > 1:
-        raise ValueError(f"samples must be 1 where through is given, not {networks.samples}")
     if data is None:
         return _random_points(networks, POINTS if points is None else points)
     if data.shape[1] != networks.n0:
