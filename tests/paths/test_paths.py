@@ -364,7 +364,7 @@ def test_off_the_diagonal_the_product_is_false() -> None:
         (lambda: path_spectrum([[1.0, 0.0], [0.0, 0.0]]), "x must not be 0, and row 1 is"),
         (lambda: path_spectrum([[1.0]], points=1), "points must not come with x"),
         (lambda: path_spectrum(points=1001), "points must be at most 1000, not 1001"),
-        (lambda: path_spectrum(n0=10**9), "n0 must be at most 10000 where inputs are drawn"),
+        (lambda: path_spectrum(n0=10**9), "n0 must be at most 10000 for random inputs"),
         (lambda: path_spectrum([[1.0]], delta=(1.0,)), "delta must be between 0 and 1"),
         (lambda: path_spectrum([[1.0]], n0=2), "n0 must be that of x, 1, not 2"),
         (lambda: path_angles((1.5,)), r"rho must be in \[-1, 1\], not 1.5"),
