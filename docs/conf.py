@@ -20,7 +20,9 @@ extensions = [
     "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",  # docstrings in Google style
     "sphinx_copybutton",
+    "sphinxcontrib.bibtex",  # {cite:t}`jacot2018` in pages
     "shown_commands",  # runs the commands that pages show
+    "citations",  # how they look
     "command_options",  # the options of each command, from the command itself
     "house_docstrings",  # docstrings as this project writes them
     "no_network",
@@ -61,6 +63,10 @@ nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 60
 nb_output_stderr = "error"  # a warning in the tutorial fails the build
+
+bibtex_bibfiles = ["references.bib"]
+bibtex_default_style = "keys"
+bibtex_reference_style = "round"
 
 default_role = "literal"  # code between single backquotes, as docstrings have it
 napoleon_use_rtype = False

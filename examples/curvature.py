@@ -18,9 +18,9 @@ def main() -> None:
     setup = nnth.TrainingSetup(
         data="digits", points=600, widths=(64, 64), batch=32, steps=STEPS[-1]
     )
-    spectra = nnth.hessian(setup, at=STEPS, top=14, tolerance=1e-4).summary()
-    parts = nnth.classes(setup, at=STEPS).summary()
-    metrics = nnth.collapse(setup, at=STEPS).summary()
+    spectra = nnth.hessian(setup, at=STEPS, top=14, tolerance=1e-4).table()
+    parts = nnth.classes(setup, at=STEPS).table()
+    metrics = nnth.collapse(setup, at=STEPS).table()
     print("  step    loss  outliers    gap  gradient in top 9  overlap  classes in G    NC1")
     for step in STEPS:
         top = spectra["index"] == 9

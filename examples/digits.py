@@ -36,14 +36,14 @@ def main() -> None:
                     depth=depth,
                     kernel=kernel,
                     ridge=RIDGE,
-                ).summary()["accuracy"][0]
+                ).table()["accuracy"][0]
                 for kernel in ("nngp", "ntk")
             ]
             print(f"{act:6} {depth:5}  {accuracy[0]:.3f}  {accuracy[1]:.3f}")
     flow = nnth.predict(
         learnt, known, tested, asked, "relu", labels=True, depth=3, ridge=RIDGE, times=TIMES
     )
-    table = flow.summary()
+    table = flow.table()
     print(
         "\nrelu, depth 3, all layers trained\n time  test error  accuracy  variance  error of mean"
     )

@@ -46,7 +46,7 @@ def main() -> None:
     print(f"{LEARNT} patients, {x.shape[1]} features, nu = {evidence['nu'][0]:.3f}")
     print(f"no prior has a log evidence above {evidence['best_bound'][0]:.2f}\n")
     print("depth  sigma2  lambda  log evidence  best sigma2  test log density  inside 90 %")
-    for i in range(len(evidence)):
+    for i in range(evidence.num_rows):
         depth, sigma2 = evidence["depth"][i], evidence["sigma2"][i]
         mine = (predicted["depth"] == depth) & (predicted["sigma2"] == sigma2)
         print(

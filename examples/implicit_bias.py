@@ -22,7 +22,7 @@ def main() -> None:
     x = x - x.mean(axis=0)
     y = 2.0 * digits.target - 1.0
     path = nnth.diagonal(x[:LEARNT], y[:LEARNT], alpha=[1e-8, 1e-4, 1e-2, 1.0, 100.0])
-    table = path.summary()
+    table = path.table()
     print("diagonal network\n alpha  |beta|_1  pixels  accuracy  flow - program")
     for i, alpha in enumerate(path.alpha):
         beta = path.beta_flow[i]
@@ -34,7 +34,7 @@ def main() -> None:
         )
 
     flow = nnth.margin(x, y, loss="logistic")
-    table = flow.summary()
+    table = flow.table()
     print(f"\nlogistic regression\nmargin {flow.found.margin:.4f}, of {table['support'][0]} images")
     print(" log t  margin gap  times log t     limit")
     for i, tau in enumerate(table["log_t"]):

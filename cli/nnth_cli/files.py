@@ -3,9 +3,7 @@
 import csv
 import json
 import os
-import stat
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,35 +23,6 @@ def check_target(option: str, path: Path, suffixes: Sequence[str]) -> None:
         raise ValueError(f"{option} {path}: no permission to write")
 
 
-@contextmanager
-def replaced(path: Path) -> Iterator[BinaryIO]:
-    """A binary file to write, which takes the place of `path` when the block ends well.
-
-    Otherwise `path` stays as it was and nothing is left beside it. Errors of the system name it.
-    """
-    target = path.resolve()  # a symbolic link stays one
-    draft = target.with_name(f".{target.name}.{os.urandom(6).hex()}")
-    try:
-        with system_errors_naming(path), draft.open("xb") as stream:
-            if target.exists():
-                draft.chmod(stat.S_IMODE(target.stat().st_mode))
-            yield stream
-        draft.replace(target)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
-
-
-@contextmanager
-def system_errors_naming(path: Path) -> Iterator[None]:
-    """Has errors of the system within name this file: writes, as to a full disk, name none."""
-    try:
-        yield
-    except OSError as error:
-        error.filename = str(path)
-        raise
-
-
 def append_rows(
     path: Path, rows: str, *, columns: Sequence[str], warn: Callable[[str], None]
 ) -> None:
@@ -66,6 +35,8 @@ def append_rows(
     other columns.
     """
     import fcntl  # POSIX only, as is the promise of safe appending
+
+    from nnth._data.saving import system_errors_naming
 
     style = _style_of(path, columns)
     with system_errors_naming(path), path.open("a+b", buffering=0) as stream:

@@ -2,13 +2,13 @@
 
 import errno
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from nnth_cli.files import append_rows, check_header, check_target, replaced, write_all
+from nnth_cli.files import append_rows, check_header, check_target, write_all
 
 if TYPE_CHECKING:  # commands import the package when they are called
     from nnth._tables.table import Table
@@ -74,6 +74,7 @@ class Destination:
     def draw(self, table: "Table") -> None:
         """Writes the figure, if one is asked for."""
         if self.plot is not None:
+            from nnth._data.saving import replaced
             from nnth_cli.figure import draw
 
             with replaced(self.plot) as stream:
@@ -103,6 +104,8 @@ class Destination:
 
 def write_table(path: Path, table: "Table", columns: Sequence[str] | None = None) -> None:
     """Writes the table to a .csv, .jsonl or .parquet file, whole or not at all."""
+    from nnth._data.saving import replaced
+
     with replaced(path) as stream:
         match path.suffix.lower():
             case ".csv":
@@ -124,14 +127,6 @@ def check_columns(wanted: Sequence[str], known: Sequence[str]) -> None:
             near = get_close_matches(name, known)
             there = f"did you mean {' or '.join(near)}?" if near else f"there is {', '.join(known)}"
             raise ValueError(f"--columns must name columns: there is no {name!r}; {there}")
-
-
-def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
-    """Writes named arrays to an .npz file, whole or not at all."""
-    import numpy as np
-
-    with replaced(path) as stream:
-        np.savez(stream, **arrays)
 
 
 def write_out(text: str) -> None:

@@ -19,5 +19,5 @@ def write_parquet(table: Table, stream: BinaryIO, columns: Sequence[str] | None 
         value = table.constants[name]
         kind = pa.int64() if name == "seed" else None
         item = list(value) if isinstance(value, tuple) else value
-        found[name] = pa.array([item] * len(table), type=kind)
+        found[name] = pa.array([item] * table.num_rows, type=kind)
     pq.write_table(pa.table(found), stream)

@@ -47,7 +47,7 @@ def rendered(table: Table, keys: Sequence[str] = (), columns: Sequence[str] | No
         emoji=False,
     )
     with console.capture() as captured:
-        if len(table) == 1:
+        if table.num_rows == 1:
             _print(console, _record(table))
             same: dict[str, str] = {}
         else:
@@ -62,7 +62,8 @@ def rendered(table: Table, keys: Sequence[str] = (), columns: Sequence[str] | No
 def _selected(table: Table, columns: Sequence[str]) -> Table:
     constants = {name: for_people(value) for name, value in table.constants.items()}
     chosen = {
-        name: table[name] if name in table else [constants[name]] * len(table) for name in columns
+        name: table[name] if name in table else [constants[name]] * table.num_rows
+        for name in columns
     }
     return Table(chosen, table.meta)
 
@@ -91,7 +92,7 @@ def _record(table: Table) -> RichTable:
 
 def _same_in_all_rows(table: Table) -> dict[str, str]:
     """The columns of one value, and that; none where there would be no others."""
-    if not len(table):
+    if not table.num_rows:
         return {}
     same = {name: for_people(table[name][0].item()) for name in table if _is_same(table[name])}
     return same if len(same) < len(table.columns) else {}
@@ -106,7 +107,7 @@ def _is_same(column: Column) -> bool:
 def _print_blocks(
     console: Console, table: Table, names: Sequence[str], keys: Sequence[str]
 ) -> None:
-    count = len(table)
+    count = table.num_rows
     shown = np.arange(count)
     if count > _MOST_ROWS:
         shown = np.r_[: _MOST_ROWS // 2, count - _MOST_ROWS // 2 : count]
@@ -138,7 +139,7 @@ def _keys(table: Table, names: Sequence[str], wanted: Sequence[str]) -> list[str
     discrete = [n for n in names if table[n].dtype.kind != "f" and n not in _NO_KEYS]
     for candidates in (names[:1], discrete, names[:_MOST_KEYS]):
         found = _refining(table, candidates)
-        if len(found) <= _MOST_KEYS and _groups(table, found) == len(table):
+        if len(found) <= _MOST_KEYS and _groups(table, found) == table.num_rows:
             return found
     return list(names[:1])
 
@@ -151,7 +152,7 @@ def _refining(table: Table, candidates: Sequence[str]) -> list[str]:
         if groups < (now := _groups(table, [*found, name])):
             found.append(name)
             groups = now
-        if groups == len(table):
+        if groups == table.num_rows:
             break
     for name in list(found):
         others = [other for other in found if other != name]
@@ -162,7 +163,7 @@ def _refining(table: Table, candidates: Sequence[str]) -> list[str]:
 
 def _groups(table: Table, names: Sequence[str]) -> int:
     """The number of rows that differ in these columns."""
-    places = np.zeros(len(table), dtype=np.int64)
+    places = np.zeros(table.num_rows, dtype=np.int64)
     for name in names:
         values = np.unique(table[name], return_inverse=True)[1]
         places = np.unique(places * (values.max(initial=0) + 1) + values, return_inverse=True)[1]
@@ -191,7 +192,7 @@ def _blocks(
     repeated, following = list(keys), [*first, *rest]
     if sum(room[name] for name in keys) > width // 2:
         repeated, following = [_ROW], [*keys, *following]
-        cells[_ROW] = _numbers(len(table))
+        cells[_ROW] = _numbers(table.num_rows)
         room[_ROW] = _GAP + _width(_ROW, cells[_ROW])
     block = list(repeated)
     for name in following:

@@ -8,7 +8,6 @@ import typer
 
 from nnth_cli import options
 from nnth_cli.command import Call
-from nnth_cli.output import write_arrays
 
 if TYPE_CHECKING:
     from nnth._curvature.training import TrainingSetup
@@ -142,10 +141,4 @@ class TrainingOptions(DescentOptions):
     def write_net(self, net: "Network") -> None:
         """Write the trained network to the file of --save-net, if it is given."""
         if self.save_net is not None:
-            layers = enumerate(zip(net.weights, net.biases, strict=True), 1)
-            arrays: dict[str, Any] = {
-                f"{letter}{i}": array
-                for i, layer in layers
-                for letter, array in zip("Wb", layer, strict=True)
-            }
-            write_arrays(self.save_net, {**arrays, "activation": net.activation})
+            net.save(self.save_net)

@@ -36,7 +36,7 @@ def exact(eta: float, z: float, lam: float, y: float, kappa: float, steps: int) 
 @pytest.mark.parametrize("eta", [0.5, 1.5, 2.0, 2.3, 3.1, 3.7, 3.95, 4.05, 5.0])
 def test_trajectories_are_those_of_sixty_digits(eta: float, y: float) -> None:
     table = catapult(eta, z0=1.3, lambda0=1.0, kappa=0.01, target=y, steps=150)
-    for i, (r, at) in enumerate(exact(eta, 1.3, 1.0, y, 0.01, len(table))):
+    for i, (r, at) in enumerate(exact(eta, 1.3, 1.0, y, 0.01, table.num_rows)):
         if abs(r) < 1e-280:  # the halves of a number of 106 bits underflow
             break
         z = float(r + mpmath.mpf(y))
@@ -140,7 +140,7 @@ def test_small_networks_die_and_that_is_no_fit() -> None:
     assert dead[4.5, "relu"] > dead[4.5, "frozen gates"]
     assert np.isfinite(sweep["converged"]).all()
     shares = sweep["converged"] + sweep["diverged"] + sweep["dead"] + sweep["unsettled"]
-    assert shares == pytest.approx(np.ones(len(sweep)))
+    assert shares == pytest.approx(np.ones(sweep.num_rows))
     table = catapult(eta_lambda0=1.0, width=1, samples=20)
     still = table["outcome"] == "dead"
     assert still.any()

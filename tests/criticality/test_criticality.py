@@ -122,7 +122,7 @@ def test_scale_invariant_activations_fix_every_variance(act: str) -> None:
 )
 def test_what_fails_is_said_in_words(act: str, note: str) -> None:
     table = critical(act)
-    assert len(table) == 1
+    assert table.num_rows == 1
     assert table["universality"][0] == "none"
     assert note in table["note"][0]
     assert np.isnan(table["cw"][0])
@@ -138,7 +138,7 @@ def test_gelu_and_silu_have_an_unstable_point_at_zero_as_well() -> None:
 
 def test_several_critical_points_are_all_found() -> None:
     table = critical(SEVERAL)
-    assert len(table) == 3
+    assert table.num_rows == 3
     # Brute force: the signs of E[s s''] = g' - E[s'^2] on a fine grid.
     k = np.geomspace(1e-6, 1e6, 4000)
     _, slope, curvature = variance_map(activation(SEVERAL)).exact(k)

@@ -116,7 +116,7 @@ def small() -> tuple[TrainingSetup, Point, Any]:
 def test_the_parts_are_as_they_are_defined(small: tuple[TrainingSetup, Point, Any]) -> None:
     """Rounding is some 1e-15 of G; eigenvalues are the square of residuals of 1e-6 off."""
     setup, _, expected = small
-    table = nnth.classes(setup).summary()
+    table = nnth.classes(setup).table()
     assert table.columns[:3] == ("part", "trace", "frobenius")
     assert table["part"].tolist() == ["G", *PARTS]
     whole = np.trace(expected["G"])
@@ -157,7 +157,7 @@ def test_norms_do_not_depend_on_blocks(
 ) -> None:
     setup, _, expected = small
     monkeypatch.setattr(class_gram, "_BLOCK", block)
-    norms = nnth.classes(setup).summary()["frobenius"]
+    norms = nnth.classes(setup).table()["frobenius"]
     exact = [np.linalg.norm(matrix) for matrix in expected.values()]
     assert norms == pytest.approx(exact, rel=1e-12)
 
@@ -166,7 +166,7 @@ def test_more_examples_than_pass_through_the_layers_together() -> None:
     setup = setup_of(data=unbalanced(m=600, d=2), widths=(3,), steps=5)
     point = point_of(setup)
     expected = by_definition(point)
-    table = nnth.classes(setup).summary()
+    table = nnth.classes(setup).table()
     assert table["trace"] == pytest.approx([np.trace(g) for g in expected.values()], rel=1e-12)
     v = np.random.default_rng(0).standard_normal(len(point.theta))
     change = point.curvature.output_change(v)
@@ -175,7 +175,7 @@ def test_more_examples_than_pass_through_the_layers_together() -> None:
 
 def test_outliers_are_told_apart(small: tuple[TrainingSetup, Point, Any]) -> None:
     setup, _, expected = small
-    table = nnth.classes(setup, top=4).summary()
+    table = nnth.classes(setup, top=4).table()
     assert table.columns[:7] == ("index", "eigenvalue", "residual", *PARTS)
     values, vectors = np.linalg.eigh(expected["G"])
     assert table["eigenvalue"] == pytest.approx(values[::-1][:4], rel=1e-10)
@@ -190,7 +190,7 @@ def test_outliers_are_told_apart(small: tuple[TrainingSetup, Point, Any]) -> Non
 def test_all_eigenvectors_share_all_traces(small: tuple[TrainingSetup, Point, Any]) -> None:
     """sum_k u_k^T G_part u_k is the trace of the part."""
     setup, point, expected = small
-    table = nnth.classes(setup, top=len(point.theta)).summary()
+    table = nnth.classes(setup, top=len(point.theta)).table()
     for part in PARTS:
         sums = float(table["eigenvalue"] @ table[part])
         assert sums == pytest.approx(np.trace(expected[part]), rel=1e-10)
@@ -199,7 +199,7 @@ def test_all_eigenvectors_share_all_traces(small: tuple[TrainingSetup, Point, An
 def test_features_and_errors_of_layers(small: tuple[TrainingSetup, Point, Any]) -> None:
     """What changes a z^l as its bias does: columns of the Jacobian are those of the errors."""
     setup, point, _ = small
-    table = nnth.classes(setup, layers=True).summary()
+    table = nnth.classes(setup, layers=True).table()
     assert table.columns[:5] == ("layer", "of", "part", "trace", "frobenius")
     sizes, labels = point.training.shape.sizes, point.training.examples.labels
     assert labels is not None
@@ -255,7 +255,7 @@ def test_an_example_by_hand() -> None:
     table = nnth.classes(
         TrainingSetup(data=([[1.0], [3.0], [-1.0], [-1.0]], [0, 0, 1, 1]), net=net)
     )
-    rows = table.summary()
+    rows = table.table()
     assert rows["trace"].tolist() == pytest.approx([2.0, 7 / 8, 0.0, 1 / 8, 1.0], abs=1e-15)
     # G_class = (1/4)(1/2)(2, 1)(2, 1)^T + ..., of which u = (1, -1)/sqrt 2 is a factor.
     of_class = 0.125 * (np.outer([2, 1], [2, 1]) + np.outer([-1, 1], [-1, 1]))
@@ -274,10 +274,10 @@ def test_the_identity_holds_where_all_is_learnt(scale: float) -> None:
         (*net.biases[:-1], scale * net.biases[-1]),
         "tanh",
     )
-    table = nnth.classes(TrainingSetup(data=unbalanced(), net=sharp)).summary()
+    table = nnth.classes(TrainingSetup(data=unbalanced(), net=sharp)).table()
     assert table["identity_error"].max() < 1e-13
     assert np.isfinite(table["trace"]).all()
-    layers = nnth.classes(TrainingSetup(data=unbalanced(), net=sharp), layers=True).summary()
+    layers = nnth.classes(TrainingSetup(data=unbalanced(), net=sharp), layers=True).table()
     assert layers["identity_error"].max() < 1e-13
 
 
@@ -333,7 +333,7 @@ def test_eigenvalues_for_the_figure() -> None:
 def test_pictures() -> None:
     """What is drawn is of the table, in its place: eigenvalues, traces, shares."""
     found = nnth.classes(setup_of(), leading=5)
-    drawn: Any = found.summary().plot
+    drawn: Any = found.table().plot
     (sizes,) = found.seen
     assert isinstance(sizes, PartSizes)
     assert [label for label, *_ in drawn.points] == [f"$G_{{\\rm {part}}}$" for part in PARTS]
@@ -343,15 +343,15 @@ def test_pictures() -> None:
         shown = np.where(own > 1e-15 * own[0], own, np.nan)  # and not what is 0 but for rounding
         assert np.array_equal(values, shown, equal_nan=True)
     assert drawn.lines[0][2].tolist() == sizes.eigenvalues["G"].tolist()
-    table = nnth.classes(setup_of(), at=(10, 40)).summary()
+    table = nnth.classes(setup_of(), at=(10, 40)).table()
     drawn = table.plot
     for i, (_, steps, traces) in enumerate(drawn.lines):
         assert steps.tolist() == [10, 40]
         assert traces.tolist() == table["trace"][[i, i + 5]].tolist()
     assert drawn.log_x
-    drawn = nnth.classes(setup_of(), at=(0, 40)).summary().plot
+    drawn = nnth.classes(setup_of(), at=(0, 40)).table().plot
     assert not drawn.log_x
-    table = nnth.classes(setup_of(), top=3).summary()
+    table = nnth.classes(setup_of(), top=3).table()
     drawn = table.plot
     for (part, index, values, _), label in zip(drawn.panels[0].points, PARTS, strict=True):
         assert part == label
@@ -362,7 +362,7 @@ def test_pictures() -> None:
     tops = np.array([line[2][1::4] for line in drawn.panels[1].lines])
     shares = np.array([table[part] for part in PARTS])
     assert np.diff(tops, axis=0, prepend=0.0) == pytest.approx(shares, abs=1e-14)
-    table = nnth.classes(setup_of(), layers=True).summary()
+    table = nnth.classes(setup_of(), layers=True).table()
     drawn = table.plot
     for panel, of in zip(drawn.panels, ("features", "errors"), strict=True):
         for part, layers, values in panel.lines:
@@ -378,8 +378,8 @@ def test_several_evaluations_and_a_checkpoint_to_go_on_from(tmp_path: Path) -> N
     straight = nnth.classes(setup_of(), at=(0, 20, 40))
     nnth.classes(setup_of(steps=20), at=(0, 20), checkpoint=file)
     resumed = nnth.classes(setup_of(), at=(0, 20, 40), checkpoint=file)
-    assert resumed.summary().to_csv() == straight.summary().to_csv()
-    assert resumed.summary()["step"].tolist() == [0] * 5 + [20] * 5 + [40] * 5
+    assert resumed.table().to_csv() == straight.table().to_csv()
+    assert resumed.table()["step"].tolist() == [0] * 5 + [20] * 5 + [40] * 5
     json.loads(file.read_text())
     for other in ({"layers": True}, {"top": 2}, {"leading": 2}):
         with pytest.raises(ValueError, match=r"c\.json must be of classes with the same options"):

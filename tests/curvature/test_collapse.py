@@ -252,7 +252,7 @@ def test_it_is_measured_on_the_last_features() -> None:
     found = nnth.collapse(TrainingSetup(data=(x, labels), net=net))
     h = np.tanh(x @ net.weights[0].T + net.biases[0])
     expected = collapse_metrics(h, labels, net.weights[1], net.biases[1])
-    table = found.summary()
+    table = found.table()
     assert table.columns[:2] == ("metric", "value")
     assert table["metric"].tolist() == METRICS
     assert table["value"] == pytest.approx(list(expected.values()), rel=1e-12)
@@ -292,7 +292,7 @@ def test_the_picture() -> None:
     table = nnth.collapse(
         TrainingSetup(data="clusters:0.5:3:4", widths=(5,), steps=9), at=(0, 4, 9)
     )
-    rows, drawn = table.summary(), table.summary().plot
+    rows, drawn = table.table(), table.table().plot
     assert isinstance(drawn, Lines)
     for i, (_, steps, values) in enumerate(drawn.lines):
         assert steps.tolist() == [4, 9]
@@ -307,8 +307,8 @@ def test_a_checkpoint_to_go_on_from(tmp_path: Path) -> None:
     short = TrainingSetup(data="clusters:0.5:3:4", widths=(5,), steps=7)
     longer = TrainingSetup(data="clusters:0.5:3:4", widths=(5,), steps=20)
     nnth.collapse(short, at=(0, 7), checkpoint=file)
-    resumed = nnth.collapse(longer, at=(0, 7, 20), checkpoint=file).summary()
-    assert resumed.to_csv() == nnth.collapse(longer, at=(0, 7, 20)).summary().to_csv()
+    resumed = nnth.collapse(longer, at=(0, 7, 20), checkpoint=file).table()
+    assert resumed.to_csv() == nnth.collapse(longer, at=(0, 7, 20)).table().to_csv()
     with pytest.raises(ValueError, match="must be of classes with the same options"):
         nnth.classes(longer, at=(0, 7), checkpoint=file)
     nnth.classes(short, at=(7,), checkpoint=tmp_path / "d.json")

@@ -162,7 +162,7 @@ def dense(setup: TrainingSetup) -> tuple[Any, Any]:
 
 def test_the_table_says_what_a_dense_eigensolver_does() -> None:
     setup = TrainingSetup(data="clusters:0.5:3:4", points=40, widths=(6,), steps=0, seed=3)
-    table = hessian(setup, top=5, bottom=2, tolerance=1e-10).summary()
+    table = hessian(setup, top=5, bottom=2, tolerance=1e-10).table()
     full, gradient = dense(setup)
     values, vectors = np.linalg.eigh(0.5 * (full + full.T))
     assert table["index"].tolist() == [1, 2, 3, 4, 5, -1, -2]
@@ -184,7 +184,7 @@ def test_overlaps_are_those_of_consecutive_and_last_top_spaces() -> None:
     found = hessian(setup, at=(0, 30, 60), top=6, tolerance=1e-8)
     spaces = found.arrays()["vectors"]
     assert spaces.shape == (3, 2, 6 * 5 + 3 * 7)
-    table = found.summary()
+    table = found.table()
 
     def overlap(i: int, j: int) -> Any:
         angles = np.linalg.svd(spaces[i] @ spaces[j].T, compute_uv=False)
@@ -229,7 +229,7 @@ def spectra_of(top: list[float], classes: int) -> HessianSpectra:
 def test_the_picture_of_the_lecture_is_named_or_denied(
     top: list[float], classes: int, outliers: int, picture: str
 ) -> None:
-    table = spectra_of(top, classes).summary()
+    table = spectra_of(top, classes).table()
     assert table["outliers"][0] == outliers
     assert table["picture"][0] == picture
 
@@ -237,7 +237,7 @@ def test_the_picture_of_the_lecture_is_named_or_denied(
 def test_noise_takes_the_lectures_picture_away_and_the_row_says_so() -> None:
     """Two clusters at (-1, -1) and (1, 1) of rising variance, as in the lecture of 10/3."""
     pictures = [
-        hessian(TrainingSetup(data=f"clusters:{variance}", steps=1000)).summary()["picture"][0]
+        hessian(TrainingSetup(data=f"clusters:{variance}", steps=1000)).table()["picture"][0]
         for variance in (0.01, 4.0)
     ]
     assert pictures == ["outliers as classes", "other outliers"]
@@ -245,7 +245,7 @@ def test_noise_takes_the_lectures_picture_away_and_the_row_says_so() -> None:
 
 def test_digits_have_nine_outliers_early_in_training() -> None:
     setup = TrainingSetup(data="digits", points=600, widths=(64, 64), steps=100)
-    table = hessian(setup, at=(0, 100), top=14, tolerance=1e-3).summary()
+    table = hessian(setup, at=(0, 100), top=14, tolerance=1e-3).table()
     assert set(table["outliers"]) == {9}
     assert set(table["picture"]) == {"outliers as classes"}
 
@@ -260,7 +260,7 @@ def test_files_and_pictures(tmp_path: Path) -> None:
     density, grid = arrays["density"], arrays["grid"]
     area = np.sum(np.diff(grid) * (density[:, 1:] + density[:, :-1]) / 2.0, axis=1)
     assert np.allclose(area, 1.0, rtol=1e-3)
-    plot: Any = found.summary().plot
+    plot: Any = found.table().plot
     assert [panel.x_label[-6:] for panel in plot.panels] == ["step 0", "step 5"]
     # Where an outlier is, the line is as high as its square, or higher.
     for panel in plot.panels:
@@ -271,7 +271,7 @@ def test_files_and_pictures(tmp_path: Path) -> None:
     _, grid, density = plot.panels[1].lines[0]
     assert np.nanmax(density) == arrays["density"][1].max()
     assert grid.tolist() == arrays["grid"][1].tolist()
-    alone: Any = hessian(TrainingSetup(points=20, widths=(4,), steps=0)).summary().plot
+    alone: Any = hessian(TrainingSetup(points=20, widths=(4,), steps=0)).table().plot
     assert alone.points[0][2].tolist() == sorted(alone.points[0][2].tolist(), reverse=True)
 
 
@@ -297,7 +297,7 @@ def test_a_checkpoint_of_other_options_is_refused(tmp_path: Path) -> None:
     setup, file = TrainingSetup(widths=(4,), points=8, steps=4), tmp_path / "c.json"
     one = hessian(setup, top=3, probes=1, lanczos_steps=5, checkpoint=file)
     again = hessian(setup, top=3, probes=1, lanczos_steps=5, checkpoint=file)
-    assert again.summary().to_csv() == one.summary().to_csv()
+    assert again.table().to_csv() == one.table().to_csv()
     for change in ({"top": 4}, {"bottom": 2}, {"probes": 0}, {"probes": 2}, {"lanczos_steps": 6}):
         with pytest.raises(ValueError, match="must be of hessian with the same options"):
             hessian(setup, checkpoint=file, **{"top": 3, "probes": 1, "lanczos_steps": 5, **change})

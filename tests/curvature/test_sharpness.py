@@ -21,7 +21,7 @@ def test_the_setup_of_the_lecture_settles_at_the_edge_of_stability() -> None:
     setup = TrainingSetup(
         data="digits", points=300, center=True, loss="squared", eta=0.25, steps=6000, cw=1.0
     )
-    table = sharpness(setup, at=[0, 480, *range(1440, 6001, 120)]).summary()
+    table = sharpness(setup, at=[0, 480, *range(1440, 6001, 120)]).table()
     ratio, loss = table["ratio"], table["loss"]
     assert ratio[0] < ratio[1] < 0.8  # it rises
     # The trajectory is chaotic, and another on every BLAS: it stays near 2/eta, within 0.016 where
@@ -39,7 +39,7 @@ def test_other_rates_settle_there_too(eta: float) -> None:
     setup = TrainingSetup(
         data="digits", points=300, center=True, loss="squared", eta=eta, steps=4000, cw=1.0
     )
-    ratio = sharpness(setup, at=range(3000, 4001, 50)).summary()["ratio"]
+    ratio = sharpness(setup, at=range(3000, 4001, 50)).table()["ratio"]
     assert abs(ratio.mean() - 1.0) < 0.03
 
 
@@ -47,19 +47,19 @@ def test_momentum_moves_the_threshold() -> None:
     setup = TrainingSetup(
         data="clusters:2:10:20", loss="squared", eta=0.45, momentum=0.5, steps=3000
     )
-    table = sharpness(setup, at=range(2500, 3001, 50)).summary()
+    table = sharpness(setup, at=range(2500, 3001, 50)).table()
     assert table["threshold"][0] == pytest.approx(20.0 / 3.0)
     assert abs(table["ratio"].mean() - 1.0) < 0.05
 
 
 def test_sharpness_is_the_largest_eigenvalue() -> None:
     setup = TrainingSetup(points=30, widths=(6,), steps=20, loss="squared")
-    table = sharpness(setup, at=(0, 20)).summary()
-    top = hessian(setup, at=(0, 20), top=1, bottom=0, tolerance=1e-10).summary()
+    table = sharpness(setup, at=(0, 20)).table()
+    top = hessian(setup, at=(0, 20), top=1, bottom=0, tolerance=1e-10).table()
     assert np.abs(table["sharpness"] - top["eigenvalue"]).max() <= table["residual"].max()
     assert np.array_equal(table["loss"], top["loss"])
-    assert sharpness(setup).summary()["step"].tolist() == list(range(21))
-    assert len(sharpness(TrainingSetup(points=30, widths=(6,), steps=700)).summary()) == 60
+    assert sharpness(setup).table()["step"].tolist() == list(range(21))
+    assert sharpness(TrainingSetup(points=30, widths=(6,), steps=700)).table().num_rows == 60
 
 
 def test_a_linear_model_has_its_phases_where_theory_has_them() -> None:
@@ -265,7 +265,7 @@ def test_weight_decay_is_part_of_the_threshold() -> None:
             weight_decay=0.5,
             momentum=momentum,
         )
-        table = sharpness(setup, at=(0, 600)).summary()
+        table = sharpness(setup, at=(0, 600)).table()
         ratio = eta * 1.5 / (2.0 * (1.0 + momentum))
         assert table["ratio"] == pytest.approx([ratio, ratio], rel=1e-12)
         assert table["sharpness"] == pytest.approx([1.0, 1.0], rel=1e-12)

@@ -217,13 +217,13 @@ def test_batches_go_through_all_examples_and_differ_by_epoch() -> None:
 
 
 LOOKED_AT: dict[str, Callable[[TrainingSetup, int], Any]] = {
-    "hessian": lambda setup, threads: hessian(setup, at=(0, 2), top=1, threads=threads).summary(),
+    "hessian": lambda setup, threads: hessian(setup, at=(0, 2), top=1, threads=threads).table(),
     "density": lambda setup, threads: hessian(
         setup, top=1, probes=1, lanczos_steps=5, threads=threads
     ).arrays(),
-    "classes": lambda setup, threads: classes(setup, top=1, threads=threads).summary(),
-    "collapse": lambda setup, threads: collapse(setup, at=(2,), threads=threads).summary(),
-    "sharpness": lambda setup, threads: sharpness(setup, at=(2,), threads=threads).summary(),
+    "classes": lambda setup, threads: classes(setup, top=1, threads=threads).table(),
+    "collapse": lambda setup, threads: collapse(setup, at=(2,), threads=threads).table(),
+    "sharpness": lambda setup, threads: sharpness(setup, at=(2,), threads=threads).table(),
     "scan": lambda setup, threads: sharpness_scan(setup, eta_lambda0=(1.0,), threads=threads),
 }
 

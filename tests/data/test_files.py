@@ -182,14 +182,14 @@ def test_without_a_file_the_column_is_empty(
 
 
 def test_the_hash_is_of_what_was_read(files: Path) -> None:
-    first = gram("x.npy").summary()
+    first = gram("x.npy").table()
     before = digest("x.npy")
     np.save("x.npy", np.load("u.npy"))
     assert first.meta.parameters["sha256"] == f"x:{before}"
     assert file_of("./x.npy") == File("./x.npy", before)  # of the last reading
-    assert gram("./x.npy").summary().meta.parameters["sha256"] == f"x:{digest('x.npy')}"
+    assert gram("./x.npy").table().meta.parameters["sha256"] == f"x:{digest('x.npy')}"
     assert digest("x.npy") != before
-    assert gram(np.load("x.npy")).summary().meta.parameters["sha256"] is None
+    assert gram(np.load("x.npy")).table().meta.parameters["sha256"] is None
 
 
 def test_images_and_labels_have_one_hash(files: Path) -> None:
@@ -200,7 +200,7 @@ def test_images_and_labels_have_one_hash(files: Path) -> None:
     both = Path("a-images-idx3-ubyte").read_bytes() + Path("a-labels-idx1-ubyte").read_bytes()
     setup = TrainingSetup(data="a-images-idx3-ubyte", widths=(2,), steps=0)
     expected = hashlib.sha256(both).hexdigest()[:16]
-    assert collapse(setup).summary().meta.parameters["sha256"] == f"data:{expected}"
+    assert collapse(setup).table().meta.parameters["sha256"] == f"data:{expected}"
 
 
 def test_a_named_network_is_no_file_and_records_are_kept() -> None:

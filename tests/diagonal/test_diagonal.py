@@ -30,7 +30,7 @@ def test_the_flow_ends_at_the_program_from_1e_8_to_100() -> None:
         {"points": 6, "n0": 30, "sparsity": 30},
         {"points": 3, "n0": 4, "sparsity": 1},
     ):
-        table = nnth.diagonal(seed=3, **data).summary()
+        table = nnth.diagonal(seed=3, **data).table()
         assert (table["alpha"].min(), table["alpha"].max()) == (1e-8, 100.0)
         assert table["difference"].max() < 1e-11
         assert table["residual"].max() < 1e-13
@@ -42,7 +42,7 @@ def test_a_flow_that_its_solver_gives_up_says_so_in_its_row_alone() -> None:
     x, _ = problem(6, 3, 0)
     x[0] *= 1e12
     y = 3e8 * x.sum(axis=1)
-    table = nnth.diagonal(x, y, alpha=[0.1, 1.0]).summary()
+    table = nnth.diagonal(x, y, alpha=[0.1, 1.0]).table()
     assert set(table["status"].tolist()) == {"the flow has not settled"}
     assert table["residual"].max() < 1e-12
 
@@ -82,7 +82,7 @@ def test_the_program_by_a_general_method() -> None:
         options={"ftol": 1e-15, "maxiter": 500},
     )
     assert found.beta[0] == pytest.approx(other.x, abs=1e-5)
-    assert found.summary()["q"][0] == pytest.approx(other.fun, rel=1e-9)
+    assert found.table()["q"][0] == pytest.approx(other.fun, rel=1e-9)
 
 
 def test_the_limits() -> None:
@@ -94,7 +94,7 @@ def test_the_limits() -> None:
         program = linprog(np.ones(24), A_eq=np.hstack([x, -x]), b_eq=y, method="highs")
         vertex = program.x[:12] - program.x[12:]
         assert found.beta_l1 == pytest.approx(vertex, abs=1e-9)
-        assert found.summary()["error_l1"][0] < 1e-11
+        assert found.table()["error_l1"][0] < 1e-11
         weight = np.diag(theta0**2)
         expected = weight @ x.T @ np.linalg.solve(x @ weight @ x.T, y)
         assert found.beta_l2 == pytest.approx(expected, rel=1e-11)
@@ -113,7 +113,7 @@ def test_where_many_have_the_least_l1_norm() -> None:
     assert found.beta_l1 == pytest.approx([0.0, 0.0, 0.0, 1.5], abs=1e-12)
     assert found.beta_l2 == pytest.approx([0.5, -0.5, 0.0, 1.0], rel=1e-12)
     assert found.beta[:, 2].tolist() == found.beta_flow[:, 2].tolist() == [0.0, 0.0]
-    assert found.summary()["difference"].max() < 1e-12
+    assert found.table()["difference"].max() < 1e-12
 
 
 def test_more_points_than_dimensions_and_one_coefficient() -> None:
@@ -121,20 +121,20 @@ def test_more_points_than_dimensions_and_one_coefficient() -> None:
     found = nnth.diagonal(x, y, alpha=[1e-8, 1.0, 100.0])
     expected = np.linalg.lstsq(x, y, rcond=None)[0]
     assert found.beta == pytest.approx(np.array([expected] * 3), rel=1e-11)
-    assert found.summary()["difference"].max() < 1e-11
+    assert found.table()["difference"].max() < 1e-11
     assert nnth.diagonal([[2.0]], [-6.0], alpha=[1.0]).beta_flow == pytest.approx(-3.0)
 
 
 def test_scales_are_independent_and_the_ends_are_reached() -> None:
     many = nnth.diagonal(alpha=[1e-60, 1e-8, 1.0, 1e6])
     assert nnth.diagonal(alpha=[1e-8]).beta[0].tolist() == many.beta[1].tolist()
-    assert many.summary()["difference"].max() < 1e-11
+    assert many.table()["difference"].max() < 1e-11
     # y of another size is alpha of another size: beta and alpha^2 go alike.
     x, y = sparse_regression(5, 9, 2, 0)
     one = nnth.diagonal(x, y, alpha=[1e-3]).beta[0]
     large = nnth.diagonal(x, 1e6 * y, alpha=[1.0])
     assert large.beta[0] == pytest.approx(1e6 * one, rel=1e-10)
-    assert large.summary()["difference"].max() < 1e-11
+    assert large.table()["difference"].max() < 1e-11
 
 
 @pytest.mark.parametrize("z", [0.0, 1e-9, 1e-3, 0.0099, 0.0101, 1.0, 1e3, 1e9, 1e40])
@@ -232,7 +232,7 @@ def test_an_interrupt_ends_the_flow() -> None:
 def test_units_of_the_data_change_nothing(unit: float) -> None:
     x = np.random.default_rng(0).normal(size=(3, 6))
     one, other = (
-        nnth.diagonal(scale * x, scale * x[:, 0], alpha=(1e-3, 1.0)).summary()
+        nnth.diagonal(scale * x, scale * x[:, 0], alpha=(1e-3, 1.0)).table()
         for scale in (1.0, unit)
     )
     assert set(other["status"]) == {"ok"}

@@ -411,7 +411,7 @@ def test_widths_one_by_one() -> None:
     table = gp(widths="40,10*2", act="gelu", samples=20_000, quantities=["excess_kurtosis"])
     assert set(table["width"].tolist()) == {10}
     assert table.meta.parameters["widths"] == (40, 10, 10)
-    assert len(table) == 3 * 2
+    assert table.num_rows == 3 * 2
     assert np.abs(table["z"][:2]).max() < MOST_Z  # layer 2 has no further orders
     ratio = four_point_vertex(INPUTS[:2], "gelu", widths=[40, 10, 10])
     theory = 3 * (ratio.vertex / ratio.kernel**2)[1:, range(2), range(2)]

@@ -230,7 +230,7 @@ def test_polynomials_have_kernels_of_finite_rank(kernel: str) -> None:
 @pytest.mark.parametrize("act", ["relu", "tanh", "step", "mish", "z**3 - z"])
 def test_the_series_is_within_its_bound(act: str) -> None:
     table = hermite_dual(act, terms=(1, 3, 10, 100), variance=1.3)
-    assert len(table) == 4 * 41
+    assert table.num_rows == 4 * 41
     missing = np.abs(table["difference"])
     assert (missing <= table["bound"] + table["error"]).all()
     assert table["error"].max() < 3e-12

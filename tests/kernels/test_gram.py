@@ -479,13 +479,13 @@ def test_progress_grows_to_the_end(case: Case, threads: int) -> None:
     assert shares[-1] == 1.0
 
 
-# The summary.
+# The table.
 
 
-def test_the_summary_is_of_the_matrices() -> None:
+def test_the_table_describes_the_matrices() -> None:
     x = np.random.default_rng(4).standard_normal((50, 8))
     result = gram(x, "gelu", depth=2)
-    table = result.summary()
+    table = result.table()
     assert table.columns == (
         "kernel",
         "trace",
@@ -515,13 +515,13 @@ def test_the_summary_is_of_the_matrices() -> None:
 def test_a_singular_matrix_has_infinite_condition() -> None:
     x = np.random.default_rng(5).standard_normal((20, 4))
     x[7] = x[3]
-    table = gram(x, "relu", depth=2, kernel="ntk").summary()
+    table = gram(x, "relu", depth=2, kernel="ntk").table()
     assert table["kernel"].tolist() == ["ntk"]
     assert table["condition"].tolist() == [np.inf]
 
 
 def test_a_matrix_with_infinite_entries_has_no_eigenvalues() -> None:
-    table = gram(data("mild"), "step", depth=1, cb=0.1, cw=1.0).summary()
+    table = gram(data("mild"), "step", depth=1, cb=0.1, cw=1.0).table()
     assert np.isfinite(table["max_eigenvalue"]).tolist() == [True, False]
     assert table["trace"][1] == np.inf
     for name in ("min_eigenvalue", "max_eigenvalue", "condition"):
@@ -529,7 +529,7 @@ def test_a_matrix_with_infinite_entries_has_no_eigenvalues() -> None:
 
 
 def test_one_input_is_a_matrix_of_one_entry() -> None:
-    table = gram([[3.0, 4.0]], "relu", depth=1).summary()
+    table = gram([[3.0, 4.0]], "relu", depth=1).table()
     # C_w = 2: K^1 = 2 * 25/2, K^2 = K^1, Theta^2 = K^2 + Theta^1.
     assert table["trace"].tolist() == [25.0, 50.0]
     assert table["condition"].tolist() == [1.0, 1.0]
@@ -567,7 +567,7 @@ def test_eigenvalues_are_within_their_error(seed: int) -> None:
     random = np.random.default_rng(seed)
     x = random.standard_normal((5, 3))
     x[1] = x[0] * (1.0 + 10.0 ** -random.integers(2, 9)) + 1e-6 * random.standard_normal(3)
-    table = gram(x, "relu", depth=3, cb=0.0, cw=2.0, kernel="nngp").summary()
+    table = gram(x, "relu", depth=3, cb=0.0, cw=2.0, kernel="nngp").table()
     with mp.workdps(40):
         rows = [[mp.mpf(float(value)) for value in row] for row in x]
         k = mp.matrix(5, 5)

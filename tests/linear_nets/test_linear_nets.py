@@ -631,7 +631,7 @@ def test_quantiles_and_atoms() -> None:
     assert table["level"].tolist() == [0.3, 0.5, 0.75]
     grid = nnth.mp(2.0, rows=11, samples=0)
     assert grid["x"][0] == 0.0
-    assert len(grid) == 12
+    assert grid.num_rows == 12
     assert np.isnan(grid["empirical"]).all()
 
 
@@ -643,7 +643,7 @@ def test_data_that_are_drawn_are_those_of_a_linear_function() -> None:
     given = nnth.bayes_predictive(x, y, x_test, y_test, width=20, depth=[0, 2])
     for name in ("mean", "std", "q05", "y", "log_density"):
         assert table[name] == pytest.approx(given[name], rel=1e-12)
-    assert len(table) == 20
+    assert table.num_rows == 20
     assert (table.meta.seed, given.meta.seed) == (3, None)
     other = nnth.bayes_predictive(points=4, n0=7, width=20, depth=[0, 2], seed=4)
     assert not set(other["mean"]) & set(table["mean"])

@@ -72,7 +72,7 @@ def test_points_that_are_there_twice_share_their_dual() -> None:
     assert twice.duals[:12] == pytest.approx(one.duals / np.where(one.support, 2.0, 1.0), abs=1e-10)
     flow = nnth.margin(
         np.vstack([x, x[one.support]]), np.concatenate([y, y[one.support]]), loss="exponential"
-    ).summary()
+    ).table()
     for name in ("direction_error", "margin_gap"):
         value = flow[f"{name}_times_log_t"][-1]
         assert value == pytest.approx(flow[f"{name}_limit"][-1], rel=1e-7)
@@ -88,7 +88,7 @@ def test_a_dual_that_is_0_on_the_margin_is_said() -> None:
     special = nnth.max_margin([[1.0, 0.0], [1.0, 1.0]], [1.0, 1.0])
     assert special.w.tolist() == [1.0, 0.0]
     assert not special.regular
-    table = nnth.margin([[1.0, 0.0], [1.0, 1.0]], [1.0, 1.0]).summary()
+    table = nnth.margin([[1.0, 0.0], [1.0, 1.0]], [1.0, 1.0]).table()
     assert set(table["status"].tolist()) == {"a dual on the margin is 0"}
     assert np.isnan(table["direction_error_limit"]).all()
     assert table["norm_over_log_t"][-1] == pytest.approx(1.0, abs=1e-4)
@@ -116,8 +116,8 @@ def test_data_that_are_not_separable_are_proved_so(case: str) -> None:
     size = np.linalg.norm(x, axis=1).max()
     assert np.linalg.norm((found.duals * y) @ x) <= 1e-14 * size
     assert np.isnan(found.w).all()
-    table = nnth.margin(x, y).summary()
-    assert (len(table), table["status"][0]) == (1, "not separable")
+    table = nnth.margin(x, y).table()
+    assert (table.num_rows, table["status"][0]) == (1, "not separable")
 
 
 def test_small_margins_are_found_and_refused_where_none_can_be_told() -> None:
@@ -155,7 +155,7 @@ def test_the_flow_in_plain_time() -> None:
 
 def test_the_flow_tends_to_its_limits() -> None:
     """The promise is 1e-6: of log t = 10^6 itself 1/log t is left, of the line through two less."""
-    table = nnth.margin(points=12, n0=3, seed=4).summary()
+    table = nnth.margin(points=12, n0=3, seed=4).table()
     last = np.isinf(table["log_t"])
     assert np.count_nonzero(last) == 2
     for name, limit, near in (
@@ -167,16 +167,16 @@ def test_the_flow_tends_to_its_limits() -> None:
         assert table[name][last] == pytest.approx(table[limit][last], rel=2e-9, abs=2e-9)
         at = table["log_t"] == 1e6
         assert table[name][at] == pytest.approx(table[limit][at], rel=near)
-    assert table["offset"].tolist() == [0.0] * len(table)  # three support vectors of three
+    assert table["offset"].tolist() == [0.0] * table.num_rows  # three support vectors of three
 
 
 def test_what_the_support_does_not_span_is_the_flows() -> None:
     """One point: w stays along it, to the rounding of w. Another that is no support has a part."""
-    table = nnth.margin([[3.0, 4.0]], [-1.0], loss="exponential").summary()
+    table = nnth.margin([[3.0, 4.0]], [-1.0], loss="exponential").table()
     assert table["direction_error_limit"].max() < 1e-9  # w is 10^6 and has 16 digits
     assert table["norm_limit"][0] == pytest.approx(0.2)
     assert table["t_loss"][-1] == pytest.approx(0.04, rel=1e-9)
-    table = nnth.margin([[1.0, 0.0], [3.0, 1.0]], [1.0, 1.0], loss="logistic").summary()
+    table = nnth.margin([[1.0, 0.0], [3.0, 1.0]], [1.0, 1.0], loss="logistic").table()
     assert table["support"][0] == 1
     assert table["offset"][-1] > 0.1
     assert table["direction_error_times_log_t"][-1] == pytest.approx(

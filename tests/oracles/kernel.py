@@ -137,7 +137,9 @@ def one(f: Map, act: Function, k: float) -> float:
     q = math.sqrt(k)
     marks = [(e / q, act.finest / q) for e in {0.0, *act.edges}]
     x, w = panels(REACH + 2 * act.growth * q, [e / q for e in act.edges], marks, 0.5)
-    return math.fsum(w * f(q * x))
+    with np.errstate(over="ignore", invalid="ignore"):
+        terms = w * f(q * x)
+        return math.fsum(terms) if np.isfinite(terms).all() else float(terms.sum())
 
 
 def two(f: Map, g: Map, act: Function, ka: float, kb: float, kab: float) -> float:

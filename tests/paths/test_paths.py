@@ -178,7 +178,7 @@ def test_moments_of_weights_are_enough_for_theory() -> None:
     table = paths(widths="16*3", mu="1,3", samples=None)
     assert sorted(set(table["order"].tolist())) == [1, 2, 4]
     named = paths(widths="16*3", samples=0)
-    for row in range(len(table)):
+    for row in range(table.num_rows):
         name, order = table["quantity"][row], table["order"][row]
         assert table["exact"][row] == row_of(named, name, order)["exact"]
     assert "ntk" not in paths(mu=[1], samples=0)["quantity"].tolist()
@@ -279,7 +279,7 @@ def test_bounds_hold_and_the_invalid_one_says_why() -> None:
         "frozen, Chernoff",
         "frozen, Bernstein",
     ]
-    for row in range(len(table)):
+    for row in range(table.num_rows):
         valid = bool(table["valid"][row])
         assert valid == (table["bound"][row] != "lecture")
         assert ("invalid" in table["note"][row]) != valid

@@ -30,7 +30,7 @@ def test_predict_in_a_pipe_is_what_the_package_returns(files: list[str]) -> None
     rows = rows_of(call("predict", *files, "--times", "0,log:0.1:10:3,inf", "--ridge", 0.1))
     table = predict(
         *(Path(files[i]) for i in (1, 3, 5, 7)), times=(0.0, 0.1, 1.0, 10.0, np.inf), ridge=0.1
-    ).summary()
+    ).table()
     assert tuple(rows[0])[:6] == (
         "time",
         "train_error",

@@ -128,7 +128,7 @@ def test_at_the_ends_of_time() -> None:
     law = found.laws[1]  # every target is met, by every network
     assert np.abs(found.mean[1] - y).max() <= law.error
     assert np.abs(found.variance[1]).max() <= law.variance_error
-    row = found.summary()
+    row = found.table()
     assert row["status"].tolist() == ["ok", "rounding"]
     assert row["train_error"][1] < 1e-20
 
@@ -195,7 +195,7 @@ def simulated(**more: Any) -> Prediction:
 )
 def test_trained_networks_have_the_law_of_infinite_width(more: dict[str, Any]) -> None:
     found = simulated(**more)
-    sim, table = found.simulation, found.summary()
+    sim, table = found.simulation, found.table()
     assert sim is not None
     assert np.abs(table["z"]).max() < 4.0
     assert table["max_z"].max() < 4.0
@@ -209,7 +209,7 @@ def test_trained_networks_have_the_law_of_infinite_width(more: dict[str, Any]) -
 
 def test_what_is_left_is_of_order_one_over_the_width() -> None:
     # The mean outputs of narrow networks after training are far off, and are seen to be.
-    wide, narrow = (simulated(width=n, samples=400).summary()["max_z"] for n in (512, 4))
+    wide, narrow = (simulated(width=n, samples=400).table()["max_z"] for n in (512, 4))
     assert wide.max() < 4.0
     assert narrow[0] < 4.0  # untrained their mean is 0 at any width
     assert narrow[-1] > 8.0
@@ -218,7 +218,7 @@ def test_what_is_left_is_of_order_one_over_the_width() -> None:
 def test_the_condition_is_that_of_the_regularized_kernel() -> None:
     x, y, u, _ = data()
     noise = 2.0  # of the size of the eigenvalues
-    found = predict(x, y, u, cb=0.1, cw=1.5, ridge=noise, times=(1.0, np.inf)).summary()
+    found = predict(x, y, u, cb=0.1, cw=1.5, ridge=noise, times=(1.0, np.inf)).table()
     kernel = gram(x, "relu", depth=1, cb=0.1, cw=1.5).ntk
     assert kernel is not None
     mu = np.linalg.eigvalsh(kernel) + noise
@@ -229,7 +229,7 @@ def test_the_condition_is_that_of_the_regularized_kernel() -> None:
 
 def test_steps_of_gradient_descent_tend_to_the_flow() -> None:
     errors = [
-        simulated(width=8, samples=2, step=step, times=(0.5,)).summary()["step_error"][0]
+        simulated(width=8, samples=2, step=step, times=(0.5,)).table()["step_error"][0]
         for step in (0.2, 0.1, 0.05)
     ]
     one = simulated(width=8, samples=2, step=0.2, times=(0.5,))
@@ -258,7 +258,7 @@ def test_times_in_any_order_give_the_same_rows() -> None:
     up = simulated(width=8, samples=3, times=(0.1, 2.0))
     down = simulated(width=8, samples=3, times=(2.0, 0.1))
     for name in ("test_error", "sim_net_error", "max_deviation"):
-        assert up.summary()[name].tolist() == down.summary()[name].tolist()[::-1]
+        assert up.table()[name].tolist() == down.table()[name].tolist()[::-1]
 
 
 # Tables, targets and files.
@@ -266,8 +266,8 @@ def test_times_in_any_order_give_the_same_rows() -> None:
 
 def test_the_summary_is_made_of_the_points() -> None:
     found = simulated(width=8, samples=5)
-    table, points = found.summary(), found.points()
-    assert len(points) == 3 * 4
+    table, points = found.table(), found.points()
+    assert points.num_rows == 3 * 4
     for i, time in enumerate(found.times):
         rows = points["time"] == time
         mean, variance = points["mean"][rows], points["variance"][rows]
@@ -287,7 +287,7 @@ def test_class_numbers_become_centered_targets() -> None:
     assert (found.y == one_hot).all()
     assert (found.mean == predict(x, one_hot, u, ridge=0.1).mean).all()
     right = found.mean[0].argmax(axis=1) == np.array([0, 0, 1, 2, 2])
-    assert found.summary()["accuracy"].tolist() == [right.mean()]
+    assert found.table()["accuracy"].tolist() == [right.mean()]
 
 
 def test_files(tmp_path: Path) -> None:
@@ -299,7 +299,7 @@ def test_files(tmp_path: Path) -> None:
     found = predict(train, train, tmp_path / "u.npy", tmp_path / "v.csv")
     expected = predict(x, y, u, v)
     assert (found.mean == expected.mean).all()
-    assert found.summary()["test_error"].tolist() == expected.summary()["test_error"].tolist()
+    assert found.table()["test_error"].tolist() == expected.table()["test_error"].tolist()
     assert found.meta.parameters["x"] == str(train)
 
 
@@ -341,7 +341,7 @@ def test_every_fifth_point_is_for_tests_where_none_are_given() -> None:
     found = predict(x, y, ridge=0.1)
     given = predict(x[learned], y[learned], x[[4, 9]], y[[4, 9]], ridge=0.1)
     assert found.mean.tobytes() == given.mean.tobytes()
-    assert found.summary()["test_error"].tolist() == given.summary()["test_error"].tolist()
+    assert found.table()["test_error"].tolist() == given.table()["test_error"].tolist()
     with pytest.raises(ValueError, match="x must have at least 5 rows without x_test"):
         predict(x[:4], y[:4])
     with pytest.raises(ValueError, match="y_test must come with x_test"):

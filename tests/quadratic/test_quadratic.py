@@ -112,7 +112,7 @@ def test_features_against_the_matrix_exponential() -> None:
 
 
 def test_the_table_says_so() -> None:
-    table = quadratic().table
+    table = quadratic().table()
     orders = table["eps"] == 0.0
     assert table["deviation"][orders].max() < 1e-9
     slope = {q: table["slope"][table["quantity"] == q][0] for q in set(table["quantity"])}
@@ -124,12 +124,12 @@ def test_the_table_says_so() -> None:
 
 def test_where_nothing_stops_the_orthogonal_part() -> None:
     found = quadratic(rank_deficient(6, 9, 3), eps=[0.001])
-    table = found.table
+    table = found.table()
     last = (table["quantity"] == "theta_i_perp") & np.isinf(table["time"])
     assert np.isinf(table["theory"][last]).all()
     assert "grows for ever" in table["note"][last][0]
     assert found.theta_i_perp is None
-    finite = quadratic(rank_deficient(6, 9, 3), eps=[0.001, 0.002], times=[1.0, 5.0]).table
+    finite = quadratic(rank_deficient(6, 9, 3), eps=[0.001, 0.002], times=[1.0, 5.0]).table()
     assert abs(finite["slope"][finite["quantity"] == "residual"][0] - 2.0) < 0.02
 
 
@@ -139,7 +139,7 @@ def test_stiff_models_are_integrated_or_left_out_with_a_note() -> None:
         phi = np.eye(6)[:, :2] * np.sqrt([1.0, 1.0 / gap])
         table = quadratic(
             quadratic_model(phi, random.psi, random.y, random.theta0), eps=[0.1]
-        ).table
+        ).table()
         flows = table["flow"][table["eps"] == 0.0]
         assert np.isfinite(flows).all() == reached
         assert all(("not integrated" in note) != reached for note in table["note"])
@@ -191,7 +191,7 @@ def test_the_expansion_of_a_network_is_right_to_second_order() -> None:
 
 
 def test_a_network_goes_as_its_expansion_says() -> None:
-    table = quadratic(net="random", widths="5", points=2, eps=(0.001, 0.002)).table
+    table = quadratic(net="random", widths="5", points=2, eps=(0.001, 0.002)).table()
     for name in ("residual of net", "net beside model"):
         assert abs(table["slope"][table["quantity"] == name][0] - 2.0) < 0.02
 
@@ -284,15 +284,15 @@ def test_models_too_large_are_refused() -> None:
 
 
 def test_extremes() -> None:
-    wild = quadratic(eps=[1e100]).table
+    wild = quadratic(eps=[1e100]).table()
     assert "not integrated" in wild["note"][wild["quantity"] == "residual"][0]
-    early = quadratic(eps=[0.01], times=[1e-100]).table
+    early = quadratic(eps=[0.01], times=[1e-100]).table()
     assert early["theory"][0] == pytest.approx(early["flow"][0], rel=1e-12)
-    assert "kinks" in quadratic(net="random", act="relu", points=1, eps=[0.01]).table["note"][0]
+    assert "kinks" in quadratic(net="random", act="relu", points=1, eps=[0.01]).table()["note"][0]
     # One of each; and a model with nothing to learn from.
-    assert np.isfinite(quadratic(parameters=1, points=1, eps=[0.01]).table["theory"]).all()
+    assert np.isfinite(quadratic(parameters=1, points=1, eps=[0.01]).table()["theory"]).all()
     flat = quadratic_model(np.zeros((3, 2)), np.zeros((2, 3, 3)), np.ones(2), np.ones(3))
-    table = quadratic(flat, eps=[0.1], times=[1.0]).table
+    table = quadratic(flat, eps=[0.1], times=[1.0]).table()
     assert (table["theory"][table["eps"] == 0.0] == 0.0).all()
 
 

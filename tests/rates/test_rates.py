@@ -27,7 +27,7 @@ from nnth._tables.table import Table
 
 
 def pick(table: Table, column: str, **where: object) -> np.ndarray:
-    rows = np.ones(len(table), dtype=bool)
+    rows = np.ones(table.num_rows, dtype=bool)
     for name, value in where.items():
         rows &= table[name] == value
     return np.asarray(table[column][rows])
@@ -323,7 +323,7 @@ def test_networks_without_a_gradient_do_not_diverge() -> None:
 @pytest.mark.parametrize(("points", "modes"), [(1, 1), (2, 2), (3, 3)])
 def test_a_mode_is_told_once(points: int, modes: int) -> None:
     table = noisy_descent(inputs()[:points], samples=20, steps=10)
-    assert len(table) == len(set(table["eigenvalue"])) == modes
+    assert table.num_rows == len(set(table["eigenvalue"])) == modes
 
 
 def test_the_line_of_the_picture_goes_through_the_theory() -> None:
@@ -379,7 +379,7 @@ def test_a_kink_makes_the_lazy_kernel_move_by_the_root() -> None:
 
 def test_what_diverges_or_stands_still_is_said() -> None:
     table = training_scalings("exp", width=(16, 32), samples=3)
-    assert len(table) == 46
+    assert table.num_rows == 46
     assert "training diverges" in pick(table, "note", regime="mean field", quantity="loss")
     still = training_scalings("step", width=(16, 32), samples=3)
     assert set(pick(still, "note", quantity="features", regime="lazy")) == {"does not move"}

@@ -70,7 +70,7 @@ def one_layer(w: Any, b: Any) -> Network:
 def test_one_net_has_whole_numbers_and_the_promised_columns() -> None:
     table = regions(n0=2, widths=(64,), seed=3)
     assert table.columns[: len(PROMISED)] == PROMISED
-    assert len(table) == 1
+    assert table.num_rows == 1
     for name in ("activation_regions", "linear_regions", "bounded", "vertices", "edges"):
         assert table[name].dtype.kind == "i"
     assert value(table, "activation_regions") == zaslavsky(64, 2) == value(table, "upper_bound")

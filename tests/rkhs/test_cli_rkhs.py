@@ -53,7 +53,7 @@ def test_a_fit_in_a_pipe_and_its_arrays(train: Path, tmp_path: Path) -> None:
     more = ("--kernel", "rbf:2", "--ridge", 0.1, "--x-test", train, "--y-test", train)
     rows = rows_of(call("rkhs", "fit", "--x", train, "--y", train, *more, "--save", target))
     found = rkhs_fit(train, train, "rbf:2", ridge=0.1, x_test=train, y_test=train)
-    table = found.summary()
+    table = found.table()
     for name in ("rkhs_norm2", "log_marginal", "loo_error", "test_error"):
         # Two processes: LAPACK's last bits may differ with the alignment of memory.
         assert float(rows[0][name]) == pytest.approx(table[name][0], rel=1e-9)
@@ -68,7 +68,7 @@ def test_samples_in_a_pipe_and_split(train: Path, tmp_path: Path) -> None:
     target = tmp_path / "sets.npz"
     options = ("--x", train, "--size", 4, "--samples", 40)
     rows = rows_of(call("rkhs", "sample", *options, "--seed", 3, "--save", target))
-    table = rkhs_sample(train, size=4.0, samples=40, seed=3).summary()
+    table = rkhs_sample(train, size=4.0, samples=40, seed=3).table()
     assert [float(row["frequency"]) for row in rows] == table["frequency"].tolist()
     assert float(rows[0]["expected_size"]) == pytest.approx(4.0, rel=1e-9)
     with np.load(target) as arrays:

@@ -95,7 +95,7 @@ def test_every_number_by_direct_algebra(kernel: str) -> None:
         matrix, cross, own = (network(kernel, a, b) for a, b in ((X, X), (X, U), (U, U)))
     system = matrix + RIDGE * np.eye(30)
     alpha = np.linalg.solve(system, Y)
-    table, row = found.summary(), found.solution
+    table, row = found.table(), found.solution
     assert found.alpha == pytest.approx(alpha, rel=1e-10, abs=1e-10)
     assert table["rkhs_norm2"] == pytest.approx(np.diag(alpha.T @ matrix @ alpha), rel=1e-10)
     sign, log_det = np.linalg.slogdet(system)
@@ -226,19 +226,19 @@ def test_files_hold_what_the_package_returns(tmp_path: Path) -> None:
     arrays = found.arrays()
     assert set(arrays) == {"alpha", "fitted", "left_out", "prediction", "variance"}
     assert arrays["alpha"].shape == (30, 2)
-    assert found.summary().meta.parameters["x"] == str(tmp_path / "train.npz")
+    assert found.table().meta.parameters["x"] == str(tmp_path / "train.npz")
 
 
 def test_pictures() -> None:
     line = np.linspace(-2.0, 2.0, 9)[:, None]
     one = nnth.rkhs_fit(X[:, :1], Y[:, 0], "rbf:1", ridge=RIDGE, x_test=line)
-    drawn = one.summary().plot
+    drawn = one.table().plot
     assert isinstance(drawn, Lines)
     assert drawn.lines[0][2].tolist() == one.solution.prediction[:, 0].tolist()
     middle = (drawn.bands[0][1] + drawn.bands[0][2]) / 2.0
     assert middle == pytest.approx(one.solution.prediction[:, 0], abs=1e-14)
     many = nnth.rkhs_fit(X, Y, ridge=RIDGE)
-    drawn = many.summary().plot
+    drawn = many.table().plot
     assert isinstance(drawn, Lines)
     assert drawn.points[0][2].tolist() == many.solution.left_out.ravel().tolist()
     curve = nnth.rkhs_learning_curve(X, Y, sizes=[9, 3], ridge=RIDGE)
@@ -258,6 +258,6 @@ def test_inputs_of_any_size_have_a_radial_kernel_to_its_error(size: float) -> No
     k[0, 1] = k[1, 0] = k[2, 3] = k[3, 2] = near
     alpha = np.linalg.solve(k + 0.1 * np.eye(5), y)
     wanted = float(alpha @ k @ alpha)
-    summary = table.summary() if hasattr(table, "summary") else table
+    summary = table.table() if hasattr(table, "table") else table
     assert summary["rkhs_norm2"][0] == pytest.approx(wanted, rel=1e-13)
     assert summary["error"][0] < 1e-12

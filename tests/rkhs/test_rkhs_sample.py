@@ -38,7 +38,7 @@ def test_every_subset_has_its_probability() -> None:
 def test_frequencies_of_points_and_pairs() -> None:
     x = np.random.default_rng(3).normal(size=(40, 3))
     found = nnth.rkhs_sample(x, "ntk", "tanh", size=6.0, samples=4000, depth=2)
-    table = found.summary()
+    table = found.table()
     assert found.expected_size == pytest.approx(6.0, rel=1e-12)
     assert table["inclusion"].sum() == pytest.approx(6.0, rel=1e-12)
     for name in ("z", "pair_z"):
@@ -71,7 +71,7 @@ def test_a_sample_is_a_function_of_seed_and_number() -> None:
 
 
 def test_one_point() -> None:
-    table = nnth.rkhs_sample(np.ones((1, 2)), samples=2000).summary()
+    table = nnth.rkhs_sample(np.ones((1, 2)), samples=2000).table()
     assert table["inclusion"].tolist() == [0.5]
     assert abs(table["z"][0]) < 4.5
 

@@ -209,7 +209,7 @@ PINNED = 7766329903498052
 
 def test_a_sweep_of_a_function() -> None:
     table = nnth.sweep(nnth.kernel, {"act": ["relu", "erf"], "rho": [0.1, 0.2]}, depth=2)
-    assert len(table) == 12
+    assert table.num_rows == 12
     assert table["rho"].tolist() == ([0.1] * 3 + [0.2] * 3) * 2
     row = nnth.kernel("erf", rho=0.2, depth=2)
     assert table["k_ab"][-3:].tolist() == row["k_ab"].tolist()

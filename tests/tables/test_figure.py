@@ -106,7 +106,7 @@ def test_kernels_are_lines_over_layers() -> None:
 
 def test_matrices_and_their_spectra() -> None:
     kernels = nnth.gram(X, "tanh", depth=2)
-    made = figure(kernels.summary())
+    made = figure(kernels.table())
     panels = [axes for axes in made.axes if axes.get_title(loc="left")]
     assert [axes.get_title(loc="left") for axes in panels] == ["(a)", "(b)", "(c)"]
     matrices = (kernels.nngp, kernels.ntk)
@@ -125,7 +125,7 @@ def test_matrices_and_their_spectra() -> None:
 def test_a_large_matrix_is_drawn_as_means_of_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules["nnth._kernels.gram"], "_DRAWN_ROWS", 4)
     kernels = nnth.gram(X[:11], "step", cw=2.0, depth=1)
-    plot = kernels.summary().plot
+    plot = kernels.table().plot
     assert isinstance(plot, Panels)
     nngp, ntk, spectra = plot.panels
     assert isinstance(nngp, HeatMap)
@@ -143,7 +143,7 @@ def test_a_large_matrix_is_drawn_as_means_of_blocks(monkeypatch: pytest.MonkeyPa
 
 def test_no_eigenvalue_of_rounding_is_drawn() -> None:
     twice = np.concatenate([X[:5], X[:5]])
-    plot = nnth.gram(twice, "tanh", depth=1).summary().plot
+    plot = nnth.gram(twice, "tanh", depth=1).table().plot
     assert isinstance(plot, Panels)
     spectra = plot.panels[-1]
     assert isinstance(spectra, Lines)
@@ -152,7 +152,7 @@ def test_no_eigenvalue_of_rounding_is_drawn() -> None:
 
 def test_errors_over_time() -> None:
     law = predict(X, Y, X_TEST, Y_TEST, times=(0.0, 0.1, 1.0, 3.0), ridge=0.01, samples=4, width=16)
-    table = law.summary()
+    table = law.table()
     (axes,) = figure(table).axes
     names = ("net_error", "variance", "test_error", "train_error")
     for name, (_, x, y) in zip(names, lines(axes), strict=True):
@@ -213,7 +213,7 @@ def test_phases() -> None:
     axes, bar = figure(table).axes
     (mesh,) = (a for a in axes.collections if isinstance(a, QuadMesh))
     values = np.asarray(mesh.get_array())
-    for row in range(len(table)):
+    for row in range(table.num_rows):
         if table["stability"][row] != "stable":
             continue
         i, j = np.searchsorted(cb, table["cb"][row]), np.searchsorted(cw, table["cw"][row])
@@ -459,8 +459,8 @@ MANY = {
     "make",
     [
         lambda: nnth.kernel("tanh", depth=30, method="all", nodes=5),
-        lambda: nnth.gram(X, "tanh", depth=2).summary(),
-        lambda: predict(X, Y, X_TEST, Y_TEST, times=(0.1, 1.0), samples=2, width=8).summary(),
+        lambda: nnth.gram(X, "tanh", depth=2).table(),
+        lambda: predict(X, Y, X_TEST, Y_TEST, times=(0.1, 1.0), samples=2, width=8).table(),
         lambda: predict(X, Y, X_TEST, Y_TEST).points(),
         lambda: phase("silu", cw=np.linspace(0.1, 4, 20), cb=np.linspace(0, 1, 20)),
         lambda: phase("tanh", cw=[1.5], cb=np.linspace(0, 1, 20)),
@@ -565,7 +565,7 @@ import sys, nnth
 from nnth_cli.figure import draw
 kind, path = sys.argv[1:]
 with open(path, "wb") as stream:
-    draw(nnth.gram([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]], "tanh", depth=2).summary(), stream, kind)
+    draw(nnth.gram([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]], "tanh", depth=2).table(), stream, kind)
 """
 
 

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nnth._data.saving import replaced, save_arrays
 from nnth._tables.plot import Plot, Series
 from nnth._tables.table import Meta, Table
-from nnth_cli.files import append_rows, replaced
-from nnth_cli.output import Destination, write_arrays, write_table
+from nnth_cli.files import append_rows
+from nnth_cli.output import Destination, write_table
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX locks and permissions")
 
@@ -51,7 +52,7 @@ def test_parquet_keeps_columns_and_types(table: Table, tmp_path: Path) -> None:
 
 
 def test_arrays_are_written_whole(tmp_path: Path) -> None:
-    write_arrays(tmp_path / "k.npz", {"nngp": np.eye(2)})
+    save_arrays(tmp_path / "k.npz", {"nngp": np.eye(2)})
     with np.load(tmp_path / "k.npz") as back:
         assert back["nngp"].tolist() == [[1, 0], [0, 1]]
 

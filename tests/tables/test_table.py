@@ -1,4 +1,4 @@
-"""The Table: what it keeps, refuses and writes."""
+"""The Table: the columns it accepts, the text it writes, and its use as a mapping."""
 
 import csv
 import io
@@ -6,14 +6,19 @@ import json
 import math
 import pickle
 import struct
+from collections.abc import Callable, Mapping
+from copy import copy, deepcopy
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nnth._tables.plot import Plot, Series
+from nnth._tables.plot import Lines, Plot, Series
 from nnth._tables.table import Meta, Table
 
 META = Meta("kernel", {"act": "relu", "depth": 2, "cb": None, "x_a": (1.0, -2.5)}, seed=7)
@@ -132,7 +137,7 @@ def test_large_integers_are_exact() -> None:
 def test_columns_are_read_by_name() -> None:
     made = table(k_ab=[1.0, 2.0], corr=[0.5, 0.25])
     assert made["corr"].tolist() == [0.5, 0.25]
-    assert (len(made), made.columns, list(made)) == (2, ("k_ab", "corr"), ["k_ab", "corr"])
+    assert (made.num_rows, made.columns, list(made)) == (2, ("k_ab", "corr"), ["k_ab", "corr"])
     assert "corr" in made
     assert "gap" not in made
 
@@ -188,8 +193,34 @@ def test_a_plot_needs_its_columns() -> None:
         Table({"x": [1.0]}, META, plot=Plot(x="x", series=(Series(y="x", error="stderr"),)))
 
 
-def test_repr_is_short() -> None:
-    assert repr(table(x=np.zeros(1000))) == "<Table kernel: 1000 rows, columns x>"
+def test_repr_has_the_caption_and_the_first_rows() -> None:
+    made = table(n=np.arange(7), x=np.arange(7) / 3.0, word=["a", "bb", "x" * 30, *"cdef"])
+    assert repr(made) == (
+        f"kernel  act=relu  depth=2  x_a=1,-2.5  seed=7  nnth {made.meta.version}\n"
+        "n         x  word\n"
+        "0         0  a\n"
+        "1  0.333333  bb\n"
+        "2  0.666667  xxxxxxxxxxxxxxxxxxxxx...\n"
+        "3         1  c\n"
+        "4   1.33333  d\n"
+        "... 2 more rows"
+    )
+
+
+def test_repr_fits_in_80_columns_and_names_the_columns_it_leaves_out() -> None:
+    meta = Meta("kernel", {f"parameter_{i}": i for i in range(20)})
+    text = repr(Table({f"column_{i}": [1.0] for i in range(30)}, meta))
+    assert max(map(len, text.splitlines())) <= 80
+    table, _, rest = text.partition("more columns:")
+    assert "column_0  column_1  " in table
+    assert "column_7\n" in table
+    assert rest.split() == [f"column_{i}" for i in range(8, 30)]
+
+
+@pytest.mark.parametrize("columns", [{}, {"x": [], "s": np.array([], dtype=np.str_)}])
+def test_repr_of_an_empty_table(columns: dict[str, Any]) -> None:
+    lines = repr(Table(columns, META)).splitlines()
+    assert lines[1:] == (["x  s"] if columns else [])
 
 
 def test_html_has_the_caption_and_escapes() -> None:
@@ -202,3 +233,178 @@ def test_html_says_that_it_left_rows_out() -> None:
     html = table(n=np.arange(1000))._repr_html_()
     assert "first and last 30 of 1000 rows" in html
     assert html.count("<tr>") == 61
+
+
+MIXED: dict[str, Any] = {
+    "x": [1.0, math.nan, -math.inf],
+    "n": [1, 2, 2**62],
+    "small": np.array([1, 2, 3], dtype=">i2"),
+    "ok": [True, False, True],
+    "word": ["", "b,\n", "\u00fc"],
+}
+TABLES = {
+    "mixed": MIXED,
+    "one row": {name: values[:1] for name, values in MIXED.items()},
+    "no rows": {name: np.array(values)[:0] for name, values in MIXED.items()},
+    "no columns": {},
+}
+
+
+class Stream:
+    """A Table's Arrow stream alone, so that a library has no other way to read it."""
+
+    def __init__(self, made: Table) -> None:
+        self._made = made
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self._made.__arrow_c_stream__(requested_schema)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two lists are equal, NaN being equal to NaN."""
+    return all(a == b or (a != a and b != b) for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize("columns", TABLES.values(), ids=TABLES)
+@pytest.mark.parametrize("way", ["dict", "pandas", "to_pandas", "polars", "to_polars", "pyarrow"])
+def test_a_table_is_taken_as_it_stands(columns: dict[str, Any], way: str) -> None:
+    made = Table(columns, META)
+    frame: Any
+    match way:
+        case "dict":
+            frame = dict(made)
+            assert type(frame) is dict
+        case "pandas":
+            frame = pd.DataFrame(made)
+        case "to_pandas":
+            frame = made.to_pandas()
+        case "polars":
+            frame = pl.DataFrame(made)
+        case "to_polars":
+            frame = made.to_polars()
+        case _:
+            frame = pa.table(made)
+            frame.validate(full=True)
+    names = frame if way == "dict" else frame.column_names if way == "pyarrow" else frame.columns
+    assert list(names) == list(made)
+    for name, values in made.items():
+        assert same(np.asarray(frame[name]).tolist(), values.tolist())
+        if way != "dict":
+            assert len(frame[name]) == made.num_rows
+
+
+@pytest.mark.parametrize("columns", TABLES.values(), ids=TABLES)
+def test_the_arrow_stream_has_columns_types_and_meta(columns: dict[str, Any]) -> None:
+    made = Table(columns, Meta("kernel", {"rho": math.inf, "x_a": (1.0, 2.0)}, seed=7))
+    read = pa.table(Stream(made))
+    read.validate(full=True)
+    assert read.column_names == list(made)
+    for name, values in made.items():
+        assert same(read[name].to_pylist(), values.tolist())
+        assert read[name].type == pa.array(values).type
+    assert json.loads(read.schema.metadata[b"nnth"]) == {
+        "command": "kernel",
+        "parameters": {"rho": "Infinity", "x_a": [1.0, 2.0]},
+        "seed": 7,
+        "version": made.meta.version,
+    }
+    assert pl.DataFrame(Stream(made)).columns == list(made)
+
+
+def test_pandas_attrs_hold_the_meta() -> None:
+    frame = table(x=[1.0]).to_pandas()
+    assert frame.attrs == META.as_dict()
+    assert frame[frame["x"] > 0].attrs["parameters"]["act"] == "relu"
+
+
+@pytest.mark.parametrize(
+    ("module", "method", "extra"),
+    [
+        ("pandas", "to_pandas", "pandas"),
+        ("polars", "to_polars", "polars"),
+        ("nanoarrow", "__arrow_c_stream__", "arrow"),
+    ],
+)
+def test_an_error_names_the_extra_that_is_missing(
+    module: str, method: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nnth._tables.table.find_spec", lambda name: None)
+    with pytest.raises(ModuleNotFoundError, match=rf"{module}: pip install 'nnth\[{extra}\]'"):
+        getattr(table(x=[1.0]), method)()
+
+
+def test_brackets_select_rows_and_columns_and_keep_the_meta() -> None:
+    made = table(layer=[1, 2, 3, 4], x=[0.5, 1.5, 2.5, 3.5], word=list("abcd"))
+    for part, layers in (
+        (made[1:3], [2, 3]),
+        (made[::-1], [4, 3, 2, 1]),
+        (made[made["layer"] > 2], [3, 4]),
+        (made[[True, False, False, True]], [1, 4]),
+        (made[[3, 0]], [4, 1]),
+        (made[np.argsort(-made["x"])], [4, 3, 2, 1]),
+        (made[9:], []),
+    ):
+        assert isinstance(part, Table)
+        assert (part.meta, part.columns) == (made.meta, made.columns)
+        assert part["layer"].tolist() == layers
+        assert part["word"].tolist() == ["abcd"[layer - 1] for layer in layers]
+    assert made[["word", "layer"]].columns == ("word", "layer")
+    assert made[["word"]].meta == made.meta
+    assert made[[]].columns == ()
+
+
+@pytest.mark.parametrize(
+    ("key", "error", "message"),
+    [
+        (3, TypeError, "name of a column, a list of names, a slice, a mask or an array"),
+        (("x", "n"), TypeError, "name of a column"),
+        (["x", "m"], KeyError, "no column 'm'"),
+        ([True], IndexError, "a mask must have a bool for each of 3 rows, not 1"),
+        ([5], IndexError, "out of bounds"),
+        ([0.5], TypeError, "name of a column"),
+    ],
+)
+def test_other_things_in_brackets_are_refused(
+    key: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        Table(MIXED, META)[key]
+
+
+def test_a_figure_of_columns_stays_with_a_selection_that_has_them() -> None:
+    plot = Plot(x="x", series=(Series(y="y"),))
+    made = Table({"x": [1.0, 2.0], "y": [1.0, 2.0], "z": [1.0, 2.0]}, META, plot=plot)
+    assert made[:1].plot is plot
+    assert made[["y", "x"]].plot is plot
+    assert made[["x", "z"]].plot is None
+    alone = Table({"x": [1.0, 2.0]}, META, plot=Lines())  # drawn from arrays of all rows
+    assert alone[:1].plot is None
+
+
+def test_a_table_is_a_mapping_that_cannot_be_changed() -> None:
+    made = table(x=[1.0], y=[2.0])
+    assert isinstance(made, Mapping)
+    assert (len(made), made.num_rows, list(made.keys())) == (2, 1, ["x", "y"])
+    assert made.get("z") is None
+    changes: list[Callable[[], object]] = [
+        lambda: made.update(x=[1.0]),
+        lambda: made.pop("x"),
+        lambda: made.popitem(),
+        lambda: made.clear(),
+        lambda: made.setdefault("z", np.zeros(1)),
+        lambda: made.__setitem__("x", np.zeros(1)),
+        lambda: made.__delitem__("x"),
+        lambda: made.__ior__({}),
+    ]
+    for change in changes:
+        with pytest.raises(TypeError, match="cannot be changed"):
+            change()
+    assert type({**made}) is type(made | {"z": np.zeros(1)}) is dict
+
+
+def test_tables_are_equal_only_to_themselves() -> None:
+    made, other = table(x=[1.0, 2.0]), table(x=[1.0, 2.0])
+    assert made == made.copy() == copy(made)
+    assert made != other
+    assert made != deepcopy(made)
+    assert len({made, other}) == 2

@@ -39,7 +39,7 @@ def _predict(points: bool) -> Callable[[int], Table]:
         found = nnth.predict(
             X, Y, U, U[:, :1], ridge=0.1, times=(0.0, 1.0), width=8, samples=60, seed=seed
         )
-        return found.points() if points else found.summary()
+        return found.points() if points else found.table()
 
     return table
 
@@ -123,7 +123,7 @@ CASES = {
         (),
     ),
     "rkhs sample": Case(
-        lambda seed: nnth.rkhs_sample(X, samples=200, seed=seed, threads=1).summary(),
+        lambda seed: nnth.rkhs_sample(X, samples=200, seed=seed, threads=1).table(),
         ("item",),
         ("z", "pair_z"),
     ),

@@ -112,4 +112,4 @@ def _measured(training: ClassOptions, call: Call, **own: Any) -> "Table":
 
     found = classes(setup, at=training.at, checkpoint=training.checkpoint, **own, **call.work)
     training.write_net(found.network)
-    return found.summary()
+    return found.table()

@@ -54,4 +54,4 @@ def collapse(training: CollapseOptions, *, call: Call) -> "Table":
 
     found = compute(setup, at=training.at, checkpoint=training.checkpoint, **call.work)
     training.write_net(found.network)
-    return found.summary()
+    return found.table()

@@ -7,7 +7,6 @@ import typer
 
 from nnth_cli import options
 from nnth_cli.command import Call, command
-from nnth_cli.output import write_arrays
 from nnth_cli.wording import as_typed
 
 if TYPE_CHECKING:
@@ -57,7 +56,6 @@ def gram(
     with as_typed({} if file is None else {"x": "FILE"}):
         result = compute(data, act, depth=depth, cb=cb, cw=cw, kernel=kernel, ntk=ntk, **call.work)
     if save is not None:
-        matrices = {"nngp": result.nngp, "ntk": result.ntk}
-        write_arrays(save, {name: a for name, a in matrices.items() if a is not None})
+        result.save(save)
     with call.interrupted_at_once():
-        return result.summary(threads=call.threads)
+        return result.table(threads=call.threads)

@@ -6,7 +6,6 @@ import typer
 
 from nnth_cli import options
 from nnth_cli.command import Call, command
-from nnth_cli.output import write_arrays
 from nnth_cli.training_options import TrainingOptions
 
 if TYPE_CHECKING:
@@ -85,5 +84,5 @@ def hessian(
     )
     training.write_net(found.network)
     if save is not None:
-        write_arrays(save, found.arrays())
-    return found.summary()
+        found.save(save)
+    return found.table()

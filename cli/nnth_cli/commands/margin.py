@@ -6,7 +6,6 @@ import typer
 
 from nnth_cli import options
 from nnth_cli.command import Call, command
-from nnth_cli.output import write_arrays
 
 if TYPE_CHECKING:
     from nnth._tables.table import Table
@@ -80,5 +79,5 @@ def margin(
         progress=call.progress,
     )
     if save is not None:
-        write_arrays(save, found.arrays())
-    return found.summary()
+        found.save(save)
+    return found.table()

@@ -8,7 +8,6 @@ import typer
 
 from nnth_cli import options
 from nnth_cli.command import Call, command
-from nnth_cli.output import write_arrays
 
 if TYPE_CHECKING:
     from nnth._tables.table import Table
@@ -156,6 +155,7 @@ def moments(
     call.check_together([("--linear", "--plot")])
     given: Any = nets.arguments(call, samples, linear=linear)
     given |= {"n0": n0, "n_out": n_out, "x": x, "linear": linear}
+    from nnth._data.saving import save_arrays
     from nnth._paths.distribution import KEPT, distribution_picture
     from nnth._paths.ensemble import path_ensemble
     from nnth._paths.paths import asked_moments, draw, kept_values, path_table
@@ -171,7 +171,7 @@ def moments(
     if save is not None:
         if sample is None:
             raise ValueError(f"--save {save}: these networks cannot be sampled")
-        write_arrays(save, kept_values(sample))
+        save_arrays(save, kept_values(sample))
     return table
 
 
@@ -204,6 +204,7 @@ def distribution(
     """
     check_save(call, save, samples)
     given: Any = nets.arguments(call, samples) | {"n0": n0}
+    from nnth._data.saving import save_arrays
     from nnth._paths.distribution import KEPT, distribution_picture, distribution_table
     from nnth._paths.ensemble import path_ensemble
     from nnth._paths.paths import draw, kept_values
@@ -217,7 +218,7 @@ def distribution(
     if save is not None:
         if sample is None:
             raise ValueError(f"--save {save}: these networks cannot be sampled")
-        write_arrays(save, kept_values(sample))
+        save_arrays(save, kept_values(sample))
     return table
 
 

@@ -8,7 +8,6 @@ import typer
 
 from nnth_cli import options
 from nnth_cli.command import Call, command
-from nnth_cli.output import write_arrays
 
 if TYPE_CHECKING:
     from nnth._tables.table import Table
@@ -133,8 +132,8 @@ def predict(
             **call.work,
         )
     if save is not None:
-        write_arrays(save, result.arrays())
-    return result.points() if by_point else result.summary()
+        result.save(save)
+    return result.points() if by_point else result.table()
 
 
 def _check_times_of_a_plot(times: Any) -> None:

@@ -7,7 +7,6 @@ import typer
 
 from nnth_cli import options
 from nnth_cli.command import Call, command
-from nnth_cli.output import write_arrays
 
 if TYPE_CHECKING:
     from nnth._tables.table import Table
@@ -98,15 +97,8 @@ def quadratic(
                 "--save must be of a model whose theta^I has a limit: here the residual of the "
                 "linear model stays and Phi has a null space"
             )
-        write_arrays(
-            save,
-            {
-                "theta_f": found.theta_f,
-                "theta_i_par": found.theta_i_par,
-                "theta_i_perp": found.theta_i_perp,
-            },
-        )
-    return found.table
+        found.save(save)
+    return found.table()
 
 
 _OF_RANDOM_NET = ("--width", "--depth", "--widths")

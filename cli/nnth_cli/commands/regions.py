@@ -8,7 +8,6 @@ import typer
 
 from nnth_cli import options
 from nnth_cli.command import Call, command
-from nnth_cli.output import write_arrays
 
 if TYPE_CHECKING:
     from nnth._networks.ensemble import Ensemble
@@ -83,7 +82,7 @@ def with_picture(
     if place is not None and call.plot is not None:
         table = table.with_plot(place.picture(color, threads=call.threads))
     if place is not None and save is not None:
-        write_arrays(save, place.cells(threads=call.threads).arrays())
+        place.cells(threads=call.threads).save(save)
     return table
 
 

@@ -10,7 +10,6 @@ import typer
 
 from nnth_cli import options
 from nnth_cli.command import Call, command
-from nnth_cli.output import write_arrays
 
 if TYPE_CHECKING:
     from nnth._tables.table import Table
@@ -133,8 +132,8 @@ def fit(
     with call.interrupted_at_once():
         found = rkhs_fit(x, y, kernel, act, ridge=ridge, **tests, **network, **call.work)
     if save is not None:
-        write_arrays(save, found.arrays())
-    return found.summary()
+        found.save(save)
+    return found.table()
 
 
 @command()
@@ -260,5 +259,5 @@ def sample(
             **call.work,
         )
     if save is not None:
-        write_arrays(save, found.arrays())
-    return found.summary()
+        found.save(save)
+    return found.table()

@@ -57,7 +57,7 @@ def path(training: PathOptions, *, call: Call) -> "Table":
 
     found = sharpness(setup, at=training.at, checkpoint=training.checkpoint, **call.work)
     training.write_net(found.network)
-    return found.summary()
+    return found.table()
 
 
 @command()

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def _failed(table: "Table") -> str:
     failures = table.meta.parameters["failures"]
-    return failures and f"{failures} of {len(table)} claims do not fare as they should"
+    return failures and f"{failures} of {table.num_rows} claims do not fare as they should"
 
 
 @command(failed=_failed)

@@ -138,7 +138,7 @@ def lines_of(table: Table, plot: Plot) -> Lines:
 def _groups(table: Table, plot: Plot) -> Iterator[tuple[str, Column]]:
     """The name and the rows of each value of the `by` column; all rows, without one."""
     if plot.by is None:
-        yield "", np.ones(len(table), dtype=bool)
+        yield "", np.ones(table.num_rows, dtype=bool)
         return
     letter = symbol(plot.by).rpartition(" ")[2]
     for value in dict.fromkeys(table[plot.by].tolist()):

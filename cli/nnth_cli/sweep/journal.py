@@ -142,7 +142,7 @@ class Journal(SharedLines):
                 f"its columns are not those of {self.shown}: it has {' and '.join(says)}"
             )
         marks = {name: point.parameters.get(name) for name in extra}
-        marks |= {"sweep_point": point.key, "point_rows": len(table), "failure": None}
+        marks |= {"sweep_point": point.key, "point_rows": table.num_rows, "failure": None}
         if not self._is_csv:
             return table.to_jsonl(marks=marks, columns=record)
         text = table.to_csv(header=False, marks=marks, columns=record)

@@ -54,7 +54,7 @@ class Picture:
         order = np.lexsort((table[self.x], self._rank(table)))
         groups = [table[self.by]] if self.by else []
         places = set(zip(table[self.x].tolist(), *(g.tolist() for g in groups), strict=True))
-        points = self.error is not None or self.theory is not None or len(places) < len(table)
+        points = self.error is not None or self.theory is not None or len(places) < table.num_rows
         plot = Plot(
             x=self.x,
             y_label=symbol(self.y),
@@ -68,7 +68,7 @@ class Picture:
     def _rank(self, table: Table) -> Column:
         """The place of each row's group: numbers ascending, texts as they come."""
         if self.by is None:
-            return np.zeros(len(table), dtype=np.int64)
+            return np.zeros(table.num_rows, dtype=np.int64)
         values = table[self.by].tolist()
         if table[self.by].dtype.kind in "fiu":
             return table[self.by]

@@ -192,7 +192,7 @@ def merge_point(point: Point, threads: int, parts: Sequence[Sequence[Any]]) -> T
 
 
 def _with_rows(table: Table) -> Table | Failure:
-    return table if len(table) else Failure("there are no rows")
+    return table if table.num_rows else Failure("there are no rows")
 
 
 def _table(point: Point, threads: int) -> Table:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from nnth_cli.files import system_errors_naming, write_all
+from nnth._data.saving import system_errors_naming
+from nnth_cli.files import write_all
 from nnth_cli.sweep.locks import DRAFT, is_at
 
 _SYNC_SECONDS = 0.05  # what a loss of power may take back; a killed process loses nothing

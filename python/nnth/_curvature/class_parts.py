@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from nnth._curvature.losses import softmax
 from nnth._curvature.objective import Curvature, Shape
+from nnth._runtime import streams
 from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats
 
@@ -29,7 +30,6 @@ PARTS: Final = ("class", "cross", "within", "diag")
 IDENTITY: Final = 1e-12  # of |G v|: beyond it the parts are not those of G
 
 _PROBES: Final = 2
-_PROBE_STREAM: Final = 2**37
 
 
 class IdentityError(Exception):
@@ -273,7 +273,9 @@ class ClassParts:
 
     def _probes(self, seed: int) -> Iterator[Floats]:
         for probe in range(_PROBES):
-            yield normals(seed, _PROBE_STREAM, self.shape.size, probe * self.shape.size)
+            yield normals(
+                seed, streams.CLASS_PROBES.first, self.shape.size, probe * self.shape.size
+            )
 
 
 def relative(whole: Floats, parts: Floats) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -13,12 +13,11 @@ from nnth._curvature.class_gram import frobenius_norms
 from nnth._curvature.class_parts import PARTS, ClassParts
 from nnth._curvature.lanczos import extreme_eigenpairs
 from nnth._curvature.training import Point
+from nnth._runtime import streams
 from nnth._runtime.typing import Floats
 from nnth._tables.plot import Lines, Panels
 
 Tell = Callable[[int, int], object]
-
-_EIGEN_STREAM: Final = 2**37 + 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +99,9 @@ def sizes_at(point: Point, leading: int, tell: Tell) -> PartSizes:
         def product(v: Floats, name: str = name) -> Floats:
             return parts.gauss_newton(v) if name == "G" else parts.product(name, v)
 
-        found, _ = extreme_eigenpairs(product, size, top=leading, seed=seed, stream=_EIGEN_STREAM)
+        found, _ = extreme_eigenpairs(
+            product, size, top=leading, seed=seed, stream=streams.CLASS_START.first
+        )
         eigenvalues[name] = found.values
     return PartSizes(
         point.step,
@@ -121,7 +122,7 @@ def outliers_at(point: Point, top: int) -> Outliers:
         parts.shape.size,
         top=top,
         seed=point.training.setup.seed,
-        stream=_EIGEN_STREAM,
+        stream=streams.CLASS_START.first,
     )
     forms = [parts.forms(u) for u in found.vectors]
     shares = np.array([[form[part] for part in PARTS] for form in forms])

@@ -27,13 +27,14 @@ from nnth._runtime.memory import check_memory
 from nnth._runtime.typing import Progress
 from nnth._runtime.work import validated
 from nnth._tables.plot import Drawing
+from nnth._tables.result import Result
 from nnth._tables.table import Meta, Table
 
 _SHARE_OF_MEMORY: Final = 0.8
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ClassStructure:
+class ClassStructure(Result):
     """What was measured in the course of a training, and its network: `nnth.classes` has it.
 
     seen: of every evaluation. network: the trained one.
@@ -43,7 +44,7 @@ class ClassStructure:
     network: Network
     meta: Meta
 
-    def summary(self) -> Table:
+    def table(self) -> Table:
         """Return the rows of all evaluations, with their columns as `nnth.classes` states them."""
         blocks = [one.rows() for one in self.seen]
         columns = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
@@ -96,7 +97,7 @@ def classes(
     leading: eigenvalues of every part that the figure has, at most; without top and layers.
     checkpoint: a .json file to go on from. threads: says nothing: the BLAS has one.
 
-    Its `summary()` has a row a step and part: part (G, class, cross, within, diag), trace,
+    Its `table()` has a row a step and part: part (G, class, cross, within, diag), trace,
     frobenius, share, trace/tr G; eigenvalue, the largest; step, loss, accuracy; identity_error.
     With `top` a row a step and eigenvector: index, eigenvalue, residual |G u - lambda u|, class,
     cross, within, diag, their shares; part, that of the largest. With `layers` the columns of parts

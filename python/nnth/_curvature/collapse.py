@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nnth._curvature.checkpoint import require_seen
 from nnth._curvature.collapse_metrics import Metric, collapse_metrics
@@ -17,6 +18,7 @@ from nnth._runtime.blas import serial_blas
 from nnth._runtime.typing import Progress
 from nnth._runtime.work import validated
 from nnth._tables.plot import Lines
+from nnth._tables.result import Result
 from nnth._tables.table import Meta, Table
 
 EVALUATIONS: Final = 12  # between the first step and the last
@@ -43,7 +45,7 @@ class Collapse:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class CollapsePath:
+class CollapsePath(Result):
     """Metrics of neural collapse in the course of a training: `nnth.collapse` has them.
 
     seen: of every evaluation. network: the trained one. classes: their number C.
@@ -54,7 +56,7 @@ class CollapsePath:
     classes: int
     meta: Meta
 
-    def summary(self) -> Table:
+    def table(self) -> Table:
         """Return a row a step and metric, with its columns as `nnth.collapse` states them."""
         rows = [
             (
@@ -73,6 +75,21 @@ class CollapsePath:
         names = ("metric", "value", "limit", "step", "loss", "accuracy", "error", "note")
         columns = {name: [row[i] for row in rows] for i, name in enumerate(names)}
         return Table(columns, self.meta, plot=self._picture())
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return step, loss, accuracy, and of each metric its values and `METRIC_error`.
+
+        All arrays are `(evaluations,)`.
+        """
+        arrays = {
+            name: np.array([getattr(one, name) for one in self.seen])
+            for name in ("step", "loss", "accuracy")
+        }
+        for name in self.seen[0].metrics:
+            found = [one.metrics[name] for one in self.seen]
+            arrays[name] = np.array([metric.value for metric in found])
+            arrays[f"{name}_error"] = np.array([metric.error for metric in found])
+        return arrays
 
     def _limit(self, metric: str) -> float:
         return -1.0 / (self.classes - 1) if metric.startswith("nc2_cosine") else 0.0
@@ -119,7 +136,7 @@ def collapse(
         steps; by default 0, 12 in equal ratios from 1 on, and the last.
     checkpoint: a .json file to go on from. threads: says nothing: the BLAS has one.
 
-    Its `summary()` has a row a step and metric: metric, value, limit, step, loss, accuracy, error,
+    Its `table()` has a row a step and metric: metric, value, limit, step, loss, accuracy, error,
     note. NaN is what cannot be said, and the note says why: where all class means coincide, one is
     the mean of all, or a class has weights 0, to rounding. Of equal outputs the first counts as the
     largest, and class means that coincide as one.

@@ -16,18 +16,18 @@ from nnth._curvature.density import SpectralDensity, spectral_density
 from nnth._curvature.lanczos import extreme_eigenpairs
 from nnth._curvature.training import Point, TrainingSetup
 from nnth._networks.network import Network
+from nnth._runtime import streams
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.checks import check_integer
 from nnth._runtime.memory import check_memory
 from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import validated
 from nnth._tables.plot import Lines, Panels
+from nnth._tables.result import Result
 from nnth._tables.table import Meta, Table
 
 CLEAR_GAP: Final = 1.5  # lambda_i over lambda_(i+1) from which on a gap is called one
 
-_EIGEN_STREAM: Final = 2**36
-_PROBE_STREAM: Final = 2**36 + 1  # and the following ones
 _GRID: Final = 1000
 _MOST_PANELS: Final = 3
 _AROUND: Final = np.linspace(-5.0, 5.0, 41)  # widths around an eigenvalue in a picture
@@ -72,7 +72,7 @@ class Spectrum:
 
 
 @dataclass(frozen=True, eq=False)
-class HessianSpectra:
+class HessianSpectra(Result):
     """Spectra of the loss Hessian in the course of a training: `nnth.hessian` has them."""
 
     spectra: list[Spectrum]
@@ -89,7 +89,7 @@ class HessianSpectra:
         return (one_less, self.classes) if squared else (one_less,)
 
     @serial_blas
-    def summary(self) -> Table:
+    def table(self) -> Table:
         """Return a row a step and eigenvalue, with its columns as `nnth.hessian` states them."""
         blocks = [
             self._rows(spectrum, before)
@@ -196,7 +196,7 @@ def hessian(
     checkpoint: a .json file to go on from; it keeps the top C - 1 eigenvectors of every evaluation.
     threads: says nothing: the BLAS has one, so that results are the same to the last bit.
 
-    Its `summary()` has a row a step and eigenvalue: index, 1 for the largest, 2, ..., and -1 for
+    Its `table()` has a row a step and eigenvalue: index, 1 for the largest, 2, ..., and -1 for
     the smallest, -2, ...; eigenvalue; residual |H v - lambda v|, which bounds its error;
     gradient_share, |P g|^2/|g|^2 of the gradient in the space of the eigenvectors from the end to
     this one; chance, the same of a random vector, index/P; overlap, tr(P P')/k of the space of the
@@ -269,7 +269,7 @@ def _spectrum(
         bottom=bottom,
         tolerance=tolerance,
         seed=seed,
-        stream=_EIGEN_STREAM,
+        stream=streams.HESSIAN_START.first,
     )
     density = SpectralDensity(np.empty(0), np.empty((0, 0)), np.empty((0, 0)), size)
     if probes:
@@ -281,7 +281,7 @@ def _spectrum(
             values=np.r_[high.values, low.values],
             vectors=np.r_[high.vectors, low.vectors],
             seed=seed,
-            stream=_PROBE_STREAM,
+            stream=streams.HESSIAN_PROBES.first,
         )
     return Spectrum(
         point.step,

@@ -13,17 +13,18 @@ from nnth._curvature.checkpoint import require_seen
 from nnth._curvature.lanczos import Product, extreme_eigenpairs
 from nnth._curvature.training import Point, TrainingSetup
 from nnth._networks.network import Network
+from nnth._runtime import streams
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import validated
 from nnth._tables.plot import Lines, Panels
+from nnth._tables.result import Result
 from nnth._tables.table import Meta, Table
 
 VECTORS: Final = 40  # of Lanczos, about
 
 _EVALUATIONS: Final = 60
 _TOLERANCE: Final = 1e-4  # of the residual; the eigenvalue is good to its square
-_STREAM: Final = 2**37
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Sharpness:
 
 
 @dataclass(frozen=True, eq=False)
-class SharpnessPath:
+class SharpnessPath(Result):
     """Sharpness in the course of a training: `nnth.sharpness` has it."""
 
     seen: list[Sharpness]
@@ -46,7 +47,7 @@ class SharpnessPath:
     threshold: float
     meta: Meta
 
-    def summary(self) -> Table:
+    def table(self) -> Table:
         """Return a row an evaluation, with its columns as `nnth.sharpness` states them."""
         names = ("step", "loss", "sharpness", "residual", "accuracy")
         columns = {name: np.array([getattr(one, name) for one in self.seen]) for name in names}
@@ -102,7 +103,7 @@ def sharpness(
         by default 60 at equal distances. checkpoint: a .json file to go on from. threads: says
         nothing: the BLAS has one, so that results are the same to the last bit.
 
-    Its `summary()` has a row an evaluation: step; loss; sharpness, lambda_max of the Hessian;
+    Its `table()` has a row an evaluation: step; loss; sharpness, lambda_max of the Hessian;
     ratio, eta (sharpness + weight_decay)/(2(1 + momentum)), above 1 of which descent on a quadratic
     diverges; residual |H v - lambda v|, which bounds the error of the sharpness; accuracy;
     threshold, 2(1 + momentum)/eta - weight_decay, the sharpness where the ratio is 1: weight decay
@@ -149,6 +150,6 @@ def largest(product: Product, point: Point) -> tuple[float, float]:
         top=1,
         tolerance=_TOLERANCE,
         seed=point.training.setup.seed,
-        stream=_STREAM,
+        stream=streams.SHARPNESS_START.first,
     )
     return float(found.values[0]), float(found.residuals[0])

@@ -85,7 +85,7 @@ def ranks(run: Run) -> list[Statement]:
 
 def outliers(run: Run) -> list[Statement]:
     """Two clusters apart have one outlier, and the gradient lies in its direction."""
-    found = hessian(TrainingSetup(data="clusters:0.05", steps=0, seed=run.seed)).summary()
+    found = hessian(TrainingSetup(data="clusters:0.05", steps=0, seed=run.seed)).table()
     chance = float(found["chance"][0])
     return [
         Statement(
@@ -110,7 +110,7 @@ def stable_space(run: Run) -> list[Statement]:
     setup = TrainingSetup(
         data="clusters:2:4:10", batch=16, steps=steps, widths=(16, 16), seed=run.seed
     )
-    found = hessian(setup, at=(0, steps // 2, steps), top=8, tolerance=1e-4).summary()
+    found = hessian(setup, at=(0, steps // 2, steps), top=8, tolerance=1e-4).table()
     last = found["step"] == steps
     share = float(found["gradient_share"][last & (found["index"] == 3)][0])
     chance = float(found["chance"][last & (found["index"] == 3)][0])
@@ -140,7 +140,7 @@ def edge_of_stability(run: Run) -> list[Statement]:
         data="clusters:2:10:20", loss="squared", eta=0.35, steps=steps, seed=run.seed
     )
     late = range(3 * steps // 4, steps + 1, steps // 40)
-    found = sharpness(setup, at=[0, *late]).summary()
+    found = sharpness(setup, at=[0, *late]).table()
     return [
         Statement(
             SHARPNESS,

@@ -24,6 +24,7 @@ from nnth._data.files import File, file_of
 from nnth._kernels.kernel import variances
 from nnth._networks.network import Network, parse_widths, random_network
 from nnth._networks.network_files import load_network
+from nnth._runtime import streams
 from nnth._runtime.checks import check_integer
 from nnth._runtime.memory import check_memory
 from nnth._runtime.random import uniforms
@@ -33,7 +34,6 @@ T = TypeVar("T")
 
 DEFAULT_STEPS: Final = 1000
 MOST_STEPS: Final = 10**9  # a day's work or more of the smallest network
-_BATCH_STREAM: Final = 2**35  # and one more an epoch
 _SAVE_EVERY: Final = 1.0  # seconds
 
 
@@ -342,7 +342,7 @@ class Training:
             return None
         epoch, place = divmod(step, -(-points // size))
         if self._order is None or self._order[0] != epoch:
-            draws = uniforms(self.setup.seed, _BATCH_STREAM + epoch, points)
+            draws = uniforms(self.setup.seed, streams.BATCHES.first + epoch, points)
             self._order = epoch, np.argsort(draws, kind="stable")
         return self._order[1][place * size : (place + 1) * size]
 

@@ -25,6 +25,7 @@ from nnth._data.data import (
 )
 from nnth._data.files import File, file_of, remember_content, remember_name
 from nnth._data.named_data import named_set
+from nnth._data.saving import ArrayResult
 from nnth._runtime.checks import check_integer
 from nnth._runtime.typing import Floats
 
@@ -32,11 +33,19 @@ Source: TypeAlias = "str | os.PathLike[str] | tuple[ArrayLike, ArrayLike]"
 
 
 @dataclass(frozen=True, eq=False)
-class Examples:
-    """Inputs x `(m, n_0)` and what is to be learnt from them.
+class Examples(ArrayResult):
+    """Inputs and targets of a regression or a classification.
 
-    y: `(m, outputs)`, one-hot where there are classes. labels: `(m,)` of 0, ..., classes - 1, or
-    None for regression, where `classes` is 0. name: as the set was asked for; of arrays None.
+    Args:
+        x: The inputs, `(m, n_0)`.
+        y: The targets, `(m, outputs)`; one-hot vectors if there are classes.
+        labels: The classes 0, ..., classes - 1, `(m,)`, or None for regression.
+        classes: The number of classes, or 0 for regression.
+        name: The name of the file or of the data set; None if arrays were given.
+
+    Example:
+        >>> nnth.load_examples("clusters:0.1", points=20)
+        <Examples clusters:0.1: 20 examples, 2 inputs, 2 classes>
     """
 
     x: Floats
@@ -47,18 +56,28 @@ class Examples:
 
     @property
     def source(self) -> File:
-        """The file they were read from, or the name of the set."""
+        """The file that the examples were read from, or the name of the data set."""
         return file_of(self.name)
 
+    def __repr__(self) -> str:
+        outputs = f"{self.classes} classes" if self.classes else f"{self.y.shape[1]} output(s)"
+        sizes = f"{len(self.x)} examples, {self.x.shape[1]} inputs, {outputs}"
+        return f"<Examples {self.name or 'from arrays'}: {sizes}>"
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return x, y and, if there are classes, labels; `load_examples` reads x and y."""
+        arrays: dict[str, NDArray[Any]] = {"x": self.x, "y": self.y}
+        return arrays if self.labels is None else arrays | {"labels": self.labels}
+
     def first(self, points: int) -> Examples:
-        """Return the first examples; raises ValueError where there are fewer."""
+        """Return the first `points` examples; raises ValueError if there are fewer."""
         if check_integer("points", points) > len(self.x):
             raise ValueError(f"points must be at most {len(self.x)}, which there are, not {points}")
         labels = None if self.labels is None else self.labels[:points]
         return replace(self, x=self.x[:points], y=self.y[:points], labels=labels)
 
     def centered(self) -> Examples:
-        """Return the same with the mean of the inputs at 0."""
+        """Return the examples with the mean of the inputs subtracted."""
         return replace(self, x=self.x - self.x.mean(axis=0))
 
 
@@ -103,7 +122,17 @@ def _of_arrays(x: ArrayLike, y: ArrayLike, name: str | None) -> Examples:
         raise ValueError(f"{name or 'data'} has {len(inputs)} inputs and {len(targets)} targets")
     if targets.shape[1] == 1 and np.all(targets == np.rint(targets)):
         return _of_labels(inputs, targets[:, 0], name)
+    if targets.shape[1] > 1 and _are_one_hot(targets):
+        return _of_labels(inputs, targets.argmax(axis=1), name)
     return Examples(inputs, targets, None, 0, name)
+
+
+def _are_one_hot(targets: Floats) -> bool:
+    """Return whether the targets are one-hot vectors of classes that all have an example."""
+    ones = targets == 1.0
+    return bool(
+        np.all(ones | (targets == 0.0)) and np.all(ones.sum(axis=1) == 1) and ones.any(axis=0).all()
+    )
 
 
 def _of_labels(x: Floats, y: NDArray[Any], name: str | None) -> Examples:

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nnth._runtime import streams
 from nnth._runtime.checks import check_integer
 from nnth._runtime.memory import check_memory
 from nnth._runtime.random import normals
@@ -19,8 +20,6 @@ from nnth._runtime.typing import Floats
 # The sets that scikit-learn ships.
 SHIPPED: Final = ("digits", "iris", "wine", "breast_cancer", "diabetes")
 
-_CLUSTER_STREAM: Final = 2**34
-_CENTER_STREAM: Final = 2**34 + 1
 _CLUSTER_POINTS: Final = 200
 
 
@@ -94,9 +93,11 @@ def _clusters(text: str, argument: str, points: int | None, seed: int) -> NamedS
         check_memory(
             8 * classes * (dimension + classes), f"{argument} {text} must be smaller: its centers"
         )
-        centers = normals(seed, _CENTER_STREAM, classes * dimension).reshape(classes, dimension)
+        centers = normals(seed, streams.CLUSTER_CENTERS.first, classes * dimension).reshape(
+            classes, dimension
+        )
     else:
         centers = np.array([[-1.0, -1.0], [1.0, 1.0]])
     labels: NDArray[np.intp] = np.arange(count) % classes
-    noise = normals(seed, _CLUSTER_STREAM, count * dimension).reshape(count, dimension)
+    noise = normals(seed, streams.CLUSTERS.first, count * dimension).reshape(count, dimension)
     return NamedSet(centers[labels] + math.sqrt(spread) * noise, labels.astype(np.float64), classes)

@@ -28,6 +28,7 @@ from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import validated
 from nnth._tables.plot import Lines
+from nnth._tables.result import Result
 from nnth._tables.table import Meta, Table
 
 ALPHAS: Final = (1e-8, 1e-4, 1e-2, 0.1, 1.0, 10.0, 100.0)
@@ -41,7 +42,7 @@ _GRID: Final = 121  # scales in a picture
 
 
 @dataclass(frozen=True, kw_only=True)
-class DiagonalPath:
+class DiagonalPath(Result):
     """What gradient flow picks at each scale of the initialization: `nnth.diagonal` has it.
 
     alpha `(k,)`; beta `(k, d)`, of the convex program, and beta_flow `(k, d)`, of the flow; beta_l1
@@ -59,7 +60,7 @@ class DiagonalPath:
     log_shape: Floats
 
     @serial_blas
-    def summary(self) -> Table:
+    def table(self) -> Table:
         """Return a row a scale, with its columns as `nnth.diagonal` states them."""
         return Table(self.columns, self.meta, plot=self._picture())
 

@@ -17,7 +17,7 @@ LECTURE: Final = "11/9"
 def convex_program(run: Run) -> list[Statement]:
     """Gradient flow ends where Q is least, from alpha = 1e-8 to 100; its limits at either end."""
     path = diagonal(alpha=(1e-8, 1e-2, 1.0, 100.0), seed=run.seed)
-    table = path.summary()
+    table = path.table()
     statements = [
         Statement(
             LECTURE,

@@ -17,6 +17,7 @@ from nnth._entropy.theorems import carl_ratios, converse, of_entropy
 from nnth._kernels.data_kernel import Kernel, kernel_of
 from nnth._kernels.sphere import decay, default_norm, in_floats, levels_of, multiplicities
 from nnth._networks.network import parse_widths, random_network
+from nnth._runtime import streams
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.checks import check_integer, check_magnitude
 from nnth._runtime.memory import check_memory
@@ -217,7 +218,7 @@ def _places(x: Data | None, n0: int, points: int, seed: int) -> Floats:
     n0, points = check_integer("n0", n0), check_integer("points", points)
     name = "n0" if n0 > points else "points"
     check_memory(16 * points * n0, f"{name} must be smaller: the inputs")
-    places = normals(seed, 2**63, points * n0).reshape(points, n0)
+    places = normals(seed, streams.ENTROPY_POINTS.first, points * n0).reshape(points, n0)
     lengths = np.sqrt(np.einsum("ij,ij->i", places, places))
     return np.asarray(places * (math.sqrt(n0) / lengths)[:, None])
 

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from nnth import _core
 from nnth._activations.activation import activation
 from nnth._data.data import as_data
+from nnth._data.saving import ArrayResult
 from nnth._gp.vertex import Vertex, four_point_vertex
 from nnth._kernels.kernel import variances
 from nnth._runtime.checks import check_integer
@@ -38,7 +39,7 @@ class Estimate:
 
 
 @dataclass(frozen=True, eq=False)
-class LayerSample:
+class LayerSample(ArrayResult):
     """Statistics of the networks start, ..., start + samples - 1 of one architecture.
 
     Khat^l, l = 1..L+1, is the covariance of the preactivations of a layer given the layer below; an
@@ -173,6 +174,15 @@ class LayerSample:
         alone = [*(n < 2 for n in self.widths), False]
         value[alone] = stderr[alone] = np.nan
         return Estimate(value, stderr)
+
+    def arrays(self) -> dict[str, Floats]:
+        """Return all estimates: `kernel`, `kernel_stderr`, `kernel_variance`, and so on."""
+        names = ("kernel", "kernel_variance", "excess_kurtosis", "observable_variance")
+        arrays: dict[str, Floats] = {}
+        for name in (*names, "cross_covariance"):
+            found = getattr(self, name)()
+            arrays |= {name: found.value, f"{name}_stderr": found.stderr}
+        return arrays
 
     def largest_fraction(self) -> Floats:
         """Return the largest fraction of the variances due to one network `(L, m, 3)`."""

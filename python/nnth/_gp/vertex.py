@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from nnth import _core
 from nnth._activations.activation import activation
 from nnth._data.data import Data, data_of
+from nnth._data.saving import ArrayResult
 from nnth._kernels.kernel import core_network, variances
 from nnth._runtime.typing import Floats, Progress
 
@@ -18,7 +19,7 @@ OBSERVABLES = ("z^2", "act^2", "derivative^2")
 
 
 @dataclass(frozen=True, eq=False)
-class Vertex:
+class Vertex(ArrayResult):
     """Kernels of m inputs in layers 1..L+1, with their fluctuations to order 1/n.
 
     Attributes:
@@ -48,6 +49,10 @@ class Vertex:
     observable_mean: Floats
     observable_variance: Floats
     observable_source: Floats
+
+    def arrays(self) -> dict[str, Floats]:
+        """Return every array by the name of its attribute."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def at_width(self, n: float) -> Vertex:
         """Return the vertex of layers n times as wide: all entries but the limits, divided by n."""

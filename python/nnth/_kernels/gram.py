@@ -18,6 +18,7 @@ from nnth._runtime.blas import factoring, serial_blas
 from nnth._runtime.memory import check_memory
 from nnth._runtime.work import validated
 from nnth._tables.plot import HeatMap, Lines, Panels
+from nnth._tables.result import Result
 from nnth._tables.table import Meta, Table
 
 Kernels = Literal["nngp", "ntk", "both"]
@@ -28,7 +29,7 @@ _SYMBOLS = {"nngp": "$K_{ij}$", "ntk": "$\\Theta_{ij}$"}
 
 
 @dataclass(frozen=True)
-class Gram:
+class Gram(Result):
     """Kernel matrices `(m, m)` of a data set: those asked for, the others None.
 
     `error` estimates the largest error of an entry, relative to the geometric mean of its two
@@ -44,7 +45,7 @@ class Gram:
     meta: Meta
 
     @serial_blas
-    def summary(self, *, threads: int = 0) -> Table:
+    def table(self, *, threads: int = 0) -> Table:
         """Return a row for each matrix, with its extreme eigenvalues.
 
         Columns: kernel, trace, min_eigenvalue, max_eigenvalue, condition, error, route,
@@ -54,8 +55,7 @@ class Gram:
         Cost O(m^3), memory one more matrix. threads: 0 = all; used from 2000 rows on, where they
         change the eigenvalues by rounding.
         """
-        matrices = {"nngp": self.nngp, "ntk": self.ntk}
-        asked = {name: m for name, m in matrices.items() if m is not None}
+        asked = self.arrays()
         found = {name: _eigenvalues(m) for name, m in asked.items()}
         noise = {n: _noise(asked[n], values, self.error) for n, values in found.items()}
         rows = [_row(name, m, found[name], noise[name]) for name, m in asked.items()]
@@ -64,6 +64,11 @@ class Gram:
         columns["route"] = [self.route] * len(rows)
         columns["eigenvalue_error"] = list(noise.values())
         return Table(columns, self.meta, plot=_picture(asked, found, noise))
+
+    def arrays(self) -> dict[str, Matrix]:
+        """Return the matrices that were asked for, `nngp` and `ntk`."""
+        matrices = {"nngp": self.nngp, "ntk": self.ntk}
+        return {name: matrix for name, matrix in matrices.items() if matrix is not None}
 
 
 def gram(

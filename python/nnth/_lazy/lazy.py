@@ -34,6 +34,7 @@ from nnth._lazy.training import (
 )
 from nnth._networks.ensemble import MAX_SAMPLES
 from nnth._networks.gradient_flow import StiffFlowError
+from nnth._runtime import streams
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.checks import check_integer, check_magnitude
 from nnth._runtime.random import normals
@@ -47,7 +48,6 @@ _LARGEST: Final = 1e100  # of data, whose squares are summed
 _MAX_WIDTH: Final = 1_000_000
 _MOST_NUMBERS: Final = 20_000_000  # of a network's state, of which the integrator has twenty
 _GRAIN: Final = 1000  # steps of progress a network
-_DATA_STREAM: Final = 2**34
 _SINGULAR: Final = 1e-12  # of its trace
 _SLACK: Final = 1e-6  # of bounds that are met with equality: what the integration may be off by
 _UNIT: Final = 1e-9
@@ -391,7 +391,7 @@ def _data(
         points, n0 = check_integer("points", points), check_integer("n0", n0)
         if points * n0 > _MOST_NUMBERS:
             raise ValueError(f"points times n0 must be at most {_MOST_NUMBERS}, not {points * n0}")
-        draws = normals(seed, _DATA_STREAM, points * (n0 + 1))
+        draws = normals(seed, streams.LAZY_DATA.first, points * (n0 + 1))
         inputs = draws[: points * n0].reshape(points, n0)
         return inputs / np.linalg.norm(inputs, axis=1, keepdims=True), draws[points * n0 :]
     inputs = data_of(x, "x")

@@ -10,13 +10,13 @@ import numpy as np
 
 from nnth._activations.activation import Activation
 from nnth._networks.gradient_flow import flow_steps
+from nnth._runtime import streams
 from nnth._runtime.random import normals, uniforms
 from nnth._runtime.typing import Floats
 
 SecondLayer = Literal["uniform", "rademacher"]
 
 SECOND_MOMENT: Final = {"uniform": 1.0 / 3.0, "rademacher": 1.0}  # E v^2
-_SECOND_STREAM: Final = 2**33
 # Of a step, for activations without and with kinks, at each of which a fine step stumbles.
 SMOOTH: Final = 1e-8
 KINKED: Final = 1e-4
@@ -73,7 +73,7 @@ class LazyNet:
     def __init__(self, problem: Problem, n: int, seed: int, sample: int) -> None:
         d = problem.x.shape[1]
         w = normals(seed, sample, n * d).reshape(n, d)
-        v = 2.0 * uniforms(seed, _SECOND_STREAM + sample, n) - 1.0
+        v = 2.0 * uniforms(seed, streams.LAZY_OUTPUT_WEIGHTS.first + sample, n) - 1.0
         self._v = np.sign(v) if problem.second_layer == "rademacher" else v
         self._problem, self._n = problem, n
         # Points first: long rows are what loops are fast over.

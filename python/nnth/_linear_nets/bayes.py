@@ -25,6 +25,7 @@ from nnth._linear_nets.layers import (
     log_products,
     scales_of,
 )
+from nnth._runtime import streams
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.typing import Progress
 from nnth._runtime.work import sample_in_parts, validated
@@ -54,7 +55,7 @@ COLUMNS: Final = (
     "note",
 )
 DEPTHS: Final = (0, 1, 3, 10, 30, 100)
-_STREAMS: Final = 2**32  # random streams for the samples of one row
+_STREAMS: Final = streams.SAMPLES.count  # random streams for the samples of one row
 _FEW: Final = 100.0  # with fewer effective samples a standard error is unreliable
 
 

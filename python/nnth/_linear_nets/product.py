@@ -17,6 +17,7 @@ from nnth._linear_nets.layers import (
     log_products,
     scales_of,
 )
+from nnth._runtime import streams
 from nnth._runtime.checks import check_integer
 from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import sample_in_parts, validated
@@ -35,7 +36,7 @@ _LABELS: Final = {
     "log_norm_variance": r"$\mathrm{Var} \log|\theta|$",
 }
 _MARGIN: Final = 1.0  # standard deviations that a sample must reach beyond those of the moment
-_STREAMS: Final = 2**32  # random streams for the samples of one depth
+_STREAMS: Final = streams.SAMPLES.count  # random streams for the samples of one depth
 
 
 def product(

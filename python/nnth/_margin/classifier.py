@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nnth._data.saving import ArrayResult
 from nnth._runtime.typing import Floats
 
 EPSILON: Final = float(np.finfo(np.float64).eps)
@@ -18,7 +19,7 @@ _MOST_ITERATIONS: Final = 200
 
 
 @dataclass(frozen=True, kw_only=True)
-class Classifier:
+class Classifier(ArrayResult):
     """argmin |w|^2 subject to y_i w.x_i >= 1, w = sum_i a_i y_i x_i: `nnth.max_margin` has it.
 
     w `(d,)`, NaN where no w separates the data; duals a `(m,)`, at least 0: then they are of sum 1
@@ -40,6 +41,11 @@ class Classifier:
     def margin(self) -> float:
         """1/|w|, the distance of the nearest point from the boundary; NaN without one."""
         return 1.0 / float(np.linalg.norm(self.w))
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return w, duals, support and on_margin."""
+        names = ("w", "duals", "support", "on_margin")
+        return {name: getattr(self, name) for name in names}
 
 
 def classifier(z: Floats) -> Classifier:

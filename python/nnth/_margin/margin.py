@@ -20,6 +20,7 @@ from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import validated
 from nnth._tables.plot import Lines
+from nnth._tables.result import Result
 from nnth._tables.table import Meta, Table
 
 LOSSES: Final[tuple[Loss, ...]] = ("exponential", "logistic")
@@ -36,7 +37,7 @@ _TEACHER_STREAM: Final = 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class MarginFlow:
+class MarginFlow(Result):
     """The classifier of largest margin, and the flow to it: `nnth.margin` has it.
 
     found: the classifier. flow: of each loss w `(times, d)`, none where data are not separable.
@@ -47,7 +48,7 @@ class MarginFlow:
     columns: Mapping[str, Any]
     meta: Meta
 
-    def summary(self) -> Table:
+    def table(self) -> Table:
         """Return a row a loss and time, with its columns as `nnth.margin` states them."""
         return Table(self.columns, self.meta, plot=self._picture())
 

@@ -17,7 +17,7 @@ _LEFT: Final = 1e-7
 
 def limits(run: Run) -> list[Statement]:
     """What the flow tends to, extrapolated from log t = 10^5 and 10^6, beside its limits."""
-    table = margin(loss="logistic" if run.quick else "both", seed=run.seed).summary()
+    table = margin(loss="logistic" if run.quick else "both", seed=run.seed).table()
     statements = []
     for i in np.flatnonzero(np.isinf(table["log_t"])):
         for text, name in (

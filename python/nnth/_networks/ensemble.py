@@ -18,6 +18,7 @@ from nnth._networks.network import (
     require_relu,
 )
 from nnth._networks.network_files import SUFFIXES, load_network
+from nnth._runtime import streams
 from nnth._runtime.checks import check_integer
 from nnth._runtime.typing import Progress
 from nnth._runtime.work import assigned_range
@@ -25,7 +26,7 @@ from nnth._runtime.work import assigned_range
 T = TypeVar("T")
 S = TypeVar("S", bound="Mergeable")
 
-MAX_SAMPLES: Final = 2**32  # streams beyond are for what else is random
+MAX_SAMPLES: Final = streams.SAMPLES.count
 
 _PARTS: Final = 64  # ranges of a sample, between which an interrupt finds statistics
 _TILE: Final = 256  # networks; ranges of whole tiles merge to the last bit

@@ -11,11 +11,12 @@ import numpy as np
 from nnth._activations.activation import Activation
 from nnth._kernels.kernel import Ntk
 from nnth._networks.network import random_network
+from nnth._runtime import streams
 from nnth._runtime.memory import check_memory
 from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats, Progress
 
-MAX_SAMPLES: Final = 2**32  # noise is drawn from the streams beyond
+MAX_SAMPLES: Final = streams.SAMPLES.count
 _BLOCK: Final = 2**20  # numbers in the largest arrays of the networks that are trained together
 
 
@@ -127,7 +128,10 @@ class _Descent:
         self._noise = noise
         self._y = np.broadcast_to(y, (len(samples), *y.shape))
         if noise > 0.0 and own_errors:
-            errors = [normals(seed, MAX_SAMPLES + s, y.size).reshape(y.shape) for s in samples]
+            errors = [
+                normals(seed, streams.TARGET_NOISE.first + s, y.size).reshape(y.shape)
+                for s in samples
+            ]
             self._y = self._y + np.sqrt(noise) * np.stack(errors)
         if noise > 0.0:
             self._start = [a.copy() for a in (*self._w, *self._b)]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nnth._activations.activation import activation
+from nnth._data.saving import ArrayResult, replaced
 from nnth._runtime.checks import check_integer
 from nnth._runtime.memory import check_memory
 from nnth._runtime.random import normals
@@ -25,7 +28,7 @@ MAX_WIDTH: Final = 10_000_000
 @dataclass(
     frozen=True, eq=False
 )  # arrays have no one truth value, so networks are told by identity
-class Network:
+class Network(ArrayResult):
     """A fully connected network z^l = W_l s(z^(l-1)) + b_l, z^1 = W_1 x + b_1.
 
     weights: W_1, ..., W_(L+1), the last the output layer's, W_l of shape `(n_l, n_(l-1))`.
@@ -88,6 +91,42 @@ class Network:
     def depth(self) -> int:
         """Number of hidden layers L."""
         return len(self.weights) - 1
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights and biases."""
+        return sum(array.size for array in (*self.weights, *self.biases))
+
+    def __repr__(self) -> str:
+        shape = "-".join(map(str, (self.n0, *self.widths, self.n_out)))
+        return f"<Network {shape}, {self.activation}, {self.parameters} parameters>"
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return W1, b1, W2, b2, ... and `activation`, a text, as `load_network` reads them."""
+        arrays: dict[str, NDArray[Any]] = {}
+        for i, (w, b) in enumerate(zip(self.weights, self.biases, strict=True), 1):
+            arrays |= {f"W{i}": w, f"b{i}": b}
+        return arrays | {"activation": np.array(self.activation)}
+
+    def save(self, file: str | os.PathLike[str]) -> None:
+        """Write the network to a file that `load_network` reads, whole or not at all.
+
+        Args:
+            file: The name of the file. `.npz`: the arrays of `arrays()`. `.safetensors`: the state
+                dict of a torch Sequential, `0.weight`, `0.bias`, `2.weight`, ..., as float64, and
+                the activation in the metadata. A file of this name is replaced.
+
+        Raises:
+            ValueError: If the name has another suffix.
+            OSError: If the file cannot be written.
+        """
+        if Path(file).suffix.lower() != ".safetensors":
+            super().save(file)
+            return
+        from nnth._networks.network_files import safetensors_of
+
+        with replaced(Path(file)) as stream:
+            stream.write(safetensors_of(self))
 
     def __call__(self, x: ArrayLike) -> Array:
         """Return the outputs z^(L+1): `(n_out,)` for x `(n_0,)`, `(m, n_out)` for x `(m, n_0)`.

@@ -236,6 +236,26 @@ def _safetensors_header(stream: BinaryIO) -> tuple[dict[str, _Tensor], dict[str,
     return tensors, metadata
 
 
+def safetensors_of(network: Network) -> bytes:
+    """Return the network as the bytes of a .safetensors file."""
+    header: dict[str, Any] = {"__metadata__": {"activation": network.activation}}
+    blocks: list[bytes] = []
+    reached = 0
+    for i, layer in enumerate(zip(network.weights, network.biases, strict=True)):
+        for name, array in zip(("weight", "bias"), layer, strict=True):
+            blocks.append(array.astype("<f8").tobytes())
+            end = reached + len(blocks[-1])
+            header[f"{2 * i}.{name}"] = {
+                "dtype": "F64",
+                "shape": list(array.shape),
+                "data_offsets": [reached, end],
+            }
+            reached = end
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)  # the data begin at a multiple of 8, as the format asks
+    return b"".join([len(text).to_bytes(8, "little"), text, *blocks])
+
+
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):

@@ -19,6 +19,7 @@ from nnth._paths.log_moments import path_log_moments
 from nnth._paths.moments import Weights, input_vector, layer_sizes
 from nnth._paths.samplers import Mu, Sampler
 from nnth._paths.weight_distribution import NAMES, WeightDistribution, weight_distribution
+from nnth._runtime import streams
 from nnth._runtime.checks import check_integer
 from nnth._tables.table import Meta
 
@@ -26,7 +27,9 @@ Array = NDArray[np.float64]
 
 SAMPLES: Final = 10_000
 MAX_N0: Final = 10_000_000
-MAX_SAMPLES: Final = 2**39  # groups of 256 networks, of which the core's sums hold 2^31
+MAX_SAMPLES: Final = (
+    streams.PATH_NETWORKS.count
+)  # groups of 256 networks, of which the core's sums hold 2^31
 CONTINUOUS: Final = ("gaussian", "uniform", "laplace")
 
 

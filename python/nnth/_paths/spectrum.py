@@ -20,6 +20,7 @@ from nnth._networks.ensemble import Ranges
 from nnth._paths.ensemble import PathEnsemble, path_ensemble
 from nnth._paths.moments import Weights, ntk_moments, ntk_off_diagonal
 from nnth._paths.samplers import GramSample, Sampler, sample_grams
+from nnth._runtime import streams
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.checks import check_integer
 from nnth._runtime.random import normals
@@ -37,9 +38,6 @@ RANDOM_N0: Final = 10  # the dimension of random inputs by default
 MAX_INPUTS: Final = 1000
 MAX_RANDOM_N0: Final = 10_000
 _CURVE: Final = 101  # points of the theory in a picture
-# Random streams beyond those of the networks.
-_FROZEN: Final = 2**40
-_INPUTS: Final = 2**41
 
 _TRACE: Final = (
     "lambda_max <= Tr Theta, whose mean is the sum of the means of Theta_aa, and whose standard "
@@ -293,7 +291,9 @@ def _inputs(x: Data | None, points: int | None, n0: int | None, seed: int) -> Ar
             raise ValueError(f"points must be at most {MAX_INPUTS}, not {m}")
         if n0 > MAX_RANDOM_N0:
             raise ValueError(f"n0 must be at most {MAX_RANDOM_N0} for random inputs, not {n0}")
-        return normals(check_integer("seed", seed, 0), _INPUTS, m * n0).reshape(m, n0)
+        return normals(check_integer("seed", seed, 0), streams.PATH_INPUTS.first, m * n0).reshape(
+            m, n0
+        )
     if points is not None:
         raise ValueError("points must not come with x")
     data = data_of(x, "x")
@@ -419,7 +419,8 @@ def _frozen(networks: PathEnsemble, data: Array) -> Array:
     found = []
     for i in range(min(networks.samples, 1000)):
         count = n * coordinates.shape[1]
-        w = normals(networks.seed, _FROZEN + i, count).reshape(n, coordinates.shape[1])
+        stream = streams.PATH_FROZEN_WEIGHTS.first + i
+        w = normals(networks.seed, stream, count).reshape(n, coordinates.shape[1])
         gates = (w @ coordinates.T > 0.0).astype(np.float64)
         found.append(float(np.linalg.eigvalsh(gram * (gates.T @ gates))[-1]))
     return np.sort(found)

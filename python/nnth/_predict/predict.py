@@ -87,7 +87,7 @@ def predict(
         deviations of O(1/width), which show in z once samples are many. "inf" is trained until
         exp(-20) is left of the slowest mode.
 
-    Returns a Prediction; `summary()` is a row a time, `points()` a row a test point as well.
+    Returns a Prediction; `table()` is a row a time, `points()` a row a test point as well.
 
     Accuracy: `error` and `variance_error` estimate what the kernels' errors and rounding make of
     the largest error of a mean and a variance, grown by `condition`, the largest factor by which g

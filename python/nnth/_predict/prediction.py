@@ -10,6 +10,7 @@ import numpy as np
 from nnth._predict.kernel_flow import Law
 from nnth._runtime.typing import Floats
 from nnth._tables.plot import Lines
+from nnth._tables.result import Result
 from nnth._tables.statistics import ASYMPTOTIC, joined, mean_of, note_on_z, skewness, z_score
 from nnth._tables.table import Meta, Table
 
@@ -32,7 +33,7 @@ class Simulation:
 
 
 @dataclass(frozen=True, eq=False)
-class Prediction:
+class Prediction(Result):
     """The law of trained networks on test points, at each of `times`.
 
     mean: `(times, m_test, outputs)`; variance: `(times, m_test)`, the same for every output;
@@ -54,7 +55,7 @@ class Prediction:
     simulation: Simulation | None
     meta: Meta
 
-    def summary(self) -> Table:
+    def table(self) -> Table:
         """Return a row a time, as `nnth predict` prints them.
 
         time; train_error and test_error, the mean square error of the mean prediction; accuracy,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from nnth._data.files import remember_content
 from nnth._data.read_errors import reraise_as_value_error
+from nnth._data.saving import ArrayResult
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.checks import check_integer
 from nnth._runtime.random import normals
@@ -24,7 +25,7 @@ _MOST: Final = 1e50
 
 
 @dataclass(frozen=True)
-class QuadraticModel:
+class QuadraticModel(ArrayResult):
     """z_a(theta) = Phi_a . theta + (eps/2) theta . Psi_a theta, on n data points.
 
     phi: `(p, n)`, a column a data point. psi: `(n, p, p)`, symmetric. y: targets `(n,)`. theta0:
@@ -46,6 +47,10 @@ class QuadraticModel:
     def n(self) -> int:
         """The number of data points."""
         return int(self.phi.shape[1])
+
+    def arrays(self) -> dict[str, Floats]:
+        """Return Phi, Psi, y and theta0, as `load_model` reads them."""
+        return {"Phi": self.phi, "Psi": self.psi, "y": self.y, "theta0": self.theta0}
 
     def outputs(self, theta: Floats, eps: float) -> Floats:
         """Return z `(n,)`."""

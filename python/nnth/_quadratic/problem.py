@@ -14,12 +14,12 @@ from nnth._networks.network import Network, parse_widths, random_network
 from nnth._networks.network_files import load_network
 from nnth._quadratic.expansion import SmallNet, small_net
 from nnth._quadratic.model import QuadraticModel, check_size, load_model, random_model
+from nnth._runtime import streams
 from nnth._runtime.checks import check_integer
 from nnth._runtime.memory import check_memory
 from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats
 
-_DATA_STREAM: Final = 2**33
 _DIMENSION: Final = 3  # of the random inputs of a random network
 
 
@@ -84,6 +84,6 @@ def _small_net(
 def _random_data(points: int, n0: int, seed: int) -> tuple[Floats, Floats]:
     points = check_integer("points", points)
     check_memory(8 * points * (n0 + 1), "points must be fewer: they")
-    draws = normals(seed, _DATA_STREAM, points * (n0 + 1))
+    draws = normals(seed, streams.QUADRATIC_DATA.first, points * (n0 + 1))
     inputs = draws[: points * n0].reshape(points, n0)
     return inputs / np.linalg.norm(inputs, axis=1, keepdims=True), draws[points * n0 :]

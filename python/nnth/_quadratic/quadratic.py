@@ -23,6 +23,7 @@ from nnth._runtime.blas import serial_blas
 from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import validated
 from nnth._tables.plot import Lines, Panels
+from nnth._tables.result import Result
 from nnth._tables.statistics import log_slopes
 from nnth._tables.table import Meta, Table
 
@@ -43,16 +44,25 @@ _LABELS: Final = {
 
 
 @dataclass(frozen=True)
-class QuadraticSolution:
+class QuadraticSolution(Result):
     """A quadratic model's solution as arrays, and what is said of it in a table.
 
     theta_f, theta_i_par, theta_i_perp: `(p,)`, at t = inf; theta_i_perp is None where it drifts.
     """
 
-    table: Table
+    rows: Table
     theta_f: Floats
     theta_i_par: Floats
     theta_i_perp: Floats | None
+
+    def table(self) -> Table:
+        """Return the rows that `nnth quadratic` prints."""
+        return self.rows
+
+    def arrays(self) -> dict[str, Floats]:
+        """Return theta_f, theta_i_par and, unless it drifts, theta_i_perp."""
+        arrays = {"theta_f": self.theta_f, "theta_i_par": self.theta_i_par}
+        return arrays if self.theta_i_perp is None else arrays | {"theta_i_perp": self.theta_i_perp}
 
 
 @serial_blas

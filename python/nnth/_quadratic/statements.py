@@ -32,8 +32,8 @@ def first_order(run: Run) -> list[Statement]:
     parameters; their orthogonal part has (I - e^(-t Phi Phi^T))(theta_0 - theta_*) for theta^F; and
     their features change the other way.
     """
-    many = quadratic(random_model(6, 10, seed=run.seed), eps=(0.001,)).table
-    few = quadratic(random_model(20, 5, seed=run.seed), eps=(0.001,)).table
+    many = quadratic(random_model(6, 10, seed=run.seed), eps=(0.001,)).table()
+    few = quadratic(random_model(20, 5, seed=run.seed), eps=(0.001,)).table()
     found = []
     for text, table, quantity in (
         ("|theta^I|, residual and all, 10 points and 6 parameters", many, "theta_i_par"),
@@ -68,8 +68,8 @@ def relabeled(run: Run) -> list[Statement]:
 
 def residuals(run: Run) -> list[Statement]:
     """Return the powers of eps with which predictions fail, of a random model and of a network."""
-    model = quadratic(random_model(20, 5, seed=run.seed)).table
-    net = quadratic(net="random", points=3, seed=run.seed).table
+    model = quadratic(random_model(20, 5, seed=run.seed)).table()
+    net = quadratic(net="random", points=3, seed=run.seed).table()
     asked = (
         ("theta^F + eps theta^I is right to eps^2", model, "residual", 2.0),
         (

@@ -14,6 +14,7 @@ from nnth._kernels.gram import gram
 from nnth._kernels.kernel import Ntk
 from nnth._networks.gradient_descent import Nets, relative_loss, trained_outputs
 from nnth._networks.network import MAX_WIDTH
+from nnth._runtime import streams
 from nnth._runtime.blas import factoring, serial_blas
 from nnth._runtime.checks import check_integer
 from nnth._runtime.memory import check_memory
@@ -24,9 +25,6 @@ from nnth._tables.statistics import mean_and_stderr, note_on_z, z_score
 from nnth._tables.table import Meta, Table
 
 MOST_STEPS: Final = 20_000
-_NOISE_STREAM: Final = 2**33
-_RESIDUAL_STREAM: Final = 2**34
-_INPUT_STREAM: Final = 2**35
 _LEAST: Final = 1e-300  # an eigenvalue: 2/lambda is a double
 
 
@@ -89,7 +87,7 @@ def descent_rates(
     if y is not None and x is None:
         raise ValueError("y must come with x")
     inputs = _inputs(x, points, n0, seed)
-    targets = normals(seed, _RESIDUAL_STREAM, len(inputs))
+    targets = normals(seed, streams.RATES_TARGETS.first, len(inputs))
     if y is not None:
         targets = target_vector(y, len(inputs))
     width, samples = check_integer("width", width), check_integer("samples", samples, 0)
@@ -201,7 +199,9 @@ def noisy_descent(
     step = 0
     try:
         for step in range(steps):
-            xi = normals(seed, _NOISE_STREAM, u.size, step * u.size, threads=threads)
+            xi = normals(
+                seed, streams.RATES_GRADIENT_NOISE.first, u.size, step * u.size, threads=threads
+            )
             u = decay[:, None] * u + kick * xi.reshape(u.shape)
             if progress is not None:
                 progress(step + 1, steps)
@@ -239,7 +239,7 @@ def _inputs(x: Data | None, points: int, n0: int, seed: int) -> Floats:
         return data_of(x, "x")
     points, n0 = check_integer("points", points), check_integer("n0", n0)
     check_memory(8 * points * (n0 + points), "points and n0 must be smaller: the matrices")
-    return normals(seed, _INPUT_STREAM, points * n0).reshape(points, n0)
+    return normals(seed, streams.RATES_INPUTS.first, points * n0).reshape(points, n0)
 
 
 def _checked_steps(steps: int) -> int:

@@ -16,6 +16,7 @@ from nnth._data.files import file_of
 from nnth._networks.ensemble import MAX_SAMPLES
 from nnth._networks.gradient_descent import relative_loss
 from nnth._networks.network import MAX_WIDTH
+from nnth._runtime import streams
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.checks import check_integer
 from nnth._runtime.memory import check_memory
@@ -37,7 +38,6 @@ from nnth._tables.table import Meta, Table
 # Inputs `(networks or 1, m, n_0)` and targets `(networks or 1, m)`.
 DataSets = tuple[Floats, Floats]
 
-_DATA_STREAM: Final = 2**33
 _BATCH: Final = 2**14  # numbers of one array
 _HOPELESS: Final = 1e100  # a loss from which nothing returns
 _SYMBOLS: Final = {
@@ -326,7 +326,7 @@ def _batches(n: int, samples: int, numbers: int) -> Iterator[range]:
 
 def _data(points: int, n0: int, seed: int, nets: range) -> DataSets:
     count = points * (n0 + 1)
-    draws = np.stack([normals(seed, _DATA_STREAM + s, count) for s in nets])
+    draws = np.stack([normals(seed, streams.SCALINGS_DATA.first + s, count) for s in nets])
     x = draws[:, : points * n0].reshape(-1, points, n0)
     return x / np.linalg.norm(x, axis=2, keepdims=True), draws[:, points * n0 :]
 

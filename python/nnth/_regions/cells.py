@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,13 +14,15 @@ from nnth._networks.network import Network
 from nnth._regions.slices import Slice, core_slice, count_slice
 from nnth._runtime.memory import check_memory
 from nnth._runtime.typing import Progress
+from nnth._tables.result import Result
+from nnth._tables.table import Meta, Table
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class Cells:
+class Cells(Result):
     """All activation regions of a network in a box, in the coordinates t of a slice.
 
     Attributes:
@@ -122,15 +122,29 @@ class Cells:
         return sides
 
     def arrays(self) -> dict[str, Any]:
-        """Return all arrays by name, as `save` writes them."""
+        """Return all arrays by name, and `areas`."""
         found = {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
         return found | {"areas": self.areas}
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the arrays and the areas to an .npz file. Raises ValueError for another suffix."""
-        if Path(path).suffix != ".npz":
-            raise ValueError(f"path must end in .npz, not {os.fspath(path)!r}")
-        np.savez(path, **self.arrays())
+    def table(self) -> Table:
+        """Return a row for each cell: area, center, sides, active, last_layer, gradient_norm.
+
+        Columns: `cell`, from 0; `area`, the area, or the length on a line; `center_1` and, in a
+        plane, `center_2`, the mean of the corners; `sides`, their number; `active`, the number of
+        active hidden neurons; `last_layer`, the last hidden layer, from 1, with a side of the
+        cell, or 0; `gradient_norm`, the Frobenius norm of the Jacobian in t.
+        """
+        centers = {f"center_{i}": center for i, center in enumerate(self.centers.T, 1)}
+        columns = {
+            "cell": np.arange(len(self)),
+            "area": self.areas,
+            **centers,
+            "sides": np.diff(self.first),
+            "active": self.active,
+            "last_layer": self.last_layers,
+            "gradient_norm": self.gradient_norms,
+        }
+        return Table(columns, Meta("cells", {"widths": self.widths, "limits": self.limits}))
 
 
 def cells(

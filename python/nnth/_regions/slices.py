@@ -39,6 +39,7 @@ from nnth._regions.counts import (
     one_row,
 )
 from nnth._regions.triangle import Triangle
+from nnth._runtime import streams
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.checks import check_integer
 from nnth._runtime.memory import check_memory
@@ -52,7 +53,6 @@ Array = NDArray[np.float64]
 Along = Literal["line", "plane"]
 
 POINTS: Final = 10  # random points of a path by default
-_POINTS_STREAM: Final = 2**64 - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -695,7 +695,9 @@ def _random_points(networks: Ensemble, points: int) -> Array:
     """Return points with N(0, 1) coordinates, from a stream that no network and no slice uses."""
     count = check_integer("points", points, minimum=2)
     check_memory(16 * count * networks.n0, "points and n0 must be smaller: the points")
-    return normals(networks.seed, _POINTS_STREAM, count * networks.n0).reshape(count, networks.n0)
+    return normals(networks.seed, streams.SLICE_POINTS.first, count * networks.n0).reshape(
+        count, networks.n0
+    )
 
 
 def _expected(networks: Ensemble, along: Along, radius: float | None) -> float:

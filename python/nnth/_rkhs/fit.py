@@ -20,6 +20,7 @@ from nnth._runtime.checks import check_integer, check_magnitude
 from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import sample_in_parts
 from nnth._tables.plot import Lines
+from nnth._tables.result import Result
 from nnth._tables.statistics import mean_and_stderr
 from nnth._tables.table import Meta, Table
 
@@ -27,7 +28,7 @@ _LARGEST: Final = 1e100  # of targets, whose squares are divided by eigenvalues
 
 
 @dataclass(frozen=True, eq=False)
-class KernelFit:
+class KernelFit(Result):
     """Kernel ridge regression on a data set; see `rkhs_fit`.
 
     x, y: the data; x_test, y_test: test points and their targets, where given. solution: the
@@ -46,7 +47,7 @@ class KernelFit:
         """Coefficients `(m, outputs)` of f = sum_i alpha_i K(x_i, .)."""
         return self.solution.alpha
 
-    def summary(self) -> Table:
+    def table(self) -> Table:
         """Return a row for each output, as `nnth rkhs fit` prints them."""
         found, outputs = self.solution, self.y.shape[1]
         columns: dict[str, Any] = {
@@ -127,7 +128,7 @@ def rkhs_fit(
         targets; arrays or files. kernel: "rbf:S", or "nngp" or "ntk" of a network (act, depth, cb,
         cw, ntk as in `nnth.kernel`). ridge: finite, at least 0.
 
-    Returns a KernelFit. `summary()` has a row an output: rkhs_norm2 = alpha' K alpha; log_marginal,
+    Returns a KernelFit. `table()` has a row an output: rkhs_norm2 = alpha' K alpha; log_marginal,
     the log density of y; loo_error, the mean square error at each point of the function fitted
     without it, alpha_i/((K + ridge)^-1)_ii; train_error; with x_test test_error (with y_test), the
     mean `variance` of f and variance_error, an estimate of the largest error of one;

@@ -21,6 +21,7 @@ from nnth._runtime.random import uniforms
 from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import sample_in_parts
 from nnth._tables.plot import Lines
+from nnth._tables.result import Result
 from nnth._tables.statistics import beyond, joined, note_on_z, z_score
 from nnth._tables.table import Meta, Table
 
@@ -32,7 +33,7 @@ _STEPS: Final = 200  # of a bisection to the last bit
 
 
 @dataclass(frozen=True, eq=False)
-class Determinantal:
+class Determinantal(Result):
     """The determinantal process with L = scale * K on m points: P(S) = det L_S/det(1 + L).
 
     eigenvalues of L `(m,)`, ascending, and eigenvectors `(m, m)` in columns; marginal `(m, m)`,
@@ -56,7 +57,7 @@ class Determinantal:
         """log det(1 + L)."""
         return float(np.log1p(self.eigenvalues).sum())
 
-    def summary(self) -> Table:
+    def table(self) -> Table:
         """Return a row a point (its index is `item`), as `nnth rkhs sample` prints them."""
         m, count = len(self.marginal), len(self.subsets)
         rounding = 4.0 * m * float(np.finfo(float).eps)  # of chances, which are at most 1
@@ -143,7 +144,7 @@ def rkhs_sample(
     scale: > 0, 1 by default; or size: the expected number of points, above 0 and below the rank.
     samples: sets to draw, at least 2.
 
-    Returns a Determinantal. `summary()` has a row a point: item, its index; inclusion, exactly
+    Returns a Determinantal. `table()` has a row a point: item, its index; inclusion, exactly
     L (1 + L)^-1_ii; frequency among the sets, its standard error (of the exact chance) and z; its
     partner, the point it shuns most, with pair_inclusion, M_ii M_jj - M_ij^2 of the marginal kernel
     M, pair_frequency and pair_z; note, why a z is not normal. The record has expected_size,

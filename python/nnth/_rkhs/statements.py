@@ -107,7 +107,7 @@ def determinantal(run: Run) -> list[Statement]:
     """E|S| = sum l/(1 + l), and a point is in S with the chance M_ii, M = L (1 + L)^-1."""
     x, samples = normals(run.seed, 2, 60).reshape(30, 2), run.nets(10_000)
     found = rkhs_sample(x, "rbf:1", scale=2.0, samples=samples, seed=run.seed)
-    record, table = found.summary().meta.parameters, found.summary()
+    record, table = found.table().meta.parameters, found.table()
     first = {name: float(table[name][0]) for name in ("inclusion", "frequency", "stderr")}
     return [
         Statement(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnth import _core
+from nnth._runtime import streams
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.checks import check_integer
 from nnth._runtime.random import normals
@@ -22,8 +23,6 @@ from nnth._tables.table import Meta, Table
 _INPUTS: Final = 4
 _POINTS: Final = 32
 _NETS: Final = 32
-_DATA_STREAM: Final = 2**40
-_BATCH_STREAM: Final = 2**41
 MOST_STEPS: Final = 10**6
 _NOTE: Final = "z tests whether the networks are at rest, which they come to with time"
 
@@ -76,7 +75,9 @@ def net_relations(
             f"eta and weight_decay must be from 0 to 1000, not {eta:g} and {weight_decay:g}"
         )
     validated()
-    data = normals(seed, _DATA_STREAM, _POINTS * (_INPUTS + 1)).reshape(_POINTS, _INPUTS + 1)
+    data = normals(seed, streams.SGD_NET_DATA.first, _POINTS * (_INPUTS + 1)).reshape(
+        _POINTS, _INPUTS + 1
+    )
     x, y = np.hstack([data[:, :-1], np.ones((_POINTS, 1))]), data[:, -1]
     inner = width * (_INPUTS + 1)
     theta = np.stack([normals(seed, net, inner + width) for net in range(_NETS)])
@@ -130,7 +131,9 @@ def net_relations(
 
 def _batch(seed: int, step: int, batch: int) -> NDArray[np.intp]:
     """Which points `(nets, batch)`; those of net s and step t are a function of (seed, s, t)."""
-    words = _core.uniforms(seed, _BATCH_STREAM, step * _NETS * batch, _NETS * batch, 1)
+    words = _core.uniforms(
+        seed, streams.SGD_NET_BATCHES.first, step * _NETS * batch, _NETS * batch, 1
+    )
     return np.asarray((words * _POINTS).astype(np.intp).reshape(_NETS, batch))
 
 

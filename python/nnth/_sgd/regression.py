@@ -11,6 +11,7 @@ import numpy as np
 from nnth import _core
 from nnth._data.data import Data, data_of, target_vector
 from nnth._data.files import file_of
+from nnth._runtime import streams
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.checks import check_integer, check_magnitude
 from nnth._runtime.memory import check_memory
@@ -30,8 +31,6 @@ MOST_DIMENSIONS: Final = 48  # of the exact law: equations for d^2 numbers
 MOST_STEPS: Final = 10**13
 
 _LARGEST: Final = 1e70  # whose fourth powers are doubles
-_INPUT_STREAM: Final = 2**40  # chains have the first streams
-_NOISE_STREAM: Final = 2**40 + 1
 _FORGOTTEN: Final = 36.0  # exp(-36) is left of the start when steps begin to count
 _MOST_BURN_IN: Final = 10**9
 
@@ -125,8 +124,8 @@ def regression_relations(
         if n0 > MOST_DIMENSIONS:
             raise ValueError(f"n0 must be at most {MOST_DIMENSIONS}, not {n0}")
         check_memory(8 * points * (n0 + 1), "points must be fewer: they")
-        drawn = normals(seed, _INPUT_STREAM, points * n0).reshape(points, n0)
-        problem = _Problem(drawn, normals(seed, _NOISE_STREAM, points))
+        drawn = normals(seed, streams.SGD_INPUTS.first, points * n0).reshape(points, n0)
+        problem = _Problem(drawn, normals(seed, streams.SGD_TARGET_NOISE.first, points))
     eta = 0.5 / float((problem.x**2).sum(axis=1).max()) if eta is None else float(eta)
     schemes = SCHEMES if scheme == "all" else (scheme,)
     for each in schemes:

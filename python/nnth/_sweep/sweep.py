@@ -165,7 +165,7 @@ def _repeated(values: list[Any], tables: Sequence[Table]) -> Column:
     if None in values:  # not given: a number there is none of, or no text
         text = any(isinstance(value, str) for value in values)
         values = [("" if text else np.nan) if value is None else value for value in values]
-    return np.repeat(np.array(values), [len(table) for table in tables])
+    return np.repeat(np.array(values), [table.num_rows for table in tables])
 
 
 def _cell(value: Any) -> Any:

@@ -1,0 +1,97 @@
+"""The registry of random streams: which streams of a seed each kind of random number takes.
+
+Random numbers are a function of (seed, stream, draw). Networks and other samples take the first
+streams: sample s is stream s. Everything else that a computation draws with the same seed takes
+streams of its own, so that no two things are made of the same numbers. `USED_TOGETHER` names, for
+each computation, all that it may draw; a test checks that these ranges are disjoint. Two different
+computations may use the same streams.
+
+The core's samplers of layers (`gp`) and of Gram matrices (`paths angles`) also change the seed, by
+a constant of their own, and need no entry here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Streams:
+    """The streams first, ..., first + count - 1 of a seed."""
+
+    first: int
+    count: int = 1
+
+
+SAMPLES: Final = Streams(0, 2**32)
+
+# Data sets with a name.
+CLUSTERS: Final = Streams(2**34)
+CLUSTER_CENTERS: Final = Streams(2**34 + 1)
+
+# Random networks trained on data: the noise of the targets of network s.
+TARGET_NOISE: Final = Streams(2**32, 2**32)
+
+LAZY_OUTPUT_WEIGHTS: Final = Streams(2**33, 2**32)
+LAZY_DATA: Final = Streams(2**34)
+
+RATES_GRADIENT_NOISE: Final = Streams(2**33)
+RATES_TARGETS: Final = Streams(2**34)
+RATES_INPUTS: Final = Streams(2**35)
+SCALINGS_DATA: Final = Streams(2**33, 2**32)
+
+QUADRATIC_DATA: Final = Streams(2**33)
+
+# Trainings whose curvature is measured: a stream for each epoch, of at most 10^9 steps.
+BATCHES: Final = Streams(2**35, 10**9)
+HESSIAN_START: Final = Streams(2**36)
+HESSIAN_PROBES: Final = Streams(2**36 + 1, 2**36 - 1)
+SHARPNESS_START: Final = Streams(2**37)
+CLASS_PROBES: Final = Streams(2**37)
+CLASS_START: Final = Streams(2**37 + 1)
+
+SGD_CHAINS: Final = Streams(0, 2**40)
+SGD_INPUTS: Final = Streams(2**40)
+SGD_TARGET_NOISE: Final = Streams(2**40 + 1)
+SGD_NET_DATA: Final = Streams(2**40)
+SGD_NET_BATCHES: Final = Streams(2**41)
+
+PATH_NETWORKS: Final = Streams(0, 2**39)
+PATH_FROZEN_WEIGHTS: Final = Streams(2**40, 2**40)
+PATH_INPUTS: Final = Streams(2**41)
+
+# Slice i of network s is stream (s + 1) 2^32 + i.
+SLICES: Final = Streams(2**32, 2**64 - 2**32 - 1)
+SLICE_POINTS: Final = Streams(2**64 - 1)
+
+ENTROPY_POINTS: Final = Streams(2**63)
+
+_DATA: Final = (CLUSTERS, CLUSTER_CENTERS)
+_TRAINING: Final = (SAMPLES, *_DATA, BATCHES)
+
+USED_TOGETHER: Final = MappingProxyType(
+    {
+        "predict": (SAMPLES, TARGET_NOISE, *_DATA),
+        "lazy": (SAMPLES, LAZY_OUTPUT_WEIGHTS, LAZY_DATA),
+        "lazy on given data": (SAMPLES, LAZY_OUTPUT_WEIGHTS, *_DATA),
+        "rates descent": (SAMPLES, RATES_TARGETS, RATES_INPUTS),
+        "rates descent on given inputs": (SAMPLES, RATES_TARGETS, *_DATA),
+        "rates noise": (RATES_GRADIENT_NOISE, RATES_INPUTS),
+        "rates noise on given data": (RATES_GRADIENT_NOISE, *_DATA),
+        "rates training": (SAMPLES, SCALINGS_DATA),
+        "rates training on given data": (SAMPLES, *_DATA),
+        "quadratic": (SAMPLES, QUADRATIC_DATA),
+        "hessian": (*_TRAINING, HESSIAN_START, HESSIAN_PROBES),
+        "sharpness": (*_TRAINING, SHARPNESS_START),
+        "classes": (*_TRAINING, CLASS_PROBES, CLASS_START),
+        "collapse": _TRAINING,
+        "sgd regression": (SGD_CHAINS, SGD_INPUTS, SGD_TARGET_NOISE),
+        "sgd net": (SAMPLES, SGD_NET_DATA, SGD_NET_BATCHES),
+        "paths": (PATH_NETWORKS, PATH_FROZEN_WEIGHTS, PATH_INPUTS),
+        "paths on given inputs": (PATH_NETWORKS, PATH_FROZEN_WEIGHTS, *_DATA),
+        "regions": (SAMPLES, SLICES, SLICE_POINTS),
+        "entropy": (SAMPLES, ENTROPY_POINTS),
+    }
+)
