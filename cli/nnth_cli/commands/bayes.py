@@ -30,7 +30,7 @@ def evidence(
         ),
     ] = 2.0,
     points: Annotated[
-        int, typer.Option(help="Number of data points P, without --x.", metavar="N")
+        int, typer.Option(help="Number of data points m, without --x.", metavar="N")
     ] = 20,
     n0: options.InputDimension = 50,
     width: options.Width = 64,
@@ -50,20 +50,20 @@ def evidence(
     """Evidence and posterior over depths and prior variances.
 
     \b
-    f(x) = W_(L+1) ... W_1 x = theta'x,  W_l ~ N(0, sigma2/n_(l-1)),  f(x_i) = y_i,  P < n0
-    p(Y) = (pi |theta_*|^2)^(-P/2) I_(P/2) det(X X')^(-1/2)
-    E |theta_perp|^2 = (n0 - P) (|theta_*|^2/2) I_(P/2-1)/I_(P/2)
+    f(x) = W_(L+1) ... W_1 x = theta'x,  W_l ~ N(0, sigma2/n_(l-1)),  f(x_i) = y_i,  m < n0
+    p(Y) = (pi |theta_*|^2)^(-m/2) I_(m/2) det(X X')^(-1/2)
+    E |theta_perp|^2 = (n0 - m) (|theta_*|^2/2) I_(m/2-1)/I_(m/2)
     I_b = (1/2 pi i) int Gamma(b + s) x^(-s) prod_l Gamma(n_l/2 + s)/Gamma(n_l/2) (n_l/2)^(-s) ds,
     x = |theta_*|^2 n0/(2 sigma2^(L+1)),  a Meijer G function
 
     The rows of X are the x_i, theta_* is the interpolant of least norm, and theta_perp the part of
     theta orthogonal to the data. Each row has a depth and a sigma2 (depth 0 is the linear model):
-    nu = |theta_*|^2 n0/P, the effective depth lambda_post = P sum 1/n_l, the log density of Y
+    nu = |theta_*|^2 n0/m, the effective depth lambda_post = m sum 1/n_l, the log density of Y
     (log_evidence; log_z as normalized by Hanin and Zlokapa), the sigma2 of largest evidence, the
-    posterior mean of |theta_perp|^2, their limits for large P, and the evidence by importance
+    posterior mean of |theta_perp|^2, their limits for large m, and the evidence by importance
     sampling (check, with standard error and effective sample size). best_bound is the evidence of
     the best scale of theta: no prior exceeds it, and infinite effective depth at sigma2 = 1 attains
-    it as P grows, without using the data.
+    it as m grows, without using the data.
 
     Without --x, the evidence depends only on --norm2, --points and --n0, with X X' = 1. --plot
     draws the evidence against depth, or against sigma2 if there is one depth. An integral takes

@@ -16,7 +16,7 @@ def mp(
     alpha: Annotated[
         float | None,
         typer.Option(
-            help="The ratio P/n0 of rows to columns of X. [default: that of --points and --n0, or "
+            help="The ratio m/n0 of rows to columns of X. [default: that of --points and --n0, or "
             "0.5]",
             metavar="X",
         ),
@@ -24,7 +24,7 @@ def mp(
     points: Annotated[
         int | None,
         typer.Option(
-            help="Number of rows of X, P. [default: 500, or more if --alpha is above 1]",
+            help="Number of rows of X, m. [default: 500, or more if --alpha is above 1]",
             metavar="N",
         ),
     ] = None,
@@ -58,14 +58,14 @@ def mp(
     """The Marchenko-Pastur distribution, beside sampled spectra.
 
     \b
-    eigenvalues of X X'/n0, X of shape P x n0 with N(0, 1) entries, P/n0 -> alpha
+    eigenvalues of X X'/n0, X of shape m x n0 with N(0, 1) entries, m/n0 -> alpha
     pdf(x) = sqrt((l+ - x)(x - l-))/(2 pi alpha x) on [l-, l+],  l+- = (1 +- sqrt alpha)^2
     and an atom of mass 1 - 1/alpha at 0 where alpha > 1
 
     Each row has a point x, the density, the mass up to x, and the fraction of the eigenvalues of
     random matrices up to x with its standard error over matrices. The caption and further columns
     have the edges, the atom, ks, the Kolmogorov-Smirnov distance of all eigenvalues from the
-    distribution, of order log P/P, and the mean smallest and largest eigenvalue. Matrices have 500
+    distribution, of order log m/m, and the mean smallest and largest eigenvalue. Matrices have 500
     rows or columns, whichever are fewer, or the sizes --points and --n0. --plot draws the density
     over the histogram.
 

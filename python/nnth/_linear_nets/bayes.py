@@ -79,11 +79,11 @@ def bayes(
     """Return the evidence and the posterior of deep linear networks that interpolate a data set.
 
     f(x) = W_(L+1) ... W_1 x = theta'x, where W_l has independent N(0, sigma2/n_(l-1)) entries,
-    given f(x_i) = y_i at P < n_0 points, the rows of X. With theta_* the interpolant of least
+    given f(x_i) = y_i at m < n_0 points, the rows of X. With theta_* the interpolant of least
     norm::
 
-        p(Y) = (pi |theta_*|^2)^(-P/2) I_(P/2)(x) det(X X')^(-1/2)
-        E |theta_perp|^2 = (n_0 - P) (|theta_*|^2/2) I_(P/2-1)(x)/I_(P/2)(x)
+        p(Y) = (pi |theta_*|^2)^(-m/2) I_(m/2)(x) det(X X')^(-1/2)
+        E |theta_perp|^2 = (n_0 - m) (|theta_*|^2/2) I_(m/2-1)(x)/I_(m/2)(x)
         I_b(x) = (1/2 pi i) int Gamma(b + s) x^(-s)
                  prod_l Gamma(n_l/2 + s)/Gamma(n_l/2) (n_l/2)^(-s) ds
         x = |theta_*|^2 n_0/(2 sigma2^(L+1))
@@ -91,10 +91,10 @@ def bayes(
     I_b is a Meijer G function, and the formulas are exact at any width.
 
     Args:
-        x: The inputs X `(P, n_0)`, or a data file.
-        y: The targets `(P,)`, or a data file.
+        x: The inputs X `(m, n_0)`, or a data file.
+        y: The targets `(m,)`, or a data file.
         norm2: Without `x`, the squared norm of theta_*; X X' then counts as the identity.
-        points: Without `x`, the number of data points P.
+        points: Without `x`, the number of data points m.
         n0: Without `x`, the input dimension n_0.
         width: The width of all hidden layers; 64 if None.
         depth: One or several numbers of hidden layers L, with rows for each; 0, 1, 3, 10, 30
@@ -110,19 +110,19 @@ def bayes(
         progress: Called with the work done and in total, a few times per second.
 
     Returns:
-        A Table with a row for each depth and sigma2: depth, sigma2; nu = `|theta_*|^2 n_0/P`;
-        lambda_post = P sum 1/n_l, the effective depth; log_evidence, the log density of Y; log_z =
-        log_evidence + P log(2 pi) + log det(X X')/2, the normalization of the source; sigma2_star,
+        A Table with a row for each depth and sigma2: depth, sigma2; nu = `|theta_*|^2 n_0/m`;
+        lambda_post = m sum 1/n_l, the effective depth; log_evidence, the log density of Y; log_z =
+        log_evidence + m log(2 pi) + log det(X X')/2, the normalization of the source; sigma2_star,
         which maximizes the evidence, and its limit nu^(1/(L+1)), sigma2_star_asymptotic;
-        perp_norm2, the posterior mean of `|theta_perp|^2`, and its limit at large P and n at fixed
+        perp_norm2, the posterior mean of `|theta_perp|^2`, and its limit at large m and n at fixed
         ratios, perp_norm2_limit; check, check_stderr and ess, log_evidence by importance sampling,
         its standard error, and the effective sample size; log_evidence_star and perp_norm2_star, at
         sigma2_star; best_bound, which no prior of the norm of theta exceeds and infinite effective
-        depth at sigma2 = 1 attains for large P, to first order in P; perp_check, perp_check_stderr;
+        depth at sigma2 = 1 attains for large m, to first order in m; perp_check, perp_check_stderr;
         error, the error of log_evidence; note.
 
     Raises:
-        ValueError: If P >= n_0, the rows of x are dependent, y = 0, shapes do not fit, or an
+        ValueError: If m >= n_0, the rows of x are dependent, y = 0, shapes do not fit, or an
             argument is out of range.
 
     Accuracy: `error`, some 1e-15 of the largest term and, with data, of the condition of X. Cost: a
@@ -164,7 +164,7 @@ def bayes(
     }
     table = {name: [row[name] for row in rows] for name in COLUMNS}
     meta = Meta("bayes", parameters, seed if samples else None)
-    return Table(table, meta, plot=_picture(rows, f"P = {data.p}, n0 = {data.n0}"))
+    return Table(table, meta, plot=_picture(rows, f"m = {data.p}, n0 = {data.n0}"))
 
 
 def data_or_description(
@@ -271,7 +271,7 @@ def _picture(rows: list[dict[str, Any]], data: str) -> Lines:
     ends = np.array([values[0], values[-1]], dtype=np.float64)
     limit = rows[0]["best_bound"]
     lines.append(
-        (r"best scale; $\lambda \to \infty$, then $P \to \infty$", ends, np.full(2, limit))
+        (r"best scale; $\lambda \to \infty$, then $m \to \infty$", ends, np.full(2, limit))
     )
     wide = values[0] >= 0 and len(values) > 2 and values[-1] > 50 * max(values[1], 1e-300)
     return Lines(

@@ -22,7 +22,7 @@ _LARGEST: Final = 709.78  # larger exponents overflow
 
 @dataclass(frozen=True)
 class Interpolant:
-    """The interpolant theta_* of least norm of P data points in n_0 dimensions, the rows of X.
+    """The interpolant theta_* of least norm of m data points in n_0 dimensions, the rows of X.
 
     norm2: |theta_*|^2. log_det: log det(X X'). condition: the condition number of X.
     theta: theta_* `(n0,)`, and basis: orthonormal rows `(p, n0)` that span the data; both are None
@@ -39,14 +39,14 @@ class Interpolant:
 
     @property
     def nu(self) -> float:
-        """|theta_*|^2 n_0/P, an estimate of |theta|^2 from the data."""
+        """|theta_*|^2 n_0/m, an estimate of |theta|^2 from the data."""
         return self.norm2 * self.n0 / self.p
 
 
 def interpolant_of(x: Data, y: Data) -> Interpolant:
     """Return the interpolant of least norm of a data set with fewer points than dimensions.
 
-    Raises ValueError for shapes that do not fit, P >= n0, rows of x that are dependent up to
+    Raises ValueError for shapes that do not fit, m >= n0, rows of x that are dependent up to
     rounding, and targets that are all 0.
     """
     inputs = data_of(x, "x")
@@ -96,12 +96,12 @@ class Posterior:
 
     theta is a Gaussian N(0, tau) of n_0 dimensions with a random variance tau = (sigma2^(L+1)/n_0)
     T, T = prod_(l=1..L) chi^2_(n_l)/n_l. Given the data theta_par = theta_*, and theta_perp is
-    still N(0, tau) in n_0 - P dimensions, tau having the density of its prior times tau^(-P/2)
+    still N(0, tau) in n_0 - m dimensions, tau having the density of its prior times tau^(-m/2)
     exp(-|theta_*|^2/(2 tau)). All moments follow from u = |theta_*|^2/(2 tau) = x/T:
 
         E u^b exp(-u) = I_b(x) = (1/2 pi i) int Gamma(b + s) x^(-s) E[T^s] ds,
 
-    with b = P/2 for the evidence, less for moments of tau, and 1/2 more for predictions. Source:
+    with b = m/2 for the evidence, less for moments of tau, and 1/2 more for predictions. Source:
     Hanin and Zlokapa (2022), theorem 1.
     """
 
@@ -127,18 +127,18 @@ class Posterior:
 
     @property
     def log_density(self) -> float:
-        """log p_P(|theta_*|^2), p_P the prior's density of a P-dimensional part of theta."""
+        """log p_m(|theta_*|^2), p_m the prior's density of an m-dimensional part of theta."""
         power = 0.5 * self.data.p * math.log(math.pi * self.data.norm2)
         return float(self._at_half_p["log_value"][0]) - power
 
     @property
     def log_evidence(self) -> float:
-        """The log density of Y: p_P(|theta_*|^2) det(X X')^(-1/2)."""
+        """The log density of Y: p_m(|theta_*|^2) det(X X')^(-1/2)."""
         return self.log_density - 0.5 * self.data.log_det
 
     @property
     def log_z(self) -> float:
-        """log of (2 pi)^P p_P, the Z_infinity of Hanin and Zlokapa."""
+        """log of (2 pi)^m p_m, the Z_infinity of Hanin and Zlokapa."""
         return self.log_density + self.data.p * math.log(2.0 * math.pi)
 
     @property
@@ -150,14 +150,14 @@ class Posterior:
         # log x is rounded, and d log I_b/d log x = -<s>.
         shift = (self.layers.depth + 1) * abs(self.log_scale)
         terms += abs(self.tilt) * (abs(self.log_x) + abs(math.log(self.data.norm2)) + shift)
-        # d log p_P/d log norm2 = -I_(b+1)/I_b; norm2 depends on the condition of X quadratically.
+        # d log p_m/d log norm2 = -I_(b+1)/I_b; norm2 depends on the condition of X quadratically.
         inexact = (float(found["mean"][0]) + p) * self.data.condition
         inexact = inexact if self.data.theta is not None else 0.0
         return float(found["error"][0]) + _EPSILON * (4.0 * (1.0 + terms) + 4.0 * inexact)
 
     @property
     def inverse_scale(self) -> float:
-        """I_(P/2+1)/I_(P/2) = E[|theta_*|^2/(2 tau) | data]."""
+        """I_(m/2+1)/I_(m/2) = E[|theta_*|^2/(2 tau) | data]."""
         return float(self._at_half_p["mean"][0])
 
     @property
@@ -166,7 +166,7 @@ class Posterior:
         return self.inverse_scale - 0.5 * self.data.p
 
     def tau_ratio(self, power: int) -> float:
-        """Return log E[(2 tau/|theta_*|^2)^power | data], I_(P/2 - power)/I_(P/2), power 1 or 2."""
+        """Return log E[(2 tau/|theta_*|^2)^power | data], I_(m/2 - power)/I_(m/2), power 1 or 2."""
         b = 0.5 * self.data.p
         # I_b/I_(b-1) is the mean on the path of I_(b-1); the second moment needs two of these.
         ratios = [float(self.integrals(b - k, self.log_x)["mean"][0]) for k in range(1, power + 1)]
@@ -189,10 +189,10 @@ class Posterior:
 
     @cached_property
     def perp_norm2_limit(self) -> float:
-        """The limit of |theta_perp|^2 for large P, n_0 and n_l at fixed ratios and effective depth.
+        """The limit of |theta_perp|^2 for large m, n_0 and n_l at fixed ratios and effective depth.
 
-        The distribution concentrates at (1 - P/n_0) nu/(1 + z), where z solves
-        (1 + z) prod_l (1 + z P/n_l) = nu/sigma2^(L+1) with positive factors. Hanin and Zlokapa
+        The distribution concentrates at (1 - m/n_0) nu/(1 + z), where z solves
+        (1 + z) prod_l (1 + z m/n_l) = nu/sigma2^(L+1) with positive factors. Hanin and Zlokapa
         (2022), theorem 6 and its corollaries.
         """
         target = math.log(self.data.nu) - (self.layers.depth + 1) * self.log_scale
@@ -225,7 +225,7 @@ class Posterior:
     def best(self) -> Posterior:
         """Return the posterior at the prior variance of largest evidence.
 
-        There E[|theta_*|^2/tau | data] = P; log Z is concave in log sigma2.
+        There E[|theta_*|^2/tau | data] = m; log Z is concave in log sigma2.
         """
         layers = self.layers
         log_x = _core.best_log_x(0.5 * self.data.p, layers.shapes, layers.multiplicities)
@@ -234,9 +234,9 @@ class Posterior:
 
     @property
     def best_bound(self) -> float:
-        """The largest log_evidence that any prior of tau can have: that of tau = |theta_*|^2/P.
+        """The largest log_evidence that any prior of tau can have: that of tau = |theta_*|^2/m.
 
-        Priors of infinite effective depth at sigma2 = 1 attain it as P grows, up to o(P).
+        Priors of infinite effective depth at sigma2 = 1 attain it as m grows, up to o(m).
         """
         p = self.data.p
         log_tau = math.log(self.data.norm2 / p)

@@ -35,16 +35,16 @@ _BISECTIONS: Final = 60
 
 @dataclass(frozen=True)
 class MarchenkoPastur:
-    """The limit distribution of the eigenvalues of X X'/n0, X `(P, n0)` with N(0, 1) entries.
+    """The limit distribution of the eigenvalues of X X'/n0, X `(m, n0)` with N(0, 1) entries.
 
-    As P and n0 grow with P/n0 -> alpha, with l+- = (1 +- sqrt alpha)^2::
+    As m and n0 grow with m/n0 -> alpha, with l+- = (1 +- sqrt alpha)^2::
 
         density(x) = sqrt((l+ - x)(x - l-))/(2 pi alpha x),  l- <= x <= l+
 
     and an atom of mass 1 - 1/alpha at 0 if alpha > 1.
 
     Attributes:
-        alpha: The ratio P/n0, > 0.
+        alpha: The ratio m/n0, > 0.
 
     Example:
         >>> nnth.MarchenkoPastur(4.0).edges, nnth.MarchenkoPastur(4.0).atom
@@ -137,23 +137,23 @@ def mp(
 ) -> Table:
     """Return the Marchenko-Pastur distribution, beside spectra of random matrices X X'/n0.
 
-    X has shape `(P, n0)` and independent N(0, 1) entries, alpha = P/n0::
+    X has shape `(m, n0)` and independent N(0, 1) entries, alpha = m/n0::
 
         pdf(x) = sqrt((l+ - x)(x - l-))/(2 pi alpha x),  l+- = (1 +- sqrt alpha)^2
 
     and an atom of mass 1 - 1/alpha at 0 if alpha > 1.
 
     Args:
-        alpha: The ratio P/n0, from 1e-9 to 1e9; that of `points` and `n0`, or 0.5, if None. Given
+        alpha: The ratio m/n0, from 1e-9 to 1e9; that of `points` and `n0`, or 0.5, if None. Given
             alone, random matrices have 500 rows or columns, whichever are fewer.
-        points: P, in place of `alpha`.
+        points: m, in place of `alpha`.
         n0: The number of columns of X, in place of `alpha`.
         rows: The number of rows of the table, from the lower to the upper edge, at least 2.
         quantiles: Levels in (0, 1); the table has a row at the quantile of each, in place of
             `rows`.
         samples: The number of random matrices, 0 for the theory alone.
         sampler: "law" draws bidiagonal matrices whose eigenvalues have exactly the same
-            distribution, in O(P^2); "dense" draws X, in O(P^2 n0), by LAPACK.
+            distribution, in O(m^2); "dense" draws X, in O(m^2 n0), by LAPACK.
         seed: Matrix s is a function of (seed, s).
         threads: The number of threads, 0 for all; the result does not depend on it for "law".
         progress: Called with the matrices done and their number, a few times per second.
@@ -167,8 +167,8 @@ def mp(
     Raises:
         ValueError: If an argument is out of range.
 
-    Accuracy: 1e-15 for cdf. The distribution is a limit: at size P, ks is O(log P/P), far smaller
-    than for independent numbers, since eigenvalues repel. Cost: 40 ms for a matrix with P = 2000 by
+    Accuracy: 1e-15 for cdf. The distribution is a limit: at size m, ks is O(log m/m), far smaller
+    than for independent numbers, since eigenvalues repel. Cost: 40 ms for a matrix with m = 2000 by
     "law".
 
     Example:

@@ -38,7 +38,7 @@ class ErrorDistribution:
     """The posterior distribution of r, the error of a prediction divided by |x_perp| |theta_*|.
 
     r = g sqrt(tau)/|theta_*| with g ~ N(0, 1) has the density pi^(-1/2) (1 + r^2)^-(b + 1/2)
-    I_(b+1/2)(x (1 + r^2))/I_b(x), b = P/2. In r = unit sinh v it is analytic for |Im v| < pi/2, and
+    I_(b+1/2)(x (1 + r^2))/I_b(x), b = m/2. In r = unit sinh v it is analytic for |Im v| < pi/2, and
     panels of 16 Gauss-Legendre nodes give its integrals to rounding.
     """
 
@@ -129,16 +129,16 @@ def bayes_predictive(
     mean, with x_perp the part of x outside the span of the data and tau a random scale::
 
         f(x) = theta_*'x + |x_perp| sqrt(tau) g,  g ~ N(0, 1)
-        p(f) = p_(P+1)(|theta_*|^2 + ((f - theta_*'x)/|x_perp|)^2)/(|x_perp| p_P(|theta_*|^2))
+        p(f) = p_(m+1)(|theta_*|^2 + ((f - theta_*'x)/|x_perp|)^2)/(|x_perp| p_m(|theta_*|^2))
 
     Here p_k is the prior density of a k-dimensional part of theta at a given squared norm.
 
     Args:
-        x: The inputs `(P, n_0)`, or a data file.
-        y: The targets `(P,)`, or a data file.
-        x_test: The test points `(m, n_0)`, or a data file.
-        y_test: The values `(m,)` at which the density is taken; the means if None.
-        points: Without `x`, the number of data points P drawn with N(0, 1) entries; 20 if None. Ten
+        x: The inputs `(m, n_0)`, or a data file.
+        y: The targets `(m,)`, or a data file.
+        x_test: The test points `(k, n_0)`, or a data file.
+        y_test: The values `(k,)` at which the density is taken; the means if None.
+        points: Without `x`, the number of data points m drawn with N(0, 1) entries; 20 if None. Ten
             test points are drawn too, and all targets are theta'x with theta ~ N(0, 1/n_0).
         n0: Without `x`, the dimension of the points; 50 if None.
         width: The width of all hidden layers; 64 if None.
@@ -166,7 +166,7 @@ def bayes_predictive(
 
     Example:
         >>> table = nnth.bayes_predictive(points=5, n0=20, width=10, depth=2, quantiles=[0.5])
-        >>> len(table), bool(np.all(table["q50"] == table["mean"]))
+        >>> table.num_rows, bool(np.all(table["q50"] == table["mean"]))
         (10, True)
 
     Source: Hanin and Zlokapa (2022), section 3.
@@ -282,7 +282,7 @@ def _rows(
 
 
 def log_density_of(posterior: Posterior, r: Floats) -> Floats:
-    """Return log p_(P+1)(|theta_*|^2 (1 + r^2)) - log p_P(|theta_*|^2)."""
+    """Return log p_(m+1)(|theta_*|^2 (1 + r^2)) - log p_m(|theta_*|^2)."""
     data = posterior.data
     log_growth = np.log1p(r * r)
     found = posterior.integrals(0.5 * (data.p + 1), posterior.log_x + log_growth)["log_value"]

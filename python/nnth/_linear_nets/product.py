@@ -95,7 +95,7 @@ def product(
         >>> table["quantity"][:3].tolist(), table["exact"][:3].round(4).tolist()
         (['norm', 'norm2', 'norm4'], [0.8828, 1.0, 2.4414])
 
-    Source: Hanin and Nica (2020) for the product; Hanin and Zlokapa (2022) for the prior.
+    Source: Hanin and Nica (2018) for the product; Hanin and Zlokapa (2022) for the prior.
     """
     if check_integer("n0", n0) > MAX_INPUT:
         raise ValueError(f"n0 must be at most {MAX_INPUT}, not {n0}")

@@ -78,7 +78,7 @@ def predictive_kurtosis(
 ) -> list[Statement]:
     """Return the excess kurtosis of a prediction, a scale mixture, which is Gaussian in the notes.
 
-    P = 3, n_0 = 20, two layers of width 10, measured by importance sampling in batches.
+    m = 3, n_0 = 20, two layers of width 10, measured by importance sampling in batches.
     """
     layers = layers_of((10, 10))
     posterior = Posterior(interpolant_without_data(1.0, 3, 20), layers, 0.0)
@@ -87,7 +87,7 @@ def predictive_kurtosis(
         log_tau, weights = _weighted(posterior, each, seed, i * each, threads)
         tau = np.exp(log_tau)
         found[i] = 3.0 * (weights @ tau**2 / (weights @ tau) ** 2 - 1.0)
-    text = "excess kurtosis of a prediction, P = 3, n0 = 20, widths 10,10"
+    text = "excess kurtosis of a prediction, m = 3, n0 = 20, widths 10,10"
     # Ratios of means over a batch have a bias of O(1/samples).
     error = 10.0 / each
     return [Statement(LECTURE, text, posterior.kurtosis(), *mean_of(found), error, 0.0)]
@@ -98,8 +98,8 @@ def best_priors(
 ) -> list[Statement]:
     """Return properties of the prior variance of largest evidence, on sampled scales tau.
 
-    E[|theta_*|^2/tau] = P exactly; |theta_perp|^2 -> nu (1 - alpha), in the notes nu =
-    |theta_*|^2/alpha; sigma_*^2 -> nu^(1/(L+1)). Three layers of width 2 P, n_0 = 2 P.
+    E[|theta_*|^2/tau] = m exactly; |theta_perp|^2 -> nu (1 - alpha), in the notes nu =
+    |theta_*|^2/alpha; sigma_*^2 -> nu^(1/(L+1)). Three layers of width 2 m, n_0 = 2 m.
     """
     data = interpolant_without_data(2.0, p, 2 * p)
     posterior = Posterior(data, layers_of((2 * p,) * 3), 0.0)
@@ -110,11 +110,11 @@ def best_priors(
     limit = data.nu * (1.0 - p / data.n0)
     star = data.nu**0.25
     return [
-        Statement(LECTURE, f"E |theta_*|^2/tau at sigma_*^2, P = {p}", p, *inverse),
-        # Both limits are approached as 1/P.
+        Statement(LECTURE, f"E |theta_*|^2/tau at sigma_*^2, m = {p}", p, *inverse),
+        # Both limits are approached as 1/m.
         Statement(
             LECTURE,
-            f"|theta_perp|^2 at sigma_*^2, P = {p}",
+            f"|theta_perp|^2 at sigma_*^2, m = {p}",
             limit,
             *perp,
             3.0 * limit / p,
@@ -122,7 +122,7 @@ def best_priors(
         ),
         Statement(
             LECTURE,
-            f"sigma_*^2 = nu^(1/(L+1)), L = 3, P = {p}",
+            f"sigma_*^2 = nu^(1/(L+1)), L = 3, m = {p}",
             star,
             math.exp(best.log_scale),
             error=3.0 * star / p,
@@ -148,7 +148,7 @@ def evidence_by_sampling(
     return [
         Statement(
             LECTURE,
-            f"log evidence, P = 20, n0 = 50, {table['depth'][i]} layers of width 64",
+            f"log evidence, m = 20, n0 = 50, {table['depth'][i]} layers of width 64",
             float(table["log_evidence"][i]),
             float(table["check"][i]),
             float(table["check_stderr"][i]),
@@ -159,10 +159,10 @@ def evidence_by_sampling(
 
 
 def infinite_effective_depth() -> list[Statement]:
-    """Return the limits of infinite effective depth at sigma^2 = 1, as P grows and at fixed P.
+    """Return the limits of infinite effective depth at sigma^2 = 1, as m grows and at fixed m.
 
-    As P grows, |theta_perp|^2 -> nu (1 - alpha) as for the best prior (nu in the notes), and the
-    evidence tends to its bound. At fixed P, |theta_perp|^2 -> nu (1 - alpha) P/(P - 1), and each
+    As m grows, |theta_perp|^2 -> nu (1 - alpha) as for the best prior (nu in the notes), and the
+    evidence tends to its bound. At fixed m, |theta_perp|^2 -> nu (1 - alpha) m/(m - 1), and each
     further layer reduces the log evidence by 1/(4 n): it is largest at a finite depth.
     """
     p, n = 10_000, 10**6
@@ -177,7 +177,7 @@ def infinite_effective_depth() -> list[Statement]:
     return [
         Statement(
             LECTURE,
-            f"|theta_perp|^2 at sigma^2 = 1, lambda = {lam:g}, P = {p}",
+            f"|theta_perp|^2 at sigma^2 = 1, lambda = {lam:g}, m = {p}",
             limit,
             perp,
             error=4.0 * limit * (1.0 / p + 1.0 / lam),
@@ -185,21 +185,21 @@ def infinite_effective_depth() -> list[Statement]:
         ),
         Statement(
             LECTURE,
-            f"log evidence over P falls short of its bound, lambda = {lam:g}, P = {p}",
+            f"log evidence over m falls short of its bound, lambda = {lam:g}, m = {p}",
             0.0,
             (bound - float(deep["log_evidence"][0])) / p,
             error=10.0 / p,
         ),
         Statement(
             LECTURE,
-            "|theta_perp|^2 at sigma^2 = 1, infinite depth, P = 10",
+            "|theta_perp|^2 at sigma^2 = 1, infinite depth, m = 10",
             fixed,
             float(few["perp_norm2"][0]),
             error=4.0 * fixed / float(few["lambda_post"][0]),
         ),
         Statement(
             LECTURE,
-            "log evidence gained by a layer, infinite depth, P = 10, n = 1000",
+            "log evidence gained by a layer, infinite depth, m = 10, n = 1000",
             -1.0 / 4000,
             gain,
             error=1e-2 / 4000,
