@@ -88,7 +88,7 @@ def test_active_neurons_are_binomial(n: int) -> None:
 
 @pytest.mark.parametrize("n", [1, 2, 3, 6, 7, 64, 90, 91, 1000, 1001, 10**5, 10**6])
 def test_the_table_of_a_binomial_law_has_its_probabilities(n: int) -> None:
-    least, found = _core.half_binomial_law(n)
+    least, found = _core.half_binomial_distribution(n)
     # By ratios from the mode, at 40 digits; what the table leaves out has a probability of 2e-21.
     reach = len(found)
     with mp.workdps(40):

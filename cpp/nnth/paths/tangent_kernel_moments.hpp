@@ -9,7 +9,7 @@
 
 namespace nnth::paths {
 
-// What the kernel is the squared gradient with respect to.
+// The parameters with respect to which the kernel is a squared gradient.
 enum class Parameters {
     normalized,  // W-hat, the entries of variance one: layers count alike
     weights,     // W itself: a layer counts as the width before it
