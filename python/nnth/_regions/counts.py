@@ -27,7 +27,7 @@ from nnth._regions.bounds import (
 )
 from nnth._runtime.memory import check_memory
 from nnth._runtime.typing import Progress
-from nnth._runtime.work import sample_in_parts
+from nnth._runtime.work import assigned_range
 from nnth._tables.statistics import ASYMPTOTIC, joined, mean_of, note_on_z, skewness, z_score
 from nnth._tables.table import Meta, Table
 
@@ -388,24 +388,25 @@ def count_all(
         _check_reach(networks.n0, networks.widths)
     check_memory_of_counts(networks.samples, len(networks.widths), "samples")
 
-    def count_range(first: int, count: int) -> list[RegionCounts]:
-        counts = []
-        with Tasks(count, "network", progress) as tasks:
-            for sample in range(first, first + count):
-                counts.append(
-                    count_regions(
-                        networks.network(sample),
-                        domain=domain,
-                        box=box,
-                        point=point,
-                        threads=threads,
-                        progress=tasks.part,
-                    )
+    assigned = assigned_range(networks.samples)
+    if assigned.ready is not None:
+        return assigned.ready  # type: ignore[no-any-return]
+    counts: list[RegionCounts] = []
+    with Tasks(assigned.count, "network", progress) as tasks:
+        for sample in range(assigned.first, assigned.first + assigned.count):
+            network = networks.network(sample)
+            counts.append(
+                count_regions(
+                    network,
+                    domain=domain,
+                    box=box,
+                    point=point,
+                    threads=threads,
+                    progress=tasks.part,
                 )
-                tasks.finish(counts[-1].activation_regions)
-        return counts
-
-    return sample_in_parts(count_range, networks.samples)
+            )
+            tasks.finish(counts[-1].activation_regions)
+    return assigned.record(counts)
 
 
 def check_memory_of_counts(counts: int, depth: int, name: str) -> None:

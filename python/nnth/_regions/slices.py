@@ -45,7 +45,7 @@ from nnth._runtime.checks import check_integer
 from nnth._runtime.memory import check_memory
 from nnth._runtime.random import normals, uniforms
 from nnth._runtime.typing import Progress
-from nnth._runtime.work import sample_in_parts, validated
+from nnth._runtime.work import assigned_range, validated
 from nnth._tables.statistics import mean_of, z_score
 from nnth._tables.table import Meta, Table
 
@@ -215,19 +215,7 @@ def along_table(
     radius = box if domain == "box" else None
     check_memory_of_counts(networks.samples * lines, len(networks.widths), "samples and lines")
 
-    def count_range(first: int, count: int) -> list[list[RegionCounts]]:
-        counts: list[list[RegionCounts]] = []
-        with Tasks(count * lines, "slice", progress) as tasks:
-            for sample in range(first, first + count):
-                network = networks.network(sample)
-                counts.append([])
-                for where in random_slices(along, networks, sample, lines, radius):
-                    found = count_slice(network, where, threads=threads, progress=tasks.part)
-                    counts[-1].append(found)
-                    tasks.finish(found.activation_regions)
-        return counts
-
-    counts = sample_in_parts(count_range, networks.samples)
+    counts = _count_along(along, networks, lines, radius, threads, progress)
     means = [float(np.mean([c.activation_regions for c in slices])) for slices in counts]
     every = [c for slices in counts for c in slices]
     several = networks.samples > 1
@@ -250,6 +238,30 @@ def along_table(
     return one_row(
         columns | cell_columns(every) | {"boundary_density": density}, parameters, networks
     )
+
+
+def _count_along(
+    along: Along,
+    networks: Ensemble,
+    lines: int,
+    radius: float | None,
+    threads: int,
+    progress: Progress | None,
+) -> list[list[RegionCounts]]:
+    """Return the counts on the slices of each network."""
+    assigned = assigned_range(networks.samples)
+    if assigned.ready is not None:
+        return assigned.ready  # type: ignore[no-any-return]
+    counts: list[list[RegionCounts]] = []
+    with Tasks(assigned.count * lines, "slice", progress) as tasks:
+        for sample in range(assigned.first, assigned.first + assigned.count):
+            network = networks.network(sample)
+            counts.append([])
+            for where in random_slices(along, networks, sample, lines, radius):
+                found = count_slice(network, where, threads=threads, progress=tasks.part)
+                counts[-1].append(found)
+                tasks.finish(found.activation_regions)
+    return assigned.record(counts)
 
 
 @serial_blas
