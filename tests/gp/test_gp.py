@@ -14,7 +14,7 @@ from scipy import stats
 
 from nnth import _core
 from nnth._activations.activation import activation
-from nnth._gp.gp import GpEnsemble, draw, gp, gp_nets
+from nnth._gp.gp import GpEnsemble, draw, gp, gp_ensemble
 from nnth._gp.sampler import LayerSample, sample_layers
 from nnth._gp.vertex import four_point_vertex
 from nnth._kernels.kernel import kernel
@@ -429,7 +429,7 @@ def test_notes() -> None:
     assert np.isnan(table["theory"][rows]).all()
     assert "no theory: inputs are too nearly parallel" in table["note"][rows][0]
     table = gp(act="step", cw=2.0, cb=0.1, width=[16], samples=200)
-    rows = rows_of(table, "observable_variance", observable="slope^2")
+    rows = rows_of(table, "observable_variance", observable="derivative^2")
     assert "no theory: the activation jumps" in table["note"][rows][0]
     table = gp(width=[1], samples=200, quantities=["cross_covariance"])
     hidden = table["layer"] < 3
@@ -449,7 +449,7 @@ def test_theory_alone() -> None:
 
 
 def test_parts_of_a_run_are_merged() -> None:
-    nets = gp_nets(width=[12], depth=2, samples=700, seed=3)
+    nets = gp_ensemble(width=[12], depth=2, samples=700, seed=3)
     limits = nets.limits()
     found = draw(nets, limits)
     assert isinstance(nets, GpEnsemble)
@@ -517,7 +517,7 @@ def test_what_is_wrong_is_named(changes: dict[str, Any], message: str) -> None:
 
 
 def test_the_seed_is_0_unless_it_is_given() -> None:
-    assert (gp_nets().seed, gp_nets(seed=3).seed) == (0, 3)
+    assert (gp_ensemble().seed, gp_ensemble(seed=3).seed) == (0, 3)
 
 
 @pytest.mark.parametrize("width", [0, -1, math.nan])

@@ -21,7 +21,7 @@ from nnth._course.statement import Run
 from nnth._linear_nets.evidence import Posterior, interpolant_of, interpolant_without_data
 from nnth._linear_nets.layers import Layers, layers_of
 from nnth._linear_nets.marchenko_pastur import MarchenkoPastur
-from nnth._linear_nets.predictive import Scale
+from nnth._linear_nets.predictive import ErrorDistribution
 from nnth._linear_nets.statements import STATEMENTS
 from nnth._runtime.random import normals
 
@@ -402,20 +402,20 @@ def test_the_limit_solves_its_equation() -> None:
     [(1, (2,), 1.0), (3, (4, 5), 0.3), (1, (3,) * 40, 1.2), (40, (100,) * 5, 1.0), (2, (6,), 1e6)],
 )
 def test_predictive_law(p: int, widths: tuple[int, ...], sigma2: float) -> None:
-    law = Scale(posterior(1.7, p, 2 * p + 1, widths, sigma2))
+    error = ErrorDistribution(posterior(1.7, p, 2 * p + 1, widths, sigma2))
     # All the mass is found, and quantiles of the density by another quadrature.
-    assert law.masses[-1] == pytest.approx(0.5, abs=1e-12)
-    b, x = 0.5 * p, law.posterior.log_x
+    assert error.masses[-1] == pytest.approx(0.5, abs=1e-12)
+    b, x = 0.5 * p, error.posterior.log_x
 
     def density(r: float) -> float:
-        more = law.posterior.integrals(b + 0.5, x + math.log1p(r * r))["log_value"][0]
-        here = law.posterior.integrals(b, x)["log_value"][0]
+        more = error.posterior.integrals(b + 0.5, x + math.log1p(r * r))["log_value"][0]
+        here = error.posterior.integrals(b, x)["log_value"][0]
         return math.exp(more - here - (b + 0.5) * math.log1p(r * r)) / math.sqrt(math.pi)
 
-    assert law.quantile(0.5) == 0.0
+    assert error.quantile(0.5) == 0.0
     for level in (0.6, 0.9, 0.99):
-        q = law.quantile(level)
-        assert law.quantile(1.0 - level) == pytest.approx(-q, rel=1e-9)
+        q = error.quantile(level)
+        assert error.quantile(1.0 - level) == pytest.approx(-q, rel=1e-9)
         v = math.log1p(q)  # heavy tails: in log(1 + r)
         found = integrate.quad(lambda t: density(math.expm1(t)) * math.exp(t), 0.0, v, epsabs=1e-11)
         assert found[0] == pytest.approx(level - 0.5, abs=1e-9)

@@ -1,4 +1,4 @@
-"""The table of path moments: exact beside sampled beside the limit, laws, spectra, angles."""
+"""The table of path moments, exact, sampled and asymptotic; distributions, spectra, angles."""
 
 from __future__ import annotations
 
@@ -227,9 +227,9 @@ def test_what_is_wrong_is_named(arguments: dict[str, Any], message: str) -> None
         paths(**arguments)
 
 
-def test_laws_are_told_apart() -> None:
+def test_the_ks_distance_finds_the_exact_distribution() -> None:
     table = path_distribution(n0=3, widths=(20,) * 10, samples=40_000, seed=2)
-    assert table["law"].tolist() == ["sample", "exact", "lognormal-chi2", "lognormal"]
+    assert table["distribution"].tolist() == ["sample", "exact", "lognormal-chi2", "lognormal"]
     sample, exact, near, notes = range(4)
     assert table["ks"][exact] < table["ks_95"][exact]
     assert table["ks"][near] > table["ks_95"][near]  # widths of 20: the limit is seen to be one
@@ -240,14 +240,14 @@ def test_laws_are_told_apart() -> None:
     assert table["log_var"][notes] == 5 * 10 / 20
 
 
-def test_laws_have_the_moments_they_say() -> None:
-    for law in distributions_of(path_ensemble(n0=3, widths=(20,) * 10)):
-        weights = np.diff(law.cdf)
-        middle = (law.v[1:] + law.v[:-1]) / 2
+def test_distributions_have_the_moments_that_they_state() -> None:
+    for found in distributions_of(path_ensemble(n0=3, widths=(20,) * 10)):
+        weights = np.diff(found.cdf)
+        middle = (found.v[1:] + found.v[:-1]) / 2
         mean = float(np.sum(weights * middle))
-        assert law.cdf[-1] == pytest.approx(1.0, abs=1e-9)
-        assert mean == pytest.approx(law.log_mean, abs=1e-3)  # of the grid
-        assert np.sum(weights * (middle - mean) ** 2) == pytest.approx(law.log_var, rel=1e-3)
+        assert found.cdf[-1] == pytest.approx(1.0, abs=1e-9)
+        assert mean == pytest.approx(found.log_mean, abs=1e-3)  # of the grid
+        assert np.sum(weights * (middle - mean) ** 2) == pytest.approx(found.log_var, rel=1e-3)
 
 
 def test_the_distance_of_a_sample() -> None:
@@ -256,12 +256,12 @@ def test_the_distance_of_a_sample() -> None:
     assert math.isnan(ks_distance(np.empty(0), lambda v: v))
 
 
-def test_the_distance_of_laws() -> None:
+def test_the_distance_of_distributions() -> None:
     nets = path_ensemble(widths=(3, 5), samples=0)
     exact, _, normal = distributions_of(nets)
     assert (exact.name, normal.name) == ("exact", "lognormal")
     table = path_distribution(widths=(3, 5), samples=0)
-    assert table["law"].tolist() == ["exact", "lognormal-chi2", "lognormal"]
+    assert table["distribution"].tolist() == ["exact", "lognormal-chi2", "lognormal"]
     assert table["distance"][0] == 0.0
     b = 5 * (1 / 3 + 1 / 5)
     cdf = stats.norm.cdf(exact.v, -b / 2, math.sqrt(b))

@@ -1,7 +1,8 @@
 """Samples of random ReLU networks: from the distribution of their layers, or weight by weight.
 
 There are no biases; every matrix, first and last included, is sqrt(2/fan-in) times independent
-entries of variance 1. cpp/nnth/paths/norm_sampler.hpp, gram_sampler.hpp and dense_network.hpp state the samplers.
+entries of variance 1. The samplers are documented in norm_sampler.hpp, gram_sampler.hpp and
+dense_network.hpp of cpp/nnth/paths.
 """
 
 from __future__ import annotations

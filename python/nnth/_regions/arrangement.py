@@ -92,7 +92,7 @@ def arrangement(
         raise ValueError(f"weights must be (n, d) with d at least 1, not {w.shape}")
     if b.shape != w.shape[:1]:
         raise ValueError(
-            f"biases must be ({w.shape[0]},), one for each row of weights,, not {b.shape}"
+            f"biases must be ({w.shape[0]},), one for each row of weights, not {b.shape}"
         )
     try:
         counts = _core.count_arrangement(w, b, threads, progress)
