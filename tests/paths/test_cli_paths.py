@@ -146,7 +146,7 @@ def test_subcommands(tmp_path: Path) -> None:
         ("distribution --save a.npz --samples 0", "--save must come with --samples"),
     ],
 )
-def test_what_is_wrong_is_named_and_leaves_no_file(
+def test_an_error_names_the_option_and_leaves_no_file(
     arguments: str, message: str, tmp_path: Path
 ) -> None:
     assert message in refusal(*arguments.split(), "-o", "r.csv", cwd=tmp_path)
@@ -216,14 +216,14 @@ def test_a_picture_needs_no_row_of_its_own(tmp_path: Path) -> None:
         "--width 1 --depth 30 --samples 100",
     ],
 )
-def test_pictures_of_what_there_is(arguments: str, tmp_path: Path) -> None:
+def test_pictures(arguments: str, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.eye(3))
     done = call(*arguments.split(), "--plot", "r.svg", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "r.svg").read_bytes().startswith(b"<?xml")
 
 
-def test_an_interrupt_says_what_was_done_and_leaves_no_file(tmp_path: Path) -> None:
+def test_an_interrupt_reports_the_work_done_and_leaves_no_file(tmp_path: Path) -> None:
     out, err = interrupted("paths", "--samples", 2 * 10**10, "-o", "r.csv", cwd=tmp_path)
     assert out == ""
     assert err.startswith("nnth: interrupted: ")

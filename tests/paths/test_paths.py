@@ -119,7 +119,7 @@ def test_log_moments_are_those_of_the_sample() -> None:
     assert math.isnan(row_of(table, "jacobian", 2)["log_mean_exact"])  # of several outputs
 
 
-def test_the_share_of_dead_networks() -> None:
+def test_the_fraction_of_dead_networks() -> None:
     row = row_of(paths(n0=2, widths=(3, 2), samples=20_000, orders=(2,)), "dzdx", 2)
     assert row["dead_exact"] == pytest.approx(1 - (7 / 8) * (3 / 4), rel=1e-14)
     assert abs(row["dead"] - row["dead_exact"]) < 4 * math.sqrt(0.25 / 20_000)
@@ -127,7 +127,7 @@ def test_the_share_of_dead_networks() -> None:
     assert np.isnan(atoms["dead_exact"]).all()
 
 
-def test_the_note_says_what_the_sample_does_not_see() -> None:
+def test_the_note_names_moments_that_the_sample_misses() -> None:
     deep = paths(n0=1, widths=(16,) * 30, samples=10_000, quantities=("dzdx",))
     assert deep["mean"][3] < 1e-3 * deep["exact"][3]
     assert "does not see" in deep["note"][3]
@@ -138,7 +138,7 @@ def test_the_note_says_what_the_sample_does_not_see() -> None:
     assert "of the sum" in few["note"][0]
 
 
-def test_what_leaves_the_doubles_has_logarithms() -> None:
+def test_moments_beyond_the_range_of_doubles_have_logarithms() -> None:
     table = paths(n0=1, widths=(2,) * 2000, quantities=("dzdx",), samples=0)
     assert table["exact"].tolist()[1:] == [math.inf] * 3
     expected = math.log(12) + 2000 * math.log(3.5)
@@ -159,7 +159,7 @@ def test_parts_are_one_sample() -> None:
         assert kept_values(sample)[name].tolist() == whole[name].values.tolist()
 
 
-def test_an_interrupt_says_how_far_it_was() -> None:
+def test_an_interrupt_reports_the_networks_drawn() -> None:
     class Sample:
         def merge(self, other: Sample) -> Sample:
             return self
@@ -184,7 +184,7 @@ def test_moments_of_weights_are_enough_for_theory() -> None:
     assert "ntk" not in paths(mu=[1], samples=0)["quantity"].tolist()
 
 
-def test_orders_beyond_what_is_known_are_sampled() -> None:
+def test_orders_without_exact_moments_are_sampled() -> None:
     table = paths(widths=(50,), quantities=("jacobian", "ntk"), orders=(2, 12), samples=500)
     assert np.isnan(table["exact"]).tolist() == [False, True, False, True]
     assert (table["mean"] > 0).all()
@@ -222,7 +222,7 @@ def test_linear_networks_have_their_moments() -> None:
         ({"n_out": 0}, "n_out must be at least 1, not 0"),
     ],
 )
-def test_what_is_wrong_is_named(arguments: dict[str, Any], message: str) -> None:
+def test_errors_name_the_argument(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         paths(**arguments)
 
@@ -269,7 +269,7 @@ def test_the_distance_of_distributions() -> None:
     assert table["distance"][2] == pytest.approx(np.max(np.abs(exact.cdf - cdf)), abs=1e-4)
 
 
-def test_bounds_hold_and_the_invalid_one_says_why() -> None:
+def test_bounds_hold_and_the_invalid_bound_has_a_note() -> None:
     inputs = np.random.default_rng(0).normal(size=(6, 9))
     table = path_spectrum(inputs, widths=(24,), samples=1500, delta=(0.2, 0.05))
     assert table["bound"].tolist()[:5] == [
@@ -299,7 +299,7 @@ def test_the_trace_bound_of_one_input_is_chebyshevs() -> None:
 
 
 def test_matrix_bounds_have_their_chance() -> None:
-    # Two inputs at 60 degrees with |x|^2 = n0 = 2: kernels by hand, bounds by what they promise.
+    # Two inputs at 60 degrees with |x|^2 = n0 = 2: kernels by hand, bounds by their definitions.
     x = np.array([[math.sqrt(2), 0.0], [math.sqrt(0.5), math.sqrt(1.5)]])
     m, delta = 2, 0.05
 
@@ -372,6 +372,6 @@ def test_off_the_diagonal_the_product_is_false() -> None:
         (lambda: distributions_of(path_ensemble(linear=True)), "linear must be false"),
     ],
 )
-def test_modes_name_what_is_wrong(call: Any, message: str) -> None:
+def test_errors_of_the_other_tables_name_the_argument(call: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()

@@ -67,7 +67,7 @@ def one_layer(w: Any, b: Any) -> Network:
 # Tables.
 
 
-def test_one_net_has_whole_numbers_and_the_promised_columns() -> None:
+def test_one_network_has_integers_and_the_promised_columns() -> None:
     table = regions(n0=2, widths=(64,), seed=3)
     assert table.columns[: len(PROMISED)] == PROMISED
     assert table.num_rows == 1
@@ -94,7 +94,7 @@ def test_one_net_has_whole_numbers_and_the_promised_columns() -> None:
     assert table.meta.seed == 3
 
 
-def test_means_are_those_of_the_nets() -> None:
+def test_means_are_over_the_networks() -> None:
     shape: dict[str, Any] = {"n0": 2, "widths": (6, 5), "samples": 4, "seed": 9}
     table = regions(domain="box", box=2.0, **shape)
     counts = [
@@ -118,7 +118,7 @@ def test_the_zero_cell_is_left_out_where_the_point_is_on_a_boundary() -> None:
     assert value(regions(one_layer([[1, 0]], [0]), point=(1, 0)), "zero_cell_sides") == 1
 
 
-def test_nets_without_biases_have_the_bound_of_central_arrangements() -> None:
+def test_networks_without_biases_have_the_bound_of_central_arrangements() -> None:
     table = regions(widths=(16,), cb=0.0, samples=3)
     assert value(table, "upper_bound") == value(table, "expected") == 32
     assert value(table, "activation_regions") == 32
@@ -156,7 +156,7 @@ def test_variances_scale_the_expectation() -> None:
         assert value(table, "expected") != pytest.approx(value(regions(**shape), "expected"))
 
 
-def test_given_nets() -> None:
+def test_given_networks() -> None:
     table = regions("telgarsky:5")
     assert value(table, "activation_regions") == 2**5 + 2
     assert table.meta.parameters["net"] == "telgarsky:5"
@@ -167,7 +167,7 @@ def test_given_nets() -> None:
     assert value(same, "vertices") == value(table, "vertices")
 
 
-def test_a_net_in_a_file(tmp_path: Path) -> None:
+def test_a_network_in_a_file(tmp_path: Path) -> None:
     net = random_network(2, (7, 3), seed=5)
     layers = zip(net.weights, net.biases, strict=True)
     arrays = {
@@ -210,7 +210,7 @@ def test_counts_that_would_not_fit_are_refused_before_the_work(
         regions_along("line", widths=(2,), samples=2**11, lines=2**11)
 
 
-def test_an_interrupt_says_what_was_done() -> None:
+def test_an_interrupt_reports_the_work_done() -> None:
     calls = []
 
     def stop(done: int, total: int) -> None:
@@ -264,7 +264,7 @@ def test_statements_need_no_count() -> None:
 # Slices.
 
 
-def test_slices_through_0_have_the_law_of_fewer_inputs() -> None:
+def test_slices_through_0_have_the_distribution_of_fewer_inputs() -> None:
     for along, dimension in (("line", 1), ("plane", 2)):
         table = regions_along(along, n0=20, widths=(24, 24), samples=60, lines=5)  # type: ignore[arg-type]
         assert value(table, "expected") == expected_regions(dimension, (24, 24))
@@ -285,7 +285,7 @@ def test_slices_in_a_space_of_their_own_dimension_are_the_space() -> None:
 
 
 @pytest.mark.parametrize("n0", [2, 3, 40])
-def test_lines_meet_the_ball_in_all_ways_alike(n0: int) -> None:
+def test_lines_are_uniform_among_those_that_meet_the_ball(n0: int) -> None:
     nets = ensemble(n0=n0)
     radius = 1.5
     slices = list(random_slices("line", nets, 0, 4000, radius))
@@ -342,7 +342,7 @@ def test_the_expectation_on_lines_that_meet_a_ball() -> None:
     assert value(flat, "expected") - 1 == pytest.approx(crossings, rel=1e-4)
 
 
-def test_the_standard_error_is_over_nets_and_else_over_slices() -> None:
+def test_the_standard_error_is_over_networks_or_over_slices_of_one() -> None:
     one = regions_along("line", n0=9, widths=(9, 9), lines=50, seed=1)
     assert math.isnan(value(one, "z"))
     assert value(one, "stderr") > 0
@@ -419,7 +419,7 @@ def test_a_path_has_the_pieces_of_a_fine_grid() -> None:
     assert np.isnan(table["expected"]).all()
 
 
-def test_a_path_over_random_nets_agrees_with_its_expectation() -> None:
+def test_a_path_over_random_networks_agrees_with_its_expectation() -> None:
     points = np.array([[0.0, 0, 0, 0], [1, 2, -1, 0.5], [5, 5, 5, 5]])
     counts = np.array(
         [
@@ -484,7 +484,7 @@ def test_the_line_holds_its_points_exactly() -> None:
     assert value(regions_on_line(points, turned), "activation_regions") == 2
 
 
-def test_lines_through_points_over_random_nets_agree_with_their_expectation() -> None:
+def test_lines_through_points_over_random_networks_agree_with_their_expectation() -> None:
     points = np.array([[0.2, 1.0, 0.0, -1.0], [1.0, 2.0, -1.0, 0.5]])
     counts = [
         value(regions_on_line(points, net, domain="box", box=1.5), "activation_regions")
@@ -508,7 +508,7 @@ def test_lines_through_points_over_random_nets_agree_with_their_expectation() ->
         ([[-1e308, 0.0], [1e308, 0.0]], "points at a distance from 1e-300 to 1e300, not"),
     ],
 )
-def test_lines_that_are_none(points: Any, message: str) -> None:
+def test_invalid_lines_are_refused(points: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         regions_on_line(points)
 
@@ -530,7 +530,7 @@ def test_the_plane_through_three_points() -> None:
         ([1.0, 2.0], "not of shape"),
     ],
 )
-def test_paths_that_are_none(points: Any, message: str) -> None:
+def test_invalid_paths_are_refused(points: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         regions_through(points)
     with pytest.raises(ValueError, match="points of 2 coordinates, as n0 is 2, not 1"):
@@ -568,7 +568,7 @@ def checked_cells(net: Network, found: Cells) -> None:
 
 
 @pytest.mark.parametrize("name", list(NETS))
-def test_cells_fill_the_box_and_are_those_of_the_net(name: str) -> None:
+def test_cells_fill_the_box_and_agree_with_the_network(name: str) -> None:
     net, box = NETS[name], 1.25
     found = cells(net, box)
     counts = count_regions(net, domain="box", box=box)
@@ -613,7 +613,7 @@ def test_cells_need_a_box(box: Any) -> None:
         cells(NETS["grid"], box)
 
 
-def test_cells_are_of_lines_and_planes() -> None:
+def test_cells_need_a_line_or_a_plane() -> None:
     with pytest.raises(ValueError, match="n0 must be 1 or 2 for cells, not 3"):
         cells(random_network(3, (4,)))
     with pytest.raises(ValueError, match="n0 must be 1 or 2 for a picture or cells, not 3"):
@@ -686,7 +686,7 @@ def test_a_line_is_drawn_as_its_function() -> None:
     assert y == pytest.approx(net(inputs)[:, 0], rel=1e-9)
 
 
-def test_a_net_without_boundaries_has_a_picture() -> None:
+def test_a_network_without_boundaries_has_a_picture() -> None:
     dead = one_layer([[0.0, 0.0]], [1.0])
     picture = place(ensemble(dead)).picture()
     assert isinstance(picture, Tessellation)
