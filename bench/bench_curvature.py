@@ -83,9 +83,9 @@ def jobs(case: Case, folder: Path) -> tuple[Job, ...]:
 def write_problem(case: Case, folder: Path) -> Path:
     """The trained net and its data, as peers/curvature_peers.py reads them, and a vector."""
     training = case.setup.training()
-    theta = training.course([training.steps], lambda point: None).theta
+    theta = training.train([training.steps], lambda snapshot: None).theta
     arrays = {"X": training.examples.x, "y": training.examples.labels}
-    for i, (weights, biases) in enumerate(training.shape.layers(theta), start=1):
+    for i, (weights, biases) in enumerate(training.layout.layers(theta), start=1):
         arrays |= {f"W{i}": weights, f"b{i}": biases}
     np.savez(folder / "problem.npz", **arrays)
     np.save(folder / "vector.npy", np.random.default_rng(0).standard_normal(theta.size))

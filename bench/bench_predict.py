@@ -27,9 +27,8 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
 from nnth import predict
-from nnth._activations.activation import activation
-from nnth._kernels.gram import gram_rows
-from nnth._kernels.kernel import core_network
+from nnth._kernels.kernel import infinite_network
+from nnth._kernels.network_kernel import network_rows
 
 Array = NDArray[np.float64]
 NOISE = 0.01
@@ -73,11 +72,7 @@ def compare(depth: int, args: argparse.Namespace) -> None:
     x = random.normal(size=(args.inputs, 10))
     tests = random.normal(size=(args.tests, 10))
     y = np.sin(x[:, 0]) + 0.1 * random.normal(size=args.inputs)
-    every, relu, network = (
-        np.concatenate((x, tests)),
-        activation("relu"),
-        core_network(0.0, 2.0, depth, "ntk"),
-    )
+    every, network = np.concatenate((x, tests)), infinite_network("relu", depth=depth)
 
     def ours() -> tuple[Array, Array]:
         law = predict(x, y, tests, depth=depth, kernel="nngp", ridge=NOISE, threads=1)
@@ -86,7 +81,7 @@ def compare(depth: int, args: argparse.Namespace) -> None:
     work: dict[str, Callable[[], object]] = {
         "nnth": ours,
         "scipy": lambda: posterior(x, y, tests, depth),
-        "nnth_kernel": lambda: gram_rows(every, len(x), relu, network, "nngp", threads=1),
+        "nnth_kernel": lambda: network_rows(network, every, len(x), "nngp", threads=1),
         "numpy_kernel": lambda: relu_kernel(every, len(x), depth),
     }
     difference = max(

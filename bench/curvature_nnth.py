@@ -22,7 +22,7 @@ import nnth
 from nnth._activations.activation import activation
 from nnth._curvature.density import spectral_density
 from nnth._curvature.lanczos import extreme_eigenpairs
-from nnth._curvature.objective import Objective, Shape
+from nnth._curvature.objective import Objective, ParameterLayout
 
 Floats = NDArray[np.float64]
 STREAM = 2**40  # of the vectors: those of small numbers are networks, of the same seed
@@ -38,10 +38,10 @@ class Problem:
         sizes = [arrays["X"].shape[1], *(len(arrays[f"b{i}"]) for i in layers)]
         parts = [arrays[f"{kind}{i}"].ravel() for i in layers for kind in "Wb"]
         self.theta: Floats = np.concatenate(parts)
-        self.shape = Shape(tuple(sizes))
+        self.layout = ParameterLayout(tuple(sizes))
         targets = np.eye(sizes[-1])[arrays["y"]]
         self.objective = Objective(
-            self.shape, activation("tanh"), "cross-entropy", arrays["X"], targets
+            self.layout, activation("tanh"), "cross-entropy", arrays["X"], targets
         )
         self.curvature = self.objective.at(self.theta)
 

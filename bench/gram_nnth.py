@@ -49,7 +49,7 @@ def main() -> None:
                 "seconds_median": statistics.median(seconds[1:]),
                 "extra_mb": peak_rss_mb() - before - outputs,
                 "error": result.error,
-                "route": result.route,
+                "method": result.method,
                 "version": nnth.__version__,
             }
         )

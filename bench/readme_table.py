@@ -1,10 +1,12 @@
-"""The comparisons of compare.csv as the README's table.
+"""Write the comparisons of compare.csv as tables of the README and of a page of docs/.
 
     python bench/readme_table.py [--csv bench/compare.csv] [--readme README.md]
+        [--page docs/comparison.md]
 
-Has the last run of each comparison that was not `--quick`, and the rows where nnth has no more
-threads than its peer. Writes between the two comments that name this script; without `--readme`
-prints.
+The tables hold the last run of each comparison that was not `--quick`, and the rows where nnth has
+no more threads than its peer: all of them on the page, and in the README for each peer the job with
+the smallest ratio. The script writes between the two comments that name it; without a file it
+prints all rows.
 """
 
 import argparse
@@ -39,6 +41,17 @@ def last_rows(path: Path) -> list[Row]:
     if not chosen:
         raise SystemExit(f"{path} has no run of compare.py in full size")
     return sorted(chosen.values(), key=lambda row: list(NAMES).index(row["comparison"]))
+
+
+def smallest_ratios(rows: list[Row]) -> list[Row]:
+    """Return for each comparison and peer the row with the smallest ratio."""
+    chosen: dict[tuple[str, str], Row] = {}
+    for row in rows:
+        key = row["comparison"], row["peer"]
+        ratio, best = row["ratio"], chosen.get(key, row)["ratio"]
+        if key not in chosen or (ratio and (not best or float(ratio) < float(best))):
+            chosen[key] = row
+    return list(chosen.values())
 
 
 def line(row: Row) -> str:
@@ -76,20 +89,28 @@ def text(rows: list[Row]) -> str:
     return "\n".join([caption, "", *head, *(line(r) for r in rows)])
 
 
+def insert(path: Path, table: str) -> None:
+    """Write the table into a file, between the comments that name this script."""
+    before, begin, rest = path.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise SystemExit(f"{path} has no {BEGIN} ... {END}")
+    path.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--csv", type=Path, default=HERE / "compare.csv")
-    parser.add_argument("--readme", type=Path)
+    parser.add_argument("--readme", type=Path, help="gets the smallest ratio of each peer")
+    parser.add_argument("--page", type=Path, help="gets all rows")
     args = parser.parse_args()
-    found = text(last_rows(args.csv))
-    if args.readme is None:
-        print(found)
-        return
-    before, begin, rest = args.readme.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise SystemExit(f"{args.readme} has no {BEGIN} ... {END}")
-    args.readme.write_text(f"{before}{BEGIN}\n{found}\n{END}{after}")
+    rows = last_rows(args.csv)
+    if args.readme is not None:
+        insert(args.readme, text(smallest_ratios(rows)))
+    if args.page is not None:
+        insert(args.page, text(rows))
+    if args.readme is None and args.page is None:
+        print(text(rows))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator
 
-from nnth_cli.figure.style import HEIGHT, STYLE, WIDTH, look
+from nnth._figures.style import Palette, default_context, drawing_context
 
 DARK_GREY = "0.35"
 
@@ -43,8 +43,9 @@ class Panel:
 
 def draw(panels: Sequence[Panel], path: Path, note: str) -> None:
     """Write a picture of panels side by side, whose curves are the same."""
-    with mpl.rc_context(STYLE):
-        figure = Figure((WIDTH * len(panels), HEIGHT + 0.5), layout="constrained")
+    with default_context(), drawing_context():
+        width, height = mpl.rcParams["figure.figsize"]
+        figure = Figure((width * len(panels), height + 0.5), layout="constrained")
         row = figure.subplots(1, len(panels), squeeze=False)[0]
         for axes, panel in zip(row, panels, strict=True):
             plot(axes, panel)
@@ -56,8 +57,9 @@ def draw(panels: Sequence[Panel], path: Path, note: str) -> None:
 
 
 def plot(axes: Axes, panel: Panel) -> None:
-    for i, curve in enumerate(panel.curves):
-        color, dashes, marker = look(i, len(panel.curves))
+    palette = Palette([curve.label for curve in panel.curves])
+    for curve in panel.curves:
+        color, dashes, marker = palette[curve.label]
         middle = np.array([statistics.median(values) for values in curve.rounds])
         low = middle - np.array([min(values) for values in curve.rounds])
         high = np.array([max(values) for values in curve.rounds]) - middle

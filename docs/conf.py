@@ -1,4 +1,4 @@
-"""How the site is made: `sphinx-build -W docs build/docs`."""
+"""Configuration of the site, which `sphinx-build -W docs build/docs` builds."""
 
 import sys
 from importlib.util import find_spec
@@ -50,7 +50,7 @@ html_theme_options = {
     "navigation_with_keys": True,
 }
 
-# MathJax as one file that asks for nothing more: formulas are drawn without a network.
+# MathJax as one file that loads no other: formulas are drawn without a network.
 _mathjax = find_spec("sphinx-mathjax-offline")
 assert _mathjax is not None
 assert _mathjax.origin is not None
@@ -62,6 +62,7 @@ myst_heading_anchors = 3
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 60
+nb_execution_in_temp = True  # cells may write files
 nb_output_stderr = "error"  # a warning in the tutorial fails the build
 
 bibtex_bibfiles = ["references.bib"]
@@ -70,6 +71,7 @@ bibtex_reference_style = "round"
 
 default_role = "literal"  # code between single backquotes, as docstrings have it
 napoleon_use_rtype = False
+napoleon_use_ivar = True  # attributes as a list: :members: describes no field a second time
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # docstrings give shapes and ranges
 add_module_names = False

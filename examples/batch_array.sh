@@ -1,7 +1,7 @@
 #!/bin/sh
-# The same rows by a job array of three jobs, each of which computes its share of the points and
-# adds them to one file: sbatch batch_array.sh FILE.csv. An array that was cancelled is submitted
-# again as it is.
+# Compute the rows of batch_sweep.toml in a job array. Each of the three jobs computes a third of the
+# points and adds them to one file: sbatch batch_array.sh FILE.csv. After an array was cancelled,
+# submit it again as it is.
 #SBATCH --array=1-3
 #SBATCH --cpus-per-task=1
 set -eu

@@ -1,5 +1,5 @@
 #!/bin/sh
-# A row a network, added to a file by a plain loop: batch_loop.sh FILE.csv
+# Compute the rows of batch_sweep.toml in a loop, which adds each to a file: batch_loop.sh FILE.csv
 set -eu
 
 for n in 16 32 64; do

@@ -1,7 +1,7 @@
 #!/bin/sh
-# The same rows by eight processes at a time: batch_xargs.sh FILE.csv
+# Compute the rows of batch_sweep.toml with xargs, eight processes at a time: batch_xargs.sh FILE.csv
 set -eu
-export OMP_NUM_THREADS=1 # of each
+export OMP_NUM_THREADS=1 # of each process
 
 for n in 16 32 64; do
     for seed in 0 1; do

@@ -1,12 +1,12 @@
-"""The curvature of a network that learns to read digits, from its first step to its last.
+"""The curvature of a network that learns to classify digits, from its first step to its last.
 
     pip install '.[data]' && python examples/curvature.py
 
-A tanh network 64-64-64-10 is trained on 600 of scikit-learn's digits in batches of 32. Early on the
-loss Hessian has nine outliers, one less than there are classes; later their gap closes. The
-gradient moves into the space of the first nine eigenvectors, of which by chance it would have a
-thousandth, and that space stands still. The share of class means in the Gauss-Newton matrix grows,
-and the last features of a class fall together (NC1).
+A tanh network 64-64-64-10 is trained on 600 of scikit-learn's digits in batches of 32. At first the
+loss Hessian has nine outliers, one less than there are classes; later the gap below them closes. A
+growing fraction of the gradient lies in the space of the first nine eigenvectors (a thousandth of a
+random vector would), and that space stops moving. The fraction of the Gauss-Newton matrix that
+comes from class means grows, and the last features of each class come together (NC1).
 """
 
 import nnth
@@ -29,7 +29,7 @@ def main() -> None:
         nc1 = metrics["value"][(metrics["metric"] == "nc1") & (metrics["step"] == step)][0]
         print(
             f"{step:6d}{row['loss']:8.4f}{row['outliers']:10d}{row['gap']:7.2f}"
-            f"{row['gradient_share']:19.2f}{row['overlap']:9.2f}{parts['share'][of_class][0]:14.2f}"
+            f"{row['gradient_fraction']:19.2f}{row['overlap']:9.2f}{parts['fraction'][of_class][0]:14.2f}"
             f"{nc1:7.2f}"
         )
     print(f"by chance{spectra['chance'][8]:41.4f}")

@@ -1,10 +1,10 @@
-"""Classify handwritten digits by infinitely wide networks, and see what they learn first.
+"""Classify handwritten digits with infinitely wide networks, and follow their training.
 
     pip install '.[data]' && python examples/digits.py
 
-The 1797 digits of scikit-learn (8 x 8 pixels), 1200 to learn from and the rest to be tested on.
-Training is gradient flow on (1/2) sum |f(x_i) - y_i|^2 with a ridge; at t = inf it is kernel
-regression. The variance is that of an output over networks, at a test digit.
+Of the 1797 digits of scikit-learn (8 x 8 pixels), 1200 are used for training and the others for the
+test. Training is gradient flow on (1/2) sum |f(x_i) - y_i|^2 with a ridge; at t = inf it is kernel
+regression. The variance is the variance of an output over networks, averaged over test digits.
 """
 
 import numpy as np

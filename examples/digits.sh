@@ -1,6 +1,6 @@
 #!/bin/sh
-# What digits.py does, by the command line: the data to files, and what networks make of them. Needs
-# nnth[data].
+# The computation of digits.py on the command line: write the data to files, and predict them with
+# infinitely wide networks. Needs nnth[data].
 set -eu
 
 folder=$(mktemp -d)

@@ -2,10 +2,10 @@
 
     pip install '.[data]' && python examples/evidence.py
 
-The diabetes data of scikit-learn: 442 patients, ten measurements each, and how the disease went on
-in a year. Interpolation needs fewer patients than features, so the features are the measurements
-and their products (65, made uncorrelated, as the prior takes them), and 40 patients are learnt
-from. The evidence knows only these 40; the others show what its choices are worth.
+The diabetes data of scikit-learn have 442 patients, ten measurements each, and the progression of
+the disease after a year. Interpolation needs fewer patients than features, so the features are 64
+uncorrelated combinations, as the prior assumes, of the measurements and their products, and 40
+patients are used for training. The evidence depends on these 40 alone; the others test its choices.
 """
 
 import numpy as np
@@ -20,7 +20,7 @@ SCALES = (0.5, 1.0, 2.0)
 
 
 def features(x: np.ndarray) -> np.ndarray:
-    """The measurements and their products, uncorrelated, of mean 0 and variance 1."""
+    """Return the measurements and their products, uncorrelated, with mean 0 and variance 1."""
     first, second = np.triu_indices(x.shape[1])
     both = np.concatenate([x, x[:, first] * x[:, second]], axis=1)
     both = (both - both.mean(axis=0)) / both.std(axis=0)
@@ -29,7 +29,7 @@ def features(x: np.ndarray) -> np.ndarray:
 
 
 def patients() -> tuple[np.ndarray, np.ndarray]:
-    """Features and standardized targets, in random order."""
+    """Return features and standardized targets, in random order."""
     data = load_diabetes()
     order = np.random.default_rng(0).permutation(len(data.target))
     target = (data.target - data.target.mean()) / data.target.std()

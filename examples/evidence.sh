@@ -1,6 +1,6 @@
 #!/bin/sh
-# What evidence.py does, by the command line, with pictures: evidence.png, the log evidence of 40
-# patients against depth, and predictions.png, what is said of others. Needs nnth[examples,plot].
+# The computation of evidence.py on the command line, with pictures: evidence.png has the log evidence
+# of 40 patients against depth, predictions.png the predictions for others. Needs nnth[data,plot].
 #     examples/evidence.sh [FOLDER]
 set -eu
 
@@ -20,7 +20,7 @@ cd "$folder"
 data="--x learnt.npz --y learnt.npz --width 64"
 
 nnth bayes $data --depth 0:61:3 --sigma2 0.9,1,1.1,1.3 --plot evidence.png -o evidence.csv
-echo "The five depths and prior variances of most evidence"
+echo "The five pairs of depth and prior variance with the largest evidence"
 head -1 evidence.csv | cut -d, -f1-5
 tail -n +2 evidence.csv | sort -t, -k5,5gr | head -5 | cut -d, -f1-5
 

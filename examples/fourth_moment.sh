@@ -1,6 +1,6 @@
 #!/bin/sh
-# The fourth moment of dz/dx in networks of four widths, to depths of as much as the width: a row
-# each, added to a file.
+# Compute the fourth moment of dz/dx in networks of four widths and of depths up to the width, and add
+# a row for each network to a file: fourth_moment.sh FILE.csv
 set -eu
 
 for n in 16 32 64 128; do

@@ -1,11 +1,12 @@
-"""What training finds among all that fit two classes of handwritten digits.
+"""Which solution training finds among all that fit two classes of handwritten digits.
 
     pip install '.[data]' && python examples/implicit_bias.py
 
-Zeros and ones of scikit-learn's digits (8 x 8 pixels), pixels centered and in units of 1/16. Of the
-functions beta . x with the values +-1 on the first 20 images a diagonal linear network finds one
-that depends on its start: few pixels, or all of them. Gradient descent on a loss that is never 0
-finds the largest margin between all images, however slowly.
+The images are zeros and ones of scikit-learn's digits (8 x 8 pixels), centered, in units of 1/16.
+Many functions beta . x have the values +-1 on the first 20 images. A diagonal linear network finds
+one that depends on its start: one of few pixels from a small start, the least-squares solution from
+a large one. Gradient descent on the logistic loss, which is never 0, tends to the largest margin
+between all images, as 1/log t.
 """
 
 import numpy as np

@@ -3,8 +3,17 @@
 import os
 import signal
 
+from hypothesis import HealthCheck, settings
+
 # Workers of pytest-xdist are as many as the cores; more threads of the BLAS would only wait.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
+# A busy machine takes as long as it takes for an example, and for drawing one.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 
 def pytest_configure() -> None:

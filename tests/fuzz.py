@@ -32,6 +32,7 @@ from nnth._data.data import load_targets
 from nnth._quadratic import load_model
 from nnth._runtime.work import dry_run
 from nnth_cli import main as program
+from nnth_cli import process
 
 TOKENS = (
     *("z", "(", ")", ",", "+", "-", "*", "/", "**", "<", ">=", "0", "1", "2.5", "1e300", "1e-300"),
@@ -175,7 +176,7 @@ def main() -> None:
         (kept / "corpus" / f"seed-{index}").write_bytes(seed)
     alone = asked.input.read_bytes() if asked.input else None
     os.chdir(prepared(tempfile.mkdtemp(prefix="nnth-fuzz-")))
-    program._abandon_output = lambda: None
+    process._discard_output = lambda: None
     if alone is not None:
         return target(alone)
     limits = [

@@ -20,10 +20,14 @@ Exact = Callable[[Any], Any]  # of an mpf
 
 @dataclass(frozen=True)
 class Known:
-    """`kinks`: where the function or a derivative of it jumps."""
+    """An activation of the catalogue.
+
+    `kinks`: where the function or a derivative of it jumps. `spelling`: another expression of it.
+    """
 
     exact: Exact
     kinks: tuple[float, ...] = ()
+    spelling: str = ""
 
 
 def _sigmoid(z: Any) -> Any:
@@ -36,35 +40,45 @@ def _elu(z: Any) -> Any:
 
 # Parameters as written: 0.01 and the like are the doubles.
 CATALOGUE = {
-    "relu": Known(lambda z: z if z > 0 else z * 0, (0.0,)),
+    "relu": Known(lambda z: z if z > 0 else z * 0, (0.0,), spelling="(z+abs(z))/2"),
     "leaky_relu": Known(lambda z: z if z > 0 else mp.mpf(0.01) * z, (0.0,)),
-    "leaky_relu:-0.3": Known(lambda z: z if z > 0 else mp.mpf(-0.3) * z, (0.0,)),
-    "abs": Known(abs, (0.0,)),
+    "leaky_relu:-0.3": Known(
+        lambda z: z if z > 0 else mp.mpf(-0.3) * z, (0.0,), spelling="where(z<0, -0.3*z, z)"
+    ),
+    "abs": Known(abs, (0.0,), spelling="relu(z)+relu(-z)"),
     "relu_power": Known(lambda z: z**2 if z > 0 else z * 0, (0.0,)),
     "relu_power:1.5": Known(lambda z: z ** mp.mpf(1.5) if z > 0 else z * 0, (0.0,)),
-    "relu_power:5": Known(lambda z: z**5 if z > 0 else z * 0, (0.0,)),
-    "step": Known(lambda z: mp.mpf(z > 0), (0.0,)),
-    "linear": Known(lambda z: z),
-    "erf": Known(mp.erf),
-    "tanh": Known(mp.tanh),
-    "sin": Known(mp.sin),
-    "cos": Known(mp.cos),
-    "exp": Known(mp.exp),
-    "gaussian": Known(lambda z: mp.exp(-z * z)),
-    "gelu": Known(lambda z: z * mp.ncdf(z)),
-    "silu": Known(lambda z: z * _sigmoid(z)),
-    "softplus": Known(lambda z: mp.log1p(mp.exp(z))),
-    "sigmoid": Known(_sigmoid),
+    "relu_power:5": Known(lambda z: z**5 if z > 0 else z * 0, (0.0,), spelling="z**4*relu(z)"),
+    "step": Known(lambda z: mp.mpf(z > 0), (0.0,), spelling="(1+sign(z))/2"),
+    "linear": Known(lambda z: z, spelling="log(exp(z))"),
+    "erf": Known(mp.erf, spelling="2*Phi(z*sqrt(2))-1"),
+    "tanh": Known(mp.tanh, spelling="2*sigmoid(2*z)-1"),
+    "sin": Known(mp.sin, spelling="cos(z-pi/2)"),
+    "cos": Known(mp.cos, spelling="1-2*sin(z/2)**2"),
+    "exp": Known(mp.exp, spelling="1+expm1(z)"),
+    "gaussian": Known(lambda z: mp.exp(-z * z), spelling="exp(-z*z)"),
+    "gelu": Known(lambda z: z * mp.ncdf(z), spelling="0.5*z*(1+erf(z/sqrt(2)))"),
+    "silu": Known(lambda z: z * _sigmoid(z), spelling="z/(1+exp(-z))"),
+    "softplus": Known(lambda z: mp.log1p(mp.exp(z)), spelling="log(1+exp(z))"),
+    "sigmoid": Known(_sigmoid, spelling="0.5+0.5*tanh(z/2)"),
     "elu": Known(_elu, (0.0,)),
-    "elu:0.5": Known(lambda z: z if z > 0 else mp.expm1(z) / 2, (0.0,)),
+    "elu:0.5": Known(
+        lambda z: z if z > 0 else mp.expm1(z) / 2, (0.0,), spelling="max(z,0)-0.5+0.5*exp(min(z,0))"
+    ),
     "selu": Known(
         lambda z: (
             mp.mpf(1.0507009873554805) * (z if z > 0 else mp.mpf(1.6732632423543772) * mp.expm1(z))
         ),
         (0.0,),
+        "where(z>0,1.0507009873554805*z,1.0507009873554805*1.6732632423543772*(exp(z)-1))",
     ),
-    "mish": Known(lambda z: z * mp.tanh(mp.log1p(mp.exp(z)))),
-    "hard_tanh": Known(lambda z: max(min(z, mp.mpf(1)), mp.mpf(-1)), (-1.0, 1.0)),
+    "mish": Known(lambda z: z * mp.tanh(mp.log1p(mp.exp(z))), spelling="z*tanh(log(1+exp(z)))"),
+    "hard_tanh": Known(
+        lambda z: max(min(z, mp.mpf(1)), mp.mpf(-1)), (-1.0, 1.0), spelling="relu(z+1)-relu(z-1)-1"
+    ),
+    "softsign": Known(
+        lambda z: z / (1 + abs(z)), (0.0,), spelling="where(z>0, 1-1/(1+z), 1/(1-z)-1)"
+    ),
 }
 
 

@@ -775,7 +775,7 @@ TRAINING = [
         "sec. 2",
         "the gradient lies in the top 10 eigenvectors",
         "hessian --data digits --points 1000 --width 64 --act relu --batch 16 --steps 200 --top 10",
-        "gradient_share",
+        "gradient_fraction",
         1.0,
         0.05,
         "recalled",

@@ -1,4 +1,12 @@
-"""What every command has: its common options, a destination for its table, a progress bar."""
+"""The decorator `command`: common options, a progress bar, and the output of the Table.
+
+    @command()
+    def mp(alpha: ..., *, call: Call) -> Table:
+        ...
+
+A command is a function of its own options that returns a Table. The decorator adds the common
+options, checks the files to write before any work, calls the function, and delivers the Table.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields, is_dataclass
 from functools import wraps
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -24,11 +33,11 @@ if TYPE_CHECKING:  # commands import the package when they are called
 
 
 # Options that name a file of results.
-_WRITTEN = frozenset({"output", "append", "plot", "save", "cells"})
+_WRITTEN = ("output", "append", "plot", "save", "save_net", "checkpoint")
 
 
 class Work(TypedDict):
-    """What long computations take: threads, and a function that is told of progress."""
+    """The arguments of long computations."""
 
     threads: int
     progress: Bar | None
@@ -36,11 +45,16 @@ class Work(TypedDict):
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """How a command is called, beside the options of its own.
+    """The common options of a call of a command.
 
-    given: names of the options that the user gave, at their defaults or not, as `--cb`; `--plot`
-    too, and `--y` where --x carries targets. plot: where a figure goes, if one is asked for. alone:
-    whether it is all that this process does; a sweep calls many.
+    Attributes:
+        given: Names of the options that the user gave, even at their defaults, as `--cb`; also
+            `--y` if --x contains targets.
+        seed: Seed of the random numbers.
+        threads: Number of threads, 0 for all.
+        plot: The file of the figure, or None.
+        progress: The progress bar, or None.
+        alone: Whether this call is all that the process does; a sweep makes many.
     """
 
     given: frozenset[str]
@@ -52,19 +66,19 @@ class Call:
 
     @property
     def work(self) -> Work:
-        """Threads and progress, as long computations take them."""
+        """Threads and progress, as arguments of a long computation."""
         return {"threads": self.threads, "progress": self.progress}
 
     def interrupted_at_once(self) -> AbstractContextManager[None]:
-        """Let Ctrl-C end the process where it stands, in a library that would not listen.
+        """Let Ctrl-C end the process at once, during a call of a library that ignores it.
 
-        Nothing within may hold what must be put in order: files half written, locks. A sweep does,
-        and so waits for the library, at every point.
+        No file may be open for writing and no lock held within. A sweep holds a lock, so that its
+        points wait for the library instead.
         """
         return interrupted_at_once() if self.alone else nullcontext()
 
     def check_target(self, option: str, path: Path | None, suffixes: Sequence[str]) -> None:
-        """Raise ValueError for a file, if one is given, that cannot be written."""
+        """Raise ValueError if the file of an option is given and cannot be written."""
         if path is None:
             return
         if not self.alone:
@@ -80,7 +94,7 @@ class Call:
         conflicts: Iterable[tuple[str, str]] = (),
         needs: Iterable[tuple[str, tuple[str, ...]]] = (),
     ) -> None:
-        """Raise ValueError for options that say nothing to one another, or lack one of theirs."""
+        """Raise ValueError if conflicting options are given, or one without an option it needs."""
         for one, other in conflicts:
             if one in self.given and other in self.given:
                 raise ValueError(f"{one} and {other} must not both be given")
@@ -96,19 +110,23 @@ def command(
     keys: tuple[str, ...] = (),
     failed: Callable[[Table], str] | None = None,
 ) -> Callable[[Callable[..., Table]], Callable[..., None]]:
-    """Make a command of a function that returns a Table, which becomes its attribute `compute`.
+    """Return a decorator that makes a command of a function that returns a Table.
 
-    The function has a keyword `call: Call` and options of its own; the common ones follow them. One
-    of the same name, such as an `output` that is no table, takes the place of a common one. A
-    parameter that is a dataclass of options, which several commands share, stands for its fields.
+    The function has options of its own and a keyword `call: Call`. A parameter whose type is a
+    dataclass of options, which several commands share, is replaced by its fields. The common
+    options follow, except those that the function has itself. The command has the function as its
+    attribute `compute`.
 
-    random: whether --seed says anything. plotted: whether there is a --plot. keys: columns that
-    tell the rows of a wide table apart on a terminal; the first ones that do, if none are named.
-    failed: says what in a table is not as it should be, if anything; the exit code is then 1.
+    Args:
+        random: Whether --seed has an effect.
+        plotted: Whether there is an option --plot.
+        keys: Columns that identify the rows of a wide table on a terminal; by default the first
+            columns that do.
+        failed: Returns a message if results in a table are wrong; the exit code is then 1.
     """
 
-    def made(compute: Callable[..., Table]) -> Callable[..., None]:
-        compute = _named(_spread(compute))
+    def decorate(compute: Callable[..., Table]) -> Callable[..., None]:
+        compute = _with_typed_names(_with_fields(compute))
         own = [p for p in inspect.signature(compute).parameters.values() if p.name != "call"]
         names = {p.name for p in own}
         common = [p for p in _common(random, plotted) if p.name not in names]
@@ -141,8 +159,8 @@ def command(
                 table = compute(**values | carried, call=call)
             with as_typed(options_of(common), shared):
                 destination.deliver(table)
-            if failed is not None and (said := failed(table)):
-                typer.echo(f"nnth: {said}", err=True)
+            if failed is not None and (message := failed(table)):
+                typer.echo(f"nnth: {message}", err=True)
                 raise typer.Exit(1)
 
         context = inspect.Parameter(
@@ -155,17 +173,17 @@ def command(
         run.compute = compute  # type: ignore[attr-defined]
         return run
 
-    return made
+    return decorate
 
 
-def _named(compute: Callable[..., Table]) -> Callable[..., Table]:
-    """The same function, whose errors name options as they are typed."""
+def _with_typed_names(compute: Callable[..., Table]) -> Callable[..., Table]:
+    """Return the function with errors that name options as they are typed."""
     parameters = inspect.signature(compute).parameters.values()
     typed = options_of(p for p in parameters if p.name != "call")
 
     @wraps(compute)
     def named(*, call: Call, **values: Any) -> Table:
-        # The package takes several networks, or layers of one width, as `widths`.
+        # --width is passed to the package as its argument `widths`, unless --widths is given.
         by_width = "width" in typed and values.get("widths") is None
         with as_typed(typed | {"widths": typed["width"]} if by_width else typed, values):
             return compute(**values, call=call)
@@ -174,23 +192,30 @@ def _named(compute: Callable[..., Table]) -> Callable[..., Table]:
 
 
 def _check_not_overwritten(values: Mapping[str, Any]) -> None:
-    """Raise ValueError where a file of results is one that the command reads.
+    """Raise ValueError if two files to write are one, or a file to write is also read.
 
-    A network may be trained further and kept in its own file.
+    --save-net is allowed to replace the file of --net, so that a network can be trained further.
     """
     files = {name: Path(v) for name, v in values.items() if isinstance(v, str | Path)}
-    there = {name: path for name, path in files.items() if _exists(path)}
-    for name in _WRITTEN & there.keys():
-        for other in there.keys() - _WRITTEN:
-            if there[name].samefile(there[other]):
-                option = name.replace("_", "-")
-                raise ValueError(f"--{option} must not be a file to read: {there[name]}")
+    written = {name: path for name in _WRITTEN if (path := files.get(name))}
+    for (name, path), (other, same) in combinations(written.items(), 2):
+        if path.resolve() == same.resolve():
+            raise ValueError(f"{_option(name)} and {_option(other)} must not be one file: {path}")
+    read = {name: path for name, path in files.items() if name not in written and _exists(path)}
+    for name, path in written.items():
+        for other, same in read.items():
+            if _exists(path) and path.samefile(same) and (name, other) != ("save_net", "net"):
+                raise ValueError(f"{_option(name)} must not be a file to read: {path}")
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
-    except OSError:  # a text that is no name of a file, being too long
+    except OSError:  # the text is too long for the name of a file
         return False
 
 
@@ -204,7 +229,7 @@ def options_given(context: Any) -> frozenset[str]:
 
 
 def option_name(parameter: Any) -> str:
-    """Return the name of a parameter as users type it, as `--x-test`, or `FILE` of an argument."""
+    """Return the typed name of a Click parameter: `--x-test`, or `FILE` for an argument."""
     return next((name for name in parameter.opts if name.startswith("--")), parameter.metavar or "")
 
 
@@ -213,8 +238,8 @@ def _was_given(context: Any, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
-def _spread(compute: Callable[..., Table]) -> Callable[..., Table]:
-    """The same function with the fields of dataclasses among its parameters in their place."""
+def _with_fields(compute: Callable[..., Table]) -> Callable[..., Table]:
+    """Return the function with parameters that are dataclasses replaced by their fields."""
     own = inspect.signature(compute).parameters
     groups: dict[str, Any] = {
         p.name: p.annotation
@@ -224,7 +249,7 @@ def _spread(compute: Callable[..., Table]) -> Callable[..., Table]:
     if not groups:
         return compute
 
-    def spread(*, call: Call, **values: Any) -> Table:
+    def with_fields(*, call: Call, **values: Any) -> Table:
         for name, group in groups.items():
             values[name] = group(**{field.name: values.pop(field.name) for field in fields(group)})
         return compute(**values, call=call)
@@ -243,12 +268,13 @@ def _spread(compute: Callable[..., Table]) -> Callable[..., Table]:
             )
             for field in fields(groups[p.name])
         ]
-    spread.__name__, spread.__doc__ = compute.__name__, compute.__doc__
-    spread.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    return spread
+    with_fields.__name__, with_fields.__doc__ = compute.__name__, compute.__doc__
+    with_fields.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return with_fields
 
 
 def _common(random: bool, plotted: bool) -> Iterable[inspect.Parameter]:
+    """Yield the parameters of the common options."""
     described: dict[str, tuple[Any, Any]] = {
         "format": (options.Format, None),
         "output": (options.Output, None),

@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and files that many processes add rows to."""
+"""Check the files to write, and add rows to files that several processes write to."""
 
 import csv
 import json
@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 
 def check_target(option: str, path: Path, suffixes: Sequence[str]) -> None:
-    """Raises ValueError unless `path` ends in one of the suffixes and can be written."""
+    """Raise ValueError unless `path` ends in one of the suffixes and can be written."""
     if path.suffix.lower() not in suffixes:
         known = " or ".join(filter(None, [", ".join(suffixes[:-1]), suffixes[-1]]))
         raise ValueError(f"{option} must end in {known}, not {str(path)!r}")
@@ -18,7 +18,7 @@ def check_target(option: str, path: Path, suffixes: Sequence[str]) -> None:
         raise ValueError(f"{option} {path}: there is no folder {folder}")
     if path.exists() and not path.is_file():
         raise ValueError(f"{option} {path}: not a regular file")
-    writable = os.access(folder, os.W_OK | os.X_OK)  # a replacement is made beside the target
+    writable = os.access(folder, os.W_OK | os.X_OK)  # a replacement is created in the same folder
     if not writable or (path.exists() and not os.access(path, os.R_OK | os.W_OK)):
         raise ValueError(f"{option} {path}: no permission to write")
 
@@ -26,15 +26,23 @@ def check_target(option: str, path: Path, suffixes: Sequence[str]) -> None:
 def append_rows(
     path: Path, rows: str, *, columns: Sequence[str], warn: Callable[[str], None]
 ) -> None:
-    """Adds whole rows, CSV or JSON lines by suffix, to a file that others add to as well.
+    """Add whole rows to a file to which other processes may add rows too.
 
-    An advisory lock (`flock`) is held meanwhile, so rows of several processes never mix; what a
-    failed write left is taken back. A new or empty CSV file gets its header first. A last line
-    without a newline, left by a killed process or an editor, is ended if it is a whole row, and
-    else removed with a warning that shows it. Raises ValueError, the file untouched, when it has
-    other columns.
+    An advisory lock (`flock`) keeps rows of several processes apart, and the remains of a failed
+    write are removed. A new or empty CSV file starts with a header. A last line without a newline,
+    left by a killed process or an editor, is completed if it is a whole row; otherwise it is
+    removed, with a warning that shows it.
+
+    Args:
+        path: The name of the file.
+        rows: The rows as text, CSV or JSON lines according to the suffix of `path`.
+        columns: The names of the columns.
+        warn: Called with the text of a warning.
+
+    Raises:
+        ValueError: If the file has other columns; it is left as it is.
     """
-    import fcntl  # POSIX only, as is the promise of safe appending
+    import fcntl  # POSIX only
 
     from nnth._data.saving import system_errors_naming
 
@@ -50,7 +58,7 @@ def append_rows(
 
 
 def check_header(path: Path, columns: Sequence[str]) -> None:
-    """Raises ValueError when a file of rows is there already and has other columns."""
+    """Raise ValueError if a file of rows exists and has other columns."""
     if not path.exists():
         return
     with path.open("rb") as stream:
@@ -60,10 +68,10 @@ def check_header(path: Path, columns: Sequence[str]) -> None:
 
 
 def write_all(stream: BinaryIO, data: bytes) -> None:
-    """Writes all of the data, or raises OSError.
+    """Write all of the data, or raise OSError.
 
-    One `write` is seldom not enough, but when a disk fills up or a reader leaves in the middle of
-    a long one, it returns a short count without an error, and that even on a buffered stream.
+    If a disk fills up or a reader closes the pipe during a long `write`, it returns a short count
+    without an error, even on a buffered stream; the next one raises the error.
     """
     view = memoryview(data)
     while view:
@@ -71,7 +79,7 @@ def write_all(stream: BinaryIO, data: bytes) -> None:
 
 
 class _Csv:
-    """What appending knows of a CSV file with these columns."""
+    """The header and the rows of a CSV file with these columns."""
 
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
         self.path = path
@@ -79,15 +87,16 @@ class _Csv:
         self.opening = ",".join(columns) + "\n"
 
     def check(self, first_line: str) -> None:
-        """Raises ValueError when the first line is not this table's header."""
+        """Raise ValueError if the first line is not the header of these columns."""
         _check_columns(self.path, next(csv.reader([first_line]), []), self.columns)
 
     def is_row(self, line: str) -> bool:
+        """Return whether a line is a whole row."""
         return len(next(csv.reader([line]))) == len(self.columns)
 
 
 class _JsonLines:
-    """What appending knows of a file of JSON lines with these columns."""
+    """The records of a file of JSON lines with these columns."""
 
     opening = ""
 
@@ -96,13 +105,14 @@ class _JsonLines:
         self.columns = list(columns)
 
     def check(self, first_line: str) -> None:
-        """Raises ValueError when the first line is not a record of this table's columns."""
+        """Raise ValueError if the first line is not a record of these columns."""
         record = _object(first_line)
         if record is None:
             raise ValueError(f"--append {self.path}: its first line is not a JSON object")
         _check_columns(self.path, list(record), self.columns)
 
     def is_row(self, line: str) -> bool:
+        """Return whether a line is a whole record."""
         return _object(line) is not None
 
 
@@ -111,7 +121,7 @@ def _style_of(path: Path, columns: Sequence[str]) -> _Csv | _JsonLines:
 
 
 def _sound_size(stream: BinaryIO, style: _Csv | _JsonLines, warn: Callable[[str], None]) -> int:
-    """The size of the file once its columns are checked and its last line is mended."""
+    """Return the size of the file, after checking its columns and completing its last line."""
     stream.seek(0)
     first = stream.readline()
     if not first:
@@ -139,7 +149,9 @@ def _check_columns(path: Path, there: list[str], here: list[str]) -> None:
     differences += [f"it has {', '.join(strange)}"] if strange else []
     if not differences:
         differences = ["they are in another order"]
-    raise ValueError(f"--append {path}: its columns are others: {'; '.join(differences)}")
+    raise ValueError(
+        f"--append {path} must have the columns of the table: {'; '.join(differences)}"
+    )
 
 
 def _object(line: str) -> dict[str, object] | None:

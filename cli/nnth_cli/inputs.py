@@ -1,4 +1,4 @@
-"""What commands read: targets that come with their inputs, and standard input, read once."""
+"""Inputs of commands: targets that come with them, and standard input, which is read once."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-_PAIRS = (("x", "y"), ("x_test", "y_test"))  # inputs, and the targets that they may carry
+_PAIRS = (("x", "y"), ("x_test", "y_test"))  # inputs, and the targets that may come with them
 
 
 def targets_carried(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the targets that are not given and that come with inputs: `--x digits` has a y.
+    """Return targets that are not given but come with inputs, as the y of `--x digits`.
 
     Args:
         values: The values of a command's parameters, by name.
@@ -26,11 +26,11 @@ def targets_carried(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_standard_input(values: Mapping[str, Any], typed: Mapping[str, str]) -> None:
-    """Raise ValueError where a command would read standard input twice.
+    """Raise ValueError if a command would read standard input twice.
 
     Args:
         values: The values of a command's parameters, by name.
-        typed: The names of the parameters as they are typed.
+        typed: The names of the parameters as the user types them.
     """
     readers = [typed[name] for name, value in values.items() if is_standard_input(value)]
     if len(readers) > 1:
@@ -38,5 +38,5 @@ def check_standard_input(values: Mapping[str, Any], typed: Mapping[str, str]) ->
 
 
 def is_standard_input(value: Any) -> bool:
-    """Return whether the value of an option that takes data stands for standard input."""
+    """Return whether the value of an option that takes data is `-`, standard input."""
     return isinstance(value, str | Path) and str(value) == "-"

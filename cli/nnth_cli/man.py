@@ -1,4 +1,4 @@
-"""The manual page nnth(1), made from the commands: `python -m nnth_cli.man > nnth.1`."""
+"""The manual page nnth(1), generated from the commands: `python -m nnth_cli.man > nnth.1`."""
 
 import re
 from collections.abc import Iterator
@@ -12,8 +12,9 @@ from nnth_cli.main import COMMANDS, GROUPS, app, load
 
 _ENVIRONMENT = {
     "NNTH_THREADS": "The default of --threads.",
-    "NNTH_FORMAT": "The default of --format, of what is printed.",
+    "NNTH_FORMAT": "The default of --format, the form of printed tables.",
     "NNTH_SEED": "The default of --seed, and of --sweep-seed.",
+    "NNTH_STYLE": "Style of figures: nnth.dark, a style of matplotlib, or a .mplstyle file.",
     "NNTH_TRACEBACK": "If it is set, an error shows where in the program it arose.",
     "NO_COLOR": "If it is set, tables have no color.",
     "COLUMNS": "The width of tables and help, instead of that of the terminal.",
@@ -29,9 +30,9 @@ _EXIT_STATUS = {
 
 
 def manual_page() -> str:
-    """Return the manual page as text for man(1): every command with its help and its options.
+    """Return the manual page for man(1): every command with its help and its options.
 
-    Options that most commands have in common are described once.
+    Options with the same description in most commands are described once.
     """
     program = get_command(app)
     with program.make_context("nnth", [], resilient_parsing=True) as context:
@@ -58,14 +59,14 @@ def manual_page() -> str:
 
 
 def _names() -> Iterator[str]:
-    """The names of commands; of a group its own, then those of its commands."""
+    """Yield the names of commands; a group comes before its commands."""
     for name in COMMANDS:
         yield name
         yield from (f"{name} {own}" for own in GROUPS.get(name, ()))
 
 
 def _described(name: str) -> tuple[str, dict[str, str]]:
-    """The help text of a command, and its options with their meaning."""
+    """Return the help text of a command, and its options with their descriptions."""
     command = load(name)
     if name in GROUPS:
         return command.help or "", {}
@@ -78,13 +79,13 @@ def _options(command: Any, context: Any) -> dict[str, str]:
     return dict(record for record in records if record is not None)
 
 
-def _common(of_commands: list[dict[str, str]]) -> dict[str, str]:
-    """The options with the same description in more than half of the commands."""
+def _common(commands: list[dict[str, str]]) -> dict[str, str]:
+    """Return the options with the same description in more than half of the commands."""
     counts: dict[tuple[str, str], int] = {}
-    for entries in of_commands:
+    for entries in commands:
         for entry in entries.items():
             counts[entry] = counts.get(entry, 0) + 1
-    with_options = sum(1 for entries in of_commands if entries)
+    with_options = sum(1 for entries in commands if entries)
     return dict(entry for entry, count in counts.items() if 2 * count > with_options)
 
 
@@ -101,7 +102,7 @@ def _listed(entries: dict[str, str]) -> list[str]:
 
 
 def _paragraphs(text: str) -> list[str]:
-    """The paragraphs of a help text; those that Click leaves as they are, line by line."""
+    """Return the paragraphs of a help text, those with a mark of Click line by line."""
     lines = []
     for paragraph in re.split(r"\n\s*\n", text.strip()):
         if paragraph.lstrip().startswith("\b"):
@@ -117,7 +118,7 @@ def _first_sentence(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """The text with what roff would take for its own: backslashes, hyphens, a dot that begins."""
+    """Return the text with the special characters of roff escaped."""
     escaped = text.replace("\\", "\\e").replace("-", "\\-").replace("^", "\\(ha")
     escaped = escaped.replace("~", "\\(ti")
     return f"\\&{escaped}" if escaped[:1] in (".", "'") else escaped

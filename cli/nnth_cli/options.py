@@ -1,8 +1,10 @@
 """The options that commands share, each under one name, and the parsers of their values."""
 
+import textwrap
+from collections.abc import Callable
 from copy import copy
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
 
 import typer
 
@@ -11,15 +13,20 @@ from nnth_cli import output
 if TYPE_CHECKING:
     from nnth_cli.command import Call
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 
 class Numbers(tuple[float, ...]):
-    """Numbers given as a list or ranges: `1,0,-2.5`, `0:20`, `log:1:1000:4`."""
+    """Numbers from a list or ranges: `1,0,-2.5`, `0:20`, `log:1:1000:4`."""
 
 
 def numbers(help: str, *, whole: bool = False, infinite: bool = False) -> Any:
-    """Describe an option whose value is several numbers.
+    """Return the description of an option whose value is several numbers.
 
-    whole: they are integers. infinite: inf may be one of them.
+    Args:
+        help: The help text.
+        whole: Whether the numbers are integers.
+        infinite: Whether inf may be one of them.
     """
 
     def parsed(text: str) -> Numbers:
@@ -34,11 +41,11 @@ def numbers(help: str, *, whole: bool = False, infinite: bool = False) -> Any:
 
 
 class Names(tuple[str, ...]):
-    """Names given as `layer,corr`."""
+    """Names from a list, as `layer,corr`."""
 
 
 def parse_names(text: str) -> Names:
-    """Return names separated by commas; anything else is a usage error that shows it."""
+    """Return names separated by commas. Raises a usage error for empty or repeated names."""
     names = Names(word.strip() for word in text.split(","))
     if not all(names):
         raise typer.BadParameter(f"must be names separated by commas, not {text!r}")
@@ -49,44 +56,41 @@ def parse_names(text: str) -> Names:
 
 
 def with_default(option: Any, default: str) -> Any:
-    """Return the description of an option with its default in words, where none is in the code.
-
-    `option` is the annotation of a shared option, as `options.Points`.
-    """
+    """Return the description of a shared option, as `options.Points`, with a default in words."""
     described = copy(option.__metadata__[0])
     described.help = f"{described.help} [default: {default}]"
     return described
 
 
 def names_of_activations() -> list[str]:
-    """Those of `nnth.CATALOGUE`, which would bring NumPy to every press of the tab key."""
-    return [
-        "relu",
-        "leaky_relu",
-        "abs",
-        "relu_power",
-        "step",
-        "linear",
-        "erf",
-        "tanh",
-        "sin",
-        "cos",
-        "exp",
-        "gaussian",
-        "gelu",
-        "silu",
-        "softplus",
-        "sigmoid",
-        "elu",
-        "selu",
-        "mish",
-        "hard_tanh",
-    ]
+    """Return the names of the catalogue of activations."""
+    from nnth._activations.catalogue import CATALOGUE  # takes no NumPy
+
+    return list(CATALOGUE)
+
+
+def list_activations(function: F) -> F:
+    """Put the catalogue of activations and the functions of expressions into a docstring."""
+    from nnth._activations.catalogue import ENTRIES
+    from nnth._activations.expression import FUNCTIONS
+
+    names = (
+        name if entry.parameter is None else f"{name}:{entry.parameter.name}"
+        for name, entry in ENTRIES.items()
+    )
+    text = (
+        f"Activations: {' '.join(names)} (gaussian is exp(-z^2)), or an expression in z with "
+        f"+ - * / ** (or ^), pi, e, {' '.join(name for name in FUNCTIONS if name != 'where')} and "
+        "where(z > c, a, b)."
+    )
+    lines = textwrap.wrap(text, 76, break_on_hyphens=False)
+    function.__doc__ = (function.__doc__ or "").replace("{activations}", "\n    ".join(lines))
+    return function
 
 
 def names_of_kernels() -> list[str]:
-    """Return the kernels of inputs; rbf:1 stands for all radial ones."""
-    return ["nngp", "ntk", "rbf:1"]
+    """Return examples of kernels, for completion."""
+    return ["nngp", "ntk", "rbf:1", "laplace:1"]
 
 
 def names_in(text: str | None) -> list[str] | None:
@@ -104,7 +108,7 @@ def layers_asked(call: "Call", widths: str | None, width: Any, depth: Any) -> di
 
 
 def hidden_layers(call: "Call", widths: str | None, width: int, depth: int) -> str:
-    """Return what --width and --depth, or --widths, say: the widths of the hidden layers.
+    """Return the widths of the hidden layers, from --widths, or --width and --depth.
 
     Raises ValueError, naming the options, if both are given.
     """
@@ -123,10 +127,10 @@ def _equal_layers(width: int, depth: int) -> str:
     return f"{width}*{depth}"
 
 
-# Checked for every command, also where nothing is random and one thread is enough.
 def check_seed(
     context: typer.Context, option: typer.CallbackParam, value: int | None
 ) -> int | None:
+    """Return a seed. Raises ValueError if it is out of range, also if nothing is random."""
     if value is not None and not 0 <= value < 2**64:
         raise ValueError(f"{typed_name(context, option)} must be in [0, 2**64), not {value}")
     return value
@@ -135,18 +139,17 @@ def check_seed(
 def check_threads(
     context: typer.Context, option: typer.CallbackParam, value: int | None
 ) -> int | None:
+    """Return a number of threads. Raises ValueError if it is negative or no `int` of the core."""
     name = typed_name(context, option)
     if value is not None and value < 0:
         raise ValueError(f"{name} must be at least 0, not {value}")
-    if (
-        value is not None and value >= 2**31
-    ):  # an int of the core, which starts no more than it needs
+    if value is not None and value >= 2**31:
         raise ValueError(f"{name} must be below 2^31, not {value}")
     return value
 
 
 def typed_name(context: typer.Context, option: typer.CallbackParam) -> str:
-    """Return what the value of an option came from, as errors name it: itself, or a variable."""
+    """Return the source of an option's value for errors: the option, or an environment variable."""
     source = context.get_parameter_source(str(option.name))
     if source is not None and source.name == "ENVIRONMENT":
         return str(option.envvar)
@@ -211,8 +214,9 @@ Kernel: TypeAlias = Annotated[
     str,
     typer.Option(
         autocompletion=names_of_kernels,
-        help="Kernel: nngp or ntk of a network, or rbf:S, exp(-|x - y|^2/(2 S^2)).",
-        metavar="nngp|ntk|rbf:S",
+        help="Kernel: nngp or ntk of a network, rbf:S, exp(-|x - y|^2/(2 S^2)), or laplace:S, "
+        "exp(-|x - y|/S).",
+        metavar="nngp|ntk|rbf:S|laplace:S",
     ),
 ]
 Norm: TypeAlias = Annotated[float, typer.Option(help="|x|^2/n0 of the inputs.", metavar="X")]

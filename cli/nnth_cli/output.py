@@ -1,6 +1,7 @@
-"""Gives a Table to its destinations: the terminal, a pipe, files, a figure."""
+"""Write a Table to its destinations: the terminal, a pipe, files, a figure."""
 
 import errno
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from nnth_cli.files import append_rows, check_header, check_target, write_all
+from nnth_cli.wording import hint
 
 if TYPE_CHECKING:  # commands import the package when they are called
     from nnth._tables.table import Table
@@ -18,14 +20,23 @@ Format = Literal["table", "csv", "jsonl"]
 
 @dataclass(frozen=True, kw_only=True)
 class Destination:
-    """Where a table goes, checked when made: before any work.
+    """The destinations of a table, which are checked before any work, when this is created.
 
-    `output` is replaced as a whole, `append` gets more rows, `plot` becomes a figure. The table is
-    also printed: as a Rich table on a terminal; in a pipe as CSV, unless a file gets the rows.
-    `format` prints it in any case, in that format, or with `asked=False` where it would be printed
-    without. With `quiet` a terminal shows no table that a
-    file gets. `keys` are the columns that tell rows apart on a terminal, `columns` those to print
-    and write, in order. Raises ValueError naming the option that cannot be served.
+    Besides being written to files the table is printed: as a Rich table on a terminal, and as CSV
+    in a pipe, unless the rows are written to a file.
+
+    Args:
+        format: Print the table in this format in any case.
+        asked: With False, `format` applies only if the table would be printed without it.
+        output: A file for the rows, which is replaced as a whole.
+        append: A file to which the rows are added.
+        plot: A file for the figure.
+        quiet: Do not print a table on a terminal if its rows are written to a file.
+        keys: The columns that distinguish the rows on a terminal.
+        columns: The columns to print and write, in this order.
+
+    Raises:
+        ValueError: If a file cannot be written. The message names the option.
     """
 
     format: Format | None = None
@@ -51,9 +62,13 @@ class Destination:
         if self.plot is not None:
             check_target("--plot", self.plot, (".png", ".svg", ".pdf"))
             _check_installed("--plot", self.plot, "matplotlib", extra="plot")
+            if os.environ.get("NNTH_STYLE"):
+                from nnth._figures.style import check_style
+
+                check_style()
 
     def deliver(self, table: "Table") -> None:
-        """Writes the files, then prints: a reader that leaves early, as `head`, loses no file."""
+        """Write the files, then print, so that `| head` cannot interrupt the writing."""
         if self.columns is not None:
             check_columns(self.columns, table.record_columns)
         names = table.record_columns if self.columns is None else self.columns
@@ -72,16 +87,16 @@ class Destination:
             self.show(table, printed)
 
     def draw(self, table: "Table") -> None:
-        """Writes the figure, if one is asked for."""
+        """Write the figure, if --plot is given."""
         if self.plot is not None:
             from nnth._data.saving import replaced
-            from nnth_cli.figure import draw
+            from nnth._figures.style import default_context
 
-            with replaced(self.plot) as stream:
-                draw(table, stream, self.plot.suffix.lower()[1:])
+            with replaced(self.plot) as stream, default_context():
+                table.savefig(stream, format=self.plot.suffix.lower()[1:])
 
     def show(self, table: "Table", form: Format) -> None:
-        """Prints the table."""
+        """Print the table."""
         match form:
             case "csv":
                 text = table.to_csv(columns=self.columns)
@@ -103,7 +118,7 @@ class Destination:
 
 
 def write_table(path: Path, table: "Table", columns: Sequence[str] | None = None) -> None:
-    """Writes the table to a .csv, .jsonl or .parquet file, whole or not at all."""
+    """Write the table to a .csv, .jsonl or .parquet file, whole or not at all."""
     from nnth._data.saving import replaced
 
     with replaced(path) as stream:
@@ -119,18 +134,19 @@ def write_table(path: Path, table: "Table", columns: Sequence[str] | None = None
 
 
 def check_columns(wanted: Sequence[str], known: Sequence[str]) -> None:
-    """Raises ValueError for a wanted column that is not known."""
+    """Raise ValueError if a wanted column is unknown."""
     for name in wanted:
         if name not in known:
-            from difflib import get_close_matches
-
-            near = get_close_matches(name, known)
-            there = f"did you mean {' or '.join(near)}?" if near else f"there is {', '.join(known)}"
-            raise ValueError(f"--columns must name columns: there is no {name!r}; {there}")
+            problem = f"there is no {name!r}; {hint(name, known)}"
+            raise ValueError(f"--columns must name columns: {problem}")
 
 
 def write_out(text: str) -> None:
-    """Writes to standard output, which may be closed."""
+    """Write to standard output.
+
+    Raises:
+        OSError: If standard output is closed.
+    """
     if sys.stdout is None:
         raise OSError(errno.EBADF, "standard output is closed")
     sys.stdout.flush()
@@ -139,6 +155,7 @@ def write_out(text: str) -> None:
 
 
 def on_terminal() -> bool:
+    """Return whether standard output is a terminal."""
     return sys.stdout is not None and sys.stdout.isatty()
 
 

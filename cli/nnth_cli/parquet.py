@@ -1,4 +1,4 @@
-"""A Table as a Parquet file, read back by pandas, polars, DuckDB and R with types and all."""
+"""Write a Table to a Parquet file, which pandas, polars, DuckDB and R read with its types."""
 
 from collections.abc import Sequence
 from typing import BinaryIO
@@ -10,7 +10,7 @@ from nnth._tables.table import Table
 
 
 def write_parquet(table: Table, stream: BinaryIO, columns: Sequence[str] | None = None) -> None:
-    """Writes the columns of the CSV with their types; a vector is a list, None is null."""
+    """Write the columns of the CSV with their types; a vector becomes a list, None null."""
     found = {}
     for name in table.record_columns if columns is None else columns:
         if name in table:

@@ -1,7 +1,8 @@
-"""A progress bar on standard error for long work, out of the way of everything else.
+"""A progress bar on standard error.
 
-Not Rich's: that hides the cursor and takes over both streams, and an interrupt while it starts
-leaves them so. One line, carriage returns and no escape codes need no undoing.
+Rich's progress bar hides the cursor and redirects both streams, and an interrupt while it starts
+leaves them in that state. This bar is one line with carriage returns and without escape codes, so
+that nothing has to be restored.
 """
 
 import shutil
@@ -11,16 +12,19 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_PATIENCE = 0.3  # seconds of work before a bar is worth showing
+_DELAY = 0.3  # seconds of work before the bar appears
 _CELLS = 30
 
 
 @contextmanager
 def progress_bar(label: str, *, quiet: bool) -> "Iterator[Bar | None]":
-    """A function `progress(done, total)` for the work within, or None where nobody looks.
+    """Yield a function `progress(done, total)` that shows a bar, or None without a terminal.
 
-    The bar needs a terminal on standard error, appears after a third of a second, and is wiped
-    when the block ends, well or not. The function is to be called a few times a second.
+    The bar appears on standard error after a third of a second, and is erased when the block ends.
+
+    Args:
+        label: The text before the bar.
+        quiet: Yield None in any case.
     """
     if quiet or sys.stderr is None or not sys.stderr.isatty():
         yield None
@@ -34,10 +38,10 @@ def progress_bar(label: str, *, quiet: bool) -> "Iterator[Bar | None]":
 
 @contextmanager
 def interrupted_at_once() -> Iterator[None]:
-    """Let Ctrl-C or `kill` end the process where it stands, for a library that would not listen.
+    """Let Ctrl-C and SIGTERM end the process at once, within long calls into a library.
 
-    Python handles a signal only between its own instructions, so a long call into a library delays
-    it. Nothing within may hold what must be put in order: files half written, locks.
+    Python handles signals only between its own instructions, so a long call into a library delays
+    them. The block must not hold anything that needs a cleanup, such as files half written.
     """
     before = {
         number: signal.signal(number, signal.SIG_DFL)
@@ -52,29 +56,30 @@ def interrupted_at_once() -> Iterator[None]:
 
 
 class Bar:
-    """One line that shows how much is done; `note` stands behind it."""
+    """One line that shows the fraction of the work that is done, followed by `note`."""
 
     def __init__(self, label: str) -> None:
         self.note = ""
         self._label = label
         self._begun = time.monotonic()
-        self._width = 0  # of the widest line shown
+        self._width = 0  # the width of the widest line shown
 
     def __call__(self, done: int, total: int) -> None:
         passed = time.monotonic() - self._begun
-        if passed < _PATIENCE or total <= 0:
+        if passed < _DELAY or total <= 0:
             return
-        share = done / total
-        line = f"{self._label} [{'#' * int(_CELLS * share):.<{_CELLS}}] {share:4.0%}"
+        fraction = done / total
+        line = f"{self._label} [{'#' * int(_CELLS * fraction):.<{_CELLS}}] {fraction:4.0%}"
         if done > 0:
-            line += f"  {_clock(passed / share - passed)} left"
+            line += f"  {_clock(passed / fraction - passed)} left"
         if self.note:
             line += f"  {self.note}"
-        line = line[: shutil.get_terminal_size().columns - 1]  # a line that wraps is not undone
+        line = line[: shutil.get_terminal_size().columns - 1]  # a line that wraps cannot be erased
         self._width = max(self._width, len(line))
         self._write(f"\r{line:<{self._width}}")
 
     def wipe(self) -> None:
+        """Erase the bar."""
         if self._width:
             self._write(f"\r{'':{self._width}}\r")
 

@@ -1,4 +1,4 @@
-"""A Table on a terminal, drawn by Rich. Imported only when one is drawn."""
+"""A Table as text for a terminal, made by Rich; imported only when a table is printed."""
 
 import os
 import sys
@@ -16,25 +16,25 @@ _TEXT_WIDTH = 48  # longer texts are folded
 _NARROW_TEXT = 20  # where columns do not fit side by side, down to this
 _MOST_ROWS = 200
 _MOST_KEYS = 6
-_FIRST = ("verdict", "z", "note")  # what readers of a wide table look for, after its keys
+_FIRST = ("verdict", "z", "note")  # the columns that come first after the keys
 _NO_KEYS = (*_FIRST, "status")
 _ROW = "row"
-_LEFT_OUT = "\ue000"  # of Unicode's private use, which stands in no table
+_LEFT_OUT = "\ue000"  # a character for private use, which no table contains
 
 
 def rendered(table: Table, keys: Sequence[str] = (), columns: Sequence[str] | None = None) -> str:
-    """Return the table as text for standard output.
+    """Return the table as text for standard output, colored on a terminal unless NO_COLOR is set.
 
-    Columns that have one value in all rows stand in the caption. Where the others do not fit side
-    by side they continue in further blocks, each of which repeats the columns that tell rows apart.
-    One row is printed as a name and a value a line. Of more than 200 rows the middle is left out.
-    Colored on a terminal, unless NO_COLOR is set.
+    Columns with one value in all rows are printed in the caption. If the others do not fit side by
+    side, they continue in further blocks, each of which repeats the columns that distinguish the
+    rows. A single row is printed with one name and value in each line. If there are more than 200
+    rows, the middle is left out.
 
     Args:
         table: The table.
-        keys: The columns that tell rows apart; if none are named, some that do.
-        columns: What to print instead of all columns, in this order, also where it is the same in
-            all rows; parameters may be among them.
+        keys: The columns that distinguish the rows; by default they are chosen by their values.
+        columns: The columns to print, in this order, even if they are the same in all rows. They
+            may be parameters. By default all columns are printed.
     """
     if columns is not None:
         table = _selected(table, columns)
@@ -69,7 +69,7 @@ def _selected(table: Table, columns: Sequence[str]) -> Table:
 
 
 def _wrapped(items: Sequence[str], width: int) -> str:
-    """The items two spaces apart, in lines that end between items."""
+    """Return the items in lines of at most this width, separated by two spaces."""
     lines = [items[0]]
     for item in items[1:]:
         if len(lines[-1]) + _GAP + len(item) <= width:
@@ -80,7 +80,7 @@ def _wrapped(items: Sequence[str], width: int) -> str:
 
 
 def _record(table: Table) -> RichTable:
-    """The only row of a table; texts that are empty are left out."""
+    """Return the only row of a table, without empty texts."""
     record = RichTable(box=None, show_header=False, pad_edge=False, padding=(0, _GAP, 0, 0))
     record.add_column(no_wrap=True, style="bold")
     record.add_column(overflow="fold")
@@ -91,7 +91,7 @@ def _record(table: Table) -> RichTable:
 
 
 def _same_in_all_rows(table: Table) -> dict[str, str]:
-    """The columns of one value, and that; none where there would be no others."""
+    """Return the columns with one value and that value; none if all columns have one value."""
     if not table.num_rows:
         return {}
     same = {name: for_people(table[name][0].item()) for name in table if _is_same(table[name])}
@@ -129,10 +129,10 @@ def _print(console: Console, drawn: RichTable, left_out: str = "") -> None:
 
 
 def _keys(table: Table, names: Sequence[str], wanted: Sequence[str]) -> list[str]:
-    """Return the columns to repeat: those wanted, or else such as tell all rows apart.
+    """Return the columns to repeat: the wanted ones, or others that distinguish all rows.
 
-    These are the first column, or columns of integers and texts, or the first few columns. Where
-    none of them do, the first column is returned.
+    The candidates are the first column, the columns of integers and texts, and the first few
+    columns. If none of them distinguish all rows, the first column is returned.
     """
     if found := [name for name in wanted if name in names]:
         return found
@@ -145,7 +145,7 @@ def _keys(table: Table, names: Sequence[str], wanted: Sequence[str]) -> list[str
 
 
 def _refining(table: Table, candidates: Sequence[str]) -> list[str]:
-    """The candidates that each tell rows apart which those before do not, until all are told."""
+    """Return the candidates that each distinguish more rows than the candidates before."""
     found: list[str] = []
     groups = 1
     for name in candidates:
@@ -162,7 +162,7 @@ def _refining(table: Table, candidates: Sequence[str]) -> list[str]:
 
 
 def _groups(table: Table, names: Sequence[str]) -> int:
-    """The number of rows that differ in these columns."""
+    """Return the number of different rows of these columns."""
     places = np.zeros(table.num_rows, dtype=np.int64)
     for name in names:
         values = np.unique(table[name], return_inverse=True)[1]
@@ -173,30 +173,30 @@ def _groups(table: Table, names: Sequence[str]) -> int:
 def _blocks(
     table: Table, cells: dict[str, list[str]], keys: Sequence[str], width: int
 ) -> Iterator[list[str]]:
-    """Names of the columns of each block, packed into the width.
+    """Yield the names of the columns of each block of at most this width.
 
-    Keys that would take more than half of it stand in the first blocks alone; each then begins with
-    the number of the row, which is added to the cells.
+    Keys that take more than half of the width are printed once; all blocks then begin with the
+    number of the row, which is added to the cells.
     """
-    room: dict[str, int] = {}
+    widths: dict[str, int] = {}
     for text in (_TEXT_WIDTH, _NARROW_TEXT):
-        room = {
+        widths = {
             name: _GAP + (min(needed, text) if table[name].dtype.kind == "U" else needed)
             for name, needed in ((name, _width(name, column)) for name, column in cells.items())
         }
-        if sum(room.values()) - _GAP <= width:
+        if sum(widths.values()) - _GAP <= width:
             yield list(cells)
             return
     first = [name for name in _FIRST if name in cells and name not in keys]
     rest = [name for name in cells if name not in keys and name not in first]
     repeated, following = list(keys), [*first, *rest]
-    if sum(room[name] for name in keys) > width // 2:
+    if sum(widths[name] for name in keys) > width // 2:
         repeated, following = [_ROW], [*keys, *following]
         cells[_ROW] = _numbers(table.num_rows)
-        room[_ROW] = _GAP + _width(_ROW, cells[_ROW])
+        widths[_ROW] = _GAP + _width(_ROW, cells[_ROW])
     block = list(repeated)
     for name in following:
-        if len(block) > len(repeated) and sum(room[n] for n in [*block, name]) - _GAP > width:
+        if len(block) > len(repeated) and sum(widths[n] for n in [*block, name]) - _GAP > width:
             yield block
             block = list(repeated)
         block.append(name)

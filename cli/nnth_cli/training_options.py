@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from nnth._curvature.training import TrainingSetup
     from nnth._networks.network import Network
 
-_OF_A_DRAWN_NET = ("--width", "--depth", "--widths", "--cb", "--cw")
+_RANDOM_NET_OPTIONS = ("--width", "--depth", "--widths", "--cb", "--cw")
 
 
 def evaluation_steps(default: str) -> Any:
-    """Describe the option --at, of this default."""
+    """Return the description of the option --at, with its default in words."""
     return options.numbers(
         "Training steps after which the network is evaluated, as in 0,100,1000 or 0:1000:50. "
         f"[default: {default}]",
@@ -27,7 +27,7 @@ def evaluation_steps(default: str) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class DescentOptions:
-    """Data, network, loss and descent, as `nnth.TrainingSetup` takes them, without its rate."""
+    """Data, network, loss and descent, as in `nnth.TrainingSetup`, without the learning rate."""
 
     data: Annotated[
         str,
@@ -86,12 +86,12 @@ class DescentOptions:
 
     @classmethod
     def option(cls, name: str) -> Any:
-        """Return the description of one of these options, for a command with another default."""
+        """Return the description of an option, for a command with another default."""
         return get_type_hints(cls, include_extras=True)[name].__metadata__[0]
 
     def setup(self, call: Call, **more: Any) -> "TrainingSetup":
-        """Return the setup; `more` are its arguments that are no options here."""
-        call.check_together(conflicts=[("--net", name) for name in _OF_A_DRAWN_NET])
+        """Return the TrainingSetup, with further arguments `more`."""
+        call.check_together(conflicts=[("--net", name) for name in _RANDOM_NET_OPTIONS])
         from nnth._curvature.training import TrainingSetup
 
         return TrainingSetup(
@@ -116,7 +116,7 @@ class DescentOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingOptions(DescentOptions):
-    """A training at one learning rate, evaluated after some steps, and the files it writes."""
+    """A training at one learning rate, its evaluation steps, and the files that it writes."""
 
     eta: options.Eta = 0.1
     at: Annotated[Any, evaluation_steps("the last")] = None
@@ -133,12 +133,12 @@ class TrainingOptions(DescentOptions):
     ] = None
 
     def setup(self, call: Call, **more: Any) -> "TrainingSetup":
-        """Return the setup, after the files to write are checked."""
+        """Return the TrainingSetup, after checking the files to write."""
         call.check_target("--checkpoint", self.checkpoint, (".json",))
         call.check_target("--save-net", self.save_net, (".npz",))
         return super().setup(call, eta=self.eta, **more)
 
     def write_net(self, net: "Network") -> None:
-        """Write the trained network to the file of --save-net, if it is given."""
+        """Write the trained network to the file of --save-net, if given."""
         if self.save_net is not None:
             net.save(self.save_net)

@@ -1,7 +1,7 @@
-"""The grammar of lists and ranges of numbers, which all options and sweeps share.
+"""The grammar of lists and ranges of numbers in options and sweeps.
 
-`1,2,3` is a list, `lo:hi` and `lo:hi:step` are half open, `lin:lo:hi:n` and `log:lo:hi:n` have n
-values, ends included. Commas join them.
+`1,2,3` is a list; `lo:hi` and `lo:hi:step` are half open ranges; `lin:lo:hi:n` and `log:lo:hi:n`
+have n values, ends included. Commas join them.
 """
 
 import math
@@ -16,11 +16,11 @@ _SPACED = re.compile(rf"(lin|log):({_NUMBER}):({_NUMBER}):(\d+)")
 
 
 def parse_values(name: str, text: str, *, whole: bool) -> list[str]:
-    """Return the values that a text such as `16,32`, `0:1:0.1` or `log:1:1000:10` lists.
+    """Return the values of a text such as `16,32`, `0:1:0.1` or `log:1:1000:10`.
 
     Args:
-        name: Names the values in errors.
-        text: Values separated by commas, or by semicolons where values contain commas. Ranges
+        name: The name of the values in errors.
+        text: Values separated by commas, or by semicolons if values contain commas. Ranges
             `lo:hi:step` are exact in decimal.
         whole: Round the values of `lin` and `log` ranges to integers, and drop repeated ones.
 
@@ -43,12 +43,12 @@ def parse_values(name: str, text: str, *, whole: bool) -> list[str]:
 
 
 def parse_numbers(text: str, *, whole: bool = False, infinite: bool = False) -> list[float]:
-    """Return the numbers that a text lists; integers if `whole`, and inf among them if `infinite`.
+    """Return the numbers of a text: integers if `whole`; inf is allowed if `infinite`.
 
-    Raises ValueError, which shows the rule and the text, for anything else.
+    Raises ValueError, with the rule and the text, for anything else.
     """
     numbers: list[float] = []
-    # Semicolons part lists, each a value of its own, in a sweep alone.
+    # Semicolons separate lists, which only a sweep has.
     words = [text] if ";" in text else parse_values("the list", text, whole=whole)
     for word in words:
         try:
@@ -89,7 +89,7 @@ def _spaced(name: str, word: str, kind: str, *ends: str, whole: bool) -> list[st
         numbers = [low ** (1.0 - t) * high**t for t in fractions]
     else:
         numbers = [low * (1.0 - t) + high * t for t in fractions]
-    # Twelve digits hide the rounding of the steps: 1, 10, 100 are these. The ends are as typed.
+    # Twelve digits hide the rounding of the steps, as of 1, 10, 100. The ends remain as typed.
     values = [ends[0], *(f"{number:.12g}" for number in numbers[1:-1]), ends[1]]
     if whole:
         values = [str(round(float(value))) for value in values]

@@ -1,9 +1,9 @@
-"""What `nnth --version` says about the program and the machine it runs on."""
+"""The line that `nnth --version` prints about the program and the machine."""
 
 import platform
 from pathlib import Path
 
-# The flags that each level of the x86-64 psABI adds to the one before, as Linux names them.
+# The flags that each level of the x86-64 psABI adds to the level before, as Linux names them.
 _LEVELS = {
     "x86-64-v2": "cx16 lahf_lm popcnt pni sse4_1 sse4_2 ssse3",
     "x86-64-v3": "abm avx avx2 bmi1 bmi2 f16c fma movbe xsave",
@@ -12,7 +12,7 @@ _LEVELS = {
 
 
 def version_line() -> str:
-    """Version, CPU level in use, threads and compiler, in one line."""
+    """Return version, CPU level in use, number of threads and compiler in one line."""
     from nnth import _core
 
     machine = f"cpu {cpu_level()}, threads {_core.thread_count(0)}, compiler {_core.compiler}"
@@ -20,9 +20,9 @@ def version_line() -> str:
 
 
 def cpu_level() -> str:
-    """The x86-64 level of this processor, or the architecture where there are no levels.
+    """Return the x86-64 level of this processor, or the name of another architecture.
 
-    The compiled leaf loops come in versions for these levels, and the loader picks by the same
+    The innermost loops are compiled for each of these levels, and the loader chooses by the same
     flags.
     """
     level = platform.machine()

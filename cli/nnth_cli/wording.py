@@ -1,48 +1,63 @@
-"""Errors name options as they are typed: the argument `log_times` of Python is `--log-times`."""
+"""The words of errors: options as they are typed, and the nearest right spelling of a name."""
 
 from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_args
 
 
+def nearest(word: str, names: Collection[str]) -> list[str]:
+    """Return the names that a misspelled word may stand for, the nearest first."""
+    from difflib import get_close_matches
+
+    return get_close_matches(word, names)
+
+
+def hint(word: str, names: Collection[str]) -> str:
+    """Return the end of an error about a word that is none of these names."""
+    near = nearest(word, names)
+    return f"did you mean {' or '.join(near)}?" if near else f"there is {', '.join(names)}"
+
+
 @contextmanager
 def as_typed(
     options: Mapping[str, str], values: Mapping[str, Any] = MappingProxyType({})
 ) -> Iterator[None]:
-    """Let errors that leave this block name the options of a command instead of its parameters.
+    """Let errors that leave this block name options as typed: `log_times` is `--log-times`.
 
-    options: `options_of` it. values: of its parameters, among which are names of files.
+    Args:
+        options: The typed names of parameters, from `options_of`.
+        values: The values of the parameters; an error about a file then names its option.
     """
     try:
         yield
     except OSError as error:
         if error.filename is not None:
-            error.filename = _after_its_option(str(error.filename), options, values)
+            error.filename = _with_option(str(error.filename), options, values)
         raise
     except Exception as error:
         ours = isinstance(error, ValueError | MemoryError) or type(error).__module__[:4] == "nnth"
-        if ours and error.args == (str(error),):  # one that is no more than a message
-            error.args = (_after_its_option(worded(str(error), options), options, values),)
+        if ours and error.args == (str(error),):  # the error has nothing but a message
+            error.args = (_with_option(worded(str(error), options), options, values),)
         raise
 
 
 def options_of(parameters: Iterable[inspect.Parameter]) -> dict[str, str]:
-    """Return what is typed for each parameter: `--x-test` for `x_test`, `FILE` for an argument."""
+    """Return the typed names of parameters: `--x-test` for `x_test`, `FILE` for an argument."""
     return {parameter.name: _option_of(parameter) for parameter in parameters}
 
 
 def worded(message: str, options: Mapping[str, str]) -> str:
     """Return a message of the package with its arguments named as they are typed.
 
-    Messages begin with the argument or arguments that they are about ("cw and depth must ..."), and
-    name others where they say what comes with them ("... must not be given with inputs"). Names
-    that are no English words, as `x_test`, are replaced wherever they are.
+    A message begins with the arguments that it is about ("cw and depth must ..."), and may name
+    others in certain phrases ("... must not be given with inputs"). Names that are not English
+    words, as `x_test`, are replaced everywhere.
     """
     if not options:
         return message
@@ -63,8 +78,8 @@ def worded(message: str, options: Mapping[str, str]) -> str:
     return re.sub(f"{beginning}|{beside}|{anywhere}", typed, message)
 
 
-def _after_its_option(text: str, options: Mapping[str, str], values: Mapping[str, Any]) -> str:
-    """The text, after an option if it begins with the file that this is given."""
+def _with_option(text: str, options: Mapping[str, str], values: Mapping[str, Any]) -> str:
+    """Return the text, preceded by an option if it begins with the file that the option names."""
     for name, value in values.items():
         file = str(value) if isinstance(value, str | Path) else ""
         if file and re.match(rf"{re.escape(file)}(?=[ :]|$)", text):

@@ -75,28 +75,29 @@ Nets nets_of(std::size_t width, const Array& x, double y, std::uint64_t seed, st
 }
 
 py::dict train_nets(std::size_t width, const Array& x, double y, const std::vector<double>& rates,
-                    bool of_curvature, std::size_t steps, std::uint64_t seed, std::uint64_t start,
-                    std::uint64_t samples, int threads, py::object progress) {
+                    bool relative_to_curvature, std::size_t steps, std::uint64_t seed,
+                    std::uint64_t start, std::uint64_t samples, int threads, py::object progress) {
     const Nets nets = nets_of(width, x, y, seed, start, samples);
     PythonMonitor monitor(std::move(progress));
     std::vector<Outcome> found;
     {
         const py::gil_scoped_release release;
-        found = train(nets, {rates, of_curvature}, steps, threads, monitor);
+        found = train(nets, {rates, relative_to_curvature}, steps, threads, monitor);
     }
     return columns(found, {static_cast<py::ssize_t>(samples),
                            static_cast<py::ssize_t>(rates.size()), py::ssize_t{models}});
 }
 
-py::tuple net_courses(std::size_t width, const Array& x, double y, double rate, bool of_curvature,
-                      std::size_t steps, std::uint64_t seed, std::uint64_t start,
-                      std::uint64_t samples, int threads, py::object progress) {
+py::tuple net_trajectories(std::size_t width, const Array& x, double y, double rate,
+                           bool relative_to_curvature, std::size_t steps, std::uint64_t seed,
+                           std::uint64_t start, std::uint64_t samples, int threads,
+                           py::object progress) {
     const Nets nets = nets_of(width, x, y, seed, start, samples);
     PythonMonitor monitor(std::move(progress));
-    Courses found;
+    Trajectories found;
     {
         const py::gil_scoped_release release;
-        found = courses(nets, {{rate}, of_curvature}, steps, threads, monitor);
+        found = trajectories(nets, {{rate}, relative_to_curvature}, steps, threads, monitor);
     }
     const auto count = static_cast<py::ssize_t>(samples), all = py::ssize_t{models};
     const std::vector<py::ssize_t> shape{count, all, static_cast<py::ssize_t>(steps) + 1};
@@ -118,11 +119,13 @@ void bind_catapult(py::module_& module) {
                py::arg("z0"), py::arg("lambda0"), py::arg("steps"), py::arg("threads"),
                py::arg("progress"));
     module.def("catapult_nets", &train_nets, py::arg("width"), py::arg("x"), py::arg("y"),
-               py::arg("rates"), py::arg("of_curvature"), py::arg("steps"), py::arg("seed"),
-               py::arg("start"), py::arg("samples"), py::arg("threads"), py::arg("progress"));
-    module.def("catapult_courses", &net_courses, py::arg("width"), py::arg("x"), py::arg("y"),
-               py::arg("rate"), py::arg("of_curvature"), py::arg("steps"), py::arg("seed"),
-               py::arg("start"), py::arg("samples"), py::arg("threads"), py::arg("progress"));
+               py::arg("rates"), py::arg("relative_to_curvature"), py::arg("steps"),
+               py::arg("seed"), py::arg("start"), py::arg("samples"), py::arg("threads"),
+               py::arg("progress"));
+    module.def("catapult_trajectories", &net_trajectories, py::arg("width"), py::arg("x"),
+               py::arg("y"), py::arg("rate"), py::arg("relative_to_curvature"), py::arg("steps"),
+               py::arg("seed"), py::arg("start"), py::arg("samples"), py::arg("threads"),
+               py::arg("progress"));
 }
 
 }  // namespace nnth::catapult

@@ -34,7 +34,7 @@ py::dict columns(const std::vector<Row>& rows, py::ssize_t layers) {
     return out;
 }
 
-py::tuple vertex(const Activation& activation, const Network& network, const Array& x,
+py::tuple vertex(const Activation& activation, const KernelConfig& config, const Array& x,
                  const Array& inverse_widths, int threads, py::object progress) {
     if (x.ndim() != 2 || x.size() == 0) throw std::invalid_argument("x must be a matrix");
     const std::vector<double> data = to_vector(x), inverse = to_vector(inverse_widths);
@@ -43,7 +43,7 @@ py::tuple vertex(const Activation& activation, const Network& network, const Arr
     Vertices found;
     {
         const py::gil_scoped_release release;
-        found = vertices(activation, network, data, inputs, inverse, threads, monitor);
+        found = vertices(activation, config, data, inputs, inverse, threads, monitor);
     }
     const auto layers = static_cast<py::ssize_t>(inverse.size()) + 1, m = x.shape(0);
     py::dict one = columns(found.inputs, layers);
@@ -116,7 +116,7 @@ py::dict two_moments(const Activation& activation, double k_a, double k_b, doubl
 }  // namespace
 
 void bind_gp(py::module_& module) {
-    module.def("vertices", &vertex, py::arg("activation"), py::arg("network"), py::arg("x"),
+    module.def("vertices", &vertex, py::arg("activation"), py::arg("config"), py::arg("x"),
                py::arg("inverse_widths"), py::arg("threads"), py::arg("progress"));
     module.def("sample_nets", &nets, py::arg("activation"), py::arg("cb"), py::arg("cw"),
                py::arg("first"), py::arg("widths"), py::arg("observable_centers"),

@@ -15,7 +15,7 @@ using namespace nnth::bind;
 
 // Fills the matrices given, in place, of the first inputs or of all: their memory is Python's, and
 // nothing of their size is copied.
-py::tuple gram_into(const Activation& activation, const Network& network, const Array& x,
+py::tuple gram_into(const Activation& activation, const KernelConfig& config, const Array& x,
                     int threads, py::object progress,
                     std::optional<py::array_t<double, py::array::c_style>> nngp,
                     std::optional<py::array_t<double, py::array::c_style>> ntk) {
@@ -40,7 +40,7 @@ py::tuple gram_into(const Activation& activation, const Network& network, const 
     GramReport report;
     {
         const py::gil_scoped_release release;
-        report = gram(activation, network, data, static_cast<std::size_t>(rows), threads, monitor,
+        report = gram(activation, config, data, static_cast<std::size_t>(rows), threads, monitor,
                       nngp_memory, ntk_memory);
     }
     const auto array = [](const std::vector<double>& values) {
@@ -53,7 +53,7 @@ py::tuple gram_into(const Activation& activation, const Network& network, const 
 }  // namespace
 
 void bind_gram(py::module_& module) {
-    module.def("gram_into", &gram_into, py::arg("activation"), py::arg("network"), py::arg("x"),
+    module.def("gram_into", &gram_into, py::arg("activation"), py::arg("config"), py::arg("x"),
                py::arg("threads"), py::arg("progress"), py::arg("nngp").noconvert(),
                py::arg("ntk").noconvert());
 }

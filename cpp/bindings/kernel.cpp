@@ -26,6 +26,7 @@ Activation make_activation(const std::vector<std::pair<std::string, double>>& in
                            const std::optional<std::string>& form, double parameter,
                            const std::optional<NearZeroValues>& near_zero) {
     std::vector<Instruction> program;
+    program.reserve(instructions.size());
     for (const auto& [name, value] : instructions) program.push_back({op_from_name(name), value});
     std::optional<NearZero> near;
     if (near_zero) {
@@ -93,6 +94,7 @@ const char* name_of(Status status) {
 
 py::array_t<double> column(const std::vector<Layer>& layers, double (*value)(const Layer&)) {
     std::vector<double> out;
+    out.reserve(layers.size());
     for (const Layer& layer : layers) out.push_back(value(layer));
     const auto n = static_cast<py::ssize_t>(out.size());
     return to_array(std::move(out), {n});
@@ -112,6 +114,7 @@ py::dict to_columns(const std::vector<Layer>& layers) {
     out["chi_perp"] = column(layers, [](const Layer& l) { return l.chi_perp; });
     out["error"] = column(layers, [](const Layer& l) { return l.error; });
     std::vector<std::string> status;
+    status.reserve(layers.size());
     for (const Layer& layer : layers) status.push_back(name_of(layer.status));
     out["status"] = py::cast(status);
     return out;
@@ -124,13 +127,13 @@ Inputs inputs_of(const Array& x_a, const Array& x_b) {
     return inputs_from_vectors(x_a.data(), x_b.data(), static_cast<std::size_t>(x_a.size()));
 }
 
-py::dict kernel(const Activation& activation, Method method, int nodes, const Network& network,
+py::dict kernel(const Activation& activation, Method method, int nodes, const KernelConfig& config,
                 const Inputs& inputs) {
     PythonMonitor monitor(py::none{});
     std::vector<Layer> layers;
     {
         const py::gil_scoped_release release;
-        layers = kernel_layers(activation, method, nodes, network, inputs, monitor);
+        layers = kernel_layers(activation, method, nodes, config, inputs, monitor);
     }
     return to_columns(layers);
 }
@@ -156,11 +159,11 @@ void bind_kernel(py::module_& module) {
              py::arg("value").noconvert(), py::arg("slope").noconvert())
         .def("breaks", &breaks, py::arg("reach"))
         .def("jumps", &jumps, py::arg("reach"));
-    py::class_<Network>(module, "Network")
+    py::class_<KernelConfig>(module, "KernelConfig")
         .def(py::init([](double cb, double cw, int depth, Ntk ntk) {
-                 const Network network{cb, cw, depth, ntk};
-                 check(network);
-                 return network;
+                 const KernelConfig config{cb, cw, depth, ntk};
+                 check(config);
+                 return config;
              }),
              py::arg("cb"), py::arg("cw"), py::arg("depth"), py::arg("ntk"));
     py::class_<Inputs>(module, "Inputs")
@@ -172,7 +175,7 @@ void bind_kernel(py::module_& module) {
              py::arg("norm_a"), py::arg("norm_b"), py::arg("rho"))
         .def(py::init(&inputs_of), py::arg("x_a"), py::arg("x_b"));
     module.def("kernel", &kernel, py::arg("activation"), py::arg("method"), py::arg("nodes"),
-               py::arg("network"), py::arg("inputs"));
+               py::arg("config"), py::arg("inputs"));
 }
 
 }  // namespace nnth::kernel

@@ -56,6 +56,7 @@ py::tuple sample(const std::vector<double>& x, const std::vector<std::uint64_t>&
                  std::uint64_t keep, int threads, py::object progress) {
     const NetworkEnsemble ensemble = ensemble_of(x, widths, outputs, mu);
     std::vector<Request> requests;
+    requests.reserve(quantities.size());
     for (const auto& [name, powers] : quantities)
         requests.push_back({quantity_named(name), powers});
     PythonMonitor monitor(std::move(progress));

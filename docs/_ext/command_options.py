@@ -1,4 +1,7 @@
-"""`{command} kernel`: what `nnth kernel --help` says, as a part of a page; of a group, of each."""
+"""The directive `{command} kernel`, which puts `nnth kernel --help` on a page.
+
+For a group, the help of each of its commands.
+"""
 
 import re
 from typing import Any
@@ -34,7 +37,7 @@ class CommandOptions(SphinxDirective):
 
 
 def described(text: str) -> list[nodes.Node]:
-    """The paragraphs of a help text; those that Click leaves as they are, as literal blocks."""
+    """Return the paragraphs of a help text; paragraphs that Click does not wrap are literal."""
     found: list[nodes.Node] = []
     for paragraph in re.split(r"\n\s*\n", text.strip()):
         if paragraph.lstrip().startswith("\b"):
@@ -46,7 +49,7 @@ def described(text: str) -> list[nodes.Node]:
 
 
 def inline(text: str) -> list[nodes.Node]:
-    """A text whose words between backquotes are code."""
+    """Return a text as nodes; words between backquotes are code."""
     parts = text.split("`")
     return [
         nodes.literal(text=part) if i % 2 else nodes.Text(part)
@@ -56,7 +59,7 @@ def inline(text: str) -> list[nodes.Node]:
 
 
 def options(entries: list[tuple[str, str]]) -> nodes.Node:
-    """A list of options with their meaning."""
+    """Return a definition list of options and their meaning."""
     listed = nodes.definition_list(classes=["nnth-options"])
     for names, meaning in entries:
         term = nodes.term("", "", nodes.literal(text=names))

@@ -1,4 +1,4 @@
-"""Fails the build where a page would load a script, style, font or picture from elsewhere."""
+"""Warn if a page would load a script, style, font or picture from the network."""
 
 import re
 from pathlib import Path

@@ -1,16 +1,18 @@
-"""Commands in pages: run while the site is built, and shown with what they print and draw.
+"""Commands in pages: run while the site is built, and shown with their output and pictures.
 
     ```{nnth} kernel --act relu --depth 5 --plot relu.svg
     :caption: Kernels of ReLU.
     ```
 
-runs the line in a terminal of its own, and puts the command, its output and its picture there.
-Instead of a command the body may hold shell lines, each with its own output; all lines of a page
-share a directory. Options: `lines` cuts the output after so many lines, and says so; `no-output`
-leaves it out; `exit` is the exit code that is expected, 0 by default. Any other exit code, and any
-word on standard error beside exit code 0, is a warning, and so fails the build.
+runs the line in a terminal of its own and shows the command, its output and its picture. Instead of
+a command the body may hold shell lines, each with its own output; all lines of a page share a
+directory. Options: `lines` is the largest number of lines of output to show; `no-output` hides the
+output; `exit` is the expected exit code, 0 by default. Any other exit code, and any text on
+standard error beside exit code 0, is a warning, and so fails the build.
 
-`{gallery}` is every picture of the site, with its command.
+A picture is drawn twice, for light and for dark pages; the theme shows one of the two.
+
+`{gallery}` shows every picture of the site with its command.
 """
 
 import os
@@ -31,10 +33,32 @@ from sphinx.util.docutils import SphinxDirective
 
 logger = logging.getLogger(__name__)
 
-COLUMNS = 90  # of the terminal: what fits in a page
-SECONDS = 60  # until a command is given up
+COLUMNS = 90  # width of the terminal, which fits in a page
+SECONDS = 60  # time limit of a command
 _PICTURE = re.compile(r"--plot(?:=|\s+)(\S+\.(?:svg|png))")
-_MADE = "_made"  # beside the pages, because Sphinx takes pictures from there
+_MADE = "_made"  # within the source directory, where Sphinx expects pictures
+_DARK = "-dark"  # end of the names of pictures for dark pages
+
+# The program `nnth`, which draws every SVG figure a second time in the style for dark pages.
+_DRAWS_TWICE = f"""#!{sys.executable}
+import os
+from dataclasses import replace
+from nnth_cli.output import Destination
+from nnth_cli.start import main
+
+draw = Destination.draw
+
+def draw_twice(self, table):
+    draw(self, table)
+    if self.plot is not None and self.plot.suffix == ".svg":
+        os.environ["NNTH_STYLE"] = "nnth.dark"
+        draw(replace(self, plot=self.plot.with_stem(self.plot.stem + "{_DARK}")), table)
+        del os.environ["NNTH_STYLE"]
+
+if __name__ == "__main__":
+    Destination.draw = draw_twice
+    main()
+"""
 
 
 class ShownCommand(SphinxDirective):
@@ -87,10 +111,14 @@ class ShownCommand(SphinxDirective):
         name = f"{drawn.stem}-{key}{drawn.suffix}"
         if not drawn.exists():
             raise self.error(f"{command} drew no {drawn.name}")
-        (made / name).write_bytes(drawn.read_bytes())
         caption = self.options.get("caption", "")
         figure = nodes.figure(classes=["nnth-picture"], ids=[f"picture-{key}"])
-        figure += nodes.image(uri=f"/{_MADE}/{name}", alt=caption or command, **_size(drawn))
+        names = _variants(name)
+        for (theme, variant), (_, source) in zip(names, _variants(drawn.name), strict=True):
+            (made / variant).write_bytes(drawn.with_name(source).read_bytes())
+            image = nodes.image(uri=f"/{_MADE}/{variant}", alt=caption or command, **_size(drawn))
+            image["classes"].append(theme)
+            figure += image
         if caption:
             words, messages = self.parse_inline(caption)
             figure += nodes.caption(caption, "", *words, *messages)
@@ -99,13 +127,24 @@ class ShownCommand(SphinxDirective):
         return figure
 
 
+def _variants(name: str) -> list[tuple[str, str]]:
+    """Return class and file name of a picture for light pages and, if it is SVG, for dark ones."""
+    path = Path(name)
+    light = [("only-light" if path.suffix == ".svg" else "nnth-light", name)]
+    return light + [("only-dark", f"{path.stem}{_DARK}.svg")] * (path.suffix == ".svg")
+
+
 def run_in_terminal(command: str, directory: Path) -> tuple[int, str]:
-    """Exit code and output of a shell command whose standard output is a terminal."""
+    """Return exit code and output of a shell command whose standard output is a terminal."""
     own, other = pty.openpty()
     environment = {name: value for name, value in os.environ.items() if name != "NNTH_TRACEBACK"}
     environment |= {"COLUMNS": str(COLUMNS), "NO_COLOR": "1", "TERM": "xterm"}
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-    with tempfile.TemporaryFile() as errors:
+    with tempfile.TemporaryFile() as errors, tempfile.TemporaryDirectory() as programs:
+        program = Path(programs, "nnth")
+        program.write_text(_DRAWS_TWICE)
+        program.chmod(0o755)
+        path = (programs, str(Path(sys.executable).parent), environment["PATH"])
+        environment["PATH"] = os.pathsep.join(path)
         process = subprocess.Popen(
             ["bash", "-o", "pipefail", "-c", command],
             stdin=subprocess.DEVNULL,
@@ -134,7 +173,7 @@ def run_in_terminal(command: str, directory: Path) -> tuple[int, str]:
 
 
 def folded(command: str) -> str:
-    """The command, where it is wider than the page, on several lines that a shell reads as one."""
+    """Return the command, split by backslashes into lines that fit in the page."""
     lines = [""]
     for word in re.split(r" (?=--|\| )", command):
         if lines[-1] and len(lines[-1]) + len(word) > COLUMNS - 4 and "\n" not in command:
@@ -146,7 +185,7 @@ def folded(command: str) -> str:
 
 
 def _joined(lines: Any) -> list[str]:
-    """Shell commands, those continued by a backslash in one piece."""
+    """Return the shell commands; lines continued by a backslash are one command."""
     commands: list[str] = []
     for line in lines:
         if commands and commands[-1].endswith("\\"):
@@ -157,7 +196,7 @@ def _joined(lines: Any) -> list[str]:
 
 
 def _size(picture: Path) -> dict[str, str]:
-    """The width of a vector picture, enlarged so that its letters are as large as the page's."""
+    """Return the width of a vector picture that makes its letters as large as the page's."""
     width = _width(picture)
     return {"width": f"{width * 0.14:.1f}em"} if width else {}
 
@@ -167,14 +206,14 @@ def _is_wide(picture: Path) -> bool:
 
 
 def _width(picture: Path) -> float:
-    """In points, of a vector picture; 0 of others."""
+    """Return the width of a vector picture in points, 0 for other pictures."""
     head = picture.read_bytes()[:2000].decode(errors="replace")
     points = re.search(r'<svg [^>]*\bwidth="([0-9.]+)pt"', head, re.DOTALL)
     return float(points[1]) if points else 0.0
 
 
 class _Gallery(nodes.General, nodes.Element):
-    """Where the gallery will be, once every page is read."""
+    """The place of the gallery, filled when every page has been read."""
 
 
 class Gallery(SphinxDirective):
@@ -192,17 +231,20 @@ def fill_gallery(app: Sphinx, doctree: nodes.document, docname: str) -> None:
         for page in sorted(pages, key=lambda page: order.index(page) if page in order else -1):
             for uri, command, target, wide in pages[page]:
                 where = app.builder.get_relative_uri(docname, page) + f"#{target}"
-                image = nodes.image(uri=uri, candidates={"*": uri}, alt=command)
                 classes = ["nnth-picture", *["nnth-wide"] * wide]
                 item = nodes.figure(classes=classes, ids=[f"gallery-{target}"])
-                item += nodes.reference("", "", image, refuri=where)
+                for theme, name in _variants(Path(uri).name):
+                    shown = f"{_MADE}/{name}"
+                    image = nodes.image(uri=shown, candidates={"*": shown}, alt=command)
+                    image["classes"].append(theme)
+                    item += nodes.reference("", "", image, refuri=where)
                 item += nodes.caption("", "", nodes.literal(text=command))
                 gallery += item
         place.replace_self(gallery)
 
 
 def _pictures(env: Any) -> dict[str, list[tuple[str, str, str, bool]]]:
-    """By page: where a picture is, its command, its place on the page, and whether it is wide."""
+    """Return the pictures of each page: address, command, identifier, and whether it is wide."""
     if not hasattr(env, "nnth_pictures"):
         env.nnth_pictures = {}
     found: dict[str, list[tuple[str, str, str, bool]]] = env.nnth_pictures
@@ -210,7 +252,7 @@ def _pictures(env: Any) -> dict[str, list[tuple[str, str, str, bool]]]:
 
 
 def _directory(env: Any) -> Path:
-    """Where the commands of the page that is read are run."""
+    """Return the directory in which the commands of the current page run."""
     if "nnth_directory" not in env.temp_data:
         env.temp_data["nnth_directory"] = tempfile.TemporaryDirectory(prefix="nnth-docs-")
     return Path(env.temp_data["nnth_directory"].name)
@@ -221,7 +263,7 @@ def forget(app: Sphinx, env: Any, docname: str) -> None:
 
 
 def gallery_pages(app: Sphinx, env: Any) -> list[str]:
-    """The gallery is written again with whatever page changed."""
+    """Return the gallery, which is written again when any page changed."""
     return [page for page in ("gallery",) if page in env.found_docs]
 
 

@@ -1,6 +1,7 @@
 """The theory of neural networks as functions: each returns a Table with its error stated."""
 
-from nnth._activations.activation import CATALOGUE, activation
+from nnth._activations.activation import activation
+from nnth._activations.catalogue import CATALOGUE
 from nnth._catapult import catapult, catapult_phases
 from nnth._core import __version__
 from nnth._course.lectures import lectures

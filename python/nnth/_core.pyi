@@ -22,11 +22,25 @@ def chebyshev_lagrange(n: int, a: float, b: float, x: float) -> Floats: ...
 # kernel.cpp
 Layers: TypeAlias = dict[str, Any]  # column name -> [depth + 1] floats; status: list of str
 
-class Method:
-    __members__: ClassVar[dict[str, Method]]
+class _Enum:
+    @property
+    def name(self) -> str: ...
+    @property
+    def value(self) -> int: ...
+    def __int__(self) -> int: ...
+    def __index__(self) -> int: ...
 
-class Ntk:
+class Method(_Enum):  # and "gauss-hermite", by __members__
+    __members__: ClassVar[dict[str, Method]]
+    auto: ClassVar[Method]
+    closed: ClassVar[Method]
+    quadrature: ClassVar[Method]
+
+class Ntk(_Enum):
     __members__: ClassVar[dict[str, Ntk]]
+    ntk: ClassVar[Ntk]
+    bias: ClassVar[Ntk]
+    pdlt: ClassVar[Ntk]
 
 class Activation:
     def __init__(
@@ -45,7 +59,7 @@ class Activation:
     def breaks(self, reach: float) -> list[float]: ...
     def jumps(self, reach: float) -> list[float]: ...
 
-class Network:
+class KernelConfig:
     def __init__(self, cb: float, cw: float, depth: int, ntk: Ntk) -> None: ...
 
 class Inputs:
@@ -55,7 +69,7 @@ class Inputs:
     def __init__(self, x_a: ArrayLike, x_b: ArrayLike) -> None: ...
 
 def kernel(
-    activation: Activation, method: Method, nodes: int, network: Network, inputs: Inputs
+    activation: Activation, method: Method, nodes: int, config: KernelConfig, inputs: Inputs
 ) -> Layers: ...
 
 # criticality.cpp; what the columns mean is in nnth/kernel/fixed_points.hpp
@@ -125,7 +139,7 @@ def polygamma(order: ArrayLike, x: ArrayLike) -> Floats: ...
 # gp.cpp; entries of the dictionaries are named in nnth/kernel/vertex.hpp and layer_moments.hpp
 def vertices(  # of inputs: arrays [layer, a] and mean, variance [layer, a, 3]; of pairs
     activation: Activation,
-    network: Network,
+    config: KernelConfig,
     x: ArrayLike,
     inverse_widths: ArrayLike,
     threads: int,
@@ -152,7 +166,7 @@ def two_moments(activation: Activation, k_a: float, k_b: float, rho: float) -> d
 # Fills nngp and ntk [rows, m], C-contiguous; returns estimated error, route and the diagonals [m].
 def gram_into(
     activation: Activation,
-    network: Network,
+    config: KernelConfig,
     x: ArrayLike,
     threads: int,
     progress: Progress | None,
@@ -214,7 +228,7 @@ def catapult_nets(  # fields of Outcome [net, rate, model]
     x: Floats,
     y: float,
     rates: Sequence[float],
-    of_curvature: bool,
+    relative_to_curvature: bool,
     steps: int,
     seed: int,
     start: int,
@@ -222,12 +236,12 @@ def catapult_nets(  # fields of Outcome [net, rate, model]
     threads: int,
     progress: Progress | None,
 ) -> dict[str, Any]: ...
-def catapult_courses(  # fields of Courses [net, model, step], length [net, model]; Outcomes
+def catapult_trajectories(  # fields of Trajectories [net, model, step]; Outcomes [net, model]
     width: int,
     x: Floats,
     y: float,
     rate: float,
-    of_curvature: bool,
+    relative_to_curvature: bool,
     steps: int,
     seed: int,
     start: int,

@@ -7,8 +7,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from problems import CATALOGUE, NASTY, Exact, product, square
 
-from nnth._activations.activation import CATALOGUE as NAMES
 from nnth._activations.activation import activation
+from nnth._activations.catalogue import CATALOGUE as NAMES
 from nnth._kernels.kernel import kernel
 
 

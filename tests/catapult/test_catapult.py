@@ -112,19 +112,33 @@ def test_the_recursion_is_exact_for_frozen_gates_over_sixty_steps(rate: float, y
     assert table["deviation"][table["model"] == "relu"].max() > 1e-3 or rate < 2.0
 
 
+@pytest.mark.parametrize(
+    ("kappa", "y", "z0"), [(0.0066, 1.89, -1.41), (0.037, -0.44, -2.49), (0.015, 0.43, 0.71)]
+)
+def test_the_threshold_of_a_target_that_is_not_zero(kappa: float, y: float, z0: float) -> None:
+    """The line eta lambda = 4 + kappa eta^2 y r is invariant; above it training diverges."""
+    eta = 4.0
+    for _ in range(100):
+        eta = 4.0 + kappa * eta**2 * y * (z0 - y)
+    for change, outcome in ((1e-3, "diverged"), (-1e-3, "converged")):
+        arguments = {"kappa": kappa, "target": y, "z0": z0, "lambda0": 1.0}
+        table = catapult_phases(eta * (1.0 + change), steps=200_000, **arguments)
+        assert table[outcome][0] == 1.0
+
+
 def test_outcomes_come_with_their_step_and_never_as_nan() -> None:
     table = catapult(eta_lambda0=(0.5, 3.0, 4.5), steps=120)
-    ends = {
+    endings = {
         rate: (table["outcome"][i], int(table["outcome_step"][i]))
         for i, rate in enumerate(table["eta_lambda0"].tolist())
     }
-    assert {rate: end[0] for rate, end in ends.items()} == {
+    assert {rate: ending[0] for rate, ending in endings.items()} == {
         0.5: "converged",
         3.0: "converged",
         4.5: "diverged",
     }
     diverging = table["eta_lambda0"] == 4.5
-    assert int(table["step"][diverging].max()) == ends[4.5][1] - 1
+    assert int(table["step"][diverging].max()) == endings[4.5][1] - 1
     for name in ("z", "lambda", "loss", "error", "deviation"):
         assert np.isfinite(table[name]).all()
     assert table["phase"][table["step"] == 0].tolist() == ["lazy", "catapult", "divergent"]
@@ -139,8 +153,8 @@ def test_small_networks_die_and_that_is_no_fit() -> None:
     assert abs(dead[1.0, "frozen gates"] - 0.5) < 5 * 0.5 / math.sqrt(200)
     assert dead[4.5, "relu"] > dead[4.5, "frozen gates"]
     assert np.isfinite(sweep["converged"]).all()
-    shares = sweep["converged"] + sweep["diverged"] + sweep["dead"] + sweep["unsettled"]
-    assert shares == pytest.approx(np.ones(sweep.num_rows))
+    fractions = sweep["converged"] + sweep["diverged"] + sweep["dead"] + sweep["unsettled"]
+    assert fractions == pytest.approx(np.ones(sweep.num_rows))
     table = catapult(eta_lambda0=1.0, width=1, samples=20)
     still = table["outcome"] == "dead"
     assert still.any()
@@ -191,8 +205,8 @@ def test_the_same_bits_for_any_number_of_threads() -> None:
         for k in (1, 2, 7)
     ]
     assert tables[0] == tables[1] == tables[2]
-    courses = [catapult(3.0, width=40, samples=5, threads=k).to_csv() for k in (1, 3)]
-    assert courses[0] == courses[1]
+    tables = [catapult(3.0, width=40, samples=5, threads=k).to_csv() for k in (1, 3)]
+    assert tables[0] == tables[1]
 
 
 def test_many_rates_share_a_network() -> None:

@@ -5,8 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nnth_cli import main as program
-
 
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -18,5 +16,5 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     np.save(tmp_path / "triangle.npy", x[:3])
     monkeypatch.chdir(tmp_path)
     # What is left in a buffer of the tests' own output is no concern of the program here.
-    monkeypatch.setattr(program, "_abandon_output", lambda: None)
+    monkeypatch.setattr("nnth_cli.process._discard_output", lambda: None)
     return tmp_path

@@ -312,7 +312,9 @@ def test_other_columns_are_not_added(tmp_path: Path) -> None:
     call(SHELL, "rows", "--append", path)
     before = path.read_text()
     done = call(SHELL, "rows", "--columns", "other", "--append", path)
-    assert one_line(done).endswith("its columns are others: it has no other; it has value")
+    assert one_line(done).endswith(
+        "must have the columns of the table: it has no other; it has value"
+    )
     assert done.returncode == 2
     assert path.read_text() == before
 

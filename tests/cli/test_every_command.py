@@ -194,6 +194,8 @@ def test_a_command_runs_without_options(
         ("save", "hessian --data data.npz --widths 3 --steps 1 --save data.npz"),
         ("save", "diagonal --x data.npz --y y.npy --save ./data.npz"),
         ("append", "hessian --data data.csv --widths 3 --steps 1 --append data.csv"),
+        ("save-net", "classes --data data.npz --widths 3 --steps 1 --save-net data.npz"),
+        ("checkpoint", "sharpness --data data.npz --widths 3 --steps 1 --checkpoint data.npz"),
     ],
 )
 def test_what_is_read_is_not_written_over(
@@ -207,6 +209,15 @@ def test_what_is_read_is_not_written_over(
     assert (out, err.count("\n")) == ("", 1)
     assert err.startswith(f"nnth: error: --{option} must not be a file to read: ")
     assert [Path(name).read_bytes() for name in ("data.npz", "data.csv")] == before
+
+
+def test_two_results_are_not_written_to_one_file(
+    files: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = "hessian --width 4 --steps 1 --points 20 --save new.npz --save-net ./new.npz"
+    assert run(*words.split()) == 2
+    assert "--save and --save-net must not be one file: new.npz" in capfd.readouterr().err
+    assert not Path("new.npz").exists()
 
 
 @pytest.mark.parametrize("threads", [2**31, 2**63, 10**30])

@@ -82,7 +82,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     np.save(tmp_path / "y.npy", x.sum(axis=1))
     np.save(tmp_path / "twice.npy", np.concatenate((x[:3], x[:3])))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(program, "_abandon_output", lambda: None)
+    monkeypatch.setattr("nnth_cli.process._discard_output", lambda: None)
     return tmp_path
 
 

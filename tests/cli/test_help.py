@@ -79,7 +79,7 @@ def test_help_of_a_command_is_its_help(name: str, capfd: pytest.CaptureFixture[s
 def test_help_of_no_command_is_an_error(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(program, "_abandon_output", lambda: None)
+    monkeypatch.setattr("nnth_cli.process._discard_output", lambda: None)
     for words, near in (("kernal", "kernel"), ("hermite daul", "dual")):
         assert program.run(program.get_command(program.app), ["help", *words.split()]) == 2
         assert f"did you mean {near}?" in capfd.readouterr().err

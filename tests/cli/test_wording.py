@@ -8,6 +8,7 @@ import re
 import pytest
 
 from nnth_cli import main as program
+from nnth_cli.process import explain
 from nnth_cli.wording import as_typed, options_of, worded
 
 NAMES = {
@@ -52,7 +53,7 @@ def test_files_come_with_their_option() -> None:
     for error in (ValueError("a.csv cannot be read"), FileNotFoundError(2, "none", "a.csv")):
         with pytest.raises(type(error)) as raised, as_typed(NAMES, {"x": "a.csv", "width": 3}):
             raise error
-        assert program.explain(raised.value)[1].startswith("--x a.csv")
+        assert explain(raised.value)[1].startswith("--x a.csv")
 
 
 def test_what_is_no_message_of_the_package_stays() -> None:

@@ -18,7 +18,7 @@ LONG = {
     "trajectory": "_core.catapult_trajectory(1.5, 0.1, 0.0, 1.0, 1.0, 10**9)",
     "outcome": "_core.catapult_outcomes([1e-15], 0.1, 0.0, 1.0, 1.0, 10**12, 1, None)",
     "training": "_core.catapult_nets(32, np.ones(2), 0.0, [1e-15], True, 10**12, 1, 0, 1, 1, None)",
-    "course": "_core.catapult_courses(2, np.ones(2), 0.0, 1e-9, True, 10**7, 1, 0, 1, 1, None)",
+    "path": "_core.catapult_trajectories(2, np.ones(2), 0.0, 1e-9, True, 10**7, 1, 0, 1, 1, None)",
     "Hermite rule": "_core.gauss_hermite(20_000_000)",
     "Legendre rule": "_core.gauss_legendre(2_000_000)",
     "deep net by law": "_core.sample_paths([1.0], [3] * 5_000_000, 1, 'gaussian', [('ntk', [1])],"

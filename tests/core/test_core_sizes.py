@@ -36,10 +36,10 @@ CALLS: dict[str, Callable[[], object]] = {
     "samples and min.p, n0. must be": lambda: _core.wishart_spectra(
         2**32, 2**32, 1, 0, 2**32, 1, None
     ),
-    "samples and steps must be": lambda: _core.catapult_courses(
+    "samples and steps must be": lambda: _core.catapult_trajectories(
         2, ONE, 0.0, 0.1, True, 2**31 - 1, 1, 0, 2**31, 1, None
     ),
-    "steps must be smaller": lambda: _core.catapult_courses(
+    "steps must be smaller": lambda: _core.catapult_trajectories(
         2, ONE, 0.0, 0.1, True, 2**64 - 1, 1, 0, 1, 1, None
     ),
     "samples and rates must be": lambda: _core.catapult_nets(

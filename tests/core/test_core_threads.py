@@ -51,9 +51,9 @@ def _lists_values(thing: type) -> bool:
     return isinstance(thing, EnumMeta) or hasattr(thing, "__members__")
 
 
-def network(depth: int, cw: float = 4.0, ntk: str = "ntk") -> _core.Network:
+def network(depth: int, cw: float = 4.0, ntk: str = "ntk") -> _core.KernelConfig:
     """Variances grow by `cw` or half of it with each layer."""
-    return _core.Network(0.0, cw, depth, _core.Ntk.__members__[ntk])
+    return _core.KernelConfig(0.0, cw, depth, _core.Ntk.__members__[ntk])
 
 
 def through_layers(call: Callable[[str], Any]) -> list[Any]:
@@ -217,7 +217,7 @@ CALLS: dict[str, Call] = {
     "Activation.evaluate_into": lambda _: evaluated_into(),
     "Activation.breaks": lambda _: through_layers(lambda a: activation(a).core.breaks(1e3)),
     "Activation.jumps": lambda _: through_layers(lambda a: activation(a).core.jumps(1e3)),
-    "Network": lambda _: type(network(3)).__name__,
+    "KernelConfig": lambda _: type(network(3)).__name__,
     "Inputs": lambda _: type(_core.Inputs(1.0, 2.0, 0.5)).__name__,
     "kernel": lambda _: through_layers(kernels),
     # criticality.cpp
@@ -275,7 +275,7 @@ CALLS: dict[str, Call] = {
         np.linspace(0.1, 4.5, 60), 0.1, 0.2, 1.0, 1.0, 3000, threads, None
     ),
     "catapult_nets": lambda threads: catapult(_core.catapult_nets, [0.5, 1.5, 3.0], threads),
-    "catapult_courses": lambda threads: catapult(_core.catapult_courses, 2.5, threads),
+    "catapult_trajectories": lambda threads: catapult(_core.catapult_trajectories, 2.5, threads),
     # path_sampling.cpp
     "sample_paths": lambda threads: [paths(threads, dense=dense) for dense in (False, True)],
     "merge_moments": lambda threads: _core.merge_moments(state(threads), state(threads, 768)),

@@ -17,7 +17,7 @@ from nnth._curvature import class_gram, class_parts
 from nnth._curvature.class_parts import ClassParts, IdentityError
 from nnth._curvature.class_spectra import Outliers, PartSizes
 from nnth._curvature.losses import LOSSES
-from nnth._curvature.training import Point, TrainingSetup
+from nnth._curvature.training import Snapshot, TrainingSetup
 from nnth._networks.network import Network
 from nnth._runtime.work import dry_run
 
@@ -38,10 +38,10 @@ def setup_of(**changes: Any) -> TrainingSetup:
     )
 
 
-def point_of(setup: TrainingSetup) -> Point:
+def point_of(setup: TrainingSetup) -> Snapshot:
     training = setup.training()
-    (point,) = training.course([training.steps], lambda point: point).seen
-    return point
+    (snapshot,) = training.train([training.steps], lambda snapshot: snapshot).evaluations
+    return snapshot
 
 
 def outputs(theta: np.ndarray, sizes: tuple[int, ...], x: np.ndarray) -> np.ndarray:
@@ -54,12 +54,12 @@ def outputs(theta: np.ndarray, sizes: tuple[int, ...], x: np.ndarray) -> np.ndar
     return h
 
 
-def jacobians(point: Point) -> np.ndarray:
+def jacobians(snapshot: Snapshot) -> np.ndarray:
     """`(m, C, P)`, exact to rounding: f(theta + i e_k 1e-200)/1e-200, the imaginary part."""
-    sizes, x = point.training.shape.sizes, point.training.examples.x
+    sizes, x = snapshot.training.layout.sizes, snapshot.training.examples.x
     columns = []
-    for k in range(len(point.theta)):
-        moved = point.theta.astype(complex)
+    for k in range(len(snapshot.theta)):
+        moved = snapshot.theta.astype(complex)
         moved[k] += 1e-200j
         columns.append(outputs(moved, sizes, x).imag / 1e-200)
     return np.stack(columns, axis=2)
@@ -99,21 +99,23 @@ def softmax(f: np.ndarray) -> np.ndarray:
     return e / e.sum(axis=1, keepdims=True)
 
 
-def by_definition(point: Point, plain: bool = False) -> Any:
-    jacobian = jacobians(point)
-    p = softmax(outputs(point.theta, point.training.shape.sizes, point.training.examples.x))
+def by_definition(snapshot: Snapshot, plain: bool = False) -> Any:
+    jacobian = jacobians(snapshot)
+    p = softmax(
+        outputs(snapshot.theta, snapshot.training.layout.sizes, snapshot.training.examples.x)
+    )
     vectors = np.einsum("ic,icp->ip", p, jacobian)[:, None] - jacobian
-    return parts_of(vectors, p, point.training.examples.labels, plain)
+    return parts_of(vectors, p, snapshot.training.examples.labels, plain)
 
 
 @pytest.fixture(scope="module")
-def small() -> tuple[TrainingSetup, Point, Any]:
+def small() -> tuple[TrainingSetup, Snapshot, Any]:
     setup = setup_of()
-    point = point_of(setup)
-    return setup, point, by_definition(point)
+    snapshot = point_of(setup)
+    return setup, snapshot, by_definition(snapshot)
 
 
-def test_the_parts_are_as_they_are_defined(small: tuple[TrainingSetup, Point, Any]) -> None:
+def test_the_parts_are_as_they_are_defined(small: tuple[TrainingSetup, Snapshot, Any]) -> None:
     """Rounding is some 1e-15 of G; eigenvalues are the square of residuals of 1e-6 off."""
     setup, _, expected = small
     table = nnth.classes(setup).table()
@@ -125,16 +127,18 @@ def test_the_parts_are_as_they_are_defined(small: tuple[TrainingSetup, Point, An
         assert table["frobenius"][i] == pytest.approx(np.linalg.norm(matrix), abs=1e-14 * whole)
         top = np.linalg.eigvalsh(matrix)[-1]
         assert table["eigenvalue"][i] == pytest.approx(top, abs=1e-10 * whole)
-        assert table["share"][i] == pytest.approx(np.trace(matrix) / whole, abs=1e-14)
+        assert table["fraction"][i] == pytest.approx(np.trace(matrix) / whole, abs=1e-14)
     assert table["trace"][1:].sum() == pytest.approx(whole, rel=1e-14)
     assert 0.0 < table["identity_error"].max() < 1e-14
     assert set(table["step"].tolist()) == {40}
 
 
-def test_products_are_those_of_the_matrices(small: tuple[TrainingSetup, Point, Any]) -> None:
-    _, point, expected = small
-    parts = ClassParts(point.curvature, point.training.examples.labels, point.training.shape)
-    v = np.random.default_rng(1).standard_normal(len(point.theta))
+def test_products_are_those_of_the_matrices(small: tuple[TrainingSetup, Snapshot, Any]) -> None:
+    _, snapshot, expected = small
+    parts = ClassParts(
+        snapshot.curvature, snapshot.training.examples.labels, snapshot.training.layout
+    )
+    v = np.random.default_rng(1).standard_normal(len(snapshot.theta))
     forms = parts.forms(v)
     for part in PARTS:
         exact = expected[part] @ v
@@ -142,10 +146,10 @@ def test_products_are_those_of_the_matrices(small: tuple[TrainingSetup, Point, A
         assert forms[part] == pytest.approx(v @ exact, rel=1e-13)
 
 
-def test_plain_averages_miss_g(small: tuple[TrainingSetup, Point, Any]) -> None:
+def test_plain_averages_miss_g(small: tuple[TrainingSetup, Snapshot, Any]) -> None:
     """The notes' means: the parts are then off by a part of G that nobody would call rounding."""
-    _, point, expected = small
-    plain = by_definition(point, plain=True)
+    _, snapshot, expected = small
+    plain = by_definition(snapshot, plain=True)
     missed = sum(plain[part] for part in PARTS) - plain["G"]
     assert np.linalg.norm(missed) > 0.02 * np.linalg.norm(plain["G"])
     assert np.trace(missed) > 0.02 * np.trace(expected["G"])
@@ -153,7 +157,7 @@ def test_plain_averages_miss_g(small: tuple[TrainingSetup, Point, Any]) -> None:
 
 @pytest.mark.parametrize("block", [8, 50, 768])
 def test_norms_do_not_depend_on_blocks(
-    block: int, small: tuple[TrainingSetup, Point, Any], monkeypatch: pytest.MonkeyPatch
+    block: int, small: tuple[TrainingSetup, Snapshot, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     setup, _, expected = small
     monkeypatch.setattr(class_gram, "_BLOCK", block)
@@ -164,16 +168,16 @@ def test_norms_do_not_depend_on_blocks(
 
 def test_more_examples_than_pass_through_the_layers_together() -> None:
     setup = setup_of(data=unbalanced(m=600, d=2), widths=(3,), steps=5)
-    point = point_of(setup)
-    expected = by_definition(point)
+    snapshot = point_of(setup)
+    expected = by_definition(snapshot)
     table = nnth.classes(setup).table()
     assert table["trace"] == pytest.approx([np.trace(g) for g in expected.values()], rel=1e-12)
-    v = np.random.default_rng(0).standard_normal(len(point.theta))
-    change = point.curvature.output_change(v)
-    assert change == pytest.approx(jacobians(point) @ v, rel=1e-12, abs=1e-13)
+    v = np.random.default_rng(0).standard_normal(len(snapshot.theta))
+    change = snapshot.curvature.output_change(v)
+    assert change == pytest.approx(jacobians(snapshot) @ v, rel=1e-12, abs=1e-13)
 
 
-def test_outliers_are_told_apart(small: tuple[TrainingSetup, Point, Any]) -> None:
+def test_outliers_are_told_apart(small: tuple[TrainingSetup, Snapshot, Any]) -> None:
     setup, _, expected = small
     table = nnth.classes(setup, top=4).table()
     assert table.columns[:7] == ("index", "eigenvalue", "residual", *PARTS)
@@ -181,30 +185,30 @@ def test_outliers_are_told_apart(small: tuple[TrainingSetup, Point, Any]) -> Non
     assert table["eigenvalue"] == pytest.approx(values[::-1][:4], rel=1e-10)
     for i in range(4):
         u = vectors[:, -1 - i]
-        shares = [u @ expected[part] @ u / values[-1 - i] for part in PARTS]
-        assert [table[part][i] for part in PARTS] == pytest.approx(shares, abs=1e-6)
-        assert table["part"][i] == PARTS[int(np.argmax(shares))]
+        fractions = [u @ expected[part] @ u / values[-1 - i] for part in PARTS]
+        assert [table[part][i] for part in PARTS] == pytest.approx(fractions, abs=1e-6)
+        assert table["part"][i] == PARTS[int(np.argmax(fractions))]
     assert np.all(table["residual"] <= 1e-6 * table["eigenvalue"][0])
 
 
-def test_all_eigenvectors_share_all_traces(small: tuple[TrainingSetup, Point, Any]) -> None:
+def test_all_eigenvectors_share_all_traces(small: tuple[TrainingSetup, Snapshot, Any]) -> None:
     """sum_k u_k^T G_part u_k is the trace of the part."""
-    setup, point, expected = small
-    table = nnth.classes(setup, top=len(point.theta)).table()
+    setup, snapshot, expected = small
+    table = nnth.classes(setup, top=len(snapshot.theta)).table()
     for part in PARTS:
         sums = float(table["eigenvalue"] @ table[part])
         assert sums == pytest.approx(np.trace(expected[part]), rel=1e-10)
 
 
-def test_features_and_errors_of_layers(small: tuple[TrainingSetup, Point, Any]) -> None:
+def test_features_and_errors_of_layers(small: tuple[TrainingSetup, Snapshot, Any]) -> None:
     """What changes a z^l as its bias does: columns of the Jacobian are those of the errors."""
-    setup, point, _ = small
+    setup, snapshot, _ = small
     table = nnth.classes(setup, layers=True).table()
     assert table.columns[:5] == ("layer", "of", "part", "trace", "frobenius")
-    sizes, labels = point.training.shape.sizes, point.training.examples.labels
+    sizes, labels = snapshot.training.layout.sizes, snapshot.training.examples.labels
     assert labels is not None
-    jacobian, start = jacobians(point), 0
-    p = softmax(outputs(point.theta, sizes, point.training.examples.x))
+    jacobian, start = jacobians(snapshot), 0
+    p = softmax(outputs(snapshot.theta, sizes, snapshot.training.examples.x))
     for layer, (n, k) in enumerate(pairwise(sizes), 1):
         start += n * k
         of_biases = jacobian[..., start : start + k]
@@ -214,7 +218,7 @@ def test_features_and_errors_of_layers(small: tuple[TrainingSetup, Point, Any]) 
         rows = (table["of"] == "errors") & (table["layer"] == layer)
         assert table["part"][rows].tolist() == ["Delta", *PARTS]
         _same_sizes(table, rows, list(expected.values()))
-    for layer, h in enumerate(_features(point)):
+    for layer, h in enumerate(_features(snapshot)):
         means = np.array([h[labels == c].mean(axis=0) for c in range(3)])
         counts = np.bincount(labels)
         of_class = sum(n * np.outer(mu, mu) for n, mu in zip(counts, means, strict=True)) / len(h)
@@ -225,9 +229,9 @@ def test_features_and_errors_of_layers(small: tuple[TrainingSetup, Point, Any]) 
     assert table["identity_error"].max() < 1e-14
 
 
-def _features(point: Point) -> list[np.ndarray]:
-    found = [point.training.examples.x]
-    for w, b in zip(point.network.weights[:-1], point.network.biases[:-1], strict=True):
+def _features(snapshot: Snapshot) -> list[np.ndarray]:
+    found = [snapshot.training.examples.x]
+    for w, b in zip(snapshot.network.weights[:-1], snapshot.network.biases[:-1], strict=True):
         found.append(np.tanh(found[-1] @ w.T + b))
     return found
 
@@ -239,8 +243,8 @@ def _same_sizes(table: nnth.Table, rows: Any, matrices: list[np.ndarray]) -> Non
     assert table["frobenius"][rows] == pytest.approx([np.linalg.norm(a) for a in matrices], **near)
     tops = [np.linalg.eigvalsh(a)[-1] for a in matrices]
     assert table["eigenvalue"][rows] == pytest.approx(tops, **near)
-    shares = [np.trace(a) / whole for a in matrices]
-    assert table["share"][rows] == pytest.approx(shares, abs=1e-13)
+    fractions = [np.trace(a) / whole for a in matrices]
+    assert table["fraction"][rows] == pytest.approx(fractions, abs=1e-13)
 
 
 def test_an_example_by_hand() -> None:
@@ -267,8 +271,8 @@ def test_an_example_by_hand() -> None:
 @pytest.mark.parametrize("scale", [3.0, 30.0, 1e4])
 def test_the_identity_holds_where_all_is_learnt(scale: float) -> None:
     """Where p is nearly one-hot, and where it is: at 1e4 all other p underflow to 0."""
-    point = point_of(setup_of(steps=300, eta=0.5))
-    net = point.network
+    snapshot = point_of(setup_of(steps=300, eta=0.5))
+    net = snapshot.network
     sharp = Network(
         (*net.weights[:-1], scale * net.weights[-1]),
         (*net.biases[:-1], scale * net.biases[-1]),
@@ -293,8 +297,8 @@ def test_curvature_of_cross_entropy_keeps_its_digits() -> None:
 def test_slopes_keep_their_digits() -> None:
     """(p - e_c).y = p_2 (y_2 - y_1) where p_2 = e^-40, which p.y - y_c is but for rounding of 1."""
     weights = class_parts.Weights.of(np.array([[0.0, -40.0]]), np.array([0]))
-    slopes = weights.slopes(np.array([[3.0, 1.0]]))
-    assert slopes == pytest.approx(np.array([[-2.0 * np.exp(-40.0), 2.0]]), rel=1e-12)
+    derivatives = weights.derivatives(np.array([[3.0, 1.0]]))
+    assert derivatives == pytest.approx(np.array([[-2.0 * np.exp(-40.0), 2.0]]), rel=1e-12)
     assert weights.errors(0) == pytest.approx(np.exp(-40.0) * np.array([[-1.0, 1.0]]), rel=1e-12)
 
 
@@ -319,7 +323,7 @@ def test_of_layers_too(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_eigenvalues_for_the_figure() -> None:
-    seen = nnth.classes(setup_of(), leading=8).seen[0]
+    seen = nnth.classes(setup_of(), leading=8).evaluations[0]
     assert isinstance(seen, PartSizes)
     expected = by_definition(point_of(setup_of()))
     for name, matrix in expected.items():
@@ -331,10 +335,10 @@ def test_eigenvalues_for_the_figure() -> None:
 
 
 def test_pictures() -> None:
-    """What is drawn is of the table, in its place: eigenvalues, traces, shares."""
+    """What is drawn is of the table, in its place: eigenvalues, traces, fractions."""
     found = nnth.classes(setup_of(), leading=5)
-    drawn: Any = found.table().plot
-    (sizes,) = found.seen
+    drawn: Any = found.table().drawing
+    (sizes,) = found.evaluations
     assert isinstance(sizes, PartSizes)
     assert [label for label, *_ in drawn.points] == [f"$G_{{\\rm {part}}}$" for part in PARTS]
     for (_, index, values, _), part in zip(drawn.points, PARTS, strict=True):
@@ -344,15 +348,15 @@ def test_pictures() -> None:
         assert np.array_equal(values, shown, equal_nan=True)
     assert drawn.lines[0][2].tolist() == sizes.eigenvalues["G"].tolist()
     table = nnth.classes(setup_of(), at=(10, 40)).table()
-    drawn = table.plot
+    drawn = table.drawing
     for i, (_, steps, traces) in enumerate(drawn.lines):
         assert steps.tolist() == [10, 40]
         assert traces.tolist() == table["trace"][[i, i + 5]].tolist()
     assert drawn.log_x
-    drawn = nnth.classes(setup_of(), at=(0, 40)).table().plot
+    drawn = nnth.classes(setup_of(), at=(0, 40)).table().drawing
     assert not drawn.log_x
     table = nnth.classes(setup_of(), top=3).table()
-    drawn = table.plot
+    drawn = table.drawing
     for (part, index, values, _), label in zip(drawn.panels[0].points, PARTS, strict=True):
         assert part == label
         mostly = table["part"] == part
@@ -360,15 +364,15 @@ def test_pictures() -> None:
         assert values[mostly].tolist() == table["eigenvalue"][mostly].tolist()
         assert np.isnan(values[~mostly]).all()
     tops = np.array([line[2][1::4] for line in drawn.panels[1].lines])
-    shares = np.array([table[part] for part in PARTS])
-    assert np.diff(tops, axis=0, prepend=0.0) == pytest.approx(shares, abs=1e-14)
+    fractions = np.array([table[part] for part in PARTS])
+    assert np.diff(tops, axis=0, prepend=0.0) == pytest.approx(fractions, abs=1e-14)
     table = nnth.classes(setup_of(), layers=True).table()
-    drawn = table.plot
+    drawn = table.drawing
     for panel, of in zip(drawn.panels, ("features", "errors"), strict=True):
         for part, layers, values in panel.lines:
             rows = (table["of"] == of) & (table["part"] == part)
             assert layers.tolist() == table["layer"][rows].tolist()
-            assert values.tolist() == table["share"][rows].tolist()
+            assert values.tolist() == table["fraction"][rows].tolist()
     assert [len(line[1]) for line in drawn.panels[0].lines] == [3, 0, 3, 0]
     assert [len(line[1]) for line in drawn.panels[1].lines] == [3] * 4
 
@@ -425,9 +429,9 @@ def test_what_does_not_fit_is_refused_before_any_work(monkeypatch: pytest.Monkey
     needed = 8 * (3 * 3 * 23 * 12 + 2 * 9 * (64 + 69))
     monkeypatch.setattr("nnth._runtime.memory.available_memory", lambda: 10**6)
     module = import_module("nnth._curvature.classes")  # the function has its name
-    monkeypatch.setattr(module, "_SHARE_OF_MEMORY", (needed + 1) / 1e6)
+    monkeypatch.setattr(module, "_MEMORY_FRACTION", (needed + 1) / 1e6)
     dry_run(lambda: nnth.classes(setup_of()))
-    monkeypatch.setattr(module, "_SHARE_OF_MEMORY", (needed - 1) / 1e6)
+    monkeypatch.setattr(module, "_MEMORY_FRACTION", (needed - 1) / 1e6)
     with pytest.raises(MemoryError, match="points must be fewer than 23: vectors of 3 classes"):
         dry_run(lambda: nnth.classes(setup_of()))
 
@@ -454,6 +458,6 @@ def test_the_command(tmp_path: Path) -> None:
 
 def test_the_picture_of_the_lecture() -> None:
     """Four classes: as many outliers, of the classes, and then 4 x 2 of the pairs."""
-    found = nnth.classes(TrainingSetup(data="clusters:0.1:4:10", steps=1000), top=12).seen[0]
+    found = nnth.classes(TrainingSetup(data="clusters:0.1:4:10", steps=1000), top=12).evaluations[0]
     assert isinstance(found, Outliers)
     assert found.rows()["part"].tolist() == ["class"] * 4 + ["cross"] * 8

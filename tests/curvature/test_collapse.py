@@ -102,15 +102,15 @@ def test_the_formulas(count: int, d: int) -> None:
     m = (means - center).T
     distance = w.T / np.linalg.norm(w) - m / np.linalg.norm(m)
     assert metrics["nc3"] == pytest.approx(np.linalg.norm(distance) ** 2, rel=1e-12)
-    nearest = [np.argmin([np.linalg.norm(point - mu) for mu in means]) for point in h]
-    chosen = [np.argmax(w @ point + b) for point in h]
+    nearest = [np.argmin([np.linalg.norm(row - mu) for mu in means]) for row in h]
+    chosen = [np.argmax(w @ row + b) for row in h]
     differ = np.array([a != c for a, c in zip(nearest, chosen, strict=True)])
     alike = np.mean([differ[labels == c].mean() for c in range(count)])
     assert 0.0 < alike == pytest.approx(metrics["nc4"], rel=1e-14)
 
 
 def test_classes_count_alike_in_the_disagreement() -> None:
-    """Of 18 points 4 differ, of the other class's 2 one: (4/18 + 1/2)/2, and no share of 20."""
+    """Of 18 points 4 differ, of the other class's 2 one: (4/18 + 1/2)/2, and no fraction of 20."""
     # Means 0 and 10; the classifier's boundary is at 1, that of the nearest mean at 5.
     h = np.array([[0.0]] * 10 + [[-2.0]] * 4 + [[2.0]] * 4 + [[16.0], [4.0]])
     labels = np.repeat([0, 1], [18, 2])
@@ -281,24 +281,24 @@ def test_networks_collapse_in_training(loss: Any, falling: dict[str, float]) -> 
     setup = TrainingSetup(
         data="clusters:0.05:4:20", loss=loss, eta=0.3, weight_decay=5e-4, steps=2000
     )
-    first, *_, last = nnth.collapse(setup).seen
+    first, *_, last = nnth.collapse(setup).evaluations
     assert (last.step, last.accuracy, last.metrics["nc4"].value) == (2000, 1.0, 0.0)
     for name, left in falling.items():
         assert last.metrics[name].value < left * first.metrics[name].value, name
 
 
 def test_the_picture() -> None:
-    """Steps from the first on, and metrics but where they are 0, which logarithms do not have."""
+    """Metrics at the steps from the first on; step 0 has no logarithm, and a note says so."""
     table = nnth.collapse(
         TrainingSetup(data="clusters:0.5:3:4", widths=(5,), steps=9), at=(0, 4, 9)
     )
-    rows, drawn = table.table(), table.table().plot
+    rows, drawn = table.table(), table.table().drawing
     assert isinstance(drawn, Lines)
     for i, (_, steps, values) in enumerate(drawn.lines):
         assert steps.tolist() == [4, 9]
         of_metric = rows["value"][rows["metric"] == METRICS[i]][1:]
-        expected = np.where(of_metric > 0.0, of_metric, np.nan)
-        assert np.array_equal(values, expected, equal_nan=True)
+        assert np.array_equal(values, of_metric, equal_nan=True)
+    assert drawn.note == "step 0 has no place on the axis"
     assert [label for label, *_ in drawn.lines][-2:] == ["NC3", "NC4"]
 
 

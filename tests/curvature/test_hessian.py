@@ -61,7 +61,7 @@ def test_small_spaces_are_spanned_whole() -> None:
 def test_eigenvalues_that_do_not_converge_are_an_error() -> None:
     a = matrix(SPECTRUM)
     with pytest.raises(LanczosError, match=r"have residuals up to .* after 12 products, above"):
-        extreme_eigenpairs(lambda v: a @ v, 200, top=3, tolerance=1e-9, most=12, **DRAWN)
+        extreme_eigenpairs(lambda v: a @ v, 200, top=3, tolerance=1e-9, max_products=12, **DRAWN)
 
 
 def test_densities_have_the_moments_of_the_matrix() -> None:
@@ -156,7 +156,7 @@ def dense(setup: TrainingSetup) -> tuple[Any, Any]:
     """The Hessian at the start as a matrix, and the gradient."""
     training = setup.training()
     curvature = training.objective.at(training.theta)
-    rows = [curvature.hessian(unit) for unit in np.eye(training.shape.size)]
+    rows = [curvature.hessian(unit) for unit in np.eye(training.layout.size)]
     return np.array(rows), curvature.gradient
 
 
@@ -168,9 +168,9 @@ def test_the_table_says_what_a_dense_eigensolver_does() -> None:
     assert table["index"].tolist() == [1, 2, 3, 4, 5, -1, -2]
     expected = np.r_[values[::-1][:5], values[:2]]
     assert np.abs(table["eigenvalue"] - expected).max() < 1e-12
-    shares = (vectors.T @ gradient) ** 2 / (gradient @ gradient)
-    expected = np.r_[np.cumsum(shares[::-1][:5]), np.cumsum(shares[:2])]
-    assert np.abs(table["gradient_share"] - expected).max() < 1e-8
+    fractions = (vectors.T @ gradient) ** 2 / (gradient @ gradient)
+    expected = np.r_[np.cumsum(fractions[::-1][:5]), np.cumsum(fractions[:2])]
+    assert np.abs(table["gradient_fraction"] - expected).max() < 1e-8
     assert table["chance"].tolist() == [abs(i) / len(values) for i in table["index"]]
     ratios = values[::-1][:4] / values[::-1][1:5]
     assert table["outliers"][0] == np.argmax(ratios) + 1
@@ -260,7 +260,7 @@ def test_files_and_pictures(tmp_path: Path) -> None:
     density, grid = arrays["density"], arrays["grid"]
     area = np.sum(np.diff(grid) * (density[:, 1:] + density[:, :-1]) / 2.0, axis=1)
     assert np.allclose(area, 1.0, rtol=1e-3)
-    plot: Any = found.table().plot
+    plot: Any = found.table().drawing
     assert [panel.x_label[-6:] for panel in plot.panels] == ["step 0", "step 5"]
     # Where an outlier is, the line is as high as its square, or higher.
     for panel in plot.panels:
@@ -271,7 +271,7 @@ def test_files_and_pictures(tmp_path: Path) -> None:
     _, grid, density = plot.panels[1].lines[0]
     assert np.nanmax(density) == arrays["density"][1].max()
     assert grid.tolist() == arrays["grid"][1].tolist()
-    alone: Any = hessian(TrainingSetup(points=20, widths=(4,), steps=0)).table().plot
+    alone: Any = hessian(TrainingSetup(points=20, widths=(4,), steps=0)).table().drawing
     assert alone.points[0][2].tolist() == sorted(alone.points[0][2].tolist(), reverse=True)
 
 

@@ -63,7 +63,7 @@ def test_sharpness_is_the_largest_eigenvalue() -> None:
 
 
 def test_a_linear_model_has_its_phases_where_theory_has_them() -> None:
-    """With no hidden bend the loss is quadratic near its end: lazy below 2 and no other phase."""
+    """Without hidden layers the loss is quadratic near its end: lazy below 2, no other phase."""
     x = np.linspace(-1.0, 1.0, 9)[:, None]
     setup = TrainingSetup(
         data=(x, 0.5 * x + 0.25), widths=(400,), act="linear", loss="squared", steps=200, seed=2
@@ -87,7 +87,7 @@ def test_rates_are_those_times_lambda0() -> None:
     setup = TrainingSetup(data="clusters:1:3:4", points=20, widths=(5,), loss="squared", steps=3)
     training = setup.training()
     curvature = training.objective.at(training.theta)
-    full = np.array([curvature.gauss_newton(unit) for unit in np.eye(training.shape.size)])
+    full = np.array([curvature.gauss_newton(unit) for unit in np.eye(training.layout.size)])
     lambda0 = np.linalg.eigvalsh(full).max()
     table = sharpness_scan(setup, eta_lambda0=(1.0,))
     assert table["eta"][0] == pytest.approx(1.0 / lambda0, rel=1e-7)
@@ -143,7 +143,7 @@ def test_a_phase_says_what_happened_whatever_the_steps(
                     assert (max(losses) > losses[0]) == (phase == "catapult")
                     assert max(losses[-max(10, decided // 2) :]) < 0.9 * best
                     curvature = training.objective.at(theta)
-                    units = np.eye(training.shape.size)
+                    units = np.eye(training.layout.size)
                     full = np.array([curvature.hessian(unit) for unit in units])
                     assert np.linalg.eigvalsh(0.5 * (full + full.T))[-1] < 2.0 / eta
                     assert columns["loss"][i] < best  # and at the end it is still

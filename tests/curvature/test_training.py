@@ -28,13 +28,13 @@ from nnth import (
 )
 from nnth._activations.activation import activation
 from nnth._curvature.losses import Loss, softmax
-from nnth._curvature.objective import Objective, Shape, theta_of
-from nnth._curvature.training import DivergedError, Point, Training
+from nnth._curvature.objective import Objective, ParameterLayout, theta_of
+from nnth._curvature.training import DivergedError, Snapshot, Training
 
 SIZES = (4, 7, 5, 3)
-SHAPE = Shape(SIZES)
+SHAPE = ParameterLayout(SIZES)
 
-# Activations that NumPy has for complex numbers too, with their slopes.
+# Activations that NumPy has for complex numbers too, with their derivatives.
 COMPLEX: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "tanh": (np.tanh, lambda z: 1.0 - np.tanh(z) ** 2),
     "sin": (np.sin, np.cos),
@@ -64,12 +64,12 @@ def layers_of(theta: Any) -> list[tuple[Any, Any]]:
 
 def by_hand(theta: Any, act: str, loss: Loss, x: Any, y: Any) -> tuple[Any, Any]:
     """Loss and gradient in plain NumPy, a layer a line, for complex theta as well."""
-    value, slope = COMPLEX[act]
+    value, derivative = COMPLEX[act]
     layers = layers_of(theta)
     h, kept = x.astype(theta.dtype), []
     for w, b in layers[:-1]:
         z = h @ w.T + b
-        kept.append((h, slope(z)))
+        kept.append((h, derivative(z)))
         h = value(z)
     f = h @ layers[-1][0].T + layers[-1][1]
     if loss == "squared":
@@ -178,7 +178,7 @@ def descent_by_hand(training: Training, steps: int, order: list[Any]) -> Any:
     x, y = training.examples.x, training.examples.y
     for step in range(steps):
         rows = order[step % len(order)]
-        part = Objective(training.shape, training.act, setup.loss, x[rows], y[rows])
+        part = Objective(training.layout, training.act, setup.loss, x[rows], y[rows])
         gradient = part.gradient(theta)[1] + setup.weight_decay * theta
         velocity = setup.momentum * velocity + gradient
         theta = theta - setup.eta * velocity
@@ -190,10 +190,10 @@ def test_descent_is_with_momentum_and_weight_decay() -> None:
         widths=(6,), points=30, steps=20, momentum=0.8, weight_decay=0.01, eta=0.05
     )
     training = setup.training()
-    course = training.course([20], lambda point: point.loss)
+    history = training.train([20], lambda snapshot: snapshot.loss)
     expected = descent_by_hand(training, 20, [np.arange(30)])
-    assert np.allclose(course.theta, expected, rtol=1e-12, atol=1e-14)
-    assert course.seen == [training.objective.gradient(course.theta)[0]]
+    assert np.allclose(history.theta, expected, rtol=1e-12, atol=1e-14)
+    assert history.evaluations == [training.objective.gradient(history.theta)[0]]
 
 
 def test_batches_go_through_all_examples_and_differ_by_epoch() -> None:
@@ -206,14 +206,14 @@ def test_batches_go_through_all_examples_and_differ_by_epoch() -> None:
 
     training = TrainingSetup(widths=(6,), points=30, steps=8, batch=8).training()
     training.objective.__class__ = Watched
-    course = training.course([8], lambda point: point.step)
+    history = training.train([8], lambda snapshot: snapshot.step)
     assert [len(rows) for rows in seen] == [8, 8, 8, 6, 8, 8, 8, 6]
     first, second = (np.concatenate(seen[:4]), np.concatenate(seen[4:]))
     assert sorted(first) == sorted(second) == list(range(30))
     assert first.tolist() != second.tolist() != sorted(second)
     training.objective.__class__ = Objective
     expected = descent_by_hand(training, 8, seen)
-    assert np.allclose(course.theta, expected, rtol=1e-12, atol=1e-14)
+    assert np.allclose(history.theta, expected, rtol=1e-12, atol=1e-14)
 
 
 LOOKED_AT: dict[str, Callable[[TrainingSetup, int], Any]] = {
@@ -243,17 +243,17 @@ def test_threads_of_the_blas_change_no_bit(command: str) -> None:
 def test_divergence_is_an_error_that_says_when() -> None:
     training = TrainingSetup(loss="squared", eta=50.0, widths=(6,), steps=10**6).training()
     with pytest.raises(DivergedError, match=r"eta must be smaller than 50: .* after \d+ steps"):
-        training.course([10**6], lambda point: point.loss)
+        training.train([10**6], lambda snapshot: snapshot.loss)
 
 
 def test_a_loss_that_is_no_number_at_the_start_is_bad_input() -> None:
     training = TrainingSetup(act="log(z)", cw=1.0, widths=(6,), steps=3).training()
     with pytest.raises(ValueError, match="cb, cw, act and data must give a finite loss"):
-        training.course([3], lambda point: point.loss)
+        training.train([3], lambda snapshot: snapshot.loss)
 
 
-def evaluate(point: Point) -> dict[str, Any]:
-    return {"step": point.step, "loss": point.loss, "accuracy": point.accuracy}
+def evaluate(snapshot: Snapshot) -> dict[str, Any]:
+    return {"step": snapshot.step, "loss": snapshot.loss, "accuracy": snapshot.accuracy}
 
 
 @pytest.mark.parametrize("stop_at", [1, 17, 40])
@@ -262,33 +262,33 @@ def test_a_training_goes_on_from_its_checkpoint_to_the_last_bit(
 ) -> None:
     setup = TrainingSetup(widths=(6,), points=30, batch=7, momentum=0.9, steps=60, dtype="float32")
     at = [0, 16, 17, 40, 60]
-    whole = setup.training().course(at, evaluate)
+    whole = setup.training().train(at, evaluate)
     file = tmp_path / "kept.json"
 
     def interrupt(step: int, _: int) -> None:
         raise KeyboardInterrupt
 
-    def stop(point: Point) -> dict[str, Any]:
-        if point.step >= stop_at:
+    def stop(snapshot: Snapshot) -> dict[str, Any]:
+        if snapshot.step >= stop_at:
             raise KeyboardInterrupt
-        return evaluate(point)
+        return evaluate(snapshot)
 
     with pytest.raises(KeyboardInterrupt, match=rf"\d+ of 60 steps were trained, kept in {file}"):
-        setup.training().course(at, stop, checkpoint=file)
+        setup.training().train(at, stop, checkpoint=file)
     with pytest.raises(KeyboardInterrupt, match=r"\d+ of 60 steps"):
-        setup.training().course(at, evaluate, checkpoint=file, progress=interrupt)
-    again = setup.training().course(at, evaluate, checkpoint=file)
-    assert again.seen == whole.seen
+        setup.training().train(at, evaluate, checkpoint=file, progress=interrupt)
+    again = setup.training().train(at, evaluate, checkpoint=file)
+    assert again.evaluations == whole.evaluations
     assert again.theta.tobytes() == whole.theta.tobytes()
     longer = TrainingSetup(**{**setup.__dict__, "steps": 80})
-    more = longer.training().course([*at, 80], evaluate, checkpoint=file)
-    assert more.theta.tobytes() == longer.training().course([80], evaluate).theta.tobytes()
+    more = longer.training().train([*at, 80], evaluate, checkpoint=file)
+    assert more.theta.tobytes() == longer.training().train([80], evaluate).theta.tobytes()
 
 
 def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "kept.json"
     setup = TrainingSetup(widths=(6,), points=30, steps=9)
-    setup.training().course([9], evaluate, checkpoint=file)
+    setup.training().train([9], evaluate, checkpoint=file)
     for change, said in (
         ({"eta": 0.2}, "with eta 0.1, not 0.2"),
         ({"seed": 1}, "with seed 0, not 1"),
@@ -296,14 +296,14 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
     ):
         other = TrainingSetup(**{**setup.__dict__, **change})  # type: ignore[arg-type]
         with pytest.raises(ValueError, match=said):
-            other.training().course([other.steps or 0], evaluate, checkpoint=file)
+            other.training().train([other.steps or 0], evaluate, checkpoint=file)
     with pytest.raises(ValueError, match="nothing was measured at 3"):
-        setup.training().course([3, 9], evaluate, checkpoint=file)
+        setup.training().train([3, 9], evaluate, checkpoint=file)
     text = file.read_text()
     for damaged in ("", text[:100], "[1, 2]", '{"class": "os:system", "fields": {}}'):
         file.write_text(damaged)
         with pytest.raises(ValueError, match=f"checkpoint {file}"):
-            setup.training().course([9], evaluate, checkpoint=file)
+            setup.training().train([9], evaluate, checkpoint=file)
 
 
 @pytest.mark.subprocess

@@ -1,4 +1,4 @@
-"""Data sets from files: what is read, and what is refused in one line that names file and value."""
+"""Data sets from files: the formats that are read, and errors of one line with file and value."""
 
 import hashlib
 import io
@@ -184,7 +184,7 @@ BAD: list[tuple[str, Callable[[Path], object], str]] = [
 
 
 @pytest.mark.parametrize(("name", "write", "message"), BAD)
-def test_what_is_not_data_is_one_line_naming_file_and_value(
+def test_an_error_of_data_is_one_line_that_names_file_and_value(
     name: str, write: Callable[[Path], object], message: str, tmp_path: Path
 ) -> None:
     path = tmp_path / name
@@ -211,12 +211,12 @@ def test_a_pickle_is_not_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["npy", "npz", "csv"])
-def test_a_missing_file_is_that(suffix: str, tmp_path: Path) -> None:
+def test_a_missing_file_raises_file_not_found(suffix: str, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         load_data(tmp_path / f"x.{suffix}")
 
 
-def test_targets_may_be_a_vector_and_go_by_the_name_y(tmp_path: Path) -> None:
+def test_targets_may_be_a_vector_and_have_the_name_y(tmp_path: Path) -> None:
     y = np.array([3, 1, 2])
     np.save(tmp_path / "y.npy", y)
     np.savez(tmp_path / "both.npz", x=np.eye(3), y=y)
@@ -227,7 +227,7 @@ def test_targets_may_be_a_vector_and_go_by_the_name_y(tmp_path: Path) -> None:
         load_targets(tmp_path / "other.npz")
 
 
-def test_what_numpy_cannot_make_sense_of_is_damage(tmp_path: Path) -> None:
+def test_files_that_numpy_cannot_read_are_reported_as_damaged(tmp_path: Path) -> None:
     # Found by tests/fuzz.py: a TokenError of the header, an OSError of a seek before the beginning.
     (tmp_path / "a.npy").write_bytes(b"\x93NUMPY\x01\x00\x10\x00{'descr': (    \n")
     np.savez(tmp_path / "b.npz", x=X)
@@ -254,7 +254,7 @@ def test_parquet_holds_columns_of_numbers_of_any_type(tmp_path: Path) -> None:
     assert load_data(tmp_path / "x.parquet").tolist() == [[1, 0.5, 1], [2, -2, 0]]
 
 
-def test_pyarrow_is_asked_for_where_it_is_missing(
+def test_an_error_names_pyarrow_if_it_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "x.parquet").write_bytes(b"PAR1")
@@ -277,7 +277,7 @@ def test_standard_input_is_csv(monkeypatch: pytest.MonkeyPatch) -> None:
         load_data("-")
 
 
-def test_a_set_known_by_name_has_inputs_and_targets() -> None:
+def test_a_data_set_with_a_name_has_inputs_and_targets() -> None:
     digits = pytest.importorskip("sklearn.datasets").load_digits()
     assert np.array_equal(load_data("digits"), digits.data / 16.0)
     assert np.array_equal(load_targets(Path("digits"))[:, 0], digits.target)
@@ -290,7 +290,7 @@ def test_a_set_known_by_name_has_inputs_and_targets() -> None:
     assert abs(diabetes.std() - 1.0) < 1e-12
 
 
-def test_an_archive_carries_targets_if_it_has_some(tmp_path: Path) -> None:
+def test_targets_come_with_an_archive_that_has_an_array_y(tmp_path: Path) -> None:
     save_npz(tmp_path / "both.npz", X=X, y=np.array([1.0, 2.0]))
     save_npz(tmp_path / "one.npz", x=X)
     np.save(tmp_path / "x.npy", X)

@@ -1,4 +1,4 @@
-"""A row alone is enough to be made again: it has a hash of every file that was read for it."""
+"""Every row has a hash of each file that was read for it, so that it can be computed again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nnth_cli import main as program
 
 TRAINING = "--points 12 --widths 3 --steps 2 --data xy.npz"
 
-# A call of every command and option that reads files, and the parameters with a hash.
+# One call of every command and option that reads files, and the parameters with a hash.
 CALLS = {
     "gram x.npy --depth 2": "x:x.npy",
     "predict --x x.npy --y y.npy --x-test u.npy --y-test v.npy --times 1": (
@@ -54,7 +54,7 @@ CALLS = {
     "entropy --set nets --x x.npy --samples 4 --widths 3": "x:x.npy",
 }
 
-# The same commands without a file have the column too: rows of both may stand in one table.
+# Without a file the same commands have the column too, so that rows of both fit in one table.
 WITHOUT = [
     "diagonal --points 3 --n0 5 --sparsity 1 --alpha 1",
     "margin --points 8 --n0 2 --log-times 1",
@@ -73,9 +73,9 @@ WITHOUT = [
 
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to work in, with small data."""
+    """Return a folder with small data files, the current directory of the test."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(program, "_abandon_output", lambda: None)
+    monkeypatch.setattr("nnth_cli.process._discard_output", lambda: None)
     random = np.random.default_rng(0)
     x = random.normal(size=(6, 3))
     arrays = {
@@ -135,7 +135,7 @@ def test_standard_input_has_a_hash(
             assert row["sha256"] == f"x:{hashlib.sha256(content).hexdigest()[:16]}"
 
 
-def test_inputs_known_by_name_bring_their_targets(
+def test_targets_come_with_inputs_of_a_data_set_with_a_name(
     files: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     rows = rows_of("sgd --x clusters:0.1 --steps 300 --batch 9", capfd)
@@ -145,7 +145,9 @@ def test_inputs_known_by_name_bring_their_targets(
     assert [row["rhs"] for row in swept] == [row["rhs"] for row in rows]
 
 
-def test_an_archive_brings_its_targets(files: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_targets_come_with_inputs_of_an_archive(
+    files: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     np.savez("pair.npz", x=np.load("x.npy"), y=np.load("y.npy"))
     (row,) = rows_of("diagonal --x pair.npz --alpha 1", capfd)
     assert row["sha256"] == f"x:{digest('pair.npz')} y:{digest('pair.npz')}"
@@ -162,7 +164,7 @@ def test_an_archive_brings_its_targets(files: Path, capfd: pytest.CaptureFixture
         ("rkhs sample --x bad.csv", "bad.csv: line 3, field 2 must be a finite number, not 'o'"),
     ],
 )
-def test_what_is_no_data_is_one_line(
+def test_an_error_of_the_data_is_one_line(
     words: str, message: str, files: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     Path("bad.csv").write_text("a,b\n1,2\n3,o\n")
@@ -181,7 +183,7 @@ def test_without_a_file_the_column_is_empty(
     assert {row["sha256"] for row in rows_of(words, capfd)} == {""}
 
 
-def test_the_hash_is_of_what_was_read(files: Path) -> None:
+def test_the_hash_belongs_to_the_content_that_was_read(files: Path) -> None:
     first = gram("x.npy").table()
     before = digest("x.npy")
     np.save("x.npy", np.load("u.npy"))
@@ -203,9 +205,9 @@ def test_images_and_labels_have_one_hash(files: Path) -> None:
     assert collapse(setup).table().meta.parameters["sha256"] == f"data:{expected}"
 
 
-def test_a_named_network_is_no_file_and_records_are_kept() -> None:
+def test_a_network_with_a_name_has_no_hash() -> None:
     assert regions("telgarsky:2").meta.parameters["sha256"] is None
-    assert quadratic(net="random", points=3, times=(1.0,)).table.meta.parameters["sha256"] is None
+    assert quadratic(net="random", points=3, times=(1.0,)).table().meta.parameters["sha256"] is None
     meta = Meta("gram", {"x": File("x.npy", "0" * 16), "y": File(None), "depth": 2})
     assert dict(meta.parameters) == {"x": "x.npy", "y": None, "depth": 2, "sha256": f"x:{'0' * 16}"}
     again = pickle.loads(pickle.dumps(meta))

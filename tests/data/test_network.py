@@ -1,4 +1,4 @@
-"""Networks as data: their draws, the files they are read from, and what is refused in one line."""
+"""Networks as data: random draws, files, and errors of one line."""
 
 import json
 import math
@@ -35,7 +35,7 @@ def npz(path: Path, **arrays: Any) -> Path:
 
 
 def packed(dtype: str, array: Any) -> Tensor:
-    """A tensor's dtype, shape and bytes, written without NumPy."""
+    """Return the dtype, shape and bytes of a tensor, written without NumPy."""
     values = [float(v) for v in np.ravel(array)]
     if dtype == "BF16":  # the upper half of an F32, exact for the numbers used here
         raw = b"".join(struct.pack("<f", v)[2:] for v in values)
@@ -48,7 +48,7 @@ def packed(dtype: str, array: Any) -> Tensor:
 def safetensors(
     tensors: dict[str, Tensor], metadata: dict[str, str] | None = None, **changes: Any
 ) -> bytes:
-    """A safetensors file by its description; `changes` go into the entry of the first tensor."""
+    """Return a safetensors file; `changes` replace items of the entry of the first tensor."""
     header: dict[str, Any] = {} if metadata is None else {"__metadata__": metadata}
     data = b""
     for name, (dtype, shape, raw) in tensors.items():
@@ -119,7 +119,9 @@ def test_arrays_are_private_read_only_doubles() -> None:
         ((W[0] + 0j, W[1]), B, "W1 must hold real numbers, not values of type complex128"),
     ],
 )
-def test_what_is_no_network_is_refused(weights: Any, biases: Any, message: str) -> None:
+def test_arrays_that_do_not_form_a_network_are_refused(
+    weights: Any, biases: Any, message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         Network(weights, biases)
     with pytest.raises(ValueError, match=r"act must be a known activation .*did you mean tanh"):
@@ -219,7 +221,9 @@ def test_an_npz_is_read_and_its_other_arrays_ignored(tmp_path: Path) -> None:
         ({"activation": np.array(["relu", "tanh"])}, "act must not contain"),
     ],
 )
-def test_an_npz_of_something_else_is_refused(change: Any, message: str, tmp_path: Path) -> None:
+def test_an_npz_file_of_something_else_is_refused(
+    change: Any, message: str, tmp_path: Path
+) -> None:
     arrays = {"W1": W[0], "b1": B[0], "W2": W[1], "b2": B[1]} | change
     path = npz(tmp_path, **{name: a for name, a in arrays.items() if a is not None})
     with pytest.raises(ValueError, match=message):
@@ -372,7 +376,7 @@ def test_telgarsky_is_the_tent_map_composed(k: int) -> None:
         assert outside == [0.0] * 5
 
 
-def test_networks_known_by_name() -> None:
+def test_networks_with_a_name() -> None:
     assert named_network("telgarsky:12").widths == (2, 1) * 11 + (2,)
     for name in ("telgarsky", "telgarsky:", "telgarsky:x", "telgarsky:-1", "tent:3", "", ":3"):
         with pytest.raises(ValueError, match=r"must be one of telgarsky:K .*, not '"):
@@ -407,6 +411,6 @@ def test_widths_are_parsed() -> None:
         ("3*1000000000", "not 1000000000"),
     ],
 )
-def test_widths_that_are_none_are_refused(text: str, message: str) -> None:
+def test_texts_that_are_not_widths_are_refused(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message.replace("*", r"\*")):
         parse_widths(text)

@@ -188,7 +188,7 @@ def test_bad_input() -> None:
         nnth.diagonal(x, y[:2])
     with pytest.raises(ValueError, match="sparsity must be at most n0 = 2, not 3"):
         nnth.diagonal(n0=2)
-    with pytest.raises(MemoryError, match="points or n0 must be less: their matrices take"):
+    with pytest.raises(MemoryError, match="points or n0 must be smaller: their matrices take"):
         nnth.diagonal(n0=10**7)
 
 

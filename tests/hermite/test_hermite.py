@@ -279,7 +279,7 @@ def test_the_picture_of_duals_has_each_series_by_itself() -> None:
     table = hermite_dual("tanh", terms=(2, 4))
     few = table["terms"] == 2
     assert table["rho"][few].tolist() == np.linspace(-1.0, 1.0, 41).tolist()
-    picture = table.plot
+    picture = table.drawing
     assert [label for label, *_ in picture.points] == ["$N = 2$", "$N = 4$"]
     _, rho, left, _ = picture.points[0]
     seen = few & (np.abs(table["difference"]) > table["error"])

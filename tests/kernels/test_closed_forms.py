@@ -191,7 +191,7 @@ def test_matrices_by_forms_at_any_variance(act: str, scale: float, cb: float) ->
     base = rng.normal(size=(36, 3))
     x = scale * np.concatenate((base, base[:4] + 0.02 * rng.normal(size=(4, 3)), -base[:4]))
     made = gram(x, act, depth=1, cb=cb, cw=1.3)
-    assert made.route == "layered"
+    assert made.method == "layered"
     assert made.error < 1e-12
     assert made.nngp is not None
     assert made.ntk is not None

@@ -1,4 +1,4 @@
-"""Kernel matrices: every route against nnth.kernel pair by pair, and what no route may change."""
+"""Kernel matrices: every method against nnth.kernel pair by pair, and what no method may change."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from nnth import Gram, gram, kernel
-from nnth._activations.activation import activation
-from nnth._kernels.gram import gram_rows
-from nnth._kernels.kernel import core_network
+from nnth._kernels.kernel import infinite_network
+from nnth._kernels.network_kernel import network_rows
 
 Matrix = NDArray[np.float64]
 Spread = Literal["shared", "mild", "extreme"]
@@ -32,7 +31,7 @@ TABLE = 1e-10
 
 
 class Case(NamedTuple):
-    route: str
+    method: str
     act: str
     spread: Spread
     cb: float
@@ -48,7 +47,7 @@ class Case(NamedTuple):
         return {"ntk": self.ntk, **more}
 
     def label(self) -> str:
-        return f"{self.route}-{self.act}-{self.spread}-{self.ntk}"
+        return f"{self.method}-{self.act}-{self.spread}-{self.ntk}"
 
 
 def cases() -> Iterator[Case]:
@@ -186,10 +185,10 @@ def assert_diagonals(case: Case, x: Matrix, result: Gram) -> None:
 
 
 @pytest.mark.parametrize("case", ALL, ids=Case.label)
-def test_every_route_agrees_with_the_recursion_pair_by_pair(case: Case) -> None:
+def test_every_method_agrees_with_the_recursion_pair_by_pair(case: Case) -> None:
     x = data(case.spread)
     result = case.compute(x)
-    assert result.route == case.route
+    assert result.method == case.method
     k_error, theta_error, own_error = errors(case, x, result, pairs(ROWS))
     assert max(k_error, theta_error) <= case.tolerance
     assert max(k_error, theta_error) <= result.error + own_error
@@ -204,7 +203,7 @@ def test_few_inputs_go_pair_by_pair(act: str) -> None:
     case = Case("pairwise", act, "extreme", 0.1, 0.7, CLOSED)
     x = data("extreme", SPECIAL)
     result = case.compute(x)
-    assert result.route == "pairwise"
+    assert result.method == "pairwise"
     assert errors(case, x, result, [(0, 1), (0, 2), (0, 4), (0, 9), (9, 11)])[:2].max() <= 1e-15
 
 
@@ -280,7 +279,7 @@ def test_blocks_meet_at_their_edges(rows: int, dimension: int) -> None:
 
 @pytest.mark.parametrize("case", EACH, ids=Case.label)
 def test_an_entry_does_not_depend_on_where_its_inputs_stand(case: Case) -> None:
-    rows = 40 if case.route == "pairwise" else 130
+    rows = 40 if case.method == "pairwise" else 130
     x = data(case.spread, rows)
     order = np.random.default_rng(1).permutation(rows)
     plain, mixed = case.compute(x), case.compute(x[order])
@@ -303,7 +302,7 @@ def test_an_entry_does_not_depend_on_where_its_inputs_stand(case: Case) -> None:
 def test_the_bytes_do_not_depend_on_threads(case: Case) -> None:
     x = data(case.spread, ROWS if case.act == "hard_tanh" else 130)
     one, *others = [case.compute(x, threads=threads) for threads in (1, 2, 7)]
-    assert one.route == case.route
+    assert one.method == case.method
     for other in others:
         assert np.asarray(one.nngp).tobytes() == np.asarray(other.nngp).tobytes()
         assert np.asarray(one.ntk).tobytes() == np.asarray(other.ntk).tobytes()
@@ -383,7 +382,7 @@ def test_a_net_that_jumps_ends(depth: int) -> None:
     # without end.
     x = data("shared")
     result = gram(x, "step", depth=depth, cb=0.0, cw=1.0)
-    assert result.route == "pairwise"
+    assert result.method == "pairwise"
     assert np.isinf(np.diag(np.asarray(result.ntk))).all()
     assert np.asarray(result.ntk)[0, 1] == np.inf
     assert not np.isnan(np.asarray(result.ntk)).any()
@@ -418,7 +417,10 @@ def test_a_tangent_kernel_may_overflow_alone(rows: int) -> None:
         ({"ntk": "all"}, "ntk must be ntk, bias or pdlt, not 'all'"),
         ({"threads": -1}, "threads must be at least 0, not -1"),
         ({"act": "rellu"}, "did you mean relu"),
-        ({"x": [1.0, 2.0]}, r"x must be a matrix with a row a data point, not of shape \(2,\)"),
+        (
+            {"x": [1.0, 2.0]},
+            r"x must be a matrix with a row for each data point, not of shape \(2,\)",
+        ),
         ({"x": np.zeros((0, 3))}, r"not of shape \(0, 3\)"),
         ({"x": [[1.0, np.inf]]}, "x must hold finite numbers, not inf at row 0, column 1"),
         ({"x": [[1j]]}, "x must hold real numbers, not values of type complex128"),
@@ -493,7 +495,7 @@ def test_the_table_describes_the_matrices() -> None:
         "max_eigenvalue",
         "condition",
         "error",
-        "route",
+        "method",
         "eigenvalue_error",
     )
     assert table["kernel"].tolist() == ["nngp", "ntk"]
@@ -507,7 +509,7 @@ def test_the_table_describes_the_matrices() -> None:
         assert table["min_eigenvalue"][row] == pytest.approx(singular[-1], abs=1e-13 * singular[0])
         assert table["condition"][row] == pytest.approx(np.linalg.cond(matrix), rel=1e-8)
     assert table["error"].tolist() == [result.error] * 2
-    assert table["route"].tolist() == [result.route] * 2
+    assert table["method"].tolist() == [result.method] * 2
     assert table.meta.parameters["points"] == 50
     assert table.meta.parameters["n0"] == 8
 
@@ -546,17 +548,17 @@ def test_rows_are_those_of_the_whole_matrices(act: str, cb: float, rows: int) ->
     """Blocks are of 64 inputs or so: rows end within one, at its end, and with all."""
     x = np.random.default_rng(5).standard_normal((70 if act == "tanh" else 150, 3))
     whole = gram(x, act, depth=2, cb=cb, cw=1.3)
-    chosen, network = activation(act), core_network(cb, 1.3, 2, "ntk")
-    first = gram_rows(x, rows, chosen, network, "both")
+    network = infinite_network(act, depth=2, cb=cb, cw=1.3)
+    first = network_rows(network, x, rows, "both")
     for part, full, diagonal in (
         (first.nngp, whole.nngp, first.nngp_diagonal),
         (first.ntk, whole.ntk, first.ntk_diagonal),
     ):
         assert np.array_equal(part, full[:rows])
         assert np.array_equal(diagonal, full.diagonal())
-    assert first.route == whole.route
+    assert first.method == whole.method
     assert 0.0 < first.error <= whole.error  # that of the rows' own pairs
-    ntk_alone = gram_rows(x, rows, chosen, network, "ntk", threads=2)
+    ntk_alone = network_rows(network, x, rows, "ntk", threads=2)
     assert ntk_alone.nngp is None
     assert np.array_equal(ntk_alone.ntk, first.ntk)
 

@@ -48,7 +48,7 @@ def actual_error(found: dict[str, float], exact: dict[str, mp.mpf]) -> float:
 
 def rows(case: dict[str, Any], method: str, nodes: int = 2) -> tuple[float, float]:
     """Return the actual and the stated error of the last layer."""
-    network = _core.Network(case["cb"], case["cw"], case["depth"], _core.Ntk.ntk)
+    network = _core.KernelConfig(case["cb"], case["cw"], case["depth"], _core.Ntk.ntk)
     inputs = _core.Inputs(case["norm_a"], case["norm_b"], case["rho"])
     core = activation(case["act"]).core
     found = _core.kernel(core, _core.Method.__members__[method], nodes, network, inputs)
@@ -167,7 +167,7 @@ def test_errors_hold_for_long_vectors(act: str) -> None:
     x = np.full((2, 3072), 0.1)
     x[1, -1] = 5.0
     core = activation(act).core
-    network = _core.Network(0.0, 1.0, 2, _core.Ntk.ntk)
+    network = _core.KernelConfig(0.0, 1.0, 2, _core.Ntk.ntk)
     found = _core.kernel(core, _core.Method.auto, 2, network, _core.Inputs(x[0], x[1]))
     made = gram(x, act, depth=2, cb=0.0, cw=1.0)
     assert made.nngp is not None
@@ -197,7 +197,7 @@ LAYERED = (
 @pytest.mark.parametrize("case", LAYERED, ids=lambda case: case[0])
 def test_errors_hold_at_every_layer(case: tuple[Any, ...]) -> None:
     act, power, cb, norm_a, norm_b, rho, depth = case
-    network = _core.Network(cb, 1.0, depth, _core.Ntk.ntk)
+    network = _core.KernelConfig(cb, 1.0, depth, _core.Ntk.ntk)
     inputs = _core.Inputs(norm_a, norm_b, rho)
     found = _core.kernel(activation(act).core, _core.Method.auto, 2, network, inputs)
     with mp.workdps(30):
@@ -212,7 +212,7 @@ def test_errors_hold_at_every_layer(case: tuple[Any, ...]) -> None:
 def test_errors_hold_where_all_mass_lies_far_out(norm: float) -> None:
     """Of step(z - 2) at a small variance the mass begins many deviations from 0."""
     core = activation("step(z - 2.0)").core
-    network = _core.Network(0.0, 1.0, 1, _core.Ntk.ntk)
+    network = _core.KernelConfig(0.0, 1.0, 1, _core.Ntk.ntk)
     found = _core.kernel(core, _core.Method.auto, 2, network, _core.Inputs(norm, norm, 0.5))
     with mp.workdps(30):
         exact = mp.ncdf(-2 / mp.sqrt(mp.mpf(norm)))
@@ -234,7 +234,7 @@ CANCELLING: dict[str, Callable[[mp.mpf], mp.mpf]] = {
 @pytest.mark.parametrize("norm", [1e-12, 2e-3])
 def test_errors_know_of_terms_that_cancel(act: str, norm: float) -> None:
     """Where no Taylor polynomial stands in: beyond its radius, or with fractional powers."""
-    network = _core.Network(0.0, 1.0, 1, _core.Ntk.ntk)
+    network = _core.KernelConfig(0.0, 1.0, 1, _core.Ntk.ntk)
     core = activation(act).core
     found = _core.kernel(core, _core.Method.auto, 2, network, _core.Inputs(norm, norm, 0.5))
     ends = [0, *(mp.mpf(10) ** e for e in range(-8, 1, 2)), 3, 6, 12]
@@ -330,7 +330,7 @@ def test_expressions_with_singular_slopes_have_all_their_digits(shape: str, p: f
         "cw": 1.1,
         "depth": 2,
     }
-    network = _core.Network(case["cb"], case["cw"], case["depth"], _core.Ntk.ntk)
+    network = _core.KernelConfig(case["cb"], case["cw"], case["depth"], _core.Ntk.ntk)
     inputs = _core.Inputs(case["norm_a"], case["norm_b"], case["rho"])
     found = _core.kernel(activation(str(case["act"])).core, _core.Method.auto, 2, network, inputs)
     value = oracle.powers(p, right, left)

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from nnth import _core
-from nnth._activations.activation import CATALOGUE, activation
+from nnth._activations.activation import activation
+from nnth._activations.catalogue import CATALOGUE
 from nnth._kernels.kernel import Ntk, kernel
 from nnth._tables.table import Table
 
@@ -41,7 +42,7 @@ def compute(case: dict[str, Any], method: str) -> dict[str, Any]:
     ntk = _core.Ntk.__members__[case["ntk"]]
     # By quadrature, where the closed form has gone all the way, 20 layers save half the time.
     depth = min(case["depth"], 20) if method == "quadrature" else case["depth"]
-    network = _core.Network(case["cb"], case["cw"], depth, ntk)
+    network = _core.KernelConfig(case["cb"], case["cw"], depth, ntk)
     core = activation(case["act"]).core
     return _core.kernel(core, _core.Method.__members__[method], 2, network, inputs)
 

@@ -48,7 +48,7 @@ def test_flow_is_that_of_all_weights() -> None:
     d = p.x.shape[1]
     w0 = normals(5, 2, n * d).reshape(n, d)
     v = 2.0 * uniforms(5, 2**33 + 2, n) - 1.0
-    course = LazyNet(p, n, 5, 2).course([end], lambda _: None)
+    history = LazyNet(p, n, 5, 2).train([end], lambda _: None)
 
     def residual(w: np.ndarray) -> np.ndarray:
         return v @ np.tanh(w @ p.x.T) / math.sqrt(n) - p.y
@@ -62,16 +62,16 @@ def test_flow_is_that_of_all_weights() -> None:
         back = v[:, None] * (1.0 - np.tanh(w @ p.x.T) ** 2) * residual(w) / math.sqrt(n)
         return -(back @ p.x).ravel()  # eta/m is the unit of time
 
-    found = solve_ivp(slope, (0.0, end), w0.ravel(), rtol=1e-10, atol=1e-12, t_eval=course.time)
-    for i in (0, len(course.time) // 2, len(course.time) - 1):
+    found = solve_ivp(slope, (0.0, end), w0.ravel(), rtol=1e-10, atol=1e-12, t_eval=history.time)
+    for i in (0, len(history.time) // 2, len(history.time) - 1):
         w = found.y[:, i].reshape(n, d)
-        assert course.loss[i] == pytest.approx(np.mean(residual(w) ** 2) / 2, rel=1e-5, abs=1e-14)
-        assert course.least[i] == pytest.approx(np.linalg.eigvalsh(kernel(w))[0], rel=1e-6)
+        assert history.loss[i] == pytest.approx(np.mean(residual(w) ** 2) / 2, rel=1e-5, abs=1e-14)
+        assert history.least[i] == pytest.approx(np.linalg.eigvalsh(kernel(w))[0], rel=1e-6)
         change = np.abs(np.linalg.eigvalsh(kernel(w) - kernel(w0))).max()
-        assert course.kernel[i] == pytest.approx(change, rel=1e-5, abs=1e-12)
+        assert history.kernel[i] == pytest.approx(change, rel=1e-5, abs=1e-12)
         moved = np.linalg.norm(w - w0, axis=1).max()
-        assert course.movement[i] == pytest.approx(moved, rel=1e-6, abs=1e-12)
-    assert course.first == pytest.approx(kernel(w0), abs=1e-14)
+        assert history.movement[i] == pytest.approx(moved, rel=1e-6, abs=1e-12)
+    assert history.first == pytest.approx(kernel(w0), abs=1e-14)
 
 
 def test_constants_of_the_bounds() -> None:
@@ -158,7 +158,7 @@ def test_what_fails_is_labeled() -> None:
     assert set(value(relu, "kernel movement", "note")) == {"|s''| is not bounded"}
     assert set(value(relu, "weight movement", "note")) == {""}
     erf = lazy("erf", width=(64,), samples=2, times=(1.0,))
-    assert "|s'| comes to 1.128, above 1" in value(erf, "weight movement", "note")[0]
+    assert "|s'| reaches 1.128, above 1" in value(erf, "weight movement", "note")[0]
     x = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
     odd = lazy("tanh", x=x, y=np.array([1.0, 2.0, 1.0]), width=(64,), samples=2)
     assert value(odd, "lambda_0", "mean")[0] == 0.0
@@ -169,10 +169,10 @@ def test_what_fails_is_labeled() -> None:
 def test_smoothness_and_parallel_rows() -> None:
     tanh = smoothness(activation("tanh"))
     assert tanh.value <= 1.0
-    assert tanh.slope == 1.0
-    assert tanh.bend == pytest.approx(4.0 / (3.0 * math.sqrt(3.0)), abs=1e-6)
-    assert smoothness(activation("gelu")).why_slope.startswith("|s'| comes to 1.12")
-    assert math.isinf(smoothness(activation("step")).slope)
+    assert tanh.derivative == 1.0
+    assert tanh.second_derivative == pytest.approx(4.0 / (3.0 * math.sqrt(3.0)), abs=1e-6)
+    assert smoothness(activation("gelu")).why_derivative.startswith("|s'| reaches 1.12")
+    assert math.isinf(smoothness(activation("step")).derivative)
     assert math.isinf(smoothness(activation("z**2")).value)
     assert parallel_pair(np.array([[1.0, 2.0], [0.0, 1.0], [-2.0, -4.0]])) == (0, 2)
     assert parallel_pair(np.eye(3)) is None

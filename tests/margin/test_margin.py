@@ -208,7 +208,7 @@ def test_bad_input() -> None:
         nnth.margin(x)
     with pytest.raises(ValueError, match="points must be at least 1"):
         nnth.margin(points=0)
-    with pytest.raises(MemoryError, match="points or n0 must be less: their matrices take"):
+    with pytest.raises(MemoryError, match="points or n0 must be smaller: their matrices take"):
         nnth.margin(n0=10**7)
 
 

@@ -341,7 +341,7 @@ def test_inputs_that_are_drawn_are_those_of_the_seed() -> None:
 
 def test_dead_networks_have_no_place_on_a_logarithmic_axis() -> None:
     table = path_spectrum([[1.0, 0.0]], widths=(1, 1, 1), samples=200, seed=1)
-    picture = table.plot
+    picture = table.drawing
     assert isinstance(picture, Lines)
     assert picture.bars is not None
     _, edges, density, _ = picture.bars

@@ -72,10 +72,10 @@ def test_the_law_is_that_of_the_formulas(
     trained = kernels.nngp if kernel == "nngp" else kernels.ntk
     for i, time in enumerate(TIMES):
         mean, variance = by_mpmath((kernels.nngp, trained), y, noise, 2.0 * time, errors)
-        assert np.abs(found.mean[i] - mean).max() <= found.laws[i].error
-        assert np.abs(found.variance[i] - variance).max() <= found.laws[i].variance_error
-        assert found.laws[i].error < 1e-8
-        assert found.laws[i].residual < 1e-13
+        assert np.abs(found.mean[i] - mean).max() <= found.distributions[i].error
+        assert np.abs(found.variance[i] - variance).max() <= found.distributions[i].variance_error
+        assert found.distributions[i].error < 1e-8
+        assert found.distributions[i].residual < 1e-13
 
 
 def test_the_last_layer_alone_ends_at_the_posterior() -> None:
@@ -125,7 +125,7 @@ def test_at_the_ends_of_time() -> None:
     assert k is not None
     assert (found.mean[0] == 0.0).all()
     assert (found.variance[0] == k.diagonal()).all()
-    law = found.laws[1]  # every target is met, by every network
+    law = found.distributions[1]  # every network fits every target
     assert np.abs(found.mean[1] - y).max() <= law.error
     assert np.abs(found.variance[1]).max() <= law.variance_error
     row = found.table()
@@ -143,9 +143,9 @@ def test_errors_grow_with_the_condition_and_are_not_exceeded() -> None:
     assert kernels.ntk is not None
     for i, time in enumerate((1.0, np.inf)):
         mean, _ = by_mpmath((kernels.nngp, kernels.ntk), y, 0.0, time, 0.0)
-        assert np.abs(found.mean[i] - mean).max() <= found.laws[i].error
-    assert found.laws[1].condition > 1e9
-    assert found.laws[1].error > 1e3 * found.laws[0].error
+        assert np.abs(found.mean[i] - mean).max() <= found.distributions[i].error
+    assert found.distributions[1].condition > 1e9
+    assert found.distributions[1].error > 1e3 * found.distributions[0].error
 
 
 def test_a_singular_kernel_is_refused_and_never_mended() -> None:

@@ -293,6 +293,24 @@ def test_the_table_of_the_readme_is_of_the_last_full_run(tmp_path: Path) -> None
     assert table.text(rows) in written
 
 
+def test_the_readme_has_the_smallest_ratio_of_each_peer(tmp_path: Path) -> None:
+    contest, measure, table = module("contest"), module("measure"), module("readme_table")
+    path, page = tmp_path / "rows.csv", tmp_path / "page.md"
+    for case, seconds in (("2-64", 6.0), ("2-32-32", 4.0), ("2-128", 8.0)):
+        one = contest.Contest("regions", case, "a count", [contest.Side("nnth", 1, [2.0])])
+        one.peers = [contest.Side("regioncam", 1, [seconds], "0.5.2")]
+        one.differences["regioncam"] = contest.Difference(0, 2, "regions off by")
+        one.absent["other"] = "does not install: ERROR: no"
+        measure.append(path, [row | {"run": "1", "quick": False} for row in one.rows()])
+    rows = table.last_rows(path)
+    assert [row["case"] for row in table.smallest_ratios(rows) if row["ratio"]] == ["2-32-32"]
+    assert [row["peer"] for row in table.smallest_ratios(rows)] == ["regioncam", "other"]
+    page.write_text(f"{table.BEGIN}\n{table.END}\n")
+    arguments = [sys.executable, str(BENCH / "readme_table.py"), "--csv", str(path)]
+    subprocess.run([*arguments, "--page", str(page)], check=True)
+    assert page.read_text().count("regioncam 0.5.2") == 3
+
+
 def test_pictures_of_scaling_come_with_their_points(tmp_path: Path) -> None:
     command = [sys.executable, str(BENCH / "scaling.py"), "--quick", "--only", "regions"]
     command += ["--rounds", "2", "--folder", str(tmp_path), "--format", "svg"]

@@ -1,6 +1,9 @@
-"""The site names everything there is: a new command or function cannot be forgotten in it."""
+"""The site names every command and function, and their docstrings are valid reStructuredText."""
 
+import inspect
+import io
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from nnth_cli.main import COMMANDS
 pytestmark = pytest.mark.subprocess
 
 DOCS = Path(__file__).parents[2] / "docs"
+GOOGLE = re.compile(r"^(Args|Returns|Yields|Raises|Examples?|Attributes):$", re.MULTILINE)
 PAGES = {path: path.read_text() for path in sorted(DOCS.rglob("*.md"))}
 
 
@@ -45,3 +49,38 @@ def test_the_tutorial_is_stored_without_outputs() -> None:
     cells = re.findall(r"^```\{code-cell\}", PAGES[DOCS / "tutorial.md"], re.MULTILINE)
     assert len(cells) >= 8
     assert [path for path in DOCS.rglob("*.ipynb") if "_made" not in path.parts] == []
+
+
+def docstrings(name: str) -> Iterator[tuple[str, str]]:
+    """The docstring of a public name and, of a class, those of its public members."""
+    value = getattr(nnth, name)
+    if not callable(value):
+        return
+    yield name, inspect.getdoc(value) or ""
+    if inspect.isclass(value):
+        for member, held in vars(value).items():
+            if not member.startswith("_") and (inspect.isroutine(held) or hasattr(held, "fget")):
+                yield f"{name}.{member}", inspect.getdoc(held) or ""
+
+
+@pytest.mark.parametrize("name", sorted(set(nnth.__all__) - {"__version__"}))
+def test_docstrings_are_restructuredtext(name: str) -> None:
+    pytest.importorskip("sphinx", reason="the group docs is not installed")
+    from docutils import nodes
+    from docutils.core import publish_doctree
+    from docutils.parsers.rst import roles
+    from sphinx.ext.napoleon import Config, GoogleDocstring
+
+    def code(role, raw, text, *others, **options):  # type: ignore[no-untyped-def]
+        return [nodes.literal(raw, text)], []
+
+    for target in ("py:func", "py:class", "py:meth", "py:attr", "cite:t", "cite:p", "doc", "ref"):
+        roles.register_local_role(target, code)
+    config = Config(napoleon_use_rtype=False, napoleon_use_ivar=True)
+    for shown, text in docstrings(name):
+        if not GOOGLE.search(text):  # house_docstrings translates it
+            continue
+        settings = {"warning_stream": io.StringIO(), "report_level": 2}
+        lines = [".. default-role:: literal", "", *str(GoogleDocstring(text, config)).splitlines()]
+        publish_doctree("\n".join(lines), settings_overrides=settings)
+        assert settings["warning_stream"].getvalue() == "", shown  # type: ignore[attr-defined]

@@ -111,3 +111,52 @@ def test_the_curvature_of_a_network_that_reads_digits() -> None:
     assert list(of_classes) == sorted(of_classes)
     for falling in (loss, nc1):
         assert list(falling) == sorted(falling, reverse=True)
+
+
+def test_the_kernels_of_a_data_set(tmp_path: Path) -> None:
+    path = f"{NNTH.parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh", EXAMPLES / "diabetes.sh"],
+        env={**os.environ, "PATH": path, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    text = done.stdout
+    curve = [line.split(",") for line in text.splitlines() if line.startswith(("10,", "300,"))]
+    (_, few, *_), (_, many, _, theory, *_) = curve
+    # The error falls with the number of patients to what the spectrum predicts.
+    assert float(many) < 0.8 * float(few)
+    assert abs(float(many) - float(theory)) < 0.03
+    assert text.splitlines()[-1].startswith("6,")
+
+
+def test_the_implicit_bias_on_two_digits() -> None:
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / "implicit_bias.py"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    first, second = done.stdout.split("\n\n")
+    rows = [line.split() for line in first.splitlines()[2:]]
+    norms, differences = [float(row[1]) for row in rows], [float(row[4]) for row in rows]
+    assert norms == sorted(norms)
+    assert max(differences) < 1e-9
+    last = [float(word) for word in second.splitlines()[-2].split()]
+    # The gap of the margin times log t tends to its limit.
+    assert last[2] == pytest.approx(last[3], rel=1e-4)
+
+
+def test_the_picture_of_fourth_moments(tmp_path: Path) -> None:
+    rows, picture = tmp_path / "growth.csv", tmp_path / "growth.png"
+    for depth in ("2", "8"):
+        command = [NNTH, "paths", "--n0", "1", "--width", "16", "--depth", depth]
+        run(
+            *command, "--quantities", "dzdx", "--orders", "4", "--samples", "1000", "--append", rows
+        )
+    run(sys.executable, EXAMPLES / "fourth_moment.py", rows, picture)
+    assert picture.stat().st_size > 20_000

@@ -53,7 +53,8 @@ def test_the_group_of_builds_has_what_a_build_asks_for() -> None:
 def test_there_is_a_wheel_for_every_python_that_is_named() -> None:
     named = [c.rpartition(" ")[2] for c in PROJECT["project"]["classifiers"] if ":: 3." in c]
     tags = PROJECT["tool"]["cibuildwheel"]["build"].split()
-    assert tags == [f"cp{version.replace('.', '')}-*" for version in named]
+    assert named
+    assert {f"cp{version.replace('.', '')}-*" for version in named} <= set(tags)
 
 
 def test_no_flag_ties_a_build_to_its_machine() -> None:

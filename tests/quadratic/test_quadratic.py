@@ -117,9 +117,9 @@ def test_the_table_says_so() -> None:
     assert table["deviation"][orders].max() < 1e-9
     slope = {q: table["slope"][table["quantity"] == q][0] for q in set(table["quantity"])}
     assert abs(slope["residual"] - 2.0) < 0.02
-    assert abs(slope["residual of notes"] - 1.0) < 0.02
+    assert abs(slope["residual of lecture"] - 1.0) < 0.02
     wrong = (table["quantity"] == "features") | (table["quantity"] == "theta_i_perp")
-    assert table["notes_deviation"][wrong].min() > 0.3
+    assert table["lecture_deviation"][wrong].min() > 0.3
 
 
 def test_where_nothing_stops_the_orthogonal_part() -> None:
@@ -127,7 +127,7 @@ def test_where_nothing_stops_the_orthogonal_part() -> None:
     table = found.table()
     last = (table["quantity"] == "theta_i_perp") & np.isinf(table["time"])
     assert np.isinf(table["theory"][last]).all()
-    assert "grows for ever" in table["note"][last][0]
+    assert "grows without limit" in table["note"][last][0]
     assert found.theta_i_perp is None
     finite = quadratic(rank_deficient(6, 9, 3), eps=[0.001, 0.002], times=[1.0, 5.0]).table()
     assert abs(finite["slope"][finite["quantity"] == "residual"][0] - 2.0) < 0.02
@@ -279,7 +279,7 @@ def test_bad_arguments(arguments: dict[str, Any], said: str) -> None:
 
 
 def test_models_too_large_are_refused() -> None:
-    with pytest.raises(MemoryError, match="n p"):
+    with pytest.raises(MemoryError, match="m P"):
         quadratic(parameters=10_000, points=10)
 
 

@@ -20,7 +20,7 @@ from nnth import (
     training_scalings,
 )
 from nnth._activations.activation import activation
-from nnth._rates.sampling import Shape, layer_sums
+from nnth._rates.sampling import SamplingSpec, layer_sums
 from nnth._rates.scalings import REGIMES, train
 from nnth._rates.statements import decaying_noise, fitted_power, susceptibilities
 from nnth._tables.table import Table
@@ -75,7 +75,7 @@ def dense(n0: int, widths: tuple[int, ...], cb: float, cw: float, nets: int) -> 
 def test_norms_have_the_law_that_weights_give_them() -> None:
     """Kolmogorov and Smirnov see a shift of a twentieth of the spread in 10,000 networks."""
     n0, widths, cb, cw = 3, (5, 4, 6), 0.4, 1.7
-    drawn = layer_sums(Shape(activation("tanh"), n0, widths, 0.8, cb, cw), 0, 0, 10_000)
+    drawn = layer_sums(SamplingSpec(activation("tanh"), n0, widths, 0.8, cb, cw), 0, 0, 10_000)
     built = dense(n0, widths, cb, cw, 10_000)
     for layer in range(4):
         for kind in range(2 if layer < 3 else 1):
@@ -121,7 +121,7 @@ def test_piecewise_linear_activations_have_their_limit_at_every_width(
 def test_the_picture_has_each_kind_and_the_weights_a_neuron() -> None:
     table = rates("tanh", width=8, depth=3, cb=0.3, cw=1.5, samples=0)
     kinds = itertools.product(("standard", "ntk"), ("weights", "biases"))
-    for (_, layer, shown), (form, kind) in zip(table.plot.lines, kinds, strict=True):
+    for (_, layer, shown), (form, kind) in zip(table.drawing.lines, kinds, strict=True):
         theory = pick(table, "theory", quantity=kind, parametrization=form)[1:]
         scale = 8.0 if (form, kind) == ("standard", "weights") else 1.0
         assert layer.tolist() == [1, 2, 3, 4]
@@ -198,7 +198,7 @@ def test_the_same_seed_gives_the_same_bits() -> None:
         ({"norm": 0.0}, "norm must be from 1e-100 to 1e100, not 0"),
         ({"samples": -1}, "samples must be at least 0, not -1"),
         ({"threads": -1}, "threads must be at least 0, not -1"),
-        ({"act": "step", "cw": 1.0}, "act must have a slope with a mean square"),
+        ({"act": "step", "cw": 1.0}, "act must have a derivative with a finite mean square"),
         ({"cb": 1.0}, "cw must be given where cb is, and cb is 1"),
     ],
 )
@@ -215,7 +215,7 @@ def inputs() -> np.ndarray:
 
 
 def test_descent_goes_as_its_extreme_eigenvalues_say() -> None:
-    table = descent_rates(inputs(), "relu", depth=2)
+    table = descent_rates(inputs(), act="relu", depth=2)
     eigenvalues = np.linalg.eigvalsh(gram(inputs(), "relu", depth=2).ntk)
     assert table["bound"][0] == pytest.approx(2 / eigenvalues[-1], rel=1e-12)
     assert table["optimum"][0] == pytest.approx(2 / (eigenvalues[0] + eigenvalues[-1]), rel=1e-12)
@@ -224,14 +224,14 @@ def test_descent_goes_as_its_extreme_eigenvalues_say() -> None:
     assert np.abs(table["deviation"]).max() < 1e-5  # by other modes, not yet dead
     assert table["converges"].tolist() == [True, True, True, False, False]
     # What the notes say holds below the optimum, and fails beyond it.
-    assert table["notes"][:2] == pytest.approx(table["factor"][:2], rel=1e-12)
-    assert (table["notes"][2:] < table["measured"][2:] - 0.01).all()
+    assert table["lecture_value"][:2] == pytest.approx(table["factor"][:2], rel=1e-12)
+    assert (table["lecture_value"][2:] < table["measured"][2:] - 0.01).all()
 
 
 def test_descent_of_linear_regression_leaves_its_null_space() -> None:
     """12 points in 5 dimensions: the kernel of a linear layer is a multiple of X X^T."""
     x = inputs()
-    table = descent_rates(x, "linear", y=x @ np.arange(5.0), depth=1)
+    table = descent_rates(x, act="linear", y=x @ np.arange(5.0), depth=1)
     squares = np.linalg.svd(x, compute_uv=False) ** 2
     assert table["rank"].tolist() == [5] * 5
     kappa = squares[0] / squares[-1]
@@ -250,7 +250,7 @@ def test_wide_networks_descend_as_their_kernel_does() -> None:
     At the optimum the largest mode falls no faster than the least, and 2 % of its eigenvalue count.
     """
     x, y, few = inputs()[:6], np.arange(6.0) - 2.5, 40
-    table = descent_rates(x, "tanh", y=y, width=2048, samples=1, steps=few)
+    table = descent_rates(x, y, act="tanh", width=2048, samples=1, steps=few)
     theta = gram(x, "tanh", depth=1).ntk
     net = random_network(5, (2048,), cw=1.0, cb=0.0)
     start = np.tanh(x @ net.weights[0].T) @ net.weights[1][0] - y
@@ -269,10 +269,10 @@ def test_one_point_is_learnt_in_a_step() -> None:
 
 
 def test_the_triangle_inequality_bounds_the_variance() -> None:
-    table = noisy_descent(inputs(), "relu", gradient_noise=0.5, samples=10)
-    assert (table["notes"] > table["stationary"]).all()
+    table = noisy_descent(inputs(), act="relu", gradient_noise=0.5, samples=10)
+    assert (table["lecture_value"] > table["stationary"]).all()
     small = table["eta"] * table["eigenvalue"] <= 1.0
-    assert table["notes"][small] == pytest.approx((0.5 / table["eigenvalue"][small]) ** 2)
+    assert table["lecture_value"][small] == pytest.approx((0.5 / table["eigenvalue"][small]) ** 2)
 
 
 def test_bad_data_is_named() -> None:
@@ -286,7 +286,7 @@ def test_bad_data_is_named() -> None:
     with pytest.raises(ValueError, match="width must be at least 1, not 0"):
         descent_rates(x, width=0)
     with pytest.raises(ValueError, match="act must have a finite tangent kernel"):
-        descent_rates(x, "step", cw=1.0)
+        descent_rates(x, act="step", cw=1.0)
     with pytest.raises(ValueError, match="gradient_noise must be from 1e-50 to 1e50, not 0"):
         noisy_descent(x, gradient_noise=0.0)
 
@@ -315,7 +315,7 @@ def test_networks_without_a_gradient_do_not_diverge() -> None:
     """Of one ReLU neuron at one point half are dead: with y = 0 their loss is 0/0 of itself."""
     x = inputs()[:1]
     for y in (np.zeros(1), np.ones(1)):
-        table = descent_rates(x, "relu", y=y, width=1, samples=20, steps=20)
+        table = descent_rates(x, y, act="relu", width=1, samples=20, steps=20)
         assert np.isfinite(table["net_loss"]).all()
         assert table["diverged"][0] < 0.3
 
@@ -329,7 +329,7 @@ def test_a_mode_is_told_once(points: int, modes: int) -> None:
 def test_the_line_of_the_picture_goes_through_the_theory() -> None:
     """After few steps the slowest modes are far from rest."""
     table = noisy_descent(inputs(), samples=20, steps=5)
-    _, x, y = table.plot.lines[0]
+    _, x, y = table.drawing.lines[0]
     ends = np.array([table["theory"][0], table["theory"][-1]])
     assert (x[0], x[-1]) == (table["eigenvalue"][0], table["eigenvalue"][-1])
     assert y[[0, -1]] == pytest.approx(ends, rel=1e-9)
@@ -360,9 +360,13 @@ def test_exponents_and_the_explosion() -> None:
 
 
 def test_the_lines_of_theory_go_through_the_largest_width() -> None:
-    picture = training_scalings(width=(8, 16, 64), samples=3, steps=5).plot
-    assert len(picture.lines) == len(picture.points) > 3
-    for (_, n, theory), (label, sizes, mean, _) in zip(picture.lines, picture.points, strict=True):
+    movements, curvature = training_scalings(width=(8, 16, 64), samples=3, steps=5).drawing.panels
+    assert len(movements.points) == 6
+    assert [label[:22] for label, *_ in curvature.points] == [r"$\eta\,\lambda_{\max}$"]
+    lines, points = (
+        (*getattr(movements, kind), *getattr(curvature, kind)) for kind in ("lines", "points")
+    )
+    for (_, n, theory), (label, sizes, mean, _) in zip(lines, points, strict=True):
         assert n.tolist() == sizes.tolist() == [8, 16, 64]
         assert theory[-1] == pytest.approx(mean[-1], rel=1e-12)
         power = float(re.search(r"n\^\{(.*?)\}", label)[1])

@@ -232,19 +232,19 @@ def test_files_hold_what_the_package_returns(tmp_path: Path) -> None:
 def test_pictures() -> None:
     line = np.linspace(-2.0, 2.0, 9)[:, None]
     one = nnth.rkhs_fit(X[:, :1], Y[:, 0], "rbf:1", ridge=RIDGE, x_test=line)
-    drawn = one.table().plot
+    drawn = one.table().drawing
     assert isinstance(drawn, Lines)
     assert drawn.lines[0][2].tolist() == one.solution.prediction[:, 0].tolist()
     middle = (drawn.bands[0][1] + drawn.bands[0][2]) / 2.0
     assert middle == pytest.approx(one.solution.prediction[:, 0], abs=1e-14)
     many = nnth.rkhs_fit(X, Y, ridge=RIDGE)
-    drawn = many.table().plot
+    drawn = many.table().drawing
     assert isinstance(drawn, Lines)
     assert drawn.points[0][2].tolist() == many.solution.left_out.ravel().tolist()
     curve = nnth.rkhs_learning_curve(X, Y, sizes=[9, 3], ridge=RIDGE)
-    assert isinstance(curve.plot, Lines)
-    assert curve.plot.points[0][1].tolist() == [3.0, 9.0]
-    assert curve.plot.lines[0][2].tolist() == curve["theory"][::-1].tolist()
+    assert isinstance(curve.drawing, Lines)
+    assert curve.drawing.points[0][1].tolist() == [3.0, 9.0]
+    assert curve.drawing.lines[0][2].tolist() == curve["theory"][::-1].tolist()
 
 
 @pytest.mark.parametrize("size", [1e6, 1e12, 1e160, 1e308])
@@ -252,12 +252,11 @@ def test_inputs_of_any_size_have_a_radial_kernel_to_its_error(size: float) -> No
     """Pairs of near points, `size` apart: squares of 1e12 leave no digit of what is near."""
     x = np.array([[size, 0.0], [size, 0.5], [-size, 0.25], [-size, -0.25], [0.0, 0.1]])
     y = np.array([1.0, -1.0, 2.0, 0.5, 0.3])
-    table = nnth.rkhs_fit(x, y, "rbf:0.7", ridge=0.1)
+    summary = nnth.rkhs_fit(x, y, "rbf:0.7", ridge=0.1).table()
     near = np.exp(-0.25 / (2 * 0.7**2))
     k = np.eye(5)
     k[0, 1] = k[1, 0] = k[2, 3] = k[3, 2] = near
     alpha = np.linalg.solve(k + 0.1 * np.eye(5), y)
     wanted = float(alpha @ k @ alpha)
-    summary = table.table() if hasattr(table, "table") else table
     assert summary["rkhs_norm2"][0] == pytest.approx(wanted, rel=1e-13)
     assert summary["error"][0] < 1e-12

@@ -138,7 +138,7 @@ def test_a_norm_is_that_of_the_network() -> None:
     ("arguments", "message"),
     [
         ({"kernel": "rbf:-1"}, "kernel rbf must have a positive finite scale, not '-1'"),
-        ({"kernel": "poly"}, "kernel must be rbf:S, nngp or ntk, not 'poly'"),
+        ({"kernel": "poly"}, "kernel must be rbf:S, laplace:S, nngp or ntk, not 'poly'"),
         ({"kernel": "rbf:1e-6"}, "kernel rbf:S must have S at least 0.001, not 1e-06"),
         ({"n0": 1}, "n0 must be at least 2, not 1"),
         ({"levels": 0}, "levels must be at least 1, not 0"),
@@ -209,7 +209,7 @@ def test_slopes_do_not_depend_on_how_an_activation_is_written(
 
 
 def test_the_picture_has_the_power_through_the_last_level() -> None:
-    drawn = rkhs_spectrum("ntk", levels=9).plot
+    drawn = rkhs_spectrum("ntk", levels=9).drawing
     assert isinstance(drawn, Lines)
     (label, level, power), (_, at, values, _) = drawn.lines[0], drawn.points[0]
     assert label == "$k^{-3}$"

@@ -1,4 +1,4 @@
-"""What is known of available memory, on each system, and work that is refused for want of it."""
+"""Available memory on each operating system, and computations that would exceed it."""
 
 import ctypes
 import subprocess
@@ -16,12 +16,12 @@ GIB = 2**30
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/meminfo")
-def test_what_is_available_lies_between_free_and_total() -> None:
+def test_available_memory_lies_between_free_and_total_memory() -> None:
     lines = Path("/proc/meminfo").read_text().splitlines()
     size = {line.split(":")[0]: 1024 * int(line.split()[1]) for line in lines}
     available = available_memory()
     assert available is not None
-    # The cache counts as available, but for what the system keeps; other programs move both.
+    # The cache counts as available, except for a reserve; other programs change both.
     assert 0.5 * size["MemFree"] < available <= size["MemTotal"]
 
 
@@ -39,7 +39,9 @@ def test_a_limit_of_the_address_space_is_a_limit() -> None:
     assert before - after == pytest.approx(2**28, rel=0.01)
 
 
-def test_windows_says_it_in_the_third_number(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_windows_reports_available_memory_in_the_third_number(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     class MemoryStatus(ctypes.Structure):  # MEMORYSTATUSEX of <sysinfoapi.h>
         _fields_ = (
             ("dwLength", ctypes.c_uint32),
@@ -89,22 +91,24 @@ def test_macos_counts_free_and_inactive_pages(monkeypatch: pytest.MonkeyPatch, f
     assert available_memory() == (None if failed else 1500 * 16384)
 
 
-def test_more_than_the_share_is_refused_with_the_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_than_the_fraction_is_refused_with_the_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nnth._runtime.memory.available_memory", lambda: 2 * GIB)
-    check_memory(GIB, "rows must be fewer: 3 rows", share=0.5)
+    check_memory(GIB, "rows must be fewer: 3 rows", fraction=0.5)
     with pytest.raises(MemoryError) as refusal:
-        check_memory(GIB + 1, "rows must be fewer: 3 rows", share=0.5)
+        check_memory(GIB + 1, "rows must be fewer: 3 rows", fraction=0.5)
     assert str(refusal.value) == (
         "rows must be fewer: 3 rows take 1.0 GiB and 2.0 GiB are available"
     )
 
 
-def test_nothing_is_refused_where_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_refused_if_the_available_memory_is_unknown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(sys, "platform", "plan9")
     assert available_memory() is None
     check_memory(2**80, "all")
 
 
-def test_every_part_asks_the_same_place() -> None:
+def test_every_module_uses_the_same_function() -> None:
     for path in (ROOT / "python").rglob("*.py"):
         assert path.name == "memory.py" or "AVPHYS" not in path.read_text()

@@ -28,7 +28,7 @@ KNOWN = {
 
 
 @pytest.mark.parametrize("computation", USED_TOGETHER)
-def test_no_two_things_of_a_computation_share_a_stream(computation: str) -> None:
+def test_a_computation_uses_no_stream_twice(computation: str) -> None:
     names = {id(value): name for name, value in NAMED.items()}
     pairs = combinations(USED_TOGETHER[computation], 2)
     shared = {(names[id(a)], names[id(b)]) for a, b in pairs if overlap(a, b)}

@@ -1,4 +1,4 @@
-"""Rehearsals, parts of samples, worker processes and grids: what sweeps stand on."""
+"""Dry runs, parts of samples, worker processes and grids, which sweeps are made of."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_parts_are_of_whole_tiles_and_cover_all(samples: int) -> None:
     assert sum(drawn is not None for (drawn,) in parts) == min(3, -(-samples // 256))
 
 
-def test_a_rehearsal_checks_and_does_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dry_run_checks_and_does_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nnth._core.kernel", None)
     assert dry_run(lambda: nnth.kernel("relu", depth=3)) is None
     assert dry_run(lambda: nnth.paths(samples=2**39)) is None
@@ -73,11 +73,11 @@ def test_a_rehearsal_checks_and_does_no_work(monkeypatch: pytest.MonkeyPatch) ->
             dry_run(compute)
 
 
-def test_a_computation_without_a_mark_runs_to_its_end() -> None:
+def test_a_dry_run_of_a_computation_without_validated_runs_to_its_end() -> None:
     assert dry_run(lambda: 7) == 7
 
 
-def test_a_mark_means_nothing_outside_a_rehearsal() -> None:
+def test_validated_does_nothing_outside_a_dry_run() -> None:
     validated()
 
 
@@ -100,9 +100,11 @@ def test_states_are_read_back_to_the_bit() -> None:
     assert back == state
 
 
-def test_states_are_of_this_package_alone() -> None:
+def test_states_hold_dataclasses_of_this_package_only() -> None:
     with pytest.raises(TypeError, match="a _Foreign cannot be kept"):
         as_json(_Foreign(1))
+    with pytest.raises(TypeError, match="a Table cannot be kept"):
+        as_json(nnth.kernel("relu", depth=1))
     with pytest.raises(ValueError, match="must be made of dataclasses of nnth, not os:system"):
         from_json({"class": "os:system", "fields": {}})
     for module in ("nnth._tables.table", "nnth.of_another_version"):
@@ -118,7 +120,7 @@ def square(x: int) -> int:
 
 
 def square_or_die(task: tuple[int, str]) -> int:
-    """Is killed at 3, the first time or every time."""
+    """Kill the worker at 3, the first time or every time."""
     x, once = task
     if x == 3 and (not once or not Path(once).exists()):
         if once:
@@ -182,25 +184,27 @@ def test_the_last_parameter_varies_fastest_and_some_step_together() -> None:
 @pytest.mark.parametrize(
     ("together", "message"),
     [
-        ([["a", "b"]], "one number of values, not a 2, b 3"),
+        ([["a", "b"]], "equal numbers of values, not a 2, b 3"),
         ([["a", "d"]], "d must be varied"),
         ([["a", "c"], ["c"]], "c must step together with others once"),
     ],
 )
-def test_what_cannot_step_together(together: Sequence[Sequence[str]], message: str) -> None:
+def test_parameters_that_cannot_step_together_are_refused(
+    together: Sequence[Sequence[str]], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         list(grid({"a": [1, 2], "b": [1, 2, 3], "c": [1, 2]}, together))
     with pytest.raises(ValueError, match="a must have values"):
         list(grid({"a": []}))
 
 
-def test_a_points_seed_is_of_its_parameters_whatever_their_order() -> None:
+def test_the_seed_of_a_point_does_not_depend_on_the_order_of_its_parameters() -> None:
     seed = point_seed(0, {"a": 1, "b": (2.5, "x")})
     assert seed == point_seed(0, {"b": [2.5, "x"], "a": 1})
     others = {point_seed(s, {"a": a, "b": [2.5, "x"]}) for s in range(40) for a in range(50)}
     assert len(others) == 2000
     assert all(0 <= other < 2**53 for other in others)
-    # Fixed for good: files of sweeps are taken up again by later versions.
+    # These values never change: later versions resume the files of sweeps.
     assert point_seed(0, {"width": 16}) == PINNED
 
 
@@ -208,7 +212,7 @@ PINNED = 7766329903498052
 
 
 def test_a_sweep_of_a_function() -> None:
-    table = nnth.sweep(nnth.kernel, {"act": ["relu", "erf"], "rho": [0.1, 0.2]}, depth=2)
+    table = nnth.sweep(nnth.kernel, {"act": ["relu", "erf"], "rho": [0.1, 0.2]}, {"depth": 2})
     assert table.num_rows == 12
     assert table["rho"].tolist() == ([0.1] * 3 + [0.2] * 3) * 2
     row = nnth.kernel("erf", rho=0.2, depth=2)
@@ -220,17 +224,17 @@ def test_a_sweep_of_a_function() -> None:
 def test_a_sweep_gives_each_point_its_seed() -> None:
     vary = {"widths": ["8", "8*2"], "n0": [1, 2]}
     shape: Any = {"samples": 300, "quantities": ["dzdx"], "orders": [2]}
-    table = nnth.sweep(nnth.paths, vary, **shape)
+    table = nnth.sweep(nnth.paths, vary, shape)
     assert len(set(table["seed"].tolist())) == 4
-    again = nnth.sweep(nnth.paths, {"n0": [2], "widths": ["8"]}, jobs=1, **shape)
+    again = nnth.sweep(nnth.paths, {"n0": [2], "widths": ["8"]}, shape, jobs=1)
     assert again["mean"].tolist() == table["mean"][1:2].tolist()
-    as_given = nnth.sweep(nnth.paths, vary, seed=3, **shape)
+    as_given = nnth.sweep(nnth.paths, vary, shape, sweep_seed=3)
     assert set(as_given["seed"].tolist()).isdisjoint(table["seed"].tolist())
     with pytest.raises(ValueError, match="samples must not be given where it is varied"):
-        nnth.sweep(nnth.paths, {"samples": [1]}, samples=2)
+        nnth.sweep(nnth.paths, {"samples": [1]}, {"samples": 2})
 
 
-# What commands need to be given; those that compute nothing of their own are left out.
+# The arguments that commands require; commands that compute nothing themselves are left out.
 NO_MARK = {"sweep", "lectures"}
 NEEDED: dict[str, dict[str, str]] = {
     "gp": {"samples": "0"},
@@ -240,7 +244,7 @@ NEEDED: dict[str, dict[str, str]] = {
 
 @pytest.mark.parametrize("command", sorted({*names_of_commands()} - NO_MARK))
 def test_commands_mark_where_their_checks_end(command: str) -> None:
-    from nnth_cli.sweep.points import Options, rehearse_points
+    from nnth_cli.sweep.points import Options, check_points
 
     point = Options(command).point(NEEDED.get(command, {}), 0)
     seen: list[str] = []
@@ -250,5 +254,5 @@ def test_commands_mark_where_their_checks_end(command: str) -> None:
             seen.append(command)
             yield point
 
-    rehearse_points(points())
+    check_points(points())
     assert len(seen) == 2

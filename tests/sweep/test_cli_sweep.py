@@ -78,7 +78,7 @@ def refused(
 ) -> Call:
     """The one line of a sweep that takes its input to be wrong."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("nnth_cli.main._abandon_output", lambda: None)
+    monkeypatch.setattr("nnth_cli.process._discard_output", lambda: None)
 
     def call_here(*arguments: object) -> str:
         assert run(get_command(app), ["sweep", *map(str, arguments)]) == 2
@@ -389,7 +389,7 @@ def test_what_draws_no_sample_cannot_be_split() -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
         "nnth: error: 2 of 2 points failed, one for this reason: "
-        "kernel draws no sample that could be split\n"
+        "kernel has no sample that can be split\n"
     )
 
 
@@ -606,7 +606,7 @@ def test_columns_that_are_not_there_are_refused(refused: Call) -> None:
 def test_a_file_with_other_columns_is_refused(
     here: Call, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nnth_cli.main._abandon_output", lambda: None)
+    monkeypatch.setattr("nnth_cli.process._discard_output", lambda: None)
     words = ["kernel", "--depth", "1", "--vary", "rho=0.5,1", "-o", "rows.csv"]
     here(*words)
     before = Path("rows.csv").read_bytes()

@@ -142,7 +142,7 @@ def table(rows: int, *, value: float = 1 / 3, extra: str | None = None) -> Table
 
 def journal(path: Path, varied: tuple[str, ...] = ("act", "width")) -> Journal:
     made = Journal(path, "kernel", options=OPTIONS, varied=varied)
-    made.look()
+    made.refresh()
     return made
 
 
@@ -278,8 +278,8 @@ FOREIGN = {
     ),
     "other.jsonl": ('{"a": 1}\n', "a line of it is not a record of a sweep"),
     "note.jsonl": ("text\n", "a line of it is not a record of a sweep"),
-    "text.jsonl": ("text", "its only line is not whole"),
-    "record.jsonl": ('{"a": 1}', "its only line is not whole"),
+    "text.jsonl": ("text", "its only line is incomplete"),
+    "record.jsonl": ('{"a": 1}', "its only line is incomplete"),
 }
 
 
@@ -308,10 +308,10 @@ def test_an_empty_file_and_a_link_will_do(path: Path) -> None:
 
 def test_parts_are_kept_until_all_are_there(tmp_path: Path) -> None:
     made = Parts(tmp_path / "runs.csv", 2)
-    made.look()
+    made.refresh()
     made.add(point("a"), 1, [[2.5]])
     other = Parts(tmp_path / "runs.csv", 2)
-    other.look()
+    other.refresh()
     assert other.has(point("a"), 1)
     assert not other.is_whole(point("a"))
     other.add(point("a"), 0, [[1]])
@@ -319,13 +319,13 @@ def test_parts_are_kept_until_all_are_there(tmp_path: Path) -> None:
     assert made.is_whole(point("a"))
     assert made.drawn(point("a")) == [[[1]], [[2.5]]]
     thirds = Parts(tmp_path / "runs.csv", 3)
-    thirds.look()
+    thirds.refresh()
     assert not thirds.has(point("a"), 1)
     made.close()
     whole = other.path.read_bytes()
     other.path.write_bytes(whole[:-3])
     cut = Parts(tmp_path / "runs.csv", 2)
-    cut.look()
+    cut.refresh()
     assert [cut.has(point("a"), index) for index in (0, 1)] == [False, True]
     cut.remove([point("a")])
     assert list(tmp_path.iterdir()) == []

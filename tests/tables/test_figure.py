@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 import nnth
 from nnth._criticality import critical_decay, phase
+from nnth._curvature.training import TrainingSetup
 from nnth._hermite import hermite, hermite_dual
 from nnth._networks.ensemble import ensemble
 from nnth._networks.network import random_network
@@ -26,28 +27,33 @@ from nnth._paths.paths import draw as draw_paths
 from nnth._predict import predict
 from nnth._rates import descent_rates, noisy_descent, rates, training_scalings
 from nnth._regions.pictures import place
-from nnth._tables.plot import HeatMap, Lines, Panels, histogram
+from nnth._tables.plot import HeatMap, Lines, Panels, Plot, Series, histogram
+from nnth._tables.statistics import ASYMPTOTIC
 from nnth._tables.table import Meta, Table
 from nnth_cli.sweep.picture import Picture
 
 mpl = pytest.importorskip("matplotlib")
+from drawn_colors import check_colors  # noqa: E402
+from matplotlib import pyplot, style  # noqa: E402
 from matplotlib.collections import PolyCollection, QuadMesh  # noqa: E402
 from matplotlib.container import ErrorbarContainer  # noqa: E402
-from matplotlib.style import context  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
 
-from nnth_cli.figure import draw, figure_of  # noqa: E402
-from nnth_cli.figure.style import COLORS, DASHES, MARKERS, STYLE  # noqa: E402
+from nnth._figures import figure_of  # noqa: E402
+from nnth._figures.lines import HOLLOW  # noqa: E402
+from nnth._figures.style import default_context, drawing_context  # noqa: E402
 
 Floats = NDArray[np.float64]
 
 RNG = np.random.default_rng(0)
 X, X_TEST = RNG.normal(size=(12, 3)), RNG.normal(size=(5, 3))
 Y, Y_TEST = np.sin(X[:, 0]), np.sin(X_TEST[:, 0])
+SETUP = TrainingSetup(data="clusters:0.3:3:4", points=12, widths=(4,), steps=3)
 LINE, LINE_TEST = np.linspace(-1.0, 1.0, 6)[:, None], np.linspace(-1.2, 1.2, 13)[:, None]
 
 
 def figure(table: Table) -> Any:
-    with context(["default", STYLE]):
+    with default_context(), drawing_context():
         made, _ = figure_of(table)
         made.canvas.draw()
     return made
@@ -62,8 +68,11 @@ def lines(axes: Any) -> list[tuple[str, Floats, Floats]]:
 
 
 def points(axes: Any) -> list[tuple[str, Floats, Floats, Floats | None]]:
-    """Label, x, y and half-lengths of the error bars as they are drawn."""
-    found = []
+    """Return label, x, y and half-lengths of the error bars as they are drawn, series by series.
+
+    The hollow points of a series, drawn after the others, are put among them, in the order of x.
+    """
+    found: dict[Any, tuple[str, Floats, Floats, Floats | None]] = {}
     for bar in axes.containers:
         if isinstance(bar, ErrorbarContainer) and bar.lines[0] is not None:
             x, y = (np.asarray(values, float) for values in bar.lines[0].get_data())
@@ -71,8 +80,18 @@ def points(axes: Any) -> list[tuple[str, Floats, Floats, Floats | None]]:
             if bar.has_yerr:
                 ends = np.array(bar.lines[2][0].get_segments())[:, :, 1]
                 half = (ends[:, 1] - ends[:, 0]) / 2.0
-            found.append((_label(bar), x, y, half))
-    return found
+            color = mpl.colors.to_hex(bar.lines[0].get_color())
+            if color in found and not _label(bar):
+                label, *first = found[color]
+                order = np.argsort(np.r_[first[0], x], kind="stable")
+                merged = (
+                    None if a is None or b is None else np.r_[a, b][order]
+                    for a, b in zip(first, (x, y, half), strict=True)
+                )
+                found[color] = (label, *merged)  # type: ignore[assignment]
+            else:
+                found[color] = (_label(bar), x, y, half)
+    return list(found.values())
 
 
 def _label(artist: Any) -> str:
@@ -125,7 +144,7 @@ def test_matrices_and_their_spectra() -> None:
 def test_a_large_matrix_is_drawn_as_means_of_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules["nnth._kernels.gram"], "_DRAWN_ROWS", 4)
     kernels = nnth.gram(X[:11], "step", cw=2.0, depth=1)
-    plot = kernels.table().plot
+    plot = kernels.table().drawing
     assert isinstance(plot, Panels)
     nngp, ntk, spectra = plot.panels
     assert isinstance(nngp, HeatMap)
@@ -143,7 +162,7 @@ def test_a_large_matrix_is_drawn_as_means_of_blocks(monkeypatch: pytest.MonkeyPa
 
 def test_no_eigenvalue_of_rounding_is_drawn() -> None:
     twice = np.concatenate([X[:5], X[:5]])
-    plot = nnth.gram(twice, "tanh", depth=1).table().plot
+    plot = nnth.gram(twice, "tanh", depth=1).table().drawing
     assert isinstance(plot, Panels)
     spectra = plot.panels[-1]
     assert isinstance(spectra, Lines)
@@ -334,11 +353,13 @@ def test_noise_and_training() -> None:
     np.testing.assert_array_equal(mean, table["mean"])
     np.testing.assert_allclose(error, table["stderr"], rtol=1e-9)
     table = training_scalings(width=[16, 32], samples=3, steps=5)
-    (axes,) = figure(table).axes
+    axes, panel = figure(table).axes
     lazy = _rows(table, regime="lazy", quantity="features")
     (label, width, mean, error), *others = points(axes)
+    ((other, *_),) = points(panel)
+    assert other == r"$\eta\,\lambda_{\max}$, mean field at rate 1: $n^{1}$"
     assert label == r"$|\Delta h|/|h|$, lazy: $n^{-0.5}$"
-    assert (width.tolist(), len(others)) == ([16.0, 32.0], 6)
+    assert (width.tolist(), len(others)) == ([16.0, 32.0], 5)
     np.testing.assert_array_equal(mean, table["mean"][lazy])
     np.testing.assert_allclose(error, table["stderr"][lazy], rtol=1e-9)
     _, _, line = lines(axes)[0]
@@ -349,13 +370,13 @@ def test_regions_of_a_plane_and_of_a_line() -> None:
     table = Table({"x": [0.0]}, Meta("regions"))
     spot = place(ensemble(widths=(9, 9)), domain="box", box=3.0)
     picture: Any = spot.picture("active")
-    axes, bar = figure(table.with_plot(picture)).axes
+    axes, bar = figure(table.with_drawing(picture)).axes
     (cells,) = (a for a in axes.collections if isinstance(a, PolyCollection))
     assert len(cells.get_paths()) == len(picture.values)
     np.testing.assert_array_equal(cells.get_array(), picture.values)
     assert (axes.get_xlabel(), bar.get_ylabel()) == ("$x_1$", "active neurons")
     net = random_network(1, (5, 5), seed=1)
-    made = figure(table.with_plot(place(ensemble(net)).picture()))
+    made = figure(table.with_drawing(place(ensemble(net)).picture()))
     (axes,) = made.axes
     ((_, x, y),) = lines(axes)
     np.testing.assert_allclose(y, net(x[:, None])[:, 0], rtol=1e-9, atol=1e-12)
@@ -367,7 +388,7 @@ def test_regions_of_a_plane_and_of_a_line() -> None:
 def test_laws_of_derivatives() -> None:
     nets = path_ensemble(n0=1, widths="8*2", samples=400)
     sample = draw_paths(nets, {"dzdx": (2,)}, keep=KEPT)
-    table = Table({"x": [0.0]}, Meta("paths")).with_plot(distribution_picture(nets, sample))
+    table = Table({"x": [0.0]}, Meta("paths")).with_drawing(distribution_picture(nets, sample))
     made = figure(table)
     (axes,) = made.axes
     (steps,) = axes.patches
@@ -537,10 +558,13 @@ def lab(color: Any, sight: Floats) -> Floats:
     return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
 
 
+@pytest.mark.parametrize("page", ["nnth.nnth", "nnth.dark"])
 @pytest.mark.parametrize("sight", SIGHTS)
-def test_colors_are_told_apart(sight: str) -> None:
+def test_colors_differ_to_every_eye(sight: str, page: str) -> None:
     """A difference of 2.3 is just noticeable; 17 is one of 7 hues apart, 35 a dark from a light."""
-    seen = [lab(color, SIGHTS[sight]) for color in COLORS]
+    with default_context(), drawing_context(page):
+        colors = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
+    seen = [lab(color, SIGHTS[sight]) for color in colors]
     assert min(np.linalg.norm(a - b) for a, b in combinations(seen, 2)) > 17.0
     assert min(np.linalg.norm(a - b) for a, b in pairwise(seen)) > 35.0
     assert min(np.linalg.norm(a - b) for a, b in combinations(seen[:4], 2)) > 35.0
@@ -549,7 +573,10 @@ def test_colors_are_told_apart(sight: str) -> None:
 
 
 def test_a_grey_print_tells_lines_and_points_apart() -> None:
-    assert len(COLORS) == len(set(COLORS)) == len(set(DASHES)) == len(set(MARKERS))
+    with default_context(), drawing_context():
+        cycle = mpl.rcParams["axes.prop_cycle"].by_key()
+    assert {len(values) for values in cycle.values()} == {7}
+    assert all(len(set(values)) == 7 for values in cycle.values())
     (axes,) = figure(nnth.kernel("tanh", depth=5)).axes
     drawn = [line for line in axes.lines if len(line.get_xdata())]
     assert len({str(line._dash_pattern) for line in drawn}) == len(drawn) == 4
@@ -558,14 +585,238 @@ def test_a_grey_print_tells_lines_and_points_apart() -> None:
     assert len(set(bars)) == len(bars) == 3
 
 
+# From Python.
+
+
+def test_a_table_is_drawn_on_given_axes() -> None:
+    """And nothing else of matplotlib changes: no figure of pyplot, no parameter."""
+    table, parameters = nnth.kernel("tanh", depth=4), dict(mpl.rcParams)
+    before = pyplot.get_fignums()
+    made = Figure()
+    left, right = made.subplots(1, 2)
+    assert table.plot(left) is left
+    assert table.plot([right]) is right
+    assert [label for label, *_ in lines(left)] == [label for label, *_ in lines(right)]
+    assert len(lines(left)) == 4
+    assert left.get_xlabel() == r"layer $\ell$"
+    assert pyplot.get_fignums() == before
+    assert dict(mpl.rcParams) == parameters
+
+
+def test_several_panels_take_several_axes_or_a_figure() -> None:
+    table = nnth.gram(X, "tanh", depth=2).table()
+    given = Figure(figsize=(9, 3)).subplots(1, 3)
+    drawn = table.plot(given)
+    assert drawn.tolist() == given.tolist()
+    assert [len(lines(axes)) for axes in drawn] == [0, 0, 2]
+    for ax in (Figure(layout="constrained"), Figure(layout="constrained").subfigures(1, 2)[0]):
+        assert {axes.get_figure(root=False) for axes in table.plot(ax)} == {ax}
+        assert [text.get_text() for one in ax.legends for text in one.get_texts()] == [
+            "$K_{ij}$",
+            r"$\Theta_{ij}$",
+        ]
+    for count in (1, 2, 4):
+        message = f"ax must be a sequence of 3 Axes or a figure for this table, not {count} Axes"
+        with pytest.raises(ValueError, match=message):
+            table.plot(Figure().subplots(1, count))
+    with pytest.raises(ValueError, match="ax must be one Axes or a figure for this table, not 3"):
+        nnth.kernel("tanh", depth=4).plot(given)
+    with pytest.raises(TypeError, match="ax must be axes of matplotlib"):
+        table.plot([1, 2, 3])
+
+
+def test_a_new_figure_is_of_pyplot() -> None:
+    axes = nnth.kernel("tanh", depth=4).plot()
+    try:
+        assert pyplot.get_fignums() == [axes.figure.number]
+        assert legend(axes.figure)[0] == "$K_{aa}$"
+    finally:
+        pyplot.close(axes.figure)
+
+
+def test_users_override_the_style(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    table = nnth.kernel("tanh", depth=4)
+
+    def drawn(**options: Any) -> tuple[float, bool]:
+        axes = table.plot(Figure(), **options)
+        return axes.lines[0].get_linewidth(), axes.xaxis.get_gridlines()[0].get_visible()
+
+    with default_context():
+        assert drawn() == (1.1, True)
+        assert drawn(style={"lines.linewidth": 3.0}) == (3.0, True)
+        with mpl.rc_context({"lines.linewidth": 2.0}):
+            assert drawn() == (2.0, True)
+        sheet = tmp_path / "own.mplstyle"
+        sheet.write_text("lines.linewidth: 4\naxes.grid: False\n")
+        with style.context(str(sheet)):
+            assert drawn() == (4.0, True)  # a value of the defaults is not a choice
+        monkeypatch.setenv("NNTH_STYLE", str(sheet))
+        assert drawn() == (4.0, False)
+        assert drawn(style={"lines.linewidth": 3.0}) == (3.0, False)
+        monkeypatch.setenv("NNTH_STYLE", "nnth.dark")
+        axes = table.plot(Figure())
+        assert axes.lines[0].get_color() == "#518BEA"
+        assert axes.lines[3].get_color() == "#FFFFFF"
+        monkeypatch.setenv("NNTH_STYLE", "no_style")
+        with pytest.raises(ValueError, match=r"NNTH_STYLE must be nnth\.nnth, nnth\.dark,"):
+            drawn()
+    monkeypatch.delenv("NNTH_STYLE")
+    with pytest.raises(ValueError, match=r"style must be .* not 'no_style'"):
+        drawn(style="no_style")
+
+
+def test_style_sheets_have_names_in_matplotlib() -> None:
+    with style.context(["default", "nnth.nnth", "nnth.dark"]):
+        assert mpl.rcParams["lines.linewidth"] == 1.1
+        assert mpl.rcParams["text.color"] == "#E6E9ED"
+
+
+def test_files_are_of_a_known_form(tmp_path: Path) -> None:
+    table = nnth.kernel("tanh", depth=4)
+    table.savefig(tmp_path / "a.PDF")
+    assert (tmp_path / "a.PDF").read_bytes().startswith(b"%PDF")
+    files = [io.BytesIO() for _ in range(2)]
+    for stream in files:
+        table.savefig(stream, format="svg")
+    assert files[0].getvalue() == files[1].getvalue()
+    with pytest.raises(ValueError, match=r"file must end in .png, .svg or .pdf, not 'a.txt'"):
+        table.savefig("a.txt")
+    with pytest.raises(ValueError, match="format must be png, svg or pdf, not 'gif'"):
+        table.savefig("a.png", format="gif")
+
+
+def test_without_matplotlib_one_line_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("nnth._figures")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match=r"^figures need matplotlib: pip install 'nnth\[plot\]'$"):
+        nnth.kernel("tanh", depth=2).plot()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: nnth.lazy(width=(8, 16), points=3, samples=2, times=(1.0, 2.0)),
+        lambda: nnth.quadratic(parameters=8, points=3).table(),
+        lambda: nnth.classes(SETUP, top=3).table(),
+        lambda: nnth.classes(SETUP, layers=True).table(),
+        lambda: nnth.hessian(SETUP, at=(0, 1, 3), probes=1).table(),
+    ],
+)
+def test_a_color_has_one_meaning(make: Callable[[], Table]) -> None:
+    made = figure(make())
+    panels = [axes for axes in made.axes if axes.get_title(loc="left")]
+    assert len(panels) > 1
+    check_colors(panels)
+
+
+def hollow(axes: Any) -> list[tuple[float, float]]:
+    """Return the points whose markers are hollow, in order."""
+    found = []
+    for bar in axes.containers:
+        if isinstance(bar, ErrorbarContainer) and bar.lines[0] is not None:
+            (line, *_) = bar.lines
+            if line.get_markerfacecolor() == "none":
+                x, y = (np.asarray(values, float).tolist() for values in line.get_data())
+                found += list(zip(x, y, strict=True))
+    return sorted(found)
+
+
+@pytest.mark.parametrize(
+    ("make", "x", "y"),
+    [
+        (lambda: nnth.gp(act="tanh", width=(8, 32), depth=2, samples=20), "width", "mean"),
+        (lambda: path_angles((0.5, 0.0, -0.5), widths="16,8", samples=9), "rho", "mean"),
+        (lambda: nnth.product(n0=4, width=3, depth=[1, 30], samples=99), "depth", "mean"),
+        (lambda: rates("tanh", width=16, depth=3, samples=12), "layer", "mean"),
+        (lambda: noisy_descent(X, samples=20, steps=30), "eigenvalue", "mean"),
+        (lambda: training_scalings(width=[16, 32], samples=3, steps=5), "width", "mean"),
+        (lambda: nnth.rkhs_sample(X, samples=20).table(), "inclusion", "frequency"),
+        (
+            lambda: predict(X, Y, X_TEST, Y_TEST, times=(1.0, 3.0), samples=4, width=8).table(),
+            "time",
+            "sim_net_error",
+        ),
+    ],
+)
+def test_points_of_rows_with_a_note_are_hollow(make: Callable[[], Table], x: str, y: str) -> None:
+    table = make()
+    made = figure(table)
+    noted = {
+        (float(across), float(up)): note not in ("", ASYMPTOTIC)
+        for across, up, note in zip(table[x], table[y], table["note"], strict=True)
+    }
+    drawn = [
+        point
+        for axes in made.axes
+        for _, across, up, _ in points(axes)
+        for point in zip(across.tolist(), up.tolist(), strict=True)
+    ]
+    empty = [point for axes in made.axes for point in hollow(axes)]
+    assert len(empty) > 0
+    assert sorted(empty) == sorted(point for point in drawn if noted[point])
+    assert legend(made)[-1] == HOLLOW
+
+
+def test_a_figure_without_notes_has_no_hollow_points() -> None:
+    made = figure(nnth.gp(act="tanh", width=(8, 32), depth=2, samples=0))
+    assert HOLLOW not in legend(made)
+    columns = {"x": [1.0, 2.0], "y": [3.0, 4.0], "note": ["", ""]}
+    plot = Plot(x="x", series=(Series(y="y", points=True),))
+    (axes,) = figure(Table(columns, Meta("sweep paths"), plot=plot)).axes
+    assert hollow(axes) == []
+    columns["note"] = ["", "z is not normal"]
+    (axes,) = figure(Table(columns, Meta("sweep paths"), plot=plot)).axes
+    assert hollow(axes) == [(2.0, 4.0)]
+
+
+# Nothing is left out without a word.
+
+
+def below(table: Table) -> str:
+    """Return the text below the figure."""
+    made = figure(table)
+    return " ".join(made._supxlabel.get_text().split())
+
+
+def test_the_figure_names_what_made_it() -> None:
+    text = below(nnth.kernel("gelu", depth=4, cb=0.5, cw=2.0, rho=0.9))
+    assert text.startswith("kernel: act=gelu, depth=4, cb=0.5, cw=2, norm=1, rho=0.9")
+
+
+def test_what_a_logarithm_cannot_show_is_named() -> None:
+    columns = {"x": [0.0, 1.0, 2.0], "y": [1.0, 0.0, 2.0]}
+    series = (Series(y="y", label="$y_i$", points=True),)
+    table = Table(columns, Meta("sweep paths"), plot=Plot(x="x", series=series, log_y=True))
+    note = "values at or below 0, not on the logarithmic y axis: 1 of y_i"
+    assert below(table) == f"sweep paths {note}"
+    table = table.with_drawing(Plot(x="x", series=series, log_x=True))
+    assert "not on the logarithmic x axis: 1 of y_i" in below(table)
+
+
+def test_what_is_not_drawn_is_named() -> None:
+    found = nnth.hessian(SETUP, at=(0, 1, 2, 3), probes=1)
+    assert "3 of 4 evaluations are drawn." in below(found.table())
+    found = nnth.classes(SETUP, at=(0, 3), layers=True)
+    assert "step 3, the last of 2 evaluations" in below(found.table())
+    levels = below(nnth.rkhs_spectrum("rbf:1", levels=400))
+    assert "level 0 has no place on the axis" in levels
+    assert "of 400 levels are not above their errors" in levels
+    times = (0.0, 1.0, 2.0)
+    law = predict(X, Y, X_TEST, Y_TEST, times=times).table()
+    assert "times 0 and inf have no place on the axis" in below(law)
+    collapse = nnth.collapse(SETUP, at=(0, 1, 3)).table()
+    assert "step 0 has no place on the axis" in below(collapse)
+
+
 # The files.
 
 SCRIPT = """
 import sys, nnth
-from nnth_cli.figure import draw
-kind, path = sys.argv[1:]
-with open(path, "wb") as stream:
-    draw(nnth.gram([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]], "tanh", depth=2).table(), stream, kind)
+from nnth._figures.style import default_context
+with default_context():
+    table = nnth.gram([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]], "tanh", depth=2).table()
+    table.savefig(sys.argv[1])
 """
 
 
@@ -578,7 +829,7 @@ def test_the_same_table_gives_the_same_bytes(kind: str, tmp_path: Path) -> None:
     files = []
     for i, more in enumerate(({"PYTHONHASHSEED": "1"}, other)):
         path = tmp_path / f"{i}.{kind}"
-        command = [sys.executable, "-c", SCRIPT, kind, str(path)]
+        command = [sys.executable, "-c", SCRIPT, str(path)]
         subprocess.run(command, check=True, env={**os.environ, **more})
         files.append(path.read_bytes())
     assert files[0] == files[1]
@@ -591,7 +842,8 @@ def test_files_open_everywhere() -> None:
     files = {}
     for kind in ("png", "svg", "pdf"):
         stream = io.BytesIO()
-        draw(table, stream, kind)
+        with default_context():
+            table.savefig(stream, format=kind)
         files[kind] = stream.getvalue()
     assert b"/FontFile2" in files["pdf"]  # TrueType, embedded
     assert b"/Type3" not in files["pdf"]

@@ -1,4 +1,4 @@
-"""Destinations: files whole or not at all, rows added under a lock, tables and figures drawn."""
+"""Destinations of tables: files written as a whole, rows added under a lock, printed tables."""
 
 import csv
 import itertools
@@ -34,7 +34,7 @@ def wide(columns: int = 13, rows: int = 3) -> Table:
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl"])
-def test_text_files_hold_what_the_table_says(table: Table, tmp_path: Path, suffix: str) -> None:
+def test_text_files_hold_the_text_of_the_table(table: Table, tmp_path: Path, suffix: str) -> None:
     write_table(tmp_path / f"t.{suffix}", table)
     assert (tmp_path / f"t.{suffix}").read_text() == getattr(table, f"to_{suffix}")()
     assert len(list(tmp_path.iterdir())) == 1
@@ -51,7 +51,7 @@ def test_parquet_keeps_columns_and_types(table: Table, tmp_path: Path) -> None:
     assert str(back.schema.field("seed").type) == "int64"
 
 
-def test_arrays_are_written_whole(tmp_path: Path) -> None:
+def test_arrays_are_written_as_a_whole(tmp_path: Path) -> None:
     save_arrays(tmp_path / "k.npz", {"nngp": np.eye(2)})
     with np.load(tmp_path / "k.npz") as back:
         assert back["nngp"].tolist() == [[1, 0], [0, 1]]
@@ -99,20 +99,20 @@ def test_an_unknown_column_is_refused_and_nothing_written(table: Table, tmp_path
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl"])
-def test_chosen_columns_must_be_those_of_the_file_to_append_to(
+def test_chosen_columns_must_be_the_columns_of_the_file_to_append_to(
     table: Table, tmp_path: Path, suffix: str
 ) -> None:
     path = tmp_path / f"t.{suffix}"
     for _ in range(2):
         Destination(append=path, columns=("corr", "layer")).deliver(table)
     assert len(path.read_text().splitlines()) == (5 if suffix == "csv" else 4)
-    with pytest.raises(ValueError, match="its columns are others: it has no act"):
+    with pytest.raises(ValueError, match="must have the columns of the table: it has no act"):
         Destination(append=path, columns=("corr", "layer", "act"))  # before any work
     with pytest.raises(ValueError, match="another order"):
         Destination(append=path, columns=("layer", "corr"))
 
 
-def test_a_failed_write_leaves_the_old_file_alone(tmp_path: Path) -> None:
+def test_a_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("old")
 
@@ -157,7 +157,7 @@ def test_destinations_are_checked_at_once(
 ) -> None:
     (tmp_path / "folder.csv").mkdir()
     (tmp_path / "locked").mkdir()
-    # The superuser may write everywhere, so the answer of the system is played here.
+    # The superuser may write everywhere, so the answer of the system is simulated.
     access = os.access
     monkeypatch.setattr(
         os, "access", lambda path, mode: "locked" not in str(path) and access(path, mode)
@@ -195,7 +195,7 @@ def warnings() -> list[str]:
 
 @pytest.fixture
 def append(tmp_path: Path, warnings: list[str]) -> Callable[[str, str], str]:
-    """Adds a row of columns a, b to a file that holds `before`; returns what it holds then."""
+    """Add a row of columns a, b to a file that holds `before`, and return its content."""
 
     def add(name: str, before: str) -> str:
         path = tmp_path / name
@@ -251,7 +251,7 @@ def test_other_columns_are_refused_and_the_file_kept(
         ("t.jsonl", '{"a": 0, "b": 0}', None, '{"a": 0, "b": 0}\n{"a": 1, "b": 2}\n'),
     ],
 )
-def test_an_unfinished_last_line_is_ended_if_whole_and_else_removed_aloud(
+def test_a_last_line_without_newline_is_completed_if_whole_and_otherwise_removed(
     append: Callable[[str, str], str],
     warnings: list[str],
     name: str,
@@ -267,7 +267,7 @@ def test_an_unfinished_last_line_is_ended_if_whole_and_else_removed_aloud(
         assert warnings[0].endswith(f"half-written row, now removed: {removed}")
 
 
-def test_a_failed_append_is_taken_back(
+def test_a_failed_append_is_undone(
     append: Callable[[str, str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def half(stream: object, data: bytes) -> None:
@@ -309,7 +309,7 @@ def test_a_long_text_is_folded_not_cut(
 
 
 def shown_in(width: int, monkeypatch: pytest.MonkeyPatch, table: Table, *keys: str) -> list[str]:
-    """The table as lines of a terminal of this width, in blocks that empty lines end."""
+    """Return the lines of the table on a terminal of this width, block by block."""
     monkeypatch.setenv("COLUMNS", str(width))
     from nnth_cli.terminal import rendered
 
@@ -319,11 +319,11 @@ def shown_in(width: int, monkeypatch: pytest.MonkeyPatch, table: Table, *keys: s
 
 
 def blocks_of(lines: list[str]) -> list[list[str]]:
-    """The headers of the blocks of a table, as words."""
+    """Return the words of the headers of the blocks of a table."""
     return [above.split() for above, rule in itertools.pairwise(lines) if rule[:1] == "─"]
 
 
-def test_what_is_the_same_in_all_rows_stands_in_the_caption(
+def test_values_that_are_the_same_in_all_rows_are_in_the_caption(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     columns: dict[str, Any] = {
@@ -340,7 +340,7 @@ def test_what_is_the_same_in_all_rows_stands_in_the_caption(
     assert lines[-1].startswith("kernel  act=relu")
 
 
-def test_the_columns_that_tell_rows_apart_are_in_every_block(
+def test_the_columns_that_distinguish_rows_are_in_every_block(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     count = 6
@@ -365,7 +365,7 @@ def test_the_columns_that_tell_rows_apart_are_in_every_block(
     assert blocks_of(shown_in(250, monkeypatch, table)) == [list(columns)]
 
 
-def test_rows_are_numbered_where_what_tells_them_apart_takes_much_room(
+def test_rows_are_numbered_if_the_columns_that_distinguish_them_are_wide(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     columns: dict[str, Any] = {
@@ -380,14 +380,16 @@ def test_rows_are_numbered_where_what_tells_them_apart_takes_much_room(
     assert sum(line.split()[:1] == ["4"] for line in lines) == len(blocks)
 
 
-def test_one_row_has_a_name_and_a_value_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_row_is_printed_with_one_name_and_value_in_each_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     columns: dict[str, Any] = {"regions": [2081], "z": [np.nan], "note": [""], "kind": ["exact"]}
     lines = shown_in(80, monkeypatch, Table(columns, Meta("regions")))
     assert lines[:4] == ["regions  2081", "z        nan", "kind     exact", ""]
 
 
 @pytest.mark.parametrize("count", [200, 201, 1000])
-def test_of_many_rows_the_middle_is_left_out(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_middle_of_many_rows_is_left_out(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = np.arange(count)
     lines = shown_in(80, monkeypatch, Table({"n": rows, "half": rows / 2}, Meta("kernel")))
     numbers = [int(line.split()[0]) for line in lines if line.strip()[:1].isdigit()]
@@ -408,7 +410,9 @@ def test_csv_on_a_terminal_has_all_rows(
 
 
 @pytest.mark.parametrize("rows", [0, 2])
-def test_a_table_without_differences_is_a_table(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_of_equal_rows_is_printed_as_a_table(
+    rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lines = shown_in(80, monkeypatch, Table({"a": np.ones(rows), "b": np.ones(rows)}, Meta("mp")))
     assert blocks_of(lines) == [["a", "b"]]
     assert lines.count("1  1") == rows
@@ -460,7 +464,7 @@ def test_figures_are_drawn_in_every_form(tmp_path: Path, suffix: str) -> None:
     assert again.read_bytes() == path.read_bytes()
 
 
-def test_a_table_that_says_nothing_is_drawn_too(table: Table, tmp_path: Path) -> None:
+def test_a_table_without_a_description_of_its_figure_is_drawn(table: Table, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     Destination(plot=tmp_path / "f.svg").deliver(table)
     assert "corr" in (tmp_path / "f.svg").read_text()
@@ -475,7 +479,7 @@ def test_csv_output_is_read_by_the_csv_module(
     assert tuple(rows[0]) == table.record_columns
 
 
-def test_a_series_has_the_rows_it_asks_for(tmp_path: Path) -> None:
+def test_a_series_has_the_rows_that_it_selects(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     measured: dict[str, Any] = {"y": "mean", "points": True, "theory": "exact"}
     series = tuple(Series(label=k, where=(("kind", k),), **measured) for k in ("first", "other"))

@@ -46,7 +46,7 @@ def test_means_and_variances_with_their_errors() -> None:
     assert math.isnan(mean_of(np.array([1.0, math.inf]))[1])
 
 
-def test_the_error_of_the_variance_of_two_values_with_equal_chances_is_not_0() -> None:
+def test_the_error_of_the_variance_of_two_values_in_equal_numbers_is_not_0() -> None:
     """Their fourth moment is the square of the second: all that is left is of order 1/n."""
     found = [variance_and_stderr(RNG.integers(0, 2, size=20)) for _ in range(4000)]
     variances, errors = np.array(found, dtype=np.float64).T
@@ -54,7 +54,7 @@ def test_the_error_of_the_variance_of_two_values_with_equal_chances_is_not_0() -
     assert variances.std() < errors.mean() < 2.0 * variances.std()
 
 
-def test_the_error_of_a_variance_is_its_deviation_over_samples() -> None:
+def test_the_error_of_a_variance_is_its_standard_deviation_over_samples() -> None:
     found = [variance_and_stderr(RNG.normal(size=100)) for _ in range(4000)]
     variances, errors = np.array(found, dtype=np.float64).T
     # 4000 variances: a deviation to 1/sqrt(8000) = 1 %; the error is low by 2 % at n = 100.
@@ -85,7 +85,7 @@ def test_one_rule_for_z(difference: float, stderr: float, z: float) -> None:
     assert stated == found or (math.isnan(stated) and math.isnan(found))
 
 
-def test_what_is_beyond_an_error() -> None:
+def test_the_part_of_a_difference_that_exceeds_an_error() -> None:
     assert beyond([3.0, -3.0, 0.5, -0.5], 1.0).tolist() == [2.0, -2.0, 0.0, 0.0]
     assert math.isnan(float(beyond(math.nan, 1.0)))
 
@@ -143,14 +143,14 @@ def test_no_other_module_has_standard_errors_or_z_of_its_own() -> None:
                 assert not (ratio and ast.unparse(node.right).endswith("stderr")), said
 
 
-def test_the_package_does_not_hide_the_standard_library() -> None:
+def test_no_module_has_the_name_of_a_module_of_the_standard_library() -> None:
     import statistics
 
     assert statistics.__name__ == "statistics"
     assert Path(statistics.__file__).parent != PACKAGE
 
 
-def test_values_whose_squares_are_no_doubles_have_a_standard_error() -> None:
+def test_values_whose_squares_overflow_have_a_standard_error() -> None:
     values = np.array([1.0, 2.0, 4.0])
     mean, stderr = mean_of(values * 1e200)
     one, of_one = mean_of(values)

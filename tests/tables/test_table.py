@@ -80,7 +80,7 @@ def test_csv_has_results_then_parameters_seed_and_version() -> None:
     assert made.to_csv(header=False) == "".join(made.to_csv().splitlines(keepends=True)[1:])
 
 
-def test_csv_spells_what_is_not_finite() -> None:
+def test_csv_spells_infinite_numbers_and_nan() -> None:
     rows = read_csv(table(x=[math.nan, math.inf, -math.inf, -0.0]).to_csv())
     assert [row["x"] for row in rows] == ["nan", "inf", "-inf", "-0.0"]
 
@@ -124,7 +124,7 @@ def test_no_seed_is_an_empty_cell() -> None:
     assert read_csv(Table({"x": [1.0]}, Meta("kernel")).to_csv())[0]["seed"] == ""
 
 
-def test_a_parameter_that_is_a_column_is_said_once() -> None:
+def test_a_parameter_that_is_a_column_is_written_once() -> None:
     made = Table({"cw": [1.0, 2.0]}, Meta("phase", {"cw": "1:2:2", "act": "relu"}))
     assert made.record_columns == ("cw", "act", "seed", "version")
 
@@ -164,7 +164,7 @@ def test_a_table_pickles() -> None:
     plot = Plot(x="x", series=(Series(y="x"),))
     made = Table({"x": [1.0, 2.0]}, META, plot=plot)
     back = pickle.loads(pickle.dumps(made))
-    assert (back.to_csv(), back.plot) == (made.to_csv(), plot)
+    assert (back.to_csv(), back.drawing) == (made.to_csv(), plot)
 
 
 @pytest.mark.parametrize(
@@ -178,12 +178,12 @@ def test_a_table_pickles() -> None:
         ({"a b": [1.0]}, "'a b' cannot name"),
     ],
 )
-def test_what_is_not_a_column_is_refused(columns: dict[str, Any], message: str) -> None:
+def test_other_values_of_columns_are_refused(columns: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Table(columns, META)
 
 
-def test_what_is_not_a_parameter_is_refused() -> None:
+def test_other_values_of_parameters_are_refused() -> None:
     with pytest.raises(ValueError, match="parameter x must be"):
         Meta("kernel", {"x": {}})
 
@@ -261,7 +261,7 @@ class Stream:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two lists are equal, NaN being equal to NaN."""
+    """Return whether two lists are equal, with NaN equal to NaN."""
     return all(a == b or (a != a and b != b) for a, b in zip(one, other, strict=True))
 
 
@@ -374,11 +374,11 @@ def test_other_things_in_brackets_are_refused(
 def test_a_figure_of_columns_stays_with_a_selection_that_has_them() -> None:
     plot = Plot(x="x", series=(Series(y="y"),))
     made = Table({"x": [1.0, 2.0], "y": [1.0, 2.0], "z": [1.0, 2.0]}, META, plot=plot)
-    assert made[:1].plot is plot
-    assert made[["y", "x"]].plot is plot
-    assert made[["x", "z"]].plot is None
+    assert made[:1].drawing is plot
+    assert made[["y", "x"]].drawing is plot
+    assert made[["x", "z"]].drawing is None
     alone = Table({"x": [1.0, 2.0]}, META, plot=Lines())  # drawn from arrays of all rows
-    assert alone[:1].plot is None
+    assert alone[:1].drawing is None
 
 
 def test_a_table_is_a_mapping_that_cannot_be_changed() -> None:

@@ -101,7 +101,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     np.save(tmp_path / "y.npy", x.sum(axis=1))
     np.save(tmp_path / "u.npy", x[:2] + 0.1)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(program, "_abandon_output", lambda: None)
+    monkeypatch.setattr("nnth_cli.process._discard_output", lambda: None)
     return tmp_path
 
 

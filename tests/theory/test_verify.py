@@ -1,8 +1,10 @@
-"""The course verified, and a verdict that can fail."""
+"""The verification of the course, verdicts that can fail, and the commands of the lectures."""
 
+import csv
 import math
 import shlex
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 from typer.main import get_command
@@ -12,7 +14,7 @@ from nnth._course.statement import Run, Statement
 from nnth._course.verify import THEORIES
 from nnth_cli.main import COMMANDS, app, full_name, load, run
 
-# Where the notes err and a number shows it: by theory the lecture, and words of the statement.
+# The statements with a number of the notes that errs: by theory, the lecture and words of it.
 ERRATA = {
     "curvature": [
         ("10/3", "v.G v for the top eigenvector"),
@@ -87,8 +89,8 @@ def test_every_theorem_holds_and_every_error_fails(theory: str) -> None:
     assert found.meta.parameters["failures"] == 0
     assert set(found["topic"].tolist()) == {theory}
     rows = list(zip(found["lecture"], found["statement"], found["claim"], strict=True))
-    for lecture, words in ERRATA.get(theory, []):  # each stands below what is right
-        claims = [claim for day, said, claim in rows if day == lecture and words in said]
+    for lecture, words in ERRATA.get(theory, []):  # below the right number
+        claims = [claim for day, text, claim in rows if day == lecture and words in text]
         assert claims[:2] == ["theory", "notes"], (lecture, words)
 
 
@@ -102,7 +104,7 @@ def test_a_seed_and_the_threads() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "z", "holds"),
+    ("statement", "z", "holds"),
     [
         (Statement("", "", 1.0, 1.2, stderr=0.03, error=0.08), 4.0, True),
         (Statement("", "", 1.0, 1.3, stderr=0.03, error=0.09), 7.0, False),
@@ -119,13 +121,13 @@ def test_a_seed_and_the_threads() -> None:
         (Statement("", "", 3.0, 2.0, stderr=0.1, relation=">="), -10.0, False),
     ],
 )
-def test_a_verdict(said: Statement, z: float, holds: bool) -> None:
-    assert said.z == pytest.approx(z, nan_ok=True)
-    assert said.holds is holds
-    assert said.notes_hold is False
+def test_a_verdict(statement: Statement, z: float, holds: bool) -> None:
+    assert statement.z == pytest.approx(z, nan_ok=True)
+    assert statement.holds is holds
+    assert statement.notes_hold is False
 
 
-def test_what_fails_is_said_and_ends_with_1(
+def test_unexpected_verdicts_are_reported_and_the_exit_code_is_1(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def wrong(run: Run) -> list[Statement]:
@@ -142,10 +144,10 @@ def test_what_fails_is_said_and_ends_with_1(
     assert run(get_command(app), ["verify", "paths", "--format", "csv"]) == 1
     printed = capfd.readouterr()
     assert len(printed.out.splitlines()) == 4
-    assert printed.err == "nnth: 2 of 3 claims do not fare as they should\n"
+    assert printed.err == "nnth: 2 of 3 claims have an unexpected verdict\n"
 
 
-def test_theories_that_are_not_known() -> None:
+def test_unknown_theories() -> None:
     with pytest.raises(ValueError, match="no theory 'path' to verify; there is paths"):
         nnth.verify(["path"])
 
@@ -161,3 +163,29 @@ def test_the_course_in_order_with_commands_that_exist() -> None:
         name, arguments = full_name(words)
         load(name).make_context(name, arguments)  # raises for options that are not there
     assert named == set(COMMANDS) - {"sweep", "verify", "lectures"}  # a lecture may be "-"
+
+
+def test_powers_of_the_width_differ_from_neighboring_powers() -> None:
+    """Quick as well, the rows on n^(-1/2) would fail for constants, and for 1/n."""
+    table = nnth.verify(["lazy"], quick=True)
+    rows = [i for i, text in enumerate(table["statement"]) if "power of n" in text]
+    assert len(rows) == 2
+    for i in rows:
+        half_width = 5.0 * table["stderr"][i] + table["error"][i]
+        assert half_width < 0.5
+        assert abs(table["measured"][i] - table["theory"][i]) <= half_width
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", nnth.lectures()["command"].tolist())
+def test_every_line_of_the_lectures_runs_as_printed(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)  # no file that a line could read
+    assert run(get_command(app), shlex.split(line)[1:]) == 0
+    printed = capfd.readouterr()
+    assert printed.err == ""
+    header, *rows = csv.reader(printed.out.splitlines())
+    assert rows
+    assert all(len(row) == len(header) for row in rows)
+    assert not any(tmp_path.iterdir())

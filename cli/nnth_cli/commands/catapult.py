@@ -1,4 +1,4 @@
-"""Large learning rates: lazy, catapult, divergent."""
+"""Large learning rates: lazy, catapult and divergent training on one data point."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
-    """Options of the data point and of what is trained on it."""
+    """Options of the data point and of the model that is trained on it."""
 
     target: Annotated[float, typer.Option(help="Target y of the data point.", metavar="X")] = 0.0
     kappa: Annotated[
@@ -23,7 +23,7 @@ class Start:
     lambda0: Annotated[
         float | None,
         typer.Option(
-            help="Curvature lambda of the recursion at the start; networks have their own. "
+            help="Tangent kernel lambda of the recursion at the start; networks have their own. "
             "[default: 1]",
             metavar="X",
         ),
@@ -62,12 +62,14 @@ def trajectory(
     r'      = r (1 - eta lambda + kappa eta^2 z r)
     lambda' = lambda + eta kappa r (eta lambda r - 4 z)
     y = 0:  lazy for eta lambda_0 < 2 < catapult < 4 < divergent
+    any y:  divergent for eta lambda_0 > 4 + kappa eta^2 y (z_0 - y)
 
-    A row is a step (0 is the start) of the recursion, which is exact for a network of width n whose
-    gates do not change. With --samples, networks with frozen and with free gates (relu) are trained
-    from the same start as the recursion: `deviation` is their distance from it, and `flipped` the
-    fraction of gates that changed. The rows of a training end where it diverges, or where all its
-    gates are shut: `outcome` and `outcome_step` say so. --plot draws loss and curvature.
+    A row is a step (0 is the start) of the recursion for the output z and the tangent kernel
+    lambda, which is exact for a network of width n whose gates do not change. With --samples,
+    networks with frozen and with free gates (relu) are trained from the same start: `deviation` is
+    their distance from the recursion, and `flipped` the fraction of gates that changed. The rows
+    end where a training diverges, or where all gates are shut: see `outcome` and `outcome_step`.
+    --plot draws the loss and eta lambda.
 
     \b
     Source: Lewkowycz et al. (2020); Zhu et al. (2022).
@@ -94,9 +96,9 @@ def phases(
     y = 0:  lazy for eta lambda_0 < 2 < catapult < 4 < divergent
 
     A row is a learning rate and a model, as in `trajectory`: the fractions of the networks that
-    converge, diverge, die or have not settled after --steps; the largest loss and its step, beside
-    log n/(2 log(eta lambda_0 - 1)), n being the width; the final eta lambda. --plot draws the
-    largest loss and the final curvature.
+    converge, diverge, die (all gates shut) or have not settled after --steps; the largest loss and
+    its step, beside log n/(2 log(eta lambda_0 - 1)) for width n; the final eta lambda. --plot draws
+    the largest loss and the final eta lambda.
 
     \b
     Source: Lewkowycz et al. (2020), section 2.

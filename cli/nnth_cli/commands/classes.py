@@ -1,4 +1,4 @@
-"""The Gauss-Newton matrix by classes, pairs of classes, examples."""
+"""The parts of the Gauss-Newton matrix from classes, pairs of classes and examples."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +11,7 @@ from nnth_cli.training_options import TrainingOptions
 if TYPE_CHECKING:
     from nnth._tables.table import Table
 
-_IN_A_FIGURE = 20
+_LEADING_IN_FIGURE = 20  # eigenvalues per part
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,26 +38,31 @@ def parts(
     """The size of each part of the Gauss-Newton matrix.
 
     \b
-    G = (1/m) sum_i J_i^T (diag p - p p^T) J_i,   p = softmax(f(x_i))
-      = class + cross + within + diag, of g_icc' = J_i^T (p - e_c') for x_i of class c:
-    class  = sum_c w_c g_c g_c^T                               w_icc' = p_i(c')/m
-    cross  = sum_cc' w_cc' (g_cc' - g_c)(g_cc' - g_c)^T        g_cc', g_c: w-weighted means
-    within = sum_icc' w_icc' (g_icc' - g_cc')(g_icc' - g_cc')^T
-    diag   = sum_ic w_icc g_icc g_icc^T                        c' = c here alone
+    G = (1/m) sum_i J_i^T (diag p_i - p_i p_i^T) J_i,   p_i = softmax(f(x_i))
+      = class + cross + within + diag
+    class  = sum_c w_c g_c g_c^T
+    cross  = sum_(c' != c) w_cc' (g_cc' - g_c)(g_cc' - g_c)^T
+    within = sum_(c' != c) sum_i w_icc' (g_icc' - g_cc')(g_icc' - g_cc')^T
+    diag   = sum_i w_icc g_icc g_icc^T
+    g_icc' = J_i^T (p_i - e_c') for example i of class c, with weight w_icc' = p_i(c')/m
+    g_cc'  = mean over the examples of c, weighted by w_icc';  w_cc' = sum of these weights
+    g_c    = mean over c' != c, weighted by w_cc';             w_c = sum over c' != c
 
-    A row is a part: trace, Frobenius norm, its fraction of tr G (share), its largest eigenvalue.
-    `identity_error` is the difference between G and the sum of its parts on random vectors; above
-    1e-12 the command fails. Classes may have any sizes. --plot draws the leading eigenvalues of all
-    parts, or with several steps --at the traces.
+    Each part is the spread at one level: between classes, between the pairs (c, c') of a class,
+    between the examples of a pair; diag has the gradients at the true labels. A row is a part:
+    trace, Frobenius norm, fraction of tr G, largest eigenvalue. `identity_error` is the relative
+    difference between G and the sum of its parts on random vectors; above 1e-12 the command fails.
+    Classes may have any sizes. --plot draws the leading eigenvalues of all parts, or with several
+    steps --at the traces.
 
     \b
-    Source: Papyan (2020), arXiv:2008.11865.
+    Source: Papyan (2019, 2020).
     Example: nnth classes parts --plot parts.png
              nnth classes parts --data iris --at 0,10,100,1000
     """
     if "--leading" not in call.given:
-        leading = _IN_A_FIGURE if call.plot else 1
-    return _measured(training, call, leading=leading)
+        leading = _LEADING_IN_FIGURE if call.plot else 1
+    return _table_of(training, call, leading=leading)
 
 
 @command()
@@ -73,17 +78,18 @@ def outliers(
 
     \b
     G = class + cross + within + diag, as `nnth classes parts --help` defines them
-    share of a part = u^T G_part u/u^T G u,   G u = lambda u
+    fraction of a part = u^T G_part u/u^T G u,   G u = lambda u
 
     A row is an eigenvector u of G, the largest eigenvalue first: its eigenvalue with the residual
-    that bounds its error, the shares of all parts, and the part of the largest share. The outliers
-    of the spectrum come from classes and from pairs of classes.
+    that bounds its error, the fractions of all parts, and the part of the largest fraction. In a
+    classifier with separated classes, about C outliers come from classes and C (C - 2) more from
+    pairs of classes.
 
     \b
-    Source: Papyan (2020), arXiv:2008.11865.
+    Source: Papyan (2019, 2020).
     Example: nnth classes outliers --top 12 --plot outliers.png
     """
-    return _measured(training, call, top=top)
+    return _table_of(training, call, top=top)
 
 
 @command()
@@ -91,22 +97,22 @@ def layers(training: ClassOptions, *, call: Call) -> "Table":
     """The parts of features and of errors in every layer.
 
     \b
-    H^l     = (1/m) sum_i h_i^l h_i^l^T = class + within: at class means, and about them
-    Delta^l = the matrix G for the pull-back of p - e_c' to z^l = class + cross + within + diag
+    H^l     = (1/m) sum_i h_i^l h_i^l^T = class + within
+    class   = sum_c (m_c/m) mu_c mu_c^T, mu_c the mean over class c;  within = the rest
+    Delta^l = G with the gradients of p_i - e_c' in z^l for g_icc' = class + cross + within + diag
 
     A row is a layer and a part of its features H or of its errors Delta: trace, Frobenius norm,
-    fraction of the whole trace (share), largest eigenvalue. --plot draws the shares over the
-    layers.
+    fraction of the whole trace, largest eigenvalue. --plot draws the fractions over the layers.
 
     \b
-    Source: Papyan (2020), arXiv:2008.11865.
+    Source: Papyan (2020).
     Example: nnth classes layers
              nnth classes layers --data digits --width 64 --points 300 --at 0,10,100
     """
-    return _measured(training, call, layers=True)
+    return _table_of(training, call, layers=True)
 
 
-def _measured(training: ClassOptions, call: Call, **own: Any) -> "Table":
+def _table_of(training: ClassOptions, call: Call, **own: Any) -> "Table":
     setup = training.setup(call)
     from nnth._curvature.classes import classes
 

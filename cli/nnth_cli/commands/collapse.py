@@ -1,4 +1,4 @@
-"""`nnth collapse`: how near a network's last features and classifier are to neural collapse."""
+"""`nnth collapse`: neural collapse of the last features and the classifier of a network."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class CollapseOptions(TrainingOptions):
-    """Options of training, on data of several classes, with the weight decay of the source."""
+    """Options of a training on several classes, with the weight decay of the source."""
 
     data: Annotated[str, TrainingOptions.option("data")] = "clusters:0.1:4:10"
     at: Annotated[Any, evaluation_steps("0, and 12 in equal ratios from 1 to the last")] = None
@@ -32,20 +32,20 @@ def collapse(training: CollapseOptions, *, call: Call) -> "Table":
     nc2_norm_*    std/mean of |mu_c - mu_G| (means), of |w_c| (classifiers)
     nc2_angle_*   mean over pairs of |cos + 1/(C - 1)|
     nc3           |W^T/|W|_F - M/|M|_F|_F^2
-    nc4           Ave_ic of whether argmax(W h + b) is not the class of the nearest mean
+    nc4           Ave_ic [argmax(W h + b) is not the class of the nearest mean]
 
     A row is an evaluation step and a metric. The metrics tend to 0 when training continues after
-    the last error: the centered class means become the corners of a simplex, at cosines
+    the last error: the centered class means become the vertices of a simplex, at cosines
     -1/(C - 1), and the classifier their transpose. Further rows are the standard deviation of the
     cosines (nc2_equiangle_*) and their mean (nc2_cosine_*), whose `limit` is -1/(C - 1). Ave_ic
     averages over the examples of each class, then over classes, so that classes of unequal sizes
-    count alike. `error` bounds the rounding of a value. A metric that is undefined is NaN, and
-    `note` says why: nc1, nc3, nc4 and nc2_*_means are where all class means coincide.
+    count alike. `error` bounds the rounding of a value. An undefined metric is NaN, and `note` has
+    the reason, as when all class means coincide.
 
     --plot draws the metrics against the evaluation steps.
 
     \b
-    Source: Papyan, Han & Donoho (2020), PNAS 117, 24652.
+    Source: Papyan, Han and Donoho (2020).
     Example: nnth collapse --steps 10000 --plot collapse.png
              nnth collapse --data digits --widths 128,64 --batch 100 --steps 500
     """

@@ -1,4 +1,4 @@
-"""Critical initialization: its points, and variance along depth."""
+"""Critical initialization: critical points, and the variance through the layers."""
 
 from typing import TYPE_CHECKING
 
@@ -17,10 +17,12 @@ def points(act: options.Act = "tanh", *, call: Call) -> "Table":
     K* = C_b + C_w E[s^2],  chi_par = (C_w/2) E[(s^2)''] = 1,  chi_perp = C_w E[s'^2] = 1,
     z ~ N(0, K*): the K* with E[s s''] = 0, C_w = 1/E[s'^2], where C_b is not negative.
 
-    A row is a critical point, with a bound on its error, or one row says what fails, for K from
-    1e-14 to 1e8 (k_least and k_most of the row). universality: scale-invariant (every K is fixed),
-    K* = 0, or half-stable (K* > 0, stable from one side). |K^l - K*| falls as coefficient times
-    decay; the distance of nearby inputs as l^-p_perp.
+    A row is a critical point with a bound on its error; if there is none, one row says which
+    condition fails. The search covers K from 1e-14 to 1e8 (k_least to k_most of the row). It finds
+    every change of sign of E[s s''], unless two lie closer than about 1e-5 of K: `note` then gives
+    the interval. universality: scale-invariant (every K is fixed), K* = 0, or half-stable (K* > 0,
+    stable from one side). |K^l - K*| falls as coefficient times decay; the squared distance of
+    nearby inputs as l^-p_perp.
 
     \b
     Source: Roberts, Yaida & Hanin (2022), ch. 5; Schoenholz et al. (2017).
@@ -39,15 +41,14 @@ def decay(
     *,
     call: Call,
 ) -> "Table":
-    """The variance through the layers at the first critical point.
+    """Variance through the layers at the first critical point.
 
     \b
     K^1 = C_b + C_w |x|^2/n0,   K^(l+1) = C_b + C_w E[s(z)^2],  z ~ N(0, K^l)
 
-    A row is a layer, 1 to L + 1: the variance K^l beside its asymptote to leading and to next
-    order, its distance from K*, chi_par and chi_perp at K^l, and the error of the row, with C_b and
-    C_w those of the first row of `nnth critical points`. --plot draws the variance and its
-    asymptotes.
+    A row is a layer, from 1 to L + 1: the variance K^l, its asymptote to leading and to next order,
+    its distance from K*, chi_par and chi_perp at K^l, and the relative error. C_b and C_w are those
+    of the first row of `nnth critical points`. --plot draws the variance and its asymptotes.
 
     \b
     Source: Roberts, Yaida & Hanin (2022), sections 5.3 and 5.4.

@@ -1,4 +1,4 @@
-"""`nnth diagonal`: what gradient flow on a diagonal linear network fits data with."""
+"""`nnth diagonal`: the solution that gradient flow on a diagonal linear network finds."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,12 +15,6 @@ if TYPE_CHECKING:
 def diagonal(
     x: options.X = None,
     y: options.Y = None,
-    alpha: Annotated[
-        Any, options.numbers("Scales of the initialization.")
-    ] = "1e-8,1e-4,0.01,0.1,1,10,100",
-    theta0: Annotated[
-        Any, options.numbers("Shape of the initialization: one number, or one a column of --x.")
-    ] = "1",
     points: options.Points = 20,
     n0: options.InputDimension = 40,
     sparsity: Annotated[
@@ -29,6 +23,12 @@ def diagonal(
             help="Number of coefficients of the random regression that are not 0.", metavar="N"
         ),
     ] = 3,
+    alpha: Annotated[
+        Any, options.numbers("Scales of the initialization.")
+    ] = "1e-8,1e-4,0.01,0.1,1,10,100",
+    theta0: Annotated[
+        Any, options.numbers("Shape of the initialization: one number, or one a column of --x.")
+    ] = "1",
     save: options.Save = None,
     *,
     call: Call,
@@ -36,17 +36,17 @@ def diagonal(
     """Diagonal linear networks and the convex program they solve.
 
     \b
-    beta = theta_+^2 - theta_-^2,   theta_+ = theta_- = alpha theta_0 at t = 0
+    beta = theta_+^2 - theta_-^2, theta_+ = theta_- = alpha theta_0 at t = 0, loss |X beta - y|^2/2
     beta(inf) = argmin Q(beta) subject to X beta = y,   w = alpha^2 theta_0^2
     Q = sum_i w_i q(beta_i/w_i),   q(z) = 2 - sqrt(4 + z^2) + z arcsinh(z/2)
 
     A row is a scale alpha: the relative difference between the end of gradient flow, integrated in
     all its parameters, and the minimum of the program, found by Newton's method on its dual; Q and
-    |beta|_1 there; the distances from the limits, the least |beta|_1 as alpha -> 0 and the least
-    sum beta_i^2/theta_0i^2 as alpha -> infinity; and the residual of X beta = y, which some beta
-    must solve exactly. Without --x a sparse regression is drawn. --save keeps alpha, beta and
-    beta_flow (a row an alpha), and the limits beta_l1 and beta_l2; --plot draws the path of the
-    coefficients from one limit to the other.
+    |beta|_1 there; the distances from the two limits, the least |beta|_1 as alpha -> 0 and the
+    least sum beta_i^2/theta_0i^2 as alpha -> infinity; and the residual of X beta = y, which some
+    beta must solve exactly. Without --x a sparse regression is drawn. --save writes alpha, beta and
+    beta_flow (a row an alpha), and the limits beta_l1 and beta_l2. --plot draws the coefficients
+    from one limit to the other.
 
     \b
     Source: Woodworth et al. (2020), theorem 1.
@@ -58,7 +58,7 @@ def diagonal(
     call.check_data("--points", "--n0", "--sparsity")
     from nnth._diagonal.diagonal import diagonal as compute
 
-    # The integrator and LAPACK would not listen, and nothing is half-written before they are done.
+    # The integrator and LAPACK cannot be interrupted, and no file is open while they run.
     with call.interrupted_at_once():
         found = compute(
             x,

@@ -39,8 +39,8 @@ def gram(
 
     with the recursions that `nnth kernel --help` shows. A row is a matrix: trace, extreme
     eigenvalues, condition number. --save writes the matrices nngp and ntk. --plot draws the
-    matrices, and all eigenvalues above rounding by rank. `nnth kernel --help` says how a row of
-    zeros at C_b = 0 and activations that jump are treated.
+    matrices, and all eigenvalues above rounding by rank. `nnth kernel --help` has the
+    conventions for a row of zeros at C_b = 0 and for activations that jump.
 
     \b
     Source: Lee et al. (2018); Jacot et al. (2018).

@@ -30,11 +30,11 @@ def coefficients(
     s(q z) = sum_k a_k h_k(z),  a_k = E[s(q z) h_k(z)],  h_k = He_k/sqrt(k!),  z ~ N(0, 1)
 
     A row is a k: the coefficient, its energy a_k^2, the fraction of E[s^2] up to k, and the error.
-    The caption, and columns of a CSV, say whether s is even or odd, which of its two parts are
-    polynomials, and from that on which inputs of one norm the kernels of one hidden layer without
-    biases, NNGP and tangent, are strictly positive definite: on all without x_a = +-x_b if s is no
-    polynomial; with x and -x among them only as far as neither part is one. `proof` tells what the
-    expression proves from what its values show. --plot draws the energies.
+    The caption, and columns of a CSV, state whether s is even or odd and which of its two parts are
+    polynomials. From this follows on which inputs of one norm the kernels of one hidden layer
+    without biases, NNGP and tangent, are strictly positive definite: on all inputs without x_a =
+    +-x_b if s is not a polynomial, and on sets with x and -x only if neither part is one. `proof`
+    is expression if the expression proves all this, else values. --plot draws the energies.
 
     \b
     Source: Daniely, Frostig & Singer (2016); Gneiting (2013).
@@ -59,9 +59,9 @@ def dual(
     \b
     E[s(z_a) s(z_b)] = sum_k a_k^2 rho^k,  z_a, z_b ~ N(0, q^2) of correlation rho
 
-    A row is a correlation and a number of terms N: the series to N terms, the exact kernel, what is
-    missing, and its bound |rho|^N sum over k >= N of a_k^2. --plot draws what is missing beside its
-    bound.
+    A row is a correlation and a number of terms N: the series of N terms, the exact kernel, their
+    difference, and its bound |rho|^N sum over k >= N of a_k^2. --plot draws the differences and
+    their bounds.
 
     \b
     Source: Daniely, Frostig & Singer (2016).

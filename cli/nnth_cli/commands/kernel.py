@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 
 @command(random=False)
+@options.list_activations
 def kernel(
     act: options.Act = "relu",
     depth: options.Depth = 10,
@@ -35,19 +36,19 @@ def kernel(
     *,
     call: Call,
 ) -> "Table":
-    """Kernels of two inputs through an infinitely wide net.
+    """Kernels of two inputs in an infinitely wide network, layer by layer.
 
     \b
     K^1_ab     = C_b + C_w x_a.x_b / n0
     K^(l+1)_ab = C_b + C_w E[s(z_a) s(z_b)],  z ~ N(0, K^l)
     Th^(l+1)   = K^(l+1) + C_w E[s'(z_a) s'(z_b)] Th^l,  Th^1 = K^1
 
-    A row is a layer, 1 to L + 1: K and the neural tangent kernel Th of both inputs, their
-    correlation, the gap K_aa + K_bb - 2 K_ab, the susceptibilities chi of K_aa, and the estimated
-    relative error of the row. Expectations have a closed form, or are integrated by quadrature that
-    is split at kinks; the Gauss-Hermite rule suits smooth activations only, and its error is the
-    difference from these. Th_aa is infinite if the activation jumps, or if the mean square of its
-    derivative is infinite, as for |z|**0.5.
+    A row is a layer, 1 to L + 1: the NNGP kernel K and the neural tangent kernel Th of the inputs,
+    their correlation, the gap K_aa + K_bb - 2 K_ab, the susceptibilities chi at K_aa, and the
+    estimated relative error of the row. Expectations have a closed form, or are integrated by
+    quadrature that is split at kinks; the Gauss-Hermite rule suits smooth activations only, and its
+    error is the difference from these. Th_aa is infinite if the activation jumps, or if the mean
+    square of its derivative is infinite, as for |z|**0.5.
 
     An input of zeros at C_b = 0 is the limit of small inputs that are orthogonal to the other one:
     its correlation is 0, and for step K_aa = C_w/2 and K_ab = C_w/4 in layer 2. The derivative of a
@@ -55,11 +56,7 @@ def kernel(
     product of the deltas (neural-tangents takes the derivative of a jump as 0).
 
     \b
-    Activations: relu leaky_relu:a abs relu_power:p step linear erf tanh sin cos
-    exp gaussian gelu silu softplus sigmoid elu:a selu mish hard_tanh, or an
-    expression in z with + - * / ** (or ^), exp log sqrt abs sign step max min relu
-    tanh sigmoid softplus erf Phi sin cos atan and where(z > c, a, b).
-    gaussian is exp(-z^2).
+    {activations}
 
     \b
     Source: Cho & Saul (2009); Poole et al. (2016); Jacot et al. (2018).

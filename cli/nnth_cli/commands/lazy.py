@@ -1,4 +1,4 @@
-"""`nnth lazy`: the theorem that a wide network's tangent kernel sends its loss to zero."""
+"""`nnth lazy`: the theorem that gradient flow on a wide network sends the loss to zero."""
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -35,21 +35,22 @@ def lazy(
     *,
     call: Call,
 ) -> "Table":
-    """Lazy training: the tangent kernel sends the loss to zero.
+    """Lazy training: the loss of a wide network goes to zero.
 
     \b
-    z(x) = n^-1/2 sum_i v_i s(w_i.x),  v fixed,  K_0 >= lambda_0
-    L = |z - y|^2/(2 m),  gradient flow at rate eta
+    z(x) = n^-1/2 sum_i v_i s(w_i.x),  v fixed,  tangent kernel K,  K_0 >= lambda_0,  m points
+    L = |z - y|^2/(2 m),  gradient flow of w at rate eta,  |.| of matrices spectral
     lemma 1  |K - K_0| <= 2 m D where no w_i has moved by more than D
     lemma 2  D <= 2 2^1/2 m L_0^1/2/(lambda_0 n^1/2), and L <= exp(-eta lambda_0 t/m) L_0,
-             while K >= lambda_0/2: for ever, if n > 128 m^4 L_0/lambda_0^4
-    matrix Bernstein  P(|K_0 - E K_0| >= t) <= 2 m exp(-(t^2/2)/(U + B t/3))
+             while K >= lambda_0/2: for all t, if n > 128 m^4 L_0/lambda_0^4
+    matrix Bernstein  P(|K_0 - E K_0| >= t) <= 2 m exp(-(t^2/2)/(U + B t/3)),
+             U = (m/n) |E K_0|,  B = m/n
 
     A row is a time, in units of m/(eta lambda_0), a width and a quantity: its mean over networks,
-    its bound, the largest fraction of the bound that is reached, the fraction of networks that keep
-    the bound and that in which its hypothesis holds, and the exponent of the width. Bounds whose
-    hypothesis fails say so in `note`. --plot draws losses beside their bound, and what falls with
-    the width. Rows of --x have norms of at most 1.
+    its bound, the largest fraction of the bound that is reached (used), the fraction of networks
+    that satisfy the bound (holds) and that satisfy its assumption (hypothesis), and the exponent of
+    the width. `note` states which assumption fails. --plot draws losses and their bound, and the
+    quantities that fall with the width. Rows of --x have norms of at most 1.
 
     \b
     Source: Du et al. (2019); Tropp (2012).

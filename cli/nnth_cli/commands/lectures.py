@@ -13,10 +13,10 @@ def lectures(
     *,
     call: Call,
 ) -> "Table":
-    """The course as a table: lecture, system, command to type.
+    """The course as a table of lectures, systems and commands.
 
-    A row is a system of a lecture and a command that computes it. Lectures are known by their day,
-    or their title where they have none.
+    A row is a system of a lecture and a command that computes it, which runs as printed. A lecture
+    is named by its day, or by its title if it has none.
 
     \b
     Example: nnth lectures

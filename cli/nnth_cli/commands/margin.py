@@ -1,4 +1,4 @@
-"""`nnth margin`: gradient flow of a classifier beside the largest margin."""
+"""`nnth margin`: gradient flow of a linear classifier, and the largest margin."""
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def not_separable(table: "Table") -> str:
-    """Return the message for data that no classifier separates; nothing for others."""
+    """Return the message for data that no classifier separates, empty for others."""
     if table["status"][0] != "not separable":
         return ""
     return (
@@ -25,6 +25,8 @@ def not_separable(table: "Table") -> str:
 def margin(
     x: options.X = None,
     y: options.Y = None,
+    points: options.Points = 20,
+    n0: options.InputDimension = 5,
     bias: Annotated[
         bool, typer.Option("--bias", help="Append a column of ones to the inputs.")
     ] = False,
@@ -35,8 +37,6 @@ def margin(
     log_times: Annotated[
         Any, options.numbers("Logarithms of the times of the gradient flow.")
     ] = "10,100,1e3,1e4,1e5,1e6",
-    points: options.Points = 20,
-    n0: options.InputDimension = 5,
     save: options.Save = None,
     *,
     call: Call,
@@ -44,18 +44,18 @@ def margin(
     """The largest margin, and gradient flow towards it.
 
     \b
-    dw/dt = -grad sum_i l(y_i w.x_i),   w = w_hat log t + rho(t)
-    w_hat = argmin |w|^2 subject to y_i w.x_i >= 1 = sum_i a_i y_i x_i
+    dw/dt = -grad sum_i l(u_i),  u_i = y_i w.x_i,  l(u) = e^-u or log(1 + e^-u),  w(0) = 0
+    w = w_hat log t + rho(t),   w_hat = argmin |w|^2 subject to u_i >= 1,  = sum_i a_i y_i x_i
 
-    A row is a loss and a time: |w|/log t, log t |w/|w| - w_hat/|w_hat||, t L and log t (margin -
-    min_i y_i w.x_i/|w|), each with its limit; the last row, log t = inf, is the limit of the flow
-    itself, extrapolated by a line in 1/log t. Where the support vectors do not span the space,
-    `offset` is the part of w outside their span, which depends on the trajectory. Targets are -1
-    or 1. There is no bias without --bias; without --x points are drawn, and labeled by a random w.
+    A row is a loss and a time: |w|/log t, log t |w/|w| - w_hat/|w_hat||, t times the loss, and
+    log t (margin - min_i u_i/|w|), each with its limit. The row of log t = inf extrapolates the
+    last two by a line in 1/log t. If the support vectors do not span the space, `offset` is the
+    part of w outside their span, which depends on the path. Labels are -1 or 1. There is no bias
+    without --bias. Without --x points are drawn and labeled by a random w.
 
-    Data that no w separates have one row, and end with exit code 1: the duals that --save keeps
-    prove it, a >= 0 with sum_i a_i y_i x_i = 0. Else it keeps w, duals, and the flow, w_exponential
-    and w_logistic, a row a time. --plot draws the distances from the limits.
+    Data that no w separates have one row, and the exit code is 1; --save then writes the duals that
+    prove it, a >= 0 with sum_i a_i y_i x_i = 0. Otherwise it writes w, the duals, and the flow,
+    w_exponential and w_logistic, a row a time. --plot draws the distances from the limits.
 
     \b
     Source: Soudry et al. (2018), theorem 3; Lawson & Hanson (1974), chapter 23.

@@ -167,7 +167,7 @@ def moments(
     sample = draw(networks, sampled, keep=keep, **call.work)
     table = path_table(networks, asked, sample, exact=exact)
     if call.plot is not None:
-        table = table.with_plot(distribution_picture(networks, sample))
+        table = table.with_drawing(distribution_picture(networks, sample))
     if save is not None:
         if sample is None:
             raise ValueError(f"--save {save}: these networks cannot be sampled")
@@ -205,7 +205,7 @@ def distribution(
     check_save(call, save, samples)
     given: Any = nets.arguments(call, samples) | {"n0": n0}
     from nnth._data.saving import save_arrays
-    from nnth._paths.distribution import KEPT, distribution_picture, distribution_table
+    from nnth._paths.distribution import KEPT, distribution_table
     from nnth._paths.ensemble import path_ensemble
     from nnth._paths.paths import draw, kept_values
 
@@ -213,8 +213,6 @@ def distribution(
     keep = networks.samples if save else KEPT
     sample = draw(networks, {"dzdx": (2,)}, keep=keep, **call.work)
     table = distribution_table(networks, sample)
-    if call.plot is not None:
-        table = table.with_plot(distribution_picture(networks, sample))
     if save is not None:
         if sample is None:
             raise ValueError(f"--save {save}: these networks cannot be sampled")

@@ -1,4 +1,4 @@
-"""`nnth phase`: fixed points and phases over a grid of variances."""
+"""`nnth phase`: fixed points and phases on a grid of variances."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,15 +22,15 @@ def phase(
     """Fixed points and phases over weight and bias variance.
 
     \b
-    K* = C_b + C_w E[s(z)^2],   z ~ N(0, K*)
-    chi_par  = (C_w/2) E[(s^2)''],  xi_q = -1/log |chi_par|    (K stays near K* if |chi_par| < 1)
+    K* = C_b + C_w E[s^2],   z ~ N(0, K*)
+    chi_par  = (C_w/2) E[(s^2)''],  xi_q = -1/log |chi_par|    (K tends to K* if |chi_par| < 1)
     chi_perp = C_w E[s'^2]                                     (ordered < 1 < chaotic)
     c_star   = (C_b + C_w E[s(z_a) s(z_b)])/K*, correlation c_star of z_a, z_b ~ N(0, K*)
     chi_c    = C_w E[s'(z_a) s'(z_b)],  xi_c = -1/log chi_c    (c_star = 1 if chi_perp <= 1)
 
     A row is a fixed point of a pair of variances, stable or not; a pair without any has one row
-    that says so. No fixed point from 0 to 1e8 (or k_most of the row) is missed. --plot draws the
-    phase of the least stable fixed point, with the edge of chaos.
+    that says so. Every fixed point from 0 to 1e8 (or to k_most of the row) is found. --plot draws
+    the phase of the least stable fixed point, and the edge of chaos.
 
     \b
     Source: Poole et al. (2016); Schoenholz et al. (2017).

@@ -64,12 +64,13 @@ def predict(
     *,
     call: Call,
 ) -> "Table":
-    """Regression with infinitely wide networks, over time.
+    """Regression with infinitely wide networks, over training time.
 
     \b
     mean(t) = A y,   A = T_* g(T),   g(T) = T^-1 (1 - exp(-eta T t))
     cov(t)  = K_** + A (K + ridge) A' - A K_*' - K_* A'
-    loss (1/2) sum |f(x_i) - y_i|^2 + (ridge/2) |p - p_0|^2;   T + ridge for T in g
+    loss (1/2) sum |f(x_i) - y_i|^2 + (ridge/2) |p - p_0|^2:
+    T + ridge replaces T in g
 
     K is the NNGP kernel; T is the tangent kernel if all layers are trained, or K if only the last
     is. Every network is trained on targets with errors N(0, ridge) of its own, so that with

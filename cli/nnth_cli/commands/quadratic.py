@@ -17,7 +17,7 @@ def quadratic(
     model: Annotated[
         Path | None,
         typer.Option(
-            help="A .npz file with Phi (p x n), Psi (n x p x p), y (n) and theta0 (p). "
+            help="A .npz file with Phi (P x m), Psi (m x P x P), y (m) and theta0 (P). "
             "[default: random]",
             metavar="FILE",
         ),
@@ -44,7 +44,7 @@ def quadratic(
     ] = "0.001,0.002,0.004,0.008",
     times: Annotated[
         Any,
-        options.with_default(options.Times, "by the rates of the linear flow, and inf"),
+        options.with_default(options.Times, "from the rates of the linear flow, and inf"),
     ] = None,
     save: options.Save = None,
     *,
@@ -53,19 +53,21 @@ def quadratic(
     """Quadratic models: the first step beyond linear ones.
 
     \b
-    z_a = Phi_a.theta + (eps/2) theta.Psi_a theta,   loss sum_a (z_a - y_a)^2/2,   K = Phi^T Phi
-    theta(t) = theta^F + eps theta^I + O(eps^2),     r_0 = Phi^T theta_0 - y
+    z_a = Phi_a.theta + (eps/2) theta.Psi_a theta,   loss sum_a (z_a - y_a)^2/2,   m points
+    K = Phi^T Phi (m x m),  r_0 = Phi^T theta_0 - y,  P_perp = 1 - Phi K^-1 Phi^T
+    theta(t) = theta^F + eps theta^I + O(eps^2),   theta_* = theta_0 - Phi K^-1 r_0
     theta^F = theta_* + exp(-eta t Phi Phi^T)(theta_0 - theta_*)
     theta^I = Phi K^-1 Y^I - P_perp sum_a Psi_a (theta_* K^-1 r_0 + Phi K^-1 S)_a at t = inf,
     Y^I_a = -theta_*.Psi_a theta_*/2,   K S + S K = r_0 r_0^T
 
     A row is a quantity at a time: theta^F - theta_0, the parts of theta^I in the span of Phi and
-    orthogonal to it, and the change of features, each from its closed form (theory) and from the
-    integrated flow; `notes` is what lecture notes have where they differ. Rows of residuals are
-    theta - theta^F - eps theta^I at an eps, with their exponent in eps (2), and those of the notes
-    (1). With --net the model is the expansion of a network, on --x and --y or on random inputs; eps
-    is the fraction of its way to y, and rows of its own flow are added. --save keeps theta_f,
-    theta_i_par and theta_i_perp at t = inf.
+    orthogonal to it, and the change of features dz/dtheta, each in closed form (theory) and from
+    the integrated flow; `lecture_value` is the value in lecture notes where they differ. Rows of
+    residuals are theta - theta^F - eps theta^I at an eps, with their exponent in eps (2), or 1 with
+    theta^I of the lecture. With --net the model is the expansion of a network, on --x and --y or on
+    random inputs; eps is the fraction of its way to y, and rows for its own flow are added. --save
+    writes theta_f, theta_i_par and theta_i_perp at t = inf; --plot draws the norms over time, and
+    the residuals against eps.
 
     \b
     Source: Roberts, Yaida & Hanin (2022), ch. 11; Zhu et al. (2022).
@@ -101,15 +103,15 @@ def quadratic(
     return found.table()
 
 
-_OF_RANDOM_NET = ("--width", "--depth", "--widths")
-_OF_NET = ("--act", *_OF_RANDOM_NET, "--x", "--y")
+_RANDOM_NET_OPTIONS = ("--width", "--depth", "--widths")
+_NET_OPTIONS = ("--act", *_RANDOM_NET_OPTIONS, "--x", "--y")
 
 
 def _check_kind(call: Call, net: str | None) -> None:
-    """Raise ValueError for options of another kind of model than the one that is asked for."""
-    conflicts = [("--model", name) for name in ("--parameters", "--points", "--net", *_OF_NET)]
+    """Raise ValueError for options of another kind of model than the one that is chosen."""
+    conflicts = [("--model", name) for name in ("--parameters", "--points", "--net", *_NET_OPTIONS)]
     conflicts.append(("--net", "--parameters"))
     if net not in (None, "random"):
-        conflicts += [("--net", name) for name in _OF_RANDOM_NET]
-    call.check_together(conflicts, needs=[(name, ("--net",)) for name in _OF_NET])
+        conflicts += [("--net", name) for name in _RANDOM_NET_OPTIONS]
+    call.check_together(conflicts, needs=[(name, ("--net",)) for name in _NET_OPTIONS])
     call.check_data("--points")

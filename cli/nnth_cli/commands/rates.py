@@ -1,5 +1,6 @@
-"""Learning rates: by layer, on data, with noise, in training."""
+"""Learning rates: by layer, on data, with noise, and in training."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,6 +10,18 @@ from nnth_cli.command import Call, command
 
 if TYPE_CHECKING:
     from nnth._tables.table import Table
+
+
+@dataclass(frozen=True, kw_only=True)
+class KernelOptions:
+    """Options of a tangent kernel on data: its inputs, and the infinitely wide network."""
+
+    points: options.Points = 20
+    n0: options.InputDimension = 10
+    act: options.Act = "relu"
+    depth: options.Depth = 1
+    cb: options.BiasVariance = None
+    cw: options.WeightVariance = None
 
 
 @command()
@@ -23,14 +36,16 @@ def layers(
     *,
     call: Call,
 ) -> "Table":
-    """What each layer adds to the tangent kernel.
+    """Contribution of each layer to the tangent kernel.
 
     \b
-    sum_i (dz/db^l_i)^2 = G^l,   sum_ij (dz/dW^l_ij)^2 = G^l |h^(l-1)|^2,   G^l = prod chi_perp
+    sum_i (dz/db^l_i)^2 = G^l,   sum_ij (dz/dW^l_ij)^2 = G^l |h^(l-1)|^2
+    G^l -> prod_(k >= l) chi_perp^k as the width grows
 
-    A row is what the weights or the biases of one layer add to the tangent kernel, in the standard
-    or the NTK parametrization, at infinite width (theory) and in random networks (mean). Layer 0
-    has the sums over all layers, and eta = 1/sum. The input has the width of the hidden layers.
+    A row is the contribution of the weights or the biases of one layer to the tangent kernel, in
+    the standard or the NTK parametrization, at infinite width (theory) and in random networks
+    (mean). Layer 0 has the sums over all layers, and eta = 1/sum. The input has the width of the
+    hidden layers. --plot draws the contributions against the layer.
 
     \b
     Source: Jacot et al. (2018); Roberts, Yaida & Hanin (2022), ch. 9.
@@ -56,16 +71,11 @@ def layers(
 def descent(
     x: options.X = None,
     y: options.Y = None,
-    points: options.Points = 20,
-    n0: options.InputDimension = 10,
-    act: options.Act = "relu",
-    depth: options.Depth = 1,
-    cb: options.BiasVariance = None,
-    cw: options.WeightVariance = None,
+    *,
+    kernel: KernelOptions,
     width: options.Width = 64,
     samples: options.Samples = 0,
     steps: options.Steps = 2000,
-    *,
     call: Call,
 ) -> "Table":
     """Convergence of gradient descent on data, around the best rate.
@@ -74,10 +84,11 @@ def descent(
     r' = (1 - eta Theta) r falls iff eta < 2/lambda_max, fastest at 2/(lambda_min + lambda_max)
 
     A row is a learning rate: the factor by which the residual r of the infinitely wide network
-    falls in a step, in theory and measured over the last tenth of the steps. With --samples, random
-    networks of finite width take the same steps: their last and their largest loss, relative to the
-    first, and the fraction that diverged. Targets that are not given are standard normal. `notes`
-    is what lecture notes have instead.
+    falls in a step, in theory and measured over the last tenth of the steps. lambda_min and
+    lambda_max are the extreme eigenvalues of the tangent kernel Theta. With --samples, random
+    networks of finite width take the same steps: their last and their largest loss, relative to
+    the first, and the fraction that diverged. Targets that are not given are standard normal.
+    `lecture_value` is the factor in lecture notes. --plot draws the factor against the rate.
 
     \b
     Source: Nesterov (2004), section 1.2.3; Jacot et al. (2018).
@@ -89,13 +100,8 @@ def descent(
 
     return descent_rates(
         x,
-        act,
-        y=y,
-        points=points,
-        n0=n0,
-        depth=depth,
-        cb=cb,
-        cw=cw,
+        y,
+        **vars(kernel),
         width=width,
         samples=samples,
         steps=steps,
@@ -107,12 +113,8 @@ def descent(
 @command()
 def noise(
     x: options.X = None,
-    points: options.Points = 20,
-    n0: options.InputDimension = 10,
-    act: options.Act = "relu",
-    depth: options.Depth = 1,
-    cb: options.BiasVariance = None,
-    cw: options.WeightVariance = None,
+    *,
+    kernel: KernelOptions,
     gradient_noise: Annotated[
         float,
         typer.Option(
@@ -123,18 +125,17 @@ def noise(
         int, typer.Option(help="Number of chains of each mode.", metavar="N")
     ] = 2000,
     steps: options.Steps = 1000,
-    *,
     call: Call,
 ) -> "Table":
-    """The variance that noisy gradient descent leaves in each mode.
+    """Variance of each mode of noisy gradient descent.
 
     \b
-    u' = (1 - eta lambda) u + eta s xi,   E u^2 -> eta s^2/(lambda (2 - eta lambda))
+    u' = (1 - eta lambda) u + eta xi,  xi ~ N(0, s^2),  Var u -> eta s^2/(lambda (2 - eta lambda))
 
-    A row is an eigenvalue of the tangent kernel of the data, the smallest, the middle and the
-    largest, at the best rate eta = 2/(lambda_min + lambda_max): the stationary variance of its
-    mode, the variance after these steps (theory), and the mean over simulated chains. `notes` is
-    the bound that lecture notes have instead.
+    A row is an eigenvalue lambda of the tangent kernel of the data, the smallest, the middle and
+    the largest, at the best rate eta = 2/(lambda_min + lambda_max): the stationary variance of its
+    mode, the variance after these steps (theory), and the mean over simulated chains.
+    `lecture_value` is the bound in lecture notes. --plot draws the variance against lambda.
 
     \b
     Source: Mandt, Hoffman & Blei (2017), eq. 13.
@@ -146,13 +147,8 @@ def noise(
 
     return noisy_descent(
         x,
-        act,
-        points=points,
-        n0=n0,
+        **vars(kernel),
         gradient_noise=gradient_noise,
-        depth=depth,
-        cb=cb,
-        cw=cw,
         samples=samples,
         steps=steps,
         seed=call.seed,
@@ -173,7 +169,7 @@ def training(
     *,
     call: Call,
 ) -> "Table":
-    """Lazy against mean-field training, over widths.
+    """Lazy and mean-field training, over widths.
 
     \b
     f = n^-p sum_i a_i s(w_i.x):  p = 1/2 lazy, p = 1 (at the rate n eta_0) mean field
@@ -181,7 +177,7 @@ def training(
     A row is a regime, a width and a quantity: how far features, weights and the tangent kernel move
     in training, and how the loss falls, with the exponent of the width, fitted to all widths and in
     theory. Two-layer networks are trained on random data on the unit sphere, drawn anew for each
-    network, or on --x.
+    network, or on --x. --plot draws the changes against the width.
 
     \b
     Source: Chizat, Oyallon & Bach (2019); Mei, Montanari & Nguyen (2018); Jacot et al. (2018).

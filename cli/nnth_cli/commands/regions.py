@@ -80,7 +80,7 @@ def with_picture(
 ) -> "Table":
     """Return the table with its picture, if --plot is given, and write the cells for --save."""
     if place is not None and call.plot is not None:
-        table = table.with_plot(place.picture(color, threads=call.threads))
+        table = table.with_drawing(place.picture(color, threads=call.threads))
     if place is not None and save is not None:
         place.cells(threads=call.threads).save(save)
     return table

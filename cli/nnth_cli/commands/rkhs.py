@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def _check_kernel(call: Call, kernel: str) -> None:
-    """Raise ValueError for options of a network beside a kernel that has none."""
+    """Raise ValueError for options of a network with a kernel that is not that of a network."""
     network = sorted(call.given & {"--act", "--depth", "--cb", "--cw", "--ntk"})
-    if network and kernel.partition(":")[0] == "rbf":
+    if network and kernel.partition(":")[0] in ("rbf", "laplace"):
         raise ValueError(f"{network[0]} must not be given with --kernel {kernel}")
 
 
@@ -41,7 +41,7 @@ def spectrum(
     *,
     call: Call,
 ) -> "Table":
-    """Eigenvalues of a kernel on the sphere S^(d-1), by degree.
+    """Eigenvalues of a kernel on the sphere S^(d-1), for each degree.
 
     \b
     mu_k = Gamma(d/2)/(sqrt(pi) Gamma((d-1)/2))
@@ -51,11 +51,12 @@ def spectrum(
     P_k are the Gegenbauer polynomials with P_k(1) = 1, and d is --n0. A row is a level, the degree
     k of the spherical harmonics: eigenvalue, multiplicity, the trace up to it, its error, and the
     power of k with which eigenvalues decay beside its limit: -d - 2 for the NNGP kernel and -d for
-    the tangent kernel of ReLU, at any depth. An eigenvalue is `reliable` if its error is below a
-    tenth of it, which excludes those that are 0.
+    the tangent kernel of ReLU at any depth, and -d for laplace. An eigenvalue is `reliable` if its
+    error is below a tenth of it, which excludes eigenvalues of 0.
 
     With --x or --points the eigenvalues of the matrix K(x_i, x_j)/m, for the directions of the
-    data, stand beside them: mean and extremes of the group of each level. --plot draws both.
+    data, are compared with the levels: mean and extremes of the group of each level. --plot draws
+    both.
 
     \b
     Source: Smola, Ovari & Williamson (2000); Bietti & Bach (2021).
@@ -160,14 +161,14 @@ def curve(
     *,
     call: Call,
 ) -> "Table":
-    """Learning curve of kernel ridge regression, beside theory.
+    """Learning curve of kernel ridge regression, compared with theory.
 
     \b
     ridge = mu (n/m - t)/(1 - t),  t = (1/m) sum_j a_j/(a_j + mu),  a_j the eigenvalues of K
 
     A row is a size n of training sets: the mean error, over --samples sets drawn from the m data
-    points, on the points that are left out, with its standard error, beside the expectation from
-    the spectrum of the data, and their relative deviation. --plot draws both.
+    points, on the points that are left out, with its standard error, the expectation from the
+    spectrum of the kernel matrix, and their relative deviation. --plot draws both.
 
     \b
     Source: LeJeune et al. (2024); Bordelon, Canatar & Pehlevan (2020).
@@ -221,7 +222,7 @@ def sample(
     *,
     call: Call,
 ) -> "Table":
-    """Determinantal samples: sets of points that the kernel spreads out.
+    """Determinantal samples: sets of points that are dissimilar under the kernel.
 
     \b
     P(S) = det L_S/det(1 + L),  L_ij = scale K(x_i, x_j)
@@ -229,7 +230,7 @@ def sample(
     E|S| = sum l/(1 + l),  log_normalizer = sum log(1 + l),  l the eigenvalues of L
 
     A row is a point: the exact probability that it is in S, its frequency among the sets with
-    standard error and z, and the same of the pair with its partner, the point least often in S
+    standard error and z, and the same for the pair with its partner, the point least often in S
     together with it. Expected and mean size and log_normalizer are in every row's record. --plot
     draws frequencies against probabilities. --save writes the sets and the matrix M.
 

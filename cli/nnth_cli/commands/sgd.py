@@ -1,4 +1,4 @@
-"""Stochastic gradient descent at rest, and where its noise leads."""
+"""The stationary state of stochastic gradient descent, and the drift from its noise."""
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -24,8 +24,8 @@ def regression(
     scheme: Annotated[
         Literal["bernoulli", "with", "without", "all"],
         typer.Option(
-            help="How batches are drawn: every example by itself (bernoulli), or with or without "
-            "replacement."
+            help="Scheme of the batches: each example independently (bernoulli), with replacement, "
+            "without replacement, or all three."
         ),
     ] = "all",
     relations: Annotated[
@@ -42,15 +42,18 @@ def regression(
     """Relations between fluctuations and gradients, on linear regression.
 
     \b
+    L(theta) = (1/2m) sum_k (x_k.theta - y_k)^2,   delta = theta - theta_*,  grad L(theta_*) = 0
+    <.> = mean over the steps of a stationary chain;  g_B = gradient on a batch
     gradient:    <d_i L> = 0
-    trace:       <delta.grad L> = (eta/2) <|g_B|^2>,   delta = theta - theta_*
+    trace:       <delta.grad L> = (eta/2) <|g_B|^2>
     matrix:      <delta_i d_j L + delta_j d_i L> = eta <g_B g_B^T>_ij
-    covariance:  <delta_i delta_j> = Sigma_ij,  of  vec Sigma = K vec Sigma + eta^2 vec C
+    covariance:  <delta_i delta_j> = Sigma_ij
+    Sigma = (1 - eta H) Sigma (1 - eta H) + eta^2 <C>,  H = Hessian, C = covariance of g_B
 
-    A row has the two sides of one relation, lhs and rhs, for one kind of batches: averages over
-    simulated chains that share the steps, but for Sigma, which is exact; the standard error of
-    their difference and z. i and j are the parameters (-1: none). --plot draws one side against the
-    other. Inputs have at most 48 dimensions.
+    A row has the two sides of one relation, lhs and rhs, for one scheme of batches: averages over
+    256 simulated chains that share the steps, except Sigma, which is exact; the standard error of
+    their difference, and z = (lhs - rhs)/stderr. i and j are the parameters (-1 for none). --plot
+    draws lhs against rhs. Inputs have at most 48 dimensions.
 
     \b
     Source: Yaida (2019), eqs. 5-8.
@@ -58,9 +61,9 @@ def regression(
              nnth sgd regression --x iris --batch 8 --scheme without --steps 100000
     """
     call.check_data("--points", "--n0")
-    from nnth._sgd.regression import SCHEMES, regression_relations
+    from nnth._sgd.regression import regression_relations
 
-    full: dict[str, Any] = {name.split()[0]: name for name in SCHEMES}
+    names: Any = relations.split(",")
     return regression_relations(
         x,
         y,
@@ -68,8 +71,8 @@ def regression(
         n0=n0,
         eta=eta,
         batch=batch,
-        scheme=full.get(scheme, "all"),
-        relations=relations.split(","),
+        scheme=scheme,
+        relations=names,
         steps=steps,
         seed=call.seed,
         **call.work,
@@ -86,20 +89,22 @@ def valley(
     *,
     call: Call,
 ) -> "Table":
-    """Noise in a valley with unequal walls makes it wider.
+    """The widening of a valley by noise.
 
     \b
-    L = sum_i lambda_i theta_i^2,  noise of covariance a H:
-    <theta_i^2> = eta a/(2 (1 - eta lambda_i)),   tr H falls by (eta^2 a/4) |grad tr H|^2 in a step
+    L = sum_i lambda_i(theta^) theta_i^2,   H = 2 diag(lambda),   noise of covariance a H
+    <theta_i^2> = eta a/(2 (1 - eta lambda_i))
+    tr H falls by (eta^2 a/4) |grad tr H|^2 + O(eta^3) in a step
 
-    A row is a relation with its two sides, lhs simulated by 4096 walkers and rhs exact, the
-    standard error of their difference and z: the variance of each theta_i, the mean change of each
-    lambda_i in a step (one of them rises) and that of the trace of H. `limit` is the leading order
-    for small eta, and `notes` what lecture notes have instead. `note` says where large noise leaves
-    a mean curvature without a variance, so that z says nothing.
+    theta^ are coordinates along the valley, and theta_i across it. The noise makes theta^ drift to
+    where the valley is wide. A row is a relation: the variance of each theta_i, the mean change of
+    each lambda_i in a step (lambda_0 rises), and that of the trace of H. lhs is simulated by 4096
+    walkers, rhs exact, z = (lhs - rhs)/stderr; `limit` is the leading order for small eta, and
+    lecture_value the number in lecture notes. For strong noise some averages have infinite
+    variance: then z is NaN, and `note` has the reason.
 
     \b
-    Source: Wei & Schwab (2019); Yaida (2019).
+    Source: Wei and Schwab (2019); Yaida (2019).
     Example: nnth sgd valley --eta 0.05
     """
     from nnth._sgd.walks import valley_relations
@@ -118,12 +123,16 @@ def circle(
     *,
     call: Call,
 ) -> "Table":
-    """A walk on a circle stays where its steps are small.
+    """The time that a walk on a circle spends where its steps are small.
 
-    A walk takes steps of +-dt below pi and of +-2 dt above, with and without a velocity. A row is a
-    walk: the probability of being below pi, simulated by 4096 walkers (lhs) and of the exact
-    stationary distribution (rhs), the standard error and z; `limit` is the value as dt -> 0, and
-    `notes` what lecture notes have instead.
+    \b
+    steps +-dt on (0, pi) and +-2 dt on (pi, 2 pi),   dt = pi/places
+    P(below pi) -> 4/5 with independent directions (no memory)
+    P(below pi) -> 2/3 if the direction is kept, and reversed with probability dt (velocity)
+
+    A row is a walk: the probability of being below pi, simulated by 4096 walkers (lhs) and from the
+    exact stationary distribution (rhs), the standard error of lhs and z = (lhs - rhs)/stderr;
+    `limit` is the value as dt -> 0, and lecture_value the number in lecture notes.
 
     \b
     Source: Yaida (2019).
@@ -149,11 +158,13 @@ def net(
     \b
     mean[theta.g_B] - (eta/2) mean[|g_B|^2] = (|theta_0|^2 - |theta_T|^2)/(2 eta T)
 
-    The relation holds along any path; in a stationary state both sides are 0. A row is a window of
-    the steps, as long as all before it: lhs = mean[theta.g_B], rhs = (eta/2) mean[|g_B|^2], the
-    standard error of their difference over 32 networks with one hidden layer, and z, which is large
-    until the networks are at rest; `limit` is lhs by the ends of the path. --plot draws both sides
-    over the windows.
+    The relation holds for any T steps; in a stationary state both sides have the mean 0. g_B is the
+    gradient on a batch, including the L2 penalty. A row is a window of the steps, as long as all
+    before it: lhs = mean[theta.g_B], rhs = (eta/2) mean[|g_B|^2], the standard error of their
+    difference over 32 networks with one hidden layer, and z = (lhs - rhs)/stderr; `limit` is lhs
+    from the end points of the window. |z| is large in a window in which the norms still change. It
+    is small once the networks are stationary, but may also be small earlier, where windows are
+    short or the norms turn around: judge by the last windows. --plot draws both sides.
 
     \b
     Source: Yaida (2019), eq. 8.

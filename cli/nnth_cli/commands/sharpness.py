@@ -17,7 +17,7 @@ Loss = Annotated[Literal["cross-entropy", "squared"], DescentOptions.option("los
 
 @dataclass(frozen=True, kw_only=True)
 class PathOptions(TrainingOptions):
-    """Options of a training that comes to the edge of stability."""
+    """Options of a training that reaches the edge of stability."""
 
     data: Annotated[str, DescentOptions.option("data")] = _DATA
     loss: Loss = "squared"
@@ -27,7 +27,7 @@ class PathOptions(TrainingOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class ScanOptions(DescentOptions):
-    """Options of trainings that differ in their learning rate."""
+    """Options of trainings with several learning rates."""
 
     data: Annotated[str, DescentOptions.option("data")] = _DATA
     loss: Loss = "squared"
@@ -43,9 +43,10 @@ def path(training: PathOptions, *, call: Call) -> "Table":
     threshold = 2 (1 + momentum)/eta - weight_decay
     ratio     = eta (sharpness + weight_decay)/(2 (1 + momentum))
 
-    A row is an evaluation step: loss, sharpness with the residual that bounds its error, and the
-    ratio, above 1 of which descent on a quadratic diverges. The ratio rises to 1 and stays there,
-    while the loss goes on falling, in jumps.
+    A row is an evaluation step: loss, sharpness with the residual that bounds its error, and ratio.
+    Descent on a quadratic diverges if the ratio is above 1. On a network with the squared loss and
+    full batches the ratio rises to 1 and stays there, while the loss still falls, but not
+    monotonically.
 
     \b
     Source: Cohen et al. (2021).
@@ -67,7 +68,7 @@ def scan(
     *,
     call: Call,
 ) -> "Table":
-    """How trainings from one start end at several learning rates.
+    """The phase of trainings from one start at several learning rates.
 
     A row is a learning rate and the phase of its training:
 
@@ -79,11 +80,12 @@ def scan(
     divergent  the loss rose above 1e10 times its start or overflowed
     undecided  none of these yet: `note` says which condition is missing
 
-    A phase is decided after `decided_step` and for good: more --steps do not change it. The largest
-    rate that is lazy or catapult is the limit, of wide ReLU networks about 12/lambda_0. Further
-    columns: the last loss, the largest (peak_loss), accuracy, sharpness and ratio, as `nnth
-    sharpness path --help` defines them; eta_lambda, eta times the largest eigenvalue of the tangent
-    kernel at the end; the correlation of the parameters with those at the start.
+    A phase is decided at `decided_step` and is final: more --steps do not change it. The largest
+    rate that is lazy or catapult is the limit of trainable rates, about 12/lambda_0 for wide ReLU
+    networks. Further columns: the last loss, the largest one (peak_loss), accuracy, sharpness and
+    ratio, which `nnth sharpness path --help` defines; eta_lambda, eta times the largest eigenvalue
+    of the tangent kernel at the end; the cosine between the parameters at the end and at the start
+    (correlation).
 
     \b
     Source: Lewkowycz et al. (2020).

@@ -1,6 +1,6 @@
-"""`nnth verify`: the theorems of the course beside measurements."""
+"""`nnth verify`: the theorems of the course, compared with measurements."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def _failed(table: "Table") -> str:
     failures = table.meta.parameters["failures"]
-    return failures and f"{failures} of {table.num_rows} claims do not fare as they should"
+    return failures and f"{failures} of {table.num_rows} claims have an unexpected verdict"
 
 
 @command(failed=_failed)
@@ -20,31 +20,35 @@ def verify(
     theories: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Theories to verify, as paths; others are answered by the list. [default: all]",
+            help="Names of theories, as paths; an unknown name prints the list. [default: all]",
             metavar="[THEORY]...",
             show_default=False,
         ),
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="A tenth of the random networks, in some seconds.")
+        bool,
+        typer.Option("--quick", help="Use a tenth of the random networks, in about 10 s."),
     ] = False,
     *,
     call: Call,
 ) -> "Table":
-    """The theorems of the course, each beside a measurement.
+    """The theorems of the course, each compared with a measurement.
 
     \b
-    z = (|measured - theory| - error)/stderr, at least 0;  holds: z <= 5, or a bound on its side
+    z = max(|measured - theory| - error, 0)/stderr, with the sign of measured - theory
+    holds: |z| <= 5; for a bound: z <= 5 on its wrong side
 
-    A row is a claim: a number of the theory, what random networks, exact counts or sums that share
-    no formula with it give, and the verdict. Where the lecture notes err a second row has their
-    number, marked by `claim`: it is to fail. Ends with 1 if a theorem fails or an error holds.
+    A row is a claim: a number of the theory, its measurement by random networks, exact counts or
+    sums that share no formula with the theory, and the verdict. Where the lecture notes err, a
+    second row, with the `claim` notes, has their number, which must fail. The exit code is 1 if a
+    theorem fails or an error holds. The whole course takes about a minute on two cores.
 
     \b
-    Source: `nnth lectures` has the course; the help of each command its literature.
+    Source: `nnth lectures` lists the course; the help of each command cites its literature.
     Example: nnth verify --quick
              nnth verify hermite linear_nets --seed 3 --format csv
     """
     from nnth._course.verify import verify as compute
 
-    return compute(theories or (), quick=quick, seed=call.seed, **call.work)
+    names: Any = theories or ()  # the function checks them
+    return compute(names, quick=quick, seed=call.seed, **call.work)

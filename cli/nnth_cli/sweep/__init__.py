@@ -1,1 +1,1 @@
-"""What `nnth sweep` is made of: values, points, the files that keep them, and how they are run."""
+"""The parts of `nnth sweep`: points, the files of their rows, and the engines that run them."""

@@ -1,4 +1,4 @@
-"""The file of a sweep: the rows that its points print, marked with the point that they are of."""
+"""The file of a sweep: the rows of its points, each marked with its point."""
 
 import csv
 import io
@@ -13,8 +13,8 @@ from nnth._tables.table import Table, in_csv, in_json
 from nnth_cli.sweep.points import Point
 from nnth_cli.sweep.shared_lines import SharedLines
 
-# What a row has beside the command's record: its point, the number of the point's rows, and what
-# went wrong. Last, as a row that is not whole does not have them.
+# The columns of a row after those of the command: its point, the number of rows of the point, and
+# the reason of a failure. They come last, so that an incomplete row lacks them.
 MARKS = ("sweep_point", "point_rows", "failure")
 
 
@@ -25,11 +25,11 @@ class OtherColumnsError(ValueError):
 class Journal(SharedLines):
     """Rows of points in a .csv or .jsonl file, which is readable at any time.
 
-    `done` and `failed` are keys of points. The columns are those of the first table, or those that
-    are chosen, then varied parameters that are not among these, then MARKS. Failures that come
-    before any table stand in a file of parameters and MARKS, which is made anew when there is one.
+    `done` and `failed` are the keys of points. The columns are those of the first table, or the
+    chosen ones, then varied options that are not among them, then MARKS. A file that starts with
+    failures has their options and MARKS as columns, until the first table replaces it.
 
-    Raises ValueError, the file untouched, when it is not one of a sweep of this command.
+    Raises ValueError, leaving the file as it is, if it is not of a sweep of this command.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Journal(SharedLines):
         self.done: set[str] = set()
         self.failed: set[str] = set()
         self.columns: list[str] | None = None
-        self.decided = False  # whether the columns are those of a table
+        self.decided = False  # whether the columns come from a table
 
     def __contains__(self, point: Point) -> bool:
         return point.key in self.done or point.key in self.failed
@@ -63,7 +63,7 @@ class Journal(SharedLines):
     # Writing.
 
     def add(self, point: Point, table: Table) -> None:
-        """Adds the rows of a point, unless they are there. Raises OtherColumnsError."""
+        """Add the rows of a point, unless the file has it. Raises OtherColumnsError."""
         with self._ready(point, lambda: self._opening(table)):
             if point in self:
                 return
@@ -73,7 +73,7 @@ class Journal(SharedLines):
             self.done.add(point.key)
 
     def add_failure(self, point: Point, reason: str) -> None:
-        """Adds the row of a point that failed, unless there are rows of it."""
+        """Add the row of a failed point, unless the file has the point."""
         values = self._failure(point, reason)
         with self._ready(point, lambda: ",".join(values) + "\n"):
             if point in self:
@@ -89,8 +89,8 @@ class Journal(SharedLines):
             self.failed.add(point.key)
 
     def drop_failures(self) -> None:
-        """Takes the rows of failed points away, so that these are computed again."""
-        self.look()
+        """Remove the rows of failed points, so that these are computed again."""
+        self.refresh()
         if not self.failed:
             return
         with self.locked():
@@ -119,7 +119,7 @@ class Journal(SharedLines):
         return [*names, *(name for name in self._varied if name not in names), *MARKS]
 
     def _decide(self, table: Table) -> None:
-        """Fixes the columns, and gives failures that are there already a row of them."""
+        """Fix the columns, and rewrite failures that are in the file with these columns."""
         columns = self._columns_of(table)
         if self._is_csv:
             lines = [",".join(columns) + "\n"]
@@ -136,10 +136,10 @@ class Journal(SharedLines):
         strange = [name for name in extra if name not in self._options]
         missing = [name for name in record if name not in columns]
         if strange or missing:
-            says = [f"no {', '.join(strange)}"] if strange else []
-            says += [", ".join(missing)] if missing else []
+            differences = [f"no {', '.join(strange)}"] if strange else []
+            differences += [", ".join(missing)] if missing else []
             raise OtherColumnsError(
-                f"its columns are not those of {self.shown}: it has {' and '.join(says)}"
+                f"its columns are not those of {self.shown}: it has {' and '.join(differences)}"
             )
         marks = {name: point.parameters.get(name) for name in extra}
         marks |= {"sweep_point": point.key, "point_rows": table.num_rows, "failure": None}
@@ -166,8 +166,8 @@ class Journal(SharedLines):
             self._check_header(opening.decode(errors="replace"), whole=bool(newline))
             end = len(opening) + 1
         elif self.at_start and b"\n" not in data and not _is_half_record(data):
-            raise self._foreign("its only line is not whole")
-        counts: dict[str, list[int]] = {}  # of a point: its rows, those there, where they begin
+            raise self._foreign("its only line is incomplete")
+        counts: dict[str, list[int]] = {}  # by point: number of rows, rows found, their start
         failed: set[str] = set()
         for text, cells in self._parsed(rest):
             key, total = self._mark_of(cells)
@@ -184,8 +184,8 @@ class Journal(SharedLines):
         return end
 
     def rows(self, keys: Sequence[str]) -> tuple[list[str], list[tuple[str, dict[str, Any]]]]:
-        """The columns, and the rows of these points in their order: as text, and by column."""
-        self.look()
+        """Return the columns, and the rows of these points in order: as text, and by column."""
+        self.refresh()
         with self.locked():
             by_point: dict[str, list[tuple[str, dict[str, Any]]]] = {}
             for text, cells in self._all():
@@ -199,7 +199,7 @@ class Journal(SharedLines):
         return ((text.decode(), cells) for text, cells in self._parsed(data))
 
     def _parsed(self, data: bytes) -> Iterator[tuple[bytes, dict[str, Any]]]:
-        """Rows with their text; one without its end is left out."""
+        """Yield rows with their text, except an incomplete last row."""
         for line in _csv_lines(data) if self._is_csv else data.splitlines(keepends=True):
             if not line.endswith(b"\n"):
                 return
@@ -227,7 +227,7 @@ class Journal(SharedLines):
         try:
             key, total = str(cells["sweep_point"]), int(cells["point_rows"])
         except (KeyError, ValueError):
-            raise self._foreign("a row of it does not say its point") from None
+            raise self._foreign("a row of it has no point") from None
         command = key.partition(":")[0]
         if command != self._command:
             raise self._foreign(f"it has points of {command}")
@@ -237,12 +237,12 @@ class Journal(SharedLines):
         columns = next(csv.reader([text]), [])
         if not whole or tuple(columns[-len(MARKS) :]) != MARKS:
             missing = [name for name in MARKS if name not in columns]
-            says = f"it has no {', '.join(missing)}" if missing else "its header is not whole"
-            raise self._foreign(says)
+            reason = f"it has no {', '.join(missing)}" if missing else "its header is incomplete"
+            raise self._foreign(reason)
         own = {*self._options, "version", *MARKS}
         self.columns = columns
-        whole_rows = self._chosen is not None and columns == self._with_marks(self._chosen)
-        self.decided = whole_rows or any(name not in own for name in columns)
+        as_chosen = self._chosen is not None and columns == self._with_marks(self._chosen)
+        self.decided = as_chosen or any(name not in own for name in columns)
         if self.decided:
             self._check_varied()
             self._check_chosen()
@@ -267,7 +267,7 @@ class Journal(SharedLines):
         )
 
     def _end_before(self, torn: Sequence[str], counts: Mapping[str, list[int]]) -> int:
-        """Where the whole blocks end, if what is not whole is the last one."""
+        """Return the end of the complete blocks, if only the last block is incomplete."""
         starts = {key: start for key, (_, _, start) in counts.items()}
         if len(torn) > 1 or starts[torn[0]] < max(starts.values()):
             key = next(key for key in torn if starts[key] < max(starts.values()))
@@ -277,7 +277,7 @@ class Journal(SharedLines):
 
 
 def _is_half_record(data: bytes) -> bool:
-    """Whether this may be what a kill left of the first record, and nobody's file."""
+    """Return whether the data may be a first record cut short, rather than another file."""
     try:
         json.loads(data)
     except ValueError:
@@ -290,7 +290,7 @@ def _csv_line(cells: Sequence[str]) -> str:
 
 
 def _csv_lines(data: bytes) -> Iterator[bytes]:
-    """Lines of CSV; a quoted cell may hold ends of lines."""
+    """Yield the lines of CSV, whose quoted cells may contain newlines."""
     held = b""
     for line in data.splitlines(keepends=True):
         held += line

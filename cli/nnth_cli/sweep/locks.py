@@ -1,4 +1,4 @@
-"""Which sweeps may work on a file at the same time: one, or the shards of one."""
+"""Locks on the file of a sweep, which only one sweep, or the shards of one, may use at a time."""
 
 import fcntl
 import os
@@ -6,19 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-DRAFT = ".draft-"  # in the names of files that take their place when they are whole
+DRAFT = ".draft-"  # part of the names of files that are renamed once they are complete
 
 
 class SweepBusyError(Exception):
-    """Another sweep is at work on the file."""
+    """Another sweep is using the file."""
 
 
 @contextmanager
 def sweep_of(path: Path, *, shard: bool) -> Iterator[None]:
-    """Holds a file for a sweep, or with others for a shard.
+    """Lock a file for a sweep: exclusively, or shared with the other shards.
 
-    The lock is on a file of its own beside it, gone when the last has left it; of a killed process
-    the system takes it away. Raises SweepBusyError at once.
+    The lock is on a separate file, which the last process removes; the system releases the lock of
+    a killed process. Raises SweepBusyError at once if the file is locked.
     """
     target = path.resolve()
     name = target.with_name(f".{target.name}.lock")
@@ -29,7 +29,7 @@ def sweep_of(path: Path, *, shard: bool) -> Iterator[None]:
             fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
             if is_at(descriptor, name):
                 break
-            os.close(descriptor)  # its last holder has just removed it
+            os.close(descriptor)  # the last process has just removed the lock file
             descriptor = os.open(name, os.O_RDWR | os.O_CREAT, 0o666)
     except BlockingIOError:
         os.close(descriptor)
@@ -40,22 +40,22 @@ def sweep_of(path: Path, *, shard: bool) -> Iterator[None]:
     finally:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for left in _drafts(target):  # of sweeps that were killed: nobody else is here
-                left.unlink(missing_ok=True)
+            for draft in _drafts(target):  # of killed sweeps, as no other sweep holds the lock
+                draft.unlink(missing_ok=True)
             name.unlink(missing_ok=True)
         except BlockingIOError:
-            pass  # other shards are still there
+            pass  # other shards are still running
         os.close(descriptor)
 
 
 def _drafts(target: Path) -> list[Path]:
-    """Drafts of the file and of the parts of its points."""
+    """Return the drafts of the file and of the parts of its points."""
     names = (f".{target.name}{DRAFT}", f"..{target.name}.parts{DRAFT}")
     return [path for path in target.parent.iterdir() if path.name.startswith(names)]
 
 
 def is_at(descriptor: int, path: Path) -> bool:
-    """Whether the open file is the one of this name, not one that was removed or replaced."""
+    """Return whether the open file is still the file of this name, not removed or replaced."""
     try:
         there = path.stat()
     except FileNotFoundError:

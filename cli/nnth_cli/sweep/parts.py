@@ -1,4 +1,4 @@
-"""What parts of samples have drawn, kept beside the file of a sweep until their point is done."""
+"""The file of the parts of samples, beside that of a sweep, until their points are merged."""
 
 import json
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from nnth_cli.sweep.shared_lines import SharedLines
 
 
 class Parts(SharedLines):
-    """The parts of points, a line each: their point, which of how many, and their samples."""
+    """A file with a line per part: its point, its index, the number of parts, and its samples."""
 
     def __init__(self, output: Path, count: int) -> None:
         super().__init__(output.resolve().with_name(f".{output.name}.parts"))
@@ -22,14 +22,15 @@ class Parts(SharedLines):
         self._places: dict[str, dict[int, tuple[int, int]]] = {}
 
     def has(self, point: Point, index: int) -> bool:
+        """Return whether a part of a point is in the file."""
         return index in self._places.get(point.key, ())
 
     def is_whole(self, point: Point) -> bool:
-        """Whether all parts of a point are there."""
+        """Return whether all parts of a point are in the file."""
         return len(self._places.get(point.key, ())) == self._count
 
     def add(self, point: Point, index: int, drawn: list[Any]) -> None:
-        """Keeps what a part has drawn."""
+        """Add the samples of a part."""
         content = {"point": point.key, "part": index, "of": self._count, "drawn": as_json(drawn)}
         line = f"{json.dumps(content)}\n".encode()
         if not self.path.exists():
@@ -41,14 +42,14 @@ class Parts(SharedLines):
                 self._places.setdefault(point.key, {})[index] = (start, len(line))
 
     def drawn(self, point: Point) -> list[list[Any]]:
-        """What all parts of a point have drawn, in order."""
+        """Return the samples of all parts of a point, in order."""
         places = self._places[point.key]
         lines = (self.bytes_at(*places[index]) for index in range(self._count))
         return [from_json(json.loads(line)["drawn"]) for line in lines]
 
     def remove(self, points: Iterable[Point]) -> None:
-        """Removes the file, if all that is left in it is of these points."""
-        self.look()
+        """Remove the file, if it contains only parts of these points."""
+        self.refresh()
         if self.path.exists() and set(self._places) <= {point.key for point in points}:
             with self.locked():
                 self.path.unlink()

@@ -1,9 +1,8 @@
-"""The rows of a sweep as a Table, and drawn: one column against another, in groups."""
+"""The rows of a sweep as a Table, and its figure: one column against another, in groups."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -12,13 +11,14 @@ from nnth import __version__
 from nnth._tables.plot import Plot, Series, symbol
 from nnth._tables.table import Column, Meta, Table
 from nnth_cli.sweep.journal import MARKS
+from nnth_cli.wording import hint
 
 
 @dataclass(frozen=True)
 class Picture:
-    """Which columns a figure of a sweep has: y against x for each value of `by`.
+    """The columns of the figure of a sweep: y against x for each value of `by`.
 
-    `error` is the standard error of y, and `theory` what y should be.
+    `error` is the standard error of y, and `theory` its prediction.
     """
 
     x: str
@@ -30,19 +30,16 @@ class Picture:
     log_y: bool
 
     def check(self, columns: Iterable[str]) -> None:
-        """Raises ValueError for a column that is not there."""
+        """Raise ValueError for a column that does not exist."""
         known = [name for name in columns if name not in MARKS]
         named = {"x": self.x, "y": self.y, "by": self.by, "error": self.error}
         for option, name in {**named, "theory": self.theory}.items():
             if name is not None and name not in known:
-                near = get_close_matches(name, known) or known
-                raise ValueError(
-                    f"--plot-{option} must be a column: there is no {name!r}; "
-                    f"there is {', '.join(near)}"
-                )
+                problem = f"there is no {name!r}; {hint(name, known)}"
+                raise ValueError(f"--plot-{option} must be a column: {problem}")
 
     def of(self, table: Table) -> Table:
-        """The table in order of x, and how it is drawn. Raises ValueError for texts as numbers."""
+        """Return the table in order of x with its figure. Raise ValueError for a column of text."""
         for option, name in (
             ("x", self.x),
             ("y", self.y),
@@ -66,7 +63,7 @@ class Picture:
         return Table({name: table[name][order] for name in table}, table.meta, plot=plot)
 
     def _rank(self, table: Table) -> Column:
-        """The place of each row's group: numbers ascending, texts as they come."""
+        """Return the rank of each row's group: numbers ascending, texts in order of appearance."""
         if self.by is None:
             return np.zeros(table.num_rows, dtype=np.int64)
         values = table[self.by].tolist()
@@ -84,9 +81,9 @@ def table_of_rows(
     varied: Sequence[str],
     keep: Iterable[str] = (),
 ) -> Table:
-    """Rows of a file as a Table, what is varied first, without those of failed points.
+    """Return the rows of a file as a Table: varied columns first, without rows of failed points.
 
-    An option that is the same in all rows is a parameter, but for those to keep as columns.
+    An option that is the same in all rows becomes a parameter, unless `keep` names it.
     """
     good = [row for row in rows if not row["failure"]]
     order = dict.fromkeys((*(name for name in varied if name in columns), *columns))
@@ -107,7 +104,7 @@ def table_of_rows(
 
 
 def _column(values: Sequence[Any]) -> Column:
-    """Cells of a file as numbers where they all are, with NaN for none."""
+    """Return cells of a file as numbers if all of them are, NaN standing for empty cells."""
     if values and all(isinstance(value, bool) or value in ("true", "false") for value in values):
         return np.array([value in (True, "true") for value in values])
     with suppress(ValueError, OverflowError):

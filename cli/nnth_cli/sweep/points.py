@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,11 @@ from nnth._sweep.sweep import grid, identity, point_seed
 from nnth._tables.table import Parameter, Table
 from nnth_cli.command import Call, option_name
 from nnth_cli.inputs import is_standard_input, targets_carried
-from nnth_cli.main import explain, function_of, load
+from nnth_cli.main import function_of, load
+from nnth_cli.process import explain
+from nnth_cli.wording import hint
 
-# What the sweep does for all points at once; not what a point is.
+# Options that apply to the sweep as a whole, and not to a point.
 SHARED = ("format", "output", "append", "columns", "plot", "threads", "quiet")
 
 MAX_POINTS = 10_000_000
@@ -25,8 +26,8 @@ MAX_POINTS = 10_000_000
 class Point:
     """One call of a command.
 
-    given: the options that it is given, and its seed, as the command's parsers read them. key: a
-    name of the command and all options that are not at their defaults, the same in any sweep.
+    `given` are its options and its seed, parsed by the command. `key` identifies the command with
+    all options that are not at their defaults, and is the same in any sweep.
     """
 
     command: str
@@ -35,19 +36,19 @@ class Point:
 
     @property
     def parameters(self) -> dict[str, Parameter]:
-        """What it is given, as a record has it."""
+        """The given options for a record."""
         return {n: str(v) if isinstance(v, Path) else v for n, v in self.given.items()}
 
     @property
     def shown(self) -> dict[str, Parameter]:
-        """The same for people: without a seed beside other options."""
+        """The given options for messages: without the seed, unless it is the only one."""
         other = {name: value for name, value in self.parameters.items() if name != "seed"}
         return other or self.parameters
 
 
 @dataclass(frozen=True)
 class Task:
-    """A point to compute, with so many threads, or a part (index, of how many) of its sample."""
+    """A point to compute with a number of threads, or one part (index, count) of its sample."""
 
     point: Point
     threads: int
@@ -56,7 +57,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Failure:
-    """What went wrong, in one line."""
+    """The reason why a point could not be computed, in one line."""
 
     reason: str
 
@@ -76,9 +77,9 @@ class Options:
         self.typed = {name: option_name(p) for name, p in self._by_name.items()}
 
     def find(self, given: str, where: str) -> str:
-        """The name of an option, given as on the command line or as its column.
+        """Return the name of an option, given as on the command line or as its column.
 
-        Raises ValueError, saying where it is, if there is none, or none that a point may have.
+        Raises ValueError, naming the place `where`, if there is no such option of a point.
         """
         name = given.lstrip("-").replace("-", "_")
         for known in self.names:
@@ -86,21 +87,20 @@ class Options:
                 return known
         if name in SHARED:
             raise ValueError(f"{where} must not have {given}: it does not change what is computed")
-        near = get_close_matches(name, self.names) or self.names
         raise ValueError(
-            f"{where} must have options of {self.command}, not {given!r}; it has {', '.join(near)}"
+            f"{where} must have options of {self.command}, not {given!r}; {hint(name, self.names)}"
         )
 
     def is_whole(self, name: str) -> bool:
-        """Whether the values of an option are whole numbers."""
+        """Return whether the values of an option are integers."""
         return bool(self._by_name[name].type.name == "int")
 
     def read(self, raw: Mapping[str, Any]) -> dict[str, Any]:
-        """All options of a call, from texts, as the command gets them. Raises Click's errors."""
+        """Return all options of a call, parsed from texts by the command. Raises Click's errors."""
         return self._parsed(self._by_name.values(), raw)
 
     def parsed_defaults(self) -> dict[str, Any]:
-        """Options as the command gets them where they are not given, but those that must be."""
+        """Return the default values of the options that are not required."""
         return self._parsed((p for p in self._by_name.values() if not p.required), {})
 
     def _parsed(self, parameters: Iterable[Any], raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,7 +110,7 @@ class Options:
         return dict(self._context.params)
 
     def point(self, raw: Mapping[str, Any], sweep_seed: int) -> Point:
-        """The point of these texts; its seed is made of the sweep's unless it is given."""
+        """Return the point of these texts; unless given, its seed is derived from `sweep_seed`."""
         options = self.read(raw)
         for name, value in options.items():
             if is_standard_input(value):
@@ -135,10 +135,9 @@ def points_of(
     together: Sequence[Sequence[str]],
     sweep_seed: int,
 ) -> list[Point]:
-    """The points of a grid, each read by the command's parsers.
+    """Return the points of a grid, parsed by the command.
 
-    Raises ValueError, and Click's errors, for what a point must not be, and for points that are
-    the same.
+    Raises ValueError, and Click's errors, for an invalid point and for repeated points.
     """
     count = 1
     for values in vary.values():
@@ -149,42 +148,42 @@ def points_of(
     for raw in grid(vary, together):
         point = options.point({**fixed, **raw}, sweep_seed)
         if point.key in points:
-            said = ", ".join(f"{name} {value}" for name, value in raw.items())
-            raise ValueError(f"--vary must not give a point twice, as it does {said}")
+            values = ", ".join(f"{name} {value}" for name, value in raw.items())
+            raise ValueError(f"--vary must not give a point twice, as it does {values}")
         points[point.key] = point
     return list(points.values())
 
 
-def rehearse_points(points: Iterable[Point]) -> None:
-    """Runs each command as far as its checks; raises what they raise, naming the point.
+def check_points(points: Iterable[Point]) -> None:
+    """Run each command up to the end of its checks; errors name the point.
 
-    A command whose package function does not mark where its checks end
-    (`nnth._runtime.work.validated`) is run once, to its end.
+    A command whose function does not mark the end of its checks (`nnth._runtime.work.validated`)
+    is run once, to its end.
     """
     for point in points:
         try:
             ran_to_its_end = dry_run(partial(_table, point, 0)) is not None
         except ValueError as error:
-            said = ", ".join(f"{name} {value}" for name, value in point.shown.items())
-            raise ValueError(f"{error} (at {said})") from None
+            values = ", ".join(f"{name} {value}" for name, value in point.shown.items())
+            raise ValueError(f"{error} (at {values})") from None
         if ran_to_its_end:
             return
 
 
 def run_task(task: Task) -> Table | list[Any] | Failure:
-    """The Table of a task, or what its part of the sample has drawn, or why there is neither."""
+    """Return the Table of a task, or the samples of its part, or the reason of a failure."""
     compute = partial(_table, task.point, task.threads)
     try:
         if task.part is not None:
             drawn = sample_part(compute, *task.part)
-            return drawn or Failure(f"{task.point.command} draws no sample that could be split")
+            return drawn or Failure(f"{task.point.command} has no sample that can be split")
         return _with_rows(compute())
     except Exception as error:
         return Failure(explain(error)[1])
 
 
 def merge_point(point: Point, threads: int, parts: Sequence[Sequence[Any]]) -> Table | Failure:
-    """The Table of a point from what all parts of its sample have drawn."""
+    """Return the Table of a point from the parts of its sample."""
     try:
         return _with_rows(from_parts(partial(_table, point, threads), parts))
     except Exception as error:
@@ -209,7 +208,7 @@ def _table(point: Point, threads: int) -> Table:
 
 @dataclass(frozen=True)
 class Computation:
-    """What a command computes: a function of its options, their defaults, and their typed names."""
+    """The function of a command, with the defaults and the typed names of its options."""
 
     function: Any
     defaults: dict[str, Any]

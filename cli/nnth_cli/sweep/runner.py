@@ -1,4 +1,4 @@
-"""Runs the points of a sweep on an engine, and keeps what they give."""
+"""Computes the points of a sweep on an engine, and writes their rows."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,35 +17,35 @@ from nnth_cli.sweep.points import Failure, Point, Task, merge_point, run_task
 T = TypeVar("T")
 R = TypeVar("R")
 
-# Yields each task with what it gives, in any order.
+# Yields each task with its result, in any order.
 Engine: TypeAlias = Callable[[Callable[[T], R], Iterable[T]], Iterator[tuple[T, R | Lost]]]
-Report: TypeAlias = Callable[[int, int, int], None]  # tasks done, in all; points failed
+Report: TypeAlias = Callable[[int, int, int], None]  # numbers of tasks done, tasks, failed points
 
 
 def engine_of(jobs: int, scheduler: str | None) -> Engine[Any, Any]:
-    """Worker processes, a dask cluster, or this process."""
+    """Return the engine: worker processes, a dask cluster, or this process."""
     if scheduler is not None:
         from nnth._sweep.cluster import on_cluster
 
         if find_spec("distributed") is not None:
-            import_module("distributed")  # which sets levels of its own
-            # That workers come and go is dask's to mend, and nothing to tell.
+            import_module("distributed")  # sets log levels
+            # Do not report workers that come and go, which dask handles.
             logging.getLogger("distributed.client").setLevel(logging.ERROR)
         return partial(on_cluster, address=scheduler)
     return partial(in_processes, jobs=jobs) if jobs else in_turn
 
 
 def in_turn(work: Callable[[T], R], tasks: Iterable[T]) -> Iterator[tuple[T, R | Lost]]:
-    """Computes in this process, one task after another."""
+    """Compute one task after another in this process."""
     for task in tasks:
         yield task, work(task)
 
 
 @dataclass
 class Runner:
-    """The points of one sweep, and where their rows go.
+    """The points of one sweep, and the files of their rows.
 
-    `check` sees the first table before it is kept, and may raise ValueError.
+    `check` is called with the first table before it is written, and may raise ValueError.
     """
 
     journal: Journal
@@ -55,12 +55,12 @@ class Runner:
     threads: int
     check: Callable[[Table], None]
     shard: tuple[int, int] = (1, 1)
-    _seen: bool = field(default=False, init=False)
     reason: str = field(default="", init=False)  # of the last failure
-    _failures: int = field(default=0, init=False)  # of this run
+    _checked: bool = field(default=False, init=False)
+    _failures: int = field(default=0, init=False)  # in this run
 
     def missing(self) -> list[Task]:
-        """What this sweep, or this shard of it, has to compute."""
+        """Return the tasks that this sweep, or this shard, still has to compute."""
         number, count = self.shard
         if self.parts is None:
             mine = self.points[number - 1 :: count]
@@ -78,24 +78,24 @@ class Runner:
 
     @property
     def failed(self) -> int:
-        """How many points of this sweep have failed."""
+        """Number of failed points of this sweep."""
         return sum(point.key in self.journal.failed for point in self.points)
 
     def run(self, engine: Engine[Any, Any], tasks: Sequence[Task], report: Report | None) -> None:
-        """Computes the tasks; reports how many are done, of how many, once they are kept."""
+        """Compute the tasks, write each result, and report the progress."""
         results = engine(run_task, tasks)
         try:
-            self._merge_whole(self.points)  # parts whose sweep was killed before it merged them
+            self._merge_whole(self.points)  # parts of a sweep that was killed before merging
             for done, (task, result) in enumerate(results, 1):
                 self._keep(task, result)
                 if report is not None:
                     report(done, len(tasks), self._failures)
         finally:
             if hasattr(results, "close"):
-                results.close()  # which ends worker processes
+                results.close()  # ends worker processes
             self.journal.close()
         if self.parts is not None:
-            self.journal.look()
+            self.journal.refresh()
             if all(point in self.journal for point in self.points):
                 self.parts.remove(self.points)
             self.parts.close()
@@ -122,9 +122,9 @@ class Runner:
                     self._fail(point, merged.reason)
 
     def _add(self, point: Point, table: Table) -> None:
-        if not self._seen:
+        if not self._checked:
             self.check(table)
-            self._seen = True
+            self._checked = True
         try:
             self.journal.add(point, table)
         except OtherColumnsError as error:

@@ -1,4 +1,4 @@
-"""A file of lines to which several processes add blocks, and from which each sees the others'."""
+"""A file of lines to which several processes add blocks, each reading those of the others."""
 
 import fcntl
 import os
@@ -12,43 +12,44 @@ from nnth._data.saving import system_errors_naming
 from nnth_cli.files import write_all
 from nnth_cli.sweep.locks import DRAFT, is_at
 
-_SYNC_SECONDS = 0.05  # what a loss of power may take back; a killed process loses nothing
+_SYNC_SECONDS = 0.05  # a power failure may lose this much work; a killed process loses none
 
 
 class SharedLines(ABC):
     """Blocks of lines, each added by one write under a lock (`flock`).
 
-    `read_lines` gets what is new. Whatever is left of a block that was not written whole, because
-    its process was killed, is cut off by the next who holds the lock.
+    `read_lines` is called with new lines. The incomplete block of a killed process is cut off by
+    the next process that holds the lock.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
         self._stream: int | None = None
-        self._end = 0  # of the whole blocks that were read or written
+        self._end = 0  # end of the complete blocks that were read or written
         self._synced = 0.0
 
     @abstractmethod
     def read_lines(self, data: bytes) -> int:
-        """Takes in new lines, the first ones if `at_start`; returns the bytes of whole blocks."""
+        """Process new lines (the first ones if `at_start`); return the bytes in complete blocks."""
 
     @abstractmethod
     def forget(self) -> None:
-        """Forgets what was read: the file is read again from its start."""
+        """Reset the state, before the file is read again from its start."""
 
     @property
     def at_start(self) -> bool:
+        """Whether nothing of the file has been read."""
         return self._end == 0
 
-    def look(self) -> None:
-        """Sees what the file holds, if there is one."""
+    def refresh(self) -> None:
+        """Read the new lines of the file, if it exists."""
         if self.path.exists():
             with self.locked():
                 pass
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Holds the lock, with everything read that others have added. The file must exist."""
+        """Hold the lock, after reading the new lines. The file must exist."""
         while True:
             if self._stream is None:
                 self._stream = os.open(self.path, os.O_RDWR | os.O_APPEND)
@@ -66,7 +67,7 @@ class SharedLines(ABC):
                 fcntl.flock(self._stream, fcntl.LOCK_UN)
 
     def write(self, block: bytes) -> None:
-        """Adds a block, within `locked`."""
+        """Add a block, within `locked`."""
         assert self._stream is not None
         try:
             with (
@@ -82,25 +83,25 @@ class SharedLines(ABC):
             self.sync()
 
     def sync(self) -> None:
-        """Waits until all that was written is on the disk."""
+        """Wait until everything written is on the disk."""
         if self._stream is not None:
             os.fdatasync(self._stream)
             self._synced = time.monotonic()
 
     def create(self, opening: bytes) -> None:
-        """Makes the file with this at its start, unless another process has made it."""
+        """Create the file with this content, unless another process has created it."""
         draft = self._draft()
         try:
             with system_errors_naming(self.path), draft.open("xb") as stream:
                 write_all(stream, opening)
                 os.fsync(stream.fileno())
             with suppress(FileExistsError):
-                os.link(draft, self.path)  # unlike a renaming, it takes nobody's place
+                os.link(draft, self.path)  # unlike a rename, it does not replace a file
         finally:
             draft.unlink(missing_ok=True)
 
     def replace(self, content: bytes) -> None:
-        """Puts other content in the file's place, within `locked`; the lock goes with it."""
+        """Replace the file by one with other content, within `locked`; the lock is kept."""
         draft = self._draft()
         fresh = os.open(draft, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o666)
         try:
@@ -123,19 +124,19 @@ class SharedLines(ABC):
         self._catch_up(fresh)
 
     def close(self) -> None:
-        """Lets the file go, with all of it on the disk."""
+        """Close the file, with all of it on the disk."""
         if self._stream is not None:
             self.sync()
             self._let_go()
 
     def bytes_at(self, start: int, length: int) -> bytes:
-        """A part of what was read."""
+        """Return a part of the file."""
         assert self._stream is not None
         return _read(self._stream, start, length)
 
     def _catch_up(self, stream: int) -> None:
         size = os.fstat(stream).st_size
-        if size < self._end:  # somebody has edited it
+        if size < self._end:  # the file was edited
             self._end = 0
             self.forget()
         if size > self._end:
@@ -153,7 +154,7 @@ class SharedLines(ABC):
 
 
 def _read(stream: int, start: int, length: int) -> bytes:
-    """All of these bytes; one call of the system gives at most 2 GB."""
+    """Return all of these bytes; one call of the system returns at most 2 GB."""
     pieces = []
     while length and (piece := os.pread(stream, length, start)):
         pieces.append(piece)

@@ -13,18 +13,18 @@ namespace nnth::catapult {
 
 namespace {
 
-constexpr std::size_t kStride = 2 * lanes;  // neurons that a loop takes at once
-constexpr std::size_t kRatesAtOnce = 8;     // of one item: they share the draws
+constexpr std::size_t kStride = 2 * lanes;  // neurons in one pass of a loop
+constexpr std::size_t kRatesAtOnce = 8;     // rates in an item of work, which share the draws
 
 typedef std::int64_t Mask __attribute__((vector_size(lanes * sizeof(std::int64_t))));
 
-// 1/sqrt(m), and the Newton step that makes 106 bits of it.
-DoubleDouble inverse_root(double m) {
-    const DoubleDouble root = 1.0 / std::sqrt(m);
-    return root + root * (DoubleDouble(1.0) - DoubleDouble(m) * root * root) * DoubleDouble(0.5);
+// Returns 1/sqrt(n) to 106 bits, by a Newton step from its double.
+DoubleDouble inverse_root(double n) {
+    const DoubleDouble root = 1.0 / std::sqrt(n);
+    return root + root * (DoubleDouble(1.0) - DoubleDouble(n) * root * root) * DoubleDouble(0.5);
 }
 
-// The neurons of a net, a_i = u_i.x / sqrt(d). Their number is padded with zeros, which stay.
+// Neurons with open gates, a_i = u_i.x / sqrt(n0), padded with zeros, which stay 0.
 struct Neurons {
     std::vector<double> a, v;
 };
@@ -35,7 +35,7 @@ struct Sums {
     std::int64_t open = 0;
 };
 
-// a' = a - to_a v, v' = v - to_v a, all gates open.
+// One step with all gates open: a' = a - to_a v, v' = v - to_v a.
 NNTH_MULTIVERSION void advance_frozen(double* a, double* v, std::size_t count, double to_a,
                                       double to_v, Sums* out) {
     Lanes va[2] = {}, vv[2] = {}, aa[2] = {};
@@ -57,7 +57,7 @@ NNTH_MULTIVERSION void advance_frozen(double* a, double* v, std::size_t count, d
     out->aa = total_in_order(aa[0] + aa[1]);
 }
 
-// The same where a > 0, and nothing elsewhere; the sums are over a' > 0.
+// One step of the neurons with a > 0; the sums are over the neurons with a' > 0.
 NNTH_MULTIVERSION void advance_relu(double* a, double* v, std::size_t count, double to_a,
                                     double to_v, Sums* out) {
     Lanes va[2] = {}, vv[2] = {}, aa[2] = {};
@@ -87,7 +87,7 @@ NNTH_MULTIVERSION void advance_relu(double* a, double* v, std::size_t count, dou
     for (std::size_t j = 0; j < lanes; ++j) out->open += open[0][j] + open[1][j];
 }
 
-// A net with frozen gates in numbers of 106 bits, to be compared with the recursion.
+// A network with frozen gates in numbers of 106 bits, to be compared with the recursion.
 class PreciseFrozen {
   public:
     PreciseFrozen(const Neurons& open, double width, double square, double y)
@@ -132,13 +132,13 @@ class PreciseFrozen {
     State<DoubleDouble> state_{};
 };
 
-double square_of(const std::vector<double>& x) {  // |x|^2 / d
+double square_of(const std::vector<double>& x) {  // |x|^2 / n0
     double sum = 0.0;
     for (const double value : x) sum += value * value;
     return sum / static_cast<double>(x.size());
 }
 
-// A net as drawn, and what its trainings share.
+// A network as drawn, and the numbers that its trainings share.
 class Net {
   public:
     Net(const Nets& nets, std::uint64_t sample, Pulse& pulse)
@@ -165,10 +165,11 @@ class Net {
 
     Problem problem(double eta) const { return {eta, square_ / static_cast<double>(width_), y_}; }
 
-    // Trains; see(step, z, lambda, flipped) is told of every step, and returns whether to go on.
-    template <class See>
-    void train(Model model, double eta, std::size_t steps, Pulse& pulse, See&& see) const {
-        Neurons at = open_;  // a shut gate never opens: its neuron has no gradient
+    // Trains, and calls observe(step, z, lambda, alive, flipped), which returns whether to
+    // continue.
+    template <class Observe>
+    void train(Model model, double eta, std::size_t steps, Pulse& pulse, Observe&& observe) const {
+        Neurons at = open_;  // a shut gate never opens, as its neuron has no gradient
         const double root = std::sqrt(static_cast<double>(width_));
         double z = z_;
         for (std::size_t step = 1; step <= steps; ++step) {
@@ -183,7 +184,7 @@ class Net {
             z = z_of(sums);
             const double flipped =
                 static_cast<double>(opened_ - sums.open) / static_cast<double>(width_);
-            if (!see(step, z, lambda_of(sums), sums.open > 0, flipped)) return;
+            if (!observe(step, z, lambda_of(sums), sums.open > 0, flipped)) return;
             pulse.work(at.a.size());
         }
     }
@@ -226,12 +227,12 @@ class Net {
     double z_ = 0.0, lambda_ = 0.0;
 };
 
-double rate_of(const Net& net, double value, bool of_curvature) {
-    if (!of_curvature) return value;
+double rate_of(const Net& net, double value, bool relative_to_curvature) {
+    if (!relative_to_curvature) return value;
     return net.alive() ? value / net.lambda() : 0.0;
 }
 
-Outcome stillborn(const Net& net, double eta) {
+Outcome dead_from_the_start(const Net& net, double eta) {
     Outcome out;
     out.ending = Ending::dead;
     out.eta = eta;
@@ -241,24 +242,25 @@ Outcome stillborn(const Net& net, double eta) {
 
 Outcome ending_of(const Net& net, Model model, double eta, std::size_t steps, Pulse& pulse) {
     const Problem problem = net.problem(eta);
-    if (!net.alive()) return stillborn(net, eta);
+    if (!net.alive()) return dead_from_the_start(net, eta);
     if (model == Model::recursion) {
         return recursion_outcome(problem, net.z(), net.lambda(), steps, pulse);
     }
-    Follower follower(problem, net.z() - problem.y, net.lambda());
-    if (follower.converged()) return follower.outcome();
+    Observer observer(problem, net.z() - problem.y, net.lambda());
+    if (observer.converged()) return observer.outcome();
     net.train(model, eta, steps, pulse,
               [&](std::size_t step, double z, double lambda, bool alive, double) {
-                  return follower.see(step, z - problem.y, lambda, alive) && !follower.converged();
+                  return observer.observe(step, z - problem.y, lambda, alive) &&
+                         !observer.converged();
               });
-    return follower.outcome();
+    return observer.outcome();
 }
 
-// One row of Courses.
-struct Course {
+// Writes one row of Trajectories.
+struct Recorder {
     Problem problem;
-    Courses* to;
-    std::size_t first;  // of the row
+    Trajectories* to;
+    std::size_t first;  // index of the row's first state
     std::int64_t length = 0;
     Outcome outcome{};
 
@@ -270,9 +272,9 @@ struct Course {
         to->error[at] = error;
     }
 
-    void stillborn(const Net& net) {
+    void dead_from_the_start(const Net& net) {
         put(net.z(), net.lambda());
-        outcome = catapult::stillborn(net, problem.eta);
+        outcome = catapult::dead_from_the_start(net, problem.eta);
     }
 
     void follow(const Net& net, Model model, std::size_t steps, Pulse& pulse) {
@@ -297,31 +299,31 @@ struct Course {
     }
 
     void frozen(const Net& net, std::size_t steps, Pulse& pulse) {
-        constexpr std::size_t kCost = 100;  // of a neuron, in those of doubles
+        constexpr std::size_t kCost = 100;  // cost of a neuron, in units of that in doubles
         PreciseFrozen at = net.precise();
-        Follower follower(problem, at.state().r.hi, at.state().lambda.hi);
+        Observer observer(problem, at.state().r.hi, at.state().lambda.hi);
         const DoubleDouble y = problem.y;
         put((at.state().r + y).hi, at.state().lambda.hi);
         for (std::size_t step = 1; step <= steps; ++step) {
             at.advance(problem.eta);
-            if (!follower.see(step, at.state().r.hi, at.state().lambda.hi, true)) break;
+            if (!observer.observe(step, at.state().r.hi, at.state().lambda.hi, true)) break;
             put((at.state().r + y).hi, at.state().lambda.hi);
             pulse.work(kCost * at.size());
         }
-        outcome = follower.outcome();
+        outcome = observer.outcome();
     }
 
     void relu(const Net& net, std::size_t steps, Pulse& pulse) {
-        Follower follower(problem, net.z() - problem.y, net.lambda());
+        Observer observer(problem, net.z() - problem.y, net.lambda());
         put(net.z(), net.lambda());
         net.train(Model::relu, problem.eta, steps, pulse,
                   [&](std::size_t step, double z, double lambda, bool alive, double flipped) {
-                      const bool on = follower.see(step, z - problem.y, lambda, alive);
-                      const bool lost = follower.outcome().ending == Ending::diverged;
-                      if (!lost) put(z, lambda, flipped);
+                      const bool on = observer.observe(step, z - problem.y, lambda, alive);
+                      const bool diverged = observer.outcome().ending == Ending::diverged;
+                      if (!diverged) put(z, lambda, flipped);
                       return on;
                   });
-        outcome = follower.outcome();
+        outcome = observer.outcome();
     }
 };
 
@@ -337,7 +339,7 @@ std::vector<Outcome> train(const Nets& nets, const Rates& rates, std::size_t ste
         const std::size_t sample = item / chunks, first = item % chunks * kRatesAtOnce;
         const Net net(nets, nets.start + sample, pulse);
         for (std::size_t i = first; i < std::min(count, first + kRatesAtOnce); ++i) {
-            const double eta = rate_of(net, rates.values[i], rates.of_curvature);
+            const double eta = rate_of(net, rates.values[i], rates.relative_to_curvature);
             for (std::size_t model = 0; model < models; ++model) {
                 out[(sample * count + i) * models + model] =
                     ending_of(net, static_cast<Model>(model), eta, steps, pulse);
@@ -347,27 +349,27 @@ std::vector<Outcome> train(const Nets& nets, const Rates& rates, std::size_t ste
     return out;
 }
 
-Courses courses(const Nets& nets, const Rates& rate, std::size_t steps, int threads,
-                Monitor& monitor) {
+Trajectories trajectories(const Nets& nets, const Rates& rate, std::size_t steps, int threads,
+                          Monitor& monitor) {
     const std::size_t pitch = steps + 1;
-    array_size("steps", {steps});  // before `pitch` is relied on, which may be 0
+    array_size("steps", {steps});  // throws if `pitch` has overflowed to 0
     const std::size_t rows = array_size("samples", {nets.samples, models}, sizeof(Outcome));
     const std::size_t numbers = array_size("samples and steps", {rows, pitch});
-    Courses out;
+    Trajectories out;
     for (auto* values : {&out.z, &out.lambda, &out.flipped, &out.error}) values->resize(numbers);
     out.length.resize(rows);
     out.outcomes.resize(rows);
     parallel_for(rows, threads, monitor, [&](std::size_t row, Pulse& pulse) {
         const Net net(nets, nets.start + row / models, pulse);
-        const double eta = rate_of(net, rate.values.at(0), rate.of_curvature);
-        Course course{net.problem(eta), &out, row * pitch};
+        const double eta = rate_of(net, rate.values.at(0), rate.relative_to_curvature);
+        Recorder recorder{net.problem(eta), &out, row * pitch};
         if (!net.alive()) {
-            course.stillborn(net);
+            recorder.dead_from_the_start(net);
         } else {
-            course.follow(net, static_cast<Model>(row % models), steps, pulse);
+            recorder.follow(net, static_cast<Model>(row % models), steps, pulse);
         }
-        out.length[row] = course.length;
-        out.outcomes[row] = course.outcome;
+        out.length[row] = recorder.length;
+        out.outcomes[row] = recorder.outcome;
     });
     return out;
 }

@@ -10,24 +10,24 @@ namespace nnth::catapult {
 
 namespace {
 
-constexpr std::size_t kStepsUnasked = std::size_t{1} << 16;  // some ms
+constexpr std::size_t kStepsBetweenPolls = std::size_t{1} << 16;  // a few milliseconds
 
-constexpr double kRounding = 0x1p-100;  // of a step in 106 bits, relative to its terms
+constexpr double kRounding = 0x1p-100;  // of a step in 106 bits, relative to its largest term
 
-// Covariance of the errors of r and lambda, as they grow from step to step.
+// Covariance of the errors of r and lambda, propagated from step to step.
 struct Errors {
     double rr = 0.0, rl = 0.0, ll = 0.0;
 
     void advance(double r, double lambda, const Problem& p) {
-        const double z = r + p.y, bend = p.kappa * p.eta;
-        const double r_r = 1.0 - p.eta * lambda + bend * p.eta * r * (r + 2.0 * z);
+        const double z = r + p.y, strength = p.kappa * p.eta;
+        const double r_r = 1.0 - p.eta * lambda + strength * p.eta * r * (r + 2.0 * z);
         const double r_l = -p.eta * r;
-        const double l_r = bend * (2.0 * p.eta * lambda * r - 4.0 * (r + z));
-        const double l_l = 1.0 + bend * p.eta * r * r;
+        const double l_r = strength * (2.0 * p.eta * lambda * r - 4.0 * (r + z));
+        const double l_l = 1.0 + strength * p.eta * r * r;
         const double terms_r =
-            std::abs(r) * (1.0 + p.eta * std::abs(lambda) + bend * p.eta * std::abs(z * r));
+            std::abs(r) * (1.0 + p.eta * std::abs(lambda) + strength * p.eta * std::abs(z * r));
         const double terms_l =
-            std::abs(lambda) * l_l + bend * std::abs(r) * 4.0 * (std::abs(r) + std::abs(p.y));
+            std::abs(lambda) * l_l + strength * std::abs(r) * 4.0 * (std::abs(r) + std::abs(p.y));
         const double new_rr = r_r * (r_r * rr + 2.0 * r_l * rl) + r_l * r_l * ll;
         const double new_rl = r_r * (l_r * rr + l_l * rl) + r_l * (l_r * rl + l_l * ll);
         const double new_ll = l_r * (l_r * rr + 2.0 * l_l * rl) + l_l * l_l * ll;
@@ -39,17 +39,18 @@ struct Errors {
     double relative(double r, double lambda) const {
         const double of_r = r == 0.0 ? 0.0 : std::sqrt(rr) / std::abs(r);
         const double of_lambda = lambda == 0.0 ? 0.0 : std::sqrt(ll) / std::abs(lambda);
-        // Below 1e-290 the low halves are lost, and at last the high ones.
-        const double lost = std::abs(r) < 1e-290 && r != 0.0 ? 0x1p-1074 / std::abs(r) + 1e-15 : 0;
-        return 0x1p-53 + std::max({of_r, of_lambda, lost});
+        // Below 1e-290 the low halves underflow, and finally the high halves.
+        const double underflow =
+            std::abs(r) < 1e-290 && r != 0.0 ? 0x1p-1074 / std::abs(r) + 1e-15 : 0;
+        return 0x1p-53 + std::max({of_r, of_lambda, underflow});
     }
 };
 
 }  // namespace
 
-bool Follower::see(std::size_t step, double r, double lambda, bool alive) {
-    // Written so that what is no number has diverged.
-    if (!(std::abs(r) <= hopeless && std::abs(lambda) <= hopeless)) {
+bool Observer::observe(std::size_t step, double r, double lambda, bool alive) {
+    // The comparison is false for NaN, which counts as diverged.
+    if (!(std::abs(r) <= diverged_residual && std::abs(lambda) <= diverged_residual)) {
         out_.ending = Ending::diverged;
         out_.step = step;
         return false;
@@ -67,7 +68,7 @@ bool Follower::see(std::size_t step, double r, double lambda, bool alive) {
     }
     if (out_.ending == Ending::converged) return true;
     out_.step = step;
-    const bool near = std::abs(r) <= converged_share * std::abs(first_);
+    const bool near = std::abs(r) <= converged_fraction * std::abs(first_);
     if (near && (problem_.eta * lambda < 2.0 || r == 0.0)) {
         out_.ending = Ending::converged;
     }
@@ -79,32 +80,32 @@ Trajectory trajectory(const Problem& problem, const DoubleDouble& kappa,
     array_size("steps", {steps, 3});
     Trajectory out;
     State<DoubleDouble> at = start;
-    Follower follower(problem, at.r.hi, at.lambda.hi);
+    Observer observer(problem, at.r.hi, at.lambda.hi);
     Errors errors;
     for (std::size_t step = 0;; ++step) {
         out.z.push_back((at.r + DoubleDouble(problem.y)).hi);
         out.lambda.push_back(at.lambda.hi);
         out.error.push_back(errors.relative(at.r.hi, at.lambda.hi));
         if (step == steps) break;
-        if (step % kStepsUnasked == 0) monitor.check(step, steps);
+        if (step % kStepsBetweenPolls == 0) monitor.check(step, steps);
         errors.advance(at.r.hi, at.lambda.hi, problem);
         at = next(at, problem, kappa);
-        if (!follower.see(step + 1, at.r.hi, at.lambda.hi, true)) break;
+        if (!observer.observe(step + 1, at.r.hi, at.lambda.hi, true)) break;
     }
-    out.outcome = follower.outcome();
+    out.outcome = observer.outcome();
     return out;
 }
 
 Outcome recursion_outcome(const Problem& problem, double z0, double lambda0, std::size_t steps,
                           Monitor& monitor) {
     State<double> at{z0 - problem.y, lambda0};
-    Follower follower(problem, at.r, at.lambda);
-    for (std::size_t step = 1; step <= steps && !follower.converged(); ++step) {
-        if (step % kStepsUnasked == 0) monitor.check(step, steps);
+    Observer observer(problem, at.r, at.lambda);
+    for (std::size_t step = 1; step <= steps && !observer.converged(); ++step) {
+        if (step % kStepsBetweenPolls == 0) monitor.check(step, steps);
         at = next(at, problem, problem.kappa);
-        if (!follower.see(step, at.r, at.lambda, true)) break;
+        if (!observer.observe(step, at.r, at.lambda, true)) break;
     }
-    return follower.outcome();
+    return observer.outcome();
 }
 
 std::vector<Outcome> recursion_outcomes(const std::vector<Problem>& problems,

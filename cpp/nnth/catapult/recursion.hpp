@@ -1,8 +1,8 @@
-// Gradient descent on one data point in two numbers: the residual and the curvature.
+// Gradient descent on one data point as a recursion of the residual and the tangent kernel.
 //
-// A two-layer net z = sum_i v_i g_i a_i / sqrt(m), a_i = u_i.x / sqrt(d), with gates g_i in {0, 1}
-// that do not change, on the loss (z - y)^2 / 2, obeys with r = z - y, kappa = |x|^2 / (m d) and
-// lambda = sum_i g_i (|x|^2 v_i^2 / d + a_i^2) / m, the tangent kernel, exactly
+// A two-layer network z = sum_i v_i g_i a_i / sqrt(n), a_i = u_i.x / sqrt(n0), with gates g_i in
+// {0, 1} that do not change, on the loss (z - y)^2 / 2, obeys with r = z - y, kappa = |x|^2/(n n0)
+// and the tangent kernel lambda = sum_i g_i (|x|^2 v_i^2 / n0 + a_i^2) / n exactly
 //
 //     r'      = r (1 - eta lambda + kappa eta^2 z r)
 //     lambda' = lambda + eta kappa r (eta lambda r - 4 z)
@@ -33,46 +33,46 @@ struct State {
     Real lambda;
 };
 
-// kappa is given as precisely as the state.
+// Returns the next state; kappa has the precision of the state.
 template <class Real>
 inline State<Real> next(const State<Real>& at, const Problem& p, const Real& kappa) {
     const Real z = at.r + Real(p.y);
-    const Real curvature = Real(p.eta) * at.lambda;  // X
-    const Real bend = kappa * (Real(p.eta) * at.r);  // kappa eta r
-    return {at.r * (Real(1.0) - curvature + (bend * Real(p.eta)) * z),
-            at.lambda + bend * (curvature * at.r - Real(4.0) * z)};
+    const Real curvature = Real(p.eta) * at.lambda;
+    const Real strength = kappa * (Real(p.eta) * at.r);
+    return {at.r * (Real(1.0) - curvature + (strength * Real(p.eta)) * z),
+            at.lambda + strength * (curvature * at.r - Real(4.0) * z)};
 }
 
-// How a training ends. `dead`: no gate is open, so that nothing moves ever again.
+// How a training ends. `dead`: no gate is open, so that all gradients are 0.
 enum class Ending : std::uint8_t { unsettled, converged, dead, diverged };
 
-// Residuals beyond this never come back: lambda >= 2 sqrt(kappa) |z| leaves no room for it.
-inline constexpr double hopeless = 1e100;
-// A training has converged at the first step with eta lambda < 2 and this share of its residual, or
-// without any.
-inline constexpr double converged_share = 1e-6;
+// A larger residual never falls again, because lambda >= 2 sqrt(kappa) |z|.
+inline constexpr double diverged_residual = 1e100;
+// A training has converged at the first step with eta lambda < 2 and at most this fraction of its
+// first residual, or with residual 0.
+inline constexpr double converged_fraction = 1e-6;
 
 struct Outcome {
     Ending ending = Ending::unsettled;
-    std::size_t step = 0;  // at which it ended so; of an unsettled one the last step
-    double eta = 0.0;      // its rate
-    double z = 0.0;        // where it was last, in bounds
+    std::size_t step = 0;  // step of this ending; of an unsettled training the last step
+    double eta = 0.0;      // learning rate
+    double z = 0.0;        // last state that had not diverged
     double lambda = 0.0;
     double peak = 0.0;          // largest |r|
-    std::size_t peak_step = 0;  // the first with it
+    std::size_t peak_step = 0;  // first step with that |r|
 };
 
-// Follows a training and says when it has ended.
-class Follower {
+// Observes the states of a training and determines its outcome.
+class Observer {
   public:
-    Follower(const Problem& problem, double r, double lambda) : problem_(problem), first_(r) {
+    Observer(const Problem& problem, double r, double lambda) : problem_(problem), first_(r) {
         out_.eta = problem.eta;
-        see(0, r, lambda, true);
+        observe(0, r, lambda, true);
     }
 
-    // The state after so many steps; `alive` says whether a gate is open. Returns whether the
-    // training goes on: after a divergence or a death there is nothing to see.
-    bool see(std::size_t step, double r, double lambda, bool alive);
+    // Takes the state after `step` steps; `alive` is whether a gate is open. Returns whether the
+    // training continues, which it does unless it has diverged or is dead.
+    bool observe(std::size_t step, double r, double lambda, bool alive);
 
     bool converged() const { return out_.ending == Ending::converged; }
     const Outcome& outcome() const { return out_; }
@@ -84,25 +84,25 @@ class Follower {
 };
 
 struct Trajectory {
-    std::vector<double> z, lambda;  // steps 0, 1, ...; they end before a divergence
-    std::vector<double> error;      // estimated, of z - y and lambda, relative
+    std::vector<double> z, lambda;  // states after steps 0, 1, ..., before a divergence
+    std::vector<double> error;      // estimated relative error of z - y and lambda
     Outcome outcome;
 };
 
-// The recursion from a state in numbers of 106 bits, `kappa` being problem.kappa more precisely.
-// Errors are estimated to first order: the rounding of each step is carried on by the derivative of
-// the map. Throws std::invalid_argument where the steps do not fit in memory.
+// Returns the recursion from a state in numbers of 106 bits; `kappa` is problem.kappa with more
+// digits. Errors are estimated to first order: the rounding of each step is propagated by the
+// derivative of the map. Throws std::invalid_argument where the steps do not fit in memory.
 Trajectory trajectory(const Problem& problem, const DoubleDouble& kappa,
                       const State<DoubleDouble>& start, std::size_t steps, Monitor& monitor);
 
-// How the recursion ends from each of many starts, in doubles, at most `steps` steps. The vectors
-// have one length.
+// Returns the outcomes of the recursion from many starts, in doubles, after at most `steps` steps.
+// The vectors have one length.
 std::vector<Outcome> recursion_outcomes(const std::vector<Problem>& problems,
                                         const std::vector<double>& z0,
                                         const std::vector<double>& lambda0, std::size_t steps,
                                         int threads, Monitor& monitor);
 
-// The same of one start.
+// Returns the outcome of the recursion from one start.
 Outcome recursion_outcome(const Problem& problem, double z0, double lambda0, std::size_t steps,
                           Monitor& monitor);
 

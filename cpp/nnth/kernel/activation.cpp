@@ -58,28 +58,25 @@ std::unique_ptr<Expectation> make_expectation(const Activation& activation, Meth
 namespace {
 
 std::vector<Layer> layers_by(Method method, const Activation& activation, int nodes,
-                             const Network& network, const Inputs& inputs, Monitor& monitor) {
+                             const KernelConfig& config, const Inputs& inputs, Monitor& monitor) {
     const auto expectation = make_expectation(activation, method, nodes);
-    for (double norm : {inputs.s_a, inputs.s_b}) prepare(*expectation, network, norm, monitor);
-    return kernel_recursion(*expectation, network, inputs, monitor);
+    for (double norm : {inputs.s_a, inputs.s_b}) prepare(*expectation, config, norm, monitor);
+    return kernel_recursion(*expectation, config, inputs, monitor);
 }
 
 }  // namespace
 
 std::vector<Layer> kernel_layers(const Activation& activation, Method method, int nodes,
-                                 const Network& network, const Inputs& inputs, Monitor& monitor) {
-    std::vector<Layer> layers = layers_by(method, activation, nodes, network, inputs, monitor);
+                                 const KernelConfig& config, const Inputs& inputs,
+                                 Monitor& monitor) {
+    std::vector<Layer> layers = layers_by(method, activation, nodes, config, inputs, monitor);
     if (method != Method::gauss_hermite) return layers;
     const std::vector<Layer> exact =
-        layers_by(Method::automatic, activation, nodes, network, inputs, monitor);
+        layers_by(Method::automatic, activation, nodes, config, inputs, monitor);
     for (std::size_t l = 0; l < layers.size(); ++l) {
         layers[l].error = difference(layers[l], exact[l]) + exact[l].error;
     }
     return layers;
-}
-
-bool homogeneous(const Activation& activation) {
-    return activation.form && homogeneous(activation.form->name);
 }
 
 }  // namespace nnth::kernel

@@ -35,9 +35,7 @@ std::unique_ptr<Expectation> make_expectation(const Activation& activation, Meth
 // The layers of kernel_recursion() by one method. Gauss-Hermite knows nothing of its error: it is
 // measured, layer by layer, as the difference to the automatic method plus the error of that.
 std::vector<Layer> kernel_layers(const Activation& activation, Method method, int nodes,
-                                 const Network& network, const Inputs& inputs, Monitor& monitor);
-
-// Whether correlations evolve alike for all norms when C_b = 0.
-bool homogeneous(const Activation& activation);
+                                 const KernelConfig& config, const Inputs& inputs,
+                                 Monitor& monitor);
 
 }  // namespace nnth::kernel

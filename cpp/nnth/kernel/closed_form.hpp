@@ -23,7 +23,4 @@ namespace nnth::kernel {
 // Throws std::invalid_argument when the name is none of these, or the parameter is not allowed.
 std::unique_ptr<Expectation> closed_form(const std::string& name, double parameter);
 
-// Whether two inputs' correlation evolves independently of their norms when C_b = 0.
-bool homogeneous(const std::string& name);
-
 }  // namespace nnth::kernel

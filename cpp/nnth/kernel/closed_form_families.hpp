@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 
 #include "nnth/kernel/expectation.hpp"
 
@@ -23,21 +24,20 @@ inline double determinant(const Share& a, const Share& b, const Correlation& rho
     return a.rest + a.of_k * b.rest + a.of_k * b.of_k * (rho.minus * rho.plus);
 }
 
-using Form = std::unique_ptr<Expectation>;
+// The name of a closed form, and the function that makes it from its parameter (0 without one).
+struct NamedForm {
+    const char* name;
+    std::unique_ptr<Expectation> (*make)(double parameter);
+};
 
-// homogeneous_forms.cpp: functions of the angle between the inputs.
-Form leaky_relu_form(double slope);
-Form relu_power_form(double power);
-Form step_form();
+// A form without a parameter.
+template <class Form>
+std::unique_ptr<Expectation> make_form(double /*parameter*/) {
+    return std::make_unique<Form>();
+}
 
-// sigmoid_forms.cpp: functions of arcsines.
-Form erf_form();
-Form gelu_form();
-
-// exponential_forms.cpp: characteristic functions of the Gaussian.
-Form sin_form();
-Form cos_form();
-Form exp_form();
-Form gaussian_form();
+std::span<const NamedForm> homogeneous_forms();  // functions of the angle between the inputs
+std::span<const NamedForm> sigmoid_forms();      // functions of arcsines
+std::span<const NamedForm> exponential_forms();  // characteristic functions of the Gaussian
 
 }  // namespace nnth::kernel

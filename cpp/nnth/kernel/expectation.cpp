@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "nnth/kernel/pair_map.hpp"
+
 namespace nnth::kernel {
 
 namespace {
@@ -54,6 +56,16 @@ Correlation correlation_of_scaled(double square_a, double square_b, double produ
 
 Correlation correlation_of(double square_a, double square_b, double product, double gap) {
     return correlation_of(Variances{square_a, square_b}, product, gap);
+}
+
+std::unique_ptr<PairMap> Expectation::layered_map(const MapContext& /*context*/, int /*threads*/,
+                                                  Monitor& /*monitor*/) const {
+    return nullptr;
+}
+
+std::unique_ptr<PairMap> Expectation::table_map(const MapContext& /*context*/, int /*threads*/,
+                                                Monitor& /*monitor*/) const {
+    return nullptr;
 }
 
 }  // namespace nnth::kernel

@@ -3,8 +3,16 @@
 
 #include <cmath>
 #include <limits>
+#include <memory>
+
+namespace nnth {
+class Monitor;
+}
 
 namespace nnth::kernel {
+
+class PairMap;
+struct MapContext;
 
 // A correlation that keeps its digits near -1, 0 and 1.
 struct Correlation {
@@ -94,6 +102,19 @@ class Expectation {
     virtual double square_difference(const Variances&, const OneInput& a, const OneInput& b) const {
         return a.square - b.square;
     }
+
+    // Whether correlations evolve alike for all norms when C_b = 0.
+    virtual bool homogeneous() const { return false; }
+
+    // Whether s' is infinite at a kink.
+    virtual bool singular_slopes() const { return false; }
+
+    // The maps of this activation for many pairs of inputs at once (pair_map.hpp): by a vectorized
+    // closed form, and by interpolation. Null where there is none, as by default.
+    virtual std::unique_ptr<PairMap> layered_map(const MapContext& context, int threads,
+                                                 Monitor& monitor) const;
+    virtual std::unique_ptr<PairMap> table_map(const MapContext& context, int threads,
+                                               Monitor& monitor) const;
 };
 
 // |a - b| relative to a; 0 where they are equal, both 0 or both infinite.

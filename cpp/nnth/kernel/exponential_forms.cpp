@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "nnth/kernel/closed_form_families.hpp"
+#include "nnth/kernel/pair_map.hpp"
 
 namespace nnth::kernel {
 
@@ -39,6 +40,12 @@ double unequal_part(const Variances& k) {
 class WaveForm final : public ExponentialForm {
   public:
     explicit WaveForm(double sign) : sign_(sign) {}
+
+    std::unique_ptr<PairMap> layered_map(const MapContext& context, int threads,
+                                         Monitor& monitor) const override {
+        return sign_ < 0.0 ? sin_map(context, threads, monitor)
+                           : cos_map(context, threads, monitor);
+    }
 
     OneInput one(double k) const override {
         const double decay = std::exp(-2.0 * k);
@@ -87,6 +94,11 @@ class WaveForm final : public ExponentialForm {
 // exp(z): E[s s'] = exp(S/2), whose correlation is exp(-g/2).
 class ExpForm final : public ExponentialForm {
   public:
+    std::unique_ptr<PairMap> layered_map(const MapContext& context, int threads,
+                                         Monitor& monitor) const override {
+        return exp_map(context, threads, monitor);
+    }
+
     OneInput one(double k) const override {
         const double square = std::exp(2.0 * k), error = kFormError * (1.0 + 2.0 * k);
         return {square, square, 2.0 * square, error, error};
@@ -113,6 +125,11 @@ class ExpForm final : public ExponentialForm {
 // exp(-z^2): E[s s'] = Q^(-1/2) with Q = (1 + 2 k_a)(1 + 2 k_b) - 4 k_ab^2.
 class GaussianForm final : public Expectation {
   public:
+    std::unique_ptr<PairMap> layered_map(const MapContext& context, int threads,
+                                         Monitor& monitor) const override {
+        return gaussian_map(context, threads, monitor);
+    }
+
     OneInput one(double k) const override {
         const double p = 0.25 + k, root = std::sqrt(p), square = 0.5 / root;
         const double slope_square = 0.5 * (k / p) / root;
@@ -142,19 +159,22 @@ class GaussianForm final : public Expectation {
     }
 };
 
+template <int sign>
+std::unique_ptr<Expectation> make_wave(double /*parameter*/) {
+    return std::make_unique<WaveForm>(sign);
+}
+
+constexpr NamedForm kForms[] = {
+    {"sin", &make_wave<-1>},
+    {"cos", &make_wave<1>},
+    {"exp", &make_form<ExpForm>},
+    {"gaussian", &make_form<GaussianForm>},
+};
+
 }  // namespace
 
-Form sin_form() {
-    return std::make_unique<WaveForm>(-1.0);
-}
-Form cos_form() {
-    return std::make_unique<WaveForm>(1.0);
-}
-Form exp_form() {
-    return std::make_unique<ExpForm>();
-}
-Form gaussian_form() {
-    return std::make_unique<GaussianForm>();
+std::span<const NamedForm> exponential_forms() {
+    return kForms;
 }
 
 }  // namespace nnth::kernel

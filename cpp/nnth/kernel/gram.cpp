@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "nnth/kernel/pair_map.hpp"
-#include "nnth/kernel/panels.hpp"
 #include "nnth/numerics/double_double.hpp"
 #include "nnth/numerics/lanes.hpp"
 #include "nnth/numerics/parallel.hpp"
@@ -122,12 +121,12 @@ std::vector<double> norms(const DataSet& data) {
 // All inputs, a layer at a time. Where they share a norm the first stands for all.
 class DiagonalRecursion {
   public:
-    DiagonalRecursion(Expectation& expectation, const Network& network, const DataSet& data)
-        : expectation_(expectation), network_(network) {
+    DiagonalRecursion(Expectation& expectation, const KernelConfig& config, const DataSet& data)
+        : expectation_(expectation), config_(config) {
         std::vector<double> norm = norms(data);
         out_.product_error = error_of_products(data.dimension);
         out_.inputs = norm.size();
-        out_.layers = static_cast<std::size_t>(network.depth) + 1;
+        out_.layers = static_cast<std::size_t>(config.depth) + 1;
         const auto [least, most] = std::ranges::minmax(norm);
         out_.shared = most - least <= kSharedNorm * most;
         if (out_.shared) std::ranges::fill(norm, most);
@@ -142,8 +141,8 @@ class DiagonalRecursion {
     Diagonals run(bool with_theta, int threads, Monitor& monitor) {
         const std::size_t m = out_.inputs, distinct = out_.shared ? 1 : m;
         for (std::size_t i = 0; i < distinct; ++i) {
-            out_.k[i] = network_.cb + network_.cw * out_.norm[i];
-            out_.theta[i] = ntk_term(network_, out_.norm[i], out_.k[i]);
+            out_.k[i] = config_.cb + config_.cw * out_.norm[i];
+            out_.theta[i] = ntk_term(config_, out_.norm[i], out_.k[i]);
             if (std::isfinite(out_.k[i])) continue;
             throw std::invalid_argument(
                 "x must have smaller rows, or cb and cw be smaller: the kernel of row " +
@@ -156,10 +155,9 @@ class DiagonalRecursion {
             const double* next = out_.k_at(l + 1);
             for (std::size_t i = 0; i < distinct; ++i) {
                 if (std::isfinite(next[i]) && !(with_theta && overflowed(l, i))) continue;
-                const std::string rule = l == 0
-                                             ? "x must have smaller rows, or cw be smaller"
-                                             : "depth must be at most " + std::to_string(l) +
-                                                   " here, not " + std::to_string(network_.depth);
+                const std::string rule = l == 0 ? "x must have smaller rows, or cw be smaller"
+                                                : "depth must be at most " + std::to_string(l) +
+                                                      " here, not " + std::to_string(config_.depth);
                 throw std::invalid_argument(rule + ": the kernel leaves the range of doubles");
             }
         }
@@ -175,10 +173,10 @@ class DiagonalRecursion {
         const OneInput s = expectation_.one(out_.k[at]);
         out_.square[at] = s.square;
         out_.slope[at] = s.slope_square;
-        out_.k[next] = network_.cb + times_weight(network_.cw, s.square);
+        out_.k[next] = config_.cb + times_weight(config_.cw, s.square);
         const double carried =
-            out_.theta[i] == 0.0 ? 0.0 : network_.cw * s.slope_square * out_.theta[i];
-        out_.theta[i] = ntk_term(network_, s.square, out_.k[next]) + carried;
+            out_.theta[i] == 0.0 ? 0.0 : config_.cw * s.slope_square * out_.theta[i];
+        out_.theta[i] = ntk_term(config_, s.square, out_.k[next]) + carried;
     }
 
     // Not where the activation jumps: there Theta is infinite by its nature.
@@ -202,20 +200,19 @@ class DiagonalRecursion {
         for (double norm : {least, most}) {
             const Inputs equal{norm, norm, Correlation::from_minus(0.0)};
             error = kernel::largest_error(
-                error, kernel_recursion(expectation_, network_, equal).back().error);
+                error, kernel_recursion(expectation_, config_, equal).back().error);
         }
         return error;
     }
 
     Expectation& expectation_;
-    const Network& network_;
+    const KernelConfig& config_;
     Diagonals out_{};
 };
 
 bool composable(const MapContext& context) {
-    return context.diagonals.shared ||
-           (homogeneous(context.activation) && context.network.cb == 0.0 &&
-            context.network.ntk == Ntk::ntk);
+    return context.diagonals.shared || (context.expectation.homogeneous() &&
+                                        context.config.cb == 0.0 && context.config.ntk == Ntk::ntk);
 }
 
 // A composed map worse than this is left for the map it was made of: angles of nets that jump fall
@@ -243,24 +240,25 @@ double table_cost(const MapContext& context) {
 Route choose_route(const MapContext& context, int threads, Monitor& monitor) {
     const std::size_t m = context.diagonals.inputs;
     const bool closed = context.activation.form.has_value();
-    // Kinks off 0 meet at different angles for different norms: no table in the norms resolves
-    // that. Nor does one in the angle resolve its broken powers, which an infinite slope makes.
-    const auto* panels = dynamic_cast<const PanelExpectation*>(&context.expectation);
-    const bool tabular = panels && !panels->singular_slopes() &&
-                         (context.diagonals.shared || !panels->breaks_off_zero());
     const double few = closed ? kFewClosedPairs : kFewQuadraturePairs * table_cost(context);
     const std::size_t pairs = m * (m - 1) / 2;
     if (static_cast<double>(pairs) <= few) return {"pairwise", nullptr, pairwise_map(context)};
-    if (composable(context) && !(panels && panels->singular_slopes())) {
-        auto inner = tabular ? table_map(context, threads, monitor) : pairwise_map(context);
+    const Expectation& expectation = context.expectation;
+    if (composable(context) && !expectation.singular_slopes()) {
+        auto inner = expectation.table_map(context, threads, monitor);
+        const bool tabular = inner != nullptr;
+        if (!tabular) inner = pairwise_map(context);
         const double error = tabular ? inner->error() : sampled_error(context, monitor);
         auto map = composed_map(context, *inner, error, threads, monitor);
         if (map->error() <= kComposedError) return {"composed", std::move(inner), std::move(map)};
         return {tabular ? "table" : "pairwise", nullptr, std::move(inner)};
     }
-    if (has_layered_map(context.activation))
-        return {"layered", nullptr, layered_map(context, threads, monitor)};
-    if (tabular) return {"table", nullptr, table_map(context, threads, monitor)};
+    if (auto map = expectation.layered_map(context, threads, monitor)) {
+        return {"layered", nullptr, std::move(map)};
+    }
+    if (auto map = expectation.table_map(context, threads, monitor)) {
+        return {"table", nullptr, std::move(map)};
+    }
     return {"pairwise", nullptr, pairwise_map(context)};
 }
 
@@ -373,14 +371,14 @@ struct BlockGrid {
 
 }  // namespace
 
-GramReport gram(const Activation& activation, const Network& network, const DataSet& data,
+GramReport gram(const Activation& activation, const KernelConfig& config, const DataSet& data,
                 std::size_t rows, int threads, Monitor& monitor, double* nngp, double* ntk) {
-    check(network);
+    check(config);
     const auto expectation = make_expectation(activation, Method::automatic, 0);
     Preparation preparation(monitor);
     Diagonals diagonals =
-        DiagonalRecursion(*expectation, network, data).run(ntk != nullptr, threads, preparation);
-    const MapContext context{activation, *expectation, network, diagonals};
+        DiagonalRecursion(*expectation, config, data).run(ntk != nullptr, threads, preparation);
+    const MapContext context{activation, *expectation, config, diagonals};
     const Route route = choose_route(context, threads, preparation);
     const std::size_t m = data.inputs, block = route.map->block();
     const BlockGrid grid{(rows + block - 1) / block, (m + block - 1) / block};

@@ -31,7 +31,7 @@ struct GramReport {
 // cache; the diagonals come from one-input formulas. Memory besides the matrices: a few numbers an
 // input and layer. Throws std::invalid_argument as kernel_recursion does, and when a diagonal that
 // is asked for leaves the range of doubles; Cancelled when the monitor says stop.
-GramReport gram(const Activation& activation, const Network& network, const DataSet& data,
+GramReport gram(const Activation& activation, const KernelConfig& config, const DataSet& data,
                 std::size_t rows, int threads, Monitor& monitor, double* nngp, double* ntk);
 
 }  // namespace nnth::kernel

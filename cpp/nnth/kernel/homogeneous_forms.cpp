@@ -7,6 +7,7 @@
 
 #include "nnth/kernel/arc_cosine.hpp"
 #include "nnth/kernel/closed_form_families.hpp"
+#include "nnth/kernel/pair_map.hpp"
 #include "nnth/numerics/text.hpp"
 
 namespace nnth::kernel {
@@ -40,7 +41,8 @@ double sine_less_arc(double x) {
 class LeakyReluForm final : public Expectation {
   public:
     explicit LeakyReluForm(double slope)
-        : alpha_(0.25 * (1.0 + slope) * (1.0 + slope)),
+        : slope_(slope),
+          alpha_(0.25 * (1.0 + slope) * (1.0 + slope)),
           beta_(0.25 * (1.0 - slope) * (1.0 - slope)) {}
 
     OneInput one(double k) const override {
@@ -56,6 +58,13 @@ class LeakyReluForm final : public Expectation {
 
     double square_difference(const Variances& k, const OneInput&, const OneInput&) const override {
         return (alpha_ + beta_) * k.difference;
+    }
+
+    bool homogeneous() const override { return true; }
+
+    std::unique_ptr<PairMap> layered_map(const MapContext& context, int /*threads*/,
+                                         Monitor& monitor) const override {
+        return leaky_relu_map(context, slope_, monitor);
     }
 
   private:
@@ -76,7 +85,7 @@ class LeakyReluForm final : public Expectation {
                 2.0 * beta_ / total + odd * rho.plus + curve};
     }
 
-    double alpha_, beta_;
+    double slope_, alpha_, beta_;
 };
 
 // max(z, 0)^p: E[s s] = (k_a k_b)^(p/2) J_p and, by d/d rho, E[s' s'] = p^2 (k_a k_b)^((p-1)/2)
@@ -90,6 +99,8 @@ class ReluPowerForm final : public Expectation {
         slope_factor_ = gamma * gamma * std::pow(2.0, p - 2.0) / (kSqrtPi * std::tgamma(p + 0.5));
         slope_square_ = p > 0.5 ? p * p * moment(p - 1.0) : kInfinity;
     }
+
+    bool homogeneous() const override { return true; }
 
     OneInput one(double k) const override {
         const double square = square_ * std::pow(k, power_);
@@ -124,6 +135,8 @@ class ReluPowerForm final : public Expectation {
 // The derivative is a delta, so the slopes' square has no expectation.
 class StepForm final : public Expectation {
   public:
+    bool homogeneous() const override { return true; }
+
     OneInput one(double) const override { return {0.5, kInfinity, 0.0, kFormError, 0.0}; }
 
     TwoInput two(double k_a, double k_b, const Correlation& rho, const OneInput&,
@@ -137,16 +150,14 @@ class StepForm final : public Expectation {
     }
 };
 
-}  // namespace
-
-Form leaky_relu_form(double slope) {
+std::unique_ptr<Expectation> leaky_relu_form(double slope) {
     if (!std::isfinite(slope)) {
         throw std::invalid_argument("leaky_relu's slope must be finite, not " + shortest(slope));
     }
     return std::make_unique<LeakyReluForm>(slope);
 }
 
-Form relu_power_form(double power) {
+std::unique_ptr<Expectation> relu_power_form(double power) {
     if (!(power > 0.0 && power <= 20.0)) {
         throw std::invalid_argument("relu_power's power must be above 0 and at most 20, not " +
                                     shortest(power));
@@ -154,8 +165,16 @@ Form relu_power_form(double power) {
     return std::make_unique<ReluPowerForm>(power);
 }
 
-Form step_form() {
-    return std::make_unique<StepForm>();
+constexpr NamedForm kForms[] = {
+    {"leaky_relu", &leaky_relu_form},
+    {"relu_power", &relu_power_form},
+    {"step", &make_form<StepForm>},
+};
+
+}  // namespace
+
+std::span<const NamedForm> homogeneous_forms() {
+    return kForms;
 }
 
 }  // namespace nnth::kernel

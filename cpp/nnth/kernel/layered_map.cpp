@@ -108,11 +108,11 @@ struct GaussianEntry {
 
 // One layer of a row of pairs, in place; `gain` is the largest met so far.
 template <class F>
-NNTH_INLINE void step(const Network& network, const NtkTerm& term, const Constants& a,
+NNTH_INLINE void step(const KernelConfig& config, const NtkTerm& term, const Constants& a,
                       const double* __restrict b0, const double* __restrict b1,
                       const double* __restrict b2, std::size_t count, double* __restrict k,
                       double* __restrict theta, double* __restrict gain) {
-    const double a0 = a[0], a1 = a[1], a2 = a[2], cb = network.cb, cw = network.cw;
+    const double a0 = a[0], a1 = a[1], a2 = a[2], cb = config.cb, cw = config.cw;
     const double offset = term.offset, from_k = term.from_k, from_e = term.from_e;
     for (std::size_t j = 0; j < count; ++j) {
         const Entry e = F::at(k[j], a0, a1, a2, b0[j], b1[j], b2[j]);
@@ -124,11 +124,12 @@ NNTH_INLINE void step(const Network& network, const NtkTerm& term, const Constan
 }
 
 // A template cannot be multiversioned, so each form has its own step.
-#define NNTH_STEP(name, Form)                                                                    \
-    NNTH_MULTIVERSION void name(const Network& network, const NtkTerm& term, const Constants& a, \
-                                const double* b0, const double* b1, const double* b2,            \
-                                std::size_t count, double* k, double* theta, double* gain) {     \
-        step<Form>(network, term, a, b0, b1, b2, count, k, theta, gain);                         \
+#define NNTH_STEP(name, Form)                                                                  \
+    NNTH_MULTIVERSION void name(const KernelConfig& config, const NtkTerm& term,               \
+                                const Constants& a, const double* b0, const double* b1,        \
+                                const double* b2, std::size_t count, double* k, double* theta, \
+                                double* gain) {                                                \
+        step<Form>(config, term, a, b0, b1, b2, count, k, theta, gain);                        \
     }
 NNTH_STEP(erf_step, ErfEntry)
 NNTH_STEP(gelu_step, GeluEntry)
@@ -139,31 +140,14 @@ NNTH_STEP(gaussian_step, GaussianEntry)
 #undef NNTH_STEP
 
 struct LayeredForm {
-    const char* name;
     Constants (*constants)(double k);
     decltype(&erf_step) step;
 };
 
-constexpr LayeredForm kForms[] = {
-    {"erf", &ErfEntry::constants, &erf_step},
-    {"gelu", &GeluEntry::constants, &gelu_step},
-    {"sin", &SinEntry::constants, &sin_step},
-    {"cos", &CosEntry::constants, &cos_step},
-    {"exp", &ExpEntry::constants, &exp_step},
-    {"gaussian", &GaussianEntry::constants, &gaussian_step},
-};
-
-const LayeredForm* find_form(const Activation& activation) {
-    for (const LayeredForm& form : kForms) {
-        if (activation.form && activation.form->name == form.name) return &form;
-    }
-    return nullptr;
-}
-
 class LayeredMap final : public PairMap {
   public:
     LayeredMap(const MapContext& context, const LayeredForm& form, int threads, Monitor& monitor)
-        : context_(context), form_(form), term_(context.network), exact_(pairwise_map(context)) {
+        : context_(context), form_(form), term_(context.config), exact_(pairwise_map(context)) {
         const Diagonals& d = context.diagonals;
         for (auto& part : constants_) part.resize((d.layers - 1) * d.inputs);
         parallel_for(d.layers - 1, threads, monitor, [&](std::size_t l) {
@@ -184,20 +168,20 @@ class LayeredMap final : public PairMap {
 
     double apply(const Pairs& pairs, double* k, double* theta, Monitor& monitor) const override {
         const Diagonals& d = context_.diagonals;
-        const Network& network = context_.network;
+        const KernelConfig& config = context_.config;
         double gain[PairMap::kMostPairs] = {};
         for (std::size_t j = 0; j < pairs.count; ++j) {
             const double product =
                 geometric_mean(d.norm[pairs.a], d.norm[pairs.b + j]) * pairs.rho[j].rho;
-            k[j] = network.cb + network.cw * product;
-            theta[j] = ntk_term(network, product, k[j]);
+            k[j] = config.cb + config.cw * product;
+            theta[j] = ntk_term(config, product, k[j]);
         }
         for (std::size_t l = 0; l + 1 < d.layers; ++l) {
             const std::size_t row = l * d.inputs;
             const Constants a{constants_[0][row + pairs.a], constants_[1][row + pairs.a],
                               constants_[2][row + pairs.a]};
             const std::size_t b = row + pairs.b;
-            form_.step(network, term_, a, &constants_[0][b], &constants_[1][b], &constants_[2][b],
+            form_.step(config, term_, a, &constants_[0][b], &constants_[1][b], &constants_[2][b],
                        pairs.count, k, theta, gain);
         }
         double error = 0.0;
@@ -213,7 +197,7 @@ class LayeredMap final : public PairMap {
 
   private:
     MapContext context_;
-    const LayeredForm& form_;
+    LayeredForm form_;
     NtkTerm term_;
     std::unique_ptr<PairMap> exact_;
     std::array<std::vector<double>, 3> constants_;  // [layers - 1][inputs] each
@@ -222,14 +206,18 @@ class LayeredMap final : public PairMap {
 
 }  // namespace
 
-bool has_layered_map(const Activation& activation) {
-    return find_form(activation) || (activation.form && activation.form->name == "leaky_relu");
-}
-
-std::unique_ptr<PairMap> layered_map(const MapContext& context, int threads, Monitor& monitor) {
-    const LayeredForm* form = find_form(context.activation);
-    if (!form) return leaky_relu_map(context, monitor);
-    return std::make_unique<LayeredMap>(context, *form, threads, monitor);
-}
+#define NNTH_MAP(name, Entry)                                                                      \
+    std::unique_ptr<PairMap> name##_map(const MapContext& context, int threads,                    \
+                                        Monitor& monitor) {                                        \
+        return std::make_unique<LayeredMap>(context, LayeredForm{&Entry::constants, &name##_step}, \
+                                            threads, monitor);                                     \
+    }
+NNTH_MAP(erf, ErfEntry)
+NNTH_MAP(gelu, GeluEntry)
+NNTH_MAP(sin, SinEntry)
+NNTH_MAP(cos, CosEntry)
+NNTH_MAP(exp, ExpEntry)
+NNTH_MAP(gaussian, GaussianEntry)
+#undef NNTH_MAP
 
 }  // namespace nnth::kernel

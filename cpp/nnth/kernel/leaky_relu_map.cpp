@@ -65,12 +65,11 @@ NNTH_MULTIVERSION void leaky_step(const LayerConstants& layer, const NtkTerm& te
 
 class LeakyReluMap final : public PairMap {
   public:
-    LeakyReluMap(const MapContext& context, Monitor& monitor)
+    LeakyReluMap(const MapContext& context, double slope, Monitor& monitor)
         : context_(context),
-          term_(context.network),
+          term_(context.config),
           exact_(pairwise_map(context)),
           error_(sampled_error(context, monitor)) {
-        const double slope = context.activation.form->parameter;
         odd_ = 0.25 * (1.0 + slope) * (1.0 + slope);
         even_ = 0.25 * (1.0 - slope) * (1.0 - slope);
         for (double square : context.diagonals.square) norm_.push_back(std::sqrt(square));
@@ -79,14 +78,14 @@ class LeakyReluMap final : public PairMap {
 
     double apply(const Pairs& pairs, double* k, double* theta, Monitor& monitor) const override {
         const Diagonals& d = context_.diagonals;
-        const Network& network = context_.network;
+        const KernelConfig& config = context_.config;
         if (d.k[pairs.a] == 0.0) return exact_->apply(pairs, k, theta, monitor);
         double minus[PairMap::kMostPairs];
         first_layer(context_, pairs, minus, theta);
         for (std::size_t l = 0; l + 1 < d.layers; ++l) {
             const std::size_t here = l * d.inputs, next = here + d.inputs;
             const LayerConstants layer{
-                odd_, even_, network.cb, network.cw, norm_[here + pairs.a], root_[next + pairs.a]};
+                odd_, even_, config.cb, config.cw, norm_[here + pairs.a], root_[next + pairs.a]};
             leaky_step(layer, term_, &norm_[here + pairs.b], &root_[next + pairs.b], pairs.count,
                        minus, theta);
         }
@@ -113,8 +112,8 @@ class LeakyReluMap final : public PairMap {
 
 }  // namespace
 
-std::unique_ptr<PairMap> leaky_relu_map(const MapContext& context, Monitor& monitor) {
-    return std::make_unique<LeakyReluMap>(context, monitor);
+std::unique_ptr<PairMap> leaky_relu_map(const MapContext& context, double slope, Monitor& monitor) {
+    return std::make_unique<LeakyReluMap>(context, slope, monitor);
 }
 
 }  // namespace nnth::kernel

@@ -38,7 +38,7 @@ constexpr double kCloseCosine = 0.999;
 struct MapContext {
     const Activation& activation;
     const Expectation& expectation;  // prepared as far as the diagonals reach
-    const Network& network;
+    const KernelConfig& config;
     const Diagonals& diagonals;
 };
 
@@ -46,10 +46,10 @@ struct MapContext {
 struct NtkTerm {
     double offset, from_k, from_e;
 
-    explicit NtkTerm(const Network& network)
-        : offset(network.ntk == Ntk::ntk ? 0.0 : 1.0),
-          from_k(network.ntk == Ntk::ntk ? 1.0 : 0.0),
-          from_e(network.ntk == Ntk::bias ? network.cw : (network.ntk == Ntk::pdlt ? 1.0 : 0.0)) {}
+    explicit NtkTerm(const KernelConfig& config)
+        : offset(config.ntk == Ntk::ntk ? 0.0 : 1.0),
+          from_k(config.ntk == Ntk::ntk ? 1.0 : 0.0),
+          from_e(config.ntk == Ntk::bias ? config.cw : (config.ntk == Ntk::pdlt ? 1.0 : 0.0)) {}
 };
 
 // The error at the last layer of a correlation to which each layer adds local[l] (all absolute): it
@@ -103,19 +103,16 @@ std::unique_ptr<PairMap> pairwise_map(const MapContext& context);
 // compute the same in another way.
 double sampled_error(const MapContext& context, Monitor& monitor);
 
-// Whether layered_map() knows the closed form.
-bool has_layered_map(const Activation& activation);
-
 // Layer after layer by a vectorized closed form.
-std::unique_ptr<PairMap> layered_map(const MapContext& context, int threads, Monitor& monitor);
+std::unique_ptr<PairMap> erf_map(const MapContext& context, int threads, Monitor& monitor);
+std::unique_ptr<PairMap> gelu_map(const MapContext& context, int threads, Monitor& monitor);
+std::unique_ptr<PairMap> sin_map(const MapContext& context, int threads, Monitor& monitor);
+std::unique_ptr<PairMap> cos_map(const MapContext& context, int threads, Monitor& monitor);
+std::unique_ptr<PairMap> exp_map(const MapContext& context, int threads, Monitor& monitor);
+std::unique_ptr<PairMap> gaussian_map(const MapContext& context, int threads, Monitor& monitor);
 
-// Its variant for piecewise linear activations, which carries 1 - rho: their slopes' expectation
-// depends on the angle itself.
-std::unique_ptr<PairMap> leaky_relu_map(const MapContext& context, Monitor& monitor);
-
-// Layer after layer by interpolation in both norms and the angle; for activations without a closed
-// form. Built in parallel.
-std::unique_ptr<PairMap> table_map(const MapContext& context, int threads, Monitor& monitor);
+// The variant for max(z, slope z), which carries 1 - rho: E[s_a' s_b'] depends on the angle itself.
+std::unique_ptr<PairMap> leaky_relu_map(const MapContext& context, double slope, Monitor& monitor);
 
 // All layers in one function of the angle, tabulated from `inner`: for inputs that share a norm, or
 // where the correlation does not depend on norms. Its cost does not grow with depth.

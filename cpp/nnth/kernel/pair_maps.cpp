@@ -23,7 +23,7 @@ class PairwiseMap final : public PairMap {
             const Inputs inputs{norm[pairs.a], norm[pairs.b + j], pairs.rho[j], pairs.difference[j],
                                 rho_error(context_.diagonals, pairs.rho[j])};
             const Layer last =
-                kernel_recursion(context_.expectation, context_.network, inputs, monitor).back();
+                kernel_recursion(context_.expectation, context_.config, inputs, monitor).back();
             k[j] = last.k_ab();
             theta[j] = last.theta_ab;
             error = largest_error(error, last.error);
@@ -111,7 +111,7 @@ double carried_error(const MapContext& context, const std::vector<double>& local
             const std::size_t at = l * d.inputs + i;
             const double next = d.k[at + d.inputs];
             if (next == 0.0) break;
-            const double growth = context.network.cw * d.slope[at] * d.k[at] / next;
+            const double growth = context.config.cw * d.slope[at] * d.k[at] / next;
             error = local[l] + (std::isfinite(growth) ? growth * error : 0.0);
         }
         worst = std::max(worst, error);
@@ -121,13 +121,13 @@ double carried_error(const MapContext& context, const std::vector<double>& local
 
 void first_layer(const MapContext& context, const Pairs& pairs, double* minus, double* theta) {
     const Diagonals& d = context.diagonals;
-    const Network& network = context.network;
+    const KernelConfig& config = context.config;
     for (std::size_t j = 0; j < pairs.count; ++j) {
         const double s_a = d.norm[pairs.a], s_b = d.norm[pairs.b + j];
         const Variances square{s_a, s_b, pairs.difference[j]};
-        const Affine first = affine_map(network.cb, network.cw, square, pairs.rho[j]);
+        const Affine first = affine_map(config.cb, config.cw, square, pairs.rho[j]);
         minus[j] = first.rho.minus;
-        theta[j] = ntk_term(network, geometric_mean(s_a, s_b) * pairs.rho[j].rho,
+        theta[j] = ntk_term(config, geometric_mean(s_a, s_b) * pairs.rho[j].rho,
                             geometric_mean(first.k.a, first.k.b) * first.rho.rho);
     }
 }
@@ -149,7 +149,7 @@ double sampled_error(const MapContext& context, Monitor& monitor) {
             const Inputs inputs{norm, most, Correlation::from_rho(rho), norm - most,
                                 context.diagonals.product_error};
             const auto layers =
-                kernel_recursion(context.expectation, context.network, inputs, monitor);
+                kernel_recursion(context.expectation, context.config, inputs, monitor);
             error = largest_error(error, layers.back().error);
         }
     }

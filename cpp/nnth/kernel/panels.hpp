@@ -53,8 +53,14 @@ class PanelExpectation final : public Expectation {
     bool jumps() const;
 
     // Whether its slope is infinite at a kink; and whether E[s'^2] is at variance k.
-    bool singular_slopes() const { return !resolution_->singular_slopes().empty(); }
+    bool singular_slopes() const override { return !resolution_->singular_slopes().empty(); }
     bool infinite_slope(double k) const;
+
+    // Null where the norms differ and s has kinks or jumps off 0: these meet at different angles
+    // for different norms, which no table in the norms resolves. Null, too, where s' is infinite:
+    // its expectations are broken powers of the angle.
+    std::unique_ptr<PairMap> table_map(const MapContext& context, int threads,
+                                       Monitor& monitor) const override;
 
     // sqrt(k), or a stand-in for 0.
     static double deviation(double k);

@@ -63,9 +63,9 @@ double nearest_end(const Correlation& rho) {
 class Step {
   public:
     // `a` is expectation.one(layer.k_aa).
-    Step(const Network& network, const Expectation& expectation, const Layer& layer,
+    Step(const KernelConfig& config, const Expectation& expectation, const Layer& layer,
          const OneInput& a)
-        : network_(network),
+        : config_(config),
           from_(layer),
           a_(a),
           b_(layer.k_bb == layer.k_aa ? a_ : expectation.one(layer.k_bb)),
@@ -74,7 +74,7 @@ class Step {
           pair_(expectation.pair(k_, layer.rho, a_, b_)) {}
 
     Layer next() const {
-        Layer out = layer_of(affine_map(network_.cb, network_.cw, square_, pair_.correlation));
+        Layer out = layer_of(affine_map(config_.cb, config_.cw, square_, pair_.correlation));
         const double product = geometric_mean(a_.square, b_.square) * pair_.correlation.rho;
         out.theta_aa = theta(a_.square, out.k_aa, a_.slope_square, from_.theta_aa);
         out.theta_bb = theta(b_.square, out.k_bb, b_.slope_square, from_.theta_bb);
@@ -88,7 +88,7 @@ class Step {
 
     Errors carry(const Errors& errors, const Layer& to) const {
         Errors out;
-        const double cw = network_.cw;
+        const double cw = config_.cw;
         if (cw == 0.0)
             return out;  // what is not a double before it is multiplied by 0 is 0 after it
         const auto variance = [&](const OneInput& s, double k, double next, double error) {
@@ -114,8 +114,8 @@ class Step {
   private:
     double theta(double square, double k, double slope, double before) const {
         const double carried =
-            before == 0.0 || network_.cw == 0.0 ? 0.0 : network_.cw * slope * before;
-        return ntk_term(network_, square, k) + carried;
+            before == 0.0 || config_.cw == 0.0 ? 0.0 : config_.cw * slope * before;
+        return ntk_term(config_, square, k) + carried;
     }
 
     // How far the map of variances is from a proportion, where angles do not depend on variances:
@@ -157,7 +157,7 @@ class Step {
         if (std::isinf(after)) return unbounded_theta_error(errors, to, kernel_error, moved + turn);
         if (!(after > 0.0) || !std::isfinite(after) || !std::isfinite(slope)) return kernel_error;
         const double lack = slope > 0.0 ? 1.0 - std::fabs(pair_.slope_product) / slope : 0.0;
-        const double carried = std::min(1.0, network_.cw * slope * before / after);
+        const double carried = std::min(1.0, config_.cw * slope * before / after);
         return kRounding + carried * (errors.theta + moved + turn * std::max(0.0, lack)) +
                (1.0 - carried) * kernel_error;
     }
@@ -171,37 +171,37 @@ class Step {
         const double diagonal = geometric_mean(from_.theta_aa, from_.theta_bb);
         const double before = std::fabs(from_.theta_ab);
         const double scale = std::isfinite(diagonal) ? diagonal : before;
-        const double term = ntk_term(network_, geometric_mean(a_.square, b_.square),
+        const double term = ntk_term(config_, geometric_mean(a_.square, b_.square),
                                      geometric_mean(to.k_aa, to.k_bb));
         // Of a Theta of 0, as that of an input of zeros, nothing is carried however steep s is.
         const double off = errors.theta * scale + moved * before;
-        const double carried = off == 0.0 ? 0.0 : network_.cw * slope * off;
+        const double carried = off == 0.0 ? 0.0 : config_.cw * slope * off;
         return kRounding + (carried + kernel_error * term) / after;
     }
 
-    const Network& network_;
+    const KernelConfig& config_;
     const Layer& from_;
     OneInput a_, b_;
     Variances k_, square_;
     TwoInput pair_;
 };
 
-Layer first_layer(const Network& network, const Inputs& inputs) {
+Layer first_layer(const KernelConfig& config, const Inputs& inputs) {
     const Variances square{inputs.s_a, inputs.s_b, inputs.difference};
-    Layer out = layer_of(affine_map(network.cb, network.cw, square, inputs.rho));
+    Layer out = layer_of(affine_map(config.cb, config.cw, square, inputs.rho));
     const double product = geometric_mean(inputs.s_a, inputs.s_b) * inputs.rho.rho;
-    out.theta_aa = ntk_term(network, inputs.s_a, out.k_aa);
-    out.theta_bb = ntk_term(network, inputs.s_b, out.k_bb);
-    out.theta_ab = ntk_term(network, product, out.k_ab());
+    out.theta_aa = ntk_term(config, inputs.s_a, out.k_aa);
+    out.theta_bb = ntk_term(config, inputs.s_b, out.k_bb);
+    out.theta_ab = ntk_term(config, product, out.k_ab());
     return out;
 }
 
-Errors first_errors(const Network& network, const Inputs& inputs, const Layer& first) {
+Errors first_errors(const KernelConfig& config, const Inputs& inputs, const Layer& first) {
     Errors out;
     out.rho = nearest_end(first.rho) * kRounding;
     const double norm = geometric_mean(first.k_aa, first.k_bb);
     if (norm > 0.0) {
-        const double moved = network.cw * geometric_mean(inputs.s_a, inputs.s_b) * inputs.rho_error;
+        const double moved = config.cw * geometric_mean(inputs.s_a, inputs.s_b) * inputs.rho_error;
         out.rho += moved / norm;
         out.theta += inputs.rho_error;
     }
@@ -259,10 +259,10 @@ double Layer::gap() const {
     return apart * apart + 2.0 * geometric_mean(k_aa, k_bb) * rho.minus;
 }
 
-void check(const Network& network) {
-    if (network.depth < 1) refuse("depth", "at least 1", network.depth);
-    require_variance("cb", network.cb);
-    require_variance("cw", network.cw);
+void check(const KernelConfig& config) {
+    if (config.depth < 1) refuse("depth", "at least 1", config.depth);
+    require_variance("cb", config.cb);
+    require_variance("cw", config.cw);
 }
 
 double times_weight(double cw, double expectation) {
@@ -270,10 +270,10 @@ double times_weight(double cw, double expectation) {
     return std::isinf(expectation) && cw < 1.0 ? kNan : cw * expectation;
 }
 
-double ntk_term(const Network& network, double square, double k) {
-    switch (network.ntk) {
+double ntk_term(const KernelConfig& config, double square, double k) {
+    switch (config.ntk) {
         case Ntk::bias:
-            return 1.0 + times_weight(network.cw, square);
+            return 1.0 + times_weight(config.cw, square);
         case Ntk::pdlt:
             return 1.0 + square;
         default:
@@ -355,37 +355,37 @@ Inputs inputs_from_vectors(const double* x_a, const double* x_b, std::size_t n0)
     return out;
 }
 
-void prepare(Expectation& expectation, const Network& network, double norm, Monitor& monitor) {
-    check(network);
+void prepare(Expectation& expectation, const KernelConfig& config, double norm, Monitor& monitor) {
+    check(config);
     require_variance("norm", norm);
     if (std::isinf(expectation.prepared())) return;
-    const auto depth = static_cast<std::size_t>(network.depth);
-    double k = network.cb + network.cw * norm;
+    const auto depth = static_cast<std::size_t>(config.depth);
+    double k = config.cb + config.cw * norm;
     for (std::size_t l = 0; std::isfinite(k); ++l) {
         expectation.prepare(k);
         if (l == depth) return;
         monitor.check(l, depth);
-        k = network.cb + times_weight(network.cw, expectation.one(k).square);
+        k = config.cb + times_weight(config.cw, expectation.one(k).square);
     }
 }
 
-std::vector<Layer> kernel_recursion(const Expectation& expectation, const Network& network,
+std::vector<Layer> kernel_recursion(const Expectation& expectation, const KernelConfig& config,
                                     const Inputs& inputs) {
     NullMonitor monitor;
-    return kernel_recursion(expectation, network, inputs, monitor);
+    return kernel_recursion(expectation, config, inputs, monitor);
 }
 
-std::vector<Layer> kernel_recursion(const Expectation& expectation, const Network& network,
+std::vector<Layer> kernel_recursion(const Expectation& expectation, const KernelConfig& config,
                                     const Inputs& inputs, Monitor& monitor) {
-    check(network);
+    check(config);
     check(inputs);
     std::vector<Layer> layers;
-    Layer layer = first_layer(network, inputs);
-    Errors errors = first_errors(network, inputs, layer);
+    Layer layer = first_layer(config, inputs);
+    Errors errors = first_errors(config, inputs, layer);
     Steep steep;
-    for (int l = 1; l <= network.depth + 1; ++l) {
+    for (int l = 1; l <= config.depth + 1; ++l) {
         if (!finite(layer)) {
-            layers.resize(static_cast<std::size_t>(network.depth) + 1, lost());
+            layers.resize(static_cast<std::size_t>(config.depth) + 1, lost());
             layers[static_cast<std::size_t>(l) - 1].k_aa = layer.k_aa;
             layers[static_cast<std::size_t>(l) - 1].k_bb = layer.k_bb;
             break;
@@ -394,11 +394,10 @@ std::vector<Layer> kernel_recursion(const Expectation& expectation, const Networ
         steep.here = std::isinf(at.slope_square) && std::isfinite(at.square);
         // At variance 0 an infinite susceptibility is a limit.
         const auto susceptibility = [&](double mean, bool infinite) {
-            return infinite || layer.k_aa == 0.0 ? network.cw * mean
-                                                 : times_weight(network.cw, mean);
+            return infinite || layer.k_aa == 0.0 ? config.cw * mean : times_weight(config.cw, mean);
         };
         layer.chi_par = susceptibility(at.curvature, false);
-        layer.chi_perp = susceptibility(at.slope_square, steep.here && network.cw > 0.0);
+        layer.chi_perp = susceptibility(at.slope_square, steep.here && config.cw > 0.0);
         layer.status = status_of(layer, layers.empty() ? nullptr : &layers.back(), steep);
         steep.below = steep.below || steep.here;
         layer.error = errors.largest();
@@ -407,11 +406,11 @@ std::vector<Layer> kernel_recursion(const Expectation& expectation, const Networ
             layer.error = std::min(1.0, layer.error + kSmallest / k);
         }
         layers.push_back(layer);
-        if (l > network.depth) break;
+        if (l > config.depth) break;
         const auto done = static_cast<std::size_t>(l),
-                   total = static_cast<std::size_t>(network.depth);
+                   total = static_cast<std::size_t>(config.depth);
         monitor.check(done, total);
-        const Step step(network, expectation, layers.back(), at);
+        const Step step(config, expectation, layers.back(), at);
         layer = step.next();
         errors = step.carry(errors, layer);
     }

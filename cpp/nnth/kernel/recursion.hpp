@@ -21,7 +21,8 @@ namespace nnth::kernel {
 //          Theta^1 = 1 + S,     Theta' = 1 + E + C_w D Theta
 enum class Ntk { ntk, bias, pdlt };
 
-struct Network {
+// The variances, the depth and the convention that define the kernels of an infinitely wide network.
+struct KernelConfig {
     double cb = 0.0;  // bias variance
     double cw = 1.0;  // weight variance times fan-in
     int depth = 1;    // hidden layers
@@ -77,15 +78,15 @@ struct Layer {
 // Prepares an expectation for the variances of all layers 1 .. depth + 1 of an input with
 // |x|^2/n0 = norm, which are those that it has beside any other input. The monitor is asked once a
 // layer. Throws std::invalid_argument as kernel_recursion() does.
-void prepare(Expectation& expectation, const Network& network, double norm, Monitor& monitor);
+void prepare(Expectation& expectation, const KernelConfig& config, double norm, Monitor& monitor);
 
 // Layers 1 .. depth + 1, by an expectation that is prepared for both inputs. Rounding and
 // quadrature errors are carried through the layers by the derivative of each map. The monitor is
 // asked once a layer. Throws std::invalid_argument when depth < 1, a variance or norm is negative
 // or not finite, or rho is outside [-1, 1].
-std::vector<Layer> kernel_recursion(const Expectation& expectation, const Network& network,
+std::vector<Layer> kernel_recursion(const Expectation& expectation, const KernelConfig& config,
                                     const Inputs& inputs, Monitor& monitor);
-std::vector<Layer> kernel_recursion(const Expectation& expectation, const Network& network,
+std::vector<Layer> kernel_recursion(const Expectation& expectation, const KernelConfig& config,
                                     const Inputs& inputs);
 
 // The rounding that one layer, or a sum of inputs' products in twice the digits, makes of a number.
@@ -102,10 +103,10 @@ double times_weight(double cw, double expectation);
 
 // What a layer adds to Theta in a convention beside C_w D Theta; also Theta^1. `square` is the
 // entry of E[s s] (of S at the first layer) and k that of the kernel made of it.
-double ntk_term(const Network& network, double square, double k);
+double ntk_term(const KernelConfig& config, double square, double k);
 
 // Throws std::invalid_argument unless depth >= 1 and both variances are finite and at least 0.
-void check(const Network& network);
+void check(const KernelConfig& config);
 
 // Throws std::invalid_argument unless norms are finite and at least 0 and rho is within [-1, 1].
 void check(const Inputs& inputs);

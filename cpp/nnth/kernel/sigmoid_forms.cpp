@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "nnth/kernel/closed_form_families.hpp"
+#include "nnth/kernel/pair_map.hpp"
 #include "nnth/kernel/panels.hpp"
 #include "nnth/numerics/quadrature.hpp"
 
@@ -100,6 +101,11 @@ class ErfForm final : public PriceForm {
   public:
     ErfForm() : PriceForm(Program({{Op::z}, {Op::erf}})) {}
 
+    std::unique_ptr<PairMap> layered_map(const MapContext& context, int threads,
+                                         Monitor& monitor) const override {
+        return erf_map(context, threads, monitor);
+    }
+
   protected:
     bool odd() const override { return true; }
     double square(double k) const override {
@@ -130,6 +136,11 @@ class ErfForm final : public PriceForm {
 class GeluForm final : public PriceForm {
   public:
     GeluForm() : PriceForm(Program({{Op::z}, {Op::z}, {Op::normal_cdf}, {Op::multiply}})) {}
+
+    std::unique_ptr<PairMap> layered_map(const MapContext& context, int threads,
+                                         Monitor& monitor) const override {
+        return gelu_map(context, threads, monitor);
+    }
 
   protected:
     bool odd() const override { return false; }
@@ -169,13 +180,15 @@ class GeluForm final : public PriceForm {
     }
 };
 
+constexpr NamedForm kForms[] = {
+    {"erf", &make_form<ErfForm>},
+    {"gelu", &make_form<GeluForm>},
+};
+
 }  // namespace
 
-Form erf_form() {
-    return std::make_unique<ErfForm>();
-}
-Form gelu_form() {
-    return std::make_unique<GeluForm>();
+std::span<const NamedForm> sigmoid_forms() {
+    return kForms;
 }
 
 }  // namespace nnth::kernel

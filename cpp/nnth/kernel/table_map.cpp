@@ -1,4 +1,5 @@
-// Activations without a closed form, layer after layer, by interpolation.
+// Layer after layer by interpolation in both norms and the angle; for activations without a closed
+// form. Built in parallel.
 //
 // E[s_a s_b] and E[s_a' s_b'] are smooth functions of log q_a, log q_b (q = sqrt K) and the angle.
 // At each layer they are tabulated at Chebyshev points of the norms that occur there and of [0,
@@ -61,10 +62,12 @@ NNTH_MULTIVERSION void angles_of(const double* minus, std::size_t count, double*
 
 class TableMap final : public PairMap {
   public:
-    TableMap(const MapContext& context, int threads, Monitor& monitor)
-        : context_(context), term_(context.network), exact_(pairwise_map(context)) {
-        const auto& panels = dynamic_cast<const PanelExpectation&>(context.expectation);
-        jumps_ = panels.jumps();
+    TableMap(const PanelExpectation& panels, const MapContext& context, int threads,
+             Monitor& monitor)
+        : context_(context),
+          term_(context.config),
+          exact_(pairwise_map(context)),
+          jumps_(panels.jumps()) {
         const Diagonals& d = context.diagonals;
         std::vector<double> local;
         std::size_t angles = 0;
@@ -150,7 +153,7 @@ class TableMap final : public PairMap {
         interpolate(table.fall, table.angles, fall);
         interpolate(table.slope, table.angles, slope);
         interpolate(table.parallel, 1, parallel);
-        const Network& network = context_.network;
+        const KernelConfig& config = context_.config;
         const double* next = d.k_at(l + 1);
         for (std::size_t j = 0; j < n; ++j) {
             const std::size_t b = pairs.b + j;
@@ -159,14 +162,14 @@ class TableMap final : public PairMap {
             const double square = inputs.root[pairs.a] * inputs.root[b];
             const double difference = inputs.root[pairs.a] - inputs.root[b];
             const double k = geometric_mean(next[pairs.a], next[b]);
-            const double offset = network.cb * network.cw * difference * difference /
-                                  (k + network.cb + network.cw * square);
+            const double offset = config.cb * config.cw * difference * difference /
+                                  (k + config.cb + config.cw * square);
             // Interpolation may leave a 1 - rho of 0 a rounding error below it.
             minus[j] =
-                k > 0.0 ? std::clamp((offset + network.cw * square * gap) / k, 0.0, 2.0) : 1.0;
+                k > 0.0 ? std::clamp((offset + config.cw * square * gap) / k, 0.0, 2.0) : 1.0;
             const double product = jumps_ ? slope[j] / std::sin(angle[j]) : slope[j];
             theta[j] = term_.offset + term_.from_k * k * (1.0 - minus[j]) +
-                       term_.from_e * square * (1.0 - gap) + network.cw * product * theta[j];
+                       term_.from_e * square * (1.0 - gap) + config.cw * product * theta[j];
         }
     }
 
@@ -181,8 +184,10 @@ class TableMap final : public PairMap {
 
 }  // namespace
 
-std::unique_ptr<PairMap> table_map(const MapContext& context, int threads, Monitor& monitor) {
-    return std::make_unique<TableMap>(context, threads, monitor);
+std::unique_ptr<PairMap> PanelExpectation::table_map(const MapContext& context, int threads,
+                                                     Monitor& monitor) const {
+    if (singular_slopes() || (!context.diagonals.shared && breaks_off_zero())) return nullptr;
+    return std::make_unique<TableMap>(*this, context, threads, monitor);
 }
 
 }  // namespace nnth::kernel

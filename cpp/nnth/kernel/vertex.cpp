@@ -115,17 +115,17 @@ void observe(InputVertex& layer, const OneInput& at, const OneMoments& more, dou
 // and prepared for there. Then the pairs may run side by side.
 class Recursion {
   public:
-    Recursion(const Activation& activation, const Network& network,
+    Recursion(const Activation& activation, const KernelConfig& config,
               const std::vector<double>& inverse_widths)
-        : network_(network),
+        : config_(config),
           inverse_widths_(inverse_widths),
           expectation_(make_expectation(activation, Method::automatic, 0)),
           moments_(activation) {}
 
     // Layers 1..L+1 of one input, in place at the given stride.
     void one(double square, InputVertex* out, std::size_t stride, Monitor& monitor) {
-        const double cw = network_.cw;
-        double k = network_.cb + cw * square, k_error = kRounding * k;
+        const double cw = config_.cw;
+        double k = config_.cb + cw * square, k_error = kRounding * k;
         Fluctuation fine, coarse;
         for (std::size_t l = 0; l <= inverse_widths_.size(); ++l) {
             InputVertex& layer = out[l * stride];
@@ -149,7 +149,7 @@ class Recursion {
             coarse = next(action_of(cw, at, moments_.one(k, true)), coarse, inverse_widths_[l]);
             k_error = kRounding * k +
                       cw * (std::fabs(at.curvature) * k_error + at.square * at.square_error);
-            k = network_.cb + cw * at.square;
+            k = config_.cb + cw * at.square;
         }
     }
 
@@ -160,8 +160,7 @@ class Recursion {
 
     // Layers 1..L+1 of two inputs, whose variances have been prepared for.
     void two(const Inputs& inputs, PairVertex* out, std::size_t stride, Monitor& monitor) const {
-        const std::vector<Layer> layers =
-            kernel_recursion(*expectation_, network_, inputs, monitor);
+        const std::vector<Layer> layers = kernel_recursion(*expectation_, config_, inputs, monitor);
         Fluctuation fine, coarse;
         for (std::size_t l = 0; l < layers.size(); ++l) {
             const Layer& layer = layers[l];
@@ -185,14 +184,14 @@ class Recursion {
         const OneInput a = expectation_->one(layer.k_aa);
         const OneMoments more_a = moments_.one(layer.k_aa, coarse);
         if (layer.rho.minus == 0.0 && layer.k_aa == layer.k_bb) {
-            return repeated(action_of(network_.cw, a, more_a));
+            return repeated(action_of(config_.cw, a, more_a));
         }
-        return action_of(network_.cw, a, expectation_->one(layer.k_bb), more_a,
+        return action_of(config_.cw, a, expectation_->one(layer.k_bb), more_a,
                          moments_.one(layer.k_bb, coarse),
                          moments_.two(layer.k_aa, layer.k_bb, layer.rho, coarse));
     }
 
-    const Network& network_;
+    const KernelConfig& config_;
     const std::vector<double>& inverse_widths_;
     std::unique_ptr<Expectation> expectation_;
     LayerMoments moments_;
@@ -200,19 +199,19 @@ class Recursion {
 
 }  // namespace
 
-Vertices vertices(const Activation& activation, const Network& network,
+Vertices vertices(const Activation& activation, const KernelConfig& config,
                   const std::vector<double>& x, std::size_t inputs,
                   const std::vector<double>& inverse_widths, int threads, Monitor& monitor) {
-    check(network);
-    if (inverse_widths.size() != static_cast<std::size_t>(network.depth)) {
-        throw std::invalid_argument("widths must be one a layer: " + std::to_string(network.depth) +
+    check(config);
+    if (inverse_widths.size() != static_cast<std::size_t>(config.depth)) {
+        throw std::invalid_argument("widths must be one a layer: " + std::to_string(config.depth) +
                                     ", not " + std::to_string(inverse_widths.size()));
     }
     const std::size_t n0 = x.size() / inputs, layers = inverse_widths.size() + 1;
     const std::size_t pairs = inputs * (inputs - 1) / 2;
     Vertices out{std::vector<InputVertex>(layers * inputs),
                  std::vector<PairVertex>(layers * pairs)};
-    Recursion recursion(activation, network, inverse_widths);
+    Recursion recursion(activation, config, inverse_widths);
     const std::size_t items = inputs + pairs;
     SubProgress first(monitor, 0, inputs, items), rest(monitor, inputs, items, items);
     parallel_for(inputs, 1, first, [&](std::size_t a, Pulse& pulse) {

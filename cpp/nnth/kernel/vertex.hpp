@@ -57,7 +57,7 @@ struct Vertices {
 // derivatives are not known: for inputs nearly but not quite parallel (LayerMoments::kLeastSine),
 // and where numbers leave the range of doubles. Cost: some 20 us a layer and input, and 0.1 to 1 ms
 // a layer and pair. Throws std::invalid_argument as kernel_recursion does.
-Vertices vertices(const Activation& activation, const Network& network,
+Vertices vertices(const Activation& activation, const KernelConfig& config,
                   const std::vector<double>& x, std::size_t inputs,
                   const std::vector<double>& inverse_widths, int threads, Monitor& monitor);
 

@@ -75,7 +75,7 @@ NNTH_INLINE SinCos sincos(double x) {
 // The angle of the point (x, y) in the closed first quadrant, y >= 0 and x >= 0: atan(y / x),
 // 0 at the origin and pi/4 at (infinity, infinity), as C has it. Unspecified for negative input.
 //
-// Range reduction as in Cephes (Moshier 1984, atan.c) at 0.66 and tan(3 pi / 8), on the fraction
+// Range reduction as in Cephes (Moshier 1989, atan.c) at 0.66 and tan(3 pi / 8), on the fraction
 // itself so that one division serves all cases. The polynomial is (atan(u) / u - 1) / u^2 in
 // z = u^2, interpolated in 60 digits at the 16 Chebyshev nodes of [0, 0.66^2]; error 2^-56.
 NNTH_INLINE double atan2(double y, double x) {

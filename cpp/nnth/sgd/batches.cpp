@@ -12,14 +12,13 @@ namespace {
 
 constexpr std::size_t kGaps = 1024;
 
-// A uniform number below `limit`, of 64 bits: off by limit/2^64 in probability.
+// A uniform integer below `limit` from 64 random bits; probabilities have an error of limit/2^64.
 std::uint32_t below(std::uint64_t word, std::uint64_t limit) {
     __extension__ using Wide = unsigned __int128;
     return static_cast<std::uint32_t>((Wide(word) * limit) >> 64);
 }
 
-// Of uniforms u, floor(log u / log(1 - p)): how many trials of probability p fail before one does
-// not.
+// floor(log u / log(1 - p)) for uniform u: the number of trials of probability p before a success.
 NNTH_MULTIVERSION void geometric(double* values, std::size_t n, double log_failure) {
     for (std::size_t i = 0; i < n; ++i) {
         values[i] = std::floor(vmath::log(values[i]) / log_failure);
@@ -52,7 +51,7 @@ void Batches::draw(std::size_t count, std::vector<std::size_t>& first,
         for (std::size_t i = 0; i < words_.size(); ++i) indices[i] = below(words_[i], points_);
         return;
     }
-    // Fisher and Yates, as far as the batch; any permutation will do to begin with.
+    // The first steps of a Fisher-Yates shuffle, from any permutation.
     for (std::size_t t = 0; t < count; ++t) {
         for (std::size_t i = 0; i < size_; ++i) {
             const std::size_t at = t * size_ + i;

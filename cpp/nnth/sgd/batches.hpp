@@ -1,4 +1,4 @@
-// Random batches of a data set, by the three schemes that stochastic gradient descent knows.
+// Random batches of a data set for stochastic gradient descent.
 #pragma once
 
 #include <cstddef>
@@ -9,17 +9,18 @@
 
 namespace nnth::sgd {
 
-// Every point by itself with probability size/points; `size` points, each any; `size` of them, no
-// two the same.
+// Each point independently with probability size/points; `size` points with replacement; `size`
+// distinct points.
 enum class Scheme { bernoulli, with_replacement, without_replacement };
 
-// The batches of a chain of steps, one after another: a function of the stream.
+// The consecutive batches of a chain of steps, as a function of the stream.
 class Batches {
   public:
-    // Needs 1 <= size <= points < 2^32, where Scheme::with_replacement has any size.
+    // Requires 1 <= size <= points < 2^32; with_replacement allows any size.
     Batches(Scheme scheme, std::size_t points, std::size_t size, Stream stream);
 
-    // Draws `count` batches: batch t is of the points indices[first[t]] to indices[first[t + 1]].
+    // Draws `count` batches; batch t has the points indices[first[t]], ..., indices[first[t+1] -
+    // 1].
     void draw(std::size_t count, std::vector<std::size_t>& first,
               std::vector<std::uint32_t>& indices);
 
@@ -32,7 +33,7 @@ class Batches {
     std::size_t points_, size_;
     Stream stream_;
     std::vector<std::uint64_t> words_;
-    std::vector<std::uint32_t> order_;  // without replacement: a permutation, shuffled on and on
+    std::vector<std::uint32_t> order_;  // without replacement: a permutation, shuffled repeatedly
     std::vector<double> gaps_;          // Bernoulli: trials before a success
     std::size_t used_ = 0;
     std::uint64_t waiting_ = 0;  // trials before the next success

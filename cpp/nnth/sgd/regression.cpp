@@ -19,7 +19,7 @@ constexpr std::size_t kBlock = 256;  // steps whose states are kept, to be avera
 constexpr std::uint64_t kSegment = std::uint64_t{1} << 17;  // steps between looks at the monitor
 constexpr std::size_t kMostBlocks = kMostDimensions / lanes;
 
-// What the leaves work on: rows padded by zeros to `blocks` times `lanes` numbers.
+// The data of the vectorized functions: rows padded by zeros to `blocks` times `lanes` numbers.
 struct Steps {
     const double* x;
     const double* residuals;
@@ -32,7 +32,7 @@ struct Steps {
     double* gradients;   // of every step
 };
 
-// Blocks = 0: as many as there are.
+// With Blocks = 0 the number of blocks is known at run time only.
 template <std::size_t Blocks>
 NNTH_INLINE void take(const Steps& s) {
     constexpr std::size_t most = Blocks == 0 ? kMostBlocks : Blocks;
@@ -76,7 +76,7 @@ NNTH_MULTIVERSION void take_steps(const Steps& s) {
     }
 }
 
-// Adds sum_t r_t r_t^T of `count` rows to a matrix of `stride` columns, four rows of it at a time.
+// Adds sum_t r_t r_t^T over `count` rows to a matrix with `stride` columns, four rows at a time.
 template <std::size_t Blocks>
 NNTH_INLINE void square(const double* rows, std::size_t count, std::size_t all, double* to) {
     constexpr std::size_t most = Blocks == 0 ? 1 : Blocks;
@@ -124,13 +124,13 @@ std::vector<double> padded_rows(const Regression& problem, std::size_t stride) {
     return rows;
 }
 
-// A chain on its way, and what it has summed.
+// The state of a chain, and its sums.
 struct Chain {
     Batches batches;
     std::vector<double> state, sum, squares, gradient_squares;
 };
 
-// Steps one after another, as many at a time as take some milliseconds.
+// Runs consecutive steps, in segments of a few milliseconds.
 void take_steps(const Steps& all, Pulse& pulse) {
     constexpr std::size_t kFewTerms = std::size_t{1} << 20;  // of gradients
     const std::size_t stride = all.blocks * lanes;
@@ -149,7 +149,7 @@ void take_steps(const Steps& all, Pulse& pulse) {
     }
 }
 
-// Room for a block of steps, one a thread.
+// The workspace of a thread for a block of steps.
 struct Room {
     std::vector<std::size_t> first;
     std::vector<std::uint32_t> indices;
@@ -224,7 +224,8 @@ ChainMeans run_chains(const Regression& problem, const Chains& run, Monitor& mon
         chains.push_back({Batches(run.scheme, problem.points, run.batch, Stream(run.seed, c)),
                           zeros, zeros, squares, squares});
     }
-    // All chains go on by a segment, then all by the next: short items, however long the chains.
+    // All chains advance by a segment, then all by the next: items are short for chains of any
+    // length.
     const std::uint64_t all = run.burn_in + run.steps;
     std::vector<std::uint64_t> ends;
     for (std::uint64_t at = kSegment; at < run.burn_in; at += kSegment) ends.push_back(at);

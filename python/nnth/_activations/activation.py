@@ -1,15 +1,14 @@
-"""The catalogue of activations, and activations given as expressions in z."""
+"""Activations by name or by expression."""
 
 from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Final
 
 from nnth import _core
+from nnth._activations.catalogue import CATALOGUE, ENTRIES, Parameter
 from nnth._activations.expression import ExpressionError, parse
 
 
@@ -17,11 +16,17 @@ from nnth._activations.expression import ExpressionError, parse
 class Activation:
     """An activation function.
 
-    `name` is as the user wrote it, `expression` the function of z. `form` names the closed form of
-    its Gaussian expectations with `parameter`, where there is one. `critical` is the pair (C_b,
-    C_w) at which perturbations neither grow nor fade (chi_par = chi_perp = 1), where one is known.
-    `core` is what the core computes with: the expression, or `instead` of it another one of the
-    same function; with the polynomials `near_zero` where its terms cancel at 0 (`nnth.near_zero`).
+    Attributes:
+        name: The name or the expression, as the user wrote it.
+        expression: The function of z, from which every fact is computed. For a function of the
+            catalogue it is the catalogue's expression, however the user wrote it.
+        form: The name of the closed form of its Gaussian expectations, None without one.
+        parameter: The parameter of the closed form.
+        critical: The pair (C_b, C_w) at which perturbations neither grow nor fade (chi_par =
+            chi_perp = 1), None where none is known.
+        near_zero: The polynomials that replace the expression where its terms cancel at 0
+            (`nnth._activations.near_zero`), None where they do not cancel.
+        core: The activation of the core.
     """
 
     name: str
@@ -29,135 +34,105 @@ class Activation:
     form: str | None = None
     parameter: float = 0.0
     critical: tuple[float, float] | None = None
-    instead: str | None = field(default=None, repr=False)
     near_zero: tuple[float, list[float], list[float]] | None = field(default=None, repr=False)
     core: _core.Activation = field(init=False, repr=False, compare=False)
 
     @property
     def is_relu(self) -> bool:
         """Whether the function is max(z, 0)."""
-        return self.form == "leaky_relu" and self.parameter == 0.0
+        from nnth._activations.smoothness import slopes  # imports NumPy
+
+        return slopes(self.expression) == (0.0, 1.0)
 
     def __post_init__(self) -> None:
-        program = parse(self.expression if self.instead is None else self.instead)
+        program = parse(self.expression)
         core = _core.Activation(program, self.form, self.parameter, self.near_zero)
         object.__setattr__(self, "core", core)
 
 
-# Makes an activation from the name as written and its parameter.
-Maker = Callable[[str, float], Activation]
-
-
-def _leaky_relu(name: str, slope: float) -> Activation:
-    critical = (0.0, 2.0 / (1.0 + slope * slope))
-    return Activation(name, f"where(z > 0, z, {slope!r}*z)", "leaky_relu", slope, critical=critical)
-
-
-def _relu_power(name: str, power: float) -> Activation:
-    if not 0.0 < power <= 20.0:
-        raise ValueError(f"act relu_power must have a power above 0 and at most 20, not {power:g}")
-    critical = (0.0, 2.0) if power == 1.0 else None
-    return Activation(name, f"relu(z)**{power!r}", "relu_power", power, critical=critical)
-
-
-def _elu(name: str, scale: float) -> Activation:
-    critical = (0.0, 2.0 / (1.0 + scale * scale))
-    return Activation(name, f"max(z, 0) + {scale!r}*expm1(min(z, 0))", critical=critical)
-
-
-def _plain(
-    expression: str,
-    form: str | None = None,
-    parameter: float = 0.0,
-    critical: tuple[float, float] | None = None,
-) -> Maker:
-    def make(name: str, _: float) -> Activation:
-        return Activation(name, expression, form, parameter, critical=critical)
-
-    return make
-
-
-# Klambauer et al. (2017), eq. 2: the constants that make (0, 1) a fixed point of mean and variance.
-_SELU: Final = "1.0507009873554805*(max(z, 0) + 1.6732632423543772*expm1(min(z, 0)))"
-
-_MAKERS: Final[dict[str, Maker]] = {
-    "relu": _plain("relu(z)", "leaky_relu", 0.0, (0.0, 2.0)),
-    "leaky_relu": _leaky_relu,
-    "abs": _plain("abs(z)", "leaky_relu", -1.0, (0.0, 1.0)),
-    "relu_power": _relu_power,
-    "step": _plain("step(z)", "step"),
-    "linear": _plain("z", "leaky_relu", 1.0, (0.0, 1.0)),
-    "erf": _plain("erf(z)", "erf", critical=(0.0, math.pi / 4.0)),
-    "tanh": _plain("tanh(z)", critical=(0.0, 1.0)),
-    "sin": _plain("sin(z)", "sin", critical=(0.0, 1.0)),
-    "cos": _plain("cos(z)", "cos"),
-    "exp": _plain("exp(z)", "exp"),
-    "gaussian": _plain("exp(-z**2)", "gaussian"),
-    "gelu": _plain("z*Phi(z)", "gelu", critical=(0.17292239075606735, 1.983058257437547)),
-    "silu": _plain("z*sigmoid(z)", critical=(0.5551431707215304, 1.9880046782694920)),
-    "softplus": _plain("softplus(z)"),
-    "sigmoid": _plain("sigmoid(z)"),
-    "elu": _elu,
-    "selu": _plain(_SELU, critical=(0.0, 0.4767710178827529)),
-    "mish": _plain("z*tanh(softplus(z))", critical=(0.09452178737066785, 2.013524069719529)),
-    "hard_tanh": _plain("max(min(z, 1), -1)", critical=(0.0, 1.0)),
-}
-
-# Activations written `name:parameter`, with the parameter's default.
-_DEFAULTS: Final = {"leaky_relu": 0.01, "relu_power": 2.0, "elu": 1.0}
-
-CATALOGUE: Final = tuple(_MAKERS)
-
-
-@lru_cache(maxsize=64)  # every network asks, and parsing takes as long as counting a small one
+@lru_cache(maxsize=64)  # parsing takes as long as counting the regions of a small network
 def activation(act: str) -> Activation:
-    """Return the activation named or written in `act`.
+    """Return the activation with this name or expression.
 
-    `act`: a name of CATALOGUE (`"gelu"`), with a parameter where it takes one (`"leaky_relu:0.1"`,
-    `"relu_power:3"`, `"elu:1"`), or an expression in z (`"z*sigmoid(1.702*z)"`). "gaussian" is
-    exp(-z^2). An expression that equals a function of the catalogue, as `"2*sigmoid(2*z)-1"` equals
-    tanh, gives that activation under the name of the expression.
+    Args:
+        act: A name of `nnth.CATALOGUE`, as "gelu"; with its parameter after a colon where it has
+            one, as "leaky_relu:0.1", "relu_power:3" or "elu:1"; or an expression in z, as
+            "z*sigmoid(1.702*z)". "gaussian" is exp(-z^2). Expressions consist of numbers, z, pi, e,
+            `+ - * / **` (or ^), the functions exp, expm1, log, log1p, sqrt, abs, sign, step, max,
+            min, relu, tanh, sigmoid, softplus, erf, Phi, sin, cos and atan, and
+            `where(z > c, a, b)`.
 
-    Raises ValueError, naming the nearest name, when `act` is none of these.
+    Returns:
+        The activation: its name, expression, closed form (`form`, None without one) with its
+        `parameter`, and its `critical` pair (C_b, C_w), None where none is known. An expression
+        that equals a function of the catalogue has the same properties under its own name.
+
+    Raises:
+        ValueError: If `act` is neither, with the nearest name.
+
+    An expression is compared with the catalogue by its Taylor expansions, to 30 digits. Cost: 1 to
+    30 ms for an expression, once.
+
+    Example:
+        >>> nnth.activation("gelu").critical
+        (0.172..., 1.983...)
+        >>> nnth.activation("0.5*z*(1 + erf(z/sqrt(2)))").form
+        'gelu'
+        >>> nnth.activation("leaky_relu:0.1").parameter
+        0.1
     """
-    name, colon, parameter = act.strip().partition(":")
-    if name in _MAKERS:
-        return _MAKERS[name](act.strip(), _parameter(name, parameter if colon else None))
+    name, colon, text = act.strip().partition(":")
+    if name in ENTRIES:
+        return _named(act.strip(), name, text if colon else None)
     if name.isidentifier() and name != "z":
         near = difflib.get_close_matches(name.lower(), CATALOGUE, n=1)
         hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(CATALOGUE)}"
         raise ValueError(f"act must be a known activation or an expression in z, not {act!r}{hint}")
     try:
-        return _written(act)
+        return _from_expression(act)
     except ExpressionError as error:
         raise ValueError(f"act {error}") from None
 
 
-def _written(text: str) -> Activation:
-    """Return the activation of an expression, with what is known of its function.
+def _named(act: str, name: str, text: str | None) -> Activation:
+    """Return an activation of the catalogue, with the text of its parameter, if it has one."""
+    entry = ENTRIES[name]
+    a = _value(name, entry.parameter, text)
+    return Activation(
+        act,
+        entry.expression.format(a=a),
+        entry.form,
+        entry.form_parameter if entry.parameter is None else a,
+        entry.critical(a) if callable(entry.critical) else entry.critical,
+    )
 
-    That does not depend on how it is written: a function of the catalogue has its closed form, its
-    critical pair and its program under any other expression as well, and a function that vanishes
-    at 0, or a derivative of which does, keeps its digits there.
+
+def _from_expression(text: str) -> Activation:
+    """Return the activation of an expression.
+
+    Its properties do not depend on how it is written: a function of the catalogue has the
+    catalogue's properties, and a function that vanishes at 0, or whose derivative does, keeps its
+    digits there.
     """
     plain = Activation(text, text)
-    from nnth._activations.near_zero import (
-        near_zero,  # what they import takes time that names do without
-    )
+    from nnth._activations.near_zero import near_zero  # imports NumPy, which names do not need
     from nnth._activations.recognition import recognized
 
     known = recognized(plain)
     if known is not None:
-        return replace(known, name=text, expression=text, instead=known.expression)
+        return replace(known, name=text)
     near = near_zero(tuple(parse(text)))
     return plain if near is None else replace(plain, near_zero=near)
 
 
-def _parameter(name: str, text: str | None) -> float:
+def _value(name: str, parameter: Parameter | None, text: str | None) -> float:
+    """Return the value of a parameter from its text, or its default; 0 without a parameter."""
+    if parameter is None:
+        if text is not None:
+            raise ValueError(f"act {name} takes no parameter, not {text!r}")
+        return 0.0
     if text is None:
-        return _DEFAULTS.get(name, 0.0)
-    if name not in _DEFAULTS:
-        raise ValueError(f"act {name} takes no parameter, not {text!r}")
+        return parameter.default
     if not text.strip():
         raise ValueError(f"act {name}: must have a number after the colon, or no colon")
     try:
@@ -166,4 +141,9 @@ def _parameter(name: str, text: str | None) -> float:
         value = math.nan
     if not math.isfinite(value):
         raise ValueError(f"act {name}'s parameter must be a finite number, not {text!r}")
+    if not parameter.above < value <= parameter.most:
+        raise ValueError(
+            f"act {name} must have a {parameter.name} above {parameter.above:g} and at most "
+            f"{parameter.most:g}, not {value:g}"
+        )
     return value

@@ -1,4 +1,4 @@
-"""Expressions in z, read by a small whitelist and turned into a program of the core."""
+"""Expressions in z: a small parser that compiles them to programs of the core."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ Program = list[Instruction]
 MAX_LENGTH: Final = 1000
 CONSTANTS: Final = {"pi": math.pi, "e": math.e}
 
-# Functions by their name in an expression: operation of the core and number of arguments. The names
-# are those of NumPy and SciPy; `Phi` is the normal distribution function.
+# The functions of expressions: the operation of the core and the number of arguments of each. Names
+# follow NumPy and SciPy; `Phi` is the normal distribution function.
 FUNCTIONS: Final = {
     "exp": ("exp", 1),
     "expm1": ("expm1", 1),
@@ -42,18 +42,19 @@ _BINARY: Final = {ast.Add: "add", ast.Sub: "subtract", ast.Mult: "multiply", ast
 
 
 class ExpressionError(ValueError):
-    """An expression that is not one in z, or uses what is not allowed."""
+    """Raised for text that is no expression in z, or contains something that is not allowed."""
 
 
 def parse(text: str) -> Program:
     """Return the program of the core that computes an expression in z.
 
-    Allowed are z, numbers, pi, e, + - * / ** and ^, parentheses, comparisons inside
-    `where(c, a, b)` and the functions of FUNCTIONS. `^` is another way to write `**`: it binds more
-    tightly than the other operations and to the right, so that -z^2 is -(z^2) and z^2^3 is z^8.
-    Exponents are constants. Nothing is evaluated as Python.
+    Allowed are z, numbers, pi, e, + - * / ** and ^, parentheses, the functions of FUNCTIONS, and
+    comparisons inside `where(c, a, b)`. `^` means `**`: it binds more tightly than the other
+    operations and to the right, so that -z^2 is -(z^2) and z^2^3 is z^8. Exponents are constants.
+    Nothing is evaluated as Python.
 
-    Raises ExpressionError (a ValueError) naming what is not allowed.
+    Raises:
+        ExpressionError: A ValueError that names the part that is not allowed.
     """
     if len(text) > MAX_LENGTH:
         raise ExpressionError(f"must have at most {MAX_LENGTH} characters, not {len(text)}")
@@ -137,7 +138,7 @@ def _power(base: float, exponent: float) -> float:
 
 
 def _constant(node: ast.expr) -> float:
-    """Return the value of a number, or of numbers joined by + - * / **."""
+    """Return the value of a constant expression."""
     match node:
         case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
             return _number(value)
@@ -157,7 +158,7 @@ def _constant(node: ast.expr) -> float:
             return _number(_constant(left) / _constant(right))
         case ast.BinOp(left=left, op=ast.Pow(), right=right):
             base, exponent = _constant(left), _constant(right)
-            # A power of a negative number is real for whole exponents, of 0 for those from 0 on.
+            # Powers are real for negative bases with whole exponents, and 0 to exponents >= 0.
             if base > 0.0 or (base < 0.0 and exponent.is_integer()) or base == 0.0 <= exponent:
                 return _power(base, exponent)
     raise ExpressionError(f"must have constant exponents, not {ast.unparse(node)!r}")

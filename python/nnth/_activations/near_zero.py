@@ -1,4 +1,4 @@
-"""Where the terms of an expression cancel at 0: the polynomials that take its place there."""
+"""Polynomials that replace an expression near 0, where its terms cancel."""
 
 from __future__ import annotations
 
@@ -15,17 +15,19 @@ from nnth._activations.pieces import Code, switches
 from nnth._activations.taylor import Expansion, NoExpansionError, expansion
 from nnth._runtime.typing import Floats
 
-# Radius, and coefficients of 1, z, z^2, ... left and right of 0.
+# The radius, and the coefficients of 1, z, z^2, ... to the left and to the right of 0.
 NearZero = tuple[float, list[float], list[float]]
 
-_ROUNDING: Final = 2.0**-56  # of a value, which what is cut off must not exceed
-_TAIL: Final = 8  # coefficients that say where a series may be cut
+_ROUNDING: Final = 2.0**-56  # the largest term that is left out, relative to the value
+_TAIL: Final = 8  # the last coefficients, which determine the radius of a series
 _LEAST_TERMS: Final = 12
-_POLYNOMIAL: Final = 1.0  # the radius for what has no further coefficients
+_POLYNOMIAL: Final = 1.0  # the radius of a series that ends
 _ACCURATE: Final = 1e-13
-_MEETING: Final = 1e-12  # how near polynomials come to the program where its digits do not cancel
-_NOISE: Final = 1e-14  # and where they do
-_NOISE_WITHIN: Final = 1e-10  # nearer to 0, where they may meet no bump of the function
+# The largest difference between polynomial and program near the radius: relative, and absolute;
+# and absolute nearer to 0.
+_DIFFERENCE: Final = 1e-12
+_NOISE: Final = 1e-14
+_NOISE_WITHIN: Final = 1e-10
 _LEAST_RADIUS: Final = 1e-6
 _LEAST_SIZE: Final = 1e-30
 _LEAST_DOUBLE: Final = Decimal("1e-300")
@@ -34,12 +36,12 @@ _FRACTIONS: Final = np.ldexp(1.0, -np.arange(61)) * 0.97
 
 @lru_cache(maxsize=256)
 def near_zero(code: Code) -> NearZero | None:
-    """Return the Taylor polynomials of a program beside 0, None where it does as well by itself.
+    """Return the Taylor polynomials of a program at 0, None where the program is as accurate.
 
-    They hold to rounding for |z| < radius, their first two derivatives included, which is at most
-    half the way to where the next piece begins. None as well where there is no expansion in whole
-    powers, as for abs(z)**0.5. Accuracy: a program does as well where value and slope agree with
-    its polynomials to 1e-13. Cost: 1 to 10 ms.
+    With their first two derivatives they are exact to rounding for |z| < radius, which is at most
+    half of the distance to the next piece of the function. The program is as accurate if its value
+    and derivative agree with the polynomials to 1e-13. The result is None, too, without an
+    expansion in whole powers, as for abs(z)**0.5. Cost: 1 to 10 ms.
     """
     places = switches(code)
     if places is None:
@@ -57,33 +59,33 @@ def near_zero(code: Code) -> NearZero | None:
     left, right = (_coefficients(a, sign) for a, sign in zip(sides, (-1, 1), strict=True))
     radius = 0.5 * min([_radius(left), _radius(right), *(abs(z) for z in places if z)])
     core = _core.Activation(code, None, 0.0)
-    # The terms that are known do not tell of later ones, as of z + z**40.
-    while not _meet(core, radius, left, right):
+    # Later terms than the known ones may matter, as in z + z**40.
+    while not _agree(core, radius, left, right):
         radius *= 0.5
         if radius < _LEAST_RADIUS:
             return None
-    # Below this a function is its neighbors' tail, of which expansions keep too few digits.
+    # Expansions of functions that are smaller have too few digits: tails of distant terms.
     if max(abs(np.polynomial.Polynomial(c)(radius)) for c in (left, right)) < _LEAST_SIZE:
         return None
-    if _does_as_well(core, radius, left, right):
+    if _is_as_accurate(core, radius, left, right):
         return None
     return radius, _cut(left, radius), _cut(right, radius)
 
 
 def _underflows(a: Expansion) -> bool:
-    """Whether the value, slope or curvature at 0 is too small for a double, but not 0."""
+    """Return whether s, s' or s'' at 0 is not 0 but too small for a double."""
     first = [abs(a.coefficient(n)) for n in range(min(3, int(a.known)))]
     return any(0 < c < _LEAST_DOUBLE for c in first)
 
 
 def _coefficients(a: Expansion, side: int) -> list[float]:
-    """In powers of z; t is |z|."""
+    """Return the coefficients in powers of z of an expansion in t = |z|."""
     known = int(a.known)
     return [float(a.coefficient(n)) * (side if n % 2 else 1) for n in range(known)]
 
 
 def _leads(c: Sequence[float]) -> list[tuple[int, int, float]]:
-    """For each derivative its order, and of its first term the m of z^m and the size at z = 1."""
+    """Return, for s, s' and s'', the order, and of its first term the m of z^m and the size."""
     found = []
     for order in range(3):
         m = next((n for n in range(order, len(c)) if c[n]), None)
@@ -93,18 +95,18 @@ def _leads(c: Sequence[float]) -> list[tuple[int, int, float]]:
 
 
 def _radius(c: Sequence[float]) -> float:
-    """Where the last coefficients add no more than rounding to the function or a derivative."""
+    """Return the radius in which the last coefficients only change the rounding of s, s', s''."""
     radius = 2.0 * _POLYNOMIAL
     for order, m, lead in _leads(c):
         for n in range(max(len(c) - _TAIL, m + 1), len(c)):
             if c[n]:
-                share = _ROUNDING * lead / (abs(c[n]) * math.perm(n, order))
-                radius = min(radius, share ** (1.0 / (n - m)))
+                fraction = _ROUNDING * lead / (abs(c[n]) * math.perm(n, order))
+                radius = min(radius, fraction ** (1.0 / (n - m)))
     return radius
 
 
 def _cut(c: list[float], radius: float) -> list[float]:
-    """Leave out the terms that are below rounding for |z| < radius."""
+    """Return the coefficients without the terms that are below rounding for |z| < radius."""
     needed = 1
     for order, m, lead in _leads(c):
         for n in range(m, len(c)):
@@ -114,10 +116,10 @@ def _cut(c: list[float], radius: float) -> list[float]:
     return c[:needed]
 
 
-def _meet(
+def _agree(
     core: _core.Activation, radius: float, left: Sequence[float], right: Sequence[float]
 ) -> bool:
-    """Whether polynomials and program agree where the polynomials end, but for cancellation."""
+    """Return whether polynomials and program agree for |z| < radius, up to cancellation."""
     z = radius * np.concatenate(([0.6, 0.8, 0.99], np.linspace(0.01, 1.0, 60)))
     noise = np.where(np.arange(z.size) < 3, _NOISE, _NOISE_WITHIN)
     for side, c in ((-1.0, left), (1.0, right)):
@@ -126,12 +128,12 @@ def _meet(
             value, slope, _ = core.evaluate(side * z)
         size = np.abs(series(side * z)) + np.abs(z * series.deriv()(side * z))
         apart = np.abs(value - series(side * z)) + np.abs(z * (slope - series.deriv()(side * z)))
-        if not (apart <= _MEETING * size + noise).all():
+        if not (apart <= _DIFFERENCE * size + noise).all():
             return False
     return True
 
 
-def _does_as_well(
+def _is_as_accurate(
     core: _core.Activation, radius: float, left: Sequence[float], right: Sequence[float]
 ) -> bool:
     for side, c in ((-1.0, left), (1.0, right)):

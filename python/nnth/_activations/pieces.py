@@ -1,4 +1,4 @@
-"""Where an expression goes over from one piece to another."""
+"""The points at which an expression changes from one piece to another."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Final
 from nnth import _core
 from nnth._activations.expression import Instruction
 
-# A program that can be looked up.
+# A hashable program.
 Code = tuple[Instruction, ...]
 
-# Breaks are looked for up to the first |z|; to the second where there are too many.
+# Breaks are sought up to the first |z|, or up to the second if there are too many.
 REACHES: Final = (1024.0, 64.0)
 _OPERANDS: Final = {
     "constant": 0,
@@ -21,19 +21,19 @@ _OPERANDS: Final = {
     **dict.fromkeys(("add", "subtract", "multiply", "divide", "maximum", "minimum"), 2),
 }
 _SIGNS: Final = ("abs", "sign", "step")
-_PLACE: Final = 4e-16  # how well a break is located, relative
-_SHORT: Final = 12  # one whose digits end here is taken to be that number
-_BESIDE_ZERO: Final = 1e-9  # where the sign of a condition follows from its expansion
+_PLACE: Final = 4e-16  # the relative error of the location of a break
+_SHORT: Final = 12  # a break within rounding of a number with 12 digits is that number
+_BESIDE_ZERO: Final = 1e-9  # below it the sign of a condition follows from its expansion
 
 
 @lru_cache(maxsize=256)
 def switches(code: Code) -> tuple[float, ...] | None:
-    """Return the z at which what abs, sign, step, max, min or where depends on changes its sign.
+    """Return the z at which a condition of abs, sign, step, max, min or where changes its sign.
 
-    They are looked for up to |z| = 1024, or 64 where it oscillates too fast to be followed as far;
-    None where that is still too far.
+    They are sought up to |z| = 1024, or 64 for a function that oscillates fast; None for one that
+    oscillates too fast for either.
     """
-    from nnth._activations.near_zero import near_zero  # which asks for the switches of conditions
+    from nnth._activations.near_zero import near_zero  # an import cycle: near_zero calls switches
 
     followed = []
     for condition in conditions(code):
@@ -47,7 +47,7 @@ def switches(code: Code) -> tuple[float, ...] | None:
 
 
 def breaks(followed: Sequence[_core.Activation]) -> tuple[float, ...] | None:
-    """Return where some functions are seen not to be smooth, ascending; None as for `switches`."""
+    """Return the points where one of the functions is not smooth; None as for `switches`."""
     for reach in REACHES:
         try:
             found = {z for core in followed for z in core.breaks(reach)}
@@ -62,7 +62,7 @@ def breaks(followed: Sequence[_core.Activation]) -> tuple[float, ...] | None:
 
 
 def conditions(code: Code) -> Iterator[Code]:
-    """The programs on whose sign a piece depends."""
+    """Yield the programs whose sign selects a piece."""
     starts: list[int] = []
     for at, (name, _) in enumerate(code):
         count = _OPERANDS.get(name, 1)
@@ -81,7 +81,7 @@ def conditions(code: Code) -> Iterator[Code]:
 
 
 def _step(polynomial: Sequence[float], side: int) -> float:
-    """1, 0 or 1/2 by the sign of a polynomial beside 0."""
+    """Return 1, 0 or 1/2 for the sign of a polynomial on one side of 0."""
     n, lead = next(((n, c) for n, c in enumerate(polynomial) if c), (0, 0.0))
     sign = lead * side**n
     return 1.0 if sign > 0.0 else 0.0 if sign < 0.0 else 0.5

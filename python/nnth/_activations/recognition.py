@@ -1,39 +1,40 @@
-"""Which activation of the catalogue an expression is, however it is written."""
+"""Recognize an activation of the catalogue in any expression of it."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from decimal import Decimal
+from fractions import Fraction
 from itertools import pairwise
 from typing import Final
 
 import numpy as np
 
-from nnth._activations.activation import CATALOGUE, Activation, activation
+from nnth._activations.activation import Activation, activation
+from nnth._activations.catalogue import ENTRIES
 from nnth._activations.expression import parse
-from nnth._activations.pieces import conditions
+from nnth._activations.pieces import REACHES, Code, conditions
 from nnth._activations.smoothness import joints
 from nnth._activations.taylor import Expansion, NoExpansionError, expansion
 
-# The values of functions that may be the same are compared here first; those of functions that are
-# made of pieces also further out than joints are looked for.
+# Values are compared at these points first; those of functions whose pieces may begin beyond the
+# range of `joints` also at the far points.
 _POINTS: Final = np.concatenate([s * np.geomspace(1e-3, 1e3, 61) for s in (-1.0, 1.0)])
 _FAR_POINTS: Final = np.concatenate([s * np.geomspace(1e3, 1e300, 2000) for s in (-1.0, 1.0)])
 _NEAR: Final = 1e-9
+_ZERO, _ONE = Fraction(0), Fraction(1)
 _SAME_PLACE: Final = 1e-12
-_SAME: Final = Decimal("1e-30")  # coefficients
-_PARAMETERS: Final = ("leaky_relu", "elu", "relu_power")
+_SAME: Final = Decimal("1e-30")  # relative difference of equal coefficients
 
 
 def recognized(act: Activation) -> Activation | None:
-    """Return the activation of the catalogue that is the same function, None where there is none.
+    """Return the activation of the catalogue that is the same function, None without one.
 
-    Both have the same joints, and between any two of them, where both are analytic, the same Taylor
-    expansion at one point, to 30 digits of 31 coefficients: there they are the same. Parameters are
-    read off the values. Cost: 1 ms, and 20 ms where the values agree.
+    Between any two joints, where both functions are analytic, they have the same Taylor expansion
+    at one point, to 30 digits of 31 coefficients. The parameter of a family follows from values.
+    Cost: 1 ms, and 20 ms if the values agree.
     """
-    points = np.concatenate((_POINTS, _FAR_POINTS)) if _has_pieces(act) else _POINTS
+    points = np.concatenate((_POINTS, _FAR_POINTS)) if _may_change_far_out(act) else _POINTS
     with np.errstate(all="ignore"):
         values = act.core.evaluate(points)[0]
         for known in _candidates(act):
@@ -46,27 +47,48 @@ def recognized(act: Activation) -> Activation | None:
     return None
 
 
-def _has_pieces(act: Activation) -> bool:
-    return next(conditions(tuple(parse(act.expression))), None) is not None
+def _may_change_far_out(act: Activation) -> bool:
+    """Return whether a piece of the function may begin beyond the range of `joints`."""
+    roots = map(_root, conditions(tuple(parse(act.expression))))
+    return any(root is None or abs(root) > REACHES[-1] for root in roots)
+
+
+def _root(condition: Code) -> Fraction | None:
+    """Return where a condition of the form a z + b is 0; None for any other program."""
+    stack: list[tuple[Fraction, Fraction]] = []
+    for name, value in condition:
+        if name in ("constant", "z"):
+            stack.append((Fraction(0), Fraction(value)) if name == "constant" else (_ONE, _ZERO))
+        elif name == "negate":
+            a, b = stack.pop()
+            stack.append((-a, -b))
+        elif name in ("add", "subtract"):
+            (c, d), (a, b) = stack.pop(), stack.pop()
+            stack.append((a + c, b + d) if name == "add" else (a - c, b - d))
+        elif name == "multiply" and (stack[-1][0] == 0 or stack[-2][0] == 0):
+            (c, d), (a, b) = stack.pop(), stack.pop()
+            stack.append((a * d + b * c, b * d))
+        else:
+            return None
+    a, b = stack.pop()
+    return -b / a if a else None
 
 
 def _candidates(act: Activation) -> Iterator[Activation]:
-    for name in CATALOGUE:
-        if name not in _PARAMETERS:
+    """Return the single activations of the catalogue, then of each family the member that fits."""
+
+    def value(z: float) -> float:
+        return float(act.core.evaluate([z])[0][0])
+
+    for name, entry in sorted(ENTRIES.items(), key=lambda item: item[1].parameter is not None):
+        if entry.parameter is None:
             yield activation(name)
-    below, one, two = act.core.evaluate(np.array([-1.0, 1.0, 2.0]))[0].tolist()
-    if abs(one - 1.0) > _NEAR or not math.isfinite(below) or not two > 0.0:
-        return
-    # Digits beyond the fifteenth are rounding.
-    power = float(f"{math.log2(two):.14g}")
-    parameters = (
-        ("leaky_relu", -below),
-        ("elu", below / math.expm1(-1.0)),
-        ("relu_power", power),
-    )
-    for name, value in parameters:
-        if name != "relu_power" or 0.0 < power <= 20.0:
-            yield activation(f"{name}:{float(f'{value:.14g}')!r}")
+            continue
+        try:
+            fitted = float(f"{entry.parameter.fit(value):.14g}")  # the digits after it are rounding
+            yield activation(f"{name}:{fitted!r}")
+        except ValueError:  # no member of the family has these values
+            continue
 
 
 def _same(one: str, other: str) -> bool:
@@ -85,7 +107,7 @@ def _same(one: str, other: str) -> bool:
 
 
 def _points_between(edges: list[float]) -> list[float]:
-    """A number within each of the intervals that the edges leave."""
+    """Return a number in each of the intervals between and beyond the edges."""
     if not edges:
         return [0.0]
     inner = [0.5 * (a + b) for a, b in pairwise(edges)]

@@ -1,4 +1,4 @@
-"""How smooth an activation is: where pieces of it meet, and which derivative jumps there."""
+"""The smoothness of an activation: where its pieces meet, and which derivative jumps there."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from nnth._activations.near_zero import near_zero
 from nnth._activations.pieces import breaks, switches
 from nnth._activations.taylor import Expansion, NoExpansionError, expansion
 
-_PLACE: Final = 4e-16  # how well a joint is located, relative
-_ROUNDING: Final = Decimal("1e-25")  # of equal coefficients, in 28 digits
+_PLACE: Final = 4e-16  # the relative error of the location of a joint
+_ROUNDING: Final = Decimal("1e-25")  # the rounding of coefficients, in 28 digits
 
 
 @lru_cache(maxsize=256)
 def joints(expression: str) -> tuple[float, ...] | None:
     """Return the z at which an expression may not be analytic, ascending.
 
-    They are its switches (`nnth.pieces`) and where the function or its slope is seen not to be
-    smooth, poles and branch points included, up to |z| = 1024, or 64 where it oscillates too fast
-    to be followed as far. None where that is still too far.
+    They are its switches (`pieces.switches`) and the points where the function or its derivative is
+    not smooth, poles and branch points included, up to |z| = 1024, or 64 for a function that
+    oscillates fast. None for one that oscillates too fast for either.
     """
     code = tuple(parse(expression))
     changes = switches(code)
@@ -35,8 +35,8 @@ def joints(expression: str) -> tuple[float, ...] | None:
 def roughness(expression: str) -> float:
     """Return the order p of the first derivative of an expression that jumps anywhere.
 
-    0 for a jump, 1 for a kink, p for |z|^p; infinite for what is analytic wherever `joints` looks,
-    NaN where it is not known.
+    0 for a jump, 1 for a kink, p for |z|^p; infinite for a function that is analytic in the range
+    of `joints`, NaN where it is not known.
     """
     places = joints(expression)
     if places is None:
@@ -47,7 +47,7 @@ def roughness(expression: str) -> float:
 
 @lru_cache(maxsize=256)
 def polynomial(expression: str) -> bool:
-    """Return whether an expression is a polynomial of low degree, to the terms of its expansion."""
+    """Return whether an expression is a polynomial of low degree, by its expansion at 0."""
     if roughness(expression) != math.inf:
         return False
     try:
@@ -58,7 +58,7 @@ def polynomial(expression: str) -> bool:
 
 
 def slopes(expression: str) -> tuple[float, float] | None:
-    """Return (a, b) where the function is a z below 0 and b z above it, and None where not."""
+    """Return (a, b) for a function that is a z below 0 and b z above, None for any other."""
     if joints(expression) not in ((), (0.0,)):
         return None
     try:
@@ -72,7 +72,7 @@ def slopes(expression: str) -> tuple[float, float] | None:
 
 
 def _order_at(program: Program, z: float) -> float:
-    """The order of the first derivative that jumps at a joint."""
+    """Return the order of the first derivative that jumps at a joint."""
     aside = 0.0 if z == 0.0 else 64.0 * _PLACE * abs(z)
     try:
         left, right = (expansion(program, side, Decimal(repr(z)), aside) for side in (-1, 1))
@@ -88,7 +88,7 @@ def _order_at(program: Program, z: float) -> float:
 
 
 def _differ(left: Expansion, right: Expansion, n: int, z: float) -> bool:
-    """Whether n-th derivatives differ by more than a misplaced joint explains."""
+    """Return whether the n-th derivatives differ by more than the error of the location."""
     place = Decimal(_PLACE * abs(z))
     b = right.coefficient(n)
     a = -left.coefficient(n) if n % 2 else left.coefficient(n)

@@ -1,10 +1,10 @@
 """One-sided Taylor expansions of activations, in eighty decimal digits.
 
-What a function does beside a point, where it vanishes and which derivative jumps there, does not
-follow from values in doubles: in softplus(z) - log(2) the digits cancel. Here every operation of a
-program is applied to a series in t = |z - at| > 0, by the recurrences of automatic differentiation
-(Griewank & Walther 2008, ch. 13); a sum that is smaller than its terms by 10^40 is 0. Numbers are
-taken as they are written, so that 0.1 is a tenth, and pi and e are exact.
+Values in doubles do not show whether a function vanishes at a point, or which derivative jumps
+there: in softplus(z) - log(2) the digits cancel. Here every operation of a program is applied to a
+series in t = |z - at| > 0, by the recurrences of automatic differentiation (Griewank and Walther
+2008, chapter 13); a sum that is smaller than its terms by 10^40 is 0. A number is the decimal that
+is written, so 0.1 is one tenth, and pi and e are exact.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from typing import Final
 
 from nnth._activations.expression import Instruction
 
-TERMS: Final = 32  # of a series; cancelled sums have less
+TERMS: Final = 32  # the terms of a series; fewer after cancellation
 _DIGITS: Final = 80
-_NEGLIGIBLE: Final = Decimal("1e-40")  # a sum below this share of its terms is 0
-_LAST: Final = Decimal("1e-85")  # of the terms of a sum, beside its first
+_NEGLIGIBLE: Final = Decimal("1e-40")  # a sum below this fraction of its terms is 0
+_LAST: Final = Decimal("1e-85")  # the last term of a sum, relative to the first
 _ZERO: Final = Decimal(0)
 _ONE: Final = Decimal(1)
 _PI: Final = Decimal(
     "3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862803482534"
 )
-_FAR: Final = Decimal(10**12)  # sines of larger numbers have not enough digits left
-_LARGE: Final = Decimal(10**6)  # exponentials of larger numbers leave the range
+_FAR: Final = Decimal(10**12)  # sines of larger numbers have too few digits
+_LARGE: Final = Decimal(10**6)  # exponentials of larger numbers overflow
 _ERF_IS_ONE: Final = 12  # erfc(12) is below 1e-63
-_FAR_TAIL: Final = 1000  # of the normal distribution: 1e-217150 is beyond it
+_FAR_TAIL: Final = 1000  # Phi(-1000) is 1e-217150
 _SIMPLE: Final = 10**4  # exponents that are fractions with at most this denominator are exact
 
 
 class NoExpansionError(ArithmeticError):
-    """A function that has no expansion in whole powers times one power there, or none known."""
+    """Raised for a function without a known expansion in whole powers times one power."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Expansion:
     terms: tuple[Decimal, ...]
 
     def coefficient(self, power: int) -> Decimal:
-        """The coefficient of t^power; 0 beyond the terms that are known."""
+        """Return the coefficient of t^power; 0 beyond the known terms."""
         n = power - self.order
         if n.denominator != 1 or not 0 <= n < len(self.terms):
             return _ZERO
@@ -54,11 +54,11 @@ class Expansion:
 
     @property
     def known(self) -> Fraction:
-        """The coefficients of powers below this are known."""
+        """The power below which coefficients are known."""
         return self.order + len(self.terms) if self.terms else Fraction(TERMS)
 
     def sign_at(self, t: Decimal) -> int:
-        """The sign of the function at a small distance t; 0 stands for the limit from above."""
+        """Return the sign of the function at a small distance t; t = 0 is the limit from above."""
         if not self.terms:
             return 0
         value = self.terms[0] if t == 0 else self.terms[-1]
@@ -72,12 +72,15 @@ def expansion(
 ) -> Expansion:
     """Return the expansion of a program on one side, +1 or -1, of a point.
 
-    Of the pieces of a function it is that of the one that holds close to the point, or at a
-    distance `aside` where the point is only known that well.
+    Of a function with pieces it is the expansion of the piece next to the point, or of the piece at
+    the distance `aside`, if the point is only known to that accuracy.
 
-    Accuracy: some 70 digits of every coefficient, less where sums cancel. Cost: about 0.1 to 1
-    ms an operation. Raises NoExpansionError where there is none: at a pole or a branch point whose
-    powers do not differ by whole numbers, and inside functions that are singular there.
+    Accuracy: some 70 digits of every coefficient, fewer after cancellation. Cost: 0.1 to 1 ms per
+    operation.
+
+    Raises:
+        NoExpansionError: At a pole, or at a branch point whose powers do not differ by whole
+            numbers, inside a function that is singular there.
     """
     distance = Decimal(aside)
 
@@ -129,7 +132,7 @@ def _decimal(value: Fraction) -> Decimal:
 
 
 def _sum(terms: Iterable[Decimal]) -> Decimal:
-    """The sum, or 0 where it is rounding of its terms."""
+    """Return the sum, or 0 if it is rounding of its terms."""
     total = size = _ZERO
     for term in terms:
         total += term
@@ -178,7 +181,7 @@ def _subtract(a: Expansion, b: Expansion) -> Expansion:
 
 
 def _products(a: Sequence[Decimal], b: Sequence[Decimal], n: int) -> Decimal:
-    """The n-th coefficient of a product."""
+    """Return the n-th coefficient of a product."""
     return _sum(a[k] * b[n - k] for k in range(n + 1) if a[k] and b[n - k])
 
 
@@ -189,9 +192,9 @@ def _multiply(a: Expansion, b: Expansion) -> Expansion:
 
 
 def _power(a: Expansion, p: Fraction) -> Expansion:
-    """b = a^p from a b' = p a' b: n a_0 b_n = sum_k (k p - n + k) a_k b_(n-k).
+    """Return b = a^p, from a b' = p a' b: n a_0 b_n = sum_k (k p - n + k) a_k b_(n-k).
 
-    Whole powers are products, as that recurrence loses digits.
+    Whole powers are products, because the recurrence loses digits.
     """
     if p == 0:
         return _constant(_ONE)
@@ -225,12 +228,12 @@ def _divide(a: Expansion, b: Expansion) -> Expansion:
 
 
 def _chosen(sign: int, a: Expansion, b: Expansion) -> Expansion:
-    """a, b or, where the condition is 0, their mean, as a program has it."""
+    """Return a or b by the sign of a condition, and their mean for 0, as in a program."""
     return a if sign > 0 else b if sign < 0 else _scaled(_add(a, b), Decimal("0.5"))
 
 
 def _dense(a: Expansion) -> list[Decimal]:
-    """The coefficients of t^0, t^1, ... of what an entire function may be applied to."""
+    """Return the coefficients of t^0, t^1, ... of the argument of an entire function."""
     if not a.terms:
         return [_ZERO] * TERMS
     if a.order < 0 or a.order.denominator != 1:
@@ -239,7 +242,7 @@ def _dense(a: Expansion) -> list[Decimal]:
 
 
 def _integrated(first: Decimal, slope: Sequence[Decimal], a: Sequence[Decimal]) -> list[Decimal]:
-    """f(a) from f(a_0) and f'(a): n f_n = sum_k k a_k f'_(n-k)."""
+    """Return f(a) from f(a_0) and f'(a): n f_n = sum_k k a_k f'_(n-k)."""
     present = [(k, k * x) for k, x in enumerate(a) if x and k]
     return [first] + [
         _sum(x * slope[n - k] for k, x in present if k <= n) / n for n in range(1, len(a))
@@ -270,7 +273,7 @@ def _log(a: Expansion) -> Expansion:
 
 
 def _log_of(x: Decimal) -> Decimal:
-    """Logarithms of what is 1 but for rounding are 0."""
+    """Return log(x), and 0 if x is 1 to rounding."""
     return _ZERO if abs(x - 1) < _NEGLIGIBLE else x.ln()
 
 
@@ -296,7 +299,7 @@ def _erf(a: Expansion) -> Expansion:
 
 
 def _erf_of(x: Decimal) -> Decimal:
-    """erf x = 2 x e^(-x^2)/sqrt(pi) sum_n (2 x^2)^n/(2n + 1)!!."""
+    """Return erf x = 2 x e^(-x^2)/sqrt(pi) sum_n (2 x^2)^n/(2n + 1)!!."""
     if abs(x) > _ERF_IS_ONE:
         return Decimal(1).copy_sign(x)
     term = total = _ONE
@@ -316,7 +319,7 @@ def _normal_cdf(a: Expansion) -> Expansion:
 
 
 def _normal_cdf_of(x: Decimal) -> Decimal:
-    """Phi(x), in its tail by Laplace's continued fraction: 1 + erf would have no digits there."""
+    """Return Phi(x), in the tail, where 1 + erf has no digits, by Laplace's continued fraction."""
     if x > -2:
         return (1 + _erf_of(x / Decimal(2).sqrt())) / 2
     if x < -_FAR_TAIL:
@@ -357,7 +360,7 @@ def _atan(a: Expansion) -> Expansion:
 
 
 def _atan_of(x: Decimal) -> Decimal:
-    """By atan x = 2 atan(x/(1 + sqrt(1 + x^2))), three times, and the series."""
+    """Return atan x by atan x = 2 atan(x/(1 + sqrt(1 + x^2))), three times, and the series."""
     if abs(x) > 1:
         return (_PI / 2).copy_sign(x) - _atan_of(1 / x)
     for _ in range(3):
@@ -370,7 +373,7 @@ def _atan_of(x: Decimal) -> Decimal:
     return 8 * total
 
 
-# By the sign of the argument.
+# Functions of an expansion and the sign of its value.
 _PIECES: Final[dict[str, Callable[[Expansion, int], Expansion]]] = {
     "abs": _scaled,
     "sign": lambda _, sign: _constant(Decimal(sign)),

@@ -1,4 +1,4 @@
-"""What a catapult starts from: a state of the recursion, or random networks; and at which rates."""
+"""The start of a training: a state of the recursion, or random networks; and its learning rates."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from nnth import _core
 from nnth._runtime.checks import check_integer
 from nnth._runtime.typing import Floats
 
-MODELS: Final = ("recursion", "frozen gates", "relu")  # in the order of the core
+# In the order of the core.
+MODELS: Final = ("recursion", "frozen gates", "relu")
 ENDINGS: Final = ("unsettled", "converged", "dead", "diverged")
-DEFAULT_RATES: Final = (0.5, 3.0, 4.5)  # of eta lambda_0: one a phase
+DEFAULT_ETA_LAMBDA0: Final = (0.5, 3.0, 4.5)  # one for each phase
 
-_MOST: Final = 1e30  # of every number that is given
-_MOST_NEURONS: Final = 10_000_000
-_MOST_STEPS: Final = 10_000_000
-_MOST_SAMPLES: Final = 2**32
-_FEW_RATES: Final = 6
+_MAX_SIZE: Final = 1e30
+_MAX_NEURONS: Final = 10_000_000
+_MAX_STEPS: Final = 10_000_000
+_MAX_SAMPLES: Final = 2**32
+_MAX_LISTED_RATES: Final = 6
 
 
 @dataclass(frozen=True)
 class Start:
-    """Where gradient descent on one data point begins.
+    """The state at which gradient descent on one data point begins.
 
-    kappa: |x|^2/(width n0). lambda0, z0: the state of the recursion; None with networks. width, n0:
+    kappa: |x|^2/(width n0). lambda0, z0: the state of the recursion, None with networks. width, n0:
     the networks' width and input dimension. samples: their number; 0 for the recursion alone.
     """
 
@@ -42,11 +43,11 @@ class Start:
 
     @property
     def x(self) -> Floats:
-        """The input of the networks, of equal entries: only |x|^2/n0 = kappa width matters."""
+        """The input of the networks, with equal entries: only |x|^2/n0 = kappa width matters."""
         return np.full(self.n0, math.sqrt(self.kappa * self.width))
 
     def parameters(self) -> dict[str, Any]:
-        """What a table's record says of it."""
+        """Return the parameters for a table's record."""
         return {
             "lambda0": self.lambda0,
             "z0": self.z0,
@@ -60,16 +61,16 @@ class Start:
 
 @dataclass(frozen=True)
 class Rates:
-    """Learning rates as they are, or in units of 1/lambda_0 of each start."""
+    """Learning rates, or learning rates times lambda_0 of each start."""
 
     values: tuple[float, ...]
-    of_curvature: bool
+    relative_to_curvature: bool
 
     @property
     def parameter(self) -> dict[str, Any]:
-        """The option that they came by; of many the first, the last and their number."""
-        name, count = "eta_lambda0" if self.of_curvature else "eta", len(self.values)
-        if count <= _FEW_RATES:
+        """The option that set the rates; of more than six, the first, the last and their number."""
+        name, count = "eta_lambda0" if self.relative_to_curvature else "eta", len(self.values)
+        if count <= _MAX_LISTED_RATES:
             return {name: self.values}
         return {name: f"{self.values[0]:g}:{self.values[-1]:g}:{count}"}
 
@@ -83,10 +84,10 @@ def start_of(
     n0: int,
     samples: int,
 ) -> Start:
-    """Return the start that is asked for; raises ValueError, naming the argument."""
+    """Return the start that the arguments describe; raises ValueError, naming the argument."""
     target = _finite("target", target)
-    width, n0 = _at_most("width", width, _MOST_NEURONS), _at_most("n0", n0, _MOST_NEURONS)
-    samples = _at_most("samples", samples, _MOST_SAMPLES - 1, least=0)
+    width, n0 = _at_most("width", width, _MAX_NEURONS), _at_most("n0", n0, _MAX_NEURONS)
+    samples = _at_most("samples", samples, _MAX_SAMPLES - 1, least=0)
     kappa = 1.0 / width if kappa is None else _positive("kappa", kappa)
     if not samples:
         lambda0 = 1.0 if lambda0 is None else _positive("lambda0", lambda0)
@@ -95,8 +96,8 @@ def start_of(
     for name, given in (("lambda0", lambda0), ("z0", z0)):
         if given is not None:
             raise ValueError(f"{name} must not be given with networks, which have their own")
-    if width * n0 > 100 * _MOST_NEURONS:
-        raise ValueError(f"width * n0 must be at most {100 * _MOST_NEURONS:g}, not {width * n0}")
+    if width * n0 > 100 * _MAX_NEURONS:
+        raise ValueError(f"width * n0 must be at most {100 * _MAX_NEURONS:g}, not {width * n0}")
     return Start(target, kappa, None, None, width, n0, samples)
 
 
@@ -105,7 +106,7 @@ def rates_of(
     eta_lambda0: float | Sequence[float] | None,
     default: Sequence[float],
 ) -> Rates:
-    """Return the rates that are asked for, ascending; raises ValueError."""
+    """Return the rates that the arguments describe, ascending; raises ValueError."""
     if eta is not None and eta_lambda0 is not None:
         raise ValueError("eta and eta_lambda0 must not both be given")
     name, given = ("eta", eta) if eta is not None else ("eta_lambda0", eta_lambda0)
@@ -120,11 +121,11 @@ def rates_of(
 
 def steps_of(steps: int) -> int:
     """Return the number of steps; raises ValueError."""
-    return _at_most("steps", steps, _MOST_STEPS)
+    return _at_most("steps", steps, _MAX_STEPS)
 
 
 def check_run(seed: int, threads: int) -> None:
-    """Raise ValueError for a seed or a number of threads that is none."""
+    """Raise ValueError for an invalid seed or number of threads."""
     if not 0 <= seed < 2**64:
         raise ValueError(f"seed must be in [0, 2**64), not {seed}")
     _core.thread_count(threads)
@@ -138,10 +139,10 @@ def phase_of(eta_lambda0: float) -> str:
 
 
 def peak_time(eta_lambda0: float, width: float) -> float:
-    """Return log n/(2 log(eta lambda_0 - 1)), when the loss peaks in the catapult phase; else nan.
+    """Return log n/(2 log(eta lambda_0 - 1)), the time of the peak in the catapult phase; else NaN.
 
-    It is when |z|, growing from order 1 by eta lambda_0 - 1 a step, comes to n^(1/2). With 1/q_0
-    for n, q_0 = kappa (eta z_0)^2, it begins where a network does.
+    At that time |z|, which grows from order 1 by eta lambda_0 - 1 a step, has reached n^(1/2).
+    With 1/q_0 for n, q_0 = kappa (eta z_0)^2, it starts from the z_0 of a network.
     """
     if not 2.0 < eta_lambda0 < 4.0 or not width > 0.0 or math.isinf(width):
         return math.nan
@@ -149,14 +150,16 @@ def peak_time(eta_lambda0: float, width: float) -> float:
 
 
 def _finite(name: str, value: float) -> float:
-    if not abs(value) <= _MOST:
-        raise ValueError(f"{name} must be finite and at most {_MOST:g} in size, not {value:g}")
+    if not abs(value) <= _MAX_SIZE:
+        raise ValueError(f"{name} must be finite and at most {_MAX_SIZE:g} in size, not {value:g}")
     return float(value)
 
 
 def _positive(name: str, value: float) -> float:
-    if not 1.0 / _MOST <= value <= _MOST:
-        raise ValueError(f"{name} must be above 0, from {1 / _MOST:g} to {_MOST:g}, not {value:g}")
+    if not 1.0 / _MAX_SIZE <= value <= _MAX_SIZE:
+        raise ValueError(
+            f"{name} must be above 0, from {1 / _MAX_SIZE:g} to {_MAX_SIZE:g}, not {value:g}"
+        )
     return float(value)
 
 

@@ -1,4 +1,4 @@
-"""What the lecture on large learning rates says, beside what is measured."""
+"""Statements of the lecture on large learning rates, compared with measurements."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ import numpy as np
 
 from nnth import _core
 from nnth._catapult.phases import catapult_phases
+from nnth._catapult.start import ENDINGS
 from nnth._catapult.trajectories import catapult
 from nnth._course.statement import Check, Run, Statement
 from nnth._tables.statistics import log_slopes
 
-_DIVERGED: Final = 3  # of nnth._catapult.start.ENDINGS
+_DIVERGED: Final = ENDINGS.index("diverged")
 _WIDTH: Final = 1_000_000.0
 _ROUNDING: Final = 1e-13
 
 
 def recursion(run: Run) -> list[Statement]:
-    """Return the recursion beside a network with frozen gates, after a step and after sixty.
+    """Return the recursion beside a network with frozen gates, after one step and after sixty.
 
     lambda' = lambda + eta kappa r (eta lambda r - 4 z), where the notes have r for z after the
-    first sign: 4/(z - y) times r^2 for 4 z/(z - y). At y = 1 these are apart.
+    first sign: 4/(z - y) times r^2 for 4 z/(z - y). At y = 1 the two differ.
     """
     eta, m = 2.5, 64
     table = catapult(eta, width=m, target=1.0, samples=1, steps=60, seed=run.seed)
@@ -53,7 +54,7 @@ def recursion(run: Run) -> list[Statement]:
 
 
 def thresholds(_: Run) -> list[Statement]:
-    """Return where the phases meet at y = 0: eta lambda_0 at which the loss grows, and diverges."""
+    """Return the eta lambda_0 at which, for y = 0, the loss begins to grow and to diverge."""
 
     def grows(rate: float) -> bool:
         return bool(_outcome(rate, _WIDTH)["peak_step"][0] > 0)
@@ -72,13 +73,13 @@ def thresholds(_: Run) -> list[Statement]:
 
 
 def peaks(_: Run) -> list[Statement]:
-    """Return how the peak goes with the width: its time as log m, its height |z| as m^(1/2)."""
+    """Return how the peak depends on the width n: its time as log n, its height |z| as n^(1/2)."""
     rate, widths = 2.5, 10.0 ** np.arange(3, 16)
     found = [_outcome(rate, m) for m in widths]
     step = float(log_slopes(widths, [float(f["peak_step"][0]) for f in found]))
     height = float(log_slopes(widths, [math.log(f["peak"][0]) for f in found]))
     theory = 0.5 / math.log(rate - 1.0)
-    # Steps are whole, and the height depends on where they fall.
+    # The number of steps is an integer, and the height depends on how it is rounded.
     spread = 1.0 / math.log(widths[-1] / widths[0])
     return [
         Statement(
@@ -99,7 +100,7 @@ def peaks(_: Run) -> list[Statement]:
 
 
 def curvature(run: Run) -> list[Statement]:
-    """Return what becomes of lambda in the catapult phase: with frozen gates, and of ReLU."""
+    """Return the change of lambda in the catapult phase, with frozen gates and with free ones."""
     table = catapult(eta_lambda0=(2.1, 2.5, 3.0, 3.5, 3.9), width=256, samples=4, seed=run.seed)
     net = np.flatnonzero(table["model"] == "frozen gates")
     same = np.diff(table["step"][net]) == 1
@@ -137,7 +138,7 @@ def _outcome(rate: float, m: float) -> dict[str, Any]:
 
 
 def _bisected(above: Callable[[float], bool], low: float, high: float) -> float:
-    """Where a property begins, to 1e-9."""
+    """Return the value at which a property begins to hold, to 1e-9."""
     while high - low > 1e-9:
         middle = 0.5 * (low + high)
         low, high = (low, middle) if above(middle) else (middle, high)

@@ -1,4 +1,4 @@
-"""The course as a table: which command computes the system of which lecture."""
+"""The course as a table of lectures, systems and the commands that compute them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final
 
 from nnth._tables.table import Meta, Table
 
-# Lecture, system, command. Commands run as they stand.
+# Lecture, system, command. Every command runs as printed; a test runs them all.
 COURSE: Final = (
     (
         "9/14",
@@ -194,7 +194,17 @@ COURSE: Final = (
 
 
 def lectures() -> Table:
-    """Return the course as a Table: lecture, system, command to type."""
+    """Return the course as a Table of lectures, systems and commands.
+
+    Returns:
+        A Table with a row per system: lecture (its day, or its title), system, and command, a
+        line for a shell that computes it and runs as printed.
+
+    Example:
+        >>> table = nnth.lectures()
+        >>> table["command"].tolist()[0]
+        'nnth kernel --act relu --depth 50'
+    """
     names = ("lecture", "system", "command")
     columns = {name: [row[i] for row in COURSE] for i, name in enumerate(names)}
     return Table(columns, Meta("lectures"))

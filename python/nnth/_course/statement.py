@@ -1,4 +1,4 @@
-"""Statements of the theory as numbers, beside what is measured and what lecture notes have."""
+"""Statements of the theory as numbers, compared with measurements and with lecture notes."""
 
 from __future__ import annotations
 
@@ -9,18 +9,22 @@ from typing import Final, Literal, TypeAlias
 
 from nnth._tables.statistics import beyond, z_score
 
-DEVIATIONS: Final = 5.0  # more than so many from a number, and what was said of it fails
+DEVIATIONS: Final = 5.0  # the largest |z| at which a statement holds
 
 
 @dataclass(frozen=True)
 class Statement:
-    """A number in theory and measured; where lecture notes err, as they have it too.
+    """A number of the theory with its measurement, and the number in lecture notes that err.
 
-    lecture: of the course. statement: in words, and for which case. theory: the number; with
-    relation "<=" or ">=" a bound that what is measured keeps. stderr: the standard error of
-    `measured`, 0 where nothing is random. error: the most that may lie between the two without
-    chance: rounding, or orders that the theory leaves out. notes: the number of the notes, NaN
-    where they do not err.
+    Args:
+        lecture: The lecture of the course.
+        statement: The statement in words, with its case.
+        theory: The number; with relation "<=" or ">=" a bound on the measurement.
+        measured: The measurement.
+        stderr: Standard error of the measurement, 0 if nothing is random.
+        error: Largest difference without chance: rounding, or orders that the theory leaves out.
+        notes: The number in the lecture notes, NaN if they are right.
+        relation: Relation of the measurement to the number: "=", "<=" or ">=".
     """
 
     lecture: str
@@ -34,28 +38,28 @@ class Statement:
 
     @property
     def z(self) -> float:
-        """What of measured - theory is beyond `error`, in standard errors; infinite without."""
+        """The part of measured - theory beyond `error`, in standard errors (infinite if 0)."""
         return self._deviations(self.theory)
 
     @property
     def z_notes(self) -> float:
-        """The same of measured - notes; NaN without notes."""
+        """The same for measured - notes; NaN without notes."""
         return self._deviations(self.notes)
 
     @property
     def holds(self) -> bool:
-        """Whether the measurement bears the theory out."""
-        return self._bears_out(self.z)
+        """Whether the measurement agrees with the theory."""
+        return self._agrees(self.z)
 
     @property
     def notes_hold(self) -> bool:
-        """Whether the measurement bears the notes out; False without notes."""
-        return self._bears_out(self.z_notes)
+        """Whether the measurement agrees with the notes; False without notes."""
+        return self._agrees(self.z_notes)
 
     def _deviations(self, value: float) -> float:
         return float(z_score(beyond(self.measured - value, self.error), self.stderr))
 
-    def _bears_out(self, z: float) -> bool:
+    def _agrees(self, z: float) -> bool:
         match self.relation:
             case "=":
                 return abs(z) <= DEVIATIONS
@@ -67,16 +71,16 @@ class Statement:
 
 @dataclass(frozen=True)
 class Run:
-    """How statements are checked: `quick` with a tenth of the networks, from a seed, on threads."""
+    """The options of a verification: `quick` uses a tenth of the networks."""
 
     quick: bool = False
     seed: int = 0
     threads: int = 0
 
     def nets(self, samples: int) -> int:
-        """Return how many networks stand for `samples` of them."""
+        """Return the number of networks to draw in place of `samples`."""
         return max(samples // 10, 2) if self.quick else samples
 
 
-# One or more statements, checked together. A theory lists all of its own in `STATEMENTS`.
+# A function that returns statements checked together. STATEMENTS of a theory lists its checks.
 Check: TypeAlias = Callable[[Run], Sequence[Statement]]

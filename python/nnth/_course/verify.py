@@ -1,4 +1,4 @@
-"""The theorems of the course, each checked: theory beside measurement, and where notes err."""
+"""The theorems of the course, each compared with a measurement."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from importlib import import_module
-from typing import Final
+from typing import Final, Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from nnth._tables.plot import Lines
 from nnth._tables.table import Meta, Table
 
 # Packages whose module `statements` lists its checks as STATEMENTS; in order of the course.
-THEORIES: Final = (
+Theory: TypeAlias = Literal[
     "gp",
     "criticality",
     "rates",
@@ -36,36 +36,55 @@ THEORIES: Final = (
     "paths",
     "regions",
     "linear_nets",
-)
+]
+THEORIES: Final[tuple[Theory, ...]] = get_args(Theory)
 
-_FARTHEST: Final = 1000.0  # deviations, in a picture
+_LARGEST_SHOWN: Final = 1000.0  # deviations in the figure
 
 
 @serial_blas
 def verify(
-    theories: Sequence[str] = (),
+    theories: Sequence[Theory] = (),
     *,
     quick: bool = False,
     seed: int = 0,
     threads: int = 0,
     progress: Progress | None = None,
 ) -> Table:
-    """Return every theorem of the course beside a measurement, and what the lecture notes had.
+    """Return the theorems of the course, each compared with a measurement.
 
-    theories: of `THEORIES`; all by default. quick: a tenth of the networks. seed: of all samples.
-    threads: 0 = all; the result is the same. progress: called with checks done and in all.
+    For a statement with a number and a measurement ::
 
-    Returns a Table, a row a claim. Where the notes err a second row follows, with their number.
-    Columns: lecture, statement; `claim`, "theory" or "notes"; `theory`, the number claimed;
-    `measured`, with its standard error `stderr` (0: nothing is random); z, by how many of these
-    |measured - theory| is beyond `error` (infinite where it is and nothing is random); `verdict`:
-    "holds" where |z| <= 5, or for a bound where z is so on its wrong side, else "fails"; `relation`
-    of the measurement to the number, =, <= or >=; `error`, the most that rounding or orders left
-    out may be; `topic`, the theory. `failures` of the record counts the rows that are
-    not as they should be: theory that fails, or notes that hold.
+        z = max(|measured - theory| - error, 0)/stderr, with the sign of measured - theory
+        holds: |z| <= 5; for a bound: z <= 5 on the wrong side
 
-    Cost: 10 s where quick, a minute in full, on two cores.
-    Raises ValueError for theories that are not known; KeyboardInterrupt saying what was done.
+    Args:
+        theories: Names of theories, as "paths"; all by default.
+        quick: Use a tenth of the random networks.
+        seed: Seed of all samples.
+        threads: Threads to use, 0 for all; the result is the same.
+        progress: Called as progress(done, total) after each check.
+
+    Returns:
+        A Table with a row per claim; where lecture notes err, a second row has their number:
+        lecture, statement, claim ("theory" or "notes"), theory (the number claimed), measured, its
+        standard error stderr (0 if nothing is random), z (infinite for a difference beyond error
+        with stderr 0), verdict ("holds" or "fails"), relation of the measurement to the number
+        ("=", "<=" or ">="), error (the largest difference from rounding or from orders that the
+        theory leaves out), topic (the name of the theory). `table.meta.parameters["failures"]`
+        counts rows with an unexpected verdict: theory that fails, or notes that hold.
+
+    Raises:
+        ValueError: If a theory is unknown.
+
+    Cost: 10 s if quick, a minute in full, on two cores.
+
+    Example:
+        >>> table = nnth.verify(["hermite"], quick=True)
+        >>> table.meta.parameters["failures"]
+        0
+
+    Source: `nnth.lectures` lists the course; the functions of each theory cite its literature.
     """
     for name in theories:
         if name not in THEORIES:
@@ -120,15 +139,15 @@ def _table(found: Sequence[tuple[str, Statement]], theories: Sequence[str], run:
 
 
 def _picture(found: Sequence[tuple[str, Statement]]) -> Lines:
-    """Return deviations over the statements, those of the theory and those of the notes."""
-    said = [statement for _, statement in found]
-    number = np.arange(1.0, len(said) + 1.0)
-    # A bound that is kept, by however much, is no deviation.
-    least = np.array([0.0 if one.relation == "<=" else -_FARTHEST for one in said])
-    most = np.array([0.0 if one.relation == ">=" else _FARTHEST for one in said])
-    theory = np.clip([one.z for one in said], least, most)
-    notes = np.clip([one.z_notes for one in said], -_FARTHEST, _FARTHEST)
-    ends = np.array([0.5, len(said) + 0.5])
+    """Return a figure of the deviations of the theory and of the notes over the statements."""
+    statements = [statement for _, statement in found]
+    number = np.arange(1.0, len(statements) + 1.0)
+    # A bound that holds has no deviation.
+    least = np.array([0.0 if one.relation == "<=" else -_LARGEST_SHOWN for one in statements])
+    most = np.array([0.0 if one.relation == ">=" else _LARGEST_SHOWN for one in statements])
+    theory = np.clip([one.z for one in statements], least, most)
+    notes = np.clip([one.z_notes for one in statements], -_LARGEST_SHOWN, _LARGEST_SHOWN)
+    ends = np.array([0.5, len(statements) + 0.5])
     return Lines(
         lines=((rf"$|z| \leq {DEVIATIONS:g}$", ends, np.zeros(2)),),
         bands=((ends, np.full(2, -DEVIATIONS), np.full(2, DEVIATIONS)),),
@@ -139,25 +158,15 @@ def _picture(found: Sequence[tuple[str, Statement]]) -> Lines:
         linear=DEVIATIONS,
         x_label="statement",
         y_label="deviation $z$ from the claim",
-        note=f"{_FARTHEST:g} deviations and more are at the edge",
+        note=f"{_LARGEST_SHOWN:g} deviations and more are at the edge",
     )
 
 
-def _rows(topic: str, said: Statement) -> Iterator[tuple[str | float, ...]]:
-    claims = [("theory", said.theory, said.z, said.holds)]
-    if not math.isnan(said.notes):
-        claims.append(("notes", said.notes, said.z_notes, said.notes_hold))
+def _rows(topic: str, one: Statement) -> Iterator[tuple[str | float, ...]]:
+    claims = [("theory", one.theory, one.z, one.holds)]
+    if not math.isnan(one.notes):
+        claims.append(("notes", one.notes, one.z_notes, one.notes_hold))
     for claim, value, z, holds in claims:
-        yield (
-            said.lecture,
-            said.statement,
-            claim,
-            value,
-            said.measured,
-            said.stderr,
-            z,
-            "holds" if holds else "fails",
-            said.relation,
-            said.error,
-            topic,
-        )
+        verdict = "holds" if holds else "fails"
+        measured = (one.measured, one.stderr, z, verdict, one.relation, one.error, topic)
+        yield (one.lecture, one.statement, claim, value, *measured)

@@ -1,4 +1,4 @@
-"""Critical points of an activation, the way there along depth, and phase diagrams."""
+"""Critical points of an activation, the variance through the layers there, and phase diagrams."""
 
 from nnth._criticality.critical import critical, critical_decay
 from nnth._criticality.phase import phase

@@ -1,4 +1,4 @@
-"""Critical initialization: where a deep network neither blows up nor forgets its inputs."""
+"""Critical initialization: variances at which deep networks neither explode nor forget inputs."""
 
 from __future__ import annotations
 
@@ -20,34 +20,53 @@ from nnth._tables.table import Meta, Table
 def critical(act: str = "tanh", *, threads: int = 0) -> Table:
     """Return the critical points of an activation.
 
-    They are the (C_b, C_w, K*) with K* = C_b + C_w E[s^2], chi_par = (C_w/2) E[(s^2)''] = 1 and
-    chi_perp = C_w E[s'^2] = 1, z ~ N(0, K*): the K* with E[s s''] = 0, C_w = 1/E[s'^2] and C_b =
-    K* - C_w E[s^2] where that is not negative.
+    A critical point is a triple (C_b, C_w, K*) with, for z ~ N(0, K*), ::
 
-    act: name, `name:parameter` or expression in z (see `nnth._activations.activation.activation`).
+        K* = C_b + C_w E[s(z)^2],
+        chi_par = (C_w/2) E[(s^2)''(z)] = 1,    chi_perp = C_w E[s'(z)^2] = 1.
 
-    Returns a Table, a row a critical point, or one row of universality "none" whose note says what
-    fails: cb, cw, k_star (nan where every K is fixed), chi_par, chi_perp, universality
-    ("scale-invariant", "K* = 0", "half-stable", "family", "none"), stability ("stable", "unstable",
-    "from below" or "from above" for the side that tends to K*, "neutral"), decay and coefficient
-    (|K^l - K*| ~ coefficient times decay at large l, on the side that tends to K*), p_perp (the
-    squared distance of two nearby inputs falls as l^-p_perp, relative to theirs), xi_q and xi_c
-    (depth scales -1/log chi, infinite here), residual (of K* = C_b + C_w E[s^2], relative to K*),
-    note, error (bound, up to the estimates of rounding and quadrature, on what k_star and cw are
-    off, relative, and cb over k_star).
+    These are the K* at which E[s s''] = 0, with C_w = 1/E[s'^2] and C_b = K* - C_w E[s^2], where
+    that C_b is not negative.
 
-    Range: 0 and variances from 1e-14 to 1e8, or where the activation's own range ends, as k_least
-    and k_most of the record say. Within it the sign of E[s s''] is certain but for intervals of
-    which each has a row: it is interpolated in log K, of which it is an analytic function, with a
-    bound on the error. Zeros that near a double one are found apart as long as it exceeds some
-    1e-15 of its terms between them; where it comes to 0 within that and turns back the note says
-    so. Accuracy: `error`, about 1e-13 for K*, more for zeros close to one another; `coefficient`
-    and p_perp to 1e-8, nan with a note where the decay is not resolved. Cost: 50 to 500 ms, and
+    Args:
+        act: Activation: a name, `name:parameter`, or an expression in z.
+        threads: Number of threads, 0 for all; the result does not depend on it.
+
+    Returns:
+        A Table with one row for each critical point, or one row of universality "none" whose
+        `note` says which condition fails. Columns: cb, cw and k_star (NaN where every K is fixed);
+        chi_par and chi_perp; universality ("scale-invariant", "K* = 0", "half-stable", "family" or
+        "none"); stability ("stable", "unstable", "neutral", or "from below" or "from above", the
+        side from which variances tend to K*); decay and coefficient (at large layers l,
+        `|K^l - K*|` is coefficient times decay, on the side that tends to K*); p_perp (the squared
+        distance of two nearby inputs falls as l^-p_perp, relative to their squared norm); xi_q and
+        xi_c (the depth scales -1/log chi, infinite here); residual (of the equation for K*,
+        relative to K*); note; error (a bound on the relative errors of k_star and cw and on the
+        error of cb over k_star, up to the estimates of rounding and quadrature).
+
+    Raises:
+        ValueError: The activation is unknown.
+
+    What is searched: 0, and the variances from 1e-14 to 1e8, or to where the activation's own range
+    ends (k_least and k_most of the row). There E[s s''] is an analytic function of log K, which is
+    interpolated with a bound on the error, so that its sign is certain but in short intervals. Each
+    interval with a change of sign has a row, and so has each in which E[s s''] comes to 0 within
+    its error and keeps its sign on either side: `note` says that it may hold a double zero, two
+    zeros, or none. Two zeros are found apart where E[s s''] between them exceeds about 1e-15 of its
+    terms, at relative distances of about 1e-5 and more. Where no change of sign is found, `note`
+    says so, and says where the sign is not certain.
+
+    Accuracy: `error`, about 1e-13 for simple zeros and 1e-8 for zeros 1e-5 apart; coefficient and
+    p_perp to 1e-8, or NaN with a note where the decay is not resolved. Cost: 50 to 500 ms, and
     seconds for activations that oscillate fast.
 
-    Raises ValueError for an unknown activation.
+    Example:
+        >>> nnth.critical("gelu")["k_star"].round(3)
+        array([3.562, 0.   ])
+        >>> nnth.critical("softplus")["universality"][0] == "none"
+        True
 
-    Source: Roberts, Yaida & Hanin (2022), ch. 5; Schoenholz et al. (2017), for depth scales.
+    Source: Roberts, Yaida and Hanin (2022), chapter 5; Schoenholz et al. (2017) for depth scales.
     """
     chosen = activation(act)
     validated()
@@ -87,24 +106,38 @@ def critical_decay(
     threads: int = 0,
     progress: Progress | None = None,
 ) -> Table:
-    """Return the variance along depth at an activation's first critical point.
+    """Return the variance through the layers at an activation's first critical point.
 
-    K^1 = C_b + C_w norm, K^(l+1) = C_b + C_w E[s(z)^2], z ~ N(0, K^l).
+    At the C_b and C_w of the first row of `nnth.critical`, for z ~ N(0, K^l)::
 
-    act: as in `critical`. depth: hidden layers L, 1 to 10^7. norm: |x|^2/n_0, finite, >= 0.
-    progress: called with the layers done and in all, a few times a second.
+        K^1 = C_b + C_w |x|^2/n_0,    K^(l+1) = C_b + C_w E[s(z)^2].
 
-    Returns a Table of depth + 1 rows: layer, k, asymptote (leading order at large layers),
-    next_order (with the logarithm that follows it, nan where no such term is known), distance (|k -
-    K*|, nan where every K is fixed), chi_par, chi_perp, error (estimated relative error of k,
-    carried through the layers). On the side of a half-stable K* that runs away from it there are no
-    asymptotes, and they are nan.
+    Args:
+        act: Activation: a name, `name:parameter`, or an expression in z.
+        depth: Number of hidden layers L, from 1 to 10^7.
+        norm: `|x|^2/n_0` of the input, finite and at least 0.
+        threads: Number of threads, 0 for all; the result does not depend on it.
+        progress: Called as progress(done, total) with numbers of layers.
 
-    Cost: 0.3 us a layer.
+    Returns:
+        A Table with one row for each layer from 1 to L + 1. Columns: layer; k, the variance;
+        asymptote, its leading order at large layers; next_order, the same with the logarithm that
+        follows (NaN where that term is not known); distance, `|k - K*|` (NaN where every K is
+        fixed); chi_par and chi_perp at k; error, the estimated relative error of k, carried through
+        the layers. On the side of a half-stable K* from which variances leave it, asymptote and
+        next_order are NaN.
 
-    Raises ValueError for arguments out of range and for an activation without critical point.
+    Raises:
+        ValueError: An argument is out of range, or the activation has no critical point.
 
-    Source: Roberts, Yaida & Hanin (2022), sections 5.3 and 5.4.
+    Accuracy: `error`. Cost: that of `nnth.critical`, and 0.3 us a layer.
+
+    Example:
+        >>> table = nnth.critical_decay("tanh", depth=1000)
+        >>> table["k"][-1].round(6), table["asymptote"][-1].round(6)
+        (np.float64(0.000501), np.float64(0.0005))
+
+    Source: Roberts, Yaida and Hanin (2022), sections 5.3 and 5.4.
     """
     chosen = activation(act)
     if not 1 <= depth <= MAX_DEPTH:
@@ -132,9 +165,9 @@ def critical_decay(
             asymptote[leaves] = following[leaves] = np.nan
     parameters = {"act": chosen.name, "depth": depth, "norm": norm}
     parameters |= {"cb": point.cb, "cw": point.cw, "k_star": point.k_star}
-    drawn = [Series(y="k", label="$K^{(\\ell)}$"), Series(y="asymptote", label="leading order")]
+    series = [Series(y="k", label="$K^{(\\ell)}$"), Series(y="asymptote", label="leading order")]
     if np.isfinite(following[1:]).all():
-        drawn.append(Series(y="next_order", label="next order"))
+        series.append(Series(y="next_order", label="next order"))
     return Table(
         {
             "layer": layer,
@@ -150,7 +183,7 @@ def critical_decay(
         plot=Plot(
             x="layer",
             y_label="variance $K^{(\\ell)}$",
-            series=tuple(drawn),
+            series=tuple(series),
             log_x=True,
             log_y=point.k_star == 0.0,
         ),

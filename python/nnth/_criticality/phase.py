@@ -1,4 +1,4 @@
-"""The phase diagram of random networks: ordered, chaotic, and the edge between."""
+"""Phase diagrams of random networks: ordered, chaotic, and the edge of chaos between them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from nnth._runtime.work import validated
 from nnth._tables.plot import SYMBOLS, HeatMap, Lines
 from nnth._tables.table import Meta, Table
 
-MOST_POINTS: Final = 10_000_000  # of a grid
+MAX_GRID_POINTS: Final = 10_000_000
 
-_AT_ONE: Final = 1e-12  # a chi this near to 1 is 1
-_AT_ZERO: Final = "$K^\\star = 0$"
-_FAR: Final = 700.0  # the size of a log chi that has one
-_CURVE: Final = 2000  # points of a curve in the picture
+_CHI_TOLERANCE: Final = 1e-12  # a chi that differs from 1 by less counts as 1
+_K_ZERO_LABEL: Final = "$K^\\star = 0$"
+_MAX_LOG_CHI: Final = 700.0
+_CURVE_POINTS: Final = 2000
 
 
 @serial_blas
@@ -34,46 +34,65 @@ def phase(
     threads: int = 0,
     progress: Progress | None = None,
 ) -> Table:
-    """Return every fixed point of the variance over a grid of weight and bias variances.
+    """Return every fixed point of the variance on a grid of weight and bias variances.
 
-    K* = C_b + C_w E[s(z)^2], z ~ N(0, K*); chi_par = (C_w/2) E[(s^2)''] and chi_perp = C_w
-    E[s'^2] there. Variances tend to K* when |chi_par| < 1, and nearby inputs to each other when
-    chi_perp < 1 (ordered), away from each other when chi_perp > 1 (chaotic). The correlation of two
-    inputs tends to c* = (C_b + C_w E[s(z_a) s(z_b)])/K*, z_a and z_b of variance K* and correlation
-    c*, and |c - c*| falls by chi_c = C_w E[s'(z_a) s'(z_b)] a layer.
+    At a fixed point K*, for z ~ N(0, K*)::
 
-    act: name, `name:parameter` or expression in z (see `nnth._activations.activation.activation`).
-    cw, cb: `(n,)` and `(k,)`, finite, >= 0; the grid has all pairs, at most 10^7.
-    threads: 0 = all; the result is the same for any number.
-    progress: called with the weight variances done and in all, a few times a second.
+        K* = C_b + C_w E[s(z)^2],
+        chi_par = (C_w/2) E[(s^2)''(z)],    chi_perp = C_w E[s'(z)^2].
 
-    Returns a Table, a row a fixed point, those of one pair in ascending order: cw, cb, k_star,
-    chi_par, chi_perp, xi_q = -1/log |chi_par| and xi_c = -1/log chi_c (layers over which a
-    perturbation of the variance, negative where it grows, and of the correlation falls by e),
-    phase ("ordered", "critical", "chaotic", by chi_perp; "no fixed point"), stability ("stable",
-    "unstable", "marginal" where |chi_par| = 1, "neutral" where every K is fixed and k_star nan),
-    residual (C_b + C_w E[s^2] - K*, relative to K*), error (estimated, of k_star, relative),
-    c_star, chi_c and c_error (estimated, of c_star, absolute). c* = 1 and chi_c = chi_perp where
-    chi_perp <= 1. Where chi_perp > 1 there is one stable c* in [0, 1), and none elsewhere, as the
-    correlation after a layer is a power series in that before with coefficients >= 0. It is NaN at
-    K* = 0 then, beside which every correlation stays as it is, as it is for linear networks.
+    Variances near K* tend to it when `|chi_par|` < 1. Nearby inputs approach each other when
+    chi_perp < 1 (ordered), and separate when chi_perp > 1 (chaotic). The correlation of two inputs
+    tends to c*, and `|c - c*|` falls by the factor chi_c in each layer, where z_a and z_b have
+    variance K* and correlation c*::
 
-    Range: 0 and variances up to 1e8, or k_most of the record where E[s^2] overflows before or the
-    activation oscillates too fast. None is missed there: between its turning points, which are
-    found first, the map has at most one. Accuracy: 1e-12, less where chi_par is near 1, as `error`
-    says; c* to 1e-13/(1 - chi_c), as `c_error` says. Cost: 50 ms to 1 s at first, then 2 us a fixed
-    point, 10 to 50 us a fixed point and core where E[s^2] has no closed form, and 10 us and core
-    for c*; 10 ms for c* > 0.98 of an activation with kinks.
+        c* = (C_b + C_w E[s(z_a) s(z_b)])/K*,    chi_c = C_w E[s'(z_a) s'(z_b)].
 
-    Raises ValueError for an unknown activation and values out of range.
+    Args:
+        act: Activation: a name, `name:parameter`, or an expression in z.
+        cw: Weight variances `(n,)`, finite and at least 0.
+        cb: Bias variances `(k,)`, finite and at least 0. All n k pairs are computed, at most 10^7.
+        threads: Number of threads, 0 for all; the result does not depend on it.
+        progress: Called as progress(done, total) with numbers of weight variances.
+
+    Returns:
+        A Table with one row for each fixed point, in ascending order within a pair, or one row for
+        a pair without any. Columns: cw, cb, k_star, chi_par and chi_perp; xi_q =
+        `-1/log |chi_par|` and xi_c = -1/log chi_c, the numbers of layers over which a perturbation
+        of the variance (negative where it grows) and of the correlation falls by e; phase
+        ("ordered", "critical" or "chaotic", by chi_perp, or "no fixed point"); stability ("stable",
+        "unstable", "marginal" where `|chi_par|` = 1, "neutral" where every K is fixed and k_star is
+        NaN); residual, of the equation for K*, relative to K*; error, the estimated relative error
+        of k_star; c_star and chi_c; c_error, the estimated absolute error of c_star. Where chi_perp
+        <= 1, c_star is 1 and chi_c is chi_perp. Where chi_perp > 1 there is exactly one stable c*,
+        in [0, 1), as the correlation after a layer is a power series in the one before it with
+        coefficients >= 0. At K* = 0 with chi_perp > 1, and for linear activations, every
+        correlation stays as it is, and c_star is NaN.
+
+    Raises:
+        ValueError: The activation is unknown, or a variance is out of range.
+
+    Range: 0 and variances up to 1e8, or to k_most of the row where E[s^2] overflows earlier or the
+    activation oscillates too fast. No fixed point there is missed: the turning points of the map
+    are found first, and between two of them it has at most one.
+
+    Accuracy: 1e-12, less where chi_par is near 1, as `error` states; c* to 1e-13/(1 - chi_c), as
+    `c_error` states. Cost: 50 ms to 1 s for the activation; then 2 us a fixed point, or 10 to 50 us
+    and core where E[s^2] has no closed form; and 10 us and core for c*, or 10 ms for c* > 0.98 of
+    an activation with kinks.
+
+    Example:
+        >>> table = nnth.phase("tanh", cw=[1.0, 2.5], cb=[0.05])
+        >>> table["phase"].tolist(), table["c_star"].round(3).tolist()
+        (['ordered', 'chaotic'], [1.0, 0.447])
 
     Source: Poole et al. (2016); Schoenholz et al. (2017).
     """
     chosen = activation(act)
     weights, biases = _axis("cw", cw), _axis("cb", cb)
-    if len(weights) * len(biases) > MOST_POINTS:
+    if len(weights) * len(biases) > MAX_GRID_POINTS:
         raise ValueError(
-            f"cw and cb must make at most {MOST_POINTS} pairs, not {len(weights) * len(biases)}"
+            f"cw and cb must make at most {MAX_GRID_POINTS} pairs, not {len(weights) * len(biases)}"
         )
     validated()
     found = variance_map(chosen, threads=threads)
@@ -101,11 +120,11 @@ def phase(
     table = Table(columns, Meta("phase", parameters))
     points, _ = critical_points(chosen, found, threads=threads)
     marks = tuple(
-        (f"critical, {p.universality.replace('K* = 0', _AT_ZERO)}", p.cw, p.cb)
+        (f"critical, {p.universality.replace('K* = 0', _K_ZERO_LABEL)}", p.cw, p.cb)
         for p in points
         if weights.min() <= p.cw <= weights.max() and biases.min() <= p.cb <= biases.max()
     )
-    return table.with_plot(_picture(table, weights, biases, found, marks))
+    return table.with_drawing(_picture(table, weights, biases, found, marks))
 
 
 def _correlations(
@@ -116,7 +135,7 @@ def _correlations(
     threads: int,
     progress: Progress | None,
 ) -> tuple[Floats, Floats, Floats]:
-    """Return c*, chi there and the error of c*, NaN where no correlation is singled out."""
+    """Return c*, chi_c and the error of c*; NaN where no correlation is singled out."""
     c_star, chi_c, error = found.correlations(
         rows["k_star"], rows["error"], rows["cb"], rows["cw"], rows["chi_perp"], threads, progress
     )
@@ -138,12 +157,12 @@ def _axis(name: str, values: ArrayLike) -> Floats:
 
 def _depth_scale(chi: Floats) -> Floats:
     with np.errstate(divide="ignore"):
-        return np.where(np.abs(chi - 1.0) <= _AT_ONE, np.inf, -1.0 / np.log(chi))
+        return np.where(np.abs(chi - 1.0) <= _CHI_TOLERANCE, np.inf, -1.0 / np.log(chi))
 
 
 def _phases(chi_perp: Floats) -> NDArray[np.str_]:
     return np.select(
-        [np.isnan(chi_perp), np.abs(chi_perp - 1.0) <= _AT_ONE, chi_perp < 1.0],
+        [np.isnan(chi_perp), np.abs(chi_perp - 1.0) <= _CHI_TOLERANCE, chi_perp < 1.0],
         ["no fixed point", "critical", "ordered"],
         "chaotic",
     )
@@ -152,7 +171,7 @@ def _phases(chi_perp: Floats) -> NDArray[np.str_]:
 def _stabilities(chi_par: Floats, every: NDArray[np.bool_]) -> NDArray[np.str_]:
     size = np.abs(chi_par)
     return np.select(
-        [every, np.isnan(chi_par), np.abs(size - 1.0) <= _AT_ONE, size < 1.0],
+        [every, np.isnan(chi_par), np.abs(size - 1.0) <= _CHI_TOLERANCE, size < 1.0],
         ["neutral", "", "marginal", "stable"],
         "unstable",
     )
@@ -165,7 +184,7 @@ def _picture(
     found: _core.VarianceMap,
     marks: tuple[tuple[str, float, float], ...],
 ) -> HeatMap | Lines:
-    """The phases of the least fixed point that variances tend to, with the edges between them."""
+    """Draw the phase of the least attracting fixed point, and the edges between the phases."""
     tends = ~np.isin(table["stability"], ["unstable", ""])
     if len(weights) == 1 or len(biases) == 1:
         return _cut(table, tends, len(biases) == 1)
@@ -173,13 +192,13 @@ def _picture(
     across = np.searchsorted(weights, table["cw"][tends])
     up = np.searchsorted(biases, table["cb"][tends])
     with np.errstate(divide="ignore"):
-        size = np.clip(np.log(table["chi_perp"][tends]), -_FAR, _FAR)
+        size = np.clip(np.log(table["chi_perp"][tends]), -_MAX_LOG_CHI, _MAX_LOG_CHI)
     values[up[::-1], across[::-1]] = size[::-1]  # the least comes last and stays
-    k = np.geomspace(found.least, found.most, _CURVE)
-    square, slope, curvature = found.exact(k)
+    k = np.geomspace(found.least, found.most, _CURVE_POINTS)
+    square, derivative_square, curvature = found.exact(k)
     curves = []
     for label, change in (
-        ("edge of chaos, $\\chi_\\perp = 1$", slope),
+        ("edge of chaos, $\\chi_\\perp = 1$", derivative_square),
         ("fixed points appear, $\\chi_\\parallel = 1$", curvature),
     ):
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -205,7 +224,7 @@ def _picture(
 
 
 def _cut(table: Table, tends: NDArray[np.bool_], along_weights: bool) -> Lines:
-    """The susceptibilities at the least fixed point that variances tend to, along one variance."""
+    """Draw the susceptibilities at the least attracting fixed point against one variance."""
     name = "cw" if along_weights else "cb"
     axis, first = np.unique(table[name][tends], return_index=True)
     chis = (("chi_perp", "$\\chi_\\perp$"), ("chi_par", "$\\chi_\\parallel$"))

@@ -1,4 +1,4 @@
-"""What lectures say of criticality, beside quadrature that does not share its formulas."""
+"""Statements of the lecture on criticality, compared with quadratures of another kind."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from nnth._kernels.kernel import kernel
 from nnth._runtime.typing import Floats
 
 LECTURE: Final = "9/19"
-_STEP: Final = 1e-4  # of difference quotients, which are off by its square
-# The trapezoidal rule for N(0, 1): exact to rounding for functions without kinks on this scale.
+_STEP: Final = 1e-4  # step of difference quotients; their error is its square
+# Trapezoidal rule for N(0, 1), exact to rounding for functions that are smooth on this scale.
 _NODES: Final = np.linspace(-13.0, 13.0, 8001)
 _WEIGHTS: Final = np.exp(-0.5 * _NODES**2) / math.sqrt(2.0 * math.pi) * (26.0 / 8000)
 
 
 def relu(run: Run) -> list[Statement]:
-    """ReLU: chi_par = (C_w/2) E[(s^2)''] = C_w P(z > 0), where the notes have E[z 1_{z>0}]."""
+    """Return chi_par of ReLU, (C_w/2) E[(s^2)''] = C_w P(z > 0); the notes have E[z 1_{z>0}]."""
     k = 1.0
     up, down = (
         float(kernel("relu", depth=1, cb=0.0, cw=2.0, norm=k * (1.0 + e) / 2.0)["k_aa"][1])
@@ -41,7 +41,7 @@ def relu(run: Run) -> list[Statement]:
 
 
 def critical_points(run: Run) -> list[Statement]:
-    """K* = C_b + C_w E[s^2] and both chis 1, by sums over values of s alone."""
+    """Return K*, chi_par and chi_perp at critical points, from sums over values of s alone."""
     found = []
     for act in ("gelu", "silu"):
         point = critical(act, threads=run.threads)
@@ -56,7 +56,7 @@ def critical_points(run: Run) -> list[Statement]:
 
 
 def tanh(run: Run) -> list[Statement]:
-    """At C_w = 1 the variance falls as 1/(2 l); the notes' C_w^l/(2 l) holds there only."""
+    """Return the variance of tanh: 1/(2 l) at C_w = 1, where alone the notes' C_w^l/(2 l) holds."""
     depth, cw = 10**5, 1.05
     k = float(critical_decay("tanh", depth=depth, threads=run.threads)["k"][-1])
     beside = kernel("tanh", depth=2000, cb=0.0, cw=cw, norm=1.0)["k_aa"][-1]
@@ -81,7 +81,7 @@ def tanh(run: Run) -> list[Statement]:
 
 
 def depth_scales(run: Run) -> list[Statement]:
-    """Beside criticality inputs become alike, or lose one another, as exp(-l/xi_c)."""
+    """Return the rates at which correlations tend to 1, or to c* < 1, as exp(-l/xi_c)."""
     cw, cb = 1.2, 0.1
     found = phase("tanh", cw=[cw], cb=[cb], threads=run.threads)
     layers = kernel("tanh", depth=150, cb=cb, cw=cw, norm=1.0, rho=0.5)
@@ -93,7 +93,7 @@ def depth_scales(run: Run) -> list[Statement]:
 
 
 def _chaotic(run: Run) -> list[Statement]:
-    """Where inputs lose one another their correlation tends to a c* < 1, over another depth."""
+    """Return the limit c* < 1 of correlations in the chaotic phase, and the rate of approach."""
     cw, cb = 2.5, 0.05
     found = phase("tanh", cw=[cw], cb=[cb], threads=run.threads)
     norm = (float(found["k_star"][0]) - cb) / cw
@@ -120,10 +120,10 @@ def _by_sums(act: str, cb: float, cw: float, k: float) -> tuple[float, float, fl
         return cw * float(_WEIGHTS @ value(math.sqrt(variance) * _NODES) ** 2)
 
     z = math.sqrt(k) * _NODES
-    slope = (value(z + _STEP) - value(z - _STEP)) / (2.0 * _STEP)
+    derivative = (value(z + _STEP) - value(z - _STEP)) / (2.0 * _STEP)
     step = _STEP * k
     par = (square(k + step) - square(k - step)) / (2.0 * step)
-    return cb + square(k), par, cw * float(_WEIGHTS @ slope**2)
+    return cb + square(k), par, cw * float(_WEIGHTS @ derivative**2)
 
 
 STATEMENTS: Final[tuple[Check, ...]] = (relu, critical_points, tanh, depth_scales)

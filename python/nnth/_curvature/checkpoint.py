@@ -1,4 +1,4 @@
-"""A training in a file, from which it goes on: JSON, replaced as a whole."""
+"""Checkpoints of a training: JSON files from which it resumes, replaced atomically."""
 
 from __future__ import annotations
 
@@ -16,21 +16,18 @@ from nnth._data.states import as_json, from_json
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """Where a training is, and what was seen of it after which steps.
-
-    settings: of the training, which must agree.
-    """
+    """The state of a training, its evaluations so far, and the settings that must match."""
 
     settings: dict[str, Any]
     step: int
     theta: Array
     velocity: Array
-    seen_at: list[int]
-    seen: list[Any]
+    evaluated_steps: list[int]
+    evaluations: list[Any]
 
 
 def read_checkpoint(file: Path, settings: Mapping[str, Any]) -> Checkpoint:
-    """Return what is in a file. Raises ValueError where it is no checkpoint of these settings."""
+    """Return the checkpoint in a file. Raises ValueError if it is none or of other settings."""
     try:
         kept = from_json(json.loads(file.read_text(encoding="utf-8")))
     except (KeyError, TypeError, ValueError) as error:
@@ -46,20 +43,21 @@ def read_checkpoint(file: Path, settings: Mapping[str, Any]) -> Checkpoint:
     return kept
 
 
-def require_seen(
+def check_evaluations(
     file: str | os.PathLike[str] | None,
     settings: Mapping[str, Any],
-    fits: Callable[[Any], bool],
-    what: str,
+    is_current: Callable[[Any], bool],
+    expected: str,
 ) -> None:
-    """Raise ValueError where a checkpoint, if there is one, keeps what was seen in another way.
+    """Raise ValueError if the file exists and has evaluations of another kind.
 
-    fits: whether something is as it is to be seen now. what: would have seen all like that.
+    `is_current` tells whether an evaluation is of the kind to be computed now, and `expected`
+    names the computation that makes such evaluations.
     """
     if file is None or not Path(file).exists():
         return
-    if not all(map(fits, read_checkpoint(Path(file), settings).seen)):
-        raise ValueError(f"checkpoint {file} must be of {what}")
+    if not all(map(is_current, read_checkpoint(Path(file), settings).evaluations)):
+        raise ValueError(f"checkpoint {file} must be of {expected}")
 
 
 def write_checkpoint(
@@ -68,10 +66,12 @@ def write_checkpoint(
     step: int,
     theta: Array,
     velocity: Array,
-    seen: Mapping[int, Any],
+    evaluations: Mapping[int, Any],
 ) -> None:
-    """Write a checkpoint: a kill or a power cut leaves the one before or this, and never half."""
-    kept = Checkpoint(dict(settings), step, theta, velocity, list(seen), list(seen.values()))
+    """Write a checkpoint; a crash leaves either the previous one or the new one."""
+    kept = Checkpoint(
+        dict(settings), step, theta, velocity, list(evaluations), list(evaluations.values())
+    )
     text = json.dumps(as_json(kept))
     draft = None
     try:
@@ -87,5 +87,5 @@ def write_checkpoint(
         if draft is not None:
             draft.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            error.filename = str(file)  # writes, as to a full disk, name none
+            error.filename = str(file)  # errors of a write, as to a full disk, name no file
         raise

@@ -11,15 +11,16 @@ import numpy as np
 from nnth._curvature.class_parts import ClassParts
 from nnth._runtime.typing import Floats
 
-_BLOCK: Final = 768  # vectors: a block of inner products stays in a core's cache
+_BLOCK: Final = 768  # vectors per block, whose inner products stay in a core's cache
 
 
 @dataclass(frozen=True, eq=False)
 class _Chunk:
-    """Vectors sqrt(w_icc') g_icc' of some examples of class `label`, in the order (c', i).
+    """The vectors sqrt(w_icc') g_icc' of n examples of class `label`, in the order (c', i).
 
-    signals: of every layer `(C n, n_l)`, times sqrt(w). roots `(C, n)`: sqrt(w), 0 for c' = c,
-    whose vectors are no part of what is within. to_means `(C n, C, C)`: g_icc'.g_dd'.
+    `signals` are the error signals of each layer `(C n, n_l)`, times sqrt(w). `roots` `(C, n)` is
+    sqrt(w), but 0 for c' = c, which is not part of G_within. `to_means` `(C n, C, C)` holds the
+    inner products of g_icc' with all means g_dd'.
     """
 
     label: int
@@ -33,17 +34,19 @@ class _Chunk:
         return int(self.roots.shape[1])
 
 
-def frobenius_norms(parts: ClassParts, tell: Callable[[int, int], object]) -> dict[str, float]:
-    """Return |G|_F and those of the parts.
+def frobenius_norms(
+    parts: ClassParts, on_progress: Callable[[int, int], object]
+) -> dict[str, float]:
+    """Return the Frobenius norms of G and its parts.
 
-    |sum_a v_a v_a^T|_F^2 = sum_ab (v_a.v_b)^2, and of two examples' vectors the inner product is
-    sum_l (delta^l.delta'^l) (h^(l-1).h'^(l-1) + 1) over the layers. Of what is within, vectors are
-    less their means before anything is squared, so that small norms keep their digits.
+    |sum_a v_a v_a^T|_F^2 = sum_ab (v_a.v_b)^2, and the inner product of the vectors of two examples
+    is sum_l (delta^l.delta'^l) (h^(l-1).h'^(l-1) + 1) over the layers. For G_within the means are
+    subtracted before squaring, so that small norms keep their digits.
 
-    tell: is told of blocks done and in all. Cost: (m C)^2 (n_1 + ... + n_(L+1)) operations, half
-    of them by symmetry; memory of a block.
+    `on_progress` is called with the numbers of blocks done and in all. Cost:
+    (m C)^2 (n_1 + ... + n_(L+1))/2 operations; the memory of a block.
     """
-    means = parts.pair_means.reshape(-1, parts.shape.size)
+    means = parts.pair_means.reshape(-1, parts.layout.size)
     between = (means @ means.T).reshape([parts.count] * 4)
     chunks = list(_chunks(parts))
     squares = dict.fromkeys(("G", "within", "diag"), 0.0)
@@ -54,7 +57,7 @@ def frobenius_norms(parts: ClassParts, tell: Callable[[int, int], object]) -> di
             for name, square in _block(one, other, between[one.label, :, other.label]).items():
                 squares[name] += times * square
             done += 1
-            tell(done, total)
+            on_progress(done, total)
     return {
         "G": float(np.sqrt(squares["G"])),
         "class": float(np.linalg.norm(parts.class_gram)),
@@ -66,12 +69,12 @@ def frobenius_norms(parts: ClassParts, tell: Callable[[int, int], object]) -> di
 
 def _chunks(parts: ClassParts) -> Iterator[_Chunk]:
     weights, count = parts.weights, parts.count
-    # Inner products with all means: s_icc' = g_icc'.g of every mean g.
+    # Inner products g_icc'.g with every mean g.
     to_means = np.empty((len(weights.p), count, count, count))
     for c in range(count):
         for d in range(count):
             change = parts.curvature.output_change(parts.pair_means[c, d])
-            to_means[..., c, d] = weights.slopes(change)
+            to_means[..., c, d] = weights.derivatives(change)
     size = max(1, _BLOCK // count)
     for rows in parts.rows:
         for start in range(0, len(rows.examples), size):
@@ -93,7 +96,7 @@ def _chunks(parts: ClassParts) -> Iterator[_Chunk]:
 
 
 def _block(one: _Chunk, other: _Chunk, between: Floats) -> dict[str, float]:
-    """Sums of squares of inner products. between `(C, C)`: of the means of the two classes."""
+    """Return sums of squared inner products; `between` `(C, C)` has those of the class means."""
     count, n, k = len(one.roots), one.examples, other.examples
     products = np.zeros((count * n, count * k))
     for layer, signal in enumerate(one.signals):
@@ -107,8 +110,8 @@ def _block(one: _Chunk, other: _Chunk, between: Floats) -> dict[str, float]:
         "G": float(np.vdot(products, products)),
         "diag": float(np.sum(by_class[one.label, :, other.label] ** 2)),
     }
-    # (a - mean a).(b - mean b) = a.b - a.(mean b) - (mean a).b + (mean a).(mean b), as a product of
-    # two matrices with 2 C columns: of b's mean the other's c' chooses one, of a's its own.
+    # (a - mean a).(b - mean b) = a.b - a.(mean b) - (mean a).b + (mean a).(mean b). The correction
+    # is a product of two matrices with 2 C columns; _choice selects the mean of each vector.
     left = np.concatenate(
         [one.to_means[:, other.label] - np.repeat(between, n, axis=0), _choice(count, n)], axis=1
     )

@@ -1,4 +1,4 @@
-"""Features and backpropagated errors of every layer, split at the means of classes."""
+"""The parts of features and backpropagated errors of every layer by class means."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ import numpy as np
 
 from nnth._curvature.class_parts import IDENTITY, PARTS, IdentityError, Weights, relative
 from nnth._curvature.objective import Curvature
-from nnth._curvature.training import Point
+from nnth._curvature.training import Snapshot
 from nnth._runtime.typing import Floats
 from nnth._tables.plot import Lines, Panels
 
 
 @dataclass(frozen=True, eq=False)
 class LayerSizes:
-    """Of features and errors, layer by layer: trace, Frobenius norm, eigenvalue of every part.
+    """Trace, Frobenius norm and largest eigenvalue of every part of features and errors by layer.
 
-    layers, of, parts: what row i is of. sizes `(rows, 3)`. errors `(rows,)`: of the identity.
+    `layers`, `of` and `parts` name row i; `sizes` is `(rows, 3)`; `errors` `(rows,)` are the
+    relative differences between a matrix and the sum of its parts.
     """
 
     step: int
@@ -32,7 +33,7 @@ class LayerSizes:
     errors: Floats
 
     def rows(self) -> dict[str, Any]:
-        """Return its columns, a row a layer and part."""
+        """Return columns with a row per layer and part."""
         count = len(self.layers)
         trace, frobenius, eigenvalue = self.sizes.T
         whole = np.array([part in ("H", "Delta") for part in self.parts])
@@ -43,7 +44,7 @@ class LayerSizes:
             "part": np.array(self.parts),
             "trace": trace,
             "frobenius": frobenius,
-            "share": np.divide(trace, total, out=np.full(count, math.nan), where=total > 0.0),
+            "fraction": np.divide(trace, total, out=np.full(count, math.nan), where=total > 0.0),
             "eigenvalue": eigenvalue,
             "step": np.full(count, self.step),
             "loss": np.full(count, self.loss),
@@ -52,18 +53,18 @@ class LayerSizes:
         }
 
 
-def layers_at(point: Point) -> LayerSizes:
+def layers_at(snapshot: Snapshot) -> LayerSizes:
     """Return the parts of features and errors of all layers. Raises IdentityError."""
-    labels = point.training.examples.labels
-    assert labels is not None  # a loss of classes has been asked for
-    weights = Weights.of(point.curvature.outputs, labels)
+    labels = snapshot.training.examples.labels
+    assert labels is not None  # cross-entropy needs classes
+    weights = Weights.of(snapshot.curvature.outputs, labels)
     tables: list[tuple[int, str, dict[str, Floats]]] = [
         (layer, "features", feature_parts(h, weights))
-        for layer, h in enumerate(point.curvature.layer_inputs())
+        for layer, h in enumerate(snapshot.curvature.layer_inputs())
     ]
     tables += [
         (layer, "errors", parts)
-        for layer, parts in enumerate(error_parts(point.curvature, weights), 1)
+        for layer, parts in enumerate(error_parts(snapshot.curvature, weights), 1)
     ]
     rows: list[tuple[int, str, str]] = []
     sizes, errors = [], []
@@ -80,9 +81,9 @@ def layers_at(point: Point) -> LayerSizes:
             sizes.append((float(matrix.trace()), float(np.linalg.norm(matrix)), top))
             errors.append(error)
     return LayerSizes(
-        point.step,
-        point.loss,
-        point.accuracy,
+        snapshot.step,
+        snapshot.loss,
+        snapshot.accuracy,
         [row[0] for row in rows],
         [row[1] for row in rows],
         [row[2] for row in rows],
@@ -92,7 +93,7 @@ def layers_at(point: Point) -> LayerSizes:
 
 
 def feature_parts(h: Floats, weights: Weights) -> dict[str, Floats]:
-    """Return H = (1/m) sum_i h_i h_i^T of h `(m, n)`, sum_c (m_c/m) mu_c mu_c^T, and the rest."""
+    """Return H = (1/m) sum_i h_i h_i^T for h `(m, n)`, sum_c (m_c/m) mu_c mu_c^T, and the rest."""
     counts = weights.one_hot.sum(axis=0)[:, None]
     means = (weights.one_hot.T @ h) / np.maximum(counts, 1.0)
     deviations = h - means[weights.labels]
@@ -104,10 +105,10 @@ def feature_parts(h: Floats, weights: Weights) -> dict[str, Floats]:
 
 
 def error_parts(curvature: Curvature, weights: Weights) -> list[dict[str, Floats]]:
-    """Return of every layer Delta = (1/m) sum_i D_i^T (diag p - p p^T) D_i and its parts.
+    """Return Delta = (1/m) sum_i D_i^T (diag p - p p^T) D_i and its parts for every layer.
 
-    D_i `(C, n)`: derivatives of the outputs in z^l. The parts are of delta_icc' = D_i^T (p - e_c'),
-    with weights and means as those of G.
+    D_i `(C, n)` are the derivatives of the outputs in z^l. The parts are built from
+    delta_icc' = D_i^T (p - e_c') with the weights and means of G.
     """
     count, p = weights.p.shape[1], weights.p
     units = np.eye(count)
@@ -122,12 +123,12 @@ def error_parts(curvature: Curvature, weights: Weights) -> list[dict[str, Floats
 
 
 def _by_layer(of_classes: list[list[Floats]]) -> list[Floats]:
-    """Arrays `(m, C, n_l)` of every layer."""
+    """Return an array `(m, C, n_l)` for every layer."""
     return [np.stack(of_layer, axis=1) for of_layer in zip(*of_classes, strict=True)]
 
 
 def _whole(jacobian: Floats, weights: Weights) -> Floats:
-    # Less that of the own class, which diag p - p p^T does not see: nothing cancels then.
+    # Subtract the row of the example's class, which diag p - p p^T ignores: nothing cancels then.
     own = np.take_along_axis(jacobian, weights.labels[:, None, None], axis=1)
     moved = jacobian - own
     mean = np.einsum("ic,icn->in", weights.p, moved)
@@ -155,17 +156,22 @@ def _split(signal: Floats, weights: Weights) -> dict[str, Floats]:
     }
 
 
-def picture_of_layers(one: LayerSizes) -> Panels:
-    """Return the shares of parts over the layers, of features and of errors."""
+def picture_of_layers(one: LayerSizes, note: str) -> Panels:
+    """Return a figure of the fractions of the parts over the layers, for features and errors."""
     columns = one.rows()
     panels = []
     for of in ("features", "errors"):
         lines = []
-        for part in PARTS:  # of features some are not there, and keep the colors in their places
+        for part in PARTS:  # features lack some parts; empty lines keep the colors aligned
             rows = (columns["of"] == of) & (columns["part"] == part)
-            layer, share = columns["layer"][rows].astype(float), columns["share"][rows]
-            lines.append((part, layer, share))
+            layer, fraction = columns["layer"][rows].astype(float), columns["fraction"][rows]
+            lines.append((part, layer, fraction))
         panels.append(
-            Lines(lines=tuple(lines), x_label=r"layer $\ell$", y_label=f"share of the trace, {of}")
+            Lines(
+                lines=tuple(lines),
+                x_label=r"layer $\ell$",
+                y_label=f"fraction of the trace, {of}",
+                note=note,
+            )
         )
     return Panels(panels=tuple(panels))

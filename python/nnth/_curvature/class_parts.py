@@ -1,12 +1,12 @@
 """The parts of a Gauss-Newton matrix of cross-entropy: between classes, between errors, within.
 
-Papyan (2020), arXiv:2008.11865: with p = softmax(f), the vectors g_icc' = J_ic^T (p_ic - e_c') of
-an example i of class c and any class c', of weights w_icc' = p_ic(c')/m, make
+Papyan (2020), arXiv:2008.11865: for p = softmax(f), an example i of class c and any class c', with
+g_icc' = J_ic^T (p_ic - e_c') and the weights w_icc' = p_ic(c')/m,
 
     G = sum w_icc' g_icc' g_icc'^T,
 
-which is split at means: g_cc' over the examples of c, g_c over all c' but c. All means are weighted
-by w; w_cc' and w_c are sums of it.
+which is split by the w-weighted means g_cc' over the examples of c, and g_c over all c' except c;
+w_cc' and w_c are the corresponding sums of w.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnth._curvature.losses import softmax
-from nnth._curvature.objective import Curvature, Shape
+from nnth._curvature.objective import Curvature, ParameterLayout
 from nnth._runtime import streams
 from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats
 
 PARTS: Final = ("class", "cross", "within", "diag")
-IDENTITY: Final = 1e-12  # of |G v|: beyond it the parts are not those of G
+IDENTITY: Final = 1e-12  # largest relative difference between G v and the sum of its parts
 
 _PROBES: Final = 2
 
 
 class IdentityError(Exception):
-    """The parts do not sum to the Gauss-Newton matrix: something is wrong in the program."""
+    """The parts do not sum to the Gauss-Newton matrix, which is a bug."""
 
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """Probabilities of the classes at every example, and the weights of Papyan's vectors.
+    """Class probabilities p `(m, C)` of the examples, and the weights of Papyan's vectors.
 
-    p `(m, C)`. labels `(m,)`. one_hot `(m, C)`. pairs `(C, C)`: w_cc', 0 where c' = c.
+    `labels` is `(m,)`, `one_hot` `(m, C)`, and `pairs` `(C, C)` holds w_cc', with 0 for c' = c.
     """
 
     p: Floats
@@ -50,7 +50,7 @@ class Weights:
 
     @classmethod
     def of(cls, outputs: Floats, labels: NDArray[np.intp]) -> Weights:
-        """Return those of outputs `(m, C)`."""
+        """Return the weights for outputs `(m, C)`."""
         p = softmax(outputs)
         one_hot = np.eye(p.shape[1])[labels]
         pairs = one_hot.T @ (p / len(p))
@@ -59,45 +59,45 @@ class Weights:
 
     @property
     def classes(self) -> Floats:
-        """w_c `(C,)`."""
+        """The weights w_c `(C,)`."""
         return np.asarray(self.pairs.sum(axis=1))
 
     @property
     def examples(self) -> Floats:
-        """w_icc' `(m, C)`, that of c' = c included."""
+        """The weights w_icc' `(m, C)`, including c' = c."""
         return self.p / len(self.p)
 
     def errors(self, other: int) -> Floats:
-        """Return p_i - e_c' `(m, C)`, in whose sum over the outputs no digit is lost."""
+        """Return p_i - e_c' `(m, C)` for c' = `other`, with rows that sum to 0 to rounding."""
         errors = self.p.copy()
         errors[:, other] = 0.0
         errors[:, other] = -errors.sum(axis=1)
         return errors
 
     def pair_means(self, s: Floats) -> Floats:
-        """Return means of s_icc' `(m, C, ...)` over a class: s_cc' `(C, C, ...)`, 0 at c' = c."""
+        """Return the class means s_cc' `(C, C, ...)` of s_icc' `(m, C, ...)`, 0 at c' = c."""
         more = [1] * (s.ndim - 2)
         sums = np.tensordot(self.one_hot, self.examples.reshape(*self.p.shape, *more) * s, (0, 0))
         return _quotient(sums, self.pairs.reshape(*self.pairs.shape, *more))
 
     def class_means(self, s: Floats) -> Floats:
-        """Return means of s_cc' `(C, C, ...)` over c' but c: s_c `(C, ...)`."""
+        """Return the means s_c `(C, ...)` of s_cc' `(C, C, ...)` over all c' except c."""
         sums = np.einsum("cd,cd...->c...", self.pairs, s)
         return _quotient(sums, self.classes.reshape(-1, *[1] * (sums.ndim - 1)))
 
-    def slopes(self, change: Floats) -> Floats:
-        """Return s_icc' = (p_i - e_c') . y_i `(m, C)` of y `(m, C)`.
+    def derivatives(self, change: Floats) -> Floats:
+        """Return s_icc' = (p_i - e_c') . y_i `(m, C)` for y `(m, C)`.
 
-        From y less y_c, which changes nothing but what rounding does to c' = c where p_c is near 1.
+        Subtracting y_c from y changes only the rounding of c' = c where p_c is near 1.
         """
         y = change - np.take_along_axis(change, self.labels[:, None], axis=1)
         return np.asarray((self.p * y).sum(axis=1, keepdims=True) - y)
 
     def deviations(self, s: Floats) -> dict[str, Floats]:
-        """Return what each part has of s_icc' `(m, C)`; they sum to it.
+        """Return the part of s_icc' `(m, C)` that belongs to each part of G; the parts sum to it.
 
-        Of c' but c the mean of the class, what the pair's mean is beside it, and what is left; of
-        c' = c all is the last part's.
+        For c' != c these are the mean s_c, the deviation of s_cc' from it, and the deviation from
+        s_cc'; for c' = c all of it belongs to diag.
         """
         pairs = self.pair_means(s)
         means = self.class_means(pairs)
@@ -112,13 +112,13 @@ class Weights:
 
 
 def _quotient(sums: Floats, weights: Floats) -> Floats:
-    """sums/weights, and 0 where nothing has a weight: there is no such mean, and none is used."""
+    """Return sums/weights, and 0 for weights of 0, whose means are not used."""
     return np.divide(sums, weights, out=np.zeros_like(sums), where=weights > 0.0)
 
 
 @dataclass(frozen=True, eq=False)
 class _Rows:
-    """Examples of one class: its number, inputs of the layers, and signals `(C, n, n_l)`."""
+    """The examples of one class, with their layer inputs and error signals `(C, n, n_l)`."""
 
     label: int
     examples: NDArray[np.intp]
@@ -127,14 +127,15 @@ class _Rows:
 
 
 class ClassParts:
-    """The parts of G at one theta, as products with vectors, means, traces.
+    """The parts of G at one theta: products with vectors, means, traces.
 
-    Keeps the error signals of all vectors, C m (n_1 + ... + n_(L+1)) numbers, and the means g_cc',
-    C^2 P.
+    Keeps C m (n_1 + ... + n_(L+1)) numbers for error signals, and C^2 P for the means g_cc'.
     """
 
-    def __init__(self, curvature: Curvature, labels: NDArray[np.intp], shape: Shape) -> None:
-        self.curvature, self.shape = curvature, shape
+    def __init__(
+        self, curvature: Curvature, labels: NDArray[np.intp], layout: ParameterLayout
+    ) -> None:
+        self.curvature, self.layout = curvature, layout
         self.weights = Weights.of(curvature.outputs, labels)
         self.count = self.weights.p.shape[1]
         inputs = curvature.layer_inputs()
@@ -151,19 +152,19 @@ class ClassParts:
         ]
 
     def gauss_newton(self, v: Floats) -> Floats:
-        """Return G v by the R-operator, which knows nothing of parts."""
+        """Return G v by Pearlmutter's method, independently of the parts."""
         return self.curvature.gauss_newton(v)
 
     def product(self, part: str, v: Floats) -> Floats:
-        """Return a part times a vector `(P,)`, at the cost of a product with G."""
+        """Return a part times a vector `(P,)`; the cost is that of a product with G."""
         weights = self.weights
-        s = weights.slopes(self.curvature.output_change(v))
+        s = weights.derivatives(self.curvature.output_change(v))
         t = weights.examples * weights.deviations(s)[part]
         return self.curvature.pull_back(weights.p * t.sum(axis=1, keepdims=True) - t)
 
     def forms(self, v: Floats) -> dict[str, float]:
-        """Return v^T G_part v of all parts."""
-        s = self.weights.slopes(self.curvature.output_change(v))
+        """Return v^T G_part v for all parts."""
+        s = self.weights.derivatives(self.curvature.output_change(v))
         weights = self.weights.examples
         return {
             part: float(np.vdot(weights, own**2))
@@ -172,36 +173,36 @@ class ClassParts:
 
     @cached_property
     def pair_means(self) -> Floats:
-        """g_cc' `(C, C, P)`, 0 for c' = c."""
-        means = np.zeros((self.count, self.count, self.shape.size))
+        """The means g_cc' `(C, C, P)`, 0 for c' = c."""
+        means = np.zeros((self.count, self.count, self.layout.size))
         weights = self.weights.examples
         for rows in self.rows:
             for d in range(self.count):
                 if d == rows.label or not self.weights.pairs[rows.label, d]:
                     continue
-                share = weights[rows.examples, d] / self.weights.pairs[rows.label, d]
-                moves = self.shape.layers(means[rows.label, d])
-                for (w, b), signal, h in zip(moves, rows.signals, rows.inputs, strict=True):
-                    weighted = share[:, None] * signal[d]
+                fraction = weights[rows.examples, d] / self.weights.pairs[rows.label, d]
+                gradients = self.layout.layers(means[rows.label, d])
+                for (w, b), signal, h in zip(gradients, rows.signals, rows.inputs, strict=True):
+                    weighted = fraction[:, None] * signal[d]
                     np.matmul(weighted.T, h, out=w)
                     b[...] = weighted.sum(axis=0)
         return means
 
     @cached_property
     def class_means(self) -> Floats:
-        """g_c `(C, P)`."""
+        """The means g_c `(C, P)`."""
         return self.weights.class_means(self.pair_means)
 
     @cached_property
     def class_gram(self) -> Floats:
-        """Gram matrix of sqrt(w_c) g_c `(C, C)`, which has the eigenvalues of G_class but zeros."""
+        """Gram matrix `(C, C)` of sqrt(w_c) g_c, with the nonzero eigenvalues of G_class."""
         vectors = np.sqrt(self.weights.classes)[:, None] * self.class_means
         return np.asarray(vectors @ vectors.T)
 
     @cached_property
     def cross_gram(self) -> Floats:
-        """Gram matrix of sqrt(w_cc') (g_cc' - g_c) `(C^2, C^2)`, likewise of G_cross."""
-        vectors = self._crossed().reshape(-1, self.shape.size)
+        """Gram matrix `(C^2, C^2)` of sqrt(w_cc') (g_cc' - g_c), likewise for G_cross."""
+        vectors = self._crossed().reshape(-1, self.layout.size)
         return np.asarray(vectors @ vectors.T)
 
     def _crossed(self) -> Floats:
@@ -211,7 +212,7 @@ class ClassParts:
 
     @cached_property
     def squares(self) -> Floats:
-        """|g_icc'|^2 `(m, C)`: sums over the layers of |delta^l|^2 (|h^(l-1)|^2 + 1)."""
+        """Squared norms |g_icc'|^2 `(m, C)`: sums over layers of |delta^l|^2 (|h^(l-1)|^2 + 1)."""
         squares = np.empty_like(self.weights.p)
         for rows in self.rows:
             squares[rows.examples] = sum(
@@ -233,9 +234,10 @@ class ClassParts:
         }
 
     def trace(self) -> float:
-        """Return tr G = (1/m) sum_i tr(J_i^T (diag p - p p^T) J_i), which knows of no parts.
+        """Return tr G, independently of the parts.
 
-        As sum_(c < c') p_c p_c' |J_ic - J_ic'|^2, in which nothing cancels.
+        tr(J_i^T (diag p - p p^T) J_i) = sum_(c < c') p_c p_c' |J_ic - J_ic'|^2, without
+        cancellation.
         """
         p, count = self.weights.p, self.count
         units = np.eye(count)
@@ -254,11 +256,12 @@ class ClassParts:
         return total / len(p)
 
     def identity_error(self, seed: int) -> float:
-        """Return the largest |G v - sum of the parts times v|/|G v| of random v, and of the traces.
+        """Return the largest relative difference between G and the sum of its parts.
 
-        G v is the R-operator's; G_class and G_cross are products with the means themselves.
+        It is taken over the traces and over products with random vectors v; G v is Pearlmutter's,
+        and G_class v and G_cross v come from the means themselves.
 
-        Raises IdentityError where it is above 1e-12.
+        Raises IdentityError above 1e-12.
         """
         error = relative(np.array(self.trace()), np.array(sum(self.traces().values())))
         for v in self._probes(seed):
@@ -273,9 +276,8 @@ class ClassParts:
 
     def _probes(self, seed: int) -> Iterator[Floats]:
         for probe in range(_PROBES):
-            yield normals(
-                seed, streams.CLASS_PROBES.first, self.shape.size, probe * self.shape.size
-            )
+            first = probe * self.layout.size
+            yield normals(seed, streams.CLASS_PROBES.first, self.layout.size, first)
 
 
 def relative(whole: Floats, parts: Floats) -> float:

@@ -1,4 +1,4 @@
-"""What is measured of the parts of a Gauss-Newton matrix: sizes, spectra, origins of outliers."""
+"""Sizes, spectra and outliers of the parts of a Gauss-Newton matrix."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import numpy as np
 from nnth._curvature.class_gram import frobenius_norms
 from nnth._curvature.class_parts import PARTS, ClassParts
 from nnth._curvature.lanczos import extreme_eigenpairs
-from nnth._curvature.training import Point
+from nnth._curvature.training import Snapshot
 from nnth._runtime import streams
 from nnth._runtime.typing import Floats
 from nnth._tables.plot import Lines, Panels
 
-Tell = Callable[[int, int], object]
+OnProgress = Callable[[int, int], object]
 
 
 @dataclass(frozen=True, eq=False)
 class PartSizes:
-    """Of G and every part: trace, Frobenius norm, leading eigenvalues, descending."""
+    """Trace, Frobenius norm and leading eigenvalues, descending, of G and every part."""
 
     step: int
     loss: float
@@ -33,14 +33,14 @@ class PartSizes:
     eigenvalues: dict[str, Floats]
 
     def rows(self) -> dict[str, Any]:
-        """Return its columns, a row a part."""
+        """Return columns with a row per part."""
         names = ("G", *PARTS)
         trace = np.array([self.traces[name] for name in names])
         return {
             "part": np.array(names),
             "trace": trace,
             "frobenius": np.array([self.norms[name] for name in names]),
-            "share": trace / trace[0] if trace[0] else np.full(len(names), math.nan),
+            "fraction": trace / trace[0] if trace[0] else np.full(len(names), math.nan),
             "eigenvalue": np.array([self.eigenvalues[name][0] for name in names]),
             "step": np.full(len(names), self.step),
             "loss": np.full(len(names), self.loss),
@@ -51,7 +51,7 @@ class PartSizes:
 
 @dataclass(frozen=True, eq=False)
 class Outliers:
-    """Leading eigenvalues of G, residuals, and u^T G_part u/lambda of their vectors `(k, 4)`."""
+    """Leading eigenvalues of G, residuals, and the fractions u^T G_part u/u^T G u `(k, 4)`."""
 
     step: int
     loss: float
@@ -59,17 +59,17 @@ class Outliers:
     identity_error: float
     values: Floats
     residuals: Floats
-    shares: Floats
+    fractions: Floats
 
     def rows(self) -> dict[str, Any]:
-        """Return its columns, a row an eigenvalue."""
+        """Return columns with a row per eigenvalue."""
         count = len(self.values)
         return {
             "index": np.arange(1, count + 1),
             "eigenvalue": self.values,
             "residual": self.residuals,
-            **{part: self.shares[:, i] for i, part in enumerate(PARTS)},
-            "part": np.array(PARTS)[self.shares.argmax(axis=1)],
+            **{part: self.fractions[:, i] for i, part in enumerate(PARTS)},
+            "part": np.array(PARTS)[self.fractions.argmax(axis=1)],
             "step": np.full(count, self.step),
             "loss": np.full(count, self.loss),
             "accuracy": np.full(count, self.accuracy),
@@ -77,19 +77,19 @@ class Outliers:
         }
 
 
-def parts_at(point: Point) -> tuple[ClassParts, float]:
+def parts_at(snapshot: Snapshot) -> tuple[ClassParts, float]:
     """Return the parts and the error of their identity. Raises IdentityError."""
-    training = point.training
+    training = snapshot.training
     labels = training.examples.labels
-    assert labels is not None  # a loss of classes has been asked for
-    parts = ClassParts(point.curvature, labels, training.shape)
+    assert labels is not None  # cross-entropy needs classes
+    parts = ClassParts(snapshot.curvature, labels, training.layout)
     return parts, parts.identity_error(training.setup.seed)
 
 
-def sizes_at(point: Point, leading: int, tell: Tell) -> PartSizes:
-    """Return the sizes of all parts, with so many leading eigenvalues, and fewer of low rank."""
-    parts, error = parts_at(point)
-    size, seed = parts.shape.size, point.training.setup.seed
+def sizes_at(snapshot: Snapshot, leading: int, on_progress: OnProgress) -> PartSizes:
+    """Return the sizes of all parts, with at most `leading` eigenvalues of each."""
+    parts, error = parts_at(snapshot)
+    size, seed = parts.layout.size, snapshot.training.setup.seed
     eigenvalues = {
         part: np.maximum(np.linalg.eigvalsh(gram)[::-1][:leading], 0.0)
         for part, gram in (("class", parts.class_gram), ("cross", parts.cross_gram))
@@ -104,42 +104,50 @@ def sizes_at(point: Point, leading: int, tell: Tell) -> PartSizes:
         )
         eigenvalues[name] = found.values
     return PartSizes(
-        point.step,
-        point.loss,
-        point.accuracy,
+        snapshot.step,
+        snapshot.loss,
+        snapshot.accuracy,
         error,
         {"G": parts.trace(), **parts.traces()},
-        frobenius_norms(parts, tell),
+        frobenius_norms(parts, on_progress),
         eigenvalues,
     )
 
 
-def outliers_at(point: Point, top: int) -> Outliers:
+def outliers_at(snapshot: Snapshot, top: int) -> Outliers:
     """Return the leading eigenvalues of G and the parts they come from."""
-    parts, error = parts_at(point)
+    parts, error = parts_at(snapshot)
     found, _ = extreme_eigenpairs(
         parts.gauss_newton,
-        parts.shape.size,
+        parts.layout.size,
         top=top,
-        seed=point.training.setup.seed,
+        seed=snapshot.training.setup.seed,
         stream=streams.CLASS_START.first,
     )
     forms = [parts.forms(u) for u in found.vectors]
-    shares = np.array([[form[part] for part in PARTS] for form in forms])
+    fractions = np.array([[form[part] for part in PARTS] for form in forms])
     with np.errstate(invalid="ignore", divide="ignore"):
-        shares /= shares.sum(axis=1, keepdims=True)  # u^T G u, which lambda is but for its residual
+        fractions /= fractions.sum(
+            axis=1, keepdims=True
+        )  # u^T G u, which differs from lambda by rounding
     return Outliers(
-        point.step, point.loss, point.accuracy, error, found.values, found.residuals, shares
+        snapshot.step,
+        snapshot.loss,
+        snapshot.accuracy,
+        error,
+        found.values,
+        found.residuals,
+        fractions,
     )
 
 
-def picture_of_sizes(seen: list[PartSizes]) -> Lines:
-    """Return the leading eigenvalues of one evaluation, or the traces of several."""
-    if len(seen) > 1:
-        steps = np.array([one.step for one in seen], dtype=float)
+def picture_of_sizes(evaluations: list[PartSizes]) -> Lines:
+    """Return a figure of the leading eigenvalues of one evaluation, or the traces of several."""
+    if len(evaluations) > 1:
+        steps = np.array([one.step for one in evaluations], dtype=float)
         return Lines(
             lines=tuple(
-                (_label(name), steps, np.array([one.traces[name] for one in seen]))
+                (_label(name), steps, np.array([one.traces[name] for one in evaluations]))
                 for name in ("G", *PARTS)
             ),
             log_x=bool(steps[0]),
@@ -147,7 +155,7 @@ def picture_of_sizes(seen: list[PartSizes]) -> Lines:
             x_label="step",
             y_label="trace",
         )
-    values = seen[0].eigenvalues
+    values = evaluations[0].eigenvalues
     index = {name: np.arange(1.0, len(own) + 1) for name, own in values.items()}
     return Lines(
         lines=((_label("G"), index["G"], _positive(values["G"])),),
@@ -155,14 +163,15 @@ def picture_of_sizes(seen: list[PartSizes]) -> Lines:
         log_y=True,
         x_label="index",
         y_label=r"eigenvalue $\lambda$",
+        note=f"the {len(index['G'])} largest eigenvalues of each matrix, without those at rounding",
     )
 
 
-def picture_of_outliers(one: Outliers) -> Panels:
-    """Return the eigenvalues of an evaluation, by their largest part, and all shares, stacked."""
+def picture_of_outliers(one: Outliers, note: str) -> Panels:
+    """Return a figure of the eigenvalues, colored by largest part, and the stacked fractions."""
     index = np.arange(1.0, len(one.values) + 1)
-    most = one.shares.argmax(axis=1)
-    heaps = np.cumsum(np.c_[np.zeros(len(index)), one.shares], axis=1).T
+    most = one.fractions.argmax(axis=1)
+    heaps = np.cumsum(np.c_[np.zeros(len(index)), one.fractions], axis=1).T
     sides = np.c_[index - 0.4, index - 0.4, index + 0.4, index + 0.4].ravel()
 
     between = np.full(len(index), np.nan)
@@ -180,16 +189,19 @@ def picture_of_outliers(one: Outliers) -> Panels:
                 log_y=True,
                 x_label="index",
                 y_label=r"eigenvalue $\lambda$ of $G$",
-                note="Left: colored by the part that an eigenvector is most of.",
+                note="; ".join(filter(None, ["the color is that of the largest part", note])),
             ),
             Lines(
-                lines=tuple(("", sides, bars(height, between)) for height in heaps[1:]),
+                lines=tuple(
+                    (part, sides, bars(height, between))
+                    for part, height in zip(PARTS, heaps[1:], strict=True)
+                ),
                 bands=tuple(
                     (sides, bars(foot, foot), bars(height, foot))
                     for height, foot in zip(heaps[1:], heaps, strict=False)
                 ),
                 x_label="index",
-                y_label=r"shares $u^\top G_{\rm part}\, u/\lambda$",
+                y_label=r"fractions $u^\top G_{\rm part}\, u/\lambda$",
             ),
         )
     )
@@ -200,5 +212,5 @@ def _label(part: str) -> str:
 
 
 def _positive(values: Floats) -> Floats:
-    """Values that a logarithmic axis can have: of those at rounding of the first only gaps."""
+    """Return the values for a logarithmic axis: NaN where they are rounding of the largest."""
     return np.where(values > 1e-15 * values.max(initial=0.0), values, np.nan)

@@ -1,4 +1,4 @@
-"""What lectures say of classes in curvature and in features, beside trained networks."""
+"""Statements about classes in curvature and features, checked on trained networks."""
 
 from __future__ import annotations
 
@@ -17,8 +17,13 @@ LECTURE: Final = "10/5"
 
 _CLASSES: Final = 4
 _DATA: Final = f"clusters:0.05:{_CLASSES}:20"
-# What is left of a metric after training, at most: means in random directions are near a simplex.
-_LEFT: Final = {"nc1": 0.5, "nc2_angle_means": 1.0, "nc2_angle_classifiers": 0.5, "nc3": 0.5}
+# Largest ratio of a metric after training to its start; random means are already near a simplex.
+_LARGEST_RATIO: Final = {
+    "nc1": 0.5,
+    "nc2_angle_means": 1.0,
+    "nc2_angle_classifiers": 0.5,
+    "nc3": 0.5,
+}
 
 
 def three_levels(run: Run) -> list[Statement]:
@@ -27,8 +32,8 @@ def three_levels(run: Run) -> list[Statement]:
     training = TrainingSetup(
         data=f"clusters:0.5:{_CLASSES}:10", steps=steps, seed=run.seed
     ).training()
-    (point,) = training.course([steps], lambda point: point).seen
-    parts, error = parts_at(point)
+    (snapshot,) = training.train([steps], lambda snapshot: snapshot).evaluations
+    parts, error = parts_at(snapshot)
     labels = parts.weights.labels
     own = parts.squares[np.arange(len(labels)), labels]
     rounding = IDENTITY * parts.trace()
@@ -60,11 +65,14 @@ def three_levels(run: Run) -> list[Statement]:
 
 
 def outliers(run: Run) -> list[Statement]:
-    """Of a trained network the leading C eigenvectors are of classes, C (C - 2) more of pairs."""
+    """The C leading eigenvectors come from classes, C (C - 2) more from pairs of classes."""
     setup = TrainingSetup(data=_DATA, steps=300 if run.quick else 1000, seed=run.seed)
-    (found,) = classes(setup, top=_CLASSES * (_CLASSES - 1)).seen
+    (found,) = classes(setup, top=_CLASSES * (_CLASSES - 1)).evaluations
     assert isinstance(found, Outliers)
-    of_classes, of_pairs = found.shares[:, PARTS.index("class")], found.shares[:, :2].sum(axis=1)
+    of_classes, of_pairs = (
+        found.fractions[:, PARTS.index("class")],
+        found.fractions[:, :2].sum(axis=1),
+    )
     return [
         Statement(
             LECTURE,
@@ -89,7 +97,7 @@ def simplex(run: Run) -> list[Statement]:
     setup = TrainingSetup(data=_DATA, steps=steps, eta=0.5, weight_decay=5e-4, seed=run.seed)
     start, end = (
         {name: metric.value for name, metric in one.metrics.items()}
-        for one in collapse(setup, at=(0, steps)).seen
+        for one in collapse(setup, at=(0, steps)).evaluations
     )
     return [
         Statement(
@@ -108,14 +116,14 @@ def simplex(run: Run) -> list[Statement]:
                 end[name] / start[name],
                 relation="<=",
             )
-            for name, left in _LEFT.items()
+            for name, left in _LARGEST_RATIO.items()
         ),
         Statement(LECTURE, "nc4, where nearest mean and classifier differ, is 0", 0.0, end["nc4"]),
     ]
 
 
 def _trace_at_plain_means(parts: ClassParts) -> float:
-    """What the traces of the parts sum to where the means are plain averages over examples."""
+    """Return the sum of the traces of the parts if the means are unweighted averages."""
     weights, curvature, count = parts.weights, parts.curvature, parts.count
     total = float(np.vdot(weights.examples, parts.squares))
     examples = weights.one_hot.sum(axis=0)
@@ -129,7 +137,7 @@ def _trace_at_plain_means(parts: ClassParts) -> float:
         total += float(weights.classes[c] * (mean @ mean))
         for d in others:
             beside = means[d] - mean
-            # |g - plain mean|^2 about the weighted mean, of w_cc' in all.
+            # |g - plain mean|^2 about the weighted mean, with total weight w_cc'.
             own = means[d] @ means[d] - 2.0 * means[d] @ parts.pair_means[c, d]
             total += float(weights.pairs[c, d] * (beside @ beside + own))
     return total

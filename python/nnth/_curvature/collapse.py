@@ -1,4 +1,4 @@
-"""Neural collapse: what the last features and the classifier on them become in training."""
+"""Neural collapse of the last features and the classifier in training."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nnth._curvature.checkpoint import require_seen
+from nnth._curvature.checkpoint import check_evaluations
 from nnth._curvature.collapse_metrics import Metric, collapse_metrics
-from nnth._curvature.training import Point, TrainingSetup
+from nnth._curvature.training import Snapshot, TrainingSetup
 from nnth._networks.network import Network
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.typing import Progress
@@ -21,7 +21,7 @@ from nnth._tables.plot import Lines
 from nnth._tables.result import Result
 from nnth._tables.table import Meta, Table
 
-EVALUATIONS: Final = 12  # between the first step and the last
+EVALUATIONS: Final = 12  # evaluation steps between the first step and the last
 
 _DRAWN: Final = {
     "nc1": "NC1",
@@ -36,7 +36,7 @@ _DRAWN: Final = {
 
 @dataclass(frozen=True, eq=False)
 class Collapse:
-    """The metrics after a step, by name."""
+    """The metrics at an evaluation step, by name."""
 
     step: int
     loss: float
@@ -46,18 +46,18 @@ class Collapse:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CollapsePath(Result):
-    """Metrics of neural collapse in the course of a training: `nnth.collapse` has them.
+    """Metrics of neural collapse at the evaluation steps of a training, from `nnth.collapse`.
 
-    seen: of every evaluation. network: the trained one. classes: their number C.
+    `network` is the trained network, and `classes` the number C of classes.
     """
 
-    seen: Sequence[Collapse]
+    evaluations: Sequence[Collapse]
     network: Network
     classes: int
     meta: Meta
 
     def table(self) -> Table:
-        """Return a row a step and metric, with its columns as `nnth.collapse` states them."""
+        """Return a Table with a row per step and metric; `nnth.collapse` defines its columns."""
         rows = [
             (
                 name,
@@ -69,7 +69,7 @@ class CollapsePath(Result):
                 metric.error,
                 metric.note,
             )
-            for one in self.seen
+            for one in self.evaluations
             for name, metric in one.metrics.items()
         ]
         names = ("metric", "value", "limit", "step", "loss", "accuracy", "error", "note")
@@ -82,11 +82,11 @@ class CollapsePath(Result):
         All arrays are `(evaluations,)`.
         """
         arrays = {
-            name: np.array([getattr(one, name) for one in self.seen])
+            name: np.array([getattr(one, name) for one in self.evaluations])
             for name in ("step", "loss", "accuracy")
         }
-        for name in self.seen[0].metrics:
-            found = [one.metrics[name] for one in self.seen]
+        for name in self.evaluations[0].metrics:
+            found = [one.metrics[name] for one in self.evaluations]
             arrays[name] = np.array([metric.value for metric in found])
             arrays[f"{name}_error"] = np.array([metric.error for metric in found])
         return arrays
@@ -95,15 +95,15 @@ class CollapsePath(Result):
         return -1.0 / (self.classes - 1) if metric.startswith("nc2_cosine") else 0.0
 
     def _picture(self) -> Lines:
-        # A logarithmic axis has no 0: neither of a step nor of a metric that has come to its limit.
-        later = [one for one in self.seen if one.step] or self.seen
+        # Logarithmic axes show neither step 0 nor a metric that has reached its limit 0.
+        later = [one for one in self.evaluations if one.step] or self.evaluations
         steps = np.array([max(one.step, 1) for one in later], dtype=float)
         values = {name: np.array([one.metrics[name].value for one in later]) for name in _DRAWN}
-        lines = tuple(
-            (label, steps, np.where(values[name] > 0.0, values[name], np.nan))
-            for name, label in _DRAWN.items()
+        lines = tuple((label, steps, values[name]) for name, label in _DRAWN.items())
+        note = "step 0 has no place on the axis" if len(later) < len(self.evaluations) else ""
+        return Lines(
+            lines=lines, log_x=True, log_y=True, x_label="step", y_label="metric", note=note
         )
-        return Lines(lines=lines, log_x=True, log_y=True, x_label="step", y_label="metric")
 
 
 @serial_blas
@@ -115,40 +115,57 @@ def collapse(
     threads: int = 0,
     progress: Progress | None = None,
 ) -> CollapsePath:
-    """Return how near the last features h and the classifier W h + b on them are to collapse.
+    """Return the metrics of neural collapse of the last features h and the classifier W h + b.
 
-    mu_c is the mean of h over class c, mu_G the mean of the mu_c, M = [mu_c - mu_G] `(d, C)`; w_c
-    are the rows of W. Averages over examples are averages over classes of those over the examples
-    of a class, so that classes of unequal sizes count alike. All limits are 0 but of the cosines:
+    mu_c is the mean of h over class c, mu_G the mean of the mu_c, `M = [mu_c - mu_G]` of shape
+    `(d, C)`, w_c the rows of W, and Ave_ic the average over the examples of each class and then
+    over the C classes, so that classes of unequal sizes count alike ::
 
-        nc1                     tr(S_W S_B^+)/C, S_W = Ave_ic (h_ic - mu_c)(h_ic - mu_c)^T, S_B =
-                                Ave_c (mu_c - mu_G)(mu_c - mu_G)^T, of rank C - 1 at most
+        nc1                     tr(S_W S_B^+)/C, S_W = Ave_ic (h_ic - mu_c)(h_ic - mu_c)^T,
+                                S_B = Ave_c (mu_c - mu_G)(mu_c - mu_G)^T, of rank C - 1
         nc2_norm_means          std/mean of |mu_c - mu_G|
         nc2_norm_classifiers    std/mean of |w_c|
         nc2_angle_means         mean over pairs of |cos(mu_c - mu_G, mu_c' - mu_G) + 1/(C - 1)|
-        nc2_angle_classifiers   the same of w_c, w_c'
+        nc2_angle_classifiers   the same for w_c, w_c'
         nc3                     |W^T/|W|_F - M/|M|_F|_F^2
-        nc4                     Ave_ic of whether argmax(W h + b) is not the nearest mu_c
-        nc2_equiangle_means, nc2_equiangle_classifiers    std of those cosines
-        nc2_cosine_means, nc2_cosine_classifiers          their mean, of limit -1/(C - 1)
+        nc4                     fraction Ave_ic of examples at which argmax(W h + b) is not the
+                                class of the nearest mu_c
+        nc2_equiangle_means, nc2_equiangle_classifiers    std of these cosines
+        nc2_cosine_means, nc2_cosine_classifiers          their mean
 
-    setup: the training, or the network to evaluate; with classes, under either loss. at: evaluation
-        steps; by default 0, 12 in equal ratios from 1 on, and the last.
-    checkpoint: a .json file to go on from. threads: says nothing: the BLAS has one.
+    Args:
+        setup: The training, or the given network; the data must have classes, under either loss.
+        at: Evaluation steps; by default 0, 12 steps in equal ratios from 1 on, and the last step.
+        checkpoint: A .json file that keeps the state of the training, and from which it resumes.
+        threads: Ignored: matrix products use one thread, so that the result does not depend on it.
+        progress: Called as progress(done, total) a few times per second.
 
-    Its `table()` has a row a step and metric: metric, value, limit, step, loss, accuracy, error,
-    note. NaN is what cannot be said, and the note says why: where all class means coincide, one is
-    the mean of all, or a class has weights 0, to rounding. Of equal outputs the first counts as the
-    largest, and class means that coincide as one.
+    Returns:
+        A CollapsePath. Its `table()` is a Table with a row per step and metric: metric, value,
+        limit (-1/(C - 1) for the mean cosines, else 0), step, loss, accuracy, error, note. A
+        metric that is undefined is NaN, and `note` gives the reason: all class means coincide, a
+        class mean equals the mean of all, or a class has weights 0, to rounding. Among equal
+        outputs the first counts as the largest, and class means that coincide count as one.
 
-    Accuracy: `error` bounds what rounding may be in the value, given h, W and b; of nc1 it grows
-    with the condition number of S_B, of nc4 it is the share of examples within rounding of a tie.
-    Cost: O(m d C) an evaluation.
+    Raises:
+        ValueError: If an argument is out of range, the data have no classes, or a class has no
+            examples.
+        DivergedError: If the loss is no longer finite.
 
-    Raises ValueError for arguments out of range, data without classes, or a class without examples;
-    DivergedError; KeyboardInterrupt saying what was done.
+    Accuracy: `error` bounds the rounding of a value, given h, W and b; for nc1 it grows with the
+    condition number of S_B, for nc4 it is the fraction of examples within rounding of a tie.
+    Cost: O(m d C) operations per evaluation.
 
-    Source: Papyan, Han, Donoho (2020), PNAS 117, 24652.
+    Example:
+        >>> setup = nnth.TrainingSetup(
+        ...     data="clusters:0.1:3:4", points=30, widths=(8,), steps=200, eta=0.5
+        ... )
+        >>> table = nnth.collapse(setup, at=[0, 200]).table()
+        >>> nc1 = table["value"][table["metric"] == "nc1"]
+        >>> bool(nc1[1] < nc1[0])  # the variability within classes falls
+        True
+
+    Source: Papyan, Han and Donoho (2020).
     """
     training = setup.training()
     labels, count = training.examples.labels, training.examples.classes
@@ -160,7 +177,7 @@ def collapse(
             f"points must leave examples of every class, and of class {missing[0]} there is none"
         )
     steps = training.evaluation_steps(default_steps(training.steps) if at is None else at)
-    require_seen(
+    check_evaluations(
         checkpoint,
         training.settings(),
         lambda one: (
@@ -171,14 +188,22 @@ def collapse(
     )
     validated()
 
-    def evaluate(point: Point) -> Collapse:
-        (w, b), h = training.shape.layers(point.theta)[-1], point.curvature.layer_inputs()[-1]
-        return Collapse(point.step, point.loss, point.accuracy, collapse_metrics(h, labels, w, b))
+    def evaluate(snapshot: Snapshot) -> Collapse:
+        (w, b), h = (
+            training.layout.layers(snapshot.theta)[-1],
+            snapshot.curvature.layer_inputs()[-1],
+        )
+        return Collapse(
+            snapshot.step, snapshot.loss, snapshot.accuracy, collapse_metrics(h, labels, w, b)
+        )
 
-    course = training.course(steps, evaluate, checkpoint=checkpoint, progress=progress)
+    history = training.train(steps, evaluate, checkpoint=checkpoint, progress=progress)
     meta = Meta("collapse", training.parameters(), seed=setup.seed)
     return CollapsePath(
-        seen=course.seen, network=training.network(course.theta), classes=count, meta=meta
+        evaluations=history.evaluations,
+        network=training.network(history.theta),
+        classes=count,
+        meta=meta,
     )
 
 

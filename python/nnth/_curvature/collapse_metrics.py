@@ -1,4 +1,4 @@
-"""The metrics of neural collapse of given features and classifier, and what rounding is in them."""
+"""The metrics of neural collapse for given features and classifier, with bounds on rounding."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nnth._runtime.typing import Floats
 
-_UNIT: Final = np.finfo(float).eps / 2.0  # the relative error of an operation, at most
+_UNIT: Final = np.finfo(float).eps / 2.0  # largest relative error of an operation
 _PINV: Final = 1.7  # |dA^+| <= (1 + 5^(1/2))/2 |A^+|^2 |dA| for equal ranks: Wedin (1973)
 
 _COINCIDE: Final = "all class means coincide"
@@ -23,7 +23,7 @@ _WEIGHTLESS: Final = "a class has weights 0"
 
 @dataclass(frozen=True)
 class Metric:
-    """A number with a bound of its rounding, or NaN with a note that says why there is none."""
+    """A number with a bound on its rounding, or NaN with a note that gives the reason."""
 
     value: float
     error: float
@@ -33,13 +33,12 @@ class Metric:
 def collapse_metrics(
     h: Floats, labels: NDArray[np.intp], w: Floats, b: Floats
 ) -> dict[str, Metric]:
-    """Return the metrics by name, as `nnth.collapse` states them.
+    """Return the metrics by name; `nnth.collapse` defines them.
 
-    h: features `(m, d)`. labels: `(m,)`, each of 0, ..., C - 1 among them. w, b: the classifier,
-    `(C, d)` and `(C,)`.
+    h `(m, d)` are the features, `labels` `(m,)` contain each of 0, ..., C - 1, and w `(C, d)`,
+    b `(C,)` are the classifier. Errors are bounds, to first order in the rounding unit.
 
-    Accuracy: errors are bounds, of first order in the rounding unit.
-    Source: Papyan, Han, Donoho (2020), PNAS 117, 24652.
+    Source: Papyan, Han and Donoho (2020), PNAS 117, 24652.
     """
     classes = _Classes.of(h, labels, len(w))
     centered, limit = classes.centered, -1.0 / (len(w) - 1)
@@ -67,9 +66,10 @@ def _undefined(note: str) -> Metric:
 
 @dataclass(frozen=True, eq=False)
 class _Classes:
-    """Features and their class means `(C, d)`, which are off by `error` at most, each in length.
+    """Features and their class means `(C, d)`, each with an error of norm at most `error`.
 
-    own `(m,)`: the weight of an example in an average over classes of averages over examples.
+    `own` `(m,)` are the weights of the examples in an average over classes of averages over their
+    examples.
     """
 
     h: Floats
@@ -85,31 +85,31 @@ class _Classes:
         sizes = one_hot.sum(axis=0)
         means = (one_hot.T @ h) / sizes[:, None]
         own = (one_hot / sizes).sum(axis=1) / count
-        # A sum of n terms is off by (n - 1) units of the sum of their sizes.
+        # A sum of n terms has an error of at most n - 1 units of the sum of their sizes.
         length = float(np.linalg.norm(h, axis=1).max())
         error = 2.0 * (float(sizes.max()) + count + 2.0) * _UNIT * length
         return cls(h, labels, means, means - means.mean(axis=0), own, error)
 
     @property
     def coincide(self) -> bool:
-        """Whether all means are one, to rounding."""
+        """Whether all means coincide, to rounding."""
         return not self.alike.any()
 
     @property
     def matrix_error(self) -> float:
-        """What M may be off by in norm."""
+        """Bound on the error of M in Frobenius norm."""
         return math.sqrt(len(self.centered)) * self.error
 
     @cached_property
     def alike(self) -> NDArray[np.intp]:
-        """Of every class the first whose mean is that of its own, to rounding `(C,)`."""
+        """For every class, the first class with the same mean, to rounding `(C,)`."""
         apart = np.array([np.linalg.norm(self.means - mean, axis=1) for mean in self.means])
         return np.asarray((apart <= 2.0 * self.error).argmax(axis=1))
 
 
 @dataclass(frozen=True, eq=False)
 class _Vectors:
-    """Vectors `(C, d)`, each off by `error` at most in length, and a note where one may be 0."""
+    """Vectors `(C, d)`, each with an error of at most `error`, and the note if one may be 0."""
 
     vectors: Floats
     error: float
@@ -124,7 +124,7 @@ class _Vectors:
         return (sum(self.vectors.shape) + 8.0) * _UNIT
 
     def spread(self) -> Metric:
-        """std/mean of the lengths."""
+        """Return std/mean of the lengths."""
         lengths = self.lengths
         mean = float(lengths.mean())
         if not mean > 2.0 * self.error:
@@ -133,14 +133,14 @@ class _Vectors:
         return Metric(value, 2.0 * (1.0 + value) * (self.error / mean + self._rounding))
 
     def spread_of_cosines(self) -> Metric:
-        """std of the cosines of all pairs."""
+        """Return the standard deviation of the cosines of all pairs."""
         if not self._have_directions():
             return _undefined(self.note)
         cosines, errors = self._cosines()
         return Metric(float(cosines.std()), float(errors.max()))
 
     def mean_cosine(self, of: Callable[[Floats], Floats]) -> Metric:
-        """The mean over pairs of a function of the cosine that is no steeper than 1."""
+        """Return the mean over pairs of a function of the cosine with Lipschitz constant 1."""
         if not self._have_directions():
             return _undefined(self.note)
         cosines, errors = self._cosines()
@@ -153,13 +153,13 @@ class _Vectors:
         lengths = self.lengths
         unit = self.vectors / lengths[:, None]
         i, j = np.triu_indices(len(unit), 1)
-        turned = 2.0 * self.error / lengths  # of a unit vector
+        turned = 2.0 * self.error / lengths  # error of a unit vector
         rounding = 2.0 * self._rounding + len(i) * _UNIT
         return np.asarray((unit @ unit.T)[i, j]), turned[i] + turned[j] + rounding
 
 
 def _variability(classes: _Classes) -> Metric:
-    """tr(S_W S_B^+)/C = sum_k u_k^T S_W u_k/s_k^2 of the singular vectors u_k of M, but C - 1."""
+    """Return tr(S_W S_B^+)/C = sum_k u_k^T S_W u_k/s_k^2 over C - 1 singular vectors u_k of M."""
     if classes.coincide:
         return _undefined(_COINCIDE)
     means, own = classes.centered, classes.own
@@ -179,7 +179,7 @@ def _variability(classes: _Classes) -> Metric:
 
 
 def _duality(classes: _Classes, w: Floats) -> Metric:
-    """|W^T/|W|_F - M/|M|_F|_F^2."""
+    """Return |W^T/|W|_F - M/|M|_F|_F^2."""
     size_w, size_m = float(np.linalg.norm(w)), float(np.linalg.norm(classes.centered))
     if classes.coincide or not size_w:
         return _undefined(_COINCIDE if classes.coincide else "all weights are 0")
@@ -190,22 +190,22 @@ def _duality(classes: _Classes, w: Floats) -> Metric:
 
 
 def _disagreement(classes: _Classes, w: Floats, b: Floats) -> Metric:
-    """Ave_ic of whether the largest output is not that of the nearest class mean."""
+    """Return the fraction Ave_ic whose largest output is not that of the nearest class mean."""
     if classes.coincide:
         return _undefined(_COINCIDE)
     h, means, alike = classes.h, classes.means, classes.alike
     outputs = h @ w.T + b
-    squares = (means**2).sum(axis=1) - 2.0 * h @ means.T  # of distances, less |h|^2
+    squares = (means**2).sum(axis=1) - 2.0 * h @ means.T  # squared distances minus |h|^2
     chosen, nearest = outputs.argmax(axis=1), squares.argmin(axis=1)
     differ = alike[chosen] != alike[nearest]
-    # Where rounding may decide: the gap to the second is within the errors of both.
+    # Rounding may decide where the gap to the second is within the errors of both.
     length, rounding = np.linalg.norm(h, axis=1), (h.shape[1] + 4.0) * _UNIT
     of_outputs = rounding * (length * np.linalg.norm(w, axis=1).max() + np.abs(b).max())
     reach = float(np.linalg.norm(means, axis=1).max())
     of_squares = rounding * (reach**2 + 2.0 * length * reach) + 2.0 * classes.error * (
         reach + length
     )
-    same = alike == np.arange(len(alike))[:, None]  # of every first mean, those that are it
+    same = alike == np.arange(len(alike))[:, None]  # the means that coincide with each one
     distinct = np.array([squares[:, row].min(axis=1) for row in same if row.any()]).T
     doubtful = (_gap(-outputs) <= 2.0 * of_outputs) | (_gap(distinct) <= 2.0 * of_squares)
     value = float(classes.own @ differ)
@@ -213,6 +213,6 @@ def _disagreement(classes: _Classes, w: Floats, b: Floats) -> Metric:
 
 
 def _gap(values: Floats) -> Floats:
-    """Return by how much the least of each row is below the second `(m,)`."""
+    """Return the difference between the two smallest values of each row `(m,)`."""
     first, second = np.partition(values, 1, axis=1)[:, :2].T
     return np.asarray(second - first)

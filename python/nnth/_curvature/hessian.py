@@ -1,20 +1,20 @@
-"""The spectrum of the loss Hessian in training: outliers, bulk, and where the gradient lies."""
+"""The spectrum of the loss Hessian in training: outliers, bulk, and the gradient's top space."""
 
 from __future__ import annotations
 
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
 
-from nnth._curvature.checkpoint import require_seen
+from nnth._curvature.checkpoint import check_evaluations
 from nnth._curvature.density import SpectralDensity, spectral_density
 from nnth._curvature.lanczos import extreme_eigenpairs
-from nnth._curvature.training import Point, TrainingSetup
+from nnth._curvature.training import Snapshot, TrainingSetup
 from nnth._networks.network import Network
 from nnth._runtime import streams
 from nnth._runtime.blas import serial_blas
@@ -26,20 +26,21 @@ from nnth._tables.plot import Lines, Panels
 from nnth._tables.result import Result
 from nnth._tables.table import Meta, Table
 
-CLEAR_GAP: Final = 1.5  # lambda_i over lambda_(i+1) from which on a gap is called one
+CLEAR_GAP: Final = 1.5  # the least ratio lambda_i/lambda_(i+1) that separates outliers
 
 _GRID: Final = 1000
 _MOST_PANELS: Final = 3
-_AROUND: Final = np.linspace(-5.0, 5.0, 41)  # widths around an eigenvalue in a picture
+_AROUND: Final = np.linspace(-5.0, 5.0, 41)  # grid around an eigenvalue, in widths
 
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:
-    """What is kept of the Hessian after a step.
+    """The eigenvalues of the Hessian at an evaluation step.
 
-    top, bottom: eigenvalues, most extreme first, with residuals. shares: |P g|^2/|g|^2 of the
-    gradient g in the space of the first 1, 2, ... of each. vectors: of the top space `(k, P)`.
-    nodes, weights: of the spectral density `(probes, steps)`, but for these eigenvalues.
+    `top` and `bottom` are eigenvalues, the most extreme first, with their residuals; the fractions
+    are |P g|^2/|g|^2 for the projection P of the gradient g on the first 1, 2, ... eigenvectors.
+    `vectors` `(k, P)` span the top space. `nodes` and `weights` `(probes, steps)` are the spectral
+    density of all other eigenvalues.
     """
 
     step: int
@@ -47,10 +48,10 @@ class Spectrum:
     accuracy: float
     top: Floats
     top_residuals: Floats
-    top_shares: Floats
+    top_fractions: Floats
     bottom: Floats
     bottom_residuals: Floats
-    bottom_shares: Floats
+    bottom_fractions: Floats
     vectors: Floats
     nodes: Floats
     weights: Floats
@@ -58,7 +59,7 @@ class Spectrum:
 
     @property
     def outliers(self) -> tuple[int, float]:
-        """How many eigenvalues are above the largest ratio lambda_i/lambda_(i+1), and that."""
+        """Number of eigenvalues above the largest ratio lambda_i/lambda_(i+1), and this ratio."""
         ratios = [a / b if b > 0.0 else math.nan for a, b in pairwise(self.top)]
         if not ratios or not np.isfinite(ratios).any():
             return 0, math.nan
@@ -66,14 +67,14 @@ class Spectrum:
         return largest + 1, float(ratios[largest])
 
     def density(self, parameters: int) -> SpectralDensity:
-        """The spectral density: these eigenvalues, and what the probes have of the others."""
+        """Return the spectral density of these eigenvalues and of those that the probes sample."""
         known = np.r_[self.top, self.bottom]
         return SpectralDensity(known, self.nodes, self.weights, parameters)
 
 
 @dataclass(frozen=True, eq=False)
 class HessianSpectra(Result):
-    """Spectra of the loss Hessian in the course of a training: `nnth.hessian` has them."""
+    """Spectra of the loss Hessian at the evaluation steps of a training, from `nnth.hessian`."""
 
     spectra: list[Spectrum]
     network: Network
@@ -83,14 +84,14 @@ class HessianSpectra(Result):
 
     @property
     def expected(self) -> tuple[int, ...]:
-        """The outliers of the lecture's picture: the softmax does not see one of C directions."""
+        """The predicted numbers of outliers: C - 1, for the squared loss also C."""
         one_less = self.classes - 1
         squared = self.meta.parameters.get("loss_function") == "squared"
         return (one_less, self.classes) if squared else (one_less,)
 
     @serial_blas
     def table(self) -> Table:
-        """Return a row a step and eigenvalue, with its columns as `nnth.hessian` states them."""
+        """Return a Table with a row per step and eigenvalue; `nnth.hessian` defines its columns."""
         blocks = [
             self._rows(spectrum, before)
             for before, spectrum in zip([None, *self.spectra], self.spectra, strict=False)
@@ -99,12 +100,12 @@ class HessianSpectra(Result):
         return Table(columns, self.meta, plot=self._picture())
 
     def arrays(self) -> dict[str, Any]:
-        """Return eigenvalues, top eigenvectors and densities, a row a step.
+        """Return eigenvalues, top eigenvectors and densities, the first axis being the steps.
 
-        `steps`, `top`, `bottom`, `vectors` `(steps, k, P)`; `nodes` and `weights` `(steps, probes,
-        lanczos_steps)`, of the eigenvalues that are neither in `top` nor in `bottom`, which have
-        the weight 1/P each; and where there are probes `grid`, `density` of all, and its standard
-        error `density_stderr`.
+        The arrays are `steps`, `top`, `bottom`, `vectors` `(steps, k, P)`; `nodes` and `weights`
+        `(steps, probes, lanczos_steps)`, the density of the eigenvalues that are neither in `top`
+        nor in `bottom` (these have weight 1/P each); and, with probes, `grid`, the whole
+        `density` and its standard error `density_stderr`.
         """
         names = ("top", "bottom", "vectors", "nodes", "weights")
         arrays = {name: np.stack([getattr(s, name) for s in self.spectra]) for name in names}
@@ -134,7 +135,7 @@ class HessianSpectra(Result):
             "index": index,
             "eigenvalue": np.r_[spectrum.top, spectrum.bottom],
             "residual": np.r_[spectrum.top_residuals, spectrum.bottom_residuals],
-            "gradient_share": np.r_[spectrum.top_shares, spectrum.bottom_shares],
+            "gradient_fraction": np.r_[spectrum.top_fractions, spectrum.bottom_fractions],
             "chance": np.abs(index) / self.parameters,
             **{name: np.repeat(value, top + bottom) for name, value in same.items()},
         }
@@ -142,10 +143,13 @@ class HessianSpectra(Result):
     def _picture(self) -> Lines | Panels:
         shown = np.unique(np.linspace(0, len(self.spectra) - 1, _MOST_PANELS).round().astype(int))
         panels = tuple(self._panel(self.spectra[i]) for i in shown)
+        if len(shown) < len(self.spectra):
+            left = f"{len(shown)} of {len(self.spectra)} evaluations are drawn."
+            panels = (replace(panels[0], note=f"{panels[0].note} {left}"), *panels[1:])
         return panels[0] if len(panels) == 1 else Panels(panels=panels)
 
     def _panel(self, spectrum: Spectrum) -> Lines:
-        """The density above a hundredth of what an eigenvalue alone has, and the eigenvalues."""
+        """Return the density, down to 1/100 of the peak of a single eigenvalue, and eigenvalues."""
         note = _note(spectrum, self.classes)
         if not spectrum.nodes.size:
             order = np.arange(1, len(spectrum.top) + 1, dtype=float)
@@ -158,12 +162,12 @@ class HessianSpectra(Result):
         estimate = spectrum.density(self.parameters)
         grid, density, stderr = _curve(estimate)
         alone = 1.0 / (self.parameters * estimate.width * math.sqrt(2.0 * math.pi))
-        seen = np.where(density > 0.01 * alone, density, np.nan)
+        shown = np.where(density > 0.01 * alone, density, np.nan)
         low = np.maximum(density - 2.0 * stderr, 0.01 * alone)
         both = np.r_[spectrum.top, spectrum.bottom]
         return Lines(
-            lines=((r"density $\pm$ two standard errors", grid, seen),),
-            bands=((grid, np.where(np.isnan(seen), np.nan, low), seen + 2.0 * stderr),),
+            lines=((r"density $\pm$ two standard errors", grid, shown),),
+            bands=((grid, np.where(np.isnan(shown), np.nan, low), shown + 2.0 * stderr),),
             points=(("eigenvalues", both, np.full(len(both), alone), None),),
             log_y=True,
             y_label="spectral density",
@@ -186,39 +190,67 @@ def hessian(
     threads: int = 0,
     progress: Progress | None = None,
 ) -> HessianSpectra:
-    """Return extreme eigenvalues and spectral density of the loss Hessian in a training.
+    """Return extreme eigenvalues and the spectral density of the loss Hessian in a training.
 
-    setup: the training, or the network to evaluate. at: evaluation steps, the last by default.
-    top, bottom: eigenvalues at either end, by default twice the number of classes (at least 10)
-        and 1. tolerance: of their residuals, as a part of the largest.
-    probes: of the spectral density, none by default, of `lanczos_steps` products each. They are
-        orthogonal to the eigenvectors found, whose eigenvalues the density has exactly.
-    checkpoint: a .json file to go on from; it keeps the top C - 1 eigenvectors of every evaluation.
-    threads: says nothing: the BLAS has one, so that results are the same to the last bit.
+    For m examples, P parameters theta and the outputs f of the network ::
 
-    Its `table()` has a row a step and eigenvalue: index, 1 for the largest, 2, ..., and -1 for
-    the smallest, -2, ...; eigenvalue; residual |H v - lambda v|, which bounds its error;
-    gradient_share, |P g|^2/|g|^2 of the gradient in the space of the eigenvectors from the end to
-    this one; chance, the same of a random vector, index/P; overlap, tr(P P')/k of the space of the
-    first k = C - 1 eigenvectors of C classes with that of the evaluation before (NaN of the first),
-    overlap_last, with the last; step, loss, accuracy; outliers, the i eigenvalues above the largest
-    ratio of neighbors, `gap` = lambda_i/lambda_(i+1), both positive; classes; picture: "outliers
-    as classes" where these are C - 1 (of a squared loss also C) above a gap of 1.5 or more, "other
-    outliers" or "no gap" where the lecture's picture is not there.
+        L(theta) = (1/m) sum_i l(f(x_i; theta), y_i),   H = d^2 L/d theta^2
 
-    Accuracy: products are exact to rounding. An eigenvalue is within `residual` of one of the
-    Hessian's. The density is smoothed by a hundredth of the length of the bulk or more and has a
-    standard error, from one probe as well; beside that quadrature is exact to 1e-12.
-    Cost: two to three gradients a product; 20 to 100 products an evaluation for the eigenvalues.
+    Args:
+        setup: The training, or the given network.
+        at: Evaluation steps, from 0 to the number of steps; the last step by default.
+        top: Number of largest eigenvalues; by default twice the number of classes, at least 10.
+        bottom: Number of smallest eigenvalues.
+        probes: Number of random vectors for the spectral density. They are orthogonal to the
+            eigenvectors found, whose eigenvalues enter the density exactly.
+        lanczos_steps: Number of Hessian-vector products per random vector.
+        tolerance: Largest residual allowed, divided by the largest eigenvalue; between 0 and 1.
+        checkpoint: A .json file that keeps the state of the training, and from which it resumes.
+        threads: Ignored: matrix products use one thread, so that the result does not depend on it.
+        progress: Called as progress(done, total) a few times per second.
 
-    Raises ValueError for arguments out of range, DivergedError where the loss is no number,
-    LanczosError where eigenvalues do not converge; KeyboardInterrupt saying what was done.
+    Returns:
+        A HessianSpectra. Its `table()` is a Table with a row per step and eigenvalue:
 
-    Source: Sagun et al. (2017), arXiv:1706.04454; Gur-Ari, Roberts, Dyer (2018),
-    arXiv:1812.04754; Ghorbani, Krishnan, Xiao (2019), arXiv:1901.10159, for the density.
+        - index: 1, 2, ... for the largest, -1, -2, ... for the smallest eigenvalues;
+        - eigenvalue, and residual `|H v - lambda v|`, which bounds its error;
+        - gradient_fraction: `|P g|^2/|g|^2` for the projection P of the gradient g on the
+          eigenvectors of the indices 1 to this one (-1 to this one), and chance, `|index|/P`, its
+          mean for a random vector;
+        - overlap: `tr(P P')/k` of the spaces of the first k = C - 1 eigenvectors for C classes,
+          between this and the previous evaluation (NaN for the first), and overlap_last, with the
+          last evaluation;
+        - step, loss, accuracy;
+        - outliers: the number i of eigenvalues above the largest ratio of neighbors, and gap, this
+          ratio `lambda_i/lambda_(i+1)` of positive eigenvalues;
+        - classes, the number C, and picture: "outliers as classes" for C - 1 outliers (for the
+          squared loss also C) and a gap of at least 1.5, else "other outliers" or "no gap".
+
+    Raises:
+        ValueError: If an argument is out of range.
+        MemoryError: If curvature and eigenvectors do not fit in memory, before any work.
+        DivergedError: If the loss is no longer finite.
+        LanczosError: If eigenvalues do not converge.
+
+    Accuracy: Hessian-vector products are exact to rounding (Pearlmutter 1994). An eigenvalue lies
+    within `residual` of an eigenvalue of H. The density is smoothed by a Gaussian, whose width is
+    at least 1/100 of the length of the bulk, and has a standard error, also for one probe; the
+    quadrature itself is exact to 1e-12. Cost: two to three gradients per product, 20 to 100
+    products per evaluation for the eigenvalues, `probes` times `lanczos_steps` for the density.
+
+    Example:
+        >>> setup = nnth.TrainingSetup(data="clusters:0.05", points=40, widths=(8,), steps=0)
+        >>> table = nnth.hessian(setup, top=3).table()
+        >>> table["index"].tolist()
+        [1, 2, 3, -1]
+        >>> table["outliers"].tolist()  # one outlier for two classes
+        [1, 1, 1, 1]
+
+    Source: Sagun et al. (2017); Gur-Ari, Roberts and Dyer (2018); Ghorbani, Krishnan and Xiao
+    (2019) for the density.
     """
     training = setup.training()
-    classes, size = training.examples.classes, training.shape.size
+    classes, size = training.examples.classes, training.layout.size
     count = max(10, 2 * classes) if top is None else check_integer("top", top)
     if count + check_integer("bottom", bottom, 0) > size:
         raise ValueError(f"top and bottom must be at most {size} together, the parameters")
@@ -229,7 +261,7 @@ def hessian(
     steps = training.evaluation_steps(at)
     training.check_memory(max(4 * (count + bottom), krylov if probes else 0))
     check_memory(32 * len(steps) * probes * krylov, "probes must be fewer: their nodes and weights")
-    require_seen(
+    check_evaluations(
         checkpoint,
         training.settings(),
         lambda one: (
@@ -242,10 +274,10 @@ def hessian(
     kept = min(count, classes - 1) if classes else count
     validated()
 
-    def evaluate(point: Point) -> Spectrum:
-        return _spectrum(point, count, bottom, probes, lanczos_steps, tolerance, kept)
+    def evaluate(snapshot: Snapshot) -> Spectrum:
+        return _spectrum(snapshot, count, bottom, probes, lanczos_steps, tolerance, kept)
 
-    course = training.course(steps, evaluate, checkpoint=checkpoint, progress=progress)
+    history = training.train(steps, evaluate, checkpoint=checkpoint, progress=progress)
     own = {
         "top": count,
         "bottom": bottom,
@@ -254,14 +286,14 @@ def hessian(
         "tolerance": tolerance,
     }
     meta = Meta("hessian", training.parameters() | own, seed=setup.seed)
-    return HessianSpectra(course.seen, training.network(course.theta), classes, size, meta)
+    return HessianSpectra(history.evaluations, training.network(history.theta), classes, size, meta)
 
 
 def _spectrum(
-    point: Point, top: int, bottom: int, probes: int, steps: int, tolerance: float, kept: int
+    snapshot: Snapshot, top: int, bottom: int, probes: int, steps: int, tolerance: float, kept: int
 ) -> Spectrum:
-    curvature, training = point.curvature, point.training
-    size, seed = training.shape.size, training.setup.seed
+    curvature, training = snapshot.curvature, snapshot.training
+    size, seed = training.layout.size, training.setup.seed
     high, low = extreme_eigenpairs(
         curvature.hessian,
         size,
@@ -284,15 +316,15 @@ def _spectrum(
             stream=streams.HESSIAN_PROBES.first,
         )
     return Spectrum(
-        point.step,
-        point.loss,
-        point.accuracy,
+        snapshot.step,
+        snapshot.loss,
+        snapshot.accuracy,
         high.values,
         high.residuals,
-        _shares(curvature.gradient, high.vectors),
+        _fractions(curvature.gradient, high.vectors),
         low.values,
         low.residuals,
-        _shares(curvature.gradient, low.vectors),
+        _fractions(curvature.gradient, low.vectors),
         high.vectors[:kept].copy(),
         density.nodes,
         density.weights,
@@ -300,15 +332,15 @@ def _spectrum(
     )
 
 
-def _shares(gradient: Floats, vectors: Floats) -> Floats:
-    """|P g|^2/|g|^2 in the space of the first 1, 2, ... vectors; NaN for no gradient."""
+def _fractions(gradient: Floats, vectors: Floats) -> Floats:
+    """Return |P g|^2/|g|^2 for the space of the first 1, 2, ... vectors; NaN if g = 0."""
     length = float(np.linalg.norm(gradient))
     unit = gradient / length if length else np.full_like(gradient, np.nan)
     return np.asarray(np.cumsum((vectors @ unit) ** 2))
 
 
 def _overlap(one: Spectrum, other: Spectrum | None) -> float:
-    """|A^T B|_F^2/k of the two top spaces."""
+    """Return |A^T B|_F^2/k for the bases A, B of the two top spaces."""
     if other is None:
         return math.nan
     return float(np.sum((one.vectors @ other.vectors.T) ** 2) / len(one.vectors))
@@ -328,7 +360,7 @@ def _note(spectrum: Spectrum, classes: int) -> str:
 
 
 def _curve(density: SpectralDensity) -> tuple[Floats, Floats, Floats]:
-    """A grid over the spectrum, fine around what is known, the density and its standard error."""
+    """Return a grid, fine around known eigenvalues, the density and its standard error on it."""
     sigma = density.width
     bulk = density.nodes if density.nodes.size else density.known
     even = np.linspace(bulk.min() - 5.0 * sigma, bulk.max() + 5.0 * sigma, _GRID)

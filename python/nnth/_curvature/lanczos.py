@@ -1,4 +1,4 @@
-"""Eigenvalues and spectral density of a symmetric operator from products with vectors."""
+"""Extreme eigenvalues of a symmetric operator from products with vectors, by Lanczos."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from nnth._runtime.typing import Floats
 
 Product = Callable[[Floats], Floats]
 
-_ROWS: Final = 8  # vectors at a time: they are still in the cache when they are read again
-_EVERY: Final = 2  # steps between looks at the residuals
-_ROUNDING: Final = 3e-15  # of the largest |eigenvalue|: what products and sums may err by
+_ROWS: Final = 8  # vectors per block, which is still in the cache when it is read again
+_CHECK_EVERY: Final = 2  # steps between checks of the residuals
+_ROUNDING: Final = 3e-15  # error of products and sums, relative to the largest |eigenvalue|
 
 
 class LanczosError(Exception):
@@ -25,15 +25,15 @@ class LanczosError(Exception):
 
 
 class Krylov:
-    """An orthonormal basis of a Krylov space, and the operator in it: tridiagonal.
+    """An orthonormal basis of a Krylov space, in which the operator is tridiagonal.
 
-    Every vector is orthogonalized against all before, twice where once is not enough (Daniel,
-    Gragg, Kaufman, Stewart, 1976), so that the theory of exact arithmetic holds to rounding. Where
-    the space is exhausted, which beta = 0 says, a random vector begins another.
+    Each vector is orthogonalized against all previous ones, twice if once is not enough (Daniel,
+    Gragg, Kaufman and Stewart, 1976), so that the theory of exact arithmetic holds to rounding. If
+    the space is invariant (beta = 0), a random vector starts another one.
 
-    product: of a vector `(size,)`. stream: of the random numbers of the seed, from which the
-    vectors that begin are drawn. without: orthonormal vectors `(k, size)` of a space that is left
-    out: the operator is then P A P, P projecting on what is orthogonal to it.
+    `product` maps a vector `(size,)` to A v. Starting vectors come from the random stream `stream`
+    of the seed. `without` are orthonormal vectors `(k, size)`; with them the operator is P A P for
+    the projection P on their orthogonal complement.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Krylov:
         self._drawn = 0
         self._basis = np.empty((0, size))
         self.alpha: list[float] = []
-        self.beta: list[float] = []  # beta[k] joins vectors k and k + 1
+        self.beta: list[float] = []  # beta[k] couples vectors k and k + 1
         self._next: Floats | None = self._random() if self._most else None
 
     @property
@@ -60,7 +60,7 @@ class Krylov:
         return self._basis[: self.steps]
 
     def grow(self) -> bool:
-        """Add a vector, at one product; False where the whole space is spanned."""
+        """Add a vector, with one product; return False if the whole space is spanned."""
         if self._next is None:
             return False
         k = self.steps
@@ -93,14 +93,14 @@ class Krylov:
         return values, vectors
 
     def residuals(self, coefficients: Floats) -> Floats:
-        """Return bounds of |A y - theta y| of Ritz vectors, rounding included.
+        """Return bounds on |A y - theta y| for Ritz vectors, including rounding.
 
         Parlett (1998), section 13.2: beta_k times their last coefficients.
         """
         return np.asarray(self.beta[-1] * np.abs(coefficients[-1]) + _ROUNDING * self._scale())
 
     def _scale(self) -> float:
-        """About the largest |eigenvalue|: at least a third of that of the tridiagonal matrix."""
+        """Return an estimate of the largest |eigenvalue|, at least a third of the tridiagonal's."""
         return max(map(abs, self.alpha)) + max(self.beta, default=0.0)
 
     def _random(self) -> Floats:
@@ -111,7 +111,7 @@ class Krylov:
         return v / np.linalg.norm(v)
 
     def _orthogonalize(self, w: Floats, count: int) -> float:
-        """Take from w what lies in the first vectors and `without`, in place; return its length."""
+        """Project w in place off the first vectors and `without`; return its length."""
         before, length = math.inf, float(np.linalg.norm(w))
         while length < 0.7 * before and length > 0.0 and count + len(self._without):
             for basis in (self._without, self._basis[:count]):
@@ -124,7 +124,7 @@ class Krylov:
 
 @dataclass(frozen=True, eq=False)
 class Eigenpairs:
-    """Eigenvalues, most extreme first, vectors `(k, size)`, and residuals |A v - lambda v|."""
+    """Eigenvalues, the most extreme first, vectors `(k, size)`, and residuals |A v - lambda v|."""
 
     values: Floats
     vectors: Floats
@@ -139,31 +139,31 @@ def extreme_eigenpairs(
     top: int,
     bottom: int = 0,
     tolerance: float = 1e-6,
-    most: int = 1000,
+    max_products: int = 1000,
     seed: int,
     stream: int,
-    watch: Callable[[int], object] = lambda _: None,
+    on_product: Callable[[int], object] = lambda _: None,
 ) -> tuple[Eigenpairs, Eigenpairs]:
     """Return the largest eigenvalues, descending, and the smallest, ascending.
 
-    product: A v of a symmetric A for v `(size,)`. top, bottom: how many, at most `size` together.
-    tolerance: of the residuals, as a part of the largest |eigenvalue|; an eigenvalue is as near as
-        its residual, and most are as near as its square. most: products, 1000 by default. watch:
-        is told of every product. seed, stream: of the vector to begin with.
+    `product` returns A v for a symmetric A and v `(size,)`; `top` and `bottom` are the numbers of
+    eigenvalues, at most `size` together. Residuals are at most `tolerance` times the largest
+    |eigenvalue|; the error of an eigenvalue is at most its residual, and usually of the order of
+    its square. `seed` and `stream` determine the starting vector, and `on_product` is called with
+    the number of products so far.
 
-    Lanczos with full reorthogonalization and no restarts: k products, O(k^2 size) beside them, and
-    k vectors kept. An eigenvalue that is there more than once may be found once: its others come
-    from rounding.
+    The method is Lanczos with full reorthogonalization and no restarts: k products, O(k^2 size)
+    further operations, and k vectors in memory. A multiple eigenvalue may be found only once.
 
-    Raises LanczosError where residuals are above the tolerance after `most` products.
+    Raises LanczosError if residuals are above the tolerance after `max_products` products.
     """
     space = Krylov(product, size, seed, stream)
     while space.grow():
-        watch(space.steps)
+        on_product(space.steps)
         if space.steps < min(top + bottom, size):
             continue
         whole = space.steps == size
-        if not whole and space.steps % _EVERY and space.steps < most:
+        if not whole and space.steps % _CHECK_EVERY and space.steps < max_products:
             continue
         values, coefficients = space.ritz()
         residuals = space.residuals(coefficients)
@@ -171,10 +171,10 @@ def extreme_eigenpairs(
         allowed = tolerance * np.abs(values).max()
         if whole or np.all(residuals[chosen] <= allowed):
             break
-        if space.steps >= most:
+        if space.steps >= max_products:
             raise LanczosError(
-                f"eigenvalues have residuals up to {residuals[chosen].max():.1e} after {most} "
-                f"products, above {allowed:.1e}"
+                f"eigenvalues have residuals up to {residuals[chosen].max():.1e} after "
+                f"{max_products} products, above {allowed:.1e}"
             )
 
     def pairs(order: NDArray[np.intp]) -> Eigenpairs:

@@ -1,4 +1,4 @@
-"""The losses that networks are trained on: value, slope and curvature in the outputs."""
+"""Loss functions: value, gradient and second derivative in the outputs."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Loss: TypeAlias = Literal["cross-entropy", "squared"]
 
 @dataclass(frozen=True)
 class LossFunction:
-    """A loss l(f, y) of outputs f and targets y, both `(n, outputs)`, a row an example.
+    """A loss l(f, y) of outputs f and targets y, both `(n, outputs)` with a row per example.
 
-    value_and_slope: sum_i l(f_i, y_i) and the gradients in f `(n, outputs)`. curvature: the second
-    derivative in f at `state(f)`, times a vector a row.
+    `value_and_gradient` returns sum_i l(f_i, y_i) and the gradients in f `(n, outputs)`;
+    `curvature` multiplies each row of a matrix by the second derivative in f at `state(f)`.
     """
 
-    value_and_slope: Callable[[Array, Array], tuple[float, Array]]
+    value_and_gradient: Callable[[Array, Array], tuple[float, Array]]
     state: Callable[[Array], Array]
     curvature: Callable[[Array, Array], Array]
 
@@ -34,7 +34,7 @@ def softmax(f: Array) -> Array:
 
 
 def _cross_entropy(f: Array, y: Array) -> tuple[float, Array]:
-    """-sum_c y_c log softmax(f)_c: y is one-hot, or a distribution."""
+    """Return -sum_c y_c log softmax(f)_c, for y one-hot or a distribution, and its gradient."""
     shifted = f - f.max(axis=1, keepdims=True)
     p = np.exp(shifted)
     total = p.sum(axis=1, keepdims=True)
@@ -45,10 +45,10 @@ def _cross_entropy(f: Array, y: Array) -> tuple[float, Array]:
 
 
 def _cross_entropy_curvature(p: Array, v: Array) -> Array:
-    """(diag p - p p^T) v, which no constant in v changes.
+    """Return (diag p - p p^T) v, which does not change if a constant is added to v.
 
-    With 0 where p is largest: else p v - p (p.v) cancels there, and of 1 - p = 1e-6 ten digits are
-    left.
+    The constant makes v zero where p is largest; otherwise p v - p (p.v) cancels there, and loses
+    six digits for 1 - p = 1e-6.
     """
     largest = p.argmax(axis=1)[:, None]
     pv: Array = p * (v - np.take_along_axis(v, largest, axis=1))

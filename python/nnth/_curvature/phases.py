@@ -1,4 +1,4 @@
-"""What becomes of a training at a large learning rate: lazy, catapult, dead or divergent."""
+"""The phase of a training at a large learning rate: lazy, catapult, dead or divergent."""
 
 from __future__ import annotations
 
@@ -16,23 +16,26 @@ from nnth._data.examples import Examples
 
 Phase: TypeAlias = Literal["lazy", "catapult", "dead", "divergent", "undecided"]
 
-FIT: Final = 0.9  # of the loss at the start and of the best constant output: below it is a fit
-DIVERGED: Final = 1e10  # times the larger of these two: from there no training comes back
-_HOLDS: Final = 2  # a fit counts once it has lasted from step t to this times t,
-_AT_LEAST: Final = 10  # and for this many steps
-_EVERY: Final = 8  # what costs is looked at again after an eighth of the steps so far
-_AHEAD: Final = (*range(1, 9), *(round(8 * 1.25**k) for k in range(1, 53)))  # steps, to 10^6
-_GONE: Final = 1e-30  # of the parameters: what is left of them then decides no sign
+# A loss is a fit below FIT times, and diverged above DIVERGED times, those of the start and of the
+# best constant output.
+FIT: Final = 0.9
+DIVERGED: Final = 1e10
+# A fit counts once it has lasted from step t to _HOLDS t, and for _LEAST_STEPS steps.
+_HOLDS: Final = 2
+_LEAST_STEPS: Final = 10
+_CHECK_EVERY: Final = 8  # costly checks are repeated after 1/8 of the steps so far
+_STEPS_AHEAD: Final = (*range(1, 9), *(round(8 * 1.25**k) for k in range(1, 53)))  # to 10^6
+_NEGLIGIBLE: Final = 1e-30  # fraction of the parameters below which they change no sign
 
 
 def constant_loss(examples: Examples, loss: str) -> float:
     """Return the least loss of an output that is the same for every input.
 
-    Half the variance of the targets for a squared loss, the entropy of the shares of the classes
-    for cross-entropy.
+    It is half the variance of the targets for the squared loss, and the entropy of the class
+    fractions for cross-entropy.
     """
     if not np.ptp(examples.y, axis=0).any():
-        return 0.0  # to the last bit, so that nobody asks for less
+        return 0.0  # exactly
     mean = examples.y.mean(axis=0)
     if loss == "squared":
         return float(0.5 * np.mean(np.sum((examples.y - mean) ** 2, axis=1)))
@@ -40,24 +43,24 @@ def constant_loss(examples: Examples, loss: str) -> float:
 
 
 @dataclass
-class Follower:
-    """Follows the losses of a training until its phase is decided, which then is so for good.
+class PhaseDetector:
+    """Decides the phase of a training from its losses; a decided phase is final.
 
-    Every rule looks at the steps so far and never at how many there will be:
+    Every rule depends only on the steps so far:
 
-        divergent   the loss is no finite number, or above 1e10 times the larger of the loss at the
-                    start and of the best constant output
-        dead        the output no longer depends on the input and never will again (`is_dead`)
-        lazy        the loss is a fit, below 0.9 of both, and has been one from some step t to 2 t,
-                    for 10 steps or more; the sharpness is below its threshold; and the loss has
-                    never been above that at the start
-        catapult    the same of a loss that has been above that at the start
+        divergent   the loss is not finite, or above 1e10 times the larger of the loss at the start
+                    and that of the best constant output
+        dead        the output does not depend on the input and never will again (`is_dead`)
+        lazy        the loss is a fit, below 0.9 times both, and has been one from some step t to
+                    2 t, for 10 steps or more; the sharpness is below its threshold; and the loss
+                    has never been above its start
+        catapult    the same for a loss that has been above its start
 
-    Where weights decay, "above that at the start" is said of L + (weight_decay/2) |theta|^2, which
-    is what descends. Constant targets leave nothing to fit: there the start alone counts.
+    With weight decay, "above its start" refers to L + (weight_decay/2) |theta|^2, which is what
+    descends. With constant targets only the start counts.
 
-    constant: see `constant_loss`. stable: whether the sharpness at parameters theta is below its
-    threshold; it is asked only where all else holds.
+    `constant` is the `constant_loss`. `stable` returns whether the sharpness at parameters theta is
+    below its threshold; it is called only if all other conditions hold.
     """
 
     training: Training
@@ -71,16 +74,16 @@ class Follower:
 
     def __post_init__(self) -> None:
         self._descends_from = math.nan
-        self._fit_since = self._asked_again = self._dead_again = 0
-        self._why = "the loss has not been a fit"
+        self._fit_since = self._next_stability_check = self._next_dead_check = 0
+        self._missing = "the loss has not been a fit"
 
     @property
-    def why(self) -> str:
-        """What an undecided training lacks; of another nothing."""
-        return self._why if self.phase == "undecided" else ""
+    def missing(self) -> str:
+        """The condition that an undecided training lacks; empty for a decided one."""
+        return self._missing if self.phase == "undecided" else ""
 
-    def see(self, state: State, loss: float) -> None:
-        """Take in the loss on all examples at a state; states come in the order of their steps."""
+    def update(self, state: State, loss: float) -> None:
+        """Use the loss on all examples at a state; states come in the order of their steps."""
         descends = loss + self._penalty(state.theta)
         if not state.step:
             self.start, self._descends_from = loss, descends
@@ -91,34 +94,35 @@ class Follower:
         if self.has_diverged(loss):
             self._decide("divergent", state.step)
         elif loss < FIT * (min(self.start, self.constant) if self.constant else self.start):
-            self._see_fit(state)
+            self._check_fit(state)
         else:
             if self._fit_since <= state.step and state.step:
-                self._why = "the loss has not been a fit for long"
+                self._missing = "the loss has not been a fit for long"
             self._fit_since = state.step + 1
-            self._see_dead(state, loss)
+            self._check_dead(state, loss)
 
     def has_diverged(self, loss: float) -> bool:
-        """Whether a loss is one that no training comes back from."""
+        """Return whether the loss is so large that no training recovers from it."""
         return not loss <= DIVERGED * max(self.start, self.constant)
 
-    def _see_fit(self, state: State) -> None:
+    def _check_fit(self, state: State) -> None:
         step = state.step
-        if step < max(_HOLDS * self._fit_since, self._fit_since + _AT_LEAST, self._asked_again):
+        long_enough = max(_HOLDS * self._fit_since, self._fit_since + _LEAST_STEPS)
+        if step < max(long_enough, self._next_stability_check):
             return
         if self.stable(state.theta):
             self._decide("catapult" if self.rose else "lazy", step)
         else:
-            self._asked_again = step + max(1, step // _EVERY)
-            self._why = "the sharpness has not been below its threshold"
+            self._next_stability_check = step + max(1, step // _CHECK_EVERY)
+            self._missing = "the sharpness has not been below its threshold"
 
-    def _see_dead(self, state: State, loss: float) -> None:
-        # An output that is constant has no less than the best constant's loss, but for rounding.
-        if state.step < self._dead_again or loss < self.constant * (1.0 - 1e-6):
+    def _check_dead(self, state: State, loss: float) -> None:
+        # The loss of a constant output is at least the best constant's, except for rounding.
+        if state.step < self._next_dead_check or loss < self.constant * (1.0 - 1e-6):
             return
         if is_dead(self.training, state):
             self._decide("dead", state.step)
-        self._dead_again = state.step + max(1, state.step // _EVERY)
+        self._next_dead_check = state.step + max(1, state.step // _CHECK_EVERY)
 
     def _penalty(self, theta: Array) -> float:
         decay = self.training.setup.weight_decay
@@ -131,11 +135,11 @@ class Follower:
 def is_dead(training: Training, state: State) -> bool:
     """Return whether the output no longer depends on the input, and no gradient can change that.
 
-    Some hidden layer has the same values for all examples, and all slopes there are 0, as where no
-    ReLU of the layer is active on any example. The gradient then is 0 in that layer and all before
-    it: without momentum and weight decay they never move again. With these they move on by a linear
-    recursion, and the same is asked of where that leads: after 1, ..., 8 steps and on to 10^6 in
-    ratios of 5/4, or until 1e-30 of them is left.
+    In some hidden layer all examples have the same values and all derivatives are 0, as when no
+    ReLU of the layer is active on any example. The gradient is then 0 in that layer and all before
+    it, whose parameters do not change without momentum and weight decay. With these they follow a
+    linear recursion, and the condition is checked along it: after 1, ..., 8 steps, and up to 10^6
+    in ratios of 5/4, or until 1e-30 of the parameters is left.
     """
     dead: set[int] | None = None
     for theta in _without_gradient(training, state):
@@ -147,26 +151,26 @@ def is_dead(training: Training, state: State) -> bool:
 
 
 def _without_gradient(training: Training, state: State) -> Iterator[Array]:
-    """Yield where parameters are that have no gradient, now and after steps to come."""
+    """Yield the parameters now and after further steps with a gradient of 0."""
     setup, theta = training.setup, state.theta
     yield theta
     if not (setup.momentum or setup.weight_decay):
         return
-    # v' = m v + decay theta, theta' = theta - eta v', of the pair (theta, v).
+    # v' = m v + decay theta, theta' = theta - eta v' as a matrix for the pair (theta, v).
     step = np.array(
         [
             [1.0 - setup.eta * setup.weight_decay, -setup.eta * setup.momentum],
             [setup.weight_decay, setup.momentum],
         ]
     )
-    for count in _AHEAD:
+    for count in _STEPS_AHEAD:
         of_theta, of_velocity = np.linalg.matrix_power(step, count)[0]
-        if abs(of_theta) + abs(of_velocity) < _GONE:
+        if abs(of_theta) + abs(of_velocity) < _NEGLIGIBLE:
             return
         yield (of_theta * theta + of_velocity * state.velocity).astype(theta.dtype, copy=False)
 
 
 def _dead_layers(objective: Objective, theta: Array) -> Iterator[int]:
-    for layer, (h, slope) in enumerate(objective.hidden(theta)):
-        if not slope.any() and np.array_equal(h, np.broadcast_to(h[0], h.shape)):
+    for layer, (h, derivative) in enumerate(objective.hidden(theta)):
+        if not derivative.any() and np.array_equal(h, np.broadcast_to(h[0], h.shape)):
             yield layer

@@ -1,4 +1,4 @@
-"""What gradient descent from one start comes to, over learning rates."""
+"""The outcome of gradient descent from one start at several learning rates."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any, Final
 import numpy as np
 
 from nnth._curvature.losses import Array
-from nnth._curvature.phases import Follower, constant_loss
-from nnth._curvature.sharpness import VECTORS, largest
-from nnth._curvature.training import DivergedError, Point, State, Training, TrainingSetup
+from nnth._curvature.phases import PhaseDetector, constant_loss
+from nnth._curvature.sharpness import LANCZOS_VECTORS, largest
+from nnth._curvature.training import DivergedError, Snapshot, State, Training, TrainingSetup
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.typing import Progress
 from nnth._runtime.work import validated
 from nnth._tables.plot import Lines, Panels
 from nnth._tables.table import Meta, Table
 
-# Beyond 12, where ReLU networks come to their limit.
+# The last rate is above 12, the limit of wide ReLU networks.
 SCAN: Final = (0.25, 0.5, 1.0, 1.9, 2.1, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0, 20.0)
 
 _DRAWN: Final = ("lazy", "catapult", "dead", "undecided")
@@ -33,44 +33,55 @@ def sharpness_scan(
     threads: int = 0,
     progress: Progress | None = None,
 ) -> Table:
-    """Return what gradient descent from one start comes to at different learning rates.
+    """Return the phase of gradient descent from one start at several learning rates.
 
-    setup: the training; its eta says nothing here. eta_lambda0: rates times lambda_0, the largest
-    eigenvalue of the Gauss-Newton matrix at the start, which for a squared loss is that of the
-    empirical tangent kernel over the number of examples; positive and ascending. threads: says
-    nothing: the BLAS has one, so that results are the same to the last bit.
+    lambda_0 is the largest eigenvalue of the Gauss-Newton matrix at the start; for the squared loss
+    it is that of the empirical tangent kernel, divided by the number of examples. The loss is
+    called a fit below 0.9 times the smaller of start_loss and constant_loss. The phases are ::
 
-    Returns a Table, a row a rate: eta_lambda0; eta; phase (below); loss, the last; peak_loss, the
-    largest on the way; accuracy; sharpness, the last; ratio, eta (sharpness + weight_decay)/(2 (1 +
-    momentum)), above 1 of which descent on a quadratic diverges; eta_lambda, eta times the largest
-    eigenvalue of the Gauss-Newton matrix at the end, beside eta_lambda0 at the start; correlation,
-    the cosine of the parameters at the end and at the start; diverged_step, -1 for none;
-    decided_step, after which the phase was known, -1 for undecided; start_loss; constant_loss, the
-    least of an output that is the same for every input; residual, which bounds the error of the
-    sharpness; note. What a divergent training has no value of is inf, or NaN.
+        lazy       the loss was a fit from some step t to 2 t, for 10 steps or more, with the
+                   sharpness below its threshold, and never above start_loss
+        catapult   the same, after the loss had been above start_loss
+        dead       the output no longer depends on the input and no gradient can change that: in
+                   some hidden layer all examples have the same values and derivatives 0
+        divergent  the loss rose above 1e10 times the larger of start_loss and constant_loss, or
+                   overflowed; the training ends there
+        undecided  none of these up to the last step; `note` gives the missing condition
 
-    The phase says what happened, by rules that look at the steps so far, so that more steps do not
-    change it once it is decided. A loss is a fit below 0.9 of both start_loss and constant_loss.
+    The rules depend only on the steps so far, so that more steps do not change a decided phase.
 
-    lazy        the loss became a fit and stayed one from some step t to 2 t, 10 steps at least,
-                with the sharpness below its threshold, and was never above start_loss
-    catapult    the same, and the loss was above start_loss before
-    dead        the output no longer depends on the input and no gradient can change that: in some
-                hidden layer all examples have the same values, at slopes 0. Of a ReLU network the
-                gates of a layer are closed on all examples
-    divergent   the loss came above 1e10 times the larger of start_loss and constant_loss, or to no
-                finite number; the training ends there
-    undecided   none of these up to the last step; `note` says what lacks
+    Args:
+        setup: The training; its eta is ignored.
+        eta_lambda0: Learning rates times lambda_0: positive and ascending.
+        threads: Ignored: matrix products use one thread, so that the result does not depend on it.
+        progress: Called as progress(done, total) a few times per second.
 
-    With batches the loss on all examples is taken once an epoch. A training that diverges after it
-    was decided keeps its phase, and the note says so. The largest rate of the rows that are lazy or
-    catapult is the limit of trainable rates: about 12/lambda_0 in the ReLU networks of the source,
-    4/lambda_0 in its model without a bend.
+    Returns:
+        A Table with a row per rate: eta_lambda0, eta, phase; loss, accuracy, sharpness and ratio
+        (see `nnth.sharpness`) at the last step, and peak_loss, the largest loss; eta_lambda, eta
+        times the largest eigenvalue of the Gauss-Newton matrix at the end; correlation, the cosine
+        between the parameters at the end and at the start; diverged_step (-1 if none);
+        decided_step, at which the phase was decided (-1 if undecided); start_loss; constant_loss,
+        the least loss of an output that is the same for every input; residual, which bounds the
+        error of the sharpness; note. A divergent training has loss inf, and NaN elsewhere. With
+        batches the loss on all examples is evaluated once per epoch. A training that diverges
+        after its phase was decided keeps it, with a note.
 
-    Accuracy: sharpness and eta_lambda to a residual of 1e-4 of them. Cost: a training a rate.
-    Raises ValueError for arguments out of range; KeyboardInterrupt saying what was done.
+    Raises:
+        ValueError: If an argument is out of range.
+        MemoryError: If the curvature does not fit in memory, before any work.
 
-    Source: Lewkowycz, Bahri, Dyer, Sohl-Dickstein, Gur-Ari (2020), arXiv:2003.02218.
+    Accuracy: the relative residuals of sharpness and eta_lambda are at most 1e-4. Cost: one
+    training per rate. The largest rate that is lazy or catapult is the limit of trainable rates:
+    about 12/lambda_0 for the wide ReLU networks of the source, 4/lambda_0 for its solvable model.
+
+    Example:
+        >>> setup = nnth.TrainingSetup(points=20, widths=(8,), loss="squared", steps=60)
+        >>> table = nnth.sharpness_scan(setup, eta_lambda0=[0.5, 1000.0])
+        >>> table["phase"].tolist()
+        ['lazy', 'divergent']
+
+    Source: Lewkowycz, Bahri, Dyer, Sohl-Dickstein and Gur-Ari (2020).
     """
     rates = tuple(float(rate) for rate in eta_lambda0)
     if not rates or not all(0.0 < rate < math.inf for rate in rates):
@@ -78,9 +89,9 @@ def sharpness_scan(
     if any(b <= a for a, b in pairwise(rates)):
         raise ValueError(f"eta_lambda0 must be ascending, not {eta_lambda0}")
     training = setup.training()
-    training.check_memory(VECTORS)
+    training.check_memory(LANCZOS_VECTORS)
     validated()
-    start = Point(training, 0, training.theta)
+    start = Snapshot(training, 0, training.theta)
     rows: list[dict[str, Any]] = []
     try:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -90,11 +101,11 @@ def sharpness_scan(
             raise ValueError("net must have a tangent kernel at the start, and that is 0")
         for i, rate in enumerate(rates):
 
-            def tell(step: int, i: int = i) -> None:
+            def on_step(step: int, i: int = i) -> None:
                 if progress is not None and step % 8 == 0:
                     progress(i * training.steps + step, len(rates) * training.steps)
 
-            rows.append(_row(_Descent(training.at_rate(rate / lambda0), tell), rate, lambda0))
+            rows.append(_row(_Descent(training.at_rate(rate / lambda0), on_step), rate, lambda0))
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"{len(rows)} of {len(rates)} rates were tried") from None
     columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
@@ -105,21 +116,22 @@ def sharpness_scan(
 
 
 class _Descent:
-    """A training to its end, or until it diverges, and who followed it."""
+    """A training up to its last step, or until it diverges, and its phase."""
 
-    def __init__(self, run: Training, tell: Any) -> None:
+    def __init__(self, run: Training, on_step: Any) -> None:
         self.run = run
-        self.follower = Follower(run, constant_loss(run.examples, run.setup.loss), self._is_stable)
+        constant = constant_loss(run.examples, run.setup.loss)
+        self.detector = PhaseDetector(run, constant, self._is_stable)
         self.diverged_step = -1
         batch, points = run.setup.batch, len(run.examples.x)
         self._epoch = 1 if batch is None else -(-points // batch)
         with np.errstate(over="ignore", invalid="ignore"):
-            self.state = self._descend(tell)
+            self.state = self._descend(on_step)
 
-    def _descend(self, tell: Any) -> State:
+    def _descend(self, on_step: Any) -> State:
         run, state = self.run, self.run.start()
         while True:
-            whole = self._epoch == 1  # each step is on all examples, and knows their loss
+            whole = self._epoch == 1  # full batches: a step returns the loss on all examples
             try:
                 after = run.next_state(state)
                 loss = after.loss
@@ -128,36 +140,36 @@ class _Descent:
             if not whole and state.step % self._epoch == 0:
                 loss, whole = run.trained.value(state.theta), True
             if whole:
-                self.follower.see(state, loss)
-            if self.follower.has_diverged(loss):
+                self.detector.update(state, loss)
+            if self.detector.has_diverged(loss):
                 self.diverged_step = state.step
                 return state
             if state.step >= run.steps:
                 return state
             state = after
-            tell(state.step)
+            on_step(state.step)
 
     def _is_stable(self, theta: Array) -> bool:
-        point = Point(self.run, 0, theta.astype(np.float64))
-        return largest(point.curvature.hessian, point)[0] < self.run.threshold
+        snapshot = Snapshot(self.run, 0, theta.astype(np.float64))
+        return largest(snapshot.curvature.hessian, snapshot)[0] < self.run.threshold
 
 
 def _row(descent: _Descent, rate: float, lambda0: float) -> dict[str, Any]:
-    run, follower, state = descent.run, descent.follower, descent.state
-    eta, note = run.setup.eta, follower.why
-    row: dict[str, Any] = {"eta_lambda0": rate, "eta": eta, "phase": follower.phase}
+    run, detector, state = descent.run, descent.detector, descent.state
+    eta, note = run.setup.eta, detector.missing
+    row: dict[str, Any] = {"eta_lambda0": rate, "eta": eta, "phase": detector.phase}
     if descent.diverged_step >= 0:
-        if follower.phase != "divergent":
+        if detector.phase != "divergent":
             note = "diverged after its phase was decided"
         nothing = ("accuracy", "sharpness", "ratio", "eta_lambda", "correlation")
         row |= {"loss": math.inf, "peak_loss": math.inf} | dict.fromkeys(nothing, math.nan)
         residual = math.nan
     else:
-        end, theta = Point(run, state.step, state.theta.astype(np.float64)), run.theta
+        end, theta = Snapshot(run, state.step, state.theta.astype(np.float64)), run.theta
         sharp, residual = largest(end.curvature.hessian, end)
         row |= {
             "loss": end.loss,
-            "peak_loss": max(follower.peak, end.loss),
+            "peak_loss": max(detector.peak, end.loss),
             "accuracy": end.accuracy,
             "sharpness": sharp,
             "ratio": run.ratio(sharp),
@@ -166,9 +178,9 @@ def _row(descent: _Descent, rate: float, lambda0: float) -> dict[str, Any]:
         }
     return row | {
         "diverged_step": descent.diverged_step,
-        "decided_step": follower.decided_step,
-        "start_loss": follower.start,
-        "constant_loss": follower.constant,
+        "decided_step": detector.decided_step,
+        "start_loss": detector.start,
+        "constant_loss": detector.constant,
         "residual": residual,
         "note": note,
     }
@@ -205,8 +217,8 @@ def _picture(columns: dict[str, Any], training: Training, lambda0: float) -> Pan
 
     return Panels(
         panels=(
-            panel("loss", "loss at the end", log=True),
-            panel("ratio", "sharpness over its threshold at the end", log=False),
+            panel("loss", "final loss", log=True),
+            panel("ratio", "final sharpness/threshold", log=False),
             panel("correlation", "correlation with the start", log=False),
         )
     )

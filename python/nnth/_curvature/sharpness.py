@@ -9,9 +9,9 @@ from typing import Final
 
 import numpy as np
 
-from nnth._curvature.checkpoint import require_seen
+from nnth._curvature.checkpoint import check_evaluations
 from nnth._curvature.lanczos import Product, extreme_eigenpairs
-from nnth._curvature.training import Point, TrainingSetup
+from nnth._curvature.training import Snapshot, TrainingSetup
 from nnth._networks.network import Network
 from nnth._runtime import streams
 from nnth._runtime.blas import serial_blas
@@ -21,15 +21,15 @@ from nnth._tables.plot import Lines, Panels
 from nnth._tables.result import Result
 from nnth._tables.table import Meta, Table
 
-VECTORS: Final = 40  # of Lanczos, about
+LANCZOS_VECTORS: Final = 40  # an estimate, for memory
 
 _EVALUATIONS: Final = 60
-_TOLERANCE: Final = 1e-4  # of the residual; the eigenvalue is good to its square
+_TOLERANCE: Final = 1e-4  # largest relative residual; eigenvalues are accurate to its square
 
 
 @dataclass(frozen=True)
 class Sharpness:
-    """The result of an evaluation: the largest eigenvalue of the Hessian with its residual."""
+    """The largest eigenvalue of the Hessian at an evaluation step, with its residual."""
 
     step: int
     loss: float
@@ -40,19 +40,23 @@ class Sharpness:
 
 @dataclass(frozen=True, eq=False)
 class SharpnessPath(Result):
-    """Sharpness in the course of a training: `nnth.sharpness` has it."""
+    """Sharpness at the evaluation steps of a training, from `nnth.sharpness`."""
 
-    seen: list[Sharpness]
+    evaluations: list[Sharpness]
     network: Network
     threshold: float
     meta: Meta
 
     def table(self) -> Table:
-        """Return a row an evaluation, with its columns as `nnth.sharpness` states them."""
+        """Return a Table with a row per evaluation; `nnth.sharpness` defines its columns."""
         names = ("step", "loss", "sharpness", "residual", "accuracy")
-        columns = {name: np.array([getattr(one, name) for one in self.seen]) for name in names}
-        decay = self.meta.parameters["weight_decay"]
-        ratio = (columns["sharpness"] + decay) / (self.threshold + decay)
+        columns = {
+            name: np.array([getattr(one, name) for one in self.evaluations]) for name in names
+        }
+        made = self.meta.parameters
+        # threshold + weight_decay may round to 0 if both are large
+        edge = 2.0 * (1.0 + made["momentum"]) / made["eta"]
+        ratio = (columns["sharpness"] + made["weight_decay"]) / edge
         order = ("step", "loss", "sharpness", "ratio", "residual", "accuracy")
         columns |= {"ratio": ratio}
         return Table(
@@ -96,60 +100,78 @@ def sharpness(
     threads: int = 0,
     progress: Progress | None = None,
 ) -> SharpnessPath:
-    """Return the largest eigenvalue of the loss Hessian in the course of gradient descent.
+    """Return the largest eigenvalue of the loss Hessian along gradient descent.
 
-    setup: the training, best with all examples a step and a squared loss: with cross-entropy on
-        data that are fitted the sharpness falls in the end. at: steps after which it is measured,
-        by default 60 at equal distances. checkpoint: a .json file to go on from. threads: says
-        nothing: the BLAS has one, so that results are the same to the last bit.
+    Descent on a quadratic diverges if its ratio is above 1; gradient descent on a network raises
+    the sharpness until the ratio is about 1, the edge of stability ::
 
-    Its `table()` has a row an evaluation: step; loss; sharpness, lambda_max of the Hessian;
-    ratio, eta (sharpness + weight_decay)/(2(1 + momentum)), above 1 of which descent on a quadratic
-    diverges; residual |H v - lambda v|, which bounds the error of the sharpness; accuracy;
-    threshold, 2(1 + momentum)/eta - weight_decay, the sharpness where the ratio is 1: weight decay
-    adds itself to every eigenvalue of what descends, and the loss is without it. Gradient descent
-    sharpens the loss until the ratio is about 1, and there it hovers: the edge of stability.
+        sharpness = lambda_max(d^2 L/d theta^2)
+        threshold = 2 (1 + momentum)/eta - weight_decay
+        ratio     = eta (sharpness + weight_decay)/(2 (1 + momentum))
 
-    Accuracy: `residual`, at most 1e-4 of the sharpness. Cost: 10 to 20 Hessian-vector products an
-    evaluation.
+    Args:
+        setup: The training. The theory is about full batches and the squared loss: with
+            cross-entropy the sharpness falls again once the data are fitted.
+        at: Evaluation steps; by default about 60 at equal distances, the first and last included.
+        checkpoint: A .json file that keeps the state of the training, and from which it resumes.
+        threads: Ignored: matrix products use one thread, so that the result does not depend on it.
+        progress: Called as progress(done, total) a few times per second.
 
-    Raises ValueError for arguments out of range, DivergedError where the loss is no number;
-    KeyboardInterrupt saying what was done.
+    Returns:
+        A SharpnessPath. Its `table()` is a Table with a row per evaluation: step, loss (without
+        the L2 penalty), sharpness, ratio, residual `|H v - lambda v|`, which bounds the error of
+        the sharpness, accuracy, threshold.
 
-    Source: Cohen, Kaur, Li, Kolter, Talwalkar (2021), arXiv:2103.00065.
+    Raises:
+        ValueError: If an argument is out of range.
+        MemoryError: If the curvature does not fit in memory, before any work.
+        DivergedError: If the loss is no longer finite.
+
+    Accuracy: `residual` is at most 1e-4 of the sharpness. Cost: 10 to 20 Hessian-vector products
+    per evaluation, each of two to three gradients.
+
+    Example:
+        >>> setup = nnth.TrainingSetup(points=20, widths=(8,), loss="squared", eta=0.5, steps=20)
+        >>> table = nnth.sharpness(setup, at=[0, 20]).table()
+        >>> float(table["threshold"][0])  # 2/eta
+        4.0
+        >>> bool(np.all(table["ratio"] == table["sharpness"] / table["threshold"]))
+        True
+
+    Source: Cohen, Kaur, Li, Kolter and Talwalkar (2021).
     """
     training = setup.training()
     steps = training.evaluation_steps(_evenly(training.steps) if at is None else at)
-    training.check_memory(VECTORS)
-    require_seen(
+    training.check_memory(LANCZOS_VECTORS)
+    check_evaluations(
         checkpoint, training.settings(), lambda one: isinstance(one, Sharpness), "sharpness"
     )
     validated()
-    course = training.course(steps, _evaluate, checkpoint=checkpoint, progress=progress)
+    history = training.train(steps, _evaluate, checkpoint=checkpoint, progress=progress)
     meta = Meta("sharpness", training.parameters(), seed=setup.seed)
-    network = training.network(course.theta)
-    return SharpnessPath(course.seen, network, training.threshold, meta)
+    network = training.network(history.theta)
+    return SharpnessPath(history.evaluations, network, training.threshold, meta)
 
 
 def _evenly(steps: int) -> list[int]:
-    """About 60 steps at equal distances, the first and the last among them."""
+    """Return about 60 steps at equal distances, the first and the last among them."""
     every = max(1, round(steps / _EVALUATIONS))
     return sorted({*range(0, steps + 1, every), steps})
 
 
-def _evaluate(point: Point) -> Sharpness:
-    value, residual = largest(point.curvature.hessian, point)
-    return Sharpness(point.step, point.loss, point.accuracy, value, residual)
+def _evaluate(snapshot: Snapshot) -> Sharpness:
+    value, residual = largest(snapshot.curvature.hessian, snapshot)
+    return Sharpness(snapshot.step, snapshot.loss, snapshot.accuracy, value, residual)
 
 
-def largest(product: Product, point: Point) -> tuple[float, float]:
+def largest(product: Product, snapshot: Snapshot) -> tuple[float, float]:
     """Return the largest eigenvalue of the Hessian or the Gauss-Newton matrix, and its residual."""
     found, _ = extreme_eigenpairs(
         product,
-        point.training.shape.size,
+        snapshot.training.layout.size,
         top=1,
         tolerance=_TOLERANCE,
-        seed=point.training.setup.seed,
+        seed=snapshot.training.setup.seed,
         stream=streams.SHARPNESS_START.first,
     )
     return float(found.values[0]), float(found.residuals[0])

@@ -1,4 +1,4 @@
-"""What lectures say of the curvature of trained networks, beside networks that are trained."""
+"""Statements about the curvature of the loss, checked on trained networks."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from nnth._curvature.hessian import hessian
 from nnth._curvature.losses import softmax
 from nnth._curvature.scan import sharpness_scan
 from nnth._curvature.sharpness import sharpness
-from nnth._curvature.training import Point, TrainingSetup
+from nnth._curvature.training import Snapshot, TrainingSetup
 
 HESSIAN: Final = "10/3"
 SHARPNESS: Final = "10/5"
 
-_ZERO: Final = 1e-10  # of the largest eigenvalue: below it another is 0
+_ZERO: Final = 1e-10  # relative to the largest eigenvalue; smaller ones count as 0
 
 
 def _dense(product: object, size: int) -> np.ndarray:
@@ -30,12 +30,12 @@ def fisher_information(run: Run) -> list[Statement]:
     training = TrainingSetup(
         data="clusters:1:3:4", points=12, widths=(5,), seed=run.seed
     ).training()
-    curvature = Point(training, 0, training.theta).curvature
+    curvature = Snapshot(training, 0, training.theta).curvature
     p = softmax(curvature.outputs)
     classes = training.examples.classes
-    fisher = np.zeros((training.shape.size, training.shape.size))
+    fisher = np.zeros((training.layout.size, training.layout.size))
     for i in range(len(p)):
-        for c in range(classes):  # labels drawn from the model itself
+        for c in range(classes):  # the labels are distributed as the model predicts
             signal = np.zeros_like(p)
             signal[i] = p[i] - np.eye(classes)[c]
             g = curvature.pull_back(signal)
@@ -55,10 +55,10 @@ def fisher_information(run: Run) -> list[Statement]:
 
 
 def ranks(run: Run) -> list[Statement]:
-    """The Gauss-Newton matrix has rank m (C - 1) at most; the Hessian may have more."""
+    """The Gauss-Newton matrix has rank at most m (C - 1); the Hessian may have a larger one."""
     m, classes = 4, 3
     training = TrainingSetup(data="clusters:1:3:4", points=m, widths=(6,), seed=run.seed).training()
-    curvature, size = Point(training, 0, training.theta).curvature, training.shape.size
+    curvature, size = Snapshot(training, 0, training.theta).curvature, training.layout.size
 
     def rank(matrix: np.ndarray) -> float:
         values = np.abs(np.linalg.eigvalsh(0.5 * (matrix + matrix.T)))
@@ -84,7 +84,7 @@ def ranks(run: Run) -> list[Statement]:
 
 
 def outliers(run: Run) -> list[Statement]:
-    """Two clusters apart have one outlier, and the gradient lies in its direction."""
+    """Two separated clusters have one outlier, and the gradient lies in its direction."""
     found = hessian(TrainingSetup(data="clusters:0.05", steps=0, seed=run.seed)).table()
     chance = float(found["chance"][0])
     return [
@@ -98,21 +98,21 @@ def outliers(run: Run) -> list[Statement]:
             HESSIAN,
             "|P g|^2/|g|^2 in the top direction, against 100 times chance",
             100.0 * chance,
-            float(found["gradient_share"][0]),
+            float(found["gradient_fraction"][0]),
             relation=">=",
         ),
     ]
 
 
 def stable_space(run: Run) -> list[Statement]:
-    """With the noise of batches the top space stands still and holds the gradient."""
+    """Trained in batches, the top space becomes constant and contains much of the gradient."""
     steps = 400 if run.quick else 1000
     setup = TrainingSetup(
         data="clusters:2:4:10", batch=16, steps=steps, widths=(16, 16), seed=run.seed
     )
     found = hessian(setup, at=(0, steps // 2, steps), top=8, tolerance=1e-4).table()
     last = found["step"] == steps
-    share = float(found["gradient_share"][last & (found["index"] == 3)][0])
+    fraction = float(found["gradient_fraction"][last & (found["index"] == 3)][0])
     chance = float(found["chance"][last & (found["index"] == 3)][0])
     return [
         Statement(
@@ -127,14 +127,14 @@ def stable_space(run: Run) -> list[Statement]:
             "|P g|^2/|g|^2 in the top C - 1 directions, trained in batches, against 10 "
             "times chance",
             10.0 * chance,
-            share,
+            fraction,
             relation=">=",
         ),
     ]
 
 
 def edge_of_stability(run: Run) -> list[Statement]:
-    """Sharpness rises to 2/eta and hovers there, the loss falling all the same."""
+    """Sharpness rises to 2/eta and stays there, while the loss still falls."""
     steps = 2000 if run.quick else 6000
     setup = TrainingSetup(
         data="clusters:2:10:20", loss="squared", eta=0.35, steps=steps, seed=run.seed
@@ -151,7 +151,7 @@ def edge_of_stability(run: Run) -> list[Statement]:
         ),
         Statement(
             SHARPNESS,
-            "the loss there over the loss at its begin",
+            "the last loss over the loss at the start of this quarter",
             1.0,
             float(found["loss"][-1] / found["loss"][1]),
             relation="<=",
@@ -160,9 +160,9 @@ def edge_of_stability(run: Run) -> list[Statement]:
 
 
 def large_rates(run: Run) -> list[Statement]:
-    """ReLU networks come back from rates up to about 12/lambda_0, three times the model's limit.
+    """ReLU networks train at rates up to about 12/lambda_0, three times the limit of the model.
 
-    Lewkowycz et al. (2020), section 1, for which there is no theorem: starts differ.
+    This is an observation, not a theorem (Lewkowycz et al. (2020), section 1); starts differ.
     """
     rates, limits = (4.0, 6.0, 9.0, 12.0, 16.0, 24.0, 36.0), []
     for start in range(2 if run.quick else 5):
@@ -178,10 +178,10 @@ def large_rates(run: Run) -> list[Statement]:
         found = sharpness_scan(setup, eta_lambda0=rates)
         back = np.isin(found["phase"], ("lazy", "catapult"))
         limits.append(float(found["eta_lambda0"][back].max(initial=0.0)))
-    said = "largest eta lambda_0 from which ReLU networks come back, about 12: mean over starts"
+    text = "largest eta lambda_0 at which ReLU networks train, about 12: mean over starts"
     return [
-        Statement(SHARPNESS, f"{said}, half of that", 6.0, float(np.mean(limits)), relation=">="),
-        Statement(SHARPNESS, f"{said}, twice that", 24.0, float(np.mean(limits)), relation="<="),
+        Statement(SHARPNESS, f"{text}, half of that", 6.0, float(np.mean(limits)), relation=">="),
+        Statement(SHARPNESS, f"{text}, twice that", 24.0, float(np.mean(limits)), relation="<="),
     ]
 
 

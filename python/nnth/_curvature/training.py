@@ -1,4 +1,4 @@
-"""Networks in training: their data, their descent, and what is evaluated on the way."""
+"""The training of a network by gradient descent, and its evaluation at some of the steps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,14 @@ from numpy.typing import NDArray
 from nnth._activations.activation import Activation, activation
 from nnth._curvature.checkpoint import read_checkpoint, write_checkpoint
 from nnth._curvature.losses import LOSSES, Array, Loss
-from nnth._curvature.objective import Curvature, Objective, Shape, network_of, shape_of, theta_of
+from nnth._curvature.objective import (
+    Curvature,
+    Objective,
+    ParameterLayout,
+    layout_of,
+    network_of,
+    theta_of,
+)
 from nnth._data.examples import Examples, Source, load_examples
 from nnth._data.files import File, file_of
 from nnth._kernels.kernel import variances
@@ -33,8 +40,8 @@ from nnth._runtime.typing import Floats, Progress
 T = TypeVar("T")
 
 DEFAULT_STEPS: Final = 1000
-MOST_STEPS: Final = 10**9  # a day's work or more of the smallest network
-_SAVE_EVERY: Final = 1.0  # seconds
+MAX_STEPS: Final = 10**9  # a day or more for the smallest network
+_SECONDS_BETWEEN_SAVES: Final = 1.0
 
 
 class DivergedError(Exception):
@@ -43,19 +50,34 @@ class DivergedError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSetup:
-    """A network, its data, and how it is trained.
+    """The data, network, loss and descent of a training.
 
-    data, points: see `nnth.load_examples`; center: with the mean of the inputs at 0.
-    net: a Network or file to start from, or to evaluate; else one is drawn, of hidden `widths` and
-        activation `act` (tanh), W ~ N(0, cw/fan-in), b ~ N(0, cb); by default the critical pair
-        of the activation, or cb = 0 beside cw.
-    loss: "cross-entropy", for classes, or "squared", (1/2)|f - y|^2; means over the examples.
-    steps: of the training, at most 10^9; 1000, or 0 where a net is given. eta: the learning rate.
-        batch: examples a step, without replacement, the last of an epoch being what is left; all
-        by default. momentum: v' = momentum v + g, theta' = theta - eta v'. weight_decay: adds
-        itself times theta to g; the loss and its curvature are without.
-    dtype: of the training; what is measured is in float64.
-    seed: of network, data and batches.
+    With the gradient g of the loss on a batch, a step is ::
+
+        v <- momentum v + g + weight_decay theta,   theta <- theta - eta v
+
+    Args:
+        data: Labeled examples: a name, a file or arrays, as `nnth.load_examples` takes them.
+        points: Use only the first `points` examples; by default all, or 200 for clusters.
+        center: Subtract the mean of the inputs from each.
+        net: A Network, or a .npz or .safetensors file, to start from instead of a random network.
+        widths: Widths of the hidden layers, as (32, 32) or "32*2".
+        act: Activation, a name or an expression in z; by default tanh, or that of the net.
+        cb: Bias variance; by default critical for the activation, or 0 if cw is given.
+        cw: Weight variance, divided by the fan-in; by default critical for the activation.
+        loss: "cross-entropy" for classes, or "squared", `|f - y|^2/2`; means over the examples.
+        steps: Number of steps, at most 10^9; by default 1000, or 0 if a net is given.
+        batch: Examples per step, drawn without replacement in each epoch; by default all.
+        momentum: Momentum coefficient, at least 0 and below 1.
+        weight_decay: Coefficient of the L2 penalty; loss and curvature are without the penalty.
+        dtype: "float64" or "float32", the precision of training; measurements use float64.
+        eta: Learning rate, positive.
+        seed: Seed of network, data and batches.
+
+    Example:
+        >>> setup = nnth.TrainingSetup(data="iris", widths=(16,), steps=50)
+        >>> setup.training().layout.sizes
+        (4, 16, 3)
     """
 
     data: Source = "clusters:0.25"
@@ -67,16 +89,16 @@ class TrainingSetup:
     cb: float | None = None
     cw: float | None = None
     loss: Loss = "cross-entropy"
-    eta: float = 0.1
     steps: int | None = None
     batch: int | None = None
     momentum: float = 0.0
     weight_decay: float = 0.0
     dtype: Literal["float64", "float32"] = "float64"
+    eta: float = 0.1
     seed: int = 0
 
     def training(self) -> Training:
-        """Return it ready to be trained. Raises ValueError for what does not fit together."""
+        """Return the training at its start. Raises ValueError if the arguments do not fit."""
         self._check()
         found = load_examples(self.data, points=self.points, seed=self.seed)
         if self.loss == "cross-entropy" and not found.classes:
@@ -91,7 +113,7 @@ class TrainingSetup:
         if self.batch is not None and check_integer("batch", self.batch) > len(found.x):
             raise ValueError(f"batch must be at most {len(found.x)} examples, not {self.batch}")
         default = DEFAULT_STEPS if self.net is None else 0
-        steps = default if self.steps is None else check_integer("steps", self.steps, 0, MOST_STEPS)
+        steps = default if self.steps is None else check_integer("steps", self.steps, 0, MAX_STEPS)
         return Training(self, found, net, steps)
 
     def _check(self) -> None:
@@ -129,7 +151,7 @@ class TrainingSetup:
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """Where a training is; loss is that of the step before."""
+    """The state of a training; `loss` is the loss before the last step."""
 
     step: int
     theta: Array
@@ -137,52 +159,51 @@ class State:
     loss: float = math.nan
 
 
-class Point:
-    """A network in training at one of its steps: its step, parameters, loss and curvature."""
+class Snapshot:
+    """A network in training after some step, with its parameters, loss and curvature."""
 
     def __init__(self, training: Training, step: int, theta: Floats) -> None:
         self.training, self.step, self.theta = training, step, theta
 
     @cached_property
     def curvature(self) -> Curvature:
-        """Loss, gradient and their products, in float64."""
+        """The loss in float64, with its gradient and Hessian-vector products."""
         return self.training.objective.at(self.theta)
 
     @property
     def loss(self) -> float:
-        """L(theta), without weight decay."""
+        """L(theta), without the L2 penalty."""
         return self.curvature.value
 
     @property
     def accuracy(self) -> float:
-        """The share of examples whose largest output is their class's; NaN without classes."""
+        """The fraction of examples that are classified correctly; NaN without classes."""
         return accuracy(self.curvature.outputs, self.training.examples)
 
     @property
     def network(self) -> Network:
-        """The network itself."""
+        """The network with these parameters."""
         return self.training.network(self.theta)
 
 
 class Training:
-    """A network on its data before its training: `TrainingSetup.training` makes it."""
+    """A training at its start, from `TrainingSetup.training`."""
 
     def __init__(self, setup: TrainingSetup, data: Examples, net: Network, steps: int) -> None:
         self.setup, self.examples, self.steps = setup, data, steps
-        self.shape: Shape = shape_of(net)
+        self.layout: ParameterLayout = layout_of(net)
         self.act: Activation = activation(net.activation)
         self.theta: Floats = theta_of(net)
-        self.objective = Objective(self.shape, self.act, setup.loss, data.x, data.y)
-        # In the precision of the training.
-        self.trained = self.objective
+        self.objective = Objective(self.layout, self.act, setup.loss, data.x, data.y)
+        self.trained = self.objective  # in the precision of the training
         if setup.dtype != "float64":
             self.trained = Objective(
-                self.shape, self.act, setup.loss, data.x, data.y, np.dtype(setup.dtype)
+                self.layout, self.act, setup.loss, data.x, data.y, np.dtype(setup.dtype)
             )
         self._order: tuple[int, NDArray[np.intp]] | None = None
 
     def parameters(self) -> dict[str, Any]:
-        """Return what makes it again, for the record of a table."""
+        """Return the parameters of the training for the record of a table."""
         setup = self.setup
         net = setup.net
         cb, cw = variances(self.act, setup.cb, setup.cw) if net is None else (None, None)
@@ -191,7 +212,7 @@ class Training:
             "points": len(self.examples.x),
             "center": setup.center,
             "net": file_of(net),
-            "widths": self.shape.sizes[1:-1],
+            "widths": self.layout.sizes[1:-1],
             "act": self.act.name,
             "cb": cb,
             "cw": cw,
@@ -206,14 +227,11 @@ class Training:
 
     def network(self, theta: Floats) -> Network:
         """Return the network with these parameters."""
-        return network_of(self.shape, theta, self.act.name)
+        return network_of(self.layout, theta, self.act.name)
 
     @property
     def threshold(self) -> float:
-        """The sharpness from which on descent on a quadratic diverges.
-
-        2 (1 + momentum)/eta less the weight decay, which adds itself to every eigenvalue.
-        """
+        """The sharpness 2 (1 + momentum)/eta - weight_decay above which descent diverges."""
         setup = self.setup
         return 2.0 * (1.0 + setup.momentum) / setup.eta - setup.weight_decay
 
@@ -224,7 +242,7 @@ class Training:
         return setup.eta * total / (2.0 * (1.0 + setup.momentum))
 
     def evaluation_steps(self, at: Sequence[int] | None) -> list[int]:
-        """Return the evaluation steps, sorted: the last step by default.
+        """Return the evaluation steps, sorted; by default the last step.
 
         Raises ValueError for steps out of range.
         """
@@ -236,54 +254,50 @@ class Training:
         return steps
 
     def check_memory(self, vectors: int) -> None:
-        """Refuse what does not fit: the curvature at a point, and so many vectors of parameters.
-
-        Raises MemoryError before any work.
-        """
-        neurons = len(self.examples.x) * sum(self.shape.sizes)
-        needed = 8 * (4 * neurons + (vectors + 6) * self.shape.size)
+        """Raise MemoryError if the curvature and this number of vectors do not fit in memory."""
+        neurons = len(self.examples.x) * sum(self.layout.sizes)
+        needed = 8 * (4 * neurons + (vectors + 6) * self.layout.size)
         check_memory(needed, "points or widths must be fewer: curvature and eigenvectors")
 
-    def course(
+    def train(
         self,
         at: Sequence[int],
-        observe: Callable[[Point], T],
+        evaluate: Callable[[Snapshot], T],
         *,
         checkpoint: str | os.PathLike[str] | None = None,
         progress: Progress | None = None,
-    ) -> Course[T]:
-        """Train, and evaluate the network after some steps; 0 is before the first.
+    ) -> History[T]:
+        """Train, and return the evaluations of the network at some steps, 0 being the start.
 
-        observe: makes of a Point what is kept of it: with a checkpoint a dataclass of the package
-            (`nnth.states`). checkpoint: a .json file that keeps all of it every second, and that
-            a training of the same setup goes on from, to the last bit as if it had not
-            stopped.
+        `evaluate` maps a Snapshot to a result, which with a checkpoint is a dataclass of the
+        package (`nnth._data.states`). The checkpoint is a .json file, written every second; a
+        training with the same setup resumes from it with the same bits.
 
-        Raises ValueError for steps out of range and a checkpoint of another training;
-        DivergedError; KeyboardInterrupt saying how far it was.
+        Raises ValueError for steps out of range and for a checkpoint of another training, and
+        DivergedError.
         """
         steps = self.evaluation_steps(at)
         file = None if checkpoint is None else Path(checkpoint)
         state = self.start()
-        seen: dict[int, T] = {}
+        evaluations: dict[int, T] = {}
         if file is not None and file.exists():
-            kept = read_checkpoint(file, self.settings())
-            state = State(kept.step, kept.theta, kept.velocity)
-            seen = dict(zip(kept.seen_at, kept.seen, strict=True))
+            saved = read_checkpoint(file, self.settings())
+            state = State(saved.step, saved.theta, saved.velocity)
+            evaluations = dict(zip(saved.evaluated_steps, saved.evaluations, strict=True))
             if state.step > self.steps:
                 raise ValueError(
                     f"steps must be at least {state.step}, where checkpoint {file} is, not "
                     f"{self.steps}"
                 )
-            missed = [step for step in steps if step < state.step and step not in seen]
+            missed = [step for step in steps if step < state.step and step not in evaluations]
             if missed:
                 raise ValueError(
                     f"checkpoint {file} is at step {state.step}, and nothing was measured at "
                     f"{missed[0]}"
                 )
-        run = _Run(self, state, seen, file)
+        run = _Run(self, state, evaluations, file)
         try:
-            run.to_the_end(steps, observe, progress)
+            run.to_the_end(steps, evaluate, progress)
         except KeyboardInterrupt as stop:
             run.save()
             kept_in = "" if file is None else f", kept in {file}"
@@ -292,7 +306,9 @@ class Training:
             raise KeyboardInterrupt(
                 f"{run.state.step} of {self.steps} steps were trained{kept_in}"
             ) from None
-        return Course([seen[step] for step in steps], steps, run.state.theta.astype(np.float64))
+        return History(
+            [evaluations[step] for step in steps], steps, run.state.theta.astype(np.float64)
+        )
 
     def at_rate(self, eta: float) -> Training:
         """Return the same training at another learning rate."""
@@ -305,7 +321,7 @@ class Training:
         return State(0, self.theta.astype(dtype), np.zeros((), dtype))
 
     def next_state(self, state: State) -> State:
-        """One step of gradient descent. Raises DivergedError."""
+        """Return the state after one step of gradient descent. Raises DivergedError."""
         setup = self.setup
         value, gradient = self.trained.gradient(state.theta, self._batch(state.step))
         self.require_finite(value, state.step)
@@ -318,10 +334,7 @@ class Training:
         return State(state.step + 1, theta, velocity, value)
 
     def require_finite(self, loss: float, step: int) -> None:
-        """Raise DivergedError for a loss that is no number; ValueError where it is that of a start.
-
-        No rate would make it one there.
-        """
+        """Raise DivergedError if the loss is not finite, or ValueError if this is at the start."""
         if math.isfinite(loss):
             return
         if step == 0:
@@ -336,7 +349,7 @@ class Training:
         raise DivergedError(f"{rule}: the loss is {loss:g} after {step} steps")
 
     def _batch(self, step: int) -> NDArray[np.intp] | None:
-        """The examples of a step: those of an epoch are a permutation, of a stream of its own."""
+        """Return the examples of a step; each epoch is a permutation from a stream of its own."""
         size, points = self.setup.batch, len(self.examples.x)
         if size is None or size == points:
             return None
@@ -347,7 +360,7 @@ class Training:
         return self._order[1][place * size : (place + 1) * size]
 
     def settings(self) -> dict[str, Any]:
-        """What a checkpoint must agree in."""
+        """Return the settings that must match for a checkpoint to be resumed."""
         content = hashlib.sha256()
         for array in (self.examples.x, self.examples.y, self.theta):
             content.update(np.ascontiguousarray(array).tobytes())
@@ -361,36 +374,36 @@ class Training:
 
 
 @dataclass(frozen=True, eq=False)
-class Course(Generic[T]):
-    """What was seen of a training, after which steps, and the parameters at its end."""
+class History(Generic[T]):
+    """The evaluations of a training at `steps`, and the parameters theta at its end."""
 
-    seen: list[T]
+    evaluations: list[T]
     steps: list[int]
     theta: Floats
 
 
 class _Run:
-    """A training on its way."""
+    """A training in progress."""
 
     def __init__(
-        self, training: Training, state: State, seen: dict[int, Any], file: Path | None
+        self, training: Training, state: State, evaluations: dict[int, Any], file: Path | None
     ) -> None:
-        self.training, self.state, self.seen, self.file = training, state, seen, file
+        self.training, self.state, self.evaluations, self.file = training, state, evaluations, file
         self._saved = time.monotonic()
 
     def to_the_end(
-        self, steps: Sequence[int], observe: Callable[[Point], Any], progress: Progress | None
+        self, steps: Sequence[int], evaluate: Callable[[Snapshot], Any], progress: Progress | None
     ) -> None:
         """Train until the last step."""
-        training, remaining = self.training, set(steps) - set(self.seen)
+        training, remaining = self.training, set(steps) - set(self.evaluations)
         with np.errstate(over="ignore", invalid="ignore"):
             while True:
                 if self.state.step in remaining:
                     theta = self.state.theta.astype(np.float64)
-                    point = Point(training, self.state.step, theta)
-                    training.require_finite(point.loss, point.step)
-                    self.seen[self.state.step] = observe(point)
-                if time.monotonic() - self._saved > _SAVE_EVERY:
+                    snapshot = Snapshot(training, self.state.step, theta)
+                    training.require_finite(snapshot.loss, snapshot.step)
+                    self.evaluations[self.state.step] = evaluate(snapshot)
+                if time.monotonic() - self._saved > _SECONDS_BETWEEN_SAVES:
                     self.save()
                 if self.state.step >= training.steps:
                     break
@@ -402,7 +415,7 @@ class _Run:
         self.save()
 
     def save(self) -> None:
-        """Keep what there is, where a file is given."""
+        """Write a checkpoint, if a file is given."""
         if self.file is not None:
             write_checkpoint(
                 self.file,
@@ -410,13 +423,13 @@ class _Run:
                 self.state.step,
                 self.state.theta,
                 self.state.velocity,
-                self.seen,
+                self.evaluations,
             )
         self._saved = time.monotonic()
 
 
 def accuracy(outputs: Array, data: Examples) -> float:
-    """Return the share of outputs whose largest is that of the label; NaN without classes."""
+    """Return the fraction of examples whose largest output is their label; NaN without classes."""
     if data.labels is None:
         return math.nan
     return float(np.mean(outputs.argmax(axis=1) == data.labels))

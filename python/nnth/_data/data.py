@@ -1,4 +1,4 @@
-"""Data sets from arrays, files, standard input, or known by name. Never pickle."""
+"""Read data sets from arrays, files, standard input, or by name, and never from a pickle."""
 
 from __future__ import annotations
 
@@ -25,26 +25,32 @@ def load_data(path: str | os.PathLike[str]) -> NDArray[np.float64]:
     """Return a data set as an array `(m, n_0)` of finite float64.
 
     Args:
-        path: A file; `-` for CSV on standard input; or the name of a data set that
-            `nnth.load_examples` knows, whose inputs are returned. Clusters are those of seed 0.
-
-    `.npy` holds one array; `.npz` one array, or several of which one is named `x` or `X`; `.csv`
-    and `.tsv` numbers between commas or tabs, with or without a line of names first; `.parquet`
-    columns of numbers, for which pyarrow must be installed.
+        path: The name of a file; `-` for CSV on standard input; or the name of a data set that
+            `nnth.load_examples` knows, whose inputs are returned (clusters with seed 0). A `.npy`
+            file holds one array; an `.npz` file one array, or several of which one is named `x` or
+            `X`; `.csv` and `.tsv` files hold numbers separated by commas or tabs, with or without a
+            first line of names; `.parquet` files hold columns of numbers and need pyarrow.
 
     Raises:
-        ValueError: When the file is of another kind, holds objects (a pickle), is not a matrix of
-            finite numbers, or is damaged. The message names line and field of a text, counted from
+        ValueError: If the file is of another kind, holds objects (a pickle), is not a matrix of
+            finite numbers, or is damaged. For texts the message names line and field, counted from
             1 with the line of names.
-        OSError: When it cannot be read.
+        OSError: If the file cannot be read.
+
+    Example:
+        >>> nnth.Examples(np.eye(3), np.ones((3, 1)), None, 0, None).save("data.npz")
+        >>> nnth.load_data("data.npz").shape
+        (3, 3)
     """
     return data_of(path, "path")
 
 
 def data_of(values: Data, name: str) -> NDArray[np.float64]:
-    """Return a data set `(m, n_0)` from an array, or from what `load_data` reads.
+    """Return a data set `(m, n_0)` from an array, or from a file or name that `load_data` takes.
 
-    name: names the argument in errors.
+    Args:
+        values: The array, file or name.
+        name: The name of the argument, for error messages.
     """
     if not isinstance(values, str | os.PathLike):
         return as_data(values, name)
@@ -59,20 +65,20 @@ def data_of(values: Data, name: str) -> NDArray[np.float64]:
 def load_targets(path: str | os.PathLike[str]) -> NDArray[np.float64]:
     """Return targets as an array `(m, outputs)` of finite float64.
 
-    As `load_data`, but for `.npz` files of several arrays, where that named `y` is taken, for
-    vectors, which become a column, and for data sets known by name, whose targets are returned: the
-    numbers of the classes, 0, 1, ..., where there are classes. Raises as `load_data` does.
+    It reads what `load_data` reads, with three differences: of several arrays in an `.npz` file it
+    takes `y`; a vector becomes a column; and of a data set with a name it returns the targets,
+    which are the numbers 0, 1, ... of the classes if there are classes.
     """
     return targets_of(path, "path")
 
 
 def targets_of(values: Data | None, name: str, *, x: Data | None = None) -> NDArray[np.float64]:
-    """Return targets `(m, outputs)` from an array, or from what `load_targets` reads.
+    """Return targets `(m, outputs)` from an array, or from a file or name for `load_targets`.
 
     Args:
-        values: The targets. None stands for those that x carries, which is the name of a data set
+        values: The targets. None takes the targets that come with x, if x is the name of a data set
             or an `.npz` file with an array y.
-        name: Names the argument in errors.
+        name: The name of the argument, for error messages.
         x: The inputs.
     """
     if values is None:
@@ -90,9 +96,10 @@ def targets_of(values: Data | None, name: str, *, x: Data | None = None) -> NDAr
 def target_vector(
     values: Data | None, inputs: int, *, x: Data | None = None
 ) -> NDArray[np.float64]:
-    """Return one target for each input `(inputs,)`, as `targets_of` reads them.
+    """Return one target for each input `(inputs,)`, read by `targets_of`.
 
-    Raises ValueError for another number of them, and for several outputs.
+    Raises:
+        ValueError: If there is another number of targets, or several outputs.
     """
     targets = targets_of(values, "y", x=x)
     if targets.shape != (inputs, 1):
@@ -103,7 +110,7 @@ def target_vector(
 
 
 def carries_targets(x: Data | None) -> bool:
-    """Return whether inputs carry targets: the name of a data set, or an `.npz` with an array y."""
+    """Return whether targets come with x: a data set with a name, or an `.npz` with an array y."""
     if not isinstance(x, str | os.PathLike):
         return False
     text = os.fspath(x)
@@ -118,40 +125,35 @@ def carries_targets(x: Data | None) -> bool:
 
 
 def load_pair(path: str | os.PathLike[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return inputs `(m, n_0)` and targets `(m, outputs)` from an .npz file with x or X, and y.
-
-    Raises as `load_data` does.
-    """
+    """Return inputs `(m, n_0)` and targets `(m, outputs)` from an .npz file with x or X, and y."""
     shown = os.fspath(path)
     x, y = (read_file(shown, name, "path", alone=False) for name in ("x", "y"))
     return as_data(x, shown), as_targets(y, shown)
 
 
 def is_named(text: str) -> bool:
-    """Return whether a text names a data set, known or not, instead of a file."""
+    """Return whether a text is the name of a data set, known or not, and not a file."""
     return text != STANDARD_INPUT and may_be_named(text)
 
 
 def as_targets(values: ArrayLike, name: str) -> NDArray[np.float64]:
-    """Return targets as C-contiguous float64 `(m, outputs)`; a vector becomes a column.
-
-    Raises ValueError, naming them `name`, as `as_data` does.
-    """
+    """Return targets as C-contiguous float64 `(m, outputs)`; a vector becomes a column."""
     array = np.asarray(values)
     return as_data(array[:, None] if array.ndim == 1 else array, name)
 
 
 def as_data(values: ArrayLike, name: str) -> NDArray[np.float64]:
-    """Return a data set as C-contiguous float64 `(m, n_0)`, checked to be finite.
+    """Return a data set as C-contiguous float64 `(m, n_0)`, after checking it.
 
-    Raises ValueError, naming it `name`, when it is not a matrix of finite real numbers.
+    Raises:
+        ValueError: If it is not a matrix of finite real numbers. The message begins with `name`.
     """
     array = np.asarray(values)
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{name} must hold real numbers, not values of type {array.dtype}")
     if array.ndim != 2 or array.size == 0:
         raise ValueError(
-            f"{name} must be a matrix with a row a data point, not of shape {array.shape}"
+            f"{name} must be a matrix with a row for each data point, not of shape {array.shape}"
         )
     data = np.ascontiguousarray(array, dtype=np.float64)
     if array.dtype.kind in "iu" and max(int(array.max()), -int(array.min())) > 2**53:
@@ -174,8 +176,8 @@ def read_file(text: str, preferred: str, name: str, *, alone: bool = True) -> ND
     Args:
         text: The name of the file, or `-`.
         preferred: The name of the array to take from several in an `.npz` file.
-        name: Names the argument in errors.
-        alone: Whether an `.npz` file of a single array may have it under any name.
+        name: The name of the argument, for error messages.
+        alone: Whether the only array of an `.npz` file may have any name.
     """
     if text == STANDARD_INPUT:
         return _read_standard_input()
@@ -184,7 +186,7 @@ def read_file(text: str, preferred: str, name: str, *, alone: bool = True) -> ND
         raise ValueError(
             f"{name} must end in {', '.join(SUFFIXES)}, not {suffix or 'nothing'}: {text}"
         )
-    with open(text, "rb") as stream:  # noqa: PTH123 (errors shall have the name as it was given)
+    with open(text, "rb") as stream:  # noqa: PTH123 (errors repeat the name as it was given)
         remember_content(text, stream)
         if suffix in (".csv", ".tsv"):
             from nnth._data.tabular import read_text

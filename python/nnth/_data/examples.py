@@ -1,4 +1,4 @@
-"""Labeled examples: known by name, from files, or arrays."""
+"""Read labeled examples by name, from files, or from arrays."""
 
 from __future__ import annotations
 
@@ -82,24 +82,37 @@ class Examples(ArrayResult):
 
 
 def load_examples(data: Source, *, points: int | None = None, seed: int = 0) -> Examples:
-    """Return the examples that are named, in a file, or given as arrays (x, y).
+    """Return the examples of a data set with a name, of a file, or of arrays (x, y).
 
-    Names: `digits` (pixels from 0 to 1), `iris`, `wine`, `breast_cancer` and, for regression,
-    `diabetes` (columns of mean 0 and variance 1), which scikit-learn ships; and
-    `clusters:VARIANCE`, two Gaussian clusters in the plane around (-1, -1) and (1, 1), or
-    `clusters:VARIANCE:CLASSES:N0`, around centers drawn from N(0, 1) in every coordinate, the
-    examples of the classes in turn.
+    The names are `digits` (pixels from 0 to 1), `iris`, `wine`, `breast_cancer` and, for
+    regression, `diabetes` (columns of mean 0 and variance 1), which scikit-learn ships;
+    `clusters:VARIANCE`, two Gaussian clusters in the plane around (-1, -1) and (1, 1); and
+    `clusters:VARIANCE:CLASSES:N0`, clusters around centers drawn from N(0, 1) in every coordinate.
+    The examples of clusters belong to the classes in turn.
 
-    Files: `.npz` with X and y (or x and y); `.npy`, `.csv`, `.tsv` and `.parquet`, and `-` for CSV
-    on standard input, the last column being y; IDX files as those of MNIST, plain or `.gz`: that of
-    the images, beside which that of the labels lies (`-images-idx3-` for `-labels-idx1-`), pixels
-    from 0 to 1. Whole numbers in one column y are labels, which stand for themselves in ascending
-    order; other targets are for regression.
+    An `.npz` file holds x (or X) and y. The last column of a `.npy`, `.csv`, `.tsv` or `.parquet`
+    file, and of CSV on standard input (`-`), is y. Of IDX files such as MNIST's, plain or `.gz`,
+    give the file of images; the file of labels has the same name with `labels-idx1` for
+    `images-idx3` and lies in the same folder; pixels are scaled to run from 0 to 1.
 
-    points: only the first so many; of clusters as many, 200 by default. seed: of the clusters.
+    Targets y are classes if they are one column of integers, which are numbered in ascending order,
+    or one-hot vectors of classes that all have an example. Other targets are for regression.
 
-    Raises ValueError for names that are not known and files that hold something else, or a class
-    alone; OSError when a file cannot be read.
+    Args:
+        data: The name, file or arrays.
+        points: Use only the first `points` examples, by default all; of clusters, the number of
+            examples to draw, by default 200.
+        seed: The seed of clusters.
+
+    Raises:
+        ValueError: If the name is unknown, the file holds something else, or there is only one
+            class.
+        OSError: If a file cannot be read.
+
+    Example:
+        >>> examples = nnth.load_examples("clusters:0.25:3:5", points=6)
+        >>> examples.x.shape, examples.labels
+        ((6, 5), array([0, 1, 2, 0, 1, 2]))
     """
     if isinstance(data, tuple):
         found = _of_arrays(*data, None)
@@ -156,12 +169,12 @@ def _of_file(name: str) -> Examples:
         return _of_arrays(*load_pair(name), name)
     table = data_of(name, "data")
     if table.shape[1] < 2:
-        raise ValueError(f"{name} must have a column of inputs and, last, one of targets")
+        raise ValueError(f"{name} must have a column of inputs and a last column of targets")
     return _of_arrays(table[:, :-1], table[:, -1], name)
 
 
 def _read_idx(images: Path) -> tuple[Floats, NDArray[np.uint8]]:
-    """Pixels from 0 to 1, a row an image, and labels, from a pair of IDX files."""
+    """Return pixels from 0 to 1, one row for each image, and labels, from a pair of IDX files."""
     beside = images.with_name(images.name.replace("images", "labels").replace("idx3", "idx1"))
     if beside == images:
         raise ValueError(f"{images} must be the file of the images, with images in its name")
@@ -174,7 +187,10 @@ def _read_idx(images: Path) -> tuple[Floats, NDArray[np.uint8]]:
 
 
 def _idx_array(file: Path, dimensions: int) -> NDArray[np.uint8]:
-    """LeCun's format: two zeros, 8 for bytes, the number of dimensions, sizes, and the bytes."""
+    """Return the array of an IDX file.
+
+    LeCun's format is two zeros, 8 for bytes, the number of dimensions, the sizes, and the bytes.
+    """
     read: Callable[..., BinaryIO] = gzip.open if file.suffix == ".gz" else open  # type: ignore[assignment]
     try:
         with read(file, "rb") as stream:

@@ -1,4 +1,4 @@
-"""Files that a computation reads: their names, with a hash of what was in them."""
+"""The names of the files that a computation reads, with hashes of their content."""
 
 from __future__ import annotations
 
@@ -8,19 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-_DIGITS: Final = 16  # of SHA-256, 64 bits: enough to tell files apart
+_HASH_DIGITS: Final = 16  # 64 bits, enough to distinguish files
 
-# Of the files read so far, by name, at the last reading; None for the name of a data set.
+# The hashes of the files that were read, by name; None for data sets with a name.
 _digests: dict[str, str | None] = {}
 
 
 @dataclass(frozen=True)
 class File:
-    """The name of a file that was read, as a record keeps it, and the hash of its content.
+    """The name of a file that was read, and the hash of its content.
 
-    name: None where data were given as arrays, or not at all. digest: the first 16 digits of the
-    SHA-256 of the content; None where nothing was read. The Meta of a table keeps the names among
-    its parameters, in place, and the digests of all files in `sha256`, the last parameter.
+    The Meta of a table keeps the names among its parameters, and the digests of all files in
+    `sha256`, its last parameter.
+
+    Args:
+        name: The name of the file, or None if data were given as arrays or not at all.
+        digest: The first 16 digits of the SHA-256 of the content, or None if no file was read.
     """
 
     name: str | None
@@ -28,7 +31,7 @@ class File:
 
 
 def file_of(values: Any) -> File:
-    """Return the file that data were read from (a path or `-`), the name of their set, or none."""
+    """Return the File of data that were given as a path, `-`, a name, or in another form."""
     if not isinstance(values, str | os.PathLike):
         return File(None)
     name = os.fspath(values)
@@ -36,19 +39,19 @@ def file_of(values: Any) -> File:
 
 
 def remember_content(path: str | os.PathLike[str], *streams: BinaryIO) -> None:
-    """Keep the hash of what streams hold, one after the other, as the content of a file.
+    """Keep the hash of the content of streams, one after the other, as the hash of a file.
 
-    Called where a file is read, on the streams that are read, so that the hash is of what was used
-    even where the file changes after that. The streams stand at their beginning before and after.
+    It is called with the streams that the data are read from, so that the hash belongs to the data
+    even if the file changes later. The streams are at their start before and after the call.
     """
     content = hashlib.sha256()
     for stream in streams:
         while block := stream.read(1 << 20):
             content.update(block)
         stream.seek(0)
-    _digests[str(Path(path))] = content.hexdigest()[:_DIGITS]
+    _digests[str(Path(path))] = content.hexdigest()[:_HASH_DIGITS]
 
 
 def remember_name(name: str) -> None:
-    """Keep the name of a data set that was used, which no file was read for."""
+    """Keep the name of a data set, for which no file was read."""
     _digests[str(Path(name))] = None

@@ -1,4 +1,4 @@
-"""Data sets that are known by name: those that scikit-learn ships, and Gaussian clusters."""
+"""Data sets with a name: the ones that scikit-learn ships, and Gaussian clusters."""
 
 from __future__ import annotations
 
@@ -17,17 +17,13 @@ from nnth._runtime.memory import check_memory
 from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats
 
-# The sets that scikit-learn ships.
 SHIPPED: Final = ("digits", "iris", "wine", "breast_cancer", "diabetes")
 
 _CLUSTER_POINTS: Final = 200
 
 
 class NamedSet(NamedTuple):
-    """Inputs x `(m, n_0)`, and labels or targets y `(m,)` of these.
-
-    classes: how many, where y holds their numbers; 0 for regression.
-    """
+    """Inputs x `(m, n_0)`, targets or labels y `(m,)`, and the number of classes or 0."""
 
     x: Floats
     y: Floats
@@ -35,21 +31,21 @@ class NamedSet(NamedTuple):
 
 
 def may_be_named(text: str) -> bool:
-    """Return whether a text is to be read as the name of a data set, and not of a file."""
+    """Return whether a text is taken for the name of a data set, and not for a file."""
     return text.partition(":")[0] == "clusters" or (not Path(text).suffix and "/" not in text)
 
 
 def named_set(text: str, argument: str, *, points: int | None = None, seed: int = 0) -> NamedSet:
-    """Return the data set of a name; `nnth.load_examples` lists them.
+    """Return the data set of a name; `nnth.load_examples` lists the names.
 
     Args:
         text: The name.
-        argument: Names what was given in errors.
-        points: The number of points of clusters, 200 by default. Other sets come whole.
-        seed: The seed of the clusters.
+        argument: The name of the argument, for error messages.
+        points: The number of points of clusters, 200 by default. Other sets are returned whole.
+        seed: The seed of clusters.
 
     Raises:
-        ValueError: For a name that is not known, and where scikit-learn is not installed.
+        ValueError: If the name is unknown, or scikit-learn is needed and not installed.
     """
     if text.partition(":")[0] == "clusters":
         return _clusters(text, argument, points, seed)
@@ -87,7 +83,7 @@ def _clusters(text: str, argument: str, points: int | None, seed: int) -> NamedS
             f"dimension of at least 1, not {text!r}"
         )
     count = check_integer("points", _CLUSTER_POINTS if points is None else points, classes)
-    # Inputs twice while they are made, targets, labels.
+    # The inputs, twice while they are computed, the targets and the labels.
     check_memory(8 * count * (2 * dimension + classes + 2), "points must be fewer: they")
     if rest:
         check_memory(

@@ -1,4 +1,4 @@
-"""Files that are damaged, or of another kind: one line says so, whatever reading them raised."""
+"""Errors of reading damaged files, as one line."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from contextlib import contextmanager
 def reraise_as_value_error(what: str) -> Iterator[None]:
     """Turn every error of the block, which reads a file, into a ValueError "`what`: the reason".
 
-    NumPy and zipfile have no list of what they raise for bytes that make no sense: KeyError,
-    OSError, struct.error, tokenize.TokenError, lzma.LZMAError and more were seen. The file is to
-    be opened outside, as one that is not there is no damage.
+    NumPy and zipfile do not document what they raise for damaged files; KeyError, OSError,
+    struct.error, tokenize.TokenError, lzma.LZMAError and others occur. The file is opened outside
+    the block, so that a missing file raises its own error.
     """
     try:
         yield

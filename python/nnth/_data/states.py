@@ -1,7 +1,7 @@
-"""Samples as JSON and back, to the last bit: what is kept of a part of a computation.
+"""Convert samples to JSON and back, to the last bit, for the parts of a sweep and checkpoints.
 
-Dataclasses of this package, lists, tuples, dicts with texts as keys, arrays of numbers, texts,
-numbers, bools and None. Reading runs no code but that of dataclasses of `nnth`.
+The values may be dataclasses of this package, lists, tuples, dicts with text keys, arrays of
+numbers, texts, numbers, bools and None. Reading runs no code but dataclasses of `nnth`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,11 @@ import numpy as np
 
 
 def as_json(value: Any) -> Any:
-    """Return the value made of what `json.dumps` writes. Raises TypeError for other types."""
+    """Return a value in the types that `json.dumps` writes.
+
+    Raises:
+        TypeError: If the value has another type.
+    """
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, np.generic):
@@ -24,7 +28,7 @@ def as_json(value: Any) -> Any:
         return [as_json(item) for item in value]
     if isinstance(value, tuple):
         return {"tuple": [as_json(item) for item in value]}
-    if isinstance(value, dict):
+    if type(value) is dict:  # a Table is a dict too, and would lose its meta
         return {"dict": {str(key): as_json(item) for key, item in value.items()}}
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
         data = base64.b64encode(np.ascontiguousarray(value).tobytes()).decode()
@@ -37,7 +41,11 @@ def as_json(value: Any) -> Any:
 
 
 def from_json(value: Any) -> Any:
-    """Return what `as_json` was given. Raises ValueError for anything else."""
+    """Return the value that `as_json` converted.
+
+    Raises:
+        ValueError: If `value` does not come from `as_json`.
+    """
     if isinstance(value, list):
         return [from_json(item) for item in value]
     if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Tables of numbers from text (CSV, TSV) and from Parquet files, with errors that say where."""
+"""Read numbers from text (CSV, TSV) and Parquet files, with errors that name line and field."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-# How pandas names the columns that it keeps an index without a name in.
+# The names that pandas gives to columns of an index without a name.
 _PANDAS_INDEX: Final = re.compile(r"__index_level_\d+__")
 
 
 def read_text(content: bytes, shown: str, *, delimiter: str = ",") -> NDArray[np.float64]:
     """Return the numbers of a text as an array `(rows, columns)`.
 
-    A first line without any number holds names, and is skipped, as are empty lines and what follows
-    a `#`. Fields may stand within double quotes.
+    A first line without any number holds names and is skipped, like empty lines and comments after
+    a `#`. Fields may be enclosed in double quotes.
 
     Args:
         content: The text, encoded in UTF-8, with or without a byte order mark.
-        shown: Names the text in errors.
-        delimiter: What stands between two fields.
+        shown: The name of the text, for error messages.
+        delimiter: The character between two fields.
 
     Raises:
-        ValueError: For a field that is not a finite number, and for lines of unequal length. The
+        ValueError: If a field is not a finite number, or lines have unequal numbers of fields. The
             message counts lines and fields from 1, the line of names included.
     """
     text = _decoded(content, shown)
@@ -55,10 +55,10 @@ def read_parquet(content: bytes, shown: str) -> NDArray[np.float64]:
 
     Args:
         content: The bytes of the file.
-        shown: Names the file in errors.
+        shown: The name of the file, for error messages.
 
     Raises:
-        ValueError: Where pyarrow is not installed, and for columns that do not hold numbers.
+        ValueError: If pyarrow is not installed, or a column does not hold numbers.
     """
     if find_spec("pyarrow") is None:
         raise ValueError(f"{shown} needs pyarrow: pip install 'nnth[parquet]'")
@@ -86,7 +86,7 @@ def read_parquet(content: bytes, shown: str) -> NDArray[np.float64]:
 
 def _decoded(content: bytes, shown: str) -> str:
     try:
-        # A byte order mark, as spreadsheets write it, would hide the first number.
+        # Spreadsheets write a byte order mark, which would hide the first number.
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
@@ -95,10 +95,10 @@ def _decoded(content: bytes, shown: str) -> str:
 
 
 def _lines_before_numbers(text: str, delimiter: str) -> int | None:
-    """Return how many lines come before the first row of numbers; None if there is none."""
+    """Return the number of lines before the first row of numbers, or None if there is no row."""
     names_may_come = True
     for before, line in enumerate(text.split("\n")):
-        # A line with a number and a word is data with a fault in it, and no line of names.
+        # A line with numbers and words holds faulty data, not names.
         if names_may_come and line.strip():
             names_may_come = False
             if all(_number(field.strip().strip('"')) is None for field in line.split(delimiter)):
@@ -109,12 +109,12 @@ def _lines_before_numbers(text: str, delimiter: str) -> int | None:
 
 
 def _check_fields(text: str, shown: str, delimiter: str, before: int) -> None:
-    """Raise ValueError for the first line or field that is at fault, if there is one."""
+    """Raise ValueError for the first faulty line or field, if there is one."""
     lines = [line.partition("#")[0] for line in text.split("\n")[before:]]
     rows = csv.reader(lines, delimiter=delimiter)
     first = width = ended = 0
     for row in rows:
-        line, ended = before + ended + 1, rows.line_num  # a field in quotes may be of several lines
+        line, ended = before + ended + 1, rows.line_num  # quoted fields may span lines
         if len(row) < 2 and not "".join(row).strip():
             continue
         for place, field in enumerate(row, 1):
@@ -134,7 +134,7 @@ def _check_fields(text: str, shown: str, delimiter: str, before: int) -> None:
 
 
 def _number(field: str) -> float | None:
-    if "_" in field:  # which Python allows within numbers
+    if "_" in field:  # Python allows it within numbers
         return None
     try:
         return float(field)

@@ -1,4 +1,4 @@
-"""Diagonal linear networks: gradient flow beside the convex program that it solves."""
+"""Diagonal linear networks: gradient flow, and the convex program that it solves."""
 
 from nnth._diagonal.diagonal import DiagonalPath, diagonal
 

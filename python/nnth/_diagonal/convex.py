@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from nnth._runtime.typing import Floats
 
 EPSILON: Final = float(np.finfo(np.float64).eps)
-_CONSISTENT: Final = 1e-10  # of |y|: a residual of least squares beyond it is no rounding
-_STEP: Final = 2.3  # of log w, at least; in the far tail half of it
-_MOST_ITERATIONS: Final = 100
-_FARTHEST: Final = 2e4  # log(1/w) up to which the limit is followed: its rounding is 1e-12
+_CONSISTENT: Final = 1e-10  # least squares residuals below this fraction of |y| are rounding
+_MIN_STEP: Final = 2.3  # least step of log w; for small w the step is half of log(1/w)
+_MAX_ITERATIONS: Final = 100
+_MAX_LOG_INVERSE_W: Final = 2e4  # log(1/w) up to which the limit is followed; rounding 1e-12
 
 
 @dataclass(frozen=True)
 class Interpolation:
-    """The equations X beta = y as basis^T beta = coordinates, `basis` `(d, rank)` orthonormal."""
+    """The equations X beta = y as basis^T beta = coordinates, `basis` `(n_0, rank)` orthonormal."""
 
     basis: Floats
     coordinates: Floats
@@ -29,31 +29,31 @@ class Interpolation:
 def interpolation(x: Floats, y: Floats) -> Interpolation:
     """Return the equations X beta = y without those that repeat others.
 
-    x: `(n, d)`, y: `(n,)`. Raises ValueError where they have no solution, to 1e-10 of |y|, and for
-    y = 0, which beta = 0 solves.
+    x: `(m, n_0)`, y: `(m,)`. Raises ValueError where they have no solution, to 1e-10 of |y|, and
+    for y = 0, which beta = 0 solves.
     """
     if not y.any():
-        raise ValueError("y must not be 0 throughout: beta = 0 fits it from the start")
+        raise ValueError("y must not be 0 everywhere: beta = 0 fits it from the start")
     left, values, right = np.linalg.svd(x, full_matrices=False)
     rank = int(np.count_nonzero(values > values[0] * max(x.shape) * EPSILON))
-    seen = left[:, :rank].T @ y
-    unit = np.abs(y).max()  # in which squares are doubles
-    missing = float(np.linalg.norm((y - left[:, :rank] @ seen) / unit))
+    projected = left[:, :rank].T @ y
+    unit = np.abs(y).max()  # squares in this unit are doubles
+    missing = float(np.linalg.norm((y - left[:, :rank] @ projected) / unit))
     size = float(np.linalg.norm(y / unit))
     if missing > _CONSISTENT * size:
         raise ValueError(
             "y must be fitted exactly by some beta, X beta = y: least squares leave "
             f"{missing / size:.3g} of |y| ({len(x)} points, rank {rank})"
         )
-    return Interpolation(np.ascontiguousarray(right[:rank].T), seen / values[:rank])
+    return Interpolation(np.ascontiguousarray(right[:rank].T), projected / values[:rank])
 
 
 @dataclass
 class Program:
-    """argmin sum_i w_i q(beta_i/w_i) subject to X beta = y, for w as it is made smaller.
+    """argmin sum_i w_i q(beta_i/w_i) subject to X beta = y, for decreasing w.
 
-    log_shape: log theta_0^2 `(d,)`, so that log w = log_scale + log_shape. The dual, D(mu) = sum
-    2 w cosh(V mu) - c^T mu with beta = 2 w sinh(V mu), is minimized by Newton's method, damped.
+    log_shape: log theta_0^2 `(n_0,)`, so that log w = log_scale + log_shape. The dual, D(mu) = sum
+    2 w cosh(V mu) - c^T mu with beta = 2 w sinh(V mu), is minimized by damped Newton steps.
     """
 
     equations: Interpolation
@@ -62,17 +62,17 @@ class Program:
     steps: int = 0
 
     def __post_init__(self) -> None:
-        # Where w is as large as beta the program is nearly a quadratic one, and mu = 0 is near.
+        # Where w is as large as beta the program is nearly quadratic, and mu is close to 0.
         least_norm = self.equations.basis @ self.equations.coordinates
         self.log_scale = math.log(float(np.abs(least_norm).max())) - float(self.log_shape.max())
         self.mu = np.zeros_like(self.equations.coordinates)
 
     def solve(self, log_scale: float) -> Floats:
-        """Return beta `(d,)` at w = exp(log_scale) theta_0^2, not above any asked for before."""
+        """Return beta `(n_0,)` at w = exp(log_scale) theta_0^2; scales must not increase."""
         self.log_scale = max(self.log_scale, log_scale)
         self._newton()
         while self.log_scale > log_scale:
-            reach = max(_STEP, -0.5 * self.log_scale)
+            reach = max(_MIN_STEP, -0.5 * self.log_scale)
             following = max(log_scale, self.log_scale - reach)
             self.mu = self.mu + (self.log_scale - following) * self._tangent()
             self.log_scale = following
@@ -81,32 +81,33 @@ class Program:
 
     def _newton(self) -> None:
         v, c = self.equations.basis, self.equations.coordinates
-        for _ in range(_MOST_ITERATIONS):
+        for _ in range(_MAX_ITERATIONS):
             beta = self._beta(self.mu)
             gradient = v.T @ beta - c
-            # That of z = V mu is one of beta, relative to it.
+            # The rounding of z = V mu is a relative one of beta.
             rounding = EPSILON * max(1.0, float(np.abs(v @ self.mu).max()))
             scale = float((np.abs(v).T @ np.abs(beta) + np.abs(c)).max())
             if float(np.abs(gradient).max()) <= 2.0 * rounding * scale:
                 return
             step = self._newton_step(gradient)
-            moved = float(np.abs(v @ step).max())
-            self.mu = self._damped(step, float(step @ gradient), moved)
+            change = float(np.abs(v @ step).max())
+            self.mu = self._damped(step, float(step @ gradient), change)
             self.steps += 1
-            if moved <= EPSILON * max(1.0, float(np.abs(v @ self.mu).max())):
+            if change <= EPSILON * max(1.0, float(np.abs(v @ self.mu).max())):
                 return
 
-    def _damped(self, step: Floats, slope: float, moved: float) -> Floats:
-        """The largest of 1, 1/2, 1/4, ... of the step that makes the dual's slope along it less.
+    def _damped(self, step: Floats, derivative: float, change: float) -> Floats:
+        """Return mu after the largest of 1, 1/2, 1/4, ... of the step that reduces the derivative.
 
-        Slopes are compared, not values, whose differences drown in rounding long before.
+        Derivatives of the dual along the step are compared, not values, whose differences are lost
+        in rounding much earlier.
         """
         v, c = self.equations.basis, self.equations.coordinates
         part = 1.0
-        while part * moved > 1e-6:
+        while part * change > 1e-6:
             with np.errstate(over="ignore", invalid="ignore"):
                 there = float(step @ (v.T @ self._beta(self.mu + part * step) - c))
-            if abs(there) <= (1.0 - 0.1 * part) * abs(slope):
+            if abs(there) <= (1.0 - 0.1 * part) * abs(derivative):
                 break
             part /= 2.0
         return np.asarray(self.mu + part * step)
@@ -119,10 +120,10 @@ class Program:
         return np.asarray(np.sign(z) * np.where(size < 1.0, near, far))
 
     def _factor(self) -> tuple[Floats, Floats, NDArray[np.intp], NDArray[np.intp], Floats]:
-        """QR of diag(root) V, root^2 = 2 w cosh(V mu), so that R^T R is the Hessian of the dual.
+        """Return QR of diag(root) V, root^2 = 2 w cosh(V mu); R^T R is the Hessian of the dual.
 
-        The weights differ by any power of ten: with rows in their order and columns pivoted every
-        row keeps its own accuracy (Higham 2002, section 20.3).
+        The weights differ by many powers of ten: with sorted rows and pivoted columns every row
+        keeps its own accuracy (Higham 2002, section 20.3).
         """
         from scipy.linalg import qr
 
@@ -135,7 +136,7 @@ class Program:
         return q, r, pivots, order, root
 
     def _newton_step(self, gradient: Floats) -> Floats:
-        """-H^-1 gradient, where it is more than rounding, of which beta knows nothing."""
+        """Return -H^-1 gradient, without the directions in which H is rounding."""
         from scipy.linalg import solve_triangular
 
         _, r, pivots, _, _ = self._factor()
@@ -148,33 +149,34 @@ class Program:
         return step
 
     def _tangent(self) -> Floats:
-        """d mu/d(-log w) along the path: V dmu = tanh z in the least squares of these weights.
+        """Return d mu/d(-log w) along the path: V dmu = tanh z in weighted least squares.
 
-        Far along it mu goes as log(1/w), which it keeps to in directions that no weight decides.
+        For small w mu is proportional to log(1/w), which is used in directions that no weight
+        decides.
         """
         from scipy.linalg import solve_triangular
 
         q, r, pivots, order, root = self._factor()
         z = self.equations.basis @ self.mu
         far = -self.log_scale > 10.0
-        slope = self.mu / -self.log_scale if far else np.zeros_like(self.mu)
+        tangent = self.mu / -self.log_scale if far else np.zeros_like(self.mu)
         kept = int(np.count_nonzero(np.abs(np.diag(r)) > 1e-7 * abs(r[0, 0])))
-        right = root * (np.tanh(z) - self.equations.basis @ slope)
+        right = root * (np.tanh(z) - self.equations.basis @ tangent)
         part = q.T[:kept] @ right[order]
-        slope[pivots[:kept]] += solve_triangular(r[:kept, :kept], part, check_finite=False)
-        return slope
+        tangent[pivots[:kept]] += solve_triangular(r[:kept, :kept], part, check_finite=False)
+        return tangent
 
 
 def smallest_scale(equations: Interpolation, log_shape: Floats) -> tuple[Floats, float]:
-    """Return the limit of the program as w -> 0, and its error, the last change on the way.
+    """Return the limit of the program as w -> 0, and its error, the last change of the iteration.
 
-    It minimizes |beta|_1, and where many do, sum |beta_i| (log(|beta_i|/theta_0i^2) - 1) among
-    them. It is followed to w = exp(-20,000) unless it settles before.
+    It minimizes |beta|_1, and if several beta do, sum |beta_i| (log(|beta_i|/theta_0i^2) - 1) among
+    them. It is followed to w = exp(-20,000) unless it settles earlier.
     """
     program = Program(equations, log_shape)
     before = program.solve(-50.0)
     reached, change = 50.0, math.inf
-    while reached < _FARTHEST:
+    while reached < _MAX_LOG_INVERSE_W:
         reached *= 2.0
         beta = program.solve(-reached)
         change = float(np.linalg.norm(beta - before))
@@ -196,7 +198,7 @@ def largest_scale(equations: Interpolation, log_shape: Floats) -> Floats:
 def penalty(beta: Floats, log_w: Floats) -> float:
     """Return Q = sum_i w_i q(beta_i/w_i), q(z) = 2 - sqrt(4 + z^2) + z arcsinh(z/2).
 
-    w is given by its logarithm `(d,)`. To 1e-15 (1 + |log w|), the rounding of w.
+    w is given by its logarithm `(n_0,)`. Accuracy: 1e-15 (1 + |log w|), from the rounding of w.
     """
     w, size = np.exp(log_w), np.abs(beta)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):

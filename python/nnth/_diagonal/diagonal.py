@@ -1,4 +1,4 @@
-"""Diagonal linear networks: what gradient flow picks among all that fit, as a convex program."""
+"""Diagonal linear networks: the solution that gradient flow finds, as that of a convex program."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ from nnth._tables.result import Result
 from nnth._tables.table import Meta, Table
 
 ALPHAS: Final = (1e-8, 1e-4, 1e-2, 0.1, 1.0, 10.0, 100.0)
-LEAST_ALPHA: Final = 1e-60
-MOST_ALPHA: Final = 1e6
+MIN_ALPHA: Final = 1e-60
+MAX_ALPHA: Final = 1e6
 
 _INPUT_STREAM: Final = 0
 _WEIGHT_STREAM: Final = 1
-_DRAWN: Final = 8  # coefficients in a picture
-_GRID: Final = 121  # scales in a picture
+_COEFFICIENTS_DRAWN: Final = 8
+_SCALES_DRAWN: Final = 121
 
 
 @dataclass(frozen=True, kw_only=True)
 class DiagonalPath(Result):
-    """What gradient flow picks at each scale of the initialization: `nnth.diagonal` has it.
+    """The solutions of gradient flow at each scale of the initialization, of `nnth.diagonal`.
 
-    alpha `(k,)`; beta `(k, d)`, of the convex program, and beta_flow `(k, d)`, of the flow; beta_l1
-    and beta_l2 `(d,)`, the limits as alpha -> 0 and infinity.
+    alpha: scales `(k,)`. beta: solutions of the convex program `(k, n_0)`. beta_flow: ends of
+    gradient flow `(k, n_0)`. beta_l1 and beta_l2: the limits as alpha -> 0 and infinity, `(n_0,)`.
     """
 
     alpha: Floats
@@ -71,15 +71,19 @@ class DiagonalPath(Result):
 
     def _picture(self) -> Lines:
         first, last = float(self.alpha.min()), float(self.alpha.max())
-        if first == last:  # one scale: some powers of ten around it
+        if first == last:  # a single scale: draw three powers of ten on either side
             first, last = first / 1e3, last * 1e3
-        grid = np.geomspace(first, last, _GRID)
+        grid = np.geomspace(first, last, _SCALES_DRAWN)
         program = Program(self.equations, self.log_shape)
         path = np.array([program.solve(2.0 * math.log(a)) for a in grid[::-1]])[::-1]
         most = np.maximum(np.abs(self.beta_l1), np.abs(self.beta_l2))
-        shown = np.sort(np.argsort(-most, kind="stable")[:_DRAWN])
+        shown = np.sort(np.argsort(-most, kind="stable")[:_COEFFICIENTS_DRAWN])
         order = np.argsort(self.alpha)
-        left = f"; the {_DRAWN} largest of {len(most)}" if len(most) > _DRAWN else ""
+        selection = (
+            f"; the {_COEFFICIENTS_DRAWN} largest of {len(most)}"
+            if len(most) > _COEFFICIENTS_DRAWN
+            else ""
+        )
         return Lines(
             lines=tuple(("", grid, path[:, i]) for i in shown),
             points=tuple(
@@ -96,7 +100,7 @@ class DiagonalPath(Result):
             x_label=r"scale of the initialization $\alpha$",
             y_label=r"coefficient $\beta_i$",
             theory="convex program",
-            note="from least absolute values to least squares" + left,
+            note="from least absolute values to least squares" + selection,
         )
 
 
@@ -105,43 +109,57 @@ def diagonal(
     x: Data | None = None,
     y: Data | None = None,
     *,
-    alpha: Sequence[float] = ALPHAS,
-    theta0: ArrayLike = 1.0,
     points: int = 20,
     n0: int = 40,
     sparsity: int = 3,
+    alpha: Sequence[float] = ALPHAS,
+    theta0: ArrayLike = 1.0,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> DiagonalPath:
-    """Return what gradient flow on a diagonal linear network fits data with, at each scale.
+    """Return the solutions that gradient flow on a diagonal linear network finds, at each scale.
 
-    beta = theta_+^2 - theta_-^2, both theta_0 alpha at first; gradient flow on (1/2) |X beta - y|^2
-    keeps beta(t) = 2 w sinh(-4 X^T int r), w = alpha^2 theta_0^2, and so ends at
+    The linear function beta.x with beta = theta_+^2 - theta_-^2, both alpha theta_0 at the start,
+    is trained by gradient flow on `|X beta - y|^2/2`. With w = alpha^2 theta_0^2 it keeps beta(t) =
+    2 w sinh(-4 X^T int r dt), r = X beta - y, and so ends at ::
 
-        argmin Q(beta) subject to X beta = y,   Q = sum_i w_i q(beta_i/w_i),
-        q(z) = 2 - sqrt(4 + z^2) + z arcsinh(z/2),
+        argmin Q(beta) subject to X beta = y,    Q = sum_i w_i q(beta_i/w_i),
+        q(z) = 2 - sqrt(4 + z^2) + z arcsinh(z/2).
 
-    which goes from the least |beta|_1 (alpha -> 0; where many have it, the least sum |beta_i|
-    (log(|beta_i|/theta_0i^2) - 1) among them) to the least sum beta_i^2/theta_0i^2 (alpha ->
-    infinity). The program is solved by its dual, and beside it the flow is integrated.
+    For alpha -> 0 that is the least `|beta|_1` (if several beta have it, the least sum `|beta_i|
+    (log(|beta_i|/theta_0i^2) - 1)` among them), and for alpha -> infinity the least sum
+    beta_i^2/theta_0i^2. The program is solved by its dual, and the flow is integrated as well.
 
-    x: `(m, d)`, y: `(m,)`, arrays or files, with X beta = y for some beta.
-    points, n0, sparsity: without x a sparse regression is drawn, `points` standard normal inputs of
-        dimension n0, and y = X b with `sparsity` normal coefficients b, the others 0.
-    alpha: scales, each from 1e-60 to 1e6. theta0: one number or d, none 0.
-    progress: called with scales done and in all, and often in between.
+    Args:
+        x: Inputs X `(m, n_0)`: an array, a file or a named data set. Default: random ones.
+        y: Targets `(m,)`, with x; X beta = y must hold for some beta.
+        points: Number m of standard normal inputs without x, with targets X b.
+        n0: Their dimension n_0.
+        sparsity: Number of entries of b that are not 0; these are standard normal.
+        alpha: Scales of the initialization, each from 1e-60 to 1e6.
+        theta0: Shape of the initialization, one number or n_0 of them, from 1e-6 to 1e6 in size.
+        seed: Seed of the random numbers.
+        progress: Called as progress(done, total) with numbers of scales.
 
-    Returns a DiagonalPath; the columns of its summary: alpha; difference, |beta_flow - beta|_2 in
-    units of |beta|_2; q, the value of Q; l1, |beta|_1; distance_l1 and distance_l2, |beta - its
-    limit|_2 at either end; newton_steps; residual, max |X beta - y|/max |y| of the program, and
-    flow_residual, of the flow; flow_time, when that is rounding; error_l1, what the limit as alpha
-    -> 0 may be off by, where the data decide late which coefficients are 0; status, "ok" or what
-    has not come to rest.
+    Returns:
+        A DiagonalPath, whose table has a row for each scale. Columns: alpha; difference,
+        `|beta_flow - beta|_2/|beta|_2`; q, the value of Q; l1, `|beta|_1`; distance_l1 and
+        distance_l2, the distances of beta from the two limits; newton_steps; residual,
+        max `|X beta - y|`/max `|y|` of the program, and flow_residual, of the flow; flow_time, when
+        that is rounding; error_l1, an estimated error of the limit as alpha -> 0; status, "ok" or
+        that the flow has not settled.
 
-    Accuracy: beta to 1e-13 of its size, times the condition number of X; the difference as well.
-    Cost: 20 to 100 decompositions O(d m^2) a scale, and O(d^3) for hundreds of steps of the flow.
+    Raises:
+        ValueError: An argument is out of range, no beta fits the data, or y = 0.
 
-    Raises ValueError for arguments out of range, data that no beta fits, and y = 0.
+    Accuracy: beta to 1e-13 of its size, times the condition number of X; the difference likewise.
+    Cost: 20 to 100 decompositions O(n_0 m^2) a scale, and O(n_0^3) for hundreds of steps of the
+    flow.
+
+    Example:
+        >>> path = nnth.diagonal(points=6, n0=10, sparsity=1, alpha=[1e-8, 100.0])
+        >>> (np.abs(path.beta_l1) > 1e-9).sum(), (np.abs(path.beta_l2) > 1e-9).sum()
+        (np.int64(1), np.int64(10))
 
     Source: Woodworth et al. (2020), theorem 1.
     """
@@ -149,8 +167,8 @@ def diagonal(
     if scales.ndim != 1 or not scales.size:
         raise ValueError(f"alpha must be one number or several, not of shape {scales.shape}")
     for value in scales.tolist():
-        if not LEAST_ALPHA <= value <= MOST_ALPHA:
-            raise ValueError(f"alpha must be from {LEAST_ALPHA:g} to {MOST_ALPHA:g}, not {value:g}")
+        if not MIN_ALPHA <= value <= MAX_ALPHA:
+            raise ValueError(f"alpha must be from {MIN_ALPHA:g} to {MAX_ALPHA:g}, not {value:g}")
     if (x is None) != (y is None):
         raise ValueError("x and y must be given together")
     if x is not None and y is not None:
@@ -165,7 +183,7 @@ def diagonal(
     found: list[tuple[Floats, int, Flow]] = []
     for i, value in enumerate(scales.tolist()):
 
-        def tell(i: int = i) -> None:
+        def on_step(i: int = i) -> None:
             if progress is not None:
                 progress(i, len(scales))
 
@@ -173,7 +191,7 @@ def diagonal(
         program = Program(equations, log_shape)
         beta = program.solve(log_scale)
         size = float(np.abs(beta).max())
-        flow = gradient_flow(inputs, targets, log_scale + log_shape, size, tell)
+        flow = gradient_flow(inputs, targets, log_scale + log_shape, size, on_step)
         found.append((beta, program.steps, flow))
     parameters = {
         "x": file_of(x),
@@ -205,13 +223,13 @@ def sparse_regression(points: int, n0: int, sparsity: int, seed: int) -> tuple[F
     )
     if sparsity > n0:
         raise ValueError(f"sparsity must be at most n0 = {n0}, not {sparsity}")
-    check_memory(8 * n0 * (points + n0), "points or n0 must be less: their matrices")
+    check_memory(8 * n0 * (points + n0), "points or n0 must be smaller: their matrices")
     x = normals(seed, _INPUT_STREAM, points * n0).reshape(points, n0)
     return x, x[:, :sparsity] @ normals(seed, _WEIGHT_STREAM, sparsity)
 
 
 def _log_shape(theta0: ArrayLike, d: int) -> tuple[Floats, float | tuple[float, ...]]:
-    """log theta_0^2 `(d,)`, and theta_0 as a record has it."""
+    """Return log theta_0^2 `(n_0,)`, and theta_0 for the record."""
     values = np.asarray(theta0, dtype=np.float64)
     if values.size not in (1, d) or values.ndim > 1:
         raise ValueError(
@@ -220,7 +238,7 @@ def _log_shape(theta0: ArrayLike, d: int) -> tuple[Floats, float | tuple[float, 
     values = values.ravel()
     for value in values.tolist():
         if not 1e-6 <= abs(value) <= 1e6:
-            raise ValueError(f"theta0 must be from 1e-6 to 1e6 but for the sign, not {value:g}")
+            raise ValueError(f"theta0 must be from 1e-6 to 1e6, up to its sign, not {value:g}")
     shown = float(values[0]) if values.size == 1 else tuple(values.tolist())
     return np.broadcast_to(2.0 * np.log(np.abs(values)), (d,)).copy(), shown
 

@@ -1,4 +1,4 @@
-"""Gradient flow on a diagonal linear network, integrated: its 2 d parameters from the start."""
+"""Gradient flow on a diagonal linear network, integrated in all of its 2 n_0 parameters."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import numpy as np
 from nnth._diagonal.convex import EPSILON
 from nnth._runtime.typing import Floats
 
-_TOLERANCE: Final = 1e-8  # of a step, in log theta
-_MOST_STEPS: Final = 50_000
-_LARGEST: Final = 200.0  # log theta^2 in a step that LSODA will not accept
+_TOLERANCE: Final = 1e-8  # tolerance of a step, in log theta
+_MAX_STEPS: Final = 50_000
+_MAX_LOG_SQUARE: Final = 200.0  # log theta^2 is larger only in steps that LSODA rejects
 
 
 @dataclass(frozen=True)
 class Flow:
-    """Where the flow has come to: beta `(d,)`, at this time, with max |X beta - y|/max |y|."""
+    """The end of a flow: beta `(n_0,)`, the time, and the residual max |X beta - y|/max |y|."""
 
     beta: Floats
     time: float
@@ -28,52 +28,53 @@ class Flow:
 
 
 def gradient_flow(
-    x: Floats, y: Floats, log_w: Floats, size: float, tell: Callable[[], object]
+    x: Floats, y: Floats, log_w: Floats, size: float, on_step: Callable[[], object]
 ) -> Flow:
     """Return the end of d theta/dt = -grad (1/2) |X beta - y|^2, beta = theta_+^2 - theta_-^2.
 
-    log_w: log of theta_+^2 = theta_-^2 at t = 0 `(d,)`. size: of the largest beta to come. The
-    logarithms u of theta/theta(0) are integrated, du/dt = -+2 X^T r, by LSODA with the analytic
-    Jacobian. Steps of LSODA keep the linear invariants of u, to rounding, and the end attracts, so
-    that errors on the way are forgotten: the end is good to 1e-10 and better. It ends where r is
-    rounding. `tell` is called at every step.
+    log_w: log of theta_+^2 = theta_-^2 at t = 0 `(n_0,)`. size: the largest |beta_i| at the end.
+    The logarithms u of theta/theta(0) are integrated, du/dt = -+2 X^T r, by LSODA with the analytic
+    Jacobian. LSODA's steps keep the linear invariants of u, up to rounding, and the end is
+    attracting, so that earlier errors decay: the end is accurate to 1e-10 and better. The flow ends
+    where r is rounding. on_step is called at every step.
     """
     from scipy.integrate import LSODA
 
-    # The flow of data in other units is the same in another time; its solver likes those near 1.
+    # In other units of the data the flow differs only in its time; units near 1 suit the solver.
     unit = float(np.ldexp(1.0, int(np.frexp(np.abs(x).max())[1])))
     x, y = x / unit, y / unit
     d = x.shape[1]
     gram = x.T @ x
 
     def beta_of(u: Floats) -> Floats:
-        # theta_+^2 - theta_-^2 without cancellation, and finite in steps that are far too long.
-        apart = u[:d] - u[d:]
-        larger = np.exp(np.minimum(2.0 * np.maximum(u[:d], u[d:]) + log_w, _LARGEST))
-        return np.asarray(-np.sign(apart) * larger * np.expm1(-2.0 * np.abs(apart)))
+        # theta_+^2 - theta_-^2 without cancellation, and finite in steps that are too long.
+        gap = u[:d] - u[d:]
+        larger = np.exp(np.minimum(2.0 * np.maximum(u[:d], u[d:]) + log_w, _MAX_LOG_SQUARE))
+        return np.asarray(-np.sign(gap) * larger * np.expm1(-2.0 * np.abs(gap)))
 
-    def slope(_: float, u: Floats) -> Floats:
-        pull = 2.0 * (x.T @ (x @ beta_of(u) - y))
-        return np.concatenate([-pull, pull])
+    def derivative(_: float, u: Floats) -> Floats:
+        gradient = 2.0 * (x.T @ (x @ beta_of(u) - y))
+        return np.concatenate([-gradient, gradient])
 
     def jacobian(_: float, u: Floats) -> Floats:
-        plus = -4.0 * gram * np.exp(np.minimum(2.0 * u[:d] + log_w, _LARGEST))
-        minus = 4.0 * gram * np.exp(np.minimum(2.0 * u[d:] + log_w, _LARGEST))
+        plus = -4.0 * gram * np.exp(np.minimum(2.0 * u[:d] + log_w, _MAX_LOG_SQUARE))
+        minus = 4.0 * gram * np.exp(np.minimum(2.0 * u[d:] + log_w, _MAX_LOG_SQUARE))
         return np.block([[plus, minus], [-plus, -minus]])
 
-    # Parameters that hardly move, as w is large, are to move exactly nevertheless.
-    moving = _TOLERANCE * min(1.0, size / float(np.exp(log_w.max())))
-    solver = LSODA(slope, 0.0, np.zeros(2 * d), 1e300, jac=jacobian, rtol=_TOLERANCE, atol=moving)
+    # Where w is large the parameters hardly move, and need a smaller tolerance.
+    tolerance = _TOLERANCE * min(1.0, size / float(np.exp(log_w.max())))
+    start = np.zeros(2 * d)
+    solver = LSODA(derivative, 0.0, start, 1e300, jac=jacobian, rtol=_TOLERANCE, atol=tolerance)
     most = float(np.abs(y).max())
-    for _ in range(_MOST_STEPS):
+    for _ in range(_MAX_STEPS):
         with warnings.catch_warnings():
-            # Where it cannot go on it warns, and its status says so too: the row has that.
+            # A failing solver warns; its status says the same and is reported in the row.
             warnings.simplefilter("ignore", UserWarning)
             solver.step()
-        tell()
+        on_step()
         beta = beta_of(solver.y)
         residual = float(np.abs(x @ beta - y).max())
-        # That of u is one of beta, relative to it.
+        # The rounding of u is a relative one of beta.
         rounding = EPSILON * max(1.0, float(np.abs(solver.y).max()))
         rounding *= float((np.abs(x) @ np.abs(beta) + np.abs(y)).max())
         settled = residual <= 4.0 * np.sqrt(d) * rounding

@@ -1,4 +1,4 @@
-"""What lectures say of diagonal linear networks, beside what gradient flow does."""
+"""Statements of the lectures on diagonal linear networks, compared with gradient flow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LECTURE: Final = "11/9"
 
 
 def convex_program(run: Run) -> list[Statement]:
-    """Gradient flow ends where Q is least, from alpha = 1e-8 to 100; its limits at either end."""
+    """Return |beta|_1 at the end of the flow and of the program, and the limit of large alpha."""
     path = diagonal(alpha=(1e-8, 1e-2, 1.0, 100.0), seed=run.seed)
     table = path.table()
     statements = [
@@ -28,40 +28,40 @@ def convex_program(run: Run) -> list[Statement]:
         )
         for i, alpha in enumerate(table["alpha"].tolist())
     ]
-    # 1/alpha^2 is what is left of the difference from the weighted least squares.
-    left = float(table["distance_l2"][-1] / np.linalg.norm(path.beta_l2))
+    # The difference from weighted least squares is of order 1/alpha^2 or smaller.
+    distance = float(table["distance_l2"][-1] / np.linalg.norm(path.beta_l2))
     statements.append(
-        Statement(LECTURE, "alpha = 100: distance from least squares", 0.0, left, error=1e-8)
+        Statement(LECTURE, "alpha = 100: distance from least squares", 0.0, distance, error=1e-8)
     )
     return statements
 
 
 def scale_of_the_penalty(run: Run) -> list[Statement]:
-    """Q ~ |beta|_1 log(1/alpha^2) as alpha -> 0; the notes have Q -> |beta|_1."""
+    """Return the growth of Q ~ |beta|_1 log(1/alpha^2) as alpha -> 0; the notes have none."""
     path = diagonal(alpha=(1.0,), seed=run.seed)
     beta, near, far = path.beta_l2, 1e-20, 1e-60
     zeros = np.zeros(len(beta))
     values = [penalty(beta, 2.0 * math.log(alpha) + zeros) for alpha in (near, far)]
     slope = (values[1] - values[0]) / (2.0 * math.log(near / far))
     l1 = float(np.abs(beta).sum())
-    text = "Q grows as |beta|_1 log(1/alpha^2) as alpha -> 0, by so much for log 1"
+    text = "Q grows as |beta|_1 log(1/alpha^2) as alpha -> 0: its slope"
     return [Statement(LECTURE, text, l1, slope, error=1e-12 * l1, notes=0.0)]
 
 
 def gradient_of_the_penalty(run: Run) -> list[Statement]:
-    """grad Q inverts f(z) = 2 w sinh z; the f of the last page of the notes lacks the 2."""
+    """Return grad Q, the inverse of f(z) = 2 w sinh z; the notes' f lacks the 2."""
     w, z, step = 0.3, 1.2, 1e-5
     log_w = np.array([math.log(w)])
 
-    def slope(beta: float) -> float:
+    def derivative(beta: float) -> float:
         ends = (penalty(np.array([beta + side * step]), log_w) for side in (1.0, -1.0))
         return (next(ends) - next(ends)) / (2.0 * step)
 
-    inverse = math.asinh(math.sinh(z) / 2.0)  # of what the notes' f returns for z
+    inverse = math.asinh(math.sinh(z) / 2.0)  # inverse of f at the value of the notes' f
     text = f"grad Q(2 w sinh z) = z, at z = {z:g}"
     notes = 2.0 * z - inverse
     del run
-    measured = slope(2.0 * w * math.sinh(z))
+    measured = derivative(2.0 * w * math.sinh(z))
     return [Statement(LECTURE, text, z, measured, error=1e-9, notes=notes)]
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -14,23 +14,24 @@ from nnth._entropy.body import Body, Box, Lipschitz
 from nnth._entropy.ellipsoid import Ellipsoid, ball, of_axes, power_law
 from nnth._entropy.finite import FiniteSet
 from nnth._entropy.theorems import carl_ratios, converse, of_entropy
-from nnth._kernels.data_kernel import Kernel, kernel_of
-from nnth._kernels.sphere import decay, default_norm, in_floats, levels_of, multiplicities
+from nnth._kernels.data_kernel import named_kernel
+from nnth._kernels.protocol import SphereKernel
+from nnth._kernels.sphere import in_floats, multiplicities
 from nnth._networks.network import parse_widths, random_network
 from nnth._runtime import streams
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.checks import check_integer, check_magnitude
 from nnth._runtime.memory import check_memory
 from nnth._runtime.random import normals
-from nnth._runtime.typing import Floats
+from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import validated
 from nnth._tables.plot import Lines
 from nnth._tables.table import Meta, Table
 
 MAX_BITS: Final = 1000
-MAX_EXPONENT: Final = 100.0  # whose powers of bits are doubles
-_LARGEST: Final = 1e100  # of values and inputs, whose squares are summed
-_LEVELS: Final = 400  # of the sphere, as many as doubles tell
+MAX_EXPONENT: Final = 100.0  # n^r must stay in the doubles
+_LARGEST: Final = 1e100  # sums of squares of values and inputs stay in the doubles
+_LEVELS: Final = 400  # higher levels of the sphere are below rounding
 _PARAMETERS: Final = (
     "functions",
     "metric",
@@ -55,7 +56,7 @@ def entropy(
     *,
     bits: Sequence[int] = (0, 1, 2, 4, 8, 16, 32, 64),
     functions: Data | None = None,
-    metric: str = "l2",
+    metric: Literal["l2", "sup"] = "l2",
     kernel: str = "ntk",
     act: str = "relu",
     n0: int = 3,
@@ -68,42 +69,74 @@ def entropy(
     points: int = 200,
     exponent: float = 1.0,
     seed: int = 0,
-    progress: Callable[[int, int], object] | None = None,
+    progress: Progress | None = None,
 ) -> Table:
     """Return entropy numbers and widths of a set, exact or between bounds.
 
-    eps_n is the least radius of 2^n balls that cover the set; d_n the largest distance to the best
-    linear space of dimension n (Kolmogorov's width); delta_n the best error of a pair of 2-
-    Lipschitz maps to R^n and back (the stable width).
+    For a compact set, with distances in a normed space::
 
-    set: "interval:R", [-R, R]; "box:b1,b2,.." in the sup norm; "ball:d"; "axes:b1,b2,..", an
-        ellipsoid in l2; "power:p", that with b_j = j^-p; "lipschitz:A,T", functions on [0, T] with
-        constant A and f(0) = 0 in the sup norm; "sphere", the unit ball of the Hilbert space of a
-        kernel (kernel, act, depth, cb, cw as in `nnth.rkhs_spectrum`) in L2 of S^(n0 - 1);
-        "functions", the rows of `functions`; "nets", the functions on x of random ReLU networks of
-        `widths`, as many as `samples`.
-    bits: n, each 0 to 1000. functions: `(functions, points)` or a file. metric: of functions
-        and nets, "l2" (root mean square over points) or "sup".
-    x: `(points, n_0)` or a file, where nets are evaluated; by default uniform points of the sphere
-        |x|^2 = n0, as many as `points`. Nets have weight variance 2 and no biases.
-    exponent: r of Carl's inequality, above 0, to 100.
+        eps_n    the least radius of 2^n balls that cover the set (entropy number)
+        d_n      the largest distance of the set to the best linear space of dimension n
+                 (Kolmogorov width)
+        delta_n  the best error of a pair of 2-Lipschitz maps to R^n and back (stable width)
 
-    Returns a Table, a row an n: n, lower, upper, asymptotic, exact (NaN where it is not known),
-    kolmogorov_width, stable_width_lower, stable_width_upper; kolmogorov_lower and kolmogorov_upper;
-    jl_upper, 3 eps_floor(n/26) >= delta_n in Hilbert spaces; converse_lower <= delta_n, the
-    supremum of the delta at which a lower bound of eps forbids eps_ceil(n log2(1 + 4R/delta)) <=
-    4 delta; carl, sup_(1 <= k <= n) k^r eps_k over sup k^r d_(k-1), of the upper bounds of eps_k
-    over the lower ones of d_(k-1), which is bounded (Carl's inequality); `status`: "exact" or
-    "bracket". Of functions and nets in l2 also jl_dimension, jl_least and jl_most: squared
-    distances of 2^n centers after a random projection over those before, of which the lemma says
-    [0.4, 1.6] for some projection.
+    Args:
+        set: The set. "interval:R": [-R, R]; "box:b1,b2,..": `|x_j|` <= b_j in the sup norm;
+            "ball:d": the unit ball of R^d; "axes:b1,b2,..": an ellipsoid in l2 with semi-axes b;
+            "power:p": the ellipsoid with b_j = j^-p; "lipschitz:A,T": functions on [0, T] with
+            Lipschitz constant A and f(0) = 0, in the sup norm; "sphere": the unit ball of the
+            Hilbert space of a kernel, in L2 of S^(n0 - 1); "functions": the rows of `functions`;
+            "nets": random ReLU networks as functions on `x`.
+        bits: Numbers n, each 0 to 1000.
+        functions: Values of functions `(functions, points)`, or a path, for the set "functions".
+        metric: Distance of functions and networks: "l2", the root mean square over points, or
+            "sup", the maximum.
+        kernel: Kernel of the set "sphere", as in `nnth.rkhs_spectrum`.
+        act: Activation of its network, as in `nnth.kernel`.
+        n0: Dimension of the sphere's space, or of the inputs of the networks.
+        depth: Number of hidden layers of the kernel's network.
+        cb: Bias variance, as in `nnth.kernel`.
+        cw: Weight variance, as in `nnth.kernel`.
+        widths: Widths of the hidden layers of the networks, such as "64" or "32,32"; the networks
+            have weight variance 2 and no biases.
+        samples: Number of networks, at least 2.
+        x: Inputs `(points, n_0)`, or a path, at which the networks are evaluated.
+        points: Number of uniform points of the sphere `|x|^2` = n0, instead of `x`.
+        exponent: r of Carl's inequality, above 0, at most 100.
+        seed: Seed of the networks, the points and the random projections.
+        progress: Called as `progress(done, total)` a few times a second.
 
-    Accuracy: boxes in rational arithmetic; bounds to 1e-12. A bracket of nets is that of the drawn
-    nets, a subset of the class: its lower bounds are the class's, its upper ones are not.
-    Raises ValueError for arguments out of range.
+    Returns:
+        A Table with a row for each n and the columns n; lower and upper, bounds of eps_n;
+        asymptotic, the limit form of eps_n (NaN if not known); exact, eps_n if it is known;
+        kolmogorov_width, d_n if it is known; stable_width_lower, stable_width_upper;
+        kolmogorov_lower, kolmogorov_upper; jl_upper = 3 eps_floor(n/26), at least delta_n in a
+        Hilbert space; converse_lower, a lower bound of delta_n: the supremum of the delta for which
+        a lower bound of eps contradicts eps_ceil(n log2(1 + 4R/delta)) <= 4 delta, R the radius of
+        the set; status, "exact" or "bracket"; carl, sup_(1 <= k <= n) k^r eps_k over
+        sup_(1 <= k <= n) k^r d_(k-1), from upper bounds of eps_k and lower bounds of d_(k-1):
+        bounded by a constant of r for every set (Carl's inequality).
 
-    Source: Kolmogorov & Tikhomirov (1959); Carl (1981); Carl & Stephani (1990), eq. 1.3.2; Donoho
-    (2000); Gonzalez (1985); DeVore, Howard & Micchelli (1989); Cohen et al. (2022).
+        For functions and networks in l2 also jl_dimension, jl_least and jl_most: the dimension of
+        a random projection, and the extreme ratios of squared distances of 2^n centers after it
+        and before; some projection has ratios in [0.4, 1.6] (Johnson and Lindenstrauss).
+
+    Raises:
+        ValueError: For arguments out of range.
+
+    Accuracy: boxes use rational arithmetic; other bounds have a relative error of 1e-12.
+    Bounds for networks are those of the networks drawn, a subset of the class: lower bounds hold
+    for the class, upper bounds do not. Cost: milliseconds, but for functions and networks 2^n
+    centers take 2^n passes over all values.
+
+    Example:
+        >>> table = nnth.entropy("lipschitz:1,1", bits=[0, 1, 3])
+        >>> table["exact"]
+        array([1.  , 0.5 , 0.25])
+
+    Source: Kolmogorov and Tikhomirov (1959); Carl (1981), theorem 1; Carl and Stephani (1990),
+    eq. 1.3.2; Donoho (2000); Gonzalez (1985); DeVore, Howard and Micchelli (1989); Cohen, DeVore,
+    Petrova and Wojtaszczyk (2022).
     """
     numbers = [check_integer("bits", n, 0) for n in bits]
     if not numbers or max(numbers) > MAX_BITS:
@@ -120,7 +153,7 @@ def entropy(
     parameters: dict[str, Any] = {"set": set, **dict.fromkeys(_PARAMETERS)}
     random = False
     if kind == "sphere":
-        chosen = kernel_of(kernel, act, depth=depth, cb=cb, cw=cw)
+        chosen = named_kernel(kernel, act, depth=depth, cb=cb, cw=cw)
         parameters |= {**chosen.parameters, "n0": check_integer("n0", n0, 2)}
         body: Body = _sphere(chosen, n0)
     elif kind == "functions":
@@ -132,8 +165,8 @@ def entropy(
         parameters |= {"functions": file_of(functions), "metric": metric}
         validated()
     elif kind == "nets":
-        made = {"widths": widths, "samples": samples, "x": file_of(x), "metric": metric}
         places = _places(x, n0, points, seed)
+        made = {"widths": widths, "samples": samples, "x": file_of(x), "metric": metric}
         check_magnitude("x", places, _LARGEST)
         parameters |= made | {"n0": places.shape[1], "points": len(places)}
         values = _nets(
@@ -155,7 +188,7 @@ def entropy(
 
 
 def _known(kind: str, text: str) -> Body:
-    """Return a set that is given by some numbers."""
+    """Return a set with a formula for its entropy numbers."""
     if kind == "interval":
         return Box(_numbers(kind, text or "1", 1))
     if kind == "box":
@@ -189,15 +222,15 @@ def _numbers(kind: str, text: str, count: int | None = None) -> tuple[float, ...
     return numbers
 
 
-def _sphere(chosen: Kernel, d: int) -> Ellipsoid:
-    """Return the unit ball of H_K in L2 of the sphere: axes sqrt(mu_k), each N(d, k) times."""
-    norm = default_norm(chosen)
+def _sphere(chosen: SphereKernel, d: int) -> Ellipsoid:
+    """Return the unit ball of H_K in L2 of the sphere: semi-axes sqrt(mu_k), N(d, k) times each."""
+    norm = chosen.sphere_norm(None)
     validated()
-    found = levels_of(chosen, norm, d, _LEVELS)
+    found = chosen.levels(d, _LEVELS, norm)
     counts = in_floats(multiplicities(d, _LEVELS))
     order = np.argsort(-found.values, kind="stable")
     order = order[found.reliable[order]]
-    # Levels that are not known are no larger than their errors, or than the last before them.
+    # Unreliable eigenvalues are at most their value plus error; later ones are below the last.
     unknown = (found.values + found.errors)[~found.reliable]
     rest = math.sqrt(max(float(unknown.max(initial=0.0)), float(found.values[order[-1]])))
     kept = order[np.sqrt(found.values[order]) > rest] if unknown.size else order[:-1]
@@ -207,12 +240,12 @@ def _sphere(chosen: Kernel, d: int) -> Ellipsoid:
         np.sqrt(found.values[kept]),
         np.cumsum(counts[kept]),
         rest=rest,
-        regular=math.isfinite(decay(chosen, d)),
+        regular=math.isfinite(chosen.decay(d)),
     )
 
 
 def _places(x: Data | None, n0: int, points: int, seed: int) -> Floats:
-    """Return where networks are evaluated."""
+    """Return the inputs at which networks are evaluated."""
     if x is not None:
         return data_of(x, "x")
     n0, points = check_integer("n0", n0), check_integer("points", points)
@@ -228,7 +261,7 @@ def _nets(
     widths: Sequence[int],
     samples: int,
     seed: int,
-    progress: Callable[[int, int], object] | None,
+    progress: Progress | None,
 ) -> Floats:
     check_memory(8 * samples * len(places), "samples must be fewer: their values")
     random_network(places.shape[1], widths, cb=0.0)  # which checks the widths
@@ -278,7 +311,6 @@ def _picture(columns: dict[str, list[Any]]) -> Lines:
         ("d_n", "kolmogorov_lower", "kolmogorov_upper"),
     ):
         ends = np.array([columns[low], columns[high]])[:, order]
-        ends[ends == 0.0] = np.nan  # a logarithm has no place for it
         known = bool(np.array_equal(ends[0], ends[1], equal_nan=True))
         lines.append((f"${name}$" if known else f"${name} \\leq$", n, ends[1]))
         bands.append((n, ends[0], ends[1]))

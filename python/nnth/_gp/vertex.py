@@ -11,7 +11,7 @@ from nnth import _core
 from nnth._activations.activation import activation
 from nnth._data.data import Data, data_of
 from nnth._data.saving import ArrayResult
-from nnth._kernels.kernel import core_network, variances
+from nnth._kernels.kernel import kernel_config, variances
 from nnth._runtime.typing import Floats, Progress
 
 # The functions whose averages over the neurons of a layer are observables.
@@ -120,7 +120,7 @@ def four_point_vertex(
     for n in sizes.tolist():
         if not n > 0.0:
             raise ValueError(f"widths must be above 0, not {n:g}")
-    network = core_network(cb, cw, sizes.size, "ntk")
+    network = kernel_config(cb, cw, sizes.size, "ntk")
     one, two = _core.vertices(chosen.core, network, data, 1.0 / sizes, threads, progress)
     return Vertex(
         **{

@@ -1,6 +1,7 @@
-"""The even and the odd part of an activation, each zero, a polynomial, or neither.
+"""The even and the odd part of an activation: each zero, a polynomial, or not a polynomial.
 
-What the expression proves is taken from it; the rest is read off values, to a stated tolerance.
+Properties that the expression proves are taken from it; the others are read off values, to a stated
+tolerance.
 """
 
 from __future__ import annotations
@@ -16,16 +17,16 @@ from nnth._activations.expression import parse
 
 MAX_DEGREE: Final = 200  # E[z^(2d)] leaves the range of doubles at d = 151
 
-# A part that is a polynomial by its values has at most this degree.
-MAX_DEGREE_SEEN: Final = 64
+# A part that is recognized as a polynomial by its values has at most this degree.
+MAX_DEGREE_FROM_VALUES: Final = 64
 _POINTS: Final = 1024
 _RADII: Final = tuple(4.0**i for i in range(1, 13))
-_NOISE: Final = 1e-13  # of Chebyshev coefficients, relative to the largest value
+_COEFFICIENT_NOISE: Final = 1e-13  # relative to the largest value
 
 _ODD_FUNCTIONS: Final = {"tanh", "erf", "sin", "atan", "sign"}
 _EVEN_FUNCTIONS: Final = {"cos", "abs"}
-# Analytic, and of a polynomial that is not constant never algebraic: essential singularity at
-# infinity, infinitely many poles, or logarithmic branch points.
+# Functions whose composition with a nonconstant polynomial is analytic and never algebraic, because
+# of an essential singularity at infinity, infinitely many poles, or logarithmic branch points.
 _TRANSCENDENTAL: Final = {
     "exp",
     "expm1",
@@ -42,7 +43,7 @@ _TRANSCENDENTAL: Final = {
 
 @dataclass(frozen=True)
 class Part:
-    """A function: a polynomial of this degree, -1 for zero; or none, where degree is None."""
+    """A function: a polynomial of this degree, -1 for zero, or None if it is not a polynomial."""
 
     degree: int | None
 
@@ -58,12 +59,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Parts:
-    """The even and the odd part of an activation.
+    """The even and the odd part of an activation, and how each was found.
 
-    `even_proof` and `odd_proof` say what the part was found from. "expression": it follows from the
-    expression. "values": a polynomial has no Chebyshev coefficient of a degree from its own + 1 to
-    1023 above 1e-13 of the largest value, on none of the intervals [-4^i, 4^i], i = 1..12, where
-    values are finite; what is not a polynomial has one of a degree above 64 on one of them.
+    A proof "expression" means that the part follows from the expression. A proof "values" means: a
+    polynomial has no Chebyshev coefficient of a degree from its own + 1 to 1023 above 1e-13 of the
+    largest value, on any of the intervals [-4^i, 4^i], i = 1..12, where values are finite; a part
+    that is not a polynomial has one of a degree above 64 on one of them.
     """
 
     even: Part
@@ -73,24 +74,24 @@ class Parts:
 
     @property
     def parity(self) -> Literal["even", "odd", "none"]:
-        """Of the activation."""
+        """The parity of the activation."""
         if self.odd.degree == -1:
             return "even"
         return "odd" if self.even.degree == -1 else "none"
 
     @property
     def proof(self) -> str:
-        """What all of it was found from."""
+        """How both parts were found: "expression" only if the expression proves both."""
         both = {self.even_proof, self.odd_proof}
         return "expression" if both == {"expression"} else "values"
 
 
 @dataclass(frozen=True)
 class _Fact:
-    """What is known of an expression.
+    """Properties of an expression that are proven.
 
     polynomial: exact coefficients, lowest first and the last not 0, or None. parity: 1 even, -1
-    odd, 0 not known. transcendental: known to be no algebraic function.
+    odd, 0 unknown. transcendental: whether it is known not to be an algebraic function.
     """
 
     polynomial: tuple[Fraction, ...] | None = None
@@ -101,25 +102,25 @@ class _Fact:
 def parts(act: Activation) -> Parts:
     """Return the even and the odd part of an activation, and how they were found.
 
-    Cost: some milliseconds where values are looked at. Raises ValueError for a polynomial of degree
+    Cost: some milliseconds where values are used. Raises ValueError for a polynomial of degree
     above 200.
     """
     fact = _fact(parse(act.expression))
     if fact.polynomial is not None:
         even, odd = (Part(_last(fact.polynomial, first)) for first in (0, 1))
         return Parts(even, odd, "expression", "expression")
-    seen_even, seen_odd = _seen(act)
+    even, odd = _parts_from_values(act)
     if fact.parity == 0:
-        return Parts(seen_even, seen_odd, "values", "values")
-    whole = Part(None) if fact.transcendental else (seen_even if fact.parity > 0 else seen_odd)
+        return Parts(even, odd, "values", "values")
+    whole = Part(None) if fact.transcendental else (even if fact.parity > 0 else odd)
     proof: Literal["expression", "values"] = "expression" if fact.transcendental else "values"
     if fact.parity > 0:
         return Parts(whole, Part(-1), proof, "expression")
     return Parts(Part(-1), whole, "expression", proof)
 
 
-def _seen(act: Activation) -> tuple[Part, Part]:
-    """The even and the odd part by their values."""
+def _parts_from_values(act: Activation) -> tuple[Part, Part]:
+    """Return the even and the odd part, judged by values of the activation."""
     angle = (np.arange(_POINTS) + 0.5) * (np.pi / _POINTS)
     nodes = np.cos(angle)
     nodes[_POINTS // 2 :] = -nodes[: _POINTS // 2][::-1]  # 0 is not among them
@@ -133,10 +134,10 @@ def _seen(act: Activation) -> tuple[Part, Part]:
         transform = np.fft.rfft(np.concatenate((values, values[::-1])))[:_POINTS]
         coefficients = np.abs((turn * transform).real) / _POINTS
         for first in (0, 1):
-            large = np.flatnonzero(coefficients[first::2] > _NOISE)
+            large = np.flatnonzero(coefficients[first::2] > _COEFFICIENT_NOISE)
             if large.size:
                 degrees[first] = max(degrees[first], 2 * int(large[-1]) + first)
-    even, odd = (Part(None if degree > MAX_DEGREE_SEEN else degree) for degree in degrees)
+    even, odd = (Part(None if degree > MAX_DEGREE_FROM_VALUES else degree) for degree in degrees)
     return even, odd
 
 
@@ -199,7 +200,7 @@ def _sum(a: _Fact, b: _Fact, sign: int) -> _Fact:
         return b if sign > 0 else _product(b, _polynomial([Fraction(-1)]))
     if b.polynomial == ():
         return a
-    # Two transcendental terms may cancel.
+    # The sum of two transcendental terms may be algebraic.
     one = (a.transcendental and b.polynomial is not None) or (
         b.transcendental and a.polynomial is not None
     )
@@ -244,5 +245,5 @@ def _function(name: str, argument: _Fact) -> _Fact:
 
 
 def _last(polynomial: tuple[Fraction, ...], first: int) -> int:
-    """The degree of the even (first = 0) or odd (1) part, -1 where there is none."""
+    """Return the degree of the even (first = 0) or odd (1) part, -1 where it is zero."""
     return max((k for k in range(first, len(polynomial), 2) if polynomial[k]), default=-1)

@@ -1,4 +1,4 @@
-"""What lectures say of Hermite coefficients and positive kernels, beside sums and matrices."""
+"""Statements of the lecture on Hermite coefficients and positive kernels, compared with sums."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ LECTURE: Final = "10/10"
 
 
 def coefficients(run: Run) -> list[Statement]:
-    """Of a non-polynomial infinitely many coefficients are not 0, and not all, as the notes say."""
+    """Return how many coefficients of tanh are 0; the notes have none for non-polynomials."""
     terms = 12
     nodes, weights = np.polynomial.hermite_e.hermegauss(200)
     values = np.asarray(activation("tanh").core.evaluate(nodes)[0])
-    # Orthonormal polynomials by their recursion; the rule leaves 1e-10 of tanh's coefficients.
+    # Orthonormal polynomials by recursion; the rule's error of tanh's coefficients is 1e-10.
     rows = [np.ones_like(nodes), nodes]
     for k in range(1, terms - 1):
         rows.append((nodes * rows[k] - math.sqrt(k) * rows[k - 1]) / math.sqrt(k + 1))
@@ -38,7 +38,7 @@ def coefficients(run: Run) -> list[Statement]:
 
 
 def opposite_inputs(run: Run) -> list[Statement]:
-    """An odd activation's kernel is singular on x and -x, biases aside; gelu's is not."""
+    """Return the rank of the kernel of x and -x without biases: 1 for tanh, 2 for gelu."""
     found = []
     for act, rank, notes in (("tanh", 1.0, 2.0), ("gelu", 2.0, math.nan)):
         layer = kernel(act, depth=1, cb=0.0, cw=1.0, norm=1.0, rho=-1.0)
@@ -50,14 +50,15 @@ def opposite_inputs(run: Run) -> list[Statement]:
 
 
 def dual(run: Run) -> list[Statement]:
-    """E[s(z_a) s(z_b)] = sum_k a_k^2 rho^k: what is left after some terms is within its bound."""
+    """Return the error of a truncated series of E[s(z_a) s(z_b)], and its bound."""
     terms, rho = 16, 0.9
     row = hermite_dual("gelu", terms=[terms], rho=[rho])
     text = (
-        f"what {terms} terms of E[s(z_a) s(z_b)] = sum_k a_k^2 rho^k leave <= its bound, gelu, 0.9"
+        f"error of {terms} terms of E[s(z_a) s(z_b)] = sum_k a_k^2 rho^k <= its bound, gelu, "
+        f"rho = {rho}"
     )
-    left = abs(float(row["difference"][0]))
-    return [Statement(LECTURE, text, float(row["bound"][0]), left, error=1e-14, relation="<=")]
+    error = abs(float(row["difference"][0]))
+    return [Statement(LECTURE, text, float(row["bound"][0]), error, error=1e-14, relation="<=")]
 
 
 STATEMENTS: Final[tuple[Check, ...]] = (coefficients, opposite_inputs, dual)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -18,7 +19,7 @@ from nnth._tables.table import Meta, Table
 Ntk = Literal["ntk", "bias", "pdlt"]
 Method = Literal["auto", "closed", "quadrature", "gauss-hermite", "all"]
 
-MAX_DEPTH: Final = 10_000_000  # rows that fit in memory a few times over
+MAX_DEPTH: Final = 10_000_000  # a Table with this many rows takes about 1 GiB
 MAX_NODES: Final = 10_000
 
 _DRAWN: Final = ("k_aa", "k_ab", "theta_aa", "theta_ab")
@@ -40,57 +41,79 @@ def kernel(
 ) -> Table:
     """Return the kernels of two inputs at each layer of an infinitely wide network.
 
-    K^1_ab = C_b + C_w x_a.x_b/n_0 and K^(l+1)_ab = C_b + C_w E[s(z_a) s(z_b)], z ~ N(0, K^l); the
-    neural tangent kernel has Theta^1 = K^1, Theta^(l+1) = K^(l+1) + C_w E[s'(z_a) s'(z_b)] Theta^l.
+    With biases of variance C_b and weights of variance C_w over fan-in, the NNGP kernel K and the
+    neural tangent kernel Theta obey::
 
-    act: name, `name:parameter` or expression in z (see `nnth._activations.activation.activation`).
-    depth: hidden layers L, 1 to 10^7.
-    cb, cw: bias and weight variance, finite, >= 0. By default the activation's critical pair; with
-        cw alone, cb is 0.
-    x_a, x_b: two vectors `(n_0,)`; or else norm = |x|^2/n_0 >= 0 of both, 1 by default, and rho in
-        [-1, 1], their cosine, 0.5 by default.
-    ntk: convention for Theta. "ntk" as above; "bias": Theta^1 = 1 + C_w S, each layer adds
-        1 + C_w E[s s]; "pdlt": Theta^1 = 1 + S, each layer adds 1 + E[s s] (S = x_a.x_b/n_0).
-    method: "auto" is the closed form where there is one, else the panel quadrature; "closed",
-        "quadrature" and "gauss-hermite" (with `nodes` points, 100 by default, for smooth
-        activations) insist; "all" gives a row for each that applies, with the column `method`.
+        K^1_ab         = C_b + C_w x_a.x_b / n_0
+        K^(l+1)_ab     = C_b + C_w E[s(z_a) s(z_b)],   z ~ N(0, K^l)
+        Theta^1_ab     = K^1_ab
+        Theta^(l+1)_ab = K^(l+1)_ab + C_w E[s'(z_a) s'(z_b)] Theta^l_ab
 
-    Returns a Table of depth + 1 rows: layer (1..L+1), k_aa, k_bb, k_ab,
-    corr = k_ab/sqrt(k_aa k_bb), gap = k_aa + k_bb - 2 k_ab, theta_aa, theta_bb, theta_ab,
-    chi_par = (C_w/2) E[(s^2)''] and chi_perp = C_w E[s'^2] at k_aa, error, status. `error`
-    estimates the relative error of the row's kernels, quadrature and rounding carried through the
-    layers: that of k_ab and theta_ab is relative to the geometric mean of the diagonals, or where
-    theta_aa is infinite to the larger of theta_ab and sqrt(k_aa k_bb). `status` is "ok"; "zero"
-    where a variance is 0: E[s^2] is then its limit at variance 0+ and the correlation is taken as 0
-    (step: K_aa = C_w/2, K_ab = C_w/4); "infinite" where Theta_aa is, the activation having jumps,
-    whose derivatives are delta functions, or slopes without a mean square; "underflow" from the
-    layer on where numbers leave the range of doubles, and "overflow" where one does: theta, gap,
-    chi_par or chi_perp is then infinite, or NaN where it is not known, and from a variance on all
-    numbers are NaN.
+    Args:
+        act: Activation: a name, `name:parameter` or an expression in z (see `nnth.activation`).
+        depth: Number L of hidden layers, 1 to 10^7.
+        cb: Bias variance C_b, finite, at least 0. By default that of the critical pair of the
+            activation; 0 if only `cw` is given.
+        cw: Weight variance C_w, finite, at least 0. By default that of the critical pair.
+        x_a: First input, shape `(n_0,)`; given together with `x_b`, instead of `norm` and `rho`.
+        x_b: Second input, shape `(n_0,)`.
+        norm: `|x|^2/n_0` of both inputs, at least 0; 1 by default.
+        rho: Cosine of the angle between the inputs, in [-1, 1]; 0.5 by default.
+        ntk: Convention for Theta, with S = x_a.x_b/n_0. "ntk": as above. "bias": Theta^1 = 1 + C_w
+            S, and each layer adds 1 + C_w E[s s] instead of K^(l+1). "pdlt": Theta^1 = 1 + S, and
+            each layer adds 1 + E[s s].
+        method: Method for expectations. "closed": closed forms. "quadrature": Gauss-Legendre
+            quadrature split at kinks. "auto": closed forms if the activation has them, else
+            quadrature. "gauss-hermite": the Gauss-Hermite rule, for smooth activations. "all": a
+            row for each method that applies, with the column `method`.
+        nodes: Number of nodes of the Gauss-Hermite rule, 2 to 10^4; 100 by default.
 
-    A slope that is infinite at a kink, as that of |z|^p with p < 1, has E[s'^2] = inf for p <= 1/2:
-    theta_aa, theta_bb and chi_perp are infinite and theta_ab is finite for -1 < corr < 1. For
-    p > 1/2 what lies below the innermost point of the quadrature is taken from the power law there.
+    Returns:
+        A Table with depth + 1 rows and the columns layer (1 to L + 1); k_aa, k_bb, k_ab; corr =
+        k_ab/sqrt(k_aa k_bb); gap = k_aa + k_bb - 2 k_ab; theta_aa, theta_bb, theta_ab; chi_par =
+        (C_w/2) E[(s^2)''] and chi_perp = C_w E[s'^2], both at k_aa; error; status.
 
-    Accuracy: the reference values of the tests are met to 4e-12 and mostly to 1e-14 at depth 50,
-    closed form or not, kinked or smooth, for variances from 1e-16 to 1e8, and by closed forms for
-    all variances that are doubles; `error` is larger, 1e-13 to 1e-10 there. A slope that is
-    infinite at a kink off 0 costs digits: 1e-7 remain, as `error` says. `error` of Gauss-Hermite is
-    measured: it is the difference to "auto" plus the error of that, since the rule cannot see what
-    lies between its nodes. `gap` keeps its digits for near-parallel inputs (relative error about
-    1e-16/sqrt(1 - corr)). Cost: 1 us a layer for closed forms, 1 to 50 ms for quadrature, nodes^2
-    evaluations and the cost of "auto" for Gauss-Hermite.
+        `error` estimates the relative error of the kernels of the row: the errors of quadrature and
+        rounding, carried through the layers. The error of k_ab and theta_ab is relative to the
+        geometric mean of the diagonal entries or, where theta_aa is infinite, to the larger of
+        theta_ab and sqrt(k_aa k_bb). For "gauss-hermite" it is the difference to "auto" plus the
+        error of that, since the rule cannot detect what lies between its nodes.
 
-    Raises ValueError for an unknown activation, arguments out of range, and norm or rho beside x_a
-    and x_b.
+        `status` is "ok"; "zero" if a variance is 0: E[s^2] is then its limit at variance 0+, and
+        the correlation is taken as 0 (step: K_aa = C_w/2, K_ab = C_w/4); "infinite" if theta_aa is
+        infinite: the activation jumps, so that its derivative contains delta functions, or E[s'^2]
+        is infinite; "underflow" from the layer on where a number leaves the range of normal
+        doubles; "overflow" where a number leaves the range of doubles: theta, gap, chi_par or
+        chi_perp is then infinite, or NaN where it is not known, and after a variance overflows all
+        numbers are NaN.
 
-    Source: Cho & Saul (2009); Poole et al. (2016); Jacot et al. (2018); Roberts, Yaida & Hanin
-    (2022), for chi and "pdlt".
+    Raises:
+        ValueError: For an unknown activation, for arguments out of range, and for `norm` or `rho`
+            given together with `x_a` and `x_b`.
+
+    Accuracy: relative errors are at most 4e-12 and mostly 1e-14 at depth 50 against 25-digit
+    reference values, for closed forms and quadrature, kinked and smooth activations, and variances
+    from 1e-16 to 1e8 (for closed forms any double); `error` is larger, 1e-13 to 1e-10. `gap` keeps
+    its digits for near-parallel inputs: its relative error is about 1e-16/sqrt(1 - corr). If s' is
+    infinite at a kink, as for `|z|^p` with p < 1, E[s'^2] is infinite for p <= 1/2; for p > 1/2 the
+    part below the innermost node of the quadrature is integrated from the power law, and at a kink
+    away from 0 the relative error is 1e-7. Cost: 1 us a layer for closed forms, 1 to 50 ms for
+    quadrature, `nodes`^2 evaluations and the cost of "auto" for the Gauss-Hermite rule.
+
+    Example:
+        >>> table = nnth.kernel("relu", depth=2, rho=0.5)
+        >>> table["k_ab"].round(4)
+        array([1.    , 1.218 , 1.3678])
+        >>> table["theta_ab"].round(4)
+        array([1.    , 1.8847, 2.703 ])
+
+    Source: Cho and Saul (2009), eq. 6; Poole et al. (2016); Jacot et al. (2018), theorem 1; for chi
+    and "pdlt" Roberts, Yaida and Hanin (2022), chapters 5 and 8.
     """
-    chosen = activation(act)
-    cb, cw = variances(chosen, cb, cw)
-    network = core_network(cb, cw, depth, ntk)
-    parameters: dict[str, Any] = {"act": chosen.name, "depth": depth, "cb": cb, "cw": cw}
+    network = infinite_network(act, depth=depth, cb=cb, cw=cw, ntk=ntk)
+    chosen, depth = network.act, network.depth
+    parameters = network.parameters
+    del parameters["ntk"]  # which follows the inputs
     if x_a is None and x_b is None:
         norm = 1.0 if norm is None else norm
         rho = 0.5 if rho is None else rho
@@ -117,16 +140,56 @@ def kernel(
     parameters |= {"ntk": ntk, "method": method, "nodes": nodes if by_nodes else None}
     validated()
     results = {
-        name: _core.kernel(chosen.core, _core.Method.__members__[name], nodes, network, inputs)
+        name: _core.kernel(
+            chosen.core, _core.Method.__members__[name], nodes, network.config, inputs
+        )
         for name in methods
     }
     return _table(results, parameters, depth, labeled=method == "all")
 
 
-def variances(act: Activation, cb: float | None, cw: float | None) -> tuple[float, float]:
-    """Return (C_b, C_w): as given, or the activation's critical pair where neither is.
+@dataclass(frozen=True, eq=False)
+class InfiniteNetwork:
+    """An infinitely wide network: activation, hidden layers, variances and NTK convention."""
 
-    Raises ValueError when neither is given and no critical pair is known, or cb comes alone.
+    act: Activation
+    depth: int
+    cb: float
+    cw: float
+    ntk: Ntk
+    config: _core.KernelConfig
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Return the columns of a record that describe the network."""
+        made = {"act": self.act.name, "depth": self.depth, "cb": self.cb, "cw": self.cw}
+        return {**made, "ntk": self.ntk}
+
+    def __reduce__(self) -> tuple[Any, ...]:  # objects of the core cannot be pickled
+        return _network_of, (self.act.name, self.depth, self.cb, self.cw, self.ntk)
+
+
+def infinite_network(
+    act: str, *, depth: int, cb: float | None = None, cw: float | None = None, ntk: Ntk = "ntk"
+) -> InfiniteNetwork:
+    """Return a network, with the critical variances of its activation if neither is given.
+
+    Raises ValueError for an unknown activation, and as `variances` and `kernel_config` do.
+    """
+    chosen = activation(act)
+    cb, cw = variances(chosen, cb, cw)
+    depth = check_integer("depth", depth, minimum=1)
+    return InfiniteNetwork(chosen, depth, cb, cw, ntk, kernel_config(cb, cw, depth, ntk))
+
+
+def _network_of(act: str, depth: int, cb: float, cw: float, ntk: Ntk) -> InfiniteNetwork:
+    return infinite_network(act, depth=depth, cb=cb, cw=cw, ntk=ntk)
+
+
+def variances(act: Activation, cb: float | None, cw: float | None) -> tuple[float, float]:
+    """Return (C_b, C_w) as given, or the critical pair of the activation if neither is given.
+
+    Raises ValueError if neither is given and no critical pair is known, or cb is given alone.
     """
     if cw is not None:
         return (0.0 if cb is None else cb), cw
@@ -137,18 +200,18 @@ def variances(act: Activation, cb: float | None, cw: float | None) -> tuple[floa
     return act.critical
 
 
-def core_network(cb: float, cw: float, depth: int, ntk: str) -> _core.Network:
-    """Return the core's description of a network.
+def kernel_config(cb: float, cw: float, depth: int, ntk: str) -> _core.KernelConfig:
+    """Return the core's description of an infinitely wide network.
 
     Raises ValueError for a depth outside 1..MAX_DEPTH, a variance that is negative or not finite,
-    and an NTK convention there is not.
+    and an unknown NTK convention.
     """
     if not 1 <= depth <= MAX_DEPTH:
         rule = "at least 1" if depth < 1 else f"at most {MAX_DEPTH}"
         raise ValueError(f"depth must be {rule}, not {depth}")
     if ntk not in _core.Ntk.__members__:
         raise ValueError(f"ntk must be ntk, bias or pdlt, not {ntk!r}")
-    return _core.Network(cb, cw, depth, _core.Ntk.__members__[ntk])
+    return _core.KernelConfig(cb, cw, depth, _core.Ntk.__members__[ntk])
 
 
 def _methods(act: Activation, method: str) -> list[str]:
@@ -179,7 +242,7 @@ def _vector(name: str, values: ArrayLike | None) -> NDArray[np.float64]:
 def _table(
     results: dict[str, _core.Layers], parameters: dict[str, Any], depth: int, *, labeled: bool
 ) -> Table:
-    """Return the rows of all methods, those of one layer next to each other."""
+    """Return a Table in which the rows of all methods for one layer follow one another."""
     count = len(results)
     columns: dict[str, Sequence[Any] | NDArray[Any]] = {
         "layer": np.repeat(np.arange(1, depth + 2), count)
@@ -188,7 +251,7 @@ def _table(
         columns[name] = np.stack([np.asarray(r[name]) for r in results.values()], axis=1).ravel()
     if labeled:
         columns["method"] = list(results) * (depth + 1)
-    # Between methods only the two-input kernels differ by more than a line's width.
+    # Only the kernels of two inputs differ visibly between methods.
     drawn = ("k_ab", "theta_ab") if labeled else _DRAWN
     plot = Plot(
         x="layer",

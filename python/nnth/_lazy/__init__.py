@@ -1,4 +1,4 @@
-"""The theorem that the tangent kernel of a wide network sends its loss to zero, on data."""
+"""The theorem that gradient flow on a wide network sends the loss to zero, tested on data."""
 
 from nnth._lazy.lazy import lazy
 from nnth._lazy.theorem import bernstein_probability, bernstein_radius

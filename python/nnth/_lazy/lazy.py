@@ -1,4 +1,4 @@
-"""The theorem on data, over a range of widths, as a table."""
+"""The theorem on lazy training, tested on data over a range of widths."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from nnth._lazy.training import (
     KINKED,
     SECOND_MOMENT,
     SMOOTH,
-    Course,
+    History,
     LazyNet,
     Problem,
     SecondLayer,
@@ -40,19 +40,19 @@ from nnth._runtime.checks import check_integer, check_magnitude
 from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import validated
-from nnth._tables.plot import Lines, Panels
+from nnth._tables.plot import Lines, Panels, unreliable
 from nnth._tables.statistics import ASYMPTOTIC, joined, log_slopes, mean_of, note_on_z, z_score
 from nnth._tables.table import Meta, Table
 
-_LARGEST: Final = 1e100  # of data, whose squares are summed
+_MAX_DATA: Final = 1e100  # largest number in x and y, whose squares are summed
 _MAX_WIDTH: Final = 1_000_000
-_MOST_NUMBERS: Final = 20_000_000  # of a network's state, of which the integrator has twenty
-_GRAIN: Final = 1000  # steps of progress a network
-_SINGULAR: Final = 1e-12  # of its trace
-_SLACK: Final = 1e-6  # of bounds that are met with equality: what the integration may be off by
-_UNIT: Final = 1e-9
+_MAX_STATE: Final = 20_000_000  # numbers in a network's state; the integrator keeps twenty states
+_PROGRESS_PER_NETWORK: Final = 1000
+_SINGULAR: Final = 1e-12  # a least eigenvalue below this fraction of the trace is 0
+_BOUND_TOLERANCE: Final = 1e-6  # error of the integration, for bounds that are attained
+_UNIT_NORM_TOLERANCE: Final = 1e-9
 
-# The power of the width with which each goes, where the theory has one.
+# Predicted exponent of each quantity in the width; NaN if there is none.
 EXPONENTS: Final = {
     "lambda_0": 0.0,
     "kernel deviation": -0.5,
@@ -65,8 +65,8 @@ EXPONENTS: Final = {
     "final loss": math.nan,
     "width needed": 0.0,
 }
-_FALLS: Final = "K falls below lambda_0/2: the bound says nothing"
-_NARROW: Final = "narrower than the theorem asks: it promises nothing"
+_FALLS: Final = "K falls below lambda_0/2, where the bound does not apply"
+_NARROW: Final = "narrower than the theorem requires"
 _DRAWN: Final = {
     "weight movement": "$\\max_i|w_i - w_i(0)|$",
     "kernel movement": "$\\max_t|K_t - K_0|$",
@@ -78,8 +78,8 @@ _DRAWN: Final = {
 class Measure:
     """A quantity of one network with its bound.
 
-    relation: how it is to its bound, "<=" or ">="; a bound of nan is none. why: what of the bound's
-    hypothesis fails; nothing where it holds.
+    relation: "<=" or ">=", between the quantity and its bound; a bound of NaN is none. why: which
+    part of the bound's hypothesis fails, empty where it holds.
     """
 
     quantity: str
@@ -90,10 +90,10 @@ class Measure:
 
     @property
     def holds(self) -> bool:
-        """Whether the bound is kept; True without one."""
+        """Whether the bound holds; True without one."""
         if self.relation == ">=":
-            return not self.value < self.bound * (1.0 - _SLACK)
-        return not self.value > self.bound * (1.0 + _SLACK)
+            return not self.value < self.bound * (1.0 - _BOUND_TOLERANCE)
+        return not self.value > self.bound * (1.0 + _BOUND_TOLERANCE)
 
 
 @serial_blas
@@ -114,49 +114,72 @@ def lazy(
     threads: int = 0,
     progress: Progress | None = None,
 ) -> Table:
-    """Return whether wide networks do what the theorem on their tangent kernel says, on data.
+    """Return how wide networks compare with the bounds of the theorem on lazy training, on data.
 
-    z(x) = n^(-1/2) sum_i v_i s(w_i.x), v fixed, w_i ~ N(0, I) trained by gradient flow on L = |z -
-    y|^2/(2 m). With K(0) >= lambda_0: while K >= lambda_0/2, L <= exp(-eta lambda_0 t/m) L(0) and
-    no w_i moves by more than D* = 2 2^(1/2) m L(0)^(1/2)/(lambda_0 n^(1/2)) (lemma 2); a movement
-    of D changes K by 2 m D at most (lemma 1); so n > 128 m^4 L(0)/lambda_0^4 suffices for all
-    times.
+    The network, with v fixed and w_i ~ N(0, I), and its loss on m points with targets y are::
 
-    act: as in `nnth.kernel`; the theorem is of |s'|, |s''| <= 1. width: one or more, ascending, to
-        10^6.
-    x, y: data `(m, n0)` of norms at most 1, and `(m,)`, or files; together. normalize: divide each
-        row of x by its norm. points, n0: without x, `points` inputs on the unit sphere of this
-        dimension and y ~ N(0, 1), from the seed.
-    second_layer: v_i uniform on [-1, 1], or "rademacher", +-1.
-    times: up to which networks are trained, ascending, above 0 and to 1000, in units of
-        m/(eta lambda_0). delta: probability with which the matrix Bernstein bounds may fail.
-    samples: networks of each width, 2 or more; wider ones have the neurons of narrower ones.
-    progress: called with the work done and in all.
+        z(x) = n^(-1/2) sum_i v_i s(w_i.x),    L = |z - y|^2/(2 m),    |x| <= 1.
 
-    Returns a Table, a row a time, width and quantity: time, width, quantity, mean, stderr, bound
-    (its mean; nan for none), relation, used (the largest fraction of the bound that is reached, or
-    of the quantity where it is a lower bound), holds (fraction of networks that keep it),
-    hypothesis (fraction in which what the bound assumes is so), exponent (mean over networks of the
-    slope against log width), exponent_stderr, exponent_theory, z, note. Quantities:
+    Gradient flow at the rate eta trains w. With K(0) >= lambda_0 for the tangent kernel K: while
+    K >= lambda_0/2, L <= exp(-eta lambda_0 t/m) L(0), and no w_i moves by more than D* =
+    2 2^(1/2) m L(0)^(1/2)/(lambda_0 n^(1/2)) (lemma 2). If no w_i moves by more than D, K changes
+    by at most 2 m D (lemma 1). Hence n > 128 m^4 L(0)/lambda_0^4 suffices for all times. Norms of
+    matrices are spectral.
 
-    "lambda_0", smallest eigenvalue of K(0), at least that of E K less its Bernstein bound; "kernel
-    deviation", |K(0) - E K|, and "second-layer deviation", of n^(-1) sum_i s(w_i.x_a) s(w_i.x_b),
-    against matrix Bernstein with U = (m/n)|E K| and B = m/n (|s'|, |s| <= 1); "weight movement",
-    over all times and neurons, against D*; "radius", lambda_0/(4 m), against which that is to be
-    small; "kernel movement", the largest |K - K(0)|, against 2 m times the weight movement; "least
-    eigenvalue", of K at any time over lambda_0, against 1/2; "loss over bound", the largest of
-    L exp(eta lambda_0 t/m)/L(0); "final loss", over L(0); "width needed", of which the
-    hypothesis is that the network is wider.
+    Args:
+        act: Activation: a name, `name:parameter`, or an expression in z; the theorem assumes
+            `|s'|`, `|s''|` <= 1.
+        width: Widths n to compare, one or more, ascending, up to 10^6.
+        x: Inputs `(m, n_0)` with rows of norm at most 1: an array, a file or a named data set; only
+            with y.
+        y: Targets `(m,)`.
+        points: Number m of inputs on the unit sphere without x, with targets y ~ N(0, 1).
+        n0: Dimension n_0 of these inputs.
+        normalize: Whether to divide each row of x by its norm.
+        second_layer: Distribution of v_i: "uniform" on [-1, 1], or "rademacher", +-1.
+        times: Times up to which networks are trained, ascending, above 0 and up to 1000, in units
+            of m/(eta lambda_0).
+        delta: Probability with which the matrix Bernstein bounds may fail.
+        samples: Number of networks of each width, at least 2; wider ones contain the neurons of
+            narrower ones.
+        seed: Seed of the random numbers.
+        threads: Accepted for uniformity; the work is not divided.
+        progress: Called as progress(done, total).
 
-    Accuracy: flows to 1e-8 a step, to 1e-4 where s' jumps; what is largest over all times is the
-    largest at the steps; bounds count as kept up to 1e-6. E K is
-    exact for activations with closed forms and else of 1e-13. Cost: some 20 ns a neuron, point and
-    evaluation, of which there are about 20 lambda_max/lambda_0 and at least 200.
+    Returns:
+        A Table with one row for each time, width and quantity. Columns: time, width, quantity; mean
+        and stderr over networks; bound, its mean over networks (NaN for none), and relation ("<="
+        or ">="); used, the largest fraction of the bound that is reached; holds, the fraction of
+        networks that satisfy the bound; hypothesis, the fraction of networks that satisfy the
+        bound's assumption; exponent, the mean over networks of the slope of the logarithm against
+        that of the width, exponent_stderr, exponent_theory and z; note, which assumption fails.
 
-    Raises ValueError for arguments out of range; StiffFlowError for kernels whose eigenvalues lie
-    too far apart; KeyboardInterrupt saying what was done.
+        Quantities: "lambda_0", the least eigenvalue of K(0), at least that of E K less its
+        Bernstein bound; "kernel deviation", `|K(0) - E K|`, and "second-layer deviation", that of
+        sum_i s(w_i.x_a) s(w_i.x_b)/n, at most the matrix Bernstein bound with U = (m/n) `|E K|` and
+        B = m/n; "weight movement", the largest over neurons and times, at most D*; "radius",
+        lambda_0/(4 m), which it should not exceed; "kernel movement", the largest `|K - K(0)|`, at
+        most 2 m times the weight movement; "least eigenvalue", of K at any time over lambda_0, at
+        least 1/2; "loss over bound", the largest L exp(eta lambda_0 t/m)/L(0), at most 1; "final
+        loss" over L(0); "width needed", which the width should exceed.
 
-    Source: Du, Zhai, Poczos & Singh (2019), arXiv:1810.02054; Tropp (2012), theorem 1.4.
+    Raises:
+        ValueError: An argument is out of range.
+        StiffFlowError: The eigenvalues of a kernel lie too far apart.
+        KeyboardInterrupt: With the number of networks that were trained.
+
+    Accuracy: flows to 1e-8 a step, or 1e-4 where s' jumps; maxima over time are over the steps;
+    bounds count as satisfied up to 1e-6. E K is exact for activations with closed forms, else to
+    1e-13. Cost: some 20 ns a neuron, point and evaluation, of which there are about 20
+    lambda_max/lambda_0 and at least 200.
+
+    Example:
+        >>> table = nnth.lazy(width=[64, 256], samples=2)
+        >>> rows = table["quantity"] == "weight movement"
+        >>> (table["mean"][rows] < table["bound"][rows]).all()
+        np.True_
+
+    Source: Du, Zhai, Poczos and Singh (2019), arXiv:1810.02054; Tropp (2012), theorem 1.4.
     """
     chosen = activation(act)
     sizes = [check_integer("width", n) for n in width]
@@ -178,21 +201,25 @@ def lazy(
     if not 0.0 < delta < 1.0:
         raise ValueError(f"delta must be between 0 and 1, not {delta:g}")
     smooth = smoothness(chosen)
-    if math.isinf(smooth.slope):
+    if math.isinf(smooth.derivative):
         raise ValueError(f"act must not jump, for a tangent kernel that is finite, as {act} does")
     inputs, targets = _data(x, y, points, n0, normalize, seed)
-    if len(inputs) * sizes[-1] > _MOST_NUMBERS:
+    if len(inputs) * sizes[-1] > _MAX_STATE:
         raise ValueError(
-            f"width times points must be at most {_MOST_NUMBERS}, not {len(inputs) * sizes[-1]}"
+            f"width times points must be at most {_MAX_STATE}, not {len(inputs) * sizes[-1]}"
         )
     _core.thread_count(threads)
     validated()
     problem = Problem(
-        chosen, inputs, targets, second_layer, KINKED if math.isinf(smooth.bend) else SMOOTH
+        chosen,
+        inputs,
+        targets,
+        second_layer,
+        KINKED if math.isinf(smooth.second_derivative) else SMOOTH,
     )
     limit = _Limit(problem, delta)
     measures: dict[int, list[list[list[Measure]]]] = {}  # by width, network and time
-    shown: dict[int, tuple[Course, float]] = {}
+    histories: dict[int, tuple[History, float]] = {}
     total = sum(sizes) * samples
     done = 0
     try:
@@ -200,27 +227,29 @@ def lazy(
             measures[n] = []
             for sample in range(samples):
 
-                def tell(share: float, n: int = n, before: int = done) -> None:
+                def on_progress(fraction: float, n: int = n, before: int = done) -> None:
                     if progress is not None:
-                        progress(round(_GRAIN * (before + n * share)), _GRAIN * total)
+                        neurons = before + n * fraction
+                        unit = _PROGRESS_PER_NETWORK
+                        progress(round(unit * neurons), unit * total)
 
                 net = LazyNet(problem, n, seed, sample)
                 lambda_0, unit = limit.horizon(net)
                 try:
-                    course = net.course([time / unit for time in ends], tell)
+                    history = net.train([time / unit for time in ends], on_progress)
                 except StiffFlowError as stiff:
                     raise StiffFlowError(
-                        f"the flow of network {sample} of width {n} was given up: {stiff}; "
-                        "shorter times may do"
+                        f"the flow of network {sample} of width {n} was not finished: {stiff}; "
+                        "shorter times may help"
                     ) from None
                 measures[n].append(
                     [
-                        limit.measures(course.until(i), n, lambda_0, time / unit)
+                        limit.measures(history.until(i), n, lambda_0, time / unit)
                         for i, time in enumerate(ends)
                     ]
                 )
                 if sample == 0:
-                    shown[n] = (course, lambda_0)
+                    histories[n] = (history, lambda_0)
                 done += n
     except KeyboardInterrupt:
         count = sum(map(len, measures.values()))
@@ -247,15 +276,17 @@ def lazy(
     }
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     meta = Meta("lazy", parameters, seed=seed)
-    return Table(columns, meta, plot=_picture(rows[-len(EXPONENTS) * len(sizes) :], sizes, shown))
+    return Table(
+        columns, meta, plot=_picture(rows[-len(EXPONENTS) * len(sizes) :], sizes, histories)
+    )
 
 
 class _Limit:
-    """The mean kernels, the bounds on networks of a width, and which of their hypotheses hold."""
+    """The mean kernels, the bounds on networks of a width, and whether their hypotheses hold."""
 
     def __init__(self, problem: Problem, delta: float) -> None:
         self._m, self._delta = len(problem.y), delta
-        # Layers of variance x.x' and then E[s s'], so that one less the other is x.x' E[s' s'].
+        # Kernels of variance x.x' and then E[s s]; their difference is x.x' E[s' s'].
         root = math.sqrt(problem.x.shape[1])
         kernels = gram(problem.x * root, problem.act.name, depth=1, cb=0.0, cw=1.0)
         assert kernels.nngp is not None
@@ -269,43 +300,50 @@ class _Limit:
         self._singular = f"K(0) is singular{where}"
 
     def horizon(self, net: LazyNet) -> tuple[float, float]:
-        """lambda_0 of a network, 0 for a singular kernel, and the rate in whose units times are."""
+        """Return lambda_0 of a network, 0 for a singular kernel, and the unit of 1/time."""
         kernel = net.start()[0]
         least, trace = float(np.linalg.eigvalsh(kernel)[0]), float(np.trace(kernel))
         if least > _SINGULAR * trace:
             return least, least
         return 0.0, trace / self._m if trace > 0.0 else 1.0
 
-    def measures(self, course: Course, n: int, lambda_0: float, end: float) -> list[Measure]:
-        """What became of a network, against its bounds."""
+    def measures(self, history: History, n: int, lambda_0: float, end: float) -> list[Measure]:
+        """Return the measured quantities of a network with their bounds."""
         m, smooth, positive = self._m, self._smooth, lambda_0 > 0.0
-        loss = float(course.loss[0])
-        movement, kernel = float(course.movement.max()), float(course.kernel.max())
+        loss = float(history.loss[0])
+        movement, kernel = float(history.movement.max()), float(history.kernel.max())
         needed = width_needed(lambda_0, m, loss) if positive else math.inf
-        least = float(course.least.min()) / lambda_0 if positive else math.nan
-        stays = self._singular if not positive else _FALLS if least < 0.5 * (1.0 - _SLACK) else ""
-        of_first, of_second = self._bernstein(self._first, n), self._bernstein(self._second, n)
+        least = float(history.least.min()) / lambda_0 if positive else math.nan
+        stays = (
+            self._singular
+            if not positive
+            else _FALLS
+            if least < 0.5 * (1.0 - _BOUND_TOLERANCE)
+            else ""
+        )
+        first, second = self._bernstein(self._first, n), self._bernstein(self._second, n)
         with np.errstate(over="ignore", invalid="ignore"):
-            ratio = course.loss * np.exp(lambda_0 * course.time) / loss if loss > 0.0 else [0.0]
-        apart = [
+            ratio = history.loss * np.exp(lambda_0 * history.time) / loss if loss > 0.0 else [0.0]
+        deviations = [
             float(np.max(np.abs(np.linalg.eigvalsh(a - b))))
-            for a, b in ((course.first, self._first), (course.second, self._second))
+            for a, b in ((history.first, self._first), (history.second, self._second))
         ]
         bound = movement_bound(lambda_0, m, n, loss) if positive else math.inf
         narrow = "" if n > needed else _NARROW
-        slope, lemmas = smooth.why_slope, smooth.why_slope or smooth.why_bend
+        why_derivative = smooth.why_derivative
+        lemmas = why_derivative or smooth.why_second_derivative
         return [
-            Measure("lambda_0", lambda_0, self._least - of_first, ">=", slope),
-            Measure("kernel deviation", apart[0], of_first, "<=", slope),
-            Measure("second-layer deviation", apart[1], of_second, "<=", smooth.why_value),
-            Measure("weight movement", movement, bound, "<=", stays or slope),
+            Measure("lambda_0", lambda_0, self._least - first, ">=", why_derivative),
+            Measure("kernel deviation", deviations[0], first, "<=", why_derivative),
+            Measure("second-layer deviation", deviations[1], second, "<=", smooth.why_value),
+            Measure("weight movement", movement, bound, "<=", stays or why_derivative),
             Measure("radius", radius(lambda_0, m), math.nan, "", stays if not positive else ""),
             Measure("kernel movement", kernel, kernel_bound(movement, m), "<=", lemmas),
             Measure("least eigenvalue", least, 0.5, ">=", lemmas or narrow),
             Measure("loss over bound", float(np.max(ratio)), 1.0, "<=", stays),
             Measure(
                 "final loss",
-                float(course.loss[-1]) / loss if loss > 0.0 else 0.0,
+                float(history.loss[-1]) / loss if loss > 0.0 else 0.0,
                 math.exp(-lambda_0 * end),
                 "<=",
                 stays,
@@ -314,9 +352,9 @@ class _Limit:
         ]
 
     def _bernstein(self, mean: Floats, n: int) -> float:
-        share = self._m / n
+        largest = self._m / n
         size = float(np.max(np.abs(np.linalg.eigvalsh(mean))))
-        return bernstein_radius(self._delta, self._m, share * size, share)
+        return bernstein_radius(self._delta, self._m, largest * size, largest)
 
 
 def _rows(
@@ -329,10 +367,10 @@ def _rows(
         theory = EXPONENTS[quantity]
         for n, of_width in zip(sizes, values, strict=True):
             nets = [net[k] for net in measures[n]]
-            kept = [not net.why for net in nets]
-            said = next((net.why for net in nets if net.why), "")
-            if said and any(kept):
-                said = f"{said} ({len(kept) - sum(kept)} of {len(kept)})"
+            assumed = [not net.why for net in nets]
+            why = next((net.why for net in nets if net.why), "")
+            if why and any(assumed):
+                why = f"{why} ({len(assumed) - sum(assumed)} of {len(assumed)})"
             mean, error = mean_of(of_width)
             z = float(z_score(exponent - theory, stderr))
             on_z = "" if math.isnan(z) else joined(ASYMPTOTIC, note_on_z(len(nets)))
@@ -347,12 +385,12 @@ def _rows(
                     "relation": nets[0].relation,
                     "used": max(map(_used, nets)),
                     "holds": float(np.mean([net.holds for net in nets])),
-                    "hypothesis": float(np.mean(kept)),
+                    "hypothesis": float(np.mean(assumed)),
                     "exponent": exponent,
                     "exponent_stderr": stderr,
                     "exponent_theory": theory,
                     "z": z,
-                    "note": joined(said, on_z),
+                    "note": joined(why, on_z),
                 }
             )
     order = {n: i for i, n in enumerate(sizes)}
@@ -360,8 +398,9 @@ def _rows(
 
 
 def _used(of: Measure) -> float:
+    """Return the fraction of the bound that is reached."""
     if of.relation == ">=" and of.bound <= 0.0:
-        return 0.0  # it says nothing
+        return 0.0  # a trivial bound
     value, bound = (of.bound, of.value) if of.relation == ">=" else (of.value, of.bound)
     if math.isnan(bound) or math.isnan(value):
         return math.nan
@@ -369,7 +408,7 @@ def _used(of: Measure) -> float:
 
 
 def _exponent(sizes: Floats, values: Floats) -> tuple[float, float]:
-    """Mean and standard error over networks of the slope of log values `(sizes, networks)`."""
+    """Return mean and standard error over networks of slopes of log values `(sizes, networks)`."""
     if len(sizes) < 2 or not (np.isfinite(values).all() and (values > 0.0).all()):
         return math.nan, math.nan
     return mean_of(log_slopes(sizes, np.log(values)))
@@ -389,21 +428,21 @@ def _data(
         if normalize:
             raise ValueError("normalize must come with x: random inputs have norm 1")
         points, n0 = check_integer("points", points), check_integer("n0", n0)
-        if points * n0 > _MOST_NUMBERS:
-            raise ValueError(f"points times n0 must be at most {_MOST_NUMBERS}, not {points * n0}")
+        if points * n0 > _MAX_STATE:
+            raise ValueError(f"points times n0 must be at most {_MAX_STATE}, not {points * n0}")
         draws = normals(seed, streams.LAZY_DATA.first, points * (n0 + 1))
         inputs = draws[: points * n0].reshape(points, n0)
         return inputs / np.linalg.norm(inputs, axis=1, keepdims=True), draws[points * n0 :]
     inputs = data_of(x, "x")
     targets = target_vector(y, len(inputs))
     for name, values in (("x", inputs), ("y", targets)):
-        check_magnitude(name, values, _LARGEST)
+        check_magnitude(name, values, _MAX_DATA)
     norms = np.linalg.norm(inputs, axis=1)
     if not norms.all():
         raise ValueError(f"x must not hold zero rows, as row {int(np.argmin(norms))} is")
     if normalize:
         inputs = inputs / norms[:, None]
-    elif norms.max() > 1.0 + _UNIT:
+    elif norms.max() > 1.0 + _UNIT_NORM_TOLERANCE:
         row = int(np.argmax(norms))
         raise ValueError(
             f"x must have rows of norm at most 1, not {norms[row]:g} as row {row}; normalize "
@@ -413,23 +452,24 @@ def _data(
 
 
 def _picture(
-    rows: list[dict[str, Any]], sizes: Sequence[int], shown: dict[int, tuple[Course, float]]
+    rows: list[dict[str, Any]], sizes: Sequence[int], histories: dict[int, tuple[History, float]]
 ) -> Panels:
-    """Losses beside their bound, and what falls with the width beside its bounds."""
+    """Draw losses with their bound, and quantities that fall with the width with theirs."""
     lines = []
     longest = 1.0
     for n in sizes:
-        course, lambda_0 = shown[n]
-        across = course.time * (lambda_0 if lambda_0 > 0.0 else 1.0)
+        history, lambda_0 = histories[n]
+        across = history.time * (lambda_0 if lambda_0 > 0.0 else 1.0)
         longest = max(longest, float(across[-1]))
-        lines.append((f"$n = {n}$", across, course.loss / max(float(course.loss[0]), 1e-300)))
+        lines.append((f"$n = {n}$", across, history.loss / max(float(history.loss[0]), 1e-300)))
     at = np.linspace(0.0, longest, 50)
     lines.append(("bound", at, np.exp(-at)))
-    bounds, points = [], []
+    bounds, points, hollow = [], [], []
     x = np.array(sizes, dtype=np.float64)
     for quantity, label in _DRAWN.items():
         of = [row for row in rows if row["quantity"] == quantity]
         bounds.append(("", x, np.array([row["bound"] for row in of])))
+        hollow.append(unreliable(row["note"] for row in of))
         points.append(
             (
                 label,
@@ -443,6 +483,7 @@ def _picture(
             Lines(
                 lines=tuple(lines),
                 log_y=True,
+                theory="bound",
                 x_label="$\\eta\\lambda_0 t/m$",
                 y_label="loss $L(t)/L(0)$",
                 note="losses of the first network of each width",
@@ -450,6 +491,7 @@ def _picture(
             Lines(
                 lines=tuple(bounds),
                 points=tuple(points),
+                hollow=tuple(hollow),
                 pairs=True,
                 log_x=True,
                 log_y=True,

@@ -1,4 +1,4 @@
-"""What the lectures on the tangent kernel's theorem say, beside what is measured."""
+"""Statements of the lectures on lazy training, compared with measurements."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from nnth._networks.gradient_flow import flow
 from nnth._runtime.random import normals
 from nnth._tables.table import Table
 
-_SLACK: Final = 1e-6  # of bounds that are met with equality
+_BOUND_TOLERANCE: Final = 1e-6  # for bounds that are attained
 
 
 def bernstein(run: Run) -> list[Statement]:
-    """Return how often a kernel is two deviations from its mean, against the matrix inequality.
+    """Return how often a kernel is two deviations from its mean, and the matrix Bernstein bound.
 
-    2 m exp(-(t^2/2)/(U + B t/3)); the notes have exp(-t^2/(U + B t/3)). One data point and the step
-    function: K = n^(-1) sum_i s(w_i x)^2 is a share of signs, U = 1/(4 n).
+    2 m exp(-(t^2/2)/(U + B t/3)); the notes have exp(-t^2/(U + B t/3)). For one data point and the
+    step function K = n^(-1) sum_i s(w_i x)^2 is a fraction of signs, and U = 1/(4 n).
     """
-    n, nets = 400, run.nets(20_000)
+    n, nets = 400, 20_000  # with fewer, also if quick, chance may let the notes' bound hold
     signs = normals(run.seed, 0, n * nets, threads=run.threads).reshape(nets, n) > 0.0
     variance, largest = 0.25 / n, 1.0 / n
     t = 2.0 * math.sqrt(variance)
-    # A deviation of exactly t counts.
+    # Deviations of exactly t are included.
     far = np.abs(signs.mean(axis=1) - 0.5) >= t * (1.0 - 1e-12)
-    share = float(far.mean())
+    frequency = float(far.mean())
     return [
         Statement(
             "10/10",
             "P(|K - E K| >= 2 U^1/2), one point, step activation",
             bernstein_probability(t, 1, variance, largest),
-            share,
-            stderr=math.sqrt(share * (1.0 - share) / nets),
+            frequency,
+            stderr=math.sqrt(frequency * (1.0 - frequency) / nets),
             notes=math.exp(-t * t / (variance + largest * t / 3.0)),
             relation="<=",
         )
@@ -58,11 +58,11 @@ def opposite(run: Run) -> list[Statement]:
 
 
 def narrow(_: Run) -> list[Statement]:
-    """Return how far the kernel falls where the notes' width suffices.
+    """Return how far the kernel falls at a width that suffices according to the notes.
 
-    n > 16 m^2 L(0)/lambda_0^2, they say, keeps K above lambda_0/2; n > 128 m^4 L(0)/lambda_0^4
-    does. One neuron sin(w), one point x = 1, w(0) = pi/2 - 0.3, y such that L(0) = 0.06 lambda_0^2:
-    K = cos(w)^2 = 1 - y^2 in the end.
+    According to them n > 16 m^2 L(0)/lambda_0^2 keeps K above lambda_0/2; in fact n > 128 m^4
+    L(0)/lambda_0^4 does. One neuron sin(w), one point x = 1, w(0) = pi/2 - 0.3, y such that L(0) =
+    0.06 lambda_0^2: K = cos(w)^2 = 1 - y^2 in the end.
     """
     w0 = 0.5 * math.pi - 0.3
     lambda_0 = math.cos(w0) ** 2
@@ -81,20 +81,20 @@ def narrow(_: Run) -> list[Statement]:
 
 
 def wide(run: Run) -> list[Statement]:
-    """Return the lemmas on random data: how much of each bound is used, and powers of the width."""
-    # So wide, and so many, that five standard errors of a power are below 1/2.
+    """Return how much of each bound of the lemmas is reached on random data, and the exponents."""
+    # At these widths and samples, five standard errors of an exponent are below 1/2.
     table = lazy(width=(256, 1024, 4096, 16384), samples=5 if run.quick else 20, seed=run.seed)
     found = []
     for text, quantity in (
-        ("lemma 1: |K - K_0| <= 2 m D, share of it that is used", "kernel movement"),
-        ("lemma 2: D <= 2 2^1/2 m L^1/2/(lambda_0 n^1/2), share used", "weight movement"),
-        ("L <= exp(-eta lambda_0 t/m) L(0) at all times, share used", "loss over bound"),
-        ("matrix Bernstein at 5 %: |K_0 - E K_0|, share used", "kernel deviation"),
+        ("lemma 1: |K - K_0| <= 2 m D, fraction of it that is reached", "kernel movement"),
+        ("lemma 2: D <= 2 2^1/2 m L^1/2/(lambda_0 n^1/2), fraction reached", "weight movement"),
+        ("L <= exp(-eta lambda_0 t/m) L(0) at all times, fraction reached", "loss over bound"),
+        ("matrix Bernstein at 5 %: |K_0 - E K_0|, fraction reached", "kernel deviation"),
     ):
-        most = float(np.max(table["used"][table["quantity"] == quantity]))
-        found.append(Statement("10/12", text, 1.0, most, error=_SLACK, relation="<="))
+        largest = float(np.max(table["used"][table["quantity"] == quantity]))
+        found.append(Statement("10/12", text, 1.0, largest, error=_BOUND_TOLERANCE, relation="<="))
     found[-1] = Statement(
-        "10/10", found[-1].statement, 1.0, found[-1].measured, error=_SLACK, relation="<="
+        "10/10", found[-1].statement, 1.0, found[-1].measured, error=_BOUND_TOLERANCE, relation="<="
     )
     for text, quantity in (
         ("the farthest weight moves as this power of n", "weight movement"),
@@ -109,7 +109,7 @@ def _power(table: Table, text: str, quantity: str) -> Statement:
     theory, power, stderr = (
         float(table[name][i]) for name in ("exponent_theory", "exponent", "exponent_stderr")
     )
-    # At finite widths a maximum over neurons grows with their number, as its logarithm.
+    # A maximum over neurons grows as the logarithm of their number.
     error = 0.05 if quantity == "weight movement" else 0.0
     return Statement("10/12", text, theory, power, stderr=stderr, error=error)
 

@@ -29,7 +29,7 @@ from nnth._runtime import streams
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.typing import Progress
 from nnth._runtime.work import sample_in_parts, validated
-from nnth._tables.plot import Lines
+from nnth._tables.plot import Lines, unreliable
 from nnth._tables.table import Meta, Table
 
 COLUMNS: Final = (
@@ -257,7 +257,7 @@ def _picture(rows: list[dict[str, Any]], data: str) -> Lines:
     depths = sorted({row["depth"] for row in rows})
     across, by = ("depth", "sigma2") if len(depths) > 1 else ("sigma2", "depth")
     values = sorted({row[across] for row in rows})
-    lines, points = [], []
+    lines, points, hollow = [], [], []
     for value in dict.fromkeys(row[by] for row in rows):
         mine = sorted((row for row in rows if row[by] == value), key=lambda row: row[across])
         x, y, seen, stderr = (
@@ -266,20 +266,22 @@ def _picture(rows: list[dict[str, Any]], data: str) -> Lines:
         )
         label = rf"$\sigma^2 = {value:g}$" if by == "sigma2" else f"$L = {value}$"
         lines.append((label, x, y))
-        if np.isfinite(seen).any():
-            points.append(("", x, seen, stderr))
+        points.append(("", x, seen, stderr))
+        hollow.append(unreliable(row["note"] for row in mine))
     ends = np.array([values[0], values[-1]], dtype=np.float64)
     limit = rows[0]["best_bound"]
     lines.append(
         (r"best scale; $\lambda \to \infty$, then $m \to \infty$", ends, np.full(2, limit))
     )
     wide = values[0] >= 0 and len(values) > 2 and values[-1] > 50 * max(values[1], 1e-300)
+    sampled = any(np.isfinite(seen).any() for _, _, seen, _ in points)
     return Lines(
         lines=tuple(lines),
         points=tuple(points),
+        hollow=tuple(hollow),
         pairs=True,
         log_x=bool(wide and values[0] > 0),
         x_label="depth $L$" if across == "depth" else r"prior variance $\sigma^2$",
         y_label=r"log evidence $\log\, p(Y)$",
-        note=f"{data}; lines: exact; points: importance sampling" if points else data,
+        note=f"{data}; lines: exact; points: importance sampling" if sampled else data,
     )

@@ -211,7 +211,7 @@ def bayes_predictive(
         "norm2": data.norm2,
     }
     table = Table(columns, Meta("bayes", parameters, seed if is_random else None))
-    return table.with_plot(_picture(table, len(tested), names, values is not None))
+    return table.with_drawing(_picture(table, len(tested), names, values is not None))
 
 
 def _targets(y_test: Data, points: int) -> Floats:

@@ -21,7 +21,7 @@ from nnth._runtime import streams
 from nnth._runtime.checks import check_integer
 from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import sample_in_parts, validated
-from nnth._tables.plot import Lines, histogram
+from nnth._tables.plot import Lines, histogram, unreliable
 from nnth._tables.statistics import mean_of, note_on_z, skewness, variance_and_stderr, z_score
 from nnth._tables.table import Meta, Table
 
@@ -275,13 +275,13 @@ def _density_picture(hidden: Layers, n0: int, log_scale: float, logs: Floats | N
         bars=bars,
         x_label=r"$\log|\theta|$",
         y_label="density",
-        note=rf"$T = \sum_\ell 1/n_\ell = {total:.4g}$",
+        note=f"T, the sum of 1/n_l over the layers, is {total:.4g}",
     )
 
 
 def _moments_picture(rows: list[dict[str, Any]]) -> Lines:
     """Return the moments of |theta| against depth: theory as lines, samples as points."""
-    lines, points = [], []
+    lines, points, hollow = [], [], []
     for name in POWERS:
         mine = sorted((row for row in rows if row["quantity"] == name), key=lambda r: r["depth"])
         x = np.array([row["depth"] for row in mine], dtype=np.float64)
@@ -289,11 +289,12 @@ def _moments_picture(rows: list[dict[str, Any]]) -> Lines:
             np.array([row[column] for row in mine]) for column in ("exact", "mean", "stderr")
         )
         lines.append((_LABELS[name], x, y))
-        if np.isfinite(mean).any():
-            points.append(("", x, mean, stderr))
+        points.append(("", x, mean, stderr))
+        hollow.append(unreliable(row["note"] for row in mine))
     return Lines(
         lines=tuple(lines),
         points=tuple(points),
+        hollow=tuple(hollow),
         pairs=True,
         log_y=True,
         x_label="depth $L$",

@@ -1,4 +1,4 @@
-"""The largest margin, and gradient flow to it in the logarithm of time."""
+"""The classifier of largest margin, and gradient flow towards it in the logarithm of time."""
 
 from nnth._margin.classifier import Classifier
 from nnth._margin.margin import MarginFlow, margin, max_margin

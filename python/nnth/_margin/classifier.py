@@ -1,4 +1,4 @@
-"""The classifier of largest margin, exactly, or a proof that no classifier separates the data."""
+"""The classifier of largest margin, or a proof that no classifier separates the data."""
 
 from __future__ import annotations
 
@@ -12,21 +12,24 @@ from nnth._data.saving import ArrayResult
 from nnth._runtime.typing import Floats
 
 EPSILON: Final = float(np.finfo(np.float64).eps)
-_ON_THE_MARGIN: Final = 1e-9  # of |z_i| |w|: how far above 1 rounding may put a support vector
-_SEPARATED: Final = 1e-12  # the least margin, in units of the largest |x_i|, that is told from none
-_MOST_CHANGES: Final = 200
-_MOST_ITERATIONS: Final = 200
+_MARGIN_ROUNDING: Final = 1e-9  # rounding of a support vector's y_i w.x_i, relative to |z_i| |w|
+_MIN_MARGIN: Final = 1e-12  # least margin that is distinguished from 0, over the largest |x_i|
+_MAX_SUPPORT_CHANGES: Final = 200
+_MAX_ITERATIONS: Final = 200
 
 
 @dataclass(frozen=True, kw_only=True)
 class Classifier(ArrayResult):
-    """argmin |w|^2 subject to y_i w.x_i >= 1, w = sum_i a_i y_i x_i: `nnth.max_margin` has it.
+    """The classifier of largest margin, argmin `|w|^2` subject to y_i w.x_i >= 1.
 
-    w `(d,)`, NaN where no w separates the data; duals a `(m,)`, at least 0: then they are of sum 1
-    and prove it, as sum_i a_i y_i x_i = 0. support `(m,)`: which points have a_i > 0. on_margin
-    `(m,)`: which have y_i w.x_i = 1. error: of w, relative; of the 0 in units of the largest |x_i|
-    where data are not separable. regular: whether all points on the margin are support vectors, as
-    for almost all data.
+    Its dual representation is w = sum_i a_i y_i x_i with a_i >= 0. If no w separates the data, the
+    a_i have sum 1 and sum_i a_i y_i x_i = 0, which proves it.
+
+    w: `(n_0,)`, NaN if the data are not separable. duals: a `(m,)`. support: which points have a_i
+    > 0, `(m,)`. on_margin: which points have y_i w.x_i = 1, `(m,)`. separable: whether some w
+    separates the data. regular: whether all points on the margin are support vectors, which holds
+    for almost all data. error: the relative error of w, or that of 0 over the largest `|x_i|` if
+    the data are not separable.
     """
 
     w: Floats
@@ -39,7 +42,7 @@ class Classifier(ArrayResult):
 
     @property
     def margin(self) -> float:
-        """1/|w|, the distance of the nearest point from the boundary; NaN without one."""
+        """The distance 1/`|w|` of the nearest point from the boundary; NaN if not separable."""
         return 1.0 / float(np.linalg.norm(self.w))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -49,12 +52,12 @@ class Classifier(ArrayResult):
 
 
 def classifier(z: Floats) -> Classifier:
-    """Return the classifier of largest margin for z_i = y_i x_i `(m, d)`.
+    """Return the classifier of largest margin for z_i = y_i x_i `(m, n_0)`.
 
-    Least distance programming by non-negative least squares (Lawson & Hanson 1974, chapter 23):
-    with u >= 0 that makes |(Z^T u, sum u - 1)| least, r the residual, w = -r_(1..d)/r_(d+1); and
-    r = 0 exactly where sum u_i z_i = 0 with sum u_i = 1, the certificate of Gordan (1873). What it
-    finds is the support; w and the duals are then of the linear equations on it, refined.
+    Least distance programming by non-negative least squares (Lawson and Hanson 1974, chapter 23):
+    with u >= 0 that minimizes |(Z^T u, sum u - 1)| and residual r, w = -r_(1..d)/r_(d+1); and r = 0
+    exactly where sum u_i z_i = 0 with sum u_i = 1, the certificate of Gordan (1873). The support is
+    taken from u; w and the duals are then computed from linear equations on it, with refinement.
     """
     from scipy.optimize import nnls
 
@@ -65,12 +68,12 @@ def classifier(z: Floats) -> Classifier:
     system = np.vstack([unit.T, np.ones(len(z))])
     target = np.zeros(z.shape[1] + 1)
     target[-1] = 1.0
-    u, left = nnls(system, target, maxiter=100 * max(z.shape))
-    if left < _SEPARATED:
+    u, residual = nnls(system, target, maxiter=100 * max(z.shape))
+    if residual < _MIN_MARGIN:
         return _inseparable(z, u / u.sum(), scale)
     w, duals, error = _on_support(unit, u > 0.0)
     sizes = np.linalg.norm(unit, axis=1) * np.linalg.norm(w)
-    on_margin = unit @ w <= 1.0 + _ON_THE_MARGIN * np.maximum(sizes, 1.0)
+    on_margin = unit @ w <= 1.0 + _MARGIN_ROUNDING * np.maximum(sizes, 1.0)
     support = duals > 0.0
     regular = bool(np.array_equal(on_margin, support))
     if not regular and (softened := _softest_duals(unit[on_margin], w)) is not None:
@@ -101,9 +104,9 @@ def _inseparable(z: Floats, duals: Floats, scale: float) -> Classifier:
 
 
 def _on_support(z: Floats, support: NDArray[np.bool_]) -> tuple[Floats, Floats, float]:
-    """w, duals and the relative error of w, from a support that is right but for rounding."""
+    """Return w, duals and the relative error of w, from a support that is right up to rounding."""
     support = support.copy()
-    for _ in range(_MOST_CHANGES):
+    for _ in range(_MAX_SUPPORT_CHANGES):
         w, some, error = _least_norm(z[support])
         duals = np.zeros(len(z))
         duals[support] = some
@@ -117,13 +120,13 @@ def _on_support(z: Floats, support: NDArray[np.bool_]) -> tuple[Floats, Floats, 
             return w, duals, error
         support[worst] = True
     raise ValueError(
-        f"x and y must be separable or not by more than rounding: the margin is some "
+        "x and y must be separable, or not separable, by more than rounding: the margin is about "
         f"{1.0 / float(np.linalg.norm(w)):.1g} of the largest |x_i|"
     )
 
 
 def _least_norm(rows: Floats) -> tuple[Floats, Floats, float]:
-    """The least w with rows @ w = 1 and its coefficients in the rows, refined; its last change."""
+    """Return the least w with rows @ w = 1, its coefficients in the rows, and its last change."""
     from scipy.linalg import qr, solve_triangular
 
     q, r = qr(rows.T, mode="economic")
@@ -141,30 +144,30 @@ def _least_norm(rows: Floats) -> tuple[Floats, Floats, float]:
 
 
 def _softest_duals(rows: Floats, w: Floats) -> Floats | None:
-    """The duals a > 0 on the margin that gradient flow picks, least sum a (log a - 1).
+    """Return the duals a > 0 on the margin to which gradient flow leads, least sum a (log a - 1).
 
-    a_i = exp(-z_i.r) with r that makes sum exp(-z_i.r) + w.r least, by Newton's method; None where
-    some dual has to be 0, so that there is no such r.
+    a_i = exp(-z_i.r), where r minimizes sum exp(-z_i.r) + w.r by Newton's method; None where some
+    dual has to be 0, so that there is no such r.
     """
     _, values, right = np.linalg.svd(rows, full_matrices=False)
     basis = right[values > values[0] * max(rows.shape) * EPSILON].T
-    seen, pull = rows @ basis, w @ basis
+    projected, target = rows @ basis, w @ basis
     r = np.zeros(basis.shape[1])
-    for _ in range(_MOST_ITERATIONS):
-        a = np.exp(-seen @ r)
-        gradient = pull - a @ seen
-        step = -np.linalg.lstsq(seen.T @ (a[:, None] * seen), gradient, rcond=None)[0]
-        slope, part = float(step @ gradient), 1.0
+    for _ in range(_MAX_ITERATIONS):
+        a = np.exp(-projected @ r)
+        gradient = target - a @ projected
+        step = -np.linalg.lstsq(projected.T @ (a[:, None] * projected), gradient, rcond=None)[0]
+        derivative, part = float(step @ gradient), 1.0
         while part > 1e-9:
             with np.errstate(over="ignore", invalid="ignore"):
-                there = float(step @ (pull - np.exp(-seen @ (r + part * step)) @ seen))
-            if abs(there) <= (1.0 - 0.1 * part) * abs(slope):
+                there = float(step @ (target - np.exp(-projected @ (r + part * step)) @ projected))
+            if abs(there) <= (1.0 - 0.1 * part) * abs(derivative):
                 break
             part /= 2.0
         r = r + part * step
-        a = np.exp(-seen @ r)
+        a = np.exp(-projected @ r)
         if float(a.min()) < 1e-9 * float(a.max()):
             return None
-        if float(np.abs(seen @ step).max()) <= 1e-13:
+        if float(np.abs(projected @ step).max()) <= 1e-13:
             return np.asarray(a)
     return None

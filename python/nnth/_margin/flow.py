@@ -1,4 +1,4 @@
-"""Gradient flow of a linear classifier in the logarithm of time, far beyond any time of doubles."""
+"""Gradient flow of a linear classifier in the logarithm of time, beyond the range of doubles."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from nnth._runtime.typing import Floats
 
 Loss: TypeAlias = Literal["exponential", "logistic"]
 
-_RELATIVE: Final = 1e-13  # of w, which is log t |w_hat|
-_ABSOLUTE: Final = 1e-11
-_START: Final = 1e-13  # t times the curvature of the loss: the flow is a straight line before
-_LARGEST: Final = 300.0  # an exponent in a step that is then made shorter
+_RELATIVE_TOLERANCE: Final = 1e-13  # relative to w, which grows as log t
+_ABSOLUTE_TOLERANCE: Final = 1e-11
+_START: Final = 1e-13  # t times the curvature of the loss, before which the flow is a straight line
+_MAX_EXPONENT: Final = 300.0  # reached only in steps that are then shortened
 
 
 def log_time_flow(
-    z: Floats, loss: Loss, log_times: Sequence[float], tell: Callable[[], object]
+    z: Floats, loss: Loss, log_times: Sequence[float], on_step: Callable[[], object]
 ) -> Floats:
-    """Return w `(len(log_times), d)` of dw/dt = -grad sum_i loss(z_i.w), w = 0 at t = 0.
+    """Return w `(len(log_times), n_0)` of dw/dt = -grad sum_i loss(z_i.w), w = 0 at t = 0.
 
     In tau = log t, dw/dtau = sum_i z_i exp(tau - z_i.w) for the exponential loss, exp(tau - log(1 +
-    e^(z_i.w))) for the logistic one, which keeps all numbers of the size of tau. By Radau IIA of
-    order five with the analytic Jacobian: some hundreds of steps to log t = 10^6. log_times:
-    ascending. `tell` is called at every step.
+    e^(z_i.w))) for the logistic one, so that all numbers stay of the size of tau. Integrated by
+    Radau IIA of order five with the analytic Jacobian: some hundreds of steps to log t = 10^6.
+    log_times: ascending. on_step is called at every step.
 
-    The flow of z/c is c w in the time c^2 t, so that tolerances are those of data of size 1.
+    The flow of z/c is c w in the time c^2 t, so that tolerances are for data of size 1.
     """
     from scipy.integrate import Radau
 
@@ -42,9 +42,9 @@ def log_time_flow(
         margins = z @ w
         if logistic:
             margins = np.logaddexp(0.0, margins)
-        return np.asarray(np.exp(np.minimum(tau - margins, _LARGEST)))
+        return np.asarray(np.exp(np.minimum(tau - margins, _MAX_EXPONENT)))
 
-    def slope(tau: float, w: Floats) -> Floats:
+    def derivative(tau: float, w: Floats) -> Floats:
         return np.asarray(weights(tau, w) @ z)
 
     def jacobian(tau: float, w: Floats) -> Floats:
@@ -54,12 +54,20 @@ def log_time_flow(
         return -(z.T * strength) @ z
 
     begin = min(math.log(_START / float(np.sum(z * z))), times[0] - 1.0)
-    first = slope(begin, np.zeros(z.shape[1]))  # t times the slope of a straight line
-    solver = Radau(slope, begin, first, times[-1], jac=jacobian, rtol=_RELATIVE, atol=_ABSOLUTE)
+    first = derivative(begin, np.zeros(z.shape[1]))  # t times the derivative of a straight line
+    solver = Radau(
+        derivative,
+        begin,
+        first,
+        times[-1],
+        jac=jacobian,
+        rtol=_RELATIVE_TOLERANCE,
+        atol=_ABSOLUTE_TOLERANCE,
+    )
     found: list[Floats] = []
     while len(found) < len(times):
         solver.step()
-        tell()
+        on_step()
         if solver.status == "failed":
             raise ArithmeticError(
                 f"the flow could not be followed beyond log t = {solver.t - later:.6g}"

@@ -1,4 +1,4 @@
-"""Gradient flow on separable data: it finds the classifier of largest margin, as 1/log t."""
+"""Gradient flow on separable data: it tends to the classifier of largest margin, as 1/log t."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from nnth._tables.table import Meta, Table
 
 LOSSES: Final[tuple[Loss, ...]] = ("exponential", "logistic")
 LOG_TIMES: Final = (10.0, 100.0, 1e3, 1e4, 1e5, 1e6)
-MOST_LOG_TIME: Final = 1e8
-LEAST_SIZE: Final = 1e-150  # of the largest number of x
-MOST_SIZE: Final = 1e150
+MAX_LOG_TIME: Final = 1e8
+MIN_SIZE: Final = 1e-150  # bounds of the largest |x_ij|
+MAX_SIZE: Final = 1e150
 NOT_SEPARABLE: Final = "not separable"
 
-_EXPECTED: Final = 1500  # steps of a flow or two
-_LATE: Final = 1000.0  # log t from where on what is left goes as 1/log t
+_EXPECTED_STEPS: Final = 1500
+_LATE: Final = 1000.0  # log t beyond which deviations are proportional to 1/log t
 _INPUT_STREAM: Final = 0
 _TEACHER_STREAM: Final = 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class MarginFlow(Result):
-    """The classifier of largest margin, and the flow to it: `nnth.margin` has it.
+    """The classifier of largest margin, and the gradient flow towards it, of `nnth.margin`.
 
-    found: the classifier. flow: of each loss w `(times, d)`, none where data are not separable.
+    found: the Classifier. flow: w of each loss `(times, n_0)`, empty if the data are not separable.
     """
 
     found: Classifier
@@ -67,7 +67,7 @@ class MarginFlow(Result):
             tau = columns["log_t"][rows]
             for name, text in (("direction_error", "direction"), ("margin_gap", "margin")):
                 limit = columns[f"{name}_limit"][rows][-1]
-                with np.errstate(over="ignore"):  # what is no double is not drawn
+                with np.errstate(over="ignore"):  # values that overflow are not drawn
                     line = limit / tau
                     value = columns[f"{name}_times_log_t"][rows] / tau
                 lines.append(("", tau, line))
@@ -86,21 +86,36 @@ class MarginFlow(Result):
 
 @serial_blas
 def max_margin(x: Data, y: Data) -> Classifier:
-    """Return the classifier w.x of largest margin, argmin |w|^2 subject to y_i w.x_i >= 1.
+    """Return the classifier w.x of largest margin.
 
-    There is no bias; for one give x a column of ones. x: `(m, d)`, its largest number from 1e-150
-    to 1e150, y: `(m,)` of -1 and 1, arrays or files. Where no w separates the data, `separable` is
-    False and `duals` prove it: a >= 0 of sum 1 with sum_i a_i y_i x_i = 0, to `error`. Where the
-    duals of points on the margin are not unique, as for points that are there twice, those are
-    taken that gradient flow picks.
+    It solves, and has the dual representation, ::
 
-    Accuracy: w to `error`, some 1e-15, and the duals to that times the condition number of the
-    support vectors. Cost: non-negative least squares, O(d m) a support vector.
+        argmin |w|^2 subject to y_i w.x_i >= 1,    w = sum_i a_i y_i x_i,  a_i >= 0.
 
-    Raises ValueError for arguments out of range, and where the margin is below 1e-12 of the largest
-    |x_i| but no proof is found that there is none.
+    Args:
+        x: Inputs `(m, n_0)`, the largest number from 1e-150 to 1e150: an array, a file or a named
+            data set. There is no bias; append a column of ones for one.
+        y: Labels `(m,)`, -1 and 1; the two classes of a named data set become -1 and 1.
 
-    Source: Lawson & Hanson (1974), chapter 23.
+    Returns:
+        A Classifier. If no w separates the data, its `separable` is False and its `duals` prove
+        that: a >= 0 of sum 1 with sum_i a_i y_i x_i = 0, up to `error`. If the duals of points on
+        the margin are not unique, as for repeated points, they are those to which gradient flow
+        leads.
+
+    Raises:
+        ValueError: An argument is out of range, or the margin is below 1e-12 of the largest
+            `|x_i|` and no proof is found that there is none.
+
+    Accuracy: w to `error`, about 1e-15, and the duals to that times the condition number of the
+    support vectors. Cost: non-negative least squares, O(n_0 m) a support vector.
+
+    Example:
+        >>> found = nnth.max_margin([[1.0, 0.0], [3.0, 1.0]], [1.0, 1.0])
+        >>> np.abs(found.w).round(9), round(found.margin, 9)
+        (array([1., 0.]), 1.0)
+
+    Source: Lawson and Hanson (1974), chapter 23.
     """
     inputs, labels = _labeled(x, y)
     return classifier(labels[:, None] * inputs)
@@ -119,47 +134,59 @@ def margin(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> MarginFlow:
-    """Return gradient flow of a linear classifier beside the largest margin, which it tends to.
+    """Return gradient flow of a linear classifier on separable data, and its limits.
 
-    On sum_i l(y_i w.x_i), l(u) = e^-u or log(1 + e^-u), w(0) = 0, and data that some w separates,
-    w = w_hat log t + rho(t), where w_hat = argmin |w|^2 subject to y_i w.x_i >= 1 is sum_i a_i y_i
-    x_i over the support vectors, and y_i rho.x_i -> -log a_i on them. Hence
+    On the loss L = sum_i l(u_i), u_i = y_i w.x_i, with l(u) = e^-u or log(1 + e^-u), dw/dt = -grad
+    L from w = 0, w = w_hat log t + rho(t), where w_hat = sum_i a_i y_i x_i is the classifier of
+    `nnth.max_margin` and y_i rho.x_i -> -log a_i on the support. Hence, with P the projection
+    orthogonal to w_hat and sums and maxima over the support::
 
         |w|/log t -> |w_hat| = 1/margin,    t L -> sum_i a_i = |w_hat|^2,
-        log t |w/|w| - w_hat/|w_hat|| -> |P rho|/|w_hat|,  P orthogonal to w_hat,
-        log t (margin - min_i y_i w.x_i/|w|) -> margin (max_i log a_i - sum_i a_i log a_i/|w_hat|^2)
+        log t |w/|w| - w_hat/|w_hat|| -> |P rho|/|w_hat|,
+        log t (margin - min_i u_i/|w|) -> margin (max_i log a_i - sum_i a_i log a_i/|w_hat|^2).
 
-    over the support. Where the support vectors do not span the space, rho has a part outside of
-    their span that the way decides: `offset`, of the flow, and it is in the limit of the direction.
+    Args:
+        x: Inputs `(m, n_0)`, the largest number from 1e-150 to 1e150: an array, a file or a named
+            data set of two classes. Default: random ones.
+        y: Labels `(m,)`, -1 and 1, with x.
+        points: Number m of standard normal inputs without x, labeled by a random w.
+        n0: Their dimension n_0.
+        bias: Whether to append a column of ones to x.
+        loss: "exponential", "logistic" or "both".
+        log_times: Logarithms of times, ascending, above 0 and up to 1e8.
+        seed: Seed of the random numbers.
+        progress: Called as progress(done, total) with numbers of steps, some hundreds for a loss.
 
-    The row of log t = inf is a line in 1/log t through the last two times, from 1000 on.
+    Returns:
+        A MarginFlow, whose table has a row for each loss and time. Columns: loss; log_t;
+        norm_over_log_t, direction_error_times_log_t, t_loss and margin_gap_times_log_t, the left
+        sides above; norm_limit, direction_error_limit, t_loss_limit and margin_gap_limit; offset,
+        the part of w outside the span of the support vectors, which depends on the path and is part
+        of the limit of the direction; margin; support, the number of support vectors; error, the
+        relative error of w_hat; status. The row of log_t = inf extrapolates the last two times, if
+        they are at least 1000, by a line in 1/log t. Status: "ok"; "a dual on the margin is 0", for
+        data in special position, whose rho grows as log log t, so that only the norm has a limit;
+        "not separable", one row of NaN.
 
-    x: `(m, d)`, its largest number from 1e-150 to 1e150, y: `(m,)` of -1 and 1, arrays or files,
-        or a data set of two classes by name.
-    points, n0: without x, `points` standard normal inputs of this dimension are drawn, and labeled
-        by a random w.
-    bias: give x a column of ones. loss: "exponential", "logistic" or "both".
-    log_times: ascending, above 0, to 1e8.
-    progress: called with steps done and in all, some hundreds a loss.
+    Raises:
+        ValueError: As `nnth.max_margin`, or an argument is out of range.
+        KeyboardInterrupt: Within a step.
 
-    Returns a MarginFlow; the columns of its summary: loss, log_t, norm_over_log_t,
-    direction_error_times_log_t, t_loss, margin_gap_times_log_t, and their limits norm_limit,
-    direction_error_limit, t_loss_limit, margin_gap_limit; offset; margin; support, the number of
-    support vectors; error, of w_hat, relative; status: "ok"; "a dual on the margin is 0", for data
-    in special position, whose rho grows as log log t, and there are no limits but of the norm; "not
-    separable", one row of NaN, and `arrays()` has the duals that prove it.
+    Accuracy: w_hat to 1e-14; the flow to 1e-9 of rho + 1e-16 log t. Deviations from the limits fall
+    as 1/log t, those of t L as a power of t. Cost: some hundreds of steps O(m n_0^2 + n_0^3) for
+    each loss.
 
-    Accuracy: w_hat to 1e-14; the flow to 1e-9 of rho + 1e-16 log t; limits are come to as 1/log t,
-    those of t L as a power of t. Cost: some hundreds of steps O(m d^2 + d^3) a loss.
-
-    Raises ValueError as `max_margin` does; KeyboardInterrupt within a step.
+    Example:
+        >>> flow = nnth.margin([[3.0, 4.0]], [-1.0], loss="exponential", log_times=[10.0])
+        >>> flow.found.w.round(9), round(flow.found.margin, 9)
+        (array([-0.12, -0.16]), 5.0)
 
     Source: Soudry et al. (2018), theorem 3 and section 3.
     """
     times = [float(value) for value in log_times]
-    if not times or times != sorted(set(times)) or not 0.0 < times[0] <= times[-1] <= MOST_LOG_TIME:
+    if not times or times != sorted(set(times)) or not 0.0 < times[0] <= times[-1] <= MAX_LOG_TIME:
         raise ValueError(
-            f"log_times must ascend within (0, {MOST_LOG_TIME:g}], not "
+            f"log_times must ascend within (0, {MAX_LOG_TIME:g}], not "
             f"{','.join(f'{value:g}' for value in times) or 'none'}"
         )
     if loss not in (*LOSSES, "both"):
@@ -186,15 +213,15 @@ def margin(
     flow: dict[Loss, Floats] = {}
     steps = 0
 
-    def tell() -> None:
+    def on_step() -> None:
         nonlocal steps
         steps += 1
         if progress is not None:
-            progress(min(steps, _EXPECTED - 1), _EXPECTED)
+            progress(min(steps, _EXPECTED_STEPS - 1), _EXPECTED_STEPS)
 
     if found.separable:
         for name in LOSSES if loss == "both" else (loss,):
-            flow[name] = log_time_flow(z, name, times, tell)
+            flow[name] = log_time_flow(z, name, times, on_step)
     rows = []
     for kind, path in flow.items():
         of_loss = [_row(z, found, kind, tau, w) for tau, w in zip(times, path, strict=True)]
@@ -205,15 +232,15 @@ def margin(
 
 
 def separable_data(points: int, n0: int, seed: int) -> tuple[Floats, Floats]:
-    """Return normal points `(points, n0)`, and their sides of a random plane through 0."""
+    """Return normal inputs `(points, n0)`, and labels by the sides of a random plane through 0."""
     points, n0 = check_integer("points", points), check_integer("n0", n0)
-    check_memory(8 * 3 * n0 * (points + n0), "points or n0 must be less: their matrices")
+    check_memory(8 * 3 * n0 * (points + n0), "points or n0 must be smaller: their matrices")
     x = normals(seed, _INPUT_STREAM, points * n0).reshape(points, n0)
     return x, np.where(x @ normals(seed, _TEACHER_STREAM, n0) > 0.0, 1.0, -1.0)
 
 
 def _labeled(x: Data, y: Data) -> tuple[Floats, Floats]:
-    """Return inputs, and labels -1 or 1: the first and the second class of a named set of two."""
+    """Return inputs and labels; the two classes of a named data set become -1 and 1."""
     inputs = data_of(x, "x")
     labels = target_vector(y, len(inputs))
     if isinstance(y, str | os.PathLike) and is_named(os.fspath(y)) and set(labels) == {0.0, 1.0}:
@@ -222,9 +249,9 @@ def _labeled(x: Data, y: Data) -> tuple[Floats, Floats]:
     if wrong.size:
         raise ValueError(f"y must be -1 or 1, not {labels[wrong[0]]:g} at row {wrong[0]}")
     largest = float(np.abs(inputs).max())
-    if largest and not LEAST_SIZE <= largest <= MOST_SIZE:  # squares of it and its inverse occur
+    if largest and not MIN_SIZE <= largest <= MAX_SIZE:  # its square and the inverse are computed
         raise ValueError(
-            f"x must have its largest number between {LEAST_SIZE:g} and {MOST_SIZE:g} but for the "
+            f"x must have its largest number between {MIN_SIZE:g} and {MAX_SIZE:g} but for the "
             f"sign, not {largest:g}"
         )
     return inputs, labels
@@ -257,7 +284,7 @@ def _columns(found: Classifier, rows: Sequence[tuple[Any, ...]]) -> dict[str, An
 
 
 def _extrapolated(rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """The row of log t = inf, if any, through the last two: all is a line in 1/log t by then."""
+    """Return the row of log t = inf, a line in 1/log t through the last two, if these are late."""
     if len(rows) < 2 or rows[-2][1] < _LATE:
         return []
     (loss, before, *earlier), (_, last, *later) = rows[-2][:6], rows[-1][:6]
@@ -270,10 +297,10 @@ def _no_row() -> tuple[Any, ...]:
 
 
 def _row(z: Floats, found: Classifier, loss: Loss, tau: float, w: Floats) -> tuple[Any, ...]:
-    """What is measured of w(t), and its limits."""
+    """Return the measurements of w(t), and their limits."""
     norm = float(np.linalg.norm(found.w))
     size = float(np.linalg.norm(w))
-    turned = w / size - found.w / norm
+    difference = w / size - found.w / norm
     gap = 1.0 / norm - float((z @ w).min()) / size
     rows, duals = z[found.on_margin], found.duals[found.on_margin]
     # The part of w outside of the span of the support vectors.
@@ -284,7 +311,7 @@ def _row(z: Floats, found: Classifier, loss: Loss, tau: float, w: Floats) -> tup
         offset = 0.0
     measured = (
         size / tau,
-        tau * float(np.linalg.norm(turned)),
+        tau * float(np.linalg.norm(difference)),
         time_times_loss(z, w, tau, loss),
         tau * gap,
     )

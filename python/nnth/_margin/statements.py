@@ -1,4 +1,4 @@
-"""What lectures say of gradient flow on separable data, beside the flow."""
+"""Statements of the lecture on gradient flow on separable data, compared with the flow."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from nnth._margin.margin import margin, separable_data
 
 LECTURE: Final = "11/14"
 
-# What a line in 1/log t through the last two times leaves, of numbers of this size.
-_LEFT: Final = 1e-7
+# Relative error of extrapolation by a line in 1/log t through the last two times.
+_EXTRAPOLATION_ERROR: Final = 1e-7
 
 
 def limits(run: Run) -> list[Statement]:
-    """What the flow tends to, extrapolated from log t = 10^5 and 10^6, beside its limits."""
+    """Return the limits of the flow, extrapolated from log t = 10^5 and 10^6, and in theory."""
     table = margin(loss="logistic" if run.quick else "both", seed=run.seed).table()
     statements = []
     for i in np.flatnonzero(np.isinf(table["log_t"])):
@@ -34,14 +34,14 @@ def limits(run: Run) -> list[Statement]:
                     f"{text}, {table['loss'][i]} loss",
                     theory,
                     measured,
-                    error=_LEFT * max(1.0, abs(theory)),
+                    error=_EXTRAPOLATION_ERROR * max(1.0, abs(theory)),
                 )
             )
     return statements
 
 
 def support_vectors(run: Run) -> list[Statement]:
-    """Points have a_i > 0 or a margin above 1; the notes' support is where a_i = 0."""
+    """Return how many points have a_i > 0 and margin 1; the notes' support is where a_i = 0."""
     result = margin(loss="exponential", log_times=(10.0,), seed=run.seed)
     x, y = separable_data(20, 5, run.seed)
     margins = y * (x @ result.found.w)

@@ -1,4 +1,4 @@
-"""Finite networks trained by gradient descent, many at once, to set beside the infinite width."""
+"""Finite networks trained by gradient descent, many at once, for comparison with infinite width."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _BLOCK: Final = 2**20  # numbers in the largest arrays of the networks that are 
 
 @dataclass(frozen=True)
 class Nets:
-    """Networks of L equal layers, and what is trained.
+    """Networks of L hidden layers of one width, and the parameters that are trained.
 
-    z^1 = b + W x, z^(l+1) = b + W s(z^l), at first b ~ N(0, cb) and W ~ N(0, cw/fan-in). The rates
-    of b and W are cb and cw/fan-in ("ntk"), 1 and cw/fan-in ("bias"), 1 and 1/fan-in ("pdlt"), so
-    that the tangent kernel is that of `nnth.kernel`. With `last` only the last layer is trained, at
-    the rates of "ntk".
+    z^1 = b + W x, z^(l+1) = b + W s(z^l), with b ~ N(0, cb) and W ~ N(0, cw/fan-in) at
+    initialization. The learning rates of b and W are cb and cw/fan-in ("ntk"), 1 and cw/fan-in
+    ("bias"), or 1 and 1/fan-in ("pdlt"), so that the tangent kernel is the one of `nnth.kernel`.
+    With `last` only the last layer is trained, at the rates of "ntk".
     """
 
     act: Activation
@@ -39,7 +39,7 @@ class Nets:
     last: bool
 
     def rates(self, fan_in: int) -> tuple[float, float]:
-        """Of a layer's b and W."""
+        """Return the learning rates of b and W of a layer."""
         convention = "ntk" if self.last else self.ntk
         bias = self.cb if convention == "ntk" else 1.0
         return bias, (1.0 if convention == "pdlt" else self.cw) / fan_in
@@ -58,19 +58,20 @@ def trained_outputs(
     seed: int,
     progress: Progress | None,
 ) -> Floats:
-    """Return outputs on x_test `(len(steps), samples, m_test, outputs)` in the course of training.
+    """Return the outputs on x_test during training: `(len(steps), samples, m_test, outputs)`.
 
-    Gradient descent on (1/2) sum |f(x) - y - e|^2 + (noise/2) |p - p_0|^2, all examples at once, p
-    being the parameters divided by the root of their rate and e ~ N(0, noise), drawn anew for every
-    network with `own_errors`, and 0 without. `steps`: for each stretch of the training its step
-    size and number of steps; outputs are taken at the end of each. Sample s is a function of
+    Full-batch gradient descent on (1/2) sum |f(x) - y - e|^2 + (noise/2) |p - p_0|^2, where p are
+    the parameters divided by the square roots of their rates, and e ~ N(0, noise) is drawn for
+    every network with `own_errors`, and 0 without. `steps` has a step size and a number of steps
+    for each stage of the training, at whose end the outputs are computed. Sample s is a function of
     (seed, s), to the rounding of the BLAS.
 
-    Raises MemoryError when the outputs would not fit.
+    Raises:
+        MemoryError: If the outputs do not fit in memory.
     """
     shape = (len(steps), samples, len(x_test), y.shape[1])
     needed = 8 * int(np.prod(shape, dtype=object))
-    check_memory(needed, "samples must be fewer: their outputs", share=0.5)
+    check_memory(needed, "samples must be fewer: their outputs", fraction=0.5)
     outputs = np.empty(shape)
     inner = nets.width * (nets.width * max(nets.depth - 1, 0) + x.shape[1] + len(x) * nets.depth)
     together = max(1, min(samples, _BLOCK // max(inner, 1)))
@@ -90,7 +91,7 @@ def trained_outputs(
 
 
 class _Descent:
-    """A block of networks in training. Weights are transposed: `(nets, fan-in, fan-out)`."""
+    """A block of networks during training, with weights of shape `(nets, fan-in, fan-out)`."""
 
     def __init__(
         self,
@@ -120,7 +121,7 @@ class _Descent:
         self._w = [np.stack([net.weights[layer].T for net in drawn]) for layer in layers]
         self._b = [np.stack([net.biases[layer][None] for net in drawn]) for layer in layers]
         self._x, self._test = x[None], x_test[None]
-        if nets.last:  # what does not change is computed once
+        if nets.last:  # the inputs of the last layer do not change
             self._x = self._forward(self._x)[0]
             self._test = self._forward(self._test)[0]
             self._w, self._b = self._w[-1:], self._b[-1:]
@@ -135,40 +136,40 @@ class _Descent:
             self._y = self._y + np.sqrt(noise) * np.stack(errors)
         if noise > 0.0:
             self._start = [a.copy() for a in (*self._w, *self._b)]
-        # No large arrays are made in the loop: to get them from the system would take longest.
+        # Allocating large arrays in the loop would take most of its time.
         shapes = [(len(samples), len(y), w.shape[2]) for w in self._w]
         self._z, self._values, self._slopes, self._deltas = (
             [np.empty(shape) for shape in shapes] for _ in range(4)
         )
-        self._moves = [np.empty_like(w) for w in self._w]
+        self._gradients = [np.empty_like(w) for w in self._w]
 
     def step(self, size: float) -> None:
-        """One step of gradient descent."""
+        """Take a step of gradient descent."""
         inputs = self._forward_in_place()
         delta = np.subtract(self._z[-1], self._y, out=self._deltas[-1])
         shrink = size * self._noise
         for layer in range(len(self._w) - 1, -1, -1):
-            w, b, move = self._w[layer], self._b[layer], self._moves[layer]
+            w, b, gradient = self._w[layer], self._b[layer], self._gradients[layer]
             bias_rate, weight_rate = self._rates[layer]
             before = delta
             if layer:
                 delta = np.matmul(before, np.swapaxes(w, 1, 2), out=self._deltas[layer - 1])
                 delta *= self._slopes[layer - 1]
             if shrink:
-                np.subtract(w, self._start[layer], out=move)
-                move *= shrink
-                w -= move
+                np.subtract(w, self._start[layer], out=gradient)
+                gradient *= shrink
+                w -= gradient
                 b -= shrink * (b - self._start[len(self._w) + layer])
-            np.matmul(np.swapaxes(inputs[layer], 1, 2), before, out=move)
-            move *= size * weight_rate
-            w -= move
+            np.matmul(np.swapaxes(inputs[layer], 1, 2), before, out=gradient)
+            gradient *= size * weight_rate
+            w -= gradient
             b -= (size * bias_rate) * before.sum(axis=1, keepdims=True)
 
     def test_outputs(self) -> Floats:
         return self._forward(self._test)[1]
 
     def _forward_in_place(self) -> list[Floats]:
-        """The inputs of each layer, with z and s' in their places."""
+        """Return the inputs of each layer; z and s' are stored."""
         inputs = [self._x]
         for layer, (w, b) in enumerate(zip(self._w, self._b, strict=True)):
             z = np.matmul(inputs[-1], w, out=self._z[layer])
@@ -179,7 +180,7 @@ class _Descent:
         return inputs
 
     def _forward(self, x: Floats) -> tuple[Floats, Floats]:
-        """The input of the last layer, and the outputs."""
+        """Return the input of the last layer and the outputs."""
         z = np.matmul(x, self._w[0]) + self._b[0]
         for w, b in zip(self._w[1:], self._b[1:], strict=True):
             x = np.empty_like(z)
@@ -191,10 +192,10 @@ class _Descent:
 def relative_loss(residuals: Floats, first: Floats) -> Floats:
     """Return |r|^2/|first|^2 along the last axis: infinite where r overflowed.
 
-    1 where `first` is 0: a network without a residual has no gradient, and stays.
+    It is 1 where `first` is 0: a network without a residual has no gradient and does not change.
     """
     unit = np.abs(first).max(axis=-1, keepdims=True)
-    unit = np.where(unit > 0.0, unit, 1.0)  # squares of the residuals may not be doubles
+    unit = np.where(unit > 0.0, unit, 1.0)  # squares of the residuals may overflow
     with np.errstate(over="ignore", invalid="ignore"):
         before, after = np.sum((first / unit) ** 2, -1), np.sum((residuals / unit) ** 2, -1)
         ratio = np.where(before > 0.0, after / np.where(before > 0.0, before, 1.0), 1.0)

@@ -1,4 +1,4 @@
-"""Gradient flows, and other ordinary differential equations, integrated to a stated tolerance."""
+"""Gradient flows and other ordinary differential equations, integrated to a given tolerance."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ MOST_STEPS: Final = 20_000
 
 
 class StiffFlowError(Exception):
-    """A flow that takes more steps than are allowed: its rates lie too far apart."""
+    """Raised for a flow that takes more steps than allowed: its rates differ too much."""
 
 
 def flow_steps(
-    slope: Callable[[Floats], Floats],
+    derivative: Callable[[Floats], Floats],
     start: Floats,
     end: float,
     *,
@@ -26,15 +26,22 @@ def flow_steps(
     stiff: bool = False,
     most_steps: int = MOST_STEPS,
 ) -> Iterator[tuple[float, Floats]]:
-    """Yield time and state after each step of d state/dt = slope(state) from time 0 to `end`.
+    """Yield time and state after each step of d state/dt = derivative(state), from 0 to `end`.
 
-    start: `(k,)`. tolerance: the local error of a step, relative to the state or, if larger, to
-    `size`, by default the largest entry of `start`. By the Runge-Kutta method of order 8 of Dormand
-    & Prince (as scipy has it), whose steps are about six times the inverse of the fastest rate; or,
-    `stiff`, by the implicit one of order 5 of Radau, whose steps are as long as the solution
-    allows, at the cost of linear systems of k unknowns.
+    Args:
+        derivative: Returns d state/dt.
+        start: The state at time 0, `(k,)`.
+        end: The last time.
+        tolerance: The local error of a step, relative to the larger of the state and `size`.
+        size: By default the largest entry of `start`.
+        stiff: Whether to use the implicit Radau method of order 5, whose steps are as long as the
+            solution allows, at the cost of linear systems of k unknowns, instead of SciPy's
+            Runge-Kutta method of order 8 of Dormand and Prince, whose steps are about six times
+            the inverse of the fastest rate.
+        most_steps: The largest number of steps.
 
-    Raises StiffFlowError after `most_steps`.
+    Raises:
+        StiffFlowError: After `most_steps` steps, or if a step becomes too small.
     """
     from scipy.integrate import DOP853, Radau
 
@@ -43,7 +50,7 @@ def flow_steps(
     method: Any = Radau if stiff else DOP853
     with np.errstate(over="ignore", invalid="ignore"):
         solver = method(
-            lambda _, state: slope(state),
+            lambda _, state: derivative(state),
             0.0,
             start,
             end,
@@ -54,7 +61,7 @@ def flow_steps(
         try:
             with np.errstate(over="ignore", invalid="ignore"):
                 failed = solver.step() is not None
-        except (ValueError, np.linalg.LinAlgError):  # of what is not finite any more
+        except (ValueError, np.linalg.LinAlgError):  # the state is no longer finite
             failed = True
         if failed:
             raise StiffFlowError(f"its steps become too small at time {solver.t:g}")
@@ -65,7 +72,7 @@ def flow_steps(
 
 
 def flow(
-    slope: Callable[[Floats], Floats],
+    derivative: Callable[[Floats], Floats],
     start: Floats,
     times: Sequence[float],
     *,
@@ -74,10 +81,10 @@ def flow(
     stiff: bool = False,
     most_steps: int = MOST_STEPS,
 ) -> Floats:
-    """Return the states of d state/dt = slope(state) at ascending times: `(len(times), k)`.
+    """Return the states of d state/dt = derivative(state) at ascending times: `(len(times), k)`.
 
-    Arguments and errors as of `flow_steps`; times at least 0 and finite. Each is the end of a step
-    of its own, so that it has the accuracy of one.
+    Arguments and errors are those of `flow_steps`; times are finite and at least 0. A step ends at
+    each time, so that no state is interpolated.
     """
     out = np.empty((len(times), len(start)))
     state, now = np.asarray(start, dtype=np.float64), 0.0
@@ -87,7 +94,7 @@ def flow(
     for i, time in enumerate(times):
         if time > now:
             for _, after in flow_steps(
-                slope,
+                derivative,
                 state,
                 time - now,
                 tolerance=tolerance,

@@ -21,23 +21,38 @@ from nnth._runtime.random import normals
 
 Array = NDArray[np.float64]
 
-MAX_LAYERS: Final = 100_000  # each is at least a row of Python objects
+MAX_LAYERS: Final = 100_000  # a layer takes at least some Python objects
 MAX_WIDTH: Final = 10_000_000
 
 
-@dataclass(
-    frozen=True, eq=False
-)  # arrays have no one truth value, so networks are told by identity
+@dataclass(frozen=True, eq=False)  # comparing arrays gives arrays: networks compare by identity
 class Network(ArrayResult):
-    """A fully connected network z^l = W_l s(z^(l-1)) + b_l, z^1 = W_1 x + b_1.
+    """A fully connected network with one activation on all hidden layers.
 
-    weights: W_1, ..., W_(L+1), the last the output layer's, W_l of shape `(n_l, n_(l-1))`.
-    biases: b_1, ..., b_(L+1), b_l of shape `(n_l,)`.
-    activation: s, as `nnth.activation` takes it. Linear regions and paths need "relu".
+    Layers are counted from 1 to L + 1, and s is applied entry by entry::
 
-    The arrays are kept as read-only C-contiguous float64 copies. Raises ValueError, naming the
-    array, for shapes that do not fit, numbers that are not finite and real, no hidden layer, and
-    an activation that is not known.
+        z^1 = W_1 x + b_1,  z^l = W_l s(z^(l-1)) + b_l,  output z^(L+1)
+
+    Args:
+        weights: W_1, ..., W_(L+1), W_l of shape `(n_l, n_(l-1))`; the last is the output layer's.
+        biases: b_1, ..., b_(L+1), b_l of shape `(n_l,)`.
+        activation: The activation s, a name or an expression as for `nnth.activation`. Linear
+            regions and paths need "relu".
+
+    Raises:
+        ValueError: If shapes do not fit, numbers are not real and finite, there is no hidden
+            layer, or the activation is not known; the message names the array.
+
+    The arrays are kept as read-only C-contiguous float64 copies.
+
+    Example:
+        >>> net = nnth.Network([[[1.0, 2.0], [0.0, -1.0]], [[1.0, 1.0]]], [[0.0, 0.5], [0.0]])
+        >>> net
+        <Network 2-2-1, relu, 9 parameters>
+        >>> net([1.0, 2.0])
+        array([5.])
+        >>> net.widths, net.depth
+        ((2,), 1)
     """
 
     weights: tuple[Array, ...]
@@ -129,9 +144,16 @@ class Network(ArrayResult):
             stream.write(safetensors_of(self))
 
     def __call__(self, x: ArrayLike) -> Array:
-        """Return the outputs z^(L+1): `(n_out,)` for x `(n_0,)`, `(m, n_out)` for x `(m, n_0)`.
+        """Return the outputs z^(L+1) for one input or for several.
 
-        Raises ValueError for another shape.
+        Args:
+            x: One input, `(n_0,)`, or one in each row, `(m, n_0)`.
+
+        Returns:
+            An array `(n_out,)`, or `(m, n_out)`.
+
+        Raises:
+            ValueError: If x has another shape.
         """
         values = np.asarray(x, dtype=np.float64)
         if values.ndim not in (1, 2) or values.shape[-1] != self.n0:
@@ -152,24 +174,43 @@ def random_network(
     widths: Sequence[int],
     *,
     n_out: int = 1,
-    cw: float = 2.0,
     cb: float = 1.0,
+    cw: float = 2.0,
     seed: int = 0,
     sample: int = 0,
 ) -> Network:
-    """Return a ReLU network with Gaussian weights: W_l ~ N(0, cw/n_(l-1)), b_l ~ N(0, cb).
+    """Return a random ReLU network with Gaussian weights and biases.
 
-    n0, n_out: dimensions of input and output, at least 1; widths: of the hidden layers, at least
-        one, each at least 1.
-    cw, cb: finite, >= 0, the same on every layer, the output's included.
-    seed, sample: integers in [0, 2**64). Samples of a seed are independent.
+    In layer l with fan-in n_(l-1)::
 
-    The network is a function of (seed, sample): its numbers are sqrt(variance) times draws 0, 1,
-    2, ... of `nnth.normals(seed, sample)`, in the order W_1 row by row, b_1, W_2, b_2, ...; weights
-    are the same whatever cb is. With cb = 0 the biases are 0.0.
+        W_l ~ N(0, cw/n_(l-1)),  b_l ~ N(0, cb)
 
-    Cost: 3 ns a weight. Raises ValueError for arguments out of range; MemoryError, with the size,
-    before any work when the weights would not fit.
+    Args:
+        n0: The input dimension, at least 1.
+        widths: The widths of the hidden layers, at least one of them, each at least 1.
+        n_out: The output dimension, at least 1.
+        cb: The bias variance C_b of all layers, finite and at least 0. With 0 the biases are 0.
+        cw: The weight variance C_w of all layers, finite and at least 0.
+        seed: An integer in [0, 2^64).
+        sample: An integer in [0, 2^64). Samples of one seed are independent.
+
+    Returns:
+        A `Network`, a function of (seed, sample): its numbers are sqrt(variance) times draws 0, 1,
+        2, ... of `nnth.normals(seed, sample, ...)`, in the order W_1 row by row, b_1, W_2, b_2,
+        ...; the weights do not depend on cb.
+
+    Raises:
+        ValueError: If an argument is out of range.
+        MemoryError: If the weights do not fit in memory, with their size, before they are drawn.
+
+    Cost: 3 ns per weight.
+
+    Example:
+        >>> net = nnth.random_network(2, [64, 64], seed=1)
+        >>> net
+        <Network 2-64-64-1, relu, 4417 parameters>
+        >>> bool(abs(net.weights[1].var() * 64 - 2.0) < 0.2)
+        True
     """
     sizes = (
         check_integer("n0", n0),
@@ -178,7 +219,7 @@ def random_network(
     )
     if len(sizes) < 3:
         raise ValueError("widths must hold at least one hidden layer, not none")
-    for name, value in (("cw", cw), ("cb", cb)):
+    for name, value in (("cb", cb), ("cw", cw)):
         if not 0.0 <= value < math.inf:
             raise ValueError(f"{name} must be finite and at least 0, not {value:g}")
     require_weights(sizes)
@@ -195,17 +236,21 @@ def random_network(
 
 
 def telgarsky(k: int) -> Network:
-    """Return the tent map composed k times: 2^k linear pieces on [0, 1] from 3k - 1 neurons.
+    """Return the network that composes the tent map k times: 2^k linear pieces on [0, 1].
 
-    tent(x) = 2 s(x) - 4 s(x - 1/2), which s = ReLU makes 0 outside [0, 1]. A tent is two neurons,
-    s(x) and s(x - 1/2), and one more to pass s(tent) on; the last tent is the output, without. So
-    the hidden widths are 2, 1, 2, 1, ..., 2: 2k - 1 hidden layers, 2k with the output. All weights
-    are small dyadic numbers, and so the breaks j/2^k in [0, 1] are exact.
+    With s = ReLU, tent(x) = 2 s(x) - 4 s(x - 1/2) on [0, 1], and 0 outside after another s. A tent
+    takes two neurons, s(x) and s(x - 1/2), and one more that passes s(tent) on; the last tent is
+    the output, without s. The hidden widths are 2, 1, 2, 1, ..., 2: 2k - 1 hidden layers with
+    3k - 1 neurons. All weights are small dyadic numbers, so the breaks j/2^k in [0, 1] are exact.
+    On the real line there are 2^k + 2 pieces, 3 for k = 1.
 
-    On the line there are two pieces more, where the network is 0: 2^k + 2. For k = 1 nothing cuts
-    the slope beyond x = 1, and there are 3.
+    Args:
+        k: The number of tents, 1 to 1000.
 
-    k: 1 to 1000. Raises ValueError otherwise. Source: Telgarsky (2015), arXiv:1509.08101.
+    Raises:
+        ValueError: If k is out of range.
+
+    Source: Telgarsky (2015), arXiv:1509.08101.
     """
     if not 1 <= k <= 1000:
         raise ValueError(f"k of telgarsky must be from 1 to 1000, not {k}")
@@ -215,14 +260,28 @@ def telgarsky(k: int) -> Network:
     return Network(tuple(w for w, _ in layers), tuple(b for _, b in layers))
 
 
-# Makes a network from the number after its name.
+# Each name with the function that makes its network from the number after the name.
 _NAMED: Final[dict[str, Callable[[int], Network]]] = {"telgarsky": telgarsky}
 
 
 def named_network(name: str) -> Network:
-    """Return a network known by name: `telgarsky:K` is `nnth._networks.network.telgarsky(K)`.
+    """Return a network of the literature by its name.
 
-    Raises ValueError, with what is known, for other names.
+    Args:
+        name: "telgarsky:K", the tent map composed K times, K from 1 to 1000: a ReLU network of
+            3K - 1 neurons with 2^K linear pieces on [0, 1]. Its weights are exact dyadic numbers.
+
+    Raises:
+        ValueError: If the name is not known, with the names that are.
+
+    Example:
+        >>> net = nnth.named_network("telgarsky:3")
+        >>> net.widths
+        (2, 1, 2, 1, 2)
+        >>> net([[0.0], [0.125], [0.25], [0.375]]).ravel()
+        array([0., 1., 0., 1.])
+
+    Source: Telgarsky (2015).
     """
     kind, _, number = name.strip().partition(":")
     if kind not in _NAMED or not _is_whole(number):
@@ -232,10 +291,11 @@ def named_network(name: str) -> Network:
 
 
 def parse_widths(text: str) -> tuple[int, ...]:
-    """Return the hidden widths written in `text`: "64*10,32" is ten layers of 64 and one of 32.
+    """Return the hidden widths in a text: "64*10,32" means ten layers of 64 and one of 32.
 
-    Raises ValueError when a part is not WIDTH or WIDTH*LAYERS in whole numbers of at least 1, and
-    for widths above 10^7 or more than 10^5 layers.
+    Raises:
+        ValueError: If a part is not WIDTH or WIDTH*LAYERS in whole numbers of at least 1, a width
+            is above 10^7, or there are more than 10^5 layers.
     """
     widths: list[int] = []
     for part in text.split(","):
@@ -294,7 +354,7 @@ def _is_whole(text: str) -> bool:
 
 
 def require_relu(net: Network) -> None:
-    """Raise ValueError for a network of another activation."""
+    """Raise ValueError if the activation of a network is not ReLU."""
     if not activation(net.activation).is_relu:
         raise ValueError(
             "activation must be relu, which linear regions and paths need, not "
@@ -303,7 +363,7 @@ def require_relu(net: Network) -> None:
 
 
 def require_weights(sizes: Sequence[int]) -> None:
-    """Raise MemoryError, naming the largest of n_0, ..., n_(L+1), where weights do not fit."""
+    """Raise MemoryError, naming the largest of n_0, ..., n_(L+1), if the weights do not fit."""
     needed = 8 * sum(rows * (columns + 1) for columns, rows in pairwise(sizes))
     largest = max(sizes)
     name = "n0" if sizes[0] == largest else "n_out" if sizes[-1] == largest else "widths"

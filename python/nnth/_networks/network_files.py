@@ -16,7 +16,8 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nnth._activations.activation import CATALOGUE, activation
+from nnth._activations.activation import activation
+from nnth._activations.catalogue import CATALOGUE
 from nnth._data.files import remember_content
 from nnth._data.read_errors import reraise_as_value_error
 from nnth._networks.network import Network
@@ -27,22 +28,32 @@ SUFFIXES: Final = (".npz", ".safetensors")
 def load_network(path: str | os.PathLike[str], act: str | None = None) -> Network:
     """Return the network in a file.
 
-    act: its activation, where the file does not say; by default "relu".
+    Args:
+        path: An .npz file with arrays W1, b1, W2, b2, ... of the shapes of `Network`, the output
+            layer included; other arrays are ignored. Or a .safetensors file with the torch state
+            dict of a Sequential of Linear layers with an activation between any two: `0.weight`,
+            `0.bias`, `2.weight`, ..., with a common prefix or none, of type F64, F32, F16 or BF16,
+            and no other entries; a layer without a bias has b_l = 0.
+        act: The activation, as for `nnth.activation`, if the file does not name it; by default
+            "relu". A file names it by an array `activation` (.npz) or an entry `activation` of the
+            metadata (.safetensors).
 
-    `.npz`: arrays W1, b1, W2, b2, ... of the shapes of `Network`, the output layer included; others
-    are ignored. `.safetensors`: the torch state dict of a Sequential of Linear layers and an
-    activation between any two, `0.weight`, `0.bias`, `2.weight`, ..., behind a common prefix or
-    none, of F64, F32, F16 or BF16, and nothing else; layers without bias have b_l = 0. Nothing is
-    ever unpickled.
+    Returns:
+        A `Network`.
 
-    An array `activation` (.npz) or an entry `activation` of the metadata (.safetensors) names the
-    activation where there is one.
+    Raises:
+        ValueError: If the file is damaged or of another type, lacks an array, holds another kind
+            of network, or names another activation than `act`; one line with the file's name.
+        OSError: If the file cannot be opened.
 
-    Raises ValueError, one line with the file's name, when the file is of another kind, lacks an
-    array, holds another sort of network or names another activation, or is damaged; OSError when
-    it cannot be opened.
+    Nothing is unpickled.
 
-    Source: https://huggingface.co/docs/safetensors for the format.
+    Example:
+        >>> nnth.random_network(2, [8], seed=1).save("net.npz")
+        >>> nnth.load_network("net.npz")
+        <Network 2-8-1, relu, 33 parameters>
+
+    Source: https://huggingface.co/docs/safetensors, for the format .safetensors.
     """
     file = Path(path)
     if file.suffix not in SUFFIXES:
@@ -56,7 +67,7 @@ def load_network(path: str | os.PathLike[str], act: str | None = None) -> Networ
 
 
 def _read_npz(stream: BinaryIO, act: str | None) -> Network:
-    if not zipfile.is_zipfile(stream):  # numpy would take it for a .npy, or for a pickle
+    if not zipfile.is_zipfile(stream):  # NumPy would try to read it as an .npy file or a pickle
         raise ValueError("it is no .npz archive")
     stream.seek(0)
     with np.load(stream, allow_pickle=False) as arrays:
@@ -69,7 +80,7 @@ def _read_npz(stream: BinaryIO, act: str | None) -> Network:
 
 
 def _activation(named: str | None, act: str | None) -> str:
-    """Return what the file names or, where it does not, what is asked for."""
+    """Return the activation that the file names, or else the one that the caller gave."""
     if named is None:
         return "relu" if act is None else act
     if named.lower() in CATALOGUE:
@@ -84,7 +95,7 @@ def _same_function(one: str, other: str) -> bool:
         a, b = activation(one), activation(other)
     except ValueError:
         return False
-    return (a.instead or a.expression) == (b.instead or b.expression)
+    return a.expression == b.expression
 
 
 def _text(array: NDArray[Any]) -> str:
@@ -93,7 +104,7 @@ def _text(array: NDArray[Any]) -> str:
 
 
 def _layers(names: Collection[str]) -> int:
-    """Return how many layers W1, b1, W2, b2, ... there are, none missing."""
+    """Return the number of layers W1, b1, W2, b2, ..., none of which is missing."""
     found = [re.fullmatch(r"[Wb]([1-9][0-9]{0,17})", name) for name in names]
     last = max((int(match[1]) for match in found if match), default=0)
     for i in range(1, last + 1):
@@ -119,7 +130,7 @@ _MAX_HEADER: Final = 100_000_000  # bytes, as in the reference implementation
 
 @dataclass(frozen=True)
 class _Tensor:
-    """A tensor of a safetensors file: where it is, counted from the start of the file."""
+    """A tensor of a safetensors file, in the bytes from `begin` to `end` of the file."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -130,7 +141,7 @@ class _Tensor:
         if self.dtype not in _DTYPES:
             raise ValueError(f"{name} must be one of {', '.join(_DTYPES)}, not {self.dtype}")
         dtype = np.dtype(_DTYPES[self.dtype])
-        # Python's integers: a shape may be made to overflow others.
+        # Python's integers, which no shape in a file can make overflow.
         if math.prod(self.shape) * dtype.itemsize != self.end - self.begin:
             raise ValueError(
                 f"{name} must have the bytes of {self.dtype} {list(self.shape)}, not "

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import NormalDist
 from typing import Any, Final
 
@@ -162,7 +163,8 @@ def distribution_table(networks: PathEnsemble, sample: PathSample | None) -> Tab
     order = ("distribution", "ks", "ks_95", "distance", "log_mean", "log_var")
     quantiles = [f"q{round(100 * level):02}" for level in LEVELS]
     names = (*order, *quantiles, "dead", "note")
-    return Table({name: [row[name] for row in rows] for name in names}, networks.meta())
+    columns = {name: [row[name] for row in rows] for name in names}
+    return Table(columns, networks.meta(), plot=partial(distribution_picture, networks, sample))
 
 
 def ks_distance(values: Array, cdf: Callable[[Array], Array]) -> float:

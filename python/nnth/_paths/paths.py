@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
@@ -39,6 +40,7 @@ from nnth._runtime.checks import check_integer
 from nnth._runtime.memory import check_memory
 from nnth._runtime.typing import Progress
 from nnth._runtime.work import validated
+from nnth._tables.plot import Drawing
 from nnth._tables.statistics import note_on_z, z_score
 from nnth._tables.table import Table
 
@@ -278,7 +280,16 @@ def path_table(
                 row["fraction"] = "" if found is None else _in_text(found)
             rows.append(row)
     columns = {column: [row[column] for row in rows] for column in rows[0]}
-    return Table(columns, networks.meta())
+    return Table(
+        columns, networks.meta(), plot=None if networks.linear else partial(_picture, networks)
+    )
+
+
+def _picture(networks: PathEnsemble) -> Drawing:
+    """Return the distribution of dz/dx in the sample, which is networks again."""
+    from nnth._paths.distribution import KEPT, distribution_picture
+
+    return distribution_picture(networks, draw(networks, {"dzdx": (2,)}, keep=KEPT))
 
 
 @dataclass(frozen=True, eq=False)

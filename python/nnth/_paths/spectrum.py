@@ -26,7 +26,7 @@ from nnth._runtime.checks import check_integer
 from nnth._runtime.random import normals
 from nnth._runtime.typing import Progress
 from nnth._runtime.work import validated
-from nnth._tables.plot import Lines, histogram
+from nnth._tables.plot import Lines, histogram, unreliable
 from nnth._tables.statistics import ASYMPTOTIC, joined, note_on_z, z_score
 from nnth._tables.table import Table
 
@@ -276,6 +276,7 @@ def path_angles(
             ("product of lecture notes, false", at, np.array([theory.product for theory in curve])),
         ),
         points=(("sample", cosines, *sampled),) if networks.samples else (),
+        hollow=(unreliable(notes),),
         x_label=r"cosine $\rho$",
         y_label=r"$\Theta_{ab}/\Theta_{aa}$",
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnth._kernels.gram import GramRows
+from nnth._kernels.network_kernel import NetworkRows
 from nnth._runtime.blas import factoring
 from nnth._runtime.typing import Floats
 
@@ -15,8 +15,8 @@ _EPSILON = float(np.finfo(float).eps)
 
 
 @dataclass(frozen=True, eq=False)
-class Law:
-    """Means and variances at one time, with estimates of their largest errors.
+class OutputDistribution:
+    """Means and variances of the outputs at one time, with estimates of their largest errors.
 
     mean: `(m_test, outputs)`; train_mean: `(m, outputs)`; variance: `(m_test,)`.
     """
@@ -31,7 +31,7 @@ class Law:
 
 
 def gain(mu: Floats, time: float) -> Floats:
-    """(1 - exp(-mu t))/mu: what a mode of the kernel has learnt by then, over mu."""
+    """Return (1 - exp(-mu t))/mu: 1/mu times the fraction of a mode that is learned at t."""
     if np.isinf(time):
         return 1.0 / mu
     safe = np.where(mu == 0.0, 1.0, mu)
@@ -40,17 +40,17 @@ def gain(mu: Floats, time: float) -> Floats:
 
 
 class KernelFlow:
-    """The kernels of training and test inputs, in the eigenvectors of the kernel of training.
+    """The kernels of training and test inputs in the eigenvectors of the kernel T of training.
 
-    kernels: rows of the training inputs, these first, then the test inputs. tangent: whether it is
-    the tangent kernel that trains, or the NNGP kernel. y: `(m, outputs)`. ridge: what is added to
-    the kernel that trains. of_targets: the variance of the errors of each network's own targets.
+    kernels: the rows of the training inputs; columns are training inputs, then test inputs.
+    tangent: whether T is the tangent kernel or the NNGP kernel. y: `(m, outputs)`. ridge: added to
+    the diagonal of T. target_variance: variance of the errors of each network's own targets.
 
     Raises ValueError for infinite kernels.
     """
 
     def __init__(
-        self, kernels: GramRows, tangent: bool, y: Floats, ridge: float, of_targets: float
+        self, kernels: NetworkRows, tangent: bool, y: Floats, ridge: float, target_variance: float
     ) -> None:
         m = len(y)
         nngp, trained = kernels.nngp, kernels.ntk if tangent else kernels.nngp
@@ -62,7 +62,7 @@ class KernelFlow:
                 "kernel must be nngp for an activation that jumps: its tangent kernel is infinite"
             )
         self.ridge = ridge
-        self._of_targets = of_targets
+        self._target_variance = target_variance
         self._kernel = trained[:, :m]
         with factoring(m):
             self._values, self._vectors = np.linalg.eigh(self._kernel)
@@ -99,28 +99,28 @@ class KernelFlow:
                 f"to {self._values[-1]:.2g}), and ridge is {self.ridge:g}"
             )
 
-    def law(self, gains: Callable[[Floats], Floats]) -> Law:
-        """Return the law when a mode of eigenvalue mu of T + ridge has gain gains(mu).
+    def outputs(self, gains: Callable[[Floats], Floats]) -> OutputDistribution:
+        """Return means and variances if a mode of eigenvalue mu of T + ridge has gain gains(mu).
 
-        An eigenvalue of T below 0 is rounding, of one that is 0 to it: such a mode would grow.
+        Eigenvalues of T below 0 are rounding errors and are taken as 0: their modes would grow.
         """
         mu = np.maximum(self._values, 0.0) + self.ridge
         g = gains(mu)
-        learnt = g[:, None] * self._modes
+        learned = g[:, None] * self._modes
         a = self._across * g  # A in the eigenvectors
         if self._spectral:
-            inner, cross = a * (self._values + self._of_targets), self._across
+            inner, cross = a * (self._values + self._target_variance), self._across
         else:
-            inner, cross = a @ self._nngp + self._of_targets * a, self._nngp_across
+            inner, cross = a @ self._nngp + self._target_variance * a, self._nngp_across
         variance = self._prior + np.sum(a * (inner - 2.0 * cross), axis=1)
-        train_mean = self._vectors @ (self._values[:, None] * learnt)
-        dual = self._vectors @ learnt
-        # (T + ridge) dual = y - what is still to be learnt.
+        train_mean = self._vectors @ (self._values[:, None] * learned)
+        dual = self._vectors @ learned
+        # (T + ridge) dual + (the part of y that is not learned yet) = y.
         left = self._vectors @ ((1.0 - mu * g)[:, None] * self._modes)
         residual = self._kernel @ dual + self.ridge * dual + left - self._y
         error, variance_error = self._errors(g, dual, a, inner - cross)
         norm = float(np.linalg.norm(self._y))
-        return Law(
+        return OutputDistribution(
             mean=a @ self._modes,
             variance=variance,
             train_mean=train_mean,
@@ -131,7 +131,9 @@ class KernelFlow:
         )
 
     def _errors(self, g: Floats, dual: Floats, a: Floats, slope: Floats) -> tuple[float, float]:
-        """First-order bounds of what errors dT, of entries and of the eigenvectors, make.
+        """Return first-order bounds of the errors of means and variances.
+
+        They follow from errors dT and dK of the entries, and from rounding in the eigenvectors:
 
         d(A y) = (dT_* - A dT) g(T) y and d(variance) = (1, -a) dK (1, -a)^T + 2 da (K a - k_*).
         """

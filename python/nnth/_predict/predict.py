@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 
-from nnth._activations.activation import activation
 from nnth._data.data import Data, data_of, targets_of
 from nnth._data.files import file_of
-from nnth._kernels.gram import gram_rows
-from nnth._kernels.kernel import Ntk, core_network, variances
+from nnth._kernels.kernel import Ntk, infinite_network
+from nnth._kernels.network_kernel import network_rows
 from nnth._networks.gradient_descent import MAX_SAMPLES, Nets, trained_outputs
 from nnth._predict.kernel_flow import KernelFlow, gain
 from nnth._predict.prediction import Prediction, Simulation
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.checks import check_integer
-from nnth._runtime.typing import Floats
+from nnth._runtime.typing import Floats, Progress
 from nnth._tables.statistics import mean_and_stderr
 from nnth._tables.table import Meta
 
 TargetNoise: TypeAlias = Literal["own", "none"]
 
 MAX_STEPS: Final = 200_000
-_EVERY: Final = 5  # one point in so many is for tests where none are given
-_LEAST: Final = 1e-300  # eigenvalue, of which times are the inverse
-_CONVERGED: Final = 20.0  # exp(-20) is left of the slowest mode where networks are trained to inf
+_TEST_EVERY: Final = 5  # every fifth point is a test point by default
+_SMALLEST: Final = 1e-300  # eigenvalue whose inverse is still a double
+_CONVERGED: Final = 20.0  # t = inf stands for a decay of the slowest mode by exp(-20)
 
 
 @serial_blas
@@ -52,56 +51,90 @@ def predict(
     step: float = 0.5,
     seed: int = 0,
     threads: int = 0,
-    progress: Callable[[int, int], object] | None = None,
+    progress: Progress | None = None,
 ) -> Prediction:
-    """Return the law of infinitely wide networks on test points, in the course of their training.
+    """Return the distribution of trained infinitely wide networks on test points, over time.
 
-    Under gradient flow at rate eta on L = (1/2) sum |f(x_i) - y_i|^2 the outputs are Gaussian, each
-    independent of the others, with A = T_* g(T), g(T) = T^-1 (1 - exp(-eta T t)), T_* = T(x_*, x):
+    Under gradient flow at rate eta on the loss L = (1/2) sum_i (f(x_i) - y_i)^2 the outputs are
+    Gaussian and independent of one another. With K the NNGP kernel at initialization and T the
+    kernel of training, the tangent kernel if all layers are trained ("ntk") or K if only the last
+    layer is ("nngp"), T_* = T(x_*, x), K_* = K(x_*, x), K_** = K(x_*, x_*)::
 
-        mean(x_*) = A y,   cov = K_** + A K A^T - A K_*^T - K_* A^T,
+        A(t)    = T_* T^-1 (1 - exp(-eta T t))
+        mean(t) = A y
+        cov(t)  = K_** + A K A' - A K_*' - K_* A'
 
-    K the NNGP kernel at initialization and T the kernel of training: the tangent kernel where all
-    layers are trained ("ntk"), K where only the last is ("nngp"). Then t = inf is Gaussian-process
-    regression: mean K_* K^-1 y, cov K_** - K_* K^-1 K_*^T. With ridge s^2 the loss is joined by
-    (s^2/2) |p - p_0|^2, p being the parameters over the roots of their rates: T + s^2 replaces T in
-    g. With target_noise "own" every network's targets have errors N(0, s^2) of its own, and
+    With `ridge` s^2 > 0 the penalty (s^2/2) `|p - p_0|^2` joins the loss, where p are the
+    parameters divided by the square roots of their learning rates, and every network is trained on
+    targets with errors N(0, s^2) of its own (`target_noise` "own")::
 
-        cov = K_** + A (K + s^2) A^T - A K_*^T - K_* A^T,
+        A(t)    = T_* (T + s^2)^-1 (1 - exp(-eta (T + s^2) t))
+        cov(t)  = K_** + A (K + s^2) A' - A K_*' - K_* A'
 
-    so that "nngp" at t = inf is the posterior of a Gaussian process with observation noise s^2,
-    mean K_* (K + s^2)^-1 y, cov K_** - K_* (K + s^2)^-1 K_*^T. With "none" all networks have the
-    targets y and A K A^T stays: less variance than the posterior by s^2 A A^T. `variance` is of f,
-    without the noise of an observation.
+    With "nngp" and t = inf this is the posterior of a Gaussian process with observation noise s^2:
+    mean K_* (K + s^2)^-1 y and covariance K_** - K_* (K + s^2)^-1 K_*'. With `target_noise` "none"
+    all networks are trained on the targets y and the term is A K A': less than the posterior
+    variance by s^2 A A'. `variance` is that of f, without the noise of an observation.
 
-    x, x_test: `(m, n_0)`, `(m_test, n_0)`; y, y_test: `(m, outputs)` or `(m,)`; arrays or the paths
-        of files. Without x_test every fifth point of x, with its target, is a test point and not
-        used for training. labels: y and y_test are class numbers, and the targets one-hot less
-        1/classes.
-    act, depth, cb, cw, ntk: as in `nnth.kernel`.
-    ridge: s^2 >= 0. target_noise: "own" errors of each network's targets, or "none". times: t >= 0,
-        inf among them if wanted; eta > 0.
-    samples: networks of `width` to train, 0 or at least 2. They take gradient descent steps of at
-        most step/(largest eigenvalue of T + s^2), 0 < step <= 1, and are compared with infinitely
-        wide networks that take the same steps, so that only the width is between them: expect
-        deviations of O(1/width), which show in z once samples are many. "inf" is trained until
-        exp(-20) is left of the slowest mode.
+    Args:
+        x: Training inputs `(m, n_0)`, or the name or path of a data set.
+        y: Targets `(m, outputs)` or `(m,)`, or a path; not needed if `x` contains targets.
+        x_test: Test inputs `(m_test, n_0)` or a path. By default every fifth point of `x`, with its
+            target, is a test point and is not used for training.
+        y_test: Test targets `(m_test, outputs)` or `(m_test,)`, or a path; optional.
+        act: Activation, as in `nnth.kernel`.
+        labels: Whether `y` and `y_test` are class numbers; one-hot vectors minus 1/classes are then
+            the targets.
+        depth: Number of hidden layers.
+        cb: Bias variance, as in `nnth.kernel`.
+        cw: Weight variance, as in `nnth.kernel`.
+        ntk: NTK convention, as in `nnth.kernel`.
+        kernel: "ntk" if all layers are trained, "nngp" if only the last layer is.
+        ridge: s^2, finite, at least 0.
+        target_noise: "own" adds errors of variance `ridge`, drawn for each network, to the targets;
+            "none" gives all networks the same targets.
+        times: Times t >= 0; inf is allowed.
+        eta: Learning rate, positive and finite.
+        width: Width of the hidden layers of the networks that are trained.
+        samples: Number of networks to train, 0 or at least 2.
+        step: Step of their gradient descent times the largest eigenvalue of T + s^2, above 0 and at
+            most 1.
+        seed: Seed of the networks.
+        threads: Number of threads for the kernels, 0 for all.
+        progress: Called as `progress(done, total)` a few times a second.
 
-    Returns a Prediction; `table()` is a row a time, `points()` a row a test point as well.
+    Returns:
+        A Prediction: `table()` has a row for each time, `points()` for each time, test point and
+        output.
 
-    Accuracy: `error` and `variance_error` estimate what the kernels' errors and rounding make of
-    the largest error of a mean and a variance, grown by `condition`, the largest factor by which g
-    stretches the scale of T + s^2 (at inf its condition number); `residual` is that of the linear
-    system, relative to y. A variance is a difference, and may come out below 0 by as much.
-    Cost: the kernels of m x (m + m_test) pairs, in time and memory; one eigendecomposition O(m^3);
-    O(m_test m^2) a time. From 2000 points of training on the last bits depend on the threads.
+        The networks take gradient descent steps, and are compared with infinitely wide networks
+        that take the same steps, so that only their width makes a difference: deviations are
+        O(1/width), and show in z once `samples` is large. For t = inf they are trained until the
+        slowest mode has decayed by exp(-20).
 
-    Raises ValueError for arguments out of range, shapes that do not fit, an infinite tangent kernel
-    (step), and a kernel that is singular to rounding where times hold inf: nothing is added to its
-    diagonal but `ridge`.
+    Raises:
+        ValueError: For arguments out of range, shapes that do not fit, an infinite tangent kernel
+            (the activation jumps), and a kernel that is singular to rounding if `times` has inf:
+            nothing but `ridge` is added to its diagonal.
 
-    Source: Lee et al. (2018), eqs. 8-9; Jacot et al. (2018); Lee et al. (2019), eqs. 14-15; for the
-    noise, Matthews et al. (2017).
+    Accuracy: `error` and `variance_error` estimate the largest errors of a mean and of a variance
+    that follow from the errors of the kernels and from rounding; they grow with `condition`, which
+    is max g times the largest eigenvalue of T + s^2 for g = (1 - exp(-eta mu t))/mu (the condition
+    number at t = inf). `residual` is the residual of the linear system relative to y. A variance is
+    a difference, and can be below 0 by as much as its error. Cost: the kernels of m (m + m_test)
+    pairs, in time and memory; one eigendecomposition, O(m^3); O(m_test m^2) for each time. From
+    2000 training points on the last digits depend on the number of threads.
+
+    Example:
+        >>> result = nnth.predict([[1.0, 0.0], [0.0, 1.0]], [1.0, -1.0], [[1.0, 1.0]], depth=2)
+        >>> table = result.points()
+        >>> np.allclose(table["mean"], 0.0)
+        True
+        >>> table["variance"].round(4)
+        array([0.3321])
+
+    Source: Lee et al. (2018), eqs. 8-9; Jacot et al. (2018); Lee et al. (2019), eqs. 14-15; for
+    noise Matthews et al. (2017).
     """
     inputs, targets, tests, answers = _data(x, y, x_test, y_test, labels)
     when = _times(times)
@@ -112,29 +145,29 @@ def predict(
     if target_noise not in ("own", "none"):
         raise ValueError(f"target_noise must be own or none, not {target_noise!r}")
     _check_simulation(width, samples, step)
-    chosen = activation(act)
-    cb, cw = variances(chosen, cb, cw)
+    network = infinite_network(act, depth=depth, cb=cb, cw=cw, ntk=ntk)
     if kernel not in ("nngp", "ntk"):
         raise ValueError(f"kernel must be nngp or ntk, not {kernel!r}")
-    kernels = gram_rows(
+    kernels = network_rows(
+        network,
         np.concatenate((inputs, tests)),
         len(inputs),
-        chosen,
-        core_network(cb, cw, depth, ntk),
         "both" if kernel == "ntk" else "nngp",
         threads=threads,
         progress=progress,
     )
     own = target_noise == "own"
     flow = KernelFlow(kernels, kernel == "ntk", targets, ridge, ridge if own else 0.0)
-    with np.errstate(over="ignore"):  # no double is as long as that, and inf is what it comes to
+    with np.errstate(over="ignore"):  # a time beyond the doubles is infinite
         elapsed = eta * when
     if np.isinf(elapsed).any():
         flow.require_regular()
-    laws = tuple(flow.law(lambda mu, t=t: gain(mu, t)) for t in elapsed)  # type: ignore[misc]
+    outputs = tuple(flow.outputs(lambda mu, t=t: gain(mu, t)) for t in elapsed)  # type: ignore[misc]
     simulation = None
     if samples:
-        nets = Nets(chosen, depth, width, cb, cw, ntk, kernel == "nngp")
+        nets = Nets(
+            network.act, network.depth, width, network.cb, network.cw, ntk, kernel == "nngp"
+        )
         simulation = _simulate(
             flow,
             nets,
@@ -152,10 +185,10 @@ def predict(
         "x_test": file_of(x_test),
         "y_test": file_of(y_test),
         "labels": labels,
-        "act": chosen.name,
-        "depth": depth,
-        "cb": cb,
-        "cw": cw,
+        "act": network.act.name,
+        "depth": network.depth,
+        "cb": network.cb,
+        "cw": network.cw,
         "kernel": kernel,
         "ntk": ntk,
         "ridge": ridge,
@@ -171,10 +204,10 @@ def predict(
     }
     return Prediction(
         times=when,
-        mean=np.stack([law.mean for law in laws]),
-        variance=np.stack([law.variance for law in laws]),
-        train_mean=np.stack([law.train_mean for law in laws]),
-        laws=laws,
+        mean=np.stack([at.mean for at in outputs]),
+        variance=np.stack([at.variance for at in outputs]),
+        train_mean=np.stack([at.train_mean for at in outputs]),
+        distributions=outputs,
         ridge=ridge,
         x=inputs,
         y=targets,
@@ -195,9 +228,9 @@ def _simulate(
     samples: int,
     seed: int,
     own_errors: bool,
-    progress: Callable[[int, int], object] | None,
+    progress: Progress | None,
 ) -> Simulation:
-    """Train networks, and find the law of infinitely wide ones that take the same steps."""
+    """Train networks, and compute the outputs of infinitely wide networks after the same steps."""
     inputs, targets, tests, answers = data
     order = np.argsort(times, kind="stable")
     steps = _steps(times[order], flow, step)
@@ -218,8 +251,8 @@ def _simulate(
     expected = np.empty((len(times), len(tests), targets.shape[1]))
     variance = np.empty((len(times), len(tests)))
     for i, place in enumerate(order):
-        law = flow.law(lambda mu, taken=steps[: i + 1]: _step_gain(mu, taken))  # type: ignore[misc]
-        expected[place], variance[place] = law.mean, law.variance
+        found = flow.outputs(lambda mu, taken=steps[: i + 1]: _step_gain(mu, taken))  # type: ignore[misc]
+        expected[place], variance[place] = found.mean, found.variance
     reference = expected[:, None] if answers is None else answers
     mean, stderr = mean_and_stderr(outputs, axis=1)
     return Simulation(
@@ -233,10 +266,10 @@ def _simulate(
 
 
 def _steps(times: Floats, flow: KernelFlow, step: float) -> list[tuple[float, int]]:
-    """Step size and number of steps up to each of the ascending times, from the one before."""
-    # Of a kernel that is 0 to rounding a step may be as long as it likes.
-    longest = step / max(flow.largest, _LEAST)
-    slowest = max(flow.smallest, _LEAST)
+    """Return step size and number of steps from each of the ascending times to the next."""
+    # If the kernel is 0 to rounding, any step is stable.
+    longest = step / max(flow.largest, _SMALLEST)
+    slowest = max(flow.smallest, _SMALLEST)
     ends = np.where(np.isinf(times), np.maximum(_CONVERGED / slowest, _last_finite(times)), times)
     stretches = np.diff(ends, prepend=0.0)
     with np.errstate(over="ignore"):
@@ -256,7 +289,7 @@ def _last_finite(times: Floats) -> float:
 
 
 def _step_gain(mu: Floats, steps: Sequence[tuple[float, int]]) -> Floats:
-    """(1 - prod (1 - h mu)^n)/mu: what `gain` is for gradient flow."""
+    """Return (1 - prod (1 - h mu)^n)/mu, the gain of gradient descent; see `gain`."""
     logs = sum((n * np.log1p(-h * mu) for h, n in steps), np.zeros_like(mu))
     elapsed = sum(n * h for h, n in steps)
     return np.where(mu == 0.0, elapsed, -np.expm1(logs) / np.where(mu == 0.0, 1.0, mu))
@@ -297,18 +330,18 @@ def _data(
 def _divided(
     x: Floats, y: Floats, y_test: Data | None
 ) -> tuple[Floats, Floats, Floats, Floats | None]:
-    """Return inputs and targets for training, and every fifth of both for tests."""
+    """Return training inputs and targets, and every fifth point as test inputs and targets."""
     if y_test is not None:
         raise ValueError("y_test must come with x_test")
-    if len(x) < _EVERY or len(y) != len(x):
-        least = f"at least {_EVERY} rows without x_test, and y as many"
+    if len(x) < _TEST_EVERY or len(y) != len(x):
+        least = f"at least {_TEST_EVERY} rows without x_test, and y as many"
         raise ValueError(f"x must have {least}, not {len(x)} and {len(y)}")
-    tested = np.arange(len(x)) % _EVERY == _EVERY - 1
+    tested = np.arange(len(x)) % _TEST_EVERY == _TEST_EVERY - 1
     return x[~tested], y[~tested], x[tested], y[tested]
 
 
 def _classes(targets: Floats, answers: Floats | None) -> Floats:
-    """The class numbers there are, those of the test set among them."""
+    """Return the class numbers of the training and test targets, sorted."""
     for name, values in (("y", targets), ("y_test", answers)):
         if values is None:
             continue

@@ -1,4 +1,4 @@
-"""What regression with the kernels of infinite width returns, and its tables."""
+"""The result of regression with the kernels of infinite width, and its tables."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from nnth._predict.kernel_flow import Law
+from nnth._predict.kernel_flow import OutputDistribution
 from nnth._runtime.typing import Floats
-from nnth._tables.plot import Lines
+from nnth._tables.plot import Lines, unreliable
 from nnth._tables.result import Result
 from nnth._tables.statistics import ASYMPTOTIC, joined, mean_of, note_on_z, skewness, z_score
 from nnth._tables.table import Meta, Table
@@ -17,11 +17,12 @@ from nnth._tables.table import Meta, Table
 
 @dataclass(frozen=True, eq=False)
 class Simulation:
-    """Finite networks beside the theory: arrays `(times, m_test, outputs)` over the networks.
+    """Means, standard errors and variances `(times, m_test, outputs)` over trained networks.
 
-    `expected` and `expected_variance` `(times, m_test)` are of infinite width after the same steps;
-    `net_error` is the mean of (f - target)^2 over test points and outputs, `(times, networks)`, the
-    target being the expected mean where there is none.
+    `expected` `(times, m_test, outputs)` and `expected_variance` `(times, m_test)` are the mean and
+    variance at infinite width after the same steps. `net_error` `(times, networks)` is the mean of
+    (f - target)^2 over test points and outputs; without test targets the target is the expected
+    mean.
     """
 
     mean: Floats
@@ -34,18 +35,29 @@ class Simulation:
 
 @dataclass(frozen=True, eq=False)
 class Prediction(Result):
-    """The law of trained networks on test points, at each of `times`.
+    """The distribution of trained networks on test points, at each of `times`; see `nnth.predict`.
 
-    mean: `(times, m_test, outputs)`; variance: `(times, m_test)`, the same for every output;
-    train_mean: `(times, m, outputs)`. `laws` has the errors. x, x_test: the inputs; y, y_test:
-    the targets (of classes one-hot less 1/classes); `simulation` where networks were trained.
+    Attributes:
+        times: Times `(times,)`.
+        mean: Means `(times, m_test, outputs)`.
+        variance: Variances `(times, m_test)`, the same for every output.
+        train_mean: Means at the training points `(times, m, outputs)`.
+        distributions: For each time also condition, residual and errors; see `nnth.predict`.
+        ridge: The ridge s^2.
+        x: Training inputs.
+        y: Training targets; for class numbers one-hot vectors minus 1/classes.
+        x_test: Test inputs.
+        y_test: Test targets, or None.
+        labels: Whether the targets are classes.
+        simulation: Means and variances of trained networks, or None.
+        meta: The parameters of the computation.
     """
 
     times: Floats
     mean: Floats
     variance: Floats
     train_mean: Floats
-    laws: tuple[Law, ...]
+    distributions: tuple[OutputDistribution, ...]
     ridge: float
     x: Floats
     y: Floats
@@ -56,28 +68,34 @@ class Prediction(Result):
     meta: Meta
 
     def table(self) -> Table:
-        """Return a row a time, as `nnth predict` prints them.
+        """Return a row for each time, as `nnth predict` prints them.
 
-        time; train_error and test_error, the mean square error of the mean prediction; accuracy,
-        the share of test points whose class has the largest mean (with labels); variance, its mean
-        over test points; net_error = test_error + variance, the expected error of one network; nll,
-        the mean negative log density of a test value under N(mean, variance + ridge); condition,
-        residual, error, variance_error (see `predict`); status: "ok", or "rounding" where the
-        smallest predictive variance is not above its error, so that nll cannot be trusted.
+        Returns:
+            A Table with the columns time; train_error and test_error, mean square errors of the
+            mean prediction; accuracy, with labels, the fraction of test points whose class has the
+            largest mean; variance, its mean over test points; net_error = test_error + variance,
+            the expected error of one network; nll, the mean negative log density of a test value
+            under N(mean, variance + ridge); condition, residual, error, variance_error (see
+            `nnth.predict`); status: "ok", or "rounding" if the smallest predictive variance is not
+            above its error, so that nll is unreliable.
 
-        With samples: sim_net_error, the mean over the networks, with sim_stderr, z and a note on z;
-        max_deviation of the mean outputs and max_z, the largest |z| among them; step_error, the
-        largest difference between the means of gradient flow and of the steps that were taken.
+            With samples also sim_net_error, the mean error of the networks, sim_stderr, z, and
+            note, a remark on z; max_deviation and max_z, the largest deviation of the mean outputs
+            and the largest `|z|`; step_error, the largest difference between the means of gradient
+            flow and of the gradient descent steps that were taken.
         """
         rows = [self._row(i) for i in range(len(self.times))]
         columns = {name: [row[name] for row in rows] for name in rows[0]}
         return Table(columns, self.meta, plot=self._picture(columns))
 
     def points(self) -> Table:
-        """Return a row a time, test point and output: mean, variance, target, what was simulated.
+        """Return a row for each time, test point and output.
 
-        With samples: sim_mean, sim_stderr, z, sim_variance, note; z is against infinitely wide
-        networks trained with the same steps.
+        Returns:
+            A Table with the columns time, point, output, mean, variance, error, variance_error and,
+            if there are test targets, target. With samples also sim_mean, sim_stderr, z,
+            sim_variance and note; z compares the networks with infinitely wide networks after the
+            same steps.
         """
         times, points, outputs = self.mean.shape
         each = points * outputs
@@ -87,9 +105,9 @@ class Prediction(Result):
             "output": np.tile(np.arange(outputs), times * points),
             "mean": self.mean.ravel(),
             "variance": np.repeat(self.variance.ravel(), outputs),
-            "error": np.repeat([law.error for law in self.laws], each),
+            "error": np.repeat([at.error for at in self.distributions], each),
             "variance_error": np.repeat(
-                [law.variance_error for law in self.laws], points * outputs
+                [at.variance_error for at in self.distributions], points * outputs
             ),
         }
         if self.y_test is not None:
@@ -100,14 +118,14 @@ class Prediction(Result):
             columns["sim_stderr"] = sim.stderr.ravel()
             columns["z"] = z_score(sim.mean - sim.expected, sim.stderr).ravel()
             columns["sim_variance"] = sim.variance.ravel()
-            # At the start outputs are symmetric about 0 at every width.
+            # At t = 0 the outputs are symmetric about 0 at every width.
             on_z = note_on_z(sim.net_error.shape[1])
             notes = [joined(ASYMPTOTIC if time > 0.0 else "", on_z) for time in self.times]
             columns["note"] = np.repeat(notes, each)
         return Table(columns, self.meta, plot=self._outputs())
 
     def arrays(self) -> dict[str, Floats]:
-        """Return what `nnth predict --save` writes: times, mean, variance and, simulated, sim_*."""
+        """Return times, mean, variance and, with samples, sim_mean, sim_stderr, sim_variance."""
         arrays = {"times": self.times, "mean": self.mean, "variance": self.variance}
         if self.simulation is not None:
             arrays["sim_mean"] = self.simulation.mean
@@ -116,7 +134,7 @@ class Prediction(Result):
         return arrays
 
     def _row(self, i: int) -> dict[str, Any]:
-        law, mean, variance = self.laws[i], self.mean[i], self.variance[i]
+        law, mean, variance = self.distributions[i], self.mean[i], self.variance[i]
         row = {
             "time": float(self.times[i]),
             "train_error": float(np.mean((self.train_mean[i] - self.y) ** 2)),
@@ -172,23 +190,27 @@ class Prediction(Result):
         t = self.times[drawn][order]
         found = {n: np.asarray(columns[n])[drawn][order] for n in names if n in columns}
         points: tuple[Any, ...] = ()
+        hollow: tuple[Any, ...] = ()
         if self.simulation is not None:
             mean, error = (
                 np.asarray(columns[n])[drawn][order] for n in ("sim_net_error", "sim_stderr")
             )
             points = ((f"{self.simulation.net_error.shape[1]} networks", t, mean, error),)
+            hollow = (unreliable(columns["note"])[drawn][order],)
         return Lines(
             lines=tuple((names[name], t, y) for name, y in found.items()),
             points=points,
-            pairs=True,
+            hollow=hollow,
+            pairs="net_error" in found,  # the first line, which the points estimate
             log_x=True,
             log_y=all((y > 0.0).all() for y in found.values()),
             x_label="time $t$",
             y_label="mean square error",
+            note="" if drawn.all() else "times 0 and inf have no place on the axis",
         )
 
     def _outputs(self) -> Lines:
-        """The outputs at the last time: over inputs of one dimension, else against targets."""
+        """Return a picture of the outputs at the last time, over inputs or against targets."""
         i = int(np.argmax(self.times))
         mean, spread = self.mean[i], np.sqrt(np.maximum(self.variance[i], 0.0))
         outputs = mean.shape[1]
@@ -229,7 +251,7 @@ class Prediction(Result):
         )
 
     def _against_targets(self, mean: Floats, spread: Floats, y_label: str, note: str) -> Lines:
-        """Means and standard deviations against targets; without any, against test points."""
+        """Return means and standard deviations over targets, or else over test points."""
         outputs = mean.shape[1]
         x = np.tile(np.arange(float(len(mean)))[:, None], outputs)
         lines: tuple[Any, ...] = ()

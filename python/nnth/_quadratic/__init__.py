@@ -1,4 +1,4 @@
-"""Quadratic models: the first step beyond the linear one, in closed form and beside their flow."""
+"""Quadratic models: gradient flow to first order in closed form, compared with integration."""
 
 from nnth._quadratic.model import QuadraticModel, load_model, random_model
 from nnth._quadratic.quadratic import QuadraticSolution, quadratic

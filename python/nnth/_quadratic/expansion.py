@@ -1,4 +1,4 @@
-"""A real network as a quadratic model: its gradients and Hessians at the start of training."""
+"""A network as a quadratic model: its gradients and Hessians at the start of training."""
 
 from __future__ import annotations
 
@@ -13,49 +13,49 @@ from nnth._networks.network import Network
 from nnth._quadratic.model import QuadraticModel, check_size
 from nnth._runtime.typing import Floats
 
-_REACH: Final = 40.0  # of preactivations, where kinks are looked for
+_MAX_PREACTIVATION: Final = 40.0  # kinks are searched for up to this size
 
 
 @dataclass(frozen=True)
 class SmallNet:
-    """A fully connected network of one output on data x `(n, n_0)`.
+    """A fully connected network of one output on data x `(m, n_0)`.
 
-    theta, its parameters, is W_1 row by row, b_1, W_2, ...: `(p,)`.
+    Its parameters theta `(P,)` are W_1 row by row, b_1, W_2, ...
     """
 
     act: Activation
-    sizes: tuple[int, ...]  # n_0, widths, 1
+    sizes: tuple[int, ...]  # n_0, the hidden widths, 1
     x: Floats
     y: Floats
     start: Floats
 
     def outputs(self, theta: Floats) -> Floats:
-        """Return z `(n,)`."""
+        """Return z `(m,)`."""
         return np.asarray(self._forward(theta)[-1][0][:, 0])
 
     def gradients(self, theta: Floats) -> Floats:
-        """Return d z_a/d theta `(n, p)`, by back-propagation."""
+        """Return d z_a/d theta `(m, P)`, by back-propagation."""
         return self._backward(theta)[0]
 
-    def slope(self, theta: Floats) -> Floats:
+    def time_derivative(self, theta: Floats) -> Floats:
         """Return d theta/d(eta t) of gradient flow on sum_a (z_a - y_a)^2/2."""
         gradients = self.gradients(theta)
         return np.asarray(-((self.outputs(theta) - self.y) @ gradients))
 
     def hessians(self, theta: Floats) -> Floats:
-        """Return d^2 z_a/d theta^2 `(n, p, p)`: back-propagation along each parameter."""
+        """Return d^2 z_a/d theta^2 `(m, P, P)`, by back-propagation along each parameter."""
         return self._backward(theta, second=True)[1]
 
     def model(self) -> QuadraticModel:
-        """Return the expansion at the start, for a distance eps (y - z) to go.
+        """Return the expansion at the start, with targets eps (y - z_0) away from the outputs z_0.
 
         z = z_0 + eps (Phi^T t + (eps/2) t^T Psi t) + O(eps^3) at theta = start + eps t.
         """
         phi, psi = self._backward(self.start, second=True)
         distance = self.y - self.outputs(self.start)
         symmetric = 0.5 * (psi + psi.transpose(0, 2, 1))
-        kinks = self.act.core.breaks(_REACH)
-        note = "the activation has kinks: this is its network only between them" if kinks else ""
+        kinks = self.act.core.breaks(_MAX_PREACTIVATION)
+        note = "the activation has kinks: the expansion holds only between them" if kinks else ""
         start = np.zeros(len(self.start))
         return QuadraticModel(np.ascontiguousarray(phi.T), symmetric, distance, start, note)
 
@@ -65,7 +65,7 @@ class SmallNet:
         return SmallNet(self.act, self.sizes, self.x, z + eps * (self.y - z), self.start)
 
     def _layers(self, theta: Floats) -> list[tuple[Floats, Floats]]:
-        """Views of W and b: of one theta `(p,)`, or of many `(k, p)`."""
+        """Return views of W and b: of one theta `(P,)`, or of many `(k, P)`."""
         out, at = [], 0
         for before, size in pairwise(self.sizes):
             w = theta[..., at : at + size * before]
@@ -75,37 +75,38 @@ class SmallNet:
         return out
 
     def _forward(self, theta: Floats) -> list[tuple[Floats, Floats, Floats]]:
-        """s, s', s'' of each layer, s the input first and the output last."""
-        seen: list[tuple[Floats, Floats, Floats]] = [(self.x, np.empty(0), np.empty(0))]
+        """Return s, s', s'' of each layer; s of the input first and of the output last."""
+        states: list[tuple[Floats, Floats, Floats]] = [(self.x, np.empty(0), np.empty(0))]
         layers = self._layers(theta)
         for i, (w, b) in enumerate(layers):
-            z = seen[-1][0] @ w.T + b
+            z = states[-1][0] @ w.T + b
             if i + 1 == len(layers):
-                seen.append((z, np.empty(0), np.empty(0)))
+                states.append((z, np.empty(0), np.empty(0)))
             else:
-                value, slope, bend = self.act.core.evaluate(z.ravel())
-                seen.append((value.reshape(z.shape), slope.reshape(z.shape), bend.reshape(z.shape)))
-        return seen
+                value, first, second = self.act.core.evaluate(z.ravel())
+                shape = z.shape
+                states.append((value.reshape(shape), first.reshape(shape), second.reshape(shape)))
+        return states
 
     def _backward(self, theta: Floats, *, second: bool = False) -> tuple[Floats, Floats]:
-        """Gradients `(n, p)` and, with `second`, their own along each parameter `(n, p, p)`."""
-        seen, layers = self._forward(theta), self._layers(theta)
+        """Return gradients `(m, P)` and, with `second`, Hessians `(m, P, P)`."""
+        states, layers = self._forward(theta), self._layers(theta)
         n, p = len(self.x), len(theta)
-        # R-operator (Pearlmutter 1994): everything's derivative along direction k is `(k, ...)`.
+        # R-operator (Pearlmutter 1994): derivatives along direction k are `(k, ...)`.
         along = self._layers(np.eye(p)) if second else []
         moved = [np.zeros((p, *self.x.shape))] if second else []
         before = []  # R z of each hidden layer
         for i, (w, _) in enumerate(layers[:-1] if second else []):
-            r_z = np.einsum("kij,nj->kni", along[i][0], seen[i][0]) + moved[i] @ w.T
+            r_z = np.einsum("kij,nj->kni", along[i][0], states[i][0]) + moved[i] @ w.T
             r_z += along[i][1][:, None, :]
             before.append(r_z)
-            moved.append(r_z * seen[i + 1][1])
+            moved.append(r_z * states[i + 1][1])
         delta = np.ones((n, 1))
         r_delta = np.zeros((p, n, 1)) if second else np.empty(0)
         first: list[Floats] = []
         rest: list[Floats] = []
         for i in range(len(layers) - 1, -1, -1):
-            h = seen[i][0]
+            h = states[i][0]
             first = [(delta[:, :, None] * h[:, None, :]).reshape(n, -1), delta, *first]
             if second:
                 r_w = r_delta[..., :, None] * h[:, None, :]
@@ -116,8 +117,8 @@ class SmallNet:
                 if second:
                     r_pulled = np.einsum("ni,kij->knj", delta, along[i][0])
                     r_pulled += r_delta @ layers[i][0]
-                    r_delta = r_pulled * seen[i][1] + pulled * seen[i][2] * before[i - 1]
-                delta = pulled * seen[i][1]
+                    r_delta = r_pulled * states[i][1] + pulled * states[i][2] * before[i - 1]
+                delta = pulled * states[i][1]
         hessians = np.concatenate(rest, axis=2).transpose(1, 0, 2) if second else np.empty(0)
         return np.concatenate(first, axis=1), hessians
 

@@ -1,4 +1,4 @@
-"""Quadratic models: given in a file, or random."""
+"""Quadratic models: random ones, and ones that are read from a file."""
 
 from __future__ import annotations
 
@@ -20,16 +20,20 @@ from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats
 
 NAMES: Final = ("Phi", "Psi", "y", "theta0")
-_MOST_NUMBERS: Final = 100_000_000  # of Psi
-_MOST: Final = 1e50
+_MAX_PSI_NUMBERS: Final = 100_000_000
+_MAX_SIZE: Final = 1e50
 
 
 @dataclass(frozen=True)
 class QuadraticModel(ArrayResult):
-    """z_a(theta) = Phi_a . theta + (eps/2) theta . Psi_a theta, on n data points.
+    """A quadratic model on m data points, z_a = Phi_a . theta + (eps/2) theta . Psi_a theta.
 
-    phi: `(p, n)`, a column a data point. psi: `(n, p, p)`, symmetric. y: targets `(n,)`. theta0:
-    `(p,)`, where training starts. note: what was done to make it.
+    Args:
+        phi: Phi `(P, m)`, one column for each data point.
+        psi: Psi `(m, P, P)`, symmetric.
+        y: Targets `(m,)`.
+        theta0: Parameters at which training starts, `(P,)`.
+        note: How the arrays were changed, if they were.
     """
 
     phi: Floats
@@ -40,12 +44,12 @@ class QuadraticModel(ArrayResult):
 
     @property
     def p(self) -> int:
-        """The number of parameters."""
+        """The number of parameters P."""
         return int(self.phi.shape[0])
 
     @property
     def n(self) -> int:
-        """The number of data points."""
+        """The number of data points m."""
         return int(self.phi.shape[1])
 
     def arrays(self) -> dict[str, Floats]:
@@ -53,23 +57,24 @@ class QuadraticModel(ArrayResult):
         return {"Phi": self.phi, "Psi": self.psi, "y": self.y, "theta0": self.theta0}
 
     def outputs(self, theta: Floats, eps: float) -> Floats:
-        """Return z `(n,)`."""
+        """Return the outputs z `(m,)`."""
         return np.asarray(self.phi.T @ theta + 0.5 * eps * ((self.psi @ theta) @ theta))
 
-    def slope(self, theta: Floats, eps: float) -> Floats:
-        """Return d theta/d(eta t) of gradient flow on sum_a (z_a - y_a)^2/2: `(p,)`."""
-        bend = self.psi @ theta  # (n, p)
-        residual = self.phi.T @ theta + 0.5 * eps * (bend @ theta) - self.y
-        return np.asarray(-(self.phi @ residual) - eps * (residual @ bend))
+    def time_derivative(self, theta: Floats, eps: float) -> Floats:
+        """Return d theta/d(eta t) `(P,)` of gradient flow on sum_a (z_a - y_a)^2/2."""
+        psi_theta = self.psi @ theta  # (m, P)
+        residual = self.phi.T @ theta + 0.5 * eps * (psi_theta @ theta) - self.y
+        return np.asarray(-(self.phi @ residual) - eps * (residual @ psi_theta))
 
 
 def quadratic_model(
     phi: object, psi: object, y: object, theta0: object, *, where: str = ""
 ) -> QuadraticModel:
-    """Return the model of these arrays, checked.
+    """Return the model of these arrays, after checking them.
 
-    Only the symmetric part of Psi is felt; of another it is taken, and the model's note says so.
-    Raises ValueError, naming the array, for shapes that do not fit and numbers that are not finite.
+    The outputs depend on the symmetric part of Psi alone. If Psi is not symmetric its symmetric
+    part is taken, and the model's note says so. Raises ValueError, naming the array, for wrong
+    shapes and for numbers that are not finite.
     """
     arrays = {}
     for name, value, dimensions in zip(NAMES, (phi, psi, y, theta0), (2, 3, 1, 1), strict=True):
@@ -83,10 +88,10 @@ def quadratic_model(
             )
         arrays[name] = np.array(array, dtype=np.float64, order="C")
         with np.errstate(invalid="ignore"):
-            bad = ~(np.abs(arrays[name]) <= _MOST)
+            bad = ~(np.abs(arrays[name]) <= _MAX_SIZE)
         if bad.any():
             raise ValueError(
-                f"{where}{name} must hold numbers of size {_MOST:g} at most, not "
+                f"{where}{name} must hold numbers of size {_MAX_SIZE:g} at most, not "
                 f"{arrays[name][bad][0]:g}"
             )
     p, n = arrays["Phi"].shape
@@ -96,18 +101,34 @@ def quadratic_model(
                 f"{where}{name} must be of shape {shape}, as Phi is ({p}, {n}), not "
                 f"{arrays[name].shape}"
             )
-    turned = arrays["Psi"].transpose(0, 2, 1)
-    symmetric = 0.5 * (arrays["Psi"] + turned)
-    gap = float(np.max(np.abs(arrays["Psi"] - turned)))
+    transposed = arrays["Psi"].transpose(0, 2, 1)
+    symmetric = 0.5 * (arrays["Psi"] + transposed)
+    gap = float(np.max(np.abs(arrays["Psi"] - transposed)))
     rounding = 1e-12 * float(np.max(np.abs(symmetric)))
-    note = "" if gap <= rounding else "the symmetric part of Psi is taken, which is all that z has"
+    note = "" if gap <= rounding else "the symmetric part of Psi is taken: z depends on it alone"
     return QuadraticModel(arrays["Phi"], symmetric, arrays["y"], arrays["theta0"], note)
 
 
 def load_model(path: str | os.PathLike[str]) -> QuadraticModel:
-    """Return the model in an .npz file with Phi `(p, n)`, Psi `(n, p, p)`, y `(n,)`, theta0 `(p,)`.
+    """Return the quadratic model in an .npz file.
 
-    Raises ValueError for what is no such file; OSError when it cannot be read. Never pickle.
+    Args:
+        path: A .npz file with arrays Phi `(P, m)`, Psi `(m, P, P)`, y `(m,)` and theta0 `(P,)`.
+
+    Returns:
+        A QuadraticModel.
+
+    Raises:
+        ValueError: The file lacks an array, or one has a wrong shape or number. Pickled objects are
+            never read.
+        OSError: The file cannot be read.
+
+    Example:
+        >>> model = nnth.random_model(4, 2)
+        >>> arrays = {"Phi": model.phi, "Psi": model.psi, "y": model.y, "theta0": model.theta0}
+        >>> np.savez("model.npz", **arrays)
+        >>> nnth.load_model("model.npz").p
+        4
     """
     file = Path(path)
     if file.suffix != ".npz":
@@ -119,8 +140,8 @@ def load_model(path: str | os.PathLike[str]) -> QuadraticModel:
 
 
 def _read(stream: BinaryIO) -> list[NDArray[Any]]:
-    if not zipfile.is_zipfile(stream):  # NumPy would take it for a .npy
-        raise ValueError("it is no .npz archive")
+    if not zipfile.is_zipfile(stream):  # NumPy would read it as a .npy file
+        raise ValueError("it is not a .npz archive")
     stream.seek(0)
     with np.load(stream, allow_pickle=False) as loaded:
         names = loaded.files
@@ -132,10 +153,25 @@ def _read(stream: BinaryIO) -> list[NDArray[Any]]:
 
 @serial_blas
 def random_model(parameters: int, points: int, *, seed: int = 0) -> QuadraticModel:
-    """Return a random model of p parameters and n points: Phi ~ N(0, 1/p), Psi of norm about 2.
+    """Return a random quadratic model: Phi ~ N(0, 1/P), Psi with spectral norm about 2.
 
-    Psi_a = (G + G^T)/(2 p)^(1/2) with standard normal G; y and theta0 ~ N(0, 1). Array i of Phi,
-    Psi, y, theta0 is stream i of the seed.
+    With standard normal G, Psi_a = (G + G^T)/(2 P)^(1/2); y and theta0 are standard normal.
+
+    Args:
+        parameters: Number of parameters P.
+        points: Number of data points m.
+        seed: Seed of the random numbers; Phi, Psi, y and theta0 are streams 0 to 3 of it.
+
+    Returns:
+        A QuadraticModel.
+
+    Raises:
+        ValueError: An argument is out of range.
+        MemoryError: m P^2 exceeds 10^8.
+
+    Example:
+        >>> nnth.random_model(4, 2).psi.shape
+        (2, 4, 4)
     """
     p, n = check_integer("parameters", parameters), check_integer("points", points)
     check_size(p, n)
@@ -146,9 +182,9 @@ def random_model(parameters: int, points: int, *, seed: int = 0) -> QuadraticMod
 
 
 def check_size(p: int, n: int) -> None:
-    """Raise MemoryError, with the size, for models whose Psi is too large."""
-    if n * p * p > _MOST_NUMBERS:
+    """Raise MemoryError, with the size, for models with a Psi of more than 10^8 numbers."""
+    if n * p * p > _MAX_PSI_NUMBERS:
         raise MemoryError(
-            f"parameters and points must be fewer: Psi has n p^2 = {n * p * p} numbers, of which "
-            f"{_MOST_NUMBERS} are allowed"
+            f"parameters and points must be fewer: Psi has m P^2 = {n * p * p} numbers, and at "
+            f"most {_MAX_PSI_NUMBERS} are allowed"
         )

@@ -1,4 +1,4 @@
-"""The problem that is asked for: a model from a file, a random one, or a network's expansion."""
+"""The model that the arguments describe: from a file, a random one, or a network's expansion."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from nnth._runtime.memory import check_memory
 from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats
 
-_DIMENSION: Final = 3  # of the random inputs of a random network
+_RANDOM_INPUT_DIMENSION: Final = 3
 
 
 def problem_of(
@@ -34,7 +34,7 @@ def problem_of(
     y: Data | None,
     seed: int,
 ) -> tuple[QuadraticModel, SmallNet | None]:
-    """Return the model, and the network it is of; raises ValueError for arguments that clash."""
+    """Return the model, and its network if it is an expansion; raises ValueError for conflicts."""
     if model is not None and net is not None:
         raise ValueError("model and net must not both be given")
     if (x is None) != (y is None):
@@ -70,7 +70,9 @@ def _small_net(
         inputs = data_of(x, "x")
         targets = target_vector(y, len(inputs))
     else:
-        inputs, targets = _random_data(points, _DIMENSION if found is None else found.n0, seed)
+        inputs, targets = _random_data(
+            points, _RANDOM_INPUT_DIMENSION if found is None else found.n0, seed
+        )
     if found is None:
         sizes = parse_widths(widths) if isinstance(widths, str) else tuple(widths)
         count = sum(
@@ -83,7 +85,7 @@ def _small_net(
 
 def _random_data(points: int, n0: int, seed: int) -> tuple[Floats, Floats]:
     points = check_integer("points", points)
-    check_memory(8 * points * (n0 + 1), "points must be fewer: they")
+    check_memory(8 * points * (n0 + 1), "points must be fewer: their inputs")
     draws = normals(seed, streams.QUADRATIC_DATA.first, points * (n0 + 1))
     inputs = draws[: points * n0].reshape(points, n0)
     return inputs / np.linalg.norm(inputs, axis=1, keepdims=True), draws[points * n0 :]

@@ -1,4 +1,4 @@
-"""Quadratic models beside their gradient flow, as a table."""
+"""Gradient flow of quadratic models to first order, compared with the integrated flow."""
 
 from __future__ import annotations
 
@@ -29,11 +29,12 @@ from nnth._tables.table import Meta, Table
 
 DEFAULT_EPS: Final = (0.001, 0.002, 0.004, 0.008)
 
-_LEAST: Final = 1e-100  # of eps and of times, whose products are to be doubles
-_AT_REST: Final = 45.0  # e-foldings of the slowest mode: e^-45 = 3e-20
-_LATE: Final = 1e12  # in e-foldings of the fastest mode; beyond, nothing is integrated
-_STIFF: Final = 3000.0  # so many, and implicit steps are less work
-# The difference of two tolerances is the error of the second, many times over.
+_MIN_NUMBER: Final = 1e-100  # least eps and time, whose products must be doubles
+_FOLDINGS_TO_REST: Final = 45.0  # e-foldings of the slowest mode: e^-45 = 3e-20
+_MAX_FOLDINGS: Final = 1e12  # most e-foldings of the fastest mode that are integrated
+_STIFF_FOLDINGS: Final = 3000.0  # beyond, implicit steps are faster
+# Tolerances of a looser and a finer flow, for flows that are not stiff and stiff. Their difference
+# exceeds the error of the finer one many times over.
 _TOLERANCES: Final = {False: (1e-10, 1e-13), True: (1e-8, 1e-11)}
 _LABELS: Final = {
     "theta_f": "$|\\theta^F - \\theta_0|$",
@@ -45,9 +46,10 @@ _LABELS: Final = {
 
 @dataclass(frozen=True)
 class QuadraticSolution(Result):
-    """A quadratic model's solution as arrays, and what is said of it in a table.
+    """The solution of a quadratic model: the rows of `nnth quadratic`, and arrays.
 
-    theta_f, theta_i_par, theta_i_perp: `(p,)`, at t = inf; theta_i_perp is None where it drifts.
+    theta_f, theta_i_par and theta_i_perp are theta^F and the parts of theta^I in the span of Phi
+    and orthogonal to it, `(P,)` each, at t = inf; theta_i_perp is None where it has no limit.
     """
 
     rows: Table
@@ -82,58 +84,86 @@ def quadratic(
     threads: int = 0,
     progress: Progress | None = None,
 ) -> QuadraticSolution:
-    """Return gradient flow of a quadratic model to first order in eps, beside the flow integrated.
+    """Return gradient flow of a quadratic model to first order in eps, and the integrated flow.
 
-    z_a = Phi_a.theta + (eps/2) theta.Psi_a theta on sum_a (z_a - y_a)^2/2, theta(t) = theta^F +
-    eps theta^I + O(eps^2), in closed form at all times (see `nnth._quadratic.solution`); times
-    are in units of 1/eta.
+    The model, with the loss sum_a (z_a - y_a)^2/2, rate eta, K = Phi^T Phi and r_0 = Phi^T theta_0
+    - y, has the flow theta(t) = theta^F + eps theta^I + O(eps^2)::
 
-    model: a QuadraticModel, or an .npz file of Phi `(p, n)`, Psi `(n, p, p)`, y and theta0. By
-        default a random one with these numbers of `parameters` and of data `points`.
-    net: instead a network of one output, expanded to second order where it starts: a Network or its
-        file, or "random" with hidden `widths`, weights N(0, 1/fan-in) and biases 0. act: its
-        activation. x, y: its data `(n, n_0)` and `(n,)`, or files; by default `points` inputs on
-        the unit sphere, of a random network in 3 dimensions, and y ~ N(0, 1). eps is then the
-        fraction of the way from its outputs to y that it is to go, and theta = (parameters - first
-        ones)/eps.
-    eps: above 0, for the residual. times: above 0, ascending, inf for the limit; by default
-        1/k_max, 1/(k_max k_min)^(1/2), 1/k_min of the rates k of the linear flow, and inf. The
-        residual is taken at the last.
-    threads: 0 or more; nothing here is divided among them.
+        z_a = Phi_a.theta + (eps/2) theta.Psi_a theta,
+        theta_* = theta_0 - Phi K^-1 r_0,    P_perp = 1 - Phi K^-1 Phi^T,
+        theta^F = theta_* + exp(-eta t Phi Phi^T)(theta_0 - theta_*),
 
-    Returns a QuadraticSolution, whose table has rows of these quantities: "theta_f" (of theta^F -
-    theta_0), "theta_i_par", "theta_i_perp", "features" (of Psi (theta^F - theta_0), the change of
-    Phi^eps over eps) at each time; "residual" of theta - theta^F - eps theta^I at each eps, and
-    "residual of notes", with the notes' theta^I; with a network "residual of net" and "net beside
-    model", for its own flow beside the prediction and beside that of the model. Columns: quantity,
-    time, eps (0 for orders of eps), theory (norm; of residuals the power law through the first),
-    flow (norm, integrated), deviation (of the vectors, over the norm in theory, of parts of
-    theta^I over that of the whole; of residuals flow over theory - 1), error (estimated, of flow,
-    relative), notes (norm of what lecture notes have, nan where they have the same or nothing),
-    notes_deviation (of that from the flow), slope (of residuals, against eps), slope_theory, note.
+    and theta^I in closed form at all times; at t = inf, with K S + S K = r_0 r_0^T, ::
 
-    theta^I_perp has no limit where the linear model does not fit and Phi has a null space: theory
-    is inf then, and `note` says so. Flows that take too long because their rates lie far apart are
-    left out, nan, with a `note`.
+        theta^I = Phi K^-1 Y^I - P_perp sum_a Psi_a (theta_* K^-1 r_0 + Phi K^-1 S)_a,
+        Y^I_a = -theta_*.Psi_a theta_*/2.
 
-    Accuracy: of the closed form about 1e-14 times the square root of the condition number of Phi^T
-    Phi. Cost: O(n^2 p^2), and the flows, about 10 us a step and 6 steps an e-folding of the fastest
+    Args:
+        model: A QuadraticModel, or an .npz file of Phi `(P, m)`, Psi `(m, P, P)`, y and theta0.
+            Default: a random one.
+        parameters: Number of parameters P of a random model.
+        points: Number of data points m of a random model, or of random data of a network.
+        net: Instead of a model, a network of one output that is expanded to second order where it
+            starts: a Network or its file, or "random" with weights N(0, 1/fan-in) and biases 0.
+            eps is then the fraction of the way from its outputs to y that it goes, and theta =
+            (parameters - initial parameters)/eps.
+        act: Activation of the network.
+        widths: Hidden widths of a random network.
+        x: Inputs of the network `(m, n_0)`: an array, a file or a named data set. Default: on the
+            unit sphere, in 3 dimensions for a random network.
+        y: Targets `(m,)`, with x. Default: standard normal.
+        eps: Values at which the residual is measured, above 0, ascending.
+        times: Times in units of 1/eta, above 0, ascending, inf for the limit. Default: 1/k_max,
+            1/(k_max k_min)^(1/2), 1/k_min of the eigenvalues k of K, and inf. The residual is
+            measured at the last.
+        seed: Seed of the random numbers.
+        threads: Accepted for uniformity; the work is not divided.
+        progress: Called as progress(done, total) with numbers of values of eps.
+
+    Returns:
+        A QuadraticSolution, whose table has rows of these quantities at each time: "theta_f"
+        (theta^F - theta_0), "theta_i_par" and "theta_i_perp" (the parts of theta^I in the span of
+        Phi and orthogonal to it), "features" (Psi (theta^F - theta_0), the change of dz/dtheta over
+        eps). At each eps: "residual", theta - theta^F - eps theta^I of the integrated flow;
+        "residual of lecture", with theta^I as in lecture notes; with a network "residual of net",
+        with the flow of the network, and "net beside model", the difference of the two flows.
+
+        Columns: quantity; time; eps (0 for orders of eps); theory, a norm (for residuals the power
+        law through the first); flow, the norm from the integrated flow; deviation, of the vectors,
+        relative to the norm in theory, or to that of the whole theta^I (for residuals flow/theory -
+        1); error, the estimated relative error of flow; lecture_value, the norm in lecture notes
+        (NaN where they agree or have none), and lecture_deviation of that vector from the flow;
+        slope of the logarithm of a residual against that of eps, and slope_theory; note.
+
+    Raises:
+        ValueError: An argument is out of range, or two arguments conflict.
+        MemoryError: m P^2 exceeds 10^8; raised before any work.
+        KeyboardInterrupt: With the number of flows that were integrated.
+
+    theta^I_perp has no limit if the linear model does not fit and Phi has a null space; theory is
+    then inf, and `note` says so. Flows whose rates lie too far apart are not integrated: NaN, with
+    a `note`.
+
+    Accuracy: the closed form to about 1e-14 times the square root of the condition number of K.
+    Cost: O(m^2 P^2), and the flows, about 10 us a step and 6 steps an e-folding of the fastest
     mode.
 
-    Raises ValueError for arguments out of range; MemoryError, before any work, when n p^2 is above
-    10^8; KeyboardInterrupt saying what was done.
+    Example:
+        >>> solution = nnth.quadratic(parameters=8, points=3, eps=[0.001])
+        >>> float(np.round(solution.theta_i_par @ solution.theta_i_perp, 9))
+        0.0
 
-    Source: Roberts, Yaida & Hanin (2022), section 11.4; Zhu et al. (2022), arXiv:2205.11787.
+    Source: Roberts, Yaida and Hanin (2022), section 11.4; Zhu et al. (2022), arXiv:2205.11787.
     """
     epsilons = _ascending("eps", eps, infinite=False)
-    asked = None if times is None else _ascending("times", times, infinite=True)
+    given_times = None if times is None else _ascending("times", times, infinite=True)
     problem, small = problem_of(model, parameters, points, net, act, widths, x, y, seed)
     _core.thread_count(threads)
     validated()
     solution = Solution(problem)
-    moments = asked if asked is not None else _default_times(solution)
-    flows = _Flows(problem, small, solution, moments)
-    rows = _order_rows(solution, flows, moments)
+    all_times = given_times if given_times is not None else _default_times(solution)
+    flows = _Flows(problem, small, solution, all_times)
+    rows = _order_rows(solution, flows, all_times)
     kinds = 1 if small is None else 2
     try:
         for i, value in enumerate(epsilons):
@@ -144,8 +174,8 @@ def quadratic(
         raise KeyboardInterrupt(
             f"{len(flows.measured) // kinds} of {len(epsilons)} flows were integrated"
         ) from None
-    rows += _residual_rows(solution, flows, moments[-1], epsilons)
-    made_of: dict[str, Any] = {
+    rows += _residual_rows(solution, flows, all_times[-1], epsilons)
+    parameters_of_rows: dict[str, Any] = {
         "model": file_of(model),
         "net": File("random") if net == "random" else file_of(net),
         "act": small.act.name if small else None,
@@ -155,8 +185,10 @@ def quadratic(
         "parameters": problem.p,
         "points": problem.n,
     }
-    drawn = model is None and not (isinstance(net, Network | os.PathLike) or x is not None)
-    meta = Meta("quadratic", made_of, seed=seed if drawn or net == "random" else None)
+    is_random = model is None and not (isinstance(net, Network | os.PathLike) or x is not None)
+    meta = Meta(
+        "quadratic", parameters_of_rows, seed=seed if is_random or net == "random" else None
+    )
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     table = Table(columns, meta, plot=_picture(columns, solution))
     last = solution.theta_i(math.inf)
@@ -165,7 +197,7 @@ def quadratic(
 
 
 class _Flows:
-    """The flows of a problem, integrated: both orders at all times, and each eps at the last."""
+    """The integrated flows of a problem: both orders at all times, and each eps at the last."""
 
     def __init__(
         self,
@@ -178,23 +210,27 @@ class _Flows:
         slowest = float(solution.rates[-1]) if solution.rank else 1.0
         self._fastest = float(solution.rates[0]) if solution.rank else 1.0
         finite = [t for t in times if math.isfinite(t)]
-        end = max(_AT_REST / slowest, finite[-1] if finite else 0.0)
+        end = max(_FOLDINGS_TO_REST / slowest, finite[-1] if finite else 0.0)
         self._times = [t if math.isfinite(t) else end for t in times]
-        self.why = ""  # nothing is integrated
+        self.why = ""  # why a flow is not integrated
         self.measured: dict[tuple[str, float], tuple[Floats, float] | None] = {}
         self.orders = self._orders()
 
     def _integrate(
-        self, slope: Callable[[Floats], Floats], start: Floats, times: Sequence[float], size: float
+        self,
+        derivative: Callable[[Floats], Floats],
+        start: Floats,
+        times: Sequence[float],
+        size: float,
     ) -> tuple[Floats, Floats] | None:
-        """States at the times, and the change that a looser tolerance makes: both `(times, k)`."""
-        if self._times[-1] * self._fastest > _LATE:
+        """Return states at the times, and their change at a looser tolerance: `(times, k)`."""
+        if self._times[-1] * self._fastest > _MAX_FOLDINGS:
             self.why = "not integrated: its rates lie too far apart"
             return None
-        stiff = self._times[-1] * self._fastest > _STIFF
+        stiff = self._times[-1] * self._fastest > _STIFF_FOLDINGS
         try:
             loose, fine = (
-                flow(slope, start, times, tolerance=tolerance, size=size, stiff=stiff)
+                flow(derivative, start, times, tolerance=tolerance, size=size, stiff=stiff)
                 for tolerance in _TOLERANCES[stiff]
             )
         except StiffFlowError as stiff:
@@ -203,29 +239,33 @@ class _Flows:
         return fine, np.abs(fine - loose)
 
     def _orders(self) -> tuple[Floats, Floats] | None:
-        """theta^F and theta^I, by their own equations: `(times, 2 p)`."""
+        """Return theta^F and theta^I, integrated by their own equations: `(times, 2 P)`."""
         model = self._model
 
-        def slope(state: Floats) -> Floats:
+        def derivative(state: Floats) -> Floats:
             f, i = state[: model.p], state[model.p :]
-            bent = model.psi @ f
+            psi_f = model.psi @ f
             residual = model.phi.T @ f - model.y
-            pull = model.phi.T @ i + 0.5 * (bent @ f)
-            return np.concatenate([-(model.phi @ residual), -(model.phi @ pull) - residual @ bent])
+            first = model.phi.T @ i + 0.5 * (psi_f @ f)
+            return np.concatenate(
+                [-(model.phi @ residual), -(model.phi @ first) - residual @ psi_f]
+            )
 
         start = np.concatenate([model.theta0, np.zeros(model.p)])
         size = float(np.linalg.norm(model.theta0) + np.linalg.norm(model.y))
-        return self._integrate(slope, start, self._times, size)
+        return self._integrate(derivative, start, self._times, size)
 
     def measure(self, eps: float) -> None:
-        """Integrates the model at this eps, and the network to that share of its way."""
+        """Integrate the model at this eps, and the network to that fraction of its way."""
         model, last = self._model, self._times[-1:]
         size = float(np.linalg.norm(model.theta0) + np.linalg.norm(model.y))
-        found = self._integrate(lambda theta: model.slope(theta, eps), model.theta0, last, size)
+        found = self._integrate(
+            lambda theta: model.time_derivative(theta, eps), model.theta0, last, size
+        )
         self.measured["model", eps] = found and (found[0][0], float(np.linalg.norm(found[1][0])))
         if self._small is not None:
             near, start = self._small.nearer(eps), self._small.start
-            found = self._integrate(near.slope, start, last, eps * size)
+            found = self._integrate(near.time_derivative, start, last, eps * size)
             self.measured["net", eps] = found and (
                 (found[0][0] - start) / eps,
                 float(np.linalg.norm(found[1][0])) / eps,
@@ -239,8 +279,8 @@ def _row(quantity: str, **values: Any) -> dict[str, Any]:
             "flow",
             "deviation",
             "error",
-            "notes",
-            "notes_deviation",
+            "lecture_value",
+            "lecture_deviation",
             "slope",
             "slope_theory",
         ),
@@ -255,27 +295,27 @@ def _order_rows(solution: Solution, flows: _Flows, times: Sequence[float]) -> li
     for k, time in enumerate(times):
         first = solution.theta_i(time)
         drifting = math.isinf(time) and solution.drifts
-        change = solution.moved(time)
+        change = solution.change(time)
         theory = {
             "theta_f": change,
             "theta_i_par": first.par,
             "theta_i_perp": first.perp,
             "features": solution.features(time).ravel(),
         }
-        notes = {"features": -theory["features"], "theta_i_perp": solution.notes_perp(time)}
+        lecture = {"features": -theory["features"], "theta_i_perp": solution.lecture_perp(time)}
         if math.isinf(time):
-            notes["theta_i_par"] = solution.notes_theta_i()
+            lecture["theta_i_par"] = solution.lecture_theta_i()
         whole = float(np.linalg.norm(first.par + np.nan_to_num(first.perp)))
-        flown: dict[str, tuple[Floats, Floats]] = {}
+        integrated: dict[str, tuple[Floats, Floats]] = {}
         if flows.orders is not None:
             states, errors = flows.orders[0][k], flows.orders[1][k]
             par = solution.along(states[p:])
-            flown = {
+            integrated = {
                 "theta_f": (states[:p] - model.theta0, errors[:p]),
                 "theta_i_par": (par, errors[p:]),
                 "theta_i_perp": (states[p:] - par, errors[p:]),
                 "features": (
-                    solution.bent(states[:p] - model.theta0).ravel(),
+                    solution.psi_times(states[:p] - model.theta0).ravel(),
                     np.linalg.norm(model.psi.reshape(-1, p), axis=1) * np.linalg.norm(errors[:p]),
                 ),
             }
@@ -283,10 +323,10 @@ def _order_rows(solution: Solution, flows: _Flows, times: Sequence[float]) -> li
             row = _row(name, time=time, theory=float(np.linalg.norm(vector)), note=model.note)
             if name == "theta_i_perp" and drifting:
                 row["theory"] = math.inf
-                row["note"] = "it grows for ever: the residual stays, and Phi has a null space"
-            elif name in flown:
+                row["note"] = "it grows without limit: the residual stays, and Phi has a null space"
+            elif name in integrated:
                 size = whole if name.startswith("theta_i") else float(np.linalg.norm(vector))
-                row |= _compared(vector, *flown[name], notes.get(name), size)
+                row |= _compared(vector, *integrated[name], lecture.get(name), size)
             else:
                 row["note"] = flows.why
             rows.append(row)
@@ -294,17 +334,17 @@ def _order_rows(solution: Solution, flows: _Flows, times: Sequence[float]) -> li
 
 
 def _compared(
-    theory: Floats, flown: Floats, error: Floats, notes: Floats | None, size: float
+    theory: Floats, integrated: Floats, error: Floats, lecture: Floats | None, size: float
 ) -> dict[str, float]:
     scale = size if size > 0.0 else 1.0
     row = {
-        "flow": float(np.linalg.norm(flown)),
-        "deviation": float(np.linalg.norm(theory - flown)) / scale,
+        "flow": float(np.linalg.norm(integrated)),
+        "deviation": float(np.linalg.norm(theory - integrated)) / scale,
         "error": float(np.linalg.norm(error)) / scale,
     }
-    if notes is not None:
-        row["notes"] = float(np.linalg.norm(notes))
-        row["notes_deviation"] = float(np.linalg.norm(notes - flown)) / scale
+    if lecture is not None:
+        row["lecture_value"] = float(np.linalg.norm(lecture))
+        row["lecture_deviation"] = float(np.linalg.norm(lecture - integrated)) / scale
     return row
 
 
@@ -314,20 +354,22 @@ def _residual_rows(
     if math.isinf(time) and solution.drifts:
         return [_row("residual", note="theta^I has no limit: give a finite last time")]
     first, zeroth = solution.theta_i(time), solution.theta_f(time)
-    ours, theirs = first.par + first.perp, solution.notes_theta_i()
+    theta_i, lecture_theta_i = first.par + first.perp, solution.lecture_theta_i()
     kinds: list[tuple[str, str, Callable[[float], Floats], float]] = [
-        ("residual", "model", lambda eps: zeroth + eps * ours, 2.0)
+        ("residual", "model", lambda eps: zeroth + eps * theta_i, 2.0)
     ]
     if math.isinf(time):
-        kinds.append(("residual of notes", "model", lambda eps: zeroth + eps * theirs, 1.0))
+        kinds.append(
+            ("residual of lecture", "model", lambda eps: zeroth + eps * lecture_theta_i, 1.0)
+        )
     if any(of == "net" for of, _ in flows.measured):
-        kinds.append(("residual of net", "net", lambda eps: zeroth + eps * ours, 2.0))
+        kinds.append(("residual of net", "net", lambda eps: zeroth + eps * theta_i, 2.0))
 
-        def beside(eps: float) -> Floats:
+        def model_flow(eps: float) -> Floats:
             found = flows.measured["model", eps]
             return found[0] if found else np.full(len(zeroth), math.nan)
 
-        kinds.append(("net beside model", "net", beside, 2.0))
+        kinds.append(("net beside model", "net", model_flow, 2.0))
     rows = []
     for name, of, prediction, power in kinds:
         sizes, errors = [], []
@@ -338,18 +380,18 @@ def _residual_rows(
             errors.append(found[1] / size if found and size > 0.0 else math.nan)
         slope = _slope(epsilons, sizes)
         for eps, size, error in zip(epsilons, sizes, errors, strict=True):
-            law = sizes[0] * (eps / epsilons[0]) ** power
+            expected = sizes[0] * (eps / epsilons[0]) ** power
             rows.append(
                 _row(
                     name,
                     time=time,
                     eps=eps,
-                    theory=law,
+                    theory=expected,
                     flow=size,
                     error=error,
                     slope=slope,
                     slope_theory=power,
-                    deviation=size / law - 1.0 if law > 0.0 else math.nan,
+                    deviation=size / expected - 1.0 if expected > 0.0 else math.nan,
                     note=flows.why,
                 )
             )
@@ -357,7 +399,7 @@ def _residual_rows(
 
 
 def _slope(epsilons: Sequence[float], sizes: Sequence[float]) -> float:
-    """Of log size against log eps, by least squares; nan where there is none."""
+    """Return the slope of log size against log eps, by least squares; NaN where a size is 0."""
     if len(sizes) < 2 or not all(size > 0.0 and math.isfinite(size) for size in sizes):
         return math.nan
     return float(log_slopes(epsilons, np.log(sizes)))
@@ -377,8 +419,10 @@ def _ascending(name: str, values: Sequence[float], *, infinite: bool) -> tuple[f
     for number in numbers:
         if not number > 0.0 or (math.isinf(number) and not infinite):
             raise ValueError(f"{name} must be above 0 and at most {most}, not {number:g}")
-        if not _LEAST <= number <= 1.0 / _LEAST and math.isfinite(number):
-            rule = f"from {_LEAST:g} to {1.0 / _LEAST:g}" + (", or inf" if infinite else "")
+        if not _MIN_NUMBER <= number <= 1.0 / _MIN_NUMBER and math.isfinite(number):
+            rule = f"from {_MIN_NUMBER:g} to {1.0 / _MIN_NUMBER:g}" + (
+                ", or inf" if infinite else ""
+            )
             raise ValueError(f"{name} must be {rule}, not {number:g}")
     if not numbers or list(numbers) != sorted(set(numbers)):
         raise ValueError(f"{name} must be ascending numbers, not {','.join(map(str, numbers))}")
@@ -386,10 +430,10 @@ def _ascending(name: str, values: Sequence[float], *, infinite: bool) -> tuple[f
 
 
 def _norms(solution: Solution, time: float) -> dict[str, float]:
-    """What is drawn over time."""
+    """Return the norms that are drawn over time."""
     first = solution.theta_i(time)
     vectors = {
-        "theta_f": solution.moved(time),
+        "theta_f": solution.change(time),
         "theta_i_par": first.par,
         "theta_i_perp": first.perp,
         "features": solution.features(time),
@@ -398,7 +442,7 @@ def _norms(solution: Solution, time: float) -> dict[str, float]:
 
 
 def _picture(columns: dict[str, Any], solution: Solution) -> Panels:
-    """The orders over time, the flow as points on them, and residuals against eps."""
+    """Draw the orders over time with points from the flow, and residuals against eps."""
     every = {name: np.array(values) for name, values in columns.items()}
     lines, points = [], []
     finite = every["time"][np.isfinite(every["time"]) & (every["eps"] == 0.0)]
@@ -428,6 +472,7 @@ def _picture(columns: dict[str, Any], solution: Solution) -> Panels:
                 log_y=True,
                 x_label="time $\\eta t$",
                 y_label="norm",
+                note="points at finite times" if np.isinf(every["time"]).any() else "",
             ),
             Lines(
                 lines=tuple(laws),

@@ -1,18 +1,19 @@
 """Gradient flow of a quadratic model to first order in eps, in closed form at all times.
 
-theta(t) = theta^F(t) + eps theta^I(t) + O(eps^2), in units of time with eta = 1. With Phi = sum_i
-s_i v_i u_i^T, k_i = s_i^2 and rho = U^T r_0 for the residual r_0 = Phi^T theta_0 - y, the zeroth
-order is a sum of exponentials,
+theta(t) = theta^F(t) + eps theta^I(t) + O(eps^2), in units of time with eta = 1. With the singular
+value decomposition Phi = sum_i s_i v_i u_i^T, k_i = s_i^2 and rho = U^T r_0 for the residual r_0 =
+Phi^T theta_0 - y, the zeroth order is a sum of exponentials,
 
     r(t) = sum_i u_i rho_i e^(-k_i t),   theta^F(t) = theta_* + sum_i w_i e^(-k_i t),
 
-w_i = v_i rho_i/s_i, theta_* = theta_0 - sum_i w_i; k_i = 0 for what is left of r. The first order
-is driven by products of two of them,
+with w_i = v_i rho_i/s_i, theta_* = theta_0 - sum_i w_i, and k_i = 0 for the part of r that stays.
+The first order is driven by products of two of these,
 
     d theta^I/dt = -sum_a (Phi_a Phi_a.theta^I + r_a Psi_a theta^F + Phi_a theta^F.Psi_a theta^F/2),
 
-so that each exponential of rate k in the source is integrated by hand. At t = inf the orthogonal
-part has S_ij = rho_i rho_j/(k_i + k_j), which solves the Lyapunov equation K S + S K = r_0 r_0^T.
+so that each exponential of rate k in the source is integrated in closed form. At t = inf the
+orthogonal part has S_ij = rho_i rho_j/(k_i + k_j), which solves K S + S K = r_0 r_0^T with K =
+Phi^T Phi.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ import numpy as np
 from nnth._quadratic.model import QuadraticModel
 from nnth._runtime.typing import Floats
 
-_RANK: Final = 4.0  # singular values below this many roundings of the largest are 0
-_FITTED: Final = 1e-12  # residuals below this share of y and Phi theta_0 are 0
+_RANK_ROUNDINGS: Final = 4.0  # singular values below this many roundings of the largest are 0
+_FITTED: Final = 1e-12  # residuals below this fraction of y and Phi theta_0 are 0
 
 
 @dataclass(frozen=True)
 class FirstOrder:
-    """theta^I: its part in the span of Phi and its part orthogonal to it, `(p,)` each."""
+    """theta^I: its part in the span of Phi and its part orthogonal to it, `(P,)` each."""
 
     par: Floats
     perp: Floats
@@ -41,15 +42,15 @@ class FirstOrder:
 class Solution:
     """The zeroth and the first order of a quadratic model's gradient flow.
 
-    Attributes: rank; rates, the k_i that are not 0, descending; fitted, whether the residual of
-    the linear model vanishes (the interpolating case); drifts, whether theta^I_perp has no limit:
-    where it does not vanish and Phi has a null space, that grows for ever.
+    Attributes: rank; rates, the k_i that are not 0, descending; fitted, whether the residual of the
+    linear model vanishes; drifts, whether theta^I_perp has no limit, because the residual does not
+    vanish and Phi has a null space.
     """
 
     def __init__(self, model: QuadraticModel) -> None:
         self.model = model
         v, s, ut = np.linalg.svd(model.phi, full_matrices=False)
-        cut = _RANK * max(model.p, model.n) * np.finfo(float).eps
+        cut = _RANK_ROUNDINGS * max(model.p, model.n) * np.finfo(float).eps
         self.rank = int(np.count_nonzero(s > cut * s[0])) if s[0] > 0.0 else 0
         self._v, self._s = v[:, : self.rank], s[: self.rank]
         self._u = ut[: self.rank].T
@@ -64,64 +65,64 @@ class Solution:
         self._w = self._v * (self._rho / self._s)  # (p, rank)
         self.theta_star = model.theta0 - self._w.sum(axis=1)
         self._prepare()
-        stays = self._perp(self._left @ self.bent(self.theta_star))
+        stays = self._perp(self._left @ self.psi_times(self.theta_star))
         scale = float(np.linalg.norm(model.psi)) * float(np.linalg.norm(self.theta_star)) * size
         self.drifts = float(np.linalg.norm(stays)) > _FITTED * scale
         self._stays = stays if self.drifts else np.zeros_like(stays)
 
-    def bent(self, theta: Floats) -> Floats:
-        """Return Psi_a theta, `(n, p)`."""
+    def psi_times(self, theta: Floats) -> Floats:
+        """Return Psi_a theta, `(m, P)`."""
         return np.asarray(self.model.psi @ theta)
 
     def theta_f(self, time: float) -> Floats:
-        """Return theta^F `(p,)`, at any time up to infinity."""
+        """Return theta^F `(P,)`, at any time up to infinity."""
         return np.asarray(self.theta_star + self._w @ np.exp(-self.rates * time))
 
-    def moved(self, time: float) -> Floats:
-        """Return theta^F - theta_0 `(p,)`, without the cancellation of small times."""
+    def change(self, time: float) -> Floats:
+        """Return theta^F - theta_0 `(P,)`, without the cancellation of small times."""
         return np.asarray(self._w @ np.expm1(-self.rates * time))
 
     def theta_i(self, time: float) -> FirstOrder:
-        """Return theta^I. At t = inf its orthogonal part is nan where it drifts."""
+        """Return theta^I; at t = inf its orthogonal part is NaN where it drifts."""
         return FirstOrder(self._v @ self._parallel(time), self._orthogonal(time, *self._theta))
 
     def features(self, time: float) -> Floats:
-        """Return d/d eps of the change since t = 0 of Phi_a + eps Psi_a theta: `(n, p)`.
+        """Return the change of Phi_a + eps Psi_a theta since t = 0, over eps: `(m, P)`.
 
         It is Psi_a (theta^F(t) - theta_0) = Psi_a (I - exp(-t Phi Phi^T))(theta_* - theta_0).
         """
-        return self.bent(self.moved(time))
+        return self.psi_times(self.change(time))
 
-    def notes_perp(self, time: float) -> Floats:
-        """Return the orthogonal part of lecture notes.
+    def lecture_perp(self, time: float) -> Floats:
+        """Return the orthogonal part in lecture notes.
 
-        They have (I - e^(-t Phi Phi^T))(theta_0 - theta_*) where theta^F belongs: the change of
-        theta, with its sign turned.
+        They have (I - e^(-t Phi Phi^T))(theta_0 - theta_*) in place of theta^F: the change of theta
+        with the opposite sign.
         """
         constant = self._w.sum(axis=1)
         return self._orthogonal(time, constant, -self._w)
 
-    def notes_theta_i(self) -> Floats:
-        """Return theta^I at t = inf as lecture notes have it: without the residual's term."""
-        y_i = -0.5 * self.bent(self.theta_star) @ self.theta_star
+    def lecture_theta_i(self) -> Floats:
+        """Return theta^I at t = inf as lecture notes have it, without the residual's term."""
+        y_i = -0.5 * self.psi_times(self.theta_star) @ self.theta_star
         return np.asarray(self._v @ ((self._u.T @ y_i) / self._s))
 
     def along(self, vector: Floats) -> Floats:
-        """Return the part of a vector `(p,)` in the span of Phi."""
+        """Return the part of a vector `(P,)` in the span of Phi."""
         return np.asarray(self._v @ (self._v.T @ vector))
 
     def _prepare(self) -> None:
-        """The source of theta^I as sums of exponentials, its parallel part by v_l."""
+        """Expand the source of theta^I in exponentials, its parallel part in the v_l."""
         model, rank = self.model, self.rank
         self._theta = (self.theta_star, self._w)
-        # m_i = sum_a u_ai Psi_a, with the part of r that stays as the last.
+        # m_i = sum_a u_ai Psi_a; the last is for the part of r that stays.
         directions = np.column_stack([self._u * self._rho, self._left])  # (n, rank + 1)
         self._exponents = np.append(self.rates, 0.0)
         self._mixed = np.tensordot(directions.T, model.psi, axes=(1, 0))  # (rank + 1, p, p)
         pulled = np.tensordot(self._u.T, model.psi, axes=(1, 0))  # (rank, p, p): sum_a u_al Psi_a
         theta, w = self._theta
         onto = self._v.T
-        # V^T sum_a r_a Psi_a theta^F: of e^(-k_i t), and of e^(-(k_i + k_j) t).
+        # V^T sum_a r_a Psi_a theta^F: coefficients of e^(-k_i t), and of e^(-(k_i + k_j) t).
         one = onto @ (self._mixed @ theta).T  # (rank, rank + 1)
         two = np.einsum("lp,ipq,qj->lij", onto, self._mixed, w, optimize=True)
         # (s_l/2) theta^F.(sum_a u_al Psi_a) theta^F.
@@ -144,13 +145,16 @@ class Solution:
         return np.asarray(-(out + np.sum(self._double * both, axis=(1, 2))))
 
     def _orthogonal(self, time: float, theta: Floats, w: Floats) -> Floats:
-        """-integral of P_perp sum_a r_a Psi_a (theta + sum_j w_j e^(-k_j s)) from 0 to time."""
+        """Return -P_perp times the integral of the source's orthogonal part from 0 to time.
+
+        The source is sum_a r_a Psi_a (theta + sum_j w_j e^(-k_j s)).
+        """
         if math.isinf(time) and self.drifts:
             return np.full(self.model.p, math.nan)
         k = self._exponents
         total = _integrated(k, time)
         if math.isinf(time):
-            total[-1] = 0.0  # of what does not drift
+            total[-1] = 0.0  # this term vanishes, as nothing drifts
         source = np.einsum("i,ipq,q->p", total, self._mixed, theta, optimize=True)
         pairs = _integrated((k[:, None] + self.rates[None, :]).ravel(), time)
         weights = pairs.reshape(len(k), self.rank)
@@ -180,6 +184,6 @@ def _convolved(slow: Floats, rates: Floats, time: float) -> Floats:
 
 
 def _relative_growth(x: Floats) -> Floats:
-    """(1 - e^-x)/x for x >= 0, and 1 at 0."""
+    """Return (1 - e^-x)/x for x >= 0, and 1 at 0."""
     safe = np.where(x > 0.0, x, 1.0)
     return np.where(x > 0.0, -np.expm1(-safe) / safe, 1.0)

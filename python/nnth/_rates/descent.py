@@ -1,4 +1,4 @@
-"""Rates at which gradient descent converges, on the tangent kernel of a data set."""
+"""Convergence of gradient descent on the tangent kernel of a data set, without and with noise."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from nnth._runtime.checks import check_integer
 from nnth._runtime.memory import check_memory
 from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats, Progress
-from nnth._tables.plot import Lines
+from nnth._tables.plot import Lines, unreliable
 from nnth._tables.statistics import mean_and_stderr, note_on_z, z_score
 from nnth._tables.table import Meta, Table
 
-MOST_STEPS: Final = 20_000
-_LEAST: Final = 1e-300  # an eigenvalue: 2/lambda is a double
+MAX_STEPS: Final = 20_000
+_MIN_EIGENVALUE: Final = 1e-300  # 2/lambda must be a double
 
 
 @serial_blas
 def descent_rates(
     x: Data | None = None,
-    act: str = "relu",
-    *,
     y: Data | None = None,
+    *,
     points: int = 20,
     n0: int = 10,
+    act: str = "relu",
     depth: int = 1,
     cb: float | None = None,
     cw: float | None = None,
@@ -47,39 +47,62 @@ def descent_rates(
     threads: int = 0,
     progress: Progress | None = None,
 ) -> Table:
-    """Return how fast gradient descent on a data set converges, around the rates that matter.
+    """Return how fast gradient descent on a data set converges, at rates around the best one.
 
-    The residual r of an infinitely wide network on the loss (1/2)|f - y|^2 goes as r' = (1 - eta
-    Theta) r. It vanishes for every r exactly when eta < 2/lambda_max; it falls by the factor
-    max(|1 - eta lambda_min|, |1 - eta lambda_max|) a step, which is least, (kappa - 1)/(kappa + 1),
-    at eta = 2/(lambda_min + lambda_max).
+    On the loss `|f - y|^2/2` the residual r = f - y of an infinitely wide network obeys, with its
+    tangent kernel Theta and its smallest and largest eigenvalues lambda_min and lambda_max::
 
-    x, act, depth, cb, cw, ntk, threads: as in `nnth.gram`; "linear" for linear regression, whose
-        kernel is X X^T but for a factor.
-    y: targets, `(m,)` or a file; by default normal, from the seed. Only with x.
-    points, n0: without x, this many standard normal inputs of this dimension.
-    samples: number of random networks of this width that are trained as well; 0 for none.
-    steps: of gradient descent, 2 to 20,000, from the residual -y, and for networks from f - y.
-    progress: called with the work done and in all.
+        r' = (1 - eta Theta) r,
+        factor = max(|1 - eta lambda_min|, |1 - eta lambda_max|).
 
-    Returns a Table, a row a rate: rate ("half the optimum", "optimum", 0.99 and 1.01 of the bound,
-    "below the bound" and "above the bound", and "twice the bound"), eta, factor (theory), measured
-    (the factor of the last tenth of the steps), deviation (measured - factor), notes (1 - eta
-    lambda_min, which lecture notes give for every eta), converges (whether factor < 1),
-    lambda_min, lambda_max, bound, optimum, rank (of the kernel: a residual in its null space stays,
-    and is left out of all that is said), net_loss and net_peak, the last and the largest loss of
-    the networks in units of the first, medians over networks, and diverged, the fraction of
-    networks whose loss ended above the first, NaN without networks; the loss of a dead network
-    stays. Networks of finite width have tangent kernels of their own, which may bend away from a
-    rate a little above their bound; see `nnth.predict`.
+    Every residual vanishes exactly when eta < 2/lambda_max. It falls by `factor` in a step, which
+    is least at eta = 2/(lambda_min + lambda_max), where it is (kappa - 1)/(kappa + 1) with the
+    condition number kappa = lambda_max/lambda_min.
 
-    Accuracy: eigenvalues to 1e-15 lambda_max and the error of the kernel. `measured` comes to
-    `factor` as other modes die out: slowly where eigenvalues crowd at one end, and not in a few
-    steps. From 2000 inputs on the last bits depend on the threads. Cost: O(m^3), and m^2 a
-    step; a forward and a backward pass a network, step and rate.
+    Args:
+        x: Inputs `(m, n_0)`: an array, a file or a named data set. Default: random ones.
+        y: Targets `(m,)`, only with x. Default: standard normal.
+        points: Number m of standard normal inputs without x.
+        n0: Their dimension n_0.
+        act: Activation: a name, `name:parameter`, or an expression in z; "linear" is linear
+            regression, whose kernel is X X^T up to a factor.
+        depth: Number of hidden layers L.
+        cb: Bias variance C_b. Default: critical for act, or 0 beside cw.
+        cw: Weight variance C_w, divided by the fan-in. Default: critical for act.
+        ntk: Convention of the tangent kernel.
+        width: Width of the hidden layers of the networks that are trained.
+        samples: Number of random networks trained besides the infinitely wide one.
+        steps: Number of steps, from 2 to 20,000, from the residual -y, or f - y of networks.
+        seed: Seed of the random numbers.
+        threads: Number of threads, 0 for all.
+        progress: Called as progress(done, total).
 
-    Raises ValueError for arguments out of range and a kernel that is 0 or infinite;
-    KeyboardInterrupt saying what was done.
+    Returns:
+        A Table with one row for each of five rates. Columns: rate ("half the optimum", "optimum",
+        "below the bound" and "above the bound", 0.99 and 1.01 times it, and "twice the bound");
+        eta; factor, in theory; measured, the factor a step over the last tenth of the steps;
+        deviation, measured - factor; lecture_value, 1 - eta lambda_min, which lecture notes have
+        for every eta; converges, whether factor < 1; lambda_min and lambda_max; bound,
+        2/lambda_max; optimum; rank of the kernel (a residual in its null space stays, and is left
+        out of all columns); net_loss and net_peak, medians over networks of the last and the
+        largest loss, relative to the first; diverged, the fraction of networks whose last loss
+        exceeds the first. The last three are NaN without networks. The loss of a network whose
+        gates are all shut does not change.
+
+    Raises:
+        ValueError: An argument is out of range, or the kernel is 0 or infinite.
+        KeyboardInterrupt: With the number of rates at which networks were trained.
+
+    Accuracy: eigenvalues to 1e-15 lambda_max and the error of the kernel. `measured` tends to
+    `factor` as other modes die out, slowly where eigenvalues are close to each other. A network of
+    finite width has a tangent kernel of its own, which may change so that a rate a little above the
+    bound converges. From 2000 inputs on the last bits depend on the threads. Cost: O(m^3), and
+    O(m^2) a step; a forward and a backward pass for each network, step and rate.
+
+    Example:
+        >>> table = nnth.descent_rates(points=10, n0=8, steps=200)
+        >>> table["factor"][[2, 3, 4]].round(3), table["converges"][[2, 3, 4]].tolist()
+        (array([0.98, 1.02, 3.  ]), [True, False, False])
 
     Source: Nesterov (2004), section 1.2.3; Jacot et al. (2018).
     """
@@ -98,21 +121,22 @@ def descent_rates(
     parameters |= {"width": width, "samples": samples}
     with factoring(len(matrix)):
         eigenvalues, vectors = np.linalg.eigh(matrix)
-    seen = _not_zero(eigenvalues, noise)
-    least, most = float(eigenvalues[seen][0]), float(eigenvalues[-1])
+    nonzero = _not_zero(eigenvalues, noise)
+    least, most = float(eigenvalues[nonzero][0]), float(eigenvalues[-1])
     bound, optimum = 2.0 / most, 2.0 / (least + most)
     names = ["half the optimum", "optimum", "below the bound", "above the bound", "twice the bound"]
     eta = np.array([0.5 * optimum, optimum, 0.99 * bound, 1.01 * bound, 2.0 * bound])
     factor = _factor(eta, least, most)
-    tell = None if samples else progress  # networks take longer
-    measured = _measured_factors(matrix, vectors[:, ~seen], eta, -targets, steps, tell)
+    on_progress = None if samples else progress  # networks take longer
+    null = vectors[:, ~nonzero]
+    measured = _measured_factors(matrix, null, eta, -targets, steps, on_progress)
     columns: dict[str, Any] = {
         "rate": names,
         "eta": eta,
         "factor": factor,
         "measured": measured,
         "deviation": measured - factor,
-        "notes": 1.0 - eta * least,
+        "lecture_value": 1.0 - eta * least,
         "converges": factor < 1.0,
     }
     for name, value in (
@@ -122,11 +146,11 @@ def descent_rates(
         ("optimum", optimum),
     ):
         columns[name] = np.full(len(eta), value)
-    columns["rank"] = np.full(len(eta), np.count_nonzero(seen))
+    columns["rank"] = np.full(len(eta), np.count_nonzero(nonzero))
     columns |= {name: np.full(len(eta), np.nan) for name in ("net_loss", "net_peak", "diverged")}
     if samples:
-        shape = (parameters["cb"], parameters["cw"], ntk, False)
-        nets = Nets(activation(act), depth, width, *shape)
+        variances_and_convention = (parameters["cb"], parameters["cw"], ntk, False)
+        nets = Nets(activation(act), depth, width, *variances_and_convention)
         columns |= _trained(nets, inputs, targets, eta, steps, samples, seed, progress)
     meta = Meta("rates descent", parameters | {"steps": steps}, seed=seed)
     return Table(columns, meta, plot=_factor_picture(eta, measured, least, most))
@@ -135,15 +159,15 @@ def descent_rates(
 @serial_blas
 def noisy_descent(
     x: Data | None = None,
-    act: str = "relu",
     *,
     points: int = 20,
     n0: int = 10,
-    gradient_noise: float = 1.0,
+    act: str = "relu",
     depth: int = 1,
     cb: float | None = None,
     cw: float | None = None,
     ntk: Ntk = "ntk",
+    gradient_noise: float = 1.0,
     samples: int = 2000,
     steps: int = 1000,
     seed: int = 0,
@@ -152,28 +176,51 @@ def noisy_descent(
 ) -> Table:
     """Return the variance at which gradient descent with noisy gradients comes to rest.
 
-    A mode of eigenvalue lambda goes as u' = (1 - eta lambda) u + eta xi, xi ~ N(0, s^2): its
-    variance tends to eta s^2/(lambda (2 - eta lambda)), not to 0. Here eta is the optimum
-    2/(lambda_min + lambda_max).
+    A mode u of eigenvalue lambda obeys, with xi ~ N(0, s^2) and s the standard deviation of the
+    noise in each component of the gradient, ::
 
-    x, act, depth, cb, cw, ntk, threads: as in `nnth.gram`. points, n0: as in `descent_rates`.
-    gradient_noise: its standard deviation s in each coordinate, 1e-50 to 1e50.
-    samples: chains a mode, at least 2. steps: of each chain from u = 0, 2 to 20,000.
+        u' = (1 - eta lambda) u + eta xi,    Var u -> eta s^2/(lambda (2 - eta lambda)).
 
-    Returns a Table, a row for the least, the middle and the largest of the eigenvalues that are
-    not 0, or for the one or two there are: mode ("least", "middle", "largest", "only"),
-    eigenvalue, eta, stationary (the variance at rest), theory (the variance after these steps,
-    stationary (1 - (1 - eta lambda)^(2 steps))), mean (of u^2 over the chains), stderr, z, notes
-    (the square of what the triangle inequality, which lecture notes use, leaves of (E u^2)^(1/2):
-    eta s/(1 - |1 - eta lambda|), which is s/lambda for every eta < 1/lambda, so that it
-    holds but says of no small eta that the variance is small), note (why z is not normal).
+    The rate is the best one without noise, eta = 2/(lambda_min + lambda_max).
 
-    Cost: the Gram matrix and its eigenvalues, and 3 samples normals a step.
+    Args:
+        x: Inputs `(m, n_0)`: an array, a file or a named data set. Default: random ones.
+        points: Number m of standard normal inputs without x.
+        n0: Their dimension n_0.
+        act: Activation: a name, `name:parameter`, or an expression in z.
+        depth: Number of hidden layers L.
+        cb: Bias variance C_b. Default: critical for act, or 0 beside cw.
+        cw: Weight variance C_w, divided by the fan-in. Default: critical for act.
+        ntk: Convention of the tangent kernel.
+        gradient_noise: Standard deviation s of the noise, from 1e-50 to 1e50.
+        samples: Number of chains simulated for each mode, at least 2.
+        steps: Number of steps of each chain from u = 0, from 2 to 20,000.
+        seed: Seed of the random numbers.
+        threads: Number of threads, 0 for all.
+        progress: Called as progress(done, total) with numbers of steps.
 
-    Raises ValueError as `descent_rates` does, and where eta s is not from 1e-125 to 1e125;
-    KeyboardInterrupt saying what was done.
+    Returns:
+        A Table with rows for the smallest, the middle and the largest eigenvalue that is not 0.
+        Columns: mode ("least", "middle", "largest", or "only"); eigenvalue; eta; stationary, the
+        limit of the variance; theory, the variance after these steps, stationary times 1 -
+        (1 - eta lambda)^(2 steps); mean, of u^2 over the chains, and its stderr; z; lecture_value,
+        the square of the bound eta s/(1 - `|1 - eta lambda|`) on (E u^2)^(1/2) that lecture notes
+        derive from the triangle inequality (it is s/lambda for every eta < 1/lambda, so that it
+        holds but does not show that a small eta gives a small variance); note, why z is not normal.
 
-    Source: Mandt, Hoffman & Blei (2017), eq. 13; Robbins & Monro (1951).
+    Raises:
+        ValueError: As `nnth.descent_rates`, or eta s is not between 1e-125 and 1e125.
+        KeyboardInterrupt: With the number of steps that were taken.
+
+    Accuracy: `stderr`; theory is exact up to the error of the kernel. Cost: the kernel and its
+    eigenvalues, and 3 samples normal numbers a step.
+
+    Example:
+        >>> table = nnth.noisy_descent(samples=200, steps=200)
+        >>> table["mode"].tolist(), table["stationary"].round(3)
+        (['least', 'middle', 'largest'], array([0.103, 0.02 , 0.103]))
+
+    Source: Mandt, Hoffman and Blei (2017), equation 13; Robbins and Monro (1951).
     """
     if not 1e-50 <= gradient_noise <= 1e50:
         raise ValueError(f"gradient_noise must be from 1e-50 to 1e50, not {gradient_noise:g}")
@@ -193,7 +240,7 @@ def noisy_descent(
     decay = 1.0 - eta * eigenvalues
     stationary = _variance(eigenvalues, eta, noise)
     theory = _variance(eigenvalues, eta, noise, steps)
-    needed = 8 * 4 * len(rows) * samples  # u, what is drawn, and squares
+    needed = 8 * 4 * len(rows) * samples  # u, its noise, and squares
     check_memory(needed, "samples must be fewer: their chains")
     u = np.zeros((len(rows), samples))
     step = 0
@@ -209,8 +256,9 @@ def noisy_descent(
         raise KeyboardInterrupt(f"{step} of {steps} steps were taken") from None
     mean, stderr = mean_and_stderr(u**2, axis=1)
     triangle = _triangle(eigenvalues, eta, noise)
-    plot = _variance_picture(every, eta, noise, steps, (eigenvalues, mean, stderr))
-    skew = 8.0**0.5  # of a squared normal variable
+    squared_normal_skewness = 8.0**0.5
+    note = note_on_z(samples, squared_normal_skewness)
+    plot = _variance_picture(every, eta, noise, steps, (eigenvalues, mean, stderr), note)
     return Table(
         {
             "mode": list(rows.values()),
@@ -221,8 +269,8 @@ def noisy_descent(
             "mean": mean,
             "stderr": stderr,
             "z": z_score(mean - theory, stderr),
-            "notes": triangle,
-            "note": [note_on_z(samples, skew)] * len(rows),
+            "lecture_value": triangle,
+            "note": [note] * len(rows),
         },
         Meta(
             "rates noise",
@@ -244,8 +292,8 @@ def _inputs(x: Data | None, points: int, n0: int, seed: int) -> Floats:
 
 def _checked_steps(steps: int) -> int:
     steps = check_integer("steps", steps, 0)
-    if not 2 <= steps <= MOST_STEPS:
-        raise ValueError(f"steps must be from 2 to {MOST_STEPS}, not {steps}")
+    if not 2 <= steps <= MAX_STEPS:
+        raise ValueError(f"steps must be from 2 to {MAX_STEPS}, not {steps}")
     return steps
 
 
@@ -258,7 +306,7 @@ def _tangent_kernel(
     ntk: Ntk,
     threads: int,
 ) -> tuple[Floats, float, dict[str, Any]]:
-    """The kernel, what of an eigenvalue may be rounding and error, and the parameters."""
+    """Return the kernel, a bound on the error of its eigenvalues, and the parameters."""
     made = gram(x, act, depth=depth, cb=cb, cw=cw, kernel="ntk", ntk=ntk, threads=threads)
     matrix = made.ntk
     assert matrix is not None
@@ -272,8 +320,8 @@ def _tangent_kernel(
 
 
 def _not_zero(eigenvalues: Floats, noise: float) -> NDArray[np.bool_]:
-    """Which eigenvalues are more than rounding, and the least have an inverse in doubles."""
-    if not eigenvalues[-1] > max(noise, _LEAST):
+    """Return which eigenvalues exceed rounding and have an inverse in doubles."""
+    if not eigenvalues[-1] > max(noise, _MIN_EIGENVALUE):
         raise ValueError(
             f"x, cb and cw must have a tangent kernel that is not 0: its largest eigenvalue is "
             f"{eigenvalues[-1]:.3g}"
@@ -293,11 +341,14 @@ def _measured_factors(
     steps: int,
     progress: Progress | None,
 ) -> Floats:
-    """The factors a step over the last tenth of them, sizes kept out of the range's ends."""
+    """Return the factors a step over the last tenth of the steps.
+
+    Residuals are normalized in every step, so that they neither overflow nor underflow.
+    """
     residual = residual / (np.abs(residual).max() or 1.0)
     inside = residual - null @ (null.T @ residual)
     if np.linalg.norm(inside) <= len(inside) * np.finfo(float).eps * np.linalg.norm(residual):
-        return np.full(len(eta), np.nan)  # nothing that gradient descent could change
+        return np.full(len(eta), np.nan)  # gradient descent cannot change this residual
     residuals = np.repeat(inside[:, None], len(eta), axis=1)
     last = max(1, steps // 10)
     grown = np.zeros(len(eta))
@@ -324,15 +375,15 @@ def _trained(
     seed: int,
     progress: Progress | None,
 ) -> dict[str, list[float]]:
-    """What becomes of the loss of networks, a value a rate."""
+    """Return medians of the losses of networks, one value for each rate."""
     columns: dict[str, list[float]] = {"net_loss": [], "net_peak": [], "diverged": []}
     for i, eta in enumerate(etas.tolist()):
 
-        def tell(done: int, total: int, i: int = i) -> None:
+        def on_progress(done: int, total: int, i: int = i) -> None:
             if progress is not None:
                 progress(i * total + done, len(etas) * total)
 
-        course = [(eta, 0), *[(eta, 1)] * steps]
+        schedule = [(eta, 0), *[(eta, 1)] * steps]
         try:
             with np.errstate(over="ignore", invalid="ignore"):
                 outputs = trained_outputs(
@@ -340,15 +391,14 @@ def _trained(
                     x,
                     y[:, None],
                     x,
-                    course,
+                    schedule,
                     noise=0.0,
                     samples=samples,
                     seed=seed,
-                    progress=tell,
+                    progress=on_progress,
                 )
         except KeyboardInterrupt:
-            said = f"networks were trained at {i} of {len(etas)} rates"
-            raise KeyboardInterrupt(said) from None
+            raise KeyboardInterrupt(f"networks were trained at {i} of {len(etas)} rates") from None
         residuals = outputs[..., 0] - y
         losses = relative_loss(residuals, residuals[0])
         columns["net_loss"].append(float(np.median(losses[-1])))
@@ -358,10 +408,10 @@ def _trained(
 
 
 def _variance(eigenvalues: Floats, eta: float, noise: float, steps: int | None = None) -> Floats:
-    """Of the modes of noisy descent at rest, or after steps from 0."""
+    """Return the variances of the modes of noisy descent at rest, or after steps from 0."""
     rates = eta * eigenvalues
-    left = 0.0 if steps is None else (1.0 - rates) ** (2 * steps)
-    return np.asarray((eta * noise) ** 2 / (rates * (2.0 - rates)) * (1.0 - left))
+    missing = 0.0 if steps is None else (1.0 - rates) ** (2 * steps)
+    return np.asarray((eta * noise) ** 2 / (rates * (2.0 - rates)) * (1.0 - missing))
 
 
 def _triangle(eigenvalues: Floats, eta: float, noise: float) -> Floats:
@@ -378,6 +428,7 @@ def _factor_picture(eta: Floats, measured: Floats, least: float, most: float) ->
             ("the notes' $-\\eta\\lambda_{\\min}$", grid / bound, -grid * least),
         ),
         points=(("gradient descent", eta[shown] / bound, measured[shown] - 1.0, None),),
+        note="" if shown.all() else f"{(~shown).sum()} of {len(eta)} rates are beyond the axis",
         linear=2.0 * least / (least + most),
         x_label="rate $\\eta\\lambda_{\\max}/2$",
         y_label="factor a step $-\\,1$",
@@ -385,9 +436,14 @@ def _factor_picture(eta: Floats, measured: Floats, least: float, most: float) ->
 
 
 def _variance_picture(
-    every: Floats, eta: float, noise: float, steps: int, chains: tuple[Floats, Floats, Floats]
+    every: Floats,
+    eta: float,
+    noise: float,
+    steps: int,
+    chains: tuple[Floats, Floats, Floats],
+    note: str,
 ) -> Lines:
-    # As fine at either end: eta lambda of one is 2 - eta lambda of the other.
+    # Equally fine at both ends, where eta lambda is close to 0 and to 2.
     grid = np.geomspace(every[0], every[-1], 200)
     grid = np.unique(np.clip(np.append(grid, 2.0 / eta - grid), every[0], every[-1]))
     at_rest = "at rest, $\\eta s^2/\\lambda(2 - \\eta\\lambda)$"
@@ -398,6 +454,7 @@ def _variance_picture(
             ("triangle inequality, as in the notes", grid, _triangle(grid, eta, noise)),
         ),
         points=(("chains", *chains),),
+        hollow=(unreliable([note] * len(chains[0])),),
         log_x=True,
         log_y=True,
         x_label="eigenvalue $\\lambda$",

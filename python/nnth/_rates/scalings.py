@@ -1,4 +1,4 @@
-"""Lazy against mean-field training: how far two-layer networks move, as powers of their width."""
+"""Lazy and mean-field training of two-layer networks: changes as powers of the width."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from nnth._runtime.memory import check_memory
 from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import validated
-from nnth._tables.plot import Lines
+from nnth._tables.plot import Lines, Panels, unreliable
 from nnth._tables.statistics import (
     ASYMPTOTIC,
     joined,
@@ -38,15 +38,15 @@ from nnth._tables.table import Meta, Table
 # Inputs `(networks or 1, m, n_0)` and targets `(networks or 1, m)`.
 DataSets = tuple[Floats, Floats]
 
-_BATCH: Final = 2**14  # numbers of one array
-_HOPELESS: Final = 1e100  # a loss from which nothing returns
+_NUMBERS_PER_BATCH: Final = 2**14
+_DIVERGED_LOSS: Final = 1e100
 _SYMBOLS: Final = {
     "features": "$|\\Delta h|/|h|$",
     "weights": "$|\\Delta \\theta|/|\\theta|$",
     "ntk": "$|\\Delta \\Theta|/|\\Theta|$",
     "eta_lambda": "$\\eta\\,\\lambda_{\\max}$",
 }
-_SURE: Final = 3.0  # standard errors
+_SIGNIFICANT_STDERRS: Final = 3.0
 _MOVEMENTS: Final = ("features", "weights", "ntk")
 _DRAWN: Final = {
     "lazy": _MOVEMENTS,
@@ -59,8 +59,9 @@ _DRAWN: Final = {
 class Regime:
     """f = n^-power sum_i a_i s(w_i.x), trained at n^a_rate eta_0 for a and n^w_rate eta_0 for w.
 
-    exponents: of the width, for the quantities that are told. That of ntk is of smooth activations:
-    as large a share of the neurons as weights move passes a kink, and the kernel with it.
+    exponents: exponent of the width for each quantity that has one. That of ntk is for smooth
+    activations: with kinks, the fraction of neurons that cross a kink is as large as the relative
+    change of weights, and so is the change of the kernel.
     """
 
     power: float
@@ -69,7 +70,7 @@ class Regime:
     exponents: dict[str, float]
 
 
-# Mean field in the parameters A = a/n, w at one rate for both is that of a at n^2 times the rate.
+# In the parameters A = a/n and w, one rate for both is n^2 times the rate for a.
 REGIMES: Final = {
     "lazy": Regime(
         0.5,
@@ -135,47 +136,66 @@ def training_scalings(
     y: Data | None = None,
     points: int = 6,
     n0: int = 4,
-    steps: int = 50,
     samples: int = 32,
+    steps: int = 50,
     seed: int = 0,
     threads: int = 0,
     progress: Progress | None = None,
 ) -> Table:
-    """Return how far trained two-layer networks move from where they began, against their width.
+    """Return how far trained two-layer networks move, as powers of their width.
 
-    f(x) = n^-p sum_i a_i s(w_i.x), a_i and the entries of w_i ~ N(0, 1), loss (1/2) sum (f - y)^2,
-    full-batch gradient descent on both layers; eta_0 = 1/(2 points). "lazy": p = 1/2 and the rate
-    eta_0. "mean field": p = 1 and the rate n eta_0, so that f moves alike in both. "frozen": p = 1
-    at the rate eta_0, which teaches nothing. "mean field at rate 1": in the parameters A = a/n and
-    w at the rate eta_0 for both, as lecture notes have it, the kernel is of order n and the loss
-    explodes.
+    With a_i and the entries of w_i ~ N(0, 1), full-batch gradient descent on both layers::
 
-    act: as in `nnth.kernel`. width: two or more, ascending. x, y: data `(m, n_0)` and
-    `(m,)`, or files, together. points, n0: without them, `points` inputs on the unit sphere of this
-    dimension, and y ~ N(0, 1), drawn anew for each sample, and the same at all widths.
-    steps, samples: at least 1 and 2. seed: sample s is stream s of it, of which wider networks
-    take more. threads: that draw weights, 0 = all; the result is the same. progress: called with
-    the work done and in all.
+        f(x) = n^-p sum_i a_i s(w_i.x),    loss sum_a (f(x_a) - y_a)^2/2,    eta_0 = 1/(2 m).
 
-    Returns a Table, a row a regime, width and quantity: regime, width, quantity, mean (the
-    geometric one), stderr, exponent (the mean over samples of the slope of its logarithm against
-    that of the width), exponent_stderr, theory, z (of the exponent), note (where a quantity is 0
-    or not finite in a network and has no exponent; and where the exponent changes from the smaller
-    half of the widths to the larger by more than three standard errors, so that they are too small
-    for the theory's). Quantities: "output", root mean square of f
-    before training; "features", "weights", "ntk", changes of s(w.x), of all parameters and of the
-    tangent kernel on the data, relative to their norms; "loss", after over before; "eta_lambda",
-    rates times the largest eigenvalue of the tangent kernel before training, below 2 where
-    gradient descent converges, to first order; "first_step", the change of the loss in one step,
-    relative to it.
+    Regimes: "lazy", p = 1/2 at the rate eta_0; "mean field", p = 1 at the rate n eta_0, at which f
+    moves as fast; "frozen", p = 1 at the rate eta_0, which learns nothing; "mean field at rate 1",
+    in the parameters A = a/n and w at the rate eta_0 for both, as in lecture notes, where the
+    tangent kernel is of order n and the loss explodes.
 
-    Accuracy: theory is of large widths; at finite ones exponents are off by more than their error,
-    most of all that of the lazy kernel where the activation has kinks: -1/2 in the limit, -0.64 for
-    relu at widths from 256 to 16384. Cost: 40 ns a network, step, neuron and point.
+    Args:
+        act: Activation: a name, `name:parameter`, or an expression in z.
+        width: Widths n to compare, two or more, ascending.
+        x: Inputs `(m, n_0)`: an array, a file or a named data set, only with y.
+        y: Targets `(m,)`.
+        points: Number m of inputs on the unit sphere without x, with targets y ~ N(0, 1); both are
+            drawn anew for each sample, and are the same at all widths.
+        n0: Dimension n_0 of these inputs.
+        samples: Number of networks of each width, at least 2.
+        steps: Number of steps, at least 1.
+        seed: Seed of the random numbers; sample s is stream s of it.
+        threads: Number of threads that draw weights, 0 for all; the result does not depend on it.
+        progress: Called as progress(done, total).
 
-    Raises ValueError for arguments out of range; KeyboardInterrupt saying what was done.
+    Returns:
+        A Table with one row for each regime, width and quantity. Columns: regime, width, quantity;
+        mean (geometric) and stderr over samples; exponent, the mean over samples of the slope of
+        the logarithm against that of the width, and exponent_stderr; theory, the exponent at large
+        widths; z, of the exponent; note, why a quantity has no exponent, and whether the exponent
+        changes from the smaller to the larger widths by more than three standard errors, so that
+        they are too small for theory. Quantities: "output", root mean square of f before training;
+        "features", "weights" and "ntk", changes of s(w.x), of all parameters and of the tangent
+        kernel on the data, relative to their norms; "loss", after training over before;
+        "eta_lambda", rates times the largest eigenvalue of the tangent kernel before training,
+        which must be below 2 for gradient descent to converge; "first_step", the relative change
+        of the loss in one step.
 
-    Source: Chizat, Oyallon & Bach (2019); Mei, Montanari & Nguyen (2018); Jacot et al. (2018).
+    Raises:
+        ValueError: An argument is out of range.
+        KeyboardInterrupt: With the number of trainings that were done.
+
+    Accuracy: theory is for large widths, and at finite ones exponents differ from it by more than
+    their standard error; most of all that of the lazy kernel for activations with kinks, -1/2 in
+    the limit and -0.64 for relu at widths from 256 to 16384. Cost: 40 ns a network, step, neuron
+    and point.
+
+    Example:
+        >>> table = nnth.training_scalings(width=[16, 64, 256], samples=4, steps=20)
+        >>> rows = (table["quantity"] == "features") & (table["width"] == 16)
+        >>> dict(zip(table["regime"][rows].tolist(), table["theory"][rows].tolist()))
+        {'lazy': -0.5, 'mean field': 0.0, 'frozen': -1.0}
+
+    Source: Chizat, Oyallon and Bach (2019); Mei, Montanari and Nguyen (2018); Jacot et al. (2018).
     """
     chosen = activation(act)
     sizes = [check_integer("width", n) for n in width]
@@ -227,10 +247,10 @@ def training_scalings(
 
 
 def _has_kinks(act: Activation) -> bool:
-    """Whether s' jumps where neurons come."""
+    """Return whether s' jumps at a kink that preactivations reach."""
     for at in act.core.breaks(8.0):
-        _, slopes, _ = act.core.evaluate(np.array([at - 1e-7, at + 1e-7]))
-        if abs(slopes[1] - slopes[0]) > 1e-4:
+        _, derivatives, _ = act.core.evaluate(np.array([at - 1e-7, at + 1e-7]))
+        if abs(derivatives[1] - derivatives[0]) > 1e-4:
             return True
     return False
 
@@ -247,9 +267,9 @@ def train(
 ) -> dict[str, Floats]:
     """Return the quantities of `training_scalings` of these networks of width n, `(networks,)`.
 
-    data: one for each network, or one for all. Where the loss left all bounds it is infinite, and
-    what moved until then is nan. Products are by einsum, which has no threads: BLAS may sum in an
-    order that depends on theirs.
+    data: one data set for each network, or one for all. Where the loss diverged it is infinite, and
+    the changes are NaN. Products are computed by einsum, which has no threads: the order in which
+    BLAS sums may depend on the number of threads.
     """
     x, y = data
     n0 = x.shape[2]
@@ -262,22 +282,22 @@ def train(
     a_step, w_step = eta * n**regime.a_rate * scale, eta * n**regime.w_rate * scale
 
     def forward() -> tuple[Floats, Floats, Floats]:
-        """s(w_i.x) and s'(w_i.x), `(networks, m, n)` each, and f, `(networks, m)`."""
+        """Return s(w_i.x) and s'(w_i.x), `(networks, m, n)` each, and f, `(networks, m)`."""
         z = np.einsum("sdn,spd->spn", w, x)
-        h, slope = np.empty_like(z), np.empty_like(z)
-        act.core.evaluate_into(z, h, slope)
-        return h, slope, scale * np.einsum("sn,spn->sp", a, h)
+        h, derivative = np.empty_like(z), np.empty_like(z)
+        act.core.evaluate_into(z, h, derivative)
+        return h, derivative, scale * np.einsum("sn,spn->sp", a, h)
 
-    def kernel(h: Floats, slope: Floats) -> Floats:
-        """The tangent kernel with the rates in it: f moves by -kernel (f - y) in a step."""
-        back = a[:, None] * slope
+    def kernel(h: Floats, derivative: Floats) -> Floats:
+        """Return the tangent kernel times the rates: f moves by -kernel (f - y) in a step."""
+        back = a[:, None] * derivative
         of_w = np.einsum("spn,sqn->spq", back, back) * gram
         of_a = np.einsum("spn,sqn->spq", h, h)
         return np.asarray(scale * (a_step * of_a + w_step * of_w))
 
     with np.errstate(over="ignore", invalid="ignore"):
-        h0, slope, f0 = forward()
-        h, f, kernel0 = h0, f0, kernel(h0, slope)
+        h0, derivative, f0 = forward()
+        h, f, kernel0 = h0, f0, kernel(h0, derivative)
         if not np.isfinite(kernel0).all():
             raise ValueError(
                 f"x must be smaller: the tangent kernel of {act.name} leaves the range of doubles"
@@ -288,38 +308,38 @@ def train(
         }
         for step in range(steps):
             residual = f - y
-            of_w = np.einsum("spn,spd->sdn", slope, residual[:, :, None] * x)
+            of_w = np.einsum("spn,spd->sdn", derivative, residual[:, :, None] * x)
             of_a = np.einsum("spn,sp->sn", h, residual)
             w -= (w_step * a)[:, None] * of_w
             a -= a_step * of_a
-            h, slope, f = forward()
+            h, derivative, f = forward()
             loss = relative_loss(f - y, f0 - y)
             if step == 0:
                 found["first_step"] = np.abs(loss - 1.0)
-            if not np.any(loss < _HOPELESS):
+            if not np.any(loss < _DIVERGED_LOSS):
                 break
-        moved = {
-            "features": _share(h - h0, h0),
+        changes = {
+            "features": _relative_norms(h - h0, h0),
             "weights": np.hypot(_norms(a - a0), _norms(w - w0)) / _norms(draws),
-            "ntk": _share(kernel(h, slope) - kernel0, kernel0),
+            "ntk": _relative_norms(kernel(h, derivative) - kernel0, kernel0),
         }
-    lost = ~(loss < _HOPELESS)
-    found |= {name: np.where(lost, math.nan, values) for name, values in moved.items()}
-    return found | {"loss": np.where(lost, math.inf, loss)}
+    diverged = ~(loss < _DIVERGED_LOSS)
+    found |= {name: np.where(diverged, math.nan, values) for name, values in changes.items()}
+    return found | {"loss": np.where(diverged, math.inf, loss)}
 
 
 def _norms(arrays: Floats) -> Floats:
     return np.asarray(np.sqrt(np.sum(arrays.reshape(len(arrays), -1) ** 2, axis=1)))
 
 
-def _share(changes: Floats, arrays: Floats) -> Floats:
-    """|changes|/|arrays|, and 0 where these are 0: all is dead there, and nothing moves."""
+def _relative_norms(changes: Floats, arrays: Floats) -> Floats:
+    """Return |changes|/|arrays|, and 0 where the arrays are 0, as those of dead networks."""
     sizes = _norms(arrays)
     return np.where(sizes > 0.0, _norms(changes) / np.where(sizes > 0.0, sizes, 1.0), 0.0)
 
 
 def _batches(n: int, samples: int, numbers: int) -> Iterator[range]:
-    size = max(1, min(samples, _BATCH // (n * numbers)))
+    size = max(1, min(samples, _NUMBERS_PER_BATCH // (n * numbers)))
     for start in range(0, samples, size):
         yield range(start, min(start + size, samples))
 
@@ -349,14 +369,14 @@ def _note(quantity: str, values: Floats) -> str:
 
 
 def _drift(sizes: Floats, logs: Floats) -> str:
-    """Say how the exponent changes from the smaller widths to the larger, if it surely does."""
+    """Return a note if the exponent changes from the smaller widths to the larger significantly."""
     if len(sizes) < 3:
         return ""
     middle = len(sizes) // 2
     small = log_slopes(sizes[: middle + 1], logs[: middle + 1])
     large = log_slopes(sizes[middle:], logs[middle:])
     change, error = mean_of(large - small)
-    if not abs(change) > _SURE * error:
+    if not abs(change) > _SIGNIFICANT_STDERRS * error:
         return ""
     return f"widths are too small: the exponent goes from {small.mean():.3g} to {large.mean():.3g}"
 
@@ -368,7 +388,9 @@ def _table(
     meta: Meta,
 ) -> Table:
     rows: list[dict[str, Any]] = []
-    lines, points = [], []
+    lines: dict[bool, list[Any]] = {True: [], False: []}
+    points: dict[bool, list[Any]] = {True: [], False: []}
+    hollow: dict[bool, list[Any]] = {True: [], False: []}
     sizes = np.array(widths, dtype=np.float64)
     for name, regime in REGIMES.items():
         for quantity, theory in regime.exponents.items():
@@ -399,18 +421,28 @@ def _table(
                     }
                 )
             if quantity in _DRAWN.get(name, ()) and np.isfinite(exponent):
-                # A line of the exponent in theory, through the largest width.
+                # The line has the theoretical exponent and goes through the largest width.
                 label = f"{_SYMBOLS[quantity]}, {name}: $n^{{{theory:g}}}$"
-                lines.append(("", sizes, mean[-1] * (sizes / sizes[-1]) ** theory))
-                points.append((label, sizes, mean, error))
+                moves = quantity in _MOVEMENTS
+                lines[moves].append(("", sizes, mean[-1] * (sizes / sizes[-1]) ** theory))
+                points[moves].append((label, sizes, mean, error))
+                hollow[moves].append(unreliable([note] * len(sizes)))
     columns = {column: [row[column] for row in rows] for column in rows[0]}
-    plot = Lines(
-        lines=tuple(lines),
-        points=tuple(points),
-        pairs=True,
-        log_x=True,
-        log_y=True,
-        x_label="width $n$",
-        y_label="relative change in training",
+    panels = tuple(
+        Lines(
+            lines=tuple(lines[moves]),
+            points=tuple(points[moves]),
+            hollow=tuple(hollow[moves]),
+            pairs=True,
+            log_x=True,
+            log_y=True,
+            x_label="width $n$",
+            y_label=label,
+        )
+        for moves, label in (
+            (True, "relative change in training"),
+            (False, "$\\eta\\,\\lambda_{\\max}$ at the start"),
+        )
+        if points[moves]
     )
-    return Table(columns, meta, plot=plot)
+    return Table(columns, meta, plot=Panels(panels=panels) if panels else None)

@@ -1,4 +1,4 @@
-"""What lectures say of learning rates, beside what is measured."""
+"""Statements of the lectures on learning rates, compared with measurements."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from nnth._kernels.kernel import kernel, variances
 from nnth._networks.gradient_descent import Nets, trained_outputs
 from nnth._rates.descent import descent_rates
 from nnth._rates.rates import rates
-from nnth._rates.sampling import Shape, sample_moments
+from nnth._rates.sampling import SamplingSpec, sample_moments
 from nnth._rates.scalings import training_scalings
 from nnth._runtime.checks import check_integer
 from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats
 from nnth._tables.statistics import fitted_power, mean_of
 
-_STEP: Final = 1e-4  # of differences: they are off by its square
+_STEP: Final = 1e-4  # step of difference quotients; their error is its square
 
 
 def susceptibilities(
@@ -34,19 +34,19 @@ def susceptibilities(
     seed: int = 0,
     threads: int = 0,
 ) -> list[Statement]:
-    """Return what a layer does to a change of the variance K, and to the distance of two inputs.
+    """Return the factors by which a layer changes the variance K and the distance of two inputs.
 
-    chi_par = (C_w/2) E[(s^2)''] = dK'/dK and chi_perp = C_w E[s'^2]; the notes of lecture 7 recall
-    them as (C_w/2) E[s^2 s^2] and C_w E[s^2]. Measured on a layer of so many random neurons, the
+    chi_par = (C_w/2) E[(s^2)''] = dK'/dK and chi_perp = C_w E[s'^2]; the notes of lecture 7 quote
+    them as (C_w/2) E[s^2 s^2] and C_w E[s^2]. Measured on a layer of `neurons` random neurons, the
     two inputs at a cosine of nearly 1.
 
     act, cb, cw: as in `nnth.kernel`. k: the variance K, above 0. neurons: at least 2.
-    Accuracy: `error`, of differences, for smooth activations; those with kinks are off by 1e-4.
-    Source: Roberts, Yaida & Hanin (2022), eqs. 5.9 and 5.19.
+    Accuracy: `error`, of differences, for smooth activations; 1e-4 for those with kinks.
+    Source: Roberts, Yaida and Hanin (2022), eqs. 5.9 and 5.19.
     """
     chosen = activation(act)
     cb, cw = variances(chosen, cb, cw)
-    # A layer K^1 = k and no more: norm and C_b are of another network.
+    # One layer with K^1 = k; norm and C_b are chosen to give that.
     layer = kernel(act, depth=1, cb=0.0, cw=cw, norm=k / cw, rho=1.0)
     u, v = (normals(seed, stream, neurons, threads=threads) for stream in (0, 1))
 
@@ -79,11 +79,11 @@ def susceptibilities(
 def effective_jacobian(
     *, width: int = 64, depth: int = 4, samples: int = 400, seed: int = 0
 ) -> list[Statement]:
-    """Return how far a step of gradient descent moves the output, the rates being those of NTK.
+    """Return how far a step of gradient descent at the NTK rates moves the output.
 
     Output and target differ by r; a small step at rates e eta_j moves the output by -e r sum_j
     eta_j (dz/dtheta_j)^2, so that the effective Jacobian is sqrt(eta_j) dz/dtheta_j. The notes'
-    eta_j dz/dtheta_j would put eta_j^2 there. For ReLU without biases at C_w = 2, eta_j = 2/n and
+    eta_j dz/dtheta_j would give eta_j^2 there. For ReLU without biases at C_w = 2, eta_j = 2/n and
     |x|^2 = n_0 the mean is 2 (L + 1) at every width; measured on random networks that take a step.
     """
     nets = Nets(activation("relu"), depth, width, 0.0, 2.0, "ntk", False)
@@ -102,29 +102,29 @@ def effective_jacobian(
     moved = ((before - after) / (step * (before - y))).ravel()
     theory = 2.0 * (depth + 1)
     text = "a step moves z by sum_j eta_j (dz/dtheta_j)^2, relu, eta_j = 2/n"
-    # A step is off by a part step * Theta, which large networks' outliers multiply.
+    # The step has a relative error of step * Theta, which outliers among the networks enlarge.
     return [Statement("L7", text, theory, *mean_of(moved), error=1e-3, notes=2.0 / width * theory)]
 
 
 def weight_rates(*, samples: int = 200, seed: int = 0, threads: int = 0) -> list[Statement]:
-    """Return the powers of width and depth that the rate of all weights goes as.
+    """Return the exponents of width and depth of the rate of all weights.
 
-    eta_W = 1/sum (dz/dW)^2 = O(1/(L n)) in the standard parametrization, the notes having
-    O(1/(L sqrt n)); and without the 1/L for tanh at C_w = 1, where K^l = 1/(2 l). Powers of random
+    eta_W = 1/sum (dz/dW)^2 = O(1/(L n)) in the standard parametrization, where the notes have
+    O(1/(L sqrt n)); and O(1/n) for tanh at C_w = 1, where K^l = 1/(2 l). Measured on random
     networks, of the width from 64 to 1024 at L = 4, and of L + 1 from 8 to 32 at width 1024.
     """
     widths, layers = (64, 128, 256, 512, 1024), (8, 16, 32)
     by_width, by_depth = [(n, 4) for n in widths], [(1024, count - 1) for count in layers]
-    asked = (
+    cases = (
         ("relu", "n", by_width, widths, -0.5),
         ("tanh", "n", by_width, widths, -0.5),
-        ("relu", "L + 1", by_depth, layers, math.nan),  # the notes are right here
+        ("relu", "L + 1", by_depth, layers, math.nan),  # the notes agree
         ("tanh", "L + 1 (tends to 0)", by_depth, layers, -1.0),
     )
     found = []
-    for act, name, nets, sizes, notes in asked:
+    for act, name, nets, sizes, notes in cases:
         theory, power, stderr = _power_of_rate(act, nets, sizes, samples, seed, threads)
-        # Sums at finite width are off by a relative O(L/n), up to 1/30 here; for ReLU by nothing.
+        # Sums at finite width differ by a relative O(L/n), up to 1/30 here, but not for ReLU.
         error = 0.0 if act == "relu" else 0.02
         text = f"eta_W goes as this power of {name}, {act}"
         found.append(Statement("L7", text, theory, power, stderr, error, notes))
@@ -132,14 +132,14 @@ def weight_rates(*, samples: int = 200, seed: int = 0, threads: int = 0) -> list
 
 
 def convergence_factor(*, points: int = 8, steps: int = 2000, seed: int = 0) -> list[Statement]:
-    """Return the factor a step of gradient descent at 0.99 of the bound, and past it.
+    """Return the factor a step of gradient descent at 0.99 and at 1.01 times the bound.
 
     max(|1 - eta lambda_min|, |1 - eta lambda_max|); the notes have 1 - eta lambda_min always.
-    Measured on the tangent kernel of a ReLU layer, for normal inputs in 64 dimensions: nearly
-    orthogonal, so that 1 - eta lambda_min is far from 0.98 and dies out in these steps.
+    Measured on the tangent kernel of a ReLU layer, for normal inputs in 64 dimensions: these are
+    nearly orthogonal, so that 1 - eta lambda_min is far from 0.98 and its mode dies out.
     """
     x = normals(seed, 0, 64 * check_integer("points", points)).reshape(points, 64)
-    table = descent_rates(x, "relu", steps=steps, seed=seed)
+    table = descent_rates(x, act="relu", steps=steps, seed=seed)
     return [
         Statement(
             "L7",
@@ -147,7 +147,7 @@ def convergence_factor(*, points: int = 8, steps: int = 2000, seed: int = 0) -> 
             float(table["factor"][i]),
             float(table["measured"][i]),
             error=1e-9,
-            notes=float(table["notes"][i]),
+            notes=float(table["lecture_value"][i]),
         )
         for i in (2, 3)
     ]
@@ -156,13 +156,13 @@ def convergence_factor(*, points: int = 8, steps: int = 2000, seed: int = 0) -> 
 def decaying_noise(
     *, power: float = 0.5, steps: int = 10_000, samples: int = 2000, seed: int = 0
 ) -> list[Statement]:
-    """Return where noisy gradient descent at falling rates is, and where the notes' bound is.
+    """Return the variance of noisy gradient descent at falling rates, and the notes' bound on it.
 
     u' = (1 - eta_t) u + eta_t xi, lambda = 1, eta_t = (t + 1)^-power/2, xi ~ N(0, 1): its variance
     obeys v' = (1 - eta_t)^2 v + eta_t^2 and vanishes as eta_t/2, also where the sum of eta_t^2 is
-    infinite, as for power 1/2: that it is finite, as the notes ask, is needed for almost sure
-    convergence alone. They prove it by the triangle inequality, which leaves E|u'| <= (1 - eta_t)
-    E|u| + eta_t E|xi|: that stays at E|xi| = (2/pi)^(1/2).
+    infinite, as for power 1/2. That this sum is finite, as the notes require, is needed for almost
+    sure convergence alone. They use the triangle inequality, E|u'| <= (1 - eta_t) E|u| + eta_t
+    E|xi|, whose bound stays at E|xi| = (2/pi)^(1/2).
 
     power: in (0, 1]. Both chains start at 0.
     """
@@ -179,36 +179,37 @@ def decaying_noise(
         expected = (1.0 - eta) * expected + eta * math.sqrt(2.0 / math.pi)
     moment = f"E u^2 of noisy descent vanishes, eta_t ~ t^-{power:g}, {steps} steps"
     limit = f"its bound by the triangle inequality stays at E|xi|/lambda, {steps} steps"
-    return [  # of the first the notes say the same, but for its condition
+    return [  # the notes agree on the first, but for its condition
         Statement("L7", moment, variance, *mean_of(u**2)),
         Statement("L7", limit, expected, *mean_of(bound), notes=0.0),
     ]
 
 
 def mean_field_rates(*, samples: int = 32, seed: int = 0, threads: int = 0) -> list[Statement]:
-    """Return how eta lambda_max and the loss of mean-field networks go with width, at two rates.
+    """Return the exponents of eta lambda_max and of the loss of mean-field networks, at two rates.
 
-    Output weights of variance 1/n^2 at a rate O(1), as in the notes: eta lambda_max as n, and the
-    loss grows in one step by (eta lambda_max - 1)^2, as n^2. f = (1/n) sum_i a_i s(w_i.x) at the
-    rate n eta_0: both as n^0. Networks of width 512 to 4096 that take a step.
+    With output weights of variance 1/n^2 at a rate O(1), as in the notes, eta lambda_max grows as
+    n, and the loss in one step by (eta lambda_max - 1)^2, as n^2. With f = (1/n) sum_i a_i s(w_i.x)
+    at the rate n eta_0 both are of order n^0. Measured on networks of width 512 to 4096 that take
+    one step.
     """
     table = training_scalings(
         width=(512, 1024, 2048, 4096), steps=1, samples=samples, seed=seed, threads=threads
     )
     right, wrong = "rate n eta_0 for f = (1/n) sum a s(w.x)", "rate O(1) in the notes' parameters"
-    asked = (
-        ("mean field", "eta_lambda", f"{right}: eta lambda_max goes as this power of n", math.nan),
-        ("mean field at rate 1", "eta_lambda", f"{wrong}: eta lambda_max does", 0.0),
-        ("mean field at rate 1", "first_step", f"{wrong}: the loss after a step does", 0.0),
+    cases = (
+        ("mean field", "eta_lambda", f"{right}: exponent of n in eta lambda_max", math.nan),
+        ("mean field at rate 1", "eta_lambda", f"{wrong}: the same exponent", 0.0),
+        ("mean field at rate 1", "first_step", f"{wrong}: the loss after a step", 0.0),
     )
     found = []
-    for regime, quantity, text, notes in asked:
+    for regime, quantity, text, notes in cases:
         row = np.flatnonzero((table["regime"] == regime) & (table["quantity"] == quantity))[0]
         theory, power, stderr = (
             float(table[name][row]) for name in ("theory", "exponent", "exponent_stderr")
         )
-        # eta lambda_max is 50 at the least, so that (eta lambda_max - 1)^2 is nearly a power of it;
-        # that of a random kernel lies above its limit by a relative O(1/n).
+        # eta lambda_max is at least 50, so that (eta lambda_max - 1)^2 is nearly a power of it; a
+        # random kernel's largest eigenvalue exceeds its limit by a relative O(1/n).
         error = 0.04 if quantity == "first_step" else 0.003
         found.append(Statement("Pathologies", text, theory, power, stderr, error, notes))
     return found
@@ -222,14 +223,14 @@ def _power_of_rate(
     seed: int,
     threads: int,
 ) -> tuple[float, float, float]:
-    """Return the power of `sizes` that the rate of all weights goes as: theory, sample, stderr."""
+    """Return the exponent of `sizes` in the rate of all weights: theory, sample, standard error."""
     chosen = activation(act)
     cb, cw = variances(chosen, None, None)
     limits, logs, errors = [], [], []
     for i, (n, depth) in enumerate(nets):
         limit = float(rates(act, width=n, depth=depth, samples=0)["theory"][0])
         seen = sample_moments(
-            Shape(chosen, n, (n,) * depth, 1.0, cb, cw),
+            SamplingSpec(chosen, n, (n,) * depth, 1.0, cb, cw),
             lambda batch: batch[:, :, 0].sum(axis=1),
             np.array(limit),
             samples=samples,

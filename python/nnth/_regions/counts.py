@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -28,6 +28,7 @@ from nnth._regions.bounds import (
 from nnth._runtime.memory import check_memory
 from nnth._runtime.typing import Progress
 from nnth._runtime.work import assigned_range
+from nnth._tables.plot import Drawing
 from nnth._tables.statistics import ASYMPTOTIC, joined, mean_of, note_on_z, skewness, z_score
 from nnth._tables.table import Meta, Table
 
@@ -302,7 +303,22 @@ def count_table(
         "box": box if domain == "box" else None,
         "point": None if point is None else _point(point, networks.n0),
     }
-    return one_row(columns | cell_columns(counts), parameters, networks)
+    table = one_row(columns | cell_columns(counts), parameters, networks)
+    return table.with_drawing(
+        partial(picture_of, networks, None, check_domain(domain, box), threads)
+    )
+
+
+def picture_of(
+    networks: Ensemble,
+    along: Literal["line", "plane"] | None,
+    limits: tuple[float, float] | None,
+    threads: int,
+) -> Drawing:
+    """Return the picture of the first network, on its first random line or plane with `along`."""
+    from nnth._regions.pictures import place_of
+
+    return place_of(networks, along, limits).picture(threads=threads)
 
 
 def note_on_count(layers: int, counts: Sequence[float], stderr: float) -> str:

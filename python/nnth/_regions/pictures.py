@@ -111,12 +111,19 @@ def place(
     Raises ValueError for n0 above 2 without `along`.
     """
     limits = check_domain(domain, box)
+    if along is not None and points is not None:
+        through = plane_through if along == "plane" else line_through
+        names = ("$t$",) if along == "line" else ("$t_1$", "$t_2$")
+        where = through(checked_points(networks, points, None), limits)
+        return Place(networks.network(0), (where,), names)
+    return place_of(networks, along, limits)
+
+
+def place_of(networks: Ensemble, along: Along | None, limits: tuple[float, float] | None) -> Place:
+    """Return the place of the picture of the first network, on its first random slice if any."""
     network = networks.network(0)
     if along is not None:
         names = ("$t$",) if along == "line" else ("$t_1$", "$t_2$")
-        if points is not None:
-            through = plane_through if along == "plane" else line_through
-            return Place(network, (through(checked_points(networks, points, None), limits),), names)
         slices = random_slices(along, networks, 0, 1, None if limits is None else limits[1])
         return Place(network, tuple(slices), names, f"the first random {along}")
     if networks.n0 > 2:

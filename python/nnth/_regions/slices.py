@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 from typing import Any, Final, Literal
 
@@ -37,6 +38,7 @@ from nnth._regions.counts import (
     note_on_count,
     number,
     one_row,
+    picture_of,
 )
 from nnth._regions.triangle import Triangle
 from nnth._runtime import streams
@@ -46,6 +48,7 @@ from nnth._runtime.memory import check_memory
 from nnth._runtime.random import normals, uniforms
 from nnth._runtime.typing import Progress
 from nnth._runtime.work import assigned_range, validated
+from nnth._tables.plot import Drawing
 from nnth._tables.statistics import mean_of, z_score
 from nnth._tables.table import Meta, Table
 
@@ -235,9 +238,9 @@ def along_table(
     }
     parameters = networks.parameters() | {"domain": domain, "box": radius}
     parameters |= {"along": along, "lines": lines}
-    return one_row(
-        columns | cell_columns(every) | {"boundary_density": density}, parameters, networks
-    )
+    columns |= cell_columns(every) | {"boundary_density": density}
+    picture = partial(picture_of, networks, along, check_domain(domain, box), threads)
+    return one_row(columns, parameters, networks).with_drawing(picture)
 
 
 def _count_along(
@@ -366,7 +369,18 @@ def through_table(
     }
     parameters = networks.parameters() | {"through": through, "points": len(data)}
     fixed = networks.given is not None and given is not None
-    return Table(columns, Meta("regions", parameters, seed=None if fixed else networks.seed))
+    meta = Meta("regions", parameters, seed=None if fixed else networks.seed)
+    return Table(
+        columns, meta, plot=partial(_picture, networks, tuple(segments(data)), "point", threads)
+    )
+
+
+def _picture(networks: Ensemble, slices: tuple[Slice, ...], along: str, threads: int) -> Drawing:
+    """Return the picture of the first network on the given slices."""
+    from nnth._regions.pictures import Place
+
+    names = {"line": ("$t$",), "plane": ("$t_1$", "$t_2$"), "point": ("point",)}[along]
+    return Place(networks.network(0), slices, names).picture(threads=threads)
 
 
 def regions_on_line(
@@ -579,7 +593,8 @@ def _on_slice(
         "through": through,
         "along": along,
     }
-    return one_row(columns | cell_columns(counts), parameters, networks)
+    picture = partial(_picture, networks, (where,), along, threads)
+    return one_row(columns | cell_columns(counts), parameters, networks).with_drawing(picture)
 
 
 def count_slice(

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import cached_property
+from typing import Any, Final, Literal, overload
 
 import numpy as np
 
 from nnth._data.data import Data, data_of, targets_of
 from nnth._data.files import file_of
-from nnth._kernels.data_kernel import kernel_of
+from nnth._kernels.data_kernel import KernelLike, kernel_of
 from nnth._kernels.kernel import Ntk
+from nnth._kernels.protocol import DataKernel
 from nnth._rkhs.learning_curve import drawn_errors, expected_error
 from nnth._rkhs.regression import Regression, regression
 from nnth._runtime.blas import factoring, serial_blas
@@ -24,21 +26,30 @@ from nnth._tables.result import Result
 from nnth._tables.statistics import mean_and_stderr
 from nnth._tables.table import Meta, Table
 
-_LARGEST: Final = 1e100  # of targets, whose squares are divided by eigenvalues
+_LARGEST_TARGET: Final = 1e100  # squares of targets over eigenvalues stay in the doubles
 
 
 @dataclass(frozen=True, eq=False)
 class KernelFit(Result):
-    """Kernel ridge regression on a data set; see `rkhs_fit`.
+    """Kernel ridge regression on a data set; see `nnth.rkhs_fit`.
 
-    x, y: the data; x_test, y_test: test points and their targets, where given. solution: the
-    arrays.
+    Attributes:
+        x: Inputs `(m, n_0)`.
+        y: Targets `(m, outputs)`.
+        x_test: Test inputs, or None.
+        y_test: Test targets, or None.
+        kernel: The kernel.
+        ridge: The ridge.
+        solution: The arrays of the solution.
+        meta: The parameters of the computation.
     """
 
     x: Floats
     y: Floats
     x_test: Floats | None
     y_test: Floats | None
+    kernel: DataKernel
+    ridge: float
     solution: Regression
     meta: Meta
 
@@ -47,8 +58,66 @@ class KernelFit(Result):
         """Coefficients `(m, outputs)` of f = sum_i alpha_i K(x_i, .)."""
         return self.solution.alpha
 
+    @overload
+    def predict(
+        self, x_new: Data, *, return_std: Literal[False] = False, threads: int = 0
+    ) -> Floats: ...
+    @overload
+    def predict(
+        self, x_new: Data, *, return_std: Literal[True], threads: int = 0
+    ) -> tuple[Floats, Floats]: ...
+    @serial_blas
+    def predict(
+        self, x_new: Data, *, return_std: bool = False, threads: int = 0
+    ) -> Floats | tuple[Floats, Floats]:
+        """Return the values of f at new inputs, with the standard deviation of the process.
+
+        f(z) = sum_i alpha_i K(x_i, z), and the variance is K(z, z) - k_z' (K + ridge)^-1 k_z with
+        k_z = (K(x_i, z))_i.
+
+        Args:
+            x_new: New inputs `(k, n_0)`, or the path of a file.
+            return_std: Whether to return the standard deviation as well.
+            threads: Number of threads for the kernel, 0 for all.
+
+        Returns:
+            f, of shape `(k, outputs)`; with `return_std` the pair of f and the standard deviation
+            `(k,)` of the Gaussian process given the data, without the noise of an observation. A
+            variance below 0, which is rounding, has the standard deviation 0.
+
+        Raises:
+            ValueError: If `x_new` has not the dimension of `x`, or the kernel is a given matrix.
+
+        Cost: the kernel of m k pairs; with `return_std` O(m^2 k), and once O(m^3).
+        """
+        new = data_of(x_new, "x_new")
+        if new.shape[1] != self.x.shape[1]:
+            raise ValueError(
+                f"x_new must have the {self.x.shape[1]} columns of x, not {new.shape[1]}"
+            )
+        cross = self.kernel.cross(self.x, new, threads=threads)
+        mean = cross.T @ self.alpha
+        if not return_std:
+            return mean
+        from scipy.linalg import solve_triangular
+
+        half = solve_triangular(self._factor, cross, lower=True, check_finite=False)
+        prior = self.kernel.diagonal(new, threads=threads)
+        variance = prior - np.einsum("ij,ij->j", half, half)
+        return mean, np.sqrt(np.maximum(variance, 0.0))
+
+    @cached_property
+    def _factor(self) -> Floats:
+        """The Cholesky factor of K + ridge."""
+        from scipy.linalg import cholesky
+
+        matrix = self.kernel.rows(self.x, len(self.x)).matrix
+        matrix[np.diag_indices_from(matrix)] += self.ridge
+        with factoring(len(matrix)):
+            return np.asarray(cholesky(matrix, lower=True, overwrite_a=True, check_finite=False))
+
     def table(self) -> Table:
-        """Return a row for each output, as `nnth rkhs fit` prints them."""
+        """Return a row for each output, as `nnth rkhs fit` prints them; see `nnth.rkhs_fit`."""
         found, outputs = self.solution, self.y.shape[1]
         columns: dict[str, Any] = {
             "output": np.arange(outputs),
@@ -72,7 +141,7 @@ class KernelFit(Result):
         return Table(columns, self.meta, plot=self._picture())
 
     def arrays(self) -> dict[str, Floats]:
-        """Return alpha, fitted and left_out, and where there are tests prediction and variance."""
+        """Return alpha, fitted and left_out and, with test inputs, prediction and variance."""
         found = self.solution
         arrays = {"alpha": found.alpha, "fitted": found.fitted, "left_out": found.left_out}
         if self.x_test is not None:
@@ -105,7 +174,7 @@ class KernelFit(Result):
 def rkhs_fit(
     x: Data,
     y: Data | None = None,
-    kernel: str = "rbf:1",
+    kernel: KernelLike = "rbf:1",
     act: str = "relu",
     *,
     ridge: float = 1e-3,
@@ -118,31 +187,61 @@ def rkhs_fit(
     threads: int = 0,
     progress: Progress | None = None,
 ) -> KernelFit:
-    """Return the regression of data in the Hilbert space H_K of a kernel.
+    """Return the kernel ridge regression of data, which is Gaussian-process regression.
 
-    f minimizes (1/2) sum (y_i - f(x_i))^2 + (ridge/2) |f|^2: f = sum alpha_i K(x_i, .), alpha = (K
-    + ridge)^-1 y. It is the mean of a Gaussian process of covariance K whose values are seen with
-    noise of variance `ridge`; its variance at z is K(z, z) - k_z' (K + ridge)^-1 k_z.
+    In the Hilbert space H_K of the kernel, with its norm `|f|`::
 
-    x: `(m, n_0)`; y: `(m,)` or `(m, outputs)`; x_test, y_test: test points and their
-        targets; arrays or files. kernel: "rbf:S", or "nngp" or "ntk" of a network (act, depth, cb,
-        cw, ntk as in `nnth.kernel`). ridge: finite, at least 0.
+        f = argmin (1/2) sum_i (y_i - f(x_i))^2 + (ridge/2) |f|^2 = sum_i alpha_i K(x_i, .)
+        alpha = (K + ridge)^-1 y
+        variance(z) = K(z, z) - k_z' (K + ridge)^-1 k_z,   k_z = (K(x_i, z))_i
 
-    Returns a KernelFit. `table()` has a row an output: rkhs_norm2 = alpha' K alpha; log_marginal,
-    the log density of y; loo_error, the mean square error at each point of the function fitted
-    without it, alpha_i/((K + ridge)^-1)_ii; train_error; with x_test test_error (with y_test), the
-    mean `variance` of f and variance_error, an estimate of the largest error of one;
-    effective_dimension, tr K (K + ridge)^-1; gradient, the largest derivative of the objective
-    along any K(z, .) of a training or test point, over that at f = 0, 0 by the representer theorem;
-    residual of the linear system over the largest target; condition, |A|_1 |A^-1|_1 of A = K +
-    ridge; error, an estimate of that of a prediction.
+    f is the mean, and variance the variance, of a Gaussian process of covariance K given values
+    with noise of variance `ridge`.
 
-    Accuracy: a step of iterative refinement; alpha, norms and log densities lose the digits that
-    `condition` says, predictions far fewer. Cost: the kernels, O(m^3) three times a Cholesky
-    factorization, O(tests m^2); memory two matrices.
-    Raises ValueError for arguments out of range and for a matrix that is singular to rounding.
+    Args:
+        x: Inputs `(m, n_0)`, or the name or path of a data set.
+        y: Targets `(m,)` or `(m, outputs)`, or a path.
+        kernel: "rbf:S", exp(-`|x - y|^2`/(2 S^2)); "laplace:S", exp(-`|x - y|`/S); "nngp" or "ntk"
+            of an infinitely wide network; a function of two sets of inputs `(m, n_0)`, `(k, n_0)`
+            that returns the matrix `(m, k)`; or the kernel matrix of the inputs, followed by
+            the test inputs.
+        act: Activation of the network, as in `nnth.kernel`.
+        ridge: Ridge, finite, at least 0.
+        x_test: Test inputs `(m_test, n_0)`, or a path.
+        y_test: Test targets, or a path.
+        depth: Number of hidden layers of the network.
+        cb: Bias variance, as in `nnth.kernel`.
+        cw: Weight variance, as in `nnth.kernel`.
+        ntk: NTK convention, as in `nnth.kernel`.
+        threads: Number of threads for the kernel, 0 for all.
+        progress: Called as `progress(done, total)` a few times a second.
 
-    Source: Kimeldorf & Wahba (1971); Rasmussen & Williams (2006), eqs. 2.25-2.30, 5.10-5.12.
+    Returns:
+        A KernelFit. Its `table()` has a row for each output and the columns output; rkhs_norm2 =
+        alpha' K alpha; log_marginal, the log density of y; loo_error, the mean square error at each
+        point of the function fitted without it, alpha_i/((K + ridge)^-1)_ii; train_error; with
+        x_test: test_error (with y_test), variance, its mean over test points, and variance_error,
+        an estimate of the largest error of a variance; effective_dimension = tr K (K + ridge)^-1;
+        gradient, the largest derivative of the objective along any K(z, .) of a training or test
+        point, relative to that at f = 0: 0 by the representer theorem; residual of the linear
+        system over the largest target; condition, `|A|_1 |A^-1|_1` of A = K + ridge; error, an
+        estimate of the largest error of a prediction.
+
+    Raises:
+        ValueError: For arguments out of range, and for a matrix that is singular to rounding.
+
+    Accuracy: one step of iterative refinement; alpha, norms and log densities lose as many digits
+    as `condition` has, predictions far fewer. Cost: the kernel matrix, O(m^3) for three times a
+    Cholesky factorization, O(m_test m^2); memory of two matrices.
+
+    Example:
+        >>> x = np.linspace(-1.0, 1.0, 20)[:, None]
+        >>> fit = nnth.rkhs_fit(x, np.sin(3.0 * x[:, 0]), "rbf:0.5", ridge=1e-4)
+        >>> mean, std = fit.predict([[0.25]], return_std=True)
+        >>> mean.round(2), std.round(2)
+        (array([[0.68]]), array([0.01]))
+
+    Source: Kimeldorf and Wahba (1971); Rasmussen and Williams (2006), eqs. 2.25-2.30, 5.10-5.12.
     """
     inputs, targets = _data(x, y)
     tests, answers = _tests(inputs, targets, x_test, y_test)
@@ -162,14 +261,16 @@ def rkhs_fit(
     }
     with factoring(len(targets)):
         found = regression(rows, targets, ridge)
-    return KernelFit(inputs, targets, tests, answers, found, Meta("rkhs fit", parameters))
+    return KernelFit(
+        inputs, targets, tests, answers, chosen, ridge, found, Meta("rkhs fit", parameters)
+    )
 
 
 @serial_blas
 def rkhs_learning_curve(
     x: Data,
     y: Data | None = None,
-    kernel: str = "rbf:1",
+    kernel: KernelLike = "rbf:1",
     act: str = "relu",
     *,
     sizes: Sequence[int] | None = None,
@@ -183,24 +284,54 @@ def rkhs_learning_curve(
     threads: int = 0,
     progress: Progress | None = None,
 ) -> Table:
-    """Return the error of kernel ridge regression by the number of points that it is fitted to.
+    """Return the error of kernel ridge regression as a function of the number of training points.
 
-    Training sets are drawn from the data, and the error is that on the rest. Beside it stands its
-    expectation from the spectrum of K and the power of the targets in its eigenvectors.
+    Training sets of n points are drawn from the m points of the data, and the error is measured on
+    the other points. The theory has, with the eigenvalues a_j of the kernel matrix of all points::
 
-    x, y, kernel, act, depth, cb, cw, ntk: as in `rkhs_fit`. sizes: of training sets, 1 to m - 1;
-    by default m/32, m/16, m/8, m/4 and m/2. ridge: above 0. samples: training
-    sets of each size, at least 2.
+        ridge = mu (n/m - t)/(1 - t),   t = (1/m) sum_j a_j/(a_j + mu)
 
-    Returns a Table, a row a size: size, test_error (mean over training sets and outputs), stderr,
-    theory, deviation = test_error/theory - 1 (NaN where the theory is 0). The theory takes the
-    eigenvectors for a rotation of no preferred direction: on data it is good to some percent where
-    they are spread over many points, and less where few points are far from all others.
+    Args:
+        x: Inputs `(m, n_0)`, or the name or path of a data set.
+        y: Targets `(m,)` or `(m, outputs)`, or a path.
+        kernel: "rbf:S", exp(-`|x - y|^2`/(2 S^2)); "laplace:S", exp(-`|x - y|`/S); "nngp" or "ntk"
+            of an infinitely wide network; a function of two sets of inputs `(m, n_0)`, `(k, n_0)`
+            that returns the matrix `(m, k)`; or the kernel matrix of the inputs.
+        act: Activation of the network, as in `nnth.kernel`.
+        sizes: Sizes n of the training sets, 1 to m - 1; by default m/32, m/16, m/8, m/4, m/2.
+        ridge: Ridge, finite, above 0.
+        samples: Number of training sets of each size, at least 2.
+        depth: Number of hidden layers of the network.
+        cb: Bias variance, as in `nnth.kernel`.
+        cw: Weight variance, as in `nnth.kernel`.
+        ntk: NTK convention, as in `nnth.kernel`.
+        seed: Seed of the training sets.
+        threads: Number of threads for the kernel, 0 for all.
+        progress: Called as `progress(done, total)` a few times a second.
 
-    Cost: an eigendecomposition O(m^3), and O(points^3 + m points) a set.
-    Raises ValueError for arguments out of range.
+    Returns:
+        A Table with a row for each size and the columns size; test_error, its mean over training
+        sets and outputs; stderr; theory; deviation = test_error/theory - 1 (NaN where the theory is
+        0). The theory takes the eigenvectors of the kernel matrix as a uniformly random rotation:
+        it is good to some percent if eigenvectors are spread over many points, and less good if few
+        points are far from all others.
 
-    Source: LeJeune et al. (2024); for m -> inf Sollich (2002), Bordelon et al. (2020).
+    Raises:
+        ValueError: For arguments out of range.
+
+    Accuracy: `stderr` is the standard error of the mean; that of the theory is not known. Cost: one
+    eigendecomposition, O(m^3), and O(n^3 + m n) for each training set.
+
+    Example:
+        >>> x = nnth.normals(0, 0, 200).reshape(100, 2)
+        >>> curve = nnth.rkhs_learning_curve(x, x[:, 0], "rbf:1", sizes=[10, 50], ridge=0.1)
+        >>> curve["size"].tolist()
+        [10, 50]
+        >>> bool(curve["test_error"][1] < curve["test_error"][0])
+        True
+
+    Source: LeJeune et al. (2024), theorem 4.1; for m -> inf Sollich (2002), Bordelon, Canatar and
+    Pehlevan (2020).
     """
     inputs, targets = _data(x, y)
     _check(inputs, targets, ridge)
@@ -291,6 +422,6 @@ def _tests(
 def _check(inputs: Floats, targets: Floats, ridge: float) -> None:
     if len(targets) != len(inputs):
         raise ValueError(f"y must have a row for each of {len(inputs)} inputs, not {len(targets)}")
-    check_magnitude("y", targets, _LARGEST)
+    check_magnitude("y", targets, _LARGEST_TARGET)
     if not 0.0 <= ridge < math.inf:
         raise ValueError(f"ridge must be finite and at least 0, not {ridge:g}")

@@ -1,4 +1,4 @@
-"""How the error of kernel ridge regression falls with the number of points: theory and draws."""
+"""Learning curves of kernel ridge regression: theory, and errors of random training sets."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 from nnth._runtime.random import uniforms
 from nnth._runtime.typing import Floats
 
-_STEPS: Final = 200  # of a bisection to the last bit
+_BISECTIONS: Final = 200  # enough for the last bit
 
 
 def expected_error(spectrum: Floats, power: Floats, points: int, ridge: float) -> float:
-    """Return the expected error on the rest of m points, of a fit to so many of them.
+    """Return the expected error on the other points, of a fit to `points` of the m points.
 
     spectrum: eigenvalues a_j of their kernel matrix; power: squares of the coefficients of the
     target in its eigenvectors. With p = points/m, t = (1/m) sum a_j/(a_j + mu) and mu the root of
@@ -37,15 +37,15 @@ def expected_error(spectrum: Floats, power: Floats, points: int, ridge: float) -
         return mu * (p - 1.0 + rest) / rest - ridge
 
     low, high = ridge, ridge / p + float(spectrum.sum()) / p
-    for _ in range(_STEPS):
+    for _ in range(_BISECTIONS):
         middle = 0.5 * (low + high)
         low, high = (middle, high) if moved(middle) < 0.0 else (low, middle)
     mu = 0.5 * (low + high)
     fitted, rest = spectrum / (spectrum + mu), mu / (spectrum + mu)
-    slope = (p - 1.0) / float(rest.mean()) ** 2  # h'
-    fixed = ridge / mu - slope * float((fitted * rest).mean())
-    of_squares = -slope * float((fitted**2).mean()) / fixed
-    of_one = -slope * float((rest**2).mean()) / fixed
+    derivative = (p - 1.0) / float(rest.mean()) ** 2  # h'
+    fixed = ridge / mu - derivative * float((fitted * rest).mean())
+    of_squares = -derivative * float((fitted**2).mean()) / fixed
+    of_one = -derivative * float((rest**2).mean()) / fixed
     left = float((power * rest**2).sum())
     return (1.0 + of_squares - (ridge / mu) ** 2 * (1.0 + of_one)) * left / (m - points)
 
@@ -58,9 +58,9 @@ def drawn_errors(
     seed: int,
     report: Callable[[], object],
 ) -> Callable[[int, int], list[Floats]]:
-    """Return what draws training sets: for each the errors on the other points, a size each.
+    """Return a function that draws training sets and returns their errors on the other points.
 
-    Sets of one draw are nested. Draw s is a function of (seed, s).
+    The sets of different sizes of one draw are nested. Draw s is a function of (seed, s).
     """
     from scipy.linalg import cho_factor, cho_solve
 

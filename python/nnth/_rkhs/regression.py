@@ -8,23 +8,24 @@ from typing import Final
 
 import numpy as np
 
-from nnth._kernels.data_kernel import KernelRows
+from nnth._kernels.protocol import KernelRows
 from nnth._runtime.typing import Floats
 
 _EPS: Final = float(np.finfo(float).eps)
-_BLOCK: Final = 256  # columns of a triangle at a time
+_BLOCK: Final = 256  # columns of the inverse that are summed at a time
 
 
 @dataclass(frozen=True, eq=False)
 class Regression:
-    """alpha = (K + ridge)^-1 y `(m, outputs)`, and what follows from it.
+    """The solution alpha = (K + ridge)^-1 y `(m, outputs)`, and quantities that follow from it.
 
-    norm2, log_marginal: `(outputs,)`. fitted, left_out: K alpha, and the value at each point of the
-    function that is fitted without it, `(m, outputs)`. prediction `(tests, outputs)`, variance
-    `(tests,)` of the process given the data. condition of K + ridge in the 1-norm. residual: of
-    the linear system, over the largest target. error, variance_error: of a prediction and of a
-    variance, from rounding and the kernel's own error. gradient: the largest derivative of the
-    objective along a K(z, .)/|K(z, .)|, z a training or test point, over the same for f = 0.
+    norm2, log_marginal: `(outputs,)`. fitted: K alpha; left_out: the value at each point of the
+    function that is fitted without the point, `(m, outputs)`. prediction `(tests, outputs)` and
+    variance `(tests,)` of the process given the data. condition: of K + ridge in the 1-norm.
+    residual: of the linear system, relative to the largest target. error, variance_error: the
+    largest errors of a prediction and of a variance, from rounding and the error of the kernel.
+    gradient: the largest derivative of the objective along a K(z, .)/|K(z, .)|, where z is a
+    training or test point, relative to the same at f = 0.
     """
 
     alpha: Floats
@@ -52,12 +53,12 @@ def regression(rows: KernelRows, targets: Floats, ridge: float) -> Regression:
 
     m = len(targets)
     cross = rows.matrix[:, m:].copy()
-    matrix = np.asfortranarray(rows.matrix[:, :m].T)  # its lower triangle becomes the factor
+    matrix = np.asfortranarray(rows.matrix[:, :m].T)  # the lower triangle becomes the factor
     diagonal, tests = rows.diagonal[:m], rows.diagonal[m:]
     size = float(np.abs(matrix).sum(axis=0).max()) + ridge
     matrix[np.arange(m), np.arange(m)] = diagonal + ridge
     factor, failed = lapack.dpotrf(matrix, lower=1, clean=0, overwrite_a=1)
-    # An estimate is enough to refuse by, before the inverse is made.
+    # An estimate of the condition is enough to refuse a singular matrix before inverting it.
     reciprocal = 0.0 if failed else float(lapack.dpocon(factor, size, uplo="L")[0])
     if reciprocal <= m * _EPS * 0.1:
         least = max(m * _EPS * size, rows.error * float(diagonal.sum()))
@@ -65,7 +66,7 @@ def regression(rows: KernelRows, targets: Floats, ridge: float) -> Regression:
             f"ridge must be above about {least:.1g}, not {ridge:g}: the kernel matrix of these "
             "points is singular to rounding"
         )
-    # What is above the diagonal is still K.
+    # Above its diagonal the factor still holds K.
     pivots = factor.diagonal().copy()
     alpha = lapack.dpotrs(factor, targets, lower=1)[0]
     fitted = _product(factor, diagonal, alpha)
@@ -103,7 +104,7 @@ def regression(rows: KernelRows, targets: Floats, ridge: float) -> Regression:
 
 
 def _product(factor: Floats, diagonal: Floats, vectors: Floats) -> Floats:
-    """Return K times vectors, K being above the diagonal of its factor."""
+    """Return K times vectors, where K is stored above the diagonal of its factor."""
     from scipy.linalg import blas
 
     product = blas.dsymm(1.0, factor, vectors, lower=0)

@@ -1,4 +1,4 @@
-"""Determinantal samples of a data set: points that a kernel keeps apart."""
+"""Determinantal samples of a data set: sets of points that are dissimilar under a kernel."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nnth._data.data import Data, data_of
 from nnth._data.files import file_of
-from nnth._kernels.data_kernel import kernel_of
+from nnth._kernels.data_kernel import KernelLike, kernel_of
 from nnth._kernels.kernel import Ntk
 from nnth._runtime.blas import factoring, serial_blas
 from nnth._runtime.checks import check_integer
@@ -20,7 +20,7 @@ from nnth._runtime.memory import check_memory
 from nnth._runtime.random import uniforms
 from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import sample_in_parts
-from nnth._tables.plot import Lines
+from nnth._tables.plot import Lines, unreliable
 from nnth._tables.result import Result
 from nnth._tables.statistics import beyond, joined, note_on_z, z_score
 from nnth._tables.table import Meta, Table
@@ -28,17 +28,21 @@ from nnth._tables.table import Meta, Table
 Subset = NDArray[np.intp]
 
 _LARGEST: Final = float(np.finfo(float).max)
-_SUBSET_BYTES: Final = 200  # of a set that is kept, at the least
-_STEPS: Final = 200  # of a bisection to the last bit
+_SUBSET_BYTES: Final = 200  # the least memory of a set
+_BISECTIONS: Final = 200  # enough for the last bit
 
 
 @dataclass(frozen=True, eq=False)
 class Determinantal(Result):
-    """The determinantal process with L = scale * K on m points: P(S) = det L_S/det(1 + L).
+    """The determinantal process P(S) = det L_S/det(1 + L), L = scale K, and samples of it.
 
-    eigenvalues of L `(m,)`, ascending, and eigenvectors `(m, m)` in columns; marginal `(m, m)`,
-    L (1 + L)^-1, whose minors are the chances that points are all in S; subsets, what was drawn,
-    sorted indices.
+    Attributes:
+        eigenvalues: Eigenvalues of L `(m,)`, ascending.
+        vectors: Eigenvectors of L `(m, m)`, in columns.
+        marginal: The marginal kernel M = L (1 + L)^-1 `(m, m)`: the minors of M are the
+            probabilities that points are all in S.
+        subsets: The sets that were drawn, as sorted indices.
+        meta: The parameters of the computation.
     """
 
     eigenvalues: Floats
@@ -49,18 +53,18 @@ class Determinantal(Result):
 
     @property
     def expected_size(self) -> float:
-        """E|S| = sum l_j/(1 + l_j)."""
+        """The expected size E|S| = sum l_j/(1 + l_j), l_j the eigenvalues of L."""
         return float((self.eigenvalues / (1.0 + self.eigenvalues)).sum())
 
     @property
     def log_normalizer(self) -> float:
-        """log det(1 + L)."""
+        """The logarithm of the normalizing constant, log det(1 + L)."""
         return float(np.log1p(self.eigenvalues).sum())
 
     def table(self) -> Table:
-        """Return a row a point (its index is `item`), as `nnth rkhs sample` prints them."""
+        """Return a row for each point, as `nnth rkhs sample` prints them; see `rkhs_sample`."""
         m, count = len(self.marginal), len(self.subsets)
-        rounding = 4.0 * m * float(np.finfo(float).eps)  # of chances, which are at most 1
+        rounding = 4.0 * m * float(np.finfo(float).eps)  # probabilities are at most 1
         inside = self._inside()
         inclusion = self.marginal.diagonal().copy()
         others = np.abs(self.marginal - np.diag(inclusion))
@@ -92,13 +96,14 @@ class Determinantal(Result):
         plot = Lines(
             lines=(("exact", line, line),),
             points=(("drawn", inclusion, frequency, stderr),),
+            hollow=(unreliable(noted[0]),),
             x_label="inclusion $P(i \\in S)$",
             y_label="frequency",
         )
         return Table(columns, self.meta, plot=plot)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the marginal kernel, and the subsets as bools `(samples, m)`."""
+        """Return marginal, and subsets as a boolean array `(samples, m)`."""
         return {"marginal": self.marginal, "subsets": self._inside()}
 
     def _inside(self) -> NDArray[np.bool_]:
@@ -108,11 +113,13 @@ class Determinantal(Result):
         return inside
 
 
-def _notes(name: str, chances: Floats, count: int) -> list[str]:
-    """Say where frequencies of events that are rare, or nearly certain, have no normal z."""
-    spread = chances * (1.0 - chances)
+def _notes(name: str, probabilities: Floats, count: int) -> list[str]:
+    """Return notes on frequencies of events so rare, or so likely, that z is not normal."""
+    spread = probabilities * (1.0 - probabilities)
     random = spread > 0.0
-    skews = np.where(random, (1.0 - 2.0 * chances) / np.sqrt(np.where(random, spread, 1.0)), 0.0)
+    skews = np.where(
+        random, (1.0 - 2.0 * probabilities) / np.sqrt(np.where(random, spread, 1.0)), 0.0
+    )
     notes = [note_on_z(count, skew) for skew in skews.tolist()]
     return [f"{name}: {note}" if note else "" for note in notes]
 
@@ -120,7 +127,7 @@ def _notes(name: str, chances: Floats, count: int) -> list[str]:
 @serial_blas
 def rkhs_sample(
     x: Data,
-    kernel: str = "rbf:1",
+    kernel: KernelLike = "rbf:1",
     act: str = "relu",
     *,
     scale: float | None = None,
@@ -134,27 +141,62 @@ def rkhs_sample(
     threads: int = 0,
     progress: Progress | None = None,
 ) -> Determinantal:
-    """Return samples of the determinantal process of a kernel on data, beside their exact law.
+    """Return samples of the determinantal process of a kernel on data, with exact probabilities.
 
-    With L = scale * K the chance of a set S is det L_S/det(1 + L): points that the kernel takes to
-    be alike are seldom together. Eigenvectors are kept with the chance l_j/(1 + l_j), and points
-    drawn one by one from the squares of their span, projected off what was drawn.
+    With L = scale K on the m points and M = L (1 + L)^-1, the probability of a set S of points, and
+    that S contains given points, are::
 
-    x: `(m, n_0)` or a file. kernel, act, depth, cb, cw, ntk: as in `rkhs_fit`.
-    scale: > 0, 1 by default; or size: the expected number of points, above 0 and below the rank.
-    samples: sets to draw, at least 2.
+        P(S) = det L_S/det(1 + L)
+        P(i in S) = M_ii,   P(i, j in S) = M_ii M_jj - M_ij^2
 
-    Returns a Determinantal. `table()` has a row a point: item, its index; inclusion, exactly
-    L (1 + L)^-1_ii; frequency among the sets, its standard error (of the exact chance) and z; its
-    partner, the point it shuns most, with pair_inclusion, M_ii M_jj - M_ij^2 of the marginal kernel
-    M, pair_frequency and pair_z; note, why a z is not normal. The record has expected_size,
-    mean_size with its standard error size_stderr, and log_normalizer, log det(1 + L).
+    so that points that are similar under the kernel are rarely in S together. Eigenvectors of L are
+    kept with probability l_j/(1 + l_j); points are then drawn one by one, with probability
+    proportional to the squared length of the projection onto the span of the eigenvectors,
+    orthogonal to the points drawn before.
 
-    Cost: an eigendecomposition O(m^3), and O(m |S|^2) a set. LAPACK's last bits may depend on its
-    threads, and so a set: rarely, or where eigenvalues coincide. The law does not.
-    Raises ValueError for arguments out of range.
+    Args:
+        x: Inputs `(m, n_0)`, or the name or path of a data set.
+        kernel: "rbf:S", exp(-`|x - y|^2`/(2 S^2)); "laplace:S", exp(-`|x - y|`/S); "nngp" or "ntk"
+            of an infinitely wide network; a function of two sets of inputs `(m, n_0)`, `(k, n_0)`
+            that returns the matrix `(m, k)`; or the kernel matrix of the inputs.
+        act: Activation of the network, as in `nnth.kernel`.
+        scale: Factor of the kernel, above 0; 1 by default.
+        size: Expected number of points in S, above 0 and below the rank of K; instead of `scale`,
+            which it determines.
+        samples: Number of sets to draw, at least 2.
+        depth: Number of hidden layers of the network.
+        cb: Bias variance, as in `nnth.kernel`.
+        cw: Weight variance, as in `nnth.kernel`.
+        ntk: NTK convention, as in `nnth.kernel`.
+        seed: Seed of the samples.
+        threads: Number of threads for the kernel, 0 for all.
+        progress: Called as `progress(done, total)` a few times a second.
 
-    Source: Macchi (1975); Hough, Krishnapur, Peres & Virag (2006); Kulesza & Taskar (2012), alg. 1.
+    Returns:
+        A Determinantal. Its `table()` has a row for each point and the columns item, its index;
+        inclusion, the exact probability M_ii; frequency among the sets, stderr, the standard error
+        of the frequency under the exact probability, and z; partner, the point j least often in S
+        together with it, with pair_inclusion, M_ii M_jj - M_ij^2, pair_frequency and pair_z; note,
+        why a z is not normal. The record has expected_size, mean_size, size_stderr and
+        log_normalizer, log det(1 + L).
+
+    Raises:
+        ValueError: For arguments out of range.
+
+    Accuracy: probabilities to rounding, 4 m units. Cost: one eigendecomposition, O(m^3), and O(m
+    `|S|^2`) for each set. The last digits of LAPACK may depend on its threads, and so may a set,
+    rarely or if eigenvalues coincide; the distribution does not.
+
+    Example:
+        >>> x = np.arange(5.0)[:, None]
+        >>> process = nnth.rkhs_sample(x, "rbf:1", size=2.0, samples=50)
+        >>> round(process.expected_size, 6)
+        2.0
+        >>> len(process.subsets)
+        50
+
+    Source: Macchi (1975); Hough, Krishnapur, Peres and Virag (2006); Kulesza and Taskar (2012),
+    algorithm 1.
     """
     inputs = data_of(x, "x")
     samples = check_integer("samples", samples, 2)
@@ -178,7 +220,7 @@ def rkhs_sample(
     if scale > 1.0 and not float(values[-1]) < _LARGEST / scale:
         raise ValueError(f"scale must keep the kernel in the doubles, not {scale:g}")
     values = scale * values
-    chances = values / (1.0 + values)
+    probabilities = values / (1.0 + values)
     done = 0
 
     def report() -> None:
@@ -187,7 +229,7 @@ def rkhs_sample(
         if progress is not None:
             progress(done, samples)
 
-    subsets = sample_in_parts(_draws(chances, vectors, seed, report), samples)
+    subsets = sample_in_parts(_draws(probabilities, vectors, seed, report), samples)
     sizes = np.array([float(len(subset)) for subset in subsets])
     parameters = {
         "x": file_of(x),
@@ -197,24 +239,24 @@ def rkhs_sample(
         "samples": samples,
         "points": len(inputs),
         "n0": inputs.shape[1],
-        "expected_size": float(chances.sum()),
+        "expected_size": float(probabilities.sum()),
         "mean_size": float(sizes.mean()),
-        "size_stderr": math.sqrt(float((chances * (1.0 - chances)).sum()) / samples),
+        "size_stderr": math.sqrt(float((probabilities * (1.0 - probabilities)).sum()) / samples),
         "log_normalizer": float(np.log1p(values).sum()),
     }
-    marginal = (vectors * chances) @ vectors.T
+    marginal = (vectors * probabilities) @ vectors.T
     return Determinantal(values, vectors, marginal, subsets, Meta("rkhs sample", parameters, seed))
 
 
 def _scale_for(values: Floats, size: float) -> float:
-    """Return the c at which sum c l_j/(1 + c l_j) is `size`."""
+    """Return the c with sum c l_j/(1 + c l_j) = size."""
     rank = int(np.count_nonzero(values))
     if size >= rank:
         raise ValueError(f"size must be below the rank of the kernel matrix, {rank}, not {size:g}")
     seen = values[values > 0.0]
-    # All but one of the rank at the upper end; on a logarithmic scale.
+    # The bisection is on a logarithmic scale; its ends follow from the extreme eigenvalues.
     low, high = math.log(size / seen.sum()), math.log(size / ((rank - size) * seen[0]))
-    for _ in range(_STEPS):
+    for _ in range(_BISECTIONS):
         middle = 0.5 * (low + high)
         c = math.exp(middle) * seen
         low, high = (middle, high) if float((c / (1.0 + c)).sum()) < size else (low, middle)
@@ -222,16 +264,16 @@ def _scale_for(values: Floats, size: float) -> float:
 
 
 def _draws(
-    chances: Floats, vectors: Floats, seed: int, report: Callable[[], object]
+    probabilities: Floats, vectors: Floats, seed: int, report: Callable[[], object]
 ) -> Callable[[int, int], list[Subset]]:
-    """Return what draws sets; set s is a function of (seed, s)."""
-    m = len(chances)
+    """Return a function that draws sets; set s is a function of (seed, s)."""
+    m = len(probabilities)
 
     def draw(first: int, count: int) -> list[Subset]:
         found = []
         for sample in range(first, first + count):
             random = uniforms(seed, sample, 2 * m)
-            kept = vectors[:, random[:m] < chances]
+            kept = vectors[:, random[:m] < probabilities]
             found.append(_projection(kept, random[m:]))
             report()
         return found
@@ -240,10 +282,10 @@ def _draws(
 
 
 def _projection(basis: Floats, random: Floats) -> Subset:
-    """Return a set of the projection process of orthonormal columns, as many points as there are.
+    """Return a set of the projection process of orthonormal columns, one point a column.
 
-    The chance of a next point is the square of its row off the rows that were drawn; these are
-    made orthogonal one by one (Gram and Schmidt, by rows of a Cholesky factor).
+    The probability of the next point is proportional to the squared length of its row, orthogonal
+    to the rows that were drawn (Gram-Schmidt, by rows of a Cholesky factor).
     """
     m, size = basis.shape
     left = np.einsum("ij,ij->i", basis, basis)

@@ -1,4 +1,4 @@
-"""The spectrum of a kernel on the sphere, level by level, beside that of a kernel matrix."""
+"""The spectrum of a kernel on the sphere, and the spectrum of a kernel matrix beside it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import numpy as np
 
 from nnth._data.data import Data, data_of
 from nnth._data.files import file_of
-from nnth._kernels.data_kernel import Kernel, RadialKernel, kernel_of
+from nnth._kernels.data_kernel import named_kernel
 from nnth._kernels.kernel import Ntk
-from nnth._kernels.sphere import Levels, decay, default_norm, in_floats, levels_of, multiplicities
+from nnth._kernels.protocol import DataKernel
+from nnth._kernels.sphere import Levels, in_floats, multiplicities
 from nnth._runtime.blas import factoring, serial_blas
 from nnth._runtime.checks import check_integer
 from nnth._runtime.memory import check_memory
@@ -23,8 +24,8 @@ from nnth._tables.table import Meta, Table
 
 MAX_LEVELS: Final = 2000
 MAX_DIMENSION: Final = 100_000
-MOST_NORM: Final = 1e300  # beyond, squares of lengths are no doubles
-_STEEPEST: Final = -100.0  # of a power that is drawn
+MAX_NORM: Final = 1e300  # squares of longer inputs may overflow
+_STEEPEST: Final = -100.0  # steeper powers are not drawn
 
 
 @serial_blas
@@ -47,49 +48,75 @@ def rkhs_spectrum(
 ) -> Table:
     """Return the eigenvalues of a kernel on the sphere S^(d-1) with its uniform measure.
 
-    T f(x) = E_y K(x, y) f(y) has the spherical harmonics of degree k as eigenfunctions, and
+    The eigenfunctions of the operator T f(x) = E_y K(x, y) f(y) are the spherical harmonics. Those
+    of degree k have multiplicity N(d, k) and the eigenvalue (Funk and Hecke)::
 
-        mu_k = Gamma(d/2)/(sqrt(pi) Gamma((d-1)/2)) int_0^pi K(cos th) P_k(cos th) sin^(d-2) th dth
+        mu_k = Gamma(d/2)/(sqrt(pi) Gamma((d-1)/2))
+               int_0^pi K(cos theta) P_k(cos theta) sin^(d-2)(theta) dtheta
 
-    N(d, k) times, P_k the Gegenbauer polynomial with P_k(1) = 1 (Funk and Hecke).
+    where P_k is the Gegenbauer polynomial with P_k(1) = 1.
 
-    kernel: "nngp" or "ntk" of a network (act, depth, cb, cw, ntk: as in `nnth.kernel`), or "rbf:S",
-        exp(-|x - y|^2/(2 S^2)) on the unit sphere.
-    n0: dimension d of the inputs, at least 2; 3 by default, or that of the data. levels: 1 to 2000,
-        from k = 0 on.
-    norm: |x|^2/n_0 of the inputs of a network; by default 1/C_w, so that the kernel of the first
-        layer is C_b + cos(th).
-    x: `(m, d)` or a file: data whose rows are put onto the sphere, without their lengths; or points
-        >= 1: the number of uniform ones, drawn from the seed. The m eigenvalues of K(x, x)/m stand
-        beside the levels (Nystrom), in groups of N(d, k), levels in the order of their eigenvalues.
+    Args:
+        kernel: "nngp" or "ntk" of an infinitely wide network; "rbf:S", exp(-`|x - y|^2`/(2 S^2)),
+            or "laplace:S", exp(-`|x - y|`/S), on the unit sphere.
+        act: Activation of the network, as in `nnth.kernel`.
+        n0: Dimension d of the inputs, at least 2; by default 3, or the dimension of `x`.
+        depth: Number of hidden layers of the network.
+        levels: Number of levels, from k = 0 on; 1 to 2000.
+        cb: Bias variance, as in `nnth.kernel`.
+        cw: Weight variance, as in `nnth.kernel`.
+        ntk: NTK convention, as in `nnth.kernel`.
+        norm: `|x|^2/n_0` of the inputs of the network; 1/C_w by default, at which the kernel of the
+            first layer is C_b + cos(theta).
+        x: Inputs `(m, d)`, or the name or path of a data set: the m eigenvalues of K(x_i, x_j)/m,
+            for the directions of the rows, are compared with the levels.
+        points: Number m of uniform points drawn instead of `x`; 0 for no matrix.
+        seed: Seed of the points.
+        threads: Number of threads for the kernel, 0 for all.
+        progress: Called as `progress(done, total)` a few times a second.
 
-    Returns a Table, a row a level: level, eigenvalue, multiplicity, cumulative_trace (sum of mu_j
-    N(d, j) over reliable levels up to this one; in all it is `trace`, K(x, x)), reliable, error,
-    slope, theory_slope; with data nystrom, nystrom_low and nystrom_high: mean and extremes of a
-    group, NaN where there is no whole one. `error` estimates the absolute error; `reliable` says
-    that it is below a tenth of the eigenvalue, which is 0 or not known in doubles otherwise.
-    `slope` is d log mu/d log(k + (d - 2)/2) from level k - 2, as every other eigenvalue of a
-    network of one layer without biases is 0; `theory_slope` its limit -d - 2p (nngp) or 2 - d - 2p
-    (ntk), where the p-th is the first derivative of the activation that jumps, found from its
-    expansions wherever pieces of it meet for |z| <= 1024 (64, if it oscillates fast; of one layer
-    without biases for levels of the other parity than p alone, if the only jump is at 0); 1 - d -
-    2 (p + 1/2)^L for nngp with p < 1/2, as for a jump; -inf for analytic activations, NaN for
-    polynomials and where it is not known.
+    Returns:
+        A Table with a row for each level and the columns level; eigenvalue; multiplicity;
+        cumulative_trace, the sum of mu_j N(d, j) over reliable levels up to this one (over all
+        levels it is K(x, x), in the record as `trace`); reliable; error; slope; theory_slope; with
+        a matrix also nystrom, nystrom_low and nystrom_high, the mean and the extremes of the group
+        of N(d, k) eigenvalues of the level, in the order of the eigenvalues of the levels; NaN if
+        the group is not complete.
 
-    Accuracy: 1e-14 absolute with closed forms, 1e-12 with tables, better with d; relative 1e-13 for
-    radial basis functions. Cost: some ms, and O(m^3) with data.
-    Raises ValueError for arguments out of range.
+        `error` estimates the absolute error. `reliable` means that it is below a tenth of the
+        eigenvalue, which is otherwise 0 or unknown. `slope` is d log mu/d log(k + (d - 2)/2) from
+        level k - 2, because every other eigenvalue of a network with one layer and no biases is 0.
+        `theory_slope` is its limit: -d - 2p (nngp) or 2 - d - 2p (ntk), where the p-th derivative
+        of the activation is the first that jumps, which is found from expansions at all points at
+        which pieces of the activation meet for `|z|` <= 1024 (64 if it oscillates fast); if the
+        only jump is at 0, for one layer without biases, it holds for levels of the parity opposite
+        to p; 1 - d - 2 (p + 1/2)^L for nngp with p < 1/2, such as jumps; -d for laplace; -inf for
+        analytic activations and rbf; NaN for polynomials, and where it is not known.
 
-    Source: Smola, Ovari & Williamson (2000); Bietti & Bach (2021), for the slopes of any depth;
-    Minh, Niyogi & Yao (2006); Koltchinskii & Gine (2000), for matrices.
+    Raises:
+        ValueError: For arguments out of range.
+
+    Accuracy: absolute errors of 1e-14 for closed forms and 1e-12 for tables, smaller for larger d;
+    relative errors of 1e-13 for rbf. Cost: some milliseconds, and O(m^3) with a matrix.
+
+    Example:
+        >>> table = nnth.rkhs_spectrum("ntk", "relu", n0=3, levels=5)
+        >>> table["eigenvalue"][:3].round(6)
+        array([0.5     , 0.333333, 0.078125])
+        >>> table["reliable"].tolist()
+        [True, True, True, False, True]
+
+    Source: Smola, Ovari and Williamson (2000); for slopes Bietti and Bach (2021), theorem 1, and
+    Geifman et al. (2020); for rbf Minh, Niyogi and Yao (2006), theorem 2; for matrices Koltchinskii
+    and Gine (2000).
     """
     levels = check_integer("levels", levels)
     if levels > MAX_LEVELS:
         raise ValueError(f"levels must be at most {MAX_LEVELS}, not {levels}")
-    chosen = kernel_of(kernel, act, depth=depth, cb=cb, cw=cw, ntk=ntk)
-    if norm is not None and isinstance(chosen, RadialKernel):
-        raise ValueError(f"norm must not be given for kernel {kernel}, of the unit sphere")
-    radius = _norm_of(chosen, norm)
+    chosen = named_kernel(kernel, act, depth=depth, cb=cb, cw=cw, ntk=ntk)
+    radius = chosen.sphere_norm(norm)
+    if radius is not None and not 0.0 < radius <= MAX_NORM:
+        raise ValueError(f"norm must be positive and at most {MAX_NORM:g}, not {radius:g}")
     points = check_integer("points", points, 0)
     if points and x is not None:
         raise ValueError(f"points must not be given where x is, and is {points}")
@@ -97,13 +124,13 @@ def rkhs_spectrum(
     d = _dimension(n0, data)
     check_memory(8 * points * points, "points must be fewer: their kernel matrix would")
     validated()
-    found = levels_of(chosen, radius, d, levels)
+    found = chosen.levels(d, levels, radius)
     counts = multiplicities(d, levels)
     parameters: dict[str, Any] = {**chosen.parameters, "n0": d, "levels": levels, "norm": radius}
     parameters |= {"x": file_of(x), "points": points or None, "trace": found.trace}
     if points:
         data = normals(seed, 0, points * d, threads=threads).reshape(points, d)
-    slope = decay(chosen, d)
+    slope = chosen.decay(d)
     columns = _columns(found, counts, d, slope)
     spectrum = None
     if data is not None:
@@ -112,15 +139,6 @@ def rkhs_spectrum(
         parameters["points"] = len(data)
     meta = Meta("rkhs spectrum", parameters, seed if points else None)
     return Table(columns, meta, plot=_picture(found, counts, slope, spectrum))
-
-
-def _norm_of(kernel: Kernel, norm: float | None) -> float | None:
-    """Return |x|^2/n_0 of a network's inputs; None for a radial kernel, on the unit sphere."""
-    if norm is None:
-        return default_norm(kernel)
-    if not 0.0 < norm <= MOST_NORM:
-        raise ValueError(f"norm must be positive and at most {MOST_NORM:g}, not {norm:g}")
-    return norm
 
 
 def _dimension(n0: int | None, data: Floats | None) -> int:
@@ -164,7 +182,7 @@ def _columns(found: Levels, counts: list[int], d: int, slope: float) -> dict[str
 
 
 def _nystrom(
-    kernel: Kernel, data: Floats, norm: float | None, threads: int, progress: Progress | None
+    kernel: DataKernel, data: Floats, norm: float | None, threads: int, progress: Progress | None
 ) -> Floats:
     """Return the eigenvalues of K/m on the directions of the data, descending."""
     sides = data / np.sqrt(np.einsum("ij,ij->i", data, data))[:, None]
@@ -176,7 +194,7 @@ def _nystrom(
 
 
 def _groups(spectrum: Floats, found: Levels, counts: list[int]) -> dict[str, Floats]:
-    """Return mean, least and largest of the matrix's eigenvalues that belong to a level."""
+    """Return the mean and the extremes of the group of eigenvalues of the matrix for each level."""
     columns = {
         name: np.full(len(counts), np.nan) for name in ("nystrom", "nystrom_low", "nystrom_high")
     }
@@ -194,8 +212,10 @@ def _groups(spectrum: Floats, found: Levels, counts: list[int]) -> dict[str, Flo
 
 
 def _picture(found: Levels, counts: list[int], slope: float, spectrum: Floats | None) -> Lines:
-    """Return the eigenvalues by level or, beside those of a matrix, by rank."""
+    """Return the eigenvalues over the levels or, with the eigenvalues of a matrix, over ranks."""
     seen = np.flatnonzero(found.reliable)
+    left = len(found.values) - len(seen)
+    note = f"{left} of {len(found.values)} levels are not above their errors" if left else ""
     if spectrum is None:
         level = seen[seen > 0].astype(np.float64)
         values = found.values[seen][seen > 0]
@@ -210,6 +230,7 @@ def _picture(found: Levels, counts: list[int], slope: float, spectrum: Floats | 
             log_y=True,
             x_label="level $k$",
             y_label="eigenvalue",
+            note="; ".join(filter(None, ["level 0 has no place on the axis", note])),
         )
     order = seen[np.argsort(-found.values[seen], kind="stable")]
     ends = np.minimum(np.cumsum(in_floats(counts)[order]), float(len(spectrum)))
@@ -218,6 +239,8 @@ def _picture(found: Levels, counts: list[int], slope: float, spectrum: Floats | 
     at = np.stack((starts[kept], np.maximum(ends[kept], starts[kept])), axis=1).ravel()
     noise = len(spectrum) * np.finfo(float).eps * spectrum[0]
     shown = spectrum[spectrum > noise]
+    left = len(spectrum) - len(shown)
+    below = f"{left} of {len(spectrum)} eigenvalues of the matrix are at rounding" if left else ""
     return Lines(
         lines=(("sphere", at, np.repeat(found.values[order][kept], 2)),),
         points=(("matrix", np.arange(1.0, len(shown) + 1.0), shown, None),),
@@ -225,4 +248,5 @@ def _picture(found: Levels, counts: list[int], slope: float, spectrum: Floats | 
         log_y=True,
         x_label="rank $i$",
         y_label=r"eigenvalue $\mu_i$",
+        note="; ".join(filter(None, [note, below])),
     )

@@ -1,9 +1,9 @@
-"""How many threads the BLAS uses: one, and more only for matrices that are large enough to gain.
+"""The number of threads of the BLAS: one, and more only for large matrices.
 
-Small products and factorizations are slower on several threads, and 3 to 40 times slower where
-other work shares the processors, since a thread of the BLAS waits for the others at full speed.
-So every public function that multiplies or factors matrices is a `serial_blas`, and factors a
-matrix that may be large under `factoring(rows)`.
+Small products and factorizations are slower on several threads, and 3 to 40 times slower if other
+work shares the processors, because threads of the BLAS wait for each other in a busy loop. Every
+public function that multiplies or factors matrices is therefore decorated with `serial_blas`, and
+factors matrices that may be large within `factoring(rows)`.
 """
 
 from __future__ import annotations
@@ -23,16 +23,18 @@ from nnth import _core
 P = ParamSpec("P")
 R = TypeVar("R")
 
-WORTH_THREADS = 2000  # rows of a matrix from which two threads factor it in two thirds of the time
+WORTH_THREADS = 2000  # from this number of rows on, two threads take two thirds of the time of one
 
-_threads: ContextVar[int] = ContextVar("_threads", default=0)  # of the function that runs
+_threads: ContextVar[int] = ContextVar(
+    "_threads", default=0
+)  # the argument of the running function
 
 
 def serial_blas(function: Callable[P, R]) -> Callable[P, R]:
-    """The same function, during which the BLAS uses one thread.
+    """Return the function with the BLAS limited to one thread while it runs.
 
-    Afterwards the BLAS has as many threads as before. What is factored under `factoring` follows
-    the argument `threads` of the function.
+    Matrices that are factored within `factoring` use the number of threads in the argument
+    `threads` of the function.
     """
 
     @wraps(function)
@@ -49,30 +51,30 @@ def serial_blas(function: Callable[P, R]) -> Callable[P, R]:
 
 @contextmanager
 def blas_threads(threads: int) -> Iterator[None]:
-    """Let the BLAS use `threads` threads, 0 for all processors."""
+    """Let the BLAS use `threads` threads within the block, 0 for all processors."""
     with threadpool_limits(limits=_core.thread_count(threads), user_api="blas"):
         yield
 
 
 def factoring(rows: int) -> AbstractContextManager[None]:
-    """Let the BLAS use the threads of the `serial_blas` that runs, for so many rows or more.
+    """Let the BLAS factor a matrix of many rows on the threads of the running `serial_blas`.
 
-    A factor then depends on the number of threads, by rounding.
+    The result then depends on the number of threads, by rounding.
     """
     return blas_threads(_threads.get()) if rows >= WORTH_THREADS else nullcontext()
 
 
 class _Serial:
-    """A context in which the BLAS has one thread; it may be entered again, by any thread.
+    """A reentrant context in which the BLAS has one thread.
 
-    The limit holds for the process. The thread that set it gives it up: others, which entered
-    meanwhile, neither set nor restore anything.
+    The limit holds for the process. The thread that set it removes it; other threads that enter in
+    the meantime neither set nor restore anything.
     """
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._owner: int | None = None  # the thread of Python that set the limit
-        self._entered = 0  # by the owner
+        self._entered = 0  # how often the owner has entered
         self._limits: threadpool_limits | None = None
 
     def __enter__(self) -> None:
@@ -80,7 +82,7 @@ class _Serial:
             if self._owner is None:
                 self._owner = get_ident()
                 if not _one_from_the_start():
-                    # SciPy has a BLAS of its own, and limits reach only what is loaded.
+                    # SciPy has its own BLAS, and limits apply only to libraries that are loaded.
                     import scipy.linalg  # noqa: F401
 
                     self._limits = threadpool_limits(limits=1, user_api="blas").__enter__()
@@ -99,7 +101,7 @@ class _Serial:
 
 
 def _one_from_the_start() -> bool:
-    """Whether the environment gives every BLAS one thread, as the command line has it."""
+    """Return whether the environment gives every BLAS one thread, as the command line does."""
     return os.environ.get("OPENBLAS_NUM_THREADS") == os.environ.get("MKL_NUM_THREADS") == "1"
 
 

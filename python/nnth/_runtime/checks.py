@@ -1,4 +1,4 @@
-"""Checks of arguments: each raises a ValueError that names argument, rule and value."""
+"""Checks of arguments, which raise a ValueError that names argument, rule and value."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def check_integer(name: str, value: int, minimum: int = 1, maximum: int = 2**63 
 def check_magnitude(name: str, values: Floats, maximum: float) -> None:
     """Check that no entry of an array is larger in absolute value than `maximum`.
 
-    It guards computations that raise the entries to a power, which must not overflow.
+    It protects computations that raise the entries to a power against overflow.
 
     Raises:
         ValueError: If an entry is larger.

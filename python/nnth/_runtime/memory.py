@@ -1,4 +1,4 @@
-"""Work that does not fit in memory is refused before it begins, in one line that has its size."""
+"""Check that a computation fits in memory before starting it."""
 
 from __future__ import annotations
 
@@ -9,29 +9,35 @@ from typing import Any
 _GIB = 2**30
 
 
-def check_memory(needed: int, what: str, *, share: float = 0.9) -> None:
-    """Raise MemoryError, with the sizes, for more bytes than this share of what is available.
+def check_memory(needed: int, what: str, *, fraction: float = 0.9) -> None:
+    """Check that a computation takes at most a fraction of the available memory.
 
-    needed: bytes. what: the rule and the subject of "take ... GiB", such as "samples must be fewer:
-    their outputs". share: what the work may take, from 0 to 1; the rest is for what it does not
-    count. Where the system does not say what is available nothing is refused.
+    Args:
+        needed: The number of bytes that the computation takes.
+        what: The rule and the subject of the error "... take N GiB", such as "samples must be
+            fewer: their outputs".
+        fraction: The fraction of the available memory that it may take, from 0 to 1.
+
+    Raises:
+        MemoryError: If it takes more, with both sizes. Never on systems that do not report the
+            available memory.
     """
     free = available_memory()
-    if free is not None and needed > share * free:
+    if free is not None and needed > fraction * free:
         raise MemoryError(
             f"{what} take {needed / _GIB:.1f} GiB and {free / _GIB:.1f} GiB are available"
         )
 
 
 def available_memory() -> int | None:
-    """Return the bytes this process may still take without swapping; None where that is unknown.
+    """Return the number of bytes that this process can take without swapping; None if unknown.
 
-    Linux: MemAvailable of /proc/meminfo, which counts the cache of files as available, or what
-    RLIMIT_AS (`ulimit -v`) leaves of the address space, where that is less. macOS: free and
-    inactive pages. Windows: physical memory that is available.
+    On Linux this is MemAvailable of /proc/meminfo, which counts the cache of files as available, or
+    the rest of the address space under RLIMIT_AS (`ulimit -v`) if that is less. On macOS it is the
+    free and inactive pages, on Windows the available physical memory.
     """
-    ask = {"linux": _on_linux, "darwin": _on_macos, "win32": _on_windows}.get(sys.platform)
-    return ask() if ask else None
+    known = {"linux": _on_linux, "darwin": _on_macos, "win32": _on_windows}
+    return known[sys.platform]() if sys.platform in known else None
 
 
 def _on_linux() -> int:

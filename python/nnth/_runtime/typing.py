@@ -1,4 +1,4 @@
-"""Types that all modules speak of."""
+"""Types that all modules use."""
 
 from collections.abc import Callable
 from typing import TypeAlias
@@ -8,5 +8,5 @@ from numpy.typing import NDArray
 
 Floats: TypeAlias = NDArray[np.float64]
 
-# Told of the items done and of all that there are, a few times a second.
+# progress(done, total), called a few times per second with numbers of items.
 Progress: TypeAlias = Callable[[int, int], object]

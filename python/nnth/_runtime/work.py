@@ -20,11 +20,11 @@ S = TypeVar("S")
 
 
 class _ChecksPassedError(BaseException):
-    """Ends a rehearsal; no Exception, so that nobody takes it for an error."""
+    """Ends a dry run. It is no Exception, so that no handler of errors catches it."""
 
 
 @dataclass
-class _Rehearsal:
+class _DryRun:
     pass
 
 
@@ -40,24 +40,26 @@ class _Parts:
     samples: Iterator[Any]
 
 
-_way: ContextVar[_Rehearsal | _Part | _Parts | None] = ContextVar("_way", default=None)
+_mode: ContextVar[_DryRun | _Part | _Parts | None] = ContextVar("_mode", default=None)
 
 
 def validated() -> None:
-    """Mark where the checks of a computation's input end and its work begins."""
-    if isinstance(_way.get(), _Rehearsal):
+    """Mark the point where the checks of a computation's input end and its work begins."""
+    if isinstance(_mode.get(), _DryRun):
         raise _ChecksPassedError
 
 
 def sample_in_parts(draw: Callable[[int, int], S], samples: int, *, tile: int = 1) -> S:
     """Return draw(0, samples): the sample of networks 0, ..., samples - 1.
 
-    draw: takes a first network and a number of them, at least 1. What it returns has
-        `merge` (see `Mergeable`), or is a list. Dataclasses of numbers, strings, arrays and such
-        dataclasses can be kept in a file until all parts are there (`nnth._data.states`).
-    tile: parts begin at its multiples.
-
     It implies `validated()`.
+
+    Args:
+        draw: Draws the networks first, ..., first + count - 1 for arguments (first, count), and
+            returns a list, or an object with a method `merge`. `nnth._data.states` can keep
+            dataclasses of numbers, strings, arrays and such dataclasses in a file.
+        samples: The number of networks.
+        tile: Parts begin at multiples of this number.
     """
     assigned = assigned_range(samples, tile)
     if assigned.ready is not None:
@@ -90,7 +92,7 @@ def assigned_range(samples: int, tile: int = 1) -> AssignedRange:
     See `sample_in_parts`, which draws the range by one call; it implies `validated()`.
     """
     validated()
-    match _way.get():
+    match _mode.get():
         case _Part() as part:
             tiles = -(-samples // tile)
             first = tile * (tiles * part.index // part.count)
@@ -106,11 +108,11 @@ def assigned_range(samples: int, tile: int = 1) -> AssignedRange:
 
 
 def dry_run(computation: Callable[[], R]) -> R | None:
-    """Run a computation as far as its checks, and return None; its result if it has no `begin`.
+    """Run a computation up to `validated()` and return None, or its result if it never calls it.
 
-    Raises what the checks raise.
+    Errors of the checks are raised.
     """
-    with _run(_Rehearsal()):
+    with _run(_DryRun()):
         try:
             return computation()
         except _ChecksPassedError:
@@ -118,10 +120,9 @@ def dry_run(computation: Callable[[], R]) -> R | None:
 
 
 def sample_part(computation: Callable[[], object], index: int, count: int) -> list[Any]:
-    """Return what part `index` of `count` draws: for each `sampled` of the computation, in order.
+    """Return the samples of part `index` of `count`, one for each call of `sample_in_parts`.
 
-    None stands for a range of no networks; nothing is in the list of a computation that does not
-    sample.
+    None marks an empty range; the list is empty if the computation does not sample.
     """
     part = _Part(index, count)
     with _run(part):
@@ -130,19 +131,19 @@ def sample_part(computation: Callable[[], object], index: int, count: int) -> li
 
 
 def from_parts(computation: Callable[[], R], parts: Sequence[Sequence[Any]]) -> R:
-    """Return the computation's result from what all parts drew, in order of their index."""
+    """Return the computation's result from the samples of all parts, in order of their index."""
     samples = (reduce(_merged, drawn) for drawn in zip(*parts, strict=True))
     with _run(_Parts(samples)):
         return computation()
 
 
 @contextmanager
-def _run(way: _Rehearsal | _Part | _Parts) -> Iterator[None]:
-    token = _way.set(way)
+def _run(mode: _DryRun | _Part | _Parts) -> Iterator[None]:
+    token = _mode.set(mode)
     try:
         yield
     finally:
-        _way.reset(token)
+        _mode.reset(token)
 
 
 def _merged(one: Any, next_one: Any) -> Any:

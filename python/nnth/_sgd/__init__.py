@@ -1,4 +1,4 @@
-"""Stochastic gradient descent at rest: what its fluctuations keep, and where they lead."""
+"""The stationary state of stochastic gradient descent, and the drift that its noise causes."""
 
 from nnth._sgd.net import net_relations
 from nnth._sgd.regression import regression_relations, sgd_covariance

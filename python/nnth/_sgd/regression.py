@@ -1,10 +1,10 @@
-"""Stochastic gradient descent on linear regression: its stationary law, exactly and simulated."""
+"""The stationary state of SGD on linear regression, exact and simulated."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -22,39 +22,65 @@ from nnth._sgd.rows import Relation, table_of
 from nnth._tables.statistics import mean_of, note_on_z, skewness
 from nnth._tables.table import Meta, Table
 
-Scheme: TypeAlias = Literal["bernoulli", "with replacement", "without replacement"]
+Scheme: TypeAlias = Literal["bernoulli", "with", "without"]
+RelationName: TypeAlias = Literal["gradient", "trace", "matrix", "covariance"]
 
-SCHEMES: Final[tuple[Scheme, ...]] = ("bernoulli", "with replacement", "without replacement")
-RELATIONS: Final = ("gradient", "trace", "matrix", "covariance")
+# The batch schemes with their names in the rows and in the core.
+SCHEMES: Final[dict[Scheme, str]] = {
+    "bernoulli": "bernoulli",
+    "with": "with replacement",
+    "without": "without replacement",
+}
+RELATIONS: Final[tuple[RelationName, ...]] = get_args(RelationName)
 CHAINS: Final = 256
-MOST_DIMENSIONS: Final = 48  # of the exact law: equations for d^2 numbers
-MOST_STEPS: Final = 10**13
+MAX_DIMENSIONS: Final = 48  # the exact covariance solves d^2 equations
+MAX_STEPS: Final = 10**13
 
-_LARGEST: Final = 1e70  # whose fourth powers are doubles
-_FORGOTTEN: Final = 36.0  # exp(-36) is left of the start when steps begin to count
-_MOST_BURN_IN: Final = 10**9
+_LARGEST: Final = 1e70  # fourth powers of inputs must be doubles
+_DECAY_EXPONENT: Final = 36.0  # the start is reduced to exp(-36) before steps count
+_MAX_BURN_IN: Final = 10**9
 
 
 @serial_blas
 def sgd_covariance(
-    x: Data, y: Data, *, eta: float, batch: int, scheme: Scheme = "with replacement"
+    x: Data, y: Data, *, eta: float, batch: int = 4, scheme: Scheme = "with"
 ) -> Floats:
-    """Return the covariance of theta under SGD on linear regression, exactly `(d, d)`.
+    """Return the exact stationary covariance of theta under SGD on linear regression.
 
-    On (1/2m) sum (x_k.theta - y_k)^2 with H = X^T X/m, delta = theta - least squares and M the mean
-    of g_k g_k^T over points, the gradient of a batch has, given theta, the mean g = H delta and the
-    covariance (1/b)(1 - b/m) M (each point by itself: "bernoulli"), (1/b)(M - g g^T) ("with
-    replacement") or that times (m - b)/(m - 1) ("without replacement"). In a stationary state
+    The loss is `(1/2m) sum_k (x_k.theta - y_k)^2`, with the Hessian H = X^T X/m and the least
+    squares solution theta_0. With `delta = theta - theta_0`, the mean M of `g_k g_k^T` over the
+    gradients g_k of the points, and b the batch size, the gradient of a batch has the mean
+    `g = H delta` and the covariance ::
 
-        Sigma = (1 - eta H) Sigma (1 - eta H) + eta^2 <covariance>,
+        C = (1/b)(1 - b/m) M                     bernoulli: each point independently
+        C = (1/b)(M - g g^T)                     with replacement
+        C = (1/b)(m - b)/(m - 1) (M - g g^T)     without replacement
 
-    linear in Sigma, as M is quadratic in delta: it is solved for, at any rate that is stable.
+    In a stationary state Sigma = <delta delta^T> solves a linear equation, as M is quadratic in
+    delta ::
 
-    x: `(m, d)` of rank d, d <= 48; y: `(m,)`, which no theta fits exactly. eta: learning rate.
-    batch: b, the mean size, from 1 to m. Cost: O(d^6). Accuracy: rounding times the condition
-    number.
+        Sigma = (1 - eta H) Sigma (1 - eta H) + eta^2 <C>
 
-    Raises ValueError for arguments out of range, and for rates at which the variance grows.
+    Args:
+        x: Inputs `(m, d)` of rank d, d <= 48: an array, a file, or a named data set.
+        y: Targets `(m,)`, which no theta fits exactly.
+        eta: Learning rate; the variance must not grow.
+        batch: Batch size b, for "bernoulli" its mean, from 1 to m.
+        scheme: Batches by "bernoulli" draws, "with" or "without" replacement.
+
+    Returns:
+        Sigma, an array `(d, d)`.
+
+    Raises:
+        ValueError: If an argument is out of range, or the variance grows at this learning rate.
+
+    Accuracy: rounding times the condition number of the d^2 equations. Cost: O(d^6) operations.
+
+    Example:
+        >>> x, y = np.array([[1.0], [-1.0], [2.0]]), np.array([1.0, 0.0, 0.0])
+        >>> sigma = nnth.sgd_covariance(x, y, eta=0.1, batch=1)
+        >>> sigma.shape, round(float(sigma[0, 0]), 6)
+        ((1, 1), 0.011438)
 
     Source: Yaida (2019), eqs. 5-8.
     """
@@ -74,44 +100,68 @@ def regression_relations(
     eta: float | None = None,
     batch: int = 4,
     scheme: Scheme | Literal["all"] = "all",
-    relations: Sequence[str] = RELATIONS,
+    relations: Sequence[RelationName] = RELATIONS,
     steps: int = 10**7,
     seed: int = 0,
     threads: int = 0,
     progress: Progress | None = None,
 ) -> Table:
-    """Return Yaida's relations between fluctuations and gradients, of simulated SGD.
+    """Return the stationary relations between fluctuations and gradients, on linear regression.
 
-    In a stationary state, delta being theta from least squares and g_B the gradient of a batch,
+    With delta = theta minus the least squares solution, the loss L and the gradient g_B of a batch,
+    the averages <.> over the steps of a stationary chain satisfy ::
 
         gradient:    <d_i L> = 0
         trace:       <delta.grad L> = (eta/2) <|g_B|^2>
         matrix:      <delta_i d_j L + delta_j d_i L> = eta <g_B g_B^T>_ij
-        covariance:  <delta_i delta_j> = Sigma_ij, the exact one of `nnth.sgd_covariance`.
+        covariance:  <delta_i delta_j> = Sigma_ij
 
-    x, y: as there. points, n0: without them, `points` standard normal inputs of this dimension with
-    standard normal targets.
-    eta: learning rate; by default 1/2 over the largest |x_k|^2. batch: mean size, from 1 to points.
-    scheme: "bernoulli", "with replacement", "without replacement" or "all". relations: of the four.
-    steps: in all, shared by 256 chains, each of which forgets its start before they count.
-    threads: 0 = all; the result is the same. progress: called with work done and in all.
+    where Sigma is the exact covariance of `nnth.sgd_covariance`.
 
-    Returns a Table, a row a scheme, relation and parameter or two: relation, case (the scheme), i,
-    j (-1: none), lhs and rhs, measured but for 0 and Sigma, stderr of their difference over chains,
-    z; limit and notes are NaN here.
+    Args:
+        x: Inputs `(m, d)` of rank d, d <= 48: an array, a file, or a named data set; by default
+            they are drawn at random.
+        y: Targets `(m,)`, which no theta fits exactly; given together with x.
+        points: Number of random standard normal inputs and targets, without x.
+        n0: Dimension of random inputs, at most 48.
+        eta: Learning rate; by default `1/2` over the largest `|x_k|^2`.
+        batch: Batch size, for "bernoulli" its mean, from 1 to the number of points.
+        scheme: Batches by "bernoulli" draws, "with" or "without" replacement, or "all" three.
+        relations: Relations to test: "gradient", "trace", "matrix" and "covariance".
+        steps: Number of steps, shared by 256 chains; the steps in which a chain loses the memory
+            of its start are not counted.
+        seed: Seed of random data and batches.
+        threads: Threads to use, 0 for all; the result is the same.
+        progress: Called as progress(done, total) a few times per second.
 
-    Cost: some 30 ns a step at d = 10, b = 4, on one core.
-    Raises ValueError as `nnth.sgd_covariance` does; KeyboardInterrupt.
+    Returns:
+        A Table with a row per scheme, relation and parameter or pair of parameters: relation, case
+        (the scheme), i, j (-1 for none), lhs (simulated) and rhs (0 and Sigma are exact, else
+        simulated), the standard error stderr of their difference over chains, z = (lhs -
+        rhs)/stderr, and note, where z is not approximately normal. limit and lecture_value are NaN.
+
+    Raises:
+        ValueError: If an argument is out of range, or the variance grows at this learning rate.
+
+    Accuracy: stderr; it falls as `steps^(-1/2)`. Cost: about 30 ns per step at d = 10, batch = 4,
+    on one core.
+
+    Example:
+        >>> table = nnth.regression_relations(
+        ...     points=5, n0=1, batch=2, scheme="with", relations=["trace"], steps=10_000
+        ... )
+        >>> table["case"].tolist(), bool(abs(table["z"][0]) < 6)
+        (['with replacement'], True)
 
     Source: Yaida (2019), eqs. 5-8.
     """
     if (x is None) != (y is None):
         raise ValueError("x and y must be given together")
     steps, batch = check_integer("steps", steps, CHAINS), check_integer("batch", batch)
-    if steps > MOST_STEPS:
-        raise ValueError(f"steps must be at most {MOST_STEPS:.0e}, not {steps}")
+    if steps > MAX_STEPS:
+        raise ValueError(f"steps must be at most {MAX_STEPS:.0e}, not {steps}")
     if scheme not in (*SCHEMES, "all"):
-        raise ValueError(f"scheme must be {', '.join(SCHEMES)} or all, not {scheme}")
+        raise ValueError(f"scheme must be one of {', '.join(SCHEMES)}, all, not {scheme}")
     if not relations or not set(relations) <= set(RELATIONS):
         raise ValueError(
             f"relations must be of {', '.join(RELATIONS)}, not {', '.join(relations) or 'none'}"
@@ -121,31 +171,31 @@ def regression_relations(
         problem = _Problem(inputs, target_vector(y, len(inputs)))
     else:
         points, n0 = check_integer("points", points), check_integer("n0", n0)
-        if n0 > MOST_DIMENSIONS:
-            raise ValueError(f"n0 must be at most {MOST_DIMENSIONS}, not {n0}")
+        if n0 > MAX_DIMENSIONS:
+            raise ValueError(f"n0 must be at most {MAX_DIMENSIONS}, not {n0}")
         check_memory(8 * points * (n0 + 1), "points must be fewer: they")
         drawn = normals(seed, streams.SGD_INPUTS.first, points * n0).reshape(points, n0)
         problem = _Problem(drawn, normals(seed, streams.SGD_TARGET_NOISE.first, points))
     eta = 0.5 / float((problem.x**2).sum(axis=1).max()) if eta is None else float(eta)
-    schemes = SCHEMES if scheme == "all" else (scheme,)
+    schemes = tuple(SCHEMES) if scheme == "all" else (scheme,)
     for each in schemes:
         problem.check(eta, batch, each)
-    laws = [problem.covariance(eta, batch, each) for each in schemes]
+    covariances = [problem.covariance(eta, batch, each) for each in schemes]
     validated()
     rows: list[Relation] = []
-    for i, (each, (sigma, decay)) in enumerate(zip(schemes, laws, strict=True)):
+    for i, (each, (sigma, decay)) in enumerate(zip(schemes, covariances, strict=True)):
 
-        def tell(done: int, total: int, i: int = i) -> None:
+        def on_progress(done: int, total: int, i: int = i) -> None:
             if progress is not None:
                 progress(i * total + done, len(schemes) * total)
 
-        burn_in = math.ceil(_FORGOTTEN / -math.log(decay))
-        if burn_in > _MOST_BURN_IN:
-            raise ValueError(f"eta must be larger: at {eta:g} the start is kept {burn_in} steps")
+        burn_in = math.ceil(_DECAY_EXPONENT / -math.log(decay))
+        if burn_in > _MAX_BURN_IN:
+            raise ValueError(f"eta must be larger: at {eta:g} the burn-in takes {burn_in} steps")
         means = _core.sgd_chains(
             problem.x,
             problem.residuals,
-            each,
+            SCHEMES[each],
             batch,
             eta,
             burn_in,
@@ -153,13 +203,10 @@ def regression_relations(
             CHAINS,
             seed,
             threads,
-            tell,
+            on_progress,
         )
-        rows += [
-            row
-            for row in _rows(problem.hessian, sigma, eta, each, means)
-            if row.relation in relations
-        ]
+        found = _rows(problem.hessian, sigma, eta, SCHEMES[each], means)
+        rows += [row for row in found if row.relation in relations]
     parameters = {
         "x": file_of(x),
         "y": file_of(y),
@@ -174,28 +221,29 @@ def regression_relations(
 
 
 class _Problem:
-    """Linear regression around its least squares."""
+    """Linear regression around its least squares solution."""
 
     def __init__(self, x: Floats, y: Floats) -> None:
         self.x = x
         for name, values in (("x", x), ("y", y)):
             check_magnitude(name, values, _LARGEST)
         m, d = x.shape
-        if d > MOST_DIMENSIONS:
-            raise ValueError(f"x must have at most {MOST_DIMENSIONS} columns, not {d}")
+        if d > MAX_DIMENSIONS:
+            raise ValueError(f"x must have at most {MAX_DIMENSIONS} columns, not {d}")
         best, _, rank, _ = np.linalg.lstsq(x, y, rcond=None)
         if rank < d:
             raise ValueError(f"x must have rank {d}, its number of columns, not {rank}")
         self.residuals = np.asarray(x @ best - y)
         if float(np.linalg.norm(self.residuals)) <= 1e-12 * float(np.linalg.norm(y)):
-            raise ValueError("y must not be fitted exactly: SGD comes to rest there")
+            raise ValueError("y must not be fitted exactly, where SGD has no noise")
         self.hessian = x.T @ x / m
 
-    def check(self, eta: float, batch: int, scheme: str) -> None:
+    def check(self, eta: float, batch: int, scheme: Scheme) -> None:
+        """Raise ValueError if an argument is out of range, or the mean of theta diverges."""
         m = len(self.x)
         if not (eta > 0.0 and math.isfinite(eta)):
             raise ValueError(f"eta must be above 0, not {eta:g}")
-        # The mean of theta itself grows beyond 2 over the largest eigenvalue of H.
+        # The mean of theta diverges for eta above 2 over the largest eigenvalue of H.
         growth = eta * float(np.linalg.eigvalsh(self.hessian)[-1]) - 1.0
         if not growth < 1.0:
             raise ValueError(
@@ -205,12 +253,12 @@ class _Problem:
         if not 1 <= check_integer("batch", batch) <= m:
             raise ValueError(f"batch must be from 1 to the {m} points, not {batch}")
         if scheme not in SCHEMES:
-            raise ValueError(f"scheme must be of {', '.join(SCHEMES)}, not {scheme}")
-        if batch == m and scheme != "with replacement":
-            raise ValueError(f"batch must be below the {m} points for noise, {scheme}")
+            raise ValueError(f"scheme must be one of {', '.join(SCHEMES)}, not {scheme}")
+        if batch == m and scheme != "with":
+            raise ValueError(f"batch must be below the {m} points for noise, {SCHEMES[scheme]}")
 
     def covariance(self, eta: float, batch: int, scheme: Scheme) -> tuple[Floats, float]:
-        """Sigma, and the factor by which what is left of the start falls a step, at the slowest."""
+        """Return Sigma, and the factor by which the memory of the start decays per step."""
         (m, d), h = self.x.shape, self.hessian
         strength, mean_too = _noise_of(m, batch, scheme)
         pairs = (self.x[:, :, None] * self.x[:, None, :]).reshape(m, d * d)
@@ -221,7 +269,8 @@ class _Problem:
         size = float(np.abs(np.linalg.eigvalsh(step)).max())
         if not size < 1.0:
             raise ValueError(
-                f"eta must be smaller: at {eta:g} variances grow by {size:.4g} a step, {scheme}"
+                f"eta must be smaller: at {eta:g} variances grow by {size:.4g} a step, "
+                f"{SCHEMES[scheme]}"
             )
         source = eta**2 * strength * (pairs.T @ self.residuals**2 / m)
         sigma = np.linalg.solve(np.eye(d * d) - step, source).reshape(d, d)
@@ -230,13 +279,13 @@ class _Problem:
 
 
 def _noise_of(points: int, batch: int, scheme: Scheme) -> tuple[float, bool]:
-    """The factor of the covariance of a batch, and whether it is of M - g g^T and not of M."""
+    """Return the factor of the noise covariance, and whether it multiplies M - g g^T or M."""
     match scheme:
         case "bernoulli":
             return (1.0 - batch / points) / batch, False
-        case "with replacement":
+        case "with":
             return 1.0 / batch, True
-        case "without replacement":
+        case "without":
             return (points - batch) / (points - 1.0) / batch, True
 
 
@@ -245,10 +294,10 @@ def _rows(
 ) -> Iterator[Relation]:
     delta, squares, gradients = means
     d = len(h)
-    slopes = delta @ h
+    gradient = delta @ h
     pulls = squares @ h  # <delta_i d_j L>
     for i in range(d):
-        yield _relation("gradient", scheme, slopes[:, i], 0.0, i)
+        yield _relation("gradient", scheme, gradient[:, i], 0.0, i)
     traces = np.trace(pulls, axis1=1, axis2=2)
     noise = 0.5 * eta * np.trace(gradients, axis1=1, axis2=2)
     yield _relation("trace", scheme, traces, noise)
@@ -263,10 +312,10 @@ def _rows(
 def _relation(
     name: str, scheme: str, left: Floats, right: Floats | float, i: int = -1, j: int = -1
 ) -> Relation:
-    """Return means over chains of both sides, and the standard error of their difference."""
-    apart = left - right
-    note = note_on_z(len(apart), float(skewness(apart)))
-    error = mean_of(apart)[1]
+    """Return the means over chains of both sides, with the standard error of their difference."""
+    difference = left - right
+    note = note_on_z(len(difference), float(skewness(difference)))
+    error = mean_of(difference)[1]
     return Relation(
         name, scheme, float(np.mean(left)), float(np.mean(right)), error, i, j, note=note
     )

@@ -1,11 +1,10 @@
-"""What lectures say of stochastic gradient descent, beside simulations of it."""
+"""Statements about stochastic gradient descent, checked by simulations."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from nnth._course.statement import Check, Run, Statement
-from nnth._runtime.typing import Floats
 from nnth._sgd.regression import regression_relations
 from nnth._sgd.walks import circle_relations, valley_relations
 from nnth._tables.table import Table
@@ -14,7 +13,7 @@ LECTURE: Final = "11/16"
 
 
 def fluctuation_relations(run: Run) -> list[Statement]:
-    """Lemma (i), (ii) and the exact covariance on linear regression, for three kinds of batches."""
+    """Lemma (i), (ii) and the exact covariance on linear regression, for three batch schemes."""
     table = regression_relations(
         points=10, n0=1, steps=run.nets(10**8), seed=run.seed, threads=run.threads
     )
@@ -31,12 +30,12 @@ def fluctuation_relations(run: Run) -> list[Statement]:
 
 
 def descent_of_the_trace(run: Run) -> list[Statement]:
-    """Wei & Schwab: heights of walls, without the notes' factor, and the trace that falls."""
+    """Wei and Schwab: the variances in a valley, and the fall of the trace of the Hessian."""
     table = valley_relations(steps=run.nets(10_000), seed=run.seed, threads=run.threads)
     texts = {
         "variance": "<theta_i^2> = eta a/(2 (1 - eta lambda_i))",
         "trace": "tr H falls in a step",
-        "curvature": "so does not every lambda_i",
+        "curvature": "not every lambda_i falls in a step",
     }
     return [
         _stated(
@@ -50,7 +49,7 @@ def descent_of_the_trace(run: Run) -> list[Statement]:
 
 
 def circle(run: Run) -> list[Statement]:
-    """Where a walk of steps +-dt below pi and +-2 dt above stays: 4 : 1; with a velocity 2 : 1."""
+    """The mass below pi of a walk with steps dt below pi and 2 dt above: 4/5, or 2/3."""
     table = circle_relations(steps=run.nets(10_000), seed=run.seed, threads=run.threads)
     return [
         _stated(table, i, f"mass below pi on the circle, {case}, dt = pi/32")
@@ -59,9 +58,9 @@ def circle(run: Run) -> list[Statement]:
 
 
 def _stated(table: Table, row: int, text: str) -> Statement:
-    values: dict[str, Floats] = {name: table[name] for name in ("lhs", "rhs", "stderr", "notes")}
-    lhs, rhs, stderr, notes = (float(column[row]) for column in values.values())
-    return Statement(LECTURE, text, rhs, lhs, stderr, notes=notes)
+    names = ("rhs", "lhs", "stderr", "lecture_value")
+    theory, measured, stderr, notes = (float(table[name][row]) for name in names)
+    return Statement(LECTURE, text, theory, measured, stderr, notes=notes)
 
 
 STATEMENTS: Final[tuple[Check, ...]] = (fluctuation_relations, descent_of_the_trace, circle)

@@ -1,4 +1,4 @@
-"""A computation over a grid of its parameters, here, in worker processes or on a cluster."""
+"""Computations over a grid of parameters, in this process, in worker processes or on a cluster."""
 
 from nnth._sweep.sweep import sweep
 

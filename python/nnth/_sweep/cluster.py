@@ -15,28 +15,27 @@ from nnth._sweep.workers import Lost
 T = TypeVar("T")
 R = TypeVar("R")
 
-_PATIENCE = 10  # seconds to wait for the scheduler, and for a first worker
+_TIMEOUT = 10  # seconds to wait for the scheduler, and for a first worker
 
 
 class ClusterError(Exception):
-    """There is no scheduler, or it has no workers."""
+    """The scheduler does not answer, or has no workers."""
 
 
 def on_cluster(
     work: Callable[[T], R], tasks: Iterable[T], address: str
 ) -> Iterator[tuple[T, R | Lost]]:
-    """Yield each task with work(task), as they are done on the workers of a dask scheduler.
+    """Yield each task with work(task), in the order of completion, from a dask cluster.
 
-    work: an importable function of a package that the workers have too, in the same version. An
-        exception that it raises is raised here.
-    address: of the scheduler, as in tcp://127.0.0.1:8786.
+    `work` must be importable on the workers, in the same version; its exceptions are raised here.
+    `address` is that of the scheduler, as in tcp://127.0.0.1:8786.
 
-    A task whose worker is killed is given to another; when that has happened a few times (dask's
-    `allowed-failures`, 3) its result is Lost. A few tasks a thread are under way at a time. When
-    the iterator is closed, what has not begun is given up.
+    A task whose worker is killed is given to another; after 3 failures (dask's `allowed-failures`)
+    its result is Lost. A few tasks per thread are submitted at a time. When the iterator is closed,
+    tasks that have not started are cancelled.
 
-    Raises ValueError without dask distributed and where workers have another nnth, ClusterError
-    where there is no scheduler or no worker.
+    Raises ValueError if dask distributed is not installed or the workers have another version of
+    nnth, and ClusterError if there is no scheduler or no worker.
     """
     if find_spec("distributed") is None:
         raise ValueError("scheduler needs dask distributed: pip install 'nnth[cluster]'")
@@ -44,7 +43,7 @@ def on_cluster(
     distributed: Any = import_module("distributed")
 
     try:
-        client = distributed.Client(address, timeout=_PATIENCE, set_as_default=False)
+        client = distributed.Client(address, timeout=_TIMEOUT, set_as_default=False)
     except (OSError, TimeoutError) as error:
         raise ClusterError(f"scheduler {address} does not answer: {error}") from None
     with client:
@@ -67,7 +66,7 @@ def on_cluster(
                 task = under_way.pop(future.key)
                 submit(1)
                 try:
-                    # Computed again, here, if its worker has died with the result.
+                    # dask computes the task again if its worker was killed with the result.
                     result: R | Lost = future.result()
                 except distributed.KilledWorker:
                     result = Lost("its workers on the cluster were killed")
@@ -77,7 +76,7 @@ def on_cluster(
 
 
 def _require_scheduler(address: str) -> None:
-    """Ask at the address ourselves: dask would ask again for many seconds, and log what it does."""
+    """Raise ClusterError if nothing listens at the address; dask itself would retry for long."""
     addressing: Any = import_module("distributed.comm.addressing")
     try:
         host, port = addressing.get_address_host_port(address, strict=True)
@@ -86,14 +85,14 @@ def _require_scheduler(address: str) -> None:
             f"scheduler must be an address as in tcp://127.0.0.1:8786, not {address!r}"
         ) from None
     try:
-        socket.create_connection((host, port), timeout=_PATIENCE).close()
+        socket.create_connection((host, port), timeout=_TIMEOUT).close()
     except OSError as error:
         raise ClusterError(f"scheduler {address} does not answer: {error.strerror}") from None
 
 
 def _require_workers(client: Any, address: str) -> None:
     try:
-        client.wait_for_workers(1, timeout=_PATIENCE)
+        client.wait_for_workers(1, timeout=_TIMEOUT)
     except TimeoutError:
         raise ClusterError(f"scheduler {address} has no workers") from None
     try:

@@ -1,4 +1,4 @@
-"""A computation over a grid of its parameters."""
+"""Computations over a grid of parameters."""
 
 from __future__ import annotations
 
@@ -14,43 +14,61 @@ import numpy as np
 
 from nnth._tables.table import Column, Meta, Table
 
-SEED_BITS: Final = 53  # whole numbers that doubles hold, for whoever reads seeds as such
+SEED_BITS: Final = 53  # integers below 2^53 are exact as doubles, in programs that read them so
 
 
 def sweep(
     function: Callable[..., Table],
     vary: Mapping[str, Sequence[Any]],
+    options: Mapping[str, Any] | None = None,
     *,
-    together: Sequence[Sequence[str]] = (),
-    seed: int = 0,
+    zip: Sequence[Sequence[str]] = (),
+    sweep_seed: int = 0,
     jobs: int = 0,
-    **fixed: Any,
 ) -> Table:
-    """Return the rows of a function of this package at each point of a grid.
+    """Return the rows of a function of this package at each point of a grid of its arguments.
 
-    function: returns a Table, as `nnth.kernel` and `nnth.paths`.
-    vary: values of parameters; the last one varies fastest.
-    together: names of parameters that step together rather than each with all values of the others.
-    seed: of the sweep. A point's own is `point_seed(seed, parameters)`, if the function has one and
-        it is not given: it depends on the point's parameters and not on the grid around it.
-    jobs: worker processes, 0 for this one; the rows are the same. The function must be importable,
-        and the script that calls this needs `if __name__ == "__main__":`.
-    fixed: further arguments of the function, the same everywhere.
+    Args:
+        function: A function that returns a Table, as `nnth.kernel`.
+        vary: Values of the arguments that vary, by name; the last argument varies fastest.
+        options: Further arguments of the function, the same at all points.
+        zip: Groups of names of varied arguments that step together, the first value with the first.
+        sweep_seed: Seed of the sweep. If the function has an argument seed that is not given, the
+            seed of a point is a hash of sweep_seed and the arguments of the point, so that it does
+            not depend on the rest of the grid.
+        jobs: Number of worker processes, 0 for this process; the rows are the same. With workers
+            the function must be importable, and a script needs `if __name__ == "__main__":`.
 
-    Returns a Table: parameters that vary, where the function's own columns do not say them; the
-    function's columns; those of its record that vary as well. Rows are in order of the grid.
+    Returns:
+        A Table in the order of the grid: varied arguments that are not columns of the function,
+        then its columns, then parameters of its record that differ between points.
 
-    Raises ValueError for names that are given twice, for sequences of unequal length that step
-    together, and for results that do not have the same columns; RuntimeError where a worker process
-    was killed twice at one point; and what the function raises.
+    Raises:
+        ValueError: If an argument is both given and varied, zipped arguments have unequal numbers
+            of values, or the tables have different columns.
+        RuntimeError: If a worker process was killed twice at one point.
+
+    Errors of the function are raised as they are. Cost: that of the function at each point; worker
+    processes take about a second to start.
+
+    Example:
+        >>> vary = {"act": ["relu", "erf"], "rho": [0.1, 0.2]}
+        >>> grid = nnth.sweep(nnth.kernel, vary, {"depth": 2})
+        >>> grid.num_rows, grid["rho"].tolist()[:6]  # three layers at each point
+        (12, [0.1, 0.1, 0.1, 0.2, 0.2, 0.2])
+        >>> nnth.sweep(
+        ...     nnth.kernel, {"act": ["relu", "erf"], "depth": [1, 2]}, zip=[["act", "depth"]]
+        ... )["layer"].tolist()
+        [1, 2, 1, 2, 3]
     """
+    options = options or {}
     for name in vary:
-        if name in fixed:
+        if name in options:
             raise ValueError(f"{name} must not be given where it is varied")
-    points = [{**fixed, **point} for point in grid(vary, together)]
-    if "seed" not in vary and "seed" not in fixed and _has_seed(function):
+    points = [{**options, **point} for point in grid(vary, zip)]
+    if "seed" not in vary and "seed" not in options and _has_seed(function):
         for point in points:
-            point["seed"] = point_seed(seed, point)
+            point["seed"] = point_seed(sweep_seed, point)
     from nnth._sweep.workers import Lost, in_processes  # imports multiprocessing
 
     work = partial(_call, function)
@@ -72,8 +90,9 @@ def grid(
 ) -> Iterator[dict[str, Any]]:
     """Yield the points of a grid, the last parameter varying fastest.
 
-    Raises ValueError for a parameter without values, and for those that should step together and
-    are not varied, are there twice or have unequal numbers of values.
+    `together` are groups of parameters that step together. Raises ValueError for a parameter
+    without values, and for a group whose parameters are not varied, are repeated, or have unequal
+    numbers of values.
     """
     groups: dict[str, tuple[str, ...]] = {name: (name,) for name in vary}
     seen: set[str] = set()
@@ -86,8 +105,10 @@ def grid(
             seen.add(name)
         lengths = {name: len(vary[name]) for name in names}
         if len(set(lengths.values())) > 1:
-            said = ", ".join(f"{name} {length}" for name, length in lengths.items())
-            raise ValueError(f"what steps together must have one number of values, not {said}")
+            numbers = ", ".join(f"{name} {length}" for name, length in lengths.items())
+            raise ValueError(
+                f"options that step together must have equal numbers of values, not {numbers}"
+            )
         first = min(names, key=list(vary).index)
         for name in names:
             del groups[name]
@@ -108,26 +129,26 @@ def grid(
 
 
 def point_seed(seed: int, parameters: Mapping[str, Any]) -> int:
-    """Return the seed of a point, in [0, 2^53): a hash of the sweep's seed and its parameters."""
+    """Return the seed of a point, a hash in [0, 2^53) of the sweep's seed and the parameters."""
     digest = hashlib.sha256(identity([seed, parameters]).encode()).digest()
     return int.from_bytes(digest[:8]) >> (64 - SEED_BITS)
 
 
 def identity(value: Any) -> str:
-    """Return a text that is the same for the same parameters, in any order of their names."""
+    """Return a text that identifies parameters, whatever the order of their names."""
     return json.dumps(value, sort_keys=True, default=_plain)
 
 
 def stacked(tables: Sequence[Table], points: Sequence[Mapping[str, Any]]) -> Table:
-    """Return the rows of all tables, with the parameters of the point of each.
+    """Return the rows of all tables, with the parameters of their points.
 
-    What a record says in all rows alike stays a parameter; the rest become columns.
+    Record columns with one value in all tables stay parameters; the others become columns.
     """
     names = tables[0].record_columns
     for table in tables:
         if set(table.record_columns) != set(names):
             odd = ", ".join(sorted(set(table.record_columns) ^ set(names)))
-            raise ValueError(f"points must give the same columns, and not all have {odd}")
+            raise ValueError(f"points must have the same columns, but not all have {odd}")
     columns: dict[str, Column] = {}
     same: dict[str, Any] = {}
     for name in (name for name in points[0] if name not in names):
@@ -162,14 +183,14 @@ def _has_seed(function: Callable[..., Any]) -> bool:
 
 
 def _repeated(values: list[Any], tables: Sequence[Table]) -> Column:
-    if None in values:  # not given: a number there is none of, or no text
+    if None in values:  # options that are not given become NaN, or an empty text
         text = any(isinstance(value, str) for value in values)
         values = [("" if text else np.nan) if value is None else value for value in values]
     return np.repeat(np.array(values), [table.num_rows for table in tables])
 
 
 def _cell(value: Any) -> Any:
-    """Return a value as a column holds it: vectors are text."""
+    """Return a value for a column; vectors become text."""
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Tasks on worker processes of this machine, which may be killed without the rest being lost."""
+"""Tasks on worker processes of this machine, any of which may be killed."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _TRIES: Final = 2
-# One thread each, of our core and of the linear algebra below NumPy.
+# Each worker uses one thread, in the core and in the linear algebra of NumPy.
 _ONE_THREAD: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True)
 class Lost:
-    """Stands for the result of a task whose process ended before it did."""
+    """The result of a task whose process was killed."""
 
     reason: str
 
@@ -39,20 +39,19 @@ class _Worker(Generic[T]):
 def in_processes(
     work: Callable[[T], R], tasks: Iterable[T], jobs: int
 ) -> Iterator[tuple[T, R | Lost]]:
-    """Yield each task with work(task), as they are done, computed by `jobs` processes.
+    """Yield each task with work(task), in the order of completion, computed by `jobs` processes.
 
-    work: an importable function; it, the tasks and the results are pickled. An exception that it
-        raises is raised here.
-    jobs: processes at a time, at least 1, of one thread each unless the work says otherwise. They
-        are spawned: what holds locks or threads in this process, as a BLAS, is not in them.
+    `work` must be importable; it, the tasks and the results are pickled, and its exceptions are
+    raised here. The processes are spawned, as a fork would copy locks of a BLAS, and have one
+    thread each unless `work` starts more.
 
-    A task whose process is killed is tried once more, by another process; then its result is Lost.
+    A task whose process is killed is repeated once by another process; then its result is Lost.
     When the iterator is closed, or its process ends in any way, the workers end as well.
     """
     if jobs < 1:
         raise ValueError(f"jobs must be at least 1, not {jobs}")
     fresh = ((task, 1) for task in tasks)
-    again: deque[tuple[T, int]] = deque()  # with the number of the try
+    again: deque[tuple[T, int]] = deque()  # tasks with the number of the attempt
     workers: list[_Worker[T]] = []
 
     def following() -> tuple[T, int] | None:
@@ -116,12 +115,12 @@ def _start(work: Callable[[T], R], task: T, tries: int) -> _Worker[T]:
 def _send(pipe: Connection, task: Any) -> None:
     try:
         pipe.send(task)
-    except BrokenPipeError:  # killed while idle: reading will say so
+    except BrokenPipeError:  # the worker was killed while idle, which reading will detect
         return
 
 
 def _dismiss(worker: _Worker[Any]) -> None:
-    worker.pipe.close()  # which ends it
+    worker.pipe.close()  # ends the worker
     worker.process.join()
 
 
@@ -135,8 +134,8 @@ def _end_of(worker: _Worker[Any]) -> str:
 
 
 def _serve(pipe: Connection, work: Callable[[Any], Any]) -> None:
-    """What a worker does until its pipe is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
+    """Compute the tasks of a pipe until it is closed; the main function of a worker."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Ctrl-C the parent ends the workers
     threading.Thread(target=_follow_parent, daemon=True).start()
     while True:
         try:
@@ -152,7 +151,7 @@ def _serve(pipe: Connection, work: Callable[[Any], Any]) -> None:
 
 
 def _follow_parent() -> None:
-    """End with a parent that was killed, even in the middle of a task."""
+    """End the process when its parent is killed, even during a task."""
     parent = parent_process()
     if parent is not None:
         parent.join()

@@ -1,10 +1,10 @@
-"""How a Table is drawn: a description of a figure, which the table carries and others draw.
+"""Descriptions of figures, which Tables carry and `nnth._figures` draws.
 
 Labels may hold mathematics between dollar signs, such as `$K_{ab}$`, in matplotlib's mathtext.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
@@ -12,11 +12,13 @@ from typing import Any, Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from nnth._tables.statistics import ASYMPTOTIC
+
 Bars: TypeAlias = tuple[str, NDArray[Any], NDArray[Any], NDArray[Any]]
 
-_MOST_BARS: Final = 60  # of a histogram: more are thinner than their error bars
+_MOST_BARS: Final = 60  # more bars are thinner than their error bars
 
-# Columns and options, in the words and the letters of an axis.
+# Labels of columns and options on an axis.
 SYMBOLS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "activation_regions": "activation regions",
@@ -47,18 +49,26 @@ SYMBOLS: Final[Mapping[str, str]] = MappingProxyType(
 
 
 def symbol(column: str) -> str:
-    """The column in words and letters; its name, where it has none."""
+    """Return the words and letters of a column, or its name where it has none."""
     return SYMBOLS.get(column, column.replace("_", " "))
+
+
+def unreliable(notes: Iterable[str]) -> NDArray[np.bool_]:
+    """Return which notes on rows doubt the sample, and not only the theory at finite widths."""
+    return np.array([note not in ("", ASYMPTOTIC) for note in notes], dtype=np.bool_)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """One column against the plot's x: a line for theory, points for what was measured.
+    """One column against the x of a Plot: a line for theory, points for measurements.
 
-    `y`, `error` and `theory` are column names. `error` is the half-length of the error bars and
-    `theory` the prediction, a line of the same color; only points have them. Without a `label`
-    the column's symbol is the label. `where` names columns and the values they must have: other
-    rows are left out.
+    Attributes:
+        y: Name of the column.
+        label: Name in the legend; by default the symbol of the column.
+        points: Whether points are drawn in the place of a line.
+        error: Name of the column of half-lengths of the error bars; of points only.
+        theory: Name of the column of predictions, a line of the same color; of points only.
+        where: Names of columns and the values that their rows must have to be drawn.
     """
 
     y: str
@@ -71,10 +81,11 @@ class Series:
 
 @dataclass(frozen=True, kw_only=True)
 class Plot:
-    """Columns of the table against one of them.
+    """Columns of the table against one of them; points of unreliable rows are hollow.
 
-    `x` is a column name. With `by`, a column name, every series is drawn once for each value of
-    that column, in order of appearance.
+    Attributes:
+        x: Name of the column of the horizontal axis.
+        by: Name of a column for each value of which, in order of appearance, every series is drawn.
     """
 
     x: str
@@ -86,7 +97,7 @@ class Plot:
     by: str | None = None
 
     def columns(self) -> list[str]:
-        """The names of all columns the figure reads."""
+        """Return the names of all columns that the figure reads."""
         names = [self.x, self.by]
         for series in self.series:
             names += [series.y, series.error, series.theory, *(name for name, _ in series.where)]
@@ -97,16 +108,25 @@ class Plot:
 class Lines:
     """Theory as lines and measurements as points, where they are not columns of the table.
 
-    lines: a label, x and y `(n,)` each. points: a label, x, y `(n,)` and half-lengths of error bars
-    `(n,)`, or None. `pairs` says that points i have the color of line i, which without a label is
-    their `theory`; else they come in colors of their own. bands: x, low and high, around line i.
-    bars: a label, edges `(k + 1,)`, heights and half-lengths of error bars `(k,)`. marks: a label
-    and an x each. `linear` is the y around 0 up to which a logarithmic axis with both signs is
-    linear. `note` is a line below.
+    What has the same label has the same color in all panels of a figure; what has no label has one
+    of its own. A line with the label `theory` is gray.
+
+    Attributes:
+        lines: A label, x and y `(n,)` of each line.
+        points: A label, x, y `(n,)` and half-lengths of error bars `(n,)`, or None, of each series.
+        hollow: Which points of each series are hollow `(n,)`, or None: the unreliable ones.
+        bands: x, low and high around line i.
+        bars: A label, edges `(k + 1,)`, heights and half-lengths of error bars `(k,)`.
+        marks: A label and an x of each vertical line.
+        pairs: Points i and line i have one color; a line without a label is their `theory`.
+        linear: The y around 0 up to which a logarithmic axis with both signs is linear.
+        theory: The name of theory in the legend.
+        note: A line of text below the figure.
     """
 
     lines: tuple[tuple[str, NDArray[Any], NDArray[Any]], ...] = ()
     points: tuple[tuple[str, NDArray[Any], NDArray[Any], NDArray[Any] | None], ...] = ()
+    hollow: tuple[NDArray[Any] | None, ...] = ()
     bands: tuple[tuple[NDArray[Any], NDArray[Any], NDArray[Any]], ...] = ()
     bars: Bars | None = None
     marks: tuple[tuple[str, float], ...] = ()
@@ -122,13 +142,17 @@ class Lines:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Tessellation:
-    """A plane figure of polygons filled by a value each, with their edges over them.
+    """Polygons of the plane, each filled by the color of a value, with their edges.
 
-    corners: `(sides, 2)`; those of polygon i are first[i] to first[i + 1] - 1, first being
-        `(polygons + 1,)`. values: `(polygons,)`, finite. edges: for each layer, from the first to
-        the last, the ends of its edges `(k, 2, 2)`. limits: of both axes. `scale` says what values
-        are: amounts on one scale, small whole numbers as steps, or names without order. `note` is
-        a line below.
+    Attributes:
+        first: Places of the first corner of each polygon, and the number of corners
+            `(polygons + 1,)`.
+        corners: Corners of all polygons `(corners, 2)`.
+        values: Finite values `(polygons,)`.
+        edges: Ends of the edges of each layer, from the first to the last `(k, 2, 2)`.
+        limits: Limits of both axes.
+        scale: Whether values are amounts, small integers (steps), or names without order.
+        note: A line of text below the figure.
     """
 
     first: NDArray[Any]
@@ -147,10 +171,17 @@ class Tessellation:
 class HeatMap:
     """An amount over a grid, with curves and points on it.
 
-    x: `(n,)`, y: `(k,)`, ascending; values: `(k, n)`, nan where there is none (`missing` says why).
-    curves: a label, x and y each, broken by nan; marks: a label, x and y each. A `matrix` is a
-    square with its first row on top; else values are signed around 0, and beyond `limit` all are of
-    one color. `note` is a line below.
+    Attributes:
+        x: Ascending `(n,)`.
+        y: Ascending `(k,)`.
+        values: `(k, n)`, NaN where there is no value.
+        curves: A label, x and y of each curve, which NaN interrupts; two at most.
+        marks: A label, x and y of each point.
+        matrix: Whether the values are a matrix, drawn as a square with its first row on top; other
+            values have a sign, and the colors of the two signs meet at 0.
+        limit: The absolute value from which on all values have one color.
+        missing: Name of NaN in the legend.
+        note: A line of text below the figure.
     """
 
     x: NDArray[Any]
@@ -169,7 +200,7 @@ class HeatMap:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Panels:
-    """Pictures side by side."""
+    """Drawings side by side."""
 
     panels: tuple[Lines | HeatMap, ...]
 
@@ -183,17 +214,21 @@ def histogram(
     log: bool = False,
     count: int | None = None,
 ) -> Bars:
-    """Densities of a sample between two values, or of its logarithm, with standard errors.
+    """Return densities of a sample between two values, as the `bars` of Lines.
 
-    values: `(n,)`; with `log` positive. count: of the sample, n by default; more where some of it
-    has no place on the axis. Returns the `bars` of Lines.
+    Args:
+        label: Name in the legend.
+        values: The sample `(n,)`, positive with `log`.
+        low, high: Ends of the histogram.
+        log: Whether the density is that of the logarithm.
+        count: Size of the sample, n by default; larger if some values have no place on the axis.
     """
     bins = max(10, min(_MOST_BARS, round(2.0 * values.size ** (1 / 3))))
     edges = np.geomspace(low, high, bins + 1) if log else np.linspace(low, high, bins + 1)
     size = values.size if count is None else count
-    share = np.histogram(values, edges)[0] / size
+    fraction = np.histogram(values, edges)[0] / size
     width = np.diff(np.log(edges) if log else edges)
-    return label, edges, share / width, np.sqrt(share * (1.0 - share) / size) / width
+    return label, edges, fraction / width, np.sqrt(fraction * (1.0 - fraction) / size) / width
 
 
 Drawing: TypeAlias = Plot | Lines | Tessellation | HeatMap | Panels

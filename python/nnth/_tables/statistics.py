@@ -1,4 +1,4 @@
-"""Statistics of samples: means and variances with standard errors, z, and powers of a variable."""
+"""Statistics of samples: means and variances with standard errors, z-scores, fitted powers."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike
 
 from nnth._runtime.typing import Floats
 
-# Below so many samples the tails of Student's t differ from a normal distribution's beyond 3: the
-# chance of |t| > 5 is 4e-5 at 29 degrees of freedom and 6e-7 in the limit.
+# With fewer samples the tails of Student's t are heavier than a normal distribution's beyond 3: the
+# probability of |t| > 5 is 4e-5 at 29 degrees of freedom and 6e-7 in the limit.
 FEW_SAMPLES: Final = 30
 # The distribution of z of a mean of n values of skewness g differs from a normal one by up to
 # 0.13 g/sqrt(n) (Hall 1987, the Edgeworth expansion of Student's statistic): 0.04 at this ratio.
@@ -24,9 +24,12 @@ ASYMPTOTIC: Final = "theory is of large widths, and z also shows what finite one
 def mean_and_stderr(values: ArrayLike, axis: int = 0) -> tuple[Floats, Floats]:
     """Return the mean of independent values and its standard error.
 
-    stderr = sqrt(sum (x_i - mean)^2/((n - 1) n)), NaN for one value. values: any shape, the n
-    values along `axis`; infinite values give an infinite mean and a stderr of NaN. Both results
-    have the shape of `values` without `axis`.
+    The standard error is sqrt(sum_i (x_i - mean)^2/((n - 1) n)); it is NaN for one value. Infinite
+    values give an infinite mean and a standard error of NaN.
+
+    Args:
+        values: An array of any shape, with the n values along `axis`.
+        axis: The axis of the samples. Both results lack it.
     """
     array = np.asarray(values, dtype=np.float64)
     count = array.shape[axis]
@@ -34,17 +37,14 @@ def mean_and_stderr(values: ArrayLike, axis: int = 0) -> tuple[Floats, Floats]:
     if count < 2:
         return mean, np.full(mean.shape, math.nan)
     largest = np.abs(array).max(initial=0.0)
-    unit = 2.0**600 if largest > 2.0**500 else 1.0  # else squares may be beyond all doubles
+    unit = 2.0**600 if largest > 2.0**500 else 1.0  # otherwise squares may overflow
     with np.errstate(invalid="ignore"):  # infinite values have no deviation
         deviation = np.asarray((array / unit).std(axis=axis, ddof=1)) * unit
     return mean, deviation / math.sqrt(count)
 
 
 def mean_of(values: Floats) -> tuple[float, float]:
-    """Return the mean of independent values `(n,)` and its standard error, NaN for one, as floats.
-
-    As `mean_and_stderr`.
-    """
+    """Return `mean_and_stderr` of a vector as two floats."""
     mean, stderr = mean_and_stderr(values)
     return float(mean), float(stderr)
 
@@ -52,9 +52,13 @@ def mean_of(values: Floats) -> tuple[float, float]:
 def variance_and_stderr(values: ArrayLike, axis: int = 0) -> tuple[Floats, Floats]:
     """Return the unbiased variance of independent values and its standard error.
 
-    stderr = sqrt((m_4 - m_2^2)/n + 2 m_2^2/(n (n - 1))) with the central moments m_k of the sample.
-    The second term is all that is left of two values with equal chances, of which m_4 = m_2^2.
-    values: any shape, the n values along `axis`. Both are NaN for one value.
+    The standard error is sqrt((m_4 - m_2^2)/n + 2 m_2^2/(n (n - 1))), where m_k is the central
+    moment k of the sample. The second term remains if m_4 = m_2^2, as for a sample of two values in
+    equal numbers. Both results are NaN for one value.
+
+    Args:
+        values: An array of any shape, with the n values along `axis`.
+        axis: The axis of the samples. Both results lack it.
     """
     array = np.asarray(values, dtype=np.float64)
     count = array.shape[axis]
@@ -68,56 +72,66 @@ def variance_and_stderr(values: ArrayLike, axis: int = 0) -> tuple[Floats, Float
 
 
 def stderr_of_variance(second: Floats, spread: Floats, count: int) -> Floats:
-    """Return the standard error of the variance of `count` values, as `variance_and_stderr`.
+    """Return the standard error of the variance of `count` values, as in `variance_and_stderr`.
 
-    second: the central moment m_2 of the values. spread: m_4 - m_2^2.
+    Args:
+        second: The central moment m_2 of the values.
+        spread: The difference m_4 - m_2^2.
+        count: The number of values.
     """
     return np.asarray(np.sqrt((spread + 2.0 * second**2 / (count - 1)) / count))
 
 
 def beyond(difference: ArrayLike, error: ArrayLike) -> Floats:
-    """Return what of a difference is beyond an error: sign(d) max(|d| - error, 0), NaN of NaN."""
+    """Return the part of a difference d that exceeds an error: sign(d) max(|d| - error, 0)."""
     apart = np.asarray(difference, dtype=np.float64)
     return np.asarray(np.copysign(np.maximum(np.abs(apart) - error, 0.0), apart))
 
 
 def z_score(difference: ArrayLike, stderr: ArrayLike) -> Floats:
-    """Return difference/stderr, the number of standard errors that a mean is from its theory.
+    """Return difference/stderr, the distance of a mean from its theory in standard errors.
 
-    Where stderr is 0 nothing is random: z is 0 if the difference is exactly 0, and infinite, with
-    the sign of the difference, if not. Where stderr is infinite or NaN, or the difference is NaN,
-    nothing is known and z is NaN. Arguments of shapes that broadcast; stderr >= 0.
+    If stderr is 0, nothing is random: z is 0 for a difference of exactly 0, and otherwise infinite
+    with the sign of the difference. If stderr is infinite or NaN, or the difference is NaN, z is
+    unknown and NaN.
+
+    Args:
+        difference: The mean minus its theory.
+        stderr: The standard error of the mean, at least 0, of a shape that broadcasts.
     """
     apart, size = np.broadcast_arrays(
         np.asarray(difference, dtype=np.float64), np.asarray(stderr, dtype=np.float64)
     )
     z = np.full(apart.shape, math.nan)
     random = (size > 0.0) & np.isfinite(size)
-    with np.errstate(over="ignore"):  # beyond all doubles: infinitely many
+    with np.errstate(over="ignore"):  # an overflow is an infinite z
         np.divide(apart, size, out=z, where=random)
     fixed = (size == 0.0) & ~np.isnan(apart)
     return np.where(fixed, np.where(apart == 0.0, 0.0, np.copysign(math.inf, apart)), z)
 
 
 def skewness(values: ArrayLike, axis: int = 0) -> Floats:
-    """Return the skewness m_3/m_2^(3/2) of a sample, 0 where all values are equal.
+    """Return the skewness m_3/m_2^(3/2) of a sample.
 
-    NaN where one is infinite.
+    It is 0 if all values are equal, and NaN if one of them is infinite.
     """
     array = np.asarray(values, dtype=np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
         apart = array - array.mean(axis=axis, keepdims=True)
         unit = np.abs(apart).max(axis=axis, keepdims=True)
-        apart = apart / np.where(unit == 0.0, 1.0, unit)  # cubes may not be doubles
+        apart = apart / np.where(unit == 0.0, 1.0, unit)  # otherwise cubes may overflow
         second, third = (apart**2).mean(axis=axis), (apart**3).mean(axis=axis)
         return np.asarray(third / np.where(second == 0.0, 1.0, second) ** 1.5)
 
 
 def note_on_z(count: int, skew: float = 0.0, largest: float = 0.0) -> str:
-    """Return why z of a mean of `count` values is not standard normal, "" where it is.
+    """Return the reason why z of a mean is not standard normal, or "" if it is.
 
-    skew: of the values; in theory, or of the sample, which understates that of heavy tails.
-    largest: the largest value over `count` standard errors. NaN is what is not known.
+    Args:
+        count: The number of values of the mean.
+        skew: The skewness of the values, from theory or from the sample, which underestimates it
+            for heavy tails; NaN if unknown.
+        largest: The largest value, divided by `count` standard errors; NaN if unknown.
     """
     if count < FEW_SAMPLES:
         return f"z is of few samples: Student's t of {count - 1} degrees of freedom at best"
@@ -134,10 +148,11 @@ def joined(*notes: str) -> str:
 
 
 def log_slopes(x: ArrayLike, logs: ArrayLike) -> Floats:
-    """Return the slopes of `logs` against log x, by least squares: the powers of x.
+    """Return the least-squares slopes of `logs` against log x, which are powers of x.
 
-    x: `(k,)`, positive, two or more of them different. logs: `(k,)` or `(k, samples)`. The result
-    has the shape of `logs` without its first axis.
+    Args:
+        x: Positive values `(k,)`, of which at least two differ.
+        logs: Logarithms `(k,)` or `(k, samples)`. The result lacks the first axis.
     """
     across = np.log(np.asarray(x, dtype=np.float64))
     across = across - across.mean()
@@ -148,9 +163,13 @@ def log_slopes(x: ArrayLike, logs: ArrayLike) -> Floats:
 def fitted_power(x: ArrayLike, logs: ArrayLike, errors: ArrayLike) -> tuple[Floats, Floats]:
     """Return the slope of `logs` against log x by weighted least squares, and its standard error.
 
-    x: `(k,)`, positive. logs, errors: `(k,)` or `(k, ...)`; errors are the standard errors of the
-    logarithms, above 0, and infinite for values that are to have no part. NaN where fewer than two
-    have one. The results have the shape of `logs` without its first axis.
+    Both are NaN if fewer than two values have a finite error.
+
+    Args:
+        x: Positive values `(k,)`.
+        logs: Logarithms `(k,)` or `(k, ...)`. The results lack the first axis.
+        errors: The standard errors of `logs`, of the same shape and above 0; a value with an
+            infinite error is left out.
     """
     y = np.asarray(logs, dtype=np.float64)
     weight = 1.0 / np.asarray(errors, dtype=np.float64) ** 2

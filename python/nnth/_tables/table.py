@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib.util import find_spec
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Scalar: TypeAlias = float | int | bool | str | None
 Parameter: TypeAlias = Scalar | tuple[Scalar, ...]
 Column: TypeAlias = NDArray[Any]
+Figure: TypeAlias = Drawing | Callable[[], Drawing]  # described now, or when it is drawn
 Selection: TypeAlias = slice | list[str] | list[int] | list[bool] | NDArray[Any]
 
 _NOTEBOOK_ROWS = 60
@@ -108,7 +109,7 @@ class Table(dict[str, Column]):
         >>> len(table) == len(table.columns), table.num_rows
         (True, 5)
         >>> table[table["layer"] > 2]["layer"]
-        array([3, 4])
+        array([3, 4, 5])
         >>> table.meta.parameters["act"]
         'relu'
     """
@@ -116,7 +117,7 @@ class Table(dict[str, Column]):
     __slots__ = ("_meta", "_plot")
 
     def __init__(
-        self, columns: Mapping[str, ArrayLike], meta: Meta, *, plot: Drawing | None = None
+        self, columns: Mapping[str, ArrayLike], meta: Meta, *, plot: Figure | None = None
     ) -> None:
         super().__init__({name: _column(name, values) for name, values in columns.items()})
         self._meta = meta
@@ -150,13 +151,52 @@ class Table(dict[str, Column]):
         return self._meta
 
     @property
-    def plot(self) -> Drawing | None:
-        """The description of the table's figure, or None."""
-        return self._plot
+    def drawing(self) -> Drawing | None:
+        """The description of the figure, or None if it has every float column."""
+        return self._plot() if callable(self._plot) else self._plot
 
-    def with_plot(self, plot: Drawing) -> Table:
-        """Return the same table with another figure."""
-        return Table(self, self._meta, plot=plot)
+    def with_drawing(self, drawing: Figure) -> Table:
+        """Return the same table with another description of its figure."""
+        return Table(self, self._meta, plot=drawing)
+
+    def plot(self, ax: Any = None, *, style: Any = None) -> Any:
+        """Draw the table with matplotlib and return the axes.
+
+        Args:
+            ax: Where to draw: axes for a drawing of one panel, a sequence of axes for one of
+                several panels (as many as there are), or a figure or subfigure, which gets the
+                axes, a legend above and notes below. None makes a new figure of pyplot.
+            style: A style of matplotlib (a name, a .mplstyle file or a mapping of parameters), on
+                top of nnth's own, `nnth.nnth`, of parameters that differ from matplotlib's
+                defaults, and of the style that the environment variable NNTH_STYLE names.
+
+        Returns:
+            The axes given or made: Axes for one panel, else a NumPy array of Axes.
+
+        Raises:
+            ValueError: If `ax` has another number of axes than the drawing has panels.
+            TypeError: If `ax` is neither axes nor a figure.
+            ImportError: If matplotlib is missing.
+        """
+        from nnth._figures import plot
+
+        return plot(self, ax, style=style)
+
+    def savefig(self, file: Any, *, format: Any = None, style: Any = None) -> None:
+        """Write the figure of the table to a file, the same bytes each time.
+
+        Args:
+            file: A path that ends in .png, .svg or .pdf, or a binary file.
+            format: "png", "svg" or "pdf"; by default the ending of the path.
+            style: As in `plot`.
+
+        Raises:
+            ValueError: If the format is not one of these.
+            ImportError: If matplotlib is missing.
+        """
+        from nnth._figures import save
+
+        save(self, file, kind=format, style=style)
 
     @property
     def constants(self) -> dict[str, Parameter]:
@@ -413,7 +453,7 @@ def _check_installed(module: str, *, method: str, extra: str) -> None:
         )
 
 
-def _rebuild(columns: dict[str, Column], meta: Meta, plot: Drawing | None) -> Table:
+def _rebuild(columns: dict[str, Column], meta: Meta, plot: Figure | None) -> Table:
     return Table(columns, meta, plot=plot)
 
 

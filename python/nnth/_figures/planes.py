@@ -1,30 +1,36 @@
 """Pictures of a plane: polygons with their edges, and amounts over a grid."""
 
 import colorsys
-from typing import Any
+from typing import Any, Final
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import BoundaryNorm, ListedColormap, Normalize
+from matplotlib.patheffects import withStroke
 
+from nnth._figures.style import MARKERS, gray
 from nnth._tables.plot import HeatMap, Tessellation
-from nnth_cli.figure.style import COLORS, DASHES, GRAY, MARKERS
 
-# Beyond so many shapes a vector graphic gets them as an image.
-_VECTOR_SHAPES = 12_000
+_VECTOR_SHAPES = 12_000  # more are an image in a vector graphic
+_SEAM = 0.25  # points: each cell is drawn over the gap to its neighbors, which viewers smooth
 _AMOUNTS = ListedColormap(mpl.colormaps["viridis"](np.linspace(0.15, 1.0, 256)))
 _STEPS = "YlGnBu_r"  # the last layer, which cuts most cells, is light
-_CURVES = ("#000000", "#009E73")
+_CURVES: Final = (("#000000", "-"), ("#009E73", (0, (4, 1.5))))
+_MISSING = 0.15  # gray of what has no value
 _NAMES = 60  # soft colors for names without order
 
 
-def draw_tessellation(figure: Any, axes: Any, picture: Tessellation) -> None:
-    """Draws filled polygons, their edges the thinner and lighter the deeper, and a color bar."""
+def draw_tessellation(axes: Any, picture: Tessellation) -> None:
+    """Draw filled polygons with a color bar; edges are thinner and lighter in deeper layers."""
     count = len(picture.values)
     as_image = count > _VECTOR_SHAPES
     splits = np.split(picture.corners, picture.first[1:-1])
-    fill = PolyCollection(splits, linewidths=0, antialiaseds=False, rasterized=as_image)
+    fill = PolyCollection(
+        splits, edgecolors="face", linewidths=0.0 if as_image else _SEAM, rasterized=as_image
+    )
+    if as_image:
+        fill.set_antialiased(False)
     if picture.scale == "names":
         palette = _soft_colors()
         fill.set_facecolor(palette[(picture.values * _NAMES).astype(int) % _NAMES])
@@ -62,7 +68,7 @@ def draw_tessellation(figure: Any, axes: Any, picture: Tessellation) -> None:
         extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get(
             (bool(values.min() < low), bool(values.max() > high)), "neither"
         )
-        bar = figure.colorbar(
+        bar = axes.figure.colorbar(
             fill,
             ax=axes,
             shrink=0.85,
@@ -75,8 +81,8 @@ def draw_tessellation(figure: Any, axes: Any, picture: Tessellation) -> None:
         bar.minorticks_off()
 
 
-def draw_heat_map(figure: Any, axes: Any, picture: HeatMap) -> None:
-    """Draws the amount, in two colors that meet at 0 unless it is a matrix, and what is on it."""
+def draw_heat_map(axes: Any, picture: HeatMap) -> None:
+    """Draw an amount, in two colors that meet at 0 unless it is a matrix, with curves and marks."""
     values = np.ma.masked_invalid(picture.values)
     colors: dict[str, Any] = {"cmap": "viridis"}
     cut = False
@@ -85,7 +91,7 @@ def draw_heat_map(figure: Any, axes: Any, picture: HeatMap) -> None:
         cut = size > picture.limit
         size = min(size, picture.limit)
         colors = {"cmap": "RdBu_r", "vmin": -size, "vmax": size}
-    axes.set_facecolor(GRAY)
+    axes.set_facecolor(gray(_MISSING))
     drawn = axes.pcolormesh(
         picture.x, picture.y, values, shading="nearest", rasterized=True, **colors
     )
@@ -96,7 +102,7 @@ def draw_heat_map(figure: Any, axes: Any, picture: HeatMap) -> None:
     else:
         axes.set_xlim(picture.x[0], picture.x[-1])
         axes.set_ylim(picture.y[0], picture.y[-1])
-    bar = figure.colorbar(
+    bar = axes.figure.colorbar(
         drawn,
         ax=axes,
         shrink=0.85 if picture.matrix else 1.0,
@@ -105,14 +111,16 @@ def draw_heat_map(figure: Any, axes: Any, picture: HeatMap) -> None:
     )
     bar.set_label(picture.value_label)
     bar.outline.set_visible(False)
-    for i, (label, x, y) in enumerate(picture.curves):
-        axes.plot(x, y, linestyle=DASHES[i], color=_CURVES[i], label=label)
+    # Dark on the light middle of the map; on a dark page with an outline, which the legend needs.
+    outline = [withStroke(linewidth=2.2, foreground=gray(0.9))] if sum(gray(0.0)) < 1.5 else None
+    for (label, x, y), (color, dashes) in zip(picture.curves, _CURVES, strict=False):
+        axes.plot(x, y, linestyle=dashes, color=color, label=label, path_effects=outline)
     for i, (label, across, up) in enumerate(picture.marks):
         axes.plot(
             across,
             up,
             MARKERS[i % len(MARKERS)],
-            color=COLORS[5],
+            color="#E69F00",
             markeredgecolor="black",
             markeredgewidth=0.6,
             markersize=4.5,
@@ -120,7 +128,7 @@ def draw_heat_map(figure: Any, axes: Any, picture: HeatMap) -> None:
             clip_on=False,
         )
     if values.mask.any() and picture.missing:
-        axes.plot([], [], "s", color=GRAY, markersize=6, label=picture.missing)
+        axes.plot([], [], "s", color=gray(_MISSING), markersize=6, label=picture.missing)
 
 
 def _set_scale(fill: Any, picture: Tessellation) -> None:

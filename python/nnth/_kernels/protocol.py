@@ -1,0 +1,81 @@
+"""The kernel protocol: what Gram matrices, regression, samples and spectra use of a kernel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from nnth._kernels.sphere import AngularValues, Levels
+from nnth._runtime.memory import check_memory
+from nnth._runtime.typing import Floats, Progress
+
+
+@dataclass(frozen=True, eq=False)
+class KernelRows:
+    """The first rows `(count, m)` of a kernel matrix, its whole diagonal `(m,)`, and their error.
+
+    `error` estimates the error of an entry relative to the geometric mean of its two diagonal
+    entries.
+    """
+
+    matrix: Floats
+    diagonal: Floats
+    error: float
+
+
+class DataKernel(Protocol):
+    """A positive semi-definite kernel of vectors; implementations inherit cross and diagonal."""
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Return the columns of a record that describe the kernel."""
+        ...
+
+    def rows(
+        self, data: Floats, count: int, *, threads: int = 0, progress: Progress | None = None
+    ) -> KernelRows:
+        """Return the first `count` rows of the kernel matrix of the inputs `(m, n_0)`."""
+        ...
+
+    def cross(self, x: Floats, y: Floats, *, threads: int = 0) -> Floats:
+        """Return the matrix K(x_i, y_j) of two sets of inputs."""
+        if len(x) > len(y):
+            return self.cross(y, x, threads=threads).T
+        return self.rows(np.concatenate((x, y)), len(x), threads=threads).matrix[:, len(x) :]
+
+    def diagonal(self, x: Floats, *, threads: int = 0) -> Floats:
+        """Return K(x_i, x_i)."""
+        return self.rows(x, 1, threads=threads).diagonal
+
+
+class SphereKernel(DataKernel, Protocol):
+    """A kernel that on a sphere depends on the angle of two inputs alone."""
+
+    def sphere_norm(self, norm: float | None) -> float | None:
+        """Return the `|x|^2/n_0` of the sphere, given or by default; None means the unit sphere."""
+        ...
+
+    def at_angles(self, angles: Floats, norm: float | None) -> AngularValues:
+        """Return the kernel of two inputs on the sphere as a function of their angle."""
+        ...
+
+    def levels(self, d: int, count: int, norm: float | None) -> Levels:
+        """Return the eigenvalues of the first `count` levels on the sphere S^(d-1)."""
+        ...
+
+    def decay(self, d: int) -> float:
+        """Return the power of the level with which eigenvalues decay.
+
+        It is -inf for decay faster than any power, and NaN for a polynomial, which has no
+        eigenvalues from some level on, and where the power is not known.
+        """
+        ...
+
+
+def check_memory_of_matrices(rows: int, inputs: int, matrices: int) -> None:
+    """Raise MemoryError, with the size, if matrices `(rows, inputs)` do not fit in memory."""
+    needed = 8 * matrices * rows * inputs
+    what = f"x must have fewer than {inputs} rows: {matrices} matrices of {rows} x {inputs}"
+    check_memory(needed, what)
