@@ -112,7 +112,7 @@ def test_pictures(arguments: str, tmp_path: Path) -> None:
 def test_an_interrupt_reports_the_work_done_and_leaves_no_file(tmp_path: Path) -> None:
     out, err = interrupted("gp", "--samples", 10**9, "-o", "r.csv", cwd=tmp_path)
     assert out == ""
-    done = r"at width 16 \d+ of 1000000000 networks were drawn|no network was drawn yet[^\n]*"
+    done = r"at width 16 \d+ of 1000000000 networks were drawn|no networks were drawn yet[^\n]*"
     assert re.fullmatch(rf"nnth: interrupted: ({done})[^\n]*\n", err), err
     assert list(tmp_path.iterdir()) == []
 

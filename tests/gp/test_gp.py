@@ -332,9 +332,9 @@ def test_threads_and_ranges_do_not_change_a_bit() -> None:
     # Ranges that meet elsewhere have the same networks, in other sums.
     odd = run(64, 100, 1).merge(run(164, 2900, 1))
     assert odd.kernel().value == pytest.approx(whole.kernel().value, rel=1e-13)
-    with pytest.raises(ValueError, match="other must start at net 3064 of seed 9, not 64 of 9"):
+    with pytest.raises(ValueError, match="other must start at network 3064 of seed 9, not 64 of 9"):
         whole.merge(whole)
-    with pytest.raises(ValueError, match="other must be a sample of the same nets"):
+    with pytest.raises(ValueError, match="other must be a sample of the same networks"):
         whole.merge(run(3064, 5, 1, cw=2.0))
 
 
