@@ -73,8 +73,8 @@ def path_log_moments(
         variance = pi^2/2 + sum_l (E psi'(B/2) + Var psi(B/2))
 
     A layer of width n contributes -5/(2 n) - 49/(12 n^2) to the mean and 5/n + 37/(2 n^2) to the
-    variance, up to O(1/n^3). The limit is b = 5 sum 1/n_l + `2 k4 |u|_4^4/n_1`, with `u = x/|x|`
-    or a unit vector and k4 the excess kurtosis of the weights.
+    variance, up to O(1/n^3). The limit is b = 5 sum 1/n_l + `2 k4 |u|_4^4/n_1`, with `u = x/|x|` or
+    a unit vector and k4 the excess kurtosis of the weights.
 
     Args:
         widths: The widths of the hidden layers, from 1 to 10^9.
