@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields, is_dataclass
 from functools import wraps
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:  # commands import the package when they are called
 
 
 # Options that name a file of results.
-_WRITTEN = frozenset({"output", "append", "plot", "save", "cells"})
+_WRITTEN = ("output", "append", "plot", "save", "save_net", "checkpoint")
 
 
 class Work(TypedDict):
@@ -191,17 +192,24 @@ def _with_typed_names(compute: Callable[..., Table]) -> Callable[..., Table]:
 
 
 def _check_not_overwritten(values: Mapping[str, Any]) -> None:
-    """Raise ValueError if a file of results is one that the command reads.
+    """Raise ValueError if two files to write are one, or a file to write is also read.
 
     --save-net is allowed to replace the file of --net, so that a network can be trained further.
     """
     files = {name: Path(v) for name, v in values.items() if isinstance(v, str | Path)}
-    there = {name: path for name, path in files.items() if _exists(path)}
-    for name in _WRITTEN & there.keys():
-        for other in there.keys() - _WRITTEN:
-            if there[name].samefile(there[other]):
-                option = name.replace("_", "-")
-                raise ValueError(f"--{option} must not be a file to read: {there[name]}")
+    written = {name: path for name in _WRITTEN if (path := files.get(name))}
+    for (name, path), (other, same) in combinations(written.items(), 2):
+        if path.resolve() == same.resolve():
+            raise ValueError(f"{_option(name)} and {_option(other)} must not be one file: {path}")
+    read = {name: path for name, path in files.items() if name not in written and _exists(path)}
+    for name, path in written.items():
+        for other, same in read.items():
+            if _exists(path) and path.samefile(same) and (name, other) != ("save_net", "net"):
+                raise ValueError(f"{_option(name)} must not be a file to read: {path}")
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 def _exists(path: Path) -> bool:

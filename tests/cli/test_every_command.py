@@ -1,4 +1,4 @@
-"""What holds for every command: bad input is named, threads change nothing, Ctrl-C ends it."""
+"""Properties of every command: bad input is named, threads change nothing, Ctrl-C ends it."""
 
 from __future__ import annotations
 
@@ -154,13 +154,13 @@ def test_bad_values_are_named_and_nothing_is_written(
         words = [*CALLS[command][0].split(), *output, name, value]
         code = run(*command.split(), *words)
         out, err = capfd.readouterr()
-        said = f"nnth {command} {' '.join(words)}\n{err}"
-        assert code == 2, said
-        assert re.fullmatch(r"nnth: error: [^\n]+\n", err), said
-        assert name in err, said
-        assert not OF_PYTHON.search(err), said
-        assert out == "", said
-        assert sorted(files.iterdir()) == before, said
+        context = f"nnth {command} {' '.join(words)}\n{err}"
+        assert code == 2, context
+        assert re.fullmatch(r"nnth: error: [^\n]+\n", err), context
+        assert name in err, context
+        assert not OF_PYTHON.search(err), context
+        assert out == "", context
+        assert sorted(files.iterdir()) == before, context
 
 
 @pytest.mark.parametrize(
@@ -194,6 +194,8 @@ def test_a_command_runs_without_options(
         ("save", "hessian --data data.npz --widths 3 --steps 1 --save data.npz"),
         ("save", "diagonal --x data.npz --y y.npy --save ./data.npz"),
         ("append", "hessian --data data.csv --widths 3 --steps 1 --append data.csv"),
+        ("save-net", "classes --data data.npz --widths 3 --steps 1 --save-net data.npz"),
+        ("checkpoint", "sharpness --data data.npz --widths 3 --steps 1 --checkpoint data.npz"),
     ],
 )
 def test_what_is_read_is_not_written_over(
@@ -207,6 +209,15 @@ def test_what_is_read_is_not_written_over(
     assert (out, err.count("\n")) == ("", 1)
     assert err.startswith(f"nnth: error: --{option} must not be a file to read: ")
     assert [Path(name).read_bytes() for name in ("data.npz", "data.csv")] == before
+
+
+def test_two_results_are_not_written_to_one_file(
+    files: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = "hessian --width 4 --steps 1 --points 20 --save new.npz --save-net ./new.npz"
+    assert run(*words.split()) == 2
+    assert "--save and --save-net must not be one file: new.npz" in capfd.readouterr().err
+    assert not Path("new.npz").exists()
 
 
 @pytest.mark.parametrize("threads", [2**31, 2**63, 10**30])
@@ -307,19 +318,19 @@ def test_extreme_numbers_are_refused_by_name_or_handled(
                 with bounded() as interrupts:
                     code = run(*words)
                 out, err = capfd.readouterr()
-                said = f"nnth {' '.join(words)}\n{err}"
+                context = f"nnth {' '.join(words)}\n{err}"
                 if interrupts:
-                    assert code in (0, 130), said
+                    assert code in (0, 130), context
                 elif code:
-                    assert code in (1, 2), said
-                    assert re.fullmatch(r"nnth: error: [^\n]+\n", err), said
-                    assert name in err, said
-                    assert out == "", said
+                    assert code in (1, 2), context
+                    assert re.fullmatch(r"nnth: error: [^\n]+\n", err), context
+                    assert name in err, context
+                    assert out == "", context
                 else:
-                    assert code == 0, said
-                    assert err == "", said
-                assert not OF_PYTHON.search(err), said
-                assert "TRACEBACK" not in err, said
+                    assert code == 0, context
+                    assert err == "", context
+                assert not OF_PYTHON.search(err), context
+                assert "TRACEBACK" not in err, context
 
 
 @pytest.mark.parametrize("command", program.names_of_commands())

@@ -53,8 +53,10 @@ class SharpnessPath(Result):
         columns = {
             name: np.array([getattr(one, name) for one in self.evaluations]) for name in names
         }
-        decay = self.meta.parameters["weight_decay"]
-        ratio = (columns["sharpness"] + decay) / (self.threshold + decay)
+        made = self.meta.parameters
+        # threshold + weight_decay may round to 0 if both are large
+        edge = 2.0 * (1.0 + made["momentum"]) / made["eta"]
+        ratio = (columns["sharpness"] + made["weight_decay"]) / edge
         order = ("step", "loss", "sharpness", "ratio", "residual", "accuracy")
         columns |= {"ratio": ratio}
         return Table(
