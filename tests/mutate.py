@@ -190,7 +190,7 @@ class Copy:
         return self.run(build, 3600.0) == 0 and self.run(install, 600.0) == 0
 
     def passes(self, path: str, limit: float) -> bool:
-        """Whether the tests of this file's wing pass within so many seconds."""
+        """Return whether the tests of this file's package pass within a number of seconds."""
         # Tests that failed last time come first: they are the likeliest to fail again.
         options = ["-x", "-q", "--ff", "--hypothesis-seed=0"]
         return self.run(["python", "-m", "pytest", "-n0", *options, *tests_of(path)], limit) == 0

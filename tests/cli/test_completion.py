@@ -40,7 +40,7 @@ LINES = [
 
 
 def asked(shell: str, line: str) -> str:
-    """What nnth answers to the script of a shell, by its environment."""
+    """Return the completions that nnth prints for the script of a shell."""
     words = line.split(" ")
     question = {
         "_NNTH_COMPLETE": f"complete_{shell}",

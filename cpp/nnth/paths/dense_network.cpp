@@ -215,7 +215,7 @@ DenseNetwork::DenseNetwork(const NetworkEnsemble& ensemble, std::vector<std::vec
     const double back = 8.0 * static_cast<double>(differentiated_) * static_cast<double>(inputs_) *
                         static_cast<double>(layers_.front().pitch);
     bytes_ = (stored_ ? bytes : most) + activations + back;
-    require_memory("widths, n0 and n_out must be smaller for a dense network: one", bytes_);
+    check_memory("widths, n0 and n_out must be smaller for a dense network: one", bytes_);
     for (Layer& layer : layers_) {
         layer.h.assign(inputs_ * layer.pitch, 0.0);
         layer.gate.assign(inputs_ * layer.pitch, 0.0);

@@ -85,7 +85,7 @@ GramSampler::GramSampler(const NetworkEnsemble& ensemble,
     }
     const double all = static_cast<double>(inputs_) * static_cast<double>(pitch_);
     bytes_ = 8.0 * (numbers + 4.0 * all);
-    require_memory("widths, n0 and n_out must be smaller for Gram matrices: one network", bytes_);
+    check_memory("widths, n0 and n_out must be smaller for Gram matrices: one network", bytes_);
     for (Layer& layer : layers_) {
         if (&layer != &layers_.front()) layer.z.assign(inputs_ * layer.pitch, 0.0);
     }

@@ -180,7 +180,7 @@ GramSample sample_grams(const NetworkEnsemble& ensemble,
     const std::uint64_t keep = std::min(run.keep, run.count);
     const double results = 16.0 * (static_cast<double>(run.count) +
                                    static_cast<double>(keep) * static_cast<double>(entries));
-    require_memory("samples must be fewer for Gram matrices: what is kept of them", results);
+    check_memory("samples must be fewer for Gram matrices: what is kept of them", results);
     GramSample result{std::vector<OrderlessSum>(4 * entries), std::vector<double>(run.count),
                       std::vector<double>(run.count), std::vector<double>(keep * entries),
                       std::vector<double>(keep * entries)};

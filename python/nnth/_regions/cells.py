@@ -220,7 +220,7 @@ def cells_of(
 ) -> Cells:
     """Return the activation regions of a network on a slice, within limits."""
     counts = count_slice(network, replace(where, limits=limits), threads=threads)
-    _require_memory(network, where.dimension, counts.activation_regions, counts.sides or 0)
+    _check_memory(network, where.dimension, counts.activation_regions, counts.sides or 0)
     core = core_slice(network, where)
     found = _core.region_cells(core, limits, counts.activation_regions, progress)
     return Cells(
@@ -232,7 +232,7 @@ def cells_of(
     )
 
 
-def _require_memory(network: Network, dimension: int, count: int, sides: int) -> None:
+def _check_memory(network: Network, dimension: int, count: int, sides: int) -> None:
     needed = count * (sum(network.widths) + 8 * network.n_out * (dimension + 1) + 8)
     needed += sides * (8 * dimension + 8)
     what = f"the box must be smaller: its {count} cells, twice during the computation,"
