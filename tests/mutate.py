@@ -1,6 +1,6 @@
 """Can the tests fail? Puts one small error at a time into formulas and runs their wing's tests.
 
-    python tests/mutate.py --count 8 cpp/nnth/paths/law.cpp python/nnth/_gp
+    python tests/mutate.py --count 8 cpp/nnth/paths/norm_sampler.cpp python/nnth/_gp
 
 The errors are those of `mutants.py`. Each is made in a copy of the working tree, built there and
 tested until the first failure; those that no test noticed are printed as `file:line: before ->

@@ -1,4 +1,4 @@
-// What the binding files share: one registration function a subject, and the Python Monitor.
+// Shared by the binding files: a registration function per subject, and the Python Monitor.
 #pragma once
 
 #include <pybind11/numpy.h>
@@ -14,10 +14,10 @@ namespace nnth::bind {
 
 namespace py = pybind11;
 
-// Arrays arrive as C-contiguous float64, converted where they are not.
+// Array arguments are converted to C-contiguous float64 if they are not.
 using Array = py::array_t<double, py::array::c_style | py::array::forcecast>;
 
-// The numbers of an array, of whatever shape, in order.
+// The numbers of an array of any shape, in order.
 inline std::vector<double> to_vector(const Array& values) {
     return {values.data(), values.data() + values.size()};
 }
@@ -32,9 +32,9 @@ py::array_t<Value> to_array(std::vector<Value>&& values, std::vector<py::ssize_t
     return py::array_t<Value>(std::move(shape), data, capsule);
 }
 
-// Asks Python, from the calling thread while the GIL is released: pending signals are handled
-// (Ctrl-C raises KeyboardInterrupt through the loop), and `progress(done, total)` is called if
-// given. What either raises stops the computation and reaches the caller.
+// Takes the GIL on the calling thread, handles pending signals (Ctrl-C raises KeyboardInterrupt
+// through the loop) and calls `progress(done, total)`, if given. An exception of either stops the
+// computation and reaches the caller.
 class PythonMonitor final : public Monitor {
   public:
     explicit PythonMonitor(py::object progress) : progress_(std::move(progress)) {}
@@ -46,7 +46,7 @@ class PythonMonitor final : public Monitor {
 
 }  // namespace nnth::bind
 
-// Each registers one subject, and is defined in the namespace that it binds.
+// Each function registers one subject, and is defined in the namespace that it binds.
 namespace nnth::catapult {
 void bind_catapult(pybind11::module_& module);
 }  // namespace nnth::catapult

@@ -46,7 +46,7 @@ py::tuple exact(const OwnedMap& owned, const Array& k) {
         for (double variance : at) {
             const OneInput s = owned.map->exact(variance);
             square.push_back(s.square);
-            slope.push_back(s.slope_square);
+            slope.push_back(s.derivative_square);
             curvature.push_back(s.curvature);
         }
     }

@@ -19,7 +19,7 @@ namespace {
 
 using namespace nnth::bind;
 
-// Radius, and coefficients of 1, z, z^2, ... left and right of 0.
+// The radius, and the coefficients of 1, z, z^2, ... to the left and to the right of 0.
 using NearZeroValues = std::tuple<double, std::vector<double>, std::vector<double>>;
 
 Activation make_activation(const std::vector<std::pair<std::string, double>>& instructions,
@@ -49,7 +49,7 @@ py::tuple evaluate(const Activation& activation, const Array& z) {
                           to_array(std::move(second), {z.size()}));
 }
 
-// For loops that call it often: no arrays are made, and no derivative that nobody asked for.
+// For loops that call it often: it allocates no arrays, and computes a derivative only if asked to.
 void evaluate_into(const Activation& activation, const py::array_t<double, py::array::c_style>& z,
                    py::array_t<double, py::array::c_style> value,
                    std::optional<py::array_t<double, py::array::c_style>> slope) {

@@ -1,4 +1,4 @@
-// The extension module nnth._core: it only lists what is registered.
+// The extension module nnth._core: a list of the registration functions.
 #include "bind.hpp"
 
 PYBIND11_MODULE(_core, module) {

@@ -11,6 +11,7 @@ from problems import CATALOGUE as PROBLEMS
 from nnth import kernel, rkhs_spectrum
 from nnth._activations.activation import activation
 from nnth._activations.catalogue import CATALOGUE, ENTRIES, Entry, Parameter
+from nnth._activations.expression import FUNCTIONS
 from nnth._activations.smoothness import joints, polynomial, roughness, slopes
 from nnth._hermite.parts import parts
 
@@ -45,6 +46,11 @@ def test_limiting_slopes_of_spectra_do_not_depend_on_the_spelling(name: str, kin
     ]
     assert limits[0] == pytest.approx(limits[1], abs=0.0, nan_ok=True)
     assert math.isinf(limits[0]) == (name == "mish")
+
+
+def test_the_docstring_names_every_function_of_expressions() -> None:
+    words = set((activation.__doc__ or "").replace(",", " ").replace("(", " ").split())
+    assert words > {"pi", "e", "z", *FUNCTIONS} - {"where"}
 
 
 def test_an_activation_is_added_in_one_place(monkeypatch: pytest.MonkeyPatch) -> None:

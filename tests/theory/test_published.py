@@ -74,7 +74,7 @@ LEAST = {
     "Serra et al. 2018": 2,
     "Telgarsky 2015": 1,
     "Hanin & Nica 2018": 3,
-    "Hanin & Nica 2020": 3,
+    "Hanin & Nica 2019": 3,
     "Hanin & Zlokapa 2022": 5,
     "Gavish & Donoho 2014": 5,
     "Bietti & Bach 2021": 5,

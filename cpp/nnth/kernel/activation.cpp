@@ -13,14 +13,14 @@ namespace nnth::kernel {
 
 namespace {
 
-// The largest of the errors that Layer::error stands for, where `exact` has the right numbers.
+// The largest of the errors that Layer::error combines, if `exact` is exact.
 double difference(const Layer& found, const Layer& exact) {
     constexpr double infinity = std::numeric_limits<double>::infinity();
     double most = 0.0;
     const auto compare = [&](double value, double right, double scale) {
         if (value == right) return;
         const double apart = std::fabs(value - right);
-        // Against a number that has left the range of doubles any other is wrong.
+        // If one number is not finite, any other number differs from it infinitely.
         most =
             std::max(most, std::isfinite(apart) && std::isfinite(scale) ? apart / scale : infinity);
     };

@@ -1,4 +1,4 @@
-// An activation as the core sees it.
+// An activation: its program, and its closed form, if it has one.
 #pragma once
 
 #include <memory>
@@ -21,7 +21,7 @@ struct FormName {
 
 struct Activation {
     Program program;
-    std::optional<FormName> form;  // absent where none is known
+    std::optional<FormName> form;  // absent without one
 };
 
 enum class Method { automatic, closed, quadrature, gauss_hermite };
@@ -32,8 +32,8 @@ enum class Method { automatic, closed, quadrature, gauss_hermite };
 std::unique_ptr<Expectation> make_expectation(const Activation& activation, Method method,
                                               int nodes);
 
-// The layers of kernel_recursion() by one method. Gauss-Hermite knows nothing of its error: it is
-// measured, layer by layer, as the difference to the automatic method plus the error of that.
+// The layers of kernel_recursion() by one method. The error of Gauss-Hermite is its difference from
+// the automatic method plus the error of that method, for each layer.
 std::vector<Layer> kernel_layers(const Activation& activation, Method method, int nodes,
                                  const KernelConfig& config, const Inputs& inputs,
                                  Monitor& monitor);

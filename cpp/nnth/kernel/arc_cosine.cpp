@@ -13,9 +13,9 @@ namespace {
 
 using std::numbers::inv_pi;
 
-constexpr int kTerms = 64;        // of the expansion about 0, on h <= 1/2
-constexpr double kPaired = 0.25;  // mu is this near to a whole number: terms are taken together
-constexpr double kLeastExcess = 0x1p-200;  // stands for 0: the logarithm to all digits
+constexpr int kTerms = 64;                 // the terms of the expansion about 0, for h <= 1/2
+constexpr double kPaired = 0.25;           // terms are paired if mu is this close to an integer
+constexpr double kLeastExcess = 0x1p-200;  // replaces 0: the logarithm is exact to all digits
 constexpr double kNegligible = 1e-18;
 
 }  // namespace

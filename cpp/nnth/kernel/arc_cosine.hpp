@@ -19,12 +19,12 @@ namespace nnth::kernel {
 //
 // where, as mu approaches a whole number n, a_(n+k) and b_k have poles that cancel: their terms are
 // then taken together, [b h^(mu-n) - a] as a [exp(log(b/a) + (mu-n) log h) - 1], and become
-// logarithms of h at mu = n. All functions are good to some 1e-15, relative.
+// logarithms of h at mu = n. The relative error of all functions is some 1e-15.
 class ArcCosine {
   public:
     explicit ArcCosine(double q);
 
-    // G(h), 0 <= h <= 1, c = 1 - h given apart. Infinite at h = 0 for q <= -1/2.
+    // G(h), 0 <= h <= 1, with c = 1 - h as an argument. Infinite at h = 0 for q <= -1/2.
     double value(double h, double c) const;
 
     // 1 - G(h)/G(0), q > 0.

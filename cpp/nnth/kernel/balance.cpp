@@ -15,26 +15,26 @@ namespace nnth::kernel {
 namespace {
 
 constexpr int kNodes = 32;
-constexpr double kWidest = 1.0;  // of a panel, in log K
+constexpr double kWidest = 1.0;  // the largest width of a panel, in log K
 constexpr double kNarrowest = 0.1;
 constexpr double kInterpolation =
     1e-15;                         // error of an interpolant that is good enough, over E[s^2]
 constexpr double kLebesgue = 4.0;  // how much it enlarges the errors of 32 values, at most
 constexpr double kRounding = 4.0 * std::numeric_limits<double>::epsilon();  // of sums of the size
-constexpr double kCutOff = 1e-17;  // what tails that are left off may hide, over E[s^2]
+constexpr double kCutOff = 1e-17;  // the largest tail that is left out, over E[s^2]
 constexpr int kTried = 64;         // variances that are tried between signs
-constexpr double kShort = 1e-3;    // an interval this wide in log K says where a zero is
-constexpr double kBeyond = 64.0;   // the bounds look as far beyond a panel
+constexpr double kShort = 1e-3;    // the width in log K of an interval that locates a zero
+constexpr double kBeyond = 64.0;   // the bounds extend as far beyond a panel
 
-// K (g' - E[s'^2]) with what rounding and quadrature may have added.
+// K (g' - E[s'^2]) with a bound on the errors of rounding and quadrature.
 struct Excess {
     double value, error;
 };
 
 Excess excess_of(const OneInput& s, double k) {
-    const double size = k * (std::fabs(s.curvature) + s.slope_square);
-    const double error = kRounding + s.square_error + s.slope_error;
-    return {k * (s.curvature - s.slope_square), size * error + kCutOff * s.square};
+    const double size = k * (std::fabs(s.curvature) + s.derivative_square);
+    const double error = kRounding + s.square_error + s.derivative_error;
+    return {k * (s.curvature - s.derivative_square), size * error + kCutOff * s.square};
 }
 
 struct Panel {
@@ -55,7 +55,8 @@ class Isolation {
             expectation_.prepare(kBeyond * most);
             reach_ = kBeyond * most;
         } catch (const std::invalid_argument&) {
-            // It oscillates too fast further out: the last panels are judged by their coefficients.
+            // It oscillates too fast further out: the error of the last panels is estimated from
+            // their coefficients.
         }
     }
 
@@ -141,7 +142,7 @@ class Isolation {
                 // A density of variance K <= K_1 is at most sqrt(K_1/K) times that of K_1.
                 const double factor = std::exp(length) / std::sqrt(c);
                 const double most = factor * ((0.5 + 1.0 / (std::numbers::e * d)) * s.square +
-                                              largest * s.slope_square);
+                                              largest * s.derivative_square);
                 least = std::min(least, decay * most / panel.scale);
             }
             if (least <= kInterpolation) break;
@@ -214,8 +215,8 @@ class Isolation {
                                       : Sign::unknown;
     }
 
-    // What lies in an interval between signs. Single values are more certain than interpolants: two
-    // zeros close to one another may be told apart by the sign between them.
+    // Searches an interval between signs. Single values are more accurate than interpolants: the
+    // sign between two close zeros may separate them.
     void look_into(const Segment& at, Sign left, Sign right, Balance& out) const {
         const std::size_t found = out.points.size();
         double from = at.low;

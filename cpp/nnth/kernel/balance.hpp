@@ -1,4 +1,4 @@
-// The variances at which a layer treats norms and directions alike: E[s s''] = 0.
+// The variances with E[s s''] = 0, at which chi_par = chi_perp.
 #pragma once
 
 #include <vector>
@@ -11,12 +11,12 @@ namespace nnth::kernel {
 // A K with d E[s^2]/dK = E[s'^2], that is E[s s''] = 0, and an interval that holds it.
 struct BalancedPoint {
     double k, low, high;
-    // E[s s''] comes to 0 within its error, and has one sign on either side: a double zero, two
-    // within the interval, or none.
+    // E[s s''] is 0 within its error, and has the same sign on both sides: there is a double zero,
+    // or there are two zeros in the interval, or none.
     bool touches;
 };
 
-// Where E[s s''] cannot be told from 0.
+// An interval in which E[s s''] is 0 within its error.
 struct Unresolved {
     double low, high;
 };
@@ -24,12 +24,12 @@ struct Unresolved {
 struct Balance {
     std::vector<BalancedPoint> points;   // ascending
     std::vector<Unresolved> unresolved;  // ascending
-    bool always = false;                 // it can nowhere be told from 0
-    int sign = 0;                        // of E[s s''] where it is told, 0 where it has both
+    bool always = false;                 // E[s s''] is 0 within its error for all K
+    int sign = 0;                        // the sign of E[s s''], 0 if it has both
     bool proven = true;                  // the interpolation error was bounded on every panel
 };
 
-// All of them for K in [least, most].
+// All balanced points for K in [least, most].
 //
 // F(u) = K (dE[s^2]/dK - E[s'^2]) is an analytic function of u = log K for |Im u| < pi/2, whatever
 // s is, as |exp(-z^2/(2 K))| = exp(-z^2 cos(phi)/(2 |K|)) for K = |K| e^(i phi): there

@@ -9,7 +9,7 @@
 namespace nnth::kernel {
 
 // Relative errors are a few units of rounding, near-parallel and anti-parallel inputs included:
-// what is small is computed from 1 - rho or 1 + rho and never as a difference. (The product of two
+// small numbers are computed from 1 - rho or 1 + rho and never as a difference. (The product of two
 // GELUs is the exception near rho = -1, where it is good to rounding of sqrt(k_a k_b) only.)
 //
 //   "leaky_relu"  max(z, a z); a = 0 is relu, a = -1 abs, a = 1 linear. Cho & Saul (2009), eq. 6

@@ -1,4 +1,4 @@
-// The closed forms one by one, gathered by what they have in common; closed_form.hpp chooses.
+// The closed forms, in families; closed_form() chooses one by its name.
 #pragma once
 
 #include <memory>
@@ -11,8 +11,8 @@ namespace nnth::kernel {
 // Relative error of a closed form: a few units of rounding.
 constexpr double kFormError = 1e-15;
 
-// A variance as a share of itself and a constant c > 0, without overflow: u = k/(c + k), 1 - u and
-// c + k.
+// A variance as a fraction of the sum of itself and a constant c > 0, without overflow: u = k/(c +
+// k), 1 - u and c + k.
 struct Share {
     double of_k, rest, total;
 

@@ -16,23 +16,23 @@ namespace nnth::kernel {
 namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-constexpr double kAtOne = 1e-12;     // a chi_perp this near to 1 is 1
-constexpr double kRounding = 1e-15;  // of sums of energies
+constexpr double kAtOne = 1e-12;     // a chi_perp this close to 1 counts as 1
+constexpr double kRounding = 1e-15;  // the rounding of sums of energies
 constexpr double kUnbiased = 1e-30;  // F(0) below this is 0
 
 constexpr std::size_t kFewTerms = 128, kManyTerms = 2048;
-constexpr double kSmoothTail = 1e-18;  // k^2 a_k^2 below this share is left out
-constexpr double kLeftOut = 1e-13;     // of the equation, by the terms of a kink that are left out
+constexpr double kSmoothTail = 1e-18;  // k^2 a_k^2 below this fraction is left out
+constexpr double kLeftOut = 1e-13;  // the error of the equation due to the terms left out at a kink
 
-constexpr int kNodes = 20;            // on a panel
-constexpr double kWidth = 0.75;       // of a panel, in log K
-constexpr double kTabulated = 1e-13;  // error of an interpolation that is good enough
-constexpr double kStep = 1e-4;        // in log K, of a difference quotient that carries errors only
+constexpr int kNodes = 20;            // the nodes of a panel
+constexpr double kWidth = 0.75;       // the width of a panel in log K
+constexpr double kTabulated = 1e-13;  // the largest error of an accepted interpolation
+constexpr double kStep = 1e-4;        // the step in log K of a difference quotient for errors
 
 // a_k^2 for k = 0, 1, ... at one variance, and their sum over all k.
 struct Energies {
     std::vector<double> values;
-    double rest = 0.0;  // of the terms left out; 0 where it is rounding
+    double rest = 0.0;  // the sum of the terms left out; 0 where it is below rounding
 };
 
 // The number of terms after which all are negligible.
@@ -64,7 +64,7 @@ Energies energies_at(const PanelExpectation& panels, double k) {
     return out;
 }
 
-// With x = 1 - c: sum_k a_k^2 (1 - c^k)/x, what the terms left out may add to it at most, and
+// With x = 1 - c: sum_k a_k^2 (1 - c^k)/x, a bound on the terms left out, and
 // sum_k k a_k^2 c^(k - 1).
 struct Sums {
     double fall = 0.0, left_out = 0.0, slope = 0.0;
@@ -87,14 +87,14 @@ Sums sums_at(const Energies& e, double x) {
     return out;
 }
 
-// The energies over an interval of log K, by interpolation where that is good enough.
+// The energies over an interval of log K, by interpolation where it is accurate.
 class Table {
   public:
     Table(double low, double high) : low_(low), high_(high) {}
 
     std::vector<double> nodes() const {
         std::vector<double> out = chebyshev_points(kNodes, low_, high_);
-        out.push_back(low_ + 0.6180339887 * (high_ - low_));  // where the interpolation is tried
+        out.push_back(low_ + 0.6180339887 * (high_ - low_));  // a test point of the interpolation
         return out;
     }
 
@@ -233,7 +233,7 @@ class Finder {
         const double x = bracketed_zero(excess, low, at_low, high, at_high);
         const TwoInput there = at(x);
         const double unsure = kRounding + there.correlation_error + s.square_error + v.k_error;
-        return point(x, v.cw * there.slope_product, unsure);
+        return point(x, v.cw * there.derivative_product, unsure);
     }
 
     // (1 - F)/(1 - c) has the slope (1 - chi)/(1 - c) there.

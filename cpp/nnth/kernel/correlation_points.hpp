@@ -31,9 +31,9 @@ struct CorrelationPoint {
 //
 // 1 - c is found from (1 - F(c))/(1 - c) = 1, whose left side rises with c and has no cancellation:
 // it is C_w/K* times sum_k a_k^2 (1 - c^k)/(1 - c), a_k the Hermite coefficients, which are
-// tabulated in log K. What is left out of kinked activations matters above c = 0.98 only; there the
-// expectation itself is asked. NaN for variances that are 0 with chi_perp > 1 (at 0 every
-// correlation stays) or not finite. The result for a variance does not depend on the others.
+// tabulated in log K. The terms left out for activations with kinks matter above c = 0.98 only,
+// where the expectation itself is evaluated. NaN for variances that are 0 with chi_perp > 1 (at 0
+// every correlation stays) or not finite. The result for a variance does not depend on the others.
 std::vector<CorrelationPoint> correlation_points(const Activation& activation,
                                                  Expectation& expectation,
                                                  const std::vector<VariancePoint>& at, int threads,

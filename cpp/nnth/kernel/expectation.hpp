@@ -1,9 +1,10 @@
-// Gaussian expectations of an activation: what one layer does to a kernel.
+// Gaussian expectations of an activation, which map the kernel of one layer to that of the next.
 #pragma once
 
 #include <cmath>
 #include <limits>
 #include <memory>
+#include <optional>
 
 namespace nnth {
 class Monitor;
@@ -36,53 +37,53 @@ inline double geometric_mean(double a, double b) {
     return product > 1e-290 && product < 1e290 ? std::sqrt(product) : std::sqrt(a) * std::sqrt(b);
 }
 
-// sqrt(a) - sqrt(b), to the relative accuracy of the difference a - b that is given.
+// sqrt(a) - sqrt(b), to the relative accuracy of the given difference a - b.
 inline double root_difference(double a, double b, double difference) {
     return difference == 0.0 ? 0.0 : difference / (std::sqrt(a) + std::sqrt(b));
 }
 
 // For z ~ N(0, k). Errors are estimates.
 struct OneInput {
-    double square;           // E[s(z)^2]
-    double slope_square;     // E[s'(z)^2], infinite when s jumps
-    double curvature;        // E[(s^2)''(z)]/2 = d square/dk
-    double square_error;     // relative
-    double slope_error = 0;  // relative
-    // E[(z s'(z))^2], for the error that independent errors of two variances make. 0 where pair()
+    double square;                // E[s(z)^2]
+    double derivative_square;     // E[s'(z)^2], infinite when s jumps
+    double curvature;             // E[(s^2)''(z)]/2 = d square/dk
+    double square_error;          // relative
+    double derivative_error = 0;  // relative
+    // E[(z s'(z))^2], for the error due to independent errors of two variances. 0 where pair()
     // takes their difference from its argument.
-    double scaled_slope_square = 0;
-    // The rounding of s and of s', root mean squares relative to theirs: more than the rounding of
-    // a number where terms of s cancel.
-    double noise = 0, slope_noise = 0;
+    double scaled_derivative_square = 0;
+    // The root mean squares of the rounding errors of s and s', relative to those of s and s': more
+    // than the rounding of a number where terms of s cancel.
+    double noise = 0, derivative_noise = 0;
 };
 
 // For (z_a, z_b) jointly Gaussian. Errors are estimates.
 struct TwoInput {
-    Correlation correlation;   // E[s(z_a) s(z_b)] / sqrt(E[s(z_a)^2] E[s(z_b)^2])
-    double slope_product;      // E[s'(z_a) s'(z_b)] = d E[s(z_a) s(z_b)]/dk_ab (Price 1958)
-    double correlation_error;  // of min(minus, plus), relative, or of rho, absolute
-    double slope_error;        // relative to sqrt(E[s'(z_a)^2] E[s'(z_b)^2])
+    Correlation correlation;    // E[s(z_a) s(z_b)] / sqrt(E[s(z_a)^2] E[s(z_b)^2])
+    double derivative_product;  // E[s'(z_a) s'(z_b)] = d E[s(z_a) s(z_b)]/dk_ab (Price 1958)
+    double correlation_error;   // relative to min(minus, plus), or absolute for rho
+    double derivative_error;    // relative to sqrt(E[s'(z_a)^2] E[s'(z_b)^2])
 };
 
-// Two variances and their difference a - b, which may hold digits that the variances have lost.
+// Two variances and their difference a - b, which may have digits that the variances do not have.
 struct Variances {
     double a, b;
     double difference = a - b;
 };
 
-// One way to compute the expectations of one activation. Variances must be finite and at least 0;
-// at 0 the limit from above is taken.
+// A method for the expectations of one activation. Variances must be finite and at least 0; the
+// value at 0 is the limit from above.
 //
-// Whoever makes an expectation prepares it for the variances to come, on one thread. From then on
-// it is passed on as const: it does not change, and any number of threads may use it.
+// The function that makes an expectation prepares it, on one thread, for the largest variance that
+// is needed. Afterwards it is const: it does not change, and any number of threads may use it.
 class Expectation {
   public:
     virtual ~Expectation() = default;
 
-    // Makes ready for variances up to k.
+    // Prepares for variances up to k.
     virtual void prepare(double /*k*/) {}
 
-    // The largest variance that this is ready for: at least the largest it was prepared for.
+    // The largest variance that this is prepared for.
     virtual double prepared() const { return std::numeric_limits<double>::infinity(); }
 
     virtual OneInput one(double k) const = 0;
@@ -91,8 +92,8 @@ class Expectation {
     virtual TwoInput two(double k_a, double k_b, const Correlation& rho, const OneInput& a,
                          const OneInput& b) const = 0;
 
-    // The same where k_a - k_b may be known to more digits than k_a and k_b show, on which
-    // functions that oscillate or grow fast depend. Other expectations leave these digits aside.
+    // The same, with k_a - k_b to more digits than k_a and k_b have, on which functions that
+    // oscillate or grow fast depend. By default these digits are not used.
     virtual TwoInput pair(const Variances& k, const Correlation& rho, const OneInput& a,
                           const OneInput& b) const {
         return two(k.a, k.b, rho, a, b);
@@ -105,6 +106,9 @@ class Expectation {
 
     // Whether correlations evolve alike for all norms when C_b = 0.
     virtual bool homogeneous() const { return false; }
+
+    // The a of max(z, a z), null for any other activation.
+    virtual std::optional<double> negative_slope() const { return std::nullopt; }
 
     // Whether s' is infinite at a kink.
     virtual bool singular_slopes() const { return false; }
@@ -123,8 +127,8 @@ inline double relative_difference(double a, double b) {
 }
 
 // The correlation of s(z_a) and s(z_b) from E[s_a s_b], E[(s_a - s_b)^2] and E[(s_a + s_b)^2],
-// whichever keeps most digits: minus = (E[(s_a - s_b)^2] - (|s_a| - |s_b|)^2) / (2 |s_a| |s_b|)
-// with |s| = sqrt(E[s^2]), and plus likewise.
+// by the formula that keeps most digits: minus = (E[(s_a - s_b)^2] - (|s_a| - |s_b|)^2) / (2 |s_a|
+// |s_b|) with |s| = sqrt(E[s^2]), and plus likewise.
 Correlation correlation_of(double square_a, double square_b, double product, double gap,
                            double sum);
 
@@ -137,7 +141,7 @@ Correlation correlation_of(const Variances& squares, double product, double gap)
 Correlation correlation_of_scaled(double square_a, double square_b, double product, double gap,
                                   double sum);
 
-// The same when only the product and the gap are at hand.
+// The same from the product and the gap alone.
 Correlation correlation_of(double square_a, double square_b, double product, double gap);
 
 }  // namespace nnth::kernel

@@ -21,7 +21,7 @@ struct Spread {
     }
 };
 
-// A form that depends on the digits of k_a - k_b beyond those of k_a and k_b.
+// A form that needs more digits of k_a - k_b than k_a and k_b have.
 class ExponentialForm : public Expectation {
   public:
     TwoInput two(double k_a, double k_b, const Correlation& rho, const OneInput& a,
@@ -132,9 +132,9 @@ class GaussianForm final : public Expectation {
 
     OneInput one(double k) const override {
         const double p = 0.25 + k, root = std::sqrt(p), square = 0.5 / root;
-        const double slope_square = 0.5 * (k / p) / root;
-        return {square,     slope_square, -0.5 * (square / p),
-                kFormError, kFormError,   0.75 * slope_square * (k / p)};
+        const double derivative_square = 0.5 * (k / p) / root;
+        return {square,     derivative_square, -0.5 * (square / p),
+                kFormError, kFormError,        0.75 * derivative_square * (k / p)};
     }
 
     // In terms of Share, Q = (1 + 2 k_a)(1 + 2 k_b) D and the correlation is

@@ -70,7 +70,7 @@ class Finder {
                     bracketed_zero(f, pieces_[i - 1], lack[i - 1], pieces_[i], lack[i]);
                 out.points.push_back(sharpened(k, pieces_[i - 1], pieces_[i], cb));
             }
-            // Neighbors that cannot be told apart are one, and those next to 0 are K = 0.
+            // Points within their errors of each other are one, and points next to 0 are K = 0.
             const bool again = i > 0 ? lack[i - 1] == 0.0 : zero_is_one;
             if (lack[i] == 0.0 && !again) out.points.push_back(at(pieces_[i], cb));
         }
@@ -78,7 +78,7 @@ class Finder {
     }
 
   private:
-    // K - C_b - C_w g, or 0 where the expectation itself cannot tell it from 0.
+    // K - C_b - C_w g, or 0 where it is below the error of the expectation.
     double cleaned(double k, double cb, double square) const {
         const double scale = k + cb + cw_ * square;
         const double value = k - cb - cw_ * square;
@@ -88,7 +88,7 @@ class Finder {
         return std::fabs(sharp) <= (kRounding + s.square_error) * scale ? 0.0 : sharp;
     }
 
-    // K = 0, and what lies between it and the table.
+    // K = 0, and fixed points between it and the table.
     void below_the_table(double cb, double first, std::vector<FixedPoint>& out) const {
         const double at_zero = -cb - cw_ * zero_.square;
         if (at_zero == 0.0) {
@@ -101,7 +101,7 @@ class Finder {
         }
     }
 
-    // A step of Newton's by the expectation itself, where that lowers the residual.
+    // A step of Newton's method by the expectation itself, if it lowers the residual.
     FixedPoint sharpened(double k, double from, double to, double cb) const {
         const FixedPoint first = at(k, cb);
         if (std::fabs(first.residual) <= kRounding || first.chi_par == 1.0) return first;
@@ -114,7 +114,7 @@ class Finder {
     FixedPoint at(double k, double cb) const {
         const OneInput s = k == 0.0 ? zero_ : map_.exact(k);
         FixedPoint out{k, cw_ == 0.0 ? 0.0 : cw_ * s.curvature,
-                       cw_ == 0.0 ? 0.0 : cw_ * s.slope_square, 0.0, 0.0};
+                       cw_ == 0.0 ? 0.0 : cw_ * s.derivative_square, 0.0, 0.0};
         if (k == 0.0) return out;
         out.residual = (cb + cw_ * s.square - k) / k;
         const double shift =
@@ -154,18 +154,19 @@ std::vector<std::vector<FixedPoints>> fixed_points(const VarianceMap& map,
 
 std::vector<VarianceLayer> variance_recursion(const VarianceMap& map, double cb, double cw,
                                               double first, std::size_t layers, Monitor& monitor) {
-    constexpr std::size_t kAsk = 65536;
+    constexpr std::size_t kBetweenPolls = 65536;
     std::vector<VarianceLayer> out;
     double k = first, error = kRounding;
     for (std::size_t l = 0; l < layers; ++l) {
         const bool slow = std::isfinite(k) && !map.tabulates(k);
-        if ((slow || l % kAsk == 0) && !monitor.should_continue(l, layers)) throw Cancelled();
+        if ((slow || l % kBetweenPolls == 0) && !monitor.should_continue(l, layers))
+            throw Cancelled();
         if (!std::isfinite(k)) {
             out.push_back({k, kNan, kNan, kNan});
             continue;
         }
         const VarianceMap::Value s = map.at(k);
-        out.push_back({k, cw * s.curvature, cw * s.slope_square, error});
+        out.push_back({k, cw * s.curvature, cw * s.derivative_square, error});
         const double next = cb + cw * s.square;
         if (next > 0.0) {
             error = kRounding +

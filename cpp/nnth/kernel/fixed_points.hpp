@@ -12,7 +12,7 @@ struct FixedPoint {
     double k;
     double chi_par, chi_perp;
     double residual;  // C_b + C_w E[s^2] - K by the expectation itself, relative to K
-    double error;     // estimated, of k, relative; where chi_par = 1 it is of order its root
+    double error;     // the estimated relative error of k; of order its root where chi_par = 1
 };
 
 struct FixedPoints {
@@ -23,8 +23,8 @@ struct FixedPoints {
 // All fixed points in 0 <= K <= map.most(), for every bias variance at one weight variance.
 //
 // Between the K where C_w g' = 1, found on the monotone pieces of g', K - C_w g(K) is monotone: a
-// fixed point lies on a piece exactly when its ends have different signs, so none is missed, a
-// tangent one included. Cost: microseconds a fixed point, and one evaluation of the expectation.
+// fixed point lies on a piece exactly when its ends have different signs, so none is missed, not
+// even a tangent one. Cost per fixed point: microseconds, and one evaluation of the expectation.
 std::vector<FixedPoints> fixed_points(const VarianceMap& map, double cw,
                                       const std::vector<double>& cb);
 

@@ -172,10 +172,10 @@ class DiagonalRecursion {
         const std::size_t at = l * out_.inputs + i, next = at + out_.inputs;
         const OneInput s = expectation_.one(out_.k[at]);
         out_.square[at] = s.square;
-        out_.slope[at] = s.slope_square;
+        out_.slope[at] = s.derivative_square;
         out_.k[next] = config_.cb + times_weight(config_.cw, s.square);
         const double carried =
-            out_.theta[i] == 0.0 ? 0.0 : config_.cw * s.slope_square * out_.theta[i];
+            out_.theta[i] == 0.0 ? 0.0 : config_.cw * s.derivative_square * out_.theta[i];
         out_.theta[i] = ntk_term(config_, s.square, out_.k[next]) + carried;
     }
 

@@ -15,15 +15,15 @@ constexpr double kGaussianPanel = 3.0;
 
 double normal_pdf(double x);
 
-// How many standard deviations a Gaussian must be followed outwards. `add` sums what is asked for
-// over a panel, and says whether that was negligible beside the sums, which 0 beside 0 is not; from
-// the middle outwards it is given panels until both of the last are.
-constexpr double kLeastExtent = 9.0;   // the Gaussian beyond weighs 2e-19
-constexpr double kMostExtent = 39.0;   // and beyond this it underflows
-constexpr double kNegligible = 1e-17;  // a tail that adds less, relatively, is left off
+// The extent, in standard deviations, of the range of integration of a Gaussian. `add` adds a panel
+// to its sums, and returns whether the panel was negligible beside them, which 0 beside 0 is not;
+// it is called for panels from the middle outwards, until both of the last are negligible.
+constexpr double kLeastExtent = 9.0;   // the probability beyond is 2e-19
+constexpr double kMostExtent = 39.0;   // the density underflows beyond
+constexpr double kNegligible = 1e-17;  // a tail that adds less, relatively, is left out
 double followed_extent(const std::function<bool(const std::vector<double>& panel)>& add);
 
-// A sum, and the sum of the sizes of its terms, of which its rounding is a part.
+// A sum, and the sum of the absolute values of its terms, to which its rounding is proportional.
 struct Signed {
     double total = 0.0, size = 0.0;
     void add(double term) {
@@ -32,17 +32,17 @@ struct Signed {
     }
 };
 
-// The edges of panels, gathered from several sources.
+// The edges of panels, from several sources.
 class Edges {
   public:
-    // Starts anew with panels for the Gaussian on [-extent, extent].
+    // Replaces all edges by panels for the Gaussian on [-extent, extent].
     void start(double extent);
 
     // A fixed edge is kept whatever its neighbors: a kink, or an end of the smoothing around one.
     void add(double at, bool fixed);
 
-    // Ascending. A panel much narrower than both its neighbors comes of two sources putting an
-    // edge in nearly the same place; one of the two is left out.
+    // Ascending. If a panel is much narrower than both its neighbors, two sources have put an edge
+    // in nearly the same place, and one of the two is left out.
     const std::vector<double>& panels();
 
   private:
@@ -62,14 +62,14 @@ struct Grid {
 
     std::size_t size() const { return x.size(); }
 
-    // Puts the rule on every panel, times the Gaussian density.
+    // The rule on every panel, times the Gaussian density.
     void make(const std::vector<double>& panels, const Rule& rule);
 
-    // The rule alone, for a density that is someone else's.
+    // The rule alone, for another density.
     void lay(const std::vector<double>& panels, const Rule& rule);
 };
 
-// A function and its derivatives at points, with the memory to hold them.
+// The values of a function and its derivatives at points.
 struct Samples {
     std::vector<double> z, value, slope, curvature;
 
@@ -77,9 +77,9 @@ struct Samples {
     void evaluate(const Program& program, const std::vector<double>& x, double center, double scale,
                   bool second);
 
-    // Throws std::invalid_argument, naming z, where a value or slope is not a number; and where
-    // only a derivative is infinite sets it to 0: a single point, met by rounding, weighs nothing.
-    // To be called before sums over the samples, or when one turned out not to be finite.
+    // Throws std::invalid_argument, naming z, if a value or derivative is not a number. A
+    // derivative that is infinite is set to 0: it belongs to a single point, hit by rounding,
+    // without weight. Must be called before sums over the samples, or if a sum is not finite.
     void settle();
 };
 

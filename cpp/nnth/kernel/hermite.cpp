@@ -43,8 +43,8 @@ OneInput sum_one(const Program& program, const Rule& rule, double k) {
     for (std::size_t i = 0; i < n; ++i) {
         const double w = rule.weights[i];
         out.square += w * value[i] * value[i];
-        out.slope_square += w * slope[i] * slope[i];
-        out.scaled_slope_square += w * (z[i] * slope[i]) * (z[i] * slope[i]);
+        out.derivative_square += w * slope[i] * slope[i];
+        out.scaled_derivative_square += w * (z[i] * slope[i]) * (z[i] * slope[i]);
         out.curvature += w * (slope[i] * slope[i] + value[i] * curvature[i]);
     }
     return out;
@@ -84,7 +84,7 @@ HermiteExpectation::HermiteExpectation(Program program, int nodes)
 
 OneInput HermiteExpectation::one(double k) const {
     OneInput out = sum_one(panels_.program(), rule_, k);
-    if (panels_.infinite_slope(k)) out.slope_square = std::numeric_limits<double>::infinity();
+    if (panels_.infinite_slope(k)) out.derivative_square = std::numeric_limits<double>::infinity();
     return out;
 }
 
@@ -94,7 +94,7 @@ TwoInput HermiteExpectation::two(double k_a, double k_b, const Correlation& rho,
     // Taking the gap where rho is large is the same rule, in the form in which it keeps a
     // correlation below 1 whether or not it has converged.
     TwoInput out{correlation_of(a.square, b.square, sums.product, sums.gap), sums.slope, 0.0, 0.0};
-    if (panels_.jumps()) out.slope_product += jump_slopes(k_a, k_b, rho);
+    if (panels_.jumps()) out.derivative_product += jump_slopes(k_a, k_b, rho);
     return out;
 }
 

@@ -10,10 +10,10 @@ namespace nnth::kernel {
 
 // Gauss-Hermite with the same n nodes for every activation and kernel: geometric convergence for
 // smooth activations of moderate variance, algebraic for kinks (E[relu^2] and the like are off by
-// O(1/n)) and slower for jumps. The rule says nothing of its own error, and the one of half as many
-// nodes is as blind to what lies between the nodes: errors are given as 0, and kernel_layers()
-// measures them. What a jump puts into the slope is known and added: a delta, which makes E[s'^2]
-// infinite. Cost: n evaluations of s for one input, n^2 for two.
+// O(1/n)) and slower for jumps. The rule has no error estimate, as a rule of half as many nodes
+// misses the same features between the nodes: errors are given as 0, and kernel_layers() measures
+// them. The delta that a jump adds to the derivative is known and added; it makes E[s'^2] infinite.
+// Cost: n evaluations of s for one input, n^2 for two.
 class HermiteExpectation final : public Expectation {
   public:
     static constexpr int kMostNodes = 10000;  // a layer then takes a second
@@ -31,7 +31,7 @@ class HermiteExpectation final : public Expectation {
     double jump_slopes(double k_a, double k_b, const Correlation& rho) const;
     double mean_slope(double mean, double spread) const;
 
-    PanelExpectation panels_;  // knows the kinks and jumps
+    PanelExpectation panels_;  // has the kinks and jumps
     Rule rule_;
 };
 

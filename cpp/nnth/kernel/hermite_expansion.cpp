@@ -12,8 +12,8 @@ namespace nnth::kernel {
 
 namespace {
 
-// Of a sum of a few thousand terms and of the recurrence, relative to sqrt(E[s^2]); it does not
-// grow with k, as what differs from node to node averages out.
+// The rounding of a sum of a few thousand terms and of the recurrence, relative to sqrt(E[s^2]); it
+// does not grow with k, because the errors of the nodes average out.
 constexpr double kRounding = 4.0 * std::numeric_limits<double>::epsilon();
 
 // Rules that differ by more in E[s^2], relatively, do not converge: s has a pole, say.

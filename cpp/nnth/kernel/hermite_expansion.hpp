@@ -1,4 +1,4 @@
-// The Hermite coefficients of an activation as a result, with their errors.
+// The Hermite coefficients of an activation, with their errors.
 #pragma once
 
 #include <cstddef>
@@ -18,7 +18,7 @@ struct HermiteExpansion {
 constexpr std::size_t kMaxHermiteTerms = 10000;
 
 // `terms` coefficients at variance q^2. Errors are the difference between rules of 16 and 12 points
-// a panel, plus rounding. Cost: about 30 terms^(3/2) multiplications a rule. Throws
+// per panel, plus rounding. Cost: about 30 terms^(3/2) multiplications per rule. Throws
 // std::invalid_argument for a variance that is not positive and finite, terms outside 1 to
 // kMaxHermiteTerms, and a mean square that is infinite or out of reach.
 HermiteExpansion hermite_expansion(const Program& program, double variance, std::size_t terms);

@@ -31,7 +31,7 @@ NNTH_MULTIVERSION void advance(const double* x, double k, double* before, double
 
 HermiteSeries::HermiteSeries(const Program& program, const Resolution& resolution, const Rule& rule,
                              double q, double extent, std::size_t terms, double square,
-                             double slope_square)
+                             double derivative_square)
     : q_(q), coefficients_(terms) {
     Edges edges;
     edges.start(extent);
@@ -55,7 +55,7 @@ HermiteSeries::HermiteSeries(const Program& program, const Resolution& resolutio
         slope_found += static_cast<double>(k) * sum * sum;
         advance(grid.x.data(), static_cast<double>(k), before.data(), value.data(), n);
     }
-    const double slopes = q * q * slope_square;
+    const double slopes = q * q * derivative_square;
     const auto missing = [](double whole, double part) {
         return kRounding + (whole > 0.0 ? std::max(0.0, whole - part) / whole : 0.0);
     };

@@ -16,20 +16,20 @@ namespace nnth::kernel {
 class HermiteSeries {
   public:
     // `terms` coefficients by composite Gauss-Legendre quadrature with the rule (12 points or more)
-    // on every panel, to rounding of sqrt(E[s^2]) where what lies beyond `extent` standard
-    // deviations adds less to it. `square` and `slope_square` are E[s(q z)^2] and E[s'(q z)^2].
+    // on every panel, to rounding of sqrt(E[s^2]) if the tails beyond `extent` standard deviations
+    // add less to it. `square` and `derivative_square` are E[s(q z)^2] and E[s'(q z)^2].
     HermiteSeries(const Program& program, const Resolution& resolution, const Rule& rule, double q,
-                  double extent, std::size_t terms, double square, double slope_square);
+                  double extent, std::size_t terms, double square, double derivative_square);
 
     const std::vector<double>& coefficients() const { return coefficients_; }
 
     struct Value {
         double product, slope;  // E[s_a s_b] and E[s_a' s_b']
-        double error;           // bound on what truncation leaves out of either, relative
+        double error;           // a bound on the relative truncation error of both
     };
 
     // Of two series of the same number of terms, |rho| < 1. By Cauchy-Schwarz the terms left out
-    // are at most |rho|^terms times the geometric mean of what the squares lack.
+    // are at most |rho|^terms times the geometric mean of the missing parts of the squares.
     Value at(const HermiteSeries& other, double rho) const;
 
   private:

@@ -1,4 +1,4 @@
-// Positively homogeneous activations: everything follows from the angle theta between the inputs.
+// Positively homogeneous activations, whose kernels are functions of the angle between the inputs.
 #include <cmath>
 #include <limits>
 #include <numbers>
@@ -20,7 +20,7 @@ using std::numbers::pi;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kSqrtPi = 1.7724538509055160273;
 
-// Of the arc-cosine kernels of any power, and of powers of a variance.
+// The relative error of arc-cosine kernels of any power, and of powers of a variance.
 constexpr double kPowerError = 4e-15;
 
 // sin x - x cos x on [0, pi], relatively accurate near 0, where it is x^3/3.
@@ -61,6 +61,7 @@ class LeakyReluForm final : public Expectation {
     }
 
     bool homogeneous() const override { return true; }
+    std::optional<double> negative_slope() const override { return slope_; }
 
     std::unique_ptr<PairMap> layered_map(const MapContext& context, int /*threads*/,
                                          Monitor& monitor) const override {
@@ -69,7 +70,7 @@ class LeakyReluForm final : public Expectation {
 
   private:
     // With phi = pi - theta, h(theta) = pi cos phi + h(phi): near phi = 0 the terms of order one
-    // are gathered in factors that are exactly 0 for relu and abs.
+    // are collected in factors that are exactly 0 for relu and abs.
     Correlation correlation(const Correlation& rho) const {
         const double total = alpha_ + beta_;
         const double weight = 2.0 * inv_pi * beta_ / total;
@@ -115,7 +116,7 @@ class ReluPowerForm final : public Expectation {
         TwoInput out{Correlation::from_minus(fall), 0.0, kPowerError, kPowerError};
         if (fall > 0.5)
             out.correlation = Correlation::from_rho(value_.value(h, c) / value_.value(0.0, 1.0));
-        out.slope_product =
+        out.derivative_product =
             slope_factor_ * slope_.value(h, c) * std::pow(geometric_mean(k_a, k_b), power_ - 1.0);
         return out;
     }

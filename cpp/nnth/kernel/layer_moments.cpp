@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "nnth/kernel/closed_form.hpp"
 #include "nnth/kernel/grid.hpp"
 #include "nnth/kernel/slope_cut.hpp"
 #include "nnth/numerics/lanes.hpp"
@@ -36,8 +37,8 @@ double hermite4(double x) {
     return (x * x - 6.0) * x * x + 3.0;
 }
 
-// Averages over z_b given z_a, in t = (y - rho x)/sin: of s_b He_q(t), of 1, of s_b^2 and of s_b^2
-// less its mean, by itself and times s_b; and what He_q would sum to without cancelling.
+// Averages over z_b given z_a, in t = (y - rho x)/sin, of s_b He_q(t), 1, s_b^2, and of s_b^2 minus
+// its mean, alone and times s_b; and the sums of the absolute terms of He_q.
 struct Inner {
     static constexpr std::size_t kHermite = 5;
     double hermite[kHermite], size[kHermite], square, centered, skew;
@@ -83,8 +84,8 @@ NNTH_MULTIVERSION void inner_sums(const double* s, const double* t, const double
     out->skew = total(skew);
 }
 
-// One variable of two: where it is sampled, with weights for the Gaussian or, inside, the bare
-// rule's; s there; how far out, in deviations; and E[s^2].
+// One variable of two: its points, with weights for the Gaussian or, inside, of the rule alone; the
+// values of s; the extent in standard deviations; and E[s^2].
 struct Side {
     Grid grid;
     std::vector<double> value;
@@ -104,7 +105,7 @@ struct ProductSums {
 ProductSums sum_product(const Side& a, Side b, const Correlation& rho) {
     const double sine = rho.sine(), band = std::max(a.reach, b.reach) * sine;
     const std::size_t points = b.grid.size();
-    // Whole lanes can be taken from anywhere: beyond the end nothing weighs anything.
+    // Whole lanes may start anywhere: weights beyond the end are 0.
     for (std::vector<double>* v : {&b.grid.x, &b.grid.weight, &b.value}) v->resize(points + lanes);
     std::vector<double> t(points + lanes), density(points + lanes);
     const double *begin = b.grid.x.data(), *end = begin + points;
@@ -161,11 +162,12 @@ LayerMoments::LayerMoments(const Activation& activation)
     : panels_(activation.program),
       fine_(gauss_legendre(16)),
       coarse_(gauss_legendre(12)),
-      leaky_(activation.form && activation.form->name == "leaky_relu"),
-      slope_(leaky_ ? activation.form->parameter : 0.0) {}
+      negative_slope_(
+          activation.form
+              ? closed_form(activation.form->name, activation.form->parameter)->negative_slope()
+              : std::nullopt) {}
 
-// How many standard deviations q the Gaussian must be followed outwards: until a panel more adds
-// nothing to what is summed.
+// The extent, in standard deviations q, beyond which another panel adds nothing to the sums.
 double LayerMoments::extent(double q) const {
     Grid grid;
     Samples samples;
@@ -197,8 +199,9 @@ void LayerMoments::add_edges(Edges& edges, double q) const {
 }
 
 OneMoments LayerMoments::one(double k, bool coarse) const {
-    if (leaky_) {  // s^2 is z^2 or (slope z)^2, each with probability 1/2
-        const double a2 = slope_ * slope_, mean = 0.5 * (1.0 + a2), fourth = 0.5 * (1.0 + a2 * a2);
+    if (negative_slope_) {  // s^2 is z^2 or (a z)^2, each with probability 1/2
+        const double a2 = *negative_slope_ * *negative_slope_, mean = 0.5 * (1.0 + a2),
+                     fourth = 0.5 * (1.0 + a2 * a2);
         const double difference = 0.5 * (1.0 - a2);
         return {
             mean * k, (3.0 * fourth - mean * mean) * k * k, 0.0, 0.0, mean, difference * difference,

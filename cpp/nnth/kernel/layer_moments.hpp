@@ -1,5 +1,5 @@
-// Moments of an activation beyond those of the kernel: what a layer of finite width adds to the
-// fluctuations of the kernel, and how it passes them on.
+// Moments of an activation beyond those of the kernel: they determine the fluctuations of the
+// kernel that a layer of finite width adds, and how it transforms those of the layer before.
 #pragma once
 
 #include <array>
@@ -30,7 +30,7 @@ struct TwoMoments {
     TripleSquare covariance;  // of s_a^2, s_a s_b, s_b^2
     Triple response;          // d E[s_a s_b]/d(k_aa, k_ab, k_bb)
     TripleSquare bend;        // its second derivatives
-    TripleSquare bend_size;   // the sums of the sizes of the terms that make these
+    TripleSquare bend_size;   // the sums of the absolute values of their terms
 };
 
 // These moments by quadrature, with panels split at every kink and jump. Derivatives in the kernel
@@ -46,16 +46,16 @@ struct TwoMoments {
 // row and once a column, and the density in between.
 class LayerMoments {
   public:
-    // sin(angle) below which two inputs that differ are taken for parallel, and their second
-    // derivatives are not computed: NaN.
+    // sin(angle) below which the second derivatives of two inputs that differ are not computed:
+    // NaN.
     static constexpr double kLeastSine = 0.01;
 
     explicit LayerMoments(const Activation& activation);
 
-    // To be called, by one thread, before variances up to k are asked for.
+    // Must be called, by one thread, before one() and two() with variances up to k.
     void prepare(double k) { panels_.prepare(k); }
 
-    // `coarse` takes the rule of fewer points, to estimate the error of the other.
+    // `coarse` selects the rule of fewer points, to estimate the error of the other.
     OneMoments one(double k, bool coarse) const;
     TwoMoments two(double k_a, double k_b, const Correlation& rho, bool coarse) const;
 
@@ -65,8 +65,7 @@ class LayerMoments {
 
     PanelExpectation panels_;
     Rule fine_, coarse_;
-    bool leaky_;  // max(z, slope z), whose moments are elementary
-    double slope_;
+    std::optional<double> negative_slope_;  // the a of max(z, a z), whose moments are elementary
 };
 
 }  // namespace nnth::kernel

@@ -18,9 +18,9 @@ constexpr double kTolerance = 1e-13;
 constexpr double kStagnant = 1e-10;  // a tail below this that no longer falls is rounding
 constexpr int kNormPoints[] = {6, 8, 10, 12, 16, 20, 26, 34, 44, 60, 80};
 constexpr int kAnglePoints[] = {24, 36, 52, 76, 112, 164, 240};
-constexpr double kOneNorm = 1e-14;   // a spread of log q that is no spread
+constexpr double kOneNorm = 1e-14;   // a smaller range of log q counts as one norm
 constexpr double kGapsBelow = 0.05;  // 1 - rho for which gaps are summed as such
-constexpr std::size_t kTerms = 256;  // of the Hermite series, where it will do
+constexpr std::size_t kTerms = 256;  // the terms of the Hermite series, where it is accurate
 constexpr double kSeriesError = 1e-15;
 constexpr std::size_t kTailLength = 2;
 
@@ -76,7 +76,7 @@ class LayerBuilder {
             for (double point : x) {
                 const OneInput s = expectation_.one(std::exp(2.0 * point));
                 square.push_back(s.square);
-                slope.push_back(jumps_ ? 1.0 : s.slope_square);
+                slope.push_back(jumps_ ? 1.0 : s.derivative_square);
             }
             norm_tail_ = std::max(tail_of(chebyshev_coefficients(square)),
                                   tail_of(chebyshev_coefficients(slope)));
@@ -124,7 +124,7 @@ class LayerBuilder {
         const std::vector<double> theta = chebyshev_points(n, 0.0, pi);
         const std::size_t angles = theta.size();
         std::vector<double> fall(m * m * angles), slope(m * m * angles);
-        // Angles away from 0 and pi first, by the series; what it cannot do goes by quadrature.
+        // Angles away from 0 and pi by the series first; where it is not accurate, by quadrature.
         std::vector<std::size_t> left;
         for (std::size_t j = 0; j < angles; ++j) {
             if (!fill_by_series(j, theta, fall, slope)) left.push_back(j);
@@ -179,13 +179,13 @@ class LayerBuilder {
     };
 
     // 1 - rho and the slopes' expectation, in the tables of either order of the norms.
-    void put(const Place& at, double minus, double slope_product, std::vector<double>& fall,
+    void put(const Place& at, double minus, double derivative_product, std::vector<double>& fall,
              std::vector<double>& slope) const {
         const std::size_t m = x_.size(), angles = fall.size() / (m * m);
         const std::size_t ab = (at.a * m + at.b) * angles + at.angle;
         const std::size_t ba = (at.b * m + at.a) * angles + at.angle;
         fall[ab] = fall[ba] = (minus - minus_[at.a * m + at.b]) / divisor(at.theta, jumps_);
-        slope[ab] = slope[ba] = slope_product * (jumps_ ? std::sin(at.theta) : 1.0);
+        slope[ab] = slope[ba] = derivative_product * (jumps_ ? std::sin(at.theta) : 1.0);
     }
 
     static std::vector<double> transform(const std::vector<double>& values, std::size_t angles,

@@ -1,4 +1,4 @@
-// What one layer does to two inputs, tabulated.
+// A table of the map of one layer for two inputs.
 #pragma once
 
 #include <cstddef>
@@ -11,8 +11,9 @@ namespace nnth::kernel {
 
 // For all norms q = sqrt(K) in an interval and all angles theta, as Chebyshev coefficients in theta
 // at Chebyshev points of log q_a and log q_b. 1 - rho of the outputs is that of parallel inputs,
-// `parallel` (log q_a/q_b)^2, plus `fall` times divisor(theta): so what is small near theta = 0 is
-// interpolated relatively. With jumps, `slope` is E[s_a' s_b'] sin theta, which stays finite.
+// `parallel` (log q_a/q_b)^2, plus `fall` times divisor(theta): so small values near theta = 0 are
+// interpolated to relative accuracy. With jumps, `slope` is E[s_a' s_b'] sin theta, which stays
+// finite.
 struct LayerTable {
     std::size_t norms = 0, angles = 0;
     std::vector<double> fall, slope;  // [norms][norms][angles]
@@ -20,8 +21,8 @@ struct LayerTable {
     double tail = 1.0;                // estimated relative error: the size of the last coefficients
 };
 
-// The table for log q in [low, high], for as many points in either variable as it takes; first
-// tried with `first_angles` or the next more angles. Built in parallel.
+// The table for log q in [low, high], with as many points in either variable as needed; the search
+// for their number starts at `first_angles`. Built in parallel.
 LayerTable make_layer_table(const PanelExpectation& expectation, double low, double high,
                             std::size_t first_angles, int threads, Monitor& monitor);
 

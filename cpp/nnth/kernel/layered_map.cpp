@@ -18,18 +18,18 @@ using std::numbers::pi;
 
 constexpr double kRoundingOfEntry = 4e-16;
 
-// Roundings of k_ab and of what the formulas make of it.
+// The rounding of k_ab and of the formulas.
 constexpr double kRoundingOfArgument = 8 * 0x1p-53;
 
-// Of large variances an entry depends on more digits of k_ab than there are, where k_ab is close to
-// sqrt(k_a k_b). Pairs to which that happens at any layer, by more than this factor, go by the
-// layers' own recursion, which carries 1 - rho.
+// For large variances an entry depends on more digits of k_ab than a double has, if k_ab is close
+// to sqrt(k_a k_b). Pairs for which the factor is larger than this at any layer go by the layers'
+// own recursion, which carries 1 - rho.
 constexpr double kMostGain = 256.0;
 
-// What the formulas below take: the entry k_ab, and the constants of either input's variance.
+// The result of the formulas below, from the entry k_ab and the constants of both variances.
 struct Entry {
     double value, slope;  // E[s_a s_b], E[s_a' s_b']
-    double gain;          // of relative errors of k_ab: how much larger those of the two may be
+    double gain;          // the largest factor by which relative errors of k_ab grow
 };
 using Constants = std::array<double, 3>;
 
@@ -39,7 +39,7 @@ NNTH_INLINE double one_less_square(double r) {
 }
 
 // The formulas of sigmoid_forms.cpp and exponential_forms.cpp in terms of k_ab. Where those take
-// shares of a constant c, k_ab is divided by the roots of both c + k first, so that nothing
+// fractions with a constant c, k_ab is divided by the roots of both c + k first, so that nothing
 // overflows: r = k_ab/sqrt((c + k_a)(c + k_b)).
 struct ErfEntry {
     static Constants constants(double k) { return {1.0 / std::sqrt(0.5 + k), 0.0, 0.0}; }

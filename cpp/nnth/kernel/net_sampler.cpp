@@ -22,7 +22,7 @@ namespace {
 
 constexpr std::uint64_t kOutputs = 2;  // neurons of the output layer
 
-// Neurons and inputs of the nets that are drawn without asking the monitor.
+// The number of neurons times inputs of networks that are drawn between two polls of the monitor.
 constexpr double kTileWork = 4e6;
 
 // Keeps the streams of a seed apart from those of other samplers.
@@ -45,12 +45,12 @@ NNTH_MULTIVERSION double square_sum(const double* v, std::size_t pitch) {
     return total(sum);
 }
 
-// What one net says, in the order of NetSums and Centers, without powers.
+// The values of one network, in the order of NetSums and Centers, without powers.
 struct NetValues {
     std::vector<double> observables, pairs, cross;
 };
 
-// Draws one net after another; a thread has its own.
+// Draws one network after another; each thread has one.
 class Drawer {
   public:
     Drawer(const RandomNet& net, std::size_t inputs)
@@ -93,7 +93,7 @@ class Drawer {
     }
 
     void activate(Pulse& pulse) {
-        constexpr std::size_t kPiece = std::size_t{1} << 16, kCost = 10;  // nanoseconds a neuron
+        constexpr std::size_t kPiece = std::size_t{1} << 16, kCost = 10;  // nanoseconds per neuron
         for (std::size_t j = 0; j < m_ * pitch_; j += kPiece) {
             const std::size_t count = std::min(kPiece, m_ * pitch_ - j);
             net_.activation.evaluate(&z_[j], count, {&value_[j], &slope_[j]});
@@ -180,7 +180,7 @@ std::uint64_t tile_size(const RandomNet& net, std::size_t inputs) {
     return tile;
 }
 
-// Of one thread.
+// The memory of one thread.
 double bytes_of_net(const RandomNet& net, std::size_t inputs) {
     return 32.0 * double(inputs) * double(std::ranges::max(net.widths));
 }
@@ -205,7 +205,7 @@ std::size_t checked_inputs(const RandomNet& net, const Centers& centers, const N
     }
     if (run.count < 1) refuse("samples must be at least 1, not 0");
     if (run.count > UINT64_MAX - run.start) refuse("start + samples must be below 2^64");
-    require_memory("widths must be smaller: one net", bytes_of_net(net, m));
+    check_memory("widths must be smaller: one net", bytes_of_net(net, m));
     return m;
 }
 

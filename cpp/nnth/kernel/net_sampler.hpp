@@ -1,5 +1,5 @@
-// Random nets of finite width at several inputs, drawn layer by layer: exactly in law, without a
-// weight.
+// Random networks of finite width at several inputs, drawn layer by layer from the exact
+// distribution, without drawing weights.
 #pragma once
 
 #include <cstddef>
@@ -18,8 +18,8 @@ namespace nnth::kernel {
 //
 //     Khat^(l+1)_ab = cb + (cw/n_l) sum_j s(z_j;a) s(z_j;b),   Khat^1 = K^1,
 //
-// of which a pivoted Cholesky factor is taken, singular or not: O(n_l m) normals and O(n_l m^2)
-// operations a layer instead of O(n_l n_(l-1)).
+// whose pivoted Cholesky factor is used, singular or not: O(n_l m) normals and O(n_l m^2)
+// operations per layer instead of O(n_l n_(l-1)).
 struct RandomNet {
     Program activation;
     double cb = 0.0, cw = 1.0;
@@ -27,8 +27,8 @@ struct RandomNet {
     std::vector<std::uint64_t> widths;  // n_1..n_L
 };
 
-// About which values power sums are taken, so that small variances keep their digits: any, the
-// same for all ranges of one run. [layer][input][observable], and [layer][pair] of E[s_a s_b].
+// The centers of the power sums, which keep the digits of small variances: any values, the same for
+// all ranges of one run. [layer][input][observable], and [layer][pair] of E[s_a s_b].
 struct Centers {
     std::vector<double> observables, pairs;
 };
@@ -42,7 +42,7 @@ struct NetRun {
 };
 
 // Sums over nets. Averages over a layer's neurons of f = z^2, s(z)^2, s'(z)^2 and of s(z_a) s(z_b),
-// a < b, are taken less their centers. Pairs are (0, 1), (0, 2), ..., (1, 2), ...
+// a < b, are taken minus their centers. Pairs are (0, 1), (0, 2), ..., (1, 2), ...
 struct NetSums {
     static constexpr std::size_t kObservables = 3, kPowers = 4;
 
@@ -54,13 +54,14 @@ struct NetSums {
     std::vector<double> largest;  // [hidden layer][a][f]: the largest distance from the center
 };
 
-// Tiles of so many nets, or of a power of two less where nets are large, counted from net 0, are
-// summed in doubles: ranges that meet at multiples of it add up to the same bits as the whole.
+// The number of networks of a tile, smaller by a power of two for large networks. Tiles are counted
+// from network 0 and summed in doubles: ranges that meet at multiples of it add up to the same bits
+// as the whole.
 constexpr std::uint64_t kNetTile = 32;
 
 // The same bits for any number of threads. Throws std::invalid_argument for what is out of range or
-// does not fit together, std::range_error where a kernel leaves the range of doubles, Cancelled
-// when the monitor says stop. Memory does not grow with run.count.
+// does not fit together, std::range_error if a kernel leaves the range of doubles, Cancelled if the
+// monitor stops the run. Memory does not grow with run.count.
 NetSums sample_nets(const RandomNet& net, const Centers& centers, const NetRun& run,
                     Monitor& monitor);
 

@@ -12,7 +12,7 @@
 
 namespace nnth::kernel {
 
-// Every input's own kernels: K_aa at each layer by the one-input formulas.
+// The diagonal kernels K_aa of all inputs at each layer, by the one-input formulas.
 struct Diagonals {
     std::size_t inputs, layers;         // layers = depth + 1
     std::vector<double> norm;           // [inputs] |x|^2/n0
@@ -34,7 +34,7 @@ constexpr double kSharedNorm = 1e-14;
 // Beyond this |rho| the small 1 -+ rho is computed from the difference of the vectors.
 constexpr double kCloseCosine = 0.999;
 
-// What all maps of one Gram matrix need; outlives them.
+// Shared by all maps of one Gram matrix, and outlives them.
 struct MapContext {
     const Activation& activation;
     const Expectation& expectation;  // prepared as far as the diagonals reach
@@ -42,7 +42,8 @@ struct MapContext {
     const Diagonals& diagonals;
 };
 
-// How the term a layer adds to Theta depends on C_b + C_w E and E: offset + from_k K + from_e E.
+// The term that a layer adds to Theta, as a function of K = C_b + C_w E and E: offset + from_k K +
+// from_e E.
 struct NtkTerm {
     double offset, from_k, from_e;
 
@@ -60,8 +61,8 @@ double carried_error(const MapContext& context, const std::vector<double>& local
 // The error of the correlation of two inputs.
 double rho_error(const Diagonals& diagonals, const Correlation& rho);
 
-// Pairs closer to parallel than this, or to anti-parallel, are worth the layers' own recursion
-// where a map does not carry 1 - rho, or 1 + rho.
+// Pairs that are closer than this to parallel or anti-parallel go by the layers' own recursion, if
+// a map does not carry 1 - rho or 1 + rho.
 constexpr double kCarefully = 1e-4;
 
 // Input a with inputs b, b + 1, ..., b + count - 1.
@@ -78,13 +79,13 @@ void first_layer(const MapContext& context, const Pairs& pairs, double* minus, d
 
 class PairMap {
   public:
-    // Pairs to a call, at most; also the side of the largest block.
+    // The largest number of pairs of a call, and the side of the largest block.
     static constexpr std::size_t kMostPairs = 64;
 
     virtual ~PairMap() = default;
 
     // K_ab and Theta_ab at the last layer. Called by many threads, each with a monitor of its own,
-    // which is asked where a pair may take long. Returns the largest error of those pairs that go
+    // which is polled where a pair may take long. Returns the largest error of those pairs that go
     // by the layers' recursion, 0 if none does.
     virtual double apply(const Pairs& pairs, double* k, double* theta, Monitor& monitor) const = 0;
 
@@ -92,15 +93,15 @@ class PairMap {
     // where it is not known.
     virtual double error() const = 0;
 
-    // Inputs along the side of a block of work that lasts some milliseconds.
+    // The number of inputs along the side of a block that takes some milliseconds.
     virtual std::size_t block() const { return kMostPairs; }
 };
 
 // Each pair by the layers' recursion: for few pairs, or forms without a faster map.
 std::unique_ptr<PairMap> pairwise_map(const MapContext& context);
 
-// The largest error of the layers' recursion at some angles that stand for all: for maps that
-// compute the same in another way.
+// The largest error of the layers' recursion at some angles, as an estimate for maps that compute
+// the same in another way.
 double sampled_error(const MapContext& context, Monitor& monitor);
 
 // Layer after layer by a vectorized closed form.

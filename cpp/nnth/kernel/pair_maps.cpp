@@ -1,4 +1,4 @@
-// Maps that stand on the scalar recursion: pair by pair, or tabulated in the angle.
+// Maps by the scalar recursion: pair by pair, or tabulated in the angle.
 #include <algorithm>
 #include <cmath>
 #include <numbers>
@@ -33,7 +33,7 @@ class PairwiseMap final : public PairMap {
 
     double error() const override { return 0.0; }
 
-    // By quadrature a pair takes milliseconds a layer.
+    // By quadrature a pair takes milliseconds per layer.
     std::size_t block() const override { return context_.activation.form ? 16 : 1; }
 
   private:
@@ -41,7 +41,7 @@ class PairwiseMap final : public PairMap {
 };
 
 constexpr double kComposedTolerance = 1e-14;
-constexpr double kClenshawRounding = 2e-14;  // of a sum of some hundred terms
+constexpr double kClenshawRounding = 2e-14;  // the rounding of a sum of some hundred terms
 NNTH_MULTIVERSION void angles(const Correlation* rho, std::size_t count, double* theta) {
     double minus[PairMap::kMostPairs], plus[PairMap::kMostPairs];
     for (std::size_t j = 0; j < count; ++j) minus[j] = rho[j].minus, plus[j] = rho[j].plus;
@@ -59,8 +59,8 @@ NNTH_MULTIVERSION void scale(double k_a, const double* k_b, const double* values
     }
 }
 
-// Two functions of the angle: K_ab and Theta_ab, divided by K_aa, of the input of largest norm with
-// its like. Both scale with sqrt(K_aa K_bb), by homogeneity or because all norms are one.
+// Two functions of the angle: K_ab and Theta_ab, divided by K_aa, for two inputs of the largest
+// norm. Both scale with sqrt(K_aa K_bb), by homogeneity or because all norms are one.
 class ComposedMap final : public PairMap {
   public:
     ComposedMap(const MapContext& context, const PairMap& inner, double inner_error, int threads,

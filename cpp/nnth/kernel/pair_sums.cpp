@@ -66,8 +66,9 @@ NNTH_MULTIVERSION double weighed_square(double center, double ratio, const doubl
 
 // Of kinks with an infinite slope, in deviations.
 constexpr double kFineWidth = 0x1p-4, kCoarseWidth = 0x1p-3;
-constexpr double kApart = 0.5;           // and of the distance to the next kink
-constexpr double kLeastShare = 0x1p-56;  // of a width, below which distances add nothing
+constexpr double kApart = 0.5;  // and of the distance to the next kink
+constexpr double kLeastFraction =
+    0x1p-56;  // the fraction of a width below which distances add nothing
 
 bool steep(const Resolution& resolution, const Break& kink) {
     return std::ranges::any_of(resolution.singular_slopes(),
@@ -91,10 +92,10 @@ void KinkMoments::add_side(const Program& program, const Resolution& resolution,
     const std::size_t n = rule.nodes.size();
     const double far = width_ * deviation;
     std::vector<double> edges{far};
-    for (double d = 0.5 * far; d > kLeastShare * far; d *= 0.5) edges.push_back(d);
+    for (double d = 0.5 * far; d > kLeastFraction * far; d *= 0.5) edges.push_back(d);
     for (double z : resolution.edges()) {
         const double d = side * (z - kink_);
-        if (d > kLeastShare * far && d < far) edges.push_back(d);
+        if (d > kLeastFraction * far && d < far) edges.push_back(d);
     }
     std::ranges::sort(edges, std::greater{});
     std::vector<double> z(n), value(n), slope(n);
@@ -215,8 +216,8 @@ std::vector<SlopeCut> PairIntegrator::outer_cuts(const Input& a) const {
     return slope_cuts(resolution_, {0.0, a.q}, a.extent, {CutFor::slope, coarse_, narrow});
 }
 
-// What the grid does not see of s_a': the deltas of its jumps, and its integral beside a kink where
-// it is infinite.
+// The parts of s_a' that the grid misses: the deltas of its jumps, and its integral next to a kink
+// where it is infinite.
 void PairIntegrator::add_kinks(const std::vector<Input>& a, std::vector<PairSums>& out) {
     for (std::size_t k = 0; k < a.size(); ++k) {
         if (spread_ == 0.0) {
@@ -270,7 +271,7 @@ const std::vector<double>& PairIntegrator::outer_panels(const std::vector<Input>
     return outer_edges_.panels();
 }
 
-// What s_b has, its average has too, smoothed over the spread.
+// The average has the features of s_b, smoothed over the spread.
 void PairIntegrator::add_smoothed_edges() {
     const auto keep_from = [this](auto begin, auto end) {
         double last = 0.0;

@@ -16,11 +16,11 @@ struct PairSums {
     double gap = 0.0;         // E[(s_a - r s_b)^2], with a ratio r that the caller chooses
     double sum = 0.0;         // E[(s_a + r s_b)^2]
     double slope = 0.0;       // E[s_a' s_b'], the deltas of jumps included
-    double slope_size = 0.0;  // the sum of the sizes of its terms, of which its rounding is a part
+    double slope_size = 0.0;  // the sum of the absolute values of its terms, for its rounding
 };
 
-// What lies beside a kink with an infinite slope on either side, at distances up to `width`
-// deviations: integrals of s', s - level and (s - level)^2 times powers of the distance, in
+// The parts of integrals next to a kink with an infinite slope, on either side, at distances up to
+// `width` deviations: integrals of s', s - level and (s - level)^2 times powers of the distance, in
 // deviations, from which their averages follow by the Taylor series of the Gaussian density around
 // the kink. Points would be rounded to the spacing of the numbers around the mean, which a slope
 // that grows like 1/d^0.9 shows, and panels would have to go on to the kink at every mean.
@@ -58,7 +58,7 @@ class KinkMoments {
 // average smooths.
 class PairIntegrator {
   public:
-    // One input's standard deviation, and how many of them its Gaussian must be followed outwards.
+    // The standard deviation of an input, and the extent of its Gaussian in standard deviations.
     struct Input {
         double q, extent;
     };

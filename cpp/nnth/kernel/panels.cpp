@@ -16,7 +16,7 @@ namespace {
 constexpr int kFinePoints = 16, kCoarsePoints = 12;
 
 constexpr double kSquareNegligible = 1e-34;      // kNegligible of E[s^2] where E[s h_k] is wanted
-constexpr double kSmallestDeviation = 0x1p-537;  // the root of the least double; stands for 0
+constexpr double kSmallestDeviation = 0x1p-537;  // the root of the least double; replaces 0
 
 // Rounding of a sum of a few hundred terms, relative to the sum of their sizes.
 constexpr double kRounding = 4e-16;
@@ -24,24 +24,23 @@ constexpr double kRounding = 4e-16;
 // Below this 1 -+ rho the digits of s_a -+ s_b are gone.
 constexpr double kNearlyParallel = 1e-17;
 
-// Where the Gaussian cannot be followed to the end of what it is to average: E[s^2] is infinite, or
-// lies too far out.
+// For functions whose mean square is infinite, or lies beyond the largest extent of the Gaussian.
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr OneInput kUnknown{kNan, kNan, kNan, kNan, kNan, kNan};
 
-// The rounding of s shows in how it changes between z and a number beside it, at this relative
-// distance: by more than its derivatives say, whose third adds less than rounding does.
+// The rounding of s is estimated from its change between z and a neighbor at this relative
+// distance, minus the change by its derivatives; the third derivative adds less than rounding does.
 constexpr double kBeside = 0x1p-36;
 constexpr double kBesideKink = 0x1p-16;  // unless an infinite slope off 0 is as near as this
 
-// Sets `noise` and `slope_noise` from samples and the weights of a grid.
+// Sets `noise` and `derivative_noise` from samples and the weights of a grid.
 void measure_noise(const Program& program, const Resolution& resolution, const Grid& grid,
                    const Samples& s, OneInput& out) {
     const std::size_t n = grid.size();
     std::vector<double> z(n), value(n), slope(n);
     for (std::size_t i = 0; i < n; ++i) z[i] = s.z[i] * (1.0 + kBeside);
     program.evaluate(z.data(), n, {value.data(), slope.data()});
-    double square = 0.0, slope_square = 0.0, of_values = 0.0, of_slopes = 0.0;
+    double square = 0.0, derivative_square = 0.0, of_values = 0.0, of_slopes = 0.0;
     for (std::size_t i = 0; i < n; ++i) {
         const bool at_kink =
             std::ranges::any_of(resolution.singular_slopes(), [&](const SingularSlope& law) {
@@ -52,12 +51,12 @@ void measure_noise(const Program& program, const Resolution& resolution, const G
         const double bend = 0.5 * step * s.curvature[i];
         const double off = value[i] - s.value[i] - step * (s.slope[i] + bend);
         const double slope_off = slope[i] - s.slope[i] - step * s.curvature[i];
-        square += w * s.value[i] * s.value[i], slope_square += w * s.slope[i] * s.slope[i];
+        square += w * s.value[i] * s.value[i], derivative_square += w * s.slope[i] * s.slope[i];
         if (std::isfinite(off)) of_values += w * off * off;
         if (std::isfinite(slope_off)) of_slopes += w * slope_off * slope_off;
     }
     out.noise = square > 0.0 ? std::sqrt(of_values / square) : 0.0;
-    out.slope_noise = slope_square > 0.0 ? std::sqrt(of_slopes / slope_square) : 0.0;
+    out.derivative_noise = derivative_square > 0.0 ? std::sqrt(of_slopes / derivative_square) : 0.0;
 }
 
 bool nearly_parallel(const Correlation& rho) {
@@ -99,8 +98,8 @@ std::shared_ptr<const Resolution> PanelExpectation::resolution_to(double z) cons
     return std::make_shared<Resolution>(program_, reach);
 }
 
-// How many standard deviations q the Gaussian must be followed outwards: until a panel more adds
-// nothing to E[|s|] and E[s^2].
+// The extent, in standard deviations q, beyond which another panel adds nothing to E[|s|] and
+// E[s^2].
 double PanelExpectation::extent(double q, double negligible) const {
     Grid grid;
     Samples samples;
@@ -114,7 +113,8 @@ double PanelExpectation::extent(double q, double negligible) const {
             more_square += grid.weight[i] * samples.value[i] * samples.value[i];
         }
         first += more_first, square += more_square;
-        // What is 0 so far may have all its mass further out, as relu(z - 2) at a small variance.
+        // If it is 0 so far, all its mass may lie further out, as for relu(z - 2) at a small
+        // variance.
         return first > 0.0 && more_first <= negligible * first &&
                more_square <= negligible * square;
     });
@@ -143,8 +143,8 @@ OneInput PanelExpectation::sum_one(double q, double extent, bool coarse,
     for (std::size_t i = 0; i < grid.size(); ++i) {
         const double w = grid.weight[i], f = s.value[i], slope = s.slope[i];
         out.square += w * (f * f);
-        out.slope_square += w * (slope * slope);
-        out.scaled_slope_square += w * (grid.x[i] * slope) * (grid.x[i] * slope);
+        out.derivative_square += w * (slope * slope);
+        out.scaled_derivative_square += w * (grid.x[i] * slope) * (grid.x[i] * slope);
         direct.add(w * slope * slope);
         direct.add(w * f * s.curvature[i]);
         stein.add(w * f * slope * grid.x[i] / q);
@@ -159,20 +159,20 @@ OneInput PanelExpectation::sum_one(double q, double extent, bool coarse,
         const double from_jump = jump == 0.0 ? 0.0 : 0.5 * jump * x / q * density;
         direct.add(density * (at.right * at.right_slope - at.left * at.left_slope) + from_jump);
         stein.add(from_jump);
-        if (at.jumps()) out.slope_square = std::numeric_limits<double>::infinity();
+        if (at.jumps()) out.derivative_square = std::numeric_limits<double>::infinity();
     }
     for (const SlopeCut& cut : cuts) {
         const double part = cut.density * cut.law->square(cut.distance);
-        out.slope_square += part;
+        out.derivative_square += part;
         // Of a kink at 0 nothing, even where the integral of s'^2 is infinite.
-        if (cut.at != 0.0) out.scaled_slope_square += part * cut.at * cut.at;
-        out.slope_error += part * cut.law->square_error(cut.distance);
+        if (cut.at != 0.0) out.scaled_derivative_square += part * cut.at * cut.at;
+        out.derivative_error += part * cut.law->square_error(cut.distance);
         stein.add(cut.density * cut.at / q * cut.half_square_rise(program_));
     }
-    if (!cuts.empty()) out.slope_error /= out.slope_square;
+    if (!cuts.empty()) out.derivative_error /= out.derivative_square;
     // Beside an infinite slope s'^2 and s s'' are not integrable one by one.
     out.curvature = cuts.empty() && direct.size < stein.size ? direct.total : stein.total;
-    out.scaled_slope_square *= q * q;
+    out.scaled_derivative_square *= q * q;
     return out;
 }
 
@@ -186,9 +186,9 @@ OneInput PanelExpectation::one(double k) const {
     out.square_error =
         std::max(kRounding, 2.0 * out.noise) + relative_difference(out.square, coarse.square);
     if (k == 0.0) out.square = square_beside_zero(program_);
-    out.slope_error += std::max(kRounding, 2.0 * out.slope_noise) +
-                       relative_difference(out.slope_square, coarse.slope_square);
-    if (std::isinf(out.slope_square)) out.slope_error = 0.0;
+    out.derivative_error += std::max(kRounding, 2.0 * out.derivative_noise) +
+                            relative_difference(out.derivative_square, coarse.derivative_square);
+    if (std::isinf(out.derivative_square)) out.derivative_error = 0.0;
     return out;
 }
 
@@ -210,7 +210,7 @@ TwoInput PanelExpectation::two_nearly_parallel(double k_a, double k_b, const Cor
     const double norm = geometric_mean(a.square, b.square);
     if (norm == 0.0) return out;
     const double moved =
-        geometric_mean(k_a, k_b) / norm * out.slope_product * std::min(rho.minus, rho.plus);
+        geometric_mean(k_a, k_b) / norm * out.derivative_product * std::min(rho.minus, rho.plus);
     const Correlation& at = out.correlation;
     out.correlation = parallel ? Correlation{at.rho - moved, at.minus + moved, at.plus - moved}
                                : Correlation{at.rho + moved, at.minus - moved, at.plus + moved};
@@ -219,7 +219,7 @@ TwoInput PanelExpectation::two_nearly_parallel(double k_a, double k_b, const Cor
 
 TwoInput PanelExpectation::two(double k_a, double k_b, const Correlation& rho, const OneInput& a,
                                const OneInput& b) const {
-    if (nearly_parallel(rho) && std::isfinite(a.slope_square)) {
+    if (nearly_parallel(rho) && std::isfinite(a.derivative_square)) {
         return two_nearly_parallel(k_a, k_b, rho, a, b);
     }
     const double q_a = deviation(k_a), q_b = deviation(k_b);
@@ -249,13 +249,13 @@ TwoInput PanelExpectation::two(double k_a, double k_b, const Correlation& rho, c
         const double rounding = std::max(kRounding, a.noise + b.noise);
         out.correlation_error = rounding / std::sqrt(nearest) + moved / nearest;
     }
-    const double diagonal = geometric_mean(a.slope_square, b.slope_square);
+    const double diagonal = geometric_mean(a.derivative_square, b.derivative_square);
     const double scale =
         std::isfinite(diagonal) && diagonal > 0.0 ? diagonal : std::fabs(fine.slope);
     const double moved = fine.slope == coarse.slope ? 0.0 : std::fabs(fine.slope - coarse.slope);
-    const double rounding = std::max(kRounding, a.slope_noise + b.slope_noise);
-    out.slope_error = kRounding;
-    if (scale > 0.0) out.slope_error += (moved + rounding * fine.slope_size) / scale;
+    const double rounding = std::max(kRounding, a.derivative_noise + b.derivative_noise);
+    out.derivative_error = kRounding;
+    if (scale > 0.0) out.derivative_error += (moved + rounding * fine.slope_size) / scale;
     return out;
 }
 
@@ -274,7 +274,7 @@ HermiteSeries PanelExpectation::series(double k, std::size_t terms, const OneInp
     const double q = deviation(k);
     const double reach = extent(q, kSquareNegligible);
     const Rule& rule = coarse ? coarse_ : fine_;
-    return {program_, *resolution_, rule, q, reach, terms, s.square, s.slope_square};
+    return {program_, *resolution_, rule, q, reach, terms, s.square, s.derivative_square};
 }
 
 bool PanelExpectation::follows(double k) const {

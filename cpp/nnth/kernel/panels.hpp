@@ -18,14 +18,15 @@ namespace nnth::kernel {
 // z_b given z_a; the outer panels shrink towards the kinks of s(z_b), which the inner sum smooths
 // over a width sqrt(1 - rho^2). Gaps E[(s_a - s_b)^2] are summed as such, never subtracted.
 //
-// Errors are the difference between rules of 16 and 12 points a panel, so they overstate. Kinks are
-// split at, hence as good as smooth activations: about 1e-14 relative, and 1e-16/sqrt(minus) for a
-// small `minus`. Cost: a few hundred evaluations of s for one input, 3e4 to 3e5 for two.
+// Errors are the difference between rules of 16 and 12 points per panel, so they overestimate.
+// Kinks are split at, hence as good as smooth activations: about 1e-14 relative, and
+// 1e-16/sqrt(minus) for a small `minus`. Cost: a few hundred evaluations of s for one input, 3e4 to
+// 3e5 for two.
 class PanelExpectation final : public Expectation {
   public:
     explicit PanelExpectation(Program program);
 
-    // Resolves the activation as far out as variances up to k reach.
+    // Resolves the activation on the range of Gaussians with variances up to k.
     void prepare(double k) override;
     double prepared() const override { return prepared_; }
 
@@ -41,11 +42,11 @@ class PanelExpectation final : public Expectation {
     // The Hermite expansion at variance k; `s` is one(k). The coarse rule is for error estimates.
     HermiteSeries series(double k, std::size_t terms, const OneInput& s, bool coarse = false) const;
 
-    // Whether E[s^2] at variance k lies where the Gaussian can be followed; if not it is infinite
-    // or far out, and sums leave some of it off.
+    // Whether the mass of E[s^2] at variance k lies within the largest extent of a Gaussian; if not
+    // it is infinite or far out, and sums miss a part of it.
     bool follows(double k) const;
 
-    // The activation, and where it is smooth as far out as was prepared for.
+    // The activation, and the panels on which it is smooth, in the prepared range.
     const Program& program() const { return program_; }
     const Resolution& resolution() const { return *resolution_; }
 
@@ -74,8 +75,8 @@ class PanelExpectation final : public Expectation {
     OneInput sum_one(double q, double extent, bool coarse, const Resolution& resolution) const;
     double extent(double q, double negligible) const;
 
-    // A resolution out to z at least: the one prepared, or one of its own beyond that. Sums without
-    // the kinks and scales out there would be wrong, and their error estimates blind to it.
+    // A resolution out to z at least: the prepared one, or a new one beyond its range. Sums without
+    // the kinks and scales out there would be wrong, and their error estimates would not show it.
     std::shared_ptr<const Resolution> resolution_to(double z) const;
 
     Program program_;

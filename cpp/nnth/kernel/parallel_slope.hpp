@@ -1,4 +1,4 @@
-// Slopes of an activation at two inputs of correlation +-1.
+// The mean product of the derivatives of an activation at two inputs of correlation +-1.
 #pragma once
 
 #include "nnth/kernel/program.hpp"

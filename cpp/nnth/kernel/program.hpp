@@ -1,7 +1,7 @@
 // A scalar function of z as a small stack program, evaluated with its first two derivatives.
 //
-// Every activation of the catalogue and every expression a user types is such a program, so there
-// is one evaluator to trust. Derivatives are exact (forward differentiation), never differences.
+// Every activation of the catalogue and every expression is such a program, so there is one
+// evaluator. Derivatives are exact (forward differentiation), never differences.
 #pragma once
 
 #include <cstddef>
@@ -46,7 +46,7 @@ struct Instruction {
     double value = 0.0;
 };
 
-// Throws std::invalid_argument when `name` is no operation.
+// Throws std::invalid_argument if `name` is no operation.
 Op op_from_name(const std::string& name);
 
 // Values and derivatives are only written up to the order asked for.
@@ -57,8 +57,9 @@ struct Jets {
 };
 
 // The Taylor polynomials of a function on both sides of 0: coefficients of 1, z, z^2, ..., which
-// hold for |z| < radius to rounding, the first two derivatives included. Where the terms of an
-// expression cancel, as in softplus(z) - log(2), its program cannot tell how it vanishes; they do.
+// are exact to rounding for |z| < radius, with their first two derivatives. They are needed where
+// the terms of an expression cancel, as in softplus(z) - log(2), whose program loses all digits
+// near 0.
 struct NearZero {
     double radius = 0.0;
     std::vector<double> left, right;

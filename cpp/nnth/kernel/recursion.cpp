@@ -76,12 +76,12 @@ class Step {
     Layer next() const {
         Layer out = layer_of(affine_map(config_.cb, config_.cw, square_, pair_.correlation));
         const double product = geometric_mean(a_.square, b_.square) * pair_.correlation.rho;
-        out.theta_aa = theta(a_.square, out.k_aa, a_.slope_square, from_.theta_aa);
-        out.theta_bb = theta(b_.square, out.k_bb, b_.slope_square, from_.theta_bb);
+        out.theta_aa = theta(a_.square, out.k_aa, a_.derivative_square, from_.theta_aa);
+        out.theta_bb = theta(b_.square, out.k_bb, b_.derivative_square, from_.theta_bb);
         // Equal preactivations take the one-input formulas. Their Theta may still differ from that
         // of one input: an even activation makes x and -x equal above a layer where they are not.
         const bool equal = from_.rho.minus == 0.0 && from_.k_aa == from_.k_bb;
-        const double slope = equal ? a_.slope_square : pair_.slope_product;
+        const double slope = equal ? a_.derivative_square : pair_.derivative_product;
         out.theta_ab = theta(equal ? a_.square : product, out.k_ab(), slope, from_.theta_ab);
         return out;
     }
@@ -89,8 +89,7 @@ class Step {
     Errors carry(const Errors& errors, const Layer& to) const {
         Errors out;
         const double cw = config_.cw;
-        if (cw == 0.0)
-            return out;  // what is not a double before it is multiplied by 0 is 0 after it
+        if (cw == 0.0) return out;  // a number outside the range of doubles, times 0, is 0
         const auto variance = [&](const OneInput& s, double k, double next, double error) {
             if (next == 0.0) return 0.0;
             return kRounding +
@@ -103,7 +102,8 @@ class Step {
             const double k = geometric_mean(from_.k_aa, from_.k_bb);
             const double local = geometric_mean(a_.square, b_.square) * pair_.correlation_error *
                                  nearest_end(pair_.correlation);
-            const double slope = std::isfinite(pair_.slope_product) ? pair_.slope_product : 0.0;
+            const double slope =
+                std::isfinite(pair_.derivative_product) ? pair_.derivative_product : 0.0;
             out.rho = cw * (std::fabs(slope) * k * errors.rho + local + apart(errors)) / norm +
                       nearest_end(to.rho) * (kRounding + bend() * (errors.k_a + errors.k_b));
         }
@@ -118,8 +118,8 @@ class Step {
         return ntk_term(config_, square, k) + carried;
     }
 
-    // How far the map of variances is from a proportion, where angles do not depend on variances:
-    // |d log E[s^2]/d log k - 1|, which for the power p is p - 1.
+    // The deviation of the map of variances from a proportion, for which angles do not depend on
+    // them: |d log E[s^2]/d log k - 1|, which for the power p is p - 1.
     double bend() const {
         const auto of = [](const OneInput& s, double k) {
             return s.square > 0.0 ? std::fabs(s.curvature * k / s.square - 1.0) : 0.0;
@@ -134,8 +134,9 @@ class Step {
         if (from_.k_aa == from_.k_bb) return 0.0;
         const auto turned = [](const OneInput& s, double k) {
             const double along = s.curvature * k;  // E[z s s']
-            return s.square > 0.0 ? std::max(0.0, s.scaled_slope_square - along * along / s.square)
-                                  : 0.0;
+            return s.square > 0.0
+                       ? std::max(0.0, s.scaled_derivative_square - along * along / s.square)
+                       : 0.0;
         };
         const double a = std::sqrt(turned(a_, from_.k_aa) * b_.square) * errors.k_a;
         const double b = std::sqrt(turned(b_, from_.k_bb) * a_.square) * errors.k_b;
@@ -147,16 +148,17 @@ class Step {
     // power series whose coefficients sum to at most `slope`, its value for parallel inputs, so
     // that its derivative is at most what it lacks of that, divided by 1 - |rho|.
     double theta_error(const Errors& errors, const Layer& to, double kernel_error) const {
-        const double slope = geometric_mean(a_.slope_square, b_.slope_square);
+        const double slope = geometric_mean(a_.derivative_square, b_.derivative_square);
         const double before = geometric_mean(from_.theta_aa, from_.theta_bb);
         const double after = geometric_mean(to.theta_aa, to.theta_bb);
         const double end = nearest_end(from_.rho);
-        const double moved = std::max({a_.slope_error, b_.slope_error, pair_.slope_error}) +
-                             0.5 * bend() * (errors.k_a + errors.k_b);
+        const double moved =
+            std::max({a_.derivative_error, b_.derivative_error, pair_.derivative_error}) +
+            0.5 * bend() * (errors.k_a + errors.k_b);
         const double turn = end > 0.0 ? errors.rho / end : 0.0;
         if (std::isinf(after)) return unbounded_theta_error(errors, to, kernel_error, moved + turn);
         if (!(after > 0.0) || !std::isfinite(after) || !std::isfinite(slope)) return kernel_error;
-        const double lack = slope > 0.0 ? 1.0 - std::fabs(pair_.slope_product) / slope : 0.0;
+        const double lack = slope > 0.0 ? 1.0 - std::fabs(pair_.derivative_product) / slope : 0.0;
         const double carried = std::min(1.0, config_.cw * slope * before / after);
         return kRounding + carried * (errors.theta + moved + turn * std::max(0.0, lack)) +
                (1.0 - carried) * kernel_error;
@@ -165,7 +167,7 @@ class Step {
     // Where the diagonals of Theta are infinite Theta_ab is its own measure, or K's is, the larger.
     double unbounded_theta_error(const Errors& errors, const Layer& to, double kernel_error,
                                  double moved) const {
-        const double slope = std::fabs(pair_.slope_product);
+        const double slope = std::fabs(pair_.derivative_product);
         const double after = std::max(std::fabs(to.theta_ab), geometric_mean(to.k_aa, to.k_bb));
         if (!(after > 0.0) || !std::isfinite(after)) return kernel_error;
         const double diagonal = geometric_mean(from_.theta_aa, from_.theta_bb);
@@ -217,7 +219,7 @@ struct Steep {
     bool here = false, below = false;  // at this layer; at one below it
 };
 
-// What became of the numbers at this layer; `below` is the layer before it.
+// The status of this layer; `below` is the layer before it.
 Status status_of(const Layer& layer, const Layer* below, const Steep& steep) {
     const auto vanished = [](double k, double k_below) {
         return k < kSmallestNormal && (k > 0.0 || k_below > 0.0);
@@ -391,13 +393,13 @@ std::vector<Layer> kernel_recursion(const Expectation& expectation, const Kernel
             break;
         }
         const OneInput at = expectation.one(layer.k_aa);
-        steep.here = std::isinf(at.slope_square) && std::isfinite(at.square);
-        // At variance 0 an infinite susceptibility is a limit.
+        steep.here = std::isinf(at.derivative_square) && std::isfinite(at.square);
+        // At variance 0 the infinite susceptibility is a limit.
         const auto susceptibility = [&](double mean, bool infinite) {
             return infinite || layer.k_aa == 0.0 ? config.cw * mean : times_weight(config.cw, mean);
         };
         layer.chi_par = susceptibility(at.curvature, false);
-        layer.chi_perp = susceptibility(at.slope_square, steep.here && config.cw > 0.0);
+        layer.chi_perp = susceptibility(at.derivative_square, steep.here && config.cw > 0.0);
         layer.status = status_of(layer, layers.empty() ? nullptr : &layers.back(), steep);
         steep.below = steep.below || steep.here;
         layer.error = errors.largest();

@@ -21,7 +21,8 @@ namespace nnth::kernel {
 //          Theta^1 = 1 + S,     Theta' = 1 + E + C_w D Theta
 enum class Ntk { ntk, bias, pdlt };
 
-// The variances, the depth and the convention that define the kernels of an infinitely wide network.
+// The variances, the depth and the convention that define the kernels of an infinitely wide
+// network.
 struct KernelConfig {
     double cb = 0.0;  // bias variance
     double cw = 1.0;  // weight variance times fan-in
@@ -41,7 +42,7 @@ struct Inputs {
 
 enum class Status {
     ok,
-    zero,       // a variance is 0: its correlation is taken as 0
+    zero,       // a variance is 0; its correlation is taken as 0
     infinite,   // Theta is: the activation jumps, or its slope has no mean square
     overflow,   // a number left the range of doubles; where it is a variance, nothing further is
                 // known
@@ -76,14 +77,14 @@ struct Layer {
 };
 
 // Prepares an expectation for the variances of all layers 1 .. depth + 1 of an input with
-// |x|^2/n0 = norm, which are those that it has beside any other input. The monitor is asked once a
-// layer. Throws std::invalid_argument as kernel_recursion() does.
+// |x|^2/n0 = norm, which are those that it has beside any other input. The monitor is polled once
+// per layer. Throws std::invalid_argument as kernel_recursion() does.
 void prepare(Expectation& expectation, const KernelConfig& config, double norm, Monitor& monitor);
 
 // Layers 1 .. depth + 1, by an expectation that is prepared for both inputs. Rounding and
 // quadrature errors are carried through the layers by the derivative of each map. The monitor is
-// asked once a layer. Throws std::invalid_argument when depth < 1, a variance or norm is negative
-// or not finite, or rho is outside [-1, 1].
+// polled once per layer. Throws std::invalid_argument when depth < 1, a variance or norm is
+// negative or not finite, or rho is outside [-1, 1].
 std::vector<Layer> kernel_recursion(const Expectation& expectation, const KernelConfig& config,
                                     const Inputs& inputs, Monitor& monitor);
 std::vector<Layer> kernel_recursion(const Expectation& expectation, const KernelConfig& config,
@@ -92,7 +93,7 @@ std::vector<Layer> kernel_recursion(const Expectation& expectation, const Kernel
 // The rounding that one layer, or a sum of inputs' products in twice the digits, makes of a number.
 constexpr double kLayerRounding = 4.0 * std::numeric_limits<double>::epsilon();
 
-// The larger of two errors; NaN where one of them is, for then the larger is not known.
+// The larger of two errors; NaN if one of them is NaN, because the larger is then not known.
 inline double largest_error(double a, double b) {
     return std::isnan(a) || a > b ? a : b;
 }

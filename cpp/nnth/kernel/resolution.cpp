@@ -17,7 +17,7 @@ namespace {
 constexpr std::size_t kPoints = 20;            // Chebyshev samples on a panel
 constexpr std::size_t kTail = 3;               // trailing coefficients that must be small
 constexpr std::size_t kBetween = kPoints - 1;  // samples half-way between those
-constexpr double kAside = 1.03;          // or nearly: an edge across which one looks is missed
+constexpr double kAside = 1.03;                // not quite: a panel across an edge must not miss it
 constexpr std::size_t kTowardsEnd = 12;  // samples towards each end, 2^-10, 2^-14, ... from it
 constexpr std::size_t kChecks = kBetween + 2 * kTowardsEnd;
 constexpr double kCheckTolerance = 1e-11;      // of the polynomial at those further samples
@@ -125,7 +125,7 @@ class Probe {
     std::array<Samples, kChecks> checks_;      // row i: T_k at the i-th check
 };
 
-// Whether z is one of the breaks, for all that can be told.
+// Whether z is one of the breaks, to rounding.
 bool beside(const std::vector<double>& breaks, double z) {
     return std::ranges::any_of(
         breaks, [z](double at) { return std::fabs(z - at) <= 8.0 * Resolution::finest(at); });
@@ -175,8 +175,7 @@ class Search {
         const Probe::Values z = probe_.arguments(a, b);
         Probe::Values value, slope, curvature;
         program_.evaluate(z.data(), z.size(), {value.data(), slope.data(), curvature.data()});
-        // Where it overflows or is undefined nothing can be resolved; whoever evaluates it there
-        // will see it.
+        // Where it overflows or is undefined nothing can be resolved; an evaluation there throws.
         if (!all_finite(value.data(), Probe::kSize) || !all_finite(slope.data(), Probe::kSize)) {
             return true;
         }
@@ -186,7 +185,7 @@ class Search {
         // A sample is taken at a rounded z, which a steep function shows.
         const double rounding = kArgumentRounding * std::max(std::fabs(a), std::fabs(b));
         const double value_noise = rounding * largest(slope.data(), kPoints);
-        const double slope_noise = rounding * largest(curvature.data(), kPoints);
+        const double derivative_noise = rounding * largest(curvature.data(), kPoints);
         // A break known beside an end may lie a little inside, as it may lie on any end.
         const auto margin = [this](double end) {
             return known(end) ? 8.0 * Resolution::finest(end) : kArgumentRounding * std::fabs(end);
@@ -198,7 +197,7 @@ class Search {
             near_end[i] = std::fabs(at - a) <= margin_a || std::fabs(at - b) <= margin_b;
         }
         return probe_.polynomial(value, sizes_.value, value_noise, near_end) &&
-               probe_.polynomial(slope, sizes_.slope, slope_noise, near_end);
+               probe_.polynomial(slope, sizes_.slope, derivative_noise, near_end);
     }
 
   private:

@@ -1,4 +1,4 @@
-// Where a function of z is smooth, found from its values.
+// The points where a function of z is not smooth, found from its values.
 #pragma once
 
 #include <vector>
@@ -37,7 +37,7 @@ class Resolution {
     // kMaxPanels panels there (it oscillates too fast).
     Resolution(const Program& program, double reach);
 
-    // How narrow panels at z may become, which is how well a kink there is located.
+    // The least width of panels at z, which is the accuracy of the location of a kink.
     static double finest(double z);
 
     double reach() const { return reach_; }

@@ -16,7 +16,7 @@ namespace {
 using std::numbers::inv_pi;
 using std::numbers::pi;
 
-// What erf and GELU share: product E[s_a s_b] and slope E[s_a' s_b'] are known in closed form but,
+// Shared by erf and GELU: product E[s_a s_b] and slope E[s_a' s_b'] are known in closed form but,
 // near rho = 1, not the small difference of sqrt(E[s_a^2] E[s_b^2]) and the product. It is that of
 // parallel inputs, an integral over one variable that vanishes for equal norms, and beyond it, by
 // Price's theorem, sqrt(k_a k_b) times the integral of the slope over sin(theta) dtheta.
@@ -26,8 +26,8 @@ class PriceForm : public Expectation {
     double prepared() const override { return parallel_.prepared(); }
 
     OneInput one(double k) const override {
-        return {square(k),  slope_square(k), curvature(k),
-                kFormError, kFormError,      scaled_slope_square(k)};
+        return {square(k),  derivative_square(k), curvature(k),
+                kFormError, kFormError,           scaled_derivative_square(k)};
     }
 
     TwoInput two(double k_a, double k_b, const Correlation& rho, const OneInput& a,
@@ -56,9 +56,9 @@ class PriceForm : public Expectation {
 
     virtual bool odd() const = 0;
     virtual double square(double k) const = 0;
-    virtual double slope_square(double k) const = 0;
+    virtual double derivative_square(double k) const = 0;
     virtual double curvature(double k) const = 0;
-    virtual double scaled_slope_square(double k) const = 0;
+    virtual double scaled_derivative_square(double k) const = 0;
     virtual double product(double k_a, double k_b, const Correlation& rho) const = 0;
     virtual double slope(double k_a, double k_b, const Correlation& rho) const = 0;
 
@@ -96,7 +96,7 @@ class PriceForm : public Expectation {
 };
 
 // E[s s'] = (2/pi) asin(2 k_ab / sqrt((1 + 2 k_a)(1 + 2 k_b))). Williams (1997), eq. 11. In terms
-// of the shares u = k/(1/2 + k) the argument is rho sqrt(u v).
+// of the fractions u = k/(1/2 + k) the argument is rho sqrt(u v).
 class ErfForm final : public PriceForm {
   public:
     ErfForm() : PriceForm(Program({{Op::z}, {Op::erf}})) {}
@@ -111,10 +111,10 @@ class ErfForm final : public PriceForm {
     double square(double k) const override {
         return 2.0 * inv_pi * std::atan2(k, std::sqrt(0.25 + k));
     }
-    double slope_square(double k) const override { return 2.0 * inv_pi / std::sqrt(0.25 + k); }
-    double curvature(double k) const override { return slope_square(k) * (0.5 / (0.5 + k)); }
-    double scaled_slope_square(double k) const override {
-        return 0.25 * slope_square(k) * (k / (0.25 + k));
+    double derivative_square(double k) const override { return 2.0 * inv_pi / std::sqrt(0.25 + k); }
+    double curvature(double k) const override { return derivative_square(k) * (0.5 / (0.5 + k)); }
+    double scaled_derivative_square(double k) const override {
+        return 0.25 * derivative_square(k) * (k / (0.25 + k));
     }
     double product(double k_a, double k_b, const Correlation& rho) const override {
         const Share a(0.5, k_a), b(0.5, k_b);
@@ -148,7 +148,9 @@ class GeluForm final : public PriceForm {
         const double root = std::numbers::sqrt2 * std::sqrt(0.5 + k);
         return k * (0.25 + 0.5 * inv_pi * (std::atan2(k, root) + 2.0 * (k / (1.0 + k)) / root));
     }
-    double slope_square(double k) const override { return slope(k, k, Correlation{1.0, 0.0, 2.0}); }
+    double derivative_square(double k) const override {
+        return slope(k, k, Correlation{1.0, 0.0, 2.0});
+    }
     // d square/dk: of k/4, of k atan(k/sqrt(1 + 2k))/(2 pi) and of k^2/(pi (1 + k) sqrt(1 + 2k)).
     double curvature(double k) const override {
         const double root = std::numbers::sqrt2 * std::sqrt(0.5 + k), u = k / (1.0 + k);
@@ -157,7 +159,7 @@ class GeluForm final : public PriceForm {
         return 0.25 + 0.5 * inv_pi * arc + inv_pi * rest;
     }
     // Not above k E[s'^2] by more than a factor: s is nearly a straight line on either side.
-    double scaled_slope_square(double k) const override { return k * slope_square(k); }
+    double scaled_derivative_square(double k) const override { return k * derivative_square(k); }
     double product(double k_a, double k_b, const Correlation& rho) const override {
         const Share a(1.0, k_a), b(1.0, k_b);
         const double norm = geometric_mean(a.total, b.total);

@@ -15,8 +15,9 @@ constexpr double kLeastPower =
     1e-3;                         // a slope that grows by less, such as a logarithm, is no power
 constexpr double kChange = 1e-5;  // and one that changes by less, relatively, does not grow
 constexpr std::size_t kNeighbors = 1024;  // numbers to either side, among which a kink is
-constexpr double kLeastShare = 0x1p-40;   // of a distance, below which d s'(d) adds nothing
-constexpr int kMostMultiple = 4;          // a base of order up to this may be raised to an exponent
+constexpr double kLeastFraction =
+    0x1p-40;                      // the fraction of a distance below which d s'(d) adds nothing
+constexpr int kMostMultiple = 4;  // a base of order up to this may be raised to an exponent
 
 // Distances 2^-first, 2^-(first + step), 2^-(first + 2 step), in units of the kink's own size.
 struct Ladder {
@@ -56,7 +57,7 @@ Located locate(const Program& program, double& at) {
         if (std::fabs(slope[i]) > std::fabs(slope[steepest])) steepest = i;
     }
     if (steepest == 0 || steepest == count - 1) return Located::nowhere;
-    // A kink that looks the same from both sides, where the slope itself is their mean.
+    // A symmetric kink, where the derivative itself is the mean of both sides.
     for (const std::size_t other : {steepest - 2, steepest + 2}) {
         if (other >= count) continue;  // or below 0, which wraps around
         if (std::fabs(slope[other]) > 0.99 * std::fabs(slope[steepest])) {
@@ -128,7 +129,7 @@ std::array<double, 3> SingularSlope::moments(const Program& program, double h) c
     std::array<double, 3> out{side * (value - limit), 0.0, 0.0};
     const std::size_t n = rule.nodes.size();
     std::vector<double> z(n), values(n), slopes(n);
-    for (double to = h; to > kLeastShare * h; to *= 0.5) {
+    for (double to = h; to > kLeastFraction * h; to *= 0.5) {
         for (std::size_t i = 0; i < n; ++i) z[i] = at + side * to * (0.75 + 0.25 * rule.nodes[i]);
         program.evaluate(z.data(), n, {values.data(), slopes.data()});
         for (std::size_t i = 0; i < n; ++i) {

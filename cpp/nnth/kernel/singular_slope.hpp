@@ -1,4 +1,4 @@
-// Slopes that grow without bound towards a kink.
+// Derivatives that are unbounded next to a kink.
 #pragma once
 
 #include <array>

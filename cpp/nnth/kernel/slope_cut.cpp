@@ -7,8 +7,8 @@ namespace nnth::kernel {
 
 namespace {
 
-// A cut is at most this share of what varies beside the slope; where it has to be narrower than the
-// spacing of numbers around its kink, the spacing is what limits.
+// A cut is at most this fraction of the scale of the other factors; it is not narrower than the
+// spacing of numbers around its kink.
 constexpr double kFine = 0x1p-40, kCoarse = 0x1p-30, kFineAside = 0x1p-10, kCoarseAside = 0x1p-6;
 constexpr double kSpacing = 0x1p-46;
 // Of s' times what is taken as constant over the cut, d^(power + 2) is left out, relatively.

@@ -1,4 +1,5 @@
-// What a grid leaves to the law of a slope that is infinite at a kink.
+// The parts of integrals next to a kink with an infinite slope, which a grid leaves to its power
+// law.
 #pragma once
 
 #include <array>
@@ -46,7 +47,7 @@ struct CutFor {
 
 SlopeCut slope_cut(const SingularSlope& law, const Normal& z, const CutFor& use);
 
-// Those of all kinks within `extent` deviations.
+// The cuts of all kinks within `extent` deviations.
 std::vector<SlopeCut> slope_cuts(const Resolution& resolution, const Normal& z, double extent,
                                  const CutFor& use);
 

@@ -9,12 +9,13 @@ namespace nnth::kernel {
 namespace {
 
 // The functions of log K that are tabulated: 1 + log(g/K), 1 + K g'/g and 1 + K E[s'^2]/g. They are
-// of moderate size for powers, and the ones keep what tends to 0 from being resolved to its noise.
+// of moderate size for powers; the added ones keep functions that tend to 0 from being resolved to
+// noise.
 enum : std::size_t { kLogRatio, kGrowth, kSlope, kFunctions };
 
 constexpr double kTolerance = 1e-15;
 constexpr double kRounding = 4.0 * std::numeric_limits<double>::epsilon();
-constexpr double kStraight = 1e-10;  // g' that turns by less is monotone
+constexpr double kStraight = 1e-10;  // g' counts as monotone if it turns by less
 
 // d g'/d log K over g/K, from G = K g'/g: with d log(g/K)/d log K = G - 1 it is G' + G (G - 1).
 ChebyshevSeries bend_of(const ChebyshevTable::Panel& panel) {
@@ -43,7 +44,7 @@ VarianceMap::VarianceMap(Expectation& expectation, double least, double most, in
             if (most_ < 100.0) throw;
         }
     }
-    jumps_ = std::isinf(expectation_.one(1.0).slope_square);
+    jumps_ = std::isinf(expectation_.one(1.0).derivative_square);
     if (!usable(1.0)) {
         throw std::invalid_argument(
             "act must have a mean square between 1e-290 and 1e290 at variance 1");
@@ -60,7 +61,7 @@ VarianceMap::VarianceMap(Expectation& expectation, double least, double most, in
         const double ratio = s.square / k;
         out[kLogRatio] = 1.0 + std::log(ratio);
         out[kGrowth] = 1.0 + s.curvature / ratio;
-        out[kSlope] = 1.0 + (jumps_ ? 0.0 : s.slope_square / ratio);
+        out[kSlope] = 1.0 + (jumps_ ? 0.0 : s.derivative_square / ratio);
     };
     table_.emplace_back(std::log(least_), std::log(most_), kFunctions, kTolerance, threads, monitor,
                         functions);
@@ -95,7 +96,7 @@ double VarianceMap::reach(double good, double end) const {
 VarianceMap::Value VarianceMap::at(double k) const {
     if (!tabulates(k)) {
         const OneInput s = expectation_.one(k);
-        return {s.square, s.slope_square, s.curvature, s.square_error};
+        return {s.square, s.derivative_square, s.curvature, s.square_error};
     }
     const double log_k = std::log(k);
     double f[kFunctions];

@@ -1,4 +1,4 @@
-// What a layer does to the variance of one input, for all variances at once.
+// The map of the variance of one input by a layer, tabulated for all variances.
 #pragma once
 
 #include <cmath>
@@ -16,7 +16,7 @@ namespace nnth::kernel {
 class VarianceMap {
   public:
     struct Value {
-        double square, slope_square, curvature, square_error;  // as in OneInput
+        double square, derivative_square, curvature, square_error;  // as in OneInput
     };
 
     // On [least, most], or the part of it where g is a normal double and the activation can be
@@ -33,10 +33,10 @@ class VarianceMap {
     bool tabulates(double k) const { return k >= least_ && k <= most_; }
     double square(double k) const { return at(k).square; }
 
-    // By the expectation itself, with its errors.
+    // The values of the expectation itself, with their errors.
     OneInput exact(double k) const { return expectation_.one(k); }
 
-    // Estimated relative error of what at() returns within the table.
+    // The estimated relative error of at() within the table.
     double error() const { return error_; }
 
     // Variances between which g' is monotone, from least() to most().

@@ -21,7 +21,7 @@ struct Fluctuation {
     Triple g{}, g_error{};
 };
 
-// A layer as it acts on fluctuations: E[s s_I] and its derivatives, all times C_w.
+// The action of a layer on fluctuations: E[s s_I] and its derivatives, all times C_w.
 struct LayerAction {
     TripleSquare source;               // C_w^2 Cov(s s_I, s s_J)
     TripleSquare response;             // A
@@ -111,8 +111,8 @@ void observe(InputVertex& layer, const OneInput& at, const OneMoments& more, dou
     }
 }
 
-// What the recursions share. Those of one input come first, on one thread: all variances are met
-// and prepared for there. Then the pairs may run side by side.
+// Shared by the recursions. Those of one input come first, on one thread, and prepare for all
+// variances. Then the pairs may run in parallel.
 class Recursion {
   public:
     Recursion(const Activation& activation, const KernelConfig& config,

@@ -28,7 +28,7 @@ namespace nnth::kernel {
 // variance, the second Taylor's series of E[s s_I] about K. V^1 = G^1 = 0. For one input A is
 // chi_par.
 
-// Averages of f(z) over a layer's neurons are followed too, for f = z^2, s(z)^2 and s'(z)^2.
+// Averages of f(z) over a layer's neurons are computed too, for f = z^2, s(z)^2 and s'(z)^2.
 constexpr std::size_t kObservables = 3;
 
 // One layer and input. Errors are absolute estimates of rounding and quadrature.
@@ -55,8 +55,8 @@ struct Vertices {
 // Layers 1..L+1 of all inputs x `[m][n0]`, a row an input, and of their pairs. inverse_widths are
 // 1/n_1..1/n_L; ones give the coefficients of 1/n for equal widths. v and g are NaN where second
 // derivatives are not known: for inputs nearly but not quite parallel (LayerMoments::kLeastSine),
-// and where numbers leave the range of doubles. Cost: some 20 us a layer and input, and 0.1 to 1 ms
-// a layer and pair. Throws std::invalid_argument as kernel_recursion does.
+// and where numbers leave the range of doubles. Cost: some 20 us per layer and input, and 0.1 to 1
+// ms per layer and pair. Throws std::invalid_argument as kernel_recursion does.
 Vertices vertices(const Activation& activation, const KernelConfig& config,
                   const std::vector<double>& x, std::size_t inputs,
                   const std::vector<double>& inverse_widths, int threads, Monitor& monitor);

@@ -29,7 +29,7 @@ std::size_t array_size(const char* what, std::initializer_list<std::uint64_t> fa
     return product;
 }
 
-void require_memory(const char* what, double bytes) {
+void check_memory(const char* what, double bytes) {
     if (bytes <= kMostBytesOfSamplers) return;
     throw std::invalid_argument(std::string(what) + " takes " + shortest(1e-9 * bytes) + " GB");
 }

@@ -19,7 +19,7 @@ constexpr std::size_t kMostPanels = 512;
 constexpr double kStagnant = 1e-10;  // a tail below this that halving does not lower is rounding
 constexpr std::size_t kTailLength = 3;
 
-// Points are taken in blocks, so that Clenshaw's recurrence runs over them side by side.
+// Points are evaluated in blocks, so that Clenshaw's recurrence is vectorized over them.
 constexpr std::size_t kBlock = 64;
 
 // sum_k c_k T_k(t) for a block of t (Clenshaw 1955).
@@ -65,7 +65,7 @@ void add_zeros(const ChebyshevSeries& whole, const ChebyshevSeries& c, double fr
         }
         return;
     }
-    // Off the middle, where odd functions have a zero that both halves would see or neither.
+    // Not in the middle, where an odd function has a zero that both halves or neither would find.
     const double middle = from + 0.4873 * (to - from);
     add_zeros(whole, restricted(whole, from, middle), from, middle, negligible, out);
     add_zeros(whole, restricted(whole, middle, to), middle, to, negligible, out);
@@ -155,11 +155,11 @@ ChebyshevTable::ChebyshevTable(double a, double b, std::size_t functions, double
         tail_ = panels_.front().tail;
         if (tail_ <= tolerance) return;
     }
-    // Halve from left to right; a stack of what is still to be done keeps the panels in order.
+    // Halve from left to right; a stack of the remaining panels keeps them in order.
     struct Task {
         double a, b;
         int halvings;
-        double tail;  // of the panel it is half of
+        double tail;  // the tail of the panel that was halved
     };
     std::vector<Task> todo{{a, b, 0, INFINITY}};
     panels_.clear();

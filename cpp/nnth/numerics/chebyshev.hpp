@@ -9,7 +9,7 @@
 
 namespace nnth {
 
-// The n zeros of T_n carried to [a, b], ascending. n >= 1.
+// The n zeros of T_n mapped to [a, b], ascending. n >= 1.
 std::vector<double> chebyshev_points(int n, double a, double b);
 
 // Coefficients c of the interpolant sum_k c_k T_k of values at chebyshev_points(n, -1, 1). O(n^2).
@@ -36,8 +36,8 @@ class ChebyshevTable {
     // f(x, out) writes the `functions` values at x. A panel is accepted when the last coefficients
     // of all functions are within `tolerance` of their largest value on it; degrees 31 to 127
     // are tried on [a, b], then panels of degree 31 are halved, at most 50 times, as long as that
-    // helps and there are fewer than 512. Points are evaluated in parallel. Whatever tail is left
-    // shows in tail().
+    // lowers the tail and there are fewer than 512. Points are evaluated in parallel. tail() is the
+    // tail that remains.
     ChebyshevTable(double a, double b, std::size_t functions, double tolerance, int threads,
                    Monitor& monitor, const std::function<void(double, double*)>& f);
 

@@ -1,6 +1,6 @@
 // Numbers of about 106 bits: the unevaluated sum of two doubles (Dekker 1971; Hida, Li & Bailey
-// 2001). Sums, products and quotients have relative error below 2^-102 while neither over- nor
-// underflow is near: magnitudes must stay within 2^-900 and 2^900. Needs contraction off.
+// 2001). Sums, products and quotients have relative error below 2^-102 for magnitudes between
+// 2^-900 and 2^900, far from over- and underflow. Needs contraction off.
 #pragma once
 
 #include <cmath>

@@ -1,4 +1,4 @@
-// Doubles as what they are: integers times powers of two.
+// Doubles as integers times powers of two.
 #pragma once
 
 #include <algorithm>

@@ -10,13 +10,13 @@
 
 namespace nnth {
 
-// The primes that a computation goes through at once; what is known modulo one of them is a plane.
-// A value counts as zero where it is zero modulo all of them, which proves it for a minor below
-// their product.
+// The primes of a computation, which is done modulo all of them; the residues modulo one prime are
+// a plane. A value counts as zero if it is zero modulo all of them, which is a proof for a minor
+// below their product.
 using Fields = std::vector<PrimeField>;
 
-// Thrown where a value to divide by is zero modulo this prime, but not modulo another: it is not
-// zero, and the computation is to be done again with another prime in that plane.
+// Thrown if a divisor is zero modulo this prime, but not modulo another: it is not zero, and the
+// computation must be repeated with another prime in that plane.
 struct UnluckyPrime {
     std::size_t plane;
 };
@@ -25,11 +25,11 @@ struct UnluckyPrime {
 // of the w, the first in lexicographic order.
 struct Reduced {
     std::vector<std::size_t> basis{};
-    std::vector<std::size_t> pivots{};                 // a column for each member
-    std::vector<std::vector<Residue>> coefficients{};  // a plane: n x (rank + 1), the bias last
+    std::vector<std::size_t> pivots{};                 // a column per member
+    std::vector<std::vector<Residue>> coefficients{};  // per plane n x (rank + 1), the bias last
 };
 
-// `matrix` has the rows (w, b). Time: rows x columns x rank products a prime.
+// `matrix` has the rows (w, b). Time: rows x columns x rank products per prime.
 Reduced reduce(const IntegerMatrix& matrix, const Fields& fields, int threads, Monitor& monitor);
 
 }  // namespace nnth

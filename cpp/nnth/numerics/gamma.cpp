@@ -8,9 +8,9 @@ namespace nnth {
 
 namespace {
 
-// From here on seven terms of the series leave 1e-20.
+// Above this the first seven terms of the series have an error of 1e-20.
 constexpr double kStirling = 25.0;
-constexpr double kSmall = 0.35;  // up to here thirteen terms give log(1 + z) - z
+constexpr double kSmall = 0.35;  // below it thirteen terms give log(1 + z) - z
 
 // B_2k for k = 1, 2, ...
 constexpr double kBernoulli[] = {1.0 / 6,  -1.0 / 30,      1.0 / 42, -1.0 / 30,
@@ -35,7 +35,7 @@ Number log1p_less(Number z) {
     return 2.0 * square * (r * sum - 1.0 / (1.0 - r));
 }
 
-// The coefficients B_2k/(2 k (2 k - 1)) of what Stirling's formula leaves, S(w) = log Gamma(w) -
+// The coefficients B_2k/(2 k (2 k - 1)) of the rest of Stirling's formula, S(w) = log Gamma(w) -
 // (w - 1/2) log w + w - log(2 pi)/2 = u p(u^2), u = 1/w.
 constexpr double coefficient(int k) {
     return kBernoulli[k - 1] / (2.0 * k * (2.0 * k - 1.0));
@@ -62,7 +62,7 @@ Number stirling_step(double w, Number s) {
     return apart * (value + (apart + u) * sum * divided);
 }
 
-// How many steps of the recurrence lead from x to where Stirling's series holds.
+// The number of steps of the recurrence from x to the range of Stirling's series.
 int steps_up(double x, double to = kStirling) {
     return x < to ? static_cast<int>(std::ceil(to - x)) : 0;
 }
@@ -91,7 +91,7 @@ double log_gamma(double x) {
 }
 
 double log_gamma_step(double a, double s) {
-    // Close to the pole at s = -a the two logarithms are far from each other.
+    // Close to the pole at s = -a the two logarithms differ much.
     return a + s < 0.5 * a ? log_gamma(a + s) - log_gamma(a) - s * std::log(a)
                            : step_of(a, s, 2.0 * kStirling);
 }

@@ -1,9 +1,10 @@
 // The Gauss-Hermite rule, from one zero of the Hermite function to the next.
 //
 // h(z) = He_n(z) exp(-z^2/4) solves h'' = (z^2/4 - n - 1/2) h and oscillates up to its last zero,
-// where steps of a Taylor series are stable (Glaser, Liu & Rokhlin 2007, SIAM J. Sci. Comput. 29,
-// 1420). The series about one zero gives the next, by Newton, and h' there, from which the weight
-// follows. In numbers of 106 bits nothing that n steps add up to is seen in doubles.
+// up to which steps of a Taylor series are stable (Glaser, Liu & Rokhlin 2007, SIAM J. Sci. Comput.
+// 29, 1420). The series about one zero gives the next, by Newton, and h' there, from which the
+// weight follows. In numbers of 106 bits the errors of n steps add up to less than the rounding of
+// a double.
 #include <algorithm>
 #include <cmath>
 #include <numbers>
@@ -17,7 +18,7 @@ namespace nnth {
 
 namespace {
 
-constexpr std::size_t kNodesUnasked = 4096;  // some ten milliseconds
+constexpr std::size_t kNodesBetweenChecks = 4096;  // some ten milliseconds
 
 // A solution of h'' = (z^2/4 - a) h by its Taylor series about z = `at`, in t = (z - at)/step.
 class TaylorSeries {
@@ -107,7 +108,7 @@ Rule gauss_hermite(int n, Monitor& monitor) {
         value = 0.0, slope = 1.0;
     }
     for (std::size_t i = (count + 1) / 2; i < count; ++i) {
-        if (i % kNodesUnasked == 0) monitor.check(2 * i - count, count);
+        if (i % kNodesBetweenChecks == 0) monitor.check(2 * i - count, count);
         const bool from_extremum = slope.hi == 0.0;
         // Half a period of sin(z sqrt(a - z^2/4)), or a quarter from the extremum at 0.
         const double step =

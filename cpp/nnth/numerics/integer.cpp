@@ -152,7 +152,7 @@ double Integer::ratio(const Integer& divisor, std::int64_t exponent) const {
     std::int64_t over = exponent;
     std::int64_t under = 0;
     const double quotient = leading(over) / divisor.leading(under);
-    const std::int64_t limit = 5000;  // far beyond every double, and an int
+    const std::int64_t limit = 5000;  // beyond the range of doubles, and within that of int
     const double value =
         std::ldexp(quotient, static_cast<int>(std::clamp(over - under, -limit, limit)));
     return negative_ ? -value : value;

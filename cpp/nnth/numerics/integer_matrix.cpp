@@ -79,7 +79,7 @@ void IntegerMatrix::drop_proportional_rows() {
     entries_.resize(rows_ * columns_);
 }
 
-// Takes the least exponent of each row off, then that of each column: none is negative after.
+// Subtracts the least exponent of each row, then that of each column; then none is negative.
 void IntegerMatrix::scale() {
     const auto lower = [&](std::size_t lines, std::size_t length, auto&& entry) {
         for (std::size_t line = 0; line < lines; ++line) {

@@ -1,4 +1,4 @@
-// A matrix of doubles as the integers they are, up to a power of two a row and a column.
+// A matrix of doubles as integers, up to a power of two per row and per column.
 #pragma once
 
 #include <cstddef>

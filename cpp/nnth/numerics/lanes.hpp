@@ -1,4 +1,4 @@
-// Eight doubles that stay in registers, for leaf loops that compilers do not vectorize as they are.
+// Eight doubles in vector registers, for leaf loops that compilers do not vectorize by themselves.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +10,7 @@ namespace nnth {
 
 inline constexpr std::size_t lanes = 8;
 
-// The least multiple of `lanes` that is not below count.
+// The smallest multiple of `lanes` that is at least count.
 inline std::size_t padded(std::size_t count) {
     return (count + lanes - 1) / lanes * lanes;
 }

@@ -35,7 +35,7 @@ std::uint64_t prime_below(std::uint64_t bound) {
 }
 
 PrimeField::PrimeField(std::uint64_t prime) : p_(prime), inverse_of_p_(prime) {
-    // Newton: p is its own inverse modulo 8, and each step doubles the bits that are right.
+    // Newton's method: p is its own inverse modulo 8, and each step doubles the correct bits.
     for (int bits = 3; bits < 64; bits *= 2) inverse_of_p_ *= 2 - p_ * inverse_of_p_;
     one_ = static_cast<Residue>((Wide(1) << 64) % p_);
     square_ = static_cast<Residue>(Wide(one_) * one_ % p_);

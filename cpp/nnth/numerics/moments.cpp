@@ -15,7 +15,7 @@ namespace nnth {
 
 namespace {
 
-// The leaves below are given arrays padded to whole lanes.
+// The leaves below take arrays padded to whole lanes.
 
 // Moves the exponent of value into exponent, leaving 0 or a value in [1, 2); returns the largest
 // exponent of a nonzero value (-infinity if all are zero) and counts the zeros.
@@ -48,7 +48,7 @@ NNTH_MULTIVERSION double split_exponents(double* value, double* exponent, std::s
     return largest;
 }
 
-// Logarithms of the nonzero, 0 for the others.
+// The logarithms of nonzero values, 0 for zeros.
 NNTH_MULTIVERSION void logarithms(const double* value, const double* exponent, double* out,
                                   std::size_t n) {
     constexpr double kLn2 = 0.69314718055994530942;
@@ -59,7 +59,7 @@ NNTH_MULTIVERSION void logarithms(const double* value, const double* exponent, d
     }
 }
 
-// value * 2^(exponent - reference), 0 where that is subnormal: relative to the largest, nothing.
+// value * 2^(exponent - reference), 0 where that is subnormal, and negligible beside the largest.
 NNTH_MULTIVERSION void relative_to(double reference, const double* value, const double* exponent,
                                    double* out, std::size_t n) {
     for (std::size_t i = 0; i < n; ++i) {

@@ -39,9 +39,9 @@ class OrderlessSum {
     std::array<std::int64_t, kLimbs> limb_{};
 };
 
-// Statistics of Y >= 0: how many, how many zeros, extremes and log-moments of the others, and for
-// each of `powers` (at least 1) the sums of Y^p and Y^(2p). Samples enter in groups; a group's own
-// sums are plain, so results are the same bits when the same groups are merged in any order.
+// Statistics of Y >= 0: the number of samples and of zeros, extremes and log-moments of the others,
+// and for each of `powers` (at least 1) the sums of Y^p and Y^(2p). Samples are added in groups
+// with ordinary sums, so results are the same bits when the same groups are merged in any order.
 class Moments {
   public:
     explicit Moments(std::vector<int> powers);
@@ -49,23 +49,23 @@ class Moments {
     static constexpr std::size_t group = 256;  // the most samples `add` takes at once
 
     // Y_i = value[i] 2^exponent[i], value >= 0 zero or normal, exponent an integer of magnitude
-    // below 2^50. Both arrays have room for n rounded up to a multiple of 8 and are overwritten.
+    // below 2^50. Both arrays have the size n rounded up to a multiple of 8 and are overwritten.
     void add(double* value, double* exponent, std::size_t n);
     void merge(const Moments& other);
 
     struct Power {
         int power;
         Scaled mean;
-        Scaled stderr_;    // of the mean; infinite for one sample
-        double max_share;  // of the largest sample in the sum; 0 if the sum is 0
+        Scaled stderr_;    // the standard error of the mean; infinite for one sample
+        double max_share;  // the fraction of the sum due to the largest sample; 0 if the sum is 0
     };
     const std::vector<int>& powers() const { return powers_; }
     std::uint64_t count() const { return count_; }
     std::uint64_t zeros() const { return zeros_; }
-    Scaled least() const { return least_; }  // of the nonzero; zero if there is none
+    Scaled least() const { return least_; }  // the least nonzero sample; zero without one
     Scaled largest() const { return largest_; }
-    double log_mean() const;      // mean and variance of log Y over Y > 0: nan without any
-    double log_variance() const;  // unbiased: nan for fewer than two
+    double log_mean() const;      // the mean of log Y over Y > 0: NaN without any
+    double log_variance() const;  // their unbiased variance: NaN for fewer than two
     Power result(std::size_t index) const;
 
     std::vector<std::int64_t> state() const;  // for `merge` across processes
@@ -79,7 +79,7 @@ class Moments {
     Scaled largest_{};
     OrderlessSum log_sum_;
     OrderlessSum log_square_;
-    std::vector<OrderlessSum> sums_;  // of Y^p and Y^(2p) for each power
+    std::vector<OrderlessSum> sums_;  // the sums of Y^p and Y^(2p) for each power
 };
 
 }  // namespace nnth

@@ -1,4 +1,4 @@
-// What a long computation reports to, and asks whether to go on.
+// The interface by which a long computation reports its progress and can be stopped.
 #pragma once
 
 #include <cstddef>
@@ -6,15 +6,15 @@
 
 namespace nnth {
 
-// Thrown on the calling thread when a Monitor has asked a computation to stop.
+// Thrown on the calling thread when a Monitor has stopped a computation.
 class Cancelled : public std::exception {
   public:
     const char* what() const noexcept override { return "cancelled"; }
 };
 
-// Every long loop takes a Monitor. `should_continue` is called from the calling thread only, about
-// every 50 ms, with the items done so far and the items in all; it returns false to stop. It may
-// throw: the exception reaches the caller once the workers have stopped.
+// Every long loop takes a Monitor. `should_continue` is called on the calling thread only, about
+// every 50 ms, with the number of items done and the number of all items; it returns false to stop
+// the loop. It may throw: the exception reaches the caller after the workers have stopped.
 class Monitor {
   public:
     virtual ~Monitor() = default;
@@ -26,7 +26,7 @@ class Monitor {
     }
 };
 
-// The monitor of a caller who neither watches nor stops.
+// A monitor that reports nothing and never stops a computation.
 class NullMonitor final : public Monitor {
   public:
     bool should_continue(std::size_t, std::size_t) override { return true; }

@@ -6,11 +6,11 @@
 // NNTH_MULTIVERSION marks a hot leaf: a function that loops over plain pointers, with no OpenMP
 // region inside. On x86-64 it is compiled three times (SSE2; AVX2; AVX-512) and the loader picks
 // the widest the CPU has; elsewhere it is compiled once. A build with a lower NNTH_CPU_LEVEL is
-// without the wider ones, and computes on any CPU what a wheel computes on an older one.
+// without the wider versions, and returns on any CPU what a wheel returns on an older one.
 // Contraction is off and IEEE arithmetic is the same at every width, so the versions return the
-// same bits. It needs a loader with ifunc, which glibc has and musl and macOS have not. The
-// compilers are the oldest it was tried on. The sanitizers are not ready yet when the loader
-// chooses.
+// same bits. It needs a loader with ifunc, which glibc has, and musl and macOS do not. The compiler
+// versions are the oldest ones tried. With sanitizers it is off: they are not initialized when the
+// loader chooses.
 #if !defined(NNTH_CPU_LEVEL)
 #define NNTH_CPU_LEVEL 4
 #endif
@@ -28,8 +28,8 @@
 #define NNTH_MULTIVERSION
 #endif
 
-// NNTH_INLINE marks what such a leaf calls in its loop. The compiler must inline it, because a
-// call would neither vectorize nor follow its caller to the caller's CPU level.
+// NNTH_INLINE marks a function that such a leaf calls in its loop. The compiler must inline it,
+// because a call would neither vectorize nor follow its caller to the caller's CPU level.
 #if defined(__GNUC__)
 #define NNTH_INLINE [[gnu::always_inline]] inline
 #else

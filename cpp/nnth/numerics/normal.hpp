@@ -1,4 +1,4 @@
-// The normal distribution: density, distribution function, and normals made of random bits.
+// The normal distribution: density, distribution function, and normals from random bits.
 #pragma once
 
 #include <cmath>
@@ -36,9 +36,9 @@ struct NormalPair {
 //
 // All 64 bits of u count, however small it is, so the tail is as fine as the center: the largest
 // |z| is sqrt(130 log 2) = 9.493, beyond which a normal falls with probability 2.3e-21, once in
-// 4e20 draws. Below that the law is exact but for the grid of (u, v), the rounding of u to a double
-// (which is felt most near u = 1, where r is small), and that of the formula, a few units in the
-// last place.
+// 4e20 draws. Otherwise the distribution is exact up to the grid of (u, v), the rounding of u to a
+// double (which matters most near u = 1, where r is small), and the rounding of the formula, a few
+// units in the last place.
 NNTH_INLINE NormalPair normal_pair(std::uint64_t x0, std::uint64_t x1, std::uint64_t x2,
                                    std::uint64_t x3) {
     // A word or'ed into the low bits of 2^20 adds x 2^-32 to it, of 2^-12 x 2^-64, and so on; the

@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::size_t kMostThreads = 1024;
 
-// What the threads of one loop share.
+// The state that the threads of one loop share.
 struct Loop {
     Progress progress;
     const std::function<void(std::size_t, Pulse&)>& body;
@@ -62,7 +62,7 @@ int thread_count(int threads) {
 void parallel_for(std::size_t items, int threads, Monitor& monitor,
                   const std::function<void(std::size_t, Pulse&)>& body) {
     Loop loop{{monitor, items}, body};
-    // More threads than items, or than any machine has, only cost memory.
+    // More threads than items, or than any machine has, would only take memory.
     const std::size_t most = std::max(std::size_t(1), std::min(items, kMostThreads));
     run_threads(static_cast<int>(std::min(std::size_t(thread_count(threads)), most)),
                 [&loop](int number) { loop.work(number == 0); });

@@ -1,4 +1,4 @@
-// How an item of a parallel loop that takes long is stopped, and shows that it goes on.
+// Stops a long item of a parallel loop, and reports progress during it.
 #pragma once
 
 #include <atomic>
@@ -9,7 +9,7 @@
 
 namespace nnth {
 
-// What the threads of a loop share: how many of its items are done, and whether to stop.
+// The state that the threads of a loop share: the number of items done, and whether to stop.
 struct Progress {
     Monitor& monitor;
     std::size_t items;
@@ -17,25 +17,25 @@ struct Progress {
     std::atomic<bool> stop{false};
 };
 
-// A thread's way to ask, within an item of work, whether to go on. The calling thread asks the
-// monitor of the loop, every 50 ms at most; the other threads learn its answer. It is a Monitor for
-// the loops within the item, whose own counts are not reported.
+// A thread polls its Pulse within an item of work. The calling thread polls the monitor of the
+// loop, at most every 50 ms; the other threads read whether it has stopped the loop. A Pulse is a
+// Monitor for the loops within the item, whose own counts are not reported.
 class Pulse final : public Monitor {
   public:
     Pulse(Progress& progress, bool calling_thread)
         : progress_(progress), calling_thread_(calling_thread) {}
 
-    // Counts operations, of about a nanosecond each, and asks after some milliseconds of them.
-    // Throws Cancelled when the loop is to stop, and on the calling thread what the monitor throws.
+    // Counts operations, of about a nanosecond each, and polls after some milliseconds of them.
+    // Throws Cancelled if the loop must stop, and on the calling thread the monitor's exceptions.
     void work(std::size_t operations) {
-        constexpr std::size_t kUnasked = std::size_t{1} << 21;
-        unasked_ += operations;
-        if (unasked_ < kUnasked) return;
-        unasked_ = 0;
+        constexpr std::size_t kBetweenPolls = std::size_t{1} << 21;
+        since_poll_ += operations;
+        if (since_poll_ < kBetweenPolls) return;
+        since_poll_ = 0;
         check(0, 1);
     }
 
-    // Costs a reading of the clock.
+    // Reads the clock.
     bool should_continue(std::size_t done, std::size_t total) override;
 
   private:
@@ -43,8 +43,8 @@ class Pulse final : public Monitor {
 
     Progress& progress_;
     bool calling_thread_;
-    Clock::time_point asked_ = Clock::now();
-    std::size_t unasked_ = 0;
+    Clock::time_point polled_ = Clock::now();
+    std::size_t since_poll_ = 0;
 };
 
 }  // namespace nnth

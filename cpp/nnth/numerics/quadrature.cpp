@@ -9,7 +9,7 @@ namespace nnth {
 
 namespace {
 
-constexpr std::size_t kNodesUnasked = 32;  // of a rule of a million, 0.1 s
+constexpr std::size_t kNodesBetweenChecks = 32;  // 0.1 s for a rule of a million nodes
 
 struct Legendre {
     double value, slope;
@@ -38,7 +38,7 @@ Rule gauss_legendre(int n, Monitor& monitor) {
     const auto count = static_cast<std::size_t>(n);
     Rule rule{std::vector<double>(count), std::vector<double>(count)};
     for (std::size_t i = 0; i < (count + 1) / 2; ++i) {
-        if (i % kNodesUnasked == kNodesUnasked - 1) monitor.check(2 * i, count);
+        if (i % kNodesBetweenChecks == kNodesBetweenChecks - 1) monitor.check(2 * i, count);
         // Tricomi's estimate; Newton then converges in a few steps.
         double x = std::cos(std::numbers::pi * (static_cast<double>(i) + 0.75) / (n + 0.5));
         if (2 * i + 1 == count) x = 0.0;

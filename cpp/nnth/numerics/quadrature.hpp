@@ -23,7 +23,7 @@ Rule gauss_legendre(int n, Monitor& monitor);
 // n points on the line with weight exp(-z^2/2)/sqrt(2 pi) (the probabilists' rule; weights sum to
 // one); exact for polynomials of degree 2n - 1. Nodes are good to one unit in the last place,
 // weights to three; the outer weights of rules beyond some hundred nodes underflow to zero. Cost
-// O(n), some microseconds a node. Throws std::invalid_argument when n < 1.
+// O(n), some microseconds per node. Throws std::invalid_argument when n < 1.
 Rule gauss_hermite(int n);
 Rule gauss_hermite(int n, Monitor& monitor);
 

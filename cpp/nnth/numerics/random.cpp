@@ -57,8 +57,8 @@ NNTH_MULTIVERSION void normal_blocks(Source source, std::uint64_t first, std::si
     }
 }
 
-// Draws [start, start + n) by a leaf that makes whole blocks: a draw alone at either end is taken
-// out of its block.
+// Draws [start, start + n) by a leaf that computes whole blocks; half of a block is used at an end
+// that is odd.
 template <class T, class Leaf>
 void fill(Source source, std::uint64_t start, std::size_t n, T* out, Leaf leaf) {
     T pair[2];

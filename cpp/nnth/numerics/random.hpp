@@ -6,7 +6,7 @@
 
 namespace nnth {
 
-// A stream of 64-bit words, and of the uniforms and normals made of them.
+// A stream of 64-bit words, and the uniform and normal numbers computed from them.
 //
 // Words 2b and 2b + 1 are the block b of Philox4x32-10 (philox.hpp): with lo and hi the 32-bit
 // halves of a 64-bit number,
@@ -16,19 +16,19 @@ namespace nnth {
 //     uniform(i) = (floor(word(i) / 2^12) + 1/2) 2^-52
 //     normal(2b), normal(2b + 1) = normal_pair(x)      (normal.hpp)
 //
-// Every stream has 2^64 draws, every seed 2^64 streams, and there is nothing to split, lock or
-// skip. A stream belongs to an item of work (a sample), never to a thread. The same draw as a word,
-// a uniform and a normal is the same bits: an item that needs several independent sequences takes
-// several streams, or disjoint ranges of draws.
+// Every stream has 2^64 draws and every seed 2^64 streams, without state to split, lock or advance.
+// A stream belongs to an item of work (a sample), never to a thread. A word, a uniform and a normal
+// of one draw are not independent: an item that needs several independent sequences uses several
+// streams, or disjoint ranges of draws.
 //
-// Filling n draws at once or in any pieces gives the same values, and so does every CPU. A fill
-// costs some tens of nanoseconds to begin; pieces of a few hundred draws run at full speed.
+// Filling n draws at once or in pieces gives the same values, on every CPU. A fill has a fixed cost
+// of some tens of nanoseconds; pieces of a few hundred draws run at full speed.
 class Stream {
   public:
     Stream(std::uint64_t seed, std::uint64_t stream, std::uint64_t position = 0)
         : seed_(seed), stream_(stream), position_(position) {}
 
-    // The draw the next fill begins with; a fill of n moves it by n, modulo 2^64.
+    // The first draw of the next fill; a fill of n advances it by n, modulo 2^64.
     std::uint64_t position() const { return position_; }
     void seek(std::uint64_t position) { position_ = position; }
 

@@ -117,7 +117,7 @@ void Restrictor::divide_by_lead(Hyperplanes& rows, std::size_t plane) {
     }
 }
 
-// Of equal rows the first stays. The order stays.
+// The first of equal rows is kept, and so is the order.
 void Restrictor::keep_distinct(Hyperplanes& rows, std::size_t row) {
     const auto hash = [&](std::size_t e) {
         std::uint64_t sum = 0;
@@ -150,7 +150,7 @@ void Restrictor::keep_distinct(Hyperplanes& rows, std::size_t row) {
     rows.count = count;
 }
 
-// Adds the points that the lines [begin, end) cut out of `line`, as fractions.
+// Adds the intersections of the lines [begin, end) with `line`, as fractions.
 void Restrictor::cut(const Hyperplanes& rows, std::size_t line, std::size_t begin, std::size_t end,
                      std::size_t room) {
     const std::size_t pivot = rows.lead[line];
@@ -172,7 +172,7 @@ void Restrictor::cut(const Hyperplanes& rows, std::size_t line, std::size_t begi
             *numerator++ = field.subtract(bias[e], plain ? own_bias : field.multiply(f, own_bias));
         }
     }
-    // Parallel lines go.
+    // Parallel lines are dropped.
     const std::size_t last = points_ + (end - begin);
     for (std::size_t from = points_; from < last; ++from) {
         const bool meets = denominators_[from] != 0;

@@ -1,4 +1,4 @@
-// Hyperplanes modulo several primes, and what they cut out of one another.
+// Hyperplanes modulo several primes, and their intersections.
 #pragma once
 
 #include <cstddef>
@@ -17,8 +17,8 @@ namespace nnth {
 struct Hyperplanes {
     std::size_t dim = 0;
     std::size_t count = 0;
-    std::size_t stride = 0;  // rows that there is room for
-    // In a restriction: how many come from rows before the one restricted to.
+    std::size_t stride = 0;  // the capacity in rows
+    // In a restriction: the number of rows that come before the one restricted to.
     std::size_t first = 0;
     std::vector<std::size_t> lead{};
     std::vector<Residue> values{};
@@ -37,10 +37,10 @@ struct Hyperplanes {
     }
 };
 
-// Whether all of them pass through the origin.
+// Whether all hyperplanes pass through the origin.
 bool through_origin(const Hyperplanes& rows, std::size_t planes);
 
-// A set of small integers told apart by their images: an open hash table.
+// A set of small integers, compared by their images: an open hash table.
 class DistinctSet {
   public:
     void clear(std::size_t capacity) {
@@ -48,7 +48,7 @@ class DistinctSet {
         while (size < 2 * capacity) size *= 2;
         slots_.assign(size, kFree);
     }
-    // Whether no element equal to `element` was there; then it is now.
+    // Inserts an element; returns whether the set had none equal to it.
     template <class Equal>
     bool insert(std::size_t element, std::uint64_t hash, Equal&& equal) {
         hash *= 0x9E3779B97F4A7C15u;
@@ -67,36 +67,36 @@ class DistinctSet {
     std::vector<std::size_t> slots_{};
 };
 
-// Points on a line H that other lines of a plane cut out of it.
+// The intersections of a line H with other lines of a plane.
 struct LinePoints {
     std::size_t line;
     std::size_t before;  // distinct points on lines before H
     std::size_t all;     // distinct points
 };
 
-// Restricts hyperplanes to one another, with the memory that takes; each thread has its own. Throws
-// UnluckyPrime where a prime of several does not do.
+// Restricts hyperplanes to one another, with its own memory; each thread has one. Throws
+// UnluckyPrime where one of several primes fails.
 class Restrictor {
   public:
     // `fields` must outlive it.
     explicit Restrictor(const Fields& fields) : fields_(fields) {}
 
-    // What the rows [0, end) other than `row` cut out of hyperplane `row`, a space of one dimension
-    // less. Hyperplanes parallel to it cut nothing.
+    // The intersections of the rows [0, end) other than `row` with hyperplane `row`, a space of one
+    // dimension less. Hyperplanes parallel to it do not meet it.
     void restrict_to(const Hyperplanes& rows, std::size_t row, std::size_t end,
                      Hyperplanes& result);
 
-    // For hyperplanes through the origin: the cut of all but the first with a parallel of the
-    // first, in other words the first moved to infinity.
+    // For hyperplanes through the origin: the intersections of all but the first with a parallel of
+    // the first, in other words the first moved to infinity.
     void decone(const Hyperplanes& rows, Hyperplanes& result);
 
-    // Brings leads to 1, leaves out rows without normal and rows that are there already. Sets
-    // `first` to the number kept of the rows [0, row).
+    // Scales leads to 1, drops rows without a normal and repeated rows. Sets `first` to the number
+    // of the rows [0, row) that are kept.
     void normalize(Hyperplanes& rows, std::size_t row);
 
     // For lines in the plane: calls found(LinePoints) for each of the lines [begin, rows.count),
-    // cut by the lines before it and, where `after`, those after it. The same as restricting to
-    // each, but for many lines at one modular inverse.
+    // with its intersections with the lines before it and, if `after`, those after it. The same as
+    // restricting to each line, but with one modular inverse for many lines.
     void points_on_lines(const Hyperplanes& rows, std::size_t begin, bool after,
                          const std::function<void(const LinePoints&)>& found);
 

@@ -1,4 +1,4 @@
-// Numbers far outside the range of doubles, to twice their precision.
+// Numbers outside the range of doubles, with twice their precision.
 #pragma once
 
 #include <algorithm>
@@ -10,21 +10,22 @@
 
 namespace nnth {
 
-// mantissa * 2^exponent. Products and quotients leave the mantissa as it comes; `normalized` brings
-// it near 1, which products of many numbers need.
+// mantissa * 2^exponent. Products and quotients do not normalize the mantissa; `normalized` scales
+// it to near 1, which products of many numbers need.
 struct Scaled {
     static constexpr std::int64_t far = 5000;  // exponents beyond it are 0 or infinity in a double
 
     DoubleDouble mantissa;
     std::int64_t exponent = 0;
 
-    // Good to half a unit in the last place and 2^-100; infinity or 0 outside the range of doubles.
+    // Accurate to half a unit in the last place and 2^-100; infinity or 0 outside the range of
+    // doubles.
     double value() const {
         return std::ldexp(mantissa.hi + mantissa.lo,
                           static_cast<int>(std::clamp(exponent, -far, far)));
     }
 
-    // The natural logarithm, good to three units in the last place; -infinity for 0.
+    // The natural logarithm, accurate to three units in the last place; -infinity for 0.
     double log() const {
         if (mantissa.hi <= 0.0) return -HUGE_VAL;
         // Within [1/sqrt 2, sqrt 2], so that numbers near one have logarithms near zero.

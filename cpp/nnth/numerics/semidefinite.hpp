@@ -11,8 +11,8 @@ namespace nnth {
 
 // R with R^T R = G for a positive semidefinite G, and which columns of G are independent: row k of
 // R belongs to column pivot[k] and is zero in the columns that came before. A Cholesky
-// decomposition that takes the largest remaining diagonal first and leaves out dependent columns;
-// those are where less is left of the square norm than the rounding of a Gram matrix explains.
+// decomposition that takes the largest remaining diagonal first and leaves out dependent columns,
+// whose remaining square norm is below the rounding of a Gram matrix.
 struct GramFactor {
     explicit GramFactor(std::size_t m) : size(m), rows(m * m), pivot(m) {}
 
@@ -30,7 +30,7 @@ struct GramFactor {
 };
 
 // Gaussian matrices of m rows, whose columns are independent and have a given covariance: the
-// preactivations of a layer at m inputs, given those of the layer before, a column a neuron.
+// preactivations of a layer at m inputs, given those of the layer before, a column per neuron.
 class CorrelatedRows {
   public:
     explicit CorrelatedRows(std::size_t m) : factor_(m) {}
@@ -41,7 +41,7 @@ class CorrelatedRows {
     void draw(Stream& stream, const std::vector<double>& gram, double scale, std::size_t width,
               std::size_t pitch, double* rows, Pulse& pulse);
 
-    // Of the covariance of the last draw.
+    // The factor of the covariance of the last draw.
     const GramFactor& factor() const { return factor_; }
 
   private:

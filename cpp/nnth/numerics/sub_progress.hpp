@@ -7,10 +7,10 @@
 
 namespace nnth {
 
-// The monitor of one of the loops of a longer computation.
+// The monitor of one loop of a computation with several loops.
 class SubProgress final : public Monitor {
   public:
-    // A loop that takes the computation from `begin` to `end` of `total`.
+    // A loop during which the computation goes from `begin` to `end` of `total`.
     SubProgress(Monitor& whole, std::size_t begin, std::size_t end, std::size_t total)
         : whole_(whole), begin_(begin), end_(end), total_(total) {}
     // Part `part` of `parts` equal parts.
@@ -20,9 +20,9 @@ class SubProgress final : public Monitor {
     bool should_continue(std::size_t done, std::size_t total) override {
         constexpr std::size_t kSteps = 1000;
         const std::size_t length = kSteps * (end_ - begin_);
-        const double share =
+        const double fraction =
             total == 0 ? 1.0 : static_cast<double>(done) / static_cast<double>(total);
-        const auto steps = static_cast<std::size_t>(share * static_cast<double>(length));
+        const auto steps = static_cast<std::size_t>(fraction * static_cast<double>(length));
         return whole_.should_continue(kSteps * begin_ + steps, kSteps * total_);
     }
 

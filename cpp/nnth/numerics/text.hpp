@@ -7,7 +7,7 @@
 
 namespace nnth {
 
-// The fewest digits that give the value back.
+// The shortest decimal that reads back as the same value.
 inline std::string shortest(double value) {
     std::array<char, 32> digits;
     char* end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;

@@ -24,7 +24,7 @@ void run_standard_threads(int threads, const std::function<void(int)>& work) {
         while (static_cast<int>(others.size()) < threads - 1) {
             others.emplace_back(work, static_cast<int>(others.size()) + 1);
         }
-    } catch (const std::system_error&) {  // no more threads to be had: those there are do the work
+    } catch (const std::system_error&) {  // the system allows no more: fewer threads do the work
     }
     work(0);
     for (std::thread& other : others) other.join();
@@ -37,7 +37,7 @@ void run_openmp_threads(int threads, const std::function<void(int)>& work) {
     work(omp_get_thread_num());
 }
 
-// Whether OpenMP's threads, once started, are still there: not in a child that was forked since.
+// Whether OpenMP can be used: not in a child that was forked after OpenMP started its threads.
 bool openmp_works() {
 #ifdef _WIN32
     return true;

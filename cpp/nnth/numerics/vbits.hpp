@@ -1,4 +1,5 @@
-// What the vectorizable functions of vmath.hpp are made of: polynomials, and the bits of a double.
+// Building blocks of the vectorizable functions of vmath.hpp: polynomials, and the bits of a
+// double.
 //
 // Everything is branch-free: a condition chooses between two values that are both computed, which
 // the compiler turns into a blend. Integer work is add, shift and mask on 64 bits, all that AVX2

@@ -1,4 +1,4 @@
-// Objects with memory of their own that the items of a parallel loop use one after another.
+// Objects with memory, reused by the items of a parallel loop.
 #pragma once
 
 #include <functional>
@@ -9,14 +9,14 @@
 
 namespace nnth {
 
-// As many workers are made as items are in work at the same time. An item borrows one and finds it
-// as an earlier item, of any thread, has left it.
+// There are as many workers as items that run at the same time. An item borrows a worker, in the
+// state in which an earlier item, of any thread, returned it.
 template <class Worker>
 class WorkerPool {
   public:
     explicit WorkerPool(std::function<std::unique_ptr<Worker>()> make) : make_(std::move(make)) {}
 
-    // Goes back to the pool at its end.
+    // Returns the worker to the pool when destroyed.
     class Borrowed {
       public:
         Borrowed(WorkerPool& pool, Worker& worker) : pool_(pool), worker_(worker) {}
@@ -40,15 +40,15 @@ class WorkerPool {
                 return {*this, worker};
             }
         }
-        auto fresh = make_();  // outside the lock: it may take long
+        auto fresh = make_();  // outside the lock, because it may take long
         Worker& worker = *fresh;
         const std::lock_guard lock(mutex_);
         workers_.push_back(std::move(fresh));
-        idle_.reserve(workers_.size());  // so that giving back never throws
+        idle_.reserve(workers_.size());  // so that give_back never throws
         return {*this, worker};
     }
 
-    // All that were made; for when no item is in work.
+    // All workers; to be called when no item is running.
     const std::vector<std::unique_ptr<Worker>>& workers() const { return workers_; }
 
   private:

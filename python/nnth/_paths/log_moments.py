@@ -1,9 +1,10 @@
-"""The law of the squared derivative of a random ReLU network with Gaussian weights, and its limit.
+"""The distribution of the squared derivative of a random ReLU network with Gaussian weights.
 
     (dz_q/dx_p)^2 = (2/n_0) chi^2_1 prod_{l=1}^L (2/n_l) chi^2_{B_l},   B_l ~ Bin(n_l, 1/2),
 
-all independent; z_q(x)^2 is |x|^2 times that. The product tends to exp N(-b/2, b); the chi^2_1 of
-the output does not go away, nor does the chance that a layer is dead, B_l = 0.
+with independent factors; z_q(x)^2 is |x|^2 times as large. The product over the hidden layers tends
+to exp N(-b/2, b); the chi^2_1 of the output remains in the limit, and so does the probability that
+a layer is dead, B_l = 0.
 """
 
 from __future__ import annotations
@@ -18,8 +19,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nnth._paths.moments import Law, input_norms, input_vector, layer_sizes, lognormal_variance
-from nnth._paths.weight_law import weight_law
+from nnth._paths.moments import (
+    Weights,
+    input_norms,
+    input_vector,
+    layer_sizes,
+    lognormal_variance,
+)
+from nnth._paths.weight_distribution import weight_distribution
 
 Array = NDArray[np.float64]
 Complexes = NDArray[np.complexfloating[Any, Any]]
@@ -29,14 +36,15 @@ CHI2_LOG_VARIANCE: Final = math.pi**2 / 2
 
 
 @dataclass(frozen=True)
-class PathLaws:
-    """Logarithmic moments of (dz_q/dx_p)^2, or of z_q(x)^2, given that no layer is dead.
+class PathLogMoments:
+    """Moments of log (dz_q/dx_p)^2, or of log z_q(x)^2, given that no layer is dead.
 
-    log_mean, log_variance: exactly, for Gaussian weights; None for other laws, with
-    product_log_mean and product_log_variance: of the product over the hidden layers alone.
-    lognormal_mean, lognormal_variance: -b/2 and b, what these two tend to.
-    dead: the probability that some layer is dead, so that the derivative is 0.
-    scale: 2/n_0, or 2 |x|^2/n_0.
+    Attributes:
+        log_mean, log_variance: The exact mean and variance; None unless weights are Gaussian.
+        product_log_mean, product_log_variance: The same for the product over the hidden layers.
+        lognormal_mean, lognormal_variance: -b/2 and b, the limits of these two.
+        dead: The probability that some layer is dead, so that the derivative is 0.
+        scale: 2/n_0, or `2 |x|^2/n_0` if x is given.
     """
 
     log_mean: float | None
@@ -49,28 +57,52 @@ class PathLaws:
     scale: float
 
 
-def path_laws(
-    *, n0: int, widths: Sequence[int], mu: Law = "gaussian", x: ArrayLike | None = None
-) -> PathLaws:
-    """Return the logarithmic mean and variance of (dz_q/dx_p)^2, or of z_q(x)^2 where x is given.
+def path_log_moments(
+    *,
+    widths: Sequence[int],
+    mu: Weights = "gaussian",
+    n0: int,
+    x: ArrayLike | None = None,
+) -> PathLogMoments:
+    """Return the mean and variance of log (dz_q/dx_p)^2, or of log z_q(x)^2 if x is given.
 
-    Given that no layer is dead, the log mean is log(2/n_0) + psi(1/2) + log 2 + sum over layers of
-    log(4/n) + E psi(B/2), the log variance pi^2/2 + the sum of E psi'(B/2) + Var psi(B/2), with B
-    binomial and not 0: -5/(2n) - 49/(12 n^2) and 5/n + 37/(2 n^2) a layer. In the limit
-    b = 5 sum 1/n_l + 2 k4 |u|_4^4/n_1, u = x/|x| or a unit vector.
+    Given that no layer is dead, with B ~ Bin(n_l, 1/2) conditioned on B >= 1::
 
-    n0, widths: 1 to 10^9; mu: see `weight_law`, with mu4.
-    Accuracy: 1e-12 of the product's logarithmic moments; 1e-15 for `dead`.
-    Cost: 14 sqrt(n) terms for each different width.
+        mean     = log(2/n_0) + psi(1/2) + log 2 + sum_l (log(4/n_l) + E psi(B/2))
+        variance = pi^2/2 + sum_l (E psi'(B/2) + Var psi(B/2))
 
-    Raises ValueError for arguments out of range. Source: Hanin & Nica (2018).
+    A layer of width n contributes -5/(2 n) - 49/(12 n^2) to the mean and 5/n + 37/(2 n^2) to the
+    variance, up to O(1/n^3). The limit is b = 5 sum 1/n_l + `2 k4 |u|_4^4/n_1`, with u = x/|x| or
+    a unit vector and k4 the excess kurtosis of the weights.
+
+    Args:
+        widths: The widths of the hidden layers, from 1 to 10^9.
+        mu: The distribution of the entries of W-hat, with mu4 (see `nnth.weight_distribution`).
+        n0: The input dimension, from 1 to 10^9.
+        x: The input `(n0,)`, finite and not 0; None for the derivative.
+
+    Returns:
+        PathLogMoments.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Accuracy: 1e-12 for the moments of the product, 1e-15 for `dead`. Cost: 14 sqrt(n) terms for
+    each distinct width.
+
+    Example:
+        >>> found = nnth.path_log_moments(n0=2, widths=[100] * 20)
+        >>> round(found.log_mean, 3), round(found.lognormal_variance, 3)
+        (-1.779, 1.0)
+
+    Source: Hanin and Nica (2018), theorem 1.
     """
-    law, (n_in, hidden, _) = weight_law(mu), layer_sizes(n0, widths, 1)
+    weights, (n_in, hidden, _) = weight_distribution(mu), layer_sizes(n0, widths, 1)
     log_scale, fourth = math.log(2 / n_in), 1.0
     if x is not None:
         squared, fourth = input_norms(input_vector(x, n_in))
         log_scale += squared
-    b = lognormal_variance(hidden, law, fourth=fourth)
+    b = lognormal_variance(hidden, weights, fourth=fourth)
     counts = Counter(hidden)
     dead = -math.expm1(
         math.fsum(
@@ -78,11 +110,11 @@ def path_laws(
         )
     )
     mean = variance = None
-    if law.is_gaussian:
+    if weights.is_gaussian:
         layers = [(m, layer_log_moments(n)) for n, m in counts.items()]
         mean = math.fsum(m * layer[0] for m, layer in layers)
         variance = math.fsum(m * layer[1] for m, layer in layers)
-    return PathLaws(
+    return PathLogMoments(
         None if mean is None else log_scale + CHI2_LOG_MEAN + mean,
         None if variance is None else CHI2_LOG_VARIANCE + variance,
         mean,
@@ -96,10 +128,10 @@ def path_laws(
 
 @lru_cache(maxsize=4096)
 def layer_log_moments(n: int) -> tuple[float, float]:
-    """Return mean and variance of log((2/n) chi^2_B), B ~ Bin(n, 1/2) given B >= 1."""
+    """Return the mean and variance of log((2/n) chi^2_B), B ~ Bin(n, 1/2) given B >= 1."""
     active, weights = _binomial(n)
-    # log(4/n) + psi(B/2) = log(1 + d) + (psi(B/2) - log(B/2)), d = (2B - n)/n: small numbers. The
-    # logarithms of 1 + d and 1 - d are paired, for their first terms cancel.
+    # log(4/n) + psi(B/2) = log(1 + d) + (psi(B/2) - log(B/2)) with d = (2B - n)/n, a sum of small
+    # numbers. The logarithms of 1 + d and 1 - d are paired, because their first terms cancel.
     d = (2 * active - n) / n
     rest = digamma_less_log(active / 2)
     upper = d > 0
@@ -113,56 +145,76 @@ def layer_log_moments(n: int) -> tuple[float, float]:
 
 
 def path_log_cdf(
-    log_values: ArrayLike, *, n0: int, widths: Sequence[int], x: ArrayLike | None = None
+    log_values: ArrayLike, *, widths: Sequence[int], n0: int, x: ArrayLike | None = None
 ) -> Array:
     """Return P(log (dz_q/dx_p)^2 <= v) for Gaussian weights, given that no layer is dead.
 
-    log_values: v, any shape; the result has it too. x as in `path_laws`: z_q(x)^2 instead.
-    Accuracy: 1e-10. Cost: 700 + 130 s complex terms for each value, s^2 the log variance: 8 us and
-    more; and 14 sqrt(n) times that for each different width.
+    The characteristic function phi is inverted by the midpoint rule (Gil-Pelaez 1951)::
 
-    By inversion of the characteristic function (Gil-Pelaez 1951) with the midpoint rule, which the
-    chi^2_1's decay as e^(-pi t/2) cuts off at t = 26.
+        P = 1/2 - (1/pi) int_0^26 Im(e^(-i t v) phi(t))/t dt
+
+    The chi^2_1 of the output makes phi decay as e^(-pi t/2), so that the integral can end at 26.
+
+    Args:
+        log_values: The values v, an array of any shape.
+        widths: The widths of the hidden layers, from 1 to 10^9.
+        n0: The input dimension, from 1 to 10^9.
+        x: The input `(n0,)`, for the distribution of z_q(x)^2; None for the derivative.
+
+    Returns:
+        The probabilities, an array of the shape of `log_values`.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Accuracy: 1e-10. Cost: 700 + 130 s complex terms for each value, with s^2 the log variance (8 us
+    and more), and 14 sqrt(n) terms of the same number for each distinct width.
+
+    Example:
+        >>> float(nnth.path_log_cdf(0.0, n0=1, widths=[50] * 10).round(4))
+        0.6385
+
+    Source: Hanin and Nica (2018), for the distribution.
     """
-    laws = path_laws(n0=n0, widths=widths, x=x)
-    assert laws.log_mean is not None
-    assert laws.log_variance is not None
-    deviation = math.sqrt(laws.log_variance)
+    found = path_log_moments(n0=n0, widths=widths, x=x)
+    assert found.log_mean is not None
+    assert found.log_variance is not None
+    deviation = math.sqrt(found.log_variance)
     v = np.asarray(log_values, dtype=np.float64)
-    centered = (v - laws.log_mean).ravel()
+    centered = (v - found.log_mean).ravel()
     reach = 80.0 + 16.0 * deviation
     step = math.pi / reach
     t: Array = np.asarray(step * (np.arange(math.ceil(26.0 / step)) + 0.5), dtype=np.float64)
     phi = _chi2_transform(1, np.ones(1), t) * np.exp(
-        1j * t * (math.log(laws.scale) - laws.log_mean)
+        1j * t * (math.log(found.scale) - found.log_mean)
     )
     for n, count in Counter(layer_sizes(n0, widths, 1)[1]).items():
         active, weights = _binomial(n)
         layer = _chi2_transform(int(active[0]), weights, t) * (2 / n) ** (1j * t)
         phi = phi * layer**count
     amplitude = phi / t
-    found = np.empty(centered.size)
-    block = 4096  # of points, which stay in the cache
+    values = np.empty(centered.size)
+    block = 4096  # points, few enough for the cache
     for begin in range(0, centered.size, block):
         part = np.clip(centered[begin : begin + block], -reach, reach)
         turn = np.exp(-1j * part * step)
-        total = np.zeros(part.size, dtype=np.complex128)  # of amplitude_j turn^j, by Horner
+        total = np.zeros(part.size, dtype=np.complex128)  # sum_j amplitude_j turn^j, by Horner
         for value in amplitude[::-1].tolist():
             total = total * turn + value
         total *= np.exp(-0.5j * part * step)
-        found[begin : begin + block] = 0.5 - step / math.pi * total.imag
-    return np.clip(found, 0.0, 1.0).reshape(v.shape)
+        values[begin : begin + block] = 0.5 - step / math.pi * total.imag
+    return np.clip(values, 0.0, 1.0).reshape(v.shape)
 
 
 @lru_cache(maxsize=64)
 def _binomial(n: int) -> tuple[Array, Array]:
-    """Return B = 1, ..., n or what of it is within 14 deviations, and its chances given B >= 1."""
+    """Return the values of B >= 1 within 14 deviations of n/2, and their probabilities."""
     middle = n // 2
     radius = min(middle, math.ceil(7 * math.sqrt(n)) + 1)
     below = np.arange(middle, middle - radius, -1, dtype=np.float64)  # B, towards B - 1
     least = middle - radius
     left = np.concatenate(([1.0], np.cumprod(below / (n - below + 1))))[::-1]
-    # The chances of B and n - B are one.
+    # B and n - B have the same probability.
     active = np.arange(least, n - least + 1, dtype=np.float64)
     weights = np.concatenate((left, left[::-1] if n % 2 else left[-2::-1]))
     if least == 0:
@@ -171,7 +223,7 @@ def _binomial(n: int) -> tuple[Array, Array]:
 
 
 def digamma_less_log(x: Array) -> Array:
-    """Return psi(x) - log x for x >= 1/2: upwards by the recurrence to x >= 16, then a series."""
+    """Return psi(x) - log x for x >= 1/2, by the recurrence up to x >= 16 and a series there."""
     shifted, result = x.copy(), np.zeros_like(x)
     while (small := shifted < 16.0).any():
         # psi(x) - log x = psi(x + 1) - log(x + 1) + log(1 + 1/x) - 1/x.
@@ -186,6 +238,7 @@ def digamma_less_log(x: Array) -> Array:
 
 
 def trigamma(x: Array) -> Array:
+    """Return psi'(x) for x >= 1/2, by the recurrence up to x >= 16 and a series there."""
     shifted, result = x.copy(), np.zeros_like(x)
     while (small := shifted < 16.0).any():
         result[small] += 1 / shifted[small] ** 2
@@ -211,7 +264,7 @@ def _log_gamma(z: Complexes) -> Complexes:
 def _chi2_transform(first: int, weights: Array, t: Array) -> Complexes:
     """Return the sum of weights[i] E (chi^2_B)^(it) over B = first + i."""
     total = np.zeros(t.size, dtype=np.complex128)
-    rows: list[Complexes] = []  # of the last two B
+    rows: list[Complexes] = []  # the transforms of the last two B
     for i, weight in enumerate(weights.tolist()):
         half = (first + i) / 2
         if i < 2:
