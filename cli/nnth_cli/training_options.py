@@ -98,7 +98,7 @@ class DescentOptions:
         own: dict[str, Any] = {
             field.name: getattr(self, field.name) for field in fields(self) if field.name in names
         }
-        own["widths"] = options.hidden_layers(call, self.widths, self.width, self.depth)
+        own |= options.layers_asked(call, self.widths, self.width, self.depth)
         return TrainingSetup(**own, seed=call.seed)
 
 

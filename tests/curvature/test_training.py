@@ -379,3 +379,12 @@ def test_too_large_trainings_are_refused_before_work(
             compute(TrainingSetup(points=2000, widths=(64,)))
     monkeypatch.setattr("nnth._runtime.memory.available_memory", lambda: 10**9)
     hessian(TrainingSetup(points=20, widths=(4,), steps=0))
+
+
+def test_hidden_layers_of_one_width_or_several() -> None:
+    assert TrainingSetup().training().layout.sizes == (2, 32, 32, 2)
+    assert TrainingSetup(width=5, depth=3).training().layout.sizes == (2, 5, 5, 5, 2)
+    assert TrainingSetup(widths="7,3*2").training().layout.sizes == (2, 7, 3, 3, 2)
+    for change in ({"width": 0}, {"depth": 0}):
+        with pytest.raises(ValueError, match="must be at least 1, not 0"):
+            TrainingSetup(**change).training()

@@ -29,7 +29,13 @@ from nnth._curvature.objective import (
 from nnth._data.examples import Examples, Source, load_examples
 from nnth._data.files import File, file_of
 from nnth._kernels.kernel import variances
-from nnth._networks.network import Network, parse_widths, random_network
+from nnth._networks.network import (
+    MAX_LAYERS,
+    MAX_WIDTH,
+    Network,
+    parse_widths,
+    random_network,
+)
 from nnth._networks.network_files import load_network
 from nnth._runtime import streams
 from nnth._runtime.checks import check_integer
@@ -61,7 +67,9 @@ class TrainingSetup:
         points: Use only the first `points` examples; by default all, or 200 for clusters.
         center: Subtract the mean of the inputs from each.
         net: A Network, or a .npz or .safetensors file, to start from instead of a random network.
-        widths: Widths of the hidden layers, as (32, 32) or "32*2".
+        width: Width of each hidden layer, without widths.
+        depth: Number of hidden layers, without widths.
+        widths: Widths of the hidden layers, as (64, 32) or "64*10", instead of width and depth.
         act: Activation, a name or an expression in z; by default tanh, or that of the net.
         cb: Bias variance; by default critical for the activation, or 0 if cw is given.
         cw: Weight variance, divided by the fan-in; by default critical for the activation.
@@ -84,7 +92,9 @@ class TrainingSetup:
     points: int | None = None
     center: bool = False
     net: Network | str | os.PathLike[str] | None = None
-    widths: Sequence[int] | str = (32, 32)
+    width: int = 32
+    depth: int = 2
+    widths: Sequence[int] | str | None = None
     act: str | None = None
     cb: float | None = None
     cw: float | None = None
@@ -137,7 +147,12 @@ class TrainingSetup:
             return load_network(self.net, self.act)
         act = activation("tanh" if self.act is None else self.act)
         cb, cw = variances(act, self.cb, self.cw)
-        widths = parse_widths(self.widths) if isinstance(self.widths, str) else self.widths
+        widths: Sequence[int]
+        if self.widths is None:
+            width = check_integer("width", self.width, maximum=MAX_WIDTH)
+            widths = (width,) * check_integer("depth", self.depth, maximum=MAX_LAYERS)
+        else:
+            widths = parse_widths(self.widths) if isinstance(self.widths, str) else self.widths
         drawn = random_network(
             found.x.shape[1],
             widths,
