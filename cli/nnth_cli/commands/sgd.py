@@ -1,4 +1,4 @@
-"""The stationary state of stochastic gradient descent, and its drift."""
+"""Stochastic gradient descent: its stationary state, and its drift."""
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
