@@ -135,7 +135,7 @@ def test_energies_add_up_to_the_mean_square(act: str) -> None:
         ("(z+1)**3 - z**3 - 3*z", "even", "polynomial of degree 2", "zero", "expression"),
         ("z**3 - z + 1", "none", "polynomial of degree 0", "polynomial of degree 3", "expression"),
         # Polynomials in disguise.
-        ("relu(z) - relu(-z)", "odd", "zero", "polynomial of degree 1", "values"),
+        ("relu(z) - relu(-z)", "odd", "zero", "polynomial of degree 1", "expression"),
         (
             "sin(z)**2 + cos(z)**2 + z",
             "none",
@@ -144,7 +144,7 @@ def test_energies_add_up_to_the_mean_square(act: str) -> None:
             "values",
         ),
         ("abs(z)**3*abs(z)", "even", "polynomial of degree 4", "zero", "values"),
-        ("tanh(z) - tanh(z) + z", "odd", "zero", "polynomial of degree 1", "values"),
+        ("tanh(z) - tanh(z) + z", "odd", "zero", "polynomial of degree 1", "expression"),
     ],
 )
 def test_parity_and_polynomials(act: str, parity: str, even: str, odd: str, proof: str) -> None:
