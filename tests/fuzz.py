@@ -97,24 +97,24 @@ def options(data: bytes) -> None:
             words.append(source.ConsumeUnicodeNoSurrogates(source.ConsumeIntInRange(0, 12)))
     if {"--install-completion", "--jobs", "--scheduler", "-j"} & set(words):
         return
-    with captured() as said:
+    with captured() as printed:
         code = dry_run(lambda: program.run(program.get_command(program.app), words))
-    check(words, code, said.getvalue().decode())
+    check(words, code, printed.getvalue().decode())
 
 
-def check(words: list[str], code: int | None, said: str) -> None:
+def check(words: list[str], code: int | None, printed: str) -> None:
     if code not in (None, 0, 1, 2):
-        raise AssertionError(f"exit code {code} of {words}: {said}")
-    errors = [line for line in said.splitlines() if not line.startswith("nnth: warning: ")]
+        raise AssertionError(f"exit code {code} of {words}: {printed}")
+    errors = [line for line in printed.splitlines() if not line.startswith("nnth: warning: ")]
     if code and (len(errors) != 1 or not errors[0].startswith("nnth: error: ")):
-        raise AssertionError(f"not one line of error from {words}: {said}")
-    if "NNTH_TRACEBACK" in said:
-        raise AssertionError(f"a bug shown by {words}: {said}")
+        raise AssertionError(f"not one line of error from {words}: {printed}")
+    if "NNTH_TRACEBACK" in printed:
+        raise AssertionError(f"a bug shown by {words}: {printed}")
 
 
 @contextmanager
 def captured() -> Iterator[io.BytesIO]:
-    """What is written to standard error; standard output goes nowhere."""
+    """Capture standard error; standard output is discarded."""
     errors = io.BytesIO()
     before = sys.stdout, sys.stderr
     sys.stdout = io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True)

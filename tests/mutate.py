@@ -1,6 +1,6 @@
 """Can the tests fail? Puts one small error at a time into formulas and runs their wing's tests.
 
-    python tests/mutate.py --count 8 cpp/nnth/paths/law.cpp python/nnth/_gp
+    python tests/mutate.py --count 8 cpp/nnth/paths/norm_sampler.cpp python/nnth/_gp
 
 The errors are those of `mutants.py`. Each is made in a copy of the working tree, built there and
 tested until the first failure; those that no test noticed are printed as `file:line: before ->
@@ -190,7 +190,7 @@ class Copy:
         return self.run(build, 3600.0) == 0 and self.run(install, 600.0) == 0
 
     def passes(self, path: str, limit: float) -> bool:
-        """Whether the tests of this file's wing pass within so many seconds."""
+        """Return whether the tests of this file's package pass within a number of seconds."""
         # Tests that failed last time come first: they are the likeliest to fail again.
         options = ["-x", "-q", "--ff", "--hypothesis-seed=0"]
         return self.run(["python", "-m", "pytest", "-n0", *options, *tests_of(path)], limit) == 0

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 NNTH = Path(sys.executable).with_name("nnth")
-# The program, which tells that it has started, as progress that is written over.
+# The program, which reports its start as progress that is overwritten.
 _STARTED = (
     "import os, signal; from nnth_cli import start; signal.signal(signal.SIGINT, signal.SIG_DFL); "
     "os.write(2, b'\\r'); start.main()"
@@ -20,7 +20,7 @@ PATIENCE = 120.0  # seconds to wait for what comes at once where the machine is 
 
 
 def call(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """What `nnth` does with these arguments."""
+    """Run `nnth` with these arguments."""
     words = [NNTH, *map(str, arguments)]
     return subprocess.run(
         words, capture_output=True, text=True, timeout=PATIENCE, cwd=cwd, check=False

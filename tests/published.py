@@ -39,7 +39,7 @@ SOURCES = {
     "Serra et al. 2018": "Bounding and counting linear regions of deep neural networks, ICML",
     "Telgarsky 2015": "Representation benefits of deep feedforward networks, arXiv:1509.08101",
     "Hanin & Nica 2018": "Products of many large random matrices and gradients in deep networks",
-    "Hanin & Nica 2020": "Finite depth and width corrections to the neural tangent kernel, ICLR",
+    "Hanin & Nica 2019": "Finite depth and width corrections to the neural tangent kernel, ICLR",
     "Hanin & Zlokapa 2022": "Bayesian interpolation with deep linear networks, arXiv:2212.14457",
     "Gavish & Donoho 2014": "The optimal hard threshold for singular values is 4/sqrt(3), IEEE",
     "Bietti & Mairal 2019": "On the inductive bias of neural tangent kernels, NeurIPS",
@@ -54,7 +54,7 @@ SOURCES = {
     "Woodworth et al. 2020": "Kernel and rich regimes in overparametrized models, COLT",
     "Chizat et al. 2019": "On lazy training in differentiable programming, NeurIPS",
     "Kolmogorov & Tikhomirov 1959": "Epsilon-entropy and epsilon-capacity of sets",
-    "Cohen, DeVore et al. 2022": "Optimal stable nonlinear approximation, Found. Comput. Math. 22",
+    "Cohen et al. 2022": "Optimal stable nonlinear approximation, Found. Comput. Math. 22",
 }
 
 
@@ -496,7 +496,7 @@ PATHS = [
         where={"quantity": "dzdx", "order": 4},
     ),
     Entry(
-        "Hanin & Nica 2020",
+        "Hanin & Nica 2019",
         "thm. 1",
         "E Theta = 2 (L + 1) |x|^2/n0",
         NTK_RATIO,
@@ -506,7 +506,7 @@ PATHS = [
         where={"order": 1},
     ),
     Entry(
-        "Hanin & Nica 2020",
+        "Hanin & Nica 2019",
         "thm. 1",
         "E Theta^2/(E Theta)^2 - 1 is of order T: 11/3 T at large depths, 3.673e-3 at T = 1e-3",
         NTK_RATIO,
@@ -516,7 +516,7 @@ PATHS = [
         where={"order": 2},
     ),
     Entry(
-        "Hanin & Nica 2020",
+        "Hanin & Nica 2019",
         "sec. 2",
         "log |product of 21 matrices| has mean sum (psi(32) + log(2/64))/2",
         "product --n0 64 --width 64 --depth 20 --samples 0",
@@ -526,7 +526,7 @@ PATHS = [
         where={"quantity": "log_norm"},
     ),
     Entry(
-        "Hanin & Nica 2020",
+        "Hanin & Nica 2019",
         "sec. 2",
         "... and variance sum psi'(32)/4",
         "product --n0 64 --width 64 --depth 20 --samples 0",
@@ -891,7 +891,7 @@ TRAINING = [
         for n in (0, 1, 3, 7)
     ),
     Entry(
-        "Cohen, DeVore et al. 2022",
+        "Cohen et al. 2022",
         "thm. 4.1",
         "delta_26n <= 3 eps_n: at 26, 3 times the upper bound of eps_1, the radius 1",
         "entropy --set ball:3 --bits 26",

@@ -42,12 +42,12 @@ class Finding:
     case: int
     name: str
     line: str
-    said: str
+    message: str
     folder: Path
 
     def __str__(self) -> str:
         return (
-            f"{self.name}: {self.said}\n    {self.line}\n"
+            f"{self.name}: {self.message}\n    {self.line}\n"
             f"    in {self.folder}; again: python tests/referee.py --seed {self.seed} "
             f"--case {self.case}"
         )
@@ -63,7 +63,7 @@ def play(seed: int, number: int, folder: Path, names: Sequence[str] = NAMES) -> 
     form = draw.pick(("csv", "csv", "jsonl"))
     outcome = run([*case.words, "--format", form], folder)
     found = list(_judged(case, command, outcome, draw))
-    return [Finding(seed, number, name, outcome.line, said, folder) for said in found]
+    return [Finding(seed, number, name, outcome.line, message, folder) for message in found]
 
 
 def _command_of(words: Sequence[str]) -> str:

@@ -282,7 +282,7 @@ def _apply(row: Vector, forms: Sequence[Vector]) -> Vector:
 
 @dataclass(frozen=True)
 class Counts:
-    """What is counted, by the names of the package."""
+    """Return the counts, by the names of the package."""
 
     activation_regions: int
     linear_regions: int

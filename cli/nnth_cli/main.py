@@ -72,7 +72,7 @@ Examples:
 \b
 Environment:
   NNTH_THREADS, NNTH_FORMAT, NNTH_SEED: defaults of options of these names
-  NNTH_STYLE: style sheet of matplotlib for --plot, such as nnth.dark or my.mplstyle
+  NNTH_STYLE: matplotlib style of --plot, as nnth.dark or my.mplstyle
   NNTH_TRACEBACK=1: show where in the program an error arose
 """
 

@@ -1,6 +1,6 @@
 """The options of commands that train a network or evaluate a given one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
@@ -89,29 +89,17 @@ class DescentOptions:
         """Return the description of an option, for a command with another default."""
         return get_type_hints(cls, include_extras=True)[name].__metadata__[0]
 
-    def setup(self, call: Call, **more: Any) -> "TrainingSetup":
-        """Return the TrainingSetup, with further arguments `more`."""
+    def setup(self, call: Call) -> "TrainingSetup":
+        """Return the TrainingSetup of these options."""
         call.check_together(conflicts=[("--net", name) for name in _RANDOM_NET_OPTIONS])
         from nnth._curvature.training import TrainingSetup
 
-        return TrainingSetup(
-            data=self.data,
-            points=self.points,
-            center=self.center,
-            net=self.net,
-            widths=options.hidden_layers(call, self.widths, self.width, self.depth),
-            act=self.act,
-            cb=self.cb,
-            cw=self.cw,
-            loss=self.loss,
-            steps=self.steps,
-            batch=self.batch,
-            momentum=self.momentum,
-            weight_decay=self.weight_decay,
-            dtype=self.dtype,
-            seed=call.seed,
-            **more,
-        )
+        names = {field.name for field in fields(TrainingSetup)}
+        own: dict[str, Any] = {
+            field.name: getattr(self, field.name) for field in fields(self) if field.name in names
+        }
+        own["widths"] = options.hidden_layers(call, self.widths, self.width, self.depth)
+        return TrainingSetup(**own, seed=call.seed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,11 +120,11 @@ class TrainingOptions(DescentOptions):
         typer.Option(help="Write the trained network to an .npz file.", metavar="FILE.npz"),
     ] = None
 
-    def setup(self, call: Call, **more: Any) -> "TrainingSetup":
+    def setup(self, call: Call) -> "TrainingSetup":
         """Return the TrainingSetup, after checking the files to write."""
         call.check_target("--checkpoint", self.checkpoint, (".json",))
         call.check_target("--save-net", self.save_net, (".npz",))
-        return super().setup(call, eta=self.eta, **more)
+        return super().setup(call)
 
     def write_net(self, net: "Network") -> None:
         """Write the trained network to the file of --save-net, if given."""

@@ -16,8 +16,8 @@ namespace {
 
 using namespace nnth::bind;
 
-Net net_of(const std::vector<double>& x, const std::vector<std::uint64_t>& widths,
-           std::uint64_t outputs, const std::string& mu) {
+NetworkEnsemble ensemble_of(const std::vector<double>& x, const std::vector<std::uint64_t>& widths,
+                            std::uint64_t outputs, const std::string& mu) {
     return {x, widths, outputs, weights_named(mu)};
 }
 
@@ -41,7 +41,7 @@ py::dict moments_dict(const Moments& moments) {
     dict["mean"] = array(mean);
     dict["stderr"] = array(stderr_of);
     dict["log_of_mean"] = array(log_mean);
-    dict["max_share"] = array(share);
+    dict["max_fraction"] = array(share);
     dict["log_least"] = moments.least().log();
     dict["log_largest"] = moments.largest().log();
     dict["log_mean"] = moments.log_mean();
@@ -54,21 +54,22 @@ py::tuple sample(const std::vector<double>& x, const std::vector<std::uint64_t>&
                  const std::vector<std::pair<std::string, std::vector<int>>>& quantities,
                  bool dense, std::uint64_t seed, std::uint64_t start, std::uint64_t samples,
                  std::uint64_t keep, int threads, py::object progress) {
-    const Net net = net_of(x, widths, outputs, mu);
-    std::vector<Asked> asked;
-    asked.reserve(quantities.size());
-    for (const auto& [name, powers] : quantities) asked.push_back({quantity_named(name), powers});
+    const NetworkEnsemble ensemble = ensemble_of(x, widths, outputs, mu);
+    std::vector<Request> requests;
+    requests.reserve(quantities.size());
+    for (const auto& [name, powers] : quantities)
+        requests.push_back({quantity_named(name), powers});
     PythonMonitor monitor(std::move(progress));
     PathSample result;
     {
         const py::gil_scoped_release release;
-        result = sample_paths(net, asked, dense ? Sampler::dense : Sampler::law,
+        result = sample_paths(ensemble, requests, dense ? Sampler::dense : Sampler::law,
                               {seed, start, samples, threads, keep}, monitor);
     }
     std::vector<std::vector<std::int64_t>> states;
     for (const Moments& m : result.moments) states.push_back(m.state());
-    const auto rows = static_cast<py::ssize_t>(asked.size());
-    const auto columns = static_cast<py::ssize_t>(result.values.size() / asked.size());
+    const auto rows = static_cast<py::ssize_t>(requests.size());
+    const auto columns = static_cast<py::ssize_t>(result.values.size() / requests.size());
     return py::make_tuple(states, to_array(std::move(result.values), {rows, columns}),
                           to_array(std::move(result.logarithms), {rows, columns}));
 }
@@ -93,12 +94,12 @@ py::tuple grams(const Array& x, const std::vector<std::uint64_t>& widths, const 
                 std::uint64_t keep, int threads, py::object progress) {
     const std::vector<std::vector<double>> inputs = rows_of(x);
     if (inputs.empty()) throw std::invalid_argument("x must hold at least one input");
-    const Net net = net_of(inputs.front(), widths, 1, mu);
+    const NetworkEnsemble ensemble = ensemble_of(inputs.front(), widths, 1, mu);
     PythonMonitor monitor(std::move(progress));
     GramSample result;
     {
         const py::gil_scoped_release release;
-        result = sample_grams(net, inputs, dense ? Sampler::dense : Sampler::law,
+        result = sample_grams(ensemble, inputs, dense ? Sampler::dense : Sampler::law,
                               {seed, start, samples, threads, keep}, monitor);
     }
     const auto m = static_cast<py::ssize_t>(inputs.size());
@@ -165,7 +166,7 @@ py::array_t<double> half_binomials(std::uint64_t n, std::uint64_t seed, std::siz
     return to_array(std::move(out), {static_cast<py::ssize_t>(count)});
 }
 
-std::pair<std::int32_t, py::array_t<double>> half_binomial_law(std::uint64_t n) {
+std::pair<std::int32_t, py::array_t<double>> half_binomial_distribution(std::uint64_t n) {
     const HalfBinomial table(n);
     std::vector<double> p = table.probabilities();
     const auto count = static_cast<py::ssize_t>(p.size());
@@ -200,7 +201,7 @@ void bind_path_sampling(py::module_& module) {
     module.def("merge_sums", &merged_sums, py::arg("a"), py::arg("b"));
     module.def("totals", &totals, py::arg("state"));
     module.def("half_binomials", &half_binomials, py::arg("n"), py::arg("seed"), py::arg("count"));
-    module.def("half_binomial_law", &half_binomial_law, py::arg("n"));
+    module.def("half_binomial_distribution", &half_binomial_distribution, py::arg("n"));
     module.def("chi_squares", &chi_squares, py::arg("degrees"), py::arg("seed"), py::arg("count"));
     module.def("merge_moments", &merged, py::arg("a"), py::arg("b"));
     module.def(

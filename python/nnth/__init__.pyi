@@ -34,20 +34,20 @@ from nnth._margin import Classifier, MarginFlow, margin, max_margin
 from nnth._networks.network import Network, named_network, random_network
 from nnth._networks.network_files import load_network
 from nnth._paths import (
-    WeightLaw,
+    WeightDistribution,
     ntk_moments,
     ntk_off_diagonal,
     path_angles,
     path_asymptotics,
     path_distribution,
-    path_laws,
     path_log_cdf,
+    path_log_moments,
     path_moments,
     path_spectrum,
     paths,
     sample_grams,
     sample_paths,
-    weight_law,
+    weight_distribution,
 )
 from nnth._predict import Prediction, predict
 from nnth._quadratic import (
@@ -117,7 +117,7 @@ __all__ = [
     "Table",
     "TrainingSetup",
     "Vertex",
-    "WeightLaw",
+    "WeightDistribution",
     "__version__",
     "activation",
     "arrangement",
@@ -160,8 +160,8 @@ __all__ = [
     "path_angles",
     "path_asymptotics",
     "path_distribution",
-    "path_laws",
     "path_log_cdf",
+    "path_log_moments",
     "path_moments",
     "path_spectrum",
     "paths",
@@ -194,5 +194,5 @@ __all__ = [
     "uniforms",
     "valley_relations",
     "verify",
-    "weight_law",
+    "weight_distribution",
 ]

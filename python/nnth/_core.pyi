@@ -282,7 +282,7 @@ def sample_grams(  # state [4, m, m, 5], largest eigenvalues [samples] twice, [k
 def merge_sums(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]: ...  # [..., 5]
 def totals(state: NDArray[np.int64]) -> Floats: ...  # [...]
 def half_binomials(n: int, seed: int, count: int) -> Floats: ...  # [count]
-def half_binomial_law(n: int) -> tuple[int, Floats]: ...  # the least value, probabilities
+def half_binomial_distribution(n: int) -> tuple[int, Floats]: ...  # the least value, probabilities
 def chi_squares(degrees: float, seed: int, count: int) -> Floats: ...
 
 # random.cpp; the maps are in nnth/numerics/random.hpp and normal.hpp

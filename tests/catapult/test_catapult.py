@@ -47,7 +47,7 @@ def test_trajectories_are_those_of_sixty_digits(eta: float, y: float) -> None:
 
 
 def test_a_long_catapult_is_right_where_doubles_are_not() -> None:
-    # Chaos amplifies the rounding of doubles by 10^5 here; the estimate covers what is left.
+    # Chaos amplifies the rounding of doubles by 10^5 here; the estimate covers the rest.
     eta, kappa = 3.99, 1e-4
     table = catapult(eta, z0=1.0, lambda0=1.0, kappa=kappa, steps=100)
     r, lam = 1.0, 1.0
@@ -70,7 +70,7 @@ def plain_net(m: int, d: int, sample: int, seed: int = 0) -> tuple[np.ndarray, n
 def steps_of_a_net(
     eta: float, m: int, d: int, y: float, steps: int, frozen: bool, sample: int
 ) -> list[tuple[float, float, float]]:
-    """z, lambda and the share of shut gates, with all weights in R^d and plain back-propagation."""
+    """z, lambda and the fraction of shut gates, by back-propagation through all weights."""
     v, u = plain_net(m, d, sample)
     x = np.ones(d)
     gates = u @ x > 0
@@ -180,8 +180,8 @@ def test_frozen_networks_follow_the_recursion_in_a_sweep() -> None:
     sweep = catapult_phases(eta_lambda0=(1.0, 2.5, 3.2), width=500, samples=30)
     rows = {name: sweep["model"] == name for name in ("recursion", "frozen gates")}
     for name in ("converged", "settled_step", "peak_loss", "final_eta_lambda"):
-        ours, net = (sweep[name][at] for at in rows.values())
-        assert net == pytest.approx(ours, rel=1e-9)
+        recursion, net = (sweep[name][at] for at in rows.values())
+        assert net == pytest.approx(recursion, rel=1e-9)
 
 
 @settings(max_examples=60, deadline=None)
@@ -226,7 +226,7 @@ def test_interrupts_reach_a_long_training() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ({"eta": 0.0}, "eta must be above 0"),
         ({"eta": math.nan}, "eta must be above 0"),
@@ -251,8 +251,8 @@ def test_interrupts_reach_a_long_training() -> None:
     ],
 )
 @pytest.mark.parametrize("function", [catapult, catapult_phases])
-def test_bad_arguments(function: Any, arguments: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_bad_arguments(function: Any, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         function(**arguments)
 
 

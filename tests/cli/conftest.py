@@ -1,4 +1,4 @@
-"""What tests of all commands share."""
+"""Fixtures of the tests of all commands."""
 
 from pathlib import Path
 

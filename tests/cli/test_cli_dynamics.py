@@ -93,7 +93,7 @@ def test_lazy_over_widths(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["catapult", "--eta", "0"], "eta must be above 0"),
         (["catapult", "--eta", "1,x"], "'--eta': must be finite numbers"),
@@ -118,10 +118,10 @@ def test_lazy_over_widths(tmp_path: Path) -> None:
         (["lazy", "--delta", "2"], "delta must be between 0 and 1"),
     ],
 )
-def test_bad_input_is_one_line(words: list[str], said: str, tmp_path: Path) -> None:
+def test_bad_input_is_one_line(words: list[str], message: str, tmp_path: Path) -> None:
     done = call(*words, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
+    assert message in done.stderr
     assert done.stderr.startswith("nnth: error: ")
     assert done.stderr.count("\n") == 1
 

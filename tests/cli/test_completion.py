@@ -40,7 +40,7 @@ LINES = [
 
 
 def asked(shell: str, line: str) -> str:
-    """What nnth answers to the script of a shell, by its environment."""
+    """Return the completions that nnth prints for the script of a shell."""
     words = line.split(" ")
     question = {
         "_NNTH_COMPLETE": f"complete_{shell}",
@@ -75,9 +75,9 @@ def test_a_wrong_line_is_no_reason_to_speak(line: str) -> None:
 
 def test_names_that_completion_keeps_are_those_of_the_package() -> None:
     assert tuple(options.names_of_activations()) == CATALOGUE
-    from nnth._paths.weight_law import weight_law
+    from nnth._paths.weight_distribution import weight_distribution
 
-    assert [weight_law(name).name for name in names_of_laws()] == names_of_laws()
+    assert [weight_distribution(name).name for name in names_of_laws()] == names_of_laws()
 
 
 def test_the_tab_key_does_not_wait_for_numpy() -> None:

@@ -1,4 +1,4 @@
-"""What holds for every command: bad input is named, threads change nothing, Ctrl-C ends it."""
+"""Properties of every command: bad input is named, threads change nothing, Ctrl-C ends it."""
 
 from __future__ import annotations
 
@@ -154,13 +154,13 @@ def test_bad_values_are_named_and_nothing_is_written(
         words = [*CALLS[command][0].split(), *output, name, value]
         code = run(*command.split(), *words)
         out, err = capfd.readouterr()
-        said = f"nnth {command} {' '.join(words)}\n{err}"
-        assert code == 2, said
-        assert re.fullmatch(r"nnth: error: [^\n]+\n", err), said
-        assert name in err, said
-        assert not OF_PYTHON.search(err), said
-        assert out == "", said
-        assert sorted(files.iterdir()) == before, said
+        context = f"nnth {command} {' '.join(words)}\n{err}"
+        assert code == 2, context
+        assert re.fullmatch(r"nnth: error: [^\n]+\n", err), context
+        assert name in err, context
+        assert not OF_PYTHON.search(err), context
+        assert out == "", context
+        assert sorted(files.iterdir()) == before, context
 
 
 @pytest.mark.parametrize(
@@ -318,19 +318,19 @@ def test_extreme_numbers_are_refused_by_name_or_handled(
                 with bounded() as interrupts:
                     code = run(*words)
                 out, err = capfd.readouterr()
-                said = f"nnth {' '.join(words)}\n{err}"
+                context = f"nnth {' '.join(words)}\n{err}"
                 if interrupts:
-                    assert code in (0, 130), said
+                    assert code in (0, 130), context
                 elif code:
-                    assert code in (1, 2), said
-                    assert re.fullmatch(r"nnth: error: [^\n]+\n", err), said
-                    assert name in err, said
-                    assert out == "", said
+                    assert code in (1, 2), context
+                    assert re.fullmatch(r"nnth: error: [^\n]+\n", err), context
+                    assert name in err, context
+                    assert out == "", context
                 else:
-                    assert code == 0, said
-                    assert err == "", said
-                assert not OF_PYTHON.search(err), said
-                assert "TRACEBACK" not in err, said
+                    assert code == 0, context
+                    assert err == "", context
+                assert not OF_PYTHON.search(err), context
+                assert "TRACEBACK" not in err, context
 
 
 @pytest.mark.parametrize("command", program.names_of_commands())

@@ -31,7 +31,7 @@ mounts = pytest.mark.skipif(not can_mount(), reason="may not mount a file system
 
 
 def shell(script: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """What sh does with a script in which `nnth` is ours, in a folder."""
+    """Run a script of sh in a folder, in which `nnth` is the program under test."""
     environment = {
         **os.environ,
         "PATH": f"{NNTH.parent}:{os.environ['PATH']}",

@@ -85,17 +85,17 @@ def test_hopeless_sizes_are_refused_by_name_or_end_when_interrupted(
                     code = run(*called, "--threads", "1", "--format", "csv")
                     ended = time.process_time()
                 err = capfd.readouterr().err
-                said = f"nnth {' '.join(called)}\n{err}"
+                context = f"nnth {' '.join(called)}\n{err}"
                 if interrupts:
-                    assert code in (0, 130), said
-                    assert ended - interrupts[0] < _PROMPT, said
+                    assert code in (0, 130), context
+                    assert ended - interrupts[0] < _PROMPT, context
                 elif code:
-                    assert re.fullmatch(r"nnth: error: [^\n]+\n", err), said
-                    assert option in err, said
-                    assert "allocate" not in err, said
-                    assert ended - begun < 1.0, said
+                    assert re.fullmatch(r"nnth: error: [^\n]+\n", err), context
+                    assert option in err, context
+                    assert "allocate" not in err, context
+                    assert ended - begun < 1.0, context
                 else:
-                    assert err == "", said
+                    assert err == "", context
 
 
 @pytest.mark.slow
@@ -133,7 +133,7 @@ def test_hopeless_work_ends_at_once_when_it_is_interrupted(command: str, files: 
 
 
 def _rest_of(process: subprocess.Popen[str], worked: float) -> tuple[str, str]:
-    """What a process still says, in little processor time."""
+    """Return the output of a process, which must take little processor time."""
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # its times can still be read
     assert processor_time(process.pid) - worked < _PROMPT
     return process.communicate(timeout=PATIENCE)

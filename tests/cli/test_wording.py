@@ -18,7 +18,7 @@ NAMES = {
 
 
 @pytest.mark.parametrize(
-    ("message", "said"),
+    ("message", "expected"),
     [
         ("log_times must ascend, not 1,1", "--log-times must ascend, not 1,1"),
         ("depth must be at least 1, not 0", "--depth must be at least 1, not 0"),
@@ -42,10 +42,10 @@ NAMES = {
         ("not_x_test must be", "not_x_test must be"),
     ],
 )
-def test_arguments_are_said_as_options(message: str, said: str | None) -> None:
-    if said is None:
-        said = "--x must be smaller, or --cw and --cb be smaller"
-    assert worded(message, NAMES) == said
+def test_arguments_are_named_as_options(message: str, expected: str | None) -> None:
+    if expected is None:
+        expected = "--x must be smaller, or --cw and --cb be smaller"
+    assert worded(message, NAMES) == expected
     assert worded(message, {}) == message
 
 

@@ -284,7 +284,9 @@ CALLS: dict[str, Call] = {
     "merge_sums": lambda threads: _core.merge_sums(path_grams(threads)[0][0], path_grams(1)[0][0]),
     "totals": lambda threads: _core.totals(path_grams(threads)[0][0]),
     "half_binomials": lambda _: [_core.half_binomials(n, 1, 2000) for n in (1, 33, 1000)],
-    "half_binomial_law": lambda _: [_core.half_binomial_law(n) for n in (1, 33, 1000)],
+    "half_binomial_distribution": lambda _: [
+        _core.half_binomial_distribution(n) for n in (1, 33, 1000)
+    ],
     "chi_squares": lambda _: [_core.chi_squares(n, 1, 2000) for n in (0.0, 1.0, 2.0, 50.0)],
     # random.cpp
     "philox4x32": lambda _: _core.philox4x32([1, 2, 3, 4], [5, 6]),

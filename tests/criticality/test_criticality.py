@@ -211,7 +211,7 @@ def test_zeros_close_to_one_another_are_found_apart(constant: str, near: int) ->
 
 
 @pytest.mark.parametrize("constant", ["0.0225", "0.02250000000001", "0.02249999999999999"])
-def test_a_touching_zero_is_said(constant: str) -> None:
+def test_a_zero_without_change_of_sign_has_a_note(constant: str) -> None:
     table = critical(quartic(constant))
     (row,) = np.flatnonzero((table["k_star"] > 0.5) & (table["k_star"] < 2))
     assert "E[s s''] is 0 within its error" in table["note"][row]
@@ -285,7 +285,7 @@ def test_a_flatter_activation_decays_as_the_root_of_depth() -> None:
 @pytest.mark.parametrize(
     ("act", "stability", "decay", "coefficient"),
     [
-        # A scale of its own near 0: what holds further out says nothing of it.
+        # A function with a smaller scale near 0, which larger z do not show.
         ("z+0.0001*tanh(100*z)+0.001*z**3", "stable", "1/l", None),
         ("z-0.001*tanh(z)+0.0005*tanh(2*z)", "stable", "1/l", 500 / 3),
         # Departures below 2 % everywhere.
@@ -440,7 +440,7 @@ def test_no_fixed_point_is_missed(act: str) -> None:
 
 @pytest.mark.parametrize("act", ["hard_tanh", "tanh", "z/(1+z*z*1e-3)", "elu"])
 def test_a_critical_zero_is_one_fixed_point(act: str) -> None:
-    """Variances beside it move by less than rounding, and are not taken for fixed."""
+    """Variances close to it change by less than rounding, and do not count as fixed."""
     table = phase(act, cw=1.0, cb=0.0)
     assert table["k_star"].tolist() == [0.0]
     assert table["stability"].tolist() == ["marginal"]
@@ -525,7 +525,7 @@ def test_c_star_is_fixed_by_the_kernels_of_two_inputs(act: str, cw: float, cb: f
             continue
         seen += 1
         layer = kernel(act, depth=1, cw=cw, cb=cb, norm=(k - cb) / cw, rho=(c * k - cb) / (k - cb))
-        # |F(c) - c| = (1 - chi) |c - c*|, and what the kernel is off by.
+        # |F(c) - c| = (1 - chi) |c - c*|, plus the error of the kernel.
         slack = 2.0 * error + layer["error"][1] + 4e-15
         assert abs(layer["corr"][1] - c) <= slack
         assert 0.0 <= c < 1.0

@@ -25,7 +25,7 @@ PARTS = ("class", "cross", "within", "diag")
 
 
 def unbalanced(m: int = 23, classes: int = 3, d: int = 4, seed: int = 0) -> tuple[Any, Any]:
-    """Examples of classes of very unequal sizes, in no order."""
+    """Return examples of classes of very unequal sizes, unordered."""
     random = np.random.default_rng(seed)
     labels = random.permutation(np.arange(m) ** 2 * classes // m**2)
     return random.standard_normal((m, d)) + 2.0 * labels[:, None], labels.astype(float)
@@ -55,7 +55,7 @@ def outputs(theta: np.ndarray, sizes: tuple[int, ...], x: np.ndarray) -> np.ndar
 
 
 def jacobians(snapshot: Snapshot) -> np.ndarray:
-    """`(m, C, P)`, exact to rounding: f(theta + i e_k 1e-200)/1e-200, the imaginary part."""
+    """Return Jacobians `(m, C, P)`, the imaginary part of f(theta + i e_k 1e-200)/1e-200."""
     sizes, x = snapshot.training.layout.sizes, snapshot.training.examples.x
     columns = []
     for k in range(len(snapshot.theta)):
@@ -66,7 +66,7 @@ def jacobians(snapshot: Snapshot) -> np.ndarray:
 
 
 def parts_of(vectors: np.ndarray, p: np.ndarray, labels: np.ndarray, plain: bool = False) -> Any:
-    """G and the parts as they are defined, from g_icc' `(m, C, P)`; or with plain averages."""
+    """Return G and its parts by definition, from g_icc' `(m, C, P)`; or with unweighted means."""
     m, count, size = vectors.shape
     g = {name: np.zeros((size, size)) for name in ("G", *PARTS)}
     for i in range(m):
@@ -115,8 +115,8 @@ def small() -> tuple[TrainingSetup, Snapshot, Any]:
     return setup, snapshot, by_definition(snapshot)
 
 
-def test_the_parts_are_as_they_are_defined(small: tuple[TrainingSetup, Snapshot, Any]) -> None:
-    """Rounding is some 1e-15 of G; eigenvalues are the square of residuals of 1e-6 off."""
+def test_the_parts_agree_with_their_definition(small: tuple[TrainingSetup, Snapshot, Any]) -> None:
+    """Rounding is about 1e-15 of G; errors of eigenvalues are squares of residuals of 1e-6."""
     setup, _, expected = small
     table = nnth.classes(setup).table()
     assert table.columns[:3] == ("part", "trace", "frobenius")
@@ -146,8 +146,8 @@ def test_products_are_those_of_the_matrices(small: tuple[TrainingSetup, Snapshot
         assert forms[part] == pytest.approx(v @ exact, rel=1e-13)
 
 
-def test_plain_averages_miss_g(small: tuple[TrainingSetup, Snapshot, Any]) -> None:
-    """The notes' means: the parts are then off by a part of G that nobody would call rounding."""
+def test_unweighted_means_do_not_give_g(small: tuple[TrainingSetup, Snapshot, Any]) -> None:
+    """With the means of the lecture notes the parts differ from G far beyond rounding."""
     _, snapshot, expected = small
     plain = by_definition(snapshot, plain=True)
     missed = sum(plain[part] for part in PARTS) - plain["G"]
@@ -166,7 +166,7 @@ def test_norms_do_not_depend_on_blocks(
     assert norms == pytest.approx(exact, rel=1e-12)
 
 
-def test_more_examples_than_pass_through_the_layers_together() -> None:
+def test_more_examples_than_a_block() -> None:
     setup = setup_of(data=unbalanced(m=600, d=2), widths=(3,), steps=5)
     snapshot = point_of(setup)
     expected = by_definition(snapshot)
@@ -177,7 +177,7 @@ def test_more_examples_than_pass_through_the_layers_together() -> None:
     assert change == pytest.approx(jacobians(snapshot) @ v, rel=1e-12, abs=1e-13)
 
 
-def test_outliers_are_told_apart(small: tuple[TrainingSetup, Snapshot, Any]) -> None:
+def test_fractions_of_the_outliers(small: tuple[TrainingSetup, Snapshot, Any]) -> None:
     setup, _, expected = small
     table = nnth.classes(setup, top=4).table()
     assert table.columns[:7] == ("index", "eigenvalue", "residual", *PARTS)
@@ -191,7 +191,9 @@ def test_outliers_are_told_apart(small: tuple[TrainingSetup, Snapshot, Any]) -> 
     assert np.all(table["residual"] <= 1e-6 * table["eigenvalue"][0])
 
 
-def test_all_eigenvectors_share_all_traces(small: tuple[TrainingSetup, Snapshot, Any]) -> None:
+def test_fractions_of_all_eigenvectors_sum_to_the_traces(
+    small: tuple[TrainingSetup, Snapshot, Any],
+) -> None:
     """sum_k u_k^T G_part u_k is the trace of the part."""
     setup, snapshot, expected = small
     table = nnth.classes(setup, top=len(snapshot.theta)).table()
@@ -201,7 +203,7 @@ def test_all_eigenvectors_share_all_traces(small: tuple[TrainingSetup, Snapshot,
 
 
 def test_features_and_errors_of_layers(small: tuple[TrainingSetup, Snapshot, Any]) -> None:
-    """What changes a z^l as its bias does: columns of the Jacobian are those of the errors."""
+    """The Jacobian in the bias of a layer has the errors of this layer as columns."""
     setup, snapshot, _ = small
     table = nnth.classes(setup, layers=True).table()
     assert table.columns[:5] == ("layer", "of", "part", "trace", "frobenius")
@@ -269,8 +271,8 @@ def test_an_example_by_hand() -> None:
 
 
 @pytest.mark.parametrize("scale", [3.0, 30.0, 1e4])
-def test_the_identity_holds_where_all_is_learnt(scale: float) -> None:
-    """Where p is nearly one-hot, and where it is: at 1e4 all other p underflow to 0."""
+def test_the_identity_holds_for_learned_classes(scale: float) -> None:
+    """For p nearly one-hot, and exactly one-hot: at 1e4 all other p underflow to 0."""
     snapshot = point_of(setup_of(steps=300, eta=0.5))
     net = snapshot.network
     sharp = Network(
@@ -294,7 +296,7 @@ def test_curvature_of_cross_entropy_keeps_its_digits() -> None:
     assert curved == pytest.approx(exact, rel=1e-12)
 
 
-def test_slopes_keep_their_digits() -> None:
+def test_directional_derivatives_keep_their_digits() -> None:
     """(p - e_c).y = p_2 (y_2 - y_1) where p_2 = e^-40, which p.y - y_c is but for rounding of 1."""
     weights = class_parts.Weights.of(np.array([[0.0, -40.0]]), np.array([0]))
     derivatives = weights.derivatives(np.array([[3.0, 1.0]]))
@@ -313,7 +315,7 @@ def test_parts_that_do_not_sum_to_g_are_an_error(monkeypatch: pytest.MonkeyPatch
         nnth.classes(setup_of(), top=2)
 
 
-def test_of_layers_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_of_layers_that_do_not_sum_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     class_means = class_parts.Weights.class_means
     monkeypatch.setattr(
         class_parts.Weights, "class_means", lambda *args: 1.0001 * class_means(*args)
@@ -335,7 +337,7 @@ def test_eigenvalues_for_the_figure() -> None:
 
 
 def test_pictures() -> None:
-    """What is drawn is of the table, in its place: eigenvalues, traces, fractions."""
+    """Figures show the numbers of the table: eigenvalues, traces, fractions."""
     found = nnth.classes(setup_of(), leading=5)
     drawn: Any = found.table().drawing
     (sizes,) = found.evaluations
@@ -377,7 +379,7 @@ def test_pictures() -> None:
     assert [len(line[1]) for line in drawn.panels[1].lines] == [3] * 4
 
 
-def test_several_evaluations_and_a_checkpoint_to_go_on_from(tmp_path: Path) -> None:
+def test_several_evaluations_and_a_checkpoint(tmp_path: Path) -> None:
     file = tmp_path / "c.json"
     straight = nnth.classes(setup_of(), at=(0, 20, 40))
     nnth.classes(setup_of(steps=20), at=(0, 20), checkpoint=file)
@@ -393,7 +395,7 @@ def test_several_evaluations_and_a_checkpoint_to_go_on_from(tmp_path: Path) -> N
     assert np.array_equal(straight.network.weights[0], point_of(setup_of()).network.weights[0])
 
 
-def test_an_interrupt_is_heard_between_blocks() -> None:
+def test_an_interrupt_stops_between_blocks() -> None:
     def stop(done: int, total: int) -> None:
         if total != 40:  # of blocks, and not of steps
             raise KeyboardInterrupt
@@ -424,7 +426,7 @@ def test_bad_input() -> None:
             dry_run(lambda own=own, changes=changes: nnth.classes(setup_of(**changes), **own))
 
 
-def test_what_does_not_fit_is_refused_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_vectors_are_refused_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """23 examples, 3 classes, 5 + 4 + 3 neurons, P = 64: 3 C m 12 + 2 C^2 (P + m C) numbers."""
     needed = 8 * (3 * 3 * 23 * 12 + 2 * 9 * (64 + 69))
     monkeypatch.setattr("nnth._runtime.memory.available_memory", lambda: 10**6)
@@ -456,8 +458,8 @@ def test_the_command(tmp_path: Path) -> None:
     assert "loss must be cross-entropy" in refusal(*words, "--loss", "squared")
 
 
-def test_the_picture_of_the_lecture() -> None:
-    """Four classes: as many outliers, of the classes, and then 4 x 2 of the pairs."""
+def test_outliers_of_four_classes() -> None:
+    """Four classes have four outliers of classes, and then 4 x 2 of pairs."""
     found = nnth.classes(TrainingSetup(data="clusters:0.1:4:10", steps=1000), top=12).evaluations[0]
     assert isinstance(found, Outliers)
     assert found.rows()["part"].tolist() == ["class"] * 4 + ["cross"] * 8

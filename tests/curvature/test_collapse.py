@@ -41,7 +41,7 @@ def collapse_metrics(h: Any, labels: Any, w: Any, b: Any) -> dict[str, float]:
 
 @pytest.mark.parametrize(("count", "d"), [(2, 1), (3, 2), (4, 7), (10, 10)])
 def test_a_perfect_simplex_has_collapsed(count: int, d: int) -> None:
-    """Corners in a random place and direction, points on them, classes of unequal sizes."""
+    """Vertices at a random place and orientation, examples on them, classes of unequal sizes."""
     random = np.random.default_rng(count)
     simplex = np.eye(count) - 1.0 / count  # of rank C - 1
     right = np.linalg.svd(simplex)[2][: count - 1]
@@ -110,7 +110,7 @@ def test_the_formulas(count: int, d: int) -> None:
 
 
 def test_classes_count_alike_in_the_disagreement() -> None:
-    """Of 18 points 4 differ, of the other class's 2 one: (4/18 + 1/2)/2, and no fraction of 20."""
+    """4 of 18 points of one class and 1 of 2 of the other differ: (4/18 + 1/2)/2, not 5/20."""
     # Means 0 and 10; the classifier's boundary is at 1, that of the nearest mean at 5.
     h = np.array([[0.0]] * 10 + [[-2.0]] * 4 + [[2.0]] * 4 + [[16.0], [4.0]])
     labels = np.repeat([0, 1], [18, 2])
@@ -139,10 +139,10 @@ OF_MEANS = (
 
 @pytest.mark.parametrize("sizes", [(2, 2), (3, 7, 11)])
 @pytest.mark.parametrize("feature", [0.0, 1.0, 1e8 / 3.0])
-def test_without_class_means_apart_there_are_no_metrics_of_them(
+def test_metrics_of_coinciding_class_means_are_undefined(
     sizes: tuple[int, ...], feature: float
 ) -> None:
-    """In floating point the means of equal features need not be equal, and are by rounding."""
+    """Rounding may make the means of equal features unequal; they still count as equal."""
     count = len(sizes)
     labels = np.repeat(np.arange(count), sizes)
     h = np.full((len(labels), 2), feature)
@@ -155,7 +155,7 @@ def test_without_class_means_apart_there_are_no_metrics_of_them(
     assert all(math.isnan(metric.value) and metric.note for metric in none.values())
 
 
-def test_means_that_coincide_are_one_and_the_mean_of_all_has_no_direction() -> None:
+def test_coinciding_means_count_as_one_and_zero_vectors_have_no_direction() -> None:
     h = np.array([[0.1], [0.3], [0.3], [0.1], [5.0], [7.0]])
     labels = np.array([0, 0, 1, 1, 2, 2])
     # The classifier says class 1 where class 0 is as near.
@@ -169,7 +169,7 @@ def test_means_that_coincide_are_one_and_the_mean_of_all_has_no_direction() -> N
 
 
 def exactly(h: Any, labels: Any, w: Any, b: Any) -> dict[str, Any]:
-    """The metrics at 60 digits."""
+    """Return the metrics at 60 digits."""
     count, d = w.shape
     rows = [[mpf(float(x)) for x in row] for row in h]
     means = [
@@ -216,7 +216,7 @@ def exactly(h: Any, labels: Any, w: Any, b: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("case", range(24))
 def test_errors_bound_the_rounding(case: int) -> None:
-    """Far from 0, nearly collapsed, ill-conditioned: against 60 digits."""
+    """Features far from 0, nearly collapsed, or ill-conditioned, against 60 digits."""
     random = np.random.default_rng(case)
     count = int(random.integers(2, 5))
     d = count + int(random.integers(0, 3))
@@ -233,7 +233,7 @@ def test_errors_bound_the_rounding(case: int) -> None:
             assert actual <= metric.error, name
 
 
-def test_errors_are_small_where_nothing_is_ill_conditioned() -> None:
+def test_errors_are_small_for_well_conditioned_features() -> None:
     random = np.random.default_rng(5)
     labels = np.arange(60) % 4
     h = random.standard_normal((60, 8)) + 3.0 * random.standard_normal((4, 8))[labels]
@@ -241,7 +241,7 @@ def test_errors_are_small_where_nothing_is_ill_conditioned() -> None:
     assert all(metric.error < 1e-12 * max(1.0, metric.value) for metric in found.values())
 
 
-def test_it_is_measured_on_the_last_features() -> None:
+def test_metrics_use_the_last_features() -> None:
     random = np.random.default_rng(2)
     net = Network(
         (random.standard_normal((6, 4)), random.standard_normal((3, 6))),
@@ -262,7 +262,7 @@ def test_it_is_measured_on_the_last_features() -> None:
     )
 
 
-def test_steps_at_which_it_is_measured() -> None:
+def test_default_evaluation_steps() -> None:
     assert default_steps(0) == [0]
     assert default_steps(1) == [0, 1]
     assert default_steps(5) == [0, 1, 2, 3, 4, 5]
@@ -302,7 +302,7 @@ def test_the_picture() -> None:
     assert [label for label, *_ in drawn.lines][-2:] == ["NC3", "NC4"]
 
 
-def test_a_checkpoint_to_go_on_from(tmp_path: Path) -> None:
+def test_a_training_resumes_from_its_checkpoint(tmp_path: Path) -> None:
     file = tmp_path / "c.json"
     short = TrainingSetup(data="clusters:0.5:3:4", widths=(5,), steps=7)
     longer = TrainingSetup(data="clusters:0.5:3:4", widths=(5,), steps=20)

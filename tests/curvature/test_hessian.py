@@ -17,7 +17,7 @@ from nnth._tables.table import Meta
 
 
 def matrix(values: Any, seed: int = 0) -> Any:
-    """A symmetric matrix of these eigenvalues."""
+    """Return a symmetric matrix with these eigenvalues."""
     basis = np.linalg.qr(np.random.default_rng(seed).normal(size=(len(values), len(values))))[0]
     return (basis * np.asarray(values)) @ basis.T
 
@@ -42,7 +42,7 @@ def test_residuals_bound_the_errors_of_extreme_eigenvalues(tolerance: float) -> 
         assert np.abs(identity - np.eye(len(identity))).max() < 1e-14
 
 
-def test_small_spaces_are_spanned_whole() -> None:
+def test_small_spaces_are_spanned_completely() -> None:
     # Double eigenvalues and null vectors end a Krylov space: another vector goes on.
     values = [2.0, 2.0, 0.0, 0.0, 0.0, -1.0]
     a = matrix(values)
@@ -86,14 +86,14 @@ def test_smoothed_densities_integrate_to_one_and_have_errors() -> None:
 
 
 def bumps(grid: Any, sigma: float) -> Any:
-    """The density of SPECTRUM, every eigenvalue a Gaussian."""
+    """Return the density of SPECTRUM, with a Gaussian per eigenvalue."""
     distance = (grid[:, None] - SPECTRUM) / sigma
     return (np.exp(-0.5 * distance**2) / (sigma * math.sqrt(2 * math.pi))).mean(axis=1)
 
 
 @pytest.mark.parametrize("probes", [1, 5])
 def test_standard_errors_are_those_of_the_density(probes: int) -> None:
-    """Over 100 streams: in the bulk, at its edge, and at eigenvalues that stand alone."""
+    """Over 100 streams, in the bulk, at its edge, and at isolated eigenvalues."""
     a, grid, sigma = matrix(SPECTRUM), np.array([-3.0, -1.0, 0.0, 0.7, 4.0, 4.2, 9.0]), 0.2
     true = bumps(grid, sigma)
     z = []
@@ -110,7 +110,7 @@ def test_standard_errors_are_those_of_the_density(probes: int) -> None:
 
 
 def test_known_eigenvalues_have_their_density_and_no_error() -> None:
-    """What a probe has of an outlier is its weight times chi-squared: any factor off."""
+    """The weight of a probe along an outlier is 1/size times a chi-squared variable."""
     a, order = matrix(SPECTRUM), np.sort(SPECTRUM)
     top, bottom = extreme_eigenpairs(
         lambda v: a @ v, 200, top=2, bottom=1, tolerance=1e-10, **DRAWN
@@ -153,14 +153,14 @@ def test_the_quadrature_resolves_its_width() -> None:
 
 
 def dense(setup: TrainingSetup) -> tuple[Any, Any]:
-    """The Hessian at the start as a matrix, and the gradient."""
+    """Return the Hessian at the start as a matrix, and the gradient."""
     training = setup.training()
     curvature = training.objective.at(training.theta)
     rows = [curvature.hessian(unit) for unit in np.eye(training.layout.size)]
     return np.array(rows), curvature.gradient
 
 
-def test_the_table_says_what_a_dense_eigensolver_does() -> None:
+def test_the_table_agrees_with_a_dense_eigensolver() -> None:
     setup = TrainingSetup(data="clusters:0.5:3:4", points=40, widths=(6,), steps=0, seed=3)
     table = hessian(setup, top=5, bottom=2, tolerance=1e-10).table()
     full, gradient = dense(setup)
@@ -226,15 +226,13 @@ def spectra_of(top: list[float], classes: int) -> HessianSpectra:
         ([1.0], 2, 0, "no gap"),
     ],
 )
-def test_the_picture_of_the_lecture_is_named_or_denied(
-    top: list[float], classes: int, outliers: int, picture: str
-) -> None:
+def test_the_column_picture(top: list[float], classes: int, outliers: int, picture: str) -> None:
     table = spectra_of(top, classes).table()
     assert table["outliers"][0] == outliers
     assert table["picture"][0] == picture
 
 
-def test_noise_takes_the_lectures_picture_away_and_the_row_says_so() -> None:
+def test_noise_closes_the_gap() -> None:
     """Two clusters at (-1, -1) and (1, 1) of rising variance, as in the lecture of 10/3."""
     pictures = [
         hessian(TrainingSetup(data=f"clusters:{variance}", steps=1000)).table()["picture"][0]
@@ -276,7 +274,7 @@ def test_files_and_pictures(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"top": 0}, "top must be at least 1, not 0"),
         ({"top": 100}, "top and bottom must be at most 22 together"),
@@ -288,8 +286,8 @@ def test_files_and_pictures(tmp_path: Path) -> None:
         ({"at": []}, "at must be one or more of 0 to 1, the steps"),
     ],
 )
-def test_bad_arguments_are_named(change: Any, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_bad_arguments_are_refused(change: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         hessian(TrainingSetup(widths=(4,), points=8, steps=1), **change)
 
 

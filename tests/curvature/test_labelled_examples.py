@@ -114,7 +114,7 @@ def test_mnist_files_come_in_pairs(suffix: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"", "must be an IDX file of bytes with 3 dimension"),
         (idx(np.zeros((2, 2))), "must be an IDX file of bytes with 3 dimension"),
@@ -125,15 +125,15 @@ def test_mnist_files_come_in_pairs(suffix: str, tmp_path: Path) -> None:
         (idx(np.zeros((2, 2, 2))), "must hold two classes or more, not 0 alone"),
     ],
 )
-def test_damaged_idx_files_are_refused(content: bytes, said: str, tmp_path: Path) -> None:
+def test_damaged_idx_files_are_refused(content: bytes, message: str, tmp_path: Path) -> None:
     (tmp_path / "a-images-idx3-ubyte").write_bytes(content)
     (tmp_path / "a-labels-idx1-ubyte").write_bytes(idx(np.zeros(2)))
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         load_examples(tmp_path / "a-images-idx3-ubyte")
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "message"),
     [
         ("digitz", "data must be .* digits, iris, .*, not 'digitz'; did you mean digits"),
         ("clusters", "data must be clusters:VARIANCE"),
@@ -147,8 +147,8 @@ def test_damaged_idx_files_are_refused(content: bytes, said: str, tmp_path: Path
         ((np.eye(2) * np.nan, np.ones(2)), "x must hold finite numbers"),
     ],
 )
-def test_other_data_are_refused(data: Any, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_other_data_are_refused(data: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         load_examples(data)
     with pytest.raises(ValueError, match="points must be at most 150, which there are, not 151"):
         load_examples("iris", points=151)

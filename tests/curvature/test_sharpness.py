@@ -16,7 +16,7 @@ from nnth._curvature.phases import is_dead
 from nnth._curvature.training import State
 
 
-def test_the_setup_of_the_lecture_settles_at_the_edge_of_stability() -> None:
+def test_gradient_descent_settles_at_the_edge_of_stability() -> None:
     """Cohen et al. (2021): 300 digits, tanh 64-32-32-10, squared loss, full-batch descent."""
     setup = TrainingSetup(
         data="digits", points=300, center=True, loss="squared", eta=0.25, steps=6000, cw=1.0
@@ -35,7 +35,7 @@ def test_the_setup_of_the_lecture_settles_at_the_edge_of_stability() -> None:
 
 
 @pytest.mark.parametrize("eta", [0.3, 0.4, 0.6])
-def test_other_rates_settle_there_too(eta: float) -> None:
+def test_other_rates_settle_at_their_edge(eta: float) -> None:
     setup = TrainingSetup(
         data="digits", points=300, center=True, loss="squared", eta=eta, steps=4000, cw=1.0
     )
@@ -62,7 +62,7 @@ def test_sharpness_is_the_largest_eigenvalue() -> None:
     assert sharpness(TrainingSetup(points=30, widths=(6,), steps=700)).table().num_rows == 60
 
 
-def test_a_linear_model_has_its_phases_where_theory_has_them() -> None:
+def test_phases_of_a_linear_model() -> None:
     """Without hidden layers the loss is quadratic near its end: lazy below 2, no other phase."""
     x = np.linspace(-1.0, 1.0, 9)[:, None]
     setup = TrainingSetup(
@@ -83,7 +83,7 @@ def test_a_linear_model_has_its_phases_where_theory_has_them() -> None:
     assert table["diverged_step"][:3].tolist() == [-1, -1, -1]
 
 
-def test_rates_are_those_times_lambda0() -> None:
+def test_rates_are_divided_by_lambda0() -> None:
     setup = TrainingSetup(data="clusters:1:3:4", points=20, widths=(5,), loss="squared", steps=3)
     training = setup.training()
     curvature = training.objective.at(training.theta)
@@ -111,10 +111,8 @@ RATES = (1.0, 4.0, 8.0, 13.0, 20.0, 40.0)
         ("tanh", 12, {"lazy", "catapult", "divergent"}),
     ],
 )
-def test_a_phase_says_what_happened_whatever_the_steps(
-    act: str, width: int, phases: set[str]
-) -> None:
-    """Over eight starts: losses of a descent by hand and dense Hessians bear every label out."""
+def test_phases_agree_with_a_descent_by_hand(act: str, width: int, phases: set[str]) -> None:
+    """Over eight starts, losses of a descent by hand and dense Hessians confirm every phase."""
     met = set()
     for seed in range(8):
         setup = TrainingSetup(**SMALL, act=act, widths=(width,), seed=seed, steps=200)
@@ -159,7 +157,7 @@ def test_a_phase_says_what_happened_whatever_the_steps(
 
 
 def by_hand(training: Any, eta: float, steps: int) -> tuple[list[float], Any]:
-    """Losses of gradient descent up to a step, and the parameters there."""
+    """Return the losses of gradient descent up to a step, and the parameters at it."""
     theta, losses = training.theta, []
     with np.errstate(over="ignore", invalid="ignore"):
         for _ in range(steps + 1):
@@ -179,8 +177,17 @@ def test_a_large_but_finite_loss_is_no_catapult() -> None:
     assert (table["phase"][0], table["loss"][0]) == ("divergent", math.inf)
 
 
+def test_a_batch_that_diverges_decides_the_phase() -> None:
+    """Steps between epochs see a batch only; the loss on all examples decides nonetheless."""
+    setup = TrainingSetup(**SMALL | {"batch": 6}, widths=(12,), steps=40)
+    table = sharpness_scan(setup, eta_lambda0=(0.1, 10.0))
+    assert (table["phase"][1], table["loss"][1]) == ("divergent", math.inf)
+    assert table["decided_step"][1] == table["diverged_step"][1] >= 0
+    assert table["phase"][0] != "divergent"
+
+
 def closed(bias: float = -1.0, second: float = -1.0) -> Network:
-    """A ReLU network on the plane whose gates are closed near 0, and whose output is 0.5."""
+    """Return a ReLU network on the plane that is inactive near 0, with the output 0.5."""
     return Network(
         (0.1 * np.ones((3, 2)), np.ones((3, 3)), np.ones((1, 3))),
         (np.full(3, bias), np.full(3, second), np.array([0.5])),
@@ -189,7 +196,7 @@ def closed(bias: float = -1.0, second: float = -1.0) -> Network:
 
 
 @pytest.mark.parametrize("change", [{}, {"momentum": 0.9}, {"weight_decay": 0.1}, {"batch": 3}])
-def test_closed_gates_are_dead_at_once_and_for_good(change: dict[str, Any]) -> None:
+def test_inactive_relus_are_dead_at_once(change: dict[str, Any]) -> None:
     x = np.random.default_rng(1).uniform(-1.0, 1.0, (8, 2))
     setup = TrainingSetup(data=(x, x[:, 0] + 0.3), net=closed(), loss="squared", steps=50, **change)
     # The output's bias alone has a gradient, and the one eigenvalue 1: rates are eta themselves.
@@ -200,8 +207,8 @@ def test_closed_gates_are_dead_at_once_and_for_good(change: dict[str, Any]) -> N
     assert table["loss"][0] >= table["constant_loss"][0] * (1.0 - 1e-12)
 
 
-def test_gates_that_open_again_are_not_dead() -> None:
-    """Momentum carries the biases of closed gates back over 0; tanh comes out of saturation."""
+def test_relus_that_become_active_again_are_not_dead() -> None:
+    """Momentum carries the biases of inactive units back over 0; tanh leaves saturation."""
     x = np.random.default_rng(1).uniform(-1.0, 1.0, (8, 2))
     setup = TrainingSetup(
         data=(x, x[:, 0]), net=closed(-1.0, 1.0), loss="squared", momentum=0.9, eta=0.1
@@ -218,7 +225,7 @@ def test_gates_that_open_again_are_not_dead() -> None:
     assert not is_dead(decaying.training(), still.start())
 
 
-def test_a_dead_network_whose_bias_diverges_is_dead_and_says_so() -> None:
+def test_a_dead_network_whose_bias_diverges_is_dead_with_a_note() -> None:
     x = np.random.default_rng(1).uniform(-1.0, 1.0, (8, 2))
     setup = TrainingSetup(data=(x, x[:, 0] + 0.3), net=closed(), loss="squared", steps=500)
     table = sharpness_scan(setup, eta_lambda0=(2.5,))
@@ -226,7 +233,7 @@ def test_a_dead_network_whose_bias_diverges_is_dead_and_says_so() -> None:
     assert table["note"][0] == "diverged after its phase was decided"
 
 
-def test_the_limit_of_relu_networks_is_readable_from_the_table() -> None:
+def test_the_limit_of_relu_networks() -> None:
     """Lewkowycz et al. (2020), section 1: wide ReLU networks train up to about 12/lambda_0.
 
     Others up to about 4. At this width starts differ by some units.
@@ -276,7 +283,7 @@ def test_weight_decay_is_part_of_the_threshold() -> None:
 
 
 @pytest.mark.parametrize("rates", [(), (0.0,), (math.inf,), (2.0, 1.0)])
-def test_bad_rates_are_named(rates: Any) -> None:
+def test_bad_rates_are_refused(rates: Any) -> None:
     with pytest.raises(ValueError, match="eta_lambda0 must be"):
         sharpness_scan(TrainingSetup(points=8, widths=(3,)), eta_lambda0=rates)
 
@@ -314,7 +321,7 @@ def test_a_trained_network_is_saved_and_evaluated_again(tmp_path: Path) -> None:
         assert one[name] == other[name]
 
 
-def test_the_command_says_what_does_not_go_together(tmp_path: Path) -> None:
+def test_options_that_cannot_be_combined(tmp_path: Path) -> None:
     assert "--net and --widths must not both be given" in refusal(
         "sharpness", "--net", "n.npz", "--widths", "4", cwd=tmp_path
     )

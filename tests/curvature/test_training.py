@@ -1,4 +1,4 @@
-"""The training lab: losses, gradients, curvature, descent and checkpoints."""
+"""Losses, gradients, curvature, descent and checkpoints."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def layers_of(theta: Any) -> list[tuple[Any, Any]]:
 
 
 def by_hand(theta: Any, act: str, loss: Loss, x: Any, y: Any) -> tuple[Any, Any]:
-    """Loss and gradient in plain NumPy, a layer a line, for complex theta as well."""
+    """Return loss and gradient in plain NumPy, for complex theta as well."""
     value, derivative = COMPLEX[act]
     layers = layers_of(theta)
     h, kept = x.astype(theta.dtype), []
@@ -230,7 +230,7 @@ LOOKED_AT: dict[str, Callable[[TrainingSetup, int], Any]] = {
 
 @pytest.mark.parametrize("command", LOOKED_AT)
 def test_threads_of_the_blas_change_no_bit(command: str) -> None:
-    """Of networks so wide that the BLAS would divide its products, and sum in another order."""
+    """The networks are so wide that a BLAS with threads would sum in another order."""
     setup = TrainingSetup(data="digits", points=100, widths=(256, 256), steps=2)
     found = []
     for threads in (1, 2):
@@ -240,13 +240,13 @@ def test_threads_of_the_blas_change_no_bit(command: str) -> None:
     assert found[0] == found[1]
 
 
-def test_divergence_is_an_error_that_says_when() -> None:
+def test_divergence_is_an_error_with_the_step() -> None:
     training = TrainingSetup(loss="squared", eta=50.0, widths=(6,), steps=10**6).training()
     with pytest.raises(DivergedError, match=r"eta must be smaller than 50: .* after \d+ steps"):
         training.train([10**6], lambda snapshot: snapshot.loss)
 
 
-def test_a_loss_that_is_no_number_at_the_start_is_bad_input() -> None:
+def test_an_infinite_loss_at_the_start_is_bad_input() -> None:
     training = TrainingSetup(act="log(z)", cw=1.0, widths=(6,), steps=3).training()
     with pytest.raises(ValueError, match="cb, cw, act and data must give a finite loss"):
         training.train([3], lambda snapshot: snapshot.loss)
@@ -257,7 +257,7 @@ def evaluate(snapshot: Snapshot) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("stop_at", [1, 17, 40])
-def test_a_training_goes_on_from_its_checkpoint_to_the_last_bit(
+def test_a_training_resumes_from_its_checkpoint_to_the_last_bit(
     stop_at: int, tmp_path: Path
 ) -> None:
     setup = TrainingSetup(widths=(6,), points=30, batch=7, momentum=0.9, steps=60, dtype="float32")
@@ -285,17 +285,17 @@ def test_a_training_goes_on_from_its_checkpoint_to_the_last_bit(
     assert more.theta.tobytes() == longer.training().train([80], evaluate).theta.tobytes()
 
 
-def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "kept.json"
     setup = TrainingSetup(widths=(6,), points=30, steps=9)
     setup.training().train([9], evaluate, checkpoint=file)
-    for change, said in (
+    for change, message in (
         ({"eta": 0.2}, "with eta 0.1, not 0.2"),
         ({"seed": 1}, "with seed 0, not 1"),
         ({"steps": 5}, "steps must be at least 9"),
     ):
         other = TrainingSetup(**{**setup.__dict__, **change})  # type: ignore[arg-type]
-        with pytest.raises(ValueError, match=said):
+        with pytest.raises(ValueError, match=message):
             other.training().train([other.steps or 0], evaluate, checkpoint=file)
     with pytest.raises(ValueError, match="nothing was measured at 3"):
         setup.training().train([3, 9], evaluate, checkpoint=file)
@@ -307,7 +307,7 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.subprocess
-def test_a_killed_training_goes_on(tmp_path: Path) -> None:
+def test_a_killed_training_resumes(tmp_path: Path) -> None:
     words = [
         "sharpness",
         "--points",
@@ -335,8 +335,8 @@ def test_a_killed_training_goes_on(tmp_path: Path) -> None:
     assert again.stdout == whole.stdout
 
 
-def test_what_does_not_fit_is_refused() -> None:
-    for change, said in (
+def test_arguments_that_do_not_fit_together_are_refused() -> None:
+    for change, message in (
         ({"loss": "hinge"}, "loss must be one of cross-entropy, squared, not 'hinge'"),
         ({"dtype": "float16"}, "dtype must be float64 or float32"),
         ({"eta": 0.0}, "eta must be above 0 and finite, not 0"),
@@ -351,7 +351,7 @@ def test_what_does_not_fit_is_refused() -> None:
         ({"net": random_network(3, (4,))}, "net must map 2 inputs to 2 outputs.* not 3 to 1"),
         ({"data": (np.eye(3), np.eye(3) + 0.5)}, "loss must be squared where targets are no"),
     ):
-        with pytest.raises(ValueError, match=said):
+        with pytest.raises(ValueError, match=message):
             TrainingSetup(**change).training()  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"at must be one or more of 0 to 5, the steps, not \[6\]"):
         TrainingSetup(steps=5).training().evaluation_steps([6])
@@ -370,7 +370,7 @@ def test_a_given_network_is_evaluated_as_it_is(tmp_path: Path) -> None:
         assert np.allclose(training.objective.outputs(training.theta), expected, rtol=1e-13)
 
 
-def test_what_does_not_fit_in_memory_is_refused_before_work(
+def test_too_large_trainings_are_refused_before_work(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("nnth._runtime.memory.available_memory", lambda: 10**6)

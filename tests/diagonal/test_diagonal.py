@@ -24,7 +24,7 @@ def problem(m: int, d: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_the_flow_ends_at_the_program_from_1e_8_to_100() -> None:
-    """The promise is 1e-8; what is left is rounding, of beta and of its condition number."""
+    """The required accuracy is 1e-8; the error is rounding times the condition number."""
     for data in (
         {},
         {"points": 6, "n0": 30, "sparsity": 30},
@@ -169,14 +169,14 @@ def test_the_dual_at_many_scales_of_w() -> None:
 
 def test_bad_input() -> None:
     x, y = problem(3, 5, 0)
-    for arguments, said in (
+    for arguments, message in (
         ({"alpha": [0.0]}, "alpha must be from 1e-60 to 1e"),
         ({"alpha": [math.nan]}, "alpha must be from"),
         ({"alpha": []}, "alpha must be one number or several"),
         ({"theta0": [1.0, 0.0, 1.0, 1.0, 1.0]}, "theta0 must be from 1e-6"),
         ({"theta0": [1.0, 2.0]}, "theta0 must be one number or one for each of 5 columns"),
     ):
-        with pytest.raises(ValueError, match=said):
+        with pytest.raises(ValueError, match=message):
             nnth.diagonal(x, y, **arguments)
     with pytest.raises(ValueError, match="least squares leave 0"):
         nnth.diagonal(np.vstack([x, x]), np.concatenate([y, y + 1.0]))
@@ -239,6 +239,6 @@ def test_units_of_the_data_change_nothing(unit: float) -> None:
     assert np.all(other["difference"] < 1e-12)
     assert np.allclose(other["l1"], one["l1"], rtol=1e-12)
     with np.errstate(over="ignore"):
-        # When the flow rests to rounding is said to a power of ten: rounding decides.
+        # The time at which the flow is at rest depends on rounding: compare powers of ten.
         ratio = other["flow_time"] * unit * unit / one["flow_time"]
         assert np.all((ratio > 0.1) & (ratio < 10.0))

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.subprocess
 call = partial(processes.call, "gp")
 
 
-def test_a_pipe_gets_rows_with_what_made_them() -> None:
+def test_a_pipe_gets_rows_with_their_parameters() -> None:
     arguments = ("--act", "tanh", "--width", "8,32", "--depth", 1, "--samples", 500, "--seed", 3)
     rows = rows_of(call(*arguments))
     assert [*rows[0]][:6] == ["width", "layer", "quantity", "observable", "input_a", "input_b"]
@@ -81,7 +81,7 @@ def test_a_loop_appends(tmp_path: Path) -> None:
         ("--samples 1", "samples must be 0 or at least 2, not 1"),
     ],
 )
-def test_what_is_wrong_is_named_and_leaves_no_file(
+def test_an_error_names_the_option_and_leaves_no_file(
     arguments: str, message: str, tmp_path: Path
 ) -> None:
     done = call(*arguments.split(), "-o", "r.csv", cwd=tmp_path)
@@ -109,10 +109,10 @@ def test_pictures(arguments: str, tmp_path: Path) -> None:
     assert path.read_bytes().startswith(b"<?xml")
 
 
-def test_an_interrupt_says_what_was_done_and_leaves_no_file(tmp_path: Path) -> None:
+def test_an_interrupt_reports_the_work_done_and_leaves_no_file(tmp_path: Path) -> None:
     out, err = interrupted("gp", "--samples", 10**9, "-o", "r.csv", cwd=tmp_path)
     assert out == ""
-    done = r"at width 16 \d+ of 1000000000 networks were drawn|no network was drawn yet[^\n]*"
+    done = r"at width 16 \d+ of 1000000000 networks were drawn|no networks were drawn yet[^\n]*"
     assert re.fullmatch(rf"nnth: interrupted: ({done})[^\n]*\n", err), err
     assert list(tmp_path.iterdir()) == []
 

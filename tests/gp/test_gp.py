@@ -1,4 +1,4 @@
-"""The first 1/n correction against mpmath, closed forms, and nets with all their weights."""
+"""The first 1/n correction against mpmath, closed forms, and networks with all their weights."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from scipy import stats
 
 from nnth import _core
 from nnth._activations.activation import activation
-from nnth._gp.gp import GpEnsemble, draw, gp, gp_nets
+from nnth._gp.gp import GpEnsemble, draw, gp, gp_ensemble
 from nnth._gp.sampler import LayerSample, sample_layers
 from nnth._gp.vertex import four_point_vertex
 from nnth._kernels.kernel import kernel
 from nnth._tables.table import Table
 
-# Seeds are fixed: a right law fails a bound of four standard errors once in 16,000 looks.
+# Seeds are fixed: a correct sampler fails a bound of four standard errors once in 16,000 tests.
 MOST_Z = 4.0
 
 INPUTS = np.array([[1.0, 0.0], [0.5, math.sqrt(0.75)], [0.3, -1.4]]) * math.sqrt(2.0)
@@ -138,7 +138,7 @@ def test_covariance_of_products(k_a: float, k_b: float, rho: float) -> None:
 
 
 def test_the_vertex_of_homogeneous_activations() -> None:
-    """V/K^2 = 5 l/n for ReLU, 2 l/n for linear nets: E s^4/(E s^2)^2 - 1 a layer."""
+    """V/K^2 = 5 l/n for ReLU, 2 l/n for linear networks: E s^4/(E s^2)^2 - 1 per layer."""
     layers = np.arange(5)
     for act, growth in (("relu", 5.0), ("linear", 2.0), ("leaky_relu:-0.5", None)):
         found = four_point_vertex(INPUTS, act, widths=[1.0] * 4)
@@ -148,7 +148,7 @@ def test_the_vertex_of_homogeneous_activations() -> None:
             ratio = found.vertex[:, a, a] / found.kernel[:, a, a] ** 2
             assert ratio == pytest.approx(growth * layers, rel=1e-14)
             assert not found.correction[:, a, a].any()
-    # Linear nets: E Khat = K exactly; entries of a Wishart matrix.
+    # Linear networks: E Khat = K exactly; entries of a Wishart matrix.
     k = four_point_vertex(INPUTS, "linear", widths=[1.0])
     assert np.abs(k.correction).max() < 1e-14
     diagonal = k.kernel[0, range(3), range(3)]
@@ -192,7 +192,7 @@ def test_inputs_that_are_the_same_or_nearly_so() -> None:
     assert found.correction[:, 0, 1] == pytest.approx(found.correction[:, 0, 0], rel=1e-13)
     assert found.vertex[:, 0, 1] == pytest.approx(found.vertex[:, 0, 0], rel=1e-13)
     assert np.isnan(found.correction[1:, 0, 2]).all()
-    # Of a smooth activation the limit is continuous; errors are what they are said to be.
+    # For a smooth activation the limit is continuous, and errors are as stated.
     off = np.abs(found.correction[1:, 0, 3] - found.correction[1:, 0, 0])
     assert (off <= 0.2 * np.abs(found.correction[1:, 0, 0])).all()
     assert (found.correction_error[1:, 0, 3] < 1e-8).all()
@@ -210,7 +210,7 @@ def entries(sample: LayerSample) -> dict[str, tuple[NDArray[Any], NDArray[Any]]]
 
 
 def dense(x: NDArray[Any], widths: list[int], cb: float, cw: float, count: int) -> Any:
-    """Kernels and observables of tanh nets with all their weights; x is `(m, n_0)`."""
+    """Kernels and observables of tanh networks with all their weights; x is `(m, n_0)`."""
     random = np.random.default_rng(7)
     z = np.einsum("sij,aj->sai", random.normal(size=(count, widths[0], x.shape[1])), x)
     z = z * math.sqrt(cw / x.shape[1])
@@ -227,7 +227,7 @@ def dense(x: NDArray[Any], widths: list[int], cb: float, cw: float, count: int) 
     return np.stack(kernels, 1), np.moveaxis(np.stack(observables), (0, 1), (1, 3)), cross
 
 
-def test_nets_by_law_are_nets_with_weights() -> None:
+def test_sampled_layers_have_the_distribution_of_networks_with_weights() -> None:
     # An input twice, and layers narrower than there are inputs.
     x = np.vstack([INPUTS, INPUTS[:1]])
     widths, cb, cw, count = [6, 3, 5], 0.2, 1.7, 40_000
@@ -329,12 +329,12 @@ def test_threads_and_ranges_do_not_change_a_bit() -> None:
     assert same(whole, run(64, 3000, 5))
     parts = run(64, 32, 2).merge(run(96, 2048, 1)).merge(run(2144, 920, 3))
     assert same(whole, parts)
-    # Ranges that meet elsewhere have the same nets, in other sums.
+    # Ranges that meet elsewhere have the same networks, in other sums.
     odd = run(64, 100, 1).merge(run(164, 2900, 1))
     assert odd.kernel().value == pytest.approx(whole.kernel().value, rel=1e-13)
-    with pytest.raises(ValueError, match="other must start at net 3064 of seed 9, not 64 of 9"):
+    with pytest.raises(ValueError, match="other must start at network 3064 of seed 9, not 64 of 9"):
         whole.merge(whole)
-    with pytest.raises(ValueError, match="other must be a sample of the same nets"):
+    with pytest.raises(ValueError, match="other must be a sample of the same networks"):
         whole.merge(run(3064, 5, 1, cw=2.0))
 
 
@@ -393,7 +393,7 @@ def test_slopes_are_those_of_one_over_the_width() -> None:
         assert (table["slope_stderr"][rows] < 0.02).all()
     assert np.isnan(table["slope"][rows_of(table, "covariance")]).all()
     assert np.isnan(gp(width=[16], samples=500)["slope"]).all()
-    # A correction that most widths do not see has a slope from the others, and says so.
+    # If most widths do not resolve a correction, its slope is from the others, with a note.
     table = gp(act="tanh", width=(8, 16, 150), samples=40_000, quantities=["correction"])
     assert table["layer"][3] == 3
     assert table["note"][3].startswith("slope over widths 8,16")
@@ -429,7 +429,7 @@ def test_notes() -> None:
     assert np.isnan(table["theory"][rows]).all()
     assert "no theory: inputs are too nearly parallel" in table["note"][rows][0]
     table = gp(act="step", cw=2.0, cb=0.1, width=[16], samples=200)
-    rows = rows_of(table, "observable_variance", observable="slope^2")
+    rows = rows_of(table, "observable_variance", observable="derivative^2")
     assert "no theory: the activation jumps" in table["note"][rows][0]
     table = gp(width=[1], samples=200, quantities=["cross_covariance"])
     hidden = table["layer"] < 3
@@ -449,7 +449,7 @@ def test_theory_alone() -> None:
 
 
 def test_parts_of_a_run_are_merged() -> None:
-    nets = gp_nets(width=[12], depth=2, samples=700, seed=3)
+    nets = gp_ensemble(width=[12], depth=2, samples=700, seed=3)
     limits = nets.limits()
     found = draw(nets, limits)
     assert isinstance(nets, GpEnsemble)
@@ -461,7 +461,7 @@ def test_parts_of_a_run_are_merged() -> None:
     assert same(whole, first.merge(rest))
 
 
-def test_progress_is_told_over_all_widths() -> None:
+def test_progress_runs_over_all_widths() -> None:
     told: list[tuple[int, int]] = []
     gp(width=(8, 24), depth=1, samples=600, progress=lambda *step: told.append(step))
     assert told[-1][0] == told[-1][1] == 600 * 32
@@ -469,7 +469,7 @@ def test_progress_is_told_over_all_widths() -> None:
     assert sampled == sorted(sampled)
 
 
-def test_an_interrupt_says_where_it_was() -> None:
+def test_an_interrupt_reports_the_width_and_the_networks_drawn() -> None:
     def stop(done: int, total: int) -> None:
         if total > 100 and done > 8 * 1000:
             raise KeyboardInterrupt
@@ -511,13 +511,13 @@ def test_an_interrupt_says_where_it_was() -> None:
         ({"cw": 0.0, "cb": 0.0}, "not 0 as in layer 1"),
     ],
 )
-def test_what_is_wrong_is_named(changes: dict[str, Any], message: str) -> None:
+def test_errors_name_the_argument(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         gp(**changes)
 
 
 def test_the_seed_is_0_unless_it_is_given() -> None:
-    assert (gp_nets().seed, gp_nets(seed=3).seed) == (0, 3)
+    assert (gp_ensemble().seed, gp_ensemble(seed=3).seed) == (0, 3)
 
 
 @pytest.mark.parametrize("width", [0, -1, math.nan])

@@ -1,4 +1,4 @@
-"""nnth.hermite: coefficients against closed forms and mpmath, and what they prove, on matrices."""
+"""Hermite coefficients against closed forms and mpmath; positive definiteness on matrices."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_closed_forms(
     with mp.workdps(30):
         expected = np.array([float(exact(k)) for k in range(terms)])
     table = hermite(act, terms=terms, variance=variance)
-    # `error` is an estimate: four roundings of sqrt(E[s^2]) and what two rules differ by.
+    # `error` is an estimate: four roundings of sqrt(E[s^2]) and the difference of two rules.
     assert (np.abs(table["coefficient"] - expected) <= table["error"]).all()
     assert table["error"].max() < 4e-15  # E[s^2] is at most 1
 
@@ -134,8 +134,10 @@ def test_energies_add_up_to_the_mean_square(act: str) -> None:
         ("sin(z/100) + cos(z/100)", "none", "not a polynomial", "not a polynomial", "values"),
         ("(z+1)**3 - z**3 - 3*z", "even", "polynomial of degree 2", "zero", "expression"),
         ("z**3 - z + 1", "none", "polynomial of degree 0", "polynomial of degree 3", "expression"),
-        # Polynomials in disguise.
+        # Recognized as the function z, whose expression proves it.
         ("relu(z) - relu(-z)", "odd", "zero", "polynomial of degree 1", "expression"),
+        ("tanh(z) - tanh(z) + z", "odd", "zero", "polynomial of degree 1", "expression"),
+        # Polynomials whose expression does not show it.
         (
             "sin(z)**2 + cos(z)**2 + z",
             "none",
@@ -144,12 +146,11 @@ def test_energies_add_up_to_the_mean_square(act: str) -> None:
             "values",
         ),
         ("abs(z)**3*abs(z)", "even", "polynomial of degree 4", "zero", "values"),
-        ("tanh(z) - tanh(z) + z", "odd", "zero", "polynomial of degree 1", "expression"),
     ],
 )
 def test_parity_and_polynomials(act: str, parity: str, even: str, odd: str, proof: str) -> None:
-    said = hermite(act, terms=1).meta.parameters
-    found = [said[name] for name in ("parity", "even_part", "odd_part", "proof")]
+    message = hermite(act, terms=1).meta.parameters
+    found = [message[name] for name in ("parity", "even_part", "odd_part", "proof")]
     assert found == [parity, even, odd, proof]
 
 
@@ -167,7 +168,7 @@ def test_proven_zeros_are_zero_and_others_are_marked() -> None:
     ]
 
 
-# What is said of positive definiteness, on matrices. Eigenvalues are relative to the largest.
+# Positive definiteness, on matrices. Eigenvalues are relative to the largest.
 
 
 def smallest(act: str, x: Floats, kernel: str, cb: float = 0.0) -> float:
@@ -201,11 +202,11 @@ def test_opposite_inputs(kernel: str) -> None:
 
 @KERNELS
 def test_more_opposite_pairs_than_an_odd_part_has_room_for(kernel: str) -> None:
-    # gelu(z) - gelu(-z) = z: three pairs in three dimensions are told apart, four are not.
+    # gelu(z) - gelu(-z) = z: in three dimensions three pairs are possible, four are not.
     x = on_sphere(4, 3)
     for act in ("gelu", "relu", "silu"):
-        said = hermite(act, terms=1).meta.parameters["positive_definite"]
-        assert said == "on inputs without x_a = +-x_b; with at most n0 pairs x_a = -x_b"
+        message = hermite(act, terms=1).meta.parameters["positive_definite"]
+        assert message == "on inputs without x_a = +-x_b; with at most n0 pairs x_a = -x_b"
         assert smallest(act, np.concatenate((x[:3], -x[:3])), kernel) > 1e-6
         assert abs(smallest(act, np.concatenate((x, -x)), kernel)) < ROUNDING
     assert hermite("elu", terms=1).meta.parameters["positive_definite"] == "on all distinct inputs"
@@ -215,8 +216,8 @@ def test_more_opposite_pairs_than_an_odd_part_has_room_for(kernel: str) -> None:
 @KERNELS
 def test_polynomials_have_kernels_of_finite_rank(kernel: str) -> None:
     # Degree 3 in 2 variables, odd: C(4, 3) = 4 cubic monomials.
-    said = hermite("z**3 - z", terms=1).meta.parameters["positive_definite"]
-    assert said == "on at most C(n0 + 2; 3) inputs"
+    message = hermite("z**3 - z", terms=1).meta.parameters["positive_definite"]
+    assert message == "on at most C(n0 + 2; 3) inputs"
     angles = np.linspace(0.0, np.pi, 5, endpoint=False)
     x = np.sqrt(2.0) * np.stack((np.cos(angles), np.sin(angles)), axis=1)
     assert abs(smallest("z**3 - z", x, kernel)) < ROUNDING

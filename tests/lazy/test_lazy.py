@@ -1,4 +1,4 @@
-"""The theorem that the tangent kernel sends the loss to zero: bounds, networks, what fails."""
+"""The theorem on lazy training: its bounds, its networks, and where its assumptions fail."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ def test_data(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ({"width": ()}, "width must be ascending"),
         ({"width": (64, 32)}, "width must be ascending"),
@@ -226,8 +226,8 @@ def test_data(tmp_path: Path) -> None:
         ({"threads": -1}, "threads must be at least 0"),
     ],
 )
-def test_bad_arguments(arguments: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_bad_arguments(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         lazy(**arguments)
 
 

@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_bayes_in_a_pipe_is_what_the_package_returns() -> None:
+def test_bayes_in_a_pipe_equals_the_result_of_the_package() -> None:
     rows = rows_of(call("bayes", *DESCRIBED, "--width", 30, "--depth", "0:3", "--sigma2", "0.5,1"))
     table = nnth.bayes(norm2=2.0, points=20, n0=50, width=30, depth=[0, 1, 2], sigma2=[0.5, 1.0])
     assert list(rows[0])[:13] == [

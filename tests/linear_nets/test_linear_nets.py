@@ -19,9 +19,9 @@ import nnth
 from nnth import _core
 from nnth._course.statement import Run
 from nnth._linear_nets.evidence import Posterior, interpolant_of, interpolant_without_data
+from nnth._linear_nets.layers import Layers, layers_of
 from nnth._linear_nets.marchenko_pastur import MarchenkoPastur
-from nnth._linear_nets.nets import Layers, layers_of
-from nnth._linear_nets.predictive import Scale
+from nnth._linear_nets.predictive import ErrorDistribution
 from nnth._linear_nets.statements import STATEMENTS
 from nnth._runtime.random import normals
 
@@ -140,7 +140,7 @@ def test_the_meijer_function_of_mpmath(b: float) -> None:
     )
 
 
-def test_one_layer_is_a_bessel_function_and_none_an_exponential() -> None:
+def test_one_layer_is_a_bessel_function_and_depth_0_an_exponential() -> None:
     # E (x/T)^b exp(-x/T), T = G/a: 2 (a x)^((a + b)/2) K_(a-b)(2 sqrt(a x))/Gamma(a).
     for a, b, x in ((1.5, 0.5, 0.8), (8.0, 3.0, 20.0), (2.0, 6.0, 1e-3)):
         z = a * x
@@ -265,7 +265,7 @@ def test_evidence_and_posterior_to_eleven_digits(p: int, n0: int, width: int, de
 
 
 def test_evidence_is_that_of_networks() -> None:
-    """Dense networks drawn from the prior: the density of Y = X theta by its conditional law."""
+    """Dense networks drawn from the prior: the density of Y = X theta given the other layers."""
     rng = np.random.default_rng(1)
     n0, widths, sigma2, count = 4, (3, 2), 1.4, 200_000
     x, y = rng.standard_normal((2, n0)), np.array([0.6, -0.4])
@@ -369,7 +369,7 @@ def test_infinite_effective_depth_is_the_best_prior_as_p_grows_and_not_at_fixed_
 
 @pytest.mark.parametrize("sigma2", [1e-100, 1e-10, 1e10, 1e100])
 def test_far_ends_of_the_prior(sigma2: float) -> None:
-    """A prior far too small or large: exact sums of what is left of the integral."""
+    """A prior far too small or large: exact sums of the remaining integral."""
     table = nnth.bayes(
         norm2=1.0, points=1, n0=2, width=1, depth=[0, 1, 3], sigma2=sigma2, samples=50
     )
@@ -401,21 +401,21 @@ def test_the_limit_solves_its_equation() -> None:
     ("p", "widths", "sigma2"),
     [(1, (2,), 1.0), (3, (4, 5), 0.3), (1, (3,) * 40, 1.2), (40, (100,) * 5, 1.0), (2, (6,), 1e6)],
 )
-def test_predictive_law(p: int, widths: tuple[int, ...], sigma2: float) -> None:
-    law = Scale(posterior(1.7, p, 2 * p + 1, widths, sigma2))
+def test_predictive_distribution(p: int, widths: tuple[int, ...], sigma2: float) -> None:
+    error = ErrorDistribution(posterior(1.7, p, 2 * p + 1, widths, sigma2))
     # All the mass is found, and quantiles of the density by another quadrature.
-    assert law.masses[-1] == pytest.approx(0.5, abs=1e-12)
-    b, x = 0.5 * p, law.posterior.log_x
+    assert error.masses[-1] == pytest.approx(0.5, abs=1e-12)
+    b, x = 0.5 * p, error.posterior.log_x
 
     def density(r: float) -> float:
-        more = law.posterior.integrals(b + 0.5, x + math.log1p(r * r))["log_value"][0]
-        here = law.posterior.integrals(b, x)["log_value"][0]
+        more = error.posterior.integrals(b + 0.5, x + math.log1p(r * r))["log_value"][0]
+        here = error.posterior.integrals(b, x)["log_value"][0]
         return math.exp(more - here - (b + 0.5) * math.log1p(r * r)) / math.sqrt(math.pi)
 
-    assert law.quantile(0.5) == 0.0
+    assert error.quantile(0.5) == 0.0
     for level in (0.6, 0.9, 0.99):
-        q = law.quantile(level)
-        assert law.quantile(1.0 - level) == pytest.approx(-q, rel=1e-9)
+        q = error.quantile(level)
+        assert error.quantile(1.0 - level) == pytest.approx(-q, rel=1e-9)
         v = math.log1p(q)  # heavy tails: in log(1 + r)
         found = integrate.quad(lambda t: density(math.expm1(t)) * math.exp(t), 0.0, v, epsabs=1e-11)
         assert found[0] == pytest.approx(level - 0.5, abs=1e-9)
@@ -567,7 +567,7 @@ def test_the_cdf_is_the_integral_of_the_density(alpha: float) -> None:
     assert (quantiles[~above] == 0.0).all()
 
 
-def test_moments_of_the_law_are_narayana_polynomials() -> None:
+def test_moments_of_the_distribution_are_narayana_polynomials() -> None:
     for alpha in (0.3, 1.0, 2.5):
         law = MarchenkoPastur(alpha)
         low, high = law.edges
@@ -591,7 +591,7 @@ def test_spectra_have_the_moments_of_wishart_matrices(n: int) -> None:
     for power, exact in ((1, p), (2, p * (p + n + 1) / n)):
         traces = (values**power).sum(axis=1)
         assert abs(traces.mean() - exact) < 4 * traces.std() / math.sqrt(count)
-    # The law of single eigenvalues is that of dense matrices.
+    # Single eigenvalues have the distribution of those of dense matrices.
     dense = np.linalg.eigvalsh(
         (lambda x: x @ x.transpose(0, 2, 1) / n if p <= n else x.transpose(0, 2, 1) @ x / n)(
             np.random.default_rng(0).standard_normal((4000, p, n))
@@ -601,19 +601,19 @@ def test_spectra_have_the_moments_of_wishart_matrices(n: int) -> None:
         assert stats.ks_2samp(values[:4000, column], dense[:, column]).pvalue > 1e-3
 
 
-def test_spectra_are_close_to_the_law_in_both_samplers() -> None:
+def test_spectra_are_close_to_the_limit_in_both_samplers() -> None:
     for p, n0 in ((200, 400), (400, 200), (150, 150)):
         for sampler in ("law", "dense"):
             table = nnth.mp(points=p, n0=n0, samples=3, sampler=sampler)  # type: ignore[arg-type]
             seen = table.meta.parameters
-            # Eigenvalues keep to the law within O(1/p); p independent ones would be 0.05 off.
+            # Eigenvalues differ from the limit by O(log p/p); p independent ones would by 0.05.
             assert seen["ks"] < 3.0 / p
             assert seen["atom"] == max(0.0, 1.0 - n0 / p)
             assert np.abs(table["empirical"] - table["cdf"]).max() < 3.0 / p
             assert seen["largest"] == pytest.approx(seen["upper_edge"], rel=0.05)
     wrong = nnth.mp(points=400, n0=800, samples=2)
     other = MarchenkoPastur(0.52).cdf(wrong["x"])
-    assert np.abs(wrong["empirical"] - other).max() > 0.007  # a slightly wrong law shows
+    assert np.abs(wrong["empirical"] - other).max() > 0.007  # a slightly wrong distribution shows
 
 
 def test_sizes_by_default_and_by_points() -> None:
@@ -660,7 +660,7 @@ def test_statements_hold_and_the_notes_do_not() -> None:
     assert not any(one.notes_hold for one in noted)
 
 
-# --- what is refused ------------------------------------------------------------------------------
+# --- errors ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -753,7 +753,7 @@ def test_files(tmp_path: Path) -> None:
     assert read.meta.parameters["x"] == str(tmp_path / "x.csv")
 
 
-def test_rows_of_the_law_that_no_memory_holds_are_refused() -> None:
+def test_more_rows_than_fit_in_memory_are_refused() -> None:
     with pytest.raises(ValueError, match=r"rows must be at most 10000000, not 10{15}"):
         nnth.mp(0.5, rows=10**15)
     with pytest.raises(ValueError, match=r"rows must be below 2\^63"):

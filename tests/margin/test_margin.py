@@ -62,7 +62,7 @@ def test_its_conditions(m: int, d: int) -> None:
     assert found.duals.sum() == pytest.approx(found.w @ found.w, rel=1e-12)
 
 
-def test_points_that_are_there_twice_share_their_dual() -> None:
+def test_repeated_points_have_half_the_dual_each() -> None:
     """As in the flow, which cannot tell them apart; thrice makes a third."""
     x, y = separable_data(12, 3, 1)
     one = nnth.max_margin(x, y)
@@ -78,7 +78,7 @@ def test_points_that_are_there_twice_share_their_dual() -> None:
         assert value == pytest.approx(flow[f"{name}_limit"][-1], rel=1e-7)
 
 
-def test_a_dual_that_is_0_on_the_margin_is_said() -> None:
+def test_a_dual_that_is_0_on_the_margin_has_a_status() -> None:
     """Two points are enough for w = (1, 0); the third is on the margin all the same."""
     x = [[1.0, 1.0], [1.0, -1.0], [1.0, 0.5]]
     found = nnth.max_margin([*x[:2], [2.0, 0.0]], [1.0] * 3)
@@ -120,7 +120,7 @@ def test_data_that_are_not_separable_are_proved_so(case: str) -> None:
     assert (table.num_rows, table["status"][0]) == (1, "not separable")
 
 
-def test_small_margins_are_found_and_refused_where_none_can_be_told() -> None:
+def test_small_margins_are_found_and_refused_where_rounding_hides_them() -> None:
     for gap in (1e-3, 1e-6, 1e-9):
         x, y = [[1.0, gap], [1.0, -gap]], [1.0, -1.0]
         found = nnth.max_margin(x, y)
@@ -270,7 +270,7 @@ def test_the_flow_of_data_in_other_units_is_the_same_in_another_time(
         shifted = [tau + 2.0 * math.log(size) for tau in times]
     there = log_time_flow(size * z, loss, times, lambda: None)
     here = log_time_flow(z, loss, shifted, lambda: None)
-    # The promise is 1e-9 of the part of w beside w_hat log t, which is of the size of 1 here.
+    # The stated accuracy is 1e-9 of w - w_hat log t, which is of order 1 here.
     assert size * there == pytest.approx(here, rel=1e-10, abs=1e-10)
 
 

@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 Map = Callable[[Floats], Floats]
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(16)
-REACH = 11.0  # of a standard normal: what lies beyond has the probability 4e-28
+REACH = 11.0  # a standard normal lies beyond it with probability 4e-28
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from oracles.kernel import Function, one, two
 
 @dataclass(frozen=True)
 class Fixed:
-    """Where the variance of one input and the correlation of two come to rest."""
+    """Return the limits of the variance of one input and of the correlation of two."""
 
     k_star: float
     chi_par: float
@@ -22,7 +22,7 @@ class Fixed:
 
 
 def variance(act: Function, cb: float, cw: float, start: float = 1.0) -> float:
-    """K = lim of K <- C_b + C_w E[s^2]; NaN where it has not come to rest in 10^4 steps."""
+    """Return the limit of K <- C_b + C_w E[s^2], or NaN if 10^4 steps do not reach it."""
     k = start
     for _ in range(10_000):
         new = cb + cw * one(lambda z: act.value(z) ** 2, act, k)

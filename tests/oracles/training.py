@@ -1,4 +1,4 @@
-"""What is measured of trained networks, by definition: Hessians, collapse, predictions, SGD."""
+"""Measurements of trained networks by definition: Hessians, collapse, predictions, SGD."""
 
 from __future__ import annotations
 
@@ -106,8 +106,8 @@ def collapse(h: Floats, labels: NDArray[np.int64], w: Floats, b: Floats) -> dict
     wrong = []
     for g in groups:
         nearest = [int(np.argmin([((x - mu) ** 2).sum() for mu in means])) for x in g]
-        said = [int(np.argmax(w @ x + b)) for x in g]
-        wrong.append(np.mean([s != n for s, n in zip(said, nearest, strict=True)]))
+        message = [int(np.argmax(w @ x + b)) for x in g]
+        wrong.append(np.mean([s != n for s, n in zip(message, nearest, strict=True)]))
     out["nc4"] = float(np.mean(wrong))
     return out
 

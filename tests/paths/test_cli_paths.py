@@ -34,7 +34,7 @@ def test_a_new_users_first_command() -> None:
     assert [row["mean"] for row in rows] == [repr(value) for value in table["mean"].tolist()]
 
 
-def test_other_laws_are_drawn_densely() -> None:
+def test_weights_that_are_not_gaussian_are_sampled_densely() -> None:
     shape = ("--n0", 16, "--widths", "64,64", "--mu", "rademacher", "--samples", 500)
     done = call(*shape, "--sampler", "dense")
     (row, *_) = rows_of(done)
@@ -64,7 +64,7 @@ def test_theory_alone_and_fractions() -> None:
     assert rows[1]["exact"] == repr(float(fourth))
 
 
-def test_moments_of_a_law() -> None:
+def test_moments_of_weights() -> None:
     by_moments = rows_of(call("--width", 9, "--mu-moments", "1,3,15,105"))
     by_name = rows_of(call("--width", 9, "--samples", 0))
     assert [row["exact"] for row in by_moments] == [row["exact"] for row in by_name]
@@ -96,9 +96,15 @@ def test_the_same_for_any_number_of_threads() -> None:
 
 
 def test_subcommands(tmp_path: Path) -> None:
-    laws = rows_of(call("distribution", "--width", 20))
-    assert [row["law"] for row in laws] == ["sample", "exact", "lognormal-chi2", "lognormal"]
-    assert float(laws[1]["ks"]) < float(laws[3]["ks"])
+    rows = rows_of(call("distribution", "--width", 20))
+    names = [row["distribution"] for row in rows]
+    assert names == [
+        "sample",
+        "exact",
+        "lognormal-chi2",
+        "lognormal",
+    ]
+    assert float(rows[1]["ks"]) < float(rows[3]["ks"])
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(4, 6)))
     shape = ("--width", 16, "--depth", 2, "--samples", 300)
     bounds = rows_of(call("spectrum", *shape, "--x", "x.npy", "--delta", "0.1", cwd=tmp_path))
@@ -136,11 +142,11 @@ def test_subcommands(tmp_path: Path) -> None:
         ("--linear --samples 10000", "samples must be 0 for linear networks, not 10000"),
         ("--save a.csv", "--save must end in .npz, not 'a.csv'"),
         ("--save a.npz --samples 0", "--save must come with --samples"),
-        ("--save a.npz --mu-moments 1,3", "there is nothing that can be drawn"),
+        ("--save a.npz --mu-moments 1,3", "these networks cannot be sampled"),
         ("distribution --save a.npz --samples 0", "--save must come with --samples"),
     ],
 )
-def test_what_is_wrong_is_named_and_leaves_no_file(
+def test_an_error_names_the_option_and_leaves_no_file(
     arguments: str, message: str, tmp_path: Path
 ) -> None:
     assert message in refusal(*arguments.split(), "-o", "r.csv", cwd=tmp_path)
@@ -210,14 +216,14 @@ def test_a_picture_needs_no_row_of_its_own(tmp_path: Path) -> None:
         "--width 1 --depth 30 --samples 100",
     ],
 )
-def test_pictures_of_what_there_is(arguments: str, tmp_path: Path) -> None:
+def test_pictures(arguments: str, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.eye(3))
     done = call(*arguments.split(), "--plot", "r.svg", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "r.svg").read_bytes().startswith(b"<?xml")
 
 
-def test_an_interrupt_says_what_was_done_and_leaves_no_file(tmp_path: Path) -> None:
+def test_an_interrupt_reports_the_work_done_and_leaves_no_file(tmp_path: Path) -> None:
     out, err = interrupted("paths", "--samples", 2 * 10**10, "-o", "r.csv", cwd=tmp_path)
     assert out == ""
     assert err.startswith("nnth: interrupted: ")

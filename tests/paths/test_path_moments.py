@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from nnth._paths.laws import layer_log_moments, path_laws, path_log_cdf
+from nnth._paths.log_moments import layer_log_moments, path_log_cdf, path_log_moments
 from nnth._paths.moments import (
     QUANTITIES,
     lognormal_variance,
@@ -25,7 +25,7 @@ from nnth._paths.moments import (
     path_moments,
 )
 from nnth._paths.rational import even_partitions
-from nnth._paths.weight_law import LAWS, WeightLaw, weight_law
+from nnth._paths.weight_distribution import NAMES, WeightDistribution, weight_distribution
 
 # Half a unit in the last place for the rounding of the result; the sums have 2^-80.
 ROUNDED = 2.0**-53 * (1 + 1e-6)
@@ -65,12 +65,12 @@ def forward(
 
 
 def distribution(
-    n0: int, widths: Sequence[int], n_out: int, x: Sequence[int], law: str, linear: bool
+    n0: int, widths: Sequence[int], n_out: int, x: Sequence[int], weights: str, linear: bool
 ) -> dict[tuple[Fraction, ...], Fraction]:
     """Return the chances of (dz_1/dx_1)^2, z_1^2, |z|^2, |J|^2 and of Theta by W-hat and by W."""
     sizes = [n0, *widths, n_out]
     shapes = list(itertools.pairwise(sizes))
-    atoms = ATOMS[law]
+    atoms = ATOMS[weights]
     found: Counter[tuple[int, ...]] = Counter()  # in eighths to the number of weights, and coins
     coins = 2 ** sum(widths)
     for entries in itertools.product(atoms, repeat=sum(a * b for a, b in shapes)):
@@ -113,7 +113,7 @@ def distribution(
 
 
 @pytest.mark.parametrize(
-    ("law", "n0", "widths", "n_out", "linear"),
+    ("weights", "n0", "widths", "n_out", "linear"),
     [
         ("1,1,1,1", 2, (2,), 2, False),
         ("1,1,1,1", 2, (2,), 2, True),
@@ -127,10 +127,10 @@ def distribution(
     ],
 )
 def test_every_weight_and_every_coin(
-    law: str, n0: int, widths: tuple[int, ...], n_out: int, linear: bool
+    weights: str, n0: int, widths: tuple[int, ...], n_out: int, linear: bool
 ) -> None:
     x = [1, 2][:n0]
-    chances = distribution(n0, widths, n_out, x, law, linear)
+    chances = distribution(n0, widths, n_out, x, weights, linear)
     for k in (1, 2, 4):
         names = (*QUANTITIES, "w-hat", "w")
         truth = {
@@ -144,14 +144,14 @@ def test_every_weight_and_every_coin(
                 n0=n0,
                 widths=widths,
                 n_out=n_out,
-                mu=law,
+                mu=weights,
                 x=x,
                 linear=linear,
                 exact=True,
             )
             assert found.fractions == (truth[quantity],)
             core = path_moments(
-                quantity, 2 * k, n0=n0, widths=widths, n_out=n_out, mu=law, x=x, linear=linear
+                quantity, 2 * k, n0=n0, widths=widths, n_out=n_out, mu=weights, x=x, linear=linear
             )
             assert within(core.values[0], truth[quantity])
         for parameters in ("w-hat", "w"):
@@ -159,7 +159,7 @@ def test_every_weight_and_every_coin(
                 ntk = ntk_moments(
                     n0=n0,
                     widths=widths,
-                    mu=law,
+                    mu=weights,
                     x=x,
                     parameters=parameters,
                     linear=linear,
@@ -219,10 +219,10 @@ def test_one_layer_in_closed_form(n: int) -> None:
         assert within(path_moments("dzdx", order, n0=2, widths=[n]).values[0], truth)
 
 
-@pytest.mark.parametrize("mu", LAWS)
+@pytest.mark.parametrize("mu", NAMES)
 def test_fourth_moment_by_its_two_term_recursion(mu: str) -> None:
     widths, x = (5, 3, 8), [Fraction(1), Fraction(-3, 4)]
-    k4 = weight_law(mu).kurtosis
+    k4 = weight_distribution(mu).kurtosis
     a, b = sum(v**2 for v in x) ** 2 / 4, sum(v**4 for v in x) / 4  # over n_0^2
     for n in widths:
         a, b = (1 + Fraction(5, n)) * a + 2 * k4 / n * b, Fraction(2, n) * (3 * a + k4 * b)
@@ -241,7 +241,7 @@ def test_output_norm_of_gaussian_networks() -> None:
 
 
 def test_jacobian_with_one_input_and_one_output_is_the_derivative() -> None:
-    for mu in LAWS:
+    for mu in NAMES:
         a = path_moments("jacobian", [2, 4, 6, 8, 10], n0=1, widths=[4, 3], mu=mu)
         b = path_moments("dzdx", [2, 4, 6, 8, 10], n0=1, widths=[4, 3], mu=mu)
         assert (a.values == b.values).all()
@@ -249,7 +249,7 @@ def test_jacobian_with_one_input_and_one_output_is_the_derivative() -> None:
 
 @pytest.mark.parametrize(("k", "states"), [(1, 1), (2, 4), (3, 31), (4, 379)])
 def test_jacobian_by_all_set_partitions(k: int, states: int) -> None:
-    n0, widths, n_out, mu = 3, (2, 5), 4, weight_law("uniform")
+    n0, widths, n_out, mu = 3, (2, 5), 4, weight_distribution("uniform")
     every = even_partitions(2 * k)
     assert len(every) == states
     if k == 4:
@@ -286,12 +286,12 @@ def test_jacobian_by_all_set_partitions(k: int, states: int) -> None:
 
 
 @st.composite
-def laws(draw: st.DrawFn) -> WeightLaw:
+def distributions(draw: st.DrawFn) -> WeightDistribution:
     """0 with chance 1 - p - r, +-a and +-b with chances p and r that make the variance one."""
     a = draw(st.fractions(0, 1, max_denominator=9))
     b = draw(st.fractions(1, 5, max_denominator=9).filter(lambda v: v > 1))
     r = (1 - a * a) / (b * b - a * a)  # of +-b; a has the rest
-    return weight_law([r * b**order + (1 - r) * a**order for order in range(2, 17, 2)])
+    return weight_distribution([r * b**order + (1 - r) * a**order for order in range(2, 17, 2)])
 
 
 @settings(max_examples=60, deadline=None)
@@ -300,7 +300,7 @@ def laws(draw: st.DrawFn) -> WeightLaw:
     st.integers(1, 5),
     st.lists(st.integers(1, 40), max_size=5),
     st.integers(1, 4),
-    laws(),
+    distributions(),
     st.lists(st.floats(-1e3, 1e3).filter(lambda v: abs(v) > 1e-3), min_size=1, max_size=4),
     st.booleans(),
 )
@@ -309,7 +309,7 @@ def test_two_routes_agree(
     k: int,
     widths: list[int],
     n_out: int,
-    mu: WeightLaw,
+    mu: WeightDistribution,
     x: list[float],
     linear: bool,
 ) -> None:
@@ -331,7 +331,7 @@ def test_two_routes_agree(
 
 
 def test_orders_up_to_sixteen_agree() -> None:
-    for mu, quantity in itertools.product(LAWS, ("dzdx", "z", "normz")):
+    for mu, quantity in itertools.product(NAMES, ("dzdx", "z", "normz")):
         kwargs = {"n0": 3, "widths": [4, 4, 9], "n_out": 3, "mu": mu, "x": [1.0, 0.3, 1.0]}
         exact = path_moments(quantity, 16, exact=True, **kwargs)
         assert exact.fractions is not None
@@ -362,10 +362,10 @@ def test_a_hundred_thousand_layers(width: int) -> None:
 
 
 @pytest.mark.parametrize("mu", ["rademacher", "uniform", "laplace"])
-def test_different_widths_and_laws_with_cumulants_of_both_signs(mu: str) -> None:
+def test_different_widths_and_distributions_with_cumulants_of_both_signs(mu: str) -> None:
     widths = [3_000 + i % 5_000 for i in range(100_000)]
     found = path_moments("dzdx", 4, n0=2, widths=widths, mu=mu)
-    k4 = weight_law(mu).kurtosis
+    k4 = weight_distribution(mu).kurtosis
     a = b = one = 2**200  # x = e_p, so |x|^4 = |x|_4^4; fixed point
     for n in widths:
         twice = 2 * k4.numerator * b // k4.denominator
@@ -469,7 +469,7 @@ def test_off_diagonal_against_the_product_formula() -> None:
     assert (same.limit, same.product) == (1.0, 1.0)
 
 
-# -- asymptotics and laws ------------------------------------------------------------------------
+# -- asymptotics and distributions ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize("linear", [False, True])
@@ -524,18 +524,18 @@ def test_logarithmic_moments_of_wide_layers() -> None:
         assert variance == pytest.approx(5 / n + 37 / (2 * n**2), rel=40 / n**2 + 1e-12)
 
 
-def test_laws_of_a_network() -> None:
-    laws = path_laws(n0=3, widths=[4, 4, 7], x=[3.0, 0.0, 4.0])
-    assert laws.scale == pytest.approx(50 / 3)
-    assert laws.log_mean is not None
-    assert laws.product_log_mean is not None
-    assert laws.log_mean - laws.product_log_mean == pytest.approx(
+def test_log_moments_of_a_network() -> None:
+    found = path_log_moments(n0=3, widths=[4, 4, 7], x=[3.0, 0.0, 4.0])
+    assert found.scale == pytest.approx(50 / 3)
+    assert found.log_mean is not None
+    assert found.product_log_mean is not None
+    assert found.log_mean - found.product_log_mean == pytest.approx(
         math.log(50 / 3) - 1.2703628454615
     )
-    assert laws.dead == pytest.approx(1 - (15 / 16) ** 2 * (127 / 128), rel=1e-15)
-    assert path_laws(n0=3, widths=[1, 5]).dead == pytest.approx(1 - 0.5 * 31 / 32, rel=1e-15)
-    assert path_laws(n0=3, widths=[1000]).dead == pytest.approx(2.0**-1000, rel=1e-13)
-    other = path_laws(n0=3, widths=[4], mu="1,3")
+    assert found.dead == pytest.approx(1 - (15 / 16) ** 2 * (127 / 128), rel=1e-15)
+    assert path_log_moments(n0=3, widths=[1, 5]).dead == pytest.approx(1 - 0.5 * 31 / 32, rel=1e-15)
+    assert path_log_moments(n0=3, widths=[1000]).dead == pytest.approx(2.0**-1000, rel=1e-13)
+    other = path_log_moments(n0=3, widths=[4], mu="1,3")
     assert other.log_mean is None
     assert other.lognormal_variance == 5 / 4
 
@@ -561,28 +561,28 @@ def test_distribution_of_two_layers() -> None:
     assert distance * count**0.5 < 1.63  # the Kolmogorov distribution's 99 %
 
 
-# -- laws of weights -----------------------------------------------------------------------------
+# -- distributions of weights --------------------------------------------------------------------
 
 
-def test_named_laws() -> None:
-    assert [int(m) for m in weight_law("Gaussian").moments[:4]] == [1, 3, 15, 105]
-    assert weight_law("uniform").moment(4) == Fraction(9, 5)
-    assert weight_law("laplace").kurtosis == 3
-    assert set(weight_law("rademacher").moments) == {1}
-    for name in LAWS:
-        law = weight_law(name)
-        listed = weight_law(",".join(map(str, law.moments)))
-        assert listed.moments == law.moments
+def test_named_distributions() -> None:
+    assert [int(m) for m in weight_distribution("Gaussian").moments[:4]] == [1, 3, 15, 105]
+    assert weight_distribution("uniform").moment(4) == Fraction(9, 5)
+    assert weight_distribution("laplace").kurtosis == 3
+    assert set(weight_distribution("rademacher").moments) == {1}
+    for name in NAMES:
+        weights = weight_distribution(name)
+        listed = weight_distribution(",".join(map(str, weights.moments)))
+        assert listed.moments == weights.moments
         assert listed.is_gaussian is False
-        assert law.order == 16
-    assert weight_law("1, 1.8,27/7").moments == weight_law("uniform").moments[:3]
-    assert weight_law([1, 1.5]).moments == (1, Fraction(3, 2))
+        assert weights.order == 16
+    assert weight_distribution("1, 1.8,27/7").moments == weight_distribution("uniform").moments[:3]
+    assert weight_distribution([1, 1.5]).moments == (1, Fraction(3, 2))
 
 
 @settings(deadline=None)
-@given(laws())
-def test_moments_of_a_law_are_accepted(law: WeightLaw) -> None:
-    assert weight_law(law.moments).moments == law.moments
+@given(distributions())
+def test_moments_of_a_distribution_are_accepted(weights: WeightDistribution) -> None:
+    assert weight_distribution(weights.moments).moments == weights.moments
 
 
 @pytest.mark.parametrize(
@@ -604,9 +604,9 @@ def test_moments_of_a_law_are_accepted(law: WeightLaw) -> None:
         ([], "mu must be from 1 to 8 moments, not 0"),
     ],
 )
-def test_impossible_laws(mu: str | list[float], message: str) -> None:
+def test_impossible_moments(mu: str | list[float], message: str) -> None:
     with pytest.raises(ValueError, match=message) as caught:
-        weight_law(mu)
+        weight_distribution(mu)
     assert "\n" not in str(caught.value)
 
 

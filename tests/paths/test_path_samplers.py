@@ -1,4 +1,4 @@
-"""The samplers against closed forms, scipy's laws and each other."""
+"""The samplers against closed forms, scipy's distributions and each other."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from scipy import special, stats
 from nnth import _core
 from nnth._paths.samplers import QUANTITIES, PathSample, QuantitySample, sample_grams, sample_paths
 
-# Seeds are fixed. A right law fails one of these with probability 1e-4 a look, once in a hundred
-# choices of all the seeds; a wrong constant in any formula is tens of deviations off.
+# Seeds are fixed. A correct sampler fails one of these with probability 1e-4 a test, once in a
+# hundred choices of all the seeds; a wrong constant in any formula is tens of deviations off.
 LEAST_P = 1e-4
 MOST_Z = 4.0
 
@@ -63,7 +63,7 @@ def ntk_moments(x: NDArray[Any], widths: list[int], standard: bool) -> tuple[flo
 
 
 @pytest.mark.parametrize("degrees", [1, 2, 3, 5, 32, 1000])
-def test_chi_squares_have_their_law(degrees: int) -> None:
+def test_chi_squares_have_their_distribution(degrees: int) -> None:
     draws = _core.chi_squares(degrees, 3, 200_000)
     assert stats.kstest(draws, stats.chi2(degrees).cdf).pvalue > LEAST_P
 
@@ -87,9 +87,10 @@ def test_active_neurons_are_binomial(n: int) -> None:
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 6, 7, 64, 90, 91, 1000, 1001, 10**5, 10**6])
-def test_the_table_of_a_binomial_law_has_its_probabilities(n: int) -> None:
-    least, found = _core.half_binomial_law(n)
-    # By ratios from the mode, at 40 digits; what the table leaves out has a probability of 2e-21.
+def test_the_table_of_a_binomial_distribution_has_its_probabilities(n: int) -> None:
+    least, found = _core.half_binomial_distribution(n)
+    # By ratios from the mode, at 40 digits; the values that the table leaves out have a probability
+    # of 2e-21.
     reach = len(found)
     with mp.workdps(40):
         exact = {n // 2: mp.binomial(n, n // 2) / mp.mpf(2) ** n}
@@ -138,13 +139,14 @@ def test_z_scores_over_seeds_are_standard_normal() -> None:
         for name, values in exact.items():
             for i, value in enumerate(values):
                 scores.setdefault((name, i), []).append(z_score(sample[name], i, value))
-    # Light tails and many nets: the skewness left in a mean is 0.1 or so, unseen by 200 of them.
+    # With light tails and many networks the skewness of a mean is about 0.1, which 200 means do not
+    # show.
     for key, values in scores.items():
         assert stats.kstest(values, stats.norm.cdf).pvalue > 1e-3, key
         assert 0.8 < np.std(values) < 1.2, key
 
 
-def test_law_and_dense_nets_have_one_distribution() -> None:
+def test_both_samplers_have_one_distribution() -> None:
     names = ["dzdx", "z", "normz", "normh", "gradient", "ntk", "ntk_standard"]
     x, widths = [1.0, -2.0, 0.5], [6, 9, 4]
     law, dense = (
@@ -158,7 +160,7 @@ def test_law_and_dense_nets_have_one_distribution() -> None:
         assert stats.ks_2samp(a.values, b.values).pvalue > LEAST_P, name
         difference = (a.mean[0] - b.mean[0]) / np.hypot(a.stderr[0], b.stderr[0])
         assert abs(difference) < MOST_Z, name
-    # The quantities of one net belong together.
+    # The quantities of one network belong together.
     joint = [
         np.corrcoef([s[n].log_values[s["ntk"].values > 0] for n in ("z", "gradient", "ntk")])
         for s in (law, dense)
@@ -197,7 +199,7 @@ def test_jacobians_of_several_outputs(n0: int, n_out: int, widths: list[int]) ->
 @pytest.mark.parametrize(
     ("mu", "fourth"), [("gaussian", 3.0), ("rademacher", 1.0), ("uniform", 1.8), ("laplace", 6.0)]
 )
-def test_dense_nets_of_any_weights(mu: Any, fourth: float) -> None:
+def test_dense_networks_with_any_weights(mu: Any, fourth: float) -> None:
     n0, widths = 2, [5, 7]
     sample = sample_paths(
         ["dzdx", "ntk", "z"], n0=n0, widths=widths, mu=mu, sampler="dense", samples=60_000, seed=3
@@ -219,7 +221,7 @@ def test_dense_nets_of_any_weights(mu: Any, fourth: float) -> None:
     assert abs(z_score(sample["ntk"], 0, 2.0 * (len(widths) + 1))) < MOST_Z
 
 
-def test_dead_nets() -> None:
+def test_dead_networks() -> None:
     widths = [2, 3, 4]
     alive = math.prod(1.0 - 2.0**-n for n in widths)
     for sampler, count in (("law", 400_000), ("dense", 50_000)):
@@ -262,7 +264,7 @@ def test_the_variance_of_logarithms_does_not_depend_on_their_mean(x: float, widt
     assert of_one == pytest.approx(5.0 / width, rel=4 * math.sqrt(2 / 3000))  # + O(1/width^2)
 
 
-def test_deep_nets_leave_the_range_of_doubles_and_not_of_logarithms() -> None:
+def test_logarithms_of_deep_networks_stay_finite_beyond_the_range_of_doubles() -> None:
     q = sample_paths(["dzdx"], widths=[8] * 6000, samples=2000, keep=5, seed=1)["dzdx"]
     q_wide = sample_paths(["dzdx"], {"dzdx": (2, 32)}, widths=[64] * 20_000, samples=300)["dzdx"]
     assert q.dead > 1900  # (1 - 2^-8)^6000 = 6e-11
@@ -303,7 +305,7 @@ def test_threads_and_ranges_do_not_change_a_bit(sampler: Any) -> None:
     parts = run(256, 512, 2).merge(run(768, 2048, 1)).merge(run(2816, 2440, 3))
     assert parts.samples == whole.samples
     assert same(whole, parts)
-    # A division elsewhere has the same nets.
+    # Another division has the same networks.
     odd = run(256, 100, 1).merge(run(356, 4900, 1))
     assert np.array_equal(odd["ntk"].values, whole["ntk"].values)
     assert odd["ntk"].mean == pytest.approx(whole["ntk"].mean, rel=1e-13)
@@ -363,7 +365,7 @@ def test_one_layer_grams_are_the_infinite_width_kernels() -> None:
 
 
 @pytest.mark.parametrize("widths", [[2, 3, 2], [12, 12, 12, 12]])
-def test_grams_by_law_and_dense_have_one_distribution(widths: list[int]) -> None:
+def test_grams_of_both_samplers_have_one_distribution(widths: list[int]) -> None:
     # A repeated input, a multiple of it and a generic one: singular matrices, and layers narrower
     # than there are inputs.
     x = [[1.0, 0.0, 0.5], [1.0, 0.0, 0.5], [2.0, 0.0, 1.0], [-0.3, 1.0, 0.2]]
@@ -386,14 +388,14 @@ def test_grams_by_law_and_dense_have_one_distribution(widths: list[int]) -> None
     assert stats.ks_2samp(law.ntk[:, 3, 3], one["ntk"].values).pvalue > LEAST_P
 
 
-def test_the_largest_share_tells_a_moment_that_was_not_seen() -> None:
+def test_the_largest_fraction_shows_that_a_sample_missed_a_moment() -> None:
     q = sample_paths(["dzdx"], {"dzdx": (2, 8)}, widths=[32] * 5, samples=20_000)["dzdx"]
-    assert q.max_share[0] < 0.1
-    assert q.max_share[1] > 2 * q.max_share[0]
-    assert q.largest**8 / 20_000 / q.mean[1] == pytest.approx(q.max_share[1], rel=1e-12)
+    assert q.max_fraction[0] < 0.1
+    assert q.max_fraction[1] > 2 * q.max_fraction[0]
+    assert q.largest**8 / 20_000 / q.mean[1] == pytest.approx(q.max_fraction[1], rel=1e-12)
 
 
-def test_progress_is_told_in_nets() -> None:
+def test_progress_counts_networks() -> None:
     told: list[tuple[int, int]] = []
     sample_paths(["z"], widths=[4], samples=1000, progress=lambda *a: told.append(a))
     assert told[-1] == (1000, 1000)

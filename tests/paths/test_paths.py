@@ -1,4 +1,4 @@
-"""The table of path moments: exact beside sampled beside the limit, laws, spectra, angles."""
+"""The table of path moments, exact, sampled and asymptotic; distributions, spectra, angles."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import pytest
 from scipy import stats
 
 from nnth import ntk_moments, path_angles, path_distribution, path_spectrum, paths, sample_paths
-from nnth._paths.distribution import ks_distance, laws_of
-from nnth._paths.paths import asked_moments, draw, in_parts, kept_values, path_nets
+from nnth._networks.ensemble import in_parts
+from nnth._paths.distribution import distributions_of, ks_distance
+from nnth._paths.paths import asked_moments, draw, kept_values, path_ensemble
 from nnth._runtime.random import normals
 from nnth._tables.plot import Lines
 
@@ -118,7 +119,7 @@ def test_log_moments_are_those_of_the_sample() -> None:
     assert math.isnan(row_of(table, "jacobian", 2)["log_mean_exact"])  # of several outputs
 
 
-def test_the_share_of_dead_networks() -> None:
+def test_the_fraction_of_dead_networks() -> None:
     row = row_of(paths(n0=2, widths=(3, 2), samples=20_000, orders=(2,)), "dzdx", 2)
     assert row["dead_exact"] == pytest.approx(1 - (7 / 8) * (3 / 4), rel=1e-14)
     assert abs(row["dead"] - row["dead_exact"]) < 4 * math.sqrt(0.25 / 20_000)
@@ -126,7 +127,7 @@ def test_the_share_of_dead_networks() -> None:
     assert np.isnan(atoms["dead_exact"]).all()
 
 
-def test_the_note_says_what_the_sample_does_not_see() -> None:
+def test_the_note_names_moments_that_the_sample_misses() -> None:
     deep = paths(n0=1, widths=(16,) * 30, samples=10_000, quantities=("dzdx",))
     assert deep["mean"][3] < 1e-3 * deep["exact"][3]
     assert "does not see" in deep["note"][3]
@@ -137,7 +138,7 @@ def test_the_note_says_what_the_sample_does_not_see() -> None:
     assert "of the sum" in few["note"][0]
 
 
-def test_what_leaves_the_doubles_has_logarithms() -> None:
+def test_moments_beyond_the_range_of_doubles_have_logarithms() -> None:
     table = paths(n0=1, widths=(2,) * 2000, quantities=("dzdx",), samples=0)
     assert table["exact"].tolist()[1:] == [math.inf] * 3
     expected = math.log(12) + 2000 * math.log(3.5)
@@ -147,7 +148,7 @@ def test_what_leaves_the_doubles_has_logarithms() -> None:
 
 def test_parts_are_one_sample() -> None:
     shape: dict[str, Any] = {"n0": 3, "widths": (8, 8), "samples": 40_001, "seed": 9}
-    nets = path_nets(**shape)
+    nets = path_ensemble(**shape)
     asked = asked_moments(nets)
     sample = draw(nets, asked, keep=300, threads=2)
     assert sample is not None
@@ -158,7 +159,7 @@ def test_parts_are_one_sample() -> None:
         assert kept_values(sample)[name].tolist() == whole[name].values.tolist()
 
 
-def test_an_interrupt_says_how_far_it_was() -> None:
+def test_an_interrupt_reports_the_networks_drawn() -> None:
     class Sample:
         def merge(self, other: Sample) -> Sample:
             return self
@@ -173,7 +174,7 @@ def test_an_interrupt_says_how_far_it_was() -> None:
         in_parts(part, 99_999, None, lambda _: "mean 3", parts=99_999 // 256 + 1)
 
 
-def test_moments_of_a_law_are_enough_for_theory() -> None:
+def test_moments_of_weights_are_enough_for_theory() -> None:
     table = paths(widths="16*3", mu="1,3", samples=None)
     assert sorted(set(table["order"].tolist())) == [1, 2, 4]
     named = paths(widths="16*3", samples=0)
@@ -183,7 +184,7 @@ def test_moments_of_a_law_are_enough_for_theory() -> None:
     assert "ntk" not in paths(mu=[1], samples=0)["quantity"].tolist()
 
 
-def test_orders_beyond_what_is_known_are_sampled() -> None:
+def test_orders_without_exact_moments_are_sampled() -> None:
     table = paths(widths=(50,), quantities=("jacobian", "ntk"), orders=(2, 12), samples=500)
     assert np.isnan(table["exact"]).tolist() == [False, True, False, True]
     assert (table["mean"] > 0).all()
@@ -221,14 +222,14 @@ def test_linear_networks_have_their_moments() -> None:
         ({"n_out": 0}, "n_out must be at least 1, not 0"),
     ],
 )
-def test_what_is_wrong_is_named(arguments: dict[str, Any], message: str) -> None:
+def test_errors_name_the_argument(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         paths(**arguments)
 
 
-def test_laws_are_told_apart() -> None:
+def test_the_ks_distance_finds_the_exact_distribution() -> None:
     table = path_distribution(n0=3, widths=(20,) * 10, samples=40_000, seed=2)
-    assert table["law"].tolist() == ["sample", "exact", "lognormal-chi2", "lognormal"]
+    assert table["distribution"].tolist() == ["sample", "exact", "lognormal-chi2", "lognormal"]
     sample, exact, near, notes = range(4)
     assert table["ks"][exact] < table["ks_95"][exact]
     assert table["ks"][near] > table["ks_95"][near]  # widths of 20: the limit is seen to be one
@@ -239,14 +240,14 @@ def test_laws_are_told_apart() -> None:
     assert table["log_var"][notes] == 5 * 10 / 20
 
 
-def test_laws_have_the_moments_they_say() -> None:
-    for law in laws_of(path_nets(n0=3, widths=(20,) * 10)):
-        weights = np.diff(law.cdf)
-        middle = (law.v[1:] + law.v[:-1]) / 2
+def test_distributions_have_the_moments_that_they_state() -> None:
+    for found in distributions_of(path_ensemble(n0=3, widths=(20,) * 10)):
+        weights = np.diff(found.cdf)
+        middle = (found.v[1:] + found.v[:-1]) / 2
         mean = float(np.sum(weights * middle))
-        assert law.cdf[-1] == pytest.approx(1.0, abs=1e-9)
-        assert mean == pytest.approx(law.log_mean, abs=1e-3)  # of the grid
-        assert np.sum(weights * (middle - mean) ** 2) == pytest.approx(law.log_var, rel=1e-3)
+        assert found.cdf[-1] == pytest.approx(1.0, abs=1e-9)
+        assert mean == pytest.approx(found.log_mean, abs=1e-3)  # of the grid
+        assert np.sum(weights * (middle - mean) ** 2) == pytest.approx(found.log_var, rel=1e-3)
 
 
 def test_the_distance_of_a_sample() -> None:
@@ -255,12 +256,12 @@ def test_the_distance_of_a_sample() -> None:
     assert math.isnan(ks_distance(np.empty(0), lambda v: v))
 
 
-def test_the_distance_of_laws() -> None:
-    nets = path_nets(widths=(3, 5), samples=0)
-    exact, _, normal = laws_of(nets)
+def test_the_distance_of_distributions() -> None:
+    nets = path_ensemble(widths=(3, 5), samples=0)
+    exact, _, normal = distributions_of(nets)
     assert (exact.name, normal.name) == ("exact", "lognormal")
     table = path_distribution(widths=(3, 5), samples=0)
-    assert table["law"].tolist() == ["exact", "lognormal-chi2", "lognormal"]
+    assert table["distribution"].tolist() == ["exact", "lognormal-chi2", "lognormal"]
     assert table["distance"][0] == 0.0
     b = 5 * (1 / 3 + 1 / 5)
     cdf = stats.norm.cdf(exact.v, -b / 2, math.sqrt(b))
@@ -268,7 +269,7 @@ def test_the_distance_of_laws() -> None:
     assert table["distance"][2] == pytest.approx(np.max(np.abs(exact.cdf - cdf)), abs=1e-4)
 
 
-def test_bounds_hold_and_the_invalid_one_says_why() -> None:
+def test_bounds_hold_and_the_invalid_bound_has_a_note() -> None:
     inputs = np.random.default_rng(0).normal(size=(6, 9))
     table = path_spectrum(inputs, widths=(24,), samples=1500, delta=(0.2, 0.05))
     assert table["bound"].tolist()[:5] == [
@@ -298,7 +299,7 @@ def test_the_trace_bound_of_one_input_is_chebyshevs() -> None:
 
 
 def test_matrix_bounds_have_their_chance() -> None:
-    # Two inputs at 60 degrees with |x|^2 = n0 = 2: kernels by hand, bounds by what they promise.
+    # Two inputs at 60 degrees with |x|^2 = n0 = 2: kernels by hand, bounds by their definitions.
     x = np.array([[math.sqrt(2), 0.0], [math.sqrt(0.5), math.sqrt(1.5)]])
     m, delta = 2, 0.05
 
@@ -363,15 +364,14 @@ def test_off_the_diagonal_the_product_is_false() -> None:
         (lambda: path_spectrum([[1.0, 0.0], [0.0, 0.0]]), "x must not be 0, and row 1 is"),
         (lambda: path_spectrum([[1.0]], points=1), "points must not come with x"),
         (lambda: path_spectrum(points=1001), "points must be at most 1000, not 1001"),
-        (lambda: path_spectrum(n0=10**9), "n0 must be at most 10000 where inputs are drawn"),
+        (lambda: path_spectrum(n0=10**9), "n0 must be at most 10000 for random inputs"),
         (lambda: path_spectrum([[1.0]], delta=(1.0,)), "delta must be between 0 and 1"),
         (lambda: path_spectrum([[1.0]], n0=2), "n0 must be that of x, 1, not 2"),
         (lambda: path_angles((1.5,)), r"rho must be in \[-1, 1\], not 1.5"),
         (lambda: path_angles((0.5,), n0=1), "n0 must be at least 2"),
-        (lambda: path_angles((0.5,), n_out=2), "n_out must be 1"),
-        (lambda: path_distribution(linear=True), "linear must be false"),
+        (lambda: distributions_of(path_ensemble(linear=True)), "linear must be false"),
     ],
 )
-def test_modes_name_what_is_wrong(call: Any, message: str) -> None:
+def test_errors_of_the_other_tables_name_the_argument(call: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()

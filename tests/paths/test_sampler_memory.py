@@ -85,7 +85,7 @@ def test_the_networks_of_all_threads_share_one_limit(
 @pytest.mark.parametrize("threads", [1, 64])
 @pytest.mark.parametrize("sampler", ["paths", "grams"])
 def test_a_network_beyond_the_limit_is_refused(sampler: str, threads: int) -> None:
-    rule = "widths, n0 and n_out must be smaller for a dense net: one takes 9.6[0-9]* GB"
+    rule = "widths, n0 and n_out must be smaller for a dense network: one takes 9.6[0-9]* GB"
     with pytest.raises(ValueError, match=rule):
         sample(sampler, 800_000, threads, stop)
 
@@ -99,7 +99,7 @@ def test_results_beyond_the_limit_are_refused(threads: int) -> None:
 
 @pytest.mark.parametrize("threads", [1, 64])
 def test_the_vectors_of_many_inputs_beyond_the_limit_are_refused(threads: int) -> None:
-    rule = "widths, n0 and n_out must be smaller for Gram matrices: one net takes 2000"
+    rule = "widths, n0 and n_out must be smaller for Gram matrices: one network takes 2000"
     with pytest.raises(ValueError, match=rule):
         _core.sample_grams(np.ones((50, 2)), [10**9], "gaussian", False, 0, 0, 1, 0, threads, stop)
 

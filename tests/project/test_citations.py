@@ -15,9 +15,17 @@ FILES = [
     *sorted((ROOT / "docs").glob("*.md")),
     *(
         path
-        for folder, kinds in (("python", "py"), ("cli", "py"), ("cpp", "hpp cpp"))
+        for folder, kinds in (
+            ("python", "py"),
+            ("cli", "py"),
+            ("cpp", "hpp cpp"),
+            ("tests", "py"),
+            ("bench", "py"),
+            ("examples", "py"),
+        )
         for kind in kinds.split()
         for path in sorted((ROOT / folder).rglob(f"*.{kind}"))
+        if path != Path(__file__)
     ),
 ]
 

@@ -204,7 +204,7 @@ def test_files(tmp_path: Path) -> None:
     assert loaded.phi.tolist() == model.phi.tolist()
     np.savez(tmp_path / "bent.npz", **(arrays | {"Psi": np.arange(32.0).reshape(2, 4, 4)}))
     assert "symmetric" in load_model(tmp_path / "bent.npz").note
-    for name, bad, said in (
+    for name, bad, message in (
         ("Psi", np.zeros((2, 4, 3)), "Psi must be of shape"),
         ("y", np.zeros((2, 1)), "y must have 1 dimensions"),
         ("theta0", np.array([1.0, np.nan, 0, 0]), "not nan"),
@@ -212,7 +212,7 @@ def test_files(tmp_path: Path) -> None:
         ("y", np.array([None, 1], dtype=object), "pickle"),
     ):
         np.savez(tmp_path / "bad.npz", **(arrays | {name: bad}), allow_pickle=True)
-        with pytest.raises(ValueError, match=said):
+        with pytest.raises(ValueError, match=message):
             load_model(tmp_path / "bad.npz")
     np.savez(tmp_path / "short.npz", Phi=model.phi)
     with pytest.raises(ValueError, match="has no Psi"):
@@ -256,7 +256,7 @@ def test_an_archive_that_points_before_its_beginning_is_damaged(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ({"parameters": 0}, "parameters must be at least 1"),
         ({"points": 0}, "points must be at least 1"),
@@ -273,8 +273,8 @@ def test_an_archive_that_points_before_its_beginning_is_damaged(tmp_path: Path) 
         ({"threads": -1}, "threads must be at least 0"),
     ],
 )
-def test_bad_arguments(arguments: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_bad_arguments(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         quadratic(**arguments)
 
 

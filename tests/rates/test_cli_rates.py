@@ -107,7 +107,7 @@ def test_a_loop_appends(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ("--width 500 --depth 20 --samples 1000000", "networks were drawn"),
         ("training --samples 100000", "trainings were done"),
@@ -115,8 +115,8 @@ def test_a_loop_appends(tmp_path: Path) -> None:
         ("descent --x x.npy --samples 5 --width 4096 --steps 20000", " of 5 rates"),
     ],
 )
-def test_an_interrupt_ends_it_at_once(arguments: str, said: str, folder: Path) -> None:
+def test_an_interrupt_ends_it_at_once(arguments: str, message: str, folder: Path) -> None:
     out, err = interrupted("rates", *arguments.split(), cwd=folder)
     assert out == ""
-    assert said in err
+    assert message in err
     assert err.count("\n") == 1

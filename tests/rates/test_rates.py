@@ -80,7 +80,7 @@ def test_norms_have_the_law_that_weights_give_them() -> None:
     for layer in range(4):
         for kind in range(2 if layer < 3 else 1):
             assert ks_2samp(drawn[:, layer, kind], built[:, layer, kind]).pvalue > 1e-3
-    # What layers share: of the whole kernel, and between its ends.
+    # Fractions of the whole kernel, and of its first and last layer.
     assert ks_2samp(drawn.sum(axis=(1, 2)), built.sum(axis=(1, 2))).pvalue > 1e-3
     ratios = (drawn[:, 0, 1] / drawn[:, 3, 0], built[:, 0, 1] / built[:, 3, 0])
     assert ks_2samp(*ratios).pvalue > 1e-3
@@ -321,7 +321,7 @@ def test_networks_without_a_gradient_do_not_diverge() -> None:
 
 
 @pytest.mark.parametrize(("points", "modes"), [(1, 1), (2, 2), (3, 3)])
-def test_a_mode_is_told_once(points: int, modes: int) -> None:
+def test_a_mode_has_one_row(points: int, modes: int) -> None:
     table = noisy_descent(inputs()[:points], samples=20, steps=10)
     assert table.num_rows == len(set(table["eigenvalue"])) == modes
 
@@ -374,14 +374,14 @@ def test_the_lines_of_theory_go_through_the_largest_width() -> None:
 
 
 def test_a_kink_makes_the_lazy_kernel_move_by_the_root() -> None:
-    """abs turns a share n^-1/2 of its slopes; smooth activations average that out."""
+    """A fraction n^-1/2 of the neurons of abs crosses the kink; smooth ones average it out."""
     table = training_scalings("abs", width=(256, 1024, 4096), samples=12, steps=25)
     found = pick(table, "exponent", regime="lazy", quantity="ntk")[0]
     assert found == pytest.approx(-0.5, abs=0.15)  # of large widths
     assert pick(table, "theory", regime="lazy", quantity="ntk")[0] == -0.5
 
 
-def test_what_diverges_or_stands_still_is_said() -> None:
+def test_quantities_that_diverge_or_do_not_move_have_a_note() -> None:
     table = training_scalings("exp", width=(16, 32), samples=3)
     assert table.num_rows == 46
     assert "training diverges" in pick(table, "note", regime="mean field", quantity="loss")

@@ -1,4 +1,4 @@
-"""What the referee draws and how it judges: `../referee.py` is the program.
+"""The calls that the referee draws, and its rules: `../referee.py` is the program.
 
 `calls` runs a command in process; `rules` has what holds for every row of every command; the other
 modules draw calls of some commands and compare their rows with `oracles`.

@@ -52,7 +52,7 @@ EXTREMES = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a call did. seconds: of this process's CPUs; late: those after it was interrupted."""
+    """The outcome of a call; `seconds` and `late` are CPU times in all and after an interrupt."""
 
     words: tuple[str, ...]
     code: int
@@ -159,7 +159,7 @@ def _cell(value: Any) -> Any:
 
 
 class OverTimeError(KeyboardInterrupt):
-    """What the clock raises: to the program it is Ctrl-C."""
+    """The exception of the time limit, which the program handles as Ctrl-C."""
 
 
 def run(words: Sequence[str], folder: Path, *, cpu_limit: float = 20.0) -> Outcome:
@@ -177,7 +177,7 @@ def run(words: Sequence[str], folder: Path, *, cpu_limit: float = 20.0) -> Outco
     before = signal.signal(signal.SIGPROF, stop)
     peak = _peak()
     begun = time.process_time()
-    with _captured(folder) as said, warnings.catch_warnings():
+    with _captured(folder) as captured, warnings.catch_warnings():
         warnings.simplefilter("always")
         signal.setitimer(signal.ITIMER_PROF, cpu_limit)
         try:
@@ -193,7 +193,7 @@ def run(words: Sequence[str], folder: Path, *, cpu_limit: float = 20.0) -> Outco
             signal.setitimer(signal.ITIMER_PROF, 0.0)
             signal.signal(signal.SIGPROF, before)
     ended = time.process_time()
-    out, err = said
+    out, err = captured
     return Outcome(
         tuple(words),
         code,
@@ -212,7 +212,7 @@ def _peak() -> float:
 @contextmanager
 def _captured(folder: Path) -> Iterator[list[str]]:
     """Standard output and error in files, those of libraries too, with `folder` to work in."""
-    said: list[str] = []
+    captured: list[str] = []
     place = Path.cwd()
     files = [(folder / name).open("wb", buffering=0) for name in (".out", ".err")]
     saved_streams, saved = (sys.stdout, sys.stderr), [os.dup(1), os.dup(2)]
@@ -226,7 +226,7 @@ def _captured(folder: Path) -> Iterator[list[str]]:
             io.TextIOWrapper(io.FileIO(n, "wb", closefd=False), "utf-8", write_through=True)
             for n in (1, 2)
         )
-        yield said
+        yield captured
     finally:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
@@ -237,4 +237,4 @@ def _captured(folder: Path) -> Iterator[list[str]]:
         for file in files:
             file.close()
         os.chdir(place)
-        said += [(folder / name).read_text("utf-8", "replace") for name in (".out", ".err")]
+        captured += [(folder / name).read_text("utf-8", "replace") for name in (".out", ".err")]

@@ -1,4 +1,4 @@
-"""Calls with options and values as nobody means them: only what holds for every call is asked."""
+"""Calls with absurd options and values, checked by the rules for every call."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ def _swapped(draw: Draw, words: list[str], rows: list) -> Iterator[str]:  # type
 
 
 def extreme_kernel(draw: Draw) -> Case:
-    """Norms at the rims of doubles: only what holds for every row is asked, and Cauchy-Schwarz."""
+    """Norms near the limits of doubles, checked by the rules for every row and Cauchy-Schwarz."""
     name = draw.pick(list(oracle.ACTIVATIONS))
     norm = draw.pick((0.0, 1e-320, 1e-300, 1e-150, 1e-20, 1e20, 1e150, 1e154, 1e300))
     rho = draw.pick((-1.0, -0.999999, 0.0, 0.5, 1.0))

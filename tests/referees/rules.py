@@ -1,4 +1,4 @@
-"""What holds for every call and every row, whatever the command computes."""
+"""Rules that hold for every call and every row of any command."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ MAY_BE_INFINITE = {
     "rkhs fit": {"loo_error"},
     "gram": {"condition", "trace", "max_eigenvalue", "min_eigenvalue"},
 }
-# What a row is asked, not what it answers: these may be infinite.
+# Columns of options, which may be infinite.
 ASKED = {"time", "eps", "log_t", "alpha", "delta", "eta", "level", "norm", "width", "depth"}
-LARGEST_Z = 7.0  # of a sample that sees what it is asked for: one in 4e11
+LARGEST_Z = 7.0  # the probability of a larger |z| is 1 in 4e11
 MOST_BYTES = 2e9
 REFUSAL_SECONDS = 4.0  # the first imports are among them
 
 
 def of_call(outcome: Outcome, command: str, *, may_refuse: bool) -> Iterator[str]:
-    """What is wrong with the way a command ended, whatever it was asked."""
+    """Return the findings about the end of a command, whatever its options."""
     if outcome.code not in (0, 1, 2, 130):
         yield f"exit code {outcome.code}: {outcome.err[-300:]}"
         return
@@ -68,7 +68,7 @@ def of_call(outcome: Outcome, command: str, *, may_refuse: bool) -> Iterator[str
 
 def _names_what_was_typed(outcome: Outcome, command: str) -> bool:
     """Whether the message has the name of an option of the command, or a value that was typed."""
-    said = outcome.err.lower().replace("_", "-")
+    message = outcome.err.lower().replace("_", "-")
     names = [
         name.strip("-").replace("_", "-")
         for option in program.load(command).params
@@ -76,15 +76,15 @@ def _names_what_was_typed(outcome: Outcome, command: str) -> bool:
     ]
     typed = [word.rpartition("=")[2].lower() for word in outcome.words if len(word) > 4]
     return (
-        any(re.search(rf"(?<![a-z]){re.escape(name)}s?(?![a-z])", said) for name in names)
-        or any(len(value) > 4 and value in said for value in typed)
-        or "option" in said
-        or "argument" in said
+        any(re.search(rf"(?<![a-z]){re.escape(name)}s?(?![a-z])", message) for name in names)
+        or any(len(value) > 4 and value in message for value in typed)
+        or "option" in message
+        or "argument" in message
     )
 
 
 def of_rows(rows: list[Row], command: str) -> Iterator[str]:
-    """What is wrong with the rows of a command, by themselves."""
+    """Return the findings about the rows of a command."""
     if not rows:
         yield "no rows"
     for number, row in enumerate(rows):

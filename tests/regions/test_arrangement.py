@@ -381,7 +381,9 @@ def test_too_many_subsets_are_refused_at_once() -> None:
 def test_errors_name_the_argument_the_rule_and_the_value() -> None:
     with pytest.raises(ValueError, match=r"weights must be \(n, d\) with d at least 1, not \(3,\)"):
         arrangement(np.ones(3), np.ones(3))
-    with pytest.raises(ValueError, match=r"biases must be \(2,\) as weights has rows, not \(3,\)"):
+    with pytest.raises(
+        ValueError, match=r"biases must be \(2,\), one for each row of weights, not \(3,\)"
+    ):
         arrangement(np.ones((2, 2)), np.ones(3))
     for row in ([1.0, np.nan], [np.nan, 1.0]):
         with pytest.raises(ValueError, match="weights must be finite, not nan"):

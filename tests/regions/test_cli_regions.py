@@ -89,7 +89,7 @@ def test_the_same_for_any_number_of_threads() -> None:
     assert len(said) == 1
 
 
-def test_a_net_from_a_file_and_by_name(net: Path) -> None:
+def test_a_network_from_a_file_and_by_name(net: Path) -> None:
     (row,) = rows_of(call("--net", net))
     expected = regions(random_network(2, (9, 5), seed=7))["activation_regions"][0]
     assert (int(row["activation_regions"]), row["net"]) == (expected, str(net))
@@ -191,7 +191,7 @@ def test_a_path_has_a_row_a_segment(tmp_path: Path) -> None:
         ("--save a.npy", "--save must end in .npz, not 'a.npy'"),
     ],
 )
-def test_what_is_wrong_is_named_and_leaves_no_file(
+def test_an_error_names_the_option_and_leaves_no_file(
     arguments: str, message: str, tmp_path: Path
 ) -> None:
     assert message in refusal(*arguments.split(), "-o", "r.csv", cwd=tmp_path)
@@ -206,7 +206,7 @@ def test_what_is_wrong_is_named_and_leaves_no_file(
         ({"activation": np.array("tanh")}, "activation must be relu"),
     ],
 )
-def test_nets_that_are_none(change: dict[str, object], message: str, net: Path) -> None:
+def test_invalid_networks_are_refused(change: dict[str, object], message: str, net: Path) -> None:
     with np.load(net) as arrays:
         np.savez(net, **(dict(arrays) | change))
     assert message in refusal("--net", net)
@@ -270,7 +270,7 @@ def test_pictures_of_the_plane(kind: str, tmp_path: Path) -> None:
         "through --points 3 --n0 4 --width 8",
     ],
 )
-def test_pictures_of_what_there_is(arguments: str, tmp_path: Path) -> None:
+def test_pictures(arguments: str, tmp_path: Path) -> None:
     points = np.random.default_rng(0).normal(size=(3, 5))
     np.save(tmp_path / "p.npy", points)
     np.save(tmp_path / "two.npy", points[:2])
@@ -279,12 +279,12 @@ def test_pictures_of_what_there_is(arguments: str, tmp_path: Path) -> None:
     assert (tmp_path / "r.svg").read_bytes().startswith(b"<?xml")
 
 
-def test_an_interrupt_says_what_was_done_and_leaves_no_file(tmp_path: Path) -> None:
+def test_an_interrupt_reports_the_work_done_and_leaves_no_file(tmp_path: Path) -> None:
     arguments = ["--widths", "1000,1000,1000", "-o", "r.csv", "--plot", "r.png"]
     out, err = interrupted("regions", *arguments, cwd=tmp_path)
     assert out == ""
     assert err.startswith("nnth: interrupted: ")
-    assert "of the parts of the net were counted" in err
+    assert "of the parts of the network were counted" in err
     assert err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 

@@ -87,7 +87,7 @@ def test_bounds_of_known_shapes() -> None:
     assert rb.montufar_2014_lower(2, (4, 5, 5)) == 4 * 4 * 16
     assert rb.montufar_2014_lower(9, (4, 5, 2)) == rb.montufar_2014_lower(2, (4, 5, 2))
     assert rb.montufar_2017_upper(2, (4, 5, 5)) == 11 * 16 * 16
-    # A bottleneck of 1 holds what follows to a line: (1 + 1)(1 + 5).
+    # After a bottleneck of 1 the image is on a line: (1 + 1)(1 + 5).
     assert rb.montufar_2017_upper(4, (1, 5)) == 12
     # There the inactive neuron leaves a point: 1 (1 + 5) + 1.
     assert rb.serra_2018_upper(4, (1, 5)) == 7
@@ -283,7 +283,7 @@ def test_layers_meet_in_a_square_as_often_as_they_should() -> None:
         samples.append(met)
     mean, error = mean_and_error(samples)
     expected = 1600 * intersections(1.0, np.array([math.sqrt(2.0)]), radius)[0]
-    # The scale of the first layer for both would give 24 % more, that of the second 19 % less.
+    # The scale of the first layer for both would give 24 % more, the scale of the second 19 % less.
     assert abs(mean - expected) < 3.5 * error
     assert error < 0.04 * mean
 
@@ -341,7 +341,7 @@ def test_two_layers_in_a_square() -> None:
     assert error < 0.06 * expected
 
 
-def test_large_boxes_hold_what_the_plane_holds() -> None:
+def test_large_boxes_have_the_counts_of_the_plane() -> None:
     for n0, widths in ((1, (7, 5)), (2, (32, 32, 32)), (2, (9,))):
         whole = expected_regions(n0, widths)
         assert whole == rb.zaslavsky(sum(widths), n0)

@@ -1,4 +1,4 @@
-"""The exact counter of regions against theorems, nets done by hand, and points of the plane."""
+"""The exact oracle of regions against theorems, networks by hand, and points of the plane."""
 
 import itertools
 import math
@@ -43,7 +43,7 @@ def forward(n: Net, x: list[Fraction]) -> tuple[list[Fraction], list[Fraction]]:
         lambda d: st.lists(st.tuples(*[st.integers(-2, 2)] * (d + 1)), min_size=1, max_size=7)
     )
 )
-def test_a_solution_solves_and_where_there_is_none_a_combination_says_so(
+def test_a_solution_solves_the_system_or_a_combination_proves_that_none_exists(
     forms: list[Vector],
 ) -> None:
     dim = len(forms[0]) - 1
@@ -350,7 +350,7 @@ def test_cells_fit_together(n: Net, box: float | None) -> None:
 
 @exhaustive
 @given(nets((1, 2), width=5, depth=4) | nets((3, 4), width=3, depth=2), BOXES)
-def test_a_cell_is_what_a_forward_pass_sees(n: Net, box: float | None) -> None:
+def test_cells_agree_with_forward_passes(n: Net, box: float | None) -> None:
     c = faces(*n, box=box)
     assert len({cell.pattern for cell in c.cells}) == len(c.cells)
     ratios = set()
@@ -414,7 +414,7 @@ def test_every_point_is_in_the_cell_of_its_pattern(
 
 @exhaustive
 @given(nets((2,), width=4, depth=3))
-def test_bounded_is_what_a_large_box_holds(n: Net) -> None:
+def test_bounded_regions_are_those_inside_a_large_box(n: Net) -> None:
     c = faces(*n)
     points = c.vertices | {edge.line for edge in c.edges if edge.line is not None}
     reach = max((abs(x) for p in points for x in at(p)), default=Fraction(0)) + 1
@@ -425,7 +425,7 @@ def test_bounded_is_what_a_large_box_holds(n: Net) -> None:
     assert boxed.layer_regions == c.layer_regions
 
 
-def test_relations_for_generic_nets() -> None:
+def test_relations_for_generic_networks() -> None:
     for seed, shape in enumerate([(2, 5, 5, 1), (2, 3, 3, 3, 3, 1), (2, 9, 1)]):
         boxed = faces(*gaussian(shape, seed), box=1.0).counts()
         assert boxed.sides == 4 * boxed.activation_regions
@@ -434,7 +434,7 @@ def test_relations_for_generic_nets() -> None:
         assert whole.sides == 4 * whole.activation_regions - 4 - whole.unbounded
 
 
-def test_the_point_asked_for() -> None:
+def test_the_region_around_a_given_point() -> None:
     triangle = one_layer([[1, 0], [0, 1], [1, 1]], [0, 0, -1])
 
     def sides(*point: Any) -> int | None:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from region_nets import KINDS, Net, nets
 from region_oracle import Complex, Counts, faces
 
+from nnth._networks.ensemble import ensemble
 from nnth._networks.network import Network, random_network
 from nnth._regions.cells import cells_of
 from nnth._regions.counts import RegionCounts, count_regions
@@ -280,7 +281,7 @@ def test_axes_are_orthonormal_and_the_first_is_along_the_first_side(points: Floa
     assert basis[:, 0] == pytest.approx(sides[:, 0] / lengths[0], abs=1e-14)
 
 
-def test_points_on_a_line_are_told_exactly() -> None:
+def test_collinear_points_are_detected_exactly() -> None:
     step = np.array([0.1, 0.7, -0.3])
     first = np.array([1.0, 2.0, 4.0])
     exact = np.array([first, first + 0.25, first + 0.75])
@@ -315,11 +316,11 @@ def test_files_of_integers_and_short_floats(tmp_path: Path) -> None:
         regions_through(np.array([[2**53 + 1, 0], [0, 1]]), widths=(4,))
 
 
-def test_pictures_and_cells_are_of_the_plane_that_is_counted() -> None:
+def test_pictures_and_cells_show_the_plane_that_is_counted() -> None:
     net = random_network(5, (5,), cb=0.0, seed=3)
     points = np.zeros((3, 5))
     points[1:] = np.random.default_rng(0).normal(size=(2, 5))
-    spot = place(net, along="plane", through=points)
+    spot = place(ensemble(net), along="plane", points=points)
     cones = regions_on_plane(points, net)["activation_regions"][0]
     assert len(spot.cells()) == cones == 10
     (where,) = spot.slices

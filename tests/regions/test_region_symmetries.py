@@ -1,4 +1,4 @@
-"""What may not change the regions of a network, and what they tend to where a box grows.
+"""Transformations that do not change the regions of a network, and the limit of a growing box.
 
 Every change here is exact: numbers are multiplied by powers of 2, or small integers by integers, so
 that the changed network is, over the rational numbers, the function that it should be. Small
@@ -85,7 +85,7 @@ def same_measure(found: RegionCounts, expected: RegionCounts, factor: float = 1.
 
 
 def against_oracle(n: Net, box: float | None, counted: RegionCounts) -> None:
-    """For nets small enough, whose cells in more than two dimensions take the oracle long."""
+    """Small networks, since the oracle is slow in more than two dimensions."""
     if sum(len(b) for b in n.biases) <= (12 if len(n.weights[0][0]) < 3 else 9):
         assert figures(counted) == figures(faces(*n, box=box).counts())
 
@@ -116,7 +116,7 @@ def test_rotations_that_are_signed_permutations(n: Net, box: float | None, seed:
 @some(40)
 @given(SMALL_WHOLE, SEEDS)
 def test_translations(n: Net, seed: int) -> None:
-    """The net at x + s, for a shift s of integers: W s has no rounding."""
+    """The network at x + s, for a shift s of integers: W s has no rounding."""
     shift = np.random.default_rng(seed).integers(-8, 9, size=n.weights[0].shape[1]).astype(float)
     moved = Net(n.weights, (n.biases[0] + n.weights[0] @ shift, *n.biases[1:]))
     expected = count(n, None, shift.tolist())
@@ -180,7 +180,7 @@ def test_neurons_times_powers_of_2(n: Net, box: float | None, seed: int) -> None
 @some(60)
 @given(SMALL_WHOLE, BOXES, SEEDS)
 def test_neurons_times_3_5_and_15(n: Net, box: float | None, seed: int) -> None:
-    """Neuron i times c_i and what is made of it times 15/c_i: 15 times the function, exactly."""
+    """Neuron i times c_i and its outgoing weights times 15/c_i: 15 times the function, exactly."""
     rng = np.random.default_rng(seed)
     layers = layers_of(n)
     total = 1.0
@@ -202,7 +202,7 @@ def test_neurons_times_3_5_and_15(n: Net, box: float | None, seed: int) -> None:
 @some(30)
 @given(LARGER, BOXES, SEEDS)
 def test_neurons_times_any_factors(n: Net, box: float | None, seed: int) -> None:
-    """Gaussian nets are generic: rounded in the last digit they have as many regions."""
+    """Gaussian networks are generic: rounded in the last digit they have as many regions."""
     rng = np.random.default_rng(seed)
     layers = layers_of(n)
     for (w, b), (above, _) in itertools.pairwise(layers):
@@ -219,7 +219,7 @@ def test_neurons_times_any_factors(n: Net, box: float | None, seed: int) -> None
 def with_neuron(
     n: Net, layer: int, row: Floats, bias: float, above: Callable[[Floats], Floats]
 ) -> Net:
-    """The net with one neuron more in a layer, whose weights in the next are `above` of its own."""
+    """The network with one more neuron in a layer, whose weights in the next are `above`."""
     layers = layers_of(n)
     w, b = layers[layer]
     layers[layer] = (np.vstack([w, row]), np.append(b, bias))
@@ -281,7 +281,7 @@ def test_outputs_repeated_and_scaled(n: Net, box: float | None, seed: int) -> No
 @some(40)
 @given(SMALL | LARGER)
 def test_a_box_that_grows_becomes_the_space(n: Net) -> None:
-    """The numbers of small nets are such that every vertex is nearer to 0 than 2^200.
+    """The numbers of small networks are such that every vertex is nearer to 0 than 2^200.
 
     What a box adds is on its border.
     """

@@ -67,7 +67,7 @@ def one_layer(w: Any, b: Any) -> Network:
 # Tables.
 
 
-def test_one_net_has_whole_numbers_and_the_promised_columns() -> None:
+def test_one_network_has_integers_and_the_promised_columns() -> None:
     table = regions(n0=2, widths=(64,), seed=3)
     assert table.columns[: len(PROMISED)] == PROMISED
     assert table.num_rows == 1
@@ -94,7 +94,7 @@ def test_one_net_has_whole_numbers_and_the_promised_columns() -> None:
     assert table.meta.seed == 3
 
 
-def test_means_are_those_of_the_nets() -> None:
+def test_means_are_over_the_networks() -> None:
     shape: dict[str, Any] = {"n0": 2, "widths": (6, 5), "samples": 4, "seed": 9}
     table = regions(domain="box", box=2.0, **shape)
     counts = [
@@ -118,7 +118,7 @@ def test_the_zero_cell_is_left_out_where_the_point_is_on_a_boundary() -> None:
     assert value(regions(one_layer([[1, 0]], [0]), point=(1, 0)), "zero_cell_sides") == 1
 
 
-def test_nets_without_biases_have_the_bound_of_central_arrangements() -> None:
+def test_networks_without_biases_have_the_bound_of_central_arrangements() -> None:
     table = regions(widths=(16,), cb=0.0, samples=3)
     assert value(table, "upper_bound") == value(table, "expected") == 32
     assert value(table, "activation_regions") == 32
@@ -156,7 +156,7 @@ def test_variances_scale_the_expectation() -> None:
         assert value(table, "expected") != pytest.approx(value(regions(**shape), "expected"))
 
 
-def test_given_nets() -> None:
+def test_given_networks() -> None:
     table = regions("telgarsky:5")
     assert value(table, "activation_regions") == 2**5 + 2
     assert table.meta.parameters["net"] == "telgarsky:5"
@@ -167,7 +167,7 @@ def test_given_nets() -> None:
     assert value(same, "vertices") == value(table, "vertices")
 
 
-def test_a_net_in_a_file(tmp_path: Path) -> None:
+def test_a_network_in_a_file(tmp_path: Path) -> None:
     net = random_network(2, (7, 3), seed=5)
     layers = zip(net.weights, net.biases, strict=True)
     arrays = {
@@ -210,7 +210,7 @@ def test_counts_that_would_not_fit_are_refused_before_the_work(
         regions_along("line", widths=(2,), samples=2**11, lines=2**11)
 
 
-def test_an_interrupt_says_what_was_done() -> None:
+def test_an_interrupt_reports_the_work_done() -> None:
     calls = []
 
     def stop(done: int, total: int) -> None:
@@ -220,7 +220,7 @@ def test_an_interrupt_says_what_was_done() -> None:
 
     with pytest.raises(
         KeyboardInterrupt,
-        match=r"2 of 5 nets were counted \(11 activation regions each\), and \d+% of",
+        match=r"2 of 5 networks were counted \(11 activation regions each\), and \d+% of",
     ):
         regions(samples=5, widths=(4,), progress=stop)
     assert all(total == 5000 for _, total in calls)
@@ -264,7 +264,7 @@ def test_statements_need_no_count() -> None:
 # Slices.
 
 
-def test_slices_through_0_have_the_law_of_fewer_inputs() -> None:
+def test_slices_through_0_have_the_distribution_of_fewer_inputs() -> None:
     for along, dimension in (("line", 1), ("plane", 2)):
         table = regions_along(along, n0=20, widths=(24, 24), samples=60, lines=5)  # type: ignore[arg-type]
         assert value(table, "expected") == expected_regions(dimension, (24, 24))
@@ -285,7 +285,7 @@ def test_slices_in_a_space_of_their_own_dimension_are_the_space() -> None:
 
 
 @pytest.mark.parametrize("n0", [2, 3, 40])
-def test_lines_meet_the_ball_in_all_ways_alike(n0: int) -> None:
+def test_lines_are_uniform_among_those_that_meet_the_ball(n0: int) -> None:
     nets = ensemble(n0=n0)
     radius = 1.5
     slices = list(random_slices("line", nets, 0, 4000, radius))
@@ -342,7 +342,7 @@ def test_the_expectation_on_lines_that_meet_a_ball() -> None:
     assert value(flat, "expected") - 1 == pytest.approx(crossings, rel=1e-4)
 
 
-def test_the_standard_error_is_over_nets_and_else_over_slices() -> None:
+def test_the_standard_error_is_over_networks_or_over_slices_of_one() -> None:
     one = regions_along("line", n0=9, widths=(9, 9), lines=50, seed=1)
     assert math.isnan(value(one, "z"))
     assert value(one, "stderr") > 0
@@ -419,7 +419,7 @@ def test_a_path_has_the_pieces_of_a_fine_grid() -> None:
     assert np.isnan(table["expected"]).all()
 
 
-def test_a_path_over_random_nets_agrees_with_its_expectation() -> None:
+def test_a_path_over_random_networks_agrees_with_its_expectation() -> None:
     points = np.array([[0.0, 0, 0, 0], [1, 2, -1, 0.5], [5, 5, 5, 5]])
     counts = np.array(
         [
@@ -484,7 +484,7 @@ def test_the_line_holds_its_points_exactly() -> None:
     assert value(regions_on_line(points, turned), "activation_regions") == 2
 
 
-def test_lines_through_points_over_random_nets_agree_with_their_expectation() -> None:
+def test_lines_through_points_over_random_networks_agree_with_their_expectation() -> None:
     points = np.array([[0.2, 1.0, 0.0, -1.0], [1.0, 2.0, -1.0, 0.5]])
     counts = [
         value(regions_on_line(points, net, domain="box", box=1.5), "activation_regions")
@@ -508,7 +508,7 @@ def test_lines_through_points_over_random_nets_agree_with_their_expectation() ->
         ([[-1e308, 0.0], [1e308, 0.0]], "points at a distance from 1e-300 to 1e300, not"),
     ],
 )
-def test_lines_that_are_none(points: Any, message: str) -> None:
+def test_invalid_lines_are_refused(points: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         regions_on_line(points)
 
@@ -530,7 +530,7 @@ def test_the_plane_through_three_points() -> None:
         ([1.0, 2.0], "not of shape"),
     ],
 )
-def test_paths_that_are_none(points: Any, message: str) -> None:
+def test_invalid_paths_are_refused(points: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         regions_through(points)
     with pytest.raises(ValueError, match="points of 2 coordinates, as n0 is 2, not 1"):
@@ -539,8 +539,6 @@ def test_paths_that_are_none(points: Any, message: str) -> None:
         regions_through([[1.0], [2.0]], random_network(2, (3,)))
     with pytest.raises(ValueError, match="points must not come with through"):
         regions_through([[1.0], [2.0]], points=3)
-    with pytest.raises(ValueError, match="samples must be 1 where through is given, not 2"):
-        regions_through([[1.0, 2.0], [2.0, 3.0]], samples=2)
     with pytest.raises(ValueError, match="not on a line"):
         regions_on_plane([[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]])
 
@@ -570,7 +568,7 @@ def checked_cells(net: Network, found: Cells) -> None:
 
 
 @pytest.mark.parametrize("name", list(NETS))
-def test_cells_fill_the_box_and_are_those_of_the_net(name: str) -> None:
+def test_cells_fill_the_box_and_agree_with_the_network(name: str) -> None:
     net, box = NETS[name], 1.25
     found = cells(net, box)
     counts = count_regions(net, domain="box", box=box)
@@ -615,18 +613,18 @@ def test_cells_need_a_box(box: Any) -> None:
         cells(NETS["grid"], box)
 
 
-def test_cells_are_of_lines_and_planes() -> None:
+def test_cells_need_a_line_or_a_plane() -> None:
     with pytest.raises(ValueError, match="n0 must be 1 or 2 for cells, not 3"):
         cells(random_network(3, (4,)))
     with pytest.raises(ValueError, match="n0 must be 1 or 2 for a picture or cells, not 3"):
-        place(n0=3)
+        place(ensemble(n0=3))
 
 
 # Pictures.
 
 
 def test_a_window_has_all_vertices_where_they_are_together() -> None:
-    spot = place(NETS["grid"])
+    spot = place(ensemble(NETS["grid"]))
     picture = spot.picture("layer")
     assert isinstance(picture, Tessellation)
     assert picture.note.endswith("with 9 of 9 vertices")
@@ -635,7 +633,7 @@ def test_a_window_has_all_vertices_where_they_are_together() -> None:
 
 
 def test_a_window_has_most_vertices_where_some_are_far() -> None:
-    spot = place(widths=(40,), seed=3)
+    spot = place(ensemble(widths=(40,), seed=3))
     picture = spot.picture()
     assert isinstance(picture, Tessellation)
     shown, total = (int(word) for word in picture.note.split() if word.isdigit())
@@ -650,37 +648,37 @@ def test_a_window_has_most_vertices_where_some_are_far() -> None:
 
 @pytest.mark.parametrize("color", ["gradient", "layer", "pattern", "active"])
 def test_values_of_pictures(color: Any) -> None:
-    picture = place(widths=(9, 9), domain="box", box=3.0).picture(color)
+    picture = place(ensemble(widths=(9, 9)), domain="box", box=3.0).picture(color)
     assert isinstance(picture, Tessellation)
     assert np.isfinite(picture.values).all()
     assert len(picture.edges) == 2
     assert picture.note == ""
     with pytest.raises(ValueError, match="color must be gradient, layer, pattern, active"):
-        place().picture("hue")  # type: ignore[arg-type]
+        place(ensemble()).picture("hue")  # type: ignore[arg-type]
 
 
 def test_a_box_with_too_many_cells_is_shown_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules["nnth._regions.pictures"], "MAX_CELLS", 50)
-    picture = place(widths=(30,), domain="box", box=4.0).picture()
+    picture = place(ensemble(widths=(30,)), domain="box", box=4.0).picture()
     assert isinstance(picture, Tessellation)
     assert len(picture.values) <= 50 < MAX_CELLS
     assert picture.note.startswith("the part [-")
 
 
 def test_a_line_is_drawn_as_its_function() -> None:
-    picture = place("telgarsky:4").picture()
+    picture = place(ensemble("telgarsky:4")).picture()
     assert isinstance(picture, Lines)
     inner = sorted((x, y) for _, xs, ys, _ in picture.points for x, y in zip(xs, ys, strict=True))
     assert inner == [(i / 16, i % 2) for i in range(17)]
     net = random_network(40, (6, 6), seed=2)
     path = np.random.default_rng(0).normal(size=(3, 40))
-    along = path_place(path, net).picture()
+    along = path_place(ensemble(net), path).picture()
     assert isinstance(along, Lines)
     ((_, x, y),) = along.lines
     assert (x[0], x[-1]) == (0.0, 2.0)
     ends = [float(np.interp(t, x, y)) for t in (0, 1, 2)]
     assert ends == pytest.approx(net(path)[:, 0], rel=1e-9)
-    picture = place(net, along="line", through=path[:2]).picture()
+    picture = place(ensemble(net), along="line", points=path[:2]).picture()
     assert isinstance(picture, Lines)
     ((_, t, y),) = picture.lines
     middle, u = path[:2].mean(axis=0), np.diff(path[:2], axis=0)[0]
@@ -688,12 +686,12 @@ def test_a_line_is_drawn_as_its_function() -> None:
     assert y == pytest.approx(net(inputs)[:, 0], rel=1e-9)
 
 
-def test_a_net_without_boundaries_has_a_picture() -> None:
+def test_a_network_without_boundaries_has_a_picture() -> None:
     dead = one_layer([[0.0, 0.0]], [1.0])
-    picture = place(dead).picture()
+    picture = place(ensemble(dead)).picture()
     assert isinstance(picture, Tessellation)
     assert len(picture.values) == 1
-    assert isinstance(Place(dead, place(dead).slices, ("x", "y")).cells(), Cells)
+    assert isinstance(Place(dead, place(ensemble(dead)).slices, ("x", "y")).cells(), Cells)
 
 
 # One hidden layer as an arrangement.

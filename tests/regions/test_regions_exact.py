@@ -1,4 +1,4 @@
-"""Regions as counted by the package against the exact oracle, most of all where nets degenerate.
+"""The counts of the package against the exact oracle, especially for degenerate networks.
 
 The oracle works over integers, by Fourier-Motzkin elimination, and shares nothing with the core; no
 figure here has a tolerance.
@@ -33,7 +33,7 @@ def count(n: Net, box: float | None = None, **more: Any) -> RegionCounts:
 
 
 def figures(counted: RegionCounts) -> dict[str, Any]:
-    """What the package counts; beyond the plane it may leave some figures out, as None."""
+    """The counts of the package; beyond the plane some may be None."""
     return {name: getattr(counted, name) for name in FIELDS}
 
 
@@ -47,7 +47,7 @@ def check(n: Net, box: float | None = None, at: tuple[float, ...] | None = None)
     assert got == expected
 
 
-# Drawn nets.
+# Random networks.
 
 
 @exhaustive(300)
@@ -70,7 +70,7 @@ def test_the_square(n: Net, box: float) -> None:
 
 @exhaustive(150)
 @given(nets((2,), width=3, depth=8), BOXES)
-def test_the_plane_by_narrow_and_deep_nets(n: Net, box: float | None) -> None:
+def test_the_plane_for_narrow_and_deep_networks(n: Net, box: float | None) -> None:
     check(n, box)
 
 
@@ -133,13 +133,13 @@ def turned(n: Net) -> Net:
 
 
 def shrunk(n: Net) -> Net:
-    """The net at 1024 x."""
+    """The network at 1024 x."""
     first, *rest = n.weights
     return Net((1024 * first, *rest), n.biases)
 
 
 def with_units(n: Net, seed: int) -> tuple[Net, float]:
-    """The net in other units of input, of which one is the number returned, and of each layer.
+    """The network in other units of the input, with the unit returned, and of each layer.
 
     These are powers of 2 down to 2^-700, so that no digit changes, only exponents.
     """
@@ -216,7 +216,7 @@ def test_eulers_relation(n: Net, box: float | None) -> None:
 
 
 @pytest.mark.parametrize("shape", [(2, 40, 1), (2, 24, 24, 1), (2, 16, 16, 16, 16, 1)])
-def test_relations_for_large_generic_nets(shape: tuple[int, ...]) -> None:
+def test_relations_for_large_generic_networks(shape: tuple[int, ...]) -> None:
     boxed, whole = count(gaussian(shape, seed=1), 1.0), count(gaussian(shape, seed=1))
     for got in (boxed, whole):
         assert got.vertices - got.edges + got.activation_regions == 1
@@ -319,7 +319,7 @@ def test_narrow_and_deep(seed: int) -> None:
 
 
 @pytest.mark.parametrize("shape", [(2, 16, 1), (2, 10, 10, 1), (2, 6, 6, 6, 2), (3, 6, 1)])
-def test_gaussian_nets(shape: tuple[int, ...]) -> None:
+def test_gaussian_networks(shape: tuple[int, ...]) -> None:
     for seed, bias in ((0, 0.3), (1, 0.0), (2, 1.0)):
         check(gaussian(shape, seed, bias))
         check(gaussian(shape, seed, bias), 1.0)
@@ -356,7 +356,7 @@ def test_a_third_line_through_or_past_a_point(gap: float) -> None:
     st.integers(0, 2**32 - 1),
     BOXES,
 )
-def test_nets_at_the_edge_of_rounding(shape: tuple[int, ...], seed: int, box: float | None) -> None:
+def test_nearly_degenerate_networks(shape: tuple[int, ...], seed: int, box: float | None) -> None:
     check(pencils(shape, seed), box)
 
 

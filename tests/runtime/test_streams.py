@@ -66,9 +66,9 @@ def test_streams_have_no_numbers_outside_the_registry() -> None:
 
 
 def test_streams_that_tell_epochs_and_slices_apart_are_enough() -> None:
-    from nnth._curvature.training import MOST_STEPS
+    from nnth._curvature.training import MAX_STEPS
     from nnth._networks.ensemble import MAX_SAMPLES
 
-    assert streams.BATCHES.count >= MOST_STEPS
+    assert streams.BATCHES.count >= MAX_STEPS
     last = MAX_SAMPLES - 2  # samples and lines are below MAX_SAMPLES
     assert (last + 1) * MAX_SAMPLES + last < streams.SLICES.first + streams.SLICES.count

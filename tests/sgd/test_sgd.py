@@ -1,4 +1,4 @@
-"""SGD at rest: the exact covariance by all batches, relations, walks, the path of a net."""
+"""Stationary SGD: the exact covariance by all batches, relations, walks, small networks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def problem(m: int, d: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 
 def batches(m: int, b: int, scheme: str) -> list[tuple[float, tuple[int, ...]]]:
-    """Every batch with its probability."""
+    """Return every batch with its probability."""
     if scheme == "with":
         return [(m**-b, chosen) for chosen in product(range(m), repeat=b)]
     if scheme == "without":
@@ -38,7 +38,7 @@ def batches(m: int, b: int, scheme: str) -> list[tuple[float, tuple[int, ...]]]:
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_the_covariance_by_all_batches(scheme: Scheme) -> None:
-    """Moments of a step enumerated batch by batch, and iterated to rest: no formula is shared."""
+    """Moments of a step by enumeration of batches, iterated until they are stationary."""
     m, d, b, rate = 5, 2, 2, 0.15
     x, y = problem(m, d)
     best = np.linalg.lstsq(x, y, rcond=None)[0]
@@ -87,7 +87,7 @@ def test_chains_are_those_of_numpy(scheme: Scheme, m: int, d: int, b: int) -> No
 
 @pytest.mark.parametrize("d", [3, 10, 20])  # one block of lanes, two, and more
 def test_a_chain_without_noise_is_gradient_descent(d: int) -> None:
-    """Batches of all points, without replacement: every step by hand."""
+    """With batches of all points, without replacement, every step by hand."""
     m, rate, steps = 25, 0.1, 300  # more than a block of steps
     x, residuals = problem(m, d, 2)
     delta, squares, gradients = _core.sgd_chains(
@@ -153,14 +153,14 @@ def test_the_circle() -> None:
         mass, law = circle_distribution(256, turn)
         assert mass == pytest.approx(limit, abs=0.003)
         assert law.sum() == pytest.approx(1.0, abs=1e-12)
-        assert law.min() > -1e-15  # some places are never come to in some direction
+        assert law.min() > -1e-15  # some places are never reached in some direction
     coarse, fine = (abs(circle_distribution(n, 0.5)[0] - 0.8) for n in (16, 64))
     assert fine < 0.3 * coarse  # of first order in dt
 
 
 @pytest.mark.parametrize("noise", [0.5, 20.0, 60.0, 85.0, 300.0])
-def test_the_valley_s_exact_sides_by_integrals(noise: float) -> None:
-    """E exp(-c theta^2) of each wall by itself: infinite where the integrand grows."""
+def test_the_exact_side_of_the_valley_by_integrals(noise: float) -> None:
+    """E exp(-c theta^2) for each direction is infinite where the integrand grows."""
     from scipy.integrate import quad
 
     from nnth._sgd.walks import CURVATURES, DIRECTIONS
@@ -184,7 +184,7 @@ def test_the_valley_s_exact_sides_by_integrals(noise: float) -> None:
         expected = float(CURVATURES[i]) * (ratio - 1.0)
         grows.append(math.isinf(expected))
         assert table["rhs"][row] == pytest.approx(expected, rel=1e-7)
-        # Where the square of what is averaged has no mean, nothing is said of stderr.
+        # Where the square of what is averaged has no mean, stderr has no meaning.
         assert math.isnan(table["z"][row]) == (least <= 0.5)
         assert ("infinite variance" in table["note"][row]) == (least <= 0.5)
     assert any(grows) == (noise > 200.0)
@@ -192,11 +192,11 @@ def test_the_valley_s_exact_sides_by_integrals(noise: float) -> None:
 
 
 def test_the_valley_at_any_rate_and_noise() -> None:
-    """Walkers start at rest, so that small rates take no longer; nothing is NaN or warns."""
+    """Walkers start from the stationary state, so that small rates take no longer."""
     for rate, noise in ((1e-9, 1.0), (1.0 - 1e-9, 1000.0), (0.999, 1e-3), (0.1, 1000.0)):
         table = nnth.valley_relations(eta=rate, noise_strength=noise, steps=2)
         assert not np.isnan(table["rhs"]).any()
-        assert np.abs(table["z"][:3]).max() < 5.0  # of the variances, which are at rest
+        assert np.abs(table["z"][:3]).max() < 5.0  # the variances, which are stationary
     small = nnth.valley_relations(eta=1e-9, steps=2)
     assert small["rhs"][3:] == pytest.approx(small["limit"][3:], rel=1e-6)  # not lost in 1 - 1
 
@@ -233,7 +233,7 @@ def test_the_gradient_of_the_net_by_differences() -> None:
 
 def test_bad_input() -> None:
     x, y = problem(6, 2)
-    for arguments, said in (
+    for arguments, message in (
         ({"eta": 0.0}, "eta must be above 0"),
         ({"eta": 50.0}, "eta must be smaller: at 50 variances grow by"),
         ({"batch": 7}, "batch must be from 1 to the 6 points"),
@@ -246,7 +246,7 @@ def test_bad_input() -> None:
         ),
         ({"relations": []}, "relations must be of gradient, trace, matrix, covariance, not none"),
     ):
-        with pytest.raises(ValueError, match=said):
+        with pytest.raises(ValueError, match=message):
             nnth.regression_relations(x, y, **arguments)
     with pytest.raises(ValueError, match="x must have rank 3"):
         nnth.regression_relations(np.hstack([x, np.zeros((6, 1))]), y)

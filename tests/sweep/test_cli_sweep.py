@@ -60,7 +60,7 @@ Call = Callable[..., str]
 def here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Call:
-    """What a sweep prints, run in this process: quicker than to start one."""
+    """Return the output of a sweep that runs in this process, which is faster."""
     monkeypatch.chdir(tmp_path)
 
     def call_here(*arguments: object) -> str:
@@ -76,7 +76,7 @@ def here(
 def refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Call:
-    """The one line of a sweep that takes its input to be wrong."""
+    """Return the error line of a sweep with bad input."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("nnth_cli.process._discard_output", lambda: None)
 
@@ -146,7 +146,7 @@ def test_forms(form: str, here: Call) -> None:
         assert [row["width"] for row in rows_of(out)] == ["2", "3"]
 
 
-def test_a_table_begins_with_what_is_varied(here: Call) -> None:
+def test_a_table_begins_with_varied_options(here: Call) -> None:
     shown = here("regions", "--vary", "width=2,3", "--seed", 4, "--format", "table")
     header, _, first, second, *_ = shown.splitlines()
     assert header.split()[0] == "width"
@@ -212,7 +212,7 @@ def test_the_same_rows_by_worker_processes(undisturbed: list[str], tmp_path: Pat
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_run_again_it_computes_what_is_missing(
+def test_a_second_run_computes_the_missing_points(
     undisturbed: list[str], tmp_path: Path, here: Call
 ) -> None:
     path = tmp_path / "runs.csv"
@@ -230,7 +230,7 @@ def test_run_again_it_computes_what_is_missing(
 
 
 def kill_again_and_again(path: Path, times: int, *arguments: object) -> int:
-    """Kills a sweep at moments spread over its run, then lets it end; returns how often it was cut.
+    """Kill a sweep at moments spread over its run, then let it end; return the number of kills.
 
     A run takes as long as one that was not disturbed, on this machine and beside its other work.
     """
@@ -258,7 +258,7 @@ def kill_again_and_again(path: Path, times: int, *arguments: object) -> int:
 
 
 @pytest.mark.parametrize("engine", [(), ("--split", 3)])
-def test_kills_at_any_time_lose_nothing_and_double_nothing(
+def test_kills_at_any_time_lose_and_repeat_no_rows(
     engine: tuple[object, ...], undisturbed: list[str], tmp_path: Path
 ) -> None:
     assert kill_again_and_again(tmp_path / "runs.csv", 6, *engine) >= 1
@@ -274,7 +274,7 @@ def test_many_kills(engine: tuple[object, ...], undisturbed: list[str], tmp_path
 
 
 def children_of(process: subprocess.Popen[str]) -> list[int]:
-    """Worker processes; not the tracker of resources that Python starts beside them."""
+    """Return the worker processes, without the resource tracker that Python starts."""
     pids = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     lines = {int(pid): Path(f"/proc/{pid}/cmdline").read_text() for pid in pids}
     return [pid for pid, line in lines.items() if "spawn_main" in line]
@@ -310,7 +310,9 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("jobs", [0, 2])
-def test_an_interrupt_keeps_what_is_done(jobs: int, undisturbed: list[str], tmp_path: Path) -> None:
+def test_an_interrupt_keeps_finished_points(
+    jobs: int, undisturbed: list[str], tmp_path: Path
+) -> None:
     long = [word.replace("200000", "10000000") for word in PATHS]
     path = tmp_path / "runs.csv"
     process = start(*long, "-o", path, "--jobs", jobs)
@@ -350,7 +352,7 @@ def test_two_sweeps_on_one_file_exclude_each_other(tmp_path: Path) -> None:
     assert second.stderr == (
         f"nnth: error: --output {path}: another sweep is at work on this file\n"
     )
-    sweep("kernel", "--vary", "rho=0,1", "-o", path)  # the lock of the dead holds nobody
+    sweep("kernel", "--vary", "rho=0,1", "-o", path)  # the lock of a killed process is released
     assert [found.name for found in tmp_path.iterdir()] == ["runs.csv"]
 
 
@@ -384,7 +386,7 @@ def test_a_split_sample_has_the_bits_of_a_whole_one(
     assert [path.name for path in tmp_path.iterdir()] == ["runs.csv"]
 
 
-def test_what_draws_no_sample_cannot_be_split() -> None:
+def test_commands_without_samples_cannot_be_split() -> None:
     done = call("kernel", "--vary", "rho=0,1", "--split", 2)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
@@ -396,7 +398,7 @@ def test_what_draws_no_sample_cannot_be_split() -> None:
 # Failures.
 
 
-def test_failures_become_rows_and_are_tried_again_when_asked(tmp_path: Path) -> None:
+def test_failures_become_rows_and_retry_repeats_them(tmp_path: Path) -> None:
     # An arrangement out of reach, which is known only once its rank is.
     grid = ("regions", "--n0", 30, "--vary", "width=5,100", "-o", "runs.csv")
     done = call(*grid, cwd=tmp_path)
@@ -423,7 +425,7 @@ def test_failures_become_rows_and_are_tried_again_when_asked(tmp_path: Path) -> 
         ("kernel --vary act=relu,nonsense", "nonsense"),
         ("paths --vary width=4,0", "width must be at least 1, not 0"),
         ("regions --n0 9 --vary widths=4;4,4", "n0 must be at most 6"),
-        ("kernel --vary rh=0", "--vary must have options of kernel, not 'rh'; it has rho"),
+        ("kernel --vary rh=0", "--vary must have options of kernel, not 'rh'; did you mean rho?"),
         ("kernel --dept 3 --vary rho=0", "no such option: --dept"),
         ("kernel --vary rho=0 --append a.csv", "no such option: --append"),
         ("kernel --vary rho=0 --vary rho=1", "--vary must have rho once, not twice"),
@@ -431,7 +433,7 @@ def test_failures_become_rows_and_are_tried_again_when_asked(tmp_path: Path) -> 
         ("kernel --vary rho=0,0.0", "--vary must not give a point twice, as it does rho 0.0"),
         ("kernel --vary rho", "--vary must be NAME=VALUES, not 'rho'"),
         ("kernel --vary threads=1,2", "--vary must not have threads"),
-        ("kernel --vary rho=0,1 --vary depth=1 --zip rho,depth", "one number of values, not"),
+        ("kernel --vary rho=0,1 --vary depth=1 --zip rho,depth", "equal numbers of values, not"),
         ("kernel --vary rho=0 --zip rho,act", "act must be varied, to step together"),
         ("kernle --vary rho=0", "there is no command 'kernle' to sweep; did you mean kernel?"),
         ("--vary rho=0 kernel", "the command to sweep must come first, before --vary"),
@@ -452,7 +454,7 @@ def test_failures_become_rows_and_are_tried_again_when_asked(tmp_path: Path) -> 
         ("regions --vary n0=2 -o kernel.csv", "kernel.csv must be new or of a sweep of regions"),
     ],
 )
-def test_what_is_wrong_is_named_before_any_work(
+def test_bad_input_is_refused_before_any_work(
     arguments: str, message: str, tmp_path: Path, refused: Call
 ) -> None:
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
@@ -510,7 +512,7 @@ def test_a_picture_of_columns(tmp_path: Path, here: Call, refused: Call) -> None
     here(*grid, *figure)  # of rows that are there
     assert (tmp_path / "r.svg").read_text() == shown
     message = refused(*grid, "--plot", "a.png", "--plot-y", "men")
-    assert "--plot-y must be a column: there is no 'men'; there is mean" in message
+    assert "--plot-y must be a column: there is no 'men'; did you mean mean" in message
     message = refused(*grid, "--plot", "a.png", "--plot-y", "quantity")
     assert "--plot-y quantity must be a column of numbers" in message
 
@@ -554,7 +556,7 @@ def test_the_same_rows_on_a_cluster_that_loses_a_worker(
     assert lines_of(tmp_path / "split.csv") == undisturbed
 
 
-def test_a_scheduler_that_is_not_there_is_named(refused: Call) -> None:
+def test_a_missing_scheduler_is_an_error(refused: Call) -> None:
     pytest.importorskip("distributed")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -597,7 +599,7 @@ def test_only_chosen_columns_are_printed(here: Call) -> None:
     assert here(*words, "--format", "table").split()[:2] == ["rho", "act"]
 
 
-def test_columns_that_are_not_there_are_refused(refused: Call) -> None:
+def test_unknown_columns_are_refused(refused: Call) -> None:
     words = ("kernel", "--depth", 1, "--vary", "rho=0.5,1", "-o", "rows.csv")
     assert "there is no 'cor'; did you mean corr?" in refused(*words, "--columns", "cor,layer")
     assert not Path("rows.csv").exists()

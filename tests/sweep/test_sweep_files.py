@@ -1,4 +1,4 @@
-"""The values of a sweep, and its file: whatever end it has after a kill, and with other sweeps."""
+"""The values of a sweep, and its file after a kill and with other sweeps."""
 
 from __future__ import annotations
 
@@ -79,14 +79,14 @@ def test_ranges_without_values_are_refused(text: str, message: str) -> None:
         ("command = 'kernel'\noptions.x_a = 2020-01-01", "x_a must be a number"),
     ],
 )
-def test_what_is_no_sweep_in_a_file_is_named(text: str, message: str, tmp_path: Path) -> None:
+def test_bad_sweep_files_are_refused(text: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "grid.toml"
     path.write_text(text)
     with pytest.raises(ValueError, match=rf"grid\.toml: .*{message}"):
         read_plan(path)
 
 
-def test_bytes_that_are_no_text_are_no_sweep(tmp_path: Path) -> None:
+def test_sweep_files_must_be_text(tmp_path: Path) -> None:
     (tmp_path / "grid.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(ValueError, match=r"grid\.toml: "):
         read_plan(tmp_path / "grid.toml")
@@ -95,7 +95,7 @@ def test_bytes_that_are_no_text_are_no_sweep(tmp_path: Path) -> None:
 # Points.
 
 
-def test_a_points_key_is_of_what_it_computes() -> None:
+def test_the_key_of_a_point_identifies_its_computation() -> None:
     options = Options("paths moments")
 
     def key(**raw: Any) -> str:
@@ -121,7 +121,7 @@ def test_the_grid_around_a_point_does_not_change_it() -> None:
     assert small[0].given["seed"] == large[3].given["seed"]
 
 
-def test_a_point_is_there_once() -> None:
+def test_repeated_points_are_refused() -> None:
     with pytest.raises(ValueError, match="must not give a point twice, as it does rho"):
         points_of(Options("kernel"), {}, {"rho": ["0.5", "0.50"]}, [], 0)
 
@@ -147,7 +147,7 @@ def journal(path: Path, varied: tuple[str, ...] = ("act", "width")) -> Journal:
 
 
 def fill(made: Journal, names: str) -> None:
-    """Points a, b, c, ... of 1, 2, 3, ... rows; capitals failed."""
+    """Add points a, b, c, ... with 1, 2, 3, ... rows; capital letters are failures."""
     for name in names:
         at = point(name, width=ord(name) % 32)
         if name.isupper():
@@ -192,8 +192,8 @@ def test_rows_are_the_commands_with_marks(path: Path) -> None:
     assert str(rows[2]["width"]) == "3"
 
 
-def test_any_cut_of_the_file_leaves_whole_points_and_is_mended(path: Path) -> None:
-    """As a kill leaves it, whose write may end anywhere."""
+def test_a_file_cut_anywhere_keeps_complete_points(path: Path) -> None:
+    """A kill may cut a write anywhere."""
     fill(journal(path), "abCd")
     whole = path.read_bytes()
     header = whole.index(b"\n") + 1 if path.suffix == ".csv" else 0
@@ -284,7 +284,7 @@ FOREIGN = {
 
 
 @pytest.mark.parametrize("name", FOREIGN)
-def test_files_of_others_are_refused_and_kept(name: str, tmp_path: Path) -> None:
+def test_other_files_are_refused_and_kept(name: str, tmp_path: Path) -> None:
     text, message = FOREIGN[name]
     (tmp_path / name).write_text(text)
     with pytest.raises(
@@ -294,7 +294,7 @@ def test_files_of_others_are_refused_and_kept(name: str, tmp_path: Path) -> None
     assert (tmp_path / name).read_text() == text
 
 
-def test_an_empty_file_and_a_link_will_do(path: Path) -> None:
+def test_an_empty_file_and_a_link_are_accepted(path: Path) -> None:
     target = path.with_name(f"target{path.suffix}")
     target.touch()
     path.symlink_to(target)
@@ -306,7 +306,7 @@ def test_an_empty_file_and_a_link_will_do(path: Path) -> None:
 # Parts and locks.
 
 
-def test_parts_are_kept_until_all_are_there(tmp_path: Path) -> None:
+def test_parts_are_kept_until_all_are_complete(tmp_path: Path) -> None:
     made = Parts(tmp_path / "runs.csv", 2)
     made.refresh()
     made.add(point("a"), 1, [[2.5]])

@@ -18,10 +18,11 @@ import nnth
 from nnth._criticality import critical_decay, phase
 from nnth._curvature.training import TrainingSetup
 from nnth._hermite import hermite, hermite_dual
+from nnth._networks.ensemble import ensemble
 from nnth._networks.network import random_network
 from nnth._paths import path_angles, path_spectrum
 from nnth._paths.distribution import KEPT, distribution_picture
-from nnth._paths.nets import path_nets
+from nnth._paths.ensemble import path_ensemble
 from nnth._paths.paths import draw as draw_paths
 from nnth._predict import predict
 from nnth._rates import descent_rates, noisy_descent, rates, training_scalings
@@ -367,7 +368,7 @@ def test_noise_and_training() -> None:
 
 def test_regions_of_a_plane_and_of_a_line() -> None:
     table = Table({"x": [0.0]}, Meta("regions"))
-    spot = place(widths=(9, 9), domain="box", box=3.0)
+    spot = place(ensemble(widths=(9, 9)), domain="box", box=3.0)
     picture: Any = spot.picture("active")
     axes, bar = figure(table.with_drawing(picture)).axes
     (cells,) = (a for a in axes.collections if isinstance(a, PolyCollection))
@@ -375,7 +376,7 @@ def test_regions_of_a_plane_and_of_a_line() -> None:
     np.testing.assert_array_equal(cells.get_array(), picture.values)
     assert (axes.get_xlabel(), bar.get_ylabel()) == ("$x_1$", "active neurons")
     net = random_network(1, (5, 5), seed=1)
-    made = figure(table.with_drawing(place(net).picture()))
+    made = figure(table.with_drawing(place(ensemble(net)).picture()))
     (axes,) = made.axes
     ((_, x, y),) = lines(axes)
     np.testing.assert_allclose(y, net(x[:, None])[:, 0], rtol=1e-9, atol=1e-12)
@@ -385,7 +386,7 @@ def test_regions_of_a_plane_and_of_a_line() -> None:
 
 
 def test_laws_of_derivatives() -> None:
-    nets = path_nets(n0=1, widths="8*2", samples=400)
+    nets = path_ensemble(n0=1, widths="8*2", samples=400)
     sample = draw_paths(nets, {"dzdx": (2,)}, keep=KEPT)
     table = Table({"x": [0.0]}, Meta("paths")).with_drawing(distribution_picture(nets, sample))
     made = figure(table)

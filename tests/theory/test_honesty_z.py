@@ -27,7 +27,7 @@ LEVEL = 1e-6
 
 @dataclass(frozen=True)
 class Case:
-    """A command on tiny sizes: the table of a seed, its columns of z and what names a row."""
+    """A command on tiny sizes: a function of the seed, the columns of z, and those of a row."""
 
     table: Callable[[int], Table]
     names: tuple[str, ...]
@@ -150,7 +150,7 @@ CASES = {
 
 
 def ks_chance(z: np.ndarray) -> float:
-    """The chance that so many normal z are as far from their distribution (Stephens 1970)."""
+    """Return the probability that normal z are as far from their distribution (Stephens 1970)."""
     n, ordered = len(z), np.sort(z)
     at = np.array([0.5 * math.erfc(-x / math.sqrt(2.0)) for x in ordered])
     steps = np.arange(n + 1) / n
@@ -162,7 +162,7 @@ def ks_chance(z: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class Row:
-    """The z of a row over the seeds, and on what share of them its note says why not."""
+    """The z of a row over the seeds, and the fraction of seeds on which it has a note."""
 
     name: str
     z: np.ndarray
@@ -191,7 +191,7 @@ def rows_of(case: Case, seeds: range) -> Iterator[Row]:
 
 
 def dishonest(case: Case, seeds: range) -> list[str]:
-    """Return the rows whose z are not normal though their notes say nothing."""
+    """Return the rows without a note whose z are not normal."""
     return [
         f"{row.name}: p = {row.chance:.1e}, mean {np.nanmean(row.z):.2f}, sd {np.nanstd(row.z):.2f}"
         for row in rows_of(case, seeds)
@@ -201,7 +201,7 @@ def dishonest(case: Case, seeds: range) -> list[str]:
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("name", CASES)
-def test_z_over_two_hundred_seeds_is_normal_or_the_row_says_why_not(name: str) -> None:
+def test_z_over_two_hundred_seeds_is_normal_or_has_a_note(name: str) -> None:
     assert dishonest(CASES[name], range(200)) == []
 
 
@@ -209,12 +209,12 @@ SLOW_CASES = ("lazy", "rates training", "rates tanh")
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name not in SLOW_CASES])
-def test_z_over_some_seeds_is_normal_or_the_row_says_why_not(name: str) -> None:
+def test_z_over_some_seeds_is_normal_or_has_a_note(name: str) -> None:
     # 24 seeds see a mean that is off by 1.2, or a deviation of 4.
     assert dishonest(CASES[name], range(24)) == []
 
 
-def test_the_test_sees_what_is_wrong() -> None:
+def test_wrong_standard_errors_are_detected() -> None:
     draws = np.random.default_rng(5).normal(size=(200, 400))
     assert all(ks_chance(z) > LEVEL for z in draws.T)
     off = (0.6 + draws[:, 0], 2.5 * draws[:, 0], draws[:, 0] ** 2, 0.2 * draws[:, 0])
@@ -237,7 +237,7 @@ def test_z_is_0_where_nothing_is_random_and_both_are_equal() -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_far_z_of_heavy_tails_have_a_note(seed: int) -> None:
-    """A few wide layers of z^2, of which the first order in 1/n says little."""
+    """A few wide layers of z^2, for which the first order in 1/n is a poor approximation."""
     table = nnth.gp("relu_power:2", cb=0.0, cw=1.0, width=24, samples=20_000, seed=seed, threads=1)
     far = np.abs(table["z"]) > 4.5
     assert far.any()

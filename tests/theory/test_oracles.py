@@ -1,4 +1,4 @@
-"""The oracles against what is known in closed form: they judge the commands, so who judges them."""
+"""The oracles, which judge the commands, against closed forms."""
 
 from __future__ import annotations
 
@@ -224,5 +224,5 @@ def test_a_flow_ends_at_kernel_regression() -> None:
     assert start == pytest.approx(0.0, abs=1e-12)
 
 
-def test_precision_is_left_as_it_was() -> None:
+def test_oracles_restore_the_precision() -> None:
     assert mp.mp.dps == 15

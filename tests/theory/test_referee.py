@@ -41,7 +41,7 @@ def _outcome(out: str = "", err: str = "", code: int = 0, seconds: float = 0.1) 
 
 
 @pytest.mark.parametrize(
-    ("outcome", "said"),
+    ("outcome", "message"),
     [
         (_outcome(code=-1, err="Traceback"), "exit code -1"),
         (_outcome("a\n1\n", "RuntimeWarning: overflow"), "standard error"),
@@ -55,17 +55,17 @@ def _outcome(out: str = "", err: str = "", code: int = 0, seconds: float = 0.1) 
         ),
     ],
 )
-def test_what_is_wrong_with_a_call_is_said(outcome: Outcome, said: str) -> None:
-    assert any(said in finding for finding in of_call(outcome, "kernel", may_refuse=False))
+def test_findings_of_a_call(outcome: Outcome, message: str) -> None:
+    assert any(message in finding for finding in of_call(outcome, "kernel", may_refuse=False))
 
 
-def test_a_refusal_of_what_is_wrong_is_right() -> None:
+def test_bad_input_may_be_refused() -> None:
     refused = _outcome(code=2, err="nnth: error: --depth must be at least 1, not 0\n")
     assert not list(of_call(refused, "kernel", may_refuse=True))
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "message"),
     [
         ({"k_aa": "inf", "error": "1e-15", "status": "ok"}, "infinite beside"),
         ({"k_aa": "nan", "error": "1e-15", "status": "ok"}, "NaN beside"),
@@ -75,19 +75,19 @@ def test_a_refusal_of_what_is_wrong_is_right() -> None:
         ({"exact": "1", "mean": "2", "stderr": "0.1", "z": "10", "note": ""}, "empty note"),
     ],
 )
-def test_what_is_wrong_with_a_row_is_said(row: dict[str, str], said: str) -> None:
+def test_findings_of_a_row(row: dict[str, str], message: str) -> None:
     out = ",".join(row) + "\n" + ",".join(row.values()) + "\n"
-    assert any(said in finding for finding in of_rows(rows_of(out), "kernel"))
+    assert any(message in finding for finding in of_rows(rows_of(out), "kernel"))
 
 
-def test_rows_that_are_not_well_formed_are_seen() -> None:
+def test_malformed_rows_are_findings() -> None:
     for out in ("a,b\n1\n", "a,a\n1,2\n", ""):
         with pytest.raises((ValueError, StopIteration)):
             rows_of(out)
     assert rows_of('{"a": "Infinity", "b": null}\n') == [{"a": float("inf"), "b": ""}]
 
 
-def test_numbers_are_held_to_their_error() -> None:
+def test_numbers_must_lie_within_their_error() -> None:
     assert not list(close("k", 1.0, 1.0 + 1e-12, 1e-11, relative=0.0))
     assert list(close("k", 1.0, 1.0 + 1e-10, 1e-11, relative=0.0))
     assert list(close("k", float("nan"), 1.0, 1.0))

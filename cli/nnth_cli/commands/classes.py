@@ -1,4 +1,4 @@
-"""The parts of the Gauss-Newton matrix from classes, pairs of classes and examples."""
+"""The Gauss-Newton matrix by classes, pairs of classes, examples."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any

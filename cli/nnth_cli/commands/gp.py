@@ -37,7 +37,7 @@ def gp(
     *,
     call: Call,
 ) -> "Table":
-    """Random finite nets beside their Gaussian process.
+    """Random finite networks beside their Gaussian process.
 
     \b
     z^1 = b + W x,  z^(l+1) = b + W s(z^l),  b ~ N(0, C_b), W ~ N(0, C_w/fan-in)
@@ -45,16 +45,17 @@ def gp(
     Var Khat_aa = V/n,    V' = C_w^2 Var[s^2] + chi_par^2 V
     E Khat - K  = G/n,    G' = chi_par G + (C_w/2) d^2E[s^2]/dK^2 V
 
-    to first order, with K the kernel of `nnth kernel`. A row is a width, a layer 1..L+1, inputs a
-    and b, and a quantity: the covariance of a neuron, K + G/n; that of two neurons, 0; the
-    correction G/n alone; the excess kurtosis 3 V/(n K^2); and the variance of the average over a
-    layer's neurons of z^2, s(z)^2 (act^2) or s'(z)^2 (slope^2). `mean` is of the sample, z
-    measures it against `theory`, and `slope` is the power of the width it goes with, -1 in theory.
-    Networks are drawn layer by layer from their exact distribution, without weights. The note says
-    where the sample is fine enough to see beyond the first order. For two inputs that are parallel,
-    opposite or nearly so, sqrt(1 - rho^2) < 0.01, the first order is not known and `theory` is NaN.
-    --plot draws the first quantities against width, or of one width against layer. Activations:
-    those of `nnth kernel`.
+    to first order, with K the kernel of `nnth kernel` and chi_par = dK'/dK. Each row has a width, a
+    layer 1..L+1, inputs a and b, and a quantity: the covariance of a neuron, K + G/n; the
+    covariance of two neurons, 0; the correction G/n; the excess kurtosis 3 V/(n K^2); or the
+    variance of the average over the neurons of a layer of z^2, s(z)^2 (act^2) or s'(z)^2
+    (derivative^2). `mean` is the mean of the sample, z = (mean - theory)/stderr, and `slope` is the
+    fitted power of the width, -1 in theory. Networks are drawn layer by layer from their exact
+    distribution, without weights. The note says where the sample resolves terms beyond the first
+    order. `theory` is NaN for two inputs that are parallel, opposite or nearly so,
+    sqrt(1 - rho^2) < 0.01. --plot draws the first quantities against width, or against layer at one
+    width. Activations: those of `nnth kernel`. The number of rows grows with the square of the
+    number of inputs.
 
     \b
     Source: Neal (1996); Lee et al. (2018); Roberts, Yaida & Hanin (2022), ch. 4.
@@ -64,11 +65,12 @@ def gp(
     layers = options.layers_asked(call, widths, width, depth)
     call.check_together([("--x", "--norm"), ("--x", "--rho")])
     inputs: Any = {"norm": norm, "rho": rho} if x is None else {"x": x}
+    names: Any = options.names_in(quantities)
     from nnth._gp.gp import gp as compute
 
     return compute(
         act,
-        quantities=options.names_in(quantities),
+        quantities=names,
         **layers,
         **inputs,
         cb=cb,

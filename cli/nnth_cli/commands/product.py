@@ -21,26 +21,27 @@ def product(
         float, typer.Option(help="Entries of W_l have variance sigma2/n_(l-1).", metavar="X")
     ] = 1.0,
     samples: Annotated[
-        int, typer.Option(help="Products drawn; 0 for the theory alone.", metavar="N")
+        int, typer.Option(help="Number of products drawn; 0 for the theory alone.", metavar="N")
     ] = 100_000,
     *,
     call: Call,
 ) -> "Table":
-    """The norm of a product of Gaussian matrices, and two limits.
+    """The norm of a product of Gaussian matrices, and its limits.
 
     \b
     theta' = W_(L+1) ... W_1,  W_l ~ N(0, sigma2/n_(l-1)),  n_(L+1) = 1
-    |theta|^2 = sigma2^(L+1) prod_(l=0..L) chi^2_(n_l)/n_l  in law
+    |theta|^2 = sigma2^(L+1) prod_(l=0..L) chi^2_(n_l)/n_l  in distribution
     log|theta| ~ N(-T/2, T/2) for large widths,  T = sum over l of 1/n_l  (sigma2 = 1)
 
-    A row is a depth and a quantity: norm, norm2, norm4 are E|theta|^k; log_norm and
-    log_norm_variance are of log|theta|. `exact` holds at any width; `mean` is of products drawn in
-    O(L), with stderr and z. With sigma2 = 1, |theta| tends to 1 where the width is infinite first
-    (`width_first`) and to 0 where the depth is (`depth_first`), E|theta|^2 being 1 all the time.
-    --plot draws the law of log|theta|, or with several depths the moments.
+    Each row has a depth and a quantity: norm, norm2 and norm4 are E|theta|^k; log_norm and
+    log_norm_variance are the mean and variance of log|theta|. `exact` holds at any width; `mean` is
+    the mean over products drawn in O(L), with stderr and z. With sigma2 = 1, |theta| tends to 1 if
+    the width is infinite first (`width_first`) and to 0 if the depth is (`depth_first`), although
+    E|theta|^2 is always 1. --plot draws the distribution of log|theta|, or the moments if there are
+    several depths.
 
     \b
-    Source: Hanin & Nica (2020); Hanin & Zlokapa (2022).
+    Source: Hanin & Nica (2018); Hanin & Zlokapa (2022).
     Example: nnth product --width 32 --depth 10
              nnth product --n0 16 --width 16 --depth 0:33:4 --plot moments.png
     """

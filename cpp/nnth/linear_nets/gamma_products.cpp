@@ -10,7 +10,7 @@ namespace nnth::linear_nets {
 
 namespace {
 
-constexpr std::size_t kDrawCost = 10;  // of a variable, in nanoseconds
+constexpr std::size_t kDrawCost = 10;  // nanoseconds per variable
 
 }  // namespace
 
@@ -19,8 +19,8 @@ double GammaStream::log_sum(double shape, std::uint64_t count, Pulse& pulse) {
     const double a = shape < 1.0 ? shape + 1.0 : shape;
     const double d = a - 1.0 / 3.0, c = 1.0 / std::sqrt(9.0 * d);
     double x[kPiece], u[kPiece];
-    double roots = 0.0;    // the sum of their logarithms
-    double product = 1.0;  // of those since the last logarithm
+    double roots = 0.0;    // the sum of the logarithms of U^(1/a)
+    double product = 1.0;  // the product since the last logarithm
     for (std::uint64_t done = 0; done < count;) {
         const auto n = static_cast<std::size_t>(std::min<std::uint64_t>(kPiece, count - done));
         normals_.normals(x, n);
@@ -29,7 +29,7 @@ double GammaStream::log_sum(double shape, std::uint64_t count, Pulse& pulse) {
         for (std::size_t i = 0; i < n; ++i) {
             const double root = 1.0 + c * x[i], square = x[i] * x[i];
             if (!(root > 0.0)) continue;
-            if (u[i] >= 1.0 - 0.0331 * square * square) {  // their squeeze leaves it open
+            if (u[i] >= 1.0 - 0.0331 * square * square) {  // the squeeze does not accept it
                 const double v = root * root * root;
                 if (std::log(u[i]) >= 0.5 * square + d * (1.0 - v + std::log(v))) continue;
             }

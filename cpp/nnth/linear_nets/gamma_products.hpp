@@ -27,7 +27,7 @@ class GammaStream {
 
     double log_gamma_variable(double shape, Pulse& pulse) { return log_sum(shape, 1, pulse); }
 
-    // Sum of the logarithms of `count` of them.
+    // Returns the sum of the logarithms of `count` variables.
     double log_sum(double shape, std::uint64_t count, Pulse& pulse);
 
   private:
@@ -38,7 +38,7 @@ class GammaStream {
 
 // log of the product of all factors, for samples start, ..., start + samples - 1 of a seed. Sample
 // s is a function of (seed, s), s < 2^63. Costs some 10 ns a factor. Throws std::invalid_argument
-// for shapes and scales that are not positive and finite, Cancelled when the monitor says stop.
+// for shapes and scales that are not positive and finite, Cancelled when the monitor stops it.
 std::vector<double> log_gamma_products(const std::vector<Factors>& factors, std::uint64_t seed,
                                        std::uint64_t start, std::uint64_t samples, int threads,
                                        Monitor& monitor);

@@ -15,13 +15,14 @@ namespace {
 using Complex = std::complex<double>;
 
 constexpr double kNegligible = -42.0;  // e^-42 of the largest value
-// So far from the poles, in squared widths, the integrand is a Gaussian, and rounding would move
-// its middle by more than its width.
+// At this distance from the poles, in squared widths, the integrand is a Gaussian, and rounding
+// would move its center by more than its width.
 constexpr double kFar = 1e14;
-constexpr double kAgreement = 1e-8;  // of a step and half of it: the error is its square
+constexpr double kAgreement =
+    1e-8;  // the agreement of a step with half of it, whose square is the error
 
 // The exponent h(s) = log Gamma(b + s) - s log x + sum_l D(a_l, s). Its poles are on the real line;
-// places are given by their distance d from the last of them, which keeps every digit close to it.
+// positions are given by their distance d from the last pole, which keeps all digits close to it.
 class Exponent {
   public:
     Exponent(double b, double log_x, const std::vector<Layers>& layers)
@@ -53,7 +54,7 @@ class Exponent {
         return h;
     }
 
-    // The distance of the saddle, where h' = 0, to a hundredth of its width.
+    // The distance of the saddle, h' = 0, to a hundredth of its width.
     double saddle() const {
         double low = -700.0, high = 700.0;
         double at = last_pole_ < 0.0 ? std::log(-last_pole_) : 0.0;
@@ -171,7 +172,7 @@ Found integrate(const Exponent& exponent) {
         return {d, sums, 1.0 / widths};
     }
     const Path path(d, h);
-    // In units of u: a Gaussian needs three steps a width, the pole at u = i pi/2 ten.
+    // In units of u: a Gaussian needs three steps per width, the pole at u = i pi/2 ten.
     double step = std::min(1.0 / (3.0 * std::sqrt(h.second) * d), 0.1);
     for (int halvings = 0;; ++halvings, step *= 0.5) {
         const Sums sums = trapezoid(exponent, path, d, step);
@@ -194,7 +195,7 @@ MellinBarnes mellin_barnes(double b, double log_x, const std::vector<Layers>& la
     double size = 0.0;
     const double log_value = exponent.value(found.d, size) + std::log(norm);
     double mean = b + exponent.last_pole() + (found.d + first);
-    // Where the pole at s = -b is all there is to I_b, b + s has lost its digits on the path.
+    // If the pole at s = -b dominates I_b, b + s has lost its digits on the path.
     if (mean < 1e-3 * found.d) {
         const Exponent next(b + 1.0, log_x, layers);
         const Found there = integrate(next);

@@ -5,7 +5,7 @@
 
 namespace nnth::linear_nets {
 
-// Layers of one width n: shape n/2 of their gamma variables, and how many they are.
+// Layers of one width n: the shape n/2 of their gamma variables, and their number.
 struct Layers {
     double shape;
     double count;
@@ -21,8 +21,8 @@ struct MellinBarnes {
     double log_value;  // log I_b(x)
     double mean;       // b + <s> = I_(b+1)/I_b
     double spread;     // d<s>/d log x = <s>^2 - <s^2> > 0
-    double error;      // what the quadrature leaves, estimated, relative to I_b(x)
-    double size;       // sum of the terms of log_value, each positive: rounding is a part of this
+    double error;      // the estimated error of the quadrature, relative to I_b(x)
+    double size;  // the sum of the absolute terms of log_value; rounding errors are relative to it
 };
 
 // For any real b, positive or not; x = exp(log_x).

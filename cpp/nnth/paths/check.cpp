@@ -23,7 +23,7 @@ void require_size(const std::string& name, std::int64_t value) {
 }  // namespace
 
 void require_network(const PathNetwork& network, int k, int most) {
-    constexpr double kLargestMoment = 1e100;  // of which products still fit in a double
+    constexpr double kLargestMoment = 1e100;  // products of these still fit in a double
     if (k < 1 || k > most) {
         throw std::invalid_argument("order must be an even number from 2 to " +
                                     std::to_string(2 * most) + ", not " + std::to_string(2 * k));

@@ -1,4 +1,4 @@
-// What the moments ask of their arguments.
+// Checks of the arguments of the moments.
 #pragma once
 
 #include <vector>

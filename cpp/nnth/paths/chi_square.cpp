@@ -4,7 +4,7 @@ namespace nnth::paths {
 
 namespace {
 
-// Whether a uniform u accepts the normal x, by the exact test.
+// Returns whether a uniform u accepts the normal x, by the exact test.
 bool accepts(double t, double x, double d, double u) {
     const double root = 1.0 + t;
     if (!(root > 0.0)) return false;
@@ -18,7 +18,8 @@ double tries(double degrees, Stream& stream) {
         double x, u;
         stream.seek((stream.position() + 1) & ~std::uint64_t{1});
         stream.normals(&x, 1);
-        stream.seek(stream.position() + 1);  // the next block: a normal uses all bits of its own
+        stream.seek(stream.position() +
+                    1);  // the next block, since a normal uses all bits of its block
         stream.uniforms(&u, 1);
         const double t = x / std::sqrt(9.0 * d);
         const double root = 1.0 + t;

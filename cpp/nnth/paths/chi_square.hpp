@@ -24,7 +24,7 @@ struct ChiSquareTry {
 };
 
 // One try from a normal and the 16 leading bits of a uniform, which suffice when the squeeze holds
-// for all uniforms that begin so. Needs no luck for 0 degrees (or fewer: value 0) and 1 (x^2).
+// for all uniforms that begin so. Always accepted for 1 degree (x^2), and for 0 or fewer (value 0).
 NNTH_INLINE ChiSquareTry chi_square_try(double degrees, double x, double leading_bits) {
     const bool many = degrees > 1.5;
     const double d = many ? 0.5 * degrees - 1.0 / 3.0 : 1.0;
@@ -33,14 +33,14 @@ NNTH_INLINE ChiSquareTry chi_square_try(double degrees, double x, double leading
     const double square = x * x;
     const double general = 2.0 * d * (root * root * root);
     const double few = degrees > 0.5 ? square : 0.0;
-    const double room = 1.0 - (leading_bits + 1.0) * 0x1p-16;
-    const double squeeze = room - 0.14124 * (t * t) * square;
+    const double bound = 1.0 - (leading_bits + 1.0) * 0x1p-16;
+    const double squeeze = bound - 0.14124 * (t * t) * square;
     const double margin = many ? (std::abs(t) <= 0.5 ? squeeze : -1.0) : 1.0;
     return {many ? general : few, std::bit_cast<std::uint64_t>(margin) >> 63};
 }
 
-// The draw whose try was not accepted: first the exact test of that try, its uniform completed
-// from `more`, then fresh tries from there.
+// The draw after a try that was not accepted: first the exact test of that try, with its uniform
+// completed from `more`, then further tries from there.
 double chi_square_rest(double degrees, double x, double leading_bits, Stream& more);
 
 // A draw from a stream alone.

@@ -1,4 +1,4 @@
-// How the samplers use the streams of random.hpp from inside their own loops.
+// The use of the streams of random.hpp inside the loops of the samplers.
 #pragma once
 
 #include <bit>
@@ -22,15 +22,15 @@ NNTH_INLINE double uniform_of(std::uint64_t low, std::uint64_t high) {
     return std::bit_cast<double>((word >> 12) | 0x3ff0000000000000) - (1.0 - 0x1p-53);
 }
 
-// Samplers of different kinds take different keys of one seed, so that what they say of one seed is
-// independent and may be compared. (The law of one input takes the seed itself.)
+// Samplers of different kinds derive different keys from one seed, so that their results for a seed
+// are independent and can be compared. (The sampler of norms uses the seed itself.)
 inline constexpr std::uint64_t dense_key = 0x64656e7365206e65;  // "dense ne"
 inline constexpr std::uint64_t gram_key = 0x6772616d206e6574;   // "gram net"
 
-// The far half of a net's stream, where seldom and scalar draws come from: a range of 2^24 draws
-// for each item, items below 2^39.
-inline Stream far_stream(std::uint64_t seed, std::uint64_t net, std::uint64_t item) {
-    return Stream(seed, net, (std::uint64_t{1} << 63) + (item << 24));
+// The far half of a network's stream, for rare and scalar draws: a range of 2^24 draws for each
+// item, items below 2^39.
+inline Stream far_stream(std::uint64_t seed, std::uint64_t network, std::uint64_t item) {
+    return Stream(seed, network, (std::uint64_t{1} << 63) + (item << 24));
 }
 
 }  // namespace nnth::paths

@@ -38,10 +38,10 @@ NNTH_MULTIVERSION void rectify(const double* z, double* h, std::size_t n) {
     for (std::size_t j = 0; j < n; ++j) h[j] = z[j] > 0.0 ? z[j] : 0.0;
 }
 
-// Drops the neurons that no input activates, which contribute to nothing but this layer's Z: moves
-// the rows of z together, padded with zeros, and returns their new pitch.
+// Drops the neurons that no input activates, which matter only for Z of this layer: compresses the
+// rows of z, padded with zeros, and returns their new pitch.
 std::size_t keep_active(double* z, std::size_t m, std::size_t width, std::size_t pitch) {
-    // Without branches, which would be mispredicted for every other neuron.
+    // Without branches, half of which would be mispredicted.
     std::vector<double> most(z, z + width);
     for (std::size_t a = 1; a < m; ++a) {
         for (std::size_t j = 0; j < width; ++j) most[j] = std::max(most[j], z[a * pitch + j]);
@@ -63,19 +63,20 @@ std::size_t keep_active(double* z, std::size_t m, std::size_t width, std::size_t
 
 }  // namespace
 
-GramSampler::GramSampler(const Net& net, const std::vector<std::vector<double>>& inputs)
-    : net_(net), inputs_(inputs.size()), rows_(inputs.size()) {
-    if (net.weights != Weights::gaussian) {
+GramSampler::GramSampler(const NetworkEnsemble& ensemble,
+                         const std::vector<std::vector<double>>& inputs)
+    : ensemble_(ensemble), inputs_(inputs.size()), rows_(inputs.size()) {
+    if (ensemble.weights != Weights::gaussian) {
         throw std::invalid_argument(
             "sampler must be dense unless mu is gaussian: the samplers by law rest on the rotation "
             "invariance of Gaussian weights");
     }
-    check_with(inputs, net_);
+    check_with(inputs, ensemble_);
     double numbers = 0.0;
-    layers_.resize(net_.depth() + 1);
+    layers_.resize(ensemble_.depth() + 1);
     for (std::size_t l = 0; l < layers_.size(); ++l) {
         Layer& layer = layers_[l];
-        layer.width = net_.width(l);
+        layer.width = ensemble_.width(l);
         layer.pitch = padded(layer.width);
         layer.gram.assign(inputs_ * inputs_, 0.0);
         if (l == 0) continue;
@@ -84,7 +85,7 @@ GramSampler::GramSampler(const Net& net, const std::vector<std::vector<double>>&
     }
     const double all = static_cast<double>(inputs_) * static_cast<double>(pitch_);
     bytes_ = 8.0 * (numbers + 4.0 * all);
-    check_memory("widths, n0 and n_out must be smaller for Gram matrices: one net", bytes_);
+    check_memory("widths, n0 and n_out must be smaller for Gram matrices: one network", bytes_);
     for (Layer& layer : layers_) {
         if (&layer != &layers_.front()) layer.z.assign(inputs_ * layer.pitch, 0.0);
     }
@@ -103,11 +104,11 @@ GramSampler::GramSampler(const Net& net, const std::vector<std::vector<double>>&
 void GramSampler::draw(std::uint64_t seed, std::uint64_t index, double* nngp, double* ntk,
                        Pulse& pulse) {
     const std::size_t m = inputs_;
-    const std::size_t depth = net_.depth();
+    const std::size_t depth = ensemble_.depth();
     Stream stream(seed ^ gram_key, index);
     GramFactor factor(m);
     const auto two_over = [this](std::size_t l) {
-        return 2.0 / static_cast<double>(net_.width(l));
+        return 2.0 / static_cast<double>(ensemble_.width(l));
     };
 
     for (std::size_t l = 1; l <= depth; ++l) {

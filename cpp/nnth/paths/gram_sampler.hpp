@@ -1,4 +1,5 @@
-// Several inputs of a random ReLU net with Gaussian weights, in O(L n m^2) and exactly in law.
+// Random ReLU networks with Gaussian weights at several inputs, sampled in O(L n m^2) per network
+// from the exact distribution.
 #pragma once
 
 #include <cstddef>
@@ -7,7 +8,7 @@
 
 #include "nnth/numerics/pulse.hpp"
 #include "nnth/numerics/semidefinite.hpp"
-#include "nnth/paths/net.hpp"
+#include "nnth/paths/network_ensemble.hpp"
 
 namespace nnth::paths {
 
@@ -26,28 +27,29 @@ namespace nnth::paths {
 // G is singular where n < m, neurons die or inputs repeat.
 class GramSampler {
   public:
-    // `inputs` instead of net.x. Throws std::invalid_argument as `check`, for weights that are not
-    // Gaussian, for more than one output, and where one net needs too much memory.
-    GramSampler(const Net& net, const std::vector<std::vector<double>>& inputs);
+    // `inputs` instead of ensemble.x. Throws std::invalid_argument as `check`, for weights that are
+    // not Gaussian, for more than one output, and if one network needs too much memory.
+    GramSampler(const NetworkEnsemble& ensemble, const std::vector<std::vector<double>>& inputs);
 
-    // Net `index` of a seed: K = (2 / n_L) H^T H of the last hidden layer, the covariance of the
-    // output given the hidden layers, and Theta in the parameters W-hat; each m x m.
+    // NetworkEnsemble `index` of a seed: K = (2 / n_L) H^T H of the last hidden layer, the
+    // covariance of the output given the hidden layers, and Theta in the parameters W-hat; each m x
+    // m.
     void draw(std::uint64_t seed, std::uint64_t index, double* nngp, double* ntk, Pulse& pulse);
 
-    double bytes() const { return bytes_; }  // of memory
+    double bytes() const { return bytes_; }  // the memory in use
 
   private:
     struct Layer {
         std::size_t width = 0;
         std::size_t pitch = 0;
-        std::size_t kept = 0;      // neurons that some input activates, padded
-        std::vector<double> z;     // rows of inputs, [a * kept + j], of these
+        std::size_t kept = 0;      // the number of neurons that some input activates, padded
+        std::vector<double> z;     // rows for the inputs, [a * kept + j], of these neurons
         std::vector<double> gram;  // <h_a, h_b>
     };
-    Net net_;
+    NetworkEnsemble ensemble_;
     std::size_t inputs_;
-    std::vector<Layer> layers_;  // 0..L; of layer 0 the Gram matrix alone
-    std::size_t pitch_ = 0;      // the largest
+    std::vector<Layer> layers_;  // 0..L; layer 0 has only the Gram matrix
+    std::size_t pitch_ = 0;      // the largest pitch
     double bytes_ = 0.0;
     CorrelatedRows rows_;
     std::vector<double> hidden_, delta_, fresh_;

@@ -64,7 +64,7 @@ HalfBinomial::HalfBinomial(std::uint64_t n) {
     slots_.resize(count);
     fraction_.resize(count);
 
-    // Slots with less than their share are filled up by those with more.
+    // Slots with a load below one are filled by those with a larger load.
     std::vector<std::uint32_t> small, large;
     small.reserve(count);
     large.reserve(count);
@@ -91,7 +91,7 @@ HalfBinomial::HalfBinomial(std::uint64_t n) {
             small.push_back(l);
         }
     }
-    // What is left has load 1 but for rounding. A padding slot is never left: its load is 0.
+    // The remaining slots have load 1 up to rounding. A padding slot, of load 0, never remains.
     for (const std::size_t i : small) set(i, 1.0, i);
     for (const std::size_t i : large) set(i, 1.0, i);
 }

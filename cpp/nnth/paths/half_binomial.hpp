@@ -16,19 +16,19 @@ inline constexpr std::uint64_t largest_width = 1'000'000'000;
 // a probability of 2e-21, as the normals of random.hpp. One draw takes 32 random bits: the leading
 // ones choose a slot, the rest decide between its two values, and where they are exactly those of
 // the slot's threshold (once in 2^18 draws or less often up to n = 10^6) more bits are drawn. So
-// the law is that of the probabilities, rounded to doubles.
+// the distribution has these probabilities, rounded to doubles.
 class HalfBinomial {
   public:
     explicit HalfBinomial(std::uint64_t n);  // 1 <= n <= largest_width
 
     // Draws from the high halves of words: out[i] is a whole number, or -1 where more bits are
-    // needed. Returns whether there is such a one.
+    // needed. Returns whether any is -1.
     bool draw(const std::uint64_t* words, double* out, std::size_t n) const;
 
     // The draw that `draw` left open, from the same word and a stream of more bits.
     double decide(std::uint64_t word, Stream& more) const;
 
-    // What is drawn: the least value, and the probabilities of it and of those that follow.
+    // The least value, and the probabilities of it and of the following values.
     std::int32_t least() const { return slots_.front().own; }
     std::vector<double> probabilities() const;
 
@@ -39,8 +39,8 @@ class HalfBinomial {
         std::int32_t alias;
     };
     std::vector<Slot> slots_;
-    std::vector<double> fraction_;  // of the threshold, beyond its integer
-    int bits_;                      // slots are 2^bits_
+    std::vector<double> fraction_;  // the fractional part of the threshold
+    int bits_;                      // there are 2^bits_ slots
 };
 
 }  // namespace nnth::paths

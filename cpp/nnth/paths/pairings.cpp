@@ -27,7 +27,7 @@ Blocks numbered(const Blocks& labels, std::size_t paths) {
 
 void enumerate(std::size_t at, std::size_t paths, std::size_t blocks, std::size_t odd,
                std::array<int, 16>& sizes, Blocks& labels, std::vector<Blocks>& found) {
-    if (odd > paths - at) return;  // each path left can mend one block
+    if (odd > paths - at) return;  // each remaining path can make one block even
     if (at == paths) {
         found.push_back(labels);
         return;
@@ -42,7 +42,7 @@ void enumerate(std::size_t at, std::size_t paths, std::size_t blocks, std::size_
     labels[at] = 0;
 }
 
-// The swap of the first pair, and the exchanges of neighboring pairs: they generate all.
+// The swap of the first pair and the exchanges of neighboring pairs generate the symmetries.
 std::vector<Blocks> images(const Blocks& state, std::size_t paths) {
     std::vector<Blocks> found(1, state);
     std::swap(found[0][0], found[0][1]);

@@ -13,9 +13,9 @@ namespace nnth::paths {
 using Blocks = std::array<std::uint8_t, 16>;
 
 // |J|_F^(2k) is a sum over 2k paths of which 1 and 2, 3 and 4, ... share both ends, so swapping
-// within a pair or exchanging pairs changes nothing: states that these turn into one another are
-// worth the same, and one of them stands for its orbit. 1, 4, 31, 379, 6556 states make 1, 3, 6,
-// 16, 34 orbits for k = 1..5.
+// within a pair or exchanging pairs changes nothing: states in one orbit of these symmetries
+// contribute equally, and one of them represents its orbit. 1, 4, 31, 379, 6556 states make 1, 3,
+// 6, 16, 34 orbits for k = 1..5.
 struct Orbit {
     std::vector<Blocks> members;
     int blocks = 0;

@@ -24,7 +24,7 @@ struct PathNetwork {
     std::vector<std::int64_t> widths;  // n_1, ..., n_L; may be empty
     std::int64_t n_out = 1;
     std::vector<DoubleDouble> mu;  // E W-hat^(2a) for a = 0, 1, ...
-    double active = 0.5;           // the probability q of a gate: 1/2 for ReLU, 1 for linear nets
+    double active = 0.5;  // the probability q of a gate: 1/2 for ReLU, 1 for linear networks
 };
 
 // All take half the order, k, and need mu up to a = k. Relative error of the result 2^-80 or less.

@@ -32,18 +32,18 @@ struct Gain {
     std::size_t to;
     std::size_t from;
     int degree;      // |beta|
-    int parts;       // of beta
+    int parts;       // the number of parts of beta
     double repeats;  // the symmetries of beta
 };
 
-// All beta within lam but the empty one, as sorted parts.
+// All nonempty beta within lam, as sorted parts.
 void choose(const Partition& lam, std::size_t at, Partition& beta, Partition& rest,
             std::vector<std::pair<Partition, Partition>>& found) {
     if (at == lam.size()) {
         if (!beta.empty()) found.emplace_back(beta, rest);
         return;
     }
-    // Of equal parts, the first ones are taken, so that each beta comes once.
+    // Of equal parts the first ones are taken, so that each beta occurs once.
     const auto end = std::find_if(lam.begin() + static_cast<std::ptrdiff_t>(at), lam.end(),
                                   [&](int part) { return part != lam[at]; });
     const auto count = static_cast<std::size_t>(end - lam.begin()) - at;
@@ -87,7 +87,7 @@ DoubleDouble CoincidenceCoefficients::operator()(const Partition& rows, const Pa
     const Partition others(rows.begin() + 1, rows.end());
     Partition left = columns;
     DoubleDouble total;
-    // The first row a of the matrix, column by column; `left` is what the other rows must make.
+    // The first row a of the matrix, column by column; `left` is the sum of the other rows.
     const auto fill = [&](const auto& self, std::size_t column, int rest,
                           const DoubleDouble& weight) -> void {
         if (column == columns.size()) {
@@ -115,7 +115,7 @@ std::vector<DoubleDouble> monomials(int k, const std::vector<double>& x, Monitor
             all.push_back(std::move(partition));
         }
     }
-    // Larger partitions first: what they gain comes from smaller ones, not yet changed.
+    // Larger partitions first, since they depend on smaller ones that are not yet updated.
     std::vector<Gain> single, several;
     for (std::size_t to = all.size(); to-- > 1;) {
         std::vector<std::pair<Partition, Partition>> choices;
@@ -138,7 +138,7 @@ std::vector<DoubleDouble> monomials(int k, const std::vector<double>& x, Monitor
     m.resize(all.size());
     std::vector<DoubleDouble> power(static_cast<std::size_t>(k) + 1, 1.0), falling = power;
     constexpr std::size_t kBetween = 1 << 14;
-    std::size_t asked = 0;
+    std::size_t polled = 0;
     for (std::size_t begin = 0; begin < magnitudes.size();) {
         const double value = magnitudes[begin];
         std::size_t end = begin;
@@ -159,8 +159,8 @@ std::vector<DoubleDouble> monomials(int k, const std::vector<double>& x, Monitor
             }
         }
         begin = end;
-        if (begin - asked >= kBetween) {
-            asked = begin;
+        if (begin - polled >= kBetween) {
+            polled = begin;
             monitor.check(begin, magnitudes.size());
         }
     }

@@ -10,41 +10,41 @@
 #include "nnth/numerics/array_size.hpp"
 #include "nnth/numerics/parallel.hpp"
 #include "nnth/numerics/worker_pool.hpp"
-#include "nnth/paths/dense.hpp"
+#include "nnth/paths/dense_network.hpp"
 #include "nnth/paths/gram_sampler.hpp"
-#include "nnth/paths/law.hpp"
+#include "nnth/paths/norm_sampler.hpp"
 
 namespace nnth::paths {
 
 namespace {
 
-static_assert(Law::tile == Moments::group);
+static_assert(NormSampler::tile == Moments::group);
 constexpr std::size_t kGroup = Moments::group;
-constexpr double kGroupWork = 1e6;  // weights, or layers of a tile, that are worth an item
+constexpr double kGroupWork = 1e6;  // weights, or layers of a tile, per item of work
 
 bool squared(Quantity q) {
     return q != Quantity::ntk && q != Quantity::ntk_standard;
 }
 
-Scaled measured(const DenseNet& net, Quantity q, std::uint64_t outputs) {
+Scaled measured(const DenseNetwork& network, Quantity q, std::uint64_t outputs) {
     switch (q) {
         case Quantity::dzdx:
-            return net.derivative(0, 0, 0);
+            return network.derivative(0, 0, 0);
         case Quantity::z:
-            return net.output(0, 1);
+            return network.output(0, 1);
         case Quantity::normz:
-            return net.output(0, outputs);
+            return network.output(0, outputs);
         case Quantity::normh:
-            return net.hidden(0, 0);
+            return network.hidden(0, 0);
         case Quantity::gradient:
-            return net.gradient(0, 0, 0);
+            return network.gradient(0, 0, 0);
         case Quantity::jacobian: {
-            // Terms of one net share their order of magnitude.
-            const Scaled first = net.gradient(0, 0, 0);
+            // Terms of one network share their order of magnitude.
+            const Scaled first = network.gradient(0, 0, 0);
             std::int64_t top = first.exponent;
             std::vector<Scaled> terms{first};
             for (std::uint64_t i = 1; i < outputs; ++i) {
-                terms.push_back(net.gradient(0, 0, i));
+                terms.push_back(network.gradient(0, 0, i));
                 const Scaled& term = terms.back();
                 if (term.mantissa.hi > 0.0 && (term.exponent > top || first.mantissa.hi == 0.0))
                     top = term.exponent;
@@ -57,17 +57,18 @@ Scaled measured(const DenseNet& net, Quantity q, std::uint64_t outputs) {
             return normalized({sum, top});
         }
         case Quantity::ntk:
-            return net.tangent(0, 0, false);
+            return network.tangent(0, 0, false);
         case Quantity::ntk_standard:
-            return net.tangent(0, 0, true);
+            return network.tangent(0, 0, true);
     }
     return {};
 }
 
-std::uint64_t outputs_differentiated(const Net& net, const std::vector<Asked>& asked) {
+std::uint64_t outputs_differentiated(const NetworkEnsemble& ensemble,
+                                     const std::vector<Request>& requests) {
     std::uint64_t most = 0;
-    for (const Asked& a : asked) {
-        if (a.quantity == Quantity::jacobian) return net.outputs;
+    for (const Request& a : requests) {
+        if (a.quantity == Quantity::jacobian) return ensemble.outputs;
         const bool forward = a.quantity == Quantity::z || a.quantity == Quantity::normz ||
                              a.quantity == Quantity::normh;
         if (!forward) most = 1;
@@ -77,36 +78,36 @@ std::uint64_t outputs_differentiated(const Net& net, const std::vector<Asked>& a
 
 }  // namespace
 
-PathSample sample_paths(const Net& net, const std::vector<Asked>& asked, Sampler sampler,
-                        const Run& run, Monitor& monitor) {
-    check(net);
-    if (asked.empty()) throw std::invalid_argument("quantities must name at least one");
+PathSample sample_paths(const NetworkEnsemble& ensemble, const std::vector<Request>& requests,
+                        Sampler sampler, const Run& run, Monitor& monitor) {
+    check(ensemble);
+    if (requests.empty()) throw std::invalid_argument("quantities must name at least one");
     if (run.count > UINT64_MAX - run.start) {
         throw std::invalid_argument("start + samples must be at most 2^64");
     }
     std::vector<Quantity> quantities;
     std::vector<Moments> empty;
-    for (const Asked& a : asked) {
+    for (const Request& a : requests) {
         quantities.push_back(a.quantity);
         empty.emplace_back(a.powers);
     }
-    const std::size_t count = asked.size();
+    const std::size_t count = requests.size();
     const std::uint64_t keep = std::min(run.keep, run.count);
     PathSample result{empty, std::vector<double>(count * keep), std::vector<double>(count * keep)};
 
-    // A group of nets has sums of its own and begins at a multiple of its size, wherever the run
-    // begins; an item of work is so many groups.
+    // A group of networks has sums of its own and begins at a multiple of its size, wherever the
+    // run begins; an item of work is a number of groups.
     std::uint64_t group = kGroup;
     std::uint64_t groups_per_item = 1;
-    const std::uint64_t differentiated = outputs_differentiated(net, asked);
+    const std::uint64_t differentiated = outputs_differentiated(ensemble, requests);
     int threads = run.threads;
-    std::unique_ptr<Law> law;
+    std::unique_ptr<NormSampler> law;
     if (sampler == Sampler::law) {
-        law = std::make_unique<Law>(net, quantities);
+        law = std::make_unique<NormSampler>(ensemble, quantities);
         groups_per_item = static_cast<std::uint64_t>(
-            std::clamp(400.0 / static_cast<double>(net.depth()), 1.0, 64.0));
+            std::clamp(400.0 / static_cast<double>(ensemble.depth()), 1.0, 64.0));
     } else {
-        const DenseNet first(net, {net.x}, differentiated);
+        const DenseNetwork first(ensemble, {ensemble.x}, differentiated);
         threads = threads_in_memory(run.threads, first.bytes());
         while (group > 1 && static_cast<double>(group) * first.weights() > kGroupWork) group /= 2;
     }
@@ -115,9 +116,9 @@ PathSample sample_paths(const Net& net, const std::vector<Asked>& asked, Sampler
     const std::uint64_t groups = run.count == 0 ? 0 : (end - 1) / group - first_group + 1;
     const std::uint64_t items = (groups + groups_per_item - 1) / groups_per_item;
 
-    WorkerPool<DenseNet> dense_nets([&] {
-        return std::make_unique<DenseNet>(net, std::vector<std::vector<double>>{net.x},
-                                          differentiated);
+    WorkerPool<DenseNetwork> dense_nets([&] {
+        return std::make_unique<DenseNetwork>(
+            ensemble, std::vector<std::vector<double>>{ensemble.x}, differentiated);
     });
     std::mutex merging;
     parallel_for(items, threads, monitor, [&](std::size_t item, Pulse& pulse) {
@@ -127,7 +128,7 @@ PathSample sample_paths(const Net& net, const std::vector<Asked>& asked, Sampler
         const std::uint64_t to = std::min(from + groups_per_item, first_group + groups);
         for (std::uint64_t g = from; g < to; ++g) {
             const std::uint64_t first = std::max(g * group, run.start);
-            // The last group's end may be 2^64.
+            // The end of the last group may be 2^64.
             const auto n =
                 static_cast<std::size_t>(std::min(group - (first - g * group), end - first));
             if (law) {
@@ -137,7 +138,7 @@ PathSample sample_paths(const Net& net, const std::vector<Asked>& asked, Sampler
                 for (std::size_t i = 0; i < n; ++i) {
                     dense->draw(run.seed, first + i, pulse);
                     for (std::size_t k = 0; k < count; ++k) {
-                        const Scaled y = measured(*dense, quantities[k], net.outputs);
+                        const Scaled y = measured(*dense, quantities[k], ensemble.outputs);
                         value[k * kGroup + i] = y.mantissa.hi;
                         exponent[k * kGroup + i] = static_cast<double>(y.exponent);
                     }
@@ -165,11 +166,12 @@ PathSample sample_paths(const Net& net, const std::vector<Asked>& asked, Sampler
     return result;
 }
 
-GramSample sample_grams(const Net& net, const std::vector<std::vector<double>>& inputs,
-                        Sampler sampler, const Run& run, Monitor& monitor) {
-    if (net.outputs != 1) {
+GramSample sample_grams(const NetworkEnsemble& ensemble,
+                        const std::vector<std::vector<double>>& inputs, Sampler sampler,
+                        const Run& run, Monitor& monitor) {
+    if (ensemble.outputs != 1) {
         throw std::invalid_argument("n_out must be 1 for Gram matrices, not " +
-                                    std::to_string(net.outputs));
+                                    std::to_string(ensemble.outputs));
     }
     if (run.count > UINT64_MAX - run.start) {
         throw std::invalid_argument("start + samples must be at most 2^64");
@@ -184,27 +186,27 @@ GramSample sample_grams(const Net& net, const std::vector<std::vector<double>>& 
                       std::vector<double>(keep * entries)};
     struct Worker {
         std::unique_ptr<GramSampler> law;
-        std::unique_ptr<DenseNet> dense;
+        std::unique_ptr<DenseNetwork> dense;
     };
     WorkerPool<Worker> workers([&] {
         auto worker = std::make_unique<Worker>();
         if (sampler == Sampler::law) {
-            worker->law = std::make_unique<GramSampler>(net, inputs);
+            worker->law = std::make_unique<GramSampler>(ensemble, inputs);
         } else {
-            worker->dense = std::make_unique<DenseNet>(net, inputs, 1);
+            worker->dense = std::make_unique<DenseNetwork>(ensemble, inputs, 1);
         }
         return worker;
     });
-    const auto bytes_of_worker = [&workers] {  // the first is also the check of the arguments
+    const auto bytes_of_worker = [&workers] {  // the first worker also checks the arguments
         const auto worker = workers.borrow();
         return worker->law ? worker->law->bytes() : worker->dense->bytes();
     };
     const int threads = threads_in_memory(run.threads, bytes_of_worker(), results);
     double work = 0.0;
-    for (std::size_t l = 1; l <= net.depth(); ++l) {
-        const auto n = static_cast<double>(net.width(l));
+    for (std::size_t l = 1; l <= ensemble.depth(); ++l) {
+        const auto n = static_cast<double>(ensemble.width(l));
         work += n * static_cast<double>(entries);
-        if (sampler == Sampler::dense) work += n * static_cast<double>(net.width(l - 1));
+        if (sampler == Sampler::dense) work += n * static_cast<double>(ensemble.width(l - 1));
     }
     const auto per_item = static_cast<std::uint64_t>(std::clamp(kGroupWork / work, 1.0, 256.0));
     std::mutex merging;
@@ -222,7 +224,7 @@ GramSample sample_grams(const Net& net, const std::vector<std::vector<double>>& 
                                       pulse);
                 } else {
                     worker->dense->draw(run.seed, run.start + s, pulse);
-                    const Scaled last{2.0 / static_cast<double>(net.width(net.depth()))};
+                    const Scaled last{2.0 / static_cast<double>(ensemble.width(ensemble.depth()))};
                     for (std::size_t i = 0; i < entries; ++i) {
                         kernels[0][i] = (last * worker->dense->hidden(i / m, i % m)).value();
                         kernels[1][i] = worker->dense->tangent(i / m, i % m, false).value();
@@ -232,7 +234,7 @@ GramSample sample_grams(const Net& net, const std::vector<std::vector<double>>& 
                     for (std::size_t i = 0; i < entries; ++i) {
                         const double v = kernels[k][i];
                         if (!std::isfinite(v * v)) {
-                            throw std::range_error("a kernel of net " +
+                            throw std::range_error("a kernel of network " +
                                                    std::to_string(run.start + s) +
                                                    " leaves the range of doubles");
                         }

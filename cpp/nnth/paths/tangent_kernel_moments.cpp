@@ -15,14 +15,14 @@ namespace nnth::paths {
 
 namespace {
 
-// E Theta^2 is a sum over two pairs of paths, each pair with one weight marked in some layer. What
-// four paths do in a layer of n neurons: both pairs apart (0), crossed (1: each path of the first
-// pair meets one of the second), all four in one neuron (2).
+// E Theta^2 is a sum over two pairs of paths, each pair with one weight marked in some layer. The
+// states of four paths in a layer of n neurons: both pairs apart (0), crossed (1: each path of the
+// first pair meets one of the second), all four in one neuron (2).
 using Meetings = std::array<DoubleDouble, 3>;
 
 struct Layer {
     DoubleDouble variance;      // f = 2/n_(l-1)
-    DoubleDouble marked;        // g: what a marked weight gives for f
+    DoubleDouble marked;        // g: the factor of a marked weight in place of f
     DoubleDouble apart, joint;  // two neurons, active: n (n-1) q^2; one: n q
     DoubleDouble mu4;
 
@@ -33,7 +33,7 @@ struct Layer {
                 square * joint * (s[0] + s[1] + mu4 * s[2])};
     }
 
-    // Pairs end here: in two neurons or in one.
+    // Pairs that end here, in two neurons or in one.
     Meetings put(const DoubleDouble& y) const { return {y * apart, DoubleDouble(), y * joint}; }
 };
 
@@ -93,9 +93,9 @@ TangentKernelMoments tangent_kernel_moments(const PathNetwork& network,
     state.exponent = std::int64_t{4} * exponent;
 
     const std::size_t depth = network.widths.size();
-    const double gain = 2.0 * network.active;  // of the squared norm, a layer: 1 or 2
+    const double gain = 2.0 * network.active;  // the gain of the squared norm per layer: 1 or 2
     std::int64_t before = network.n0;
-    DoubleDouble weight = 0.0;  // of the marked layers in E Theta
+    DoubleDouble weight = 0.0;  // the weight of the marked layers in E Theta
     for (std::size_t l = 0; l <= depth; ++l) {
         const auto width = static_cast<double>(before);
         Layer layer;

@@ -9,7 +9,7 @@
 
 namespace nnth::paths {
 
-// What the kernel is the squared gradient with respect to.
+// The parameters with respect to which the kernel is a squared gradient.
 enum class Parameters {
     normalized,  // W-hat, the entries of variance one: layers count alike
     weights,     // W itself: a layer counts as the width before it
@@ -17,8 +17,9 @@ enum class Parameters {
 
 struct TangentKernelMoments {
     Scaled mean;
-    Scaled second;             // E Theta^2
-    double relative_variance;  // Var Theta/(E Theta)^2, good to 2^-52 of itself where above 2^-40
+    Scaled second;  // E Theta^2
+    double
+        relative_variance;  // Var Theta/(E Theta)^2, relative error 2^-52 where it is above 2^-40
 };
 
 // For one output, Theta = sum over all weights of (dz/dw)^2. Needs mu up to order 4; n_out must be

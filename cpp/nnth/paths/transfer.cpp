@@ -89,8 +89,8 @@ ScaledVector propagate(const Transfer& transfer, ScaledVector y,
             layer.values[s] = chosen[s / size] * layer.values[s];
         }
         layer.normalize();
-        // While there is one layer left or more, take it, or pair layers: a squaring costs `size`
-        // steps and halves their number.
+        // While layers remain, take one, or pair them: a squaring costs `size` steps and halves
+        // their number.
         for (std::size_t layers = end - begin; layers > 0;) {
             if (layers % 2 == 1 || layers < 2 * size) {
                 y = apply(layer, y);

@@ -41,8 +41,8 @@ struct ScaledVector {
 
 struct Transfer {
     int k = 0;
-    std::vector<int> neurons;            // that state s occupies
-    std::vector<double> repeats;         // orders of them that are the same
+    std::vector<int> neurons;            // the number of neurons that state s occupies
+    std::vector<double> repeats;         // the number of equivalent orders of them
     std::vector<DoubleDouble> coupling;  // C, row by row: to, from
 
     std::size_t states() const { return neurons.size(); }
@@ -55,7 +55,7 @@ DoubleDouble falling_factorial(std::int64_t n, int m);
 ScaledVector couple(const Transfer& transfer, const ScaledVector& y);
 
 // The state after layers of these widths. Runs of one width take a logarithmic number of steps
-// where that is quicker. The monitor is asked every few milliseconds.
+// where that is quicker. The monitor is polled every few milliseconds.
 ScaledVector propagate(const Transfer& transfer, ScaledVector y,
                        const std::vector<std::int64_t>& widths, double active, Monitor& monitor);
 

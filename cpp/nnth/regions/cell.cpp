@@ -24,7 +24,7 @@ bool moderate(double value) {
     return std::abs(value) < largest;
 }
 
-// How far from 0 the exact row may be at a computed point: the residual and its own errors.
+// A bound of the exact row at a computed point: the residual and its errors.
 double residual(const Hyperplane<2>& plane, double x, double y) {
     const auto& [a, b, c] = plane.row;
     const double terms = std::abs(a * x) + std::abs(b * y) + std::abs(c);
@@ -32,8 +32,8 @@ double residual(const Hyperplane<2>& plane, double x, double y) {
            plane.linear_error * (std::abs(x) + std::abs(y)) + plane.constant_error + underflow;
 }
 
-// The point of a line on a side of the domain boundary at infinity: where the line's direction
-// meets it.
+// The point at infinity of a line on a side of the domain boundary: the direction of the line meets
+// that side.
 bool meet_at_infinity(const Hyperplane<2>& line, const Facet& outer, Vertex<2>& vertex) {
     const auto axis = static_cast<std::size_t>(outer.index / 2);
     const double along = line.row[1 - axis];
@@ -54,7 +54,7 @@ bool meet_at_infinity(const Hyperplane<2>& line, const Facet& outer, Vertex<2>& 
 }
 
 // Cramer's rule; then A (v - v*) = r bounds the distance to the exact point v* by the residuals r
-// of the exact rows, whatever way v was computed.
+// of the exact rows, however v was computed.
 bool meet_in_plane(const Hyperplane<2>& first, const Hyperplane<2>& second, Vertex<2>& vertex) {
     const auto& [a1, b1, c1] = first.row;
     const auto& [a2, b2, c2] = second.row;
@@ -72,7 +72,7 @@ bool meet_in_plane(const Hyperplane<2>& first, const Hyperplane<2>& second, Vert
     if (!moderate(x) || !moderate(y)) return false;
     const double r1 = residual(first, x, y);
     const double r2 = residual(second, x, y);
-    // In this order: a residual times a row may be below every double though the distance is not.
+    // In this order, since a residual times a row may underflow although the distance does not.
     const double error_x = (std::abs(b2) + e2) * steep * r1 + (std::abs(b1) + e1) * steep * r2;
     const double error_y = (std::abs(a2) + e2) * steep * r1 + (std::abs(a1) + e1) * steep * r2;
     vertex.position = {x, y, 1.0};

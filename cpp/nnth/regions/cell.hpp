@@ -11,30 +11,31 @@
 
 namespace nnth::regions {
 
-// A vertex as it was computed: coordinates and 1, or a direction and 0 for a vertex at infinity.
+// A computed vertex: its coordinates and 1, or a direction and 0 for a vertex at infinity.
 template <std::size_t Dimension>
 struct Vertex {
     std::array<double, Dimension + 1> position;
-    double error;  // of any coordinate
+    double error;  // a bound of the error of each coordinate
     double size;   // the largest coordinate, in absolute value
 };
 
-// A facet with its hyperplane as it was computed: row . (t, 1) = 0.
+// A facet with its computed hyperplane row . (t, 1) = 0.
 template <std::size_t Dimension>
 struct Hyperplane {
     Facet facet;
     std::array<double, Dimension + 1> row;
-    double linear_error;    // of each of the first entries of row
-    double constant_error;  // of the last
+    double linear_error;    // a bound of the error of each entry but the last
+    double constant_error;  // a bound of the error of the last entry
 };
 
-// Which facet of a cell each facet of its two halves lies on: an index, or `cut` for the cut.
+// The facet of a cell on which each facet of its two halves lies: an index, or `cut` for the cut.
 struct FacetOrigins {
     static constexpr int cut = -1;
 
     Buffer<int> plus;
     Buffer<int> minus;
-    Buffer<unsigned char> plus_first;  // of a facet that is cut: its first part lies in plus
+    Buffer<unsigned char>
+        plus_first;  // for a facet that is cut: whether its first part lies in plus
 
     void clear(std::size_t facets) {
         for (Buffer<int>* half : {&plus, &minus}) {
@@ -105,7 +106,7 @@ class Polygon {
     Buffer<Hyperplane> facets_;
 };
 
-// The vertices as the hot loops read them.
+// The vertices in the form that the inner loops read.
 template <typename Cell>
 Points points(const Cell& cell) {
     using Vertex = typename Cell::Vertex;
@@ -113,7 +114,7 @@ Points points(const Cell& cell) {
             cell.vertices().size()};
 }
 
-// Where hyperplanes meet, by their computed rows where these tell it well enough, else exactly.
+// The common point of hyperplanes, from their computed rows if these suffice, otherwise exactly.
 Vertex<1> meet(const Hyperplane<1>& plane, ExactSigns& exact);
 Vertex<2> meet(const Hyperplane<2>& first, const Hyperplane<2>& second, ExactSigns& exact);
 

@@ -1,4 +1,4 @@
-// The cells themselves: polygons, affine maps and patterns, for pictures and export.
+// The cells as geometry, for pictures and export: polygons, affine maps and patterns.
 #pragma once
 
 #include <cstddef>
@@ -15,15 +15,15 @@ namespace nnth::regions {
 // first[i + 1]), from left to right or counter-clockwise. Side k lies on a neuron of a hidden layer
 // or on the box; it is vertex k of an interval, and runs from vertex k to the next of a polygon.
 struct Cells {
-    std::vector<std::int64_t> first;         // cells + 1
+    std::vector<std::int64_t> first;         // cells + 1 entries
     std::vector<double> vertices;            // their coordinates
     std::vector<std::int32_t> side_layers;   // -1 on the box
     std::vector<std::int32_t> side_neurons;  // -1 on the box
-    std::vector<double> maps;                // a cell, an output: gradient, then constant
-    std::vector<unsigned char> patterns;     // a cell, a hidden neuron: 1 if it is on
+    std::vector<double> maps;                // for each cell and output: gradient, then constant
+    std::vector<unsigned char> patterns;     // for each cell and hidden neuron: 1 if it is active
 };
 
-// In depth-first order. `expected` cells are announced to the monitor. Throws std::invalid_argument
+// In depth-first order. The monitor reports `expected` as the total. Throws std::invalid_argument
 // for slices of another dimension than 1 and 2, for the whole space and for an empty or infinite
 // box.
 Cells collect_cells(const Network& network, const Domain& domain, std::size_t expected,

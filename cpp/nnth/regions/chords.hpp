@@ -1,9 +1,10 @@
-// The cells into which few lines cut a polygon, counted without being made.
+// Counts the cells into which a few lines cut a polygon, without constructing them.
 //
 // Lines that cross a convex polygon are chords of it, and two chords cross if and only if their
 // ends alternate around the boundary. If no three chords meet in a point, the order of the ends
 // gives all counts: m chords with X crossings make 1 + m + X cells. The cells of the last hidden
-// layer, the bulk of all, are counted this way; only those on the polygon's boundary are looked at.
+// layer, which are most cells, are counted this way; only cells on the polygon's boundary are
+// visited.
 #pragma once
 
 #include <cstddef>
@@ -58,11 +59,11 @@ class Chords {
     std::size_t stride_ = 0;
     std::size_t crossings_ = 0;
     std::uint64_t at_first_vertex_ = 0;
-    Buffer<double> values_;  // of each row at each vertex
+    Buffer<double> values_;  // the values of each row at each vertex
     End ends_[2 * most];
-    std::size_t first_end_[most];  // of each chord, in their order
+    std::size_t first_end_[most];  // the position of the first end of each chord
     std::size_t last_end_[most];
-    std::uint64_t crossed_[most];  // by each chord
+    std::uint64_t crossed_[most];  // the chords that each chord crosses
 };
 
 }  // namespace nnth::regions

@@ -10,7 +10,7 @@ namespace nnth::regions {
 
 namespace {
 
-// Identities of Euler's that hold for every complex of cells: they cost nothing to check.
+// Checks Euler's identities, which hold for every complex of cells.
 void check(bool holds, const char* identity) {
     if (!holds) throw std::logic_error(std::string("a count fails its check: ") + identity);
 }

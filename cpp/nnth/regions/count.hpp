@@ -12,22 +12,22 @@
 
 namespace nnth::regions {
 
-// Exact counts. Vertices, edges and sides are those of the complex of activation regions; in a box
-// its own vertices and sides count too, in the whole space what is at infinity does not.
+// Exact counts. Vertices, edges and sides are those of the complex of activation regions; the
+// vertices and sides of a box count too, faces at infinity do not.
 struct RegionCounts {
     std::uint64_t activation_regions = 0;
     std::uint64_t linear_regions = 0;
     std::uint64_t bounded = 0;  // without a side on the box, or at infinity
     std::uint64_t vertices = 0;
     std::uint64_t edges = 0;
-    std::uint64_t sides = 0;                      // summed over the activation regions
-    std::optional<std::uint64_t> sides_at_point;  // none where the point is on a boundary
+    std::uint64_t sides = 0;                      // the sum over the activation regions
+    std::optional<std::uint64_t> sides_at_point;  // none if the point is on a boundary
     double measure_at_point = 0;                  // length, area, volume: measure.hpp; NaN if none
     std::uint64_t exact_signs = 0;                // signs that needed exact arithmetic
-    std::vector<std::uint64_t> layer_regions;     // of the first l hidden layers
+    std::vector<std::uint64_t> layer_regions;     // activation regions of the first l hidden layers
 };
 
-// Counts in dimension 1 to 6, for a slice of that dimension. The monitor is told of the parts of
+// Counts in dimension 1 to 6, for a slice of that dimension. The monitor reports the parts of
 // the domain that are done. Throws std::invalid_argument for other dimensions or an empty or
 // infinite box, and std::logic_error if an identity of Euler's fails (a defect).
 RegionCounts count_regions(const Network& network, const Domain& domain,

@@ -6,8 +6,8 @@
 
 namespace nnth::regions {
 
-// Enough parts to share among threads and to report on, each worth some thousand cells; what takes
-// a few milliseconds is not worth waking a thread.
+// Enough parts for the threads and for progress, each of some thousand cells; work of a few
+// milliseconds is not divided.
 template <typename Cell>
 std::size_t DividedWalk<Cell>::parts_wanted() const {
     const double neurons = static_cast<double>(query_.network.neurons());
@@ -46,7 +46,7 @@ std::unique_ptr<typename DividedWalk<Cell>::TopNode> DividedWalk<Cell>::child(To
     return below;
 }
 
-// The nodes below a node; none when it is a cell of the last layer.
+// Returns the nodes below a node; none if it is a cell of the last layer.
 template <typename Cell>
 std::vector<typename DividedWalk<Cell>::TopNode*> DividedWalk<Cell>::expand(TopNode& node) {
     top_.pattern() = node.pattern;
@@ -82,8 +82,8 @@ void DividedWalk<Cell>::walk(TopNode& part, Pulse& pulse) {
     finished(part, walk);
 }
 
-// Joins a finished node to its sibling, if that is finished too, and so on upwards. The sides of
-// both, whichever walk made them, belong to this thread then.
+// Joins a finished node to its sibling, if that is finished too, and continues upwards. The sides
+// of both then belong to this thread, whichever walk made them.
 template <typename Cell>
 void DividedWalk<Cell>::finished(TopNode& node, Walk<Cell>& walk) {
     for (TopNode* parent = node.parent; parent != nullptr; parent = parent->parent) {

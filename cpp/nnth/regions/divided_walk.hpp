@@ -1,4 +1,4 @@
-// A walk divided into parts for the threads, and put together again.
+// A walk that is divided into parts for the threads, whose results are joined.
 #pragma once
 
 #include <cstddef>
@@ -14,9 +14,9 @@
 
 namespace nnth::regions {
 
-// The first splits of the domain make a tree, whose leaves are walked by themselves. What a thread
-// finishes it joins to its neighbors as far as these are finished, so that the sides kept are
-// those around the parts in work.
+// The first splits of the domain make a tree, whose leaves are the parts. A thread joins each part
+// that it finishes to its neighbors, if these are finished, so that only the sides around
+// unfinished parts are kept.
 template <typename Cell>
 class DividedWalk {
   public:
@@ -33,7 +33,7 @@ class DividedWalk {
     const Faces& faces() const { return top_.faces(); }
 
   private:
-    // A cell on the first levels: split, or carried to the next layer (then `plus` is its only
+    // A node of the first levels: split, or entered into the next layer (`plus` is then its only
     // child), or a part.
     struct TopNode {
         TopNode* parent = nullptr;
@@ -41,11 +41,11 @@ class DividedWalk {
         std::vector<std::uint64_t> pattern;
         Split<Cell> split;
         std::unique_ptr<TopNode> plus, minus;
-        int pending = 0;  // children that are not finished
+        int pending = 0;  // the number of unfinished children
         Buffer<SideList> sides;
     };
 
-    // A walk, which asks the pulse of the item it is used for: parts of wide networks take seconds.
+    // A walk that polls the pulse of its current item, since parts of wide networks take seconds.
     struct Walker {
         Pulse* pulse = nullptr;
         Walk<Cell> walk;
@@ -66,7 +66,7 @@ class DividedWalk {
     Walk<Cell> top_;  // makes the first splits
     TopNode root_;
     std::vector<TopNode*> parts_;
-    std::mutex mutex_;  // of every node's `pending`
+    std::mutex mutex_;  // guards `pending` of all nodes
     WorkerPool<Walker> walkers_;
 };
 

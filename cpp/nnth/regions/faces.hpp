@@ -14,8 +14,8 @@
 namespace nnth::regions {
 
 // A face is the set of points with one sign vector: zero for the neurons that vanish on it, the
-// signs of any cell it belongs to for the others. It is told by 128 random bits for each sign,
-// combined by exclusive or (Zobrist 1970): two of n faces share a key with probability below
+// signs of any cell it belongs to for the others. It is identified by 128 random bits for each
+// sign, combined by exclusive or (Zobrist 1970): two of n faces share a key with probability below
 // n^2 / 2^129, 1e-22 for 10^8.
 struct FaceKey {
     std::uint64_t first = 0;
@@ -35,7 +35,7 @@ struct FaceKeyHash {
 struct FaceCounts {
     std::uint64_t vertices = 0;
     std::uint64_t edges = 0;
-    std::uint64_t outer_vertices = 0;  // of these, on the domain boundary
+    std::uint64_t outer_vertices = 0;  // vertices on the domain boundary
     std::uint64_t outer_edges = 0;
 };
 
@@ -45,7 +45,7 @@ class Faces {
   public:
     explicit Faces(const PatternLayout& layout);
 
-    // Takes note of the faces of a cell, and joins it to the neighbors that are known.
+    // Records the faces of a cell, and joins it to its known neighbors.
     template <std::size_t D>
     void add(const Polytope<D>& cell, const std::uint64_t* pattern, CellRecord* record,
              LinearRegions& linear_regions);
@@ -53,7 +53,7 @@ class Faces {
     // Adds another set of faces, joining cells that are neighbors across it.
     void merge(const Faces& other, LinearRegions& linear_regions);
 
-    // Facets off the domain boundary whose neighbor is missing: none when all cells are here.
+    // The number of facets inside the domain whose neighbor is missing; 0 if all cells are present.
     std::size_t unmatched() const { return open_.size(); }
     FaceCounts counts() const;
 
@@ -77,7 +77,7 @@ class Faces {
     void match(const FaceKey& facet, CellRecord* record, LinearRegions& linear_regions);
 
     const PatternLayout& layout_;
-    std::vector<FaceKey> keys_;  // of each neuron off, each neuron on
+    std::vector<FaceKey> keys_;  // for each inactive neuron and each active neuron
     Found vertices_, edges_, outer_vertices_, outer_edges_;
     std::unordered_map<FaceKey, CellRecord*, FaceKeyHash> open_;
 };

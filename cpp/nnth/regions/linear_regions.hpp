@@ -17,11 +17,11 @@
 
 namespace nnth::regions {
 
-// What is known of a cell as long as one of its sides has not met its neighbor.
+// The record of a cell while one of its sides has not met its neighbor.
 struct CellRecord {
-    CellRecord* parent;        // in the forest of cells of one linear region; itself for a root
-    std::uint32_t references;  // sides and children that point here
-    std::uint32_t size;        // of a root's tree
+    CellRecord* parent;  // the parent in the forest of linear regions; the cell itself for a root
+    std::uint32_t references;  // the number of sides and children that point here
+    std::uint32_t size;        // the size of the tree of a root
 };
 
 struct Side {
@@ -48,7 +48,7 @@ class LinearRegions {
     // A cell with the gradient of the outputs (dimension x outputs, components `stride` doubles
     // apart) and its pattern.
     CellRecord* add_cell(const double* gradient, std::size_t stride, const std::uint64_t* pattern);
-    // A side of a cell that counts it among its references.
+    // Returns a side of a cell, which is one of its references.
     SideList add_side(CellRecord* cell) {
         Side* side = free_sides_;
         if (side != nullptr) {
@@ -60,7 +60,7 @@ class LinearRegions {
         side->next = nullptr;
         return {side, side};
     }
-    // A cell without references is forgotten.
+    // Removes a cell without references.
     void release(CellRecord* cell);
     void drop(const SideList& sides);
 
@@ -88,14 +88,15 @@ class LinearRegions {
     const PatternLayout& layout_;
     std::size_t gradient_size_;
     std::size_t record_size_;
-    double tolerance_;  // gradients further apart than this differ for certain
+    double tolerance_;  // gradients with a larger difference are certainly different
     std::uint64_t merged_ = 0;
     Side* free_sides_ = nullptr;
     CellRecord* free_cells_ = nullptr;
     std::vector<std::unique_ptr<std::byte[]>> chunks_;
     std::byte* chunk_next_ = nullptr;
     std::size_t chunk_left_ = 0;
-    std::size_t chunk_size_ = 1024;  // of the next one: small networks need little
+    std::size_t chunk_size_ =
+        1024;  // the size of the next chunk; small networks need little memory
 };
 
 }  // namespace nnth::regions

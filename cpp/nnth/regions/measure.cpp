@@ -18,7 +18,7 @@ namespace nnth::regions {
 
 namespace {
 
-using Vertices = std::vector<std::uint32_t>;  // by number, ascending
+using Vertices = std::vector<std::uint32_t>;  // ascending indices
 
 // Calls use(row, column, before, with, odd) for each product of Laplace's expansion along the rows:
 // the minor of the first row + 1 rows in the columns `with` has the entry at `column` times the
@@ -173,7 +173,7 @@ bool suffices(const Estimate& sum) {
     return sum.error < measure_error / 2 * sum.value && sum.value > 1e-270;
 }
 
-// The same from the vertices' integers: the determinant of the homogeneous coordinates over the
+// The same from the exact vertices: the determinant of the homogeneous coordinates over the
 // product of the last ones, with a relative error of 2^-50.
 double exact_determinant(const std::vector<ExactPoint>& points, const std::uint32_t* simplex,
                          std::size_t order) {
@@ -211,7 +211,7 @@ double exact_sum(const Cell& cell, const Vertices& simplices, ExactSigns& exact)
     return sum;
 }
 
-// As the vertices were computed; then as the doubles nearest to them; then as they are.
+// Tries the computed vertices, then their nearest doubles, then the exact vertices.
 template <typename Cell>
 double sum_of_determinants(const Cell& cell, ExactSigns& exact) {
     const Vertices simplices = triangulate(cell);

@@ -5,11 +5,11 @@
 
 namespace nnth::regions {
 
-// Relative to the measure, unless that is below 1e-280 or above 1e308.
+// The relative error of a measure that is not below 1e-280 or above 1e308.
 inline constexpr double measure_error = 1e-10;
 
-// The measure of a cell with a relative error of at most `measure_error`; infinite where a vertex
-// is at infinity. `exact` must stand at the cell's pattern.
+// The measure of a cell with a relative error of at most `measure_error`; infinite if a vertex
+// is at infinity. `exact` must have the pattern of the cell.
 //
 // The cell is cut into simplices, each between one vertex and a facet that does not hold it (a
 // pulling triangulation: Lee & Santos 2017, 16.2), whose measures are positive: determinants over

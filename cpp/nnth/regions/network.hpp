@@ -1,4 +1,4 @@
-// A ReLU network as the counting of its regions sees it, with what rounding may do to its maps.
+// A ReLU network on a slice of its inputs, with bounds of the rounding errors of its maps.
 #pragma once
 
 #include <cstddef>
@@ -11,22 +11,22 @@
 
 namespace nnth::regions {
 
-// What rounding may do to a layer's affine maps x -> a.x + c, whatever the activation pattern of
-// the layers below: bounds for every neuron.
+// Bounds of the rounding errors in a layer's affine maps x -> a.x + c, valid for every neuron and
+// every activation pattern of the layers below.
 struct RoundingBound {
-    double linear;          // of |a_j|
-    double constant;        // of |c|
-    double linear_error;    // of the error in a_j
-    double constant_error;  // of the error in c
-    bool homogeneous;       // c is exactly zero
-    // What a point's error, its largest coordinate, and its last coordinate (1, or 0 at infinity)
-    // each contribute to the error of a pre-activation there.
+    double linear;          // bound of |a_j|
+    double constant;        // bound of |c|
+    double linear_error;    // bound of the error in a_j
+    double constant_error;  // bound of the error in c
+    bool homogeneous;       // whether c is exactly zero
+    // The contributions of a point's error, of its largest coordinate, and of its last coordinate
+    // (1, or 0 at infinity) to the error of a pre-activation there.
     double per_error;
     double per_size;
     double per_finite;
 
-    // How far a pre-activation computed at a computed point may be from the exact one at the exact
-    // point; 0 if it is exactly 0; infinite where something may have overflowed.
+    // A bound of the difference of a pre-activation computed at a computed point from the exact one
+    // at the exact point; 0 if it is exactly 0; infinite if something may have overflowed.
     double value_error(double point_error, double size, double finite) const {
         if (homogeneous && size == 0 && point_error == 0) return 0;
         const double error = point_error * per_error + size * per_size + finite * per_finite;
@@ -35,7 +35,7 @@ struct RoundingBound {
 };
 
 // One affine layer, z = W x + b. Columns of W are contiguous and padded with zeros to `stride`
-// doubles: a cell's map is summed column by column, over the neurons that are on.
+// doubles: a cell's map is the sum of the columns of its active neurons.
 class Layer {
   public:
     // weights: outputs x inputs, row-major; biases: outputs. Throws std::invalid_argument where
@@ -89,7 +89,7 @@ struct Slice {
     // All of the input space: x = t.
     static Slice everything(std::size_t inputs);
 
-    // Its map t -> x in doubles, inputs x (dimension + 1), row-major, the constants last.
+    // The map t -> x in doubles, inputs x (dimension + 1), row-major, the constants last.
     std::vector<double> map() const;
 };
 

@@ -1,4 +1,4 @@
-// Activation patterns as bits: which hidden neurons are on.
+// Activation patterns as bits, one for each hidden neuron.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +9,7 @@
 
 namespace nnth::regions {
 
-// Where each hidden layer's bits lie; a layer starts at a word of its own.
+// The positions of the bits of each hidden layer; each layer starts at a new word.
 class PatternLayout {
   public:
     explicit PatternLayout(const Network& network) {

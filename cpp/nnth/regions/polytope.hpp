@@ -20,7 +20,7 @@ inline FacetId facet_id(const Facet& facet) {
 }
 
 // A polytope by its vertices and, of each vertex, every hyperplane through it: its facets there and
-// those that touch the cell without being a facet of it. Faces are told by their hyperplanes alone:
+// those that touch the cell without being a facet of it. Faces are identified by their hyperplanes:
 // two vertices span an edge if no third one lies on all the hyperplanes they share (Fukuda & Prodon
 // 1996), however many meet in a vertex.
 template <std::size_t Dimension>
@@ -63,10 +63,10 @@ class Polytope {
 
     Buffer<Vertex> vertices_;
     Buffer<Basis> bases_;
-    Buffer<FacetId> zeros_;     // of each vertex, ascending
-    Buffer<std::size_t> ends_;  // of each vertex's
+    Buffer<FacetId> zeros_;     // the hyperplanes through each vertex, ascending
+    Buffer<std::size_t> ends_;  // the end of each vertex in zeros_
     Buffer<Hyperplane> facets_;
-    bool simple_ = true;  // every vertex lies on as many hyperplanes as there are dimensions
+    bool simple_ = true;  // whether every vertex lies on exactly `Dimension` hyperplanes
 };
 
 }  // namespace nnth::regions

@@ -1,4 +1,4 @@
-// What bounds of rounding errors are made of.
+// Constants of rounding error bounds.
 #pragma once
 
 #include <limits>
@@ -8,10 +8,10 @@ namespace nnth::regions {
 // The unit roundoff: a sum, product or quotient has a relative error of at most this.
 inline constexpr double rounding = std::numeric_limits<double>::epsilon() / 2;
 
-// Bounds are sums of few positive terms: this factor is far more than their own rounding.
+// A factor that covers the rounding of the bounds themselves, which are sums of few positive terms.
 inline constexpr double slack = 1.0 + 1e-9;
 
-// Covers what underflows, and is far below what any filter decides.
+// Covers underflow, and is far below the resolution of any filter.
 inline constexpr double underflow = 1e-300;
 
 inline constexpr double infinity = std::numeric_limits<double>::infinity();

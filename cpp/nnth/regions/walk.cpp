@@ -46,7 +46,7 @@ double Walk<Cell>::largest_error(const Cell& cell, std::size_t layer) const {
     return error;
 }
 
-// The slice's own coordinates act as a layer below the first, with every neuron on.
+// The coordinates of the slice act as a layer below the first, with every neuron active.
 template <typename Cell>
 void Walk<Cell>::begin(Node<Cell>& node) {
     const std::vector<double>& map = network_.slice_map();
@@ -125,8 +125,9 @@ void Walk<Cell>::enter_next_layer(const Node<Cell>& node, Node<Cell>& below) {
                 below.next);
 }
 
-// First what rounding leaves open, so that it is decided once for all cells below; then the neuron
-// that splits the cell most evenly, which keeps the lists of open neurons short.
+// Chooses first a neuron whose sign rounding leaves in doubt, so that it is decided once for all
+// cells below, and otherwise the one that splits the cell most evenly, which keeps the lists of
+// open neurons short.
 template <typename Cell>
 std::size_t Walk<Cell>::choose(const Node<Cell>& node) const {
     const std::size_t count = node.neurons.size();
@@ -180,7 +181,7 @@ int Walk<Cell>::sign_at_point(const Node<Cell>& node, std::size_t open_index) {
                : exact_.sign(point.homogeneous(), node.layer, node.neurons[open_index]);
 }
 
-// An open neuron that has one sign on the whole cell after all.
+// Settles an open neuron that turns out to have one sign on the whole cell.
 template <typename Cell>
 void Walk<Cell>::settle(Node<Cell>& node, std::size_t open_index, bool on) {
     const auto row = static_cast<std::uint32_t>(open_index);
@@ -264,7 +265,7 @@ void Walk<Cell>::enter_half(const Node<Cell>& node, Split<Cell>& split, bool plu
     const std::size_t count = node.neurons.size();
     low_.resize(node.open.stride);
     high_.resize(node.open.stride);
-    if (count == 1) {  // only the neuron that cuts: its sign is known
+    if (count == 1) {  // only the cutting neuron, whose sign is known
         low_[0] = high_[0] = plus ? 1 : -1;
         half.error = 0;
     } else {

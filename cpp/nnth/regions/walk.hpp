@@ -1,9 +1,9 @@
 // The depth-first walk over a network's cells.
 //
 // A cell of the layers below is split by the neurons of the next layer whose sign changes on it,
-// one after another; where none is left, the pattern of that layer is known and the next layer's
-// affine map with it. Memory is that of one path from the root, and the sides of cells that wait
-// for their neighbors.
+// one after another. When none is left, the pattern of that layer and the affine map of the next
+// one are known. The memory holds one path from the root, and the sides of cells that wait for
+// their neighbors.
 #pragma once
 
 #include <algorithm>
@@ -27,13 +27,13 @@
 
 namespace nnth::regions {
 
-// What is asked of a walk, shared by all its parts.
+// The query of a walk, shared by all its parts.
 struct Query {
     const Network& network;
     Domain domain;
-    std::optional<SlicePoint> point;  // whose cell is described
+    std::optional<SlicePoint> point;  // the point whose cell is measured
     PatternLayout layout;
-    std::vector<AffineRows> biases;  // each layer's map before any neuron below is on
+    std::vector<AffineRows> biases;  // each layer's map if no neuron below is active
     bool every_neuron_matters;       // no neuron of the last hidden layer has only zero weights
 
     Query(const Network& net, const Domain& where, std::optional<SlicePoint> at)
@@ -53,10 +53,10 @@ struct Query {
     }
 };
 
-// What a walk counts. Vertices are counted in halves: a new vertex on an edge between two cells is
-// seen from both.
+// The counts of a walk. Vertices are counted in halves, since a new vertex on an edge between two
+// cells is seen from both.
 struct Counts {
-    std::vector<std::uint64_t> layer_cells;  // of the first hidden layers, l = 1, ...
+    std::vector<std::uint64_t> layer_cells;  // cells of the first l hidden layers, l = 1, ...
     std::uint64_t bounded = 0;
     std::uint64_t sides = 0;
     std::uint64_t outer_sides = 0;
@@ -70,7 +70,7 @@ struct Counts {
     void add(const Counts& other);
 };
 
-// Receives each cell of a walk, if asked for.
+// Receives each cell of a walk.
 template <typename Cell>
 class CellVisitor {
   public:
@@ -79,22 +79,22 @@ class CellVisitor {
                        const std::uint64_t* pattern) = 0;
 };
 
-// A cell on the way to its descendants: some neurons of `layer` are still open on it.
+// A node of the search: a cell on which some neurons of `layer` are still open.
 template <typename Cell>
 struct Node {
     std::size_t layer = 0;
     Cell cell;
-    Buffer<std::uint32_t> neurons;  // the open ones
+    Buffer<std::uint32_t> neurons;  // the open neurons
     AffineRows open;                // their rows
     Buffer<double> low, high;       // the ranges of their pre-activations over the vertices
-    double error = 0;               // the largest error in these
-    AffineRows next;                // the next layer's map, as far as the pattern is known
+    double error = 0;               // the largest error in low and high
+    AffineRows next;                // the next layer's map, from the active neurons that are known
     bool holds_point = false;
 };
 
 template <typename Cell>
 struct Split {
-    std::size_t open_index = 0;  // of the neuron
+    std::size_t open_index = 0;  // the index of the neuron
     Cell plus, minus;
     FacetOrigins origins;
 };
@@ -108,7 +108,7 @@ class Walk {
 
     enum class Step { finished, deeper, split };
 
-    // `pulse` is called every few hundred cells; what it throws ends the walk.
+    // `pulse` is called every few hundred cells; an exception from it ends the walk.
     explicit Walk(const Query& query, CellVisitor<Cell>* visitor = nullptr,
                   std::function<void()> pulse = {})
         : query_(query),
@@ -124,22 +124,24 @@ class Walk {
     // The whole domain, before the first layer.
     void begin(Node<Cell>& node);
 
-    // Settles open neurons of one sign on the cell; splits by the first that has two.
+    // Settles open neurons of one sign on the cell, and splits the cell by the first with both
+    // signs.
     Step advance(Node<Cell>& node, Split<Cell>& split);
-    // The node below one that is through with its layer.
+    // Starts the next layer on a cell whose neurons are all decided.
     void enter_next_layer(const Node<Cell>& node, Node<Cell>& below);
-    // One half of a node that is split, whose cell is taken.
+    // Enters one half of a split node, taking its cell.
     void enter_half(const Node<Cell>& node, Split<Cell>& split, bool plus, Node<Cell>& half);
 
-    // Counts the cells below a node of the last layer by the order of its neurons' chords, if it
-    // can be told: see chords.hpp. The sides as `descend` gives them.
+    // Counts the cells below a node of the last layer by the order of the chords of its neurons;
+    // see chords.hpp. Returns false if rounding leaves the order in doubt. `sides` is as in
+    // `descend`.
     bool count_chords(const Node<Cell>& node, Buffer<SideList>& sides);
 
-    // Counts a node and all below it. Gives the sides along each facet of its cell.
+    // Counts a node and all cells below it, and stores the sides along each facet of its cell.
     void descend(std::size_t depth, Buffer<SideList>& sides);
-    // A cell of the last layer.
+    // Counts a cell of the last layer.
     void finish(const Node<Cell>& node, Buffer<SideList>& sides);
-    // Makes one of two halves: joins them along the cut.
+    // Joins two halves of a cell along their cut.
     static void join(LinearRegions& linear_regions, const FacetOrigins& origins,
                      const Buffer<SideList>& plus, const Buffer<SideList>& minus,
                      Buffer<SideList>& whole);
@@ -194,12 +196,12 @@ class Walk {
     std::vector<std::unique_ptr<Level>> levels_;
     Chords chords_;
     AffineRows output_;
-    struct {  // the cells between chords and the polygon's boundary
+    struct {  // the cells between the chords and the boundary of the polygon
         std::size_t count;
         std::uint64_t signs[2 * Chords::most];
         CellRecord* records[2 * Chords::most];
     } boundary_;
-    Buffer<int> signs_;  // of the neuron looked at, at the cell's vertices
+    Buffer<int> signs_;  // the signs of the current neuron at the vertices of the cell
     Buffer<double> low_, high_;
     Buffer<std::uint64_t> off_;
     Buffer<std::uint32_t> on_, on_rows_;

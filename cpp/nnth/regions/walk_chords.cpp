@@ -6,8 +6,8 @@
 
 namespace nnth::regions {
 
-// The cell on the polygon's boundary where the open neurons have these signs, by its number. A cell
-// may reach the boundary in several places.
+// Returns the index of the cell on the polygon's boundary with these signs of the open neurons. A
+// cell may touch the boundary in several places.
 template <typename Cell>
 std::size_t Walk<Cell>::boundary_cell(const Node<Cell>& node, std::uint64_t signs) {
     for (std::size_t i = boundary_.count; i-- > 0;) {
@@ -29,8 +29,8 @@ std::size_t Walk<Cell>::boundary_cell(const Node<Cell>& node, std::uint64_t sign
     return boundary_.count++;
 }
 
-// Cells inside have no neighbors but each other, and differ from them: a neuron that matters
-// changes the gradient where it is crossed. Only those on the boundary need records.
+// Inner cells are neighbors only of cells of this polygon and differ from them, since a neuron that
+// matters changes the gradient across its chord. Only cells on the boundary need records.
 template <typename Cell>
 bool Walk<Cell>::count_chords(const Node<Cell>& node, Buffer<SideList>& sides) {
     const std::size_t chords = node.neurons.size();
@@ -65,8 +65,8 @@ bool Walk<Cell>::count_chords(const Node<Cell>& node, Buffer<SideList>& sides) {
     return true;
 }
 
-// What the cells add to the counts, of which the boundary has `inner` and `outer` pieces
-// and `outer_cells` cells at the domain boundary.
+// Adds the cells to the counts, given the `inner` and `outer` pieces of the polygon's boundary and
+// the number of cells at the domain boundary, `outer_cells`.
 template <typename Cell>
 void Walk<Cell>::add_chords(const Node<Cell>& node, std::uint64_t inner, std::uint64_t outer,
                             std::uint64_t outer_cells) {

@@ -118,7 +118,7 @@ def catapult_phases(
     rates = rates_of(eta, eta_lambda0, DEFAULT_ETA_LAMBDA0)
     steps = steps_of(steps)
     check_run(seed, threads)
-    _require_memory(start, rates)
+    _check_memory(start, rates)
     if not start.samples:
         validated()
         found = _recursion_outcomes(start, rates, steps, threads, progress)
@@ -238,7 +238,7 @@ def _median(values: Any) -> float:
     return _quantile(np.asarray(values, dtype=np.float64), 0.5) if len(values) else math.inf
 
 
-def _require_memory(start: Start, rates: Rates) -> None:
+def _check_memory(start: Start, rates: Rates) -> None:
     trainings = len(rates.values) * (len(MODELS) * start.samples or 1)
     needed = 4 * 8 * len(_FIELDS) * trainings
     what = f"samples must be fewer: the outcomes of {trainings} trainings"

@@ -115,7 +115,7 @@ def catapult(
     rates = rates_of(eta, eta_lambda0, DEFAULT_ETA_LAMBDA0)
     steps = steps_of(steps)
     check_run(seed, threads)
-    _require_memory(start, rates, steps)
+    _check_memory(start, rates, steps)
     validated()
     columns: Columns = {}
     count = len(rates.values)
@@ -281,7 +281,7 @@ def _append(columns: Columns, parts: Sequence[Columns] | list[Columns]) -> None:
         columns.setdefault(name, []).append(values[order])
 
 
-def _require_memory(start: Start, rates: Rates, steps: int) -> None:
+def _check_memory(start: Start, rates: Rates, steps: int) -> None:
     trajectories = len(MODELS) * start.samples or 1
     rows = len(rates.values) * trajectories * (steps + 1)
     what = f"samples or steps must be fewer (catapult phases has no steps): {rows} rows"

@@ -59,7 +59,7 @@ def tanh(run: Run) -> list[Statement]:
     """Return the variance of tanh: 1/(2 l) at C_w = 1, where alone the notes' C_w^l/(2 l) holds."""
     depth, cw = 10**5, 1.05
     k = float(critical_decay("tanh", depth=depth, threads=run.threads)["k"][-1])
-    beside = kernel("tanh", depth=2000, cb=0.0, cw=cw, norm=1.0)["k_aa"][-1]
+    kernel_limit = kernel("tanh", depth=2000, cb=0.0, cw=cw, norm=1.0)["k_aa"][-1]
     stable = phase("tanh", cw=[cw], cb=[0.0], threads=run.threads)["k_star"].max()
     return [
         Statement(
@@ -73,7 +73,7 @@ def tanh(run: Run) -> list[Statement]:
             LECTURE,
             f"K^l tends to the fixed point at C_w = {cw}, tanh, l = 2001",
             float(stable),
-            float(beside),
+            float(kernel_limit),
             error=1e-12,
             notes=cw**2001 / (2.0 * 2001),
         ),

@@ -150,7 +150,7 @@ def classes(
         raise ValueError("top and layers must not both be given")
     check_integer("leading", leading)
     steps = training.evaluation_steps(at)
-    _require_memory(training)
+    _check_memory(training)
     eigenvalues = min(leading, training.layout.size)
 
     def is_current(one: object) -> bool:
@@ -180,7 +180,7 @@ def classes(
     return ClassStructure(evaluations=history.evaluations, network=network, meta=meta)
 
 
-def _require_memory(training: Training) -> None:
+def _check_memory(training: Training) -> None:
     points, count = training.examples.y.shape
     neurons = sum(training.layout.sizes[1:])
     # Error signals, as they come and by class; means g_cc', and what all vectors have of them.

@@ -137,7 +137,8 @@ class _Descent:
                 loss = after.loss
             except DivergedError:
                 after, loss, whole = state, math.inf, True
-            if not whole and state.step % self._epoch == 0:
+            # The phase depends on the loss on all examples, also where that of a batch diverges.
+            if not whole and (state.step % self._epoch == 0 or self.detector.has_diverged(loss)):
                 loss, whole = run.trained.value(state.theta), True
             if whole:
                 self.detector.update(state, loss)

@@ -119,7 +119,7 @@ def diagonal(
 ) -> DiagonalPath:
     """Return the solutions that gradient flow on a diagonal linear network finds, at each scale.
 
-    The linear function beta.x with beta = theta_+^2 - theta_-^2, both alpha theta_0 at the start,
+    The linear function beta.x with `beta = theta_+^2 - theta_-^2`, both alpha theta_0 at the start,
     is trained by gradient flow on `|X beta - y|^2/2`. With w = alpha^2 theta_0^2 it keeps beta(t) =
     2 w sinh(-4 X^T int r dt), r = X beta - y, and so ends at ::
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypedDict, Unpack
+from typing import Any, Final
 
 import numpy as np
 
 from nnth._activations.activation import activation
 from nnth._data.data import Data, data_of
 from nnth._data.files import File, file_of
-from nnth._gp.sampler import MAX_NETS, LayerSample, sample_layers
-from nnth._gp.table import asked_quantities, gp_table
+from nnth._gp.sampler import MAX_NETWORKS, LayerSample, sample_layers
+from nnth._gp.table import Quantity, asked_quantities, gp_table
 from nnth._gp.vertex import Vertex, four_point_vertex
 from nnth._kernels.kernel import variances
-from nnth._networks.ensemble import in_parts
+from nnth._networks.ensemble import Ranges
 from nnth._networks.network import MAX_WIDTH, parse_widths
 from nnth._runtime.checks import check_integer
 from nnth._runtime.typing import Floats, Progress
@@ -27,39 +27,17 @@ DEPTH: Final = 2
 SAMPLES: Final = 10_000
 MAX_DEPTH: Final = 10_000
 MAX_INPUTS: Final = 100
-MAX_ENTRIES: Final = 1_000_000  # of kernels, over all layers
+MAX_ENTRIES: Final = 1_000_000  # entries of the kernels of all layers
 
-_LARGEST: Final = 1e70  # whose fourth powers are doubles
-
-
-class GpNets(TypedDict, total=False):
-    """What the networks are like and how they are drawn; each may be left out.
-
-    width: one or several, each of all hidden layers; by default 16 to 256. depth: hidden layers, 2.
-    widths: of the hidden layers one by one, instead of both. x: `(m, n_0)`, a row an input, or a
-    data file; two by default with norm = |x|^2/n_0, 1, and cosine rho, 0.5; not 0 where cb is.
-    cb, cw: bias and weight variance, the critical pair of act. samples: networks of each width,
-    10,000; 0 for theory alone. seed: 0.
-    """
-
-    width: int | Sequence[int] | None
-    depth: int | None
-    widths: Sequence[int] | str | None
-    x: Data | None
-    norm: float | None
-    rho: float | None
-    cb: float | None
-    cw: float | None
-    samples: int | None
-    seed: int
+_LARGEST: Final = 1e70  # fourth powers stay within the range of doubles
 
 
 @dataclass(frozen=True, eq=False)
 class GpEnsemble:
-    """Random networks of several shapes, their inputs, and how they are drawn; see `GpNets`."""
+    """Random networks of several architectures, their inputs, and how they are sampled."""
 
     act: str
-    shapes: tuple[tuple[int, ...], ...]
+    architectures: tuple[tuple[int, ...], ...]
     equal: bool
     x: Floats
     file: File
@@ -71,11 +49,11 @@ class GpEnsemble:
     seed: int
 
     def meta(self) -> Meta:
-        """Return what made a table."""
-        depth = len(self.shapes[0])
+        """Return the metadata of a table."""
+        depth = len(self.architectures[0])
         parameters: dict[str, Any] = {
             "act": self.act,
-            "widths": None if self.equal else self.shapes[0],
+            "widths": None if self.equal else self.architectures[0],
             "depth": depth,
             "cb": self.cb,
             "cw": self.cw,
@@ -87,8 +65,8 @@ class GpEnsemble:
         return Meta("gp", parameters, seed=self.seed if self.samples else None)
 
     def limits(self, *, threads: int = 0, progress: Progress | None = None) -> list[Vertex]:
-        """Return the theory of each shape."""
-        ones = (1.0,) * len(self.shapes[0]) if self.equal else self.shapes[0]
+        """Return the theory for each architecture."""
+        ones = (1.0,) * len(self.architectures[0]) if self.equal else self.architectures[0]
         found = four_point_vertex(
             self.x,
             self.act,
@@ -107,11 +85,13 @@ class GpEnsemble:
                 f"{given}, cb, cw and depth must keep kernels in {1.0 / _LARGEST:g}..{_LARGEST:g}, "
                 f"not {k[layer, a, b]:g} as in layer {layer + 1}"
             )
-        return [found.at_width(shape[0]) for shape in self.shapes] if self.equal else [found]
+        if self.equal:
+            return [found.at_width(widths[0]) for widths in self.architectures]
+        return [found]
 
     def sample(
         self,
-        shape: Sequence[int],
+        widths: Sequence[int],
         limit: Vertex,
         *,
         start: int = 0,
@@ -119,111 +99,164 @@ class GpEnsemble:
         threads: int = 0,
         progress: Progress | None = None,
     ) -> LayerSample:
-        """Return a range of the networks of one shape; ranges merge."""
+        """Return the sample of a range of the networks of one architecture; ranges merge."""
         return sample_layers(
             self.x,
             self.act,
-            widths=shape,
+            widths=widths,
             cb=self.cb,
             cw=self.cw,
             samples=samples,
-            seed=self.seed,
             start=start,
+            limit=limit,
+            seed=self.seed,
             threads=threads,
             progress=progress,
-            limit=limit,
         )
 
 
 def gp(
     act: str = "relu",
     *,
-    quantities: Sequence[str] | None = None,
+    width: int | Sequence[int] | None = None,
+    depth: int | None = None,
+    widths: Sequence[int] | str | None = None,
+    x: Data | None = None,
+    norm: float | None = None,
+    rho: float | None = None,
+    cb: float | None = None,
+    cw: float | None = None,
+    quantities: Sequence[Quantity] | None = None,
+    samples: int = SAMPLES,
+    seed: int = 0,
     threads: int = 0,
     progress: Progress | None = None,
-    **nets: Unpack[GpNets],
 ) -> Table:
-    """Return how near random networks of finite width are to their Gaussian process limit.
+    """Return the distance of random networks of finite width from their Gaussian process limit.
 
-    z^1 = b + W x, z^(l+1) = b + W s(z^l), b ~ N(0, C_b), W ~ N(0, C_w/fan-in). As widths grow the
-    z_i^l become independent Gaussian processes of covariance K^l. At width n they are Gaussian
-    given the layer below, with covariance Khat^(l+1)_ab = C_b + (C_w/n) sum_j s(z_j;a) s(z_j;b),
-    which fluctuates: Var Khat_aa = V/n + O(1/n^2), E Khat_ab = K_ab + G_ab/n + O(1/n^2), with
+    For z^1 = b + W x, z^(l+1) = b + W s(z^l), b ~ N(0, C_b), W ~ N(0, C_w/fan-in), the z_i^l tend
+    to independent Gaussian processes of covariance K^l as widths grow. At width n they are Gaussian
+    given the layer below, with a random covariance Khat. For one input, to first order::
 
-        V' = C_w^2 Var[s^2] + chi_par^2 V,   G' = chi_par G + (C_w/2) d^2E[s^2]/dK^2 V
+        Khat^(l+1)_ab = C_b + (C_w/n) sum_j s(z_j;a) s(z_j;b)
+        Var Khat = V/n,    V' = C_w^2 Var[s^2] + chi_par^2 V
+        E Khat - K = G/n,  G' = chi_par G + (C_w/2) d^2E[s^2]/dK^2 V
 
-    for one input; `nnth.four_point_vertex` has the rest.
+    with chi_par = dK^(l+1)/dK^l; `nnth.four_point_vertex` has the case of several inputs.
 
-    act: as in `nnth.kernel`. quantities: of those below; all by default. threads: 0 = all; the
-        result is the same for any number. progress: called with work done and in all, a few times
-        a second.
-    The others are those of `nnth._gp.GpNets`.
+    Args:
+        act: The activation, as in `nnth.kernel`.
+        width: One or several widths, each of all hidden layers; 16, 32, 64, 128 and 256 if None.
+        depth: The number of hidden layers L; 2 if None.
+        widths: The widths of the hidden layers one by one, as numbers or text such as "64*10,32",
+            in place of `width` and `depth`.
+        x: The inputs `(m, n_0)`, m <= 100, or a data file; not 0 if cb is 0.
+        norm: Without `x`, the value of `|x|^2/n_0` of two inputs; 1 if None.
+        rho: Without `x`, the cosine of the angle of the two inputs; 0.5 if None.
+        cb: The bias variance C_b; that of the critical pair of `act`, or 0 beside `cw`, if None.
+        cw: The weight variance C_w; that of the critical pair of `act` if None.
+        quantities: The quantities, of those below; all if None.
+        samples: The number of random networks of each width, 0 for the theory alone.
+        seed: Network s is a function of (seed, width, s).
+        threads: The number of threads, 0 for all; the result does not depend on it.
+        progress: Called with the work done and in total, a few times per second.
 
-    Returns a Table, a row a width, layer (1..L+1; of preactivations, the output's last), quantity
-    and pair of inputs a <= b (rows of the data, from 0):
+    Returns:
+        A Table with a row for each width, layer (1 to L+1; of preactivations, the last those of the
+        output), quantity, and pair of inputs a <= b (rows of the data, from 0). The quantities:
 
-    - "covariance": E z_i;a z_i;b of one neuron, through Khat, of which it is the mean; theory
-      K + G/n, limit K. Layer 1 is Gaussian and has nothing random in it.
-    - "cross_covariance": E z_i;a z_j;b of two neurons, from sampled z; exactly 0.
-    - "correction": E Khat - K; theory G/n.
-    - "excess_kurtosis": of z_i;a, as 3 Var Khat/(E Khat)^2, which is exact as z is Gaussian given
-      Khat; theory 3 V/(n K^2).
-    - "observable_variance": Var of (1/n) sum_j f(z_j;a) over networks, with the f in the column
-      `observable`: z^2, act^2 = s(z)^2, slope^2 = s'(z)^2; theory Var[f]/n + (dE[f]/dK)^2 V/n.
+        - "covariance": E z_i;a z_i;b of one neuron, estimated by Khat; theory K + G/n, limit K.
+          Layer 1 is Gaussian with a fixed covariance.
+        - "cross_covariance": E z_i;a z_j;b of two neurons, from sampled z; theory 0.
+        - "correction": E Khat - K; theory G/n.
+        - "excess_kurtosis": that of z_i;a, as 3 Var Khat/(E Khat)^2; theory 3 V/(n K^2).
+        - "observable_variance": the variance over networks of (1/n) sum_j f(z_j;a), with f in the
+          column `observable`: z^2, act^2 = s(z)^2 or derivative^2 = s'(z)^2; theory
+          Var[f]/n + (dE[f]/dK)^2 V/n.
 
-    Columns: width (the least of `widths`), layer, quantity, observable, input_a, input_b; `mean`
-    over the sample and its standard error `stderr`; `theory`, to the order 1/n; `limit` at infinite
-    width; z = (mean - theory)/stderr; of the last three quantities `slope`, the power of the width
-    that mean goes with, by a fit of log |mean| to log width weighted by stderr, and `slope_stderr`
-    (theory -1; NaN for one width; widths whose mean is within 3 stderr of 0 have no part in it);
-    `theory_error`, the estimated absolute error of computing `theory`; `note`. The note says where
-    terms beyond the first order are likely to show (z then grows with the sample), where a single
-    network is a tenth of a variance, so that a sample does not see it, and where theory is NaN.
+        The columns: width (the least of `widths`), layer, quantity, observable, input_a, input_b;
+        `mean` over the sample and its standard error `stderr`; `theory`, to the order 1/n; `limit`
+        at infinite width; z = (mean - theory)/stderr; for the last three quantities `slope`, the
+        power of the width, fitted to log mean against log width with weights from stderr, and
+        `slope_stderr` (theory -1; NaN for one width; without widths whose mean is within 3 stderr
+        of 0); `theory_error`, an estimate of the numerical error of `theory`; `note`. The note says
+        where terms of higher order are likely to show, so that z grows with the sample, where one
+        network is a tenth of a variance, so that the sample misses it, and where theory is NaN.
 
-    Accuracy: theory to some 1e-14, but for what `nnth.four_point_vertex` says; samples are exact in
-    law. Cost: some 5 ns a network, neuron and input. Memory does not grow with samples.
+    Raises:
+        ValueError: If an argument is out of range, `widths` comes with `width` or `depth`, or `x`
+            with `norm` or `rho`.
+        KeyboardInterrupt: With the number of networks drawn so far.
 
-    Raises ValueError for arguments out of range; KeyboardInterrupt saying what was done.
+    Accuracy: theory has relative errors of about 1e-14, except as `nnth.four_point_vertex` says;
+    samples are exact in distribution. Cost: some 5 ns per network, neuron and input, and the rows
+    grow with the square of the inputs; memory does not grow with samples.
 
-    Source: Neal (1996); Lee et al. (2018); Yaida (2020); Roberts, Yaida & Hanin (2022), ch. 4.
+    Example:
+        >>> table = nnth.gp("relu", width=64, depth=2, quantities=["excess_kurtosis"], samples=0)
+        >>> table["layer"].tolist(), table["theory"].round(6).tolist()
+        ([2, 2, 3, 3], [0.234375, 0.234375, 0.46875, 0.46875])
+
+    Source: Neal (1996); Lee et al. (2018); Yaida (2020); Roberts, Yaida and Hanin (2022), chapter
+    4.
     """
     asked = asked_quantities(quantities)
-    drawn = gp_nets(act, **nets)
+    networks = gp_ensemble(
+        act,
+        width=width,
+        depth=depth,
+        widths=widths,
+        x=x,
+        norm=norm,
+        rho=rho,
+        cb=cb,
+        cw=cw,
+        samples=samples,
+        seed=seed,
+    )
     validated()
     try:
-        limits = drawn.limits(threads=threads, progress=progress)
+        limits = networks.limits(threads=threads, progress=progress)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt("no network was drawn yet: theory comes first") from None
-    samples = draw(drawn, limits, threads=threads, progress=progress)
-    widths = [min(shape) for shape in drawn.shapes]
-    return gp_table(drawn.meta(), widths, limits, samples, asked)
+        raise KeyboardInterrupt("no networks were drawn yet, only theory was computed") from None
+    drawn = draw(networks, limits, threads=threads, progress=progress)
+    least = [min(sizes) for sizes in networks.architectures]
+    return gp_table(networks.meta(), least, limits, drawn, asked)
 
 
-def gp_nets(act: str = "relu", **nets: Unpack[GpNets]) -> GpEnsemble:
-    """Return the networks that are asked for, checked.
-
-    Raises ValueError for what is out of range, for `widths` beside `width` or `depth`, and for
-    `x` beside `norm` or `rho`.
-    """
+def gp_ensemble(
+    act: str = "relu",
+    *,
+    width: int | Sequence[int] | None = None,
+    depth: int | None = None,
+    widths: Sequence[int] | str | None = None,
+    x: Data | None = None,
+    norm: float | None = None,
+    rho: float | None = None,
+    cb: float | None = None,
+    cw: float | None = None,
+    samples: int = SAMPLES,
+    seed: int = 0,
+) -> GpEnsemble:
+    """Return the random networks that these arguments of `gp` describe. Raises ValueError."""
     chosen = activation(act)
-    cb, cw = variances(chosen, nets.get("cb"), nets.get("cw"))
+    cb, cw = variances(chosen, cb, cw)
     for name, value in (("cb", cb), ("cw", cw)):
         if not (value >= 0.0 and np.isfinite(value)):
             raise ValueError(f"{name} must be finite and at least 0, not {value:g}")
-    shapes, equal = _shapes(nets.get("width"), nets.get("depth"), nets.get("widths"))
-    given, norm, rho = nets.get("x"), nets.get("norm"), nets.get("rho")
-    if given is None:
+    architectures, equal = _architectures(width, depth, widths)
+    if x is None:
         norm = 1.0 if norm is None else float(norm)
         rho = 0.5 if rho is None else float(rho)
-        x = _two_inputs(norm, rho)
+        inputs = _two_inputs(norm, rho)
     else:
         for name, number in (("norm", norm), ("rho", rho)):
             if number is not None:
                 raise ValueError(f"{name} must not be given where x is, and is {number:g}")
-        x = data_of(given, "x")
-    if len(x) > MAX_INPUTS:
-        raise ValueError(f"x must have at most {MAX_INPUTS} rows, not {len(x)}")
-    entries = (len(shapes[0]) + 1) * len(x) * (len(x) + 1) // 2
+        inputs = data_of(x, "x")
+    if len(inputs) > MAX_INPUTS:
+        raise ValueError(f"x must have at most {MAX_INPUTS} rows, not {len(inputs)}")
+    entries = (len(architectures[0]) + 1) * len(inputs) * (len(inputs) + 1) // 2
     if entries > MAX_ENTRIES:
         raise ValueError(
             f"x and depth must make at most {MAX_ENTRIES} entries of kernels, not {entries}"
@@ -231,76 +264,87 @@ def gp_nets(act: str = "relu", **nets: Unpack[GpNets]) -> GpEnsemble:
     if cb == 0.0:
         if norm == 0.0:
             raise ValueError("norm must be above 0 where cb is 0, not 0")
-        for row in np.flatnonzero(~x.any(axis=1)).tolist():
+        for row in np.flatnonzero(~inputs.any(axis=1)).tolist():
             raise ValueError(f"x must not be 0 where cb is 0, and row {row} is")
-    samples = nets.get("samples")
-    samples = SAMPLES if samples is None else check_integer("samples", samples, 0)
+    samples = check_integer("samples", samples, 0)
     if samples == 1:
         raise ValueError("samples must be 0 or at least 2, not 1")
-    if samples > MAX_NETS:
+    if samples > MAX_NETWORKS:
         raise ValueError(f"samples must be at most 2**32, not {samples}")
-    seed = check_integer("seed", nets.get("seed", 0), 0)
     return GpEnsemble(
-        chosen.name, shapes, equal, x, file_of(given), norm, rho, cb, cw, samples, seed
+        chosen.name,
+        architectures,
+        equal,
+        inputs,
+        file_of(x),
+        norm,
+        rho,
+        cb,
+        cw,
+        samples,
+        check_integer("seed", seed, 0),
     )
 
 
 def draw(
-    nets: GpEnsemble,
+    networks: GpEnsemble,
     limits: Sequence[Vertex],
     *,
     threads: int = 0,
     progress: Progress | None = None,
 ) -> list[LayerSample] | None:
-    """Return the sample of each shape; None of none."""
-    if not nets.samples:
+    """Return the sample of each architecture, or None without samples."""
+    if not networks.samples:
         return None
-    work = [sum(shape) for shape in nets.shapes]
+    work = [sum(widths) for widths in networks.architectures]
     found: list[LayerSample] = []
-    for i, (shape, limit) in enumerate(zip(nets.shapes, limits, strict=True)):
+    for i, (widths, limit) in enumerate(zip(networks.architectures, limits, strict=True)):
 
-        def part(
-            start: int,
-            count: int,
-            told: Progress | None,
-            shape: tuple[int, ...] = shape,
-            limit: Vertex = limit,
-        ) -> LayerSample:
-            return nets.sample(
-                shape, limit, start=start, samples=count, threads=threads, progress=told
-            )
-
-        def tell(done: int, total: int, i: int = i) -> None:
+        def report(done: int, total: int, i: int = i) -> None:
             if progress is not None:
                 progress(round(sum(work[:i]) * total + work[i] * done), sum(work) * total)
 
         try:
-            found.append(in_parts(part, nets.samples, tell))
+            with Ranges[LayerSample](networks.samples, report) as ranges:
+                for first, count in ranges:
+                    ranges.add(
+                        networks.sample(
+                            widths,
+                            limit,
+                            start=first,
+                            samples=count,
+                            threads=threads,
+                            progress=ranges.progress,
+                        )
+                    )
         except KeyboardInterrupt as stop:
-            said = f"at width {min(shape)} {stop}" if len(nets.shapes) > 1 else str(stop)
-            raise KeyboardInterrupt(said) from None
+            text = (
+                f"at width {min(widths)} {stop}" if len(networks.architectures) > 1 else str(stop)
+            )
+            raise KeyboardInterrupt(text) from None
+        found.append(ranges.sample)
     return found
 
 
-def _shapes(
+def _architectures(
     width: int | Sequence[int] | None,
     depth: int | None,
     widths: Sequence[int] | str | None,
 ) -> tuple[tuple[tuple[int, ...], ...], bool]:
+    """Return the hidden widths of each architecture, and whether each has layers of one width."""
     if widths is not None:
         for name, value in (("width", width), ("depth", depth)):
             if value is not None:
                 raise ValueError(f"{name} must not be given where widths are, and is {value}")
-        shape = parse_widths(widths) if isinstance(widths, str) else _checked("widths", widths)
-        if len(shape) > MAX_DEPTH:
-            raise ValueError(f"widths must have at most {MAX_DEPTH} layers, not {len(shape)}")
-        return (shape,), False
+        sizes = parse_widths(widths) if isinstance(widths, str) else _checked("widths", widths)
+        if len(sizes) > MAX_DEPTH:
+            raise ValueError(f"widths must have at most {MAX_DEPTH} layers, not {len(sizes)}")
+        return (sizes,), False
     layers = check_integer("depth", DEPTH if depth is None else depth)
     if layers > MAX_DEPTH:
         raise ValueError(f"depth must be at most {MAX_DEPTH}, not {layers}")
-    asked = WIDTHS if width is None else [width] if isinstance(width, int) else width
-    sizes = _checked("width", asked)
-    return tuple((n,) * layers for n in sorted(set(sizes))), True
+    given = WIDTHS if width is None else [width] if isinstance(width, int) else width
+    return tuple((n,) * layers for n in sorted(set(_checked("width", given)))), True
 
 
 def _checked(name: str, sizes: Sequence[int]) -> tuple[int, ...]:

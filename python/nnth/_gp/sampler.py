@@ -1,4 +1,4 @@
-"""Random nets of finite width, drawn layer by layer: exactly in law, without a weight."""
+"""Samples of random networks of finite width, layer by layer and without weights."""
 
 from __future__ import annotations
 
@@ -21,30 +21,41 @@ from nnth._tables.statistics import stderr_of_variance
 
 Sums = NDArray[np.int64]
 
-# Streams n_1 2^32 and following are those of nets whose first layer has n_1 neurons, so that other
-# widths are other draws.
-MAX_NETS: Final = 2**32
+# Networks whose first layer has n_1 neurons use the streams from n_1 2^32 on, so that samples of
+# different widths are independent.
+MAX_NETWORKS: Final = 2**32
 
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """A mean or another moment with its standard error, of one shape."""
+    """An estimate and its standard error, arrays of one shape."""
 
     value: Floats
     stderr: Floats
 
     def at(self, layer: int) -> tuple[Floats, Floats]:
-        """Return both of one layer, counted from 0."""
+        """Return both for one layer, counted from 0."""
         return self.value[layer], self.stderr[layer]
 
 
 @dataclass(frozen=True, eq=False)
 class LayerSample(ArrayResult):
-    """Statistics of nets start, ..., start + samples - 1 of a seed, of one shape.
+    """Statistics of the networks start, ..., start + samples - 1 of one architecture.
 
-    Khat^l, l = 1..L+1, is the covariance of a layer's preactivations given the layer below; an
-    observable is the average over a layer's neurons of z^2, s(z)^2 or s'(z)^2. What is drawn is
-    kept as sums in which the order of the nets does not show.
+    Khat^l, l = 1..L+1, is the covariance of the preactivations of a layer given the layer below; an
+    observable is the average over the neurons of a layer of z^2, s(z)^2 or s'(z)^2. The statistics
+    are kept as sums that do not depend on the order of the networks.
+
+    Attributes:
+        widths: The widths of the hidden layers.
+        cb, cw: The variances C_b and C_w.
+        first: Khat^1 `(m, m)`, which is not random.
+        seed, start, samples: The networks of the sample.
+
+    Example:
+        >>> sample = nnth.sample_layers([[1.0], [2.0]], "tanh", widths=[16, 16], samples=100)
+        >>> sample.kernel().value.shape, sample.excess_kurtosis().value.shape
+        ((3, 2, 2), (3, 2))
     """
 
     widths: tuple[int, ...]
@@ -62,21 +73,21 @@ class LayerSample(ArrayResult):
     largest: Floats
 
     def merge(self, other: LayerSample) -> LayerSample:
-        """Return the sample of both ranges of nets, `other` beginning where this one ends.
+        """Return the sample of both ranges of networks; `other` must start where this one ends.
 
-        The same bits as one run over both, where the ranges meet at a multiple of 32. Raises
+        It has the bits of one run over both ranges if they meet at a multiple of 32. Raises
         ValueError for samples that do not fit together.
         """
         if other.start != self.start + self.samples or other.seed != self.seed:
             raise ValueError(
-                f"other must start at net {self.start + self.samples} of seed {self.seed}, "
+                f"other must start at network {self.start + self.samples} of seed {self.seed}, "
                 f"not {other.start} of {other.seed}"
             )
         same = (self.widths, self.cb, self.cw) == (other.widths, other.cb, other.cw)
         for name in ("first", "observable_centers", "pair_centers"):
             same = same and np.array_equal(getattr(self, name), getattr(other, name))
         if not same:
-            raise ValueError("other must be a sample of the same nets")
+            raise ValueError("other must be a sample of the same networks")
         return replace(
             self,
             samples=self.samples + other.samples,
@@ -111,7 +122,7 @@ class LayerSample(ArrayResult):
         return Estimate(value, stderr)
 
     def shift(self, limit: Floats) -> Estimate:
-        """Return E Khat - K `(L + 1, m, m)`, K being the `limit`; digits lost are those of K."""
+        """Return E Khat - K `(L + 1, m, m)` for K = `limit`; it has the absolute error of K."""
         found = self.kernel()
         return Estimate(found.value - limit, found.stderr)
 
@@ -126,10 +137,10 @@ class LayerSample(ArrayResult):
         )
 
     def excess_kurtosis(self) -> Estimate:
-        """Return that of a preactivation `(L + 1, m)`, 3 Var Khat/(E Khat)^2.
+        """Return the excess kurtosis of a preactivation `(L + 1, m)`, 3 Var Khat/(E Khat)^2.
 
-        Exactly that, because z is Gaussian given Khat: E z^4 = 3 E Khat^2. The standard error is
-        that of the ratio, to first order.
+        The formula is exact because z is Gaussian given Khat, E z^4 = 3 E Khat^2. The standard
+        error is that of the ratio to first order.
         """
         mean = self.kernel().value[1:, range(self.inputs), range(self.inputs)]
         moments = self._moments()[..., 1, :]
@@ -148,11 +159,11 @@ class LayerSample(ArrayResult):
         return Estimate(np.concatenate([none, value]), np.concatenate([none, stderr]))
 
     def observable_variance(self) -> Estimate:
-        """Return the variance over nets of the observables `(L, m, 3)`."""
+        """Return the variance over networks of the observables `(L, m, 3)`."""
         return Estimate(*self._variance())
 
     def cross_covariance(self) -> Estimate:
-        """Return E z_i;a z_j;b of two neurons i != j, `(L + 1, m, m)`; NaN in layers of one."""
+        """Return E z_i;a z_j;b of two neurons i != j, `(L + 1, m, m)`; NaN for one neuron."""
         m, depth = self.inputs, len(self.widths)
         found = _core.totals(self.cross_sums).reshape(depth + 1, -1, 2) / self.samples
         a, b = np.triu_indices(m)
@@ -173,21 +184,21 @@ class LayerSample(ArrayResult):
             arrays |= {name: found.value, f"{name}_stderr": found.stderr}
         return arrays
 
-    def largest_share(self) -> Floats:
-        """Return what one net contributes at most to the variance of an observable `(L, m, 3)`."""
+    def largest_fraction(self) -> Floats:
+        """Return the largest fraction of the variances due to one network `(L, m, 3)`."""
         total = _core.totals(self.observable_sums).reshape(*self.observable_centers.shape, 4)
         with np.errstate(divide="ignore", invalid="ignore"):
-            share: Floats = self.largest**2 / total[..., 1]
-        return np.where(total[..., 1] > 0.0, share, 0.0)
+            fraction: Floats = self.largest**2 / total[..., 1]
+        return np.where(total[..., 1] > 0.0, fraction, 0.0)
 
     def skewness(self) -> Floats:
-        """Return that of Khat_aa over the networks `(L + 1, m)`; 0 where nothing varies."""
+        """Return the skewness of Khat_aa over the networks `(L + 1, m)`; 0 if it is constant."""
         second, third = np.moveaxis(self._moments()[..., 1, 1:3], -1, 0)
         found = third / np.where(second > 0.0, second, 1.0) ** 1.5
         return np.concatenate([np.zeros((1, self.inputs)), found])
 
     def _moments(self) -> Floats:
-        """Return of each observable mean less center and central moments 2, 3, 4: `(.., 3, 4)`."""
+        """Return the mean minus the center and the central moments 2 to 4 of the observables."""
         sums = _core.totals(self.observable_sums).reshape(*self.observable_centers.shape, 4)
         s1, s2, s3, s4 = np.moveaxis(sums / self.samples, -1, 0)
         second = np.maximum(s2 - s1**2, 0.0)
@@ -218,44 +229,63 @@ def sample_layers(
     cb: float | None = None,
     cw: float | None = None,
     samples: int,
-    seed: int = 0,
     start: int = 0,
+    limit: Vertex | None = None,
+    seed: int = 0,
     threads: int = 0,
     progress: Progress | None = None,
-    limit: Vertex | None = None,
 ) -> LayerSample:
-    """Return statistics of the layers of random nets: nets start, ..., start + samples - 1.
+    """Return statistics of the layers of the random networks start, ..., start + samples - 1.
 
-    z^1 = b + W x, z^(l+1) = b + W s(z^l), b ~ N(0, C_b), W ~ N(0, C_w/fan-in). Given a layer the
-    neurons of the next are independent and Gaussian over the inputs, with covariance
-    Khat_ab = C_b + (C_w/n) sum_j s(z_j;a) s(z_j;b): they are drawn as such, and no weights are.
+    For z^1 = b + W x, z^(l+1) = b + W s(z^l), b ~ N(0, C_b), W ~ N(0, C_w/fan-in), the neurons of a
+    layer are independent and Gaussian over the inputs given the layer below, with covariance::
 
-    x: inputs `(m, n_0)`, a row an input. act, cb, cw: as in `nnth.kernel`. widths: n_1..n_L.
-    samples: nets. seed, start: net s is a function of (seed, n_1, s), s in [0, 2^32).
-    threads: 0 means all; the result does not depend on it. progress: called with nets done and in
-        all, a few times a second.
-    limit: what `nnth.four_point_vertex` returns for these, where it is at hand.
+        Khat_ab = C_b + (C_w/n) sum_j s(z_j;a) s(z_j;b)
 
-    Returns a LayerSample. Accuracy: exact in law up to rounding, which directions of relative size
-    below about 1e-7 between nearly parallel inputs do not survive. Cost: O(n m) normals and
-    activations and O(n m^2) operations a layer, some 5 ns a neuron and input. Memory: that of one
-    net a thread; it does not grow with samples.
+    They are drawn from this distribution, without weights.
 
-    Raises ValueError for arguments out of range, and where a kernel leaves the range of doubles.
+    Args:
+        x: The inputs `(m, n_0)`, one per row.
+        act: The activation, as in `nnth.kernel`.
+        widths: The widths of the hidden layers.
+        cb: The bias variance C_b, as in `nnth.kernel`.
+        cw: The weight variance C_w, as in `nnth.kernel`.
+        samples: The number of networks, at least 1.
+        start: The first network; start + samples is at most 2^32.
+        limit: The result of `nnth.four_point_vertex` for these arguments, if available.
+        seed: Network s is a function of (seed, n_1, s).
+        threads: The number of threads, 0 for all; the result does not depend on it.
+        progress: Called with the networks done and their number, a few times per second.
 
-    Source: the conditional law is that of Lee et al. (2018), before its limit.
+    Returns:
+        A LayerSample, whose methods return means and variances with standard errors.
+
+    Raises:
+        ValueError: If an argument is out of range, or a kernel exceeds the range of doubles.
+
+    Accuracy: exact in distribution up to rounding, except for directions of relative size below
+    about 1e-7 between nearly parallel inputs. Cost: O(n m) normals and activations and O(n m^2)
+    operations per layer, some 5 ns per neuron and input. Memory: one network per thread.
+
+    Example:
+        >>> sample = nnth.sample_layers([[1.0]], "relu", widths=[32], samples=5000)
+        >>> found = sample.excess_kurtosis()
+        >>> bool(abs(found.value[1, 0] - 15 / 32) < 5 * found.stderr[1, 0])
+        True
+
+    Source: Lee et al. (2018), for the conditional distribution.
     """
     data = as_data(x, "x")
     chosen = activation(act)
     cb, cw = variances(chosen, cb, cw)
     sizes = tuple(check_integer("widths", n) for n in widths)
     samples, start = check_integer("samples", samples), check_integer("start", start, 0)
-    if start + samples > MAX_NETS:
+    if start + samples > MAX_NETWORKS:
         raise ValueError(f"start + samples must be at most 2**32, not {start + samples}")
     if not 0 <= seed < 2**64:
         raise ValueError(f"seed must be in [0, 2**64), not {seed}")
     for n in sizes:
-        if n >= MAX_NETS:
+        if n >= MAX_NETWORKS:
             raise ValueError(f"widths must be below 2**32, not {n}")
     if limit is None:
         limit = four_point_vertex(data, act, widths=sizes, cb=cb, cw=cw, threads=threads)
@@ -275,7 +305,7 @@ def sample_layers(
         (sizes[0] << 32) + start,
         samples,
         threads,
-        _in_nets(progress, samples),
+        _in_networks(progress, samples),
     )
     return LayerSample(
         widths=sizes,
@@ -294,7 +324,7 @@ def sample_layers(
     )
 
 
-def _in_nets(progress: Progress | None, samples: int) -> Progress | None:
+def _in_networks(progress: Progress | None, samples: int) -> Progress | None:
     if progress is None:
         return None
     return lambda done, total: progress(samples * done // total, samples)

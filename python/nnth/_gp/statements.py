@@ -1,8 +1,9 @@
-"""What lectures say of wide random networks and their Gaussian process, beside samples."""
+"""Statements of lectures on wide random networks and Gaussian processes, beside samples."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from nnth._tables.table import Table
 
 
 def linear_networks(run: Run) -> list[Statement]:
-    """Without biases a linear layer multiplies K by C_w, where the notes have C_w^2."""
+    """Without biases a linear layer multiplies K by C_w; the notes have C_w^2."""
     cw = 1.5
     table = _sample(run, 20_000, act="linear", cw=cw, cb=0.0, width=64, depth=1, rho=0.5)
     row = _row(table, "covariance", layer=2, pair=(0, 1))
@@ -45,7 +46,7 @@ def limit(run: Run) -> list[Statement]:
     table = _sample(run, 20_000, act="tanh", width=width, depth=3)
     within = _row(table, "covariance", layer=4, pair=(0, 1))
     across = _row(table, "cross_covariance", layer=4, pair=(0, 1))
-    # Terms of the next order are 1/n of the shift by 1/n.
+    # The terms of the next order are smaller than those of order 1/n by a factor 1/n.
     shift = float(table["theory"][within] - table["limit"][within])
     return [
         Statement(
@@ -101,18 +102,38 @@ def collective_observables(run: Run) -> list[Statement]:
                 -1.0,
                 float(table["slope"][row]),
                 float(table["slope_stderr"][row]),
-                error=0.01,  # of the next order, some 1/64 at the least width
+                error=0.01,  # from terms of the next order, some 1/64 at the least width
             )
         )
     return found
 
 
-def _sample(run: Run, samples: int, **nets: Any) -> Table:
-    return gp(samples=run.nets(samples), seed=run.seed, threads=run.threads, **nets)
+def _sample(
+    run: Run,
+    samples: int,
+    *,
+    act: str,
+    width: int | Sequence[int],
+    depth: int,
+    rho: float | None = None,
+    cb: float | None = None,
+    cw: float | None = None,
+) -> Table:
+    return gp(
+        act,
+        width=width,
+        depth=depth,
+        rho=rho,
+        cb=cb,
+        cw=cw,
+        samples=run.nets(samples),
+        seed=run.seed,
+        threads=run.threads,
+    )
 
 
 def _row(table: Table, quantity: str, *, layer: int, pair: tuple[int, int]) -> int:
-    """Return the row of a quantity in a layer, of a pair of inputs."""
+    """Return the row of a quantity for a layer and a pair of inputs."""
     found = np.flatnonzero(
         (table["quantity"] == quantity)
         & (table["layer"] == layer)

@@ -1,10 +1,10 @@
-"""The table of `nnth.gp`: samples of several widths beside their theory."""
+"""The table of `nnth.gp`: samples of several widths compared with theory."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,27 +16,30 @@ from nnth._tables.plot import Plot, Series
 from nnth._tables.statistics import fitted_power, joined, note_on_z, z_score
 from nnth._tables.table import Meta, Table
 
-QUANTITIES: Final = (
+Quantity: TypeAlias = Literal[
+    "covariance", "cross_covariance", "correction", "excess_kurtosis", "observable_variance"
+]
+QUANTITIES: Final[tuple[Quantity, ...]] = (
     "covariance",
     "cross_covariance",
     "correction",
     "excess_kurtosis",
     "observable_variance",
 )
-_LARGE_SHARE: Final = 0.1
-_UNSEEN: Final = 0.1  # standard errors, below which 1/n^2 is not seen even if it is ten times that
-_SEEN: Final = 3.0  # standard errors from 0, for a point of a fitted slope
-_DRAWN_LAYERS: Final = 3
-_OF_PAIRS: Final = {  # with their symbols
+_LARGE_FRACTION: Final = 0.1
+_NEGLIGIBLE: Final = 0.1  # standard errors; smaller terms of order 1/n^2 do not show in z
+_SIGNIFICANT: Final = 3.0  # standard errors from 0, for a mean in the fit of a slope
+_PLOTTED_LAYERS: Final = 3
+_PAIR_LABELS: Final = {
     "correction": r"$\mathrm{E}\,\hat K_{ab} - K_{ab}$",
     "covariance": r"covariance $\mathrm{E}\,z_{i;a} z_{i;b}$",
     "cross_covariance": r"covariance $\mathrm{E}\,z_{i;a} z_{j;b}$, $i \neq j$",
 }
-_ROUNDING: Final = 1e-15  # of what is not computed by a recursion
+_ROUNDING: Final = 1e-15  # the relative error where no recursion is used
 
 
-def asked_quantities(quantities: Sequence[str] | None) -> tuple[str, ...]:
-    """Return the quantities, checked, in the order of QUANTITIES."""
+def asked_quantities(quantities: Sequence[str] | None) -> tuple[Quantity, ...]:
+    """Return the checked quantities in the order of QUANTITIES."""
     names = QUANTITIES if quantities is None else tuple(quantities)
     if not names:
         raise ValueError("quantities must be at least one, not none")
@@ -56,11 +59,11 @@ class _Block:
     theory: Floats
     error: Floats
     limit: Floats
-    beyond: Floats  # the likely size of what is beyond the first order
+    beyond: Floats  # the likely size of terms beyond the first order
     mean: Floats
     stderr: Floats
-    share: Floats  # of the largest network
-    skew: Floats  # of what is averaged, in the sample
+    fraction: Floats  # the largest contribution of one network
+    skew: Floats  # the skewness of the averaged values in the sample
 
 
 def gp_table(
@@ -70,7 +73,7 @@ def gp_table(
     samples: Sequence[LayerSample] | None,
     quantities: Sequence[str] = QUANTITIES,
 ) -> Table:
-    """Return the Table of `nnth.gp`, of the theory of each width and, if there are any, samples."""
+    """Return the Table of `nnth.gp`, given the theory and the samples, if any, of each width."""
     seen: Sequence[LayerSample | None] = samples or [None] * len(limits)
     cw = float(meta.parameters["cw"])
     tables = [
@@ -111,7 +114,7 @@ def _blocks(
     limit: Vertex, sample: LayerSample | None, cw: float, quantities: Sequence[str]
 ) -> Iterator[_Block]:
     """Yield the blocks of one width, layer by layer."""
-    seen, beyond = _Seen(limit, sample), beyond_first_order(limit, cw)
+    seen, beyond = _Sampled(limit, sample), beyond_first_order(limit, cw)
     layers = len(limit.kernel)
     for layer in range(layers):
         yield from _pair_blocks(limit, seen, layer, beyond, quantities)
@@ -123,10 +126,10 @@ def _blocks(
 
 @dataclass(frozen=True, eq=False)
 class Beyond:
-    """The likely size of what is beyond the first order in 1/n.
+    """The likely size of terms beyond the first order in 1/n.
 
-    kernel: of E Khat_aa `(L + 1, m)`; relative: of Var Khat_aa over K_aa^2, the same shape;
-    observables: of their variances `(L, m, 3)`.
+    kernel: in E Khat_aa `(L + 1, m)`; relative: in Var Khat_aa/K_aa^2 `(L + 1, m)`; observables: in
+    their variances `(L, m, 3)`.
     """
 
     kernel: Floats
@@ -135,11 +138,12 @@ class Beyond:
 
 
 def beyond_first_order(limit: Vertex, cw: float) -> Beyond:
-    """Return what a log-normal Khat and powers of it would add to the first order.
+    """Return the terms beyond the first order for log-normal Khat and powers of it.
 
     With v = Var Khat/K^2, g = G/K and an observable of mean M K^p and variance S K^(2p), E Khat^q =
-    K^q (1 + g)^q (1 + v)^(q (q - 1)/2). p is the local degree, from the first order: M^2 p^2 v is
-    the variance that is inherited. For ReLU it is exact that nothing is added to a mean.
+    K^q (1 + g)^q (1 + v)^(q (q - 1)/2). The local degree p follows from the first order, where
+    M^2 p^2 v is the variance inherited from the layer below. For ReLU the terms of the mean vanish
+    exactly.
     """
     relative, _ = _relative_vertex(limit)
     k, shift = (np.diagonal(x, axis1=1, axis2=2) for x in (limit.kernel, limit.correction))
@@ -157,7 +161,7 @@ def beyond_first_order(limit: Vertex, cw: float) -> Beyond:
             totals = [_total(sign * p, own, mean, logs, drift) for sign in (1.0, -1.0)]
             apart = [total - theory for total in totals]
             larger = np.where(np.abs(apart[1]) > np.abs(apart[0]), apart[1], apart[0])
-            # A slope may fall as K grows; squares of z and of the activation do not.
+            # A derivative may decrease as K grows; squares of z and of the activation do not.
             observables[layer] = np.where([False, False, True], larger, apart[0])
             grown = totals[0][:, 1] / theory[:, 1]
             v = np.where(theory[:, 1] > 0.0, relative[layer + 1] * grown, 0.0)
@@ -167,21 +171,21 @@ def beyond_first_order(limit: Vertex, cw: float) -> Beyond:
                 np.expm1(half * logs[:, 0] + q * drift[:, 0]) - half * first[:, 0] - q * g[:, 0]
             )
             kernel[layer + 1] = cw * mean[:, 1] * growth
-    # What is rounding is nothing.
+    # Set rounding errors to 0.
     for values, size in ((kernel, k), (more, 1.0), (observables, limit.observable_variance)):
         values[np.abs(values) <= 1e-12 * np.abs(size)] = 0.0
     return Beyond(kernel, more, observables)
 
 
 def _total(p: Floats, own: Floats, mean: Floats, logs: Floats, drift: Floats) -> Floats:
-    """Return E[S Khat^(2p)] + Var[M Khat^p], S and M being `own` and `mean` at K."""
+    """Return E[S Khat^(2p)] + Var[M Khat^p] for S and M given as `own` and `mean` at K."""
     within = own * np.exp(p * (2.0 * p - 1.0) * logs + 2.0 * p * drift)
     across = mean**2 * np.exp(p * (p - 1.0) * logs + 2.0 * p * drift) * np.expm1(p * p * logs)
     return np.asarray(within + across)
 
 
-class _Seen:
-    """What a sample says of each quantity, NaN without one."""
+class _Sampled:
+    """The estimates of each quantity from a sample; NaN without a sample."""
 
     def __init__(self, limit: Vertex, sample: LayerSample | None) -> None:
         if sample is None:
@@ -191,16 +195,16 @@ class _Seen:
             self.kernel = self.shift = self.cross = Estimate(pair, pair)
             self.kurtosis = Estimate(one, one)
             self.observable = Estimate(observable, observable)
-            self.share, self.skew = np.zeros(observable.shape), np.zeros(one.shape)
+            self.fraction, self.skew = np.zeros(observable.shape), np.zeros(one.shape)
         else:
             self.kernel, self.shift = sample.kernel(), sample.shift(limit.kernel)
             self.cross, self.kurtosis = sample.cross_covariance(), sample.excess_kurtosis()
-            self.observable, self.share = sample.observable_variance(), sample.largest_share()
+            self.observable, self.fraction = sample.observable_variance(), sample.largest_fraction()
             self.skew = sample.skewness()
 
 
 def _relative_vertex(limit: Vertex) -> tuple[Floats, Floats]:
-    """Return V/(n K^2) of each layer and input, and the relative error of V."""
+    """Return V/(n K^2) for each layer and input, and the relative error of V."""
     k, v, error = (
         np.diagonal(x, axis1=1, axis2=2) for x in (limit.kernel, limit.vertex, limit.vertex_error)
     )
@@ -209,14 +213,14 @@ def _relative_vertex(limit: Vertex) -> tuple[Floats, Floats]:
 
 
 def _pair_blocks(
-    limit: Vertex, seen: _Seen, layer: int, beyond: Beyond, quantities: Sequence[str]
+    limit: Vertex, seen: _Sampled, layer: int, beyond: Beyond, quantities: Sequence[str]
 ) -> Iterator[_Block]:
     k, first = limit.kernel[layer], limit.correction[layer]
     k_error, error = limit.kernel_error[layer], limit.correction_error[layer]
     none = np.zeros(k.shape)
     sizes = np.abs(beyond.kernel[layer])
     further = np.sqrt(np.outer(sizes, sizes))
-    if layer > 1:  # a kernel is no power of those below, as its diagonal may be
+    if layer > 1:  # off the diagonal a kernel is not a power of the kernels below
         v = limit.vertex[layer - 1] / limit.kernel[layer - 1].diagonal()[:, None] ** 2
         off = ~np.eye(len(k), dtype=bool)
         further[off] = np.maximum(further, np.abs(0.5 * v * first))[off]
@@ -234,7 +238,7 @@ def _pair_blocks(
         yield _Block((layer + 1, name, ""), a, b, *(part[a, b] for part in parts))
 
 
-def _kurtosis_block(limit: Vertex, seen: _Seen, layer: int, beyond: Beyond) -> _Block:
+def _kurtosis_block(limit: Vertex, seen: _Sampled, layer: int, beyond: Beyond) -> _Block:
     relative, error = (x[layer] for x in _relative_vertex(limit))
     theory, i = 3.0 * relative, np.arange(len(relative))
     return _Block(
@@ -246,12 +250,14 @@ def _kurtosis_block(limit: Vertex, seen: _Seen, layer: int, beyond: Beyond) -> _
         0.0 * theory,
         3.0 * beyond.relative[layer],
         *seen.kurtosis.at(layer),
-        seen.share[layer - 1, :, 1],
+        seen.fraction[layer - 1, :, 1],
         0.0 * theory,
     )
 
 
-def _observable_blocks(limit: Vertex, seen: _Seen, layer: int, beyond: Beyond) -> Iterator[_Block]:
+def _observable_blocks(
+    limit: Vertex, seen: _Sampled, layer: int, beyond: Beyond
+) -> Iterator[_Block]:
     _, error = (x[layer] for x in _relative_vertex(limit))
     i = np.arange(len(error))
     mean, stderr = seen.observable.at(layer)
@@ -267,20 +273,22 @@ def _observable_blocks(limit: Vertex, seen: _Seen, layer: int, beyond: Beyond) -
             beyond.observables[layer, :, f],
             mean[:, f],
             stderr[:, f],
-            seen.share[layer, :, f],
+            seen.fraction[layer, :, f],
             0.0 * error,
         )
 
 
 def _slope(widths: Sequence[int], blocks: Sequence[_Block]) -> tuple[Floats, Floats, list[str]]:
-    """Return the power of the width that a mean goes with, its standard error, and a note."""
+    """Return the fitted power of the width in a mean, its standard error, and a note."""
     count = blocks[0].a.size
     slope, stderr, notes = np.full(count, np.nan), np.full(count, np.nan), [""] * count
     if blocks[0].key[1] in ("covariance", "cross_covariance") or len(widths) < 2:
         return slope, stderr, notes
     mean = np.stack([block.mean for block in blocks])
     error = np.stack([block.stderr for block in blocks])
-    used = (np.abs(mean) > _SEEN * error) & (np.sign(mean) == np.sign(mean[0])) & (error > 0.0)
+    used = (
+        (np.abs(mean) > _SIGNIFICANT * error) & (np.sign(mean) == np.sign(mean[0])) & (error > 0.0)
+    )
     size = np.where(used, np.abs(mean), 1.0)
     slope, stderr = fitted_power(widths, np.log(size), np.where(used, error / size, np.inf))
     for i in np.flatnonzero((used.sum(axis=0) >= 2) & ~used.all(axis=0)).tolist():
@@ -290,43 +298,46 @@ def _slope(widths: Sequence[int], blocks: Sequence[_Block]) -> tuple[Floats, Flo
 
 
 def _notes(block: _Block, of_slope: Sequence[str], samples: int) -> Iterator[str]:
-    for i, said in enumerate(of_slope):
+    for i, remark in enumerate(of_slope):
         theory = float(block.theory[i])
         if not np.isfinite(theory):
             why = (
-                "the activation jumps, so that its slope has no mean square"
+                "the activation jumps, so that its derivative has no mean square"
                 if block.key[1] == "observable_variance"
                 else "inputs are too nearly parallel for second derivatives"
             )
-            yield joined(said, f"no theory: {why}")
+            yield joined(remark, f"no theory: {why}")
         elif samples and np.isnan(block.mean[i]):
             alone = block.key[1] == "cross_covariance"
-            yield joined(said, "a layer of one neuron has no two" if alone else "all outputs are 0")
+            yield joined(
+                remark, "a layer of one neuron has no pairs" if alone else "all outputs are 0"
+            )
         else:
-            yield joined(said, *(_notes_on_z(block, i, samples) if samples else ()))
+            yield joined(remark, *(_notes_on_z(block, i, samples) if samples else ()))
 
 
 def _notes_on_z(block: _Block, i: int, samples: int) -> Iterator[str]:
-    """Why z of an entry may not be standard normal."""
+    """Yield reasons why z of an entry may not be standard normal."""
     stderr, beyond = float(block.stderr[i]), abs(float(block.beyond[i]))
-    if not stderr > 0.0:
+    if not stderr > 0.0:  # all values of the sample are equal, and z is infinite if not 0
+        yield note_on_z(samples)
         return
     if beyond > stderr:
         yield f"terms of order 1/n^2 are some {beyond:.1g}, more than stderr"
-    elif beyond > _UNSEEN * stderr:
+    elif beyond > _NEGLIGIBLE * stderr:
         yield f"theory is to the order 1/n: terms of 1/n^2, some {beyond:.1g}, may show in z"
-    share = float(block.share[i])
-    if share >= _LARGE_SHARE:
-        yield f"sample does not see this: one network is {share:.0%} of the variance"
+    fraction = float(block.fraction[i])
+    if fraction >= _LARGE_FRACTION:
+        yield f"sample does not see this: one network is {fraction:.0%} of the variance"
     else:
-        largest = share * abs(float(block.mean[i])) / stderr
+        largest = fraction * abs(float(block.mean[i])) / stderr
         yield note_on_z(samples, float(block.skew[i]), largest)
 
 
 def _plot(depth: int, widths: Sequence[int], quantities: Sequence[str], *, sampled: bool) -> Plot:
-    """Return the first quantities that there are, against width, or against layer at one width.
+    """Return the plot of the first quantities, against width, or against layer at one width.
 
-    Against width there are a few layers, or for covariances the pairs of two inputs in the last.
+    Against width it has a few layers, or for covariances two pairs of inputs in the last layer.
     """
     across = "width" if len(widths) > 1 else "layer"
     measured: Any = {"y": "theory"}
@@ -343,7 +354,7 @@ def _plot(depth: int, widths: Sequence[int], quantities: Sequence[str], *, sampl
         series.append(Series(label=name, where=tuple(where.items()), **measured))
 
     last = depth + 1
-    layers = sorted({round(x) for x in np.linspace(2, last, min(depth, _DRAWN_LAYERS))})
+    layers = sorted({round(x) for x in np.linspace(2, last, min(depth, _PLOTTED_LAYERS))})
     if across == "layer":
         layers = layers[:1]
     y_label, log = "distance from Gaussian", True
@@ -355,7 +366,7 @@ def _plot(depth: int, widths: Sequence[int], quantities: Sequence[str], *, sampl
         add("observable_variance", r"$\mathrm{Var}\,\overline{\sigma(z^{ELL})^2}$", depth, more)
     if not series:
         log = False
-        name, y_label = next(item for item in _OF_PAIRS.items() if item[0] in quantities)
+        name, y_label = next(item for item in _PAIR_LABELS.items() if item[0] in quantities)
         for a, b in ((0, 0), (0, 1)):
             add(name, f"$a = {a}$, $b = {b}$, $\\ell = {last}$", last, {"input_a": a, "input_b": b})
     return Plot(x=across, y_label=y_label, series=tuple(series), log_x=across == "width", log_y=log)

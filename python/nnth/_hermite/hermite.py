@@ -43,7 +43,8 @@ def hermite(act: str = "relu", *, terms: int = 20, variance: float = 1.0) -> Tab
         "none"); `even_part` and `odd_part` of s, each zero, a polynomial with its degree, or not a
         polynomial; `positive_definite`, the inputs of one norm on which the kernels of one hidden
         layer without biases are strictly positive definite; `proof`, "expression" where all of this
-        follows from the expression, or "values" where some of it is read off values of s.
+        follows from the expression, or from that of the catalogue's function as which it is
+        recognized, or "values" where some of it is read off values of s.
 
     Raises:
         ValueError: An argument is out of range, the activation is unknown, or its E[s^2] is
@@ -238,15 +239,15 @@ def _positive(value: float) -> float:
 
 
 def _energies(columns: dict[str, Any]) -> Lines:
-    seen = (columns["status"] == "ok") & (columns["k"] > 0)
+    shown = (columns["status"] == "ok") & (columns["k"] > 0)
     k, energy = columns["k"], columns["energy"]
     noise = (columns["error"] > 0.0) & (k > 0)
     floor: Any = ("rounding", k[noise], columns["error"][noise] ** 2)
     return Lines(
         lines=(floor,) if (columns["status"] == "rounding").any() else (),
-        points=(("energy", k[seen], energy[seen], None),),
+        points=(("energy", k[shown], energy[shown], None),),
         log_x=True,
-        log_y=bool(seen.any()),
+        log_y=bool(shown.any()),
         x_label="order $k$",
         y_label="energy $a_k^2$",
     )
@@ -259,10 +260,10 @@ def _duals(counts: Sequence[int], columns: dict[str, Any]) -> Lines:
         rows = np.flatnonzero(columns["terms"] == n)
         rows = rows[np.argsort(columns["rho"][rows], kind="stable")]
         rho, error = columns["rho"][rows], columns["error"][rows]
-        left, bound = np.abs(columns["difference"][rows]), columns["bound"][rows]
-        seen = left > error
+        difference, bound = np.abs(columns["difference"][rows]), columns["bound"][rows]
+        shown = difference > error
         lines.append(("", rho, np.where(bound > error, bound, np.nan)))
-        points.append((f"$N = {n}$", rho[seen], left[seen], None))
+        points.append((f"$N = {n}$", rho[shown], difference[shown], None))
     return Lines(
         lines=tuple(lines),
         points=tuple(points),

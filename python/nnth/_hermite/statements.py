@@ -43,9 +43,9 @@ def opposite_inputs(run: Run) -> list[Statement]:
     for act, rank, notes in (("tanh", 1.0, 2.0), ("gelu", 2.0, math.nan)):
         layer = kernel(act, depth=1, cb=0.0, cw=1.0, norm=1.0, rho=-1.0)
         a, b = float(layer["k_aa"][1]), float(layer["k_ab"][1])
-        seen = float(np.linalg.matrix_rank(np.array([[a, b], [b, a]])))
+        measured = float(np.linalg.matrix_rank(np.array([[a, b], [b, a]])))
         text = f"rank of the kernel of x and -x, {act}"
-        found.append(Statement(LECTURE, text, rank, seen, notes=notes))
+        found.append(Statement(LECTURE, text, rank, measured, notes=notes))
     return found
 
 

@@ -98,7 +98,7 @@ def kernel(
     infinite at a kink, as for `|z|^p` with p < 1, E[s'^2] is infinite for p <= 1/2; for p > 1/2 the
     part below the innermost node of the quadrature is integrated from the power law, and at a kink
     away from 0 the relative error is 1e-7. Cost: 1 us a layer for closed forms, 1 to 50 ms for
-    quadrature, `nodes`^2 evaluations and the cost of "auto" for the Gauss-Hermite rule.
+    quadrature, `nodes^2` evaluations and the cost of "auto" for the Gauss-Hermite rule.
 
     Example:
         >>> table = nnth.kernel("relu", depth=2, rho=0.5)

@@ -1,4 +1,4 @@
-"""The evidence of deep linear networks over depths and prior variances."""
+"""The Bayesian evidence of deep linear networks over depths and prior variances."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nnth._linear_nets.evidence import (
     interpolant_of,
     interpolant_without_data,
 )
-from nnth._linear_nets.nets import (
+from nnth._linear_nets.layers import (
     Layers,
     LogProducts,
     architectures,
@@ -55,8 +55,8 @@ COLUMNS: Final = (
     "note",
 )
 DEPTHS: Final = (0, 1, 3, 10, 30, 100)
-_RUNS: Final = streams.SAMPLES.count  # streams between the samples of two rows
-_FEW: Final = 100.0  # effective samples, below which a standard error says little
+_STREAMS: Final = streams.SAMPLES.count  # random streams for the samples of one row
+_FEW: Final = 100.0  # with fewer effective samples a standard error is unreliable
 
 
 @serial_blas
@@ -67,9 +67,9 @@ def bayes(
     norm2: float | None = None,
     points: int | None = None,
     n0: int | None = None,
-    widths: Sequence[int] | str | None = None,
     width: int | None = None,
     depth: int | Sequence[int] | None = None,
+    widths: Sequence[int] | str | None = None,
     sigma2: float | Sequence[float] = 1.0,
     samples: int = 1000,
     seed: int = 0,
@@ -78,52 +78,77 @@ def bayes(
 ) -> Table:
     """Return the evidence and the posterior of deep linear networks that interpolate a data set.
 
-    f(x) = W_(L+1) ... W_1 x = theta'x, W_l with independent N(0, sigma2/n_(l-1)) entries, given
-    that f(x_i) = y_i at P < n_0 points. Both depend on theta_*, the interpolant of least norm,
-    through x = |theta_*|^2 n_0/(2 sigma2^(L+1)), and are exact at any width:
+    f(x) = W_(L+1) ... W_1 x = theta'x, where W_l has independent N(0, sigma2/n_(l-1)) entries,
+    given f(x_i) = y_i at m < n_0 points, the rows of X. With theta_* the interpolant of least
+    norm::
 
-        p(Y) = (pi |theta_*|^2)^(-P/2) I_(P/2)(x) det(X'X)^(-1/2),
-        E |theta_perp|^2 = (n_0 - P) (|theta_*|^2/2) I_(P/2-1)(x)/I_(P/2)(x),
-        I_b(x) = (1/2 pi i) int Gamma(b + s) x^(-s) prod_l Gamma(n_l/2 + s)/Gamma(n_l/2)
-                 (n_l/2)^(-s) ds,  a Meijer G^{L+1,0}_{0,L+1}.
+        p(Y) = (pi |theta_*|^2)^(-m/2) I_(m/2)(x) det(X X')^(-1/2)
+        E |theta_perp|^2 = (n_0 - m) (|theta_*|^2/2) I_(m/2-1)(x)/I_(m/2)(x)
+        I_b(x) = (1/2 pi i) int Gamma(b + s) x^(-s)
+                 prod_l Gamma(n_l/2 + s)/Gamma(n_l/2) (n_l/2)^(-s) ds
+        x = |theta_*|^2 n_0/(2 sigma2^(L+1))
 
-    x: `(P, n_0)`, y: `(P,)`, arrays or paths of files; or norm2 = |theta_*|^2, points = P and n0,
-        where X'X counts as 1.
-    widths: n_1, ..., n_L, as numbers or "64*10"; or width (64) and depths (0, 1, 3, 10, 30, 100),
-        a row each, depth 0 being the linear model. sigma2: one or several, a row each.
-    samples: of the importance sampling beside, 0 for none. seed: sample s of row i is a function of
-        (seed, i, s). threads: 0 = all; the result is the same.
+    I_b is a Meijer G function, and the formulas are exact at any width.
 
-    Returns a Table, a row a depth and sigma2: depth, sigma2; nu = |theta_*|^2 n_0/P; lambda_post =
-    P sum 1/n_l, the effective depth; log_evidence, the log density of Y; log_z = log_evidence + P
-    log(2 pi) + log det(X'X)/2, Z of the source; sigma2_star, which maximizes the evidence, and its
-    limit nu^(1/(L+1)); perp_norm2 = E|theta_perp|^2 and its limit at large P and n at fixed ratios;
-    check, check_stderr, ess: log_evidence by importance sampling, its standard error, effective
-    sample size; log_evidence_star and perp_norm2_star, at sigma2_star; best_bound, which no prior
-    of |theta| exceeds and infinite effective depth attains at large P, to first order in P;
-    perp_check, perp_check_stderr; error, of log_evidence; note.
+    Args:
+        x: The inputs X `(m, n_0)`, or a data file.
+        y: The targets `(m,)`, or a data file.
+        norm2: Without `x`, the squared norm of theta_*; X X' then counts as the identity.
+        points: Without `x`, the number of data points m.
+        n0: Without `x`, the input dimension n_0.
+        width: The width of all hidden layers; 64 if None.
+        depth: One or several numbers of hidden layers L, with rows for each; 0, 1, 3, 10, 30
+            and 100 if None. Depth 0 is the linear model.
+        widths: The widths of the hidden layers, as numbers or text such as "64*10", in place of
+            `width` and `depth`.
+        sigma2: One or several prior variances of the weights times their fan-in, with a row for
+            each.
+        samples: The number of samples of the importance sampling that checks the evidence, 0 for
+            none.
+        seed: Sample s of row i is a function of (seed, i, s).
+        threads: The number of threads, 0 for all; the result does not depend on it.
+        progress: Called with the work done and in total, a few times per second.
 
-    Accuracy: `error`, some 1e-15 of the largest term; with data, also the condition of X. Cost: a
-    singular value decomposition; some 0.1 ms an integral at any depth (distinct widths add), five a
-    row; 10 ns a sample and layer.
+    Returns:
+        A Table with a row for each depth and sigma2: depth, sigma2; nu = `|theta_*|^2 n_0/m`;
+        lambda_post = m sum 1/n_l, the effective depth; log_evidence, the log density of Y; log_z =
+        log_evidence + m log(2 pi) + log det(X X')/2, the normalization of the source; sigma2_star,
+        which maximizes the evidence, and its limit nu^(1/(L+1)), sigma2_star_asymptotic;
+        perp_norm2, the posterior mean of `|theta_perp|^2`, and its limit at large m and n at fixed
+        ratios, perp_norm2_limit; check, check_stderr and ess, log_evidence by importance sampling,
+        its standard error, and the effective sample size; log_evidence_star and perp_norm2_star, at
+        sigma2_star; best_bound, which no prior of the norm of theta exceeds and infinite effective
+        depth at sigma2 = 1 attains for large m, to first order in m; perp_check, perp_check_stderr;
+        error, the error of log_evidence; note.
 
-    Raises ValueError for P >= n_0, dependent rows of x, y = 0, shapes that do not fit, and
-    arguments out of range.
+    Raises:
+        ValueError: If m >= n_0, the rows of x are dependent, y = 0, shapes do not fit, or an
+            argument is out of range.
 
-    Source: Hanin & Zlokapa (2022), theorems 1, 3, 6.
+    Accuracy: `error`, some 1e-15 of the largest term and, with data, of the condition of X. Cost: a
+    singular value decomposition, five integrals per row, and 10 ns per sample and layer. An
+    integral takes 0.1 ms at any depth of one width; it has a term for each distinct width, so that
+    10^5 of them take seconds.
+
+    Example:
+        >>> table = nnth.bayes(norm2=2.0, points=20, n0=50, depth=[0, 10], samples=0)
+        >>> table["log_evidence"].round(3).tolist(), table["lambda_post"].tolist()
+        ([-29.259, -10.156], [0.0, 3.125])
+
+    Source: Hanin and Zlokapa (2022), theorems 1, 3 and 6.
     """
     data = data_or_description(x, y, norm2, points, n0)
-    nets, shape = architectures(widths, width, depth, DEPTHS)
+    networks, shape = architectures(widths, width, depth, DEPTHS)
     scales = scales_of(sigma2)
     check_sample(samples, seed)
     validated()
     rows: list[dict[str, Any]] = []
-    work = [(layers, scale) for layers in nets for scale in scales]
+    work = [(layers, scale) for layers in networks for scale in scales]
     total, done = sum(layers.depth + 1 for layers, _ in work), 0
     for layers, scale in work:
         posterior = Posterior(data, layers, math.log(scale))
-        report = _share_of(progress, done, layers.depth + 1, total)
-        draw = _draws(layers, samples, seed, len(rows) * _RUNS, threads, report)
+        report = _part_of(progress, done, layers.depth + 1, total)
+        draw = _draws(layers, samples, seed, len(rows) * _STREAMS, threads, report)
         rows.append(_row(posterior, scale, draw if samples else None))
         done += layers.depth + 1
         if progress is not None:
@@ -139,37 +164,37 @@ def bayes(
     }
     table = {name: [row[name] for row in rows] for name in COLUMNS}
     meta = Meta("bayes", parameters, seed if samples else None)
-    return Table(table, meta, plot=_picture(rows, f"P = {data.p}, n0 = {data.n0}"))
+    return Table(table, meta, plot=_picture(rows, f"m = {data.p}, n0 = {data.n0}"))
 
 
 def data_or_description(
     x: Data | None, y: Data | None, norm2: float | None, points: int | None, n0: int | None
 ) -> Interpolant:
-    """Return the interpolant of the data, or of what is said of them; raises ValueError."""
+    """Return the interpolant of the data, or of their description. Raises ValueError."""
     described = {"norm2": norm2, "points": points, "n0": n0}
     given = [name for name, value in described.items() if value is not None]
     if x is not None or y is not None:
         if x is None or y is None:
             raise ValueError("x and y must both be given")
         if given:
-            raise ValueError(f"{given[0]} must not come with x and y, which say it")
+            raise ValueError(f"{given[0]} must not come with x and y, which determine it")
         return interpolant_of(x, y)
     if norm2 is None or points is None or n0 is None:
         raise ValueError("x and y must be given, or norm2, points and n0 instead")
     return interpolant_without_data(norm2, points, n0)
 
 
-def _share_of(progress: Progress | None, before: int, share: int, total: int) -> Progress | None:
-    """Return the progress of a part of the work, `share` of `total` after what was before."""
+def _part_of(progress: Progress | None, before: int, part: int, total: int) -> Progress | None:
+    """Return the progress of a part of the work, `part` of `total` units after `before` units."""
     if progress is None:
         return None
-    return lambda done, of: progress(before * of + share * done, total * of)
+    return lambda done, of: progress(before * of + part * done, total * of)
 
 
 def _draws(
     layers: Layers, samples: int, seed: int, start: int, threads: int, progress: Progress | None
 ) -> Callable[[float], LogProducts]:
-    """Return the function of a tilt that draws the samples of a row."""
+    """Return a function that draws the samples of a row, given their tilt."""
 
     def draw(tilt: float) -> LogProducts:
         return sample_in_parts(
@@ -221,14 +246,14 @@ def _row(
             "perp_check_stderr": found.perp_stderr,
         }
         if found.ess < _FEW:
-            row["note"] = "few effective samples: check and its stderr say little"
+            row["note"] = "few effective samples: check and its stderr are unreliable"
         elif found.perp_ess < _FEW:
-            row["note"] = "few effective samples for perp_check: it and its stderr say little"
+            row["note"] = "few effective samples for perp_check: it and its stderr are unreliable"
     return row
 
 
 def _picture(rows: list[dict[str, Any]], data: str) -> Lines:
-    """Return the evidence against depth, a line a sigma2; against sigma2 where depth is one."""
+    """Return the evidence against depth, a line for each sigma2, or against sigma2 at one depth."""
     depths = sorted({row["depth"] for row in rows})
     across, by = ("depth", "sigma2") if len(depths) > 1 else ("sigma2", "depth")
     values = sorted({row[across] for row in rows})
@@ -246,7 +271,7 @@ def _picture(rows: list[dict[str, Any]], data: str) -> Lines:
     ends = np.array([values[0], values[-1]], dtype=np.float64)
     limit = rows[0]["best_bound"]
     lines.append(
-        (r"best scale; $\lambda \to \infty$, then $P \to \infty$", ends, np.full(2, limit))
+        (r"best scale; $\lambda \to \infty$, then $m \to \infty$", ends, np.full(2, limit))
     )
     wide = values[0] >= 0 and len(values) > 2 and values[-1] > 50 * max(values[1], 1e-300)
     sampled = any(np.isfinite(seen).any() for _, _, seen, _ in points)

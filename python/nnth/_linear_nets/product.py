@@ -1,4 +1,4 @@
-"""The norm of a product of Gaussian matrices: exact, sampled, and its limits in either order."""
+"""The norm of a product of Gaussian matrices: exact, sampled, and in two limits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from nnth import _core
-from nnth._linear_nets.nets import (
+from nnth._linear_nets.layers import (
     MAX_INPUT,
     Layers,
     architectures,
@@ -25,7 +25,7 @@ from nnth._tables.plot import Lines, histogram, unreliable
 from nnth._tables.statistics import mean_of, note_on_z, skewness, variance_and_stderr, z_score
 from nnth._tables.table import Meta, Table
 
-# Quantities that are E |theta|^(2 q), and their q.
+# The quantities E |theta|^(2 q), with their q.
 POWERS: Final = {"norm": 0.5, "norm2": 1.0, "norm4": 2.0}
 QUANTITIES: Final = (*POWERS, "log_norm", "log_norm_variance")
 _LABELS: Final = {
@@ -35,16 +35,16 @@ _LABELS: Final = {
     "log_norm": r"$E \log|\theta|$",
     "log_norm_variance": r"$\mathrm{Var} \log|\theta|$",
 }
-_SEEN: Final = 1.0  # deviations by which a sample must reach beyond what makes the moment
-_RUNS: Final = streams.SAMPLES.count  # streams between the samples of two depths
+_MARGIN: Final = 1.0  # standard deviations that a sample must reach beyond those of the moment
+_STREAMS: Final = streams.SAMPLES.count  # random streams for the samples of one depth
 
 
 def product(
     n0: int = 64,
-    widths: Sequence[int] | str | None = None,
     *,
     width: int | None = None,
     depth: int | Sequence[int] | None = None,
+    widths: Sequence[int] | str | None = None,
     sigma2: float = 1.0,
     samples: int = 100_000,
     seed: int = 0,
@@ -53,45 +53,67 @@ def product(
 ) -> Table:
     """Return moments of the norm of theta = W_(L+1) ... W_1, a product of Gaussian matrices.
 
-    W_l has independent N(0, sigma2/n_(l-1)) entries, l = 1..L+1, and one row for l = L+1. Then
-    |theta|^2 = sigma2^(L+1) prod_(l=0..L) chi^2_(n_l)/n_l in law, in a uniform direction, and
+    W_l has independent N(0, sigma2/n_(l-1)) entries, l = 1..L+1, and W_(L+1) has one row. The
+    direction of theta is uniform, and its norm has the distribution of::
 
-        E log|theta|^2 = sum_l [psi(n_l/2) - log(n_l/2)] + (L+1) log sigma2,
-        Var log|theta|^2 = sum_l psi'(n_l/2).
+        |theta|^2 = sigma2^(L+1) prod_(l=0..L) chi^2_(n_l)/n_l
+        E log|theta|^2 = sum_l (psi(n_l/2) - log(n_l/2)) + (L+1) log sigma2
+        Var log|theta|^2 = sum_l psi'(n_l/2)
 
-    n0: the input dimension, from 1. widths: n_1, ..., n_L, as numbers or "64*10"; or width,
-        by default 64, and depth, by default 10, or several depths: rows of each. depth 0 is a
-        single Gaussian vector.
-    samples: norms drawn, in O(L) each and exactly in law; 0 for theory alone. seed, threads: as
-        elsewhere; norm s at the i-th depth is a function of (seed, i, s).
+    With sigma2 = 1 the two limits differ: the norm tends to 1 if the width is infinite first, and
+    to 0 if the depth is, although its mean square is always 1.
 
-    Returns a Table, a row a depth and quantity: quantity (norm, norm2, norm4: E|theta|^k; log_norm
-    and log_norm_variance: of log|theta|), exact, mean, stderr, z, depth; asymptotic, by the
-    log-normal law of large widths, log|theta|^2 ~ N((L+1) log sigma2 - T, 2 T), T the sum of
-    1/n_l; width_first and depth_first, the limits of infinite width and then depth, or the other
-    way round; error, of exact, relative (of a logarithm and its variance absolute); note.
+    Args:
+        n0: The input dimension n_0, at least 1.
+        width: The width of all hidden layers; 64 if None.
+        depth: One or several numbers of hidden layers L, with rows for each; 10 if None. Depth 0 is
+            a single Gaussian vector.
+        widths: The widths of the hidden layers, as numbers or text such as "64*10", in place of
+            `width` and `depth`.
+        sigma2: The variance of the weights times their fan-in.
+        samples: The number of norms, sampled from their exact distribution in O(L) each; 0 for the
+            theory alone.
+        seed: Norm s at the i-th depth is a function of (seed, i, s).
+        threads: The number of threads, 0 for all; the result does not depend on it.
+        progress: Called with the work done and in total, a few times per second.
 
-    For sigma2 = 1 the two orders differ: |theta| -> 1 where the width goes first, and 0 where the
-    depth does, though E|theta|^2 = 1 all the while. Cost: 10 ns a sample and layer. Raises
-    ValueError for arguments out of range.
+    Returns:
+        A Table with a row for each depth and quantity: quantity, of which norm, norm2 and norm4 are
+        the moments `E |theta|^k`, log_norm and log_norm_variance the mean and variance of the log
+        of the norm; exact; mean, stderr and z of the sample; depth; asymptotic, by the log-normal
+        limit of large widths `log|theta|^2 ~ N((L+1) log sigma2 - T, 2 T)`, T = sum_(l=0..L) 1/n_l;
+        width_first and depth_first, the limits of infinite width and then depth, and in the other
+        order; error, the relative error of exact (absolute for log_norm and its variance); note.
 
-    Source: Hanin & Nica (2020), for the product; Hanin & Zlokapa (2022), for the prior.
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Cost: 10 ns per sample and layer.
+
+    Example:
+        >>> table = nnth.product(8, width=8, depth=3, samples=0)
+        >>> table["quantity"][:3].tolist(), table["exact"][:3].round(4).tolist()
+        (['norm', 'norm2', 'norm4'], [0.8828, 1.0, 2.4414])
+
+    Source: Hanin and Nica (2018) for the product; Hanin and Zlokapa (2022) for the prior.
     """
     if check_integer("n0", n0) > MAX_INPUT:
         raise ValueError(f"n0 must be at most {MAX_INPUT}, not {n0}")
-    nets, shape = architectures(widths, width, depth, (10,))
+    networks, shape = architectures(widths, width, depth, (10,))
     (scale,) = _one(scales_of(sigma2))
     check_sample(samples, seed)
     validated()
     rows: list[dict[str, Any]] = []
     drawn: list[Floats | None] = []
-    for i, hidden in enumerate(nets):
+    for i, hidden in enumerate(networks):
         layers = hidden.with_layer(n0)
         shift = layers.depth * math.log(scale)
         logs = None
         if samples:
 
-            def draw(first: int, count: int, layers: Layers = layers, run: int = i * _RUNS) -> Any:
+            def draw(
+                first: int, count: int, layers: Layers = layers, run: int = i * _STREAMS
+            ) -> Any:
                 return log_products(
                     layers,
                     0.0,
@@ -126,9 +148,9 @@ def product(
     }
     meta = Meta("product", parameters, seed if samples else None)
     columns = {name: [row[name] for row in rows] for name in names}
-    if len(nets) > 1:
+    if len(networks) > 1:
         return Table(columns, meta, plot=_moments_picture(rows))
-    picture = _law_picture(nets[0], n0, math.log(scale), drawn[0])
+    picture = _density_picture(networks[0], n0, math.log(scale), drawn[0])
     return Table(columns, meta, plot=picture)
 
 
@@ -139,7 +161,7 @@ def _one(values: list[float]) -> list[float]:
 
 
 def _row(name: str, layers: Layers, log_scale: float, logs: Floats | None) -> dict[str, Any]:
-    """Return a row; layers are those of widths n_0 to n_L, one more than there are hidden ones."""
+    """Return a row; the layers are those of widths n_0 to n_L, including the input."""
     shift, total = layers.depth * log_scale, layers.inverse_widths
     digits, none = 8.0 * np.finfo(float).eps, (math.nan, math.nan)
     row: dict[str, Any] = {"quantity": name, "depth": layers.depth - 1, "note": ""}
@@ -154,7 +176,7 @@ def _row(name: str, layers: Layers, log_scale: float, logs: Floats | None) -> di
         row["mean"], row["stderr"] = none if logs is None else _moment(logs, q)
         row["note"] = "" if logs is None else _unseen(q, total, len(logs))
         if row["exact"] in (0.0, math.inf):
-            row["note"] = "leaves the range of numbers: see log_norm"
+            row["note"] = "exceeds the range of doubles: see log_norm"
     elif name == "log_norm":
         psi = math.fsum(m * float(_core.digamma_less_log(a)) for a, m in pairs)
         row["exact"], row["asymptotic"] = 0.5 * (shift + psi), 0.5 * (shift - total)
@@ -173,20 +195,20 @@ def _row(name: str, layers: Layers, log_scale: float, logs: Floats | None) -> di
 
 
 def _averaged(name: str, logs: Floats) -> Floats:
-    """Return what the sample's average is of, for a quantity, in some unit."""
+    """Return the values whose average estimates a quantity, up to a factor."""
     if name in POWERS:
         return np.asarray(np.exp(POWERS[name] * (logs - logs.max())))
     return logs if name == "log_norm" else np.asarray((logs - logs.mean()) ** 2)
 
 
 def _unseen(q: float, total: float, samples: int) -> str:
-    """Say whether a sample sees E|theta|^(2 q), and the variance that its error is made of.
+    """Return a note if a sample misses E|theta|^(2 q), or the variance that its error depends on.
 
-    They are made where log|theta|^2 is q and 2 q of its deviations, sqrt(2 T), from its mean; so
-    many numbers reach sqrt(2 log samples) of them.
+    The main contributions lie q sqrt(2 T) and 2 q sqrt(2 T) standard deviations of log|theta|^2
+    from its mean; the sample reaches sqrt(2 log samples) standard deviations.
     """
     deviations, reach = q * math.sqrt(2.0 * total), math.sqrt(2.0 * math.log(samples))
-    if deviations > reach - _SEEN:
+    if deviations > reach - _MARGIN:
         return "sample does not see this moment: products that make it are too rare"
     if 2.0 * deviations > reach:
         return "sample does not see its own variance: stderr is too small"
@@ -194,17 +216,17 @@ def _unseen(q: float, total: float, samples: int) -> str:
 
 
 def _limits(name: str, log_scale: float) -> tuple[float, float]:
-    """Return the limits of infinite width, then depth; and of infinite depth, then width.
+    """Return the limits of infinite width and then depth, and of infinite depth and then width.
 
-    A layer multiplies |theta|^(2 q) by sigma2^q (1 + q (q - 1)/n + ...) on average: at sigma2 = 1
-    the 1/n decides if the depth goes first, else sigma2 does for large n.
+    A layer multiplies |theta|^(2 q) by sigma2^q (1 + q (q - 1)/n + ...) on average: for sigma2 = 1
+    the term 1/n determines the limit of infinite depth, otherwise sigma2 does for large n.
     """
-    towards = math.copysign(math.inf, log_scale) if log_scale else 0.0
+    direction = math.copysign(math.inf, log_scale) if log_scale else 0.0
     if name == "log_norm_variance":
         return 0.0, math.inf
     if name == "log_norm":
-        return towards, towards or -math.inf
-    limit = _exp(towards)
+        return direction, direction or -math.inf
+    limit = _exp(direction)
     q = POWERS[name]
     return limit, limit if log_scale else 0.0 if q < 1.0 else 1.0 if q == 1.0 else math.inf
 
@@ -214,17 +236,18 @@ def _exp(exponent: float) -> float:
 
 
 def _moment(logs: Floats, q: float) -> tuple[float, float]:
-    """Return the mean of exp(q logs) and its standard error, without leaving the range early."""
+    """Return the mean of exp(q logs) and its standard error, without premature overflow."""
     top = q * float(logs.max())
     mean, stderr = mean_of(np.exp(q * logs - top))
     return mean * _exp(top), stderr * _exp(top)
 
 
 def log_norm_density(v: Floats, hidden: Layers, n0: int, log_scale: float) -> Floats:
-    """Return the exact density of log|theta| at v, a Mellin-Barnes integral each.
+    """Return the exact density of log|theta| at v, by one Mellin-Barnes integral for each.
 
-    |theta|^2 = sigma2^(L+1) (G/(n0/2)) T, G of the gamma law of shape b = n0/2 and T the hidden
-    layers' product: the density of its logarithm is I_b(x)/Gamma(b), x = b |theta|^2/sigma2^(L+1).
+    |theta|^2 = sigma2^(L+1) (G/(n0/2)) T, with G a gamma variable of shape b = n0/2 and T the
+    product over the hidden layers; its logarithm has the density I_b(x)/Gamma(b),
+    x = b |theta|^2/sigma2^(L+1).
     """
     b = 0.5 * n0
     log_x = math.log(b) + 2.0 * v - (hidden.depth + 1) * log_scale
@@ -233,7 +256,7 @@ def log_norm_density(v: Floats, hidden: Layers, n0: int, log_scale: float) -> Fl
     return values
 
 
-def _law_picture(hidden: Layers, n0: int, log_scale: float, logs: Floats | None) -> Lines:
+def _density_picture(hidden: Layers, n0: int, log_scale: float, logs: Floats | None) -> Lines:
     layers = hidden.with_layer(n0)
     pairs = list(zip(layers.shapes, layers.counts, strict=True))
     shift, total = layers.depth * log_scale, layers.inverse_widths

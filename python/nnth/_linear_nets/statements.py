@@ -1,4 +1,4 @@
-"""What lectures say of random matrices and deep linear networks, beside what is measured."""
+"""Statements of lectures on random matrices and deep linear networks, compared with samples."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from nnth import _core
 from nnth._course.statement import Check, Statement
 from nnth._linear_nets.bayes import bayes
 from nnth._linear_nets.evidence import Posterior, interpolant_without_data
+from nnth._linear_nets.layers import layers_of, log_products
 from nnth._linear_nets.marchenko_pastur import MarchenkoPastur
-from nnth._linear_nets.nets import layers_of, log_products
 from nnth._linear_nets.product import product
 from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats
@@ -24,22 +24,22 @@ LECTURE: Final = "12/7"
 def spectrum_masses(
     *, p: int = 500, samples: int = 20, seed: int = 0, threads: int = 0
 ) -> list[Statement]:
-    """Return masses of the Marchenko-Pastur law: of half its support, and of its atom.
+    """Return the Marchenko-Pastur masses of the lower half of the support and of the atom.
 
-    The notes' density has 2 x where alpha x belongs, and so alpha/2 of the mass; and no atom. The
-    half is measured on spectra at alpha = 1/2, the atom on dense matrices at alpha = 2.
+    The density in the notes has 2 x in place of alpha x, hence alpha/2 of the mass, and no atom.
+    The half is measured on spectra at alpha = 1/2, the atom on dense matrices at alpha = 2.
     """
-    law = MarchenkoPastur(0.5)
-    middle = 0.5 * sum(law.edges)
+    theory = MarchenkoPastur(0.5)
+    middle = 0.5 * sum(theory.edges)
     spectra = _core.wishart_spectra(p, 2 * p, seed, 0, samples, threads, None)
-    shares = np.mean(spectra <= middle, axis=1)
-    exact = float(law.cdf(middle))
+    fractions = np.mean(spectra <= middle, axis=1)
+    exact = float(theory.cdf(middle))
     matrix = normals(seed, samples, 200 * 100).reshape(200, 100)
     zeros = float(np.mean(np.linalg.eigvalsh(matrix @ matrix.T / 100) < 1e-10))
     half = "mass of the lower half of the support, alpha = 1/2"
     return [
-        # At size p the mean spectrum is off by O(1/p).
-        Statement(LECTURE, half, exact, *mean_of(shares), 1.0 / p, 0.25 * exact),
+        # At size p the mean spectrum has an error of O(1/p).
+        Statement(LECTURE, half, exact, *mean_of(fractions), 1.0 / p, 0.25 * exact),
         Statement(LECTURE, "mass at 0, alpha = 2", 0.5, zeros, error=1e-12, notes=0.0),
     ]
 
@@ -47,11 +47,11 @@ def spectrum_masses(
 def norms_of_products(
     *, width: int = 100, depth: int = 50, samples: int = 50_000, seed: int = 0, threads: int = 0
 ) -> list[Statement]:
-    """Return mean and variance of log|theta|, and E|theta|^2, of products of Gaussian matrices.
+    """Return the mean and variance of log|theta|, and E|theta|^2, for Gaussian products.
 
     With variances 1/n_(l-1), l = 1..L+1, the product runs over the layers 0 to L and log|theta| is
-    about N(-L/(2 n), L/(2 n)); the notes have it from 1, and L/(4 n). Their variances 1/n_l would
-    make E|theta|^2 = n_0.
+    about N(-L/(2 n), L/(2 n)). The product in the notes starts at 1, with L/(4 n), and their
+    variances 1/n_l would make E|theta|^2 = n_0.
     """
     table = product(width, width=width, depth=[depth], samples=samples, seed=seed, threads=threads)
     notes = depth / (4.0 * width)
@@ -76,9 +76,9 @@ def norms_of_products(
 def predictive_kurtosis(
     *, batches: int = 20, samples: int = 50_000, seed: int = 0, threads: int = 0
 ) -> list[Statement]:
-    """Return the excess kurtosis of a prediction: a scale mixture, where the notes have a Gaussian.
+    """Return the excess kurtosis of a prediction, a scale mixture, which is Gaussian in the notes.
 
-    P = 3, n_0 = 20, two layers of width 10, measured by importance sampling in batches.
+    m = 3, n_0 = 20, two layers of width 10, measured by importance sampling in batches.
     """
     layers = layers_of((10, 10))
     posterior = Posterior(interpolant_without_data(1.0, 3, 20), layers, 0.0)
@@ -87,8 +87,8 @@ def predictive_kurtosis(
         log_tau, weights = _weighted(posterior, each, seed, i * each, threads)
         tau = np.exp(log_tau)
         found[i] = 3.0 * (weights @ tau**2 / (weights @ tau) ** 2 - 1.0)
-    text = "excess kurtosis of a prediction, P = 3, n0 = 20, widths 10,10"
-    # Ratios of means over a batch are off by O(1/samples).
+    text = "excess kurtosis of a prediction, m = 3, n0 = 20, widths 10,10"
+    # Ratios of means over a batch have a bias of O(1/samples).
     error = 10.0 / each
     return [Statement(LECTURE, text, posterior.kurtosis(), *mean_of(found), error, 0.0)]
 
@@ -96,10 +96,10 @@ def predictive_kurtosis(
 def best_priors(
     *, p: int = 200, samples: int = 20_000, seed: int = 0, threads: int = 0
 ) -> list[Statement]:
-    """Return what holds at the prior variance of largest evidence, on sampled scales tau.
+    """Return properties of the prior variance of largest evidence, on sampled scales tau.
 
-    E[|theta_*|^2/tau] = P exactly; |theta_perp|^2 -> nu (1 - alpha), where the notes have nu =
-    |theta_*|^2/alpha; sigma_*^2 -> nu^(1/(L+1)). Three layers of width 2 P, n_0 = 2 P.
+    E[|theta_*|^2/tau] = m exactly; |theta_perp|^2 -> nu (1 - alpha), in the notes nu =
+    |theta_*|^2/alpha; sigma_*^2 -> nu^(1/(L+1)). Three layers of width 2 m, n_0 = 2 m.
     """
     data = interpolant_without_data(2.0, p, 2 * p)
     posterior = Posterior(data, layers_of((2 * p,) * 3), 0.0)
@@ -110,11 +110,11 @@ def best_priors(
     limit = data.nu * (1.0 - p / data.n0)
     star = data.nu**0.25
     return [
-        Statement(LECTURE, f"E |theta_*|^2/tau at sigma_*^2, P = {p}", p, *inverse),
-        # Both limits are approached as 1/P.
+        Statement(LECTURE, f"E |theta_*|^2/tau at sigma_*^2, m = {p}", p, *inverse),
+        # Both limits are approached as 1/m.
         Statement(
             LECTURE,
-            f"|theta_perp|^2 at sigma_*^2, P = {p}",
+            f"|theta_perp|^2 at sigma_*^2, m = {p}",
             limit,
             *perp,
             3.0 * limit / p,
@@ -122,7 +122,7 @@ def best_priors(
         ),
         Statement(
             LECTURE,
-            f"sigma_*^2 = nu^(1/(L+1)), L = 3, P = {p}",
+            f"sigma_*^2 = nu^(1/(L+1)), L = 3, m = {p}",
             star,
             math.exp(best.log_scale),
             error=3.0 * star / p,
@@ -133,7 +133,7 @@ def best_priors(
 def evidence_by_sampling(
     *, samples: int = 20_000, seed: int = 0, threads: int = 0
 ) -> list[Statement]:
-    """Return the log evidence by the Meijer G function, and by sampling networks' scales."""
+    """Return the log evidence by the Meijer G function and by sampling the scales of networks."""
     table = bayes(
         norm2=2.0,
         points=20,
@@ -148,7 +148,7 @@ def evidence_by_sampling(
     return [
         Statement(
             LECTURE,
-            f"log evidence, P = 20, n0 = 50, {table['depth'][i]} layers of width 64",
+            f"log evidence, m = 20, n0 = 50, {table['depth'][i]} layers of width 64",
             float(table["log_evidence"][i]),
             float(table["check"][i]),
             float(table["check_stderr"][i]),
@@ -159,11 +159,11 @@ def evidence_by_sampling(
 
 
 def infinite_effective_depth() -> list[Statement]:
-    """Return what infinite effective depth does at sigma^2 = 1: as P grows, and at fixed P.
+    """Return the limits of infinite effective depth at sigma^2 = 1, as m grows and at fixed m.
 
-    As P grows, |theta_perp|^2 -> nu (1 - alpha), that of the best prior (the notes: nu), and the
-    evidence comes to its bound. At fixed P, |theta_perp|^2 -> nu (1 - alpha) P/(P - 1), and a layer
-    more costs 1/(4 n) of log evidence: it is largest at a finite depth, not at infinity.
+    As m grows, |theta_perp|^2 -> nu (1 - alpha) as for the best prior (nu in the notes), and the
+    evidence tends to its bound. At fixed m, |theta_perp|^2 -> nu (1 - alpha) m/(m - 1), and each
+    further layer reduces the log evidence by 1/(4 n): it is largest at a finite depth.
     """
     p, n = 10_000, 10**6
     deep = bayes(norm2=2.0, points=p, n0=2 * p, width=n, depth=[10**6], samples=0)
@@ -171,13 +171,13 @@ def infinite_effective_depth() -> list[Statement]:
     few = bayes(norm2=2.0, points=10, n0=20, width=1000, depth=[10**7], samples=0)
     fixed = float(few["nu"][0]) / 2.0 * 10 / 9
     far = bayes(norm2=2.0, points=10, n0=20, width=1000, depth=[10**6, 2 * 10**6], samples=0)
-    slope = float(np.diff(far["log_evidence"])[0]) / 10**6
+    gain = float(np.diff(far["log_evidence"])[0]) / 10**6
     lam = float(deep["lambda_post"][0])
     perp, bound = float(deep["perp_norm2"][0]), float(deep["best_bound"][0])
     return [
         Statement(
             LECTURE,
-            f"|theta_perp|^2 at sigma^2 = 1, lambda = {lam:g}, P = {p}",
+            f"|theta_perp|^2 at sigma^2 = 1, lambda = {lam:g}, m = {p}",
             limit,
             perp,
             error=4.0 * limit * (1.0 / p + 1.0 / lam),
@@ -185,23 +185,23 @@ def infinite_effective_depth() -> list[Statement]:
         ),
         Statement(
             LECTURE,
-            f"log evidence over P falls short of its bound, lambda = {lam:g}, P = {p}",
+            f"log evidence over m falls short of its bound, lambda = {lam:g}, m = {p}",
             0.0,
             (bound - float(deep["log_evidence"][0])) / p,
             error=10.0 / p,
         ),
         Statement(
             LECTURE,
-            "|theta_perp|^2 at sigma^2 = 1, infinite depth, P = 10",
+            "|theta_perp|^2 at sigma^2 = 1, infinite depth, m = 10",
             fixed,
             float(few["perp_norm2"][0]),
             error=4.0 * fixed / float(few["lambda_post"][0]),
         ),
         Statement(
             LECTURE,
-            "log evidence gained by a layer, infinite depth, P = 10, n = 1000",
+            "log evidence gained by a layer, infinite depth, m = 10, n = 1000",
             -1.0 / 4000,
-            slope,
+            gain,
             error=1e-2 / 4000,
             notes=0.0,
         ),
@@ -211,7 +211,7 @@ def infinite_effective_depth() -> list[Statement]:
 def _weighted(
     posterior: Posterior, samples: int, seed: int, start: int, threads: int
 ) -> tuple[Floats, Floats]:
-    """Return log tau of a sample, and its posterior weights, which sum to 1."""
+    """Return log tau of each sample, and the posterior weights, which sum to 1."""
     data, layers, tilt = posterior.data, posterior.layers, posterior.tilt
     logs = log_products(
         layers, tilt, seed=seed, start=start, samples=samples, threads=threads, progress=None

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol, TypedDict, TypeVar, Unpack
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from nnth._data.files import File, file_of
 from nnth._networks.network import (
     Network,
+    hidden_widths,
     named_network,
-    parse_widths,
     random_network,
     require_relu,
 )
@@ -21,16 +21,16 @@ from nnth._networks.network_files import SUFFIXES, load_network
 from nnth._runtime import streams
 from nnth._runtime.checks import check_integer
 from nnth._runtime.typing import Progress
-from nnth._runtime.work import sample_in_parts
+from nnth._runtime.work import assigned_range
 
 T = TypeVar("T")
 S = TypeVar("S", bound="Mergeable")
 
 MAX_SAMPLES: Final = streams.SAMPLES.count
 
-_PARTS: Final = 64  # of a sample: what an interrupt leaves
-_TILE: Final = 256  # nets; parts of whole tiles merge to the last bit
-_GRAIN: Final = 1000  # steps of progress a task
+_PARTS: Final = 64  # ranges of a sample, between which an interrupt finds statistics
+_TILE: Final = 256  # networks; ranges of whole tiles merge to the last bit
+_GRAIN: Final = 1000  # steps of progress per task
 
 
 class Mergeable(Protocol):
@@ -40,26 +40,9 @@ class Mergeable(Protocol):
         """Return the sample of both ranges."""
 
 
-class Shape(TypedDict, total=False):
-    """What random networks are like; each may be left out.
-
-    n0: dimension of the input, 2. widths: of the hidden layers, (64,), or text as "64*10,32".
-    n_out: dimension of the output, 1. cw, cb: W_l ~ N(0, cw/n_(l-1)), b_l ~ N(0, cb),
-    2 and 1. samples: networks, 1. seed: 0; sample s is stream s of the seed.
-    """
-
-    n0: int | None
-    widths: Sequence[int] | str | None
-    n_out: int | None
-    cw: float | None
-    cb: float | None
-    samples: int | None
-    seed: int
-
-
 @dataclass(frozen=True)
 class Ensemble:
-    """Networks of one shape: `samples` random ones (cw, cb, seed), or the one `given`."""
+    """Networks of one architecture: `samples` random ones (cw, cb, seed), or the one `given`."""
 
     n0: int
     widths: tuple[int, ...]
@@ -86,14 +69,14 @@ class Ensemble:
         )
 
     @property
-    def law(self) -> dict[str, float] | None:
-        """The variances cw and cb of random networks; None for a given one."""
+    def variances(self) -> dict[str, float] | None:
+        """The variances cw and cb of random networks; None for a given network."""
         if self.given is not None or self.cw is None or self.cb is None:
             return None
         return {"cw": self.cw, "cb": self.cb}
 
     def parameters(self) -> dict[str, Any]:
-        """What a table's record says of the networks."""
+        """Return the parameters of the networks that a table records."""
         return {
             "net": self.net,
             "n0": self.n0,
@@ -106,20 +89,42 @@ class Ensemble:
 
 
 def ensemble(
-    net: Network | str | os.PathLike[str] | None = None, **shape: Unpack[Shape]
+    net: Network | str | os.PathLike[str] | None = None,
+    *,
+    width: int | None = None,
+    depth: int | None = None,
+    widths: Sequence[int] | str | None = None,
+    n_out: int | None = None,
+    cb: float | None = None,
+    cw: float | None = None,
+    n0: int | None = None,
+    samples: int | None = None,
+    seed: int = 0,
 ) -> Ensemble:
-    """Return the networks that are asked for.
+    """Return the given network, or random networks of one architecture.
 
-    net: a Network; the path of a file that `nnth.load_network` reads; a name that
-        `nnth.named_network` knows; or None for random networks, of this Shape.
+    Args:
+        net: A Network; the path of a file that `nnth.load_network` reads; a name that
+            `nnth.named_network` knows; or None for random networks.
+        width: The width of all hidden layers; 64 if None.
+        depth: The number of hidden layers; 1 if None.
+        widths: The widths of the hidden layers, in place of `width` and `depth`.
+        n_out: The output dimension; 1 if None.
+        cb: The bias variance, b_l ~ N(0, cb); 1 if None.
+        cw: The weight variance, W_l ~ N(0, cw/n_(l-1)); 2 if None.
+        n0: The input dimension; 2 if None.
+        samples: The number of random networks; 1 if None.
+        seed: Network s is stream s of the seed.
 
-    Raises ValueError for an argument out of range, or of the shape beside a network.
+    Raises:
+        ValueError: If an argument is out of range, or is given although `net` is.
     """
-    seed = shape.get("seed", 0)
-    given = {name: value for name, value in shape.items() if value is not None and name != "seed"}
     if net is not None:
+        given: dict[str, object] = {"n0": n0, "width": width, "depth": depth, "widths": widths}
+        given |= {"n_out": n_out, "cb": cb, "cw": cw, "samples": samples}
         for name, value in given.items():
-            raise ValueError(f"{name} must not be given where net is, and is {value}")
+            if value is not None:
+                raise ValueError(f"{name} must not be given where net is, and is {value}")
         network = _network(net)
         require_relu(network)
         named = isinstance(net, str) and not _is_file(net)
@@ -127,16 +132,15 @@ def ensemble(
         return Ensemble(
             network.n0, network.widths, network.n_out, None, None, 1, seed, source, network
         )
-    widths = shape.get("widths") or (64,)
-    samples = check_integer("samples", _either(shape.get("samples"), 1))
+    samples = check_integer("samples", _either(samples, 1))
     if samples >= MAX_SAMPLES:
         raise ValueError(f"samples must be below {MAX_SAMPLES}, not {samples}")
     return Ensemble(
-        check_integer("n0", _either(shape.get("n0"), 2)),
-        parse_widths(widths) if isinstance(widths, str) else tuple(map(_width, widths)),
-        check_integer("n_out", _either(shape.get("n_out"), 1)),
-        float(_either(shape.get("cw"), 2.0)),
-        float(_either(shape.get("cb"), 1.0)),
+        check_integer("n0", _either(n0, 2)),
+        hidden_widths(widths, width, depth, default=(64, 1)),
+        check_integer("n_out", _either(n_out, 1)),
+        float(_either(cw, 2.0)),
+        float(_either(cb, 1.0)),
         samples,
         seed,
         File(None),
@@ -188,55 +192,77 @@ class Tasks:
             raise KeyboardInterrupt(self.statement()) from None
 
 
+class Ranges(Generic[S]):
+    """Iterate over the ranges (first, count) in which the networks of a sample are drawn.
+
+    What is drawn of each is passed to `add`; `sample` is the sample of all of them. As a context, a
+    KeyboardInterrupt becomes one that says how many networks were drawn, and what `so_far` says of
+    the sample.
+    """
+
+    sample: S
+
+    def __init__(
+        self,
+        samples: int,
+        progress: Progress | None,
+        so_far: Callable[[S], str] = lambda _: "",
+        parts: int = _PARTS,
+    ) -> None:
+        self._assigned = assigned_range(samples, _TILE)
+        self._progress, self._so_far, self._parts = progress, so_far, parts
+        self._drawn = self._begun = 0
+
+    def progress(self, done: int, _total: int) -> None:
+        """Report the progress of the range being drawn."""
+        self._begun = self._drawn + done
+        if self._progress is not None:
+            self._progress(self._begun, self._assigned.count)
+
+    def add(self, sample: S) -> None:
+        """Add the sample of the range being drawn."""
+        self.sample = self.sample.merge(sample) if self._drawn else sample
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        count = self._assigned.count
+        size = _TILE * max(1, math.ceil(count / (self._parts * _TILE)))
+        while self._drawn < count:
+            step = min(size, count - self._drawn)
+            yield self._assigned.first + self._drawn, step
+            self._drawn += step
+            self.progress(0, 0)
+
+    def __enter__(self) -> Ranges[S]:
+        if self._assigned.ready is not None:
+            self.sample = self._assigned.ready
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, KeyboardInterrupt) and not error.args:
+            text = self._so_far(self.sample) if self._drawn else ""
+            result = f"; the first {self._drawn}: {text}" if text else ""
+            raise KeyboardInterrupt(
+                f"{self._begun} of {self._assigned.count} networks were drawn{result}"
+            ) from None
+        if error is None and self._assigned.ready is None:
+            self._assigned.record(self.sample)
+
+
 def in_parts(
-    part: Callable[[int, int, Progress | None], S],
+    draw: Callable[[int, int, Progress], S],
     samples: int,
     progress: Progress | None,
     so_far: Callable[[S], str] = lambda _: "",
     parts: int = _PARTS,
 ) -> S:
-    """Return the sample of networks 0, ..., samples - 1, drawn in about so many parts.
+    """Return the sample of networks 0, ..., samples - 1, drawn in about `parts` ranges.
 
-    A KeyboardInterrupt becomes one that says how many there were, and what of them.
+    draw: takes the first network of a range, their number and a progress; see `Ranges`.
     """
-
-    def draw_range(first: int, count: int) -> S:
-        return _in_parts(part, first, count, progress, so_far, parts)
-
-    return sample_in_parts(draw_range, samples, tile=_TILE)
-
-
-def _in_parts(
-    part: Callable[[int, int, Progress | None], S],
-    first: int,
-    samples: int,
-    progress: Progress | None,
-    so_far: Callable[[S], str],
-    parts: int,
-) -> S:
-    size = _TILE * max(1, math.ceil(samples / (parts * _TILE)))
-    sample: S | None = None
-    done = start = 0
-
-    def tell(here: int, _total: int) -> None:
-        nonlocal done
-        done = start + here
-        if progress is not None:
-            progress(done, samples)
-
-    try:
-        while start < samples:
-            found = part(first + start, min(size, samples - start), tell)
-            sample = found if sample is None else sample.merge(found)
-            start = done = start + min(size, samples - start)
-            tell(0, samples)
-    except KeyboardInterrupt as stop:
-        if stop.args:
-            raise
-        said = f"; the first {start}: {so_far(sample)}" if sample and so_far(sample) else ""
-        raise KeyboardInterrupt(f"{done} of {samples} networks were drawn{said}") from None
-    assert sample is not None
-    return sample
+    with Ranges(samples, progress, so_far, parts) as ranges:
+        for first, count in ranges:
+            ranges.add(draw(first, count, ranges.progress))
+    return ranges.sample
 
 
 def _network(net: Network | str | os.PathLike[str]) -> Network:
@@ -254,10 +280,6 @@ def _network(net: Network | str | os.PathLike[str]) -> Network:
 def _is_file(net: str | os.PathLike[str]) -> bool:
     """Whether a net is given as a file, and not by its name."""
     return isinstance(net, os.PathLike) or Path(net).suffix in SUFFIXES
-
-
-def _width(value: int) -> int:
-    return check_integer("widths", value)
 
 
 def _either(value: T | None, default: T) -> T:

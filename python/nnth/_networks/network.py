@@ -316,6 +316,39 @@ def parse_widths(text: str) -> tuple[int, ...]:
     return tuple(widths)
 
 
+def hidden_widths(
+    widths: Sequence[int] | str | None,
+    width: int | None,
+    depth: int | None,
+    *,
+    default: tuple[int, int],
+) -> tuple[int, ...]:
+    """Return the widths of the hidden layers: `widths`, or `depth` layers of one `width`.
+
+    Args:
+        widths: Numbers, at least one, or text such as "64*10,32".
+        width: The width of all hidden layers, in place of `widths`.
+        depth: The number of hidden layers, in place of `widths`.
+        default: The width and the depth where they are None.
+
+    Raises:
+        ValueError: If `widths` comes with `width` or `depth`, or a number is out of range.
+    """
+    if widths is None:
+        n = check_integer("width", default[0] if width is None else width, maximum=MAX_WIDTH)
+        layers = check_integer("depth", default[1] if depth is None else depth, maximum=MAX_LAYERS)
+        return (n,) * layers
+    for name, value in (("width", width), ("depth", depth)):
+        if value is not None:
+            raise ValueError(f"{name} must not be given where widths are, and is {value}")
+    if isinstance(widths, str):
+        return parse_widths(widths)
+    found = tuple(check_integer("widths", n) for n in widths)
+    if not found:
+        raise ValueError("widths must have at least one layer, not none")
+    return found
+
+
 def _is_whole(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 18  # int() takes 1_0, +1 and more
 

@@ -1,9 +1,9 @@
 """Exact even moments of random ReLU networks without biases, beside their infinite-width limits.
 
 z = W_(L+1) s(W_L ... s(W_1 x)), s = ReLU, W_l = sqrt(2/n_(l-1)) W-hat_l with independent entries of
-W-hat from a symmetric law mu of variance one; J = dz/dx. For laws with atoms the gate at z = 0 is a
-fair coin. A linear network keeps the factor 2, so that its moments of order 2k grow as 2^(kL); with
-weights of variance 1/n_(l-1) they are 2^(-k(L+1)) times these.
+W-hat from a symmetric distribution mu of variance one; J = dz/dx. If mu has atoms, the gate at
+z = 0 is a fair coin. A linear network keeps the factor 2, so that its moments of order 2k grow as
+2^(kL); with weights of variance 1/n_(l-1) they are smaller by the factor 2^(-k(L+1)).
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from numpy.typing import ArrayLike, NDArray
 from nnth import _core
 from nnth._kernels.kernel import kernel
 from nnth._paths import rational
-from nnth._paths.weight_law import WeightLaw, weight_law
+from nnth._paths.weight_distribution import WeightDistribution, weight_distribution
 from nnth._runtime.checks import check_integer
 from nnth._runtime.typing import Progress
 
 Array = NDArray[np.float64]
-Law = str | Sequence[float | Fraction] | WeightLaw
+Weights = str | Sequence[float | Fraction] | WeightDistribution
 Quantity = Literal["dzdx", "z", "normz", "jacobian"]
 Parameters = Literal["w-hat", "w"]
 
@@ -40,8 +40,12 @@ _MAX_SIZE: Final = 10**9
 class PathMoments:
     """Moments of one quantity.
 
-    orders: even, as asked for. values: the moments, 0 or infinity outside the range of doubles.
-    logs: their natural logarithms. fractions: the moments exactly, where that was asked for.
+    Attributes:
+        quantity: The name of the quantity.
+        orders: The even orders, as requested.
+        values: The moments `(orders,)`; 0 or infinity outside the range of doubles.
+        logs: Their natural logarithms `(orders,)`.
+        fractions: The exact moments, or None unless requested.
     """
 
     quantity: str
@@ -55,56 +59,70 @@ def path_moments(
     quantity: Quantity,
     orders: int | Sequence[int],
     *,
-    n0: int,
     widths: Sequence[int],
+    mu: Weights = "gaussian",
+    n0: int,
     n_out: int = 1,
-    mu: Law = "gaussian",
     x: ArrayLike | None = None,
     linear: bool = False,
     exact: bool = False,
     progress: Progress | None = None,
 ) -> PathMoments:
-    """Return even moments of a quantity of a random ReLU network, at its finite widths.
+    """Return even moments of a quantity of a random ReLU network at finite width.
 
-    quantity: "dzdx", E (dz_q/dx_p)^order; "z", E z_q(x)^order; "normz", E |z(x)|^order over the
-        n_out outputs; "jacobian", E |J|_F^order over n_out outputs and n0 inputs.
-    orders: even numbers from 2 to 16, to 10 for "jacobian".
-    n0, widths, n_out: sizes from 1 to 10^9; widths of the hidden layers, which may be none.
-    mu: the law of the entries of W-hat; see `weight_law`. Its moments up to the highest of
-        `orders` are needed.
-    x: the input, `(n0,)`, finite and not 0; needed by "z" and "normz", ignored by the others.
-    linear: without activations.
-    exact: as fractions, by another route, from mu and x as what their floats are. `x` may hold
-        Fractions then.
-    progress: called with layers done and in all, a few times a second.
+    For z = W_(L+1) s(W_L ... s(W_1 x)), W_l = sqrt(2/n_(l-1)) W-hat_l, and Gaussian weights::
 
-    Returns PathMoments, an entry an order.
+        E (dz_q/dx_p)^2 = 2/n_0,  E (dz_q/dx_p)^4 = (12/n_0^2) prod_l (1 + 5/n_l)
 
-    Accuracy: values are good to a unit in the last place and logs to four, at 10^5 layers and
-    widths of 10^9: all terms of the sums are positive for every mu, and are summed in
-    double-double arithmetic. mu is exact where given by name, fractions or text.
-    Cost: below 1 ms for order 8 at 50 layers. At 10^5 layers some 10 ms for equal widths; where all
-    differ 0.15 s for order 8 and 1.3 s for order 16, 1.4 s and, for order 10, 6 s of "jacobian"
+    Args:
+        quantity: "dzdx", the derivative dz_q/dx_p; "z", the output z_q(x); "normz", the norm of
+            the n_out outputs; "jacobian", the Frobenius norm of the n_out x n_0 matrix dz/dx.
+        orders: One or several even numbers from 2 to 16; to 10 for "jacobian".
+        widths: The widths of the hidden layers, from 1 to 10^9; the list may be empty.
+        mu: The distribution of the entries of W-hat (see `nnth.weight_distribution`), with moments
+            up to the highest order.
+        n0: The input dimension, from 1 to 10^9.
+        n_out: The output dimension, from 1 to 10^9.
+        x: The input `(n0,)`, finite and not 0, or Fractions if `exact`; required by "z" and
+            "normz", ignored otherwise.
+        linear: Leave out the activations.
+        exact: Compute the moments as fractions too, by a second algorithm.
+        progress: Called with the layers done and their number, a few times per second.
+
+    Returns:
+        PathMoments, with an entry for each order.
+
+    Raises:
+        ValueError: If an argument is out of range, or mu lacks a moment.
+
+    Accuracy: one unit in the last place for values and four for logarithms, up to 10^5 layers and
+    widths of 10^9, since all terms are positive and summed in double-double arithmetic. Cost: below
+    1 ms for order 8 at 50 layers. For 10^5 layers 10 ms if the widths are equal; if all differ,
+    0.15 s for order 8, 1.3 s for order 16, and 6 s for order 10 of "jacobian"
     (bench/bench_paths_exact.py). Fractions grow with depth and cost O(L^2).
 
-    Raises ValueError for arguments out of range and for moments of mu that are not known.
+    Example:
+        >>> nnth.path_moments("dzdx", [2, 4], n0=2, widths=[5, 5]).values
+        array([ 1., 12.])
 
-    Source: Hanin & Nica (2018), Prop. 2, for the gates as coins; Hanin (2018) for k = 2.
+    Source: Hanin and Nica (2018), proposition 2, for gates as coins; Hanin (2018) for order 4.
     """
     if quantity not in QUANTITIES:
         raise ValueError(f"quantity must be one of {', '.join(QUANTITIES)}, not {quantity!r}")
     asked = _orders(orders, MAX_ORDER[quantity])
-    law, sizes = weight_law(mu), layer_sizes(n0, widths, n_out)
-    law.moment(max(asked))
+    weights, sizes = weight_distribution(mu), layer_sizes(n0, widths, n_out)
+    weights.moment(max(asked))
     if exact:
         rational = _rationals(x, sizes[0]) if quantity in NEED_X else ()
-        found = tuple(_fraction(quantity, order, sizes, law, rational, linear) for order in asked)
+        found = tuple(
+            _fraction(quantity, order, sizes, weights, rational, linear) for order in asked
+        )
         values = np.array([_value(moment) for moment in found])
         return PathMoments(quantity, asked, values, np.array([*map(_log, found)]), found)
     point = input_vector(x, sizes[0]) if quantity in NEED_X else np.empty(0)
     pairs = [
         _core.path_moment(
-            _network(sizes, law, order, linear), quantity, point, order // 2, progress
+            _network(sizes, weights, order, linear), quantity, point, order // 2, progress
         )
         for order in asked
     ]
@@ -117,41 +135,62 @@ def path_asymptotics(
     quantity: Quantity,
     orders: int | Sequence[int],
     *,
-    n0: int,
     widths: Sequence[int],
+    mu: Weights = "gaussian",
+    n0: int,
     n_out: int = 1,
-    mu: Law = "gaussian",
     x: ArrayLike | None = None,
     linear: bool = False,
 ) -> PathMoments:
-    """Return what the moments tend to as the widths grow and T = sum of 1/n_l stays.
+    """Return the limits of the moments as the widths grow at fixed T = sum of 1/n_l.
 
-    With b = 5 T + 2 k4 |u|_4^4/n_1 (linear: 2 T + k4 |u|_4^4/n_1), u = x/|x| or a unit vector,
+    With `u = x/|x|`, or a unit vector for dzdx, and the excess kurtosis k4 of the weights::
 
-        E (dz_q/dx_p)^2k -> (2k-1)!! (2/n_0)^k exp(b k (k-1)/2),
+        b = 5 T + 2 k4 |u|_4^4/n_1    (linear: 2 T + k4 |u|_4^4/n_1)
+        E (dz_q/dx_p)^2k -> (2k-1)!! (2/n_0)^k exp(b k (k-1)/2)
 
-    z and |z| likewise with (2 |x|^2/n_0)^k and, for |z|, n_out (n_out+2) ... (n_out+2k-2). The
-    Jacobian's is the sum over partitions lam of k of (2/n_0)^k d(2 lam)/(2k-1)!! exp(c_lam T) times
-    the product over the boxes (i, j) of lam of (n_0 + a)(n_out + a), a = 2(j-1) - (i-1), with
-    c_lam = k(k-1)/2 + 2 sum a (linear: sum a), and d(2 lam) the dimension of the representation of
-    the symmetric group: the pairings of 2k paths change by switches between two pairs, at rates
-    that zonal polynomials diagonalize. k4 does not enter it to this order.
+    For z and its norm the factor is `(2 |x|^2/n_0)^k`, and for the norm n_out (n_out+2) ...
+    (n_out+2k-2) takes the place of (2k-1)!!. The moment of the Jacobian is the sum over partitions
+    lam of k of (2/n_0)^k d(2 lam)/(2k-1)!! exp(c_lam T) times the product over the boxes (i, j) of
+    lam of (n_0 + a)(n_out + a), a = 2(j-1) - (i-1). Here c_lam = k(k-1)/2 + 2 sum a (linear:
+    sum a), and d(2 lam) is the dimension of the representation of the symmetric group: the pairings
+    of 2k paths change by switches between two pairs, at rates that zonal polynomials diagonalize.
+    It does not depend on k4 to this order.
 
-    Arguments and result as in `path_moments`. The relative error is O(k^3 T/n + k^2 k4/n_L).
+    Args:
+        quantity: As in `nnth.path_moments`.
+        orders: As in `nnth.path_moments`.
+        widths: The widths of the hidden layers.
+        mu: The distribution of the entries of W-hat, with mu4.
+        n0: The input dimension.
+        n_out: The output dimension.
+        x: The input `(n0,)`; required by "z" and "normz".
+        linear: Leave out the activations.
 
-    Source: Hanin & Nica (2018) for dzdx; Macdonald (1995), VII.2, for the zonal polynomials.
+    Returns:
+        PathMoments. The relative error of the limit is O(k^3 T/n + k^2 k4/n_L).
+
+    Raises:
+        ValueError: As `nnth.path_moments`.
+
+    Example:
+        >>> limit = nnth.path_asymptotics("dzdx", 4, n0=1, widths=[50] * 10)
+        >>> bool(np.isclose(limit.values[0], 12 * np.exp(5 * 10 / 50)))
+        True
+
+    Source: Hanin and Nica (2018) for dzdx; Macdonald (1995), VII.2, for the zonal polynomials.
     """
     if quantity not in QUANTITIES:
         raise ValueError(f"quantity must be one of {', '.join(QUANTITIES)}, not {quantity!r}")
     asked = _orders(orders, MAX_ORDER[quantity])
-    law, (n_in, hidden, outputs) = weight_law(mu), layer_sizes(n0, widths, n_out)
+    weights, (n_in, hidden, outputs) = weight_distribution(mu), layer_sizes(n0, widths, n_out)
     scale, fourth = log(2 / n_in), 1.0
     if quantity in NEED_X:
         squared, fourth = input_norms(input_vector(x, n_in))
         scale += squared
     inverse = math.fsum(1 / n for n in hidden)
     per_layer = 2.0 if linear else 1.0
-    b = lognormal_variance(hidden, law, fourth=fourth, linear=linear) if max(asked) > 2 else 0.0
+    b = lognormal_variance(hidden, weights, fourth=fourth, linear=linear) if max(asked) > 2 else 0.0
     logs = []
     for k in (order // 2 for order in asked):
         value = k * (scale + len(hidden) * log(per_layer))
@@ -166,33 +205,37 @@ def path_asymptotics(
 
 
 def lognormal_variance(
-    widths: Sequence[int], mu: Law = "gaussian", *, fourth: float = 1.0, linear: bool = False
+    widths: Sequence[int], mu: Weights = "gaussian", *, fourth: float = 1.0, linear: bool = False
 ) -> float:
     """Return b = 5 sum 1/n_l + 2 k4 fourth/n_1, the log variance of |h^L|^2 in wide networks.
 
     fourth: |u|_4^4 of the direction u = x/|x|; 1 for a derivative dz_q/dx_p.
     linear: b = 2 sum 1/n_l + k4 fourth/n_1.
 
-    Without hidden layers b is 0. Source: Hanin & Nica (2018), Theorem 1.
+    Without hidden layers b is 0. Source: Hanin and Nica (2018), theorem 1.
     """
     if not widths:
         return 0.0
     slope, k4 = (2, 1.0) if linear else (5, 2.0)
-    kurtosis = float(weight_law(mu).kurtosis)
+    kurtosis = float(weight_distribution(mu).kurtosis)
     return slope * math.fsum(1 / n for n in widths) + k4 * kurtosis * fourth / widths[0]
 
 
 @dataclass(frozen=True)
 class NtkMoments:
-    """The neural tangent kernel Theta of one input: mean, second moment, and their limits.
+    """The tangent kernel Theta of one input: mean, second moment, and their limits.
 
-    log_mean, log_second: logarithms, for where the moments leave the range of doubles.
-    relative_variance: Var Theta/(E Theta)^2.
-    asymptotic_second: (E Theta)^2 times what E Theta^2/(E Theta)^2 tends to; as a logarithm too.
-    asymptotic_relative_variance: that limit less one.
-    small_time_variance: (11/3) T, of which the relative variance is made where T is small and
-        widths are equal.
-    fractions: mean and second moment exactly, where that was asked for.
+    Attributes:
+        mean: E Theta.
+        second: E Theta^2.
+        log_mean, log_second: Their logarithms, also outside the range of doubles.
+        relative_variance: Var Theta/(E Theta)^2.
+        asymptotic_second: (E Theta)^2 times the limit of E Theta^2/(E Theta)^2.
+        asymptotic_log_second: Its logarithm.
+        asymptotic_relative_variance: That limit minus one.
+        small_time_variance: (11/3) T, the relative variance of deep networks of equal widths for
+            small T.
+        fractions: The exact mean and second moment, or None unless requested.
     """
 
     mean: float
@@ -208,50 +251,75 @@ class NtkMoments:
 
     @property
     def asymptotic_error(self) -> float:
-        """The relative error of asymptotic_second: O(1/n), and infinite depth makes it grow."""
+        """The relative error of asymptotic_second: O(1/n), and growing with depth."""
         return math.expm1(min(self.asymptotic_log_second - self.log_second, 700.0))
 
 
 def ntk_moments(
     *,
-    n0: int,
     widths: Sequence[int],
-    mu: Law = "gaussian",
+    mu: Weights = "gaussian",
+    n0: int,
     x: ArrayLike,
     parameters: Parameters = "w-hat",
     linear: bool = False,
     exact: bool = False,
     progress: Progress | None = None,
 ) -> NtkMoments:
-    """Return mean and second moment of Theta(x, x) = sum over weights w of (dz/dw)^2; n_out = 1.
+    """Return the mean and the second moment of the tangent kernel of one input and one output.
 
-    E Theta = 2(L+1)|x|^2/n_0 for "w-hat", (|x|^2/n_0) sum_{l<=L} n_l for "w" (linear: 2^L times
-    that). As the widths grow with T = sum of 1/n_l fixed,
+    Theta(x, x) is the sum over all weights w of (dz/dw)^2. For "w-hat" and for "w" (for linear
+    networks times 2^L)::
 
-        E Theta^2/(E Theta)^2 -> e^(5T) mean over layers l, m of 1/3 + (2/3) e^(-6 |t_l - t_m|),
+        E Theta = 2 (L+1) |x|^2/n_0    or    (|x|^2/n_0) sum_(l <= L) n_l
 
-    t_l the sum of 1/n over the hidden layers before l; layers count alike for "w-hat", and as the
-    width before them for "w" (linear: 2T and 3 |t_l - t_m|).
+    As the widths grow at fixed T = sum of 1/n_l::
 
-    parameters: whether derivatives are by the entries of W-hat, of variance one, or of W.
-    Other arguments as in `path_moments`; mu up to its fourth moment.
+        E Theta^2/(E Theta)^2 -> e^(5 T) mean over layers l, m of 1/3 + (2/3) e^(-6 |t_l - t_m|)
 
-    Accuracy: a unit in the last place, at 10^5 layers, for the exact moments and, above 1e-12, the
-    relative variance. Cost: O(L), 0.1 s at 10^5 layers.
+    with t_l the sum of 1/n over the hidden layers before l (linear: `2 T and 3 |t_l - t_m|`). The
+    mean weights all layers equally for "w-hat", and by the width before them for "w".
 
-    Source: Hanin & Nica (2019), Theorem 3, has the bounds; the exact recursion follows the
-    meetings of two pairs of paths.
+    Args:
+        widths: The widths of the hidden layers, from 1 to 10^9.
+        mu: The distribution of the entries of W-hat, with mu4 (see `nnth.weight_distribution`).
+        n0: The input dimension, from 1 to 10^9.
+        x: The input `(n0,)`, finite and not 0.
+        parameters: "w-hat" for derivatives by the entries of W-hat, of variance one; "w" for
+            derivatives by the entries of W.
+        linear: Leave out the activations.
+        exact: Compute both moments as fractions too.
+        progress: Called with the layers done and their number, a few times per second.
+
+    Returns:
+        NtkMoments.
+
+    Raises:
+        ValueError: If an argument is out of range, or mu lacks its fourth moment.
+
+    Accuracy: one unit in the last place up to 10^5 layers, for both moments and for relative
+    variances above 1e-12. Cost: O(L), 0.1 s at 10^5 layers.
+
+    Example:
+        >>> found = nnth.ntk_moments(n0=1, widths=[10], x=[1.0])
+        >>> round(found.mean, 6), round(found.relative_variance, 6)
+        (4.0, 0.3)
+
+    Source: Hanin and Nica (2019), theorem 3, for bounds; the exact recursion follows the
+    coincidences of two pairs of paths.
     """
     if parameters not in ("w-hat", "w"):
         raise ValueError(f"parameters must be w-hat or w, not {parameters!r}")
-    law, sizes = weight_law(mu), layer_sizes(n0, widths, 1)
-    law.moment(4)
+    weights, sizes = weight_distribution(mu), layer_sizes(n0, widths, 1)
+    weights.moment(4)
     point = input_vector(x, sizes[0])
-    found = _core.ntk_moments(_network(sizes, law, 4, linear), point, parameters == "w", progress)
+    found = _core.ntk_moments(
+        _network(sizes, weights, 4, linear), point, parameters == "w", progress
+    )
     fractions = None
     if exact:
         fractions = rational.ntk_moments(
-            sizes[0], sizes[1], law, _rationals(x, sizes[0]), parameters == "w", linear
+            sizes[0], sizes[1], weights, _rationals(x, sizes[0]), parameters == "w", linear
         )
     ratio = _ntk_ratio(sizes[0], sizes[1], parameters == "w", linear)
     log_second = 2 * found["log_mean"] + ratio
@@ -273,7 +341,7 @@ def ntk_shape(t: float) -> float:
     For equal widths and many layers E Theta^2/(E Theta)^2 -> C(T) e^(5T); C(0) = 1, C(inf) = 1/3.
     """
     tau = 6.0 * t
-    if tau < 1e-2:  # the series loses nothing there
+    if tau < 1e-2:  # the series has no cancellation there
         mean = 1.0 - tau / 3 + tau**2 / 12 - tau**3 / 60 + tau**4 / 360 - tau**5 / 2520
     else:
         mean = 2.0 / tau**2 * (tau + math.expm1(-tau))
@@ -282,12 +350,16 @@ def ntk_shape(t: float) -> float:
 
 @dataclass(frozen=True)
 class OffDiagonalNtk:
-    """Theta(a, b)/Theta(a, a) of two inputs of equal norm and given cosine.
+    """Theta(a, b)/Theta(a, a) for two inputs of equal norm.
 
-    limit: of infinite width, by the recursion; exact in the mean at every width for L = 1 and
-        Gaussian weights. product: the cosine times the product of the layers' probabilities that
-        both gates are open given that one is; false, as it takes the gates as independent of the
-        weights before them, for two inputs at once.
+    Attributes:
+        cosine: The cosine of their angle.
+        depth: The number of hidden layers.
+        limit: The ratio at infinite width, by the recursion; for L = 1 and Gaussian weights also
+            its exact mean at every width.
+        product: A false formula of lecture notes: the cosine times the product over layers of the
+            probability that both gates are open, given that one is. It takes the gates for
+            independent of the weights before them for two inputs at once.
     """
 
     cosine: float
@@ -297,14 +369,30 @@ class OffDiagonalNtk:
 
 
 def ntk_off_diagonal(cosine: float, depth: int) -> OffDiagonalNtk:
-    """Return the tangent kernel of two inputs in the limit of infinite width, and a false formula.
+    """Return the tangent kernel of two inputs at infinite width, beside a false formula.
 
-    With th_l the angle of the inputs at layer l (th_0 their own) and K_0 = Theta_0 = cos th_0,
-    K' = (sin th + (pi - th) cos th)/pi, Theta' = K' + Theta (pi - th)/pi, over L + 1 where the
-    inputs agree. The product formula is cos th_0 times the product of (pi - th_l)/pi.
+    With th_l the angle of the inputs at layer l, th_0 that of x_a and x_b, and
+    K_0 = Theta_0 = cos th_0::
 
-    cosine: in [-1, 1]. depth: hidden layers L >= 1. Accuracy: `nnth.kernel`'s, about 1e-14.
-    Source: Cho & Saul (2009), Jacot et al. (2018).
+        K' = (sin th + (pi - th) cos th)/pi,  Theta' = K' + Theta (pi - th)/pi
+
+    The ratio is Theta_L/(L + 1). The false formula is cos th_0 times the product of (pi - th_l)/pi.
+
+    Args:
+        cosine: The cosine of the angle, in [-1, 1].
+        depth: The number of hidden layers, at least 1.
+
+    Returns:
+        An OffDiagonalNtk, with relative errors of about 1e-14.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Example:
+        >>> round(nnth.ntk_off_diagonal(0.0, 1).limit, 6)
+        0.159155
+
+    Source: Cho and Saul (2009); Jacot et al. (2018).
     """
     table = kernel("relu", depth=depth, rho=cosine, norm=1.0, cw=2.0, cb=0.0)
     angles = np.arccos(np.clip(table["corr"][:-1], -1.0, 1.0))
@@ -340,10 +428,10 @@ def layer_sizes(n0: int, widths: Sequence[int], n_out: int) -> tuple[int, tuple[
 
 
 def _network(
-    sizes: tuple[int, tuple[int, ...], int], law: WeightLaw, order: int, linear: bool
+    sizes: tuple[int, tuple[int, ...], int], weights: WeightDistribution, order: int, linear: bool
 ) -> _core.PathNetwork:
     n0, widths, n_out = sizes
-    return _core.PathNetwork(n0, widths, n_out, law.doubles(order), linear)
+    return _core.PathNetwork(n0, widths, n_out, weights.doubles(order), linear)
 
 
 def input_vector(x: ArrayLike | None, n0: int) -> Array:
@@ -376,14 +464,14 @@ def _fraction(
     quantity: str,
     order: int,
     sizes: tuple[int, tuple[int, ...], int],
-    law: WeightLaw,
+    weights: WeightDistribution,
     x: Sequence[Fraction],
     linear: bool,
 ) -> Fraction:
     n0, widths, n_out = sizes
     if quantity == "jacobian":
-        return rational.jacobian_moment(order // 2, n0, widths, n_out, law, linear)
-    return rational.partition_moment(quantity, order // 2, n0, widths, n_out, law, x, linear)
+        return rational.jacobian_moment(order // 2, n0, widths, n_out, weights, linear)
+    return rational.partition_moment(quantity, order // 2, n0, widths, n_out, weights, x, linear)
 
 
 def _value(moment: Fraction) -> float:
@@ -407,7 +495,7 @@ def _contents(lam: Sequence[int]) -> Iterator[int]:
 
 
 def _zonal(k: int, n0: int, n_out: int, inverse: float, linear: bool) -> float:
-    """Return the logarithm of the Jacobian's limit without (2/n_0)^k; see `path_asymptotics`."""
+    """Return the log of the limit for the Jacobian, without (2/n_0)^k; see `path_asymptotics`."""
     terms = []
     for lam in rational.partitions(k):
         contents = list(_contents(lam))
@@ -430,17 +518,18 @@ def _ntk_ratio(n0: int, widths: Sequence[int], weights: bool, linear: bool) -> f
     """Return the logarithm of the limit of E Theta^2/(E Theta)^2."""
     growth, decay = (2, 3) if linear else (5, 6)
     largest = max((n0, *widths)) if weights else 1
-    shares = np.array([n0, *widths], dtype=np.float64) / largest
+    layers = np.array([n0, *widths], dtype=np.float64) / largest
     if not weights:
-        shares[:] = 1.0
-    # 1 - mean e^(-decay |t_l - t_m|), by the weight `behind`, decayed, and what it has lost.
+        layers[:] = 1.0
+    # 1 - mean e^(-decay |t_l - t_m|), from the sum `behind` of the weights of the layers before and
+    # the part `lost` of it that has decayed.
     fades = np.exp(-decay / np.array(widths, dtype=np.float64)).tolist()
     losses = (-np.expm1(-decay / np.array(widths, dtype=np.float64))).tolist()
     behind, lost, both = 0.0, 0.0, []
-    listed = shares.tolist()
-    for before, share, fade, loss in zip(listed, listed[1:], fades, losses, strict=False):
+    listed = layers.tolist()
+    for before, here, fade, loss in zip(listed, listed[1:], fades, losses, strict=False):
         behind += before
         lost = fade * lost + loss * behind
-        both.append(2 * share * lost)
+        both.append(2 * here * lost)
     missing = math.fsum(both) / math.fsum(listed) ** 2
     return growth * math.fsum(1 / n for n in widths) + math.log1p(-2 / 3 * missing)

@@ -1,8 +1,8 @@
-"""Moments of random ReLU networks without biases: exact, sampled, and as the widths grow.
+"""Moments of random ReLU networks without biases: exact, sampled, and in the limit of large widths.
 
-z = W_(L+1) s(W_L ... s(W_1 x)), W_l = sqrt(2/n_(l-1)) W-hat_l, the entries of W-hat independent and
-of a symmetric law mu of variance one. What is computed of z, of its derivatives and of its tangent
-kernel stands on sums over paths through the network.
+z = W_(L+1) s(W_L ... s(W_1 x)), W_l = sqrt(2/n_(l-1)) W-hat_l, where W-hat has independent entries
+from a symmetric distribution mu of variance one. The moments of z, of its derivatives and of its
+tangent kernel are sums over paths through the network.
 """
 
 from __future__ import annotations
@@ -12,22 +12,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
-from typing import Any, Final, Literal, Unpack
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nnth._networks.ensemble import in_parts
-from nnth._paths.laws import CHI2_LOG_MEAN, CHI2_LOG_VARIANCE, digamma_less_log, path_laws, trigamma
+from nnth import _core
+from nnth._data.data import Data
+from nnth._networks.ensemble import Ranges
+from nnth._paths.ensemble import PathEnsemble, path_ensemble
+from nnth._paths.log_moments import (
+    CHI2_LOG_MEAN,
+    CHI2_LOG_VARIANCE,
+    path_log_moments,
+)
 from nnth._paths.moments import (
     MAX_ORDER,
     NtkMoments,
+    Weights,
     ntk_moments,
     path_asymptotics,
     path_moments,
 )
-from nnth._paths.nets import Nets, PathNets, path_nets
-from nnth._paths.samplers import PathSample, QuantitySample, sample_paths
+from nnth._paths.samplers import PathSample, QuantitySample, Sampler, sample_paths
 from nnth._runtime.checks import check_integer
 from nnth._runtime.memory import check_memory
 from nnth._runtime.typing import Progress
@@ -37,77 +44,130 @@ from nnth._tables.statistics import note_on_z, z_score
 from nnth._tables.table import Table
 
 Array = NDArray[np.float64]
-Sampler = Literal["law", "dense"]
 
-QUANTITIES: Final = ("dzdx", "z", "normz", "jacobian", "ntk")
+Quantity: TypeAlias = Literal["dzdx", "z", "normz", "jacobian", "ntk", "ntk_standard"]
+
+QUANTITIES: Final[tuple[Quantity, ...]] = ("dzdx", "z", "normz", "jacobian", "ntk")
 KERNELS: Final = ("ntk", "ntk_standard")
 KNOWN: Final = (*QUANTITIES, "ntk_standard")
 ORDERS: Final = (2, 4, 6, 8)
 NTK_ORDERS: Final = (1, 2)
-MOST: Final = 16  # the highest order
+HIGHEST_ORDER: Final = 16
 
-_LARGE_SHARE: Final = 0.1
-_LARGEST_LOG: Final = 700.0  # of a double
+_LARGE_FRACTION: Final = 0.1
+_LARGEST_LOG: Final = 700.0  # exp of more may overflow
 
 
 def paths(
     *,
-    quantities: Sequence[str] | None = None,
+    width: int | None = None,
+    depth: int | None = None,
+    widths: Sequence[int] | str | None = None,
+    mu: Weights = "gaussian",
+    sampler: Sampler | None = None,
+    n0: int | None = None,
+    n_out: int = 1,
+    x: Data | None = None,
+    linear: bool = False,
+    quantities: Sequence[Quantity] | None = None,
     orders: Sequence[int] | None = None,
+    samples: int | None = None,
     exact: bool = False,
+    seed: int = 0,
     threads: int = 0,
     progress: Progress | None = None,
-    **nets: Unpack[Nets],
 ) -> Table:
-    """Return moments of what a random ReLU network computes: exactly, sampled, and in the limit.
+    """Return moments of random ReLU networks without biases: exact, sampled and asymptotic.
 
-    quantities: of "dzdx", dz_q/dx_p; "z", z_q(x); "normz", |z(x)|; "jacobian", |dz/dx|_F; "ntk",
-        the tangent kernel Theta(x, x) of z_q for the parameters W-hat; these by default, and
-        "ntk_standard", the same for the parameters W.
-    orders: powers, of all quantities alike: even ones for the first four, at most 16. By default 2,
-        4, 6, 8, as far as moments of mu are known, and 1, 2 for kernels.
-    exact: moments as fractions too, from x and mu as what their floats are.
-    threads: 0 = all; the result is the same for any number.
-    progress: called with the networks that are drawn, and their number, a few times a second.
-    The others are those of `nnth._paths.Nets`.
+    For z = W_(L+1) s(W_L ... s(W_1 x)), W_l = sqrt(2/n_(l-1)) W-hat_l, and the tangent kernel Theta
+    of z at x::
 
-    Returns a Table, a row a quantity and order: quantity, order; `exact` E q^order at these widths;
-    `mean` over the sample, its standard error `stderr` and z = (mean - exact)/stderr; `asymptotic`,
-    what `exact` tends to as widths grow and T = sum 1/n_l stays (`nnth._paths.moments.
-    path_asymptotics`), 12/n0^2 exp(5 T) for the fourth moment of dzdx; log_exact, log_sampled,
-    log_asymptotic, their logarithms, for what leaves the doubles; `stderr_exact`, the standard
-    error that a sample of this size has, from the exact moment of twice the order;
-    `largest_share`, the part of the sum that one network makes; `dead` and `dead_exact`, the share
-    of networks with q = 0 and its probability (NaN where mu has atoms); log_mean, log_var and
-    their exact values log_mean_exact, log_var_exact, of log q^2 (of log Theta for kernels) where q
-    is not 0; `note`. With `exact` there is `fraction`, as text. NaN is what is not known; without
-    samples mean, stderr and z.
+        E (dz/dx)^2 = 2/n_0,  E (dz/dx)^4 -> (12/n_0^2) exp(5 T),  T = sum_l 1/n_l
+        E Theta = 2 (L+1) |x|^2/n_0
 
-    The note says when a sample does not see a moment, so that mean is too small and stderr too: a
-    single network is a tenth of the sum, or fewer are drawn than exp(D + 2 s) (Chatterjee and
-    Diaconis 2018), where D and s are mean and deviation of log(q^order/E q^order) under the law in
-    which networks count as q^order, from the exact moments of neighboring orders.
+    Args:
+        width: The width of all hidden layers; 64 if None.
+        depth: The number of hidden layers; 10 if None.
+        widths: The widths of the hidden layers, as numbers or text such as "64*10,32", in place of
+            `width` and `depth`.
+        mu: The distribution of the entries of W-hat: "gaussian", "rademacher", "uniform",
+            "laplace", or even moments (see `nnth.weight_distribution`), which exclude sampling.
+        sampler: "law" samples the norms of the layers, in O(L) random numbers per network, from
+            their exact distribution for Gaussian weights; "dense" samples every weight. By default
+            "law" if the weights are Gaussian.
+        n0: The input dimension; that of `x`, or 2, if None.
+        n_out: The output dimension.
+        x: The input `(n0,)`, or a data file with one row; all ones if None.
+        linear: Leave out the activations; networks are not sampled then.
+        quantities: Of "dzdx", the derivative dz_q/dx_p; "z", the output z_q(x); "normz", the norm
+            of z(x); "jacobian", the Frobenius norm of dz/dx; "ntk", the tangent kernel of z_q for
+            the parameters W-hat; "ntk_standard", the same for the parameters W. All but the last
+            if None.
+        orders: The orders of the moments, at most 16, even unless all quantities are kernels.
+            If None, 2, 4, 6, 8, as far as moments of mu are known, and 1, 2 for kernels.
+        samples: The number of random networks; if None, 10,000, or 0 where they cannot be sampled.
+        exact: Add the exact moments as fractions, from the values of the floats in x and mu.
+        seed: Network s is a function of (seed, s).
+        threads: The number of threads, 0 for all; the result does not depend on it.
+        progress: Called with the networks drawn and their number, a few times per second.
 
-    Accuracy: `exact` to a unit in the last place. Cost: that of the sample, some 10 ns a layer and
-    network for "law", 3 ns a weight for "dense"; memory does not grow with samples.
+    Returns:
+        A Table with a row for each quantity q and order: quantity, order; `exact`, E q^order at
+        these widths; `mean` over the sample, its standard error `stderr`, and
+        z = (mean - exact)/stderr; `asymptotic`, the limit of `exact` for large widths at fixed T;
+        log_exact, log_sampled and log_asymptotic, their logarithms; `stderr_exact`, the standard
+        error that a sample of this size has by the exact moment of twice the order;
+        `largest_fraction`, the largest contribution of one network to the sum; `dead` and
+        `dead_exact`, the fraction of networks with q = 0 and its probability (NaN if mu has atoms);
+        log_mean, log_mean_exact, log_var and log_var_exact, of log q^2 (of log Theta for kernels)
+        where q is not 0; `note`; and with `exact` the text `fraction`. Unknown values are NaN.
 
-    Raises ValueError for arguments out of range, odd orders, and moments of mu that are not known;
-    KeyboardInterrupt saying what was done.
+        The note says when a sample misses a moment, so that mean and stderr are too small: when one
+        network makes a tenth of the sum, or when there are fewer than exp(D + 2 s) networks
+        (Chatterjee and Diaconis 2018). D and s are the mean and standard deviation of
+        log(q^order/E q^order) in the distribution that weights networks by q^order, estimated from
+        the exact moments of neighboring orders.
 
-    Source: Hanin & Nica (2018, 2019); Hanin (2018).
+    Raises:
+        ValueError: If an argument is out of range, an order is odd, or mu lacks a moment.
+        KeyboardInterrupt: With the statistics of the networks drawn so far.
+
+    Accuracy: one unit in the last place for `exact`. Cost: that of the sample, some 10 ns per layer
+    and network for "law" and 3 ns per weight for "dense"; memory does not grow with samples.
+
+    Example:
+        >>> table = nnth.paths(width=50, depth=10, n0=1, quantities=["dzdx"], samples=0)
+        >>> table["order"].tolist(), table["exact"][:2].round(3).tolist()
+        ([2, 4, 6, 8], [2.0, 31.125])
+
+    Source: Hanin and Nica (2018, 2019); Hanin (2018).
     """
-    drawn = path_nets(**nets)
-    asked = asked_moments(drawn, quantities, orders)
-    sample = draw(drawn, asked, threads=threads, progress=progress)
-    return path_table(drawn, asked, sample, exact=exact)
+    networks = path_ensemble(
+        width=width,
+        depth=depth,
+        widths=widths,
+        mu=mu,
+        sampler=sampler,
+        n0=n0,
+        n_out=n_out,
+        x=x,
+        linear=linear,
+        samples=samples,
+        seed=seed,
+    )
+    asked = asked_moments(networks, quantities, orders)
+    sample = draw(networks, asked, threads=threads, progress=progress)
+    return path_table(networks, asked, sample, exact=exact)
 
 
 def asked_moments(
-    nets: PathNets, quantities: Sequence[str] | None = None, orders: Sequence[int] | None = None
+    networks: PathEnsemble,
+    quantities: Sequence[str] | None = None,
+    orders: Sequence[int] | None = None,
 ) -> dict[str, tuple[int, ...]]:
-    """Return the orders of each quantity, checked; arguments as in `paths`."""
+    """Return the checked orders of each quantity; arguments as in `paths`."""
     names = tuple(dict.fromkeys(QUANTITIES if quantities is None else quantities))
-    if quantities is None and nets.law.order < 4:
+    if quantities is None and networks.weights.order < 4:
         names = names[:-1]
     if not names:
         raise ValueError("quantities must be at least one, not none")
@@ -120,60 +180,61 @@ def asked_moments(
     if given == ():
         raise ValueError("orders must be at least one, not none")
     for order in given or ():
-        if order > MOST:
-            raise ValueError(f"orders must be at most {MOST}, not {order}")
+        if order > HIGHEST_ORDER:
+            raise ValueError(f"orders must be at most {HIGHEST_ORDER}, not {order}")
         if order % 2 and not set(names) <= set(KERNELS):
             raise ValueError(f"orders must be even except for ntk, not {order}")
-    known = tuple(o for o in ORDERS if o <= nets.law.order)
+    known = tuple(o for o in ORDERS if o <= networks.weights.order)
     return {name: given or (NTK_ORDERS if name in KERNELS else known) for name in names}
 
 
 def draw(
-    nets: PathNets,
+    networks: PathEnsemble,
     asked: Mapping[str, tuple[int, ...]],
     *,
     keep: int = 0,
     threads: int = 0,
     progress: Progress | None = None,
 ) -> PathSample | None:
-    """Return statistics of the sample, with values of its first `keep` networks; None of none.
+    """Return statistics of the sample with the values of its first `keep` networks, or None.
 
     Raises MemoryError for more values than fit.
     """
-    kept = min(keep, nets.samples)
-    needed = 64 * kept * len(asked)  # numbers and their logarithms, copied once and once more
+    kept = min(keep, networks.samples)
+    needed = 64 * kept * len(asked)  # values and logarithms, each copied twice
     what = f"samples must be fewer for their values to be kept: those of {kept}"
     check_memory(needed, what)
     validated()
-    if not nets.samples:
+    if not networks.samples:
         return None
-
-    def part(start: int, count: int, told: Progress | None) -> PathSample:
-        return sample_paths(
-            tuple(asked),
-            asked,
-            n0=nets.n0,
-            widths=nets.widths,
-            n_out=nets.n_out,
-            x=nets.x,
-            mu=nets.mu,
-            sampler=nets.sampler,
-            samples=count,
-            seed=nets.seed,
-            start=start,
-            threads=threads,
-            progress=told,
-            keep=max(0, min(count, keep - start)),
-        )
-
-    return in_parts(part, nets.samples, progress, _so_far)
+    with Ranges(networks.samples, progress, _so_far) as ranges:
+        for first, count in ranges:
+            ranges.add(
+                sample_paths(
+                    tuple(asked),
+                    asked,
+                    widths=networks.widths,
+                    mu=networks.mu,
+                    sampler=networks.sampler,
+                    n0=networks.n0,
+                    n_out=networks.n_out,
+                    x=networks.x,
+                    samples=count,
+                    start=first,
+                    keep=max(0, min(count, keep - first)),
+                    seed=networks.seed,
+                    threads=threads,
+                    progress=ranges.progress,
+                )
+            )
+    return ranges.sample
 
 
 def kept_values(sample: PathSample) -> dict[str, Array]:
     """Return the kept values of each quantity: |q|, and Theta for ntk.
 
-    Those of one network are in one place, but where "law" draws dzdx, or the Jacobian of several
-    outputs: their networks are others.
+    Values at one index belong to one network, except for dzdx and for the Jacobian of several
+    outputs with the sampler "law", which draws other networks for these.
     """
     return {name: quantity.values for name, quantity in sample.quantities.items()}
 
@@ -186,21 +247,21 @@ def _so_far(sample: PathSample) -> str:
 
 
 def path_table(
-    nets: PathNets,
+    networks: PathEnsemble,
     asked: Mapping[str, tuple[int, ...]],
     sample: PathSample | None,
     *,
     exact: bool = False,
 ) -> Table:
-    """Return the Table of `paths`, of a sample that is there."""
+    """Return the Table of `paths`, given the sample."""
     rows: list[dict[str, Any]] = []
-    dead = nets.dead
+    dead = networks.dead
     for name, orders in asked.items():
-        theory = _theory(nets, name, orders, exact)
+        theory = _theory(networks, name, orders, exact)
         seen = None if sample is None else sample[name]
-        log_moments = log_moments_of(nets, name)
+        log_moments = log_moments_of(networks, name)
         for i, order in enumerate(orders):
-            row = {"quantity": name, "order": order} | _row(nets, theory, seen, order, i)
+            row = {"quantity": name, "order": order} | _row(networks, theory, seen, order, i)
             row |= {
                 "dead": math.nan if seen is None else seen.dead / seen.count,
                 "dead_exact": dead,
@@ -211,26 +272,28 @@ def path_table(
                 "log_mean_exact": log_moments[0],
                 "log_var": math.nan if seen is None else power**2 * seen.log_variance,
                 "log_var_exact": log_moments[1],
-                "note": "; ".join(_notes(nets, theory, seen, order, i)),
+                "note": "; ".join(_notes(networks, theory, seen, order, i)),
             }
             if exact:
                 found = theory.fractions.get(order)
                 row["fraction"] = "" if found is None else _in_text(found)
             rows.append(row)
     columns = {column: [row[column] for row in rows] for column in rows[0]}
-    return Table(columns, nets.meta(), plot=None if nets.linear else partial(_picture, nets))
+    return Table(
+        columns, networks.meta(), plot=None if networks.linear else partial(_picture, networks)
+    )
 
 
-def _picture(nets: PathNets) -> Drawing:
-    """Return the distribution of dz/dx in the sample, which is drawn again."""
+def _picture(networks: PathEnsemble) -> Drawing:
+    """Return the distribution of dz/dx in the sample, which is networks again."""
     from nnth._paths.distribution import KEPT, distribution_picture
 
-    return distribution_picture(nets, draw(nets, {"dzdx": (2,)}, keep=KEPT))
+    return distribution_picture(networks, draw(networks, {"dzdx": (2,)}, keep=KEPT))
 
 
 @dataclass(frozen=True, eq=False)
 class _Theory:
-    """What is known of a quantity: moments by order, with 0 for those beyond."""
+    """The exact and asymptotic moments of a quantity, by their orders."""
 
     name: str
     values: dict[int, float]
@@ -241,7 +304,7 @@ class _Theory:
 
     @property
     def step(self) -> int:
-        """From one order to the next."""
+        """The difference of neighboring orders."""
         return 1 if self.name in KERNELS else 2
 
     def relative_variance(self, order: int) -> float:
@@ -251,11 +314,11 @@ class _Theory:
         excess = self.logs[2 * order] - 2 * self.logs[order]
         return math.expm1(excess) if excess < 700.0 else math.inf
 
-    def log_nets_needed(self, order: int) -> float:
-        """Return log of the networks without which the moment is not seen, D + 2 s; NaN if unknown.
+    def log_networks_needed(self, order: int) -> float:
+        """Return D + 2 s, the log of the number of networks that the moment needs; NaN if unknown.
 
-        With kappa(k) = log E q^(k step): D = k kappa' - kappa and s = k sqrt(kappa''), by
-        differences of neighbors.
+        With kappa(k) = log E q^(k step), D = k kappa' - kappa and s = k sqrt(kappa''), estimated by
+        differences of neighboring orders.
         """
         here, below = self.logs.get(order), order - self.step
         before = 0.0 if below == 0 else self.logs.get(below)
@@ -264,7 +327,7 @@ class _Theory:
         k, after = order / self.step, self.logs.get(order + self.step)
         if after is not None:
             slope, curvature = (after - before) / 2, after - 2 * here + before
-        else:  # at the highest order: the parabola through the three last
+        else:  # at the highest order, the parabola through the last three
             first = 0.0 if below == self.step else self.logs.get(below - self.step)
             if below == 0 or first is None:
                 return math.nan
@@ -273,29 +336,34 @@ class _Theory:
         return k * slope - here + 2.0 * k * math.sqrt(max(curvature, 0.0))
 
 
-def _theory(nets: PathNets, name: str, orders: Sequence[int], exact: bool) -> _Theory:
-    shape: Any = {"n0": nets.n0, "widths": nets.widths, "mu": nets.law, "linear": nets.linear}
+def _theory(networks: PathEnsemble, name: str, orders: Sequence[int], exact: bool) -> _Theory:
+    given: Any = {
+        "n0": networks.n0,
+        "widths": networks.widths,
+        "mu": networks.weights,
+        "linear": networks.linear,
+    }
     if name in KERNELS:
-        shape["parameters"] = "w-hat" if name == "ntk" else "w"
-        return _ntk_theory(name, ntk_moments(x=nets.point, exact=exact, **shape))
-    x = nets.point if name in ("z", "normz") else None
+        given["parameters"] = "w-hat" if name == "ntk" else "w"
+        return _ntk_theory(name, ntk_moments(x=networks.point, exact=exact, **given))
+    x = networks.point if name in ("z", "normz") else None
     most = MAX_ORDER[name]
     wanted = {o for o in orders if o <= most}
     near = set(wanted)
-    if nets.samples:
+    if networks.samples:
         near |= {o for m in wanted for o in (m - 2, m + 2, 2 * m, 3 * m) if 2 <= o <= most}
     kind: Any = name
-    shape |= {"n_out": nets.n_out, "x": x}
-    found = path_moments(kind, sorted(near), **shape) if near else None
+    given |= {"n_out": networks.n_out, "x": x}
+    found = path_moments(kind, sorted(near), **given) if near else None
     values = {} if found is None else dict(zip(found.orders, found.values.tolist(), strict=True))
     logs = {} if found is None else dict(zip(found.orders, found.logs.tolist(), strict=True))
     limits, log_limits, fractions = {}, {}, {}
     if wanted:
-        limit = path_asymptotics(kind, sorted(wanted), **shape)
+        limit = path_asymptotics(kind, sorted(wanted), **given)
         limits = dict(zip(limit.orders, limit.values.tolist(), strict=True))
         log_limits = dict(zip(limit.orders, limit.logs.tolist(), strict=True))
     if exact and wanted:
-        rational = path_moments(kind, sorted(wanted), exact=True, **shape)
+        rational = path_moments(kind, sorted(wanted), exact=True, **given)
         fractions = dict(zip(rational.orders, rational.fractions or (), strict=True))
     return _Theory(name, values, logs, limits, log_limits, fractions)
 
@@ -313,7 +381,7 @@ def _ntk_theory(name: str, found: NtkMoments) -> _Theory:
 
 
 def _row(
-    nets: PathNets, theory: _Theory, seen: QuantitySample | None, order: int, i: int
+    networks: PathEnsemble, theory: _Theory, seen: QuantitySample | None, order: int, i: int
 ) -> dict[str, float]:
     exact = theory.values.get(order, math.nan)
     mean = math.nan if seen is None else float(seen.mean[i])
@@ -328,15 +396,15 @@ def _row(
         "log_exact": theory.logs.get(order, math.nan),
         "log_sampled": math.nan if seen is None else float(seen.log_of_mean[i]),
         "log_asymptotic": theory.log_limits.get(order, math.nan),
-        "stderr_exact": exact * math.sqrt(max(relative, 0.0) / nets.samples)
-        if nets.samples and seen is not None
+        "stderr_exact": exact * math.sqrt(max(relative, 0.0) / networks.samples)
+        if networks.samples and seen is not None
         else math.nan,
-        "largest_share": math.nan if seen is None else float(seen.max_share[i]),
+        "largest_fraction": math.nan if seen is None else float(seen.max_fraction[i]),
     }
 
 
 def _notes(
-    nets: PathNets, theory: _Theory, seen: QuantitySample | None, order: int, i: int
+    networks: PathEnsemble, theory: _Theory, seen: QuantitySample | None, order: int, i: int
 ) -> list[str]:
     notes = []
     if order not in theory.values:
@@ -344,51 +412,50 @@ def _notes(
         notes.append(f"exact orders are {known}")
     if seen is None:
         return notes
-    needed, share = theory.log_nets_needed(order), float(seen.max_share[i])
+    needed, fraction = theory.log_networks_needed(order), float(seen.max_fraction[i])
     reasons = []
-    if needed > math.log(nets.samples):
+    if needed > math.log(networks.samples):
         power = needed / math.log(10)
         reasons.append(f"that takes about 10^{power:.1f} networks")
-    if share >= _LARGE_SHARE:
-        reasons.append(f"one network is {share:.0%} of the sum")
+    if fraction >= _LARGE_FRACTION:
+        reasons.append(f"one network is {fraction:.0%} of the sum")
     if reasons:
         notes.append(f"sample does not see this moment: {' and '.join(reasons)}")
-    elif seen.stderr[i] > 0.0 and (said := _on_z(theory, seen, order, i)):
-        notes.append(said)
+    elif seen.stderr[i] > 0.0 and (remark := _on_z(theory, seen, order, i)):
+        notes.append(remark)
     return notes
 
 
 def _on_z(theory: _Theory, seen: QuantitySample, order: int, i: int) -> str:
-    """Why z is not normal: by the exact skewness, as far as moments are known, and the largest."""
+    """Return why z is not normal, from the exact skewness, if known, and the largest network."""
     one, two, three = (theory.logs.get(k * order, math.nan) for k in (1, 2, 3))
     skew, spread = math.nan, theory.relative_variance(order)
     if 0.0 < spread < math.inf and three - 3.0 * one < _LARGEST_LOG:
         relative = math.exp(three - 3.0 * one) - 3.0 * math.exp(two - 2.0 * one) + 2.0
         skew = relative / spread**1.5
-    largest = float(seen.max_share[i]) * float(seen.mean[i]) / float(seen.stderr[i])
+    largest = float(seen.max_fraction[i]) * float(seen.mean[i]) / float(seen.stderr[i])
     return note_on_z(seen.count, skew, largest)
 
 
-def log_moments_of(nets: PathNets, name: str) -> tuple[float, float]:
-    """Return mean and variance of log q^2 where q is not 0; NaN where they are not known.
+def log_moments_of(networks: PathEnsemble, name: str) -> tuple[float, float]:
+    """Return the mean and variance of log q^2 for q != 0; NaN if they are not known.
 
-    For Gaussian weights q^2 is the scale times chi^2_m times the product of the hidden layers, with
-    m = 1 for dzdx and z, n_out for normz, and n0 for the Jacobian of one output.
+    For Gaussian weights q^2 is the scale times chi^2_m times the product over the hidden layers,
+    with m = 1 for dzdx and z, n_out for normz, and n0 for the Jacobian of one output.
     """
-    degrees = {"dzdx": 1, "z": 1, "normz": nets.n_out}
-    if nets.n_out == 1:
-        degrees["jacobian"] = nets.n0
+    degrees = {"dzdx": 1, "z": 1, "normz": networks.n_out}
+    if networks.n_out == 1:
+        degrees["jacobian"] = networks.n0
     m = degrees.get(name)
-    if not nets.law.is_gaussian or nets.linear or m is None:
+    if not networks.weights.is_gaussian or networks.linear or m is None:
         return math.nan, math.nan
-    found = path_laws(
-        n0=nets.n0, widths=nets.widths, x=nets.point if name in ("z", "normz") else None
+    found = path_log_moments(
+        n0=networks.n0, widths=networks.widths, x=networks.point if name in ("z", "normz") else None
     )
     assert found.log_mean is not None
     assert found.log_variance is not None
-    half = np.array([m / 2])
-    mean = math.log(m) + float(digamma_less_log(half)[0])
-    variance = float(trigamma(half)[0])
+    mean = math.log(m) + float(_core.digamma_less_log(m / 2))
+    variance = float(_core.polygamma(1, m / 2))
     return (
         found.log_mean - CHI2_LOG_MEAN + mean,
         found.log_variance - CHI2_LOG_VARIANCE + variance,
@@ -398,5 +465,5 @@ def log_moments_of(nets: PathNets, name: str) -> tuple[float, float]:
 def _in_text(value: Fraction) -> str:
     try:
         return str(value)
-    except ValueError:  # Python writes no whole number of more than 4300 digits
+    except ValueError:  # Python converts no integer of more than 4300 digits to decimal
         return f"{value.numerator:#x}/{value.denominator:#x}"

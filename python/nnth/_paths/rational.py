@@ -1,7 +1,7 @@
-"""Moments of random ReLU networks as fractions: slow, exact, and another route than the core's.
+"""Moments of random ReLU networks as fractions: slow, exact, by another method than the core.
 
 The core sums products of moments over coincidences, where all terms are positive. Here the states
-are power sums p_lam(v) = prod_i sum_j v_j^(2 lam_i), and weights enter by their cumulants k_2b:
+are power sums p_lam(v) = prod_i sum_j v_j^(2 lam_i), and weights enter through cumulants k_2b:
 
     M_2a(v) = E (sum_j w_j v_j)^2a
             = sum over partitions nu of a of (2a)!/prod_b ((2b)!)^m_b m_b! prod_b k_2b^m_b p_nu(v),
@@ -18,10 +18,10 @@ from fractions import Fraction
 from functools import cache
 from math import comb, factorial, lcm, perm, prod
 
-from nnth._paths.weight_law import WeightLaw
+from nnth._paths.weight_distribution import WeightDistribution
 
 Partition = tuple[int, ...]
-Polynomial = dict[Partition, Fraction]  # in power sums
+Polynomial = dict[Partition, Fraction]  # the coefficients of power sums
 Matrix = list[list[int]]
 
 
@@ -34,7 +34,7 @@ def partitions(k: int, largest: int | None = None) -> Iterator[Partition]:
             yield (part, *rest)
 
 
-def cumulants(mu: WeightLaw, order: int) -> list[Fraction]:
+def cumulants(mu: WeightDistribution, order: int) -> list[Fraction]:
     """Return the cumulants k_0 = 0, k_2, k_4, ..., k_order."""
     found = [Fraction(0)]
     for a in range(1, order // 2 + 1):
@@ -82,9 +82,9 @@ def _times(a: Polynomial, b: Polynomial) -> Polynomial:
 
 
 class _Chain:
-    """Whole numbers through the layers, their common denominator aside.
+    """A chain of transfer matrices of integers, with a common denominator.
 
-    `rows[to][m]`: the coefficients in a row of the transfer matrix that go with m neurons.
+    `rows[to][m]`: the coefficients in a row of the transfer matrix for m neurons.
     """
 
     def __init__(self, k: int, rows: list[dict[int, list[Fraction]]], linear: bool) -> None:
@@ -101,7 +101,7 @@ class _Chain:
         ]
 
     def run(self, state: Sequence[int], widths: Sequence[int]) -> tuple[list[int], int]:
-        """Return the state after the layers, and what to divide it by, without (2/n_(l-1))^k."""
+        """Return the state after the layers and its denominator, without (2/n_(l-1))^k."""
         layers: dict[int, Matrix] = {}
         now, divisor = list(state), self.denominator ** len(widths)
         for n in widths:
@@ -127,7 +127,7 @@ def partition_moment(
     n0: int,
     widths: Sequence[int],
     n_out: int,
-    mu: WeightLaw,
+    mu: WeightDistribution,
     x: Sequence[Fraction],
     linear: bool,
 ) -> Fraction:
@@ -160,7 +160,7 @@ def partition_moment(
         start = [prod(sums_of_powers[part] for part in nu) for nu in states]
     state, divisor = chain.run(start, widths)
     divisor *= scale ** (2 * k) if quantity != "dzdx" else 1
-    # At the end no gates: one neuron for z_q, the row (1, ..., 1) for the norm.
+    # The output has no gates: one neuron for z_q, the row (1, ..., 1) for the norm.
     if quantity == "normz":
         last = [
             sum((perm(n_out, m) * part[i] for m, part in rows[-1].items()), Fraction(0))
@@ -187,14 +187,14 @@ def even_partitions(paths: int) -> list[Partition]:
 
 
 def _orbits(states: Sequence[Partition]) -> list[list[Partition]]:
-    """Group states that swaps of paths 2i, 2i + 1 and of such pairs turn into one another."""
+    """Group the states into orbits under swaps of paths 2i, 2i + 1 and of such pairs."""
     orbits, seen = [], set()
     for state in states:
         if state in seen:
             continue
         orbit = [state]
         seen.add(state)
-        for member in orbit:  # grows
+        for member in orbit:  # the orbit grows
             images = [(member[1], member[0], *member[2:])]
             for i in range(0, len(member) - 2, 2):
                 first, second = member[i : i + 2], member[i + 2 : i + 4]
@@ -210,9 +210,9 @@ def _orbits(states: Sequence[Partition]) -> list[list[Partition]]:
 
 
 def jacobian_moment(
-    k: int, n0: int, widths: Sequence[int], n_out: int, mu: WeightLaw, linear: bool
+    k: int, n0: int, widths: Sequence[int], n_out: int, mu: WeightDistribution, linear: bool
 ) -> Fraction:
-    """Return E |dz/dx|_F^2k by set partitions of 2k paths, one of each orbit."""
+    """Return E |dz/dx|_F^2k by set partitions of 2k paths, one for each orbit."""
     orbits = _orbits(even_partitions(2 * k))
 
     def coupling(s: Partition, t: Partition) -> Fraction:
@@ -248,7 +248,7 @@ def jacobian_moment(
 def ntk_moments(
     n0: int,
     widths: Sequence[int],
-    mu: WeightLaw,
+    mu: WeightDistribution,
     x: Sequence[Fraction],
     weights: bool,
     linear: bool,
@@ -268,7 +268,7 @@ def ntk_moments(
         g = Fraction(1) if weights else f
         w1, w3 = f * f * w1, f * f * w3
         through = [[w1, zero, w1], [zero, w1, 2 * w1], [w3, w3, mu4 * w3]]
-        # g/f is what a marked weight gives for an unmarked one.
+        # A marked weight contributes g where an unmarked one contributes f.
         marked = g / f * (b[0] + b[2]) + (g / f) ** 2 * a
         once = 2 * g / f * a
         c = _plus(_applied(through, c), [w1 * marked, zero, w3 * marked])

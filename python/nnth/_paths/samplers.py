@@ -1,7 +1,8 @@
-"""Random ReLU nets sampled: by the laws of their layers, or with every weight drawn.
+"""Samples of random ReLU networks: from the distribution of their layers, or weight by weight.
 
-No biases; every matrix, first and last included, is sqrt(2/fan-in) times independent entries of
-variance 1. cpp/nnth/paths/law.hpp, gram_sampler.hpp and dense.hpp state the three samplers.
+There are no biases; every matrix, first and last included, is sqrt(2/fan-in) times independent
+entries of variance 1. The samplers are documented in norm_sampler.hpp, gram_sampler.hpp and
+dense_network.hpp of cpp/nnth/paths.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from nnth._runtime.typing import Floats, Progress
 Mu = Literal["gaussian", "rademacher", "uniform", "laplace"]
 Sampler = Literal["law", "dense"]
 
-# The quantities of which moments are asked, with their usual orders.
+# The quantities, with the default orders of their moments.
 QUANTITIES: Final[Mapping[str, tuple[int, ...]]] = {
     "dzdx": (2, 4, 6, 8),
     "z": (2, 4, 6, 8),
@@ -36,18 +37,22 @@ _KERNELS: Final = ("ntk", "ntk_standard")
 
 @dataclass(frozen=True)
 class QuantitySample:
-    """Statistics of one quantity q >= 0 over the nets of a run.
+    """Statistics of one quantity q >= 0 over a sample of networks.
 
-    orders, mean, stderr: arrays of one length: E q^order, estimated, and the standard error of the
-        estimate, which is itself an estimate and too small where max_share is not.
-    log_of_mean: natural logarithm of mean, finite where mean leaves the range of doubles.
-    max_share: what the largest net contributes to the sum of q^order, from 1/count to 1. Near 1 the
-        sample has not seen the moment: its mean is then far below the expectation more often than
-        not, by more than its standard error says.
-    count, dead: nets, and those with q = 0 exactly.
-    least, largest: of the nets with q > 0; 0 if there are none.
-    log_mean, log_variance: of the natural logarithm of q over the nets with q > 0; nan for too few.
-    values, log_values: q and log q of the first nets, as many as were kept.
+    Attributes:
+        name: The name of the quantity.
+        orders: The orders of the moments.
+        mean: The estimates of E q^order `(orders,)`.
+        stderr: Their standard errors, which are estimates too: where max_fraction is large, they
+            are too small.
+        log_of_mean: The logarithms of mean, also outside the range of doubles.
+        max_fraction: The largest contribution of one network to the sum of q^order, from 1/count
+            to 1. Near 1 the sample misses the moment: its mean is then usually far below the
+            expectation, by more than its standard error.
+        count, dead: The number of networks, and of those with q = 0 exactly.
+        least, largest: The least and largest q > 0; 0 if there is none.
+        log_mean, log_variance: Of log q over networks with q > 0; NaN for too few.
+        values, log_values: q and log q of the first networks, as many as were kept.
     """
 
     name: str
@@ -55,7 +60,7 @@ class QuantitySample:
     mean: Floats
     stderr: Floats
     log_of_mean: Floats
-    max_share: Floats
+    max_fraction: Floats
     count: int
     dead: int
     least: float
@@ -67,7 +72,7 @@ class QuantitySample:
     state: tuple[int, ...]
 
     def merge(self, other: QuantitySample) -> QuantitySample:
-        """Return the statistics of both runs together; the values kept are one after the other."""
+        """Return the statistics of both samples together, with the kept values of both."""
         state = _core.merge_moments(list(self.state), list(other.state))
         values = np.concatenate([self.values, other.values])
         logs = np.concatenate([self.log_values, other.log_values])
@@ -76,7 +81,7 @@ class QuantitySample:
 
 @dataclass(frozen=True)
 class PathSample:
-    """What `sample_paths` returns: its parameters, and statistics by the name of the quantity."""
+    """The result of `sample_paths`: its arguments, and statistics of each quantity by name."""
 
     n0: int
     widths: tuple[int, ...]
@@ -93,31 +98,32 @@ class PathSample:
         return self.quantities[name]
 
     def merge(self, other: PathSample) -> PathSample:
-        """Return the sample of both ranges of nets, `other` beginning where this one ends.
+        """Return the sample of both ranges of networks; `other` must start where this one ends.
 
-        The statistics are those of one run over both, to the last bit if the ranges meet at a
-        multiple of 256. Raises ValueError for samples that do not fit together.
+        The statistics equal those of one run over both ranges, to the last bit if the ranges meet
+        at a multiple of 256. Raises ValueError for samples that do not fit together.
         """
         if other.start != self.start + self.samples:
             raise ValueError(
-                f"other must start at net {self.start + self.samples}, not {other.start}"
+                f"other must start at network {self.start + self.samples}, not {other.start}"
             )
         if replace(other, start=0, samples=0, quantities={}) != replace(
             self, start=0, samples=0, quantities={}
         ) or list(other.quantities) != list(self.quantities):
-            raise ValueError("other must be a sample of the same nets and quantities")
+            raise ValueError("other must be a sample of the same networks and quantities")
         merged = {k: v.merge(other.quantities[k]) for k, v in self.quantities.items()}
         return replace(self, samples=self.samples + other.samples, quantities=merged)
 
 
 @dataclass(frozen=True)
 class GramSample:
-    """What `sample_grams` returns, over `samples` nets and m inputs.
+    """The result of `sample_grams`, over `samples` networks and m inputs.
 
-    nngp_mean, ntk_mean, nngp_second, ntk_second: `(m, m)`: means of the matrices and of their
-        entries squared.
-    nngp_largest, ntk_largest: `(samples,)`: the largest eigenvalue in each net.
-    nngp, ntk: `(keep, m, m)`: the matrices of the first nets.
+    Attributes:
+        nngp_mean, ntk_mean: The means of the matrices `(m, m)`.
+        nngp_second, ntk_second: The means of their squared entries `(m, m)`.
+        nngp_largest, ntk_largest: The largest eigenvalue in each network `(samples,)`.
+        nngp, ntk: The matrices of the first networks `(keep, m, m)`.
     """
 
     seed: int
@@ -134,13 +140,13 @@ class GramSample:
     state: NDArray[np.int64]
 
     def merge(self, other: GramSample) -> GramSample:
-        """Return the sample of both ranges of nets: the same bits as one run over both.
+        """Return the sample of both ranges of networks, the same bits as one run over both.
 
-        Raises ValueError where `other` does not begin at the net after this one's last.
+        Raises ValueError if `other` does not start where this one ends.
         """
         if other.seed != self.seed or other.start != self.start + self.samples:
             raise ValueError(
-                f"other must start at net {self.start + self.samples} of seed {self.seed}, "
+                f"other must start at network {self.start + self.samples} of seed {self.seed}, "
                 f"not {other.start} of {other.seed}"
             )
         return _gram_sample(
@@ -159,47 +165,69 @@ def sample_paths(
     quantities: Sequence[str] = ("dzdx", "z", "ntk"),
     orders: Mapping[str, Sequence[int]] | None = None,
     *,
-    n0: int | None = None,
     widths: Sequence[int],
-    n_out: int = 1,
-    x: ArrayLike | None = None,
     mu: Mu = "gaussian",
     sampler: Sampler = "law",
+    n0: int | None = None,
+    n_out: int = 1,
+    x: ArrayLike | None = None,
     samples: int,
-    seed: int = 0,
     start: int = 0,
+    keep: int = 0,
+    seed: int = 0,
     threads: int = 0,
     progress: Progress | None = None,
-    keep: int = 0,
 ) -> PathSample:
-    """Return statistics of random ReLU nets at one input: nets start, ..., start + samples - 1.
+    """Return statistics of the random ReLU networks start, ..., start + samples - 1 at one input.
 
-    quantities: of "dzdx" |dz_1/dx_1|, "z" |z_1|, "normz" |z|, "normh" |h^L|, "gradient" |dz_1/dx|,
-        "jacobian" |dz/dx|_F, "ntk" the tangent kernel of z_1 at x for the parameters W-hat, and
-        "ntk_standard" the same for the parameters W.
-    orders: of the moments of each, QUANTITIES by default; even and at most 32 (any up to 16 for
-        the tangent kernels).
-    n0: input dimension, the length of x by default or else 1. widths: n_1..n_L, each in 1..10^9.
-        n_out: outputs. x: input `(n0,)`, all ones by default; not zero.
-    mu: law of the weights: "gaussian", "rademacher" (+-1), "uniform", "laplace", of variance 1.
-    sampler: "law" draws what the weights do rather than the weights: O(L) random numbers a net,
-        exactly in law, for Gaussian weights only. Quantities of one net belong together, but for
-        dzdx, which is the z of the same net rescaled and has the law of dzdx only by itself, and
-        jacobian with n_out > 1, whose nets are others; it costs k^3 a layer, k = min(n0, n_out).
-        "dense" draws every weight that meets an active neuron; a neuron with z = 0, which weights
-        with atoms make likely, is active by a fair coin.
-    samples: nets. seed, start: in [0, 2^64); net s is a function of (seed, s) alone.
-    threads: 0 means all; the result does not depend on it. keep: values kept of the first nets.
-    progress: called with nets done and nets in all, a few times a second.
+    For Gaussian weights the layers of a network depend on one another only through their norms
+    `h_l = |h^l|`. With the number B_l ~ Bin(n_l, 1/2) of active neurons::
 
-    Returns a PathSample. Accuracy: the law is exact up to the rounding of doubles, the 2^-64 grid
-    of its normals and the 2e-21 of a layer's active neurons that lie beyond 9.5 deviations. Cost on
-    one core: about 9 ns a layer for "law", half as much again with a tangent kernel or gradient;
-    3 ns a weight drawn for "dense" and Gaussian weights. Memory does not grow with samples.
+        h_l^2 = (2/n_(l-1)) h_(l-1)^2 chi^2_(B_l)
 
-    Raises ValueError for arguments out of range, and for what "law" cannot do.
+    Args:
+        quantities: Of "dzdx", `|dz_1/dx_1|`; "z", `|z_1|`; "normz", `|z|`; "normh", `|h^L|`;
+            "gradient", `|dz_1/dx|`; "jacobian", `|dz/dx|_F`; "ntk", the tangent kernel of z_1 at x
+            for the parameters W-hat; "ntk_standard", the same for the parameters W.
+        orders: The orders of the moments of each quantity, even and at most 32 (for the tangent
+            kernels any order up to 16); by default 2, 4, 6, 8, and 1, 2 for the kernels.
+        widths: The widths of the hidden layers, from 1 to 10^9.
+        mu: The distribution of the weights, of variance 1: "gaussian", "rademacher" (+-1),
+            "uniform" or "laplace".
+        sampler: "law" samples norms, in O(L) random numbers per network, from their exact
+            distribution for Gaussian weights. The quantities of one network belong together,
+            except for dzdx, which is z rescaled and follows the distribution of dzdx only by
+            itself, and the Jacobian for n_out > 1, which is drawn separately and costs k^3 per
+            layer, k = min(n0, n_out). "dense" samples every weight that meets an active neuron; a
+            neuron with z = 0, likely if weights have atoms, is active by a fair coin.
+        n0: The input dimension; the length of `x`, or 1, if None.
+        n_out: The output dimension.
+        x: The input `(n0,)`, not 0; all ones if None.
+        samples: The number of networks, at least 1.
+        start: The first network, in [0, 2^64).
+        keep: The number of networks whose values are kept.
+        seed: Network s is a function of (seed, s) alone; seed in [0, 2^64).
+        threads: The number of threads, 0 for all; the result does not depend on it.
+        progress: Called with the networks done and their number, a few times per second.
 
-    Source: Hanin & Nica (2018); Marsaglia & Tsang (2000) for chi-squares.
+    Returns:
+        A PathSample; `sample["dzdx"].mean` has the moments of dzdx.
+
+    Raises:
+        ValueError: If an argument is out of range, or "law" cannot sample the quantity.
+
+    Accuracy: exact in distribution up to the rounding of doubles, the 2^-64 grid of the normals and
+    a probability of 2e-21 that the active neurons of a layer exceed 9.5 standard deviations. Cost
+    on one core: about 9 ns per layer for "law", half as much again with a kernel or gradient; 3 ns
+    per weight for "dense" and Gaussian weights. Memory does not grow with samples.
+
+    Example:
+        >>> sample = nnth.sample_paths(["dzdx"], n0=1, widths=[8, 8], samples=20_000)
+        >>> second = sample["dzdx"]
+        >>> bool(abs(second.mean[0] - 2.0) < 5.0 * second.stderr[0])
+        True
+
+    Source: Hanin and Nica (2018); Marsaglia and Tsang (2000) for chi-squares.
     """
     n0, vector = _input(n0, x)
     asked = _asked(quantities, orders)
@@ -221,7 +249,7 @@ def sample_paths(
         samples,
         keep,
         threads,
-        _in_nets(progress, samples),
+        _in_networks(progress, samples),
     )
     return PathSample(
         n0=n0,
@@ -246,27 +274,54 @@ def sample_grams(
     mu: Mu = "gaussian",
     sampler: Sampler = "law",
     samples: int,
-    seed: int = 0,
     start: int = 0,
+    keep: int = 0,
+    seed: int = 0,
     threads: int = 0,
     progress: Progress | None = None,
-    keep: int = 0,
 ) -> GramSample:
-    """Return Gram matrices over inputs of random ReLU nets with one output.
+    """Return Gram matrices over inputs of random ReLU networks with one output.
 
-    NNGP: (2/n_L) <h^L_a, h^L_b>, the covariance of the outputs given the hidden layers. NTK: the
-    tangent kernel Theta_ab for the parameters W-hat.
+    The NNGP kernel is the covariance of the outputs given the hidden layers; the NTK is the tangent
+    kernel for the parameters W-hat::
 
-    x: inputs `(m, n0)`, a row an input, none of them zero. The others as for `sample_paths`; "law"
-    costs O(L n m) normals and O(L n m^2) operations a net.
+        K_ab = (2/n_L) <h^L_a, h^L_b>,  Theta_ab = sum over weights of (dz_a/dw)(dz_b/dw)
 
-    Returns a GramSample. Accuracy: exact in law up to rounding, which directions of relative size
-    below about 1e-7 between nearly parallel inputs do not survive. Raises ValueError for arguments
-    out of range and for "law" with weights that are not Gaussian.
+    Args:
+        x: The inputs `(m, n0)`, one per row, none of them 0.
+        widths: The widths of the hidden layers.
+        mu: The distribution of the weights, as in `nnth.sample_paths`.
+        sampler: "law", in O(L n m) normals and O(L n m^2) operations per network, for Gaussian
+            weights; "dense" samples every weight.
+        samples: The number of networks, at least 1.
+        start: The first network, in [0, 2^64).
+        keep: The number of networks whose matrices are kept.
+        seed: Network s is a function of (seed, s) alone; seed in [0, 2^64).
+        threads: The number of threads, 0 for all; the result does not depend on it.
+        progress: Called with the networks done and their number, a few times per second.
+
+    Returns:
+        A GramSample.
+
+    Raises:
+        ValueError: If an argument is out of range, or "law" comes with weights that are not
+            Gaussian.
+
+    Accuracy: exact in distribution up to rounding, except for directions of relative size below
+    about 1e-7 between nearly parallel inputs.
+
+    Example:
+        >>> found = nnth.sample_grams(np.eye(2), widths=[16], samples=1000)
+        >>> found.ntk_mean.shape, found.ntk_largest.shape
+        ((2, 2), (1000,))
+
+    Source: Hanin and Nica (2019), for the tangent kernel at finite width.
     """
     inputs = np.ascontiguousarray(x, dtype=np.float64)
     if inputs.ndim != 2 or inputs.size == 0:
-        raise ValueError(f"x must be a matrix with a row an input, not of shape {inputs.shape}")
+        raise ValueError(
+            f"x must be a matrix with an input in each row, not of shape {inputs.shape}"
+        )
     _check(mu, sampler, samples, seed, start, threads, keep)
     state, nngp_largest, ntk_largest, nngp, ntk = _core.sample_grams(
         inputs,
@@ -278,14 +333,14 @@ def sample_grams(
         samples,
         keep,
         threads,
-        _in_nets(progress, samples),
+        _in_networks(progress, samples),
     )
     return _gram_sample(seed, start, samples, state, nngp_largest, ntk_largest, nngp, ntk)
 
 
 def _statistics(name: str, state: Sequence[int], values: Floats, logs: Floats) -> QuantitySample:
     found = _core.moments_of(list(state))
-    # The core has the moments of q^2, but for the tangent kernels.
+    # The core has the moments of q^2, except for the tangent kernels.
     root = 1 if name in _KERNELS else 2
     return QuantitySample(
         name=name,
@@ -293,7 +348,7 @@ def _statistics(name: str, state: Sequence[int], values: Floats, logs: Floats) -
         mean=found["mean"],
         stderr=found["stderr"],
         log_of_mean=found["log_of_mean"],
-        max_share=found["max_share"],
+        max_fraction=found["max_fraction"],
         count=found["count"],
         dead=found["zeros"],
         least=float(np.exp(found["log_least"] / root)),
@@ -360,7 +415,7 @@ def _asked(
     orders = {} if orders is None else orders
     for name in orders:
         if name not in quantities:
-            raise ValueError(f"orders must be of quantities asked for, and {name!r} is not")
+            raise ValueError(f"orders must be those of {', '.join(quantities)}, not of {name!r}")
     asked = {}
     for name in quantities:
         if name not in QUANTITIES:
@@ -394,8 +449,8 @@ def _check(
         raise ValueError(f"start + samples must be below 2**64, not {start + samples}")
 
 
-def _in_nets(progress: Progress | None, samples: int) -> Progress | None:
+def _in_networks(progress: Progress | None, samples: int) -> Progress | None:
     if progress is None:
         return None
-    tell = progress
-    return lambda done, total: tell(samples * done // total, samples)
+    report = progress
+    return lambda done, total: report(samples * done // total, samples)

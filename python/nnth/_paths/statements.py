@@ -1,17 +1,17 @@
-"""What lectures say of paths through random ReLU networks, beside exact moments and samples."""
+"""Statements of lectures on paths through random ReLU networks, beside exact moments."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from nnth._course.statement import Check, Run, Statement
-from nnth._paths.laws import path_laws
+from nnth._paths.log_moments import path_log_moments
 from nnth._paths.moments import ntk_moments, path_moments
-from nnth._paths.samplers import QuantitySample, sample_paths
+from nnth._paths.samplers import Mu, QuantitySample, Sampler, sample_paths
 from nnth._paths.spectrum import path_angles, path_spectrum
 from nnth._runtime.random import normals
 from nnth._tables.statistics import mean_of, variance_and_stderr
@@ -20,9 +20,10 @@ LECTURE: Final = "11/30"
 
 
 def second_moment(run: Run) -> list[Statement]:
-    """E (dz_q/dx_p)^2 = 2/n_0 at every width, for any symmetric law of the weights."""
+    """E (dz_q/dx_p)^2 = 2/n_0 at every width, for any symmetric distribution of the weights."""
     found = []
-    for mu in ("gaussian", "rademacher"):
+    names: tuple[Mu, ...] = ("gaussian", "rademacher")
+    for mu in names:
         seen = _sample(run, "dzdx", (2,), 200_000, n0=3, widths=(16, 8, 16), mu=mu, sampler="dense")
         text = f"E (dz/dx)^2 = 2/n0, widths 16,8,16, {mu} weights"
         found.append(_moment(text, 2.0 / 3.0, seen))
@@ -30,7 +31,7 @@ def second_moment(run: Run) -> list[Statement]:
 
 
 def fourth_moment(run: Run) -> list[Statement]:
-    """E (dz_q/dx_p)^4 = (12/n_0^2) exp(5 T) up to O(T/n): the notes' "const" is 12."""
+    """E (dz_q/dx_p)^4 = (12/n_0^2) exp(5 T) up to O(T/n); the constant of the notes is 12."""
     n, depth = 10_000, 2000
     t = depth / n
     exact = float(path_moments("dzdx", 4, n0=1, widths=(n,) * depth).values[0])
@@ -42,32 +43,32 @@ def fourth_moment(run: Run) -> list[Statement]:
         error=12.0 * 12.5 * t / n,  # 1 + 5/n = exp(5/n - 25/(2 n^2) + ...)
     )
     seen = _sample(run, "dzdx", (4,), 4_000_000, n0=1, widths=(64,) * 4)
-    law = 12.0 * (1.0 + 5.0 / 64) ** 4
-    return [limit, _moment("n0^2 E (dz/dx)^4 = 12 prod (1 + 5/n), widths 64*4", law, seen)]
+    exact = 12.0 * (1.0 + 5.0 / 64) ** 4
+    return [limit, _moment("n0^2 E (dz/dx)^4 = 12 prod (1 + 5/n), widths 64*4", exact, seen)]
 
 
 def logarithm(run: Run) -> list[Statement]:
-    """The law of (dz/dx)^2: (2/n_0) chi^2_1 times a product that tends to exp N(-b/2, b).
+    """(dz/dx)^2 is (2/n_0) chi^2_1 times a product that tends to exp N(-b/2, b), b = 5 T.
 
-    The notes have exp N(-b/2, b) alone, b = 5 T.
+    The notes have exp N(-b/2, b) alone.
     """
     widths, n0 = (64,) * 20, 2
     count = run.nets(1_000_000)
     logs = 2.0 * _sample(run, "dzdx", (2,), 1_000_000, n0=n0, widths=widths, keep=count).log_values
-    law, b = path_laws(n0=n0, widths=widths), 5.0 * len(widths) / 64
-    assert law.log_mean is not None  # of Gaussian weights
-    assert law.log_variance is not None
+    theory, b = path_log_moments(n0=n0, widths=widths), 5.0 * len(widths) / 64
+    assert theory.log_mean is not None  # weights are Gaussian
+    assert theory.log_variance is not None
     mean, of_mean = mean_of(logs)
     variance, of_variance = map(float, variance_and_stderr(logs))
     text = "of log (dz/dx)^2, (dz/dx)^2 ~ (2/n0) chi^2_1 exp N(-b/2, b) with b = 5 T, widths 64*20"
     return [
         Statement(
-            *(LECTURE, f"mean {text}", law.log_mean, mean),
+            *(LECTURE, f"mean {text}", theory.log_mean, mean),
             stderr=of_mean,
             notes=-b / 2.0,
         ),
         Statement(
-            *(LECTURE, f"variance {text}", law.log_variance, variance),
+            *(LECTURE, f"variance {text}", theory.log_variance, variance),
             stderr=of_variance,
             notes=b,
         ),
@@ -75,9 +76,9 @@ def logarithm(run: Run) -> list[Statement]:
 
 
 def tangent_kernel(run: Run) -> list[Statement]:
-    """E Theta = 2 (L + 1)|x|^2/n_0, where the notes count L, and E Theta^2, where they have e^(5T).
+    """E Theta = 2 (L + 1)|x|^2/n_0, with L in the notes, and E Theta^2, with e^(5 T) in the notes.
 
-    Most of what exp(5 T) leaves out is that paths of two weights meet in a part of the layers only.
+    The factor exp(5 T) ignores that paths through two weights meet in only some of the layers.
     """
     n, depth = 32, 4
     mean = 2.0 * (depth + 1)
@@ -114,7 +115,7 @@ def tangent_kernel(run: Run) -> list[Statement]:
 
 
 def off_the_diagonal(run: Run) -> list[Statement]:
-    """Theta_ab by arc-cosine kernels; the notes multiply E[xi_a xi_b]."""
+    """Theta_ab follows from arc-cosine kernels; the notes have a product of E[xi_a xi_b]."""
     table = path_angles(
         [0.5, 0.0], widths="64", samples=run.nets(200_000), seed=run.seed, threads=run.threads
     )
@@ -134,8 +135,8 @@ def off_the_diagonal(run: Run) -> list[Statement]:
 def largest_eigenvalue(run: Run) -> list[Statement]:
     """lambda_max exceeds the bound by the trace and its variance with probability <= delta.
 
-    The notes' matrix Chernoff bound has a proof that does not apply. Its number is not exceeded
-    where it was tried, so that there is nothing to show failing.
+    The proof of the matrix Chernoff bound in the notes is not valid. No sample exceeded its value,
+    so that there is no failure to show.
     """
     table = path_spectrum(
         normals(run.seed, 0, 12).reshape(4, 3),
@@ -146,40 +147,56 @@ def largest_eigenvalue(run: Run) -> list[Statement]:
         threads=run.threads,
     )
     row = table["bound"].tolist().index("trace")
-    share, count = float(table["exceeded"][row]), run.nets(20_000)
+    fraction, count = float(table["exceeded"][row]), run.nets(20_000)
     return [
         Statement(
             LECTURE,
             "P(lambda_max(Theta) > trace bound) <= delta = 0.1, 4 inputs, widths 16*8",
             0.1,
-            share,
-            math.sqrt(max(share * (1.0 - share), 1.0 / count) / count),
+            fraction,
+            math.sqrt(max(fraction * (1.0 - fraction), 1.0 / count) / count),
             relation="<=",
         )
     ]
 
 
 def dead_networks(run: Run) -> list[Statement]:
-    """Gates are fair coins: a layer is dead with probability 2^-n, and with it the network."""
+    """Gates are fair coins: a layer, and with it the network, is dead with probability 2^-n."""
     widths, count = (3, 4, 5), run.nets(1_000_000)
     seen = _sample(run, "dzdx", (2,), 1_000_000, n0=2, widths=widths)
-    law = 1.0 - float(np.prod([1.0 - 2.0**-n for n in widths]))
+    dead = 1.0 - float(np.prod([1.0 - 2.0**-n for n in widths]))
     text = "P(z = 0) = 1 - prod (1 - 2^-n), widths 3,4,5"
-    return [Statement(LECTURE, text, law, seen.dead / count, math.sqrt(law * (1.0 - law) / count))]
+    stderr = math.sqrt(dead * (1.0 - dead) / count)
+    return [Statement(LECTURE, text, dead, seen.dead / count, stderr)]
 
 
 def _sample(
-    run: Run, quantity: str, orders: Sequence[int], samples: int, **nets: Any
+    run: Run,
+    quantity: str,
+    orders: Sequence[int],
+    samples: int,
+    *,
+    widths: Sequence[int],
+    mu: Mu = "gaussian",
+    sampler: Sampler = "law",
+    n0: int | None = None,
+    x: Sequence[float] | None = None,
+    keep: int = 0,
 ) -> QuantitySample:
-    drawn = sample_paths(
+    found = sample_paths(
         [quantity],
         {quantity: orders},
+        widths=widths,
+        mu=mu,
+        sampler=sampler,
+        n0=n0,
+        x=x,
         samples=run.nets(samples),
+        keep=keep,
         seed=run.seed,
         threads=run.threads,
-        **nets,
     )
-    return drawn[quantity]
+    return found[quantity]
 
 
 def _moment(text: str, theory: float, seen: QuantitySample) -> Statement:

@@ -127,14 +127,14 @@ def rates(
     _core.thread_count(threads)
     validated()
     theory, error = _theory(chosen, width, depth, cb, cw, norm)
-    seen = None
+    sampled = None
     if samples:
         near = theory[:, :2]
         work: dict[str, Any] = {"seed": seed, "threads": threads, "progress": progress}
-        seen = sample_moments(spec, _batch_with_sums, near, samples=samples, **work)
+        sampled = sample_moments(spec, _batch_with_sums, near, samples=samples, **work)
     parameters = {"act": chosen.name, "width": width, "depth": depth, "cb": cb, "cw": cw}
     meta = Meta("rates layers", parameters | {"norm": norm, "samples": samples}, seed=seed)
-    return _table(theory, error, seen, spec, meta)
+    return _table(theory, error, sampled, spec, meta)
 
 
 def _theory(
@@ -188,7 +188,7 @@ def _of_kinds(standard: Floats, spec: SamplingSpec) -> Floats:
     return np.concatenate([standard, standard * (spec.cw / spec.n0, spec.cb)], axis=1)
 
 
-def _notes(seen: Moments | None, spec: SamplingSpec, layers: int) -> list[str]:
+def _notes(sampled: Moments | None, spec: SamplingSpec, layers: int) -> list[str]:
     """Return a note for each layer and kind.
 
     For s(z) = b z above 0 and a z below it E s'^2 = E s^2/z^2 = (a^2 + b^2)/2 at any norm of a
@@ -206,24 +206,24 @@ def _notes(seen: Moments | None, spec: SamplingSpec, layers: int) -> list[str]:
             note = "exact at every width" if exact else "limit of large widths"
             if quantity == "biases" and dead > _NEGLIGIBLE_PROBABILITY:
                 note = "exact but for networks with a dead layer"
-            part = 0.0 if seen is None else float(seen.largest_fraction[layer, i % 2])
-            if seen is not None and part > max(_LARGE_FRACTION, 10.0 / seen.count):
+            part = 0.0 if sampled is None else float(sampled.largest_fraction[layer, i % 2])
+            if sampled is not None and part > max(_LARGE_FRACTION, 10.0 / sampled.count):
                 note += f"; one network is {part:.0%} of the sample's sum: draw more"
-            elif seen is not None and seen.stderr[layer, i % 2] > 0.0:
-                note = joined(note, note_on_z(seen.count, float(seen.skewness[layer, i % 2])))
+            elif sampled is not None and sampled.stderr[layer, i % 2] > 0.0:
+                note = joined(note, note_on_z(sampled.count, float(sampled.skewness[layer, i % 2])))
             notes.append(note)
     return notes
 
 
 def _table(
-    theory: Floats, error: float, seen: Moments | None, spec: SamplingSpec, meta: Meta
+    theory: Floats, error: float, sampled: Moments | None, spec: SamplingSpec, meta: Meta
 ) -> Table:
     layers, kinds = theory.shape
     width = spec.n0
     mean = stderr = np.full((layers, kinds), np.nan)
-    if seen is not None:
-        mean, stderr = _of_kinds(seen.mean, spec), _of_kinds(seen.stderr, spec)
-    drawn = seen is not None and seen.count > 1
+    if sampled is not None:
+        mean, stderr = _of_kinds(sampled.mean, spec), _of_kinds(sampled.stderr, spec)
+    drawn = sampled is not None and sampled.count > 1
     z = z_score(mean - theory, stderr)
     with np.errstate(divide="ignore", over="ignore"):
         eta = np.where(np.arange(layers)[:, None] == 0, 1.0 / theory, np.nan)
@@ -241,7 +241,7 @@ def _table(
     ):
         columns[name] = values.ravel()
     columns["error"] = np.full(layers * kinds, error)
-    columns["note"] = _notes(seen, spec, layers)
+    columns["note"] = _notes(sampled, spec, layers)
     at = np.arange(1, layers, dtype=np.float64)
     units = np.array([width, 1.0, 1.0, 1.0])
     shown = [i for i in range(kinds) if (theory[1:, i] > 0.0).all()]

@@ -68,11 +68,11 @@ def susceptibilities(
             "L7",
             f"{text}, {act} at K = {k:g}",
             float(layer[name][0]),
-            *mean_of(seen),
+            *mean_of(sampled),
             error=10.0 * _STEP**2,
             notes=float(notes),
         )
-        for text, name, seen, notes in stated
+        for text, name, sampled, notes in stated
     ]
 
 
@@ -229,7 +229,7 @@ def _power_of_rate(
     limits, logs, errors = [], [], []
     for i, (n, depth) in enumerate(nets):
         limit = float(rates(act, width=n, depth=depth, samples=0)["theory"][0])
-        seen = sample_moments(
+        sampled = sample_moments(
             SamplingSpec(chosen, n, (n,) * depth, 1.0, cb, cw),
             lambda batch: batch[:, :, 0].sum(axis=1),
             np.array(limit),
@@ -238,8 +238,8 @@ def _power_of_rate(
             threads=threads,
         )
         limits.append(-math.log(limit))
-        logs.append(-math.log(float(seen.mean)))
-        errors.append(float(seen.stderr / seen.mean))
+        logs.append(-math.log(float(sampled.mean)))
+        errors.append(float(sampled.stderr / sampled.mean))
     across = np.array(sizes, dtype=np.float64)
     power, stderr = fitted_power(across, logs, errors)
     return float(fitted_power(across, limits, errors)[0]), float(power), float(stderr)

@@ -1,8 +1,7 @@
-"""Exact counts of a hyperplane arrangement: the regions of one hidden layer of a ReLU net."""
+"""Exact counts of a hyperplane arrangement: the regions of one hidden layer of a ReLU network."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import comb
 
@@ -10,19 +9,29 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nnth import _core
+from nnth._runtime.typing import Progress
 
 
 @dataclass(frozen=True)
 class Arrangement:
-    """Counts of the arrangement of hyperplanes w_i . x + b_i = 0 in R^d, as exact integers.
+    """Exact counts of the arrangement of the hyperplanes w_i . x + b_i = 0 in R^d.
 
-    `general_position`: any min(n, d) normals are independent and no d + 1 hyperplanes meet.
-    `hyperplanes`: distinct ones; a row of zero weights is none.
-    `rank`: of the normals.
-    `regions`, `bounded`: the cells of R^d and those of them that are bounded.
-    `vertices`, `edges`, `facets`: faces of dimension 0, 1 and d - 1 (in R^1 edges are regions).
-    `whitney`: |w_0|, ..., |w_rank|; the characteristic polynomial is
-    sum_k (-1)^k |w_k| t^(d - k).
+    Attributes:
+        general_position: Whether any min(n, d) normals are independent and no d + 1 hyperplanes
+            meet.
+        hyperplanes: The number of distinct hyperplanes; a row of zero weights is none.
+        rank: The rank of the normals.
+        regions: The number of cells of R^d.
+        bounded: The number of bounded cells.
+        vertices: The number of faces of dimension 0.
+        edges: The number of faces of dimension 1; in R^1 the regions.
+        facets: The number of faces of dimension d - 1.
+        whitney: The Whitney numbers `|w_0|, ..., |w_rank|`; the characteristic polynomial is
+            `sum_k (-1)^k |w_k| t^(d - k)`.
+
+    Example:
+        >>> nnth.arrangement([[1.0], [1.0]], [0.0, 1.0]).whitney
+        (1, 2)
     """
 
     general_position: bool
@@ -41,29 +50,39 @@ def arrangement(
     biases: ArrayLike,
     *,
     threads: int = 0,
-    progress: Callable[[int, int], object] | None = None,
+    progress: Progress | None = None,
 ) -> Arrangement:
-    """Return what the hyperplanes w_i . x + b_i = 0 cut R^d into, counted exactly.
+    """Return exact counts of the faces into which hyperplanes w_i . x + b_i = 0 cut R^d.
 
-    In general position, regions = sum_{i<=d} C(n, i) and bounded = C(n-1, d); in general, regions
-    = (-1)^d chi(-1) and bounded = |chi(1)|, with chi the characteristic polynomial.
+    In general position, and with the characteristic polynomial chi in general::
 
-    weights: `(n, d)`, finite, a row a neuron; d >= 1. biases: `(n,)`, finite.
-    threads: 0 = all; the result is the same for any number.
-    progress: called with the work done and in all a few times a second, from this thread; each
-    stage of the work counts anew.
+        regions = sum_(i <= d) C(n, i) = (-1)^d chi(-1),  bounded = C(n-1, d) = |chi(1)|
 
-    Returns an Arrangement of Python integers, which may exceed 64 bits.
+    Args:
+        weights: The normals `(n, d)`, one neuron per row, finite; d >= 1.
+        biases: The offsets `(n,)`, finite.
+        threads: The number of threads, 0 for all; the result does not depend on it.
+        progress: Called with the work done and in total, a few times per second; each stage of the
+            computation starts again at 0.
 
-    Accuracy: exact for the values the floats have. Hyperplanes meet, coincide or are parallel only
-    if they are so exactly; there is no tolerance, and general position is proved, not assumed.
-    Cost: one elimination for n <= d. Else, in general position, a few tens of nanoseconds for each
-    of sum_{i<=k} C(n, i) subsets, k the lesser of d and n - d - 1; one less without biases. Where
-    other hyperplanes meet or are parallel, k = d, and that times up to 3 d + 1; for weights that
-    fill their 53 bits times about d + 2 again.
+    Returns:
+        An Arrangement of Python integers, which may exceed 64 bits.
 
-    Raises ValueError for shapes that do not fit, values that are not finite and more than 1e10
-    subsets.
+    Raises:
+        ValueError: If shapes do not fit, a number is not finite, or there are more than 10^10
+            subsets to consider.
+
+    Accuracy: exact for the values of the floats. Hyperplanes meet, coincide or are parallel only if
+    they do so exactly, without a tolerance, and general position is proved. Cost: one elimination
+    for n <= d; otherwise, in general position, some ten nanoseconds for each of the
+    sum_(i <= k) C(n, i) subsets, k the lesser of d and n - d - 1 (one less without biases). If
+    other hyperplanes meet or are parallel, k = d and the cost is up to 3 d + 1 times as large; for
+    weights that use all 53 bits it is about d + 2 times larger again.
+
+    Example:
+        >>> found = nnth.arrangement([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], [0.0, 0.0, 1.0])
+        >>> found.regions, found.bounded, found.general_position
+        (7, 1, True)
 
     Source: Zaslavsky (1975), theorems A and C; Whitney (1932).
     """
@@ -72,7 +91,9 @@ def arrangement(
     if w.ndim != 2 or w.shape[1] == 0:
         raise ValueError(f"weights must be (n, d) with d at least 1, not {w.shape}")
     if b.shape != w.shape[:1]:
-        raise ValueError(f"biases must be ({w.shape[0]},) as weights has rows, not {b.shape}")
+        raise ValueError(
+            f"biases must be ({w.shape[0]},), one for each row of weights, not {b.shape}"
+        )
     try:
         counts = _core.count_arrangement(w, b, threads, progress)
     except _core.TooManySubsetsError as error:
@@ -108,7 +129,7 @@ class _Faces:
         return sum(self.whitney)
 
     def times(self, other: _Faces) -> _Faces:
-        """Return the product: its faces are the products of faces, its polynomial of theirs."""
+        """Return the product arrangement: faces and polynomials are products too."""
         whitney = [0] * (len(self.whitney) + len(other.whitney) - 1)
         for i, a in enumerate(self.whitney):
             for j, b in enumerate(other.whitney):
@@ -131,8 +152,8 @@ def _faces(component: _core.Component) -> _Faces:
         return _Faces(whitney, component.vertices, component.edges, component.facets)
     central = component.central and n > r
     whitney = _uniform_whitney(n, r, central)
-    # A flat of dimension k lies on r - k hyperplanes, the others cut it as they do R^k; the lines
-    # of a central arrangement are cut at the center alone.
+    # A flat of dimension k lies on r - k hyperplanes, and the others cut it as they cut R^k. The
+    # lines of a central arrangement are cut only at the center.
     return _Faces(
         whitney,
         vertices=1 if central else comb(n, r),
@@ -142,6 +163,6 @@ def _faces(component: _core.Component) -> _Faces:
 
 
 def _uniform_whitney(n: int, r: int, central: bool) -> tuple[int, ...]:
-    """|w_k| = C(n, k), but for n hyperplanes through a point of R^r the last is C(n-1, r-1)."""
+    """Return |w_k| = C(n, k); the last is C(n-1, r-1) if all hyperplanes meet in a point."""
     last = comb(n - 1, r - 1) if central else comb(n, r)
     return (*(comb(n, k) for k in range(r)), last)

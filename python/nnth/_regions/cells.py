@@ -1,4 +1,4 @@
-"""The regions of a ReLU network themselves: polygons or intervals, affine maps, patterns."""
+"""The regions of a ReLU network as geometry: polygons or intervals, affine maps, patterns."""
 
 from __future__ import annotations
 
@@ -25,18 +25,25 @@ Integers = NDArray[np.int64]
 class Cells(Result):
     """All activation regions of a network in a box, in the coordinates t of a slice.
 
-    first: `(cells + 1,)`; corners `first[i]` to `first[i + 1] - 1` are those of cell i, from left
-        to right, or counter-clockwise.
-    corners: `(sides, d)`, d = 1 or 2.
-    side_layers, side_neurons: `(sides,)`; side k lies on this neuron of this hidden layer, both
-        from 0 and -1 on the box. It is corner k of an interval, and runs from corner k to the next
-        of a polygon.
-    maps: `(cells, n_out, d + 1)`; the network on cell i is maps[i, :, :d] @ t + maps[i, :, d].
-    patterns: `(cells, neurons)` of 0 and 1: which hidden neurons are on, layer after layer.
-    widths: of the hidden layers.
-    limits: the box is limits[0] <= t_j <= limits[1].
-    origin, directions: `(n0,)`, `(n0, d)`; t is the input origin + directions @ t, up to rounding
-        of these on a plane through points or a segment between two.
+    Attributes:
+        first: `(cells + 1,)`; the corners of cell i are first[i] to first[i + 1] - 1, from left to
+            right, or counter-clockwise.
+        corners: The coordinates of the corners `(sides, d)`, d = 1 or 2.
+        side_layers, side_neurons: `(sides,)`; the hidden layer and the neuron on which side k lies,
+            both from 0, or -1 on the box. Side k is corner k of an interval; in a polygon it runs
+            from corner k to the next.
+        maps: `(cells, n_out, d + 1)`; on cell i the network is
+            maps[i, :, :d] @ t + maps[i, :, d].
+        patterns: `(cells, neurons)` of 0 and 1; the active hidden neurons, layer by layer.
+        widths: The widths of the hidden layers.
+        limits: The box is limits[0] <= t_j <= limits[1].
+        origin, directions: `(n0,)`, `(n0, d)`; t is the input origin + directions @ t, up to
+            rounding on slices through given points.
+
+    Example:
+        >>> found = nnth.cells(nnth.random_network(2, (8,)), box=1.0)
+        >>> bool(np.isclose(found.areas.sum(), 4.0))
+        True
     """
 
     first: Integers
@@ -55,24 +62,24 @@ class Cells(Result):
 
     @property
     def dimension(self) -> int:
-        """1 for intervals, 2 for polygons."""
+        """The dimension d: 1 for intervals, 2 for polygons."""
         return int(self.corners.shape[1])
 
     @cached_property
     def next_corner(self) -> Integers:
-        """The index of the corner after each, around its cell: `(sides,)`."""
+        """The index of the next corner around the cell, `(sides,)`."""
         following = np.arange(1, len(self.corners) + 1)
         following[self.first[1:] - 1] = self.first[:-1]
         return following
 
     @cached_property
     def areas(self) -> Array:
-        """The length or area of each cell, `(cells,)`, to rounding of its corners."""
+        """The length or area of each cell, `(cells,)`, up to rounding of its corners."""
         starts = self.first[:-1]
         if self.dimension == 1:
             lengths: Array = self.corners[starts + 1, 0] - self.corners[starts, 0]
             return lengths
-        # Around the first corner of each cell: nothing is lost where cells are far from 0.
+        # Relative to the first corner of each cell, to avoid cancellation far from 0.
         x, y = (self.corners - self.corners[starts].repeat(np.diff(self.first), axis=0)).T
         areas: Array = 0.5 * np.add.reduceat(
             x * y[self.next_corner] - x[self.next_corner] * y, starts
@@ -81,32 +88,32 @@ class Cells(Result):
 
     @cached_property
     def centers(self) -> Array:
-        """The mean of each cell's corners, `(cells, d)`: a point inside."""
+        """The mean of the corners of each cell, an interior point, `(cells, d)`."""
         sums = np.add.reduceat(self.corners, self.first[:-1], axis=0)
         centers: Array = sums / np.diff(self.first)[:, None]
         return centers
 
     @cached_property
     def gradient_norms(self) -> Array:
-        """The Frobenius norm of each cell's Jacobian in t, `(cells,)`."""
+        """The Frobenius norm of the Jacobian in t on each cell, `(cells,)`."""
         norms: Array = np.sqrt(np.sum(self.maps[:, :, :-1] ** 2, axis=(1, 2)))
         return norms
 
     @cached_property
     def last_layers(self) -> NDArray[np.int32]:
-        """The last hidden layer, from 1, that a side of each cell is of; 0 for none: `(cells,)`."""
+        """The last hidden layer, from 1, with a side of each cell, or 0 if none has, `(cells,)`."""
         layers: NDArray[np.int32] = np.maximum.reduceat(self.side_layers, self.first[:-1]) + 1
         return layers
 
     @cached_property
     def active(self) -> Integers:
-        """The hidden neurons that are on in each cell, `(cells,)`."""
+        """The number of active hidden neurons in each cell, `(cells,)`."""
         counts: Integers = self.patterns.sum(axis=1, dtype=np.int64)
         return counts
 
     @cached_property
     def inner_sides(self) -> Integers:
-        """Sides between two cells, each once: as that of the cell where its neuron is on."""
+        """The sides between two cells, each listed once: in the cell where its neuron is active."""
         cells = np.repeat(np.arange(len(self)), np.diff(self.first))
         offsets = np.concatenate([[0], np.cumsum(self.widths)])
         inner = np.flatnonzero(self.side_layers >= 0)
@@ -115,7 +122,7 @@ class Cells(Result):
         return sides
 
     def arrays(self) -> dict[str, Any]:
-        """Return every array by the name of its attribute, and `areas`."""
+        """Return all arrays by name, and `areas`."""
         found = {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
         return found | {"areas": self.areas}
 
@@ -123,9 +130,9 @@ class Cells(Result):
         """Return a row for each cell: area, center, sides, active, last_layer, gradient_norm.
 
         Columns: `cell`, from 0; `area`, the area, or the length on a line; `center_1` and, in a
-        plane, `center_2`, the mean of the corners; `sides`, their number; `active`, the hidden
-        neurons that are on; `last_layer`, the last hidden layer, from 1, that a side belongs to, or
-        0; `gradient_norm`, the Frobenius norm of the Jacobian in t.
+        plane, `center_2`, the mean of the corners; `sides`, their number; `active`, the number of
+        active hidden neurons; `last_layer`, the last hidden layer, from 1, with a side of the
+        cell, or 0; `gradient_norm`, the Frobenius norm of the Jacobian in t.
         """
         centers = {f"center_{i}": center for i, center in enumerate(self.centers.T, 1)}
         columns = {
@@ -149,19 +156,37 @@ def cells(
     threads: int = 0,
     progress: Progress | None = None,
 ) -> Cells:
-    """Return the activation regions of a network in a box of the line or the plane.
+    """Return the activation regions of a ReLU network in a box of a line or a plane.
 
-    box: half the side of the box around 0, finite, > 0; or the limits (low, high) of every
-        coordinate.
-    origin, directions: `(n0,)` and `(n0, d)`, a slice x = origin + directions @ t of the inputs,
-        with d = 1 or 2; by default the whole space, n0 = d. The origin is 0 by default.
-    threads: for the count that is made first.
-    progress: called with the cells that are done, and all.
+    The slice of the inputs, and the network on cell i with the row maps[i] = (A, c), are::
 
-    Returns Cells. Accuracy: cells and patterns are exact, corners and maps rounded. Cost: about a
-    microsecond a cell; memory: the neurons of the network in bytes and some 200 bytes a cell.
-    Raises ValueError for arguments out of range; MemoryError, with the size, before the work when
-    the cells would not fit.
+        x = origin + directions t,  z(t) = A t + c
+
+    Args:
+        network: A network of ReLU layers.
+        box: Half the side of the box around 0, finite and > 0; or the limits (low, high) of all
+            coordinates.
+        origin: The input `(n0,)` at t = 0; 0 if None.
+        directions: `(n0, d)` with d = 1 or 2; if None, the whole input space, n0 = d.
+        threads: The number of threads of the preceding count, 0 for all.
+        progress: Called with the cells done and their number, a few times per second.
+
+    Returns:
+        Cells: corners, sides, affine maps and activation patterns.
+
+    Raises:
+        ValueError: If an argument is out of range.
+        MemoryError: If the cells would not fit, with their size, before any work.
+
+    Accuracy: cells and patterns are exact, corners and maps rounded. Cost: about a microsecond per
+    cell; memory: one byte per neuron and some 200 bytes per cell.
+
+    Example:
+        >>> found = nnth.cells(nnth.random_network(2, (8,)), box=1.0)
+        >>> len(found), found.maps.shape[1:], found.patterns.shape[1]
+        (16, (1, 3), 8)
+
+    Source: as `nnth.count_regions`.
     """
     basis = np.eye(network.n0) if directions is None else np.asarray(directions, dtype=np.float64)
     if basis.ndim != 2 or basis.shape[0] != network.n0 or not 1 <= basis.shape[1] <= 2:
@@ -195,7 +220,7 @@ def cells_of(
 ) -> Cells:
     """Return the activation regions of a network on a slice, within limits."""
     counts = count_slice(network, replace(where, limits=limits), threads=threads)
-    _require_memory(network, where.dimension, counts.activation_regions, counts.sides or 0)
+    _check_memory(network, where.dimension, counts.activation_regions, counts.sides or 0)
     core = core_slice(network, where)
     found = _core.region_cells(core, limits, counts.activation_regions, progress)
     return Cells(
@@ -207,8 +232,8 @@ def cells_of(
     )
 
 
-def _require_memory(network: Network, dimension: int, count: int, sides: int) -> None:
+def _check_memory(network: Network, dimension: int, count: int, sides: int) -> None:
     needed = count * (sum(network.widths) + 8 * network.n_out * (dimension + 1) + 8)
     needed += sides * (8 * dimension + 8)
-    what = f"the box must be smaller: its {count} cells, twice while they are found,"
+    what = f"the box must be smaller: its {count} cells, twice during the computation,"
     check_memory(2 * needed, what)

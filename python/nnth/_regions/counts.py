@@ -1,4 +1,4 @@
-"""Regions of ReLU networks, counted exactly."""
+"""Exact counts of the regions of ReLU networks."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache, partial
-from typing import Any, Final, Literal, Unpack
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nnth import _core
-from nnth._networks.ensemble import Ensemble, Shape, Tasks, ensemble
+from nnth._networks.ensemble import Ensemble, Tasks, ensemble
 from nnth._networks.network import Network, require_relu, require_weights
 from nnth._regions.arrangement import arrangement
 from nnth._regions.bounds import (
@@ -27,7 +27,7 @@ from nnth._regions.bounds import (
 )
 from nnth._runtime.memory import check_memory
 from nnth._runtime.typing import Progress
-from nnth._runtime.work import sample_in_parts
+from nnth._runtime.work import assigned_range
 from nnth._tables.plot import Drawing
 from nnth._tables.statistics import ASYMPTOTIC, joined, mean_of, note_on_z, skewness, z_score
 from nnth._tables.table import Meta, Table
@@ -35,13 +35,13 @@ from nnth._tables.table import Meta, Table
 Array = NDArray[np.float64]
 Domain = Literal["space", "box"]
 
-MAX_N0: Final = 6  # of deep networks, and in boxes
-MAX_REGIONS: Final = 10**10  # estimated, for n0 >= 3: hours of work
-MOST_BOX: Final = 1e300  # beyond, the lengths of its diagonals are no doubles
+MAX_N0: Final = 6  # for deep networks, and in boxes
+MAX_REGIONS: Final = 10**10  # an estimate for n0 >= 3: hours of work
+MAX_BOX: Final = 1e300  # the diagonals of larger boxes exceed the range of doubles
 MAX_SMALL: Final = 50_000
 
 
-# The columns that counts have, before exact_signs.
+# The columns of counts before exact_signs.
 _COUNTED: Final = (
     *("activation_regions", "linear_regions", "bounded", "unbounded", "vertices", "edges"),
     *("mean_sides", "zero_cell_sides"),
@@ -52,21 +52,29 @@ _COUNTED: Final = (
 class RegionCounts:
     """Exact counts of the regions of one network, in the whole space or in a box.
 
-    activation_regions: the full-dimensional cells on which the pattern of active neurons is
-        constant; convex polyhedra.
-    linear_regions: maximal connected sets, through facets, of one gradient.
-    bounded: activation regions that are bounded; in a box, those without a side on its border.
-    vertices, edges, sides: of the complex of activation regions; a side is counted once for each
-        region that it bounds. A box's own corners and sides count too; in the whole space, what is
-        at infinity does not.
-    zero_cell_sides: sides of the region around `point`; None where that is on a boundary.
-    zero_cell_measure: that region's length, area or volume, infinite if unbounded, NaN if none;
-        with a relative error below 1e-10.
-    exact_signs: signs that needed exact arithmetic, floating point being in doubt.
-    layer_regions: activation regions of the first 1, 2, ..., L hidden layers.
+    Attributes:
+        activation_regions: The number of full-dimensional cells on which the pattern of active
+            neurons is constant; they are convex polyhedra.
+        linear_regions: The number of maximal sets of one gradient that are connected through
+            facets.
+        bounded: The number of bounded activation regions; in a box, of those without a side on its
+            boundary.
+        vertices, edges, sides: Faces of the complex of activation regions; a side is counted once
+            for each region that it bounds. The vertices and sides of a box are counted too; faces
+            at infinity are not.
+        zero_cell_sides: The number of sides of the region around `point`; None if the point is on
+            a boundary.
+        zero_cell_measure: The length, area or volume of that region, with a relative error below
+            1e-10; infinite if it is unbounded, NaN if the point is on a boundary.
+        exact_signs: The number of signs that floating point left in doubt.
+        layer_regions: The activation regions of the first 1, 2, ..., L hidden layers.
 
-    Where one hidden layer is counted by its characteristic polynomial, zero_cell_sides and
-    exact_signs are None and zero_cell_measure is NaN.
+    If one hidden layer is counted by its characteristic polynomial, zero_cell_sides and exact_signs
+    are None, and zero_cell_measure is NaN.
+
+    Example:
+        >>> nnth.count_regions(nnth.random_network(2, (3,))).layer_regions
+        (7,)
     """
 
     activation_regions: int
@@ -82,12 +90,12 @@ class RegionCounts:
 
     @property
     def unbounded(self) -> int:
-        """Activation regions that are not bounded; in a box, those with a side on its border."""
+        """Unbounded activation regions; in a box, those with a side on its boundary."""
         return self.activation_regions - self.bounded
 
     @property
     def mean_sides(self) -> float | None:
-        """Sides of an activation region, on average."""
+        """The mean number of sides of an activation region."""
         return None if self.sides is None else self.sides / self.activation_regions
 
 
@@ -100,32 +108,46 @@ def count_regions(
     threads: int = 0,
     progress: Progress | None = None,
 ) -> RegionCounts:
-    """Return the numbers of regions of a ReLU network, exact for the doubles that it is made of.
+    """Return the exact numbers of regions of a ReLU network.
 
-    domain: "space" for R^n0, or "box" for [-box, box]^n0.
-    box: half the side of the box, finite, > 0.
-    point: the point `(n0,)` whose region is measured, 0 by default.
-    threads: 0 = all; the result is the same for any number.
-    progress: called with the parts of the domain that are done, and their number, a few times a
-        second from this thread.
+    One hidden layer of N neurons in general position has::
 
-    Returns RegionCounts. Degenerate networks are counted as they are: parallel, concurrent and
-    repeated hyperplanes, dead neurons, maps of any rank.
+        activation_regions = sum_(i <= n0) C(N, i)
 
-    Accuracy: exact. Signs are taken from floating point with a proven bound of its error, and from
-    exact arithmetic where that leaves doubt; Euler's identities are checked on every run. Only
-    zero_cell_measure is rounded: a sum of the volumes of simplices, all positive, whose relative
-    error is below 1e-10, by a proven bound or by exact arithmetic where that is larger (unless it
-    is below 1e-280).
-    Cost: 0.5 to 2 us a region in the plane, some 5 us for n0 = 3; memory a stack of cells, not a
-    mesh. Error bounds grow with depth, and from about 20 layers on most signs are found exactly:
-    1 ms a region for 20 layers of 32. One hidden layer over the whole space with more than 50,000
-    regions, n0 >= 3: by the characteristic polynomial of the arrangement.
+    Degenerate networks are counted correctly: parallel, concurrent and repeated hyperplanes, dead
+    neurons, maps of any rank.
 
-    Raises ValueError for arguments out of range, and for an exact count out of reach (n0 > 6, or
-    more than 10^10 regions expected for n0 >= 3); KeyboardInterrupt saying what was done.
+    Args:
+        network: A network of ReLU layers.
+        domain: "space" for R^n0, or "box" for the box of half side `box` around 0.
+        box: Half the side of the box, R > 0.
+        point: The point `(n0,)` whose region is measured; 0 if None.
+        threads: The number of threads, 0 for all; the result does not depend on it.
+        progress: Called with the parts of the domain done and their number, a few times per second.
 
-    Source: Zaslavsky (1975) for one hidden layer; Grigsby & Lindsey (2022) for the complex.
+    Returns:
+        RegionCounts, exact for the network whose numbers are these doubles.
+
+    Raises:
+        ValueError: If an argument is out of range, or an exact count is out of reach: n0 > 6, or
+            more than 10^10 regions expected for n0 >= 3.
+        KeyboardInterrupt: With the work done so far.
+
+    Accuracy: exact. Signs are taken from floating point with a proven error bound, and from exact
+    arithmetic where that leaves a doubt; Euler's identities are checked in every run. Only
+    zero_cell_measure is rounded: it is a sum of volumes of simplices, all positive, with a relative
+    error below 1e-10 (unless it is below 1e-280). Cost: 0.5 to 2 us per region in the plane, some
+    5 us for n0 = 3; memory for a stack of cells rather than a mesh. Error bounds grow with depth,
+    and from about 20 layers on most signs need exact arithmetic: 1 ms per region for 20 layers of
+    32. One hidden layer with n0 >= 3 and more than 50,000 regions in the whole space is counted by
+    the characteristic polynomial of its arrangement.
+
+    Example:
+        >>> counts = nnth.count_regions(nnth.random_network(2, (8,)))
+        >>> counts.activation_regions, counts.bounded
+        (37, 21)
+
+    Source: Zaslavsky (1975) for one hidden layer; Grigsby and Lindsey (2022) for the complex.
     """
     require_relu(network)
     limits = check_domain(domain, box)
@@ -137,9 +159,9 @@ def count_regions(
     return count_core(core_network(network), limits, around, threads=threads, progress=progress)
 
 
-@lru_cache(maxsize=1)  # one for all slices of a network: its norms are worth keeping
+@lru_cache(maxsize=1)  # shared by all slices of a network, whose norms are costly
 def core_network(network: Network) -> _core.RegionNetwork:
-    """Return the core's description of a network on the whole of its input space."""
+    """Return the core's network on the whole input space."""
     return _core.RegionNetwork(list(network.weights), list(network.biases))
 
 
@@ -151,16 +173,17 @@ def count_core(
     threads: int = 0,
     progress: Progress | None = None,
 ) -> RegionCounts:
-    """Return the counts of the core's network, on its slice, in limits[0] <= t_j <= limits[1].
+    """Return the counts of the core's network on its slice, in limits[0] <= t_j <= limits[1].
 
-    point: the coordinates t, exactly, of the point whose region is measured.
+    point: the exact coordinates t of the point whose region is measured.
     """
     at = None if point is None else _homogeneous(point)
     return RegionCounts(**_core.count_regions(core, limits, at, threads, progress))
 
 
 def _homogeneous(point: Sequence[float | Fraction]) -> list[int]:
-    if not any(point):  # the usual one, whose fractions would be a tenth of a small count's time
+    """Return the point as integers over a common denominator, which comes last."""
+    if not any(point):  # fractions would take a tenth of the time of a small count
         return [0] * len(point) + [1]
     exact = [x.as_integer_ratio() for x in point]
     last = math.lcm(*(denominator for _, denominator in exact))
@@ -170,63 +193,124 @@ def _homogeneous(point: Sequence[float | Fraction]) -> list[int]:
 def regions(
     net: Network | str | os.PathLike[str] | None = None,
     *,
+    width: int | None = None,
+    depth: int | None = None,
+    widths: Sequence[int] | str | None = None,
+    n_out: int | None = None,
+    cb: float | None = None,
+    cw: float | None = None,
+    n0: int | None = None,
     domain: Domain = "space",
     box: float = 1.0,
     point: ArrayLike | None = None,
+    samples: int | None = None,
+    seed: int = 0,
     threads: int = 0,
     progress: Progress | None = None,
-    **shape: Unpack[Shape],
 ) -> Table:
-    """Return the numbers of regions of a network, or their means over random ones, in one row.
+    """Return the exact numbers of regions of a ReLU network, or their means over random networks.
 
-    net: a Network, file or name (see `nnth.load_network`), or None for random networks of the given
-        `n0`, `widths`, `n_out`, `cw`, `cb`, `samples` and `seed`.
-    domain, box, point, threads, progress: as in `nnth.count_regions`.
+    With N hidden neurons, one hidden layer in general position has::
 
-    Returns a Table of one row: activation_regions, linear_regions, bounded, unbounded, vertices,
-    edges, mean_sides, zero_cell_sides, exact_signs, expected, upper_bound, stderr, z, note,
-    zero_cell_measure, layer_regions (text: a number a layer). With one sample counts are whole
-    numbers (floats above 9e18); with more they are means over networks, except for exact_signs,
-    the total. NaN is what is not there: of the region at a point on a boundary (such networks are
-    left out of the mean), and where `nnth.count_regions` does not visit the cells.
+        activation_regions = sum_(i <= n0) C(N, i)
 
-    `expected` is the mean of activation_regions over random networks (`nnth._regions.bounds.
-    expected_regions`: exact for one hidden layer, the limit of large widths for more), NaN for a
-    given network; `stderr` the standard error of activation_regions over the samples and
-    z = (activation_regions - expected)/stderr; `note` says why z is not normal. `upper_bound` is
-    the best proven bound for a network of this shape; exact for one layer in general position over
-    the whole space.
+    and so have random networks of any depth on average, for n0 <= 2 in the limit of large widths.
 
-    Accuracy, cost: those of `nnth.count_regions`. Raises ValueError as it does, and as
-    `nnth._networks.ensemble.ensemble`; KeyboardInterrupt with what was done.
+    Args:
+        net: A Network; the path of a file that `nnth.load_network` reads; a name such as
+            "telgarsky:5"; or None for random networks, which the arguments up to `n0` describe.
+        width: The width of all hidden layers; 64 if None.
+        depth: The number of hidden layers; 1 if None.
+        widths: The widths of the hidden layers, as numbers or text such as "64*10,32", in place of
+            `width` and `depth`.
+        n_out: The output dimension; 1 if None.
+        cb: The bias variance, b_l ~ N(0, cb); 1 if None.
+        cw: The weight variance, W_l ~ N(0, cw/n_(l-1)); 2 if None.
+        n0: The input dimension; 2 if None.
+        domain: "space" for R^n0, or "box" for the box of half side `box` around 0.
+        box: Half the side of the box, R > 0.
+        point: The point `(n0,)` whose region is measured; 0 if None.
+        samples: The number of random networks; 1 if None.
+        seed: Network s is a function of (seed, s).
+        threads: The number of threads, 0 for all; the result does not depend on it.
+        progress: Called with the parts of the domain done and their number, a few times per second.
 
-    Source: Zaslavsky (1975), Montufar (2017), Serra et al. (2018) for the bound; Hanin & Rolnick
-    (2019) for the method of the expectation.
+    Returns:
+        A Table of one row: activation_regions, linear_regions, bounded, unbounded, vertices, edges,
+        mean_sides and zero_cell_sides (see `nnth.RegionCounts`), means if there are several
+        networks; exact_signs, their total; `expected`, the mean of activation_regions over random
+        networks, exact for one hidden layer and the limit of large widths for more, NaN for a
+        given network; `upper_bound`, the least of the proven bounds of Serra et al. and Montufar;
+        `stderr`, the standard error of activation_regions over the samples;
+        z = (activation_regions - expected)/stderr; `note`, why z is not normal; zero_cell_measure;
+        layer_regions, text with a number for each layer. NaN marks unknown values; networks whose
+        boundaries meet the point are left out of the means of its region. Integers above 9e18 are
+        floats.
+
+    Raises:
+        ValueError: If an argument is out of range, or an exact count is out of reach: n0 > 6, or
+            more than 10^10 regions expected for n0 >= 3.
+        KeyboardInterrupt: With the counts done so far.
+
+    Accuracy and cost: as `nnth.count_regions`.
+
+    Example:
+        >>> table = nnth.regions(n0=2, width=8)
+        >>> int(table["activation_regions"][0]), float(table["expected"][0])
+        (37, 37.0)
+
+    Source: Zaslavsky (1975); Montufar (2017) and Serra et al. (2018) for the bound; Hanin and
+    Rolnick (2019) for the expectation.
     """
-    nets = ensemble(net, **shape)
+    networks = ensemble(
+        net,
+        width=width,
+        depth=depth,
+        widths=widths,
+        n_out=n_out,
+        cb=cb,
+        cw=cw,
+        n0=n0,
+        samples=samples,
+        seed=seed,
+    )
+    return count_table(networks, domain, box, point, threads, progress)
+
+
+def count_table(
+    networks: Ensemble,
+    domain: Domain,
+    box: float,
+    point: ArrayLike | None,
+    threads: int,
+    progress: Progress | None,
+) -> Table:
+    """Return the Table of `regions`."""
     check_domain(domain, box)
-    counts = count_all(nets, domain, box, point, threads, progress)
+    counts = count_all(networks, domain, box, point, threads, progress)
     found = [float(number(c.activation_regions)) for c in counts]
     mean, stderr = mean_of(np.array(found))
-    expected = expected_count(nets, domain, box)
+    expected = expected_count(networks, domain, box)
     columns = count_columns(counts) | {
         "expected": expected,
-        "upper_bound": number(_upper(nets, counts)),
+        "upper_bound": number(_upper(networks, counts)),
         "stderr": stderr,
         "z": float(z_score(mean - expected, stderr)),
-        "note": note_on_count(len(nets.widths), found, stderr),
+        "note": note_on_count(len(networks.widths), found, stderr),
     }
-    parameters = nets.parameters() | {
+    parameters = networks.parameters() | {
         "domain": domain,
         "box": box if domain == "box" else None,
-        "point": None if point is None else _point(point, nets.n0),
+        "point": None if point is None else _point(point, networks.n0),
     }
-    table = one_row(columns | cell_columns(counts), parameters, nets)
-    return table.with_drawing(partial(picture_of, nets, None, check_domain(domain, box), threads))
+    table = one_row(columns | cell_columns(counts), parameters, networks)
+    return table.with_drawing(
+        partial(picture_of, networks, None, check_domain(domain, box), threads)
+    )
 
 
 def picture_of(
-    nets: Ensemble,
+    networks: Ensemble,
     along: Literal["line", "plane"] | None,
     limits: tuple[float, float] | None,
     threads: int,
@@ -234,7 +318,7 @@ def picture_of(
     """Return the picture of the first network, on its first random line or plane with `along`."""
     from nnth._regions.pictures import place_of
 
-    return place_of(nets, along, limits).picture(threads=threads)
+    return place_of(networks, along, limits).picture(threads=threads)
 
 
 def note_on_count(layers: int, counts: Sequence[float], stderr: float) -> str:
@@ -246,18 +330,18 @@ def note_on_count(layers: int, counts: Sequence[float], stderr: float) -> str:
 
 
 def check_domain(domain: str, box: float) -> tuple[float, float] | None:
-    """Return the limits of each coordinate, None for the whole space; raise ValueError if wrong."""
+    """Return the limits of each coordinate, or None for the whole space, after checking them."""
     if domain not in ("space", "box"):
         raise ValueError(f"domain must be space or box, not {domain!r}")
     if not 0.0 < box < math.inf:
         raise ValueError(f"box must be finite and above 0, not {box:g}")
-    if box > MOST_BOX:
-        raise ValueError(f"box must be at most {MOST_BOX:g}, not {box:g}")
+    if box > MAX_BOX:
+        raise ValueError(f"box must be at most {MAX_BOX:g}, not {box:g}")
     return None if domain == "space" else (-float(box), float(box))
 
 
 class OutOfReachError(ValueError):
-    """An exact count would take too long: slices may do."""
+    """An exact count would take too long."""
 
 
 def _check_reach(n0: int, widths: Sequence[int]) -> None:
@@ -276,76 +360,78 @@ def _check_reach(n0: int, widths: Sequence[int]) -> None:
 
 
 def count_columns(counts: Sequence[RegionCounts]) -> dict[str, Any]:
-    """Return the columns of counts: whole numbers for one, means for more."""
+    """Return the columns of counts: integers for one network, means for several."""
     columns = {name: _mean([getattr(c, name) for c in counts]) for name in _COUNTED}
     signs = [c.exact_signs for c in counts if c.exact_signs is not None]
     return columns | {"exact_signs": sum(signs) if signs else math.nan}
 
 
 def cell_columns(counts: Sequence[RegionCounts]) -> dict[str, Any]:
-    """Return the columns that follow the theory's: zero_cell_measure and layer_regions."""
+    """Return the columns zero_cell_measure and layer_regions, which come last."""
     measures = [c.zero_cell_measure for c in counts if not math.isnan(c.zero_cell_measure)]
     layers = zip(*(c.layer_regions for c in counts), strict=True)
     texts = [str(layer[0] if len(layer) == 1 else _mean(layer)) for layer in layers]
     return {"zero_cell_measure": _mean(measures), "layer_regions": " ".join(texts)}
 
 
-def one_row(columns: dict[str, Any], parameters: dict[str, Any], nets: Ensemble) -> Table:
-    """Return the Table of one row with these values."""
-    fixed = nets.given is not None and "lines" not in parameters
-    meta = Meta("regions", parameters, seed=None if fixed else nets.seed)
+def one_row(columns: dict[str, Any], parameters: dict[str, Any], networks: Ensemble) -> Table:
+    """Return a Table of one row with these values."""
+    fixed = networks.given is not None and "lines" not in parameters
+    meta = Meta("regions", parameters, seed=None if fixed else networks.seed)
     return Table({name: [value] for name, value in columns.items()}, meta)
 
 
 def number(value: float) -> float:
-    """Return a whole number as the float it is near where a column could not hold it."""
+    """Return an integer as a float if a column of 64-bit integers cannot hold it."""
     if isinstance(value, int) and value >= 2**63:
         return float(value) if value < 2**1023 else math.inf
     return value
 
 
 def count_all(
-    nets: Ensemble,
+    networks: Ensemble,
     domain: Domain,
     box: float,
     point: ArrayLike | None,
     threads: int,
     progress: Progress | None,
 ) -> list[RegionCounts]:
-    """Return the counts of each network, as `count_regions` has them."""
-    if nets.given is None:
-        require_weights((nets.n0, *nets.widths, nets.n_out))
-    _point(point, nets.n0)
-    if len(nets.widths) > 1 or domain == "box":
-        _check_reach(nets.n0, nets.widths)
-    check_memory_of_counts(nets.samples, len(nets.widths), "samples")
+    """Return the counts of each network by `count_regions`."""
+    if networks.given is None:
+        require_weights((networks.n0, *networks.widths, networks.n_out))
+    _point(point, networks.n0)
+    if len(networks.widths) > 1 or domain == "box":
+        _check_reach(networks.n0, networks.widths)
+    check_memory_of_counts(networks.samples, len(networks.widths), "samples")
 
-    def count_range(first: int, networks: int) -> list[RegionCounts]:
-        counts = []
-        with Tasks(networks, "net", progress) as tasks:
-            for sample in range(first, first + networks):
-                counts.append(
-                    count_regions(
-                        nets.network(sample),
-                        domain=domain,
-                        box=box,
-                        point=point,
-                        threads=threads,
-                        progress=tasks.part,
-                    )
+    assigned = assigned_range(networks.samples)
+    if assigned.ready is not None:
+        return assigned.ready  # type: ignore[no-any-return]
+    counts: list[RegionCounts] = []
+    with Tasks(assigned.count, "network", progress) as tasks:
+        for sample in range(assigned.first, assigned.first + assigned.count):
+            network = networks.network(sample)
+            counts.append(
+                count_regions(
+                    network,
+                    domain=domain,
+                    box=box,
+                    point=point,
+                    threads=threads,
+                    progress=tasks.part,
                 )
-                tasks.finish(counts[-1].activation_regions)
-        return counts
-
-    return sample_in_parts(count_range, nets.samples)
+            )
+            tasks.finish(counts[-1].activation_regions)
+    return assigned.record(counts)
 
 
 def check_memory_of_counts(counts: int, depth: int, name: str) -> None:
-    """Raise MemoryError where so many RegionCounts of networks of this depth do not fit."""
+    """Raise MemoryError if `counts` RegionCounts of networks of this depth do not fit."""
     check_memory(counts * (800 + 40 * depth), f"{name} must be fewer: their counts")
 
 
 def _point(point: ArrayLike | None, n0: int) -> list[float]:
+    """Return the checked coordinates of a point, 0 by default."""
     found = np.zeros(n0) if point is None else np.asarray(point, dtype=np.float64)
     if found.shape != (n0,):
         raise ValueError(f"point must have {n0} coordinates, as n0 is {n0}, not {found.size}")
@@ -355,34 +441,34 @@ def _point(point: ArrayLike | None, n0: int) -> list[float]:
 
 
 def _is_small(network: Network) -> bool:
-    """Whether cells are visited in a second at most: then all is found that is asked for."""
+    """Whether visiting all cells takes at most a second, so that all counts are available."""
     return network.n0 <= MAX_N0 and zaslavsky(network.widths[0], network.n0) <= MAX_SMALL
 
 
 def _mean(values: Sequence[float | None]) -> float:
-    there = [value for value in values if value is not None]
-    if len(values) == 1 and there:
-        return number(there[0])
-    return float(np.mean([float(number(v)) for v in there])) if there else math.nan
+    known = [value for value in values if value is not None]
+    if len(values) == 1 and known:
+        return number(known[0])
+    return float(np.mean([float(number(v)) for v in known])) if known else math.nan
 
 
-def expected_count(nets: Ensemble, domain: Domain, box: float) -> float:
-    """Return the mean number of activation regions of random networks; NaN for a given one."""
-    if nets.law is None:
+def expected_count(networks: Ensemble, domain: Domain, box: float) -> float:
+    """Return the expected number of activation regions; NaN for a given network."""
+    if networks.variances is None:
         return math.nan
     limit = box if domain == "box" else None
-    return expected_regions(nets.n0, nets.widths, **nets.law, box=limit)
+    return expected_regions(networks.n0, networks.widths, **networks.variances, box=limit)
 
 
-def _upper(nets: Ensemble, counts: Sequence[RegionCounts]) -> int:
-    bound = best_upper(nets.n0, nets.widths)
-    if len(nets.widths) == 1 and (nets.cb == 0.0 or _central(nets.given)):
-        bound = min(bound, zaslavsky_central(nets.widths[0], nets.n0))
+def _upper(networks: Ensemble, counts: Sequence[RegionCounts]) -> int:
+    bound = best_upper(networks.n0, networks.widths)
+    if len(networks.widths) == 1 and (networks.cb == 0.0 or _central(networks.given)):
+        bound = min(bound, zaslavsky_central(networks.widths[0], networks.n0))
     return bound
 
 
 def best_upper(n0: int, widths: Sequence[int]) -> int:
-    """Return the least of the proven upper bounds for a network of this shape."""
+    """Return the least of the proven upper bounds for a network of this architecture."""
     bounds = (serra_2018_upper(n0, widths), montufar_2017_upper(n0, widths))
     return min(*bounds, patterns_upper(sum(widths)))
 
@@ -392,18 +478,18 @@ def _central(network: Network | None) -> bool:
 
 
 def in_decimal(value: int) -> str:
-    """An exact whole number in decimal, or as a power where that is longer than a line."""
+    """Return an integer in decimal, or as a power of 10 if it has about 900 digits or more."""
     if value.bit_length() < 3000:
         return str(value)
     return f"10^{math.floor(value.bit_length() * math.log10(2.0))}"
 
 
 def _count_arrangement(network: Network, threads: int, progress: Progress | None) -> RegionCounts:
-    """Return the counts of one hidden layer over the whole space: those of its arrangement."""
+    """Return the counts of one hidden layer in the whole space from its arrangement."""
     w, b = network.weights[0], network.biases[0]
     try:
         found = arrangement(w, b, threads=threads, progress=progress)
-    except ValueError as error:  # too many subsets: the network's numbers are finite
+    except ValueError as error:  # there are too many subsets, since all numbers are finite
         raise OutOfReachError(str(error)) from None
     bends = _bending(network)
     linear = found.regions
@@ -426,9 +512,9 @@ def _count_arrangement(network: Network, threads: int, progress: Progress | None
 def _bending(network: Network) -> list[int]:
     """Return the neurons of one hidden layer on whose hyperplane the gradient jumps.
 
-    On a hyperplane n.x + c = 0 it jumps by (sum of v_i |s_i|) n over the neurons i that are s_i
-    (n.x + c), with output weights v_i: everywhere alike, and so the cells of those hyperplanes that
-    are left are the linear regions. Decided over the rationals.
+    On a hyperplane n.x + c = 0 it jumps by (sum of v_i |s_i|) n over the neurons i of the form
+    s_i (n.x + c), with output weights v_i. The jump is the same everywhere on the hyperplane, so
+    the cells of the remaining hyperplanes are the linear regions. Computed over the rationals.
     """
     planes: dict[tuple[Fraction, ...], list[tuple[int, Fraction]]] = {}
     rows = np.column_stack([network.weights[0], network.biases[0]]).tolist()

@@ -1,27 +1,25 @@
-"""Pictures of regions: the cells of a plane, or the function on a line with its breakpoints."""
+"""Pictures of regions: the cells of a plane, or a function on a line with its breakpoints."""
 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, Unpack
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nnth._data.data import Data
-from nnth._networks.ensemble import Ensemble, Shape, ensemble
+from nnth._networks.ensemble import Ensemble
 from nnth._networks.network import Network
 from nnth._regions.cells import Cells, cells_of
 from nnth._regions.counts import Domain, RegionCounts, check_domain, count_core
 from nnth._regions.slices import (
     Along,
     Slice,
+    checked_points,
     core_slice,
     line_through,
-    nets_and_points,
     plane_through,
     random_slices,
     segments,
@@ -30,12 +28,12 @@ from nnth._tables.plot import Drawing, Lines, Tessellation
 
 Color = Literal["gradient", "layer", "pattern", "active"]
 
-MAX_CELLS: Final = 300_000  # of a picture: no dots are left for more
+MAX_CELLS: Final = 300_000  # more cells than this are smaller than the pixels of a picture
 
-_MOST: Final = 0.8  # of the regions are in the window, where not all are
-_FAR: Final = 3.0  # times as large a window as these need is too large
+_SHOWN_FRACTION: Final = 0.8  # the least fraction of the regions that a window shows
+_MAX_STRETCH: Final = 3.0  # a window for all regions may be larger by this factor
 _REACH: Final = 2.0**60
-_NAMED: Final = 10  # layers of breakpoints that have a name each
+_MAX_NAMED: Final = 10  # more layers of breakpoints than this share one entry of the legend
 
 _SCALES: Final[dict[Color, Literal["amounts", "steps", "names"]]] = {
     "gradient": "amounts",
@@ -53,9 +51,9 @@ _LABELS: Final[dict[Color, str]] = {
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """Where a picture of a network's regions is: a plane, a line, or the segments of a path.
+    """The place of a picture of regions: a plane, a line, or the segments of a path.
 
-    names: of the coordinates. first: what this is the first of, in words.
+    names: the names of the coordinates. first: text such as "the first of 10 networks".
     """
 
     network: Network
@@ -66,13 +64,14 @@ class Place:
     def picture(self, color: Color = "gradient", *, threads: int = 0) -> Drawing:
         """Return the picture.
 
-        A box is shown whole where it has at most 300,000 cells, else it is halved until it has. In
-        the whole space the window is a square around 0 with all vertices, or with four fifths of
-        the regions where the others are far away. The note says what is left out.
+        A box is shown whole if it has at most 300,000 cells; otherwise it is halved until it has.
+        In the whole space the window is a square around 0 with all vertices, or with four fifths of
+        the regions if the others are far away. The note names the part that is shown. A function on
+        a line is drawn with its breakpoints.
 
-        color: "gradient" for the Frobenius norm of the Jacobian in the slice's coordinates, "layer"
-        for the last layer that cut, "pattern" for a color a pattern, "active" for the number of
-        neurons that are on. A function on a line is drawn with its breakpoints.
+        color: "gradient" for the Frobenius norm of the Jacobian in the coordinates of the slice,
+        "layer" for the last layer that cut the cell, "pattern" for one color per pattern, "active"
+        for the number of active neurons.
         """
         if color not in _LABELS:
             raise ValueError(f"color must be {', '.join(_LABELS)}, not {color!r}")
@@ -91,63 +90,59 @@ class Place:
         return tessellation(found, color, names=self.names, note=note)
 
     def cells(self, *, threads: int = 0) -> Cells:
-        """Return the cells of the box; in the whole space, those of the picture."""
+        """Return the cells of the box; in the whole space, the cells of the picture."""
         (where,) = self.slices
         limits = where.limits or window(self.network, where, threads=threads)[0]
         return cells_of(self.network, where, limits, threads=threads)
 
 
 def place(
-    net: Network | str | os.PathLike[str] | None = None,
+    networks: Ensemble,
     *,
     along: Along | None = None,
-    through: Data | None = None,
+    points: NDArray[np.float64] | None = None,
     domain: Domain = "space",
     box: float = 1.0,
-    **shape: Unpack[Shape],
 ) -> Place:
-    """Return the place of the picture that goes with a count: of the first network and slice.
+    """Return the place of the picture of a count: of the first network and the first slice.
 
-    Arguments as in `nnth.regions` and `regions_along`; through: as in `regions_on_line` and
-    `regions_on_plane`. Raises ValueError for n0 above 2 without `along`.
+    points: those of `regions_on_line` and `regions_on_plane`, or None for random slices.
+
+    Raises ValueError for n0 above 2 without `along`.
     """
     limits = check_domain(domain, box)
-    if through is not None:
-        nets, data = nets_and_points(through, net, None, shape)
-        if along == "plane":
-            return Place(nets.network(0), (plane_through(data, limits),), ("$t_1$", "$t_2$"))
-        return Place(nets.network(0), (line_through(data, limits),), ("$t$",))
-    return place_of(ensemble(net, **shape), along, limits)
-
-
-def place_of(nets: Ensemble, along: Along | None, limits: tuple[float, float] | None) -> Place:
-    """Return the place of the picture of an ensemble: its first network, and first slice."""
-    network = nets.network(0)
-    if along is not None:
-        slices = random_slices(along, nets, 0, 1, None if limits is None else limits[1])
+    if along is not None and points is not None:
+        through = plane_through if along == "plane" else line_through
         names = ("$t$",) if along == "line" else ("$t_1$", "$t_2$")
+        where = through(checked_points(networks, points, None), limits)
+        return Place(networks.network(0), (where,), names)
+    return place_of(networks, along, limits)
+
+
+def place_of(networks: Ensemble, along: Along | None, limits: tuple[float, float] | None) -> Place:
+    """Return the place of the picture of the first network, on its first random slice if any."""
+    network = networks.network(0)
+    if along is not None:
+        names = ("$t$",) if along == "line" else ("$t_1$", "$t_2$")
+        slices = random_slices(along, networks, 0, 1, None if limits is None else limits[1])
         return Place(network, tuple(slices), names, f"the first random {along}")
-    if nets.n0 > 2:
+    if networks.n0 > 2:
         raise ValueError(
-            f"n0 must be 1 or 2 for a picture or cells, not {nets.n0}; "
+            f"n0 must be 1 or 2 for a picture or cells, not {networks.n0}; "
             "nnth regions along line and along plane have a slice"
         )
-    whole = Slice.along(np.zeros(nets.n0), np.eye(nets.n0), limits)
-    names = ("$x$",) if nets.n0 == 1 else ("$x_1$", "$x_2$")
-    first = f"the first of {nets.samples} networks" if nets.samples > 1 else ""
+    whole = Slice.along(np.zeros(networks.n0), np.eye(networks.n0), limits)
+    names = ("$x$",) if networks.n0 == 1 else ("$x_1$", "$x_2$")
+    first = f"the first of {networks.samples} networks" if networks.samples > 1 else ""
     return Place(network, (whole,), names, first)
 
 
 def path_place(
-    through: Data | None = None,
-    net: Network | str | os.PathLike[str] | None = None,
-    *,
-    points: int | None = None,
-    **shape: Unpack[Shape],
+    networks: Ensemble, given: NDArray[np.float64] | None = None, points: int | None = None
 ) -> Place:
-    """Return the place of the picture of a path; arguments as in `regions_through`."""
-    nets, data = nets_and_points(through, net, points, shape)
-    return Place(nets.network(0), tuple(segments(data)), ("point",))
+    """Return the place of the picture of a path, given its points or their number."""
+    data = checked_points(networks, given, points)
+    return Place(networks.network(0), tuple(segments(data)), ("point",))
 
 
 def tessellation(
@@ -172,7 +167,7 @@ def tessellation(
 
 
 def curve(pieces: Sequence[Cells], *, x_label: str = "x", note: str = "") -> Lines:
-    """Return the function on intervals of a line, [i, i + 1] standing for the i-th if several."""
+    """Return the function on intervals of a line; several are drawn at [i, i + 1], i = 0, 1, ..."""
     xs, ys, layers = [], [], []
     for i, cells in enumerate(pieces):
         order = np.argsort(cells.centers[:, 0], kind="stable")
@@ -186,12 +181,12 @@ def curve(pieces: Sequence[Cells], *, x_label: str = "x", note: str = "") -> Lin
         layers.append(cells.side_layers[ends] + 1)
     x, y, layer = np.concatenate(xs), np.concatenate(ys), np.concatenate(layers)
     cut = np.unique(layer[layer > 0]).tolist()
-    if len(cut) > _NAMED:
+    if len(cut) > _MAX_NAMED:
         note = "; ".join(part for part in (note, f"layers {cut[0]} (dark) to {cut[-1]}") if part)
     return Lines(
         lines=tuple(("", x, output) for output in y.T),
         points=tuple(
-            (f"layer {i}" if len(cut) <= _NAMED else "", x[layer == i], y[layer == i, 0], None)
+            (f"layer {i}" if len(cut) <= _MAX_NAMED else "", x[layer == i], y[layer == i, 0], None)
             for i in cut
         ),
         x_label=x_label,
@@ -201,9 +196,9 @@ def curve(pieces: Sequence[Cells], *, x_label: str = "x", note: str = "") -> Lin
 
 
 def window(network: Network, where: Slice, *, threads: int = 0) -> tuple[tuple[float, float], str]:
-    """Return the limits of the picture of a slice, and what they leave out in words.
+    """Return the limits of the picture of a slice, and a note on the part that is shown.
 
-    Of regions in great number only those that are shown are counted, with some around them.
+    If there are very many regions, only those near the window are counted.
     """
     core = core_slice(network, where)
 
@@ -221,7 +216,7 @@ def window(network: Network, where: Slice, *, threads: int = 0) -> tuple[tuple[f
     radius = 2.0**-12
     while radius < 2.0**12 and within(radius) <= MAX_CELLS:
         radius *= 2.0
-    if radius < 2.0**12:  # more than a picture can show
+    if radius < 2.0**12:  # a picture cannot show all regions
         limits = (-radius / 2.0, radius / 2.0)
         count = _inner_vertices(counted(limits), where)
         return limits, f"window {_interval(limits, where)} with {count} {noun}"
@@ -231,10 +226,10 @@ def window(network: Network, where: Slice, *, threads: int = 0) -> tuple[tuple[f
     if where.dimension == 1 and within(radius) == counts.activation_regions > 1:
         ends = cells_of(network, where, limits, threads=threads).corners
         low, high = (float(x) for x in np.unique(ends)[[1, -2]])
-        room = 0.06 * (high - low) or 0.5 * radius
-        limits = (float(f"{low - room:.3g}"), float(f"{high + room:.3g}"))
+        margin = 0.06 * (high - low) or 0.5 * radius
+        limits = (float(f"{low - margin:.3g}"), float(f"{high + margin:.3g}"))
         if not (limits[0] < low and high < limits[1]):
-            limits = (low - room, high + room)
+            limits = (low - margin, high + margin)
     count = _inner_vertices(counted(limits), where)
     return limits, f"window {_interval(limits, where)} with {count} of {counts.vertices} {noun}"
 
@@ -242,10 +237,12 @@ def window(network: Network, where: Slice, *, threads: int = 0) -> tuple[tuple[f
 def _part(
     limits: tuple[float, float], counted: Callable[[tuple[float, float]], RegionCounts]
 ) -> tuple[float, float]:
-    """Return the largest of the box and its halves around the middle that a picture can show."""
+    """Return the largest box that a picture can show, halving the given box around its middle."""
     middle, half = sum(limits) / 2.0, (limits[1] - limits[0]) / 2.0
     shown = limits
-    for halvings in range(24, -1, -1):  # from below: a count of all may take long
+    for halvings in range(
+        24, -1, -1
+    ):  # from small to large, since a count of all regions may take long
         size = math.ldexp(half, -halvings)
         larger = (middle - size, middle + size) if halvings else limits
         if counted(larger).activation_regions > MAX_CELLS:
@@ -255,17 +252,17 @@ def _part(
 
 
 def _radius(within: Callable[[float], int], total: int) -> float:
-    """Return a radius with all vertices, or with most of the regions where others are far away."""
-    enough, radius = math.ceil(_MOST * total), 1.0
+    """Return a radius with all vertices, or with most regions if the others are far away."""
+    enough, radius = math.ceil(_SHOWN_FRACTION * total), 1.0
     while within(radius) < enough and radius < _REACH:
         radius *= 2.0
     while within(radius / 2.0) >= enough and radius > 1.0 / _REACH:
         radius /= 2.0
-    for factor in (2.0**-0.5, 2.0**-0.25, 2.0**-0.125):  # as near as a picture needs
+    for factor in (2.0**-0.5, 2.0**-0.25, 2.0**-0.125):  # as precisely as a picture needs
         if within(radius * factor) >= enough:
             radius *= factor
     far = radius
-    while within(far) < total and far < _FAR * radius:
+    while within(far) < total and far < _MAX_STRETCH * radius:
         far *= 1.25
     if within(far) == total:
         radius = 1.05 * far
@@ -275,8 +272,8 @@ def _radius(within: Callable[[float], int], total: int) -> float:
 
 
 def _inner_vertices(inside: RegionCounts, where: Slice) -> int:
-    """Return the vertices in a box that are not on its border, which has one for each side."""
-    # Inner edges are two sides each, those of the border one.
+    """Return the number of vertices inside a box, without those on its boundary."""
+    # An inner edge is two sides, an edge on the boundary is one, with one vertex each.
     border = 2 if where.dimension == 1 else 2 * (inside.edges or 0) - (inside.sides or 0)
     return (inside.vertices or 0) - border
 
@@ -294,5 +291,5 @@ def _values(cells: Cells, color: Color) -> NDArray[Any]:
             return cells.last_layers
         case "active":
             return cells.active
-    # A number in [0, 1) for each pattern, unlike for those that differ in one neuron.
+    # A number in [0, 1) for each pattern, which differs for patterns that differ in one neuron.
     return (cells.patterns @ np.random.default_rng(0).random(cells.patterns.shape[1])) % 1.0

@@ -1,4 +1,4 @@
-"""What lectures say of numbers of linear regions, beside exact counts."""
+"""Statements of lectures on numbers of linear regions, compared with exact counts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LECTURE: Final = "12/5"
 
 
 def arrangements(run: Run) -> list[Statement]:
-    """One layer cuts as hyperplanes in general position: sum_(i <= n0) C(n, i) (Zaslavsky 1975)."""
+    """One layer has sum_(i <= n0) C(n, i) regions, as hyperplanes in general position."""
     found = []
     for n0, n in ((1, 50), (2, 40), (3, 16)):
         network = random_network(n0, (n,), seed=run.seed)
@@ -33,7 +33,7 @@ def arrangements(run: Run) -> list[Statement]:
 
 
 def bounds(run: Run) -> list[Statement]:
-    """No network has more regions than the bounds: 3^N of the lecture, and far sharper ones."""
+    """No network exceeds the bounds: 3^N of the lecture, and the sharper one of Serra et al."""
     widths = (8, 8)
     found = []
     for name, bound in (
@@ -75,9 +75,9 @@ def telgarsky(run: Run) -> list[Statement]:
 
 
 def random_networks(run: Run) -> list[Statement]:
-    """Random networks have about as many regions as one layer of all their neurons would.
+    """Random networks have on average as many regions as one layer of all their neurons.
 
-    Exactly so for one layer; for more in the limit of large widths, which `error` allows for.
+    This is exact for one layer; for more it is the limit of large widths, with `error` its error.
     """
     found = []
     for n0, widths, box, text, error in (
@@ -115,9 +115,9 @@ def random_networks(run: Run) -> list[Statement]:
 
 
 def density(run: Run) -> list[Statement]:
-    """E regions in [a, b] <= C |a - b| neurons: C = 1/(pi g), the most that a neuron's Cauchy has.
+    """E regions in [a, b] <= 1 + C |a - b| N with C = 1/(pi g), the maximum of a Cauchy density.
 
-    g = (bias variance/C_w)^(1/2); one more for the first region.
+    g = (C_b/C_w)^(1/2) is the scale of the distribution of the zeros of a neuron.
     """
     widths, half, g = (32, 32, 32), 0.05, math.sqrt(0.5)
     table = regions(
@@ -144,7 +144,7 @@ def density(run: Run) -> list[Statement]:
 
 
 def zero_cell(run: Run) -> list[Statement]:
-    """The open problem of the lecture: sides of the polygon around 0, n0 = 2, one layer."""
+    """The sides of the polygon around 0, n0 = 2, one layer: an open problem of the lecture."""
     n, samples = 16, run.nets(20_000)
     cells = [
         count_regions(random_network(2, (n,), seed=run.seed, sample=i), threads=1)

@@ -61,6 +61,36 @@ def sample_in_parts(draw: Callable[[int, int], S], samples: int, *, tile: int = 
         samples: The number of networks.
         tile: Parts begin at multiples of this number.
     """
+    assigned = assigned_range(samples, tile)
+    if assigned.ready is not None:
+        return assigned.ready  # type: ignore[no-any-return]
+    return assigned.record(draw(assigned.first, assigned.count))
+
+
+@dataclass(frozen=True)
+class AssignedRange:
+    """The networks that this run draws: `count` of them from `first` on; none if `ready` is set.
+
+    ready: the sample of all parts, which were drawn before. part: where this part is recorded.
+    """
+
+    first: int
+    count: int
+    ready: Any = None
+    part: _Part | None = None
+
+    def record(self, sample: S) -> S:
+        """Keep the sample of this part, and return it."""
+        if self.part is not None:
+            self.part.drawn.append(sample)
+        return sample
+
+
+def assigned_range(samples: int, tile: int = 1) -> AssignedRange:
+    """Return the range of the networks 0, ..., samples - 1 that this run draws.
+
+    See `sample_in_parts`, which draws the range by one call; it implies `validated()`.
+    """
     validated()
     match _mode.get():
         case _Part() as part:
@@ -68,14 +98,13 @@ def sample_in_parts(draw: Callable[[int, int], S], samples: int, *, tile: int = 
             first = tile * (tiles * part.index // part.count)
             last = min(samples, tile * (tiles * (part.index + 1) // part.count))
             if first < last:
-                part.drawn.append(draw(first, last - first))
-                return part.drawn[-1]  # type: ignore[no-any-return]
+                return AssignedRange(first, last - first, part=part)
             part.drawn.append(None)
-            return draw(0, 1)  # stands in for a part of nothing
+            return AssignedRange(0, 1)  # stands in for an empty part
         case _Parts() as parts:
-            return next(parts.samples)  # type: ignore[no-any-return]
+            return AssignedRange(0, 0, ready=next(parts.samples))
         case _:
-            return draw(0, samples)
+            return AssignedRange(0, samples)
 
 
 def dry_run(computation: Callable[[], R]) -> R | None:

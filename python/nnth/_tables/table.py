@@ -244,6 +244,7 @@ class Table(dict[str, Column]):
     __hash__ = object.__hash__  # type: ignore[assignment]
 
     def _refuse(self, *_args: Any, **_options: Any) -> NoReturn:
+        """Raise TypeError, since a Table cannot be changed."""
         raise TypeError("a Table cannot be changed; dict(table) returns a dict that can")
 
     __setitem__ = __delitem__ = __ior__ = _refuse

@@ -1,4 +1,4 @@
-"""Deep linear networks: layers of equal width grouped, and products of their gamma variables."""
+"""The layers of deep linear networks, grouped by width, and products of their gamma variables."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from nnth._runtime.typing import Floats, Progress
 
 MAX_DEPTH: Final = 10_000_000
 MAX_INPUT: Final = 10**9
-MAX_KEPT: Final = 2**27  # samples: each is a number that is kept
-SCALES: Final = (1e-100, 1e100)  # of sigma2
+MAX_SAMPLES: Final = 2**27  # one number is kept for each
+SIGMA2_RANGE: Final = (1e-100, 1e100)
 
 
 @dataclass(frozen=True)
 class Layers:
-    """Hidden layers 1, ..., L: the distinct widths, and how many layers have each."""
+    """Hidden layers 1, ..., L: the distinct widths, and the number of layers of each."""
 
     widths: tuple[int, ...]
     counts: tuple[int, ...]
@@ -34,12 +34,12 @@ class Layers:
 
     @property
     def shapes(self) -> list[float]:
-        """n/2, the shapes of the gamma variables chi^2_n/2."""
+        """The shapes n/2 of the gamma variables chi^2_n/2."""
         return [0.5 * n for n in self.widths]
 
     @property
     def multiplicities(self) -> list[float]:
-        """The counts as the core takes them."""
+        """The counts as floats, for the core."""
         return [float(m) for m in self.counts]
 
     @property
@@ -48,12 +48,12 @@ class Layers:
         return math.fsum(m / n for n, m in zip(self.widths, self.counts, strict=True))
 
     def log_moment(self, power: float) -> float:
-        """log E prod_l (chi^2_(n_l)/n_l)^power, for power > -n_l/2 of every layer."""
+        """Return log E prod_l (chi^2_(n_l)/n_l)^power, for power > -n_l/2 in every layer."""
         pairs = zip(self.shapes, self.counts, strict=True)
         return math.fsum(m * float(_core.log_gamma_step(a, power)) for a, m in pairs)
 
     def with_layer(self, width: int) -> Layers:
-        """These layers and one more."""
+        """Return these layers and one of another width."""
         return Layers((*self.widths, width), (*self.counts, 1))
 
 
@@ -73,18 +73,19 @@ def architectures(
     depth: int | Sequence[int] | None,
     depths: Sequence[int] = (1,),
 ) -> tuple[list[Layers], dict[str, Any]]:
-    """Return the architectures asked for, in order, and the parameters width and widths.
+    """Return one or several architectures, in order, and the parameters width and widths.
 
-    widths: those of one architecture; or width, by default 64, and one depth or several, by default
-        `depths`, an architecture each.
-    Raises ValueError for both, and for what is out of range.
+    widths: the widths of one architecture, in place of a width (64 if None) and one or several
+        depths (`depths` if None).
+
+    Raises ValueError if both are given, or a number is out of range.
     """
     if widths is not None:
         if width is not None or depth is not None:
             raise ValueError("widths must not come with width or depth")
         listed = parse_widths(widths) if isinstance(widths, str) else tuple(widths)
         if not listed:
-            raise ValueError("widths must hold a number, and is empty; depth 0 has no layers")
+            raise ValueError("widths must hold a number, and is empty; use depth 0 for no layers")
         found = layers_of(listed)
         pairs = zip(found.widths, found.counts, strict=True)
         text = ",".join(f"{n}*{m}" if m > 1 else str(n) for n, m in pairs)
@@ -110,19 +111,21 @@ def scales_of(sigma2: float | Sequence[float]) -> list[float]:
     for value in values:
         if not value > 0.0:
             raise ValueError(f"sigma2 must be positive, not {value:g}")
-        if not SCALES[0] <= value <= SCALES[1]:
-            raise ValueError(f"sigma2 must be from {SCALES[0]:g} to {SCALES[1]:g}, not {value:g}")
+        if not SIGMA2_RANGE[0] <= value <= SIGMA2_RANGE[1]:
+            raise ValueError(
+                f"sigma2 must be from {SIGMA2_RANGE[0]:g} to {SIGMA2_RANGE[1]:g}, not {value:g}"
+            )
     return values
 
 
 @dataclass(frozen=True)
 class LogProducts:
-    """Logarithms of products of gamma variables, one a sample."""
+    """Logarithms of products of gamma variables, one for each sample."""
 
     values: Floats
 
     def merge(self, other: LogProducts) -> LogProducts:
-        """Return those of both."""
+        """Return the samples of both."""
         return replace(self, values=np.concatenate((self.values, other.values)))
 
 
@@ -136,9 +139,9 @@ def log_products(
     threads: int,
     progress: Progress | None,
 ) -> LogProducts:
-    """Return log prod_l G_l/(n_l/2), G_l of the gamma law of shape n_l/2 + tilt, sample by sample.
+    """Return log prod_l G_l/(n_l/2) for each sample, with gamma variables of shape n_l/2 + tilt.
 
-    Sample s of the call is a function of (seed, start + s) alone.
+    Sample s is a function of (seed, start + s) alone.
     """
     shapes = layers.shapes
     return LogProducts(
@@ -156,9 +159,9 @@ def log_products(
 
 
 def check_sample(samples: int, seed: int) -> None:
-    """Raise ValueError for samples below 0 or beyond 2^27, and a seed that is none."""
-    if check_integer("samples", samples, minimum=0) > MAX_KEPT:
-        raise ValueError(f"samples must be at most {MAX_KEPT}, not {samples}")
+    """Raise ValueError if `samples` is outside [0, 2^27] or the seed is invalid."""
+    if check_integer("samples", samples, minimum=0) > MAX_SAMPLES:
+        raise ValueError(f"samples must be at most {MAX_SAMPLES}, not {samples}")
     check_seed(seed)
 
 

@@ -1,4 +1,4 @@
-#include "nnth/paths/law.hpp"
+#include "nnth/paths/norm_sampler.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -14,12 +14,12 @@ namespace nnth::paths {
 
 namespace {
 
-constexpr std::size_t kTile = Law::tile;
-constexpr std::size_t kPairCost = 100;  // of two layers of a net, in nanoseconds
+constexpr std::size_t kTile = NormSampler::tile;
+constexpr std::size_t kPairCost = 100;  // nanoseconds per two layers of a network
 
-// How a net spends its stream, in blocks of two draws (random.hpp): three for the ends of the net,
-// then three for every two layers. What the vectorized tries leave open is finished with draws
-// from the far half of the stream, a range for each variable.
+// The use of a network's stream, in blocks of two draws (random.hpp): three blocks for the ends of
+// the network, then three for every two layers. Draws that the vectorized tries do not accept
+// continue in the far half of the stream, in a range for each variable.
 enum HeadBlock : std::uint64_t { kOutput, kEnds, kEndsWords, kLayers };
 enum LayerBlock : std::uint64_t { kForward, kWords, kBackward, kPerPair };
 enum Variable : std::uint64_t { kActive, kForwardChi, kBackwardChi, kVariables };
@@ -51,8 +51,8 @@ NNTH_INLINE double sixteen_bits(std::uint64_t word, int shift) {
     return std::bit_cast<double>(bits | 0x4330000000000000) - 0x1p52;
 }
 
-// Chi-squares of active[i] - less degrees; open[i] is 1 where the try did not decide, and the sum
-// of open is returned.
+// Draws chi-squares with active[i] - less degrees of freedom; open[i] is 1 if the try was not
+// accepted. Returns the sum of open.
 NNTH_MULTIVERSION std::uint64_t tries_across(const double* active, double less, const double* x,
                                              const std::uint64_t* words, int shift, std::size_t n,
                                              double* out, std::uint64_t* open) {
@@ -72,8 +72,8 @@ NNTH_MULTIVERSION void multiply(double* product, const double* factor, double sc
     for (std::size_t i = 0; i < n; ++i) product[i] *= factor[i] * scale;
 }
 
-// v <- (1 + X v) / C, and its sums over the layers. A dead layer has C = 0; its net counts as zero
-// whatever v is.
+// v <- (1 + X v) / C, and its sums over the layers. A dead layer has C = 0, and its network counts
+// as zero for any v.
 NNTH_MULTIVERSION void step_back(double* v, const double* c, const double* x, double* sum,
                                  double* standard, double half_fan_in, std::size_t n) {
     for (std::size_t i = 0; i < n; ++i) {
@@ -85,7 +85,7 @@ NNTH_MULTIVERSION void step_back(double* v, const double* c, const double* x, do
     }
 }
 
-// Moves the exponent of a product to its account; zeros stay.
+// Moves the exponent of a product to a separate number; zeros remain.
 NNTH_MULTIVERSION void rescale(double* product, double* exponent, std::size_t n) {
     constexpr std::uint64_t kFraction = 0x000fffffffffffff;
     constexpr std::uint64_t kOne = 0x3ff0000000000000;
@@ -100,7 +100,7 @@ NNTH_MULTIVERSION void rescale(double* product, double* exponent, std::size_t n)
     }
 }
 
-// A tile of nets on its way through the layers.
+// A tile of networks and its state in the current layer.
 struct Tile {
     Tile(std::uint64_t seed_of_all, std::uint64_t first_net, std::size_t count)
         : seed(seed_of_all), first(first_net), n(count) {}
@@ -134,38 +134,39 @@ struct Tile {
     }
 };
 
-// Products are rescaled after so many layers: a factor is seldom below 2^-60 or above 2^35.
+// The number of layers after which products are rescaled; a factor is rarely below 2^-60 or above
+// 2^35.
 constexpr std::size_t kRescaleEvery = 4;
 
 }  // namespace
 
-Law::Law(Net net, std::vector<Quantity> quantities)
-    : net_(std::move(net)), quantities_(std::move(quantities)) {
-    check(net_);
-    if (net_.weights != Weights::gaussian) {
+NormSampler::NormSampler(NetworkEnsemble ensemble, std::vector<Quantity> quantities)
+    : ensemble_(std::move(ensemble)), quantities_(std::move(quantities)) {
+    check(ensemble_);
+    if (ensemble_.weights != Weights::gaussian) {
         throw std::invalid_argument(
             "sampler must be dense unless mu is gaussian: the samplers by law rest on the rotation "
             "invariance of Gaussian weights");
     }
     for (const Quantity q : quantities_) {
         kernel_ |= q == Quantity::ntk || q == Quantity::ntk_standard || q == Quantity::gradient ||
-                   (q == Quantity::jacobian && net_.outputs == 1);
+                   (q == Quantity::jacobian && ensemble_.outputs == 1);
     }
     std::map<std::uint64_t, std::size_t> index;
-    for (const std::uint64_t n : net_.widths) {
+    for (const std::uint64_t n : ensemble_.widths) {
         const auto [at, fresh] = index.emplace(n, tables_.size());
         if (fresh) tables_.emplace_back(n);
         table_of_.push_back(at->second);
     }
 }
 
-Scaled Law::jacobian(std::uint64_t seed, std::uint64_t net, Pulse& pulse) const {
-    const std::size_t depth = net_.depth();
-    const bool from_input = net_.inputs() <= net_.outputs;
-    const auto k = static_cast<std::size_t>(std::min(net_.inputs(), net_.outputs));
+Scaled NormSampler::jacobian(std::uint64_t seed, std::uint64_t network, Pulse& pulse) const {
+    const std::size_t depth = ensemble_.depth();
+    const bool from_input = ensemble_.inputs() <= ensemble_.outputs;
+    const auto k = static_cast<std::size_t>(std::min(ensemble_.inputs(), ensemble_.outputs));
     constexpr std::uint64_t kItem = std::uint64_t{1} << 38;  // beyond those of all layers
-    Stream stream = far_stream(seed, net, kItem);
-    // A normal takes a block of two draws; nothing else may use a part of it.
+    Stream stream = far_stream(seed, network, kItem);
+    // A normal uses a whole block of two draws.
     const auto align = [&stream] { stream.seek((stream.position() + 1) & ~std::uint64_t{1}); };
 
     // The product so far is orthonormal columns times `product`, rank x k, times 2^exponent.
@@ -205,21 +206,22 @@ Scaled Law::jacobian(std::uint64_t seed, std::uint64_t net, Pulse& pulse) const 
         multiply_by_gaussian(active);
         pulse.work(rank * rank * k);
     }
-    if (rank > 0) multiply_by_gaussian(static_cast<double>(std::max(net_.inputs(), net_.outputs)));
+    if (rank > 0)
+        multiply_by_gaussian(static_cast<double>(std::max(ensemble_.inputs(), ensemble_.outputs)));
     double sum = 0.0;
     for (std::size_t i = 0; i < rank * k; ++i) sum += product[i] * product[i];
-    return gain(net_, depth + 1) * normalized({sum, 2 * exponent});
+    return gain(ensemble_, depth + 1) * normalized({sum, 2 * exponent});
 }
 
-void Law::sample(std::uint64_t seed, std::uint64_t first, std::size_t n, double* value,
-                 double* exponent, Pulse& pulse) const {
-    Tile nets(seed, first, n);
-    const std::size_t depth = net_.depth();
-    const auto fan_in = [this](std::size_t l) { return static_cast<double>(net_.width(l)); };
+void NormSampler::sample(std::uint64_t seed, std::uint64_t first, std::size_t n, double* value,
+                         double* exponent, Pulse& pulse) const {
+    Tile networks(seed, first, n);
+    const std::size_t depth = ensemble_.depth();
+    const auto fan_in = [this](std::size_t l) { return static_cast<double>(ensemble_.width(l)); };
 
     double output[kTile], ends[2][kTile], product[kTile], account[kTile];
     double v[kTile], sum[kTile], standard[kTile];
-    double* ignored = nets.normal[3];
+    double* ignored = networks.normal[3];
     normals_across(seed, first, kOutput, n, output, ignored);
     // product = prod_l (2 / n_l) C_l over l = 1..L; v starts at u_{L+1} / z^2 = 1 / g^2.
     for (std::size_t i = 0; i < n; ++i) {
@@ -234,23 +236,26 @@ void Law::sample(std::uint64_t seed, std::uint64_t first, std::size_t n, double*
     for (std::size_t pair = (depth + 1) / 2; pair-- > 0;) {
         const std::uint64_t block = kLayers + kPerPair * pair;
         pulse.work(kPairCost * n);
-        normals_across(seed, first, block + kForward, n, nets.normal[0], nets.normal[1]);
-        words_across(seed, first, block + kWords, n, nets.words[0], nets.words[1]);
+        normals_across(seed, first, block + kForward, n, networks.normal[0], networks.normal[1]);
+        words_across(seed, first, block + kWords, n, networks.words[0], networks.words[1]);
         if (kernel_) {
-            normals_across(seed, first, block + kBackward, n, nets.normal[2], nets.normal[3]);
+            normals_across(seed, first, block + kBackward, n, networks.normal[2],
+                           networks.normal[3]);
         }
         for (std::size_t side = 2; side-- > 0;) {
             const std::size_t layer = 2 * pair + side + 1;
             if (layer > depth) continue;
             const std::uint64_t item = kVariables * layer;
-            const std::uint64_t* word = nets.words[side];
-            nets.draw_active(tables_[table_of_[layer - 1]], word, item + kActive);
-            nets.chi_squares(0.0, nets.normal[side], word, 0, item + kForwardChi, nets.chi);
-            multiply(product, nets.chi, 2.0 / fan_in(layer), n);
+            const std::uint64_t* word = networks.words[side];
+            networks.draw_active(tables_[table_of_[layer - 1]], word, item + kActive);
+            networks.chi_squares(0.0, networks.normal[side], word, 0, item + kForwardChi,
+                                 networks.chi);
+            multiply(product, networks.chi, 2.0 / fan_in(layer), n);
             if (kernel_) {
-                nets.chi_squares(1.0, nets.normal[2 + side], word, 16, item + kBackwardChi,
-                                 nets.back);
-                step_back(v, nets.chi, nets.back, sum, standard, 0.5 * fan_in(layer - 1), n);
+                networks.chi_squares(1.0, networks.normal[2 + side], word, 16, item + kBackwardChi,
+                                     networks.back);
+                step_back(v, networks.chi, networks.back, sum, standard, 0.5 * fan_in(layer - 1),
+                          n);
             }
             if (++since_rescaled == kRescaleEvery) {
                 rescale(product, account, n);
@@ -263,13 +268,13 @@ void Law::sample(std::uint64_t seed, std::uint64_t first, std::size_t n, double*
     // The ends: chi^2_{n_0 - 1} for the gradient, chi^2_{n_{L+1} - 1} for the other outputs.
     double free_inputs[kTile], free_outputs[kTile];
     normals_across(seed, first, kEnds, n, ends[0], ends[1]);
-    words_across(seed, first, kEndsWords, n, nets.words[0], nets.words[1]);
-    std::fill_n(nets.active, n, fan_in(0));
-    nets.chi_squares(1.0, ends[0], nets.words[0], 0, kForwardChi, free_inputs);
-    std::fill_n(nets.active, n, fan_in(depth + 1));
-    nets.chi_squares(1.0, ends[1], nets.words[0], 16, kBackwardChi, free_outputs);
+    words_across(seed, first, kEndsWords, n, networks.words[0], networks.words[1]);
+    std::fill_n(networks.active, n, fan_in(0));
+    networks.chi_squares(1.0, ends[0], networks.words[0], 0, kForwardChi, free_inputs);
+    std::fill_n(networks.active, n, fan_in(depth + 1));
+    networks.chi_squares(1.0, ends[1], networks.words[0], 16, kBackwardChi, free_outputs);
 
-    const double norm = square_norm(net_.x);
+    const double norm = square_norm(ensemble_.x);
     const Scaled first_gain = normalized({2.0 / fan_in(0), 0});
     const Scaled last_gain = normalized({2.0 / fan_in(depth), 0});
     const Scaled scale = normalized({norm, 0}) * first_gain;  // z^2 = scale * product * g^2
@@ -293,7 +298,7 @@ void Law::sample(std::uint64_t seed, std::uint64_t first, std::size_t n, double*
                 std::fill_n(y, n, 1.0);
                 break;
             case Quantity::jacobian:
-                if (net_.outputs > 1) {
+                if (ensemble_.outputs > 1) {
                     for (std::size_t i = 0; i < n; ++i) {
                         const Scaled norm_square = jacobian(seed, first + i, pulse);
                         y[i] = norm_square.mantissa.hi;

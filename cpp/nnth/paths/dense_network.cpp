@@ -1,4 +1,4 @@
-#include "nnth/paths/dense.hpp"
+#include "nnth/paths/dense_network.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -16,14 +16,15 @@ namespace nnth::paths {
 
 namespace {
 
-constexpr double kKeepBytes = 128e6;  // weights beyond this are generated again on the way back
+constexpr double kKeepBytes =
+    128e6;  // more weights than this are generated again in the backward pass
 
-// Where the columns of a matrix lie in the stream, and in memory.
+// The positions of the columns of a matrix in the stream and in memory.
 struct Columns {
     std::uint64_t seed;
     std::uint64_t stream;
     std::uint64_t first_block;
-    std::uint64_t blocks;  // of one column in the stream
+    std::uint64_t blocks;  // blocks of one column in the stream
     const std::uint32_t* index;
     std::size_t count;
     std::size_t pitch;
@@ -85,7 +86,7 @@ NNTH_MULTIVERSION void uniform_columns(const Columns& c, double* out) {
 NNTH_MULTIVERSION void laplace_columns(const Columns& c, double* out) {
     fill_columns<2, write_laplace>(c, out);
 }
-// Into columns whose pitch has room for the last block.
+// Writes into columns whose pitch has space for the last block.
 NNTH_MULTIVERSION void sign_columns(const Columns& c, double* out) {
     fill_columns<128, write_signs>(c, out);
 }
@@ -177,18 +178,18 @@ std::int64_t divide_by_size(double* v, std::size_t n) {
 
 }  // namespace
 
-DenseNet::DenseNet(const Net& net, std::vector<std::vector<double>> inputs,
-                   std::uint64_t differentiated)
-    : net_(net), inputs_(inputs.size()), differentiated_(differentiated) {
-    check_with(inputs, net_);
-    const std::size_t depth = net_.depth();
-    const bool signs = net_.weights == Weights::rademacher;
+DenseNetwork::DenseNetwork(const NetworkEnsemble& ensemble, std::vector<std::vector<double>> inputs,
+                           std::uint64_t differentiated)
+    : ensemble_(ensemble), inputs_(inputs.size()), differentiated_(differentiated) {
+    check_with(inputs, ensemble_);
+    const std::size_t depth = ensemble_.depth();
+    const bool signs = ensemble_.weights == Weights::rademacher;
     double bytes = 0.0, most = 0.0, activations = 0.0;
     std::uint64_t draw = 0;
     layers_.resize(depth + 2);
     for (std::size_t l = 0; l < depth + 2; ++l) {
         Layer& layer = layers_[l];
-        layer.width = net_.width(l);
+        layer.width = ensemble_.width(l);
         layer.pitch = signs ? (layer.width + 127) / 128 * 128 : padded(layer.width);
         layer.draws_per_column =
             signs ? 2 * ((layer.width + 127) / 128) : (layer.width + 1) / 2 * 2;
@@ -208,13 +209,13 @@ DenseNet::DenseNet(const Net& net, std::vector<std::vector<double>> inputs,
     stored_ = bytes <= kKeepBytes;
     if (weights_ > 1e18) {
         throw std::invalid_argument(
-            "widths, n0 and n_out must be smaller for a dense net: one has " + shortest(weights_) +
-            " weights");
+            "widths, n0 and n_out must be smaller for a dense network: one has " +
+            shortest(weights_) + " weights");
     }
     const double back = 8.0 * static_cast<double>(differentiated_) * static_cast<double>(inputs_) *
                         static_cast<double>(layers_.front().pitch);
     bytes_ = (stored_ ? bytes : most) + activations + back;
-    check_memory("widths, n0 and n_out must be smaller for a dense net: one", bytes_);
+    check_memory("widths, n0 and n_out must be smaller for a dense network: one", bytes_);
     for (Layer& layer : layers_) {
         layer.h.assign(inputs_ * layer.pitch, 0.0);
         layer.gate.assign(inputs_ * layer.pitch, 0.0);
@@ -238,15 +239,15 @@ DenseNet::DenseNet(const Net& net, std::vector<std::vector<double>> inputs,
     }
     back_.resize(differentiated_);
     back_exponent_.resize(differentiated_);
-    gain_ = gain(net_, depth + 1);
+    gain_ = gain(ensemble_, depth + 1);
 }
 
-void DenseNet::generate(std::size_t layer, std::vector<double>& columns, Pulse& pulse) const {
+void DenseNetwork::generate(std::size_t layer, std::vector<double>& columns, Pulse& pulse) const {
     const Layer& to = layers_[layer];
     const Layer& from = layers_[layer - 1];
     const std::size_t count = from.active.size();
     columns.resize(std::max(columns.size(), count * to.pitch));
-    // As many columns at a time as take some milliseconds.
+    // The columns that are generated between two calls of the pulse, some milliseconds.
     constexpr std::size_t kPiece = std::size_t{1} << 18, kDrawCost = 5;  // nanoseconds a weight
     const std::size_t most = std::max<std::size_t>(1, kPiece / std::max<std::size_t>(1, to.pitch));
     for (std::size_t k = 0; k < count; k += most) {
@@ -257,18 +258,18 @@ void DenseNet::generate(std::size_t layer, std::vector<double>& columns, Pulse& 
                         from.active.data() + k,
                         std::min(most, count - k),
                         to.pitch};
-        columns_of(net_.weights)(c, columns.data() + k * to.pitch);
+        columns_of(ensemble_.weights)(c, columns.data() + k * to.pitch);
         pulse.work(kDrawCost * c.count * to.pitch);
     }
 }
 
-double* DenseNet::matrix(std::size_t layer, bool fresh, Pulse& pulse) {
+double* DenseNetwork::matrix(std::size_t layer, bool fresh, Pulse& pulse) {
     std::vector<double>& columns = stored_ ? layers_[layer].weights : scratch_;
     if (fresh || !stored_) generate(layer, columns, pulse);
     return columns.data();
 }
 
-void DenseNet::forward(std::size_t l, Pulse& pulse) {
+void DenseNetwork::forward(std::size_t l, Pulse& pulse) {
     Layer& to = layers_[l];
     const Layer& from = layers_[l - 1];
     const double* columns = matrix(l, true, pulse);
@@ -311,7 +312,7 @@ void DenseNet::forward(std::size_t l, Pulse& pulse) {
     }
 }
 
-void DenseNet::backward(std::uint64_t q, Pulse& pulse) {
+void DenseNetwork::backward(std::uint64_t q, Pulse& pulse) {
     Layer& last = layers_.back();
     std::fill(last.delta.begin(), last.delta.end(), 0.0);
     for (std::size_t a = 0; a < inputs_; ++a) last.delta[a * last.pitch + q] = 1.0;
@@ -341,15 +342,15 @@ void DenseNet::backward(std::uint64_t q, Pulse& pulse) {
     back_exponent_[q] = layers_.front().delta_exponent;
 }
 
-void DenseNet::draw(std::uint64_t seed, std::uint64_t index, Pulse& pulse) {
+void DenseNetwork::draw(std::uint64_t seed, std::uint64_t index, Pulse& pulse) {
     seed_ = seed ^ dense_key;
     index_ = index;
     for (std::size_t l = 1; l < layers_.size(); ++l) forward(l, pulse);
-    // The first output last: what the layers hold then is of it.
+    // The first output comes last, so that the layers then hold its derivatives.
     for (std::uint64_t q = differentiated_; q-- > 0;) backward(q, pulse);
 }
 
-Scaled DenseNet::output(std::size_t a, std::uint64_t outputs) const {
+Scaled DenseNetwork::output(std::size_t a, std::uint64_t outputs) const {
     const Layer& last = layers_.back();
     double sum = 0.0;
     for (std::uint64_t q = 0; q < outputs; ++q) {
@@ -358,32 +359,33 @@ Scaled DenseNet::output(std::size_t a, std::uint64_t outputs) const {
     return gain_ * normalized({sum, 2 * last.exponent});
 }
 
-Scaled DenseNet::hidden(std::size_t a, std::size_t b) const {
+Scaled DenseNetwork::hidden(std::size_t a, std::size_t b) const {
     const Layer& layer = layers_[layers_.size() - 2];
-    return gain(net_, net_.depth()) *
+    return gain(ensemble_, ensemble_.depth()) *
            normalized({layer.products[a * inputs_ + b], 2 * layer.exponent});
 }
 
-Scaled DenseNet::derivative(std::size_t a, std::uint64_t q, std::size_t p) const {
+Scaled DenseNetwork::derivative(std::size_t a, std::uint64_t q, std::size_t p) const {
     const double d = back_[q][a * layers_.front().pitch + p];
     return gain_ * normalized({d * d, 2 * back_exponent_[q]});
 }
 
-Scaled DenseNet::gradient(std::size_t a, std::size_t b, std::uint64_t q) const {
+Scaled DenseNetwork::gradient(std::size_t a, std::size_t b, std::uint64_t q) const {
     const std::size_t pitch = layers_.front().pitch;
     return gain_ * normalized({dot(&back_[q][a * pitch], &back_[q][b * pitch], pitch),
                                2 * back_exponent_[q]});
 }
 
-Scaled DenseNet::tangent(std::size_t a, std::size_t b, bool standard) const {
-    // Every term has the gain of the whole net; in the standard parametrization that of its own
-    // layer is left out. Exponents of h below and of delta above a layer add up to about the same.
+Scaled DenseNetwork::tangent(std::size_t a, std::size_t b, bool standard) const {
+    // Every term has the gain of the whole network; in the standard parametrization the gain of its
+    // own layer is left out. Exponents of h below and of delta above a layer add up to about the
+    // same.
     const std::size_t at = a * inputs_ + b;
     const std::int64_t reference = layers_.back().exponent;
     double sum = 0.0;
     for (std::size_t l = 1; l < layers_.size(); ++l) {
         const std::int64_t e = layers_[l - 1].exponent + layers_[l].delta_exponent - reference;
-        const double own = standard ? 0.5 * static_cast<double>(net_.width(l - 1)) : 1.0;
+        const double own = standard ? 0.5 * static_cast<double>(ensemble_.width(l - 1)) : 1.0;
         sum += own * std::ldexp(layers_[l - 1].products[at] * layers_[l].delta_products[at],
                                 static_cast<int>(std::clamp<std::int64_t>(2 * e, -4000, 4000)));
     }

@@ -1,4 +1,4 @@
-// A random ReLU net without biases, and what is asked of it.
+// An ensemble of random ReLU networks without biases, and the quantities to sample.
 #pragma once
 
 #include <cstdint>
@@ -9,12 +9,12 @@
 
 namespace nnth::paths {
 
-// Laws of a weight of variance 1.
+// Distributions of a weight of variance 1.
 enum class Weights { gaussian, rademacher, uniform, laplace };
 
 // Layers n_0, n_1..n_L, n_{L+1}; every matrix, the first and the last included, is
-// sqrt(2 / fan-in) W-hat with independent entries of law `weights`.
-struct Net {
+// sqrt(2 / fan-in) W-hat with independent entries distributed as `weights`.
+struct NetworkEnsemble {
     std::vector<double> x;              // the input; n_0 = x.size()
     std::vector<std::uint64_t> widths;  // n_1..n_L
     std::uint64_t outputs = 1;          // n_{L+1}
@@ -28,26 +28,26 @@ struct Net {
     }
 };
 
-// Throws std::invalid_argument for widths out of 1..largest_width, no layer, and x zero or not
-// finite.
-void check(const Net& net);
+// Throws std::invalid_argument for widths outside 1..largest_width, no layer, and an input x that
+// is zero or not finite.
+void check(const NetworkEnsemble& ensemble);
 
-// The same for several inputs of one length, at least one, instead of net.x, which is then the
-// last.
-void check_with(const std::vector<std::vector<double>>& inputs, Net& net);
+// The same for several inputs of one length, at least one, in place of ensemble.x, which becomes
+// the last of them.
+void check_with(const std::vector<std::vector<double>>& inputs, NetworkEnsemble& ensemble);
 
 // prod_{l=0}^{layers-1} 2 / n_l.
-Scaled gain(const Net& net, std::size_t layers);
+Scaled gain(const NetworkEnsemble& ensemble, std::size_t layers);
 
 // |x|^2.
 double square_norm(const std::vector<double>& x);
 
 // dzdx: |dz_1/dx_1|; z: |z_1|; normz: |z|; normh: |h^L|; gradient: |dz_1/dx|; jacobian: |dz/dx|_F;
 // ntk: the tangent kernel of z_1 at x in the parameters W-hat; ntk_standard: in the parameters W.
-// Samples and powers are of the square of the first six, and of the last two as they are.
+// Samples and powers refer to the squares of the first six, and to the last two themselves.
 enum class Quantity { dzdx, z, normz, normh, gradient, jacobian, ntk, ntk_standard };
 
-Quantity quantity_named(const std::string& name);  // std::invalid_argument if there is none
+Quantity quantity_named(const std::string& name);  // throws std::invalid_argument if unknown
 Weights weights_named(const std::string& name);
 
 }  // namespace nnth::paths

@@ -1,4 +1,4 @@
-#include "nnth/paths/net.hpp"
+#include "nnth/paths/network_ensemble.hpp"
 
 #include <array>
 #include <cmath>
@@ -41,36 +41,36 @@ auto named(const List& list, const std::string& what, const std::string& name) {
 
 }  // namespace
 
-void check(const Net& net) {
-    if (net.widths.empty()) throw std::invalid_argument("widths must name at least one layer");
-    for (std::size_t l = 0; l <= net.depth() + 1; ++l) {
-        const std::uint64_t n = net.width(l);
+void check(const NetworkEnsemble& ensemble) {
+    if (ensemble.widths.empty()) throw std::invalid_argument("widths must name at least one layer");
+    for (std::size_t l = 0; l <= ensemble.depth() + 1; ++l) {
+        const std::uint64_t n = ensemble.width(l);
         if (n >= 1 && n <= largest_width) continue;
         throw std::invalid_argument("widths must be in 1.." + std::to_string(largest_width) +
                                     ", not " + std::to_string(n));
     }
-    const double norm = square_norm(net.x);
+    const double norm = square_norm(ensemble.x);
     if (!(norm > 0.0) || !std::isfinite(norm)) {
         throw std::invalid_argument("x must be finite and not 0: its square norm is " +
                                     std::to_string(norm));
     }
 }
 
-void check_with(const std::vector<std::vector<double>>& inputs, Net& net) {
+void check_with(const std::vector<std::vector<double>>& inputs, NetworkEnsemble& ensemble) {
     if (inputs.empty()) throw std::invalid_argument("x must hold at least one input");
     for (const std::vector<double>& x : inputs) {
         if (x.size() != inputs.front().size()) {
             throw std::invalid_argument("x must hold inputs of one length");
         }
-        net.x = x;
-        check(net);
+        ensemble.x = x;
+        check(ensemble);
     }
 }
 
-Scaled gain(const Net& net, std::size_t layers) {
+Scaled gain(const NetworkEnsemble& ensemble, std::size_t layers) {
     Scaled product{1.0, 0};
     for (std::size_t l = 0; l < layers; ++l) {
-        product = normalized(product * Scaled{2.0 / static_cast<double>(net.width(l))});
+        product = normalized(product * Scaled{2.0 / static_cast<double>(ensemble.width(l))});
     }
     return product;
 }
