@@ -1,4 +1,4 @@
-"""The stationary state of stochastic gradient descent, and the drift from its noise."""
+"""Stochastic gradient descent: its stationary state and its drift."""
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
