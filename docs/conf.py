@@ -24,7 +24,6 @@ extensions = [
     "shown_commands",  # runs the commands that pages show
     "citations",  # how they look
     "command_options",  # the options of each command, from the command itself
-    "house_docstrings",  # docstrings as this project writes them
     "no_network",
 ]
 exclude_patterns = ["_made"]

@@ -434,7 +434,7 @@ def test_notes() -> None:
     table = gp(width=[1], samples=200, quantities=["cross_covariance"])
     hidden = table["layer"] < 3
     assert np.isnan(table["mean"][hidden]).all()
-    assert table["note"][0] == "a layer of one neuron has no two"
+    assert table["note"][0] == "a layer of one neuron has no pairs"
     assert np.isfinite(table["mean"][~hidden]).all()
     table = gp(width=[2], depth=100, samples=200, quantities=["excess_kurtosis"])
     assert table["note"][-1] == "all outputs are 0"
@@ -454,9 +454,9 @@ def test_parts_of_a_run_are_merged() -> None:
     found = draw(nets, limits)
     assert isinstance(nets, GpEnsemble)
     assert found is not None
-    whole = nets.sample(nets.shapes[0], limits[0], samples=700)
-    first = nets.sample(nets.shapes[0], limits[0], samples=256)
-    rest = nets.sample(nets.shapes[0], limits[0], start=256, samples=444)
+    whole = nets.sample(nets.architectures[0], limits[0], samples=700)
+    first = nets.sample(nets.architectures[0], limits[0], samples=256)
+    rest = nets.sample(nets.architectures[0], limits[0], start=256, samples=444)
     assert same(whole, found[0])
     assert same(whole, first.merge(rest))
 

@@ -83,7 +83,6 @@ def test_a_result_has_table_arrays_and_save(name: str, tmp_path: Path) -> None:
         assert isinstance(table, Table)
         assert table.num_rows > 0
         assert table.meta.version == nnth.__version__
-    assert "summary" not in vars(type(result))
 
 
 def test_save_replaces_a_file_as_a_whole_or_not_at_all(

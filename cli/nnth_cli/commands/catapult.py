@@ -1,4 +1,4 @@
-"""Large learning rates: lazy, catapult and divergent training on one data point."""
+"""Large learning rates on one example: lazy, catapult, divergent."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any

@@ -1,4 +1,4 @@
-"""Critical initialization: critical points, and the variance through the layers."""
+"""Critical initialization, and the variance through the layers."""
 
 from typing import TYPE_CHECKING
 

@@ -36,7 +36,7 @@ def kernel(
     *,
     call: Call,
 ) -> "Table":
-    """Kernels of two inputs in an infinitely wide network, layer by layer.
+    """Kernels of two inputs in the layers of infinitely wide networks.
 
     \b
     K^1_ab     = C_b + C_w x_a.x_b / n0

@@ -1,4 +1,4 @@
-"""Stochastic gradient descent: its stationary state and its drift."""
+"""The stationary state of stochastic gradient descent, and its drift."""
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 

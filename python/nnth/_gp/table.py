@@ -319,7 +319,8 @@ def _notes(block: _Block, of_slope: Sequence[str], samples: int) -> Iterator[str
 def _notes_on_z(block: _Block, i: int, samples: int) -> Iterator[str]:
     """Yield reasons why z of an entry may not be standard normal."""
     stderr, beyond = float(block.stderr[i]), abs(float(block.beyond[i]))
-    if not stderr > 0.0:
+    if not stderr > 0.0:  # all values of the sample are equal, and z is infinite if not 0
+        yield note_on_z(samples)
         return
     if beyond > stderr:
         yield f"terms of order 1/n^2 are some {beyond:.1g}, more than stderr"

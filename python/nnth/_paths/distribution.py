@@ -258,9 +258,10 @@ def _grid(mean: float, variance: float) -> Array:
 
 def _lognormal_chi2_cdf(v: Array, shift: float, b: float) -> Array:
     """Return P(shift + sqrt(b) G + log chi^2_1 <= v), averaged over G by the trapezoidal rule."""
+    from scipy.special import erf
+
     g = np.linspace(-8.0, 8.0, _NODES)
     weights = np.exp(-(g**2) / 2)
     weights /= weights.sum()
     root = np.exp(np.minimum(v[:, None] - shift - math.sqrt(b) * g, 8.0) / 2) / math.sqrt(2)
-    erf = np.asarray(np.frompyfunc(math.erf, 1, 1)(root), dtype=np.float64)
-    return np.asarray(erf @ weights, dtype=np.float64)
+    return np.asarray(erf(root) @ weights, dtype=np.float64)

@@ -19,6 +19,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nnth import _core
 from nnth._paths.moments import (
     Weights,
     input_norms,
@@ -72,7 +73,7 @@ def path_log_moments(
         variance = pi^2/2 + sum_l (E psi'(B/2) + Var psi(B/2))
 
     A layer of width n contributes -5/(2 n) - 49/(12 n^2) to the mean and 5/n + 37/(2 n^2) to the
-    variance, up to O(1/n^3). The limit is b = 5 sum 1/n_l + `2 k4 |u|_4^4/n_1`, with u = x/|x| or
+    variance, up to O(1/n^3). The limit is b = 5 sum 1/n_l + `2 k4 |u|_4^4/n_1`, with `u = x/|x|` or
     a unit vector and k4 the excess kurtosis of the weights.
 
     Args:
@@ -133,14 +134,14 @@ def layer_log_moments(n: int) -> tuple[float, float]:
     # log(4/n) + psi(B/2) = log(1 + d) + (psi(B/2) - log(B/2)) with d = (2B - n)/n, a sum of small
     # numbers. The logarithms of 1 + d and 1 - d are paired, because their first terms cancel.
     d = (2 * active - n) / n
-    rest = digamma_less_log(active / 2)
+    rest = _core.digamma_less_log(active / 2)
     upper = d > 0
     mirrored = upper & (active < n)
     paired = float((weights[mirrored] * np.log1p(-(d[mirrored] ** 2))).sum())
     edge = float(weights[active == n].sum() * math.log(2)) if active[-1] == n else 0.0
     mean = paired + edge + float((weights * rest).sum())
     spread = np.log1p(d) + rest - mean
-    variance = float((weights * (spread**2 + trigamma(active / 2))).sum())
+    variance = float((weights * (spread**2 + _core.polygamma(1, active / 2))).sum())
     return mean, variance
 
 
@@ -222,45 +223,6 @@ def _binomial(n: int) -> tuple[Array, Array]:
     return active, weights / weights.sum()
 
 
-def digamma_less_log(x: Array) -> Array:
-    """Return psi(x) - log x for x >= 1/2, by the recurrence up to x >= 16 and a series there."""
-    shifted, result = x.copy(), np.zeros_like(x)
-    while (small := shifted < 16.0).any():
-        # psi(x) - log x = psi(x + 1) - log(x + 1) + log(1 + 1/x) - 1/x.
-        result[small] += np.log1p(1 / shifted[small]) - 1 / shifted[small]
-        shifted[small] += 1.0
-    y = 1 / (shifted * shifted)
-    series = 1 / 12 - y * (
-        1 / 120 - y * (1 / 252 - y * (1 / 240 - y * (1 / 132 - y * 691 / 32760)))
-    )
-    total: Array = result - 0.5 / shifted - y * series
-    return total
-
-
-def trigamma(x: Array) -> Array:
-    """Return psi'(x) for x >= 1/2, by the recurrence up to x >= 16 and a series there."""
-    shifted, result = x.copy(), np.zeros_like(x)
-    while (small := shifted < 16.0).any():
-        result[small] += 1 / shifted[small] ** 2
-        shifted[small] += 1.0
-    y = 1 / (shifted * shifted)
-    series = 1 / 6 - y * (1 / 30 - y * (1 / 42 - y * (1 / 30 - y * (5 / 66 - y * 691 / 2730))))
-    total: Array = result + (1 + 0.5 / shifted + y * series) / shifted
-    return total
-
-
-def _log_gamma(z: Complexes) -> Complexes:
-    """Return log Gamma(z), Re z > 0, up to multiples of 2 pi i, by Stirling's series at z + 16."""
-    lower = np.zeros_like(z)
-    for i in range(16):
-        lower += np.log(z + i)
-    w = z + 16
-    y = 1 / (w * w)
-    series = 1 / 12 - y * (1 / 360 - y * (1 / 1260 - y * (1 / 1680 - y / 1188)))
-    total: Complexes = (w - 0.5) * np.log(w) - w + 0.5 * math.log(2 * math.pi) + series / w - lower
-    return total
-
-
 def _chi2_transform(first: int, weights: Array, t: Array) -> Complexes:
     """Return the sum of weights[i] E (chi^2_B)^(it) over B = first + i."""
     total = np.zeros(t.size, dtype=np.complex128)
@@ -268,8 +230,8 @@ def _chi2_transform(first: int, weights: Array, t: Array) -> Complexes:
     for i, weight in enumerate(weights.tolist()):
         half = (first + i) / 2
         if i < 2:
-            ratio = _log_gamma(half + 1j * t) - _log_gamma(np.array([half + 0j]))
-            rows.append(np.exp(1j * t * math.log(2) + ratio))
+            step = _core.complex_log_gamma_step(half, 1j * t)
+            rows.append(np.exp(1j * t * math.log(first + i) + step))
         else:  # Gamma(z + 1) = z Gamma(z)
             rows = [rows[1], rows[0] * (1 + 1j * t / (half - 1))]
         total += weight * rows[-1]

@@ -144,7 +144,7 @@ def path_asymptotics(
 ) -> PathMoments:
     """Return the limits of the moments as the widths grow at fixed T = sum of 1/n_l.
 
-    With u = x/|x|, or a unit vector for dzdx, and the excess kurtosis k4 of the weights::
+    With `u = x/|x|`, or a unit vector for dzdx, and the excess kurtosis k4 of the weights::
 
         b = 5 T + 2 k4 |u|_4^4/n_1    (linear: 2 T + k4 |u|_4^4/n_1)
         E (dz_q/dx_p)^2k -> (2k-1)!! (2/n_0)^k exp(b k (k-1)/2)

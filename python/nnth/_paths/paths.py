@@ -17,15 +17,14 @@ from typing import Any, Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from nnth import _core
 from nnth._data.data import Data
 from nnth._networks.ensemble import Ranges
 from nnth._paths.ensemble import PathEnsemble, path_ensemble
 from nnth._paths.log_moments import (
     CHI2_LOG_MEAN,
     CHI2_LOG_VARIANCE,
-    digamma_less_log,
     path_log_moments,
-    trigamma,
 )
 from nnth._paths.moments import (
     MAX_ORDER,
@@ -455,9 +454,8 @@ def log_moments_of(networks: PathEnsemble, name: str) -> tuple[float, float]:
     )
     assert found.log_mean is not None
     assert found.log_variance is not None
-    half = np.array([m / 2])
-    mean = math.log(m) + float(digamma_less_log(half)[0])
-    variance = float(trigamma(half)[0])
+    mean = math.log(m) + float(_core.digamma_less_log(m / 2))
+    variance = float(_core.polygamma(1, m / 2))
     return (
         found.log_mean - CHI2_LOG_MEAN + mean,
         found.log_variance - CHI2_LOG_VARIANCE + variance,

@@ -174,7 +174,7 @@ def path_angles(
     threads: int = 0,
     progress: Progress | None = None,
 ) -> Table:
-    """Return the tangent kernel of two inputs with |x|^2 = n0 at given cosines of their angle.
+    """Return the tangent kernel of two inputs with `|x|^2 = n0` at given cosines of their angle.
 
     At infinite width, with th the angle of the inputs at a layer and K_0 = Theta_0 = rho::
 

@@ -244,7 +244,7 @@ class Prediction(Result):
                 for k in range(outputs)
             ),
             points=tuple(points),
-            pairs=True,
+            pairs=outputs > 1,  # a color is an output, if there are several
             x_label="input $x$",
             y_label=y_label,
             note=f"band: {note}",

@@ -129,8 +129,8 @@ def regions_along(
 
         1 + N regions on the line,  1 + N + C(N, 2) regions on the plane
 
-    Points are x = t u with |u|^2 = n0, or t_1 u + t_2 v with |u|^2 = |v|^2 = n0/2: in t a random
-    network is one with n0 = 1 or 2, in a box of the same R.
+    Points are `x = t u` with `|u|^2 = n0`, or `t_1 u + t_2 v` with `|u|^2 = |v|^2 = n0/2`: in t a
+    random network is one with n0 = 1 or 2, in a box of the same R.
 
     Args:
         along: "line" or "plane".

@@ -21,7 +21,3 @@ class Result(ArrayResult):
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the columns of `table()` by name."""
         return dict(self.table())
-
-    def summary(self, **options: Any) -> Table:
-        """Return `table()`, of which this is the former name."""
-        return self.table(**options)
