@@ -36,7 +36,7 @@ MOST_DIFFERENCE = 1e-8  # rounding of 1e-16 times a condition number of 1e6
 
 
 def relu_kernel(x: Array, rows: int, depth: int) -> tuple[Array, Array]:
-    """The first rows of the NNGP kernel at C_b = 0, C_w = 2, and its diagonal (Cho & Saul 2009)."""
+    """Rows of the NNGP kernel at C_b = 0, C_w = 2, and its diagonal (Cho and Saul, 2009)."""
     norms = np.linalg.norm(x, axis=1)
     scale = np.outer(norms[:rows], norms)
     rho = x[:rows] @ x.T / scale

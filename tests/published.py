@@ -24,36 +24,36 @@ Row = Mapping[str, Any]
 Kind = Literal["printed", "quoted", "recalled", "derived"]
 
 SOURCES = {
-    "Roberts, Yaida & Hanin 2022": "The Principles of Deep Learning Theory, Cambridge",
+    "Roberts et al. 2022": "The Principles of Deep Learning Theory, Cambridge",
     "Schoenholz et al. 2017": "Deep information propagation, ICLR, arXiv:1611.01232",
     "Poole et al. 2016": "Exponential expressivity ... through transient chaos, NeurIPS",
     "Pennington et al. 2017": "Resurrecting the sigmoid in deep learning, NeurIPS",
     "Hayou et al. 2019": "On the impact of the activation function on deep networks, ICML",
     "Xiao et al. 2020": "Disentangling trainability and generalization in deep networks, ICML",
-    "Cho & Saul 2009": "Kernel methods for deep learning, NeurIPS, eqs. 5-8",
+    "Cho and Saul 2009": "Kernel methods for deep learning, NeurIPS, eqs. 5-8",
     "Daniely et al. 2016": "Toward deeper understanding of neural networks, NeurIPS",
-    "Hanin & Rolnick 2019": "Complexity of linear regions ..., ICML; Deep ReLU networks have "
+    "Hanin and Rolnick 2019": "Complexity of linear regions ..., ICML; Deep ReLU networks have "
     "surprisingly few activation patterns, NeurIPS",
     "Montufar et al. 2014": "On the number of linear regions of deep neural networks, NeurIPS",
     "Montufar 2017": "Notes on the number of linear regions of deep neural networks, SampTA",
     "Serra et al. 2018": "Bounding and counting linear regions of deep neural networks, ICML",
     "Telgarsky 2015": "Representation benefits of deep feedforward networks, arXiv:1509.08101",
-    "Hanin & Nica 2018": "Products of many large random matrices and gradients in deep networks",
-    "Hanin & Nica 2019": "Finite depth and width corrections to the neural tangent kernel, ICLR",
-    "Hanin & Zlokapa 2022": "Bayesian interpolation with deep linear networks, arXiv:2212.14457",
-    "Gavish & Donoho 2014": "The optimal hard threshold for singular values is 4/sqrt(3), IEEE",
-    "Bietti & Mairal 2019": "On the inductive bias of neural tangent kernels, NeurIPS",
-    "Bietti & Bach 2021": "Deep equals shallow for ReLU networks in kernel regimes, ICLR",
+    "Hanin and Nica 2018": "Products of many large random matrices and gradients in deep networks",
+    "Hanin and Nica 2019": "Finite depth and width corrections to the neural tangent kernel, ICLR",
+    "Hanin and Zlokapa 2022": "Bayesian interpolation with deep linear networks, arXiv:2212.14457",
+    "Gavish and Donoho 2014": "The optimal hard threshold for singular values is 4/sqrt(3), IEEE",
+    "Bietti and Mairal 2019": "On the inductive bias of neural tangent kernels, NeurIPS",
+    "Bietti and Bach 2021": "Deep equals shallow for ReLU networks in kernel regimes, ICLR",
     "Lewkowycz et al. 2020": "The large learning rate phase of deep learning, arXiv:2003.02218",
     "Cohen et al. 2021": "Gradient descent ... at the edge of stability, ICLR",
     "Gur-Ari et al. 2018": "Gradient descent happens in a tiny subspace, arXiv:1812.04754",
     "Papyan et al. 2020": "Prevalence of neural collapse ..., PNAS 117",
     "Soudry et al. 2018": "The implicit bias of gradient descent on separable data, JMLR 19",
     "Yaida 2019": "Fluctuation-dissipation relations for SGD, ICLR",
-    "Wei & Schwab 2019": "How noise affects the Hessian spectrum ..., arXiv:1910.00195",
+    "Wei and Schwab 2019": "How noise affects the Hessian spectrum ..., arXiv:1910.00195",
     "Woodworth et al. 2020": "Kernel and rich regimes in overparametrized models, COLT",
     "Chizat et al. 2019": "On lazy training in differentiable programming, NeurIPS",
-    "Kolmogorov & Tikhomirov 1959": "Epsilon-entropy and epsilon-capacity of sets",
+    "Kolmogorov and Tikhomirov 1959": "Epsilon-entropy and epsilon-capacity of sets",
     "Cohen et al. 2022": "Optimal stable nonlinear approximation, Found. Comput. Math. 22",
 }
 
@@ -80,7 +80,7 @@ class Entry:
         return f"{self.source}: {self.command} [{taken}]"
 
 
-PDLT = "Roberts, Yaida & Hanin 2022"
+PDLT = "Roberts et al. 2022"
 SILU, GELU = "critical --act silu", "critical --act gelu"
 GELU_PHASE = "phase --act gelu --cw 1.983058257437547 --cb 0.17292239075606735"
 
@@ -360,7 +360,7 @@ KERNELS = [
         where={"layer": 3001},
     ),
     Entry(
-        "Cho & Saul 2009",
+        "Cho and Saul 2009",
         "eq. 8",
         "J_2(th) = 3 sin th cos th + (pi - th)(1 + 2 cos^2 th); k = J_2/(2 pi) at cos th = 0.3",
         "kernel --act relu_power:2 --cw 1 --rho 0.3 --depth 1",
@@ -394,7 +394,7 @@ KERNELS = [
     ),
 ]
 
-HR = "Hanin & Rolnick 2019"
+HR = "Hanin and Rolnick 2019"
 
 
 def _bound(n0: int, widths: str, name: str, value: int, source: str, place: str) -> Entry:
@@ -461,7 +461,7 @@ REGIONS = [
     _bound(3, "6,2,6", "Montufar 2017", 3696, "Montufar 2017", "prop. 3"),
 ]
 
-NICA = "Hanin & Nica 2018"
+NICA = "Hanin and Nica 2018"
 NTK_RATIO = "paths --n0 4 --width 10000 --depth 10 --samples 0 --quantities ntk"
 
 PATHS = [
@@ -496,7 +496,7 @@ PATHS = [
         where={"quantity": "dzdx", "order": 4},
     ),
     Entry(
-        "Hanin & Nica 2019",
+        "Hanin and Nica 2019",
         "thm. 1",
         "E Theta = 2 (L + 1) |x|^2/n0",
         NTK_RATIO,
@@ -506,7 +506,7 @@ PATHS = [
         where={"order": 1},
     ),
     Entry(
-        "Hanin & Nica 2019",
+        "Hanin and Nica 2019",
         "thm. 1",
         "E Theta^2/(E Theta)^2 - 1 is of order T: 11/3 T at large depths, 3.673e-3 at T = 1e-3",
         NTK_RATIO,
@@ -516,7 +516,7 @@ PATHS = [
         where={"order": 2},
     ),
     Entry(
-        "Hanin & Nica 2019",
+        "Hanin and Nica 2019",
         "sec. 2",
         "log |product of 21 matrices| has mean sum (psi(32) + log(2/64))/2",
         "product --n0 64 --width 64 --depth 20 --samples 0",
@@ -526,7 +526,7 @@ PATHS = [
         where={"quantity": "log_norm"},
     ),
     Entry(
-        "Hanin & Nica 2019",
+        "Hanin and Nica 2019",
         "sec. 2",
         "... and variance sum psi'(32)/4",
         "product --n0 64 --width 64 --depth 20 --samples 0",
@@ -537,7 +537,7 @@ PATHS = [
     ),
 ]
 
-HZ = "Hanin & Zlokapa 2022"
+HZ = "Hanin and Zlokapa 2022"
 EVIDENCE = "bayes --norm2 2 --points 20 --n0 50 --width 200 --samples 0"
 GROWING = "bayes --norm2 1 --points 100 --n0 200 --width 1000 --samples 0"
 
@@ -577,7 +577,7 @@ BAYES = [
     ),
 ]
 
-GD = "Gavish & Donoho 2014"
+GD = "Gavish and Donoho 2014"
 
 
 def _omega(beta: float) -> Callable[[Row], float]:
@@ -640,7 +640,7 @@ DEEP_STEP = "rkhs spectrum --kernel nngp --act step --cw 2 --n0 3 --levels 200 -
 DECAYS = [
     *(
         Entry(
-            "Bietti & Mairal 2019",
+            "Bietti and Mairal 2019",
             "prop. 5",
             f"eigenvalue {k} of the NTK on the circle",
             CIRCLE,
@@ -652,7 +652,7 @@ DECAYS = [
         for k, value in ((0, 0.607927101854), (1, 0.5), (2, 0.15761073011))
     ),
     Entry(
-        "Bietti & Bach 2021",
+        "Bietti and Bach 2021",
         "cor. 3",
         "NTK of ReLU: eigenvalues fall as k^-d",
         "rkhs spectrum --kernel ntk --n0 10",
@@ -660,7 +660,7 @@ DECAYS = [
         -10.0,
     ),
     Entry(
-        "Bietti & Bach 2021",
+        "Bietti and Bach 2021",
         "cor. 3",
         "... and do, at levels of 200",
         "rkhs spectrum --kernel ntk --n0 3 --depth 2 --levels 200",
@@ -670,7 +670,7 @@ DECAYS = [
         where={"level": 198},
     ),
     Entry(
-        "Bietti & Bach 2021",
+        "Bietti and Bach 2021",
         "cor. 3",
         "NNGP of ReLU: as k^(-d-2), at any depth",
         "rkhs spectrum --kernel nngp --n0 3 --depth 3",
@@ -678,7 +678,7 @@ DECAYS = [
         -5.0,
     ),
     Entry(
-        "Bietti & Bach 2021",
+        "Bietti and Bach 2021",
         "cor. 3",
         "... and do, at levels of 200",
         "rkhs spectrum --kernel nngp --n0 3 --depth 3 --levels 200",
@@ -689,7 +689,7 @@ DECAYS = [
     ),
     *(
         Entry(
-            "Bietti & Bach 2021",
+            "Bietti and Bach 2021",
             "sec. 3.3",
             f"step, {depth} layers: as k^-(d - 1 + 2^(1 - L)), slowly reached",
             f"{DEEP_STEP} {depth}",
@@ -824,7 +824,7 @@ TRAINING = [
         5.0,
     ),
     Entry(
-        "Wei & Schwab 2019",
+        "Wei and Schwab 2019",
         "eq. 7",
         "<theta^2> = eta a/(2 (1 - eta lambda)) at eta = 0.1, lambda = 0.2",
         "sgd valley --steps 100",
@@ -834,7 +834,7 @@ TRAINING = [
         where={"relation": "variance"},
     ),
     Entry(
-        "Wei & Schwab 2019",
+        "Wei and Schwab 2019",
         "sec. 4",
         "a martingale on the circle stays as 1/step^2: 4/5",
         "sgd circle --steps 50",
@@ -879,7 +879,7 @@ TRAINING = [
     ),
     *(
         Entry(
-            "Kolmogorov & Tikhomirov 1959",
+            "Kolmogorov and Tikhomirov 1959",
             "sec. 2",
             f"Lipschitz functions: eps_{n} = A T/(n + 1)",
             "entropy --set lipschitz:1,1 --bits 0,1,3,7",

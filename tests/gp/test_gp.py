@@ -76,7 +76,7 @@ def erf_product(a: Any, c: Any, b: Any) -> Any:
 
 
 def relu_product(a: Any, c: Any, b: Any) -> Any:
-    theta = mp.acos(c / mp.sqrt(a * b))  # Cho & Saul (2009)
+    theta = mp.acos(c / mp.sqrt(a * b))  # Cho and Saul (2009)
     return mp.sqrt(a * b) * (mp.sin(theta) + (mp.pi - theta) * mp.cos(theta)) / (2 * mp.pi)
 
 
@@ -156,7 +156,7 @@ def test_the_vertex_of_homogeneous_activations() -> None:
 
 
 def test_the_vertex_of_tanh_tends_to_two_thirds_of_the_depth() -> None:
-    """Roberts, Yaida & Hanin (2022), ch. 5: V/K^2 ~ (2/3) l/n in the class of K* = 0."""
+    """Roberts et al. (2022), ch. 5: V/K^2 ~ (2/3) l/n in the class of K* = 0."""
     found = four_point_vertex([[1.0]], "tanh", widths=[1.0] * 3000)
     ratio = (found.vertex / found.kernel**2)[:, 0, 0]
     # Logarithms of the depth come with it: the growth over the last half is nearer than the ratio.

@@ -245,7 +245,7 @@ def test_the_series_is_within_its_bound(act: str) -> None:
 def test_the_dual_of_relu_is_the_arc_cosine_kernel() -> None:
     rho = np.array([-1.0, -0.3, 0.0, 0.7])
     theta = np.arccos(rho)
-    exact = (np.sin(theta) + (np.pi - theta) * rho) / (2 * np.pi)  # Cho & Saul (2009), eq. 6
+    exact = (np.sin(theta) + (np.pi - theta) * rho) / (2 * np.pi)  # Cho and Saul (2009), eq. 6
     table = hermite_dual("relu", terms=1000, rho=rho.tolist())
     assert table["exact"] == pytest.approx(exact, abs=1e-15)
     assert table["series"][1:] == pytest.approx(exact[1:], abs=1e-14)

@@ -244,7 +244,7 @@ def test_very_unequal_norms_cost_no_digits(cb: float) -> None:
             assert rows["corr"][-1] == pytest.approx(exact, abs=2e-15)
 
 
-# Against Cho & Saul (2009) in NumPy.
+# Against Cho and Saul (2009) in NumPy.
 
 
 def arc_cosine(x: Matrix, depth: int) -> tuple[Matrix, Matrix]:
@@ -576,7 +576,7 @@ def test_eigenvalues_are_within_their_error(seed: int) -> None:
         for i, j in ((i, j) for i in range(5) for j in range(5)):
             size = mp.sqrt(mp.fdot(rows[i], rows[i]) * mp.fdot(rows[j], rows[j]))
             cosine = mp.mpf(1) if i == j else mp.fdot(rows[i], rows[j]) / size
-            for _ in range(3):  # Cho & Saul (2009): of a pair of unit variances
+            for _ in range(3):  # Cho and Saul (2009): of a pair of unit variances
                 angle = mp.acos(cosine)
                 cosine = (mp.sin(angle) + (mp.pi - angle) * mp.cos(angle)) / mp.pi
             k[i, j] = 2 * size * cosine / 3

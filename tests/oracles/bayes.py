@@ -58,7 +58,7 @@ def log_evidence(
 
 
 def log_z(norm2: float, p: int, n0: int, widths: Sequence[int], sigma2: float = 1.0) -> mp.mpf:
-    """log of (2 pi)^P times the density, the partition function of Hanin & Zlokapa (2022)."""
+    """log of (2 pi)^P times the density, the partition function of Hanin and Zlokapa (2022)."""
     return log_evidence(norm2, p, n0, widths, sigma2) + p * mp.log(2 * mp.pi)
 
 

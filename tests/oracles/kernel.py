@@ -264,7 +264,7 @@ def vertex(
 ) -> list[tuple[float, float]]:
     """The variance of Khat_aa to first order, and K_aa, of layers 1, 2, ... for one input.
 
-    V^1 = 0,  V^(l+1) = (C_w^2/n_l) Var[s^2] + chi_par^2 V^l. Source: Roberts, Yaida & Hanin (2022),
+    V^1 = 0,  V^(l+1) = (C_w^2/n_l) Var[s^2] + chi_par^2 V^l. Source: Roberts et al. (2022),
     ch. 4, with their normalization of K, a sum of the terms that each layer contributes.
     """
     k, v = cb + cw * norm, 0.0

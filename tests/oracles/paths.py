@@ -2,8 +2,8 @@
 
     z_q = sum over paths of prod_l sqrt(2/n_(l-1)) w_l(path) xi(path) x_p
 
-with a fair coin xi_j for the gate of each hidden neuron (Hanin & Nica, 2018: the gates of a random
-network may be replaced by coins that are independent of the weights). The k-th power is expanded
+with a fair coin xi_j for the gate of each hidden neuron (Hanin and Nica, 2018: the gates of a
+random network may be replaced by coins independent of the weights). The k-th power is expanded
 into products of k paths; the mean of a product is a product of moments of single weights, and of
 1/2 for each gate in it. Exact in rational numbers; the cost is (number of paths)^k.
 """
@@ -107,7 +107,7 @@ def gaussian_gradient(order: int, n0: int, widths: Sequence[int]) -> Fraction:
     """E (dz/dx)^order for Gaussian weights at any width.
 
     Given the gates, z is a product of independent chi-square variables: (dz/dx)^2 =
-    (2/n0) g^2 prod (2/n) chi^2_B, B binomial (Hanin & Nica, 2018). E (chi^2_B)^k = B (B+2) ...
+    (2/n0) g^2 prod (2/n) chi^2_B, B binomial (Hanin and Nica, 2018). E (chi^2_B)^k = B (B+2) ...
     """
     k = order // 2
     moment = Fraction(math.prod(range(1, order, 2))) * Fraction(2, n0) ** k

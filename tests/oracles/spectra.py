@@ -23,7 +23,7 @@ def arc_cosine_1(t: mp.mpf) -> mp.mpf:
 def relu_kernel(kind: str, depth: int) -> Callable[[mp.mpf], mp.mpf]:
     """K^(L+1) or Theta^(L+1) of a ReLU network with C_w = 2, C_b = 0 at C_w |x|^2/n_0 = 1.
 
-    In t = cos of the angle between the inputs. Source: Cho & Saul (2009); Jacot et al. (2018).
+    In t = cos of the angle between the inputs. Source: Cho and Saul (2009); Jacot et al. (2018).
     """
 
     def kernel(t: mp.mpf) -> mp.mpf:

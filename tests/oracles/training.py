@@ -75,7 +75,7 @@ def hessian(f: Callable[[Floats], complex], theta: Floats, step: float = 1e-4) -
 
 
 def collapse(h: Floats, labels: NDArray[np.int64], w: Floats, b: Floats) -> dict[str, float]:
-    """The metrics of Papyan, Han & Donoho (2020), classes counted alike, one at a time."""
+    """The metrics of Papyan et al. (2020), classes counted alike, one at a time."""
     count = len(w)
     groups = [h[labels == c] for c in range(count)]
     means = np.array([g.mean(axis=0) for g in groups])

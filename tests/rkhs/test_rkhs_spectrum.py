@@ -14,7 +14,7 @@ from nnth._tables.plot import Lines
 
 
 def test_one_relu_layer_in_space() -> None:
-    """The values of the literature (Bietti & Bach 2021), rational for d = 3."""
+    """The values of the literature (Bietti and Bach 2021), rational for d = 3."""
     ntk = rkhs_spectrum("ntk", levels=6)
     nngp = rkhs_spectrum("nngp", levels=6)
     exact = [1 / 2, 1 / 3, 5 / 64, 0.0, 1 / 192, 0.0]
@@ -25,7 +25,7 @@ def test_one_relu_layer_in_space() -> None:
 
 
 def network(kind: str, depth: int, angle: mp.mpf) -> mp.mpf:
-    """Cho & Saul's (2009) recursion in high precision, K^1 = cos(angle)."""
+    """Cho and Saul's (2009) recursion in high precision, K^1 = cos(angle)."""
     t = mp.cos(angle)
     nngp, ntk = t, t
     for _ in range(depth):
@@ -171,7 +171,7 @@ def test_slopes_are_those_of_the_first_derivative_that_jumps(act: str) -> None:
 @pytest.mark.parametrize(
     ("act", "depth", "slope"),
     [
-        # Bietti & Bach (2021): a jump takes the root of the angle at every layer.
+        # Bietti and Bach (2021): a jump takes the root of the angle at every layer.
         ("step", 1, -3.0),
         ("step", 2, -2.5),
         ("step", 3, -2.25),

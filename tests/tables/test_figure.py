@@ -522,7 +522,7 @@ def test_nothing_is_cut_or_covered(make: Callable[[], Table]) -> None:
 
 # The style.
 
-# Machado, Oliveira & Fernandes (2009), severity 1, on linear RGB.
+# Machado et al. (2009), severity 1, on linear RGB.
 SIGHTS = {
     "all": np.eye(3),
     "protanopia": np.array(

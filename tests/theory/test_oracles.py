@@ -12,7 +12,7 @@ from oracles import bayes, catapult, kernel, optima, paths, phase, regions, spec
 
 
 def test_the_kernel_recursion_of_relu_is_that_of_the_arc_cosines() -> None:
-    # Cho & Saul (2009): at angle th, K' = (sin th + (pi - th) cos th)/pi, D = (pi - th)/pi.
+    # Cho and Saul (2009): at angle th, K' = (sin th + (pi - th) cos th)/pi, D = (pi - th)/pi.
     relu = kernel.ACTIVATIONS["relu"]
     theta = math.acos(0.3)
     rows = kernel.recursion(relu, (1.0, 1.0, 0.3), depth=1, cb=0.0, cw=2.0)
@@ -56,14 +56,14 @@ def test_slopes_are_the_derivatives() -> None:
 
 
 def test_coefficients_of_relu_in_hermite_functions() -> None:
-    # Daniely, Frostig & Singer (2016).
+    # Daniely et al. (2016).
     got = kernel.hermite(kernel.ACTIVATIONS["relu"], 1.0, 5)
     known = [1 / math.sqrt(2 * math.pi), 0.5, 0.5 / math.sqrt(math.pi), 0.0, -0.0814338]
     assert got == pytest.approx(known, abs=1e-7)
 
 
 def test_the_four_point_vertex_of_relu_grows_by_15_a_layer() -> None:
-    # Roberts, Yaida & Hanin (2022): 3 V/K^2 = 15 (l - 1)/n at criticality.
+    # Roberts et al. (2022): 3 V/K^2 = 15 (l - 1)/n at criticality.
     v = kernel.vertex(kernel.ACTIVATIONS["relu"], 1.0, [100] * 10, cb=0.0, cw=2.0)
     variance, k = v[10]
     assert k == pytest.approx(2.0, rel=1e-13)  # C_w |x|^2/n_0

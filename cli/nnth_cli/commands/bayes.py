@@ -70,7 +70,7 @@ def evidence(
     0.1 ms at any depth of one width; 10^5 distinct widths take seconds.
 
     \b
-    Source: Hanin & Zlokapa (2022).
+    Source: Hanin and Zlokapa (2022).
     Example: nnth bayes --width 200 --depth 0:30 --sigma2 0.5,1,2 --plot evidence.png
              nnth bayes --norm2 1 --points 100 --n0 200 --depth log:1:10000:20
     """
@@ -126,7 +126,7 @@ def predict(
     of the quantiles.
 
     \b
-    Source: Hanin & Zlokapa (2022).
+    Source: Hanin and Zlokapa (2022).
     Example: nnth bayes predict --width 10 --depth 3 --plot predictions.png
     """
     layers = options.layers_asked(call, widths, width, depth)

@@ -45,7 +45,7 @@ def collapse(training: CollapseOptions, *, call: Call) -> "Table":
     --plot draws the metrics against the evaluation steps.
 
     \b
-    Source: Papyan, Han and Donoho (2020).
+    Source: Papyan et al. (2020).
     Example: nnth collapse --steps 10000 --plot collapse.png
              nnth collapse --data digits --widths 128,64 --batch 100 --steps 500
     """

@@ -25,7 +25,7 @@ def points(act: options.Act = "tanh", *, call: Call) -> "Table":
     nearby inputs as l^-p_perp.
 
     \b
-    Source: Roberts, Yaida & Hanin (2022), ch. 5; Schoenholz et al. (2017).
+    Source: Roberts et al. (2022), ch. 5; Schoenholz et al. (2017).
     Example: nnth critical points --act gelu
     """
     from nnth._criticality.critical import critical
@@ -51,7 +51,7 @@ def decay(
     of the first row of `nnth critical points`. --plot draws the variance and its asymptotes.
 
     \b
-    Source: Roberts, Yaida & Hanin (2022), sections 5.3 and 5.4.
+    Source: Roberts et al. (2022), sections 5.3 and 5.4.
     Example: nnth critical decay --act tanh --depth 1000 --plot decay.png
              nnth critical decay --act tanh --depth 1000000 | tail -1
     """

@@ -58,7 +58,7 @@ def gp(
     number of inputs.
 
     \b
-    Source: Neal (1996); Lee et al. (2018); Roberts, Yaida & Hanin (2022), ch. 4.
+    Source: Neal (1996); Lee et al. (2018); Roberts et al. (2022), ch. 4.
     Example: nnth gp --act tanh --depth 3
              nnth gp --width 64,256,1024 --quantities excess_kurtosis --plot kurtosis.png
     """

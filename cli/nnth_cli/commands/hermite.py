@@ -37,7 +37,7 @@ def coefficients(
     is expression if the expression proves all this, else values. --plot draws the energies.
 
     \b
-    Source: Daniely, Frostig & Singer (2016); Gneiting (2013).
+    Source: Daniely et al. (2016); Gneiting (2013).
     Example: nnth hermite --act gelu --terms 10
     """
     from nnth._hermite.hermite import hermite
@@ -64,7 +64,7 @@ def dual(
     their bounds.
 
     \b
-    Source: Daniely, Frostig & Singer (2016).
+    Source: Daniely et al. (2016).
     Example: nnth hermite dual --act relu --terms 2,4,8 --plot dual.png
     """
     from nnth._hermite.hermite import hermite_dual

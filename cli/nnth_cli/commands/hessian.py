@@ -63,7 +63,7 @@ def hessian(
     density. An evaluation takes 20 to 100 Hessian-vector products, each of two to three gradients.
 
     \b
-    Source: Sagun et al. (2017); Gur-Ari, Roberts and Dyer (2018); Pearlmutter (1994).
+    Source: Sagun et al. (2017); Gur-Ari et al. (2018); Pearlmutter (1994).
     Example: nnth hessian --data clusters:0.05 --at 0,100,1000
              nnth hessian --data digits --width 64 --batch 64 --steps 200 --plot hessian.png
              nnth hessian --data iris --loss squared --center --save hessian.npz

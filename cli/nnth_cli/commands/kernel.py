@@ -59,7 +59,7 @@ def kernel(
     {activations}
 
     \b
-    Source: Cho & Saul (2009); Poole et al. (2016); Jacot et al. (2018).
+    Source: Cho and Saul (2009); Poole et al. (2016); Jacot et al. (2018).
     Example: nnth kernel --act tanh --depth 50 --rho 0.9 --plot tanh.png
     """
     call.check_together(conflicts=product(("--x-a", "--x-b"), ("--norm", "--rho")))

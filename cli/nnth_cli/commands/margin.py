@@ -58,7 +58,7 @@ def margin(
     w_exponential and w_logistic, a row a time. --plot draws the distances from the limits.
 
     \b
-    Source: Soudry et al. (2018), theorem 3; Lawson & Hanson (1974), chapter 23.
+    Source: Soudry et al. (2018), theorem 3; Lawson and Hanson (1974), chapter 23.
     Example: nnth margin --points 30 --n0 3
              nnth margin --bias --save svm.npz
              nnth margin --log-times log:1:1e4:5 --loss logistic --plot margin.png

@@ -70,7 +70,7 @@ def mp(
     over the histogram.
 
     \b
-    Source: Marchenko & Pastur (1967); Dumitriu & Edelman (2002), for the sampler.
+    Source: Marchenko and Pastur (1967); Dumitriu and Edelman (2002), for the sampler.
     Example: nnth mp --alpha 0.5 --plot mp.png
              nnth mp --points 4000 --n0 2000 --samples 1 --quantiles 0.25,0.6,0.9
     """

@@ -147,7 +147,7 @@ def moments(
     histogram of log (dz/dx)^2 with its exact and log-normal distributions.
 
     \b
-    Source: Hanin & Nica (2018, 2019); Hanin (2018).
+    Source: Hanin and Nica (2018, 2019); Hanin (2018).
     Example: nnth paths --width 64 --depth 20
              nnth paths --n0 16 --widths 64,64 --mu rademacher --sampler dense
     """
@@ -199,7 +199,7 @@ def distribution(
     distributions.
 
     \b
-    Source: Hanin & Nica (2018).
+    Source: Hanin and Nica (2018).
     Example: nnth paths distribution --depth 20 --samples 100000 --plot distribution.png
     """
     check_save(call, save, samples)
@@ -249,7 +249,7 @@ def spectrum(
     inputs take minutes.
 
     \b
-    Source: Hanin & Nica (2019); Tropp (2012).
+    Source: Hanin and Nica (2019); Tropp (2012).
     Example: nnth paths spectrum --points 4 --width 256 --depth 5 --plot spectrum.png
     """
     call.check_together([("--x", "--points"), ("--x", "--n0")])
@@ -283,7 +283,7 @@ def angles(
     false formula of lecture notes, with z_product. --plot draws all three against rho.
 
     \b
-    Source: Cho & Saul (2009); Jacot et al. (2018).
+    Source: Cho and Saul (2009); Jacot et al. (2018).
     Example: nnth paths angles --rho 0.5,0 --width 32 --depth 1 --samples 100000
     """
     given: Any = nets.arguments(call, samples) | {"n0": n0}

@@ -41,7 +41,7 @@ def product(
     several depths.
 
     \b
-    Source: Hanin & Nica (2018); Hanin & Zlokapa (2022).
+    Source: Hanin and Nica (2018); Hanin and Zlokapa (2022).
     Example: nnth product --width 32 --depth 10
              nnth product --n0 16 --width 16 --depth 0:33:4 --plot moments.png
     """

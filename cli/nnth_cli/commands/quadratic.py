@@ -70,7 +70,7 @@ def quadratic(
     the residuals against eps.
 
     \b
-    Source: Roberts, Yaida & Hanin (2022), ch. 11; Zhu et al. (2022).
+    Source: Roberts et al. (2022), ch. 11; Zhu et al. (2022).
     Example: nnth quadratic --parameters 20 --points 5 --plot residual.png
              nnth quadratic --times 0.1,1,inf --save solution.npz
              nnth quadratic --net random --act tanh --width 4 --points 3

@@ -48,7 +48,7 @@ def layers(
     hidden layers. --plot draws the contributions against the layer.
 
     \b
-    Source: Jacot et al. (2018); Roberts, Yaida & Hanin (2022), ch. 9.
+    Source: Jacot et al. (2018); Roberts et al. (2022), ch. 9.
     Example: nnth rates --act relu --width 64 --depth 10
              nnth rates layers --act tanh --depth 30 --plot layers.png
     """
@@ -138,7 +138,7 @@ def noise(
     `lecture_value` is the bound in lecture notes. --plot draws the variance against lambda.
 
     \b
-    Source: Mandt, Hoffman & Blei (2017), eq. 13.
+    Source: Mandt et al. (2017), eq. 13.
     Example: nnth rates noise --gradient-noise 0.5
              nnth rates noise --x iris --depth 2 --plot noise.png
     """
@@ -180,7 +180,7 @@ def training(
     network, or on --x. --plot draws the changes against the width.
 
     \b
-    Source: Chizat, Oyallon & Bach (2019); Mei, Montanari & Nguyen (2018); Jacot et al. (2018).
+    Source: Chizat et al. (2019); Mei et al. (2018); Jacot et al. (2018).
     Example: nnth rates training --width 64,256,1024 --plot movement.png
     """
     call.check_data("--points", "--n0")

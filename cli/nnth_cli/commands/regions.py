@@ -122,7 +122,7 @@ def count(
 
     \b
     Source: Zaslavsky (1975); Montufar (2017); Serra et al. (2018);
-    Hanin & Rolnick (2019), for the expectation.
+    Hanin and Rolnick (2019), for the expectation.
     Example: nnth regions --widths 64,64,64 --domain box --box 10 --plot regions.png
     """
     call.check_target("--save", save, (".npz",))
@@ -181,7 +181,7 @@ def along(
     box or of the picture.
 
     \b
-    Source: Hanin & Rolnick (2019); Santalo (2004), ch. 14.
+    Source: Hanin and Rolnick (2019); Santalo (2004), ch. 14.
     Example: nnth regions along line --n0 784 --widths 64,64 --domain box --box 2
              nnth regions along plane --n0 50 --widths 16,16 --plot plane.png
     """
@@ -238,7 +238,7 @@ def through(
     the function along the path with its breakpoints.
 
     \b
-    Source: Hanin & Rolnick (2019).
+    Source: Hanin and Rolnick (2019).
     Example: nnth regions through --points 5 --n0 30 --widths 16,16 --plot path.png
     """
     call.check_together([("FILE", "--points")])
@@ -275,7 +275,7 @@ def bounds(
 
     \b
     Source: Zaslavsky (1975); Montufar et al. (2014); Montufar (2017); Serra et al. (2018);
-    Hanin & Rolnick (2019).
+    Hanin and Rolnick (2019).
     Example: nnth regions bounds --widths 16,16
     """
     check_box(call, domain)

@@ -59,7 +59,7 @@ def spectrum(
     both.
 
     \b
-    Source: Smola, Ovari & Williamson (2000); Bietti & Bach (2021).
+    Source: Smola et al. (2000); Bietti and Bach (2021).
     Example: nnth rkhs spectrum --kernel ntk --act relu --n0 3 --depth 1 --levels 5
              nnth rkhs spectrum --kernel nngp --n0 10 --points 1000 --plot spectrum.png
     """
@@ -118,7 +118,7 @@ def fit(
     dimension with --x-test the function f with its standard deviation.
 
     \b
-    Source: Kimeldorf & Wahba (1971); Rasmussen & Williams (2006).
+    Source: Kimeldorf and Wahba (1971); Rasmussen and Williams (2006).
     Example: nnth rkhs fit --x diabetes --kernel ntk --ridge 1
              nnth rkhs fit --x wine --kernel rbf:3 --ridge 0.1 --plot fit.png --save fit.npz
     """
@@ -171,7 +171,7 @@ def curve(
     spectrum of the kernel matrix, and their relative deviation. --plot draws both.
 
     \b
-    Source: LeJeune et al. (2024); Bordelon, Canatar & Pehlevan (2020).
+    Source: LeJeune et al. (2024); Bordelon et al. (2020).
     Example: nnth rkhs curve --x diabetes --kernel ntk --ridge 1 --sizes 10,30,100,300
              nnth rkhs curve --plot curve.png
     """
@@ -235,7 +235,7 @@ def sample(
     draws frequencies against probabilities. --save writes the sets and the matrix M.
 
     \b
-    Source: Hough, Krishnapur, Peres & Virag (2006); Kulesza & Taskar (2012), algorithm 1.
+    Source: Hough et al. (2006); Kulesza and Taskar (2012), algorithm 1.
     Example: nnth rkhs sample --x iris --kernel rbf:1 --size 10 --samples 2000
     """
     call.check_target("--save", save, (".npz",))

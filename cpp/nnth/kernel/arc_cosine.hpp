@@ -6,7 +6,7 @@
 namespace nnth::kernel {
 
 // For x, y standard normal of correlation rho = 1 - 2 h the arc-cosine kernel of a power q > -1
-// (Cho & Saul 2009, eq. 3, for whole q) is, with mu = q + 1/2 and c = 1 - h,
+// (Cho and Saul 2009, eq. 3, for whole q) is, with mu = q + 1/2 and c = 1 - h,
 //
 //     E[max(x, 0)^q max(y, 0)^q] = 2^(q-1) Gamma(q+1)^2/(sqrt(pi) Gamma(mu+1)) G(h),
 //     G(h) = c^mu 2F1(1/2, 1/2; mu + 1; c),

@@ -12,9 +12,9 @@ namespace nnth::kernel {
 // small numbers are computed from 1 - rho or 1 + rho and never as a difference. (The product of two
 // GELUs is the exception near rho = -1, where it is good to rounding of sqrt(k_a k_b) only.)
 //
-//   "leaky_relu"  max(z, a z); a = 0 is relu, a = -1 abs, a = 1 linear. Cho & Saul (2009), eq. 6
-//   "relu_power"  max(z, 0)^a, 0 < a <= 20. Cho & Saul (2009), eqs. 3-7, for whole a
-//   "step"        1 for z > 0, else 0. Cho & Saul (2009), eq. 6
+//   "leaky_relu"  max(z, a z); a = 0 is relu, a = -1 abs, a = 1 linear. Cho and Saul (2009), eq. 6
+//   "relu_power"  max(z, 0)^a, 0 < a <= 20. Cho and Saul (2009), eqs. 3-7, for whole a
+//   "step"        1 for z > 0, else 0. Cho and Saul (2009), eq. 6
 //   "erf"         Williams (1997), eq. 11
 //   "sin", "cos", "exp"   characteristic functions of the Gaussian
 //   "gaussian"    exp(-z^2)

@@ -37,7 +37,7 @@ double sine_less_arc(double x) {
 
 // max(z, a z) = (1 + a)/2 z + (1 - a)/2 |z|, and E[z |z'|] = 0: with alpha and beta the squares of
 // the two coefficients, E[s s'] = sqrt(k_a k_b) ((alpha + beta) cos theta + (2 beta/pi) h(theta)),
-// h(theta) = sin theta - theta cos theta. Cho & Saul (2009), eq. 6, is a = 0.
+// h(theta) = sin theta - theta cos theta. Cho and Saul (2009), eq. 6, is a = 0.
 class LeakyReluForm final : public Expectation {
   public:
     explicit LeakyReluForm(double slope)

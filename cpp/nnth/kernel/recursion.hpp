@@ -17,7 +17,7 @@ namespace nnth::kernel {
 //          Theta^1 = K^1,      Theta' = K' + C_w D Theta
 //   bias   b itself and W-hat:
 //          Theta^1 = 1 + C_w S, Theta' = 1 + C_w E + C_w D Theta
-//   pdlt   learning rates lambda_b = 1, lambda_W/n (Roberts, Yaida & Hanin 2022):
+//   pdlt   learning rates lambda_b = 1, lambda_W/n (Roberts et al. 2022):
 //          Theta^1 = 1 + S,     Theta' = 1 + E + C_w D Theta
 enum class Ntk { ntk, bias, pdlt };
 

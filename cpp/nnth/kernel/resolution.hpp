@@ -23,7 +23,7 @@ struct Break {
 // their size on |z| up to there, a polynomial of degree 19: a Gauss-Legendre rule of 12 or more
 // points on a panel is then exact to rounding for products of two such functions.
 //
-// As in Chebfun (Battles & Trefethen 2004; Pachon, Platte & Trefethen 2010) a panel whose Chebyshev
+// As in Chebfun (Battles and Trefethen 2004; Pachon et al. 2010) a panel whose Chebyshev
 // coefficients do not fall is halved; where halving runs into the spacing of the floating-point
 // numbers there is a kink or a jump, and the search starts again with an edge there. Panels are
 // sampled more densely towards their ends; in the middle, what is narrower than a thirtieth of one

@@ -18,7 +18,7 @@ namespace nnth::kernel {
 //
 //     Khat^(l+1)_ab = C_b + (C_w/n_l) sum_j s(z_j;a) s(z_j;b),
 //
-// a random matrix. With K its limit, to first order in the 1/n_l (Roberts, Yaida & Hanin 2022,
+// a random matrix. With K its limit, to first order in the 1/n_l (Roberts et al. 2022,
 // ch. 4), E Khat = K + G, Cov(Khat_I, Khat_J) = V_IJ for entries I, J of (aa, ab, bb), and
 //
 //     V'_IJ = (C_w^2/n_l) Cov_K(s s_I, s s_J) + sum_PQ A_IP A_JQ V_PQ,   A_IP = C_w dE[s s_I]/dK_P

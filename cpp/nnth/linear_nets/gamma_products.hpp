@@ -17,7 +17,7 @@ struct Factors {
     std::uint64_t count;
 };
 
-// Standard gamma variables by Marsaglia & Tsang (2000), ACM Trans. Math. Softw. 26, 363, of any
+// Standard gamma variables by Marsaglia and Tsang (2000), ACM Trans. Math. Softw. 26, 363, of any
 // positive shape, in logarithms. Sample s of a seed has the streams 2 s, of normals, and 2 s + 1,
 // of uniforms.
 class GammaStream {

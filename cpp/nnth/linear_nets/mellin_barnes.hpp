@@ -16,7 +16,7 @@ struct Layers {
 //     I_b(x) = (1/2 pi i) int Gamma(b + s) x^(-s) exp(sum_l D(a_l, s)) ds = E[(x/T)^b exp(-x/T)],
 //
 // T = prod_l gamma(a_l)/a_l; it is G^{L+1,0}_{0,L+1}(x prod a_l | b, a_1, ..., a_L)/prod Gamma(a_l)
-// (Hanin & Zlokapa 2022). <f(s)> is the integral with f(s) as a factor over that without.
+// (Hanin and Zlokapa 2022). <f(s)> is the integral with f(s) as a factor over that without.
 struct MellinBarnes {
     double log_value;  // log I_b(x)
     double mean;       // b + <s> = I_(b+1)/I_b

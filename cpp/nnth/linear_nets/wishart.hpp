@@ -19,7 +19,7 @@ std::vector<double> tridiagonal_eigenvalues(std::vector<double> diagonal,
 // The ascending min(p, n0) eigenvalues of X X^T/n0 that do not vanish identically, X of shape p x
 // n0 with independent N(0, 1) entries, for samples start, ..., start + samples - 1 of a seed, one
 // after the other. X X^T has the eigenvalues of B B^T with a bidiagonal matrix B of chi variables
-// (Silverstein 1985; Dumitriu & Edelman 2002), exactly in distribution, in O(p) draws and O(p^2)
+// (Silverstein 1985; Dumitriu and Edelman 2002), exactly in distribution, in O(p) draws and O(p^2)
 // operations. Throws std::invalid_argument for p or n0 of 0 and for eigenvalues that do not fit in
 // memory, Cancelled when the monitor stops it.
 std::vector<double> wishart_spectra(std::uint64_t p, std::uint64_t n0, std::uint64_t seed,

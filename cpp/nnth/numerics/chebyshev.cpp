@@ -109,7 +109,7 @@ std::vector<double> chebyshev_lagrange(int n, double a, double b, double x) {
             values[j] = 1.0;
             return values;
         }
-        // Barycentric weights of the zeros of T_n; Berrut & Trefethen (2004), eq. 5.3.
+        // Barycentric weights of the zeros of T_n; Berrut and Trefethen (2004), eq. 5.3.
         const double weight =
             (j % 2 == 0 ? 1.0 : -1.0) *
             std::sin(std::numbers::pi * (2.0 * static_cast<double>(j) + 1.0) / (2.0 * n));

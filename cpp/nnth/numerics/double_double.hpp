@@ -1,4 +1,4 @@
-// Numbers of about 106 bits: the unevaluated sum of two doubles (Dekker 1971; Hida, Li & Bailey
+// Numbers of about 106 bits: the unevaluated sum of two doubles (Dekker 1971; Hida et al.
 // 2001). Sums, products and quotients have relative error below 2^-102 for magnitudes between
 // 2^-900 and 2^900, far from over- and underflow. Needs contraction off.
 #pragma once

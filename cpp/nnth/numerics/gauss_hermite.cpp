@@ -1,7 +1,7 @@
 // The Gauss-Hermite rule, from one zero of the Hermite function to the next.
 //
 // h(z) = He_n(z) exp(-z^2/4) solves h'' = (z^2/4 - n - 1/2) h and oscillates up to its last zero,
-// up to which steps of a Taylor series are stable (Glaser, Liu & Rokhlin 2007, SIAM J. Sci. Comput.
+// up to which steps of a Taylor series are stable (Glaser et al. 2007, SIAM J. Sci. Comput.
 // 29, 1420). The series about one zero gives the next, by Newton, and h' there, from which the
 // weight follows. In numbers of 106 bits the errors of n steps add up to less than the rounding of
 // a double.
@@ -99,7 +99,7 @@ Rule gauss_hermite(int n, Monitor& monitor) {
     if (n < 1) throw std::invalid_argument("nodes must be at least 1, not " + std::to_string(n));
     const auto count = static_cast<std::size_t>(n);
     Rule rule{std::vector<double>(count), std::vector<double>(count)};
-    // w = exp(-z^2/2)/h_n'(z)^2 (Golub & Welsch 1969, with h_n' = sqrt(n) h_(n-1) at a zero).
+    // w = exp(-z^2/2)/h_n'(z)^2 (Golub and Welsch 1969, with h_n' = sqrt(n) h_(n-1) at a zero).
     const DoubleDouble first = square_at_zero(n);
     const double a = n + 0.5;
     DoubleDouble z, value = 1.0, slope;

@@ -26,7 +26,7 @@ struct NormalPair {
     double second;
 };
 
-// Two independent standard normals from 128 random bits in four words below 2^32, by Box & Muller
+// Two independent standard normals from 128 random bits in four words below 2^32, by Box and Muller
 // (1958), Ann. Math. Stat. 29, 610:
 //
 //     u = (x1 2^32 + x0 + 1/2) 2^-64             in (0, 1)

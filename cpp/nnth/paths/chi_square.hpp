@@ -10,7 +10,7 @@
 
 namespace nnth::paths {
 
-// Marsaglia & Tsang (2000), ACM Trans. Math. Softw. 26, 363: with a = degrees/2, d = a - 1/3,
+// Marsaglia and Tsang (2000), ACM Trans. Math. Softw. 26, 363: with a = degrees/2, d = a - 1/3,
 // c = 1/sqrt(9 d) and a normal x, the gamma variable of shape a is d v, v = (1 + t)^3, t = c x,
 // accepted with probability exp(-q), q = (t - t^2/2 + t^3/3 - log(1 + t)) / (3 c^2).
 //

@@ -2,7 +2,7 @@
 // without biases, W_l = sqrt(2/n_(l-1)) W-hat_l, at any width and for any symmetric law of weights.
 //
 // The gates are fair coins independent of W-hat in every quantity here, as it is invariant under
-// sign flips of the weights (Hanin & Nica 2018, Prop. 2); with atoms, z = 0 needs a fair coin. So
+// sign flips of the weights (Hanin and Nica 2018, Prop. 2); with atoms, z = 0 needs a fair coin. So
 // 2k paths through the network have a non-zero expectation where every weight is shared by an even
 // number of them, and layers follow one another as a Markov chain of coincidences (transfer.hpp).
 #pragma once

@@ -7,7 +7,7 @@ namespace nnth::regions {
 
 namespace {
 
-// Steele, Lea & Flood (2014): SplitMix64.
+// Steele et al. (2014): SplitMix64.
 std::uint64_t mix(std::uint64_t value) {
     value += 0x9e3779b97f4a7c15;
     value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9;

@@ -12,7 +12,7 @@ inline constexpr double measure_error = 1e-10;
 // is at infinity. `exact` must have the pattern of the cell.
 //
 // The cell is cut into simplices, each between one vertex and a facet that does not hold it (a
-// pulling triangulation: Lee & Santos 2017, 16.2), whose measures are positive: determinants over
+// pulling triangulation: Lee and Santos 2017, 16.2), whose measures are positive: determinants over
 // D!. In doubles these have an error bound, by the permanents of the absolute values; where the sum
 // of the bounds is too large the vertices are found exactly and rounded, and where that does not
 // suffice the determinants are those of the vertices' integers.

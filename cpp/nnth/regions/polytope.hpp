@@ -21,8 +21,8 @@ inline FacetId facet_id(const Facet& facet) {
 
 // A polytope by its vertices and, of each vertex, every hyperplane through it: its facets there and
 // those that touch the cell without being a facet of it. Faces are identified by their hyperplanes:
-// two vertices span an edge if no third one lies on all the hyperplanes they share (Fukuda & Prodon
-// 1996), however many meet in a vertex.
+// two vertices span an edge if no third one lies on all the hyperplanes they share (Fukuda and
+// Prodon 1996), however many meet in a vertex.
 template <std::size_t Dimension>
 class Polytope {
   public:

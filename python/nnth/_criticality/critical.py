@@ -66,7 +66,7 @@ def critical(act: str = "tanh", *, threads: int = 0) -> Table:
         >>> nnth.critical("softplus")["universality"][0] == "none"
         True
 
-    Source: Roberts, Yaida and Hanin (2022), chapter 5; Schoenholz et al. (2017) for depth scales.
+    Source: Roberts et al. (2022), chapter 5; Schoenholz et al. (2017) for depth scales.
     """
     chosen = activation(act)
     validated()
@@ -137,7 +137,7 @@ def critical_decay(
         >>> table["k"][-1].round(6), table["asymptote"][-1].round(6)
         (np.float64(0.000501), np.float64(0.0005))
 
-    Source: Roberts, Yaida and Hanin (2022), sections 5.3 and 5.4.
+    Source: Roberts et al. (2022), sections 5.3 and 5.4.
     """
     chosen = activation(act)
     if not 1 <= depth <= MAX_DEPTH:

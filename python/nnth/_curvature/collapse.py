@@ -165,7 +165,7 @@ def collapse(
         >>> bool(nc1[1] < nc1[0])  # the variability within classes falls
         True
 
-    Source: Papyan, Han and Donoho (2020).
+    Source: Papyan et al. (2020).
     """
     training = setup.training()
     labels, count = training.examples.labels, training.examples.classes

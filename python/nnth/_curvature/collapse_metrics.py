@@ -38,7 +38,7 @@ def collapse_metrics(
     h `(m, d)` are the features, `labels` `(m,)` contain each of 0, ..., C - 1, and w `(C, d)`,
     b `(C,)` are the classifier. Errors are bounds, to first order in the rounding unit.
 
-    Source: Papyan, Han and Donoho (2020), PNAS 117, 24652.
+    Source: Papyan et al. (2020), PNAS 117, 24652.
     """
     classes = _Classes.of(h, labels, len(w))
     centered, limit = classes.centered, -1.0 / (len(w) - 1)

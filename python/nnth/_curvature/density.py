@@ -95,7 +95,7 @@ def spectral_density(
     `(k, size)`, which enter the density exactly: the weight of a probe along an outlier has the
     mean 1/size, but varies greatly.
 
-    Source: Golub and Welsch (1969); Ubaru, Chen and Saad (2017), SIAM J. Matrix Anal. Appl. 38,
+    Source: Golub and Welsch (1969); Ubaru et al. (2017), SIAM J. Matrix Anal. Appl. 38,
     1075.
     """
     known = np.empty(0) if values is None else values

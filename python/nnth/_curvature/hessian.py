@@ -246,7 +246,7 @@ def hessian(
         >>> table["outliers"].tolist()  # one outlier for two classes
         [1, 1, 1, 1]
 
-    Source: Sagun et al. (2017); Gur-Ari, Roberts and Dyer (2018); Ghorbani, Krishnan and Xiao
+    Source: Sagun et al. (2017); Gur-Ari et al. (2018); Ghorbani et al.
     (2019) for the density.
     """
     training = setup.training()

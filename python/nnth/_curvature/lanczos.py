@@ -27,9 +27,9 @@ class LanczosError(Exception):
 class Krylov:
     """An orthonormal basis of a Krylov space, in which the operator is tridiagonal.
 
-    Each vector is orthogonalized against all previous ones, twice if once is not enough (Daniel,
-    Gragg, Kaufman and Stewart, 1976), so that the theory of exact arithmetic holds to rounding. If
-    the space is invariant (beta = 0), a random vector starts another one.
+    Each vector is orthogonalized against all previous ones, twice if once is not enough (Daniel et
+    al., 1976), so that the theory of exact arithmetic holds to rounding. If the space is invariant
+    (beta = 0), a random vector starts another one.
 
     `product` maps a vector `(size,)` to A v. Starting vectors come from the random stream `stream`
     of the seed. `without` are orthonormal vectors `(k, size)`; with them the operator is P A P for

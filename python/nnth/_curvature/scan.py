@@ -81,7 +81,7 @@ def sharpness_scan(
         >>> table["phase"].tolist()
         ['lazy', 'divergent']
 
-    Source: Lewkowycz, Bahri, Dyer, Sohl-Dickstein and Gur-Ari (2020).
+    Source: Lewkowycz et al. (2020).
     """
     rates = tuple(float(rate) for rate in eta_lambda0)
     if not rates or not all(0.0 < rate < math.inf for rate in rates):

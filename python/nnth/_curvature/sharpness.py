@@ -138,7 +138,7 @@ def sharpness(
         >>> bool(np.all(table["ratio"] == table["sharpness"] / table["threshold"]))
         True
 
-    Source: Cohen, Kaur, Li, Kolter and Talwalkar (2021).
+    Source: Cohen et al. (2021).
     """
     training = setup.training()
     steps = training.evaluation_steps(_evenly(training.steps) if at is None else at)

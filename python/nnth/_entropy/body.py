@@ -103,9 +103,10 @@ def _box_radius(sides: Sequence[float], n: int) -> Fraction:
 class Lipschitz:
     """Functions on [0, T] with f(0) = 0 and |f(s) - f(t)| <= A |s - t|, in the sup norm.
 
-    N(eps) = 2^(ceil(A T/eps) - 1) (Kolmogorov & Tikhomirov 1959). Widths A T/(2n + 1): below by the
-    theorem of Borsuk and Ulam on zigzags of slopes +-A with n corners, whose least height that is;
-    above by the values at n points in the middle of intervals, and 0 on a first one half as long.
+    N(eps) = 2^(ceil(A T/eps) - 1) (Kolmogorov and Tikhomirov, 1959). The widths are
+    A T/(2n + 1): from below by the theorem of Borsuk and Ulam on zigzags of slopes +-A with n
+    corners, whose least height it is; from above by the values at n points in the middle of
+    intervals, and 0 on a first interval half as long.
     """
 
     slope: float

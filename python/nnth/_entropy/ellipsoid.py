@@ -45,7 +45,7 @@ class Ellipsoid:
         return float(math.exp(((self._logs - n * math.log(2.0)) / self.ends).max()))
 
     def most(self, n: int) -> float:
-        """Return six times that, which is enough: Carl & Stephani (1990), eq. 1.3.2."""
+        """Return six times that, which is enough: Carl and Stephani (1990), eq. 1.3.2."""
         least = self.least(n)
         if least <= self.rest:
             raise ValueError(

@@ -135,8 +135,8 @@ def entropy(
         array([1.  , 0.5 , 0.25])
 
     Source: Kolmogorov and Tikhomirov (1959); Carl (1981), theorem 1; Carl and Stephani (1990),
-    eq. 1.3.2; Donoho (2000); Gonzalez (1985); DeVore, Howard and Micchelli (1989); Cohen, DeVore,
-    Petrova and Wojtaszczyk (2022).
+    eq. 1.3.2; Donoho (2000); Gonzalez (1985); DeVore et al. (1989); Cohen et al.
+    (2022).
     """
     numbers = [check_integer("bits", n, 0) for n in bits]
     if not numbers or max(numbers) > MAX_BITS:

@@ -14,8 +14,9 @@ from nnth._entropy.body import Bracket
 from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats
 
-# Johnson & Lindenstrauss as in Dasgupta & Gupta (2003): m >= 4 ln k/(e^2/2 - e^3/3) dimensions keep
-# squared distances of k points within 1 +- e. With e = 3/5 lengths differ by a factor of 2.
+# The Johnson-Lindenstrauss lemma as in Dasgupta and Gupta (2003): m >= 4 ln k/(e^2/2 - e^3/3)
+# dimensions keep squared distances of k points within 1 +- e. With e = 3/5 lengths differ by a
+# factor of 2.
 DISTORTION: Final = 0.6
 _RATE: Final = DISTORTION**2 / 2.0 - DISTORTION**3 / 3.0
 _MOST_PAIRS: Final = 400  # points, all of whose pairs are measured

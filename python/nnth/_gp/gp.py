@@ -197,7 +197,7 @@ def gp(
         >>> table["layer"].tolist(), table["theory"].round(6).tolist()
         ([2, 2, 3, 3], [0.234375, 0.234375, 0.46875, 0.46875])
 
-    Source: Neal (1996); Lee et al. (2018); Yaida (2020); Roberts, Yaida and Hanin (2022), chapter
+    Source: Neal (1996); Lee et al. (2018); Yaida (2020); Roberts et al. (2022), chapter
     4.
     """
     asked = asked_quantities(quantities)

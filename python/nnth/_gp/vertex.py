@@ -110,7 +110,7 @@ def four_point_vertex(
         >>> vertex.kernel.ravel().tolist(), round(float(vertex.vertex[1, 0, 0]), 6)
         ([2.0, 2.0], 0.2)
 
-    Source: Yaida (2020); Roberts, Yaida and Hanin (2022), chapter 4; for two inputs the law of
+    Source: Yaida (2020); Roberts et al. (2022), chapter 4; for two inputs the law of
     total variance, and the Taylor series of E[s_a s_b] about K.
     """
     data = data_of(x, "x")

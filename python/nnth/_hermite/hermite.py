@@ -60,7 +60,7 @@ def hermite(act: str = "relu", *, terms: int = 20, variance: float = 1.0) -> Tab
         >>> table.meta.parameters["odd_part"]
         'polynomial of degree 1'
 
-    Source: Daniely, Frostig and Singer (2016), section 4; Gneiting (2013) for definiteness.
+    Source: Daniely et al. (2016), section 4; Gneiting (2013) for definiteness.
     """
     chosen = activation(act)
     terms = check_integer("terms", terms)
@@ -120,7 +120,7 @@ def hermite_dual(
         >>> table["exact"].round(5), (table["difference"] < table["bound"]).all()
         (array([0.3045]), np.True_)
 
-    Source: Daniely, Frostig and Singer (2016), lemma 11; O'Donnell (2014), section 11.2.
+    Source: Daniely et al. (2016), lemma 11; O'Donnell (2014), section 11.2.
     """
     chosen = activation(act)
     counts = [check_integer("terms", n) for n in ([terms] if isinstance(terms, int) else terms)]

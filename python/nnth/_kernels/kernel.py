@@ -108,7 +108,7 @@ def kernel(
         array([1.    , 1.8847, 2.703 ])
 
     Source: Cho and Saul (2009), eq. 6; Poole et al. (2016); Jacot et al. (2018), theorem 1; for chi
-    and "pdlt" Roberts, Yaida and Hanin (2022), chapters 5 and 8.
+    and "pdlt" Roberts et al. (2022), chapters 5 and 8.
     """
     network = infinite_network(act, depth=depth, cb=cb, cw=cw, ntk=ntk)
     chosen, depth = network.act, network.depth

@@ -117,7 +117,7 @@ def radial_levels(scale: float, d: int, levels: int) -> Levels:
     """Return the eigenvalues of exp(-|x - y|^2/(2 S^2)) on the unit sphere.
 
     With c = 1/S^2, mu_k = e^-c Gamma(d/2) sum_j (c/2)^(2j + k)/(j! Gamma(j + k + d/2)): positive
-    terms, summed from their logarithms. Source: Minh, Niyogi and Yao (2006), theorem 2.
+    terms, summed from their logarithms. Source: Minh et al. (2006), theorem 2.
     """
     if scale < _SMALLEST_SCALE:
         raise ValueError(f"kernel rbf:S must have S at least {_SMALLEST_SCALE:g}, not {scale:g}")

@@ -179,7 +179,7 @@ def lazy(
         >>> (table["mean"][rows] < table["bound"][rows]).all()
         np.True_
 
-    Source: Du, Zhai, Poczos and Singh (2019), arXiv:1810.02054; Tropp (2012), theorem 1.4.
+    Source: Du et al. (2019), arXiv:1810.02054; Tropp (2012), theorem 1.4.
     """
     chosen = activation(act)
     sizes = [check_integer("width", n) for n in width]

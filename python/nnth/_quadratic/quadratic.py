@@ -153,7 +153,7 @@ def quadratic(
         >>> float(np.round(solution.theta_i_par @ solution.theta_i_perp, 9))
         0.0
 
-    Source: Roberts, Yaida and Hanin (2022), section 11.4; Zhu et al. (2022), arXiv:2205.11787.
+    Source: Roberts et al. (2022), section 11.4; Zhu et al. (2022), arXiv:2205.11787.
     """
     epsilons = _ascending("eps", eps, infinite=False)
     given_times = None if times is None else _ascending("times", times, infinite=True)

@@ -220,7 +220,7 @@ def noisy_descent(
         >>> table["mode"].tolist(), table["stationary"].round(3)
         (['least', 'middle', 'largest'], array([0.103, 0.02 , 0.103]))
 
-    Source: Mandt, Hoffman and Blei (2017), equation 13; Robbins and Monro (1951).
+    Source: Mandt et al. (2017), equation 13; Robbins and Monro (1951).
     """
     if not 1e-50 <= gradient_noise <= 1e50:
         raise ValueError(f"gradient_noise must be from 1e-50 to 1e50, not {gradient_noise:g}")

@@ -103,7 +103,7 @@ def rates(
         >>> table["quantity"][0], float(table["theory"][0].round(6))
         (np.str_('weights'), 704.0)
 
-    Source: Jacot et al. (2018); Roberts, Yaida and Hanin (2022), chapter 9.
+    Source: Jacot et al. (2018); Roberts et al. (2022), chapter 9.
     """
     chosen = activation(act)
     cb, cw = variances(chosen, cb, cw)

@@ -195,7 +195,7 @@ def training_scalings(
         >>> dict(zip(table["regime"][rows].tolist(), table["theory"][rows].tolist()))
         {'lazy': -0.5, 'mean field': 0.0, 'frozen': -1.0}
 
-    Source: Chizat, Oyallon and Bach (2019); Mei, Montanari and Nguyen (2018); Jacot et al. (2018).
+    Source: Chizat et al. (2019); Mei et al. (2018); Jacot et al. (2018).
     """
     chosen = activation(act)
     sizes = [check_integer("width", n) for n in width]

@@ -42,7 +42,7 @@ def susceptibilities(
 
     act, cb, cw: as in `nnth.kernel`. k: the variance K, above 0. neurons: at least 2.
     Accuracy: `error`, of differences, for smooth activations; 1e-4 for those with kinks.
-    Source: Roberts, Yaida and Hanin (2022), eqs. 5.9 and 5.19.
+    Source: Roberts et al. (2022), eqs. 5.9 and 5.19.
     """
     chosen = activation(act)
     cb, cw = variances(chosen, cb, cw)

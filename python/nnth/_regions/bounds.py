@@ -3,9 +3,9 @@
 Regions are activation regions: the full-dimensional cells on which the pattern of active neurons is
 constant. There are at least as many activation regions as linear regions.
 
-Sources: Zaslavsky (1975); Montufar, Pascanu, Cho & Bengio (2014); Montufar (2017); Serra,
-Tjandraatmadja & Ramalingam (2018); Hanin & Rolnick (2019). The expectations are Kac-Rice integrals
-(Azais & Wschebor 2009, ch. 6) over the Gaussian processes that the layers become as widths grow.
+Sources: Zaslavsky (1975); Montufar et al. (2014); Montufar (2017); Serra et al.
+(2018); Hanin and Rolnick (2019). The expectations are Kac-Rice integrals
+(Azais and Wschebor 2009, ch. 6) over the Gaussian processes that the layers become as widths grow.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def serra_2018_upper(n0: int, widths: Sequence[int]) -> int:
 
     n0 >= 1, widths of the hidden layers, each >= 1. Raises ValueError otherwise.
     Cost: min(n0, n_1, ..., n_l) products of long integers for layer l.
-    Source: Serra, Tjandraatmadja & Ramalingam (2018), thm. 1, as a dynamic program over
+    Source: Serra et al. (2018), thm. 1, as a dynamic program over
     m = min(n0, n_1 - j_1, ...), the only quantity of earlier layers that later ones depend on.
     """
     n0, widths = _checked(n0, widths)
@@ -132,7 +132,7 @@ def hanin_rolnick_upper(n0: int, neurons: int, t: float = 1.0) -> float:
     t = 1 this is an order of magnitude rather than a bound.
 
     n0 >= 1, neurons >= 0, t finite and > 0; infinite above 1.8e308. Raises ValueError otherwise.
-    Source: Hanin & Rolnick (2019), "Deep ReLU networks have surprisingly few activation patterns".
+    Source: Hanin and Rolnick (2019), on activation patterns.
     """
     n0, neurons = check_integer("n0", n0), check_integer("neurons", neurons, 0)
     _positive("t", t)
@@ -179,8 +179,8 @@ def expected_regions(
     Cost: about 10 us per pair of layers for a box in the plane; for deep networks, the cost of the
     bound.
 
-    Raises ValueError for arguments out of range. Source: Hanin & Rolnick (2019a,b) for the method;
-    Cho & Saul (2009) for the recursion of the variances.
+    Raises ValueError for arguments out of range. Source: Hanin and Rolnick (2019a,b) for the
+    method; Cho and Saul (2009) for the recursion of the variances.
     """
     n0, widths = _checked(n0, widths)
     _positive("cw", cw)
@@ -268,7 +268,7 @@ def zero_cell_sides_expected(n: int) -> float:
     the others are on the pole's side, pi - a being the angle of normal and pole.
 
     Accuracy: 1e-14. Raises ValueError for n < 1. Source: derived here; the limit is due to
-    Barany, Hug, Reitzner & Schneider (2017), "Random points in halfspheres".
+    Barany et al. (2017), "Random points in halfspheres".
     """
     n = check_integer("n", n)
     unbounded = math.ldexp(float(n), 1 - n) if n < 2000 else 0.0

@@ -138,7 +138,7 @@ def _statements(networks: Ensemble, domain: Domain, box: float) -> list[tuple[st
         rows.append(("Zaslavsky", in_decimal(zaslavsky(neurons, n0)), kind, "Zaslavsky (1975)"))
     lower = in_decimal(montufar_2014_lower(n0, widths))
     rows += [
-        ("Montufar 2014", lower, "lower", "Montufar, Pascanu, Cho & Bengio (2014)"),
+        ("Montufar 2014", lower, "lower", "Montufar et al. (2014)"),
         (
             "Serra 2018",
             in_decimal(serra_2018_upper(n0, widths)),
@@ -155,7 +155,7 @@ def _statements(networks: Ensemble, domain: Domain, box: float) -> list[tuple[st
         ),
     ]
     order = repr(float(hanin_rolnick_upper(n0, neurons)))
-    rows.append(("Hanin-Rolnick", order, "order", "Hanin & Rolnick (2019), constant T = 1"))
+    rows.append(("Hanin-Rolnick", order, "order", "Hanin and Rolnick (2019), constant T = 1"))
     if networks.variances is not None:
         value = repr(float(expected_count(networks, domain, box)))
         rows.append(("Kac-Rice", value, "expected", "limit of large widths; exact for one layer"))

@@ -330,8 +330,8 @@ def rkhs_learning_curve(
         >>> bool(curve["test_error"][1] < curve["test_error"][0])
         True
 
-    Source: LeJeune et al. (2024), theorem 4.1; for m -> inf Sollich (2002), Bordelon, Canatar and
-    Pehlevan (2020).
+    Source: LeJeune et al. (2024), theorem 4.1; for m -> inf Sollich (2002), Bordelon et al.
+    (2020).
     """
     inputs, targets = _data(x, y)
     _check(inputs, targets, ridge)

@@ -25,7 +25,7 @@ def expected_error(spectrum: Floats, power: Floats, points: int, ridge: float) -
     a matrix B on both sides (K + mu)^-1 (B + mu'_B) (K + mu)^-1, where mu'_B is how mu moves with K
     along B: LeJeune et al. (2024), theorem 4.1, for orthogonal sketches. With B = K^2 and 1 errors
     on all points and on those of the fit follow; the difference is returned. For m -> inf it is
-    the theory of Sollich (2002) and Bordelon, Canatar & Pehlevan (2020).
+    the theory of Sollich (2002) and Bordelon et al. (2020).
     """
     m = len(spectrum)
     p = points / m

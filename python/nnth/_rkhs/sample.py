@@ -195,7 +195,7 @@ def rkhs_sample(
         >>> len(process.subsets)
         50
 
-    Source: Macchi (1975); Hough, Krishnapur, Peres and Virag (2006); Kulesza and Taskar (2012),
+    Source: Macchi (1975); Hough et al. (2006); Kulesza and Taskar (2012),
     algorithm 1.
     """
     inputs = data_of(x, "x")

@@ -106,8 +106,8 @@ def rkhs_spectrum(
         >>> table["reliable"].tolist()
         [True, True, True, False, True]
 
-    Source: Smola, Ovari and Williamson (2000); for slopes Bietti and Bach (2021), theorem 1, and
-    Geifman et al. (2020); for rbf Minh, Niyogi and Yao (2006), theorem 2; for matrices Koltchinskii
+    Source: Smola et al. (2000); for slopes Bietti and Bach (2021), theorem 1, and
+    Geifman et al. (2020); for rbf Minh et al. (2006), theorem 2; for matrices Koltchinskii
     and Gine (2000).
     """
     levels = check_integer("levels", levels)

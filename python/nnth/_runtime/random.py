@@ -44,7 +44,7 @@ def uniforms(
         >>> nnth.uniforms(7, 3, 4, start=2)[:2] == nnth.uniforms(7, 3, 4)[2:]
         array([ True,  True])
 
-    Source: Salmon, Moraes, Dror and Shaw (2011), Parallel random numbers: as easy as 1, 2, 3.
+    Source: Salmon et al. (2011), Parallel random numbers: as easy as 1, 2, 3.
     """
     _check(seed, stream, count, start, threads)
     return _core.uniforms(seed, stream, start, count, threads)
