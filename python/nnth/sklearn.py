@@ -358,7 +358,8 @@ class NeuralKernelClassifier(ClassifierMixin, _NeuralKernelEstimator):  # type: 
         Returns:
             Classes `(k,)`.
         """
-        return np.asarray(self.classes_[self._means(X).argmax(axis=1)])
+        means = self._means(X)  # which checks that the classifier is fitted
+        return np.asarray(self.classes_[means.argmax(axis=1)])
 
     def predict_proba(self, X: ArrayLike) -> Floats:
         """Return the posterior probability that the output of each class is the largest.

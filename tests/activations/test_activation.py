@@ -67,7 +67,7 @@ def test_breaks_of_expressions_are_found(act: str, at: list[float]) -> None:
     np.testing.assert_allclose(activation(act).core.breaks(64.0), at, rtol=1e-14, atol=2e-18)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @example(at=8.135582449671407, jump=False)  # next to an edge of the halving
 @given(at=st.floats(-60, 60).filter(lambda z: abs(z) > 1e-9), jump=st.booleans())
 def test_a_break_is_found_wherever_it_is(at: float, jump: bool) -> None:

@@ -268,7 +268,7 @@ def _grow(trees: st.SearchStrategy[Tree]) -> st.SearchStrategy[Tree]:
     return one | two | sums
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.recursive(_leaves(), _grow, max_leaves=10))
 def test_random_expressions_mean_what_numpy_computes(tree: Tree) -> None:
     text, expected = tree

@@ -184,7 +184,7 @@ def test_frozen_networks_follow_the_recursion_in_a_sweep() -> None:
         assert net == pytest.approx(recursion, rel=1e-9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     rate=st.floats(2.001, 3.999),
     z0=st.floats(0.01, 5.0),

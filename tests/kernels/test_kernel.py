@@ -132,7 +132,7 @@ FAST = ["relu", "leaky_relu:0.2", "abs", "relu_power:2", "erf", "gelu", "sin", "
 vectors = st.lists(st.floats(-3, 3), min_size=3, max_size=3).filter(lambda x: math.hypot(*x) > 1e-3)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(act=st.sampled_from(FAST), a=vectors, b=vectors, cb=st.sampled_from([0.0, 0.2]))
 def test_the_kernel_is_symmetric_bounded_and_blind_to_rotations(
     act: str, a: list[float], b: list[float], cb: float
@@ -162,7 +162,7 @@ def test_the_kernel_is_symmetric_bounded_and_blind_to_rotations(
     assert (ab["theta_ab"] ** 2 <= ab["theta_aa"] * ab["theta_bb"] * (1 + 1e-12)).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     slope=st.floats(-2, 2),
     norm=st.floats(1e-6, 1e6),

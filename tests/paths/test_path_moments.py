@@ -209,7 +209,6 @@ def test_gaussian_moments_of_every_order(widths: tuple[int, ...], linear: bool) 
         assert logarithm == pytest.approx(math.log(truth), rel=1e-15, abs=1e-15)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 10**9))
 def test_one_layer_in_closed_form(n: int) -> None:
     polynomials = {4: (1, 5), 6: (1, 15, 44), 8: (1, 30, 251, 558)}
@@ -294,7 +293,7 @@ def distributions(draw: st.DrawFn) -> WeightDistribution:
     return weight_distribution([r * b**order + (1 - r) * a**order for order in range(2, 17, 2)])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.sampled_from(QUANTITIES),
     st.integers(1, 5),
@@ -579,7 +578,6 @@ def test_named_distributions() -> None:
     assert weight_distribution([1, 1.5]).moments == (1, Fraction(3, 2))
 
 
-@settings(deadline=None)
 @given(distributions())
 def test_moments_of_a_distribution_are_accepted(weights: WeightDistribution) -> None:
     assert weight_distribution(weights.moments).moments == weights.moments

@@ -126,13 +126,13 @@ def arrangements(draw: st.DrawFn, most: int = 7) -> tuple[Array, Array]:
     return np.array(weights, dtype=float).reshape(n, d), np.array(biases, dtype=float)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(arrangements())
 def test_counts_are_those_of_the_intersection_lattice(case: tuple[Array, Array]) -> None:
     assert arrangement(*case) == slow(*case)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(arrangements(most=5))
 def test_regions_are_the_sign_vectors_that_occur(case: tuple[Array, Array]) -> None:
     rows = rational(*case)
@@ -141,7 +141,7 @@ def test_regions_are_the_sign_vectors_that_occur(case: tuple[Array, Array]) -> N
     assert arrangement(*case).regions == len(distinct)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(arrangements(), st.integers(0, 2**31))
 def test_coordinates_of_many_bits_change_nothing(case: tuple[Array, Array], seed: int) -> None:
     """x -> A x + t with integers of 46 bits: zeros must be proved modulo several primes."""
@@ -154,7 +154,7 @@ def test_coordinates_of_many_bits_change_nothing(case: tuple[Array, Array], seed
     assert arrangement(weights @ a, biases + weights @ t) == arrangement(weights, biases)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(arrangements(), st.data())
 def test_order_scales_and_repeats_change_nothing(
     case: tuple[Array, Array], data: st.DataObject
@@ -258,7 +258,7 @@ def test_a_grid_with_diagonals() -> None:
     assert found.vertices - found.edges + found.facets - found.regions == -1
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 3), st.integers(0, 12), st.integers(0, 2**31))
 def test_faces_satisfy_euler(d: int, n: int, seed: int) -> None:
     """The sum of (-1)^k f_k over all faces of R^d is (-1)^d."""

@@ -68,7 +68,7 @@ def serra_by_enumeration(n0: int, widths: Sequence[int]) -> int:
 
 
 @given(SHAPES)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_bounds_are_in_order_and_serra_is_the_sum_of_the_theorem(
     shape: tuple[int, list[int]],
 ) -> None:

@@ -21,7 +21,7 @@ TOLERANCE = 1.001e-10
 
 
 def few(examples: int) -> settings:
-    return settings(deadline=None, derandomize=True, max_examples=examples)
+    return settings(max_examples=examples)
 
 
 def volume(forms: Sequence[Sequence[Fraction]], dim: int) -> Fraction:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from region_nets import RADII, Net, gaussian, net, nets, one_layer, tents
 from region_oracle import Complex, Vector, between, dot, faces, interval, solution, step
 
-exhaustive = settings(deadline=None, derandomize=True, max_examples=100)
+exhaustive = settings(max_examples=100)
 BOXES = st.none() | RADII
 
 

@@ -51,7 +51,7 @@ FIELDS = [
 
 
 def few(examples: int) -> settings:
-    return settings(deadline=None, derandomize=True, max_examples=examples)
+    return settings(max_examples=examples)
 
 
 def rational(values: Any) -> list[Fraction]:

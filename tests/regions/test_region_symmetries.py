@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from region_nets import KINDS, Net, gaussian, nets
@@ -47,7 +47,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 
 def some(examples: int) -> settings:
-    return settings(deadline=None, derandomize=True, max_examples=examples)
+    return settings(max_examples=examples)
 
 
 SMALL = nets((1, 2, 3), width=4, depth=2) | nets((2,), width=4, depth=3)
@@ -281,10 +281,11 @@ def test_outputs_repeated_and_scaled(n: Net, box: float | None, seed: int) -> No
 @some(40)
 @given(SMALL | LARGER)
 def test_a_box_that_grows_becomes_the_space(n: Net) -> None:
-    """The numbers of small networks are such that every vertex is nearer to 0 than 2^200.
+    """Without tiny weights every vertex is nearer to 0 than 2^200.
 
     What a box adds is on its border.
     """
+    assume(all(np.abs(w[w != 0.0]).min(initial=1.0) > 2.0**-60 for w in n.weights))
     space, box = count(n), count(n, 2.0**200)
     kept = ("activation_regions", "linear_regions", "bounded", "layer_regions")
     assert [getattr(box, name) for name in kept] == [getattr(space, name) for name in kept]

@@ -24,7 +24,7 @@ FIELDS = [field.name for field in dataclasses.fields(Counts)]
 
 
 def exhaustive(examples: int) -> settings:
-    return settings(deadline=None, derandomize=True, max_examples=examples)
+    return settings(max_examples=examples)
 
 
 def count(n: Net, box: float | None = None, **more: Any) -> RegionCounts:

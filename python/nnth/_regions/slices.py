@@ -103,7 +103,6 @@ class Slice:
         return center
 
 
-@serial_blas
 def regions_along(
     along: Along,
     net: Network | str | os.PathLike[str] | None = None,
@@ -197,6 +196,7 @@ def regions_along(
     return along_table(along, networks, domain, box, lines, threads, progress)
 
 
+@serial_blas
 def along_table(
     along: Along,
     networks: Ensemble,
@@ -267,7 +267,6 @@ def _count_along(
     return assigned.record(counts)
 
 
-@serial_blas
 def regions_through(
     through: Data | None = None,
     net: Network | str | os.PathLike[str] | None = None,
@@ -340,6 +339,7 @@ def regions_through(
     return through_table(networks, data, points, file_of(through), threads, progress)
 
 
+@serial_blas
 def through_table(
     networks: Ensemble,
     given: Array | None,
@@ -459,6 +459,7 @@ def regions_on_line(
     return on_line_table(networks, data, domain, box, file_of(through), threads, progress)
 
 
+@serial_blas
 def on_line_table(
     networks: Ensemble,
     given: Array | None,
@@ -552,6 +553,7 @@ def regions_on_plane(
     return on_plane_table(networks, data, domain, box, file_of(through), threads, progress)
 
 
+@serial_blas
 def on_plane_table(
     networks: Ensemble,
     given: Array | None,
