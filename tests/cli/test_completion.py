@@ -14,7 +14,7 @@ import pytest
 
 from nnth import CATALOGUE
 from nnth_cli import options
-from nnth_cli.commands.paths import names_of_laws
+from nnth_cli.commands.paths import names_of_distributions
 from nnth_cli.main import COMMANDS
 
 NNTH = Path(sys.executable).with_name("nnth")
@@ -77,7 +77,9 @@ def test_names_that_completion_keeps_are_those_of_the_package() -> None:
     assert tuple(options.names_of_activations()) == CATALOGUE
     from nnth._paths.weight_distribution import weight_distribution
 
-    assert [weight_distribution(name).name for name in names_of_laws()] == names_of_laws()
+    assert [
+        weight_distribution(name).name for name in names_of_distributions()
+    ] == names_of_distributions()
 
 
 def test_the_tab_key_does_not_wait_for_numpy() -> None:

@@ -257,7 +257,7 @@ def test_gram_names_the_file_and_what_is_wrong_with_it(
         (["--act", "exp", "--cw", "1", "--depth", "9"], "depth must be at most "),
         (["--save", "k.csv"], "--save must end in .npz, not 'k.csv'"),
         (["--save", "no/k.npz"], "there is no folder"),
-        (["-o", "k.npz"], "--output must end in .csv, .jsonl"),
+        (["-o", "o.npz"], "--output must end in .csv, .jsonl"),
         (["--x", "x.npy"], "--x and FILE must not both be given"),
     ],
 )

@@ -234,5 +234,10 @@ def test_an_interrupt_reports_the_work_done_and_leaves_no_file(tmp_path: Path) -
 
 def test_help_has_formula_source_and_example() -> None:
     said = call("moments", "--help").stdout
-    for word in ("12/n0^2 exp(5 T)", "Source: Hanin & Nica", "Example: nnth paths", "--mu-moments"):
+    for word in (
+        "12/n0^2 exp(5 T)",
+        "Source: Hanin and Nica",
+        "Example: nnth paths",
+        "--mu-moments",
+    ):
         assert word in said

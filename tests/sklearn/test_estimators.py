@@ -85,7 +85,7 @@ def test_a_point_without_uncertainty_is_certain() -> None:
 
 
 def test_a_fitted_estimator_can_be_pickled() -> None:
-    model = NeuralKernelRegressor("tanh", cb=0.1, cw=2.0).fit(X, Y)
+    model = NeuralKernelRegressor(cb=0.1, cw=2.0).fit(X, Y)
     again = pickle.loads(pickle.dumps(model))
     assert np.array_equal(again.predict(NEW), model.predict(NEW))
 

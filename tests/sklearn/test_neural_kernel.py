@@ -118,6 +118,7 @@ def test_gaussian_process_regression() -> None:
     assert std == pytest.approx(deviation, abs=1e-10)
 
 
+@pytest.mark.slow
 def test_hyperparameters_are_optimized_in_a_sum_and_a_product() -> None:
     kernel = ConstantKernel(1.0, "fixed") * NeuralKernel("erf", 1, cb=0.1, cw=2.0)
     kernel = kernel + WhiteKernel(0.01, "fixed")
