@@ -15,7 +15,7 @@ from nnth.sklearn import NeuralKernelClassifier, NeuralKernelRegressor
         NeuralKernelRegressor(),
         NeuralKernelRegressor("abs", depth=2, kernel="nngp", cb=0.1, cw=2.0, ridge=0.01),
         NeuralKernelClassifier(),
-        NeuralKernelClassifier("abs", depth=2, kernel="nngp"),
+        NeuralKernelClassifier("leaky_relu:0.1", depth=2, kernel="nngp"),
     ]
 )
 def test_check(estimator: Any, check: Any) -> None:

@@ -404,7 +404,8 @@ def test_failures_become_rows_and_retry_repeats_them(tmp_path: Path) -> None:
     done = call(*grid, cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr == (
-        "nnth: error: 1 of 2 points failed, and their rows have the reasons; --retry computes them again\n"
+        "nnth: error: 1 of 2 points failed, and their rows have the reasons; "
+        "--retry computes them again\n"
     )
     good, bad = sorted(rows_of((tmp_path / "runs.csv").read_text()), key=lambda r: int(r["width"]))
     assert (good["activation_regions"], good["failure"]) == ("32", "")
