@@ -38,7 +38,7 @@ class SharedLines(ABC):
 
     @property
     def at_start(self) -> bool:
-        """Whether nothing of the file has been read."""
+        """Whether no byte of the file has been read."""
         return self._end == 0
 
     def refresh(self) -> None:

@@ -82,7 +82,7 @@ class TableMap final : public PairMap {
                 low = std::min(low, inputs.x.back());
                 high = std::max(high, inputs.x.back());
             }
-            if (low > high) low = high = 0.0;  // zeros only: no table is looked at
+            if (low > high) low = high = 0.0;  // zeros only: no table is needed
             if (d.shared) high = low;
             tables_.push_back(make_layer_table(panels, low, high, angles, threads, monitor));
             angles = tables_.back().angles;  // the next layer's functions are much like these

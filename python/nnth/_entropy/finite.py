@@ -24,7 +24,7 @@ _CHEAP: Final = 10**9  # differences, for a bound beyond the rows that are asked
 
 
 def projected_dimension(points: int) -> int:
-    """Return how many dimensions are enough for so many points."""
+    """Return the number of dimensions that suffices for a number of points."""
     return math.ceil(4.0 * math.log(points) / _RATE)
 
 

@@ -1,4 +1,4 @@
-"""What lectures say of entropy numbers and widths, beside covers, packings and projections."""
+"""Statements on entropy numbers and widths, compared with covers, packings and projections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What bounds entropy numbers by widths, and widths by entropy numbers, with its constants."""
+"""Bounds of entropy numbers by widths, and of widths by entropy numbers, with their constants."""
 
 from __future__ import annotations
 

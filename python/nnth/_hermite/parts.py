@@ -81,7 +81,7 @@ class Parts:
 
     @property
     def proof(self) -> str:
-        """How both parts were found: "expression" only if the expression proves both."""
+        """The method that found both parts: "expression" only if the expression proves both."""
         both = {self.even_proof, self.odd_proof}
         return "expression" if both == {"expression"} else "values"
 

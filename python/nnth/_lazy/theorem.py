@@ -72,17 +72,17 @@ class Smoothness:
 
     @property
     def why_value(self) -> str:
-        """How |s| <= 1 fails, empty where it holds."""
+        """The reason why |s| <= 1 does not hold; empty if it holds."""
         return _above_one("|s|", self.value)
 
     @property
     def why_derivative(self) -> str:
-        """How |s'| <= 1 fails, empty where it holds."""
+        """The reason why |s'| <= 1 does not hold; empty if it holds."""
         return _above_one("|s'|", self.derivative)
 
     @property
     def why_second_derivative(self) -> str:
-        """How |s''| <= 1 fails, empty where it holds."""
+        """The reason why |s''| <= 1 does not hold; empty if it holds."""
         return _above_one("|s''|", self.second_derivative)
 
 

@@ -166,13 +166,13 @@ class Tasks:
         self._report()
 
     def finish(self, regions: int) -> None:
-        """Ends the task at hand, which has counted so many regions."""
+        """End the current task, which has counted this number of regions."""
         self.done, self._share = self.done + 1, 0.0
         self._regions += regions
         self._report()
 
     def statement(self) -> str:
-        """How far the work is."""
+        """The progress of a task."""
         share = f"{self._share:.0%} of the parts of"
         if self._count == 1:
             return f"{share} the {self._noun} were counted"
@@ -278,7 +278,7 @@ def _network(net: Network | str | os.PathLike[str]) -> Network:
 
 
 def _is_file(net: str | os.PathLike[str]) -> bool:
-    """Whether a net is given as a file, and not by its name."""
+    """Return whether a network is given as a file, rather than by its name."""
     return isinstance(net, os.PathLike) or Path(net).suffix in SUFFIXES
 
 

@@ -1,4 +1,4 @@
-"""What lectures say of trained wide networks, beside finite networks that are trained."""
+"""Statements on trained wide networks, compared with finite networks that are trained."""
 
 from __future__ import annotations
 

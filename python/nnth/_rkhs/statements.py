@@ -1,4 +1,4 @@
-"""What lectures say of kernels and their Hilbert spaces, beside quadrature and matrices."""
+"""Statements on kernels and their Hilbert spaces, compared with quadrature and matrices."""
 
 from __future__ import annotations
 
