@@ -26,7 +26,7 @@ Signed scaled(const Signed& sum, double factor) {
     return {sum.total * factor, sum.size * factor};
 }
 
-const Signed& finer(const Signed& a, const Signed& b) {
+Signed finer(const Signed& a, const Signed& b) {
     return a.size < b.size ? a : b;
 }
 

@@ -273,7 +273,7 @@ const std::vector<double>& PairIntegrator::outer_panels(const std::vector<Input>
 
 // The average has the features of s_b, smoothed over the spread.
 void PairIntegrator::add_smoothed_edges() {
-    const auto keep_from = [this](auto begin, auto end) {
+    const auto keep_from = [this](const auto& begin, const auto& end) {
         double last = 0.0;
         for (auto z = begin; z != end; ++z) {
             if (std::fabs(*z - last) < spread_) continue;

@@ -27,12 +27,12 @@ void eliminate(std::vector<Residue>& values, std::size_t n, std::size_t plane,
         if (plane == 0 || !is_basis()) {
             while (pivot < d && (used[pivot] || own[pivot] == 0)) ++pivot;
             if (pivot == d) continue;
-            if (plane > 0) throw UnluckyPrime{0};
+            if (plane > 0) throw UnluckyPrime(0);
             reduced.basis.push_back(row);
             reduced.pivots.push_back(pivot);
         } else {
             pivot = reduced.pivots[found];
-            if (own[pivot] == 0) throw UnluckyPrime{plane};
+            if (own[pivot] == 0) throw UnluckyPrime(plane);
         }
         ++found;
         used[pivot] = true;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <exception>
 #include <vector>
 
 #include "nnth/numerics/integer_matrix.hpp"
@@ -17,7 +18,9 @@ using Fields = std::vector<PrimeField>;
 
 // Thrown if a divisor is zero modulo this prime, but not modulo another: it is not zero, and the
 // computation must be repeated with another prime in that plane.
-struct UnluckyPrime {
+struct UnluckyPrime : std::exception {
+    explicit UnluckyPrime(std::size_t of) : plane(of) {}
+
     std::size_t plane;
 };
 

@@ -85,7 +85,7 @@ bool Restrictor::is_unit(const Hyperplanes& rows, std::size_t column, std::size_
     const bool unit = rows.column(0, column)[row] != 0;
     for (std::size_t plane = 1; plane < fields_.size(); ++plane) {
         if ((rows.column(plane, column)[row] != 0) != unit) {
-            throw UnluckyPrime{unit ? plane : 0};
+            throw UnluckyPrime(unit ? plane : 0);
         }
     }
     return unit;
@@ -178,7 +178,7 @@ void Restrictor::cut(const Hyperplanes& rows, std::size_t line, std::size_t begi
         const bool meets = denominators_[from] != 0;
         for (std::size_t plane = 1; plane < planes; ++plane) {
             if ((denominators_[plane * room + from] != 0) != meets) {
-                throw UnluckyPrime{meets ? plane : 0};
+                throw UnluckyPrime(meets ? plane : 0);
             }
         }
         if (!meets) continue;

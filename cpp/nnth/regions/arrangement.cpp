@@ -17,6 +17,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <exception>
 #include <mutex>
 #include <numeric>
 #include <optional>
@@ -37,7 +38,7 @@ namespace {
 constexpr std::size_t kPrimeBits = 61;  // of every prime used; they lie just below 2^62
 
 // The component is not uniform: thrown to end the search at once.
-struct NotUniform {};
+struct NotUniform : std::exception {};
 
 // sum_{i<=k} C(n, i), rounded.
 double subsets(std::size_t n, std::size_t k) {
