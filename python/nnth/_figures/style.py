@@ -53,7 +53,7 @@ def check_style() -> None:
 
 def _use(name: str, style: Style) -> None:
     try:
-        matplotlib.style.use(SHEETS.get(str(style), style))  # type: ignore[arg-type]
+        matplotlib.style.use(SHEETS.get(str(style), style))  # type: ignore[arg-type, unused-ignore]
     except OSError:
         raise ValueError(
             f"{name} must be nnth.nnth, nnth.dark, a style of matplotlib or a .mplstyle file, "
