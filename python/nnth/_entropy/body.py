@@ -1,4 +1,4 @@
-"""Sets whose entropy numbers and widths are known: what each has to say of itself."""
+"""Sets with known entropy numbers and widths."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from typing import ClassVar, Protocol
 
 @dataclass(frozen=True)
 class Bracket:
-    """A number between two bounds; exact where they are one."""
+    """A number between two bounds, which is exact if they are equal."""
 
     lower: float
     upper: float
 
     @property
     def exact(self) -> float:
-        """The number, NaN where it is not known."""
+        """The number, or NaN if it is not known."""
         return self.lower if self.lower == self.upper else math.nan
 
 
 class Body(Protocol):
     """A compact set K of functions or points.
 
-    entropy(n): eps_n, the least radius of 2^n balls that cover K. kolmogorov(n): d_n, the largest
-    distance of K to the best linear space of dimension n. stable(n): delta_n, the best error of 2-
-    Lipschitz maps to R^n and back. asymptotic(n): what eps_n tends to, NaN where it is not known.
-    least(n), most(n): bounds of eps_n that cost little. hilbert: whether distances are those of a
-    Hilbert space.
+    entropy(n) is eps_n, the least radius of 2^n balls that cover K. kolmogorov(n) is d_n, the
+    largest distance of K from the best linear space of dimension n. stable(n) is delta_n, the least
+    error of 2-Lipschitz maps to R^n and back. asymptotic(n) is the limit form of eps_n for large n,
+    or NaN if it is not known. least(n) and most(n) are bounds of eps_n that cost little. hilbert is
+    whether the distances are those of a Hilbert space.
     """
 
     @property
@@ -45,10 +45,11 @@ class Body(Protocol):
 
 @dataclass(frozen=True)
 class Box:
-    """The points with |x_j| <= b_j in the sup norm; of one side, an interval.
+    """The points with |x_j| <= b_j in the sup norm; with one side, an interval.
 
-    N(eps) = prod ceil(b_j/eps). Its widths are b_(n+1): below by the theorem of Borsuk and Ulam, as
-    K holds a ball of that radius in n + 1 dimensions, above by leaving the longest n sides.
+    N(eps) = prod ceil(b_j/eps). The widths are b_(n+1): from below by the theorem of Borsuk and
+    Ulam, since K contains a ball of that radius in n + 1 dimensions; from above by the linear space
+    of the n longest sides.
     """
 
     sides: tuple[float, ...]
@@ -67,7 +68,7 @@ class Box:
         return max(self._volumes(n))
 
     def most(self, n: int) -> float:
-        # ceil(b/eps) <= 2b/eps of the sides that are longer than eps.
+        # ceil(b/eps) <= 2b/eps for each side that is longer than eps.
         return min(max(self.sides), 2.0 * self.least(n))
 
     def asymptotic(self, n: int) -> float:
@@ -88,7 +89,8 @@ def _box_radius(sides: Sequence[float], n: int) -> Fraction:
     high: Fraction
     # At `low` the longest side alone needs too many balls; at `high` sides are halved n/d times.
     low, high = max(exact) / 2 ** (n + 1), max(exact) / 2 ** (n // len(sides))
-    # Just below `high` a side takes floor(b/high) + 1 balls: once these are too many, it is it.
+    # Just below `high` a side needs floor(b/high) + 1 balls. Once the product exceeds 2^n, `high`
+    # is the result.
     while math.prod(side // high + 1 for side in exact) <= most:
         middle = (low + high) / 2
         counts = [math.ceil(side / middle) for side in exact]

@@ -1,4 +1,4 @@
-"""Ellipsoids in l2, the unit ball of R^d and of the Hilbert space of a kernel among them."""
+"""Ellipsoids in l2, such as the unit balls of R^d and of the Hilbert space of a kernel."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ import numpy as np
 from nnth._entropy.body import Bracket
 from nnth._runtime.typing import Floats
 
-LEAST_POWER: Final = 1e-9  # of a power law: numbers of axes are whole in doubles
+LEAST_POWER: Final = 1e-9  # below it the numbers of axes of a power law exceed 2^53
 _MANY_BITS: Final = 1000  # 2^n is a double
 _STRETCHES: Final = np.array([0.1, 0.3, 1.0, 3.0])  # s: (u + v)^2 <= (1 + s) u^2 + (1 + 1/s) v^2
-_CUTS: Final = 12  # numbers of axes that are tried
-_STEPS: Final = 100  # of Newton's method, which takes a dozen
-_ALONE: Final = 64  # axes of a power law that are no group
-_GROUP: Final = 2.0**-6  # the binary digits by which axes of one group may differ
+_CUTS: Final = 12  # number of cuts k that are tried
+_NEWTON_STEPS: Final = 100  # a dozen are usual
+_SINGLE_AXES: Final = 64  # the first axes of a power law, which are not grouped
+_GROUP: Final = 2.0**-6  # the largest difference of base-2 logarithms within a group
 
 
 @dataclass(frozen=True, eq=False)
 class Ellipsoid:
     """The points of l2 with sum (x_j/b_j)^2 <= 1.
 
-    values: the axes b > 0, descending, `(groups,)`; ends: how many there are up to the end of each
-    group. rest: the largest of those that follow, 0 if there are no more. regular: whether the
-    axes decay as a power, so that the bound of volumes is the asymptotic.
+    values: the axes b > 0, descending, `(groups,)`. ends: the number of axes up to the end of each
+    group. rest: the largest of the axes that follow, or 0 if there are none. regular: whether the
+    axes decay as a power, so that the volume bound is asymptotically exact.
     """
 
     values: Floats
@@ -45,7 +45,7 @@ class Ellipsoid:
         return float(math.exp(((self._logs - n * math.log(2.0)) / self.ends).max()))
 
     def most(self, n: int) -> float:
-        """Return six times that, which is enough: Carl and Stephani (1990), eq. 1.3.2."""
+        """Return 6 `least(n)`, an upper bound of eps_n: Carl and Stephani (1990), eq. 1.3.2."""
         least = self.least(n)
         if least <= self.rest:
             raise ValueError(
@@ -58,7 +58,7 @@ class Ellipsoid:
         volume, most = self.least(n), self.most(n)
         if self.ends[-1] == 1.0 and self.rest == 0.0:
             return Bracket(volume, volume)  # an interval
-        # 2^n closed sets without antipodes do not cover a sphere of that many dimensions.
+        # A sphere of dimension 2^n - 1 is not covered by 2^n closed sets without antipodes.
         antipodes = self.kolmogorov(2**n - 1).lower if n < _MANY_BITS else 0.0
         upper = min(most, self._cover(n, volume))
         return Bracket(min(max(volume, antipodes), upper), upper)
@@ -73,15 +73,16 @@ class Ellipsoid:
         return Bracket(0.0, self.rest)
 
     def stable(self, n: int) -> Bracket:
-        """d_n: below by Borsuk and Ulam on a ball of n + 1 dimensions, above by a projection."""
+        """Return d_n: from below by Borsuk and Ulam in n + 1 dimensions, above by a projection."""
         return self.kolmogorov(n)
 
     def _cover(self, n: int, volume: float) -> float:
         """Return the radius of a cover by points that differ in the first k axes alone.
 
-        Balls of radius r/2 around points r apart lie in an ellipsoid with the squared axes (1 + s)
-        b_j^2 + (1 + 1/s) r^2/4, so that at most prod sqrt(4 (1 + s) b_j^2/r^2 + 1 + 1/s) of them
-        do; what is left of the other axes is at most b_(k+1): r^2 + b_(k+1)^2.
+        Balls of radius r/2 around points at distances r lie in an ellipsoid with the squared axes
+        (1 + s) b_j^2 + (1 + 1/s) r^2/4, so that there are at most
+        prod sqrt(4 (1 + s) b_j^2/r^2 + 1 + 1/s) of them. The other axes add at most b_(k+1), so
+        that the squared radius of the cover is r^2 + b_(k+1)^2.
         """
         counts, logs = np.diff(self.ends, prepend=0.0), np.log2(self.values)
         following = np.append(self.values[1:], self.rest)
@@ -96,13 +97,13 @@ class Ellipsoid:
 def _radii(counts: Floats, logs: Floats, n: int, low: float) -> Floats:
     """Return the least r of each s with prod sqrt(4 (1 + s) b^2/r^2 + 1 + 1/s) <= 2^n; or infinity.
 
-    counts, logs: how many axes there are of each base-2 logarithm. By Newton's method in log r, of
-    which the logarithm of the product is convex: it comes to the root from below, from `low`.
+    counts, logs: the number of axes with each base-2 logarithm. Newton's method in log r, in which
+    the logarithm of the product is convex, approaches the root from below, starting at `low`.
     """
     large, small = np.log2(4.0 * (1.0 + _STRETCHES)), np.log2(1.0 + 1.0 / _STRETCHES)
     possible = 0.5 * small * counts.sum() < n
     x = np.full(len(_STRETCHES), low)
-    for _ in range(_STEPS):
+    for _ in range(_NEWTON_STEPS):
         of_axes = large + 2.0 * (logs[:, None] - x)
         sizes = np.logaddexp2(of_axes, small)
         excess = 0.5 * counts @ sizes - n
@@ -111,14 +112,14 @@ def _radii(counts: Floats, logs: Floats, n: int, low: float) -> Floats:
         x = x + step
         if np.all(np.abs(step) <= 1e-15 * np.abs(x)) or not np.all(x < logs[0] + 4.0):
             break
-    # More than 16 of the largest axis are of no use. Rounding is well below 1e-12.
+    # A radius above 16 times the largest axis is of no use. Rounding is well below 1e-12.
     found = possible & (x < logs[0] + 4.0)
     return np.where(found, np.exp2(np.where(found, x, 0.0)) * (1.0 + 1e-12), math.inf)
 
 
 @dataclass(frozen=True, eq=False)
 class PowerLaw:
-    """The ellipsoid with b_j = j^-p; what is said of n is so whatever else is asked."""
+    """The ellipsoid with b_j = j^-p; no result for n depends on which other n are computed."""
 
     p: float
     hilbert: ClassVar[bool] = True
@@ -129,7 +130,7 @@ class PowerLaw:
     def _longest(self, n: int) -> int:
         """Return the k of the sup in `least`: the first with p (k ln(k + 1) - ln k!) >= n ln 2.
 
-        That the k-th term is not below the next, written out; the left side grows with k.
+        The inequality says that term k is at least term k + 1; its left side grows with k.
         """
         low, high = 0, 1
 
@@ -155,22 +156,22 @@ class PowerLaw:
         return self._known(n).entropy(n)
 
     def _known(self, n: int) -> Ellipsoid:
-        """Return the same with the axes that n bits may ask for, in groups.
+        """Return an ellipsoid that contains this one, with the axes that n bits need, in groups.
 
-        The volume is largest at k; four times as many axes are kept. All of a group are as long as
-        its first, which is as long as the last but for 2^-6 of a binary digit: a larger set, whose
-        covers cover this one. Its `least` is replaced by that of this set.
+        The volume bound is largest at k axes, and four times as many are kept. All axes of a group
+        get the length of its first axis, whose base-2 logarithm exceeds that of the last by at most
+        2^-6. Covers of the larger set cover this one; `least` is that of this set.
         """
         count = 4.0 * self._longest(n + 8) + 64.0
         growth = 2.0 ** min(_GROUP / self.p, 500.0)
-        first = np.arange(1.0, min(count, _ALONE) + 1.0)
+        first = np.arange(1.0, min(count, _SINGLE_AXES) + 1.0)
         rest = [float(first[-1]) + 1.0]
         while rest[-1] <= count:
             rest.append(float(np.floor(min(max(rest[-1] * growth, rest[-1] + 1.0), count + 1.0))))
         starts = np.append(first, rest)
         with np.errstate(under="ignore"):
             values = np.exp(-self.p * np.log(starts))
-        some = values[:-1] > 0.0  # an axis that is 0 in doubles is no axis
+        some = values[:-1] > 0.0  # axes that underflow to 0 are left out
         return _OfPowerLaw(
             values[:-1][some], starts[1:][some] - 1.0, float(values[1:][some][-1]), True, self
         )
@@ -183,13 +184,13 @@ class PowerLaw:
         return Bracket(width, width)
 
     def stable(self, n: int) -> Bracket:
-        """d_n, as of `Ellipsoid`."""
+        """Return d_n, as `Ellipsoid.stable`."""
         return self.kolmogorov(n)
 
 
 @dataclass(frozen=True, eq=False)
 class _OfPowerLaw(Ellipsoid):
-    """An ellipsoid that holds a power law's, with that one's volumes and widths."""
+    """An ellipsoid that contains that of a power law, with the volumes and widths of the latter."""
 
     law: PowerLaw | None = None
 
@@ -212,7 +213,7 @@ def ball(d: int, radius: float = 1.0) -> Ellipsoid:
 
 
 def of_axes(axes: Floats) -> Ellipsoid:
-    """Return the ellipsoid of these axes, in any order; those that are 0 do not count."""
+    """Return the ellipsoid of these axes, in any order; axes of length 0 are left out."""
     values, counts = np.unique(axes[axes > 0.0], return_counts=True)
     return Ellipsoid(values[::-1].copy(), np.cumsum(counts[::-1]).astype(np.float64))
 

@@ -1,4 +1,4 @@
-"""Finite sets of functions: covers by the farthest first, projections, random ones measured."""
+"""Finite sets of functions: farthest-first covers, linear and random projections."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from nnth._runtime.typing import Floats
 # factor of 2.
 DISTORTION: Final = 0.6
 _RATE: Final = DISTORTION**2 / 2.0 - DISTORTION**3 / 3.0
-_MOST_PAIRS: Final = 400  # points, all of whose pairs are measured
-_CHEAP: Final = 10**9  # differences, for a bound beyond the rows that are asked for
+_MOST_PAIRS: Final = 400  # number of points of which all pairs are compared
+_CHEAP: Final = 10**9  # number of differences that the lower bound of a later row may take
 
 
 def projected_dimension(points: int) -> int:
@@ -30,11 +30,11 @@ def projected_dimension(points: int) -> int:
 
 @dataclass(frozen=True, eq=False)
 class FiniteSet:
-    """Functions `(functions, points)` by their values, in L2 of the points' mean or the sup norm.
+    """Functions given by values `(functions, points)`, in the L2 norm of the mean or the sup norm.
 
-    The farthest-first radius rho after k centers (Gonzalez 1985) brackets the best of k balls:
-    k + 1 functions are rho apart and two of them share a ball, so it is in [rho/2, rho]. Centers
-    are found as they are asked for.
+    The farthest-first radius rho after k centers (Gonzalez 1985) bounds the least radius of k
+    balls: k + 1 functions have distances of at least rho, and two of them lie in one ball, so that
+    the least radius is in [rho/2, rho]. Centers are computed when they are needed.
     """
 
     values: Floats
@@ -51,14 +51,14 @@ class FiniteSet:
         return _FarthestFirst(self.vectors, self.hilbert)
 
     def entropy(self, n: int) -> Bracket:
-        if n == 0 and not self.hilbert:  # the middle of all values at each point
+        if n == 0 and not self.hilbert:  # the center is the middle of the values at each point
             spread = float(np.ptp(self.values, axis=0).max()) / 2.0
             return Bracket(spread, spread)
         radius = self._cover.radius(min(2**n, len(self.values)))
         return Bracket(radius / 2.0, radius)
 
     def least(self, n: int) -> float:
-        """Return the lower bound of eps_n; 0 for centers whose search takes 10^9 differences."""
+        """Return the lower bound of eps_n, or 0 if the centers would take 10^9 differences."""
         known = max(_CHEAP // self.vectors.size, 1)
         return self.entropy(n).lower if 2**n <= known else 0.0
 
@@ -70,14 +70,14 @@ class FiniteSet:
 
     @cached_property
     def _principal(self) -> tuple[Floats, Floats]:
-        """Mean squares off the best n dimensions, and coefficients in principal directions."""
+        """Mean squared distances from the best n dimensions, and principal coefficients."""
         left, sizes, _ = np.linalg.svd(self.vectors, full_matrices=False)
         squares = np.cumsum((sizes**2)[::-1])[::-1] / len(self.values)
         noise = max(self.vectors.shape) * np.finfo(float).eps * sizes[0]
         return np.append(squares, 0.0), left * np.where(sizes > noise, sizes, 0.0)
 
     def kolmogorov(self, n: int) -> Bracket:
-        """Between the mean square off the principal directions, which is least, and its largest."""
+        """Return bounds of d_n: root mean square and largest distance from the best space."""
         if not self.hilbert:
             radius = float(np.abs(self.values).max())
             return Bracket(radius, radius) if n == 0 else Bracket(0.0, radius)
@@ -89,7 +89,7 @@ class FiniteSet:
         return Bracket(min(math.sqrt(float(squares[n])), largest), largest)
 
     def stable(self, n: int) -> Bracket:
-        """At most d_n, by the projection; in the sup norm at most eps_0."""
+        """Return bounds of delta_n: at most d_n by the projection, at most eps_0 in the sup norm."""
         if not self.hilbert:
             return Bracket(0.0, self.entropy(0).upper)
         return Bracket(0.0, min(self.kolmogorov(n).upper, self.entropy(0).upper))
@@ -97,8 +97,8 @@ class FiniteSet:
     def distortion(self, n: int) -> tuple[int, float, float]:
         """Return the least and largest ratio of squared distances of 2^n centers, projected.
 
-        By a Gaussian matrix to the dimension that the lemma asks for; of the first 400 centers.
-        Returns dimension, least and largest; NaN where there is no pair.
+        A Gaussian matrix projects the first 400 centers to the dimension of the lemma. The result
+        is the dimension, the least and the largest ratio; NaN if there is no pair.
         """
         centers = self.vectors[self._cover.centers(min(2**n, _MOST_PAIRS))]
         k, size = centers.shape
@@ -116,7 +116,7 @@ class FiniteSet:
 
 
 class _FarthestFirst:
-    """Centers of a set of vectors, each the farthest from those before, and what they leave."""
+    """Centers of a set of vectors, each the farthest from the centers before it."""
 
     def __init__(self, vectors: Floats, hilbert: bool) -> None:
         self._vectors, self._hilbert = vectors, hilbert
@@ -125,7 +125,7 @@ class _FarthestFirst:
         self._radii = [float(self._nearest.max())]
 
     def centers(self, count: int) -> NDArray[np.intp]:
-        """Return the first `count` centers, fewer where these leave nothing."""
+        """Return the first `count` centers, or fewer if these have all vectors."""
         self._grow(count)
         return np.array(self._centers[:count])
 
@@ -149,7 +149,7 @@ class _FarthestFirst:
 
 
 def _squares(vectors: Floats) -> Floats:
-    """Return squared distances of all pairs, from the center, where they lose least."""
+    """Return the squared distances of all pairs, with the mean subtracted against rounding."""
     centered = vectors - vectors.mean(axis=0)
     sizes = np.einsum("ij,ij->i", centered, centered)
     return np.asarray(np.maximum(sizes[:, None] + sizes - 2.0 * centered @ centered.T, 0.0))
