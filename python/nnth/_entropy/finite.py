@@ -89,7 +89,7 @@ class FiniteSet:
         return Bracket(min(math.sqrt(float(squares[n])), largest), largest)
 
     def stable(self, n: int) -> Bracket:
-        """Return bounds of delta_n: at most d_n by the projection, at most eps_0 in the sup norm."""
+        """Return bounds of delta_n: d_n by a projection, eps_0 in the sup norm."""
         if not self.hilbert:
             return Bracket(0.0, self.entropy(0).upper)
         return Bracket(0.0, min(self.kolmogorov(n).upper, self.entropy(0).upper))
