@@ -17,26 +17,26 @@ namespace nnth::kernel {
 
 namespace {
 
-// Up to this many pairs a table costs more than it saves.
+// Up to this number of pairs a table costs more than it saves.
 constexpr double kFewClosedPairs = 500.0, kFewQuadraturePairs = 12.0;
 
-// Rows a tile of products takes at once, and its columns: as many as stay in registers.
+// The rows and columns of a tile of products: the largest tile that stays in registers.
 constexpr std::size_t kTileRows = 4, kTileColumns = 2 * lanes;
 
-// Products are summed in runs of this many terms, and the runs' sums are added up, so that the
-// rounding of many terms stays small.
+// The number of terms in a run. Products are summed in runs, and then the sums of the runs, so that
+// the rounding of many terms stays small.
 constexpr std::size_t kRun = 32;
 
-// The most that this makes of the cosine of x_a and x_b: a unit of rounding for each addition in a
-// run and each run, and three for the norms and the division by them.
+// A bound of the rounding of the cosine of x_a and x_b: a unit for each addition in a run and for
+// each run, and three for the norms and the division by them.
 double error_of_products(std::size_t dimension) {
     const std::size_t runs = dimension > kRun ? (dimension + kRun - 1) / kRun : 0;
     return 0x1p-53 * static_cast<double>(std::min(dimension, kRun) + runs + 3);
 }
 
-// products[i][j] = x_i . y_j for 4 rows and 16 columns; y is [dimension][16]. In lanes, since left
-// to itself the compiler lays them across the dimension of a tile this small, and shuffles more
-// than it multiplies.
+// products[i][j] = x_i . y_j for 4 rows and 16 columns; y is [dimension][16]. Written in
+// lanes, because the compiler vectorizes such a small tile along the dimension, and then shuffles
+// more than it multiplies.
 NNTH_MULTIVERSION void multiply_tile(const double* x, std::size_t stride, const double* y,
                                      std::size_t dimension, double* products) {
     Lanes low[kTileRows] = {}, high[kTileRows] = {};
@@ -60,8 +60,8 @@ NNTH_MULTIVERSION void multiply_tile(const double* x, std::size_t stride, const 
     }
 }
 
-// Dot products of two runs of inputs, PairMap::kMostPairs to a row. Each is summed in the same
-// order wherever its inputs stand in the block.
+// Dot products of two runs of inputs, PairMap::kMostPairs to a row. The order of each
+// sum does not depend on the position of its inputs in the block.
 class Products {
   public:
     explicit Products(const DataSet& data)
@@ -118,7 +118,7 @@ std::vector<double> norms(const DataSet& data) {
     return out;
 }
 
-// All inputs, a layer at a time. Where they share a norm the first stands for all.
+// All inputs, one layer at a time. If they share a norm, only the first is computed.
 class DiagonalRecursion {
   public:
     DiagonalRecursion(Expectation& expectation, const KernelConfig& config, const DataSet& data)
@@ -137,7 +137,7 @@ class DiagonalRecursion {
         out_.theta.resize(out_.inputs);
     }
 
-    // With `with_theta` it is an error, too, when Theta leaves the range of doubles.
+    // With `with_theta`, a Theta outside the range of doubles is an error too.
     Diagonals run(bool with_theta, int threads, Monitor& monitor) {
         const std::size_t m = out_.inputs, distinct = out_.shared ? 1 : m;
         for (std::size_t i = 0; i < distinct; ++i) {
@@ -179,7 +179,7 @@ class DiagonalRecursion {
         out_.theta[i] = ntk_term(config_, s.square, out_.k[next]) + carried;
     }
 
-    // Not where the activation jumps: there Theta is infinite by its nature.
+    // Except if the activation jumps: then Theta is infinite.
     bool overflowed(std::size_t l, std::size_t i) const {
         return !std::isfinite(out_.theta[i]) && std::isfinite(out_.slope[l * out_.inputs + i]);
     }
@@ -193,7 +193,7 @@ class DiagonalRecursion {
         }
     }
 
-    // That of the smallest and the largest norm stands for those between.
+    // The errors at the smallest and the largest norm are taken for all norms between them.
     double largest_error() {
         const auto [least, most] = std::ranges::minmax(out_.norm);
         double error = 0.0;
@@ -215,8 +215,9 @@ bool composable(const MapContext& context) {
                                         context.config.cb == 0.0 && context.config.ntk == Ntk::ntk);
 }
 
-// A composed map worse than this is left for the map it was made of: angles of nets that jump fall
-// with depth like theta^(1/2^L), which no polynomial follows.
+// The largest error of a composed map; above it the maps of the single layers are used. With
+// activations that jump, angles depend on depth as theta^(1/2^L), which polynomials cannot
+// approximate.
 constexpr double kComposedError = 1e-10;
 
 struct Route {
@@ -224,7 +225,7 @@ struct Route {
     std::unique_ptr<PairMap> inner, map;
 };
 
-// How a table's cost grows with the range of norms, which sets its number of points in either norm.
+// The relative cost of a table, whose number of points in each norm grows with the range of norms.
 double table_cost(const MapContext& context) {
     double low = INFINITY, high = 0.0;
     for (std::size_t i = 0; i < context.diagonals.inputs; ++i) {
@@ -262,7 +263,7 @@ Route choose_route(const MapContext& context, int threads, Monitor& monitor) {
     return {"pairwise", nullptr, pairwise_map(context)};
 }
 
-// One block of the matrices and its mirror image, as far as that lies in the rows.
+// One block of the matrices, and the part of its mirror image that lies in the rows.
 class Block {
   public:
     Block(const DataSet& data, std::size_t rows, const Diagonals& diagonals, const PairMap& map)
@@ -274,7 +275,7 @@ class Block {
           k_(PairMap::kMostPairs * PairMap::kMostPairs),
           theta_(PairMap::kMostPairs * PairMap::kMostPairs) {}
 
-    // Returns the largest error that the map has found pair by pair.
+    // Returns the largest error of the pairs that the map computes one by one.
     double compute(std::size_t a, std::size_t a_count, std::size_t b, std::size_t b_count,
                    double* nngp, double* ntk, Pulse& pulse) {
         double error = 0.0;
@@ -310,7 +311,7 @@ class Block {
         return close;
     }
 
-    // What a map cannot compute must not be written as if it could.
+    // Entries that a map could not compute must not be written.
     void require_number(std::size_t a, std::size_t b, std::size_t i, std::size_t j) const {
         const std::size_t at = i * PairMap::kMostPairs + j;
         if (!std::isnan(k_[at]) && !std::isnan(theta_[at])) return;
@@ -344,7 +345,7 @@ class Block {
     std::vector<double> k_, theta_;
 };
 
-// What is done before the first block counts as nothing done; it can be stopped all the same.
+// Work before the first block does not count as progress, but it can be stopped.
 class Preparation final : public Monitor {
   public:
     explicit Preparation(Monitor& monitor) : monitor_(monitor) {}
