@@ -34,7 +34,7 @@ __all__ = ["NeuralKernel", "NeuralKernelClassifier", "NeuralKernelRegressor"]
 
 Bounds = tuple[float, float] | Literal["fixed"]
 
-_STEP: Final = 0.005  # of a derivative, in the logarithm of a variance to the power depth + 1
+_STEP: Final = 0.005  # step of finite differences in (depth + 1) times the logarithm of a variance
 _STENCIL: Final = ((1, 2.0 / 3.0), (2, -1.0 / 12.0))  # central differences of order 4
 # The trapezoidal rule for an integral over a Gaussian: errors below 1e-16.
 _NODES: Final = np.linspace(-9.0, 9.0, 181)

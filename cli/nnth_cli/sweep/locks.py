@@ -40,7 +40,7 @@ def sweep_of(path: Path, *, shard: bool) -> Iterator[None]:
     finally:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for draft in _drafts(target):  # of killed sweeps, as no other sweep holds the lock
+            for draft in _drafts(target):  # left by killed sweeps: no other sweep has the lock
                 draft.unlink(missing_ok=True)
             name.unlink(missing_ok=True)
         except BlockingIOError:

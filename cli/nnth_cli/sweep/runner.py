@@ -55,7 +55,7 @@ class Runner:
     threads: int
     check: Callable[[Table], None]
     shard: tuple[int, int] = (1, 1)
-    reason: str = field(default="", init=False)  # of the last failure
+    reason: str = field(default="", init=False)  # the message of the last failure
     _checked: bool = field(default=False, init=False)
     _failures: int = field(default=0, init=False)  # in this run
 

@@ -27,8 +27,8 @@ struct GramReport {
 // [rows][inputs] each, where they are not null. They are those of the whole matrices to the last
 // bit.
 //
-// Of what mirrors itself only one half is computed, in square blocks that go through all layers in
-// cache; the diagonals come from one-input formulas. Memory besides the matrices: a few numbers an
+// Only one half of a symmetric part is computed, in square blocks that stay in cache through all
+// layers; the diagonals come from one-input formulas. Memory besides the matrices: a few numbers an
 // input and layer. Throws std::invalid_argument as kernel_recursion does, and when a diagonal that
 // is asked for leaves the range of doubles; Cancelled when the monitor says stop.
 GramReport gram(const Activation& activation, const KernelConfig& config, const DataSet& data,

@@ -109,8 +109,8 @@ double HermiteExpectation::mean_slope(double mean, double spread) const {
     return total;
 }
 
-// What the deltas add to E[s_a' s_b']: each with the slope of the other input given where it is,
-// and with each other.
+// The contributions of the deltas to E[s_a' s_b']: each delta with the conditional mean of the
+// other slope at its place, and each pair of deltas.
 double HermiteExpectation::jump_slopes(double k_a, double k_b, const Correlation& rho) const {
     constexpr double infinity = std::numeric_limits<double>::infinity();
     const double q_a = PanelExpectation::deviation(k_a), q_b = PanelExpectation::deviation(k_b);

@@ -28,8 +28,9 @@ class HermiteSeries {
         double error;           // a bound on the relative truncation error of both
     };
 
-    // Of two series of the same number of terms, |rho| < 1. By Cauchy-Schwarz the terms left out
-    // are at most |rho|^terms times the geometric mean of the missing parts of the squares.
+    // The product of two series with the same number of terms, for |rho| < 1. By Cauchy-Schwarz the
+    // terms left out are at most |rho|^terms times the geometric mean of the missing parts of the
+    // squares.
     Value at(const HermiteSeries& other, double rho) const;
 
   private:

@@ -64,7 +64,7 @@ NNTH_MULTIVERSION double weighed_square(double center, double ratio, const doubl
     return total(lanes);
 }
 
-// Of kinks with an infinite slope, in deviations.
+// The widths of panels beside kinks with an infinite slope, in standard deviations.
 constexpr double kFineWidth = 0x1p-4, kCoarseWidth = 0x1p-3;
 constexpr double kApart = 0.5;  // and of the distance to the next kink
 constexpr double kLeastFraction =
@@ -210,7 +210,7 @@ std::vector<PairSums> PairIntegrator::run(const std::vector<Input>& a, bool gaps
 }
 
 std::vector<SlopeCut> PairIntegrator::outer_cuts(const Input& a) const {
-    // Of inputs that are parallel the slopes are not taken from the grid (add_kinks).
+    // For parallel inputs the slopes are not taken from the grid (see add_kinks).
     const bool plain = mean_slope_ == 0.0 || spread_ == 0.0;
     const double narrow = plain ? 1.0 : spread_ / std::fabs(mean_slope_);
     return slope_cuts(resolution_, {0.0, a.q}, a.extent, {CutFor::slope, coarse_, narrow});

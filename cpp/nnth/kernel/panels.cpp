@@ -164,7 +164,7 @@ OneInput PanelExpectation::sum_one(double q, double extent, bool coarse,
     for (const SlopeCut& cut : cuts) {
         const double part = cut.density * cut.law->square(cut.distance);
         out.derivative_square += part;
-        // Of a kink at 0 nothing, even where the integral of s'^2 is infinite.
+        // A kink at 0 adds nothing, even if the integral of s'^2 is infinite.
         if (cut.at != 0.0) out.scaled_derivative_square += part * cut.at * cut.at;
         out.derivative_error += part * cut.law->square_error(cut.distance);
         stein.add(cut.density * cut.at / q * cut.half_square_rise(program_));

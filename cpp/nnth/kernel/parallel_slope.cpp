@@ -73,7 +73,7 @@ class Line {
         return false;
     }
 
-    // What the grid leaves out.
+    // The part that the grid leaves out.
     double at_kinks() const {
         double total = 0.0;
         for (std::size_t i = 0; i < kinks_.size(); ++i) {
@@ -117,7 +117,8 @@ class Line {
         return std::isinf(width) ? 0.0 : width;
     }
 
-    // Of s'(q_which x) on one side of x; where it is finite, its value at distance h or beside x.
+    // The power law of s'(q_which x) on one side of x; if it is finite, its value at distance h or
+    // beside x.
     Law law(double x, double side, double h, int which) const {
         const double q = q_[which];
         for (const SingularSlope& s : resolution_.singular_slopes()) {

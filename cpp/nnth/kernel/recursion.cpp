@@ -127,9 +127,10 @@ class Step {
         return std::max(of(a_, from_.k_aa), of(b_, from_.k_bb));
     }
 
-    // What errors of K_aa and K_bb that differ do to E[s_a s_b]: a relative error e of K moves s by
-    // e z s'/2, of which only the part orthogonal to s turns it, and that moves the correlation by
-    // no more than the sine times its size (Cauchy-Schwarz). Equal variances have equal errors.
+    // The effect on E[s_a s_b] of errors of K_aa and K_bb that differ: a relative error e of K
+    // changes s by e z s'/2, of which only the part orthogonal to s changes its direction, and this
+    // changes the correlation by at most the sine times its size (Cauchy-Schwarz). Equal variances
+    // have equal errors.
     double apart(const Errors& errors) const {
         if (from_.k_aa == from_.k_bb) return 0.0;
         const auto turned = [](const OneInput& s, double k) {
@@ -175,7 +176,7 @@ class Step {
         const double scale = std::isfinite(diagonal) ? diagonal : before;
         const double term = ntk_term(config_, geometric_mean(a_.square, b_.square),
                                      geometric_mean(to.k_aa, to.k_bb));
-        // Of a Theta of 0, as that of an input of zeros, nothing is carried however steep s is.
+        // If Theta is 0, as for an input of zeros, its error is 0 however steep s is.
         const double off = errors.theta * scale + moved * before;
         const double carried = off == 0.0 ? 0.0 : config_.cw * slope * off;
         return kRounding + (carried + kernel_error * term) / after;

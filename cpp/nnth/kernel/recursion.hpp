@@ -102,7 +102,7 @@ inline double largest_error(double a, double b) {
 // less than 1: NaN.
 double times_weight(double cw, double expectation);
 
-// What a layer adds to Theta in a convention beside C_w D Theta; also Theta^1. `square` is the
+// The term that a layer adds to C_w D Theta in a convention; also Theta^1. `square` is the
 // entry of E[s s] (of S at the first layer) and k that of the kernel made of it.
 double ntk_term(const KernelConfig& config, double square, double k);
 

@@ -26,10 +26,10 @@ struct SingularSlope {
     // The integrals of s' d^j over distances d below h, j = 0, 1, 2; the first from values of s.
     std::array<double, 3> moments(const Program& program, double h) const;
 
-    // That of s'^4, to leading order; infinite for power <= -1/4.
+    // The moment of s'^4, to leading order; infinite for power <= -1/4.
     double fourth_power(double h) const;
 
-    // What the errors of the power and of distances may make of it, relative.
+    // The relative error that the errors of the power and of distances may cause.
     double square_error(double h) const;
 
     bool square_integrable() const;

@@ -11,7 +11,8 @@ namespace {
 // spacing of numbers around its kink.
 constexpr double kFine = 0x1p-40, kCoarse = 0x1p-30, kFineAside = 0x1p-10, kCoarseAside = 0x1p-6;
 constexpr double kSpacing = 0x1p-46;
-// Of s' times what is taken as constant over the cut, d^(power + 2) is left out, relatively.
+// Base-2 logarithms of the relative size of d^(power + 2), which is left out of integrals of s'
+// times a function that is taken as constant over the cut.
 constexpr double kFineSlope = -53.0, kCoarseSlope = -49.0;
 
 double distance_of(const SingularSlope& law, double deviation, const CutFor& use) {

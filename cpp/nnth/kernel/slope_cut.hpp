@@ -37,8 +37,8 @@ struct SlopeCut {
     double half_square_rise(const Program& program) const;
 };
 
-// What is integrated: s'^2, which needs the law, or s' times what varies on the scale `narrow`, in
-// x.
+// The integrand: s'^2, which needs the law, or s' times a function that varies on the scale
+// `narrow` in x.
 struct CutFor {
     enum Integrand { square, slope } integrand;
     bool coarse;

@@ -44,7 +44,7 @@ NNTH_INLINE double erfc_large(double x) {
                             0x1.8a636a1688fe1p-20, -0x1.ccd1fcb10a1a4p-21, 0x1.e0ace62f1084fp-22,
                             -0x1.f6debe541188dp-24);
     const ExpParts e = exp_parts(-lead * lead, h - (inside - lead) * (inside + lead));
-    // What rounding took from 1 + 2x goes into the exponential as a relative correction.
+    // The rounding error of 1 + 2x goes into the exponential as a relative correction.
     const double twice = 2.0 * inside;
     const double denominator = 1.0 + twice;
     const double lost = 1.0 - (denominator - twice);

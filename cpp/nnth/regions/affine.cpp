@@ -10,7 +10,7 @@ namespace nnth::regions {
 
 namespace {
 
-// What the sums over columns read and write, for a few components of the maps.
+// The arguments and results of sums over columns, for a few components of the maps.
 struct ColumnSum {
     const double* columns;
     std::size_t stride;  // of a column, and of a component of start and sum

@@ -50,9 +50,9 @@ double subsets(std::size_t n, std::size_t k) {
     return sum;
 }
 
-// What a walk goes through: sets without broken circuit, in order to count them; the same, to stop
-// where it is seen that not all sets are such; or flats, each once, by its lexicographically first
-// basis, in order to count vertices and edges.
+// The sets that a walk visits: all sets without broken circuit, in order to count them; the same,
+// but stopping at the first set that has one; or all flats, each once, by its lexicographically
+// first basis, in order to count vertices and edges.
 enum class Goal { whitney, uniform, flats };
 
 struct Counts {

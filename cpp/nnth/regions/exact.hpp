@@ -103,7 +103,7 @@ class ExactSigns {
 
     // Both take a look at every weight, and are found when a first sign is asked for: most walks
     // of small networks ask for none.
-    // Of the slice, then of each layer: rows are integers * 2^-scale.
+    // The scales of the slice and then of each layer: rows are integers * 2^-scale.
     const std::vector<std::int64_t>& scales();
     std::size_t radius_bits();  // the whole space's radius is 2^radius_bits()
 

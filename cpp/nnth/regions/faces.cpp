@@ -57,8 +57,8 @@ bool Faces::is_on(FacetId id, const std::uint64_t* pattern) const {
     return on_domain_boundary(id) || layout_.on(pattern, layer, id & 0xffffffff);
 }
 
-// What changes in the key when a hyperplane's sign becomes 0, or when it is a side of the domain
-// boundary.
+// The change of the key if the sign of a hyperplane becomes 0, or if the facet lies on the boundary
+// of the domain.
 FaceKey Faces::sign_key(FacetId id, const std::uint64_t* pattern) const {
     if (on_domain_boundary(id)) return random_key(keys_.size() + id);
     const auto layer = std::size_t{(id >> 32) - 1};

@@ -208,7 +208,7 @@ void Network::check_slice() const {
     require_finite(slice_.chart, "the chart of a slice");
 }
 
-// What rounding does to the slice's map, column by column. A difference of doubles has a relative
+// The rounding error of the slice's map, column by column. A difference of doubles has a relative
 // error of u, and none where the start is 0; a sum of products of these with the chart an error as
 // in `bound_rounding`.
 RoundingBound Network::slice_rounding() const {

@@ -12,7 +12,7 @@ import numpy as np
 from nnth._curvature.lanczos import Krylov, Product
 from nnth._runtime.typing import Floats
 
-_LEAST_WIDTH: Final = 0.01  # of the Gaussians, divided by the length of the spectrum
+_LEAST_WIDTH: Final = 0.01  # least width of the Gaussians over the length of the spectrum
 _RESOLVED: Final = 2.0  # steps times width divided by length; see SpectralDensity.width
 
 

@@ -17,7 +17,7 @@ _EPS: Final = float(np.finfo(float).eps)
 _TINY: Final = float(np.finfo(float).tiny)  # below it doubles lose digits
 _SPARE_NODES: Final = 80  # beyond the degree of the polynomials, for the kernel itself
 _MOST_NODES: Final = 6000
-_SMALLEST_SCALE: Final = 0.001  # of rbf:S, whose series has 1/S^2 terms
+_SMALLEST_SCALE: Final = 0.001  # least S of rbf:S, whose series has 1/S^2 terms
 _ONE_DIGIT: Final = 0.1  # relative error below which the first digit is known
 
 
