@@ -51,7 +51,7 @@ def about(problem: Problem, request: dict[str, Any]) -> dict[str, Any]:
         "seconds": [],
         "peer": "nnth",
         "threads": 1,
-        "parameters": problem.shape.size,
+        "parameters": problem.layout.size,
         "loss": problem.curvature.value,
         "versions": {"nnth": nnth.__version__},
     }
@@ -93,7 +93,7 @@ def top(problem: Problem, request: dict[str, Any]) -> dict[str, Any]:
     def run() -> Any:
         return extreme_eigenpairs(
             problem.curvature.hessian,
-            problem.shape.size,
+            problem.layout.size,
             top=count,
             tolerance=0.1 * tolerance,
             seed=0,
@@ -114,7 +114,7 @@ def density(problem: Problem, request: dict[str, Any]) -> dict[str, Any]:
     def run() -> Any:
         return spectral_density(
             problem.curvature.hessian,
-            problem.shape.size,
+            problem.layout.size,
             probes=probes,
             steps=steps,
             seed=seed,
