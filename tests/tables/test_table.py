@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import polars as pl
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -268,6 +267,8 @@ def same(one: Any, other: Any) -> bool:
 @pytest.mark.parametrize("columns", TABLES.values(), ids=TABLES)
 @pytest.mark.parametrize("way", ["dict", "pandas", "to_pandas", "polars", "to_polars", "pyarrow"])
 def test_a_table_is_taken_as_it_stands(columns: dict[str, Any], way: str) -> None:
+    import polars as pl  # not at the top: it does not load under ThreadSanitizer
+
     made = Table(columns, META)
     frame: Any
     match way:
@@ -295,6 +296,8 @@ def test_a_table_is_taken_as_it_stands(columns: dict[str, Any], way: str) -> Non
 
 @pytest.mark.parametrize("columns", TABLES.values(), ids=TABLES)
 def test_the_arrow_stream_has_columns_types_and_meta(columns: dict[str, Any]) -> None:
+    import polars as pl  # not at the top: it does not load under ThreadSanitizer
+
     made = Table(columns, Meta("kernel", {"rho": math.inf, "x_a": (1.0, 2.0)}, seed=7))
     read = pa.table(Stream(made))
     read.validate(full=True)
