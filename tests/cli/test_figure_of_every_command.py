@@ -5,16 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawn_colors import check_colors
+from matplotlib.figure import Figure
 from test_every_command import CALLS
 
 from nnth._tables.plot import Panels
 from nnth._tables.table import Table
 from nnth_cli import main as program
 from nnth_cli.output import Destination
-
-pytest.importorskip("matplotlib")
-from drawn_colors import check_colors
-from matplotlib.figure import Figure
 
 
 def plotted(command: str) -> bool:

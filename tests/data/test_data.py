@@ -98,10 +98,12 @@ def as_bytes(data: bytes) -> Callable[[Path], object]:
 
 def as_parquet(**columns: Any) -> Callable[[Path], None]:
     def write(path: Path) -> None:
-        pa = pytest.importorskip("pyarrow")
+        import pyarrow as pa
+        from pyarrow import parquet
+
         kinds = {name: pa.float64() if not values else None for name, values in columns.items()}
         arrays = {name: pa.array(values, type=kinds[name]) for name, values in columns.items()}
-        pa.parquet.write_table(pa.table(arrays), path)
+        parquet.write_table(pa.table(arrays), path)
 
     return write
 
@@ -243,14 +245,16 @@ def test_tabs_separate_the_fields_of_a_tsv(tmp_path: Path) -> None:
 
 
 def test_parquet_holds_columns_of_numbers_of_any_type(tmp_path: Path) -> None:
-    pa = pytest.importorskip("pyarrow")
+    import pyarrow as pa
+    from pyarrow import parquet
+
     columns = {
         "a": pa.array([1, 2], type=pa.uint8()),
         "b": pa.array([0.5, -2.0], type=pa.float32()),
         "c": pa.array([True, False]),
         "__index_level_0__": pa.array(["u", "v"]),  # the index of a data frame
     }
-    pa.parquet.write_table(pa.table(columns), tmp_path / "x.parquet")
+    parquet.write_table(pa.table(columns), tmp_path / "x.parquet")
     assert load_data(tmp_path / "x.parquet").tolist() == [[1, 0.5, 1], [2, -2, 0]]
 
 
@@ -278,7 +282,9 @@ def test_standard_input_is_csv(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_data_set_with_a_name_has_inputs_and_targets() -> None:
-    digits = pytest.importorskip("sklearn.datasets").load_digits()
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
     assert np.array_equal(load_data("digits"), digits.data / 16.0)
     assert np.array_equal(load_targets(Path("digits"))[:, 0], digits.target)
     assert np.array_equal(targets_of(None, "y", x="digits")[:, 0], digits.target)

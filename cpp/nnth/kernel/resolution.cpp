@@ -175,7 +175,8 @@ class Search {
         const Probe::Values z = probe_.arguments(a, b);
         Probe::Values value, slope, curvature;
         program_.evaluate(z.data(), z.size(), {value.data(), slope.data(), curvature.data()});
-        // Where it overflows or is undefined nothing can be resolved; an evaluation there throws.
+        // Where the function overflows or is undefined it has no polynomial; its evaluation there
+        // throws.
         if (!all_finite(value.data(), Probe::kSize) || !all_finite(slope.data(), Probe::kSize)) {
             return true;
         }

@@ -169,8 +169,8 @@ ChebyshevTable::ChebyshevTable(double a, double b, std::size_t functions, double
         todo.pop_back();
         Panel panel = make_panel(task.a, task.b, kPanelDegree + 1, threads, monitor, f);
         const bool stagnant = panel.tail > 0.5 * task.tail && panel.tail < kStagnant;
-        const bool room = panels_.size() + todo.size() < kMostPanels;
-        if (panel.tail > tolerance && !stagnant && task.halvings < kMostHalvings && room) {
+        const bool fits = panels_.size() + todo.size() < kMostPanels;
+        if (panel.tail > tolerance && !stagnant && task.halvings < kMostHalvings && fits) {
             const double middle = 0.5 * (task.a + task.b);
             todo.push_back({middle, task.b, task.halvings + 1, panel.tail});
             todo.push_back({task.a, middle, task.halvings + 1, panel.tail});

@@ -39,16 +39,16 @@ void Restrictor::points_on_lines(const Hyperplanes& rows, std::size_t begin, boo
                                  const std::function<void(const LinePoints&)>& found) {
     lines_.clear();
     points_ = 0;
-    const std::size_t room = std::min(kPointBlock, rows.count * rows.count) + rows.count;
-    numerators_.resize(fields_.size() * room);
-    denominators_.resize(fields_.size() * room);
+    const std::size_t capacity = std::min(kPointBlock, rows.count * rows.count) + rows.count;
+    numerators_.resize(fields_.size() * capacity);
+    denominators_.resize(fields_.size() * capacity);
     for (std::size_t line = begin; line < rows.count; ++line) {
         lines_.push_back({line, points_, points_, points_});
-        cut(rows, line, 0, line, room);
+        cut(rows, line, 0, line, capacity);
         lines_.back().middle = points_;
-        if (after) cut(rows, line, line + 1, rows.count, room);
+        if (after) cut(rows, line, line + 1, rows.count, capacity);
         lines_.back().end = points_;
-        if (points_ >= kPointBlock || line + 1 == rows.count) report(room, found);
+        if (points_ >= kPointBlock || line + 1 == rows.count) report(capacity, found);
     }
 }
 
@@ -152,7 +152,7 @@ void Restrictor::keep_distinct(Hyperplanes& rows, std::size_t row) {
 
 // Adds the intersections of the lines [begin, end) with `line`, as fractions.
 void Restrictor::cut(const Hyperplanes& rows, std::size_t line, std::size_t begin, std::size_t end,
-                     std::size_t room) {
+                     std::size_t capacity) {
     const std::size_t pivot = rows.lead[line];
     const std::size_t planes = fields_.size();
     for (std::size_t plane = 0; plane < planes; ++plane) {
@@ -162,8 +162,8 @@ void Restrictor::cut(const Hyperplanes& rows, std::size_t line, std::size_t begi
         const Residue* normal = rows.column(plane, 1 - pivot);
         const Residue* bias = rows.column(plane, 2);
         const Residue own_normal = normal[line], own_bias = bias[line];
-        Residue* numerator = numerators_.data() + plane * room + points_;
-        Residue* denominator = denominators_.data() + plane * room + points_;
+        Residue* numerator = numerators_.data() + plane * capacity + points_;
+        Residue* denominator = denominators_.data() + plane * capacity + points_;
         for (std::size_t e = begin; e < end; ++e) {
             const Residue f = factor[e];
             const bool plain = f == one;
@@ -177,30 +177,30 @@ void Restrictor::cut(const Hyperplanes& rows, std::size_t line, std::size_t begi
     for (std::size_t from = points_; from < last; ++from) {
         const bool meets = denominators_[from] != 0;
         for (std::size_t plane = 1; plane < planes; ++plane) {
-            if ((denominators_[plane * room + from] != 0) != meets) {
+            if ((denominators_[plane * capacity + from] != 0) != meets) {
                 throw UnluckyPrime(meets ? plane : 0);
             }
         }
         if (!meets) continue;
         for (std::size_t plane = 0; plane < planes; ++plane) {
-            numerators_[plane * room + points_] = numerators_[plane * room + from];
-            denominators_[plane * room + points_] = denominators_[plane * room + from];
+            numerators_[plane * capacity + points_] = numerators_[plane * capacity + from];
+            denominators_[plane * capacity + points_] = denominators_[plane * capacity + from];
         }
         ++points_;
     }
 }
 
-void Restrictor::report(std::size_t room, const std::function<void(const LinePoints&)>& found) {
+void Restrictor::report(std::size_t capacity, const std::function<void(const LinePoints&)>& found) {
     for (std::size_t plane = 0; plane < fields_.size(); ++plane) {
-        Residue* point = numerators_.data() + plane * room;
-        Residue* inverse = denominators_.data() + plane * room;
+        Residue* point = numerators_.data() + plane * capacity;
+        Residue* inverse = denominators_.data() + plane * capacity;
         fields_[plane].invert(inverse, points_, scratch_);
         for (std::size_t i = 0; i < points_; ++i) {
             point[i] = fields_[plane].multiply(point[i], inverse[i]);
         }
     }
     const auto equal = [&](std::size_t a, std::size_t b) {
-        for (std::size_t start = 0; start < numerators_.size(); start += room) {
+        for (std::size_t start = 0; start < numerators_.size(); start += capacity) {
             if (numerators_[start + a] != numerators_[start + b]) return false;
         }
         return true;

@@ -112,8 +112,8 @@ class Restrictor {
     void divide_by_lead(Hyperplanes& rows, std::size_t plane);
     void keep_distinct(Hyperplanes& rows, std::size_t row);
     void cut(const Hyperplanes& rows, std::size_t line, std::size_t begin, std::size_t end,
-             std::size_t room);
-    void report(std::size_t room, const std::function<void(const LinePoints&)>& found);
+             std::size_t capacity);
+    void report(std::size_t capacity, const std::function<void(const LinePoints&)>& found);
 
     const Fields& fields_;
     std::vector<std::size_t> kept_{};

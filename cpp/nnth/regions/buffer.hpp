@@ -9,7 +9,7 @@
 namespace nnth::regions {
 
 // Elements of a trivial type. `resize` leaves new ones unset and may lose old ones; memory is kept
-// when the size shrinks. `push` needs room made by `reserve`.
+// when the size shrinks. `push` needs capacity from `reserve`.
 template <typename T>
 class Buffer {
     static_assert(std::is_trivially_copyable_v<T>);

@@ -150,25 +150,25 @@ void take_steps(const Steps& all, Pulse& pulse) {
 }
 
 // The workspace of a thread for a block of steps.
-struct Room {
+struct Buffers {
     std::vector<std::size_t> first;
     std::vector<std::uint32_t> indices;
     std::vector<double> states, gradients;
 };
 
-void advance(Chain& chain, Room& room, Steps steps, std::uint64_t count, bool counted,
+void advance(Chain& chain, Buffers& buffers, Steps steps, std::uint64_t count, bool counted,
              Pulse& pulse) {
     const std::size_t stride = steps.blocks * lanes;
-    room.states.resize(kBlock * stride);
-    room.gradients.resize(kBlock * stride);
+    buffers.states.resize(kBlock * stride);
+    buffers.gradients.resize(kBlock * stride);
     steps.state = chain.state.data();
-    steps.states = room.states.data();
-    steps.gradients = room.gradients.data();
+    steps.states = buffers.states.data();
+    steps.gradients = buffers.gradients.data();
     for (std::uint64_t done = 0; done < count; done += steps.count) {
         steps.count = static_cast<std::size_t>(std::min<std::uint64_t>(kBlock, count - done));
-        chain.batches.draw(steps.count, room.first, room.indices);
-        steps.first = room.first.data();
-        steps.indices = room.indices.data();
+        chain.batches.draw(steps.count, buffers.first, buffers.indices);
+        steps.first = buffers.first.data();
+        steps.indices = buffers.indices.data();
         take_steps(steps, pulse);
         if (!counted) continue;
         for (std::size_t t = 0; t < steps.count; ++t) {
@@ -232,14 +232,14 @@ ChainMeans run_chains(const Regression& problem, const Chains& run, Monitor& mon
     ends.push_back(run.burn_in);
     for (std::uint64_t at = run.burn_in + kSegment; at < all; at += kSegment) ends.push_back(at);
     ends.push_back(all);
-    WorkerPool<Room> rooms([] { return std::make_unique<Room>(); });
+    WorkerPool<Buffers> pool([] { return std::make_unique<Buffers>(); });
     std::uint64_t begin = 0;
     for (std::size_t part = 0; part < ends.size(); ++part) {
         SubProgress segment(monitor, part, ends.size());
         const std::uint64_t end = ends[part];
         parallel_for(count, run.threads, segment, [&](std::size_t c, Pulse& pulse) {
-            const auto room = rooms.borrow();
-            advance(chains[c], *room, steps, end - begin, begin >= run.burn_in, pulse);
+            const auto buffers = pool.borrow();
+            advance(chains[c], *buffers, steps, end - begin, begin >= run.burn_in, pulse);
         });
         begin = end;
     }
