@@ -57,6 +57,7 @@ def polynomial(expression: str) -> bool:
     return not any(a.terms[len(a.terms) // 2 :])
 
 
+@lru_cache(maxsize=256)  # its expansions take longer than counting the regions of a small network
 def slopes(expression: str) -> tuple[float, float] | None:
     """Return (a, b) for a function that is a z below 0 and b z above, None for any other."""
     if joints(expression) not in ((), (0.0,)):
