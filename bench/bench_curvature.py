@@ -29,7 +29,7 @@ from contender import HERE, Contender, ContenderError
 from contest import Contest, Difference, Side, finish
 from environments import Peer
 
-from nnth._curvature.training import TrainingSetup
+from nnth._lab.training import TrainingSetup
 
 PEERS = dict.fromkeys(("torch", "curvlinops", "hessian-eigenthings"), "curvature_peers.py")
 THREADS = 1
@@ -85,7 +85,7 @@ def write_problem(case: Case, folder: Path) -> Path:
     training = case.setup.training()
     theta = training.train([training.steps], lambda snapshot: None).theta
     arrays = {"X": training.examples.x, "y": training.examples.labels}
-    for i, (weights, biases) in enumerate(training.layout.layers(theta), start=1):
+    for i, (weights, biases) in enumerate(training.model.layers(theta), start=1):
         arrays |= {f"W{i}": weights, f"b{i}": biases}
     np.savez(folder / "problem.npz", **arrays)
     np.save(folder / "vector.npy", np.random.default_rng(0).standard_normal(theta.size))

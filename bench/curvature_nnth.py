@@ -22,7 +22,7 @@ import nnth
 from nnth._activations.activation import activation
 from nnth._curvature.density import spectral_density
 from nnth._curvature.lanczos import extreme_eigenpairs
-from nnth._curvature.objective import Objective, ParameterLayout
+from nnth._lab.objective import Objective, ParameterLayout
 
 Floats = NDArray[np.float64]
 STREAM = 2**40  # of the vectors: those of small numbers are networks, of the same seed

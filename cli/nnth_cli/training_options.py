@@ -10,7 +10,7 @@ from nnth_cli import options
 from nnth_cli.command import Call
 
 if TYPE_CHECKING:
-    from nnth._curvature.training import TrainingSetup
+    from nnth._lab.training import TrainingSetup
     from nnth._networks.network import Network
 
 _RANDOM_NET_OPTIONS = ("--width", "--depth", "--widths", "--cb", "--cw")
@@ -92,7 +92,7 @@ class DescentOptions:
     def setup(self, call: Call) -> "TrainingSetup":
         """Return the TrainingSetup of these options."""
         call.check_together(conflicts=[("--net", name) for name in _RANDOM_NET_OPTIONS])
-        from nnth._curvature.training import TrainingSetup
+        from nnth._lab.training import TrainingSetup
 
         names = {field.name for field in fields(TrainingSetup)}
         own: dict[str, Any] = {

@@ -16,8 +16,8 @@ import nnth
 from nnth._curvature import class_gram, class_parts
 from nnth._curvature.class_parts import ClassParts, IdentityError
 from nnth._curvature.class_spectra import Outliers, PartSizes
-from nnth._curvature.losses import LOSSES
-from nnth._curvature.training import Snapshot, TrainingSetup
+from nnth._lab.losses import LOSSES
+from nnth._lab.training import Snapshot, TrainingSetup
 from nnth._networks.network import Network
 from nnth._runtime.work import dry_run
 
@@ -56,7 +56,7 @@ def outputs(theta: np.ndarray, sizes: tuple[int, ...], x: np.ndarray) -> np.ndar
 
 def jacobians(snapshot: Snapshot) -> np.ndarray:
     """Return Jacobians `(m, C, P)`, the imaginary part of f(theta + i e_k 1e-200)/1e-200."""
-    sizes, x = snapshot.training.layout.sizes, snapshot.training.examples.x
+    sizes, x = snapshot.training.model.sizes, snapshot.training.examples.x
     columns = []
     for k in range(len(snapshot.theta)):
         moved = snapshot.theta.astype(complex)
@@ -102,7 +102,7 @@ def softmax(f: np.ndarray) -> np.ndarray:
 def by_definition(snapshot: Snapshot, plain: bool = False) -> Any:
     jacobian = jacobians(snapshot)
     p = softmax(
-        outputs(snapshot.theta, snapshot.training.layout.sizes, snapshot.training.examples.x)
+        outputs(snapshot.theta, snapshot.training.model.sizes, snapshot.training.examples.x)
     )
     vectors = np.einsum("ic,icp->ip", p, jacobian)[:, None] - jacobian
     return parts_of(vectors, p, snapshot.training.examples.labels, plain)
@@ -136,7 +136,7 @@ def test_the_parts_agree_with_their_definition(small: tuple[TrainingSetup, Snaps
 def test_products_are_those_of_the_matrices(small: tuple[TrainingSetup, Snapshot, Any]) -> None:
     _, snapshot, expected = small
     parts = ClassParts(
-        snapshot.curvature, snapshot.training.examples.labels, snapshot.training.layout
+        snapshot.curvature, snapshot.training.examples.labels, snapshot.training.model
     )
     v = np.random.default_rng(1).standard_normal(len(snapshot.theta))
     forms = parts.forms(v)
@@ -207,7 +207,7 @@ def test_features_and_errors_of_layers(small: tuple[TrainingSetup, Snapshot, Any
     setup, snapshot, _ = small
     table = nnth.classes(setup, layers=True).table()
     assert table.columns[:5] == ("layer", "of", "part", "trace", "frobenius")
-    sizes, labels = snapshot.training.layout.sizes, snapshot.training.examples.labels
+    sizes, labels = snapshot.training.model.sizes, snapshot.training.examples.labels
     assert labels is not None
     jacobian, start = jacobians(snapshot), 0
     p = softmax(outputs(snapshot.theta, sizes, snapshot.training.examples.x))

@@ -13,6 +13,7 @@ from nnth import TrainingSetup, hessian, sharpness
 from nnth._curvature.density import spectral_density
 from nnth._curvature.hessian import HessianSpectra, Spectrum
 from nnth._curvature.lanczos import Krylov, LanczosError, extreme_eigenpairs
+from nnth._lab.curvature import Curvature
 from nnth._tables.table import Meta
 
 
@@ -155,8 +156,8 @@ def test_the_quadrature_resolves_its_width() -> None:
 def dense(setup: TrainingSetup) -> tuple[Any, Any]:
     """Return the Hessian at the start as a matrix, and the gradient."""
     training = setup.training()
-    curvature = training.objective.at(training.theta)
-    rows = [curvature.hessian(unit) for unit in np.eye(training.layout.size)]
+    curvature = Curvature(training.objective, training.theta)
+    rows = [curvature.hessian(unit) for unit in np.eye(training.model.size)]
     return np.array(rows), curvature.gradient
 
 

@@ -12,8 +12,8 @@ import pytest
 from processes import call, refusal, rows_of
 
 from nnth import Network, TrainingSetup, hessian, sharpness, sharpness_scan
-from nnth._curvature.phases import is_dead
-from nnth._curvature.training import State
+from nnth._lab.curvature import Curvature
+from nnth._lab.phases import is_dead
 
 
 def test_gradient_descent_settles_at_the_edge_of_stability() -> None:
@@ -86,8 +86,8 @@ def test_phases_of_a_linear_model() -> None:
 def test_rates_are_divided_by_lambda0() -> None:
     setup = TrainingSetup(data="clusters:1:3:4", points=20, widths=(5,), loss="squared", steps=3)
     training = setup.training()
-    curvature = training.objective.at(training.theta)
-    full = np.array([curvature.gauss_newton(unit) for unit in np.eye(training.layout.size)])
+    curvature = Curvature(training.objective, training.theta)
+    full = np.array([curvature.gauss_newton(unit) for unit in np.eye(training.model.size)])
     lambda0 = np.linalg.eigvalsh(full).max()
     table = sharpness_scan(setup, eta_lambda0=(1.0,))
     assert table["eta"][0] == pytest.approx(1.0 / lambda0, rel=1e-7)
@@ -140,8 +140,8 @@ def test_phases_agree_with_a_descent_by_hand(act: str, width: int, phases: set[s
                 case "lazy" | "catapult":
                     assert (max(losses) > losses[0]) == (phase == "catapult")
                     assert max(losses[-max(10, decided // 2) :]) < 0.9 * best
-                    curvature = training.objective.at(theta)
-                    units = np.eye(training.layout.size)
+                    curvature = Curvature(training.objective, theta)
+                    units = np.eye(training.model.size)
                     full = np.array([curvature.hessian(unit) for unit in units])
                     assert np.linalg.eigvalsh(0.5 * (full + full.T))[-1] < 2.0 / eta
                     assert columns["loss"][i] < best  # and at the end it is still
@@ -216,13 +216,15 @@ def test_relus_that_become_active_again_are_not_dead() -> None:
     training = setup.training()
     rising = np.zeros_like(training.theta)
     rising[6:9] = -2.0  # of b_1, which then comes to -1 + 0.1 * 9 * 2
-    assert is_dead(training, State(0, training.theta, 0.0 * rising))
-    assert not is_dead(training, State(0, training.theta, rising))
+    descent = training.descent()
+    assert is_dead(training, descent)
+    descent.state = [rising]
+    assert not is_dead(training, descent)
     tanh = Network(closed(40.0, 1.0).weights, closed(40.0, 1.0).biases, "tanh")
     still = TrainingSetup(data=(x, x[:, 0]), net=tanh, loss="squared").training()
     decaying = TrainingSetup(data=(x, x[:, 0]), net=tanh, loss="squared", weight_decay=0.1)
-    assert is_dead(still, still.start())
-    assert not is_dead(decaying.training(), still.start())
+    assert is_dead(still, still.descent())
+    assert not is_dead(decaying.training(), still.descent())
 
 
 def test_a_dead_network_whose_bias_diverges_is_dead_with_a_note() -> None:

@@ -26,13 +26,14 @@ from nnth import (
     sharpness,
     sharpness_scan,
 )
-from nnth._activations.activation import activation
-from nnth._curvature.losses import Loss, softmax
-from nnth._curvature.objective import Objective, ParameterLayout, theta_of
-from nnth._curvature.training import DivergedError, Snapshot, Training
+from nnth._lab.curvature import Curvature
+from nnth._lab.losses import Loss, softmax
+from nnth._lab.model import model, theta_of
+from nnth._lab.objective import Objective
+from nnth._lab.training import DivergedError, Snapshot, Training
 
 SIZES = (4, 7, 5, 3)
-SHAPE = ParameterLayout(SIZES)
+SHAPE = model(4, (7, 5), 3)
 
 # Activations that NumPy has for complex numbers too, with their derivatives.
 COMPLEX: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
@@ -92,7 +93,8 @@ def problem(
     labels = dice.integers(0, SIZES[-1], m)
     y = np.eye(SIZES[-1])[labels]
     theta = theta_of(random_network(4, (7, 5), n_out=3, cw=1.5, cb=0.3, seed=1))
-    objective = Objective(SHAPE, activation(act), loss, x, y, dtype)
+    own = model(4, (7, 5), 3, act=act, cb=0.3, cw=1.5)
+    objective = Objective(own, x, y, loss=loss, dtype=dtype)
     return objective, theta, x, y
 
 
@@ -102,7 +104,7 @@ def test_value_and_gradient_are_those_of_plain_numpy(act: str, loss: Loss) -> No
     # 1100 examples are three blocks, not all of a length.
     objective, theta, x, y = problem(act, loss)
     value, gradient = by_hand(theta, act, loss, x, y)
-    curvature = objective.at(theta)
+    curvature = Curvature(objective, theta)
     for found in (objective.gradient(theta), (curvature.value, curvature.gradient)):
         assert found[0] == pytest.approx(value, rel=1e-13)
         assert np.abs(found[1] - gradient).max() <= 1e-14 * max(1.0, np.abs(gradient).max())
@@ -112,7 +114,7 @@ def test_value_and_gradient_are_those_of_plain_numpy(act: str, loss: Loss) -> No
 @pytest.mark.parametrize("loss", ["cross-entropy", "squared"])
 def test_the_hessian_is_that_of_complex_steps(act: str, loss: Loss) -> None:
     objective, theta, x, y = problem(act, loss)
-    curvature = objective.at(theta)
+    curvature = Curvature(objective, theta)
     steps = 1e-30j * np.eye(SHAPE.size)
     expected = np.array([by_hand(theta + s, act, loss, x, y)[1].imag / 1e-30 for s in steps])
     found = np.array([curvature.hessian(unit) for unit in np.eye(SHAPE.size)])
@@ -122,7 +124,7 @@ def test_the_hessian_is_that_of_complex_steps(act: str, loss: Loss) -> None:
 @pytest.mark.parametrize("loss", ["cross-entropy", "squared"])
 def test_the_gauss_newton_matrix_is_that_of_jacobians(loss: Loss) -> None:
     objective, theta, x, _ = problem("tanh", loss, m=9)
-    curvature = objective.at(theta)
+    curvature = Curvature(objective, theta)
     units = np.eye(SHAPE.size)
     # J by complex steps of the outputs.
     columns = []
@@ -147,7 +149,7 @@ def test_the_gauss_newton_matrix_is_that_of_jacobians(loss: Loss) -> None:
 
 def test_signals_and_inputs_of_layers_make_the_pull_back() -> None:
     objective, theta, _, _ = problem("tanh", "squared")
-    curvature = objective.at(theta)
+    curvature = Curvature(objective, theta)
     u = np.random.default_rng(1).normal(size=(1100, 3))
     pairs = zip(curvature.error_signals(u), curvature.layer_inputs(), strict=True)
     parts = [part for d, h in pairs for part in ((d.T @ h).ravel(), d.sum(axis=0))]
@@ -156,7 +158,7 @@ def test_signals_and_inputs_of_layers_make_the_pull_back() -> None:
 
 def test_kinks_have_no_curvature() -> None:
     objective, theta, _, _ = problem("relu", "squared")
-    curvature, rate = objective.at(theta), 1e-7
+    curvature, rate = Curvature(objective, theta), 1e-7
     v = np.random.default_rng(2).normal(size=SHAPE.size)
     both = [objective.gradient(theta + s * rate * v)[1] for s in (1.0, -1.0)]
     # No gate flips within 1e-7 here, and between gates the loss is a polynomial.
@@ -178,9 +180,9 @@ def descent_by_hand(training: Training, steps: int, order: list[Any]) -> Any:
     x, y = training.examples.x, training.examples.y
     for step in range(steps):
         rows = order[step % len(order)]
-        part = Objective(training.layout, training.act, setup.loss, x[rows], y[rows])
+        part = Objective(training.model, x[rows], y[rows], loss=setup.loss)
         gradient = part.gradient(theta)[1] + setup.weight_decay * theta
-        velocity = setup.momentum * velocity + gradient
+        velocity = (setup.momentum or 0.0) * velocity + gradient
         theta = theta - setup.eta * velocity
     return theta
 
@@ -200,9 +202,9 @@ def test_batches_go_through_all_examples_and_differ_by_epoch() -> None:
     seen: list[Any] = []
 
     class Watched(Objective):
-        def gradient(self, theta: Any, examples: Any = None) -> Any:
+        def gradient(self, theta: Any, examples: Any = None, targets: Any = None) -> Any:
             seen.append(examples)
-            return super().gradient(theta, examples)
+            return super().gradient(theta, examples, targets)
 
     training = TrainingSetup(widths=(6,), points=30, steps=8, batch=8).training()
     training.objective.__class__ = Watched
@@ -382,9 +384,9 @@ def test_too_large_trainings_are_refused_before_work(
 
 
 def test_hidden_layers_of_one_width_or_several() -> None:
-    assert TrainingSetup().training().layout.sizes == (2, 32, 32, 2)
-    assert TrainingSetup(width=5, depth=3).training().layout.sizes == (2, 5, 5, 5, 2)
-    assert TrainingSetup(widths="7,3*2").training().layout.sizes == (2, 7, 3, 3, 2)
+    assert TrainingSetup().training().model.sizes == (2, 32, 32, 2)
+    assert TrainingSetup(width=5, depth=3).training().model.sizes == (2, 5, 5, 5, 2)
+    assert TrainingSetup(widths="7,3*2").training().model.sizes == (2, 7, 3, 3, 2)
     for change in ({"width": 0}, {"depth": 0}):
         with pytest.raises(ValueError, match="must be at least 1, not 0"):
             TrainingSetup(**change).training()

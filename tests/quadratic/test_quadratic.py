@@ -14,7 +14,7 @@ from scipy.linalg import expm, solve_continuous_lyapunov
 from nnth import QuadraticModel, load_model, quadratic, random_model, random_network
 from nnth._activations.activation import activation
 from nnth._course.statement import Run
-from nnth._networks.gradient_flow import StiffFlowError, flow
+from nnth._lab.flow import StiffFlowError, flow
 from nnth._quadratic.expansion import small_net
 from nnth._quadratic.model import quadratic_model
 from nnth._quadratic.solution import Solution

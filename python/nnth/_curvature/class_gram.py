@@ -46,7 +46,7 @@ def frobenius_norms(
     `on_progress` is called with the numbers of blocks done and in all. Cost:
     (m C)^2 (n_1 + ... + n_(L+1))/2 operations; the memory of a block.
     """
-    means = parts.pair_means.reshape(-1, parts.layout.size)
+    means = parts.pair_means.reshape(-1, parts.model.size)
     between = (means @ means.T).reshape([parts.count] * 4)
     chunks = list(_chunks(parts))
     squares = dict.fromkeys(("G", "within", "diag"), 0.0)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from nnth._curvature.class_parts import IDENTITY, PARTS, IdentityError, Weights, relative
-from nnth._curvature.objective import Curvature
-from nnth._curvature.training import Snapshot
+from nnth._lab.curvature import Curvature
+from nnth._lab.training import Snapshot
 from nnth._runtime.typing import Floats
 from nnth._tables.plot import Lines, Panels
 

@@ -20,8 +20,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nnth._curvature.losses import softmax
-from nnth._curvature.objective import Curvature, ParameterLayout
+from nnth._lab.curvature import Curvature
+from nnth._lab.losses import softmax
+from nnth._lab.model import Model
 from nnth._runtime import streams
 from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats
@@ -132,10 +133,8 @@ class ClassParts:
     Keeps C m (n_1 + ... + n_(L+1)) numbers for error signals, and C^2 P for the means g_cc'.
     """
 
-    def __init__(
-        self, curvature: Curvature, labels: NDArray[np.intp], layout: ParameterLayout
-    ) -> None:
-        self.curvature, self.layout = curvature, layout
+    def __init__(self, curvature: Curvature, labels: NDArray[np.intp], model: Model) -> None:
+        self.curvature, self.model = curvature, model
         self.weights = Weights.of(curvature.outputs, labels)
         self.count = self.weights.p.shape[1]
         inputs = curvature.layer_inputs()
@@ -174,18 +173,19 @@ class ClassParts:
     @cached_property
     def pair_means(self) -> Floats:
         """The means g_cc' `(C, C, P)`, 0 for c' = c."""
-        means = np.zeros((self.count, self.count, self.layout.size))
+        means = np.zeros((self.count, self.count, self.model.size))
         weights = self.weights.examples
         for rows in self.rows:
             for d in range(self.count):
                 if d == rows.label or not self.weights.pairs[rows.label, d]:
                     continue
                 fraction = weights[rows.examples, d] / self.weights.pairs[rows.label, d]
-                gradients = self.layout.layers(means[rows.label, d])
+                gradients = self.model.layers(means[rows.label, d])
                 for (w, b), signal, h in zip(gradients, rows.signals, rows.inputs, strict=True):
                     weighted = fraction[:, None] * signal[d]
                     np.matmul(weighted.T, h, out=w)
-                    b[...] = weighted.sum(axis=0)
+                    if b is not None:
+                        b[...] = weighted.sum(axis=0)
         return means
 
     @cached_property
@@ -202,7 +202,7 @@ class ClassParts:
     @cached_property
     def cross_gram(self) -> Floats:
         """Gram matrix `(C^2, C^2)` of sqrt(w_cc') (g_cc' - g_c), likewise for G_cross."""
-        vectors = self._crossed().reshape(-1, self.layout.size)
+        vectors = self._crossed().reshape(-1, self.model.size)
         return np.asarray(vectors @ vectors.T)
 
     def _crossed(self) -> Floats:
@@ -276,8 +276,8 @@ class ClassParts:
 
     def _probes(self, seed: int) -> Iterator[Floats]:
         for probe in range(_PROBES):
-            first = probe * self.layout.size
-            yield normals(seed, streams.CLASS_PROBES.first, self.layout.size, first)
+            first = probe * self.model.size
+            yield normals(seed, streams.CLASS_PROBES.first, self.model.size, first)
 
 
 def relative(whole: Floats, parts: Floats) -> float:

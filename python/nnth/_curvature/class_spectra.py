@@ -12,7 +12,7 @@ import numpy as np
 from nnth._curvature.class_gram import frobenius_norms
 from nnth._curvature.class_parts import PARTS, ClassParts
 from nnth._curvature.lanczos import extreme_eigenpairs
-from nnth._curvature.training import Snapshot
+from nnth._lab.training import Snapshot
 from nnth._runtime import streams
 from nnth._runtime.typing import Floats
 from nnth._tables.plot import Lines, Panels
@@ -82,14 +82,14 @@ def parts_at(snapshot: Snapshot) -> tuple[ClassParts, float]:
     training = snapshot.training
     labels = training.examples.labels
     assert labels is not None  # cross-entropy needs classes
-    parts = ClassParts(snapshot.curvature, labels, training.layout)
+    parts = ClassParts(snapshot.curvature, labels, training.model)
     return parts, parts.identity_error(training.setup.seed)
 
 
 def sizes_at(snapshot: Snapshot, leading: int, on_progress: OnProgress) -> PartSizes:
     """Return the sizes of all parts, with at most `leading` eigenvalues of each."""
     parts, error = parts_at(snapshot)
-    size, seed = parts.layout.size, snapshot.training.setup.seed
+    size, seed = parts.model.size, snapshot.training.setup.seed
     eigenvalues = {
         part: np.maximum(np.linalg.eigvalsh(gram)[::-1][:leading], 0.0)
         for part, gram in (("class", parts.class_gram), ("cross", parts.cross_gram))
@@ -119,7 +119,7 @@ def outliers_at(snapshot: Snapshot, top: int) -> Outliers:
     parts, error = parts_at(snapshot)
     found, _ = extreme_eigenpairs(
         parts.gauss_newton,
-        parts.layout.size,
+        parts.model.size,
         top=top,
         seed=snapshot.training.setup.seed,
         stream=streams.CLASS_START.first,

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from nnth._curvature.checkpoint import check_evaluations
 from nnth._curvature.class_layers import LayerSizes, layers_at, picture_of_layers
 from nnth._curvature.class_spectra import (
     Outliers,
@@ -19,7 +18,8 @@ from nnth._curvature.class_spectra import (
     picture_of_sizes,
     sizes_at,
 )
-from nnth._curvature.training import Snapshot, Training, TrainingSetup
+from nnth._lab.checkpoint import check_evaluations
+from nnth._lab.training import Snapshot, Training, TrainingSetup
 from nnth._networks.network import Network
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.checks import check_integer
@@ -144,14 +144,14 @@ def classes(
     if setup.loss != "cross-entropy":
         raise ValueError(f"loss must be cross-entropy, whose G has these parts, not {setup.loss}")
     training = setup.training()
-    if check_integer("top", top, 0) > training.layout.size:
-        raise ValueError(f"top must be at most {training.layout.size}, the parameters, not {top}")
+    if check_integer("top", top, 0) > training.model.size:
+        raise ValueError(f"top must be at most {training.model.size}, the parameters, not {top}")
     if top and layers:
         raise ValueError("top and layers must not both be given")
     check_integer("leading", leading)
     steps = training.evaluation_steps(at)
     _check_memory(training)
-    eigenvalues = min(leading, training.layout.size)
+    eigenvalues = min(leading, training.model.size)
 
     def is_current(one: object) -> bool:
         match one:
@@ -182,9 +182,9 @@ def classes(
 
 def _check_memory(training: Training) -> None:
     points, count = training.examples.y.shape
-    neurons = sum(training.layout.sizes[1:])
+    neurons = sum(training.model.sizes[1:])
     # Error signals, as they come and by class; means g_cc', and what all vectors have of them.
     vectors = 3 * count * points * neurons
-    needed = 8 * (vectors + 2 * count**2 * (training.layout.size + points * count))
+    needed = 8 * (vectors + 2 * count**2 * (training.model.size + points * count))
     what = f"points must be fewer than {points}: vectors of {count} classes"
     check_memory(needed, what, fraction=_MEMORY_FRACTION)

@@ -10,9 +10,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nnth._curvature.checkpoint import check_evaluations
 from nnth._curvature.collapse_metrics import Metric, collapse_metrics
-from nnth._curvature.training import Snapshot, TrainingSetup
+from nnth._lab.checkpoint import check_evaluations
+from nnth._lab.training import Snapshot, TrainingSetup
 from nnth._networks.network import Network
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.typing import Progress
@@ -189,10 +189,8 @@ def collapse(
     validated()
 
     def evaluate(snapshot: Snapshot) -> Collapse:
-        (w, b), h = (
-            training.layout.layers(snapshot.theta)[-1],
-            snapshot.curvature.layer_inputs()[-1],
-        )
+        net, h = snapshot.network, snapshot.curvature.layer_inputs()[-1]
+        w, b = net.weights[-1], net.biases[-1]
         return Collapse(
             snapshot.step, snapshot.loss, snapshot.accuracy, collapse_metrics(h, labels, w, b)
         )

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from nnth._curvature.checkpoint import check_evaluations
 from nnth._curvature.density import SpectralDensity, spectral_density
 from nnth._curvature.lanczos import extreme_eigenpairs
-from nnth._curvature.training import Snapshot, TrainingSetup
+from nnth._lab.checkpoint import check_evaluations
+from nnth._lab.training import Snapshot, TrainingSetup
 from nnth._networks.network import Network
 from nnth._runtime import streams
 from nnth._runtime.blas import serial_blas
@@ -250,7 +250,7 @@ def hessian(
     (2019) for the density.
     """
     training = setup.training()
-    classes, size = training.examples.classes, training.layout.size
+    classes, size = training.examples.classes, training.model.size
     count = max(10, 2 * classes) if top is None else check_integer("top", top)
     if count + check_integer("bottom", bottom, 0) > size:
         raise ValueError(f"top and bottom must be at most {size} together, the parameters")
@@ -293,7 +293,7 @@ def _spectrum(
     snapshot: Snapshot, top: int, bottom: int, probes: int, steps: int, tolerance: float, kept: int
 ) -> Spectrum:
     curvature, training = snapshot.curvature, snapshot.training
-    size, seed = training.layout.size, training.setup.seed
+    size, seed = training.model.size, training.setup.seed
     high, low = extreme_eigenpairs(
         curvature.hessian,
         size,

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from nnth._curvature.losses import Array
-from nnth._curvature.phases import PhaseDetector, constant_loss
 from nnth._curvature.sharpness import LANCZOS_VECTORS, largest
-from nnth._curvature.training import DivergedError, Snapshot, State, Training, TrainingSetup
+from nnth._lab.phases import PhaseDetector, constant_loss
+from nnth._lab.training import Snapshot, Training, TrainingSetup
+from nnth._networks.passes import Array
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.typing import Progress
 from nnth._runtime.work import validated
@@ -91,7 +91,7 @@ def sharpness_scan(
     training = setup.training()
     training.check_memory(LANCZOS_VECTORS)
     validated()
-    start = Snapshot(training, 0, training.theta)
+    start = Snapshot(training, training.descent())
     rows: list[dict[str, Any]] = []
     try:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -119,44 +119,43 @@ class _Descent:
     """A training up to its last step, or until it diverges, and its phase."""
 
     def __init__(self, run: Training, on_step: Any) -> None:
-        self.run = run
+        self.run, self.descent = run, run.descent()
         constant = constant_loss(run.examples, run.setup.loss)
         self.detector = PhaseDetector(run, constant, self._is_stable)
         self.diverged_step = -1
         batch, points = run.setup.batch, len(run.examples.x)
         self._epoch = 1 if batch is None else -(-points // batch)
         with np.errstate(over="ignore", invalid="ignore"):
-            self.state = self._descend(on_step)
+            self._descend(on_step)
 
-    def _descend(self, on_step: Any) -> State:
-        run, state = self.run, self.run.start()
+    def _descend(self, on_step: Any) -> None:
+        run, descent = self.run, self.descent
         while True:
-            whole = self._epoch == 1  # full batches: a step returns the loss on all examples
-            try:
-                after = run.next_state(state)
-                loss = after.loss
-            except DivergedError:
-                after, loss, whole = state, math.inf, True
+            whole = self._epoch == 1  # full batches: the loss of a step is that on all examples
+            value, gradient = descent.gradient()
+            loss = float(value)
+            if not math.isfinite(loss):
+                loss, whole = math.inf, True
             # The phase depends on the loss on all examples, also where that of a batch diverges.
-            if not whole and (state.step % self._epoch == 0 or self.detector.has_diverged(loss)):
-                loss, whole = run.trained.value(state.theta), True
+            if not whole and (descent.step % self._epoch == 0 or self.detector.has_diverged(loss)):
+                loss, whole = float(run.trained.value(descent.theta)), True
             if whole:
-                self.detector.update(state, loss)
+                self.detector.update(descent, loss)
             if self.detector.has_diverged(loss):
-                self.diverged_step = state.step
-                return state
-            if state.step >= run.steps:
-                return state
-            state = after
-            on_step(state.step)
+                self.diverged_step = descent.step
+                return
+            if descent.step >= run.steps:
+                return
+            descent.advance(gradient)
+            on_step(descent.step)
 
-    def _is_stable(self, theta: Array) -> bool:
-        snapshot = Snapshot(self.run, 0, theta.astype(np.float64))
+    def _is_stable(self) -> bool:
+        snapshot = Snapshot(self.run, self.descent)
         return largest(snapshot.curvature.hessian, snapshot)[0] < self.run.threshold
 
 
 def _row(descent: _Descent, rate: float, lambda0: float) -> dict[str, Any]:
-    run, detector, state = descent.run, descent.detector, descent.state
+    run, detector = descent.run, descent.detector
     eta, note = run.setup.eta, detector.missing
     row: dict[str, Any] = {"eta_lambda0": rate, "eta": eta, "phase": detector.phase}
     if descent.diverged_step >= 0:
@@ -166,7 +165,7 @@ def _row(descent: _Descent, rate: float, lambda0: float) -> dict[str, Any]:
         row |= {"loss": math.inf, "peak_loss": math.inf} | dict.fromkeys(nothing, math.nan)
         residual = math.nan
     else:
-        end, theta = Snapshot(run, state.step, state.theta.astype(np.float64)), run.theta
+        end, theta = Snapshot(run, descent.descent), run.theta
         sharp, residual = largest(end.curvature.hessian, end)
         row |= {
             "loss": end.loss,
@@ -194,8 +193,8 @@ def _cosine(a: Array, b: Array) -> float:
 
 def _picture(columns: dict[str, Any], training: Training, lambda0: float) -> Panels:
     setup, ended = training.setup, columns["diverged_step"] < 0
-    # eta (lambda_0 + weight_decay) = 2 (1 + momentum).
-    edge = 2.0 * (1.0 + setup.momentum) / (1.0 + setup.weight_decay / lambda0)
+    # lambda_0 + weight_decay is the threshold, which is inversely proportional to eta.
+    edge = training.rule.threshold * setup.eta / (1.0 + setup.weight_decay / lambda0)
     marks = [(f"{edge:.3g}: stable below", edge)]
     if not ended.all():
         last = float(columns["eta_lambda0"][~ended][0])

@@ -9,9 +9,9 @@ from typing import Final
 
 import numpy as np
 
-from nnth._curvature.checkpoint import check_evaluations
 from nnth._curvature.lanczos import Product, extreme_eigenpairs
-from nnth._curvature.training import Snapshot, TrainingSetup
+from nnth._lab.checkpoint import check_evaluations
+from nnth._lab.training import Snapshot, TrainingSetup
 from nnth._networks.network import Network
 from nnth._runtime import streams
 from nnth._runtime.blas import serial_blas
@@ -168,7 +168,7 @@ def largest(product: Product, snapshot: Snapshot) -> tuple[float, float]:
     """Return the largest eigenvalue of the Hessian or the Gauss-Newton matrix, and its residual."""
     found, _ = extreme_eigenpairs(
         product,
-        snapshot.training.layout.size,
+        snapshot.training.model.size,
         top=1,
         tolerance=_TOLERANCE,
         seed=snapshot.training.setup.seed,

@@ -9,10 +9,10 @@ import numpy as np
 from nnth._course.statement import Check, Run, Statement
 from nnth._curvature.class_statements import CLASS_STATEMENTS
 from nnth._curvature.hessian import hessian
-from nnth._curvature.losses import softmax
 from nnth._curvature.scan import sharpness_scan
 from nnth._curvature.sharpness import sharpness
-from nnth._curvature.training import Snapshot, TrainingSetup
+from nnth._lab.losses import softmax
+from nnth._lab.training import Snapshot, TrainingSetup
 
 HESSIAN: Final = "10/3"
 SHARPNESS: Final = "10/5"
@@ -30,10 +30,10 @@ def fisher_information(run: Run) -> list[Statement]:
     training = TrainingSetup(
         data="clusters:1:3:4", points=12, widths=(5,), seed=run.seed
     ).training()
-    curvature = Snapshot(training, 0, training.theta).curvature
+    curvature = Snapshot(training, training.descent()).curvature
     p = softmax(curvature.outputs)
     classes = training.examples.classes
-    fisher = np.zeros((training.layout.size, training.layout.size))
+    fisher = np.zeros((training.model.size, training.model.size))
     for i in range(len(p)):
         for c in range(classes):  # the labels are distributed as the model predicts
             signal = np.zeros_like(p)
@@ -58,7 +58,7 @@ def ranks(run: Run) -> list[Statement]:
     """The Gauss-Newton matrix has rank at most m (C - 1); the Hessian may have a larger one."""
     m, classes = 4, 3
     training = TrainingSetup(data="clusters:1:3:4", points=m, widths=(6,), seed=run.seed).training()
-    curvature, size = Snapshot(training, 0, training.theta).curvature, training.layout.size
+    curvature, size = Snapshot(training, training.descent()).curvature, training.model.size
 
     def rank(matrix: np.ndarray) -> float:
         values = np.abs(np.linalg.eigvalsh(0.5 * (matrix + matrix.T)))

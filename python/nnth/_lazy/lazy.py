@@ -14,6 +14,7 @@ from nnth._activations.activation import activation
 from nnth._data.data import Data, data_of, target_vector
 from nnth._data.files import file_of
 from nnth._kernels.gram import gram
+from nnth._lab.flow import StiffFlowError
 from nnth._lazy.theorem import (
     bernstein_radius,
     kernel_bound,
@@ -33,7 +34,6 @@ from nnth._lazy.training import (
     SecondLayer,
 )
 from nnth._networks.ensemble import MAX_SAMPLES
-from nnth._networks.gradient_flow import StiffFlowError
 from nnth._runtime import streams
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.checks import check_integer, check_magnitude

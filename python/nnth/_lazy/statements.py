@@ -10,9 +10,9 @@ import numpy as np
 
 from nnth._course.statement import Check, Run, Statement
 from nnth._kernels.gram import gram
+from nnth._lab.flow import flow
 from nnth._lazy.lazy import lazy
 from nnth._lazy.theorem import bernstein_probability
-from nnth._networks.gradient_flow import flow
 from nnth._runtime.random import normals
 from nnth._tables.table import Table
 

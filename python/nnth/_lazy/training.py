@@ -9,7 +9,7 @@ from typing import Final, Literal
 import numpy as np
 
 from nnth._activations.activation import Activation
-from nnth._networks.gradient_flow import flow_steps
+from nnth._lab.flow import flow_steps
 from nnth._runtime import streams
 from nnth._runtime.random import normals, uniforms
 from nnth._runtime.typing import Floats

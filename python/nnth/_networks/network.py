@@ -160,12 +160,12 @@ class Network(ArrayResult):
             raise ValueError(
                 f"x must have shape ({self.n0},) or (m, {self.n0}), not {values.shape}"
             )
-        core = activation(self.activation).core
-        for w, b in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            z = np.ascontiguousarray(values @ w.T + b)
-            values = np.empty_like(z)
-            core.evaluate_into(z, values, None)
-        output: Array = values @ self.weights[-1].T + self.biases[-1]
+        from nnth._networks.passes import forward
+
+        layers = tuple(zip(self.weights, self.biases, strict=True))
+        rows = values.reshape(-1, self.n0)
+        run = forward(layers, (activation(self.activation),) * self.depth, rows)
+        output: Array = run.outputs.reshape(*values.shape[:-1], self.n_out)
         return output
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from nnth import _core
 from nnth._data.data import Data
 from nnth._data.files import File, file_of
-from nnth._networks.gradient_flow import StiffFlowError, flow
+from nnth._lab.flow import StiffFlowError, flow
 from nnth._networks.network import Network
 from nnth._quadratic.expansion import SmallNet
 from nnth._quadratic.model import QuadraticModel

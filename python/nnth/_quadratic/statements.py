@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from nnth._course.statement import Check, Run, Statement
-from nnth._networks.gradient_flow import flow
+from nnth._lab.flow import flow
 from nnth._quadratic.model import QuadraticModel, random_model
 from nnth._quadratic.quadratic import quadratic
 from nnth._quadratic.solution import Solution

@@ -46,6 +46,9 @@ QUADRATIC_DATA: Final = Streams(2**33)
 
 # Trainings whose curvature is measured: a stream for each epoch, of at most 10^9 steps.
 BATCHES: Final = Streams(2**35, 10**9)
+# Noise of the trainings of random networks: that of network s is stream s of these.
+LABEL_NOISE: Final = Streams(2**38, 2**32)
+GRADIENT_NOISE: Final = Streams(2**38 + 2**32, 2**32)
 HESSIAN_START: Final = Streams(2**36)
 HESSIAN_PROBES: Final = Streams(2**36 + 1, 2**36 - 1)
 SHARPNESS_START: Final = Streams(2**37)

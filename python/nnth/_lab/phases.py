@@ -9,10 +9,12 @@ from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
-from nnth._curvature.losses import Array
-from nnth._curvature.objective import Objective
-from nnth._curvature.training import State, Training
 from nnth._data.examples import Examples
+from nnth._lab.descent import Descent
+from nnth._lab.objective import Objective
+from nnth._lab.optimizers import SGD
+from nnth._lab.training import Training
+from nnth._networks.passes import Array
 
 Phase: TypeAlias = Literal["lazy", "catapult", "dead", "divergent", "undecided"]
 
@@ -59,13 +61,13 @@ class PhaseDetector:
     With weight decay, "above its start" refers to L + (weight_decay/2) |theta|^2, which is what
     descends. With constant targets only the start counts.
 
-    `constant` is the `constant_loss`. `stable` returns whether the sharpness at parameters theta is
-    below its threshold; it is called only if all other conditions hold.
+    `constant` is the `constant_loss`. `stable` returns whether the sharpness is below
+    its threshold; it is called only if all other conditions hold.
     """
 
     training: Training
     constant: float
-    stable: Callable[[Array], bool]
+    stable: Callable[[], bool]
     phase: Phase = "undecided"
     decided_step: int = -1
     start: float = math.nan
@@ -82,8 +84,8 @@ class PhaseDetector:
         """The condition that an undecided training lacks; empty for a decided one."""
         return self._missing if self.phase == "undecided" else ""
 
-    def update(self, state: State, loss: float) -> None:
-        """Use the loss on all examples at a state; states come in the order of their steps."""
+    def update(self, state: Descent, loss: float) -> None:
+        """Use the loss on all examples after some steps, which come in their order."""
         descends = loss + self._penalty(state.theta)
         if not state.step:
             self.start, self._descends_from = loss, descends
@@ -105,18 +107,18 @@ class PhaseDetector:
         """Return whether the loss is so large that no training recovers from it."""
         return not loss <= DIVERGED * max(self.start, self.constant)
 
-    def _check_fit(self, state: State) -> None:
+    def _check_fit(self, state: Descent) -> None:
         step = state.step
         long_enough = max(_HOLDS * self._fit_since, self._fit_since + _LEAST_STEPS)
         if step < max(long_enough, self._next_stability_check):
             return
-        if self.stable(state.theta):
+        if self.stable():
             self._decide("catapult" if self.rose else "lazy", step)
         else:
             self._next_stability_check = step + max(1, step // _CHECK_EVERY)
             self._missing = "the sharpness has not been below its threshold"
 
-    def _check_dead(self, state: State, loss: float) -> None:
+    def _check_dead(self, state: Descent, loss: float) -> None:
         # The loss of a constant output is at least the best constant's, except for rounding.
         if state.step < self._next_dead_check or loss < self.constant * (1.0 - 1e-6):
             return
@@ -132,7 +134,7 @@ class PhaseDetector:
         self.phase, self.decided_step = phase, step
 
 
-def is_dead(training: Training, state: State) -> bool:
+def is_dead(training: Training, state: Descent) -> bool:
     """Return whether the output no longer depends on the input, and no gradient can change that.
 
     In some hidden layer all examples have the same values and all derivatives are 0, as when no
@@ -150,27 +152,30 @@ def is_dead(training: Training, state: State) -> bool:
     return True
 
 
-def _without_gradient(training: Training, state: State) -> Iterator[Array]:
+def _without_gradient(training: Training, state: Descent) -> Iterator[Array]:
     """Yield the parameters now and after further steps with a gradient of 0."""
-    setup, theta = training.setup, state.theta
+    rule, theta = training.rule, state.theta
     yield theta
-    if not (setup.momentum or setup.weight_decay):
+    assert isinstance(rule, SGD)
+    momentum, decay = rule.momentum, rule.weight_decay
+    if not (momentum or decay):
         return
-    # v' = m v + decay theta, theta' = theta - eta v' as a matrix for the pair (theta, v).
-    step = np.array(
-        [
-            [1.0 - setup.eta * setup.weight_decay, -setup.eta * setup.momentum],
-            [setup.weight_decay, setup.momentum],
-        ]
-    )
+    # A step as a matrix for the pair (theta, v): v' = momentum v + decay theta, and theta' is theta
+    # less eta v', or with Nesterov less eta (decay theta + momentum v').
+    velocity = np.array([decay, momentum])
+    change = velocity * momentum + np.array([decay, 0.0]) if rule.nesterov else velocity
+    step = np.array([np.array([1.0, 0.0]) - rule.eta * change, velocity])
+    velocity_now = state.state[0] if momentum else np.zeros((), theta.dtype)
     for count in _STEPS_AHEAD:
         of_theta, of_velocity = np.linalg.matrix_power(step, count)[0]
         if abs(of_theta) + abs(of_velocity) < _NEGLIGIBLE:
             return
-        yield (of_theta * theta + of_velocity * state.velocity).astype(theta.dtype, copy=False)
+        yield (of_theta * theta + of_velocity * velocity_now).astype(theta.dtype, copy=False)
 
 
 def _dead_layers(objective: Objective, theta: Array) -> Iterator[int]:
-    for layer, (h, derivative) in enumerate(objective.hidden(theta)):
+    run = objective.model.run(theta, objective.x, order=1)
+    for layer, derivative in enumerate(run.derivatives):
+        h = run.inputs[layer + 1]
         if not derivative.any() and np.array_equal(h, np.broadcast_to(h[0], h.shape)):
             yield layer

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnth._curvature.losses import Array
 from nnth._data.states import as_json, from_json
+from nnth._lab.descent import Descent
+from nnth._networks.passes import Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +22,7 @@ class Checkpoint:
     settings: dict[str, Any]
     step: int
     theta: Array
-    velocity: Array
+    state: list[Array]
     evaluated_steps: list[int]
     evaluations: list[Any]
 
@@ -63,14 +64,17 @@ def check_evaluations(
 def write_checkpoint(
     file: Path,
     settings: Mapping[str, Any],
-    step: int,
-    theta: Array,
-    velocity: Array,
+    descent: Descent,
     evaluations: Mapping[int, Any],
 ) -> None:
     """Write a checkpoint; a crash leaves either the previous one or the new one."""
     kept = Checkpoint(
-        dict(settings), step, theta, velocity, list(evaluations), list(evaluations.values())
+        dict(settings),
+        descent.step,
+        descent.theta,
+        descent.state,
+        list(evaluations),
+        list(evaluations.values()),
     )
     text = json.dumps(as_json(kept))
     draft = None

@@ -10,25 +10,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Generic, Literal, TypeVar
+from typing import Any, Final, Generic, Literal, TypeVar, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nnth._activations.activation import Activation, activation
-from nnth._curvature.checkpoint import read_checkpoint, write_checkpoint
-from nnth._curvature.losses import LOSSES, Array, Loss
-from nnth._curvature.objective import (
-    Curvature,
-    Objective,
-    ParameterLayout,
-    layout_of,
-    network_of,
-    theta_of,
-)
+from nnth._activations.activation import activation
 from nnth._data.examples import Examples, Source, load_examples
 from nnth._data.files import File, file_of
 from nnth._kernels.kernel import variances
+from nnth._lab.batches import Shuffled
+from nnth._lab.checkpoint import read_checkpoint, write_checkpoint
+from nnth._lab.curvature import Curvature
+from nnth._lab.descent import Descent
+from nnth._lab.losses import LOSSES, Loss
+from nnth._lab.model import model_of, theta_of
+from nnth._lab.objective import Objective
+from nnth._lab.optimizers import SGD, Adam, Optimizer, RMSprop
 from nnth._networks.network import (
     MAX_LAYERS,
     MAX_WIDTH,
@@ -37,14 +34,16 @@ from nnth._networks.network import (
     random_network,
 )
 from nnth._networks.network_files import load_network
-from nnth._runtime import streams
+from nnth._networks.passes import Array
 from nnth._runtime.checks import check_integer
 from nnth._runtime.memory import check_memory
-from nnth._runtime.random import uniforms
 from nnth._runtime.typing import Floats, Progress
 
 T = TypeVar("T")
 
+OptimizerName = Literal["sgd", "momentum", "nesterov", "adam", "rmsprop"]
+
+_OF_OPTIMIZERS: Final = ("momentum", "beta1", "beta2", "epsilon")
 DEFAULT_STEPS: Final = 1000
 MAX_STEPS: Final = 10**9  # a day or more for the smallest network
 _SECONDS_BETWEEN_SAVES: Final = 1.0
@@ -58,9 +57,11 @@ class DivergedError(Exception):
 class TrainingSetup:
     """The data, network, loss and descent of a training.
 
-    With the gradient g of the loss on a batch, a step is ::
+    With the gradient g of the loss on a batch plus weight_decay theta, a step is ::
 
-        v <- momentum v + g + weight_decay theta,   theta <- theta - eta v
+        sgd, momentum   v <- momentum v + g,   theta <- theta - eta v
+        nesterov        v <- momentum v + g,   theta <- theta - eta (g + momentum v)
+        adam, rmsprop   as in `nnth.lab.Adam` and `nnth.lab.RMSprop`
 
     Args:
         data: Labeled examples: a name, a file or arrays, as `nnth.load_examples` takes them.
@@ -76,7 +77,14 @@ class TrainingSetup:
         loss: "cross-entropy" for classes, or "squared", `|f - y|^2/2`; means over the examples.
         steps: Number of steps, at most 10^9; by default 1000, or 0 if a net is given.
         batch: Examples per step, drawn without replacement in each epoch; by default all.
-        momentum: Momentum coefficient, at least 0 and below 1.
+        optimizer: "sgd", "momentum", "nesterov", "adam" or "rmsprop"; by default sgd, or momentum
+            where a momentum coefficient is given.
+        momentum: Momentum coefficient, at least 0 and below 1; by default 0.9 for momentum and
+            nesterov, and 0 for sgd and rmsprop.
+        beta1: Decay of Adam's mean of the gradients, at least 0 and below 1.
+        beta2: Decay of the mean of the squared gradients, at least 0 and below 1; by default 0.999
+            for adam and 0.99 for rmsprop.
+        epsilon: Added to the denominators of adam and rmsprop, at least 0.
         weight_decay: Coefficient of the L2 penalty; loss and curvature are without the penalty.
         dtype: "float64" or "float32", the precision of training; measurements use float64.
         eta: Learning rate, positive.
@@ -84,7 +92,7 @@ class TrainingSetup:
 
     Example:
         >>> setup = nnth.TrainingSetup(data="iris", widths=(16,), steps=50)
-        >>> setup.training().layout.sizes
+        >>> setup.training().model.sizes
         (4, 16, 3)
     """
 
@@ -101,7 +109,11 @@ class TrainingSetup:
     loss: Loss = "cross-entropy"
     steps: int | None = None
     batch: int | None = None
-    momentum: float = 0.0
+    optimizer: OptimizerName | None = None
+    momentum: float | None = None
+    beta1: float = 0.9
+    beta2: float | None = None
+    epsilon: float = 1e-8
     weight_decay: float = 0.0
     dtype: Literal["float64", "float32"] = "float64"
     eta: float = 0.1
@@ -126,19 +138,38 @@ class TrainingSetup:
         steps = default if self.steps is None else check_integer("steps", self.steps, 0, MAX_STEPS)
         return Training(self, found, net, steps)
 
+    @property
+    def optimizer_name(self) -> str:
+        """The name of the optimizer, also where none is given."""
+        return self.optimizer or ("momentum" if self.momentum else "sgd")
+
+    def rule(self) -> Optimizer:
+        """Return the optimizer. Raises ValueError if its arguments do not fit."""
+        name = self.optimizer_name
+        if name not in get_args(OptimizerName):
+            known = ", ".join(get_args(OptimizerName))
+            raise ValueError(f"optimizer must be one of {known}, not {name!r}")
+        decay, beta = self.weight_decay, self.momentum
+        if name == "adam":
+            if beta is not None:
+                raise ValueError(f"momentum must not be given for adam, and is {beta:g}")
+            square = 0.999 if self.beta2 is None else self.beta2
+            return Adam(self.eta, self.beta1, square, self.epsilon, decay)
+        if name == "rmsprop":
+            square = 0.99 if self.beta2 is None else self.beta2
+            return RMSprop(self.eta, beta or 0.0, square, self.epsilon, decay)
+        if name == "sgd" and beta:
+            raise ValueError(f"momentum must be 0 for sgd, not {beta:g}: the optimizer is momentum")
+        default = 0.0 if name == "sgd" else 0.9
+        momentum = default if beta is None else beta
+        return SGD(self.eta, momentum, name == "nesterov", decay)
+
     def _check(self) -> None:
         if self.loss not in LOSSES:
             raise ValueError(f"loss must be one of {', '.join(LOSSES)}, not {self.loss!r}")
         if self.dtype not in ("float64", "float32"):
             raise ValueError(f"dtype must be float64 or float32, not {self.dtype!r}")
-        if not 0.0 < self.eta < math.inf:
-            raise ValueError(f"eta must be above 0 and finite, not {self.eta:g}")
-        if not 0.0 <= self.momentum < 1.0:
-            raise ValueError(f"momentum must be at least 0 and below 1, not {self.momentum:g}")
-        if not 0.0 <= self.weight_decay < math.inf:
-            raise ValueError(
-                f"weight_decay must be at least 0 and finite, not {self.weight_decay:g}"
-            )
+        self.rule()
 
     def _network(self, found: Examples) -> Network:
         if isinstance(self.net, Network):
@@ -164,26 +195,26 @@ class TrainingSetup:
         return Network(drawn.weights, drawn.biases, act.name)
 
 
-@dataclass(frozen=True, eq=False)
-class State:
-    """The state of a training; `loss` is the loss before the last step."""
-
-    step: int
-    theta: Array
-    velocity: Array
-    loss: float = math.nan
-
-
 class Snapshot:
-    """A network in training after some step, with its parameters, loss and curvature."""
+    """A network in training after some step, with its parameters, loss and curvature.
 
-    def __init__(self, training: Training, step: int, theta: Floats) -> None:
-        self.training, self.step, self.theta = training, step, theta
+    state: the arrays of the optimizer, of which a preconditioner is made.
+    """
+
+    def __init__(self, training: Training, descent: Descent) -> None:
+        self.training, self.step = training, descent.step
+        self.theta = descent.theta.astype(np.float64)
+        self.state = [array.copy() for array in descent.state]
+
+    @property
+    def preconditioner(self) -> Array | None:
+        """The diagonal by which the optimizer divides the gradients; None if it does not."""
+        return self.training.rule.preconditioner(self.state, self.step) if self.step else None
 
     @cached_property
     def curvature(self) -> Curvature:
         """The loss in float64, with its gradient and Hessian-vector products."""
-        return self.training.objective.at(self.theta)
+        return Curvature(self.training.objective, self.theta)
 
     @property
     def loss(self) -> float:
@@ -206,16 +237,16 @@ class Training:
 
     def __init__(self, setup: TrainingSetup, data: Examples, net: Network, steps: int) -> None:
         self.setup, self.examples, self.steps = setup, data, steps
-        self.layout: ParameterLayout = layout_of(net)
-        self.act: Activation = activation(net.activation)
-        self.theta: Floats = theta_of(net)
-        self.objective = Objective(self.layout, self.act, setup.loss, data.x, data.y)
-        self.trained = self.objective  # in the precision of the training
-        if setup.dtype != "float64":
-            self.trained = Objective(
-                self.layout, self.act, setup.loss, data.x, data.y, np.dtype(setup.dtype)
-            )
-        self._order: tuple[int, NDArray[np.intp]] | None = None
+        self.model, self.theta = model_of(net), theta_of(net)
+        self.act = activation(net.activation)
+        self.rule = setup.rule()
+
+        def objective(dtype: str) -> Objective:
+            return Objective(self.model, data.x, data.y, loss=setup.loss, dtype=dtype)
+
+        self.objective = objective("float64")
+        # In the precision of the training.
+        self.trained = self.objective if setup.dtype == "float64" else objective(setup.dtype)
 
     def parameters(self) -> dict[str, Any]:
         """Return the parameters of the training for the record of a table."""
@@ -227,7 +258,7 @@ class Training:
             "points": len(self.examples.x),
             "center": setup.center,
             "net": file_of(net),
-            "widths": self.layout.sizes[1:-1],
+            "widths": self.model.sizes[1:-1],
             "act": self.act.name,
             "cb": cb,
             "cw": cw,
@@ -235,26 +266,32 @@ class Training:
             "eta": setup.eta,
             "steps": self.steps,
             "batch": setup.batch,
-            "momentum": setup.momentum,
+            "optimizer": setup.optimizer_name,
+            **{name: getattr(self.rule, name, None) for name in _OF_OPTIMIZERS},
             "weight_decay": setup.weight_decay,
             "dtype": setup.dtype,
         }
 
     def network(self, theta: Floats) -> Network:
         """Return the network with these parameters."""
-        return network_of(self.layout, theta, self.act.name)
+        return self.model.network(theta)
 
     @property
     def threshold(self) -> float:
-        """The sharpness 2 (1 + momentum)/eta - weight_decay above which descent diverges."""
-        setup = self.setup
-        return 2.0 * (1.0 + setup.momentum) / setup.eta - setup.weight_decay
+        """The (preconditioned) sharpness above which descent on a quadratic diverges.
+
+        Without a preconditioner the weight decay, which adds to every eigenvalue, is taken off.
+        """
+        coupled = 0.0 if self.rule.kind == "adam" else self.setup.weight_decay
+        return self.rule.threshold - coupled
 
     def ratio(self, sharpness: float) -> float:
-        """Return eta (sharpness + weight_decay)/(2 (1 + momentum)): above 1 descent diverges."""
-        setup = self.setup
-        total = sharpness + setup.weight_decay
-        return setup.eta * total / (2.0 * (1.0 + setup.momentum))
+        """Return the sharpness plus the weight decay over the threshold: above 1 descent diverges.
+
+        With a preconditioner it is the preconditioned sharpness, which has the weight decay.
+        """
+        coupled = 0.0 if self.rule.kind == "adam" else self.setup.weight_decay
+        return (sharpness + coupled) / self.rule.threshold
 
     def evaluation_steps(self, at: Sequence[int] | None) -> list[int]:
         """Return the evaluation steps, sorted; by default the last step.
@@ -270,8 +307,8 @@ class Training:
 
     def check_memory(self, vectors: int) -> None:
         """Raise MemoryError if the curvature and this number of vectors do not fit in memory."""
-        neurons = len(self.examples.x) * sum(self.layout.sizes)
-        needed = 8 * (4 * neurons + (vectors + 6) * self.layout.size)
+        neurons = len(self.examples.x) * sum(self.model.sizes)
+        needed = 8 * (4 * neurons + (vectors + 6) * self.model.size)
         check_memory(needed, "points or widths must be fewer: curvature and eigenvectors")
 
     def train(
@@ -293,24 +330,24 @@ class Training:
         """
         steps = self.evaluation_steps(at)
         file = None if checkpoint is None else Path(checkpoint)
-        state = self.start()
+        descent = self.descent()
         evaluations: dict[int, T] = {}
         if file is not None and file.exists():
             saved = read_checkpoint(file, self.settings())
-            state = State(saved.step, saved.theta, saved.velocity)
+            descent.resume(saved.step, saved.theta, saved.state)
             evaluations = dict(zip(saved.evaluated_steps, saved.evaluations, strict=True))
-            if state.step > self.steps:
+            if saved.step > self.steps:
                 raise ValueError(
-                    f"steps must be at least {state.step}, where checkpoint {file} is, not "
+                    f"steps must be at least {saved.step}, where checkpoint {file} is, not "
                     f"{self.steps}"
                 )
-            missed = [step for step in steps if step < state.step and step not in evaluations]
+            missed = [step for step in steps if step < saved.step and step not in evaluations]
             if missed:
                 raise ValueError(
-                    f"checkpoint {file} is at step {state.step}, and nothing was measured at "
+                    f"checkpoint {file} is at step {saved.step}, and nothing was measured at "
                     f"{missed[0]}"
                 )
-        run = _Run(self, state, evaluations, file)
+        run = _Run(self, descent, evaluations, file)
         try:
             run.to_the_end(steps, evaluate, progress)
         except KeyboardInterrupt as stop:
@@ -319,10 +356,10 @@ class Training:
             if stop.args:
                 raise
             raise KeyboardInterrupt(
-                f"{run.state.step} of {self.steps} steps were trained{kept_in}"
+                f"{descent.step} of {self.steps} steps were trained{kept_in}"
             ) from None
         return History(
-            [evaluations[step] for step in steps], steps, run.state.theta.astype(np.float64)
+            [evaluations[step] for step in steps], steps, descent.theta.astype(np.float64)
         )
 
     def at_rate(self, eta: float) -> Training:
@@ -330,23 +367,17 @@ class Training:
         net = self.network(self.theta)
         return Training(replace(self.setup, eta=eta), self.examples, net, self.steps)
 
-    def start(self) -> State:
-        """Return the state before the first step."""
-        dtype = self.trained.dtype
-        return State(0, self.theta.astype(dtype), np.zeros((), dtype))
+    def descent(self) -> Descent:
+        """Return the descent before the first step."""
+        setup, points = self.setup, len(self.examples.x)
+        batches = None if setup.batch is None else Shuffled(points, setup.batch, setup.seed)
+        return Descent(self.trained, self.rule, self.theta, batches=batches)
 
-    def next_state(self, state: State) -> State:
-        """Return the state after one step of gradient descent. Raises DivergedError."""
-        setup = self.setup
-        value, gradient = self.trained.gradient(state.theta, self._batch(state.step))
-        self.require_finite(value, state.step)
-        if setup.weight_decay:
-            gradient += setup.weight_decay * state.theta
-        if setup.momentum:
-            gradient += setup.momentum * state.velocity
-        velocity = gradient if setup.momentum else state.velocity
-        theta = state.theta - setup.eta * gradient
-        return State(state.step + 1, theta, velocity, value)
+    def take_step(self, descent: Descent) -> None:
+        """Take one step of the descent. Raises DivergedError."""
+        descent.loss, gradient = descent.gradient()
+        self.require_finite(float(descent.loss), descent.step)
+        descent.advance(gradient)
 
     def require_finite(self, loss: float, step: int) -> None:
         """Raise DivergedError if the loss is not finite, or ValueError if this is at the start."""
@@ -362,17 +393,6 @@ class Training:
         if decay:
             rule = f"eta and weight_decay must be smaller than {eta:g} and {decay:g}"
         raise DivergedError(f"{rule}: the loss is {loss:g} after {step} steps")
-
-    def _batch(self, step: int) -> NDArray[np.intp] | None:
-        """Return the examples of a step; each epoch is a permutation from a stream of its own."""
-        size, points = self.setup.batch, len(self.examples.x)
-        if size is None or size == points:
-            return None
-        epoch, place = divmod(step, -(-points // size))
-        if self._order is None or self._order[0] != epoch:
-            draws = uniforms(self.setup.seed, streams.BATCHES.first + epoch, points)
-            self._order = epoch, np.argsort(draws, kind="stable")
-        return self._order[1][place * size : (place + 1) * size]
 
     def settings(self) -> dict[str, Any]:
         """Return the settings that must match for a checkpoint to be resumed."""
@@ -401,45 +421,40 @@ class _Run:
     """A training in progress."""
 
     def __init__(
-        self, training: Training, state: State, evaluations: dict[int, Any], file: Path | None
+        self, training: Training, descent: Descent, evaluations: dict[int, Any], file: Path | None
     ) -> None:
-        self.training, self.state, self.evaluations, self.file = training, state, evaluations, file
+        self.training, self.descent = training, descent
+        self.evaluations, self.file = evaluations, file
         self._saved = time.monotonic()
 
     def to_the_end(
         self, steps: Sequence[int], evaluate: Callable[[Snapshot], Any], progress: Progress | None
     ) -> None:
         """Train until the last step."""
-        training, remaining = self.training, set(steps) - set(self.evaluations)
+        training, descent = self.training, self.descent
+        remaining = set(steps) - set(self.evaluations)
         with np.errstate(over="ignore", invalid="ignore"):
             while True:
-                if self.state.step in remaining:
-                    theta = self.state.theta.astype(np.float64)
-                    snapshot = Snapshot(training, self.state.step, theta)
+                if descent.step in remaining:
+                    snapshot = Snapshot(training, descent)
                     training.require_finite(snapshot.loss, snapshot.step)
-                    self.evaluations[self.state.step] = evaluate(snapshot)
+                    self.evaluations[descent.step] = evaluate(snapshot)
                 if time.monotonic() - self._saved > _SECONDS_BETWEEN_SAVES:
                     self.save()
-                if self.state.step >= training.steps:
+                if descent.step >= training.steps:
                     break
-                self.state = training.next_state(self.state)
-                if progress is not None and self.state.step % 8 == 0:
-                    progress(self.state.step, training.steps)
-        if not np.isfinite(self.state.theta).all():
-            training.require_finite(math.nan, self.state.step)
+                training.take_step(descent)
+                if progress is not None and descent.step % 8 == 0:
+                    progress(descent.step, training.steps)
+        if not np.isfinite(descent.theta).all():
+            training.require_finite(math.nan, descent.step)
         self.save()
 
     def save(self) -> None:
         """Write a checkpoint, if a file is given."""
         if self.file is not None:
-            write_checkpoint(
-                self.file,
-                self.training.settings(),
-                self.state.step,
-                self.state.theta,
-                self.state.velocity,
-                self.evaluations,
-            )
+            settings = self.training.settings()
+            write_checkpoint(self.file, settings, self.descent, self.evaluations)
         self._saved = time.monotonic()
 
 

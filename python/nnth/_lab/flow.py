@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from nnth._lab.objective import Objective
 from nnth._runtime.typing import Floats
 
 MOST_STEPS: Final = 20_000
@@ -107,3 +108,24 @@ def flow(
             now = time
         out[i] = state
     return out
+
+
+def flow_derivative(
+    objective: Objective, theta: Floats, trained: slice = slice(None)
+) -> Callable[[Floats], Floats]:
+    """Return the derivative of gradient flow, d theta/d(eta t) = -rates gradient, of one network.
+
+    Args:
+        objective: The loss.
+        theta: All parameters `(P,)`, of which those outside `trained` stay as they are.
+        trained: The parameters that move: the state of the flow, `(k,)`.
+    """
+    whole = np.array(theta)
+    rates = objective.model.rates
+    factor = 1.0 if rates is None else rates[trained]
+
+    def derivative(state: Floats) -> Floats:
+        whole[trained] = state
+        return np.asarray(-factor * objective.gradient(whole)[1][trained])
+
+    return derivative

@@ -1,0 +1,1 @@
+"""The laboratory of finite networks, whose public names are those of `nnth.lab`."""

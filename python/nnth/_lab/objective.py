@@ -1,0 +1,143 @@
+"""The loss of networks on data as a function of their parameters, and its gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from nnth._lab.losses import LOSSES, Loss
+from nnth._lab.model import Model, as_inputs
+from nnth._networks.passes import Array, Pass, Workspace, backward
+from nnth._runtime.typing import Floats
+
+# Largest number of examples per block: their arrays stay in a core's cache, and matrix products
+# are as fast as with more.
+BLOCK: Final = 512
+
+
+@dataclass(frozen=True, eq=False)
+class Penalty:
+    """The penalty sum_p strength_p (theta_p - anchor_p)^2/2, added to the loss.
+
+    strength: `(P,)` or a number; anchor: `(P,)`, `(networks, P)` or a number.
+    """
+
+    strength: Floats | float
+    anchor: Floats | float = 0.0
+
+    def add_gradient(self, theta: Array, gradient: Array) -> None:
+        """Add strength (theta - anchor) to a gradient."""
+        gradient += self.strength * (theta - self.anchor)
+
+
+class Objective:
+    """The loss L(theta) of networks of one model on data: a number for each network.
+
+    L is the mean, or the sum, of l(f(x_i; theta), y_i) over the examples, plus the penalty. x
+    `(m, n_0)` and y `(m, n_(L+1))`, one-hot for classes, may also be different for each network of
+    an ensemble: `(networks, m, ...)`. They are kept in `dtype`, the type of theta. Sums run over
+    blocks of up to 512 examples in order, so that memory does not grow with m.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        x: ArrayLike,
+        y: ArrayLike,
+        *,
+        loss: Loss = "squared",
+        mean: bool = True,
+        penalty: Penalty | None = None,
+        dtype: DTypeLike = np.float64,
+    ) -> None:
+        self.model, self.loss, self.mean, self.penalty = model, LOSSES[loss], mean, penalty
+        self.dtype = np.dtype(dtype)
+        self.x = as_inputs(model, x, dtype)
+        self.y = np.ascontiguousarray(y, dtype=dtype)
+        expected = (self.x.shape[-2], model.sizes[-1])
+        if self.y.shape[-2:] != expected:
+            raise ValueError(f"y must have shape {expected}, not {self.y.shape}")
+        self._workspace = Workspace()
+
+    @property
+    def examples(self) -> int:
+        """The number of examples m."""
+        return int(self.x.shape[-2])
+
+    def outputs(self, theta: Array, x: Array | None = None) -> Array:
+        """Return the outputs `(..., m, n_(L+1))`, for the inputs x if they are given."""
+        given = self.x if x is None else as_inputs(self.model, x, self.dtype)
+        return self.model.outputs(theta, given)
+
+    def value(self, theta: Array) -> Floats:
+        """Return the loss without the penalty, of each network."""
+        total, _ = self.loss.value_and_gradient(self.outputs(theta), self.y)
+        return total / self.examples if self.mean else total
+
+    def gradient(
+        self, theta: Array, examples: NDArray[np.intp] | None = None, targets: Array | None = None
+    ) -> tuple[Floats, Array]:
+        """Return the loss without the penalty, and the gradient of the loss with it.
+
+        Args:
+            theta: `(P,)` or `(networks, P)`.
+            examples: The examples of a batch, `(batch,)`, or `(networks, batch)` for a batch for
+                each network; by default all.
+            targets: The targets of the batch, in place of those of the objective.
+
+        Returns:
+            The losses `()` or `(networks,)`, and the gradients, of the shape of theta. Gradients of
+            layers before the first that is trained are 0.
+        """
+        x, y = (self.x, self.y) if examples is None else self._batch(examples)
+        y = y if targets is None else targets
+        gradient = np.zeros(theta.shape, theta.dtype)
+        count = x.shape[-2]
+        total: Floats = np.zeros(theta.shape[:-1])
+        for rows in blocks(count):
+            total = total + self._add_gradient(theta, gradient, x[..., rows, :], y[..., rows, :])
+        if self.mean:
+            gradient /= count
+            total = total / count
+        if self.model.multipliers is not None:
+            gradient *= self.model.multipliers.astype(gradient.dtype, copy=False)
+        if self.penalty is not None:
+            self.penalty.add_gradient(theta, gradient)
+        return total, gradient
+
+    def _batch(self, examples: NDArray[np.intp]) -> tuple[Array, Array]:
+        return tuple(  # type: ignore[return-value]
+            a[examples] if a.ndim == 2 else np.take_along_axis(a, examples[..., None], axis=-2)
+            for a in (self.x, self.y)
+        )
+
+    def _add_gradient(self, theta: Array, gradient: Array, x: Array, y: Array) -> Floats:
+        """Add the gradient in W and b of the summed loss on some examples, and return that loss."""
+        workspace = self._workspace
+        run = self.model.run(theta, x, order=1, workspace=workspace)
+        total, delta = self.loss.value_and_gradient(run.outputs, y)
+        add_parameter_gradient(self.model, run, delta, gradient, workspace)
+        return total
+
+
+def add_parameter_gradient(
+    model: Model, run: Pass, delta: Array, gradient: Array, workspace: Workspace
+) -> None:
+    """Add the gradient in W and b, where delta is that in the outputs, to `gradient`."""
+    parts = model.layers(gradient)
+    for layer, signal in backward(run, delta, last=model.trained_from, workspace=workspace):
+        w, b = parts[layer]
+        product = workspace.array("gradient", layer, w.shape, w.dtype)
+        w += np.matmul(np.swapaxes(signal, -1, -2), run.inputs[layer], out=product)
+        if b is not None:
+            b += signal.sum(axis=-2)
+
+
+def blocks(examples: int) -> Iterator[slice]:
+    """Return the rows of as few blocks as possible, of about equal lengths."""
+    count = -(-examples // BLOCK)
+    return (slice(i * examples // count, (i + 1) * examples // count) for i in range(count))

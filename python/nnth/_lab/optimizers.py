@@ -1,0 +1,336 @@
+"""Optimizers: rules that turn gradients into steps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol
+
+import numpy as np
+
+from nnth._networks.passes import Array
+
+
+class Optimizer(Protocol):
+    """A rule theta <- theta - eta direction, with a state of arrays of the shape of theta.
+
+    kind: "sgd" where the direction is proportional to the gradients, "adam" where it does not
+    depend on their size; a parametrization has its own learning rates for each.
+    """
+
+    @property
+    def eta(self) -> float:
+        """The learning rate."""
+
+    @property
+    def kind(self) -> Literal["sgd", "adam"]:
+        """Whether the direction is proportional to the gradients."""
+
+    def start(self, theta: Array) -> list[Array]:
+        """Return the state before the first step."""
+
+    def direction(self, theta: Array, gradient: Array, state: list[Array], step: int) -> Array:
+        """Return the direction of step 0, 1, ..., and change the state; may reuse `gradient`."""
+
+    @property
+    def threshold(self) -> float:
+        """The largest stable eigenvalue of the preconditioned Hessian, with coupled decay.
+
+        On a quadratic with the preconditioner P of `preconditioner` held fixed, training diverges
+        where an eigenvalue of P^-1 (H + weight_decay) is above it.
+        """
+
+    def preconditioner(self, state: list[Array], step: int) -> Array | None:
+        """Return the diagonal P `(P,)` by which the gradients are divided after some steps.
+
+        None for an optimizer without one.
+        """
+
+
+@dataclass(frozen=True)
+class SGD:
+    """Gradient descent, with momentum if there is any.
+
+    With the gradient g, a step is::
+
+        v <- momentum v + g + weight_decay theta
+        theta <- theta - eta v,   with nesterov theta <- theta - eta (g + weight_decay theta +
+        momentum v)
+
+    Its threshold is 2 (1 + momentum)/eta, and with nesterov that over 1 + 2 momentum.
+
+    Args:
+        eta: Learning rate, positive.
+        momentum: Momentum coefficient, at least 0 and below 1.
+        nesterov: Whether to use Nesterov's form of momentum.
+        weight_decay: Coefficient of the L2 penalty, at least 0.
+
+    Source: Cohen et al. (2021), appendix B, for the thresholds.
+    """
+
+    eta: float
+    momentum: float = 0.0
+    nesterov: bool = False
+    weight_decay: float = 0.0
+    kind: Literal["sgd"] = "sgd"
+
+    def __post_init__(self) -> None:
+        _check_rates(self.eta, self.weight_decay)
+        _check_fraction("momentum", self.momentum)
+        if self.nesterov and not self.momentum:
+            raise ValueError("momentum must be above 0 with nesterov, not 0")
+
+    def start(self, theta: Array) -> list[Array]:
+        """Return the velocity v = 0, and nothing without momentum."""
+        return [np.zeros_like(theta)] if self.momentum else []
+
+    def direction(self, theta: Array, gradient: Array, state: list[Array], step: int) -> Array:
+        """Return the gradient with the decay, or its sum with momentum."""
+        if self.weight_decay:
+            gradient += self.weight_decay * theta
+        if not self.momentum:
+            return gradient
+        velocity = state[0]
+        velocity *= self.momentum
+        velocity += gradient
+        if not self.nesterov:
+            return velocity
+        gradient += self.momentum * velocity
+        return gradient
+
+    @property
+    def threshold(self) -> float:
+        """The sharpness above which descent on a quadratic diverges, with the weight decay."""
+        momentum = self.momentum
+        return 2.0 * (1.0 + momentum) / (1.0 + 2.0 * momentum * self.nesterov) / self.eta
+
+    def preconditioner(self, state: list[Array], step: int) -> None:
+        """Return None: the gradients are not divided."""
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam (Kingma and Ba 2015), or AdamW with `decoupled` weight decay.
+
+    With g the gradient plus weight_decay theta, after t steps::
+
+        m <- beta1 m + (1 - beta1) g,   v <- beta2 v + (1 - beta2) g^2
+        theta <- theta - eta m/(1 - beta1^t)/((v/(1 - beta2^t))^(1/2) + epsilon)
+
+    Decoupled weight decay is not part of g, but takes eta weight_decay theta off theta. With the
+    preconditioner P = (1 - beta1^t) ((v/(1 - beta2^t))^(1/2) + epsilon) the threshold is
+    2 (1 + beta1)/((1 - beta1) eta), 38/eta at the default.
+
+    Args:
+        eta: Learning rate, positive.
+        beta1: Decay of the mean of the gradients, at least 0 and below 1.
+        beta2: Decay of the mean of their squares, at least 0 and below 1.
+        epsilon: Added to the denominator, at least 0.
+        weight_decay: Coefficient of the L2 penalty, at least 0.
+        decoupled: Whether the weight decay is decoupled (AdamW: Loshchilov and Hutter 2019).
+
+    Source: Cohen et al. (2022), section 3, for the threshold.
+    """
+
+    eta: float
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    weight_decay: float = 0.0
+    decoupled: bool = False
+    kind: Literal["adam"] = "adam"
+
+    def __post_init__(self) -> None:
+        _check_rates(self.eta, self.weight_decay)
+        _check_fraction("beta1", self.beta1)
+        _check_fraction("beta2", self.beta2)
+        _check_epsilon(self.epsilon)
+
+    def start(self, theta: Array) -> list[Array]:
+        """Return the means m = 0 and v = 0."""
+        return [np.zeros_like(theta), np.zeros_like(theta)]
+
+    def direction(self, theta: Array, gradient: Array, state: list[Array], step: int) -> Array:
+        """Return the mean of the gradients over the root of that of their squares."""
+        if self.weight_decay and not self.decoupled:
+            gradient += self.weight_decay * theta
+        mean, square = state
+        mean *= self.beta1
+        mean += (1.0 - self.beta1) * gradient
+        square *= self.beta2
+        gradient *= gradient
+        gradient *= 1.0 - self.beta2
+        square += gradient
+        direction = np.divide(mean, _not_zero(self._scale(square, step + 1)), out=gradient)
+        direction /= 1.0 - self.beta1 ** (step + 1)
+        if self.weight_decay and self.decoupled:
+            direction += self.weight_decay * theta
+        return direction
+
+    @property
+    def threshold(self) -> float:
+        """The preconditioned sharpness above which descent on a quadratic diverges."""
+        decay = self.weight_decay if self.decoupled else 0.0
+        return (2.0 / self.eta - decay) * (1.0 + self.beta1) / (1.0 - self.beta1)
+
+    def preconditioner(self, state: list[Array], step: int) -> Array:
+        """Return P after some steps, at least one."""
+        return (1.0 - self.beta1**step) * self._scale(state[1], step)
+
+    def _scale(self, square: Array, t: int) -> Array:
+        scale: Array = np.sqrt(square)
+        scale /= math.sqrt(1.0 - self.beta2**t)
+        scale += self.epsilon
+        return scale
+
+
+@dataclass(frozen=True)
+class RMSprop:
+    """RMSprop (Tieleman and Hinton 2012), with momentum if there is any.
+
+    With g the gradient plus weight_decay theta::
+
+        v <- beta2 v + (1 - beta2) g^2,   u <- momentum u + g/(v^(1/2) + epsilon)
+        theta <- theta - eta u
+
+    With the preconditioner P = v^(1/2) + epsilon the threshold is 2 (1 + momentum)/eta.
+
+    Args:
+        eta: Learning rate, positive.
+        momentum: Momentum coefficient, at least 0 and below 1.
+        beta2: Decay of the mean of the squares of the gradients, at least 0 and below 1.
+        epsilon: Added to the denominator, at least 0.
+        weight_decay: Coefficient of the L2 penalty, at least 0.
+
+    Source: Cohen et al. (2022), section 3, for the threshold.
+    """
+
+    eta: float
+    momentum: float = 0.0
+    beta2: float = 0.99
+    epsilon: float = 1e-8
+    weight_decay: float = 0.0
+    kind: Literal["adam"] = "adam"
+
+    def __post_init__(self) -> None:
+        _check_rates(self.eta, self.weight_decay)
+        _check_fraction("momentum", self.momentum)
+        _check_fraction("beta2", self.beta2)
+        _check_epsilon(self.epsilon)
+
+    def start(self, theta: Array) -> list[Array]:
+        """Return the mean v = 0, and u = 0 with momentum."""
+        return [np.zeros_like(theta) for _ in range(2 if self.momentum else 1)]
+
+    def direction(self, theta: Array, gradient: Array, state: list[Array], step: int) -> Array:
+        """Return the gradient over the root of the mean of its squares, with momentum their sum."""
+        if self.weight_decay:
+            gradient += self.weight_decay * theta
+        square = state[0]
+        square *= self.beta2
+        square += (1.0 - self.beta2) * gradient * gradient
+        gradient /= _not_zero(self.preconditioner(state, step + 1))
+        if not self.momentum:
+            return gradient
+        velocity = state[1]
+        velocity *= self.momentum
+        velocity += gradient
+        return velocity
+
+    @property
+    def threshold(self) -> float:
+        """The preconditioned sharpness above which descent on a quadratic diverges."""
+        return 2.0 * (1.0 + self.momentum) / self.eta
+
+    def preconditioner(self, state: list[Array], step: int) -> Array:
+        """Return P after some steps, at least one."""
+        scale: Array = np.sqrt(state[0])
+        scale += self.epsilon
+        return scale
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A learning rate that depends on the step: eta times a factor.
+
+    Args:
+        text: "constant"; "warmup:N", the factor (t + 1)/N up to 1; "linear:N", from 1 to 0 in N
+            steps; "cosine:N", (1 + cos(pi t/N))/2 and 0 from step N on; "step:N:F", the factor F
+            after every N steps; or several with "*" between them, as "warmup:100*cosine:1000".
+
+    Raises:
+        ValueError: If the text is none of these.
+
+    Example:
+        >>> from nnth import lab
+        >>> [lab.Schedule("warmup:4*step:10:0.1")(step) for step in (0, 3, 12)]
+        [0.25, 1.0, 0.1]
+    """
+
+    text: str = "constant"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_factors", [_factor(part) for part in self.text.split("*")])
+
+    def __call__(self, step: int) -> float:
+        """Return the factor of step 0, 1, ...."""
+        factors: list[Callable[[int], float]] = self._factors  # type: ignore[attr-defined]
+        return math.prod(factor(step) for factor in factors)
+
+
+def _factor(text: str) -> Callable[[int], float]:
+    """Return the factor of one part of a schedule as a function of the step."""
+    name, *numbers = text.strip().split(":")
+    try:
+        if name == "constant" and not numbers:
+            return lambda step: 1.0
+        if name == "step" and len(numbers) == 2:
+            every, factor = _steps(numbers[0]), float(numbers[1])
+            if 0.0 <= factor < math.inf:
+                return lambda step: factor ** (step // every)
+        elif name in _FACTORS and len(numbers) == 1:
+            count, shape = _steps(numbers[0]), _FACTORS[name]
+            return lambda step: shape(step, count)
+    except ValueError:
+        pass
+    raise ValueError(
+        "schedule must be constant, warmup:N, linear:N, cosine:N or step:N:FACTOR, or several with "
+        f"* between them, not {text!r}"
+    )
+
+
+def _steps(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise ValueError
+    return count
+
+
+_FACTORS: Final[dict[str, Callable[[int, int], float]]] = {
+    "warmup": lambda step, count: min((step + 1) / count, 1.0),
+    "linear": lambda step, count: max(1.0 - step / count, 0.0),
+    "cosine": lambda step, count: 0.5 * (1.0 + math.cos(math.pi * min(step / count, 1.0))),
+}
+
+
+def _not_zero(scale: Array) -> Array:
+    """Return the scale with 1 in place of 0, where the gradient has always been 0."""
+    return scale if scale.all() else np.where(scale == 0.0, 1.0, scale).astype(scale.dtype)
+
+
+def _check_rates(eta: float, weight_decay: float) -> None:
+    if not 0.0 < eta < math.inf:
+        raise ValueError(f"eta must be above 0 and finite, not {eta:g}")
+    if not 0.0 <= weight_decay < math.inf:
+        raise ValueError(f"weight_decay must be at least 0 and finite, not {weight_decay:g}")
+
+
+def _check_fraction(name: str, value: float) -> None:
+    if not 0.0 <= value < 1.0:
+        raise ValueError(f"{name} must be at least 0 and below 1, not {value:g}")
+
+
+def _check_epsilon(epsilon: float) -> None:
+    if not 0.0 <= epsilon < math.inf:
+        raise ValueError(f"epsilon must be at least 0 and finite, not {epsilon:g}")
