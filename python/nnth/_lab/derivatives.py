@@ -75,7 +75,7 @@ def expansion(model: Model, theta: Array, x: Array) -> Expansion:
                 place[..., weights] += product.reshape(*product.shape[:-2], -1)
     if model.multipliers is not None:
         gradients *= model.multipliers
-        hessians *= model.multipliers[:, None]
+        hessians *= model.multipliers
     return Expansion(run.outputs, gradients, hessians)
 
 
