@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,52 +109,87 @@ def tangent_kernel(
         has the layers as its first axis.
 
     Raises:
-        MemoryError: If the kernel does not fit in memory.
+        MemoryError: If the kernel or the gradients of the widest layer do not fit in memory.
 
-    Cost: for each layer and output, or pair of outputs if full, two products of matrices.
+    Cost: the matrices of the trace take two products of matrices for the output layer and the last
+    hidden layer, and one for each output in each layer before; the full kernel one for each pair.
     """
     columns = model.run(theta, x, order=1)
     rows = columns if x_test is None else model.run(theta, x_test, order=1)
-    outputs = model.sizes[-1]
-    shape = (*columns.outputs.shape[:-2], rows.outputs.shape[-2], x.shape[-2])
-    pairs = [(k, j) for k in range(outputs) for j in range(outputs)]
-    chosen = pairs if full else [(k, k) for k in range(outputs)]
-    count = len(model.scales) if by_layer else 1
-    needed = 8 * count * int(np.prod(shape, dtype=object)) * (len(pairs) if full else 1)
-    check_memory(needed, "points must be fewer: their tangent kernel", fraction=0.5)
-    found = np.zeros((count, *shape, *((outputs, outputs) if full else ())))
-    signals_of_columns = _signals(columns)
-    signals_of_rows = signals_of_columns if rows is columns else _signals(rows)
-    for layer in range(len(model.scales)):
+    outputs, layers = model.sizes[-1], len(model.scales)
+    shape = (*columns.outputs.shape[:-2], rows.outputs.shape[-2], columns.outputs.shape[-2])
+    own = (outputs, outputs) if full else ()
+    count = int(np.prod(shape, dtype=object))
+    kernels = (layers if by_layer else 1) * count * (outputs**2 if full else 1)
+    signals = 2 * outputs * sum(shape[-2:]) * max(model.sizes[1:])
+    check_memory(8 * (kernels + 2 * count + signals), "points must be fewer: their tangent kernel")
+    found = np.zeros((layers if by_layer else 1, *shape, *own))
+    of_outputs = _pairs if full else _trace
+    for layer, part in of_outputs(rows, columns):
         inner = _inner_products(model, layer, rows, columns)
-        for k, j in chosen:
-            left, right = signals_of_rows[k][layer], signals_of_columns[j][layer]
-            part = inner * np.matmul(left, np.swapaxes(right, -1, -2))
-            place = found[layer if by_layer else 0]
-            if full:
-                place[..., k, j] += part
-            else:
-                place += part
+        part *= inner[..., None, None] if full else inner
+        found[layer if by_layer else 0] += part
     return found if by_layer else np.asarray(found[0])
 
 
 def _inner_products(model: Model, layer: int, rows: Pass, columns: Pass) -> Floats:
     """Return the inner products of the inputs of a layer, scaled as its parameters are trained."""
     scale = model.scales[layer]
-    right = np.swapaxes(columns.inputs[layer], -1, -2)
-    inner = np.matmul(rows.inputs[layer], right)
+    inner = _gram(rows.inputs[layer], columns.inputs[layer])
     inner *= scale.weight_rate * scale.weight_multiplier**2
     if model.biased[layer]:
         inner += scale.bias_rate * scale.bias_multiplier**2
-    return np.asarray(inner)
+    return inner
 
 
-def _signals(run: Pass) -> list[list[Array]]:
-    """Return the gradients of each output in the z^l of every layer."""
+def _trace(rows: Pass, columns: Pass) -> Iterator[tuple[int, Floats]]:
+    """Yield the sum over outputs of the inner products of the gradients in z^l, layer by layer.
+
+    The gradients are W_(L+1)[k] s'(z^L) in the last hidden layer, so that the sum is one product,
+    with the squares of the columns of W_(L+1).
+    """
+    last = len(rows.layers) - 1
+    outputs = rows.outputs.shape[-1]
+    yield last, np.full((*rows.outputs.shape[:-1], columns.outputs.shape[-2]), float(outputs))
+    if not last:
+        return
+    squares = (rows.layers[last][0] ** 2).sum(axis=-2)[..., None, :]
+    yield last - 1, _gram(rows.derivatives[-1] * squares, columns.derivatives[-1])
+    for layer, left, right in _signals_of_both(rows, columns):
+        if layer < last - 1:
+            total = _gram(left[0], right[0])
+            for one, other in zip(left[1:], right[1:], strict=True):
+                total += _gram(one, other)
+            yield layer, total
+
+
+def _pairs(rows: Pass, columns: Pass) -> Iterator[tuple[int, Floats]]:
+    """Yield the inner products of the gradients of each pair of outputs in z^l, layer by layer."""
+    for layer, left, right in _signals_of_both(rows, columns):
+        yield layer, np.moveaxis(_gram(left[:, None], right[None]), (0, 1), (-2, -1))
+
+
+def _signals_of_both(rows: Pass, columns: Pass) -> Iterator[tuple[int, Array, Array]]:
+    """Yield the signals of two passes by layer; of one pass the same array twice."""
+    if rows is columns:
+        yield from ((layer, signal, signal) for layer, signal in _signals(rows))
+        return
+    for (layer, left), (_, right) in zip(_signals(rows), _signals(columns), strict=True):
+        yield layer, left, right
+
+
+def _signals(run: Pass) -> Iterator[tuple[int, Array]]:
+    """Yield the gradients of every output in z^l `(outputs, ..., m, n_l)`, from the last layer."""
     outputs = run.outputs.shape[-1]
-    return [
-        [delta for _, delta in backward(run, _unit(run.outputs, k))][::-1] for k in range(outputs)
-    ]
+    units = np.zeros((outputs, *run.outputs.shape))
+    for k in range(outputs):
+        units[k, ..., k] = 1.0
+    return backward(run, units)
+
+
+def _gram(rows: Array, columns: Array) -> Floats:
+    """Return the inner products of rows and columns."""
+    return np.asarray(np.matmul(rows, columns.swapaxes(-1, -2)))
 
 
 def _unit(outputs: Array, k: int) -> Array:
