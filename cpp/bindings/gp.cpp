@@ -87,7 +87,7 @@ py::tuple nets(const Activation& activation, double cb, double cw, const Array& 
                           to_array(std::move(sums.largest), {count}));
 }
 
-// For the tests: E of s^2 and Var of it, d^2/dk^2, of s'^2 likewise and d/dk.
+// For the tests: E[s^2], Var[s^2] and d^2 E[s^2]/dk^2; E[s'^2], Var[s'^2] and d E[s'^2]/dk.
 py::dict one_moments(const Activation& activation, double k) {
     LayerMoments moments(activation);
     moments.prepare(k);
@@ -95,7 +95,7 @@ py::dict one_moments(const Activation& activation, double k) {
     py::dict out;
     out["square"] = found.square;
     out["square_var"] = found.square_var;
-    out["bend"] = found.bend;
+    out["second_derivative"] = found.second_derivative;
     out["slope"] = found.slope;
     out["slope_var"] = found.slope_var;
     out["slope_response"] = found.slope_response;
@@ -109,7 +109,7 @@ py::dict two_moments(const Activation& activation, double k_a, double k_b, doubl
     py::dict out;
     out["covariance"] = found.covariance;
     out["response"] = found.response;
-    out["bend"] = found.bend;
+    out["second_derivative"] = found.second_derivative;
     return out;
 }
 

@@ -13,8 +13,8 @@ namespace {
 
 using namespace nnth::bind;
 
-// Fills the matrices given, in place, of the first inputs or of all: their memory is Python's, and
-// nothing of their size is copied.
+// Fills the given matrices in place, with the rows of the first inputs or of all. Their memory
+// belongs to Python, and nothing of their size is copied.
 py::tuple gram_into(const Activation& activation, const KernelConfig& config, const Array& x,
                     int threads, py::object progress,
                     std::optional<py::array_t<double, py::array::c_style>> nngp,
@@ -46,7 +46,7 @@ py::tuple gram_into(const Activation& activation, const KernelConfig& config, co
     const auto array = [](const std::vector<double>& values) {
         return py::array_t<double>(static_cast<py::ssize_t>(values.size()), values.data());
     };
-    return py::make_tuple(report.error, report.route, array(report.nngp_diagonal),
+    return py::make_tuple(report.error, report.method, array(report.nngp_diagonal),
                           array(report.ntk_diagonal));
 }
 

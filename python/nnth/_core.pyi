@@ -163,7 +163,7 @@ def one_moments(activation: Activation, k: float) -> dict[str, float]: ...
 def two_moments(activation: Activation, k_a: float, k_b: float, rho: float) -> dict[str, Any]: ...
 
 # gram.cpp
-# Fills nngp and ntk [rows, m], C-contiguous; returns estimated error, route and the diagonals [m].
+# Fills nngp and ntk [rows, m], C-contiguous; returns estimated error, method and the diagonals [m].
 def gram_into(
     activation: Activation,
     config: KernelConfig,

@@ -51,12 +51,16 @@ def test_moments_of_one_input(act: str, k: float) -> None:
     with mp.workdps(25):
         square = average(lambda z: s(z) ** 2, k)
         variance = average(lambda z: (s(z) ** 2 - square) ** 2, k)
-        bend = average(lambda z: s(z) ** 2 * (z**4 / k**2 - 6 * z**2 / k + 3), k) / (4 * k**2)
+        second_derivative = average(lambda z: s(z) ** 2 * (z**4 / k**2 - 6 * z**2 / k + 3), k) / (
+            4 * k**2
+        )
     assert found["square"] == pytest.approx(float(square), rel=1e-13)
     assert found["square_var"] == pytest.approx(float(variance), rel=1e-13)
     # Terms of the size of E[s^2]/k^2 cancel to the second derivative.
     rounding = 2e-15 * float(square) / k**2
-    assert found["bend"] == pytest.approx(float(bend), rel=1e-12, abs=rounding)
+    assert found["second_derivative"] == pytest.approx(
+        float(second_derivative), rel=1e-12, abs=rounding
+    )
 
 
 @pytest.mark.parametrize("k", [0.04, 1.0, 7.0])
@@ -106,7 +110,7 @@ def test_derivatives_of_the_product(act: str, k_a: float, k_b: float, rho: float
     # Hermite sums of size 1/(1 - rho^2) and its square cancel.
     left = 1.0 - rho**2
     assert found["response"] == pytest.approx(first, rel=1e-12, abs=2e-15 / left)
-    for row, expected in zip(found["bend"], second, strict=True):
+    for row, expected in zip(found["second_derivative"], second, strict=True):
         size = 1.0 / (min(k_a, k_b, 1.0) * left**2)
         assert row == pytest.approx(expected, rel=1e-12, abs=1e-14 * size)
 

@@ -14,7 +14,8 @@ from nnth._course.statement import Run, Statement
 from nnth._course.verify import THEORIES
 from nnth_cli.main import COMMANDS, app, full_name, load, run
 
-# The statements with a number of the notes that errs: by theory, the lecture and words of it.
+# The statements for which the notes have a wrong number: of each theory the lecture and a part of
+# the text.
 ERRATA = {
     "curvature": [
         ("10/3", "v.G v for the top eigenvector"),
@@ -24,44 +25,44 @@ ERRATA = {
         ("10/5", "mean cosine of centered class means"),
     ],
     "gp": [
-        ("9/19", "K' = C_w K"),
+        ("9/19", "K'/K = C_w for linear networks"),
     ],
     "criticality": [
-        ("9/19", "chi_par = (C_w/2) E[(s^2)''] = 1, relu"),
+        ("9/19", "dK'/dK = chi_par = (C_w/2) E[(s^2)''] = 1, relu"),
         ("9/19", "K^l tends to the fixed point"),
     ],
     "rates": [
         ("L7", "chi_par = (C_w/2) E[(s^2)'']"),
         ("L7", "chi_perp = C_w E[s'^2]"),
         ("L7", "sum_j eta_j (dz/dtheta_j)^2"),
-        ("L7", "eta_W goes as this power of n, relu"),
-        ("L7", "eta_W goes as this power of L + 1 (tends to 0), tanh"),
+        ("L7", "exponent of n in eta_W, relu"),
+        ("L7", "exponent of L + 1 in eta_W (tends to 0), tanh"),
         ("L7", "max(|1 - eta lambda_min|, |1 - eta lambda_max|)"),
-        ("L7", "its bound by the triangle inequality"),
-        ("Pathologies", "rate O(1) in the notes' parameters: the loss after a step"),
+        ("L7", "bound on E|u| by the triangle inequality"),
+        ("Pathologies", "exponent of n in the loss after a step, rate O(1)"),
     ],
     "hermite": [
-        ("10/10", "coefficients a_0..a_11 of tanh that are 0"),
+        ("10/10", "number of coefficients a_0..a_11 of tanh that are 0"),
         ("10/10", "rank of the kernel of x and -x, tanh"),
     ],
     "diagonal": [
-        ("11/9", "Q grows as |beta|_1 log(1/alpha^2)"),
+        ("11/9", "derivative of Q by log(1/alpha^2)"),
         ("11/9", "grad Q(2 w sinh z) = z"),
     ],
     "margin": [
-        ("11/14", "support vectors, of margin 1"),
+        ("11/14", "number of points with margin 1"),
     ],
     "sgd": [
         ("11/16", "<theta_i^2> = eta a/(2 (1 - eta lambda_i)), i = 0"),
-        ("11/16", "mass below pi on the circle, no memory"),
-        ("11/16", "mass below pi on the circle, velocity"),
+        ("11/16", "P(angle < pi) of a walk on the circle, no memory"),
+        ("11/16", "P(angle < pi) of a walk on the circle, velocity"),
     ],
     "rkhs": [
-        ("10/31", "its rank"),
+        ("10/31", "rank of K = x.y"),
         ("10/31", "|K(x, .)|^2 = K(x, x) in T^(1/2) L^2"),
     ],
     "entropy": [
-        ("11/28", "radius with which the centers of a maximal packing"),
+        ("11/28", "radius at which a maximal packing"),
     ],
     "paths": [
         ("11/30", "mean of log (dz/dx)^2"),
@@ -72,7 +73,7 @@ ERRATA = {
         ("11/30", "E Theta_ab/E Theta_aa of inputs at 90 degrees"),
     ],
     "regions": [
-        ("12/5", "2^k + 2 pieces on the line"),
+        ("12/5", "number of pieces on the line = 2^k + 2"),
     ],
 }
 
@@ -89,7 +90,9 @@ def test_every_theorem_holds_and_every_error_fails(theory: str) -> None:
     assert found.meta.parameters["failures"] == 0
     assert set(found["topic"].tolist()) == {theory}
     rows = list(zip(found["lecture"], found["statement"], found["claim"], strict=True))
-    for lecture, words in ERRATA.get(theory, []):  # below the right number
+    for lecture, words in ERRATA.get(
+        theory, []
+    ):  # the row of the notes is below that of the theory
         claims = [claim for day, text, claim in rows if day == lecture and words in text]
         assert claims[:2] == ["theory", "notes"], (lecture, words)
 
@@ -166,9 +169,9 @@ def test_the_course_in_order_with_commands_that_exist() -> None:
 
 
 def test_powers_of_the_width_differ_from_neighboring_powers() -> None:
-    """Quick as well, the rows on n^(-1/2) would fail for constants, and for 1/n."""
+    """With `quick` too, the rows on n^(-1/2) would fail for constants and for 1/n."""
     table = nnth.verify(["lazy"], quick=True)
-    rows = [i for i, text in enumerate(table["statement"]) if "power of n" in text]
+    rows = [i for i, text in enumerate(table["statement"]) if text.startswith("exponent of n")]
     assert len(rows) == 2
     for i in rows:
         half_width = 5.0 * table["stderr"][i] + table["error"][i]

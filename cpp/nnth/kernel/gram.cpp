@@ -220,8 +220,9 @@ bool composable(const MapContext& context) {
 // approximate.
 constexpr double kComposedError = 1e-10;
 
-struct Route {
-    std::string name;
+// The map of pairs with the name of its method; a composed map refers to the map `inner`.
+struct ChosenMap {
+    std::string method;
     std::unique_ptr<PairMap> inner, map;
 };
 
@@ -238,7 +239,7 @@ double table_cost(const MapContext& context) {
     return std::pow(1.0 + spread, 4.0);  // measured over four decades of norms
 }
 
-Route choose_route(const MapContext& context, int threads, Monitor& monitor) {
+ChosenMap choose_map(const MapContext& context, int threads, Monitor& monitor) {
     const std::size_t m = context.diagonals.inputs;
     const bool closed = context.activation.form.has_value();
     const double few = closed ? kFewClosedPairs : kFewQuadraturePairs * table_cost(context);
@@ -380,25 +381,25 @@ GramReport gram(const Activation& activation, const KernelConfig& config, const 
     Diagonals diagonals =
         DiagonalRecursion(*expectation, config, data).run(ntk != nullptr, threads, preparation);
     const MapContext context{activation, *expectation, config, diagonals};
-    const Route route = choose_route(context, threads, preparation);
-    const std::size_t m = data.inputs, block = route.map->block();
+    const ChosenMap chosen = choose_map(context, threads, preparation);
+    const std::size_t m = data.inputs, block = chosen.map->block();
     const BlockGrid grid{(rows + block - 1) / block, (m + block - 1) / block};
     std::vector<double> errors(grid.count());
     parallel_for(grid.count(), threads, monitor, [&](std::size_t number, Pulse& pulse) {
         const auto [row, column] = grid.at(number);
         const std::size_t a = row * block, b = column * block;
         errors[number] =
-            Block(data, rows, diagonals, *route.map)
+            Block(data, rows, diagonals, *chosen.map)
                 .compute(a, std::min(block, rows - a), b, std::min(block, m - b), nngp, ntk, pulse);
     });
     for (std::size_t i = 0; i < rows; ++i) {
         if (nngp) nngp[i * m + i] = diagonals.last_k()[i];
         if (ntk) ntk[i * m + i] = diagonals.theta[i];
     }
-    double error = largest_error(diagonals.error, route.map->error());
+    double error = largest_error(diagonals.error, chosen.map->error());
     for (double found : errors) error = largest_error(error, found);
     const double* k = diagonals.last_k();
-    return {error, route.name, {k, k + m}, std::move(diagonals.theta)};
+    return {error, chosen.method, {k, k + m}, std::move(diagonals.theta)};
 }
 
 }  // namespace nnth::kernel

@@ -19,18 +19,18 @@ struct DataSet {
 struct GramReport {
     // Estimated error of the worst entry, relative to the geometric mean of its two diagonals.
     double error;
-    std::string route;  // "composed", "layered", "table" or "pairwise"
+    std::string method;  // "composed", "layered", "table" or "pairwise"
     std::vector<double> nngp_diagonal, ntk_diagonal;  // of all inputs
 };
 
 // Fills the rows of the first inputs, 1 <= rows <= inputs, of the matrices K^(L+1) and Theta^(L+1),
-// [rows][inputs] each, where they are not null. They are those of the whole matrices to the last
-// bit.
+// [rows][inputs] each, unless their pointers are null. The rows equal those of the whole matrices
+// to the last bit.
 //
 // Only one half of a symmetric part is computed, in square blocks that stay in cache through all
-// layers; the diagonals come from one-input formulas. Memory besides the matrices: a few numbers an
-// input and layer. Throws std::invalid_argument as kernel_recursion does, and when a diagonal that
-// is asked for leaves the range of doubles; Cancelled when the monitor says stop.
+// layers; the diagonals come from one-input formulas. The memory besides the matrices is a few
+// numbers per input and layer. Throws std::invalid_argument as kernel_recursion does, and if a
+// requested diagonal leaves the range of doubles; Cancelled if the monitor stops the loop.
 GramReport gram(const Activation& activation, const KernelConfig& config, const DataSet& data,
                 std::size_t rows, int threads, Monitor& monitor, double* nngp, double* ntk);
 

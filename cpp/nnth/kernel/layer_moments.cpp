@@ -228,14 +228,14 @@ OneMoments LayerMoments::one(double k, bool coarse) const {
         out.slope += grid.weight[i] * s.slope[i] * s.slope[i];
     }
     for (const SlopeCut& cut : cuts) out.slope += cut.density * cut.law->square(cut.distance);
-    Signed bend, bend_smooth, slope, slope_smooth;
+    Signed second_derivative, second_smooth, slope, slope_smooth;
     for (std::size_t i = 0; i < grid.size(); ++i) {
         const double w = grid.weight[i], x = grid.x[i];
         const double square = s.value[i] * s.value[i], slope2 = s.slope[i] * s.slope[i];
         out.square_var += w * (square - out.square) * (square - out.square);
         out.slope_var += w * (slope2 - out.slope) * (slope2 - out.slope);
-        bend.add(w * square * hermite4(x));
-        bend_smooth.add(w * (slope2 + s.value[i] * s.curvature[i]) * hermite2(x));
+        second_derivative.add(w * square * hermite4(x));
+        second_smooth.add(w * (slope2 + s.value[i] * s.curvature[i]) * hermite2(x));
         slope.add(w * slope2 * hermite2(x));
         slope_smooth.add(w * s.slope[i] * s.curvature[i] * x);
     }
@@ -243,13 +243,14 @@ OneMoments LayerMoments::one(double k, bool coarse) const {
         slope.add(cut.density * cut.law->square(cut.distance) * hermite2(cut.at));
         out.slope_var += cut.density * cut.law->fourth_power(cut.distance);
     }
-    bend = scaled(bend, 0.25 / (k * k)), slope = scaled(slope, 0.5 / k);
+    second_derivative = scaled(second_derivative, 0.25 / (k * k)), slope = scaled(slope, 0.5 / k);
     const auto& breaks = panels_.resolution().breaks();
     if (breaks.empty()) {
-        bend = finer(bend, scaled(bend_smooth, 0.5 / k));
+        second_derivative = finer(second_derivative, scaled(second_smooth, 0.5 / k));
         slope = finer(slope, scaled(slope_smooth, 1.0 / q));
     }
-    out.bend = bend.total, out.bend_rounding = kRounding * bend.size;
+    out.second_derivative = second_derivative.total,
+    out.second_derivative_rounding = kRounding * second_derivative.size;
     out.slope_response = slope.total;
     for (const Break& at : breaks) {
         if (!at.jumps() && !at.steep) continue;
@@ -263,7 +264,7 @@ TwoMoments LayerMoments::two(double k_a, double k_b, const Correlation& rho, boo
     const double sine = rho.sine(), q_a = std::sqrt(k_a), q_b = std::sqrt(k_b);
     if (!(k_a > 0.0 && k_b > 0.0) || sine < kLeastSine) {
         out.response.fill(kNan);
-        out.covariance.fill(out.response), out.bend.fill(out.response);
+        out.covariance.fill(out.response), out.second_derivative.fill(out.response);
         return out;
     }
     const OneMoments a = one(k_a, coarse), b = k_a == k_b ? a : one(k_b, coarse);
@@ -298,11 +299,11 @@ TwoMoments LayerMoments::two(double k_a, double k_b, const Correlation& rho, boo
     };
     out.response = {of(2, 0, 0.5).total, of(1, 1, 1.0).total, of(0, 2, 0.5).total};
     const auto set = [&](Entry i, Entry j, const Signed& value) {
-        out.bend[i][j] = value.total, out.bend_size[i][j] = value.size;
+        out.second_derivative[i][j] = value.total, out.second_derivative_size[i][j] = value.size;
     };
     set(aa, aa, of(4, 0, 0.25)), set(aa, ab, of(3, 1, 0.5)), set(aa, bb, of(2, 2, 0.25));
     set(ab, ab, of(2, 2, 1.0)), set(ab, bb, of(1, 3, 0.5)), set(bb, bb, of(0, 4, 0.25));
-    mirror(out.bend), mirror(out.bend_size);
+    mirror(out.second_derivative), mirror(out.second_derivative_size);
     return out;
 }
 

@@ -1,5 +1,5 @@
 // Moments of an activation beyond those of the kernel: they determine the fluctuations of the
-// kernel that a layer of finite width adds, and how it transforms those of the layer before.
+// kernel that a layer of finite width adds, and the map of those of the layer below.
 #pragma once
 
 #include <array>
@@ -9,15 +9,16 @@
 
 namespace nnth::kernel {
 
-// For z ~ N(0, k). `bend_rounding` is the rounding error of the second derivative, an estimate.
+// For z ~ N(0, k). `second_derivative_rounding` is the rounding error of the second derivative, an
+// estimate.
 struct OneMoments {
-    double square;          // E[s^2]
-    double square_var;      // Var[s^2]
-    double bend;            // d^2 E[s^2]/dk^2
-    double bend_rounding;   // absolute
-    double slope;           // E[s'^2]; infinite when s jumps, and the next two NaN
-    double slope_var;       // Var[s'^2], infinite for |z|^p with p <= 3/4
-    double slope_response;  // d E[s'^2]/dk
+    double square;                      // E[s^2]
+    double square_var;                  // Var[s^2]
+    double second_derivative;           // d^2 E[s^2]/dk^2
+    double second_derivative_rounding;  // absolute
+    double slope;                       // E[s'^2]; infinite when s jumps, and the next two NaN
+    double slope_var;                   // Var[s'^2], infinite for |z|^p with p <= 3/4
+    double slope_response;              // d E[s'^2]/dk
 };
 
 // The entries of the kernel of two inputs, in this order.
@@ -27,10 +28,10 @@ using TripleSquare = std::array<Triple, 3>;
 
 // For (z_a, z_b) jointly Gaussian with the kernel (k_aa, k_ab, k_bb).
 struct TwoMoments {
-    TripleSquare covariance;  // of s_a^2, s_a s_b, s_b^2
-    Triple response;          // d E[s_a s_b]/d(k_aa, k_ab, k_bb)
-    TripleSquare bend;        // its second derivatives
-    TripleSquare bend_size;   // the sums of the absolute values of their terms
+    TripleSquare covariance;              // of s_a^2, s_a s_b, s_b^2
+    Triple response;                      // d E[s_a s_b]/d(k_aa, k_ab, k_bb)
+    TripleSquare second_derivative;       // its second derivatives
+    TripleSquare second_derivative_size;  // the sums of the absolute values of their terms
 };
 
 // These moments by quadrature, with panels split at every kink and jump. Derivatives in the kernel
@@ -40,13 +41,13 @@ struct TwoMoments {
 //     d^2/dk^2 E[s^2] = E[s^2 He_4(z/sqrt k)]/(4 k^2),
 //     d^i/dk_ab^i ... E[s_a s_b] = E[s_a s_b H(K^-1 z)]   (Price 1958),
 //
-// at the price of rounding of 1e-16/k for the first, for which smooth activations have
-// E[(s^2)''(z) He_2]/(4 k) as well (the smaller sum is taken), and of 1e-16/(1 - rho^2)^2 for the
-// second. Two inputs: a product grid of z_a and z_b, on which the activation is evaluated once a
-// row and once a column, and the density in between.
+// with rounding of 1e-16/k in the first and of 1e-16/(1 - rho^2)^2 in the second. For smooth
+// activations the first is also E[(s^2)''(z) He_2]/(4 k), and the sum with less rounding is used.
+// Two inputs have a product grid of z_a and z_b, where the activation is evaluated once for each
+// row and each column, and the density at each point.
 class LayerMoments {
   public:
-    // sin(angle) below which the second derivatives of two inputs that differ are not computed:
+    // If the sine of the angle of two different inputs is smaller, their second derivatives are
     // NaN.
     static constexpr double kLeastSine = 0.01;
 
@@ -55,7 +56,7 @@ class LayerMoments {
     // Must be called, by one thread, before one() and two() with variances up to k.
     void prepare(double k) { panels_.prepare(k); }
 
-    // `coarse` selects the rule of fewer points, to estimate the error of the other.
+    // `coarse` selects the rule with fewer points, to estimate the error of the fine rule.
     OneMoments one(double k, bool coarse) const;
     TwoMoments two(double k_a, double k_b, const Correlation& rho, bool coarse) const;
 

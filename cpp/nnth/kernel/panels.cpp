@@ -48,8 +48,8 @@ void measure_noise(const Program& program, const Resolution& resolution, const G
             });
         if (at_kink || s.slope[i] == 0.0) continue;
         const double step = z[i] - s.z[i], w = grid.weight[i];
-        const double bend = 0.5 * step * s.curvature[i];
-        const double off = value[i] - s.value[i] - step * (s.slope[i] + bend);
+        const double slope_between = s.slope[i] + 0.5 * step * s.curvature[i];
+        const double off = value[i] - s.value[i] - step * slope_between;
         const double slope_off = slope[i] - s.slope[i] - step * s.curvature[i];
         square += w * s.value[i] * s.value[i], derivative_square += w * s.slope[i] * s.slope[i];
         if (std::isfinite(off)) of_values += w * off * off;

@@ -104,8 +104,9 @@ class Step {
                                  nearest_end(pair_.correlation);
             const double slope =
                 std::isfinite(pair_.derivative_product) ? pair_.derivative_product : 0.0;
-            out.rho = cw * (std::fabs(slope) * k * errors.rho + local + apart(errors)) / norm +
-                      nearest_end(to.rho) * (kRounding + bend() * (errors.k_a + errors.k_b));
+            out.rho =
+                cw * (std::fabs(slope) * k * errors.rho + local + apart(errors)) / norm +
+                nearest_end(to.rho) * (kRounding + growth_deviation() * (errors.k_a + errors.k_b));
         }
         out.theta = theta_error(errors, to, out.largest());
         return out;
@@ -118,9 +119,9 @@ class Step {
         return ntk_term(config_, square, k) + carried;
     }
 
-    // The deviation of the map of variances from a proportion, for which angles do not depend on
-    // them: |d log E[s^2]/d log k - 1|, which for the power p is p - 1.
-    double bend() const {
+    // The deviation of the map of variances from a multiple of the variance, for which angles do
+    // not depend on variances: |d log E[s^2]/d log k - 1|, which is p - 1 for a power p.
+    double growth_deviation() const {
         const auto of = [](const OneInput& s, double k) {
             return s.square > 0.0 ? std::fabs(s.curvature * k / s.square - 1.0) : 0.0;
         };
@@ -145,9 +146,10 @@ class Step {
         return std::isfinite(moved) ? moved : 0.0;
     }
 
-    // The slopes' expectation moves with the variances as the bend says. In the correlation it is a
-    // power series whose coefficients sum to at most `slope`, its value for parallel inputs, so
-    // that its derivative is at most what it lacks of that, divided by 1 - |rho|.
+    // An error of the variances changes E[s_a' s_b'] by the relative error times
+    // growth_deviation(). As a function of rho, E[s_a' s_b'] is a power series whose coefficients
+    // sum to at most `slope`, its value for parallel inputs, so that its derivative is at most the
+    // difference from that value, divided by 1 - |rho|.
     double theta_error(const Errors& errors, const Layer& to, double kernel_error) const {
         const double slope = geometric_mean(a_.derivative_square, b_.derivative_square);
         const double before = geometric_mean(from_.theta_aa, from_.theta_bb);
@@ -155,7 +157,7 @@ class Step {
         const double end = nearest_end(from_.rho);
         const double moved =
             std::max({a_.derivative_error, b_.derivative_error, pair_.derivative_error}) +
-            0.5 * bend() * (errors.k_a + errors.k_b);
+            0.5 * growth_deviation() * (errors.k_a + errors.k_b);
         const double turn = end > 0.0 ? errors.rho / end : 0.0;
         if (std::isinf(after)) return unbounded_theta_error(errors, to, kernel_error, moved + turn);
         if (!(after > 0.0) || !std::isfinite(after) || !std::isfinite(slope)) return kernel_error;
@@ -165,7 +167,8 @@ class Step {
                (1.0 - carried) * kernel_error;
     }
 
-    // Where the diagonals of Theta are infinite Theta_ab is its own measure, or K's is, the larger.
+    // If the diagonals of Theta are infinite, the error is relative to |Theta_ab| or to the
+    // diagonals of K, whichever is larger.
     double unbounded_theta_error(const Errors& errors, const Layer& to, double kernel_error,
                                  double moved) const {
         const double slope = std::fabs(pair_.derivative_product);

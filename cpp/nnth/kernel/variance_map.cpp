@@ -18,7 +18,7 @@ constexpr double kRounding = 4.0 * std::numeric_limits<double>::epsilon();
 constexpr double kStraight = 1e-10;  // g' counts as monotone if it turns by less
 
 // d g'/d log K over g/K, from G = K g'/g: with d log(g/K)/d log K = G - 1 it is G' + G (G - 1).
-ChebyshevSeries bend_of(const ChebyshevTable::Panel& panel) {
+ChebyshevSeries second_derivative_of(const ChebyshevTable::Panel& panel) {
     const ChebyshevSeries growth = panel.series(kGrowth), slope = chebyshev_derivative(growth);
     std::vector<double> values;
     for (double t : chebyshev_points(2 * static_cast<int>(growth.size()), -1.0, 1.0)) {
@@ -68,7 +68,7 @@ VarianceMap::VarianceMap(Expectation& expectation, double least, double most, in
     error_ = kRounding + quadrature + table_.front().tail();
     turning_points_ = {least_};
     for (const ChebyshevTable::Panel& panel : table_.front().panels()) {
-        for (double t : chebyshev_zeros(bend_of(panel), kStraight)) {
+        for (double t : chebyshev_zeros(second_derivative_of(panel), kStraight)) {
             turning_points_.push_back(std::clamp(std::exp(panel.from_unit(t)), least_, most_));
         }
         turning_points_.push_back(std::clamp(std::exp(panel.b), least_, most_));

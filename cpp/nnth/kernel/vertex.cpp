@@ -23,10 +23,10 @@ struct Fluctuation {
 
 // The action of a layer on fluctuations: E[s s_I] and its derivatives, all times C_w.
 struct LayerAction {
-    TripleSquare source;               // C_w^2 Cov(s s_I, s s_J)
-    TripleSquare response;             // A
-    std::array<TripleSquare, 3> bend;  // [I][P][Q]
-    std::array<TripleSquare, 3> bend_error;
+    TripleSquare source;                            // C_w^2 Cov(s s_I, s s_J)
+    TripleSquare response;                          // A
+    std::array<TripleSquare, 3> second_derivative;  // [I][P][Q]
+    std::array<TripleSquare, 3> second_derivative_error;
 };
 
 Fluctuation next(const LayerAction& layer, const Fluctuation& from, double inverse_width) {
@@ -51,10 +51,10 @@ Fluctuation next(const LayerAction& layer, const Fluctuation& from, double inver
             sum += a * from.g[p];
             error += std::fabs(a) * (from.g_error[p] + kRounding * std::fabs(from.g[p]));
             for (std::size_t q = 0; q < 3; ++q) {
-                const double b = 0.5 * layer.bend[i][p][q];
+                const double b = 0.5 * layer.second_derivative[i][p][q];
                 sum += b * from.v[p][q];
                 error += std::fabs(b) * from.v_error[p][q] +
-                         0.5 * layer.bend_error[i][p][q] * std::fabs(from.v[p][q]);
+                         0.5 * layer.second_derivative_error[i][p][q] * std::fabs(from.v[p][q]);
             }
         }
         to.g[i] = sum, to.g_error[i] = error;
@@ -66,8 +66,8 @@ LayerAction action_of(double cw, const OneInput& a, const OneMoments& more) {
     LayerAction out{};
     out.source[aa][aa] = cw * cw * more.square_var;
     out.response[aa][aa] = cw * a.curvature;
-    out.bend[aa][aa][aa] = cw * more.bend;
-    out.bend_error[aa][aa][aa] = cw * more.bend_rounding;
+    out.second_derivative[aa][aa][aa] = cw * more.second_derivative;
+    out.second_derivative_error[aa][aa][aa] = cw * more.second_derivative_rounding;
     return out;
 }
 
@@ -75,14 +75,15 @@ LayerAction action_of(double cw, const OneInput& a, const OneInput& b, const One
                       const OneMoments& more_b, const TwoMoments& pair) {
     LayerAction out = action_of(cw, a, more_a);
     out.response[bb][bb] = cw * b.curvature;
-    out.bend[bb][bb][bb] = cw * more_b.bend;
-    out.bend_error[bb][bb][bb] = cw * more_b.bend_rounding;
+    out.second_derivative[bb][bb][bb] = cw * more_b.second_derivative;
+    out.second_derivative_error[bb][bb][bb] = cw * more_b.second_derivative_rounding;
     for (std::size_t i = 0; i < 3; ++i) {
         out.response[ab][i] = cw * pair.response[i];
         for (std::size_t j = 0; j < 3; ++j) {
             out.source[i][j] = cw * cw * pair.covariance[i][j];
-            out.bend[ab][i][j] = cw * pair.bend[i][j];
-            out.bend_error[ab][i][j] = cw * kRounding * pair.bend_size[i][j];
+            out.second_derivative[ab][i][j] = cw * pair.second_derivative[i][j];
+            out.second_derivative_error[ab][i][j] =
+                cw * kRounding * pair.second_derivative_size[i][j];
         }
     }
     return out;
@@ -92,9 +93,10 @@ LayerAction action_of(double cw, const OneInput& a, const OneInput& b, const One
 LayerAction repeated(LayerAction out) {
     for (Triple& row : out.source) row.fill(out.source[aa][aa]);
     out.response[ab][aa] = out.response[bb][bb] = out.response[aa][aa];
-    out.bend[ab] = out.bend[aa], out.bend_error[ab] = out.bend_error[aa];
-    out.bend[bb][bb][bb] = out.bend[aa][aa][aa];
-    out.bend_error[bb][bb][bb] = out.bend_error[aa][aa][aa];
+    out.second_derivative[ab] = out.second_derivative[aa],
+    out.second_derivative_error[ab] = out.second_derivative_error[aa];
+    out.second_derivative[bb][bb][bb] = out.second_derivative[aa][aa][aa];
+    out.second_derivative_error[bb][bb][bb] = out.second_derivative_error[aa][aa][aa];
     return out;
 }
 

@@ -116,18 +116,18 @@ class Exponent {
 class Path {
   public:
     Path(double d, const Exponent::Derivatives& h)
-        : d_(d), bend_(std::clamp(-h.third * d / (3.0 * h.second), 0.0, 2.0 / 3.0)) {}
+        : d_(d), curvature_(std::clamp(-h.third * d / (3.0 * h.second), 0.0, 2.0 / 3.0)) {}
 
     Complex place(double u) const {
         const double half = std::sinh(0.5 * u);
-        return {-2.0 * bend_ * d_ * half * half, d_ * std::sinh(u)};
+        return {-2.0 * curvature_ * d_ * half * half, d_ * std::sinh(u)};
     }
     Complex derivative(double u) const {  // of t/i
-        return {d_ * std::cosh(u), bend_ * d_ * std::sinh(u)};
+        return {d_ * std::cosh(u), curvature_ * d_ * std::sinh(u)};
     }
 
   private:
-    double d_, bend_;
+    double d_, curvature_;
 };
 
 struct Sums {

@@ -21,10 +21,10 @@ _ROUNDING: Final = 1e-13
 
 
 def recursion(run: Run) -> list[Statement]:
-    """Return the recursion beside a network with frozen gates, after one step and after sixty.
+    """Compare the recursion with a network with frozen gates, after one step and after sixty.
 
-    lambda' = lambda + eta kappa r (eta lambda r - 4 z), where the notes have r for z after the
-    first sign: 4/(z - y) times r^2 for 4 z/(z - y). At y = 1 the two differ.
+    The recursion is lambda' = lambda + eta kappa r (eta lambda r - 4 z). The notes have 4 in place
+    of 4 z: they multiply r^2 by 4/(z - y) and not by 4 z/(z - y). At y = 1 the two differ.
     """
     eta, m = 2.5, 64
     table = catapult(eta, width=m, target=1.0, samples=1, steps=60, seed=run.seed)
@@ -33,7 +33,7 @@ def recursion(run: Run) -> list[Statement]:
     r = z - 1.0
     after = float(table["lambda"][net][1])
     last = int(table["step"][net][-1])
-    text = "lambda + eta kappa r (eta lambda r - 4 z), a step at y = 1, frozen gates"
+    text = "lambda' = lambda + eta kappa r (eta lambda r - 4 z), frozen gates, y = 1"
     return [
         Statement(
             "11/7",
@@ -45,7 +45,7 @@ def recursion(run: Run) -> list[Statement]:
         ),
         Statement(
             "11/7",
-            f"the recursion is exact for frozen gates: lambda after {last} steps",
+            f"lambda after {last} steps = lambda of the recursion, frozen gates, y = 1",
             float(table["lambda"][ours][-1]),
             float(table["lambda"][net][-1]),
             error=_ROUNDING,
@@ -65,15 +65,13 @@ def thresholds(_: Run) -> list[Statement]:
     # |r| grows in the first step from eta lambda_0 = 2 + q_0, q_0 = kappa (eta z_0)^2.
     edge, end = _bisected(grows, 1.5, 2.5), _bisected(diverges, 3.5, 4.5)
     return [
-        Statement(
-            "11/7", "lazy below eta lambda_0 = 2: the loss never grows", 2.0, edge, error=5e-6
-        ),
-        Statement("11/7", "divergent above eta lambda_0 = 4, at y = 0", 4.0, end, error=2e-6),
+        Statement("11/7", "least eta lambda_0 with growing loss, y = 0", 2.0, edge, error=5e-6),
+        Statement("11/7", "least eta lambda_0 with divergence, y = 0", 4.0, end, error=2e-6),
     ]
 
 
 def peaks(_: Run) -> list[Statement]:
-    """Return how the peak depends on the width n: its time as log n, its height |z| as n^(1/2)."""
+    """The step of the peak grows as the log of the width m, the peak of |z| as m^(1/2)."""
     rate, widths = 2.5, 10.0 ** np.arange(3, 16)
     found = [_outcome(rate, m) for m in widths]
     step = float(log_slopes(widths, [float(f["peak_step"][0]) for f in found]))
@@ -84,14 +82,14 @@ def peaks(_: Run) -> list[Statement]:
     return [
         Statement(
             "11/7",
-            "T_1 grows as log m/(2 log(eta lambda_0 - 1)), at 2.5",
+            "step of the peak over log m -> 1/(2 log(eta lambda_0 - 1)), eta lambda_0 = 2.5",
             theory,
             step,
             error=spread,
         ),
         Statement(
             "11/7",
-            "the peak |z| goes as m^1/2, at eta lambda_0 = 2.5",
+            "exponent of m in the peak of |z|, eta lambda_0 = 2.5",
             0.5,
             height,
             error=math.log(rate - 1.0) * spread,
@@ -100,7 +98,7 @@ def peaks(_: Run) -> list[Statement]:
 
 
 def curvature(run: Run) -> list[Statement]:
-    """Return the change of lambda in the catapult phase, with frozen gates and with free ones."""
+    """Return changes of lambda in the catapult phase, for frozen gates and for ReLU networks."""
     table = catapult(eta_lambda0=(2.1, 2.5, 3.0, 3.5, 3.9), width=256, samples=4, seed=run.seed)
     net = np.flatnonzero(table["model"] == "frozen gates")
     same = np.diff(table["step"][net]) == 1
@@ -116,15 +114,20 @@ def curvature(run: Run) -> list[Statement]:
         )
     }
     highest = float(np.max(sweep["final_high"]))
-    text = "in the catapult lambda never increases, frozen gates, y = 0"
+    text = "largest increase of lambda in a step of the catapult phase, frozen gates, y = 0"
     return [
         Statement("11/7", text, 0.0, rise, error=_ROUNDING, relation="<="),
         Statement(
-            "11/7", "and ends with eta lambda below 2", 2.0, highest, error=1e-6, relation="<="
+            "11/7",
+            "upper decile of eta lambda after the catapult phase <= 2",
+            2.0,
+            highest,
+            error=1e-6,
+            relation="<=",
         ),
         Statement(
             "11/7",
-            "ReLU ends with more of it than frozen gates, at eta lambda_0 = 2.5",
+            "last eta lambda of ReLU networks >= that of frozen gates, eta lambda_0 = 2.5",
             final[2.5, "frozen gates"],
             final[2.5, "relu"],
             error=0.01,

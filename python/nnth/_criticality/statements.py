@@ -31,7 +31,7 @@ def relu(run: Run) -> list[Statement]:
     return [
         Statement(
             LECTURE,
-            "chi_par = (C_w/2) E[(s^2)''] = 1, relu, C_w = 2: dK'/dK at K = 1",
+            "dK'/dK = chi_par = (C_w/2) E[(s^2)''] = 1, relu, C_w = 2, K = 1",
             1.0,
             (up - down) / (2.0 * _STEP * k),
             error=1e-10,
@@ -56,7 +56,7 @@ def critical_points(run: Run) -> list[Statement]:
 
 
 def tanh(run: Run) -> list[Statement]:
-    """Return the variance of tanh: 1/(2 l) at C_w = 1, where alone the notes' C_w^l/(2 l) holds."""
+    """The variance of tanh is 1/(2 l) at C_w = 1; only there does the notes' C_w^l/(2 l) hold."""
     depth, cw = 10**5, 1.05
     k = float(critical_decay("tanh", depth=depth, threads=run.threads)["k"][-1])
     kernel_limit = kernel("tanh", depth=2000, cb=0.0, cw=cw, norm=1.0)["k_aa"][-1]
@@ -81,13 +81,13 @@ def tanh(run: Run) -> list[Statement]:
 
 
 def depth_scales(run: Run) -> list[Statement]:
-    """Return the rates at which correlations tend to 1, or to c* < 1, as exp(-l/xi_c)."""
+    """Correlations tend to 1, or to a limit c* < 1, as exp(-l/xi_c)."""
     cw, cb = 1.2, 0.1
     found = phase("tanh", cw=[cw], cb=[cb], threads=run.threads)
     layers = kernel("tanh", depth=150, cb=cb, cw=cw, norm=1.0, rho=0.5)
     gap = 0.5 * layers["gap"] / layers["k_aa"]
     rate = float(np.log(gap[99] / gap[149])) / 50.0
-    text = f"1 - correlation falls as exp(-l/xi_c), tanh at C_w = {cw}, C_b = {cb}: 1/xi_c"
+    text = f"rate 1/xi_c at which 1 - correlation decays, tanh, C_w = {cw}, C_b = {cb}"
     ordered = Statement(LECTURE, text, 1.0 / float(found["xi_c"][0]), rate, error=1e-6)
     return [ordered, *_chaotic(run)]
 
@@ -101,8 +101,8 @@ def _chaotic(run: Run) -> list[Statement]:
     c_star = float(layers["corr"][-1])
     away = np.abs(layers["corr"] - c_star)
     rate = float(np.log(away[150] / away[200])) / 50.0
-    text = f"correlations tend to c* < 1, tanh at C_w = {cw}, C_b = {cb}: c*"
-    depth = f"|correlation - c*| falls as exp(-l/xi_c), tanh at C_w = {cw}, C_b = {cb}: 1/xi_c"
+    text = f"limit c* < 1 of correlations, tanh, C_w = {cw}, C_b = {cb}"
+    depth = f"rate 1/xi_c at which |correlation - c*| decays, tanh, C_w = {cw}, C_b = {cb}"
     return [
         Statement(LECTURE, text, float(found["c_star"][0]), c_star, error=1e-6),
         Statement(LECTURE, depth, 1.0 / float(found["xi_c"][0]), rate, error=1e-4),

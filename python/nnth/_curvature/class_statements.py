@@ -54,10 +54,16 @@ def three_levels(run: Run) -> list[Statement]:
             error=rounding,
             notes=float(own.mean()),
         ),
-        Statement(LECTURE, "|G v - the parts times v|/|G v|", IDENTITY, error, relation="<="),
         Statement(
             LECTURE,
-            "rank of G_cross of C = 4 classes is C (C - 2)",
+            "|G v - sum of the parts times v|/|G v| <= the rounding error",
+            IDENTITY,
+            error,
+            relation="<=",
+        ),
+        Statement(
+            LECTURE,
+            "rank of G_cross = C (C - 2), C = 4 classes",
             _CLASSES * (_CLASSES - 2),
             float(np.linalg.matrix_rank(parts.cross_gram, hermitian=True, tol=rounding)),
         ),
@@ -76,14 +82,14 @@ def outliers(run: Run) -> list[Statement]:
     return [
         Statement(
             LECTURE,
-            "u^T G_class u/lambda of the C = 4 leading eigenvectors of G, mean",
+            "mean of u^T G_class u/lambda over the C = 4 leading eigenvectors u of G",
             0.5,
             float(of_classes[:_CLASSES].mean()),
             relation=">=",
         ),
         Statement(
             LECTURE,
-            "u^T (G_class + G_cross) u/lambda of the C (C - 1) leading, mean",
+            "mean of u^T (G_class + G_cross) u/lambda over the C (C - 1) leading u of G",
             0.9,
             float(of_pairs.mean()),
             relation=">=",
@@ -102,7 +108,7 @@ def simplex(run: Run) -> list[Statement]:
     return [
         Statement(
             LECTURE,
-            "mean cosine of centered class means, C = 4, is -1/(C - 1)",
+            "mean cosine of centered class means = -1/(C - 1), C = 4",
             -1.0 / (_CLASSES - 1),
             end["nc2_cosine_means"],
             error=0.01,
@@ -111,14 +117,14 @@ def simplex(run: Run) -> list[Statement]:
         *(
             Statement(
                 LECTURE,
-                f"{name} falls in training: after it, over that before",
+                f"{name} after training over {name} before",
                 left,
                 end[name] / start[name],
                 relation="<=",
             )
             for name, left in _LARGEST_RATIO.items()
         ),
-        Statement(LECTURE, "nc4, where nearest mean and classifier differ, is 0", 0.0, end["nc4"]),
+        Statement(LECTURE, "nc4 = 0: nearest class mean and classifier agree", 0.0, end["nc4"]),
     ]
 
 

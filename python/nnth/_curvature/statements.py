@@ -68,14 +68,14 @@ def ranks(run: Run) -> list[Statement]:
     return [
         Statement(
             HESSIAN,
-            "rank of the Gauss-Newton matrix, m (C - 1), of 4 examples and 3 classes",
+            "rank of the Gauss-Newton matrix = m (C - 1), 4 examples, 3 classes",
             bound,
             rank(_dense(curvature.gauss_newton, size)),
             notes=float(min(m, size)),
         ),
         Statement(
             HESSIAN,
-            "rank of the Hessian itself, which is more",
+            "rank of the Hessian > m (C - 1), 4 examples, 3 classes",
             bound + 1.0,
             rank(_dense(curvature.hessian, size)),
             relation=">=",
@@ -90,13 +90,13 @@ def outliers(run: Run) -> list[Statement]:
     return [
         Statement(
             HESSIAN,
-            "outliers, C - 1 of two clusters of variance 0.05 at the start",
+            "number of outliers = C - 1, two clusters of variance 0.05, before training",
             1.0,
             float(found["outliers"][0]),
         ),
         Statement(
             HESSIAN,
-            "|P g|^2/|g|^2 in the top direction, against 100 times chance",
+            "|P g|^2/|g|^2 for the top eigenvector >= 100 times chance",
             100.0 * chance,
             float(found["gradient_fraction"][0]),
             relation=">=",
@@ -105,7 +105,7 @@ def outliers(run: Run) -> list[Statement]:
 
 
 def stable_space(run: Run) -> list[Statement]:
-    """Trained in batches, the top space becomes constant and contains much of the gradient."""
+    """In training by batches the top eigenspace becomes constant and contains much of g."""
     steps = 400 if run.quick else 1000
     setup = TrainingSetup(
         data="clusters:2:4:10", batch=16, steps=steps, widths=(16, 16), seed=run.seed
@@ -117,15 +117,14 @@ def stable_space(run: Run) -> list[Statement]:
     return [
         Statement(
             HESSIAN,
-            "overlap of top spaces, k = C - 1 = 3, in the second half of the training",
+            "overlap of the top eigenspaces, k = C - 1 = 3, in the second half of the training",
             0.5,
             float(found["overlap"][last][0]),
             relation=">=",
         ),
         Statement(
             HESSIAN,
-            "|P g|^2/|g|^2 in the top C - 1 directions, trained in batches, against 10 "
-            "times chance",
+            "|P g|^2/|g|^2 for the top C - 1 eigenvectors >= 10 times chance, trained in batches",
             10.0 * chance,
             fraction,
             relation=">=",
@@ -144,14 +143,14 @@ def edge_of_stability(run: Run) -> list[Statement]:
     return [
         Statement(
             SHARPNESS,
-            "sharpness eta/2 in the last quarter of gradient descent, squared loss",
+            "mean of sharpness eta/2 in the last quarter of gradient descent, squared loss",
             1.0,
             float(found["ratio"][1:].mean()),
             error=0.03,
         ),
         Statement(
             SHARPNESS,
-            "the last loss over the loss at the start of this quarter",
+            "loss after gradient descent over the loss when its last quarter begins",
             1.0,
             float(found["loss"][-1] / found["loss"][1]),
             relation="<=",
@@ -162,7 +161,8 @@ def edge_of_stability(run: Run) -> list[Statement]:
 def large_rates(run: Run) -> list[Statement]:
     """ReLU networks train at rates up to about 12/lambda_0, three times the limit of the model.
 
-    This is an observation, not a theorem (Lewkowycz et al. (2020), section 1); starts differ.
+    This is an observation, not a theorem (Lewkowycz et al. (2020), section 1), and the largest rate
+    depends on the initialization.
     """
     rates, limits = (4.0, 6.0, 9.0, 12.0, 16.0, 24.0, 36.0), []
     for start in range(2 if run.quick else 5):
@@ -178,10 +178,11 @@ def large_rates(run: Run) -> list[Statement]:
         found = sharpness_scan(setup, eta_lambda0=rates)
         back = np.isin(found["phase"], ("lazy", "catapult"))
         limits.append(float(found["eta_lambda0"][back].max(initial=0.0)))
-    text = "largest eta lambda_0 at which ReLU networks train, about 12: mean over starts"
+    text = "mean of the largest eta lambda_0 at which ReLU networks train, about 12,"
+    largest = float(np.mean(limits))
     return [
-        Statement(SHARPNESS, f"{text}, half of that", 6.0, float(np.mean(limits)), relation=">="),
-        Statement(SHARPNESS, f"{text}, twice that", 24.0, float(np.mean(limits)), relation="<="),
+        Statement(SHARPNESS, f"{text} >= half of 12", 6.0, largest, relation=">="),
+        Statement(SHARPNESS, f"{text} <= twice 12", 24.0, largest, relation="<="),
     ]
 
 

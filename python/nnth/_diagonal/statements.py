@@ -15,13 +15,13 @@ LECTURE: Final = "11/9"
 
 
 def convex_program(run: Run) -> list[Statement]:
-    """Return |beta|_1 at the end of the flow and of the program, and the limit of large alpha."""
+    """Gradient flow ends at argmin Q, which tends to weighted least squares for large alpha."""
     path = diagonal(alpha=(1e-8, 1e-2, 1.0, 100.0), seed=run.seed)
     table = path.table()
     statements = [
         Statement(
             LECTURE,
-            f"|beta|_1 where gradient flow ends = that of argmin Q, alpha = {alpha:g}",
+            f"|beta|_1 at the end of gradient flow = |argmin Q|_1, alpha = {alpha:g}",
             float(np.abs(path.beta[i]).sum()),
             float(np.abs(path.beta_flow[i]).sum()),
             error=1e-10 * float(table["l1"][i]),
@@ -30,26 +30,25 @@ def convex_program(run: Run) -> list[Statement]:
     ]
     # The difference from weighted least squares is of order 1/alpha^2 or smaller.
     distance = float(table["distance_l2"][-1] / np.linalg.norm(path.beta_l2))
-    statements.append(
-        Statement(LECTURE, "alpha = 100: distance from least squares", 0.0, distance, error=1e-8)
-    )
+    text = "relative distance of argmin Q from weighted least squares, alpha = 100"
+    statements.append(Statement(LECTURE, text, 0.0, distance, error=1e-8))
     return statements
 
 
 def scale_of_the_penalty(run: Run) -> list[Statement]:
-    """Return the growth of Q ~ |beta|_1 log(1/alpha^2) as alpha -> 0; the notes have none."""
+    """As alpha -> 0, Q grows as |beta|_1 log(1/alpha^2); in the notes it does not grow."""
     path = diagonal(alpha=(1.0,), seed=run.seed)
     beta, near, far = path.beta_l2, 1e-20, 1e-60
     zeros = np.zeros(len(beta))
     values = [penalty(beta, 2.0 * math.log(alpha) + zeros) for alpha in (near, far)]
     slope = (values[1] - values[0]) / (2.0 * math.log(near / far))
     l1 = float(np.abs(beta).sum())
-    text = "Q grows as |beta|_1 log(1/alpha^2) as alpha -> 0: its slope"
+    text = "derivative of Q by log(1/alpha^2) -> |beta|_1 as alpha -> 0"
     return [Statement(LECTURE, text, l1, slope, error=1e-12 * l1, notes=0.0)]
 
 
 def gradient_of_the_penalty(run: Run) -> list[Statement]:
-    """Return grad Q, the inverse of f(z) = 2 w sinh z; the notes' f lacks the 2."""
+    """The gradient of Q is the inverse of f(z) = 2 w sinh z; the notes' f lacks the factor 2."""
     w, z, step = 0.3, 1.2, 1e-5
     log_w = np.array([math.log(w)])
 

@@ -1,4 +1,4 @@
-"""Statements of lectures on wide random networks and Gaussian processes, beside samples."""
+"""Statements of lectures on wide random networks and Gaussian processes, with samples."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def linear_networks(run: Run) -> list[Statement]:
     return [
         Statement(
             "9/19",
-            f"K' = C_w K at C_b = 0 of linear networks, K'/K at C_w = {cw}",
+            f"K'/K = C_w for linear networks at C_b = 0, C_w = {cw}",
             cw,
             float(table["mean"][row]) / before,
             float(table["stderr"][row]) / before,
@@ -36,7 +36,7 @@ def variance_kept(run: Run) -> list[Statement]:
     depth = 10
     table = _sample(run, 100_000, act="relu", cb=0.0, cw=2.0, width=64, depth=depth)
     row = _row(table, "covariance", layer=depth + 1, pair=(0, 0))
-    text = f"K^l = K^1 of ReLU networks at C_b = 0, C_w = 2, l = {depth + 1}"
+    text = f"K^l = K^1 for ReLU networks at C_b = 0, C_w = 2, l = {depth + 1}"
     return [Statement("9/19", text, 2.0, float(table["mean"][row]), float(table["stderr"][row]))]
 
 
@@ -98,11 +98,11 @@ def collective_observables(run: Run) -> list[Statement]:
         found.append(
             Statement(
                 "9/21",
-                f"Var of the mean of {text} over a layer goes as this power of n, tanh",
+                f"exponent of n in the variance of the mean of {text} over a layer, tanh",
                 -1.0,
                 float(table["slope"][row]),
                 float(table["slope_stderr"][row]),
-                error=0.01,  # from terms of the next order, some 1/64 at the least width
+                error=0.01,  # of terms of the next order, about 1/64 at the smallest width
             )
         )
     return found

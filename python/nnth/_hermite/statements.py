@@ -16,7 +16,10 @@ LECTURE: Final = "10/10"
 
 
 def coefficients(run: Run) -> list[Statement]:
-    """Return how many coefficients of tanh are 0; the notes have none for non-polynomials."""
+    """Return the number of coefficients of tanh that are 0; the notes have 0 of them.
+
+    The notes claim that no coefficient of a function vanishes if it is not a polynomial.
+    """
     terms = 12
     nodes, weights = np.polynomial.hermite_e.hermegauss(200)
     values = np.asarray(activation("tanh").core.evaluate(nodes)[0])
@@ -26,14 +29,16 @@ def coefficients(run: Run) -> list[Statement]:
         rows.append((nodes * rows[k] - math.sqrt(k) * rows[k - 1]) / math.sqrt(k + 1))
     found = np.array(rows) @ (weights * values) / math.sqrt(2.0 * math.pi)
     theory = hermite("tanh", terms=terms)["coefficient"]
-    text = f"coefficients a_0..a_{terms - 1} of tanh that are 0"
+    text = f"number of coefficients a_0..a_{terms - 1} of tanh that are 0"
     return [
         Statement(
             *(LECTURE, text, float(np.count_nonzero(theory == 0.0))),
             float(np.count_nonzero(np.abs(found) < 1e-12)),
             notes=0.0,
         ),
-        Statement(LECTURE, "a_11 of tanh", float(theory[11]), float(found[11]), error=1e-6),
+        Statement(
+            LECTURE, "coefficient a_11 of tanh", float(theory[11]), float(found[11]), error=1e-6
+        ),
     ]
 
 
@@ -54,7 +59,7 @@ def dual(run: Run) -> list[Statement]:
     terms, rho = 16, 0.9
     row = hermite_dual("gelu", terms=[terms], rho=[rho])
     text = (
-        f"error of {terms} terms of E[s(z_a) s(z_b)] = sum_k a_k^2 rho^k <= its bound, gelu, "
+        f"error of {terms} terms of E[s(z_a) s(z_b)] = sum_k a_k^2 rho^k <= the bound on it, gelu, "
         f"rho = {rho}"
     )
     error = abs(float(row["difference"][0]))

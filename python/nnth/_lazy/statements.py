@@ -22,10 +22,12 @@ _BOUND_TOLERANCE: Final = 1e-6  # for bounds that are attained
 def bernstein(run: Run) -> list[Statement]:
     """Return how often a kernel is two deviations from its mean, and the matrix Bernstein bound.
 
-    2 m exp(-(t^2/2)/(U + B t/3)); the notes have exp(-t^2/(U + B t/3)). For one data point and the
-    step function K = n^(-1) sum_i s(w_i x)^2 is a fraction of signs, and U = 1/(4 n).
+    The bound is 2 m exp(-(t^2/2)/(U + B t/3)); the notes have exp(-t^2/(U + B t/3)). For one data
+    point and the step function, K = n^(-1) sum_i s(w_i x)^2 is a fraction of signs, and U =
+    1/(4 n).
     """
-    n, nets = 400, 20_000  # with fewer, also if quick, chance may let the notes' bound hold
+    # Also if quick: with fewer networks the notes' bound could hold by chance.
+    n, nets = 400, 20_000
     signs = normals(run.seed, 0, n * nets, threads=run.threads).reshape(nets, n) > 0.0
     variance, largest = 0.25 / n, 1.0 / n
     t = 2.0 * math.sqrt(variance)
@@ -35,7 +37,7 @@ def bernstein(run: Run) -> list[Statement]:
     return [
         Statement(
             "10/10",
-            "P(|K - E K| >= 2 U^1/2), one point, step activation",
+            "P(|K - E K| >= 2 U^1/2) <= matrix Bernstein bound, one point, step activation",
             bernstein_probability(t, 1, variance, largest),
             frequency,
             stderr=math.sqrt(frequency * (1.0 - frequency) / nets),
@@ -46,23 +48,21 @@ def bernstein(run: Run) -> list[Statement]:
 
 
 def opposite(run: Run) -> list[Statement]:
-    """Return the least eigenvalue of E K on {x, -x} for tanh: 0, as s' is even."""
+    """The least eigenvalue of E K on {x, -x} is 0 for tanh, since s' is even."""
     x = normals(run.seed, 0, 5)
     kernels = gram(np.stack([x, -x]) * math.sqrt(5.0 / (x @ x)), "tanh", depth=1, cb=0.0, cw=1.0)
     assert kernels.nngp is not None
     assert kernels.ntk is not None
     least = float(np.linalg.eigvalsh(kernels.ntk - kernels.nngp)[0])
-    return [
-        Statement("10/10", "tanh on {x, -x}: the least eigenvalue of E K", 0.0, least, error=1e-12)
-    ]
+    return [Statement("10/10", "least eigenvalue of E K on {x, -x}, tanh", 0.0, least, error=1e-12)]
 
 
 def narrow(_: Run) -> list[Statement]:
-    """Return how far the kernel falls at a width that suffices according to the notes.
+    """Return the least value of the kernel at a width that suffices according to the notes.
 
     According to them n > 16 m^2 L(0)/lambda_0^2 keeps K above lambda_0/2; in fact n > 128 m^4
-    L(0)/lambda_0^4 does. One neuron sin(w), one point x = 1, w(0) = pi/2 - 0.3, y such that L(0) =
-    0.06 lambda_0^2: K = cos(w)^2 = 1 - y^2 in the end.
+    L(0)/lambda_0^4 is needed. The example has one neuron sin(w), one point x = 1, w(0) = pi/2 -
+    0.3 and a y such that L(0) = 0.06 lambda_0^2; at the end K = cos(w)^2 = 1 - y^2.
     """
     w0 = 0.5 * math.pi - 0.3
     lambda_0 = math.cos(w0) ** 2
@@ -71,7 +71,7 @@ def narrow(_: Run) -> list[Statement]:
     return [
         Statement(
             "10/12",
-            "min K/lambda_0, one neuron sin(w), n = 1 > 16 m^2 L(0)/lambda_0^2",
+            "least K/lambda_0 in training, one neuron sin(w), n = 1 > 16 m^2 L(0)/lambda_0^2",
             (1.0 - y * y) / lambda_0,
             math.cos(end) ** 2 / lambda_0,
             error=1e-6,
@@ -81,15 +81,15 @@ def narrow(_: Run) -> list[Statement]:
 
 
 def wide(run: Run) -> list[Statement]:
-    """Return how much of each bound of the lemmas is reached on random data, and the exponents."""
+    """Return the largest ratio to each bound of the lemmas on random data, and the exponents."""
     # At these widths and samples, five standard errors of an exponent are below 1/2.
     table = lazy(width=(256, 1024, 4096, 16384), samples=5 if run.quick else 20, seed=run.seed)
     found = []
     for text, quantity in (
-        ("lemma 1: |K - K_0| <= 2 m D, fraction of it that is reached", "kernel movement"),
-        ("lemma 2: D <= 2 2^1/2 m L^1/2/(lambda_0 n^1/2), fraction reached", "weight movement"),
-        ("L <= exp(-eta lambda_0 t/m) L(0) at all times, fraction reached", "loss over bound"),
-        ("matrix Bernstein at 5 %: |K_0 - E K_0|, fraction reached", "kernel deviation"),
+        ("lemma 1: |K - K_0| over its bound 2 m D", "kernel movement"),
+        ("lemma 2: D over its bound 2 2^1/2 m L^1/2/(lambda_0 n^1/2)", "weight movement"),
+        ("largest L over its bound exp(-eta lambda_0 t/m) L(0)", "loss over bound"),
+        ("|K_0 - E K_0| over its matrix Bernstein bound at 5 %", "kernel deviation"),
     ):
         largest = float(np.max(table["used"][table["quantity"] == quantity]))
         found.append(Statement("10/12", text, 1.0, largest, error=_BOUND_TOLERANCE, relation="<="))
@@ -97,8 +97,8 @@ def wide(run: Run) -> list[Statement]:
         "10/10", found[-1].statement, 1.0, found[-1].measured, error=_BOUND_TOLERANCE, relation="<="
     )
     for text, quantity in (
-        ("the farthest weight moves as this power of n", "weight movement"),
-        ("|K_0 - E K_0| goes as this power of n", "kernel deviation"),
+        ("exponent of n in D, the largest movement of a neuron's weights", "weight movement"),
+        ("exponent of n in |K_0 - E K_0|", "kernel deviation"),
     ):
         found.append(_power(table, text, quantity))
     return found

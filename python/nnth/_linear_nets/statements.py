@@ -26,8 +26,9 @@ def spectrum_masses(
 ) -> list[Statement]:
     """Return the Marchenko-Pastur masses of the lower half of the support and of the atom.
 
-    The density in the notes has 2 x in place of alpha x, hence alpha/2 of the mass, and no atom.
-    The half is measured on spectra at alpha = 1/2, the atom on dense matrices at alpha = 2.
+    The density in the notes has 2 x in place of alpha x, hence alpha/2 times the mass, and it has
+    no atom. The mass of the lower half is measured on spectra at alpha = 1/2, the mass of the atom
+    on dense matrices at alpha = 2.
     """
     theory = MarchenkoPastur(0.5)
     middle = 0.5 * sum(theory.edges)
@@ -36,11 +37,13 @@ def spectrum_masses(
     exact = float(theory.cdf(middle))
     matrix = normals(seed, samples, 200 * 100).reshape(200, 100)
     zeros = float(np.mean(np.linalg.eigvalsh(matrix @ matrix.T / 100) < 1e-10))
-    half = "mass of the lower half of the support, alpha = 1/2"
+    half = "Marchenko-Pastur mass of the lower half of the support, alpha = 1/2"
     return [
         # At size p the mean spectrum has an error of O(1/p).
         Statement(LECTURE, half, exact, *mean_of(fractions), 1.0 / p, 0.25 * exact),
-        Statement(LECTURE, "mass at 0, alpha = 2", 0.5, zeros, error=1e-12, notes=0.0),
+        Statement(
+            LECTURE, "Marchenko-Pastur mass at 0, alpha = 2", 0.5, zeros, error=1e-12, notes=0.0
+        ),
     ]
 
 
@@ -55,7 +58,7 @@ def norms_of_products(
     """
     table = product(width, width=width, depth=[depth], samples=samples, seed=seed, threads=threads)
     notes = depth / (4.0 * width)
-    asked = (
+    cases = (
         (3, "E log|theta|", -notes),
         (4, "Var log|theta|", notes),
         (1, "E|theta|^2", float(width)),
@@ -69,16 +72,17 @@ def norms_of_products(
             float(table["stderr"][i]),
             notes=stated,
         )
-        for i, text, stated in asked
+        for i, text, stated in cases
     ]
 
 
 def predictive_kurtosis(
     *, batches: int = 20, samples: int = 50_000, seed: int = 0, threads: int = 0
 ) -> list[Statement]:
-    """Return the excess kurtosis of a prediction, a scale mixture, which is Gaussian in the notes.
+    """Return the excess kurtosis of a prediction, which is a scale mixture of Gaussians.
 
-    m = 3, n_0 = 20, two layers of width 10, measured by importance sampling in batches.
+    In the notes the prediction is Gaussian. The case has m = 3, n_0 = 20 and two layers of width
+    10; the kurtosis is measured by importance sampling in batches.
     """
     layers = layers_of((10, 10))
     posterior = Posterior(interpolant_without_data(1.0, 3, 20), layers, 0.0)
@@ -98,8 +102,9 @@ def best_priors(
 ) -> list[Statement]:
     """Return properties of the prior variance of largest evidence, on sampled scales tau.
 
-    E[|theta_*|^2/tau] = m exactly; |theta_perp|^2 -> nu (1 - alpha), in the notes nu =
-    |theta_*|^2/alpha; sigma_*^2 -> nu^(1/(L+1)). Three layers of width 2 m, n_0 = 2 m.
+    E[|theta_*|^2/tau] = m exactly; |theta_perp|^2 -> nu (1 - alpha), where the notes have nu =
+    |theta_*|^2/alpha; sigma_*^2 -> nu^(1/(L+1)). The network has three layers of width 2 m, and n_0
+    = 2 m.
     """
     data = interpolant_without_data(2.0, p, 2 * p)
     posterior = Posterior(data, layers_of((2 * p,) * 3), 0.0)
@@ -148,7 +153,7 @@ def evidence_by_sampling(
     return [
         Statement(
             LECTURE,
-            f"log evidence, m = 20, n0 = 50, {table['depth'][i]} layers of width 64",
+            f"log evidence, m = 20, n0 = 50, width 64, depth {table['depth'][i]}",
             float(table["log_evidence"][i]),
             float(table["check"][i]),
             float(table["check_stderr"][i]),
@@ -185,7 +190,7 @@ def infinite_effective_depth() -> list[Statement]:
         ),
         Statement(
             LECTURE,
-            f"log evidence over m falls short of its bound, lambda = {lam:g}, m = {p}",
+            f"(bound on the log evidence - log evidence)/m, lambda = {lam:g}, m = {p}",
             0.0,
             (bound - float(deep["log_evidence"][0])) / p,
             error=10.0 / p,
@@ -199,7 +204,7 @@ def infinite_effective_depth() -> list[Statement]:
         ),
         Statement(
             LECTURE,
-            "log evidence gained by a layer, infinite depth, m = 10, n = 1000",
+            "change of the log evidence per layer, infinite depth, m = 10, n = 1000",
             -1.0 / 4000,
             gain,
             error=1e-2 / 4000,

@@ -16,15 +16,15 @@ _EXTRAPOLATION_ERROR: Final = 1e-7
 
 
 def limits(run: Run) -> list[Statement]:
-    """Return the limits of the flow, extrapolated from log t = 10^5 and 10^6, and in theory."""
+    """Return the limits of the flow in theory and extrapolated from log t = 10^5 and 10^6."""
     table = margin(loss="logistic" if run.quick else "both", seed=run.seed).table()
     statements = []
     for i in np.flatnonzero(np.isinf(table["log_t"])):
         for text, name in (
             ("|w|/log t -> 1/margin", "norm_over_log_t"),
             ("log t |w/|w| - w_hat/|w_hat|| -> |P rho|/|w_hat|", "direction_error_times_log_t"),
-            ("t L -> sum of the duals", "t_loss"),
-            ("log t (margin - min y w.x/|w|)", "margin_gap_times_log_t"),
+            ("t L -> sum of the duals a_i", "t_loss"),
+            ("limit of log t (margin - min y w.x/|w|)", "margin_gap_times_log_t"),
         ):
             limit = f"{name.replace('_times_log_t', '').replace('_over_log_t', '')}_limit"
             theory, measured = float(table[limit][i]), float(table[name][i])
@@ -41,7 +41,7 @@ def limits(run: Run) -> list[Statement]:
 
 
 def support_vectors(run: Run) -> list[Statement]:
-    """Return how many points have a_i > 0 and margin 1; the notes' support is where a_i = 0."""
+    """Return the numbers of points with margin 1 and with a_i > 0; the notes have a_i = 0."""
     result = margin(loss="exponential", log_times=(10.0,), seed=run.seed)
     x, y = separable_data(20, 5, run.seed)
     margins = y * (x @ result.found.w)
@@ -54,13 +54,13 @@ def support_vectors(run: Run) -> list[Statement]:
     return [
         Statement(
             LECTURE,
-            "support vectors, of margin 1: as many as a_i > 0",
+            "number of points with margin 1 = number of a_i > 0",
             positive,
             on_margin,
             notes=zero,
         ),
         Statement(
-            LECTURE, "the least margin of the other points is above 1", 1.0, others, relation=">="
+            LECTURE, "least margin of the points with a_i = 0 >= 1", 1.0, others, relation=">="
         ),
     ]
 

@@ -1,4 +1,4 @@
-"""Statements of lectures on paths through random ReLU networks, beside exact moments."""
+"""Statements of lectures on paths through random ReLU networks, compared with samples."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def logarithm(run: Run) -> list[Statement]:
     assert theory.log_variance is not None
     mean, of_mean = mean_of(logs)
     variance, of_variance = map(float, variance_and_stderr(logs))
-    text = "of log (dz/dx)^2, (dz/dx)^2 ~ (2/n0) chi^2_1 exp N(-b/2, b) with b = 5 T, widths 64*20"
+    text = "of log (dz/dx)^2 ~ log((2/n0) chi^2_1) + N(-b/2, b), b = 5 T, widths 64*20"
     return [
         Statement(
             *(LECTURE, f"mean {text}", theory.log_mean, mean),
@@ -76,9 +76,10 @@ def logarithm(run: Run) -> list[Statement]:
 
 
 def tangent_kernel(run: Run) -> list[Statement]:
-    """E Theta = 2 (L + 1)|x|^2/n_0, with L in the notes, and E Theta^2, with e^(5 T) in the notes.
+    """E Theta = 2 (L + 1)|x|^2/n_0, and E Theta^2 by an exact recursion.
 
-    The factor exp(5 T) ignores that paths through two weights meet in only some of the layers.
+    The notes have L for L + 1, and exp(5 T) for E Theta^2/(E Theta)^2. That factor ignores that
+    paths through two weights share neurons in only some of the layers.
     """
     n, depth = 32, 4
     mean = 2.0 * (depth + 1)
@@ -97,7 +98,7 @@ def tangent_kernel(run: Run) -> list[Statement]:
         ),
         Statement(
             LECTURE,
-            f"E Theta^2/(E Theta)^2, exactly in O(L), widths {n}*{depth}",
+            f"E Theta^2/(E Theta)^2 by an exact recursion in O(L), widths {n}*{depth}",
             math.exp(exact.log_second - 2.0 * exact.log_mean),
             float(seen.mean[1]) / mean**2,
             float(seen.stderr[1]) / mean**2,
@@ -135,8 +136,8 @@ def off_the_diagonal(run: Run) -> list[Statement]:
 def largest_eigenvalue(run: Run) -> list[Statement]:
     """lambda_max exceeds the bound by the trace and its variance with probability <= delta.
 
-    The proof of the matrix Chernoff bound in the notes is not valid. No sample exceeded its value,
-    so that there is no failure to show.
+    The proof of the matrix Chernoff bound in the notes is not valid. No sample exceeded the bound,
+    so that no row shows a failure.
     """
     table = path_spectrum(
         normals(run.seed, 0, 12).reshape(4, 3),
@@ -161,7 +162,7 @@ def largest_eigenvalue(run: Run) -> list[Statement]:
 
 
 def dead_networks(run: Run) -> list[Statement]:
-    """Gates are fair coins: a layer, and with it the network, is dead with probability 2^-n."""
+    """Gates are independent and open with probability 1/2, so P(a layer is dead) = 2^-n."""
     widths, count = (3, 4, 5), run.nets(1_000_000)
     seen = _sample(run, "dzdx", (2,), 1_000_000, n0=2, widths=widths)
     dead = 1.0 - float(np.prod([1.0 - 2.0**-n for n in widths]))

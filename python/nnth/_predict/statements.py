@@ -31,11 +31,11 @@ def kernel_method(run: Run) -> list[Statement]:
     ).points()
     mean, variance = float(table["mean"][0]), float(table["variance"][0])
     count = run.nets(4000)
-    text = f"of trained outputs = that of kernel regression, erf, n = {width}, t = 1"
+    case = f"erf, n = {width}, t = 1"
     return [
         Statement(
             LECTURE,
-            f"mean {text}",
+            f"mean of trained outputs = mean by kernel regression, {case}",
             mean,
             float(table["sim_mean"][0]),
             float(table["sim_stderr"][0]),
@@ -43,7 +43,7 @@ def kernel_method(run: Run) -> list[Statement]:
         ),
         Statement(
             LECTURE,
-            f"variance {text}",
+            f"variance of trained outputs = variance by kernel regression, {case}",
             variance,
             float(table["sim_variance"][0]),
             variance * (2.0 / (count - 1)) ** 0.5,

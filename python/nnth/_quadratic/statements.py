@@ -28,16 +28,16 @@ def _row(table: Table, quantity: str) -> int:
 def first_order(run: Run) -> list[Statement]:
     """Return theta^I at t = inf and the change of features, from the theory and from the flow.
 
-    The notes' theta^I lacks the term of the residual, which stays where there are more data than
-    parameters; their orthogonal part has (I - e^(-t Phi Phi^T))(theta_0 - theta_*) for theta^F; and
-    their features change with the opposite sign.
+    The notes' theta^I lacks the term of the residual, which does not vanish if there are more data
+    than parameters; their orthogonal part has (I - e^(-t Phi Phi^T))(theta_0 - theta_*) in place of
+    theta^F; and the change of their features has the opposite sign.
     """
     many = quadratic(random_model(6, 10, seed=run.seed), eps=(0.001,)).table()
     few = quadratic(random_model(20, 5, seed=run.seed), eps=(0.001,)).table()
     found = []
     for text, table, quantity in (
-        ("|theta^I|, residual and all, 10 points and 6 parameters", many, "theta_i_par"),
-        ("|theta^I_perp| by the Lyapunov equation, 5 points", few, "theta_i_perp"),
+        ("|theta^I| with the residual's term, 10 points, 6 parameters", many, "theta_i_par"),
+        ("|theta^I_perp| by Lyapunov's equation, 5 points, 20 parameters", few, "theta_i_perp"),
     ):
         i = _row(table, quantity)
         columns = ("theory", "flow", "lecture_value")
@@ -50,12 +50,12 @@ def first_order(run: Run) -> list[Statement]:
     ends = [_end(model, value) for value in (eps, -eps)]
     measured = model.psi @ (0.5 * (ends[0] + ends[1]) - model.theta0)
     along = float(np.sum(measured * change) / np.sum(change**2))
-    text = "features change by eps Psi (theta_* - theta_0), in units of it"
+    text = "change of the features over eps Psi (theta_* - theta_0)"
     return [*found, Statement("11/2", text, 1.0, along, error=1e-5, notes=-1.0)]
 
 
 def relabeled(run: Run) -> list[Statement]:
-    """Return the distance of the linear model of y + eps Y^I from theta^F + eps theta^I_par: 0."""
+    """The linear model of the labels y + eps Y^I ends at theta^F + eps theta^I_par."""
     model, eps = random_model(20, 5, seed=run.seed), 0.1
     solution = Solution(model)
     y_i = -0.5 * solution.psi_times(solution.theta_star) @ solution.theta_star
@@ -63,23 +63,28 @@ def relabeled(run: Run) -> list[Statement]:
     residual = model.phi.T @ model.theta0 - model.y - eps * y_i
     linear = model.theta0 - model.phi @ np.linalg.solve(gram, residual)
     expected = solution.theta_star + eps * solution.theta_i(math.inf).par
-    text = "the linear model of y + eps Y^I is theta^F + eps theta^I_par: their distance"
+    text = "distance of the linear model of y + eps Y^I from theta^F + eps theta^I_par"
     return [Statement("11/2", text, 0.0, float(np.linalg.norm(linear - expected)), error=1e-12)]
 
 
 def residuals(run: Run) -> list[Statement]:
-    """Return the powers of eps in the errors of predictions, for a model and for a network."""
+    """Return the exponents of eps in the errors of theta, for a model and for a network."""
     model = quadratic(random_model(20, 5, seed=run.seed)).table()
     net = quadratic(net="random", points=3, seed=run.seed).table()
     cases = (
-        ("theta^F + eps theta^I is right to eps^2", model, "residual", 2.0),
+        ("exponent of eps in the error of theta^F + eps theta^I", model, "residual", 2.0),
         (
-            "with the notes' theta^I, without an orthogonal part, to eps",
+            "exponent of eps in the error with the notes' theta^I, without an orthogonal part",
             model,
             "residual of lecture",
             1.0,
         ),
-        ("for a tanh network that goes the fraction eps: eps^2", net, "residual of net", 2.0),
+        (
+            "exponent of eps in the error for a tanh network with labels f_0 + eps (y - f_0)",
+            net,
+            "residual of net",
+            2.0,
+        ),
     )
     return [
         Statement(

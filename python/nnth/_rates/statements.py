@@ -37,8 +37,8 @@ def susceptibilities(
     """Return the factors by which a layer changes the variance K and the distance of two inputs.
 
     chi_par = (C_w/2) E[(s^2)''] = dK'/dK and chi_perp = C_w E[s'^2]; the notes of lecture 7 quote
-    them as (C_w/2) E[s^2 s^2] and C_w E[s^2]. Measured on a layer of `neurons` random neurons, the
-    two inputs at a cosine of nearly 1.
+    them as (C_w/2) E[s^2 s^2] and C_w E[s^2]. Both are measured on a layer of `neurons` random
+    neurons, chi_perp for two inputs with a cosine of nearly 1.
 
     act, cb, cw: as in `nnth.kernel`. k: the variance K, above 0. neurons: at least 2.
     Accuracy: `error`, of differences, for smooth activations; 1e-4 for those with kinks.
@@ -46,7 +46,7 @@ def susceptibilities(
     """
     chosen = activation(act)
     cb, cw = variances(chosen, cb, cw)
-    # One layer with K^1 = k; norm and C_b are chosen to give that.
+    # norm and C_b are such that K^1 = k.
     layer = kernel(act, depth=1, cb=0.0, cw=cw, norm=k / cw, rho=1.0)
     u, v = (normals(seed, stream, neurons, threads=threads) for stream in (0, 1))
 
@@ -61,7 +61,7 @@ def susceptibilities(
     square = value(size * u) ** 2
     stated = (
         ("dK'/dK = chi_par = (C_w/2) E[(s^2)'']", "chi_par", par, cw / 2 * np.mean(square**2)),
-        ("distances grow by chi_perp = C_w E[s'^2]", "chi_perp", perp, cw * np.mean(square)),
+        ("growth of distances^2 = chi_perp = C_w E[s'^2]", "chi_perp", perp, cw * np.mean(square)),
     )
     return [
         Statement(
@@ -79,12 +79,13 @@ def susceptibilities(
 def effective_jacobian(
     *, width: int = 64, depth: int = 4, samples: int = 400, seed: int = 0
 ) -> list[Statement]:
-    """Return how far a step of gradient descent at the NTK rates moves the output.
+    """Return the change of the output in a step of gradient descent at the NTK rates.
 
-    Output and target differ by r; a small step at rates e eta_j moves the output by -e r sum_j
+    Output and target differ by r; a small step at rates e eta_j changes the output by -e r sum_j
     eta_j (dz/dtheta_j)^2, so that the effective Jacobian is sqrt(eta_j) dz/dtheta_j. The notes'
     eta_j dz/dtheta_j would give eta_j^2 there. For ReLU without biases at C_w = 2, eta_j = 2/n and
-    |x|^2 = n_0 the mean is 2 (L + 1) at every width; measured on random networks that take a step.
+    |x|^2 = n_0 the mean is 2 (L + 1) at every width. It is measured on random networks that take
+    one step.
     """
     nets = Nets(activation("relu"), depth, width, 0.0, 2.0, "ntk", False)
     x, y, step = np.ones((1, width)), np.full((1, 1), 100.0), 1e-6
@@ -101,7 +102,7 @@ def effective_jacobian(
     )
     moved = ((before - after) / (step * (before - y))).ravel()
     theory = 2.0 * (depth + 1)
-    text = "a step moves z by sum_j eta_j (dz/dtheta_j)^2, relu, eta_j = 2/n"
+    text = "change of z in a step, over the error = sum_j eta_j (dz/dtheta_j)^2, relu, eta_j = 2/n"
     # The step has a relative error of step * Theta, which outliers among the networks enlarge.
     return [Statement("L7", text, theory, *mean_of(moved), error=1e-3, notes=2.0 / width * theory)]
 
@@ -110,40 +111,42 @@ def weight_rates(*, samples: int = 200, seed: int = 0, threads: int = 0) -> list
     """Return the exponents of width and depth of the rate of all weights.
 
     eta_W = 1/sum (dz/dW)^2 = O(1/(L n)) in the standard parametrization, where the notes have
-    O(1/(L sqrt n)); and O(1/n) for tanh at C_w = 1, where K^l = 1/(2 l). Measured on random
-    networks, of the width from 64 to 1024 at L = 4, and of L + 1 from 8 to 32 at width 1024.
+    O(1/(L sqrt n)); and O(1/n) for tanh at C_w = 1, where K^l = 1/(2 l). The exponents are measured
+    on random networks of widths from 64 to 1024 at L = 4, and of L + 1 from 8 to 32 at width 1024.
     """
     widths, layers = (64, 128, 256, 512, 1024), (8, 16, 32)
     by_width, by_depth = [(n, 4) for n in widths], [(1024, count - 1) for count in layers]
     cases = (
-        ("relu", "n", by_width, widths, -0.5),
-        ("tanh", "n", by_width, widths, -0.5),
-        ("relu", "L + 1", by_depth, layers, math.nan),  # the notes agree
-        ("tanh", "L + 1 (tends to 0)", by_depth, layers, -1.0),
+        ("relu", "exponent of n in eta_W", by_width, widths, -0.5),
+        ("tanh", "exponent of n in eta_W", by_width, widths, -0.5),
+        # The notes are right on this one.
+        ("relu", "exponent of L + 1 in eta_W", by_depth, layers, math.nan),
+        ("tanh", "exponent of L + 1 in eta_W (tends to 0)", by_depth, layers, -1.0),
     )
     found = []
-    for act, name, nets, sizes, notes in cases:
+    for act, text, nets, sizes, notes in cases:
         theory, power, stderr = _power_of_rate(act, nets, sizes, samples, seed, threads)
         # Sums at finite width differ by a relative O(L/n), up to 1/30 here, but not for ReLU.
         error = 0.0 if act == "relu" else 0.02
-        text = f"eta_W goes as this power of {name}, {act}"
-        found.append(Statement("L7", text, theory, power, stderr, error, notes))
+        found.append(Statement("L7", f"{text}, {act}", theory, power, stderr, error, notes))
     return found
 
 
 def convergence_factor(*, points: int = 8, steps: int = 2000, seed: int = 0) -> list[Statement]:
-    """Return the factor a step of gradient descent at 0.99 and at 1.01 times the bound.
+    """Return the factor per step of gradient descent at 0.99 and at 1.01 times the bound.
 
-    max(|1 - eta lambda_min|, |1 - eta lambda_max|); the notes have 1 - eta lambda_min always.
-    Measured on the tangent kernel of a ReLU layer, for normal inputs in 64 dimensions: these are
-    nearly orthogonal, so that 1 - eta lambda_min is far from 0.98 and its mode dies out.
+    The factor is max(|1 - eta lambda_min|, |1 - eta lambda_max|); the notes always have 1 - eta
+    lambda_min. It is measured on the tangent kernel of a ReLU layer, for normal inputs in 64
+    dimensions: these are nearly orthogonal, so that 1 - eta lambda_min is far from 0.98 and the
+    component along its eigenvector vanishes.
     """
     x = normals(seed, 0, 64 * check_integer("points", points)).reshape(points, 64)
     table = descent_rates(x, act="relu", steps=steps, seed=seed)
     return [
         Statement(
             "L7",
-            f"max(|1 - eta lambda_min|, |1 - eta lambda_max|), {table['rate'][i]} 2/lambda_max",
+            "factor per step = max(|1 - eta lambda_min|, |1 - eta lambda_max|), eta "
+            f"{table['rate'][i]} 2/lambda_max",
             float(table["factor"][i]),
             float(table["measured"][i]),
             error=1e-9,
@@ -158,11 +161,11 @@ def decaying_noise(
 ) -> list[Statement]:
     """Return the variance of noisy gradient descent at falling rates, and the notes' bound on it.
 
-    u' = (1 - eta_t) u + eta_t xi, lambda = 1, eta_t = (t + 1)^-power/2, xi ~ N(0, 1): its variance
-    obeys v' = (1 - eta_t)^2 v + eta_t^2 and vanishes as eta_t/2, also where the sum of eta_t^2 is
-    infinite, as for power 1/2. That this sum is finite, as the notes require, is needed for almost
-    sure convergence alone. They use the triangle inequality, E|u'| <= (1 - eta_t) E|u| + eta_t
-    E|xi|, whose bound stays at E|xi| = (2/pi)^(1/2).
+    For u' = (1 - eta_t) u + eta_t xi, lambda = 1, eta_t = (t + 1)^-power/2 and xi ~ N(0, 1) the
+    variance obeys v' = (1 - eta_t)^2 v + eta_t^2 and vanishes as eta_t/2, also where the sum of
+    eta_t^2 is infinite, as for power 1/2. The notes require this sum to be finite, which only
+    almost sure convergence needs. They use the triangle inequality, E|u'| <= (1 - eta_t) E|u| +
+    eta_t E|xi|, whose bound stays at E|xi| = (2/pi)^(1/2).
 
     power: in (0, 1]. Both chains start at 0.
     """
@@ -177,9 +180,9 @@ def decaying_noise(
         bound = (1.0 - eta) * bound + np.abs(kick)
         variance = (1.0 - eta) ** 2 * variance + eta**2
         expected = (1.0 - eta) * expected + eta * math.sqrt(2.0 / math.pi)
-    moment = f"E u^2 of noisy descent vanishes, eta_t ~ t^-{power:g}, {steps} steps"
-    limit = f"its bound by the triangle inequality stays at E|xi|/lambda, {steps} steps"
-    return [  # the notes agree on the first, but for its condition
+    moment = f"E u^2 of noisy gradient descent, eta_t ~ t^-{power:g}, {steps} steps"
+    limit = f"bound on E|u| by the triangle inequality -> E|xi|/lambda, {steps} steps"
+    return [  # the notes are right on the first, except for its condition
         Statement("L7", moment, variance, *mean_of(u**2)),
         Statement("L7", limit, expected, *mean_of(bound), notes=0.0),
     ]
@@ -189,18 +192,19 @@ def mean_field_rates(*, samples: int = 32, seed: int = 0, threads: int = 0) -> l
     """Return the exponents of eta lambda_max and of the loss of mean-field networks, at two rates.
 
     With output weights of variance 1/n^2 at a rate O(1), as in the notes, eta lambda_max grows as
-    n, and the loss in one step by (eta lambda_max - 1)^2, as n^2. With f = (1/n) sum_i a_i s(w_i.x)
-    at the rate n eta_0 both are of order n^0. Measured on networks of width 512 to 4096 that take
-    one step.
+    n, and the loss grows in one step by the factor (eta lambda_max - 1)^2, as n^2. With f = (1/n)
+    sum_i a_i s(w_i.x) at the rate n eta_0 both are of order n^0. They are measured on networks of
+    width 512 to 4096 that take one step.
     """
     table = training_scalings(
         width=(512, 1024, 2048, 4096), steps=1, samples=samples, seed=seed, threads=threads
     )
     right, wrong = "rate n eta_0 for f = (1/n) sum a s(w.x)", "rate O(1) in the notes' parameters"
+    eigenvalue, loss = "exponent of n in eta lambda_max", "exponent of n in the loss after a step"
     cases = (
-        ("mean field", "eta_lambda", f"{right}: exponent of n in eta lambda_max", math.nan),
-        ("mean field at rate 1", "eta_lambda", f"{wrong}: the same exponent", 0.0),
-        ("mean field at rate 1", "first_step", f"{wrong}: the loss after a step", 0.0),
+        ("mean field", "eta_lambda", f"{eigenvalue}, {right}", math.nan),
+        ("mean field at rate 1", "eta_lambda", f"{eigenvalue}, {wrong}", 0.0),
+        ("mean field at rate 1", "first_step", f"{loss}, {wrong}", 0.0),
     )
     found = []
     for regime, quantity, text, notes in cases:

@@ -22,12 +22,12 @@ LECTURE: Final = "12/5"
 
 
 def arrangements(run: Run) -> list[Statement]:
-    """One layer has sum_(i <= n0) C(n, i) regions, as hyperplanes in general position."""
+    """One layer has sum_(i <= n0) C(n, i) regions: its hyperplanes are in general position."""
     found = []
     for n0, n in ((1, 50), (2, 40), (3, 16)):
         network = random_network(n0, (n,), seed=run.seed)
         counted = count_regions(network, threads=run.threads).activation_regions
-        text = f"sum_(i <= n0) C(n, i) regions, n0 = {n0}, n = {n}"
+        text = f"number of regions = sum_(i <= n0) C(n, i), n0 = {n0}, n = {n}"
         found.append(Statement(LECTURE, text, zaslavsky(n, n0), counted))
     return found
 
@@ -46,13 +46,18 @@ def bounds(run: Run) -> list[Statement]:
             ).activation_regions
             for i in range(run.nets(1000))
         )
-        text = f"regions <= {name}, the most of {run.nets(1000)} networks, n0 = 2, widths 8,8"
+        text = (
+            f"largest number of regions of {run.nets(1000)} networks <= {name}, n0 = 2, widths 8,8"
+        )
         found.append(Statement(LECTURE, text, bound, most, relation="<="))
     return found
 
 
 def telgarsky(run: Run) -> list[Statement]:
-    """The tent map composed k times has 2^k pieces on [0, 1], two more on the line; not 2 2^k."""
+    """The tent map composed k times has 2^k pieces on [0, 1] and 2^k + 2 on the line.
+
+    The notes have 2 2^k.
+    """
     k = 16
     network = named_network(f"telgarsky:{k}")
     inside = regions_through([[0.0], [1.0]], network, threads=run.threads)["linear_regions"][0]
@@ -60,13 +65,13 @@ def telgarsky(run: Run) -> list[Statement]:
     return [
         Statement(
             LECTURE,
-            f"2^k pieces on [0, 1] of k = {k} tents, {3 * k - 1} neurons",
+            f"number of pieces on [0, 1] = 2^k, k = {k} tent maps of {3 * k - 1} neurons",
             2.0**k,
             float(inside),
         ),
         Statement(
             LECTURE,
-            f"2^k + 2 pieces on the line of k = {k} tents",
+            f"number of pieces on the line = 2^k + 2, k = {k} tent maps",
             2.0**k + 2.0,
             counted,
             notes=2.0 * 2.0**k,
@@ -77,19 +82,20 @@ def telgarsky(run: Run) -> list[Statement]:
 def random_networks(run: Run) -> list[Statement]:
     """Random networks have on average as many regions as one layer of all their neurons.
 
-    This is exact for one layer; for more it is the limit of large widths, with `error` its error.
+    This is exact for one layer; for more layers it is the limit of large widths, and `error` bounds
+    the difference from it.
     """
     found = []
     for n0, widths, box, text, error in (
-        (1, (64,), 1.0, "1 + (2/pi) n atan(R/g) pieces on [-R, R], width 64", 0.0),
+        (1, (64,), 1.0, "pieces on [-R, R] = 1 + (2/pi) n atan(R/g), width 64", 0.0),
         (
             1,
             (64, 64),
             1.0,
-            "1 + sum_l (2/pi) n_l atan(R/g_l) pieces on [-R, R], widths 64,64",
+            "pieces on [-R, R] = 1 + sum_l (2/pi) n_l atan(R/g_l), widths 64,64",
             0.03,
         ),
-        (2, (32, 32), math.inf, "1 + N + C(N, 2) regions of the plane, widths 32,32", 0.03),
+        (2, (32, 32), math.inf, "regions of the plane = 1 + N + C(N, 2), widths 32,32", 0.03),
     ):
         table = regions(
             n0=n0,
@@ -104,7 +110,7 @@ def random_networks(run: Run) -> list[Statement]:
         found.append(
             Statement(
                 LECTURE,
-                f"on average {text}",
+                f"mean number of {text}",
                 theory,
                 float(table["activation_regions"][0]),
                 float(table["stderr"][0]),
@@ -130,7 +136,7 @@ def density(run: Run) -> list[Statement]:
         threads=run.threads,
     )
     bound = 1.0 + 2.0 * half * sum(widths) / (math.pi * g)
-    text = f"E regions in [a, b] <= 1 + |a - b| N/(pi g), widths 32*3, b = -a = {half}"
+    text = f"mean number of regions in [a, b] <= 1 + |a - b| N/(pi g), widths 32*3, b = -a = {half}"
     return [
         Statement(
             LECTURE,
@@ -144,7 +150,10 @@ def density(run: Run) -> list[Statement]:
 
 
 def zero_cell(run: Run) -> list[Statement]:
-    """The sides of the polygon around 0, n0 = 2, one layer: an open problem of the lecture."""
+    """The number of sides of the polygon around 0 for one layer and n0 = 2.
+
+    The lecture poses it as an open problem.
+    """
     n, samples = 16, run.nets(20_000)
     cells = [
         count_regions(random_network(2, (n,), seed=run.seed, sample=i), threads=1)
@@ -160,20 +169,20 @@ def zero_cell(run: Run) -> list[Statement]:
     return [
         Statement(
             LECTURE,
-            f"E sides of the polygon around 0, {n} neurons",
+            f"mean number of sides of the polygon around 0, {n} neurons",
             zero_cell_sides_expected(n),
             *mean_of(sides),
         ),
         Statement(
             LECTURE,
-            "E sides of the polygon around 0 -> pi^2/2, a million neurons",
+            "mean number of sides of the polygon around 0 -> pi^2/2, 10^6 neurons",
             math.pi**2 / 2.0,
             zero_cell_sides_expected(10**6),
             error=1e-5,
         ),
         Statement(
             LECTURE,
-            "P(polygon around 0 is unbounded) = n/2^(n-1), 6 neurons",
+            "P(the polygon around 0 is unbounded) = n/2^(n-1), 6 neurons",
             chance,
             unbounded,
             math.sqrt(chance * (1.0 - chance) / samples),

@@ -20,22 +20,22 @@ def fluctuation_relations(run: Run) -> list[Statement]:
     texts = {
         "gradient": "<grad L> = 0",
         "trace": "<theta.grad L> = (eta/2) <tr C~>",
-        "covariance": "the covariance of theta is Sigma = K Sigma + eta^2 C",
+        "covariance": "covariance of theta: Sigma = K Sigma + eta^2 C",
     }
     return [
-        _stated(table, i, f"{texts[relation]}, {table['case'][i]}")
+        _stated(table, i, f"{texts[relation]}, batches {table['case'][i]}")
         for i, relation in enumerate(table["relation"].tolist())
         if relation in texts
     ]
 
 
 def descent_of_the_trace(run: Run) -> list[Statement]:
-    """Wei and Schwab: the variances in a valley, and the fall of the trace of the Hessian."""
+    """The variances in a valley and the decrease of tr H, after Wei and Schwab (2019)."""
     table = valley_relations(steps=run.nets(10_000), seed=run.seed, threads=run.threads)
     texts = {
         "variance": "<theta_i^2> = eta a/(2 (1 - eta lambda_i))",
-        "trace": "tr H falls in a step",
-        "curvature": "not every lambda_i falls in a step",
+        "trace": "change of tr H in a step, which is negative",
+        "curvature": "change of lambda_i in a step, which can be positive",
     }
     return [
         _stated(
@@ -49,10 +49,10 @@ def descent_of_the_trace(run: Run) -> list[Statement]:
 
 
 def circle(run: Run) -> list[Statement]:
-    """The mass below pi of a walk with steps dt below pi and 2 dt above: 4/5, or 2/3."""
+    """The probability of an angle below pi, for steps dt below pi and 2 dt above: 4/5 or 2/3."""
     table = circle_relations(steps=run.nets(10_000), seed=run.seed, threads=run.threads)
     return [
-        _stated(table, i, f"mass below pi on the circle, {case}, dt = pi/32")
+        _stated(table, i, f"P(angle < pi) of a walk on the circle, {case}, dt = pi/32")
         for i, case in enumerate(table["case"].tolist())
     ]
 
