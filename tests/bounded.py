@@ -1,4 +1,4 @@
-"""Calls of the program within this process that may take little memory and time."""
+"""Calls of the program within this process with limits on memory and time."""
 
 import resource
 import signal
@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-ROOM = 4 * 2**30  # bytes that a call may take, on a machine with any memory
+ROOM = 4 * 2**30  # bytes that a call may allocate on a machine with any memory
 LONG = 0.3  # seconds of processor time after which a call is interrupted
 
 
 @contextmanager
 def bounded() -> Iterator[list[float]]:
-    """Room for no more than small work, and an interrupt after some processor time.
+    """Limit memory to a small amount, and interrupt the call after some processor time.
 
-    The list has the processor time at which the interrupt came, if it did.
+    The yielded list holds the processor time of the interrupt, if there was one.
     """
     interrupts: list[float] = []
 

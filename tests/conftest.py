@@ -5,11 +5,11 @@ import signal
 
 from hypothesis import HealthCheck, settings
 
-# Workers of pytest-xdist are as many as the cores; more threads of the BLAS would only wait.
+# pytest-xdist has as many workers as there are cores; more threads of the BLAS would only wait.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
-# The same examples on every machine, and no limit of time, which a busy machine would exceed.
+# The same examples on every machine, and no time limit, which a busy machine would exceed.
 settings.register_profile(
     "any machine",
     deadline=None,
@@ -20,8 +20,8 @@ settings.load_profile("any machine")
 
 
 def pytest_configure() -> None:
-    # A shell's background jobs ignore Ctrl-C, those of nohup the end of their terminal, and what
-    # they start does too: the tests of it could not pass there.
+    # Background jobs of a shell ignore Ctrl-C, and those of nohup the end of their terminal.
+    # Programs that they start inherit this, and the tests of signals could not pass there.
     for number, usual in (
         (signal.SIGINT, signal.default_int_handler),
         (signal.SIGHUP, signal.SIG_DFL),

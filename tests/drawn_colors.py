@@ -10,7 +10,7 @@ from matplotlib.container import ErrorbarContainer
 def check_colors(panels: Iterable[Any]) -> None:
     """Check that in all panels of a figure a label has one color, and a color one label.
 
-    Grays, which stand for theory, bars and hollow points, are no colors.
+    Grays, which stand for theory, bars and hollow points, do not count as colors.
     """
     by_label: dict[str, set[str]] = {}
     by_color: dict[str, set[str]] = {}

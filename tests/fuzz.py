@@ -1,11 +1,12 @@
-"""Does any input crash what reads input? Coverage-guided fuzzing, with atheris (group "fuzz").
+"""Does any input crash a reader of input? Coverage-guided fuzzing, with atheris (group "fuzz").
 
     python tests/fuzz.py expression|files|options [--seconds 120] [--seed 1] [--input FILE]
 
-expression: texts as activations, parsed, differentiated and evaluated. files: bytes as data sets,
-networks and quadratic models. options: words after every command, run as far as its checks. What is
-wrong has to end in a ValueError, or in one line with exit code 1 or 2. An input that does not is
-kept in build/fuzz/TARGET and shown; --input tries it again. What is found becomes a test.
+expression: texts as activations, which are parsed, differentiated and evaluated. files: bytes as
+data sets, networks and quadratic models. options: words after every command, which runs as far as
+its checks. Wrong input must end in a ValueError, or in one line with exit code 1 or 2. An input
+that does not is kept in build/fuzz/TARGET and printed; --input tries it again. Findings become
+tests.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ POINTS = np.linspace(-3.0, 3.0, 7)
 
 
 def expression(data: bytes) -> None:
-    """A text, half of tokens and half of any characters, as an activation."""
+    """Use a text of tokens and of arbitrary characters as an activation."""
     source = atheris.FuzzedDataProvider(data)
     text = ""
     while source.remaining_bytes() and len(text) < 300:
@@ -63,7 +64,7 @@ def expression(data: bytes) -> None:
 
 
 def files(data: bytes) -> None:
-    """Bytes as a file of each kind that is read."""
+    """Read the bytes as a file of each format."""
     readers: list[tuple[str, Callable[[Path], object]]] = [
         ("npy", nnth.load_data),
         ("npz", nnth.load_data),
@@ -82,7 +83,7 @@ def files(data: bytes) -> None:
 
 
 def options(data: bytes) -> None:
-    """Words after a command: mostly its own options, with values of few kinds or any text."""
+    """Run a command with words: mostly its own options, with values of few kinds or any text."""
     source = atheris.FuzzedDataProvider(data)
     command = list(COMMANDS)[source.ConsumeIntInRange(0, len(COMMANDS) - 1)]
     words = command.split()
@@ -122,12 +123,12 @@ def captured() -> Iterator[io.BytesIO]:
     try:
         yield errors
     finally:
-        sys.stderr.detach()  # or what was caught is closed with it
+        sys.stderr.detach()  # without it the buffer would be closed too
         sys.stdout, sys.stderr = before
 
 
 def seeds(target: str) -> Iterator[bytes]:
-    """Inputs to begin with."""
+    """Yield the inputs to begin with."""
     yield b"\0\1\2\3\4\5\6\7" * 4
     if target != "files":
         return
@@ -158,7 +159,7 @@ def seeds(target: str) -> Iterator[bytes]:
 def main() -> None:
     for name in nnth.__all__:
         getattr(nnth, name)
-    # Not `instrument_imports`, which the loader of an editable install escapes.
+    # `instrument_imports` would miss modules of an editable install.
     for thing in gc.get_objects():
         if isinstance(thing, FunctionType) and (thing.__module__ or "").startswith("nnth"):
             atheris.instrument_func(thing)
@@ -191,7 +192,7 @@ def main() -> None:
 
 
 def prepared(folder: str) -> str:
-    """A folder with the files that VALUES names."""
+    """Return a folder with the files that VALUES names."""
     x = np.random.default_rng(0).normal(size=(6, 3))
     arrays: dict[str, Any] = {"W1": x, "b1": x[:, 0], "W2": x.T[:1], "b2": np.zeros(1)}
     np.save(Path(folder, "x.npy"), x)

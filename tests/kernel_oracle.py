@@ -1,9 +1,9 @@
-"""Kernels of infinitely wide networks with mpmath, from formulas of their own: slow, and sure.
+"""Kernels of infinitely wide networks with mpmath, from separate formulas, slowly.
 
 An activation is an `Oracle`: E[s^2], E[s'^2] and dE[s^2]/dK of one Gaussian input, E[s_a s_b] and
 E[s_a' s_b'] of two, to the working precision. Where the average over the second input given the
-first is known, the first is integrated over numerically, split at every kink. Nothing is shared
-with the package but the definitions.
+first is known, the first is integrated numerically, split at every kink. Only definitions are
+shared with the package.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ DIGITS = 30
 
 @dataclass(frozen=True)
 class Oracle:
-    """`one(k)` gives E[s^2], E[s'^2] and dE[s^2]/dk, the last nan where it is not known.
+    """`one(k)` gives E[s^2], E[s'^2] and dE[s^2]/dk, which is nan if it is not known.
 
     `two(k_a, k_b, rho)` gives E[s_a s_b] and E[s_a' s_b'].
     """
@@ -73,7 +73,7 @@ def powers(p: float, right: float, left: float) -> Oracle:
 
 
 def closed(value: Two, slope: Two, growth: Callable[[Number], Number]) -> Oracle:
-    """The oracle of formulas that hold for one input as well."""
+    """Return the oracle of formulas that hold for one input as well."""
 
     def one(k: Number) -> tuple[Number, Number, Number]:
         return value(k, k, mp.mpf(1)), slope(k, k, mp.mpf(1)), growth(k)
@@ -100,7 +100,7 @@ def erf() -> Oracle:
 
 
 def exponentials(sign_far: int) -> Oracle:
-    """sin (-1), cos (+1): (exp(k_ab) +- exp(-k_ab))/2 exp(-(k_a + k_b)/2)."""
+    """Return sin (-1) or cos (+1): (exp(k_ab) +- exp(-k_ab))/2 exp(-(k_a + k_b)/2)."""
 
     def of(sign: int) -> Two:
         def value(a: Number, b: Number, rho: Number) -> Number:
@@ -130,7 +130,7 @@ def gaussian() -> Oracle:
     )
 
 
-# The average of s(m + w y) and of s'(m + w y) over a standard normal y; for w = 0 the values at m.
+# The averages of s(m + w y) and of s'(m + w y) over a standard normal y; for w = 0 the values at m.
 Average = Callable[[Number, Number], tuple[Number, Number]]
 
 
@@ -139,9 +139,9 @@ def phi(x: Number) -> Number:
 
 
 def averaged(average: Average, kinks: tuple[float, ...], singular: float | None = None) -> Oracle:
-    """The oracle of an activation of known averages, kinked at `kinks`, smooth and linear between.
+    """Return the oracle of an activation of known averages, smooth or linear between `kinks`.
 
-    `singular`: the power p of |z - kink|^p, whose slope squared is integrated by its own power.
+    `singular`: the power p of |z - kink|^p, whose squared slope is integrated as a power.
     """
     cuts = [mp.mpf(c) for c in kinks]
 
@@ -214,7 +214,7 @@ def singular_products(
 ) -> tuple[Number, Number]:
     """Return E[s(q x) u(x)] and E[s'(q x) v(x)] for s = |z - c|^p and u, v = other(x).
 
-    In t = |z - c|^p the slope is no pole any more; tanh-sinh follows t^(1/p) at 0.
+    In t = |z - c|^p the slope has no pole; the tanh-sinh rule resolves t^(1/p) at 0.
     """
     value, slope = mp.mpf(0), mp.mpf(0)
     for side in (-1, 1):

@@ -1,4 +1,4 @@
-"""Activations: values and derivatives, where they are not smooth, and their expectations."""
+"""Activations: their values and derivatives, their kinks and jumps, and their expectations."""
 
 import mpmath as mp
 import numpy as np
@@ -26,7 +26,8 @@ def test_value_and_derivatives_are_exact(act: str) -> None:
         for i, z in enumerate(points):
             for order, jet in enumerate(jets):
                 exact = mp.diff(known.exact, mp.mpf(z), order) if order else known.exact(mp.mpf(z))
-                # A dozen rounded operations; tails come from differences to 1, absolute.
+                # The value takes a dozen rounded operations, and in the tails differences from 1
+                # are absolute.
                 assert abs(jet[i] - exact) <= 1e-14 * abs(exact) + 5e-15, (z, order)
 
 
@@ -36,7 +37,7 @@ def test_at_a_kink_value_and_slope_are_the_mean_of_both_sides(act: str) -> None:
     for z in CATALOGUE[act].kinks:
         here, left, right = (core.evaluate([z + side])[:2] for side in (0.0, -1e-14, 1e-14))
         for middle, below, above in zip(here, left, right, strict=True):
-            # The sides are 1e-14 away, where a slope of order 1 has moved by as much.
+            # The sides are 1e-14 away, where a function with a slope of order 1 differs by as much.
             assert middle[0] == pytest.approx((below[0] + above[0]) / 2, abs=1e-13)
 
 
@@ -62,13 +63,13 @@ def test_catalogue_breaks_where_it_is_not_smooth_and_nowhere_else(act: str, reac
     ],
 )
 def test_breaks_of_expressions_are_found(act: str, at: list[float]) -> None:
-    # Found by halving down to 2^-50 of the distance from 0, or 2^-60; beside an edge of the halving
-    # to the ratio 16 of the samples there times 2^-51.
+    # Kinks are found by halving down to 2^-50 of the distance from 0, or to 2^-60; beside an edge
+    # of the halving the error is the ratio 16 of the samples there, times 2^-51.
     np.testing.assert_allclose(activation(act).core.breaks(64.0), at, rtol=1e-14, atol=2e-18)
 
 
 @settings(max_examples=60)
-@example(at=8.135582449671407, jump=False)  # next to an edge of the halving
+@example(at=8.135582449671407, jump=False)  # beside an edge of the halving
 @given(at=st.floats(-60, 60).filter(lambda z: abs(z) > 1e-9), jump=st.booleans())
 def test_a_break_is_found_wherever_it_is(at: float, jump: bool) -> None:
     act = f"{'step' if jump else 'relu'}(z-({at!r}))"
@@ -103,9 +104,9 @@ def test_expectations_of_nasty_expressions(act: str) -> None:
     cb = 0.1
     k, rho = 1.3 + cb, (0.65 + cb) / (1.3 + cb)
     table = kernel(act, depth=1, cb=cb, cw=1.3)
-    if NASTY[act].slopes:  # the worst is the slope of z^0.75 next to its singularity
+    if NASTY[act].slopes:  # the largest error is that of the slope of z^0.75 beside its singularity
         assert table["error"][1] < 1e-7
-    # The rules of problems.py carry about 1e-12 themselves.
+    # The rules of problems.py have an error of about 1e-12 themselves.
     k_aa, k_ab = cb + 1.3 * square(NASTY[act], k), cb + 1.3 * product(NASTY[act], k, rho)
     assert table["k_aa"][1] == pytest.approx(k_aa, rel=1e-12)
     assert table["k_ab"][1] == pytest.approx(k_ab, rel=1e-11, abs=1e-11 * k_aa)
@@ -153,11 +154,12 @@ def test_a_square_root_has_a_kernel_although_its_slope_has_no_square() -> None:
     [("1/(1+exp(-z))", "sigmoid"), ("z/(1+exp(-z))", "silu"), ("z*tanh(log(1+exp(z)))", "mish")],
 )
 def test_an_overflow_that_does_not_show_does_no_harm(written: str, same: str) -> None:
-    """exp(1000) is infinite, the activation and its derivatives are not."""
+    """exp(1000) is infinite, but the activation and its derivatives are finite."""
     z = np.array([-1e4, -1e3, -30.0, 1.0, 30.0, 1e3, 1e4])
     jets = zip(activation(written).core.evaluate(z), activation(same).core.evaluate(z), strict=True)
     for ours, theirs in jets:
-        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-14)  # log(1 + x) is absolute
+        # log(1 + x) has an absolute error
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-14)
     a, b = (kernel(act, depth=3, cb=0.1, cw=1.5, norm=1e4) for act in (written, same))
     assert set(a["status"]) == {"ok"}
     for name in ("k_ab", "theta_ab", "chi_par", "chi_perp"):

@@ -1,4 +1,4 @@
-"""The parser of expressions in z: what it accepts, what that means, what it refuses."""
+"""The parser of expressions in z: which texts it accepts and refuses, and their meaning."""
 
 import math
 import warnings
@@ -53,7 +53,7 @@ def test_every_function_has_a_meaning_here() -> None:
 @pytest.mark.parametrize("name", [n for n, (_, arity) in FUNCTIONS.items() if arity == 1])
 def test_functions_of_one_argument(name: str) -> None:
     z = np.abs(Z) if name in ("log", "log1p", "sqrt") else Z
-    # Phi by 1 + erf is absolute in the lower tail.
+    # Phi by 1 + erf has an absolute error in the lower tail.
     np.testing.assert_allclose(value(f"{name}(z)", z), MEANING[name](z), rtol=4e-16, atol=2e-16)
 
 
@@ -194,7 +194,7 @@ def test_what_is_refused_and_why(text: str, reason: str) -> None:
     "text", ["-" * 999 + "z", "z" + "+z" * 499, "abs(" * 150 + "z" + ")" * 150]
 )
 def test_long_expressions_are_computed_or_refused(text: str) -> None:
-    """Neither a crash nor a stack overflow, whatever this interpreter's limits."""
+    """The text causes neither a crash nor a stack overflow, whatever this interpreter's limits."""
     try:
         result = value(text)
     except ValueError as error:
@@ -224,7 +224,8 @@ def test_nothing_is_evaluated(tmp_path: Any) -> None:
 @given(st.text(max_size=60) | st.text("z0123456789.+-*/()<>,^ ewhraxpi:", max_size=40))
 def test_any_text_gives_a_program_or_one_line_of_error(text: str) -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SyntaxWarning)  # Python's own, of what is then refused
+        # Python's own warning about a text that is then refused
+        warnings.simplefilter("ignore", SyntaxWarning)
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
             program = parse(text)
@@ -234,8 +235,8 @@ def test_any_text_gives_a_program_or_one_line_of_error(text: str) -> None:
             assert ("z", 0.0) in program
 
 
-# Trees of operations whose values stay small and away from undefined, written out as text with the
-# function NumPy gives them.
+# Trees of operations whose values stay small and away from undefined ones: the text, and the values
+# of its function by NumPy.
 Tree = tuple[str, NDArray[np.float64]]
 _GRID = np.linspace(-2.0, 2.0, 17)
 
@@ -272,8 +273,8 @@ def _grow(trees: st.SearchStrategy[Tree]) -> st.SearchStrategy[Tree]:
 @given(st.recursive(_leaves(), _grow, max_leaves=10))
 def test_random_expressions_mean_what_numpy_computes(tree: Tree) -> None:
     text, expected = tree
-    # A tree of twenty operations, squares doubling relative errors and sums cancelling: 1e-11 of
-    # the largest value is far above rounding and far below any wrong operation.
+    # For a tree of twenty operations, where squares double relative errors and sums cancel, 1e-11
+    # of the largest value is far above rounding and far below the effect of any wrong operation.
     largest = np.abs(expected).max()
     if largest > 1e6:
         return

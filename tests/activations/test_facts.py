@@ -1,4 +1,4 @@
-"""What is known of an activation is computed from the function, and not from its name."""
+"""Properties of an activation are computed from the function, and not from its name."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_facts_do_not_depend_on_the_spelling(name: str, spelling: str) -> None:
         assert getattr(one, fact) == getattr(other, fact), fact
     for of_expression in (joints, roughness, polynomial, slopes):
         assert of_expression(one.expression) == of_expression(other.expression)
-    assert parts(one) == parts(other)  # parity, degrees, and what shows them
+    assert parts(one) == parts(other)  # parity, degrees, and the expressions that prove them
     for reach in (8.0, 64.0):
         assert one.core.breaks(reach) == other.core.breaks(reach)
         assert one.core.jumps(reach) == other.core.jumps(reach)

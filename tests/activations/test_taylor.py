@@ -1,4 +1,4 @@
-"""One-sided expansions of activations, against mpmath, and what is made of them."""
+"""One-sided expansions of activations against mpmath, and the functions derived from them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nnth._activations.near_zero import near_zero
 from nnth._activations.smoothness import joints, polynomial, roughness, slopes
 from nnth._activations.taylor import NoExpansionError, expansion
 
-# Expressions and the same in mpmath.
+# Expressions, and the same functions in mpmath.
 SMOOTH = {
     "tanh(z)": mp.tanh,
     "2*sigmoid(2*z)-1": lambda z: mp.tanh(z),
@@ -42,14 +42,15 @@ SMOOTH = {
 def test_coefficients_are_those_of_mpmath(text: str) -> None:
     right, left = (expansion(parse(text), side) for side in (1, -1))
     with mp.workdps(60):
-        # By Cauchy's integral, on a circle within all the radii of convergence (1 at least).
+        # The coefficient by Cauchy's integral, on a circle within all radii of convergence (at
+        # least 1).
         count = 64
         circle = [mp.mpf("0.25") * mp.expjpi(mp.mpf(2 * j) / count) for j in range(count)]
         values = [SMOOTH[text](z) for z in circle]
         for n in range(12):
             sums = mp.fsum(v * mp.expjpi(-mp.mpf(2 * j * n) / count) for j, v in enumerate(values))
             exact = mp.re(sums) / count / mp.mpf("0.25") ** n
-            # What the rule leaves out is the coefficient n + 64 times 0.25^64, 1e-38.
+            # The rule neglects the coefficient n + 64 times 0.25^64 = 1e-38.
             found = mp.mpf(str(right.coefficient(n)))
             assert abs(found - exact) < mp.mpf("1e-30"), n
             assert float(left.coefficient(n)) == (-1) ** n * float(right.coefficient(n))
@@ -104,7 +105,7 @@ def test_where_there_is_no_expansion_none_is_made_up(text: str) -> None:
         [expansion(parse(text), side) for side in (-1, 1)]
 
 
-# What stands for an expression beside 0.
+# Expansions in place of an expression near 0.
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,7 @@ def test_where_there_is_no_expansion_none_is_made_up(text: str) -> None:
 def test_values_and_slopes_keep_their_digits_at_all_scales(text: str, exact: object) -> None:
     z = np.concatenate([s * np.geomspace(1e-17, 0.4, 90) for s in (-1.0, 1.0)])
     value, slope, _ = activation(text).core.evaluate(z)
-    # A program's own rounding, where terms of size 1 cancel to |z|^3/6 at z = 0.4, is 1e-14.
+    # The rounding of a program, whose terms of size 1 cancel to |z|^3/6 at z = 0.4, is 1e-14.
     with mp.workdps(150):
         for at, f, f1 in zip(z.tolist(), value.tolist(), slope.tolist(), strict=True):
             true = exact(mp.mpf(at))  # type: ignore[operator]
@@ -153,7 +154,7 @@ def test_the_catalogue_needs_no_polynomials() -> None:
     ],
 )
 def test_polynomials_end_before_what_they_do_not_know(text: str) -> None:
-    """Beside the program itself where that does not cancel."""
+    """The expansion is compared with the program, which does not cancel there."""
     z = np.concatenate([s * np.geomspace(1e-3, 3.0, 500) for s in (-1.0, 1.0)])
     from nnth import _core
 
@@ -223,7 +224,7 @@ def test_joints_slopes_and_polynomials() -> None:
         ("(abs(z)+z)/2", "relu"),
         ("where(z>0,z,0.7*(exp(z)-1))", "elu:0.7"),
         ("z*abs(z)*step(z)", "relu_power:2"),
-        # Not the same, but nearly, or in part.
+        # Functions that agree nearly, or on a part of the line.
         ("min(max(z,-5000),5000)", None),
         ("relu(z)+relu(z-1e7)", None),
         ("tanh(1.00001*z)", None),

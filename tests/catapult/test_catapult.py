@@ -1,4 +1,4 @@
-"""Large learning rates on one data point: the recursion, the networks, how they end."""
+"""Large learning rates on one data point: the recursion, the networks and their outcomes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nnth._course.statement import Run
 
 
 def exact(eta: float, z: float, lam: float, y: float, kappa: float, steps: int) -> list[Any]:
-    """z - y and lambda in 60 digits."""
+    """Return z - y and lambda with 60 digits."""
     with mpmath.workdps(60):
         e, k, target = mpmath.mpf(eta), mpmath.mpf(kappa), mpmath.mpf(y)
         r, at = mpmath.mpf(z) - target, mpmath.mpf(lam)
@@ -40,14 +40,14 @@ def test_trajectories_are_those_of_sixty_digits(eta: float, y: float) -> None:
         if abs(r) < 1e-280:  # the halves of a number of 106 bits underflow
             break
         z = float(r + mpmath.mpf(y))
-        # One rounding to a double; the issue asks for 1e-11 only.
+        # One rounding to a double; the promised accuracy is 1e-11.
         assert table["z"][i] == pytest.approx(z, rel=3e-16, abs=3e-16 * y)
         assert table["lambda"][i] == pytest.approx(float(at), rel=3e-16)
         assert table["error"][i] < 1e-15
 
 
 def test_a_long_catapult_is_right_where_doubles_are_not() -> None:
-    # Chaos amplifies the rounding of doubles by 10^5 here; the estimate covers the rest.
+    # Chaos amplifies the rounding of doubles by 10^5 here; the stated error covers the rest.
     eta, kappa = 3.99, 1e-4
     table = catapult(eta, z0=1.0, lambda0=1.0, kappa=kappa, steps=100)
     r, lam = 1.0, 1.0
@@ -70,7 +70,7 @@ def plain_net(m: int, d: int, sample: int, seed: int = 0) -> tuple[np.ndarray, n
 def steps_of_a_net(
     eta: float, m: int, d: int, y: float, steps: int, frozen: bool, sample: int
 ) -> list[tuple[float, float, float]]:
-    """z, lambda and the fraction of shut gates, by back-propagation through all weights."""
+    """Return z, lambda and the fraction of shut gates, by back-propagation through all weights."""
     v, u = plain_net(m, d, sample)
     x = np.ones(d)
     gates = u @ x > 0
@@ -98,7 +98,7 @@ def test_networks_are_those_with_all_their_weights(model: int, name: str, y: flo
         rows = (table["model"] == name) & (table["sample"] == sample)
         plain = np.array(steps_of_a_net(eta, m, d, y, steps, model == 1, sample))
         count = int(rows.sum())
-        # NumPy's rounding, amplified by the catapult.
+        # The rounding of NumPy, amplified by the catapult.
         assert table["z"][rows] == pytest.approx(plain[:count, 0], abs=1e-10)
         assert table["lambda"][rows] == pytest.approx(plain[:count, 1], rel=1e-10)
         assert table["flipped"][rows].tolist() == plain[:count, 2].tolist()
@@ -149,7 +149,7 @@ def test_small_networks_die_and_that_is_no_fit() -> None:
     dead = dict(
         zip(zip(sweep["eta_lambda0"], sweep["model"], strict=True), sweep["dead"], strict=True)
     )
-    # One neuron is shut at first with probability 1/2: 200 signs, five deviations.
+    # One neuron is shut at the start with probability 1/2: 200 signs, five deviations.
     assert abs(dead[1.0, "frozen gates"] - 0.5) < 5 * 0.5 / math.sqrt(200)
     assert dead[4.5, "relu"] > dead[4.5, "frozen gates"]
     assert np.isfinite(sweep["converged"]).all()
@@ -169,7 +169,7 @@ def test_phases_of_a_sweep() -> None:
     assert (sweep["peak_step"][rate < 2.0] == 0).all()
     inside = (rate > 2.05) & (rate < 3.95)
     assert (sweep["final_eta_lambda"][inside] < 2.0).all()
-    # Peak times: whole steps, and the logarithm of a number of order one.
+    # The times of the peaks are integers, and theory gives the logarithm of a number of order one.
     off = sweep["peak_step"] - sweep["peak_from_start"]
     assert (np.abs(off[inside]) < 1.0 + 2.2 / np.log(rate[inside] - 1.0)).all()
     assert np.isinf(sweep["final_eta_lambda"][rate > 4.0]).all()
@@ -210,7 +210,7 @@ def test_the_same_bits_for_any_number_of_threads() -> None:
 
 
 def test_many_rates_share_a_network() -> None:
-    # Chunks of rates draw the same network again.
+    # Each chunk of rates draws the same networks again.
     rates = np.linspace(0.5, 3.5, 20)
     together = _core.catapult_nets(30, np.ones(4), 0.0, rates, True, 50, 3, 0, 2, 1, None)
     alone = _core.catapult_nets(30, np.ones(4), 0.0, rates[17:18], True, 50, 3, 1, 1, 1, None)
@@ -268,7 +268,7 @@ def test_a_start_that_no_network_has_says_so() -> None:
     assert catapult(1.0)["note"][0] == ""
     assert phase_of(2.0) == "catapult"
     assert math.isnan(peak_time(1.5, 100.0))
-    assert catapult(3.0, z0=0.5, target=0.5)["outcome"][0] == "converged"  # nothing to learn
+    assert catapult(3.0, z0=0.5, target=0.5)["outcome"][0] == "converged"  # the start has no error
 
 
 @pytest.mark.parametrize("check", STATEMENTS)

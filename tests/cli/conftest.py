@@ -8,13 +8,13 @@ import pytest
 
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to work in, with small data."""
+    """Return a folder with small data files, the current directory of the test."""
     x = np.random.default_rng(0).normal(size=(6, 3))
     np.save(tmp_path / "x.npy", x)
     np.save(tmp_path / "y.npy", x.sum(axis=1))
     np.save(tmp_path / "u.npy", x[:2] + 0.1)
     np.save(tmp_path / "triangle.npy", x[:3])
     monkeypatch.chdir(tmp_path)
-    # What is left in a buffer of the tests' own output is no concern of the program here.
+    # The program may not discard the buffered output of the tests.
     monkeypatch.setattr("nnth_cli.process._discard_output", lambda: None)
     return tmp_path

@@ -1,4 +1,4 @@
-"""The BLAS has one thread in every function and command, and more for large matrices alone."""
+"""The BLAS has one thread in every function and command, and more only for large matrices."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def threads_of_blas() -> set[int]:
 
 @pytest.fixture(autouse=True)
 def two_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The BLAS as a user may have it: with threads, and nothing in the environment."""
+    """Give the BLAS two threads, as for a user without settings in the environment."""
     for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         monkeypatch.delenv(name, raising=False)
     limits = threadpool_limits(limits=2, user_api="blas")
-    with threadpool_limits():  # its end lets other threads of Python set limits
+    with threadpool_limits():  # when it exits, other threads of Python may set limits again
         pass
     yield
     left = threads_of_blas()
@@ -81,7 +81,7 @@ def test_functions_that_overlap_in_threads_leave_it_as_it_was() -> None:
     first.start()
     assert inside.wait(60.0)
     assert seen() == {1}
-    assert threads_of_blas() == {1}  # since one still runs
+    assert threads_of_blas() == {1}  # because one call still runs
     may_end.set()
     first.join()
     assert threads_of_blas() == {2}
@@ -92,7 +92,7 @@ def test_every_command_factors_small_matrices_on_one_thread(
     command: str, words: str, files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found: set[int] = set()
-    looked = 0  # a flow factors thousands of times, and a look costs as much as a factor
+    looked = 0  # a flow factors thousands of times, and one check takes as long as a factorization
 
     def watched(function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:

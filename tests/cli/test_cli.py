@@ -37,7 +37,7 @@ def call(
 def start_on_terminal(
     command: Sequence[str], stream: str, **environment: str
 ) -> tuple[subprocess.Popen[bytes], int]:
-    """A process with one stream ("stdout" or "stderr") on a terminal, which the file reads."""
+    """Start a process with "stdout" or "stderr" on a terminal, which the returned file reads."""
     leader, follower = pty.openpty()
     streams: dict[str, Any] = {
         "stdout": subprocess.PIPE,
@@ -52,12 +52,12 @@ def start_on_terminal(
 
 
 def read_terminal(leader: int) -> str:
-    """Everything until the program has closed the terminal."""
+    """Read the terminal until the program has closed it."""
     shown = b""
     try:
         while block := os.read(leader, 65536):
             shown += block
-    except OSError:  # how Linux reports the other end closed
+    except OSError:  # Linux reports a closed other end by this error
         pass
     os.close(leader)
     return shown.decode()
@@ -72,14 +72,14 @@ def on_terminal(command: Sequence[str], **environment: str) -> str:
 
 
 def one_line(process: subprocess.CompletedProcess[str]) -> str:
-    """The error of a process that says nothing else."""
+    """Return the single line of error of a process that prints nothing else."""
     assert process.stdout == ""
     assert process.stderr.startswith("nnth: error: ")
     assert process.stderr.count("\n") == 1
     return process.stderr.removeprefix("nnth: error: ").rstrip("\n")
 
 
-# What a reader sees.
+# Printed output.
 
 
 def test_a_pipe_gets_csv() -> None:
@@ -153,7 +153,7 @@ def test_closed_standard_error_keeps_standard_output_clean() -> None:
     assert (done.stdout, done.returncode) == ("", 2)
 
 
-# What goes wrong.
+# Errors.
 
 
 @pytest.mark.parametrize(
@@ -255,11 +255,11 @@ def test_an_interrupted_command_is_seen_by_the_shell_and_leaves_nothing(tmp_path
     process.send_signal(signal.SIGINT)
     shown = read_terminal(leader)
     out, _ = process.communicate(timeout=60)
-    # Ended by the signal itself, which a shell reports as 130 and takes as the end of its loop.
+    # The signal itself ends the process: a shell reports 130 and ends its loop.
     assert process.returncode == -signal.SIGINT, shown
     assert out == b""
     assert "Traceback" not in shown
-    assert shown.split("\r")[-2].isspace()  # the line of the bar is wiped
+    assert shown.split("\r")[-2].isspace()  # the line of the progress bar is erased
     assert shown.endswith("\r")
     assert list(tmp_path.iterdir()) == []
 
@@ -289,7 +289,7 @@ def test_progress_is_shown_only_for_long_work_on_a_terminal() -> None:
     assert call(SHELL, "rows", "--wait", 0.8).stderr == ""
 
 
-# Rows from many processes.
+# Rows from several processes.
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl"])
@@ -319,7 +319,7 @@ def test_other_columns_are_not_added(tmp_path: Path) -> None:
     assert path.read_text() == before
 
 
-# What the program says of itself.
+# Descriptions of the program.
 
 
 def test_version_names_the_build_and_the_machine() -> None:
@@ -364,7 +364,7 @@ def test_nothing_is_imported_without_need(arguments: list[str], unneeded: set[st
     assert not imported & unneeded
 
 
-# The commands themselves.
+# The commands.
 
 
 def test_kernel_prints_a_row_a_layer() -> None:

@@ -1,4 +1,4 @@
-"""`nnth catapult`, `quadratic` and `lazy` run as processes: a new user's first lines, bad input."""
+"""`nnth catapult`, `quadratic` and `lazy` run as processes: first calls of a user, bad input."""
 
 from __future__ import annotations
 
@@ -134,7 +134,8 @@ def test_bad_input_is_one_line(words: list[str], message: str, tmp_path: Path) -
             None,
         ),
         (["lazy", "--width", "100000", "--samples", "50"], None),
-        (["quadratic", "--parameters", "300", "--points", "250"], 1.5),  # it reports no progress
+        # this call reports no progress
+        (["quadratic", "--parameters", "300", "--points", "250"], 1.5),
     ],
     ids=["catapult", "lazy", "quadratic"],
 )

@@ -1,4 +1,4 @@
-"""The tab key: what shells ask, and shells themselves where they are installed."""
+"""Completion: the calls that shells make, and shells themselves where they are installed."""
 
 import os
 import pty
@@ -19,9 +19,9 @@ from nnth_cli.main import COMMANDS
 
 NNTH = Path(sys.executable).with_name("nnth")
 SHELLS = ("bash", "zsh", "fish")
-PATIENCE = 60.0  # seconds, on a machine that does much else
+PATIENCE = 60.0  # seconds to wait on a busy machine
 
-# What is typed, and the words among which the answer is.
+# The typed line, and words among which the answer must be.
 LINES = [
     ("nnth ", COMMANDS),
     ("nnth kernel --de", ("--depth",)),
@@ -97,7 +97,7 @@ def test_the_tab_key_does_not_wait_for_numpy() -> None:
 
 
 def script(shell: str, folder: Path) -> Path:
-    """The completion script that nnth prints for a shell, in a file."""
+    """Write the completion script that nnth prints for a shell, and return its file."""
     question = {"_NNTH_COMPLETE": f"source_{shell}"}
     file = folder / f"nnth.{shell}"
     file.write_text(subprocess.check_output([NNTH], env=os.environ | question, text=True))
@@ -112,7 +112,7 @@ def need(shell: str) -> None:
 TYPED = [
     ("nnth kern", "nnth kernel"),
     ("nnth kernel --de", "nnth kernel --depth"),
-    ("nnth kernel --ac", "nnth kernel --act"),  # whose help is long
+    ("nnth kernel --ac", "nnth kernel --act"),  # its help is long
     ("nnth kernel --act tan", "nnth kernel --act tanh"),
     ("nnth sweep kernel --format js", "nnth sweep kernel --format jsonl"),
 ]
@@ -137,7 +137,7 @@ def test_the_tab_key_in_a_shell(shell: str, tmp_path: Path) -> None:
         os.write(own, f"{load}source {script(shell, tmp_path)}; echo rea''dy\n".encode())
         wait_for(own, r"ready\r")
         for typed, completed in TYPED:
-            # The line that the tab key has left is not run but echoed.
+            # The line after the tab key is echoed and not run.
             os.write(own, f"{typed}\t\x01echo got \n".encode())
             wait_for(own, rf"[\r\n]got {re.escape(completed)} *\r")
     finally:

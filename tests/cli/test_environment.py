@@ -76,7 +76,8 @@ def test_the_seed_is_a_default(
     assert printed(call, capfd) == given
     assert printed(f"{call} --seed 8", capfd) != given
     assert printed(f"sweep {call} --vary n0=2,3", capfd) == swept
-    monkeypatch.setenv("NNTH_SEED", "8")  # the options of a point are no defaults of a shell
+    # the options of a point of a sweep do not take their defaults from the environment
+    monkeypatch.setenv("NNTH_SEED", "8")
     assert printed(f"sweep {call} --vary n0=2,3 --sweep-seed 7", capfd) == swept
 
 
@@ -88,7 +89,8 @@ def test_the_format_is_a_default_of_what_is_printed(
     assert [json.loads(line)["layer"] for line in out.splitlines()] == [1, 2]
     assert printed("kernel --depth 1 --format csv", capfd).startswith("layer,")
     for command in ("kernel --depth 1", "sweep kernel --vary depth=1,2"):
-        assert printed(f"{command} -o rows.csv", capfd) == ""  # a file has them; none is asked for
+        # the file decides the format, and not the variable
+        assert printed(f"{command} -o rows.csv", capfd) == ""
         Path("rows.csv").unlink()
     assert printed("kernel --depth 1 -o rows.csv --format csv", capfd).startswith("layer,")
 
@@ -128,4 +130,4 @@ def test_the_help_names_the_variables(command: str, capfd: pytest.CaptureFixture
     text = printed(f"{command} --help", capfd)
     assert "NNTH_THREADS" in text
     assert "NNTH_FORMAT" in text
-    assert ("NNTH_SEED" in text) == (command != "kernel")  # which draws nothing
+    assert ("NNTH_SEED" in text) == (command != "kernel")  # this command draws nothing

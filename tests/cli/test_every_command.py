@@ -18,8 +18,8 @@ from processes import interrupted
 
 from nnth_cli import main as program
 
-# Short calls, with the files of `files`. The second, where there is one, is for threads: it draws
-# samples, or walks enough cells to be divided.
+# Short calls that use the files of `files`. If there is a second call, it is the one for threads:
+# it draws samples, or has enough cells to be divided.
 CALLS = {
     "kernel": ["--act tanh --depth 3 --method all"],
     "gram": ["x.npy --act gelu --depth 2", "--x x.npy --act elu:2 --depth 3"],
@@ -82,7 +82,7 @@ CALLS = {
 }
 
 
-# Other ways to call them, whose rows have columns of their own.
+# Other calls of the same commands, whose rows have further columns.
 MORE = {
     "regions count": [
         "--n0 4 --widths 5 --domain box --point 0.1,0.2,0,0",
@@ -102,7 +102,7 @@ MORE = {
     "entropy": ["--set power:2", "--set ball:2", "--set nets --width 4 --samples 9 --points 5"],
 }
 
-# What Python and NumPy write of their own objects.
+# Texts that Python and NumPy write of their own objects.
 OF_PYTHON = re.compile(
     r"\bnp\.|\bnumpy\b|\barray\(|\bdtype\(|\bFraction\(|\bobject at 0x|<(class|function) "
 )
@@ -113,7 +113,7 @@ def run(*words: str) -> int:
 
 
 def bad_values(option: Any) -> list[str]:
-    """Values that no option of this kind can have."""
+    """Return values that are invalid for any option of this kind."""
     if option.param_type_name == "argument" or option.is_flag:
         return []
     kind = type(option.type).__name__
@@ -244,7 +244,7 @@ def test_threads_change_no_byte(
     assert len(set(shown)) == 1
 
 
-# Calls that would write a file, and last longer than a test. The others are over too soon.
+# Calls that would write a file and that take longer than a test. Other calls end too soon.
 LONG = {
     "kernel": "--act tanh --method quadrature --depth 2000000 --rho 0.3 --cb 0.2 --cw 1.3",
     "gram": "big.npy --act hard_tanh --depth 1000",
@@ -288,14 +288,14 @@ def test_columns_are_chosen_in_any_order(
     rows = list(csv.DictReader(io.StringIO(capfd.readouterr().out)))
     marks = ("sweep_point", "point_rows", "failure") if command == "sweep" else ()
     names = [name for name in rows[0] if name not in marks]
-    chosen = [*names[:-4:-1], names[0]]  # parameters, version among them, and a result
+    chosen = [*names[:-4:-1], names[0]]  # parameters (the version is one of them) and a result
     assert run(*words, "--columns", ",".join(chosen)) == 0
     found = list(csv.DictReader(io.StringIO(capfd.readouterr().out)))
     assert found == [{name: row[name] for name in chosen} for row in rows]
     assert list(found[0]) == chosen
 
 
-# Numbers at the ends of the doubles, and beside what options allow.
+# Numbers at the limits of the doubles, and numbers just outside the range of options.
 EXTREME_NUMBERS = ("inf", "-inf", "1e300", "-1e300", "1e-300", "0", "-1", "0.5", "2.5", "1e308")
 
 

@@ -1,4 +1,4 @@
-"""Extreme values: each is refused in one line, at once, or handled without a library's warning."""
+"""Extreme values: each is refused at once in one line, or handled without a library's warning."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import pytest
 import nnth
 from nnth_cli import main as program
 
-# Sizes that no machine has room for: refused before any work, so that the test takes no time.
+# Sizes that exceed the memory of any machine: they are refused before any work, so that the test is
+# fast.
 TOO_LARGE = [
     "rates --depth 1000000000",
     "rates --depth 10000000",
@@ -48,7 +49,7 @@ TOO_LARGE = [
     "predict --x x.npy --y y.npy --x-test x.npy --times 1 --samples 1000000000000000000",
 ]
 
-# Which came to a library's warning, or an overflow.
+# Values that once caused a library's warning or an overflow.
 EXTREME = [
     "entropy --set power:1e300",
     "entropy --set power:5e-324",
@@ -76,7 +77,7 @@ EXTREME = [
 
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with small data: `twice` has each input twice, so that its kernel is singular."""
+    """Return a folder with small data; `twice` has each input twice, and its kernel is singular."""
     x = np.random.default_rng(0).normal(size=(6, 3))
     np.save(tmp_path / "x.npy", x)
     np.save(tmp_path / "y.npy", x.sum(axis=1))
@@ -98,7 +99,7 @@ def test_sizes_are_refused_before_the_work(
     out, err = capfd.readouterr()
     assert (code in (1, 2), out) == (True, ""), err
     assert re.fullmatch(r"nnth: error: [^\n]+\n", err), err
-    # A limit is a wrong use; what this machine has no room for is work that could not be done.
+    # Exceeding a limit is wrong use; exceeding the memory of this machine is a failure.
     assert code == 2 or "not enough memory" in err, err
     assert "TRACEBACK" not in err
 
@@ -107,7 +108,7 @@ def test_sizes_are_refused_before_the_work(
 def test_extremes_come_to_no_warning_of_a_library(
     command: str, files: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    # Warnings are errors in these tests, and such an error would be the message.
+    # Warnings are errors in these tests, and the error would appear in the message.
     code = run(f"{command} --format csv")
     out, err = capfd.readouterr()
     assert code in (0, 2), err
@@ -117,7 +118,7 @@ def test_extremes_come_to_no_warning_of_a_library(
     assert (out == "") == (code == 2)
 
 
-# Commands on data, which is scaled by some powers of ten.
+# Commands on data that is scaled by powers of ten.
 ON_DATA = [
     "predict --x x.npy --y y.npy --x-test x.npy --times 1,inf --ridge 0.1",
     "predict --x x.npy --y y.npy --x-test x.npy --times 1 --samples 3 --width 4",
@@ -147,13 +148,13 @@ def test_data_of_any_size_come_to_no_warning(
 
 
 def test_a_singular_kernel_at_finite_times() -> None:
-    """Eigenvalues that rounding has made negative do not grow: the limit is that of a pair."""
+    """Eigenvalues that rounding makes negative do not grow: the limit is that of a pair."""
     x = np.random.default_rng(0).normal(size=(3, 3))
     y, u = x[:, :1] ** 2, x[:2] + 0.1
     twice = np.concatenate((x, x))
     times = (1.0, 1e3, 1e6)
     found = nnth.predict(twice, np.concatenate((y, y)), u, times=times)
-    # Of each example twice the rate is twice that of one.
+    # With each example given twice the rate is twice as large.
     once = nnth.predict(x, y, u, times=tuple(2.0 * t for t in times))
     assert np.isfinite(found.mean).all()
     assert found.mean == pytest.approx(once.mean, abs=1e-10)

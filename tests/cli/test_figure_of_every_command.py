@@ -1,4 +1,4 @@
-"""Every command that has --plot describes its figure, which Python draws as well."""
+"""Every command with --plot describes its figure, which Python can draw too."""
 
 import pickle
 from pathlib import Path
@@ -29,7 +29,7 @@ def test_every_command_is_drawn_from_python(
     assert program.run(program.get_command(program.app), words) == 0
     (table,) = made
     drawing = pickle.loads(pickle.dumps(table)).drawing
-    assert drawing is not None or command == "predict"  # which has a single time to draw
+    assert drawing is not None or command == "predict"  # predict has only one time to draw
     axes = table.plot(Figure(layout="constrained"))
     assert np.size(axes) == (len(drawing.panels) if isinstance(drawing, Panels) else 1)
     assert all(one.get_xlabel() for one in np.ravel(axes))

@@ -1,4 +1,4 @@
-"""The program where the machine lets it down: memory, disk and permissions run out, it is ended."""
+"""Failures of the machine: memory, disk and permissions run out, and signals end the program."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="mounts and limits of Linux"),
 ]
 
-# A shell whose mounts nobody else sees, and that go with it.
+# A shell with private mounts, which end with it.
 PRIVATE = ["unshare", "--map-root-user", "--mount"]
 
 
@@ -31,11 +31,11 @@ mounts = pytest.mark.skipif(not can_mount(), reason="may not mount a file system
 
 
 def shell(script: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run a script of sh in a folder, in which `nnth` is the program under test."""
+    """Run a script of sh in a folder where `nnth` is the program under test."""
     environment = {
         **os.environ,
         "PATH": f"{NNTH.parent}:{os.environ['PATH']}",
-        "OPENBLAS_NUM_THREADS": "1",  # its threads want address space each
+        "OPENBLAS_NUM_THREADS": "1",  # its threads take address space
     }
     command = [*(PRIVATE if script.startswith("mount ") else ()), "sh", "-c", script]
     return subprocess.run(
@@ -51,13 +51,13 @@ def shell(script: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def here(tmp_path: Path) -> Path:
-    """A folder with a data set and, to be mounted on, a folder `disk`."""
+    """Return a folder with a data set and an empty folder `disk` for a mount."""
     (tmp_path / "disk").mkdir()
     np.save(tmp_path / "x.npy", np.arange(180.0).reshape(60, 3))
     return tmp_path
 
 
-# A disk that is full.
+# A full disk.
 
 FULL = "mount -t tmpfs -o size={size} none disk; {before}; {command}; echo code $?; ls -A disk"
 
@@ -117,7 +117,7 @@ def test_a_sweep_that_fills_the_disk_goes_on_once_there_is_room(here: Path) -> N
     assert done.stderr == f"nnth: error: {here.resolve()}/disk/a.csv: No space left on device\n"
 
 
-# A folder that may not be written.
+# A folder without permission to write.
 
 
 @mounts
@@ -137,17 +137,17 @@ def test_a_file_is_no_folder(here: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
-# Memory that runs out.
+# Too little memory.
 
 
 @pytest.mark.parametrize(
     ("command", "limit"),
     [
-        # What is refused for its size.
+        # Calls that are refused for their size.
         ("gram large.npy --save a.npz", 1_500_000),
         ("predict --x large.npy --y y.npy --x-test u.npy -o a.csv", 1_500_000),
         ("regions --width 100000 --depth 2 -o a.csv", 2_000_000),
-        # What is found out in the middle of work.
+        # Calls whose need is known only during the work.
         ("kernel --depth 10000000 -o a.csv", 2_000_000),
     ],
 )
@@ -178,7 +178,7 @@ def test_matrices_are_kept_where_memory_ends_with_their_eigenvalues(here: Path) 
         assert kept["nngp"].shape == (8000, 8000)
 
 
-# Readers that leave, and signals.
+# Closed pipes, and signals.
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def test_help_is_as_wide_as_the_terminal_up_to_a_hundred_columns(
     columns: int, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
-    # Formulas and examples keep their lines; options are folded.
+    # Formulas and examples keep their line breaks; options are wrapped.
     options = shown("kernel --help", capfd).partition("Options:")[2]
     widest = max(map(len, options.splitlines()))
     assert min(columns, 100) - 12 < widest <= min(columns, 100)
@@ -100,7 +100,7 @@ def test_help_is_as_wide_as_the_terminal_up_to_a_hundred_columns(
 
 
 def examples_of(name: str) -> Iterator[str]:
-    """The lines of shell under `Example:` in the help of a command, with what continues them."""
+    """Yield the shell lines under `Example:` in the help of a command, with continuation lines."""
     text = inspect.cleandoc(program.load(name).help or "")
     for block in re.findall(r"^Example: (.*?)(?:\n\s*\n|\Z)", text, flags=re.S | re.M):
         for line in re.sub(r"\\\n\s*", "", block).splitlines():
@@ -117,7 +117,7 @@ def test_every_command_has_an_example() -> None:
         assert all(line.startswith("nnth ") for line in found), found
 
 
-LONG = ("verify",)  # all theorems, even in short
+LONG = ("verify",)  # the command runs all theorems, even with --quick
 
 
 @pytest.mark.subprocess

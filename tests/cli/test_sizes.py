@@ -1,6 +1,6 @@
-"""Sizes that are hopeless: each is refused at once by its option's name, or ends when interrupted.
+"""Absurd sizes: each is refused at once by its option's name, or its work can be interrupted.
 
-Every option of every command that takes whole numbers is tried, as the commands themselves say.
+Every option of every command that takes integers is tried, as the commands declare them.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits and time
 
 SIZES = (10**9, 10**12, 10**18)
 
-# What any number is right for: streams are named by them.
+# Options for which every number is valid: random streams are named by them.
 ANY = {"--seed", "--sweep-seed", "--threads"}
 
 _PROMPT = 0.5  # seconds of processor time within which an interrupted command ends
 
 
 def is_size(option: Any) -> bool:
-    """Whether an option takes a whole number, or several."""
+    """Return whether an option takes one or several integers."""
     if option.param_type_name == "argument" or option.is_flag:
         return False
     several = re.fullmatch(r"[A-Z](,[A-Z])*(,\.\.\.)?", option.metavar or "") is not None
@@ -42,14 +42,14 @@ def is_size(option: Any) -> bool:
 
 
 def sizes_of(command: str) -> list[str]:
-    """The options of a command that are sizes, as they are typed."""
+    """Return the options of a command that are sizes, as they are typed."""
     options = [o for o in program.load(command).params if is_size(o)]
     names = [next(name for name in o.opts if name.startswith("--")) for o in options]
     return [name for name in names if name not in ANY]
 
 
 def calls_of(command: str, option: str) -> list[list[str]]:
-    """The short calls of a command, without an option that they have."""
+    """Return the short calls of a command that do not have this option."""
     found = []
     for call in [*CALLS[command], *MORE.get(command, [])]:
         words = call.split()
@@ -73,7 +73,8 @@ def test_there_are_sizes_in_many_commands() -> None:
 def test_hopeless_sizes_are_refused_by_name_or_end_when_interrupted(
     command: str, files: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    for words in [*CALLS[command], *MORE.get(command, [])]:  # imports take time, once
+    # the first calls import modules, which takes time
+    for words in [*CALLS[command], *MORE.get(command, [])]:
         assert run(*command.split(), *words.split()) == 0
     capfd.readouterr()
     for option in sizes_of(command):

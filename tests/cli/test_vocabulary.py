@@ -1,7 +1,8 @@
 """One vocabulary: every option of every command is listed, with its texts, in vocabulary.json.
 
-A shared option has one help text and one kind of value, or a line for each of the few that it may
-have, as where one command takes a list of what others take one of. A new option needs a line.
+A shared option has one help text and one kind of value, or one line for each of the few that it may
+have, as for an option that takes a list in one command and a single value in others. A new option
+needs a line.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ COMMANDS = [name for name in program.names_of_commands() if name != "sweep"]
 
 
 def options_of(command: str) -> Iterator[tuple[str, Any]]:
-    """The options of a command that not every command has."""
+    """Yield the options of a command that not all commands have."""
     for parameter in program.load(command).params:
         name = next((name for name in parameter.opts if name.startswith("--")), "")
         if name and name not in COMMON:
@@ -34,7 +35,7 @@ def options_of(command: str) -> Iterator[tuple[str, Any]]:
 
 
 def without_default(help: str) -> str:
-    """A help text without its default, which is the command's."""
+    """Return a help text without its default, which depends on the command."""
     return re.sub(r"\s*\[default: [^]]*\]", "", help).strip()
 
 

@@ -1,4 +1,4 @@
-"""Errors of the package as the command line says them: with the options as they are typed."""
+"""Errors of the package in the words of the command line, with the options as they are typed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NAMES = {
         ("x must be given, or cw and cb instead", "--x must be given, or --cw and --cb instead"),
         ("depth must not be given with inputs", "--depth must not be given with --inputs"),
         ("act must suit x_test as it is", "act must suit --x-test as it is"),
-        # No names of arguments, though they look like it.
+        # These look like names of arguments and are none.
         ("x.npy must end in .npy", "x.npy must end in .npy"),
         ("the width of the layer is odd", "the width of the layer is odd"),
         ("rho must lie within width and depth", "rho must lie within width and depth"),

@@ -1,4 +1,4 @@
-"""A signal is heard within one long item of work, not only between items."""
+"""A signal stops a loop within one long item, not only between items."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from processes import PATIENCE
 
 pytestmark = pytest.mark.subprocess
 
-# Calls of one item on one thread that take minutes unless they are stopped.
+# Calls of one item on one thread that take minutes unless a signal stops them.
 LONG = {
     "spectrum": "_core.wishart_spectra(200_000, 200_000, 1, 0, 1, 1, None)",
     "product": "_core.log_gamma_products([20.0, 0.5], [1.0, 1.0], [10**12, 1], 1, 0, 1, 1, None)",

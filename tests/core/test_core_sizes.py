@@ -1,4 +1,4 @@
-"""Numbers of samples, steps and rows that no result can have are refused before memory is taken."""
+"""Impossible numbers of samples, steps and rows are refused before memory is allocated."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def sampled_nets(start: int, samples: int, threads: int = 1) -> object:
     )
 
 
-# Products that are 0 or small modulo 2^64, and sums beyond it.
+# Products that are 0 or small modulo 2^64, and sums above 2^64.
 CALLS: dict[str, Callable[[], object]] = {
     "start . samples must be": lambda: sampled_nets(2**64 - 1, 2),
     "samples and min.p, n0. must be": lambda: _core.wishart_spectra(

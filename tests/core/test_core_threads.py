@@ -1,9 +1,8 @@
 """Every public function of the core on several threads: the same bits, and no race.
 
 Each call below runs on one thread, on four, and on four from four threads of Python at once, which
-share the objects of the core that it uses. Inputs grow through the layers, and reach further than
-what was prepared for before. `.ci/sanitizers thread` runs this file on a build that watches for
-races.
+share the objects of the core that it uses. Inputs grow through the layers, and exceed the range
+that was prepared before. `.ci/sanitizers thread` runs this file on a build that detects races.
 """
 
 from __future__ import annotations
@@ -32,9 +31,9 @@ STREAM = {"seed": 1, "stream": 2, "start": 3, "count": 300_000}
 
 
 def public() -> Iterator[str]:
-    """The functions of _core, its classes, and the methods and properties of these.
+    """Yield the functions of _core, its classes, and their methods and properties.
 
-    Classes that only list values (enumerations) or name errors have nothing to run.
+    Classes that only list values (enumerations) or name errors have no code to run.
     """
     for name in dir(_core):
         thing = getattr(_core, name)
@@ -52,7 +51,7 @@ def _lists_values(thing: type) -> bool:
 
 
 def network(depth: int, cw: float = 4.0, ntk: str = "ntk") -> _core.KernelConfig:
-    """Variances grow by `cw` or half of it with each layer."""
+    """Return a configuration in which variances grow by `cw` or half of it in each layer."""
     return _core.KernelConfig(0.0, cw, depth, _core.Ntk.__members__[ntk])
 
 
@@ -145,7 +144,7 @@ def region_network(inputs: int = 2, width: int = 8) -> _core.RegionNetwork:
 
 
 def on_slice(network: _core.RegionNetwork) -> _core.RegionNetwork:
-    """The plane of the first two inputs."""
+    """Return the network on the plane of the first two inputs."""
     return network.on_slice(np.zeros(3), np.eye(3)[:, :2], np.zeros(3), np.zeros(0))
 
 
@@ -202,7 +201,7 @@ def catapult(of: Callable[..., Any], rates: Any, threads: int) -> Any:
 
 COMPONENT = "hyperplanes", "rank", "central", "uniform", "whitney", "vertices", "edges", "facets"
 
-# A call for each name of public(). What takes `threads` is given it.
+# A call for each name of public(); functions with `threads` get the number.
 CALLS: dict[str, Call] = {
     # numerics.cpp
     "thread_count": lambda threads: _core.thread_count(threads) == threads,
@@ -328,7 +327,7 @@ def evaluated_into() -> Any:
 
 
 def bits(found: Any) -> Any:
-    """What two results are compared by: nested lists of bytes, integers and words."""
+    """Return nested lists of bytes, integers and words by which two results are compared."""
     if isinstance(found, dict):
         return {key: bits(value) for key, value in found.items()}
     if isinstance(found, list | tuple):
@@ -345,7 +344,7 @@ def test_every_public_function_has_a_call() -> None:
 @pytest.mark.parametrize("name", sorted(public()))
 def test_results_are_the_same_bits_on_four_threads_and_from_four(name: str) -> None:
     call = CALLS[name]
-    with ThreadPoolExecutor(THREADS) as pool:  # first, before anything is cached by a call alone
+    with ThreadPoolExecutor(THREADS) as pool:  # first, before a call alone caches anything
         together = list(pool.map(call, [THREADS] * THREADS))
     alone = bits(call(1))
     assert [bits(found) for found in together] == [alone] * THREADS

@@ -1,4 +1,4 @@
-"""A child that is forked after a parallel loop: OpenMP's threads are not in it, ours are."""
+"""A child that is forked after a parallel loop: it lacks OpenMP's threads, and starts its own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from processes import PATIENCE
 
 pytestmark = pytest.mark.subprocess
 
-# What a loop gives in the parent before the fork, and in a child, and in a child of that.
+# The result of a loop in the parent before the fork, in a child, and in a child of that child.
 PROGRAM = """
 import os
 import warnings
@@ -62,7 +62,7 @@ if __name__ == "__main__":
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.parametrize("program", [PROGRAM, POOL], ids=["fork", "pool"])
 def test_a_child_that_is_forked_after_a_loop_computes_the_same_bits(program: str) -> None:
-    # Without care the child waits for ever.
+    # Without special care the child waits forever.
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", program],
         capture_output=True,

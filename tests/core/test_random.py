@@ -1,4 +1,4 @@
-"""The random streams: published vectors, the documented map, and the law of what comes out."""
+"""The random streams: published vectors, the documented map, and the distribution of the draws."""
 
 import hashlib
 import itertools
@@ -38,7 +38,7 @@ def test_philox_known_answers(counter: str, key: str, block: str) -> None:
 
 
 def block(seed: int, stream: int, index: int) -> list[int]:
-    """Block `index` of a stream, by the map of random.hpp."""
+    """Return block `index` of a stream, by the map of random.hpp."""
     counter = (index & LOW, index >> 32, stream & LOW, stream >> 32)
     return _core.philox4x32(counter, (seed & LOW, seed >> 32))
 
@@ -58,7 +58,7 @@ def test_draws_are_the_documented_function(seed: int, stream: int, start: int, c
 
 
 def exact_pair(x: list[int]) -> tuple[mpmath.mpf, mpmath.mpf]:
-    """The formula of normal.hpp, in 40 digits."""
+    """Return the values of the formula of normal.hpp with 40 digits."""
     u = (x[1] * 2**32 + x[0] + mpmath.mpf("0.5")) / 2**64
     turns = (x[3] * 2**32 + x[2] + mpmath.mpf("0.5")) / 2**62
     r, theta = mpmath.sqrt(-2 * mpmath.log(u)), (turns - mpmath.mpf("0.5")) * mpmath.pi / 2
@@ -68,8 +68,8 @@ def exact_pair(x: list[int]) -> tuple[mpmath.mpf, mpmath.mpf]:
 @settings(max_examples=300)
 @given(x=st.lists(st.integers(0, LOW), min_size=4, max_size=4))
 def test_normals_are_box_muller_to_the_last_digits(x: list[int]) -> None:
-    # Half a unit or about one each for u, log, root, angle, sine and product: below 5 in all. For
-    # u < 1/2, since closer to 1 the rounding of u is part of the map.
+    # Half a unit or about one for each of u, log, root, angle, sine and product: below 5 in total.
+    # The test takes u < 1/2, since closer to 1 the rounding of u is part of the map.
     words = [x[0], x[1] >> 1, x[2], x[3]]
     with mpmath.workdps(40):
         for z, exact in zip(_core.normal_pair(words), exact_pair(words), strict=True):
@@ -101,7 +101,7 @@ def test_pieces_make_the_whole(draw: object, data: st.DataObject) -> None:
 @pytest.mark.threads
 @pytest.mark.parametrize("threads", [2, 7])
 def test_threads_change_nothing(threads: int) -> None:
-    count = 300_001  # several pieces and a draw alone at the end
+    count = 300_001  # several chunks and one draw at the end
     for draw in (uniforms, normals):
         np.testing.assert_array_equal(
             draw(1, 2, count, 3, threads=threads), draw(1, 2, count, 3, threads=1)
@@ -123,8 +123,8 @@ def sample() -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     return normals(2024, 0, SIZE)
 
 
-# Each bound below is four standard errors at a fixed seed: a right generator fails it for one seed
-# in 16000, and a scale wrong by 0.0015 moves the variance by more.
+# Each bound below is four standard errors at a fixed seed: a correct generator fails it for one
+# seed in 16000, and a scale with an error of 0.0015 changes the variance by more.
 def test_moments(sample: np.ndarray[tuple[int], np.dtype[np.float64]]) -> None:
     for order in range(1, 9):
         power = sample**order
@@ -161,7 +161,7 @@ def test_uniforms_fill_their_cells() -> None:
 
 
 def correlations(z: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float:
-    """The largest correlation between two rows, in standard errors."""
+    """Return the largest correlation between two rows, in standard errors."""
     normalized = (z - z.mean(axis=1, keepdims=True)) / z.std(axis=1, keepdims=True)
     c = normalized @ normalized.T / z.shape[1]
     return float(np.abs(c[np.triu_indices(len(z), 1)]).max() * math.sqrt(z.shape[1]))
@@ -169,8 +169,8 @@ def correlations(z: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float:
 
 @pytest.mark.parametrize("power", [1, 2])
 def test_streams_and_seeds_are_independent(power: int) -> None:
-    # Ids that differ by a bit or a word, as ids do; the largest of 2016 correlations of a right
-    # generator exceeds 5.2 standard errors with probability 4e-4.
+    # Ids that differ by a bit or a word; the largest of 2016 correlations of a correct generator
+    # exceeds 5.2 standard errors with probability 4e-4.
     ids = [*range(32), *(1 << bit for bit in range(32, 64))]
     by_stream = np.array([normals(3, i, 20_000) for i in ids])
     by_seed = np.array([normals(i, 3, 20_000) for i in ids])
@@ -187,7 +187,8 @@ def test_seed_and_stream_are_not_exchangeable() -> None:
 def test_draws_are_independent(
     sample: np.ndarray[tuple[int], np.dtype[np.float64]], lag: int, power: int
 ) -> None:
-    # Lag 1 pairs the two halves of a block, whose radius is one: only its law makes them so.
+    # Lag 1 pairs the two halves of a block, which share a radius: they are independent only because
+    # the radius has the right distribution.
     z = sample**power
     assert correlations(np.array([z[:-lag], z[lag:]])) < 4
     assert correlations(np.array([z[0::2], z[1::2]])) < 4
@@ -199,7 +200,7 @@ def test_normal_density_and_probability() -> None:
         for value, density, probability in zip(
             x, _core.normal_density(x), _core.normal_probability(x), strict=True
         ):
-            # What normal.hpp states, and a few units.
+            # The error that normal.hpp states, and a few units.
             tolerance = 2.0**-51 + value**2 * 2.0**-52
             assert density == pytest.approx(float(mpmath.npdf(value)), rel=tolerance, abs=0)
             assert probability == pytest.approx(float(mpmath.ncdf(value)), rel=tolerance, abs=0)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from nnth import _core
 
 Array = NDArray[np.float64]
-POINTS = 1000  # a range
-ULPS = 2.0  # what vmath.hpp promises
+POINTS = 1000  # points per range
+ULPS = 2.0  # the bound of vmath.hpp
 
 
 def uniform(low: float, high: float) -> Array:
@@ -21,19 +21,19 @@ def uniform(low: float, high: float) -> Array:
 
 
 def magnitudes(low: float, high: float, sign: str = "both") -> Array:
-    """Numbers of every magnitude from 2**low to 2**high."""
+    """Return numbers of every magnitude from 2**low to 2**high."""
     rng = np.random.default_rng(2)
     x = np.exp2(rng.uniform(low, high, POINTS))
     return x if sign == "+" else x * rng.choice([-1.0, 1.0], POINTS)
 
 
 def near_quarter_turns(limit: float) -> Array:
-    """Doubles nearest to multiples of pi/2, where sin or cos cancels."""
+    """Return the doubles nearest to multiples of pi/2, where sin or cos cancels."""
     return np.rint(uniform(-limit, limit)) * (math.pi / 2)
 
 
 def ulps(y: Array, exact: list[mpmath.mpf]) -> float:
-    """The largest error of y in units in the last place of the exact values."""
+    """Return the largest error of y in units in the last place of the exact values."""
     worst = 0.0
     for value, true in zip(y.ravel().tolist(), exact, strict=True):
         unit = math.ulp(float(true))
@@ -85,7 +85,7 @@ RANGES: dict[str, list[Array]] = {
     ],
 }
 
-# In each row: x and the value C has for it (tanh, erf: the limit; sincos: nan outside its range).
+# Each row has x and the value in C (tanh and erf: the limit; sincos: nan outside its range).
 SPECIAL: dict[str, list[tuple[float, float]]] = {
     "exp": [(0.0, 1.0), (-0.0, 1.0), (709.8, math.inf), (math.inf, math.inf), (-746.0, 0.0)],
     "expm1": [(-0.0, -0.0), (5e-324, 5e-324), (math.inf, math.inf), (-math.inf, -1.0)],
@@ -129,8 +129,8 @@ def test_special_values(name: str) -> None:
 
 
 def test_sincos_at_the_doubles_hardest_to_reduce() -> None:
-    # Of all doubles nearest to a multiple of pi/2 below 10^6, 29 pi/2 leaves the least: 2^-60.5.
-    # Its doublings are the runners-up.
+    # Of all doubles nearest to a multiple of pi/2 below 10^6, 29 pi/2 has the smallest remainder,
+    # 2^-60.5, and its doublings have the next ones.
     x = 29 * math.pi / 2 * 2.0 ** np.arange(10)
     with mpmath.workdps(60):
         for name, function in (("sin", mpmath.sin), ("cos", mpmath.cos)):
@@ -166,8 +166,8 @@ def test_a_lane_does_not_know_its_neighbors(name: str) -> None:
 
 
 def test_same_bits_on_every_machine() -> None:
-    # As recorded once: no CPU, compiler or vector width may change a bit. The inputs, multiples of
-    # 2^-48 in [-8, 8), are exact, which those from NumPy's exp2 would not be everywhere.
+    # Recorded once: no CPU, compiler or vector width may change a bit. The inputs, multiples of
+    # 2^-48 in [-8, 8), are exact, which those of NumPy's exp2 are not on every machine.
     x = (_core.words(1, 0, 0, 4096) >> 12).astype(np.float64) * 2.0**-48 - 8.0
     domain = {"log": np.abs(x), "log1p": np.abs(x) - 0.999}
     digest = hashlib.sha256()

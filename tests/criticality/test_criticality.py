@@ -20,7 +20,7 @@ from nnth._criticality.points import critical_points, variance_map
 
 NNTH = str(processes.NNTH)
 
-# Two kinks in the curvature make E[s s''] change its sign twice: three critical points.
+# The curvature has two kinks, for which E[s s''] changes its sign twice: three critical points.
 SEVERAL = "where(z > 0, z - z**2*exp(-z), z + z**2*exp(z))"
 
 
@@ -38,7 +38,7 @@ def first(act: str) -> dict[str, float]:
         ("tanh", 0.0, 1.0, 0.0),
         ("sin", 0.0, 1.0, 0.0),
         ("erf", 0.0, math.pi / 4, 0.0),
-        # K* = (3 + sqrt 17)/2; the rest by theory file kernel.md, good to 16 digits.
+        # K* = (3 + sqrt 17)/2; the other numbers have 16 digits.
         ("gelu", 0.17292239075606735, 1.983058257437547, (3 + math.sqrt(17)) / 2),
         ("silu", 0.5551431707215304, 1.9880046782694920, 14.320173618025799),
         ("elu:0.5", 0.0, 1.6, 0.0),
@@ -79,11 +79,11 @@ def test_half_stable_points_solve_the_three_equations_in_mpmath(act: str) -> Non
             edges = [q * x for x in range(-12, 13, 2)]
             return mp.quad(lambda z: f(z) * mp.npdf(z, 0, q), edges)  # type: ignore[operator]
 
-        # chi_par by Stein's lemma, E[z s s']/K, which the package does not need.
+        # chi_par by Stein's lemma, E[z s s']/K, which the package does not use.
         chi_par = row["cw"] * mean(lambda z: z * s(z) * slope(z)) / k
         chi_perp = row["cw"] * mean(lambda z: slope(z) ** 2)
         fixed = row["cb"] + row["cw"] * mean(lambda z: s(z) ** 2) - k
-    # d chi/dK < 0.1: a K* that is off by 1e-12 would show in the first two.
+    # d chi/dK < 0.1: an error of 1e-12 in K* would change the first two.
     assert abs(chi_par - 1) < 1e-13
     assert abs(chi_perp - 1) < 1e-13
     assert abs(fixed) < 1e-13 * k
@@ -151,7 +151,7 @@ def test_several_critical_points_are_all_found() -> None:
 
 @pytest.mark.parametrize("scale", [0.01, 100.0])
 def test_the_scale_of_the_input_is_the_scale_of_the_point(scale: float) -> None:
-    """s(z) -> s(c z)/c takes K* to K*/c^2 and leaves C_w alone."""
+    """s(z) -> s(c z)/c maps K* to K*/c^2 and does not change C_w."""
     act = f"({scale!r}*z)*sigmoid({scale!r}*z)/{scale!r}"
     row, plain = first(act), first("silu")
     assert row["k_star"] * scale**2 == pytest.approx(plain["k_star"], rel=1e-12)
@@ -167,7 +167,7 @@ def test_kinks_at_zeros_make_every_variance_critical_for_its_own_pair(act: str) 
         critical_decay(act)
 
 
-# E[s s''] of a polynomial of degree 4 is one of degree 3 in K, times K^0.
+# E[s s''] of a polynomial of degree 4 is a polynomial of degree 3 in K.
 
 
 def quartic(first: str) -> str:
@@ -175,7 +175,7 @@ def quartic(first: str) -> str:
 
 
 def zeros_of_quartic(first: str) -> list[mp.mpf]:
-    """The K > 0 with E[s s''] = 0 to 40 digits."""
+    """Return the K > 0 with E[s s''] = 0 to 40 digits."""
     with mp.workdps(40):
         a = [mp.mpf(c) for c in (first, "-1.0307524934780634", "1", "0.26299556396765833", "-0.05")]
         second = [(n + 2) * (n + 1) * a[n + 2] for n in range(3)]
@@ -185,7 +185,7 @@ def zeros_of_quartic(first: str) -> list[mp.mpf]:
             for j, y in enumerate(second):
                 if (i + j) % 2 == 0:
                     c[(i + j) // 2] += x * y * moments[i + j]
-        with warnings.catch_warnings():  # newer releases would have the order the other way
+        with warnings.catch_warnings():  # newer releases of the library have the order reversed
             warnings.simplefilter("ignore", DeprecationWarning)
             roots = mp.polyroots(c[::-1], maxsteps=200, extraprec=200)
         return sorted(mp.re(r) for r in roots if abs(mp.im(r)) < mp.mpf("1e-25") and mp.re(r) > 0)
@@ -285,10 +285,10 @@ def test_a_flatter_activation_decays_as_the_root_of_depth() -> None:
 @pytest.mark.parametrize(
     ("act", "stability", "decay", "coefficient"),
     [
-        # A function with a smaller scale near 0, which larger z do not show.
+        # A function with a smaller scale near 0, which is invisible at larger z.
         ("z+0.0001*tanh(100*z)+0.001*z**3", "stable", "1/l", None),
         ("z-0.001*tanh(z)+0.0005*tanh(2*z)", "stable", "1/l", 500 / 3),
-        # Departures below 2 % everywhere.
+        # The deviation is below 2 % everywhere.
         ("z-0.01*relu(z-3)+0.01*relu(-z-3)", "stable", "1/log(l)", 4.5),
         ("relu(z)-0.01*relu(z-3)", "stable", "1/log(l)", 4.5),
         ("min(max(z,-5000),5000)", "stable", "1/log(l)", 1.25e7),
@@ -317,10 +317,11 @@ def test_tanh_along_a_million_layers_to_the_next_order() -> None:
     k, layer = table["k"], table["layer"].astype(float)
     # C_w g = K - 2 K^2 + (17/3) K^3: 1/K = 2 l - (5/6) log l + c + O(log l/l).
     constant = 1 / k - 2 * layer + 5 / 6 * np.log(layer)
-    # Rounding gathers to a relative 2e-10 of 1/K = 2e6. Without the logarithm this would be 0.58.
+    # Rounding accumulates to a relative 2e-10 of 1/K = 2e6. Without the logarithm this would be
+    # 0.58.
     assert abs(constant[-1] - constant[len(k) // 2]) < 1e-3
     assert table["error"][-1] < 1e-8
-    # The stated asymptotes miss by the constant, c K relative.
+    # The error of the stated asymptotes is the constant, relative to c K.
     for name, miss in (("asymptote", 13.0), ("next_order", 2.0)):
         off = abs(table[name][-1] / k[-1] - 1)
         assert off < miss * k[-1]
@@ -340,7 +341,7 @@ def test_gelu_comes_to_its_point_from_above_only() -> None:
     from_above = critical_decay("gelu", depth=10**6, norm=4.0)
     point = first("gelu")
     distance = from_above["distance"][-1]
-    # |K - K*| ~ coefficient/l; the logarithm leaves some per cent at a million layers.
+    # |K - K*| ~ coefficient/l; the logarithm still contributes some per cent at a million layers.
     assert distance * 10**6 == pytest.approx(point["coefficient"], rel=0.05)
     assert abs(from_above["next_order"][-1] - from_above["k"][-1]) < 0.1 * distance
     below = critical_decay("gelu", depth=10, norm=1.0)
@@ -357,7 +358,7 @@ def test_relu_power_has_two_fixed_points_or_none() -> None:
         for cb in np.unique(table["cb"]):
             rows = (table["cw"] == cw) & (table["cb"] == cb)
             discriminant = 1 - 6 * cw * cb
-            if abs(discriminant) < 1e-9:  # tangent: the next test
+            if abs(discriminant) < 1e-9:  # the curves touch: see the next test
                 continue
             if discriminant < 0:
                 assert table["phase"][rows].tolist() == ["no fixed point"]
@@ -413,7 +414,7 @@ def test_relu_phases() -> None:
     ],
 )
 def test_no_fixed_point_is_missed(act: str) -> None:
-    """Against the sign changes of C_b + C_w g(K) - K on a fine grid."""
+    """The fixed points are those of the sign changes of C_b + C_w g(K) - K on a fine grid."""
     weights, biases = np.geomspace(0.05, 30, 25), np.array([0.0, 1e-3, 0.1, 1.0])
     table = phase(act, cw=weights, cb=biases)
     reach = variance_map(activation(act)).most
@@ -426,7 +427,7 @@ def test_no_fixed_point_is_missed(act: str) -> None:
             inside = rows & (table["k_star"] > k[0]) & (table["k_star"] < k[-1])
             lack = k - cb - cw * square
             crossings = np.flatnonzero(np.diff(np.sign(lack)))
-            # Two that the grid does not separate are seen by it as none.
+            # Two fixed points between neighboring points of the grid do not change the sign there.
             assert inside.sum() >= len(crossings)
             assert (inside.sum() - len(crossings)) % 2 == 0
             for at in crossings:
@@ -440,7 +441,7 @@ def test_no_fixed_point_is_missed(act: str) -> None:
 
 @pytest.mark.parametrize("act", ["hard_tanh", "tanh", "z/(1+z*z*1e-3)", "elu"])
 def test_a_critical_zero_is_one_fixed_point(act: str) -> None:
-    """Variances close to it change by less than rounding, and do not count as fixed."""
+    """Near it variances change by less than rounding, and do not count as fixed."""
     table = phase(act, cw=1.0, cb=0.0)
     assert table["k_star"].tolist() == [0.0]
     assert table["stability"].tolist() == ["marginal"]
@@ -463,7 +464,7 @@ def test_chi_at_a_fixed_point_is_the_kernels() -> None:
     ("cw", "cb", "c_star", "xi_c"),
     [
         # Poole et al. (2016), fig. 2, and Schoenholz et al. (2017), fig. 5, by 200-point
-        # Gauss-Hermite sums of their equations, which have 3 digits left at C_w = 16.
+        # Gauss-Hermite sums of their equations, which are correct to 3 digits at C_w = 16.
         (2.5, 0.05, 0.44680423, 11.796),
         (6.25, 0.09, 0.12210373, 5.109),
         (16.0, 0.09, 0.02967, 3.633),
@@ -537,15 +538,16 @@ def test_c_star_is_fixed_by_the_kernels_of_two_inputs(act: str, cw: float, cb: f
 
 
 def test_the_correlation_depth_diverges_on_both_sides_of_the_edge() -> None:
-    # The edge at C_b = 0.05 is at C_w = 1.7609546396 (Schoenholz et al. 2017).
+    # The boundary at C_b = 0.05 is at C_w = 1.7609546396 (Schoenholz et al. 2017).
     edge = 1.76095463962
     for step in (1e-2, 1e-4, 1e-6):
         table = phase("tanh", cw=[edge - step, edge + step], cb=0.05)
         below, above = table["xi_c"]
         assert table["phase"].tolist() == ["ordered", "chaotic"]
-        # chi - 1 is s step below; above 1 - c* is of first order and 1 - chi(c*) the same.
+        # Below, chi - 1 is proportional to the step; above, 1 - c* is of first order, and 1 -
+        # chi(c*) equals it.
         assert above == pytest.approx(below, rel=0.1)
-        # chi_perp rises by 0.214 a unit of C_w there: a difference quotient of the rows.
+        # chi_perp grows by 0.214 per unit of C_w there, by a difference quotient of the rows.
         assert below * step == pytest.approx(4.67, rel=0.05)
         assert 0.0 < 1.0 - table["c_star"][1] < 20.0 * step
 

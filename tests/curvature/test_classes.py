@@ -252,10 +252,11 @@ def _same_sizes(table: nnth.Table, rows: Any, matrices: list[np.ndarray]) -> Non
 def test_an_example_by_hand() -> None:
     """Two classes at p = 1/2: x = 1, 3 and -1, -1; a hidden layer of z = x, an output of 0.
 
-    g_icc' = (1/2)(1, -1) for the last layer's weights of h = x, times (x, 1); what is before it has
+    g_icc' = (1/2)(1, -1) for the last layer's weights of h = x, times (x, 1); the layers below have
     no gradient, since the last weights are 0. |g|^2 = (x^2 + 1)/2, w = 1/8: tr G = (2 + 10 + 2 +
-    2)/8 = 2, half of it diag; of the others the means have x = 2 and -1, w_c = 1/4: (5/2 + 1)/4 =
-    7/8, and what is within is (1 + 1)/2/8 = 1/8. Two classes have one pair each, and no cross.
+    2)/8 = 2. Half of it is diag. The class means have x = 2 and -1 and w_c = 1/4: (5/2 + 1)/4 =
+    7/8. The part within classes is (1 + 1)/2/8 = 1/8. Two classes have one pair each, and no cross
+    part.
     """
     net = Network((np.eye(1), np.zeros((2, 1))), (np.zeros(1), np.zeros(2)), "linear")
     table = nnth.classes(
@@ -272,7 +273,7 @@ def test_an_example_by_hand() -> None:
 
 @pytest.mark.parametrize("scale", [3.0, 30.0, 1e4])
 def test_the_identity_holds_for_learned_classes(scale: float) -> None:
-    """For p nearly one-hot, and exactly one-hot: at 1e4 all other p underflow to 0."""
+    """The p are nearly one-hot, and at 1e4 exactly, since all other p underflow to 0."""
     snapshot = point_of(setup_of(steps=300, eta=0.5))
     net = snapshot.network
     sharp = Network(
@@ -331,7 +332,7 @@ def test_eigenvalues_for_the_figure() -> None:
     for name, matrix in expected.items():
         exact = np.linalg.eigvalsh(matrix)[::-1][:8]
         found = seen.eigenvalues[name]
-        # Of G_class, which has the rank C, there are no more than C.
+        # G_class has rank C, so it has at most C nonzero eigenvalues.
         assert found == pytest.approx(exact[: len(found)], abs=1e-6 * exact[0])
         assert len(found) == (3 if name == "class" else 8)
 
@@ -346,7 +347,8 @@ def test_pictures() -> None:
     for (_, index, values, _), part in zip(drawn.points, PARTS, strict=True):
         assert index.tolist() == list(range(1, len(values) + 1))
         own = sizes.eigenvalues[part]
-        shown = np.where(own > 1e-15 * own[0], own, np.nan)  # and not what is 0 but for rounding
+        # not the values that are 0 up to rounding
+        shown = np.where(own > 1e-15 * own[0], own, np.nan)
         assert np.array_equal(values, shown, equal_nan=True)
     assert drawn.lines[0][2].tolist() == sizes.eigenvalues["G"].tolist()
     table = nnth.classes(setup_of(), at=(10, 40)).table()
@@ -397,7 +399,7 @@ def test_several_evaluations_and_a_checkpoint(tmp_path: Path) -> None:
 
 def test_an_interrupt_stops_between_blocks() -> None:
     def stop(done: int, total: int) -> None:
-        if total != 40:  # of blocks, and not of steps
+        if total != 40:  # progress of blocks, and not of steps
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt, match="40 of 40 steps were trained"):
@@ -430,7 +432,7 @@ def test_too_many_vectors_are_refused_before_any_work(monkeypatch: pytest.Monkey
     """23 examples, 3 classes, 5 + 4 + 3 neurons, P = 64: 3 C m 12 + 2 C^2 (P + m C) numbers."""
     needed = 8 * (3 * 3 * 23 * 12 + 2 * 9 * (64 + 69))
     monkeypatch.setattr("nnth._runtime.memory.available_memory", lambda: 10**6)
-    module = import_module("nnth._curvature.classes")  # the function has its name
+    module = import_module("nnth._curvature.classes")  # the function hides the module of this name
     monkeypatch.setattr(module, "_MEMORY_FRACTION", (needed + 1) / 1e6)
     dry_run(lambda: nnth.classes(setup_of()))
     monkeypatch.setattr(module, "_MEMORY_FRACTION", (needed - 1) / 1e6)

@@ -41,7 +41,7 @@ def collapse_metrics(h: Any, labels: Any, w: Any, b: Any) -> dict[str, float]:
 
 @pytest.mark.parametrize(("count", "d"), [(2, 1), (3, 2), (4, 7), (10, 10)])
 def test_a_perfect_simplex_has_collapsed(count: int, d: int) -> None:
-    """Vertices at a random place and orientation, examples on them, classes of unequal sizes."""
+    """Vertices at a random place and orientation, examples at the vertices, unequal classes."""
     random = np.random.default_rng(count)
     simplex = np.eye(count) - 1.0 / count  # of rank C - 1
     right = np.linalg.svd(simplex)[2][: count - 1]
@@ -67,13 +67,13 @@ def test_an_example_by_hand() -> None:
     assert metrics["nc2_angle_means"] == metrics["nc2_angle_classifiers"] == 0.0
     # |(-1, 3)/sqrt 10 - (-1, 1)/sqrt 2|^2
     assert metrics["nc3"] == pytest.approx(2.0 - 8.0 / math.sqrt(20.0), rel=1e-14)
-    # Of h = 2 the larger output is 3 h, and the nearest mean 1; of h = 0 both are equal.
+    # For h = 2 the larger output is 3 h, but the nearest mean is 1; for h = 0 both are equal.
     assert metrics["nc4"] == 1 / 4
 
 
 @pytest.mark.parametrize(("count", "d"), [(3, 6), (5, 3), (6, 2)])
 def test_the_formulas(count: int, d: int) -> None:
-    """Written out over classes and examples, with NumPy's pseudo-inverse; d may be below C - 1."""
+    """The formulas as sums over classes and examples, with NumPy's pseudo-inverse."""
     random = np.random.default_rng(0)
     labels = np.concatenate([np.full(3 + 2 * c, c) for c in range(count)])
     h = random.standard_normal((len(labels), d)) + 2.0 * random.standard_normal((count, d))[labels]
@@ -119,7 +119,7 @@ def test_classes_count_alike_in_the_disagreement() -> None:
     assert metric.value == pytest.approx((4 / 18 + 1 / 2) / 2, rel=1e-14)
     assert metric.value == pytest.approx(0.36111111, rel=1e-7)
     assert metric.error < 1e-14
-    # A class copied is the class: all metrics but rounding stay.
+    # A copy of all examples of a class changes the metrics by rounding only.
     rows = np.r_[0:18, np.repeat([18, 19], 9)]
     once, more = metrics_of(h, labels, w, b), metrics_of(h[rows], labels[rows], w, b)
     for name, one in once.items():
@@ -158,7 +158,7 @@ def test_metrics_of_coinciding_class_means_are_undefined(
 def test_coinciding_means_count_as_one_and_zero_vectors_have_no_direction() -> None:
     h = np.array([[0.1], [0.3], [0.3], [0.1], [5.0], [7.0]])
     labels = np.array([0, 0, 1, 1, 2, 2])
-    # The classifier says class 1 where class 0 is as near.
+    # The classifier predicts class 1 where class 0 is as near.
     w, b = np.array([[0.0], [0.0], [1.0]]), np.array([0.0, 1.0, -2.0])
     assert metrics_of(h, labels, w, b)["nc4"] == Metric(0.0, 0.0)
     h = np.array([[-0.1], [0.0], [0.1]])
@@ -169,7 +169,7 @@ def test_coinciding_means_count_as_one_and_zero_vectors_have_no_direction() -> N
 
 
 def exactly(h: Any, labels: Any, w: Any, b: Any) -> dict[str, Any]:
-    """Return the metrics at 60 digits."""
+    """Return the metrics with 60 digits."""
     count, d = w.shape
     rows = [[mpf(float(x)) for x in row] for row in h]
     means = [
@@ -216,7 +216,7 @@ def exactly(h: Any, labels: Any, w: Any, b: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("case", range(24))
 def test_errors_bound_the_rounding(case: int) -> None:
-    """Features far from 0, nearly collapsed, or ill-conditioned, against 60 digits."""
+    """Features that are far from 0, nearly collapsed or ill-conditioned, against 60 digits."""
     random = np.random.default_rng(case)
     count = int(random.integers(2, 5))
     d = count + int(random.integers(0, 3))

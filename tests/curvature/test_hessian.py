@@ -44,7 +44,7 @@ def test_residuals_bound_the_errors_of_extreme_eigenvalues(tolerance: float) -> 
 
 
 def test_small_spaces_are_spanned_completely() -> None:
-    # Double eigenvalues and null vectors end a Krylov space: another vector goes on.
+    # Double eigenvalues and null vectors end a Krylov space, and another start vector continues.
     values = [2.0, 2.0, 0.0, 0.0, 0.0, -1.0]
     a = matrix(values)
     top, bottom = extreme_eigenpairs(lambda v: a @ v, 6, top=3, bottom=3, **DRAWN)
@@ -72,7 +72,8 @@ def test_densities_have_the_moments_of_the_matrix() -> None:
         mean, stderr = density.moment(k)
         assert abs(mean - np.mean(SPECTRUM**k)) < 4.0 * stderr
         assert stderr < 0.1 * np.mean(np.abs(SPECTRUM) ** k)
-    # One probe: its Rayleigh quotients exactly, and the whole spectrum where the space is spanned.
+    # With one probe the Rayleigh quotients are exact, and if its Krylov space is the whole space,
+    # so is the spectrum.
     one = spectral_density(lambda v: a @ v, 200, probes=1, steps=300, **DRAWN)
     assert np.allclose(one.nodes[0], np.sort(SPECTRUM), atol=1e-12)
     assert one.weights.sum() == pytest.approx(1.0, rel=1e-13)
@@ -94,7 +95,7 @@ def bumps(grid: Any, sigma: float) -> Any:
 
 @pytest.mark.parametrize("probes", [1, 5])
 def test_standard_errors_are_those_of_the_density(probes: int) -> None:
-    """Over 100 streams, in the bulk, at its edge, and at isolated eigenvalues."""
+    """The errors hold over 100 streams, in the bulk, at its edge, and at isolated eigenvalues."""
     a, grid, sigma = matrix(SPECTRUM), np.array([-3.0, -1.0, 0.0, 0.7, 4.0, 4.2, 9.0]), 0.2
     true = bumps(grid, sigma)
     z = []
@@ -104,7 +105,7 @@ def test_standard_errors_are_those_of_the_density(probes: int) -> None:
         )
         curve, stderr = density.smoothed(grid, sigma)
         z.append((curve - true) / stderr)
-    # Weights of single eigenvalues are chi-squared: their errors are stated for one at least.
+    # Weights of single eigenvalues are chi-squared: the stated errors are those of at least one.
     assert np.all(np.abs(z) < 5.0)
     assert np.all(np.mean(np.square(z), axis=0) < 1.6)
     assert np.all(np.mean(np.square(z), axis=0)[[1, 2, 3]] > 0.5)
@@ -132,7 +133,7 @@ def test_known_eigenvalues_have_their_density_and_no_error() -> None:
         blind = spectral_density(lambda v: a @ v, 200, steps=50, seed=0, stream=stream)
         off = np.abs(blind.smoothed(grid, density.width)[0] / curve - 1.0)
         assert off.max() > 0.1
-    # All of a small space may be known, or all but one.
+    # In a small space all eigenvalues may be known, or all but one.
     for count in (6, 5):
         b = matrix([5.0, 4.0, 3.0, 2.0, 1.0, 0.0])
         pairs, _ = extreme_eigenpairs(lambda v, b=b: b @ v, 6, top=count, **DRAWN)
@@ -144,7 +145,7 @@ def test_known_eigenvalues_have_their_density_and_no_error() -> None:
 
 
 def test_the_quadrature_resolves_its_width() -> None:
-    """The same probe with twice the steps has the same density, to rounding."""
+    """A probe with twice the steps has the same density up to rounding."""
     a = matrix(np.linspace(-1.0, 1.0, 200))
     few, many = (spectral_density(lambda v: a @ v, 200, steps=steps, **DRAWN) for steps in (40, 80))
     assert few.width == pytest.approx(0.05 * np.ptp(few.nodes), rel=1e-14)
@@ -261,7 +262,7 @@ def test_files_and_pictures(tmp_path: Path) -> None:
     assert np.allclose(area, 1.0, rtol=1e-3)
     plot: Any = found.table().drawing
     assert [panel.x_label[-6:] for panel in plot.panels] == ["step 0", "step 5"]
-    # Where an outlier is, the line is as high as its square, or higher.
+    # At an outlier the density is as high as the square that marks it, or higher.
     for panel in plot.panels:
         _, grid, density = panel.lines[0]
         _, eigenvalues, alone, _ = panel.points[0]

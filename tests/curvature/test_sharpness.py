@@ -24,8 +24,9 @@ def test_gradient_descent_settles_at_the_edge_of_stability() -> None:
     table = sharpness(setup, at=[0, 480, *range(1440, 6001, 120)]).table()
     ratio, loss = table["ratio"], table["loss"]
     assert ratio[0] < ratio[1] < 0.8  # it rises
-    # The trajectory is chaotic, and another on every BLAS: it stays near 2/eta, within 0.016 where
-    # it was seen, and the loss falls in the long run alone, by a quarter or more in 1200 steps.
+    # The trajectory is chaotic, and differs between BLAS libraries: the ratio stayed within 0.016
+    # of 1 in all that were tried, and the loss decreases only over long times, by a quarter or more
+    # in 1200 steps.
     late = ratio[table["step"] >= 2600]
     assert abs(late.mean() - 1.0) < 0.03
     assert abs(late - 1.0).max() < 0.1
@@ -112,7 +113,7 @@ RATES = (1.0, 4.0, 8.0, 13.0, 20.0, 40.0)
     ],
 )
 def test_phases_agree_with_a_descent_by_hand(act: str, width: int, phases: set[str]) -> None:
-    """Over eight starts, losses of a descent by hand and dense Hessians confirm every phase."""
+    """From eight starts, losses of a separate descent and dense Hessians confirm every phase."""
     met = set()
     for seed in range(8):
         setup = TrainingSetup(**SMALL, act=act, widths=(width,), seed=seed, steps=200)
@@ -144,7 +145,7 @@ def test_phases_agree_with_a_descent_by_hand(act: str, width: int, phases: set[s
                     units = np.eye(training.model.size)
                     full = np.array([curvature.hessian(unit) for unit in units])
                     assert np.linalg.eigvalsh(0.5 * (full + full.T))[-1] < 2.0 / eta
-                    assert columns["loss"][i] < best  # and at the end it is still
+                    assert columns["loss"][i] < best  # at the end the loss still decreases
                 case "divergent":
                     assert not losses[-1] <= 1e10 * max(losses[0], constant)
                     assert columns["diverged_step"][i] == decided
@@ -157,7 +158,7 @@ def test_phases_agree_with_a_descent_by_hand(act: str, width: int, phases: set[s
 
 
 def by_hand(training: Any, eta: float, steps: int) -> tuple[list[float], Any]:
-    """Return the losses of gradient descent up to a step, and the parameters at it."""
+    """Return the losses of gradient descent up to a step, and the parameters after it."""
     theta, losses = training.theta, []
     with np.errstate(over="ignore", invalid="ignore"):
         for _ in range(steps + 1):
@@ -168,7 +169,7 @@ def by_hand(training: Any, eta: float, steps: int) -> tuple[list[float], Any]:
 
 
 def test_a_large_but_finite_loss_is_no_catapult() -> None:
-    """A last layer that diverges does so by a constant factor, far from overflow for long."""
+    """A last layer that diverges grows by a constant factor, and overflows only after long."""
     setup = TrainingSetup(**SMALL, widths=(12,), steps=40)
     table = sharpness_scan(setup, eta_lambda0=(9.0,))
     losses, _ = by_hand(setup.training(), table["eta"][0], 40)
@@ -178,7 +179,7 @@ def test_a_large_but_finite_loss_is_no_catapult() -> None:
 
 
 def test_a_batch_that_diverges_decides_the_phase() -> None:
-    """Steps between epochs see a batch only; the loss on all examples decides nonetheless."""
+    """Steps between epochs know a batch only; the loss on all examples decides the phase."""
     setup = TrainingSetup(**SMALL | {"batch": 6}, widths=(12,), steps=40)
     table = sharpness_scan(setup, eta_lambda0=(0.1, 10.0))
     assert (table["phase"][1], table["loss"][1]) == ("divergent", math.inf)
@@ -199,7 +200,7 @@ def closed(bias: float = -1.0, second: float = -1.0) -> Network:
 def test_inactive_relus_are_dead_at_once(change: dict[str, Any]) -> None:
     x = np.random.default_rng(1).uniform(-1.0, 1.0, (8, 2))
     setup = TrainingSetup(data=(x, x[:, 0] + 0.3), net=closed(), loss="squared", steps=50, **change)
-    # The output's bias alone has a gradient, and the one eigenvalue 1: rates are eta themselves.
+    # Only the output's bias has a gradient, and its eigenvalue is 1: rates equal eta.
     table = sharpness_scan(setup, eta_lambda0=(0.5, 1.5))
     assert table["eta"] == pytest.approx([0.5, 1.5], rel=1e-12)
     assert table["phase"].tolist() == ["dead", "dead"]
@@ -208,14 +209,14 @@ def test_inactive_relus_are_dead_at_once(change: dict[str, Any]) -> None:
 
 
 def test_relus_that_become_active_again_are_not_dead() -> None:
-    """Momentum carries the biases of inactive units back over 0; tanh leaves saturation."""
+    """Momentum returns the biases of inactive units above 0; tanh leaves saturation."""
     x = np.random.default_rng(1).uniform(-1.0, 1.0, (8, 2))
     setup = TrainingSetup(
         data=(x, x[:, 0]), net=closed(-1.0, 1.0), loss="squared", momentum=0.9, eta=0.1
     )
     training = setup.training()
     rising = np.zeros_like(training.theta)
-    rising[6:9] = -2.0  # of b_1, which then comes to -1 + 0.1 * 9 * 2
+    rising[6:9] = -2.0  # biases b_1 that rise to -1 + 0.1 * 9 * 2
     descent = training.descent()
     assert is_dead(training, descent)
     descent.state = [rising]
@@ -238,7 +239,7 @@ def test_a_dead_network_whose_bias_diverges_is_dead_with_a_note() -> None:
 def test_the_limit_of_relu_networks() -> None:
     """Lewkowycz et al. (2020), section 1: wide ReLU networks train up to about 12/lambda_0.
 
-    Others up to about 4. At this width starts differ by some units.
+    Other activations train up to about 4. At this width the limits of starts differ by some units.
     """
     limits = []
     for seed in range(3):
@@ -261,9 +262,9 @@ def test_the_limit_of_relu_networks() -> None:
 
 
 def test_weight_decay_is_part_of_the_threshold() -> None:
-    """On a quadratic of curvature 1 descent with decay 0.5 diverges from eta = 2/1.5 on."""
+    """On a quadratic of curvature 1, descent with decay 0.5 diverges above eta = 2/1.5."""
     x = np.random.default_rng(1).uniform(-1.0, 1.0, (8, 2))
-    net = Network(closed().weights, closed().biases, "0*z")  # whose output is a bias
+    net = Network(closed().weights, closed().biases, "0*z")  # its output is a bias
     for eta, momentum in ((1.3, 0.0), (1.4, 0.0), (1.9, 0.5), (2.1, 0.5)):
         setup = TrainingSetup(
             data=(x, x[:, 0] + 0.3),

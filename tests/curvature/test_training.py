@@ -64,7 +64,7 @@ def layers_of(theta: Any) -> list[tuple[Any, Any]]:
 
 
 def by_hand(theta: Any, act: str, loss: Loss, x: Any, y: Any) -> tuple[Any, Any]:
-    """Return loss and gradient in plain NumPy, for complex theta as well."""
+    """Return loss and gradient by plain NumPy, for complex theta too."""
     value, derivative = COMPLEX[act]
     layers = layers_of(theta)
     h, kept = x.astype(theta.dtype), []
@@ -101,7 +101,7 @@ def problem(
 @pytest.mark.parametrize("act", COMPLEX)
 @pytest.mark.parametrize("loss", ["cross-entropy", "squared"])
 def test_value_and_gradient_are_those_of_plain_numpy(act: str, loss: Loss) -> None:
-    # 1100 examples are three blocks, not all of a length.
+    # 1100 examples are three blocks of different lengths.
     objective, theta, x, y = problem(act, loss)
     value, gradient = by_hand(theta, act, loss, x, y)
     curvature = Curvature(objective, theta)
@@ -161,7 +161,7 @@ def test_kinks_have_no_curvature() -> None:
     curvature, rate = Curvature(objective, theta), 1e-7
     v = np.random.default_rng(2).normal(size=SHAPE.size)
     both = [objective.gradient(theta + s * rate * v)[1] for s in (1.0, -1.0)]
-    # No gate flips within 1e-7 here, and between gates the loss is a polynomial.
+    # No gate changes within 1e-7 here, and between such changes the loss is a polynomial.
     assert np.allclose(curvature.hessian(v), (both[0] - both[1]) / (2 * rate), atol=1e-6)
 
 

@@ -54,7 +54,7 @@ CALLS = {
     "entropy --set nets --x x.npy --samples 4 --widths 3": "x:x.npy",
 }
 
-# Without a file the same commands have the column too, so that rows of both fit in one table.
+# The same commands without a file have these columns too, so that rows of both fit in one table.
 WITHOUT = [
     "diagonal --points 3 --n0 5 --sparsity 1 --alpha 1",
     "margin --points 8 --n0 2 --log-times 1",
@@ -115,7 +115,7 @@ def digest(name: str) -> str:
 def test_rows_have_the_hashes_of_all_files(
     words: str, files: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    if "--loss squared" in words:  # of a network with one output
+    if "--loss squared" in words:  # the loss of a network with one output
         np.savez("xy.npz", X=np.load("x.npy"), y=np.load("y.npy"))
     pairs = (pair.split(":") for pair in CALLS[words].split())
     expected = " ".join(f"{name}:{digest(file)}" for name, file in pairs)
@@ -188,7 +188,7 @@ def test_the_hash_belongs_to_the_content_that_was_read(files: Path) -> None:
     before = digest("x.npy")
     np.save("x.npy", np.load("u.npy"))
     assert first.meta.parameters["sha256"] == f"x:{before}"
-    assert file_of("./x.npy") == File("./x.npy", before)  # of the last reading
+    assert file_of("./x.npy") == File("./x.npy", before)  # the hash of the last reading
     assert gram("./x.npy").table().meta.parameters["sha256"] == f"x:{digest('x.npy')}"
     assert digest("x.npy") != before
     assert gram(np.load("x.npy")).table().meta.parameters["sha256"] is None

@@ -84,7 +84,7 @@ def error_of(path: Path) -> str:
 def test_a_network_knows_its_sizes_and_its_function() -> None:
     net = Network(W, B)
     assert (net.n0, net.widths, net.n_out, net.depth) == (2, (3,), 1, 1)
-    # By hand: z = (1, -2.5 - 1, -1 + 2), its ReLU (3, 0, 1) at (1, -1).
+    # The values z = (1, -2.5 - 1, -1 + 2) at (1, -1) have the ReLU (3, 0, 1).
     assert net([1.0, -1.0]).tolist() == [3.0 + 2.0 + 0.25]
     assert net([[1.0, -1.0], [0.0, 0.0]]).tolist() == [[5.25], [4.25]]
     assert net(np.zeros((0, 2))).shape == (0, 1)
@@ -169,7 +169,8 @@ def test_without_bias_variance_biases_are_plus_zero_and_weights_the_same() -> No
 
 def test_a_random_network_has_the_variances_asked_for() -> None:
     net = random_network(50, (400, 300), cw=3.0, cb=0.25, seed=2)
-    # A sample variance of m normals scatters by sqrt(2/m): 1 % for W1, 0.4 % for W2, 8 % for b2.
+    # A sample variance of m normals has an error of sqrt(2/m): 1 % for W1, 0.4 % for W2, 8 % for
+    # b2.
     assert np.var(net.weights[0]) * 50 == pytest.approx(3.0, rel=0.04)
     assert np.var(net.weights[1]) * 400 == pytest.approx(3.0, rel=0.02)
     assert np.var(net.biases[1]) == pytest.approx(0.25, rel=0.3)
@@ -246,7 +247,7 @@ def test_a_state_dict_is_read_whatever_its_precision_and_prefix(
 def test_layers_come_in_the_order_of_their_numbers_and_without_bias_have_zeros(
     tmp_path: Path,
 ) -> None:
-    # Names are sorted as text in many files: 10 before 2.
+    # Many files sort names as text: 10 before 2.
     tensors = {
         "10.weight": packed("F32", W[1]),
         "10.bias": packed("F32", B[1]),
@@ -335,7 +336,7 @@ def test_damage_is_a_value_error_of_one_line(suffix: str, tmp_path: Path) -> Non
             del damaged[dice.randrange(len(damaged)) :]
         path.write_bytes(damaged)
         try:
-            load_network(path)  # a changed weight or time stamp is a sound file still
+            load_network(path)  # a file with a changed weight or time stamp is valid
         except ValueError as error:
             errors.append(str(error))
     assert all(text.startswith(f"{path} ") and "\n" not in text for text in errors)
@@ -363,14 +364,14 @@ def tents(k: int, x: Fraction) -> Fraction:
 def test_telgarsky_is_the_tent_map_composed(k: int) -> None:
     net = telgarsky(k)
     assert (net.n0, net.n_out, sum(net.widths), net.depth) == (1, 1, 3 * k - 1, 2 * k - 1)
-    # Two points in each of 2^k pieces and its ends; all are dyadic, and so exact in doubles.
+    # Two points in each of 2^k pieces and its ends; all are dyadic, hence exact in doubles.
     x = np.arange(4 * 2**k + 1) / (4 * 2**k)
     y = net(x[:, None])[:, 0]
     assert all(Fraction(v) == tents(k, Fraction(u)) for u, v in zip(x, y, strict=True))
     slopes = np.diff(y) / np.diff(x)
     assert np.count_nonzero(np.diff(slopes)) + 1 == 2**k
     outside = net([[-3.0], [-1e-3], [1.001], [2.0], [5.0]])[:, 0].tolist()
-    if k == 1:  # nothing cuts the last tent
+    if k == 1:  # no further layer cuts the last tent map
         assert outside == [0.0, 0.0, *(2.0 - 2.0 * v for v in (1.001, 2.0, 5.0))]
     else:
         assert outside == [0.0] * 5

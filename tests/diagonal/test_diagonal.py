@@ -1,4 +1,4 @@
-"""Diagonal linear networks: the convex program against gradient flow and against other programs."""
+"""Diagonal linear networks: the convex program against gradient flow and other programs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def problem(m: int, d: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_the_flow_ends_at_the_program_from_1e_8_to_100() -> None:
-    """The required accuracy is 1e-8; the error is rounding times the condition number."""
+    """The promised accuracy is 1e-8; the error is rounding times the condition number."""
     for data in (
         {},
         {"points": 6, "n0": 30, "sparsity": 30},
@@ -38,7 +38,7 @@ def test_the_flow_ends_at_the_program_from_1e_8_to_100() -> None:
 
 
 def test_a_flow_that_its_solver_gives_up_says_so_in_its_row_alone() -> None:
-    """One point 10^12 times as large as the others: LSODA warns, which would be an error here."""
+    """One point is 10^12 times as large: LSODA warns, which would be an error here."""
     x, _ = problem(6, 3, 0)
     x[0] *= 1e12
     y = 3e8 * x.sum(axis=1)
@@ -48,7 +48,7 @@ def test_a_flow_that_its_solver_gives_up_says_so_in_its_row_alone() -> None:
 
 
 def test_plain_parameters_flow_to_the_same_end() -> None:
-    """theta itself by an explicit method that knows of no invariant: off by its tolerance."""
+    """Integrate theta itself by an explicit method without invariants, up to its tolerance."""
     x, y = problem(3, 6, 1)
     d, theta0 = 6, np.linspace(0.5, 2.0, 6)
     for alpha in (1.0,):
@@ -69,7 +69,7 @@ def test_plain_parameters_flow_to_the_same_end() -> None:
 
 
 def test_the_program_by_a_general_method() -> None:
-    """SLSQP on Q itself, which finds a minimum to the root of the rounding of Q."""
+    """SLSQP on Q itself finds a minimum up to the square root of the rounding of Q."""
     x, y = problem(2, 5, 2)
     theta0 = np.array([1.0, 0.5, 2.0, 1.5, 0.8])
     found = nnth.diagonal(x, y, alpha=[0.3], theta0=theta0)
@@ -105,9 +105,9 @@ def test_where_many_have_the_least_l1_norm() -> None:
     """beta_1 + beta_2 = 1: the least sum beta (log(beta/theta_0^2) - 1) is in ratio theta_0^2."""
     found = nnth.diagonal([[1.0, 1.0]], [1.0], alpha=[1e-8, 1e-60], theta0=[1.0, 2.0])
     assert found.beta_l1 == pytest.approx([0.2, 0.8], rel=1e-12)
-    # beta_i = 2 w_i sinh z is as w_i for one z, whatever alpha.
+    # beta_i = 2 w_i sinh z is proportional to w_i for one z, for any alpha.
     assert found.beta == pytest.approx(np.array([[0.2, 0.8]] * 2), rel=1e-12)
-    # Opposite signs, a duplicated row and a column of 0: rows of rank one, the rest by hand.
+    # Opposite signs, a duplicated row and a column of zeros: rows of rank one.
     x = [[1.0, -1.0, 0.0, 2.0], [1.0, -1.0, 0.0, 2.0]]
     found = nnth.diagonal(x, [3.0, 3.0], alpha=[1e-8, 100.0])
     assert found.beta_l1 == pytest.approx([0.0, 0.0, 0.0, 1.5], abs=1e-12)
@@ -117,7 +117,7 @@ def test_where_many_have_the_least_l1_norm() -> None:
 
 
 def test_more_points_than_dimensions_and_one_coefficient() -> None:
-    x, y = problem(9, 4, 6)  # consistent, and of one solution
+    x, y = problem(9, 4, 6)  # consistent, with one solution
     found = nnth.diagonal(x, y, alpha=[1e-8, 1.0, 100.0])
     expected = np.linalg.lstsq(x, y, rcond=None)[0]
     assert found.beta == pytest.approx(np.array([expected] * 3), rel=1e-11)
@@ -129,7 +129,7 @@ def test_scales_are_independent_and_the_ends_are_reached() -> None:
     many = nnth.diagonal(alpha=[1e-60, 1e-8, 1.0, 1e6])
     assert nnth.diagonal(alpha=[1e-8]).beta[0].tolist() == many.beta[1].tolist()
     assert many.table()["difference"].max() < 1e-11
-    # y of another size is alpha of another size: beta and alpha^2 go alike.
+    # Scaling y is equivalent to scaling alpha: beta and alpha^2 scale alike.
     x, y = sparse_regression(5, 9, 2, 0)
     one = nnth.diagonal(x, y, alpha=[1e-3]).beta[0]
     large = nnth.diagonal(x, 1e6 * y, alpha=[1.0])
@@ -139,19 +139,19 @@ def test_scales_are_independent_and_the_ends_are_reached() -> None:
 
 @pytest.mark.parametrize("z", [0.0, 1e-9, 1e-3, 0.0099, 0.0101, 1.0, 1e3, 1e9, 1e40])
 def test_the_penalty(z: float) -> None:
-    """Against 60 digits, at w far from 1 as well."""
+    """The penalty against 60 digits, also at w far from 1."""
     with mpmath.workdps(60):
         for w in (1e-30, 0.7):
             beta = z * w
             u = mpmath.mpf(beta) / mpmath.mpf(w)
             exact = mpmath.mpf(w) * (2 - mpmath.sqrt(4 + u**2) + u * mpmath.asinh(u / 2))
             got = penalty(np.array([-beta]), np.array([math.log(w)]))
-            # log w has a rounding of 1e-16 log w, which z then has; q's slope in it is at most 2.
+            # log w has a rounding of 1e-16 log w, and so has z; the slope of q in it is at most 2.
             assert got == pytest.approx(float(exact), rel=4e-14, abs=1e-300)
 
 
 def test_the_dual_at_many_scales_of_w() -> None:
-    """KKT: grad Q = arcsinh(beta/2w) is in the rows of X, to the rounding of z."""
+    """By KKT, grad Q = arcsinh(beta/2w) is in the row space of X, up to the rounding of z."""
     x, y = sparse_regression(8, 20, 2, 1)
     equations = interpolation(x, y)
     for log_scale in (3.0, -5.0, -37.0, -300.0):
@@ -239,6 +239,6 @@ def test_units_of_the_data_change_nothing(unit: float) -> None:
     assert np.all(other["difference"] < 1e-12)
     assert np.allclose(other["l1"], one["l1"], rtol=1e-12)
     with np.errstate(over="ignore"):
-        # The time at which the flow is at rest depends on rounding: compare powers of ten.
+        # The time at which the flow stops changing depends on rounding: powers of ten are compared.
         ratio = other["flow_time"] * unit * unit / one["flow_time"]
         assert np.all((ratio > 0.1) & (ratio < 10.0))

@@ -46,14 +46,15 @@ def test_an_interval_is_halved_by_each_bit() -> None:
 
 @pytest.mark.parametrize("n", [0, 1, 4])
 def test_lipschitz_functions_are_packed_and_covered(n: int) -> None:
-    """2^(n+1) zigzags are 2 eps_n apart, so that fewer balls need eps_n; 2^n of them do."""
+    """2^(n+1) zigzags are 2 eps_n apart, so that fewer balls need eps_n; 2^n balls suffice."""
     eps = Lipschitz(2.0, 3.0).entropy(n).exact
     h = 3.0 / (n + 1)
     zigzags = np.array([np.cumsum(s) * 2.0 * h for s in product((-1, 1), repeat=n + 1)])
     gaps = np.abs(zigzags[:, None] - zigzags).max(axis=-1)
     assert gaps[np.triu_indices(len(zigzags), 1)].min() == pytest.approx(2.0 * eps, rel=1e-13)
-    # Zigzags that are 0 on [0, h] first, one h late, are within eps of every function: at time
-    # i h they are a multiple of eps of the right parity within eps of it. `nnth verify` draws them.
+    # Zigzags that are 0 on [0, h], the first interval, are within eps of every function: at time i
+    # h they are a multiple of eps of the right parity within eps of it. `nnth verify` uses them
+    # too.
     assert eps == pytest.approx(6.0 / (n + 1), rel=1e-15)
 
 
@@ -73,18 +74,18 @@ def test_the_least_zigzag_of_n_corners_has_the_height_of_the_width() -> None:
 
 
 def test_discs_in_the_plane() -> None:
-    """One disc is covered by 4 of radius 1/sqrt(2), and by 2 of no radius below 1."""
+    """One disc is covered by 4 of radius 1/sqrt(2), and by 2 only if their radius is 1."""
     disc = ball(2)
     assert disc.entropy(0).exact == disc.entropy(1).exact == 1.0
     four = disc.entropy(2)
     assert four.lower <= 1.0 / math.sqrt(2.0) <= four.upper
-    # Seven discs of radius 1/2 cover, so eight do.
+    # Seven discs of radius 1/2 cover the disc, so eight do.
     assert disc.entropy(3).lower <= 0.5
 
 
 @pytest.mark.parametrize("axes", [[1.0, 0.6, 0.2], [1.0, 1.0, 0.9, 0.1], [1.0, 0.01]])
 def test_ellipsoids_against_covers_of_points(axes: list[float]) -> None:
-    """Points of the surface, farthest first: half of the radius is below eps, so below `upper`."""
+    """Points of the surface, farthest first: half of their radius is below eps and `upper`."""
     body = of_axes(np.array(axes))
     points = RNG.normal(size=(4000, len(axes)))
     points *= np.array(axes) / np.sqrt((points**2).sum(1))[:, None]
@@ -93,13 +94,13 @@ def test_ellipsoids_against_covers_of_points(axes: list[float]) -> None:
     for n in range(7):
         found, sample = body.entropy(n), drawn.entropy(n)
         assert sample.lower <= found.upper
-        # The drawn points are dense: their cover, a little larger, is a cover of the body.
+        # The drawn points are dense: slightly larger balls around their centers cover the body.
         assert found.lower <= sample.upper * 1.25
         assert found.lower <= found.upper <= 6.0 * body.least(n) * (1.0 + 1e-12)
 
 
 def test_volumes_are_the_sum_over_long_axes() -> None:
-    """H = sum_(b > eps) ln(b/eps) at the eps that is returned, from other arithmetic."""
+    """H = sum_(b > eps) ln(b/eps) at the returned eps, computed separately."""
     body = power_law(1.5)
     for n in (3, 20, 40):
         eps = body.least(n)
@@ -112,7 +113,7 @@ def test_the_power_law_tends_to_its_limit() -> None:
     """H ~ p eps^(-1/p), so eps_n ~ (p/(n ln 2))^p."""
     for p in (0.5, 1.0, 2.0):
         found = power_law(p).least(1000)
-        # ln k! is k (ln k - 1) + ln(2 pi k)/2, which is 2 % here.
+        # ln k! is k (ln k - 1) + ln(2 pi k)/2, where the last term is 2 % here.
         assert found == pytest.approx((p / (1000.0 * math.log(2.0))) ** p, rel=0.03)
 
 
@@ -128,7 +129,7 @@ def test_the_ball_of_the_space_of_a_kernel() -> None:
 
 
 def test_the_best_of_k_balls_is_in_the_bracket_of_the_farthest_first() -> None:
-    """Numbers on a line: the best intervals by dynamic programming."""
+    """For numbers on a line, dynamic programming finds the best intervals."""
     values = np.sort(RNG.normal(size=40))
     drawn = FiniteSet(values[:, None], True)
     for n in range(5):
@@ -154,7 +155,7 @@ def _best_intervals(values: np.ndarray, k: int) -> float:
 
 
 def test_linear_widths_of_finite_sets() -> None:
-    """The principal directions against random ones, and a set that has few dimensions."""
+    """The principal directions against random ones, and a set of few dimensions."""
     functions = RNG.normal(size=(30, 3)) @ RNG.normal(size=(3, 50))
     drawn = FiniteSet(functions, True)
     assert drawn.kolmogorov(3) == drawn.kolmogorov(9)
@@ -209,7 +210,7 @@ def test_carl_is_of_the_row_s_own_columns(arguments: dict[str, Any], exponent: f
 
 
 def test_carl_of_an_interval() -> None:
-    """sup k 2^-k = 1/2 over d_0 = 1; the interval and the ball of one dimension are one set."""
+    """sup k 2^-k = 1/2 over d_0 = 1; an interval is a ball of one dimension."""
     for name in ("interval:1", "ball:1"):
         assert nnth.entropy(name, bits=[1, 3, 9])["carl"] == pytest.approx([0.5] * 3)
 
@@ -228,7 +229,7 @@ def test_a_row_does_not_depend_on_the_others(arguments: dict[str, Any]) -> None:
 @pytest.mark.parametrize("body", [power_law(1.0), power_law(3.0), ball(5), Box((1.0, 0.9, 0.8))])
 @pytest.mark.parametrize("n", [1, 2, 3, 7])
 def test_the_converse_is_the_supremum_of_what_is_forbidden(body: Any, n: int) -> None:
-    """Of many delta, the largest that a lower bound of eps forbids is below it, and near it."""
+    """The largest delta that a lower bound of eps excludes is below the result, and near it."""
     found, radius = converse(body, n), body.most(0)
 
     def forbidden(delta: float) -> bool:
@@ -242,7 +243,7 @@ def test_the_converse_is_the_supremum_of_what_is_forbidden(body: Any, n: int) ->
 
 
 def _enclosing(points: np.ndarray) -> float:
-    """Radius of the least disc around points of the plane, by all pairs and triples."""
+    """Return the radius of the smallest disc around points, by all pairs and triples."""
     best = 0.0 if len(points) == 1 else math.inf
     centers = [(a + b) / 2.0 for a, b in combinations(points, 2)]
     for a, b, c in combinations(points, 3):
@@ -255,7 +256,7 @@ def _enclosing(points: np.ndarray) -> float:
 
 
 def _best_cover(points: np.ndarray, balls: int) -> float:
-    """The least radius of so many discs that cover points, by all partitions."""
+    """Return the least radius at which `balls` discs cover points, by all partitions."""
     best = math.inf
     for labels in product(range(balls), repeat=len(points) - 1):
         of = np.array((0, *labels))
@@ -266,7 +267,7 @@ def _best_cover(points: np.ndarray, balls: int) -> float:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_bounds_of_small_sets_by_brute_force(seed: int) -> None:
-    """Every bound of eps_n and d_n, and of delta_n by d_n, is kept by sets of six points."""
+    """All bounds of eps_n and d_n, and of delta_n by d_n, hold for sets of six points."""
     random = np.random.default_rng(seed)
     points = random.normal(size=(6, 2)) * [1.0, random.uniform(0.01, 1.0)]
     table = nnth.entropy("functions", functions=points * math.sqrt(2.0), bits=[0, 1, 2])
@@ -275,7 +276,7 @@ def test_bounds_of_small_sets_by_brute_force(seed: int) -> None:
         eps = _enclosing(points) if n == 0 else _best_cover(points, 2**n)
         assert table["lower"][n] <= eps * slack
         assert eps <= table["upper"][n] * slack
-    # d_1: the farthest point from a line through 0, of which there are many.
+    # d_1: the farthest point from a line through 0, minimized over many lines.
     angles = np.linspace(0.0, math.pi, 20_001)
     normal = np.stack([-np.sin(angles), np.cos(angles)])
     width = float(np.abs(points @ normal).max(axis=0).min())
@@ -290,7 +291,7 @@ def test_bounds_of_small_sets_by_brute_force(seed: int) -> None:
 
 @pytest.mark.parametrize("power", [1e-9, 1e-3, 300.0, 1e300])
 def test_power_laws_of_any_power(power: float) -> None:
-    """Axes that are 0 in doubles are no axes; there may be more than memory has room for."""
+    """Axes that underflow to 0 are no axes; there may be more axes than memory can hold."""
     table = nnth.entropy(f"power:{power!r}", bits=[0, 1, 40])
     assert (table["lower"] <= table["upper"]).all()
     assert np.isfinite(table["upper"]).all()
@@ -314,9 +315,9 @@ def test_random_networks_as_a_class() -> None:
     assert (table["lower"] <= table["upper"]).all()
     assert (np.diff(table["upper"]) < 0.0).all()
     assert table["jl_dimension"].tolist() == [0, 52, 129]
-    # More draws than one seed would see: 496 pairs, each off by 0.6 with a chance of 1e-3 at most.
+    # 496 pairs: each has an error above 0.6 with probability at most 1e-3.
     assert 0.3 < table["jl_least"][2] < 1.0 < table["jl_most"][2] < 1.7
-    # E f^2 = 2 at |x|^2 = n_0: the largest of 64 norms is above, their mean is not far.
+    # E f^2 = 2 at |x|^2 = n_0: the largest of 64 norms is above, their mean is near.
     assert 2.0 < table["kolmogorov_upper"][0] ** 2 < 40.0
     assert 1.0 < table["kolmogorov_lower"][0] ** 2 < 3.0
     sup = nnth.entropy("nets", bits=[0], samples=64, widths="16,16", n0=4, seed=2, metric="sup")

@@ -36,7 +36,7 @@ def test_a_pipe_gets_rows_with_their_parameters() -> None:
     last = rows[-1]
     assert (last["width"], last["layer"], last["quantity"]) == ("32", "2", "excess_kurtosis")
     assert (last["act"], last["samples"], last["seed"]) == ("tanh", "500", "3")
-    # Threads and form change nothing.
+    # The number of threads and the format change no number.
     assert call(*arguments, "--threads", 1).stdout == call(*arguments, "--format", "csv").stdout
 
 

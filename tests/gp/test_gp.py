@@ -37,7 +37,7 @@ BREAKS = (-1.0, 0.0, 0.5, 1.0)
 
 
 def average(f: Any, k: float) -> Any:
-    """E f(z), z ~ N(0, k), split at whatever breaks there are."""
+    """Return E f(z), z ~ N(0, k), by integrals that are split at the kinks."""
     q = mp.sqrt(k)
     edges = sorted({*(mp.mpf(x) for x in (-16, -9, -5, -2, 2, 5, 9, 16)), *(b / q for b in BREAKS)})
     return mp.quad(lambda x: f(q * x) * mp.npdf(x), [e for e in edges if abs(e) <= 16])
@@ -85,7 +85,7 @@ def relu_product(a: Any, c: Any, b: Any) -> Any:
 
 
 def sine_product(a: Any, c: Any, b: Any, p: int = 1, q: int = 1) -> Any:
-    """E sin(p z_a) sin(q z_b)."""
+    """Return E sin(p z_a) sin(q z_b)."""
     a, c, b = p * p * a, p * q * c, q * q * b
     return (mp.exp(-(a + b - 2 * c) / 2) - mp.exp(-(a + b + 2 * c) / 2)) / 2
 
@@ -163,7 +163,7 @@ def test_the_vertex_of_tanh_tends_to_two_thirds_of_the_depth() -> None:
     """Roberts et al. (2022), ch. 5: V/K^2 ~ (2/3) l/n in the class of K* = 0."""
     found = four_point_vertex([[1.0]], "tanh", widths=[1.0] * 3000)
     ratio = (found.vertex / found.kernel**2)[:, 0, 0]
-    # Logarithms of the depth come with it: the growth over the last half is nearer than the ratio.
+    # V/K^2 has logarithms of the depth: the growth over the last half is closer than the ratio.
     assert (ratio[3000] - ratio[1500]) / 1500 == pytest.approx(2 / 3, rel=0.01)
     assert found.vertex_error[-1] < 1e-10 * found.vertex[-1]
     assert found.correction_error[-1] < 1e-8 * abs(found.correction[-1])
@@ -196,7 +196,7 @@ def test_inputs_that_are_the_same_or_nearly_so() -> None:
     assert found.correction[:, 0, 1] == pytest.approx(found.correction[:, 0, 0], rel=1e-13)
     assert found.vertex[:, 0, 1] == pytest.approx(found.vertex[:, 0, 0], rel=1e-13)
     assert np.isnan(found.correction[1:, 0, 2]).all()
-    # For a smooth activation the limit is continuous, and errors are as stated.
+    # For a smooth activation the limit is continuous, and the errors are as stated.
     off = np.abs(found.correction[1:, 0, 3] - found.correction[1:, 0, 0])
     assert (off <= 0.2 * np.abs(found.correction[1:, 0, 0])).all()
     assert (found.correction_error[1:, 0, 3] < 1e-8).all()
@@ -214,7 +214,7 @@ def entries(sample: LayerSample) -> dict[str, tuple[NDArray[Any], NDArray[Any]]]
 
 
 def dense(x: NDArray[Any], widths: list[int], cb: float, cw: float, count: int) -> Any:
-    """Kernels and observables of tanh networks with all their weights; x is `(m, n_0)`."""
+    """Return kernels and observables of tanh networks with all weights; x is `(m, n_0)`."""
     random = np.random.default_rng(7)
     z = np.einsum("sij,aj->sai", random.normal(size=(count, widths[0], x.shape[1])), x)
     z = z * math.sqrt(cw / x.shape[1])
@@ -232,7 +232,7 @@ def dense(x: NDArray[Any], widths: list[int], cb: float, cw: float, count: int) 
 
 
 def test_sampled_layers_have_the_distribution_of_networks_with_weights() -> None:
-    # An input twice, and layers narrower than there are inputs.
+    # One input is repeated, and some layers are narrower than the number of inputs.
     x = np.vstack([INPUTS, INPUTS[:1]])
     widths, cb, cw, count = [6, 3, 5], 0.2, 1.7, 40_000
     kernels, observables, cross = dense(x, widths, cb, cw, count)
@@ -247,14 +247,14 @@ def test_sampled_layers_have_the_distribution_of_networks_with_weights() -> None
     agree("kernel", kernels.mean(axis=0), kernels.std(axis=0) / math.sqrt(count))
     centered = (observables - observables.mean(axis=0)) ** 2
     agree("observable", centered.mean(axis=0), centered.std(axis=0) / math.sqrt(count))
-    # The fourth moment of outputs, from sampled ones: E z_1^2 z_2^2 = E Khat^2 for two neurons.
+    # The fourth moment of outputs from samples: E z_1^2 z_2^2 = E Khat^2 for two neurons.
     square = cross[-1] ** 2
     last = sample.kernel_variance().value[-1] + sample.kernel().value[-1].diagonal() ** 2
     z = (last - square.mean(axis=0)) / (square.std(axis=0) / math.sqrt(count))
     assert np.abs(z).max() < MOST_Z
-    # And the spread of ours, which the standard error of the cross covariance is made of.
+    # The variance that determines the standard error of the cross covariance.
     spread = sample.cross_covariance().stderr[-1].diagonal() ** 2 * (400_000 - 1)
-    assert spread == pytest.approx(last, rel=0.03)  # 400,000 products of heavy tails
+    assert spread == pytest.approx(last, rel=0.03)  # 400,000 products with heavy tails
 
 
 @pytest.mark.parametrize(("act", "n"), [("relu", 32), ("tanh", 32), ("gelu", 64), ("erf", 32)])
@@ -265,7 +265,7 @@ def test_the_correction_is_that_of_a_large_sample(act: str, n: int) -> None:
     pairs = np.triu_indices(3)
     z = ((shift.value - limit.correction)[1:, *pairs]) / shift.stderr[1:, *pairs]
     assert np.abs(z).max() < MOST_Z
-    # It is seen: a wrong constant would be many standard errors off.
+    # A wrong constant would be many standard errors off.
     seen = np.abs(limit.correction[1:, *pairs] / shift.stderr[1:, *pairs])
     assert seen.max() > (8.0 if act != "relu" else 5.0)
 
@@ -287,13 +287,14 @@ def test_the_vertex_of_pairs_is_that_of_a_large_sample(act: str) -> None:
     limit = four_point_vertex(INPUTS, act, widths=[n] * 3, **more)
     sample = sample_layers(INPUTS, act, widths=[n] * 3, samples=count, limit=limit, **more)
     found = sample.kernel().stderr[1:] ** 2 * (count - 1)
-    # A variance of 20,000 is good to 1%, twelve of them to three times that; 1/n^2 is below 1%.
+    # A variance of 20,000 samples has an error of 1 %, the largest of twelve 3 %; 1/n^2 is below 1
+    # %.
     assert found == pytest.approx(limit.vertex[1:], rel=0.04)
 
 
 @pytest.mark.parametrize("act", ["relu", "tanh", "gelu"])
 def test_z_scores_over_seeds_are_standard_normal(act: str) -> None:
-    # Wide enough that 1/n^2 is a fifth of a standard error, samples enough for light tails.
+    # The width makes 1/n^2 a fifth of a standard error, and the samples suffice for light tails.
     n, count = 256, 600
     limit = four_point_vertex(INPUTS[:2], act, widths=[n] * 2)
     theory = {
@@ -314,7 +315,7 @@ def test_z_scores_over_seeds_are_standard_normal(act: str) -> None:
     assert len(scores) == 8 + 4 + 12 + 12
     for key, values in scores.items():
         assert stats.kstest(values, stats.norm.cdf).pvalue > 1e-4, key
-        assert 0.75 < np.std(values) < 1.3, key  # 0.07 is the error of 100 of them
+        assert 0.75 < np.std(values) < 1.3, key  # 0.07 is the error of 100 samples
 
 
 def same(a: LayerSample, b: LayerSample) -> bool:
@@ -333,7 +334,7 @@ def test_threads_and_ranges_do_not_change_a_bit() -> None:
     assert same(whole, run(64, 3000, 5))
     parts = run(64, 32, 2).merge(run(96, 2048, 1)).merge(run(2144, 920, 3))
     assert same(whole, parts)
-    # Ranges that meet elsewhere have the same networks, in other sums.
+    # Ranges with another boundary have the same networks in other sums.
     odd = run(64, 100, 1).merge(run(164, 2900, 1))
     assert odd.kernel().value == pytest.approx(whole.kernel().value, rel=1e-13)
     with pytest.raises(ValueError, match="other must start at network 3064 of seed 9, not 64 of 9"):
@@ -369,7 +370,7 @@ def test_the_table() -> None:
         "note",
     )
     assert list(dict.fromkeys(table["width"].tolist())) == [8, 32, 64]
-    # Two inputs, three pairs; layers 1..3, of which the first is exactly Gaussian.
+    # Two inputs have three pairs; layer 1 of the layers 1..3 is exactly Gaussian.
     counts = {"covariance": 9, "cross_covariance": 9, "correction": 6, "excess_kurtosis": 4}
     for name, count in (counts | {"observable_variance": 12}).items():
         assert rows_of(table, name, width=8).sum() == count
@@ -379,7 +380,7 @@ def test_the_table() -> None:
     z = (table["mean"] - table["theory"])[known] / table["stderr"][known]
     assert table["z"][known] == pytest.approx(z, rel=1e-13)
     assert (table["theory_error"] < 1e-13).all()
-    # What goes as 1/n is 0 in the limit; the covariance tends to the kernel.
+    # Corrections of order 1/n are 0 in the limit; the covariance tends to the kernel.
     assert not table["limit"][~rows_of(table, "covariance")].any()
     limit = kernel("tanh", depth=2)["k_ab"]
     for layer in (1, 2, 3):
@@ -392,12 +393,12 @@ def test_slopes_are_those_of_one_over_the_width() -> None:
     table = gp(act="gelu", width=(4, 16, 64, 256), depth=1, samples=20_000, seed=4)
     for name in ("excess_kurtosis", "observable_variance"):
         rows = rows_of(table, name)
-        # At n = 4 the standard errors of variances of skew variables are themselves uncertain.
+        # At n = 4 the standard errors of variances of skewed variables are themselves uncertain.
         assert np.abs((table["slope"] + 1.0) / table["slope_stderr"])[rows].max() < MOST_Z
         assert (table["slope_stderr"][rows] < 0.02).all()
     assert np.isnan(table["slope"][rows_of(table, "covariance")]).all()
     assert np.isnan(gp(width=[16], samples=500)["slope"]).all()
-    # If most widths do not resolve a correction, its slope is from the others, with a note.
+    # If most widths do not resolve a correction, its slope is fitted to the others, with a note.
     table = gp(act="tanh", width=(8, 16, 150), samples=40_000, quantities=["correction"])
     assert table["layer"][3] == 3
     assert table["note"][3].startswith("slope over widths 8,16")
@@ -416,7 +417,7 @@ def test_widths_one_by_one() -> None:
     assert set(table["width"].tolist()) == {10}
     assert table.meta.parameters["widths"] == (40, 10, 10)
     assert table.num_rows == 3 * 2
-    assert np.abs(table["z"][:2]).max() < MOST_Z  # layer 2 has no further orders
+    assert np.abs(table["z"][:2]).max() < MOST_Z  # layer 2 has no terms of higher order
     ratio = four_point_vertex(INPUTS[:2], "gelu", widths=[40, 10, 10])
     theory = 3 * (ratio.vertex / ratio.kernel**2)[1:, range(2), range(2)]
     assert table["theory"] == pytest.approx(theory.ravel(), rel=1e-12)

@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 
 
 def relu(k: int) -> mp.mpf:
-    """Daniely et al. (2016), Section 8."""
+    """Return the coefficient a_k of ReLU (Daniely et al. 2016, Section 8)."""
     if k < 2:
         return [1 / mp.sqrt(2 * mp.pi), mp.mpf(1) / 2][k]
     if k % 2:
@@ -28,7 +28,7 @@ def absolute(k: int) -> mp.mpf:
 
 
 def step(k: int) -> mp.mpf:
-    """h_k' = sqrt(k) h_(k-1): E[step h_k] = phi(0) h_(k-1)(0)/sqrt(k)."""
+    """Return a_k of the step, since h_k' = sqrt(k) h_(k-1): phi(0) h_(k-1)(0)/sqrt(k)."""
     if k % 2 == 0:
         return mp.mpf(1) / 2 if k == 0 else mp.mpf(0)
     return (-1) ** ((k - 1) // 2) * mp.fac2(k - 2) / mp.sqrt(2 * mp.pi * mp.factorial(k))
@@ -60,7 +60,7 @@ def test_closed_forms(
 
 
 def by_mpmath(s: Callable[[mp.mpf], mp.mpf], q: float, k: int) -> float:
-    """By the definition, split where the integrand could be sharp."""
+    """Return a_k by the definition, split where the integrand may be sharp."""
     with mp.workdps(20):
         he = [mp.mpf(1), mp.mpf(0)]
 
@@ -109,7 +109,7 @@ def test_far_terms_of_a_shifted_kink_by_its_derivatives() -> None:
 def test_energies_add_up_to_the_mean_square(act: str) -> None:
     table = hermite(act, terms=2000)
     assert (np.diff(table["cumulative"]) >= 0.0).all()
-    # What is left falls like K^(-3/2) for a kink: 1e-5 at 2000.
+    # The remainder decreases as K^(-3/2) for a kink: 1e-5 at 2000.
     assert 1.0 - 2e-5 < table["cumulative"][-1] < 1.0 + 1e-14
 
 
@@ -134,10 +134,10 @@ def test_energies_add_up_to_the_mean_square(act: str) -> None:
         ("sin(z/100) + cos(z/100)", "none", "not a polynomial", "not a polynomial", "values"),
         ("(z+1)**3 - z**3 - 3*z", "even", "polynomial of degree 2", "zero", "expression"),
         ("z**3 - z + 1", "none", "polynomial of degree 0", "polynomial of degree 3", "expression"),
-        # Recognized as the function z, whose expression proves it.
+        # The expression proves that this is the function z.
         ("relu(z) - relu(-z)", "odd", "zero", "polynomial of degree 1", "expression"),
         ("tanh(z) - tanh(z) + z", "odd", "zero", "polynomial of degree 1", "expression"),
-        # Polynomials whose expression does not show it.
+        # Polynomials whose expression does not prove it.
         (
             "sin(z)**2 + cos(z)**2 + z",
             "none",
@@ -168,7 +168,7 @@ def test_proven_zeros_are_zero_and_others_are_marked() -> None:
     ]
 
 
-# Positive definiteness, on matrices. Eigenvalues are relative to the largest.
+# Positive definiteness of matrices. Eigenvalues are relative to the largest.
 
 
 def smallest(act: str, x: Floats, kernel: str, cb: float = 0.0) -> float:
@@ -185,7 +185,7 @@ def on_sphere(m: int, n0: int) -> Floats:
     return unit
 
 
-ROUNDING = 1e-12  # of kernels to 1e-13 and of eigenvalues
+ROUNDING = 1e-12  # of kernels with an error of 1e-13 and of eigenvalues
 KERNELS = pytest.mark.parametrize("kernel", ["nngp", "ntk"])
 
 
@@ -202,7 +202,7 @@ def test_opposite_inputs(kernel: str) -> None:
 
 @KERNELS
 def test_more_opposite_pairs_than_an_odd_part_has_room_for(kernel: str) -> None:
-    # gelu(z) - gelu(-z) = z: in three dimensions three pairs are possible, four are not.
+    # gelu(z) - gelu(-z) = z: in three dimensions three pairs are positive definite, four are not.
     x = on_sphere(4, 3)
     for act in ("gelu", "relu", "silu"):
         message = hermite(act, terms=1).meta.parameters["positive_definite"]
@@ -235,7 +235,8 @@ def test_the_series_is_within_its_bound(act: str) -> None:
     missing = np.abs(table["difference"])
     assert (missing <= table["bound"] + table["error"]).all()
     assert table["error"].max() < 3e-12
-    # Tight at rho = 1, where every term has one sign. E[(z^3 - z)^2] is 24, rounding 30 times that.
+    # The bound is attained at rho = 1, where all terms have one sign. E[(z^3 - z)^2] is 24, and
+    # rounding is 30 times that.
     ends = table["rho"] == 1.0
     assert missing[ends] == pytest.approx(table["bound"][ends], abs=2e-13)
     if act == "relu":
