@@ -1,9 +1,9 @@
-"""Make tests/reference/honesty.json: random kernels with mpmath, for the test of error columns.
+"""Make tests/reference/honesty.json: random kernels by mpmath, for the test of error columns.
 
 Usage (some minutes on one core): python tests/make_honesty.py [--out FILE]
 
 A case is an activation, its network and two inputs, drawn from a seeded generator with extreme
-norms, correlations and depths among them; its rows are those of `kernel_oracle.layers` at 30
+norms, correlations and depths among them; its rows are those of `kernel_oracle.layers` with 30
 digits, written with 25.
 """
 
@@ -23,8 +23,8 @@ HERE = Path(__file__).resolve().parent
 SEED = 19
 NAMES = ("k_aa", "k_bb", "k_ab", "theta_aa", "theta_bb", "theta_ab")
 
-# Activations by the draw of a power or a slope, with how many cases each gets, whether it can go
-# deep, and the norms it can take: what is integrated over numerically is slow, and exp overflows.
+# Activations by a random power or slope, with the number of cases of each, whether it can be deep,
+# and its possible norms: numerical integration is slow, and exp overflows.
 Make = Callable[[random.Random], tuple[str, oracle.Oracle]]
 
 
@@ -134,7 +134,7 @@ def make_case(make: Make, deepest: int, decades: float, draw: random.Random) -> 
         "cw": draw.choice([1.0, 10 ** draw.uniform(-1, 0.7)]),
         "depth": draw.randint(1, 3 if steep else deepest),
     }
-    # Near rho = 1 what is small is lost by subtraction, as deep as 20 layers.
+    # Near rho = 1 subtraction loses the small digits, for as many as 20 layers.
     with mp.workdps(oracle.DIGITS if slow else 3 * oracle.DIGITS):
         rows = oracle.layers(
             value, *(case[n] for n in ("cb", "cw", "norm_a", "norm_b", "rho")), case["depth"]

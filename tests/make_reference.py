@@ -25,9 +25,9 @@ Engines (every number is an arb ball, so rounding is bounded; what remains is tr
 * `kinked`: piecewise activations; the inner conditional expectation is closed, the outer integral
   is arb's rigorous adaptive Gauss-Legendre quadrature, split at the kinks.
 
-Trust: each case is computed twice (other step, other range, other precision) and must agree to
-AGREE digits in every number; smooth steps are repeated by the other engine (layers 1 and the last
-stored but one); closed forms are repeated by quadrature at shallow depth (`check_closed_forms`).
+Verification: each case is computed twice (other step, other range, other precision) and must agree
+to AGREE digits in every number; smooth steps are repeated by the other engine (layer 1 and the last
+but one stored); closed forms are repeated by quadrature at shallow depth (`check_closed_forms`).
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ HERE = Path(__file__).resolve().parent
 
 @dataclass(frozen=True)
 class Effort:
-    """How hard to work: truncation at exp(-log_tol), and the binary precision."""
+    """The effort of a run: truncation at exp(-log_tol), and the binary precision."""
 
     log_tol: float
     bits: int
@@ -89,7 +89,7 @@ class Diagonal:
 
 @dataclass
 class Cross:
-    """Two-input expectations: E[s'_a s'_b], and E[s_a s_b] or E[(s_a - s_b)^2] as comes first."""
+    """Two-input expectations: E[s'_a s'_b], and either E[s_a s_b] or E[(s_a - s_b)^2]."""
 
     d: arb
     e: arb | None = None
@@ -98,7 +98,7 @@ class Cross:
 
 @dataclass(frozen=True)
 class State:
-    """K at one layer. `gap` is carried, since differences are lost first."""
+    """The kernel K at one layer. `gap` is carried, since differences lose their digits first."""
 
     a: arb
     b: arb
@@ -106,7 +106,7 @@ class State:
     gap: arb
 
     def geometry(self) -> tuple[arb, arb, arb, arb]:
-        """q_a, q_b, 1 - rho, 1 + rho, without cancellation for near-parallel inputs."""
+        """Return q_a, q_b, 1 - rho, 1 + rho, without cancellation for nearly parallel inputs."""
         qa, qb = self.a.sqrt(), self.b.sqrt()
         diff = (self.a - self.b) / (qa + qb)
         minus = (self.gap - diff * diff) / (2 * qa * qb)
@@ -119,7 +119,7 @@ def half() -> arb:
 
 
 def tiny(x: arb) -> bool:
-    """Zero up to the working precision."""
+    """Return whether x is zero up to the working precision."""
     return bool(abs(x).mid() < arb(2) ** (-int(0.8 * ctx.prec)))
 
 
@@ -132,7 +132,7 @@ def cdf(x: Any) -> Any:
 
 
 def cdf_difference(lo: Any, hi: Any) -> Any:
-    """P(lo < Z < hi), through erfc on the side where both are small."""
+    """Return P(lo < Z < hi), through erfc on the side where both are small."""
     root = arb(2).sqrt()
     middle = lo + hi
     if isinstance(middle, acb):
@@ -313,7 +313,7 @@ Values = Callable[[arb], tuple[arb, arb]]  # z -> s(z), s'(z)
 
 @dataclass(frozen=True)
 class Base:
-    """A comparison function whose moments are closed, equal to s up to an exponential tail."""
+    """A comparison function with closed moments, equal to s up to an exponential tail."""
 
     values: Values
     pair: Callable[[arb, arb, arb], tuple[arb, arb]]
@@ -322,7 +322,7 @@ class Base:
 
 @dataclass(frozen=True)
 class Smooth:
-    """An activation analytic in |Im z| < strip; rest decays as exp(-rate |z|)."""
+    """An activation that is analytic in |Im z| < strip; rest decays as exp(-rate |z|)."""
 
     values: Values
     strip: float
@@ -331,7 +331,7 @@ class Smooth:
 
 
 def erf_base(scale: int, height: arb, shift: arb) -> Base:
-    """height * erf(z * scale) + shift."""
+    """Return height * erf(z * scale) + shift."""
     inner, _ = erf()
     s2 = scale * scale
 
@@ -382,7 +382,7 @@ def sigmoid_values(z: arb) -> tuple[arb, arb]:
 
 
 def scaled_silu(beta: str) -> Values:
-    """z sigmoid(beta z), beta the double nearest to the decimal."""
+    """Return z sigmoid(beta z), with beta the double nearest to the decimal."""
     factor = float(beta)
 
     def values(z: arb) -> tuple[arb, arb]:
@@ -398,7 +398,7 @@ def softplus_values(z: arb) -> tuple[arb, arb]:
 
 
 def mish_values(z: arb) -> tuple[arb, arb]:
-    # tanh(log(1 + e^z)) = (e^2 + 2 e) / (e^2 + 2 e + 2), in whichever of e^z, e^-z is small.
+    # tanh(log(1 + e^z)) = (e^2 + 2 e) / (e^2 + 2 e + 2), by the smaller of e^z and e^-z.
     if z > 0:
         e = (-z).exp()
         den = 1 + 2 * e + 2 * e * e
@@ -430,7 +430,7 @@ def smooth_catalogue() -> dict[str, Smooth]:
         "softplus": Smooth(softplus_values, math.pi, 1.0, gelu_like),
         "z*sigmoid(1.702*z)": Smooth(scaled_silu("1.702"), math.pi / 1.702, 1.702, gelu_like),
         "z*tanh(log(1+exp(z)))": Smooth(mish_values, 3 * math.pi / 4, 1.0, gelu_like),
-        # Entire, but growing like exp(Im^2): the strip is where the trapezoid stops gaining.
+        # Entire, but growing as exp(Im^2): beyond the strip the trapezoidal rule does not improve.
         "z*(1+erf(z/sqrt(2)))/2": Smooth(gelu_values, 3.0),
         "gelu": Smooth(gelu_values, 3.0),
         "erf": Smooth(erf_values, 2.2),
@@ -442,7 +442,7 @@ def smooth_catalogue() -> dict[str, Smooth]:
 
 
 def gaussian_step(limit: float, variance: float, gain: float, log_tol: float) -> float:
-    """Trapezoid step with error exp(-log_tol).
+    """Return the step of the trapezoidal rule with error exp(-log_tol).
 
     Moving the contour by y (up to `limit`) gains gain * 2 pi y / h and costs y^2 / (2 variance).
     """
@@ -463,9 +463,9 @@ def radius(log_tol: float) -> float:
 
 
 def normal_grid(limit: float, offset: float, log_tol: float) -> tuple[int, Callable[[], Grid]]:
-    """The cheaper of the plain and the sinh-mapped trapezoid, and its number of nodes.
+    """Return the cheaper of the plain and the sinh-mapped trapezoid, and its number of nodes.
 
-    The integrand is analytic but for |Im x| >= limit at |Re x| <= offset.
+    The integrand is analytic except for |Im x| >= limit at |Re x| <= offset.
     """
     top = radius(log_tol)
     h = gaussian_step(limit, 1.0, 1.0, log_tol)
@@ -504,7 +504,7 @@ def total(terms: Iterable[arb]) -> arb:
 
 
 def smooth_single(act: Smooth, k: arb, effort: Effort) -> Diagonal:
-    """dE[s^2]/dK from the density alone: E[s^2 (x^2 - 1)] / (2 K), x = z / sqrt(K)."""
+    """Return the moments; dE[s^2]/dK = E[s^2 (x^2 - 1)] / (2 K) by the density, x = z / sqrt(K)."""
     q = k.sqrt()
     _, make = normal_grid(act.strip / float(q), 0.0, effort.log_tol)
     grid = make()
@@ -632,10 +632,10 @@ def lattice_plan(
 
 
 def smooth_cross(act: Smooth, st: State, effort: Effort, choice: int = 0) -> Cross:
-    """The cheapest engine (choice 0), or the next cheapest (choice 1)."""
+    """Use the cheapest engine (choice 0), or the next (choice 1)."""
     _, _, minus, plus = st.geometry()
     plans = [rotated_plan(act, st, effort)]
-    # The lattice gives E[s_a s_b], so the gap costs -log10(1 - rho) of its digits.
+    # The lattice gives E[s_a s_b], so that the gap loses -log10(1 - rho) digits.
     if min(float(minus), float(plus)) > 1e-8:
         plans.append(lattice_plan(act, st, effort, split=False))
         if act.base is not None:
@@ -670,7 +670,7 @@ def evaluate(terms: Sequence[Term], z: Any) -> Any:
 
 
 def piece_moment(terms: Sequence[Term], lo: arb | None, hi: arb | None, mu: Any, var: arb) -> Any:
-    """E[terms(z) 1(lo < z < hi)] for z normal (mu, var)."""
+    """Return E[terms(z) 1(lo < z < hi)] for z normal (mu, var)."""
     sd = var.sqrt()
     out = mu * 0
     for coef, power, rate in terms:
@@ -728,13 +728,14 @@ def piecewise_catalogue() -> dict[str, tuple[Piece, ...]]:
 
 
 def integrate(f: Callable[[Any], Any], piece: Piece, q: arb, effort: Effort) -> arb:
-    """Integral over the piece, cut at the range where the normal weight is negligible."""
-    top = q * (radius(effort.log_tol) + 4)  # the extra four pay for polynomial growth
+    """Return the integral over the piece, cut where the normal weight becomes negligible."""
+    top = q * (radius(effort.log_tol) + 4)  # the extra four cover polynomial growth
     lo = -top if piece.lo is None else max(piece.lo, -top, key=float)
     hi = top if piece.hi is None else min(piece.hi, top, key=float)
     if not lo < hi:
         return arb(0)
-    # Entire integrands: no branch to guard. Twenty bits under the truncation is enough.
+    # The integrands are entire, so no branch cut is near. Twenty bits below the truncation are
+    # enough.
     tol = arb(2) ** -int(effort.log_tol / math.log(2) + 20)
     out: acb = acb.integral(lambda z, _: f(z), acb(lo), acb(hi), rel_tol=tol, abs_tol=tol * tol)
     return out.real
@@ -769,7 +770,7 @@ def outer_integral(
     conditional: arb,
     effort: Effort,
 ) -> arb:
-    """E[left(z) right(w)], z of the given variance, w given z normal (slope z, conditional)."""
+    """Return E[left(z) right(w)], z of this variance, w given z normal (slope z, conditional)."""
     q = variance.sqrt()
     out = arb(0)
     for piece, terms in left:
@@ -794,8 +795,8 @@ def kinked_cross(pieces: Sequence[Piece], st: State, effort: Effort) -> Cross:
     from_b = (st.b, st.c / st.b, det / st.b)
 
     def expectation(name: str) -> arb:
-        # An exponential is the outer factor wherever there is one: inside, over a long outer range,
-        # it is a huge factor times a tiny one, and the enclosures blow up.
+        # An exponential is the outer factor whenever there is one: as the inner factor over a long
+        # outer range it is a huge factor times a tiny one, and the enclosures become useless.
         whole = [(p, getattr(p, name)) for p in pieces]
         flat = [(p, [t for t in terms if t[2] == 0]) for p, terms in whole]
         steep = [(p, [t for t in terms if t[2] != 0]) for p, terms in whole]
@@ -891,7 +892,7 @@ class Engine:
 
 
 def times(d: arb, theta: arb) -> arb:
-    """d * theta with 0 * inf kept out: an infinite tangent kernel stays infinite."""
+    """Return d * theta with 0 * inf excluded: an infinite tangent kernel stays infinite."""
     return arb.pos_inf() if not (d.is_finite() and theta.is_finite()) else d * theta
 
 
@@ -959,7 +960,7 @@ def recurse(case: Case, effort: Effort) -> Run:
 
 
 def digits(x: arb, y: arb) -> float:
-    """Digits in which two numbers agree, relative to the larger."""
+    """Return the number of digits in which two numbers agree, relative to the larger."""
     x, y = x.mid(), y.mid()
     if not (x.is_finite() and y.is_finite()):
         return math.inf if (not x.is_finite() and not y.is_finite()) else 0.0
@@ -974,7 +975,7 @@ def agreement(case: Case, fine: Run, check: Run) -> float:
     worst = math.inf
     for layer, row in fine.rows.items():
         for name, x, y in zip(COLUMNS, row, check.rows[layer], strict=True):
-            # k_ab may vanish by symmetry (rho = 0): measure it against k_aa.
+            # k_ab may vanish by symmetry (rho = 0): it is compared relative to k_aa.
             near_zero = name in ("k_ab", "corr", "theta_ab") and abs(row[3]) < arb("1e-20")
             near_zero = near_zero or (tiny(x) and tiny(y))
             worst = min(worst, digits(x + row[0], y + row[0]) if near_zero else digits(x, y))
@@ -1002,7 +1003,7 @@ def other_engine(case: Case, fine: Run) -> float:
 
 
 def check_closed_forms() -> None:
-    """Closed forms against quadrature, two hidden layers."""
+    """Compare closed forms with quadrature, for two hidden layers."""
     smooth, kinked = smooth_catalogue(), piecewise_catalogue()
     seen: set[tuple[str, float, float, float]] = set()
     for case in closed_cases():
@@ -1013,7 +1014,8 @@ def check_closed_forms() -> None:
         if kind is None:
             continue
         if kind == "smooth" and not 1e-3 < case.norm_a < 1e3:
-            continue  # entire functions on a short strip: a long plain lattice for nothing new
+            # entire functions on a short strip need a long plain lattice, which tests nothing new
+            continue
         if kind == "smooth" and abs(case.rho) > 0.99999999:
             continue
         seen.add(key)
@@ -1250,14 +1252,14 @@ def record(case: Case, fine: Run, agree: float, cross: float) -> dict[str, Any]:
 
 
 def tiny_zero(case: Case, name: str, x: arb, row: tuple[arb, ...]) -> bool:
-    """Exact zeros, left as rounding noise by the closed forms or the quadrature."""
+    """Return whether the value is an exact zero that rounding has made a small number."""
     if not x.is_finite() or not row[0].is_finite():
         return False
     return bool(abs(x) < abs(row[0]) * arb("1e-60")) and name in ("k_ab", "corr", "theta_ab", "gap")
 
 
 def write(path: Path, cases: Sequence[dict[str, Any]]) -> None:
-    """One case a line: the file stays readable in a diff."""
+    """Write one case per line: the file stays readable in a diff."""
     used = {c["act"] for c in cases}
     head = {
         "about": "Infinite-width kernels to 25 digits; made by tests/make_reference.py. cb, cw, "
@@ -1302,7 +1304,7 @@ def main() -> None:
         if agree < AGREE or cross < AGREE:
             raise SystemExit(f"not converged: {case}")
         done.append(record(case, fine, agree, cross))
-        if case.engine != "closed":  # slow: keep what is there when interrupted
+        if case.engine != "closed":  # slow cases: existing results are kept when interrupted
             write(args.out, done)
     write(args.out, done)
 

@@ -1,4 +1,4 @@
-"""Small errors that formulas could have: a sign, an operator, a constant, an index, an end."""
+"""Small errors in formulas: a sign, an operator, a constant, an index or a bound of a loop."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Mutant:
         return text[: self.start] + self.new + text[self.end :]
 
     def lines(self, text: str) -> tuple[str, str]:
-        """The line before and after, without its indentation."""
+        """Return the line before and after, without its indentation."""
         number = text.count("\n", 0, self.start)
         after = self.applied(text).splitlines()[number]
         return text.splitlines()[number].strip(), after.strip()
@@ -41,7 +41,7 @@ class Mutant:
 
 
 def mutants_of(path: str, text: str) -> list[Mutant]:
-    """All errors of these kinds in a file of C++ or Python."""
+    """Return all errors of these kinds in a file of C++ or Python."""
     if not path.endswith(".py"):
         return list(_of_cpp(path, text))
     visitor = _Visitor(path, text)
@@ -50,7 +50,7 @@ def mutants_of(path: str, text: str) -> list[Mutant]:
 
 
 def changed_number(literal: str) -> str | None:
-    """A whole number is one too large; any other is half as large again, a tolerance 1000 times."""
+    """Return an integer plus one, any other number times 1.5, and a tolerance times 1000."""
     plain = literal.replace("'", "").replace("_", "")
     if re.fullmatch(r"\d+[uU]?[lL]*", plain):
         digits = plain.rstrip("uUlL")
@@ -58,12 +58,12 @@ def changed_number(literal: str) -> str | None:
     try:
         value = float(plain)
     except ValueError:
-        return None  # hexadecimal: masks and keys, which known answers watch
+        return None  # hexadecimal numbers are masks and keys, which known answers test
     return repr(1.0 if value == 0.0 else value * (1000.0 if abs(value) < 1e-6 else 1.5))
 
 
-# In formatted sources what stands between operands has a space on both sides. Comments, texts, what
-# is thrown or asserted, and sizes of arrays are left alone.
+# In formatted sources an operator has a space on both sides. Comments, strings, thrown or asserted
+# expressions and sizes of arrays are not changed.
 _CPP = re.compile(
     r"""(?P<skip>//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])'|^\s*\#[^\n]*|NNTH_\w+
          |(?:static_)?assert\b[^;]*;|\w+\.reserve\([^;]*;|throw\b[^;]*;)
@@ -83,7 +83,8 @@ def _of_cpp(path: str, text: str) -> Iterator[Mutant]:
         old, start, end = match[kind], *match.span(kind)
         new: str | None = None
         if kind == "operator" and old == "<" and _LOOP.search(text[max(0, start - 200) : start]):
-            new = "+ 1 <"  # the last is left out; one more, behind the end, is noticed by luck
+            # the last item is left out; one item too many would be noticed only by luck
+            new = "+ 1 <"
         elif kind in ("operator", "extremum"):
             new = SWAPS[old]
         elif kind == "sign":
@@ -97,7 +98,7 @@ def _of_cpp(path: str, text: str) -> Iterator[Mutant]:
 
 
 class _Visitor(ast.NodeVisitor):
-    """Finds the places in Python; what is raised and what is text are left alone."""
+    """Find the places of errors in Python, except in strings and raised exceptions."""
 
     def __init__(self, path: str, text: str) -> None:
         self.path, self.text, self.found = path, text, list[Mutant]()
@@ -113,14 +114,14 @@ class _Visitor(ast.NodeVisitor):
         return self.characters(node.end_lineno or 0, node.end_col_offset or 0)
 
     def characters(self, line: int, column: int) -> int:
-        """An offset in characters; the syntax tree counts bytes."""
+        """Return an offset in characters; the syntax tree counts bytes."""
         return len(self.bytes[: self.lines[line - 1] + column].decode())
 
     def add(self, start: int, end: int, new: str) -> None:
         self.found.append(Mutant(self.path, start, end, new))
 
     def swap(self, left: ast.expr, right: ast.expr) -> None:
-        """The operator in the text between two operands."""
+        """Change the operator in the text between two operands."""
         first = self.end(left)
         between = self.text[first : self.start(right)]
         operator = re.search(r"\*\*|//|[<>=!]=|[-+*/%<>@]|\b(?:and|or)\b", between)

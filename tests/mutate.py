@@ -1,13 +1,13 @@
-"""Can the tests fail? Puts one small error at a time into formulas and runs their wing's tests.
+"""Can the tests fail? Makes one small error at a time in formulas and runs their package's tests.
 
     python tests/mutate.py --count 8 cpp/nnth/paths/norm_sampler.cpp python/nnth/_gp
 
 The errors are those of `mutants.py`. Each is made in a copy of the working tree, built there and
-tested until the first failure; those that no test noticed are printed as `file:line: before ->
-after`. Which are made depends on `--seed` alone. `mutants_alike.txt` lists, with the reason, errors
-that change no result: they are not made.
+tested until the first failure; errors that no test noticed are printed as `file:line: before ->
+after`. The chosen errors depend on `--seed` alone. `mutants_alike.txt` lists, with the reason,
+errors that change no result: they are not made.
 
-Needs the package installed, git, cmake, ninja and pybind11; with ccache builds are shorter.
+Needs the installed package, git, cmake, ninja and pybind11; with ccache builds are shorter.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ from nnth import _core
 
 ROOT = Path(__file__).resolve().parents[1]
 ALIKE = Path(__file__).with_name("mutants_alike.txt")
-MEMORY = 8 << 30  # a wrong size may ask for all there is
+MEMORY = 8 << 30  # an error may produce a wrong size and allocate all memory
 
-# The tests that have to notice, by the beginning of a path; the first that fits. Those of the
-# command line, which watch the clock, are left out.
+# The tests that should notice an error, by the beginning of its path; the first match counts. Tests
+# of the command line, which depend on the clock, are left out.
 TESTS = {
     "cpp/nnth/numerics/integer": "regions_exact",
     "cpp/nnth/numerics/modular": "arrangement regions_exact",
@@ -119,7 +119,7 @@ def tests_of(path: str) -> list[str]:
 
 
 def known_alike() -> set[tuple[str, str, str]]:
-    """Errors that change no result: blocks of the file, the line before and after, the reason."""
+    """Return the errors that change no result: file, line before, line after."""
     blocks = [block.splitlines() for block in ALIKE.read_text().split("\n\n")[1:]]
     return {(lines[0].strip(), lines[1].strip(), lines[2].strip()) for lines in blocks}
 
@@ -131,7 +131,7 @@ def chosen(path: str, text: str, seed: int, count: int) -> list[Mutant]:
 
 
 class Copy:
-    """A copy of the working tree with an interpreter and a build of its own."""
+    """A copy of the working tree with a separate interpreter and build."""
 
     def __init__(self, folder: Path, rebuilds: bool) -> None:
         self.folder, self.build, self.bin = folder, folder / "build", folder / "venv" / "bin"
@@ -156,7 +156,7 @@ class Copy:
             raise RuntimeError("the working tree does not build")
 
     def make_interpreter(self) -> None:
-        """Packages are those of this interpreter, but `nnth` is the copy's."""
+        """Make an interpreter with the packages of this one, except that `nnth` is the copy's."""
         venv.create(self.bin.parent)
         version = sysconfig.get_python_version()
         site = self.bin.parent / "lib" / f"python{version}" / "site-packages"
@@ -167,7 +167,7 @@ class Copy:
         script.chmod(0o755)
 
     def configure(self) -> None:
-        """A build that takes little time and watches the indices of vectors."""
+        """Configure a fast build that checks the indices of vectors."""
         pybind11 = [sys.executable, "-m", "pybind11", "--cmakedir"]
         project = tomllib.loads((self.folder / "pyproject.toml").read_text())["project"]
         options = {
@@ -191,12 +191,12 @@ class Copy:
 
     def passes(self, path: str, limit: float) -> bool:
         """Return whether the tests of this file's package pass within a number of seconds."""
-        # Tests that failed last time come first: they are the likeliest to fail again.
+        # Tests that failed last time come first: they are the most likely to fail again.
         options = ["-x", "-q", "--ff", "--hypothesis-seed=0"]
         return self.run(["python", "-m", "pytest", "-n0", *options, *tests_of(path)], limit) == 0
 
     def survives(self, mutant: Mutant, limit: float) -> bool:
-        """Whether the mutant builds and no test of its wing fails or hangs."""
+        """Return whether the mutant builds and no test of its package fails or hangs."""
         file = self.folder / mutant.path
         text = file.read_text()
         try:
@@ -206,7 +206,7 @@ class Copy:
             file.write_text(text)
 
     def run(self, command: list[str], limit: float) -> int:
-        """Its exit code, below 0 when it was killed because it took longer than `limit` seconds."""
+        """Return the exit code, below 0 if it was killed after more than `limit` seconds."""
         process = subprocess.Popen(
             [shutil.which(command[0], path=self.environment["PATH"]) or command[0], *command[1:]],
             cwd=self.folder,
@@ -227,7 +227,7 @@ class Copy:
 
 
 class Run:
-    """Mutants shared out to copies, each with a thread of this process."""
+    """Mutants distributed over copies, each with a thread of this process."""
 
     def __init__(self, mutants: list[Mutant], texts: dict[str, str], rebuilds: bool) -> None:
         self.texts = texts
@@ -261,7 +261,7 @@ class Run:
             self.survivors.append(shown)
 
     def limit(self, copy: Copy, path: str) -> float:
-        """Seconds after which tests hang: some times what they take without an error."""
+        """Return the seconds after which tests count as hanging: a multiple of their usual time."""
         tests = tuple(tests_of(path))
         with self.lock:
             if tests not in self.limits:
@@ -285,7 +285,7 @@ def arguments() -> argparse.Namespace:
 
 
 def files_in(path: Path) -> list[str]:
-    """The sources at a path of the tree, relative to its root."""
+    """Return the sources at a path of the tree, relative to its root."""
     files = sorted(path.resolve().rglob("*")) if path.is_dir() else [path.resolve()]
     return [str(f.relative_to(ROOT)) for f in files if f.suffix in (".py", ".cpp", ".hpp")]
 

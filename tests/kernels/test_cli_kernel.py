@@ -44,7 +44,7 @@ def x(tmp_path: Path) -> Path:
     return path
 
 
-# nnth kernel.
+# Tests of nnth kernel.
 
 
 def test_a_pipe_gets_the_promised_columns_first() -> None:
@@ -142,10 +142,11 @@ def test_head_is_quiet(command: str, x: Path) -> None:
     )
     assert done.stdout.startswith(("layer,", "kernel,"))
     assert done.stdout.count("\n") == 1
-    assert done.stderr in ("0\n", "141\n")  # it may have written all before the reader left
+    # it may have written everything before the reader closed the pipe
+    assert done.stderr in ("0\n", "141\n")
 
 
-# nnth gram.
+# Tests of nnth gram.
 
 
 def csv_of(array: Any, path: Path) -> None:
@@ -175,7 +176,7 @@ def test_gram_writes_what_the_function_returns(suffix: str, x: Path) -> None:
         assert matrix is not None
         assert float(row["trace"]) == np.trace(matrix)
         least, most = np.linalg.eigvalsh(matrix)[[0, -1]]
-        # LAPACK's threads may divide the work otherwise in another process.
+        # The threads of LAPACK may divide the work differently in another process.
         assert float(row["max_eigenvalue"]) == pytest.approx(most, rel=1e-13)
         assert float(row["min_eigenvalue"]) == pytest.approx(least, abs=1e-13 * most)
 
@@ -270,7 +271,7 @@ def test_gram_names_what_is_wrong_and_leaves_no_file(
     assert list(x.parent.iterdir()) == [x]
 
 
-# Each of these works for minutes: at the diagonals, a table or the pairs.
+# Each of these calls works for minutes: on the diagonals, a table or the pairs.
 LONG: list[tuple[str, tuple[int, int], list[str]]] = [
     ("composed", (5000, 2000), ["--act", "relu", "--kernel", "nngp"]),
     ("layered", (3000, 5), ["--act", "gelu", "--depth", "2000"]),
@@ -303,5 +304,5 @@ def test_an_interrupt_is_answered_among_the_eigenvalues_too(tmp_path: Path) -> N
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=processes.PATIENCE) == (b"", b"")
     assert process.returncode == -signal.SIGINT
-    with np.load(out) as back:  # what was finished stays
+    with np.load(out) as back:  # finished parts remain
         assert back["nngp"].shape == (3000, 3000)

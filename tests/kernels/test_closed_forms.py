@@ -33,7 +33,7 @@ def test_closed_form_and_quadrature_agree(act: str, norm: float, rho: float) -> 
         kernel(act, depth=1, cb=0.0, cw=1.0, norm=norm, rho=rho, method=method)
         for method in ("closed", "quadrature")
     )
-    # Each is good to some 1e-15 of the geometric mean of the diagonals.
+    # Each has an error of about 1e-15 of the geometric mean of the diagonals.
     assert abs(closed["k_ab"][-1] - summed["k_ab"][-1]) <= 1e-14 * closed["k_aa"][-1]
     assert abs(closed["theta_ab"][-1] - summed["theta_ab"][-1]) <= 1e-14 * closed["theta_aa"][-1]
 
@@ -63,7 +63,7 @@ def test_more_threads_than_any_machine_has_change_nothing() -> None:
     assert many.ntk.tobytes() == one.ntk.tobytes()
 
 
-# The closed forms once more, for variances far beyond those of networks: in exact rational inputs.
+# The closed forms at variances far beyond those of networks, for exact rational inputs.
 
 BIG = ("erf", "gelu", "gaussian")
 WAVES = ("sin", "cos", "exp")
@@ -95,7 +95,7 @@ def by_mpmath(act: str, a: Any, b: Any, ab: Any) -> tuple[Any, Any]:
 def assert_layer_2(
     act: str, table: Table, x: Sequence[Sequence[float]], cb: float, cw: float
 ) -> None:
-    """Compare layer 2 with 700 digits of the inputs' doubles, within the row's own error."""
+    """Compare layer 2 with 700 digits for the inputs' doubles, within the row's own error."""
     with mp.workdps(700):
         vectors = [[mp.mpf(float(c)) for c in row] for row in x]
         k = [
@@ -144,9 +144,9 @@ def test_forms_at_variances_whose_product_is_no_double(act: str, scale: float, c
 def test_waves_and_exp_see_differences_beyond_the_digits_of_norms(
     act: str, scale: float, cb: float
 ) -> None:
-    """E[(z_a - z_b)^2] is of order one beside variances of scale^2."""
+    """E[(z_a - z_b)^2] is of order one while the variances are scale^2."""
     if act == "exp" and (scale > 1 or cb > 1):
-        return  # no double
+        return  # the scale is not a double
     unit = np.array([1.0, 2.0, 3.3])
     for by in ([0.2, 0.4, 0.7], [2.0, -1.0, 0.1], [1e-3, 2e-3, 3.3e-3]):
         for sign in (1.0, -1.0):
@@ -156,14 +156,14 @@ def test_waves_and_exp_see_differences_beyond_the_digits_of_norms(
 
 
 def test_the_gap_of_vectors_is_that_of_their_difference() -> None:
-    """And so in every layer of the linear network, whose gap is C_w times that below."""
+    """The same holds in every layer of the linear network, whose gap is C_w times that below."""
     x_a, x_b = np.array([1e6, 2e6, 3.3e6]), np.array([1000000.2, 2000000.4, 3300000.7])
     table = kernel("linear", depth=3, cb=0.0, cw=1.0, x_a=x_a, x_b=x_b)
     np.testing.assert_allclose(table["gap"], np.sum((x_a - x_b) ** 2) / 3, rtol=1e-14)
 
 
 def test_the_sine_of_vectors_has_its_digits_at_any_angle() -> None:
-    """Of the doubles as they are: 3 x rounds, so that x and 3 x are at an angle of 1e-17."""
+    """The doubles are taken as they are: 3 x rounds, and x and 3 x have an angle of 1e-17."""
     x = np.random.default_rng(0).normal(size=7)
     for y in (3 * x, x + 1e-15 * x[::-1], x * (1 + 1e-16), 0.1 * x, -7 * x):
         with mp.workdps(60):
@@ -177,7 +177,7 @@ def test_the_sine_of_vectors_has_its_digits_at_any_angle() -> None:
             apart = float(apart / 7) if ab > 0 else 0.0
         table = kernel("linear", depth=1, cb=0.0, cw=1.0, x_a=x, x_b=y)
         assert table["gap"][0] == pytest.approx(expected + apart, rel=2e-15)
-        # The angle itself: erf at variance 1e40 is a step, whose slopes know nothing else.
+        # The angle: erf at variance 1e40 is a step, whose slopes depend on nothing else.
         far = kernel("erf", depth=1, cb=0.0, cw=1.0, x_a=1e20 * x, x_b=1e20 * y)
         assert_layer_2("erf", far, [(1e20 * x).tolist(), (1e20 * y).tolist()], 0.0, 1.0)
 
@@ -217,11 +217,12 @@ def test_matrices_by_forms_at_any_variance(act: str, scale: float, cb: float) ->
 
 
 def test_errors_count_the_rounding_of_unequal_norms() -> None:
-    """The quadrature of sin(z) does not know K_aa - K_bb beyond their digits, and says so."""
+    """The quadrature of sin(z) knows K_aa - K_bb only to their digits, and states that error."""
     x_a, x_b = np.array([900.0, 1100.0]), np.array([900.3, 1099.6])
     closed = kernel("sin", depth=1, cb=0.0, cw=1.0, x_a=x_a, x_b=x_b)
     table = kernel("sin", depth=1, cb=0.0, cw=1.0, x_a=x_a, x_b=x_b, method="quadrature")
     off = abs(table["k_ab"][1] - closed["k_ab"][1]) / closed["k_aa"][1]
     assert off <= table["error"][1]
-    # A relative 4 eps of K moves z by 1e3 2 eps: no less may be said, and not much more.
+    # A relative error of 4 eps in K changes z by 1e3 2 eps: the stated error must not be less, and
+    # should not be much more.
     assert 2e-13 < table["error"][1] < 1e-10

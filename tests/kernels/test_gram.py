@@ -1,4 +1,4 @@
-"""Kernel matrices: every method against nnth.kernel pair by pair, and what no method may change."""
+"""Kernel matrices: every method against nnth.kernel pair by pair, and invariance tests."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ Matrix = NDArray[np.float64]
 Spread = Literal["shared", "mild", "extreme"]
 NTKS = ("ntk", "bias", "pdlt")
 
-# More than 500 pairs, below which no table is made.
+# More than 500 pairs; with fewer pairs no table is made.
 ROWS = 40
-SPECIAL = 12  # rows that stand to row 0 in a way of their own
+SPECIAL = 12  # rows that have a special relation to row 0
 
-# Both sides are closed forms of relative error 1e-15 a layer; a polynomial of degree about 100 in
-# the angle adds its own rounding.
+# Both sides are closed forms with a relative error of 1e-15 per layer; a polynomial of degree about
+# 100 in the angle adds its own rounding.
 CLOSED = 1e-13
-# Interpolated quadrature promises its error below that: the series and its tables stop at 1e-13,
-# and both are carried through the layers.
+# Interpolated quadrature promises an error below this: the series and its tables stop at 1e-13, and
+# both errors are carried through the layers.
 TABLE = 1e-10
 
 
@@ -79,7 +79,7 @@ def cases() -> Iterator[Case]:
 
 ALL = list(cases())
 
-# One of every implementation, for what takes a case several times.
+# One case of every implementation, for tests that need a case several times.
 EACH = [
     Case("composed", "relu", "extreme", 0.0, 2.0, CLOSED),
     Case("composed", "gelu", "shared", 0.1, 0.7, CLOSED),
@@ -93,7 +93,7 @@ EACH = [
 
 
 def data(spread: Spread, rows: int = ROWS, dimension: int = 5) -> Matrix:
-    """Random rows, the first of them related in all the ways that need care."""
+    """Return random rows, where the first have all relations that need care."""
     rng = np.random.default_rng(20240229)
     x = rng.standard_normal((rows, dimension))
     nearly = 1e-7 * rng.standard_normal((2, dimension))
@@ -114,7 +114,7 @@ def data(spread: Spread, rows: int = ROWS, dimension: int = 5) -> Matrix:
 
 
 def pairs(rows: int) -> list[tuple[int, int]]:
-    """All of the special rows, and some of the others."""
+    """Return all pairs of the special rows, and some of the others."""
     special = min(SPECIAL, rows)
     chosen = [(i, j) for j in range(special) for i in range(j)]
     return chosen + [(i, j) for j in range(special, rows, 5) for i in range(0, j, 7)]
@@ -131,9 +131,9 @@ def scaled(difference: float, scale: float) -> float:
 
 
 def errors(case: Case, x: Matrix, result: Gram, chosen: list[tuple[int, int]]) -> Matrix:
-    """Of K_ab and Theta_ab against nnth.kernel, relative to the means of the diagonals.
+    """Return errors of K_ab and Theta_ab against nnth.kernel, over the means of the diagonals.
 
-    The third is the largest error that nnth.kernel admits for itself.
+    The third array is the largest error that nnth.kernel states for itself.
     """
     nngp, ntk = both(result)
     worst = np.zeros(3)
@@ -154,7 +154,8 @@ def errors(case: Case, x: Matrix, result: Gram, chosen: list[tuple[int, int]]) -
         if np.isinf(last["theta_ab"]):
             assert ntk[i, j] == last["theta_ab"]
             continue
-        # Where the activation jumps Theta_aa is infinite, and Theta_ab its own scale.
+        # If the activation jumps, Theta_aa is infinite, and errors of Theta_ab are relative to
+        # itself.
         theta_scale = np.sqrt(last["theta_aa"] * last["theta_bb"])
         theta_scale = theta_scale if np.isfinite(theta_scale) else abs(last["theta_ab"])
         worst[1] = max(worst[1], scaled(ntk[i, j] - last["theta_ab"], theta_scale))
@@ -162,10 +163,10 @@ def errors(case: Case, x: Matrix, result: Gram, chosen: list[tuple[int, int]]) -
 
 
 def assert_diagonals(case: Case, x: Matrix, result: Gram) -> None:
-    """They are those of one input."""
+    """The diagonals equal those of one input."""
     nngp, ntk = both(result)
-    # |x|^2 is summed alike on both sides, but with a shared norm one row's stands for all, and
-    # differs by roundings which every layer keeps.
+    # |x|^2 is summed alike on both sides, but with a shared norm the sum of one row stands for all,
+    # and differs by roundings that every layer preserves.
     units = 4e-15 * case.depth if case.spread == "shared" else 1e-15
     for i in range(0, len(x), 3):
         rows = kernel(
@@ -181,7 +182,7 @@ def assert_diagonals(case: Case, x: Matrix, result: Gram) -> None:
         assert ntk[i, i] == pytest.approx(rows["theta_aa"][-1], rel=units, abs=0)
 
 
-# Against nnth.kernel.
+# Comparisons with nnth.kernel.
 
 
 @pytest.mark.parametrize("case", ALL, ids=Case.label)
@@ -208,7 +209,7 @@ def test_few_inputs_go_pair_by_pair(act: str) -> None:
 
 
 def exact_gelu(x: Matrix, i: int, j: int, cb: float, cw: float) -> float:
-    """K^2_ij over the geometric mean of its diagonals, in 40 digits."""
+    """Return K^2_ij over the geometric mean of its diagonals, with 40 digits."""
 
     def product(k_a: mp.mpf, k_b: mp.mpf, k_ab: mp.mpf) -> mp.mpf:  # Tsuchida et al. (2021)
         ab = (1 + k_a) * (1 + k_b)
@@ -227,8 +228,8 @@ def exact_gelu(x: Matrix, i: int, j: int, cb: float, cw: float) -> float:
 
 @pytest.mark.parametrize("cb", [0.0, 0.1])
 def test_very_unequal_norms_cost_no_digits(cb: float) -> None:
-    # E[(s_a - s_b)^2] is then all s_a: to take 1 - rho from it lost as many digits as lie between
-    # the norms, in nnth.kernel and in the tables.
+    # E[(s_a - s_b)^2] is nearly all s_a: 1 - rho computed from it lost as many digits as the norms
+    # differ by, in nnth.kernel and in the tables.
     x = data("extreme")
     x[9] = x[10] = 1e-8 * x[20]
     x[11] = 1e4 * x[21]
@@ -244,11 +245,11 @@ def test_very_unequal_norms_cost_no_digits(cb: float) -> None:
             assert rows["corr"][-1] == pytest.approx(exact, abs=2e-15)
 
 
-# Against Cho and Saul (2009) in NumPy.
+# Comparisons with Cho and Saul (2009) in NumPy.
 
 
 def arc_cosine(x: Matrix, depth: int) -> tuple[Matrix, Matrix]:
-    """K and Theta of ReLU with C_b = 0, C_w = 2, from angles good near 0 and pi (Kahan)."""
+    """Return K and Theta of ReLU, C_b = 0, C_w = 2, by angles accurate near 0 and pi (Kahan)."""
     length = np.linalg.norm(x, axis=1)
     unit = x / length[:, None]
     norm = np.outer(length, length) * 2 / x.shape[1]
@@ -290,11 +291,11 @@ def test_an_entry_does_not_depend_on_where_its_inputs_stand(case: Case) -> None:
         assert np.array_equal(finite, np.isfinite(here))
         size = np.sqrt(np.outer(np.diag(there), np.diag(there)))
         size = np.where((size > 0) & np.isfinite(size), size, np.inf)
-        # a and b change roles; tables are made for the same norms.
+        # a and b are exchanged; tables are made for the same norms.
         assert np.abs((here[finite] - there[finite]) / size[finite]).max() <= case.tolerance
 
 
-# What does not change.
+# Invariances.
 
 
 @pytest.mark.threads
@@ -317,21 +318,22 @@ def test_rotations_of_the_data_change_nothing(act: str) -> None:
     for name in ("nngp", "ntk"):
         matrix = getattr(plain, name)
         size = np.sqrt(np.outer(np.diag(matrix), np.diag(matrix)))
-        # Turning rounds x by a few 1e-16, of which the nearly parallel rows feel the root in the
-        # tangent kernel of a kinked activation: 1e-16/1e-7 of the angle, times that angle.
+        # A rotation rounds x by a few 1e-16, and the nearly parallel rows amplify the root of it in
+        # the tangent kernel of a kinked activation: 1e-16/1e-7 of the angle, times that angle.
         assert np.abs((getattr(turned, name) - matrix) / size).max() < 1e-12
 
 
 @pytest.mark.parametrize("case", EACH[:6], ids=Case.label)
 def test_matrices_are_positive_semidefinite_to_their_error(case: Case) -> None:
     x = data(case.spread, 80)
-    x = x[np.linalg.norm(x, axis=1) > 0.0]  # of zeros the correlation is taken as 0
+    # the correlation of an input of zeros is 0 by convention
+    x = x[np.linalg.norm(x, axis=1) > 0.0]
     result = case.compute(x)
     for matrix in (result.nngp, result.ntk):
         assert matrix is not None
         scale = np.sqrt(np.diag(matrix))
         least = np.linalg.eigvalsh(matrix / np.outer(scale, scale))[0]
-        # Entries off by e move eigenvalues by at most len(x) e (Weyl).
+        # Entries with errors e change eigenvalues by at most len(x) e (Weyl).
         assert least > -len(x) * (result.error + 1e-15)
 
 
@@ -361,7 +363,7 @@ def test_any_layout_of_the_data_will_do(order: str) -> None:
     assert np.array_equal(np.asarray(gram(given[order]).ntk), np.asarray(gram(x).ntk))
 
 
-# Zeros, jumps and other ends.
+# Zeros, jumps and other extremes.
 
 
 @pytest.mark.parametrize("act", ["relu", "erf", "tanh", "silu", "hard_tanh"])
@@ -378,7 +380,7 @@ def test_zeros_alone_are_a_data_set(act: str, cb: float) -> None:
 
 @pytest.mark.parametrize("depth", [1, 2, 10])
 def test_a_net_that_jumps_ends(depth: int) -> None:
-    # The angle falls like theta^(1/2^depth), which no polynomial follows: panels were halved
+    # The angle decreases as theta^(1/2^depth), which no polynomial approximates: panels were halved
     # without end.
     x = data("shared")
     result = gram(x, "step", depth=depth, cb=0.0, cw=1.0)
@@ -397,7 +399,7 @@ def test_a_kernel_that_overflows_names_the_depth_that_does_not() -> None:
 
 @pytest.mark.parametrize("rows", [5, ROWS])
 def test_a_tangent_kernel_may_overflow_alone(rows: int) -> None:
-    # K^2 = exp(2 K^1) = 3e307 is a double, and Theta^2 = K^2 (1 + K^1) is not.
+    # K^2 = exp(2 K^1) = 3e307 is a double, and Theta^2 = K^2 (1 + K^1) exceeds all doubles.
     x = np.full((rows, 1), np.sqrt(354.0)) * np.linspace(0.5, 1.0, rows)[:, None]
     with pytest.raises(ValueError, match="x must have smaller rows, or cw be smaller"):
         gram(x, "exp", depth=1, cb=0.0, cw=1.0)
@@ -444,11 +446,11 @@ def test_matrices_that_do_not_fit_are_refused_with_their_size(
     assert calls == []
 
 
-# Watching and stopping.
+# Progress and interruption.
 
 
 class EnoughError(Exception):
-    """What a caller raises to stop."""
+    """An exception that a caller raises to stop."""
 
 
 @pytest.mark.parametrize("case", EACH, ids=Case.label)
@@ -502,7 +504,7 @@ def test_the_table_describes_the_matrices() -> None:
     for row, matrix in enumerate((result.nngp, result.ntk)):
         assert matrix is not None
         singular = np.linalg.svd(matrix, compute_uv=False)
-        # Another algorithm, backward stable as well: absolute errors of some roundings of the
+        # Another algorithm that is backward stable too: absolute errors are a few roundings of the
         # largest value.
         assert table["trace"][row] == pytest.approx(singular.sum(), rel=1e-13)
         assert table["max_eigenvalue"][row] == pytest.approx(singular[0], rel=1e-13)
@@ -545,7 +547,7 @@ def test_one_input_is_a_matrix_of_one_entry() -> None:
     ],
 )
 def test_rows_are_those_of_the_whole_matrices(act: str, cb: float, rows: int) -> None:
-    """Blocks are of 64 inputs or so: rows end within one, at its end, and with all."""
+    """Blocks have about 64 inputs: rows end within one, at its end, or with all inputs."""
     x = np.random.default_rng(5).standard_normal((70 if act == "tanh" else 150, 3))
     whole = gram(x, act, depth=2, cb=cb, cw=1.3)
     network = infinite_network(act, depth=2, cb=cb, cw=1.3)
@@ -557,7 +559,7 @@ def test_rows_are_those_of_the_whole_matrices(act: str, cb: float, rows: int) ->
         assert np.array_equal(part, full[:rows])
         assert np.array_equal(diagonal, full.diagonal())
     assert first.method == whole.method
-    assert 0.0 < first.error <= whole.error  # that of the rows' own pairs
+    assert 0.0 < first.error <= whole.error  # the error of the pairs of these rows
     ntk_alone = network_rows(network, x, rows, "ntk", threads=2)
     assert ntk_alone.nngp is None
     assert np.array_equal(ntk_alone.ntk, first.ntk)
@@ -565,7 +567,7 @@ def test_rows_are_those_of_the_whole_matrices(act: str, cb: float, rows: int) ->
 
 @pytest.mark.parametrize("seed", range(6))
 def test_eigenvalues_are_within_their_error(seed: int) -> None:
-    """ReLU at C_b = 0, depth 3, against 40 digits; two inputs nearly alike make a small one."""
+    """ReLU at C_b = 0, depth 3, against 40 digits; two nearly equal inputs make a small one."""
     random = np.random.default_rng(seed)
     x = random.standard_normal((5, 3))
     x[1] = x[0] * (1.0 + 10.0 ** -random.integers(2, 9)) + 1e-6 * random.standard_normal(3)
@@ -576,7 +578,7 @@ def test_eigenvalues_are_within_their_error(seed: int) -> None:
         for i, j in ((i, j) for i in range(5) for j in range(5)):
             size = mp.sqrt(mp.fdot(rows[i], rows[i]) * mp.fdot(rows[j], rows[j]))
             cosine = mp.mpf(1) if i == j else mp.fdot(rows[i], rows[j]) / size
-            for _ in range(3):  # Cho and Saul (2009): of a pair of unit variances
+            for _ in range(3):  # Cho and Saul (2009): the kernel of a pair of unit variances
                 angle = mp.acos(cosine)
                 cosine = (mp.sin(angle) + (mp.pi - angle) * mp.cos(angle)) / mp.pi
             k[i, j] = 2 * size * cosine / 3

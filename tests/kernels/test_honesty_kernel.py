@@ -22,12 +22,12 @@ from nnth._kernels.gram import gram
 STORED = json.loads((Path(__file__).parents[1] / "reference" / "honesty.json").read_text())
 NAMES = STORED["names"]
 CASES = STORED["cases"]
-EVERY = 7  # of the cases one is in the fast suite; a prime, so that each family has some
-DEEP = 3  # layers of an expression that the fast suite follows; one takes up to half a second
+EVERY = 7  # one of so many cases is in the fast suite; a prime, so that each family has some
+DEEP = 3  # layers of an expression that the fast suite computes; one takes up to half a second
 
 
 def scale(exact: dict[str, mp.mpf], name: str) -> mp.mpf:
-    """Return what the error of a kernel is relative to: the docstring of `nnth.kernel`."""
+    """Return the scale of the errors of a kernel, by the docstring of `nnth.kernel`."""
     if not name.endswith("ab"):
         return abs(exact[name])
     mean = mp.sqrt(exact[name[:-2] + "aa"] * exact[name[:-2] + "bb"])
@@ -67,7 +67,7 @@ def methods(case: dict[str, Any], number: int) -> Iterator[tuple[str, int]]:
 
 
 def check(cases: list[dict[str, Any]]) -> list[tuple[str, float, float]]:
-    """Return method, actual and stated error of every case, each at most what it states."""
+    """Return method, actual and stated error of every case, and check that the first is smaller."""
     out = []
     for number, case in enumerate(cases):
         for method, nodes in methods(case, number):
@@ -85,7 +85,7 @@ def test_kernel_errors_are_errors() -> None:
 
 @pytest.mark.nightly
 def test_kernel_errors_are_errors_in_every_case() -> None:
-    """And of Gauss-Hermite, where it is measured, not absurdly large: within 30 in the median."""
+    """The stated error of Gauss-Hermite is at most 30 times the actual one in the median."""
     found = check(CASES)
     assert len(found) >= 600
     ratios = [s / a for method, a, s in found if method == "gauss-hermite" and a > 1e-16]
@@ -133,7 +133,7 @@ def gram_errors(
                 yield actual_error({n: float(v) for n, v in found.items()}, exact), made.error
 
 
-# An expression with a singular slope takes a tenth of a second a pair and layer.
+# An expression with a singular slope takes a tenth of a second for each pair and layer.
 @pytest.mark.parametrize(
     "act",
     [pytest.param(a, marks=pytest.mark.slow) if a == "abs(z)**0.6" else a for a in ORACLES],
@@ -163,7 +163,7 @@ def exact_layers(act: str, a: np.ndarray, b: np.ndarray, depth: int) -> dict[str
 
 @pytest.mark.parametrize("act", ["relu", "erf"])
 def test_errors_hold_for_long_vectors(act: str) -> None:
-    """Of equal numbers the roundings of a sum have one sign, and grow with its length."""
+    """The roundings in a sum of equal numbers have one sign, and grow with its length."""
     x = np.full((2, 3072), 0.1)
     x[1, -1] = 5.0
     core = activation(act).core
@@ -187,9 +187,10 @@ def test_errors_hold_for_long_vectors(act: str) -> None:
 
 
 LAYERED = (
-    # Sums of abs(z)**0.1's slopes are 100 times their total, and errors are carried to the next.
+    # Sums of the slopes of abs(z)**0.1 are 100 times their total, and errors pass to the next
+    # layer.
     ("abs(z)**0.1", 0.1, 0.0, 0.47274500250633333, 0.47274500250633333, 0.0, 3),
-    # Nearly opposite inputs of unequal size, whose 1 - rho such sizes would hide.
+    # Nearly opposite inputs of unequal norms, which may hide the digits of 1 - rho.
     ("abs(z)**0.9", 0.9, 0.0, 0.0011913435225417398, 0.004483402464527868, -0.9999999997880914, 3),
 )
 
@@ -210,7 +211,7 @@ def test_errors_hold_at_every_layer(case: tuple[Any, ...]) -> None:
 
 @pytest.mark.parametrize("norm", [4e-3, 0.01, 1.0])
 def test_errors_hold_where_all_mass_lies_far_out(norm: float) -> None:
-    """Of step(z - 2) at a small variance the mass begins many deviations from 0."""
+    """For step(z - 2) at a small variance the mass begins many deviations from 0."""
     core = activation("step(z - 2.0)").core
     network = _core.KernelConfig(0.0, 1.0, 1, _core.Ntk.ntk)
     found = _core.kernel(core, _core.Method.auto, 2, network, _core.Inputs(norm, norm, 0.5))
@@ -233,7 +234,7 @@ CANCELLING: dict[str, Callable[[mp.mpf], mp.mpf]] = {
 @pytest.mark.parametrize("act", CANCELLING)
 @pytest.mark.parametrize("norm", [1e-12, 2e-3])
 def test_errors_know_of_terms_that_cancel(act: str, norm: float) -> None:
-    """Where no Taylor polynomial stands in: beyond its radius, or with fractional powers."""
+    """No Taylor polynomial replaces the program: beyond its radius, or with fractional powers."""
     network = _core.KernelConfig(0.0, 1.0, 1, _core.Ntk.ntk)
     core = activation(act).core
     found = _core.kernel(core, _core.Method.auto, 2, network, _core.Inputs(norm, norm, 0.5))
@@ -285,7 +286,8 @@ def test_phase_errors_are_errors(act: str) -> None:
             b, w = (mp.mpf(float(table[name][row])) for name in ("cb", "cw"))
             exact = fixed_point(one, b, w, k)
             assert abs(k - exact) <= table["error"][row] * exact, (act, row)
-            # The susceptibilities at k_star have no error of their own: quadrature and its shift.
+            # The susceptibilities at k_star have no error column: their errors are quadrature and
+            # shift.
             _, slope, growth = one(mp.mpf(k))
             for name, value in (("chi_perp", w * slope), ("chi_par", w * growth)):
                 found = float(table[name][row])
@@ -319,7 +321,7 @@ SINGULAR: dict[str, Callable[[float], str]] = {
 @pytest.mark.parametrize("p", [0.501, 0.51, 0.6, 0.7, 0.9])
 @pytest.mark.parametrize("shape", SINGULAR)
 def test_expressions_with_singular_slopes_have_all_their_digits(shape: str, p: float) -> None:
-    """E[s'^2] = p^2 E|z|^(2p-2): of p = 0.501 more than half lies below 2^-350."""
+    """E[s'^2] = p^2 E|z|^(2p-2): for p = 0.501 more than half of it is below 2^-350."""
     right, left = {"right": (1, 0), "even": (1, 1), "odd": (1, -1), "root": (1, 1)}[shape]
     case = {
         "act": SINGULAR[shape](p),
@@ -336,7 +338,7 @@ def test_expressions_with_singular_slopes_have_all_their_digits(shape: str, p: f
     value = oracle.powers(p, right, left)
     with mp.workdps(30):
         last = oracle.layers(value, 0.2, 1.1, 0.7, 2.5, 0.3, 2)[-1]
-        # p - 1/2 is rounded at 1e-16, and 1/(2p - 1) of it counts.
+        # p - 1/2 is rounded at 1e-16, which changes 1/(2p - 1).
         tolerance = 1e-13 + 1e-15 / (2 * p - 1)
         for name in NAMES:
             assert abs(found[name][-1] - getattr(last, name)) <= tolerance * last.theta_aa, name

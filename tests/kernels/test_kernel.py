@@ -1,4 +1,4 @@
-"""Kernels: the table of truths, exact invariants, finite nets, and the edges of the range."""
+"""Kernels: the reference table, exact invariants, networks of finite width, extreme values."""
 
 import itertools
 import json
@@ -37,10 +37,11 @@ def close(found: float, exact: float, scale: float, tolerance: float) -> bool:
 
 
 def compute(case: dict[str, Any], method: str) -> dict[str, Any]:
-    # Unequal norms at one rho: `kernel` has vectors and one norm, the core takes all three.
+    # Unequal norms with one rho: `kernel` takes vectors or one norm, the core takes all three
+    # numbers.
     inputs = _core.Inputs(case["norm_a"], case["norm_b"], case["rho"])
     ntk = _core.Ntk.__members__[case["ntk"]]
-    # By quadrature, where the closed form has gone all the way, 20 layers save half the time.
+    # The closed form is tested at the full depth; for the quadrature 20 layers save half the time.
     depth = min(case["depth"], 20) if method == "quadrature" else case["depth"]
     network = _core.KernelConfig(case["cb"], case["cw"], depth, ntk)
     core = activation(case["act"]).core
@@ -49,7 +50,7 @@ def compute(case: dict[str, Any], method: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("act", "method"), METHODS)
 def test_reference_table(act: str, method: str) -> None:
-    """Fifty layers carry rounding on: 1e-12 for closed forms, 1e-11 for quadrature."""
+    """Fifty layers accumulate rounding: 1e-12 for closed forms, 1e-11 for quadrature."""
     kernels = 1e-12 if method == "closed" else 1e-11
     tolerance = dict.fromkeys(NAMES, kernels) | {"gap": 1e-8, "chi_par": 1e-11, "chi_perp": 1e-11}
     cases = [case for case in REFERENCE["cases"] if case["act"] == act]
@@ -71,12 +72,12 @@ def test_reference_table(act: str, method: str) -> None:
                     scale = math.sqrt(exact[a]) * math.sqrt(exact[b])
                 elif name == "corr":
                     scale = 1.0
-                elif name == "gap":  # the table's own end in 0 at 1e-60
+                elif name == "gap":  # the table itself ends in 0 at 1e-60
                     scale = max(scale, 1e-51 * exact["k_aa"])
-                elif name == "chi_par":  # 0 for the step, and passes through 0 for cos
+                elif name == "chi_par":  # 0 for the step, and of both signs for cos
                     scale = max(scale, 1e-4 * case["cw"])
                 assert close(at[name], value, scale, tolerance[name]), (name, context)
-                # A value that is off by more than rounding is off by no more than is said.
+                # The error of a value exceeds rounding only by as much as the row states.
                 if name.startswith(("k_", "theta_")) and math.isfinite(scale):
                     assert close(at[name], value, scale, max(at["error"], 1e-15)), (name, context)
 
@@ -97,7 +98,7 @@ def j1(theta: float) -> float:
 @pytest.mark.parametrize("cb", [0.0, 0.3])
 @pytest.mark.parametrize("ntk", ["ntk", "bias", "pdlt"])
 def test_ntk_conventions_of_relu(ntk: Ntk, cb: float) -> None:
-    """Written out from the arc-cosine kernels of Cho & Saul and the definitions of Theta."""
+    """The values follow from the arc-cosine kernels of Cho & Saul and the definitions of Theta."""
     cw, depth = 1.7, 8
     x_a, x_b = np.array([1.0, -2.0, 0.5]), np.array([0.3, 0.4, 2.5])
     s = np.array([[x_a @ x_a, x_a @ x_b], [x_a @ x_b, x_b @ x_b]]) / 3
@@ -107,7 +108,7 @@ def test_ntk_conventions_of_relu(ntk: Ntk, cb: float) -> None:
     for layer in range(depth + 1):
         for matrix, name in ((k, "k"), (theta, "theta")):
             for (i, j), pair in {(0, 0): "aa", (0, 1): "ab", (1, 1): "bb"}.items():
-                # Plain doubles, a few roundings a layer.
+                # Plain doubles have a few roundings per layer.
                 assert table[f"{name}_{pair}"][layer] == pytest.approx(matrix[i, j], rel=1e-13)
         e, d = np.empty((2, 2)), np.empty((2, 2))
         for i in range(2):
@@ -148,7 +149,8 @@ def test_the_kernel_is_symmetric_bounded_and_blind_to_rotations(
         np.testing.assert_array_equal(aa[f"{k}_ab"], aa[f"{k}_aa"])
         scale = np.sqrt(ab[f"{k}_aa"] * ab[f"{k}_bb"]).max()
         for other in (ba, turned):
-            # Sums in another order; Theta's slope turns by the square root of the rounding.
+            # The sums have another order; the slope in Theta changes by the square root of the
+            # rounding.
             tolerance = (1e-12 if k == "k" else 1e-7) * scale
             np.testing.assert_allclose(ab[f"{k}_ab"], other[f"{k}_ab"], rtol=0, atol=tolerance)
     assert (np.abs(ab["corr"]) <= 1).all()
@@ -158,7 +160,7 @@ def test_the_kernel_is_symmetric_bounded_and_blind_to_rotations(
     gap = ab["k_aa"] + ab["k_bb"] - 2 * ab["k_ab"]
     size = ab["k_aa"] + ab["k_bb"]
     np.testing.assert_allclose(ab["gap"] / size, gap / size, rtol=0, atol=1e-14)  # subtraction
-    # Theta is a Gram matrix too.
+    # Theta is a Gram matrix, too.
     assert (ab["theta_ab"] ** 2 <= ab["theta_aa"] * ab["theta_bb"] * (1 + 1e-12)).all()
 
 
@@ -178,7 +180,7 @@ def test_scale_equivariance_without_bias(
     one = kernel(act, depth=6, cw=1.3, norm=norm, rho=rho)
     two = kernel(act, depth=6, cw=1.3, norm=norm * factor, rho=rho)
     for name in ("k_aa", "k_ab", "theta_aa", "theta_ab", "gap"):
-        # One rounding of norm * factor, a few a layer.
+        # One rounding of norm * factor, and a few per layer.
         scale = one[name.replace("ab", "aa").replace("gap", "k_aa")] * factor
         np.testing.assert_allclose(two[name] / scale, one[name] * factor / scale, atol=1e-13)
     for name in ("corr", "chi_par", "chi_perp"):
@@ -189,7 +191,7 @@ def test_scale_equivariance_without_bias(
 def test_odd_activations_turn_the_sign_with_the_input(act: str) -> None:
     for rho in (0.3, 0.999999):
         a, b = (kernel(act, depth=5, cw=1.2, rho=r) for r in (rho, -rho))
-        np.testing.assert_allclose(a["k_ab"], -b["k_ab"], rtol=1e-13)  # other sums
+        np.testing.assert_allclose(a["k_ab"], -b["k_ab"], rtol=1e-13)  # the sums differ
         np.testing.assert_allclose(a["theta_ab"], -b["theta_ab"], rtol=1e-13)
 
 
@@ -207,12 +209,12 @@ def test_gap_of_near_parallel_inputs_shrinks_by_chi(act: str, rho: float) -> Non
     """Gap' = chi_perp gap to first order, where subtraction would have no digit left."""
     table = kernel(act, depth=1, cb=0.1, cw=1.5, rho=rho)
     first_order = table["chi_perp"][0] * table["gap"][0]
-    # relu's next term is of relative order sqrt(1 - rho), that of smooth ones of 1 - rho; the
-    # quadrature of tanh keeps 1e-16/sqrt(1 - rho).
+    # The next term of relu is of relative order sqrt(1 - rho), and that of smooth activations of
+    # order 1 - rho; the quadrature of tanh has an error of 1e-16/sqrt(1 - rho).
     assert table["gap"][1] == pytest.approx(first_order, rel=max(2 * math.sqrt(1 - rho), 1e-9))
 
 
-# Finite nets: 40 nets of width 400 each; standard errors from the spread of the nets.
+# 40 networks of width 400; standard errors from their sample variance.
 NETS, WIDTH, LAYERS = 40, 400, 2
 MEASURED: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "relu": (lambda z: np.maximum(z, 0), lambda z: (z > 0) * 1.0),
@@ -223,7 +225,7 @@ MEASURED: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
 
 @pytest.mark.parametrize("act", MEASURED)
 def test_wide_random_nets_have_these_kernels(act: str) -> None:
-    """Collective averages over the last hidden layer, and the tangent kernel by backpropagation."""
+    """Averages over the last hidden layer, and the tangent kernel by backpropagation."""
     s, slope = MEASURED[act]
     cb, cw, n0 = 0.2, 1.5, 5
     rng = np.random.default_rng(11)
@@ -240,7 +242,8 @@ def test_wide_random_nets_have_these_kernels(act: str) -> None:
             before.append(w @ hidden[-1] + rng.normal(size=(n_out, 1)) * math.sqrt(cb))
             hidden.append(s(before[-1]))
         k = cb + cw * hidden[-2].T @ hidden[-2] / WIDTH
-        # d z_out / d W-hat and b-hat: cb and cw h.h/n of each layer, times the back signal's.
+        # The derivatives by W-hat and b-hat: cb and cw h.h/n of each layer, times the backward
+        # signal's.
         theta = np.zeros((2, 2))
         back = np.ones((1, 2))
         for layer in range(LAYERS, -1, -1):
@@ -254,7 +257,7 @@ def test_wide_random_nets_have_these_kernels(act: str) -> None:
     table = kernel(act, depth=LAYERS, cb=cb, cw=cw, x_a=x[:, 0], x_b=x[:, 1])
     names = ("k_aa", "k_ab", "k_bb", "theta_aa", "theta_ab", "theta_bb")
     exact = np.array([table[name][-1] for name in names])
-    # Errors of 1 to 3 per cent: a wrong factor of 1.2 would stand out; the bias of width is 1/400.
+    # Errors are 1 to 3 per cent, far below a wrong factor of 1.2; the width adds 1/400.
     assert (error < 0.04 * np.abs(exact[[0, 0, 2, 3, 3, 5]])).all()
     assert (np.abs(mean - exact) <= 4 * error).all()
 
@@ -266,7 +269,7 @@ def test_gauss_hermite_converges_for_tanh_and_says_how_far() -> None:
         table = kernel("tanh", depth=3, cb=0.05, cw=1.0, method="gauss-hermite", nodes=nodes)
         off.append(np.abs(table["k_ab"] / exact["k_ab"] - 1).max())
         said.append(table["error"].max())
-    # Geometric in sqrt(nodes), by the poles of tanh: 2e-3, 6e-5, 4e-7.
+    # The error is geometric in sqrt(nodes), by the poles of tanh: 2e-3, 6e-5, 4e-7.
     assert off[0] > 10 * off[1] > 1000 * off[2]
     assert (np.array(said) >= off).all()
     assert off[2] < 1e-6
@@ -277,7 +280,8 @@ def test_gauss_hermite_does_not_converge_for_relu_and_says_so() -> None:
     for nodes in (20, 80, 100, 320):
         table = kernel("relu", depth=3, cw=2.0, method="gauss-hermite", nodes=nodes)
         off = np.abs(table["k_ab"] / exact["k_ab"] - 1).max()
-        assert off > 1e-6  # algebraic: a smooth activation would have all digits at 320
+        # the error is algebraic: a smooth activation would have all digits at 320 nodes
+        assert off > 1e-6
         assert table["error"].max() >= off
 
 
@@ -310,7 +314,7 @@ def test_zero_inputs_without_bias(act: str) -> None:
     assert table["k_aa"][0] == table["k_ab"][0] == table["gap"][0] == 0
     assert status(table)[0] == "zero"
     at_zero = float(activation(act).core.evaluate([0.0])[0][0])
-    if act != "step":  # whose square at 0+ is 1/2, of the value 1/2 there 1/4
+    if act != "step":  # its square is 1/2 at 0+, and the value 1/2 there has the square 1/4
         assert table["k_aa"][1] == pytest.approx(at_zero**2, rel=1e-14)
     if at_zero == 0.0:
         assert set(status(table)) == {"zero"}
@@ -351,7 +355,7 @@ def test_tiny_inputs_see_the_activation_linearized(act: str, norm: float) -> Non
 def test_huge_inputs_see_tanh_as_a_sign_and_silu_as_a_ramp(norm: float) -> None:
     angle = math.acos(0.5)
     table = kernel("tanh", depth=1, cw=1.0, norm=norm, rho=0.5)
-    # Off by the weight of |z| < 1, which is 1/sqrt(norm).
+    # The error is the weight of |z| < 1, which is 1/sqrt(norm).
     assert table["k_ab"][1] == pytest.approx(1 - 2 * angle / math.pi, rel=3 / math.sqrt(norm))
     assert table["k_aa"][1] == pytest.approx(1, rel=3 / math.sqrt(norm))
     table = kernel("silu", depth=1, cb=0.0, cw=1.0, norm=norm, rho=0.5)
@@ -360,7 +364,7 @@ def test_huge_inputs_see_tanh_as_a_sign_and_silu_as_a_ramp(norm: float) -> None:
 
 
 def test_exp_overflows_where_it_does_and_says_so() -> None:
-    """K = 1, e^2, e^(2 e^2) = 2.6e6, whose chi_par = 2 e^(2 K) is none, and then no double."""
+    """K = 1, e^2, e^(2 e^2) = 2.6e6, whose chi_par = 2 e^(2 K) overflows, and then K does."""
     table = kernel("exp", depth=6, cb=0.0, cw=1.0)
     assert status(table) == ["ok"] * 2 + ["overflow"] * 5
     assert np.isinf(table["chi_par"][2])
@@ -373,11 +377,11 @@ def test_exp_overflows_where_it_does_and_says_so() -> None:
 @pytest.mark.parametrize(
     ("act", "cb", "cw", "norm", "depth", "overflows"),
     [
-        ("exp", 0.1, 1.0, 0.0, 4, 3),  # chi_par and chi_perp of layer 4
+        ("exp", 0.1, 1.0, 0.0, 4, 3),  # chi_par and chi_perp of layer 4 overflow
         ("exp", 1e-300, 1e-3, 1e150, 1, 0),
-        ("exp", 0.0, 1.0, 354.7, 1, 0),  # chi_par alone
-        ("exp(z**2/5)", 0.0, 1.0, 0.5, 2, 1),  # E[s^2] is infinite from K = 5/4 on
-        ("linear", 0.0, 1.0, 1e308, 1, 0),  # gap alone
+        ("exp", 0.0, 1.0, 354.7, 1, 0),  # only chi_par overflows
+        ("exp(z**2/5)", 0.0, 1.0, 0.5, 2, 1),  # E[s^2] is infinite for K >= 5/4
+        ("linear", 0.0, 1.0, 1e308, 1, 0),  # only the gap overflows
     ],
 )
 def test_a_row_with_a_number_that_is_no_double_says_so(
@@ -391,7 +395,7 @@ def test_a_row_with_a_number_that_is_no_double_says_so(
 
 
 def test_what_a_small_weight_variance_may_bring_back_is_not_called_infinite() -> None:
-    """E[s^2] = e^712 is no double and 1e-3 of it is one: not known. Nothing of it is left at 0."""
+    """E[s^2] = e^712 overflows, 1e-3 of it may not: it is unknown. At weight 0 it is 0."""
     table = kernel("exp", cb=356.0, cw=1e-3, norm=1.0, depth=1)
     assert np.isnan([table["chi_par"][0], table["chi_perp"][0], table["k_aa"][1]]).all()
     table = kernel("exp", cb=400.0, cw=0.0, norm=1.0, depth=2)
@@ -409,14 +413,15 @@ def test_linear_underflows_where_it_does_and_says_so() -> None:
     assert table["k_aa"][102] > 0
     assert (table["k_aa"][108:] == 0).all()
     np.testing.assert_allclose(table["k_aa"][:102], 1e-3 ** table["layer"][:102], rtol=1e-12)
-    assert (table["error"][:102] < 1e-11).all()  # estimates add up, times the layers of Theta
+    # estimates add up over layers, times the layers of Theta
+    assert (table["error"][:102] < 1e-11).all()
 
 
 def test_tanh_underflows_by_quadrature_as_the_line_it_is() -> None:
     table = kernel("tanh", depth=150, cb=0.0, cw=1e-3)
     line = kernel("linear", depth=150, cb=0.0, cw=1e-3)
     assert status(table) == status(line)
-    # The first layer takes the factor 1 - 2 K with K = 1e-3; K is a line from there.
+    # The first layer has the factor 1 - 2 K with K = 1e-3; further layers are linear.
     ratio = table["k_aa"][:102] / line["k_aa"][:102]
     assert ratio[0] == 1
     np.testing.assert_allclose(ratio[1:], ratio[5], rtol=3e-3)
@@ -479,10 +484,10 @@ def test_chi_are_the_derivatives_they_are_said_to_be(act: str) -> None:
 
     table = kernel(act, depth=1, cw=cw, norm=k / cw)
     difference = (step((k + h) / cw) - step((k - h) / cw)) / (2 * h)
-    # h^2/6 times a third derivative (82 cw for exp) and rounding/h.
+    # h^2/6 times a third derivative (82 cw for exp), and rounding/h.
     assert table["chi_par"][0] == pytest.approx(difference, rel=1e-6, abs=1e-11)
     near = kernel(act, depth=1, cw=cw, norm=k / cw, rho=1 - 1e-10)
-    # Kinks turn this by sqrt(1 - rho).
+    # Kinks change this by sqrt(1 - rho).
     ratio = near["gap"][1] / near["gap"][0]
     assert table["chi_perp"][0] == pytest.approx(ratio, rel=3e-5)
 

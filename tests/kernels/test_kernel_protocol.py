@@ -55,7 +55,7 @@ def test_laplace_is_its_formula() -> None:
 
 @pytest.mark.parametrize(("kernel", "d"), [("laplace:1", 3), ("laplace:0.3", 5), ("rbf:0.7", 4)])
 def test_levels_are_integrals_over_the_angle(kernel: str, d: int) -> None:
-    """By mpmath, in 30 digits, with Gegenbauer polynomials of its own."""
+    """Compare with mpmath in 30 digits, with separate Gegenbauer polynomials."""
     table = nnth.rkhs_spectrum(kernel, n0=d, levels=12)
     scale = float(kernel.partition(":")[2])
     half = (d - 2) / mpmath.mpf(2)
@@ -121,7 +121,7 @@ def test_predictions_at_new_inputs_are_the_closed_form(name: str) -> None:
     variance = k.diagonal()[25:] - np.einsum("ij,jk,ik->i", across, inverse, across)
     assert std**2 == pytest.approx(variance, abs=1e-11)
     assert np.array_equal(fit.predict(NEW), mean)
-    # The same test points, given at once.
+    # The same test points in a single call.
     network = {} if name == "function" else {"act": "erf", "depth": 2, "cb": 0.1, "cw": 2.0}
     kernel = laplace if name == "function" else name
     given = nnth.rkhs_fit(X, Y, kernel, ridge=0.05, x_test=NEW, **network).arrays()

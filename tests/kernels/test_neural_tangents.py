@@ -1,4 +1,4 @@
-"""The table of docs/neural-tangents.md: neural-tangents' recursions, written out, against nnth."""
+"""The table of docs/neural-tangents.md: the recursions of neural-tangents against nnth."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def erf(k: Matrix) -> tuple[Matrix, Matrix]:
 def stax(
     w_std: float, b_std: float | None, dense: int, act: Any, parameterization: str, fan_in: float
 ) -> tuple[Matrix, Matrix]:
-    """Return nngp and ntk of `dense` layers Dense, with an activation between two of them."""
+    """Return nngp and ntk of `dense` layers Dense, with an activation between consecutive ones."""
     nngp, ntk = X @ X.T / X.shape[1], np.zeros((len(X), len(X)))
     for layer in range(dense):
         if layer:
@@ -57,7 +57,7 @@ def matrices(act: str, w_std: float, b_std: float | None, dense: int, ntk: Any) 
 
 
 def agree(found: Any, expected: Matrix) -> bool:
-    # arccos loses digits for near-parallel inputs; here only the diagonal has them.
+    # arccos loses digits for nearly parallel inputs; here only the diagonal has such pairs.
     return bool(np.abs(found - expected).max() < 1e-13 * np.abs(expected).max())
 
 

@@ -30,9 +30,9 @@ def test_legendre_is_exact_to_degree_2n_less_1_and_no_further(n: int) -> None:
     nodes, weights = _core.gauss_legendre(n)
     for degree in range(2 * n):
         exact = 0.0 if degree % 2 else 2.0 / (degree + 1)
-        # A node's rounding moves x^degree by up to degree * eps.
+        # The rounding of a node changes x^degree by up to degree * eps.
         assert math.fsum(weights * nodes**degree) == pytest.approx(exact, abs=5e-15 + degree * EPS)
-    if n <= 12:  # further on the error of degree 2n is below rounding
+    if n <= 12:  # for larger n the error of degree 2n is below rounding
         error = 2.0 / (2 * n + 1) - math.fsum(weights * nodes ** (2 * n))
         exact = (
             2.0 ** (2 * n + 1) * math.factorial(n) ** 4 / ((2 * n + 1) * math.factorial(2 * n) ** 2)
@@ -56,13 +56,13 @@ def legendre_zeros(n: int) -> list[tuple[mp.mpf, mp.mpf]]:
 def test_legendre_to_rounding(n: int) -> None:
     nodes, weights = _core.gauss_legendre(n)
     for x, w, (exact_x, exact_w) in zip(nodes, weights, legendre_zeros(n), strict=True):
-        # As the header says: absolutely, since Newton's last step is about eps.
+        # The bound of the header is absolute, since Newton's last step is about eps.
         assert abs(x - exact_x) <= 2 * EPS
         assert abs(w - exact_w) <= 2 * EPS
 
 
 def test_hermite_finds_every_zero_once() -> None:
-    """Weights sum to one for every n: a zero found twice, in place of the next, shows here."""
+    """The weights sum to one for every n, which fails if one zero is found twice."""
     sums = [math.fsum(_core.gauss_hermite(n)[1]) for n in range(1, 301)]
     np.testing.assert_allclose(sums, 1.0, atol=1e-12)  # a recurrence of length n
 
@@ -72,7 +72,7 @@ def test_hermite_agrees_with_numpy(n: int) -> None:
     nodes, weights = _core.gauss_hermite(n)
     x, w = np.polynomial.hermite_e.hermegauss(n)
     np.testing.assert_allclose(nodes, x, rtol=0, atol=1e-13)
-    # NumPy's own weights carry about 1e-13; the outer ones are compared by size.
+    # NumPy's weights have an error of about 1e-13; the outer ones are compared by magnitude.
     np.testing.assert_allclose(weights, w / math.sqrt(2 * math.pi), rtol=2e-12, atol=1e-300)
 
 
@@ -105,7 +105,7 @@ def test_hermite_of_one_to_three_nodes() -> None:
 
 @pytest.mark.parametrize("n", [1, 2, 3, 10, 40, 100, 200])
 def test_hermite_is_exact_to_degree_2n_less_1(n: int) -> None:
-    """Orthonormal polynomials instead of moments, which leave the range of doubles."""
+    """Orthonormal polynomials are used, since moments leave the range of doubles."""
     nodes, weights = _core.gauss_hermite(n)
     table = np.zeros((n, n))
     table[0] = 1.0
@@ -117,14 +117,14 @@ def test_hermite_is_exact_to_degree_2n_less_1(n: int) -> None:
     gram = (table * weights) @ table.T
     np.testing.assert_allclose(gram, np.eye(n), atol=1e-12)  # n terms of a recurrence of length n
     assert abs(math.fsum(weights * nodes * table[-1] ** 2)) <= 1e-12 * math.sqrt(n)
-    # Degree 2n is the first to be missed: sum w He_n^2 is 0 and not n!.
+    # The rule is not exact for degree 2n: sum w He_n^2 is 0 and not n!.
     last = nodes * table[-1] - (math.sqrt(n - 1) * table[-2] if n > 1 else 0.0)
     assert math.fsum(weights * last**2) <= 1e-20 * n**4
 
 
 @given(st.integers(1, 60))
 def test_hermite_integrates_an_exponential(n: int) -> None:
-    """E[e^(z/2)], with the error term f^(2n) n!/(2n)! at an outlying point."""
+    """E[e^(z/2)] has the error f^(2n) n!/(2n)! at a distant point."""
     nodes, weights = _core.gauss_hermite(n)
     exact = math.exp(0.125)
     bound = math.factorial(n) / math.factorial(2 * n) * 0.25**n * math.exp(1.5)  # z = 3
@@ -144,7 +144,7 @@ def test_chebyshev_points_are_the_zeros_of_t_n(n: int) -> None:
     points = _core.chebyshev_points(n, -1.0, 1.0)
     assert (np.diff(points) > 0).all()
     np.testing.assert_array_equal(points, -points[::-1])
-    # T_n has slope up to n^2, so a rounded zero leaves up to n^2 eps.
+    # T_n has slope up to n^2, so the rounding of a zero changes it by up to n^2 eps.
     assert np.abs(np.cos(n * np.arccos(points))).max() <= 4 * n * n * EPS
     np.testing.assert_allclose(
         _core.chebyshev_points(n, 2.0, 7.0), 4.5 + 2.5 * points, rtol=4 * EPS
@@ -157,7 +157,7 @@ def test_lagrange_polynomials_interpolate(x: float, n: int) -> None:
     assert math.fsum(values) == pytest.approx(1.0, abs=1e-12)  # n^2 rounded terms
     if n >= 24:
         points = _core.chebyshev_points(n, 2.0, 7.0)
-        # sin is entire: degree 23 on a half-length of 2.5 leaves 2.5^24/(2^23 24!) = 7e-22.
+        # sin is entire: degree 23 on a half-length of 2.5 has the error 2.5^24/(2^23 24!) = 7e-22.
         assert values @ np.sin(points) == pytest.approx(math.sin(x), abs=1e-12)
 
 

@@ -1,4 +1,4 @@
-"""The reference table itself: complete, consistent, and right where a recomputation is cheap."""
+"""The reference table itself: complete, consistent, and equal to simple recomputations."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_tanh_recursion_decays_as_one_over_two_l() -> None:
 
 
 def test_written_out_gelu_is_gelu() -> None:
-    """A closed form and a quadrature of fifty layers."""
+    """A closed form is compared with a quadrature of fifty layers."""
     for rho in (0.5, 1 - 1e-6):
         closed, quadrature = (rows(find(a, rho)) for a in ("gelu", "z*(1+erf(z/sqrt(2)))/2"))
         for layer, row in closed.items():
@@ -159,7 +159,7 @@ SMOOTH = {
 
 @pytest.mark.parametrize("act", list(SMOOTH))
 def test_one_layer_by_a_plain_trapezoid(act: str) -> None:
-    """Another rule and another library: 1/8 steps in independent coordinates, 12 digits."""
+    """Another rule and another library: steps of 1/8 in independent coordinates, 12 digits."""
     case = find(act)
     one, two = rows(case)[1], rows(case)[2]
     f = SMOOTH[act]
@@ -179,7 +179,7 @@ def test_one_layer_by_a_plain_trapezoid(act: str) -> None:
 
 
 Function = Callable[[np.ndarray], np.ndarray]
-# s, its derivative (none for the step, whose is a delta), and the kinks
+# s, its derivative (None for the step, whose derivative is a delta function), and the kinks
 KINKED: dict[str, tuple[Function, Function | None, list[float]]] = {
     "relu": (lambda z: np.maximum(z, 0.0), lambda z: (z > 0) * 1.0, [0.0]),
     "abs": (np.abs, np.sign, [0.0]),
@@ -211,7 +211,7 @@ KINKED: dict[str, tuple[Function, Function | None, list[float]]] = {
 def panels(
     breaks: list[float], limit: float = 9.0, width: float = 1.0
 ) -> list[tuple[float, float]]:
-    """[-limit, limit] cut at the breaks and into panels of at most `width`."""
+    """Return [-limit, limit] cut at the breaks and into panels of at most `width`."""
     cuts = sorted({-limit, limit, *(b for b in breaks if -limit < b < limit)})
     out = []
     for lo, hi in itertools.pairwise(cuts):
@@ -221,7 +221,7 @@ def panels(
 
 
 def rule(breaks: list[float]) -> tuple[np.ndarray, np.ndarray]:
-    """Gauss-Legendre against the standard normal density, exact in double for smooth panels."""
+    """Return Gauss-Legendre nodes for the standard normal density, exact for smooth panels."""
     node, weight = np.polynomial.legendre.leggauss(16)
     x, w = [], []
     for lo, hi in panels(breaks):
@@ -233,7 +233,7 @@ def rule(breaks: list[float]) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("act", list(KINKED))
 def test_one_layer_by_gauss_legendre_split_at_the_kinks(act: str) -> None:
-    """In double: the inner rule is cut where z_b meets a kink, the outer where z_a does."""
+    """The inner rule is cut where z_b meets a kink, the outer rule where z_a does."""
     norm = 0.5 if act.startswith("relu_power") else 1.0
     case = find(act, norm_a=norm, norm_b=norm)
     s, d, kinks = KINKED[act]
@@ -256,7 +256,7 @@ def test_one_layer_by_gauss_legendre_split_at_the_kinks(act: str) -> None:
 
 @pytest.mark.parametrize("act", ["tanh", "silu", "gelu", "erf"])
 def test_chi_parallel_is_the_derivative_of_the_one_input_map(act: str) -> None:
-    """Also the form (C_w / 2) E[(s^2)''], which needs the activation's own derivatives."""
+    """The form (C_w / 2) E[(s^2)''], which needs the activation's derivatives, is compared too."""
     case = find(act)
     one = rows(case)[1]
     f = SMOOTH[act]

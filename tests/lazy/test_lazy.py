@@ -1,4 +1,4 @@
-"""The theorem on lazy training: its bounds, its networks, and where its assumptions fail."""
+"""The theorem on lazy training: its bounds, its networks, and cases without its assumptions."""
 
 from __future__ import annotations
 
@@ -75,14 +75,14 @@ def test_flow_is_that_of_all_weights() -> None:
 
 
 def test_constants_of_the_bounds() -> None:
-    # At the width that suffices D* = D, and 2 m D = lambda_0/2.
+    # At the width that suffices, D* = D and 2 m D = lambda_0/2.
     lambda_0, m, loss = 0.3, 5, 0.7
     n = width_needed(lambda_0, m, loss)
     assert movement_bound(lambda_0, m, 100, loss) * math.sqrt(100.0 / n) == pytest.approx(
         radius(lambda_0, m), rel=1e-14
     )
     assert kernel_bound(radius(lambda_0, m), m) == pytest.approx(lambda_0 / 2)
-    # Lemma 2 is the integral of eta (2 L/n)^(1/2), L = exp(-lambda_0 t eta/m) L(0).
+    # Lemma 2 is the integral of eta (2 L/n)^(1/2) with L = exp(-lambda_0 t eta/m) L(0).
     t = np.linspace(0.0, 400.0, 400_001) * m / lambda_0 / 10.0
     speed = np.sqrt(2.0 * loss / 100.0) * np.exp(-0.5 * lambda_0 * t / m)
     length = float(np.sum(0.5 * (speed[1:] + speed[:-1]) * np.diff(t)))
@@ -97,7 +97,7 @@ def test_bernstein_there_and_back(probability: float) -> None:
 
 
 def test_bernstein_covers_what_networks_do() -> None:
-    # 95 % are promised; all are there.
+    # The theorem promises 95 % of the networks; all satisfy the bound.
     table = lazy(width=(32, 128), samples=40, times=(0.1,), points=3)
     for quantity in ("kernel deviation", "second-layer deviation"):
         assert (value(table, quantity, "holds") == 1.0).all()
@@ -106,7 +106,7 @@ def test_bernstein_covers_what_networks_do() -> None:
 
 
 def test_the_mean_kernel_is_that_of_many_neurons() -> None:
-    # Within five deviations of three entries of order one; E v^2 is 1/3 or 1.
+    # Three entries of order one have five deviations of room; E v^2 is 1/3 or 1.
     n = 20_000
     for law in ("uniform", "rademacher"):
         table = lazy(width=(n,), samples=2, times=(1e-3,), second_layer=law, points=3)
@@ -124,14 +124,14 @@ def test_bounds_hold_where_their_hypotheses_do() -> None:
     narrow = table["quantity"] == "least eigenvalue"
     assert (table["hypothesis"][narrow] == 0.0).all()
     assert all("narrower" in note for note in table["note"][narrow])
-    # lambda_0 t/m = 10, and L falls at twice the rate of the bound or more.
+    # lambda_0 t/m = 10, and L decreases at least at twice the rate of the bound.
     assert (value(table, "final loss", "mean") < math.exp(-10.0)).all()
     movement = value(table, "weight movement", "mean")
     assert (np.diff(movement) < 0.0).all()
 
 
 def test_each_of_several_times_is_as_by_itself() -> None:
-    """A time is the end of a step of the flow; maxima are over steps, which others lie between."""
+    """A time ends a step of the flow; maxima are over all steps, also between the times."""
     both = lazy(width=(16, 64), samples=3, times=(1.0, 4.0))
     assert both["time"].tolist() == [1.0] * 20 + [4.0] * 20
     for time in (1.0, 4.0):
@@ -182,7 +182,7 @@ def test_wider_networks_have_the_neurons_of_narrower_ones() -> None:
     p = problem()
     narrow, wide = (LazyNet(p, n, 0, 0).start()[1] * n for n in (10, 11))
     added = np.linalg.eigvalsh(wide - narrow)
-    assert added[:2] == pytest.approx([0.0, 0.0], abs=1e-14)  # one neuron more is of rank one
+    assert added[:2] == pytest.approx([0.0, 0.0], abs=1e-14)  # one more neuron adds rank one
 
 
 def test_data(tmp_path: Path) -> None:

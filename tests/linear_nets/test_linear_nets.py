@@ -25,14 +25,14 @@ from nnth._linear_nets.predictive import ErrorDistribution
 from nnth._linear_nets.statements import STATEMENTS
 from nnth._runtime.random import normals
 
-Groups = Sequence[tuple[float, int]]  # shapes n/2 and how many
+Groups = Sequence[tuple[float, int]]  # shapes n/2 and their multiplicities
 
 
 # --- references -----------------------------------------------------------------------------------
 
 
 def reference(b: float, log_x: float, groups: Groups) -> tuple[mp.mpf, mp.mpf]:
-    """log I_b(x) and I_(b+1)/I_b to 25 digits: a vertical line, loggamma of mpmath, fine steps."""
+    """Return log I_b(x) and I_(b+1)/I_b to 25 digits, by a vertical line and mpmath's loggamma."""
     with mp.workdps(40):
         shape, shift = mp.mpf(b), mp.mpf(log_x)
         layers = [(mp.mpf(a), m) for a, m in groups]
@@ -74,7 +74,7 @@ def test_differences_of_log_gamma_keep_their_digits(a: float) -> None:
     with mp.workdps(60):
         for s in (-0.9 * a, -1e-9 * a, 1e-12, 0.5, 1.0, 2.0, 30.0 * a, 1e9 * a):
             exact = mp.loggamma(mp.mpf(a) + s) - mp.loggamma(a) - s * mp.log(a)
-            # s = 1 is a zero; elsewhere the factors s (s - 1)/2a are not lost.
+            # s = 1 is a zero; elsewhere the factors s (s - 1)/2a keep their digits.
             floor = 4e-16 * abs(s) if s == 1.0 else 0.0
             assert abs(float(_core.log_gamma_step(a, s)) - exact) <= 1e-13 * abs(exact) + floor
         for z in (0.1j * a, 1j * math.sqrt(a), (-0.2 + 2j) * a):
@@ -95,7 +95,7 @@ def test_polygammas() -> None:
 
 # --- the integral ---------------------------------------------------------------------------------
 
-# Shape b = P/2, log x, and layers: from one to 10^5 of them, P to 10^4, and the far ends, where the
+# Shape b = P/2, log x, and layers: from one to 10^5 of them, P up to 10^4, and extremes where the
 # poles are close (x small) or far (x large).
 INTEGRALS = [
     (0.5, 0.3, [(0.5, 1)]),
@@ -147,7 +147,7 @@ def test_one_layer_is_a_bessel_function_and_depth_0_an_exponential() -> None:
         exact = math.log(2.0) + 0.5 * (a + b) * math.log(z) - special.gammaln(a)
         exact += math.log(special.kv(a - b, 2.0 * math.sqrt(z)))
         assert computed(b, math.log(x), [(a, 1)])["log_value"][0] == pytest.approx(exact, abs=1e-13)
-    # Two poles on one another and x far from both: K_0 of nearly 0.
+    # Two poles coincide and x is far from both: K_0 of nearly 0.
     with mp.workdps(30):
         z = mp.mpf(2500) * mp.exp(-700)
         exact = (
@@ -156,13 +156,13 @@ def test_one_layer_is_a_bessel_function_and_depth_0_an_exponential() -> None:
     assert computed(2500.0, -700.0, [(2500.0, 1)])["log_value"][0] == pytest.approx(
         float(exact), rel=1e-14
     )
-    # So far out that the saddle is all: the asymptotic series of K.
+    # So far out that the saddle point suffices: the asymptotic series of K.
     x = mp.exp(600)
     exact = mp.log(2) + mp.mpf(5.5) * mp.log(3 * x) - 2 * mp.sqrt(3 * x)
     exact += mp.log(mp.sqrt(mp.pi / (4 * mp.sqrt(3 * x)))) - mp.loggamma(3)
     found = computed(8.0, 600.0, [(3.0, 1)])["log_value"][0]
     assert found == pytest.approx(float(exact), rel=1e-13)
-    with mp.workdps(30):  # x large, where terms of D must not cancel
+    with mp.workdps(30):  # x is large, and terms of D must not cancel
         z = 3 * mp.exp(40)
         exact = mp.log(2) + mp.mpf(5.5) * mp.log(z) - mp.loggamma(3)
         exact += mp.log(mp.besselk(5, 2 * mp.sqrt(z)))
@@ -177,7 +177,7 @@ def test_an_integral_costs_less_than_a_millisecond() -> None:
     for b, log_x, groups in INTEGRALS:
         shapes, counts = [a for a, _ in groups], [float(m) for _, m in groups]
         many = np.full(20, log_x)
-        start = time.thread_time()  # of this thread alone: the machine may be busy
+        start = time.thread_time()  # the time of this thread alone, since the machine may be busy
         _core.mellin_barnes(b, many, shapes, counts)
         assert (time.thread_time() - start) / 20 < 1e-3
 
@@ -190,7 +190,7 @@ def test_the_largest_evidence_is_where_the_mean_of_s_vanishes(groups: Groups) ->
 
 
 def test_the_integral_is_the_mean_of_a_gamma_product() -> None:
-    # By quadrature over log T of two layers: a density that is itself an integral.
+    # Quadrature over log T of two layers, whose density is itself an integral.
     a1, a2, b, x = 2.0, 3.5, 1.5, 1.7
 
     def inner(u: float, v: float) -> float:
@@ -201,7 +201,7 @@ def test_the_integral_is_the_mean_of_a_gamma_product() -> None:
     exact = integrate.dblquad(inner, -12.0, 5.0, -12.0, 5.0, epsabs=1e-10)[0]
     exact /= math.exp(special.gammaln(a1) + special.gammaln(a2))
     found = math.exp(computed(b, math.log(x), [(a1, 1), (a2, 1)])["log_value"][0])
-    assert found == pytest.approx(exact, rel=1e-8)  # of the quadrature
+    assert found == pytest.approx(exact, rel=1e-8)  # the error of the quadrature
 
 
 # --- evidence and posterior -----------------------------------------------------------------------
@@ -265,7 +265,7 @@ def test_evidence_and_posterior_to_eleven_digits(p: int, n0: int, width: int, de
 
 
 def test_evidence_is_that_of_networks() -> None:
-    """Dense networks drawn from the prior: the density of Y = X theta given the other layers."""
+    """Dense networks from the prior give the density of Y = X theta given the other layers."""
     rng = np.random.default_rng(1)
     n0, widths, sigma2, count = 4, (3, 2), 1.4, 200_000
     x, y = rng.standard_normal((2, n0)), np.array([0.6, -0.4])
@@ -299,7 +299,7 @@ def test_the_importance_sample_agrees_where_the_prior_is_far_off() -> None:
     )
     assert (table["ess"] > 100).all()
     apart = np.abs(table["check"] - table["log_evidence"])
-    # Where the data say nothing all weights are equal, and only rounding is left.
+    # Without information in the data all weights are equal up to rounding.
     assert (apart < 4 * table["check_stderr"] + table["error"]).all()
     seen = table["note"] == ""
     assert seen.sum() == 8
@@ -320,7 +320,7 @@ def test_the_best_prior_maximizes_the_evidence_and_stays_below_the_bound() -> No
 
 
 def test_limits_are_approached_as_one_over_p() -> None:
-    """At fixed ratios the posterior mean and sigma2_star come to their limits as 1/P."""
+    """At fixed ratios the posterior mean and sigma2_star approach their limits as 1/P."""
     apart, stars = [], []
     sizes = np.array([100, 1000, 10_000])
     for p in sizes.tolist():
@@ -356,7 +356,7 @@ def test_infinite_effective_depth_is_the_best_prior_as_p_grows_and_not_at_fixed_
     assert (np.diff(evidence) < 0).all()
     assert evidence[-1] < 2e-3
     # At fixed P and L -> infinity <s> -> 1/2 + O(1/n): |theta_perp|^2 tends to (n0 - P) times
-    # |theta_*|^2/(P - 1), not over P, and the evidence falls by 1/(4 n) a layer.
+    # |theta_*|^2/(P - 1), not over P, and the evidence decreases by 1/(4 n) per layer.
     p, n0, n = 10, 20, 10_000
     deep = nnth.bayes(norm2=2.0, points=p, n0=n0, width=n, depth=[10**6, 2 * 10**6], samples=0)
     assert deep["perp_norm2"][-1] == pytest.approx((n0 - p) * 2.0 / (p - 1), rel=5e-3)
@@ -369,7 +369,7 @@ def test_infinite_effective_depth_is_the_best_prior_as_p_grows_and_not_at_fixed_
 
 @pytest.mark.parametrize("sigma2", [1e-100, 1e-10, 1e10, 1e100])
 def test_far_ends_of_the_prior(sigma2: float) -> None:
-    """A prior far too small or large: exact sums of the remaining integral."""
+    """The prior is far too small or large: exact sums of the remaining integral."""
     table = nnth.bayes(
         norm2=1.0, points=1, n0=2, width=1, depth=[0, 1, 3], sigma2=sigma2, samples=50
     )
@@ -403,7 +403,7 @@ def test_the_limit_solves_its_equation() -> None:
 )
 def test_predictive_distribution(p: int, widths: tuple[int, ...], sigma2: float) -> None:
     error = ErrorDistribution(posterior(1.7, p, 2 * p + 1, widths, sigma2))
-    # All the mass is found, and quantiles of the density by another quadrature.
+    # The whole mass is found, and quantiles of the density agree with another quadrature.
     assert error.masses[-1] == pytest.approx(0.5, abs=1e-12)
     b, x = 0.5 * p, error.posterior.log_x
 
@@ -416,7 +416,7 @@ def test_predictive_distribution(p: int, widths: tuple[int, ...], sigma2: float)
     for level in (0.6, 0.9, 0.99):
         q = error.quantile(level)
         assert error.quantile(1.0 - level) == pytest.approx(-q, rel=1e-9)
-        v = math.log1p(q)  # heavy tails: in log(1 + r)
+        v = math.log1p(q)  # integration in log(1 + r), since the tails are heavy
         found = integrate.quad(lambda t: density(math.expm1(t)) * math.exp(t), 0.0, v, epsabs=1e-11)
         assert found[0] == pytest.approx(level - 0.5, abs=1e-9)
 
@@ -541,7 +541,7 @@ def test_the_cdf_is_the_integral_of_the_density(alpha: float) -> None:
         left, right = (1 - mp.sqrt(a)) ** 2, (1 + mp.sqrt(a)) ** 2
 
         def mass(x: mp.mpf) -> mp.mpf:
-            # x = middle - reach cos t takes the roots at the edges away.
+            # x = middle - reach cos t removes the square roots at the edges.
             end = mp.acos((left + right - 2 * x) / (right - left))
 
             def density(t: mp.mpf) -> mp.mpf:
@@ -553,7 +553,7 @@ def test_the_cdf_is_the_integral_of_the_density(alpha: float) -> None:
         for t in (0.01, 0.4, 1.3, 2.9):
             x = float(middle - reach * math.cos(t))
             exact = law.atom + mass(mp.mpf(x))
-            # Rounding of x moves the mass by the density; small alpha has a tall one.
+            # Rounding of x changes the mass by the density, which is high for small alpha.
             tolerance = 2e-14 + 1e-15 * float(law.density(x)) * x
             assert float(law.cdf(x)) == pytest.approx(float(exact), abs=tolerance)
     assert law.cdf([-1.0, low * (1 - 1e-9) - 1e-300, high + 1.0]).tolist() == pytest.approx(
@@ -606,14 +606,16 @@ def test_spectra_are_close_to_the_limit_in_both_samplers() -> None:
         for sampler in ("law", "dense"):
             table = nnth.mp(points=p, n0=n0, samples=3, sampler=sampler)  # type: ignore[arg-type]
             seen = table.meta.parameters
-            # Eigenvalues differ from the limit by O(log p/p); p independent ones would by 0.05.
+            # Eigenvalues differ from the limit by O(log p/p); p independent ones would differ by
+            # 0.05.
             assert seen["ks"] < 3.0 / p
             assert seen["atom"] == max(0.0, 1.0 - n0 / p)
             assert np.abs(table["empirical"] - table["cdf"]).max() < 3.0 / p
             assert seen["largest"] == pytest.approx(seen["upper_edge"], rel=0.05)
     wrong = nnth.mp(points=400, n0=800, samples=2)
     other = MarchenkoPastur(0.52).cdf(wrong["x"])
-    assert np.abs(wrong["empirical"] - other).max() > 0.007  # a slightly wrong distribution shows
+    # the test detects a slightly wrong distribution
+    assert np.abs(wrong["empirical"] - other).max() > 0.007
 
 
 def test_sizes_by_default_and_by_points() -> None:

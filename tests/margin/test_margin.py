@@ -1,4 +1,4 @@
-"""The largest margin by brute force and its conditions, the flow to it in plain time."""
+"""The largest margin by brute force and its conditions, and the flow to it in plain time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nnth._margin.margin import separable_data
 
 
 def brute_force(z: np.ndarray) -> np.ndarray:
-    """The least |w| with z_i.w >= 1 among those of all supports of independent points."""
+    """Return the least |w| with z_i.w >= 1 among those of all supports of independent points."""
     best, found = np.inf, np.full(z.shape[1], np.nan)
     for size in range(1, z.shape[1] + 1):
         for chosen in combinations(range(len(z)), size):
@@ -38,7 +38,7 @@ def brute_force(z: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize(("m", "d", "seed"), [(6, 2, 0), (7, 3, 1), (7, 3, 2), (3, 4, 3)])
 def test_the_largest_margin_by_brute_force(m: int, d: int, seed: int) -> None:
-    """The promise is 1e-12."""
+    """The promised accuracy is 1e-12."""
     x, y = separable_data(m, d, seed)
     with mpmath.workdps(40):
         expected = brute_force(y[:, None] * x)
@@ -51,7 +51,7 @@ def test_the_largest_margin_by_brute_force(m: int, d: int, seed: int) -> None:
 
 @pytest.mark.parametrize(("m", "d"), [(1, 1), (30, 3), (200, 60), (500, 20), (40, 100)])
 def test_its_conditions(m: int, d: int) -> None:
-    """w = sum a_i z_i, a >= 0, z_i.w >= 1, a_i (z_i.w - 1) = 0: no other w has all of these."""
+    """w = sum a_i z_i, a >= 0, z_i.w >= 1, a_i (z_i.w - 1) = 0: no other w satisfies them all."""
     x, y = separable_data(m, d, 7)
     found = nnth.max_margin(x * 1e3, y)
     z = 1e3 * y[:, None] * x
@@ -63,7 +63,7 @@ def test_its_conditions(m: int, d: int) -> None:
 
 
 def test_repeated_points_have_half_the_dual_each() -> None:
-    """As in the flow, which cannot tell them apart; thrice makes a third."""
+    """The same holds in the flow, which does not distinguish them; three copies have a third."""
     x, y = separable_data(12, 3, 1)
     one = nnth.max_margin(x, y)
     twice = nnth.max_margin(np.vstack([x, x[one.support]]), np.concatenate([y, y[one.support]]))
@@ -79,11 +79,11 @@ def test_repeated_points_have_half_the_dual_each() -> None:
 
 
 def test_a_dual_that_is_0_on_the_margin_has_a_status() -> None:
-    """Two points are enough for w = (1, 0); the third is on the margin all the same."""
+    """Two points determine w = (1, 0); the third is on the margin without contributing."""
     x = [[1.0, 1.0], [1.0, -1.0], [1.0, 0.5]]
     found = nnth.max_margin([*x[:2], [2.0, 0.0]], [1.0] * 3)
     assert found.w == pytest.approx([1.0, 0.0], abs=1e-15)
-    # Here the third has a part of its own in the softest duals.
+    # Here the duals of least variation give the third point a positive dual.
     assert nnth.max_margin(x, [1.0] * 3).support.all()
     special = nnth.max_margin([[1.0, 0.0], [1.0, 1.0]], [1.0, 1.0])
     assert special.w.tolist() == [1.0, 0.0]
@@ -129,7 +129,7 @@ def test_small_margins_are_found_and_refused_where_rounding_hides_them() -> None
 
 
 def test_the_flow_in_plain_time() -> None:
-    """dw/dt = -grad L by an explicit method, to t = e^4; off by its tolerance."""
+    """dw/dt = -grad L by an explicit method, to t = e^4, up to its tolerance."""
     x, y = separable_data(8, 3, 2)
     z = y[:, None] * x
 
@@ -154,7 +154,7 @@ def test_the_flow_in_plain_time() -> None:
 
 
 def test_the_flow_tends_to_its_limits() -> None:
-    """The promise is 1e-6: of log t = 10^6 itself 1/log t is left, of the line through two less."""
+    """The promised accuracy is 1e-6, by a line through two times; at log t = 10^6 it is 1/log t."""
     table = nnth.margin(points=12, n0=3, seed=4).table()
     last = np.isinf(table["log_t"])
     assert np.count_nonzero(last) == 2
@@ -167,11 +167,12 @@ def test_the_flow_tends_to_its_limits() -> None:
         assert table[name][last] == pytest.approx(table[limit][last], rel=2e-9, abs=2e-9)
         at = table["log_t"] == 1e6
         assert table[name][at] == pytest.approx(table[limit][at], rel=near)
-    assert table["offset"].tolist() == [0.0] * table.num_rows  # three support vectors of three
+    # three of the three points are support vectors
+    assert table["offset"].tolist() == [0.0] * table.num_rows
 
 
 def test_what_the_support_does_not_span_is_the_flows() -> None:
-    """One point: w stays along it, to the rounding of w. Another that is no support has a part."""
+    """With one point w stays along it, up to rounding; a point off the margin adds a part."""
     table = nnth.margin([[3.0, 4.0]], [-1.0], loss="exponential").table()
     assert table["direction_error_limit"].max() < 1e-9  # w is 10^6 and has 16 digits
     assert table["norm_limit"][0] == pytest.approx(0.2)
@@ -261,7 +262,7 @@ def test_the_command_ends_with_1_and_a_proof(tmp_path: Path) -> None:
 def test_the_flow_of_data_in_other_units_is_the_same_in_another_time(
     loss: str, size: float
 ) -> None:
-    """w(c x, t) = w(x, c^2 t)/c: a tolerance that knows no unit loses all digits at 1e6 already."""
+    """w(c x, t) = w(x, c^2 t)/c: an absolute tolerance would lose all digits at 1e6 already."""
     z = np.array([[1.0, 0.3], [0.4, -0.2], [0.7, 0.9], [2.0, 0.1]])
     times = [5.0, 50.0, 500.0]
     shifted = [tau + 2.0 * math.log(size) for tau in times]
@@ -290,6 +291,6 @@ def test_a_named_set_of_two_classes_has_labels_of_both_signs() -> None:
     assert named.separable
     assert named.w.tolist() == given.w.tolist()
     with pytest.raises(ValueError, match="y must be -1 or 1, not 0"):
-        nnth.max_margin("iris", "iris")  # of three classes
+        nnth.max_margin("iris", "iris")  # this data set has three classes
     with pytest.raises(ValueError, match="y must be -1 or 1, not 0"):
         nnth.max_margin(x, y)

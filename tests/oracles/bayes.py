@@ -9,9 +9,9 @@ import mpmath as mp
 
 
 def integral(beta: mp.mpf, x: mp.mpf, widths: Sequence[int]) -> mp.mpf:
-    """(1/2 pi i) int Gamma(beta + s) x^-s prod_l Gamma(n_l/2 + s)/Gamma(n_l/2) (n_l/2)^-s ds.
+    """Return (1/2 pi i) int G(beta + s) x^-s prod_l G(n_l/2 + s)/G(n_l/2) (n_l/2)^-s ds, G = Gamma.
 
-    Along Re s = c, where the integrand is least on the real axis, to the right of all poles.
+    The path is Re s = c, right of all poles, with c the minimum of the integrand on the real axis.
     """
     halves = [(mp.mpf(n) / 2, count) for n, count in Counter(widths).items()]
 
@@ -51,19 +51,19 @@ def integral(beta: mp.mpf, x: mp.mpf, widths: Sequence[int]) -> mp.mpf:
 def log_evidence(
     norm2: float, p: int, n0: int, widths: Sequence[int], sigma2: float = 1.0
 ) -> mp.mpf:
-    """log of (pi |theta_*|^2)^(-P/2) I_(P/2): the density of the data without det(X'X)^(-1/2)."""
+    """Return log (pi |theta_*|^2)^(-P/2) I_(P/2): the data's density without det(X'X)^(-1/2)."""
     x = mp.mpf(norm2) * n0 / (2 * mp.mpf(sigma2) ** (len(widths) + 1))
     value = integral(mp.mpf(p) / 2, x, widths)
     return mp.log(value) - mp.mpf(p) / 2 * mp.log(mp.pi * mp.mpf(norm2))
 
 
 def log_z(norm2: float, p: int, n0: int, widths: Sequence[int], sigma2: float = 1.0) -> mp.mpf:
-    """log of (2 pi)^P times the density, the partition function of Hanin and Zlokapa (2022)."""
+    """Return log (2 pi)^P times the density, the partition function of Hanin and Zlokapa (2022)."""
     return log_evidence(norm2, p, n0, widths, sigma2) + p * mp.log(2 * mp.pi)
 
 
 def perp_norm2(norm2: float, p: int, n0: int, widths: Sequence[int], sigma2: float = 1.0) -> mp.mpf:
-    """E |theta_perp|^2 of the posterior: (n0 - P)(|theta_*|^2/2) I_(P/2 - 1)/I_(P/2)."""
+    """Return E |theta_perp|^2 of the posterior: (n0 - P)(|theta_*|^2/2) I_(P/2 - 1)/I_(P/2)."""
     x = mp.mpf(norm2) * n0 / (2 * mp.mpf(sigma2) ** (len(widths) + 1))
     ratio = integral(mp.mpf(p) / 2 - 1, x, widths) / integral(mp.mpf(p) / 2, x, widths)
     return (n0 - p) * mp.mpf(norm2) / 2 * ratio

@@ -1,9 +1,9 @@
-"""Gradient descent on one data point with the gates held, two numbers a step, in high precision.
+"""Gradient descent on one data point with constant gates in high precision.
 
     f = m^-1/2 sum_i v_i gate_i u_i.x/d^1/2,  loss (f - y)^2/2,  kappa = |x|^2/(m d)
 
-The recursion of Lewkowycz et al. (2020), and beside it the network itself, whose two layers are
-trained as they stand: that the first is exact is tested, not assumed.
+There is the recursion of Lewkowycz et al. (2020) for two numbers, and the network itself, whose two
+layers are trained: a test shows that the recursion is exact.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 def recursion(
     eta: float, lambda0: float, z0: float, y: float, kappa: float, steps: int
 ) -> Iterator[tuple[mp.mpf, mp.mpf]]:
-    """z and lambda after 0, 1, ..., steps steps, at the precision of mpmath."""
+    """Return z and lambda after 0, 1, ..., steps steps, at the precision of mpmath."""
     eta, kappa, y = mp.mpf(eta), mp.mpf(kappa), mp.mpf(y)
     z, curvature = mp.mpf(z0), mp.mpf(lambda0)
     yield z, curvature
@@ -35,7 +35,7 @@ def recursion(
 def network(
     u: Floats, v: Floats, gates: Floats, x: Floats, y: float, eta: float, steps: int
 ) -> Iterator[tuple[float, float]]:
-    """z and lambda of the network with these gates, trained by gradient descent on both layers."""
+    """Return z and lambda of the network with these gates, training both layers."""
     m, d = u.shape
     for step in range(steps + 1):
         h = gates * (u @ x) / np.sqrt(d)

@@ -2,9 +2,9 @@
 
     E[f(z_a) g(z_b)],  z_a = sqrt(K_aa) x,  z_b = K_ab/sqrt(K_aa) x + sqrt(K_bb - K_ab^2/K_aa) y
 
-with x, y standard normal: Gauss-Legendre on panels in y, and around it on panels in x. Panels end
-where the activation or its derivative jumps, and halve in width towards these points, so that on
-each panel the integrand is smooth. Nothing here uses a closed form of an expectation.
+with x, y standard normal: Gauss-Legendre on panels in y, and for each y on panels in x. Panels end
+where the activation or its derivative jumps, and halve in width towards these points, so that the
+integrand is smooth on each panel. Nothing here uses a closed form of an expectation.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ Floats = NDArray[np.float64]
 Map = Callable[[Floats], Floats]
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(16)
-REACH = 11.0  # a standard normal lies beyond it with probability 4e-28
+REACH = 11.0  # a standard normal variable exceeds it with probability 4e-28
 
 
 @dataclass(frozen=True)
 class Function:
-    """s and s' where it exists; `kinks`: where s' jumps; `jumps`: where s does, and by how much.
+    """s and s'; `kinks`: where s' jumps; `jumps`: where s jumps, with the size of the jump.
 
     `growth`: s grows no faster than exp(growth |z|), and its mass lies growth sqrt(K) further out.
     `finest`: the width in z of the panels beside a kink. It is small where s or s' has a fractional
-    power there, which no polynomial comes near.
+    power, which no polynomial approximates.
     """
 
     value: Map
@@ -112,7 +112,7 @@ ACTIVATIONS = {
 def panels(
     reach: float, edges: Iterable[float], marks: Iterable[tuple[float, float]], widest: float
 ) -> tuple[Floats, Floats]:
-    """Nodes and weights on [-reach, reach] for the standard normal law.
+    """Return nodes and weights on [-reach, reach] for the standard normal distribution.
 
     Panels end at `edges`, are at most `widest` wide, and around each (place, width) of `marks`
     halve until they are narrower than the width.
@@ -133,7 +133,7 @@ def panels(
 
 
 def one(f: Map, act: Function, k: float) -> float:
-    """E[f(z)] for z of variance k > 0."""
+    """Return E[f(z)] for z of variance k > 0."""
     q = math.sqrt(k)
     marks = [(e / q, act.finest / q) for e in {0.0, *act.edges}]
     x, w = panels(REACH + 2 * act.growth * q, [e / q for e in act.edges], marks, 0.5)
@@ -143,14 +143,14 @@ def one(f: Map, act: Function, k: float) -> float:
 
 
 def two(f: Map, g: Map, act: Function, ka: float, kb: float, kab: float) -> float:
-    """E[f(z_a) g(z_b)] of f, g with the edges of `act`; ka, kb > 0."""
+    """Return E[f(z_a) g(z_b)] for f, g with the edges of `act`; ka, kb > 0."""
     qa, qb = math.sqrt(ka), math.sqrt(kb)
     rho = max(-1.0, min(1.0, kab / (qa * qb)))
-    # Exactly, as kernels of near-parallel inputs have a slope of 1/sqrt(rest) in it.
+    # Computed exactly, as kernels of nearly parallel inputs have a slope of 1/sqrt(rest) in it.
     rest = float(1 - Fraction(kab) ** 2 / (Fraction(ka) * Fraction(kb)))
     if rest <= 0.0:
         return one(lambda z: f(z) * g(math.copysign(qb / qa, rho) * z), _both(act, qb / qa), ka)
-    # x is drawn for the input of larger variance, so that y sees the narrower one of the features.
+    # x is drawn for the input of larger variance, so that y resolves the narrower features.
     slope, width = rho * qb, math.sqrt(rest) * qb
     reach = REACH + 2 * act.growth * max(qa, qb)
     points = {0.0, *act.edges}
@@ -170,7 +170,7 @@ def two(f: Map, g: Map, act: Function, ka: float, kb: float, kab: float) -> floa
 
 
 def _both(act: Function, ratio: float) -> Function:
-    """The activation with edges where those of s(+-ratio z) are, for one-dimensional integrals."""
+    """Return the activation with edges at those of s(+-ratio z), for one-dimensional integrals."""
     edges = {sign * e / scale for e in act.edges for sign in (1, -1) for scale in (1.0, ratio)}
     return Function(
         act.value, act.slope, tuple(sorted(edges)), (), act.growth * max(1.0, ratio), act.finest
@@ -178,7 +178,7 @@ def _both(act: Function, ratio: float) -> Function:
 
 
 def slopes(act: Function, ka: float, kb: float, kab: float) -> float:
-    """E[s'(z_a) s'(z_b)] with the delta functions of jumps: infinite where they meet."""
+    """Return E[s'(z_a) s'(z_b)] with the delta functions of jumps: infinite where they meet."""
     total = two(act.slope, act.slope, act, ka, kb, kab)
     rest = ka * kb - kab * kab
     if act.jumps and rest <= 0:
@@ -220,7 +220,7 @@ def recursion(
     cw: float,
     ntk: str = "ntk",
 ) -> list[Layer]:
-    """Layers 1 .. depth + 1, from `first`: x_a.x_a/n_0, x_b.x_b/n_0 and x_a.x_b/n_0."""
+    """Return layers 1 .. depth + 1, from `first`: x_a.x_a/n_0, x_b.x_b/n_0 and x_a.x_b/n_0."""
     weight, bias = {"ntk": (cw, cb), "bias": (cw, 1.0), "pdlt": (1.0, 1.0)}[ntk]
     k = [cb + cw * s for s in first]
     theta = [bias + weight * s for s in first]
@@ -246,7 +246,7 @@ def recursion(
 def gram(
     act: Function, x: Floats, *, depth: int, cb: float, cw: float, ntk: str = "ntk"
 ) -> tuple[Floats, Floats]:
-    """K^(L+1) and Theta^(L+1) of the rows of x, pair by pair."""
+    """Return K^(L+1) and Theta^(L+1) of the rows of x, pair by pair."""
     points = len(x)
     nngp, tangent = np.empty((points, points)), np.empty((points, points))
     inner = x @ x.T / x.shape[1]
@@ -262,7 +262,7 @@ def gram(
 def vertex(
     act: Function, norm: float, widths: Sequence[int], *, cb: float, cw: float
 ) -> list[tuple[float, float]]:
-    """The variance of Khat_aa to first order, and K_aa, of layers 1, 2, ... for one input.
+    """Return the variance of Khat_aa to first order, and K_aa, of layers 1, 2, ... for one input.
 
     V^1 = 0,  V^(l+1) = (C_w^2/n_l) Var[s^2] + chi_par^2 V^l. Source: Roberts et al. (2022),
     ch. 4, with their normalization of K, a sum of the terms that each layer contributes.
@@ -280,7 +280,7 @@ def vertex(
 
 
 def hermite(act: Function, variance: float, terms: int) -> list[float]:
-    """a_k = E[s(q z) h_k(z)], h_k normalized, z standard normal."""
+    """Return a_k = E[s(q z) h_k(z)], h_k normalized, z standard normal."""
     q = math.sqrt(variance)
     marks = [(e / q, act.finest / q) for e in {0.0, *act.edges}]
     x, w = panels(

@@ -16,10 +16,10 @@ Floats = NDArray[np.float64]
 
 
 def max_margin(x: Floats, y: Floats) -> Floats | None:
-    """w_hat = argmin |w|^2 subject to y_i w.x_i >= 1; None where no w separates.
+    """Return w_hat = argmin |w|^2 subject to y_i w.x_i >= 1; None if no w separates.
 
     Every support is tried: w is a combination of at most d support vectors, on which y_i w.x_i = 1;
-    among the feasible ones the shortest is the minimum. Exhaustive, so for a dozen points.
+    among the feasible w the shortest is the minimum. The search is exhaustive, for a dozen points.
     """
     z = x * y[:, None]
     m, d = z.shape
@@ -34,7 +34,7 @@ def max_margin(x: Floats, y: Floats) -> Floats | None:
 
 
 def separable(x: Floats, y: Floats) -> bool:
-    """Whether some w has y_i w.x_i >= 1 for all i, by a linear program."""
+    """Return whether some w has y_i w.x_i >= 1 for all i, by a linear program."""
     z = x * y[:, None]
     free = [(None, None)] * z.shape[1]
     found = linprog(np.zeros(z.shape[1]), A_ub=-z, b_ub=-np.ones(len(z)), bounds=free)
@@ -42,7 +42,7 @@ def separable(x: Floats, y: Floats) -> bool:
 
 
 def diagonal(x: Floats, y: Floats, alpha: float, theta0: Floats) -> Floats:
-    """argmin Q(beta) subject to X beta = y, over the null space of X.
+    """Return argmin Q(beta) subject to X beta = y, over the null space of X.
 
     Q = sum_i w_i q(beta_i/w_i), q(z) = 2 - sqrt(4 + z^2) + z asinh(z/2), w = alpha^2 theta_0^2;
     its gradient is asinh(beta/(2 w)) and its Hessian 1/sqrt(beta^2 + 4 w^2): Woodworth et al.
@@ -72,23 +72,23 @@ def diagonal(x: Floats, y: Floats, alpha: float, theta0: Floats) -> Floats:
 
 
 def least_l1(x: Floats, y: Floats) -> float:
-    """The least |beta|_1 with X beta = y, by linear programming."""
+    """Return the least |beta|_1 with X beta = y, by linear programming."""
     d = x.shape[1]
     found = linprog(np.ones(2 * d), A_eq=np.hstack([x, -x]), b_eq=y, bounds=[(0, None)] * (2 * d))
     return float(found.fun)
 
 
 def least_weighted(x: Floats, y: Floats, theta0: Floats) -> Floats:
-    """argmin sum beta_i^2/theta_0i^2 subject to X beta = y, by its normal equations."""
+    """Return argmin sum beta_i^2/theta_0i^2 subject to X beta = y, by its normal equations."""
     w = theta0**2
     return w * (x.T @ np.linalg.solve((x * w) @ x.T, y))
 
 
 def box_entropy(sides: Sequence[float], n: int) -> Fraction:
-    """The least radius of 2^n sup-norm balls that cover prod [-b_j, b_j].
+    """Return the least radius of 2^n sup-norm balls that cover prod [-b_j, b_j].
 
-    That is the least eps with prod ceil(b_j/eps) <= 2^n.
-    The product falls only where eps is some b_j/k; k <= 2^n are all there are.
+    It is the least eps with prod ceil(b_j/eps) <= 2^n. The product decreases only at the eps =
+    b_j/k, with k <= 2^n.
     """
     exact = [Fraction(b) for b in sides]
     fits = (
@@ -101,7 +101,7 @@ def box_entropy(sides: Sequence[float], n: int) -> Fraction:
 
 
 def ellipsoid_lower(axes: Sequence[float], n: int) -> float:
-    """sup_k 2^(-n/k) (b_1 ... b_k)^(1/k) of axes in falling order, by volumes."""
+    """Return sup_k 2^(-n/k) (b_1 ... b_k)^(1/k) for axes in descending order, by volumes."""
     ordered = sorted(axes, reverse=True)
     return max(
         math.exp((math.fsum(math.log(b) for b in ordered[:k]) - n * math.log(2)) / k)
@@ -110,5 +110,5 @@ def ellipsoid_lower(axes: Sequence[float], n: int) -> float:
 
 
 def descend(f, start: Floats) -> Floats:  # type: ignore[no-untyped-def]
-    """A minimum by BFGS, for checks of the others."""
+    """Return a minimum by BFGS, to check the others."""
     return minimize(f, start, method="BFGS", options={"gtol": 1e-12}).x

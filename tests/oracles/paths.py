@@ -3,9 +3,9 @@
     z_q = sum over paths of prod_l sqrt(2/n_(l-1)) w_l(path) xi(path) x_p
 
 with a fair coin xi_j for the gate of each hidden neuron (Hanin and Nica, 2018: the gates of a
-random network may be replaced by coins independent of the weights). The k-th power is expanded
-into products of k paths; the mean of a product is a product of moments of single weights, and of
-1/2 for each gate in it. Exact in rational numbers; the cost is (number of paths)^k.
+random network may be replaced by coins independent of the weights). The k-th power is expanded into
+products of k paths; the mean of a product is a product of moments of single weights, and of 1/2 for
+each gate in it. The sums are exact in rational numbers; the cost is (number of paths)^k.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Gate = tuple[int, int]
 def paths(
     shape: Sequence[int], start: int | None, end: int
 ) -> Iterator[tuple[tuple[Edge, ...], tuple[Gate, ...], int]]:
-    """Edges, gates and first neuron of all paths that end in output `end`, from input `start`."""
+    """Return edges, gates and first neuron of all paths to output `end` from input `start`."""
     first = range(shape[0]) if start is None else [start]
     for neurons in itertools.product(first, *(range(n) for n in shape[1:-1]), [end]):
         edges = tuple((i, a, b) for i, (a, b) in enumerate(itertools.pairwise(neurons)))
@@ -49,7 +49,7 @@ def _mean(edges: Counter[Edge], gates: set[Gate], mu: Sequence[Fraction], linear
 
 
 def scale(shape: Sequence[int]) -> Fraction:
-    """The product of 2/n_(l-1) over all layers: the square of what each path carries."""
+    """Return the product of 2/n_(l-1) over all layers, the squared factor of each path."""
     return math.prod((Fraction(2, n) for n in shape[:-1]), start=Fraction(1))
 
 
@@ -61,7 +61,7 @@ def moment(
     x: Sequence[Fraction] | None = None,
     linear: bool = False,
 ) -> Fraction:
-    """E of an even power of dz/dx ("dzdx") or z ("z") for a network of this shape, ends included.
+    """Return E of an even power of dz/dx ("dzdx") or z ("z"); the shape includes both ends.
 
     With `linear` there are no gates and weights have variance 1/n.
     """
@@ -82,7 +82,7 @@ def moment(
 def ntk_moment(
     order: int, shape: Sequence[int], mu: str = "gaussian", x: Sequence[Fraction] | None = None
 ) -> Fraction:
-    """E Theta or E Theta^2, Theta = sum over weights w-hat of (dz/dw-hat)^2.
+    """Return E Theta or E Theta^2, Theta = sum over weights w-hat of (dz/dw-hat)^2.
 
     dz/dw-hat is the sum over the paths through this weight, without the weight itself.
     """
@@ -104,7 +104,7 @@ def ntk_moment(
 
 
 def gaussian_gradient(order: int, n0: int, widths: Sequence[int]) -> Fraction:
-    """E (dz/dx)^order for Gaussian weights at any width.
+    """Return E (dz/dx)^order for Gaussian weights at any width.
 
     Given the gates, z is a product of independent chi-square variables: (dz/dx)^2 =
     (2/n0) g^2 prod (2/n) chi^2_B, B binomial (Hanin and Nica, 2018). E (chi^2_B)^k = B (B+2) ...

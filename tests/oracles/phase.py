@@ -33,7 +33,7 @@ def variance(act: Function, cb: float, cw: float, start: float = 1.0) -> float:
 
 
 def correlation(act: Function, cb: float, cw: float, k: float, start: float = 0.5) -> float:
-    """c = lim of c <- (C_b + C_w E[s(z_a) s(z_b)])/K at correlation c."""
+    """Return c = lim of c <- (C_b + C_w E[s(z_a) s(z_b)])/K at correlation c."""
     c = start
     for _ in range(2_000):
         new = (cb + cw * two(act.value, act.value, act, k, k, c * k)) / k
@@ -44,9 +44,9 @@ def correlation(act: Function, cb: float, cw: float, k: float, start: float = 0.
 
 
 def fixed(act: Function, cb: float, cw: float) -> Fixed:
-    """Everything `nnth phase` says of the stable fixed point that is reached from K = 1.
+    """Return all columns of `nnth phase` for the stable fixed point that is reached from K = 1.
 
-    c* is the fixed point of the correlations that random inputs come to: 1 where chi_perp <= 1.
+    c* is the limit of the correlations of random inputs: 1 if chi_perp <= 1.
     """
     k = variance(act, cb, cw)
     par = cw * one(lambda z: act.value(z) ** 2 * (z * z / k - 1), act, k) / (2 * k)

@@ -28,10 +28,10 @@ def _layers(weights: Sequence[Any], biases: Sequence[Any]) -> list[tuple[list[Ve
 def along(
     weights: Sequence[Any], biases: Sequence[Any], start: Sequence[Any], end: Sequence[Any]
 ) -> tuple[int, int]:
-    """The numbers of activation and of linear regions on the segment from `start` to `end`.
+    """Return the numbers of activation and linear regions on the segment from `start` to `end`.
 
-    Pieces of [0, 1] are split, layer by layer, where an affine pre-activation is 0; neighbors with
-    one slope of the outputs are one linear region.
+    Pieces of [0, 1] are split, layer by layer, at the zeros of affine pre-activations; neighbors
+    with equal slopes of the outputs are one linear region.
     """
     a = exact(start)
     direction = [e - s for s, e in zip(a, exact(end), strict=True)]
@@ -64,7 +64,7 @@ def _apply(row: Vector, bias: Fraction, inputs: Sequence[Affine]) -> Affine:
 
 
 def on_plane(weights: Sequence[Any], biases: Sequence[Any], points: Sequence[Any]) -> Complex:
-    """The cells on the plane through three points, in coordinates of their differences."""
+    """Return the cells on the plane through three points, in coordinates of their differences."""
     origin, *others = [exact(p) for p in points]
     directions = [[x - o for x, o in zip(p, origin, strict=True)] for p in others]
     first, bias = _layers(weights[:1], biases[:1])[0]
@@ -81,6 +81,6 @@ def on_plane(weights: Sequence[Any], biases: Sequence[Any], points: Sequence[Any
 
 
 def in_space(weights: Sequence[Any], biases: Sequence[Any], box: float | None = None) -> Complex:
-    """The cells of R^d, or of the box [-box, box]^d."""
+    """Return the cells of R^d, or of the box [-box, box]^d."""
     layers = _layers(weights, biases)
     return faces([w for w, _ in layers], [b for _, b in layers], box)

@@ -1,4 +1,4 @@
-"""Spectra by quadrature: kernels on the sphere, and the law of Marchenko and Pastur."""
+"""Spectra by quadrature: kernels on the sphere, and the Marchenko-Pastur distribution."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def arc_cosine_1(t: mp.mpf) -> mp.mpf:
 
 
 def relu_kernel(kind: str, depth: int) -> Callable[[mp.mpf], mp.mpf]:
-    """K^(L+1) or Theta^(L+1) of a ReLU network with C_w = 2, C_b = 0 at C_w |x|^2/n_0 = 1.
+    """Return K^(L+1) or Theta^(L+1) of ReLU with C_w = 2, C_b = 0 at C_w |x|^2/n_0 = 1.
 
-    In t = cos of the angle between the inputs. Source: Cho and Saul (2009); Jacot et al. (2018).
+    The argument t is the cosine of the angle. Source: Cho and Saul (2009); Jacot et al. (2018).
     """
 
     def kernel(t: mp.mpf) -> mp.mpf:
@@ -43,7 +43,7 @@ def rbf(width: float) -> Callable[[mp.mpf], mp.mpf]:
 
 
 def gegenbauer(d: int, k: int, t: mp.mpf) -> mp.mpf:
-    """P_k of dimension d with P_k(1) = 1, by its recurrence."""
+    """Return P_k of dimension d with P_k(1) = 1, by its recurrence."""
     before, now = mp.mpf(1), t
     if k == 0:
         return before
@@ -53,7 +53,7 @@ def gegenbauer(d: int, k: int, t: mp.mpf) -> mp.mpf:
 
 
 def eigenvalue(kernel: Callable[[mp.mpf], mp.mpf], d: int, k: int) -> mp.mpf:
-    """mu_k = Gamma(d/2)/(sqrt(pi) Gamma((d-1)/2)) int K(cos th) P_k(cos th) sin^(d-2) th dth."""
+    """Return mu_k = G(d/2)/(sqrt(pi) G((d-1)/2)) int K(cos th) P_k(cos th) sin^(d-2) th dth."""
     front = mp.gamma(mp.mpf(d) / 2) / (mp.sqrt(mp.pi) * mp.gamma(mp.mpf(d - 1) / 2))
     cuts = [mp.pi * i / max(4, k) for i in range(max(4, k) + 1)]
     return front * mp.quad(
@@ -62,7 +62,7 @@ def eigenvalue(kernel: Callable[[mp.mpf], mp.mpf], d: int, k: int) -> mp.mpf:
 
 
 def multiplicity(d: int, k: int) -> int:
-    """Dimension of the harmonics of degree k: homogeneous polynomials less those times |x|^2."""
+    """Return the number of homogeneous polynomials of degree k less those of degree k - 2."""
 
     def polynomials(j: int) -> int:
         return math.comb(j + d - 1, d - 1) if j >= 0 else 0
@@ -71,9 +71,9 @@ def multiplicity(d: int, k: int) -> int:
 
 
 def marchenko_pastur(alpha: float, x: float) -> float:
-    """The mass of the law up to x, atom included, by quadrature of the density.
+    """Return the mass of the distribution up to x, with the atom, by quadrature of the density.
 
-    x = 1 + a + 2 sqrt(a) cos(s) takes both square-root ends away.
+    x = 1 + a + 2 sqrt(a) cos(s) removes both square roots at the ends.
     """
     low, high = (1 - math.sqrt(alpha)) ** 2, (1 + math.sqrt(alpha)) ** 2
     atom = max(0.0, 1 - 1 / alpha)
@@ -90,7 +90,7 @@ def marchenko_pastur(alpha: float, x: float) -> float:
         edge = (1 - math.sqrt(alpha)) ** 2
         return 2 * math.sin(a) ** 2 / (math.pi * (edge + 4 * math.sqrt(alpha) * near))
 
-    # Near alpha = 1 the density falls to 0 just before pi, where the panels halve towards it.
+    # Near alpha = 1 the density decreases to 0 just before pi, where the panels halve towards it.
     cuts = [math.pi - 2.0**-k for k in range(48)]
     cuts = [s, *(c for c in cuts if c > s), math.pi]
     parts = [

@@ -15,7 +15,7 @@ Layers = Sequence[tuple[Floats, Floats]]
 
 
 def outputs(layers: Layers, x: Floats, act: Callable[[Floats], Floats]) -> Floats:
-    """f(x), a row an example; layers may be complex."""
+    """Return f(x), one row for each example; layers may be complex."""
     h = x
     for w, b in layers[:-1]:
         h = act(h @ w.T + b)
@@ -26,7 +26,7 @@ def outputs(layers: Layers, x: Floats, act: Callable[[Floats], Floats]) -> Float
 def loss(
     layers: Layers, x: Floats, labels: NDArray[np.int64], act: Callable[[Floats], Floats], kind: str
 ) -> complex:
-    """The mean cross-entropy, or half the mean squared distance from the one-hot label."""
+    """Return the mean cross-entropy, or half the mean squared distance from the one-hot label."""
     f = outputs(layers, x, act)
     rows = np.arange(len(x))
     if kind == "squared":
@@ -52,7 +52,7 @@ def shaped(theta: NDArray[np.generic], like: Layers) -> list[tuple[Floats, Float
 
 
 def gradient(f: Callable[[Floats], complex], theta: Floats) -> Floats:
-    """By steps of 1e-30 along the imaginary axis: exact to rounding for analytic functions."""
+    """Return the gradient by imaginary steps of 1e-30: exact to rounding for analytic functions."""
     out = np.empty(len(theta))
     for i in range(len(theta)):
         moved = theta.astype(complex)
@@ -62,7 +62,7 @@ def gradient(f: Callable[[Floats], complex], theta: Floats) -> Floats:
 
 
 def hessian(f: Callable[[Floats], complex], theta: Floats, step: float = 1e-4) -> Floats:
-    """By differences of fourth order of exact gradients, made symmetric: right to about 1e-11."""
+    """Return symmetrized fourth-order differences of exact gradients: errors of about 1e-11."""
     rows = []
     for i in range(len(theta)):
         e = np.zeros(len(theta))
@@ -75,7 +75,7 @@ def hessian(f: Callable[[Floats], complex], theta: Floats, step: float = 1e-4) -
 
 
 def collapse(h: Floats, labels: NDArray[np.int64], w: Floats, b: Floats) -> dict[str, float]:
-    """The metrics of Papyan et al. (2020), classes counted alike, one at a time."""
+    """Return the metrics of Papyan et al. (2020), class by class, with equal weights."""
     count = len(w)
     groups = [h[labels == c] for c in range(count)]
     means = np.array([g.mean(axis=0) for g in groups])
@@ -125,7 +125,7 @@ def flow(
     *,
     noisy: bool = True,
 ) -> tuple[Floats, Floats, Floats]:
-    """Mean at the test points, their variance, and mean at the training points, after `time`.
+    """Return the means at test and training points and the test variance, after `time`.
 
     A = T_* g(T + ridge), g(T) = T^-1 (1 - exp(-eta T t)); variance K_** + A (K + ridge) A' -
     2 A K_*', where each network has noise of its own in its targets; without `noisy` K stands in
@@ -146,12 +146,12 @@ def flow(
 def valley(
     rate: float, noise: float, curvatures: Sequence[float], directions: Floats
 ) -> tuple[list[float], list[float]]:
-    """Variances of the walls' coordinates at rest, and the mean change of each curvature a step.
+    """Return the stationary variances along the walls, and the mean change of each curvature.
 
     theta_i' = (1 - 2 eta lambda_i) theta_i + eta sqrt(2 a lambda_i) xi: the second moment is
-    iterated until it rests. lambda_i changes by the factor exp(-eta sum_j v_i.v_j lambda_j
+    iterated until it is stationary. lambda_i changes by the factor exp(-eta sum_j v_i.v_j lambda_j
     theta_j^2), whose mean over Gaussian theta is prod_j (1 + 2 eta v_i.v_j lambda_j s_j)^(-1/2),
-    and infinite where a bracket is not positive.
+    and infinite if a bracket is not positive.
     """
     s = [0.0] * len(curvatures)
     for _ in range(10**6):
@@ -173,7 +173,7 @@ def valley(
 
 
 def regression_covariance(x: Floats, y: Floats, rate: float, batch: int, scheme: str) -> Floats:
-    """Sigma of SGD on (1/2m) sum (x.theta - y)^2 at rest, by iterating the second moment.
+    """Return the stationary Sigma of SGD on (1/2m) sum (x.theta - y)^2, by iteration.
 
     The covariance of the batch gradient is that of each scheme at every theta, averaged over
     theta = theta_* + delta with the moments so far: E (x.delta - r)^2 x x^T.
@@ -202,5 +202,5 @@ def regression_covariance(x: Floats, y: Floats, rate: float, batch: int, scheme:
 
 
 def pseudo_inverse_solution(x: Floats, y: Floats) -> Floats:
-    """The interpolant of least norm."""
+    """Return the interpolant of least norm."""
     return pinv(x) @ y
