@@ -1,7 +1,7 @@
-"""Activations with what is known of them, and expectations of them by rules of their own.
+"""Activations with known properties, and their expectations by separate rules.
 
 The rules here share nothing with the core: NumPy's Gauss-Legendre nodes, panels graded by hand
-towards what each activation is known to have, and mpmath.
+towards the known features of each activation, and mpmath.
 """
 
 import itertools
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-Exact = Callable[[Any], Any]  # of an mpf
+Exact = Callable[[Any], Any]  # a function of an mpf
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def _elu(z: Any) -> Any:
     return z if z > 0 else mp.expm1(z)
 
 
-# Parameters as written: 0.01 and the like are the doubles.
+# Parameters are the doubles of the written decimals, such as 0.01.
 CATALOGUE = {
     "relu": Known(lambda z: z if z > 0 else z * 0, (0.0,), spelling="(z+abs(z))/2"),
     "leaky_relu": Known(lambda z: z if z > 0 else mp.mpf(0.01) * z, (0.0,)),
@@ -84,9 +84,9 @@ CATALOGUE = {
 
 @dataclass(frozen=True)
 class Nasty:
-    """`at`: points with the width of what is there, 0 for a singularity.
+    """`at`: points with the width of the feature there, 0 for a singularity.
 
-    `slopes`: whether E[s'^2] is finite or infinite by a jump, not by a slope.
+    `slopes`: whether E[s'^2] is finite, or infinite by a jump and not by a slope.
     """
 
     f: Callable[[Floats], NDArray[np.floating[Any]]]
@@ -119,7 +119,7 @@ NASTY = {
 
 
 def edges(at: Sequence[tuple[float, float]], reach: float, widest: float) -> list[float]:
-    """Panels on [-reach, reach] that double in width from each point, at most `widest` wide."""
+    """Return panels on [-reach, reach] that double in width from each point, up to `widest`."""
     out = {-reach, reach}
     for point, width in at:
         step = max(width / 4, 2.0**-50)
@@ -136,7 +136,7 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(20)
 
 
 def rule(ends: Sequence[float]) -> tuple[Floats, Floats]:
-    """Nodes and weights for E[f(x)], x standard normal, on panels between `ends`."""
+    """Return nodes and weights for E[f(x)], x standard normal, on panels between `ends`."""
     a, b = np.array(ends[:-1])[:, None], np.array(ends[1:])[:, None]
     x = ((a + b) / 2 + (b - a) / 2 * _NODES).ravel()
     w = ((b - a) / 2 * _WEIGHTS).ravel()
@@ -144,14 +144,14 @@ def rule(ends: Sequence[float]) -> tuple[Floats, Floats]:
 
 
 def square(problem: Nasty, k: float) -> float:
-    """E[s(z)^2] for z of variance k, to about 1e-13."""
+    """Return E[s(z)^2] for z of variance k, to about 1e-13."""
     q = math.sqrt(k)
     x, w = rule(edges([(z / q, h / q) for z, h in problem.at], 12.0, 0.1 / q))
     return math.fsum(w * problem.f(q * x) ** 2)
 
 
 def product(problem: Nasty, k: float, rho: float) -> float:
-    """E[s(z_a) s(z_b)] for both of variance k, to about 1e-12 while |rho| is about 1/2."""
+    """Return E[s(z_a) s(z_b)], both of variance k, to about 1e-12 if |rho| is about 1/2."""
     q, sine = math.sqrt(k), math.sqrt(1 - rho * rho)
     x, w = rule(edges([(z / q, h / q) for z, h in problem.at], 12.0, 0.25 / q))
     inner = []

@@ -1,16 +1,16 @@
-"""Numbers that were published, with where, and the command that is to give them.
+"""Published numbers, with their source, and the command that must reproduce them.
 
-`kind` says how well the printed number is known here:
+`kind` states how the printed number is known here:
 
     printed    read in the source's own text
     quoted     read in text or code of others that cite the source
     recalled   from memory of the source; confirmed by a computation that shares no code with nnth
     derived    a formula or definition of the source, evaluated in that way
 
-`place` is from memory where the kind is not `printed`: it says where to look, and may err.
+`place` is from memory if the kind is not `printed`: it says where to look, and may be wrong.
 
-`tolerance` is half a unit of the last printed digit, or what the source's own statement leaves open
-(a limit not yet reached, a mean over random networks), which `says` then tells.
+`tolerance` is half a unit of the last printed digit, or the uncertainty that the source states (a
+limit not yet reached, a mean over random networks), which `says` then names.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ SOURCES = {
 
 @dataclass(frozen=True)
 class Entry:
-    """`command` is run, the first row that agrees with `where` taken, and `take` of it compared."""
+    """`command` is run, and `take` of the first row that agrees with `where` is compared."""
 
     source: str
     place: str

@@ -1,15 +1,16 @@
-"""A referee's hour: calls drawn at random, extreme ones among them, judged by slow oracles.
+"""The referee: calls drawn at random, extreme ones among them, judged by slow oracles.
 
     python tests/referee.py [--minutes 60] [--seed 1] [--only NAME,...] [--case N]
 
-Each case is a function of the seed and its number: options of a command, with data where it takes
-any. It runs in this process, through the program's own entry. `referees.rules` has what holds for
-every call: its exit code, one line that names an option where it is refused, rows that are well
-formed, no infinite or missing number beside an error that calls it exact, no z that its own columns
-deny, and an end in good time; and with other threads the call must give the same bytes. The numbers
-of most calls are compared with `oracles`, which share no code with the package, to the error that
-the row states. A finding is printed with a command line that shows it, in the folder that has its
-data, and with the case, which makes it again. The exit code is 1 if there is any.
+Each case is a function of the seed and its number: options of a command, with data if it takes any.
+It runs in this process, through the program's own entry point. `referees.rules` has the rules for
+every call: its exit code, one line that names an option if it is refused, rows that are well
+formed, no infinite or missing number in a row whose error states that it is exact, no z that
+contradicts its own columns, and an end in good time; and with other threads the call must give the
+same bytes. The numbers of most calls are compared with `oracles`, which share no code with the
+package, to the error that the row states. A finding is printed with a command line that reproduces
+it, in the folder that has its data, and with the case, which makes it again. The exit code is 1 if
+there is any.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from referees.rules import of_call, of_rows
 from nnth_cli.main import full_name
 
 CASES = {**kernels.CASES, **networks.CASES, **descent.CASES, **hostile.CASES}
-# Of every case drawn: as many are hostile as there are of five others.
+# Hostile cases are as frequent as the cases of five other kinds.
 NAMES = [*CASES, *["hostile"] * 5]
 FOLDER = Path("build/referee")
 THREADS = ("1", "2", "3")
@@ -54,7 +55,7 @@ class Finding:
 
 
 def play(seed: int, number: int, folder: Path, names: Sequence[str] = NAMES) -> list[Finding]:
-    """Draw case `number`, run it, and return what is wrong."""
+    """Draw case `number`, run it, and return the findings."""
     folder.mkdir(parents=True, exist_ok=True)
     draw = Draw(seed, number, folder)
     name = draw.pick(names)
@@ -88,7 +89,8 @@ def _judged(case: Case, command: str, outcome: Outcome, draw: Draw) -> Iterator[
     if case.judge is not None:
         try:
             yield from case.judge(outcome)
-        except Exception as error:  # a row without its column, say: of the program or the oracle
+        # for instance a row without its column: an error of the program or the oracle
+        except Exception as error:
             yield f"cannot be judged: {type(error).__name__}: {error}"
 
 
@@ -114,7 +116,8 @@ def main() -> int:
     while time.monotonic() < end:
         folder = FOLDER / f"{given.seed}-{number}"
         (FOLDER / "now.txt").parent.mkdir(parents=True, exist_ok=True)
-        (FOLDER / "now.txt").write_text(f"--seed {given.seed} --case {number}\n")  # if it crashes
+        # for a crash of the process
+        (FOLDER / "now.txt").write_text(f"--seed {given.seed} --case {number}\n")
         found = play(given.seed, number, folder, names)
         for finding in found:
             print(finding, flush=True)

@@ -1,4 +1,4 @@
-"""ReLU networks to count the regions of: strategies that look for trouble, and named ones."""
+"""ReLU networks whose regions are counted: strategies for degenerate ones, and named ones."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -13,12 +13,12 @@ Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 
 class Net(NamedTuple):
-    """Matrices (out, in) and vectors, a layer each, the output's last."""
+    """Matrices (out, in) and vectors of each layer, with the output layer last."""
 
     weights: tuple[Floats, ...]
     biases: tuple[Floats, ...]
 
-    def __repr__(self) -> str:  # every digit, to paste into a test
+    def __repr__(self) -> str:  # every digit, to be pasted into a test
         layers = zip(self.weights, self.biases, strict=True)
         return f"net({', '.join(f'({w.tolist()}, {b.tolist()})' for w, b in layers)})"
 
@@ -31,7 +31,7 @@ def net(*layers: tuple[Any, Any]) -> Net:
 
 
 def gaussian(shape: Sequence[int], seed: int, bias: float = 0.3) -> Net:
-    """Weights N(0, 2 / fan-in), biases N(0, bias^2); `shape` is input, hidden widths, output."""
+    """Return weights N(0, 2 / fan-in), biases N(0, bias^2); `shape` has all sizes, input first."""
     rng = np.random.default_rng(seed)
     return net(
         *(
@@ -42,10 +42,10 @@ def gaussian(shape: Sequence[int], seed: int, bias: float = 0.3) -> Net:
 
 
 def pencils(shape: Sequence[int], seed: int) -> Net:
-    """Most neurons of every layer are 0 at one point but for rounding; some rows are parallel.
+    """Return layers with most neurons 0 at one point, up to rounding, and parallel rows.
 
     Whether three of their zero sets meet in a point depends on the last digits, which no sign
-    computed in doubles can tell.
+    computed in doubles can decide.
     """
     rng = np.random.default_rng(seed)
     layers = []
@@ -65,23 +65,23 @@ def pencils(shape: Sequence[int], seed: int) -> Net:
 
 
 def one_layer(w: Any, b: Any) -> Net:
-    """The neurons with these rows, all with output weight 1."""
+    """Return the neurons with these rows, all with output weight 1."""
     return net((w, b), ([[1.0] * len(b)], [0.0]))
 
 
 def tents(k: int) -> Net:
-    """Telgarsky's tent map composed k times with 3 k - 1 neurons, 2^k pieces on [0, 1].
+    """Return Telgarsky's tent map composed k times: 3 k - 1 neurons, 2^k pieces on [0, 1].
 
-    max(2 x - max(4 x - 2, 0), 0) by layers of 2 and 1, the last 1 left to the output.
+    max(2 x - max(4 x - 2, 0), 0) by layers of 2 and 1; the last 1 belongs to the output.
     """
     rise = ([[2.0], [4.0]], [0.0, -2.0])
     fall = ([[1.0, -1.0]], [0.0])
     return net(*(layer for _ in range(k) for layer in (rise, fall)))
 
 
-# Rows of weights and bias, by kind. Lines with small integers are often parallel, concurrent or the
-# same; with a box of radius 1, 2 or 3 they run along its border and through its corners, those with
-# tenths also with 0.1 and 0.3.
+# Rows of weights and bias, by kind. Lines with small integers are often parallel, concurrent or
+# equal; with a box of radius 1, 2 or 3 they lie along its border and through its corners, and those
+# with tenths do so for 0.1 and 0.3.
 RADII = st.sampled_from([0.5, 1.0, 2.0, 3.0, 0.1, 0.3, 1 / 3, 7.3, 1e-3, 1e3])
 Kind = Callable[[np.random.Generator, int, int], Floats]
 
@@ -110,7 +110,7 @@ KINDS: dict[str, Kind] = {
 WILD: dict[str, Kind] = {"magnitudes": _magnitudes}
 
 
-# What happens to a layer (w, b): each takes two rows i and j, equal when the layer has one.
+# Changes of a layer (w, b): each takes two rows i and j, which are equal if the layer has one.
 def _repeat(w: Floats, b: Floats, i: int, j: int) -> None:
     w[j], b[j] = w[i], b[i]
 
@@ -191,10 +191,10 @@ def nets(
     depth: int,
     kinds: dict[str, Kind] = KINDS,
 ) -> Net:
-    """Networks of up to `depth` hidden layers, each up to `width` wide, often degenerate.
+    """Draw networks of up to `depth` hidden layers, each up to `width` wide, often degenerate.
 
-    Hypothesis draws the size and a seed: left to draw the numbers, it makes nearly all of them 0,
-    or equal, and counts one region.
+    Hypothesis draws the size and a seed: if it drew the numbers, nearly all of them would be 0 or
+    equal, and the count one region.
     """
     kind = draw(st.sampled_from(sorted(kinds)))
     depth = draw(st.integers(1, depth))
@@ -218,7 +218,7 @@ def nets(
 
 
 def _finish(rng: np.random.Generator, layers: Sequence[tuple[Floats, Floats]]) -> None:
-    """Outputs that do not see a neuron, or any, or for which two equal neurons cancel."""
+    """Make outputs that ignore a neuron, or any neuron, or for which two equal neurons cancel."""
     out, hidden = layers[-1][0], layers[-2]
     i, j = rng.integers(out.shape[1], size=2)
     match rng.integers(10):

@@ -1,8 +1,8 @@
-"""Activation and linear regions of small ReLU networks by integers alone, slow and plain.
+"""Activation and linear regions of small ReLU networks by integers alone, slowly.
 
-Every float is a rational number, so a network of floats is, up to a positive factor a layer that
-moves no sign, a network of integers. A cell is the open set where finitely many affine forms are
-positive. One rule finds everything:
+Every float is a rational number, so a network of floats is, up to a positive factor for each layer
+that changes no sign, a network of integers. A cell is the open set where finitely many affine forms
+are positive. One rule determines everything:
 
     an open convex set is cut by a hyperplane exactly when the two have a point in common,
 
@@ -34,8 +34,8 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
-# An affine form a . x + b is (a_1, ..., a_d, b); a point x / w is (x_1, ..., x_d, w) with w > 0;
-# w = 0 makes it a direction. Their inner product is the form's value at the point, times w.
+# An affine form a . x + b is (a_1, ..., a_d, b); a point x / w is (x_1, ..., x_d, w) with w > 0; w
+# = 0 makes it a direction. Their inner product is the form's value at the point, times w.
 Vector = tuple[int, ...]
 # A rational number, numerator over positive denominator, or None for infinity.
 Bound = tuple[int, int] | None
@@ -46,7 +46,7 @@ def dot(u: Iterable[int], v: Iterable[int]) -> int:
 
 
 def primitive(v: Iterable[int]) -> Vector:
-    """The shortest integer vector in the direction of v."""
+    """Return the shortest integer vector in the direction of v."""
     v = tuple(v)
     divisor = math.gcd(*v)
     return tuple(a // divisor for a in v) if divisor > 1 else v
@@ -61,9 +61,10 @@ def _pivot(plane: Vector) -> int:
 
 
 def restrict(plane: Vector, form: Vector) -> Vector:
-    """The form on {plane = 0}, times a positive number, its first variable that can go eliminated.
+    """Return a multiple of the form on {plane = 0}, with one variable eliminated.
 
-    The remaining variables are coordinates on the plane; `lift` takes them back.
+    The factor is positive; the remaining variables are coordinates on the plane, which `lift`
+    inverts.
     """
     j = _pivot(plane)
     scale, factor = (plane[j], form[j]) if plane[j] > 0 else (-plane[j], -form[j])
@@ -73,7 +74,7 @@ def restrict(plane: Vector, form: Vector) -> Vector:
 
 
 def lift(plane: Vector, point: Vector) -> Vector:
-    """The point (or direction) of {plane = 0} whose coordinates there are those of `point`."""
+    """Return the point or direction of {plane = 0} whose coordinates there are those of `point`."""
     j = _pivot(plane)
     value = dot(plane[:j] + plane[j + 1 :], point)
     scale, value = (plane[j], -value) if plane[j] > 0 else (-plane[j], value)
@@ -82,9 +83,10 @@ def lift(plane: Vector, point: Vector) -> Vector:
 
 
 def interval(forms: Iterable[Vector], *, strict: bool) -> tuple[Bound, Bound] | None:
-    """The interval of positive length where forms in one variable are > 0 (strict) or >= 0.
+    """Return the interval where forms in one variable are > 0 (strict) or >= 0.
 
-    None when there is none. The two cases differ only for forms that are identically 0.
+    The result is None if its length is not positive. The two cases differ only for forms that are
+    identically 0.
     """
     low: Bound = None
     high: Bound = None
@@ -103,7 +105,7 @@ def interval(forms: Iterable[Vector], *, strict: bool) -> tuple[Bound, Bound] | 
 
 
 def between(low: Bound, high: Bound) -> tuple[int, int]:
-    """A number strictly inside, with few digits."""
+    """Return a number strictly inside, with few digits."""
     if low is None:
         return (0, 1) if high is None else (-(-high[0] // high[1]) - 1, 1)
     bits = 0
@@ -114,9 +116,9 @@ def between(low: Bound, high: Bound) -> tuple[int, int]:
 
 
 def solution(forms: Iterable[Vector], dim: int) -> Vector | None:
-    """A point where all the forms in `dim` variables are positive, or None if there is none.
+    """Return a point where all the forms in `dim` variables are positive, or None.
 
-    Fourier-Motzkin elimination of the first variable; exact for strict inequalities.
+    The method is Fourier-Motzkin elimination of the first variable, exact for strict inequalities.
     """
     forms = set(forms)
     if dim == 0:
@@ -142,13 +144,13 @@ def solution(forms: Iterable[Vector], dim: int) -> Vector | None:
 
 
 def on_plane(plane: Vector, forms: Iterable[Vector]) -> Vector | None:
-    """A point of {plane = 0} where all the forms are positive, or None if there is none."""
+    """Return a point of {plane = 0} where all the forms are positive, or None."""
     found = solution((restrict(plane, f) for f in forms), len(plane) - 2)
     return None if found is None else lift(plane, found)
 
 
 def step(point: Vector, direction: Sequence[int], forms: Iterable[Vector]) -> Vector:
-    """point + e * direction with e > 0 so small that forms positive at the point stay so."""
+    """Return point + e * direction, e > 0 so small that forms positive at the point stay so."""
     room = [
         Fraction(dot(f, point), -2 * slope * point[-1])
         for f in forms
@@ -170,7 +172,7 @@ def step(point: Vector, direction: Sequence[int], forms: Iterable[Vector]) -> Ve
 class Edge:
     """A one-dimensional face: its two ends, points or directions, in no order.
 
-    A full line has two directions for ends, so a point of it that is the line's alone is kept too.
+    A full line has two directions as ends, so that a point of the line is kept too.
     """
 
     ends: frozenset[Vector]
@@ -186,13 +188,13 @@ class Edge:
 
 
 def edges_of(facets: Sequence[Vector], dim: int) -> Iterator[Edge]:
-    """The edges of {facets >= 0}: where the polyhedron meets dim - 1 facet planes in a line."""
+    """Yield the edges of {facets >= 0}: its intersections with lines of dim - 1 facet planes."""
     for chosen in itertools.combinations(facets, dim - 1):
         chain: list[Vector] = []
         equations, forms = list(chosen), list(facets)
         while equations:
             plane, *equations = equations
-            if not any(plane[:-1]):  # parallel to, or the same as, the planes before
+            if not any(plane[:-1]):  # the plane is parallel to those before, or equal to one
                 break
             chain.append(plane)
             equations = [restrict(plane, f) for f in equations]
@@ -218,7 +220,7 @@ def _lift_all(chain: Sequence[Vector], point: Vector) -> Vector:
 
 
 def _where_it_crosses(point: Vector, direction: Vector) -> Vector:
-    """The point of the line that has a 0 where the direction has its first other entry."""
+    """Return the point of the line with 0 in the first coordinate where the direction is not 0."""
     j = _pivot(direction)
     moved = [p * direction[j] - point[j] * d for p, d in zip(point, direction, strict=True)]
     return primitive(moved if direction[j] > 0 else [-x for x in moved])
@@ -228,8 +230,8 @@ def _where_it_crosses(point: Vector, direction: Vector) -> Vector:
 class Cell:
     """An open cell {facets > 0}; every form carries a facet, no two carry the same.
 
-    `inside` is a point of it, `pattern` the neurons that are on, `forms` the affine maps that the
-    last layer's pre-activations (and then activations) are on it.
+    `inside` is a point of it, `pattern` lists the neurons that are on, `forms` are the affine maps
+    of the last layer's pre-activations (and then activations) on it.
     """
 
     facets: tuple[Vector, ...]
@@ -241,7 +243,7 @@ class Cell:
         return Cell(self.facets, self.inside, (*self.pattern, on), self.forms)
 
     def cut(self, form: Vector) -> list[Cell]:
-        """The parts where the form is positive and negative: the neuron is on, or off."""
+        """Return the parts where the form is positive (neuron on) and negative (neuron off)."""
         if not any(form[:-1]):
             return [self.switched(form[-1] > 0)]
         form = primitive(form)
@@ -260,13 +262,13 @@ class Cell:
 
 
 def irredundant(forms: Sequence[Vector]) -> tuple[Vector, ...]:
-    """Those of the forms, pairwise different, that carry a facet of the cell they bound."""
+    """Return those of the pairwise different forms that carry a facet of the cell they bound."""
     return tuple(f for f in forms if on_plane(f, [g for g in forms if g != f]) is not None)
 
 
 def _integer_layers(weights: Sequence[Any], biases: Sequence[Any]) -> Iterator[list[Vector]]:
-    """The rows (weights, bias) of each layer as integers, times a positive number a layer."""
-    scale = 1  # of the layer's inputs
+    """Yield the rows (weights, bias) of each layer as integers, times a positive number each."""
+    scale = 1  # the scale of the layer's inputs
     for w, b in zip(weights, biases, strict=True):
         rows = [([Fraction(x) for x in row], Fraction(c)) for row, c in zip(w, b, strict=True)]
         q = math.lcm(*(x.denominator for row, c in rows for x in (*row, c)))
@@ -275,14 +277,14 @@ def _integer_layers(weights: Sequence[Any], biases: Sequence[Any]) -> Iterator[l
 
 
 def _apply(row: Vector, forms: Sequence[Vector]) -> Vector:
-    """The pre-activation with this row, as a form in the network's input."""
+    """Return the pre-activation with this row, as a form in the network's input."""
     *slopes, constant = (dot(row[:-1], column) for column in zip(*forms, strict=True))
     return (*slopes, constant + row[-1])
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Return the counts, by the names of the package."""
+    """The counts, by the names of the package."""
 
     activation_regions: int
     linear_regions: int
@@ -298,7 +300,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Complex:
-    """The cells of a network, on the whole space or in a box, where the box's faces are faces too.
+    """The cells of a network on the whole space or in a box, whose faces then are faces too.
 
     `cells[i].forms` are the network's outputs there, all times one positive number.
     """
@@ -310,7 +312,7 @@ class Complex:
 
     @cached_property
     def cell_edges(self) -> list[set[Edge]]:
-        """The edges of each cell; in one dimension that is the cell itself."""
+        """Return the edges of each cell; in one dimension the edge is the cell itself."""
         return [set(edges_of(cell.facets, self.dim)) for cell in self.cells]
 
     @cached_property
@@ -323,15 +325,15 @@ class Complex:
 
     @cached_property
     def sides(self) -> int:
-        """The facets of all cells; one between two cells counts twice."""
+        """Return the number of facets of all cells; one between two cells counts twice."""
         return sum(len(cell.facets) for cell in self.cells)
 
     @cached_property
     def unbounded(self) -> int:
-        """The unbounded cells; in a box, those with a facet on its border.
+        """Return the number of unbounded cells; in a box, of those with a facet on its border.
 
-        A polyhedron is bounded if it has edges and all of them have two vertices: one that
-        contains a line has no vertex, and another that is unbounded has a ray for an edge.
+        A polyhedron is bounded if it has edges and all of them have two vertices: one that contains
+        a line has no vertex, and any other unbounded one has a ray as an edge.
         """
         if self.box:
             return sum(not self.box.isdisjoint(cell.facets) for cell in self.cells)
@@ -339,9 +341,9 @@ class Complex:
 
     @cached_property
     def linear_regions(self) -> int:
-        """Classes of cells under: shares a facet with, and has the same gradient of the output."""
+        """Return the number of classes of cells that share facets and the output's gradient."""
         gradients = [tuple(f[:-1] for f in cell.forms) for cell in self.cells]
-        behind = defaultdict(list)  # the cells of this gradient with this facet
+        behind = defaultdict(list)  # the cells with this gradient and this facet
         for i, cell in enumerate(self.cells):
             for f in cell.facets:
                 behind[gradients[i], f].append(i)
@@ -359,12 +361,12 @@ class Complex:
         return sum(i == j for i, j in enumerate(parent))
 
     def share_facet(self, i: int, j: int, f: Vector) -> bool:
-        """Whether cells i and j touch along a facet in the plane of the form f of i."""
+        """Return whether cells i and j meet in a facet in the plane of the form f of i."""
         others = {*self.cells[i].facets, *self.cells[j].facets} - {f, negative(f)}
         return on_plane(f, others) is not None
 
     def sides_at(self, point: Sequence[Any]) -> int | None:
-        """The number of facets of the cell around a point, None if it is in no open cell."""
+        """Return the number of facets of the cell around a point, None if it is in no open cell."""
         exact = [Fraction(x) for x in point]
         w = math.lcm(*(x.denominator for x in exact))
         p = (*(int(x * w) for x in exact), w)
@@ -388,10 +390,11 @@ class Complex:
 
 
 def faces(weights: Sequence[Any], biases: Sequence[Any], box: Any = None) -> Complex:
-    """The cells of the ReLU network x -> W_out relu(... relu(W_1 x + b_1) ...) + b_out.
+    """Return the cells of the ReLU network x -> W_out relu(... relu(W_1 x + b_1) ...) + b_out.
 
-    `weights` and `biases` hold a matrix (out, in) and a vector a layer, the output's last; the
-    numbers may be floats, integers or Fractions. In a box, the cells inside [-box, box]^d.
+    `weights` and `biases` hold a matrix (out, in) and a vector per layer, the output layer last;
+    numbers may be floats, integers or Fractions. With a box, the cells are those inside [-box,
+    box]^d.
     """
     dim = len(weights[0][0])
     unit = [tuple(int(i == j) for j in range(dim)) for i in range(dim)]
@@ -421,7 +424,7 @@ def _with_forms(cell: Cell, rows: Sequence[Vector]) -> Cell:
 
 
 def _gated(cell: Cell, width: int) -> Cell:
-    """The forms times 1 or 0, as the last `width` neurons are on or off."""
+    """Return the cell with forms times 1 or 0, as the last `width` neurons are on or off."""
     on = cell.pattern[len(cell.pattern) - width :]
     forms = tuple(tuple(s * x for x in f) for s, f in zip(on, cell.forms, strict=True))
     return Cell(cell.facets, cell.inside, cell.pattern, forms)

@@ -1,4 +1,4 @@
-"""Path moments against enumeration, closed forms, fractions by another route, and simulation."""
+"""Path moments against enumeration, closed forms, fractions computed separately, and simulation."""
 
 import itertools
 import math
@@ -27,15 +27,15 @@ from nnth._paths.moments import (
 from nnth._paths.rational import even_partitions
 from nnth._paths.weight_distribution import NAMES, WeightDistribution, weight_distribution
 
-# Half a unit in the last place for the rounding of the result; the sums have 2^-80.
+# The result is rounded by half a unit in the last place; the sums have an error of 2^-80.
 ROUNDED = 2.0**-53 * (1 + 1e-6)
 
-# Laws with few atoms: value -> chances in eighths.
+# Distributions with few atoms: value -> probability in eighths.
 ATOMS = {"1,1,1,1": {-1: 4, 1: 4}, "1,4,16,64": {-2: 1, 0: 6, 2: 1}}
 
 
 def double_factorial(k: int) -> int:
-    """(2k - 1)!!"""
+    """Return (2k - 1)!!."""
     return prod(range(1, 2 * k, 2))
 
 
@@ -43,13 +43,13 @@ def within(value: float, truth: Fraction, tolerance: float = ROUNDED) -> bool:
     return abs(Fraction(value) - truth) <= Fraction(tolerance) * abs(truth)
 
 
-# -- enumeration of every weight and every coin --------------------------------------------------
+# -- enumeration of all weights and coins ---------------------------------------------------------
 
 
 def forward(
     layers: Sequence[Sequence[Sequence[int]]], x: Sequence[int], linear: bool
 ) -> Iterator[tuple[int, list[list[int]], list[list[int]]]]:
-    """Yield activations and gates of all layers, and in how many ways the coins at z = 0 fall."""
+    """Yield activations and gates of all layers, and the number of coins at z = 0."""
     states = [(1, [list(x)], [[1] * len(x)])]
     for w in layers[:-1]:
         grown = []
@@ -67,7 +67,7 @@ def forward(
 def distribution(
     n0: int, widths: Sequence[int], n_out: int, x: Sequence[int], weights: str, linear: bool
 ) -> dict[tuple[Fraction, ...], Fraction]:
-    """Return the chances of (dz_1/dx_1)^2, z_1^2, |z|^2, |J|^2 and of Theta by W-hat and by W."""
+    """Return probabilities of (dz_1/dx_1)^2, z_1^2, |z|^2, |J|^2 and of Theta by W-hat and W."""
     sizes = [n0, *widths, n_out]
     shapes = list(itertools.pairwise(sizes))
     atoms = ATOMS[weights]
@@ -174,7 +174,7 @@ def test_every_weight_and_every_coin(
 
 
 def binomial_factor(n: int, k: int, linear: bool = False) -> Fraction:
-    """(2/n)^k E prod_{i<k} (B + 2i), by factorial moments of B."""
+    """Return (2/n)^k E prod_{i<k} (B + 2i), by factorial moments of B."""
     falling = [Fraction(1)]  # the coefficients of (B)_j in the product
     for i in range(k):  # B (B)_j = (B)_(j+1) + j (B)_j
         grown = [*(c * (j + 2 * i) for j, c in enumerate(falling)), Fraction(0)]
@@ -252,7 +252,7 @@ def test_jacobian_by_all_set_partitions(k: int, states: int) -> None:
     every = even_partitions(2 * k)
     assert len(every) == states
     if k == 4:
-        return  # the core's orbits were compared with enumeration at that order
+        return  # the orbits of the core were compared with enumeration at that order
     weights = [
         [
             Fraction(0)
@@ -286,10 +286,10 @@ def test_jacobian_by_all_set_partitions(k: int, states: int) -> None:
 
 @st.composite
 def distributions(draw: st.DrawFn) -> WeightDistribution:
-    """0 with chance 1 - p - r, +-a and +-b with chances p and r that make the variance one."""
+    """Draw 0 with probability 1 - p - r, +-a and +-b with p and r that make the variance one."""
     a = draw(st.fractions(0, 1, max_denominator=9))
     b = draw(st.fractions(1, 5, max_denominator=9).filter(lambda v: v > 1))
-    r = (1 - a * a) / (b * b - a * a)  # of +-b; a has the rest
+    r = (1 - a * a) / (b * b - a * a)  # the probability of +-b; the rest is that of +-a
     return weight_distribution([r * b**order + (1 - r) * a**order for order in range(2, 17, 2)])
 
 
@@ -385,7 +385,7 @@ def test_moments_in_and_out_of_the_range_of_doubles() -> None:
 
 def test_many_inputs() -> None:
     rng = np.random.default_rng(3)
-    x = rng.integers(-3, 4, size=2000) / 4  # few magnitudes, many times
+    x = rng.integers(-3, 4, size=2000) / 4  # few magnitudes, each many times
     distinct = x * (1 + np.arange(2000) * 2.0**-40)
     for point in (x, distinct):
         core = path_moments("z", [6], n0=2000, widths=[9], mu="laplace", x=point)
@@ -428,7 +428,7 @@ def test_tangent_kernel_of_drawn_networks(mu: str) -> None:
         exact = ntk_moments(n0=n0, widths=widths, mu=mu, x=x, parameters=parameters)
         for power, value in ((1, exact.mean), (2, exact.second)):
             error = sample.std() if power == 1 else (sample**2).std()
-            # Four standard errors; a layer too many or k4 forgotten are ten or more.
+            # Four standard errors; one layer too many, or k4 left out, would be ten or more.
             assert abs((sample**power).mean() - value) < 4 * error / count**0.5
 
 
@@ -436,7 +436,7 @@ def test_tangent_kernel_limits() -> None:
     for depth, width in ((500, 500), (2000, 2000)):
         found = ntk_moments(n0=width, widths=[width] * depth, x=np.ones(width))
         assert found.mean == 2 * (depth + 1)
-        # Relative error O(1/n) of E Theta^2: 12/n here.
+        # E Theta^2 has a relative error of O(1/n): 12/n here.
         ratio = found.second / found.asymptotic_second
         assert ratio == pytest.approx(1, abs=15 / width)
         assert found.asymptotic_error == pytest.approx(1 / ratio - 1, rel=1e-9)
@@ -454,8 +454,8 @@ def test_tangent_kernel_far_beyond_doubles() -> None:
     found = ntk_moments(n0=1, widths=[1] * 100_000, x=[1.0])
     assert found.second == math.inf
     assert found.mean == 200_002
-    # One neuron a layer: Theta = sum_l z^2/w_l^2, so E Theta^2 = 4^(L+1) 2^-L times the sum over
-    # l, m of 3^L where l = m, 3^(L-1) elsewhere.
+    # With one neuron in each layer Theta = sum_l z^2/w_l^2, so E Theta^2 = 4^(L+1) 2^-L times the
+    # sum over l, m of 3^L if l = m, and 3^(L-1) otherwise.
     truth = math.log(4 * 100_001 * 100_003) + 100_000 * math.log(2) + 99_999 * math.log(3)
     assert found.log_second == pytest.approx(truth, rel=1e-15)
 
@@ -491,7 +491,7 @@ def test_limits_in_closed_form() -> None:
     assert limit.values[0] == pytest.approx(12 / 25 * math.exp(100 / 64), rel=1e-14)
     assert lognormal_variance(widths, "rademacher") == pytest.approx(100 / 64 - 4 / 64)
     assert lognormal_variance([], "rademacher") == 0.0
-    # n_out = n_0 = 1 leaves one path: the derivative.
+    # n_out = n_0 = 1 leaves a single entry: the derivative.
     a = path_asymptotics("jacobian", [2, 4, 6, 8, 10], n0=1, widths=widths)
     b = path_asymptotics("dzdx", [2, 4, 6, 8, 10], n0=1, widths=widths)
     assert a.logs == pytest.approx(b.logs, rel=1e-14)
@@ -547,7 +547,8 @@ def test_distribution_without_layers_is_chi_squared() -> None:
 
 
 def test_distribution_of_two_layers() -> None:
-    # Two exponentials: B = 2 given all gates open is chi^2_2; here by sums over B of simulations.
+    # For two exponentials B = 2 given all gates open is chi^2_2; here by sums over B of
+    # simulations.
     rng = np.random.default_rng(2)
     count, widths = 20_000, (3, 2)
     total = np.log(2 / 5 * rng.chisquare(1, count))
@@ -557,7 +558,7 @@ def test_distribution_of_two_layers() -> None:
         total += np.log(2 / n * rng.chisquare(active))
     cdf = path_log_cdf(np.sort(total), n0=5, widths=widths)
     distance = np.abs(cdf - (np.arange(count) + 0.5) / count).max()
-    assert distance * count**0.5 < 1.63  # the Kolmogorov distribution's 99 %
+    assert distance * count**0.5 < 1.63  # the 99 % quantile of the Kolmogorov distribution
 
 
 # -- distributions of weights --------------------------------------------------------------------

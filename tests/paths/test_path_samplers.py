@@ -14,8 +14,9 @@ from scipy import special, stats
 from nnth import _core
 from nnth._paths.samplers import QUANTITIES, PathSample, QuantitySample, sample_grams, sample_paths
 
-# Seeds are fixed. A correct sampler fails one of these with probability 1e-4 a test, once in a
-# hundred choices of all the seeds; a wrong constant in any formula is tens of deviations off.
+# Seeds are fixed. A correct sampler fails one of these tests with probability 1e-4, and all of them
+# together for one choice of the seeds in a hundred; a wrong constant in a formula is tens of
+# standard deviations off.
 LEAST_P = 1e-4
 MOST_Z = 4.0
 
@@ -27,7 +28,7 @@ def z_score(q: QuantitySample, index: int, exact: float) -> float:
 
 
 def layer_factor(k: int, n: int) -> float:
-    """E of (2/n)^k times the k-th moment of chi-square(B), B ~ Bin(n, 1/2)."""
+    """Return (2/n)^k times the k-th moment of chi-square(B), B ~ Bin(n, 1/2)."""
     b = np.arange(n + 1)
     rising = np.prod([b + 2.0 * i for i in range(k)], axis=0)
     return float((2.0 / n) ** k * np.sum(stats.binom(n, 0.5).pmf(b) * rising))
@@ -40,7 +41,7 @@ def derivative_moment(order: int, n0: int, widths: list[int]) -> float:
 
 
 def ntk_moments(x: NDArray[Any], widths: list[int], standard: bool) -> tuple[float, float]:
-    """E Theta and E Theta^2 for Gaussian weights, layer by layer."""
+    """Return E Theta and E Theta^2 for Gaussian weights, layer by layer."""
     n = [len(x), *widths, 1]
     norm = float(x @ x)
     mean = norm / n[0] * (sum(n[:-1]) if standard else 2.0 * len(n[:-1]))
@@ -78,7 +79,7 @@ def test_active_neurons_are_binomial(n: int) -> None:
     draws = _core.half_binomials(n, 5, 400_000)
     assert draws.min() >= 0
     assert draws.max() <= n
-    # Equally likely classes, as far as the values allow; Pearson's chi-square over them.
+    # Pearson's chi-square test on classes of equal probability, as far as the values allow.
     law = stats.binom(n, 0.5)
     edges = np.unique(law.ppf(np.linspace(0.0, 1.0, 41)[1:-1]))
     share = np.diff(np.concatenate([[0.0], law.cdf(edges), [1.0]]))
@@ -89,8 +90,7 @@ def test_active_neurons_are_binomial(n: int) -> None:
 @pytest.mark.parametrize("n", [1, 2, 3, 6, 7, 64, 90, 91, 1000, 1001, 10**5, 10**6])
 def test_the_table_of_a_binomial_distribution_has_its_probabilities(n: int) -> None:
     least, found = _core.half_binomial_distribution(n)
-    # By ratios from the mode, at 40 digits; the values that the table leaves out have a probability
-    # of 2e-21.
+    # Ratios from the mode with 40 digits; the values outside the table have a probability of 2e-21.
     reach = len(found)
     with mp.workdps(40):
         exact = {n // 2: mp.binomial(n, n // 2) / mp.mpf(2) ** n}
@@ -99,13 +99,14 @@ def test_the_table_of_a_binomial_distribution_has_its_probabilities(n: int) -> N
         for b in range(n // 2, max(0, n // 2 - reach), -1):
             exact[b - 1] = exact[b] * b / (n - b + 1)
         right = np.array([float(exact.get(least + i, 0)) for i in range(reach)])
-    # A slot's share of its own value is a double in [0, 1]; a value has at most 16 slots, whose
-    # shares are added in doubles.
+    # The probability of a slot's own value is a double in [0, 1]; a value has at most 16 slots,
+    # whose probabilities are added in doubles.
     assert np.abs(found - right).max() < 64 * 2.0**-53 / len(found)
 
 
 def test_a_draw_that_32_bits_leave_open_is_decided() -> None:
-    # Of a billion neurons 2^-13 of the draws, a hundred here; undecided ones would be dead layers.
+    # For a billion neurons 2^-13 of the draws, about a hundred here, need more bits; without a
+    # decision they would be dead layers.
     sample = sample_paths(["z"], widths=[10**9] * 16, samples=50_000, seed=2, keep=50_000)
     assert (sample["z"].values > 0.0).all()
 
@@ -160,12 +161,12 @@ def test_both_samplers_have_one_distribution() -> None:
         assert stats.ks_2samp(a.values, b.values).pvalue > LEAST_P, name
         difference = (a.mean[0] - b.mean[0]) / np.hypot(a.stderr[0], b.stderr[0])
         assert abs(difference) < MOST_Z, name
-    # The quantities of one network belong together.
+    # The quantities of one sample belong to one network.
     joint = [
         np.corrcoef([s[n].log_values[s["ntk"].values > 0] for n in ("z", "gradient", "ntk")])
         for s in (law, dense)
     ]
-    assert np.allclose(*joint, atol=0.03)  # 30,000 pairs: 0.006 a standard error
+    assert np.allclose(*joint, atol=0.03)  # 30,000 pairs have a standard error of 0.006
 
 
 def test_jacobian_of_one_output_is_the_gradient() -> None:
@@ -257,8 +258,9 @@ def log_variance_of_a_wide_layer(x: float, width: int) -> float:
 @pytest.mark.parametrize("x", [1e50, 1e-140])
 @pytest.mark.parametrize("width", [1000, 10**9])
 def test_the_variance_of_logarithms_does_not_depend_on_their_mean(x: float, width: int) -> None:
-    """Logarithms of |x|^2 chi^2: some hundreds, with deviations of 1e-4 at a width of 1e9."""
-    # A logarithm of some hundreds is rounded by 6e-14: 1e-9 of the deviation, at random in 3000.
+    """Logarithms of |x|^2 chi^2 are some hundreds, with deviations of 1e-4 at a width of 1e9."""
+    # A logarithm of some hundreds is rounded by 6e-14: 1e-9 of the deviation, with random sign, in
+    # 3000.
     of_one = log_variance_of_a_wide_layer(1.0, width)
     assert log_variance_of_a_wide_layer(x, width) == pytest.approx(of_one, rel=1e-9)
     assert of_one == pytest.approx(5.0 / width, rel=4 * math.sqrt(2 / 3000))  # + O(1/width^2)
@@ -271,7 +273,7 @@ def test_logarithms_of_deep_networks_stay_finite_beyond_the_range_of_doubles() -
     assert q_wide.dead == 0
     assert q_wide.mean[1] == 0.0
     assert -math.inf < q_wide.log_of_mean[1] < -10_000.0
-    # Per layer -5/(2n) - 49/(12n^2) of the square: half of it for the size.
+    # The drift of the square per layer is -5/(2n) - 49/(12n^2), and half of it for the size.
     drift = -20_000 * (2.5 / 64 + 49 / 12 / 64**2) / 2
     deviation = math.sqrt(20_000 * (5 / 64 + 18.5 / 64**2) / 4 / 300)
     assert abs(q_wide.log_mean - drift) < MOST_Z * deviation + 1.0
@@ -305,7 +307,7 @@ def test_threads_and_ranges_do_not_change_a_bit(sampler: Any) -> None:
     parts = run(256, 512, 2).merge(run(768, 2048, 1)).merge(run(2816, 2440, 3))
     assert parts.samples == whole.samples
     assert same(whole, parts)
-    # Another division has the same networks.
+    # Another division into parts has the same networks.
     odd = run(256, 100, 1).merge(run(356, 4900, 1))
     assert np.array_equal(odd["ntk"].values, whole["ntk"].values)
     assert odd["ntk"].mean == pytest.approx(whole["ntk"].mean, rel=1e-13)
@@ -367,7 +369,7 @@ def test_one_layer_grams_are_the_infinite_width_kernels() -> None:
 @pytest.mark.parametrize("widths", [[2, 3, 2], [12, 12, 12, 12]])
 def test_grams_of_both_samplers_have_one_distribution(widths: list[int]) -> None:
     # A repeated input, a multiple of it and a generic one: singular matrices, and layers narrower
-    # than there are inputs.
+    # than the number of inputs.
     x = [[1.0, 0.0, 0.5], [1.0, 0.0, 0.5], [2.0, 0.0, 1.0], [-0.3, 1.0, 0.2]]
     count = 20_000
     law, dense = (

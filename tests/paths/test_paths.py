@@ -82,9 +82,10 @@ def test_samples_agree_with_the_exact_moments(mu: str, sampler: Any) -> None:
     )
     ntk = paths(n0=3, widths=(12, 8), mu=mu, sampler=sampler, samples=20_000, quantities=("ntk",))
     for z in (*table["z"], *ntk["z"]):
-        assert abs(z) < 4.0  # of 10 correlated numbers, heavy tails and a fixed seed
+        assert abs(z) < 4.0  # 10 correlated numbers with heavy tails at a fixed seed
     second = table["order"] == 2
-    # By twenty thousand networks the standard error is known to a tenth where q^2 has a variance.
+    # With twenty thousand networks the standard error has an error of a tenth if q^2 has a
+    # variance.
     assert table["stderr"][second] == pytest.approx(table["stderr_exact"][second], rel=0.1)
 
 
@@ -116,7 +117,8 @@ def test_log_moments_are_those_of_the_sample() -> None:
         error = math.sqrt(row["log_var_exact"] / 40_000)
         assert abs(row["log_mean"] - row["log_mean_exact"]) < 4 * error
         assert row["log_var"] == pytest.approx(row["log_var_exact"], rel=0.06)
-    assert math.isnan(row_of(table, "jacobian", 2)["log_mean_exact"])  # of several outputs
+    # undefined for several outputs
+    assert math.isnan(row_of(table, "jacobian", 2)["log_mean_exact"])
 
 
 def test_the_fraction_of_dead_networks() -> None:
@@ -232,7 +234,8 @@ def test_the_ks_distance_finds_the_exact_distribution() -> None:
     assert table["distribution"].tolist() == ["sample", "exact", "lognormal-chi2", "lognormal"]
     sample, exact, near, notes = range(4)
     assert table["ks"][exact] < table["ks_95"][exact]
-    assert table["ks"][near] > table["ks_95"][near]  # widths of 20: the limit is seen to be one
+    # widths of 20 differ significantly from the limit
+    assert table["ks"][near] > table["ks_95"][near]
     assert table["ks"][notes] > 0.3
     assert table["distance"][exact] == 0.0
     assert table["distance"][near] < 0.05
@@ -246,7 +249,7 @@ def test_distributions_have_the_moments_that_they_state() -> None:
         middle = (found.v[1:] + found.v[:-1]) / 2
         mean = float(np.sum(weights * middle))
         assert found.cdf[-1] == pytest.approx(1.0, abs=1e-9)
-        assert mean == pytest.approx(found.log_mean, abs=1e-3)  # of the grid
+        assert mean == pytest.approx(found.log_mean, abs=1e-3)  # the error of the grid
         assert np.sum(weights * (middle - mean) ** 2) == pytest.approx(found.log_var, rel=1e-3)
 
 
@@ -265,7 +268,7 @@ def test_the_distance_of_distributions() -> None:
     assert table["distance"][0] == 0.0
     b = 5 * (1 / 3 + 1 / 5)
     cdf = stats.norm.cdf(exact.v, -b / 2, math.sqrt(b))
-    # Both to 1e-5, and the largest difference is at a point of the grid or near it.
+    # Both have an error of 1e-5, and the largest difference is at a point of the grid or near it.
     assert table["distance"][2] == pytest.approx(np.max(np.abs(exact.cdf - cdf)), abs=1e-4)
 
 
@@ -299,7 +302,8 @@ def test_the_trace_bound_of_one_input_is_chebyshevs() -> None:
 
 
 def test_matrix_bounds_have_their_chance() -> None:
-    # Two inputs at 60 degrees with |x|^2 = n0 = 2: kernels by hand, bounds by their definitions.
+    # Two inputs at 60 degrees with |x|^2 = n0 = 2: kernels in closed form, bounds by their
+    # definitions.
     x = np.array([[math.sqrt(2), 0.0], [math.sqrt(0.5), math.sqrt(1.5)]])
     m, delta = 2, 0.05
 
@@ -313,7 +317,7 @@ def test_matrix_bounds_have_their_chance() -> None:
     deviation = math.sqrt(found.relative_variance)
     cantelli = m * found.mean * (1 + deviation * math.sqrt((1 - delta) / delta))
     assert deep["value"][1] == pytest.approx(cantelli, rel=1e-12)
-    # C_0 = 2 L/n0 (2 + 1 (1 - 1/3)), a row sum, below the Frobenius norm; R: L of L + 1 layers.
+    # C_0 = 2 L/n0 (2 + 1 (1 - 1/3)), a row sum, below the Frobenius norm; R has L of L + 1 layers.
     r = m * found.mean * 2 / 3 * (1 + math.sqrt(m / delta) * deviation)
     assert chernoff(deep["value"][2], 2 * 8 / 3, r) == pytest.approx(delta, rel=1e-9)
 

@@ -1,9 +1,9 @@
 """The samplers of paths take at most 8 GB: one network that needs more is refused, and networks
 that need much are drawn on fewer threads, so that those of all threads fit.
 
-No test takes that memory: a sampler reserves what a layer's weights need when it draws them, and
-the last layer, which is the large one, comes after many small ones. The first report of progress,
-while these are drawn, ends the computation.
+No test takes that memory: a sampler reserves the memory of a layer's weights when it draws them,
+and the last, large layer comes after many small ones. The first report of progress, during the
+small layers, ends the computation.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TASKS = Path("/proc/self/task")  # has an entry for every thread of the process
 
 
 class StopError(Exception):
-    """Raised by a report of progress, to end a computation."""
+    """An exception raised by a report of progress, to end a computation."""
 
 
 def stop(done: int, total: int) -> None:
@@ -45,7 +45,7 @@ def sample(sampler: str, last: int, threads: int, progress: Progress) -> None:
 
 
 def print_threads(sampler: str, last: int, threads: int) -> None:
-    """Print the number of threads that a sampler has by its first report of progress."""
+    """Print the number of threads of a sampler at its first report of progress."""
     counts = [len(list(TASKS.iterdir()))]
 
     def count(done: int, total: int) -> None:

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.subprocess
 
 @pytest.fixture
 def files(tmp_path: Path) -> list[str]:
-    """The options of a training and a test set."""
+    """Return the options of a training set and a test set."""
     random = np.random.default_rng(0)
     options = []
     for name, m in (("x", 10), ("x-test", 4)):
@@ -40,7 +40,7 @@ def test_predict_in_a_pipe_is_what_the_package_returns(files: list[str]) -> None
         "nll",
     )
     assert [float(row["time"]) for row in rows] == [0.0, 0.1, 1.0, 10.0, np.inf]
-    # Two processes: LAPACK's last bits may differ with the alignment of memory.
+    # In two processes the last bits of LAPACK may differ with the alignment of memory.
     for name in ("train_error", "test_error", "variance", "nll"):
         assert [float(row[name]) for row in rows] == pytest.approx(table[name], rel=1e-9)
     assert {row["x_test"] for row in rows} == {files[5]}

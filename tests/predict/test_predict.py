@@ -1,4 +1,4 @@
-"""nnth.predict: laws against high precision and plain algebra, and finite networks beside them."""
+"""nnth.predict: distributions against high precision and plain algebra, and finite networks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def data(m: int = 8, tests: int = 5, n0: int = 3, outputs: int = 2) -> tuple[Flo
 def by_mpmath(
     kernels: tuple[Floats, Floats], y: Floats, noise: float, time: float, errors: float
 ) -> tuple[Floats, Floats]:
-    """Lee et al. (2019), eqs. 14 and 15, for targets with errors of a variance, with 50 digits."""
+    """Return eqs. 14 and 15 of Lee et al. (2019), with noise in the targets, with 50 digits."""
     m = len(y)
     with mp.workdps(50):
         k, t = (mp.matrix(a.tolist()) for a in kernels)
@@ -91,7 +91,7 @@ def test_the_last_layer_alone_ends_at_the_posterior() -> None:
 
 @pytest.mark.parametrize("kernel", ["nngp", "ntk"])
 def test_ensembles_have_the_variance_of_their_targets(kernel: Any) -> None:
-    """Networks with errors of their own in the targets spread as the posterior, others less."""
+    """Networks with their own noise in the targets vary as the posterior, others less."""
     x, y, u, _ = data(4, 3, outputs=1)
     seen = {}
     for own in ("own", "none"):
@@ -112,10 +112,11 @@ def test_ensembles_have_the_variance_of_their_targets(kernel: Any) -> None:
         )
         sim = found.simulation
         assert sim is not None
-        # A variance of 500 is good to sqrt(2/500) = 6 %, and widths of 128 to a few percent.
+        # A variance of 500 samples has an error of sqrt(2/500) = 6 %, and widths of 128 a few
+        # percent.
         assert sim.variance[0, :, 0] == pytest.approx(sim.expected_variance[0], rel=0.25)
         seen[own] = sim.expected_variance[0]
-    assert (seen["own"] > 1.5 * seen["none"]).any()  # which the sample tells apart
+    assert (seen["own"] > 1.5 * seen["none"]).any()  # the sample distinguishes the two
 
 
 def test_at_the_ends_of_time() -> None:
@@ -134,7 +135,7 @@ def test_at_the_ends_of_time() -> None:
 
 
 def test_errors_grow_with_the_condition_and_are_not_exceeded() -> None:
-    # Two inputs so close that the kernel of training has condition 1e10.
+    # Two inputs so close that the training kernel has condition 1e10.
     x, y, u, _ = data()
     x[1] = x[0] + 1e-5 * x[2]
     found = predict(x, y, u, act="erf", depth=1, cb=0.1, cw=1.0, times=(1.0, np.inf))
@@ -155,14 +156,15 @@ def test_a_singular_kernel_is_refused_and_never_mended() -> None:
         predict(x, y, u)
     with pytest.raises(ValueError, match=r"ridge must be above .* and ridge is 1e-18"):
         predict(x, y, u, ridge=1e-18)
-    assert np.isfinite(predict(x, y, u, times=(10.0,)).mean).all()  # before the end there is a law
+    # at finite times the distribution exists
+    assert np.isfinite(predict(x, y, u, times=(10.0,)).mean).all()
     assert np.isfinite(predict(x, y, u, ridge=0.1).mean).all()
     with pytest.raises(ValueError, match="its tangent kernel is infinite"):
         predict(x, y, u, act="step", cw=1.0)
     assert np.isfinite(predict(*data()[:3], act="step", cw=1.0, kernel="nngp").mean).all()
 
 
-# Finite networks, on a fixed seed, in every convention. Of 30 numbers the largest |z| exceeds 4
+# Finite networks, on a fixed seed, in every convention. The largest |z| of 30 numbers exceeds 4
 # with probability 0.2 % at infinite width; the width adds about 1/512 of the scale, and a standard
 # error is a twentieth of it.
 
@@ -199,25 +201,27 @@ def test_trained_networks_have_the_law_of_infinite_width(more: dict[str, Any]) -
     assert sim is not None
     assert np.abs(table["z"]).max() < 4.0
     assert table["max_z"].max() < 4.0
-    # A variance of N normals is good to sqrt(2/N): 8 % at 300, 12 % at 150; four of these.
+    # A variance of N normals has an error of sqrt(2/N): 8 % at 300, 12 % at 150; four of these.
     error = 4.0 * np.sqrt(2.0 / len(sim.net_error[0]))
     assert sim.variance[..., 0] == pytest.approx(sim.expected_variance, rel=error)
-    # The law moves by more than that between the times, so that a wrong one would be seen.
+    # The variance changes by more than that between the times, so that the test detects a wrong
+    # one.
     assert found.variance[0].mean() > (1.0 + 2.0 * error) * found.variance[-1].mean()
     assert (np.abs(found.mean[-1]) / sim.stderr[-1]).max() > 10.0
 
 
 def test_what_is_left_is_of_order_one_over_the_width() -> None:
-    # The mean outputs of narrow networks after training are far off, and are seen to be.
+    # The mean outputs of narrow networks after training differ from theory, and the test detects
+    # it.
     wide, narrow = (simulated(width=n, samples=400).table()["max_z"] for n in (512, 4))
     assert wide.max() < 4.0
-    assert narrow[0] < 4.0  # untrained their mean is 0 at any width
+    assert narrow[0] < 4.0  # before training their mean is 0 at any width
     assert narrow[-1] > 8.0
 
 
 def test_the_condition_is_that_of_the_regularized_kernel() -> None:
     x, y, u, _ = data()
-    noise = 2.0  # of the size of the eigenvalues
+    noise = 2.0  # of the order of the eigenvalues
     found = predict(x, y, u, cb=0.1, cw=1.5, ridge=noise, times=(1.0, np.inf)).table()
     kernel = gram(x, "relu", depth=1, cb=0.1, cw=1.5).ntk
     assert kernel is not None
@@ -234,8 +238,9 @@ def test_steps_of_gradient_descent_tend_to_the_flow() -> None:
     ]
     one = simulated(width=8, samples=2, step=0.2, times=(0.5,))
     assert one.simulation is not None
-    assert (np.abs(one.simulation.expected - one.mean) <= errors[0]).all()  # the largest
-    # First order in the step.
+    # the error of the largest step
+    assert (np.abs(one.simulation.expected - one.mean) <= errors[0]).all()
+    # The error is of first order in the step.
     assert errors[0] / errors[1] == pytest.approx(2.0, rel=0.2)
     assert errors[1] / errors[2] == pytest.approx(2.0, rel=0.1)
 
@@ -248,7 +253,8 @@ def test_a_sample_is_a_function_of_the_seed() -> None:
     assert again.simulation is not None
     first = short.simulation.net_error
     assert (again.simulation.net_error == first).all()
-    assert long.simulation.net_error[:, :5] == pytest.approx(first, rel=1e-9)  # another BLAS path
+    # another path through the BLAS
+    assert long.simulation.net_error[:, :5] == pytest.approx(first, rel=1e-9)
     other = simulated(width=16, samples=5, times=(1.0,), seed=12)
     assert other.simulation is not None
     assert (other.simulation.net_error != first).all()

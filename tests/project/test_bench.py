@@ -1,4 +1,4 @@
-"""What the benches share, and that they work: no peer is needed, and none is installed."""
+"""The shared modules of the benches, and that the benches run without any peer."""
 
 import csv
 import importlib
@@ -130,7 +130,7 @@ def test_a_peer_that_does_not_install_is_reported_with_the_error_of_pip(
     assert peer.python is None
     assert peer.reason.startswith("does not install: ERROR: ")
     assert "nnth-no-such-peer==1" in peer.reason
-    # What did not install is not taken for installed the next time.
+    # A package whose installation failed does not count as installed the next time.
     again = environments.prepare("peer", wanted, tmp_path, install=False)
     assert again.reason == f"not installed in {tmp_path}"
 
@@ -163,7 +163,7 @@ def test_every_package_is_pinned_and_every_comparison_has_its_environments_and_s
     assert used == set(known)
 
 
-# contests and the whole
+# Contests, and a whole run.
 
 
 def test_a_difference_a_failure_and_an_absence_are_told_apart() -> None:
@@ -194,7 +194,7 @@ def test_the_mean_over_rounds_is_that_of_all_nets_and_few_nets_may_be_farther_of
     paths = module("bench_paths")
     kernels = np.random.default_rng(0).normal(10.0, 2.0, size=7)
     nets = paths.Nets()
-    for part in (kernels[:3], kernels[3:]):  # as paths_torch.py reports a run
+    for part in (kernels[:3], kernels[3:]):  # in the form of paths_torch.py's reports of a run
         nets.add(part.size, float(part.mean()), float(part.std() / math.sqrt(part.size)))
     stderr = kernels.std(ddof=1) / math.sqrt(kernels.size)
     assert nets.z_score(9.0) == pytest.approx((kernels.mean() - 9.0) / stderr, rel=1e-9)
@@ -321,7 +321,7 @@ def test_pictures_of_scaling_come_with_their_points(tmp_path: Path) -> None:
         0.0 < float(r["seconds_low"]) <= float(r["seconds"]) <= float(r["seconds_high"])
         for r in rows
     )
-    # A layer of 8 lines in the plane: at most 37 regions, and one more a line at least.
+    # A layer of 8 lines in the plane has at most 37 regions, and at least one per line more.
     sizes = [int(r["size"]) for r in rows if r["series"] == "2-$n$"]
     assert 9 <= sizes[0] <= 37 < sizes[1] <= 137
     assert (tmp_path / "regions.svg").read_text().lstrip().startswith("<?xml")

@@ -44,14 +44,14 @@ class Paper(NamedTuple):
 
 class Citation(NamedTuple):
     text: str
-    authors: tuple[str, ...]  # last names; of "A et al." the first
+    authors: tuple[str, ...]  # last names; for "A et al." the first
     others: bool  # "et al."
     year: str
-    in_sentence: bool  # the year stands in parentheses: what is before it are names
+    in_sentence: bool  # the year stands in parentheses, and the words before it are names
 
 
 def plain(text: str) -> str:
-    """Without accents."""
+    """Return the text without accents."""
     return "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
 
 
@@ -71,7 +71,7 @@ PAPERS = papers()
 
 
 def unwrapped(path: Path) -> str:
-    """The text of a file with its lines, and the comments on them, joined."""
+    """Return the text of a file with its lines, and the comments on them, joined."""
     return re.sub(r"\s*\n[ \t]*(?://|#(?!#))?[ \t]*", " ", plain(path.read_text()))
 
 
@@ -85,7 +85,7 @@ def citations(text: str) -> Iterator[Citation]:
 
 
 def matches(cited: Citation, paper: Paper) -> bool:
-    """Whether the names are those of the paper."""
+    """Return whether the names are those of the paper."""
     if cited.others:
         return len(paper.authors) > 2 and cited.authors == paper.authors[:1]
     # "Serra 2018" beside a number names a bound by its first author.
@@ -95,9 +95,9 @@ def matches(cited: Citation, paper: Paper) -> bool:
 
 
 def problem(cited: Citation) -> str:
-    """What is wrong with a citation, or nothing."""
+    """Return the error of a citation, or an empty string."""
     known = [paper for paper in PAPERS.values() if matches(cited, paper)]
-    if not known:  # "From 2000 inputs on" is none
+    if not known:  # "From 2000 inputs on" is no citation
         return "no such paper" if cited.in_sentence or len(cited.authors) > 1 else ""
     if any(cited.year in (paper.year, paper.year.rstrip("ab")) for paper in known):
         return ""
@@ -112,7 +112,7 @@ def test_citations_are_in_the_bibliography(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_citations_have_one_spelling(path: Path) -> None:
-    """As the pages show them: "Author and Author (year)", from three on "Author et al. (year)"."""
+    """The spelling of the pages: "Author and Author (year)", from three "Author et al. (year)"."""
     text = unwrapped(path)
     assert [c.text for c in citations(text) if "&" in c.text or len(c.authors) > 2] == []
 

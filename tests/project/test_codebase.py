@@ -1,4 +1,4 @@
-"""What CONTRIBUTING promises of the code itself."""
+"""The rules of CONTRIBUTING about the code itself."""
 
 import ast
 import os
@@ -102,5 +102,5 @@ def test_waiting_is_asleep_and_the_environment_is_as_before() -> None:
             env={**around, "OMP_DISPLAY_ENV": "true", **settings},
         )
         assert done.stdout == f"{given}\n"
-        if "OPENMP DISPLAY" in done.stderr:  # a build without OpenMP says nothing
+        if "OPENMP DISPLAY" in done.stderr:  # a build without OpenMP prints nothing
             assert f"OMP_WAIT_POLICY = '{policy}'" in done.stderr

@@ -51,7 +51,7 @@ def test_the_tutorial_is_stored_without_outputs() -> None:
 
 
 def docstrings(name: str) -> Iterator[tuple[str, str]]:
-    """The docstring of a public name and, of a class, those of its public members."""
+    """Yield the docstring of a public name and, for a class, those of its public members."""
     value = getattr(nnth, name)
     if not callable(value):
         return

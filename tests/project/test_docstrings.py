@@ -1,4 +1,4 @@
-"""What every public docstring has: a summary, its arguments, and an example that runs."""
+"""The parts of every public docstring: a summary, its arguments, and an example that runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def examples(value: Any, name: str) -> list[doctest.DocTest]:
     """Return the examples of a function, or of a class and its methods."""
     finder = doctest.DocTestFinder(exclude_empty=True)
     globs = {"nnth": nnth, "np": np}
-    # A module of None means any: the functions are imported from private modules.
+    # A module of None means any module, as the functions are imported from private modules.
     return [t for t in finder.find(value, name, module=False, globs=globs) if t.examples]
 
 

@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.subprocess]
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NNTH = Path(sys.executable).with_name("nnth")
-MARKS = ("width", "sweep_point", "point_rows", "failure")  # what `nnth sweep` adds
+MARKS = ("width", "sweep_point", "point_rows", "failure")  # columns that `nnth sweep` adds
 
 
 def run(*command: object, **environment: str) -> None:
@@ -84,7 +84,7 @@ def test_the_evidence_of_a_data_set(tmp_path: Path) -> None:
     bound = float(rows[0]["best_bound"])
     evidence = {(int(r["depth"]), float(r["sigma2"])): float(r["log_evidence"]) for r in rows}
     assert max(evidence.values()) < bound < max(evidence.values()) + 2.0
-    # At sigma2 = 1 evidence rises with the depth, without a prior made for these data.
+    # At sigma2 = 1 the evidence increases with the depth, without a prior fitted to these data.
     assert evidence[0, 1.0] + 60 < evidence[60, 1.0] < bound
     for row in rows:
         apart = abs(float(row["check"]) - float(row["log_evidence"]))
@@ -127,7 +127,7 @@ def test_the_kernels_of_a_data_set(tmp_path: Path) -> None:
     text = done.stdout
     curve = [line.split(",") for line in text.splitlines() if line.startswith(("10,", "300,"))]
     (_, few, *_), (_, many, _, theory, *_) = curve
-    # The error falls with the number of patients to what the spectrum predicts.
+    # The error decreases with the number of patients as the spectrum predicts.
     assert float(many) < 0.8 * float(few)
     assert abs(float(many) - float(theory)) < 0.03
     assert text.splitlines()[-1].startswith("6,")

@@ -1,4 +1,4 @@
-"""The README shows what the program prints, and names what there is."""
+"""The README shows what the program prints, and names options and files that exist."""
 
 import os
 import re
@@ -28,15 +28,15 @@ def cells(text: str) -> list[list[str]]:
 
 
 def agree(printed: str, shown: str) -> bool:
-    """Whether two cells agree to what rounding may change."""
+    """Return whether two cells agree up to differences that rounding may cause."""
     try:
         x, y = float(printed), float(shown)
     except ValueError:
         return printed == shown
-    # Estimates of rounding errors and what else is below 1e-9 depend on the mathematical library.
+    # Estimates of rounding errors and other numbers below 1e-9 depend on the mathematical library.
     if abs(y) < 1e-9:
         return abs(x) < 1e-8
-    # The last digits are those of the mathematical library; z is a small difference.
+    # The last digits depend on the mathematical library; z is a small difference.
     return x == pytest.approx(y, rel=1e-6)
 
 

@@ -1,4 +1,4 @@
-"""What a release says of itself in several places, and the check of the instructions in a wheel."""
+"""The places that name a release agree, and the check of the instructions in a wheel works."""
 
 import importlib.util
 import platform
@@ -32,7 +32,7 @@ def test_the_citation_says_what_the_package_says() -> None:
 
 
 def normal(requirements: list[Any]) -> list[str]:
-    """Requirements on packages, but those on some systems alone, without spaces and in order."""
+    """Return sorted requirements without spaces, except those for some systems alone."""
     return sorted(r.replace(" ", "") for r in requirements if isinstance(r, str))
 
 

@@ -22,7 +22,7 @@ from nnth._quadratic.statements import STATEMENTS
 
 
 def both_orders(model: QuadraticModel, times: list[float]) -> np.ndarray:
-    """theta^F and theta^I by their equations, written out point by point."""
+    """Return theta^F and theta^I by their equations, written out point by point."""
     p = model.p
 
     def slope(state: np.ndarray) -> np.ndarray:
@@ -46,13 +46,13 @@ def rank_deficient(n: int, p: int, rank: int) -> QuadraticModel:
 
 
 def degenerate() -> QuadraticModel:
-    """K = I, where all rates and sums of rates meet."""
+    """Return a model with K = I, where all rates and sums of rates coincide."""
     model = random_model(8, 3, seed=2)
     return quadratic_model(np.eye(8)[:, :3], model.psi, model.y, model.theta0)
 
 
 def resonant() -> QuadraticModel:
-    """Rates 1, 2, 4: sums of two are a third, where a convolution is t e^(-k t)."""
+    """Return a model with rates 1, 2, 4: sums of two are a third, with terms t e^(-k t)."""
     model = random_model(8, 3, seed=2)
     phi = np.eye(8)[:, :3] * np.sqrt([1.0, 2.0, 4.0])
     return quadratic_model(phi, model.psi, model.y, model.theta0)
@@ -78,7 +78,7 @@ def test_closed_form_against_flow(model: QuadraticModel) -> None:
         first = solution.theta_i(time)
         assert np.linalg.norm(solution.theta_f(time) - state[: model.p]) < 1e-11
         off = np.linalg.norm(first.par + first.perp - state[model.p :])
-        # The issue asks for 1e-9; the flow is to 1e-13 a step.
+        # The promised accuracy is 1e-9; the flow has an error of 1e-13 per step.
         assert off < 1e-10 * np.linalg.norm(state[model.p :])
         assert (
             np.linalg.norm(solution.along(first.perp)) < 1e-11 * np.linalg.norm(first.perp) + 1e-13
@@ -169,7 +169,7 @@ def test_networks_by_finite_differences(act: str, widths: tuple[int, ...]) -> No
         hessians[:, k] = (small.gradients(theta + step) - small.gradients(theta - step)) / (
             2 * size
         )
-    # Differences: the square of the step, and rounding over it.
+    # Differences have the error of the squared step, and of rounding over the step.
     assert small.gradients(theta) == pytest.approx(gradients, abs=1e-8)
     assert small.hessians(theta) == pytest.approx(hessians, abs=1e-8)
 
@@ -240,7 +240,7 @@ def test_a_damaged_file_is_one_line(tmp_path: Path) -> None:
             del damaged[dice.randrange(len(damaged)) :]
         path.write_bytes(damaged)
         try:
-            load_model(path)  # a changed number is a sound file still
+            load_model(path)  # a file with a changed number is valid
         except ValueError as error:
             errors.append(str(error))
     assert len(errors) > 200
@@ -289,7 +289,7 @@ def test_extremes() -> None:
     early = quadratic(eps=[0.01], times=[1e-100]).table()
     assert early["theory"][0] == pytest.approx(early["flow"][0], rel=1e-12)
     assert "kinks" in quadratic(net="random", act="relu", points=1, eps=[0.01]).table()["note"][0]
-    # One of each; and a model with nothing to learn from.
+    # A model with one parameter and one point, and a model without error at the start.
     assert np.isfinite(quadratic(parameters=1, points=1, eps=[0.01]).table()["theory"]).all()
     flat = quadratic_model(np.zeros((3, 2)), np.zeros((2, 3, 3)), np.ones(2), np.ones(3))
     table = quadratic(flat, eps=[0.1], times=[1.0]).table()

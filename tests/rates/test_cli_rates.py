@@ -21,7 +21,7 @@ call = partial(processes.call, "rates")
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """With inputs and targets."""
+    """Return a folder with inputs and targets."""
     random = np.random.default_rng(0)
     np.save(tmp_path / "x.npy", random.standard_normal((6, 5)))
     np.save(tmp_path / "y.npy", random.standard_normal(6))

@@ -53,7 +53,7 @@ def test_the_contributions_add_up_to_the_tangent_kernel(act: str, cb: float, cw:
 
 
 def dense(n0: int, widths: tuple[int, ...], cb: float, cw: float, nets: int) -> np.ndarray:
-    """The sums of `layer_sums` for tanh and |x|^2 = 0.8 n0, by weights and backpropagation."""
+    """Return the sums of `layer_sums` for tanh and |x|^2 = 0.8 n0, by backpropagation."""
     random = np.random.default_rng(1)
     sums = np.empty((nets, len(widths) + 1, 2))
     for net in sums:
@@ -73,7 +73,7 @@ def dense(n0: int, widths: tuple[int, ...], cb: float, cw: float, nets: int) -> 
 
 
 def test_norms_have_the_law_that_weights_give_them() -> None:
-    """Kolmogorov and Smirnov see a shift of a twentieth of the spread in 10,000 networks."""
+    """With 10,000 networks the test detects a shift by a twentieth of the standard deviation."""
     n0, widths, cb, cw = 3, (5, 4, 6), 0.4, 1.7
     drawn = layer_sums(SamplingSpec(activation("tanh"), n0, widths, 0.8, cb, cw), 0, 0, 10_000)
     built = dense(n0, widths, cb, cw, 10_000)
@@ -87,7 +87,7 @@ def test_norms_have_the_law_that_weights_give_them() -> None:
 
 
 def test_backpropagation_of_the_dense_networks_is_a_derivative() -> None:
-    """One network of `dense` again, by central differences."""
+    """One network of `dense` is differentiated again, by central differences."""
     random = np.random.default_rng(1)
     w1, b1 = random.normal(0.0, np.sqrt(1.7 / 3), (4, 3)), random.normal(0.0, np.sqrt(0.4), 4)
     w2, b2 = random.normal(0.0, np.sqrt(1.7 / 4), (1, 4)), random.normal(0.0, np.sqrt(0.4), 1)
@@ -148,7 +148,7 @@ def test_relu_is_exact_at_any_width() -> None:
     weights = pick(table, "theory", quantity="weights", parametrization="standard")
     assert weights[1:] == pytest.approx(np.full(4, 16.0 / 2), rel=1e-13)
     stderr = pick(table, "stderr", layer=1, quantity="weights", parametrization="standard")
-    assert stderr[0] < 0.02 * weights[1]  # a factor 2 in a layer would show as 50 deviations
+    assert stderr[0] < 0.02 * weights[1]  # a factor 2 in a layer would be 50 deviations
 
 
 def test_biases_of_relu_add_l_and_weights_of_tanh_do_not() -> None:
@@ -174,7 +174,7 @@ def test_without_weights_there_is_still_the_last_layer(cw: float) -> None:
     (theory,) = pick(table, "theory", layer=3, quantity="weights", parametrization="standard")
     x, w = np.polynomial.hermite_e.hermegauss(80)
     mean_square = w @ np.tanh(x) ** 2 / np.sqrt(2 * np.pi)
-    assert theory == pytest.approx(64 * mean_square, rel=1e-9)  # of 80 nodes
+    assert theory == pytest.approx(64 * mean_square, rel=1e-9)  # the error of 80 nodes
     z = pick(table, "z", layer=3, quantity="weights", parametrization="standard")
     assert abs(z[0]) < 4
 
@@ -221,9 +221,10 @@ def test_descent_goes_as_its_extreme_eigenvalues_say() -> None:
     assert table["optimum"][0] == pytest.approx(2 / (eigenvalues[0] + eigenvalues[-1]), rel=1e-12)
     kappa = eigenvalues[-1] / eigenvalues[0]
     assert table["factor"][1] == pytest.approx((kappa - 1) / (kappa + 1), rel=1e-12)
-    assert np.abs(table["deviation"]).max() < 1e-5  # by other modes, not yet dead
+    # the deviation is due to other modes, which have not vanished yet
+    assert np.abs(table["deviation"]).max() < 1e-5
     assert table["converges"].tolist() == [True, True, True, False, False]
-    # What the notes say holds below the optimum, and fails beyond it.
+    # The number in the notes is right below the optimum, and wrong above it.
     assert table["lecture_value"][:2] == pytest.approx(table["factor"][:2], rel=1e-12)
     assert (table["lecture_value"][2:] < table["measured"][2:] - 0.01).all()
 
@@ -245,9 +246,10 @@ def test_descent_of_linear_regression_leaves_its_null_space() -> None:
 
 
 def test_wide_networks_descend_as_their_kernel_does() -> None:
-    """The residual goes as (1 - eta Theta)^T, up to n^-1/2; above the bound the loss rises first.
+    """The residual is (1 - eta Theta)^T up to n^-1/2; above the bound the loss first increases.
 
-    At the optimum the largest mode falls no faster than the least, and 2 % of its eigenvalue count.
+    At the optimum the largest mode decays as slowly as the smallest, and 2 % of its eigenvalue
+    matter.
     """
     x, y, few = inputs()[:6], np.arange(6.0) - 2.5, 40
     table = descent_rates(x, y, act="tanh", width=2048, samples=1, steps=few)
@@ -299,7 +301,7 @@ def test_the_ends_of_the_range_are_computed_or_refused() -> None:
         assert scaled["factor"] == pytest.approx(plain["factor"], rel=1e-12)
         assert np.isfinite(scaled["measured"]).all()
         assert not np.isnan(scaled["net_loss"]).any()
-    # In units of the noise a chain is the same whatever the scale of the data.
+    # In units of the noise a chain does not depend on the scale of the data.
     units = noisy_descent(x, samples=20, steps=30)
     large = noisy_descent(1e50 * x, gradient_noise=1e50, samples=20, steps=30)
     assert large["z"] == pytest.approx(units["z"], rel=1e-9)
@@ -312,7 +314,7 @@ def test_the_ends_of_the_range_are_computed_or_refused() -> None:
 
 
 def test_networks_without_a_gradient_do_not_diverge() -> None:
-    """Of one ReLU neuron at one point half are dead: with y = 0 their loss is 0/0 of itself."""
+    """One ReLU neuron at one point is dead in half of the networks: their relative loss is 0/0."""
     x = inputs()[:1]
     for y in (np.zeros(1), np.ones(1)):
         table = descent_rates(x, y, act="relu", width=1, samples=20, steps=20)
@@ -327,7 +329,7 @@ def test_a_mode_has_one_row(points: int, modes: int) -> None:
 
 
 def test_the_line_of_the_picture_goes_through_the_theory() -> None:
-    """After few steps the slowest modes are far from rest."""
+    """After few steps the slowest modes are far from stationary."""
     table = noisy_descent(inputs(), samples=20, steps=5)
     _, x, y = table.drawing.lines[0]
     ends = np.array([table["theory"][0], table["theory"][-1]])
@@ -337,7 +339,7 @@ def test_the_line_of_the_picture_goes_through_the_theory() -> None:
 
 
 def test_the_law_of_z_over_seeds() -> None:
-    """Standard normal but for the skewness of a chi-square: 100 seeds know its spread to 7 %."""
+    """z is standard normal up to the skewness of chi-square: 100 seeds give its deviation to 7 %."""
     z = np.array([noisy_descent(inputs(), samples=500, steps=20, seed=s)["z"] for s in range(100)])
     assert np.abs(z.mean(axis=0)).max() < 0.35
     assert z.std(axis=0) == pytest.approx(np.ones(3), abs=0.22)
@@ -374,10 +376,10 @@ def test_the_lines_of_theory_go_through_the_largest_width() -> None:
 
 
 def test_a_kink_makes_the_lazy_kernel_move_by_the_root() -> None:
-    """A fraction n^-1/2 of the neurons of abs crosses the kink; smooth ones average it out."""
+    """A fraction n^-1/2 of the neurons of abs crosses the kink; smooth neurons average out."""
     table = training_scalings("abs", width=(256, 1024, 4096), samples=12, steps=25)
     found = pick(table, "exponent", regime="lazy", quantity="ntk")[0]
-    assert found == pytest.approx(-0.5, abs=0.15)  # of large widths
+    assert found == pytest.approx(-0.5, abs=0.15)  # the exponent at large widths
     assert pick(table, "theory", regime="lazy", quantity="ntk")[0] == -0.5
 
 
@@ -391,8 +393,10 @@ def test_quantities_that_diverge_or_do_not_move_have_a_note() -> None:
 
 
 def test_training_is_gradient_descent() -> None:
-    """A few steps of each regime by central differences of the loss, in the notes' parameters A =
-    a/n for the last."""
+    """A few steps of each regime agree with central differences of the loss.
+
+    The last regime has the notes' parameters A = a/n.
+    """
     data = (inputs()[None, :3], np.array([[1.0, -2.0, 0.5]]))
     (x, y), n, steps = (data[0][0], data[1][0]), 3, 4
     net = normals(0, 0, n * 6).reshape(n, 6)
@@ -431,7 +435,8 @@ def test_lazy_training_follows_the_linearized_network() -> None:
     theta = (h.T @ h + (slope.T @ slope) * (x @ x.T)) / n
     residual = a @ h / 64 - y
     moved = np.linalg.matrix_power(np.eye(6) - theta / 12, 50) @ residual
-    left = (moved @ moved) / (residual @ residual)  # 0.065: a Theta off by a tenth would show
+    # 0.065: an error of a tenth in Theta would be detected
+    left = (moved @ moved) / (residual @ residual)
     assert found["loss"][0] == pytest.approx(left, rel=0.1)
     assert found["eta_lambda"][0] == pytest.approx(np.linalg.eigvalsh(theta)[-1] / 12, rel=1e-10)
     assert found["output"][0] == pytest.approx(np.sqrt(np.mean((a @ h / 64) ** 2)), rel=1e-10)
@@ -444,7 +449,7 @@ def test_the_fit_of_a_power() -> None:
     random = np.random.default_rng(0)
     fits = [fitted_power(widths, errors * random.standard_normal(4), errors) for _ in range(4000)]
     slopes, stderr = np.array(fits).T
-    assert stderr[0] == pytest.approx(slopes.std(), rel=0.04)  # known to 1 % of 4000 slopes
+    assert stderr[0] == pytest.approx(slopes.std(), rel=0.04)  # 4000 slopes determine it to 1 %
 
 
 @pytest.mark.parametrize(
@@ -472,7 +477,7 @@ def test_more_points_than_memory_holds_are_refused(compute: Callable[..., object
 
 
 def test_what_cannot_move_is_said_not_to() -> None:
-    """tanh of 0 is 0; one ReLU neuron is dead on one point, as half of them are."""
+    """tanh of 0 is 0; one ReLU neuron is dead on one point in half of the networks."""
     zero = training_scalings(x=np.zeros((2, 3)), y=np.ones(2), width=(4, 8), samples=3)
     dead = training_scalings(
         "relu", x=inputs()[:1], y=np.ones(1), width=(1, 2), samples=20, steps=5
@@ -481,7 +486,7 @@ def test_what_cannot_move_is_said_not_to() -> None:
         assert set(pick(table, "note", quantity="features", regime="lazy")) == {"does not move"}
         assert set(pick(table, "note", quantity="eta_lambda")) == {"is 0"}
     assert (pick(zero, "mean", quantity="loss") == 1.0).all()
-    # Its exponent is 0 in every network, and in theory.
+    # The exponent is 0 in every network, and in theory.
     assert (pick(zero, "z", quantity="loss") == 0.0).all()
     # A loss beyond the squares of doubles is still relative.
     huge = training_scalings(x=inputs()[:2], y=np.full(2, 1e200), width=(4, 8), samples=3)
@@ -497,7 +502,7 @@ def test_bad_training_is_named() -> None:
         training_scalings(x=inputs())
 
 
-# What the notes say.
+# Statements about the notes.
 
 
 @pytest.mark.parametrize("act", ["relu", "gelu", "sin"])
@@ -510,7 +515,7 @@ def test_susceptibilities_of_other_activations(act: str) -> None:
 def test_rates_that_fall_as_1_over_t_converge_too() -> None:
     truth, bound = decaying_noise(power=1.0, steps=2000, samples=1000)
     assert abs(truth.z) < 3.5
-    assert truth.theory < 2e-2  # slowly: lambda eta_t is half of 1/t
+    assert truth.theory < 2e-2  # it decays slowly: lambda eta_t is half of 1/t
     assert abs(bound.z) < 3.5
     with pytest.raises(ValueError, match="power must be above 0 and at most 1, not 2"):
         decaying_noise(power=2.0)

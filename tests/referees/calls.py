@@ -1,4 +1,4 @@
-"""Calls of commands in this process: drawn, run, read."""
+"""Calls of commands in this process: they are drawn, run, and their output is read."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from nnth_cli import main as program
 Floats = NDArray[np.float64]
 Row = dict[str, Any]
 
-# Numbers at which arithmetic breaks first.
+# Numbers at which arithmetic fails first.
 EXTREMES = (
     0.0,
     -0.0,
@@ -52,7 +52,7 @@ EXTREMES = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of a call; `seconds` and `late` are CPU times in all and after an interrupt."""
+    """The outcome of a call; `seconds` is all CPU time, `late` that after an interrupt."""
 
     words: tuple[str, ...]
     code: int
@@ -60,7 +60,7 @@ class Outcome:
     err: str
     seconds: float
     late: float = 0.0
-    grown: float = 0.0  # bytes by which the peak of memory rose
+    grown: float = 0.0  # the increase of the peak of memory in bytes
 
     @property
     def line(self) -> str:
@@ -76,7 +76,7 @@ Judge = Callable[[Outcome], Iterator[str]]
 
 @dataclass
 class Case:
-    """A call with what judges its rows; `hostile` ones may be refused, the others may not."""
+    """A call with a judge of its rows; `hostile` calls may be refused, other calls may not."""
 
     words: list[str]
     judge: Judge | None = None
@@ -85,7 +85,7 @@ class Case:
 
 
 class Draw:
-    """Random choices, a function of seed and case alone, and files to go with them."""
+    """Random choices, a function of seed and case alone, and files for them."""
 
     def __init__(self, seed: int, case: int, folder: Path) -> None:
         self.random = random.Random(f"{seed}:{case}")
@@ -120,7 +120,7 @@ class Draw:
 
 
 def text(value: float) -> str:
-    """A number as it is typed: the shortest text that reads back."""
+    """Return a number as it is typed: the shortest text that reads back."""
     return repr(float(value)).removesuffix(".0")
 
 
@@ -129,7 +129,7 @@ def vector(values: Sequence[float]) -> str:
 
 
 def rows_of(out: str) -> list[Row]:
-    """The rows of CSV or JSON lines; numbers are floats, other cells are texts."""
+    """Return the rows of CSV or JSON lines; numbers are floats, other cells are texts."""
     if out.startswith("{"):
         lines = [json.loads(line) for line in out.splitlines()]
         return [{k: _cell(v) for k, v in row.items()} for row in lines]
@@ -163,7 +163,7 @@ class OverTimeError(KeyboardInterrupt):
 
 
 def run(words: Sequence[str], folder: Path, *, cpu_limit: float = 20.0) -> Outcome:
-    """Run a command in `folder` as the program would, and return what it did.
+    """Run a command in `folder` as the program would, and return its outcome.
 
     After `cpu_limit` seconds of CPU it is interrupted, as by Ctrl-C: the exit code is then 130.
     Warnings of Python are shown on standard error every time.
@@ -186,7 +186,7 @@ def run(words: Sequence[str], folder: Path, *, cpu_limit: float = 20.0) -> Outco
             code = 130
         except SystemExit as end:
             code = int(end.code or 0)
-        except BaseException:  # a bug of the program, which the referee reports
+        except BaseException:  # an error of the program, which the referee reports
             traceback.print_exc()
             code = -1
         finally:
@@ -211,7 +211,7 @@ def _peak() -> float:
 
 @contextmanager
 def _captured(folder: Path) -> Iterator[list[str]]:
-    """Standard output and error in files, those of libraries too, with `folder` to work in."""
+    """Capture standard output and error in files, also those of libraries, within `folder`."""
     captured: list[str] = []
     place = Path.cwd()
     files = [(folder / name).open("wb", buffering=0) for name in (".out", ".err")]

@@ -290,7 +290,7 @@ def quadratic(draw: Draw) -> Case:
     def judge(outcome: Outcome) -> Iterator[str]:
         for row in outcome.rows:
             if str(row["quantity"]).startswith("residual"):
-                continue  # of the first order: what is left is its error
+                continue  # a first-order term: the rest is its error
             sure = math.isfinite(row["error"]) and not row["note"]
             if sure and math.isfinite(row["deviation"]) and abs(row["deviation"]) > 1e-4:
                 yield f"{row['quantity']}: theory and flow differ by {row['deviation']:.2g}"

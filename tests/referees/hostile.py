@@ -9,7 +9,7 @@ import numpy as np
 from nnth_cli import main as program
 from referees.calls import EXTREMES, Case, Draw, text
 
-# A small call of each command, with the files of `_files`, that hostile values are put into.
+# A small call of each command, with the files of `_files`, into which hostile values are inserted.
 CALLS = {
     "kernel": "--act tanh --depth 3",
     "gram": "x.npy --act gelu --depth 2 --save k.npz",
@@ -58,7 +58,7 @@ CALLS = {
     "rkhs sample": "--x x.npy --kernel rbf:1 --samples 50",
     "entropy": "--set interval --bits 0,1,4",
 }
-# Options that write where they should not, or start others.
+# Options that would write to other places, or start other programs.
 LEFT_OUT = {"--install-completion", "--show-completion", "--help", "--plot", "--append", "--output"}
 WHOLE = ("0", "1", "2", "-1", "3", "1000000000", "9223372036854775808", "1" + "0" * 30, "1.5", "")
 LISTS = (
@@ -123,7 +123,7 @@ TEXTS = (
 
 
 def _files(draw: Draw) -> None:
-    """Data as awkward as they come: equal, opposite and zero rows, huge and tiny ones."""
+    """Write awkward data: equal, opposite and zero rows, huge and tiny ones."""
     x = draw.rng.normal(size=(6, 3))
     match draw.whole(0, 7):
         case 0:

@@ -59,9 +59,9 @@ def kernel(draw: Draw) -> Case:
         wants = oracle.recursion(act, first, depth=depth, cb=cb, cw=cw, ntk=ntk)
         near = abs(first[2]) >= (1 - 1e-6) * math.sqrt(first[0] * first[1])
         for row, want in zip(rows, wants, strict=True):
-            # The oracle subtracts to find how near inputs are to parallel.
+            # The oracle subtracts to find how close inputs are to parallel.
             own = 3e-7 if near and (act.kinks or act.jumps) else 1e-9
-            if near and act.jumps:  # each layer takes the root of how near they are
+            if near and act.jumps:  # each layer takes the square root of the distance from parallel
                 own = max(own, 4e-16 ** (0.5 ** (row["layer"] - 1)))
             for column in ("k_aa", "k_bb", "k_ab"):
                 scale = math.sqrt(abs(want.k_aa * want.k_bb))
@@ -87,7 +87,7 @@ def kernel(draw: Draw) -> Case:
                     absolute=max(own, 3e-7 if near else 0.0) * scale,
                 )
             for column in ("chi_par", "chi_perp"):
-                if math.isnan(getattr(want, column)):  # beyond the doubles of the oracle
+                if math.isnan(getattr(want, column)):  # the oracle's number exceeds the doubles
                     continue
                 yield from close(
                     column,
@@ -103,7 +103,7 @@ def kernel(draw: Draw) -> Case:
 
 
 def _swapped(draw: Draw, words: list[str], rows: list) -> Iterator[str]:  # type: ignore[type-arg]
-    """The two inputs in the other order: what is symmetric must be, to the stated error."""
+    """Compare with the two inputs exchanged: the kernel is symmetric to the stated error."""
     swapped = [
         w.replace("--x-a", "--x-c").replace("--x-b", "--x-a").replace("--x-c", "--x-b")
         for w in words
@@ -124,7 +124,7 @@ def _swapped(draw: Draw, words: list[str], rows: list) -> Iterator[str]:  # type
                 else abs(row[one])
             )
             error = (row["error"] + other["error"]) * size
-            if one == "gap":  # its accuracy is stated in the docstring
+            if one == "gap":  # the docstring states its accuracy
                 apart = row["gap"] / (row["k_aa"] + row["k_bb"])  # 1 - corr, to all its digits
                 error += 1e-15 * size / math.sqrt(max(1e-30, apart))
             for finding in close(one, row[one], other[two], error, relative=1e-14):
@@ -161,7 +161,8 @@ def extreme_kernel(draw: Draw) -> Case:
                     row["error"] * row[one],
                     relative=1e-14,
                 )
-            if rho == 1.0 and row["status"] != "overflow":  # which may say NaN where inf is meant
+            # such a row may have NaN in place of inf
+            if rho == 1.0 and row["status"] != "overflow":
                 yield from close(
                     "k_ab at rho = 1",
                     row["k_ab"],
@@ -262,7 +263,8 @@ def phase(draw: Draw) -> Case:
             k = row["k_star"]
             if not (isinstance(k, float) and 1e-6 < k < 300):
                 continue
-            # The error is of what stands in the row; near chi_par = 1 rounding moves K* far.
+            # The error is that of the printed value; near chi_par = 1 rounding changes K* by much
+            # more.
             error = row["error"] * max(1.0, k) / max(1e-9, abs(1 - row["chi_par"]))
             square = cb + cw * oracle.one(lambda z: act.value(z) ** 2, act, k)
             yield from close("K* mapped", square, k, error, relative=1e-10)
@@ -408,7 +410,7 @@ def rkhs_fit(draw: Draw) -> Case:
         size = np.trace(k @ inverse)
         yield from close("effective_dimension", row["effective_dimension"], size, 0.0, relative=own)
         norms = np.linalg.norm(full, 1) * np.linalg.norm(inverse, 1)
-        # In the 1-norm; an estimate from below may be a third of it, and never above.
+        # In the 1-norm; an estimate from below may be a third of it, and is never above.
         yield from close("condition", row["condition"], norms, 0.0, relative=own)
 
     return Case(words, judge)

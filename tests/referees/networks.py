@@ -21,7 +21,7 @@ Layers = list[tuple[np.ndarray, np.ndarray]]  # type: ignore[type-arg]
 
 
 def _net(draw: Draw, n0: int, widths: list[int]) -> Layers:
-    """Weights that are drawn, or small integers, among which lines meet and neurons coincide."""
+    """Return random weights, or small integers for which lines meet and neurons coincide."""
     shape = [n0, *widths, 1]
     integers, biased = draw.chance(0.5), draw.chance(0.6)
     layers = []

@@ -10,12 +10,13 @@ from typing import Any
 from nnth_cli import main as program
 from referees.calls import Outcome, Row
 
-# Columns that bound the error of the numbers beside them, and what they are no bound of.
+# Columns that bound the error of the numbers in their row, and columns to which this does not
+# apply.
 ERRORS = {"error", "theory_error", "variance_error", "identity_error"}
-# What a row says of itself; empty where there is nothing to say.
+# Columns with a remark about the row; empty if there is none.
 REMARKS = ("note", "status", "phase", "outcome", "picture")
-# Where a number need not be finite in a row with an error that is: it is not defined there, or is a
-# limit that is infinite.
+# Numbers that need not be finite in a row whose error is finite: they are undefined there, or
+# limits that are infinite.
 MAY_BE_INFINITE = {
     "kernel": {"theta_aa", "theta_bb", "theta_ab", "chi_perp"},
     "phase": {"xi_q", "xi_c", "k_star"},
@@ -30,7 +31,7 @@ MAY_BE_INFINITE = {
 ASKED = {"time", "eps", "log_t", "alpha", "delta", "eta", "level", "norm", "width", "depth"}
 LARGEST_Z = 7.0  # the probability of a larger |z| is 1 in 4e11
 MOST_BYTES = 2e9
-REFUSAL_SECONDS = 4.0  # the first imports are among them
+REFUSAL_SECONDS = 4.0  # including the first imports
 
 
 def of_call(outcome: Outcome, command: str, *, may_refuse: bool) -> Iterator[str]:
@@ -48,7 +49,7 @@ def of_call(outcome: Outcome, command: str, *, may_refuse: bool) -> Iterator[str
         if outcome.err:
             yield f"says on standard error: {outcome.err[:300]!r}"
         return
-    # A command that prints its rows and then says that they are not as they should be.
+    # A command that prints its rows and then states that they have an unexpected result.
     one_line = re.fullmatch(r"nnth: [^\n]+\n", outcome.err)
     if not one_line or (not outcome.out and not outcome.err.startswith("nnth: error: ")):
         yield f"exit code {outcome.code} with {outcome.err[:300]!r}"
@@ -67,7 +68,7 @@ def of_call(outcome: Outcome, command: str, *, may_refuse: bool) -> Iterator[str
 
 
 def _names_what_was_typed(outcome: Outcome, command: str) -> bool:
-    """Whether the message has the name of an option of the command, or a value that was typed."""
+    """Return whether the message names an option of the command, or a value that was typed."""
     message = outcome.err.lower().replace("_", "-")
     names = [
         name.strip("-").replace("_", "-")
@@ -90,7 +91,7 @@ def of_rows(rows: list[Row], command: str) -> Iterator[str]:
     for number, row in enumerate(rows):
         if found := list(_of_row(row, command)):
             yield from (f"row {number}: {finding}" for finding in found)
-            return  # others of the same table say the same
+            return  # other rows of the same table have the same finding
 
 
 def _of_row(row: Row, command: str) -> Iterator[str]:
@@ -111,7 +112,7 @@ def _of_row(row: Row, command: str) -> Iterator[str]:
             ]
             if infinite:
                 yield f"{', '.join(infinite)} infinite beside {name} {error:g}"
-            no_spectrum = row.get("trace") == math.inf  # of a matrix with an infinite diagonal
+            no_spectrum = row.get("trace") == math.inf  # the diagonal of the matrix is infinite
             if (
                 command in ("kernel", "gram", "hermite")
                 and not no_spectrum
@@ -134,7 +135,7 @@ def _of_z(row: Row) -> Iterator[str]:
     if not all(isinstance(v, float) for v in (theory, mean, stderr)) or "exponent" in row:
         return
     if all(map(math.isfinite, (theory, mean, stderr, z))) and stderr > 0:
-        # The z may take in the error of the theory, so that it is at most this.
+        # z may include the error of the theory, so that it is at most this.
         if abs(z) > 1.001 * abs(mean - theory) / stderr + 1e-9:
             yield f"z is {z:g}, of ({mean!r} - {theory!r})/{stderr!r}"
         if abs(z) > LARGEST_Z and row.get("note", "") == "":
@@ -142,7 +143,7 @@ def _of_z(row: Row) -> Iterator[str]:
 
 
 def _measured(row: Row) -> list[str]:
-    """The columns before those that only say how the row was made: up to the last remark."""
+    """Return the columns before those that describe the computation: up to the last remark."""
     names = list(row)
     ends = [names.index(n) for n in (*ERRORS, *REMARKS) if n in row]
     return names[: max(ends)] if ends else names
@@ -151,7 +152,7 @@ def _measured(row: Row) -> list[str]:
 def close(
     name: str, got: Any, want: Any, error: float, *, relative: float = 1e-9, absolute: float = 0.0
 ) -> Iterator[str]:
-    """A finding if `got` is further from `want` than its error and the oracle's own."""
+    """Yield a finding if `got` differs from `want` by more than its error and the oracle's own."""
     if not isinstance(got, float):
         yield f"{name} is {got!r}, not {want!r}"
         return
