@@ -1,11 +1,12 @@
-"""How long does it take to prove general position and count regions, exactly, and otherwise?
+"""How long does it take to prove general position and to count regions exactly?
 
     python bench/bench_arrangement.py [--threads 0] [--repeats 5]
 
 Gaussian layers of a ReLU net, which are in general position; the same without biases; and
-arrangements that are not. NumPy's determinants of all sets of d + 1 rows, in floating point and so
-without proof, are timed beside the smaller Gaussian ones. Region counts are checked against closed
-forms. Prints a table and appends one row a case to bench/bench_arrangement.csv.
+arrangements that are not in general position. For the smaller Gaussian layers NumPy's determinants
+of all sets of d + 1 rows are timed too, in floating point and hence without proof. Region counts
+are checked against closed forms. Prints a table and appends one row per case to
+bench/bench_arrangement.csv.
 """
 
 import argparse
@@ -48,7 +49,7 @@ def cases() -> Iterator[Case]:
     rows = np.array([np.eye(8)[i] - np.eye(8)[j] for i, j in combinations(range(8), 2)])
     yield Case("braid in R^8", rows, np.zeros(len(rows)), factorial(8))
     weights = rng.normal(size=(64, 4))
-    weights[1] = weights[0]  # so no two of up to four hyperplanes that meet may be this pair
+    weights[1] = weights[0]  # these two hyperplanes are equal
     regions = sum(comb(64, k) for k in range(5)) - sum(comb(62, k) for k in range(3))
     yield Case("Gaussian 64 in R^4, two parallel", weights, rng.normal(size=64), regions)
 

@@ -1,10 +1,11 @@
-"""What does one thread of the BLAS save, on a quiet machine and beside two busy processes?
+"""What does one thread of the BLAS save, on an idle machine and beside two busy processes?
 
     python bench/bench_blas.py --before OTHER/bin/nnth [--rounds 5]
 
 Each command is a whole process, of this program and of another one (such as version 0.1, in which
-the BLAS has all threads), in turn: first alone, then beside two loops that keep two processors
-busy. The medians are printed with their ratio. The answers are compared: the same to 1e-6.
+the BLAS has all threads), in turn: first on an idle machine, then beside two loops that keep two
+processors busy. The medians are printed with their ratio. The answers are compared: they agree to
+1e-6.
 """
 
 import argparse
@@ -52,7 +53,7 @@ def timed(program: str, command: str, folder: Path) -> tuple[float, list[dict[st
 
 
 def agree(ours: list[dict[str, str]], theirs: list[dict[str, str]]) -> bool:
-    """Whether the first result of each row, after what names the row, is the same."""
+    """Return whether the first result of each row, after its names, is the same."""
     if len(ours) != len(theirs):
         return False
     for a, b in zip(ours, theirs, strict=True):

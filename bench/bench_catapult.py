@@ -1,14 +1,14 @@
-"""How many trainings on one data point a second, against a NumPy loop over nets?
+"""How many trainings per second on one data point, against a NumPy loop over nets?
 
     python bench/bench_catapult.py [--widths 64 256 1024 4096] [--nets 50] [--threads 0]
 
 A learning-rate sweep: each net at eta lambda_0 = 0.5, 1, ..., 3.5, with frozen and with free gates,
-until its residual is 1e-6 of the first, 200 steps at most. NumPy has its own best code:
+until its residual is 1e-6 of the first, 200 steps at most. The NumPy code is optimized:
 preactivations of the data point instead of the weights in R^d, in-place operations on arrays of
-neurons, and the net's weights drawn before the clock starts; nnth draws them within its time, and
-runs the recursion as well. Rounds alternate. Steps and last curvatures must agree before
-a rate is believed. Prints medians and the ratio's extremes over the rounds, and appends a row a
-width to bench/bench_catapult.csv.
+neurons, and the net's weights are drawn before the clock starts; nnth draws them within its time,
+and runs the recursion as well. Rounds alternate. Steps and last curvatures must agree, or the bench
+fails. Prints medians and the ratio's extremes over the rounds, and appends a row per width to
+bench/bench_catapult.csv.
 """
 
 import os
@@ -28,11 +28,11 @@ from nnth import _core, normals
 
 Array = NDArray[np.float64]
 D, STEPS, SHARE = 10, 200, 1e-6
-RATES = tuple(0.5 * i for i in range(1, 8))  # at 4 rounding decides
+RATES = tuple(0.5 * i for i in range(1, 8))  # at 4 the outcome depends on rounding
 
 
 def drawn(m: int, nets: int) -> list[tuple[Array, Array]]:
-    """The preactivations a = u.x/sqrt(d), x = (1, ..., 1), and v of nets 0, 1, ... of seed 0."""
+    """Return a = u.x/sqrt(d), x = (1, ..., 1), and v of nets 0, 1, ... of seed 0."""
     out = []
     for net in range(nets):
         draws = normals(0, net, m * (D + 1))
@@ -41,7 +41,7 @@ def drawn(m: int, nets: int) -> list[tuple[Array, Array]]:
 
 
 def train(a0: Array, v0: Array, rate: float, frozen: bool, m: int) -> tuple[int, float]:
-    """Steps until convergence, to y = 0, and the last eta lambda."""
+    """Return the steps until convergence to y = 0, and the last eta lambda."""
     on = a0 > 0.0
     a, v = (a0[on], v0[on]) if frozen else (a0.copy(), v0.copy())
     h, back = np.empty_like(a), np.empty_like(a)
@@ -74,7 +74,7 @@ def train(a0: Array, v0: Array, rate: float, frozen: bool, m: int) -> tuple[int,
 
 
 def by_numpy(start: list[tuple[Array, Array]], m: int) -> Array:
-    """Steps and last curvatures: `(nets, rates, 2, 2)`."""
+    """Return steps and last curvatures, `(nets, rates, 2, 2)`."""
     return np.array(
         [[[train(*net, rate, f, m) for f in (True, False)] for rate in RATES] for net in start]
     )
@@ -98,7 +98,7 @@ def compare(m: int, args: argparse.Namespace) -> None:
         same = np.isclose(ours[..., 1], theirs[..., 1], rtol=1e-6) & (
             ours[..., 0] == theirs[..., 0]
         )
-        assert same.mean() > 0.99  # near 4 a few trainings are chaotic for long enough to part
+        assert same.mean() > 0.99  # near 4 a few trainings are chaotic for long enough to differ
     ratio = spread("ratio", ratios(seconds["numpy"], seconds["nnth"]))
     rates = {
         name: 2 * len(RATES) * args.nets / statistics.median(times)

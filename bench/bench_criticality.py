@@ -2,9 +2,9 @@
 
     python bench/bench_criticality.py [--act tanh]
 
-Whole processes of `nnth`, five of each in turn after one that is not counted; the fixed points
-are checked by the residual that the command computes anew for each, the layers against the decay
-1/(2 l) that only tanh has. Appends one row to bench/bench_criticality.csv.
+Whole processes of `nnth`, five of each in turn after one that is not counted; the fixed points are
+checked by the residual that the command computes for each, the layers against the decay 1/(2 l) of
+tanh. Appends one row to bench/bench_criticality.csv.
 """
 
 import argparse
@@ -23,7 +23,7 @@ RUNS = 5
 
 
 def timed(*arguments: str) -> tuple[list[float], list[dict[str, str]]]:
-    """Seconds of each run, and the rows of the last."""
+    """Return the seconds of each run, and the rows of the last."""
     seconds, text = [], ""
     for run in range(RUNS + 1):
         start = time.perf_counter()

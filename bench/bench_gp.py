@@ -1,13 +1,13 @@
-"""How many random nets a second by their conditional law, against NumPy drawing every weight?
+"""How many random nets per second by conditional sampling, against NumPy drawing every weight?
 
     python bench/bench_gp.py [--acts relu tanh gelu] [--width 1024] [--inputs 4] [--depth 3]
 
 Kernels and collective observables of each net at several inputs, in float64 and on one thread on
 either side: `nnth.sample_layers`, and NumPy filling a weight matrix in place with its ziggurat and
-multiplying. Rounds alternate. Both sides' mean kernels are compared with the infinite-width kernel
-and its first correction before a rate is believed. What the normals of a net take by themselves
-says how far nnth is from its limit. Prints the medians and the ratio's extremes over the rounds,
-and appends a row an activation to bench/bench_gp.csv.
+multiplying. Rounds alternate. Both sides' mean kernels must agree with the infinite-width kernel
+and its first correction, or the bench fails. The time for the normal variables of a net alone is a
+lower limit for nnth. Prints the medians and the ratio's extremes over the rounds, and appends a row
+per activation to bench/bench_gp.csv.
 """
 
 import os
@@ -49,7 +49,7 @@ class DenseNets:
         self._kernels: list[float] = []
 
     def draw(self) -> None:
-        """One net: the kernels of its layers, and the observables that nnth has."""
+        """Draw one net: the kernels of its layers, and the observables of nnth."""
         above, weights = self._x.T, self._first
         for _ in range(self._depth):
             self._random.standard_normal(out=weights)
@@ -63,14 +63,14 @@ class DenseNets:
         self._kernels.append(float(kernel[0, 1]))
 
     def z_score(self, limit: Vertex) -> float:
-        """Of the mean of an entry off the diagonal."""
+        """Return z of the mean of an entry off the diagonal."""
         found = np.array(self._kernels)
         expected = float((limit.kernel + limit.correction)[-1, 0, 1])
         return float((found.mean() - expected) / (found.std() / math.sqrt(found.size)))
 
 
 def seconds_each(draw: Callable[[int], object], seconds: float) -> float:
-    """Seconds a net, over about so many seconds."""
+    """Return the seconds per net, measured for about `seconds` seconds."""
     count = 1
     while True:
         begin = time.perf_counter()

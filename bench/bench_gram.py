@@ -1,11 +1,11 @@
-"""How many times faster than its peers is nnth.gram, and how much memory beside its output?
+"""How many times faster than its peers is nnth.gram, and how much memory does it need?
 
     python bench/bench_gram.py [--neural-tangents NT/bin/python] [--scikit-ntk SK/bin/python]
 
-Each side runs in a process of its own on the same random inputs (unequal norms; `--sphere` puts
-them on a sphere). After a warm-up the rounds alternate; medians and the ratio's extremes over the
-rounds are printed. The matrices are compared before a time is believed. Appends a row a comparison
-to bench/bench_gram.csv. peers/README.md says how to make the peers' environments.
+Each side runs in a separate process on the same random inputs (unequal norms; `--sphere` puts them
+on a sphere). After a warm-up the rounds alternate; medians and the ratio's extremes over the rounds
+are printed. The matrices must agree, or the bench fails. Appends a row per comparison to
+bench/bench_gram.csv. peers/README.md says how to make the peers' environments.
 """
 
 import argparse
@@ -24,9 +24,9 @@ from environments import Peer
 
 from nnth import _core
 
-# The peers' own accuracy (README.md): what they may differ from nnth by, off the diagonal.
+# The accuracy of the peers (README.md): the largest difference from nnth off the diagonal.
 PEER_TOLERANCE = 1e-9
-QUADRATURE_TOLERANCE = 1e-2  # neural-tangents' for tanh, with 25 nodes
+QUADRATURE_TOLERANCE = 1e-2  # the accuracy of neural-tangents for tanh, with 25 nodes
 PEERS = {"neural-tangents": "gram_neural_tangents.py", "scikit-ntk": "gram_scikit_ntk.py"}
 
 
@@ -42,7 +42,7 @@ class Case:
         return f"{self.act}, m = {self.inputs}, depth {self.depth}"
 
     def takes(self, peer: str) -> bool:
-        """Whether the peer can do it: scikit-ntk has the ReLU tangent kernel only."""
+        """Return whether the peer supports it: scikit-ntk has only the ReLU tangent kernel."""
         return peer == "neural-tangents" or (self.act == "relu" and self.cw == 2.0)
 
 
@@ -51,7 +51,7 @@ CASES = (
     Case("relu", 0.0, 2.0),
     Case("erf", 0.0, math.pi / 4),
     Case("gelu", *GELU),
-    Case("tanh", 0.0, 1.0, inputs=200, depth=10),  # 200: the peer takes minutes for 500
+    Case("tanh", 0.0, 1.0, inputs=200, depth=10),  # 200, since the peer takes minutes for 500
 )
 QUICK = (Case("relu", 0.0, 2.0, 200, 5), Case("gelu", *GELU, 100, 3), Case("tanh", 0.0, 1.0, 10, 2))
 
@@ -76,7 +76,7 @@ def command(python: str, script: Path, inputs: Path, case: Case, save: Path) -> 
 
 
 def disagreement(ours: Path, theirs: Path) -> float:
-    """The largest difference of an off-diagonal entry, relative to the largest entry."""
+    """Return the largest difference of off-diagonal entries, relative to the largest entry."""
     worst = 0.0
     with np.load(ours) as a, np.load(theirs) as b:
         for name in b.files:

@@ -1,12 +1,12 @@
-"""What does a Meijer G function of Bayesian interpolation cost, beside mpmath, and how exact is it?
+"""What does a Meijer G function of Bayesian interpolation cost, and how exact is it?
 
     python bench/bench_linear_nets.py
 
-CPU time, so that a busy machine counts for less. Integrals of `nnth bayes` for L from 1 to 10^5
+CPU time, on which a busy machine has less effect. Integrals of `nnth bayes` for L from 1 to 10^5
 layers and P to 10^4, each 200 times in turn, against 30 digits of the same integral by mpmath's
 loggamma on a vertical line, and for few layers mpmath's general `meijerg`. Then a row of
-`nnth.bayes` (ten integrals), factors of products of 10 and 1000 layers, and the spectrum of a
-2000 x 4000 matrix against NumPy's eigvalsh of one that is drawn. Appends a row to
+`nnth.bayes` (ten integrals), factors of products of 10 and 1000 layers, and the spectrum of a 2000
+x 4000 matrix against NumPy's eigvalsh of a random matrix. Appends a row to
 bench/bench_linear_nets.csv.
 """
 
@@ -36,7 +36,7 @@ RUNS = 200
 
 
 def timed(work: Callable[[], Any], runs: int) -> tuple[float, Any]:
-    """Median CPU seconds of a run, and what the last returned."""
+    """Return the median CPU seconds of a run, and the result of the last."""
     seconds = []
     for _ in range(runs):
         start = time.process_time()
@@ -46,7 +46,7 @@ def timed(work: Callable[[], Any], runs: int) -> tuple[float, Any]:
 
 
 def exact(p: int, log_x: float, width: int, depth: int) -> mp.mpf:
-    """log I_(P/2)(x) by a fine trapezoid on the line through the saddle."""
+    """Return log I_(P/2)(x) by a fine trapezoid on the vertical line through the saddle point."""
     b, a = mp.mpf(p) / 2, mp.mpf(width) / 2
     last = max(-b, -a)
 

@@ -1,11 +1,11 @@
-"""What does a Meijer G function of Bayesian interpolation take, against mpmath's?
+"""How long does a Meijer G function of Bayesian interpolation take, against mpmath's?
 
     python bench/bench_meijer.py [--mpmath PYTHON] [--rounds 3]
 
-log I_(P/2)(x) of P = 20 points and networks of width 64 with 1, 4 and 10 hidden layers, as `nnth
-bayes` needs it, on one thread; mpmath in 15 digits. Rounds alternate; one of nnth is the mean of
-200 evaluations. The logarithms are compared before a time is believed. Prints medians and the
-ratio's extremes over the rounds, and appends a row a depth to bench/bench_meijer.csv.
+log I_(P/2)(x) for P = 20 points and networks of width 64 with 1, 4 and 10 hidden layers, as `nnth
+bayes` needs it, on one thread; mpmath with 15 digits. Rounds alternate; one of nnth is the mean of
+200 evaluations. The logarithms must agree, or the bench fails. Prints medians and the ratio's
+extremes over the rounds, and appends a row per depth to bench/bench_meijer.csv.
 bench_linear_nets.py has the error at depths and sizes that mpmath's function cannot reach.
 """
 
@@ -25,7 +25,7 @@ PEERS = {"mpmath": "meijer_mpmath.py"}
 POINTS, LOG_X, WIDTH = 20, 3.0, 64
 DEPTHS, QUICK = (1, 4, 10), (1,)
 RUNS = 200
-TOLERANCE = 1e-12  # of the logarithm: mpmath works in 15 digits
+TOLERANCE = 1e-12  # of the logarithm: mpmath has 15 digits
 
 
 def log_integral(depth: int) -> float:

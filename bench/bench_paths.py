@@ -1,13 +1,13 @@
-"""How many random ReLU nets a second, against torch drawing and differentiating them?
+"""How many random ReLU nets per second, against torch drawing and differentiating them?
 
     python bench/bench_paths.py [--torch TORCH/bin/python] [--threads 1 2] [--rounds 3]
 
-Derivative and tangent kernel of each net: by law and dense, against torch.func (vmap of grad) or
-batched products by hand, whichever was faster; Gram matrices of three inputs by law against the
-latter. Rounds of nnth and torch alternate, nnth in float64 and torch in float64 or `--dtype
-float32`, torch on as many threads as nnth. Each side's mean tangent kernel is compared with the
-exact one before a rate is believed, torch's over the nets of all rounds. Times are seconds a net;
-medians, and the ratio's extremes over the rounds, are printed and appended to
+Derivative and tangent kernel of each net, with norms drawn from their distribution and with all
+weights, against torch.func (vmap of grad) or batched products, whichever was faster; Gram matrices
+of three inputs against the latter. Rounds of nnth and torch alternate, nnth in float64 and torch in
+float64 or `--dtype float32`, torch on as many threads as nnth. Each side's mean tangent kernel must
+agree with the exact one, or the bench fails, torch's over the nets of all rounds. Times are seconds
+per net; medians, and the ratio's extremes over the rounds, are printed and appended to
 bench/bench_paths.csv. peers/README.md says how to make the peer's environment.
 """
 
@@ -29,7 +29,7 @@ from nnth._paths.samplers import sample_grams, sample_paths
 
 PEERS = {"torch": "paths_torch.py"}
 MOST_Z = 5.0  # of a mean tangent kernel, on either side
-# How likely a normal variable is above it: of few nets the mean is Student's, with longer tails.
+# The probability that a normal variable exceeds it; for few nets the mean is Student's t.
 MOST_Z_CHANCE = 0.5 * math.erfc(MOST_Z / math.sqrt(2.0))
 
 
@@ -39,7 +39,7 @@ class Job:
     width: int
     depth: int
     inputs: int
-    methods: tuple[str, ...]  # torch's
+    methods: tuple[str, ...]  # the methods of torch
 
     def __str__(self) -> str:
         kind = {"law": "by law", "gram": "Gram matrices by law", "dense": "dense"}[self.name]
@@ -58,7 +58,7 @@ QUICK = (Job("law", 16, 3, 1, ("batched",)), Job("gram", 16, 3, 2, ("gram",)))
 
 
 def ours(job: Job, threads: int, seed: int, seconds: float) -> tuple[float, float]:
-    """Seconds a net, and the z-score of the mean tangent kernel, 2(L+1)|x|^2/n0."""
+    """Return the seconds per net, and z of the mean tangent kernel, 2(L+1)|x|^2/n0."""
     widths = [job.width] * job.depth
 
     def run(samples: int) -> float:
@@ -98,7 +98,7 @@ def torch(python: str, job: Job, method: str, threads: int, seed: int, **more: A
 
 
 class Nets:
-    """The tangent kernels of the nets of several runs: how many, and their first two moments."""
+    """The tangent kernels of the nets of several runs: their number and first two moments."""
 
     def __init__(self) -> None:
         self.count, self._sum, self._squares = 0, 0.0, 0.0
@@ -109,7 +109,7 @@ class Nets:
         self._squares += nets * (nets * stderr**2 + mean**2)
 
     def z_score(self, exact: float) -> float:
-        """Of the mean."""
+        """Return z of the mean."""
         if self.count < 2:
             raise SystemExit("torch drew a single net, whose error is not known: more --seconds")
         mean = self._sum / self.count
@@ -117,7 +117,7 @@ class Nets:
         return (mean - exact) / math.sqrt(variance / self.count)
 
     def most_z(self) -> float:
-        """What z-scores are as rare as MOST_Z of many nets."""
+        """Return the z that is as improbable as MOST_Z is for many nets."""
         return float(-stdtrit(max(self.count - 1, 1), MOST_Z_CHANCE))
 
 
@@ -138,7 +138,7 @@ class Fastest:
         self.side.seconds.append(min(seconds))
 
     def difference(self) -> Difference:
-        """The z-score of the mean kernel that is worst beside what it may be.
+        """Return the z of the mean kernel that is largest relative to its limit.
 
         The expectation is 2(L+1)|x|^2/n0.
         """

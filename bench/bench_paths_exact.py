@@ -2,9 +2,9 @@
 
     python bench/bench_paths_exact.py [--repeats 7]
 
-Equal widths (64) and widths that all differ, depth 50 and 10^5; fractions beside the core at depth
-50. Each result is checked: at depth 50 against fractions, at depth 10^5 with Gaussian weights
-against the closed form in mpmath. Prints a table and appends one row a case to
+Equal widths (64) and widths that all differ, depth 50 and 10^5; at depth 50 fractions are timed
+too. Each result is checked: at depth 50 against fractions, at depth 10^5 with Gaussian weights
+against the closed form in mpmath. Prints a table and appends one row per case to
 bench/bench_paths_exact.csv.
 """
 

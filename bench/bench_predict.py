@@ -4,11 +4,11 @@
 
 Mean and variance of a Gaussian process with the NNGP kernel of ReLU networks on test points, with
 observation noise, in float64 and on one thread on either side: `nnth.predict`, and the arc-cosine
-recursion in NumPy, on the same entries and no more, with a Cholesky factor by SciPy. nnth has the
-eigenvectors of the kernel, which serve all times of training, and its errors; so its linear algebra
-is the longer, and `kernel_ratio` compares the kernels alone. Rounds alternate. Means and variances
-of both sides are compared before a time is believed. Prints the medians and the ratio's extremes
-over the rounds, and appends a row a depth to bench/bench_predict.csv.
+recursion in NumPy, on the same entries and no more, with a Cholesky factor by SciPy. nnth computes
+the eigenvectors of the kernel, which give all times of training, and their errors; hence its linear
+algebra takes longer, and `kernel_ratio` compares the kernels alone. Rounds alternate. Means and
+variances of both sides must agree, or the bench fails. Prints the medians and the ratio's extremes
+over the rounds, and appends a row per depth to bench/bench_predict.csv.
 """
 
 import os
@@ -36,7 +36,7 @@ MOST_DIFFERENCE = 1e-8  # rounding of 1e-16 times a condition number of 1e6
 
 
 def relu_kernel(x: Array, rows: int, depth: int) -> tuple[Array, Array]:
-    """Rows of the NNGP kernel at C_b = 0, C_w = 2, and its diagonal (Cho and Saul, 2009)."""
+    """Return rows of the NNGP kernel at C_b = 0, C_w = 2, and its diagonal (Cho and Saul, 2009)."""
     norms = np.linalg.norm(x, axis=1)
     scale = np.outer(norms[:rows], norms)
     rho = x[:rows] @ x.T / scale
@@ -47,7 +47,7 @@ def relu_kernel(x: Array, rows: int, depth: int) -> tuple[Array, Array]:
 
 
 def posterior(x: Array, y: Array, tests: Array, depth: int) -> tuple[Array, Array]:
-    """Mean and variance on the test points, by a Cholesky factor."""
+    """Return mean and variance on the test points, by a Cholesky factor."""
     m = len(x)
     kernel, diagonal = relu_kernel(np.concatenate((x, tests)), m, depth)
     factor, lower = cho_factor(kernel[:, :m] + NOISE * np.eye(m), lower=True)

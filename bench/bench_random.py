@@ -1,12 +1,12 @@
-"""How many normals a second does one core draw, against NumPy's ziggurat and Box-Muller in NumPy?
+"""How many normals per second does one core draw, against NumPy's ziggurat and Box-Muller?
 
     python bench/bench_random.py [--count 8000] [--repeats 1001]
 
 Every generator fills the same number of draws on one thread, the repeats interleaved so that a
-busy machine disturbs all alike. The default count stays in cache and in the allocator's hands:
-page faults of a fresh large array are not the question. What was timed is checked: the first four
-moments within five standard errors, and for nnth equality with draws made in other pieces. Prints
-a table and appends one row a generator to bench/bench_random.csv.
+busy machine disturbs all alike. The default count stays in cache and in memory that the allocator
+reuses: page faults of a new large array are not measured. The timed draws are checked: the first
+four moments within five standard errors, and for nnth equality with draws in other parts. Prints
+a table and appends one row per generator to bench/bench_random.csv.
 """
 
 import argparse
@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 
 
 def box_muller(u: Array) -> Array:
-    """Box-Muller as one writes it in NumPy; log, cos and sin are NumPy's, vectorized or libm's."""
+    """Return Box-Muller as written in NumPy; log, cos and sin are NumPy's, vectorized or libm's."""
     half = u.size // 2
     r = np.sqrt(-2.0 * np.log(u[:half]))
     angle = 2.0 * np.pi * u[half:]

@@ -1,16 +1,16 @@
-"""How many regions a second does nnth count, on one thread and on two, against regioncam?
+"""How many regions per second does nnth count, on one thread and on two, against regioncam?
 
     python bench/bench_regions.py [--regioncam RC/bin/python] [--rounds 5]
 
 Random ReLU networks (C_w = 2, biases of variance 1) in [-10, 10]^n0, the hidden layers' activation
-regions. A round runs nnth on one thread, nnth on two and regioncam, each in a process of its own on
+regions. A round runs nnth on one thread, nnth on two and regioncam, each in a separate process on
 the same networks; a process reports the best of its repeats, averaged over the networks. Rounds
-give the median and the extremes; ratios are taken round by round. Memory is what counting added to
-the process's peak.
+give the median and the extremes; ratios are taken round by round. Memory is the increase of the
+process's peak by counting.
 
-The counts are compared before a time is believed: equal in every round and for either number of
-threads, and at least the patterns that random points meet; regioncam's, whose weights are float32,
-may lose a region in ten thousand. Appends a row a case, number of threads and peer to
+The counts must be equal in every round and for either number of threads, and at least the number of
+patterns that random points meet, or the bench fails; regioncam, whose weights are float32, may lose
+a region in ten thousand. Appends a row per case, number of threads and peer to
 bench/bench_regions.csv. peers/README.md says how to install regioncam.
 """
 
@@ -30,7 +30,7 @@ from environments import Peer
 PEERS = {"regioncam": "regions_regioncam.py"}
 CW, BIAS_VAR, SEED, BOX = 2.0, 1.0, 0, 10.0
 
-# What float32 may lose of a count: this part of it, or this many regions of a small one.
+# The part of a count that float32 may lose, or the number of regions of a small count.
 PEER_TOLERANCE, PEER_TOLERANCE_REGIONS = 1e-4, 2
 
 
@@ -38,7 +38,7 @@ PEER_TOLERANCE, PEER_TOLERANCE_REGIONS = 1e-4, 2
 class Case:
     n0: int
     widths: tuple[int, ...]
-    nets: int  # several where one takes little time
+    nets: int  # several if one takes little time
     repeats: int
 
     def __str__(self) -> str:
@@ -65,7 +65,7 @@ class Runs(Side):
         self._extra_mb: list[float] = []
 
     def run(self) -> None:
-        # NumPy's own threads spin for a while after the import and would disturb.
+        # NumPy's threads stay active for a while after the import and would disturb the timing.
         record = run(self._command, 1)
         if self.regions and record["regions"] != self.regions:
             raise SystemExit(f"counts changed from one round to another: {self._command}")
@@ -76,7 +76,7 @@ class Runs(Side):
 
 
 def difference(ours: Runs, peer: Runs) -> Difference:
-    """The largest difference of a network's two counts, beside what it may be there."""
+    """Return the largest difference of a network's two counts, with its tolerance."""
     pairs = list(zip(ours.regions, peer.regions, strict=True))
     most = [max(PEER_TOLERANCE_REGIONS, PEER_TOLERANCE * exact) for exact, _ in pairs]
     apart = [abs(rounded - exact) for exact, rounded in pairs]
@@ -85,7 +85,7 @@ def difference(ours: Runs, peer: Runs) -> Difference:
 
 
 def patterns_met(path: Path, n0: int, points: int = 20_000) -> int:
-    """Activation patterns at random points of the box: a lower bound of the regions."""
+    """Return the number of activation patterns at random points of the box, a lower bound."""
     x = np.random.default_rng(0).uniform(-BOX, BOX, (points, n0))
     patterns = []
     with np.load(path) as saved:
@@ -97,7 +97,7 @@ def patterns_met(path: Path, n0: int, points: int = 20_000) -> int:
 
 
 def compare(case: Case, peer: Peer | None, rounds: int, folder: Path) -> Contest:
-    """Both sides on one case; `peer` is None where regioncam is left out."""
+    """Compare both sides on one case; `peer` is None if regioncam is left out."""
     mine = [sys.executable, str(HERE / "regions_nnth.py"), "--n0", str(case.n0)]
     mine += ["--widths", *map(str, case.widths), "--nets", str(case.nets), "--save", str(folder)]
     mine += ["--cw", str(CW), "--cb", str(BIAS_VAR), "--seed", str(SEED), "--box", str(BOX)]
@@ -134,7 +134,7 @@ def compare(case: Case, peer: Peer | None, rounds: int, folder: Path) -> Contest
 
 def contests(peers: Sequence[Peer], rounds: int, quick: bool) -> Iterator[Contest]:
     for case in QUICK if quick else CASES:
-        # regioncam knows the line and the plane only.
+        # regioncam has only the line and the plane.
         chosen = next((peer for peer in peers if peer.name == "regioncam" and case.n0 == 2), None)
         with tempfile.TemporaryDirectory() as folder:
             yield compare(case, chosen, rounds, Path(folder))

@@ -3,10 +3,10 @@
     python bench/bench_rkhs.py [--inputs 5000] [--tests 1000]
 
 `nnth.rkhs_fit` with the kernel rbf:3 on ten-dimensional normal inputs, everything included: kernel,
-Cholesky factor, coefficients, log marginal likelihood, points left out, condition, predictions and
-their variances at the tests. Beside it SciPy: the factor alone (LAPACK's dpotrf), and factor with
-inverse (dpotri), which points left out need. One thread, processor time, rounds alternate; the
-coefficients are compared before a time is believed. Appends a row to bench/bench_rkhs.csv.
+Cholesky factor, coefficients, log marginal likelihood, leave-one-out errors, condition, predictions
+and their variances at the tests. SciPy computes the factor alone (LAPACK's dpotrf), and factor with
+inverse (dpotri), which leave-one-out errors need. One thread, processor time, rounds alternate; the
+coefficients must agree, or the bench fails. Appends a row to bench/bench_rkhs.csv.
 """
 
 import os

@@ -1,10 +1,10 @@
-"""How many steps of SGD a second, on linear regression, against a loop in NumPy?
+"""How many steps of SGD per second, on linear regression, against a loop in NumPy?
 
     python bench/bench_sgd.py [--d 10] [--batch 4] [--points 100] [--rounds 3]
 
 Batches with replacement, the second moments of theta and of the gradient averaged over all steps,
 in float64 and on one thread on either side. NumPy takes a step of 256 chains at once. Rounds
-alternate, and times are processor times. Both sides' covariances are compared with the exact one.
+alternate, and times are processor times. Both sides' covariances must agree with the exact one.
 Prints medians, and appends a row to bench/bench_sgd.csv.
 """
 

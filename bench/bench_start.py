@@ -1,4 +1,4 @@
-"""How long does `nnth kernel` take as a whole process, against importing what it stands on?
+"""How long does `nnth kernel` take as a whole process, against the imports it needs?
 
     python bench/bench_start.py [--repeats 21]
 

@@ -1,11 +1,12 @@
-"""What does a point of `nnth sweep` cost beside the computation itself, and beside a shell loop?
+"""What does a point of `nnth sweep` cost besides the computation, and against a shell loop?
 
     python bench/bench_sweep.py [--points 2000] [--repeats 5]
 
-The sweep is a whole process that writes a file; what it takes to start is measured by a sweep of
-one point, and the computation by calling `nnth.kernel` at the same points. Overhead is the rest,
-over the points. A shell loop is a process a point, of which 20 are timed. The three run in turn;
-medians are printed. The answer is checked: the sweep's file has the rows of the function.
+The sweep is a whole process that writes a file; its start-up time is measured by a sweep of one
+point, and the computation by calling `nnth.kernel` at the same points. The overhead is the rest,
+divided by the number of points. A shell loop is a process per point, of which 20 are timed. The
+three run in turn; medians are printed. The answer is checked: the sweep's file has the rows of the
+function.
 """
 
 import argparse
@@ -60,7 +61,7 @@ def main() -> None:
             whole = swept(given.points, path)
             computing, rows = called(given.points)
             lines = path.read_text().splitlines()[1:]
-            # The columns of the seed and the version, and of the sweep, follow.
+            # The columns of the seed, the version and the sweep follow.
             for line, row in zip(lines, rows, strict=True):
                 if line.split(",")[:24] != row.split(",")[:24]:
                     raise SystemExit(f"the sweep has {line}, the function {row}")

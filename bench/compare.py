@@ -1,14 +1,15 @@
-"""Everything that nnth and its peers both do, timed side by side and their answers compared.
+"""Time all tasks that both nnth and its peers can do, and compare the answers.
 
     python bench/compare.py [--only gram,regions] [--rounds 3] [--quick] [--environments FOLDER]
 
 Makes a virtual environment with pinned packages for each peer (environments.py), or finds it again
-in FOLDER, and runs the comparisons of bench_gram.py and its like: both sides in alternating rounds.
-Prints a plain table, and appends a row a case, number of threads and peer, with date, machine and
-versions, to bench/compare.csv (`--csv`). A peer that does not install, import or run has rows that
-say why.
+in FOLDER, and runs the comparisons of bench_gram.py and similar benches: both sides in alternating
+rounds. Prints a plain table, and appends a row per case, number of threads and peer, with date,
+machine and versions, to bench/compare.csv (`--csv`). A peer that cannot be installed, imported or
+run has rows that say why.
 
-Ends with 1 where answers disagree or a peer fails at its work, once all has been run and written.
+The exit code is 1 if answers disagree or a peer fails at its work, after all has been run and
+written.
 """
 
 import argparse
@@ -85,7 +86,7 @@ def main() -> None:
         begin = time.perf_counter()
         for contest in module.contests([peers[p] for p in module.PEERS], args.rounds, args.quick):
             found = [row | run for row in contest.rows()]
-            append(args.csv, found)  # at once: an interrupted run keeps what it has
+            append(args.csv, found)  # at once: an interrupted run keeps its rows
             rows += found
             elapsed = time.perf_counter() - begin
             progress(f"{name}: {contest.case}, {contest.unit} ({elapsed:.0f} s)")

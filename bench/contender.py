@@ -1,4 +1,4 @@
-"""Processes that a bench times in rounds: nnth's own, and peers' in environments of their own."""
+"""Processes that a bench times in rounds: nnth's, and peers' in separate environments."""
 
 import json
 import os
@@ -21,13 +21,13 @@ def last_line(text: str) -> str:
 
 
 def environment(threads: int | None) -> dict[str, str]:
-    """The variables of a process whose numerical libraries shall use so many threads."""
+    """Return the environment of a process whose numerical libraries use `threads` threads."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     return {**os.environ, **({} if threads is None else dict.fromkeys(names, str(threads)))}
 
 
 def run(command: list[str], threads: int | None = None) -> dict[str, Any]:
-    """What a process says in the last line of its output, a JSON object."""
+    """Run a command and return the last line of its output, a JSON object."""
     done = subprocess.run(command, capture_output=True, text=True, env=environment(threads))
     if done.returncode:
         raise ContenderError(last_line(done.stderr))
@@ -36,7 +36,7 @@ def run(command: list[str], threads: int | None = None) -> dict[str, Any]:
 
 
 class Contender:
-    """A process that answers requests, a line of JSON each, as `peers/serving.py` says."""
+    """A process that answers requests of one line of JSON each, as in `peers/serving.py`."""
 
     def __init__(self, command: list[str], threads: int | None = None) -> None:
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115
@@ -50,7 +50,7 @@ class Contender:
         )
 
     def ask(self, **request: Any) -> dict[str, Any]:
-        """The answer to a request; ContenderError where the process ends instead."""
+        """Return the answer to a request; raise ContenderError if the process ends instead."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
@@ -61,7 +61,7 @@ class Contender:
         return self._read(self._process.stdout.readline())
 
     def close(self) -> dict[str, Any]:
-        """End the process's input; what it then says of all its work."""
+        """End the process's input, and return its summary."""
         return self._read(self._process.communicate()[0])
 
     def _read(self, text: str) -> dict[str, Any]:

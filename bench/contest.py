@@ -1,4 +1,4 @@
-"""The outcome of a comparison with peers: the rounds, what the answers differ by, the table."""
+"""The outcome of a comparison with peers: the rounds, differences of answers, the table."""
 
 import sys
 from collections.abc import Iterable
@@ -14,19 +14,19 @@ class Side:
     """The rounds of one contender on one case."""
 
     name: str
-    threads: int | None  # None where the contender decides
-    seconds: list[float] = field(default_factory=list)  # of one unit of work, a round each
+    threads: int | None  # None if the contender decides
+    seconds: list[float] = field(default_factory=list)  # of one unit of work, one entry per round
     version: str = ""
-    extra_mb: float | None = None  # memory beside input and output
+    extra_mb: float | None = None  # memory besides input and output
 
 
 @dataclass(frozen=True)
 class Difference:
-    """What the answers of a peer and of nnth differ by, and what they may."""
+    """The difference between the answers of a peer and of nnth, and its tolerance."""
 
     value: float
     most: float
-    of: str  # what was compared, and in which unit
+    of: str  # the compared quantity, and its unit
 
     @property
     def agrees(self) -> bool:
@@ -39,20 +39,21 @@ class Contest:
 
     comparison: str
     case: str
-    unit: str  # the work whose seconds are given
+    unit: str  # the work to which the seconds refer
     ours: list[Side]
     peers: list[Side] = field(default_factory=list)
     differences: dict[str, Difference] = field(default_factory=dict)  # by peer
     absent: dict[str, str] = field(default_factory=dict)  # peer and the reason
-    failed: dict[str, str] = field(default_factory=dict)  # likewise, once it ran
+    # the same, for peers that failed while running
+    failed: dict[str, str] = field(default_factory=dict)
 
     def drop(self, peer: Side, reason: str) -> None:
-        """Leave a peer out that failed in the midst of its work."""
+        """Leave out a peer that failed during its work."""
         self.peers.remove(peer)
         self.failed[peer.name] = reason
 
     def rows(self) -> list[dict[str, Any]]:
-        """A row for each number of threads of nnth and each peer, or one where there is none."""
+        """Return a row for each number of threads of nnth and each peer, or one without peers."""
         found_on = machine()
         rows = []
         for ours in self.ours:
@@ -102,7 +103,7 @@ COLUMNS = (
 
 
 def table(rows: Iterable[dict[str, Any]]) -> str:
-    """Rows as plain text: medians, ratios with their extremes, and whether the answers agree."""
+    """Return rows as plain text: medians, ratios with their extremes, and agreement."""
     lines = [("case", "threads", "nnth", "peer", "threads", "peer's", "ratio", "answers")]
     for row in rows:
         case = f"{row['comparison']}: {row['case']}, {row['unit']}"
@@ -122,7 +123,7 @@ def table(rows: Iterable[dict[str, Any]]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds to three digits, in a unit that suits."""
+    """Return seconds with three digits, in a suitable unit."""
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
         if seconds >= size:
             return f"{seconds / size:.3g} {unit}"
@@ -130,12 +131,12 @@ def duration(seconds: float) -> str:
 
 
 def sound(rows: Iterable[dict[str, Any]]) -> bool:
-    """Whether no answer differs and no peer failed at its work; one that is absent may be."""
+    """Return whether no answer differs and no peer failed; a peer may be absent."""
     return not any(row["status"] in ("DIFFERS", "failed") for row in rows)
 
 
 def finish(rows: list[dict[str, Any]], path: Path) -> None:
-    """Print the table, keep the rows, and end with 1 where an answer cannot be trusted."""
+    """Print the table, save the rows, and end with 1 if an answer cannot be trusted."""
     print(table(rows))
     append(path, rows)
     if not sound(rows):

@@ -1,4 +1,4 @@
-"""The virtual environments of the peers: what each holds, and how it is made or found again."""
+"""The virtual environments of the peers: their packages, and how to make or find them."""
 
 import shutil
 import subprocess
@@ -17,9 +17,9 @@ class Environment:
     modules: str
 
 
-# Each by itself: their pins contradict each other and nnth's.
+# Separate environments, since their pins contradict each other and nnth's.
 ENVIRONMENTS = {
-    # 0.6.5 is the last; it fails on jax since 0.4.26, and imports TensorFlow without pinning it.
+    # 0.6.5 is the last; it fails with jax since 0.4.26, and imports TensorFlow without pinning it.
     "neural-tangents": Environment(
         (
             "neural-tangents==0.6.5",
@@ -51,7 +51,7 @@ ENVIRONMENTS = {
 
 @dataclass(frozen=True)
 class Peer:
-    """The interpreter of a peer's environment, or why there is none."""
+    """The interpreter of a peer's environment, or the reason why there is none."""
 
     name: str
     python: str | None
@@ -59,7 +59,7 @@ class Peer:
 
 
 def prepare(name: str, environment: Environment, folder: Path, install: bool = True) -> Peer:
-    """Find the environment in `folder`, or make it there; a change of its pins makes it anew."""
+    """Find the environment in `folder`, or make it there; if its pins change, make it again."""
     place = folder / name
     python = place / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     made_of, wanted = place / "requirements.txt", "\n".join(environment.requirements) + "\n"
@@ -92,6 +92,6 @@ def prepare(name: str, environment: Environment, folder: Path, install: bool = T
 
 
 def error_line(text: str) -> str:
-    """pip's last error: warnings and notices may follow it."""
+    """Return pip's last error: warnings and notices may follow it."""
     errors = [line for line in text.splitlines() if line.startswith("ERROR:")]
     return last_line(errors[-1] if errors else text)

@@ -27,12 +27,12 @@ def main() -> None:
     args = parser.parse_args()
     x = np.load(args.inputs)
     settings = {"depth": args.depth, "cb": args.cb, "cw": args.cw, "threads": args.threads}
-    nnth.gram(x[:8], args.act, **settings)  # load code and data, not the matrices' memory
+    nnth.gram(x[:8], args.act, **settings)  # load code and data, without allocating the matrices
     before = peak_rss_mb()
     results: list[Any] = []
 
     def timed() -> float:
-        results.clear()  # two results alive would overstate the peak
+        results.clear()  # two results in memory would overstate the peak
         begin = time.perf_counter()
         results.append(nnth.gram(x, args.act, **settings))
         return time.perf_counter() - begin

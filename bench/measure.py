@@ -1,4 +1,4 @@
-"""What every bench shares: clocks, rounds, medians, the machine, rows of a CSV file."""
+"""Functions that every bench shares: clocks, rounds, medians, the machine, rows of a CSV file."""
 
 import csv
 import os
@@ -27,7 +27,7 @@ def repeated(work: Work, repeats: int, clock: Clock = time.perf_counter) -> list
 def in_turn(
     work: Mapping[str, Work], rounds: int, clock: Clock = time.perf_counter
 ) -> dict[str, list[float]]:
-    """Seconds of each job, one a round. A round runs all, so that a busy machine disturbs all."""
+    """Return the seconds of each job in each round. A round runs all jobs, for equal conditions."""
     times: dict[str, list[float]] = {name: [] for name in work}
     for _ in range(rounds):
         for name, job in work.items():
@@ -36,12 +36,12 @@ def in_turn(
 
 
 def ratios(slow: Sequence[float], fast: Sequence[float]) -> list[float]:
-    """How many times longer, round by round: what disturbs a round disturbs both."""
+    """Return the ratios of times round by round: a disturbance of a round affects both."""
     return [a / b for a, b in zip(slow, fast, strict=True)]
 
 
 def spread(name: str, values: Sequence[float]) -> dict[str, float]:
-    """Median and extremes, as columns."""
+    """Return median and extremes, as columns."""
     middle = statistics.median(values)
     return {name: middle, f"{name}_low": min(values), f"{name}_high": max(values)}
 
@@ -56,7 +56,7 @@ def cpu_model() -> str:
 
 
 def machine() -> dict[str, Any]:
-    """When, on what and how busy: the last columns of a row."""
+    """Return date, machine and load: the last columns of a row."""
     import numpy as np
 
     from nnth import _core
@@ -75,14 +75,14 @@ def machine() -> dict[str, Any]:
 
 
 def shown(row: Mapping[str, Any]) -> str:
-    """A row as one line; what is not known is left out."""
+    """Return a row as one line; unknown values are left out."""
     known = {name: value for name, value in row.items() if value is not None and value == value}
     texts = {k: f"{v:.4g}" if isinstance(v, float) else str(v) for k, v in known.items()}
     return "  ".join(f"{name}={text}" for name, text in texts.items())
 
 
 def append(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Add rows to a CSV file. Columns that either side lacks are left empty there."""
+    """Add rows to a CSV file; columns that the file or a row lacks are left empty there."""
     new: list[Mapping[str, Any]] = list(rows)
     old: list[Mapping[str, Any]] = []
     if path.exists():

@@ -28,7 +28,7 @@ Row = dict[str, str]
 
 
 def last_rows(path: Path) -> list[Row]:
-    """The rows of the last run of each comparison, on equal threads."""
+    """Return the rows of the last run of each comparison, on equal threads."""
     with path.open(newline="") as stream:
         rows = [row for row in csv.DictReader(stream) if row["quick"] == "False"]
     last = {row["comparison"]: row["run"] for row in rows}
@@ -36,7 +36,7 @@ def last_rows(path: Path) -> list[Row]:
     for row in rows:
         alike = row["peer"] and row["peer_threads"] in ("", row["nnth_threads"])
         if alike and row["run"] == last[row["comparison"]]:
-            # A peer that is absent has a row for each number of threads: the first is of one.
+            # An absent peer has a row for each number of threads: the first is that of one thread.
             chosen.setdefault(tuple(row[k] for k in ("comparison", "case", "unit", "peer")), row)
     if not chosen:
         raise SystemExit(f"{path} has no run of compare.py in full size")

@@ -1,7 +1,7 @@
 """One timing of nnth's count of regions, as peers/regions_*.py time theirs; prints JSON.
 
 bench_regions.py runs it. `--save` writes the networks as the peers read them: W1, b1, W2, b2, ...
-of the hidden layers, W a row a neuron.
+of the hidden layers, with a row of W per neuron.
 """
 
 import argparse

@@ -2,12 +2,12 @@
 
     python bench/scaling.py [--only gram,threads] [--folder FOLDER] [--format svg] [--rounds 3]
 
-nnth alone, on one thread but where threads are the question; float64. Every job is repeated for
-50 ms at least, and a round runs all jobs of a panel in turn. Draws a picture a subject, with
-medians, extremes and the power of the size that theory says, and appends every point to
-scaling.csv, both in the folder (build/scaling). Answers are checked: regions are the same in every
-round and for any number of threads, and mean tangent kernels within five standard errors of the
-exact ones, where their tails are light enough for a standard error to be one.
+nnth alone, on one thread unless threads are the question; float64. Every job is repeated for at
+least 50 ms, and a round runs all jobs of a panel in turn. Draws a figure per subject, with medians,
+extremes and the power of the size by theory, and appends every point to scaling.csv, both in the
+folder (build/scaling). Answers are checked: regions are the same in every round and for any number
+of threads, and mean tangent kernels are within five standard errors of the exact ones, if their
+tails are light enough for a standard error to be meaningful.
 """
 
 import argparse
@@ -33,7 +33,7 @@ MOST_Z = 5.0
 
 @dataclass(frozen=True)
 class Job:
-    """Work of one size; `units` of what a second is measured for."""
+    """Work of one size; `units` is the number of units whose time is measured."""
 
     series: str
     size: int
@@ -43,7 +43,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Timed:
-    """The seconds of one unit, a round each."""
+    """The seconds per unit, one entry per round."""
 
     job: Job
     rounds: list[float]
@@ -171,7 +171,8 @@ def nets_job(kind: str, width: int, depth: int, size: int, threads: int = 1) -> 
                 ["dzdx", "ntk"], widths=widths, sampler=sampler, samples=samples, threads=threads
             )["ntk"]
             z = float((found.mean[0] - 2 * (depth + 1)) / found.stderr[0])
-        # E of the square grows as exp(5 L/n): beyond, a sample has not seen what makes the mean.
+        # E of the square grows as exp(5 L/n): for larger L/n a sample misses the networks that
+        # dominate it.
         if samples >= 1000 and 2 * depth <= width and abs(z) > MOST_Z:
             raise SystemExit(f"{kind}, n = {width}, L = {depth}: mean {z:.1f} deviations off")
 

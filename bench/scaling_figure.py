@@ -1,4 +1,4 @@
-"""Pictures of how cost grows: medians with extremes, and a line of the power that theory says."""
+"""Figures of the growth of cost: medians with extremes, and a line of the theoretical power."""
 
 import statistics
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ DARK_GREY = "0.35"
 
 @dataclass(frozen=True)
 class Curve:
-    """A series: sizes, and what was measured at each in every round."""
+    """A series: sizes, and the measurements at each size in every round."""
 
     label: str
     sizes: list[int]
@@ -28,7 +28,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Panel:
-    """Axes of a picture. `power`: of the size, that the guide has; not `log`: from (1, 1) on."""
+    """Axes of a figure. `power`: exponent of the guide line; not `log`: linear axes from (1, 1)."""
 
     name: str
     x_label: str
@@ -42,7 +42,7 @@ class Panel:
 
 
 def draw(panels: Sequence[Panel], path: Path, note: str) -> None:
-    """Write a picture of panels side by side, whose curves are the same."""
+    """Write a figure of panels side by side, with the same curves."""
     with default_context(), drawing_context():
         width, height = mpl.rcParams["figure.figsize"]
         figure = Figure((width * len(panels), height + 0.5), layout="constrained")
@@ -76,7 +76,7 @@ def plot(axes: Axes, panel: Panel) -> None:
 
 
 def guide_on_logarithms(axes: Axes, panel: Panel) -> None:
-    """A line of the power, above all curves; ticks are the sizes where all curves have the same."""
+    """Draw a line of the power above all curves, and ticks at sizes that all curves share."""
     axes.set_xscale("log")
     axes.set_yscale("log")
     sizes = panel.curves[0].sizes
@@ -107,7 +107,7 @@ def guide_on_logarithms(axes: Axes, panel: Panel) -> None:
 
 
 def guide_from_one(axes: Axes, panel: Panel) -> None:
-    """The line through (1, 1) of slope 1."""
+    """Draw the line through (1, 1) of slope 1."""
     most = max(curve.sizes[-1] for curve in panel.curves)
     axes.plot([1, most], [1, most], color=DARK_GREY, linewidth=0.8, label=panel.guide)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -1,4 +1,4 @@
-"""A program of small commands on the same floor as `nnth`: what tests of the floor run."""
+"""A program of small commands on the same shared modules as `nnth`, for tests of these modules."""
 
 import sys
 import time
@@ -27,7 +27,7 @@ def rows(
     seed: options.Seed = 1,
     quiet: options.Quiet = False,
 ) -> None:
-    """A table of `count` rows with a row number and further columns."""
+    """Return a table of `count` rows with a row number and further columns."""
     destination = Destination(format=format, output=output, append=append, plot=plot, quiet=quiet)
     import numpy as np
 
@@ -46,7 +46,7 @@ def rows(
 
 
 class LimitReachedError(Exception):
-    """Stands for the named exceptions of the package."""
+    """An exception in place of the named exceptions of the package."""
 
 
 LimitReachedError.__module__ = "nnth.limits"
@@ -64,14 +64,14 @@ ERRORS = {
 
 @app.command()
 def fail(kind: str, output: options.Output = None) -> None:
-    """Raises the error of this kind after its destination is checked."""
+    """Raise the error of this kind after checking the destination."""
     Destination(output=output)
     raise ERRORS[kind]
 
 
 @app.command()
 def vector(x: Annotated[options.Numbers, options.numbers("Numbers.")]) -> None:
-    """Prints a vector as Python reads it."""
+    """Print a vector as Python reads it."""
     typer.echo(repr(tuple(x)))
 
 

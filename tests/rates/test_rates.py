@@ -339,7 +339,7 @@ def test_the_line_of_the_picture_goes_through_the_theory() -> None:
 
 
 def test_the_law_of_z_over_seeds() -> None:
-    """z is standard normal up to the skewness of chi-square: 100 seeds give its deviation to 7 %."""
+    """z is standard normal up to the skewness of chi-square; 100 seeds give its spread to 7 %."""
     z = np.array([noisy_descent(inputs(), samples=500, steps=20, seed=s)["z"] for s in range(100)])
     assert np.abs(z.mean(axis=0)).max() < 0.35
     assert z.std(axis=0) == pytest.approx(np.ones(3), abs=0.22)
@@ -488,7 +488,7 @@ def test_what_cannot_move_is_said_not_to() -> None:
     assert (pick(zero, "mean", quantity="loss") == 1.0).all()
     # The exponent is 0 in every network, and in theory.
     assert (pick(zero, "z", quantity="loss") == 0.0).all()
-    # A loss beyond the squares of doubles is still relative.
+    # A loss whose square exceeds the doubles is still relative.
     huge = training_scalings(x=inputs()[:2], y=np.full(2, 1e200), width=(4, 8), samples=3)
     assert np.isfinite(pick(huge, "mean", quantity="first_step", regime="frozen")).all()
 

@@ -19,12 +19,12 @@ Row = tuple[Fraction, ...]  # a row of (weights, bias)
 Rows = tuple[Row, ...]
 
 
-# The slow, independent route: all intersections by elimination over the rationals, the Moebius
+# The slow, independent method: all intersections by elimination over the rationals, the Moebius
 # function of their order, and faces from it (Zaslavsky 1975, theorem A, on every flat).
 
 
 def reduced(rows: Rows) -> Rows | None:
-    """Reduced row echelon form of w.x = -b; None when nothing solves it."""
+    """Return the reduced row echelon form of w.x = -b; None if there is no solution."""
     matrix = [list(row) for row in rows]
     columns = len(matrix[0])
     rank = 0
@@ -49,7 +49,7 @@ def rational(weights: Array, biases: Array) -> list[Row]:
 
 
 def lattice(rows: list[Row]) -> dict[Rows, frozenset[Row]]:
-    """Every flat, by its echelon form, with the rows that contain it; small flats last."""
+    """Return every flat, by its echelon form, with the rows that contain it; small flats last."""
     flats: dict[Rows, frozenset[Row]] = {}
     new: set[Rows] = {()}
     while new:
@@ -64,7 +64,7 @@ def lattice(rows: list[Row]) -> dict[Rows, frozenset[Row]]:
 
 
 def slow_faces(weights: Array, biases: Array) -> tuple[list[int], list[int]]:
-    """Faces of dimension 0..d, and the numbers |w_k|."""
+    """Return the numbers of faces of dimension 0..d, and the numbers |w_k|."""
     flats = lattice(rational(weights, biases))
     d = weights.shape[1]
     faces, whitney = [0] * (d + 1), [0] * (d + 1)
@@ -101,7 +101,7 @@ def slow(weights: Array, biases: Array) -> Arrangement:
 
 
 def solvable(rows: list[Row]) -> bool:
-    """Whether some x has w.x + b > 0 for all rows; Fourier and Motzkin's elimination."""
+    """Return whether some x has w.x + b > 0 for all rows, by Fourier-Motzkin elimination."""
     for _ in range(len(rows[0]) - 1 if rows else 0):
         up = [[x / row[0] for x in row[1:]] for row in rows if row[0] > 0]
         down = [[-x / row[0] for x in row[1:]] for row in rows if row[0] < 0]
@@ -116,7 +116,7 @@ def count(weights: object, biases: object) -> Arrangement:
 
 @st.composite
 def arrangements(draw: st.DrawFn, most: int = 7) -> tuple[Array, Array]:
-    """Small integers: parallel, concurrent, repeated and zero rows are common."""
+    """Draw small integers: parallel, concurrent, repeated and zero rows are common."""
     d = draw(st.integers(1, 4))
     n = draw(st.integers(0, most if d < 4 else most - 1))
     entry = st.integers(-draw(st.integers(1, 3)), 2)
@@ -144,7 +144,7 @@ def test_regions_are_the_sign_vectors_that_occur(case: tuple[Array, Array]) -> N
 @settings(max_examples=60)
 @given(arrangements(), st.integers(0, 2**31))
 def test_coordinates_of_many_bits_change_nothing(case: tuple[Array, Array], seed: int) -> None:
-    """x -> A x + t with integers of 46 bits: zeros must be proved modulo several primes."""
+    """For x -> A x + t with integers of 46 bits, zeros must be proved modulo several primes."""
     weights, biases = case
     d = weights.shape[1]
     rng = np.random.default_rng(seed)
@@ -197,7 +197,8 @@ def test_without_biases(n: int, d: int) -> None:
     assert not found.general_position
     assert found.regions == 2 * sum(comb(n - 1, i) for i in range(d))
     assert (found.bounded, found.vertices, found.edges) == (0, 1, 2 * comb(n, d - 1))
-    # A common point elsewhere, of integers so that it is exact, is found by the longer way.
+    # A common point elsewhere, with integer coordinates so that it is exact, takes the longer
+    # algorithm.
     if comb(n, d) < 5000:
         whole = np.round(weights * 1e4)
         moved = arrangement(whole, whole.sum(axis=1))
@@ -226,7 +227,8 @@ def test_braid_arrangement(d: int) -> None:
     weights = braid(d)
     found = arrangement(weights, np.zeros(len(weights)))
     assert (found.regions, found.rank) == (factorial(d), d - 1)
-    # A facet between permutations that differ by a neighboring pair; chi(t) = t(t-1)...(t-d+1).
+    # A facet lies between permutations that differ by a neighboring pair; chi(t) =
+    # t(t-1)...(t-d+1).
     assert found.facets == factorial(d) * (d - 1) // 2
     stirling = np.poly(np.arange(d))
     assert found.whitney == tuple(round(abs(x)) for x in stirling[:-1])
@@ -279,7 +281,7 @@ def test_lines_that_almost_meet_or_almost_coincide() -> None:
     assert count(weights, [0, 0, 5e-324]).general_position
     assert count([[1, 0], [1, 1e-9]], [0, 0]).regions == 4
     assert count([[1, 0], [1, 0]], [0, 1e-9]).regions == 3
-    assert count([[0.1, 0.1], [0.3, 3 * 0.1]], [0, 0]).regions == 4  # for 3 * 0.1 is not 0.3
+    assert count([[0.1, 0.1], [0.3, 3 * 0.1]], [0, 0]).regions == 4  # the double 3 * 0.1 is not 0.3
     assert count([[0.1, 0.2], [0.2, 0.4]], [0.3, 0.6]).hyperplanes == 1
     assert count([[1, 1], [1, 1 + 2**-52]], [1, 1]).regions == 4
 
@@ -310,7 +312,7 @@ def test_minors_that_the_first_prime_divides() -> None:
         biases = np.array([1.0, 0.0] + [b for _, b in chosen])
         assert arrangement(weights, biases) == slow(weights, biases)
         for order in ([0, 1], [1, 0]):
-            # The same pair met only after a restriction: in R^3, behind other planes.
+            # The same pair meets only after a restriction: in R^3, behind other planes.
             third = np.column_stack([weights, np.ones(len(weights))])
             head = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 1.0]])[order]
             w, b = np.vstack([head, third]), np.concatenate([[0.0, 0.0], biases])
@@ -371,7 +373,7 @@ def test_too_many_subsets_are_refused_at_once() -> None:
     message = r"64 hyperplanes of rank 10 must have at most 1e\+10 subsets .* not 1.8e\+11.*--along"
     with pytest.raises(ValueError, match=message):
         arrangement(rng.normal(size=(64, 10)), rng.normal(size=64))
-    # Uniform is easy to prove where few hyperplanes exceed the dimension; the rest is not.
+    # Uniformity is simple to prove if few hyperplanes exceed the dimension, and hard otherwise.
     weights = rng.integers(-99, 99, size=(43, 40)).astype(float)
     assert arrangement(weights, rng.normal(size=43)).general_position
     with pytest.raises(ValueError, match=r"43 hyperplanes of rank 40 not in general position"):

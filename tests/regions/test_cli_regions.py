@@ -38,7 +38,7 @@ RESULTS = (
 
 @pytest.fixture
 def net(tmp_path: Path) -> Path:
-    """A file with a random network of two inputs."""
+    """Return a file with a random network of two inputs."""
     drawn = random_network(2, (9, 5), seed=7)
     layers = zip(drawn.weights, drawn.biases, strict=True)
     arrays = {}

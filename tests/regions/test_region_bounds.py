@@ -20,7 +20,7 @@ SHAPES = st.tuples(st.integers(1, 7), st.lists(st.integers(1, 6), min_size=1, ma
 
 
 def regions_of_arrangement(planes: list[list[Fraction]]) -> int:
-    """Regions of hyperplanes (w, b), by deletion and restriction in exact arithmetic."""
+    """Return the number of regions of hyperplanes (w, b), by deletion and restriction, exactly."""
     monic = [[v / next(u for u in plane if u) for v in plane] for plane in planes]
     distinct = [plane for i, plane in enumerate(monic) if plane not in monic[:i]]
     if not distinct:
@@ -38,7 +38,7 @@ def regions_of_arrangement(planes: list[list[Fraction]]) -> int:
 
 
 def generic(n: int, d: int, *, central: bool = False) -> list[list[Fraction]]:
-    """Hyperplanes of the moment curve: any d of the normals, or d + 1 rows, are independent."""
+    """Return hyperplanes of the moment curve: any d normals, or d + 1 rows, are independent."""
     rows = [[Fraction(i + 1) ** k for k in range(d + 1)] for i in range(n)]
     return [[*row[:-1], Fraction(0)] if central else row for row in rows]
 
@@ -47,7 +47,7 @@ def generic(n: int, d: int, *, central: bool = False) -> list[list[Fraction]]:
 def test_zaslavsky_counts_arrangements(n: int, d: int) -> None:
     assert rb.zaslavsky(n, d) == regions_of_arrangement(generic(n, d))
     assert rb.zaslavsky_central(n, d) == regions_of_arrangement(generic(n, d, central=True))
-    # Far out every hyperplane looks as if it went through 0: those regions are the unbounded ones.
+    # At infinity every hyperplane passes through 0: those regions are the unbounded ones.
     assert rb.zaslavsky_bounded(n, d) == rb.zaslavsky(n, d) - rb.zaslavsky_central(n, d)
 
 
@@ -58,7 +58,7 @@ def test_counts_are_exact_however_long() -> None:
 
 
 def serra_by_enumeration(n0: int, widths: Sequence[int]) -> int:
-    """Theorem 1 of Serra et al. word for word."""
+    """Return the bound of Theorem 1 of Serra et al. by enumeration, as it is stated."""
     total = 0
     for j in itertools.product(*(range(n + 1) for n in widths)):
         left = [n0, *(n - k for n, k in zip(widths, j, strict=True))]
@@ -80,18 +80,18 @@ def test_bounds_are_in_order_and_serra_is_the_sum_of_the_theorem(
 
 
 def test_bounds_of_known_shapes() -> None:
-    # One layer: all are Zaslavsky's number.
+    # For one layer all bounds are Zaslavsky's number.
     for bound in (rb.montufar_2014_lower, rb.montufar_2017_upper, rb.serra_2018_upper):
         assert bound(3, [10]) == 1 + 10 + 45 + 120
-    # By hand: folds 2^2 2^2 times 1 + 5 + 10; (1 + 4 + 6) (1 + 5 + 10) (1 + 5 + 10).
+    # The values: folds 2^2 2^2 times 1 + 5 + 10; (1 + 4 + 6) (1 + 5 + 10) (1 + 5 + 10).
     assert rb.montufar_2014_lower(2, (4, 5, 5)) == 4 * 4 * 16
     assert rb.montufar_2014_lower(9, (4, 5, 2)) == rb.montufar_2014_lower(2, (4, 5, 2))
     assert rb.montufar_2017_upper(2, (4, 5, 5)) == 11 * 16 * 16
     # After a bottleneck of 1 the image is on a line: (1 + 1)(1 + 5).
     assert rb.montufar_2017_upper(4, (1, 5)) == 12
-    # There the inactive neuron leaves a point: 1 (1 + 5) + 1.
+    # The bound of Serra et al. counts the inactive neuron, whose image is a point: 1 (1 + 5) + 1.
     assert rb.serra_2018_upper(4, (1, 5)) == 7
-    # On a line it is attained for widths of 3 and more: Serra et al. (2018).
+    # On a line the bound is attained for widths of 3 and more: Serra et al. (2018).
     assert rb.serra_2018_upper(1, (3, 4, 5)) == 4 * 5 * 6
 
 
@@ -105,7 +105,7 @@ def test_hanin_and_rolnick() -> None:
     assert rb.hanin_rolnick_upper(3, 10, t=2.0) == pytest.approx(20**3 / 6, rel=1e-14)
     assert rb.hanin_rolnick_upper(5, 4) == 16.0
     assert rb.hanin_rolnick_upper(784, 10**6) == math.inf
-    # 800^n0/n0! passes 10^340 on its way down.
+    # The computation of 800^n0/n0! passes 10^340.
     exact = Fraction(800) ** 2400 / math.factorial(2400)
     assert rb.hanin_rolnick_upper(2400, 3200, t=0.25) == pytest.approx(float(exact), rel=1e-10)
 
@@ -133,7 +133,7 @@ def test_arguments_out_of_range_are_named(call: Callable[[], Any], message: str)
 
 
 def breaks_along(start: Any, end: Any, net: Network) -> list[int]:
-    """Sign changes of the neurons of each hidden layer along a segment."""
+    """Return the numbers of sign changes of the neurons of each hidden layer along a segment."""
     t = np.array([0.0, 1.0])
     values = np.array([start, end], dtype=float)
     counts = []
@@ -234,7 +234,7 @@ def test_the_density_of_intersections_integrates_over_the_square(
     g: float, h: float, radius: float
 ) -> None:
     def mass(r: Any) -> Any:
-        """The density's angular part by mpmath, its radial part as derived for `intersections`."""
+        """Return the density with its angular part by mpmath, its radial one in closed form."""
         a, b = sorted((h / mpmath.hypot(r, h), g / mpmath.hypot(r, g)))
         ellipse = 2 / mpmath.pi * b * mpmath.ellipe(1 - (a / b) ** 2)
         return r * ellipse / (2 * mpmath.pi * mpmath.hypot(r, g) * mpmath.hypot(r, h))
@@ -262,12 +262,12 @@ def test_two_lines_of_different_scales_meet_in_the_square_as_often_as_sampled() 
     det = u[0] * v[1] - u[1] * v[0]
     x, y = (u[1] * c - v[1] * b) / det, (v[0] * b - u[0] * c) / det
     within = np.mean((np.abs(x) < radius) & (np.abs(y) < radius))
-    # Standard error 0.0008, 0.2 %.
+    # The standard error is 0.0008, 0.2 %.
     assert abs(within - intersections(g, np.array([h]), radius)[0]) < 0.0027
 
 
 def test_layers_meet_in_a_square_as_often_as_they_should() -> None:
-    """Along the chords of the first layer's lines, sign changes of the second."""
+    """Sign changes of the second layer are counted along the chords of the first layer's lines."""
     widths, radius = (40, 40), 1.0
     samples = []
     for s in range(60):
@@ -289,7 +289,7 @@ def test_layers_meet_in_a_square_as_often_as_they_should() -> None:
 
 
 def cells_in_square(net: Network, radius: float) -> int:
-    """Cells of [-radius, radius]^2, by splitting polygons neuron by neuron."""
+    """Return the number of cells of [-radius, radius]^2, splitting polygons neuron by neuron."""
     square = radius * np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
     cells = [(square, np.eye(2), np.zeros(2))]
     for w, b in zip(net.weights[:-1], net.biases[:-1], strict=True):
@@ -323,7 +323,7 @@ def halves(polygon: Any, row: Any, shift: float) -> list[Any]:
 def test_one_layer_in_a_square_is_exact_at_any_width() -> None:
     samples = [cells_in_square(random_network(2, (8,), seed=7, sample=s), 0.8) for s in range(1000)]
     mean, error = mean_and_error(samples)
-    # Standard error 1 %. Of 13.8 regions, 5.7 come of the boundary and 7.1 of the pairs.
+    # The standard error is 1 %. Of 13.8 regions, 5.7 are due to the boundary and 7.1 to the pairs.
     assert abs(mean - expected_regions(2, (8,), box=0.8)) < 3.5 * error
     assert error < 0.015 * mean
 
@@ -335,8 +335,9 @@ def test_two_layers_in_a_square() -> None:
     ]
     mean, error = mean_and_error(samples)
     expected = expected_regions(2, (30, 30), cw=1.0, box=1.0)
-    # Widths of 30 fall short of the limit by some per cent. Of 295 regions, 94 come of pairs in the
-    # first layer, 40 in the second, 126 across; the tests above tell them more finely apart.
+    # Widths of 30 are some per cent below the limit. Of 295 regions, 94 are due to pairs in the
+    # first layer, 40 to pairs in the second, 126 to pairs of both; the tests above distinguish
+    # them.
     assert abs(mean - expected) < 2.0 * error + 0.05 * expected
     assert error < 0.06 * expected
 
@@ -353,7 +354,8 @@ def test_large_boxes_have_the_counts_of_the_plane() -> None:
 
 def test_where_no_formula_is_known_the_expectation_is_nan() -> None:
     assert math.isnan(expected_regions(3, (9,), box=1.0))
-    assert math.isnan(expected_regions(2, (1, 5)))  # 22, where no network has more than 7
+    # the formula gives 22, but no network has more than 7
+    assert math.isnan(expected_regions(2, (1, 5)))
     assert expected_regions(3, (9, 9)) == rb.zaslavsky(18, 3)
     assert expected_regions(784, (2000,) * 3) == math.inf
 
@@ -365,13 +367,13 @@ def test_scales_beyond_doubles_are_lines_at_infinity() -> None:
 
 
 def zero_cell_sides(n: int, rng: np.random.Generator) -> int:
-    """Sides of the cell of 0 among n Gaussian lines: those along which it is not cut to a point."""
+    """Return the number of sides of the cell of 0 among n Gaussian lines."""
     w = rng.normal(size=(n, 2))
     b = rng.normal(size=n)
     w, b = w * np.sign(b)[:, None], np.abs(b)  # the cell is w.x + b > 0
     along = np.stack([-w[:, 1], w[:, 0]], axis=1)
     foot = -w * (b / np.sum(w * w, axis=1))[:, None]
-    speed = along @ w.T  # of the other lines' values along each line
+    speed = along @ w.T  # the slopes of the other lines' values along each line
     np.fill_diagonal(speed, 1.0)
     times = -(foot @ w.T + b) / speed
     np.fill_diagonal(times, np.nan)

@@ -25,10 +25,10 @@ def few(examples: int) -> settings:
 
 
 def volume(forms: Sequence[Sequence[Fraction]], dim: int) -> Fraction:
-    """The volume of {a . x + b >= 0} for all forms (a, b), by Lasserre's recursion (1983).
+    """Return the volume of {a . x + b >= 0} for all forms (a, b), by Lasserre's recursion (1983).
 
-    V = 1/d sum_i b_i V_i over the facets, V_i the volume of facet i in the variables but x_j over
-    |a_ij|. Exact; bounded polyhedra only.
+    V = 1/d sum_i b_i V_i over the facets, V_i the volume of facet i in the variables except x_j
+    over |a_ij|. It is exact, for bounded polyhedra only.
     """
     kept: dict[tuple[Fraction, ...], Fraction] = {}
     for form in forms:
@@ -62,7 +62,7 @@ def volume(forms: Sequence[Sequence[Fraction]], dim: int) -> Fraction:
 
 
 def exact_volume(n: Net, box: float, at: Sequence[float]) -> Fraction | None:
-    """That of the oracle's cell around a point; None where the point is on a boundary."""
+    """Return the volume of the oracle's cell around a point; None if the point is on a boundary."""
     found = faces(*n, box=box)
     point = [Fraction(x) for x in at]
     last = math.lcm(*(x.denominator for x in point))
@@ -102,7 +102,7 @@ def test_drawn_networks(dim: int, width: int, examples: int) -> None:
 
 @pytest.mark.parametrize("dim", range(1, 7))
 def test_simplices_boxes_and_cross_polytopes(dim: int) -> None:
-    """Known volumes; a corner of a cross polytope lies on 2^(dim - 1) hyperplanes."""
+    """The volumes are known; a vertex of a cross polytope lies on 2^(dim - 1) hyperplanes."""
     unit = np.eye(dim)
     zero = [0.0] * dim
     simplex = one_layer(np.vstack([unit, np.ones((1, dim))]), [1.0] * dim + [-1.0])
@@ -115,7 +115,7 @@ def test_simplices_boxes_and_cross_polytopes(dim: int) -> None:
     assert measured(sides, 0.375, zero) == pytest.approx(0.625**dim, rel=1e-10)
     corners = np.array(list(itertools.product([1.0, -1.0], repeat=dim)))
     cross = one_layer(corners, [-1.0] * len(corners))
-    if dim < 5:  # 2^5 hyperplanes in R^5 are cut into too many cells for a test
+    if dim < 5:  # 2^5 hyperplanes in R^5 make too many cells for a test
         assert measured(cross, 1.5, zero) == pytest.approx(
             2.0**dim / math.factorial(dim), rel=1e-10
         )
@@ -136,7 +136,7 @@ def test_cells_of_a_box_add_up_to_it(dim: int, width: int) -> None:
                 network, domain="box", box=2.0, point=x
             ).zero_cell_measure
             total += found[pattern]
-    # Cells that 20,000 points miss are a few ten-thousandths of the box together.
+    # Cells that 20,000 points miss have a few ten-thousandths of the box in total.
     missed = count - len(found)
     assert total == pytest.approx(4.0**dim, rel=1e-10 if missed == 0 else 2e-3)
     assert total <= 4.0**dim * (1 + 1e-10)
@@ -145,7 +145,7 @@ def test_cells_of_a_box_add_up_to_it(dim: int, width: int) -> None:
 @pytest.mark.parametrize("dim", [1, 2, 3, 4])
 @pytest.mark.parametrize("gap", [1e-6, 1e-12, 2.0**-50])
 def test_thin_cells_far_away(dim: int, gap: float) -> None:
-    """Between two hyperplanes so near that doubles do not tell their corners apart."""
+    """The two hyperplanes are so near that doubles do not distinguish the vertices."""
     rng = np.random.default_rng(dim)
     row = rng.normal(size=dim)
     n = one_layer(np.vstack([row, row]), [0.3, 0.3 - gap])
@@ -159,7 +159,7 @@ def test_thin_cells_far_away(dim: int, gap: float) -> None:
 
 
 def test_a_cell_that_only_integers_measure() -> None:
-    """A width of about 2^-40 at a distance of 2^8: doubles lose all but a few bits of the area."""
+    """With a width of 2^-40 at a distance of 2^8, doubles lose all but a few bits of the area."""
     far, gap = 2.0**8, 2.0**-40
     n = one_layer([[1.0, 0.0], [1.0, gap / 4]], [-far, -far - gap])
     at = (far + gap / 8, 0.5)

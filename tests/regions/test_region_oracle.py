@@ -1,4 +1,4 @@
-"""The exact oracle of regions against theorems, networks by hand, and points of the plane."""
+"""The exact oracle of regions against theorems, small networks, and points of the plane."""
 
 import itertools
 import math
@@ -22,7 +22,7 @@ def at(point: Vector) -> list[Fraction]:
 
 
 def forward(n: Net, x: list[Fraction]) -> tuple[list[Fraction], list[Fraction]]:
-    """Hidden pre-activations, all layers in a row, and outputs."""
+    """Return hidden pre-activations, all layers in a row, and outputs."""
     seen: list[Fraction] = []
     for w, b in zip(n.weights, n.biases, strict=True):
         z = [
@@ -34,7 +34,7 @@ def forward(n: Net, x: list[Fraction]) -> tuple[list[Fraction], list[Fraction]]:
     return seen[: -len(z)], z
 
 
-# The parts.
+# The functions of the oracle.
 
 
 @exhaustive
@@ -52,8 +52,8 @@ def test_a_solution_solves_the_system_or_a_combination_proves_that_none_exists(
         assert found[-1] > 0
         assert all(dot(f, found) > 0 for f in forms)
         return
-    # Farkas, by Caratheodory with at most dim + 1 forms: a combination with positive weights has
-    # no variable left and is not positive.
+    # Farkas' lemma, by Caratheodory with at most dim + 1 forms: a combination with positive weights
+    # has no variable left and is not positive.
     assert any(
         refutes(chosen)
         for size in range(1, dim + 2)
@@ -62,7 +62,7 @@ def test_a_solution_solves_the_system_or_a_combination_proves_that_none_exists(
 
 
 def refutes(forms: tuple[Vector, ...]) -> bool:
-    """Whether the one dependency of the linear parts has positive weights, and a value <= 0."""
+    """Return whether the one dependency of the linear parts has positive weights and value <= 0."""
     columns = list(zip(*(f[:-1] for f in forms), strict=True))
     kernel = null_space([list(map(Fraction, c)) for c in columns], len(forms))
     if len(kernel) != 1:
@@ -76,7 +76,7 @@ def dot_(u: list[Fraction], v: list[int]) -> Fraction:
 
 
 def eliminate(rows: list[list[Fraction]]) -> tuple[list[list[Fraction]], list[int]]:
-    """Gauss and Jordan: the rows that are left and the columns of their leading ones."""
+    """Return the rows after Gauss-Jordan elimination, and the columns of their leading ones."""
     rows = [row[:] for row in rows]
     pivots: list[int] = []
     for j in range(len(rows[0]) if rows else 0):
@@ -125,7 +125,7 @@ def test_an_interval_needs_length_and_a_form_that_is_zero_only_stops_strict_ones
 
 
 def characteristic_polynomial(planes: set[tuple[Fraction, ...]], dim: int) -> Counter[int]:
-    """Whitney: sum of (-1)^|B| t^(d - rank B) over the subsets with a point in common."""
+    """Whitney: return the sum of (-1)^|B| t^(d - rank B) over subsets with a common point."""
     out: Counter[int] = Counter()
     for size in range(len(planes) + 1):
         for chosen in itertools.combinations(planes, size):
@@ -148,13 +148,13 @@ def test_any_arrangement_of_planes_by_zaslavskys_theorem(rows: list[Vector]) -> 
     proper = [r for r in rows if any(r[:-1])]
     planes = {
         tuple(Fraction(x, next(filter(None, r))) for x in r) for r in proper
-    }  # leading entry 1: the same plane is the same row
+    }  # the leading entry is 1, so that equal planes have equal rows
     chi = characteristic_polynomial(planes, dim)
     got = faces(*one_layer([r[:-1] for r in rows], [r[-1] for r in rows])).counts()
     assert got.activation_regions == abs(sum(c * (-1) ** k for k, c in chi.items()))
     full_rank = len(eliminate([list(p[:-1]) for p in planes])[1]) == dim
     assert got.bounded == (abs(sum(chi.values())) if full_rank else 0)
-    # A vertex is a point that is all that its planes have in common: by the subsets of d planes.
+    # A vertex is the only common point of its planes: by all subsets of d planes.
     meets = set()
     for chosen in itertools.combinations(planes, dim):
         reduced, pivots = eliminate([list(p) for p in chosen])
@@ -212,7 +212,7 @@ def test_a_grid_in_a_box_whose_border_carries_lines() -> None:
 
 def test_lines_through_the_corners_of_a_box() -> None:
     net_ = one_layer([[1, 1], [1, -1], [1, 1]], [-0.2, 0, 0])
-    got = faces(*net_, box=0.1).counts()  # the first touches the box in a corner
+    got = faces(*net_, box=0.1).counts()  # the first line touches the box in a corner
     assert (got.activation_regions, got.vertices, got.edges, got.sides) == (4, 5, 8, 12)
 
 
@@ -222,7 +222,7 @@ def test_lines_through_the_corners_of_a_box() -> None:
 @exhaustive
 @given(nets((1,), width=5, depth=4), BOXES)
 def test_the_line_by_sorted_breakpoints(n: Net, box: float | None) -> None:
-    """Another route in one dimension: between neighbors, halve where a neuron changes sign."""
+    """Another method in one dimension: between neighbors, bisect where a neuron changes sign."""
     radius = None if box is None else Fraction(box)
     points: list[Fraction] = []
     activations = []
@@ -295,7 +295,7 @@ def test_equal_gradients_that_meet_in_a_point_are_two_linear_regions() -> None:
     second = ([[1, -1, 0, 0, -1, 0], [-1, 1, 0, 0, 0, -1]], [0, 0])
     got = faces(*net(first, second, ([[1, 1]], [0]))).counts()
     assert (got.activation_regions, got.linear_regions) == (6, 6)
-    # without the second minimum its quadrant joins them
+    # Without the second minimum its quadrant joins the other two.
     got = faces(*net(first, second, ([[1, 0]], [0]))).counts()
     assert (got.activation_regions, got.linear_regions) == (6, 3)
 
@@ -305,7 +305,8 @@ def test_a_line_that_bends() -> None:
     got = faces(*net(([[1, 0], [0, 1]], [0, 0]), ([[1, 1]], [-1]), ([[1]], [0]))).counts((0.2, 0.2))
     assert got.layer_regions == (4, 7)
     assert got.activation_regions == 7
-    assert got.linear_regions == 4  # 0 below the bend, one each on three quadrants above
+    # 0 on the quadrant below, and one region on each of the three others
+    assert got.linear_regions == 4
     assert (got.bounded, got.vertices, got.edges) == (1, 3, 9)
     assert got.sides == 18
     assert got.zero_cell_sides == 3
@@ -318,7 +319,7 @@ def test_numbers_far_apart() -> None:
 
 
 def euler(c: Complex) -> int:
-    """The alternating sum over the open faces of all dimensions, here for d <= 3."""
+    """Return the alternating sum over the open faces of all dimensions, here for d <= 3."""
     borders = sum(len(c.box.intersection(cell.facets)) for cell in c.cells)
     facets, odd = divmod(c.sides + borders, 2)
     assert not odd
@@ -334,10 +335,10 @@ def euler(c: Complex) -> int:
 @exhaustive
 @given(nets((1, 2), width=5, depth=4) | nets((3,), width=3, depth=2), BOXES)
 def test_cells_fit_together(n: Net, box: float | None) -> None:
-    """Euler's relation: a closed ball has 1, the open one (-1)^d. A T-junction would break it."""
+    """Euler's relation: a closed ball has 1, the open one (-1)^d; a T-junction would violate it."""
     c = faces(*n, box=box)
     assert euler(c) == (1 if box is not None else (-1) ** c.dim)
-    # Two cells or one at the border have each facet, and in the plane it is one edge.
+    # Each facet belongs to two cells, or to one at the border, and in the plane it is one edge.
     sharing = Counter(edge for edges in c.cell_edges for edge in edges)
     if c.dim == 2:
         assert set(sharing.values()) <= ({2} if box is None else {1, 2})
@@ -367,7 +368,7 @@ def test_cells_agree_with_forward_passes(n: Net, box: float | None) -> None:
 @exhaustive
 @given(nets((2,), width=5, depth=4) | nets((2,), width=3, depth=8), BOXES)
 def test_linear_regions_by_walking_over_edges(n: Net, box: float | None) -> None:
-    """Gradients as differences of forward passes inside a cell, neighbors by equal edges."""
+    """Gradients are differences of forward passes inside a cell, neighbors share an edge."""
     c = faces(*n, box=box)
     gradients = []
     for cell in c.cells:
@@ -407,7 +408,7 @@ def test_every_point_is_in_the_cell_of_its_pattern(
         if around:
             assert around[0].pattern == tuple(z > 0 for z in forward(n, at(point))[0])
             assert c.sides_at(at(point)) == len(around[0].facets)
-        else:  # on a border: of the box, or where a pre-activation is 0
+        else:  # the point is on a border: of the box, or where a pre-activation is 0
             on_box = box is not None and max(map(abs, at(point))) >= Fraction(box)
             assert on_box or any(z == 0 for z in forward(n, at(point))[0])
 

@@ -1,7 +1,7 @@
 """Counts on the lines and planes through given points, against the exact oracle.
 
-The oracle counts the network composed with the slice, whose first layer is a matrix of rational
-numbers: the points themselves, no basis of the plane. No count here has a tolerance.
+The oracle counts the regions of the network composed with the slice, whose first layer is a matrix
+of rational numbers: the points themselves, without a basis of the plane. No count has a tolerance.
 """
 
 import itertools
@@ -59,7 +59,7 @@ def rational(values: Any) -> list[Fraction]:
 
 
 def composed(n: Net, origin: Sequence[Fraction], directions: Rational, box: Any = None) -> Complex:
-    """The cells of the network at origin + sum_j t_j directions[j]."""
+    """Return the cells of the network at origin + sum_j t_j directions[j]."""
     rows = [rational(row) for row in n.weights[0]]
     weights = [
         [sum((w * x for w, x in zip(row, d, strict=True)), Fraction(0)) for d in directions]
@@ -73,14 +73,14 @@ def composed(n: Net, origin: Sequence[Fraction], directions: Rational, box: Any 
 
 
 def on_plane(n: Net, points: Floats) -> Counts:
-    """The oracle's counts, at the mean of the points, coordinates from the first."""
+    """Return the oracle's counts around the mean of the points, in coordinates from the first."""
     p, q, r = (rational(x) for x in points)
     u, v = ([y - x for x, y in zip(p, end, strict=True)] for end in (q, r))
     return composed(n, p, [u, v]).counts([Fraction(1, 3), Fraction(1, 3)])
 
 
 def on_segment(n: Net, first: Floats, second: Floats) -> Counts:
-    """The oracle's counts, from the middle to the ends at -1 and 1."""
+    """Return the oracle's counts, from the middle to the ends at -1 and 1."""
     a, b = rational(first), rational(second)
     middle = [(x + y) / 2 for x, y in zip(a, b, strict=True)]
     return composed(n, middle, [[y - x for x, y in zip(middle, b, strict=True)]], box=1).counts()
@@ -98,7 +98,7 @@ def without_biases(n: Net) -> Net:
     return Net(n.weights, tuple(0.0 * b for b in n.biases))
 
 
-# Three points of which many planes hold 0: it is one of them, or the third point is a sum of
+# Three points for which 0 is often on their plane: 0 is one of them, or the third point is a sum of
 # integer multiples of the others. Multiples of small dyadic numbers are exact.
 def _triple(rng: np.random.Generator, n0: int) -> Floats:
     kind = rng.integers(5)
@@ -165,7 +165,7 @@ def test_segments(data: st.DataObject) -> None:
 @few(60)
 @given(st.data())
 def test_boxes_are_on_the_plane_itself(data: st.DataObject) -> None:
-    """The oracle counts in the coordinates that the chart gives, over the rational numbers."""
+    """The oracle counts in the coordinates of the chart, over the rational numbers."""
     points = data.draw(TRIPLES)
     try:
         where = plane_through(points, (-1.5, 1.5))
@@ -199,7 +199,7 @@ def test_networks_without_biases_have_cones_on_planes_through_0(widths: tuple[in
     regions = tables[0]["activation_regions"][0]
     assert regions == 2 * widths[0] if len(widths) == 1 else regions % 2 == 0
     assert tables[0]["zero_cell_sides"][0] == 2
-    # A line through 0 is cut there and nowhere else, though 0 is no double of its own on it.
+    # A line through 0 is cut there and nowhere else, though 0 is not represented exactly on it.
     line = np.stack([points[1], -2.0 * points[1]])
     assert regions_through(line, net)["activation_regions"].tolist() == [2]
 
@@ -226,7 +226,7 @@ def test_the_mean_of_the_points_may_be_on_a_boundary() -> None:
 
 @pytest.mark.parametrize("scale", [1e-290, 1e-160, 1e-5, 1e5, 1e160, 1e290])
 def test_units_do_not_matter(scale: float) -> None:
-    """Powers of two near the scales: no digit of the points changes, only exponents."""
+    """Powers of two near the scales change only exponents, and no digit of the points."""
     unit = 2.0 ** round(math.log2(scale))
     points = np.random.default_rng(3).normal(size=(3, 4))
     net = random_network(4, (6, 5), seed=4)
@@ -290,7 +290,8 @@ def test_collinear_points_are_detected_exactly() -> None:
             regions_on_plane(exact[list(order)], widths=(4,), n0=3)
     with pytest.raises(ValueError, match="not on a line"):
         regions_on_plane([first, first, first + 1.0], widths=(4,), n0=3)
-    near = np.array([0.0 * step, step, 3.0 * step])  # 3 step is rounded: a plane, if a thin one
+    # 3 step is rounded: the points span a plane, but a thin triangle
+    near = np.array([0.0 * step, step, 3.0 * step])
     net = random_network(3, (5, 4), seed=2)
     expected = on_plane(Net(net.weights, net.biases), near).activation_regions
     for order in ORDERS:

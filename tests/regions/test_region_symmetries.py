@@ -1,8 +1,8 @@
 """Transformations that do not change the regions of a network, and the limit of a growing box.
 
 Every change here is exact: numbers are multiplied by powers of 2, or small integers by integers, so
-that the changed network is, over the rational numbers, the function that it should be. Small
-networks are compared with the oracle as well, which shares nothing with the core.
+that the changed network is, over the rational numbers, the intended function. Small networks are
+compared with the oracle as well, which shares nothing with the core.
 """
 
 import itertools
@@ -38,7 +38,7 @@ FIELDS = [
     "layer_regions",
 ]
 
-# measure.hpp: a relative error below 1e-10 on either side.
+# measure.hpp promises a relative error below 1e-10 on either side.
 MEASURE = 2e-10
 
 WHOLE = {name: KINDS[name] for name in ("integers", "dyadic")}
@@ -85,12 +85,12 @@ def same_measure(found: RegionCounts, expected: RegionCounts, factor: float = 1.
 
 
 def against_oracle(n: Net, box: float | None, counted: RegionCounts) -> None:
-    """Small networks, since the oracle is slow in more than two dimensions."""
+    """Compare small networks only, since the oracle is slow in more than two dimensions."""
     if sum(len(b) for b in n.biases) <= (12 if len(n.weights[0][0]) < 3 else 9):
         assert figures(counted) == figures(faces(*n, box=box).counts())
 
 
-# Inputs.
+# Changes of the inputs.
 
 
 def signed_permutation(dim: int, rng: np.random.Generator) -> Floats:
@@ -128,7 +128,7 @@ def test_translations(n: Net, seed: int) -> None:
 @some(40)
 @given(nets((1, 2), width=4, depth=2) | nets((3,), width=3, depth=1), BOXES, SEEDS)
 def test_an_input_that_no_neuron_sees(n: Net, box: float | None, seed: int) -> None:
-    """Every cell is a product with a line: nothing bounded, no vertex; in a box with a segment."""
+    """Every cell is a product with a line: unbounded, without a vertex; in a box with a segment."""
     first = np.insert(n.weights[0], seed % (n.weights[0].shape[1] + 1), 0.0, axis=1)
     expected, found = count(n, box), count(Net((first, *n.weights[1:]), n.biases), box)
     kept = ("activation_regions", "linear_regions", "layer_regions")
@@ -144,7 +144,7 @@ def test_an_input_that_no_neuron_sees(n: Net, box: float | None, seed: int) -> N
         same_measure(found, expected, 2.0 * box)
 
 
-# Neurons.
+# Changes of the neurons.
 
 
 @some(60)
@@ -202,7 +202,7 @@ def test_neurons_times_3_5_and_15(n: Net, box: float | None, seed: int) -> None:
 @some(30)
 @given(LARGER, BOXES, SEEDS)
 def test_neurons_times_any_factors(n: Net, box: float | None, seed: int) -> None:
-    """Gaussian networks are generic: rounded in the last digit they have as many regions."""
+    """Gaussian networks are generic: rounding the last digit does not change their regions."""
     rng = np.random.default_rng(seed)
     layers = layers_of(n)
     for (w, b), (above, _) in itertools.pairwise(layers):
@@ -212,14 +212,14 @@ def test_neurons_times_any_factors(n: Net, box: float | None, seed: int) -> None
         above /= factors
     expected, found = count(n, box), count(net_of(layers), box)
     assert figures(found) == figures(expected)
-    # An area to 1e-8: a corner may move by many times the rounding of the weights.
+    # An area has an error of 1e-8: a vertex may move by many times the rounding of the weights.
     assert found.zero_cell_measure == pytest.approx(expected.zero_cell_measure, rel=1e-8)
 
 
 def with_neuron(
     n: Net, layer: int, row: Floats, bias: float, above: Callable[[Floats], Floats]
 ) -> Net:
-    """The network with one more neuron in a layer, whose weights in the next are `above`."""
+    """Return the network with one more neuron in a layer, with outgoing weights `above`."""
     layers = layers_of(n)
     w, b = layers[layer]
     layers[layer] = (np.vstack([w, row]), np.append(b, bias))
@@ -235,7 +235,7 @@ def test_dead_neurons(n: Net, box: float | None, seed: int) -> None:
     rng = np.random.default_rng(seed)
     layer = int(rng.integers(len(n.biases) - 1))
     row, bias = np.zeros(n.weights[layer].shape[1]), [-1.0, 0.0, 2.0][seed % 3]
-    # A neuron that is on adds a constant to what is above it, so it is not read there.
+    # A neuron that is always on adds a constant to the layer above, so that it has weight 0 there.
     read = 0.0 if bias > 0.0 else 1.0
     wider = with_neuron(n, layer, row, bias, lambda above: read * rng.normal(size=len(above)))
     expected, found = count(n, box), count(wider, box)
@@ -247,7 +247,7 @@ def test_dead_neurons(n: Net, box: float | None, seed: int) -> None:
 @some(30)
 @given(SMALL | LARGER, BOXES, SEEDS)
 def test_neurons_given_twice(n: Net, box: float | None, seed: int) -> None:
-    """A copy, times a power of 2, that is not read; and halves of a neuron's weights on two."""
+    """A copy, times a power of 2, has weight 0; or two neurons have half of the weights each."""
     rng = np.random.default_rng(seed)
     layer = int(rng.integers(len(n.biases) - 1))
     i = int(rng.integers(len(n.biases[layer])))
@@ -283,7 +283,7 @@ def test_outputs_repeated_and_scaled(n: Net, box: float | None, seed: int) -> No
 def test_a_box_that_grows_becomes_the_space(n: Net) -> None:
     """Without tiny weights every vertex is nearer to 0 than 2^200.
 
-    What a box adds is on its border.
+    The additional faces of a box are on its border.
     """
     assume(all(np.abs(w[w != 0.0]).min(initial=1.0) > 2.0**-60 for w in n.weights))
     space, box = count(n), count(n, 2.0**200)
@@ -331,14 +331,14 @@ def test_paths_backwards_turned_and_in_other_units(n: Net, seed: int) -> None:
     large = regions_through(unit * points, scaled)
     assert [large[name].tolist() for name in columns] == expected
     cut = regions_through(np.stack([points[2], (points[2] + points[3]) / 2, points[3]]), net)
-    # The middle is a double; where it is on a boundary, both halves end there.
+    # The middle is a double; if it is on a boundary, both halves end there.
     assert expected[0][2] <= sum(cut["activation_regions"].tolist()) <= expected[0][2] + 1
 
 
 @some(25)
 @given(st.integers(0, 99), st.booleans(), SEEDS)
 def test_planes_turned_and_through_other_points(seed: int, biases: bool, other: int) -> None:
-    """Another triangle on the same plane: integers, so that its points are on it exactly."""
+    """Another triangle on the same plane has integer points, which are on it exactly."""
     rng = np.random.default_rng(other)
     n = gaussian((4, 5, 4, 1), seed, 0.3 if biases else 0.0)
     points = rng.integers(-5, 6, size=(3, 4)).astype(float)

@@ -1,6 +1,6 @@
 """Tables of regions against theory and brute force: means, slices, paths, bounds, cells, pictures.
 
-The exactness of the counts themselves is in test_regions_exact.py.
+test_regions_exact.py tests the exactness of the counts themselves.
 """
 
 from __future__ import annotations
@@ -126,8 +126,8 @@ def test_networks_without_biases_have_the_bound_of_central_arrangements() -> Non
     assert value(regions(one_layer([[1, 0], [0, 1]], [0, 0])), "upper_bound") == 4
 
 
-# The seeds are fixed and the counts exact: a z beyond 4 is a wrong constant, or a deep net so
-# narrow that the limit of large widths is off, which these are not.
+# The seeds are fixed and the counts exact: |z| > 4 means a wrong constant, or a deep network too
+# narrow for the limit of large widths, which these are not.
 @pytest.mark.parametrize(
     ("n0", "widths", "domain", "box", "samples"),
     [
@@ -298,7 +298,7 @@ def test_lines_are_uniform_among_those_that_meet_the_ball(n0: int) -> None:
         end = o + where.limits[1] * u
         assert end @ end == pytest.approx(radius**2 * n0, rel=1e-12)
         halves.append(where.limits[1] / radius)
-    # The distance from 0 has a power that is uniform.
+    # The distance from 0 has a power with a uniform distribution.
     uniform = (1.0 - np.square(halves)) ** ((n0 - 1) / 2)
     assert abs(uniform.mean() - 0.5) < 4 / math.sqrt(12 * 4000)
     assert abs(np.square(uniform).mean() - 1 / 3) < 4 * math.sqrt(4 / 45 / 4000)
@@ -324,7 +324,7 @@ def test_the_expectation_on_lines_that_meet_a_ball() -> None:
     for widths in ((30,), (60, 60)):
         table = regions_along("line", n0=5, widths=widths, samples=200, **where)
         assert abs(value(table, "z")) < 4
-    # One input: the ball is the box.
+    # With one input the ball is the box.
     line = regions_along("line", n0=1, widths=(20,), domain="box", box=1.3, lines=1)
     assert value(line, "expected") == expected_regions(1, (20,), box=1.3)
     # In the plane, by Crofton from the density of a random line in a disc, n E|x on it|/area.
@@ -370,7 +370,7 @@ def test_threads_change_nothing() -> None:
 
 
 def patterns_on(net: Network, a: Floats, b: Floats, steps: int) -> int:
-    """The runs of equal patterns on a fine grid of the open segment, over the rationals."""
+    """Return the number of runs of equal patterns on a fine rational grid of the open segment."""
     layers = [
         ([[Fraction(x) for x in row] for row in w.tolist()], [Fraction(x) for x in c.tolist()])
         for w, c in zip(net.weights[:-1], net.biases[:-1], strict=True)
@@ -395,7 +395,7 @@ def patterns_on(net: Network, a: Floats, b: Floats, steps: int) -> int:
 
 
 def test_a_path_has_the_pieces_of_a_fine_grid() -> None:
-    # Small integers: breakpoints are far apart, and points of the path are on boundaries.
+    # Small integers: breakpoints are far apart, and some points of the path are on boundaries.
     rng = np.random.default_rng(8)
     sizes = [(4, 3), (3, 4), (1, 3)]
     net = Network(
@@ -447,7 +447,7 @@ def test_points_that_are_drawn_are_those_of_the_seed() -> None:
     for name in table:
         assert table[name].tolist() == given[name].tolist()
     assert table.meta.parameters["points"] == 4
-    # A given network is fixed, and the points are not.
+    # A given network is fixed; only the points are random.
     net = random_network(3, (6, 6), seed=5)
     assert regions_through(points, net).meta.seed is None
     assert regions_through(None, net).meta.seed == 0
@@ -472,12 +472,12 @@ def test_the_line_through_two_points_has_the_pieces_of_its_segments() -> None:
 
 
 def test_the_line_holds_its_points_exactly() -> None:
-    # The hyperplane 4 x - y = 1 holds both points, so that the neuron is 0 on all of their line.
+    # The hyperplane 4 x - y = 1 contains both points, so that the neuron is 0 on all of their line.
     points = [[1.0, 3.0], [2.0, 7.0]]
     weight, out = np.array([[4.0, -1.0]]), np.ones((1, 1))
     on = Network((weight, out), (np.array([-1.0]), np.zeros(1)))
     assert value(regions_on_line(points, on), "activation_regions") == 1
-    # Parallel at a distance of one rounding it does not cut the line; turned by as much it does.
+    # A parallel line at a distance of one rounding is not cut; one turned by as much is.
     beside = Network((weight, out), (np.array([-1.0 - 2.0**-52]), np.zeros(1)))
     assert value(regions_on_line(points, beside), "activation_regions") == 1
     turned = Network((weight - np.array([[0.0, 2.0**-50]]), out), (np.array([-1.0]), np.zeros(1)))
@@ -493,7 +493,7 @@ def test_lines_through_points_over_random_networks_agree_with_their_expectation(
     boxed = regions_on_line(points, widths=(20,), domain="box", box=1.5)
     error = np.std(counts, ddof=1) / math.sqrt(len(counts))
     assert abs(np.mean(counts) - value(boxed, "expected")) < 4 * error
-    assert error < 0.2  # so that a factor of 1.1 would show
+    assert error < 0.2  # a factor of 1.1 would be detected
     whole = regions_on_line(points, widths=(20,))
     assert value(whole, "activation_regions") == value(whole, "expected") == 21
     assert math.isnan(value(regions_on_line(points, widths=(20,), cb=0.0), "expected"))
@@ -561,7 +561,7 @@ def checked_cells(net: Network, found: Cells) -> None:
         z = state @ w.T + b
         pattern.append(z > 0)
         state = np.maximum(z, 0)
-    # A center may be closer to the side of a tiny cell than z's rounding.
+    # A center may be closer to the side of a tiny cell than the rounding of z.
     agree = (np.concatenate(pattern, axis=1) == found.patterns).all(axis=1)
     assert agree[found.areas > 1e-9].all()
     assert (found.active == found.patterns.sum(axis=1)).all()
@@ -706,10 +706,10 @@ def test_arrangements_and_cells_agree(seed: int, monkeypatch: pytest.MonkeyPatch
     biases = rng.integers(-1, 2, size=9).astype(float)
     biases[6], biases[7] = 2.0 * biases[5], -biases[5]
     outputs = rng.integers(-1, 2, size=(2, 9)).astype(float)
-    outputs[:, 5] = -2.0 * outputs[:, 6] - outputs[:, 7]  # these three together bend nothing
+    outputs[:, 5] = -2.0 * outputs[:, 6] - outputs[:, 7]  # the sum of these three is linear
     net = Network((rows, outputs), (biases, np.zeros(2)))
     by_cells = count_regions(net)
-    # The package's `regions` is the function.
+    # The name `regions` of the package is the function, and hides the module.
     monkeypatch.setattr(sys.modules["nnth._regions.counts"], "MAX_SMALL", 0)
     by_arrangement = count_regions(net)
     for name in ("activation_regions", "linear_regions", "bounded", "layer_regions"):

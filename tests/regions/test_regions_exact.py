@@ -1,7 +1,7 @@
 """The counts of the package against the exact oracle, especially for degenerate networks.
 
 The oracle works over integers, by Fourier-Motzkin elimination, and shares nothing with the core; no
-figure here has a tolerance.
+number here has a tolerance.
 """
 
 import dataclasses
@@ -33,7 +33,7 @@ def count(n: Net, box: float | None = None, **more: Any) -> RegionCounts:
 
 
 def figures(counted: RegionCounts) -> dict[str, Any]:
-    """The counts of the package; beyond the plane some may be None."""
+    """Return the counts of the package; in three dimensions and more some may be None."""
     return {name: getattr(counted, name) for name in FIELDS}
 
 
@@ -99,11 +99,11 @@ def test_numbers_from_1e_150_to_1e150(n: Net, box: float | None) -> None:
     check(n, box)
 
 
-# What may not change a count.
+# Changes that preserve every count.
 
 
 def permuted(n: Net, seed: int) -> Net:
-    """The neurons of each hidden layer in another order."""
+    """Return the network with the neurons of each hidden layer in another order."""
     rng = np.random.default_rng(seed)
     weights, biases = [w.copy() for w in n.weights], [b.copy() for b in n.biases]
     for i in range(len(weights) - 1):
@@ -114,7 +114,7 @@ def permuted(n: Net, seed: int) -> Net:
 
 
 def rescaled(n: Net, seed: int) -> Net:
-    """Hidden neurons times powers of 2, taken back in the layer after: the same function."""
+    """Return the same function with hidden neurons times powers of 2, undone in the next layer."""
     rng = np.random.default_rng(seed)
     weights, biases = [w.copy() for w in n.weights], [b.copy() for b in n.biases]
     for i in range(len(weights) - 1):
@@ -126,22 +126,22 @@ def rescaled(n: Net, seed: int) -> Net:
 
 
 def turned(n: Net) -> Net:
-    """x -> y, y -> -x."""
+    """Return the network after x -> y, y -> -x."""
     first, *rest = n.weights
     quarter = np.array([[0.0, 1.0], [-1.0, 0.0]])
     return Net((first @ quarter, *rest), n.biases)
 
 
 def shrunk(n: Net) -> Net:
-    """The network at 1024 x."""
+    """Return the network at 1024 x."""
     first, *rest = n.weights
     return Net((1024 * first, *rest), n.biases)
 
 
 def with_units(n: Net, seed: int) -> tuple[Net, float]:
-    """The network in other units of the input, with the unit returned, and of each layer.
+    """Return the network in other units of the input and of each layer, with the input's unit.
 
-    These are powers of 2 down to 2^-700, so that no digit changes, only exponents.
+    The units are powers of 2 down to 2^-700, so that only exponents change, and no digit.
     """
     rng = np.random.default_rng(seed)
     slope, constant = rng.integers(-490, 1), rng.integers(-700, 1)
@@ -184,7 +184,7 @@ def test_units_do_not_matter(n: Net, box: float | None, seed: int) -> None:
 @pytest.mark.parametrize("slope", [1e-80, 1e-100, 1e-140])
 @pytest.mark.parametrize("constant", [1e-210, 1e-240, 1e-290])
 def test_lines_with_small_numbers(slope: float, constant: float) -> None:
-    """Products of two are below every double, and a corner's error must not be 0 for that."""
+    """Products of two of them underflow, and the error of a vertex must not be 0 for that."""
     rng = np.random.default_rng(0)
     w, b = rng.normal(size=(12, 2)), rng.normal(size=12)
     assert count(one_layer(slope * w, constant * b)).activation_regions == 79
@@ -225,7 +225,7 @@ def test_relations_for_large_generic_networks(shape: tuple[int, ...]) -> None:
     assert whole.sides == 4 * whole.activation_regions - 4 - whole.unbounded
 
 
-# Nets by hand.
+# Particular networks.
 
 
 def test_an_integer_grid() -> None:
@@ -252,7 +252,7 @@ def test_lines_through_one_point(k: int) -> None:
     for n, box in itertools.product((through_origin, elsewhere), (None, 1.0, 2.0, 2.5)):
         check(n, box)
     thirds = one_layer(rows, [(a - b) / 3 for a, b in rows])
-    check(thirds)  # at (-1/3, 1/3) but for rounding: small cells
+    check(thirds)  # the lines meet at (-1/3, 1/3) up to rounding: small cells
     check(thirds, 1.0)
 
 
@@ -293,8 +293,8 @@ def test_neurons_that_cancel() -> None:
     [
         ([0.5, 0.25, -0.75], True),
         ([0.1, 0.2, -0.3], False),  # not 0 for these doubles
-        ([2.0**-60, 1.0, -1.0], False),  # not 0, though the doubles' sum is
-        ([1.0, 2.0**-60, -1.0, -(2.0**-60)], True),  # 0, though the doubles' sum is not
+        ([2.0**-60, 1.0, -1.0], False),  # not 0, though the sum in doubles is
+        ([1.0, 2.0**-60, -1.0, -(2.0**-60)], True),  # 0, though the sum in doubles is not
         ([1e150, 1e-150, -1e150], False),
     ],
 )
@@ -302,7 +302,7 @@ def test_whether_gradients_are_equal_is_exact(out: list[float], merged: bool) ->
     k = len(out)
     shallow = net(([[1, 1]] * k, [0.1] * k), ([out], [0]))
     assert count(shallow).linear_regions == (1 if merged else 2)
-    # the same a layer later, where the sum is that neuron's slope, and it is dead or not
+    # The same one layer later, where the sum is the slope of that neuron, which may be dead.
     deep = net(([[1, 1]] * k, [0.1] * k), ([out, [1.0] * k], [-0.1, -1]), ([[1, 1]], [0]))
     for n in (shallow, deep):
         check(n)
@@ -326,7 +326,7 @@ def test_gaussian_networks(shape: tuple[int, ...]) -> None:
 
 
 def near(w: Floats, b: Floats, gap: float) -> Net:
-    """Every line twice, `gap` apart."""
+    """Return every line twice, at a distance `gap`."""
     return one_layer(np.vstack([w, w]), np.concatenate([b, b + gap]))
 
 
@@ -370,7 +370,7 @@ def test_tents() -> None:
 
 
 def test_tents_in_the_plane() -> None:
-    """The same along x and along y: cells are the products."""
+    """The same map along x and along y: the cells are products."""
     k = 3
     layers = zip(*tents(k), strict=True)
     both = [(np.kron(np.eye(2), w), np.concatenate([b, b])) for w, b in layers]

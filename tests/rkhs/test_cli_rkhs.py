@@ -55,7 +55,7 @@ def test_a_fit_in_a_pipe_and_its_arrays(train: Path, tmp_path: Path) -> None:
     found = rkhs_fit(train, train, "rbf:2", ridge=0.1, x_test=train, y_test=train)
     table = found.table()
     for name in ("rkhs_norm2", "log_marginal", "loo_error", "test_error"):
-        # Two processes: LAPACK's last bits may differ with the alignment of memory.
+        # In two processes the last bits of LAPACK may differ with the alignment of memory.
         assert float(rows[0][name]) == pytest.approx(table[name][0], rel=1e-9)
     with np.load(target) as arrays:
         assert set(arrays) == {"alpha", "fitted", "left_out", "prediction", "variance"}
@@ -83,7 +83,7 @@ def test_a_sweep_of_one_of_the_group(tmp_path: Path) -> None:
     assert [row["n0"] for row in rows] == ["3", "3", "4", "4"]
     assert rows[0]["sweep_point"].startswith("rkhs spectrum:")
     target = tmp_path / "runs.csv"
-    for _ in range(2):  # the second time there is nothing to do
+    for _ in range(2):  # the second time no point is left
         assert call(*words, "-o", target).returncode == 0
         assert len(target.read_text().splitlines()) == 5
     plan = tmp_path / "plan.toml"

@@ -35,7 +35,7 @@ def network(kind: str, a: Floats, b: Floats) -> Floats:
 
 
 def test_against_high_precision() -> None:
-    """All numbers to 1e-10 of those in 50 digits, of a matrix with condition 1e6."""
+    """All numbers agree to 1e-10 with 50 digits, for a matrix of condition 1e6."""
     x, y, ridge = X[:12, :1], Y[:12, :1], 1e-5
     found = nnth.rkhs_fit(x, y, "rbf:0.8", ridge=ridge, x_test=U[:, :1])
     with mp.workdps(50):
@@ -68,7 +68,7 @@ def test_against_high_precision() -> None:
     assert np.abs(solution.prediction[:, 0] - means).max() <= solution.error[0]
     assert np.abs(solution.variance - variances).max() <= solution.variance_error
     assert solution.left_out[:, 0] == pytest.approx(left_out, abs=1e-10)
-    # These are stretched by the condition: 1e6 times the rounding of a kernel's entry.
+    # The condition 1e6 multiplies the rounding of a kernel's entry.
     assert found.alpha[:, 0] == pytest.approx(alphas, rel=1e-8)
     assert solution.norm2[0] == pytest.approx(norm2, rel=1e-10)
     assert solution.log_marginal[0] == pytest.approx(log_marginal, rel=1e-10)
@@ -80,7 +80,7 @@ def test_the_condition_is_computed_and_not_estimated(m: int) -> None:
     found = nnth.rkhs_fit(x, x[:, :1], "rbf:1", ridge=1e-2).solution.condition
     system = radial(x, x, 1.0) + 1e-2 * np.eye(m)
     exact = np.abs(system).sum(0).max() * np.abs(np.linalg.inv(system)).sum(0).max()
-    # Conditions are up to 3e4, each inverse good to that times rounding.
+    # Conditions are up to 3e4, and the error of an inverse is that times rounding.
     assert found == pytest.approx(exact, rel=1e-10)
 
 
@@ -117,12 +117,12 @@ def test_every_number_by_direct_algebra(kernel: str) -> None:
     dimension = np.trace(np.linalg.solve(system, matrix))
     assert table["effective_dimension"] == pytest.approx(dimension, rel=1e-10)
     assert table["gradient"].max() < 1e-12
-    # The inverse is good to rounding times the condition, some 1e3.
+    # The error of the inverse is rounding times the condition, about 1e3.
     assert table["condition"][0] == pytest.approx(np.linalg.cond(system, 1), rel=1e-11)
 
 
 def test_the_representer_theorem() -> None:
-    """With the sections of other points allowed as well the minimizer does not take them."""
+    """With the sections of other points allowed too, the minimizer has weight 0 on them."""
     found = nnth.rkhs_fit(X, Y, "rbf:1.3", ridge=RIDGE, x_test=U)
     every = np.concatenate((X, U))
     inner = radial(every, every, 1.3)
@@ -146,7 +146,7 @@ def test_two_points_by_hand() -> None:
 
 
 def test_the_learning_curve_of_a_rotation_without_direction() -> None:
-    """Where eigenvectors are a random rotation the theory is exact but for 1/m."""
+    """If the eigenvectors are a random rotation, the theory is exact up to 1/m."""
     m, ridge, rng = 400, 0.5, np.random.default_rng(1)
     spectrum = 200.0 / np.arange(1.0, m + 1.0) ** 1.5
     power = 1.0 / np.arange(1.0, m + 1.0)
@@ -162,7 +162,8 @@ def test_the_learning_curve_of_a_rotation_without_direction() -> None:
             errors.append(np.mean(misses**2))
         stderr = np.std(errors, ddof=1) / 6**0.5
         theory = expected_error(spectrum, power, points, ridge)
-        # 5 standard errors of some percent; without h', or with p for h, 20 % and more are missed.
+        # 5 standard errors of some percent; without h', or with p for h, the error is 20 % and
+        # more.
         assert stderr < 0.1 * theory
         assert np.mean(errors) == pytest.approx(theory, abs=5.0 * stderr)
 
@@ -185,7 +186,7 @@ def test_learning_curves_of_data() -> None:
     assert np.abs(table["deviation"]).max() < 0.15
     assert table["theory"][0] < table["theory"][1]
     again = nnth.rkhs_learning_curve(x, y, "ntk", "relu", sizes=[10], ridge=0.5, samples=30, seed=2)
-    # LAPACK's last bits may differ with the alignment of memory.
+    # The last bits of LAPACK may differ with the alignment of memory.
     assert again["test_error"][0] == pytest.approx(table["test_error"][1], rel=1e-10)
 
 
@@ -249,7 +250,7 @@ def test_pictures() -> None:
 
 @pytest.mark.parametrize("size", [1e6, 1e12, 1e160, 1e308])
 def test_inputs_of_any_size_have_a_radial_kernel_to_its_error(size: float) -> None:
-    """Pairs of near points, `size` apart: squares of 1e12 leave no digit of what is near."""
+    """Pairs of points are close: squares of 1e12 would lose all digits of their distance."""
     x = np.array([[size, 0.0], [size, 0.5], [-size, 0.25], [-size, -0.25], [0.0, 0.1]])
     y = np.array([1.0, -1.0, 2.0, 0.5, 0.3])
     summary = nnth.rkhs_fit(x, y, "rbf:0.7", ridge=0.1).table()

@@ -1,4 +1,4 @@
-"""Determinantal samples against minors of matrices, and against the law of every subset."""
+"""Determinantal samples against minors of matrices, and the probability of every subset."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_every_subset_has_its_probability() -> None:
             chance = np.linalg.det(ell[np.ix_(subset, subset)]) / total if subset else 1 / total
             expected = 20_000 * chance
             chi_square += (counts.get(subset, 0) - expected) ** 2 / expected
-    # 31 degrees of freedom: above 75 with a probability of 2e-5.
+    # 31 degrees of freedom: chi-square exceeds 75 with a probability of 2e-5.
     assert chi_square < 75.0
     assert found.log_normalizer == pytest.approx(np.log(total), rel=1e-12)
     marginal = ell @ np.linalg.inv(np.eye(5) + ell)
@@ -42,7 +42,8 @@ def test_frequencies_of_points_and_pairs() -> None:
     assert found.expected_size == pytest.approx(6.0, rel=1e-12)
     assert table["inclusion"].sum() == pytest.approx(6.0, rel=1e-12)
     for name in ("z", "pair_z"):
-        # The largest of 40: above 4.5 once in 4000 seeds; pairs alike would be apart without it.
+        # The largest of 40 exceeds 4.5 once in 4000 seeds; wrong probabilities of pairs would
+        # exceed it.
         assert np.abs(table[name]).max() < 4.5
         assert 0.6 < table[name].std() < 1.4
     alone = table["inclusion"] * table["inclusion"][table["partner"]]

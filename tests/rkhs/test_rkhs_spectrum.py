@@ -14,7 +14,7 @@ from nnth._tables.plot import Lines
 
 
 def test_one_relu_layer_in_space() -> None:
-    """The values of the literature (Bietti and Bach 2021), rational for d = 3."""
+    """The values are those of Bietti and Bach (2021), rational for d = 3."""
     ntk = rkhs_spectrum("ntk", levels=6)
     nngp = rkhs_spectrum("nngp", levels=6)
     exact = [1 / 2, 1 / 3, 5 / 64, 0.0, 1 / 192, 0.0]
@@ -25,7 +25,7 @@ def test_one_relu_layer_in_space() -> None:
 
 
 def network(kind: str, depth: int, angle: mp.mpf) -> mp.mpf:
-    """Cho and Saul's (2009) recursion in high precision, K^1 = cos(angle)."""
+    """Return Cho and Saul's (2009) recursion in high precision, K^1 = cos(angle)."""
     t = mp.cos(angle)
     nngp, ntk = t, t
     for _ in range(depth):
@@ -76,14 +76,14 @@ def test_two_hundred_levels_of_any_activation(act: str) -> None:
     known = act in ("tanh", "gelu", "hard_tanh")
     table = rkhs_spectrum("ntk", act, n0=6, levels=200, cw=None if known else 1.0)
     trace = table.meta.parameters["trace"]
-    # Positive terms that sum to K(x, x); what is left of hard_tanh decays as 1/k.
+    # Positive terms that sum to K(x, x); the remainder for hard_tanh decays as 1/k.
     assert table["cumulative_trace"][-1] == pytest.approx(trace, rel=2e-3)
     assert (table["cumulative_trace"] <= trace * (1.0 + 1e-9)).all()
     assert table["error"].max() < 1e-12 * max(trace, 1.0)
     assert (table["eigenvalue"] >= -table["error"]).all()
     last = table["slope"][np.flatnonzero(np.isfinite(table["slope"]))[-1]]
     if math.isfinite(table["theory_slope"][0]):
-        # Corrections are of order k^-2, and doubles tell no more than 30 levels of relu_power.
+        # Corrections are of order k^-2, and doubles resolve at most 30 levels of relu_power.
         assert last == pytest.approx(table["theory_slope"][0], abs=0.1)
 
 
@@ -98,7 +98,7 @@ def test_eigenvalues_are_those_of_the_kernel_on_the_sphere() -> None:
 
 @pytest.mark.parametrize("d", [2, 3, 7])
 def test_multiplicities(d: int) -> None:
-    """Dimensions of homogeneous polynomials of degree k, less those of k - 2."""
+    """The dimension of the homogeneous polynomials of degree k less that of degree k - 2."""
     of_degree = [math.comb(k + d - 1, d - 1) for k in range(12)]
     expected = [n - (of_degree[k - 2] if k > 1 else 0) for k, n in enumerate(of_degree)]
     assert multiplicities(d, 12) == expected
@@ -109,12 +109,13 @@ def test_multiplicities(d: int) -> None:
 
 def test_matrices_of_uniform_points_tend_to_the_levels() -> None:
     table = rkhs_spectrum("ntk", n0=4, levels=5, points=400, seed=3)
-    # A group's mean fluctuates by about 1/sqrt(m), 0.05; levels as near as 1/2 and 1/3 mix by less.
+    # The mean of a group varies by about 1/sqrt(m) = 0.05; levels as near as 1/2 and 1/3 mix by
+    # less.
     for level in (0, 1, 2):
         value = table["eigenvalue"][level]
         assert table["nystrom"][level] == pytest.approx(value, rel=0.12)
         assert table["nystrom_low"][level] <= table["nystrom"][level]
-    assert np.isnan(table["nystrom"][3])  # an eigenvalue that is 0
+    assert np.isnan(table["nystrom"][3])  # this eigenvalue is 0
     rows = rkhs_spectrum("ntk", n0=4, levels=5, points=50, seed=4)
     assert rows["nystrom"][0] != table["nystrom"][0]
 
@@ -128,7 +129,7 @@ def test_the_lengths_of_data_do_not_count() -> None:
 
 
 def test_a_norm_is_that_of_the_network() -> None:
-    """ReLU is homogeneous: twice the norm, twice the kernel."""
+    """ReLU is homogeneous: twice the norm gives twice the kernel."""
     one, two = (rkhs_spectrum("ntk", levels=3, norm=norm) for norm in (1.0, 2.0))
     assert two["eigenvalue"] == pytest.approx(2.0 * one["eigenvalue"], rel=1e-12)
     assert one["eigenvalue"][1] == pytest.approx(2.0 / 3.0, rel=1e-12)
@@ -162,7 +163,7 @@ def test_refusals(arguments: dict[str, object], message: str) -> None:
 def test_slopes_are_those_of_the_first_derivative_that_jumps(act: str) -> None:
     table = rkhs_spectrum("nngp", act, n0=3, levels=60)
     slopes = table["slope"][np.isfinite(table["slope"])]
-    last = slopes[-2:].max()  # without biases only levels of one parity see the jump
+    last = slopes[-2:].max()  # without biases the jump contributes to levels of one parity only
     order = 2 if act == "elu:1" else 1
     assert table["theory_slope"][0] == -3 - 2 * order
     assert last == pytest.approx(-3 - 2 * order, abs=0.3)  # orders are 2 apart
@@ -171,7 +172,7 @@ def test_slopes_are_those_of_the_first_derivative_that_jumps(act: str) -> None:
 @pytest.mark.parametrize(
     ("act", "depth", "slope"),
     [
-        # Bietti and Bach (2021): a jump takes the root of the angle at every layer.
+        # Bietti and Bach (2021): a jump takes the square root of the angle at every layer.
         ("step", 1, -3.0),
         ("step", 2, -2.5),
         ("step", 3, -2.25),
@@ -185,7 +186,7 @@ def test_slopes_follow_from_the_function(act: str, depth: int, slope: float) -> 
     table = rkhs_spectrum("nngp", act, n0=3, depth=depth, levels=60, cw=1.0)
     assert table["theory_slope"][0] == slope
     seen = table["slope"][np.isfinite(table["slope"])]
-    # Levels of both parities approach it from either side, as a power of the level.
+    # Levels of both parities approach the slope from either side, as a power of the level.
     assert seen[-4:].mean() == pytest.approx(slope, abs=0.06)
 
 

@@ -70,7 +70,7 @@ def test_windows_reports_available_memory_in_the_third_number(
 
 @pytest.mark.parametrize("failed", [0, 1])
 def test_macos_counts_free_and_inactive_pages(monkeypatch: pytest.MonkeyPatch, failed: int) -> None:
-    pytest.importorskip("resource")  # which Windows does not have
+    pytest.importorskip("resource")  # Windows does not have it
 
     def answer(host: Any, flavour: int, numbers: Any, size: Any) -> int:
         assert (host.value, flavour) == (7, 4)  # HOST_VM_INFO64

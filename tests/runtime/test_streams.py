@@ -1,4 +1,4 @@
-"""The registry of random streams: no computation draws two things from the same stream."""
+"""The registry of random streams: no computation draws two quantities from the same stream."""
 
 import re
 from itertools import combinations
@@ -18,11 +18,11 @@ def overlap(one: Streams, other: Streams) -> bool:
     return one.first < other.first + other.count and other.first < one.first + one.count
 
 
-# The streams that a computation does share, with the reason why that is borne.
+# The streams that two parts of a computation share, with the reason why this is acceptable.
 KNOWN = {
     # Targets are drawn only if none are given, which the command line does with named data.
     "rates descent on given inputs": {("RATES_TARGETS", "CLUSTERS")},
-    # Network 2^34 of a run would be made of the numbers of the clusters of the same seed.
+    # Network 2^34 of a run would use the random numbers of the clusters of the same seed.
     "paths on given inputs": {("PATH_NETWORKS", "CLUSTERS"), ("PATH_NETWORKS", "CLUSTER_CENTERS")},
 }
 

@@ -1,4 +1,4 @@
-"""Dry runs, parts of samples, worker processes and grids, which sweeps are made of."""
+"""Dry runs, parts of samples, worker processes and grids, on which sweeps are built."""
 
 from __future__ import annotations
 
@@ -250,7 +250,7 @@ def test_commands_mark_where_their_checks_end(command: str) -> None:
     seen: list[str] = []
 
     def points() -> Iterator[Any]:
-        for _ in range(2):  # a second is rehearsed where the first has met a mark
+        for _ in range(2):  # the second is a dry run if the first has reached `validated`
             seen.append(command)
             yield point
 

@@ -38,7 +38,7 @@ def batches(m: int, b: int, scheme: str) -> list[tuple[float, tuple[int, ...]]]:
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_the_covariance_by_all_batches(scheme: Scheme) -> None:
-    """Moments of a step by enumeration of batches, iterated until they are stationary."""
+    """Moments of a step, by enumeration of batches, are iterated until they are stationary."""
     m, d, b, rate = 5, 2, 2, 0.15
     x, y = problem(m, d)
     best = np.linalg.lstsq(x, y, rcond=None)[0]
@@ -62,7 +62,7 @@ def test_the_covariance_by_all_batches(scheme: Scheme) -> None:
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize(("m", "d", "b"), [(12, 10, 4), (9, 17, 3), (30, 8, 7), (3, 1, 1)])
 def test_chains_are_those_of_numpy(scheme: Scheme, m: int, d: int, b: int) -> None:
-    """One step from 0 has the gradient of its batch: mean and second moment over 2^11 chains."""
+    """One step from 0 uses the gradient of its batch: mean and second moment over 2^11 chains."""
     x, residuals = problem(m, d, 1)
     chains = 2**11
     delta, squares, gradients = _core.sgd_chains(
@@ -87,7 +87,7 @@ def test_chains_are_those_of_numpy(scheme: Scheme, m: int, d: int, b: int) -> No
 
 @pytest.mark.parametrize("d", [3, 10, 20])  # one block of lanes, two, and more
 def test_a_chain_without_noise_is_gradient_descent(d: int) -> None:
-    """With batches of all points, without replacement, every step by hand."""
+    """The batch has all points without replacement, and every step is computed in NumPy."""
     m, rate, steps = 25, 0.1, 300  # more than a block of steps
     x, residuals = problem(m, d, 2)
     delta, squares, gradients = _core.sgd_chains(
@@ -108,7 +108,7 @@ def test_a_chain_without_noise_is_gradient_descent(d: int) -> None:
 
 def test_relations_hold_and_a_wrong_constant_would_not() -> None:
     table = nnth.regression_relations(points=10, n0=2, steps=10**7, seed=1)
-    assert np.abs(table["z"]).max() < 4.5  # of 27 rows
+    assert np.abs(table["z"]).max() < 4.5  # the largest of 27 rows
     at = table["relation"] == "trace"
     # 1/m in place of 1/(m - 1), or M in place of M - g g^T, would be hundreds of deviations off.
     assert (table["stderr"][at] / table["rhs"][at]).max() < 0.003
@@ -138,7 +138,7 @@ def test_the_valley() -> None:
         np.abs(table["lhs"][:3] - table["lecture_value"][:3]).min()
         > 100.0 * table["stderr"][:3].max()
     )
-    # Leading order: a hundredth of the rate is a hundredth as far from it.
+    # The leading order: at a hundredth of the rate the deviation is a hundredth.
     small = nnth.valley_relations(eta=0.01, steps=2)
     assert small["rhs"] == pytest.approx(small["limit"], rel=0.03)
     assert small["rhs"] != pytest.approx(small["limit"], rel=1e-4)
@@ -148,19 +148,19 @@ def test_the_circle() -> None:
     table = nnth.circle_relations()
     assert np.abs(table["z"]).max() < 4.0
     assert np.abs(table["lhs"] - table["lecture_value"]).min() > 30.0 * table["stderr"].max()
-    # The chain's law is the one that steps keep, and tends to 4/5 and 2/3 as dt does to 0.
+    # The stationary distribution of the chain tends to 4/5 and 2/3 as dt tends to 0.
     for turn, limit in ((0.5, 0.8), (math.pi / 256, 2.0 / 3.0)):
         mass, law = circle_distribution(256, turn)
         assert mass == pytest.approx(limit, abs=0.003)
         assert law.sum() == pytest.approx(1.0, abs=1e-12)
-        assert law.min() > -1e-15  # some places are never reached in some direction
+        assert law.min() > -1e-15  # some positions are never reached in some direction
     coarse, fine = (abs(circle_distribution(n, 0.5)[0] - 0.8) for n in (16, 64))
-    assert fine < 0.3 * coarse  # of first order in dt
+    assert fine < 0.3 * coarse  # the error is of first order in dt
 
 
 @pytest.mark.parametrize("noise", [0.5, 20.0, 60.0, 85.0, 300.0])
 def test_the_exact_side_of_the_valley_by_integrals(noise: float) -> None:
-    """E exp(-c theta^2) for each direction is infinite where the integrand grows."""
+    """E exp(-c theta^2) for each direction is infinite if the integrand grows."""
     from scipy.integrate import quad
 
     from nnth._sgd.walks import CURVATURES, DIRECTIONS
@@ -184,7 +184,7 @@ def test_the_exact_side_of_the_valley_by_integrals(noise: float) -> None:
         expected = float(CURVATURES[i]) * (ratio - 1.0)
         grows.append(math.isinf(expected))
         assert table["rhs"][row] == pytest.approx(expected, rel=1e-7)
-        # Where the square of what is averaged has no mean, stderr has no meaning.
+        # If the square of the averaged quantity has no mean, stderr has no meaning.
         assert math.isnan(table["z"][row]) == (least <= 0.5)
         assert ("infinite variance" in table["note"][row]) == (least <= 0.5)
     assert any(grows) == (noise > 200.0)
@@ -192,7 +192,7 @@ def test_the_exact_side_of_the_valley_by_integrals(noise: float) -> None:
 
 
 def test_the_valley_at_any_rate_and_noise() -> None:
-    """Walkers start from the stationary state, so that small rates take no longer."""
+    """Walkers start from the stationary distribution, so that small rates take no longer."""
     for rate, noise in ((1e-9, 1.0), (1.0 - 1e-9, 1000.0), (0.999, 1e-3), (0.1, 1000.0)):
         table = nnth.valley_relations(eta=rate, noise_strength=noise, steps=2)
         assert not np.isnan(table["rhs"]).any()
@@ -204,7 +204,7 @@ def test_the_valley_at_any_rate_and_noise() -> None:
 def test_the_path_of_a_net() -> None:
     table = nnth.net_relations(steps=4096)
     assert table["lhs"] == pytest.approx(table["limit"], rel=1e-9, abs=1e-12)  # along any path
-    assert np.abs(table["z"][2:5]).max() > 10.0  # on its way
+    assert np.abs(table["z"][2:5]).max() > 10.0  # before the walk is stationary
     assert abs(table["z"][-1]) < np.abs(table["z"][:-1]).max()
     with pytest.raises(OverflowError, match="eta must be smaller"):
         nnth.net_relations(eta=50.0, steps=64)

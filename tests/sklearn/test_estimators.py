@@ -64,7 +64,7 @@ def test_probabilities_are_frequencies_of_the_largest_output() -> None:
     noise = nnth.normals(0, 0, draws * 27).reshape(draws, 9, 3)
     largest = (mean + std[:, None] * noise).argmax(axis=2)
     for c in range(3):
-        # Five standard deviations of a frequency of 10^5 draws.
+        # Five standard deviations of a frequency in 10^5 draws.
         assert (largest == c).mean(axis=0) == pytest.approx(found[:, c], abs=0.008)
 
 
@@ -78,7 +78,7 @@ def test_probabilities_of_two_classes_have_a_closed_form() -> None:
 
 
 def test_a_point_without_uncertainty_is_certain() -> None:
-    """x = 0 at C_b = 0: every output is 0 there, and the first class the largest by convention."""
+    """At x = 0 and C_b = 0 every output is 0, and by convention the first class is the largest."""
     model = NeuralKernelClassifier().fit(X, CLASSES)
     assert model.predict_proba(np.zeros((1, 3))).tolist() == [[1.0, 0.0, 0.0]]
     assert model.predict(np.zeros((1, 3))).tolist() == ["high"]

@@ -1,4 +1,4 @@
-"""nnth.sklearn.NeuralKernel against formulas of its own, nnth's functions, and scikit-learn."""
+"""nnth.sklearn.NeuralKernel against separate formulas, nnth's functions, and scikit-learn."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_values_and_gradients_of_relu(kernel: str, depth: int) -> None:
     expected = relu_kernels(X, cb, cw, depth)[which]
     scale = expected.max()
     assert np.abs(found - expected).max() < 1e-13 * scale
-    # The complex step: no difference is taken, so that it is exact to rounding.
+    # The complex step takes no difference, so that it is exact to rounding.
     step = 1e-30
     for i, shifted in enumerate([(cb * (1.0 + 1j * step), cw), (cb, cw * (1.0 + 1j * step))]):
         exact = relu_kernels(X, *shifted, depth)[which].imag / step
@@ -57,7 +57,7 @@ def test_values_and_gradients_of_relu(kernel: str, depth: int) -> None:
 
 
 def test_gradient_by_quadrature() -> None:
-    """tanh: differences of nnth.kernel, which integrates every pair, in another step."""
+    """For tanh: differences of nnth.kernel, which integrates every pair, with another step."""
     cb, cw, x = 0.2, 1.5, X[:6]
     _, gradient = NeuralKernel("tanh", 1, "nngp", cb, cw)(x, eval_gradient=True)
     for i, j in [(0, 1), (2, 5)]:
@@ -101,7 +101,7 @@ def test_hyperparameters() -> None:
 
 
 def test_gaussian_process_regression() -> None:
-    """Fixed hyperparameters: mean and deviation of nnth.predict, of nnth.rkhs_fit and algebra."""
+    """Mean and deviation at fixed hyperparameters agree with nnth.predict and nnth.rkhs_fit."""
     kernel = NeuralKernel("relu", 2, "nngp", cb=0.1, cw=2.0)
     model = GaussianProcessRegressor(kernel, alpha=0.01, optimizer=None).fit(X, Y)
     mean, std = model.predict(NEW, return_std=True)

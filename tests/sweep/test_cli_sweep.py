@@ -27,7 +27,7 @@ pytestmark = pytest.mark.subprocess
 NNTH = str(Path(sys.executable).with_name("nnth"))
 MARKS = ["sweep_point", "point_rows", "failure"]
 
-# Eight points of some 50 ms each, two rows a point.
+# Eight points of about 50 ms each, with two rows per point.
 PATHS = (
     *("paths", "--vary", "width=4:8", "--vary", "depth=2,3", "--quantities", "dzdx,ntk"),
     *("--orders", "2", "--samples", "200000"),
@@ -108,7 +108,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return lines
 
 
-# What it prints.
+# Printed output.
 
 
 def test_rows_are_those_of_the_command() -> None:
@@ -203,7 +203,7 @@ def test_thousands_of_points(tmp_path: Path) -> None:
     assert len({row["sweep_point"] for row in rows}) == 2000
 
 
-# The same rows, whatever computes them and whatever ends it.
+# Equal rows for all engines and after all interruptions.
 
 
 def test_the_same_rows_by_worker_processes(undisturbed: list[str], tmp_path: Path) -> None:
@@ -232,7 +232,7 @@ def test_a_second_run_computes_the_missing_points(
 def kill_again_and_again(path: Path, times: int, *arguments: object) -> int:
     """Kill a sweep at moments spread over its run, then let it end; return the number of kills.
 
-    A run takes as long as one that was not disturbed, on this machine and beside its other work.
+    The length of a run is measured without kills, on this machine with its other work.
     """
     chance, begun = random.Random(1), time.monotonic()
     sweep(*PATHS, "-o", path, *arguments)
@@ -248,9 +248,9 @@ def kill_again_and_again(path: Path, times: int, *arguments: object) -> int:
         cut += process.poll() is None
         process.kill()
         process.communicate()
-        if process.returncode == 0:  # nothing left to kill: from the start
+        if process.returncode == 0:  # it ended before the kill: start again
             path.unlink()
-        if path.exists():  # readable: nothing but its last row may be short
+        if path.exists():  # the file is readable, except that its last row may be incomplete
             *rows, _ = [*csv.reader(io.StringIO(path.read_text())), []]
             assert all(len(row) == len(rows[0]) for row in rows[:-1])
     sweep(*PATHS, "-o", path, *arguments)
@@ -399,7 +399,7 @@ def test_commands_without_samples_cannot_be_split() -> None:
 
 
 def test_failures_become_rows_and_retry_repeats_them(tmp_path: Path) -> None:
-    # An arrangement out of reach, which is known only once its rank is.
+    # An arrangement that is too large, which is known only after its rank is computed.
     grid = ("regions", "--n0", 30, "--vary", "width=5,100", "-o", "runs.csv")
     done = call(*grid, cwd=tmp_path)
     assert done.returncode == 1
@@ -510,7 +510,7 @@ def test_a_picture_of_columns(tmp_path: Path, here: Call, refused: Call) -> None
     assert shown.startswith("<?xml")
     assert "<!-- $n = 16$ -->" in shown
     (tmp_path / "r.svg").unlink()
-    here(*grid, *figure)  # of rows that are there
+    here(*grid, *figure)  # a figure of existing rows
     assert (tmp_path / "r.svg").read_text() == shown
     message = refused(*grid, "--plot", "a.png", "--plot-y", "men")
     assert "--plot-y must be a column: there is no 'men'; did you mean mean" in message
@@ -530,7 +530,7 @@ def test_an_unknown_column_is_found_with_the_first_point(tmp_path: Path, refused
 
 @pytest.fixture
 def cluster() -> Iterator[tuple[str, list[int]]]:
-    """The address of a dask scheduler with two worker processes, and their process ids."""
+    """Yield the address of a dask scheduler with two worker processes, and their process ids."""
     pytest.importorskip("distributed")
     script = [sys.executable, str(Path(__file__).parents[1].joinpath("local_cluster.py"))]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
@@ -582,7 +582,8 @@ def test_help_has_examples_and_the_commands_options() -> None:
 @pytest.mark.parametrize("suffix", ["csv", "jsonl"])
 def test_chosen_columns_are_in_the_file_in_their_order(suffix: str, here: Call) -> None:
     words = ("kernel", "--depth", 1, "--columns", "corr,act,layer", "-o", f"rows.{suffix}")
-    for values in ("0.1,0.2", "0.1,0.2,0.3"):  # the second goes on with what the first has done
+    # the second call continues with the points that the first has not computed
+    for values in ("0.1,0.2", "0.1,0.2,0.3"):
         here(*words, "--vary", f"rho={values}")
     text = Path(f"rows.{suffix}").read_text()
     names = ["corr", "act", "layer", "rho", *MARKS]

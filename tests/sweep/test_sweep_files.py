@@ -104,7 +104,7 @@ def test_the_key_of_a_point_identifies_its_computation() -> None:
     assert key(width="16") == key(width="016")
     assert key(width="16", samples="100") == key(samples="100", width="16")
     assert key(cw="2") if "cw" in options.names else True
-    assert key(width="16", exact="false") == key(width="16")  # the default
+    assert key(width="16", exact="false") == key(width="16")  # the default value
     assert len({key(width="16"), key(width="17"), key(depth="16"), key(width="16", seed="0")}) == 4
     assert (
         options.point({"width": "16"}, 0).given["seed"]

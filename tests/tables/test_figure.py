@@ -1,4 +1,4 @@
-"""Figures: what is drawn of each theory, in a style that all can read, and the files' bytes."""
+"""Figures: the drawing of each theory, a style that is readable for all, and the files' bytes."""
 
 import io
 import os
@@ -60,7 +60,7 @@ def figure(table: Table) -> Any:
 
 
 def lines(axes: Any) -> list[tuple[str, Floats, Floats]]:
-    """Those with data that are no part of error bars."""
+    """Return the lines that are not part of error bars."""
     parts = {id(bar.lines[0]) for bar in axes.containers if isinstance(bar, ErrorbarContainer)}
     parts |= {id(c) for bar in axes.containers for c in getattr(bar, "lines", ((), ()))[1]}
     found = [line for line in axes.lines if id(line) not in parts and len(line.get_xdata())]
@@ -103,7 +103,7 @@ def legend(made: Any) -> list[str]:
     return [text.get_text() for one in made.legends for text in one.get_texts()]
 
 
-# What is drawn.
+# Drawn data.
 
 
 def test_kernels_are_lines_over_layers() -> None:
@@ -134,7 +134,7 @@ def test_matrices_and_their_spectra() -> None:
         assert matrix is not None
         (mesh,) = (a for a in axes.collections if isinstance(a, QuadMesh))
         np.testing.assert_allclose(mesh.get_array(), matrix, rtol=1e-15)
-        assert axes.get_ylim()[0] > axes.get_ylim()[1]  # the first row on top
+        assert axes.get_ylim()[0] > axes.get_ylim()[1]  # the first row is on top
         np.testing.assert_array_equal(rank, np.arange(1, 13))
         np.testing.assert_allclose(values, np.linalg.eigvalsh(matrix)[::-1], rtol=1e-9)
     assert panels[2].get_xscale() == panels[2].get_yscale() == "log"
@@ -221,7 +221,8 @@ def test_variances_and_their_asymptotes() -> None:
     for name, (_, _, y) in zip(("k", "asymptote", "next_order"), lines(axes), strict=True):
         np.testing.assert_array_equal(y, table[name])
     assert axes.get_ylabel() == r"variance $K^{(\ell)}$"
-    assert legend(figure(critical_decay("gelu", depth=9))) == ["$K^{(\\ell)}$"]  # no asymptote
+    # without an asymptote
+    assert legend(figure(critical_decay("gelu", depth=9))) == ["$K^{(\\ell)}$"]
     low, high = figure(critical_decay("relu", depth=300)).axes[0].get_ylim()
     assert high - low > 0.1  # rounding is not drawn as growth
 
@@ -239,7 +240,7 @@ def test_phases() -> None:
         assert values[i, j] == pytest.approx(np.log(table["chi_perp"][row]), abs=1e-12)
     drawn = lines(axes)
     assert drawn[0][0] == r"edge of chaos, $\chi_\perp = 1$"
-    assert drawn[1][1:] == (np.array([1.0]), np.array([0.0]))  # tanh's critical point
+    assert drawn[1][1:] == (np.array([1.0]), np.array([0.0]))  # the critical point of tanh
     assert (axes.get_xlabel(), axes.get_ylabel()) == (
         "weight variance $C_w$",
         "bias variance $C_b$",
@@ -396,7 +397,8 @@ def test_laws_of_derivatives() -> None:
     assert 0.97 < np.sum(heights * np.diff(edges)) <= 1.0 + 1e-12
     assert axes.get_ylim()[0] == 0.0
     for _, x, y in lines(axes):
-        assert np.trapezoid(y, x) == pytest.approx(1.0, abs=0.03)  # what the range leaves out
+        # the tolerance is the mass outside the range
+        assert np.trapezoid(y, x) == pytest.approx(1.0, abs=0.03)
         assert y.max() <= axes.get_ylim()[1]
     assert axes.get_xlabel() == r"$\log\,(\partial z/\partial x)^2$"
 
@@ -467,7 +469,7 @@ def test_verdicts() -> None:
     assert legend(made) == [r"$|z| \leq 5$", "theory", "notes, where they err"]
 
 
-# The layout: nothing is hidden, cut or on top of anything else.
+# The layout: no element is hidden, cut or on top of another.
 
 MANY = {
     "x": np.tile(np.arange(3.0), 30),
@@ -550,7 +552,7 @@ TO_XYZ = np.array(
 
 
 def lab(color: Any, sight: Floats) -> Floats:
-    """CIE 1976 L*a*b* of an sRGB color as it is seen."""
+    """Return CIE 1976 L*a*b* of an sRGB color as a person with this color vision sees it."""
     rgb = np.array(mpl.colors.to_rgb(color))
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     t = TO_XYZ @ np.clip(sight @ linear, 0.0, 1.0) / TO_XYZ.sum(axis=1)
@@ -561,7 +563,7 @@ def lab(color: Any, sight: Floats) -> Floats:
 @pytest.mark.parametrize("page", ["nnth.nnth", "nnth.dark"])
 @pytest.mark.parametrize("sight", SIGHTS)
 def test_colors_differ_to_every_eye(sight: str, page: str) -> None:
-    """A difference of 2.3 is just noticeable; 17 is one of 7 hues apart, 35 a dark from a light."""
+    """A difference of 2.3 is just noticeable; 7 hues are 17 apart, dark and light colors 35."""
     with default_context(), drawing_context(page):
         colors = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
     seen = [lab(color, SIGHTS[sight]) for color in colors]
@@ -569,7 +571,7 @@ def test_colors_differ_to_every_eye(sight: str, page: str) -> None:
     assert min(np.linalg.norm(a - b) for a, b in pairwise(seen)) > 35.0
     assert min(np.linalg.norm(a - b) for a, b in combinations(seen[:4], 2)) > 35.0
     scale = [lab(mpl.colormaps["viridis"](x), SIGHTS[sight])[0] for x in np.linspace(0, 0.88, 30)]
-    assert np.diff(scale).min() > 0.5  # many colors get lighter one by one, in grey as well
+    assert np.diff(scale).min() > 0.5  # many colors become lighter one by one, also in gray
 
 
 def test_a_grey_print_tells_lines_and_points_apart() -> None:
@@ -589,7 +591,7 @@ def test_a_grey_print_tells_lines_and_points_apart() -> None:
 
 
 def test_a_table_is_drawn_on_given_axes() -> None:
-    """And nothing else of matplotlib changes: no figure of pyplot, no parameter."""
+    """Nothing else of matplotlib changes: no figure of pyplot, no parameter."""
     table, parameters = nnth.kernel("tanh", depth=4), dict(mpl.rcParams)
     before = pyplot.get_fignums()
     made = Figure()
@@ -649,7 +651,7 @@ def test_users_override_the_style(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         sheet = tmp_path / "own.mplstyle"
         sheet.write_text("lines.linewidth: 4\naxes.grid: False\n")
         with style.context(str(sheet)):
-            assert drawn() == (4.0, True)  # a value of the defaults is not a choice
+            assert drawn() == (4.0, True)  # a value equal to the default is not a choice
         monkeypatch.setenv("NNTH_STYLE", str(sheet))
         assert drawn() == (4.0, False)
         assert drawn(style={"lines.linewidth": 3.0}) == (3.0, False)
@@ -770,7 +772,7 @@ def test_a_figure_without_notes_has_no_hollow_points() -> None:
     assert hollow(axes) == [(2.0, 4.0)]
 
 
-# Nothing is left out without a word.
+# Omissions are stated.
 
 
 def below(table: Table) -> str:
@@ -853,4 +855,4 @@ def test_files_open_everywhere() -> None:
     assert {"path", "metadata"} <= names
     assert root.attrib["width"] == "244.8pt"  # 3.4 inches: a column
     for content in (files["svg"], files["png"]):
-        assert b"act=z*sigmoid(1.702*z)" in content  # what made it
+        assert b"act=z*sigmoid(1.702*z)" in content  # the command that made the figure

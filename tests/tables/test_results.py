@@ -25,7 +25,7 @@ def setup(**changes: Any) -> nnth.TrainingSetup:
     return nnth.TrainingSetup(data="clusters:0.1", points=12, widths=(4,), steps=2, **changes)
 
 
-# Every class once; some twice, as their arrays depend on the arguments.
+# Every class once; some twice, if their arrays depend on the arguments.
 MAKERS: dict[str, Callable[[], ArrayResult]] = {
     "Cells": lambda: nnth.cells(NETWORK, 2.0),
     "ClassStructure": lambda: nnth.classes(setup(), at=(0, 2)),
@@ -50,7 +50,7 @@ MAKERS: dict[str, Callable[[], ArrayResult]] = {
 
 
 def result_classes() -> list[str]:
-    """The names of all public classes that are results."""
+    """Return the names of all public classes that are results."""
     classes = {name: getattr(nnth, name) for name in nnth.__all__}
     return [
         name

@@ -1,4 +1,4 @@
-"""nnth.statistics: means, errors, z and powers by plain formulas; one rule for z everywhere."""
+"""nnth.statistics: means, errors, z and powers against plain formulas; one rule for z."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_means_and_variances_with_their_errors() -> None:
 
 
 def test_the_error_of_the_variance_of_two_values_in_equal_numbers_is_not_0() -> None:
-    """Their fourth moment is the square of the second: all that is left is of order 1/n."""
+    """The fourth moment is the square of the second, and the remainder is of order 1/n."""
     found = [variance_and_stderr(RNG.integers(0, 2, size=20)) for _ in range(4000)]
     variances, errors = np.array(found, dtype=np.float64).T
     assert errors.min() > 0.0
@@ -57,7 +57,8 @@ def test_the_error_of_the_variance_of_two_values_in_equal_numbers_is_not_0() -> 
 def test_the_error_of_a_variance_is_its_standard_deviation_over_samples() -> None:
     found = [variance_and_stderr(RNG.normal(size=100)) for _ in range(4000)]
     variances, errors = np.array(found, dtype=np.float64).T
-    # 4000 variances: a deviation to 1/sqrt(8000) = 1 %; the error is low by 2 % at n = 100.
+    # 4000 variances: their deviation has an error of 1/sqrt(8000) = 1 %, plus a bias of 2 % at n =
+    # 100.
     assert errors.mean() == pytest.approx(variances.std(), rel=0.06)
 
 
@@ -80,7 +81,7 @@ def test_one_rule_for_z(difference: float, stderr: float, z: float) -> None:
     found = float(z_score(difference, stderr))
     assert found == z or (math.isnan(found) and math.isnan(z))
     assert str(z_score([difference] * 2, stderr)) == str(np.array([z, z]))
-    # A statement's z is by the same rule.
+    # The z of a Statement follows the same rule.
     stated = Statement("", "", 0.0, difference, stderr).z
     assert stated == found or (math.isnan(stated) and math.isnan(found))
 
@@ -118,7 +119,7 @@ def test_powers() -> None:
     fit, covariance = np.polyfit(np.log(x), noisy, 1, w=1.0 / errors, cov="unscaled")
     slope, stderr = fitted_power(x, noisy, errors)
     assert (float(slope), float(stderr)) == pytest.approx((fit[0], covariance[0, 0] ** 0.5))
-    # An infinite error leaves a value out; of one value there is no slope.
+    # A value with an infinite error is ignored; one value has no slope.
     errors[1] = math.inf
     kept = [0, 2, 3]
     alone = fitted_power(x[kept], noisy[kept], errors[kept])

@@ -250,7 +250,7 @@ TABLES = {
 
 
 class Stream:
-    """A Table's Arrow stream alone, so that a library has no other way to read it."""
+    """Only a Table's Arrow stream, so that a library has no other way to read the table."""
 
     def __init__(self, made: Table) -> None:
         self._made = made

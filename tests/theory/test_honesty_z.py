@@ -1,7 +1,7 @@
-"""Every z of every command is that of a standard normal variable, or its row says why not.
+"""Every z of every command is standard normal, or its row has a note that says why not.
 
-Over many seeds the z of a row are compared with the normal distribution by the test of Kolmogorov
-and Smirnov. A row that has a note on at least half of the seeds is one that has said why not.
+Over many seeds the z of a row are compared with the normal distribution by the Kolmogorov-Smirnov
+test. A row that has a note on at least half of the seeds is excepted.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ X = np.random.default_rng(0).normal(size=(5, 3))
 Y = np.sin(X[:, :1])
 U = X[:2] + 0.3
 
-# The chance that a row of true normal z fails: with some 300 rows one run in 3000 fails, and the
+# The probability that a row with normal z fails: with some 300 rows one run in 3000 fails, and the
 # seeds are fixed.
 LEVEL = 1e-6
 
 
 @dataclass(frozen=True)
 class Case:
-    """A command on tiny sizes: a function of the seed, the columns of z, and those of a row."""
+    """A command with tiny sizes: a function of the seed, its columns of z and of row names."""
 
     table: Callable[[int], Table]
     names: tuple[str, ...]
@@ -150,7 +150,7 @@ CASES = {
 
 
 def ks_chance(z: np.ndarray) -> float:
-    """Return the probability that normal z are as far from their distribution (Stephens 1970)."""
+    """Return the p-value of normality of z (Stephens 1970)."""
     n, ordered = len(z), np.sort(z)
     at = np.array([0.5 * math.erfc(-x / math.sqrt(2.0)) for x in ordered])
     steps = np.arange(n + 1) / n
@@ -170,7 +170,7 @@ class Row:
 
     @property
     def chance(self) -> float:
-        """Of the test; 1 where z is 0 or nothing on every seed."""
+        """Return the p-value of the test; 1 if z is 0 or missing on every seed."""
         known = self.z[np.isfinite(self.z)]
         if (self.z == 0.0).all() or np.isnan(self.z).all():
             return 1.0
@@ -210,7 +210,7 @@ SLOW_CASES = ("lazy", "rates training", "rates tanh")
 
 @pytest.mark.parametrize("name", [name for name in CASES if name not in SLOW_CASES])
 def test_z_over_some_seeds_is_normal_or_has_a_note(name: str) -> None:
-    # 24 seeds see a mean that is off by 1.2, or a deviation of 4.
+    # 24 seeds detect a mean of 1.2, or a deviation of 4.
     assert dishonest(CASES[name], range(24)) == []
 
 
@@ -237,12 +237,12 @@ def test_z_is_0_where_nothing_is_random_and_both_are_equal() -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_far_z_of_heavy_tails_have_a_note(seed: int) -> None:
-    """A few wide layers of z^2, for which the first order in 1/n is a poor approximation."""
+    """For a few wide layers of z^2 the first order in 1/n is a poor approximation."""
     table = nnth.gp("relu_power:2", cb=0.0, cw=1.0, width=24, samples=20_000, seed=seed, threads=1)
     far = np.abs(table["z"]) > 4.5
     assert far.any()
     assert (np.char.str_len(table["note"][far]) > 0).all()
-    # What is said of 1/n^2 is of the order of the difference: within a factor of 8.
+    # The stated size of the terms 1/n^2 agrees with the difference within a factor of 8.
     for row in np.flatnonzero(far & np.char.startswith(table["note"], "terms of order 1/n^2")):
         said = float(table["note"][row].split("some ")[1].split(",")[0])
         apart = abs(float(table["mean"][row] - table["theory"][row]))

@@ -1,8 +1,8 @@
-"""Kernels are continuous where the theory says so, and have the symmetries of the theory.
+"""Kernels are continuous and symmetric as the theory states.
 
 Limits: rho -> +-1, norm -> 0, C_b -> 0, equal norms, parallel and opposite inputs, the ends of
 tables. Symmetries: the two inputs exchanged, rows permuted, inputs rotated, scaled inputs of
-homogeneous activations. For every activation of the catalogue, expressions of other kinds, the
+homogeneous activations. The tests take every activation of the catalogue, other expressions, the
 three tangent kernels and every method.
 """
 
@@ -32,7 +32,7 @@ EXPRESSIONS = (
     "where(abs(z) > 1, 1, 0)",
 )
 ACTS = (*CATALOGUE, *EXPRESSIONS)
-# Equal at z and -z; the fourth of the second row to rounding only.
+# Equal at z and -z; the fourth of the second row only up to rounding.
 EVEN = (
     "abs",
     "cos",
@@ -54,26 +54,26 @@ def methods(act: str) -> list[Any]:
 
 
 WAYS = [(act, method) for act in ACTS for method in methods(act)]
-# Each with one of the tangent kernels, all of which occur.
+# Each case has one of the tangent kernels, and all of them occur.
 MIXED_WAYS = [(*way, NTK[i % 3]) for i, way in enumerate(WAYS)]
 EVEN_WAYS = [(act, method) for act in EVEN for method in methods(act)]
 
 
 def layers(act: str, method: Any = "auto", depth: int = DEPTH, **arguments: Any) -> Table:
-    """Return a small network's kernels: exp and its like leave the range of doubles beyond it."""
+    """Return the kernels of a small network, in which exp stays in the range of doubles."""
     nodes = 40 if method == "gauss-hermite" else None
     depth = 2 if act == "exp" else depth
     return kernel(act, depth=depth, method=method, nodes=nodes, **arguments)
 
 
 def assert_close(one: Table, other: Table, tolerance: float) -> None:
-    """Compare K_ab and Theta_ab, where finite, relative to the diagonals' geometric mean."""
+    """Compare K_ab and Theta_ab, if finite, relative to the diagonals' geometric mean."""
     for name in ("k", "theta"):
         scale = np.sqrt(one[f"{name}_aa"]) * np.sqrt(one[f"{name}_bb"])
         seen = np.isfinite(scale) & (scale > 0)
         off = np.abs(one[f"{name}_ab"] - other[f"{name}_ab"])[seen] / scale[seen]
         assert (off <= tolerance + one["error"][seen] + other["error"][seen]).all(), (name, off)
-    # What is infinite is so on both sides of a limit, for the same inputs.
+    # The same entries are infinite on both sides of a limit.
     assert list(np.isinf(one["theta_aa"])) == list(np.isinf(other["theta_aa"]))
 
 
@@ -83,26 +83,26 @@ def assert_close(one: Table, other: Table, tolerance: float) -> None:
 @pytest.mark.parametrize("ntk", NTK)
 @pytest.mark.parametrize(("act", "method"), WAYS)
 def test_opposite_and_equal_inputs_are_limits(act: str, method: str, ntk: str) -> None:
-    """A kink turns Theta by the angle, sqrt(2e-14) in layer 1; a jump adds 1 / angle instead."""
+    """A kink changes Theta by the angle, sqrt(2e-14) in layer 1; a jump adds 1 / angle instead."""
     jumps = act in ("step", "where(abs(z) > 1, 1, 0)")
     for sign in (-1.0, 1.0):
         where = {"cb": 0.0, "cw": 0.7, "norm": 1.3, "ntk": ntk}
         end = layers(act, method, rho=sign, **where)
         near = layers(act, method, rho=sign * (1 - 1e-14), **where)
-        if jumps:  # angles fall like theta^(1/2^l), which is no longer small
+        if jumps:  # angles decrease as theta^(1/2^l), which is no longer small
             assert end["k_ab"][1] == pytest.approx(near["k_ab"][1], abs=1e-6)
             continue
-        # 100 for what layers multiply angles by.
+        # 100 bounds the factor by which layers multiply angles.
         assert_close(end, near, 100 * math.sqrt(2e-14))
 
 
 @pytest.mark.parametrize("ntk", NTK)
 @pytest.mark.parametrize(("act", "method"), EVEN_WAYS)
 def test_opposite_inputs_of_even_activations(act: str, method: str, ntk: str) -> None:
-    """From layer 2 on their preactivations are equal, and their Theta differ as they begin.
+    """From layer 2 on their preactivations are equal, but their Theta differ as in layer 1.
 
-    E[s' s'] is -E[s'^2] in layer 1 and E[s'^2] from there. For one that is not even to the last
-    bit 1 - rho is 1e-32, and E[s' s'] off by its root.
+    E[s' s'] is -E[s'^2] in layer 1 and E[s'^2] from layer 2. For an activation that is even only up
+    to the last bit, 1 - rho is 1e-32, and E[s' s'] has an error of its square root.
     """
     table = layers(act, method, cb=0.0, cw=0.7, norm=1.3, rho=-1.0, ntk=ntk)
     np.testing.assert_allclose(table["k_ab"][1:], table["k_aa"][1:], rtol=1e-14)
@@ -110,7 +110,7 @@ def test_opposite_inputs_of_even_activations(act: str, method: str, ntk: str) ->
     chi = table["chi_perp"]
     expected = chi[0] * (table["theta_aa"][0] + table["theta_ab"][0])
     for layer in range(1, DEPTH + 1):
-        # Differences of Theta: rounding is relative to Theta itself.
+        # For differences of Theta rounding is relative to Theta itself.
         assert apart[layer] == pytest.approx(
             expected, rel=1e-12, abs=4e-14 * table["theta_aa"][layer]
         )
@@ -124,7 +124,7 @@ def test_opposite_inputs_of_odd_activations(act: str, ntk: str) -> None:
     for method in methods(act):
         table = layers(act, method, cb=0.0, cw=0.7, norm=1.3, rho=-1.0, ntk=ntk)
         np.testing.assert_allclose(table["k_ab"], -table["k_aa"], rtol=1e-14)
-        added = 0.0 if ntk == "ntk" else 1.0  # by each layer, to either Theta
+        added = 0.0 if ntk == "ntk" else 1.0  # each layer adds it to both Theta
         total = 0.0
         for layer in range(DEPTH + 1):
             total = 2 * added + (table["chi_perp"][layer - 1] * total if layer else 0.0)
@@ -141,7 +141,7 @@ def test_the_same_input_twice_is_one_input(act: str, method: str, ntk: str) -> N
 
 
 def test_jumps_that_meet_make_an_infinite_slope_whatever_the_norms() -> None:
-    """E[s'(z_a) s'(z_b)] of z_b = t z_a has both deltas at z = 0, or for t = -1 at z and -z."""
+    """For z_b = t z_a E[s'(z_a) s'(z_b)] has both deltas at z = 0, or for t = -1 at z and -z."""
     for method, t in itertools.product(("closed", "quadrature"), (2.0, -1.0, -3.0)):
         table = kernel(
             "step", depth=1, cb=0.0, cw=1.0, x_a=[1.0, 2.0], x_b=[t, 2 * t], method=method
@@ -163,13 +163,13 @@ def test_an_input_of_zeros_is_the_limit_of_small_orthogonal_ones(
     act: str, method: str, ntk: str
 ) -> None:
     if act == "step" and method == "gauss-hermite":
-        return  # its nodes do not see which side of the jump an input of zeros comes from
+        return  # for an input of zeros its nodes do not know on which side of the jump it lies
     where = {"cb": 0.0, "cw": 0.7, "x_a": [1.5, 0.0], "ntk": ntk}
     at_zero = layers(act, method, x_b=[0.0, 0.0], **where)
     near = layers(act, method, x_b=[0.0, 1e-20], **where)
     for name in ("k_aa", "k_bb", "k_ab"):
         np.testing.assert_allclose(near[name], at_zero[name], rtol=1e-13, atol=1e-19)
-    # Slopes at a kink depend on the angle, which inputs of zeros have in no layer; those at a jump
+    # Slopes at a kink depend on the angle, which is undefined for inputs of zeros; those at a jump
     # at 0 are infinite.
     kinked = ("relu", "leaky_relu", "abs", "selu", "step")
     of_slopes = 2 if act in kinked else DEPTH + 1
@@ -187,7 +187,7 @@ def test_without_biases_is_the_limit_of_small_ones(act: str, method: str, rho: f
     without = layers(act, method, cb=0.0, depth=1, **where)
     small = layers(act, method, cb=1e-14, depth=1, **where)
     if np.isinf(without["theta_ab"][1]):
-        return  # and finite for small: 1 over the angle
+        return  # finite for small biases: 1 over the angle
     assert_close(without, small, 1e-5 if rho == -1.0 else 1e-10)
 
 
@@ -228,14 +228,14 @@ def test_the_two_inputs_may_be_exchanged(act: str, method: str, ntk: str) -> Non
     for a, b in (("k_aa", "k_bb"), ("theta_aa", "theta_bb")):
         np.testing.assert_allclose(table[a], mirror[b], rtol=1e-14)
         np.testing.assert_allclose(table[b], mirror[a], rtol=1e-14)
-    # Gauss-Hermite sums over the one given the other, and is not symmetric before it converges.
+    # The method sums over one input given the other, and is not symmetric before it converges.
     assert_close(table, mirror, 1e-13)
 
 
 @pytest.mark.parametrize("ntk", NTK)
 @pytest.mark.parametrize("act", ACTS)
 def test_kernels_depend_on_inner_products_only(act: str, ntk: str) -> None:
-    """A rotation, and coordinates of 0 with |x|^2/n0 kept; both change roundings only."""
+    """A rotation, and additional coordinates of 0 with the same |x|^2/n0, change roundings only."""
     x, y = np.array([0.9, -0.4, 1.1]), np.array([0.2, 0.3, 2.0])
     table = layers(act, cb=0.1, cw=0.7, x_a=x, x_b=y, ntk=ntk)
     turn = np.linalg.qr(np.random.default_rng(4).normal(size=(3, 3)))[0]
@@ -263,7 +263,7 @@ def test_kernels_depend_on_inner_products_only(act: str, ntk: str) -> None:
 )
 @pytest.mark.parametrize("scale", [2.0**-20, 2.0**20, 2.0**-300, 2.0**300])
 def test_homogeneous_activations_scale(act: str, power: int, scale: float) -> None:
-    """Inputs c x have K^2 = c^(2 p) times as large, the correlation unchanged."""
+    """Inputs c x have a K^2 that is c^(2 p) times as large, and the same correlation."""
     if power > 1 and not 1e-50 < scale < 1e50:
         return  # K leaves the range of doubles
     x, y = np.array([0.9, -0.4, 1.1]), np.array([0.2, 0.3, 2.0])
@@ -277,7 +277,7 @@ def test_homogeneous_activations_scale(act: str, power: int, scale: float) -> No
 
 @pytest.mark.parametrize("x", [1e-158, 1e-170, 3e-162])
 def test_squares_below_the_normal_doubles_are_told(x: float) -> None:
-    """The angle of the vectors is known all the same."""
+    """The angle of the vectors is known nevertheless."""
     table = kernel("linear", depth=1, cb=0.0, cw=1.0, x_a=[x, 0.0], x_b=[0.6 * x, 0.8 * x])
     assert set(table["status"]) <= {"underflow", "zero"}
     table = kernel("linear", depth=1, cb=0.0, cw=1.0, x_a=[1.0, 0.0], x_b=[0.6 * x, 0.8 * x])
@@ -287,13 +287,13 @@ def test_squares_below_the_normal_doubles_are_told(x: float) -> None:
 
 # Matrices
 
-# By the way they are computed: composed, layered, table, pairwise.
-# Those without closed forms take longer, and have one convention each.
+# Activations by the method of their matrices: composed, layered, table, pairwise. Those without
+# closed forms take longer, and have one convention each.
 GRAMS = ("relu", "abs", "erf", "cos", "gaussian", "tanh", "log(1+z^2)", "sigmoid(z)-sigmoid(z)^2")
 
 
 def points(equal_norms: bool) -> Floats:
-    """Return 44 points: opposite, parallel, equal and nearly equal ones among them, and a zero."""
+    """Return 44 points with opposite, parallel, equal and nearly equal ones, and a zero."""
     rng = np.random.default_rng(8)
     x = rng.normal(size=(36, 3))
     if equal_norms:
@@ -348,14 +348,14 @@ def test_rows_may_be_permuted_and_inputs_rotated(act: str, equal_norms: bool) ->
     for name, matrix in found.items():
         assert (matrix == matrix.T).all()
         assert_alike(matrix[np.ix_(order, order)], permuted[name], 2 * error + 1e-14)
-        # Rounded norms and angles: of the points 1e-7 apart the angle is off by 1e-9.
+        # Norms and angles are rounded: the angle of points 1e-7 apart has an error of 1e-9.
         assert_alike(matrix, turned[name], 2 * error + 1e-12)
 
 
 @pytest.mark.parametrize("ntk", NTK)
 @pytest.mark.parametrize("act", EVEN)
 def test_which_tangent_kernels_tell_opposite_inputs_apart(act: str, ntk: str) -> None:
-    """Without biases among the parameters Theta^1_ab = -Theta^1_aa, and so do the slopes change."""
+    """Without trained biases Theta^1_ab = -Theta^1_aa, and the slopes change likewise."""
     x = np.random.default_rng(10).normal(size=(6, 3))
     found, error = matrices(np.concatenate((x, -x)), act, ntk, cb=0.0)
     theta = found["theta"]
@@ -374,7 +374,7 @@ def test_predictions_reach_different_targets_at_opposite_inputs(act: str) -> Non
     x = np.random.default_rng(11).normal(size=(5, 3))
     both, y = np.concatenate((x, -x)), np.arange(10.0)[:, None]
     found = predict(both, y, both, y, act, depth=2, cb=0.0, cw=0.7, ntk="pdlt")
-    # Theta's condition is some 1e3 here, of which its error of 1e-13 is taken.
+    # The condition of Theta is about 1e3 here, which multiplies its error of 1e-13.
     np.testing.assert_allclose(np.squeeze(found.mean), y[:, 0], atol=1e-8)
 
 
@@ -382,13 +382,14 @@ def test_predictions_reach_different_targets_at_opposite_inputs(act: str) -> Non
 
 
 def test_layers_beyond_the_table_have_their_kinks() -> None:
-    """s(z) = c s_1(z/c) for both: K/c^2 and the slopes of the kink at c are those of one at 1."""
+    """s(z) = c s_1(z/c) for both: K/c^2 and the slopes of the kink at c equal those for 1."""
     c = 1e6
     near = rates("min(abs(z), 1)", norm=1.0, cb=0.0, cw=1.0, depth=2, width=4, samples=0)
     far = rates("min(abs(z), 1e6)", norm=c**2, cb=0.0, cw=1.0, depth=2, width=4, samples=0)
     factor = np.where(near["quantity"] == "weights", c**2, 1.0)
     np.testing.assert_allclose(far["theory"], factor * near["theory"], rtol=1e-13)
-    # P(|z| < 1) E[z^2 | |z| < 1] + P(|z| > 1) = 0.516...; the slopes' first factor is 0.6827.
+    # P(|z| < 1) E[z^2
+    # |z| < 1] + P(|z| > 1) = 0.516...; the slopes' first factor is 0.6827.
     maps = {
         scale: _core.VarianceMap(activation(f"min(abs(z), {scale!r})").core, 1e-14, 1e8, 1)
         for scale in (1.0, c)

@@ -88,7 +88,7 @@ def test_moments_by_paths_are_those_of_hanin_and_nica() -> None:
 
 
 def test_moments_by_paths_are_those_of_all_networks_of_signs() -> None:
-    # Rademacher weights: every network of 2-2-1 by itself, a coin where a pre-activation is 0.
+    # Rademacher weights: every network of widths 2,2,1, with a coin where a pre-activation is 0.
     total, mean = 0, Fraction(0)
     for bits in range(2**6):
         signs = [1 if bits >> i & 1 else -1 for i in range(6)]

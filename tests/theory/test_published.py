@@ -63,7 +63,7 @@ def test_a_published_number_is_what_the_command_gives(
         assert abs(got - entry.value) <= entry.tolerance, f"{context}; got {got!r}"
 
 
-# What a reader would look for first.
+# Entries that a reader would expect first.
 LEAST = {
     "Roberts et al. 2022": 10,
     "Schoenholz et al. 2017": 5,
@@ -95,7 +95,7 @@ def test_every_entry_can_fail() -> None:
         assert entry.place
         assert entry.says
         if isinstance(entry.value, float | int):
-            # 0 to a tolerance says something only of a number that could be far from it.
+            # 0 with a tolerance is informative only for a number that could be far from 0.
             assert entry.tolerance < max(1.0, abs(entry.value)) or entry.tolerance == 5.0, (
                 entry.name
             )

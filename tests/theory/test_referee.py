@@ -1,4 +1,4 @@
-"""A few seconds of the referee, which plays for an hour elsewhere: `python tests/referee.py`."""
+"""A few cases of the referee `python tests/referee.py`, which elsewhere runs for an hour."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same function, written otherwise: every command that takes an activation answers alike."""
+"""Equal functions, written differently: every command gives the same answers for them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from nnth import critical, hermite, phase, rkhs_spectrum
 from nnth_cli import main as program
 
-# Pairs of equal functions; the first of most is a name, some are of no name at all.
+# Pairs of equal functions; in most pairs the first is a name, in some neither is.
 PAIRS = [
     ("tanh", "2*sigmoid(2*z)-1"),
     ("tanh", "(exp(z)-exp(-z))/(exp(z)+exp(-z))"),
@@ -44,16 +44,16 @@ PAIRS = [
     ("z**3/(1+z**2)", "z-z/(1+z*z)"),
     ("relu(z)**3", "z*z*relu(z)"),
 ]
-# Those whose many fixed points take seconds to find are left to the slow tests there.
+# Pairs whose many fixed points take seconds to find; the slow tests have them.
 FIXED_POINTS = [
     pytest.param(*pair, marks=pytest.mark.slow if "sin(z)-z" in pair else ()) for pair in PAIRS
 ]
-# Of the pairs a few, for commands that train.
+# A few of the pairs, for commands that train.
 TRAINED = [PAIRS[i] for i in (0, 3, 7, 12, 20, 23)]
 
-# Commands by what follows their name, and how far numbers may be apart, over the largest of their
-# column. Values are rounded differently by 1e-16, sums of them and layers by some times that, and
-# what is solved by the condition of the matrices; a training multiplies differences as it goes.
+# Arguments of commands, and the largest difference of numbers over the largest of their column.
+# Values are rounded differently by 1e-16, sums and layers by a multiple of it, and solutions by the
+# condition of the matrices; a training multiplies differences in each step.
 KERNELS = {
     "kernel --depth 3 --rho 0.3 --norm 0.8 {variances}": 1e-12,
     "kernel --depth 2 --norm 1e-13 --cb 0 --cw 1": 1e-12,
@@ -74,8 +74,8 @@ TRAININGS = {
     "sharpness --points 20 --widths 4 --steps 9 --at 0,9 --eta 0.01 --cw 1": 1e-4,
     "rates training --width 4,8 --samples 2 --steps 5": 1e-8,
 }
-# Estimates, which need not agree, and what is divided by them.
-# Deviations and the gradient of a fit are differences of numbers that agree: rounding alone.
+# Estimates, which need not agree, and numbers that are divided by them. Deviations and the gradient
+# of a fit are differences of numbers that agree: they are only rounding.
 _ESTIMATES = (
     "error",
     "residual",
@@ -90,7 +90,7 @@ _ESTIMATES = (
 
 
 def growing(act: str) -> bool:
-    """Whether E[s^2] grows exponentially, so that variances leave the range."""
+    """Return whether E[s^2] grows exponentially, so that variances leave the range."""
     return act in (*PAIRS[22], *PAIRS[24])
 
 
@@ -185,7 +185,7 @@ def test_critical_points(one: str, other: str) -> None:
         scale = np.maximum(np.abs(first[name]), np.nan_to_num(first["k_star"]))
         apart = np.abs(first[name] - second[name])
         assert (np.isnan(first[name]) | (apart <= off * scale)).all(), name
-    for name in ("coefficient", "p_perp"):  # from differences of a map that is known to 1e-15
+    for name in ("coefficient", "p_perp"):  # by differences of a map with an error of 1e-15
         assert first[name] == pytest.approx(second[name], rel=1e-6, nan_ok=True)
     # Ranges of K end where expressions overflow.
     assert [note.split(" at every")[0] for note in first["note"]] == [
