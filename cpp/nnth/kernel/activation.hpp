@@ -26,9 +26,9 @@ struct Activation {
 
 enum class Method { automatic, closed, quadrature, gauss_hermite };
 
-// The expectations of an activation by one method; `automatic` is the closed form where there is
-// one, else quadrature. `nodes` is for Gauss-Hermite only. Throws std::invalid_argument when the
-// method is `closed` and the activation has no closed form.
+// The expectations of an activation by one method; `automatic` is the closed form if there is one,
+// and quadrature otherwise. `nodes` is for Gauss-Hermite only. Throws std::invalid_argument when
+// the method is `closed` and the activation has no closed form.
 std::unique_ptr<Expectation> make_expectation(const Activation& activation, Method method,
                                               int nodes);
 

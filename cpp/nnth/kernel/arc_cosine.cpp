@@ -31,7 +31,7 @@ ArcCosine::ArcCosine(double q)
     at_zero_ = q > -0.5 ? std::tgamma(mu_ + 1.0) * std::tgamma(mu_) /
                               (std::tgamma(q + 1.0) * std::tgamma(q + 1.0))
                         : std::numeric_limits<double>::infinity();
-    // a_k = G(0) (-q)_k^2/((1 - mu)_k k!), as far as it has no pole at mu = n.
+    // a_k = G(0) (-q)_k^2/((1 - mu)_k k!), for k below the pole at mu = n.
     double a = at_zero_;
     for (int k = 0; k < n_; ++k) {
         a_.push_back(a);

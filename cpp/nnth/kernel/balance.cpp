@@ -18,13 +18,15 @@ constexpr int kNodes = 32;
 constexpr double kWidest = 1.0;  // the largest width of a panel, in log K
 constexpr double kNarrowest = 0.1;
 constexpr double kInterpolation =
-    1e-15;                         // error of an interpolant that is good enough, over E[s^2]
-constexpr double kLebesgue = 4.0;  // how much it enlarges the errors of 32 values, at most
-constexpr double kRounding = 4.0 * std::numeric_limits<double>::epsilon();  // of sums of the size
+    1e-15;  // the error of an interpolant that is accepted, over E[s^2]
+// the largest factor by which it enlarges the errors of 32 values
+constexpr double kLebesgue = 4.0;
+// of sums whose terms have this size
+constexpr double kRounding = 4.0 * std::numeric_limits<double>::epsilon();
 constexpr double kCutOff = 1e-17;  // the largest tail that is left out, over E[s^2]
-constexpr int kTried = 64;         // variances that are tried between signs
+constexpr int kTried = 64;         // variances that are tested between signs
 constexpr double kShort = 1e-3;    // the width in log K of an interval that locates a zero
-constexpr double kBeyond = 64.0;   // the bounds extend as far beyond a panel
+constexpr double kBeyond = 64.0;   // the bounds are valid this many widths beyond a panel
 
 // K (g' - E[s'^2]) with a bound on the errors of rounding and quadrature.
 struct Excess {
@@ -55,7 +57,7 @@ class Isolation {
             expectation_.prepare(kBeyond * most);
             reach_ = kBeyond * most;
         } catch (const std::invalid_argument&) {
-            // It oscillates too fast further out: the error of the last panels is estimated from
+            // At larger z it oscillates too fast: the error of the last panels is estimated from
             // their coefficients.
         }
     }
@@ -125,7 +127,7 @@ class Isolation {
         panel.error = (panel.proven ? bound : 4.0 * tail) + kLebesgue * noise;
     }
 
-    // The least of the bounds by ellipses of several heights phi, over the panel's scale.
+    // The smallest of the bounds by ellipses of several heights phi, over the panel's scale.
     double interpolation_bound(const Panel& panel) const {
         const double half = 0.5 * (panel.b - panel.a), middle = 0.5 * (panel.a + panel.b);
         double least = INFINITY;
@@ -150,7 +152,7 @@ class Isolation {
         return std::isnan(least) ? INFINITY : least;
     }
 
-    // Infinite where the activation is no number so far out.
+    // Infinite if the activation is undefined at such large z.
     OneInput far_out(double k) const {
         try {
             return expectation_.one(k);
@@ -159,7 +161,7 @@ class Isolation {
         }
     }
 
-    // Appends the panel's parts, by the sign that F has there for certain.
+    // Appends the parts of the panel on which the sign of F is certain.
     void cut(const Panel& panel) {
         std::vector<double> edges{-1.0, 1.0};
         for (double level : {panel.error, -panel.error}) {
@@ -195,7 +197,7 @@ class Isolation {
             below = below || here.sign == Sign::negative;
             const bool first = i == 0, last = i + 1 == segments_.size();
             if (here.sign != Sign::unknown) {
-                // Panels that meet in a zero leave no interval between the signs.
+                // Panels that meet at a zero leave no interval between the signs.
                 if (!first && segments_[i - 1].sign != Sign::unknown) {
                     out.points.push_back({here.low, here.low, here.low, false});
                 }
@@ -246,8 +248,8 @@ class Isolation {
         return {k, last_of(left, low, k), last_of(right, high, k), false};
     }
 
-    // The last variance from `from` towards `zero` at which the sign is certain, to a tenth of its
-    // distance from there.
+    // The last variance from `from` towards `zero` at which the sign is certain, up to a tenth of
+    // its distance from `zero`.
     double last_of(Sign sign, double from, double zero) const {
         double unknown = zero;
         while (std::fabs(unknown - from) > 0.1 * std::fabs(zero - from)) {

@@ -36,10 +36,10 @@ struct Balance {
 //
 //     |dg/du| <= (1/2 + 1/(e d)) g(|K|/c)/sqrt(c),   c = cos(phi) - d,   g(K) = E[s^2],
 //
-// and likewise |K E[s'^2]| <= |K| E_(|K|/c)[s'^2]/sqrt(c). A Chebyshev interpolant of F on a panel
-// is then off by at most 4 M rho^(1 - n)/(rho - 1) (Trefethen 2013, theorem 8.2), M the bound on
-// the ellipse rho. With that and the error of the values F has a sign wherever the interpolant
-// exceeds both; what is left are short intervals around zeros. Cost: about 1700 evaluations of the
+// and likewise |K E[s'^2]| <= |K| E_(|K|/c)[s'^2]/sqrt(c). The error of a Chebyshev interpolant of
+// F on a panel is then at most 4 M rho^(1 - n)/(rho - 1) (Trefethen 2013, theorem 8.2), M the bound
+// on the ellipse rho. With that and the error of the values F has a sign wherever the interpolant
+// exceeds both; the rest are short intervals around zeros. Cost: about 1700 evaluations of the
 // expectation. The expectation is prepared for variances beyond `most`.
 Balance balance(Expectation& expectation, double least, double most, int threads, Monitor& monitor);
 

@@ -8,9 +8,9 @@
 
 namespace nnth::kernel {
 
-// Relative errors are a few units of rounding, near-parallel and anti-parallel inputs included:
+// Relative errors are a few units of rounding, also for nearly parallel and nearly opposite inputs:
 // small numbers are computed from 1 - rho or 1 + rho and never as a difference. (The product of two
-// GELUs is the exception near rho = -1, where it is good to rounding of sqrt(k_a k_b) only.)
+// GELUs is the exception near rho = -1, where its error is the rounding of sqrt(k_a k_b).)
 //
 //   "leaky_relu"  max(z, a z); a = 0 is relu, a = -1 abs, a = 1 linear. Cho and Saul (2009), eq. 6
 //   "relu_power"  max(z, 0)^a, 0 < a <= 20. Cho and Saul (2009), eqs. 3-7, for whole a

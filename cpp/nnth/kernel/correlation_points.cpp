@@ -32,7 +32,7 @@ constexpr double kStep = 1e-4;        // the step in log K of a difference quoti
 // a_k^2 for k = 0, 1, ... at one variance, and their sum over all k.
 struct Energies {
     std::vector<double> values;
-    double rest = 0.0;  // the sum of the terms left out; 0 where it is below rounding
+    double rest = 0.0;  // the sum of the terms left out; 0 if it is below rounding
 };
 
 // The number of terms after which all are negligible.
@@ -64,8 +64,8 @@ Energies energies_at(const PanelExpectation& panels, double k) {
     return out;
 }
 
-// With x = 1 - c: sum_k a_k^2 (1 - c^k)/x, a bound on the terms left out, and
-// sum_k k a_k^2 c^(k - 1).
+// With x = 1 - c: sum_k a_k^2 (1 - c^k)/x, a bound on the terms left out, and sum_k k a_k^2 c^(k -
+// 1).
 struct Sums {
     double fall = 0.0, left_out = 0.0, slope = 0.0;
 };
@@ -218,7 +218,7 @@ class Finder {
         return point(x, factor * sums.slope, unsure);
     }
 
-    // By the two-input expectation itself, close to c = 1.
+    // Uses the two-input expectation itself, close to c = 1.
     CorrelationPoint directly(const VariancePoint& v) const {
         const OneInput s = expectation_.one(v.k);
         const auto at = [&](double x) {

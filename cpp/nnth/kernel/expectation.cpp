@@ -8,9 +8,9 @@ namespace nnth::kernel {
 
 namespace {
 
-// 1 -+ rho = (total - (|s_a| - |s_b|)^2) / (2 |s_a| |s_b|), total = E[(s_a -+ s_b)^2]. Where sizes
-// are so unequal that this cancels more than 1 -+ rho does, it is that. Cauchy-Schwarz makes it
-// non-negative; a negative rounding error is replaced by 0.
+// 1 -+ rho = (total - (|s_a| - |s_b|)^2) / (2 |s_a| |s_b|), total = E[(s_a -+ s_b)^2]. If the sizes
+// are so unequal that this cancels more than 1 -+ rho does, 1 -+ rho is used. Cauchy-Schwarz makes
+// it non-negative; a negative rounding error is replaced by 0.
 double excess(const Variances& squares, double total, double product) {
     const double difference = root_difference(squares.a, squares.b, squares.difference);
     const double norm = geometric_mean(squares.a, squares.b);
@@ -18,9 +18,9 @@ double excess(const Variances& squares, double total, double product) {
     return std::max(0.0, (total - difference * difference) / (2.0 * norm));
 }
 
-// From product, gap and, where there is one, sum.
+// From the product, the gap and, if it is known, the sum.
 Correlation of(const Variances& squares, double product, double gap, const double* sum) {
-    // The correlation with a variable that is 0 is taken as 0.
+    // The correlation with a variable that is 0 is 0 by convention.
     if (squares.a == 0.0 || squares.b == 0.0) return Correlation::from_rho(0.0);
     const double norm = geometric_mean(squares.a, squares.b);
     if (product > 0.5 * norm) return Correlation::from_minus(excess(squares, gap, product));

@@ -49,11 +49,11 @@ struct OneInput {
     double curvature;             // E[(s^2)''(z)]/2 = d square/dk
     double square_error;          // relative
     double derivative_error = 0;  // relative
-    // E[(z s'(z))^2], for the error due to independent errors of two variances. 0 where pair()
-    // takes their difference from its argument.
+    // E[(z s'(z))^2], for the error due to independent errors of two variances. 0 if pair() uses
+    // the difference of variances.
     double scaled_derivative_square = 0;
-    // The root mean squares of the rounding errors of s and s', relative to those of s and s': more
-    // than the rounding of a number where terms of s cancel.
+    // The root mean squares of the rounding errors of s and s', relative to those of s and s'. They
+    // exceed the rounding of a number if terms of s cancel.
     double noise = 0, derivative_noise = 0;
 };
 
@@ -73,9 +73,8 @@ struct Variances {
 
 // A method for the expectations of one activation. Variances must be finite and at least 0; the
 // value at 0 is the limit from above.
-//
 // The function that makes an expectation prepares it, on one thread, for the largest variance that
-// is needed. Afterwards it is const: it does not change, and any number of threads may use it.
+// is needed. Afterwards it is const, and any number of threads may use it.
 class Expectation {
   public:
     virtual ~Expectation() = default;
@@ -92,8 +91,8 @@ class Expectation {
     virtual TwoInput two(double k_a, double k_b, const Correlation& rho, const OneInput& a,
                          const OneInput& b) const = 0;
 
-    // The same, with k_a - k_b to more digits than k_a and k_b have, on which functions that
-    // oscillate or grow fast depend. By default these digits are not used.
+    // The same, with more digits of k_a - k_b than k_a and k_b have; functions that oscillate or
+    // grow fast depend on them. By default these digits are not used.
     virtual TwoInput pair(const Variances& k, const Correlation& rho, const OneInput& a,
                           const OneInput& b) const {
         return two(k.a, k.b, rho, a, b);
@@ -104,7 +103,7 @@ class Expectation {
         return a.square - b.square;
     }
 
-    // Whether correlations evolve alike for all norms when C_b = 0.
+    // Whether correlations have the same recursion for all norms when C_b = 0.
     virtual bool homogeneous() const { return false; }
 
     // The a of max(z, a z), null for any other activation.
@@ -114,14 +113,14 @@ class Expectation {
     virtual bool singular_slopes() const { return false; }
 
     // The maps of this activation for many pairs of inputs at once (pair_map.hpp): by a vectorized
-    // closed form, and by interpolation. Null where there is none, as by default.
+    // closed form, and by interpolation. Null if there is none, which is the default.
     virtual std::unique_ptr<PairMap> layered_map(const MapContext& context, int threads,
                                                  Monitor& monitor) const;
     virtual std::unique_ptr<PairMap> table_map(const MapContext& context, int threads,
                                                Monitor& monitor) const;
 };
 
-// |a - b| relative to a; 0 where they are equal, both 0 or both infinite.
+// |a - b| relative to a; 0 if they are equal, both 0 or both infinite.
 inline double relative_difference(double a, double b) {
     return a == b ? 0.0 : std::fabs(a - b) / std::fabs(a);
 }
@@ -132,7 +131,7 @@ inline double relative_difference(double a, double b) {
 Correlation correlation_of(double square_a, double square_b, double product, double gap,
                            double sum);
 
-// The same where E[s_a^2] - E[s_b^2] is known to more digits than either shows.
+// The same if E[s_a^2] - E[s_b^2] is known to more digits than a difference of doubles has.
 Correlation correlation_of(const Variances& squares, double product, double gap, double sum);
 Correlation correlation_of(const Variances& squares, double product, double gap);
 

@@ -21,7 +21,7 @@ struct Spread {
     }
 };
 
-// A form that needs more digits of k_a - k_b than k_a and k_b have.
+// A form that depends on more digits of k_a - k_b than k_a and k_b have.
 class ExponentialForm : public Expectation {
   public:
     TwoInput two(double k_a, double k_b, const Correlation& rho, const OneInput& a,
@@ -59,8 +59,8 @@ class WaveForm final : public ExponentialForm {
     TwoInput pair(const Variances& k, const Correlation& rho, const OneInput& a,
                   const OneInput& b) const override {
         // With u and v the half sum and half difference, (s_a - s_b)^2 is 4 cos^2 u sin^2 v for sin
-        // and 4 sin^2 u sin^2 v for cos. At -rho, g and S change places; sin changes its sign
-        // there.
+        // and 4 sin^2 u sin^2 v for cos. At -rho, g and S are exchanged, and the sign for sin
+        // changes.
         const Spread spread(k, rho);
         const double near = std::exp(-0.5 * spread.gap), far = std::exp(-0.5 * spread.sum);
         const double cosines = 0.5 * (near + far);

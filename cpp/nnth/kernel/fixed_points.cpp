@@ -26,7 +26,7 @@ void require_variances(const char* name, const std::vector<double>& values) {
     }
 }
 
-// Where K - C_w g(K) may turn, from map.least() to map.most().
+// Points between which K - C_w g(K) is monotone, from map.least() to map.most().
 std::vector<double> pieces(const VarianceMap& map, double cw) {
     const std::vector<double>& turns = map.turning_points();
     const auto slope = [&](double k) { return 1.0 - cw * map.at(k).curvature; };
@@ -78,7 +78,7 @@ class Finder {
     }
 
   private:
-    // K - C_b - C_w g, or 0 where it is below the error of the expectation.
+    // K - C_b - C_w g, or 0 if it is below the error of the expectation.
     double cleaned(double k, double cb, double square) const {
         const double scale = k + cb + cw_ * square;
         const double value = k - cb - cw_ * square;

@@ -12,7 +12,8 @@ struct FixedPoint {
     double k;
     double chi_par, chi_perp;
     double residual;  // C_b + C_w E[s^2] - K by the expectation itself, relative to K
-    double error;     // the estimated relative error of k; of order its root where chi_par = 1
+    // the estimated relative error of k; of the order of its square root if chi_par = 1
+    double error;
 };
 
 struct FixedPoints {
@@ -22,9 +23,9 @@ struct FixedPoints {
 
 // All fixed points in 0 <= K <= map.most(), for every bias variance at one weight variance.
 //
-// Between the K where C_w g' = 1, found on the monotone pieces of g', K - C_w g(K) is monotone: a
+// Between the K with C_w g' = 1, found on the monotone pieces of g', K - C_w g(K) is monotone: a
 // fixed point lies on a piece exactly when its ends have different signs, so none is missed, not
-// even a tangent one. Cost per fixed point: microseconds, and one evaluation of the expectation.
+// even a double one. Cost per fixed point: microseconds, and one evaluation of the expectation.
 std::vector<FixedPoints> fixed_points(const VarianceMap& map, double cw,
                                       const std::vector<double>& cb);
 

@@ -27,7 +27,7 @@ constexpr std::size_t kTileRows = 4, kTileColumns = 2 * lanes;
 // the rounding of many terms stays small.
 constexpr std::size_t kRun = 32;
 
-// A bound of the rounding of the cosine of x_a and x_b: a unit for each addition in a run and for
+// A bound on the rounding of the cosine of x_a and x_b: one unit for each addition in a run and for
 // each run, and three for the norms and the division by them.
 double error_of_products(std::size_t dimension) {
     const std::size_t runs = dimension > kRun ? (dimension + kRun - 1) / kRun : 0;
@@ -60,8 +60,8 @@ NNTH_MULTIVERSION void multiply_tile(const double* x, std::size_t stride, const 
     }
 }
 
-// Dot products of two runs of inputs, PairMap::kMostPairs to a row. The order of each
-// sum does not depend on the position of its inputs in the block.
+// Dot products of two ranges of inputs, in rows of PairMap::kMostPairs. The order of each sum does
+// not depend on the position of its inputs in the block.
 class Products {
   public:
     explicit Products(const DataSet& data)
@@ -92,7 +92,7 @@ class Products {
         }
     }
 
-    // A full set of rows, copied and padded with zeros at the end of the data only.
+    // A full set of rows; at the end of the data it is copied and padded with zeros.
     const double* padded_rows(std::size_t first, std::size_t count) {
         const double* x = data_.x + first * data_.dimension;
         if (count == kTileRows) return x;
@@ -118,7 +118,8 @@ std::vector<double> norms(const DataSet& data) {
     return out;
 }
 
-// All inputs, one layer at a time. If they share a norm, only the first is computed.
+// The diagonals of all inputs, one layer at a time. If they share a norm, only the first is
+// computed.
 class DiagonalRecursion {
   public:
     DiagonalRecursion(Expectation& expectation, const KernelConfig& config, const DataSet& data)
@@ -179,7 +180,7 @@ class DiagonalRecursion {
         out_.theta[i] = ntk_term(config_, s.square, out_.k[next]) + carried;
     }
 
-    // Except if the activation jumps: then Theta is infinite.
+    // If the activation jumps, an infinite Theta is no overflow.
     bool overflowed(std::size_t l, std::size_t i) const {
         return !std::isfinite(out_.theta[i]) && std::isfinite(out_.slope[l * out_.inputs + i]);
     }

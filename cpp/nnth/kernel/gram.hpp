@@ -17,7 +17,8 @@ struct DataSet {
 };
 
 struct GramReport {
-    // Estimated error of the worst entry, relative to the geometric mean of its two diagonals.
+    // Estimated error of the least accurate entry, relative to the geometric mean of its two
+    // diagonals.
     double error;
     std::string method;  // "composed", "layered", "table" or "pairwise"
     std::vector<double> nngp_diagonal, ntk_diagonal;  // of all inputs

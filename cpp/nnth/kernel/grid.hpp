@@ -16,8 +16,9 @@ constexpr double kGaussianPanel = 3.0;
 double normal_pdf(double x);
 
 // The extent, in standard deviations, of the range of integration of a Gaussian. `add` adds a panel
-// to its sums, and returns whether the panel was negligible beside them, which 0 beside 0 is not;
-// it is called for panels from the middle outwards, until both of the last are negligible.
+// to its sums, and returns whether the panel was negligible relative to them (if both are 0, it is
+// not); it is called for panels from the middle outwards, until the last on both sides are
+// negligible.
 constexpr double kLeastExtent = 9.0;   // the probability beyond is 2e-19
 constexpr double kMostExtent = 39.0;   // the density underflows beyond
 constexpr double kNegligible = 1e-17;  // a tail that adds less, relatively, is left out
@@ -38,11 +39,11 @@ class Edges {
     // Replaces all edges by panels for the Gaussian on [-extent, extent].
     void start(double extent);
 
-    // A fixed edge is kept whatever its neighbors: a kink, or an end of the smoothing around one.
+    // A fixed edge, such as a kink or an end of the smoothing around one, is always kept.
     void add(double at, bool fixed);
 
-    // Ascending. If a panel is much narrower than both its neighbors, two sources have put an edge
-    // in nearly the same place, and one of the two is left out.
+    // In ascending order. If a panel is much narrower than both its neighbors, two sources have put
+    // an edge in nearly the same place, and one of the two is left out.
     const std::vector<double>& panels();
 
   private:

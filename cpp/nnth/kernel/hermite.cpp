@@ -23,7 +23,7 @@ int checked(int nodes) {
     return nodes;
 }
 
-// Nodes whose weight underflows to 0 add nothing.
+// Nodes whose weight underflows to 0 contribute nothing.
 Rule without_zero_weights(const Rule& rule) {
     Rule kept;
     for (std::size_t i = 0; i < rule.nodes.size(); ++i) {
@@ -91,14 +91,14 @@ OneInput HermiteExpectation::one(double k) const {
 TwoInput HermiteExpectation::two(double k_a, double k_b, const Correlation& rho, const OneInput& a,
                                  const OneInput& b) const {
     const PairSums sums = sum_two(panels_.program(), rule_, k_a, k_b, rho);
-    // Taking the gap where rho is large is the same rule, in the form in which it keeps a
-    // correlation below 1 whether or not it has converged.
+    // For large rho the gap is the same sum in another form, in which the correlation stays below 1
+    // whether or not the rule has converged.
     TwoInput out{correlation_of(a.square, b.square, sums.product, sums.gap), sums.slope, 0.0, 0.0};
     if (panels_.jumps()) out.derivative_product += jump_slopes(k_a, k_b, rho);
     return out;
 }
 
-// E[s'(mean + spread w)], the deltas of jumps left out.
+// E[s'(mean + spread w)], without the deltas of jumps.
 double HermiteExpectation::mean_slope(double mean, double spread) const {
     const std::size_t n = rule_.nodes.size();
     std::vector<double> z(n), value(n), slope(n);

@@ -1,4 +1,4 @@
-// Gaussian expectations by the textbook product rule.
+// Gaussian expectations by the Gauss-Hermite product rule.
 #pragma once
 
 #include "nnth/kernel/expectation.hpp"
@@ -9,11 +9,11 @@
 namespace nnth::kernel {
 
 // Gauss-Hermite with the same n nodes for every activation and kernel: geometric convergence for
-// smooth activations of moderate variance, algebraic for kinks (E[relu^2] and the like are off by
-// O(1/n)) and slower for jumps. The rule has no error estimate, as a rule of half as many nodes
-// misses the same features between the nodes: errors are given as 0, and kernel_layers() measures
-// them. The delta that a jump adds to the derivative is known and added; it makes E[s'^2] infinite.
-// Cost: n evaluations of s for one input, n^2 for two.
+// smooth activations of moderate variance, algebraic for kinks (E[relu^2] has an error of O(1/n))
+// and slower for jumps. The rule has no error estimate, since a rule of half as many nodes misses
+// the same features between the nodes: errors are 0 here, and kernel_layers() measures them. The
+// delta that a jump adds to the derivative is known and added; it makes E[s'^2] infinite. Cost: n
+// evaluations of s for one input, n^2 for two.
 class HermiteExpectation final : public Expectation {
   public:
     static constexpr int kMostNodes = 10000;  // a layer then takes a second

@@ -16,7 +16,7 @@ namespace {
 // does not grow with k, because the errors of the nodes average out.
 constexpr double kRounding = 4.0 * std::numeric_limits<double>::epsilon();
 
-// Rules that differ by more in E[s^2], relatively, do not converge: s has a pole, say.
+// If rules differ by more in E[s^2], relatively, they do not converge: s may have a pole.
 constexpr double kDivergent = 1e-3;
 
 void check(double variance, std::size_t terms) {

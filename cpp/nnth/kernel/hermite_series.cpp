@@ -12,8 +12,8 @@ namespace {
 
 constexpr double kRounding = 4e-16;
 
-// h_k oscillates with a wave number up to sqrt(k): a panel of 12 points follows it to rounding over
-// this many radians.
+// h_k oscillates with a wave number up to sqrt(k): a panel of 12 points resolves it to rounding
+// over this many radians.
 constexpr double kRadians = 8.0;
 
 // next = (x value - sqrt(k) before)/sqrt(k + 1), the recurrence of h_k, at every point.

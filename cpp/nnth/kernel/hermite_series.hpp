@@ -11,8 +11,8 @@
 namespace nnth::kernel {
 
 // s(q z) = sum_k a_k h_k(z), z ~ N(0, 1), h_k = He_k/sqrt(k!): then, by Mehler's formula, for
-// correlation rho, E[s(z_a) s(z_b)] = sum_k a_k b_k rho^k and q_a q_b E[s'(z_a) s'(z_b)] =
-// sum_k k a_k b_k rho^(k-1). Coefficients fall fast for smooth s, like k^(-5/4) for a kink.
+// correlation rho, E[s(z_a) s(z_b)] = sum_k a_k b_k rho^k and q_a q_b E[s'(z_a) s'(z_b)] = sum_k k
+// a_k b_k rho^(k-1). Coefficients decay fast for smooth s, and as k^(-5/4) for a kink.
 class HermiteSeries {
   public:
     // `terms` coefficients by composite Gauss-Legendre quadrature with the rule (12 points or more)

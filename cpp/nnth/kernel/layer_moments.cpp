@@ -38,7 +38,7 @@ double hermite4(double x) {
 }
 
 // Averages over z_b given z_a, in t = (y - rho x)/sin, of s_b He_q(t), 1, s_b^2, and of s_b^2 minus
-// its mean, alone and times s_b; and the sums of the absolute terms of He_q.
+// its mean, alone and times s_b; and the sums of the absolute values of the terms with He_q.
 struct Inner {
     static constexpr std::size_t kHermite = 5;
     double hermite[kHermite], size[kHermite], square, centered, skew;
@@ -84,8 +84,8 @@ NNTH_MULTIVERSION void inner_sums(const double* s, const double* t, const double
     out->skew = total(skew);
 }
 
-// One variable of two: its points, with weights for the Gaussian or, inside, of the rule alone; the
-// values of s; the extent in standard deviations; and E[s^2].
+// One of the two variables: its points, with weights for the Gaussian or, for the inner variable,
+// of the rule alone; the values of s; the extent in standard deviations; and E[s^2].
 struct Side {
     Grid grid;
     std::vector<double> value;
@@ -101,11 +101,11 @@ struct ProductSums {
     double skew_a = 0.0, skew_b = 0.0;  // of s_a^2 and s_a s_b, of s_b^2 and s_a s_b
 };
 
-// Over the product of both grids, b inside.
+// The sums over the product of both grids, with b as the inner variable.
 ProductSums sum_product(const Side& a, Side b, const Correlation& rho) {
     const double sine = rho.sine(), band = std::max(a.reach, b.reach) * sine;
     const std::size_t points = b.grid.size();
-    // Whole lanes may start anywhere: weights beyond the end are 0.
+    // Lanes may start at any index: weights beyond the end are 0.
     for (std::vector<double>* v : {&b.grid.x, &b.grid.weight, &b.value}) v->resize(points + lanes);
     std::vector<double> t(points + lanes), density(points + lanes);
     const double *begin = b.grid.x.data(), *end = begin + points;
@@ -185,7 +185,7 @@ double LayerMoments::extent(double q) const {
         }
         bool negligible = true;
         for (std::size_t k = 0; k < sums.size(); ++k) {
-            if (!std::isfinite(more[k])) continue;  // an infinite slope at a point
+            if (!std::isfinite(more[k])) continue;  // a point with an infinite slope
             sums[k] += more[k];
             negligible = negligible && more[k] <= kNegligible * sums[k];
         }
@@ -208,7 +208,8 @@ OneMoments LayerMoments::one(double k, bool coarse) const {
             0.0};
     }
     const double q = std::sqrt(k);
-    if (k == 0.0) return {kNan, 0.0, 0.0, 0.0, kNan, 0.0, 0.0};  // nothing fluctuates
+    // an input of variance 0 has no fluctuations
+    if (k == 0.0) return {kNan, 0.0, 0.0, 0.0, kNan, 0.0, 0.0};
     const double reach = extent(q);
     Edges edges;
     edges.start(reach);

@@ -16,9 +16,9 @@ struct OneMoments {
     double square_var;                  // Var[s^2]
     double second_derivative;           // d^2 E[s^2]/dk^2
     double second_derivative_rounding;  // absolute
-    double slope;                       // E[s'^2]; infinite when s jumps, and the next two NaN
-    double slope_var;                   // Var[s'^2], infinite for |z|^p with p <= 3/4
-    double slope_response;              // d E[s'^2]/dk
+    double slope;           // E[s'^2]; if s jumps it is infinite, and the next two are NaN
+    double slope_var;       // Var[s'^2], infinite for |z|^p with p <= 3/4
+    double slope_response;  // d E[s'^2]/dk
 };
 
 // The entries of the kernel of two inputs, in this order.

@@ -15,12 +15,13 @@ namespace {
 using std::numbers::pi;
 
 constexpr double kTolerance = 1e-13;
-constexpr double kStagnant = 1e-10;  // a tail below this that no longer falls is rounding
+// a tail below this that does not decrease any more is rounding
+constexpr double kStagnant = 1e-10;
 constexpr int kNormPoints[] = {6, 8, 10, 12, 16, 20, 26, 34, 44, 60, 80};
 constexpr int kAnglePoints[] = {24, 36, 52, 76, 112, 164, 240};
 constexpr double kOneNorm = 1e-14;   // a smaller range of log q counts as one norm
-constexpr double kGapsBelow = 0.05;  // 1 - rho for which gaps are summed as such
-constexpr std::size_t kTerms = 256;  // the terms of the Hermite series, where it is accurate
+constexpr double kGapsBelow = 0.05;  // for smaller 1 - rho the gap is summed directly
+constexpr std::size_t kTerms = 256;  // the number of terms of the Hermite series
 constexpr double kSeriesError = 1e-15;
 constexpr std::size_t kTailLength = 2;
 
@@ -102,7 +103,7 @@ class LayerBuilder {
         if (m > 1) fill_diagonal(table);
     }
 
-    // The ratio is smooth across equal norms: there it is what interpolation along the row gives.
+    // The ratio is smooth across equal norms: it is interpolated along the row.
     void fill_diagonal(LayerTable& table) const {
         const std::size_t m = x_.size();
         for (std::size_t a = 0; a < m; ++a) {
@@ -124,7 +125,8 @@ class LayerBuilder {
         const std::vector<double> theta = chebyshev_points(n, 0.0, pi);
         const std::size_t angles = theta.size();
         std::vector<double> fall(m * m * angles), slope(m * m * angles);
-        // Angles away from 0 and pi by the series first; where it is not accurate, by quadrature.
+        // Angles away from 0 and pi are computed by the series first; if it is inaccurate, by
+        // quadrature.
         std::vector<std::size_t> left;
         for (std::size_t j = 0; j < angles; ++j) {
             if (!fill_by_series(j, theta, fall, slope)) left.push_back(j);
@@ -137,7 +139,8 @@ class LayerBuilder {
         table.slope = transform(slope, angles, table.tail);
     }
 
-    // All pairs of norms at one angle, unless the series leaves too much out for one of them.
+    // All pairs of norms at one angle, unless the truncation error of the series is too large for a
+    // pair.
     bool fill_by_series(std::size_t j, const std::vector<double>& theta, std::vector<double>& fall,
                         std::vector<double>& slope) const {
         const double rho = std::cos(theta[j]);
@@ -178,7 +181,7 @@ class LayerBuilder {
         double theta;
     };
 
-    // 1 - rho and the slopes' expectation, in the tables of either order of the norms.
+    // Writes 1 - rho and the slopes' expectation into the tables, for either order of the norms.
     void put(const Place& at, double minus, double derivative_product, std::vector<double>& fall,
              std::vector<double>& slope) const {
         const std::size_t m = x_.size(), angles = fall.size() / (m * m);

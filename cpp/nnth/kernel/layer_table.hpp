@@ -9,11 +9,11 @@
 
 namespace nnth::kernel {
 
-// For all norms q = sqrt(K) in an interval and all angles theta, as Chebyshev coefficients in theta
-// at Chebyshev points of log q_a and log q_b. 1 - rho of the outputs is that of parallel inputs,
-// `parallel` (log q_a/q_b)^2, plus `fall` times divisor(theta): so small values near theta = 0 are
-// interpolated to relative accuracy. With jumps, `slope` is E[s_a' s_b'] sin theta, which stays
-// finite.
+// The tables are functions of all norms q = sqrt(K) in an interval and of all angles theta, as
+// Chebyshev coefficients in theta at Chebyshev points of log q_a and log q_b. 1 - rho of the
+// outputs is that of parallel inputs, `parallel` (log q_a/q_b)^2, plus `fall` times divisor(theta),
+// so that small values near theta = 0 are interpolated to relative accuracy. With jumps, `slope` is
+// E[s_a' s_b'] sin theta, which stays finite.
 struct LayerTable {
     std::size_t norms = 0, angles = 0;
     std::vector<double> fall, slope;  // [norms][norms][angles]

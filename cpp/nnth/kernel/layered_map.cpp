@@ -22,8 +22,8 @@ constexpr double kRoundingOfEntry = 4e-16;
 constexpr double kRoundingOfArgument = 8 * 0x1p-53;
 
 // For large variances an entry depends on more digits of k_ab than a double has, if k_ab is close
-// to sqrt(k_a k_b). Pairs for which the factor is larger than this at any layer go by the layers'
-// own recursion, which carries 1 - rho.
+// to sqrt(k_a k_b). Pairs for which the factor is larger than this at any layer use the recursion,
+// which carries 1 - rho.
 constexpr double kMostGain = 256.0;
 
 // The result of the formulas below, from the entry k_ab and the constants of both variances.
@@ -33,7 +33,7 @@ struct Entry {
 };
 using Constants = std::array<double, 3>;
 
-// 1 - r^2. Rounding may leave |r| above 1; the gain is past kMostGain long before.
+// 1 - r^2. Rounding may leave |r| above 1; the gain then exceeds kMostGain.
 NNTH_INLINE double one_less_square(double r) {
     return std::max((1.0 - r) * (1.0 + r), 0x1p-60);
 }
@@ -106,7 +106,7 @@ struct GaussianEntry {
     }
 };
 
-// One layer of a row of pairs, in place; `gain` is the largest met so far.
+// One layer of a row of pairs, in place; `gain` is the largest so far.
 template <class F>
 NNTH_INLINE void step(const KernelConfig& config, const NtkTerm& term, const Constants& a,
                       const double* __restrict b0, const double* __restrict b1,
@@ -156,8 +156,7 @@ class LayeredMap final : public PairMap {
                 for (std::size_t part = 0; part < c.size(); ++part) constants_[part][i] = c[part];
             }
         });
-        // k_ab is carried as it is, not 1 - rho. Parallel inputs have the largest gain, 1 + k or
-        // less.
+        // The map carries k_ab, not 1 - rho. Parallel inputs have the largest gain, 1 + k or less.
         std::vector<double> local(d.layers - 1, kRoundingOfEntry);
         for (std::size_t l = 0; l < local.size(); ++l) {
             const double k = *std::max_element(d.k_at(l), d.k_at(l + 1));

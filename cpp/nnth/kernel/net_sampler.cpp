@@ -171,7 +171,7 @@ class TileSums {
     std::vector<double> sums_;
 };
 
-// A function of the nets alone, not of the run.
+// The size depends on the network alone, not on the run.
 std::uint64_t tile_size(const RandomNet& net, std::size_t inputs) {
     double work = 0.0;
     for (const std::uint64_t n : net.widths) work += double(n) * double(inputs);

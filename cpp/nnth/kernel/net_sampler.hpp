@@ -27,8 +27,8 @@ struct RandomNet {
     std::vector<std::uint64_t> widths;  // n_1..n_L
 };
 
-// The centers of the power sums, which keep the digits of small variances: any values, the same for
-// all ranges of one run. [layer][input][observable], and [layer][pair] of E[s_a s_b].
+// The centers of the power sums, which preserve the digits of small variances: any values, the same
+// for all ranges of one run. [layer][input][observable], and [layer][pair] of E[s_a s_b].
 struct Centers {
     std::vector<double> observables, pairs;
 };
@@ -59,9 +59,9 @@ struct NetSums {
 // as the whole.
 constexpr std::uint64_t kNetTile = 32;
 
-// The same bits for any number of threads. Throws std::invalid_argument for what is out of range or
-// does not fit together, std::range_error if a kernel leaves the range of doubles, Cancelled if the
-// monitor stops the run. Memory does not grow with run.count.
+// The sums are the same bits for any number of threads. Throws std::invalid_argument for arguments
+// that are out of range or inconsistent, std::range_error if a kernel leaves the range of doubles,
+// Cancelled if the monitor stops the run. Memory does not grow with run.count.
 NetSums sample_nets(const RandomNet& net, const Centers& centers, const NetRun& run,
                     Monitor& monitor);
 

@@ -1,4 +1,4 @@
-// From the inputs' kernel to that of the last layer, for many pairs of inputs at once.
+// The map from the inputs' kernel to that of the last layer, for many pairs of inputs at once.
 #pragma once
 
 #include <cstddef>
@@ -27,14 +27,14 @@ struct Diagonals {
     const double* last_k() const { return k_at(layers - 1); }
 };
 
-// Norms within this of each other, relatively, are taken as equal: they differ by the rounding of
-// the sum of squares only.
+// Norms that differ by less than this, relatively, count as equal: they differ only by the rounding
+// of the sum of squares.
 constexpr double kSharedNorm = 1e-14;
 
 // Beyond this |rho| the small 1 -+ rho is computed from the difference of the vectors.
 constexpr double kCloseCosine = 0.999;
 
-// Shared by all maps of one Gram matrix, and outlives them.
+// The context is shared by all maps of one Gram matrix, and outlives them.
 struct MapContext {
     const Activation& activation;
     const Expectation& expectation;  // prepared as far as the diagonals reach
@@ -61,8 +61,8 @@ double carried_error(const MapContext& context, const std::vector<double>& local
 // The error of the correlation of two inputs.
 double rho_error(const Diagonals& diagonals, const Correlation& rho);
 
-// Pairs that are closer than this to parallel or anti-parallel go by the layers' own recursion, if
-// a map does not carry 1 - rho or 1 + rho.
+// Pairs closer than this to parallel or opposite use the recursion over layers, if a map does not
+// carry 1 - rho or 1 + rho.
 constexpr double kCarefully = 1e-4;
 
 // Input a with inputs b, b + 1, ..., b + count - 1.
@@ -84,27 +84,27 @@ class PairMap {
 
     virtual ~PairMap() = default;
 
-    // K_ab and Theta_ab at the last layer. Called by many threads, each with a monitor of its own,
-    // which is polled where a pair may take long. Returns the largest error of those pairs that go
-    // by the layers' recursion, 0 if none does.
+    // Computes K_ab and Theta_ab at the last layer. Called by many threads, each with its own
+    // monitor, which is polled if a pair may take long. Returns the largest error of those pairs
+    // that use the recursion over layers, 0 if none does.
     virtual double apply(const Pairs& pairs, double* k, double* theta, Monitor& monitor) const = 0;
 
-    // Estimated error of the others, relative to sqrt(K_aa K_bb) and sqrt(Theta_aa Theta_bb); NaN
-    // where it is not known.
+    // Estimated error of the other pairs, relative to sqrt(K_aa K_bb) and sqrt(Theta_aa Theta_bb);
+    // NaN if it is not known.
     virtual double error() const = 0;
 
     // The number of inputs along the side of a block that takes some milliseconds.
     virtual std::size_t block() const { return kMostPairs; }
 };
 
-// Each pair by the layers' recursion: for few pairs, or forms without a faster map.
+// Each pair by the recursion over layers: for few pairs, or forms without a faster map.
 std::unique_ptr<PairMap> pairwise_map(const MapContext& context);
 
-// The largest error of the layers' recursion at some angles, as an estimate for maps that compute
-// the same in another way.
+// The largest error of the recursion over layers at some angles, as an estimate for maps that
+// compute the same function in another way.
 double sampled_error(const MapContext& context, Monitor& monitor);
 
-// Layer after layer by a vectorized closed form.
+// Maps by a vectorized closed form, layer after layer.
 std::unique_ptr<PairMap> erf_map(const MapContext& context, int threads, Monitor& monitor);
 std::unique_ptr<PairMap> gelu_map(const MapContext& context, int threads, Monitor& monitor);
 std::unique_ptr<PairMap> sin_map(const MapContext& context, int threads, Monitor& monitor);
@@ -115,8 +115,8 @@ std::unique_ptr<PairMap> gaussian_map(const MapContext& context, int threads, Mo
 // The variant for max(z, slope z), which carries 1 - rho: E[s_a' s_b'] depends on the angle itself.
 std::unique_ptr<PairMap> leaky_relu_map(const MapContext& context, double slope, Monitor& monitor);
 
-// All layers in one function of the angle, tabulated from `inner`: for inputs that share a norm, or
-// where the correlation does not depend on norms. Its cost does not grow with depth.
+// All layers as one function of the angle, tabulated from `inner`: for inputs that share a norm, or
+// if the correlation does not depend on norms. Its cost does not grow with depth.
 std::unique_ptr<PairMap> composed_map(const MapContext& context, const PairMap& inner,
                                       double inner_error, int threads, Monitor& monitor);
 

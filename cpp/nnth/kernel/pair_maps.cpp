@@ -60,7 +60,7 @@ NNTH_MULTIVERSION void scale(double k_a, const double* k_b, const double* values
 }
 
 // Two functions of the angle: K_ab and Theta_ab, divided by K_aa, for two inputs of the largest
-// norm. Both scale with sqrt(K_aa K_bb), by homogeneity or because all norms are one.
+// norm. Both scale with sqrt(K_aa K_bb), by homogeneity or because all norms are equal.
 class ComposedMap final : public PairMap {
   public:
     ComposedMap(const MapContext& context, const PairMap& inner, double inner_error, int threads,

@@ -12,11 +12,11 @@ namespace nnth::kernel {
 
 namespace {
 
-// Inputs whose deviations differ by less than this share the smooth edges of their panels: what is
-// resolved with margin for one is resolved for the other.
+// Inputs whose standard deviations differ by less than this share the smooth edges of their panels:
+// panels that resolve one with a margin resolve the other.
 constexpr double kSharedRatio = 1.3;
 
-// Sums are kept apart by lane, so that they vectorize in an order of addition that is fixed.
+// Sums are kept apart by lane, so that they vectorize in a fixed order of addition.
 constexpr std::size_t kLanes = 8;
 
 double total(const double (&lanes)[kLanes]) {
@@ -68,7 +68,7 @@ NNTH_MULTIVERSION double weighed_square(double center, double ratio, const doubl
 constexpr double kFineWidth = 0x1p-4, kCoarseWidth = 0x1p-3;
 constexpr double kApart = 0.5;  // and of the distance to the next kink
 constexpr double kLeastFraction =
-    0x1p-56;  // the fraction of a width below which distances add nothing
+    0x1p-56;  // the fraction of a width below which distances contribute nothing
 
 bool steep(const Resolution& resolution, const Break& kink) {
     return std::ranges::any_of(resolution.singular_slopes(),
@@ -149,7 +149,7 @@ PairIntegrator::PairIntegrator(const Program& program, const Resolution& resolut
       b_(b),
       mean_slope_(b.q * rho.rho),
       spread_(b.q * rho.sine()) {
-    if (spread_ == 0.0) {  // z_b is known once x is
+    if (spread_ == 0.0) {  // z_b is a function of x
         plain_grid_ = {{0.0}, {1.0}};
     } else {
         inner_edges_.start(b.extent);
@@ -216,8 +216,8 @@ std::vector<SlopeCut> PairIntegrator::outer_cuts(const Input& a) const {
     return slope_cuts(resolution_, {0.0, a.q}, a.extent, {CutFor::slope, coarse_, narrow});
 }
 
-// The parts of s_a' that the grid misses: the deltas of its jumps, and its integral next to a kink
-// where it is infinite.
+// Adds the parts of s_a' that the grid misses: the deltas of its jumps, and its integral beside a
+// kink where it is infinite.
 void PairIntegrator::add_kinks(const std::vector<Input>& a, std::vector<PairSums>& out) {
     for (std::size_t k = 0; k < a.size(); ++k) {
         if (spread_ == 0.0) {
@@ -271,7 +271,7 @@ const std::vector<double>& PairIntegrator::outer_panels(const std::vector<Input>
     return outer_edges_.panels();
 }
 
-// The average has the features of s_b, smoothed over the spread.
+// The average has the kinks of s_b, smoothed over the spread.
 void PairIntegrator::add_smoothed_edges() {
     const auto keep_from = [this](const auto& begin, const auto& end) {
         double last = 0.0;
@@ -335,7 +335,7 @@ const Grid& PairIntegrator::inner_grid(double mean) {
     at_kinks_.clear();
     if (begin >= end) return plain_grid_;
     inner_edges_.start(b_.extent);
-    std::vector<double> inside;  // ends of what is not taken from the grid
+    std::vector<double> inside;  // the ends of intervals that are not taken from the grid
     for (const KinkMoments& kink : kinks_) {
         const double x = (kink.kink() - mean) / spread_;
         if (std::fabs(x) >= b_.extent) continue;

@@ -19,14 +19,16 @@ struct PairSums {
     double slope_size = 0.0;  // the sum of the absolute values of its terms, for its rounding
 };
 
-// The parts of integrals next to a kink with an infinite slope, on either side, at distances up to
-// `width` deviations: integrals of s', s - level and (s - level)^2 times powers of the distance, in
-// deviations, from which their averages follow by the Taylor series of the Gaussian density around
-// the kink. Points would be rounded to the spacing of the numbers around the mean, which a slope
-// that grows like 1/d^0.9 shows, and panels would have to go on to the kink at every mean.
+// The parts of integrals beside a kink with an infinite slope, on either side, at distances up to
+// `width` standard deviations: integrals of s', s - level and (s - level)^2 times powers of the
+// distance, in standard deviations, from which their averages follow by the Taylor series of the
+// Gaussian density around the kink. Without them, nodes would be rounded to the spacing of the
+// numbers around the mean, which matters for a slope that grows as 1/d^0.9, and panels would have
+// to be refined up to the kink at every mean.
 class KinkMoments {
   public:
-    static constexpr int kTerms = 12;  // of the series: 9^12 width^12/12! of it is left out
+    // the number of terms of the series; its error is 9^12 width^12/12!
+    static constexpr int kTerms = 12;
     using Terms = std::array<double, kTerms>;
 
     struct Average {
@@ -52,10 +54,10 @@ class KinkMoments {
     Terms one_{}, first_{}, second_{}, slope_{};
 };
 
-// z_a = q_a x and z_b = q_b (rho x + s w), with x and w independent standard normals and
-// s^2 = 1 - rho^2: the outer sum runs over x, the inner over w. The inner sum, an average of s_b
-// over a width s, serves every q_a at once. Outer panels shrink towards the kinks of s_b, which the
-// average smooths.
+// z_a = q_a x and z_b = q_b (rho x + s w), with x and w independent standard normals and s^2 = 1 -
+// rho^2: the outer sum runs over x, the inner over w. The inner sum, an average of s_b over a width
+// s, is shared by every q_a. Outer panels shrink towards the kinks of s_b, which the average
+// smooths.
 class PairIntegrator {
   public:
     // The standard deviation of an input, and the extent of its Gaussian in standard deviations.
@@ -63,12 +65,12 @@ class PairIntegrator {
         double q, extent;
     };
 
-    // The references must outlive the integrator. `coarse` goes with the rule of fewer points.
+    // The references must outlive the integrator. `coarse` belongs to the rule of fewer points.
     PairIntegrator(const Program& program, const Resolution& resolution, const Rule& rule,
                    bool coarse, const Input& b, const Correlation& rho);
 
-    // One PairSums for each a. Without `gaps`, gap and sum are left at 0, at a quarter of the cost
-    // where there are many. `ratio` is the r of these.
+    // One PairSums for each a. Without `gaps`, gap and sum stay 0, which takes a quarter of the
+    // time for many a. `ratio` is the r of the gaps.
     std::vector<PairSums> run(const std::vector<Input>& a, bool gaps, double ratio = 1.0);
 
   private:
@@ -93,7 +95,7 @@ class PairIntegrator {
     const double spread_;      // standard deviation of z_b given x
     Edges outer_edges_, inner_edges_;
     Grid plain_grid_, grid_;
-    const Grid* inner_ = nullptr;  // where the inner samples were taken last
+    const Grid* inner_ = nullptr;  // the grid at which the inner samples were taken last
     Samples samples_;
     std::vector<KinkMoments> kinks_;              // those with an infinite slope
     std::vector<KinkMoments::Average> at_kinks_;  // of the inner grid

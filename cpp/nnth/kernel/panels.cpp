@@ -21,17 +21,18 @@ constexpr double kSmallestDeviation = 0x1p-537;  // the root of the least double
 // Rounding of a sum of a few hundred terms, relative to the sum of their sizes.
 constexpr double kRounding = 4e-16;
 
-// Below this 1 -+ rho the digits of s_a -+ s_b are gone.
+// For smaller 1 -+ rho no digits of s_a -+ s_b are left.
 constexpr double kNearlyParallel = 1e-17;
 
-// For functions whose mean square is infinite, or lies beyond the largest extent of the Gaussian.
+// The value for functions whose mean square is infinite, or lies beyond the largest extent.
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr OneInput kUnknown{kNan, kNan, kNan, kNan, kNan, kNan};
 
 // The rounding of s is estimated from its change between z and a neighbor at this relative
-// distance, minus the change by its derivatives; the third derivative adds less than rounding does.
+// distance, minus the change by its derivatives; the third derivative contributes less than
+// rounding.
 constexpr double kBeside = 0x1p-36;
-constexpr double kBesideKink = 0x1p-16;  // unless an infinite slope off 0 is as near as this
+constexpr double kBesideKink = 0x1p-16;  // unless an infinite slope off 0 is within this distance
 
 // Sets `noise` and `derivative_noise` from samples and the weights of a grid.
 void measure_noise(const Program& program, const Resolution& resolution, const Grid& grid,
@@ -113,7 +114,7 @@ double PanelExpectation::extent(double q, double negligible) const {
             more_square += grid.weight[i] * samples.value[i] * samples.value[i];
         }
         first += more_first, square += more_square;
-        // If it is 0 so far, all its mass may lie further out, as for relu(z - 2) at a small
+        // If the sum is 0 so far, the whole mass may be at larger z, as for relu(z - 2) at a small
         // variance.
         return first > 0.0 && more_first <= negligible * first &&
                more_square <= negligible * square;
@@ -138,7 +139,8 @@ OneInput PanelExpectation::sum_one(double q, double extent, bool coarse,
     for (const SlopeCut& cut : cuts) cut.clear(grid.x, s);
     OneInput out{0.0, 0.0, 0.0, 0.0};
     if (!coarse) measure_noise(program_, resolution, grid, s, out);
-    // E[(s^2)'']/2 is E[s'^2 + s s''] and, by Stein's lemma, E[x s s']/q: whichever cancels less.
+    // E[(s^2)'']/2 is E[s'^2 + s s''] and, by Stein's lemma, E[x s s']/q: the sum that cancels less
+    // is used.
     Signed direct, stein;
     for (std::size_t i = 0; i < grid.size(); ++i) {
         const double w = grid.weight[i], f = s.value[i], slope = s.slope[i];
@@ -149,8 +151,8 @@ OneInput PanelExpectation::sum_one(double q, double extent, bool coarse,
         direct.add(w * f * s.curvature[i]);
         stein.add(w * f * slope * grid.x[i] / q);
     }
-    // (s^2)' jumps at a kink of s. Where s^2 itself jumps (s^2)' has a delta and (s^2)'' a delta',
-    // whose expectation is minus the derivative of the density, z p(z)/k.
+    // (s^2)' jumps at a kink of s. At a jump of s^2, (s^2)' has a delta and (s^2)'' a delta', whose
+    // expectation is minus the derivative of the density, z p(z)/k.
     for (const Break& at : resolution.breaks()) {
         const double x = at.at / q;
         if (std::fabs(x) > extent) continue;
@@ -199,9 +201,9 @@ bool PanelExpectation::infinite_slope(double k) const {
     });
 }
 
-// By Price's theorem the product falls short of that of parallel inputs by the slope times the
-// fall in k_ab, up to a relative 1 - rho (its square root, for kinks): closer than the rounding of
-// s_a - s_b allows. Likewise near rho = -1.
+// By Price's theorem the product is that of parallel inputs minus the slope times the decrease of
+// k_ab, up to a relative 1 - rho (its square root, for kinks), which is below the rounding of s_a -
+// s_b. The case rho = -1 is similar.
 TwoInput PanelExpectation::two_nearly_parallel(double k_a, double k_b, const Correlation& rho,
                                                const OneInput& a, const OneInput& b) const {
     const bool parallel = rho.rho > 0.0;
@@ -226,7 +228,7 @@ TwoInput PanelExpectation::two(double k_a, double k_b, const Correlation& rho, c
     const PairIntegrator::Input in_a{q_a, extent(q_a, kNegligible)};
     const PairIntegrator::Input in_b{q_b, extent(q_b, kNegligible)};
     const auto resolution = resolution_to(std::max(q_a * in_a.extent, q_b * in_b.extent));
-    // Gaps of functions of one size: where sizes differ theirs would hide a small 1 - rho.
+    // Gaps use functions of equal size, since a difference in size would hide a small 1 - rho.
     const double ratio =
         a.square == b.square || !(b.square > 0.0) ? 1.0 : std::sqrt(a.square) / std::sqrt(b.square);
     const auto sums = [&](bool coarsely) {
@@ -267,8 +269,8 @@ std::vector<PairSums> PanelExpectation::sums(const std::vector<double>& k_a, dou
     return PairIntegrator(program_, *resolution_, coarse_, true, b, rho).run(a, gaps);
 }
 
-// h_k grows like exp(x^2/4) up to x = 2 sqrt(k): what a tail adds to E[s h_k] is bounded by the
-// root of what it adds to E[s^2] (Cauchy-Schwarz), so the Gaussian is followed further.
+// h_k grows as exp(x^2/4) up to x = 2 sqrt(k): the contribution of a tail to E[s h_k] is bounded by
+// the root of its contribution to E[s^2] (Cauchy-Schwarz), so the extent is larger.
 HermiteSeries PanelExpectation::series(double k, std::size_t terms, const OneInput& s,
                                        bool coarse) const {
     const double q = deviation(k);

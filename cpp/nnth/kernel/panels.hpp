@@ -13,15 +13,15 @@
 
 namespace nnth::kernel {
 
-// The sharper rule for activations without a closed form. One input: panels on which both the
-// Gaussian and the activation are resolved. Two inputs: an outer sum over z_a, an inner one over
+// The accurate rule for activations without a closed form. For one input, panels resolve both the
+// Gaussian and the activation. For two inputs there is an outer sum over z_a and an inner one over
 // z_b given z_a; the outer panels shrink towards the kinks of s(z_b), which the inner sum smooths
-// over a width sqrt(1 - rho^2). Gaps E[(s_a - s_b)^2] are summed as such, never subtracted.
+// over a width sqrt(1 - rho^2). Gaps E[(s_a - s_b)^2] are summed directly, never subtracted.
 //
 // Errors are the difference between rules of 16 and 12 points per panel, so they overestimate.
-// Kinks are split at, hence as good as smooth activations: about 1e-14 relative, and
-// 1e-16/sqrt(minus) for a small `minus`. Cost: a few hundred evaluations of s for one input, 3e4 to
-// 3e5 for two.
+// Panels end at kinks, so that functions with kinks are as accurate as smooth ones: about 1e-14
+// relative, and 1e-16/sqrt(minus) for a small `minus`. Cost: a few hundred evaluations of s for one
+// input, 3e4 to 3e5 for two.
 class PanelExpectation final : public Expectation {
   public:
     explicit PanelExpectation(Program program);
@@ -35,15 +35,15 @@ class PanelExpectation final : public Expectation {
                  const OneInput& b) const override;
 
     // The sums of every input of variances k_a with one of variance k_b, by the coarse rule; gap
-    // and sum only with `gaps`. For tables, where one inner average serves many.
+    // and sum only with `gaps`. For tables, where one inner average is used for many a.
     std::vector<PairSums> sums(const std::vector<double>& k_a, double k_b, const Correlation& rho,
                                bool gaps) const;
 
     // The Hermite expansion at variance k; `s` is one(k). The coarse rule is for error estimates.
     HermiteSeries series(double k, std::size_t terms, const OneInput& s, bool coarse = false) const;
 
-    // Whether the mass of E[s^2] at variance k lies within the largest extent of a Gaussian; if not
-    // it is infinite or far out, and sums miss a part of it.
+    // Whether the mass of E[s^2] at variance k lies within the largest extent of a Gaussian;
+    // otherwise it is infinite or beyond, and sums miss a part of it.
     bool follows(double k) const;
 
     // The activation, and the panels on which it is smooth, in the prepared range.
@@ -57,13 +57,13 @@ class PanelExpectation final : public Expectation {
     bool singular_slopes() const override { return !resolution_->singular_slopes().empty(); }
     bool infinite_slope(double k) const;
 
-    // Null where the norms differ and s has kinks or jumps off 0: these meet at different angles
-    // for different norms, which no table in the norms resolves. Null, too, where s' is infinite:
-    // its expectations are broken powers of the angle.
+    // Null if the norms differ and s has kinks or jumps off 0: these meet at different angles for
+    // different norms, which no table in the norms resolves. Null, too, if s' is infinite: its
+    // expectations are fractional powers of the angle.
     std::unique_ptr<PairMap> table_map(const MapContext& context, int threads,
                                        Monitor& monitor) const override;
 
-    // sqrt(k), or a stand-in for 0.
+    // sqrt(k), or a tiny number in place of 0.
     static double deviation(double k);
 
     // Whether it has kinks or jumps elsewhere than at 0.
@@ -75,8 +75,8 @@ class PanelExpectation final : public Expectation {
     OneInput sum_one(double q, double extent, bool coarse, const Resolution& resolution) const;
     double extent(double q, double negligible) const;
 
-    // A resolution out to z at least: the prepared one, or a new one beyond its range. Sums without
-    // the kinks and scales out there would be wrong, and their error estimates would not show it.
+    // A resolution out to z at least: the prepared one, or a new one beyond its range. Without the
+    // kinks and scales there, sums would be wrong, and their error estimates would not show it.
     std::shared_ptr<const Resolution> resolution_to(double z) const;
 
     Program program_;

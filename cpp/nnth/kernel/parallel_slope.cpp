@@ -73,7 +73,7 @@ class Line {
         return false;
     }
 
-    // The part that the grid leaves out.
+    // The part of the integral beside kinks, which is not taken from the grid.
     double at_kinks() const {
         double total = 0.0;
         for (std::size_t i = 0; i < kinks_.size(); ++i) {
@@ -82,7 +82,8 @@ class Line {
             const Law above[2] = {law(x, 1.0, h, 0), law(x, 1.0, h, 1)};
             double part =
                 h == 0.0 ? 0.0 : integral(below[0], below[1], h) + integral(above[0], above[1], h);
-            if (std::isfinite(part)) {  // else it outweighs what meets from both sides
+            // otherwise it dominates the product of slopes on opposite sides
+            if (std::isfinite(part)) {
                 for (const double across :
                      {across_limit(below[0], above[1]), across_limit(above[0], below[1])}) {
                     if (across != 0.0) part = across;
@@ -132,8 +133,8 @@ class Line {
         return {0.0, 0.0, slope};
     }
 
-    // Slopes that are infinite on opposite sides of the kink meet where the correlation is less
-    // than 1: with a strength that grows as it goes to 1, if their product is not integrable.
+    // For correlations below 1, infinite slopes on opposite sides of the kink meet: with a
+    // contribution that grows as the correlation tends to 1, if their product is not integrable.
     static double across_limit(const Law& a, const Law& b) {
         const double product = a.coefficient * b.coefficient;
         return product != 0.0 && a.power + b.power < -1.0 ? std::copysign(kInfinity, product) : 0.0;

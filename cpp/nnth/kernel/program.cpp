@@ -55,8 +55,8 @@ struct Taylor {
     double g0, g1, g2;
 };
 
-// a b, or 0 where either is: a flat outer function hides an inner one that overflows, a constant
-// inner function the infinite slope of an outer one.
+// a b, or 0 if either is 0: the product is 0 if a constant outer function has an inner one that
+// overflows, or a constant inner function an outer one with an infinite slope.
 NNTH_INLINE double times(double a, double b) {
     const double least = std::min(std::fabs(a), std::fabs(b)), product = a * b;
     return least == 0.0 ? 0.0 : product;  // one comparison: this must vectorize
@@ -164,7 +164,7 @@ constexpr double kInvSqrt2Pi = kInvSqrt2 * std::numbers::inv_sqrtpi;
 
 template <int Order>
 NNTH_INLINE void unary(const Instruction& instruction, Slot& a) {
-    // The compiler drops what an order does not use, the extra exponential of erf included.
+    // The compiler drops what an order does not use, such as the extra exponential of erf.
 #define NNTH_CASE(name, ...)                                                          \
     case Op::name:                                                                    \
         chain<Order>(a, [](double x) __attribute__((always_inline)) { __VA_ARGS__ }); \
@@ -270,7 +270,7 @@ NNTH_MULTIVERSION void polynomial(const double* c, std::size_t count, const doub
     }
 }
 
-// Puts in place of `top` what the polynomials have where |z| < radius: at 0 the mean of both sides.
+// Replaces `top` by the values of the polynomials if |z| < radius: at 0 by the mean of both sides.
 void replace_near_zero(const NearZero& near, const double* z, Slot& top) {
     const auto inside = [&](double x) { return std::fabs(x) < near.radius; };
     if (std::none_of(z, z + kBlock, inside)) return;

@@ -49,7 +49,7 @@ struct Instruction {
 // Throws std::invalid_argument if `name` is no operation.
 Op op_from_name(const std::string& name);
 
-// Values and derivatives are only written up to the order asked for.
+// Values and derivatives are written only up to the requested order.
 struct Jets {
     double* value;
     double* first = nullptr;
@@ -70,17 +70,17 @@ class Program {
     static constexpr int kMaxStack = 16;
 
     // With `near_zero`, values for |z| < radius are those of its polynomials. Throws
-    // std::invalid_argument unless the program is a well-formed function: operands are there when
-    // an operation needs them, one value is left, and the stack stays within kMaxStack; and for
-    // polynomials without a coefficient.
+    // std::invalid_argument unless the program is a well-formed function: each operation finds its
+    // operands, one value is left, and the stack stays within kMaxStack; and for polynomials
+    // without a coefficient.
     explicit Program(std::vector<Instruction> instructions,
                      std::optional<NearZero> near_zero = std::nullopt);
 
-    // Values at the n points z; where out.first (and out.second) are given, derivatives too. At a
-    // kink or jump the derivative is the mean of both sides, the delta of a jump left out.
+    // Writes values at the n points z, and derivatives if out.first (and out.second) are given. At
+    // a kink or jump the derivative is the mean of both sides, without the delta of a jump.
     void evaluate(const double* z, std::size_t n, const Jets& out) const;
 
-    // The exponents of all powers in it, 1/2 for a square root.
+    // The exponents of all powers in the program, 1/2 for a square root.
     std::vector<double> exponents() const;
 
   private:

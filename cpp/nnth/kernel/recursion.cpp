@@ -27,9 +27,9 @@ void require_variance(const char* name, double value) {
     if (!(value >= 0.0 && std::isfinite(value))) refuse(name, "finite and at least 0", value);
 }
 
-// Estimated errors of one layer: relative for the variances and for Theta (to sqrt(Theta_aa
-// Theta_bb), or where that is infinite to the larger of Theta_ab and sqrt(K_aa K_bb)), absolute for
-// the correlation.
+// Estimated errors of one layer: relative for the variances and for Theta, absolute for the
+// correlation. Theta is compared with sqrt(Theta_aa Theta_bb), or, if that is infinite, with the
+// larger of Theta_ab and sqrt(K_aa K_bb).
 struct Errors {
     double k_a = kRounding, k_b = kRounding, rho = 0.0, theta = kRounding;
 
@@ -46,7 +46,7 @@ Layer layer_of(const Affine& map) {
     return out;
 }
 
-// e with 2^(e-1) <= max |x_i| < 2^e, within the exponents whose negative is a double's too.
+// The e with 2^(e-1) <= max |x_i| < 2^e, limited to exponents e for which 2^-e is a double.
 int exponent_of_largest(const double* x, std::size_t n) {
     double largest = 0.0;
     for (std::size_t i = 0; i < n; ++i) largest = std::max(largest, std::fabs(x[i]));
@@ -59,7 +59,7 @@ double nearest_end(const Correlation& rho) {
     return std::min(rho.minus, rho.plus);
 }
 
-// One layer's step, with the errors it carries on and adds.
+// The step to the next layer, with the errors that it carries on and adds.
 class Step {
   public:
     // `a` is expectation.one(layer.k_aa).
@@ -78,8 +78,8 @@ class Step {
         const double product = geometric_mean(a_.square, b_.square) * pair_.correlation.rho;
         out.theta_aa = theta(a_.square, out.k_aa, a_.derivative_square, from_.theta_aa);
         out.theta_bb = theta(b_.square, out.k_bb, b_.derivative_square, from_.theta_bb);
-        // Equal preactivations take the one-input formulas. Their Theta may still differ from that
-        // of one input: an even activation makes x and -x equal above a layer where they are not.
+        // Equal preactivations use the one-input formulas. Their Theta may still differ from that
+        // of one input: an even activation makes x and -x equal from the second layer on.
         const bool equal = from_.rho.minus == 0.0 && from_.k_aa == from_.k_bb;
         const double slope = equal ? a_.derivative_square : pair_.derivative_product;
         out.theta_ab = theta(equal ? a_.square : product, out.k_ab(), slope, from_.theta_ab);
@@ -179,7 +179,7 @@ class Step {
         const double scale = std::isfinite(diagonal) ? diagonal : before;
         const double term = ntk_term(config_, geometric_mean(a_.square, b_.square),
                                      geometric_mean(to.k_aa, to.k_bb));
-        // If Theta is 0, as for an input of zeros, its error is 0 however steep s is.
+        // If Theta is 0, as for an input of zeros, its error is 0 even if s has an infinite slope.
         const double off = errors.theta * scale + moved * before;
         const double carried = off == 0.0 ? 0.0 : config_.cw * slope * off;
         return kRounding + (carried + kernel_error * term) / after;
@@ -218,9 +218,9 @@ bool finite(const Layer& layer) {
     return std::isfinite(layer.k_aa) && std::isfinite(layer.k_bb) && std::isfinite(layer.rho.rho);
 }
 
-// Where E[s'^2] is infinite by its nature.
+// Whether E[s'^2] is infinite because of the activation.
 struct Steep {
-    bool here = false, below = false;  // at this layer; at one below it
+    bool here = false, below = false;  // at this layer; at a layer below
 };
 
 // The status of this layer; `below` is the layer before it.
@@ -341,8 +341,8 @@ Inputs inputs_from_vectors(const double* x_a, const double* x_b, std::size_t n0)
         out.rho = Correlation::from_rho(rho);
         return out;
     }
-    // The sine is the length of what is left of b without its part along a, which is taken away
-    // twice: first without rounding the product, then what the rounding of its length has left.
+    // The sine is the length of b minus its part along a, which is subtracted twice: first without
+    // rounding the product, then the remainder due to the rounding of its length.
     const double length = ab / aa;
     const auto left = [&](std::size_t i) {
         const DoubleDouble part = double_double::product(length, a(i));

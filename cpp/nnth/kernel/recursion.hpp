@@ -31,8 +31,9 @@ struct KernelConfig {
 };
 
 // Two inputs: |x|^2/n0 of each, the correlation (cosine) between them, the difference s_a - s_b,
-// which of vectors has digits that the rounded squares have lost, and the error of the correlation
-// (absolute, as of 1 - rho and 1 + rho), 0 where it is given.
+// and the error of the correlation. For vectors the difference has digits that the rounded squares
+// have lost. The error is absolute, also that of 1 - rho and 1 + rho; it is 0 if the correlation is
+// given.
 struct Inputs {
     double s_a, s_b;
     Correlation rho;
@@ -42,10 +43,9 @@ struct Inputs {
 
 enum class Status {
     ok,
-    zero,       // a variance is 0; its correlation is taken as 0
-    infinite,   // Theta is: the activation jumps, or its slope has no mean square
-    overflow,   // a number left the range of doubles; where it is a variance, nothing further is
-                // known
+    zero,       // a variance is 0; its correlation is 0 by convention
+    infinite,   // Theta is infinite: the activation jumps, or its slope has no mean square
+    overflow,   // a number left the range of doubles; if it is a variance, nothing else is known
     underflow,  // a variance lost digits below the range of normal doubles
 };
 
@@ -61,8 +61,8 @@ struct Affine {
 Affine affine_map(double cb, double cw, const Variances& square, const Correlation& rho);
 
 // The kernels of one layer. Errors are estimates, relative to K_aa, K_bb, Theta_aa, Theta_bb and to
-// the geometric means of these for K_ab and Theta_ab; where the latter mean is infinite, to the
-// larger of Theta_ab and sqrt(K_aa K_bb).
+// the geometric means of these for K_ab and Theta_ab; if the latter mean is infinite, to the larger
+// of Theta_ab and sqrt(K_aa K_bb).
 struct Layer {
     double k_aa, k_bb;
     Correlation rho;  // K_ab/sqrt(K_aa K_bb)
@@ -76,9 +76,9 @@ struct Layer {
     double gap() const;  // K_aa + K_bb - 2 K_ab, not by subtraction
 };
 
-// Prepares an expectation for the variances of all layers 1 .. depth + 1 of an input with
-// |x|^2/n0 = norm, which are those that it has beside any other input. The monitor is polled once
-// per layer. Throws std::invalid_argument as kernel_recursion() does.
+// Prepares an expectation for the variances of all layers 1 .. depth + 1 of an input with |x|^2/n0
+// = norm, which do not depend on the other input. The monitor is polled once per layer. Throws
+// std::invalid_argument as kernel_recursion() does.
 void prepare(Expectation& expectation, const KernelConfig& config, double norm, Monitor& monitor);
 
 // Layers 1 .. depth + 1, by an expectation that is prepared for both inputs. Rounding and
@@ -90,20 +90,20 @@ std::vector<Layer> kernel_recursion(const Expectation& expectation, const Kernel
 std::vector<Layer> kernel_recursion(const Expectation& expectation, const KernelConfig& config,
                                     const Inputs& inputs);
 
-// The rounding that one layer, or a sum of inputs' products in twice the digits, makes of a number.
+// The relative rounding of one layer, or of a sum of products in double the precision.
 constexpr double kLayerRounding = 4.0 * std::numeric_limits<double>::epsilon();
 
-// The larger of two errors; NaN if one of them is NaN, because the larger is then not known.
+// The larger of two errors; NaN if one of them is NaN, because the larger is then unknown.
 inline double largest_error(double a, double b) {
     return std::isnan(a) || a > b ? a : b;
 }
 
-// C_w times an expectation. One that left the range of doubles may be within it when multiplied by
-// less than 1: NaN.
+// C_w times an expectation. The product is NaN if the expectation is infinite and C_w < 1, because
+// the true product may be finite.
 double times_weight(double cw, double expectation);
 
-// The term that a layer adds to C_w D Theta in a convention; also Theta^1. `square` is the
-// entry of E[s s] (of S at the first layer) and k that of the kernel made of it.
+// The term that a layer adds to C_w D Theta in a convention; also Theta^1. `square` is the entry of
+// E[s s] (of S at the first layer) and k the entry of the kernel.
 double ntk_term(const KernelConfig& config, double square, double k);
 
 // Throws std::invalid_argument unless depth >= 1 and both variances are finite and at least 0.

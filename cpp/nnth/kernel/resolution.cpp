@@ -17,16 +17,18 @@ namespace {
 constexpr std::size_t kPoints = 20;            // Chebyshev samples on a panel
 constexpr std::size_t kTail = 3;               // trailing coefficients that must be small
 constexpr std::size_t kBetween = kPoints - 1;  // samples half-way between those
-constexpr double kAside = 1.03;                // not quite: a panel across an edge must not miss it
+// slightly less than half-way, so that a panel across an edge contains it
+constexpr double kAside = 1.03;
 constexpr std::size_t kTowardsEnd = 12;  // samples towards each end, 2^-10, 2^-14, ... from it
 constexpr std::size_t kChecks = kBetween + 2 * kTowardsEnd;
 constexpr double kCheckTolerance = 1e-11;      // of the polynomial at those further samples
 constexpr double kArgumentRounding = 0x1p-51;  // of a sample's z, relative
 constexpr double kFinest = 0x1p-60;            // panels are not halved beyond this width,
 constexpr double kSpacing = 0x1p-50;           // nor beyond this fraction of their distance from 0
-constexpr double kHidden = 0x1p-45;       // panels this narrow, relatively, hide an infinite slope
-constexpr double kHiddenApart = 0x1p-36;  // of which there is one within this relative distance
-constexpr double kJumpTolerance = 1e-10;  // one-sided limits closer than this are the same
+// panels this narrow, relatively, may contain an infinite slope
+constexpr double kHidden = 0x1p-45;
+constexpr double kHiddenApart = 0x1p-36;  // if there is one within this relative distance
+constexpr double kJumpTolerance = 1e-10;  // one-sided limits closer than this are equal
 constexpr std::size_t kMaxBreaks = 64;
 
 using Samples = std::array<double, kPoints>;
@@ -51,8 +53,8 @@ double angle_of(double j) {
     return std::numbers::pi * j / kPoints;
 }
 
-// Where a panel is sampled: at Chebyshev points, which give its polynomial, and at others, where
-// what is narrower than the distance of those, or hides at an end, would show.
+// The points at which a panel is sampled: Chebyshev points, which give its polynomial, and others,
+// which detect features between those or at an end.
 class Probe {
   public:
     static constexpr std::size_t kSize = kPoints + kChecks;
@@ -89,7 +91,7 @@ class Probe {
     }
 
     // Whether the values at arguments(a, b) are, to the tolerance of each, those of a polynomial of
-    // degree kPoints - 1. `near_end` tells which samples are too close to an edge to count.
+    // degree kPoints - 1. `near_end` selects the samples that are too close to an edge to count.
     bool polynomial(const Values& f, double size, double noise,
                     const std::array<bool, kChecks>& near_end) const {
         Samples coefficients;
@@ -136,21 +138,21 @@ struct Sizes {
     double value = 0.0, slope = 0.0;
 };
 
-// The far end of a panel, with the sizes it was resolved to.
+// The outer end of a panel, with the sizes to which it was resolved.
 struct PanelEnd {
     double at;
     Sizes sizes;
 };
 
-// One sweep outwards from 0 along one half-line.
+// A search outwards from 0 along one half-line.
 class Search {
   public:
     Search(const Program& program, const Probe& probe, const std::vector<double>& known_breaks,
            const Sizes& sizes = {})
         : program_(program), probe_(probe), known_breaks_(known_breaks), sizes_(sizes) {}
 
-    // Appends the panels of [a, b] to `ends`, or returns where a break lies that is no edge yet.
-    // `a` is the end nearer to 0.
+    // Appends the panels of [a, b] to `ends`, or returns the position of a break that is not an
+    // edge yet. `a` is the end nearer to 0.
     std::optional<double> resolve(double a, double b, std::vector<PanelEnd>& ends) {
         if (ends.size() > Resolution::kMaxPanels) {
             throw std::invalid_argument(
@@ -175,19 +177,20 @@ class Search {
         const Probe::Values z = probe_.arguments(a, b);
         Probe::Values value, slope, curvature;
         program_.evaluate(z.data(), z.size(), {value.data(), slope.data(), curvature.data()});
-        // Where the function overflows or is undefined it has no polynomial; its evaluation there
+        // If the function overflows or is undefined it has no polynomial, and its evaluation there
         // throws.
         if (!all_finite(value.data(), Probe::kSize) || !all_finite(slope.data(), Probe::kSize)) {
             return true;
         }
-        // Sizes are those met so far on the way out: a Gaussian that reaches z reaches those too.
+        // Sizes are the largest so far on the way outwards: a Gaussian that reaches z reaches those
+        // too.
         sizes_.value = std::max(sizes_.value, largest(value.data(), kPoints));
         sizes_.slope = std::max(sizes_.slope, largest(slope.data(), kPoints));
-        // A sample is taken at a rounded z, which a steep function shows.
+        // A sample is taken at a rounded z, which changes the value of a steep function.
         const double rounding = kArgumentRounding * std::max(std::fabs(a), std::fabs(b));
         const double value_noise = rounding * largest(slope.data(), kPoints);
         const double derivative_noise = rounding * largest(curvature.data(), kPoints);
-        // A break known beside an end may lie a little inside, as it may lie on any end.
+        // A known break beside an end may lie slightly inside the panel.
         const auto margin = [this](double end) {
             return known(end) ? 8.0 * Resolution::finest(end) : kArgumentRounding * std::fabs(end);
         };
@@ -212,14 +215,14 @@ class Search {
     Sizes sizes_;
 };
 
-// Whether a function takes the values f at two points `distance` apart without a jump between them.
+// Whether a function with the values f at two points `distance` apart is continuous between them.
 bool continuous(const double (&f)[2], const double (&slope)[2], double distance) {
     const double smooth_change = 4.0 * distance * (std::fabs(slope[0]) + std::fabs(slope[1]));
     const double rounding = kJumpTolerance * (std::fabs(f[0]) + std::fabs(f[1]));
     return !(std::fabs(f[1] - f[0]) > rounding + smooth_change);
 }
 
-// The one-sided limits at z; they are made equal where they differ by rounding only.
+// The one-sided limits at z; they are made equal if they differ only by rounding.
 Break limits_at(const Program& program, double z) {
     const double aside = std::max(std::fabs(z) * 0x1p-50, kFinest);
     const double sides[2] = {z - aside, z + aside};
@@ -282,8 +285,8 @@ Resolution::Resolution(const Program& program, double reach) : reach_(reach) {
     ends.push_back({0.0, {}});
     std::ranges::sort(ends, {}, &PanelEnd::at);
     for (const PanelEnd& end : ends) edges_.push_back(end.at);
-    // An edge may hide a break: where a panel across it, half as wide as the narrower of the panels
-    // beside it, is not smooth although they are, to the size of the larger.
+    // A break may coincide with an edge: then a panel across it, half as wide as the narrower of
+    // its neighbors, is not smooth although they are, to the larger size of the two.
     for (std::size_t i = 1; i + 1 < ends.size(); ++i) {
         const double z = edges_[i];
         double half = 0.25 * std::min(z - edges_[i - 1], edges_[i + 1] - z);
@@ -300,8 +303,8 @@ Resolution::Resolution(const Program& program, double reach) : reach_(reach) {
     add_hidden_breaks(program);
 }
 
-// Towards an infinite slope off 0 the spacing of numbers spoils samples before panels are as narrow
-// as they may be, and halving ends without a break. Such panels show by their width.
+// Near an infinite slope off 0 the spacing of numbers falsifies samples before panels reach their
+// least width, and halving ends without a break. Such panels are recognized by their width.
 void Resolution::add_hidden_breaks(const Program& program) {
     for (std::size_t i = 1; i < edges_.size(); ++i) {
         double z = 0.5 * (edges_[i - 1] + edges_[i]);
@@ -321,7 +324,7 @@ void Resolution::add_break(const Program& program, double z) {
     const std::vector<SingularSlope> singular = nnth::kernel::singular_slopes(program, z);
     Break found = limits_at(program, z);
     if (!singular.empty()) {
-        // Beside an infinite slope the function is not yet near its limit at any ordinary distance.
+        // Beside an infinite slope the function is far from its limit at any ordinary distance.
         const double sides[2] = {std::nextafter(z, -1e308), std::nextafter(z, 1e308)};
         double value[2];
         program.evaluate(sides, 2, {value});
@@ -332,7 +335,7 @@ void Resolution::add_break(const Program& program, double z) {
         found.steep = found.steep || !slope.square_integrable();
         singular_slopes_.push_back(slope);
     }
-    // The law that gave the limits leaves their rounding.
+    // The power law that gave the limits has rounding errors.
     const double size = std::max({std::fabs(found.left), std::fabs(found.right), 1.0});
     if (!singular.empty() && std::fabs(found.jump()) <= kJumpTolerance * size) {
         found.left = found.right = 0.5 * (found.left + found.right);

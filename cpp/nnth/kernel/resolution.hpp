@@ -24,9 +24,9 @@ struct Break {
 // points on a panel is then exact to rounding for products of two such functions.
 //
 // As in Chebfun (Battles and Trefethen 2004; Pachon et al. 2010) a panel whose Chebyshev
-// coefficients do not fall is halved; where halving runs into the spacing of the floating-point
-// numbers there is a kink or a jump, and the search starts again with an edge there. Panels are
-// sampled more densely towards their ends; in the middle, what is narrower than a thirtieth of one
+// coefficients do not decay is halved; if halving reaches the spacing of the floating-point
+// numbers, there is a kink or a jump, and the search starts again with an edge there. Panels are
+// sampled more densely towards their ends; in the middle, features narrower than a thirtieth of one
 // of the first panels (0, 1, 2, 4, ...) may be missed.
 class Resolution {
   public:

@@ -16,10 +16,10 @@ namespace {
 using std::numbers::inv_pi;
 using std::numbers::pi;
 
-// Shared by erf and GELU: product E[s_a s_b] and slope E[s_a' s_b'] are known in closed form but,
-// near rho = 1, not the small difference of sqrt(E[s_a^2] E[s_b^2]) and the product. It is that of
-// parallel inputs, an integral over one variable that vanishes for equal norms, and beyond it, by
-// Price's theorem, sqrt(k_a k_b) times the integral of the slope over sin(theta) dtheta.
+// Shared by erf and GELU: product E[s_a s_b] and slope E[s_a' s_b'] are known in closed form, but
+// near rho = 1 the small difference of sqrt(E[s_a^2] E[s_b^2]) and the product is not. It is the
+// difference for parallel inputs, an integral over one variable that vanishes for equal norms,
+// plus, by Price's theorem, sqrt(k_a k_b) times the integral of the slope over sin(theta) dtheta.
 class PriceForm : public Expectation {
   public:
     void prepare(double k) override { parallel_.prepare(k); }
@@ -74,8 +74,8 @@ class PriceForm : public Expectation {
         return out;
     }
 
-    // Integral over [0, theta] of the slope times `scale`, which keeps it from underflow, with
-    // weight sin; it varies on the scale 1/sqrt(k) near 0, so panels double from there.
+    // Integral over [0, theta] of the slope times `scale`, which prevents underflow, with weight
+    // sin; the integrand varies on the scale 1/sqrt(k) near 0, so panels double from there.
     double slope_integral(double k_a, double k_b, double scale, const Correlation& rho) const {
         const double theta = rho.angle(), k = geometric_mean(k_a, k_b);
         double total = 0.0, from = 0.0, to = std::min(theta, 1.0 / (1.0 + std::sqrt(k)));

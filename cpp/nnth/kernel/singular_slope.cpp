@@ -12,11 +12,12 @@ namespace nnth::kernel {
 namespace {
 
 constexpr double kLeastPower =
-    1e-3;                         // a slope that grows by less, such as a logarithm, is no power
-constexpr double kChange = 1e-5;  // and one that changes by less, relatively, does not grow
-constexpr std::size_t kNeighbors = 1024;  // numbers to either side, among which a kink is
+    1e-3;  // a slope that grows more slowly, such as a logarithm, is not a power
+constexpr double kChange = 1e-5;  // a slope that changes by less, relatively, does not grow
+// the numbers on either side among which a kink is searched
+constexpr std::size_t kNeighbors = 1024;
 constexpr double kLeastFraction =
-    0x1p-40;                      // the fraction of a distance below which d s'(d) adds nothing
+    0x1p-40;  // the fraction of a distance below which d s'(d) contributes nothing
 constexpr int kMostMultiple = 4;  // a base of order up to this may be raised to an exponent
 
 // Distances 2^-first, 2^-(first + step), 2^-(first + 2 step), in units of the kink's own size.
@@ -72,7 +73,7 @@ Located locate(const Program& program, double& at) {
     return Located::between;
 }
 
-// The exponent that the program could have there and that is nearest to `power`, if it is near.
+// The possible exponent of the program that is nearest to `power`, if it is near.
 std::optional<double> known_power(const Program& program, double power, double tolerance) {
     std::vector<double> candidates;
     const std::vector<double> exponents = program.exponents();
@@ -102,7 +103,8 @@ std::optional<SingularSlope> singular_side(const Program& program, double at, do
     if (std::fabs(first) <= kChange * std::fabs(s[1])) return std::nullopt;
     if (std::fabs(second) <= kChange * std::fabs(s[2])) return std::nullopt;
     const double power = -std::log2(second / first) / ladder.step;
-    if (!(power > -1.0 && power < -kLeastPower)) return std::nullopt;  // no number: signs differ
+    // otherwise it is NaN: the signs differ
+    if (!(power > -1.0 && power < -kLeastPower)) return std::nullopt;
     SingularSlope out{at, side, 0.0, power, 0.0, 0.0, ladder.tolerance, 0.0, 0.0};
     if (const auto known = known_power(program, power, ladder.tolerance)) {
         out.power = *known;

@@ -9,9 +9,9 @@
 namespace nnth::kernel {
 
 // On one side of a kink s'(z) = coefficient d^power + constant + ..., d the distance from it, with
-// -1 < power < 0: no rule of points sees how much of E[s'^2] lies below its innermost one, which is
-// d^(2 power + 1) of it. Within `cut` of the kink integrals are taken by this law instead. What
-// they leave out falls with the cut, so that the larger `coarse_cut` tells how much it is.
+// -1 < power < 0. No rule with nodes resolves the part of E[s'^2] below its innermost node d, which
+// is d^(2 power + 1) of it. Within `cut` of the kink this power law gives the integrals instead.
+// Their error decreases with the cut, so that the larger `coarse_cut` measures it.
 struct SingularSlope {
     double at;
     double side;   // -1 below the kink, 1 above
@@ -35,11 +35,11 @@ struct SingularSlope {
     bool square_integrable() const;
 };
 
-// The sides of a kink on which the slope is infinite; `at` is moved to the kink itself where the
-// search for it ended a few floating-point numbers aside. The power is found from the slopes at
-// three distances whose ratio is fixed, which leaves the constant out: at 0, where numbers are as
-// dense as need be, to all digits. Elsewhere distances end at the spacing of the numbers; the power
-// is then good to some digits, and where an exponent in the program agrees to these it is that.
+// The sides of a kink on which the slope is infinite; `at` is moved to the kink itself if the
+// search for it ended a few floating-point numbers away. The power is found from the slopes at
+// three distances whose ratio is fixed, which eliminates the constant: at 0, where numbers are
+// dense, to all digits. Elsewhere distances end at the spacing of the numbers; the power then has
+// some correct digits, and an exponent of the program that agrees with them is used.
 std::vector<SingularSlope> singular_slopes(const Program& program, double& at);
 
 }  // namespace nnth::kernel

@@ -11,15 +11,16 @@ namespace {
 // spacing of numbers around its kink.
 constexpr double kFine = 0x1p-40, kCoarse = 0x1p-30, kFineAside = 0x1p-10, kCoarseAside = 0x1p-6;
 constexpr double kSpacing = 0x1p-46;
-// Base-2 logarithms of the relative size of d^(power + 2), which is left out of integrals of s'
-// times a function that is taken as constant over the cut.
+// Base-2 logarithms of the relative size of d^(power + 2), the error of integrals of s' times a
+// function that counts as constant over the cut.
 constexpr double kFineSlope = -53.0, kCoarseSlope = -49.0;
 
 double distance_of(const SingularSlope& law, double deviation, const CutFor& use) {
     const double scale = std::min(use.narrow, 1.0) * deviation;
     double cut = use.coarse ? law.coarse_cut : law.cut;
     if (law.at == 0.0 && use.integrand == CutFor::slope) {
-        // The integral of s' is known from s: panels need not go on as far as for that of s'^2.
+        // The integral of s' is known from s: panels need not be refined as far as for that of
+        // s'^2.
         return scale * std::exp2((use.coarse ? kCoarseSlope : kFineSlope) / (law.power + 2.0));
     }
     if (law.at == 0.0) return std::min(cut, scale * (use.coarse ? kCoarse : kFine));

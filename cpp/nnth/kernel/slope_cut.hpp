@@ -1,5 +1,5 @@
-// The parts of integrals next to a kink with an infinite slope, which a grid leaves to its power
-// law.
+// The parts of integrals beside a kink with an infinite slope, which its power law gives and not a
+// grid.
 #pragma once
 
 #include <array>
@@ -25,7 +25,7 @@ struct SlopeCut {
     double density;   // of z at the kink
     double finest;    // width of the panels that the resolution has there, in x
 
-    // The interval's end, and panels from there on that double until others take over.
+    // The interval's end, and panels from there that double in width until others take over.
     void add_edges(Edges& edges) const;
 
     // Sets slopes and curvatures within the interval to 0; x ascends.
@@ -37,7 +37,7 @@ struct SlopeCut {
     double half_square_rise(const Program& program) const;
 };
 
-// The integrand: s'^2, which needs the law, or s' times a function that varies on the scale
+// The integrand: s'^2, which needs the power law, or s' times a function that varies on the scale
 // `narrow` in x.
 struct CutFor {
     enum Integrand { square, slope } integrand;

@@ -1,9 +1,9 @@
-// Layer after layer by interpolation in both norms and the angle; for activations without a closed
-// form. Built in parallel.
+// The map layer after layer by interpolation in both norms and the angle, for activations without a
+// closed form. It is built in parallel.
 //
 // E[s_a s_b] and E[s_a' s_b'] are smooth functions of log q_a, log q_b (q = sqrt K) and the angle.
 // At each layer they are tabulated at Chebyshev points of the norms that occur there and of [0,
-// pi]; one quadrature over the inner variable serves all q_a of the table.
+// pi]; one quadrature over the inner variable is used for all q_a of the table.
 #include <algorithm>
 #include <cmath>
 #include <numbers>
@@ -22,7 +22,7 @@ namespace {
 
 using std::numbers::inv_pi;
 
-// The inputs at one layer, as its table sees them.
+// The inputs at one layer, in the coordinates of its table.
 struct LayerInputs {
     std::vector<double> x;         // [inputs] log q
     std::vector<double> lagrange;  // [norms][inputs]
@@ -42,7 +42,7 @@ NNTH_MULTIVERSION void contract(const double* g, std::size_t norms, std::size_t 
             const double* l = lagrange + i * stride;
             for (std::size_t j = 0; j < count; ++j) c[j] += factor * l[j];
         }
-        // Clenshaw's recurrence, the last step apart.
+        // Clenshaw's recurrence without its last step.
         const double twice = k > 0 ? 2.0 : 1.0;
         for (std::size_t j = 0; j < count; ++j) {
             const double next = twice * t[j] * first[j] - second[j] + c[j];
@@ -78,14 +78,14 @@ class TableMap final : public PairMap {
                 const double k = d.k_at(l)[i];
                 inputs.x.push_back(0.5 * std::log(k));
                 inputs.root.push_back(std::sqrt(d.square[l * d.inputs + i]));
-                if (d.k[i] == 0.0) continue;  // goes by the exact map, at every layer
+                if (d.k[i] == 0.0) continue;  // computed by the exact map at every layer
                 low = std::min(low, inputs.x.back());
                 high = std::max(high, inputs.x.back());
             }
             if (low > high) low = high = 0.0;  // zeros only: no table is needed
             if (d.shared) high = low;
             tables_.push_back(make_layer_table(panels, low, high, angles, threads, monitor));
-            angles = tables_.back().angles;  // the next layer's functions are much like these
+            angles = tables_.back().angles;  // the functions of the next layer are similar
             add_lagrange(inputs, low, high, tables_.back().norms);
             inputs_.push_back(std::move(inputs));
             local.push_back(4e-16 + tables_.back().tail);
@@ -164,7 +164,7 @@ class TableMap final : public PairMap {
             const double k = geometric_mean(next[pairs.a], next[b]);
             const double offset = config.cb * config.cw * difference * difference /
                                   (k + config.cb + config.cw * square);
-            // Interpolation may leave a 1 - rho of 0 a rounding error below it.
+            // Interpolation may turn a 1 - rho of 0 into a small negative number.
             minus[j] =
                 k > 0.0 ? std::clamp((offset + config.cw * square * gap) / k, 0.0, 2.0) : 1.0;
             const double product = jumps_ ? slope[j] / std::sin(angle[j]) : slope[j];

@@ -9,13 +9,13 @@ namespace nnth::kernel {
 namespace {
 
 // The functions of log K that are tabulated: 1 + log(g/K), 1 + K g'/g and 1 + K E[s'^2]/g. They are
-// of moderate size for powers; the added ones keep functions that tend to 0 from being resolved to
-// noise.
+// of moderate size for powers; the added 1 makes errors absolute for functions that tend to 0,
+// which are otherwise resolved to rounding noise.
 enum : std::size_t { kLogRatio, kGrowth, kSlope, kFunctions };
 
 constexpr double kTolerance = 1e-15;
 constexpr double kRounding = 4.0 * std::numeric_limits<double>::epsilon();
-constexpr double kStraight = 1e-10;  // g' counts as monotone if it turns by less
+constexpr double kStraight = 1e-10;  // g' counts as monotone if its derivative is smaller
 
 // d g'/d log K over g/K, from G = K g'/g: with d log(g/K)/d log K = G - 1 it is G' + G (G - 1).
 ChebyshevSeries second_derivative_of(const ChebyshevTable::Panel& panel) {
@@ -33,8 +33,8 @@ ChebyshevSeries second_derivative_of(const ChebyshevTable::Panel& panel) {
 VarianceMap::VarianceMap(Expectation& expectation, double least, double most, int threads,
                          Monitor& monitor)
     : expectation_(expectation), least_(least), most_(most) {
-    // An activation that oscillates is resolved as far as its panels reach, and one that is no
-    // number far out is followed up to there.
+    // For an activation that oscillates the range ends where its panels end, and for one that is
+    // undefined at large z it ends there.
     for (; most_ > 1.0; most_ *= 0.1) {
         try {
             expectation_.prepare(most_);

@@ -27,8 +27,8 @@ class VarianceMap {
     double most() const { return most_; }
     bool jumps() const { return jumps_; }  // E[s'^2] is infinite
 
-    // From the table within its range, and from the expectation outside, which takes as long as a
-    // quadrature and throws std::invalid_argument where the activation cannot be resolved.
+    // The value of the table within its range, and of the expectation outside, which takes as long
+    // as a quadrature and throws std::invalid_argument if the activation cannot be resolved.
     Value at(double k) const;
     bool tabulates(double k) const { return k >= least_ && k <= most_; }
     double square(double k) const { return at(k).square; }

@@ -89,7 +89,7 @@ LayerAction action_of(double cw, const OneInput& a, const OneInput& b, const One
     return out;
 }
 
-// The same input twice: every entry is that of one.
+// The same input twice: every entry equals that of the single input.
 LayerAction repeated(LayerAction out) {
     for (Triple& row : out.source) row.fill(out.source[aa][aa]);
     out.response[ab][aa] = out.response[bb][bb] = out.response[aa][aa];
@@ -113,8 +113,8 @@ void observe(InputVertex& layer, const OneInput& at, const OneMoments& more, dou
     }
 }
 
-// Shared by the recursions. Those of one input come first, on one thread, and prepare for all
-// variances. Then the pairs may run in parallel.
+// The state that the recursions share. Those of one input come first, on one thread, and prepare
+// for all variances. Then the pairs may run in parallel.
 class Recursion {
   public:
     Recursion(const Activation& activation, const KernelConfig& config,
@@ -155,7 +155,8 @@ class Recursion {
         }
     }
 
-    // To be called for the variances of layer L+1, of which the pairs need the kernel's errors.
+    // Must be called for the variances of layer L+1, since the pairs need the errors of the kernel
+    // there.
     void prepare_last(double k) {
         if (std::isfinite(k)) expectation_->prepare(k);
     }

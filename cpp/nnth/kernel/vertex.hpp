@@ -36,8 +36,8 @@ struct InputVertex {
     double k, v, g;
     double k_error, v_error, g_error;
     std::array<double, kObservables> mean;  // of (1/n_l) sum_j f(z_j), as n_l grows
-    // In a layer that has a width, the first order of its variance; and what of it would be there
-    // if the layer below were fixed, Var[f]/n_l.
+    // In a layer that has a width, the first order of its variance; and the part of it that remains
+    // if the layer below is fixed, Var[f]/n_l.
     std::array<double, kObservables> variance, source;
 };
 
@@ -52,11 +52,11 @@ struct Vertices {
     std::vector<PairVertex> pairs;    // [layer][pair], pairs (0, 1), (0, 2), ..., (1, 2), ...
 };
 
-// Layers 1..L+1 of all inputs x `[m][n0]`, a row an input, and of their pairs. inverse_widths are
-// 1/n_1..1/n_L; ones give the coefficients of 1/n for equal widths. v and g are NaN where second
-// derivatives are not known: for inputs nearly but not quite parallel (LayerMoments::kLeastSine),
-// and where numbers leave the range of doubles. Cost: some 20 us per layer and input, and 0.1 to 1
-// ms per layer and pair. Throws std::invalid_argument as kernel_recursion does.
+// Layers 1..L+1 of all inputs x `[m][n0]`, a row per input, and of their pairs. inverse_widths are
+// 1/n_1..1/n_L; ones give the coefficients of 1/n for equal widths. v and g are NaN if second
+// derivatives are unknown (for inputs that are nearly but not exactly parallel,
+// LayerMoments::kLeastSine) or numbers leave the range of doubles. Cost: about 20 us per layer and
+// input, and 0.1 to 1 ms per layer and pair. Throws std::invalid_argument as kernel_recursion does.
 Vertices vertices(const Activation& activation, const KernelConfig& config,
                   const std::vector<double>& x, std::size_t inputs,
                   const std::vector<double>& inverse_widths, int threads, Monitor& monitor);
