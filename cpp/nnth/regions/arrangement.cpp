@@ -4,13 +4,13 @@
 // number |w_k|. It ends at lines, whose regions are a count of distinct points.
 //
 // Arithmetic is in residues modulo primes, and rigorous for two reasons.
-// - A minor that is not zero modulo a prime is not zero. Modulo one prime every set without broken
-//   circuit is one over the rationals, for a circuit of the rationals stays dependent: so |w_k| can
-//   only be missed downwards (Lucas 1975), and C(n, k) found modulo one prime is right.
+// - A minor that is not zero modulo a prime is not zero. Every set without broken circuit modulo
+// one prime is one over the rationals, since a circuit over the rationals stays dependent: so |w_k|
+// can only be too small (Lucas 1975), and if it is C(n, k) modulo one prime, it is exact.
 // - A minor that is zero modulo primes whose product is above Hadamard's bound is zero. Every value
-//   compared with zero below is a minor of the integer matrix (weights, biases) over minors that
-//   are units (Sylvester's identity). A value that is zero modulo some of the primes only is not
-//   zero; where one has to be divided by, the primes at fault are replaced and all starts again.
+// compared with zero below is a minor of the integer matrix (weights, biases) over minors that are
+// units (Sylvester's identity). A value that is zero modulo only some of the primes is not zero; if
+// the algorithm must divide by it, these primes are replaced and the computation starts again.
 #include "nnth/regions/arrangement.hpp"
 
 #include <algorithm>
@@ -73,9 +73,9 @@ class Walk {
     Walk(const Fields& fields, Goal goal, std::size_t dim)
         : counts(dim), restrictor_(fields), goal_(goal), levels_(dim) {}
 
-    using Path = std::vector<std::size_t>;  // rows restricted to, one a level
+    using Path = std::vector<std::size_t>;  // rows that are restricted to, one per level
 
-    // Counts what lies above `depth` and gives the paths that go on there, in order.
+    // Counts the sets above `depth` and returns the paths that continue there, in order.
     std::vector<Path> split(const Hyperplanes& root, std::size_t depth) {
         std::vector<Path> paths;
         Path path;
@@ -83,7 +83,7 @@ class Walk {
         return paths;
     }
 
-    // Counts what lies on and below the end of the path.
+    // Counts the sets at and below the end of the path.
     void follow(const Hyperplanes& root, const Path& path) {
         const Hyperplanes* rows = &root;
         for (std::size_t level = 0; level < path.size(); ++level) {
@@ -96,7 +96,7 @@ class Walk {
 
   private:
     // The first row has none before it. A flat is reached by restricting in the order of its first
-    // basis: then what meets in it besides lies on rows after the last.
+    // basis: the other rows that meet in it come after the last.
     std::size_t begin(const Hyperplanes& rows) const {
         return goal_ == Goal::flats ? rows.first : 1;
     }
@@ -154,8 +154,8 @@ class Walk {
     std::vector<Hyperplanes> levels_;
 };
 
-// Walks in parallel, an item for each path of a depth at which there are many short ones, so that
-// threads are even and the monitor is asked often.
+// Walks in parallel, with an item for each path of a depth at which there are many short ones, so
+// that the work of the threads is balanced and the monitor is polled often.
 Counts walk(const Hyperplanes& root, Goal goal, const Fields& fields, int threads,
             Monitor& monitor) {
     constexpr double kManyItems = 1000, kLongItem = 1e7, kFewSubsets = 1e5;
@@ -170,7 +170,8 @@ Counts walk(const Hyperplanes& root, Goal goal, const Fields& fields, int thread
         ++depth;
     }
     const std::vector<Walk::Path> paths = top.split(root, depth);
-    // On a busy machine threads are awaited for milliseconds: in that time few are done by one.
+    // On a busy machine it takes milliseconds until threads start: one thread does few subsets in
+    // that time.
     const bool few = subsets(root.count, root.dim) * double(fields.size()) < kFewSubsets;
     std::mutex adding;  // sums of integers do not depend on the order
     parallel_for(paths.size(), few ? 1 : threads, monitor, [&](std::size_t item) {
@@ -182,8 +183,9 @@ Counts walk(const Hyperplanes& root, Goal goal, const Fields& fields, int thread
     return top.counts;
 }
 
-// |w_0|, ..., |w_dim|. Hyperplanes through one point are a cone: the first of them at infinity
-// leaves an arrangement A' with chi(t) = (t - 1) chi'(t) (Orlik, Terao 1992, Proposition 2.51).
+// |w_0|, ..., |w_dim|. Hyperplanes through one point are a cone: with the first of them at
+// infinity, the others are an arrangement A' with chi(t) = (t - 1) chi'(t) (Orlik, Terao 1992,
+// Proposition 2.51).
 std::vector<std::uint64_t> whitney_numbers(const Hyperplanes& rows, const Fields& fields,
                                            int threads, Monitor& monitor) {
     if (rows.dim > 1 && through_origin(rows, fields.size())) {
@@ -220,9 +222,11 @@ UniformTask uniform_task(std::size_t hyperplanes, std::size_t rank, bool central
 }
 
 // The dual of the matroid of n hyperplanes in R^r, the first r being x_i = 0, and the hyperplane at
-// infinity: from (I | A) to (-A^T | I), up to signs. Its last element is taken to infinity, which
-// leaves n hyperplanes in R^(n-r-1), to be normalized. A matroid is uniform if its dual is (Oxley
-// 2011, Example 2.1.4).
+// infinity: from (I
+// A) to (-A^T
+// I), up to signs. Its last element is taken as the hyperplane at infinity, which leaves n
+// hyperplanes in R^(n-r-1), to be normalized. A matroid is uniform if its dual is (Oxley 2011,
+// Example 2.1.4).
 Hyperplanes dual(const Hyperplanes& rows, std::size_t planes) {
     const std::size_t rank = rows.dim, others = rows.count - rank, dim = others - 1;
     Hyperplanes result;
@@ -296,7 +300,7 @@ Component count_component(const Block& block, const Fields& fields, int threads,
     require_few_subsets(subsets(n - block.central, rank - block.central),
                         described(block) + " not in general position");
     Component result{n, rank, block.central, false};
-    // Numbers, then vertices and edges, then facets: a part for each hyperplane.
+    // numbers, then vertices and edges, then facets: a part for each hyperplane
     const std::size_t parts = n + 2;
     SubProgress first(monitor, 0, parts), second(monitor, 1, parts);
     result.whitney = whitney_numbers(block.rows, fields, threads, first);
@@ -370,21 +374,21 @@ std::vector<Block> blocks(const Reduced& reduced, std::size_t n, const Fields& f
     return result;
 }
 
-// Counts with the primes given. Unless `exact`, which says that their product is above every minor,
-// only what zeros have no part in is believed; nothing is returned where that does not suffice.
+// Counts with the given primes. Unless `exact`, which says that their product is above every minor,
+// results that depend on zeros are not accepted; nothing is returned if the others do not suffice.
 std::optional<ArrangementCounts> attempt(const IntegerMatrix& matrix, const Fields& fields,
                                          bool exact, bool no_biases, int threads,
                                          Monitor& monitor) {
     const std::size_t n = matrix.rows(), d = matrix.columns() - 1;
     const Reduced reduced = reduce(matrix, fields, threads, monitor);
     ArrangementCounts counts{false, n, reduced.basis.size()};
-    if (counts.rank == n) {  // independent normals: each hyperplane cuts everything in two
+    if (counts.rank == n) {  // independent normals: each hyperplane cuts every region in two
         counts.general_position = true;
         counts.components.assign(n, {1, 1, true, true});
         return counts;
     }
     const std::vector<Block> parts = blocks(reduced, n, fields);
-    // A rank below d, parts that do not touch, and a common point are all claims of zeros.
+    // A rank below d, separate components, and a common point all depend on zeros.
     const bool believed = counts.rank == d && parts.size() == 1 && (no_biases || !parts[0].central);
     if (!exact && !believed) return std::nullopt;
     for (const Block& block : parts) {

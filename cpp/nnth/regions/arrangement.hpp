@@ -1,5 +1,5 @@
-// Exact counts of an arrangement of hyperplanes w_i . x + b_i = 0 in R^d: what one hidden layer of
-// a ReLU net cuts its input into.
+// Exact counts of an arrangement of hyperplanes w_i . x + b_i = 0 in R^d: the regions into which
+// one hidden layer of a ReLU net cuts its inputs.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +17,7 @@ struct Component {
     std::size_t hyperplanes = 0;
     std::size_t rank = 0;
     bool central = false;  // all its hyperplanes have a point in common
-    // No more hyperplanes meet, and no fewer directions are spanned, than n, r and `central` force:
+    // No more hyperplanes meet, and no fewer directions are spanned, than n, r and `central` imply:
     // closed forms give every count (which may exceed 64 bits), and the fields below are empty.
     bool uniform = false;
     // |w_0|, ..., |w_r|: the characteristic polynomial is the sum of (-1)^k |w_k| t^(r-k), the
@@ -36,21 +36,21 @@ struct ArrangementCounts {
     std::vector<Component> components{};
 };
 
-// There are more subsets of hyperplanes to go through than kMostSubsets.
+// An exception: there are more subsets of hyperplanes than kMostSubsets.
 class TooManySubsets : public std::invalid_argument {
     using std::invalid_argument::invalid_argument;
 };
 inline constexpr double kMostSubsets = 1e10;
 
 // Counts the arrangement of n hyperplanes in R^d; `weights` is n x d, row-major, and every double
-// means its exact value. Rows of zero weights cut nothing and are left out; hyperplanes that
+// stands for its exact value. Rows of zero weights cut nothing and are left out; hyperplanes that
 // coincide count once. Nothing is rounded: the result is exact.
 //
 // Time: the elimination of an n x d matrix; then a few tens of nanoseconds for each of the
-// sum_{i<=k} C(n, i) subsets of a component of n hyperplanes and rank r, where k is the lesser of r
-// and n - r - 1 if the component is uniform (one less where it is central). If it is not, k = r,
-// and that times up to 3 r + 1 and times the number of 62-bit primes that the greatest minor fills.
-// Memory: n r^2 residues a thread and prime.
+// sum_{i<=k} C(n, i) subsets of a component of n hyperplanes and rank r, where k is the smaller of
+// r and n - r - 1 if the component is uniform (one less if it is central). If it is not, k = r, and
+// the time is multiplied by up to 3 r + 1 and by the number of 62-bit primes that the greatest
+// minor needs. Memory: n r^2 residues per thread and prime.
 //
 // Throws std::invalid_argument unless d >= 1, threads >= 0 and all values are finite, and
 // TooManySubsets before going through them.

@@ -9,10 +9,10 @@ namespace nnth::regions {
 
 namespace {
 
-// Where a function with values of opposite signs at 0 and 1 is zero, p / (p + q) for their sizes:
-// errors E in the values move it by at most E / (S - 2 E), S = p + q. False if E is not far
-// below S. Between a finite vertex and one at infinity this is a projective coordinate: no length,
-// but in the right order.
+// The zero p / (p + q) of a function with values of opposite signs and sizes p and q at 0 and 1:
+// errors E in the values move it by at most E / (S - 2 E), S = p + q. False if E is not far below
+// S. Between a finite vertex and one at infinity this is a projective coordinate: not a length, but
+// in the right order.
 bool zero_between(double p, double q, double value_error, double& along, double& error) {
     const double sum = std::abs(p) + std::abs(q);
     if (!(sum > 8 * value_error)) return false;
@@ -80,7 +80,7 @@ bool Chords::sort_ends() {
 }
 
 void Chords::find_crossings() {
-    std::uint64_t passed[2 * most];  // ends before each, an odd number of times
+    std::uint64_t passed[2 * most];  // the ends before each, if their number is odd
     std::uint64_t odd = 0;
     std::uint64_t begun = 0;
     for (std::size_t i = 0; i < 2 * count_; ++i) {

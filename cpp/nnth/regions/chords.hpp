@@ -19,9 +19,9 @@ class Chords {
   public:
     static constexpr std::size_t most = 24;
 
-    // Finds the order of the ends of the chords that the first `count` rows cut off a polygon with
-    // these vertices. `error` bounds the errors of all the rows' values at the vertices. False
-    // where rounding leaves an order open, or three chords may meet in a point.
+    // Finds the order of the ends of the chords in which the first `count` rows cut a polygon with
+    // these vertices. `error` bounds the errors of all the rows' values at the vertices. False if
+    // rounding leaves an order in doubt, or three chords may meet in a point.
     bool arrange(const AffineRows& rows, std::size_t count, const Points& vertices, double error);
 
     std::size_t crossings() const { return crossings_; }

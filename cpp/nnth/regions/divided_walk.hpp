@@ -33,8 +33,8 @@ class DividedWalk {
     const Faces& faces() const { return top_.faces(); }
 
   private:
-    // A node of the first levels: split, or entered into the next layer (`plus` is then its only
-    // child), or a part.
+    // A node of the first levels: it is split, or entered into the next layer (`plus` is then its
+    // only child), or a part.
     struct TopNode {
         TopNode* parent = nullptr;
         Node<Cell> node;

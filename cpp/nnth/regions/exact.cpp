@@ -10,12 +10,12 @@ namespace nnth::regions {
 
 namespace {
 
-// The whole space's radius exceeds what Hadamard's bound asks for by so much that what is divided
-// by it is below every positive double.
+// The radius that represents the whole space exceeds Hadamard's bound by so much that quotients by
+// it are below every positive double.
 constexpr std::size_t beyond_doubles = 2200;
 
-// The rows of layer 0 are the slice's; those of layer l + 1 hidden layer l's. Each is the smallest
-// scale at which all its rows are integers.
+// The rows of layer 0 are the slice's; those of layer l + 1 are hidden layer l's. Each scale is the
+// smallest at which all the rows of a layer are integers.
 std::vector<std::int64_t> integer_scales(const Network& network) {
     const Slice& slice = network.slice();
     const std::int64_t directions =
@@ -89,7 +89,7 @@ std::vector<Integer> chart_rows(const Slice& slice, std::int64_t scale) {
     return rows;
 }
 
-// The slice's rows as integers: what the first layer takes in.
+// The slice's rows as integers: the inputs of the first layer.
 std::vector<Integer> slice_rows(const Slice& slice, std::int64_t scale) {
     const std::size_t inputs = slice.origin.size();
     const std::size_t components = slice.dimension + 1;
@@ -311,9 +311,9 @@ double ExactSigns::vertex(std::span<const Facet> facets, std::span<double> posit
 
 namespace {
 
-// Whether flipping what differs between the patterns can reach the outputs at all: the neurons
-// whose gradient may differ, layer by layer. Where dead neurons are the reason that two cells share
-// a gradient, this decides it without arithmetic.
+// Whether changing the neurons in which the patterns differ can affect the outputs: the neurons
+// whose gradient may differ, layer by layer. If two cells share a gradient because of dead neurons,
+// this decides it without arithmetic.
 bool difference_reaches_output(const Network& network, const PatternLayout& layout,
                                const std::uint64_t* first, const std::uint64_t* second) {
     std::vector<std::size_t> differing;

@@ -1,4 +1,4 @@
-// Exact signs of pre-activations at the vertices of cells, for where rounding leaves them open.
+// Exact signs of pre-activations at the vertices of cells, used if rounding leaves them in doubt.
 //
 // Every double is an integer times a power of two, so a layer's affine map on a cell is, after
 // scaling by a power of two, a matrix of integers. A vertex is never stored: it is the common point
@@ -17,7 +17,7 @@
 namespace nnth::regions {
 
 // The box low <= t_j <= high, or all of space: then the box |t_j| <= R with an R beyond every
-// vertex, found by Hadamard's bound, and what lies on its sides is at infinity.
+// vertex, by Hadamard's bound, and points on its sides are at infinity.
 struct Domain {
     bool whole;
     double low;
@@ -46,7 +46,7 @@ struct Facet {
 // A point by homogeneous coordinates, the last one positive: x_j = point[j] / point.back().
 using ExactPoint = std::vector<Integer>;
 
-// A point of a slice as it is and as doubles have it.
+// A point of a slice, exactly and in doubles.
 class SlicePoint {
   public:
     // Throws std::invalid_argument unless the last coordinate is positive.
@@ -68,12 +68,12 @@ class SlicePoint {
 
 class ExactSigns {
   public:
-    // `pattern` is read whenever a sign is asked for: the signs of the layers below the one asked
-    // about must then be those of the cell in question.
+    // `pattern` is read at every query of a sign: the signs of the layers below the queried one
+    // must then be those of the cell.
     ExactSigns(const Network& network, const Domain& domain, const PatternLayout& layout,
                const std::uint64_t* pattern);
 
-    // To be called when the pattern below `layer` has changed.
+    // Must be called after the pattern below `layer` has changed.
     void enter(std::size_t layer) { stamps_[layer] = ++clock_; }
 
     // The sign of a neuron's pre-activation at the vertex where `facets` meet, one a dimension.
@@ -101,8 +101,8 @@ class ExactSigns {
         ExactPoint point;
     };
 
-    // Both take a look at every weight, and are found when a first sign is asked for: most walks
-    // of small networks ask for none.
+    // Both depend on every weight, and are computed at the first query of a sign: most walks of
+    // small networks have none.
     // The scales of the slice and then of each layer: rows are integers * 2^-scale.
     const std::vector<std::int64_t>& scales();
     std::size_t radius_bits();  // the whole space's radius is 2^radius_bits()

@@ -137,7 +137,7 @@ void Faces::merge(const Faces& other, LinearRegions& linear_regions) {
     outer_edges_.merge(other.outer_edges_);
     for (const auto& [facet, record] : other.open_) {
         match(facet, record, linear_regions);
-        --record->references;  // the other set's own
+        --record->references;  // the reference of the other set
         linear_regions.release(record);
     }
 }

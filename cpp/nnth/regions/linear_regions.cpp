@@ -23,7 +23,7 @@ LinearRegions::LinearRegions(const Network& network, const PatternLayout& layout
       record_size_(sizeof(CellRecord) + sizeof(double) * gradient_size_ +
                    sizeof(std::uint64_t) * layout.words()) {
     const double error = network.bound(network.hidden()).linear_error;
-    // Where maps may have overflowed nothing is certain.
+    // If maps may have overflowed, nothing is certain.
     const bool finite = network.bound(network.hidden()).linear < 1e300;
     tolerance_ = finite ? 2.001 * error : std::numeric_limits<double>::infinity();
 }

@@ -1,10 +1,10 @@
-// Linear regions from activation regions, while the cells are walked: where two halves of a cell
-// meet again along their cut, the cells on either side are neighbors in pairs.
+// Linear regions from activation regions, during the walk through the cells: where two halves of a
+// cell meet again along their cut, the cells on either side are neighbors in pairs.
 //
 // Along a line the cells of the two sides have the same vertices (no edge ends in the middle of
-// another), so the k-th side on one hand and the k-th on the other are the same edge: neighbors
-// are found by counting, without geometry. What is kept is the boundary of the cells walked so far,
-// not the cells.
+// another), so the k-th side on one half and the k-th on the other are the same edge: neighbors are
+// found by counting, without geometry. Only the boundary of the cells visited so far is stored, not
+// the cells.
 #pragma once
 
 #include <cstddef>

@@ -62,7 +62,8 @@ class Triangulation {
     Vertices simplices;
 
   private:
-    // The facets of a face: its largest parts on a facet of the cell. A face is met on many paths.
+    // The facets of a face: its largest intersections with facets of the cell. A face is met on
+    // many paths.
     const std::vector<Vertices>& facets_of(const Vertices& face) {
         const auto [found, added] = facets_.try_emplace(face);
         if (!added) return found->second;
@@ -173,8 +174,8 @@ bool suffices(const Estimate& sum) {
     return sum.error < measure_error / 2 * sum.value && sum.value > 1e-270;
 }
 
-// The same from the exact vertices: the determinant of the homogeneous coordinates over the
-// product of the last ones, with a relative error of 2^-50.
+// The same from the exact vertices: the determinant of the homogeneous coordinates over the product
+// of the last ones, with a relative error of 2^-50.
 double exact_determinant(const std::vector<ExactPoint>& points, const std::uint32_t* simplex,
                          std::size_t order) {
     std::vector<Integer> minors(std::size_t{1} << order);
@@ -211,7 +212,8 @@ double exact_sum(const Cell& cell, const Vertices& simplices, ExactSigns& exact)
     return sum;
 }
 
-// Tries the computed vertices, then their nearest doubles, then the exact vertices.
+// Uses the computed vertices, then their nearest doubles, then the exact vertices, until the error
+// is small.
 template <typename Cell>
 double sum_of_determinants(const Cell& cell, ExactSigns& exact) {
     const Vertices simplices = triangulate(cell);

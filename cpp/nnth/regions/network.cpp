@@ -15,7 +15,7 @@ namespace nnth::regions {
 
 namespace {
 
-// An upper bound of the 2-norm. No positive one is so small that a rounding error, which is a small
+// An upper bound on the 2-norm. No positive one is so small that a rounding error, which is a small
 // part of it, underflows.
 double norm(std::span<const double> values) {
     constexpr double least = 1e-290;
@@ -82,9 +82,9 @@ double norm_of_sums(std::span<const double> columns, std::size_t count, std::siz
     return std::sqrt(largest_column) * std::sqrt(largest_row) * slack;
 }
 
-// ||W||_2 <= ||(W W')^(2^k)||_F^(1 / 2^(k+1)), which is n^(1/2^(k+2)) too large at most. The
-// Frobenius norm alone would be a factor sqrt(n) too large, to the power of the depth. Where the
-// products would take longer than the count they serve, cruder bounds must do.
+// ||W||_2 <= ||(W W')^(2^k)||_F^(1 / 2^(k+1)), which is at most a factor n^(1/2^(k+2)) too large.
+// The Frobenius norm alone would be a factor sqrt(n) too large, to the power of the depth. If the
+// products would take longer than the count, larger bounds are used.
 double spectral_bound(std::span<const double> columns, std::size_t count, std::size_t rows,
                       std::size_t stride, double frobenius) {
     if (!(frobenius > 0) || !std::isfinite(frobenius)) return frobenius;

@@ -1,4 +1,4 @@
-// A ReLU network on a slice of its inputs, with bounds of the rounding errors of its maps.
+// A ReLU network on a slice of its inputs, with bounds on the rounding errors of its maps.
 #pragma once
 
 #include <cstddef>
@@ -38,8 +38,8 @@ struct RoundingBound {
 // doubles: a cell's map is the sum of the columns of its active neurons.
 class Layer {
   public:
-    // weights: outputs x inputs, row-major; biases: outputs. Throws std::invalid_argument where
-    // shapes do not fit, and for numbers that are not finite.
+    // weights: outputs x inputs, row-major; biases: outputs. Throws std::invalid_argument if shapes
+    // do not fit, and for numbers that are not finite.
     Layer(std::size_t inputs, std::size_t outputs, std::span<const double> weights,
           std::span<const double> biases);
 
@@ -76,9 +76,9 @@ class Layer {
     std::int64_t bias_exponent_;
 };
 
-// Where regions are counted: x = origin + sum_k s_k (ends_k - start) with s = chart (t, 1), over t
+// The domain of the counts: x = origin + sum_k s_k (ends_k - start) with s = chart (t, 1), over t
 // in R^dimension. The regions are those of the network restricted to it. The sums and differences
-// are those of rational numbers, so that a slice through points holds these points themselves.
+// are those of rational numbers, so that a slice through points contains exactly these points.
 struct Slice {
     std::size_t dimension;
     std::vector<double> origin;  // inputs
@@ -96,8 +96,8 @@ struct Slice {
 // A network of hidden ReLU layers and a linear output layer, on a slice of its inputs.
 class Network {
   public:
-    // layers: hidden layers, then the output layer. Throws std::invalid_argument where shapes do
-    // not fit, and for a slice with numbers that are not finite.
+    // layers: hidden layers, then the output layer. Throws std::invalid_argument if shapes do not
+    // fit, and for a slice with numbers that are not finite.
     Network(std::vector<Layer> layers, Slice slice);
     // The same layers, shared, on another slice.
     Network(const Network& network, Slice slice);

@@ -239,7 +239,7 @@ bool Polytope<D>::edge(std::size_t p, std::size_t q, Buffer<FacetId>& shared) co
     return true;
 }
 
-// The vertex where an edge, by the hyperplanes through it, meets the cut.
+// The vertex where an edge, given by the hyperplanes through it, meets the cut.
 template <std::size_t D>
 void Polytope<D>::add_cut_vertex(std::span<const FacetId> shared, const Hyperplane& cut,
                                  ExactSigns& exact, Polytope& plus, Polytope& minus) const {
@@ -259,7 +259,7 @@ void Polytope<D>::add_cut_vertex(std::span<const FacetId> shared, const Hyperpla
     };
     for (std::size_t i = 0; i + 1 < D; ++i) chosen[i] = i;
     choose();
-    // Where more facets than needed meet in the edge, the first that are independent of each other.
+    // If more facets than needed meet in the edge, the first independent ones are used.
     while (through.size() > D - 1 && !exact.independent(basis)) {
         std::size_t i = D - 1;
         while (i > 0 && chosen[i - 1] == through.size() - (D - i)) --i;

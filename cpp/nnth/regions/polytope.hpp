@@ -19,10 +19,10 @@ inline FacetId facet_id(const Facet& facet) {
     return static_cast<FacetId>(facet.layer + 1) << 32 | static_cast<FacetId>(facet.index);
 }
 
-// A polytope by its vertices and, of each vertex, every hyperplane through it: its facets there and
-// those that touch the cell without being a facet of it. Faces are identified by their hyperplanes:
-// two vertices span an edge if no third one lies on all the hyperplanes they share (Fukuda and
-// Prodon 1996), however many meet in a vertex.
+// A polytope by its vertices and, for each vertex, every hyperplane through it: its facets there
+// and those that touch the cell without being a facet of it. Faces are identified by their
+// hyperplanes: two vertices span an edge if no third one lies on all the hyperplanes they share
+// (Fukuda and Prodon 1996), however many meet in a vertex.
 template <std::size_t Dimension>
 class Polytope {
   public:

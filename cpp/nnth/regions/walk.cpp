@@ -127,7 +127,7 @@ void Walk<Cell>::enter_next_layer(const Node<Cell>& node, Node<Cell>& below) {
 
 // Chooses first a neuron whose sign rounding leaves in doubt, so that it is decided once for all
 // cells below, and otherwise the one that splits the cell most evenly, which keeps the lists of
-// open neurons short.
+// undecided neurons short.
 template <typename Cell>
 std::size_t Walk<Cell>::choose(const Node<Cell>& node) const {
     const std::size_t count = node.neurons.size();
@@ -181,7 +181,7 @@ int Walk<Cell>::sign_at_point(const Node<Cell>& node, std::size_t open_index) {
                : exact_.sign(point.homogeneous(), node.layer, node.neurons[open_index]);
 }
 
-// Settles an open neuron that turns out to have one sign on the whole cell.
+// Removes an undecided neuron that has one sign on the whole cell.
 template <typename Cell>
 void Walk<Cell>::settle(Node<Cell>& node, std::size_t open_index, bool on) {
     const auto row = static_cast<std::uint32_t>(open_index);

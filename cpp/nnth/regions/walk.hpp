@@ -79,12 +79,12 @@ class CellVisitor {
                        const std::uint64_t* pattern) = 0;
 };
 
-// A node of the search: a cell on which some neurons of `layer` are still open.
+// A node of the search: a cell on which some neurons of `layer` are still undecided.
 template <typename Cell>
 struct Node {
     std::size_t layer = 0;
     Cell cell;
-    Buffer<std::uint32_t> neurons;  // the open neurons
+    Buffer<std::uint32_t> neurons;  // the undecided neurons
     AffineRows open;                // their rows
     Buffer<double> low, high;       // the ranges of their pre-activations over the vertices
     double error = 0;               // the largest error in low and high
@@ -124,8 +124,8 @@ class Walk {
     // The whole domain, before the first layer.
     void begin(Node<Cell>& node);
 
-    // Settles open neurons of one sign on the cell, and splits the cell by the first with both
-    // signs.
+    // Removes undecided neurons that have one sign on the cell, and splits the cell by the first
+    // with both signs.
     Step advance(Node<Cell>& node, Split<Cell>& split);
     // Starts the next layer on a cell whose neurons are all decided.
     void enter_next_layer(const Node<Cell>& node, Node<Cell>& below);
