@@ -20,7 +20,7 @@ namespace {
 
 using namespace nnth::bind;
 
-// A map with the expectation it keeps a reference to.
+// A map with the expectation to which it keeps a reference.
 struct OwnedMap {
     Activation activation;
     std::unique_ptr<Expectation> expectation;
@@ -55,7 +55,8 @@ py::tuple exact(const OwnedMap& owned, const Array& k) {
                           to_array(std::move(curvature), {n}));
 }
 
-// A column for each field, a row a fixed point; those without any have a row with k = nan.
+// A column for each field and a row for each fixed point; pairs without any have a row with k =
+// nan.
 py::dict fixed_point_columns(const OwnedMap& owned, const Array& cw, const Array& cb, int threads,
                              py::object progress) {
     PythonMonitor monitor(std::move(progress));

@@ -49,7 +49,7 @@ py::tuple evaluate(const Activation& activation, const Array& z) {
                           to_array(std::move(second), {z.size()}));
 }
 
-// For loops that call it often: it allocates no arrays, and computes a derivative only if asked to.
+// For loops that call it often: it allocates no arrays, and computes a derivative only on request.
 void evaluate_into(const Activation& activation, const py::array_t<double, py::array::c_style>& z,
                    py::array_t<double, py::array::c_style> value,
                    std::optional<py::array_t<double, py::array::c_style>> slope) {

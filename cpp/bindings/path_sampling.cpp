@@ -151,7 +151,7 @@ py::array_t<double> totals(const Sums& state) {
     return out;
 }
 
-// Draws of one variable, made as the samplers make them: for the tests of their law.
+// Draws of one variable, made as the samplers make them, for the tests of their distribution.
 py::array_t<double> half_binomials(std::uint64_t n, std::uint64_t seed, std::size_t count) {
     const HalfBinomial table(n);
     std::vector<std::uint64_t> words(count);

@@ -29,8 +29,8 @@ std::array<double, 2> normals_of(const Words& x) {
     return {z.first, z.second};
 }
 
-// Draws [start, start + count) by a fill of Stream, in pieces distributed over the threads; NumPy
-// does not initialize the array, so the threads are the first to touch its pages.
+// Draws [start, start + count) by a fill of Stream, in parts distributed over the threads; NumPy
+// does not initialize the array, so the threads are the first to write to its pages.
 template <class T>
 py::array_t<T> draws(void (Stream::*fill)(T*, std::size_t), std::uint64_t seed,
                      std::uint64_t stream, std::uint64_t start, std::size_t count, int threads) {

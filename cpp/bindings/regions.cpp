@@ -48,7 +48,7 @@ Network on_slice(const Network& network, const Array& origin, const Array& ends,
                                   copied(ends), copied(start), copied(chart)});
 }
 
-// A whole number of Python's, which has no limit either.
+// The Integer of a Python integer, which has no limit either.
 Integer to_integer(const py::int_& value) {
     int overflow = 0;
     const long long small = PyLong_AsLongLongAndOverflow(value.ptr(), &overflow);

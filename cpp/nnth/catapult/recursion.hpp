@@ -46,7 +46,7 @@ inline State<Real> next(const State<Real>& at, const Problem& p, const Real& kap
 // How a training ends. `dead`: no gate is open, so that all gradients are 0.
 enum class Ending : std::uint8_t { unsettled, converged, dead, diverged };
 
-// A larger residual never falls again, because lambda >= 2 sqrt(kappa) |z|.
+// A larger residual never decreases again, because lambda >= 2 sqrt(kappa) |z|.
 inline constexpr double diverged_residual = 1e100;
 // A training has converged at the first step with eta lambda < 2 and at most this fraction of its
 // first residual, or with residual 0.
@@ -91,7 +91,7 @@ struct Trajectory {
 
 // Returns the recursion from a state in numbers of 106 bits; `kappa` is problem.kappa with more
 // digits. Errors are estimated to first order: the rounding of each step is propagated by the
-// derivative of the map. Throws std::invalid_argument where the steps do not fit in memory.
+// derivative of the map. Throws std::invalid_argument if the steps do not fit in memory.
 Trajectory trajectory(const Problem& problem, const DoubleDouble& kappa,
                       const State<DoubleDouble>& start, std::size_t steps, Monitor& monitor);
 

@@ -15,7 +15,7 @@ constexpr std::size_t kDrawCost = 10;  // nanoseconds per variable
 }  // namespace
 
 double GammaStream::log_sum(double shape, std::uint64_t count, Pulse& pulse) {
-    // Below 1 by gamma(a) = gamma(a + 1) U^(1/a).
+    // For shapes below 1: gamma(a) = gamma(a + 1) U^(1/a).
     const double a = shape < 1.0 ? shape + 1.0 : shape;
     const double d = a - 1.0 / 3.0, c = 1.0 / std::sqrt(9.0 * d);
     double x[kPiece], u[kPiece];

@@ -1,4 +1,4 @@
-// Products of gamma variables, sampled: the squared norm of a product of Gaussian matrices.
+// Samples of products of gamma variables: the squared norm of a product of Gaussian matrices.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@ struct Factors {
     std::uint64_t count;
 };
 
-// Standard gamma variables by Marsaglia and Tsang (2000), ACM Trans. Math. Softw. 26, 363, of any
+// Standard gamma variables by Marsaglia and Tsang (2000), ACM Trans. Math. Softw. 26, 363, for any
 // positive shape, in logarithms. Sample s of a seed has the streams 2 s, of normals, and 2 s + 1,
 // of uniforms.
 class GammaStream {
@@ -37,8 +37,8 @@ class GammaStream {
 };
 
 // log of the product of all factors, for samples start, ..., start + samples - 1 of a seed. Sample
-// s is a function of (seed, s), s < 2^63. Costs some 10 ns a factor. Throws std::invalid_argument
-// for shapes and scales that are not positive and finite, Cancelled when the monitor stops it.
+// s is a function of (seed, s), s < 2^63. A factor takes about 10 ns. Throws std::invalid_argument
+// for shapes and scales that are not positive and finite, Cancelled if the monitor stops it.
 std::vector<double> log_gamma_products(const std::vector<Factors>& factors, std::uint64_t seed,
                                        std::uint64_t start, std::uint64_t samples, int threads,
                                        Monitor& monitor);

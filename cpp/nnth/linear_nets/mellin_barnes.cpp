@@ -14,7 +14,8 @@ namespace {
 
 using Complex = std::complex<double>;
 
-constexpr double kNegligible = -42.0;  // e^-42 of the largest value
+// log of the fraction of the largest value that is negligible
+constexpr double kNegligible = -42.0;
 // At this distance from the poles, in squared widths, the integrand is a Gaussian, and rounding
 // would move its center by more than its width.
 constexpr double kFar = 1e14;
@@ -54,7 +55,7 @@ class Exponent {
         return h;
     }
 
-    // The distance of the saddle, h' = 0, to a hundredth of its width.
+    // The distance of the saddle point, h' = 0, from the last pole, to a hundredth of its width.
     double saddle() const {
         double low = -700.0, high = 700.0;
         double at = last_pole_ < 0.0 ? std::log(-last_pole_) : 0.0;
@@ -109,10 +110,11 @@ class Exponent {
     double b_ = 0.0;
 };
 
-// The path s = c + t(u), t(u) = i d sinh u - B d (cosh u - 1), d = c less the last pole. It leaves
-// the saddle upwards, where the integrand is a Gaussian of width h''^(-1/2), and bends with the
-// line of steepest descent, of curvature h'''/(3 h''), around the poles: with few layers and a
-// small x the integrand is a power along a vertical line, and falls exponentially along this one.
+// The path s = c + t(u), t(u) = i d sinh u - B d (cosh u - 1), where d is the distance of c from
+// the last pole. At the saddle point it is vertical, and the integrand is a Gaussian of width
+// h''^(-1/2). Further away it follows the line of steepest descent, of curvature h'''/(3 h''),
+// around the poles: with few layers and a small x the integrand is a power along a vertical line,
+// and decreases exponentially along this path.
 class Path {
   public:
     Path(double d, const Exponent::Derivatives& h)
@@ -164,7 +166,8 @@ struct Found {
 Found integrate(const Exponent& exponent) {
     const double d = exponent.saddle();
     const Exponent::Derivatives h = exponent.derivatives(d);
-    const double widths = d * d * h.second;  // squared, between the saddle and the last pole
+    // the square of the distance from the saddle point to the last pole, over its width
+    const double widths = d * d * h.second;
     if (widths > kFar) {
         Sums sums;
         sums.value = 1.0 / std::sqrt(2.0 * std::numbers::pi * h.second);
@@ -220,7 +223,7 @@ double best_log_x(double b, const std::vector<Layers>& layers) {
         }
         const double moved = std::abs(next - at);
         at = next;
-        // Newton's steps shrink until they are the rounding of log x and of s.
+        // Newton's steps decrease until they are the rounding of log x and of s.
         if (moved <= 1e-15 * (1.0 + std::abs(at) + b / here.spread)) break;
     }
     return at;

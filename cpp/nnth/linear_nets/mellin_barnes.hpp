@@ -1,4 +1,4 @@
-// The Meijer G of Bayesian interpolation, as an integral along a line of Mellin and Barnes.
+// The Meijer G function of Bayesian interpolation, as a Mellin-Barnes integral.
 #pragma once
 
 #include <vector>
@@ -25,7 +25,7 @@ struct MellinBarnes {
     double size;  // the sum of the absolute terms of log_value; rounding errors are relative to it
 };
 
-// For any real b, positive or not; x = exp(log_x).
+// b may be any real number; x = exp(log_x).
 MellinBarnes mellin_barnes(double b, double log_x, const std::vector<Layers>& layers);
 
 // The log x at which I_b(x) is largest: <s> = 0. I_b is log-concave in log x, so there is one.

@@ -13,7 +13,7 @@ namespace nnth::linear_nets {
 
 namespace {
 
-constexpr std::size_t kStepCost = 20;  // of one element in a step of QL, in nanoseconds
+constexpr std::size_t kStepCost = 20;  // nanoseconds per element in a step of QL
 
 }  // namespace
 

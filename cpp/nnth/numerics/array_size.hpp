@@ -19,8 +19,8 @@ std::size_t array_size(const char* what, std::initializer_list<std::uint64_t> fa
 // in "widths must be smaller: one net".
 void check_memory(const char* what, double bytes);
 
-// The number of threads whose workers, of `bytes_each`, fit beside the bytes of the results: at
-// most `threads` (0 = all), and at least one.
+// The number of threads whose workers, of `bytes_each`, fit in memory with the bytes of the
+// results: at most `threads` (0 = all), and at least one.
 int threads_in_memory(int threads, double bytes_each, double results = 0.0);
 
 }  // namespace nnth

@@ -5,10 +5,10 @@
 
 namespace nnth {
 
-// Bisection with inverse quadratic interpolation where that is safe: Chandrupatla (1997), Adv. Eng.
-// Software 28, 145. f(a) = fa and f(b) = fb must have opposite signs, or one of them be 0. Stops
-// when the bracket is as narrow as the spacing of doubles, or f is 0. About 8 evaluations for a
-// smooth function, at most some 60.
+// Bisection, with inverse quadratic interpolation whenever it is safe: Chandrupatla (1997), Adv.
+// Eng. Software 28, 145. f(a) = fa and f(b) = fb must have opposite signs, or one of them be 0.
+// Stops when the bracket is as narrow as the spacing of doubles, or f is 0. About 8 evaluations for
+// a smooth function, at most about 60.
 template <class F>
 double bracketed_zero(F f, double a, double fa, double b, double fb) {
     double c = a, fc = fa, t = 0.5;

@@ -16,7 +16,7 @@ constexpr int kFirstDegrees[] = {31, 47, 63, 95, 127};
 constexpr int kPanelDegree = 31;
 constexpr int kMostHalvings = 50;
 constexpr std::size_t kMostPanels = 512;
-constexpr double kStagnant = 1e-10;  // a tail below this that halving does not lower is rounding
+constexpr double kStagnant = 1e-10;  // a tail below this that halving does not reduce is rounding
 constexpr std::size_t kTailLength = 3;
 
 // Points are evaluated in blocks, so that Clenshaw's recurrence is vectorized over them.
@@ -65,7 +65,8 @@ void add_zeros(const ChebyshevSeries& whole, const ChebyshevSeries& c, double fr
         }
         return;
     }
-    // Not in the middle, where an odd function has a zero that both halves or neither would find.
+    // The cut is not in the middle, where an odd function has a zero that both halves or neither
+    // would find.
     const double middle = from + 0.4873 * (to - from);
     add_zeros(whole, restricted(whole, from, middle), from, middle, negligible, out);
     add_zeros(whole, restricted(whole, middle, to), middle, to, negligible, out);

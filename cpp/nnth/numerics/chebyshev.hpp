@@ -27,7 +27,7 @@ ChebyshevSeries chebyshev_derivative(const ChebyshevSeries& c);
 
 // The zeros of the series in [-1, 1], ascending. Intervals are cut in two until the coefficients on
 // one prove that it has no zero there or is monotone, or are all at most `negligible`: no zero is
-// missed where the series rises above that, but for two within 2^-40 of each other.
+// missed if the series rises above that, except for two within 2^-40 of each other.
 std::vector<double> chebyshev_zeros(const ChebyshevSeries& c, double negligible);
 
 // Several functions of one variable on [a, b], each a polynomial on every panel of one partition.

@@ -16,7 +16,7 @@ struct Dyadic {
     std::int64_t exponent = 0;
 };
 
-// The binary digits of a whole number; 0 has none.
+// The number of binary digits of an integer; 0 has none.
 inline std::size_t bit_length(std::uint64_t x) {
     return static_cast<std::size_t>(64 - std::countl_zero(x));
 }

@@ -25,7 +25,8 @@ std::complex<double> log1p_of(std::complex<double> z) {
     return {0.5 * std::log1p(2.0 * x + x * x + y * y), std::atan2(y, 1.0 + x)};
 }
 
-// log(1 + z) - z. Near 0 by log(1 + z) = 2 artanh r, r = z/(2 + z), with z = 2 r/(1 - r) taken off.
+// log(1 + z) - z. Near 0 by log(1 + z) = 2 artanh r, r = z/(2 + z), with z = 2 r/(1 - r)
+// subtracted.
 template <class Number>
 Number log1p_less(Number z) {
     if (std::abs(z) > kSmall) return log1p_of(z) - z;
@@ -35,8 +36,8 @@ Number log1p_less(Number z) {
     return 2.0 * square * (r * sum - 1.0 / (1.0 - r));
 }
 
-// The coefficients B_2k/(2 k (2 k - 1)) of the rest of Stirling's formula, S(w) = log Gamma(w) -
-// (w - 1/2) log w + w - log(2 pi)/2 = u p(u^2), u = 1/w.
+// The coefficients B_2k/(2 k (2 k - 1)) of the remainder of Stirling's formula, S(w) = log Gamma(w)
+// - (w - 1/2) log w + w - log(2 pi)/2 = u p(u^2), u = 1/w.
 constexpr double coefficient(int k) {
     return kBernoulli[k - 1] / (2.0 * k * (2.0 * k - 1.0));
 }
@@ -48,7 +49,7 @@ double stirling_rest(double w) {
     return sum * u;
 }
 
-// S(w + s) - S(w), by divided differences of p: exact in proportion for small s.
+// S(w + s) - S(w), by divided differences of p: relatively accurate for small s.
 template <class Number>
 Number stirling_step(double w, Number s) {
     const double u = 1.0 / w;

@@ -5,13 +5,14 @@
 
 namespace nnth {
 
-// log Gamma(x) for x > 0, to a few units in the last place of the larger of it and 1.
+// log Gamma(x) for x > 0, to a few units in the last place of max(|log Gamma(x)|, 1).
 double log_gamma(double x);
 
 // log Gamma(a + s) - log Gamma(a) - s log a for a > 0 and s > -a, or complex s with |a + s| >= a
 // off the cut, which is the line s <= -a. It is s (s - 1)/(2 a) + O(1/a^2), and keeps its relative
-// accuracy for any a: where it is large by differences of Stirling's series, else by the recurrence
-// up to there. The logarithm is the one that is real for real s and continuous off the cut.
+// accuracy for any a: if a is large, by differences of Stirling's series, otherwise by the
+// recurrence up to that range. The logarithm is the one that is real for real s and continuous off
+// the cut.
 double log_gamma_step(double a, double s);
 std::complex<double> log_gamma_step(double a, std::complex<double> s);
 

@@ -1,10 +1,10 @@
 // The Gauss-Hermite rule, from one zero of the Hermite function to the next.
 //
-// h(z) = He_n(z) exp(-z^2/4) solves h'' = (z^2/4 - n - 1/2) h and oscillates up to its last zero,
-// up to which steps of a Taylor series are stable (Glaser et al. 2007, SIAM J. Sci. Comput.
-// 29, 1420). The series about one zero gives the next, by Newton, and h' there, from which the
-// weight follows. In numbers of 106 bits the errors of n steps add up to less than the rounding of
-// a double.
+// h(z) = He_n(z) exp(-z^2/4) solves h'' = (z^2/4 - n - 1/2) h and oscillates up to its last zero;
+// in this range steps of a Taylor series are stable (Glaser et al. 2007, SIAM J. Sci. Comput. 29,
+// 1420). The series about one zero gives the next, by Newton's method, and h' there, which
+// determines the weight. In numbers of 106 bits the errors of n steps add up to less than the
+// rounding of a double.
 #include <algorithm>
 #include <cmath>
 #include <numbers>
@@ -40,8 +40,8 @@ class TaylorSeries {
         }
     }
 
-    // The zero near t = 1, by Newton's steps in doubles, which converge as the third power since
-    // h'' = 0 there, and one in full.
+    // The zero near t = 1, by Newton's steps in doubles, which converge with order three since h''
+    // = 0 there, and one step in full precision.
     DoubleDouble zero_near_one() const {
         double t = 1.0;
         for (int step = 0; step < 4; ++step) {
@@ -68,7 +68,8 @@ class TaylorSeries {
     }
 
   private:
-    // A step is about half a period, where terms are those of sin(pi t): the last is below 2^-106.
+    // A step is about half a period, in which the terms are those of sin(pi t): the last is below
+    // 2^-106.
     static constexpr std::size_t kTerms = 48;
 
     DoubleDouble term_[kTerms];
@@ -82,7 +83,8 @@ DoubleDouble square_at_zero(int n) {
     return square;
 }
 
-// exp(-z^2/2)/square to three units in the last place, where z^2/2 itself is not known as well.
+// exp(-z^2/2)/square to three units in the last place, although z^2/2 itself is not known as
+// accurately.
 double weight(const DoubleDouble& z, const DoubleDouble& square) {
     const DoubleDouble exponent = z * z * -0.5;
     return std::exp(exponent.hi) * (1.0 + exponent.lo) / square.hi;

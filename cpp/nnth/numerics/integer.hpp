@@ -9,8 +9,8 @@
 
 namespace nnth {
 
-// Sign and magnitude. Sums and products are exact; memory is all that limits them. Storage is kept
-// from one value to the next, so that sums in a loop do not allocate.
+// Sign and magnitude. Sums and products are exact and limited only by memory. Storage is kept from
+// one value to the next, so that sums in a loop do not allocate.
 class Integer {
   public:
     Integer() = default;
@@ -38,8 +38,8 @@ class Integer {
         return sign() == other.sign() && limbs_ == other.limbs_;
     }
 
-    // this / divisor * 2^exponent for a positive divisor, with relative error below 2^-50;
-    // 0 or infinite where that leaves the range of doubles.
+    // this / divisor * 2^exponent for a positive divisor, with relative error below 2^-50; 0 or
+    // infinite if it leaves the range of doubles.
     double ratio(const Integer& divisor, std::int64_t exponent = 0) const;
 
   private:
@@ -47,7 +47,7 @@ class Integer {
 
     void accumulate(const Integer& a, const Integer& b, bool subtract);
     void add_magnitude(const Limbs& magnitude, bool negative);
-    // The leading 64 bits, and the exponent that goes with them.
+    // The leading 64 bits, and the exponent that belongs to them.
     double leading(std::int64_t& exponent) const;
 
     Limbs limbs_;  // least significant first, no leading zeros

@@ -13,7 +13,7 @@ namespace {
 
 __extension__ using Wide = __int128;
 
-// Sum of the `count` greatest.
+// The sum of the `count` greatest sizes.
 std::size_t sum_of_greatest(std::vector<std::size_t> sizes, std::size_t count) {
     std::sort(sizes.begin(), sizes.end(), std::greater<>());
     sizes.resize(count);
@@ -29,7 +29,7 @@ IntegerMatrix::IntegerMatrix(const std::vector<double>& values, std::size_t colu
     scale();
 }
 
-// All 2 x 2 minors with the first entry of `row` that is not zero vanish. A product of odd numbers
+// Whether all 2 x 2 minors with the first nonzero entry of `row` vanish. A product of odd numbers
 // is odd, so equal products have equal parts; 53 + 53 bits fit.
 bool IntegerMatrix::proportional(std::size_t row, std::size_t other) const {
     std::size_t lead = 0;
@@ -40,12 +40,12 @@ bool IntegerMatrix::proportional(std::size_t row, std::size_t other) const {
         if (left != right) return false;
         if (left != 0 && a.exponent + v.exponent != b.exponent + u.exponent) return false;
     }
-    // Where `other` is 0 in the leading column, left is 0 only if it is 0 everywhere.
+    // If `other` is 0 in the leading column, left is 0 only if `other` is 0 everywhere.
     return true;
 }
 
-// Rows that are proportional agree modulo a prime once their leading entry is 1: that finds the
-// candidates, and exact products decide.
+// Proportional rows agree modulo a prime once their leading entry is 1: this finds the candidates,
+// and exact products decide.
 void IntegerMatrix::drop_proportional_rows() {
     const PrimeField field(prime_below(std::uint64_t(1) << 62));
     const Residue half = field.inverse(field.dyadic(2, 0));
@@ -79,7 +79,7 @@ void IntegerMatrix::drop_proportional_rows() {
     entries_.resize(rows_ * columns_);
 }
 
-// Subtracts the least exponent of each row, then that of each column; then none is negative.
+// Subtracts the least exponent of each row, then that of each column, so that none is negative.
 void IntegerMatrix::scale() {
     const auto lower = [&](std::size_t lines, std::size_t length, auto&& entry) {
         for (std::size_t line = 0; line < lines; ++line) {
@@ -113,7 +113,7 @@ std::size_t IntegerMatrix::minor_bits() const {
             column_bits[c] = std::max(column_bits[c], bits);
         }
     }
-    // A row of a minor of order m is at most sqrt(m) times its greatest entry long.
+    // A row of a minor of order m has a norm of at most sqrt(m) times its greatest entry.
     const std::size_t order = std::min(rows_, columns_);
     const std::size_t roots = (order * bit_length(order) + 1) / 2;
     return roots + std::min(sum_of_greatest(row_bits, order), sum_of_greatest(column_bits, order));

@@ -10,13 +10,12 @@
 
 namespace nnth {
 
-// Positive scales of rows and of columns change the sign of no minor, and whether one is zero. So
-// the matrix is scaled to integers, which stay small where the doubles' exponents are alike along
-// rows or columns.
+// Positive scales of rows and of columns do not change the sign of a minor, or whether it is zero.
+// So the matrix is scaled to integers, which stay small if the exponents of the doubles are similar
+// along rows or columns.
 class IntegerMatrix {
   public:
-    // `values` is row-major, finite, without zero rows; of rows that are proportional the first is
-    // kept.
+    // `values` is row-major, finite, without zero rows; of proportional rows the first is kept.
     IntegerMatrix(const std::vector<double>& values, std::size_t columns);
 
     std::size_t rows() const { return rows_; }

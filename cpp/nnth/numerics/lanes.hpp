@@ -17,7 +17,7 @@ inline std::size_t padded(std::size_t count) {
 
 // A vector of GCC and Clang: operators are elementwise, in IEEE double, whatever the width of the
 // machine's registers. Only for use inside a NNTH_MULTIVERSION function: no value of this type is
-// passed or returned, because the convention for that depends on the machine.
+// passed or returned, because the calling convention for it depends on the machine.
 typedef double Lanes __attribute__((vector_size(lanes * sizeof(double))));
 
 NNTH_INLINE void load(Lanes& to, const double* from) {

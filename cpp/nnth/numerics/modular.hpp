@@ -17,7 +17,7 @@ std::uint64_t prime_below(std::uint64_t bound);
 
 class PrimeField {
   public:
-    // `prime` is odd and below 2^62. (Any odd modulus does for all but the inverses.)
+    // `prime` is odd and below 2^62. (Any odd modulus is allowed except for the inverses.)
     explicit PrimeField(std::uint64_t prime);
 
     std::uint64_t prime() const { return p_; }
@@ -39,7 +39,7 @@ class PrimeField {
     Residue power(Residue base, std::uint64_t exponent) const;
     Residue inverse(Residue a) const { return power(a, p_ - 2); }  // a != 0; Fermat
 
-    // Inverts `count` values, none 0, in place, at three products each (Montgomery 1987, 10.3.1).
+    // Inverts `count` values, none 0, in place, with three products each (Montgomery 1987, 10.3.1).
     void invert(Residue* values, std::size_t count, std::vector<Residue>& scratch) const;
 
   private:

@@ -59,7 +59,8 @@ NNTH_MULTIVERSION void logarithms(const double* value, const double* exponent, d
     }
 }
 
-// value * 2^(exponent - reference), 0 where that is subnormal, and negligible beside the largest.
+// value * 2^(exponent - reference), 0 if that is subnormal, and hence negligible relative to the
+// largest.
 NNTH_MULTIVERSION void relative_to(double reference, const double* value, const double* exponent,
                                    double* out, std::size_t n) {
     for (std::size_t i = 0; i < n; ++i) {
@@ -218,9 +219,9 @@ void Moments::add(double* value, double* exponent, std::size_t n) {
     zeros_ += static_cast<std::uint64_t>(zeros) - (padded - n);
     if (!(most > -vmath::detail::kInfinity)) return;
 
-    // With logarithms c + d, where c is about their mean: n c + sum d, and n c^2 + 2 c sum d + sum
-    // d^2 in numbers of 106 bits. A wide net's logarithms differ from one another in their last
-    // digits, which the rounding of their squares would take.
+    // With logarithms c + d, where c is about their mean, the sums are n c + sum d, and n c^2 + 2 c
+    // sum d + sum d^2, in numbers of 106 bits. A wide net's logarithms differ from one another only
+    // in their last digits, which the rounding of their squares would remove.
     double sum, square;
     logarithms(value, exponent, relative, padded);
     const auto positive = static_cast<double>(padded) - zeros;

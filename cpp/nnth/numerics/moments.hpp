@@ -1,5 +1,6 @@
 // Mergeable statistics of positive numbers that may lie far outside the range of a double: sums of
-// powers, extremes and moments of the logarithm, the same bits in whatever order they are merged.
+// powers, extremes and moments of the logarithm, with the same bits in whatever order they are
+// merged.
 #pragma once
 
 #include <array>
@@ -12,11 +13,11 @@
 
 namespace nnth {
 
-// A sum whose result does not depend on the order of its terms, nor on how partial sums are
-// merged. As in the indexed sums of Demmel and Nguyen (2015), IEEE Trans. Comput. 64, 2060, the
-// real line is cut once and for all into bins of 32 binary digits; a term is chopped into its
-// digits, and digits more than three bins below the leading bin of the largest term are dropped.
-// The sum carries at least 96 bits below the leading digit of its largest term. At most 2^31 terms.
+// A sum whose result depends neither on the order of its terms nor on how partial sums are merged.
+// As in the indexed sums of Demmel and Nguyen (2015), IEEE Trans. Comput. 64, 2060, the real line
+// is divided into fixed bins of 32 binary digits; a term is split into its digits, and digits more
+// than three bins below the leading bin of the largest term are dropped. The sum has at least 96
+// bits below the leading digit of its largest term. At most 2^31 terms.
 class OrderlessSum {
   public:
     static constexpr std::size_t state_size = 5;

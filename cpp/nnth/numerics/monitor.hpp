@@ -20,7 +20,7 @@ class Monitor {
     virtual ~Monitor() = default;
     virtual bool should_continue(std::size_t done, std::size_t total) = 0;
 
-    // Throws Cancelled where should_continue() returns false.
+    // Throws Cancelled if should_continue() returns false.
     void check(std::size_t done, std::size_t total) {
         if (!should_continue(done, total)) throw Cancelled();
     }

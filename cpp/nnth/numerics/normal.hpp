@@ -7,14 +7,14 @@
 
 namespace nnth {
 
-// exp(-x^2 / 2) / sqrt(2 pi). The rounding of x^2 costs a relative error of x^2 2^-54, which stays
-// below 2^-43 wherever the density is a normal number.
+// exp(-x^2 / 2) / sqrt(2 pi). The rounding of x^2 causes a relative error of x^2 2^-54, which stays
+// below 2^-43 if the density is a normal number.
 NNTH_INLINE double normal_density(double x) {
     constexpr double kInvSqrtTwoPi = 0.39894228040143267794;
     return kInvSqrtTwoPi * vmath::exp(-0.5 * x * x);
 }
 
-// P(Z <= x), to full relative precision where it is above 1/2 and to x^2 2^-52 in the lower tail,
+// P(Z <= x), to full relative precision if it is above 1/2, and to x^2 2^-52 in the lower tail,
 // where the rounding of x / sqrt(2) is magnified.
 NNTH_INLINE double normal_probability(double x) {
     constexpr double kSqrtHalf = 0.70710678118654752440;
@@ -35,7 +35,7 @@ struct NormalPair {
 //     first = r cos(theta),   second = r sin(theta)
 //
 // All 64 bits of u count, however small it is, so the tail is as fine as the center: the largest
-// |z| is sqrt(130 log 2) = 9.493, beyond which a normal falls with probability 2.3e-21, once in
+// |z| is sqrt(130 log 2) = 9.493, which a normal variable exceeds with probability 2.3e-21, once in
 // 4e20 draws. Otherwise the distribution is exact up to the grid of (u, v), the rounding of u to a
 // double (which matters most near u = 1, where r is small), and the rounding of the formula, a few
 // units in the last place.

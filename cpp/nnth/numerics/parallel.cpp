@@ -30,7 +30,7 @@ struct Loop {
         progress.stop.store(true, std::memory_order_relaxed);
     }
 
-    // Relaxed is enough: the counter only deals out items, the join publishes their results.
+    // Relaxed is enough: the counter only assigns items, and the join publishes their results.
     void work(bool calling_thread) noexcept {
         Pulse pulse(progress, calling_thread);
         while (!progress.stop.load(std::memory_order_relaxed)) {

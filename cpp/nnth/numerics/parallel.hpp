@@ -1,4 +1,4 @@
-// A parallel loop over independent items, which a Monitor follows and can stop.
+// A parallel loop over independent items, which reports to a Monitor and which it can stop.
 #pragma once
 
 #include <cstddef>

@@ -21,8 +21,8 @@ namespace nnth {
 // of one draw are not independent: an item that needs several independent sequences uses several
 // streams, or disjoint ranges of draws.
 //
-// Filling n draws at once or in pieces gives the same values, on every CPU. A fill has a fixed cost
-// of some tens of nanoseconds; pieces of a few hundred draws run at full speed.
+// Filling n draws at once or in parts gives the same values, on every CPU. A fill has a fixed cost
+// of some tens of nanoseconds; parts of a few hundred draws run at full speed.
 class Stream {
   public:
     Stream(std::uint64_t seed, std::uint64_t stream, std::uint64_t position = 0)

@@ -52,7 +52,7 @@ void Restrictor::points_on_lines(const Hyperplanes& rows, std::size_t begin, boo
     }
 }
 
-// Subtracts from each row the multiple of `row` that clears its lead column, and leaves that
+// Subtracts from each row the multiple of `row` that makes its lead column zero, and leaves that
 // column out; or, to decone, makes it the bias.
 void Restrictor::eliminate(const Hyperplanes& rows, std::size_t row, std::size_t end, bool decone,
                            Hyperplanes& result) {
@@ -80,7 +80,7 @@ void Restrictor::eliminate(const Hyperplanes& rows, std::size_t row, std::size_t
     }
 }
 
-// Whether an entry is zero modulo none of the primes; false where it is zero modulo all.
+// Whether an entry is nonzero modulo all of the primes; false if it is zero modulo all.
 bool Restrictor::is_unit(const Hyperplanes& rows, std::size_t column, std::size_t row) const {
     const bool unit = rows.column(0, column)[row] != 0;
     for (std::size_t plane = 1; plane < fields_.size(); ++plane) {

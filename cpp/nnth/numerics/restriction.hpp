@@ -74,8 +74,8 @@ struct LinePoints {
     std::size_t all;     // distinct points
 };
 
-// Restricts hyperplanes to one another, with its own memory; each thread has one. Throws
-// UnluckyPrime where one of several primes fails.
+// Restricts hyperplanes to one another, with memory of its own; each thread has one. Throws
+// UnluckyPrime if one of several primes fails.
 class Restrictor {
   public:
     // `fields` must outlive it.

@@ -13,12 +13,12 @@ namespace nnth {
 // mantissa * 2^exponent. Products and quotients do not normalize the mantissa; `normalized` scales
 // it to near 1, which products of many numbers need.
 struct Scaled {
-    static constexpr std::int64_t far = 5000;  // exponents beyond it are 0 or infinity in a double
+    static constexpr std::int64_t far = 5000;  // a double has 0 or infinity for larger exponents
 
     DoubleDouble mantissa;
     std::int64_t exponent = 0;
 
-    // Accurate to half a unit in the last place and 2^-100; infinity or 0 outside the range of
+    // Accurate to half a unit in the last place plus 2^-100; infinity or 0 outside the range of
     // doubles.
     double value() const {
         return std::ldexp(mantissa.hi + mantissa.lo,

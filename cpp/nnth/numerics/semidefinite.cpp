@@ -95,7 +95,7 @@ NNTH_MULTIVERSION void products(const double* u, const double* v, std::size_t m,
 
 void CorrelatedRows::draw(Stream& stream, const std::vector<double>& gram, double scale,
                           std::size_t width, std::size_t pitch, double* rows, Pulse& pulse) {
-    constexpr std::size_t kPiece = std::size_t{1} << 16, kDrawCost = 5;  // nanoseconds a normal
+    constexpr std::size_t kPiece = std::size_t{1} << 16, kDrawCost = 5;  // nanoseconds per normal
     const std::size_t m = factor_.size;
     factor_.of(gram);
     if (normals_.size() < m * pitch) normals_.resize(m * pitch);

@@ -9,8 +9,8 @@
 
 namespace nnth {
 
-// R with R^T R = G for a positive semidefinite G, and which columns of G are independent: row k of
-// R belongs to column pivot[k] and is zero in the columns that came before. A Cholesky
+// R with R^T R = G for a positive semidefinite G, and the independent columns of G: row k of R
+// belongs to column pivot[k] and is zero in the columns that came before. It is a Cholesky
 // decomposition that takes the largest remaining diagonal first and leaves out dependent columns,
 // whose remaining square norm is below the rounding of a Gram matrix.
 struct GramFactor {
@@ -24,7 +24,7 @@ struct GramFactor {
     // Factors a Gram matrix `[m][m]`.
     void of(const std::vector<double>& gram);
 
-    // Overwrites the right-hand side v (m numbers) with G^- v: zero but at the pivots, where it
+    // Overwrites the right-hand side v (m numbers) with G^- v: zero except at the pivots, where it
     // solves the equations of the pivots.
     void solve(double* v) const;
 };
@@ -35,7 +35,7 @@ class CorrelatedRows {
   public:
     explicit CorrelatedRows(std::size_t m) : factor_(m) {}
 
-    // Rows of `width` numbers at a distance of `pitch`, padded with zeros, of the covariance
+    // Draws rows of `width` numbers at a distance of `pitch`, padded with zeros, of the covariance
     // scale^2 gram, `gram` [m][m]. O(width m) normals from an even draw of the stream on, rank
     // times (width rounded up to even) of them, and O(width m^2) operations.
     void draw(Stream& stream, const std::vector<double>& gram, double scale, std::size_t width,

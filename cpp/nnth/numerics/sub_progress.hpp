@@ -10,7 +10,7 @@ namespace nnth {
 // The monitor of one loop of a computation with several loops.
 class SubProgress final : public Monitor {
   public:
-    // A loop during which the computation goes from `begin` to `end` of `total`.
+    // A loop during which the progress of the computation goes from `begin` to `end` of `total`.
     SubProgress(Monitor& whole, std::size_t begin, std::size_t end, std::size_t total)
         : whole_(whole), begin_(begin), end_(end), total_(total) {}
     // Part `part` of `parts` equal parts.

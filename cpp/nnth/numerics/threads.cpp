@@ -24,7 +24,8 @@ void run_standard_threads(int threads, const std::function<void(int)>& work) {
         while (static_cast<int>(others.size()) < threads - 1) {
             others.emplace_back(work, static_cast<int>(others.size()) + 1);
         }
-    } catch (const std::system_error&) {  // the system allows no more: fewer threads do the work
+        // the system allows no more threads: fewer threads do the work
+    } catch (const std::system_error&) {
     }
     work(0);
     for (std::thread& other : others) other.join();

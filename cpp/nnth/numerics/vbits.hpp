@@ -2,8 +2,8 @@
 // double.
 //
 // Everything is branch-free: a condition chooses between two values that are both computed, which
-// the compiler turns into a blend. Integer work is add, shift and mask on 64 bits, all that AVX2
-// and SSE2 can do; conversions between double and integer go through the addition of a large
+// the compiler turns into a blend. Integer operations are add, shift and mask on 64 bits, which
+// AVX2 and SSE2 support; conversions between double and integer use the addition of a large
 // constant, because neither has an instruction for them.
 #pragma once
 
@@ -18,8 +18,8 @@ namespace nnth::vmath::detail {
 inline constexpr double kInfinity = std::numeric_limits<double>::infinity();
 inline constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
-// Adding 1.5 * 2^52 leaves no room for a fraction: the sum is rounded to the nearest integer, which
-// then stands in the low bits of the sum. Valid for |x| < 2^51.
+// Adding 1.5 * 2^52 leaves no bits for a fraction: the sum is rounded to the nearest integer, which
+// is then in the low bits of the sum. Valid for |x| < 2^51.
 inline constexpr double kRoundingShift = 0x1.8p52;
 
 NNTH_INLINE double round_to_integer(double x) {

@@ -25,9 +25,10 @@ NNTH_INLINE double erf_small(double x) {
 // erfc(x) for x >= 15/32, to full relative precision down to the last subnormal.
 //
 // erfc(x) = exp(-x^2 + h(x)) / (1 + 2x). Shepherd and Laframboise (1981), Math. Comp. 36, 249,
-// expand (1 + 2x) exp(x^2) erfc(x) in (x - k) / (x + k); here h, its logarithm, is expanded, which
-// lies in (0.1, 0.25) and so brings its rounding into the exponent where it hardly counts. k = 2;
-// 25 Chebyshev nodes of [15/32, 27.3]; error 2^-55. x^2 is split as in fdlibm's s_erf.c: the square
+// expand (1 + 2x) exp(x^2) erfc(x) in (x - k) / (x + k); here its logarithm h is expanded, which
+// lies in (0.1, 0.25), so that its rounding enters the exponent and is small. k = 2; 25 Chebyshev
+// nodes of [15/32, 27.3]; error 2^-55. x^2 is split as in fdlibm's s_erf.c: the square of the
+// leading half of x is exact, and the rest is small.
 // of the leading half of x is exact, and the rest is small.
 NNTH_INLINE double erfc_large(double x) {
     const double inside = x > 28.0 ? 28.0 : x;  // erfc(28) is 0

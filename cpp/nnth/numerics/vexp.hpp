@@ -75,8 +75,8 @@ NNTH_INLINE double tanh(double x) {
     return std::copysign(base + numerator / denominator, x);
 }
 
-// 1 / (1 + e^-x), to full relative precision where it is small. What rounding took from 1 + e is
-// given back to first order, times 1 / (1 + e), which is either the quotient or what it lacks to 1.
+// 1 / (1 + e^-x), to full relative precision where it is small. The rounding error of 1 + e is
+// corrected to first order, times 1 / (1 + e), which is either the quotient or one minus it.
 NNTH_INLINE double sigmoid(double x) {
     const double e = exp(-std::abs(x));
     const double sum = 1.0 + e;

@@ -67,8 +67,8 @@ NNTH_INLINE double log(double x) {
     return x < 0.0 ? detail::kNan : positive;
 }
 
-// log(1 + x), to full relative precision near 0: -infinity at -1, nan below. As fdlibm's s_log1p.c:
-// u = 1 + x is rounded, and what it lost comes back to first order as c / u.
+// log(1 + x), to full relative precision near 0: -infinity at -1, nan below. As in fdlibm's
+// s_log1p.c: u = 1 + x is rounded, and its rounding error is added back to first order as c / u.
 NNTH_INLINE double log1p(double x) {
     const double u = 1.0 + x;
     const detail::LogParts p = detail::log_parts(u);

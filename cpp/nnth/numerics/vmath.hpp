@@ -9,12 +9,13 @@
 // at every width. The calling file must be compiled as the core is: -O3, contraction off, and
 // -fno-trapping-math, without which the compiler may not turn choices into blends.
 //
-// Accuracy: every result within 2 units in the last place of the exact value, over the whole range
-// and relative to the value: near 0, and in the tails of erfc down to the subnormals
-// (tests/test_vmath.py measures them). Not correctly rounded, and not always monotone between
-// neighboring doubles. +-0, infinities and nan go in and come out as IEEE 754 and C have them,
-// except sincos, which is nan beyond 10^6, and atan2, which has the first quadrant only. Floating
-// point flags are not maintained. Rounding must be to nearest, and subnormals must not be flushed.
+// Accuracy: every result is within 2 units in the last place of the exact value, over the whole
+// range and relative to the value: near 0, and in the tails of erfc down to the subnormals
+// (tests/core/test_vmath.py measures them). Results are not correctly rounded, and not always
+// monotone between neighboring doubles. +-0, infinities and nan are handled as in IEEE 754 and C,
+// except by sincos, which is nan beyond 10^6, and atan2, which has the first quadrant only.
+// Floating point flags are not maintained. Rounding must be to nearest, and subnormals must not be
+// flushed.
 #pragma once
 
 #include "nnth/numerics/multiversion.hpp"

@@ -33,8 +33,8 @@ NNTH_INLINE SinCos sincos_kernel(double r, double t) {
     return {sine, cosine};
 }
 
-// Turns the (sin, cos) of an angle by `quarter` right angles; only its low two bits count. The odd
-// quarters exchange the two by their differing bits, since SSE2 cannot compare 64-bit integers.
+// Rotates the (sin, cos) of an angle by `quarter` right angles; only its low two bits count. The
+// odd quarters exchange the two by their differing bits, since SSE2 cannot compare 64-bit integers.
 NNTH_INLINE SinCos turn(SinCos a, std::uint64_t quarter) {
     constexpr std::uint64_t kSign = std::uint64_t{1} << 63;
     const std::uint64_t sine = std::bit_cast<std::uint64_t>(a.sin);
@@ -49,9 +49,9 @@ NNTH_INLINE SinCos turn(SinCos a, std::uint64_t quarter) {
 // sin(x) and cos(x) for |x| <= 10^6; nan beyond, where the reduction below would lose its accuracy.
 //
 // x - n pi/2 with pi/2 in four parts (fdlibm's e_rem_pio2.c): three of 33 bits, whose products with
-// n < 2^20 are exact, and the rest. The first difference is exact; what the next two round off is
-// exact too (Dekker 1971, Fast2Sum; where cancellation breaks its order of magnitudes the
-// difference itself is exact), so c - t holds the remainder in about twice the digits of a double.
+// n < 2^20 are exact, and the rest. The first difference is exact; the rounding errors of the next
+// two are exact too (Dekker 1971, Fast2Sum; if cancellation violates its order of magnitudes, the
+// difference itself is exact), so c - t is the remainder with about twice the digits of a double.
 NNTH_INLINE SinCos sincos(double x) {
     constexpr double kTwoOverPi = 6.36619772367581382433e-01;
     constexpr double kPart1 = 1.57079632673412561417e+00;
@@ -68,7 +68,7 @@ NNTH_INLINE SinCos sincos(double x) {
     const double c = b - w3;
     const double lost3 = (b - c) - w3;
     const double t = n * kPart4 - (lost2 + lost3);
-    const double r = c - t;  // so written, -0 remains -0
+    const double r = c - t;  // in this form, -0 remains -0
     return detail::turn(detail::sincos_kernel(r, (c - r) - t), detail::low_bits(n));
 }
 
@@ -82,8 +82,8 @@ NNTH_INLINE double atan2(double y, double x) {
     const bool corner = x == detail::kInfinity && y == detail::kInfinity;
     const double finite_x = corner ? 1.0 : x;
     const double finite_y = corner ? 1.0 : y;
-    // Away from the ends of the range, so that y + x stays finite and 0.66 x is not a subnormal;
-    // what the smaller of the two may lose by the quarter is below rounding.
+    // Scaled away from the ends of the range, so that y + x stays finite and 0.66 x is not a
+    // subnormal; the loss of the smaller one by the factor 1/4 is below rounding.
     const double larger = finite_x > finite_y ? finite_x : finite_y;
     const double upwards = larger < 0x1p-900 ? 0x1p200 : 1.0;
     const double factor = larger > 0x1p1022 ? 0.25 : upwards;

@@ -48,7 +48,7 @@ class WorkerPool {
         return {*this, worker};
     }
 
-    // All workers; to be called when no item is running.
+    // All workers; must be called when no item is running.
     const std::vector<std::unique_ptr<Worker>>& workers() const { return workers_; }
 
   private:

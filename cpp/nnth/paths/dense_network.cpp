@@ -17,7 +17,7 @@ namespace nnth::paths {
 namespace {
 
 constexpr double kKeepBytes =
-    128e6;  // more weights than this are generated again in the backward pass
+    128e6;  // more weights than this are not stored, but generated again in the backward pass
 
 // The positions of the columns of a matrix in the stream and in memory.
 struct Columns {
@@ -54,7 +54,7 @@ NNTH_INLINE void write_uniform(const PhiloxBlock& x, double* weights) {
     weights[1] = kWidth * (uniform_of(x.x2, x.x3) - 0.5);
 }
 
-// By inversion; the scale 1/sqrt(2) gives variance 1.
+// The inverse distribution function; the scale 1/sqrt(2) gives variance 1.
 NNTH_INLINE double laplace(double u) {
     constexpr double kScale = 0.70710678118654752440;
     const double centered = u - 0.5;
@@ -248,7 +248,7 @@ void DenseNetwork::generate(std::size_t layer, std::vector<double>& columns, Pul
     const std::size_t count = from.active.size();
     columns.resize(std::max(columns.size(), count * to.pitch));
     // The columns that are generated between two calls of the pulse, some milliseconds.
-    constexpr std::size_t kPiece = std::size_t{1} << 18, kDrawCost = 5;  // nanoseconds a weight
+    constexpr std::size_t kPiece = std::size_t{1} << 18, kDrawCost = 5;  // nanoseconds per weight
     const std::size_t most = std::max<std::size_t>(1, kPiece / std::max<std::size_t>(1, to.pitch));
     for (std::size_t k = 0; k < count; k += most) {
         const Columns c{seed_,

@@ -10,27 +10,27 @@
 
 namespace nnth::paths {
 
-// Draws networks one after the other and takes inputs through each, forward and back.
+// Draws networks one after another and propagates inputs through each, forward and backward.
 //
 // The weight from neuron i of layer l to neuron j of the next is a function of (seed, network, l,
-// i, j). Weights that leave a neuron which no input activates multiply zeros in both directions and
-// are not generated. The gate of a neuron with z = 0, which is likely if weights have atoms, is a
-// fair coin, common to all inputs. Activations are kept without the factors sqrt(2 / n) and up to
+// i, j). Weights of a neuron that no input activates multiply zeros in both directions and are not
+// generated. The gate of a neuron with z = 0, which is likely if weights have atoms, is a fair
+// coin, common to all inputs. Activations are stored without the factors sqrt(2 / n) and up to
 // powers of two, so with weights +-1 and an input of equal entries ties are found exactly (while
 // sums stay below 2^53).
 class DenseNetwork {
   public:
-    // `inputs` instead of ensemble.x: vectors of one length. `differentiated`: the number of
+    // `inputs` replaces ensemble.x: vectors of one length. `differentiated` is the number of
     // outputs to differentiate. Throws std::invalid_argument as `check` does, and if the network
     // needs too much memory.
     DenseNetwork(const NetworkEnsemble& ensemble, std::vector<std::vector<double>> inputs,
                  std::uint64_t differentiated);
 
-    // NetworkEnsemble `index` of a seed.
+    // Draws network `index` of a seed.
     void draw(std::uint64_t seed, std::uint64_t index, Pulse& pulse);
 
-    // For the network drawn last: sums over outputs below `outputs` of z_q^2; <h^L_a, h^L_b>; (dz_q
-    // / dx_p)^2 at input a; <dz_q/dx_a, dz_q/dx_b>; and the tangent kernel of z_1, sum_l f_l
+    // Values of the network drawn last: sums over outputs below `outputs` of z_q^2; <h^L_a, h^L_b>;
+    // (dz_q / dx_p)^2 at input a; <dz_q/dx_a, dz_q/dx_b>; and the tangent kernel of z_1, sum_l f_l
     // <h^{l-1}_a, h^{l-1}_b> <dz_1/dz^l_a, dz_1/dz^l_b>, f_l = 2 / n_{l-1}, or 1 for the standard
     // parametrization.
     Scaled output(std::size_t a, std::uint64_t outputs) const;

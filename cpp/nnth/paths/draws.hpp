@@ -1,4 +1,4 @@
-// The use of the streams of random.hpp inside the loops of the samplers.
+// Streams of random.hpp inside the loops of the samplers.
 #pragma once
 
 #include <bit>
@@ -27,7 +27,7 @@ NNTH_INLINE double uniform_of(std::uint64_t low, std::uint64_t high) {
 inline constexpr std::uint64_t dense_key = 0x64656e7365206e65;  // "dense ne"
 inline constexpr std::uint64_t gram_key = 0x6772616d206e6574;   // "gram net"
 
-// The far half of a network's stream, for rare and scalar draws: a range of 2^24 draws for each
+// The second half of a network's stream, for rare and scalar draws: a range of 2^24 draws for each
 // item, items below 2^39.
 inline Stream far_stream(std::uint64_t seed, std::uint64_t network, std::uint64_t item) {
     return Stream(seed, network, (std::uint64_t{1} << 63) + (item << 24));

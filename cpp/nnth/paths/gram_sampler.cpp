@@ -38,8 +38,8 @@ NNTH_MULTIVERSION void rectify(const double* z, double* h, std::size_t n) {
     for (std::size_t j = 0; j < n; ++j) h[j] = z[j] > 0.0 ? z[j] : 0.0;
 }
 
-// Drops the neurons that no input activates, which matter only for Z of this layer: compresses the
-// rows of z, padded with zeros, and returns their new pitch.
+// Removes the neurons that no input activates, which matter only for Z of this layer: compresses
+// the rows of z, padded with zeros, and returns their new pitch.
 std::size_t keep_active(double* z, std::size_t m, std::size_t width, std::size_t pitch) {
     // Without branches, half of which would be mispredicted.
     std::vector<double> most(z, z + width);

@@ -21,19 +21,18 @@ namespace nnth::paths {
 //                Y = sqrt(2/n) N' S, S^T S = D^T D; its columns, gated, are the derivatives D of
 //                this layer
 //
-// because W is known on the span of H, where it must give Z, and is fresh beyond. The tangent
+// because W is known on the span of H, where it must give Z, and is independent beyond. The tangent
 // kernel is Theta_ab = sum_l (2 / n_{l-1}) <h^{l-1}_a, h^{l-1}_b> <d^l_a, d^l_b>. Factors R, S and
-// the generalized inverse come from a Cholesky decomposition that leaves out dependent columns:
-// G is singular where n < m, neurons die or inputs repeat.
+// the generalized inverse come from a Cholesky decomposition that leaves out dependent columns: G
+// is singular if n < m, neurons are dead or inputs repeat.
 class GramSampler {
   public:
-    // `inputs` instead of ensemble.x. Throws std::invalid_argument as `check`, for weights that are
-    // not Gaussian, for more than one output, and if one network needs too much memory.
+    // `inputs` replaces ensemble.x. Throws std::invalid_argument as `check` does, for weights that
+    // are not Gaussian, for more than one output, and if one network needs too much memory.
     GramSampler(const NetworkEnsemble& ensemble, const std::vector<std::vector<double>>& inputs);
 
-    // NetworkEnsemble `index` of a seed: K = (2 / n_L) H^T H of the last hidden layer, the
-    // covariance of the output given the hidden layers, and Theta in the parameters W-hat; each m x
-    // m.
+    // Draws network `index` of a seed: K = (2 / n_L) H^T H of the last hidden layer, the covariance
+    // of the output given the hidden layers, and Theta in the parameters W-hat; each m x m.
     void draw(std::uint64_t seed, std::uint64_t index, double* nngp, double* ntk, Pulse& pulse);
 
     double bytes() const { return bytes_; }  // the memory in use

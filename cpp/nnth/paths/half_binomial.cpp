@@ -11,16 +11,16 @@ namespace nnth::paths {
 
 namespace {
 
-// a / b to 2^-105 of it.
+// a / b with a relative error of 2^-105.
 DoubleDouble ratio(double a, double b) {
     const double first = a / b;
     const DoubleDouble back = double_double::product(first, b);
     return {first, ((a - back.hi) - back.lo) / b};
 }
 
-// count * P(B = first + i), normalized over the values kept; zeros follow up to `count`. By ratios
-// from the mode downwards, to more digits than those of doubles, because their rounding accumulates
-// over thousands of values; above n/2 by symmetry.
+// count * P(B = first + i), normalized over the stored values; zeros follow up to `count`. Computed
+// by ratios from the mode downwards, with more digits than doubles have, because rounding
+// accumulates over thousands of values; above n/2 by symmetry.
 std::vector<DoubleDouble> loads(std::int64_t n, std::int64_t first, std::int64_t last,
                                 std::size_t count) {
     std::vector<DoubleDouble> load(count);

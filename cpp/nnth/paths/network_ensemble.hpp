@@ -28,8 +28,8 @@ struct NetworkEnsemble {
     }
 };
 
-// Throws std::invalid_argument for widths outside 1..largest_width, no layer, and an input x that
-// is zero or not finite.
+// Throws std::invalid_argument for widths outside 1..largest_width, for no layer, and for an input
+// x that is zero or not finite.
 void check(const NetworkEnsemble& ensemble);
 
 // The same for several inputs of one length, at least one, in place of ensemble.x, which becomes

@@ -17,9 +17,9 @@ namespace {
 constexpr std::size_t kTile = NormSampler::tile;
 constexpr std::size_t kPairCost = 100;  // nanoseconds per two layers of a network
 
-// The use of a network's stream, in blocks of two draws (random.hpp): three blocks for the ends of
-// the network, then three for every two layers. Draws that the vectorized tries do not accept
-// continue in the far half of the stream, in a range for each variable.
+// The use of a network's stream, in blocks of two draws (random.hpp): three blocks for the input
+// and the output of the network, then three for every two layers. Draws that the vectorized tries
+// do not accept continue in the second half of the stream, in a range for each variable.
 enum HeadBlock : std::uint64_t { kOutput, kEnds, kEndsWords, kLayers };
 enum LayerBlock : std::uint64_t { kForward, kWords, kBackward, kPerPair };
 enum Variable : std::uint64_t { kActive, kForwardChi, kBackwardChi, kVariables };
@@ -164,7 +164,7 @@ Scaled NormSampler::jacobian(std::uint64_t seed, std::uint64_t network, Pulse& p
     const std::size_t depth = ensemble_.depth();
     const bool from_input = ensemble_.inputs() <= ensemble_.outputs;
     const auto k = static_cast<std::size_t>(std::min(ensemble_.inputs(), ensemble_.outputs));
-    constexpr std::uint64_t kItem = std::uint64_t{1} << 38;  // beyond those of all layers
+    constexpr std::uint64_t kItem = std::uint64_t{1} << 38;  // larger than the items of all layers
     Stream stream = far_stream(seed, network, kItem);
     // A normal uses a whole block of two draws.
     const auto align = [&stream] { stream.seek((stream.position() + 1) & ~std::uint64_t{1}); };
@@ -265,7 +265,8 @@ void NormSampler::sample(std::uint64_t seed, std::uint64_t first, std::size_t n,
     }
     rescale(product, account, n);
 
-    // The ends: chi^2_{n_0 - 1} for the gradient, chi^2_{n_{L+1} - 1} for the other outputs.
+    // The input and the output: chi^2_{n_0 - 1} for the gradient, chi^2_{n_{L+1} - 1} for the other
+    // outputs.
     double free_inputs[kTile], free_outputs[kTile];
     normals_across(seed, first, kEnds, n, ends[0], ends[1]);
     words_across(seed, first, kEndsWords, n, networks.words[0], networks.words[1]);

@@ -38,9 +38,9 @@ class NormSampler {
 
     static constexpr std::size_t tile = 256;
 
-    // The quantities of networks first, ..., first + n - 1, n <= tile, of a seed: quantity k of
-    // network i is value[k * tile + i] 2^exponent[k * tile + i], squared except for the tangent
-    // kernels. Draws are functions of (seed, network), whatever the tile.
+    // Samples the quantities of networks first, ..., first + n - 1, n <= tile, of a seed: quantity
+    // k of network i is value[k * tile + i] 2^exponent[k * tile + i], squared except for the
+    // tangent kernels. Draws are functions of (seed, network), whatever the tile.
     void sample(std::uint64_t seed, std::uint64_t first, std::size_t n, double* value,
                 double* exponent, Pulse& pulse) const;
 

@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::size_t kMostBlocks = 8;
 
-// Blocks numbered anew in the order of their first paths.
+// The blocks, renumbered in the order of their first paths.
 Blocks numbered(const Blocks& labels, std::size_t paths) {
     std::array<int, 16> name;
     name.fill(-1);

@@ -32,7 +32,7 @@ DoubleDouble power(const DoubleDouble& base, int exponent) {
     return product;
 }
 
-// (2/n_0)^k m(x), with the scale of x aside.
+// (2/n_0)^k m(x), without the scale of x.
 ScaledVector start_at(const PathNetwork& network, const std::vector<double>& x, int k,
                       Monitor& monitor) {
     double largest = 0.0;

@@ -1,9 +1,11 @@
 // Exact even moments of the derivative, the output and the Jacobian of a random ReLU network
-// without biases, W_l = sqrt(2/n_(l-1)) W-hat_l, at any width and for any symmetric law of weights.
+// without biases, W_l = sqrt(2/n_(l-1)) W-hat_l, at any width and for any symmetric distribution of
+// the weights.
 //
 // The gates are fair coins independent of W-hat in every quantity here, as it is invariant under
 // sign flips of the weights (Hanin and Nica 2018, Prop. 2); with atoms, z = 0 needs a fair coin. So
-// 2k paths through the network have a non-zero expectation where every weight is shared by an even
+// 2k paths through the network have a non-zero expectation if every weight is shared by an even
+// number of them, and layers follow one another as a Markov chain of coincidences (transfer.hpp).
 // number of them, and layers follow one another as a Markov chain of coincidences (transfer.hpp).
 #pragma once
 
@@ -27,8 +29,9 @@ struct PathNetwork {
     double active = 0.5;  // the probability q of a gate: 1/2 for ReLU, 1 for linear networks
 };
 
-// All take half the order, k, and need mu up to a = k. Relative error of the result 2^-80 or less.
-// They throw std::invalid_argument for k, sizes or moments out of range, Cancelled for the monitor.
+// The functions below take half the order, k, and need mu up to a = k. The relative error of the
+// result is 2^-80 or less. They throw std::invalid_argument for k, sizes or moments out of range,
+// Cancelled if the monitor stops them.
 
 // E (dz_q/dx_p)^(2k).
 Scaled derivative_moment(const PathNetwork& network, int k, Monitor& monitor);

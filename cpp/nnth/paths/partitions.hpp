@@ -18,16 +18,17 @@ using Partition = std::vector<int>;  // parts in descending order
 // The partitions of k, (k) first and (1, ..., 1) last.
 std::vector<Partition> partitions(int k);
 
-// The permutations of the parts that change nothing: the product of m_b! over the multiplicities.
+// The number of permutations of the parts that change nothing: the product of m_b! over the
+// multiplicities.
 double symmetries(const Partition& partition);
 
 // (2s)! for 2s <= 18, exact.
 double even_factorial(int s);
 
 // The coefficients of E prod_i z_i^(2 lam_i) in the m_nu(v), z_i = sum_j W_ij v_j with independent
-// entries of W that have the even moments `mu[a]` = E W^(2a): the sum over matrices of whole
-// numbers a with row sums lam and column sums nu of prod_i (2 lam_i)!/prod_j (2 a_ij)! times
-// prod_ij mu[a_ij]. All terms are positive.
+// entries of W that have the even moments `mu[a]` = E W^(2a): the sum over matrices of integers a
+// with row sums lam and column sums nu of prod_i (2 lam_i)!/prod_j (2 a_ij)! times prod_ij
+// mu[a_ij]. All terms are positive.
 class CoincidenceCoefficients {
   public:
     explicit CoincidenceCoefficients(std::vector<DoubleDouble> mu) : mu_(std::move(mu)) {}
@@ -38,7 +39,8 @@ class CoincidenceCoefficients {
     std::map<std::pair<Partition, Partition>, DoubleDouble> known_;
 };
 
-// m_lam(x) for the partitions of k, in their order. Equal magnitudes cost as much as one.
+// m_lam(x) for the partitions of k, in their order. Entries of equal magnitude are grouped, and
+// cost as much as one.
 std::vector<DoubleDouble> monomials(int k, const std::vector<double>& x, Monitor& monitor);
 
 }  // namespace nnth::paths

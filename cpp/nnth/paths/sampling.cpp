@@ -95,8 +95,8 @@ PathSample sample_paths(const NetworkEnsemble& ensemble, const std::vector<Reque
     const std::uint64_t keep = std::min(run.keep, run.count);
     PathSample result{empty, std::vector<double>(count * keep), std::vector<double>(count * keep)};
 
-    // A group of networks has sums of its own and begins at a multiple of its size, wherever the
-    // run begins; an item of work is a number of groups.
+    // A group of networks has separate sums and begins at a multiple of its size, wherever the run
+    // begins; an item of work is a number of groups.
     std::uint64_t group = kGroup;
     std::uint64_t groups_per_item = 1;
     const std::uint64_t differentiated = outputs_differentiated(ensemble, requests);
@@ -128,7 +128,7 @@ PathSample sample_paths(const NetworkEnsemble& ensemble, const std::vector<Reque
         const std::uint64_t to = std::min(from + groups_per_item, first_group + groups);
         for (std::uint64_t g = from; g < to; ++g) {
             const std::uint64_t first = std::max(g * group, run.start);
-            // The end of the last group may be 2^64.
+            // The group may end at network 2^64.
             const auto n =
                 static_cast<std::size_t>(std::min(group - (first - g * group), end - first));
             if (law) {

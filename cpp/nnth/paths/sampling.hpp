@@ -10,8 +10,7 @@
 
 namespace nnth::paths {
 
-// NetworkEnsemble s of a seed is a function of (seed, s): a run may be divided into ranges of
-// networks.
+// Network s of a seed is a function of (seed, s): a run may be divided into ranges of networks.
 struct Run {
     std::uint64_t seed = 0;
     std::uint64_t start = 0;  // networks start..start + count - 1
@@ -54,8 +53,8 @@ struct GramSample {
 // Gram matrices over inputs of the same random networks (gram_sampler.hpp): K = (2 / n_L) H^T H and
 // the tangent kernel of the one output. By `law` for Gaussian weights, or from `dense` networks.
 // The same bits for any number of threads, and for any division of the run into ranges. Throws
-// std::invalid_argument as the samplers do, std::range_error where a kernel leaves the range of
-// doubles, Cancelled when the monitor stops it.
+// std::invalid_argument as the samplers do, std::range_error if a kernel leaves the range of
+// doubles, Cancelled if the monitor stops it.
 GramSample sample_grams(const NetworkEnsemble& ensemble,
                         const std::vector<std::vector<double>>& inputs, Sampler sampler,
                         const Run& run, Monitor& monitor);

@@ -26,7 +26,7 @@ struct Layer {
     DoubleDouble apart, joint;  // two neurons, active: n (n-1) q^2; one: n q
     DoubleDouble mu4;
 
-    // Four paths through a layer of weights none of which is marked.
+    // Takes four paths through a layer of weights of which none is marked.
     Meetings pass(const Meetings& s) const {
         const DoubleDouble square = variance * variance;
         return {square * apart * (s[0] + s[2]), square * apart * (s[1] + s[2] + s[2]),
@@ -41,8 +41,8 @@ Meetings operator+(const Meetings& a, const Meetings& b) {
     return {a[0] + b[0], a[1] + b[1], a[2] + b[2]};
 }
 
-// |h|^4 = crossed + fourth, fourth = |h|_4^4; b: four paths with one marked weight behind them, c:
-// with two. All of one scale.
+// |h|^4 = crossed + fourth, fourth = |h|_4^4; b: four paths with one marked weight in the layers
+// below, c: with two. All have one scale.
 struct State {
     DoubleDouble crossed, fourth;
     Meetings b, c;

@@ -11,20 +11,21 @@ namespace nnth::paths {
 
 // The parameters with respect to which the kernel is a squared gradient.
 enum class Parameters {
-    normalized,  // W-hat, the entries of variance one: layers count alike
-    weights,     // W itself: a layer counts as the width before it
+    normalized,  // W-hat, the entries of variance one: all layers have equal weight
+    weights,     // W itself: the weight of a layer is the width of the layer before it
 };
 
 struct TangentKernelMoments {
     Scaled mean;
     Scaled second;  // E Theta^2
     double
-        relative_variance;  // Var Theta/(E Theta)^2, relative error 2^-52 where it is above 2^-40
+        // Var Theta/(E Theta)^2, with a relative error of 2^-52 if it is above 2^-40
+        relative_variance;
 };
 
 // For one output, Theta = sum over all weights of (dz/dw)^2. Needs mu up to order 4; n_out must be
-// 1. All terms are positive; relative error 2^-80 after 10^5 layers. Time O(L).
-// Throws std::invalid_argument for sizes, moments or x out of range, Cancelled for the monitor.
+// 1. All terms are positive; the relative error is 2^-80 after 10^5 layers. Time O(L). Throws
+// std::invalid_argument for sizes, moments or x out of range, Cancelled if the monitor stops it.
 TangentKernelMoments tangent_kernel_moments(const PathNetwork& network,
                                             const std::vector<double>& x, Parameters parameters,
                                             Monitor& monitor);

@@ -4,10 +4,10 @@
 //   y_l(s) = (2/n_l)^k E[the sum over all ways for the paths to pass through layer l in state s],
 // a layer is y_l = D(n_l) C y_(l-1): C counts the weights that the paths share, and
 //   D(n)(s) = (2/n)^k n (n-1) ... (n-m+1) q^m / repeats(s), m neurons in state s,
-// chooses the neurons, each active with probability q. Nothing is negative, for any law of the
-// weights, so nothing cancels: in double-double arithmetic a layer of S states costs a relative
+// chooses the neurons, each active with probability q. Nothing is negative, for any distribution of
+// the weights, so nothing cancels: in double-double arithmetic a layer of S states costs a relative
 // error of at most (S + 3k + 8) 2^-102, which is 2^-80 after 10^5 layers of the largest systems.
-// (Cumulants and power sums, the usual basis, do cancel where a cumulant is negative.)
+// (Cumulants and power sums, the usual basis, do cancel if a cumulant is negative.)
 #pragma once
 
 #include <cmath>
@@ -54,8 +54,8 @@ DoubleDouble falling_factorial(std::int64_t n, int m);
 // C y.
 ScaledVector couple(const Transfer& transfer, const ScaledVector& y);
 
-// The state after layers of these widths. Runs of one width take a logarithmic number of steps
-// where that is quicker. The monitor is polled every few milliseconds.
+// The state after layers of these widths. Consecutive layers of one width take a logarithmic number
+// of steps if that is faster. The monitor is polled every few milliseconds.
 ScaledVector propagate(const Transfer& transfer, ScaledVector y,
                        const std::vector<std::int64_t>& widths, double active, Monitor& monitor);
 

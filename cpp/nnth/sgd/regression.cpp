@@ -16,7 +16,7 @@ namespace nnth::sgd {
 namespace {
 
 constexpr std::size_t kBlock = 256;  // steps whose states are kept, to be averaged
-constexpr std::uint64_t kSegment = std::uint64_t{1} << 17;  // steps between looks at the monitor
+constexpr std::uint64_t kSegment = std::uint64_t{1} << 17;  // steps between polls of the monitor
 constexpr std::size_t kMostBlocks = kMostDimensions / lanes;
 
 // The data of the vectorized functions: rows padded by zeros to `blocks` times `lanes` numbers.
@@ -32,7 +32,7 @@ struct Steps {
     double* gradients;   // of every step
 };
 
-// With Blocks = 0 the number of blocks is known at run time only.
+// With Blocks = 0 the number of blocks is known only at run time.
 template <std::size_t Blocks>
 NNTH_INLINE void take(const Steps& s) {
     constexpr std::size_t most = Blocks == 0 ? kMostBlocks : Blocks;
@@ -224,7 +224,7 @@ ChainMeans run_chains(const Regression& problem, const Chains& run, Monitor& mon
         chains.push_back({Batches(run.scheme, problem.points, run.batch, Stream(run.seed, c)),
                           zeros, zeros, squares, squares});
     }
-    // All chains advance by a segment, then all by the next: items are short for chains of any
+    // All chains advance by a segment, then all by the next: items stay short for chains of any
     // length.
     const std::uint64_t all = run.burn_in + run.steps;
     std::vector<std::uint64_t> ends;
