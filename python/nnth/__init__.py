@@ -10,8 +10,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-# GNU OpenMP reads the variable when the core is loaded. By default its threads wait at full speed;
-# where other programs share the cores, that makes a parallel loop ten times slower.
+# GNU OpenMP reads the variable when the core is loaded. By default its threads wait in a busy loop;
+# if other programs share the cores, that makes a parallel loop ten times slower.
 _policy_is_set = "OMP_WAIT_POLICY" in os.environ
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 import_module("nnth._core")

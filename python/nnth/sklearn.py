@@ -358,7 +358,7 @@ class NeuralKernelClassifier(ClassifierMixin, _NeuralKernelEstimator):  # type: 
         Returns:
             Classes `(k,)`.
         """
-        means = self._means(X)  # which checks that the classifier is fitted
+        means = self._means(X)  # it checks that the classifier is fitted
         return np.asarray(self.classes_[means.argmax(axis=1)])
 
     def predict_proba(self, X: ArrayLike) -> Floats:

@@ -22,7 +22,7 @@ from nnth._kernels.gram import gram
 STORED = json.loads((Path(__file__).parents[1] / "reference" / "honesty.json").read_text())
 NAMES = STORED["names"]
 CASES = STORED["cases"]
-EVERY = 7  # one of so many cases is in the fast suite; a prime, so that each family has some
+EVERY = 7  # one case in 7 is in the fast suite; a prime, so that each family has some
 DEEP = 3  # layers of an expression that the fast suite computes; one takes up to half a second
 
 

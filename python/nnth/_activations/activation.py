@@ -111,8 +111,8 @@ def _from_expression(text: str) -> Activation:
     """Return the activation of an expression.
 
     Its properties do not depend on how it is written: a function of the catalogue has the
-    catalogue's properties, and a function that vanishes at 0, or whose derivative does, keeps its
-    digits there.
+    catalogue's properties, and a function that is 0 at 0, or has a derivative of 0 there, keeps its
+    digits.
     """
     plain = Activation(text, text)
     from nnth._activations.near_zero import near_zero  # imports NumPy, which names do not need

@@ -1,7 +1,7 @@
-"""The catalogue of activations, the one place where their names stand.
+"""The catalogue of activations, the only place that lists their names.
 
-A new activation is a line here. What else is known of it is computed from its expression:
-derivatives, kinks, jumps, smoothness, parity, fixed points.
+A new activation is a line here. Its other properties are computed from its expression: derivatives,
+kinks, jumps, smoothness, parity, fixed points.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Pair = tuple[float, float]
 class Parameter:
     """The parameter of a family of activations.
 
-    Attributes:
+    default: Its value if the activation is written without one.
         name: Its name in messages.
         default: Its value in an activation that is written without one.
         fit: Returns its value from the function itself, for a function of the family.

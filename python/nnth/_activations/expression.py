@@ -158,7 +158,8 @@ def _constant(node: ast.expr) -> float:
             return _number(_constant(left) / _constant(right))
         case ast.BinOp(left=left, op=ast.Pow(), right=right):
             base, exponent = _constant(left), _constant(right)
-            # Powers are real for negative bases with whole exponents, and 0 to exponents >= 0.
+            # Powers are real for negative bases with integer exponents, and for 0 with exponents >=
+            # 0.
             if base > 0.0 or (base < 0.0 and exponent.is_integer()) or base == 0.0 <= exponent:
                 return _power(base, exponent)
     raise ExpressionError(f"must have constant exponents, not {ast.unparse(node)!r}")

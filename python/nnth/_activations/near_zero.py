@@ -18,13 +18,13 @@ from nnth._runtime.typing import Floats
 # The radius, and the coefficients of 1, z, z^2, ... to the left and to the right of 0.
 NearZero = tuple[float, list[float], list[float]]
 
-_ROUNDING: Final = 2.0**-56  # the largest term that is left out, relative to the value
+_ROUNDING: Final = 2.0**-56  # the largest truncation error relative to the value
 _TAIL: Final = 8  # the last coefficients, which determine the radius of a series
 _LEAST_TERMS: Final = 12
-_POLYNOMIAL: Final = 1.0  # the radius of a series that ends
+_POLYNOMIAL: Final = 1.0  # the radius of a finite series
 _ACCURATE: Final = 1e-13
-# The largest difference between polynomial and program near the radius: relative, and absolute;
-# and absolute nearer to 0.
+# The largest difference between polynomial and program near the radius, relative and absolute, and
+# nearer to 0, absolute.
 _DIFFERENCE: Final = 1e-12
 _NOISE: Final = 1e-14
 _NOISE_WITHIN: Final = 1e-10
@@ -41,7 +41,7 @@ def near_zero(code: Code) -> NearZero | None:
     With their first two derivatives they are exact to rounding for |z| < radius, which is at most
     half of the distance to the next piece of the function. The program is as accurate if its value
     and derivative agree with the polynomials to 1e-13. The result is None, too, without an
-    expansion in whole powers, as for abs(z)**0.5. Cost: 1 to 10 ms.
+    expansion in integer powers, as for abs(z)**0.5. Cost: 1 to 10 ms.
     """
     places = switches(code)
     if places is None:
@@ -59,12 +59,12 @@ def near_zero(code: Code) -> NearZero | None:
     left, right = (_coefficients(a, sign) for a, sign in zip(sides, (-1, 1), strict=True))
     radius = 0.5 * min([_radius(left), _radius(right), *(abs(z) for z in places if z)])
     core = _core.Activation(code, None, 0.0)
-    # Later terms than the known ones may matter, as in z + z**40.
+    # Terms beyond the known ones may matter, as in z + z**40.
     while not _agree(core, radius, left, right):
         radius *= 0.5
         if radius < _LEAST_RADIUS:
             return None
-    # Expansions of functions that are smaller have too few digits: tails of distant terms.
+    # Expansions of smaller functions have too few digits: they are tails of distant terms.
     if max(abs(np.polynomial.Polynomial(c)(radius)) for c in (left, right)) < _LEAST_SIZE:
         return None
     if _is_as_accurate(core, radius, left, right):
@@ -85,7 +85,7 @@ def _coefficients(a: Expansion, side: int) -> list[float]:
 
 
 def _leads(c: Sequence[float]) -> list[tuple[int, int, float]]:
-    """Return, for s, s' and s'', the order, and of its first term the m of z^m and the size."""
+    """Return, for s, s' and s'', the order, and the m of z^m and the size of its first term."""
     found = []
     for order in range(3):
         m = next((n for n in range(order, len(c)) if c[n]), None)

@@ -30,8 +30,8 @@ _BESIDE_ZERO: Final = 1e-9  # below it the sign of a condition follows from its 
 def switches(code: Code) -> tuple[float, ...] | None:
     """Return the z at which a condition of abs, sign, step, max, min or where changes its sign.
 
-    They are sought up to |z| = 1024, or 64 for a function that oscillates fast; None for one that
-    oscillates too fast for either.
+    The search extends to |z| = 1024, or to 64 for a function that oscillates fast. The result is
+    None for a function that oscillates too fast for either.
     """
     from nnth._activations.near_zero import near_zero  # an import cycle: near_zero calls switches
 

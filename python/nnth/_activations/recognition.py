@@ -17,8 +17,8 @@ from nnth._activations.pieces import REACHES, Code, conditions
 from nnth._activations.smoothness import joints
 from nnth._activations.taylor import Expansion, NoExpansionError, expansion
 
-# Values are compared at these points first; those of functions whose pieces may begin beyond the
-# range of `joints` also at the far points.
+# Values are compared at these points first, and also at the far points if pieces of a function may
+# begin beyond the range of `joints`.
 _POINTS: Final = np.concatenate([s * np.geomspace(1e-3, 1e3, 61) for s in (-1.0, 1.0)])
 _FAR_POINTS: Final = np.concatenate([s * np.geomspace(1e3, 1e300, 2000) for s in (-1.0, 1.0)])
 _NEAR: Final = 1e-9
@@ -75,7 +75,7 @@ def _root(condition: Code) -> Fraction | None:
 
 
 def _candidates(act: Activation) -> Iterator[Activation]:
-    """Return the single activations of the catalogue, then of each family the member that fits."""
+    """Yield the single activations of the catalogue, then the fitting member of each family."""
 
     def value(z: float) -> float:
         return float(act.core.evaluate([z])[0][0])

@@ -3,8 +3,8 @@
 Values in doubles do not show whether a function vanishes at a point, or which derivative jumps
 there: in softplus(z) - log(2) the digits cancel. Here every operation of a program is applied to a
 series in t = |z - at| > 0, by the recurrences of automatic differentiation (Griewank and Walther
-2008, chapter 13); a sum that is smaller than its terms by 10^40 is 0. A number is the decimal that
-is written, so 0.1 is one tenth, and pi and e are exact.
+2008, chapter 13); a sum that is smaller than its terms by 10^40 is 0. A number is the decimal in
+the expression, so 0.1 is one tenth, and pi and e are exact.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ _SIMPLE: Final = 10**4  # exponents that are fractions with at most this denomin
 
 
 class NoExpansionError(ArithmeticError):
-    """Raised for a function without a known expansion in whole powers times one power."""
+    """Raised for a function without a known expansion in integer powers times one power."""
 
 
 @dataclass(frozen=True)
 class Expansion:
-    """sum_n terms[n] t^(order + n), t = |z - at|; no terms: the function is 0 there."""
+    """sum_n terms[n] t^(order + n), t = |z - at|; without terms the function is 0 there."""
 
     order: Fraction
     terms: tuple[Decimal, ...]
@@ -72,15 +72,15 @@ def expansion(
 ) -> Expansion:
     """Return the expansion of a program on one side, +1 or -1, of a point.
 
-    Of a function with pieces it is the expansion of the piece next to the point, or of the piece at
-    the distance `aside`, if the point is only known to that accuracy.
+    For a function with pieces it is the expansion of the piece next to the point, or of the piece
+    at the distance `aside`, if the point is only known to that accuracy.
 
     Accuracy: some 70 digits of every coefficient, fewer after cancellation. Cost: 0.1 to 1 ms per
     operation.
 
     Raises:
-        NoExpansionError: At a pole, or at a branch point whose powers do not differ by whole
-            numbers, inside a function that is singular there.
+        NoExpansionError: At a pole, or at a branch point whose powers do not differ by integers,
+        inside a function that is singular there.
     """
     distance = Decimal(aside)
 
@@ -194,7 +194,7 @@ def _multiply(a: Expansion, b: Expansion) -> Expansion:
 def _power(a: Expansion, p: Fraction) -> Expansion:
     """Return b = a^p, from a b' = p a' b: n a_0 b_n = sum_k (k p - n + k) a_k b_(n-k).
 
-    Whole powers are products, because the recurrence loses digits.
+    Integer powers are products, because the recurrence loses digits.
     """
     if p == 0:
         return _constant(_ONE)
@@ -319,7 +319,7 @@ def _normal_cdf(a: Expansion) -> Expansion:
 
 
 def _normal_cdf_of(x: Decimal) -> Decimal:
-    """Return Phi(x), in the tail, where 1 + erf has no digits, by Laplace's continued fraction."""
+    """Return Phi(x); in the tail, where 1 + erf has no digits, by Laplace's continued fraction."""
     if x > -2:
         return (1 + _erf_of(x / Decimal(2).sqrt())) / 2
     if x < -_FAR_TAIL:

@@ -141,8 +141,8 @@ def phase_of(eta_lambda0: float) -> str:
 def peak_time(eta_lambda0: float, width: float) -> float:
     """Return log n/(2 log(eta lambda_0 - 1)), the time of the peak in the catapult phase; else NaN.
 
-    At that time |z|, which grows from order 1 by eta lambda_0 - 1 a step, has reached n^(1/2).
-    With 1/q_0 for n, q_0 = kappa (eta z_0)^2, it starts from the z_0 of a network.
+    At that time |z|, which grows from order 1 by the factor eta lambda_0 - 1 per step, reaches
+    n^(1/2). With 1/q_0 in place of n, q_0 = kappa (eta z_0)^2, it starts from the z_0 of a network.
     """
     if not 2.0 < eta_lambda0 < 4.0 or not width > 0.0 or math.isinf(width):
         return math.nan

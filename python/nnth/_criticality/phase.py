@@ -140,7 +140,7 @@ def _correlations(
         rows["k_star"], rows["error"], rows["cb"], rows["cw"], rows["chi_perp"], threads, progress
     )
     sides = slopes(act.expression) if every.any() else None
-    if sides is not None and sides[0] == sides[1]:  # s(z) = a z keeps every correlation
+    if sides is not None and sides[0] == sides[1]:  # s(z) = a z preserves every correlation
         c_star[every] = chi_c[every] = error[every] = np.nan
     return c_star, chi_c, error
 
@@ -193,7 +193,7 @@ def _picture(
     up = np.searchsorted(biases, table["cb"][tends])
     with np.errstate(divide="ignore"):
         size = np.clip(np.log(table["chi_perp"][tends]), -_MAX_LOG_CHI, _MAX_LOG_CHI)
-    values[up[::-1], across[::-1]] = size[::-1]  # the least comes last and stays
+    values[up[::-1], across[::-1]] = size[::-1]  # the smallest comes last and stays visible
     k = np.geomspace(found.least, found.most, _CURVE_POINTS)
     square, derivative_square, curvature = found.exact(k)
     curves = []
@@ -204,7 +204,7 @@ def _picture(
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             x = np.where(change > 0.0, 1.0 / change, np.nan)
             y = k - x * square
-            # An edge is where the fixed point is one that variances tend to.
+            # An edge is drawn only where variances tend to the fixed point.
             y[(y < -1e-12 * k) | (x * curvature > 1.0 + 1e-9) | ~np.isfinite(y)] = np.nan
         inside = (x >= weights[0]) & (x <= weights[-1]) & (y <= biases[-1]) & (y >= biases[0])
         if inside.any():

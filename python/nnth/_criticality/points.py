@@ -17,7 +17,7 @@ LEAST_VARIANCE: Final = 1e-14
 MOST_VARIANCE: Final = 1e8
 
 _FIT_NODES: Final = 12
-_MAX_DEPARTURE: Final = 0.02  # fits reach to where |map(K)/K - 1| exceeds this
+_MAX_DEPARTURE: Final = 0.02  # fits extend to the K where |map(K)/K - 1| exceeds this
 _DEPARTURE_ROUNDING: Final = 1e-12
 _COEFFICIENT_ROUNDING: Final = 1e-6  # coefficients below this fraction of the largest are 0
 _EVALUATION_ROUNDING: Final = 1e-15
@@ -28,9 +28,9 @@ _MAX_JUMP_POSITION: Final = 64.0  # jumps are searched for up to this |z|
 class CriticalPoint:
     """A triple (C_b, C_w, K*) with K* fixed and chi_par = chi_perp = 1, and the map close to it.
 
-    k_star: NaN where every K is fixed.
-    universality: "scale-invariant", "K* = 0", "half-stable", or "family", where every K* is
-        critical for its own C_b and C_w (NaN here).
+    k_star: NaN if every K is fixed.
+    universality: "scale-invariant", "K* = 0", "half-stable", or "family", if every K* is
+        critical for its own C_b and C_w (then it is NaN here).
     stability: "stable", "unstable", "from below" or "from above" (the side that tends to K*), or
         "neutral" where every K is fixed.
     order r, a, next_a: with x = (K - K*)^r a layer adds (a x + next_a x^2) (K - K*). r is 1 for
@@ -78,7 +78,7 @@ class CriticalPoint:
         return float((1.0 / (self.order * abs(self.a))) ** (1.0 / self.order))
 
     def asymptotes(self, layer: Floats) -> tuple[Floats, Floats]:
-        """Return K at large layers to leading order, and with the logarithm that comes next.
+        """Return K at large layers to leading order, and with the logarithm of the next order.
 
         With u = 1/|x|, u' = u + r |a| + B/u + ..., B = r (r + 1) a^2/2 - r next_a. Hence u =
         r |a| l + B/(r |a|) log l, up to a constant that depends on the first variance.
@@ -114,7 +114,7 @@ def critical_points(
     """Return the critical points, attracting ones first, and which condition fails at others.
 
     Zeros of E[s s''] are isolated with a bound on its error (`nnth/kernel/balance.hpp`): between
-    them its sign is certain, except where the second value says that it is not resolved.
+    them its sign is certain, except in intervals that the second value lists as unresolved.
     """
     if found.jumps:
         return [], f"chi_perp is infinite: {_why_infinite(act)}"
@@ -240,7 +240,7 @@ def _at_zero(act: Activation, found: _core.VarianceMap, cw: float, chi_par: floa
         _, derivative, _ = found.exact(k)
         return cw * derivative - 1.0
 
-    # With a kink of some derivative at 0 the map is a series in sqrt(K), otherwise in K.
+    # If a derivative has a kink at 0, the map is a series in sqrt(K), otherwise in K.
     power = 0.5 if 0.0 in act.core.breaks(1.0) else 1.0
     reach, leading = _moderate_reach(departure, found.least, found.most), None
     near, series = departure(np.array([reach]))[0], np.zeros(1)
@@ -367,5 +367,5 @@ def _leading(series: Floats, top: float) -> int | None:
     scaled = np.abs(series) * top ** np.arange(len(series))
     if not scaled.max() > 0.0:
         return None
-    # c_j is known to rounding over top^j only.
+    # c_j is known only to the rounding over top^j.
     return int(np.argmax(scaled > _COEFFICIENT_ROUNDING * scaled.max())) or None

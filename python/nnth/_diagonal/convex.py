@@ -29,8 +29,8 @@ class Interpolation:
 def interpolation(x: Floats, y: Floats) -> Interpolation:
     """Return the equations X beta = y without those that repeat others.
 
-    x: `(m, n_0)`, y: `(m,)`. Raises ValueError where they have no solution, to 1e-10 of |y|, and
-    for y = 0, which beta = 0 solves.
+    x: `(m, n_0)`, y: `(m,)`. Raises ValueError if they have no solution, to 1e-10 of |y|, and for y
+    = 0, which beta = 0 solves.
     """
     if not y.any():
         raise ValueError("y must not be 0 everywhere: beta = 0 fits it from the start")
@@ -62,7 +62,7 @@ class Program:
     steps: int = 0
 
     def __post_init__(self) -> None:
-        # Where w is as large as beta the program is nearly quadratic, and mu is close to 0.
+        # If w is as large as beta, the program is nearly quadratic, and mu is close to 0.
         least_norm = self.equations.basis @ self.equations.coordinates
         self.log_scale = math.log(float(np.abs(least_norm).max())) - float(self.log_shape.max())
         self.mu = np.zeros_like(self.equations.coordinates)
@@ -84,7 +84,7 @@ class Program:
         for _ in range(_MAX_ITERATIONS):
             beta = self._beta(self.mu)
             gradient = v.T @ beta - c
-            # The rounding of z = V mu is a relative one of beta.
+            # The rounding of z = V mu causes a relative error of beta.
             rounding = EPSILON * max(1.0, float(np.abs(v @ self.mu).max()))
             scale = float((np.abs(v).T @ np.abs(beta) + np.abs(c)).max())
             if float(np.abs(gradient).max()) <= 2.0 * rounding * scale:
@@ -99,7 +99,7 @@ class Program:
     def _damped(self, step: Floats, derivative: float, change: float) -> Floats:
         """Return mu after the largest of 1, 1/2, 1/4, ... of the step that reduces the derivative.
 
-        Derivatives of the dual along the step are compared, not values, whose differences are lost
+        It compares derivatives of the dual along the step, not values, whose differences are lost
         in rounding much earlier.
         """
         v, c = self.equations.basis, self.equations.coordinates
@@ -151,8 +151,8 @@ class Program:
     def _tangent(self) -> Floats:
         """Return d mu/d(-log w) along the path: V dmu = tanh z in weighted least squares.
 
-        For small w mu is proportional to log(1/w), which is used in directions that no weight
-        decides.
+        For small w, mu is proportional to log(1/w); this is used in the directions that no weight
+        determines.
         """
         from scipy.linalg import solve_triangular
 
@@ -171,7 +171,7 @@ def smallest_scale(equations: Interpolation, log_shape: Floats) -> tuple[Floats,
     """Return the limit of the program as w -> 0, and its error, the last change of the iteration.
 
     It minimizes |beta|_1, and if several beta do, sum |beta_i| (log(|beta_i|/theta_0i^2) - 1) among
-    them. It is followed to w = exp(-20,000) unless it settles earlier.
+    them. The path is followed to w = exp(-20,000), or until it converges.
     """
     program = Program(equations, log_shape)
     before = program.solve(-50.0)

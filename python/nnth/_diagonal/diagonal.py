@@ -71,7 +71,7 @@ class DiagonalPath(Result):
 
     def _picture(self) -> Lines:
         first, last = float(self.alpha.min()), float(self.alpha.max())
-        if first == last:  # a single scale: draw three powers of ten on either side
+        if first == last:  # for a single scale the figure shows three powers of ten on either side
             first, last = first / 1e3, last * 1e3
         grid = np.geomspace(first, last, _SCALES_DRAWN)
         program = Program(self.equations, self.log_shape)

@@ -61,20 +61,20 @@ def gradient_flow(
         minus = 4.0 * gram * np.exp(np.minimum(2.0 * u[d:] + log_w, _MAX_LOG_SQUARE))
         return np.block([[plus, minus], [-plus, -minus]])
 
-    # Where w is large the parameters hardly move, and need a smaller tolerance.
+    # If w is large the parameters hardly change, and need a smaller tolerance.
     tolerance = _TOLERANCE * min(1.0, size / float(np.exp(log_w.max())))
     start = np.zeros(2 * d)
     solver = LSODA(derivative, 0.0, start, 1e300, jac=jacobian, rtol=_TOLERANCE, atol=tolerance)
     most = float(np.abs(y).max())
     for _ in range(_MAX_STEPS):
         with warnings.catch_warnings():
-            # A failing solver warns; its status says the same and is reported in the row.
+            # A failing solver warns; its status is reported in the row.
             warnings.simplefilter("ignore", UserWarning)
             solver.step()
         on_step()
         beta = beta_of(solver.y)
         residual = float(np.abs(x @ beta - y).max())
-        # The rounding of u is a relative one of beta.
+        # The rounding of u causes a relative error of beta.
         rounding = EPSILON * max(1.0, float(np.abs(solver.y).max()))
         rounding *= float((np.abs(x) @ np.abs(beta) + np.abs(y)).max())
         settled = residual <= 4.0 * np.sqrt(d) * rounding

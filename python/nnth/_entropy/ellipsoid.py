@@ -77,7 +77,7 @@ class Ellipsoid:
         return self.kolmogorov(n)
 
     def _cover(self, n: int, volume: float) -> float:
-        """Return the radius of a cover by points that differ in the first k axes alone.
+        """Return the radius of a cover by points that differ only in the first k axes.
 
         Balls of radius r/2 around points at distances r lie in an ellipsoid with the squared axes
         (1 + s) b_j^2 + (1 + 1/s) r^2/4, so that there are at most

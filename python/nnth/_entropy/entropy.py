@@ -264,7 +264,7 @@ def _nets(
     progress: Progress | None,
 ) -> Floats:
     check_memory(8 * samples * len(places), "samples must be fewer: their values")
-    random_network(places.shape[1], widths, cb=0.0)  # which checks the widths
+    random_network(places.shape[1], widths, cb=0.0)  # it checks the widths
     validated()
     values = np.empty((samples, len(places)))
     for sample in range(samples):

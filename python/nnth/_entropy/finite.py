@@ -19,8 +19,8 @@ from nnth._runtime.typing import Floats
 # factor of 2.
 DISTORTION: Final = 0.6
 _RATE: Final = DISTORTION**2 / 2.0 - DISTORTION**3 / 3.0
-_MOST_PAIRS: Final = 400  # number of points of which all pairs are compared
-_CHEAP: Final = 10**9  # number of differences that the lower bound of a later row may take
+_MOST_PAIRS: Final = 400  # the number of points for which all pairs are compared
+_CHEAP: Final = 10**9  # the number of differences that the lower bound of a later row may take
 
 
 def projected_dimension(points: int) -> int:

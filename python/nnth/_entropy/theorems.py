@@ -17,8 +17,8 @@ _MOST_BITS: Final = 60  # per dimension: no delta below exp(-40) R is tried
 def of_entropy(body: Body, n: int) -> float:
     """Return 3 eps_floor(n/26) >= delta_n, or NaN outside Hilbert spaces.
 
-    The centers of 2^k balls go to R^(26k) with distances kept up to a factor of 2, by a map that is
-    1-Lipschitz, and back by one that is 2-Lipschitz; both extend (Kirszbraun): |f - M a f| <= eps +
+    The centers of 2^k balls are mapped to R^(26k) with distances preserved up to a factor of 2, by
+    a 1-Lipschitz map, and back by a 2-Lipschitz map; both extend (Kirszbraun): |f - M a f| <= eps +
     2 eps.
     """
     if not body.hilbert:

@@ -27,11 +27,11 @@ from nnth._tables.table import Table, for_people
 Kind: TypeAlias = Literal["png", "svg", "pdf"]
 
 KINDS: Final = ("png", "svg", "pdf")
-_SQUARE = 0.84  # height of a tessellation by the width of its figure
-_PANELS = 2.1  # width of a row of panels by that of one
+_SQUARE = 0.84  # the height of a tessellation over the width of its figure
+_PANELS = 2.1  # the width of a row of panels over that of one panel
 _NOTE_SIZE = 6.0  # points
-_NOTE_WIDTH = 25.0  # letters of that size to an inch, at most
-_MANY_CELLS = 20_000  # beyond which a picture needs a finer resolution
+_NOTE_WIDTH = 25.0  # the largest number of letters of that size in an inch
+_MANY_CELLS = 20_000  # with more cells a picture needs a finer resolution
 _HIDDEN = ("sha256",)  # parameters that no reader of a figure needs
 
 
@@ -94,7 +94,7 @@ def figure_of(table: Table) -> tuple[Figure, list[str]]:
     drawings = _drawings(table)
     (drawing,) = drawings if len(drawings) == 1 else (None,)
     fine = isinstance(drawing, Tessellation) and len(drawing.values) > _MANY_CELLS
-    # The resolution belongs to the figure: a change on saving would not reach the layout.
+    # The resolution belongs to the figure: a change on saving would not change the layout.
     dpi = 2.0 * mpl.rcParams["figure.dpi"] if fine else mpl.rcParams["figure.dpi"]
     figure = Figure(figsize=_size(drawings), dpi=dpi, layout="constrained")
     FigureCanvasAgg(figure)
@@ -184,7 +184,7 @@ def _fill_figure(table: Table, figure: Any, drawings: Sequence[Any]) -> tuple[li
     below = figure.supxlabel(
         "", x=0.01, ha="left", fontsize=_NOTE_SIZE, color=gray(0.65), parse_math=False
     )
-    # Wrapped by hand, since matplotlib's own wrapping misleads its layout.
+    # Wrapped here, since matplotlib's own wrapping misleads its layout.
     widest = int(_NOTE_WIDTH * figure.bbox.width / figure.dpi)
     for width in range(widest, widest // 2, -2):
         below.set_text("\n".join(fill(one, width) for one in (_parameters(table), *notes)))

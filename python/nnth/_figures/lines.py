@@ -13,9 +13,9 @@ from nnth._tables.table import Column, Table
 
 # A logarithmic axis has its ticks at the values themselves if these are few and far apart.
 _MOST_TICKS, _LOGS_APART = 8, 0.26
-_MOST_ENTRIES = 12  # groups named in a legend; of more, every second, third, ... one
-_MANY_POINTS = 40  # more points get smaller markers
-_VECTOR_POINTS = 12_000  # more are an image in a vector graphic
+_MOST_ENTRIES = 12  # the groups named in a legend; of more, every second, third, ... group is named
+_MANY_POINTS = 40  # with more points the markers are smaller
+_VECTOR_POINTS = 12_000  # more points are an image in a vector graphic
 _X_TICKS = 8
 _TICKS_APART = 0.09  # least distance of tick labels, as a fraction of the axis
 _FLAT = 1e-9  # a relative variation below this is rounding
@@ -176,7 +176,8 @@ def _set_scales(axes: Any, plot: Lines, *, log: bool) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(_X_TICKS, integer=whole, steps=[1, 2, 5, 10]))
     if plot.linear is not None:
         axes.set_yscale("symlog", linthresh=plot.linear)
-        low, high = axes.get_ylim()  # between which ticks inside the linear part would crowd
+        # ticks inside the linear part, which would overlap, are between these
+        low, high = axes.get_ylim()
         shown = (y for y in axes.get_yticks() if low <= y <= high)
         axes.set_yticks([y for y in shown if y == 0.0 or abs(y) > plot.linear])
     elif log:

@@ -12,12 +12,13 @@ from matplotlib.patheffects import withStroke
 from nnth._figures.style import MARKERS, gray
 from nnth._tables.plot import HeatMap, Tessellation
 
-_VECTOR_SHAPES = 12_000  # more are an image in a vector graphic
-_SEAM = 0.25  # points: each cell is drawn over the gap to its neighbors, which viewers smooth
+_VECTOR_SHAPES = 12_000  # more shapes are an image in a vector graphic
+# points: each cell is drawn over the gap to its neighbors, which viewers would show as a seam
+_SEAM = 0.25
 _AMOUNTS = ListedColormap(mpl.colormaps["viridis"](np.linspace(0.15, 1.0, 256)))
 _STEPS = "YlGnBu_r"  # the last layer, which cuts most cells, is light
 _CURVES: Final = (("#000000", "-"), ("#009E73", (0, (4, 1.5))))
-_MISSING = 0.15  # gray of what has no value
+_MISSING = 0.15  # the gray of missing values
 _NAMES = 60  # soft colors for names without order
 
 
@@ -140,7 +141,7 @@ def _set_scale(fill: Any, picture: Tessellation) -> None:
         fill.set_cmap(ListedColormap(steps))
         fill.set_norm(BoundaryNorm(np.arange(first, last + 2) - 0.5, last - first + 1))
         return
-    if len(values) > 100:  # a few cells far out do not set the scale for all
+    if len(values) > 100:  # a few distant cells do not determine the scale of all
         low, high = (float(q) for q in np.quantile(values, (0.01, 0.99)))
     if not high > low:
         low, high = low - 0.5, high + 0.5

@@ -16,12 +16,12 @@ SHEETS: Final = {
     f"nnth.{name}": Path(__file__).parent.parent / f"{name}.mplstyle" for name in ("nnth", "dark")
 }
 MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
-_LAST_SHADE = 0.88  # of viridis, the rest being too light on white
+_LAST_SHADE = 0.88  # of viridis; lighter shades are too light on white
 
 
 @contextmanager
 def drawing_context(style: Style | None = None) -> Iterator[None]:
-    """Apply nnth's style below what the user chose, and restore all parameters afterwards.
+    """Apply nnth's style below the user's choices, and restore all parameters afterwards.
 
     From the weakest to the strongest: matplotlib's defaults, `nnth.mplstyle`, the parameters in
     which the current rcParams (of a matplotlibrc, a `matplotlib.style.context`, an assignment)
@@ -72,8 +72,8 @@ def gray(strength: float) -> tuple[float, float, float]:
 class Palette:
     """Color, dashes and marker of every meaning in a figure, equal in all of its panels.
 
-    meanings: what is drawn, in order. Up to the length of the style's property cycle each gets one
-    of its colors; more go from dark to light.
+    meanings: the meanings, in order. Up to the length of the style's property cycle each gets one
+    of its colors; for more the colors go from dark to light.
     """
 
     def __init__(self, meanings: list[Any]) -> None:

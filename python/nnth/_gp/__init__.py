@@ -1,4 +1,4 @@
-"""Wide networks beside their Gaussian process limit and its first correction."""
+"""Wide networks compared with their Gaussian process limit and its first correction."""
 
 from nnth._gp.gp import gp
 from nnth._gp.sampler import LayerSample, sample_layers

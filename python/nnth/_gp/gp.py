@@ -1,4 +1,4 @@
-"""The Gaussian process limit of wide random networks and its first correction, beside samples."""
+"""The Gaussian process limit of wide networks and its first correction, compared with samples."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ QUANTITIES: Final[tuple[Quantity, ...]] = (
     "observable_variance",
 )
 _LARGE_FRACTION: Final = 0.1
-_NEGLIGIBLE: Final = 0.1  # standard errors; smaller terms of order 1/n^2 do not show in z
+_NEGLIGIBLE: Final = 0.1  # standard errors; smaller terms of order 1/n^2 do not affect z
 _SIGNIFICANT: Final = 3.0  # standard errors from 0, for a mean in the fit of a slope
 _PLOTTED_LAYERS: Final = 3
 _PAIR_LABELS: Final = {
@@ -35,7 +35,7 @@ _PAIR_LABELS: Final = {
     "covariance": r"covariance $\mathrm{E}\,z_{i;a} z_{i;b}$",
     "cross_covariance": r"covariance $\mathrm{E}\,z_{i;a} z_{j;b}$, $i \neq j$",
 }
-_ROUNDING: Final = 1e-15  # the relative error where no recursion is used
+_ROUNDING: Final = 1e-15  # the relative error of quantities that need no recursion
 
 
 def asked_quantities(quantities: Sequence[str] | None) -> tuple[Quantity, ...]:

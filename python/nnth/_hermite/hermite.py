@@ -168,11 +168,11 @@ def positive_definite(split: Parts) -> str:
     For x on a sphere, C_b = 0 and one hidden layer the covariance is sum_k a_k^2 rho^k and the
     tangent kernel sum_k (1 + k) a_k^2 rho^k, so that one statement holds for both. For inputs
     without x_a = +-x_b the matrix of rho^k tends to the identity as k grows, so that infinitely
-    many a_k != 0, that is an s that is not a polynomial, are enough for them. On a pair x, -x the
-    even k see only the sum of the two coefficients of a quadratic form and the odd k only their
+    many a_k != 0, that is an s that is not a polynomial, suffice. On a pair x, -x the even k depend
+    only on the sum of the two coefficients of a quadratic form and the odd k only on their
     difference, so that neither part of s may be a polynomial. An odd part of degree d has a kernel
-    of rank at most C(n0 + d - 1, d), which bounds the number of such pairs; likewise an even part,
-    and both together where s is a polynomial. With C_b > 0 no two inputs are opposite.
+    of rank at most C(n0 + d - 1, d), which bounds the number of such pairs; the same holds for an
+    even part, and for both together if s is a polynomial. With C_b > 0 no two inputs are opposite.
     """
     even, odd = split.even, split.odd
     if even.degree is None and odd.degree is None:

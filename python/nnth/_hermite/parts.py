@@ -1,7 +1,7 @@
 """The even and the odd part of an activation: each zero, a polynomial, or not a polynomial.
 
-Properties that the expression proves are taken from it; the others are read off values, to a stated
-tolerance.
+Properties that the expression proves are taken from it; the others are determined from values, to a
+stated tolerance.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Parts:
-    """The even and the odd part of an activation, and how each was found.
+    """The even and the odd part of an activation, and the proof of each.
 
     A proof "expression" means that the part follows from the expression. A proof "values" means: a
     polynomial has no Chebyshev coefficient of a degree from its own + 1 to 1023 above 1e-13 of the
@@ -100,7 +100,7 @@ class _Fact:
 
 
 def parts(act: Activation) -> Parts:
-    """Return the even and the odd part of an activation, and how they were found.
+    """Return the even and the odd part of an activation, with their proofs.
 
     Cost: some milliseconds where values are used. Raises ValueError for a polynomial of degree
     above 200.

@@ -1,4 +1,4 @@
-"""From the user's description of a kernel to the kernel."""
+"""The kernel that corresponds to the user's description."""
 
 from __future__ import annotations
 

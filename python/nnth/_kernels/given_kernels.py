@@ -13,7 +13,7 @@ from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import validated
 
 _EPS: Final = float(np.finfo(float).eps)
-_ASYMMETRY: Final = 1e-8  # relative to the diagonal: what rounding leaves of a symmetric matrix
+_ASYMMETRY: Final = 1e-8  # relative to the diagonal: the asymmetry that rounding may cause
 _NETWORK: Final = ("act", "depth", "cb", "cw", "ntk")
 
 KernelFunction = Callable[[Floats, Floats], Any]

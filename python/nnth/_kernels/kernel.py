@@ -113,7 +113,7 @@ def kernel(
     network = infinite_network(act, depth=depth, cb=cb, cw=cw, ntk=ntk)
     chosen, depth = network.act, network.depth
     parameters = network.parameters
-    del parameters["ntk"]  # which follows the inputs
+    del parameters["ntk"]  # it follows the inputs
     if x_a is None and x_b is None:
         norm = 1.0 if norm is None else norm
         rho = 0.5 if rho is None else rho

@@ -16,7 +16,7 @@ from nnth._kernels.sphere import AngularValues, Levels, funk_hecke
 from nnth._runtime.typing import Floats, Progress
 from nnth._runtime.work import validated
 
-_TINY: Final = float(np.finfo(float).tiny)  # below it doubles lose digits
+_TINY: Final = float(np.finfo(float).tiny)  # smaller doubles have fewer digits
 
 Matrices = Literal["nngp", "ntk", "both"]
 
@@ -85,7 +85,7 @@ class NetworkKernel(SphereKernel):
     def sphere_norm(self, norm: float | None) -> float | None:
         """Return 1/C_w by default, at which the first layer has the kernel C_b + cos(theta).
 
-        Raises ValueError where C_w is 0, or its inverse is no double.
+        Raises ValueError if C_w is 0, or its inverse is not a double.
         """
         if norm is not None:
             return norm
@@ -97,8 +97,8 @@ class NetworkKernel(SphereKernel):
 
     def at_angles(self, angles: Floats, norm: float | None) -> AngularValues:
         assert norm is not None
-        # The kernels depend on norms and angles alone: two coordinates are enough.
-        radius = math.sqrt(2.0) * math.sqrt(norm)  # 2 norm may not be a double
+        # The kernels depend only on norms and angles: two coordinates are enough.
+        radius = math.sqrt(2.0) * math.sqrt(norm)  # 2 norm may overflow
         circle = np.stack((np.cos(angles), np.sin(angles)), axis=1)
         rows = self.rows(radius * np.concatenate(([[1.0, 0.0]], circle)), 1)
         return AngularValues(rows.matrix[0, 1:], float(rows.diagonal[0]), rows.error)

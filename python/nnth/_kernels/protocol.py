@@ -1,4 +1,4 @@
-"""The kernel protocol: what Gram matrices, regression, samples and spectra use of a kernel."""
+"""The kernel protocol: the methods of a kernel that Gram matrices, regression and spectra use."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class DataKernel(Protocol):
 
 
 class SphereKernel(DataKernel, Protocol):
-    """A kernel that on a sphere depends on the angle of two inputs alone."""
+    """A kernel that on a sphere depends only on the angle of two inputs."""
 
     def sphere_norm(self, norm: float | None) -> float | None:
         """Return the `|x|^2/n_0` of the sphere, given or by default; None means the unit sphere."""

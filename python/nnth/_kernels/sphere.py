@@ -14,7 +14,7 @@ from nnth import _core
 from nnth._runtime.typing import Floats
 
 _EPS: Final = float(np.finfo(float).eps)
-_TINY: Final = float(np.finfo(float).tiny)  # below it doubles lose digits
+_TINY: Final = float(np.finfo(float).tiny)  # smaller doubles have fewer digits
 _SPARE_NODES: Final = 80  # beyond the degree of the polynomials, for the kernel itself
 _MOST_NODES: Final = 6000
 _SMALLEST_SCALE: Final = 0.001  # least S of rbf:S, whose series has 1/S^2 terms

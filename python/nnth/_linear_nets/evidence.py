@@ -101,7 +101,8 @@ class Posterior:
 
         E u^b exp(-u) = I_b(x) = (1/2 pi i) int Gamma(b + s) x^(-s) E[T^s] ds,
 
-    with b = m/2 for the evidence, less for moments of tau, and 1/2 more for predictions. Source:
+    with b = m/2 for the evidence, smaller b for moments of tau, and 1/2 more for predictions.
+    Source:
     Hanin and Zlokapa (2022), theorem 1.
     """
 
@@ -116,7 +117,7 @@ class Posterior:
         return math.log(self.data.norm2) + math.log(0.5 * self.data.n0) - shift
 
     def integrals(self, b: float, log_x: float | Floats) -> dict[str, Floats]:
-        """Return I_b and its companions of nnth._core.mellin_barnes, at each log x."""
+        """Return I_b and the other results of nnth._core.mellin_barnes, at each log x."""
         points = np.atleast_1d(np.asarray(log_x, dtype=np.float64))
         layers = self.layers
         return _core.mellin_barnes(b, points, layers.shapes, layers.multiplicities)
@@ -198,7 +199,7 @@ class Posterior:
         target = math.log(self.data.nu) - (self.layers.depth + 1) * self.log_scale
         rates = [1.0, *(self.data.p / n for n in self.layers.widths)]
         counts = [1.0, *self.layers.multiplicities]
-        # By the logarithm of the distance of z from the last pole, as in the core.
+        # Uses the logarithm of the distance of z from the last pole, as the core does.
         last = max(-1.0 / rate for rate in rates)
         gaps = [1.0 + rate * last for rate in rates]
         low, high, at = -1e12, 800.0, 0.0

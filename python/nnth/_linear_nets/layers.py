@@ -16,7 +16,7 @@ from nnth._runtime.typing import Floats, Progress
 
 MAX_DEPTH: Final = 10_000_000
 MAX_INPUT: Final = 10**9
-MAX_SAMPLES: Final = 2**27  # one number is kept for each
+MAX_SAMPLES: Final = 2**27  # one number is stored for each
 SIGMA2_RANGE: Final = (1e-100, 1e100)
 
 

@@ -1,4 +1,4 @@
-"""The Marchenko-Pastur distribution, beside spectra of random sample covariance matrices."""
+"""The Marchenko-Pastur distribution, and spectra of random sample covariance matrices."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ Sampler = Literal["law", "dense"]
 
 ALPHA: Final = 0.5
 SIZE: Final = 500  # the smaller dimension by default
-MAX_SIZE: Final = 20_000  # the smaller dimension of sampled matrices, whose cost is its square
+MAX_SIZE: Final = 20_000  # of sampled matrices, whose cost is its square
 MAX_DENSE: Final = 2**26  # entries of a matrix sampled densely
 MAX_ROWS: Final = 10_000_000
-MAX_VALUES: Final = 2**27  # eigenvalues that are kept
+MAX_VALUES: Final = 2**27  # the largest number of eigenvalues that are stored
 RATIOS: Final = (1e-9, 1e9)  # the range of p/n0
 _BISECTIONS: Final = 60
 
@@ -328,6 +328,6 @@ def _histogram(theory: MarchenkoPastur, found: Spectra, p: int) -> Bars:
     counts = np.array([np.histogram(row, edges)[0] for row in values])
     density = counts / (p * np.diff(edges))
     mean, stderr = mean_and_stderr(density)
-    error = np.nan_to_num(stderr)  # one matrix has none
+    error = np.nan_to_num(stderr)  # a single matrix has no standard error
     label = f"{len(values)} matrices" if len(values) > 1 else "a matrix"
     return label, edges, mean, error

@@ -56,8 +56,8 @@ def classifier(z: Floats) -> Classifier:
 
     Least distance programming by non-negative least squares (Lawson and Hanson 1974, chapter 23):
     with u >= 0 that minimizes |(Z^T u, sum u - 1)| and residual r, w = -r_(1..d)/r_(d+1); and r = 0
-    exactly where sum u_i z_i = 0 with sum u_i = 1, the certificate of Gordan (1873). The support is
-    taken from u; w and the duals are then computed from linear equations on it, with refinement.
+    if and only if sum u_i z_i = 0 with sum u_i = 1, the certificate of Gordan (1873). The support
+    is taken from u; w and the duals are then computed from linear equations on it, with refinement.
     """
     from scipy.optimize import nnls
 
@@ -146,8 +146,8 @@ def _least_norm(rows: Floats) -> tuple[Floats, Floats, float]:
 def _softest_duals(rows: Floats, w: Floats) -> Floats | None:
     """Return the duals a > 0 on the margin to which gradient flow leads, least sum a (log a - 1).
 
-    a_i = exp(-z_i.r), where r minimizes sum exp(-z_i.r) + w.r by Newton's method; None where some
-    dual has to be 0, so that there is no such r.
+    a_i = exp(-z_i.r), where r minimizes sum exp(-z_i.r) + w.r by Newton's method; None if some dual
+    must be 0, so that there is no such r.
     """
     _, values, right = np.linalg.svd(rows, full_matrices=False)
     basis = right[values > values[0] * max(rows.shape) * EPSILON].T

@@ -14,7 +14,7 @@ Loss: TypeAlias = Literal["exponential", "logistic"]
 
 _RELATIVE_TOLERANCE: Final = 1e-13  # relative to w, which grows as log t
 _ABSOLUTE_TOLERANCE: Final = 1e-11
-_START: Final = 1e-13  # t times the curvature of the loss, before which the flow is a straight line
+_START: Final = 1e-13  # t times the curvature of the loss, up to which the flow is a straight line
 _MAX_EXPONENT: Final = 300.0  # reached only in steps that are then shortened
 
 
@@ -84,7 +84,7 @@ def time_times_loss(z: Floats, w: Floats, tau: float, loss: Loss) -> float:
     margins = z @ w
     if loss == "exponential":
         return float(np.exp(tau - margins).sum())
-    # log(1 + e^-u) = e^-u where that is below the rounding of 1.
+    # log(1 + e^-u) = e^-u if that is below the rounding of 1.
     small = margins > 40.0
     near = np.log(np.log1p(np.exp(-np.where(small, 0.0, margins))))
     return float(np.exp(tau + np.where(small, -margins, near)).sum())

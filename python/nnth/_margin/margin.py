@@ -303,7 +303,7 @@ def _row(z: Floats, found: Classifier, loss: Loss, tau: float, w: Floats) -> tup
     difference = w / size - found.w / norm
     gap = 1.0 / norm - float((z @ w).min()) / size
     rows, duals = z[found.on_margin], found.duals[found.on_margin]
-    # The part of w outside of the span of the support vectors.
+    # The part of w outside the span of the support vectors.
     _, values, right = np.linalg.svd(rows, full_matrices=False)
     span = right[values > values[0] * 1e-10]
     offset = float(np.linalg.norm(w - span.T @ (span @ w)))

@@ -1,4 +1,4 @@
-"""The networks a computation runs over: samples of a random one, or one that is given."""
+"""The networks of a computation: samples of a random network, or a given one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ S = TypeVar("S", bound="Mergeable")
 
 MAX_SAMPLES: Final = streams.SAMPLES.count
 
-_PARTS: Final = 64  # ranges of a sample, between which an interrupt finds statistics
+_PARTS: Final = 64  # ranges of a sample; statistics are available between them after an interrupt
 _TILE: Final = 256  # networks; ranges of whole tiles merge to the last bit
 _GRAIN: Final = 1000  # steps of progress per task
 
@@ -149,9 +149,9 @@ def ensemble(
 
 
 class Tasks:
-    """Progress through equal tasks, each of which tells its own.
+    """Progress through equal tasks, each of which reports its own progress.
 
-    As a context it turns a KeyboardInterrupt into one that says how far the work was.
+    As a context it turns a KeyboardInterrupt into one that states the progress.
     """
 
     def __init__(self, count: int, noun: str, progress: Progress | None) -> None:
@@ -161,7 +161,7 @@ class Tasks:
         self._regions = 0
 
     def part(self, done: int, total: int) -> None:
-        """The progress of the task at hand."""
+        """Report the progress of the current task."""
         self._share = done / total if total else 0.0
         self._report()
 
@@ -195,9 +195,9 @@ class Tasks:
 class Ranges(Generic[S]):
     """Iterate over the ranges (first, count) in which the networks of a sample are drawn.
 
-    What is drawn of each is passed to `add`; `sample` is the sample of all of them. As a context, a
-    KeyboardInterrupt becomes one that says how many networks were drawn, and what `so_far` says of
-    the sample.
+    The sample of each range is passed to `add`; `sample` is the sample of all of them. As a
+    context, a KeyboardInterrupt becomes one that states how many networks were drawn, and the text
+    that `so_far` returns for the sample.
     """
 
     sample: S

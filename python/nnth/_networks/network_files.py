@@ -1,4 +1,4 @@
-"""Networks from files: .npz and .safetensors. Never pickle."""
+"""Networks from files: .npz and .safetensors, without pickle."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _text(array: NDArray[Any]) -> str:
 
 
 def _layers(names: Collection[str]) -> int:
-    """Return the number of layers W1, b1, W2, b2, ..., none of which is missing."""
+    """Return the number of layers W1, b1, W2, b2, ..., of which none may be missing."""
     found = [re.fullmatch(r"[Wb]([1-9][0-9]{0,17})", name) for name in names]
     last = max((int(match[1]) for match in found if match), default=0)
     for i in range(1, last + 1):
@@ -141,7 +141,7 @@ class _Tensor:
         if self.dtype not in _DTYPES:
             raise ValueError(f"{name} must be one of {', '.join(_DTYPES)}, not {self.dtype}")
         dtype = np.dtype(_DTYPES[self.dtype])
-        # Python's integers, which no shape in a file can make overflow.
+        # Python's integers, which cannot overflow for any shape in a file.
         if math.prod(self.shape) * dtype.itemsize != self.end - self.begin:
             raise ValueError(
                 f"{name} must have the bytes of {self.dtype} {list(self.shape)}, not "
@@ -170,7 +170,7 @@ def _read_safetensors(stream: BinaryIO, act: str | None) -> Network:
 def _read_parameter(
     name: str, tensors: Mapping[str, _Tensor], dimensions: int, stream: BinaryIO
 ) -> NDArray[Any]:
-    if len(tensors[name].shape) != dimensions:  # a convolution's, a normalization's
+    if len(tensors[name].shape) != dimensions:  # a tensor of a convolution or a normalization
         raise ValueError(
             f"{name} must be that of a Linear layer, with {dimensions} dimension(s), not of shape "
             f"{list(tensors[name].shape)}"
@@ -263,7 +263,7 @@ def safetensors_of(network: Network) -> bytes:
             }
             reached = end
     text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)  # the data begin at a multiple of 8, as the format asks
+    text += b" " * (-len(text) % 8)  # the data begin at a multiple of 8, as the format requires
     return b"".join([len(text).to_bytes(8, "little"), text, *blocks])
 
 

@@ -33,7 +33,7 @@ from nnth._tables.table import Table
 
 Array = NDArray[np.float64]
 
-KEPT: Final = 1_000_000  # the values of at most this many networks are compared
+KEPT: Final = 1_000_000  # the largest number of networks whose values are compared
 LEVELS: Final = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 _POINTS: Final = 4000

@@ -1,4 +1,4 @@
-"""Exact even moments of random ReLU networks without biases, beside their infinite-width limits.
+"""Exact even moments of random ReLU networks without biases, and their infinite-width limits.
 
 z = W_(L+1) s(W_L ... s(W_1 x)), s = ReLU, W_l = sqrt(2/n_(l-1)) W-hat_l with independent entries of
 W-hat from a symmetric distribution mu of variance one; J = dz/dx. If mu has atoms, the gate at
@@ -358,8 +358,8 @@ class OffDiagonalNtk:
         limit: The ratio at infinite width, by the recursion; for L = 1 and Gaussian weights also
             its exact mean at every width.
         product: A false formula of lecture notes: the cosine times the product over layers of the
-            probability that both gates are open, given that one is. It takes the gates for
-            independent of the weights before them for two inputs at once.
+            probability that both gates are open, given that one is. It assumes that the gates for
+            two inputs are independent of the weights before them.
     """
 
     cosine: float

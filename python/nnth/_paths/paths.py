@@ -285,7 +285,7 @@ def path_table(
 
 
 def _picture(networks: PathEnsemble) -> Drawing:
-    """Return the distribution of dz/dx in the sample, which is networks again."""
+    """Return the distribution of dz/dx in a sample, for which networks are drawn again."""
     from nnth._paths.distribution import KEPT, distribution_picture
 
     return distribution_picture(networks, draw(networks, {"dzdx": (2,)}, keep=KEPT))

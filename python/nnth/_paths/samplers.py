@@ -43,7 +43,7 @@ class QuantitySample:
         name: The name of the quantity.
         orders: The orders of the moments.
         mean: The estimates of E q^order `(orders,)`.
-        stderr: Their standard errors, which are estimates too: where max_fraction is large, they
+        stderr: Their standard errors, which are estimates too: if max_fraction is large, they
             are too small.
         log_of_mean: The logarithms of mean, also outside the range of doubles.
         max_fraction: The largest contribution of one network to the sum of q^order, from 1/count

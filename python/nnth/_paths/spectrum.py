@@ -256,7 +256,7 @@ def path_angles(
         row = {
             "rho": cosine,
             "limit": theory.limit,
-            "product": theory.product + 0.0,  # not -0
+            "product": theory.product + 0.0,  # turn -0 into 0
             "mean": mean,
             "stderr": stderr,
             "z": float(z_score(mean - theory.limit, stderr)),

@@ -35,7 +35,7 @@ def zaslavsky(n: int, d: int) -> int:
 
 
 def zaslavsky_bounded(n: int, d: int) -> int:
-    """Return how many of the `zaslavsky(n, d)` regions are bounded: C(n - 1, d)."""
+    """Return the number of bounded regions among the `zaslavsky(n, d)`: C(n - 1, d)."""
     n, d = check_integer("n", n, 0), check_integer("d", d)
     return math.comb(n - 1, d) if n else 0
 
@@ -65,8 +65,8 @@ def lecture_upper(neurons: int) -> int:
 def montufar_2014_lower(n0: int, widths: Sequence[int]) -> int:
     """Return a number of linear regions that some ReLU network of this architecture has.
 
-    prod_(l < L) floor(n_l/d)^d sum_(j <= d) C(n_L, j), with d = n0. Where a layer is narrower than
-    n0 the theorem does not apply, and d is the least width: the network may ignore n0 - d inputs.
+    prod_(l < L) floor(n_l/d)^d sum_(j <= d) C(n_L, j), with d = n0. If a layer is narrower than n0
+    the theorem does not apply, and d is the least width: the network may ignore n0 - d inputs.
 
     n0 >= 1, widths of the hidden layers, each >= 1. Raises ValueError otherwise.
     Source: Montufar et al. (2014), the lower bound for rectifiers.

@@ -1,4 +1,4 @@
-"""Bounds on numbers of regions, beside exact counts."""
+"""Bounds on numbers of regions, with exact counts."""
 
 from __future__ import annotations
 

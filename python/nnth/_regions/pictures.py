@@ -31,7 +31,7 @@ Color = Literal["gradient", "layer", "pattern", "active"]
 MAX_CELLS: Final = 300_000  # more cells than this are smaller than the pixels of a picture
 
 _SHOWN_FRACTION: Final = 0.8  # the least fraction of the regions that a window shows
-_MAX_STRETCH: Final = 3.0  # a window for all regions may be larger by this factor
+_MAX_STRETCH: Final = 3.0  # a window for all regions may be larger by at most this factor
 _REACH: Final = 2.0**60
 _MAX_NAMED: Final = 10  # more layers of breakpoints than this share one entry of the legend
 

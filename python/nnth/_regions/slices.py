@@ -784,7 +784,7 @@ def _expected_on_line(networks: Ensemble, points: Array, radius: float | None) -
     if networks.variances["cw"] == 0.0:  # the network does not depend on the input
         return 1.0
     if radius is None:
-        # A whole line is seen under the angle pi from any distance above 0.
+        # A whole line has the angle pi as seen from any point off the line.
         return 1.0 + sum(networks.widths) if networks.variances["cb"] > 0.0 else math.nan
     first, second = points
     middle = 0.5 * first + 0.5 * second

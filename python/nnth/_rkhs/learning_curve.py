@@ -22,14 +22,15 @@ def expected_error(spectrum: Floats, power: Floats, points: int, ridge: float) -
         ridge = mu h(t),   h(t) = (p - t)/(1 - t),
 
     P'(P K P' + ridge)^-1 P, P the choice of points, is (K + mu)^-1 on average, and its product with
-    a matrix B on both sides (K + mu)^-1 (B + mu'_B) (K + mu)^-1, where mu'_B is how mu moves with K
-    along B: LeJeune et al. (2024), theorem 4.1, for orthogonal sketches. With B = K^2 and 1 errors
-    on all points and on those of the fit follow; the difference is returned. For m -> inf it is
-    the theory of Sollich (2002) and Bordelon et al. (2020).
+    a matrix B on both sides is (K + mu)^-1 (B + mu'_B) (K + mu)^-1, where mu'_B is the derivative
+    of mu when K changes along B: LeJeune et al. (2024), theorem 4.1, for orthogonal sketches. B =
+    K^2 and B = 1 give the errors on all points and on those of the fit; the difference is returned.
+    For m -> inf it is the theory of Sollich (2002) and Bordelon et al. (2020).
     """
     m = len(spectrum)
     p = points / m
-    scale = max(ridge, float(spectrum.sum()))  # in its units no number leaves the range of doubles
+    # in these units no number leaves the range of doubles
+    scale = max(ridge, float(spectrum.sum()))
     spectrum, ridge = spectrum / scale, ridge / scale
 
     def moved(mu: float) -> float:

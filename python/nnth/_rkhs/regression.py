@@ -47,7 +47,7 @@ def regression(rows: KernelRows, targets: Floats, ridge: float) -> Regression:
     """Return the minimizer of (1/2) sum |y_i - f(x_i)|^2 + (ridge/2) |f|^2 in H_K.
 
     rows: m rows of the kernel matrix of m training points and then the test points; overwritten.
-    targets: `(m, outputs)`. Raises ValueError where K + ridge is singular to rounding.
+    targets: `(m, outputs)`. Raises ValueError if K + ridge is singular to rounding.
     """
     from scipy.linalg import lapack, solve_triangular
 

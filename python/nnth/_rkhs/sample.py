@@ -282,7 +282,7 @@ def _draws(
 
 
 def _projection(basis: Floats, random: Floats) -> Subset:
-    """Return a set of the projection process of orthonormal columns, one point a column.
+    """Return a set of the projection process of orthonormal columns, one point per column.
 
     The probability of the next point is proportional to the squared length of its row, orthogonal
     to the rows that were drawn (Gram-Schmidt, by rows of a Cholesky factor).

@@ -1,4 +1,4 @@
-"""The spectrum of a kernel on the sphere, and the spectrum of a kernel matrix beside it."""
+"""The spectrum of a kernel on the sphere, and the spectrum of a kernel matrix."""
 
 from __future__ import annotations
 

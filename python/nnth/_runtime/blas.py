@@ -74,7 +74,7 @@ class _Serial:
     def __init__(self) -> None:
         self._lock = Lock()
         self._owner: int | None = None  # the thread of Python that set the limit
-        self._entered = 0  # how often the owner has entered
+        self._entered = 0  # the number of times that the owner has entered
         self._limits: threadpool_limits | None = None
 
     def __enter__(self) -> None:

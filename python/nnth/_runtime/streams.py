@@ -1,13 +1,13 @@
-"""The registry of random streams: which streams of a seed each kind of random number takes.
+"""The registry of random streams: the streams of a seed that each kind of random number uses.
 
 Random numbers are a function of (seed, stream, draw). Networks and other samples take the first
-streams: sample s is stream s. Everything else that a computation draws with the same seed takes
-streams of its own, so that no two things are made of the same numbers. `USED_TOGETHER` names, for
-each computation, all that it may draw; a test checks that these ranges are disjoint. Two different
-computations may use the same streams.
+streams: sample s is stream s. All other random numbers of a computation with the same seed take
+separate streams, so that no two quantities share numbers. `USED_TOGETHER` lists, for each
+computation, all its kinds of random numbers; a test checks that their ranges are disjoint. Two
+different computations may use the same streams.
 
 The core's samplers of layers (`gp`) and of Gram matrices (`paths angles`) also change the seed, by
-a constant of their own, and need no entry here.
+a separate constant, and need no entry here.
 """
 
 from __future__ import annotations

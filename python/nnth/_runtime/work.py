@@ -20,7 +20,7 @@ S = TypeVar("S")
 
 
 class _ChecksPassedError(BaseException):
-    """Ends a dry run. It is no Exception, so that no handler of errors catches it."""
+    """The exception that ends a dry run. No handler of Exception catches it."""
 
 
 @dataclass
@@ -100,7 +100,7 @@ def assigned_range(samples: int, tile: int = 1) -> AssignedRange:
             if first < last:
                 return AssignedRange(first, last - first, part=part)
             part.drawn.append(None)
-            return AssignedRange(0, 1)  # stands in for an empty part
+            return AssignedRange(0, 1)  # in place of an empty part
         case _Parts() as parts:
             return AssignedRange(0, 0, ready=next(parts.samples))
         case _:

@@ -49,12 +49,12 @@ SYMBOLS: Final[Mapping[str, str]] = MappingProxyType(
 
 
 def symbol(column: str) -> str:
-    """Return the words and letters of a column, or its name where it has none."""
+    """Return the symbol of a column, or its name if it has none."""
     return SYMBOLS.get(column, column.replace("_", " "))
 
 
 def unreliable(notes: Iterable[str]) -> NDArray[np.bool_]:
-    """Return which notes on rows doubt the sample, and not only the theory at finite widths."""
+    """Return for each note whether it concerns the sample, and not only the theory."""
     return np.array([note not in ("", ASYMPTOTIC) for note in notes], dtype=np.bool_)
 
 
@@ -106,10 +106,10 @@ class Plot:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Lines:
-    """Theory as lines and measurements as points, where they are not columns of the table.
+    """Theory as lines and measurements as points, if they are not columns of the table.
 
-    What has the same label has the same color in all panels of a figure; what has no label has one
-    of its own. A line with the label `theory` is gray.
+    Elements with the same label have the same color in all panels of a figure; elements without a
+    label have a color of their own. A line with the label `theory` is gray.
 
     Attributes:
         lines: A label, x and y `(n,)` of each line.
