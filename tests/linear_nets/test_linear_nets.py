@@ -496,7 +496,8 @@ def test_products_of_many_layers_are_log_normal_with_mean_and_variance_l_over_2n
     assert table["exact"][3] == pytest.approx(-50.0, rel=0.004)  # L/(2 n); the notes have L/(4 n)
     assert table["exact"][4] == pytest.approx(50.0, rel=0.02)
     assert np.abs(table["z"][3:]).max() < 4
-    assert table["note"][2] == "sample does not see this moment: products that make it are too rare"
+    note = "sample is too small for this moment: products that dominate it are too rare"
+    assert table["note"][2] == note
     assert (table["width_first"][0], table["depth_first"][0]) == (1.0, 0.0)
     assert (table["width_first"][1], table["depth_first"][1]) == (1.0, 1.0)
     assert (table["width_first"][2], table["depth_first"][2]) == (1.0, math.inf)

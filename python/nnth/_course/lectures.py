@@ -21,7 +21,7 @@ COURSE: Final = (
     ("9/19", "critical initialization: K*, chi_par = chi_perp = 1", "nnth critical --act gelu"),
     (
         "9/19",
-        "ordered and chaotic phases, and the edge between",
+        "ordered and chaotic phases, and the edge of chaos between them",
         "nnth phase --act tanh --cw lin:0.5:3:50 --cb lin:0:0.5:50",
     ),
     ("9/19", "K^l = 1/(2l) of tanh at criticality", "nnth critical decay --act tanh --depth 1000"),
@@ -52,12 +52,12 @@ COURSE: Final = (
     ),
     (
         "Pathologies",
-        "lazy and mean-field training: what moves with the width",
+        "lazy and mean-field training: changes in training against the width",
         "nnth rates training --width 64,256,1024",
     ),
     (
         "10/3",
-        "the loss Hessian: bulk and outliers, and the gradient in the top space",
+        "the loss Hessian: bulk and outliers, and the gradient in the top eigenspace",
         "nnth hessian --data clusters:0.05 --at 0,100,1000",
     ),
     (
@@ -65,7 +65,11 @@ COURSE: Final = (
         "three levels of the Gauss-Newton matrix: classes, pairs of classes, examples",
         "nnth classes outliers",
     ),
-    ("10/5", "the same of features and of errors, layer by layer", "nnth classes layers"),
+    (
+        "10/5",
+        "class and within-class parts of features and of errors, layer by layer",
+        "nnth classes layers",
+    ),
     (
         "10/5",
         "neural collapse: class means become a simplex, and the classifier its transpose",
@@ -90,7 +94,7 @@ COURSE: Final = (
     ),
     (
         "10/12",
-        "the tangent kernel sends the loss to zero: its lemmas over widths",
+        "lazy training: the loss tends to zero, and the lemmas over widths",
         "nnth lazy --width 64,256,1024",
     ),
     (
@@ -110,14 +114,14 @@ COURSE: Final = (
     ),
     (
         "11/2",
-        "quadratic models: the first order of their gradient flow",
+        "quadratic models: gradient flow to first order",
         "nnth quadratic --parameters 20 --points 5",
     ),
     ("11/2", "a real network to second order", "nnth quadratic --net random --points 3"),
     ("11/7", "large learning rates on one data point: lazy, catapult, divergent", "nnth catapult"),
     (
         "11/7",
-        "the same over rates, of ReLU networks",
+        "the phases lazy, catapult and divergent over rates, for ReLU networks",
         "nnth catapult phases --width 256 --samples 50",
     ),
     (
@@ -132,7 +136,7 @@ COURSE: Final = (
     ),
     (
         "11/16",
-        "relations that SGD keeps at rest, and its exact covariance in regression",
+        "relations in the stationary state of SGD, and its exact covariance in regression",
         "nnth sgd --n0 2",
     ),
     (
@@ -140,7 +144,7 @@ COURSE: Final = (
         "noise makes valleys wider: the trace of the Hessian falls",
         "nnth sgd valley",
     ),
-    ("11/16", "a walk on the circle stays where its steps are small", "nnth sgd circle"),
+    ("11/16", "a walk on the circle spends more time where its steps are small", "nnth sgd circle"),
     (
         "11/28",
         "entropy numbers, Kolmogorov and stable widths",
@@ -163,7 +167,7 @@ COURSE: Final = (
     ),
     (
         "11/30",
-        "the law of (dz/dx)^2 beside log-normal ones",
+        "the distribution of (dz/dx)^2 compared with log-normal ones",
         "nnth paths distribution --width 64 --depth 20",
     ),
     (
@@ -172,17 +176,25 @@ COURSE: Final = (
         "nnth paths angles --rho 0.5,0 --width 64 --depth 1",
     ),
     ("12/5", "linear regions of random ReLU networks, counted", "nnth regions --n0 2 --width 64"),
-    ("12/5", "bounds on their number", "nnth regions bounds --n0 2 --widths 16,16"),
+    (
+        "12/5",
+        "bounds on the number of linear regions",
+        "nnth regions bounds --n0 2 --widths 16,16",
+    ),
     (
         "12/5",
         "Telgarsky's network: 2^k pieces from 3k - 1 neurons",
         "nnth regions --net telgarsky:12",
     ),
-    ("12/5", "the polygon around 0", "nnth regions --n0 2 --width 32 --samples 100"),
+    (
+        "12/5",
+        "the number of sides of the region around 0",
+        "nnth regions --n0 2 --width 32 --samples 100",
+    ),
     ("12/7", "the spectrum of sample covariances, Marchenko-Pastur", "nnth mp --alpha 0.5"),
     (
         "12/7",
-        "products of Gaussian matrices: width first, or depth first",
+        "products of Gaussian matrices: the limits of large width and of large depth",
         "nnth product --width 32 --depth 10",
     ),
     (

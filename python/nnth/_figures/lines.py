@@ -23,7 +23,7 @@ HOLLOW: Final = "hollow: see the note of the row"
 
 
 def meanings_of(drawing: Any) -> list[Any]:
-    """Return what the colors of a drawing mean: labels, or places where a label is missing."""
+    """Return the meanings of the colors of a drawing: labels, or places if a label is missing."""
     if not isinstance(drawing, Lines):
         return []
     lines = [_meaning(drawing, "lines", i) for i in range(len(drawing.lines))]
@@ -33,7 +33,7 @@ def meanings_of(drawing: Any) -> list[Any]:
 
 
 def _meaning(plot: Lines, kind: str, i: int) -> Any:
-    """Return what the color of lines or points i means, None for theory without a color."""
+    """Return the meaning of the color of lines or points i, None for theory without a color."""
     label = getattr(plot, kind)[i][0] if i < len(getattr(plot, kind)) else ""
     if plot.pairs:
         pair = [series[i][0] for series in (plot.points, plot.lines) if i < len(series)]
@@ -44,7 +44,7 @@ def _meaning(plot: Lines, kind: str, i: int) -> Any:
 
 
 def draw_lines(axes: Any, plot: Lines, palette: Palette) -> list[str]:
-    """Draw lines, points, bars and marks, and return notes on what the axes cannot show.
+    """Draw lines, points, bars and marks, and return notes on values that the axes cannot show.
 
     A line of one point is a marker. Theory is a solid line: in the color of its points, or else in
     gray. Points of unreliable rows are hollow.

@@ -328,7 +328,7 @@ def _notes_on_z(block: _Block, i: int, samples: int) -> Iterator[str]:
         yield f"theory is to the order 1/n: terms of 1/n^2, some {beyond:.1g}, may show in z"
     fraction = float(block.fraction[i])
     if fraction >= _LARGE_FRACTION:
-        yield f"sample does not see this: one network is {fraction:.0%} of the variance"
+        yield f"sample is too small: one network is {fraction:.0%} of the variance"
     else:
         largest = fraction * abs(float(block.mean[i])) / stderr
         yield note_on_z(samples, float(block.skew[i]), largest)

@@ -91,7 +91,7 @@ def hermite_dual(
     variance: float = 1.0,
     rho: Sequence[float] | None = None,
 ) -> Table:
-    """Return the dual activation as a truncated power series, beside its exact value.
+    """Return the dual activation as a truncated power series, and its exact value.
 
     For z_a, z_b ~ N(0, variance) of correlation rho (Mehler's formula)::
 
@@ -113,7 +113,7 @@ def hermite_dual(
         ValueError: An argument is out of range, or the activation is not one for `nnth.hermite`.
 
     Accuracy: `error`, about 1e-15 E[s^2]; the bound is E[s^2] less the sum of the first terms,
-    enlarged by what rounding may hide. Cost: one kernel for each rho, 1 us to 50 ms.
+    enlarged by a bound on rounding. Cost: one kernel for each rho, 1 us to 50 ms.
 
     Example:
         >>> table = nnth.hermite_dual("relu", terms=4, rho=[0.5])

@@ -209,9 +209,9 @@ def _unseen(q: float, total: float, samples: int) -> str:
     """
     deviations, reach = q * math.sqrt(2.0 * total), math.sqrt(2.0 * math.log(samples))
     if deviations > reach - _MARGIN:
-        return "sample does not see this moment: products that make it are too rare"
+        return "sample is too small for this moment: products that dominate it are too rare"
     if 2.0 * deviations > reach:
-        return "sample does not see its own variance: stderr is too small"
+        return "sample is too small for its variance: stderr is too small"
     return ""
 
 

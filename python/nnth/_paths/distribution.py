@@ -79,7 +79,7 @@ def path_distribution(
     threads: int = 0,
     progress: Progress | None = None,
 ) -> Table:
-    """Return the distribution of (dz_q/dx_p)^2 beside log-normal ones and a sample.
+    """Return the distribution of (dz_q/dx_p)^2 with log-normal ones and a sample.
 
     For Gaussian weights, with B_l ~ Bin(n_l, 1/2) and b = 5 sum_l 1/n_l (+ 2 k4/n_1 for others)::
 

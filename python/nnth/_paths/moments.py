@@ -369,7 +369,7 @@ class OffDiagonalNtk:
 
 
 def ntk_off_diagonal(cosine: float, depth: int) -> OffDiagonalNtk:
-    """Return the tangent kernel of two inputs at infinite width, beside a false formula.
+    """Return the tangent kernel of two inputs at infinite width, and a false formula for it.
 
     With th_l the angle of the inputs at layer l, th_0 that of x_a and x_b, and
     K_0 = Theta_0 = cos th_0::

@@ -416,11 +416,11 @@ def _notes(
     reasons = []
     if needed > math.log(networks.samples):
         power = needed / math.log(10)
-        reasons.append(f"that takes about 10^{power:.1f} networks")
+        reasons.append(f"it needs about 10^{power:.1f} networks")
     if fraction >= _LARGE_FRACTION:
         reasons.append(f"one network is {fraction:.0%} of the sum")
     if reasons:
-        notes.append(f"sample does not see this moment: {' and '.join(reasons)}")
+        notes.append(f"sample is too small for this moment: {' and '.join(reasons)}")
     elif seen.stderr[i] > 0.0 and (remark := _on_z(theory, seen, order, i)):
         notes.append(remark)
     return notes

@@ -70,7 +70,7 @@ def path_spectrum(
     threads: int = 0,
     progress: Progress | None = None,
 ) -> Table:
-    """Return bounds on the largest eigenvalue of the tangent kernel, beside a sample of it.
+    """Return bounds on the largest eigenvalue of the tangent kernel, and a sample of it.
 
     With probability 1 - delta, for the tangent kernel Theta over the inputs x_a::
 

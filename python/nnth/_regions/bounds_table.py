@@ -50,7 +50,7 @@ def region_bounds(
     threads: int = 0,
     progress: Progress | None = None,
 ) -> Table:
-    """Return bounds on the number of regions of such networks, beside the exact count.
+    """Return bounds on the number of regions of such networks, and the exact count.
 
     With N hidden neurons, for one layer and for any depth::
 

@@ -81,7 +81,7 @@ class Meta:
 class Table(dict[str, Column]):
     """An immutable mapping from column names to arrays of one length, with its `meta`.
 
-    A Table is a dict that cannot be changed, so every consumer of mappings takes it as it stands:
+    A Table is a dict that cannot be changed, so every consumer of mappings accepts it directly:
     `dict(table)`, `pandas.DataFrame(table)`, `polars.DataFrame(table)`, `pyarrow.table(table)`.
     As for every mapping, `len(table)` is the number of columns; `table.num_rows` is the number of
     rows. Two tables are equal only if they are the same object.
