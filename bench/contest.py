@@ -44,7 +44,7 @@ class Contest:
     peers: list[Side] = field(default_factory=list)
     differences: dict[str, Difference] = field(default_factory=dict)  # by peer
     absent: dict[str, str] = field(default_factory=dict)  # peer and the reason
-    # the same, for peers that failed while running
+    # The same, for peers that failed while running.
     failed: dict[str, str] = field(default_factory=dict)
 
     def drop(self, peer: Side, reason: str) -> None:

@@ -1014,7 +1014,7 @@ def check_closed_forms() -> None:
         if kind is None:
             continue
         if kind == "smooth" and not 1e-3 < case.norm_a < 1e3:
-            # entire functions on a short strip need a long plain lattice, which tests nothing new
+            # Entire functions on a short strip need a long plain lattice, which tests nothing new.
             continue
         if kind == "smooth" and abs(case.rho) > 0.99999999:
             continue

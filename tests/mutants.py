@@ -83,7 +83,7 @@ def _of_cpp(path: str, text: str) -> Iterator[Mutant]:
         old, start, end = match[kind], *match.span(kind)
         new: str | None = None
         if kind == "operator" and old == "<" and _LOOP.search(text[max(0, start - 200) : start]):
-            # the last item is left out; one item too many would be noticed only by luck
+            # The last item is left out; one item too many would be noticed only by luck.
             new = "+ 1 <"
         elif kind in ("operator", "extremum"):
             new = SWAPS[old]

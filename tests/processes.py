@@ -74,7 +74,7 @@ def interrupted(
         process.send_signal(number)
         used = processor_time(process.pid)
         err = _until_the_end(terminal)
-        # the times of the process can still be read
+        # The times of the process can still be read.
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         assert processor_time(process.pid) - used < 4.0
         out, _ = process.communicate(timeout=PATIENCE)

@@ -89,7 +89,7 @@ def _judged(case: Case, command: str, outcome: Outcome, draw: Draw) -> Iterator[
     if case.judge is not None:
         try:
             yield from case.judge(outcome)
-        # for instance a row without its column: an error of the program or the oracle
+        # For instance a row lacks its column: an error of the program or the oracle.
         except Exception as error:
             yield f"cannot be judged: {type(error).__name__}: {error}"
 
@@ -116,7 +116,7 @@ def main() -> int:
     while time.monotonic() < end:
         folder = FOLDER / f"{given.seed}-{number}"
         (FOLDER / "now.txt").parent.mkdir(parents=True, exist_ok=True)
-        # for a crash of the process
+        # This file names the case after a crash of the process.
         (FOLDER / "now.txt").write_text(f"--seed {given.seed} --case {number}\n")
         found = play(given.seed, number, folder, names)
         for finding in found:

@@ -158,7 +158,7 @@ def test_an_overflow_that_does_not_show_does_no_harm(written: str, same: str) ->
     z = np.array([-1e4, -1e3, -30.0, 1.0, 30.0, 1e3, 1e4])
     jets = zip(activation(written).core.evaluate(z), activation(same).core.evaluate(z), strict=True)
     for ours, theirs in jets:
-        # log(1 + x) has an absolute error
+        # The error of log(1 + x) is absolute.
         np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-14)
     a, b = (kernel(act, depth=3, cb=0.1, cw=1.5, norm=1e4) for act in (written, same))
     assert set(a["status"]) == {"ok"}

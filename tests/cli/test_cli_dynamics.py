@@ -134,7 +134,7 @@ def test_bad_input_is_one_line(words: list[str], message: str, tmp_path: Path) -
             None,
         ),
         (["lazy", "--width", "100000", "--samples", "50"], None),
-        # this call reports no progress
+        # This call reports no progress.
         (["quadratic", "--parameters", "300", "--points", "250"], 1.5),
     ],
     ids=["catapult", "lazy", "quadratic"],

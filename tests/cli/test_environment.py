@@ -76,7 +76,7 @@ def test_the_seed_is_a_default(
     assert printed(call, capfd) == given
     assert printed(f"{call} --seed 8", capfd) != given
     assert printed(f"sweep {call} --vary n0=2,3", capfd) == swept
-    # the options of a point of a sweep do not take their defaults from the environment
+    # The options of a point of a sweep do not take their defaults from the environment.
     monkeypatch.setenv("NNTH_SEED", "8")
     assert printed(f"sweep {call} --vary n0=2,3 --sweep-seed 7", capfd) == swept
 
@@ -89,7 +89,7 @@ def test_the_format_is_a_default_of_what_is_printed(
     assert [json.loads(line)["layer"] for line in out.splitlines()] == [1, 2]
     assert printed("kernel --depth 1 --format csv", capfd).startswith("layer,")
     for command in ("kernel --depth 1", "sweep kernel --vary depth=1,2"):
-        # the file decides the format, and not the variable
+        # The file decides the format, and not the variable.
         assert printed(f"{command} -o rows.csv", capfd) == ""
         Path("rows.csv").unlink()
     assert printed("kernel --depth 1 -o rows.csv --format csv", capfd).startswith("layer,")

@@ -73,7 +73,7 @@ def test_there_are_sizes_in_many_commands() -> None:
 def test_hopeless_sizes_are_refused_by_name_or_end_when_interrupted(
     command: str, files: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    # the first calls import modules, which takes time
+    # The first calls import modules, which takes time.
     for words in [*CALLS[command], *MORE.get(command, [])]:
         assert run(*command.split(), *words.split()) == 0
     capfd.readouterr()

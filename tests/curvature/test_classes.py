@@ -347,7 +347,7 @@ def test_pictures() -> None:
     for (_, index, values, _), part in zip(drawn.points, PARTS, strict=True):
         assert index.tolist() == list(range(1, len(values) + 1))
         own = sizes.eigenvalues[part]
-        # not the values that are 0 up to rounding
+        # The values that are 0 up to rounding are not shown.
         shown = np.where(own > 1e-15 * own[0], own, np.nan)
         assert np.array_equal(values, shown, equal_nan=True)
     assert drawn.lines[0][2].tolist() == sizes.eigenvalues["G"].tolist()

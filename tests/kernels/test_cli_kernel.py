@@ -142,7 +142,7 @@ def test_head_is_quiet(command: str, x: Path) -> None:
     )
     assert done.stdout.startswith(("layer,", "kernel,"))
     assert done.stdout.count("\n") == 1
-    # it may have written everything before the reader closed the pipe
+    # It may have written everything before the reader closed the pipe.
     assert done.stderr in ("0\n", "141\n")
 
 

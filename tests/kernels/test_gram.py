@@ -326,7 +326,7 @@ def test_rotations_of_the_data_change_nothing(act: str) -> None:
 @pytest.mark.parametrize("case", EACH[:6], ids=Case.label)
 def test_matrices_are_positive_semidefinite_to_their_error(case: Case) -> None:
     x = data(case.spread, 80)
-    # the correlation of an input of zeros is 0 by convention
+    # The correlation of an input of zeros is 0 by convention.
     x = x[np.linalg.norm(x, axis=1) > 0.0]
     result = case.compute(x)
     for matrix in (result.nngp, result.ntk):

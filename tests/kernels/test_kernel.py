@@ -280,7 +280,7 @@ def test_gauss_hermite_does_not_converge_for_relu_and_says_so() -> None:
     for nodes in (20, 80, 100, 320):
         table = kernel("relu", depth=3, cw=2.0, method="gauss-hermite", nodes=nodes)
         off = np.abs(table["k_ab"] / exact["k_ab"] - 1).max()
-        # the error is algebraic: a smooth activation would have all digits at 320 nodes
+        # The error is algebraic: a smooth activation would have all digits at 320 nodes.
         assert off > 1e-6
         assert table["error"].max() >= off
 
@@ -413,7 +413,7 @@ def test_linear_underflows_where_it_does_and_says_so() -> None:
     assert table["k_aa"][102] > 0
     assert (table["k_aa"][108:] == 0).all()
     np.testing.assert_allclose(table["k_aa"][:102], 1e-3 ** table["layer"][:102], rtol=1e-12)
-    # estimates add up over layers, times the layers of Theta
+    # Estimates add up over layers, times the layers of Theta.
     assert (table["error"][:102] < 1e-11).all()
 
 

@@ -615,7 +615,7 @@ def test_spectra_are_close_to_the_limit_in_both_samplers() -> None:
             assert seen["largest"] == pytest.approx(seen["upper_edge"], rel=0.05)
     wrong = nnth.mp(points=400, n0=800, samples=2)
     other = MarchenkoPastur(0.52).cdf(wrong["x"])
-    # the test detects a slightly wrong distribution
+    # The test detects a slightly wrong distribution.
     assert np.abs(wrong["empirical"] - other).max() > 0.007
 
 

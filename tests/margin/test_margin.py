@@ -167,7 +167,7 @@ def test_the_flow_tends_to_its_limits() -> None:
         assert table[name][last] == pytest.approx(table[limit][last], rel=2e-9, abs=2e-9)
         at = table["log_t"] == 1e6
         assert table[name][at] == pytest.approx(table[limit][at], rel=near)
-    # three of the three points are support vectors
+    # Three of the three points are support vectors.
     assert table["offset"].tolist() == [0.0] * table.num_rows
 
 

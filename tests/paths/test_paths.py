@@ -117,7 +117,7 @@ def test_log_moments_are_those_of_the_sample() -> None:
         error = math.sqrt(row["log_var_exact"] / 40_000)
         assert abs(row["log_mean"] - row["log_mean_exact"]) < 4 * error
         assert row["log_var"] == pytest.approx(row["log_var_exact"], rel=0.06)
-    # undefined for several outputs
+    # It is undefined for several outputs.
     assert math.isnan(row_of(table, "jacobian", 2)["log_mean_exact"])
 
 
@@ -234,7 +234,7 @@ def test_the_ks_distance_finds_the_exact_distribution() -> None:
     assert table["distribution"].tolist() == ["sample", "exact", "lognormal-chi2", "lognormal"]
     sample, exact, near, notes = range(4)
     assert table["ks"][exact] < table["ks_95"][exact]
-    # widths of 20 differ significantly from the limit
+    # Widths of 20 differ significantly from the limit.
     assert table["ks"][near] > table["ks_95"][near]
     assert table["ks"][notes] > 0.3
     assert table["distance"][exact] == 0.0

@@ -156,7 +156,7 @@ def test_a_singular_kernel_is_refused_and_never_mended() -> None:
         predict(x, y, u)
     with pytest.raises(ValueError, match=r"ridge must be above .* and ridge is 1e-18"):
         predict(x, y, u, ridge=1e-18)
-    # at finite times the distribution exists
+    # At finite times the distribution exists.
     assert np.isfinite(predict(x, y, u, times=(10.0,)).mean).all()
     assert np.isfinite(predict(x, y, u, ridge=0.1).mean).all()
     with pytest.raises(ValueError, match="its tangent kernel is infinite"):
@@ -238,7 +238,7 @@ def test_steps_of_gradient_descent_tend_to_the_flow() -> None:
     ]
     one = simulated(width=8, samples=2, step=0.2, times=(0.5,))
     assert one.simulation is not None
-    # the error of the largest step
+    # The first entry is the error of the largest step.
     assert (np.abs(one.simulation.expected - one.mean) <= errors[0]).all()
     # The error is of first order in the step.
     assert errors[0] / errors[1] == pytest.approx(2.0, rel=0.2)
@@ -253,7 +253,7 @@ def test_a_sample_is_a_function_of_the_seed() -> None:
     assert again.simulation is not None
     first = short.simulation.net_error
     assert (again.simulation.net_error == first).all()
-    # another path through the BLAS
+    # The BLAS takes another path.
     assert long.simulation.net_error[:, :5] == pytest.approx(first, rel=1e-9)
     other = simulated(width=16, samples=5, times=(1.0,), seed=12)
     assert other.simulation is not None

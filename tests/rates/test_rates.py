@@ -221,7 +221,7 @@ def test_descent_goes_as_its_extreme_eigenvalues_say() -> None:
     assert table["optimum"][0] == pytest.approx(2 / (eigenvalues[0] + eigenvalues[-1]), rel=1e-12)
     kappa = eigenvalues[-1] / eigenvalues[0]
     assert table["factor"][1] == pytest.approx((kappa - 1) / (kappa + 1), rel=1e-12)
-    # the deviation is due to other modes, which have not vanished yet
+    # The deviation is due to other modes, which have not vanished yet.
     assert np.abs(table["deviation"]).max() < 1e-5
     assert table["converges"].tolist() == [True, True, True, False, False]
     # The number in the notes is right below the optimum, and wrong above it.

@@ -161,7 +161,7 @@ def extreme_kernel(draw: Draw) -> Case:
                     row["error"] * row[one],
                     relative=1e-14,
                 )
-            # such a row may have NaN in place of inf
+            # Such a row may have NaN in place of inf.
             if rho == 1.0 and row["status"] != "overflow":
                 yield from close(
                     "k_ab at rho = 1",

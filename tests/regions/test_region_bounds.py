@@ -354,7 +354,7 @@ def test_large_boxes_have_the_counts_of_the_plane() -> None:
 
 def test_where_no_formula_is_known_the_expectation_is_nan() -> None:
     assert math.isnan(expected_regions(3, (9,), box=1.0))
-    # the formula gives 22, but no network has more than 7
+    # The formula gives 22, but no network has more than 7.
     assert math.isnan(expected_regions(2, (1, 5)))
     assert expected_regions(3, (9, 9)) == rb.zaslavsky(18, 3)
     assert expected_regions(784, (2000,) * 3) == math.inf

@@ -582,7 +582,7 @@ def test_help_has_examples_and_the_commands_options() -> None:
 @pytest.mark.parametrize("suffix", ["csv", "jsonl"])
 def test_chosen_columns_are_in_the_file_in_their_order(suffix: str, here: Call) -> None:
     words = ("kernel", "--depth", 1, "--columns", "corr,act,layer", "-o", f"rows.{suffix}")
-    # the second call continues with the points that the first has not computed
+    # The second call continues with the points that the first has not computed.
     for values in ("0.1,0.2", "0.1,0.2,0.3"):
         here(*words, "--vary", f"rho={values}")
     text = Path(f"rows.{suffix}").read_text()

@@ -221,7 +221,7 @@ def test_variances_and_their_asymptotes() -> None:
     for name, (_, _, y) in zip(("k", "asymptote", "next_order"), lines(axes), strict=True):
         np.testing.assert_array_equal(y, table[name])
     assert axes.get_ylabel() == r"variance $K^{(\ell)}$"
-    # without an asymptote
+    # The figure has no asymptote.
     assert legend(figure(critical_decay("gelu", depth=9))) == ["$K^{(\\ell)}$"]
     low, high = figure(critical_decay("relu", depth=300)).axes[0].get_ylim()
     assert high - low > 0.1  # rounding is not drawn as growth
@@ -397,7 +397,7 @@ def test_laws_of_derivatives() -> None:
     assert 0.97 < np.sum(heights * np.diff(edges)) <= 1.0 + 1e-12
     assert axes.get_ylim()[0] == 0.0
     for _, x, y in lines(axes):
-        # the tolerance is the mass outside the range
+        # The tolerance is the mass outside the range.
         assert np.trapezoid(y, x) == pytest.approx(1.0, abs=0.03)
         assert y.max() <= axes.get_ylim()[1]
     assert axes.get_xlabel() == r"$\log\,(\partial z/\partial x)^2$"

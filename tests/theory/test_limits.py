@@ -388,8 +388,7 @@ def test_layers_beyond_the_table_have_their_kinks() -> None:
     far = rates("min(abs(z), 1e6)", norm=c**2, cb=0.0, cw=1.0, depth=2, width=4, samples=0)
     factor = np.where(near["quantity"] == "weights", c**2, 1.0)
     np.testing.assert_allclose(far["theory"], factor * near["theory"], rtol=1e-13)
-    # P(|z| < 1) E[z^2
-    # |z| < 1] + P(|z| > 1) = 0.516...; the slopes' first factor is 0.6827.
+    # P(|z| < 1) E[z^2 | |z| < 1] + P(|z| > 1) = 0.516...; the slopes' first factor is 0.6827.
     maps = {
         scale: _core.VarianceMap(activation(f"min(abs(z), {scale!r})").core, 1e-14, 1e8, 1)
         for scale in (1.0, c)

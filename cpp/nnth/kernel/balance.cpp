@@ -19,9 +19,9 @@ constexpr double kWidest = 1.0;  // the largest width of a panel, in log K
 constexpr double kNarrowest = 0.1;
 constexpr double kInterpolation =
     1e-15;  // the error of an interpolant that is accepted, over E[s^2]
-// the largest factor by which it enlarges the errors of 32 values
+// The largest factor by which it enlarges the errors of 32 values.
 constexpr double kLebesgue = 4.0;
-// of sums whose terms have this size
+// The rounding of sums whose terms have this size.
 constexpr double kRounding = 4.0 * std::numeric_limits<double>::epsilon();
 constexpr double kCutOff = 1e-17;  // the largest tail that is left out, over E[s^2]
 constexpr int kTried = 64;         // variances that are tested between signs

@@ -12,7 +12,7 @@ struct FixedPoint {
     double k;
     double chi_par, chi_perp;
     double residual;  // C_b + C_w E[s^2] - K by the expectation itself, relative to K
-    // the estimated relative error of k; of the order of its square root if chi_par = 1
+    // The estimated relative error of k; of the order of its square root if chi_par = 1.
     double error;
 };
 

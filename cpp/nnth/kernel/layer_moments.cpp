@@ -208,7 +208,7 @@ OneMoments LayerMoments::one(double k, bool coarse) const {
             0.0};
     }
     const double q = std::sqrt(k);
-    // an input of variance 0 has no fluctuations
+    // An input of variance 0 has no fluctuations.
     if (k == 0.0) return {kNan, 0.0, 0.0, 0.0, kNan, 0.0, 0.0};
     const double reach = extent(q);
     Edges edges;

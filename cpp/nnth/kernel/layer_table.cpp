@@ -15,7 +15,7 @@ namespace {
 using std::numbers::pi;
 
 constexpr double kTolerance = 1e-13;
-// a tail below this that does not decrease any more is rounding
+// A tail below this that does not decrease any more is rounding.
 constexpr double kStagnant = 1e-10;
 constexpr int kNormPoints[] = {6, 8, 10, 12, 16, 20, 26, 34, 44, 60, 80};
 constexpr int kAnglePoints[] = {24, 36, 52, 76, 112, 164, 240};

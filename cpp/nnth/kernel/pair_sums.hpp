@@ -27,7 +27,7 @@ struct PairSums {
 // to be refined up to the kink at every mean.
 class KinkMoments {
   public:
-    // the number of terms of the series; its error is 9^12 width^12/12!
+    // The number of terms of the series; its error is 9^12 width^12/12!.
     static constexpr int kTerms = 12;
     using Terms = std::array<double, kTerms>;
 

@@ -82,7 +82,7 @@ class Line {
             const Law above[2] = {law(x, 1.0, h, 0), law(x, 1.0, h, 1)};
             double part =
                 h == 0.0 ? 0.0 : integral(below[0], below[1], h) + integral(above[0], above[1], h);
-            // otherwise it dominates the product of slopes on opposite sides
+            // Otherwise it dominates the product of slopes on opposite sides.
             if (std::isfinite(part)) {
                 for (const double across :
                      {across_limit(below[0], above[1]), across_limit(above[0], below[1])}) {

@@ -17,7 +17,7 @@ namespace {
 constexpr std::size_t kPoints = 20;            // Chebyshev samples on a panel
 constexpr std::size_t kTail = 3;               // trailing coefficients that must be small
 constexpr std::size_t kBetween = kPoints - 1;  // samples half-way between those
-// slightly less than half-way, so that a panel across an edge contains it
+// Slightly off half-way, since a panel centered at an edge must not miss a break there.
 constexpr double kAside = 1.03;
 constexpr std::size_t kTowardsEnd = 12;  // samples towards each end, 2^-10, 2^-14, ... from it
 constexpr std::size_t kChecks = kBetween + 2 * kTowardsEnd;
@@ -25,7 +25,7 @@ constexpr double kCheckTolerance = 1e-11;      // of the polynomial at those fur
 constexpr double kArgumentRounding = 0x1p-51;  // of a sample's z, relative
 constexpr double kFinest = 0x1p-60;            // panels are not halved beyond this width,
 constexpr double kSpacing = 0x1p-50;           // nor beyond this fraction of their distance from 0
-// panels this narrow, relatively, may contain an infinite slope
+// Panels this narrow, relatively, may contain an infinite slope.
 constexpr double kHidden = 0x1p-45;
 constexpr double kHiddenApart = 0x1p-36;  // if there is one within this relative distance
 constexpr double kJumpTolerance = 1e-10;  // one-sided limits closer than this are equal

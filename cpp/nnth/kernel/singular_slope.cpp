@@ -14,7 +14,7 @@ namespace {
 constexpr double kLeastPower =
     1e-3;  // a slope that grows more slowly, such as a logarithm, is not a power
 constexpr double kChange = 1e-5;  // a slope that changes by less, relatively, does not grow
-// the numbers on either side among which a kink is searched
+// The numbers on either side among which a kink is searched.
 constexpr std::size_t kNeighbors = 1024;
 constexpr double kLeastFraction =
     0x1p-40;  // the fraction of a distance below which d s'(d) contributes nothing
@@ -103,7 +103,7 @@ std::optional<SingularSlope> singular_side(const Program& program, double at, do
     if (std::fabs(first) <= kChange * std::fabs(s[1])) return std::nullopt;
     if (std::fabs(second) <= kChange * std::fabs(s[2])) return std::nullopt;
     const double power = -std::log2(second / first) / ladder.step;
-    // otherwise it is NaN: the signs differ
+    // Otherwise it is NaN: the signs differ.
     if (!(power > -1.0 && power < -kLeastPower)) return std::nullopt;
     SingularSlope out{at, side, 0.0, power, 0.0, 0.0, ladder.tolerance, 0.0, 0.0};
     if (const auto known = known_power(program, power, ladder.tolerance)) {

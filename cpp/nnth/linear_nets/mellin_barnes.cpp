@@ -14,7 +14,7 @@ namespace {
 
 using Complex = std::complex<double>;
 
-// log of the fraction of the largest value that is negligible
+// Log of the fraction of the largest value that is negligible.
 constexpr double kNegligible = -42.0;
 // At this distance from the poles, in squared widths, the integrand is a Gaussian, and rounding
 // would move its center by more than its width.
@@ -166,7 +166,7 @@ struct Found {
 Found integrate(const Exponent& exponent) {
     const double d = exponent.saddle();
     const Exponent::Derivatives h = exponent.derivatives(d);
-    // the square of the distance from the saddle point to the last pole, over its width
+    // The square of the distance from the saddle point to the last pole, over its width.
     const double widths = d * d * h.second;
     if (widths > kFar) {
         Sums sums;

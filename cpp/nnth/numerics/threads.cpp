@@ -24,7 +24,7 @@ void run_standard_threads(int threads, const std::function<void(int)>& work) {
         while (static_cast<int>(others.size()) < threads - 1) {
             others.emplace_back(work, static_cast<int>(others.size()) + 1);
         }
-        // the system allows no more threads: fewer threads do the work
+        // The system allows no more threads: fewer threads do the work.
     } catch (const std::system_error&) {
     }
     work(0);

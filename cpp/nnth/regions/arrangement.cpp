@@ -222,11 +222,9 @@ UniformTask uniform_task(std::size_t hyperplanes, std::size_t rank, bool central
 }
 
 // The dual of the matroid of n hyperplanes in R^r, the first r being x_i = 0, and the hyperplane at
-// infinity: from (I
-// A) to (-A^T
-// I), up to signs. Its last element is taken as the hyperplane at infinity, which leaves n
-// hyperplanes in R^(n-r-1), to be normalized. A matroid is uniform if its dual is (Oxley 2011,
-// Example 2.1.4).
+// infinity: from (I | A) to (-A^T | I), up to signs. Its last element is taken as the hyperplane at
+// infinity, which leaves n hyperplanes in R^(n-r-1), to be normalized. A matroid is uniform if its
+// dual is (Oxley 2011, Example 2.1.4).
 Hyperplanes dual(const Hyperplanes& rows, std::size_t planes) {
     const std::size_t rank = rows.dim, others = rows.count - rank, dim = others - 1;
     Hyperplanes result;
@@ -300,7 +298,7 @@ Component count_component(const Block& block, const Fields& fields, int threads,
     require_few_subsets(subsets(n - block.central, rank - block.central),
                         described(block) + " not in general position");
     Component result{n, rank, block.central, false};
-    // numbers, then vertices and edges, then facets: a part for each hyperplane
+    // Numbers, then vertices and edges, then facets: a part for each hyperplane.
     const std::size_t parts = n + 2;
     SubProgress first(monitor, 0, parts), second(monitor, 1, parts);
     result.whitney = whitney_numbers(block.rows, fields, threads, first);

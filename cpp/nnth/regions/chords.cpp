@@ -80,7 +80,7 @@ bool Chords::sort_ends() {
 }
 
 void Chords::find_crossings() {
-    std::uint64_t passed[2 * most];  // the ends before each, if their number is odd
+    std::uint64_t passed[2 * most];  // for each end, the chords with one end before it
     std::uint64_t odd = 0;
     std::uint64_t begun = 0;
     for (std::size_t i = 0; i < 2 * count_; ++i) {

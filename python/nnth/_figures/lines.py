@@ -176,7 +176,7 @@ def _set_scales(axes: Any, plot: Lines, *, log: bool) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(_X_TICKS, integer=whole, steps=[1, 2, 5, 10]))
     if plot.linear is not None:
         axes.set_yscale("symlog", linthresh=plot.linear)
-        # ticks inside the linear part, which would overlap, are between these
+        # Ticks inside the linear part, which would overlap, are between these.
         low, high = axes.get_ylim()
         shown = (y for y in axes.get_yticks() if low <= y <= high)
         axes.set_yticks([y for y in shown if y == 0.0 or abs(y) > plot.linear])

@@ -13,7 +13,7 @@ from nnth._figures.style import MARKERS, gray
 from nnth._tables.plot import HeatMap, Tessellation
 
 _VECTOR_SHAPES = 12_000  # more shapes are an image in a vector graphic
-# points: each cell is drawn over the gap to its neighbors, which viewers would show as a seam
+# In points: each cell is drawn over the gap to its neighbors, which viewers would show as a seam.
 _SEAM = 0.25
 _AMOUNTS = ListedColormap(mpl.colormaps["viridis"](np.linspace(0.15, 1.0, 256)))
 _STEPS = "YlGnBu_r"  # the last layer, which cuts most cells, is light

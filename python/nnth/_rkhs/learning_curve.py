@@ -29,7 +29,7 @@ def expected_error(spectrum: Floats, power: Floats, points: int, ridge: float) -
     """
     m = len(spectrum)
     p = points / m
-    # in these units no number leaves the range of doubles
+    # In these units no number leaves the range of doubles.
     scale = max(ridge, float(spectrum.sum()))
     spectrum, ridge = spectrum / scale, ridge / scale
 
