@@ -698,8 +698,8 @@ def test_without_matplotlib_one_line_says_so(monkeypatch: pytest.MonkeyPatch) ->
     [
         lambda: nnth.lazy(width=(8, 16), points=3, samples=2, times=(1.0, 2.0)),
         lambda: nnth.quadratic(parameters=8, points=3).table(),
-        lambda: nnth.classes(SETUP, top=3).table(),
-        lambda: nnth.classes(SETUP, layers=True).table(),
+        lambda: nnth.class_outliers(SETUP, top=3).table(),
+        lambda: nnth.class_layers(SETUP).table(),
         lambda: nnth.hessian(SETUP, at=(0, 1, 3), probes=1).table(),
     ],
 )
@@ -797,7 +797,7 @@ def test_what_a_logarithm_cannot_show_is_named() -> None:
 def test_what_is_not_drawn_is_named() -> None:
     found = nnth.hessian(SETUP, at=(0, 1, 2, 3), probes=1)
     assert "3 of 4 evaluations are drawn." in below(found.table())
-    found = nnth.classes(SETUP, at=(0, 3), layers=True)
+    found = nnth.class_layers(SETUP, at=(0, 3))
     assert "step 3, the last of 2 evaluations" in below(found.table())
     levels = below(nnth.rkhs_spectrum("rbf:1", levels=400))
     assert "level 0 has no place on the axis" in levels
