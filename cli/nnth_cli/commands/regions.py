@@ -129,11 +129,12 @@ def count(
     call.check_together(needs=[("--color", ("--plot",))])
     check_box(call, domain)
     networks = nets.ensemble(call, n0, samples)
-    from nnth._regions import pictures
     from nnth._regions.counts import count_table
 
     place = None
     if call.plot is not None or save is not None:
+        from nnth._regions import pictures
+
         place = pictures.place(networks, domain=domain, box=box)
     table = count_table(networks, domain, box, point, **call.work)
     return with_picture(call, table, place, color, save)
