@@ -60,16 +60,12 @@ from nnth._quadratic import (
     random_model,
 )
 from nnth._rates import descent_rates, noisy_descent, rates, training_scalings
+from nnth._regions.along import regions_along
 from nnth._regions.arrangement import Arrangement, arrangement
 from nnth._regions.bounds_table import region_bounds
 from nnth._regions.cells import Cells, cells
 from nnth._regions.counts import RegionCounts, count_regions, regions
-from nnth._regions.slices import (
-    regions_along,
-    regions_on_line,
-    regions_on_plane,
-    regions_through,
-)
+from nnth._regions.through import regions_on_line, regions_on_plane, regions_through
 from nnth._rkhs import (
     Determinantal,
     KernelFit,
