@@ -14,6 +14,8 @@ from nnth._curvature import (
     HessianSpectra,
     SharpnessPath,
     TrainingSetup,
+    class_layers,
+    class_outliers,
     classes,
     collapse,
     hessian,
@@ -58,20 +60,12 @@ from nnth._quadratic import (
     random_model,
 )
 from nnth._rates import descent_rates, noisy_descent, rates, training_scalings
-from nnth._regions import (
-    Arrangement,
-    Cells,
-    RegionCounts,
-    arrangement,
-    cells,
-    count_regions,
-    region_bounds,
-    regions,
-    regions_along,
-    regions_on_line,
-    regions_on_plane,
-    regions_through,
-)
+from nnth._regions.along import regions_along
+from nnth._regions.arrangement import Arrangement, arrangement
+from nnth._regions.bounds_table import region_bounds
+from nnth._regions.cells import Cells, cells
+from nnth._regions.counts import RegionCounts, count_regions, regions
+from nnth._regions.through import regions_on_line, regions_on_plane, regions_through
 from nnth._rkhs import (
     Determinantal,
     KernelFit,
@@ -127,6 +121,8 @@ __all__ = [
     "catapult_phases",
     "cells",
     "circle_relations",
+    "class_layers",
+    "class_outliers",
     "classes",
     "collapse",
     "count_regions",

@@ -355,6 +355,10 @@ HEAVY = {"rich", "pydantic", "matplotlib", "pyarrow", "scipy"}
         ([NNTH[0], "--version"], HEAVY),
         ([NNTH[0], "--help"], {*HEAVY, "numpy", "nnth._core"}),
         ([NNTH[0], "kernel", "--depth", "x"], {*HEAVY, "numpy", "nnth_cli.commands.gram"}),
+        (
+            [NNTH[0], "regions", "--width", "4"],
+            {*HEAVY, "decimal", "nnth._activations.smoothness", "nnth._regions.slices"},
+        ),
     ],
 )
 def test_nothing_is_imported_without_need(arguments: list[str], unneeded: set[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
@@ -179,7 +180,7 @@ def test_more_examples_than_a_block() -> None:
 
 def test_fractions_of_the_outliers(small: tuple[TrainingSetup, Snapshot, Any]) -> None:
     setup, _, expected = small
-    table = nnth.classes(setup, top=4).table()
+    table = nnth.class_outliers(setup, top=4).table()
     assert table.columns[:7] == ("index", "eigenvalue", "residual", *PARTS)
     values, vectors = np.linalg.eigh(expected["G"])
     assert table["eigenvalue"] == pytest.approx(values[::-1][:4], rel=1e-10)
@@ -196,7 +197,7 @@ def test_fractions_of_all_eigenvectors_sum_to_the_traces(
 ) -> None:
     """sum_k u_k^T G_part u_k is the trace of the part."""
     setup, snapshot, expected = small
-    table = nnth.classes(setup, top=len(snapshot.theta)).table()
+    table = nnth.class_outliers(setup, top=len(snapshot.theta)).table()
     for part in PARTS:
         sums = float(table["eigenvalue"] @ table[part])
         assert sums == pytest.approx(np.trace(expected[part]), rel=1e-10)
@@ -205,7 +206,7 @@ def test_fractions_of_all_eigenvectors_sum_to_the_traces(
 def test_features_and_errors_of_layers(small: tuple[TrainingSetup, Snapshot, Any]) -> None:
     """The Jacobian in the bias of a layer has the errors of this layer as columns."""
     setup, snapshot, _ = small
-    table = nnth.classes(setup, layers=True).table()
+    table = nnth.class_layers(setup).table()
     assert table.columns[:5] == ("layer", "of", "part", "trace", "frobenius")
     sizes, labels = snapshot.training.model.sizes, snapshot.training.examples.labels
     assert labels is not None
@@ -284,7 +285,7 @@ def test_the_identity_holds_for_learned_classes(scale: float) -> None:
     table = nnth.classes(TrainingSetup(data=unbalanced(), net=sharp)).table()
     assert table["identity_error"].max() < 1e-13
     assert np.isfinite(table["trace"]).all()
-    layers = nnth.classes(TrainingSetup(data=unbalanced(), net=sharp), layers=True).table()
+    layers = nnth.class_layers(TrainingSetup(data=unbalanced(), net=sharp)).table()
     assert layers["identity_error"].max() < 1e-13
 
 
@@ -313,7 +314,7 @@ def test_parts_that_do_not_sum_to_g_are_an_error(monkeypatch: pytest.MonkeyPatch
     monkeypatch.undo()
     monkeypatch.setattr(ClassParts, "trace", lambda _: 1.0)
     with pytest.raises(IdentityError, match="parts differ from G"):
-        nnth.classes(setup_of(), top=2)
+        nnth.class_outliers(setup_of(), top=2)
 
 
 def test_parts_of_layers_that_do_not_sum_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -322,7 +323,7 @@ def test_parts_of_layers_that_do_not_sum_are_an_error(monkeypatch: pytest.Monkey
         class_parts.Weights, "class_means", lambda *args: 1.0001 * class_means(*args)
     )
     with pytest.raises(IdentityError, match="parts of the errors of layer 1 differ"):
-        nnth.classes(setup_of(), layers=True)
+        nnth.class_layers(setup_of())
 
 
 def test_eigenvalues_for_the_figure() -> None:
@@ -359,7 +360,7 @@ def test_pictures() -> None:
     assert drawn.log_x
     drawn = nnth.classes(setup_of(), at=(0, 40)).table().drawing
     assert not drawn.log_x
-    table = nnth.classes(setup_of(), top=3).table()
+    table = nnth.class_outliers(setup_of(), top=3).table()
     drawn = table.drawing
     for (part, index, values, _), label in zip(drawn.panels[0].points, PARTS, strict=True):
         assert part == label
@@ -370,7 +371,7 @@ def test_pictures() -> None:
     tops = np.array([line[2][1::4] for line in drawn.panels[1].lines])
     fractions = np.array([table[part] for part in PARTS])
     assert np.diff(tops, axis=0, prepend=0.0) == pytest.approx(fractions, abs=1e-14)
-    table = nnth.classes(setup_of(), layers=True).table()
+    table = nnth.class_layers(setup_of()).table()
     drawn = table.drawing
     for panel, of in zip(drawn.panels, ("features", "errors"), strict=True):
         for part, layers, values in panel.lines:
@@ -389,11 +390,13 @@ def test_several_evaluations_and_a_checkpoint(tmp_path: Path) -> None:
     assert resumed.table().to_csv() == straight.table().to_csv()
     assert resumed.table()["step"].tolist() == [0] * 5 + [20] * 5 + [40] * 5
     json.loads(file.read_text())
-    for other in ({"layers": True}, {"top": 2}, {"leading": 2}):
+    for other in (
+        nnth.class_layers,
+        nnth.class_outliers,
+        partial(nnth.classes, leading=2),
+    ):
         with pytest.raises(ValueError, match=r"c\.json must be of classes with the same options"):
-            dry_run(
-                lambda own=other: nnth.classes(setup_of(), at=(0, 20, 40), checkpoint=file, **own)
-            )
+            dry_run(partial(other, setup_of(), at=(0, 20, 40), checkpoint=file))
     assert np.array_equal(straight.network.weights[0], point_of(setup_of()).network.weights[0])
 
 
@@ -416,16 +419,18 @@ def test_blocks_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_bad_input() -> None:
-    for message, own, changes in (
-        (r"loss must be cross-entropy, .* not squared", {}, {"loss": "squared"}),
-        ("top must be at least 0, not -1", {"top": -1}, {}),
-        ("top must be at most 64, the parameters, not 65", {"top": 65}, {}),
-        ("leading must be at least 1, not 0", {"leading": 0}, {}),
-        ("top and layers must not both", {"top": 1, "layers": True}, {}),
-        ("at must be", {"at": [41]}, {}),
+    for message, function, own in (
+        ("top must be at least 1, not 0", nnth.class_outliers, {"top": 0}),
+        ("top must be at most 64, the parameters, not 65", nnth.class_outliers, {"top": 65}),
+        ("leading must be at least 1, not 0", nnth.classes, {"leading": 0}),
     ):
         with pytest.raises(ValueError, match=message):
-            dry_run(lambda own=own, changes=changes: nnth.classes(setup_of(**changes), **own))
+            dry_run(partial(function, setup_of(), **own))
+    for function in (nnth.classes, nnth.class_outliers, nnth.class_layers):
+        with pytest.raises(ValueError, match=r"loss must be cross-entropy, .* not squared"):
+            dry_run(partial(function, setup_of(loss="squared")))
+        with pytest.raises(ValueError, match="at must be"):
+            dry_run(partial(function, setup_of(), at=[41]))
 
 
 def test_too_many_vectors_are_refused_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -462,6 +467,6 @@ def test_the_command(tmp_path: Path) -> None:
 
 def test_outliers_of_four_classes() -> None:
     """Four classes have four outliers of classes, and then 4 x 2 of pairs."""
-    found = nnth.classes(TrainingSetup(data="clusters:0.1:4:10", steps=1000), top=12).evaluations[0]
+    found = nnth.class_outliers(TrainingSetup(data="clusters:0.1:4:10", steps=1000)).evaluations[0]
     assert isinstance(found, Outliers)
     assert found.rows()["part"].tolist() == ["class"] * 4 + ["cross"] * 8

@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from nnth import (
     TrainingSetup,
-    classes,
+    class_outliers,
     collapse,
     hessian,
     load_network,
@@ -223,7 +223,7 @@ LOOKED_AT: dict[str, Callable[[TrainingSetup, int], Any]] = {
     "density": lambda setup, threads: hessian(
         setup, top=1, probes=1, lanczos_steps=5, threads=threads
     ).arrays(),
-    "classes": lambda setup, threads: classes(setup, top=1, threads=threads).table(),
+    "outliers": lambda setup, threads: class_outliers(setup, top=1, threads=threads).table(),
     "collapse": lambda setup, threads: collapse(setup, at=(2,), threads=threads).table(),
     "sharpness": lambda setup, threads: sharpness(setup, at=(2,), threads=threads).table(),
     "scan": lambda setup, threads: sharpness_scan(setup, eta_lambda0=(1.0,), threads=threads),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -11,11 +12,13 @@ import numpy as np
 import pytest
 from processes import call, refusal, rows_of
 from scipy.integrate import solve_ivp
+from sklearn.svm import SVC
 
 import nnth
 from nnth._data.data import load_targets
-from nnth._margin.flow import log_time_flow, time_times_loss
-from nnth._margin.margin import separable_data
+from nnth._margin.classifier import classifier
+from nnth._margin.flow import Loss, log_time_flow, time_times_loss
+from nnth._margin.margin import LOSSES, separable_data
 
 
 def brute_force(z: np.ndarray) -> np.ndarray:
@@ -60,6 +63,70 @@ def test_its_conditions(m: int, d: int) -> None:
     assert (z @ found.w).min() > 1.0 - 1e-12
     assert z[found.support] @ found.w == pytest.approx(1.0, abs=1e-12)
     assert found.duals.sum() == pytest.approx(found.w @ found.w, rel=1e-12)
+
+
+@pytest.mark.parametrize(("m", "d", "seed"), [(60, 4, 0), (200, 10, 1)])
+def test_the_largest_margin_of_a_support_vector_machine(m: int, d: int, seed: int) -> None:
+    """libsvm has an intercept, which is 0 on symmetric data; the tolerance is that of libsvm."""
+    x, y = separable_data(m, d, seed)
+    machine = SVC(kernel="linear", C=1e10, tol=1e-10)
+    machine.fit(np.vstack([x, -x]), np.concatenate([y, -y]))
+    found = nnth.max_margin(x, y)
+    assert abs(machine.intercept_[0]) < 1e-5
+    assert np.linalg.norm(machine.coef_[0] - found.w) < 1e-4 * np.linalg.norm(found.w)
+
+
+def breast_cancer() -> tuple[np.ndarray, np.ndarray]:
+    """Return the 569 points with a column of ones, and labels: separable, by a margin of 0.0014."""
+    x, y = nnth.load_data("breast_cancer"), load_targets("breast_cancer")[:, 0]
+    return np.hstack([x, np.ones((len(x), 1))]), 2.0 * y - 1.0
+
+
+def test_the_largest_margin_of_real_data() -> None:
+    """The conditions prove it. libsvm has not come near it after 2 x 10^7 iterations."""
+    x, y = breast_cancer()
+    found = nnth.max_margin(x, y)
+    z = y[:, None] * x
+    assert found.regular
+    assert found.duals.min() >= 0.0
+    assert np.linalg.norm(found.duals @ z - found.w) < 1e-11 * np.linalg.norm(found.w)
+    assert (z @ found.w).min() > 1.0 - 1e-11  # terms of size 10^3 sum to 1
+    assert found.duals.sum() == pytest.approx(found.w @ found.w, rel=1e-11)
+    assert not nnth.max_margin(x[:, :-1], y).separable
+
+
+@pytest.mark.parametrize("loss", ["exponential", "logistic"])
+def test_the_flow_on_data_of_a_small_margin_tends_to_its_limits(loss: Loss) -> None:
+    """|w_hat| is 718 and |rho| is 10^4: the sum of gradients cancels to a thousandth."""
+    x, y = breast_cancer()
+    table = nnth.margin(x, y, loss=loss, log_times=(10.0, 1e4, 1e5)).table()
+    for name, limit in (
+        ("norm_over_log_t", "norm_limit"),
+        ("direction_error_times_log_t", "direction_error_limit"),
+        ("t_loss", "t_loss_limit"),
+        ("margin_gap_times_log_t", "margin_gap_limit"),
+    ):
+        # The line in 1/log t leaves (|rho|/(|w_hat| log t))^2.
+        assert table[name][-1] == pytest.approx(table[limit][-1], rel=1e-5)
+
+
+def test_the_flow_is_the_same_with_either_unknown() -> None:
+    """Without a limit that is regular the unknown is w at all times."""
+    x, y = separable_data(9, 3, 3)
+    z = y[:, None] * x
+    limit = classifier(z)
+    for loss in LOSSES:
+        paths = [
+            log_time_flow(z, loss, [5.0, 30.0, 100.0], one, lambda: None)
+            for one in (limit, replace(limit, regular=False))
+        ]
+        assert paths[0] == pytest.approx(paths[1], rel=1e-10, abs=1e-9)
+
+
+def test_a_flow_that_takes_too_many_steps_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nnth._margin.flow._MAX_STEPS", 100)
+    with pytest.raises(ArithmeticError, match="could not be followed beyond log t = -"):
+        nnth.margin()
 
 
 def test_repeated_points_have_half_the_dual_each() -> None:
@@ -149,7 +216,7 @@ def test_the_flow_in_plain_time() -> None:
             atol=1e-12,
             t_eval=np.exp([-2.0, 1.0, 4.0]),
         )
-        flow = log_time_flow(z, loss, [-2.0, 1.0, 4.0], lambda: None)
+        flow = log_time_flow(z, loss, [-2.0, 1.0, 4.0], classifier(z), lambda: None)
         assert flow == pytest.approx(plain.y.T, abs=2e-8)
 
 
@@ -269,8 +336,8 @@ def test_the_flow_of_data_in_other_units_is_the_same_in_another_time(
     if shifted[0] <= 0.0:
         times = [tau - 2.0 * math.log(size) for tau in times]
         shifted = [tau + 2.0 * math.log(size) for tau in times]
-    there = log_time_flow(size * z, loss, times, lambda: None)
-    here = log_time_flow(z, loss, shifted, lambda: None)
+    there = log_time_flow(size * z, loss, times, classifier(size * z), lambda: None)
+    here = log_time_flow(z, loss, shifted, classifier(z), lambda: None)
     # The stated accuracy is 1e-9 of w - w_hat log t, which is of order 1 here.
     assert size * there == pytest.approx(here, rel=1e-10, abs=1e-10)
 

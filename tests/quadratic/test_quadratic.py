@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.linalg import expm, solve_continuous_lyapunov
 
-from nnth import QuadraticModel, load_model, quadratic, random_model, random_network
+from nnth import Network, QuadraticModel, load_model, quadratic, random_model, random_network
 from nnth._activations.activation import activation
 from nnth._course.statement import Run
 from nnth._lab.flow import StiffFlowError, flow
@@ -157,9 +157,9 @@ def test_a_flow_that_takes_too_long_says_so() -> None:
 @pytest.mark.parametrize("act", ["tanh", "gelu", "z**3 + sin(z)"])
 @pytest.mark.parametrize("widths", [(4,), (3, 2)])
 def test_networks_by_finite_differences(act: str, widths: tuple[int, ...]) -> None:
-    net = random_network(2, widths, cw=1.0, cb=0.1, seed=1)
+    drawn = random_network(2, widths, cw=1.0, cb=0.1, seed=1)
     x = np.random.default_rng(0).standard_normal((3, 2))
-    small = small_net(net, activation(act), x, np.zeros(3))
+    small = small_net(Network(drawn.weights, drawn.biases, act), x, np.zeros(3))
     theta, size, p = small.start, 1e-5, len(small.start)
     gradients = np.empty((3, p))
     hessians = np.empty((3, p, p))
@@ -175,9 +175,10 @@ def test_networks_by_finite_differences(act: str, widths: tuple[int, ...]) -> No
 
 
 def test_the_expansion_of_a_network_is_right_to_second_order() -> None:
-    net = random_network(3, (4,), cw=1.0, cb=0.0, seed=0)
+    drawn = random_network(3, (4,), cw=1.0, cb=0.0, seed=0)
+    net = Network(drawn.weights, drawn.biases, "tanh")
     x = np.random.default_rng(1).standard_normal((3, 3))
-    small = small_net(net, activation("tanh"), x, np.ones(3))
+    small = small_net(net, x, np.ones(3))
     assert small.outputs(small.start) == pytest.approx(
         np.tanh(x @ net.weights[0].T) @ net.weights[1][0], abs=1e-14
     )
@@ -188,6 +189,36 @@ def test_the_expansion_of_a_network_is_right_to_second_order() -> None:
         z = small.outputs(small.start) + eps * model.outputs(way, eps)
         off.append(float(np.linalg.norm(small.outputs(small.start + eps * way) - z)))
     assert math.log10(off[0] / off[1]) == pytest.approx(3.0, abs=0.1)
+
+
+def test_the_activation_is_that_of_the_network(tmp_path: Path) -> None:
+    drawn = random_network(3, (4,), cw=1.0, cb=0.0, seed=0)
+    file, plain = tmp_path / "net.npz", tmp_path / "plain.npz"
+    net = Network(drawn.weights, drawn.biases, "gelu")
+    net.save(file)
+    (w1, w2), (b1, b2) = net.weights, net.biases
+    np.savez(plain, W1=w1, W2=w2, b1=b1, b2=b2)
+    own: dict[str, Any] = {"eps": (0.01,), "times": (1.0,), "points": 2}
+    found = {
+        act: quadratic(net=Network(drawn.weights, drawn.biases, act), **own).table()
+        for act in ("gelu", "relu", "silu")
+    }
+    assert len({table["flow"][0] for table in found.values()}) == 3
+    for name, one, act in (
+        ("gelu", file, None),
+        ("gelu", file, "gelu"),
+        ("gelu", net, "z*Phi(z)"),
+        ("relu", plain, None),
+        ("silu", plain, "silu"),
+    ):
+        table = quadratic(net=one, act=act, **own).table()
+        assert activation(table.meta.parameters["act"]) == activation(name)
+        assert table["flow"].tolist() == found[name]["flow"].tolist()
+    assert quadratic(net="random", **own).table().meta.parameters["act"] == "tanh"
+    with pytest.raises(ValueError, match="its activation is 'gelu', not 'tanh'"):
+        quadratic(net=file, act="tanh", **own)
+    with pytest.raises(ValueError, match="act must be that of net, 'gelu', not 'tanh'"):
+        quadratic(net=net, act="tanh", **own)
 
 
 def test_a_network_goes_as_its_expansion_says() -> None:

@@ -24,13 +24,8 @@ from nnth._networks.network import Network, random_network
 from nnth._regions.cells import cells_of
 from nnth._regions.counts import RegionCounts, count_regions
 from nnth._regions.pictures import place
-from nnth._regions.slices import (
-    Slice,
-    count_slice,
-    plane_through,
-    regions_on_plane,
-    regions_through,
-)
+from nnth._regions.slices import Slice, count_slice, plane_through
+from nnth._regions.through import regions_on_plane, regions_through
 from nnth._regions.triangle import Triangle
 
 Floats = NDArray[np.float64]

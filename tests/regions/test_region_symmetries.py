@@ -21,7 +21,7 @@ from region_oracle import Counts, faces
 
 from nnth._networks.network import Network
 from nnth._regions.counts import RegionCounts, count_regions
-from nnth._regions.slices import regions_on_plane, regions_through
+from nnth._regions.through import regions_on_plane, regions_through
 
 Floats = NDArray[np.float64]
 Layers = list[tuple[Floats, Floats]]

@@ -1,11 +1,13 @@
 """Figures: the drawing of each theory, a style that is readable for all, and the files' bytes."""
 
+import inspect
 import io
 import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
@@ -39,7 +41,7 @@ from matplotlib.collections import PolyCollection, QuadMesh  # noqa: E402
 from matplotlib.container import ErrorbarContainer  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 
-from nnth._figures import figure_of  # noqa: E402
+from nnth._figures import USUAL, figure_of  # noqa: E402
 from nnth._figures.lines import HOLLOW  # noqa: E402
 from nnth._figures.style import default_context, drawing_context  # noqa: E402
 
@@ -700,8 +702,8 @@ def test_without_matplotlib_one_line_says_so(monkeypatch: pytest.MonkeyPatch) ->
     [
         lambda: nnth.lazy(width=(8, 16), points=3, samples=2, times=(1.0, 2.0)),
         lambda: nnth.quadratic(parameters=8, points=3).table(),
-        lambda: nnth.classes(SETUP, top=3).table(),
-        lambda: nnth.classes(SETUP, layers=True).table(),
+        lambda: nnth.class_outliers(SETUP, top=3).table(),
+        lambda: nnth.class_layers(SETUP).table(),
         lambda: nnth.hessian(SETUP, at=(0, 1, 3), probes=1).table(),
     ],
 )
@@ -796,10 +798,39 @@ def test_what_a_logarithm_cannot_show_is_named() -> None:
     assert "not on the logarithmic x axis: 1 of y_i" in below(table)
 
 
+def test_parameters_of_usual_values_are_left_out_below() -> None:
+    """The description of the file has them all the same."""
+    table = nnth.hessian(SETUP, probes=1).table()
+    text = below(table)
+    assert "act=tanh" in text
+    assert "seed=0" in text
+    for name in ("center", "momentum", "weight_decay", "dtype", "lanczos_steps", "tolerance"):
+        assert f"{name}=" not in text
+        assert f"{name}=" in table.caption()
+    setup = replace(SETUP, momentum=0.5, dtype="float32")
+    text = below(nnth.hessian(setup, probes=1, lanczos_steps=7).table())
+    for word in ("momentum=0.5", "dtype=float32", "lanczos_steps=7"):
+        assert word in text
+    assert "weight_decay=" not in text
+
+
+def test_usual_values_are_the_defaults() -> None:
+    """None is a default that becomes one of them, or a value that depends on other arguments."""
+    found: dict[str, set[Any]] = {}
+    for function in (getattr(nnth, name) for name in nnth.__all__):
+        if callable(function) and function is not nnth.net_relations:  # which has a penalty
+            for name, parameter in inspect.signature(function).parameters.items():
+                if name in USUAL and parameter.default not in (None, inspect.Parameter.empty):
+                    found.setdefault(name, set()).add(parameter.default)
+    # Of single batches there is no "all", which is the default of the command.
+    found["scheme"] -= {"with"}
+    assert found == {name: {value} for name, value in USUAL.items()}
+
+
 def test_what_is_not_drawn_is_named() -> None:
     found = nnth.hessian(SETUP, at=(0, 1, 2, 3), probes=1)
     assert "3 of 4 evaluations are drawn." in below(found.table())
-    found = nnth.classes(SETUP, at=(0, 3), layers=True)
+    found = nnth.class_layers(SETUP, at=(0, 3))
     assert "step 3, the last of 2 evaluations" in below(found.table())
     levels = below(nnth.rkhs_spectrum("rbf:1", levels=400))
     assert "level 0 has no place on the axis" in levels

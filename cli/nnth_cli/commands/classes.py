@@ -9,6 +9,9 @@ from nnth_cli.command import Call, command
 from nnth_cli.training_options import TrainingOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nnth._curvature.classes import ClassStructure
     from nnth._tables.table import Table
 
 _LEADING_IN_FIGURE = 20  # eigenvalues per part
@@ -62,7 +65,9 @@ def parts(
     """
     if "--leading" not in call.given:
         leading = _LEADING_IN_FIGURE if call.plot else 1
-    return _table_of(training, call, leading=leading)
+    from nnth._curvature.classes import classes
+
+    return _table_of(classes, training, call, leading=leading)
 
 
 @command()
@@ -89,7 +94,9 @@ def outliers(
     Source: Papyan (2019, 2020).
     Example: nnth classes outliers --top 12 --plot outliers.png
     """
-    return _table_of(training, call, top=top)
+    from nnth._curvature.classes import class_outliers
+
+    return _table_of(class_outliers, training, call, top=top)
 
 
 @command()
@@ -109,13 +116,15 @@ def layers(training: ClassOptions, *, call: Call) -> "Table":
     Example: nnth classes layers
              nnth classes layers --data digits --width 64 --points 300 --at 0,10,100
     """
-    return _table_of(training, call, layers=True)
+    from nnth._curvature.classes import class_layers
+
+    return _table_of(class_layers, training, call)
 
 
-def _table_of(training: ClassOptions, call: Call, **own: Any) -> "Table":
+def _table_of(
+    function: "Callable[..., ClassStructure]", training: ClassOptions, call: Call, **own: Any
+) -> "Table":
     setup = training.setup(call)
-    from nnth._curvature.classes import classes
-
-    found = classes(setup, at=training.at, checkpoint=training.checkpoint, **own, **call.work)
+    found = function(setup, at=training.at, checkpoint=training.checkpoint, **own, **call.work)
     training.write_net(found.network)
     return found.table()

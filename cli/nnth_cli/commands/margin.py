@@ -51,7 +51,8 @@ def margin(
     log t (margin - min_i u_i/|w|), each with its limit. The row of log t = inf extrapolates the
     last two by a line in 1/log t. If the support vectors do not span the space, `offset` is the
     part of w outside their span, which depends on the path. Labels are -1 or 1. There is no bias
-    without --bias. Without --x points are drawn and labeled by a random w.
+    without --bias, which makes it a part of w and of its norm. Without --x points are drawn, and
+    labeled by a random w.
 
     Data that no w separates have one row, and the exit code is 1; --save then writes the duals that
     prove it, a >= 0 with sum_i a_i y_i x_i = 0. Otherwise it writes w, the duals, and the flow,

@@ -33,7 +33,9 @@ def quadratic(
             metavar="random|FILE",
         ),
     ] = None,
-    act: options.Act = "tanh",
+    act: Annotated[
+        str | None, options.with_default(options.Act, "tanh; with --net FILE that of the network")
+    ] = None,
     width: options.Width = 4,
     depth: options.Depth = 1,
     widths: options.Widths = None,

@@ -129,11 +129,12 @@ def count(
     call.check_together(needs=[("--color", ("--plot",))])
     check_box(call, domain)
     networks = nets.ensemble(call, n0, samples)
-    from nnth._regions import pictures
     from nnth._regions.counts import count_table
 
     place = None
     if call.plot is not None or save is not None:
+        from nnth._regions import pictures
+
         place = pictures.place(networks, domain=domain, box=box)
     table = count_table(networks, domain, box, point, **call.work)
     return with_picture(call, table, place, color, save)
@@ -191,17 +192,20 @@ def along(
     )
     check_box(call, domain)
     from nnth._data.files import file_of
-    from nnth._regions import pictures, slices
+    from nnth._regions import pictures
+    from nnth._regions.along import along_table
+    from nnth._regions.given_points import points_and_dimension
+    from nnth._regions.through import on_line_table, on_plane_table
 
-    data, n0 = slices.points_and_dimension(through, None, nets.net, n0)
+    data, n0 = points_and_dimension(through, None, nets.net, n0)
     networks = nets.ensemble(call, n0, samples)
     place = None
     if call.plot is not None or save is not None:
         place = pictures.place(networks, along=along, points=data, domain=domain, box=box)
     if data is None:
-        table = slices.along_table(along, networks, domain, box, lines, **call.work)
+        table = along_table(along, networks, domain, box, lines, **call.work)
     else:
-        count_on = slices.on_line_table if along == "line" else slices.on_plane_table
+        count_on = on_line_table if along == "line" else on_plane_table
         table = count_on(networks, data, domain, box, file_of(through), **call.work)
     return with_picture(call, table, place, color, save)
 
@@ -243,12 +247,14 @@ def through(
     """
     call.check_together([("FILE", "--points")])
     from nnth._data.files import file_of
-    from nnth._regions import pictures, slices
+    from nnth._regions import pictures
+    from nnth._regions.given_points import points_and_dimension
+    from nnth._regions.through import through_table
 
-    data, n0 = slices.points_and_dimension(through, None, nets.net, n0)
+    data, n0 = points_and_dimension(through, None, nets.net, n0)
     networks = nets.ensemble(call, n0)
     place = pictures.path_place(networks, data, points) if call.plot is not None else None
-    table = slices.through_table(networks, data, points, file_of(through), **call.work)
+    table = through_table(networks, data, points, file_of(through), **call.work)
     return with_picture(call, table, place, "gradient", None)
 
 

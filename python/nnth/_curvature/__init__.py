@@ -1,6 +1,6 @@
 """Curvature of trained networks: the loss Hessian, its classes, and how sharp descent makes it."""
 
-from nnth._curvature.classes import ClassStructure, classes
+from nnth._curvature.classes import ClassStructure, class_layers, class_outliers, classes
 from nnth._curvature.collapse import CollapsePath, collapse
 from nnth._curvature.hessian import HessianSpectra, hessian
 from nnth._curvature.scan import SCAN, sharpness_scan
@@ -14,6 +14,8 @@ __all__ = [
     "HessianSpectra",
     "SharpnessPath",
     "TrainingSetup",
+    "class_layers",
+    "class_outliers",
     "classes",
     "collapse",
     "hessian",

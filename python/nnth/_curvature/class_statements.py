@@ -9,7 +9,7 @@ import numpy as np
 from nnth._course.statement import Check, Run, Statement
 from nnth._curvature.class_parts import IDENTITY, PARTS, ClassParts
 from nnth._curvature.class_spectra import Outliers, parts_at
-from nnth._curvature.classes import classes
+from nnth._curvature.classes import class_outliers
 from nnth._curvature.collapse import collapse
 from nnth._lab.training import TrainingSetup
 
@@ -73,7 +73,7 @@ def three_levels(run: Run) -> list[Statement]:
 def outliers(run: Run) -> list[Statement]:
     """The C leading eigenvectors come from classes, C (C - 2) more from pairs of classes."""
     setup = TrainingSetup(data=_DATA, steps=300 if run.quick else 1000, seed=run.seed)
-    (found,) = classes(setup, top=_CLASSES * (_CLASSES - 1)).evaluations
+    (found,) = class_outliers(setup, top=_CLASSES * (_CLASSES - 1)).evaluations
     assert isinstance(found, Outliers)
     of_classes, of_pairs = (
         found.fractions[:, PARTS.index("class")],

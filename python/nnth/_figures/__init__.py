@@ -33,6 +33,29 @@ _NOTE_SIZE = 6.0  # points
 _NOTE_WIDTH = 25.0  # the largest number of letters of that size in an inch
 _MANY_CELLS = 20_000  # with more cells a picture needs a finer resolution
 _HIDDEN = ("sha256",)  # parameters that no reader of a figure needs
+# Values that mean that nothing special was asked for: parameters with these values are left out
+# below a figure. Others at their defaults, as act or depth, stay, since they say what it shows.
+USUAL: Final = {
+    "bias": False,
+    "bottom": 1,
+    "center": False,
+    "domain": "space",
+    "dtype": "float64",
+    "lanczos_steps": 100,
+    "linear": False,
+    "method": "auto",
+    "momentum": 0.0,
+    "mu": "gaussian",
+    "n_out": 1,
+    "normalize": False,
+    "ntk": "ntk",
+    "sampler": "law",
+    "scheme": "all",
+    "second_layer": "uniform",
+    "target_noise": "own",
+    "tolerance": 1e-6,
+    "weight_decay": 0.0,
+}
 
 
 def plot(table: Table, ax: Any = None, *, style: Style | None = None) -> Any:
@@ -210,8 +233,12 @@ def _draw_panel(axes: Any, drawing: Any, palette: Palette) -> list[str]:
 
 
 def _parameters(table: Table) -> str:
-    """Return the command and its parameters in one line."""
-    given = {n: v for n, v in table.meta.parameters.items() if v is not None and n not in _HIDDEN}
+    """Return the command and its parameters in one line, without those of usual values."""
+    given = {
+        name: value
+        for name, value in table.meta.parameters.items()
+        if value is not None and name not in _HIDDEN and value != USUAL.get(name)
+    }
     if table.meta.seed is not None:
         given["seed"] = table.meta.seed
     words = [f"{name}={for_people(value)}" for name, value in given.items()]

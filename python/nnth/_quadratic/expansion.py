@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from nnth._activations.activation import Activation
+from nnth._activations.activation import Activation, activation
 from nnth._networks.network import Network
 from nnth._quadratic.model import QuadraticModel, check_size
 from nnth._runtime.typing import Floats
@@ -123,8 +123,8 @@ class SmallNet:
         return np.concatenate(first, axis=1), hessians
 
 
-def small_net(net: Network, act: Activation, x: Floats, y: Floats) -> SmallNet:
-    """Return the network with this activation on these data; raises ValueError, MemoryError."""
+def small_net(net: Network, x: Floats, y: Floats) -> SmallNet:
+    """Return the network on these data; raises ValueError, MemoryError."""
     if net.n_out != 1:
         raise ValueError(f"net must have one output, not {net.n_out}")
     if x.shape[1] != net.n0:
@@ -132,4 +132,4 @@ def small_net(net: Network, act: Activation, x: Floats, y: Floats) -> SmallNet:
     parts = [a for w, b in zip(net.weights, net.biases, strict=True) for a in (w.ravel(), b)]
     start = np.concatenate(parts)
     check_size(len(start), len(x))
-    return SmallNet(act, (net.n0, *net.widths, 1), x, y, start)
+    return SmallNet(activation(net.activation), (net.n0, *net.widths, 1), x, y, start)

@@ -28,7 +28,7 @@ def problem_of(
     parameters: int,
     points: int,
     net: Network | str | os.PathLike[str] | None,
-    act: str,
+    act: str | None,
     widths: Sequence[int] | str,
     x: Data | None,
     y: Data | None,
@@ -53,19 +53,15 @@ def problem_of(
 
 def _small_net(
     net: Network | str | os.PathLike[str],
-    act: str,
+    act: str | None,
     widths: Sequence[int] | str,
     x: Data | None,
     y: Data | None,
     points: int,
     seed: int,
 ) -> SmallNet:
-    chosen = activation(act)
-    found: Network | None = None
-    if isinstance(net, Network):
-        found = net
-    elif os.fspath(net) != "random":
-        found = load_network(net)
+    found = _given_network(net, act)
+    chosen = activation("tanh" if act is None else act).name
     if x is not None and y is not None:
         inputs = data_of(x, "x")
         targets = target_vector(y, len(inputs))
@@ -79,8 +75,18 @@ def _small_net(
             a * (b + 1) for a, b in zip((*sizes, 1), (inputs.shape[1], *sizes), strict=True)
         )
         check_size(count, len(inputs))
-        found = random_network(inputs.shape[1], sizes, cw=1.0, cb=0.0, seed=seed)
-    return small_net(found, chosen, inputs, targets)
+        drawn = random_network(inputs.shape[1], sizes, cw=1.0, cb=0.0, seed=seed)
+        found = Network(drawn.weights, drawn.biases, chosen)
+    return small_net(found, inputs, targets)
+
+
+def _given_network(net: Network | str | os.PathLike[str], act: str | None) -> Network | None:
+    """Return the network, None for a random one. Raises ValueError if it has another activation."""
+    if not isinstance(net, Network):
+        return None if os.fspath(net) == "random" else load_network(net, act)
+    if act is not None and activation(act).expression != activation(net.activation).expression:
+        raise ValueError(f"act must be that of net, {net.activation[:40]!r}, not {act[:40]!r}")
+    return net
 
 
 def _random_data(points: int, n0: int, seed: int) -> tuple[Floats, Floats]:

@@ -74,7 +74,7 @@ def quadratic(
     parameters: int = 20,
     points: int = 5,
     net: Network | str | os.PathLike[str] | None = None,
-    act: str = "tanh",
+    act: str | None = None,
     widths: Sequence[int] | str = (4,),
     x: Data | None = None,
     y: Data | None = None,
@@ -107,7 +107,8 @@ def quadratic(
             starts: a Network or its file, or "random" with weights N(0, 1/fan-in) and biases 0.
             eps is then the fraction of the way from its outputs to y that it goes, and theta =
             (parameters - initial parameters)/eps.
-        act: Activation of the network.
+        act: Activation of the network; by default tanh for a random one, and otherwise that of the
+            network or its file, relu if the file names none.
         widths: Hidden widths of a random network.
         x: Inputs of the network `(m, n_0)`: an array, a file or a named data set. Default: on the
             unit sphere, in 3 dimensions for a random network.

@@ -13,14 +13,17 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from fractions import Fraction
 from functools import cache
 from itertools import accumulate
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnth._runtime.checks import check_integer
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 Array = NDArray[np.float64]
 
@@ -138,6 +141,8 @@ def hanin_rolnick_upper(n0: int, neurons: int, t: float = 1.0) -> float:
     _positive("t", t)
     if neurons < n0:
         return _as_float(1 << neurons)
+    from fractions import Fraction
+
     return _as_float(Fraction(t * neurons) ** n0 / math.factorial(n0))
 
 

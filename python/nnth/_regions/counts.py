@@ -6,9 +6,8 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import lru_cache, partial
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -31,6 +30,9 @@ from nnth._runtime.work import assigned_range
 from nnth._tables.plot import Drawing
 from nnth._tables.statistics import ASYMPTOTIC, joined, mean_of, note_on_z, skewness, z_score
 from nnth._tables.table import Meta, Table
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 Array = NDArray[np.float64]
 Domain = Literal["space", "box"]
@@ -516,6 +518,8 @@ def _bending(network: Network) -> list[int]:
     s_i (n.x + c), with output weights v_i. The jump is the same everywhere on the hyperplane, so
     the cells of the remaining hyperplanes are the linear regions. Computed over the rationals.
     """
+    from fractions import Fraction
+
     planes: dict[tuple[Fraction, ...], list[tuple[int, Fraction]]] = {}
     rows = np.column_stack([network.weights[0], network.biases[0]]).tolist()
     for i, row in enumerate(rows):

@@ -14,10 +14,10 @@ from nnth._networks.ensemble import Ensemble
 from nnth._networks.network import Network
 from nnth._regions.cells import Cells, cells_of
 from nnth._regions.counts import Domain, RegionCounts, check_domain, count_core
+from nnth._regions.given_points import checked_points
 from nnth._regions.slices import (
     Along,
     Slice,
-    checked_points,
     core_slice,
     line_through,
     plane_through,

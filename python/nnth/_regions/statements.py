@@ -15,7 +15,7 @@ from nnth._regions.bounds import (
     zero_cell_sides_expected,
 )
 from nnth._regions.counts import best_upper, count_regions, regions
-from nnth._regions.slices import regions_through
+from nnth._regions.through import regions_through
 from nnth._tables.statistics import mean_of
 
 LECTURE: Final = "12/5"
