@@ -19,7 +19,8 @@ from nnth._curvature.class_spectra import (
     sizes_at,
 )
 from nnth._lab.checkpoint import check_evaluations
-from nnth._lab.training import Snapshot, Training, TrainingSetup
+from nnth._lab.setup import TrainingSetup
+from nnth._lab.training import Snapshot, Training
 from nnth._networks.network import Network
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.checks import check_integer
@@ -108,7 +109,8 @@ def classes(
     Returns:
         A ClassStructure. Its `table()` is a Table with a row per step and part: part (G, class,
         cross, within, diag), trace, frobenius (the norm), fraction (of tr G), eigenvalue (the
-        largest), step, loss, accuracy, identity_error. With `top`, a row per step and eigenvector:
+        largest), step, loss, accuracy, identity_error; test_loss and test_accuracy, NaN without
+        test data. With `top`, a row per step and eigenvector:
         index, eigenvalue, residual `|G u - lambda u|`, which bounds its error, the fractions
         `u^T G_part u/u^T G u` in the columns class, cross, within and diag, and part, the one of
         the largest fraction. With `layers`, a row per step, layer, `of` (features or errors) and

@@ -12,7 +12,8 @@ from nnth._curvature.hessian import hessian
 from nnth._curvature.scan import sharpness_scan
 from nnth._curvature.sharpness import sharpness
 from nnth._lab.losses import softmax
-from nnth._lab.training import Snapshot, TrainingSetup
+from nnth._lab.setup import TrainingSetup
+from nnth._lab.training import Snapshot
 
 HESSIAN: Final = "10/3"
 SHARPNESS: Final = "10/5"

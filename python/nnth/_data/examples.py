@@ -76,9 +76,14 @@ class Examples(ArrayResult):
         labels = None if self.labels is None else self.labels[:points]
         return replace(self, x=self.x[:points], y=self.y[:points], labels=labels)
 
-    def centered(self) -> Examples:
-        """Return the examples with the mean of the inputs subtracted."""
-        return replace(self, x=self.x - self.x.mean(axis=0))
+    def after(self, points: int) -> Examples:
+        """Return the examples after the first `points`."""
+        labels = None if self.labels is None else self.labels[points:]
+        return replace(self, x=self.x[points:], y=self.y[points:], labels=labels)
+
+    def centered(self, mean: Floats | None = None) -> Examples:
+        """Return the examples with a mean `(n_0,)` subtracted, by default that of their inputs."""
+        return replace(self, x=self.x - (self.x.mean(axis=0) if mean is None else mean))
 
 
 def load_examples(data: Source, *, points: int | None = None, seed: int = 0) -> Examples:
