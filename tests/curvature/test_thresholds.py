@@ -79,7 +79,7 @@ def test_a_quadratic_diverges_from_the_threshold_on(rule: Any) -> None:
 
 
 def test_thresholds_of_the_papers() -> None:
-    """Cohen et al. (2021), appendix B; Cohen et al. (2022a), section 3: 38/eta for Adam."""
+    """Cohen et al. (2021), appendix B; Cohen et al. (2022b), section 3: 38/eta for Adam."""
     assert Adam(0.1).threshold() == pytest.approx(380.0, rel=1e-13)
     assert SGD(0.1, 0.9).threshold() == pytest.approx(38.0, rel=1e-13)
     assert SGD(0.1, 0.9, nesterov=True).threshold() == pytest.approx(38.0 / 2.8, rel=1e-13)
@@ -222,7 +222,7 @@ def test_the_threshold_follows_the_schedule(own: Any, of_rate_1: float, apart: f
 def test_each_optimizer_settles_at_its_threshold(
     own: dict[str, Any], threshold: float, margin: float
 ) -> None:
-    """300 digits, tanh 64-32-32-10, squared loss, full batches: Cohen et al. (2021, 2022a)."""
+    """300 digits, tanh 64-32-32-10, squared loss, full batches: Cohen et al. (2021, 2022b)."""
     setup = TrainingSetup(
         data="digits",
         points=300,

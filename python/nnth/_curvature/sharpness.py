@@ -79,13 +79,15 @@ class SharpnessPath(Result):
 
     def _picture(self, columns: dict[str, NDArray[Any]]) -> Panels:
         step, made = columns["step"].astype(float), self.meta.parameters
+        # A rate of 0 has an infinite threshold, and those of a schedule differ by large factors.
         finite = np.where(np.isfinite(columns["threshold"]), columns["threshold"], np.nan)
-        edge = (_symbol_of_threshold(made), step, finite)
+        edge, log_y = (_symbol_of_threshold(made), step, finite), made["schedule"] != "constant"
         sharp, loss = columns["sharpness"], columns["loss"]
         panels = [
             Lines(
                 lines=(edge,),
                 points=(("", step, sharp, None),),
+                log_y=log_y,
                 x_label="step",
                 y_label=r"sharpness $\lambda_{\max}(H)$",
             ),
@@ -96,10 +98,11 @@ class SharpnessPath(Result):
             first = Lines(
                 lines=(edge,),
                 points=(("", step, columns["preconditioned_sharpness"], None),),
+                log_y=log_y,
                 x_label="step",
                 y_label=f"preconditioned sharpness {of_p}",
             )
-            panels = [first, replace(panels[0], lines=()), panels[1]]
+            panels = [first, replace(panels[0], lines=(), log_y=False), panels[1]]
         return Panels(panels=tuple(panels))
 
 
@@ -176,7 +179,7 @@ def sharpness(
         >>> bool(np.all(table["ratio"] == table["sharpness"] / table["threshold"]))
         True
 
-    Source: Cohen et al. (2021); Cohen et al. (2022a) for adam and rmsprop.
+    Source: Cohen et al. (2021); Cohen et al. (2022b) for adam and rmsprop.
     """
     training = setup.training()
     steps = training.evaluation_steps(_evenly(training.steps) if at is None else at)

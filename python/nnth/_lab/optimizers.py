@@ -130,7 +130,7 @@ class Adam:
         weight_decay: Coefficient of the L2 penalty, at least 0.
         decoupled: Whether the weight decay is decoupled (AdamW: Loshchilov and Hutter 2019).
 
-    Source: Cohen et al. (2022a), section 3, for the threshold.
+    Source: Cohen et al. (2022b), section 3, for the threshold.
     """
 
     eta: float
@@ -200,7 +200,7 @@ class RMSprop:
         epsilon: Added to the denominator, at least 0.
         weight_decay: Coefficient of the L2 penalty, at least 0.
 
-    Source: Cohen et al. (2022a), section 3, for the threshold.
+    Source: Cohen et al. (2022b), section 3, for the threshold.
     """
 
     eta: float

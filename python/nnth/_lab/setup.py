@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from nnth._activations.activation import activation
-from nnth._data.examples import Examples, Source, load_examples
+from nnth._data.examples import Examples, Source, examples_of, load_examples
 from nnth._data.named_data import CLUSTER_POINTS
 from nnth._kernels.kernel import variances
 from nnth._lab.batches import Batches, Sampling, Shuffled, batches_named
@@ -184,7 +184,7 @@ class TrainingSetup:
         named = not (isinstance(source, tuple) or isinstance(self.data, tuple))
         same = named and os.fspath(source) == os.fspath(self.data)  # type: ignore[arg-type]
         count = points + CLUSTER_POINTS if drawn else None
-        test = load_examples(source, points=count, seed=self.seed)
+        test = examples_of("test_data", source, points=count, seed=self.seed)
         if same or drawn:
             if len(test.x) <= points:
                 raise ValueError(
