@@ -13,6 +13,7 @@ from nnth import TrainingSetup, sharpness, sharpness_scan
 from nnth._curvature.sharpness import with_preconditioner
 from nnth._lab.curvature import Curvature
 from nnth._lab.optimizers import SGD, Adam, Optimizer, RMSprop
+from nnth._lab.phases import parameters_ahead
 
 P = np.array([0.3, 2.0, 0.05, 1.0, 7.0, 0.4])  # a preconditioner
 
@@ -257,3 +258,29 @@ def test_each_optimizer_settles_at_its_threshold(
 def test_a_scan_is_of_steps_proportional_to_the_gradient(change: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         sharpness_scan(TrainingSetup(points=8, widths=(3,), loss="squared", **change))
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+@pytest.mark.parametrize("decay", [0.0, 0.3])
+def test_a_training_without_gradients_is_foreseen(nesterov: bool, decay: float) -> None:
+    """The recursion by which a scan finds dead networks, against the steps of the optimizer."""
+    setup = TrainingSetup(
+        points=8,
+        widths=(3,),
+        optimizer="nesterov" if nesterov else "momentum",
+        momentum=0.8,
+        weight_decay=decay,
+        eta=0.2,
+    )
+    training = setup.training()
+    descent = training.descent()
+    velocity = np.random.default_rng(1).normal(size=training.model.size)
+    descent.state = [velocity.copy()]
+    foreseen = [theta.copy() for theta in parameters_ahead(training, descent)]
+    theta, state, found = training.theta.copy(), [velocity.copy()], [training.theta.copy()]
+    for step in range(20):
+        theta = theta - 0.2 * training.rule.direction(theta, np.zeros_like(theta), state, step)
+        found.append(theta)
+    # After 0 to 8 steps, and 10, 12, 16 and 20.
+    for one, steps in zip(foreseen, (*range(9), 10, 12, 16, 20), strict=False):
+        assert np.allclose(one, found[steps], rtol=1e-12, atol=1e-14)

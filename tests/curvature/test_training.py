@@ -32,6 +32,7 @@ from nnth._lab.curvature import Curvature
 from nnth._lab.losses import Loss, softmax
 from nnth._lab.model import model, theta_of
 from nnth._lab.objective import Objective, Penalty
+from nnth._lab.schedules import Schedule
 from nnth._lab.training import DivergedError, Snapshot, Training
 
 SIZES = (4, 7, 5, 3)
@@ -343,6 +344,13 @@ def test_gradient_noise_is_in_each_component_and_step() -> None:
     found = np.array(noise)
     assert abs(found.mean()) < 5.0 * 0.3 / math.sqrt(found.size)
     assert found.std() == pytest.approx(0.3, rel=5.0 / math.sqrt(2 * found.size))
+
+
+def test_a_factor_above_1_may_overflow() -> None:
+    assert Schedule("step:1:2")(2000) == math.inf
+    training = TrainingSetup(widths=(3,), points=30, steps=3000, schedule="step:1:2").training()
+    with pytest.raises(DivergedError, match="eta must be smaller than"):
+        training.train([3000], lambda snapshot: snapshot.loss)
 
 
 def test_the_rate_follows_the_schedule() -> None:

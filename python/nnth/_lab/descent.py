@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from nnth._lab.batches import Batches
 from nnth._lab.objective import Objective
-from nnth._lab.optimizers import Optimizer, Schedule
+from nnth._lab.optimizers import Optimizer
+from nnth._lab.schedules import Schedule
 from nnth._networks.passes import Array
 from nnth._runtime import streams
 from nnth._runtime.checks import check_nonnegative

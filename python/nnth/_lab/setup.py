@@ -13,7 +13,8 @@ from nnth._data.named_data import CLUSTER_POINTS
 from nnth._kernels.kernel import variances
 from nnth._lab.batches import Batches, Sampling, Shuffled, batches_named
 from nnth._lab.losses import LOSSES, Loss
-from nnth._lab.optimizers import Optimizer, OptimizerName, Schedule, optimizer_named
+from nnth._lab.optimizers import Optimizer, OptimizerName, optimizer_named
+from nnth._lab.schedules import Schedule
 from nnth._lab.training import Training
 from nnth._networks.network import (
     MAX_LAYERS,

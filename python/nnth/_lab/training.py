@@ -23,7 +23,7 @@ from nnth._lab.curvature import Curvature
 from nnth._lab.descent import Descent
 from nnth._lab.model import model_of, theta_of
 from nnth._lab.objective import Objective
-from nnth._lab.optimizers import Schedule
+from nnth._lab.schedules import Schedule
 from nnth._networks.network import Network
 from nnth._networks.passes import Array
 from nnth._runtime.checks import check_integer
