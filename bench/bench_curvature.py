@@ -29,7 +29,7 @@ from contender import HERE, Contender, ContenderError
 from contest import Contest, Difference, Side, finish
 from environments import Peer
 
-from nnth._lab.training import TrainingSetup
+from nnth._lab.setup import TrainingSetup
 
 PEERS = dict.fromkeys(("torch", "curvlinops", "hessian-eigenthings"), "curvature_peers.py")
 THREADS = 1

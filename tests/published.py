@@ -54,7 +54,7 @@ SOURCES = {
     "Woodworth et al. 2020": "Kernel and rich regimes in overparametrized models, COLT",
     "Chizat et al. 2019": "On lazy training in differentiable programming, NeurIPS",
     "Kolmogorov and Tikhomirov 1959": "Epsilon-entropy and epsilon-capacity of sets",
-    "Cohen et al. 2022": "Optimal stable nonlinear approximation, Found. Comput. Math. 22",
+    "Cohen et al. 2022a": "Optimal stable nonlinear approximation, Found. Comput. Math. 22",
 }
 
 
@@ -891,7 +891,7 @@ TRAINING = [
         for n in (0, 1, 3, 7)
     ),
     Entry(
-        "Cohen et al. 2022",
+        "Cohen et al. 2022a",
         "thm. 4.1",
         "delta_26n <= 3 eps_n: at 26, 3 times the upper bound of eps_1, the radius 1",
         "entropy --set ball:3 --bits 26",

@@ -269,6 +269,15 @@ EtaLambda0: TypeAlias = Annotated[
         "over the number of examples."
     ),
 ]
+GradientNoise: TypeAlias = Annotated[
+    float,
+    typer.Option(
+        help="Standard deviation of the noise in each component of the gradient.", metavar="X"
+    ),
+]
+Momentum: TypeAlias = Annotated[
+    float, typer.Option(help="Momentum coefficient: v <- momentum v + g.", metavar="X")
+]
 Batch: TypeAlias = Annotated[int, typer.Option(help="Examples in a batch.", metavar="N")]
 Steps: TypeAlias = Annotated[int, typer.Option(help="Number of training steps.", metavar="N")]
 WeightDecay: TypeAlias = Annotated[

@@ -10,7 +10,7 @@ from nnth_cli import options
 from nnth_cli.command import Call
 
 if TYPE_CHECKING:
-    from nnth._lab.training import TrainingSetup
+    from nnth._lab.setup import TrainingSetup
     from nnth._networks.network import Network
 
 _RANDOM_NET_OPTIONS = ("--width", "--depth", "--widths", "--cb", "--cw")
@@ -39,6 +39,14 @@ class DescentOptions:
             metavar="FILE|NAME",
         ),
     ] = "clusters:0.25"
+    test_data: Annotated[
+        str | None,
+        typer.Option(
+            help="Also evaluate loss and accuracy on these examples, as --data; of the set of "
+            "--data, and of clusters, on those after the examples that are trained on.",
+            metavar="FILE|NAME",
+        ),
+    ] = None
     points: Annotated[
         int | None,
         typer.Option(
@@ -71,13 +79,46 @@ class DescentOptions:
         ),
     ] = "cross-entropy"
     steps: Annotated[int | None, options.with_default(options.Steps, "1000; 0 with --net")] = None
-    batch: Annotated[
-        int | None,
-        options.with_default(options.Batch, "all; a smaller batch is drawn without replacement"),
+    batch: Annotated[int | None, options.with_default(options.Batch, "all")] = None
+    sampling: Annotated[
+        Literal["shuffled", "replacement", "bernoulli"] | None,
+        typer.Option(
+            help="Sampling of batches: without replacement in each epoch (shuffled), examples "
+            "drawn independently (replacement), or each example with the probability "
+            "batch/points (bernoulli). [default: shuffled]"
+        ),
+    ] = None
+    optimizer: Annotated[
+        Literal["sgd", "momentum", "nesterov", "adam", "rmsprop"] | None,
+        typer.Option(help="Optimizer. [default: sgd; momentum with --momentum]"),
     ] = None
     momentum: Annotated[
-        float, typer.Option(help="Momentum coefficient: v <- momentum v + g.", metavar="X")
-    ] = 0.0
+        float | None,
+        options.with_default(options.Momentum, "0.9 for momentum and nesterov; 0 for rmsprop"),
+    ] = None
+    beta1: Annotated[
+        float | None,
+        typer.Option(
+            "--beta1",
+            help="Decay of the mean of the gradients, of adam. [default: 0.9]",
+            metavar="X",
+        ),
+    ] = None
+    beta2: Annotated[
+        float | None,
+        typer.Option(
+            "--beta2",
+            help="Decay of the mean of the squared gradients, of adam and rmsprop. "
+            "[default: 0.999 for adam; 0.99 for rmsprop]",
+            metavar="X",
+        ),
+    ] = None
+    epsilon: Annotated[
+        float | None,
+        typer.Option(
+            help="Added to the denominator of adam and rmsprop. [default: 1e-8]", metavar="X"
+        ),
+    ] = None
     weight_decay: options.WeightDecay = 0.0
     dtype: Annotated[
         Literal["float64", "float32"],
@@ -91,8 +132,11 @@ class DescentOptions:
 
     def setup(self, call: Call) -> "TrainingSetup":
         """Return the TrainingSetup of these options."""
-        call.check_together(conflicts=[("--net", name) for name in _RANDOM_NET_OPTIONS])
-        from nnth._lab.training import TrainingSetup
+        call.check_together(
+            conflicts=[("--net", name) for name in _RANDOM_NET_OPTIONS],
+            needs=[("--sampling", ("--batch",))],
+        )
+        from nnth._lab.setup import TrainingSetup
 
         names = {field.name for field in fields(TrainingSetup)}
         own: dict[str, Any] = {
@@ -107,6 +151,23 @@ class TrainingOptions(DescentOptions):
     """A training at one learning rate, its evaluation steps, and the files that it writes."""
 
     eta: options.Eta = 0.1
+    schedule: Annotated[
+        str,
+        typer.Option(
+            help="Factor of the learning rate at step t: constant, warmup:N, linear:N, cosine:N, "
+            "step:N:F (the factor F after every N steps), or several with * between them.",
+            metavar="NAME",
+        ),
+    ] = "constant"
+    label_noise: Annotated[
+        float,
+        typer.Option(
+            help="Standard deviation of the noise that is added to the targets in each step; only "
+            "with the squared loss.",
+            metavar="X",
+        ),
+    ] = 0.0
+    gradient_noise: options.GradientNoise = 0.0
     at: Annotated[Any, evaluation_steps("the last")] = None
     checkpoint: Annotated[
         Path | None,

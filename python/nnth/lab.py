@@ -18,8 +18,9 @@ from nnth._lab.derivatives import Expansion, expansion, output_gradients, tangen
 from nnth._lab.descent import Descent
 from nnth._lab.model import Model, model, model_of, theta_of
 from nnth._lab.objective import Objective, Penalty
-from nnth._lab.optimizers import SGD, Adam, RMSprop, Schedule
+from nnth._lab.optimizers import SGD, Adam, RMSprop
 from nnth._lab.parametrization import LayerScale
+from nnth._lab.schedules import Schedule
 
 __all__ = [
     "SGD",

@@ -18,7 +18,8 @@ from nnth._curvature import class_gram, class_parts
 from nnth._curvature.class_parts import ClassParts, IdentityError
 from nnth._curvature.class_spectra import Outliers, PartSizes
 from nnth._lab.losses import LOSSES
-from nnth._lab.training import Snapshot, TrainingSetup
+from nnth._lab.setup import TrainingSetup
+from nnth._lab.training import Snapshot
 from nnth._networks.network import Network
 from nnth._runtime.work import dry_run
 

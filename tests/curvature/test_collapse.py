@@ -16,7 +16,7 @@ import nnth
 from nnth._curvature.collapse import default_steps
 from nnth._curvature.collapse_metrics import Metric
 from nnth._curvature.collapse_metrics import collapse_metrics as metrics_of
-from nnth._lab.training import TrainingSetup
+from nnth._lab.setup import TrainingSetup
 from nnth._networks.network import Network
 from nnth._tables.plot import Lines
 

@@ -202,6 +202,8 @@ def spectra_of(top: list[float], classes: int) -> HessianSpectra:
         0,
         1.0,
         1.0,
+        1.0,
+        1.0,
         values,
         0 * values,
         0 * values,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -21,6 +22,7 @@ from nnth import (
     class_outliers,
     collapse,
     hessian,
+    load_examples,
     load_network,
     random_network,
     sharpness,
@@ -29,7 +31,8 @@ from nnth import (
 from nnth._lab.curvature import Curvature
 from nnth._lab.losses import Loss, softmax
 from nnth._lab.model import model, theta_of
-from nnth._lab.objective import Objective
+from nnth._lab.objective import Objective, Penalty
+from nnth._lab.schedules import Schedule
 from nnth._lab.training import DivergedError, Snapshot, Training
 
 SIZES = (4, 7, 5, 3)
@@ -202,9 +205,11 @@ def test_batches_go_through_all_examples_and_differ_by_epoch() -> None:
     seen: list[Any] = []
 
     class Watched(Objective):
-        def gradient(self, theta: Any, examples: Any = None, targets: Any = None) -> Any:
+        def gradient(
+            self, theta: Any, examples: Any = None, targets: Any = None, **own: Any
+        ) -> Any:
             seen.append(examples)
-            return super().gradient(theta, examples, targets)
+            return super().gradient(theta, examples, targets, **own)
 
     training = TrainingSetup(widths=(6,), points=30, steps=8, batch=8).training()
     training.objective.__class__ = Watched
@@ -242,6 +247,173 @@ def test_threads_of_the_blas_change_no_bit(command: str) -> None:
     assert found[0] == found[1]
 
 
+def test_the_optimizer_is_momentum_where_its_coefficient_is_given() -> None:
+    for given, name, momentum in ((None, "sgd", 0.0), (0.0, "sgd", 0.0), (0.5, "momentum", 0.5)):
+        made = TrainingSetup(momentum=given).training().parameters()
+        assert (made["optimizer"], made["momentum"], made["beta1"]) == (name, momentum, None)
+    made = TrainingSetup(optimizer="rmsprop").training().parameters()
+    assert [made[name] for name in ("momentum", "beta2", "epsilon")] == [0.0, 0.99, 1e-8]
+
+
+class Recorded(Objective):
+    """An objective that keeps the batches and targets of all gradients."""
+
+    seen: list[tuple[Any, Any]]
+
+    def gradient(self, theta: Any, examples: Any = None, targets: Any = None, **own: Any) -> Any:
+        self.seen.append((examples, targets))
+        return super().gradient(theta, examples, targets, **own)
+
+
+def recorded(setup: TrainingSetup) -> tuple[Training, list[tuple[Any, Any]]]:
+    """Return a training, and the batches and targets of its steps."""
+    training = setup.training()
+    training.objective.__class__ = Recorded
+    training.objective.seen = []  # type: ignore[attr-defined]
+    training.train([training.steps], lambda snapshot: snapshot.step)
+    seen = training.objective.seen  # type: ignore[attr-defined]
+    training.objective.__class__ = Objective
+    return training, seen
+
+
+@pytest.mark.parametrize("batch", [1, 6, 30])
+@pytest.mark.parametrize("sampling", ["replacement", "bernoulli"])
+def test_batches_are_drawn_by_their_sampling(sampling: Any, batch: int) -> None:
+    steps = 400
+    setup = TrainingSetup(widths=(3,), points=30, steps=steps, batch=batch, sampling=sampling)
+    training, seen = recorded(setup)
+    sizes = np.array([len(rows) for rows, _ in seen])
+    counts = np.bincount(np.concatenate([rows for rows, _ in seen]), minlength=30)
+    p = batch / 30
+    if sampling == "replacement":
+        assert set(sizes) == {batch}
+        variance = steps * batch / 30 * (1 - 1 / 30)
+    else:
+        assert all(len(set(rows)) == len(rows) for rows, _ in seen)
+        assert sizes.var() == pytest.approx(batch * (1 - p), rel=0.3, abs=1e-12)
+        assert (0 in sizes) == (batch == 1)  # 0.36 of the batches are empty
+        variance = steps * p * (1 - p)
+    # Every example comes equally often, to five standard errors.
+    assert np.all(abs(counts - steps * p) <= 5.0 * math.sqrt(variance) + 1e-9)
+    by_hand = training.theta.copy()
+    x, y = training.examples.x, training.examples.y
+    for rows, _ in seen[:40]:
+        if len(rows):
+            part = Objective(training.model, x[rows], y[rows], mean=False, loss="cross-entropy")
+            by_hand -= 0.1 * part.gradient(by_hand)[1] / batch
+    short = TrainingSetup(**{**setup.__dict__, "steps": 40}).training()
+    assert np.allclose(short.train([40], lambda one: 0).theta, by_hand, rtol=1e-11, atol=1e-13)
+
+
+def test_an_empty_batch_keeps_the_penalty() -> None:
+    """The gradient of a Bernoulli batch is scaled, and that of the penalty is not."""
+    x, start = np.ones((4, 1)), np.array([0.5])
+    own = model(1, (), 1, biases=False)
+    objective = Objective(own, x, x, penalty=Penalty(2.0))
+    none, two = np.empty(0, dtype=np.intp), np.array([0, 2])
+    assert objective.gradient(start, none, factor=0.0)[1].tolist() == [1.0]
+    assert objective.gradient(start, none, factor=0.0)[0] == 0.0
+    # d/dtheta of (theta - 1)^2/2 is -0.5, twice of it with the factor 2, and 2 theta is 1.
+    assert objective.gradient(start, two, factor=2.0)[1].tolist() == [0.0]
+
+
+def test_label_noise_changes_the_targets_of_each_step() -> None:
+    setup = TrainingSetup(
+        widths=(3,), points=30, steps=300, loss="squared", label_noise=0.2, batch=10
+    )
+    training, seen = recorded(setup)
+    noise = np.array([targets - training.examples.y[rows] for rows, targets in seen])
+    count = noise.size  # 6000
+    assert abs(noise.mean()) < 5.0 * 0.2 / math.sqrt(count)
+    assert noise.std() == pytest.approx(0.2, rel=5.0 / math.sqrt(2 * count))
+    assert len(np.unique(noise)) == count
+    # The loss that is shown is that of the targets themselves.
+    losses = training.train([0], lambda snapshot: snapshot.loss).evaluations
+    assert losses == [float(training.objective.value(training.theta))]
+
+
+def test_gradient_noise_is_in_each_component_and_step() -> None:
+    setup = TrainingSetup(widths=(3,), points=30, steps=200, gradient_noise=0.3, eta=0.01)
+    training = setup.training()
+    descent, noise = training.descent(), []
+    for _ in range(200):
+        before = descent.theta.copy()
+        gradient = training.objective.gradient(before)[1]
+        training.take_step(descent)
+        noise.append((before - descent.theta) / 0.01 - gradient)
+    found = np.array(noise)
+    assert abs(found.mean()) < 5.0 * 0.3 / math.sqrt(found.size)
+    assert found.std() == pytest.approx(0.3, rel=5.0 / math.sqrt(2 * found.size))
+
+
+def test_a_factor_above_1_may_overflow() -> None:
+    assert Schedule("step:1:2")(2000) == math.inf
+    training = TrainingSetup(widths=(3,), points=30, steps=3000, schedule="step:1:2").training()
+    with pytest.raises(DivergedError, match="eta must be smaller than"):
+        training.train([3000], lambda snapshot: snapshot.loss)
+
+
+def test_the_rate_follows_the_schedule() -> None:
+    setup = TrainingSetup(widths=(3,), points=30, steps=6, schedule="warmup:3*step:4:0.5")
+    training = setup.training()
+    theta = training.theta
+    for factor in (1 / 3, 2 / 3, 1.0, 1.0, 0.5, 0.5):
+        theta = theta - 0.1 * factor * training.objective.gradient(theta)[1]
+    history = training.train([6], lambda snapshot: snapshot.step)
+    assert np.allclose(history.theta, theta, rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "rmsprop"])
+def test_adaptive_optimizers_in_single_precision(optimizer: Any) -> None:
+    """All states are in single precision, and the curvature is near that of double precision."""
+    found = []
+    for dtype in ("float64", "float32"):
+        setup = TrainingSetup(
+            points=30,
+            widths=(4,),
+            optimizer=optimizer,
+            eta=0.01,
+            epsilon=1e-3,
+            steps=20,
+            dtype=dtype,  # type: ignore[arg-type]
+        )
+        descent = setup.training().descent()
+        list(descent.take(3))
+        assert {array.dtype.name for array in (descent.theta, *descent.state)} == {dtype}
+        found.append(sharpness(setup, at=[20]).table())
+    for name in ("loss", "sharpness", "preconditioned_sharpness"):
+        assert found[0][name] == pytest.approx(found[1][name], rel=1e-3)
+
+
+def test_test_examples_are_none_of_those_trained_on() -> None:
+    for data, points in (("clusters:0.5:3:4", 40), ("digits", 100)):
+        setup = TrainingSetup(data=data, test_data=data, points=points, widths=(5,), center=True)
+        training = setup.training()
+        assert training.test_examples is not None
+        x, test = training.examples.x, training.test_examples
+        count = points + 200 if data[0] == "c" else None
+        whole = load_examples(data, points=count)
+        mean = whole.x[:points].mean(axis=0)
+        assert np.allclose(x, whole.x[:points] - mean, rtol=0.0, atol=1e-14)
+        assert np.allclose(test.x, whole.x[points:] - mean, rtol=0.0, atol=1e-14)
+        assert np.array_equal(test.y, whole.y[points:])
+        table = sharpness(setup, at=[0]).table()
+        f = training.model.outputs(training.theta, test.x)
+        assert table["test_accuracy"][0] == np.mean(f.argmax(axis=1) == test.labels)
+        expected = -np.mean(np.log(softmax(f)[np.arange(len(f)), test.labels]))
+        assert table["test_loss"][0] == pytest.approx(expected, rel=1e-12)
+    given = (np.eye(4, 2), np.array([0, 1, 1, 0]))
+    setup = TrainingSetup(points=9, widths=(3,), steps=2, test_data=given)
+    for found in (hessian(setup), classes(setup), classes(setup, top=1), collapse(setup)):
+        assert np.isfinite(found.table()["test_loss"]).all()
+        assert set(found.table()["test_accuracy"]) <= {0.0, 0.25, 0.5, 0.75, 1.0}
+    assert np.isfinite(classes(setup, layers=True).table()["test_loss"]).all()
+    assert np.isfinite(sharpness_scan(setup, eta_lambda0=(0.5,))["test_loss"]).all()
+    assert np.isnan(
+        sharpness(TrainingSetup(points=9, widths=(3,), steps=2)).table()["test_loss"]
+    ).all()
+
+
 def test_divergence_is_an_error_with_the_step() -> None:
     training = TrainingSetup(loss="squared", eta=50.0, widths=(6,), steps=10**6).training()
     with pytest.raises(DivergedError, match=r"eta must be smaller than 50: .* after \d+ steps"):
@@ -258,11 +430,41 @@ def evaluate(snapshot: Snapshot) -> dict[str, Any]:
     return {"step": snapshot.step, "loss": snapshot.loss, "accuracy": snapshot.accuracy}
 
 
+RESUMED: dict[str, dict[str, Any]] = {
+    "momentum": {"momentum": 0.9, "batch": 7, "dtype": "float32"},
+    "adam": {
+        "optimizer": "adam",
+        "eta": 0.01,
+        "schedule": "warmup:10*cosine:50",
+        "loss": "squared",
+        "label_noise": 0.1,
+        "gradient_noise": 0.01,
+        "batch": 7,
+    },
+    "rmsprop": {
+        "optimizer": "rmsprop",
+        "eta": 0.01,
+        "momentum": 0.5,
+        "batch": 1,
+        "sampling": "bernoulli",
+        "dtype": "float32",
+    },
+    "nesterov": {
+        "optimizer": "nesterov",
+        "schedule": "step:20:0.5",
+        "batch": 30,
+        "sampling": "replacement",
+        "test_data": "clusters:0.25",
+    },
+}
+
+
+@pytest.mark.parametrize("optimizer", RESUMED)
 @pytest.mark.parametrize("stop_at", [1, 17, 40])
 def test_a_training_resumes_from_its_checkpoint_to_the_last_bit(
-    stop_at: int, tmp_path: Path
+    optimizer: str, stop_at: int, tmp_path: Path
 ) -> None:
-    setup = TrainingSetup(widths=(6,), points=30, batch=7, momentum=0.9, steps=60, dtype="float32")
+    setup = TrainingSetup(widths=(6,), points=30, steps=60, **RESUMED[optimizer])
     at = [0, 16, 17, 40, 60]
     whole = setup.training().train(at, evaluate)
     file = tmp_path / "kept.json"
@@ -308,32 +510,24 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
             setup.training().train([9], evaluate, checkpoint=file)
 
 
+ADAM = "--optimizer adam --eta 0.01 --schedule cosine:9000 --loss squared --label-noise 0.1"
+ADAM += " --gradient-noise 0.001 --batch 20 --sampling bernoulli --test-data clusters:2:10:20"
+
+
 @pytest.mark.subprocess
-def test_a_killed_training_resumes(tmp_path: Path) -> None:
-    words = [
-        "sharpness",
-        "--points",
-        "60",
-        "--steps",
-        "8000",
-        "--at",
-        "0:8000:200",
-        "--checkpoint",
-        "c.json",
-        "--seed",
-        "4",
-    ]
-    whole = subprocess.run(
-        [NNTH, *words[:-4], "--seed", "4"], cwd=tmp_path, capture_output=True, check=True
-    )
-    process = subprocess.Popen([NNTH, *words], cwd=tmp_path, stdout=subprocess.DEVNULL)
+@pytest.mark.parametrize("descent", ["", ADAM])
+def test_a_killed_training_resumes(descent: str, tmp_path: Path) -> None:
+    words = f"sharpness --points 60 --steps 8000 --at 0:8000:200 --seed 4 {descent}".split()
+    resumed = [NNTH, *words, "--checkpoint", "c.json"]
+    whole = subprocess.run([NNTH, *words], cwd=tmp_path, capture_output=True, check=True)
+    process = subprocess.Popen(resumed, cwd=tmp_path, stdout=subprocess.DEVNULL)
     file, until = tmp_path / "c.json", time.monotonic() + PATIENCE
     while not file.exists() and time.monotonic() < until:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert file.exists()
-    again = subprocess.run([NNTH, *words], cwd=tmp_path, capture_output=True, check=True)
+    again = subprocess.run(resumed, cwd=tmp_path, capture_output=True, check=True)
     assert again.stdout == whole.stdout
 
 
@@ -343,6 +537,26 @@ def test_arguments_that_do_not_fit_together_are_refused() -> None:
         ({"dtype": "float16"}, "dtype must be float64 or float32"),
         ({"eta": 0.0}, "eta must be above 0 and finite, not 0"),
         ({"momentum": 1.0}, "momentum must be at least 0 and below 1, not 1"),
+        ({"optimizer": "adm"}, "optimizer must be one of sgd, .*, not 'adm'"),
+        ({"optimizer": "adam", "momentum": 0.0}, "momentum must not be given for adam, and is 0"),
+        ({"optimizer": "sgd", "momentum": 0.5}, "momentum must be 0 for sgd, not 0.5"),
+        ({"optimizer": "nesterov", "momentum": 0.0}, "momentum must be above 0 with nesterov"),
+        ({"beta1": 0.9}, "beta1 must not be given for sgd, and is 0.9"),
+        ({"optimizer": "rmsprop", "beta1": 0.9}, "beta1 must not be given for rmsprop"),
+        (
+            {"momentum": 0.5, "epsilon": 1e-8},
+            "epsilon must not be given for momentum, and is 1e-08",
+        ),
+        ({"optimizer": "adam", "beta2": 1.0}, "beta2 must be at least 0 and below 1, not 1"),
+        ({"optimizer": "adam", "epsilon": -1.0}, "epsilon must be at least 0 and finite, not -1"),
+        ({"schedule": "cosin:9"}, "schedule must be constant, .*, not 'cosin:9'"),
+        ({"sampling": "all", "batch": 2}, "sampling must be one of shuffled, .*, not 'all'"),
+        ({"sampling": "bernoulli"}, "batch must be given with sampling bernoulli"),
+        ({"label_noise": -1.0, "loss": "squared"}, "label_noise must be at least 0 and finite"),
+        ({"label_noise": 0.1}, "loss must be squared with label_noise, not cross-entropy"),
+        ({"gradient_noise": math.inf}, "gradient_noise must be at least 0 and finite, not inf"),
+        ({"test_data": "iris"}, "test_data must have 2 inputs and 2 classes, as .*, not 4 and 3"),
+        ({"data": "iris", "test_data": "iris"}, "points must be below 150 with test_data iris"),
         ({"weight_decay": -1.0}, "weight_decay must be at least 0 and finite, not -1"),
         ({"batch": 201}, "batch must be at most 200 examples, not 201"),
         ({"batch": 0}, "batch must be at least 1, not 0"),

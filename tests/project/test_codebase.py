@@ -21,6 +21,7 @@ SHARED = {
     "_data",
     "_figures",
     "_kernels",
+    "_lab",
     "_networks",
     "_runtime",
     "_tables",

@@ -313,7 +313,16 @@ def lazy(draw: Draw) -> Case:
 
 
 def sharpness(draw: Draw) -> Case:
-    eta, momentum = draw.log(0.01, 0.5), draw.pick((0.0, 0.5))
+    eta = draw.log(0.01, 0.5)
+    optimizer, momentum, of_rate_1 = draw.pick(
+        (
+            ("sgd", 0.0, 2.0),
+            ("momentum", 0.5, 3.0),
+            ("nesterov", 0.5, 1.5),
+            ("adam", None, 38.0),
+            ("rmsprop", 0.5, 3.0),
+        )
+    )
     words = [
         "sharpness",
         "--points",
@@ -325,16 +334,17 @@ def sharpness(draw: Draw) -> Case:
         "--eta",
         text(eta),
     ]
-    words += ["--momentum", text(momentum), "--seed", str(draw.whole(0, 999))]
+    words += ["--optimizer", optimizer, "--seed", str(draw.whole(0, 999))]
+    words += [] if momentum is None else ["--momentum", text(momentum)]
+    used = "preconditioned_sharpness" if optimizer in ("adam", "rmsprop") else "sharpness"
 
     def judge(outcome: Outcome) -> Iterator[str]:
         for row in outcome.rows:
-            yield from close(
-                "threshold", row["threshold"], 2 * (1 + momentum) / eta, 0.0, relative=1e-14
-            )
-            yield from close(
-                "ratio", row["ratio"], row["sharpness"] / row["threshold"], 0.0, relative=1e-12
-            )
+            yield from close("threshold", row["threshold"], of_rate_1 / eta, 0.0, relative=1e-14)
+            if row["step"] or used == "sharpness":  # P is made of gradients
+                yield from close(
+                    "ratio", row["ratio"], row[used] / row["threshold"], 0.0, relative=1e-12
+                )
 
     return Case(words, judge)
 

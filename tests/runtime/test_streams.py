@@ -66,7 +66,7 @@ def test_streams_have_no_numbers_outside_the_registry() -> None:
 
 
 def test_streams_that_tell_epochs_and_slices_apart_are_enough() -> None:
-    from nnth._lab.training import MAX_STEPS
+    from nnth._lab.setup import MAX_STEPS
     from nnth._networks.ensemble import MAX_SAMPLES
 
     assert streams.BATCHES.count >= MAX_STEPS

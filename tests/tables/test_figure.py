@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 import nnth
 from nnth._criticality import critical_decay, phase
 from nnth._hermite import hermite, hermite_dual
-from nnth._lab.training import TrainingSetup
+from nnth._lab.setup import TrainingSetup
 from nnth._networks.ensemble import ensemble
 from nnth._networks.network import random_network
 from nnth._paths import path_angles, path_spectrum

@@ -115,7 +115,7 @@ def entropy(
     without biases: their bounds are those of the networks drawn. --plot draws the bounds over n.
 
     \b
-    Source: Kolmogorov and Tikhomirov (1959); Carl and Stephani (1990); Cohen et al. (2022).
+    Source: Kolmogorov and Tikhomirov (1959); Carl and Stephani (1990); Cohen et al. (2022a).
     Example: nnth entropy --set power:1 --bits 1,10,100
              nnth entropy --set sphere --kernel ntk --n0 5 --plot sphere.png
              nnth entropy --set nets --widths 32,32 --n0 10 --samples 4096 --bits 0,4,8,12

@@ -115,12 +115,7 @@ def noise(
     x: options.X = None,
     *,
     kernel: KernelOptions,
-    gradient_noise: Annotated[
-        float,
-        typer.Option(
-            help="Standard deviation of the noise in each component of the gradient.", metavar="X"
-        ),
-    ] = 1.0,
+    gradient_noise: options.GradientNoise = 1.0,
     samples: Annotated[
         int, typer.Option(help="Number of chains of each mode.", metavar="N")
     ] = 2000,

@@ -36,21 +36,30 @@ class ScanOptions(DescentOptions):
 
 @command()
 def path(training: PathOptions, *, call: Call) -> "Table":
-    """Sharpness times eta/2 along gradient descent: the edge of stability.
+    """Sharpness over its threshold along a training: the edge of stability.
 
     \b
-    sharpness = lambda_max(d^2 L/d theta^2)
-    threshold = 2 (1 + momentum)/eta - weight_decay
-    ratio     = eta (sharpness + weight_decay)/(2 (1 + momentum))
+    sharpness                lambda_max(H), H = d^2 L/d theta^2
+    preconditioned_sharpness lambda_max(P^(-1/2) (H + weight_decay) P^(-1/2)), P the
+                             diagonal by which adam and rmsprop divided the gradients
+    threshold  sgd       2/eta - weight_decay
+               momentum  2 (1 + momentum)/eta - weight_decay
+               nesterov  2 (1 + momentum)/((1 + 2 momentum) eta) - weight_decay
+               adam      2 (1 + beta1)/((1 - beta1) eta), 38/eta by default
+               rmsprop   2 (1 + momentum)/eta
+    ratio      (sharpness + weight_decay)/(threshold + weight_decay); of adam and
+               rmsprop preconditioned_sharpness/threshold
 
     A row is an evaluation step: loss, sharpness with the residual that bounds its error, and ratio.
-    Descent on a quadratic diverges if the ratio is above 1. On a network with the squared loss and
+    Training on a quadratic diverges if the ratio is above 1. On a network with the squared loss and
     full batches the ratio rises to 1 and stays there, while the loss still falls, but not
-    monotonically.
+    monotonically. P is made of gradients: before the first step there is none, and the ratio is
+    NaN. With --schedule, eta is the learning rate of the next step.
 
     \b
-    Source: Cohen et al. (2021).
+    Source: Cohen et al. (2021); Cohen et al. (2022b) for adam and rmsprop.
     Example: nnth sharpness path --steps 3000 --plot edge.png
+             nnth sharpness path --optimizer adam --eta 0.03 --steps 3000 --plot adam.png
              nnth sharpness path --data digits --points 300 --center --steps 1000
     """
     setup = training.setup(call)
@@ -82,9 +91,10 @@ def scan(
 
     A phase is decided at `decided_step` and is final: more --steps do not change it. The largest
     rate that is lazy or catapult is the limit of trainable rates, about 12/lambda_0 for wide ReLU
-    networks. Further columns: the last loss, the largest one (peak_loss), accuracy, sharpness and
-    ratio, which `nnth sharpness path --help` defines; eta_lambda, eta times the largest eigenvalue
-    of the tangent kernel at the end; the cosine between the parameters at the end and at the start
+    networks. Steps must be proportional to the gradient: --optimizer is sgd, momentum or nesterov.
+    Further columns: the last loss, the largest one (peak_loss), accuracy, sharpness and ratio,
+    which `nnth sharpness path --help` defines; eta_lambda, eta times the largest eigenvalue of the
+    tangent kernel at the end; the cosine between the parameters at the end and at the start
     (correlation).
 
     \b

@@ -5,7 +5,7 @@ from nnth._curvature.collapse import CollapsePath, collapse
 from nnth._curvature.hessian import HessianSpectra, hessian
 from nnth._curvature.scan import SCAN, sharpness_scan
 from nnth._curvature.sharpness import SharpnessPath, sharpness
-from nnth._lab.training import TrainingSetup
+from nnth._lab.setup import TrainingSetup
 
 __all__ = [
     "SCAN",

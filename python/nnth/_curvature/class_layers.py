@@ -10,22 +10,19 @@ import numpy as np
 
 from nnth._curvature.class_parts import IDENTITY, PARTS, IdentityError, Weights, relative
 from nnth._lab.curvature import Curvature
-from nnth._lab.training import Snapshot
+from nnth._lab.training import Evaluation, Snapshot
 from nnth._runtime.typing import Floats
 from nnth._tables.plot import Lines, Panels
 
 
 @dataclass(frozen=True, eq=False)
-class LayerSizes:
+class LayerSizes(Evaluation):
     """Trace, Frobenius norm and largest eigenvalue of every part of features and errors by layer.
 
     `layers`, `of` and `parts` name row i; `sizes` is `(rows, 3)`; `errors` `(rows,)` are the
     relative differences between a matrix and the sum of its parts.
     """
 
-    step: int
-    loss: float
-    accuracy: float
     layers: list[int]
     of: list[str]
     parts: list[str]
@@ -50,6 +47,8 @@ class LayerSizes:
             "loss": np.full(count, self.loss),
             "accuracy": np.full(count, self.accuracy),
             "identity_error": self.errors,
+            "test_loss": np.full(count, self.test_loss),
+            "test_accuracy": np.full(count, self.test_accuracy),
         }
 
 
@@ -81,9 +80,7 @@ def layers_at(snapshot: Snapshot) -> LayerSizes:
             sizes.append((float(matrix.trace()), float(np.linalg.norm(matrix)), top))
             errors.append(error)
     return LayerSizes(
-        snapshot.step,
-        snapshot.loss,
-        snapshot.accuracy,
+        *snapshot.scores,
         [row[0] for row in rows],
         [row[1] for row in rows],
         [row[2] for row in rows],

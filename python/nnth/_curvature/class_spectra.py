@@ -12,7 +12,7 @@ import numpy as np
 from nnth._curvature.class_gram import frobenius_norms
 from nnth._curvature.class_parts import PARTS, ClassParts
 from nnth._curvature.lanczos import extreme_eigenpairs
-from nnth._lab.training import Snapshot
+from nnth._lab.training import Evaluation, Snapshot
 from nnth._runtime import streams
 from nnth._runtime.typing import Floats
 from nnth._tables.plot import Lines, Panels
@@ -21,12 +21,9 @@ OnProgress = Callable[[int, int], object]
 
 
 @dataclass(frozen=True, eq=False)
-class PartSizes:
+class PartSizes(Evaluation):
     """Trace, Frobenius norm and leading eigenvalues, descending, of G and every part."""
 
-    step: int
-    loss: float
-    accuracy: float
     identity_error: float
     traces: dict[str, float]
     norms: dict[str, float]
@@ -46,16 +43,15 @@ class PartSizes:
             "loss": np.full(len(names), self.loss),
             "accuracy": np.full(len(names), self.accuracy),
             "identity_error": np.full(len(names), self.identity_error),
+            "test_loss": np.full(len(names), self.test_loss),
+            "test_accuracy": np.full(len(names), self.test_accuracy),
         }
 
 
 @dataclass(frozen=True, eq=False)
-class Outliers:
+class Outliers(Evaluation):
     """Leading eigenvalues of G, residuals, and the fractions u^T G_part u/u^T G u `(k, 4)`."""
 
-    step: int
-    loss: float
-    accuracy: float
     identity_error: float
     values: Floats
     residuals: Floats
@@ -74,6 +70,8 @@ class Outliers:
             "loss": np.full(count, self.loss),
             "accuracy": np.full(count, self.accuracy),
             "identity_error": np.full(count, self.identity_error),
+            "test_loss": np.full(count, self.test_loss),
+            "test_accuracy": np.full(count, self.test_accuracy),
         }
 
 
@@ -104,9 +102,7 @@ def sizes_at(snapshot: Snapshot, leading: int, on_progress: OnProgress) -> PartS
         )
         eigenvalues[name] = found.values
     return PartSizes(
-        snapshot.step,
-        snapshot.loss,
-        snapshot.accuracy,
+        *snapshot.scores,
         error,
         {"G": parts.trace(), **parts.traces()},
         frobenius_norms(parts, on_progress),
@@ -131,9 +127,7 @@ def outliers_at(snapshot: Snapshot, top: int) -> Outliers:
             axis=1, keepdims=True
         )  # u^T G u, which differs from lambda by rounding
     return Outliers(
-        snapshot.step,
-        snapshot.loss,
-        snapshot.accuracy,
+        *snapshot.scores,
         error,
         found.values,
         found.residuals,

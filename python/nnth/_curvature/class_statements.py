@@ -11,7 +11,7 @@ from nnth._curvature.class_parts import IDENTITY, PARTS, ClassParts
 from nnth._curvature.class_spectra import Outliers, parts_at
 from nnth._curvature.classes import class_outliers
 from nnth._curvature.collapse import collapse
-from nnth._lab.training import TrainingSetup
+from nnth._lab.setup import TrainingSetup
 
 LECTURE: Final = "10/5"
 

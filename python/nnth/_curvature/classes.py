@@ -19,7 +19,8 @@ from nnth._curvature.class_spectra import (
     sizes_at,
 )
 from nnth._lab.checkpoint import check_evaluations
-from nnth._lab.training import Snapshot, Training, TrainingSetup
+from nnth._lab.setup import TrainingSetup
+from nnth._lab.training import Snapshot, Training
 from nnth._networks.network import Network
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.checks import check_integer
@@ -107,7 +108,8 @@ def classes(
     Returns:
         A ClassStructure. Its `table()` is a Table with a row per step and part: part (G, class,
         cross, within, diag), trace, frobenius (the norm), fraction (of tr G), eigenvalue (the
-        largest), step, loss, accuracy, identity_error.
+        largest), step, loss, accuracy, identity_error; test_loss and test_accuracy, NaN without
+        test data.
 
     Raises:
         ValueError: If an argument is out of range, or the loss is not cross-entropy.

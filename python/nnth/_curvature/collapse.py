@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from nnth._curvature.collapse_metrics import Metric, collapse_metrics
 from nnth._lab.checkpoint import check_evaluations
-from nnth._lab.training import Snapshot, TrainingSetup
+from nnth._lab.setup import TrainingSetup
+from nnth._lab.training import Evaluation, Snapshot
 from nnth._networks.network import Network
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.typing import Progress
@@ -23,6 +24,18 @@ from nnth._tables.table import Meta, Table
 
 EVALUATIONS: Final = 12  # evaluation steps between the first step and the last
 
+_COLUMNS: Final = (
+    "metric",
+    "value",
+    "limit",
+    "step",
+    "loss",
+    "accuracy",
+    "error",
+    "note",
+    "test_loss",
+    "test_accuracy",
+)
 _DRAWN: Final = {
     "nc1": "NC1",
     "nc2_norm_means": r"NC2 $|\mu_c|$",
@@ -35,12 +48,9 @@ _DRAWN: Final = {
 
 
 @dataclass(frozen=True, eq=False)
-class Collapse:
+class Collapse(Evaluation):
     """The metrics at an evaluation step, by name."""
 
-    step: int
-    loss: float
-    accuracy: float
     metrics: dict[str, Metric]
 
 
@@ -68,22 +78,23 @@ class CollapsePath(Result):
                 one.accuracy,
                 metric.error,
                 metric.note,
+                one.test_loss,
+                one.test_accuracy,
             )
             for one in self.evaluations
             for name, metric in one.metrics.items()
         ]
-        names = ("metric", "value", "limit", "step", "loss", "accuracy", "error", "note")
-        columns = {name: [row[i] for row in rows] for i, name in enumerate(names)}
+        columns = {name: [row[i] for row in rows] for i, name in enumerate(_COLUMNS)}
         return Table(columns, self.meta, plot=self._picture())
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return step, loss, accuracy, and of each metric its values and `METRIC_error`.
+        """Return step, losses, accuracies, and of each metric its values and `METRIC_error`.
 
         All arrays are `(evaluations,)`.
         """
         arrays = {
             name: np.array([getattr(one, name) for one in self.evaluations])
-            for name in ("step", "loss", "accuracy")
+            for name in ("step", "loss", "accuracy", "test_loss", "test_accuracy")
         }
         for name in self.evaluations[0].metrics:
             found = [one.metrics[name] for one in self.evaluations]
@@ -142,10 +153,11 @@ def collapse(
 
     Returns:
         A CollapsePath. Its `table()` is a Table with a row per step and metric: metric, value,
-        limit (-1/(C - 1) for the mean cosines, else 0), step, loss, accuracy, error, note. A
-        metric that is undefined is NaN, and `note` gives the reason: all class means coincide, a
-        class mean equals the mean of all, or a class has weights 0, to rounding. Among equal
-        outputs the first counts as the largest, and class means that coincide count as one.
+        limit (-1/(C - 1) for the mean cosines, else 0), step, loss, accuracy, error, note;
+        test_loss and test_accuracy, NaN without test data. A metric that is undefined is NaN, and
+        `note` gives the reason: all class means coincide, a class mean equals the mean of all, or a
+        class has weights 0, to rounding. Among equal outputs the first counts as the largest, and
+        class means that coincide count as one.
 
     Raises:
         ValueError: If an argument is out of range, the data have no classes, or a class has no
@@ -191,9 +203,7 @@ def collapse(
     def evaluate(snapshot: Snapshot) -> Collapse:
         net, h = snapshot.network, snapshot.curvature.layer_inputs()[-1]
         w, b = net.weights[-1], net.biases[-1]
-        return Collapse(
-            snapshot.step, snapshot.loss, snapshot.accuracy, collapse_metrics(h, labels, w, b)
-        )
+        return Collapse(*snapshot.scores, collapse_metrics(h, labels, w, b))
 
     history = training.train(steps, evaluate, checkpoint=checkpoint, progress=progress)
     meta = Meta("collapse", training.parameters(), seed=setup.seed)

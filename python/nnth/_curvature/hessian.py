@@ -14,7 +14,8 @@ import numpy as np
 from nnth._curvature.density import SpectralDensity, spectral_density
 from nnth._curvature.lanczos import extreme_eigenpairs
 from nnth._lab.checkpoint import check_evaluations
-from nnth._lab.training import Snapshot, TrainingSetup
+from nnth._lab.setup import TrainingSetup
+from nnth._lab.training import Evaluation, Snapshot
 from nnth._networks.network import Network
 from nnth._runtime import streams
 from nnth._runtime.blas import serial_blas
@@ -34,7 +35,7 @@ _AROUND: Final = np.linspace(-5.0, 5.0, 41)  # grid around an eigenvalue, in wid
 
 
 @dataclass(frozen=True, eq=False)
-class Spectrum:
+class Spectrum(Evaluation):
     """The eigenvalues of the Hessian at an evaluation step.
 
     `top` and `bottom` are eigenvalues, the most extreme first, with their residuals; the fractions
@@ -43,9 +44,6 @@ class Spectrum:
     density of all other eigenvalues.
     """
 
-    step: int
-    loss: float
-    accuracy: float
     top: Floats
     top_residuals: Floats
     top_fractions: Floats
@@ -130,6 +128,8 @@ class HessianSpectra(Result):
             "gap": gap,
             "classes": self.classes,
             "picture": _picture_of(outliers, gap, self.expected),
+            "test_loss": spectrum.test_loss,
+            "test_accuracy": spectrum.test_accuracy,
         }
         return {
             "index": index,
@@ -224,7 +224,8 @@ def hessian(
         - outliers: the number i of eigenvalues above the largest ratio of neighbors, and gap, this
           ratio `lambda_i/lambda_(i+1)` of positive eigenvalues;
         - classes, the number C, and picture: "outliers as classes" for C - 1 outliers (for the
-          squared loss also C) and a gap of at least 1.5, else "other outliers" or "no gap".
+          squared loss also C) and a gap of at least 1.5, else "other outliers" or "no gap";
+        - test_loss and test_accuracy, NaN without test data.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -316,9 +317,7 @@ def _spectrum(
             stream=streams.HESSIAN_PROBES.first,
         )
     return Spectrum(
-        snapshot.step,
-        snapshot.loss,
-        snapshot.accuracy,
+        *snapshot.scores,
         high.values,
         high.residuals,
         _fractions(curvature.gradient, high.vectors),

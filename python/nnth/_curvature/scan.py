@@ -11,7 +11,8 @@ import numpy as np
 
 from nnth._curvature.sharpness import LANCZOS_VECTORS, largest
 from nnth._lab.phases import PhaseDetector, constant_loss
-from nnth._lab.training import Snapshot, Training, TrainingSetup
+from nnth._lab.setup import TrainingSetup
+from nnth._lab.training import Snapshot, Training
 from nnth._networks.passes import Array
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.typing import Progress
@@ -22,6 +23,15 @@ from nnth._tables.table import Meta, Table
 # The last rate is above 12, the limit of wide ReLU networks.
 SCAN: Final = (0.25, 0.5, 1.0, 1.9, 2.1, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0, 20.0)
 
+_AT_THE_END: Final = (
+    "accuracy",
+    "sharpness",
+    "ratio",
+    "eta_lambda",
+    "correlation",
+    "test_loss",
+    "test_accuracy",
+)
 _DRAWN: Final = ("lazy", "catapult", "dead", "undecided")
 
 
@@ -51,7 +61,9 @@ def sharpness_scan(
     The rules depend only on the steps so far, so that more steps do not change a decided phase.
 
     Args:
-        setup: The training; its eta is ignored.
+        setup: The training; its eta is ignored. The phases are those of steps proportional to the
+            gradient, at one learning rate and without noise: its optimizer must be sgd, momentum or
+            nesterov, its schedule constant, and its label_noise and gradient_noise 0.
         eta_lambda0: Learning rates times lambda_0: positive and ascending.
         threads: Ignored: matrix products use one thread, so that the result does not depend on it.
         progress: Called as progress(done, total) a few times per second.
@@ -63,9 +75,10 @@ def sharpness_scan(
         between the parameters at the end and at the start; diverged_step (-1 if none);
         decided_step, at which the phase was decided (-1 if undecided); start_loss; constant_loss,
         the least loss of an output that is the same for every input; residual, which bounds the
-        error of the sharpness; note. A divergent training has loss inf, and NaN elsewhere. With
-        batches the loss on all examples is evaluated once per epoch. A training that diverges
-        after its phase was decided keeps it, with a note.
+        error of the sharpness; note; test_loss and test_accuracy at the last step, NaN without test
+        data. A divergent training has loss inf, and NaN elsewhere. With batches the loss on all
+        examples is evaluated once per epoch. A training that diverges after its phase was decided
+        keeps it, with a note.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -89,6 +102,7 @@ def sharpness_scan(
     if any(b <= a for a, b in pairwise(rates)):
         raise ValueError(f"eta_lambda0 must be ascending, not {eta_lambda0}")
     training = setup.training()
+    _check_steps(training)
     training.check_memory(LANCZOS_VECTORS)
     validated()
     start = Snapshot(training, training.descent())
@@ -115,6 +129,21 @@ def sharpness_scan(
     return Table(columns, meta, plot=_picture(columns, training, lambda0))
 
 
+def _check_steps(training: Training) -> None:
+    """Raise ValueError if the steps are not those of the phases."""
+    setup = training.setup
+    if training.preconditioned:
+        raise ValueError(
+            "optimizer must be sgd, momentum or nesterov in a scan, whose steps are proportional "
+            f"to the gradient, not {setup.optimizer}"
+        )
+    if setup.schedule != "constant":
+        raise ValueError(f"schedule must be constant in a scan of rates, not {setup.schedule}")
+    for name in ("label_noise", "gradient_noise"):
+        if value := getattr(setup, name):
+            raise ValueError(f"{name} must be 0 in a scan, not {value:g}")
+
+
 class _Descent:
     """A training up to its last step, or until it diverges, and its phase."""
 
@@ -124,6 +153,7 @@ class _Descent:
         self.detector = PhaseDetector(run, constant, self._is_stable)
         self.diverged_step = -1
         batch, points = run.setup.batch, len(run.examples.x)
+        # Steps of an epoch, after which the loss on all examples is evaluated.
         self._epoch = 1 if batch is None else -(-points // batch)
         with np.errstate(over="ignore", invalid="ignore"):
             self._descend(on_step)
@@ -131,7 +161,7 @@ class _Descent:
     def _descend(self, on_step: Any) -> None:
         run, descent = self.run, self.descent
         while True:
-            whole = self._epoch == 1  # full batches: the loss of a step is that on all examples
+            whole = run.batches is None  # the loss of a step is that on all examples
             value, gradient = descent.gradient()
             loss = float(value)
             if not math.isfinite(loss):
@@ -151,7 +181,9 @@ class _Descent:
 
     def _is_stable(self) -> bool:
         snapshot = Snapshot(self.run, self.descent)
-        return largest(snapshot.curvature.hessian, snapshot)[0] < self.run.threshold
+        return largest(snapshot.curvature.hessian, snapshot)[0] < self.run.threshold(
+            self.descent.step
+        )
 
 
 def _row(descent: _Descent, rate: float, lambda0: float) -> dict[str, Any]:
@@ -161,8 +193,7 @@ def _row(descent: _Descent, rate: float, lambda0: float) -> dict[str, Any]:
     if descent.diverged_step >= 0:
         if detector.phase != "divergent":
             note = "diverged after its phase was decided"
-        nothing = ("accuracy", "sharpness", "ratio", "eta_lambda", "correlation")
-        row |= {"loss": math.inf, "peak_loss": math.inf} | dict.fromkeys(nothing, math.nan)
+        row |= {"loss": math.inf, "peak_loss": math.inf} | dict.fromkeys(_AT_THE_END, math.nan)
         residual = math.nan
     else:
         end, theta = Snapshot(run, descent.descent), run.theta
@@ -172,10 +203,13 @@ def _row(descent: _Descent, rate: float, lambda0: float) -> dict[str, Any]:
             "peak_loss": max(detector.peak, end.loss),
             "accuracy": end.accuracy,
             "sharpness": sharp,
-            "ratio": run.ratio(sharp),
+            "ratio": run.ratio(sharp, end.step),
             "eta_lambda": eta * largest(end.curvature.gauss_newton, end)[0],
             "correlation": _cosine(end.theta, theta),
+            "test_loss": end.test_loss,
+            "test_accuracy": end.test_accuracy,
         }
+    tests = {name: row.pop(name) for name in _AT_THE_END[-2:]}
     return row | {
         "diverged_step": descent.diverged_step,
         "decided_step": detector.decided_step,
@@ -183,6 +217,7 @@ def _row(descent: _Descent, rate: float, lambda0: float) -> dict[str, Any]:
         "constant_loss": detector.constant,
         "residual": residual,
         "note": note,
+        **tests,
     }
 
 
@@ -194,7 +229,7 @@ def _cosine(a: Array, b: Array) -> float:
 def _picture(columns: dict[str, Any], training: Training, lambda0: float) -> Panels:
     setup, ended = training.setup, columns["diverged_step"] < 0
     # lambda_0 + weight_decay is the threshold, which is inversely proportional to eta.
-    edge = training.rule.threshold * setup.eta / (1.0 + setup.weight_decay / lambda0)
+    edge = training.rule.threshold() * setup.eta / (1.0 + setup.weight_decay / lambda0)
     marks = [(f"{edge:.3g}: stable below", edge)]
     if not ended.all():
         last = float(columns["eta_lambda0"][~ended][0])

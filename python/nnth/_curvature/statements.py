@@ -12,7 +12,8 @@ from nnth._curvature.hessian import hessian
 from nnth._curvature.scan import sharpness_scan
 from nnth._curvature.sharpness import sharpness
 from nnth._lab.losses import softmax
-from nnth._lab.training import Snapshot, TrainingSetup
+from nnth._lab.setup import TrainingSetup
+from nnth._lab.training import Snapshot
 
 HESSIAN: Final = "10/3"
 SHARPNESS: Final = "10/5"
@@ -158,6 +159,40 @@ def edge_of_stability(run: Run) -> list[Statement]:
     ]
 
 
+def edges_of_optimizers(run: Run) -> list[Statement]:
+    """Nesterov's momentum and Adam settle at thresholds of their own."""
+    steps = 1500
+    found = {}
+    for name, eta in (("nesterov", 0.25), ("adam", 0.03)):
+        setup = TrainingSetup(
+            data="clusters:2:10:20",
+            loss="squared",
+            eta=eta,
+            optimizer=name,  # type: ignore[arg-type]
+            steps=steps,
+            seed=run.seed,
+        )
+        late = range(3 * steps // 4, steps + 1, steps // 40)
+        found[name] = float(sharpness(setup, at=late).table()["ratio"].mean())
+    return [
+        Statement(
+            SHARPNESS,
+            "sharpness over 2 (1 + m)/((1 + 2 m) eta) in the last quarter, Nesterov's momentum m "
+            "= 0.9",
+            1.0,
+            found["nesterov"],
+            error=0.03,
+        ),
+        Statement(
+            SHARPNESS,
+            "preconditioned sharpness eta/38 in the last quarter, Adam",
+            1.0,
+            found["adam"],
+            error=0.03,
+        ),
+    ]
+
+
 def large_rates(run: Run) -> list[Statement]:
     """ReLU networks train at rates up to about 12/lambda_0, three times the limit of the model.
 
@@ -192,6 +227,7 @@ STATEMENTS: Final[tuple[Check, ...]] = (
     outliers,
     stable_space,
     edge_of_stability,
+    edges_of_optimizers,
     large_rates,
     *CLASS_STATEMENTS,
 )

@@ -76,9 +76,14 @@ class Examples(ArrayResult):
         labels = None if self.labels is None else self.labels[:points]
         return replace(self, x=self.x[:points], y=self.y[:points], labels=labels)
 
-    def centered(self) -> Examples:
-        """Return the examples with the mean of the inputs subtracted."""
-        return replace(self, x=self.x - self.x.mean(axis=0))
+    def after(self, points: int) -> Examples:
+        """Return the examples after the first `points`."""
+        labels = None if self.labels is None else self.labels[points:]
+        return replace(self, x=self.x[points:], y=self.y[points:], labels=labels)
+
+    def centered(self, mean: Floats | None = None) -> Examples:
+        """Return the examples with a mean `(n_0,)` subtracted, by default that of their inputs."""
+        return replace(self, x=self.x - (self.x.mean(axis=0) if mean is None else mean))
 
 
 def load_examples(data: Source, *, points: int | None = None, seed: int = 0) -> Examples:
@@ -114,17 +119,22 @@ def load_examples(data: Source, *, points: int | None = None, seed: int = 0) -> 
         >>> examples.x.shape, examples.labels
         ((6, 5), array([0, 1, 2, 0, 1, 2]))
     """
+    return examples_of("data", data, points=points, seed=seed)
+
+
+def examples_of(argument: str, data: Source, *, points: int | None, seed: int) -> Examples:
+    """Return the examples of `load_examples`; `argument` is what errors call the data."""
     if isinstance(data, tuple):
         found = _of_arrays(*data, None)
     elif is_named(os.fspath(data)) and "idx" not in os.fspath(data):
-        found = _of_name(os.fspath(data), points, seed)
+        found = _of_name(argument, os.fspath(data), points, seed)
     else:
-        found = _of_file(os.fspath(data))
+        found = _of_file(argument, os.fspath(data))
     return found if points is None else found.first(points)
 
 
-def _of_name(name: str, points: int | None, seed: int) -> Examples:
-    x, y, classes = named_set(name, "data", points=points, seed=seed)
+def _of_name(argument: str, name: str, points: int | None, seed: int) -> Examples:
+    x, y, classes = named_set(name, argument, points=points, seed=seed)
     remember_name(name)
     return _of_labels(x, y, name) if classes else Examples(x, y[:, None], None, 0, name)
 
@@ -156,18 +166,18 @@ def _of_labels(x: Floats, y: NDArray[Any], name: str | None) -> Examples:
     return Examples(x, one_hot, labels.astype(np.intp), len(values), name)
 
 
-def _of_file(name: str) -> Examples:
+def _of_file(argument: str, name: str) -> Examples:
     file = Path(name)
     if "idx" in file.name:
         return _of_labels(*_read_idx(file), name)
     if name != STANDARD_INPUT and file.suffix.lower() not in SUFFIXES:
         raise ValueError(
-            f"data must be the name of a data set, - for standard input, or a file ending in "
+            f"{argument} must be the name of a data set, - for standard input, or a file ending in "
             f"{', '.join(SUFFIXES)} or -idx3-ubyte, not {name}"
         )
     if file.suffix.lower() == ".npz":
         return _of_arrays(*load_pair(name), name)
-    table = data_of(name, "data")
+    table = data_of(name, argument)
     if table.shape[1] < 2:
         raise ValueError(f"{name} must have a column of inputs and a last column of targets")
     return _of_arrays(table[:, :-1], table[:, -1], name)

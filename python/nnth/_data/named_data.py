@@ -19,7 +19,7 @@ from nnth._runtime.typing import Floats
 
 SHIPPED: Final = ("digits", "iris", "wine", "breast_cancer", "diabetes")
 
-_CLUSTER_POINTS: Final = 200
+CLUSTER_POINTS: Final = 200
 
 
 class NamedSet(NamedTuple):
@@ -82,7 +82,7 @@ def _clusters(text: str, argument: str, points: int | None, seed: int) -> NamedS
             f"{argument} must be {form}, with a variance of at least 0, two classes or more, and a "
             f"dimension of at least 1, not {text!r}"
         )
-    count = check_integer("points", _CLUSTER_POINTS if points is None else points, classes)
+    count = check_integer("points", CLUSTER_POINTS if points is None else points, classes)
     # The inputs, twice while they are computed, the targets and the labels.
     check_memory(8 * count * (2 * dimension + classes + 2), "points must be fewer: they")
     if rest:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,14 @@ from nnth import _core
 from nnth._runtime import streams
 from nnth._runtime.random import uniforms
 
+Sampling: TypeAlias = Literal["shuffled", "replacement", "bernoulli"]
+
 
 class Batch(NamedTuple):
-    """The examples of a step, `(batch,)` or `(networks, batch)`, and a factor of their gradient."""
+    """The examples of a step, `(batch,)` or `(networks, batch)`.
+
+    The gradient of the mean over these examples is multiplied by `factor`.
+    """
 
     examples: NDArray[np.intp]
     factor: float = 1.0
@@ -110,4 +115,16 @@ class Bernoulli:
         return Batch(chosen, len(chosen) / self.size)
 
 
-Sampling = Literal["shuffled", "replacement", "bernoulli"]
+def batches_named(sampling: Sampling, points: int, size: int, seed: int = 0) -> Batches:
+    """Return the batches of a kind of sampling, for one network.
+
+    Raises ValueError if the kind is unknown.
+    """
+    match sampling:
+        case "shuffled":
+            return Shuffled(points, size, seed)
+        case "replacement":
+            return WithReplacement(points, size, seed=seed)
+        case "bernoulli":
+            return Bernoulli(points, size, seed)
+    raise ValueError(f"sampling must be one of {', '.join(get_args(Sampling))}, not {sampling!r}")

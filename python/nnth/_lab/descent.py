@@ -6,12 +6,15 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
-from nnth._lab.batches import Batch, Batches
+from nnth._lab.batches import Batches
 from nnth._lab.objective import Objective
-from nnth._lab.optimizers import Optimizer, Schedule
+from nnth._lab.optimizers import Optimizer
+from nnth._lab.schedules import Schedule
 from nnth._networks.passes import Array
 from nnth._runtime import streams
+from nnth._runtime.checks import check_nonnegative
 from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats
 
@@ -57,6 +60,8 @@ class Descent:
         seed: int = 0,
         samples: range | None = None,
     ) -> None:
+        check_nonnegative("label_noise", label_noise)
+        check_nonnegative("gradient_noise", gradient_noise)
         self.objective, self.optimizer = objective, optimizer
         self.theta = np.array(theta, dtype=objective.dtype)
         self.state = optimizer.start(self.theta)
@@ -71,14 +76,9 @@ class Descent:
     def gradient(self) -> tuple[Floats, Array]:
         """Return the losses and the gradients on the batch of this step, with the noise."""
         batch = None if self._batches is None else self._batches.at(self.step)
-        if batch is not None and not batch.examples.size:
-            loss, gradient = np.zeros(self.theta.shape[:-1]), np.zeros_like(self.theta)
-        else:
-            examples = None if batch is None else batch.examples
-            targets = self._noisy_targets(batch) if self._label_noise else None
-            loss, gradient = self.objective.gradient(self.theta, examples, targets)
-            if batch is not None and batch.factor != 1.0:
-                gradient *= batch.factor
+        examples, factor = (None, 1.0) if batch is None else batch
+        targets = self._noisy_targets(examples) if self._label_noise else None
+        loss, gradient = self.objective.gradient(self.theta, examples, targets, factor=factor)
         if self._gradient_noise:
             gradient += self._gradient_noise * self._noise(
                 streams.GRADIENT_NOISE.first, self.theta.shape[-1:], self.theta.shape[-1]
@@ -107,12 +107,13 @@ class Descent:
         """Continue from the step, the parameters and the arrays of another descent."""
         self.step, self.theta, self.state = step, theta, state
 
-    def _noisy_targets(self, batch: Batch | None) -> Array:
+    def _noisy_targets(self, examples: NDArray[np.intp] | None) -> Array:
         y = self.objective.y
-        if batch is not None:
-            examples = batch.examples
+        if examples is not None:
             y = y[examples] if y.ndim == 2 else np.take_along_axis(y, examples[..., None], axis=-2)
-        every = self.objective.examples * y.shape[-1]  # draws that a step may take
+        # Draws that a step may take: only batches with replacement, whose size is constant, may be
+        # larger than the data.
+        every = max(self.objective.examples, y.shape[-2]) * y.shape[-1]
         noise = self._noise(streams.LABEL_NOISE.first, y.shape[-2:], every)
         return np.asarray(y + self._label_noise * noise)
 

@@ -152,7 +152,7 @@ class Model:
 
         Raises ValueError for a model without hidden layers, with gates or with several activations.
         """
-        if len(set(self.acts)) != 1 or self.gates is not None:
+        if len({act.name for act in self.acts}) != 1 or self.gates is not None:
             raise ValueError("a Network must have one activation on all hidden layers")
         layers = self.effective_layers(np.asarray(theta, dtype=np.float64))
         biases = tuple(np.zeros(len(w)) if b is None else b for w, b in layers)

@@ -75,11 +75,20 @@ class Objective:
 
     def value(self, theta: Array) -> Floats:
         """Return the loss without the penalty, of each network."""
-        total, _ = self.loss.value_and_gradient(self.outputs(theta), self.y)
+        return self.value_of(self.outputs(theta))
+
+    def value_of(self, outputs: Array) -> Floats:
+        """Return the loss without the penalty, of outputs `(..., m, n_(L+1))`."""
+        total, _ = self.loss.value_and_gradient(outputs, self.y)
         return total / self.examples if self.mean else total
 
     def gradient(
-        self, theta: Array, examples: NDArray[np.intp] | None = None, targets: Array | None = None
+        self,
+        theta: Array,
+        examples: NDArray[np.intp] | None = None,
+        targets: Array | None = None,
+        *,
+        factor: float = 1.0,
     ) -> tuple[Floats, Array]:
         """Return the loss without the penalty, and the gradient of the loss with it.
 
@@ -88,10 +97,12 @@ class Objective:
             examples: The examples of a batch, `(batch,)`, or `(networks, batch)` for a batch for
                 each network; by default all.
             targets: The targets of the batch, in place of those of the objective.
+            factor: A factor of the gradient of the mean over the batch; the penalty has none.
 
         Returns:
             The losses `()` or `(networks,)`, and the gradients, of the shape of theta. Gradients of
-            layers before the first that is trained are 0.
+            layers before the first that is trained are 0. Without examples the loss is 0, and the
+            gradient that of the penalty.
         """
         x, y = (self.x, self.y) if examples is None else self._batch(examples)
         y = y if targets is None else targets
@@ -100,9 +111,11 @@ class Objective:
         total: Floats = np.zeros(theta.shape[:-1])
         for rows in blocks(count):
             total = total + self._add_gradient(theta, gradient, x[..., rows, :], y[..., rows, :])
-        if self.mean:
+        if self.mean and count:
             gradient /= count
             total = total / count
+            if factor != 1.0:
+                gradient *= factor
         if self.model.multipliers is not None:
             gradient *= self.model.multipliers.astype(gradient.dtype, copy=False)
         if self.penalty is not None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import numpy as np
 
 from nnth._networks.passes import Array
+from nnth._runtime.checks import check_nonnegative
 
 
 class Optimizer(Protocol):
@@ -33,18 +33,17 @@ class Optimizer(Protocol):
     def direction(self, theta: Array, gradient: Array, state: list[Array], step: int) -> Array:
         """Return the direction of step 0, 1, ..., and change the state; may reuse `gradient`."""
 
-    @property
-    def threshold(self) -> float:
-        """The largest stable eigenvalue of the preconditioned Hessian, with coupled decay.
+    def threshold(self, factor: float = 1.0) -> float:
+        """Return the largest stable eigenvalue at the rate eta times a factor of a schedule.
 
-        On a quadratic with the preconditioner P of `preconditioner` held fixed, training diverges
-        where an eigenvalue of P^-1 (H + weight_decay) is above it.
+        On a quadratic, with the preconditioner P of `preconditioner` held fixed, training diverges
+        if an eigenvalue of P^-1 (H + weight_decay) is above it; decoupled decay is not added to H.
         """
 
     def preconditioner(self, state: list[Array], step: int) -> Array | None:
-        """Return the diagonal P `(P,)` by which the gradients are divided after some steps.
+        """Return the diagonal P by which step number `step` = 1, 2, ... divided the gradients.
 
-        None for an optimizer without one.
+        It has the shape of theta, and is 1 where it would be 0; None for an optimizer without one.
         """
 
 
@@ -73,7 +72,7 @@ class SGD:
     momentum: float = 0.0
     nesterov: bool = False
     weight_decay: float = 0.0
-    kind: Literal["sgd"] = "sgd"
+    kind: Literal["sgd"] = field(default="sgd", init=False)
 
     def __post_init__(self) -> None:
         _check_rates(self.eta, self.weight_decay)
@@ -99,11 +98,11 @@ class SGD:
         gradient += self.momentum * velocity
         return gradient
 
-    @property
-    def threshold(self) -> float:
-        """The sharpness above which descent on a quadratic diverges, with the weight decay."""
+    def threshold(self, factor: float = 1.0) -> float:
+        """Return the sharpness plus weight decay above which descent on a quadratic diverges."""
         momentum = self.momentum
-        return 2.0 * (1.0 + momentum) / (1.0 + 2.0 * momentum * self.nesterov) / self.eta
+        of_rate_1 = 2.0 * (1.0 + momentum) / (1.0 + 2.0 * momentum * self.nesterov)
+        return _over_rate(of_rate_1, self.eta * factor)
 
     def preconditioner(self, state: list[Array], step: int) -> None:
         """Return None: the gradients are not divided."""
@@ -130,7 +129,7 @@ class Adam:
         weight_decay: Coefficient of the L2 penalty, at least 0.
         decoupled: Whether the weight decay is decoupled (AdamW: Loshchilov and Hutter 2019).
 
-    Source: Cohen et al. (2022), section 3, for the threshold.
+    Source: Cohen et al. (2022b), section 3, for the threshold.
     """
 
     eta: float
@@ -139,13 +138,13 @@ class Adam:
     epsilon: float = 1e-8
     weight_decay: float = 0.0
     decoupled: bool = False
-    kind: Literal["adam"] = "adam"
+    kind: Literal["adam"] = field(default="adam", init=False)
 
     def __post_init__(self) -> None:
         _check_rates(self.eta, self.weight_decay)
         _check_fraction("beta1", self.beta1)
         _check_fraction("beta2", self.beta2)
-        _check_epsilon(self.epsilon)
+        check_nonnegative("epsilon", self.epsilon)
 
     def start(self, theta: Array) -> list[Array]:
         """Return the means m = 0 and v = 0."""
@@ -162,27 +161,24 @@ class Adam:
         gradient *= gradient
         gradient *= 1.0 - self.beta2
         square += gradient
-        direction = np.divide(mean, _not_zero(self._scale(square, step + 1)), out=gradient)
-        direction /= 1.0 - self.beta1 ** (step + 1)
+        direction = np.divide(mean, self.preconditioner(state, step + 1), out=gradient)
         if self.weight_decay and self.decoupled:
             direction += self.weight_decay * theta
         return direction
 
-    @property
-    def threshold(self) -> float:
-        """The preconditioned sharpness above which descent on a quadratic diverges."""
+    def threshold(self, factor: float = 1.0) -> float:
+        """Return the preconditioned sharpness above which descent on a quadratic diverges."""
         decay = self.weight_decay if self.decoupled else 0.0
-        return (2.0 / self.eta - decay) * (1.0 + self.beta1) / (1.0 - self.beta1)
+        of_mean = (1.0 + self.beta1) / (1.0 - self.beta1)
+        return of_mean * (_over_rate(2.0, self.eta * factor) - decay)
 
     def preconditioner(self, state: list[Array], step: int) -> Array:
-        """Return P after some steps, at least one."""
-        return (1.0 - self.beta1**step) * self._scale(state[1], step)
-
-    def _scale(self, square: Array, t: int) -> Array:
-        scale: Array = np.sqrt(square)
-        scale /= math.sqrt(1.0 - self.beta2**t)
+        """Return P of step number `step`, at least 1."""
+        scale: Array = np.sqrt(state[1])
+        scale /= math.sqrt(1.0 - self.beta2**step)
         scale += self.epsilon
-        return scale
+        scale *= 1.0 - self.beta1**step
+        return _not_zero(scale)
 
 
 @dataclass(frozen=True)
@@ -203,7 +199,7 @@ class RMSprop:
         epsilon: Added to the denominator, at least 0.
         weight_decay: Coefficient of the L2 penalty, at least 0.
 
-    Source: Cohen et al. (2022), section 3, for the threshold.
+    Source: Cohen et al. (2022b), section 3, for the threshold.
     """
 
     eta: float
@@ -211,13 +207,13 @@ class RMSprop:
     beta2: float = 0.99
     epsilon: float = 1e-8
     weight_decay: float = 0.0
-    kind: Literal["adam"] = "adam"
+    kind: Literal["adam"] = field(default="adam", init=False)
 
     def __post_init__(self) -> None:
         _check_rates(self.eta, self.weight_decay)
         _check_fraction("momentum", self.momentum)
         _check_fraction("beta2", self.beta2)
-        _check_epsilon(self.epsilon)
+        check_nonnegative("epsilon", self.epsilon)
 
     def start(self, theta: Array) -> list[Array]:
         """Return the mean v = 0, and u = 0 with momentum."""
@@ -230,7 +226,7 @@ class RMSprop:
         square = state[0]
         square *= self.beta2
         square += (1.0 - self.beta2) * gradient * gradient
-        gradient /= _not_zero(self.preconditioner(state, step + 1))
+        gradient /= self.preconditioner(state, step + 1)
         if not self.momentum:
             return gradient
         velocity = state[1]
@@ -238,80 +234,69 @@ class RMSprop:
         velocity += gradient
         return velocity
 
-    @property
-    def threshold(self) -> float:
-        """The preconditioned sharpness above which descent on a quadratic diverges."""
-        return 2.0 * (1.0 + self.momentum) / self.eta
+    def threshold(self, factor: float = 1.0) -> float:
+        """Return the preconditioned sharpness above which descent on a quadratic diverges."""
+        return _over_rate(2.0 * (1.0 + self.momentum), self.eta * factor)
 
     def preconditioner(self, state: list[Array], step: int) -> Array:
-        """Return P after some steps, at least one."""
+        """Return P of step number `step`, at least 1."""
         scale: Array = np.sqrt(state[0])
         scale += self.epsilon
-        return scale
+        return _not_zero(scale)
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """A learning rate that depends on the step: eta times a factor.
+OptimizerName: TypeAlias = Literal["sgd", "momentum", "nesterov", "adam", "rmsprop"]
+
+# The arguments of each, with their defaults.
+_ARGUMENTS: Final[dict[OptimizerName, dict[str, float]]] = {
+    "sgd": {"momentum": 0.0},
+    "momentum": {"momentum": 0.9},
+    "nesterov": {"momentum": 0.9},
+    "adam": {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8},
+    "rmsprop": {"momentum": 0.0, "beta2": 0.99, "epsilon": 1e-8},
+}
+
+
+def optimizer_named(
+    name: OptimizerName, *, eta: float, weight_decay: float = 0.0, **given: float | None
+) -> Optimizer:
+    """Return the optimizer with a name.
 
     Args:
-        text: "constant"; "warmup:N", the factor (t + 1)/N up to 1; "linear:N", from 1 to 0 in N
-            steps; "cosine:N", (1 + cos(pi t/N))/2 and 0 from step N on; "step:N:F", the factor F
-            after every N steps; or several with "*" between them, as "warmup:100*cosine:1000".
+        name: "sgd", "momentum", "nesterov", "adam" or "rmsprop".
+        eta: Learning rate, positive.
+        weight_decay: Coefficient of the L2 penalty, at least 0.
+        **given: momentum, beta1, beta2 and epsilon, None for the default of the optimizer.
 
     Raises:
-        ValueError: If the text is none of these.
-
-    Example:
-        >>> from nnth import lab
-        >>> [lab.Schedule("warmup:4*step:10:0.1")(step) for step in (0, 3, 12)]
-        [0.25, 1.0, 0.1]
+        ValueError: If the name is unknown, or an argument is out of range or is none of this
+            optimizer.
     """
-
-    text: str = "constant"
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_factors", [_factor(part) for part in self.text.split("*")])
-
-    def __call__(self, step: int) -> float:
-        """Return the factor of step 0, 1, ...."""
-        factors: list[Callable[[int], float]] = self._factors  # type: ignore[attr-defined]
-        return math.prod(factor(step) for factor in factors)
-
-
-def _factor(text: str) -> Callable[[int], float]:
-    """Return the factor of one part of a schedule as a function of the step."""
-    name, *numbers = text.strip().split(":")
-    try:
-        if name == "constant" and not numbers:
-            return lambda step: 1.0
-        if name == "step" and len(numbers) == 2:
-            every, factor = _steps(numbers[0]), float(numbers[1])
-            if 0.0 <= factor < math.inf:
-                return lambda step: factor ** (step // every)
-        elif name in _FACTORS and len(numbers) == 1:
-            count, shape = _steps(numbers[0]), _FACTORS[name]
-            return lambda step: shape(step, count)
-    except ValueError:
-        pass
-    raise ValueError(
-        "schedule must be constant, warmup:N, linear:N, cosine:N or step:N:FACTOR, or several with "
-        f"* between them, not {text!r}"
-    )
+    if name not in _ARGUMENTS:
+        raise ValueError(f"optimizer must be one of {', '.join(_ARGUMENTS)}, not {name!r}")
+    chosen: dict[str, Any] = dict(_ARGUMENTS[name])
+    for argument, value in given.items():
+        if value is None:
+            continue
+        if argument not in chosen:
+            raise ValueError(f"{argument} must not be given for {name}, and is {value:g}")
+        chosen[argument] = value
+    if name == "sgd" and chosen["momentum"]:
+        raise ValueError(
+            f"momentum must be 0 for sgd, not {chosen['momentum']:g}: with it the optimizer is "
+            "momentum"
+        )
+    match name:
+        case "adam":
+            return Adam(eta, weight_decay=weight_decay, **chosen)
+        case "rmsprop":
+            return RMSprop(eta, weight_decay=weight_decay, **chosen)
+    return SGD(eta, nesterov=name == "nesterov", weight_decay=weight_decay, **chosen)
 
 
-def _steps(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise ValueError
-    return count
-
-
-_FACTORS: Final[dict[str, Callable[[int, int], float]]] = {
-    "warmup": lambda step, count: min((step + 1) / count, 1.0),
-    "linear": lambda step, count: max(1.0 - step / count, 0.0),
-    "cosine": lambda step, count: 0.5 * (1.0 + math.cos(math.pi * min(step / count, 1.0))),
-}
+def _over_rate(threshold: float, rate: float) -> float:
+    """Return the threshold of the rate 1 over another rate, infinite for the rate 0."""
+    return threshold / rate if rate else math.inf
 
 
 def _not_zero(scale: Array) -> Array:
@@ -322,15 +307,9 @@ def _not_zero(scale: Array) -> Array:
 def _check_rates(eta: float, weight_decay: float) -> None:
     if not 0.0 < eta < math.inf:
         raise ValueError(f"eta must be above 0 and finite, not {eta:g}")
-    if not 0.0 <= weight_decay < math.inf:
-        raise ValueError(f"weight_decay must be at least 0 and finite, not {weight_decay:g}")
+    check_nonnegative("weight_decay", weight_decay)
 
 
 def _check_fraction(name: str, value: float) -> None:
     if not 0.0 <= value < 1.0:
         raise ValueError(f"{name} must be at least 0 and below 1, not {value:g}")
-
-
-def _check_epsilon(epsilon: float) -> None:
-    if not 0.0 <= epsilon < math.inf:
-        raise ValueError(f"epsilon must be at least 0 and finite, not {epsilon:g}")

@@ -144,7 +144,7 @@ def is_dead(training: Training, state: Descent) -> bool:
     in ratios of 5/4, or until 1e-30 of the parameters is left.
     """
     dead: set[int] | None = None
-    for theta in _without_gradient(training, state):
+    for theta in parameters_ahead(training, state):
         here = set(_dead_layers(training.trained, theta))
         dead = here if dead is None else dead & here
         if not dead:
@@ -152,7 +152,7 @@ def is_dead(training: Training, state: Descent) -> bool:
     return True
 
 
-def _without_gradient(training: Training, state: Descent) -> Iterator[Array]:
+def parameters_ahead(training: Training, state: Descent) -> Iterator[Array]:
     """Yield the parameters now and after further steps with a gradient of 0."""
     rule, theta = training.rule, state.theta
     yield theta

@@ -10,42 +10,32 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Generic, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import numpy as np
 
 from nnth._activations.activation import activation
-from nnth._data.examples import Examples, Source, load_examples
+from nnth._data.examples import Examples
 from nnth._data.files import File, file_of
 from nnth._kernels.kernel import variances
-from nnth._lab.batches import Shuffled
 from nnth._lab.checkpoint import read_checkpoint, write_checkpoint
 from nnth._lab.curvature import Curvature
 from nnth._lab.descent import Descent
-from nnth._lab.losses import LOSSES, Loss
 from nnth._lab.model import model_of, theta_of
 from nnth._lab.objective import Objective
-from nnth._lab.optimizers import SGD, Adam, Optimizer, RMSprop
-from nnth._networks.network import (
-    MAX_LAYERS,
-    MAX_WIDTH,
-    Network,
-    parse_widths,
-    random_network,
-)
-from nnth._networks.network_files import load_network
+from nnth._lab.schedules import Schedule
+from nnth._networks.network import Network
 from nnth._networks.passes import Array
 from nnth._runtime.checks import check_integer
 from nnth._runtime.memory import check_memory
 from nnth._runtime.typing import Floats, Progress
 
+if TYPE_CHECKING:
+    from nnth._lab.setup import TrainingSetup
+
 T = TypeVar("T")
 
-OptimizerName = Literal["sgd", "momentum", "nesterov", "adam", "rmsprop"]
-
 _OF_OPTIMIZERS: Final = ("momentum", "beta1", "beta2", "epsilon")
-DEFAULT_STEPS: Final = 1000
-MAX_STEPS: Final = 10**9  # a day or more for the smallest network
 _SECONDS_BETWEEN_SAVES: Final = 1.0
 
 
@@ -53,146 +43,15 @@ class DivergedError(Exception):
     """The loss of a training is no longer a finite number."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrainingSetup:
-    """The data, network, loss and descent of a training.
+@dataclass(frozen=True)
+class Evaluation:
+    """The step, loss and accuracy of an evaluation; NaN without classes or test examples."""
 
-    With the gradient g of the loss on a batch plus weight_decay theta, a step is ::
-
-        sgd, momentum   v <- momentum v + g,   theta <- theta - eta v
-        nesterov        v <- momentum v + g,   theta <- theta - eta (g + momentum v)
-        adam, rmsprop   as in `nnth.lab.Adam` and `nnth.lab.RMSprop`
-
-    Args:
-        data: Labeled examples: a name, a file or arrays, as `nnth.load_examples` takes them.
-        points: Use only the first `points` examples; by default all, or 200 for clusters.
-        center: Subtract the mean of the inputs from each.
-        net: A Network, or a .npz or .safetensors file, to start from instead of a random network.
-        width: Width of each hidden layer, without widths.
-        depth: Number of hidden layers, without widths.
-        widths: Widths of the hidden layers, as (64, 32) or "64*10", instead of width and depth.
-        act: Activation, a name or an expression in z; by default tanh, or that of the net.
-        cb: Bias variance; by default critical for the activation, or 0 if cw is given.
-        cw: Weight variance, divided by the fan-in; by default critical for the activation.
-        loss: "cross-entropy" for classes, or "squared", `|f - y|^2/2`; means over the examples.
-        steps: Number of steps, at most 10^9; by default 1000, or 0 if a net is given.
-        batch: Examples per step, drawn without replacement in each epoch; by default all.
-        optimizer: "sgd", "momentum", "nesterov", "adam" or "rmsprop"; by default sgd, or momentum
-            where a momentum coefficient is given.
-        momentum: Momentum coefficient, at least 0 and below 1; by default 0.9 for momentum and
-            nesterov, and 0 for sgd and rmsprop.
-        beta1: Decay of Adam's mean of the gradients, at least 0 and below 1.
-        beta2: Decay of the mean of the squared gradients, at least 0 and below 1; by default 0.999
-            for adam and 0.99 for rmsprop.
-        epsilon: Added to the denominators of adam and rmsprop, at least 0.
-        weight_decay: Coefficient of the L2 penalty; loss and curvature are without the penalty.
-        dtype: "float64" or "float32", the precision of training; measurements use float64.
-        eta: Learning rate, positive.
-        seed: Seed of network, data and batches.
-
-    Example:
-        >>> setup = nnth.TrainingSetup(data="iris", widths=(16,), steps=50)
-        >>> setup.training().model.sizes
-        (4, 16, 3)
-    """
-
-    data: Source = "clusters:0.25"
-    points: int | None = None
-    center: bool = False
-    net: Network | str | os.PathLike[str] | None = None
-    width: int = 32
-    depth: int = 2
-    widths: Sequence[int] | str | None = None
-    act: str | None = None
-    cb: float | None = None
-    cw: float | None = None
-    loss: Loss = "cross-entropy"
-    steps: int | None = None
-    batch: int | None = None
-    optimizer: OptimizerName | None = None
-    momentum: float | None = None
-    beta1: float = 0.9
-    beta2: float | None = None
-    epsilon: float = 1e-8
-    weight_decay: float = 0.0
-    dtype: Literal["float64", "float32"] = "float64"
-    eta: float = 0.1
-    seed: int = 0
-
-    def training(self) -> Training:
-        """Return the training at its start. Raises ValueError if the arguments do not fit."""
-        self._check()
-        found = load_examples(self.data, points=self.points, seed=self.seed)
-        if self.loss == "cross-entropy" and not found.classes:
-            raise ValueError("loss must be squared where targets are no classes")
-        found = found.centered() if self.center else found
-        net = self._network(found)
-        if (net.n0, net.n_out) != (found.x.shape[1], found.y.shape[1]):
-            raise ValueError(
-                f"net must map {found.x.shape[1]} inputs to {found.y.shape[1]} outputs, as the "
-                f"data, not {net.n0} to {net.n_out}"
-            )
-        if self.batch is not None and check_integer("batch", self.batch) > len(found.x):
-            raise ValueError(f"batch must be at most {len(found.x)} examples, not {self.batch}")
-        default = DEFAULT_STEPS if self.net is None else 0
-        steps = default if self.steps is None else check_integer("steps", self.steps, 0, MAX_STEPS)
-        return Training(self, found, net, steps)
-
-    @property
-    def optimizer_name(self) -> str:
-        """The name of the optimizer, also where none is given."""
-        return self.optimizer or ("momentum" if self.momentum else "sgd")
-
-    def rule(self) -> Optimizer:
-        """Return the optimizer. Raises ValueError if its arguments do not fit."""
-        name = self.optimizer_name
-        if name not in get_args(OptimizerName):
-            known = ", ".join(get_args(OptimizerName))
-            raise ValueError(f"optimizer must be one of {known}, not {name!r}")
-        decay, beta = self.weight_decay, self.momentum
-        if name == "adam":
-            if beta is not None:
-                raise ValueError(f"momentum must not be given for adam, and is {beta:g}")
-            square = 0.999 if self.beta2 is None else self.beta2
-            return Adam(self.eta, self.beta1, square, self.epsilon, decay)
-        if name == "rmsprop":
-            square = 0.99 if self.beta2 is None else self.beta2
-            return RMSprop(self.eta, beta or 0.0, square, self.epsilon, decay)
-        if name == "sgd" and beta:
-            raise ValueError(f"momentum must be 0 for sgd, not {beta:g}: the optimizer is momentum")
-        default = 0.0 if name == "sgd" else 0.9
-        momentum = default if beta is None else beta
-        return SGD(self.eta, momentum, name == "nesterov", decay)
-
-    def _check(self) -> None:
-        if self.loss not in LOSSES:
-            raise ValueError(f"loss must be one of {', '.join(LOSSES)}, not {self.loss!r}")
-        if self.dtype not in ("float64", "float32"):
-            raise ValueError(f"dtype must be float64 or float32, not {self.dtype!r}")
-        self.rule()
-
-    def _network(self, found: Examples) -> Network:
-        if isinstance(self.net, Network):
-            return self.net
-        if self.net is not None:
-            return load_network(self.net, self.act)
-        act = activation("tanh" if self.act is None else self.act)
-        cb, cw = variances(act, self.cb, self.cw)
-        widths: Sequence[int]
-        if self.widths is None:
-            width = check_integer("width", self.width, maximum=MAX_WIDTH)
-            widths = (width,) * check_integer("depth", self.depth, maximum=MAX_LAYERS)
-        else:
-            widths = parse_widths(self.widths) if isinstance(self.widths, str) else self.widths
-        drawn = random_network(
-            found.x.shape[1],
-            widths,
-            n_out=found.y.shape[1],
-            cw=cw,
-            cb=cb,
-            seed=self.seed,
-        )
-        return Network(drawn.weights, drawn.biases, act.name)
+    step: int
+    loss: float
+    accuracy: float
+    test_loss: float
+    test_accuracy: float
 
 
 class Snapshot:
@@ -207,9 +66,15 @@ class Snapshot:
         self.state = [array.copy() for array in descent.state]
 
     @property
-    def preconditioner(self) -> Array | None:
-        """The diagonal by which the optimizer divides the gradients; None if it does not."""
-        return self.training.rule.preconditioner(self.state, self.step) if self.step else None
+    def preconditioner(self) -> Floats | None:
+        """The diagonal `(P,)` by which the last step divided the gradients.
+
+        None for an optimizer that does not divide them, and before the first step.
+        """
+        if not self.step:
+            return None
+        found = self.training.rule.preconditioner(self.state, self.step)
+        return None if found is None else found.astype(np.float64)
 
     @cached_property
     def curvature(self) -> Curvature:
@@ -227,26 +92,57 @@ class Snapshot:
         return accuracy(self.curvature.outputs, self.training.examples)
 
     @property
+    def test_loss(self) -> float:
+        """L(theta) on the test examples; NaN without any."""
+        test = self.training.test
+        return math.nan if test is None else float(test.value_of(self._test_outputs))
+
+    @property
+    def test_accuracy(self) -> float:
+        """The fraction of test examples that are classified correctly; NaN without any."""
+        test = self.training.test_examples
+        return math.nan if test is None else accuracy(self._test_outputs, test)
+
+    @property
+    def scores(self) -> tuple[int, float, float, float, float]:
+        """The values of an `Evaluation`."""
+        return self.step, self.loss, self.accuracy, self.test_loss, self.test_accuracy
+
+    @property
     def network(self) -> Network:
         """The network with these parameters."""
         return self.training.network(self.theta)
+
+    @cached_property
+    def _test_outputs(self) -> Array:
+        assert self.training.test is not None
+        return self.training.test.outputs(self.theta)
 
 
 class Training:
     """A training at its start, from `TrainingSetup.training`."""
 
-    def __init__(self, setup: TrainingSetup, data: Examples, net: Network, steps: int) -> None:
-        self.setup, self.examples, self.steps = setup, data, steps
+    def __init__(
+        self,
+        setup: TrainingSetup,
+        data: Examples,
+        test: Examples | None,
+        net: Network,
+        steps: int,
+    ) -> None:
+        self.setup, self.examples, self.test_examples, self.steps = setup, data, test, steps
         self.model, self.theta = model_of(net), theta_of(net)
         self.act = activation(net.activation)
-        self.rule = setup.rule()
+        self.rule, self.schedule = setup.rule(), Schedule(setup.schedule)
+        self.batches = setup.batches(len(data.x))
 
-        def objective(dtype: str) -> Objective:
-            return Objective(self.model, data.x, data.y, loss=setup.loss, dtype=dtype)
+        def objective(of: Examples, dtype: str = "float64") -> Objective:
+            return Objective(self.model, of.x, of.y, loss=setup.loss, dtype=dtype)
 
-        self.objective = objective("float64")
+        self.objective = objective(data)
         # In the precision of the training.
-        self.trained = self.objective if setup.dtype == "float64" else objective(setup.dtype)
+        self.trained = self.objective if setup.dtype == "float64" else objective(data, setup.dtype)
+        self.test = None if test is None else objective(test)
 
     def parameters(self) -> dict[str, Any]:
         """Return the parameters of the training for the record of a table."""
@@ -255,6 +151,7 @@ class Training:
         cb, cw = variances(self.act, setup.cb, setup.cw) if net is None else (None, None)
         return {
             "data": self.examples.source,
+            "test_data": None if self.test_examples is None else self.test_examples.source,
             "points": len(self.examples.x),
             "center": setup.center,
             "net": file_of(net),
@@ -264,8 +161,12 @@ class Training:
             "cw": cw,
             "loss_function": setup.loss,
             "eta": setup.eta,
+            "schedule": setup.schedule,
             "steps": self.steps,
             "batch": setup.batch,
+            "sampling": None if setup.batch is None else setup.sampling or "shuffled",
+            "label_noise": setup.label_noise,
+            "gradient_noise": setup.gradient_noise,
             "optimizer": setup.optimizer_name,
             **{name: getattr(self.rule, name, None) for name in _OF_OPTIMIZERS},
             "weight_decay": setup.weight_decay,
@@ -276,22 +177,31 @@ class Training:
         """Return the network with these parameters."""
         return self.model.network(theta)
 
+    def threshold(self, step: int) -> float:
+        """Return the sharpness above which descent on a quadratic diverges, at the rate of a step.
+
+        Without a preconditioner the weight decay, which adds to every eigenvalue, is taken off;
+        with one the sharpness is the preconditioned one, which has it.
+        """
+        return self.rule.threshold(self.schedule(step)) - self._apart
+
+    def ratio(self, sharpness: float, step: int) -> float:
+        """Return the sharpness over its threshold, both with the weight decay.
+
+        With a preconditioner `sharpness` is the preconditioned one. Above 1 descent on a quadratic
+        diverges.
+        """
+        return (sharpness + self._apart) / self.rule.threshold(self.schedule(step))
+
     @property
-    def threshold(self) -> float:
-        """The (preconditioned) sharpness above which descent on a quadratic diverges.
+    def preconditioned(self) -> bool:
+        """Whether the optimizer divides the gradients by a preconditioner."""
+        return self.rule.kind == "adam"
 
-        Without a preconditioner the weight decay, which adds to every eigenvalue, is taken off.
-        """
-        coupled = 0.0 if self.rule.kind == "adam" else self.setup.weight_decay
-        return self.rule.threshold - coupled
-
-    def ratio(self, sharpness: float) -> float:
-        """Return the sharpness plus the weight decay over the threshold: above 1 descent diverges.
-
-        With a preconditioner it is the preconditioned sharpness, which has the weight decay.
-        """
-        coupled = 0.0 if self.rule.kind == "adam" else self.setup.weight_decay
-        return (sharpness + coupled) / self.rule.threshold
+    @property
+    def _apart(self) -> float:
+        """The weight decay that is not part of the sharpness."""
+        return 0.0 if self.preconditioned else self.setup.weight_decay
 
     def evaluation_steps(self, at: Sequence[int] | None) -> list[int]:
         """Return the evaluation steps, sorted; by default the last step.
@@ -307,8 +217,9 @@ class Training:
 
     def check_memory(self, vectors: int) -> None:
         """Raise MemoryError if the curvature and this number of vectors do not fit in memory."""
-        neurons = len(self.examples.x) * sum(self.model.sizes)
-        needed = 8 * (4 * neurons + (vectors + 6) * self.model.size)
+        tests = 0 if self.test_examples is None else len(self.test_examples.x)
+        neurons = (4 * len(self.examples.x) + tests) * sum(self.model.sizes)
+        needed = 8 * (neurons + (vectors + 8) * self.model.size)
         check_memory(needed, "points or widths must be fewer: curvature and eigenvectors")
 
     def train(
@@ -364,14 +275,21 @@ class Training:
 
     def at_rate(self, eta: float) -> Training:
         """Return the same training at another learning rate."""
-        net = self.network(self.theta)
-        return Training(replace(self.setup, eta=eta), self.examples, net, self.steps)
+        setup, net = replace(self.setup, eta=eta), self.network(self.theta)
+        return Training(setup, self.examples, self.test_examples, net, self.steps)
 
     def descent(self) -> Descent:
         """Return the descent before the first step."""
-        setup, points = self.setup, len(self.examples.x)
-        batches = None if setup.batch is None else Shuffled(points, setup.batch, setup.seed)
-        return Descent(self.trained, self.rule, self.theta, batches=batches)
+        return Descent(
+            self.trained,
+            self.rule,
+            self.theta,
+            batches=self.batches,
+            schedule=self.schedule,
+            label_noise=self.setup.label_noise,
+            gradient_noise=self.setup.gradient_noise,
+            seed=self.setup.seed,
+        )
 
     def take_step(self, descent: Descent) -> None:
         """Take one step of the descent. Raises DivergedError."""
@@ -397,7 +315,10 @@ class Training:
     def settings(self) -> dict[str, Any]:
         """Return the settings that must match for a checkpoint to be resumed."""
         content = hashlib.sha256()
-        for array in (self.examples.x, self.examples.y, self.theta):
+        arrays = [self.examples.x, self.examples.y, self.theta]
+        if self.test_examples is not None:
+            arrays += [self.test_examples.x, self.test_examples.y]
+        for array in arrays:
             content.update(np.ascontiguousarray(array).tobytes())
         settings = {
             name: value.name if isinstance(value, File) else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 
 import numpy as np
@@ -31,6 +32,17 @@ def check_integer(name: str, value: int, minimum: int = 1, maximum: int = 2**63 
         bound = "below 2^63" if maximum == 2**63 - 1 else f"at most {maximum}"
         raise ValueError(f"{name} must be {bound}, not {number}")
     return number
+
+
+def check_nonnegative(name: str, value: float) -> float:
+    """Return `value`, after checking that it is at least 0 and finite.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    if not 0.0 <= value < math.inf:
+        raise ValueError(f"{name} must be at least 0 and finite, not {value:g}")
+    return value
 
 
 def check_magnitude(name: str, values: Floats, maximum: float) -> None:
