@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from nnth._lab.batches import Batch, Batches
 from nnth._lab.objective import Objective
-from nnth._lab.optimizers import Optimizer, Schedule
+from nnth._lab.optimizers import Optimizer
 from nnth._networks.passes import Array
 from nnth._runtime import streams
 from nnth._runtime.random import normals
@@ -29,7 +29,7 @@ class Descent:
         optimizer: `SGD`, `Adam` or `RMSprop`.
         theta: The parameters at the start, which are copied, in the type of the objective.
         batches: The batches; by default all examples.
-        schedule: The learning rate by step; by default constant.
+        schedule: The factor of the learning rate of step 0, 1, ..., as a `Schedule`; by default 1.
         label_noise: Standard deviation of normal noise that is added to the targets of each batch
             anew.
         gradient_noise: Standard deviation of normal noise that is added to each component of the
@@ -51,7 +51,7 @@ class Descent:
         theta: Array,
         *,
         batches: Batches | None = None,
-        schedule: Schedule | None = None,
+        schedule: Callable[[int], float] | None = None,
         label_noise: float = 0.0,
         gradient_noise: float = 0.0,
         seed: int = 0,
@@ -90,10 +90,8 @@ class Descent:
         optimizer = self.optimizer
         direction = optimizer.direction(self.theta, gradient, self.state, self.step)
         eta = optimizer.eta * (1.0 if self._schedule is None else self._schedule(self.step))
-        change = np.multiply(direction, eta, out=gradient)
-        if self._rates is not None:
-            change *= self._rates
-        self.theta -= change
+        rates = eta if self._rates is None else eta * self._rates
+        self.theta -= np.multiply(direction, rates, out=gradient)
         self.step += 1
 
     def take(self, steps: int) -> Iterator[int]:

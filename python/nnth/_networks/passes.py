@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from nnth._activations.activation import Activation
 
 Array: TypeAlias = NDArray[Any]  # float64, or float32 where a training is asked for in that
 Layers: TypeAlias = Sequence[tuple[Array, Array | None]]  # W_l and b_l, None without biases
+
+
+_NAMES: Final = (("h",), ("h", "derivative"), ("h", "derivative", "second derivative"))
 
 
 class Workspace:
@@ -43,7 +46,7 @@ class Allocation(Workspace):
         return np.empty(shape, dtype)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)  # made in each step, and frozen it would take longer
 class Pass:
     """The values of a network on some inputs.
 
@@ -79,15 +82,14 @@ def forward(
         dtype = np.result_type(inputs[-1], w)
         z = np.matmul(
             inputs[-1],
-            np.swapaxes(w, -1, -2),
+            w.swapaxes(-1, -2),
             out=workspace.array("z", layer, shape, dtype),
         )
         if b is not None:
             z += b[..., None, :]
         if layer + 1 == len(layers):
             break
-        names = ("h", "derivative", "second derivative")[: order + 1]
-        values = [workspace.array(name, layer, shape, dtype) for name in names]
+        values = [workspace.array(name, layer, shape, dtype) for name in _NAMES[order]]
         if gates is None:
             _evaluate(acts[layer], z, values)
         else:
@@ -113,7 +115,7 @@ def backward(
         yield layer, delta
         if layer > last:
             w = run.layers[layer][0]
-            shape = _product_shape(delta, np.swapaxes(w, -1, -2))
+            shape = _product_shape(delta, w.swapaxes(-1, -2))
             before = workspace.array("delta", layer - 1, shape, np.result_type(delta, w))
             delta = np.matmul(delta, w, out=before)
             delta *= run.derivatives[layer - 1]
@@ -147,10 +149,10 @@ def tangent(run: Pass, directions: Layers, *, workspace: Workspace | None = None
         shape = _product_shape(run.inputs[layer], v)
         dtype = np.result_type(run.inputs[layer], v)
         z = workspace.array("tangent", layer, shape, dtype)
-        np.matmul(run.inputs[layer], np.swapaxes(v, -1, -2), out=z)
+        np.matmul(run.inputs[layer], v.swapaxes(-1, -2), out=z)
         if moved is not None:
             other = workspace.array("product", layer, shape, dtype)
-            w = np.swapaxes(run.layers[layer][0], -1, -2)
+            w = run.layers[layer][0].swapaxes(-1, -2)
             z += np.matmul(moved, w, out=other)
         if c is not None:
             z += c[..., None, :]
@@ -182,7 +184,7 @@ def backward_tangent(
         if not layer:
             return
         w, v = run.layers[layer][0], along.directions[layer][0]
-        shape = _product_shape(change, np.swapaxes(w, -1, -2))
+        shape = _product_shape(change, w.swapaxes(-1, -2))
         dtype = np.result_type(change, w)
         back = np.matmul(change, w, out=workspace.array("back", layer - 1, shape, dtype))
         other = workspace.array("product", layer - 1, shape, dtype)
@@ -194,7 +196,10 @@ def backward_tangent(
 
 def _product_shape(x: Array, w: Array) -> tuple[int, ...]:
     """Return the shape of x W^T."""
-    return (*np.broadcast_shapes(x.shape[:-2], w.shape[:-2]), x.shape[-2], w.shape[-2])
+    before, own = x.shape[:-2], w.shape[:-2]
+    if before != own:  # NumPy's function would take a tenth of the step of a small network
+        before = np.broadcast_shapes(before, own) if before and own else before or own
+    return (*before, x.shape[-2], w.shape[-2])
 
 
 def _evaluate(act: Activation, z: Array, values: list[Array]) -> None:
