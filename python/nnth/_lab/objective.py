@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -17,6 +17,8 @@ from nnth._runtime.typing import Floats
 # Largest number of examples per block: their arrays stay in a core's cache, and matrix products
 # are as fast as with more.
 BLOCK: Final = 512
+# Largest array of a layer of networks that are evaluated together, in numbers: as above.
+_TOGETHER: Final = 2**16
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,11 +116,13 @@ class Objective:
         count = x.shape[-2]
         gradient = (np.empty if count else np.zeros)(theta.shape, theta.dtype)
         total: Floats = np.zeros(theta.shape[:-1])
-        for rows in blocks(count):
-            total = total + self._block(theta, gradient, x, y, rows)
-        if self.mean:
-            gradient /= count
-            total = total / count
+        for networks in self._networks_at_once(theta, count):
+            own_x, own_y = (a if a.ndim == 2 else a[networks] for a in (x, y))
+            for rows in blocks(count):
+                total[networks] += self._block(
+                    theta[networks], gradient[networks], own_x, own_y, rows
+                )
+        total = total / count if self.mean else total[()]
         if self.model.multipliers is not None:
             gradient *= self.model.multipliers.astype(gradient.dtype, copy=False)
         if self.penalty is not None:
@@ -128,14 +132,23 @@ class Objective:
     def _batch(self, examples: NDArray[np.intp]) -> tuple[Array, Array]:
         return _chosen(self.x, examples), _chosen(self.y, examples)
 
+    def _networks_at_once(self, theta: Array, examples: int) -> Iterator[Any]:
+        """Return the networks of an ensemble a few at a time, or `...` for all."""
+        if theta.ndim != 2 or (self.model.gates is not None and self.model.gates.ndim > 1):
+            return iter((...,))
+        count = max(1, _TOGETHER // (max(1, min(examples, BLOCK)) * max(self.model.sizes)))
+        return (slice(first, first + count) for first in range(0, len(theta), count))
+
     def _block(self, theta: Array, gradient: Array, x: Array, y: Array, rows: slice) -> Floats:
-        """Return the summed loss on some examples, and add its gradient in W and b.
+        """Return the summed loss on some examples, and add the gradient in W and b of the loss.
 
         The first block overwrites `gradient`.
         """
         workspace = self._workspace
         run = self.model.run(theta, x[..., rows, :], order=1, workspace=workspace)
         total, delta = self.loss.value_and_gradient(run.outputs, y[..., rows, :])
+        if self.mean:
+            delta /= x.shape[-2]
         add_parameter_gradient(
             self.model, run, delta, gradient, workspace, overwrite=rows.start == 0
         )

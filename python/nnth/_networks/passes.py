@@ -8,6 +8,7 @@ each network, `(networks, m, n_0)`; the arrays of a layer are `(m, n_l)` or `(ne
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
@@ -21,6 +22,7 @@ Array: TypeAlias = NDArray[Any]  # float64, or float32 where a training is asked
 Layers: TypeAlias = Sequence[tuple[Array, Array | None]]  # W_l and b_l, None without biases
 
 
+_EMPTY: Final = np.empty(0)
 _NAMES: Final = (("h",), ("h", "derivative"), ("h", "derivative", "second derivative"))
 
 
@@ -28,14 +30,22 @@ class Workspace:
     """Arrays that are used again: allocating large ones would take most of the time of a pass."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[str, int], Array] = {}
+        self._kept: dict[tuple[str, int], tuple[Array, Array]] = {}
 
     def array(self, name: str, layer: int, shape: tuple[int, ...], dtype: Any) -> Array:
-        """Return the array of this name and layer, with the values of its last use or any."""
-        kept = self._kept.get((name, layer))
-        if kept is None or kept.shape != shape or kept.dtype != dtype:
-            kept = self._kept[name, layer] = np.empty(shape, dtype)
-        return kept
+        """Return the array of this name and layer, with the values of its last use or any.
+
+        Its memory is that of the largest array so far: the last block of examples is often smaller.
+        """
+        memory, array = self._kept.get((name, layer), (_EMPTY, _EMPTY))
+        if array.shape == shape and array.dtype == dtype:
+            return array
+        size = math.prod(shape)
+        if memory.size < size or memory.dtype != dtype:
+            memory = np.empty(size, dtype)
+        array = memory[:size].reshape(shape)
+        self._kept[name, layer] = memory, array
+        return array
 
 
 class Allocation(Workspace):
@@ -80,14 +90,13 @@ def forward(
     for layer, (w, b) in enumerate(layers):
         shape = _product_shape(inputs[-1], w)
         dtype = np.result_type(inputs[-1], w)
-        z = np.matmul(
-            inputs[-1],
-            w.swapaxes(-1, -2),
-            out=workspace.array("z", layer, shape, dtype),
-        )
+        last = layer + 1 == len(layers)
+        # Only the z of the last layer are kept.
+        into = workspace.array("outputs" if last else "z", 0, shape, dtype)
+        z = np.matmul(inputs[-1], w.swapaxes(-1, -2), out=into)
         if b is not None:
             z += b[..., None, :]
-        if layer + 1 == len(layers):
+        if last:
             break
         values = [workspace.array(name, layer, shape, dtype) for name in _NAMES[order]]
         if gates is None:
@@ -117,7 +126,9 @@ def backward(
             w = run.layers[layer][0]
             shape = _product_shape(delta, w.swapaxes(-1, -2))
             before = workspace.array("delta", layer - 1, shape, np.result_type(delta, w))
-            delta = np.matmul(delta, w, out=before)
+            # One output makes outer products, which are faster as such.
+            product = np.matmul if delta.shape[-1] > 1 else np.multiply
+            delta = product(delta, w, out=before)
             delta *= run.derivatives[layer - 1]
 
 
