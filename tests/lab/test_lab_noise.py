@@ -119,6 +119,25 @@ def test_an_empty_batch_takes_a_step_without_gradient() -> None:
     assert descent.loss.tolist() == [0.0] * 4
 
 
+def test_the_penalty_is_the_same_in_every_batch() -> None:
+    objective, theta = linear_problem()
+    anchor = theta + 1.0
+    penalized = lab.Objective(
+        objective.model, objective.x, objective.y, penalty=lab.Penalty(0.7, anchor)
+    )
+    batches = lab.Bernoulli(POINTS, 1.5, seed=0)
+    sizes = {len(batches.at(step).examples) for step in range(30)}
+    assert {0, 1, 2} <= sizes
+    for step in range(30):
+        both = [
+            lab.Descent(one, lab.SGD(0.1), theta, batches=batches) for one in (penalized, objective)
+        ]
+        for descent in both:
+            descent.step = step
+        with_penalty, without = (descent.gradient()[1] for descent in both)
+        assert np.allclose(with_penalty - without, -0.7, rtol=1e-13)
+
+
 @pytest.mark.parametrize(
     "batches",
     [lab.Shuffled(POINTS, 5), lab.WithReplacement(POINTS, 5, 4), lab.WithReplacement(POINTS, 5)],

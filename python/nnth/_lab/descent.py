@@ -77,8 +77,9 @@ class Descent:
             examples = None if batch is None else batch.examples
             targets = self._noisy_targets(batch) if self._label_noise else None
             loss, gradient = self.objective.gradient(self.theta, examples, targets)
-            if batch is not None and batch.factor != 1.0:
-                gradient *= batch.factor
+        if batch is not None and batch.factor != 1.0:
+            gradient *= batch.factor
+            self.objective.add_penalty(self.theta, gradient, 1.0 - batch.factor)  # of no batch
         if self._gradient_noise:
             gradient += self._gradient_noise * self._noise(
                 streams.GRADIENT_NOISE.first, self.theta.shape[-1:], self.theta.shape[-1]

@@ -43,11 +43,13 @@ class Penalty:
             return cls(strength, anchor)
         return cls(np.divide(strength, rates, out=np.zeros(model.size), where=rates > 0.0), anchor)
 
-    def add_gradient(self, theta: Array, gradient: Array, workspace: Workspace) -> None:
-        """Add strength (theta - anchor) to a gradient."""
+    def add_gradient(
+        self, theta: Array, gradient: Array, workspace: Workspace, factor: float = 1.0
+    ) -> None:
+        """Add strength (theta - anchor), or a multiple of it, to a gradient."""
         change = workspace.array("penalty", 0, theta.shape, theta.dtype)
         np.subtract(theta, self.anchor, out=change)
-        change *= self.strength
+        change *= self.strength if factor == 1.0 else factor * self.strength
         gradient += change
 
 
@@ -125,9 +127,13 @@ class Objective:
         total = total / count if self.mean else total[()]
         if self.model.multipliers is not None:
             gradient *= self.model.multipliers.astype(gradient.dtype, copy=False)
-        if self.penalty is not None:
-            self.penalty.add_gradient(theta, gradient, self._workspace)
+        self.add_penalty(theta, gradient)
         return total, gradient
+
+    def add_penalty(self, theta: Array, gradient: Array, factor: float = 1.0) -> None:
+        """Add the gradient of the penalty, or a multiple of it, if there is one."""
+        if self.penalty is not None:
+            self.penalty.add_gradient(theta, gradient, self._workspace, factor)
 
     def _batch(self, examples: NDArray[np.intp]) -> tuple[Array, Array]:
         return _chosen(self.x, examples), _chosen(self.y, examples)
