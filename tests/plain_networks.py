@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -125,17 +126,13 @@ class PlainNetwork:
         """Return the Hessians of the outputs `(m, outputs, P, P)`, by complex steps."""
         found = np.empty((len(x), self.sizes[-1], self.size, self.size))
         for i, row in enumerate(x):
-            for k, unit in enumerate(np.eye(self.sizes[-1])):
-                found[i, k] = along_axes(
-                    lambda t, row=row, unit=unit: self.pull_back(
-                        t, row[None], lambda f: unit[None]
-                    ),
-                    theta,
-                )
+            for k in range(self.sizes[-1]):
+                found[i, k] = along_axes(partial(self.output_gradient, row[None], k), theta)
         return found
 
-    def _output_gradient(self, x: Any, unit: Any, theta: Any) -> Any:
-        return self.pull_back(theta, x, lambda f: unit[None])
+    def output_gradient(self, x: Any, k: int, theta: Any) -> Any:
+        """Return the gradient of output k on one input `(1, n_0)`."""
+        return self.pull_back(theta, x, lambda f: np.eye(self.sizes[-1])[k : k + 1])
 
     def gauss_newton(self, theta: Any, x: Any, loss: str) -> Any:
         """Return (1/m) sum_i J_i^T l''(f_i) J_i."""

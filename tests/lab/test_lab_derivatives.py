@@ -39,6 +39,7 @@ class Problem:
         optimizer: Any = "sgd",
         biases: bool = True,
         gates: bool = False,
+        m: int = M,
     ) -> None:
         widths = WIDTHS.get(parametrization, (7, 5))
         acts = tuple(act.split(",")) if "," in act else (act,) * len(widths)
@@ -65,11 +66,11 @@ class Problem:
             )
         factors = multipliers(parametrization, sizes, CB, CW)
         self.plain = PlainNetwork(sizes, acts, factors, biases, kept)
-        self.x = dice.normal(size=(M, 4))
-        self.y = np.eye(N_OUT)[dice.integers(0, N_OUT, M)]
+        self.x = dice.normal(size=(m, 4))
+        self.y = np.eye(N_OUT)[dice.integers(0, N_OUT, m)]
 
-    def objective(self, loss: Any) -> lab.Objective:
-        return lab.Objective(self.model, self.x, self.y, loss=loss)
+    def objective(self, loss: Any, dtype: Any = np.float64) -> lab.Objective:
+        return lab.Objective(self.model, self.x, self.y, loss=loss, dtype=dtype)
 
 
 def assert_equal(found: Any, expected: Any, tolerance: float = EXACT) -> None:
@@ -93,7 +94,7 @@ def check_loss(problem: Problem, loss: Any) -> None:
     assert_equal(curvature.gauss_newton(units), plain.gauss_newton(theta, x, loss))
     jacobian = plain.jacobian(theta, x)
     dice = np.random.default_rng(5)
-    v, u = dice.normal(size=plain.size), dice.normal(size=(M, N_OUT))
+    v, u = dice.normal(size=plain.size), dice.normal(size=y.shape)
     assert_equal(curvature.outputs, plain.outputs(theta, x))
     assert_equal(curvature.output_change(v), jacobian @ v)
     assert_equal(curvature.pull_back(u), np.einsum("mk,mkp->p", u, jacobian))
@@ -107,6 +108,43 @@ def test_the_loss_and_its_derivatives_are_those_of_complex_steps(
 ) -> None:
     for biases in (True, False):
         check_loss(Problem(act, parametrization, optimizer, biases), loss)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_several_blocks_of_examples_not_all_of_a_length(loss: str) -> None:
+    check_loss(Problem("sin", m=1100), loss)
+
+
+def test_signals_and_inputs_of_layers_make_the_pull_back() -> None:
+    problem = Problem("tanh", m=1100)
+    curvature = lab.Curvature(problem.objective("squared"), problem.theta[0])
+    u = np.random.default_rng(1).normal(size=problem.y.shape)
+    pairs = zip(curvature.error_signals(u), curvature.layer_inputs(), strict=True)
+    parts = [part for d, h in pairs for part in ((d.T @ h).ravel(), d.sum(axis=0))]
+    assert_equal(np.concatenate(parts), curvature.pull_back(u))
+
+
+def test_kinks_have_no_curvature() -> None:
+    model = lab.model(4, (7, 5), N_OUT, act="relu", cb=CB, cw=CW)
+    problem = Problem()
+    objective = lab.Objective(model, problem.x, problem.y)
+    theta, rate = problem.theta[0], 1e-7
+    v = np.random.default_rng(2).normal(size=model.size)
+    both = [objective.gradient(theta + s * rate * v)[1] for s in (1.0, -1.0)]
+    # No gate flips within 1e-7 here, and between gates the loss is a polynomial.
+    found = lab.Curvature(objective, theta).hessian(v)
+    assert np.allclose(found, (both[0] - both[1]) / (2 * rate), atol=1e-6)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_single_precision_is_near_double(loss: str) -> None:
+    problem = Problem("sigmoid", "mup", m=1100)
+    wide, narrow = problem.objective(loss), problem.objective(loss, np.float32)
+    for theta in (problem.theta, problem.theta[0]):
+        value, gradient = narrow.gradient(theta.astype(np.float32))
+        assert gradient.dtype == np.float32
+        assert value == pytest.approx(wide.gradient(theta)[0], rel=1e-6)
+        assert 1e-9 < np.abs(gradient - wide.gradient(theta)[1]).max() < 1e-6
 
 
 @pytest.mark.parametrize("loss", LOSSES)
