@@ -19,10 +19,9 @@ from numpy.typing import NDArray
 from peers.serving import serve
 
 import nnth
-from nnth._activations.activation import activation
+from nnth import lab
 from nnth._curvature.density import spectral_density
 from nnth._curvature.lanczos import extreme_eigenpairs
-from nnth._lab.objective import Objective, ParameterLayout
 
 Floats = NDArray[np.float64]
 STREAM = 2**40  # of the vectors: those of small numbers are networks, of the same seed
@@ -38,12 +37,10 @@ class Problem:
         sizes = [arrays["X"].shape[1], *(len(arrays[f"b{i}"]) for i in layers)]
         parts = [arrays[f"{kind}{i}"].ravel() for i in layers for kind in "Wb"]
         self.theta: Floats = np.concatenate(parts)
-        self.layout = ParameterLayout(tuple(sizes))
+        self.model = lab.model(sizes[0], sizes[1:-1], sizes[-1], act="tanh")
         targets = np.eye(sizes[-1])[arrays["y"]]
-        self.objective = Objective(
-            self.layout, activation("tanh"), "cross-entropy", arrays["X"], targets
-        )
-        self.curvature = self.objective.at(self.theta)
+        self.objective = lab.Objective(self.model, arrays["X"], targets, loss="cross-entropy")
+        self.curvature = lab.Curvature(self.objective, self.theta)
 
 
 def about(problem: Problem, request: dict[str, Any]) -> dict[str, Any]:
@@ -51,7 +48,7 @@ def about(problem: Problem, request: dict[str, Any]) -> dict[str, Any]:
         "seconds": [],
         "peer": "nnth",
         "threads": 1,
-        "parameters": problem.layout.size,
+        "parameters": problem.model.size,
         "loss": problem.curvature.value,
         "versions": {"nnth": nnth.__version__},
     }
@@ -69,13 +66,16 @@ def timed(request: dict[str, Any], work: Callable[[], Any]) -> tuple[list[float]
 def gd_step(problem: Problem, request: dict[str, Any]) -> dict[str, Any]:
     rate = request.get("rate", 0.1)
 
-    def step() -> tuple[float, Floats]:
-        value, gradient = problem.objective.gradient(problem.theta)
-        return value, problem.theta - rate * gradient
+    descent = lab.Descent(problem.objective, lab.SGD(rate), problem.theta)
 
-    seconds, (value, theta) = timed(request, step)
+    def step() -> float:
+        descent.resume(0, problem.theta.copy(), [])
+        next(descent.take(1))
+        return float(descent.loss)
+
+    seconds, value = timed(request, step)
     if "save" in request:
-        np.save(request["save"], theta)
+        np.save(request["save"], descent.theta)
     return {"seconds": seconds, "loss": value}
 
 
@@ -93,7 +93,7 @@ def top(problem: Problem, request: dict[str, Any]) -> dict[str, Any]:
     def run() -> Any:
         return extreme_eigenpairs(
             problem.curvature.hessian,
-            problem.layout.size,
+            problem.model.size,
             top=count,
             tolerance=0.1 * tolerance,
             seed=0,
@@ -114,7 +114,7 @@ def density(problem: Problem, request: dict[str, Any]) -> dict[str, Any]:
     def run() -> Any:
         return spectral_density(
             problem.curvature.hessian,
-            problem.layout.size,
+            problem.model.size,
             probes=probes,
             steps=steps,
             seed=seed,

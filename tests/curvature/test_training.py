@@ -8,7 +8,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,9 @@ from threadpoolctl import threadpool_limits
 
 from nnth import (
     TrainingSetup,
+    class_layers,
     class_outliers,
+    classes,
     collapse,
     hessian,
     load_examples,
@@ -28,153 +29,11 @@ from nnth import (
     sharpness,
     sharpness_scan,
 )
-from nnth._lab.curvature import Curvature
-from nnth._lab.losses import Loss, softmax
+from nnth._lab.losses import softmax
 from nnth._lab.model import model, theta_of
 from nnth._lab.objective import Objective, Penalty
 from nnth._lab.schedules import Schedule
 from nnth._lab.training import DivergedError, Snapshot, Training
-
-SIZES = (4, 7, 5, 3)
-SHAPE = model(4, (7, 5), 3)
-
-# Activations that NumPy has for complex numbers too, with their derivatives.
-COMPLEX: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
-    "tanh": (np.tanh, lambda z: 1.0 - np.tanh(z) ** 2),
-    "sin": (np.sin, np.cos),
-    "sigmoid": (
-        lambda z: 1.0 / (1.0 + np.exp(-z)),
-        lambda z: np.exp(-z) / (1.0 + np.exp(-z)) ** 2,
-    ),
-    "z*sigmoid(1.702*z)": (
-        lambda z: z / (1.0 + np.exp(-1.702 * z)),
-        lambda z: (
-            1.0 / (1.0 + np.exp(-1.702 * z))
-            + 1.702 * z * np.exp(-1.702 * z) / (1.0 + np.exp(-1.702 * z)) ** 2
-        ),
-    ),
-}
-
-
-def layers_of(theta: Any) -> list[tuple[Any, Any]]:
-    found, start = [], 0
-    for columns, rows in pairwise(SIZES):
-        w = theta[start : start + rows * columns].reshape(rows, columns)
-        start += rows * columns
-        found.append((w, theta[start : start + rows]))
-        start += rows
-    return found
-
-
-def by_hand(theta: Any, act: str, loss: Loss, x: Any, y: Any) -> tuple[Any, Any]:
-    """Return loss and gradient by plain NumPy, for complex theta too."""
-    value, derivative = COMPLEX[act]
-    layers = layers_of(theta)
-    h, kept = x.astype(theta.dtype), []
-    for w, b in layers[:-1]:
-        z = h @ w.T + b
-        kept.append((h, derivative(z)))
-        h = value(z)
-    f = h @ layers[-1][0].T + layers[-1][1]
-    if loss == "squared":
-        total, delta = 0.5 * np.sum((f - y) ** 2), f - y
-    else:
-        p = np.exp(f) / np.exp(f).sum(axis=1, keepdims=True)
-        total, delta = -np.sum(y * np.log(p)), p - y
-    parts = [delta.sum(axis=0), (delta.T @ h).ravel()]
-    for (w, _), (h, s) in zip(layers[:0:-1], kept[::-1], strict=True):
-        delta = (delta @ w) * s
-        parts += [delta.sum(axis=0), (delta.T @ h).ravel()]
-    return total / len(x), np.concatenate(parts[::-1]) / len(x)
-
-
-def problem(
-    act: str, loss: Loss, m: int = 1100, dtype: Any = np.float64
-) -> tuple[Objective, Any, Any, Any]:
-    dice = np.random.default_rng(3)
-    x = dice.normal(size=(m, SIZES[0]))
-    labels = dice.integers(0, SIZES[-1], m)
-    y = np.eye(SIZES[-1])[labels]
-    theta = theta_of(random_network(4, (7, 5), n_out=3, cw=1.5, cb=0.3, seed=1))
-    own = model(4, (7, 5), 3, act=act, cb=0.3, cw=1.5)
-    objective = Objective(own, x, y, loss=loss, dtype=dtype)
-    return objective, theta, x, y
-
-
-@pytest.mark.parametrize("act", COMPLEX)
-@pytest.mark.parametrize("loss", ["cross-entropy", "squared"])
-def test_value_and_gradient_are_those_of_plain_numpy(act: str, loss: Loss) -> None:
-    # 1100 examples are three blocks of different lengths.
-    objective, theta, x, y = problem(act, loss)
-    value, gradient = by_hand(theta, act, loss, x, y)
-    curvature = Curvature(objective, theta)
-    for found in (objective.gradient(theta), (curvature.value, curvature.gradient)):
-        assert found[0] == pytest.approx(value, rel=1e-13)
-        assert np.abs(found[1] - gradient).max() <= 1e-14 * max(1.0, np.abs(gradient).max())
-
-
-@pytest.mark.parametrize("act", COMPLEX)
-@pytest.mark.parametrize("loss", ["cross-entropy", "squared"])
-def test_the_hessian_is_that_of_complex_steps(act: str, loss: Loss) -> None:
-    objective, theta, x, y = problem(act, loss)
-    curvature = Curvature(objective, theta)
-    steps = 1e-30j * np.eye(SHAPE.size)
-    expected = np.array([by_hand(theta + s, act, loss, x, y)[1].imag / 1e-30 for s in steps])
-    found = np.array([curvature.hessian(unit) for unit in np.eye(SHAPE.size)])
-    assert np.abs(found - expected).max() <= 1e-12 * np.abs(expected).max()
-
-
-@pytest.mark.parametrize("loss", ["cross-entropy", "squared"])
-def test_the_gauss_newton_matrix_is_that_of_jacobians(loss: Loss) -> None:
-    objective, theta, x, _ = problem("tanh", loss, m=9)
-    curvature = Curvature(objective, theta)
-    units = np.eye(SHAPE.size)
-    # J by complex steps of the outputs.
-    columns = []
-    for unit in units:
-        h = x
-        layers = layers_of(theta + 1e-30j * unit)
-        for w, b in layers[:-1]:
-            h = np.tanh(h @ w.T + b)
-        columns.append((h @ layers[-1][0].T + layers[-1][1]).imag / 1e-30)
-    jacobian = np.moveaxis(np.array(columns), 0, -1)  # (m, outputs, P)
-    p = softmax(objective.outputs(theta))
-    expected = np.zeros((SHAPE.size, SHAPE.size))
-    for i, j in enumerate(jacobian):
-        inner = np.diag(p[i]) - np.outer(p[i], p[i]) if loss == "cross-entropy" else np.eye(3)
-        expected += j.T @ inner @ j / len(x)
-    found = np.array([curvature.gauss_newton(unit) for unit in units])
-    assert np.abs(found - expected).max() <= 1e-13 * np.abs(expected).max()
-    v, u = np.random.default_rng(0).normal(size=SHAPE.size), np.ones((9, 3))
-    assert np.allclose(curvature.output_change(v), jacobian @ v, rtol=1e-12)
-    assert np.allclose(curvature.pull_back(u), jacobian.sum(axis=(0, 1)), rtol=1e-12)
-
-
-def test_signals_and_inputs_of_layers_make_the_pull_back() -> None:
-    objective, theta, _, _ = problem("tanh", "squared")
-    curvature = Curvature(objective, theta)
-    u = np.random.default_rng(1).normal(size=(1100, 3))
-    pairs = zip(curvature.error_signals(u), curvature.layer_inputs(), strict=True)
-    parts = [part for d, h in pairs for part in ((d.T @ h).ravel(), d.sum(axis=0))]
-    assert np.allclose(np.concatenate(parts), curvature.pull_back(u), rtol=1e-12, atol=1e-13)
-
-
-def test_kinks_have_no_curvature() -> None:
-    objective, theta, _, _ = problem("relu", "squared")
-    curvature, rate = Curvature(objective, theta), 1e-7
-    v = np.random.default_rng(2).normal(size=SHAPE.size)
-    both = [objective.gradient(theta + s * rate * v)[1] for s in (1.0, -1.0)]
-    # No gate changes within 1e-7 here, and between such changes the loss is a polynomial.
-    assert np.allclose(curvature.hessian(v), (both[0] - both[1]) / (2 * rate), atol=1e-6)
-
-
-def test_single_precision_is_near_double() -> None:
-    wide, theta, _, _ = problem("tanh", "cross-entropy")
-    narrow = problem("tanh", "cross-entropy", dtype=np.float32)[0]
-    value, gradient = narrow.gradient(theta.astype(np.float32))
-    assert gradient.dtype == np.float32
-    assert value == pytest.approx(wide.gradient(theta)[0], rel=1e-6)
-    assert 1e-9 < np.abs(gradient - wide.gradient(theta)[1]).max() < 1e-6
 
 
 def descent_by_hand(training: Training, steps: int, order: list[Any]) -> Any:
@@ -404,10 +263,15 @@ def test_test_examples_are_none_of_those_trained_on() -> None:
         assert table["test_loss"][0] == pytest.approx(expected, rel=1e-12)
     given = (np.eye(4, 2), np.array([0, 1, 1, 0]))
     setup = TrainingSetup(points=9, widths=(3,), steps=2, test_data=given)
-    for found in (hessian(setup), classes(setup), classes(setup, top=1), collapse(setup)):
+    for found in (
+        hessian(setup),
+        classes(setup),
+        class_outliers(setup, top=1),
+        class_layers(setup),
+        collapse(setup),
+    ):
         assert np.isfinite(found.table()["test_loss"]).all()
         assert set(found.table()["test_accuracy"]) <= {0.0, 0.25, 0.5, 0.75, 1.0}
-    assert np.isfinite(classes(setup, layers=True).table()["test_loss"]).all()
     assert np.isfinite(sharpness_scan(setup, eta_lambda0=(0.5,))["test_loss"]).all()
     assert np.isnan(
         sharpness(TrainingSetup(points=9, widths=(3,), steps=2)).table()["test_loss"]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, get_args
+from typing import Literal, NamedTuple, Protocol, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,8 +87,8 @@ class WithReplacement:
 
     def at(self, step: int) -> Batch:
         """Return the batch of a step."""
-        shape: Any = (self.size,) if self.networks is None else (self.networks, self.size)
-        count = int(np.prod(shape))
+        shape = (self.size,) if self.networks is None else (self.networks, self.size)
+        count = math.prod(shape)
         words = _core.uniforms(self.seed, self.stream, step * count, count, 1)
         return Batch((words * self.points).astype(np.intp).reshape(shape))
 

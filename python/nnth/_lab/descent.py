@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from nnth._lab.batches import Batches
 from nnth._lab.objective import Objective
 from nnth._lab.optimizers import Optimizer
-from nnth._lab.schedules import Schedule
 from nnth._networks.passes import Array
 from nnth._runtime import streams
 from nnth._runtime.checks import check_nonnegative
@@ -32,7 +31,7 @@ class Descent:
         optimizer: `SGD`, `Adam` or `RMSprop`.
         theta: The parameters at the start, which are copied, in the type of the objective.
         batches: The batches; by default all examples.
-        schedule: The learning rate by step; by default constant.
+        schedule: The factor of the learning rate of step 0, 1, ..., as a `Schedule`; by default 1.
         label_noise: Standard deviation of normal noise that is added to the targets of each batch
             anew.
         gradient_noise: Standard deviation of normal noise that is added to each component of the
@@ -54,7 +53,7 @@ class Descent:
         theta: Array,
         *,
         batches: Batches | None = None,
-        schedule: Schedule | None = None,
+        schedule: Callable[[int], float] | None = None,
         label_noise: float = 0.0,
         gradient_noise: float = 0.0,
         seed: int = 0,
@@ -90,10 +89,8 @@ class Descent:
         optimizer = self.optimizer
         direction = optimizer.direction(self.theta, gradient, self.state, self.step)
         eta = optimizer.eta * (1.0 if self._schedule is None else self._schedule(self.step))
-        change = np.multiply(direction, eta, out=gradient)
-        if self._rates is not None:
-            change *= self._rates
-        self.theta -= change
+        rates = eta if self._rates is None else eta * self._rates
+        self.theta -= np.multiply(direction, rates, out=gradient)
         self.step += 1
 
     def take(self, steps: int) -> Iterator[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -17,6 +17,8 @@ from nnth._runtime.typing import Floats
 # Largest number of examples per block: their arrays stay in a core's cache, and matrix products
 # are as fast as with more.
 BLOCK: Final = 512
+# Largest array of a layer of networks that are evaluated together, in numbers: as above.
+_TOGETHER: Final = 2**16
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,9 +31,24 @@ class Penalty:
     strength: Floats | float
     anchor: Floats | float = 0.0
 
-    def add_gradient(self, theta: Array, gradient: Array) -> None:
+    @classmethod
+    def of_scaled(cls, model: Model, strength: float, anchor: Floats | float) -> Penalty:
+        """Return (strength/2) |p - p_0|^2, p the parameters over the roots of their learning rates.
+
+        Under gradient flow it adds `strength` to the eigenvalues of the tangent kernel. Parameters
+        whose rate is 0 do not move, and are left out.
+        """
+        rates = model.rates
+        if rates is None:
+            return cls(strength, anchor)
+        return cls(np.divide(strength, rates, out=np.zeros(model.size), where=rates > 0.0), anchor)
+
+    def add_gradient(self, theta: Array, gradient: Array, workspace: Workspace) -> None:
         """Add strength (theta - anchor) to a gradient."""
-        gradient += self.strength * (theta - self.anchor)
+        change = workspace.array("penalty", 0, theta.shape, theta.dtype)
+        np.subtract(theta, self.anchor, out=change)
+        change *= self.strength
+        gradient += change
 
 
 class Objective:
@@ -70,8 +87,9 @@ class Objective:
 
     def outputs(self, theta: Array, x: Array | None = None) -> Array:
         """Return the outputs `(..., m, n_(L+1))`, for the inputs x if they are given."""
-        given = self.x if x is None else as_inputs(self.model, x, self.dtype)
-        return self.model.outputs(theta, given)
+        if x is not None:
+            return self.model.outputs(theta, as_inputs(self.model, x, self.dtype))
+        return self.model.run(theta, self.x, workspace=self._workspace).outputs.copy()
 
     def value(self, theta: Array) -> Floats:
         """Return the loss without the penalty, of each network."""
@@ -106,48 +124,88 @@ class Objective:
         """
         x, y = (self.x, self.y) if examples is None else self._batch(examples)
         y = y if targets is None else targets
-        gradient = np.zeros(theta.shape, theta.dtype)
         count = x.shape[-2]
+        gradient = (np.empty if count else np.zeros)(theta.shape, theta.dtype)
         total: Floats = np.zeros(theta.shape[:-1])
-        for rows in blocks(count):
-            total = total + self._add_gradient(theta, gradient, x[..., rows, :], y[..., rows, :])
-        if self.mean and count:
-            gradient /= count
-            total = total / count
-            if factor != 1.0:
-                gradient *= factor
+        for networks in self._networks_at_once(theta, count):
+            own_x, own_y = (a if a.ndim == 2 else a[networks] for a in (x, y))
+            for rows in blocks(count):
+                total[networks] += self._block(
+                    theta[networks], gradient[networks], own_x, own_y, rows, factor
+                )
+        total = total / count if self.mean and count else total[()]
         if self.model.multipliers is not None:
             gradient *= self.model.multipliers.astype(gradient.dtype, copy=False)
         if self.penalty is not None:
-            self.penalty.add_gradient(theta, gradient)
+            self.penalty.add_gradient(theta, gradient, self._workspace)
         return total, gradient
 
     def _batch(self, examples: NDArray[np.intp]) -> tuple[Array, Array]:
-        return tuple(  # type: ignore[return-value]
-            a[examples] if a.ndim == 2 else np.take_along_axis(a, examples[..., None], axis=-2)
-            for a in (self.x, self.y)
-        )
+        return _chosen(self.x, examples), _chosen(self.y, examples)
 
-    def _add_gradient(self, theta: Array, gradient: Array, x: Array, y: Array) -> Floats:
-        """Add the gradient in W and b of the summed loss on some examples, and return that loss."""
+    def _networks_at_once(self, theta: Array, examples: int) -> Iterator[Any]:
+        """Return the networks of an ensemble a few at a time, or `...` for all."""
+        if theta.ndim != 2 or (self.model.gates is not None and self.model.gates.ndim > 1):
+            return iter((...,))
+        count = max(1, _TOGETHER // (max(1, min(examples, BLOCK)) * max(self.model.sizes)))
+        return (slice(first, first + count) for first in range(0, len(theta), count))
+
+    def _block(
+        self, theta: Array, gradient: Array, x: Array, y: Array, rows: slice, factor: float
+    ) -> Floats:
+        """Return the summed loss on some examples, and add the gradient in W and b of the loss.
+
+        The first block overwrites `gradient`.
+        """
         workspace = self._workspace
-        run = self.model.run(theta, x, order=1, workspace=workspace)
-        total, delta = self.loss.value_and_gradient(run.outputs, y)
-        add_parameter_gradient(self.model, run, delta, gradient, workspace)
+        run = self.model.run(theta, x[..., rows, :], order=1, workspace=workspace)
+        total, delta = self.loss.value_and_gradient(run.outputs, y[..., rows, :])
+        if self.mean:
+            delta /= x.shape[-2]
+            if factor != 1.0:
+                delta *= factor
+        add_parameter_gradient(
+            self.model, run, delta, gradient, workspace, overwrite=rows.start == 0
+        )
         return total
 
 
 def add_parameter_gradient(
-    model: Model, run: Pass, delta: Array, gradient: Array, workspace: Workspace
+    model: Model,
+    run: Pass,
+    delta: Array,
+    gradient: Array,
+    workspace: Workspace,
+    *,
+    overwrite: bool = False,
 ) -> None:
-    """Add the gradient in W and b, where delta is that in the outputs, to `gradient`."""
+    """Add the gradient in W and b, where delta is that in the outputs, to `gradient`.
+
+    With `overwrite` the gradient replaces the values of `gradient`: adding to zeros would take
+    longer.
+    """
     parts = model.layers(gradient)
+    if overwrite:
+        for array in (array for layer in parts[: model.trained_from] for array in layer):
+            if array is not None:
+                array[...] = 0.0
     for layer, signal in backward(run, delta, last=model.trained_from, workspace=workspace):
         w, b = parts[layer]
-        product = workspace.array("gradient", layer, w.shape, w.dtype)
-        w += np.matmul(np.swapaxes(signal, -1, -2), run.inputs[layer], out=product)
-        if b is not None:
+        product = w if overwrite else workspace.array("gradient", layer, w.shape, w.dtype)
+        np.matmul(signal.swapaxes(-1, -2), run.inputs[layer], out=product)
+        if b is not None and overwrite:
+            signal.sum(axis=-2, out=b)
+        elif b is not None:
             b += signal.sum(axis=-2)
+        if not overwrite:
+            w += product
+
+
+def _chosen(rows: Array, examples: NDArray[np.intp]) -> Array:
+    """Return some rows, of one matrix or of that of each network."""
+    if rows.ndim == 2:
+        return rows.take(examples, axis=0)
+    return np.take_along_axis(rows, examples[..., None], axis=-2)
 
 
 def blocks(examples: int) -> Iterator[slice]:

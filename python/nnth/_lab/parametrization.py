@@ -135,7 +135,7 @@ def layer_scales(
     for i, (fan_in, fan_out) in enumerate(layers):
         last = i + 1 == len(layers)
         kind: Kind = "output" if last else "hidden" if i else "input"
-        power = found[kind]
+        power = found[kind] if len(layers) > 1 else _SAME  # a linear model has no width
         n = fan_in if i else fan_out
         # Of an input layer only the constant c = cw/n_0 depends on the fan-in.
         weight = cw if i else cw / fan_in

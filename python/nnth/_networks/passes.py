@@ -8,9 +8,10 @@ each network, `(networks, m, n_0)`; the arrays of a layer are `(m, n_l)` or `(ne
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,18 +22,30 @@ Array: TypeAlias = NDArray[Any]  # float64, or float32 where a training is asked
 Layers: TypeAlias = Sequence[tuple[Array, Array | None]]  # W_l and b_l, None without biases
 
 
+_EMPTY: Final = np.empty(0)
+_NAMES: Final = (("h",), ("h", "derivative"), ("h", "derivative", "second derivative"))
+
+
 class Workspace:
     """Arrays that are used again: allocating large ones would take most of the time of a pass."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[str, int], Array] = {}
+        self._kept: dict[tuple[str, int], tuple[Array, Array]] = {}
 
     def array(self, name: str, layer: int, shape: tuple[int, ...], dtype: Any) -> Array:
-        """Return the array of this name and layer, with the values of its last use or any."""
-        kept = self._kept.get((name, layer))
-        if kept is None or kept.shape != shape or kept.dtype != dtype:
-            kept = self._kept[name, layer] = np.empty(shape, dtype)
-        return kept
+        """Return the array of this name and layer, with the values of its last use or any.
+
+        Its memory is that of the largest array so far: the last block of examples is often smaller.
+        """
+        memory, array = self._kept.get((name, layer), (_EMPTY, _EMPTY))
+        if array.shape == shape and array.dtype == dtype:
+            return array
+        size = math.prod(shape)
+        if memory.size < size or memory.dtype != dtype:
+            memory = np.empty(size, dtype)
+        array = memory[:size].reshape(shape)
+        self._kept[name, layer] = memory, array
+        return array
 
 
 class Allocation(Workspace):
@@ -43,7 +56,7 @@ class Allocation(Workspace):
         return np.empty(shape, dtype)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)  # made in each step, and frozen it would take longer
 class Pass:
     """The values of a network on some inputs.
 
@@ -77,17 +90,15 @@ def forward(
     for layer, (w, b) in enumerate(layers):
         shape = _product_shape(inputs[-1], w)
         dtype = np.result_type(inputs[-1], w)
-        z = np.matmul(
-            inputs[-1],
-            np.swapaxes(w, -1, -2),
-            out=workspace.array("z", layer, shape, dtype),
-        )
+        last = layer + 1 == len(layers)
+        # Only the z of the last layer are kept.
+        into = workspace.array("outputs" if last else "z", 0, shape, dtype)
+        z = np.matmul(inputs[-1], w.swapaxes(-1, -2), out=into)
         if b is not None:
             z += b[..., None, :]
-        if layer + 1 == len(layers):
+        if last:
             break
-        names = ("h", "derivative", "second derivative")[: order + 1]
-        values = [workspace.array(name, layer, shape, dtype) for name in names]
+        values = [workspace.array(name, layer, shape, dtype) for name in _NAMES[order]]
         if gates is None:
             _evaluate(acts[layer], z, values)
         else:
@@ -113,9 +124,11 @@ def backward(
         yield layer, delta
         if layer > last:
             w = run.layers[layer][0]
-            shape = _product_shape(delta, np.swapaxes(w, -1, -2))
+            shape = _product_shape(delta, w.swapaxes(-1, -2))
             before = workspace.array("delta", layer - 1, shape, np.result_type(delta, w))
-            delta = np.matmul(delta, w, out=before)
+            # One output makes outer products, which are faster as such.
+            product = np.matmul if delta.shape[-1] > 1 else np.multiply
+            delta = product(delta, w, out=before)
             delta *= run.derivatives[layer - 1]
 
 
@@ -147,10 +160,10 @@ def tangent(run: Pass, directions: Layers, *, workspace: Workspace | None = None
         shape = _product_shape(run.inputs[layer], v)
         dtype = np.result_type(run.inputs[layer], v)
         z = workspace.array("tangent", layer, shape, dtype)
-        np.matmul(run.inputs[layer], np.swapaxes(v, -1, -2), out=z)
+        np.matmul(run.inputs[layer], v.swapaxes(-1, -2), out=z)
         if moved is not None:
             other = workspace.array("product", layer, shape, dtype)
-            w = np.swapaxes(run.layers[layer][0], -1, -2)
+            w = run.layers[layer][0].swapaxes(-1, -2)
             z += np.matmul(moved, w, out=other)
         if c is not None:
             z += c[..., None, :]
@@ -182,7 +195,7 @@ def backward_tangent(
         if not layer:
             return
         w, v = run.layers[layer][0], along.directions[layer][0]
-        shape = _product_shape(change, np.swapaxes(w, -1, -2))
+        shape = _product_shape(change, w.swapaxes(-1, -2))
         dtype = np.result_type(change, w)
         back = np.matmul(change, w, out=workspace.array("back", layer - 1, shape, dtype))
         other = workspace.array("product", layer - 1, shape, dtype)
@@ -194,7 +207,10 @@ def backward_tangent(
 
 def _product_shape(x: Array, w: Array) -> tuple[int, ...]:
     """Return the shape of x W^T."""
-    return (*np.broadcast_shapes(x.shape[:-2], w.shape[:-2]), x.shape[-2], w.shape[-2])
+    before, own = x.shape[:-2], w.shape[:-2]
+    if before != own:  # NumPy's function would take a tenth of the step of a small network
+        before = np.broadcast_shapes(before, own) if before and own else before or own
+    return (*before, x.shape[-2], w.shape[-2])
 
 
 def _evaluate(act: Activation, z: Array, values: list[Array]) -> None:
