@@ -121,7 +121,7 @@ def largest(optimizer: Any, curvature: float, steps: int) -> float:
     ids=str,
 )
 def test_descent_on_a_quadratic_diverges_above_the_threshold_alone(optimizer: lab.SGD) -> None:
-    at = optimizer.threshold - optimizer.weight_decay
+    at = optimizer.threshold() - optimizer.weight_decay
     # The root that leaves the unit circle is at 1 +- O(0.01).
     assert largest(optimizer, 0.98 * at, 2000) < 1e-3
     assert largest(optimizer, 1.02 * at, 2000) > 1e3
@@ -149,9 +149,9 @@ def fixed(optimizer: Any, preconditioner: float) -> Any:
 def test_the_threshold_of_a_held_preconditioner(optimizer: Any) -> None:
     # Gradients of at most 1e3 sizes of theta do not bring (1 - beta) g^2 above P^2.
     preconditioner = 1e6
-    at = optimizer.threshold * preconditioner
+    at = optimizer.threshold() * preconditioner
     held = fixed(optimizer, preconditioner)
-    assert held.threshold == optimizer.threshold
+    assert held.threshold() == optimizer.threshold()
     assert largest_of_small(held, 0.98 * at) < 1e-3
     assert largest_of_small(held, 1.02 * at) > 1e3
 
