@@ -824,6 +824,9 @@ def test_usual_values_are_the_defaults() -> None:
                     found.setdefault(name, set()).add(parameter.default)
     # Of single batches there is no "all", which is the default of the command.
     found["scheme"] -= {"with"}
+    # Of trainings without an optimizer and a momentum.
+    made = nnth.hessian(SETUP).table().meta.parameters
+    found |= {name: {made[name]} for name in ("optimizer", "momentum")}
     assert found == {name: {value} for name, value in USUAL.items()}
 
 

@@ -49,6 +49,7 @@ USUAL: Final = {
     "n_out": 1,
     "normalize": False,
     "ntk": "ntk",
+    "optimizer": "sgd",
     "sampler": "law",
     "scheme": "all",
     "second_layer": "uniform",
