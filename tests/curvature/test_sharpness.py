@@ -196,7 +196,18 @@ def closed(bias: float = -1.0, second: float = -1.0) -> Network:
     )
 
 
-@pytest.mark.parametrize("change", [{}, {"momentum": 0.9}, {"weight_decay": 0.1}, {"batch": 3}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"momentum": 0.9},
+        {"optimizer": "nesterov"},
+        {"weight_decay": 0.1},
+        {"batch": 3},
+        {"batch": 8, "sampling": "replacement"},
+        {"batch": 3, "sampling": "bernoulli"},
+    ],
+)
 def test_inactive_relus_are_dead_at_once(change: dict[str, Any]) -> None:
     x = np.random.default_rng(1).uniform(-1.0, 1.0, (8, 2))
     setup = TrainingSetup(data=(x, x[:, 0] + 0.3), net=closed(), loss="squared", steps=50, **change)
@@ -261,11 +272,17 @@ def test_the_limit_of_relu_networks() -> None:
     assert 9.0 <= np.mean(limits) <= 16.0
 
 
-def test_weight_decay_is_part_of_the_threshold() -> None:
-    """On a quadratic of curvature 1, descent with decay 0.5 diverges above eta = 2/1.5."""
+@pytest.mark.parametrize(
+    ("optimizer", "momentum", "of_rate_1"),
+    [("sgd", 0.0, 2.0), ("momentum", 0.5, 3.0), ("nesterov", 0.5, 1.5)],
+)
+def test_weight_decay_is_part_of_the_threshold(
+    optimizer: Any, momentum: float, of_rate_1: float
+) -> None:
+    """On a quadratic of curvature 1 descent with decay 0.5 diverges above eta = 2/1.5."""
     x = np.random.default_rng(1).uniform(-1.0, 1.0, (8, 2))
     net = Network(closed().weights, closed().biases, "0*z")  # its output is a bias
-    for eta, momentum in ((1.3, 0.0), (1.4, 0.0), (1.9, 0.5), (2.1, 0.5)):
+    for eta in (0.97 * of_rate_1 / 1.5, 1.05 * of_rate_1 / 1.5):
         setup = TrainingSetup(
             data=(x, x[:, 0] + 0.3),
             net=net,
@@ -273,13 +290,14 @@ def test_weight_decay_is_part_of_the_threshold() -> None:
             steps=600,
             eta=eta,
             weight_decay=0.5,
+            optimizer=optimizer,
             momentum=momentum,
         )
         table = sharpness(setup, at=(0, 600)).table()
-        ratio = eta * 1.5 / (2.0 * (1.0 + momentum))
+        ratio = eta * 1.5 / of_rate_1
         assert table["ratio"] == pytest.approx([ratio, ratio], rel=1e-12)
         assert table["sharpness"] == pytest.approx([1.0, 1.0], rel=1e-12)
-        assert table["threshold"][0] == pytest.approx(2.0 * (1.0 + momentum) / eta - 0.5, rel=1e-12)
+        assert table["threshold"][0] == pytest.approx(of_rate_1 / eta - 0.5, rel=1e-12)
         assert (table["loss"][1] > 1e3) == (ratio > 1.0)
         scan = sharpness_scan(replace(setup, steps=3), eta_lambda0=(eta,))
         assert scan["ratio"][0] == pytest.approx(ratio, rel=1e-12)

@@ -284,3 +284,31 @@ def test_a_training_without_gradients_is_foreseen(nesterov: bool, decay: float) 
     # After 0 to 8 steps, and 10, 12, 16 and 20.
     for one, steps in zip(foreseen, (*range(9), 10, 12, 16, 20), strict=False):
         assert np.allclose(one, found[steps], rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("own", "label"),
+    [
+        ({}, r"$2/\eta$"),
+        ({"weight_decay": 0.1}, r"$2/\eta$ less the weight decay"),
+        ({"momentum": 0.5}, r"$2(1+\beta)/\eta$"),
+        ({"optimizer": "nesterov"}, r"$2(1+\beta)/((1+2\beta)\eta)$"),
+        ({"optimizer": "adam", "weight_decay": 0.1}, r"$2(1+\beta_1)/((1-\beta_1)\eta)$"),
+        ({"optimizer": "rmsprop"}, r"$2/\eta$"),
+    ],
+)
+def test_the_figure_shows_what_the_threshold_is_about(own: Any, label: str) -> None:
+    setup = TrainingSetup(points=8, widths=(3,), steps=4, eta=0.01, schedule="linear:4", **own)
+    table = sharpness(setup).table()
+    first, *others = table.drawing.panels
+    ((name, steps, level),) = first.lines
+    assert (name, steps.tolist()) == (label, [0.0, 1.0, 2.0, 3.0, 4.0])
+    # The last rate is 0, whose threshold has no place on the axis.
+    assert level[:4].tolist() == table["threshold"][:4].tolist()
+    assert math.isnan(level[4])
+    used = (
+        "preconditioned_sharpness" if own.get("optimizer") in ("adam", "rmsprop") else "sharpness"
+    )
+    assert np.array_equal(first.points[0][2], table[used], equal_nan=True)
+    assert len(others) == (2 if used.startswith("p") else 1)
+    assert not [panel for panel in others if panel.lines]

@@ -113,6 +113,22 @@ def test_the_curvature_of_a_network_that_reads_digits() -> None:
         assert list(falling) == sorted(falling, reverse=True)
 
 
+def test_the_edges_of_the_optimizers() -> None:
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / "edges.py"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=600,
+    )
+    rows = [line.split() for line in done.stdout.splitlines()[1:]]
+    assert [row[0] for row in rows] == ["sgd", "momentum", "nesterov", "adam", "rmsprop"]
+    assert [float(row[2]) for row in rows] == [5.0, 7.5, 9.05, 3800.0, 2000.0]
+    # Trajectories are chaotic, and others on every BLAS; their means are near the thresholds.
+    assert all(abs(float(row[3]) - 1.0) < 0.1 for row in rows)
+    assert all(float(row[6]) > 0.75 for row in rows)
+
+
 def test_the_kernels_of_a_data_set(tmp_path: Path) -> None:
     path = f"{NNTH.parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
