@@ -138,12 +138,17 @@ def fixed(optimizer: Any, preconditioner: float) -> Any:
             state[square][:] = (preconditioner**2 - (1.0 - beta) * gradient**2) / beta
             return super().direction(theta, gradient, state, late + step)
 
-    return Held(**vars(optimizer))
+    return Held(**{name: value for name, value in vars(optimizer).items() if name != "kind"})
 
 
 @pytest.mark.parametrize(
     "optimizer",
-    [lab.Adam(0.1, epsilon=0.0), lab.RMSprop(0.1, epsilon=0.0), lab.RMSprop(0.1, 0.8, epsilon=0.0)],
+    [
+        lab.Adam(0.1, epsilon=0.0),
+        lab.Adam(0.1, 0.5, epsilon=0.0, weight_decay=4.0, decoupled=True),
+        lab.RMSprop(0.1, epsilon=0.0),
+        lab.RMSprop(0.1, 0.8, epsilon=0.0),
+    ],
     ids=str,
 )
 def test_the_threshold_of_a_held_preconditioner(optimizer: Any) -> None:

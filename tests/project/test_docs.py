@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import nnth
+from nnth import lab
 from nnth_cli.main import COMMANDS
 
 pytestmark = pytest.mark.subprocess
@@ -35,6 +36,8 @@ def test_every_public_name_is_in_the_reference_once() -> None:
     text = "\n".join(path.read_text() for path in sorted((DOCS / "api").glob("*.rst")))
     listed = re.findall(r"^\.\. (?:auto)?(?:function|class|data):: (\w+)$", text, re.MULTILINE)
     assert sorted(listed) == sorted(set(nnth.__all__) - {"__version__"})
+    listed = re.findall(r"^\.\. auto(?:function|class):: nnth\.lab\.(\w+)$", text, re.MULTILINE)
+    assert sorted(listed) == sorted(lab.__all__)
 
 
 def test_every_page_is_in_the_contents() -> None:
@@ -52,7 +55,7 @@ def test_the_tutorial_is_stored_without_outputs() -> None:
 
 def docstrings(name: str) -> Iterator[tuple[str, str]]:
     """Yield the docstring of a public name and, for a class, those of its public members."""
-    value = getattr(nnth, name)
+    value = getattr(lab, name.removeprefix("lab.")) if "." in name else getattr(nnth, name)
     if not callable(value):
         return
     yield name, inspect.getdoc(value) or ""
@@ -62,7 +65,9 @@ def docstrings(name: str) -> Iterator[tuple[str, str]]:
                 yield f"{name}.{member}", inspect.getdoc(held) or ""
 
 
-@pytest.mark.parametrize("name", sorted(set(nnth.__all__) - {"__version__"}))
+@pytest.mark.parametrize(
+    "name", sorted({*nnth.__all__, *(f"lab.{name}" for name in lab.__all__)} - {"__version__"})
+)
 def test_docstrings_are_restructuredtext(name: str) -> None:
     pytest.importorskip("sphinx", reason="the group docs is not installed")
     from docutils import nodes

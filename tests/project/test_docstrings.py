@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 
 import nnth
+from nnth import lab
 
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-FUNCTIONS = [name for name in nnth.__all__ if inspect.isfunction(getattr(nnth, name))]
-CLASSES = [name for name in nnth.__all__ if inspect.isclass(getattr(nnth, name))]
+PUBLIC = {name: getattr(nnth, name) for name in nnth.__all__}
+PUBLIC |= {f"lab.{name}": getattr(lab, name) for name in lab.__all__}
+FUNCTIONS = [name for name, value in PUBLIC.items() if inspect.isfunction(value)]
+CLASSES = [name for name, value in PUBLIC.items() if inspect.isclass(value)]
 
 
 def examples(value: Any, name: str) -> list[doctest.DocTest]:
@@ -30,16 +33,21 @@ def test_its_examples_run(name: str, tmp_path: Any, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("COLUMNS", "80")
     runner = doctest.DocTestRunner(optionflags=FLAGS)
     said: list[str] = []
-    found = examples(getattr(nnth, name), name)
+    found = examples(PUBLIC[name], name)
     assert found or name in CLASSES, f"nnth.{name} has no example"
     for test in found:
         runner.run(test, out=said.append)
     assert not runner.failures, "".join(said)
 
 
+def test_the_example_of_the_laboratory_runs() -> None:
+    found = doctest.testmod(lab, optionflags=FLAGS)
+    assert (found.failed, found.attempted > 5) == (0, True)
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_it_describes_every_argument(name: str) -> None:
-    function = getattr(nnth, name)
+    function = PUBLIC[name]
     text = inspect.getdoc(function) or ""
     first = text.partition("\n\n")[0]
     assert first.endswith("."), f"the summary of nnth.{name} is no sentence: {first!r}"

@@ -43,6 +43,13 @@ class Shuffled:
         points: The number of examples.
         size: The examples of a batch, from 1 to points.
         seed: The seed of the permutations.
+
+    Example:
+        >>> from nnth import lab
+        >>> batches = lab.Shuffled(points=5, size=2)
+        >>> epoch = [batches.at(step).examples.tolist() for step in range(3)]
+        >>> [len(examples) for examples in epoch], sorted(sum(epoch, []))
+        ([2, 2, 1], [0, 1, 2, 3, 4])
     """
 
     points: int

@@ -43,6 +43,24 @@ class Curvature:
     It keeps 4 numbers per example and neuron. A product takes the time of two to three gradients.
     Penalties are left out.
 
+    Args:
+        objective: The loss.
+        theta: The parameters `(P,)`.
+
+    Attributes:
+        value: The loss.
+        gradient: Its gradient `(P,)`.
+        outputs: The outputs `(m, n_(L+1))`.
+
+    Example:
+        >>> from nnth import lab
+        >>> model = lab.model(2, (8,), act="tanh")
+        >>> objective = lab.Objective(model, [[0.0, 1.0], [1.0, 0.0]], [[1.0], [-1.0]])
+        >>> curvature = lab.Curvature(objective, model.draw(seed=1)[0])
+        >>> hessian = curvature.hessian(np.eye(model.size))
+        >>> bool(np.allclose(hessian, hessian.T))
+        True
+
     Source: Pearlmutter (1994), Neural Computation 6, 147; for the Gauss-Newton matrix
     G = (1/m) sum_i J_i^T l''(f_i) J_i, Schraudolph (2002), Neural Computation 14, 1723.
     """

@@ -14,11 +14,30 @@ from nnth._runtime.typing import Floats
 
 
 def output_gradients(model: Model, theta: Array, x: Array) -> tuple[Floats, Floats]:
-    """Return the outputs `(..., m, k)` and their gradients in theta `(..., m, k, P)`.
+    """Return the outputs of networks and their gradients in the parameters.
 
-    theta: `(P,)` or `(networks, P)`; x: `(m, n_0)` or `(networks, m, n_0)`; k = n_(L+1).
+    Args:
+        model: The model.
+        theta: Parameters `(P,)` or `(networks, P)`.
+        x: Inputs `(m, n_0)` or `(networks, m, n_0)`.
 
-    Raises MemoryError, with the size, if the gradients do not fit in memory.
+    Returns:
+        The outputs `(..., m, k)` and their gradients `(..., m, k, P)`, k = n_(L+1).
+
+    Raises:
+        MemoryError: If the gradients do not fit in memory, with their size.
+
+    Example:
+        >>> from nnth import lab
+        >>> model = lab.model(2, (8,), act="tanh")
+        >>> x = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+        >>> theta = model.draw(seed=1)[0]
+        >>> outputs, gradients = lab.output_gradients(model, theta, x)
+        >>> gradients.shape == (3, 1, model.size)
+        True
+        >>> kernel = gradients[:, 0] @ gradients[:, 0].T
+        >>> bool(np.allclose(kernel, lab.tangent_kernel(model, theta, x)))
+        True
     """
     networks = int(np.prod(theta.shape[:-1], dtype=object))
     needed = 8 * networks * x.shape[-2] * model.sizes[-1] * model.size
@@ -36,7 +55,13 @@ def output_gradients(model: Model, theta: Array, x: Array) -> tuple[Floats, Floa
 
 @dataclass(frozen=True, eq=False)
 class Expansion:
-    """Outputs `(m, k)`, gradients `(m, k, P)` and Hessians `(m, k, P, P)` at some parameters."""
+    """The outputs of a network on m inputs to second order in its parameters.
+
+    Attributes:
+        outputs: The outputs `(m, k)` at some parameters.
+        gradients: Their gradients `(m, k, P)`.
+        hessians: Their Hessians `(m, k, P, P)`.
+    """
 
     outputs: Floats
     gradients: Floats
@@ -44,12 +69,32 @@ class Expansion:
 
 
 def expansion(model: Model, theta: Array, x: Array) -> Expansion:
-    """Return the outputs of a network `(P,)` on x `(m, n_0)` to second order in its parameters.
+    """Return the outputs of a network to second order in its parameters.
 
     f(theta + t) = outputs + gradients t + t^T hessians t/2 + O(t^3). The Hessians are the
-    derivatives of the backward pass along each parameter (Pearlmutter 1994).
+    derivatives of the backward pass along each parameter.
 
-    Raises MemoryError, with the size, if the Hessians do not fit in memory.
+    Args:
+        model: The model.
+        theta: Parameters `(P,)`.
+        x: Inputs `(m, n_0)`.
+
+    Returns:
+        An `Expansion`.
+
+    Raises:
+        MemoryError: If the Hessians do not fit in memory, with their size.
+
+    Example:
+        >>> from nnth import lab
+        >>> model = lab.model(2, (4,), act="tanh")
+        >>> theta, x = model.draw(seed=1)[0], np.array([[1.0, -1.0]])
+        >>> found, t = lab.expansion(model, theta, x), np.full(model.size, 1e-3)
+        >>> second = found.outputs + found.gradients @ t + found.hessians @ t @ t / 2
+        >>> bool(np.allclose(model.outputs(theta + t, x), second, rtol=0, atol=1e-7))
+        True
+
+    Source: Pearlmutter (1994), Neural Computation 6, 147.
     """
     p, m, outputs = model.size, len(x), model.sizes[-1]
     needed = 8 * (2 * m * outputs * p * p + 6 * p * m * sum(model.sizes))
@@ -113,6 +158,17 @@ def tangent_kernel(
 
     Cost: the matrices of the trace take two products of matrices for the output layer and the last
     hidden layer, and one for each output in each layer before; the full kernel one for each pair.
+
+    Example:
+        >>> from nnth import lab
+        >>> model = lab.model(2, (64, 64), act="tanh", parametrization="ntk")
+        >>> x = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+        >>> lab.tangent_kernel(model, model.draw(10), x).shape
+        (10, 3, 3)
+        >>> lab.tangent_kernel(model, model.draw(10), x, x[:1], by_layer=True).shape
+        (3, 10, 1, 3)
+
+    Source: Novak et al. (2022), Fast finite width neural tangent kernel.
     """
     columns = model.run(theta, x, order=1)
     rows = columns if x_test is None else model.run(theta, x_test, order=1)

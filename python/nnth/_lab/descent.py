@@ -44,6 +44,17 @@ class Descent:
         theta: The parameters after these steps.
         state: The arrays of the optimizer.
         loss: The loss on the batch before the last step, of each network.
+
+    Example:
+        >>> from nnth import lab
+        >>> model = lab.model(1, (32,), act="tanh")
+        >>> x = np.linspace(-1, 1, 20)[:, None]
+        >>> objective = lab.Objective(model, x, x**3)
+        >>> descent = lab.Descent(objective, lab.SGD(0.05, momentum=0.9), model.draw(samples=3))
+        >>> for step in descent.take(300):
+        ...     pass
+        >>> descent.step, bool((descent.loss < 0.01).all())
+        (300, True)
     """
 
     def __init__(

@@ -263,14 +263,42 @@ def model(
 
 
 def model_of(net: Network) -> Model:
-    """Return the model of a given network, in the standard parametrization."""
+    """Return the model of a given network, in the standard parametrization.
+
+    Args:
+        net: A `nnth.Network`, random or from a file.
+
+    Returns:
+        A `Model` with the sizes and the activation of the network, and biases in every layer.
+
+    Example:
+        >>> from nnth import lab
+        >>> net = nnth.random_network(2, (16, 8), seed=1)
+        >>> model, theta = lab.model_of(net), lab.theta_of(net)
+        >>> x = np.array([[0.5, -1.0]])
+        >>> bool(np.allclose(model.outputs(theta, x), net(x)))
+        True
+    """
     acts = (activation(net.activation),) * net.depth
     sizes = (net.n0, *net.widths, net.n_out)
     return Model(sizes, acts, (_ONE,) * len(sizes[1:]), (True,) * len(sizes[1:]))
 
 
 def theta_of(net: Network) -> Floats:
-    """Return the parameters of a network as one vector, for `model_of(net)`."""
+    """Return the parameters of a network as one vector, for `model_of(net)`.
+
+    Args:
+        net: A `nnth.Network`.
+
+    Returns:
+        An array `(P,)`: the weights of the first layer row by row, its biases, and so on.
+
+    Example:
+        >>> from nnth import lab
+        >>> net = nnth.random_network(2, (3,), seed=1)
+        >>> lab.theta_of(net).shape
+        (13,)
+    """
     layers = zip(net.weights, net.biases, strict=True)
     return np.concatenate([part for w, b in layers for part in (w.ravel(), b)])
 

@@ -25,7 +25,9 @@ _TOGETHER: Final = 2**16
 class Penalty:
     """The penalty sum_p strength_p (theta_p - anchor_p)^2/2, added to the loss.
 
-    strength: `(P,)` or a number; anchor: `(P,)`, `(networks, P)` or a number.
+    Args:
+        strength: A number, or one for each parameter, `(P,)`.
+        anchor: The parameters at which it is 0: a number, `(P,)` or `(networks, P)`.
     """
 
     strength: Floats | float
@@ -33,7 +35,7 @@ class Penalty:
 
     @classmethod
     def of_scaled(cls, model: Model, strength: float, anchor: Floats | float) -> Penalty:
-        """Return (strength/2) |p - p_0|^2, p the parameters over the roots of their learning rates.
+        """Return `(strength/2) |p - p_0|^2`, p the parameters over the roots of their rates.
 
         Under gradient flow it adds `strength` to the eigenvalues of the tangent kernel. Parameters
         whose rate is 0 do not move, and are left out.
@@ -54,10 +56,26 @@ class Penalty:
 class Objective:
     """The loss L(theta) of networks of one model on data: a number for each network.
 
-    L is the mean, or the sum, of l(f(x_i; theta), y_i) over the examples, plus the penalty. x
-    `(m, n_0)` and y `(m, n_(L+1))`, one-hot for classes, may also be different for each network of
-    an ensemble: `(networks, m, ...)`. They are kept in `dtype`, the type of theta. Sums run over
-    blocks of up to 512 examples in order, so that memory does not grow with m.
+    L is the mean, or the sum, of l(f(x_i; theta), y_i) over the examples, plus the penalty. Sums
+    run over blocks of up to 512 examples in order, so that memory does not grow with m.
+
+    Args:
+        model: The model.
+        x: Inputs `(m, n_0)`, or a set for each network of an ensemble, `(networks, m, n_0)`.
+        y: Targets `(m, n_(L+1))`, one-hot for classes, or `(networks, m, n_(L+1))`.
+        loss: "squared", `|f - y|^2/2`, or "cross-entropy".
+        mean: Whether L is the mean over the examples, and not the sum.
+        penalty: A penalty toward an anchor, of which only gradients know.
+        dtype: The type of theta, float64 or float32, in which x and y are kept.
+
+    Example:
+        >>> from nnth import lab
+        >>> model = lab.model(2, (16,), act="tanh")
+        >>> objective = lab.Objective(model, [[0.0, 1.0], [1.0, 0.0]], [[1.0], [-1.0]])
+        >>> theta = model.draw(samples=5)
+        >>> losses, gradients = objective.gradient(theta)
+        >>> losses.shape, gradients.shape == theta.shape
+        ((5,), True)
     """
 
     def __init__(

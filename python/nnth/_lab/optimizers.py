@@ -65,6 +65,11 @@ class SGD:
         nesterov: Whether to use Nesterov's form of momentum.
         weight_decay: Coefficient of the L2 penalty, at least 0.
 
+    Example:
+        >>> from nnth import lab
+        >>> lab.SGD(eta=0.25, momentum=0.5).threshold()
+        12.0
+
     Source: Cohen et al. (2021), appendix B, for the thresholds.
     """
 
