@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nnth._activations.activation import Activation, activation
-from nnth._kernels.kernel import variances
-from nnth._lab.parametrization import LayerScale, Parametrization, layer_scales
+from nnth._kernels.kernel import Ntk, variances
+from nnth._lab.parametrization import LayerScale, Parametrization, layer_scales, tangent_scales
 from nnth._networks.network import Network, hidden_widths
 from nnth._networks.passes import Array, Layers, Pass, Workspace, forward
 from nnth._runtime.checks import check_integer
@@ -260,6 +260,15 @@ def model(
             raise ValueError(f"{name} must be finite and at least 0, not {value:g}")
     scales = layer_scales(sizes, parametrization, optimizer, cb=own_cb, cw=own_cw)
     return Model(sizes, acts, scales, (biases,) * len(scales))
+
+
+def tangent_model(
+    n0: int, widths: Sequence[int], n_out: int, act: Activation, ntk: Ntk, *, cb: float, cw: float
+) -> Model:
+    """Return the model whose tangent kernel at large widths is that of `nnth.kernel`."""
+    sizes = (n0, *widths, n_out)
+    scales = tuple(tangent_scales(sizes, ntk, cb=cb, cw=cw))
+    return Model(sizes, (act,) * len(widths), scales, (True,) * len(scales))
 
 
 def model_of(net: Network) -> Model:
