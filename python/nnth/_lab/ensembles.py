@@ -16,7 +16,9 @@ from nnth._runtime.typing import Floats, Progress
 # What is recorded of the networks of a chunk, `(networks, ...)`, as a function of theta.
 Record: TypeAlias = Callable[[Array], Array]
 
-_NUMBERS: Final = 2**20  # in the parameters and layers of the networks that are trained together
+# Numbers in the parameters and layers of the networks that are trained together. They stay in a
+# core's cache; with fewer the time of Python shows.
+_NUMBERS: Final = 2**17
 
 
 def chunks(model: Model, samples: int, examples: int) -> list[range]:

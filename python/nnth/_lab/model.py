@@ -57,12 +57,14 @@ class Model:
 
     def layers(self, theta: Array) -> list[tuple[Array, Array | None]]:
         """Return w `(n_l, n_(l-1))` and a `(n_l,)` of every layer as views of theta."""
-        found: list[tuple[Array, Array | None]] = []
-        for layer, (columns, rows) in enumerate(pairwise(self.sizes)):
-            weights, biases = self.slices[layer]
-            w = theta[..., weights].reshape(*theta.shape[:-1], rows, columns)
-            found.append((w, theta[..., biases] if self.biased[layer] else None))
-        return found
+        networks = theta.shape[:-1]
+        return [
+            (
+                theta[..., weights].reshape(networks + shape),
+                theta[..., biases] if biased else None,
+            )
+            for (weights, biases), shape, biased in self._layout
+        ]
 
     def effective_layers(self, theta: Array) -> Layers:
         """Return W and b of every layer: views of theta where the multipliers are 1."""
@@ -76,6 +78,12 @@ class Model:
         for layer, kind, part in self._parts():
             found[layer] = (part, found[layer][1]) if kind == "weights" else (found[layer][0], part)
         return found
+
+    @cached_property
+    def _layout(self) -> list[tuple[tuple[slice, slice], tuple[int, int], bool]]:
+        """The places of every layer, the shape of its weights, and whether it has biases."""
+        shapes = [(rows, columns) for columns, rows in pairwise(self.sizes)]
+        return list(zip(self.slices, shapes, self.biased, strict=True))
 
     @cached_property
     def multipliers(self) -> Floats | None:

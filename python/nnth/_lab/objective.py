@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -46,9 +47,12 @@ class Penalty:
     def add_gradient(self, theta: Array, gradient: Array, workspace: Workspace) -> None:
         """Add strength (theta - anchor) to a gradient."""
         change = workspace.array("penalty", 0, theta.shape, theta.dtype)
-        np.subtract(theta, self.anchor, out=change)
-        change *= self.strength
-        gradient += change
+        moved = theta if self._from_zero else np.subtract(theta, self.anchor, out=change)
+        gradient += np.multiply(moved, self.strength, out=change)
+
+    @cached_property
+    def _from_zero(self) -> bool:
+        return np.ndim(self.anchor) == 0 and float(self.anchor) == 0.0
 
 
 class Objective:

@@ -315,7 +315,7 @@ def train(
         highest = _DIVERGED_LOSS * objective.value(descent.theta)
         for _ in range(steps):
             loss, gradient = descent.gradient()
-            if not np.any(loss <= highest):
+            if descent.step and not np.any(loss <= highest):
                 break
             descent.advance(gradient)
             if descent.step == 1:

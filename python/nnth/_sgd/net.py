@@ -115,19 +115,20 @@ def net_relations(
         ends.append(min(2 * ends[-1], steps))
     rows, start = [], 0
     for end in ends:
-        first, pull, square = (descent.theta**2).sum(axis=1), np.zeros(_NETS), np.zeros(_NETS)
+        first = (descent.theta**2).sum(axis=1)
+        pull, square = np.zeros_like(theta), np.zeros_like(theta)  # the terms of each parameter
         with np.errstate(over="ignore", invalid="ignore"):  # checked below
             for step in range(start, end):
                 _, g = descent.gradient()
-                pull += _inner(descent.theta, g)
-                square += _inner(g, g)
+                pull += descent.theta * g
+                square += g * g
                 descent.advance(g)
                 if progress is not None and step % 16 == 0:
                     progress(step, steps)
         if not (np.abs(descent.theta).max() < 1e100):
             raise OverflowError(f"eta must be smaller: networks diverge at {eta:g}")
         count = end - start
-        left, right = pull / count, 0.5 * eta * square / count
+        left, right = pull.sum(axis=1) / count, 0.5 * eta * square.sum(axis=1) / count
         path = (first - (descent.theta**2).sum(axis=1)) / (2.0 * eta * count)
         rows.append(
             Relation(
@@ -163,8 +164,3 @@ def _objective(x: Floats, y: Floats, width: int, weight_decay: float) -> Objecti
         (x.shape[1], width, 1), (activation("tanh"),), (LayerScale(1.0),) * 2, (False,) * 2
     )
     return Objective(model, x, y[:, None], penalty=Penalty(weight_decay))
-
-
-def _inner(a: Floats, b: Floats) -> Floats:
-    """Return the inner products of the rows of two matrices."""
-    return np.asarray(np.matmul(a[:, None, :], b[:, :, None])[:, 0, 0])
