@@ -211,7 +211,7 @@ def test_the_path_of_a_net() -> None:
 
 
 def test_the_gradient_of_the_net_by_differences() -> None:
-    from nnth._sgd.net import _gradient
+    from nnth._sgd.net import _objective
 
     random = np.random.default_rng(0)
     x, y = random.standard_normal((6, 3)), random.standard_normal(6)
@@ -224,7 +224,7 @@ def test_the_gradient_of_the_net_by_differences() -> None:
             values.append(0.5 * np.mean((f - y[some]) ** 2) + 0.05 * row @ row)
         return np.array(values)
 
-    gradient = _gradient(theta, x, y, 4, chosen, 0.1)
+    _, gradient = _objective(x, y, 4, 0.1).gradient(theta, chosen)
     for k in range(theta.shape[1]):
         step = 1e-5 * np.eye(theta.shape[1])[k]
         expected = (loss(theta + step) - loss(theta - step)) / 2e-5

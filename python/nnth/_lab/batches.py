@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Protocol, TypeAlias, get_args
+from typing import Final, Literal, NamedTuple, Protocol, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from nnth._runtime import streams
 from nnth._runtime.random import uniforms
 
 Sampling: TypeAlias = Literal["shuffled", "replacement", "bernoulli"]
+
+_DRAWS: Final = 2**14
 
 
 class Batch(NamedTuple):
@@ -91,13 +93,20 @@ class WithReplacement:
     networks: int | None = None
     seed: int = 0
     stream: int = streams.BATCHES.first
+    _drawn: dict[int, NDArray[np.intp]] = field(default_factory=dict, repr=False, compare=False)
 
     def at(self, step: int) -> Batch:
         """Return the batch of a step."""
         shape = (self.size,) if self.networks is None else (self.networks, self.size)
         count = math.prod(shape)
-        words = _core.uniforms(self.seed, self.stream, step * count, count, 1)
-        return Batch((words * self.points).astype(np.intp).reshape(shape))
+        steps = max(1, _DRAWS // count)  # small batches are drawn for many steps at once
+        group, place = divmod(step, steps)
+        if group not in self._drawn:
+            start = group * steps * count
+            words = _core.uniforms(self.seed, self.stream, start, steps * count, 1)
+            self._drawn.clear()
+            self._drawn[group] = (words * self.points).astype(np.intp).reshape(steps, *shape)
+        return Batch(self._drawn[group][place])
 
 
 @dataclass(frozen=True)

@@ -74,3 +74,16 @@ LOSSES: Final[dict[Loss, LossFunction]] = {
     "cross-entropy": LossFunction(_cross_entropy, softmax, _cross_entropy_curvature),
     "squared": LossFunction(_squared, lambda f: f, lambda _, v: v),
 }
+
+
+def relative_loss(residuals: Floats, first: Floats) -> Floats:
+    """Return |r|^2/|first|^2 along the last axis: infinite where r overflowed.
+
+    It is 1 where `first` is 0: a network without a residual has no gradient and does not change.
+    """
+    unit = np.abs(first).max(axis=-1, keepdims=True)
+    unit = np.where(unit > 0.0, unit, 1.0)  # squares of the residuals may overflow
+    with np.errstate(over="ignore", invalid="ignore"):
+        before, after = np.sum((first / unit) ** 2, -1), np.sum((residuals / unit) ** 2, -1)
+        ratio = np.where(before > 0.0, after / np.where(before > 0.0, before, 1.0), 1.0)
+    return np.where(np.isfinite(ratio), ratio, np.inf)

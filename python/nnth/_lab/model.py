@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nnth._activations.activation import Activation, activation
-from nnth._kernels.kernel import variances
-from nnth._lab.parametrization import LayerScale, Parametrization, layer_scales
+from nnth._kernels.kernel import Ntk, variances
+from nnth._lab.parametrization import LayerScale, Parametrization, layer_scales, tangent_scales
 from nnth._networks.network import Network, hidden_widths
 from nnth._networks.passes import Array, Layers, Pass, Workspace, forward
 from nnth._runtime.checks import check_integer
@@ -57,12 +57,14 @@ class Model:
 
     def layers(self, theta: Array) -> list[tuple[Array, Array | None]]:
         """Return w `(n_l, n_(l-1))` and a `(n_l,)` of every layer as views of theta."""
-        found: list[tuple[Array, Array | None]] = []
-        for layer, (columns, rows) in enumerate(pairwise(self.sizes)):
-            weights, biases = self.slices[layer]
-            w = theta[..., weights].reshape(*theta.shape[:-1], rows, columns)
-            found.append((w, theta[..., biases] if self.biased[layer] else None))
-        return found
+        networks = theta.shape[:-1]
+        return [
+            (
+                theta[..., weights].reshape(networks + shape),
+                theta[..., biases] if biased else None,
+            )
+            for (weights, biases), shape, biased in self._layout
+        ]
 
     def effective_layers(self, theta: Array) -> Layers:
         """Return W and b of every layer: views of theta where the multipliers are 1."""
@@ -76,6 +78,12 @@ class Model:
         for layer, kind, part in self._parts():
             found[layer] = (part, found[layer][1]) if kind == "weights" else (found[layer][0], part)
         return found
+
+    @cached_property
+    def _layout(self) -> list[tuple[tuple[slice, slice], tuple[int, int], bool]]:
+        """The places of every layer, the shape of its weights, and whether it has biases."""
+        shapes = [(rows, columns) for columns, rows in pairwise(self.sizes)]
+        return list(zip(self.slices, shapes, self.biased, strict=True))
 
     @cached_property
     def multipliers(self) -> Floats | None:
@@ -260,6 +268,15 @@ def model(
             raise ValueError(f"{name} must be finite and at least 0, not {value:g}")
     scales = layer_scales(sizes, parametrization, optimizer, cb=own_cb, cw=own_cw)
     return Model(sizes, acts, scales, (biases,) * len(scales))
+
+
+def tangent_model(
+    n0: int, widths: Sequence[int], n_out: int, act: Activation, ntk: Ntk, *, cb: float, cw: float
+) -> Model:
+    """Return the model whose tangent kernel at large widths is that of `nnth.kernel`."""
+    sizes = (n0, *widths, n_out)
+    scales = tuple(tangent_scales(sizes, ntk, cb=cb, cw=cw))
+    return Model(sizes, (act,) * len(widths), scales, (True,) * len(scales))
 
 
 def model_of(net: Network) -> Model:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import cached_property
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -48,9 +49,12 @@ class Penalty:
     def add_gradient(self, theta: Array, gradient: Array, workspace: Workspace) -> None:
         """Add strength (theta - anchor) to a gradient."""
         change = workspace.array("penalty", 0, theta.shape, theta.dtype)
-        np.subtract(theta, self.anchor, out=change)
-        change *= self.strength
-        gradient += change
+        moved = theta if self._from_zero else np.subtract(theta, self.anchor, out=change)
+        gradient += np.multiply(moved, self.strength, out=change)
+
+    @cached_property
+    def _from_zero(self) -> bool:
+        return np.ndim(self.anchor) == 0 and float(self.anchor) == 0.0
 
 
 class Objective:
@@ -140,52 +144,55 @@ class Objective:
             layers before the first that is trained are 0. Without examples the loss is 0, and the
             gradient that of the penalty.
         """
-        x, y = (self.x, self.y) if examples is None else self._batch(examples)
-        y = y if targets is None else targets
+        x = self.x if examples is None else _rows(self.x, examples)
+        if targets is None:
+            targets = self.y if examples is None else _rows(self.y, examples)
+        # Where all layers are trained the first block of examples writes the whole gradient.
+        frozen = self.model.trained_from > 0
+        gradient = (np.zeros if frozen else np.empty)(theta.shape, theta.dtype)
         count = x.shape[-2]
-        gradient = (np.empty if count else np.zeros)(theta.shape, theta.dtype)
-        total: Floats = np.zeros(theta.shape[:-1])
-        for networks in self._networks_at_once(theta, count):
-            own_x, own_y = (a if a.ndim == 2 else a[networks] for a in (x, y))
-            for rows in blocks(count):
-                total[networks] += self._block(
-                    theta[networks], gradient[networks], own_x, own_y, rows, factor
-                )
-        total = total / count if self.mean and count else total[()]
+        together = self._networks_at_once(theta, count)
+        if together >= len(theta):
+            total = self._add_gradient(theta, gradient, x, targets, factor)
+        else:
+            total = np.empty(len(theta))
+            for first in range(0, len(theta), together):
+                some = slice(first, first + together)
+                own_x, own_y = (a if a.ndim == 2 else a[some] for a in (x, targets))
+                total[some] = self._add_gradient(theta[some], gradient[some], own_x, own_y, factor)
+        if self.mean and count:
+            total = total / count
         if self.model.multipliers is not None:
             gradient *= self.model.multipliers.astype(gradient.dtype, copy=False)
         if self.penalty is not None:
             self.penalty.add_gradient(theta, gradient, self._workspace)
         return total, gradient
 
-    def _batch(self, examples: NDArray[np.intp]) -> tuple[Array, Array]:
-        return _chosen(self.x, examples), _chosen(self.y, examples)
-
-    def _networks_at_once(self, theta: Array, examples: int) -> Iterator[Any]:
-        """Return the networks of an ensemble a few at a time, or `...` for all."""
+    def _networks_at_once(self, theta: Array, examples: int) -> int:
+        """Return how many networks of an ensemble are evaluated together."""
         if theta.ndim != 2 or (self.model.gates is not None and self.model.gates.ndim > 1):
-            return iter((...,))
-        count = max(1, _TOGETHER // (max(1, min(examples, BLOCK)) * max(self.model.sizes)))
-        return (slice(first, first + count) for first in range(0, len(theta), count))
+            return len(theta)
+        return max(1, _TOGETHER // (max(1, min(examples, BLOCK)) * max(self.model.sizes)))
 
-    def _block(
-        self, theta: Array, gradient: Array, x: Array, y: Array, rows: slice, factor: float
+    def _add_gradient(
+        self, theta: Array, gradient: Array, x: Array, y: Array, factor: float
     ) -> Floats:
-        """Return the summed loss on some examples, and add the gradient in W and b of the loss.
+        """Return the summed loss, and add the gradient in W and b of the loss.
 
-        The first block overwrites `gradient`.
+        The first block of examples overwrites `gradient`.
         """
-        workspace = self._workspace
-        run = self.model.run(theta, x[..., rows, :], order=1, workspace=workspace)
-        total, delta = self.loss.value_and_gradient(run.outputs, y[..., rows, :])
-        if self.mean:
-            delta /= x.shape[-2]
-            if factor != 1.0:
-                delta *= factor
-        add_parameter_gradient(
-            self.model, run, delta, gradient, workspace, overwrite=rows.start == 0
-        )
-        return total
+        workspace, count = self._workspace, x.shape[-2]
+        sums: list[Floats] = []
+        for some_x, some_y in _in_blocks(x, y):
+            run = self.model.run(theta, some_x, order=1, workspace=workspace)
+            loss, delta = self.loss.value_and_gradient(run.outputs, some_y)
+            if self.mean:
+                delta /= count
+                if factor != 1.0:
+                    delta *= factor
+            add_parameter_gradient(self.model, run, delta, gradient, workspace, overwrite=not sums)
+            sums.append(loss)
+        return sum(sums[1:], sums[0])
 
 
 def add_parameter_gradient(
@@ -203,10 +210,6 @@ def add_parameter_gradient(
     longer.
     """
     parts = model.layers(gradient)
-    if overwrite:
-        for array in (array for layer in parts[: model.trained_from] for array in layer):
-            if array is not None:
-                array[...] = 0.0
     for layer, signal in backward(run, delta, last=model.trained_from, workspace=workspace):
         w, b = parts[layer]
         product = w if overwrite else workspace.array("gradient", layer, w.shape, w.dtype)
@@ -219,11 +222,18 @@ def add_parameter_gradient(
             w += product
 
 
-def _chosen(rows: Array, examples: NDArray[np.intp]) -> Array:
-    """Return some rows, of one matrix or of that of each network."""
-    if rows.ndim == 2:
-        return rows.take(examples, axis=0)
-    return np.take_along_axis(rows, examples[..., None], axis=-2)
+def _rows(data: Array, examples: NDArray[np.intp]) -> Array:
+    """Return the rows of some examples, of one matrix or of that of each network."""
+    if data.ndim == 2:
+        return data.take(examples, axis=0)
+    return np.take_along_axis(data, examples[..., None], axis=-2)
+
+
+def _in_blocks(x: Array, y: Array) -> list[tuple[Array, Array]]:
+    """Return the inputs and targets of the blocks of examples; of one without examples."""
+    if x.shape[-2] <= BLOCK:
+        return [(x, y)]
+    return [(x[..., rows, :], y[..., rows, :]) for rows in blocks(x.shape[-2])]
 
 
 def blocks(examples: int) -> Iterator[slice]:

@@ -31,6 +31,7 @@ class Workspace:
 
     def __init__(self) -> None:
         self._kept: dict[tuple[str, int], tuple[Array, Array]] = {}
+        self._products: dict[tuple[str, int], tuple[Any, Array]] = {}
 
     def array(self, name: str, layer: int, shape: tuple[int, ...], dtype: Any) -> Array:
         """Return the array of this name and layer, with the values of its last use or any.
@@ -47,6 +48,17 @@ class Workspace:
         self._kept[name, layer] = memory, array
         return array
 
+    def product(self, name: str, layer: int, x: Array, w: Array, *, shared: bool = False) -> Array:
+        """Return the array of this name and layer for x W^T; layers may share its memory."""
+        # To find shape and type anew would take a tenth of the step of a small network.
+        operands = (x.shape, w.shape, x.dtype, w.dtype)
+        known, array = self._products.get((name, layer), (None, _EMPTY))
+        if known != operands:
+            shape, place = _product_shape(x, w), 0 if shared else layer
+            array = self.array(name, place, shape, np.result_type(x, w))
+            self._products[name, layer] = operands, array
+        return array
+
 
 class Allocation(Workspace):
     """New arrays at each use, for passes that are kept."""
@@ -54,6 +66,10 @@ class Allocation(Workspace):
     def array(self, name: str, layer: int, shape: tuple[int, ...], dtype: Any) -> Array:
         """Return a new array."""
         return np.empty(shape, dtype)
+
+    def product(self, name: str, layer: int, x: Array, w: Array, *, shared: bool = False) -> Array:
+        """Return a new array for x W^T."""
+        return np.empty(_product_shape(x, w), np.result_type(x, w))
 
 
 @dataclass(eq=False, slots=True)  # made in each step, and frozen it would take longer
@@ -88,17 +104,15 @@ def forward(
     workspace = workspace or Allocation()
     inputs, derivatives, second_derivatives = [x], [], []
     for layer, (w, b) in enumerate(layers):
-        shape = _product_shape(inputs[-1], w)
-        dtype = np.result_type(inputs[-1], w)
         last = layer + 1 == len(layers)
         # Only the z of the last layer are kept.
-        into = workspace.array("outputs" if last else "z", 0, shape, dtype)
-        z = np.matmul(inputs[-1], w.swapaxes(-1, -2), out=into)
+        z = workspace.product("outputs" if last else "z", layer, inputs[-1], w, shared=True)
+        np.matmul(inputs[-1], w.swapaxes(-1, -2), out=z)
         if b is not None:
             z += b[..., None, :]
         if last:
             break
-        values = [workspace.array(name, layer, shape, dtype) for name in _NAMES[order]]
+        values = [workspace.array(name, layer, z.shape, z.dtype) for name in _NAMES[order]]
         if gates is None:
             _evaluate(acts[layer], z, values)
         else:
@@ -124,8 +138,7 @@ def backward(
         yield layer, delta
         if layer > last:
             w = run.layers[layer][0]
-            shape = _product_shape(delta, w.swapaxes(-1, -2))
-            before = workspace.array("delta", layer - 1, shape, np.result_type(delta, w))
+            before = workspace.product("delta", layer - 1, delta, w.swapaxes(-1, -2))
             # One output makes outer products, which are faster as such.
             product = np.matmul if delta.shape[-1] > 1 else np.multiply
             delta = product(delta, w, out=before)
@@ -157,19 +170,17 @@ def tangent(run: Pass, directions: Layers, *, workspace: Workspace | None = None
     inputs: list[Array | None] = [None]
     for layer, (v, c) in enumerate(directions):
         moved = inputs[-1]
-        shape = _product_shape(run.inputs[layer], v)
-        dtype = np.result_type(run.inputs[layer], v)
-        z = workspace.array("tangent", layer, shape, dtype)
+        z = workspace.product("tangent", layer, run.inputs[layer], v)
         np.matmul(run.inputs[layer], v.swapaxes(-1, -2), out=z)
         if moved is not None:
-            other = workspace.array("product", layer, shape, dtype)
+            other = workspace.array("product", layer, z.shape, z.dtype)
             w = run.layers[layer][0].swapaxes(-1, -2)
             z += np.matmul(moved, w, out=other)
         if c is not None:
             z += c[..., None, :]
         changes.append(z)
         if layer + 1 < len(directions):
-            h = workspace.array("moved", layer, shape, dtype)
+            h = workspace.array("moved", layer, z.shape, z.dtype)
             inputs.append(np.multiply(run.derivatives[layer], z, out=h))
     return Tangent(directions, changes, inputs)
 
@@ -195,10 +206,9 @@ def backward_tangent(
         if not layer:
             return
         w, v = run.layers[layer][0], along.directions[layer][0]
-        shape = _product_shape(change, w.swapaxes(-1, -2))
-        dtype = np.result_type(change, w)
-        back = np.matmul(change, w, out=workspace.array("back", layer - 1, shape, dtype))
-        other = workspace.array("product", layer - 1, shape, dtype)
+        back = workspace.product("back", layer - 1, change, w.swapaxes(-1, -2))
+        np.matmul(change, w, out=back)
+        other = workspace.array("product", layer - 1, back.shape, back.dtype)
         back += np.matmul(deltas[layer], v, out=other)
         back *= run.derivatives[layer - 1]
         back += np.multiply(curvatures[layer - 1], along.z[layer - 1], out=other)
@@ -207,10 +217,7 @@ def backward_tangent(
 
 def _product_shape(x: Array, w: Array) -> tuple[int, ...]:
     """Return the shape of x W^T."""
-    before, own = x.shape[:-2], w.shape[:-2]
-    if before != own:  # NumPy's function would take a tenth of the step of a small network
-        before = np.broadcast_shapes(before, own) if before and own else before or own
-    return (*before, x.shape[-2], w.shape[-2])
+    return (*np.broadcast_shapes(x.shape[:-2], w.shape[:-2]), x.shape[-2], w.shape[-2])
 
 
 def _evaluate(act: Activation, z: Array, values: list[Array]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any, Final, Literal, TypeAlias
 
@@ -11,11 +12,18 @@ from nnth._data.data import Data, data_of, targets_of
 from nnth._data.files import file_of
 from nnth._kernels.kernel import Ntk, infinite_network
 from nnth._kernels.network_kernel import network_rows
-from nnth._networks.gradient_descent import MAX_SAMPLES, Nets, trained_outputs
+from nnth._lab.descent import Descent
+from nnth._lab.ensembles import Record, chunks, train_in_chunks
+from nnth._lab.model import Model, tangent_model
+from nnth._lab.objective import Objective, Penalty
+from nnth._lab.optimizers import SGD
+from nnth._networks.ensemble import MAX_SAMPLES
 from nnth._predict.kernel_flow import KernelFlow, gain
 from nnth._predict.prediction import Prediction, Simulation
+from nnth._runtime import streams
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.checks import check_integer
+from nnth._runtime.random import normals
 from nnth._runtime.typing import Floats, Progress
 from nnth._tables.statistics import mean_and_stderr
 from nnth._tables.table import Meta
@@ -165,12 +173,19 @@ def predict(
     outputs = tuple(flow.outputs(lambda mu, t=t: gain(mu, t)) for t in elapsed)  # type: ignore[misc]
     simulation = None
     if samples:
-        nets = Nets(
-            network.act, network.depth, width, network.cb, network.cw, ntk, kernel == "nngp"
+        model = tangent_model(
+            inputs.shape[1],
+            (width,) * network.depth,
+            targets.shape[1],
+            network.act,
+            "ntk" if kernel == "nngp" else ntk,
+            cb=network.cb,
+            cw=network.cw,
         )
         simulation = _simulate(
             flow,
-            nets,
+            model,
+            kernel == "nngp",
             (inputs, targets, tests, answers),
             elapsed,
             step,
@@ -221,7 +236,8 @@ def predict(
 
 def _simulate(
     flow: KernelFlow,
-    nets: Nets,
+    model: Model,
+    last_layer: bool,
     data: tuple[Floats, Floats, Floats, Floats | None],
     times: Floats,
     step: float,
@@ -234,20 +250,26 @@ def _simulate(
     inputs, targets, tests, answers = data
     order = np.argsort(times, kind="stable")
     steps = _steps(times[order], flow, step)
-    sorted_outputs = trained_outputs(
-        nets,
-        inputs,
-        targets,
-        tests,
-        steps,
-        noise=flow.ridge,
-        own_errors=own_errors,
-        samples=samples,
-        seed=seed,
-        progress=progress,
-    )
-    outputs = np.empty_like(sorted_outputs)
-    outputs[order] = sorted_outputs
+    stops = np.cumsum([count for _, count in steps]).tolist()
+
+    def start(networks: range) -> tuple[Descent, Record]:
+        """Return the descent of some networks, and their outputs on the test points."""
+        theta = model.draw(networks, seed=seed)
+        y = _with_errors(targets, flow.ridge, seed, networks) if own_errors else targets
+        trained, x, x_test = model, inputs, tests
+        if last_layer:
+            x_test = model.last_layer(theta, tests)[2]
+            trained, theta, x = model.last_layer(theta, inputs)
+        penalty = Penalty.of_scaled(trained, flow.ridge, theta) if flow.ridge else None
+        objective = Objective(trained, x, y, mean=False, penalty=penalty)
+        size = lambda step: steps[bisect_right(stops, step)][0]  # noqa: E731
+        descent = Descent(objective, SGD(eta=1.0), theta, schedule=size)
+        return descent, lambda theta: objective.outputs(theta, x_test)
+
+    networks = chunks(model, samples, len(inputs))
+    shape = (len(tests), targets.shape[1])
+    outputs = np.empty((len(times), samples, *shape))
+    outputs[order] = train_in_chunks(start, networks, stops, shape, progress=progress)
     expected = np.empty((len(times), len(tests), targets.shape[1]))
     variance = np.empty((len(times), len(tests)))
     for i, place in enumerate(order):
@@ -263,6 +285,12 @@ def _simulate(
         expected_variance=variance,
         net_error=np.mean((outputs - reference) ** 2, axis=(2, 3)),
     )
+
+
+def _with_errors(y: Floats, variance: float, seed: int, networks: range) -> Floats:
+    """Return the targets of each network, with errors of its own."""
+    drawn = [normals(seed, streams.TARGET_NOISE.first + s, y.size) for s in networks]
+    return np.asarray(y + np.sqrt(variance) * np.stack(drawn).reshape(-1, *y.shape))
 
 
 def _steps(times: Floats, flow: KernelFlow, step: float) -> list[tuple[float, int]]:

@@ -12,7 +12,12 @@ from nnth._data.data import Data, data_of, target_vector
 from nnth._data.files import file_of
 from nnth._kernels.gram import gram
 from nnth._kernels.kernel import Ntk
-from nnth._networks.gradient_descent import Nets, relative_loss, trained_outputs
+from nnth._lab.descent import Descent
+from nnth._lab.ensembles import Record, chunks, train_in_chunks
+from nnth._lab.losses import relative_loss
+from nnth._lab.model import Model, tangent_model
+from nnth._lab.objective import Objective
+from nnth._lab.optimizers import SGD
 from nnth._networks.network import MAX_WIDTH
 from nnth._runtime import streams
 from nnth._runtime.blas import factoring, serial_blas
@@ -149,9 +154,16 @@ def descent_rates(
     columns["rank"] = np.full(len(eta), np.count_nonzero(nonzero))
     columns |= {name: np.full(len(eta), np.nan) for name in ("net_loss", "net_peak", "diverged")}
     if samples:
-        variances_and_convention = (parameters["cb"], parameters["cw"], ntk, False)
-        nets = Nets(activation(act), depth, width, *variances_and_convention)
-        columns |= _trained(nets, inputs, targets, eta, steps, samples, seed, progress)
+        model = tangent_model(
+            inputs.shape[1],
+            (width,) * depth,
+            1,
+            activation(act),
+            ntk,
+            cb=parameters["cb"],
+            cw=parameters["cw"],
+        )
+        columns |= _trained(model, inputs, targets, eta, steps, samples, seed, progress)
     meta = Meta("rates descent", parameters | {"steps": steps}, seed=seed)
     return Table(columns, meta, plot=_factor_picture(eta, measured, least, most))
 
@@ -366,7 +378,7 @@ def _measured_factors(
 
 
 def _trained(
-    nets: Nets,
+    model: Model,
     x: Floats,
     y: Floats,
     etas: Floats,
@@ -377,25 +389,22 @@ def _trained(
 ) -> dict[str, list[float]]:
     """Return medians of the losses of networks, one value for each rate."""
     columns: dict[str, list[float]] = {"net_loss": [], "net_peak": [], "diverged": []}
+    objective = Objective(model, x, y[:, None], mean=False)
+    networks = chunks(model, samples, len(x))
     for i, eta in enumerate(etas.tolist()):
 
         def on_progress(done: int, total: int, i: int = i) -> None:
             if progress is not None:
                 progress(i * total + done, len(etas) * total)
 
-        schedule = [(eta, 0), *[(eta, 1)] * steps]
+        def start(chosen: range, eta: float = eta) -> tuple[Descent, Record]:
+            theta = model.draw(chosen, seed=seed)
+            return Descent(objective, SGD(eta), theta), objective.outputs
+
         try:
             with np.errstate(over="ignore", invalid="ignore"):
-                outputs = trained_outputs(
-                    nets,
-                    x,
-                    y[:, None],
-                    x,
-                    schedule,
-                    noise=0.0,
-                    samples=samples,
-                    seed=seed,
-                    progress=on_progress,
+                outputs = train_in_chunks(
+                    start, networks, range(steps + 1), (len(x), 1), progress=on_progress
                 )
         except KeyboardInterrupt:
             raise KeyboardInterrupt(f"networks were trained at {i} of {len(etas)} rates") from None

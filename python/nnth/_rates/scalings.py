@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,8 +13,15 @@ from nnth import _core
 from nnth._activations.activation import Activation, activation
 from nnth._data.data import Data, data_of, target_vector
 from nnth._data.files import file_of
+from nnth._lab.derivatives import tangent_kernel
+from nnth._lab.descent import Descent
+from nnth._lab.ensembles import chunks
+from nnth._lab.losses import relative_loss
+from nnth._lab.model import Model
+from nnth._lab.objective import Objective
+from nnth._lab.optimizers import SGD
+from nnth._lab.parametrization import LayerScale
 from nnth._networks.ensemble import MAX_SAMPLES
-from nnth._networks.gradient_descent import relative_loss
 from nnth._networks.network import MAX_WIDTH
 from nnth._runtime import streams
 from nnth._runtime.blas import serial_blas
@@ -38,7 +45,6 @@ from nnth._tables.table import Meta, Table
 # Inputs `(networks or 1, m, n_0)` and targets `(networks or 1, m)`.
 DataSets = tuple[Floats, Floats]
 
-_NUMBERS_PER_BATCH: Final = 2**14
 _DIVERGED_LOSS: Final = 1e100
 _SYMBOLS: Final = {
     "features": "$|\\Delta h|/|h|$",
@@ -68,6 +74,14 @@ class Regime:
     a_rate: float
     w_rate: float
     exponents: dict[str, float]
+
+    def model(self, act: Activation, n: int, n0: int) -> Model:
+        """Return the networks of width n, with the parameters w row by row, and a."""
+        scales = (
+            LayerScale(1.0, weight_rate=n**self.w_rate),
+            LayerScale(1.0, weight_rate=n**self.a_rate, weight_multiplier=n**-self.power),
+        )
+        return Model((n0, n, 1), (act,), scales, (False, False))
 
 
 # In the parameters A = a/n and w, one rate for both is n^2 times the rate for a.
@@ -220,7 +234,7 @@ def training_scalings(
         for n in sizes:
             for name, regime in REGIMES.items():
                 parts = []
-                for nets in _batches(n, samples, max(points, n0)):
+                for nets in chunks(regime.model(chosen, n, n0), samples, points):
                     data = _data(points, n0, seed, nets) if given is None else given
                     parts.append(train(chosen, regime, n, data, steps, seed, nets, threads))
                     done += n * len(nets)
@@ -268,60 +282,49 @@ def train(
     """Return the quantities of `training_scalings` of these networks of width n, `(networks,)`.
 
     data: one data set for each network, or one for all. Where the loss diverged it is infinite, and
-    the changes are NaN. Products are computed by einsum, which has no threads: the order in which
-    BLAS sums may depend on the number of threads.
+    the changes are NaN.
     """
     x, y = data
     n0 = x.shape[2]
     draws = np.stack([normals(seed, s, n * (n0 + 1), threads=threads) for s in nets])
-    each = draws.reshape(-1, n, n0 + 1).transpose(0, 2, 1)
-    a, w = each[:, 0].copy(), each[:, 1:].copy()
-    a0, w0 = a.copy(), w.copy()
-    gram = np.einsum("spd,sqd->spq", x, x)
-    scale, eta = n**-regime.power, 0.5 / x.shape[1]
-    a_step, w_step = eta * n**regime.a_rate * scale, eta * n**regime.w_rate * scale
+    each = draws.reshape(-1, n, n0 + 1)
+    model = regime.model(act, n, n0)
+    start = np.concatenate([each[:, :, 1:].reshape(len(nets), -1), each[:, :, 0]], axis=1)
+    factors = 1.0 if model.multipliers is None else model.multipliers
+    model = model.folded()
+    objective = Objective(model, x, y[:, :, None], mean=False)
+    descent = Descent(objective, SGD(0.5 / x.shape[1]), start * factors)
 
-    def forward() -> tuple[Floats, Floats, Floats]:
-        """Return s(w_i.x) and s'(w_i.x), `(networks, m, n)` each, and f, `(networks, m)`."""
-        z = np.einsum("sdn,spd->spn", w, x)
-        h, derivative = np.empty_like(z), np.empty_like(z)
-        act.core.evaluate_into(z, h, derivative)
-        return h, derivative, scale * np.einsum("sn,spn->sp", a, h)
+    def residuals() -> Floats:
+        return objective.outputs(descent.theta)[:, :, 0] - y
 
-    def kernel(h: Floats, derivative: Floats) -> Floats:
-        """Return the tangent kernel times the rates: f moves by -kernel (f - y) in a step."""
-        back = a[:, None] * derivative
-        of_w = np.einsum("spn,sqn->spq", back, back) * gram
-        of_a = np.einsum("spn,sqn->spq", h, h)
-        return np.asarray(scale * (a_step * of_a + w_step * of_w))
+    def features_and_kernel() -> tuple[Floats, Floats]:
+        features = model.run(descent.theta, x).inputs[1]
+        return features, tangent_kernel(model, descent.theta, x)
 
     with np.errstate(over="ignore", invalid="ignore"):
-        h0, derivative, f0 = forward()
-        h, f, kernel0 = h0, f0, kernel(h0, derivative)
+        before, (h0, kernel0) = residuals(), features_and_kernel()
         if not np.isfinite(kernel0).all():
             raise ValueError(
                 f"x must be smaller: the tangent kernel of {act.name} leaves the range of doubles"
             )
         found = {
-            "output": np.sqrt(np.mean(f0**2, axis=1)),
-            "eta_lambda": np.linalg.eigvalsh(kernel0)[:, -1],
+            "output": np.sqrt(np.mean((before + y) ** 2, axis=1)),
+            "eta_lambda": descent.optimizer.eta * np.linalg.eigvalsh(kernel0)[:, -1],
         }
-        for step in range(steps):
-            residual = f - y
-            of_w = np.einsum("spn,spd->sdn", derivative, residual[:, :, None] * x)
-            of_a = np.einsum("spn,sp->sn", h, residual)
-            w -= (w_step * a)[:, None] * of_w
-            a -= a_step * of_a
-            h, derivative, f = forward()
-            loss = relative_loss(f - y, f0 - y)
-            if step == 0:
-                found["first_step"] = np.abs(loss - 1.0)
-            if not np.any(loss < _DIVERGED_LOSS):
+        highest = _DIVERGED_LOSS * objective.value(descent.theta)
+        for _ in range(steps):
+            loss, gradient = descent.gradient()
+            if descent.step and not np.any(loss <= highest):
                 break
+            descent.advance(gradient)
+            if descent.step == 1:
+                found["first_step"] = np.abs(relative_loss(residuals(), before) - 1.0)
+        loss, (h, kernel) = relative_loss(residuals(), before), features_and_kernel()
         changes = {
             "features": _relative_norms(h - h0, h0),
-            "weights": np.hypot(_norms(a - a0), _norms(w - w0)) / _norms(draws),
-            "ntk": _relative_norms(kernel(h, derivative) - kernel0, kernel0),
+            "weights": _relative_norms(descent.theta / factors - start, start),
+            "ntk": _relative_norms(kernel - kernel0, kernel0),
         }
     diverged = ~(loss < _DIVERGED_LOSS)
     found |= {name: np.where(diverged, math.nan, values) for name, values in changes.items()}
@@ -336,12 +339,6 @@ def _relative_norms(changes: Floats, arrays: Floats) -> Floats:
     """Return |changes|/|arrays|, and 0 where the arrays are 0, as those of dead networks."""
     sizes = _norms(arrays)
     return np.where(sizes > 0.0, _norms(changes) / np.where(sizes > 0.0, sizes, 1.0), 0.0)
-
-
-def _batches(n: int, samples: int, numbers: int) -> Iterator[range]:
-    size = max(1, min(samples, _NUMBERS_PER_BATCH // (n * numbers)))
-    for start in range(0, samples, size):
-        yield range(start, min(start + size, samples))
 
 
 def _data(points: int, n0: int, seed: int, nets: range) -> DataSets:

@@ -11,7 +11,11 @@ import numpy as np
 from nnth._activations.activation import activation
 from nnth._course.statement import Check, Statement
 from nnth._kernels.kernel import kernel, variances
-from nnth._networks.gradient_descent import Nets, trained_outputs
+from nnth._lab.descent import Descent
+from nnth._lab.ensembles import Record, chunks, train_in_chunks
+from nnth._lab.model import tangent_model
+from nnth._lab.objective import Objective
+from nnth._lab.optimizers import SGD
 from nnth._rates.descent import descent_rates
 from nnth._rates.rates import rates
 from nnth._rates.sampling import SamplingSpec, sample_moments
@@ -87,19 +91,15 @@ def effective_jacobian(
     |x|^2 = n_0 the mean is 2 (L + 1) at every width. It is measured on random networks that take
     one step.
     """
-    nets = Nets(activation("relu"), depth, width, 0.0, 2.0, "ntk", False)
+    relu = activation("relu")
+    model = tangent_model(width, (width,) * depth, 1, relu, "ntk", cb=0.0, cw=2.0)
     x, y, step = np.ones((1, width)), np.full((1, 1), 100.0), 1e-6
-    before, after = trained_outputs(
-        nets,
-        x,
-        y,
-        x,
-        [(step, 0), (step, 1)],
-        noise=0.0,
-        samples=samples,
-        seed=seed,
-        progress=None,
-    )
+    objective = Objective(model, x, y, mean=False)
+
+    def start(networks: range) -> tuple[Descent, Record]:
+        return Descent(objective, SGD(step), model.draw(networks, seed=seed)), objective.outputs
+
+    before, after = train_in_chunks(start, chunks(model, samples, 1), (0, 1), (1, 1))
     moved = ((before - after) / (step * (before - y))).ravel()
     theory = 2.0 * (depth + 1)
     text = "change of z in a step, over the error = sum_j eta_j (dz/dtheta_j)^2, relu, eta_j = 2/n"

@@ -6,9 +6,14 @@ import math
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nnth import _core
+from nnth._activations.activation import activation
+from nnth._lab.batches import WithReplacement
+from nnth._lab.descent import Descent
+from nnth._lab.model import Model
+from nnth._lab.objective import Objective, Penalty
+from nnth._lab.optimizers import SGD
+from nnth._lab.parametrization import LayerScale
 from nnth._runtime import streams
 from nnth._runtime.blas import serial_blas
 from nnth._runtime.checks import check_integer
@@ -102,25 +107,29 @@ def net_relations(
     theta = np.stack([normals(seed, net, inner + width) for net in range(_NETS)])
     theta[:, :inner] /= math.sqrt(_INPUTS)
     theta[:, inner:] /= math.sqrt(width)
+    objective = _objective(x, y, width, weight_decay)
+    batches = WithReplacement(_POINTS, batch, _NETS, seed, streams.SGD_NET_BATCHES.first)
+    descent = Descent(objective, SGD(eta), theta, batches=batches)
     ends = [64]
     while ends[-1] < steps:
         ends.append(min(2 * ends[-1], steps))
     rows, start = [], 0
     for end in ends:
-        first, pull, square = (theta**2).sum(axis=1), np.zeros(_NETS), np.zeros(_NETS)
-        for step in range(start, end):
-            with np.errstate(over="ignore", invalid="ignore"):  # checked below
-                g = _gradient(theta, x, y, width, _batch(seed, step, batch), weight_decay)
-                pull += (theta * g).sum(axis=1)
-                square += (g * g).sum(axis=1)
-                theta = theta - eta * g
-            if progress is not None and step % 16 == 0:
-                progress(step, steps)
-        if not (np.abs(theta).max() < 1e100):
+        first = (descent.theta**2).sum(axis=1)
+        pull, square = np.zeros_like(theta), np.zeros_like(theta)  # the terms of each parameter
+        with np.errstate(over="ignore", invalid="ignore"):  # checked below
+            for step in range(start, end):
+                _, g = descent.gradient()
+                pull += descent.theta * g
+                square += g * g
+                descent.advance(g)
+                if progress is not None and step % 16 == 0:
+                    progress(step, steps)
+        if not (np.abs(descent.theta).max() < 1e100):
             raise OverflowError(f"eta must be smaller: networks diverge at {eta:g}")
         count = end - start
-        left, right = pull / count, 0.5 * eta * square / count
-        path = (first - (theta**2).sum(axis=1)) / (2.0 * eta * count)
+        left, right = pull.sum(axis=1) / count, 0.5 * eta * square.sum(axis=1) / count
+        path = (first - (descent.theta**2).sum(axis=1)) / (2.0 * eta * count)
         rows.append(
             Relation(
                 "path",
@@ -149,22 +158,9 @@ def net_relations(
     return table_of(rows, Meta("sgd net", {**settings, "steps": steps}, seed), picture=picture)
 
 
-def _batch(seed: int, step: int, batch: int) -> NDArray[np.intp]:
-    """Return the points `(nets, batch)` of a step, a function of the seed and the step."""
-    stream = streams.SGD_NET_BATCHES.first
-    words = _core.uniforms(seed, stream, step * _NETS * batch, _NETS * batch, 1)
-    return np.asarray((words * _POINTS).astype(np.intp).reshape(_NETS, batch))
-
-
-def _gradient(
-    theta: Floats, x: Floats, y: Floats, width: int, chosen: NDArray[np.intp], weight_decay: float
-) -> Floats:
-    inner = width * x.shape[1]
-    w, a = theta[:, :inner].reshape(len(theta), width, -1), theta[:, inner:]
-    inputs = x[chosen]  # (nets, batch, inputs)
-    hidden = np.tanh(inputs @ np.swapaxes(w, 1, 2))
-    errors = ((hidden @ a[:, :, None])[:, :, 0] - y[chosen]) / chosen.shape[1]
-    of_a = (errors[:, None, :] @ hidden)[:, 0]
-    back = errors[:, :, None] * a[:, None, :] * (1.0 - hidden**2)
-    of_w = np.swapaxes(back, 1, 2) @ inputs
-    return np.hstack([of_w.reshape(len(theta), -1), of_a]) + weight_decay * theta
+def _objective(x: Floats, y: Floats, width: int, weight_decay: float) -> Objective:
+    """Return the loss with the penalty, of networks with the parameters W row by row, and a."""
+    model = Model(
+        (x.shape[1], width, 1), (activation("tanh"),), (LayerScale(1.0),) * 2, (False,) * 2
+    )
+    return Objective(model, x, y[:, None], penalty=Penalty(weight_decay))
